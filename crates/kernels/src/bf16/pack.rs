@@ -1,0 +1,191 @@
+//! From f32 rows to packed blocks.
+
+use rayon::prelude::*;
+
+use super::{BLOCK, SIDE};
+use crate::simd::dispatch;
+
+/// The nearest bf16, ties to even.
+#[inline(always)]
+pub fn round(x: f32) -> u16 {
+    let bits = x.to_bits();
+    (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16
+}
+
+#[inline(always)]
+fn pair(low: f32, high: f32) -> u32 {
+    round(low) as u32 | (round(high) as u32) << 16
+}
+
+dispatch! {
+/// An *A* block from 32 rows of 32 values, `stride` floats apart.
+pub fn pack_a(block: &mut [u16], rows: &[f32], stride: usize) {
+    for (row, out) in block[..BLOCK].chunks_exact_mut(SIDE).enumerate() {
+        let from = &rows[row * stride..][..SIDE];
+        for i in 0..SIDE {
+            out[i] = round(from[i]);
+        }
+    }
+}
+}
+
+dispatch! {
+/// A *B* block from 32 rows of 32 values, `stride` floats apart: row index is the summed one.
+pub fn pack_b(block: &mut [u16], rows: &[f32], stride: usize) {
+    for k in 0..SIDE / 2 {
+        let even = &rows[2 * k * stride..][..SIDE];
+        let odd = &rows[(2 * k + 1) * stride..][..SIDE];
+        for half in 0..2 {
+            let mut words = [0u32; 16];
+            for n in 0..16 {
+                words[n] = pair(even[half * 16 + n], odd[half * 16 + n]);
+            }
+            store(&mut block[half * 512 + k * 32..][..32], &words);
+        }
+    }
+}
+}
+
+/// A *B* block from 32 rows of 32 values, `stride` floats apart: the position in a row is the summed index.
+pub fn pack_b_transposed(block: &mut [u16], rows: &[f32], stride: usize) {
+    for half in 0..2 {
+        let mut words = [0u32; 256];
+        pairs_along_rows(&mut words, &rows[half * 16 * stride..], stride);
+        transpose(&mut words);
+        store(&mut block[half * 512..][..512], &words);
+    }
+}
+
+/// An *A* block whose rows are 32 columns of `rows`: `a[m][k] = rows[k][m] * scale[k]`.
+pub fn pack_a_transposed(block: &mut [u16], rows: &[f32], stride: usize, scale: Option<&[f32]>) {
+    for half in 0..2 {
+        let mut words = [0u32; 256];
+        match scale {
+            Some(scale) => pairs_across_scaled(&mut words, &rows[half * 16..], stride, scale),
+            None => pairs_across(&mut words, &rows[half * 16..], stride),
+        }
+        transpose(&mut words);
+        store(&mut block[half * 512..][..512], &words);
+    }
+}
+
+dispatch! {
+/// 16 rows of 16 pairs of neighbours.
+fn pairs_along_rows(words: &mut [u32; 256], rows: &[f32], stride: usize) {
+    for (row, out) in words.chunks_exact_mut(16).enumerate() {
+        let from = &rows[row * stride..][..SIDE];
+        for i in 0..16 {
+            out[i] = pair(from[2 * i], from[2 * i + 1]);
+        }
+    }
+}
+}
+
+dispatch! {
+/// 16 rows of 16 pairs taken from two rows each.
+fn pairs_across(words: &mut [u32; 256], rows: &[f32], stride: usize) {
+    for (k, out) in words.chunks_exact_mut(16).enumerate() {
+        let even = &rows[2 * k * stride..][..16];
+        let odd = &rows[(2 * k + 1) * stride..][..16];
+        for i in 0..16 {
+            out[i] = pair(even[i], odd[i]);
+        }
+    }
+}
+}
+
+dispatch! {
+/// [`pairs_across`] with a factor for each row.
+fn pairs_across_scaled(words: &mut [u32; 256], rows: &[f32], stride: usize, scale: &[f32]) {
+    for (k, out) in words.chunks_exact_mut(16).enumerate() {
+        let even = &rows[2 * k * stride..][..16];
+        let odd = &rows[(2 * k + 1) * stride..][..16];
+        for i in 0..16 {
+            out[i] = pair(even[i] * scale[2 * k], odd[i] * scale[2 * k + 1]);
+        }
+    }
+}
+}
+
+/// Writes pairs as they lie in memory on a little-endian machine: the lower half first.
+#[inline(always)]
+fn store(block: &mut [u16], words: &[u32]) {
+    assert_eq!(block.len(), 2 * words.len());
+    if cfg!(target_endian = "little") {
+        // SAFETY: both are plain bytes of the same length, and a `&mut` overlaps nothing.
+        unsafe { std::ptr::copy_nonoverlapping(words.as_ptr().cast(), block.as_mut_ptr(), block.len()) };
+        return;
+    }
+    for (out, word) in block.chunks_exact_mut(2).zip(words) {
+        out[0] = *word as u16;
+        out[1] = (*word >> 16) as u16;
+    }
+}
+
+/// Transposes 16 x 16 words in place.
+fn transpose(words: &mut [u32; 256]) {
+    #[cfg(target_arch = "x86_64")]
+    if crate::level() == crate::Level::Avx512 {
+        // SAFETY: `level` found AVX-512 F.
+        return unsafe { transpose_avx512(words) };
+    }
+    for row in 0..16 {
+        for column in 0..row {
+            words.swap(row * 16 + column, column * 16 + row);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn transpose_avx512(words: &mut [u32; 256]) {
+    use std::arch::x86_64::*;
+    let at = words.as_mut_ptr().cast::<__m512i>();
+    // SAFETY: 256 words are 16 registers.
+    let mut r: [__m512i; 16] = std::array::from_fn(|i| unsafe { _mm512_loadu_si512(at.add(i)) });
+    let mut t = r;
+    for i in 0..8 {
+        t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+    }
+    for i in 0..4 {
+        r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+        r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+        r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+        r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+    }
+    for group in 0..2 {
+        for i in 0..4 {
+            let (low, high) = (r[8 * group + i], r[8 * group + 4 + i]);
+            t[8 * group + i] = _mm512_shuffle_i32x4::<0x88>(low, high);
+            t[8 * group + 4 + i] = _mm512_shuffle_i32x4::<0xdd>(low, high);
+        }
+    }
+    for i in 0..8 {
+        r[i] = _mm512_shuffle_i32x4::<0x88>(t[i], t[8 + i]);
+        r[8 + i] = _mm512_shuffle_i32x4::<0xdd>(t[i], t[8 + i]);
+    }
+    for (i, row) in r.iter().enumerate() {
+        // SAFETY: as above.
+        unsafe { _mm512_storeu_si512(at.add(i), *row) };
+    }
+}
+
+/// All *B* blocks of `w [n, k]` for products over `k`: layout `[n / 32][k / 32]`.
+pub fn pack_b_transposed_all(w: &[f32], n: usize, k: usize) -> Vec<u16> {
+    pack_all(n, k, |i, j, block| pack_b_transposed(block, &w[i * SIDE * k + j * SIDE..], k))
+}
+
+/// All *B* blocks of `x [k, n]` for products over `k`: layout `[n / 32][k / 32]`.
+pub fn pack_b_all(x: &[f32], k: usize, n: usize) -> Vec<u16> {
+    pack_all(n, k, |i, j, block| pack_b(block, &x[j * SIDE * n + i * SIDE..], n))
+}
+
+fn pack_all(n: usize, k: usize, pack: impl Fn(usize, usize, &mut [u16]) + Sync) -> Vec<u16> {
+    assert!(n % SIDE == 0 && k % SIDE == 0, "{n} x {k} is not a multiple of {SIDE}");
+    let mut blocks = vec![0u16; n * k];
+    blocks.par_chunks_mut(k / SIDE * BLOCK).enumerate().for_each(|(i, row)| {
+        row.chunks_exact_mut(BLOCK).enumerate().for_each(|(j, block)| pack(i, j, block));
+    });
+    blocks
+}

@@ -1,0 +1,23 @@
+//! Fused forward and backward passes of a BitNet layer on plain slices, for training.
+//!
+//! Matrices are row-major; a row is a token. Backward passes recompute what is cheap and keep
+//! what is not. Sums run in 16 lanes in a fixed order, so results do not depend on the vector width.
+
+mod adamw;
+mod attention;
+mod cross_entropy;
+mod glu;
+mod quantize;
+mod rms_norm;
+mod vector;
+
+pub use adamw::{AdamW, adamw};
+pub use attention::{Attention, Saved as AttentionSaved};
+pub use cross_entropy::{Gradients as HeadGradients, Scores, cross_entropy};
+pub use glu::{Gate, glu, glu_backward};
+pub use quantize::{Activations, quantize_activations, ternarize};
+pub use rms_norm::{rms_norm, rms_norm_backward};
+pub use vector::{dot, exp, sum_of_squares};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! SIMD on plain slices, chosen at run time: the only crate with `unsafe`.
+//!
+//! Every kernel has a portable form that the vector forms are tested against;
+//! callers never say which one runs.
+
+pub mod attention;
+pub mod bf16;
+pub mod dense;
+pub mod fused;
+mod lanes;
+mod scatter;
+pub mod memory;
+mod simd;
+pub mod ternary;
+
+pub use simd::{Level, features, level};
