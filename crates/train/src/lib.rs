@@ -1,0 +1,16 @@
+//! Quantisation-aware training of small BitNets: from a folder of text to a checkpoint that `bitnet` loads.
+//!
+//! Masters stay in f32; the forward pass sees ternary weights and int8 activations, gradients pass
+//! straight through both (Bengio et al. 2013, arXiv:1308.3432; Ma et al. 2024, arXiv:2402.17764).
+
+pub mod checkpoint;
+pub mod corpus;
+pub mod evaluate;
+pub mod model;
+pub mod ops;
+pub mod optimizer;
+pub mod random;
+pub mod recipe;
+pub mod tasks;
+pub mod trainer;
+pub mod vocabulary;

@@ -1,0 +1,185 @@
+//! A small BitNet whose weights are full-precision masters.
+
+use std::sync::Arc;
+
+use bitkv_kernels::fused::{Attention, Gate, Scores};
+use candle_core::{Device, Result, Tensor, Var};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ops::{BitLinear, CausalAttention, CrossEntropyHead, Glu, Precision, RmsNorm},
+    random::Rng,
+};
+
+/// Whose structure a model follows.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Style {
+    /// SiLU gate, names of 1bitLLM/bitnet_b1_58-large.
+    Large,
+    /// Squared ReLU gate, names of microsoft/BitNet-b1.58-2B-4T.
+    #[serde(rename = "2b-4t")]
+    TwoB4T,
+}
+
+/// The shape of a model.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Shape {
+    /// Whose structure it follows.
+    pub style: Style,
+    /// Tokens of the vocabulary, a multiple of 32.
+    pub vocabulary: usize,
+    /// Width of the residual stream, a multiple of 32.
+    pub hidden: usize,
+    /// Width of the feed-forward layer, a multiple of 32.
+    pub intermediate: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Query heads.
+    pub query_heads: usize,
+    /// Key-value heads.
+    pub kv_heads: usize,
+    /// Length of a head, a multiple of 32.
+    pub head_dim: usize,
+    /// Base of the rotary frequencies.
+    pub rope_theta: u32,
+    /// Longest sequence it is trained for.
+    pub max_positions: usize,
+}
+
+/// Added to every mean square.
+pub(crate) const EPS: f32 = 1e-5;
+/// Standard deviation of new matrices; the ternary scale follows it.
+const MATRIX_STD: f32 = 0.04;
+const EMBEDDING_STD: f32 = 0.02;
+
+/// One named tensor that is trained.
+#[derive(Debug)]
+pub struct Parameter {
+    /// `embed`, `norm` or `layers.{i}.{part}`.
+    pub name: String,
+    /// Its master value.
+    pub var: Var,
+    /// Whether weight decay applies: matrices only.
+    pub decay: bool,
+}
+
+/// Parameters in a fixed order: the embedding, eight of each layer, the final norm.
+#[derive(Debug)]
+pub struct Model {
+    /// Its shape.
+    pub shape: Shape,
+    /// Its weights.
+    pub parameters: Vec<Parameter>,
+}
+
+const PARTS: usize = 8;
+
+impl Model {
+    /// A new model with random weights.
+    pub fn new(shape: &Shape, seed: u64) -> Result<Model> {
+        let mut rng = Rng::new(seed);
+        let mut parameters = Vec::new();
+        for (name, dims) in shape.parameters() {
+            let count: usize = dims.iter().product();
+            let std = if name == "embed" { EMBEDDING_STD } else { MATRIX_STD };
+            let values = match dims.len() {
+                1 => vec![1.0; count],
+                _ => (0..count).map(|_| rng.normal() * std).collect(),
+            };
+            let var = Var::from_vec(values, dims.as_slice(), &Device::Cpu)?;
+            parameters.push(Parameter { decay: dims.len() == 2 && name != "embed", name, var });
+        }
+        Ok(Model { shape: shape.clone(), parameters })
+    }
+
+    /// Trained numbers.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.iter().map(|p| p.var.elem_count()).sum()
+    }
+
+    /// A parameter by its place.
+    pub fn tensor(&self, index: usize) -> &Tensor {
+        self.parameters[index].var.as_tensor()
+    }
+
+    /// Parameter `part` of `layer`, in the order of [`Shape::parameters`].
+    pub fn part(&self, layer: usize, part: usize) -> &Tensor {
+        self.tensor(1 + layer * PARTS + part)
+    }
+
+    /// The mean loss over the targets of `batch` and what each position scored.
+    pub fn loss(&self, batch: &Batch, precision: Precision, train: bool) -> Result<(Tensor, Scores)> {
+        let s = &self.shape;
+        let attention = Attention::new(batch.length, s.query_heads, s.kv_heads, s.head_dim, s.rope_theta as f64);
+        let attention = Arc::new(attention);
+        let ids = Tensor::from_slice(&batch.tokens, batch.tokens.len(), &Device::Cpu)?;
+        let mut hidden = self.tensor(0).index_select(&ids, 0)?;
+        for layer in 0..s.layers {
+            hidden = self.block(&hidden, layer, &attention, precision)?;
+        }
+        let hidden = hidden.apply_op2(self.tensor(self.parameters.len() - 1), RmsNorm { eps: EPS })?;
+        let (head, scored) = CrossEntropyHead::new(batch.targets.clone(), train);
+        let loss = hidden.apply_op2(self.tensor(0), head)?;
+        let scores = std::mem::take(&mut *scored.lock().expect("the forward pass is over"));
+        Ok((loss, scores))
+    }
+
+    fn block(&self, x: &Tensor, layer: usize, attention: &Arc<Attention>, precision: Precision) -> Result<Tensor> {
+        let (s, w) = (&self.shape, |part| self.part(layer, part));
+        let (queries, keys) = (s.query_heads * s.head_dim, s.kv_heads * s.head_dim);
+        let norm = || RmsNorm { eps: EPS };
+        let linear = |segments: &[usize]| BitLinear::new(segments, precision);
+        let a = x.apply_op2(w(0), norm())?.apply_op2(w(1), linear(&[queries, keys, keys]))?;
+        let a = a.apply_op1(CausalAttention::new(attention.clone(), queries))?;
+        let a = a.apply_op2(w(2), norm())?.apply_op2(w(3), linear(&[s.hidden]))?;
+        let x = (x + a)?;
+        let m = x.apply_op2(w(4), norm())?.apply_op2(w(5), linear(&[s.intermediate, s.intermediate]))?;
+        let m = m.apply_op1(Glu(s.gate()))?.apply_op2(w(6), norm())?.apply_op2(w(7), linear(&[s.hidden]))?;
+        x + m
+    }
+}
+
+impl Shape {
+    /// The gate's activation.
+    pub fn gate(&self) -> Gate {
+        match self.style {
+            Style::Large => Gate::Silu,
+            Style::TwoB4T => Gate::ReluSquared,
+        }
+    }
+
+    /// Name and dimensions of every parameter, in order.
+    pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+        let (d, f) = (self.hidden, self.intermediate);
+        let (q, kv) = (self.query_heads * self.head_dim, self.kv_heads * self.head_dim);
+        let mut all = vec![("embed".to_owned(), vec![self.vocabulary, d])];
+        for layer in 0..self.layers {
+            let parts: [(&str, Vec<usize>); PARTS] = [
+                ("input_norm", vec![d]),
+                ("qkv", vec![q + 2 * kv, d]),
+                ("attn_sub_norm", vec![q]),
+                ("o", vec![d, q]),
+                ("post_norm", vec![d]),
+                ("gate_up", vec![2 * f, d]),
+                ("ffn_sub_norm", vec![f]),
+                ("down", vec![d, f]),
+            ];
+            all.extend(parts.map(|(part, dims)| (format!("layers.{layer}.{part}"), dims)));
+        }
+        all.push(("norm".to_owned(), vec![d]));
+        all
+    }
+}
+
+/// Sequences of equal length and what each position should predict.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Tokens of each sequence.
+    pub length: usize,
+    /// `[sequences * length]`.
+    pub tokens: Vec<u32>,
+    /// `[sequences * length]`, `u32::MAX` where nothing is scored.
+    pub targets: Vec<u32>,
+}

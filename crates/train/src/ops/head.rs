@@ -1,0 +1,55 @@
+use std::sync::{Arc, Mutex};
+
+use bitkv_kernels::fused::{self, HeadGradients, Scores};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+
+use super::{floats, shaped};
+
+/// What a batch scored, filled by the forward pass.
+pub type Scored = Arc<Mutex<Scores>>;
+
+/// Tied output head and mean cross-entropy: `hidden [rows, width]`, `embedding [vocabulary, width]` to a scalar.
+///
+/// The gradients are computed in the forward pass, while the logits exist.
+pub struct CrossEntropyHead {
+    targets: Vec<u32>,
+    train: bool,
+    scored: Scored,
+    saved: Mutex<Option<HeadGradients>>,
+}
+
+impl CrossEntropyHead {
+    /// Scores `targets` (`u32::MAX`: not scored); `train` also computes gradients.
+    pub fn new(targets: Vec<u32>, train: bool) -> (CrossEntropyHead, Scored) {
+        let scored = Scored::default();
+        (CrossEntropyHead { targets, train, scored: scored.clone(), saved: Mutex::new(None) }, scored)
+    }
+}
+
+impl CustomOp2 for CrossEntropyHead {
+    fn name(&self) -> &'static str {
+        "cross-entropy-head"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, e: &CpuStorage, le: &Layout) -> Result<(CpuStorage, Shape)> {
+        let width = le.shape().dims2()?.1;
+        let (scores, gradients) =
+            fused::cross_entropy(floats(x, lx)?, floats(e, le)?, width, &self.targets, self.train);
+        let count = self.targets.iter().filter(|&&t| t != u32::MAX).count().max(1);
+        let loss = scores.nll.iter().map(|&v| v as f64).sum::<f64>() / count as f64;
+        *self.scored.lock().expect("one thread runs a step") = scores;
+        *self.saved.lock().expect("one thread runs a step") = gradients;
+        Ok((CpuStorage::F32(vec![loss as f32]), Shape::from(())))
+    }
+
+    fn bwd(&self, x: &Tensor, e: &Tensor, _: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let Some(mut found) = self.saved.lock().expect("one thread runs a step").take() else {
+            bail!("the head computes gradients once, and only when it was made for training");
+        };
+        let factor = dy.to_scalar::<f32>()?;
+        if factor != 1.0 {
+            found.hidden.iter_mut().chain(&mut found.embedding).for_each(|v| *v *= factor);
+        }
+        Ok((Some(shaped(found.hidden, x)?), Some(shaped(found.embedding, e)?)))
+    }
+}

@@ -1,0 +1,42 @@
+//! The fused layers as candle operations with their own backward passes.
+//!
+//! Each wraps a pair of functions of `bitkv_kernels::fused`; plain candle operations spend most of
+//! their time allocating temporaries, and would train about ten times slower.
+
+mod attention;
+mod bit_linear;
+mod glu;
+mod head;
+mod rms_norm;
+
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
+
+pub use attention::CausalAttention;
+pub use bit_linear::{BitLinear, Precision};
+pub use glu::Glu;
+pub use head::{CrossEntropyHead, Scored};
+pub use rms_norm::RmsNorm;
+
+/// The contiguous f32 values behind a storage.
+fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
+        (CpuStorage::F32(_), None) => bail!("a fused operation needs contiguous tensors"),
+        _ => bail!("a fused operation needs f32 tensors"),
+    }
+}
+
+/// Calls `read` with the f32 values of a tensor on the CPU.
+pub fn with_floats<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Result<R> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => Ok(read(floats(storage, layout)?)),
+        _ => bail!("a fused operation runs on the CPU"),
+    }
+}
+
+/// A tensor of the same shape as `like`.
+fn shaped(values: Vec<f32>, like: &Tensor) -> Result<Tensor> {
+    Tensor::from_vec(values, like.shape().clone(), like.device())
+}

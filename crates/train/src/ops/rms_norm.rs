@@ -1,0 +1,28 @@
+use bitkv_kernels::fused;
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+
+use super::{floats, shaped, with_floats};
+
+/// RMSNorm of `x [rows, width]` with `gain [width]`.
+pub struct RmsNorm {
+    /// Added to the mean square.
+    pub eps: f32,
+}
+
+impl CustomOp2 for RmsNorm {
+    fn name(&self) -> &'static str {
+        "rms-norm"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, gain: &CpuStorage, lg: &Layout) -> Result<(CpuStorage, Shape)> {
+        let y = fused::rms_norm(floats(x, lx)?, floats(gain, lg)?, self.eps);
+        Ok((CpuStorage::F32(y), lx.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, gain: &Tensor, _: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (dx, dgain) = with_floats(x, |x| {
+            with_floats(gain, |gain| with_floats(dy, |dy| fused::rms_norm_backward(x, gain, self.eps, dy)))
+        })???;
+        Ok((Some(shaped(dx, x)?), Some(shaped(dgain, gain)?)))
+    }
+}

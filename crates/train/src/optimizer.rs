@@ -1,0 +1,63 @@
+//! AdamW over all parameters, with global gradient clipping.
+
+use bitkv_kernels::fused::{AdamW, adamw, sum_of_squares};
+use candle_core::{Device, Result, Tensor, backprop::GradStore, bail};
+
+use crate::{model::Model, ops::with_floats};
+
+/// Largest norm of the whole gradient.
+const CLIP: f64 = 1.0;
+
+/// Masters, moments and the gradient of the step being made, flat, in the order of the model's parameters.
+#[derive(Debug)]
+pub struct Optimizer {
+    pub(crate) weights: Vec<Vec<f32>>,
+    pub(crate) first: Vec<Vec<f32>>,
+    pub(crate) second: Vec<Vec<f32>>,
+    gradient: Vec<Vec<f32>>,
+    /// Steps made.
+    pub(crate) steps: usize,
+}
+
+impl Optimizer {
+    /// Fresh moments for `model`.
+    pub fn new(model: &Model) -> Result<Optimizer> {
+        let weights: Vec<Vec<f32>> =
+            model.parameters.iter().map(|p| p.var.flatten_all()?.to_vec1()).collect::<Result<_>>()?;
+        let zeros: Vec<Vec<f32>> = weights.iter().map(|w| vec![0.0; w.len()]).collect();
+        Ok(Optimizer { weights, first: zeros.clone(), second: zeros.clone(), gradient: zeros, steps: 0 })
+    }
+
+    /// Adds the gradients of one micro-batch to those of the step.
+    pub fn accumulate(&mut self, model: &Model, gradients: &GradStore) -> Result<()> {
+        for (sum, p) in self.gradient.iter_mut().zip(&model.parameters) {
+            let Some(g) = gradients.get(&p.var) else { bail!("{} has no gradient", p.name) };
+            with_floats(g, |g| sum.iter_mut().zip(g).for_each(|(sum, g)| *sum += g))?;
+        }
+        Ok(())
+    }
+
+    /// Moves the model against the accumulated gradient and clears it; returns its norm before clipping.
+    pub fn step(&mut self, model: &Model, rate: f32, decay: f32) -> Result<f32> {
+        let norm = self.gradient.iter().map(|g| sum_of_squares(g)).sum::<f64>().sqrt();
+        if !norm.is_finite() {
+            bail!("the gradient is not finite at step {}: lower the learning rate", self.steps + 1);
+        }
+        self.steps += 1;
+        for (i, p) in model.parameters.iter().enumerate() {
+            let options = AdamW {
+                rate,
+                betas: (0.9, 0.95),
+                eps: 1e-8,
+                decay: if p.decay { decay } else { 0.0 },
+                gradient_scale: (CLIP / norm.max(CLIP)) as f32,
+                step: self.steps as i32,
+            };
+            let (w, g) = (&mut self.weights[i], &mut self.gradient[i]);
+            adamw(options, w, &mut self.first[i], &mut self.second[i], g);
+            g.fill(0.0);
+            p.var.set(&Tensor::from_slice(w, p.var.shape(), &Device::Cpu)?)?;
+        }
+        Ok(norm as f32)
+    }
+}

@@ -1,0 +1,250 @@
+//! In-context tasks made on the fly: what a cache is for, with answers that are known.
+
+use anyhow::{Result, ensure};
+use tokenizers::Tokenizer;
+
+use crate::{random::Rng, vocabulary::BOS_ID};
+
+/// A position that is not scored.
+pub const UNSCORED: u32 = u32::MAX;
+
+/// The kind of a sequence.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Kind {
+    /// A window of the corpus.
+    Text,
+    /// A string of different random tokens, repeated.
+    Copy,
+    /// Lines `key value`; keys come back and their value is asked (multi-query associative recall,
+    /// Arora et al. 2023, arXiv:2312.04927).
+    Recall,
+}
+
+/// One training or evaluation sequence.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    /// Its kind.
+    pub kind: Kind,
+    /// Input tokens; the first is the beginning of a sequence.
+    pub tokens: Vec<u32>,
+    /// What each position should predict, or [`UNSCORED`].
+    pub targets: Vec<u32>,
+    /// How many tokens back the answer was last seen, 0 where that means nothing.
+    pub distances: Vec<u32>,
+}
+
+/// The tokens tasks are made of.
+#[derive(Clone, Debug)]
+pub struct Words {
+    /// Single tokens that are a space and a lower-case word.
+    pub pool: Vec<u32>,
+    /// The end of a line.
+    pub newline: u32,
+}
+
+/// Tokens of a recall line: key, value, newline.
+const LINE: usize = 3;
+
+impl Words {
+    /// Finds them in a byte-level vocabulary.
+    pub fn new(tokenizer: &Tokenizer) -> Result<Words> {
+        let size = tokenizer.get_vocab_size(true) as u32;
+        let is_word = |id: &u32| {
+            tokenizer.id_to_token(*id).is_some_and(|token| {
+                let mut chars = token.chars();
+                // U+0120 is how byte-level vocabularies write a space.
+                chars.next() == Some('\u{120}')
+                    && token.chars().count() >= 3
+                    && chars.all(|c| c.is_ascii_lowercase())
+            })
+        };
+        let pool: Vec<u32> = (0..size).filter(is_word).collect();
+        ensure!(pool.len() >= 64, "the vocabulary has {} whole words: tasks need 64 or more", pool.len());
+        // U+010A is a newline.
+        let newline = tokenizer.token_to_id("\u{10a}");
+        let Some(newline) = newline else { anyhow::bail!("the vocabulary has no token for a newline") };
+        Ok(Words { pool, newline })
+    }
+
+    /// The same with the first `count` words only; 0 is all of them.
+    pub fn first(&self, count: usize) -> Words {
+        let count = if count == 0 { self.pool.len() } else { count.min(self.pool.len()) };
+        Words { pool: self.pool[..count].to_vec(), newline: self.newline }
+    }
+
+    /// Different words repeated with a period of `shortest` to `longest` tokens. The first pass and
+    /// the first word of each repetition are not scored.
+    pub fn copy(&self, rng: &mut Rng, length: usize, shortest: usize, longest: usize) -> Sequence {
+        let longest = longest.min(self.pool.len()).max(1);
+        let shortest = shortest.min(longest) as f64;
+        let period = (shortest * (longest as f64 / shortest).powf(rng.unit())).round() as usize;
+        let words = rng.sample(&self.pool, period);
+        let mut draft = Draft::new(Kind::Copy);
+        while !draft.full(length) {
+            let place = (draft.tokens.len() - 1) % period;
+            let again = draft.tokens.len() > period && place > 0;
+            draft.push(words[place], again.then_some(period));
+        }
+        draft.finish(length)
+    }
+
+    /// Lines of a key and a value. A key that comes back is answered from at most `longest` tokens
+    /// ago, and only its value is scored.
+    pub fn recall(&self, rng: &mut Rng, length: usize, longest: usize) -> Sequence {
+        let mut draft = Draft::new(Kind::Recall);
+        // Key, value and the place where the value was last seen.
+        let mut seen: Vec<(u32, u32, usize)> = Vec::new();
+        let lines = length / LINE + 1;
+        let keys = rng.sample(&self.pool, lines);
+        let (mut fresh, new) = (keys.into_iter(), 0.3 + 0.4 * rng.unit());
+        while !draft.full(length) {
+            let at = draft.tokens.len() + 1;
+            seen.retain(|(_, _, place)| at - place <= longest);
+            let next = if seen.is_empty() || rng.unit() < new { fresh.next() } else { None };
+            match next {
+                Some(key) => {
+                    let value = self.pool[rng.below(self.pool.len())];
+                    draft.push(key, None);
+                    draft.push(value, None);
+                    seen.push((key, value, at));
+                }
+                None if seen.is_empty() => break,
+                None => {
+                    let i = rng.below(seen.len());
+                    let (key, value, place) = seen[i];
+                    draft.push(key, None);
+                    draft.push(value, Some(at - place));
+                    seen[i].2 = at;
+                }
+            }
+            draft.push(self.newline, None);
+        }
+        while !draft.full(length) {
+            draft.push(self.newline, None);
+        }
+        draft.finish(length)
+    }
+}
+
+/// A window of the corpus behind the beginning of a sequence; everything is scored.
+pub fn text(window: &[u16]) -> Sequence {
+    let tokens = std::iter::once(BOS_ID).chain(window[..window.len() - 1].iter().map(|&t| t as u32));
+    Sequence {
+        kind: Kind::Text,
+        tokens: tokens.collect(),
+        targets: window.iter().map(|&t| t as u32).collect(),
+        distances: vec![0; window.len()],
+    }
+}
+
+/// Tokens and, for each that is asked, how far back its answer is.
+struct Draft {
+    kind: Kind,
+    tokens: Vec<u32>,
+    asked: Vec<Option<usize>>,
+}
+
+impl Draft {
+    fn new(kind: Kind) -> Draft {
+        Draft { kind, tokens: vec![BOS_ID], asked: vec![None] }
+    }
+
+    fn full(&self, length: usize) -> bool {
+        self.tokens.len() > length
+    }
+
+    fn push(&mut self, token: u32, asked: Option<usize>) {
+        self.tokens.push(token);
+        self.asked.push(asked);
+    }
+
+    fn finish(self, length: usize) -> Sequence {
+        let next = || self.tokens[1..=length].iter().zip(&self.asked[1..=length]);
+        Sequence {
+            kind: self.kind,
+            targets: next().map(|(&token, asked)| if asked.is_some() { token } else { UNSCORED }).collect(),
+            distances: next().map(|(_, asked)| asked.unwrap_or(0) as u32).collect(),
+            tokens: self.tokens[..length].to_vec(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words() -> Words {
+        Words { pool: (10..200).collect(), newline: 2 }
+    }
+
+    /// The token that `target` repeats really stands `distance` tokens before it.
+    fn check(sequence: &Sequence, longest: usize) -> usize {
+        let mut scored = 0;
+        for (i, (&target, &distance)) in sequence.targets.iter().zip(&sequence.distances).enumerate() {
+            if target == UNSCORED {
+                assert_eq!(distance, 0);
+                continue;
+            }
+            let (at, back) = (i + 1, distance as usize);
+            assert!(back >= 1 && back <= longest, "distance {back} of at most {longest}");
+            assert_eq!(sequence.tokens[at - back], target);
+            // What precedes the answer is the same now as then, so it can be found by content.
+            assert_eq!(sequence.tokens[at - back - 1], sequence.tokens[at - 1]);
+            scored += 1;
+        }
+        scored
+    }
+
+    #[test]
+    fn copies_repeat_what_they_score() {
+        let mut rng = Rng::new(1);
+        for _ in 0..200 {
+            let s = words().copy(&mut rng, 128, 4, 48);
+            assert_eq!((s.tokens.len(), s.targets.len(), s.tokens[0]), (128, 128, BOS_ID));
+            assert!(check(&s, 48) >= 40, "most of a copy is scored");
+        }
+    }
+
+    #[test]
+    fn a_string_is_never_ambiguous() {
+        let mut rng = Rng::new(2);
+        let s = words().copy(&mut rng, 64, 16, 16);
+        let mut first = s.tokens[1..17].to_vec();
+        first.sort_unstable();
+        first.dedup();
+        assert_eq!(first.len(), 16);
+    }
+
+    #[test]
+    fn recall_scores_values_of_keys_seen_before() {
+        let mut rng = Rng::new(3);
+        let mut total = 0;
+        for _ in 0..200 {
+            let s = words().recall(&mut rng, 128, 64);
+            total += check(&s, 64);
+            for (i, target) in s.targets.iter().enumerate() {
+                assert!(*target == UNSCORED || (i % LINE == 1 && *target != 2), "only values are scored");
+            }
+        }
+        assert!(total > 200 * 10, "{total} answers in 200 sequences");
+    }
+
+    #[test]
+    fn each_key_has_one_value() {
+        let mut rng = Rng::new(4);
+        for _ in 0..50 {
+            let s = words().recall(&mut rng, 192, 190);
+            let mut known = std::collections::BTreeMap::new();
+            for line in s.tokens[1..].chunks_exact(LINE) {
+                assert_eq!(*known.entry(line[0]).or_insert(line[1]), line[1]);
+                assert_eq!(line[2], 2);
+            }
+        }
+    }
+
+    #[test]
+    fn text_predicts_the_next_token_from_the_beginning() {
+        let s = text(&[5, 6, 7]);
+        assert_eq!((s.tokens, s.targets), (vec![BOS_ID, 5, 6], vec![5, 6, 7]));
+    }
+}

@@ -1,0 +1,260 @@
+//! The training loop: stages, checkpoints, log, progress.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    checkpoint::{self, Position},
+    corpus::Corpus,
+    evaluate::{batch, bits_per_byte, tally},
+    model::Model,
+    ops::Precision,
+    optimizer::Optimizer,
+    random::Rng,
+    recipe::{Recipe, Stage},
+    tasks::{Kind, Sequence, UNSCORED, Words},
+};
+
+/// Steps over which the learning rate rises at the very start.
+const WARMUP: usize = 100;
+/// Steps between lines of the log.
+const LOG_EVERY: usize = 20;
+/// Weight of the past in running accuracies.
+const MEMORY: f64 = 0.95;
+/// Tokens of one forward and backward pass: their temporaries fit the cache and the allocator keeps them.
+const MICRO_BATCH: usize = 2048;
+/// Held-out windows of a validation during training.
+const WINDOWS: usize = 32;
+
+/// One line of `log.csv`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct LogRow {
+    /// Steps made.
+    pub step: usize,
+    /// Tokens seen.
+    pub tokens: u64,
+    /// Stage, from 0.
+    pub stage: usize,
+    /// Mean loss of the batch in nats per scored token.
+    pub loss: f64,
+    /// Running accuracy of the copy task.
+    pub copy_accuracy: f64,
+    /// Running accuracy of the recall task.
+    pub recall_accuracy: f64,
+    /// Learning rate.
+    pub rate: f32,
+    /// Norm of the gradient before clipping.
+    pub gradient_norm: f32,
+    /// Tokens per second since the run was started or resumed.
+    pub tokens_per_second: f64,
+    /// Bits per byte on held-out text, when it was measured at this step.
+    pub valid_bits_per_byte: Option<f64>,
+}
+
+/// A run in its folder.
+pub struct Trainer<'a> {
+    recipe: &'a Recipe,
+    corpus: &'a Corpus,
+    words: Words,
+    precision: Precision,
+    folder: PathBuf,
+    model: Model,
+    optimizer: Optimizer,
+    position: Position,
+    log: csv::Writer<File>,
+}
+
+impl<'a> Trainer<'a> {
+    /// Starts in `folder`, or resumes what it holds.
+    pub fn open(recipe: &'a Recipe, corpus: &'a Corpus, folder: &Path, precision: Precision) -> Result<Trainer<'a>> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let model = Model::new(&recipe.shape, recipe.seed)?;
+        let (optimizer, position) = match checkpoint::load(folder, recipe, &model)? {
+            Some(found) => found,
+            None => (Optimizer::new(&model)?, Position::start()),
+        };
+        let log = open_log(&folder.join("log.csv"), position.step)?;
+        let words = Words::new(&corpus.tokenizer)?;
+        let folder = folder.to_owned();
+        Ok(Trainer { recipe, corpus, words, precision, folder, model, optimizer, position, log })
+    }
+
+    /// The model as it stands.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Where the run stands.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Trains to the end of the last stage, or for `steps` steps.
+    pub fn run(&mut self, steps: Option<usize>) -> Result<()> {
+        let bar = progress(self.recipe.steps(), self.position.step);
+        let last = steps.map_or(usize::MAX, |n| self.position.step + n);
+        let (started, tokens) = (Instant::now(), self.position.tokens);
+        while let Some(stage) = self.recipe.stages.get(self.position.stage) {
+            if self.position.step >= last {
+                break;
+            }
+            let before = Instant::now();
+            let mut row = self.step(stage)?;
+            self.position.seconds += before.elapsed().as_secs_f64();
+            row.tokens_per_second = (self.position.tokens - tokens) as f64 / started.elapsed().as_secs_f64();
+            bar.set_position(self.position.step as u64);
+            bar.set_message(format!(
+                "stage {} loss {:.3} copy {:.2} recall {:.2} {:.0} tokens/s",
+                row.stage, row.loss, row.copy_accuracy, row.recall_accuracy, row.tokens_per_second
+            ));
+            self.record(row)?;
+            self.advance(stage);
+            if self.position.step % self.recipe.checkpoint_every == 0 {
+                self.save()?;
+            }
+        }
+        self.save()?;
+        bar.finish();
+        Ok(())
+    }
+
+    fn step(&mut self, stage: &Stage) -> Result<LogRow> {
+        let sequences = self.sequences(stage);
+        let (loss, predictions) = self.gradient(&sequences)?;
+        let rate = self.rate(stage);
+        let norm = self.optimizer.step(&self.model, rate, stage.decay)?;
+        self.follow(&sequences, &predictions);
+        self.position.step += 1;
+        self.position.stage_step += 1;
+        self.position.tokens += predictions.len() as u64;
+        Ok(LogRow {
+            step: self.position.step,
+            tokens: self.position.tokens,
+            stage: self.position.stage,
+            loss,
+            copy_accuracy: self.position.copy,
+            recall_accuracy: self.position.recall,
+            rate,
+            gradient_norm: norm,
+            tokens_per_second: 0.0,
+            valid_bits_per_byte: None,
+        })
+    }
+
+    /// Accumulates the gradient of the mean loss over all scored tokens, a few sequences at a time.
+    fn gradient(&mut self, sequences: &[Sequence]) -> Result<(f64, Vec<u32>)> {
+        let scored = |s: &[Sequence]| s.iter().flat_map(|s| &s.targets).filter(|&&t| t != UNSCORED).count();
+        let total = scored(sequences).max(1) as f64;
+        let (mut mean, mut predictions) = (0.0, Vec::new());
+        for sequences in sequences.chunks((MICRO_BATCH / sequences[0].tokens.len()).max(1)) {
+            let (loss, scores) = self.model.loss(&batch(sequences), self.precision, true)?;
+            let loss = (loss * (scored(sequences) as f64 / total))?;
+            self.optimizer.accumulate(&self.model, &loss.backward()?)?;
+            mean += loss.to_scalar::<f32>()? as f64;
+            predictions.extend(scores.prediction);
+        }
+        Ok((mean, predictions))
+    }
+
+    /// The batch of the next step: the same for every model with the same data seed.
+    fn sequences(&self, stage: &Stage) -> Vec<Sequence> {
+        let mut rng = Rng::of_step(self.recipe.data_seed, self.position.step as u64);
+        let words = self.words.first(stage.alphabet);
+        let draw = |_| {
+            let kind = rng.unit();
+            if kind >= stage.synthetic {
+                self.corpus.window(&mut rng, stage.length)
+            } else if kind < stage.synthetic / 2.0 {
+                words.copy(&mut rng, stage.length, 4, stage.distance)
+            } else {
+                words.recall(&mut rng, stage.length, stage.distance)
+            }
+        };
+        (0..stage.batch).map(draw).collect()
+    }
+
+    fn rate(&self, stage: &Stage) -> f32 {
+        let part = self.position.stage_step as f32 / stage.steps as f32;
+        let warmup = ((self.position.step + 1) as f32 / WARMUP as f32).min(1.0);
+        (stage.rate[0] + (stage.rate[1] - stage.rate[0]) * part) * warmup
+    }
+
+    /// Updates the running accuracies.
+    fn follow(&mut self, sequences: &[Sequence], predictions: &[u32]) {
+        let length = sequences[0].tokens.len();
+        for kind in [Kind::Copy, Kind::Recall] {
+            let (mut right, mut asked) = (0, 0);
+            for (i, sequence) in sequences.iter().enumerate().filter(|(_, s)| s.kind == kind) {
+                tally(std::slice::from_ref(sequence), &predictions[i * length..], |_, hit| {
+                    asked += 1;
+                    right += hit as usize;
+                });
+            }
+            let running = if kind == Kind::Copy { &mut self.position.copy } else { &mut self.position.recall };
+            if asked > 0 {
+                *running = MEMORY * *running + (1.0 - MEMORY) * right as f64 / asked as f64;
+            }
+        }
+    }
+
+    /// Goes to the next stage when this one is over or its gate is passed.
+    fn advance(&mut self, stage: &Stage) {
+        let passed = stage.gate.is_some_and(|gate| self.position.copy.min(self.position.recall) > gate);
+        if passed || self.position.stage_step >= stage.steps {
+            self.position.stage += 1;
+            self.position.stage_step = 0;
+        }
+    }
+
+    fn record(&mut self, mut row: LogRow) -> Result<()> {
+        if row.step % self.recipe.validate_every == 0 {
+            let length = 256.min(self.recipe.shape.max_positions);
+            row.valid_bits_per_byte = Some(bits_per_byte(&self.model, self.corpus, self.precision, WINDOWS, length)?);
+        }
+        if row.step % LOG_EVERY == 0 || row.valid_bits_per_byte.is_some() {
+            self.log.serialize(row).context("cannot write the training log")?;
+            self.log.flush().context("cannot write the training log")?;
+        }
+        Ok(())
+    }
+
+    fn save(&self) -> Result<()> {
+        checkpoint::save(&self.folder, &self.model, &self.optimizer, &self.position)
+    }
+}
+
+impl Position {
+    fn start() -> Position {
+        Position { step: 0, tokens: 0, seconds: 0.0, stage: 0, stage_step: 0, copy: 0.0, recall: 0.0 }
+    }
+}
+
+/// Opens the log for appending, without rows of steps that a resumed run makes again.
+fn open_log(path: &Path, step: usize) -> Result<csv::Writer<File>> {
+    let mut rows: Vec<LogRow> = Vec::new();
+    if path.exists() {
+        for row in csv::Reader::from_path(path)?.deserialize() {
+            let Ok(row) = row else { bail!("{} is damaged: remove it to go on", path.display()) };
+            rows.push(row);
+        }
+    }
+    let mut log = csv::Writer::from_path(path).with_context(|| format!("cannot write {}", path.display()))?;
+    for row in rows.into_iter().filter(|row| row.step <= step) {
+        log.serialize(row)?;
+    }
+    log.flush()?;
+    Ok(log)
+}
+
+fn progress(steps: usize, done: usize) -> ProgressBar {
+    let style = "{elapsed_precise} [{wide_bar}] {pos}/{len} {msg} eta {eta}";
+    let bar = ProgressBar::new(steps as u64).with_position(done as u64);
+    bar.with_style(ProgressStyle::with_template(style).expect("the template is constant"))
+}
