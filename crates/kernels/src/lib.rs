@@ -8,8 +8,8 @@ pub mod bf16;
 pub mod dense;
 pub mod fused;
 mod lanes;
-mod scatter;
 pub mod memory;
+mod scatter;
 mod simd;
 pub mod ternary;
 

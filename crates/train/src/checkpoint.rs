@@ -65,7 +65,8 @@ pub fn load(folder: &Path, recipe: &Recipe, model: &Model) -> Result<Option<(Opt
     let bytes = fs::read(&path).with_context(named)?;
     let (_, header) = SafeTensors::read_metadata(&bytes).with_context(named)?;
     let metadata = header.metadata().clone().unwrap_or_default();
-    let position: Position = serde_json::from_str(metadata.get("position").map_or("", |s| s)).with_context(named)?;
+    let position: Position =
+        serde_json::from_str(metadata.get("position").map_or("", |s| s)).with_context(named)?;
     let shape = metadata.get("shape").cloned().unwrap_or_default();
     ensure!(
         shape == serde_json::to_string(&recipe.shape)?,
@@ -78,7 +79,8 @@ pub fn load(folder: &Path, recipe: &Recipe, model: &Model) -> Result<Option<(Opt
         model.parameters.iter().map(|p| read(&p.name)).collect::<Result<_>>().with_context(named)
     };
     let mut optimizer = Optimizer::new(model)?;
-    (optimizer.weights, optimizer.first, optimizer.second) = (group("weight")?, group("first")?, group("second")?);
+    (optimizer.weights, optimizer.first, optimizer.second) =
+        (group("weight")?, group("first")?, group("second")?);
     optimizer.steps = position.step;
     for (parameter, values) in model.parameters.iter().zip(&optimizer.weights) {
         let var = &parameter.var;

@@ -1,11 +1,18 @@
 //! Text as token ids, prepared once and shared by the models trained on it.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use tokenizers::Tokenizer;
 
-use crate::{random::Rng, tasks::{self, Sequence}, vocabulary::{self, EOS_ID}};
+use crate::{
+    random::Rng,
+    tasks::{self, Sequence},
+    vocabulary::{self, EOS_ID},
+};
 
 /// Separates documents in the text files.
 const SEPARATOR: &str = "<|endoftext|>";
@@ -41,7 +48,12 @@ impl Corpus {
             file("tokenizer.json").display()
         );
         let token_bytes = vocabulary::token_bytes(&tokenizer);
-        Ok(Corpus { tokenizer, train: load(&file("train.bin"))?, valid: load(&file("valid.bin"))?, token_bytes })
+        Ok(Corpus {
+            tokenizer,
+            train: load(&file("train.bin"))?,
+            valid: load(&file("valid.bin"))?,
+            token_bytes,
+        })
     }
 
     /// A random training window of `length` tokens.

@@ -47,7 +47,13 @@ pub fn batch(sequences: &[Sequence]) -> Batch {
 }
 
 /// Bits per byte on `windows` held-out windows of `length` tokens.
-pub fn bits_per_byte(model: &Model, corpus: &Corpus, precision: Precision, windows: usize, length: usize) -> Result<f64> {
+pub fn bits_per_byte(
+    model: &Model,
+    corpus: &Corpus,
+    precision: Precision,
+    windows: usize,
+    length: usize,
+) -> Result<f64> {
     let (mut nats, mut bytes) = (0.0, 0u64);
     for sequences in corpus.validation(windows, length).chunks(BATCH) {
         let batch = batch(sequences);
@@ -59,7 +65,13 @@ pub fn bits_per_byte(model: &Model, corpus: &Corpus, precision: Precision, windo
 }
 
 /// Accuracy of `kind` for each of [`DISTANCES`], over `count` sequences of each class.
-pub fn accuracy(model: &Model, words: &Words, precision: Precision, kind: Kind, count: usize) -> Result<Vec<Accuracy>> {
+pub fn accuracy(
+    model: &Model,
+    words: &Words,
+    precision: Precision,
+    kind: Kind,
+    count: usize,
+) -> Result<Vec<Accuracy>> {
     let mut rng = Rng::new(0xE7A1 + kind as u64);
     let mut by_distance = vec![Accuracy::default(); DISTANCES.len()];
     for (class, &longest) in DISTANCES.iter().enumerate() {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ops::{BitLinear, CausalAttention, CrossEntropyHead, Glu, Precision, RmsNorm},
-    random::Rng,
+    start,
 };
 
 /// Whose structure a model follows.
@@ -50,10 +50,6 @@ pub struct Shape {
 
 /// Added to every mean square.
 pub(crate) const EPS: f32 = 1e-5;
-/// Standard deviation of new matrices; the ternary scale follows it.
-const MATRIX_STD: f32 = 0.04;
-const EMBEDDING_STD: f32 = 0.02;
-
 /// One named tensor that is trained.
 #[derive(Debug)]
 pub struct Parameter {
@@ -79,18 +75,12 @@ const PARTS: usize = 8;
 impl Model {
     /// A new model with random weights.
     pub fn new(shape: &Shape, seed: u64) -> Result<Model> {
-        let mut rng = Rng::new(seed);
-        let mut parameters = Vec::new();
-        for (name, dims) in shape.parameters() {
-            let count: usize = dims.iter().product();
-            let std = if name == "embed" { EMBEDDING_STD } else { MATRIX_STD };
-            let values = match dims.len() {
-                1 => vec![1.0; count],
-                _ => (0..count).map(|_| rng.normal() * std).collect(),
-            };
+        let values = start::values(shape, seed);
+        let parameters = shape.parameters().into_iter().zip(values).map(|((name, dims), values)| {
             let var = Var::from_vec(values, dims.as_slice(), &Device::Cpu)?;
-            parameters.push(Parameter { decay: dims.len() == 2 && name != "embed", name, var });
-        }
+            Ok(Parameter { decay: dims.len() == 2 && name != "embed", name, var })
+        });
+        let parameters = parameters.collect::<Result<_>>()?;
         Ok(Model { shape: shape.clone(), parameters })
     }
 
@@ -112,7 +102,8 @@ impl Model {
     /// The mean loss over the targets of `batch` and what each position scored.
     pub fn loss(&self, batch: &Batch, precision: Precision, train: bool) -> Result<(Tensor, Scores)> {
         let s = &self.shape;
-        let attention = Attention::new(batch.length, s.query_heads, s.kv_heads, s.head_dim, s.rope_theta as f64);
+        let attention =
+            Attention::new(batch.length, s.query_heads, s.kv_heads, s.head_dim, s.rope_theta as f64);
         let attention = Arc::new(attention);
         let ids = Tensor::from_slice(&batch.tokens, batch.tokens.len(), &Device::Cpu)?;
         let mut hidden = self.tensor(0).index_select(&ids, 0)?;
@@ -126,7 +117,13 @@ impl Model {
         Ok((loss, scores))
     }
 
-    fn block(&self, x: &Tensor, layer: usize, attention: &Arc<Attention>, precision: Precision) -> Result<Tensor> {
+    fn block(
+        &self,
+        x: &Tensor,
+        layer: usize,
+        attention: &Arc<Attention>,
+        precision: Precision,
+    ) -> Result<Tensor> {
         let (s, w) = (&self.shape, |part| self.part(layer, part));
         let (queries, keys) = (s.query_heads * s.head_dim, s.kv_heads * s.head_dim);
         let norm = || RmsNorm { eps: EPS };

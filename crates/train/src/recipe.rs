@@ -59,9 +59,10 @@ impl Eq for Stage {}
 impl Recipe {
     /// Reads and checks a recipe.
     pub fn read(path: &Path) -> Result<Recipe> {
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?;
-        let recipe: Recipe =
-            toml::from_str(&text).with_context(|| format!("cannot understand the recipe {}", path.display()))?;
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?;
+        let recipe: Recipe = toml::from_str(&text)
+            .with_context(|| format!("cannot understand the recipe {}", path.display()))?;
         recipe.check().with_context(|| format!("the recipe {} cannot be trained", path.display()))?;
         Ok(recipe)
     }
@@ -74,10 +75,13 @@ impl Recipe {
             ("intermediate", s.intermediate),
             ("head-dim", s.head_dim),
         ] {
-            ensure!(value > 0 && value % 32 == 0, "shape.{key} is {value}: make it a positive multiple of 32");
+            ensure!(
+                value > 0 && value % 32 == 0,
+                "shape.{key} is {value}: make it a positive multiple of 32"
+            );
         }
         ensure!(
-            s.kv_heads > 0 && s.query_heads % s.kv_heads == 0,
+            s.kv_heads > 0 && s.query_heads.is_multiple_of(s.kv_heads),
             "shape.query-heads is {} and shape.kv-heads {}: the first must be a multiple of the second",
             s.query_heads,
             s.kv_heads
@@ -91,7 +95,11 @@ impl Recipe {
                 stage.length,
                 s.max_positions
             );
-            ensure!((0.0..=1.0).contains(&stage.synthetic), "stage {i}: synthetic is {}: use 0 to 1", stage.synthetic);
+            ensure!(
+                (0.0..=1.0).contains(&stage.synthetic),
+                "stage {i}: synthetic is {}: use 0 to 1",
+                stage.synthetic
+            );
             ensure!(
                 (4..stage.length).contains(&stage.distance),
                 "stage {i}: distance is {}: use 4 to length - 1 = {}",

@@ -13,7 +13,7 @@ pub const UNSCORED: u32 = u32::MAX;
 pub enum Kind {
     /// A window of the corpus.
     Text,
-    /// A string of different random tokens, repeated.
+    /// Strings of random words that come back once, each after a distance of its own.
     Copy,
     /// Lines `key value`; keys come back and their value is asked (multi-query associative recall,
     /// Arora et al. 2023, arXiv:2312.04927).
@@ -44,6 +44,9 @@ pub struct Words {
 
 /// Tokens of a recall line: key, value, newline.
 const LINE: usize = 3;
+/// Tokens of a string to be copied.
+const SHORTEST_STRING: usize = 4;
+const LONGEST_STRING: usize = 16;
 
 impl Words {
     /// Finds them in a byte-level vocabulary.
@@ -72,18 +75,27 @@ impl Words {
         Words { pool: self.pool[..count].to_vec(), newline: self.newline }
     }
 
-    /// Different words repeated with a period of `shortest` to `longest` tokens. The first pass and
-    /// the first word of each repetition are not scored.
+    /// Strings of different words, each followed by other words and then by itself. Only the repetition is
+    /// scored, without its first word; it stands `shortest` to `longest` tokens behind the original.
+    ///
+    /// Every string has its own distance: with one period for a whole sequence, models learn to look back
+    /// by a fixed number of tokens that many periods divide (24, say), and never by content.
     pub fn copy(&self, rng: &mut Rng, length: usize, shortest: usize, longest: usize) -> Sequence {
-        let longest = longest.min(self.pool.len()).max(1);
-        let shortest = shortest.min(longest) as f64;
-        let period = (shortest * (longest as f64 / shortest).powf(rng.unit())).round() as usize;
-        let words = rng.sample(&self.pool, period);
         let mut draft = Draft::new(Kind::Copy);
+        let mut fresh = Vec::new();
         while !draft.full(length) {
-            let place = (draft.tokens.len() - 1) % period;
-            let again = draft.tokens.len() > period && place > 0;
-            draft.push(words[place], again.then_some(period));
+            let (low, high) = (shortest as f64, longest as f64);
+            let distance = (low * (high / low).powf(rng.unit())).round() as usize;
+            let string = SHORTEST_STRING.min(distance) + rng.below(LONGEST_STRING - SHORTEST_STRING + 1);
+            let string = string.min(distance);
+            if fresh.len() < distance {
+                fresh = rng.sample(&self.pool, self.pool.len());
+            }
+            let words = fresh.split_off(fresh.len().saturating_sub(distance));
+            words.iter().for_each(|&word| draft.push(word, None));
+            for (i, &word) in words[..string.min(words.len())].iter().enumerate() {
+                draft.push(word, (i > 0).then_some(words.len()));
+            }
         }
         draft.finish(length)
     }
@@ -198,21 +210,23 @@ mod tests {
     #[test]
     fn copies_repeat_what_they_score() {
         let mut rng = Rng::new(1);
+        let mut total = 0;
         for _ in 0..200 {
             let s = words().copy(&mut rng, 128, 4, 48);
             assert_eq!((s.tokens.len(), s.targets.len(), s.tokens[0]), (128, 128, BOS_ID));
-            assert!(check(&s, 48) >= 40, "most of a copy is scored");
+            total += check(&s, 48);
         }
+        assert!(total > 200 * 25, "{total} answers in 200 sequences");
     }
 
     #[test]
-    fn a_string_is_never_ambiguous() {
+    fn distances_of_a_copy_stay_in_their_range_and_differ() {
         let mut rng = Rng::new(2);
-        let s = words().copy(&mut rng, 64, 16, 16);
-        let mut first = s.tokens[1..17].to_vec();
-        first.sort_unstable();
-        first.dedup();
-        assert_eq!(first.len(), 16);
+        let s = words().copy(&mut rng, 1024, 16, 48);
+        let mut distances: Vec<u32> = s.distances.iter().copied().filter(|&d| d > 0).collect();
+        assert!(distances.iter().all(|d| (16..=48).contains(d)));
+        distances.dedup();
+        assert!(distances.len() > 8, "no single offset serves a sequence: {distances:?}");
     }
 
     #[test]

@@ -73,7 +73,12 @@ pub struct Trainer<'a> {
 
 impl<'a> Trainer<'a> {
     /// Starts in `folder`, or resumes what it holds.
-    pub fn open(recipe: &'a Recipe, corpus: &'a Corpus, folder: &Path, precision: Precision) -> Result<Trainer<'a>> {
+    pub fn open(
+        recipe: &'a Recipe,
+        corpus: &'a Corpus,
+        folder: &Path,
+        precision: Precision,
+    ) -> Result<Trainer<'a>> {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let model = Model::new(&recipe.shape, recipe.seed)?;
         let (optimizer, position) = match checkpoint::load(folder, recipe, &model)? {
@@ -116,7 +121,7 @@ impl<'a> Trainer<'a> {
             ));
             self.record(row)?;
             self.advance(stage);
-            if self.position.step % self.recipe.checkpoint_every == 0 {
+            if self.position.step.is_multiple_of(self.recipe.checkpoint_every) {
                 self.save()?;
             }
         }
@@ -197,7 +202,8 @@ impl<'a> Trainer<'a> {
                     right += hit as usize;
                 });
             }
-            let running = if kind == Kind::Copy { &mut self.position.copy } else { &mut self.position.recall };
+            let running =
+                if kind == Kind::Copy { &mut self.position.copy } else { &mut self.position.recall };
             if asked > 0 {
                 *running = MEMORY * *running + (1.0 - MEMORY) * right as f64 / asked as f64;
             }
@@ -214,11 +220,12 @@ impl<'a> Trainer<'a> {
     }
 
     fn record(&mut self, mut row: LogRow) -> Result<()> {
-        if row.step % self.recipe.validate_every == 0 {
+        if row.step.is_multiple_of(self.recipe.validate_every) {
             let length = 256.min(self.recipe.shape.max_positions);
-            row.valid_bits_per_byte = Some(bits_per_byte(&self.model, self.corpus, self.precision, WINDOWS, length)?);
+            row.valid_bits_per_byte =
+                Some(bits_per_byte(&self.model, self.corpus, self.precision, WINDOWS, length)?);
         }
-        if row.step % LOG_EVERY == 0 || row.valid_bits_per_byte.is_some() {
+        if row.step.is_multiple_of(LOG_EVERY) || row.valid_bits_per_byte.is_some() {
             self.log.serialize(row).context("cannot write the training log")?;
             self.log.flush().context("cannot write the training log")?;
         }

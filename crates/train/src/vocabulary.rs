@@ -3,7 +3,10 @@
 use anyhow::{Context, Result, anyhow, ensure};
 use tokenizers::{
     AddedToken, DecoderWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer,
-    models::{TrainerWrapper, bpe::{BPE, BpeTrainerBuilder}},
+    models::{
+        TrainerWrapper,
+        bpe::{BPE, BpeTrainerBuilder},
+    },
     pre_tokenizers::{byte_level::ByteLevel, digits::Digits, sequence::Sequence},
     processors::template::TemplateProcessing,
 };
@@ -43,7 +46,10 @@ pub fn train(documents: &[&str], size: usize) -> Result<Tokenizer> {
         .context("cannot set the template of the tokenizer")?;
     tokenizer.with_post_processor(Some(PostProcessorWrapper::Template(template)));
     let found = tokenizer.get_vocab_size(true);
-    ensure!(found == size, "the corpus yields {found} tokens, not {size}: use more text or a smaller vocabulary");
+    ensure!(
+        found == size,
+        "the corpus yields {found} tokens, not {size}: use more text or a smaller vocabulary"
+    );
     ensure!(tokenizer.token_to_id(BOS) == Some(BOS_ID) && tokenizer.token_to_id(EOS) == Some(EOS_ID));
     Ok(tokenizer)
 }

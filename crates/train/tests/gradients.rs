@@ -50,7 +50,9 @@ fn linear(x: &Tensor, w: &Tensor, precision: Precision) -> Result<Tensor> {
 
 fn rope_tables(s: &Shape, length: usize) -> Result<(Tensor, Tensor)> {
     let half = s.head_dim / 2;
-    let angle = |i: usize| (i / half) as f64 / (s.rope_theta as f64).powf(2.0 * (i % half) as f64 / s.head_dim as f64);
+    let angle = |i: usize| {
+        (i / half) as f64 / (s.rope_theta as f64).powf(2.0 * (i % half) as f64 / s.head_dim as f64)
+    };
     let table = |f: fn(f64) -> f64| {
         let values: Vec<f32> = (0..length * half).map(|i| f(angle(i)) as f32).collect();
         Tensor::from_vec(values, (length, half), &Device::Cpu)
@@ -98,7 +100,9 @@ fn plain_loss(model: &Model, batch: &Batch, precision: Precision) -> Result<Tens
 }
 
 fn cosine(a: &Tensor, b: &Tensor) -> Result<f64> {
-    let dot = |a: &Tensor, b: &Tensor| Ok::<f64, candle_core::Error>((a * b)?.sum_all()?.to_scalar::<f32>()? as f64);
+    let dot = |a: &Tensor, b: &Tensor| {
+        Ok::<f64, candle_core::Error>((a * b)?.sum_all()?.to_scalar::<f32>()? as f64)
+    };
     Ok(dot(a, b)? / (dot(a, a)? * dot(b, b)?).sqrt())
 }
 

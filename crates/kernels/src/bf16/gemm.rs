@@ -17,7 +17,10 @@ pub fn gemm_rows(
     column_scale: Option<&[f32]>,
 ) -> Vec<f32> {
     let rows = x.len() / k;
-    assert!(rows % SIDE == 0 && k % SIDE == 0 && n % SIDE == 0, "{rows} x {k} x {n}: multiples of {SIDE} only");
+    assert!(
+        rows.is_multiple_of(SIDE) && k.is_multiple_of(SIDE) && n.is_multiple_of(SIDE),
+        "{rows} x {k} x {n}: multiples of {SIDE} only"
+    );
     let (mut y, blocks) = (vec![0.0f32; rows * n], k / SIDE);
     y.par_chunks_mut(SIDE * n).zip(x.par_chunks(SIDE * k)).enumerate().for_each_init(
         || vec![0u16; SIDE * k],

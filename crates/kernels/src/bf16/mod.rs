@@ -17,7 +17,9 @@ mod avx512;
 use std::sync::OnceLock;
 
 pub use gemm::{gemm_rows, gemm_weight_gradient};
-pub use pack::{pack_a, pack_a_transposed, pack_b, pack_b_all, pack_b_transposed, pack_b_transposed_all, round};
+pub use pack::{
+    pack_a, pack_a_transposed, pack_b, pack_b_all, pack_b_transposed, pack_b_transposed_all, round,
+};
 
 /// Rows and columns of a block.
 pub const SIDE: usize = 32;

@@ -182,7 +182,7 @@ pub fn pack_b_all(x: &[f32], k: usize, n: usize) -> Vec<u16> {
 }
 
 fn pack_all(n: usize, k: usize, pack: impl Fn(usize, usize, &mut [u16]) + Sync) -> Vec<u16> {
-    assert!(n % SIDE == 0 && k % SIDE == 0, "{n} x {k} is not a multiple of {SIDE}");
+    assert!(n.is_multiple_of(SIDE) && k.is_multiple_of(SIDE), "{n} x {k} is not a multiple of {SIDE}");
     let mut blocks = vec![0u16; n * k];
     blocks.par_chunks_mut(k / SIDE * BLOCK).enumerate().for_each(|(i, row)| {
         row.chunks_exact_mut(BLOCK).enumerate().for_each(|(j, block)| pack(i, j, block));

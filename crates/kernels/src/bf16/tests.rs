@@ -36,7 +36,10 @@ fn engines_agree_with_plain_loops() {
             let got = c[i / 32 * 40 + i % 32] as f64 - 1.0;
             assert!((got - e).abs() < TOLERANCE, "{engine:?} [{i}]: {got} for {e}");
         }
-        assert!(c.chunks(40).all(|row| row[32..].iter().all(|&v| v == 1.0)), "{engine:?} wrote past its block");
+        assert!(
+            c.chunks(40).all(|row| row[32..].iter().all(|&v| v == 1.0)),
+            "{engine:?} wrote past its block"
+        );
     }
 }
 

@@ -36,7 +36,11 @@ impl Attention {
     /// # Panics
     /// When `tokens` or `head_dim` is no multiple of 32 or the heads do not form groups.
     pub fn new(tokens: usize, query_heads: usize, kv_heads: usize, head_dim: usize, theta: f64) -> Attention {
-        assert!(tokens % SIDE == 0 && head_dim % SIDE == 0 && query_heads % kv_heads == 0);
+        assert!(
+            tokens.is_multiple_of(SIDE)
+                && head_dim.is_multiple_of(SIDE)
+                && query_heads.is_multiple_of(kv_heads)
+        );
         let half = head_dim / 2;
         let angle = |i: usize| (i / half) as f64 / theta.powf(2.0 * (i % half) as f64 / head_dim as f64);
         let (cos, sin) = (0..tokens * half).map(|i| (angle(i).cos() as f32, angle(i).sin() as f32)).unzip();
@@ -87,7 +91,16 @@ impl Attention {
 
     /// Copies head `head` of every row, rotated by its position and scaled.
     fn rotated(&self, qkv: &[f32], head: usize, scale: f32, out: &mut [f32]) {
-        rotate_rows(qkv, self.input_width(), head * self.head_dim, self.head_dim, &self.cos, &self.sin, scale, out);
+        rotate_rows(
+            qkv,
+            self.input_width(),
+            head * self.head_dim,
+            self.head_dim,
+            &self.cos,
+            &self.sin,
+            scale,
+            out,
+        );
     }
 
     /// Writes the gradient of head `head`, rotating `d` back.
@@ -179,7 +192,14 @@ impl Forward {
     }
 
     /// 32 queries of one head over the keys they see.
-    fn query_block(&mut self, shape: &Attention, head: usize, block: usize, y: &mut [f32], log_sums: &mut [f32]) {
+    fn query_block(
+        &mut self,
+        shape: &Attention,
+        head: usize,
+        block: usize,
+        y: &mut [f32],
+        log_sums: &mut [f32],
+    ) {
         let (t, d) = (shape.tokens, shape.head_dim);
         let (rows, columns) = (t / SIDE, d / SIDE);
         for (j, out) in self.query.chunks_exact_mut(BLOCK).enumerate() {
@@ -298,7 +318,15 @@ impl Backward {
         }
     }
 
-    fn query_head(&mut self, shape: &Attention, qkv: &[f32], head: usize, y: &[f32], dy: &[f32], log_sums: &[f32]) {
+    fn query_head(
+        &mut self,
+        shape: &Attention,
+        qkv: &[f32],
+        head: usize,
+        y: &[f32],
+        dy: &[f32],
+        log_sums: &[f32],
+    ) {
         let (t, d, width) = (shape.tokens, shape.head_dim, shape.output_width());
         shape.rotated(qkv, head, shape.scale(), &mut self.rows);
         row_dots(&y[head * d..], &dy[head * d..], width, d, &mut self.delta);
@@ -323,9 +351,23 @@ impl Backward {
         let columns = d / SIDE;
         let (key, query) = (keys * columns * BLOCK, queries * columns * BLOCK);
         let (mut p, mut ds) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
-    
-        multiply(&mut p, SIDE, Blocks::dense(&self.keys_a[key..]), Blocks::dense(&self.query_t[query..]), columns, false);
-        multiply(&mut ds, SIDE, Blocks::dense(&self.values_a[key..]), Blocks::dense(&self.output_t[query..]), columns, false);
+
+        multiply(
+            &mut p,
+            SIDE,
+            Blocks::dense(&self.keys_a[key..]),
+            Blocks::dense(&self.query_t[query..]),
+            columns,
+            false,
+        );
+        multiply(
+            &mut ds,
+            SIDE,
+            Blocks::dense(&self.values_a[key..]),
+            Blocks::dense(&self.output_t[query..]),
+            columns,
+            false,
+        );
         let rows = queries * SIDE..(queries + 1) * SIDE;
         score_gradient(&mut p, &mut ds, &log_sums[rows.clone()], &self.delta[rows], keys == queries);
 
@@ -336,8 +378,22 @@ impl Backward {
         for j in 0..columns {
             let (at_key, at_query) = (keys * SIDE * d + j * SIDE, queries * SIDE * d + j * SIDE);
             let at = query + j * BLOCK;
-            multiply(&mut self.d_value[at_key..], d, Blocks::dense(&p_a), Blocks::dense(&self.output[at..]), 1, true);
-            multiply(&mut self.d_key[at_key..], d, Blocks::dense(&ds_a), Blocks::dense(&self.query[at..]), 1, true);
+            multiply(
+                &mut self.d_value[at_key..],
+                d,
+                Blocks::dense(&p_a),
+                Blocks::dense(&self.output[at..]),
+                1,
+                true,
+            );
+            multiply(
+                &mut self.d_key[at_key..],
+                d,
+                Blocks::dense(&ds_a),
+                Blocks::dense(&self.query[at..]),
+                1,
+                true,
+            );
             let keys = Blocks::dense(&self.keys_b[key + j * BLOCK..]);
             multiply(&mut self.d_query[at_query..], d, Blocks::dense(&ds_t), keys, 1, true);
         }

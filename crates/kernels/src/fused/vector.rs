@@ -9,10 +9,10 @@ pub fn exp(x: f32) -> f32 {
     let n = (t + ROUND) - ROUND;
     let f = t - n;
     // Minimax polynomial of 2^f on [-0.5, 0.5].
-    let p = 0.000154035 * f + 0.00133335581;
-    let p = p * f + 0.00961812911;
-    let p = p * f + 0.0555041087;
-    let p = p * f + 0.240226507;
+    let p = 0.000154035 * f + 0.001_333_355_8;
+    let p = p * f + 0.009_618_129;
+    let p = p * f + 0.055_504_11;
+    let p = p * f + 0.240_226_5;
     let p = p * f + std::f32::consts::LN_2;
     let p = p * f + 1.0;
     f32::from_bits((p.to_bits() as i32 + ((n as i32) << 23)) as u32)
@@ -32,7 +32,7 @@ fn lanes(x: &[f32], from: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
     for (sum, v) in sums.iter_mut().zip(chunks.remainder()) {
         *sum = fold(*sum, *v);
     }
-    sums.into_iter().fold(from, |a, b| fold(a, b))
+    sums.into_iter().fold(from, fold)
 }
 
 #[inline(always)]

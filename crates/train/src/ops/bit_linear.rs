@@ -64,7 +64,13 @@ impl CustomOp2 for BitLinear {
         "bit-linear"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, w: &CpuStorage, lw: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        w: &CpuStorage,
+        lw: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (n, k) = lw.shape().dims2()?;
         if n != self.segments.iter().sum::<usize>() {
             bail!("a weight of {n} rows is not made of segments {:?}", self.segments);
@@ -81,7 +87,13 @@ impl CustomOp2 for BitLinear {
         Ok((CpuStorage::F32(y), shape))
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let Some(Saved { input, weight }) = self.saved.lock().expect("one thread runs a step").take() else {
             bail!("the backward pass of a layer runs once, after its forward pass");
         };

@@ -31,7 +31,13 @@ impl CustomOp2 for CrossEntropyHead {
         "cross-entropy-head"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, e: &CpuStorage, le: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        e: &CpuStorage,
+        le: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let width = le.shape().dims2()?.1;
         let (scores, gradients) =
             fused::cross_entropy(floats(x, lx)?, floats(e, le)?, width, &self.targets, self.train);
@@ -42,7 +48,13 @@ impl CustomOp2 for CrossEntropyHead {
         Ok((CpuStorage::F32(vec![loss as f32]), Shape::from(())))
     }
 
-    fn bwd(&self, x: &Tensor, e: &Tensor, _: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        e: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let Some(mut found) = self.saved.lock().expect("one thread runs a step").take() else {
             bail!("the head computes gradients once, and only when it was made for training");
         };

@@ -1,0 +1,70 @@
+//! What can go wrong, one sentence each.
+
+use std::path::PathBuf;
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Errors of this crate. `file` is a path, or a description of bytes given in memory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what the fields are")]
+pub enum Error {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("{file} is not valid JSON: {reason}")]
+    Json { file: String, reason: String },
+    #[error("{file} lacks the key `{key}`, which this model needs")]
+    MissingKey { file: String, key: &'static str },
+    #[error("{file}: `{key}` is {value}, {reason}")]
+    ConfigValue { file: String, key: String, value: String, reason: String },
+    #[error("{file} is not a usable safetensors file ({reason}); it may be truncated, so download it again")]
+    Safetensors { file: String, reason: String },
+    #[error("{file} lacks the tensor `{tensor}`{hint}")]
+    MissingTensor { file: String, tensor: String, hint: &'static str },
+    #[error("{file}: tensor `{tensor}` has shape {found:?}, but config.json asks for {expected:?}")]
+    TensorShape { file: String, tensor: String, found: Vec<usize>, expected: Vec<usize> },
+    #[error("{file}: tensor `{tensor}` has type {found}, expected {expected}")]
+    TensorType { file: String, tensor: String, found: String, expected: &'static str },
+    #[error("{file}: tensor `{tensor}` holds {value} at index {index}; weights must be finite")]
+    NotFinite { file: String, tensor: String, index: usize, value: f32 },
+    #[error("{file}: tensor `{tensor}` holds {value}, but a weight scale must be positive")]
+    BadScale { file: String, tensor: String, value: f32 },
+    #[error(
+        "{file}: tensor `{tensor}` has the invalid ternary code 3 in packed row {row}, column {column}; \
+         the file is damaged or packed in another way"
+    )]
+    InvalidCode { file: String, tensor: String, row: usize, column: usize },
+    #[error("token id {id} at index {index} is outside the model's vocabulary of {vocab_size}")]
+    TokenOutOfVocabulary { id: u32, index: usize, vocab_size: usize },
+    #[error("there are no tokens to process; give at least one")]
+    NoTokens,
+    #[error(
+        "position {last} is past the model's {limit} positions (`max_position_embeddings`); shorten the input"
+    )]
+    ContextTooLong { last: usize, limit: usize },
+    #[error("the cache is for {found}, but the model needs {expected}")]
+    CacheShape { found: String, expected: String },
+    #[error("layer {layer}, KV head {head}: position {position} is not in the cache, so it cannot be kept")]
+    UnknownPosition { layer: usize, head: usize, position: u32 },
+    #[error("layer {layer}, KV head {head}: kept positions must be ascending, but {next} follows {previous}")]
+    NotAscending { layer: usize, head: usize, previous: u32, next: u32 },
+    #[error("{file} is not a usable tokenizer: {reason}")]
+    Tokenizer { file: String, reason: String },
+    #[error(
+        "{file} has token id {largest}, but the model's vocabulary ends at {vocab_size}; they do not belong together"
+    )]
+    TokenizerVocabulary { file: String, largest: u32, vocab_size: usize },
+    #[error("`{option}` is {value}, {reason}")]
+    Option { option: &'static str, value: String, reason: &'static str },
+    #[error("a window of {0} queries is empty; ask for at least 1")]
+    EmptyWindow(usize),
+    #[error("hidden states have shape {found:?}, expected [tokens, {hidden_size}]")]
+    HiddenShape { found: Vec<usize>, hidden_size: usize },
+    #[error("the after-prefill hook failed: {0}")]
+    Hook(Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}

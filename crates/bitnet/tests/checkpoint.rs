@@ -1,0 +1,252 @@
+//! Packed checkpoints equal their masters, and damaged ones are refused by name.
+
+mod common;
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use bitkv_bitnet::{
+    Architecture, Checkpoint, Config, Error, FloatType, Model, PackedTypes, ScaleRule, WeightFormat,
+    write_packed,
+};
+use common::{BOTH, EXACT, Random};
+use half::{bf16, f16};
+use safetensors::Dtype;
+
+type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
+
+fn logits(model: &Model) -> Vec<Vec<f32>> {
+    let hidden = model.forward(&Random(5).tokens(30, 61), &mut model.new_cache(), None).unwrap().hidden;
+    model.logits(&hidden).unwrap().to_vec2().unwrap()
+}
+
+fn packed_tensors(config: &Config, seed: u64) -> (Config, Tensors) {
+    let folder = tempfile::tempdir().unwrap();
+    common::pack_into(folder.path(), config, &common::masters(config, seed), EXACT);
+    let bytes = std::fs::read(folder.path().join("model.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let tensors =
+        file.tensors().into_iter().map(|(n, t)| (n, (t.dtype(), t.shape().to_vec(), t.data().to_vec())));
+    (Config::from_folder(folder.path()).unwrap(), tensors.collect())
+}
+
+fn load(config: &Config, tensors: &Tensors) -> Result<Model, Error> {
+    Model::load(&Checkpoint::from_bytes(&config.to_json(), common::safetensors_of(tensors))?)
+}
+
+#[test]
+fn packed_equals_masters() {
+    for (architecture, tied) in BOTH.into_iter().flat_map(|a| [true, false].map(|tied| (a, tied))) {
+        // 50 rows are not a multiple of four.
+        let config = Config { tie_word_embeddings: tied, ..common::config(architecture) };
+        let masters = common::masters(&config, 1);
+        let expected = logits(&common::load_masters(&config, &masters));
+        let folder = tempfile::tempdir().unwrap();
+        common::pack_into(folder.path(), &config, &masters, EXACT);
+        let checkpoint = Checkpoint::open(folder.path()).unwrap();
+        assert_eq!(checkpoint.config().weights, WeightFormat::Packed(ScaleRule::Multiply));
+        assert_eq!(logits(&Model::load(&checkpoint).unwrap()), expected, "{architecture:?} tied {tied}");
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|f| f.unwrap().file_name()).collect();
+        files.sort();
+        assert_eq!(files, ["config.json", "model.safetensors"], "no temporary file is left");
+    }
+}
+
+#[test]
+fn half_embeddings_are_those_of_rounded_masters() {
+    let config = common::config(Architecture::BitNet);
+    let masters = common::masters(&config, 2);
+    for kind in [FloatType::F16, FloatType::Bf16] {
+        let round = |v: f32| {
+            if kind == FloatType::F16 { f16::from_f32(v).to_f32() } else { bf16::from_f32(v).to_f32() }
+        };
+        let mut rounded = masters.clone();
+        for (name, (_, values)) in &mut rounded {
+            if name.contains("embed") || name.contains("norm") {
+                values.iter_mut().for_each(|v| *v = round(*v));
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        common::pack_into(folder.path(), &config, &masters, PackedTypes { embedding: kind, norms: kind });
+        let model = Model::load(&Checkpoint::open(folder.path()).unwrap()).unwrap();
+        assert_eq!(logits(&model), logits(&common::load_masters(&config, &rounded)), "{kind:?}");
+    }
+}
+
+#[test]
+fn masters_may_be_half_floats() {
+    let config = common::config(Architecture::OneBitLlm);
+    let mut masters = common::masters(&config, 3);
+    masters
+        .values_mut()
+        .for_each(|(_, values)| values.iter_mut().for_each(|v| *v = bf16::from_f32(*v).to_f32()));
+    let halves: Tensors = masters
+        .iter()
+        .map(|(n, (s, v))| {
+            let bytes = v.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect();
+            (n.clone(), (Dtype::BF16, s.clone(), bytes))
+        })
+        .collect();
+    assert_eq!(logits(&load(&config, &halves).unwrap()), logits(&common::load_masters(&config, &masters)));
+}
+
+#[test]
+fn reference_packing_is_row_strided() {
+    let (config, tensors) = packed_tensors(&common::config(Architecture::BitNet), 1);
+    let masters = common::masters(&config, 1);
+    for shape in config.linears(0) {
+        let weights = &masters[&format!("{}.weight", shape.name)].1;
+        let mean = weights.iter().map(|w| f64::from(w.abs())).sum::<f64>() / weights.len() as f64;
+        let (dtype, found, bytes) = &tensors[&format!("{}.weight", shape.name)];
+        let stride = shape.rows.div_ceil(4);
+        assert_eq!((*dtype, found.as_slice()), (Dtype::U8, &[stride, shape.cols][..]));
+        for (i, w) in weights.iter().enumerate() {
+            let (row, col) = (i / shape.cols, i % shape.cols);
+            let code = (bytes[row % stride * shape.cols + col] >> (2 * (row / stride))) & 3;
+            let expected = (f64::from(*w) / mean).round_ties_even().clamp(-1.0, 1.0);
+            assert_eq!(f64::from(code) - 1.0, expected, "{} {row} {col}", shape.name);
+        }
+    }
+}
+
+#[test]
+fn dividing_by_the_reciprocal_scale_is_multiplying() {
+    let (config, tensors) = packed_tensors(&common::config(Architecture::BitNet), 4);
+    let mut reciprocal = tensors.clone();
+    for (name, (_, _, bytes)) in &mut reciprocal {
+        if name.ends_with("weight_scale") {
+            let scale = f32::from_le_bytes(bytes[..].try_into().unwrap());
+            *bytes = (1.0 / scale).to_le_bytes().to_vec();
+        }
+    }
+    let divide = Config { weights: WeightFormat::Packed(ScaleRule::Divide), ..config.clone() };
+    let (a, b) = (logits(&load(&config, &tensors).unwrap()), logits(&load(&divide, &reciprocal).unwrap()));
+    // The reciprocal is rounded twice, so a few activations may land on the other side of a rounding step.
+    let worst = a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let wrong = logits(&load(&divide, &tensors).unwrap());
+    let off = a.iter().flatten().zip(wrong.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 0.2 && off > 5.0 * worst, "{worst} {off}");
+}
+
+const Q: &str = "model.layers.1.self_attn.q_proj.weight";
+const SCALE: &str = "model.layers.1.self_attn.q_proj.weight_scale";
+
+/// The message of loading a checkpoint that was damaged.
+fn refusal(packed: bool, damage: impl Fn(&mut Tensors)) -> String {
+    let base = common::config(Architecture::BitNet);
+    let (config, mut tensors) = if packed {
+        packed_tensors(&base, 1)
+    } else {
+        (base.clone(), common::as_f32(&common::masters(&base, 1)))
+    };
+    damage(&mut tensors);
+    load(&config, &tensors).err().expect("a damaged checkpoint is refused").to_string()
+}
+
+fn contains(message: &str, parts: &[&str]) {
+    assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+}
+
+#[test]
+fn missing_tensors_are_named() {
+    for name in
+        [Q, SCALE, "model.norm.weight", "model.embed_tokens.weight", "model.layers.2.mlp.ffn_sub_norm.weight"]
+    {
+        contains(&refusal(true, |t| drop(t.remove(name))), &["lacks the tensor", name]);
+    }
+    let untied = Config { tie_word_embeddings: false, ..common::config(Architecture::BitNet) };
+    let mut tensors = common::as_f32(&common::masters(&untied, 1));
+    tensors.remove("lm_head.weight");
+    contains(&load(&untied, &tensors).err().unwrap().to_string(), &["lm_head.weight"]);
+    let untied = Config { tie_word_embeddings: false, ..common::config(Architecture::OneBitLlm) };
+    let mut tensors = common::as_f32(&common::masters(&untied, 1));
+    tensors.remove("lm_head.weight");
+    assert!(load(&untied, &tensors).is_ok(), "this family falls back to the embedding");
+}
+
+#[test]
+fn wrong_shapes_give_found_and_expected() {
+    let shape = |t: &mut Tensors| t.get_mut(Q).unwrap().1 = vec![36, 9];
+    contains(&refusal(true, shape), &[Q, "[36, 9]", "[9, 36]"]);
+    let norm = |t: &mut Tensors| t.get_mut("model.norm.weight").unwrap().1 = vec![6, 6];
+    contains(&refusal(true, norm), &["model.norm.weight", "[6, 6]", "[36]"]);
+    let masters = |t: &mut Tensors| t.get_mut("model.layers.0.mlp.up_proj.weight").unwrap().1 = vec![36, 50];
+    contains(&refusal(false, masters), &["up_proj", "[36, 50]", "[50, 36]"]);
+}
+
+#[test]
+fn wrong_types_are_named() {
+    let signed = |t: &mut Tensors| t.get_mut(Q).unwrap().0 = Dtype::I8;
+    contains(&refusal(true, signed), &[Q, "I8", "U8"]);
+    let integers = |t: &mut Tensors| t.get_mut("model.norm.weight").unwrap().0 = Dtype::I32;
+    contains(&refusal(true, integers), &["model.norm.weight", "I32", "BF16"]);
+    let base = common::config(Architecture::BitNet);
+    let (packed, tensors) = packed_tensors(&base, 1);
+    let masters = Config { weights: WeightFormat::Masters, ..packed.clone() };
+    contains(&load(&masters, &tensors).err().unwrap().to_string(), &["U8", "quantization_config"]);
+    let floats = common::as_f32(&common::masters(&base, 1));
+    contains(&load(&packed, &floats).err().unwrap().to_string(), &["F32", "U8", "quantization_config"]);
+}
+
+#[test]
+fn values_no_model_has_are_refused() {
+    let put = |name: &'static str, index: usize, value: f32| {
+        move |t: &mut Tensors| {
+            t.get_mut(name).unwrap().2[4 * index..][..4].copy_from_slice(&value.to_le_bytes())
+        }
+    };
+    contains(&refusal(true, put("model.norm.weight", 7, f32::NAN)), &["model.norm.weight", "NaN", "index 7"]);
+    let embedding = put("model.embed_tokens.weight", 40, f32::INFINITY);
+    contains(&refusal(true, embedding), &["embed_tokens", "inf", "index 40"]);
+    contains(&refusal(true, put(SCALE, 0, f32::NAN)), &[SCALE, "NaN"]);
+    contains(&refusal(true, put(SCALE, 0, 0.0)), &[SCALE, "positive"]);
+    contains(&refusal(true, put(SCALE, 0, -1.0)), &[SCALE, "positive"]);
+    contains(&refusal(false, put(Q, 100, f32::NEG_INFINITY)), &[Q, "-inf", "index 100"]);
+    let code = |t: &mut Tensors| t.get_mut(Q).unwrap().2[36 * 2 + 5] = 0b0101_1101;
+    contains(&refusal(true, code), &[Q, "code 3", "row 2", "column 5"]);
+}
+
+#[test]
+fn files_that_are_missing_or_cut_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = |folder: &std::path::Path| Checkpoint::open(folder).err().unwrap().to_string();
+    contains(&message(folder.path()), &["config.json"]);
+    let config = common::config(Architecture::BitNet);
+    std::fs::write(folder.path().join("config.json"), config.to_json()).unwrap();
+    contains(&message(folder.path()), &["model.safetensors"]);
+    common::pack_into(folder.path(), &config, &common::masters(&config, 1), EXACT);
+    let path = folder.path().join("model.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    for keep in [0, 5, 100, bytes.len() / 2, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..keep]).unwrap();
+        let text = message(folder.path());
+        assert!(
+            text.contains("model.safetensors") && (text.contains("truncated") || keep == 0),
+            "{keep}: {text}"
+        );
+    }
+}
+
+#[test]
+fn writing_checks_its_masters() {
+    let config = common::config(Architecture::BitNet);
+    let good = common::masters(&config, 1);
+    let write = |masters: &common::Masters| {
+        let folder = tempfile::tempdir().unwrap();
+        let get = |name: &str| masters.get(name).map(|(_, v)| Cow::Borrowed(&v[..]));
+        let result = write_packed(folder.path(), &config, PackedTypes::default(), get);
+        (result, std::fs::read_dir(folder.path()).unwrap().count())
+    };
+    assert!(write(&good).0.is_ok());
+    let mut bad = good.clone();
+    bad.remove(Q);
+    let (result, files) = write(&bad);
+    contains(&result.unwrap_err().to_string(), &[Q]);
+    assert_eq!(files, 0);
+    let mut bad = good.clone();
+    bad.get_mut(Q).unwrap().1[3] = f32::NAN;
+    contains(&write(&bad).0.unwrap_err().to_string(), &[Q, "NaN"]);
+    let mut bad = good;
+    bad.get_mut(Q).unwrap().1.pop();
+    contains(&write(&bad).0.unwrap_err().to_string(), &[Q, "1295"]);
+}

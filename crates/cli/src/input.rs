@@ -1,0 +1,68 @@
+//! What several commands read: tokens, texts, profiles.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, ensure};
+use bitkv_evict::{Needs, Policy};
+use bitkv_lab::{
+    Subject,
+    profile::{Rows, measure},
+    progress::Steps,
+    suite,
+    window::Window,
+};
+use bitkv_record::{Profile, Text};
+
+/// Tokens of a calibration text when a profile has to be measured.
+pub(crate) const CALIBRATION_TOKENS: usize = 512;
+
+/// Reads a JSON array of token ids.
+pub(crate) fn tokens(path: &Path) -> Result<Vec<u32>> {
+    let name = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read the token file {name}"))?;
+    let ids: Vec<u32> = serde_json::from_str(&text)
+        .with_context(|| format!("{name} is not a JSON array of token ids such as [1, 2, 3]"))?;
+    ensure!(!ids.is_empty(), "{name} holds no token ids: put at least one into the array");
+    Ok(ids)
+}
+
+/// Reads a UTF-8 text file.
+pub(crate) fn text(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read the text file {}", path.display()))?;
+    let text = String::from_utf8(bytes).ok();
+    let text = text.with_context(|| format!("{} is not UTF-8: convert it first", path.display()))?;
+    ensure!(!text.trim().is_empty(), "{} is empty: give it some text", path.display());
+    Ok(text)
+}
+
+/// Per-head entropies for `policies`, `[layers * query_heads]`: from a file, or measured on the
+/// calibration texts when one of them asks for entropies; empty otherwise.
+pub(crate) fn entropies(subject: &Subject, policy: &Policy, file: Option<&Path>) -> Result<Vec<f64>> {
+    let Needs { entropy, .. } = policy.needs();
+    if !entropy {
+        return Ok(Vec::new());
+    }
+    let Some(file) = file else {
+        let texts = suite::texts()?;
+        let texts: Vec<&Text> = texts.calibration().collect();
+        let length = CALIBRATION_TOKENS.min(subject.config().max_position_embeddings);
+        let windows = Window::of_all(subject, &texts, length).with_context(|| {
+            format!("{} needs a profile of {}; give one with --profile", policy.spec(), subject.name)
+        })?;
+        let steps = Steps::new("calibration", windows.len());
+        let entropies = measure(subject, &windows, &steps)?;
+        steps.finish();
+        return Ok(entropies.mean(length, Rows::Published));
+    };
+    let entropies: Vec<f64> = Profile::read(file)?.entropies().concat();
+    let config = subject.config();
+    let heads = config.num_hidden_layers * config.num_attention_heads;
+    ensure!(
+        entropies.len() == heads,
+        "{} has {} heads and {} has {heads}: use a profile of this model",
+        file.display(),
+        entropies.len(),
+        subject.name
+    );
+    Ok(entropies)
+}

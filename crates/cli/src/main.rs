@@ -1,0 +1,62 @@
+//! The binary `bitkv`: arguments, progress, exit codes. One file a subcommand.
+
+mod generate;
+mod input;
+mod list;
+mod memory;
+mod output;
+mod plan;
+mod profile;
+mod train;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// KV-cache research and benchmarking for BitNet b1.58 models.
+#[derive(Debug, Parser)]
+#[command(name = "bitkv", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure the published claims on a model and write a report (by default on both built-in models).
+    Verify(verify::Arguments),
+    /// Memory of weights, KV cache and activations against context length.
+    Memory(memory::Arguments),
+    /// Attention entropy and class of every head over calibration texts.
+    Profile(profile::Arguments),
+    /// The positions a policy keeps in every layer and KV head.
+    Plan(plan::Arguments),
+    /// Generate text, with any policy and budget.
+    Generate(generate::Arguments),
+    /// Models and policies there are.
+    List(list::Arguments),
+    /// Train a small BitNet from a folder of text; resumes what it finds.
+    Train(train::Arguments),
+}
+
+fn main() -> ExitCode {
+    bitkv_kernels::memory::keep_freed();
+    let done = match Arguments::parse().command {
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Memory(arguments) => memory::run(&arguments),
+        Command::Profile(arguments) => profile::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
+        Command::List(arguments) => list::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::reader_left(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

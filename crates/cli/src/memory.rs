@@ -1,0 +1,64 @@
+use anyhow::{Context, Result, bail};
+use bitkv_lab::{
+    Subject,
+    memory::{Shape, published_models},
+};
+use bitkv_record::{Accounting, MemoryRow};
+use bitkv_report::memory::tables;
+use serde_json::json;
+
+use crate::output;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// bitnet_b1_58-large, BitNet-b1.58-2B-4T, a built-in model or a folder.
+    #[arg(long)]
+    model: String,
+    /// Context lengths in tokens, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "512,1024,2048,4096")]
+    context: Vec<usize>,
+    /// `published` counts embeddings at 1.58 bits, `actual` what a runtime stores.
+    #[arg(long, default_value = "actual")]
+    accounting: String,
+    /// One JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let accounting = match arguments.accounting.as_str() {
+        "published" => Accounting::Published,
+        "actual" => Accounting::Actual,
+        other => bail!("there is no accounting {other}: use published or actual"),
+    };
+    let shape = shape(&arguments.model)?;
+    let rows: Vec<MemoryRow> =
+        arguments.context.iter().map(|&context| shape.row(accounting, context)).collect::<Result<_>>()?;
+    if !arguments.json {
+        let text: Vec<String> = tables(&rows).iter().map(|table| table.to_terminal()).collect();
+        return output::text(&text.join("\n"));
+    }
+    let row = |r: &MemoryRow| {
+        json!({
+            "context": r.context,
+            "weight_bytes": r.weight_bytes,
+            "kv_bytes": r.kv_bytes,
+            "activation_bytes": r.activation_bytes,
+            "total_bytes": r.total_bytes,
+            "kv_fraction": r.kv_fraction,
+        })
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    output::json(&json!({"model": shape.name, "accounting": arguments.accounting, "rows": rows}))
+}
+
+/// A shape by name: the published models need no weights.
+fn shape(model: &str) -> Result<Shape> {
+    let published = published_models()?;
+    if let Some(shape) = published.iter().find(|shape| shape.name == model) {
+        return Ok(shape.clone());
+    }
+    let known: Vec<&str> = published.iter().map(|shape| shape.name.as_str()).collect();
+    let subject = Subject::open(model).with_context(|| format!("besides {}", known.join(" and ")))?;
+    Ok(Shape { config: subject.config().clone(), name: subject.name })
+}

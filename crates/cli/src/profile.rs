@@ -1,0 +1,137 @@
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use bitkv_lab::{
+    Subject,
+    profile::{Entropies, Rows, measure},
+    progress::Steps,
+    suite,
+    window::Window,
+};
+use bitkv_record::{FileHash, Profile, PublishedProfile, PublishedShape, Split, Text, Texts, Thresholds};
+use clap::ValueEnum;
+
+use crate::{input, output};
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RowChoice {
+    /// n/4, n/2, 3n/4 and n-1, as in the published calibration.
+    Published,
+    /// Every query but the first.
+    All,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum ThresholdChoice {
+    /// 0.5, 1.5, 3.0 and 4.0 bits, as in the published code.
+    Code,
+    /// 0.5, 1.5, 2.5 and 3.5 bits, as printed.
+    Printed,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// A built-in name or a folder.
+    #[arg(long)]
+    model: String,
+    /// Folder of .txt files instead of the suite's calibration texts.
+    #[arg(long, value_name = "DIR", conflicts_with = "tokens")]
+    texts: Option<PathBuf>,
+    /// A JSON array of token ids instead of texts.
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
+    /// Tokens of each text.
+    #[arg(long, default_value_t = input::CALIBRATION_TOKENS)]
+    context: usize,
+    /// The queries that are averaged.
+    #[arg(long, value_enum, default_value_t = RowChoice::Published)]
+    rows: RowChoice,
+    /// The bounds of the classes.
+    #[arg(long, value_enum, default_value_t = ThresholdChoice::Code)]
+    thresholds: ThresholdChoice,
+    /// Also write the profile to a file.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Also write it in the published configuration format.
+    #[arg(long, value_name = "FILE")]
+    out_published: Option<PathBuf>,
+    /// One JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let subject = Subject::open(&arguments.model)?;
+    let (windows, hashes) = windows(arguments, &subject)?;
+    let steps = Steps::new("entropies", windows.len());
+    let entropies = measure(&subject, &windows, &steps)?;
+    steps.finish();
+    let profile = profile(arguments, &subject, &entropies, hashes)?;
+    if let Some(path) = &arguments.out {
+        profile.write(path)?;
+    }
+    if let Some(path) = &arguments.out_published {
+        published(&subject, &profile)?.write(path)?;
+    }
+    if arguments.json { output::text(&(profile.to_json()? + "\n")) } else { output::text(&table(&profile)) }
+}
+
+fn windows(arguments: &Arguments, subject: &Subject) -> Result<(Vec<Window>, Vec<FileHash>)> {
+    if let Some(path) = &arguments.tokens {
+        let tokens = input::tokens(path)?;
+        ensure!(tokens.len() >= 2, "{} holds one token and entropy needs two or more", path.display());
+        let window = Window { name: "tokens".into(), register: "tokens".into(), tokens };
+        return Ok((vec![window], vec![FileHash::of_file(path)?]));
+    }
+    let texts = match &arguments.texts {
+        Some(folder) => Texts::from_folder(folder, Split::Calibration)?,
+        None => suite::texts()?.only(Split::Calibration),
+    };
+    let all: Vec<&Text> = texts.all().iter().collect();
+    Ok((Window::of_all(subject, &all, arguments.context)?, texts.hashes()))
+}
+
+fn profile(
+    arguments: &Arguments,
+    subject: &Subject,
+    entropies: &Entropies,
+    texts: Vec<FileHash>,
+) -> Result<Profile> {
+    let rows = match arguments.rows {
+        RowChoice::Published => Rows::Published,
+        RowChoice::All => Rows::All,
+    };
+    let thresholds = match arguments.thresholds {
+        ThresholdChoice::Code => Thresholds::CODE,
+        ThresholdChoice::Printed => Thresholds::PRINTED,
+    };
+    let context = entropies.context;
+    Ok(Profile::new(&subject.name, Some(context), texts, thresholds, &entropies.by_layer(context, rows))?)
+}
+
+fn published(subject: &Subject, profile: &Profile) -> Result<PublishedProfile> {
+    let config = subject.config();
+    let shape = PublishedShape {
+        n_head_kv: config.num_key_value_heads,
+        n_ctx: config.max_position_embeddings,
+        model_info: serde_json::from_str(&config.to_json())?,
+    };
+    Ok(PublishedProfile::from_profile(profile, shape)?)
+}
+
+/// A line a layer, then the classes.
+fn table(profile: &Profile) -> String {
+    let s = &profile.summary;
+    let mut text = format!("{}: mean attention entropy in bits, a line a layer\n", profile.model);
+    for (layer, heads) in profile.entropies().iter().enumerate() {
+        let bits: Vec<String> = heads.iter().map(|b| format!("{b:5.2}")).collect();
+        text += &format!("{layer:>3} {}\n", bits.join(" "));
+    }
+    let c = &s.classes;
+    text +=
+        &format!("mean {:.3}, std {:.3}, CV {:.3}, {:.3} to {:.3} bits\n", s.mean, s.std, s.cv, s.min, s.max);
+    text + &format!(
+        "sink {}, focused {}, moderate {}, mixed {}, diffuse {}\n",
+        c.sink, c.focused, c.moderate, c.mixed, c.diffuse
+    )
+}

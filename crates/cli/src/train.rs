@@ -1,0 +1,58 @@
+use std::path::PathBuf;
+
+use anyhow::Result;
+use bitkv_train::{corpus::Corpus, export::export, ops::Precision, recipe::Recipe, trainer::Trainer};
+use serde_json::json;
+
+use crate::output;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The recipe, a TOML file.
+    #[arg(long, value_name = "FILE")]
+    recipe: PathBuf,
+    /// Folder with train.txt and valid.txt.
+    #[arg(long, value_name = "DIR")]
+    corpus: PathBuf,
+    /// Folder of the run: checkpoint and log. What it holds is resumed.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Folder of the tokenizer and the encoded corpus, made if absent; models trained on the same data share it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Stop after this many steps; 0 only evaluates and exports.
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Train without quantisation: the control.
+    #[arg(long)]
+    full_precision: bool,
+    /// Evaluate and write the packed model, its card and its log to this folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "full_precision")]
+    export: Option<PathBuf>,
+    /// One JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let recipe = Recipe::read(&arguments.recipe)?;
+    let data = arguments.data.clone().unwrap_or_else(|| arguments.out.join("data"));
+    let corpus = Corpus::open(&arguments.corpus, &data, recipe.shape.vocabulary)?;
+    let precision = if arguments.full_precision { Precision::Full } else { Precision::Ternary };
+    let mut trainer = Trainer::open(&recipe, &corpus, &arguments.out, precision)?;
+    trainer.run(arguments.steps)?;
+    if let Some(folder) = &arguments.export {
+        export(folder, &recipe, &corpus, &trainer, &arguments.out)?;
+    }
+    let p = trainer.position();
+    if arguments.json {
+        return output::json(&json!({
+            "name": recipe.name, "step": p.step, "tokens": p.tokens, "seconds": p.seconds,
+            "copy_accuracy": p.copy, "recall_accuracy": p.recall,
+        }));
+    }
+    output::text(&format!(
+        "{}: {} steps, {} tokens, {:.0} s of training, running accuracy copy {:.2}, recall {:.2}\n",
+        recipe.name, p.step, p.tokens, p.seconds, p.copy, p.recall
+    ))
+}

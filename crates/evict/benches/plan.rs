@@ -1,0 +1,54 @@
+//! Time to plan a cache of BitNet-b1.58-2B-4T's shape at its full context of 4096.
+
+use std::collections::BTreeMap;
+
+use bitkv_evict::{Budget, Observation, Policy, Shape};
+use bitkv_stats::Rng;
+use criterion::{Criterion, criterion_group, criterion_main};
+
+// The dimension of keys is an eighth of the model's, to fit a small machine.
+const SHAPE: Shape = Shape { layers: 30, query_heads: 20, kv_heads: 5, tokens: 4096, head_dim: 16 };
+
+const POLICIES: [&str; 7] = [
+    "uniform+recency",
+    "uniform+window-attention",
+    "entropy+accumulated-attention{pool='max'}",
+    "entropy+key-norm",
+    "uniform+random",
+    "entropy-proportional",
+    "entropy-global",
+];
+
+fn noise(rng: &mut Rng, rows: usize, columns: usize) -> Vec<Vec<f32>> {
+    (0..rows).map(|_| (0..columns).map(|_| rng.unit() as f32).collect()).collect()
+}
+
+fn view(rows: &[Vec<f32>]) -> Vec<&[f32]> {
+    rows.iter().map(Vec::as_slice).collect()
+}
+
+fn plan(c: &mut Criterion) {
+    let mut rng = Rng::new(1);
+    let keys = noise(&mut rng, SHAPE.all_kv_heads(), SHAPE.tokens * SHAPE.head_dim);
+    let attention = noise(&mut rng, SHAPE.all_query_heads(), SHAPE.tokens);
+    let entropy: Vec<f64> = (0..SHAPE.all_query_heads()).map(|_| 4.0 * rng.unit()).collect();
+    let seen = Observation {
+        shape: SHAPE,
+        keys: view(&keys),
+        accumulated: view(&attention),
+        windows: BTreeMap::from([(1, view(&attention)), (32, view(&attention))]),
+        future: vec![],
+        entropy: &entropy,
+    };
+    let budget = Budget::fraction(0.2).expect("a valid fraction");
+    let mut group = c.benchmark_group("plan");
+    for spec in POLICIES {
+        let policy = Policy::parse(spec).expect("a valid policy");
+        group
+            .bench_function(spec, |b| b.iter(|| policy.plan(&seen, budget).expect("everything is observed")));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, plan);
+criterion_main!(benches);

@@ -1,0 +1,50 @@
+//! Ways to divide a budget among KV heads. To add one: write its file, then add its `mod`
+//! and its line of [`ALL`]. Tests, lists and error messages follow from there.
+
+use std::{fmt::Debug, sync::Arc};
+
+use crate::{Entry, Needs, Observation, options, registry::Method};
+
+mod entropy;
+mod entropy_inverse;
+mod entropy_permuted;
+mod uniform;
+
+/// Every allocator, in the order reports list them.
+#[rustfmt::skip]
+pub static ALL: &[Entry<dyn Allocator>] = &[
+    entry::<uniform::Uniform>(),
+    entry::<entropy::Entropy>(),
+    entry::<entropy_permuted::EntropyPermuted>(),
+    entry::<entropy_inverse::EntropyInverse>(),
+];
+
+/// Divides a budget among KV heads.
+///
+/// An allocator returns weights, not counts: rounding, floors and ceilings are the same
+/// for all, so that no policy can spend more than another. No head gets less than one
+/// token, and weights that are all zero mean an even split.
+pub trait Allocator: Debug + Send + Sync {
+    /// What `weigh` reads of the observation. By default, its shape.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// A finite weight, zero or more, for each KV head in layer-major order.
+    fn weigh(&self, division: &Division<'_>) -> Vec<f64>;
+}
+
+/// What an allocator may go by.
+#[derive(Clone, Copy, Debug)]
+pub struct Division<'a> {
+    /// What was observed, checked against the allocator's needs.
+    pub observation: &'a Observation<'a>,
+    /// The scores of each KV head's tokens, `[layers * kv_heads][tokens]`, infinite where protected.
+    pub scores: &'a [Vec<f32>],
+    /// The tokens to divide.
+    pub total: usize,
+}
+
+const fn entry<A: Method + Allocator>() -> Entry<dyn Allocator> {
+    Entry::of::<A>(|given| Ok(Arc::new(options::read::<A>(A::NAME, given)?)))
+}

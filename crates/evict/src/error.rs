@@ -1,0 +1,39 @@
+/// Why a policy could not be read, or not be applied.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Error {
+    #[error("the policy is empty; write ALLOCATOR+SCORER such as `uniform+recency`, or one of: {rules}")]
+    EmptySpec { rules: String },
+    #[error("policy `{spec}` cannot be read: {reason}")]
+    Spec { spec: String, reason: String },
+    #[error("there is no {kind} named `{name}`; there are: {known}")]
+    Unknown { kind: &'static str, name: String, known: String },
+    #[error("`{method}` has no option `{option}`; {known}")]
+    UnknownOption { method: &'static str, option: String, known: String },
+    #[error("option `{option}` of `{method}` cannot be {value}: {reason}")]
+    Option { method: &'static str, option: String, value: String, reason: String },
+    #[error("a budget of {value} is outside (0, 1]; give the part of the cache to keep, such as 0.5")]
+    Budget { value: f64 },
+    #[error("policy `{policy}` needs {missing}; observe what the policy's needs list before planning")]
+    Unobserved { policy: String, missing: String },
+    #[error("no plan can be made for this cache: {reason}")]
+    Shape { reason: String },
+    #[error("the observed {what} has {found} entries where the cache's shape asks for {expected}")]
+    Extent { what: String, found: usize, expected: usize },
+    #[error("the observed {what} is {value}, which is not finite; check the forward pass it came from")]
+    NotFinite { what: String, value: f32 },
+    #[error(
+        "the entropy of head {head} (counted over all layers) is {value}; it must be \
+         finite and at least 0 bits"
+    )]
+    Entropy { head: usize, value: f64 },
+    #[error(
+        "policy `{policy}` scores position {position} of layer {layer}, KV head {head} with {value}; \
+         a score must be finite"
+    )]
+    Score { policy: String, layer: usize, head: usize, position: usize, value: f32 },
+    #[error(
+        "policy `{policy}` cannot divide {total} tokens among {heads} KV heads of 1 to {tokens} tokens each"
+    )]
+    Division { policy: String, total: usize, heads: usize, tokens: usize },
+}

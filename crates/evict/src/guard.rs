@@ -1,0 +1,42 @@
+use serde::{Deserialize, Serialize};
+
+/// Tokens that every head keeps whatever their score.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Guard {
+    /// The first tokens of the context.
+    pub sinks: usize,
+    /// The last tokens of the context.
+    pub recent: usize,
+}
+
+impl Default for Guard {
+    /// Four sinks, as StreamingLLM, and eight recent tokens.
+    fn default() -> Guard {
+        Guard { sinks: 4, recent: 8 }
+    }
+}
+
+impl Guard {
+    /// The guard that fits a head keeping `share` tokens: the recent tokens give way
+    /// first, then the sinks, so that a guard never costs more than the budget.
+    pub fn within(self, share: usize) -> Guard {
+        let sinks = self.sinks.min(share);
+        Guard { sinks, recent: self.recent.min(share - sinks) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recent_tokens_give_way_before_sinks() {
+        let guard = Guard { sinks: 4, recent: 8 };
+        assert_eq!(guard.within(20), guard);
+        assert_eq!(guard.within(12), guard);
+        assert_eq!(guard.within(7), Guard { sinks: 4, recent: 3 });
+        assert_eq!(guard.within(3), Guard { sinks: 3, recent: 0 });
+        let greedy = Guard { sinks: usize::MAX, recent: usize::MAX };
+        assert_eq!(greedy.within(5), Guard { sinks: 5, recent: 0 });
+    }
+}

@@ -1,0 +1,79 @@
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+/// How the attention of the query heads of a group becomes that of their KV head.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// The largest, position by position.
+    Max,
+    /// Their sum.
+    Sum,
+}
+
+impl Pooling {
+    /// Pools `rows`, one for each query head of a group, position by position.
+    /// A single row is passed through.
+    pub fn over<'a>(self, rows: &[&'a [f32]]) -> Cow<'a, [f32]> {
+        let Some((first, rest)) = rows.split_first() else { return Cow::Borrowed(&[]) };
+        if rest.is_empty() {
+            return Cow::Borrowed(first);
+        }
+        let mut pooled = first.to_vec();
+        for row in rest {
+            for (p, &x) in pooled.iter_mut().zip(*row) {
+                *p = if self == Pooling::Max { p.max(x) } else { *p + x };
+            }
+        }
+        if self == Pooling::Mean {
+            pooled.iter_mut().for_each(|p| *p /= rows.len() as f32);
+        }
+        Cow::Owned(pooled)
+    }
+}
+
+/// How the entropies of the query heads of a group become that of their KV head.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Group {
+    /// The largest, as in the published C++: what the widest query head needs.
+    #[default]
+    Max,
+    /// Their mean.
+    Mean,
+}
+
+impl Group {
+    /// Entropies of KV heads from those of query heads, `group` to one.
+    pub fn over(self, entropy: &[f64], group: usize) -> Vec<f64> {
+        let one = |heads: &[f64]| match self {
+            Group::Max => heads.iter().copied().fold(0.0, f64::max),
+            Group::Mean => heads.iter().sum::<f64>() / heads.len() as f64,
+        };
+        entropy.chunks(group.max(1)).map(one).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attention_is_pooled_position_by_position() {
+        let rows: [&[f32]; 2] = [&[1.0, 4.0], &[3.0, 2.0]];
+        assert_eq!(*Pooling::Mean.over(&rows), [2.0, 3.0]);
+        assert_eq!(*Pooling::Max.over(&rows), [3.0, 4.0]);
+        assert_eq!(*Pooling::Sum.over(&rows), [4.0, 6.0]);
+        assert!(matches!(Pooling::Mean.over(&rows[..1]), Cow::Borrowed([1.0, 4.0])));
+    }
+
+    #[test]
+    fn entropies_are_pooled_group_by_group() {
+        assert_eq!(Group::Max.over(&[1.0, 3.0, 0.5, 0.0], 2), [3.0, 0.5]);
+        assert_eq!(Group::Mean.over(&[1.0, 3.0, 0.5, 0.0], 2), [2.0, 0.25]);
+    }
+}

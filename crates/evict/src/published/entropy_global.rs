@@ -1,0 +1,98 @@
+use bitkv_stats::Summary;
+use serde::{Deserialize, Serialize};
+
+use super::{mean, scale};
+use crate::{
+    Budget, Group, Needs, Observation, Plan, Shape, options::Options, registry::Method, rules::Rule, select,
+};
+
+/// One budget for all heads and layers, and one order of importance for all tokens.
+///
+/// The context length that the code takes its budget from is here that of the cache. Its
+/// coefficient of variation is that of the query heads' entropies, as profiles record it.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct EntropyGlobal {}
+
+impl Options for EntropyGlobal {}
+
+impl Method for EntropyGlobal {
+    const NAME: &'static str = "entropy-global";
+    const SOURCE: &'static str = "microsoft/BitNet pull request 497, entropy_kv_cache.cpp";
+    const DESCRIPTION: &'static str = "published: one budget for all heads, first token and latest tokens";
+}
+
+impl Rule for EntropyGlobal {
+    fn needs(&self) -> Needs {
+        Needs { entropy: true, ..Needs::default() }
+    }
+
+    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Plan {
+        let shape = seen.shape;
+        let count = global_budget(shape, seen.entropy, budget.get());
+        let cv = Summary::of(seen.entropy).map_or(0.0, |s| s.cv);
+        // With no more cells than the budget nothing is evicted: `best` then keeps all.
+        let set = select::best(&importance(shape.tokens, cv), count);
+        Plan::of_kv_heads(shape, budget.total(shape), vec![set; shape.all_kv_heads()])
+    }
+}
+
+/// Cells that the published C++ keeps of a context of `shape.tokens`.
+///
+/// A KV head's entropy is the largest in its group, its budget
+/// `clamp(floor(tokens * keep * clamp(H / mean(H), 0.3, 2.5)), 1, tokens)`, a layer's
+/// budget the largest of its heads, and the budget of all the mean of the layers, rounded
+/// down. `entropy` holds `[layers * query_heads]` bits; `shape` must pass [`Shape::check`].
+pub fn global_budget(shape: Shape, entropy: &[f64], keep: f64) -> usize {
+    let tokens = shape.tokens;
+    let entropy = Group::Max.over(entropy, shape.group());
+    let mean = mean(&entropy);
+    let cells = |&h: &f64| ((tokens as f64 * keep * scale(h, mean)).floor() as usize).clamp(1, tokens.max(1));
+    let layers: Vec<usize> = entropy
+        .chunks(shape.kv_heads.max(1))
+        .map(|layer| layer.iter().map(cells).max().unwrap_or(1))
+        .collect();
+    layers.iter().sum::<usize>() / layers.len().max(1)
+}
+
+/// The importance that the published C++ gives each position: 1e10 to the first, else
+/// `exp(-2 * distance / (last * (1 + cv)))`, and 0.5 more within a tenth of the
+/// context. Beyond the first position it only ever rises, so that keeping the most
+/// important is StreamingLLM with one sink.
+pub fn importance(tokens: usize, cv: f64) -> Vec<f32> {
+    let last = tokens.saturating_sub(1) as f64;
+    let alpha = 2.0 / (last * (1.0 + cv));
+    let one = |position: usize| {
+        let distance = last - position as f64;
+        let bonus = if distance < 0.1 * last { 0.5 } else { 0.0 };
+        if position == 0 { 1e10 } else { ((-alpha * distance).exp() + bonus) as f32 }
+    };
+    (0..tokens).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_widest_head_of_a_layer_sets_its_budget() {
+        // KV entropies 1, 3 | 2, 2, mean 2: budgets 25, 75 | 50, 50, layer maxima 75 and 50.
+        let shape = Shape { layers: 2, query_heads: 4, kv_heads: 2, tokens: 100, head_dim: 1 };
+        let entropy = [1.0, 0.0, 3.0, 1.0, 2.0, 2.0, 0.0, 2.0];
+        assert_eq!(global_budget(shape, &entropy, 0.5), 62);
+        assert_eq!(global_budget(shape, &[0.0; 8], 0.001), 1);
+    }
+
+    #[test]
+    fn importance_is_recency_behind_one_sink() {
+        for cv in [0.0, 0.5, 3.0] {
+            let importance = importance(500, cv);
+            assert_eq!(importance[0], 1e10);
+            assert!(importance[1..].windows(2).all(|w| w[0] <= w[1]));
+        }
+        assert_eq!(importance(1, 0.5), [1e10]);
+        // 0.1 * 10 = 1: only the last position is nearer than a tenth.
+        let short = importance(11, 0.0);
+        assert_eq!((short[10], short[9]), (1.5, (-0.2f64).exp() as f32));
+    }
+}

@@ -1,0 +1,100 @@
+use serde::{Deserialize, Serialize};
+
+use super::mean;
+use crate::{Budget, Needs, Observation, Plan, options::Options, registry::Method, rules::Rule, select};
+
+/// Bounds on the part that a head keeps.
+const CLIP: (f64, f64) = (0.05, 1.0);
+
+/// Each query head keeps the best of the last query's own row, more where entropy is
+/// *low*: the rule behind the published percentages. The first position is added on top.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct EntropyInverted {}
+
+impl Options for EntropyInverted {}
+
+impl Method for EntropyInverted {
+    const NAME: &'static str = "entropy-inverted";
+    const SOURCE: &'static str = "microsoft/BitNet pull request 497, verify_kv_savings.py";
+    const DESCRIPTION: &'static str =
+        "published: the best of the last query's row, more for query heads of low entropy";
+    const ORACLE: bool = true;
+}
+
+impl Rule for EntropyInverted {
+    fn needs(&self) -> Needs {
+        Needs { entropy: true, windows: [1].into(), ..Needs::default() }
+    }
+
+    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Plan {
+        let tokens = seen.shape.tokens;
+        let rows = &seen.windows[&1];
+        let budgets = inverted_budgets(seen.entropy, 1.0 / budget.get());
+        let keep = |(row, part): (&&[f32], f64)| {
+            let count = (tokens as f64 * part).floor() as usize;
+            let mut set = select::best(row, count.max(1));
+            if set.first() != Some(&0) {
+                set.insert(0, 0);
+            }
+            set
+        };
+        let sets = rows.iter().zip(budgets).map(keep).collect();
+        Plan::of_query_heads(seen.shape, budget.total(seen.shape), sets)
+    }
+}
+
+/// The part (0.05..1) of its row that each query head keeps at a compression of `ratio`
+/// (2 for half): `raw / mean(raw) / ratio` with `raw = 2 - (H - min) / (max - min)`.
+pub fn inverted_budgets(entropy: &[f64], ratio: f64) -> Vec<f64> {
+    let min = entropy.iter().copied().fold(f64::INFINITY, f64::min);
+    let max = entropy.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let raw: Vec<f64> = entropy.iter().map(|&h| raw(h, min, max)).collect();
+    let mean = mean(&raw);
+    raw.iter().map(|raw| part(*raw, mean, ratio)).collect()
+}
+
+/// The smallest and the largest of [`inverted_budgets`] for heads whose entropies have
+/// this minimum, mean and maximum.
+pub fn inverted_range(min: f64, mean: f64, max: f64, ratio: f64) -> [f64; 2] {
+    // `raw` is linear in the entropy, so its mean is that of the mean entropy.
+    [max, min].map(|h| part(raw(h, min, max), raw(mean, min, max), ratio))
+}
+
+/// 2 for the head of lowest entropy, 1 for that of the highest; 2 where all are equal.
+fn raw(entropy: f64, min: f64, max: f64) -> f64 {
+    if max > min { 2.0 - (entropy - min) / (max - min) } else { 2.0 }
+}
+
+fn part(raw: f64, mean: f64, ratio: f64) -> f64 {
+    (raw / mean / ratio).clamp(CLIP.0, CLIP.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_ranges() {
+        for (ratio, expected) in [(2.0, "0.355 0.710"), (5.0, "0.142 0.284"), (10.0, "0.071 0.142")] {
+            let [low, high] = inverted_range(0.001, 2.402, 4.063, ratio);
+            assert_eq!(format!("{low:.3} {high:.3}"), expected);
+        }
+    }
+
+    #[test]
+    fn low_entropy_gets_more() {
+        // raw 2, 1.5, 1, mean 1.5.
+        let budgets = inverted_budgets(&[0.0, 1.0, 2.0], 3.0);
+        assert_eq!(budgets, [2.0 / 1.5 / 3.0, 1.0 / 3.0, 1.0 / 1.5 / 3.0]);
+        assert_eq!(inverted_range(0.0, 1.0, 2.0, 3.0), [budgets[2], budgets[0]]);
+    }
+
+    #[test]
+    fn budgets_are_clipped() {
+        assert_eq!(inverted_budgets(&[0.0, 2.0], 1.0), [1.0, 1.0 / 1.5]);
+        assert_eq!(inverted_budgets(&[0.0, 2.0], 100.0), [0.05, 0.05]);
+        assert_eq!(inverted_budgets(&[1.0, 1.0], 4.0), [0.25, 0.25]);
+        assert!(inverted_budgets(&[], 2.0).is_empty());
+    }
+}

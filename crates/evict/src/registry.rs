@@ -1,0 +1,102 @@
+use std::sync::Arc;
+
+use toml::Table;
+
+use crate::{Error, allocators, options, rules, scorers};
+
+/// One line of a registry: a method, where it comes from, and the way to build it.
+#[derive(Debug)]
+pub struct Entry<T: ?Sized> {
+    /// The name that a policy selects it by.
+    pub name: &'static str,
+    /// Where the method comes from.
+    pub source: &'static str,
+    /// What it does, in one line.
+    pub description: &'static str,
+    /// Whether it reads what a deployed cache could not have known, or chooses by it.
+    pub oracle: bool,
+    pub(crate) defaults: fn() -> Table,
+    pub(crate) build: fn(&Table) -> Result<Arc<T>, Error>,
+}
+
+/// What a registry line needs to know about a method besides its options.
+pub(crate) trait Method: options::Options + 'static {
+    const NAME: &'static str;
+    const SOURCE: &'static str;
+    const DESCRIPTION: &'static str;
+    const ORACLE: bool = false;
+}
+
+impl<T: ?Sized> Entry<T> {
+    /// The entry of method `M`, built by `build`.
+    pub(crate) const fn of<M: Method>(build: fn(&Table) -> Result<Arc<T>, Error>) -> Entry<T> {
+        let (name, source, description, oracle) = (M::NAME, M::SOURCE, M::DESCRIPTION, M::ORACLE);
+        Entry { name, source, description, oracle, defaults: M::defaults, build }
+    }
+}
+
+/// The entry of that name, if the registry lists it.
+pub(crate) fn find<'r, T: ?Sized>(registry: &'r [Entry<T>], name: &str) -> Option<&'r Entry<T>> {
+    registry.iter().find(|entry| entry.name == name)
+}
+
+/// The names of a registry, for messages.
+pub(crate) fn names<T: ?Sized>(registry: &[Entry<T>]) -> String {
+    registry.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The part that a method plays in a policy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Divides the budget among KV heads.
+    Allocator,
+    /// Ranks the tokens inside one head.
+    Scorer,
+    /// Is a whole policy by itself.
+    Rule,
+}
+
+impl Kind {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Allocator => "allocator",
+            Kind::Scorer => "scorer",
+            Kind::Rule => "rule",
+        }
+    }
+}
+
+/// A method as lists and documentation show it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listing {
+    /// The part it plays.
+    pub kind: Kind,
+    /// The name that a policy selects it by.
+    pub name: &'static str,
+    /// Where the method comes from.
+    pub source: &'static str,
+    /// What it does, in one line.
+    pub description: &'static str,
+    /// Whether it reads what a deployed cache could not have known, or chooses by it.
+    pub oracle: bool,
+    /// Whether policies made of it keep exactly as many tokens as the budget asks for.
+    pub conserving: bool,
+    /// Its options and their defaults in TOML, sorted by name.
+    pub options: Vec<(String, String)>,
+}
+
+/// Every allocator, scorer and rule, in the order reports list them.
+pub fn registry() -> Vec<Listing> {
+    let allocators = allocators::ALL.iter().map(|e| listing(Kind::Allocator, e, (e.defaults)()));
+    let scorers = scorers::ALL.iter().map(|e| listing(Kind::Scorer, e, scorers::defaults(e)));
+    let rules = rules::ALL.iter().map(|e| listing(Kind::Rule, e, (e.defaults)()));
+    allocators.chain(scorers).chain(rules).collect()
+}
+
+fn listing<T: ?Sized>(kind: Kind, entry: &Entry<T>, defaults: Table) -> Listing {
+    let Entry { name, source, description, oracle, .. } = *entry;
+    let mut options: Vec<_> = defaults.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
+    options.sort_unstable();
+    Listing { kind, name, source, description, oracle, conserving: kind != Kind::Rule, options }
+}

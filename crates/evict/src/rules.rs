@@ -1,0 +1,56 @@
+//! Policies that are a whole by themselves: the reference that keeps everything, and the
+//! published rules. They keep what they keep, not what the budget asks for.
+
+use std::{fmt::Debug, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Budget, Entry, Needs, Observation, Plan,
+    options::{self, Options},
+    published,
+    registry::Method,
+};
+
+/// Every rule, in the order reports list them.
+#[rustfmt::skip]
+pub(crate) static ALL: &[Entry<dyn Rule>] = &[
+    entry::<Full>(),
+    entry::<published::EntropyProportional>(),
+    entry::<published::EntropyGlobal>(),
+    entry::<published::EntropyInverted>(),
+];
+
+/// A policy that is a whole by itself.
+pub(crate) trait Rule: Debug + Send + Sync {
+    /// What `plan` reads. By default, nothing but the shape.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// The tokens to keep, of an observation checked against the needs.
+    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Plan;
+}
+
+const fn entry<R: Method + Rule>() -> Entry<dyn Rule> {
+    Entry::of::<R>(|given| Ok(Arc::new(options::read::<R>(R::NAME, given)?)))
+}
+
+/// Keeps everything, whatever the budget.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Full {}
+
+impl Options for Full {}
+
+impl Method for Full {
+    const NAME: &'static str = "full";
+    const SOURCE: &'static str = "the uncompressed cache";
+    const DESCRIPTION: &'static str = "everything, whatever the budget: the reference";
+}
+
+impl Rule for Full {
+    fn plan(&self, seen: &Observation<'_>, _: Budget) -> Plan {
+        Plan::everything(seen.shape)
+    }
+}

@@ -1,0 +1,57 @@
+//! Ways to rank the tokens of one head. To add one: write its file, then add its `mod` and
+//! its line of [`ALL`]. Tests, lists and error messages follow from there.
+
+use std::{fmt::Debug, sync::Arc};
+
+use toml::Table;
+
+use crate::{
+    Entry, Head, Needs,
+    options::{self, Common, Options},
+    registry::Method,
+};
+
+mod accumulated_attention;
+mod key_norm;
+mod oracle;
+mod random;
+mod recency;
+mod window_attention;
+
+/// Every scorer, in the order reports list them.
+#[rustfmt::skip]
+pub static ALL: &[Entry<dyn Scorer>] = &[
+    entry::<recency::Recency>(),
+    entry::<accumulated_attention::AccumulatedAttention>(),
+    entry::<window_attention::WindowAttention>(),
+    entry::<key_norm::KeyNorm>(),
+    entry::<random::Random>(),
+    entry::<oracle::Oracle>(),
+];
+
+/// Ranks the tokens of one head.
+pub trait Scorer: Debug + Send + Sync {
+    /// What `score` reads. By default, nothing but positions.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// How many of the last tokens outrank all others whatever `score` says.
+    fn protects(&self) -> usize {
+        0
+    }
+
+    /// Writes a finite score for each token; the highest are kept.
+    fn score(&self, head: &Head<'_>, out: &mut [f32]);
+}
+
+const fn entry<S: Method + Scorer>() -> Entry<dyn Scorer> {
+    Entry::of::<S>(|given| Ok(Arc::new(options::read::<S>(S::NAME, given)?)))
+}
+
+/// The options of a scorer, its own and those that all take, with their defaults.
+pub(crate) fn defaults(entry: &Entry<dyn Scorer>) -> Table {
+    let mut defaults = (entry.defaults)();
+    defaults.extend(Common::defaults());
+    defaults
+}

@@ -1,0 +1,29 @@
+use serde::{Deserialize, Serialize};
+
+use super::Scorer;
+use crate::{Head, Needs, options::Options, registry::Method};
+
+/// Keeps the tokens that the queries yet to come will attend to most: a bound, no method.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Oracle {}
+
+impl Options for Oracle {}
+
+impl Method for Oracle {
+    const NAME: &'static str = "oracle";
+    const SOURCE: &'static str = "control of this suite";
+    const DESCRIPTION: &'static str =
+        "the tokens that the continuation will attend to most, which no cache can know";
+    const ORACLE: bool = true;
+}
+
+impl Scorer for Oracle {
+    fn needs(&self) -> Needs {
+        Needs { future: true, ..Needs::default() }
+    }
+
+    fn score(&self, head: &Head<'_>, out: &mut [f32]) {
+        out.copy_from_slice(&head.future);
+    }
+}

@@ -1,0 +1,30 @@
+use bitkv_stats::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::Scorer;
+use crate::{Head, options::Options, registry::Method};
+
+/// Keeps tokens by chance, each head its own: what any method must beat.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Random {
+    /// Which chance.
+    seed: u64,
+}
+
+impl Options for Random {}
+
+impl Method for Random {
+    const NAME: &'static str = "random";
+    const SOURCE: &'static str = "control of this suite";
+    const DESCRIPTION: &'static str = "tokens drawn by chance";
+}
+
+impl Scorer for Random {
+    fn score(&self, head: &Head<'_>, out: &mut [f32]) {
+        // Mixed twice, so that the streams of neighbouring seeds and heads do not overlap.
+        let seed = Rng::new(self.seed).next_u64() ^ head.index as u64;
+        let mut rng = Rng::new(Rng::new(seed).next_u64());
+        out.fill_with(|| rng.unit() as f32);
+    }
+}

@@ -1,0 +1,24 @@
+use serde::{Deserialize, Serialize};
+
+use super::Scorer;
+use crate::{Head, options::Options, registry::Method};
+
+/// Keeps the latest tokens. With the guard's sinks this is StreamingLLM, at true positions.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Recency {}
+
+impl Options for Recency {}
+
+impl Method for Recency {
+    const NAME: &'static str = "recency";
+    const SOURCE: &'static str = "Xiao et al. 2023 (StreamingLLM), arXiv:2309.17453";
+    const DESCRIPTION: &'static str = "the latest tokens";
+}
+
+impl Scorer for Recency {
+    fn score(&self, _: &Head<'_>, out: &mut [f32]) {
+        // Of positions that an f32 cannot tell apart, selection keeps the later anyway.
+        out.iter_mut().enumerate().for_each(|(i, s)| *s = i as f32);
+    }
+}

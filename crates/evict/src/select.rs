@@ -1,0 +1,65 @@
+use std::cmp::Ordering;
+
+use crate::Guard;
+
+/// The `count` best-scored positions, ascending; of equal scores the later is kept.
+pub(crate) fn best(scores: &[f32], count: usize) -> Vec<u32> {
+    guarded(scores, count, Guard { sinks: 0, recent: 0 })
+}
+
+/// As [`best`], with as much of `guard` as fits kept whatever its scores.
+pub(crate) fn guarded(scores: &[f32], count: usize, guard: Guard) -> Vec<u32> {
+    let tokens = scores.len();
+    let count = count.min(tokens);
+    let Guard { sinks, recent } = guard.within(count);
+    let middle = count - sinks - recent;
+    let mut kept: Vec<u32> = (sinks as u32..(tokens - recent) as u32).collect();
+    // Scores hold no NaN, and no two positions are equal: the order is strict and total.
+    let better = |a: &u32, b: &u32| {
+        let (x, y) = (scores[*a as usize], scores[*b as usize]);
+        y.partial_cmp(&x).unwrap_or(Ordering::Equal).then(b.cmp(a))
+    };
+    if middle < kept.len() {
+        kept.select_nth_unstable_by(middle, better);
+        kept.truncate(middle);
+    }
+    kept.extend(0..sinks as u32);
+    kept.extend((tokens - recent) as u32..tokens as u32);
+    kept.sort_unstable();
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn of_equal_scores_the_later_is_kept() {
+        assert_eq!(best(&[1.0, 1.0, 2.0, 1.0], 2), [2, 3]);
+        assert_eq!(best(&[0.0, -0.0, 0.0], 2), [1, 2]);
+        assert_eq!(best(&[f32::INFINITY, 5.0, f32::INFINITY], 1), [2]);
+        assert_eq!(best(&[1.0], 3), [0]);
+    }
+
+    #[test]
+    fn a_guard_outranks_an_infinite_score() {
+        let scores = [0.0, f32::INFINITY, f32::INFINITY, 0.0];
+        assert_eq!(guarded(&scores, 3, Guard { sinks: 1, recent: 1 }), [0, 2, 3]);
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_full_sort(
+            scores in prop::collection::vec((0..6i8).prop_map(f32::from), 1..60),
+            n in 0usize..60,
+        ) {
+            let count = n.min(scores.len());
+            let mut order: Vec<usize> = (0..scores.len()).collect();
+            order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(b.cmp(&a)));
+            let mut expected: Vec<u32> = order[..count].iter().map(|&i| i as u32).collect();
+            expected.sort_unstable();
+            prop_assert_eq!(best(&scores, count), expected);
+        }
+    }
+}

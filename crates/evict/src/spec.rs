@@ -1,0 +1,116 @@
+//! The text of a policy, `NAME{options}` joined by `+`, taken apart but not yet understood.
+
+use crate::Error;
+
+/// One `NAME{options}`.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) options: toml::Table,
+}
+
+/// Splits a specification into its parts.
+pub(crate) fn parse(spec: &str) -> Result<Vec<Part>, Error> {
+    split(spec).into_iter().map(|text| part(spec, text.trim())).collect()
+}
+
+/// Splits at every `+` outside braces and quotes.
+fn split(spec: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth, mut quote) = (Vec::new(), 0, 0i32, None);
+    for (i, c) in spec.char_indices() {
+        match (quote, c) {
+            (Some(q), _) if c == q => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '{' | '[') => depth += 1,
+            (None, '}' | ']') => depth -= 1,
+            (None, '+') if depth == 0 => {
+                parts.push(&spec[start..i]);
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&spec[start..]);
+    parts
+}
+
+fn part(spec: &str, text: &str) -> Result<Part, Error> {
+    let refuse = |reason: String| Error::Spec { spec: spec.into(), reason };
+    let (name, braces) = text.split_at(text.find('{').unwrap_or(text.len()));
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(refuse("a name is missing beside `+` or before `{`".into()));
+    }
+    if !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+        return Err(refuse(format!("`{name}` is not a name of lower-case letters, digits and hyphens")));
+    }
+    let options = match braces {
+        "" => toml::Table::new(),
+        _ => match braces.parse::<toml::Value>() {
+            Ok(toml::Value::Table(options)) => options,
+            Ok(_) => return Err(refuse(format!("the options of `{name}` are no inline table"))),
+            Err(e) => {
+                let why = e.message().replace('\n', ", ");
+                return Err(refuse(format!("the options of `{name}` are not a TOML inline table ({why})")));
+            }
+        },
+    };
+    Ok(Part { name: name.into(), options })
+}
+
+/// Writes a part so that [`parse`] reads it back, its options in alphabetical order.
+pub(crate) fn write(name: &str, options: &toml::Table) -> String {
+    if options.is_empty() {
+        return name.to_owned();
+    }
+    let mut options: Vec<String> = options.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    options.sort_unstable();
+    format!("{name}{{{}}}", options.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn said(spec: &str) -> String {
+        parse(spec).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn takes_a_policy_apart() {
+        let parts = parse(" a{x=\"+}\", y=-1} + b-c{} ").unwrap();
+        assert_eq!(parts.len(), 2);
+        assert_eq!(parts[0].name, "a");
+        assert_eq!(parts[0].options["x"].as_str(), Some("+}"));
+        assert_eq!(parts[0].options["y"].as_integer(), Some(-1));
+        assert_eq!(parts[1], Part { name: "b-c".into(), options: toml::Table::new() });
+    }
+
+    #[test]
+    fn writes_what_it_reads() {
+        let text = "a{w=1.5,x=\"m\",y=2}";
+        let parts = parse("a{y=2, x='m', w=1.5}").unwrap();
+        assert_eq!(write(&parts[0].name, &parts[0].options), text);
+        assert_eq!(parse(text).unwrap(), parts);
+    }
+
+    #[test]
+    fn malformed_specifications_say_why() {
+        assert!(said("a+").contains("a name is missing"));
+        assert!(said("{x=1}").contains("a name is missing"));
+        assert!(said("A+b").contains("`A` is not a name"));
+        assert!(said("a{x=1").contains("not a TOML inline table"));
+        assert!(said("a{x}+b").contains("not a TOML inline table"));
+        assert!(said("a{x=1}\nb={y=2}").contains("not a TOML inline table"));
+        assert!(!said("a{x=").contains('\n'));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(spec in "[a-c{}=+,\"'\\[\\] \\n0-9.-]{0,24}") {
+            let _ = parse(&spec);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What must hold of every allocator joined to every scorer, and of every rule. The
+//! registries drive these tests, so a new method is tested the moment it is listed.
+
+mod support;
+
+use bitkv_evict::{Budget, Needs, Observation, Plan, Policy};
+use proptest::prelude::*;
+use support::{Observed, composed, observed, rules};
+
+fn ascending_and_cached(plan: &Plan) -> bool {
+    let shape = plan.shape();
+    (0..shape.layers).all(|layer| {
+        let kv = (0..shape.kv_heads).map(|head| plan.kept(layer, head));
+        let query = (0..shape.query_heads).map(|head| plan.query_kept(layer, head));
+        kv.chain(query).all(|kept| {
+            !kept.is_empty()
+                && kept.is_sorted_by(|a, b| a < b)
+                && kept.iter().all(|&p| (p as usize) < shape.tokens)
+        })
+    })
+}
+
+/// The guard of the policies that `support` lists, told by their spec.
+fn guard_of(policy: &Policy) -> (usize, usize) {
+    match policy.spec() {
+        spec if spec.contains("sinks=2") => (2, 3),
+        spec if spec.contains("sinks=0") => (0, 0),
+        _ => (4, 8),
+    }
+}
+
+fn guard_is_kept(plan: &Plan, (sinks, recent): (usize, usize)) -> bool {
+    let shape = plan.shape();
+    (0..shape.layers).all(|layer| {
+        (0..shape.kv_heads).all(|head| {
+            let kept = plan.kept(layer, head);
+            let sinks = sinks.min(kept.len());
+            let recent = recent.min(kept.len() - sinks);
+            let mut guarded = (0..sinks).chain(shape.tokens - recent..shape.tokens);
+            guarded.all(|p| kept.contains(&(p as u32)))
+        })
+    })
+}
+
+/// The observation with everything that is not needed replaced by what must not be read.
+fn poisoned(seen: &Observed, needs: &Needs) -> Observed {
+    let mut poisoned = seen.clone();
+    let spoil = |rows: &mut Vec<Vec<f32>>| rows.iter_mut().flatten().for_each(|v| *v = f32::NAN);
+    if !needs.keys {
+        spoil(&mut poisoned.keys);
+    }
+    if !needs.accumulated {
+        spoil(&mut poisoned.accumulated);
+    }
+    if !needs.future {
+        spoil(&mut poisoned.future);
+    }
+    if !needs.entropy {
+        poisoned.entropy.fill(f64::NAN);
+    }
+    poisoned.windows.iter_mut().filter(|(w, _)| !needs.windows.contains(w)).for_each(|(_, rows)| spoil(rows));
+    poisoned
+}
+
+/// The observation without everything that is not needed.
+fn stripped<'a>(seen: &'a Observed, needs: &Needs) -> Observation<'a> {
+    let mut stripped = seen.view();
+    if !needs.keys {
+        stripped.keys.clear();
+    }
+    if !needs.accumulated {
+        stripped.accumulated.clear();
+    }
+    if !needs.future {
+        stripped.future.clear();
+    }
+    if !needs.entropy {
+        stripped.entropy = &[];
+    }
+    stripped.windows.retain(|w, _| needs.windows.contains(w));
+    stripped
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_composed_policy_spends_the_budget_exactly_and_keeps_the_guard(
+        seen in observed(),
+        part in 0.001..=1.0f64,
+    ) {
+        let budget = Budget::fraction(part).unwrap();
+        let asked = ((seen.shape.tokens as f64 * part).floor() as usize).max(1) * seen.shape.all_kv_heads();
+        for policy in composed() {
+            let plan = policy.plan(&seen.view(), budget).unwrap();
+            prop_assert_eq!((plan.total(), plan.asked()), (asked, asked), "{}", &policy);
+            prop_assert!(ascending_and_cached(&plan), "{}", &policy);
+            prop_assert!(guard_is_kept(&plan, guard_of(&policy)), "{}", &policy);
+            prop_assert_eq!(&plan, &policy.plan(&seen.view(), budget).unwrap(), "{}", &policy);
+            prop_assert!(policy.conserves() && !plan.is_per_query_head());
+        }
+    }
+
+    #[test]
+    fn a_full_budget_keeps_everything(seen in observed()) {
+        let everything = Plan::everything(seen.shape);
+        for policy in composed() {
+            prop_assert_eq!(&policy.plan(&seen.view(), Budget::FULL).unwrap(), &everything, "{}", &policy);
+        }
+        let full = Policy::parse("full").unwrap();
+        let tenth = Budget::fraction(0.1).unwrap();
+        prop_assert_eq!(full.plan(&seen.view(), tenth).unwrap(), everything);
+    }
+
+    #[test]
+    fn a_rule_keeps_sets_that_a_cache_can_hold(seen in observed(), part in 0.001..=1.0f64) {
+        let budget = Budget::fraction(part).unwrap();
+        for policy in rules() {
+            let plan = policy.plan(&seen.view(), budget).unwrap();
+            prop_assert!(ascending_and_cached(&plan), "{}", &policy);
+            prop_assert_eq!(&plan, &policy.plan(&seen.view(), budget).unwrap());
+            let group = seen.shape.group();
+            for layer in 0..seen.shape.layers {
+                for head in 0..seen.shape.query_heads {
+                    let stored = plan.kept(layer, head / group);
+                    prop_assert!(plan.query_kept(layer, head).iter().all(|p| stored.contains(p)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_policy_reads_only_what_it_declares(seen in observed(), part in 0.01..=1.0f64) {
+        let budget = Budget::fraction(part).unwrap();
+        for policy in composed().into_iter().chain(rules()) {
+            let needs = policy.needs();
+            let plan = policy.plan(&seen.view(), budget).unwrap();
+            let without = policy.plan(&stripped(&seen, &needs), budget).unwrap();
+            prop_assert_eq!(&without, &plan, "{}", &policy);
+            let poisoned = policy.plan(&poisoned(&seen, &needs).view(), budget).unwrap();
+            prop_assert_eq!(&poisoned, &plan, "{}", &policy);
+        }
+    }
+
+    #[test]
+    fn a_policy_refuses_what_it_reads_if_it_is_not_finite(
+        seen in observed(),
+        at: prop::sample::Index,
+        bad in prop::sample::select(vec![f32::NAN, f32::INFINITY]),
+    ) {
+        let mut broken = seen.clone();
+        let named = [&mut broken.keys, &mut broken.accumulated, &mut broken.future];
+        for rows in named.into_iter().chain(broken.windows.values_mut()) {
+            let row = at.index(rows.len());
+            let place = at.index(rows[row].len());
+            rows[row][place] = bad;
+        }
+        let head = at.index(broken.entropy.len());
+        broken.entropy[head] = f64::from(bad);
+        for policy in composed().into_iter().chain(rules()) {
+            let planned = policy.plan(&broken.view(), Budget::fraction(0.5).unwrap());
+            prop_assert_eq!(planned.is_err(), !policy.needs().is_empty(), "{}", &policy);
+        }
+    }
+}
+
+#[test]
+fn the_random_scorer_depends_on_its_seed_and_on_the_head() {
+    let shape = bitkv_evict::Shape { layers: 2, query_heads: 2, kv_heads: 2, tokens: 64, head_dim: 0 };
+    let plan = |seed: u32| {
+        let policy = Policy::parse(&format!("uniform+random{{seed={seed}}}")).unwrap();
+        policy.plan(&Observation::of(shape), Budget::fraction(0.5).unwrap()).unwrap()
+    };
+    let (one, two) = (plan(1), plan(2));
+    assert_ne!(one, two);
+    for (a, b) in [((0, 0), (0, 1)), ((0, 0), (1, 0)), ((0, 1), (1, 0))] {
+        assert_ne!(one.kept(a.0, a.1), one.kept(b.0, b.1));
+    }
+    // Were the streams of neighbouring seeds one stream, their heads would trade places.
+    assert_ne!(one.kept(0, 1), two.kept(0, 0));
+}

@@ -1,0 +1,110 @@
+//! What a plan is refused for, in one sentence each.
+
+use bitkv_evict::{Budget, Error, Observation, Policy, Shape};
+
+const SHAPE: Shape = Shape { layers: 1, query_heads: 2, kv_heads: 1, tokens: 3, head_dim: 2 };
+
+fn refusal(spec: &str, seen: &Observation<'_>) -> String {
+    let policy = Policy::parse(spec).unwrap();
+    let said = policy.plan(seen, Budget::FULL).unwrap_err().to_string();
+    assert!(!said.contains('\n'), "{said}");
+    said
+}
+
+#[test]
+fn what_was_not_observed_is_named() {
+    let blind = Observation::of(SHAPE);
+    assert_eq!(
+        refusal("entropy+window-attention", &blind),
+        "policy `entropy+window-attention` needs attention of the last 32 queries and calibrated entropies; \
+         observe what the policy's needs list before planning"
+    );
+    assert!(refusal("uniform+key-norm", &blind).contains("needs keys;"));
+    assert!(refusal("uniform+accumulated-attention", &blind).contains("needs accumulated attention;"));
+    assert!(refusal("uniform+oracle", &blind).contains("needs future attention;"));
+    assert!(refusal("entropy-inverted", &blind).contains("needs attention of the last query and calibrated"));
+}
+
+#[test]
+fn another_window_will_not_do() {
+    let rows = [[0.1f32; 3]; 2];
+    let mut seen = Observation::of(SHAPE);
+    seen.windows.insert(16, rows.iter().map(|r| &r[..]).collect());
+    assert!(refusal("uniform+window-attention", &seen).contains("the last 32 queries"));
+    assert!(Policy::parse("uniform+window-attention{window=16}").unwrap().plan(&seen, Budget::FULL).is_ok());
+}
+
+#[test]
+fn wrong_extents_are_named() {
+    let mut seen = Observation::of(SHAPE);
+    let (short, row) = ([0.0f32; 2], [0.0f32; 3]);
+    seen.accumulated = vec![&row];
+    let spec = "uniform+accumulated-attention";
+    assert_eq!(
+        refusal(spec, &seen),
+        "the observed accumulated attention has 1 entries where the cache's shape asks for 2"
+    );
+    seen.accumulated = vec![&row, &short];
+    assert_eq!(
+        refusal(spec, &seen),
+        "the observed accumulated attention of layer 0, query head 1 has 2 entries \
+         where the cache's shape asks for 3"
+    );
+    seen.keys = vec![&row];
+    assert!(refusal("uniform+key-norm", &seen).contains("keys of layer 0, KV head 0 has 3 entries"));
+    seen.entropy = &[1.0];
+    assert!(refusal("entropy+recency", &seen).contains("entropy has 1 entries"));
+}
+
+#[test]
+fn what_is_not_finite_is_named() {
+    let (good, bad) = ([0.0f32; 3], [0.0, f32::NAN, 0.0]);
+    let mut seen = Observation::of(SHAPE);
+    seen.accumulated = vec![&good, &bad];
+    let said = refusal("uniform+accumulated-attention{pool='max'}", &seen);
+    assert!(said.contains("accumulated attention of layer 0, query head 1 at index 1 is NaN"), "{said}");
+    for (value, entropy) in &[(f64::NAN, [1.0, f64::NAN]), (-1.0, [1.0, -1.0])] {
+        seen.entropy = entropy;
+        let said = refusal("entropy+recency", &seen);
+        assert!(
+            said.starts_with(&format!("the entropy of head 1 (counted over all layers) is {value}")),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn scores_that_overflow_are_refused() {
+    let huge = [1.0, f32::MAX, 1.0];
+    let mut seen = Observation::of(SHAPE);
+    seen.accumulated = vec![&huge, &huge];
+    let said = refusal("uniform+accumulated-attention{pool='sum'}", &seen);
+    assert!(said.contains("scores position 1 of layer 0, KV head 0 with inf"), "{said}");
+}
+
+#[test]
+fn impossible_shapes_are_refused() {
+    let refused = |shape: Shape, why: &str| {
+        let said = refusal("uniform+recency", &Observation::of(shape));
+        assert!(said.contains(why), "{said}");
+    };
+    refused(Shape { tokens: 0, ..SHAPE }, "0 tokens, all of which must be at least 1");
+    refused(Shape { kv_heads: 0, ..SHAPE }, "0 KV heads");
+    refused(
+        Shape { query_heads: 3, kv_heads: 2, ..SHAPE },
+        "3 query heads do not divide evenly among 2 KV heads",
+    );
+    refused(Shape { layers: usize::MAX, ..SHAPE }, "are too many");
+    refused(Shape { tokens: 1 << 40, ..SHAPE }, "are too many");
+    let mut seen = Observation::of(Shape { head_dim: 0, ..SHAPE });
+    let empty = [0.0f32; 0];
+    seen.keys = vec![&empty];
+    assert!(refusal("uniform+key-norm", &seen).contains("head_dim is 0"));
+}
+
+#[test]
+fn errors_can_be_told_apart() {
+    let blind = Observation::of(SHAPE);
+    let policy = Policy::parse("uniform+oracle").unwrap();
+    assert!(matches!(policy.plan(&blind, Budget::FULL), Err(Error::Unobserved { .. })));
+}

@@ -1,0 +1,85 @@
+//! Ternary products in multiply-adds a second, and attention with and without statistics.
+
+use std::hint::black_box;
+
+use bitkv_kernels::{
+    attention::{Input, Statistics, Wanted, attend},
+    ternary::{Engine, Ternary, matmul_with},
+};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use half::f16;
+
+/// Name, rows, columns: the linear layers of BitNet-b1.58-2B-4T and a small one.
+const SHAPES: [(&str, usize, usize); 3] = [("2b-qo", 2560, 2560), ("2b-up", 6912, 2560), ("small", 704, 256)];
+
+fn numbers(count: usize) -> impl Iterator<Item = u32> {
+    let mut state = 1u64;
+    (0..count).map(move |_| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as u32
+    })
+}
+
+fn ternary(criterion: &mut Criterion) {
+    for (name, rows, cols) in SHAPES {
+        let weights: Vec<i8> = numbers(rows * cols).map(|n| (n % 3) as i8 - 1).collect();
+        let weights = Ternary::pack(rows, cols, &weights);
+        let mut group = criterion.benchmark_group(format!("ternary-{name}"));
+        group.sample_size(10);
+        for tokens in [1, 128] {
+            let x: Vec<i8> = numbers(tokens * cols).map(|n| n as i8).collect();
+            let mut out = vec![0; tokens * rows];
+            group.throughput(Throughput::Elements((tokens * rows * cols) as u64));
+            for engine in
+                Engine::available().into_iter().filter(|e| *e != Engine::Portable || name == "small")
+            {
+                group.bench_function(BenchmarkId::new(format!("{engine:?}"), tokens), |b| {
+                    b.iter(|| matmul_with(engine, black_box(&x), &weights, &mut out));
+                });
+            }
+        }
+        group.finish();
+    }
+}
+
+fn attention(criterion: &mut Criterion) {
+    /// One KV head of 2B-4T.
+    const GROUP: usize = 4;
+    const WIDTH: usize = 128;
+    const KEYS: usize = 1024;
+    let halves =
+        |n| numbers(n).map(|n| f16::from_f32(n as f32 / (1u64 << 30) as f32 - 1.0)).collect::<Vec<_>>();
+    let (keys, values) = (halves(KEYS * WIDTH), halves(KEYS * WIDTH));
+    let wanted = Wanted { entropy: true, accumulated: true, windows: vec![KEYS - 32] };
+    let mut group = criterion.benchmark_group("attention-1024-keys");
+    group.sample_size(10);
+    for tokens in [1, KEYS] {
+        let queries: Vec<f32> = halves(tokens * GROUP * WIDTH).iter().map(|h| h.to_f32()).collect();
+        let mut out = vec![0.0; queries.len()];
+        let input = Input {
+            queries: &queries,
+            keys: &keys,
+            values: &values,
+            group: GROUP,
+            head_dim: WIDTH,
+            offset: KEYS - tokens,
+            mask: None,
+            scale: 1.0 / (WIDTH as f32).sqrt(),
+        };
+        group.throughput(Throughput::Elements((tokens * GROUP) as u64));
+        group.bench_function(BenchmarkId::new("plain", tokens), |b| {
+            b.iter(|| attend(black_box(&input), &mut out, None))
+        });
+        group.bench_function(BenchmarkId::new("statistics", tokens), |b| {
+            b.iter(|| {
+                let mut statistics = Statistics::new(GROUP, tokens, KEYS, &wanted);
+                attend(black_box(&input), &mut out, Some(&mut statistics));
+                statistics
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, ternary, attention);
+criterion_main!(benches);

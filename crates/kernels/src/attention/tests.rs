@@ -1,0 +1,219 @@
+use proptest::prelude::*;
+
+use super::*;
+
+struct Case {
+    queries: Vec<f32>,
+    keys: Vec<f16>,
+    values: Vec<f16>,
+    mask: Vec<bool>,
+    group: usize,
+    head_dim: usize,
+    offset: usize,
+}
+
+impl Case {
+    fn random(tokens: usize, offset: usize, group: usize, head_dim: usize, seed: u64) -> Case {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        };
+        let mut halves = |n: usize| (0..n).map(|_| f16::from_f32(next() * 2.0)).collect::<Vec<f16>>();
+        let (keys, values) = (halves((offset + tokens) * head_dim), halves((offset + tokens) * head_dim));
+        let mask = halves(offset + tokens)
+            .iter()
+            .enumerate()
+            .map(|(i, h)| i >= offset || h.to_f32() > 0.0)
+            .collect();
+        let queries = (0..tokens * group * head_dim).map(|_| next() * 3.0).collect();
+        Case { queries, keys, values, mask, group, head_dim, offset }
+    }
+
+    fn input(&self, masked: bool) -> Input<'_> {
+        Input {
+            queries: &self.queries,
+            keys: &self.keys,
+            values: &self.values,
+            group: self.group,
+            head_dim: self.head_dim,
+            offset: self.offset,
+            mask: masked.then_some(&self.mask[..]),
+            scale: 1.0 / (self.head_dim as f32).sqrt(),
+        }
+    }
+
+    /// Probabilities of query row `i` of head `g`, in f64.
+    fn probabilities(&self, input: &Input<'_>, i: usize, g: usize) -> Vec<f64> {
+        let q = &self.queries[(i * self.group + g) * self.head_dim..][..self.head_dim];
+        let score = |k: usize| -> f64 {
+            let key = &self.keys[k * self.head_dim..][..self.head_dim];
+            let dot: f64 = q.iter().zip(key).map(|(q, k)| f64::from(*q) * k.to_f64()).sum();
+            if input.mask.is_none_or(|m| m[k]) { dot * f64::from(input.scale) } else { f64::NEG_INFINITY }
+        };
+        let scores: Vec<f64> = (0..=self.offset + i).map(score).collect();
+        let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let exps: Vec<f64> = scores.iter().map(|s| (s - largest).exp()).collect();
+        let total: f64 = exps.iter().sum();
+        exps.iter().map(|e| e / total).collect()
+    }
+}
+
+fn levels() -> Vec<Level> {
+    [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter(|&l| l <= lanes::lanes_level()).collect()
+}
+
+/// f32 sums of a few hundred terms of order one.
+const TOLERANCE: f64 = 2e-5;
+
+fn check(case: &Case, masked: bool, windows: &[usize]) {
+    let input = case.input(masked);
+    let (tokens, keys) = (input.tokens(), input.visible());
+    let wanted = Wanted { entropy: true, accumulated: true, windows: windows.to_vec() };
+    for level in levels() {
+        let mut out = vec![9.0; case.queries.len()];
+        let mut statistics = Statistics::new(case.group, tokens, keys, &wanted);
+        attend_at(level, &input, &mut out, Some(&mut statistics));
+        let mut plain = vec![9.0; case.queries.len()];
+        attend_at(level, &input, &mut plain, None);
+        assert_eq!(plain, out, "statistics change nothing");
+        let mut accumulated = vec![0.0; case.group * keys];
+        let mut window_sums = vec![vec![0.0; case.group * keys]; windows.len()];
+        for (i, g) in (0..tokens).flat_map(|i| (0..case.group).map(move |g| (i, g))) {
+            let p = case.probabilities(&input, i, g);
+            for d in 0..case.head_dim {
+                let exact: f64 =
+                    p.iter().enumerate().map(|(k, p)| p * case.values[k * case.head_dim + d].to_f64()).sum();
+                let got = f64::from(out[(i * case.group + g) * case.head_dim + d]);
+                assert!((got - exact).abs() < TOLERANCE, "{level:?} out[{i}][{g}][{d}]: {got} for {exact}");
+            }
+            let entropy: f64 = p.iter().filter(|p| **p > 1e-10).map(|p| -p * p.log2()).sum();
+            let got = f64::from(statistics.entropy[g * tokens + i]);
+            assert!(
+                (got - entropy).abs() < TOLERANCE * 10.0,
+                "{level:?} entropy[{g}][{i}]: {got} for {entropy}"
+            );
+            for (k, p) in p.iter().enumerate() {
+                accumulated[g * keys + k] += p;
+                for (sums, first) in window_sums.iter_mut().zip(windows) {
+                    sums[g * keys + k] += if i >= *first { *p } else { 0.0 };
+                }
+            }
+        }
+        let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < TOLERANCE);
+        assert!(close(&statistics.accumulated, &accumulated), "{level:?} accumulated");
+        for ((_, got), sums) in statistics.windows.iter().zip(&window_sums) {
+            assert!(close(got, sums), "{level:?} window");
+        }
+    }
+}
+
+#[test]
+fn one_key_takes_everything() {
+    let case = Case::random(1, 0, 2, 4, 1);
+    for level in levels() {
+        let mut out = vec![0.0; 8];
+        let wanted = Wanted { entropy: true, ..Wanted::default() };
+        let mut statistics = Statistics::new(2, 1, 1, &wanted);
+        attend_at(level, &case.input(false), &mut out, Some(&mut statistics));
+        let value: Vec<f32> = case.values.iter().map(|v| v.to_f32()).collect();
+        assert_eq!((&out[..4], &out[4..]), (&value[..], &value[..]));
+        assert_eq!(statistics.entropy, [0.0, 0.0]);
+    }
+}
+
+#[test]
+fn equal_scores_have_full_entropy() {
+    let mut case = Case::random(1, 63, 1, 8, 2);
+    case.queries.fill(0.0);
+    let mut statistics = Statistics::new(1, 1, 64, &Wanted { entropy: true, ..Wanted::default() });
+    attend(&case.input(false), &mut [0.0; 8], Some(&mut statistics));
+    assert!((statistics.entropy[0] - 6.0).abs() < 1e-6, "{}", statistics.entropy[0]);
+}
+
+#[test]
+fn extreme_scores_stay_finite() {
+    let mut case = Case::random(3, 40, 2, 8, 3);
+    case.queries.iter_mut().for_each(|q| *q *= 1e4);
+    let mut statistics =
+        Statistics::new(2, 3, 43, &Wanted { entropy: true, accumulated: true, windows: vec![1] });
+    let mut out = vec![0.0; 48];
+    attend(&case.input(false), &mut out, Some(&mut statistics));
+    assert!(out.iter().chain(&statistics.entropy).all(|v| v.is_finite()));
+}
+
+#[test]
+fn a_query_that_sees_nothing_gives_zeros() {
+    let mut case = Case::random(2, 3, 1, 4, 5);
+    case.mask.fill(false);
+    let mut out = vec![1.0; 8];
+    attend(&case.input(true), &mut out, None);
+    assert_eq!(out, [0.0; 8]);
+}
+
+#[test]
+fn parts_merge_into_the_whole() {
+    let case = Case::random(50, 7, 3, 6, 8);
+    let whole_input = case.input(false);
+    let wanted = |windows: Vec<usize>| Wanted { entropy: true, accumulated: true, windows };
+    let mut whole = Statistics::new(3, 50, 57, &wanted(vec![10, 45]));
+    attend(&whole_input, &mut vec![0.0; case.queries.len()], Some(&mut whole));
+    let mut merged = Statistics::new(3, 50, 57, &wanted(vec![10, 45]));
+    for (first, count) in [(0usize, 20usize), (20, 13), (33, 17)] {
+        let queries = &case.queries[first * 18..][..count * 18];
+        let input = Input { queries, offset: 7 + first, ..whole_input };
+        let windows = [10usize, 45].map(|w| w.saturating_sub(first)).to_vec();
+        let mut part = Statistics::new(3, count, 7 + first + count, &wanted(windows));
+        attend(&input, &mut vec![0.0; queries.len()], Some(&mut part));
+        merged.merge(first, &part);
+    }
+    assert_eq!(merged.entropy, whole.entropy);
+    let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+    assert!(close(&merged.accumulated, &whole.accumulated));
+    assert!(merged.windows.iter().zip(&whole.windows).all(|(a, b)| a.0 == b.0 && close(&a.1, &b.1)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn matches_f64(tokens in 1usize..40, offset in 0usize..70, group in 1usize..6, half in 1usize..41, seed: u64, masked: bool) {
+        check(&Case::random(tokens, offset, group, 2 * half, seed), masked, &[0, tokens / 2]);
+    }
+
+    #[test]
+    fn one_row_at_a_time_gives_the_same_bits(tokens in 1usize..40, offset in 0usize..40, group in 1usize..5, half in 1usize..70, seed: u64) {
+        let case = Case::random(tokens, offset, group, 2 * half, seed);
+        let whole = case.input(false);
+        let wanted = Wanted { entropy: true, ..Wanted::default() };
+        for level in levels() {
+            let mut out = vec![0.0; case.queries.len()];
+            let mut statistics = Statistics::new(group, tokens, whole.visible(), &wanted);
+            attend_at(level, &whole, &mut out, Some(&mut statistics));
+            let width = group * case.head_dim;
+            for i in 0..tokens {
+                let input = Input { queries: &case.queries[i * width..][..width], offset: offset + i, ..whole };
+                let mut one = Statistics::new(group, 1, offset + i + 1, &wanted);
+                let mut row = vec![0.0; width];
+                attend_at(level, &input, &mut row, Some(&mut one));
+                prop_assert_eq!(&row[..], &out[i * width..][..width]);
+                let column: Vec<f32> = (0..group).map(|g| statistics.entropy[g * tokens + i]).collect();
+                prop_assert_eq!(&one.entropy, &column);
+            }
+        }
+    }
+
+    #[test]
+    fn leaving_keys_out_equals_masking_them(tokens in 1usize..20, offset in 1usize..90, group in 1usize..5, half in 1usize..40, seed: u64) {
+        let case = Case::random(tokens, offset, group, 2 * half, seed);
+        let width = case.head_dim;
+        let kept: Vec<usize> = (0..offset + tokens).filter(|&k| case.mask[k]).collect();
+        let gather = |from: &[f16]| kept.iter().flat_map(|k| from[k * width..][..width].to_vec()).collect::<Vec<f16>>();
+        let (keys, values) = (gather(&case.keys), gather(&case.values));
+        let ragged = Input { keys: &keys, values: &values, offset: kept.len() - tokens, ..case.input(false) };
+        let (mut a, mut b) = (vec![0.0; case.queries.len()], vec![0.0; case.queries.len()]);
+        attend(&case.input(true), &mut a, None);
+        attend(&ragged, &mut b, None);
+        prop_assert_eq!(a, b);
+    }
+}

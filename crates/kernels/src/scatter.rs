@@ -1,0 +1,36 @@
+//! Writing one output from several threads, each to its own cells.
+
+use std::marker::PhantomData;
+
+/// A `[tokens, rows]` output whose columns are filled by different threads.
+///
+/// Threads own ranges of rows, and the rows of one token are next to those of another thread, so
+/// the usual split into slices does not apply.
+#[derive(Clone, Copy)]
+pub(crate) struct Scatter<'a, T> {
+    at: *mut T,
+    tokens: usize,
+    rows: usize,
+    life: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: `put` is the only access and its callers promise that no cell is written twice.
+unsafe impl<T: Send> Send for Scatter<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Scatter<'_, T> {}
+
+impl<'a, T: Copy> Scatter<'a, T> {
+    pub(crate) fn new(out: &'a mut [T], tokens: usize, rows: usize) -> Self {
+        assert_eq!(out.len(), tokens * rows, "the output holds [tokens, rows]");
+        Scatter { at: out.as_mut_ptr(), tokens, rows, life: PhantomData }
+    }
+
+    /// # Safety
+    /// No other thread may write the same cell.
+    #[inline(always)]
+    pub(crate) unsafe fn put(&self, token: usize, row: usize, value: T) {
+        debug_assert!(token < self.tokens && row < self.rows);
+        // SAFETY: the cell is inside the slice that `new` borrowed, and only this thread writes it.
+        unsafe { self.at.add(token * self.rows + row).write(value) }
+    }
+}

@@ -1,0 +1,19 @@
+//! Turns texts, models and policies into measurements.
+//!
+//! One prefill serves every policy and budget ([`context`]); a cell is planned, cut, continued and
+//! scored ([`cell`]); [`verify`] does it for the published claims.
+
+pub mod cell;
+pub mod context;
+pub mod manifest;
+pub mod memory;
+pub mod profile;
+pub mod progress;
+pub mod published;
+pub mod recall;
+mod subject;
+pub mod suite;
+pub mod verify;
+pub mod window;
+
+pub use subject::{Subject, built_in};

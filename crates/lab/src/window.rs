@@ -1,0 +1,52 @@
+//! A text as the tokens one measurement reads.
+
+use anyhow::{Context, Result, ensure};
+use bitkv_record::Text;
+
+use crate::Subject;
+
+/// The first tokens of a text, the beginning-of-sequence token included.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Name of the text.
+    pub name: String,
+    /// Its register.
+    pub register: String,
+    /// Token ids.
+    pub tokens: Vec<u32>,
+}
+
+impl Window {
+    /// The first `length` tokens of `text`.
+    ///
+    /// # Errors
+    /// When the text is shorter or the model has no tokenizer.
+    pub fn of(subject: &Subject, text: &Text, length: usize) -> Result<Window> {
+        let mut tokens = subject.tokenizer()?.encode(&text.content, true)?;
+        ensure!(
+            tokens.len() >= length,
+            "{} has {} tokens and {length} are needed: use a longer text or a shorter context",
+            text.entry.file,
+            tokens.len()
+        );
+        tokens.truncate(length);
+        Ok(Window { name: text.entry.name.clone(), register: text.entry.register.clone(), tokens })
+    }
+
+    /// The first `length` tokens of each text.
+    ///
+    /// # Errors
+    /// As [`Window::of`].
+    pub fn of_all(subject: &Subject, texts: &[&Text], length: usize) -> Result<Vec<Window>> {
+        texts.iter().map(|text| Window::of(subject, text, length)).collect()
+    }
+}
+
+/// UTF-8 bytes that `tokens` stand for.
+///
+/// # Errors
+/// When the tokenizer fails.
+pub fn bytes_of(subject: &Subject, tokens: &[u32]) -> Result<usize> {
+    let text = subject.tokenizer()?.decode(tokens).context("cannot decode the scored tokens")?;
+    Ok(text.len())
+}

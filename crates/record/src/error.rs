@@ -1,0 +1,82 @@
+//! What can be wrong with a recorded file.
+
+use std::path::PathBuf;
+
+/// Why a recorded file could not be read or written. Every message is one sentence that names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file or folder could not be read.
+    #[error("cannot read '{}': {source}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file or folder could not be written.
+    #[error("cannot write '{}': {source}", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The text is not the JSON this format asks for.
+    #[error("'{file}' is not a valid {kind}: {source}")]
+    Json {
+        /// The file, or how the caller named the text.
+        file: String,
+        /// The format, for example "run manifest".
+        kind: &'static str,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The content is well formed but says something impossible.
+    #[error("'{file}' is not a valid {kind}: {reason}")]
+    Content {
+        /// The file, or how the caller named the text.
+        file: String,
+        /// The format, for example "entropy profile".
+        kind: &'static str,
+        /// The key, its value and what was expected.
+        reason: String,
+    },
+    /// The header line of a CSV file is not the one of its format.
+    #[error("'{}' is not a {kind} file: its columns are '{found}', expected '{expected}'", .path.display())]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// The format, for example "cell".
+        kind: &'static str,
+        /// The header line found.
+        found: String,
+        /// The header line of the format.
+        expected: String,
+    },
+    /// One line of a CSV file is wrong.
+    #[error("'{}', line {line}: {reason}", .path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Line number, the header being line 1.
+        line: u64,
+        /// The column, its value and what was expected.
+        reason: String,
+    },
+    /// The name asked for a run folder cannot be used.
+    #[error("'{}' cannot name a run folder: give a path that ends in a plain name, such as runs/first", .path.display())]
+    RunName {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// The finished run could not be put under its name; its files are kept.
+    #[error("cannot move the finished run to '{}' ({reason}): its files are kept in '{}'", .target.display(), .partial.display())]
+    Finish {
+        /// The name it should have had.
+        target: PathBuf,
+        /// Where the files are.
+        partial: PathBuf,
+        /// What the operating system said, or that the name was taken meanwhile.
+        reason: String,
+    },
+}

@@ -1,0 +1,86 @@
+//! SHA-256 of what went into a run.
+
+use crate::RecordError;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::Path;
+
+/// One input file of a run: its name, SHA-256 (64 lower-case hex digits) and size in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileHash {
+    /// Name, relative to the model or text folder it belongs to.
+    pub name: String,
+    /// SHA-256, 64 lower-case hex digits.
+    pub sha256: String,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+impl FileHash {
+    /// The hash of bytes already in memory.
+    pub fn of_bytes(name: impl Into<String>, bytes: &[u8]) -> Self {
+        Self { name: name.into(), sha256: sha256(bytes), bytes: bytes.len() as u64 }
+    }
+
+    /// The hash of a file, named by the last part of its path; read in blocks, so size does not matter.
+    pub fn of_file(path: &Path) -> Result<Self, RecordError> {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let (sha256, bytes) = sha256_file(path)?;
+        Ok(Self { name, sha256, bytes })
+    }
+}
+
+/// SHA-256 of `bytes` as 64 lower-case hex digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of a file as 64 lower-case hex digits, and its size in bytes.
+pub fn sha256_file(path: &Path) -> Result<(String, u64), RecordError> {
+    let fail = |source| RecordError::Read { path: path.to_owned(), source };
+    let mut file = std::fs::File::open(path).map_err(fail)?;
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; 1 << 20];
+    let mut total = 0;
+    loop {
+        match file.read(&mut block).map_err(fail)? {
+            0 => return Ok((hex(&hasher.finalize()), total)),
+            n => {
+                hasher.update(&block[..n]);
+                total += n as u64;
+            }
+        }
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_those_of_fips_180() {
+        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    #[test]
+    fn a_file_hashes_like_its_bytes_across_blocks() {
+        let bytes: Vec<u8> = (0..(1 << 20) + 12345u32).map(|i| (i * 31) as u8).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes).unwrap();
+        let (digest, size) = sha256_file(file.path()).unwrap();
+        assert_eq!((digest, size), (sha256(&bytes), bytes.len() as u64));
+        let missing = FileHash::of_file(Path::new("no/such/file")).unwrap_err().to_string();
+        assert!(missing.contains("no/such/file"), "{missing}");
+    }
+}

@@ -1,0 +1,151 @@
+//! The published classes of attention heads, by mean entropy.
+
+use serde::{Deserialize, Serialize};
+
+/// Class of an attention head by its mean attention entropy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadClass {
+    /// Nearly all attention on one token.
+    Sink,
+    /// A few tokens.
+    Focused,
+    /// Some tokens.
+    Moderate,
+    /// Many tokens.
+    Mixed,
+    /// Nearly all tokens.
+    Diffuse,
+}
+
+impl HeadClass {
+    /// All classes, by rising entropy.
+    pub const ALL: [Self; 5] = [Self::Sink, Self::Focused, Self::Moderate, Self::Mixed, Self::Diffuse];
+
+    /// The name in files and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sink => "sink",
+            Self::Focused => "focused",
+            Self::Moderate => "moderate",
+            Self::Mixed => "mixed",
+            Self::Diffuse => "diffuse",
+        }
+    }
+}
+
+/// Upper bounds of the classes in bits, exclusive; what reaches `mixed` is diffuse.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    /// Below: sink.
+    pub sink: f64,
+    /// Below: focused.
+    pub focused: f64,
+    /// Below: moderate.
+    pub moderate: f64,
+    /// Below: mixed.
+    pub mixed: f64,
+}
+
+impl Thresholds {
+    /// The bounds of the published code (`calibrate_entropy.py`, microsoft/BitNet pull request 497). The published
+    /// counts are those of these bounds.
+    pub const CODE: Self = Self { sink: 0.5, focused: 1.5, moderate: 3.0, mixed: 4.0 };
+
+    /// The bounds printed in the same pull request's `VERIFICATION.md`; its counts do not follow from them.
+    pub const PRINTED: Self = Self { sink: 0.5, focused: 1.5, moderate: 2.5, mixed: 3.5 };
+
+    /// The class of a head with this mean entropy in bits.
+    pub fn classify(&self, entropy_bits: f64) -> HeadClass {
+        match entropy_bits {
+            h if h < self.sink => HeadClass::Sink,
+            h if h < self.focused => HeadClass::Focused,
+            h if h < self.moderate => HeadClass::Moderate,
+            h if h < self.mixed => HeadClass::Mixed,
+            _ => HeadClass::Diffuse,
+        }
+    }
+
+    /// How many of these heads fall into each class.
+    pub fn count(&self, entropies: impl IntoIterator<Item = f64>) -> ClassCounts {
+        let mut counts = ClassCounts::default();
+        for entropy in entropies {
+            *counts.of_mut(self.classify(entropy)) += 1;
+        }
+        counts
+    }
+
+    /// Whether the bounds rise strictly from above zero.
+    pub(crate) fn are_ordered(&self) -> bool {
+        [0.0, self.sink, self.focused, self.moderate, self.mixed].is_sorted_by(|a, b| a < b)
+    }
+}
+
+/// Heads in each class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassCounts {
+    /// Sink heads.
+    pub sink: usize,
+    /// Focused heads.
+    pub focused: usize,
+    /// Moderate heads.
+    pub moderate: usize,
+    /// Mixed heads.
+    pub mixed: usize,
+    /// Diffuse heads.
+    pub diffuse: usize,
+}
+
+impl ClassCounts {
+    /// Heads in one class.
+    pub fn of(&self, class: HeadClass) -> usize {
+        let mut copy = *self;
+        *copy.of_mut(class)
+    }
+
+    /// Heads altogether.
+    pub fn total(&self) -> usize {
+        HeadClass::ALL.iter().map(|&class| self.of(class)).sum()
+    }
+
+    fn of_mut(&mut self, class: HeadClass) -> &mut usize {
+        match class {
+            HeadClass::Sink => &mut self.sink,
+            HeadClass::Focused => &mut self.focused,
+            HeadClass::Moderate => &mut self.moderate,
+            HeadClass::Mixed => &mut self.mixed,
+            HeadClass::Diffuse => &mut self.diffuse,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_belongs_to_the_class_above() {
+        let class = |h| Thresholds::CODE.classify(h).name();
+        assert_eq!(
+            [class(0.0), class(0.499), class(0.5), class(1.5)],
+            ["sink", "sink", "focused", "moderate"]
+        );
+        assert_eq!(
+            [class(2.999), class(3.0), class(4.0), class(9.0)],
+            ["moderate", "mixed", "diffuse", "diffuse"]
+        );
+    }
+
+    #[test]
+    fn the_two_published_sets_of_bounds_disagree_where_they_differ() {
+        let entropies = [0.1, 1.0, 2.0, 2.7, 3.7];
+        let code = Thresholds::CODE.count(entropies);
+        let printed = Thresholds::PRINTED.count(entropies);
+        assert_eq!(code, ClassCounts { sink: 1, focused: 1, moderate: 2, mixed: 1, diffuse: 0 });
+        assert_eq!(printed, ClassCounts { sink: 1, focused: 1, moderate: 1, mixed: 1, diffuse: 1 });
+        assert_eq!((code.total(), printed.total()), (5, 5));
+        assert!(Thresholds::CODE.are_ordered() && Thresholds::PRINTED.are_ordered());
+    }
+}

@@ -1,0 +1,33 @@
+//! Reading and writing one JSON document a file, the same way for every format.
+
+use crate::RecordError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+pub(crate) fn parse<T: DeserializeOwned>(
+    text: &str,
+    file: &str,
+    kind: &'static str,
+) -> Result<T, RecordError> {
+    serde_json::from_str(text).map_err(|source| RecordError::Json { file: file.to_owned(), kind, source })
+}
+
+/// Indented, with a final newline, so that files are readable and diff well.
+pub(crate) fn render<T: Serialize>(value: &T, file: &str, kind: &'static str) -> Result<String, RecordError> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|source| RecordError::Json {
+        file: file.to_owned(),
+        kind,
+        source,
+    })?;
+    text.push('\n');
+    Ok(text)
+}
+
+pub(crate) fn read_text(path: &Path) -> Result<String, RecordError> {
+    std::fs::read_to_string(path).map_err(|source| RecordError::Read { path: path.to_owned(), source })
+}
+
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), RecordError> {
+    std::fs::write(path, text).map_err(|source| RecordError::Write { path: path.to_owned(), source })
+}

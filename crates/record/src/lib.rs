@@ -1,0 +1,32 @@
+//! Every file format the suite reads or writes about experiments, one module a format.
+//!
+//! Readers are strict: an unknown key, a missing column, a value out of range or a summary that does not follow
+//! from its data is refused with one sentence naming the file and the value. What was written reads back equal.
+
+mod error;
+mod folder;
+mod hash;
+mod head_class;
+mod json;
+mod manifest;
+mod measurement;
+mod overlap;
+mod profile;
+mod published_profile;
+mod rows;
+mod texts;
+mod timestamp;
+mod verification;
+
+pub use error::RecordError;
+pub use folder::RunFolder;
+pub use hash::{FileHash, sha256, sha256_file};
+pub use head_class::{ClassCounts, HeadClass, Thresholds};
+pub use manifest::{Machine, Manifest, ModelEntry};
+pub use measurement::{Accounting, CellRow, HeadRow, MemoryRow, Task};
+pub use profile::{Profile, ProfileHead, ProfileSummary};
+pub use published_profile::{HeadKey, PublishedProfile, PublishedShape, PublishedStats, PublishedTypes};
+pub use rows::{Row, read_rows, write_rows};
+pub use texts::{MANIFEST_FILE, Split, Text, TextEntry, Texts, TextsError};
+pub use timestamp::rfc3339;
+pub use verification::{Claim, ClaimId, Statement, Verdict, Verification, verdict};

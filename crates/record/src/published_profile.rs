@@ -1,0 +1,229 @@
+//! The published profile format (`entropy_config.json` of microsoft/BitNet pull request 497), read and written.
+
+use crate::profile::close;
+use crate::{ClassCounts, Profile, RecordError, Thresholds, json};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const KIND: &str = "published entropy profile";
+
+/// A profile in the published format. Keys this suite does not know are ignored, because the format is not ours.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PublishedProfile {
+    /// Always 1.
+    pub format_version: u32,
+    /// Model name.
+    pub model: String,
+    /// Layers.
+    pub n_layer: usize,
+    /// Query heads a layer.
+    pub n_head: usize,
+    /// KV heads a layer.
+    pub n_head_kv: usize,
+    /// The model's longest context in tokens (not the length profiled at, which the format does not hold).
+    pub n_ctx: usize,
+    /// The model's shape, as its configuration gives it.
+    #[serde(default)]
+    pub model_info: serde_json::Map<String, serde_json::Value>,
+    /// Statistics over the heads.
+    pub entropy_stats: PublishedStats,
+    /// Heads in each class; the original leaves empty classes out.
+    pub head_types: PublishedTypes,
+    /// Entropy in bits by head, keyed `L{layer}_H{head}`.
+    #[serde(serialize_with = "in_head_order")]
+    pub head_entropies: BTreeMap<HeadKey, f64>,
+}
+
+/// Statistics of the entropies as published, in bits.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PublishedStats {
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+    /// Mean.
+    pub mean: f64,
+    /// Population standard deviation.
+    pub std: f64,
+    /// `std / mean`.
+    pub cv: f64,
+    /// `max / min`; none when the smallest is 0.
+    pub range_ratio: Option<f64>,
+}
+
+/// Class counts as published: a class without heads is left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PublishedTypes {
+    #[serde(skip_serializing_if = "is_zero")]
+    sink: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    focused: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    moderate: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    mixed: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    diffuse: usize,
+}
+
+/// `L{layer}_H{head}`, ordered by layer, then head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HeadKey {
+    /// Layer, from 0.
+    pub layer: usize,
+    /// Query head, from 0.
+    pub head: usize,
+}
+
+/// What the published format holds beyond the entropies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishedShape {
+    /// KV heads a layer.
+    pub n_head_kv: usize,
+    /// The model's longest context in tokens.
+    pub n_ctx: usize,
+    /// The model's shape under the names of its configuration.
+    pub model_info: serde_json::Map<String, serde_json::Value>,
+}
+
+impl PublishedProfile {
+    /// A profile of the suite in the published format.
+    pub fn from_profile(profile: &Profile, shape: PublishedShape) -> Result<Self, RecordError> {
+        let summary = profile.summary;
+        let entry = |h: &crate::ProfileHead| (HeadKey { layer: h.layer, head: h.head }, h.entropy_bits);
+        let published = Self {
+            format_version: 1,
+            model: profile.model.clone(),
+            n_layer: profile.layers(),
+            n_head: profile.heads.len() / profile.layers().max(1),
+            n_head_kv: shape.n_head_kv,
+            n_ctx: shape.n_ctx,
+            model_info: shape.model_info,
+            entropy_stats: PublishedStats {
+                min: summary.min,
+                max: summary.max,
+                mean: summary.mean,
+                std: summary.std,
+                cv: summary.cv,
+                range_ratio: (summary.min > 0.0).then(|| summary.max / summary.min),
+            },
+            head_types: Thresholds::CODE.count(profile.heads.iter().map(|h| h.entropy_bits)).into(),
+            head_entropies: profile.heads.iter().map(entry).collect(),
+        };
+        published.check(&published.model)?;
+        Ok(published)
+    }
+
+    /// As a profile of the suite, under the class bounds of the published code. The format does not hold the
+    /// context length or the texts, so they are unknown.
+    pub fn to_profile(&self) -> Result<Profile, RecordError> {
+        self.check(&self.model)?;
+        let flat: Vec<f64> = self.head_entropies.values().copied().collect();
+        let layers: Vec<Vec<f64>> = flat.chunks(self.n_head).map(<[f64]>::to_vec).collect();
+        Profile::new(&self.model, None, Vec::new(), Thresholds::CODE, &layers)
+    }
+
+    /// Reads a published profile; see [`PublishedProfile::from_json`].
+    pub fn read(path: &Path) -> Result<Self, RecordError> {
+        Self::from_json(&json::read_text(path)?, &path.display().to_string())
+    }
+
+    /// Parses a published profile; `file` names the text in errors. Every head of every layer must be there and no
+    /// other, and the statistics and class counts must be those of the entropies.
+    pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
+        let published: Self = json::parse(text, file, KIND)?;
+        published.check(file)?;
+        Ok(published)
+    }
+
+    /// Writes the profile, heads in layer order as in the original.
+    pub fn write(&self, path: &Path) -> Result<(), RecordError> {
+        let file = path.display().to_string();
+        self.check(&file)?;
+        json::write_text(path, &json::render(self, &file, KIND)?)
+    }
+
+    fn check(&self, file: &str) -> Result<(), RecordError> {
+        self.fault()
+            .map_or(Ok(()), |reason| Err(RecordError::Content { file: file.to_owned(), kind: KIND, reason }))
+    }
+
+    fn fault(&self) -> Option<String> {
+        if self.format_version != 1 {
+            return Some(format!("format_version = {} is not 1", self.format_version));
+        }
+        let (layers, heads, kv) = (self.n_layer, self.n_head, self.n_head_kv);
+        if layers == 0 || heads == 0 || kv == 0 || !heads.is_multiple_of(kv) {
+            return Some(format!(
+                "n_layer = {layers}, n_head = {heads}, n_head_kv = {kv} is not the shape of a model"
+            ));
+        }
+        let due = (0..layers).flat_map(|layer| (0..heads).map(move |head| HeadKey { layer, head }));
+        if !self.head_entropies.keys().copied().eq(due) {
+            let found = self.head_entropies.len();
+            return Some(format!(
+                "head_entropies has {found} heads, not L0_H0 to L{}_H{}",
+                layers - 1,
+                heads - 1
+            ));
+        }
+        if let Some((key, h)) = self.head_entropies.iter().find(|(_, h)| !h.is_finite() || **h < 0.0) {
+            return Some(format!("head_entropies.L{}_H{} = {h} is not an entropy", key.layer, key.head));
+        }
+        self.stale_summary()
+    }
+
+    /// Says where the recorded statistics are not those of the entropies.
+    fn stale_summary(&self) -> Option<String> {
+        let rows: Vec<Vec<f64>> = vec![self.head_entropies.values().copied().collect()];
+        let summary = Profile::new(&self.model, None, Vec::new(), Thresholds::CODE, &rows).ok()?.summary;
+        let stats = &self.entropy_stats;
+        let pairs = [
+            ("min", stats.min, summary.min),
+            ("max", stats.max, summary.max),
+            ("mean", stats.mean, summary.mean),
+            ("std", stats.std, summary.std),
+            ("cv", stats.cv, summary.cv),
+        ];
+        if let Some((name, found, due)) = pairs.into_iter().find(|(_, found, due)| !close(*found, *due)) {
+            return Some(format!("entropy_stats.{name} = {found} but head_entropies gives {due}"));
+        }
+        (self.head_types != summary.classes.into())
+            .then(|| "head_types does not count head_entropies below 0.5, 1.5, 3.0 and 4.0 bits".to_owned())
+    }
+}
+
+impl From<ClassCounts> for PublishedTypes {
+    fn from(c: ClassCounts) -> Self {
+        let ClassCounts { sink, focused, moderate, mixed, diffuse } = c;
+        Self { sink, focused, moderate, mixed, diffuse }
+    }
+}
+
+impl TryFrom<String> for HeadKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parts = text.strip_prefix('L').and_then(|rest| rest.split_once("_H"));
+        let number = |digits: &str| digits.parse().ok();
+        parts
+            .and_then(|(layer, head)| Some(Self { layer: number(layer)?, head: number(head)? }))
+            .ok_or_else(|| format!("'{text}' is not a head such as L0_H0"))
+    }
+}
+
+fn in_head_order<S: Serializer>(heads: &BTreeMap<HeadKey, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(heads.len()))?;
+    for (key, entropy) in heads {
+        map.serialize_entry(&format!("L{}_H{}", key.layer, key.head), entropy)?;
+    }
+    map.end()
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}

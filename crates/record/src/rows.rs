@@ -1,0 +1,101 @@
+//! CSV files of rows: one header, one row a line, read back strictly.
+
+use crate::RecordError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// One kind of CSV row.
+pub trait Row: Serialize + DeserializeOwned {
+    /// What a file of these rows is called in errors.
+    const KIND: &'static str;
+    /// The header, in the order of the fields.
+    const COLUMNS: &'static [&'static str];
+
+    /// What makes a row unique: two rows with one key in a file are an error.
+    fn key(&self) -> String;
+
+    /// Says which value is impossible and why, in one clause.
+    fn check(&self) -> Result<(), String>;
+}
+
+/// Writes a header and the rows (the header even without rows), replacing the file. Refuses what
+/// [`read_rows`] would refuse: an impossible value or a repeated row.
+pub fn write_rows<R: Row>(path: &Path, rows: &[R]) -> Result<(), RecordError> {
+    let numbered = rows.iter().enumerate().map(|(i, row)| (i as u64 + 2, row));
+    check_all(path, numbered)?;
+    let fail = |error: csv::Error| RecordError::Write { path: path.to_owned(), source: io_error(error) };
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_path(path).map_err(fail)?;
+    writer.write_record(R::COLUMNS).map_err(fail)?;
+    for row in rows {
+        writer.serialize(row).map_err(fail)?;
+    }
+    writer.flush().map_err(|source| RecordError::Write { path: path.to_owned(), source })
+}
+
+/// Reads rows. The header must be exactly the format's; every value must parse, be finite and possible; no
+/// row may repeat another.
+pub fn read_rows<R: Row>(path: &Path) -> Result<Vec<R>, RecordError> {
+    let mut reader = csv::Reader::from_path(path)
+        .map_err(|error| RecordError::Read { path: path.to_owned(), source: io_error(error) })?;
+    let line_error = |error: csv::Error| {
+        let line = error.position().map_or(0, csv::Position::line);
+        RecordError::Line { path: path.to_owned(), line, reason: reason(error) }
+    };
+    let header = reader.headers().map_err(line_error)?;
+    if header.iter().ne(R::COLUMNS.iter().copied()) {
+        let found = header.iter().collect::<Vec<_>>().join(",");
+        let expected = R::COLUMNS.join(",");
+        return Err(RecordError::Columns { path: path.to_owned(), kind: R::KIND, found, expected });
+    }
+    let header = header.clone();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(line_error)?;
+        let line = record.position().map_or(0, csv::Position::line);
+        rows.push((line, record.deserialize(Some(&header)).map_err(line_error)?));
+    }
+    check_all(path, rows.iter().map(|(line, row)| (*line, row)))?;
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+fn check_all<'a, R: Row + 'a>(
+    path: &Path,
+    rows: impl Iterator<Item = (u64, &'a R)>,
+) -> Result<(), RecordError> {
+    let mut seen = HashMap::new();
+    for (line, row) in rows {
+        let refuse = |reason| Err(RecordError::Line { path: path.to_owned(), line, reason });
+        if let Err(reason) = row.check() {
+            return refuse(reason);
+        }
+        if let Some(earlier) = seen.insert(row.key(), line) {
+            return refuse(format!("repeats line {earlier} ({})", row.key()));
+        }
+    }
+    Ok(())
+}
+
+/// The csv crate's own messages repeat the line; keep only the field and the cause.
+fn reason(error: csv::Error) -> String {
+    match error.into_kind() {
+        csv::ErrorKind::Deserialize { err, .. } => match err.field() {
+            Some(field) => format!("column {}: {}", field + 1, err.kind()),
+            None => err.kind().to_string(),
+        },
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("has {len} values, expected {expected_len}")
+        }
+        csv::ErrorKind::Utf8 { err, .. } => format!("is not UTF-8: {err}"),
+        csv::ErrorKind::Io(error) => error.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn io_error(error: csv::Error) -> std::io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => std::io::Error::other(format!("{other:?}")),
+    }
+}

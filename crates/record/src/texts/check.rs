@@ -1,0 +1,153 @@
+//! What must be true of the texts of an experiment.
+
+use super::{Split, Text, TextEntry};
+use crate::manifest::is_sha256;
+use crate::overlap::{WINDOW, first_overlap, normalise};
+use crate::{RecordError, sha256};
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+/// Why texts were refused. Every message is one sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum TextsError {
+    /// The list or a file could not be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A listed file is not among the embedded ones.
+    #[error("the embedded texts have no file '{file}'")]
+    Missing {
+        /// The file.
+        file: String,
+    },
+    /// A folder without any text.
+    #[error("'{}' holds no .txt file: put one text in each .txt file directly in the folder", .folder.display())]
+    NoTexts {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The path of a text leaves its folder.
+    #[error("file '{file}' of text '{name}' must be a path below the folder of the manifest")]
+    Path {
+        /// The text.
+        name: String,
+        /// The path.
+        file: String,
+    },
+    /// The content is not what the manifest promises.
+    #[error("text '{name}' is not the listed one: {key} of '{file}' is {found}, the manifest says {listed}")]
+    Changed {
+        /// The text.
+        name: String,
+        /// The file.
+        file: String,
+        /// "bytes" or "sha256".
+        key: &'static str,
+        /// What the file gives.
+        found: String,
+        /// What the manifest says.
+        listed: String,
+    },
+    /// A file is not UTF-8.
+    #[error("'{file}' is not UTF-8 text: byte {at} cannot be decoded")]
+    NotUtf8 {
+        /// The file.
+        file: String,
+        /// Offset of the first bad byte.
+        at: usize,
+    },
+    /// A file has no text in it.
+    #[error("'{file}' holds no text")]
+    Blank {
+        /// The file.
+        file: String,
+    },
+    /// Two texts have one name.
+    #[error("two texts are named '{name}': give each text its own name")]
+    SameName {
+        /// The name.
+        name: String,
+    },
+    /// Two texts have the same bytes.
+    #[error("texts '{first}' and '{second}' have the same content: remove one of them")]
+    SameContent {
+        /// The earlier text.
+        first: String,
+        /// The later text.
+        second: String,
+    },
+    /// A calibration text and an evaluation text share a passage.
+    #[error(
+        "calibration text '{calibration}' and evaluation text '{evaluation}' share {WINDOW} bytes or more, \
+         beginning with '{excerpt}': what a policy was tuned on cannot also judge it"
+    )]
+    Overlap {
+        /// The calibration text.
+        calibration: String,
+        /// The evaluation text.
+        evaluation: String,
+        /// The beginning of the shared passage, whitespace normalised.
+        excerpt: String,
+    },
+}
+
+pub(super) fn path(entry: &TextEntry) -> Result<(), TextsError> {
+    let inside = Path::new(&entry.file).components().all(|part| matches!(part, Component::Normal(_)));
+    if inside && !entry.file.is_empty() {
+        return Ok(());
+    }
+    Err(TextsError::Path { name: entry.name.clone(), file: entry.file.clone() })
+}
+
+/// Checks bytes against their entry and decodes them.
+pub(super) fn content(entry: &TextEntry, bytes: Vec<u8>) -> Result<String, TextsError> {
+    let changed = |key, found: String, listed: String| {
+        Err(TextsError::Changed { name: entry.name.clone(), file: entry.file.clone(), key, found, listed })
+    };
+    if bytes.len() as u64 != entry.bytes {
+        return changed("bytes", bytes.len().to_string(), entry.bytes.to_string());
+    }
+    let digest = sha256(&bytes);
+    if digest != entry.sha256 || !is_sha256(&entry.sha256) {
+        return changed("sha256", digest, entry.sha256.clone());
+    }
+    let file = entry.file.clone();
+    let text = String::from_utf8(bytes)
+        .map_err(|error| TextsError::NotUtf8 { file: file.clone(), at: error.utf8_error().valid_up_to() })?;
+    if text.trim().is_empty() {
+        return Err(TextsError::Blank { file });
+    }
+    Ok(text)
+}
+
+/// No name and no content twice, within or between splits.
+pub(super) fn repeats(texts: &[Text]) -> Result<(), TextsError> {
+    let mut names = HashMap::new();
+    let mut contents = HashMap::new();
+    for TextEntry { name, sha256, .. } in texts.iter().map(|text| &text.entry) {
+        if names.insert(name, ()).is_some() {
+            return Err(TextsError::SameName { name: name.clone() });
+        }
+        if let Some(first) = contents.insert(sha256, name) {
+            return Err(TextsError::SameContent { first: first.clone(), second: name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// No passage in both splits.
+pub(super) fn overlap(texts: &[Text]) -> Result<(), TextsError> {
+    let of = |split| {
+        let chosen = texts.iter().filter(move |text| text.entry.split == split);
+        chosen.map(|text| (text.entry.name.clone(), normalise(&text.content))).unzip()
+    };
+    let (calibration, left): (Vec<String>, Vec<String>) = of(Split::Calibration);
+    let (evaluation, right): (Vec<String>, Vec<String>) = of(Split::Evaluation);
+    match first_overlap(&left, &right) {
+        None => Ok(()),
+        Some(found) => Err(TextsError::Overlap {
+            calibration: calibration[found.left].clone(),
+            evaluation: evaluation[found.right].clone(),
+            excerpt: found.excerpt,
+        }),
+    }
+}

@@ -1,0 +1,237 @@
+//! Line charts with intervals: quality against budget, entropy or memory against context length.
+
+mod axis;
+
+use crate::colour;
+use crate::format::significant;
+use crate::svg::{Anchor, Svg, number};
+use axis::Scaled;
+
+pub use axis::{Axis, Scale};
+
+const PLOT: (f64, f64) = (460.0, 300.0);
+const LEFT: f64 = 76.0;
+const TOP: f64 = 36.0;
+const BOTTOM: f64 = 48.0;
+const LEGEND_ROW: f64 = 19.0;
+const CAP: f64 = 3.0;
+
+/// One measured point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// Where it is measured.
+    pub x: f64,
+    /// What was measured.
+    pub y: f64,
+    /// The ends of its 95 % interval, where there is one.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// One line of a chart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// What the legend calls it.
+    pub label: String,
+    /// Its points in any order; they are joined from left to right.
+    pub points: Vec<Point>,
+}
+
+/// A line chart with a legend; lines differ in colour, in dashes and in markers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chart {
+    /// Shown above the plot.
+    pub title: String,
+    /// The horizontal axis.
+    pub x: Axis,
+    /// The vertical axis.
+    pub y: Axis,
+    /// The lines, in legend order.
+    pub series: Vec<Series>,
+}
+
+/// The chart's axes with their domains, in pixels.
+struct Frame {
+    x: Scaled,
+    y: Scaled,
+}
+
+impl Frame {
+    fn place(&self, x: f64, y: f64) -> (f64, f64) {
+        (LEFT + PLOT.0 * self.x.position(x), TOP + PLOT.1 * (1.0 - self.y.position(y)))
+    }
+}
+
+impl Chart {
+    /// The chart as SVG, each point with its numbers in a tooltip.
+    pub fn to_svg(&self) -> String {
+        let longest = self.series.iter().map(|s| s.label.chars().count()).max().unwrap_or(0);
+        let legend_height = self.series.len() as f64 * LEGEND_ROW;
+        let width = LEFT + PLOT.0 + 66.0 + longest as f64 * 7.2;
+        let width = width.max(LEFT + self.title.chars().count() as f64 * 7.0);
+        let mut svg = Svg::new(width, TOP + PLOT.1.max(legend_height) + BOTTOM);
+        svg.text(LEFT, 18.0, Anchor::Start, &self.title);
+
+        let points = || self.series.iter().flat_map(|series| &series.points);
+        let frame = Frame {
+            x: Scaled::new(&self.x, points().map(|p| p.x)),
+            y: Scaled::new(
+                &self.y,
+                points()
+                    .flat_map(|p| [Some(p.y), p.interval.map(|i| i.0), p.interval.map(|i| i.1)])
+                    .flatten(),
+            ),
+        };
+        self.draw_axes(&mut svg, &frame);
+        for (index, series) in self.series.iter().enumerate() {
+            self.draw_series(&mut svg, &frame, index, series);
+            draw_legend(&mut svg, index, &series.label);
+        }
+        svg.finish(&self.title, &self.description())
+    }
+
+    fn draw_axes(&self, svg: &mut Svg, frame: &Frame) {
+        let (bottom, right) = (TOP + PLOT.1, LEFT + PLOT.0);
+        for (value, label) in frame.x.ticks() {
+            let x = LEFT + PLOT.0 * frame.x.position(value);
+            svg.line((x, TOP), (x, bottom), "class=\"grid\"");
+            svg.text(x, bottom + 16.0, Anchor::Middle, &label);
+        }
+        for (value, label) in frame.y.ticks() {
+            let y = TOP + PLOT.1 * (1.0 - frame.y.position(value));
+            svg.line((LEFT, y), (right, y), "class=\"grid\"");
+            svg.text(LEFT - 6.0, y + 4.0, Anchor::End, &label);
+        }
+        svg.line((LEFT, bottom), (right, bottom), "class=\"axis\"");
+        svg.line((LEFT, TOP), (LEFT, bottom), "class=\"axis\"");
+        svg.text(LEFT + PLOT.0 / 2.0, bottom + 38.0, Anchor::Middle, &self.x.label);
+        svg.vertical_text(16.0, TOP + PLOT.1 / 2.0, &self.y.label);
+    }
+
+    fn draw_series(&self, svg: &mut Svg, frame: &Frame, index: usize, series: &Series) {
+        let (colour, dash) = colour::stroke(index);
+        let mut points = series.points.clone();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        // A line down to the floor of a logarithmic axis would show values that nobody measured.
+        let drawn = |p: &&Point| self.y.scale != Scale::Log || p.y > 0.0;
+        let path: Vec<String> = points
+            .iter()
+            .filter(drawn)
+            .map(|p| frame.place(p.x, p.y))
+            .map(|(x, y)| format!("{},{}", number(x), number(y)))
+            .collect();
+        let path = path.join(" ");
+        svg.push(format_args!(
+            "<polyline class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dash}\" points=\"{path}\"/>"
+        ));
+        for point in &points {
+            if let Some((low, high)) = point.interval {
+                draw_whisker(svg, frame.place(point.x, low), frame.place(point.x, high), colour);
+            }
+            let tip = format!("{}: {}", series.label, self.said(point));
+            draw_marker(svg, frame.place(point.x, point.y), index, colour, Some(&tip));
+        }
+    }
+
+    fn said(&self, point: &Point) -> String {
+        let range = point.interval.map_or_else(String::new, |(low, high)| {
+            format!(" [{}, {}]", significant(low, 3), significant(high, 3))
+        });
+        let (x, y) = (significant(point.x, 3), significant(point.y, 3));
+        format!("{} {x}, {} {y}{range}", self.x.label, self.y.label)
+    }
+
+    fn description(&self) -> String {
+        let labels: Vec<&str> = self.series.iter().map(|series| series.label.as_str()).collect();
+        format!("{} against {} for {}", self.y.label, self.x.label, labels.join(", "))
+    }
+}
+
+fn draw_whisker(svg: &mut Svg, low: (f64, f64), high: (f64, f64), colour: &str) {
+    let attributes = format!("class=\"whisker\" stroke=\"{colour}\"");
+    svg.line(low, high, &attributes);
+    for (x, y) in [low, high] {
+        svg.line((x - CAP, y), (x + CAP, y), &attributes);
+    }
+}
+
+/// A square, a triangle, a diamond, a triangle upside down or a bar; five shapes and seven colours never coincide before
+/// the thirty-sixth line.
+fn draw_marker(svg: &mut Svg, (x, y): (f64, f64), index: usize, colour: &str, tooltip: Option<&str>) {
+    let corners: &[(f64, f64)] = match index % 5 {
+        0 => &[(-3.2, -3.2), (3.2, -3.2), (3.2, 3.2), (-3.2, 3.2)],
+        1 => &[(0.0, -4.4), (4.2, 3.2), (-4.2, 3.2)],
+        2 => &[(0.0, -4.6), (4.6, 0.0), (0.0, 4.6), (-4.6, 0.0)],
+        3 => &[(0.0, 4.4), (4.2, -3.2), (-4.2, -3.2)],
+        _ => &[(-1.4, -4.2), (1.4, -4.2), (1.4, 4.2), (-1.4, 4.2)],
+    };
+    let points: Vec<String> =
+        corners.iter().map(|(dx, dy)| format!("{},{}", number(x + dx), number(y + dy))).collect();
+    let title =
+        tooltip.map_or_else(String::new, |tip| format!("<title>{}</title>", crate::escape::html(tip)));
+    svg.push(format_args!("<polygon fill=\"{colour}\" points=\"{}\">{title}</polygon>", points.join(" ")));
+}
+
+fn draw_legend(svg: &mut Svg, index: usize, label: &str) {
+    let (colour, dash) = colour::stroke(index);
+    let (x, y) = (LEFT + PLOT.0 + 18.0, TOP + 8.0 + index as f64 * LEGEND_ROW);
+    let attributes = format!("class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dash}\"");
+    svg.line((x, y), (x + 30.0, y), &attributes);
+    draw_marker(svg, (x + 15.0, y), index, colour, None);
+    svg.text(x + 38.0, y + 4.0, Anchor::Start, label);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(scale: Scale) -> Chart {
+        let point = |x, y, interval| Point { x, y, interval };
+        let first = vec![point(0.5, 0.01, Some((0.005, 0.02))), point(0.1, 1.0, None)];
+        let second = vec![point(0.5, 0.0, None)];
+        Chart {
+            title: "KL".into(),
+            x: Axis { label: "kept".into(), scale: Scale::Unit },
+            y: Axis { label: "KL, nats".into(), scale },
+            series: vec![
+                Series { label: "a<b".into(), points: first },
+                Series { label: "exact".into(), points: second },
+            ],
+        }
+    }
+
+    #[test]
+    fn lines_run_from_left_to_right_and_intervals_have_whiskers() {
+        let svg = chart(Scale::Log).to_svg();
+        // 0.1 and 0.5 of the width. The axis has four decades: down to 0.001 for the whisker, one more for zero.
+        assert!(svg.contains("points=\"122,36 306,186\""), "{svg}");
+        assert_eq!(svg.matches("class=\"whisker\"").count(), 3);
+        assert!(
+            svg.contains("<title>a&lt;b: kept 0.500, KL, nats 0.0100 [0.00500, 0.0200]</title>"),
+            "{svg}"
+        );
+    }
+
+    #[test]
+    fn zero_stands_on_the_floor_of_a_logarithmic_axis() {
+        let svg = chart(Scale::Log).to_svg();
+        assert!(svg.contains("points=\"306,331.6 310.2,339.2 301.8,339.2\""), "marker at 306,336\n{svg}");
+        assert!(svg.contains("points=\"\""), "no line leads there");
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        assert!(chart(Scale::Linear).to_svg().contains("points=\"306,336\""));
+    }
+
+    #[test]
+    fn lines_differ_in_more_than_colour() {
+        let svg = chart(Scale::Linear).to_svg();
+        assert_eq!(svg.matches("<polygon").count(), 5, "three points and two legend entries");
+        assert!(svg.contains("#0072b2") && svg.contains("#d55e00"));
+    }
+
+    #[test]
+    fn a_chart_without_points_is_still_an_image() {
+        let mut empty = chart(Scale::Log);
+        empty.series.clear();
+        let svg = empty.to_svg();
+        assert!(svg.ends_with("</svg>\n") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+}

@@ -1,0 +1,102 @@
+//! A report as a list of blocks, and its three forms.
+
+use crate::table::Table;
+use crate::{Input, escape, render, sections};
+use bitkv_record::Verdict;
+
+/// A report before it has a form.
+pub(crate) struct Document {
+    pub(crate) title: String,
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// One part of a report.
+pub(crate) enum Block {
+    /// A heading of level 2 or 3.
+    Heading(u8, String),
+    /// A paragraph.
+    Text(String),
+    /// A list of sentences.
+    List(Vec<String>),
+    /// A command line.
+    Code(String),
+    /// What became of a claim.
+    Verdict { title: String, verdict: Verdict },
+    /// A table.
+    Table(Table),
+    /// A figure; left out of a terminal.
+    Figure(Figure),
+    /// Particulars that most readers skip: folded in HTML, left out of a terminal.
+    Details(String, Vec<Block>),
+}
+
+/// An image with its words.
+pub(crate) struct Figure {
+    /// File name without extension, and anchor; unique in a document.
+    pub(crate) id: String,
+    pub(crate) caption: String,
+    pub(crate) svg: String,
+}
+
+impl Document {
+    pub(crate) fn new(input: &Input<'_>) -> Self {
+        let mut blocks = sections::overview(input);
+        blocks.extend(sections::claims(input));
+        blocks.extend(sections::limits(input));
+        blocks.extend(sections::reproduce(input));
+        name_figures(&mut blocks, &mut Vec::new());
+        Self { title: sections::title(input), blocks }
+    }
+}
+
+/// Gives figures whose captions come out alike different names.
+fn name_figures(blocks: &mut [Block], taken: &mut Vec<String>) {
+    for block in blocks {
+        match block {
+            Block::Details(_, inner) => name_figures(inner, taken),
+            Block::Figure(figure) => {
+                let base = escape::slug(&figure.caption);
+                let mut id = base.clone();
+                let mut n = 2;
+                while taken.contains(&id) {
+                    id = format!("{base}-{n}");
+                    n += 1;
+                }
+                taken.push(id.clone());
+                figure.id = id;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The report as plain text for a terminal: verdicts and tables with their most telling columns.
+pub fn render_terminal(input: &Input<'_>) -> String {
+    render::terminal(&Document::new(input))
+}
+
+/// The report as Markdown; it refers to the files that [`figures`] gives.
+pub fn render_markdown(input: &Input<'_>) -> String {
+    render::markdown(&Document::new(input))
+}
+
+/// The report as one HTML page that needs nothing else: no scripts, no fonts, no files.
+pub fn render_html(input: &Input<'_>) -> String {
+    render::html(&Document::new(input))
+}
+
+/// The figures that the Markdown report refers to: path beside the report, and SVG.
+pub fn figures(input: &Input<'_>) -> Vec<(String, String)> {
+    fn collect(blocks: Vec<Block>, found: &mut Vec<(String, String)>) {
+        for block in blocks {
+            match block {
+                Block::Figure(figure) => found.push((render::figure_path(&figure.id), figure.svg)),
+                Block::Details(_, inner) => collect(inner, found),
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(Document::new(input).blocks, &mut found);
+    found
+}

@@ -1,0 +1,131 @@
+//! Layer by head heat maps of attention entropy.
+
+use crate::colour;
+use crate::format::{fixed, significant};
+use crate::svg::{Anchor, Svg};
+
+const CELL: f64 = 16.0;
+const LEFT: f64 = 56.0;
+const TOP: f64 = 34.0;
+const BOTTOM: f64 = 44.0;
+const LEGEND: f64 = 96.0;
+const LEGEND_STEPS: usize = 48;
+
+/// A heat map of `values[layer][head]` in bits; an unknown value is drawn empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeatMap {
+    /// Shown above the map.
+    pub title: String,
+    /// Entropies in bits, `[layer][head]`.
+    pub values: Vec<Vec<Option<f64>>>,
+    /// Entropy in bits at the bright end of the scale; equal scales make maps comparable.
+    pub maximum: f64,
+}
+
+impl HeatMap {
+    /// The map as SVG, with a legend and each value in a tooltip.
+    pub fn to_svg(&self) -> String {
+        let (layers, heads) = (self.values.len(), self.values.iter().map(Vec::len).max().unwrap_or(0));
+        let (map_width, map_height) = (heads as f64 * CELL, (layers as f64 * CELL).max(96.0));
+        let title_width = self.title.chars().count() as f64 * 7.0 + LEFT;
+        let width = (LEFT + map_width + LEGEND).max(title_width);
+        let mut svg = Svg::new(width, TOP + map_height + BOTTOM);
+        svg.text(LEFT, 18.0, Anchor::Start, &self.title);
+        self.draw_cells(&mut svg);
+        draw_axes(&mut svg, layers, heads);
+        self.draw_legend(&mut svg, LEFT + map_width + 20.0, map_height);
+        svg.finish(&self.title, &self.description())
+    }
+
+    fn draw_cells(&self, svg: &mut Svg) {
+        for (layer, row) in self.values.iter().enumerate() {
+            for (head, value) in row.iter().enumerate() {
+                let corner = (LEFT + head as f64 * CELL, TOP + layer as f64 * CELL);
+                let (fill, said) = match value {
+                    Some(bits) => (colour::scale(bits / self.maximum), format!("{} bits", fixed(*bits, 3))),
+                    None => ("none".to_owned(), "not known".to_owned()),
+                };
+                let attributes = format!("fill=\"{fill}\" class=\"grid\" stroke-width=\"0.5\"");
+                let tip = format!("layer {layer}, head {head}: {said}");
+                svg.rect(corner, (CELL, CELL), &attributes, Some(&tip));
+            }
+        }
+    }
+
+    fn draw_legend(&self, svg: &mut Svg, x: f64, height: f64) {
+        let step = height / LEGEND_STEPS as f64;
+        for i in 0..LEGEND_STEPS {
+            let fill = colour::scale((i as f64 + 0.5) / LEGEND_STEPS as f64);
+            let y = TOP + height - (i as f64 + 1.0) * step;
+            // A little taller than its step, so that no seam shows between two.
+            svg.rect((x, y), (14.0, step + 0.3), &format!("fill=\"{fill}\""), None);
+        }
+        for i in 0..=4 {
+            let part = f64::from(i) / 4.0;
+            let y = TOP + height * (1.0 - part);
+            svg.line((x + 14.0, y), (x + 18.0, y), "class=\"axis\"");
+            svg.text(x + 22.0, y + 4.0, Anchor::Start, &significant(part * self.maximum, 2));
+        }
+        svg.text(x, TOP + height + 18.0, Anchor::Start, "bits");
+    }
+
+    fn description(&self) -> String {
+        let known: Vec<f64> = self.values.iter().flatten().copied().flatten().collect();
+        if known.is_empty() {
+            return "no entropy is known".to_owned();
+        }
+        let low = known.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = known.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mean = known.iter().sum::<f64>() / known.len() as f64;
+        format!(
+            "{} heads in {} layers, {} to {} bits, mean {} bits",
+            known.len(),
+            self.values.len(),
+            fixed(low, 2),
+            fixed(high, 2),
+            fixed(mean, 2)
+        )
+    }
+}
+
+fn draw_axes(svg: &mut Svg, layers: usize, heads: usize) {
+    let bottom = TOP + layers as f64 * CELL;
+    for layer in (0..layers).step_by(spacing(layers)) {
+        svg.text(LEFT - 6.0, TOP + (layer as f64 + 0.75) * CELL, Anchor::End, &layer.to_string());
+    }
+    for head in (0..heads).step_by(spacing(heads)) {
+        svg.text(LEFT + (head as f64 + 0.5) * CELL, bottom + 15.0, Anchor::Middle, &head.to_string());
+    }
+    svg.vertical_text(16.0, TOP + layers as f64 * CELL / 2.0, "layer");
+    svg.text(LEFT + heads as f64 * CELL / 2.0, bottom + 34.0, Anchor::Middle, "query head");
+}
+
+/// Every label, every second or every fifth, so that they do not run into one another.
+fn spacing(count: usize) -> usize {
+    match count {
+        0..=10 => 1,
+        11..=20 => 2,
+        _ => 5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_head_has_its_value_and_its_colour() {
+        let values = vec![vec![Some(0.0), Some(2.0)], vec![Some(4.0), None]];
+        let svg = HeatMap { title: "map".into(), values, maximum: 4.0 }.to_svg();
+        assert!(svg.contains("<title>layer 0, head 1: 2.000 bits</title>"));
+        assert!(svg.contains("<title>layer 1, head 1: not known</title>"));
+        assert!(svg.contains("fill=\"#440154\"") && svg.contains("fill=\"#fde725\""));
+        assert!(svg.contains("3 heads in 2 layers, 0.00 to 4.00 bits, mean 2.00 bits"), "{svg}");
+    }
+
+    #[test]
+    fn a_map_without_values_is_still_an_image() {
+        let svg = HeatMap { title: "none".into(), values: vec![], maximum: 1.0 }.to_svg();
+        assert!(svg.contains("no entropy is known") && !svg.contains("NaN"));
+    }
+}

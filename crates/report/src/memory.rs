@@ -1,0 +1,105 @@
+//! The memory claim: tables and figures of how much of the memory is KV cache.
+
+use crate::curve::{Axis, Chart, Point, Scale, Series};
+use crate::format::{MISSING, fixed, megabytes, optional, percent};
+use crate::table::{Align, Table};
+use crate::unique;
+use bitkv_record::{Accounting, MemoryRow};
+
+/// One table a model: a row for each context length and accounting, beside the published share.
+pub fn tables(rows: &[MemoryRow]) -> Vec<Table> {
+    unique(rows.iter().map(|row| row.model.as_str())).into_iter().map(|model| table(model, rows)).collect()
+}
+
+fn table(model: &str, rows: &[MemoryRow]) -> Table {
+    use Align::{Left, Right};
+    let columns = [
+        ("context", Right),
+        ("accounting", Left),
+        ("weights MB", Right),
+        ("KV MB", Right),
+        ("activations MB", Right),
+        ("total MB", Right),
+        ("KV %", Right),
+        ("published KV %", Right),
+        ("difference, points", Right),
+    ];
+    let mut table = Table::new(format!("{model}: memory by context length"), &columns);
+    let mut rows: Vec<&MemoryRow> = rows.iter().filter(|row| row.model == model).collect();
+    rows.sort_by_key(|row| (row.context, row.accounting));
+    for row in rows {
+        let difference = row.published_fraction.map(|published| 100.0 * (row.kv_fraction - published));
+        table.push(vec![
+            row.context.to_string(),
+            row.accounting.name().to_owned(),
+            megabytes(row.weight_bytes as f64),
+            megabytes(row.kv_bytes as f64),
+            megabytes(row.activation_bytes as f64),
+            megabytes(row.total_bytes as f64),
+            percent(row.kv_fraction),
+            optional(row.published_fraction, percent),
+            difference.map_or_else(|| MISSING.to_owned(), |points| fixed(points, 1)),
+        ]);
+    }
+    table.note("MB = 10^6 bytes. KV % is the cache's part of weights, cache and activations together.");
+    table
+}
+
+/// One chart a model with two or more context lengths: the cache's share against context length.
+pub fn charts(rows: &[MemoryRow]) -> Vec<Chart> {
+    let chart = |model: &str| {
+        let series = [Accounting::Published, Accounting::Actual, Accounting::Measured].map(|accounting| {
+            let chosen = rows.iter().filter(|row| row.model == model && row.accounting == accounting);
+            let point = |row: &MemoryRow| Point { x: row.context as f64, y: row.kv_fraction, interval: None };
+            Series { label: format!("{} accounting", accounting.name()), points: chosen.map(point).collect() }
+        });
+        Chart {
+            title: format!("{model}: KV cache share of memory"),
+            x: Axis { label: "context, tokens".to_owned(), scale: Scale::Doubling },
+            y: Axis { label: "KV share".to_owned(), scale: Scale::Unit },
+            series: series.into_iter().filter(|series| !series.points.is_empty()).collect(),
+        }
+    };
+    let models = unique(rows.iter().map(|row| row.model.as_str())).into_iter();
+    models.map(chart).filter(|chart| chart.series.iter().any(|series| series.points.len() > 1)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(context: usize, accounting: Accounting, kv: u64, published: Option<f64>) -> MemoryRow {
+        let total = 1_000_000 + kv;
+        MemoryRow {
+            model: "m".into(),
+            accounting,
+            context,
+            weight_bytes: 900_000,
+            kv_bytes: kv,
+            activation_bytes: 100_000,
+            total_bytes: total,
+            kv_fraction: kv as f64 / total as f64,
+            published_fraction: published,
+        }
+    }
+
+    #[test]
+    fn rows_are_sorted_and_differences_are_in_points() {
+        let rows = [
+            row(1024, Accounting::Published, 1_000_000, Some(0.49)),
+            row(512, Accounting::Actual, 250_000, None),
+        ];
+        let text = tables(&rows)[0].to_markdown();
+        let small = text.find("| 512 | actual | 0.9000 | 0.2500 | 0.1000 | 1.250 | 20.0 | - | - |").unwrap();
+        let large =
+            text.find("| 1024 | published | 0.9000 | 1.000 | 0.1000 | 2.000 | 50.0 | 49.0 | 1.0 |").unwrap();
+        assert!(small < large);
+    }
+
+    #[test]
+    fn one_length_makes_no_curve() {
+        assert!(charts(&[row(512, Accounting::Actual, 1, None)]).is_empty());
+        let two = [row(512, Accounting::Actual, 1, None), row(1024, Accounting::Actual, 2, None)];
+        assert_eq!(charts(&two)[0].series.len(), 1);
+    }
+}

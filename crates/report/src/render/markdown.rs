@@ -1,0 +1,44 @@
+//! Markdown.
+
+use super::figure_path;
+use crate::document::{Block, Document};
+use crate::escape;
+
+pub(crate) fn markdown(document: &Document) -> String {
+    let mut text = format!("# {}\n", escape::markdown(&document.title));
+    push(&mut text, &document.blocks);
+    text
+}
+
+fn push(text: &mut String, blocks: &[Block]) {
+    for block in blocks {
+        *text += "\n";
+        match block {
+            Block::Heading(level, title) => {
+                *text += &format!("{} {}\n", "#".repeat((*level).into()), escape::markdown(title));
+            }
+            Block::Text(paragraph) => *text += &format!("{}\n", escape::markdown(paragraph)),
+            Block::List(items) => {
+                text.extend(items.iter().map(|item| format!("- {}\n", escape::markdown(item))));
+            }
+            Block::Code(code) => *text += &fenced(code),
+            Block::Verdict { verdict, .. } => *text += &format!("> Verdict: **{}**\n", verdict.name()),
+            Block::Table(table) => *text += &table.to_markdown(),
+            Block::Figure(figure) => {
+                let caption = escape::markdown(&figure.caption).replace(['[', ']'], "");
+                *text += &format!("![{caption}]({})\n", figure_path(&figure.id));
+            }
+            Block::Details(title, inner) => {
+                *text += &format!("### {}\n", escape::markdown(title));
+                push(text, inner);
+            }
+        }
+    }
+}
+
+/// A fence longer than any run of backticks in the code.
+fn fenced(code: &str) -> String {
+    let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}sh\n{code}\n{fence}\n")
+}

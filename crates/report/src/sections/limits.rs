@@ -1,0 +1,63 @@
+//! What a reader must not conclude from a report.
+
+use crate::document::Block;
+use crate::{Input, unique};
+use bitkv_record::Task;
+
+/// Limits that follow from what was, and was not, measured in this run.
+pub(crate) fn limits(input: &Input<'_>) -> Vec<Block> {
+    let mut list = Vec::new();
+    let models = input.verification.models.join(", ");
+    list.push(format!(
+        "The numbers are those of {models}; they say nothing about models that were not measured."
+    ));
+    list.extend(texts(input));
+    if input.cells.iter().any(|cell| cell.attention_preservation.is_some()) {
+        list.push(
+            "Attention preservation compares single attention rows of an unperturbed model. A head with one dominant key \
+             scores close to 100 % whatever else it loses, so quality is to be read from KL, NLL and recall."
+                .to_owned(),
+        );
+    }
+    if input.cells.iter().any(|cell| cell.kl_nats.is_some()) {
+        list.push(
+            "KL, agreement and NLL are teacher-forced: each target sees the true text before it, which hides the drift \
+             of free generation."
+                .to_owned(),
+        );
+    }
+    if input.cells.iter().any(|cell| cell.oracle) {
+        list.push(
+            "Policies marked † use attention that a real cache does not have yet: they bound what selection could \
+             reach and are not methods."
+                .to_owned(),
+        );
+    }
+    let untested =
+        input.verification.claims.iter().flat_map(|claim| &claim.statements).filter(|s| s.holds.is_none());
+    match untested.count() {
+        0 => {}
+        1 => list.push("One published statement was not tested in this run.".to_owned()),
+        n => list.push(format!("{n} published statements were not tested in this run.")),
+    }
+    if input.manifest.dirty {
+        list.push(
+            "The program was built from sources with uncommitted changes: the revision does not fix it."
+                .to_owned(),
+        );
+    }
+    vec![Block::Heading(2, "Limits".to_owned()), Block::List(list)]
+}
+
+fn texts(input: &Input<'_>) -> Option<String> {
+    let cells = || input.cells.iter().filter(|cell| cell.task == Task::Text);
+    let n = unique(cells().map(|cell| cell.text.as_str())).len();
+    let shortest = cells().map(|cell| cell.context_tokens).min()?;
+    let longest = cells().map(|cell| cell.context_tokens).max()?;
+    let context = if shortest == longest { longest.to_string() } else { format!("{shortest} to {longest}") };
+    let few = if n < 10 { "; with so few, bootstrap intervals are too narrow" } else { "" };
+    Some(format!(
+        "Quality was measured on {n} texts with {context} tokens of context{few}. Intervals are over these texts and hold for texts \
+         like them; they are not corrected for the number of comparisons."
+    ))
+}

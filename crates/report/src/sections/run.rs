@@ -1,0 +1,86 @@
+//! What was run, and how to run it again.
+
+use crate::document::Block;
+use crate::format::fixed;
+use crate::table::{Align, Table};
+use crate::{Input, escape};
+
+/// The verdicts at a glance, and the run in a few lines.
+pub(crate) fn overview(input: &Input<'_>) -> Vec<Block> {
+    let claims = &input.verification.claims;
+    let mut verdicts = Table::new(
+        "Verdicts",
+        &[("claim", Align::Left), ("verdict", Align::Left), ("statements", Align::Left)],
+    );
+    for claim in claims {
+        let count = |holds| claim.statements.iter().filter(|s| s.holds == holds).count();
+        let (yes, no, untested) = (count(Some(true)), count(Some(false)), count(None));
+        verdicts.push(vec![
+            claim.title.clone(),
+            claim.verdict.name().to_owned(),
+            format!("{yes} hold, {no} do not, {untested} not tested"),
+        ]);
+    }
+    let mut blocks = Vec::new();
+    if !verdicts.is_empty() {
+        blocks.push(Block::Table(verdicts));
+    }
+    blocks.push(Block::Heading(2, "What was run".to_owned()));
+    blocks.push(Block::Table(facts(input)));
+    blocks
+}
+
+fn facts(input: &Input<'_>) -> Table {
+    let m = input.manifest;
+    let mut table = Table::new("The run", &[("property", Align::Left), ("value", Align::Left)]);
+    let mut push = |name: &str, value: String| table.push(vec![name.to_owned(), value]);
+    let models: Vec<String> =
+        m.models.iter().map(|model| format!("{} ({})", model.name, model.source)).collect();
+    push("models", models.join(", "));
+    push(
+        "texts",
+        format!("{} ({} bytes)", m.texts.len(), m.texts.iter().map(|text| text.bytes).sum::<u64>()),
+    );
+    push("bitkv", m.bitkv_version.clone());
+    push(
+        "revision",
+        if m.dirty { format!("{} with uncommitted changes", m.revision) } else { m.revision.clone() },
+    );
+    push("started", m.started.clone());
+    push("duration, seconds", fixed(m.seconds, 1));
+    let simd = if m.machine.simd.is_empty() { "none".to_owned() } else { m.machine.simd.join(", ") };
+    push("machine", format!("{}, {} cores, SIMD: {simd}", m.machine.cpu, m.machine.cores));
+    push("threads", m.threads.to_string());
+    push("seed", m.seed.to_string());
+    if let Some(run) = &input.verification.run {
+        push("run folder", run.clone());
+    }
+    table
+}
+
+/// The command, and the particulars that must be equal for equal numbers.
+pub(crate) fn reproduce(input: &Input<'_>) -> Vec<Block> {
+    let m = input.manifest;
+    let command: Vec<String> = m.command.iter().map(|argument| escape::shell(argument)).collect();
+    let mut blocks = vec![
+        Block::Heading(2, "How to reproduce".to_owned()),
+        Block::Text(format!("With bitkv {} at revision {}:", m.bitkv_version, m.revision)),
+        Block::Code(command.join(" ")),
+    ];
+    let mut options = Table::new("Options", &[("option", Align::Left), ("value", Align::Left)]);
+    for (name, value) in &m.options {
+        options.push(vec![name.clone(), value.to_string()]);
+    }
+    let mut files = Table::new(
+        "Inputs",
+        &[("file", Align::Left), ("of", Align::Left), ("bytes", Align::Right), ("SHA-256", Align::Left)],
+    );
+    let of_models =
+        m.models.iter().flat_map(|model| model.files.iter().map(|file| (file, model.name.as_str())));
+    for (file, of) in of_models.chain(m.texts.iter().map(|text| (text, "texts"))) {
+        files.push(vec![file.name.clone(), of.to_owned(), file.bytes.to_string(), file.sha256.clone()]);
+    }
+    let tables = [options, files].into_iter().filter(|table| !table.is_empty()).map(Block::Table);
+    blocks.push(Block::Details("Options and input files".to_owned(), tables.collect()));
+    blocks
+}

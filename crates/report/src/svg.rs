@@ -1,0 +1,121 @@
+//! The few SVG elements the figures are made of.
+
+use crate::escape;
+use std::fmt::{Display, Write as _};
+
+/// Foreground and faint lines follow the reader's light or dark scheme, in a page and as a file of its own.
+const STYLE: &str = "<style>\
+.fg{fill:#1b1f24}.axis{stroke:#57606a}.grid{stroke:#d0d7de}.line{fill:none;stroke-width:1.8}\
+@media(prefers-color-scheme:dark){.fg{fill:#e6edf3}.axis{stroke:#8b949e}.grid{stroke:#30363d}}\
+text{font:12px system-ui,sans-serif}</style>";
+
+/// Where a text is anchored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// An SVG image being drawn; sizes in CSS pixels.
+pub(crate) struct Svg {
+    body: String,
+    width: f64,
+    height: f64,
+}
+
+impl Svg {
+    pub(crate) fn new(width: f64, height: f64) -> Self {
+        Self { body: String::new(), width, height }
+    }
+
+    /// Text in the foreground colour.
+    pub(crate) fn text(&mut self, x: f64, y: f64, anchor: Anchor, text: &str) {
+        self.placed_text(x, y, anchor, "", text);
+    }
+
+    /// Text read from bottom to top, centred at a point.
+    pub(crate) fn vertical_text(&mut self, x: f64, y: f64, text: &str) {
+        let turn = format!(" transform=\"rotate(-90 {} {})\"", number(x), number(y));
+        self.placed_text(x, y, Anchor::Middle, &turn, text);
+    }
+
+    fn placed_text(&mut self, x: f64, y: f64, anchor: Anchor, attributes: &str, text: &str) {
+        let anchor = match anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        self.push(format_args!(
+            "<text class=\"fg\" x=\"{}\" y=\"{}\" text-anchor=\"{anchor}\"{attributes}>{}</text>",
+            number(x),
+            number(y),
+            escape::html(text)
+        ));
+    }
+
+    /// A straight line; `attributes` are markup and must not contain text from outside.
+    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), attributes: &str) {
+        let [x1, y1, x2, y2] = [from.0, from.1, to.0, to.1].map(number);
+        self.push(format_args!("<line x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" {attributes}/>"));
+    }
+
+    /// A filled rectangle with an optional tooltip.
+    pub(crate) fn rect(
+        &mut self,
+        corner: (f64, f64),
+        size: (f64, f64),
+        attributes: &str,
+        tooltip: Option<&str>,
+    ) {
+        let [x, y, w, h] = [corner.0, corner.1, size.0, size.1].map(number);
+        let open = format!("<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" {attributes}");
+        match tooltip {
+            Some(tip) => self.push(format_args!("{open}><title>{}</title></rect>", escape::html(tip))),
+            None => self.push(format_args!("{open}/>")),
+        }
+    }
+
+    /// Any other element, as markup.
+    pub(crate) fn push(&mut self, markup: impl Display) {
+        let _ = writeln!(self.body, "{markup}"); // writing to a String cannot fail
+    }
+
+    /// The image; `title` and `description` are what a screen reader says.
+    pub(crate) fn finish(self, title: &str, description: &str) -> String {
+        let (w, h) = (number(self.width), number(self.height));
+        let (title, description) = (escape::html(title), escape::html(description));
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"{title}: {description}\" \
+             viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\">\n<title>{title}</title>\n\
+             <desc>{description}</desc>\n{STYLE}\n{}</svg>\n",
+            self.body
+        )
+    }
+}
+
+/// A coordinate with at most two decimals.
+pub(crate) fn number(value: f64) -> String {
+    let text = crate::format::fixed(value, 2);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_tooltips_are_escaped() {
+        let mut svg = Svg::new(10.0, 20.5);
+        svg.text(1.0, 2.0, Anchor::Start, "<b>");
+        svg.rect((0.0, 0.0), (1.0, 1.0), "fill=\"#fff\"", Some("a & b"));
+        let text = svg.finish("t\"", "d");
+        assert!(text.contains("&lt;b&gt;") && text.contains("<title>a &amp; b</title>"), "{text}");
+        assert!(text.contains("viewBox=\"0 0 10 20.5\"") && text.contains("aria-label=\"t&quot;: d\""));
+    }
+
+    #[test]
+    fn coordinates_are_short() {
+        assert_eq!([number(10.0), number(0.126), number(-0.001)], ["10", "0.13", "0"]);
+    }
+}

@@ -1,0 +1,144 @@
+/// Splits `total` indivisible units in proportion to `weights`, giving each entry
+/// between `lo` and `hi` units.
+///
+/// Shares are first solved exactly (proportional, clamped, summing to `total`) and then
+/// rounded by largest remainder, the earlier entry winning a tie. Entries of
+/// weight zero get `lo`, and share evenly what the others cannot take. Returns `None`
+/// when no split exists or a weight is negative or not finite.
+pub fn apportion(total: usize, weights: &[f64], lo: usize, hi: usize) -> Option<Vec<usize>> {
+    let n = weights.len();
+    let least = lo.checked_mul(n)?;
+    if lo > hi || total < least || total > hi.saturating_mul(n) {
+        return None;
+    }
+    if weights.iter().any(|w| !w.is_finite() || *w < 0.0) {
+        return None;
+    }
+    let shares = clamped_shares(total, weights, lo, hi);
+    let mut units: Vec<usize> = shares.iter().map(|s| (s.floor() as usize).clamp(lo, hi)).collect();
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&a, &b| shares[b].fract().total_cmp(&shares[a].fract()));
+    let mut left = total.checked_sub(units.iter().sum())?;
+    while left > 0 {
+        for &i in &order {
+            if left > 0 && units[i] < hi {
+                units[i] += 1;
+                left -= 1;
+            }
+        }
+    }
+    Some(units)
+}
+
+/// Fractional shares `clamp(m * weight, lo, hi)` with the `m` that makes them sum to
+/// `total`. Each round shares what is left among the entries still free, then fixes
+/// those beyond the bound that is exceeded by more: on that side they stay beyond it.
+fn clamped_shares(total: usize, weights: &[f64], lo: usize, hi: usize) -> Vec<f64> {
+    let (lo, hi) = (lo as f64, hi as f64);
+    let mut shares = vec![0.0; weights.len()];
+    let mut free: Vec<usize> = (0..weights.len()).collect();
+    let mut left = total as f64;
+    while !free.is_empty() {
+        share(left, weights, &free, &mut shares);
+        let over: f64 = free.iter().map(|&i| (shares[i] - hi).max(0.0)).sum();
+        let under: f64 = free.iter().map(|&i| (lo - shares[i]).max(0.0)).sum();
+        let before = free.len();
+        free.retain(|&i| {
+            let bound = if over >= under { hi } else { lo };
+            let beyond = if over >= under { shares[i] > hi } else { shares[i] < lo };
+            if beyond {
+                shares[i] = bound;
+                left -= bound;
+            }
+            !beyond
+        });
+        if free.len() == before {
+            break;
+        }
+    }
+    shares
+}
+
+/// Shares `left` among the `free` entries by weight, or evenly if all weigh nothing.
+fn share(left: f64, weights: &[f64], free: &[usize], shares: &mut [f64]) {
+    // Scaled by the largest, so that a sum of weights can neither vanish nor overflow.
+    let peak = free.iter().map(|&i| weights[i]).fold(0.0, f64::max);
+    let part = |i: usize| if peak > 0.0 { weights[i] / peak } else { 1.0 };
+    let sum: f64 = free.iter().map(|&i| part(i)).sum();
+    free.iter().for_each(|&i| shares[i] = left * part(i) / sum);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rounds_by_largest_remainder() {
+        assert_eq!(apportion(10, &[1.0, 1.0, 1.0], 0, 10), Some(vec![4, 3, 3]));
+        assert_eq!(apportion(10, &[6.0, 3.0, 1.0], 0, 10), Some(vec![6, 3, 1]));
+        assert_eq!(apportion(7, &[0.5, 1.4, 5.1], 0, 10), Some(vec![1, 1, 5]));
+    }
+
+    #[test]
+    fn what_a_capped_entry_cannot_take_goes_to_the_others() {
+        assert_eq!(apportion(12, &[100.0, 1.0, 1.0], 1, 6), Some(vec![6, 3, 3]));
+    }
+
+    #[test]
+    fn what_a_floor_costs_is_taken_from_the_others() {
+        assert_eq!(apportion(12, &[1.0, 4.0, 7.0], 3, 12), Some(vec![3, 3, 6]));
+    }
+
+    #[test]
+    fn entries_without_weight_share_evenly_what_is_left() {
+        assert_eq!(apportion(9, &[0.0, 0.0, 0.0], 1, 9), Some(vec![3, 3, 3]));
+        assert_eq!(apportion(9, &[0.0, 5.0, 0.0], 1, 9), Some(vec![1, 7, 1]));
+        assert_eq!(apportion(9, &[0.0, 5.0, 0.0], 1, 5), Some(vec![2, 5, 2]));
+    }
+
+    #[test]
+    fn extreme_weights_are_shared_too() {
+        assert_eq!(apportion(4, &[f64::MAX, f64::MAX], 0, 4), Some(vec![2, 2]));
+        assert_eq!(apportion(4, &[5e-324, 5e-324], 0, 4), Some(vec![2, 2]));
+        assert_eq!(apportion(6, &[f64::MAX, 5e-324, 5e-324], 0, 2), Some(vec![2, 2, 2]));
+    }
+
+    #[test]
+    fn refuses_the_impossible() {
+        assert_eq!(apportion(3, &[1.0, 1.0], 2, 9), None);
+        assert_eq!(apportion(20, &[1.0, 1.0], 0, 9), None);
+        assert_eq!(apportion(3, &[1.0, f64::NAN], 0, 9), None);
+        assert_eq!(apportion(3, &[1.0, -1.0], 0, 9), None);
+        assert_eq!(apportion(1, &[], 0, 9), None);
+        assert_eq!(apportion(3, &[1.0, 1.0], usize::MAX, usize::MAX), None);
+        assert_eq!(apportion(0, &[], 0, 9), Some(vec![]));
+    }
+
+    proptest! {
+        #[test]
+        fn spends_exactly_the_total_within_bounds(
+            weights in prop::collection::vec(prop_oneof![Just(0.0), 0.0..1e6f64, 0.0..1e-300f64], 1..64),
+            lo in 0usize..8, room in 0usize..64, fill in 0.0..=1.0f64,
+        ) {
+            let hi = lo + room;
+            let n = weights.len();
+            let total = lo * n + (fill * (room * n) as f64) as usize;
+            let units = apportion(total, &weights, lo, hi).expect("feasible");
+            prop_assert_eq!(units.iter().sum::<usize>(), total);
+            prop_assert!(units.iter().all(|u| (lo..=hi).contains(u)));
+        }
+
+        #[test]
+        fn a_heavier_entry_never_gets_fewer(
+            weights in prop::collection::vec(0.0..10.0f64, 2..32), total in 32usize..400,
+        ) {
+            let units = apportion(total, &weights, 1, 400).expect("feasible");
+            for (i, a) in weights.iter().enumerate() {
+                for (j, b) in weights.iter().enumerate() {
+                    prop_assert!(a <= b || units[i] >= units[j], "{weights:?} {units:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Plain-slice numerics shared by policies, metrics and reports.
+//!
+//! Entropies are in bits, divergences in nats, standard deviations are those
+//! of the population unless named otherwise. Nothing here panics on bad input:
+//! a value that does not exist is `None`, or NaN where the documentation of a
+//! function returning a bare number says so.
+
+mod apportion;
+mod bootstrap;
+mod correlation;
+mod divergence;
+mod entropy;
+mod preservation;
+mod random;
+mod summary;
+
+pub use apportion::apportion;
+pub use bootstrap::{Interval, mean_interval, paired_bootstrap};
+pub use correlation::{pearson, ranks, spearman};
+pub use divergence::{argmax, kl_from_logits, log_softmax, nll_from_logits};
+pub use entropy::{entropy_bits, normalised};
+pub use preservation::{attention_preservation, retained_mass};
+pub use random::Rng;
+pub use summary::{Summary, median, quantile};

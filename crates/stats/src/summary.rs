@@ -1,0 +1,99 @@
+/// What a set of values looks like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// How many values there are.
+    pub count: usize,
+    /// Their arithmetic mean.
+    pub mean: f64,
+    /// Their population standard deviation (divided by `count`).
+    pub std: f64,
+    /// Coefficient of variation, `std / mean`; 0 when all values are equal.
+    pub cv: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Summary {
+    /// Summarises `values`; `None` when there are none or one is not finite.
+    pub fn of(values: &[f64]) -> Option<Summary> {
+        if values.is_empty() || values.iter().any(|v| !v.is_finite()) {
+            return None;
+        }
+        let count = values.len();
+        let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // A rounded mean of equal values may lie beside them, and give them a spread.
+        let mean = (values.iter().sum::<f64>() / count as f64).clamp(min, max);
+        let std = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count as f64).sqrt();
+        let cv = if std == 0.0 { 0.0 } else { std / mean };
+        Some(Summary { count, mean, std, cv, min, max })
+    }
+}
+
+/// The `q` quantile (0..1) with linear interpolation between order statistics,
+/// numpy's default. `None` for no values, a NaN among them, or a `q` outside 0..1.
+pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
+    if values.is_empty() || values.iter().any(|v| v.is_nan()) {
+        return None;
+    }
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    quantile_of_sorted(&sorted, q)
+}
+
+/// [`quantile`] of values already in ascending order.
+pub(crate) fn quantile_of_sorted(sorted: &[f64], q: f64) -> Option<f64> {
+    if sorted.is_empty() || !(0.0..=1.0).contains(&q) {
+        return None;
+    }
+    let at = q * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    // Equal neighbours may be infinite, and inf - inf is NaN.
+    Some(if below == above { below } else { below + (above - below) * at.fract() })
+}
+
+/// The middle value, or the mean of the two middle ones; `None` as for [`quantile`].
+pub fn median(values: &[f64]) -> Option<f64> {
+    quantile(values, 0.5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summarises() {
+        let s = Summary::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
+        assert_eq!(s, Summary { count: 8, mean: 5.0, std: 2.0, cv: 0.4, min: 2.0, max: 9.0 });
+    }
+
+    #[test]
+    fn equal_values_have_no_spread() {
+        let s = Summary::of(&[0.1; 7]).unwrap();
+        assert_eq!((s.mean, s.std, s.cv), (0.1, 0.0, 0.0));
+        assert_eq!(Summary::of(&[0.0, 0.0]).unwrap().cv, 0.0);
+    }
+
+    #[test]
+    fn refuses_what_has_no_summary() {
+        assert_eq!(Summary::of(&[]), None);
+        assert_eq!(Summary::of(&[1.0, f64::NAN]), None);
+        assert_eq!(Summary::of(&[1.0, f64::INFINITY]), None);
+    }
+
+    #[test]
+    fn quantiles_as_numpy_computes_them() {
+        let values = [3.0, 1.0, 2.0, 4.0];
+        assert_eq!(quantile(&values, 0.0), Some(1.0));
+        assert_eq!(quantile(&values, 0.25), Some(1.75));
+        assert_eq!(quantile(&values, 1.0), Some(4.0));
+        assert_eq!(median(&values), Some(2.5));
+        assert_eq!(median(&[5.0, 1.0, 3.0]), Some(3.0));
+        assert_eq!(quantile(&[], 0.5), None);
+        assert_eq!(quantile(&values, 1.5), None);
+        assert_eq!(quantile(&values, f64::NAN), None);
+        assert_eq!(quantile(&[1.0, f64::NAN], 0.5), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! What counting alone achieves: unigram and trigram models of the same tokens.
+
+use std::collections::HashMap;
+
+/// Discount of every count above 0 (absolute discounting, Ney, Essen and Kneser 1994).
+const DISCOUNT: f64 = 0.75;
+
+/// Bits per byte on held-out tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Baselines {
+    /// Relative frequencies with one added to every count.
+    pub unigram: f64,
+    /// Trigrams with absolute discounting, backing off to bigrams and unigrams.
+    pub trigram: f64,
+}
+
+/// Counts of what follows one context.
+#[derive(Debug, Default)]
+struct Followers {
+    total: u32,
+    different: u32,
+}
+
+/// Trains both on `train` and scores `valid`; `bytes` is the size of each token in UTF-8 bytes.
+pub(crate) fn baselines(train: &[u16], valid: &[u16], bytes: &[u32]) -> Baselines {
+    let vocabulary = bytes.len();
+    let counts = Counts::of(train, vocabulary);
+    let size: f64 = valid.iter().skip(2).map(|&t| bytes[t as usize] as f64).sum();
+    let (mut unigram, mut trigram) = (0.0, 0.0);
+    for window in valid.windows(3) {
+        unigram -= counts.unigram(window[2]).log2();
+        trigram -= counts.trigram([window[0], window[1], window[2]]).log2();
+    }
+    Baselines { unigram: unigram / size, trigram: trigram / size }
+}
+
+struct Counts {
+    tokens: f64,
+    one: Vec<u32>,
+    two: HashMap<u32, u32>,
+    after_one: HashMap<u32, Followers>,
+    three: HashMap<u64, u32>,
+    after_two: HashMap<u32, Followers>,
+}
+
+impl Counts {
+    fn of(train: &[u16], vocabulary: usize) -> Counts {
+        let mut counts = Counts {
+            tokens: (train.len() + vocabulary) as f64,
+            one: vec![1; vocabulary],
+            two: HashMap::new(),
+            after_one: HashMap::new(),
+            three: HashMap::new(),
+            after_two: HashMap::new(),
+        };
+        train.iter().for_each(|&t| counts.one[t as usize] += 1);
+        for w in train.windows(2) {
+            bump(&mut counts.two, pair(w[0], w[1]), &mut counts.after_one, w[0] as u32);
+        }
+        for w in train.windows(3) {
+            let context = pair(w[0], w[1]);
+            bump(&mut counts.three, (context as u64) << 16 | w[2] as u64, &mut counts.after_two, context);
+        }
+        counts
+    }
+
+    fn unigram(&self, token: u16) -> f64 {
+        self.one[token as usize] as f64 / self.tokens
+    }
+
+    fn bigram(&self, [a, b]: [u16; 2]) -> f64 {
+        discounted(self.two.get(&pair(a, b)), self.after_one.get(&(a as u32)), || self.unigram(b))
+    }
+
+    fn trigram(&self, [a, b, c]: [u16; 3]) -> f64 {
+        let context = pair(a, b);
+        let count = self.three.get(&((context as u64) << 16 | c as u64));
+        discounted(count, self.after_two.get(&context), || self.bigram([b, c]))
+    }
+}
+
+fn pair(a: u16, b: u16) -> u32 {
+    (a as u32) << 16 | b as u32
+}
+
+fn bump<K: std::hash::Hash + Eq>(
+    counts: &mut HashMap<K, u32>,
+    key: K,
+    after: &mut HashMap<u32, Followers>,
+    context: u32,
+) {
+    let count = counts.entry(key).or_default();
+    *count += 1;
+    let followers = after.entry(context).or_default();
+    followers.total += 1;
+    followers.different += (*count == 1) as u32;
+}
+
+fn discounted(count: Option<&u32>, after: Option<&Followers>, lower: impl Fn() -> f64) -> f64 {
+    let Some(after) = after else { return lower() };
+    let total = after.total as f64;
+    let seen = (count.copied().unwrap_or(0) as f64 - DISCOUNT).max(0.0) / total;
+    seen + DISCOUNT * after.different as f64 / total * lower()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_sum_to_one() {
+        let train: Vec<u16> = (0..500u32).map(|i| (i * i % 7) as u16).collect();
+        let counts = Counts::of(&train, 9);
+        for context in [[0, 1], [4, 2], [8, 8]] {
+            let total: f64 = (0..9).map(|c| counts.trigram([context[0], context[1], c])).sum();
+            assert!((total - 1.0).abs() < 1e-9, "{total} after {context:?}");
+        }
+    }
+
+    #[test]
+    fn a_regular_text_is_cheap_for_trigrams_only() {
+        let text: Vec<u16> = (0..3000).map(|i| (i % 4) as u16).collect();
+        let found = baselines(&text, &text[..400], &[1; 4]);
+        assert!((found.unigram - 2.0).abs() < 0.01 && found.trigram < 0.05, "{found:?}");
+    }
+}

@@ -1,0 +1,129 @@
+//! A trained model as it ships: packed ternary weights, tokenizer, recipe, log and card.
+
+use std::{borrow::Cow, collections::HashMap, fs, path::Path};
+
+use anyhow::{Context, Result, ensure};
+use bitkv_bitnet::{
+    Activation, Architecture, Checkpoint, Config, FloatType, Model, PackedTypes, ScaleRule, Tokenizer,
+    WeightFormat, write_packed,
+};
+use candle_core::Tensor;
+
+use crate::{
+    card, checkpoint,
+    corpus::Corpus,
+    evaluate::batch,
+    model::{EPS, Model as Masters, Shape, Style},
+    ops::{Precision, with_floats},
+    recipe::Recipe,
+    trainer::Trainer,
+    vocabulary::{BOS_ID, EOS_ID},
+};
+
+/// How far the packed model's loss may be from the trained one's, in nats a token: the embedding is
+/// rounded to f16 and keys and values are cached in f16.
+const TOLERANCE: f64 = 0.01;
+
+/// Writes `folder` and checks that what it holds predicts as the trained model does.
+pub fn export(
+    folder: &Path,
+    recipe: &Recipe,
+    corpus: &Corpus,
+    trainer: &Trainer<'_>,
+    run: &Path,
+) -> Result<()> {
+    let config = config(&recipe.shape);
+    let masters = masters(trainer.model(), &config)?;
+    let types = PackedTypes { embedding: FloatType::F16, norms: FloatType::F32 };
+    write_packed(folder, &config, types, |name| masters.get(name).map(|v| Cow::Borrowed(v.as_slice())))?;
+    let path = folder.join("tokenizer.json");
+    corpus
+        .tokenizer
+        .save(&path, false)
+        .map_err(|e| anyhow::anyhow!("cannot write {}: {e}", path.display()))?;
+    let log = folder.join("training-log.csv");
+    fs::copy(run.join("log.csv"), &log).with_context(|| format!("cannot write {}", log.display()))?;
+    let model = Model::load(&Checkpoint::open(folder)?)?;
+    let tokenizer = Tokenizer::from_file(&path, &config)?;
+    same_loss(trainer.model(), &model, corpus)?;
+    let text = card::write(recipe, corpus, trainer, &model, &tokenizer)?;
+    let path = folder.join("README.md");
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The configuration `bitnet` and transformers read.
+fn config(shape: &Shape) -> Config {
+    let (architecture, hidden_act) = match shape.style {
+        Style::Large => (Architecture::OneBitLlm, Activation::Silu),
+        Style::TwoB4T => (Architecture::BitNet, Activation::Relu2),
+    };
+    Config {
+        architecture,
+        vocab_size: shape.vocabulary,
+        hidden_size: shape.hidden,
+        intermediate_size: shape.intermediate,
+        num_hidden_layers: shape.layers,
+        num_attention_heads: shape.query_heads,
+        num_key_value_heads: shape.kv_heads,
+        head_dim: shape.head_dim,
+        hidden_act,
+        max_position_embeddings: shape.max_positions,
+        rms_norm_eps: EPS as f64,
+        rope_theta: shape.rope_theta as f64,
+        tie_word_embeddings: true,
+        bos_token_id: Some(BOS_ID),
+        eos_token_ids: vec![EOS_ID],
+        weights: WeightFormat::Packed(ScaleRule::Multiply),
+    }
+}
+
+/// The masters under the names of a checkpoint.
+fn masters(model: &Masters, config: &Config) -> Result<HashMap<String, Vec<f32>>> {
+    let floats = |tensor: &Tensor| with_floats(tensor, <[f32]>::to_vec);
+    let mut named = HashMap::from([
+        ("model.embed_tokens.weight".to_owned(), floats(model.tensor(0))?),
+        ("model.norm.weight".to_owned(), floats(model.tensor(model.parameters.len() - 1))?),
+    ]);
+    for layer in 0..config.num_hidden_layers {
+        for (norm, part) in config.norms(layer).into_iter().zip([0, 2, 4, 6]) {
+            named.insert(norm.name, floats(model.part(layer, part))?);
+        }
+        let [q, k, v, o, gate, up, down] = config.linears(layer);
+        for (part, linears) in [(1, vec![q, k, v]), (3, vec![o]), (5, vec![gate, up]), (7, vec![down])] {
+            let stacked = floats(model.part(layer, part))?;
+            let mut rest = stacked.as_slice();
+            for linear in linears {
+                let (one, others) = rest.split_at(linear.rows * linear.cols);
+                named.insert(format!("{}.weight", linear.name), one.to_vec());
+                rest = others;
+            }
+        }
+    }
+    Ok(named)
+}
+
+fn same_loss(masters: &Masters, packed: &Model, corpus: &Corpus) -> Result<()> {
+    let sequences = corpus.validation(4, 256.min(masters.shape.max_positions));
+    let (_, scores) = masters.loss(&batch(&sequences), Precision::Ternary, false)?;
+    let trained = scores.nll.iter().map(|&v| v as f64).sum::<f64>() / scores.nll.len() as f64;
+    let mut total = 0.0;
+    for sequence in &sequences {
+        let output = packed.forward(&sequence.tokens, &mut packed.new_cache(), None)?;
+        let logits: Vec<Vec<f32>> = packed.logits(&output.hidden)?.to_vec2()?;
+        total +=
+            logits.iter().zip(&sequence.targets).map(|(row, &target)| nll(row, target as usize)).sum::<f64>();
+    }
+    let found = total / scores.nll.len() as f64;
+    ensure!(
+        (found - trained).abs() < TOLERANCE,
+        "the packed model scores {found:.4} nats a token and the trained one {trained:.4}: {} is damaged",
+        checkpoint::FILE
+    );
+    Ok(())
+}
+
+fn nll(row: &[f32], target: usize) -> f64 {
+    let most = row.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b)) as f64;
+    let total: f64 = row.iter().map(|&z| (z as f64 - most).exp()).sum();
+    total.ln() + most - row[target] as f64
+}
