@@ -2,13 +2,14 @@
 
 use std::{fs::File, path::Path};
 
+use bitkv_kernels::memory::{MappedFile, map_file};
 use candle_core::{DType, Device, Tensor};
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 
 use crate::{Error, Result};
 
 enum Bytes {
-    Mapped(memmap2::Mmap),
+    Mapped(MappedFile),
     Owned(Vec<u8>),
 }
 
@@ -40,13 +41,9 @@ pub(crate) struct TensorFile {
 
 impl TensorFile {
     /// Maps a file.
-    #[allow(unsafe_code, reason = "mapping a file is unsafe by nature; copying gigabytes is no alternative")]
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let read = |source| Error::Read { path: path.into(), source };
-        let file = File::open(path).map_err(read)?;
-        // SAFETY: sound as long as nobody truncates the file while it is mapped, as with every mapped checkpoint.
-        // Every byte pattern is a valid u8, and values are checked when they are read.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(read)?;
+        let map = map_file(&File::open(path).map_err(read)?).map_err(read)?;
         TensorFile::parse(path.display().to_string(), Bytes::Mapped(map))
     }
 

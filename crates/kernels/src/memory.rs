@@ -1,4 +1,21 @@
-//! The allocator's habits.
+//! What the operating system does for memory: file mappings and the allocator's habits.
+
+use std::{fs::File, io};
+
+/// A file's bytes, read when they are touched.
+pub type MappedFile = memmap2::Mmap;
+
+/// Maps a file for reading.
+///
+/// Nobody may truncate the file while it is mapped, as with every mapped checkpoint: touching what is gone ends
+/// the process. Any byte is a valid `u8`, so a file that changes can at worst be read as other numbers.
+///
+/// # Errors
+/// When the system cannot map it, as with an empty file.
+pub fn map_file(file: &File) -> io::Result<MappedFile> {
+    // SAFETY: the mapping is private and read-only; see above for what another process could do to it.
+    unsafe { memmap2::Mmap::map(file) }
+}
 
 /// Tells glibc to keep freed memory instead of returning it to the system.
 ///

@@ -4,8 +4,8 @@
 //!   recognised in every layer; the final norm starts small, so that the tied head's logits are of order 1.
 //! - All embeddings share one random row: no projection has a bias, and attention by position alone needs
 //!   something that is the same in every token.
-//! - Two query heads of layer 0 attend to the previous token, the first half of an induction circuit
-//!   (Olsson et al. 2022, arXiv:2209.11895). Training may keep or undo it.
+//! - A few query heads of layer 0, each on a KV head of its own, attend to the previous token: the first half of
+//!   an induction circuit (Olsson et al. 2022, arXiv:2209.11895). Training may keep or undo it.
 
 use crate::{model::Shape, random::Rng};
 
@@ -43,10 +43,12 @@ pub(crate) fn values(shape: &Shape, seed: u64) -> Vec<Vec<f32>> {
     shape.parameters().into_iter().map(draw).collect()
 }
 
-/// Adds to two query heads and the KV heads they read what makes them look one token back.
+/// Adds to half of the KV heads, but at least to two, and to one query head of each what makes them look one
+/// token back. Two of eight were not enough for multi-head attention: see docs/TRAINING.md.
 fn previous_token_heads(shape: &Shape, shared: &[f32], qkv: &mut [f32]) {
     let group = shape.query_heads / shape.kv_heads;
-    for query in [0, shape.query_heads / 2] {
+    let count = (shape.kv_heads / 2).max(2).min(shape.kv_heads);
+    for query in (0..count).map(|i| i * shape.query_heads / count) {
         let key = shape.query_heads + query / group;
         for pair in 0..PAIRS.min(shape.head_dim / 2) {
             let angle = 1.0 / (shape.rope_theta as f32).powf(2.0 * pair as f32 / shape.head_dim as f32);

@@ -1,0 +1,151 @@
+//! A run that is stopped and resumed ends where an uninterrupted one ends, and what it exports is what it trained.
+
+use std::{fs, path::Path};
+
+use bitkv_bitnet::{Checkpoint, Model, Tokenizer};
+use bitkv_train::{
+    corpus::Corpus,
+    export::export,
+    model::{Shape, Style},
+    ops::Precision,
+    random::Rng,
+    recipe::{Recipe, Stage},
+    trainer::{LogRow, Trainer},
+};
+
+/// Sentences of made-up words, enough of them for a vocabulary.
+fn text(seed: u64, sentences: usize) -> String {
+    const PARTS: [&str; 16] = [
+        "ra", "to", "mi", "sel", "ban", "ko", "lu", "ner", "pa", "di", "ves", "ga", "hol", "tri", "mon", "fu",
+    ];
+    let mut rng = Rng::new(seed);
+    let mut text = String::new();
+    for _ in 0..sentences {
+        for _ in 0..8 {
+            let first = rng.below(PARTS.len());
+            text += &format!("{}{} ", PARTS[first], PARTS[(first * 5 + rng.below(8)) % PARTS.len()]);
+        }
+        text += "\n";
+    }
+    text
+}
+
+fn recipe(style: Style) -> Recipe {
+    let stage = |steps, length| Stage {
+        steps,
+        length,
+        batch: 2,
+        synthetic: 0.5,
+        distance: 16,
+        alphabet: 32,
+        rate: [2e-3, 1e-3],
+        decay: 0.1,
+        gate: None,
+    };
+    Recipe {
+        name: "tiny".into(),
+        seed: 1,
+        data_seed: 2,
+        checkpoint_every: 3,
+        validate_every: 4,
+        shape: Shape {
+            style,
+            vocabulary: 448,
+            hidden: 64,
+            intermediate: 96,
+            layers: 2,
+            query_heads: 2,
+            kv_heads: if style == Style::Large { 2 } else { 1 },
+            head_dim: 32,
+            rope_theta: 10_000,
+            max_positions: 128,
+        },
+        stages: vec![stage(4, 64), stage(6, 96)],
+    }
+}
+
+fn corpus(folder: &Path) -> Corpus {
+    fs::write(folder.join("train.txt"), text(3, 2000)).unwrap();
+    fs::write(folder.join("valid.txt"), text(4, 800)).unwrap();
+    Corpus::open(folder, &folder.join("data"), 448).unwrap()
+}
+
+fn log(folder: &Path) -> Vec<LogRow> {
+    csv::Reader::from_path(folder.join("log.csv")).unwrap().deserialize().map(|row| row.unwrap()).collect()
+}
+
+#[test]
+fn a_resumed_run_ends_as_an_uninterrupted_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = corpus(folder.path());
+    let recipe = recipe(Style::TwoB4T);
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    Trainer::open(&recipe, &corpus, &whole, Precision::Ternary).unwrap().run(None).unwrap();
+    for steps in [5, 2, 100] {
+        let mut trainer = Trainer::open(&recipe, &corpus, &parts, Precision::Ternary).unwrap();
+        trainer.run(Some(steps)).unwrap();
+    }
+    let resumed = Trainer::open(&recipe, &corpus, &parts, Precision::Ternary).unwrap();
+    let uninterrupted = Trainer::open(&recipe, &corpus, &whole, Precision::Ternary).unwrap();
+    assert_eq!((resumed.position().step, resumed.position().tokens), (10, 4 * 2 * 64 + 6 * 2 * 96));
+    for (a, b) in resumed.model().parameters.iter().zip(&uninterrupted.model().parameters) {
+        let values =
+            |p: &bitkv_train::model::Parameter| p.var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(values(a) == values(b), "{} differs after resuming", a.name);
+    }
+    let losses = |folder: &Path| {
+        log(folder).iter().map(|r| (r.step, r.loss, r.valid_bits_per_byte)).collect::<Vec<_>>()
+    };
+    assert_eq!(losses(&parts), losses(&whole));
+}
+
+#[test]
+fn steps_after_the_last_checkpoint_are_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = corpus(folder.path());
+    let recipe = recipe(Style::TwoB4T);
+    let run = folder.path().join("run");
+    Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap().run(Some(3)).unwrap();
+    let kept = fs::read(run.join("checkpoint.safetensors")).unwrap();
+    Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap().run(Some(2)).unwrap();
+    // As after a kill: the log is ahead of the checkpoint.
+    fs::write(run.join("checkpoint.safetensors"), kept).unwrap();
+    let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
+    assert_eq!(trainer.position().step, 3);
+    trainer.run(None).unwrap();
+    let steps: Vec<usize> = log(&run).iter().map(|r| r.step).collect();
+    assert_eq!(steps, [4, 8], "each logged step stands once");
+}
+
+#[test]
+fn both_styles_export_what_they_trained() {
+    for style in [Style::Large, Style::TwoB4T] {
+        let folder = tempfile::tempdir().unwrap();
+        let corpus = corpus(folder.path());
+        let recipe = recipe(style);
+        let (run, out) = (folder.path().join("run"), folder.path().join("model"));
+        let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
+        trainer.run(Some(4)).unwrap();
+        // Compares the losses of trained and packed model itself.
+        export(&out, &recipe, &corpus, &trainer, &run).unwrap();
+        let model = Model::load(&Checkpoint::open(&out).unwrap()).unwrap();
+        Tokenizer::from_file(out.join("tokenizer.json"), model.config()).unwrap();
+        let card = fs::read_to_string(out.join("README.md")).unwrap();
+        for heading in ["## Held-out text", "## In-context tasks", "## Attention sinks", "## Samples"] {
+            assert!(card.contains(heading), "{style:?}: {heading}");
+        }
+    }
+}
+
+#[test]
+fn another_shape_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = corpus(folder.path());
+    let run = folder.path().join("run");
+    let first = recipe(Style::TwoB4T);
+    Trainer::open(&first, &corpus, &run, Precision::Ternary).unwrap().run(Some(1)).unwrap();
+    let mut second = first.clone();
+    second.shape.layers = 1;
+    let error = Trainer::open(&second, &corpus, &run, Precision::Ternary).err().unwrap().to_string();
+    assert!(error.contains("another shape"), "{error}");
+}
