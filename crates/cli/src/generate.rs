@@ -28,10 +28,10 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["temperature", "top_p"])]
     greedy: bool,
     /// Logits are divided by it.
-    #[arg(long, default_value_t = 0.8)]
+    #[arg(long, default_value_t = 0.8, allow_negative_numbers = true)]
     temperature: f32,
     /// Only the most likely tokens that together reach this probability.
-    #[arg(long, default_value_t = 0.95)]
+    #[arg(long, default_value_t = 0.95, allow_negative_numbers = true)]
     top_p: f32,
     /// Start of the random numbers.
     #[arg(long, default_value_t = 0)]
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "budget")]
     policy: Option<String>,
     /// Part of the prompt's cache kept, above 0 and at most 1.
-    #[arg(long, requires = "policy")]
+    #[arg(long, requires = "policy", allow_negative_numbers = true)]
     budget: Option<f64>,
     /// A profile for policies that need entropies; measured when it is not given.
     #[arg(long, value_name = "FILE")]
@@ -119,7 +119,7 @@ fn checked(policy: &str, budget: f64) -> Result<(Policy, Budget)> {
 fn prompt(arguments: &Arguments, subject: &Subject) -> Result<Vec<u32>> {
     match (&arguments.prompt, &arguments.tokens) {
         (Some(text), _) => Ok(subject.tokenizer()?.encode(text, true)?),
-        (None, Some(path)) => input::tokens(path),
+        (None, Some(path)) => input::tokens(path, subject),
         (None, None) => bail!("there is no prompt: give --prompt TEXT or --tokens FILE"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bitkv_evict::{Needs, Policy};
 use bitkv_lab::{
     Subject,
@@ -11,18 +11,32 @@ use bitkv_lab::{
     suite,
     window::Window,
 };
-use bitkv_record::{Profile, Text};
+use bitkv_record::{Profile, Split, Text, Texts};
 
 /// Tokens of a calibration text when a profile has to be measured.
 pub(crate) const CALIBRATION_TOKENS: usize = 512;
 
-/// Reads a JSON array of token ids.
-pub(crate) fn tokens(path: &Path) -> Result<Vec<u32>> {
+/// Reads a JSON array of token ids that the model knows and can read at once.
+pub(crate) fn tokens(path: &Path, subject: &Subject) -> Result<Vec<u32>> {
     let name = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read the token file {name}"))?;
     let ids: Vec<u32> = serde_json::from_str(&text)
         .with_context(|| format!("{name} is not a JSON array of token ids such as [1, 2, 3]"))?;
     ensure!(!ids.is_empty(), "{name} holds no token ids: put at least one into the array");
+    let (vocabulary, longest) = (subject.config().vocab_size, subject.config().max_position_embeddings);
+    if let Some(at) = ids.iter().position(|&id| id as usize >= vocabulary) {
+        bail!(
+            "{name}: token id {} at index {at} is outside the vocabulary of {vocabulary} of {}: use ids of its tokenizer",
+            ids[at],
+            subject.name
+        );
+    }
+    ensure!(
+        ids.len() <= longest,
+        "{name} holds {} tokens and {} reads {longest} at most: shorten it",
+        ids.len(),
+        subject.name
+    );
     Ok(ids)
 }
 
@@ -33,6 +47,11 @@ pub(crate) fn text(path: &Path) -> Result<String> {
     let text = text.with_context(|| format!("{} is not UTF-8: convert it first", path.display()))?;
     ensure!(!text.trim().is_empty(), "{} is empty: give it some text", path.display());
     Ok(text)
+}
+
+/// Reads a folder of the user's own texts; the files are named without it.
+pub(crate) fn texts(folder: &Path, split: Split) -> Result<Texts> {
+    Texts::from_folder(folder, split).with_context(|| format!("cannot use the texts of {}", folder.display()))
 }
 
 /// Per-head entropies for `policies`, `[layers * query_heads]`: from a file, or measured on the

@@ -1,6 +1,8 @@
-use anyhow::{Context, Result, bail};
+use std::path::Path;
+
+use anyhow::{Result, anyhow, bail};
 use bitkv_lab::{
-    Subject,
+    Source,
     memory::{Shape, published_models},
 };
 use bitkv_record::{Accounting, MemoryRow};
@@ -59,6 +61,10 @@ fn shape(model: &str) -> Result<Shape> {
         return Ok(shape.clone());
     }
     let known: Vec<&str> = published.iter().map(|shape| shape.name.as_str()).collect();
-    let subject = Subject::open(model).with_context(|| format!("besides {}", known.join(" and ")))?;
+    let also = |error: anyhow::Error| match Path::new(model).exists() {
+        true => error,
+        false => anyhow!("{error}, or {}, whose configurations are known", known.join(" or ")),
+    };
+    let subject = Source::find(model).map_err(also)?.open()?;
     Ok(Shape { config: subject.config().clone(), name: subject.name })
 }

@@ -17,7 +17,49 @@ pub(crate) fn text(text: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
+/// An error and its causes in one line. Many messages quote their cause already; then it is not said again.
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain() {
+        let cause = one_line(&cause.to_string());
+        if !sentence.contains(&cause) {
+            sentence += if sentence.is_empty() { "" } else { ": " };
+            sentence += &cause;
+        }
+    }
+    sentence
+}
+
+/// Parsers quote the input they stumble over, line by line.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
+}
+
 /// Whether the error is only that nobody reads any more, as behind `head`.
 pub(crate) fn reader_left(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::sentence;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = io_error().context("cannot read 'a': no such thing");
+        assert_eq!(sentence(&cause), "cannot read 'a': no such thing");
+        assert_eq!(sentence(&io_error().context("cannot read 'a'")), "cannot read 'a': no such thing");
+    }
+
+    #[test]
+    fn a_message_of_many_lines_becomes_one() {
+        assert_eq!(sentence(&anyhow!("at line 1\n  |\n1 | x\n\nbad key\n")), "at line 1 | 1 | x bad key");
+    }
+
+    fn io_error() -> anyhow::Error {
+        std::io::Error::other("no such thing").into()
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     policy: String,
     /// Part of the cache kept, above 0 and at most 1.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     budget: f64,
     /// A profile for policies that need entropies; measured when it is not given.
     #[arg(long, value_name = "FILE")]
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 fn context_tokens(arguments: &Arguments, subject: &Subject) -> Result<Vec<u32>> {
     match (&arguments.tokens, &arguments.text) {
-        (Some(path), _) => input::tokens(path),
+        (Some(path), _) => input::tokens(path, subject),
         (None, Some(path)) => Ok(subject.tokenizer()?.encode(&input::text(path)?, true)?),
         (None, None) => bail!("there is no context: give --tokens FILE or --text FILE"),
     }

@@ -8,7 +8,7 @@ use bitkv_lab::{
     suite,
     window::Window,
 };
-use bitkv_record::{FileHash, Profile, PublishedProfile, PublishedShape, Split, Text, Texts, Thresholds};
+use bitkv_record::{FileHash, Profile, PublishedProfile, PublishedShape, Split, Text, Thresholds};
 use clap::ValueEnum;
 
 use crate::{input, output};
@@ -78,13 +78,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 fn windows(arguments: &Arguments, subject: &Subject) -> Result<(Vec<Window>, Vec<FileHash>)> {
     if let Some(path) = &arguments.tokens {
-        let tokens = input::tokens(path)?;
+        let tokens = input::tokens(path, subject)?;
         ensure!(tokens.len() >= 2, "{} holds one token and entropy needs two or more", path.display());
         let window = Window { name: "tokens".into(), register: "tokens".into(), tokens };
         return Ok((vec![window], vec![FileHash::of_file(path)?]));
     }
     let texts = match &arguments.texts {
-        Some(folder) => Texts::from_folder(folder, Split::Calibration)?,
+        Some(folder) => input::texts(folder, Split::Calibration)?,
         None => suite::texts()?.only(Split::Calibration),
     };
     let all: Vec<&Text> = texts.all().iter().collect();

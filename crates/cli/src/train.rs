@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use anyhow::Result;
 use bitkv_train::{corpus::Corpus, export::export, ops::Precision, recipe::Recipe, trainer::Trainer};
@@ -11,7 +11,7 @@ pub(crate) struct Arguments {
     /// The recipe, a TOML file.
     #[arg(long, value_name = "FILE")]
     recipe: PathBuf,
-    /// Folder with train.txt and valid.txt.
+    /// Folder with train.txt and valid.txt, and, for the card, SOURCES.md.
     #[arg(long, value_name = "DIR")]
     corpus: PathBuf,
     /// Folder of the run: checkpoint and log. What it holds is resumed.
@@ -42,7 +42,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut trainer = Trainer::open(&recipe, &corpus, &arguments.out, precision)?;
     trainer.run(arguments.steps)?;
     if let Some(folder) = &arguments.export {
-        export(folder, &recipe, &corpus, &trainer, &arguments.out)?;
+        let text = fs::read_to_string(&arguments.recipe)?;
+        let sources = fs::read_to_string(arguments.corpus.join("SOURCES.md")).ok();
+        export(folder, (&recipe, &text), &corpus, sources.as_deref(), &trainer, &arguments.out)?;
     }
     let p = trainer.position();
     if arguments.json {

@@ -7,7 +7,7 @@ use bitkv_lab::{
 };
 use bitkv_record::{Split, Texts};
 
-use crate::output;
+use crate::{input, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// The suite's texts, or the user's in place of either kind.
 fn texts(arguments: &Arguments) -> Result<Texts> {
     let own = |split, folder: &Option<PathBuf>| match folder {
-        Some(folder) => Ok::<Texts, anyhow::Error>(Texts::from_folder(folder, split)?),
+        Some(folder) => input::texts(folder, split),
         None => Ok(suite::texts()?.only(split)),
     };
     let calibration = own(Split::Calibration, &arguments.calibration)?;

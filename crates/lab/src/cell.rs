@@ -1,6 +1,6 @@
 //! One cell of a grid: a policy at a budget on one context.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bitkv_evict::{Budget, Plan, Policy};
 use bitkv_record::{CellRow, Task};
 use bitkv_stats::{argmax, attention_preservation, kl_from_logits, nll_from_logits, retained_mass};
@@ -49,6 +49,13 @@ pub fn measure(
 ) -> Result<CellRow> {
     let plan = policy.plan(&context.observation(entropy), Budget::fraction(budget)?)?;
     let continued = context.continue_with(&plan)?;
+    ensure!(
+        continued.logits.iter().flatten().all(|z| z.is_finite()),
+        "{} gives logits that are not finite after {} at budget {budget} on {}: its weights are damaged",
+        label.model,
+        policy.spec(),
+        label.text
+    );
     let shape = context.shape();
     let heads = shape.layers * shape.kv_heads;
     let mut row = CellRow {

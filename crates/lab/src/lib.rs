@@ -16,4 +16,4 @@ pub mod suite;
 pub mod verify;
 pub mod window;
 
-pub use subject::{Subject, built_in};
+pub use subject::{Source, Subject, built_in};

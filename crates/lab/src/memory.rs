@@ -8,6 +8,8 @@ use bitkv_record::{Accounting, MemoryRow};
 const PUBLISHED_BITS: f64 = 1.58;
 /// Bits of a ternary weight as every runtime stores it.
 const STORED_BITS: u64 = 2;
+/// Longer than any model reads, and short enough for bytes to be counted in 64 bits.
+const LONGEST: usize = 1 << 26;
 /// Bytes of an f16.
 const HALF: u64 = 2;
 /// Bytes of an f32.
@@ -52,9 +54,12 @@ impl Shape {
     /// One row of the memory table at `context` tokens.
     ///
     /// # Errors
-    /// When the context is empty or the accounting is `measured`, which needs a model and not a shape.
+    /// When the context is empty or absurd, or the accounting is `measured`, which needs a model and not a shape.
     pub fn row(&self, accounting: Accounting, context: usize) -> Result<MemoryRow> {
-        ensure!(context > 0, "a context of 0 tokens has no memory table: use 1 or more");
+        ensure!(
+            (1..=LONGEST).contains(&context),
+            "a context of {context} tokens has no memory table: use 1 to {LONGEST}"
+        );
         let weights = match accounting {
             Accounting::Published => {
                 (self.published_parameters() as f64 * PUBLISHED_BITS / 8.0).round() as u64

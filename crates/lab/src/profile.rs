@@ -47,10 +47,14 @@ impl Rows {
 /// follows, so one pass serves every shorter context.
 ///
 /// # Errors
-/// When there are no windows, they differ in length, or the model fails.
+/// When there are no windows, they differ in length or are shorter than two tokens, or the model fails.
 pub fn measure(subject: &Subject, windows: &[Window], steps: &Steps) -> Result<Entropies> {
     ensure!(!windows.is_empty(), "there are no calibration texts to profile {} on", subject.name);
     let context = windows[0].tokens.len();
+    ensure!(
+        context >= 2,
+        "calibration windows of {context} tokens have no entropy to measure: use 2 tokens or more"
+    );
     ensure!(windows.iter().all(|w| w.tokens.len() == context), "calibration windows must be of one length");
     let observe = Observe { entropy: true, ..Observe::default() };
     let mut bits = Vec::new();

@@ -1,8 +1,8 @@
 //! The model under test: built in, or from a folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bitkv_bitnet::{Checkpoint, Config, Model, Tokenizer};
 use bitkv_record::{FileHash, ModelEntry};
 use include_dir::{Dir, include_dir};
@@ -36,28 +36,70 @@ pub fn built_in() -> Vec<&'static str> {
     names
 }
 
-impl Subject {
-    /// Opens a built-in model by name, or a Hugging Face folder.
+/// Where a model comes from; nothing of it is read yet.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Compiled in, under this name.
+    BuiltIn(String),
+    /// A Hugging Face folder.
+    Folder(PathBuf),
+}
+
+impl Source {
+    /// Finds a built-in model by name, or a folder that holds a model's files.
     ///
     /// # Errors
-    /// When there is no such model, or as the loaders say.
-    pub fn open(model: &str) -> Result<Subject> {
+    /// When there is neither.
+    pub fn find(model: &str) -> Result<Source> {
         if built_in().contains(&model) {
-            return Subject::embedded(model);
+            return Ok(Source::BuiltIn(model.into()));
         }
         let path = Path::new(model);
-        if path.is_dir() {
-            return Subject::from_folder(path);
-        }
         if path.is_file() {
             bail!(
                 "{model} is a file, and only folders with config.json and model.safetensors can be read: name the folder"
             );
         }
-        bail!(
-            "there is no model {model}: use {} or a folder with config.json and model.safetensors",
+        ensure!(
+            path.is_dir(),
+            "there is no model '{model}': use {} or a folder with config.json and model.safetensors",
             built_in().join(", ")
-        )
+        );
+        if let Some(lacking) = FILES[..2].iter().find(|file| !path.join(file).is_file()) {
+            bail!("{model} has no {lacking}: a model's folder holds config.json and model.safetensors");
+        }
+        Ok(Source::Folder(path.into()))
+    }
+
+    /// The model's name in every row.
+    pub fn name(&self) -> String {
+        match self {
+            Source::BuiltIn(name) => name.clone(),
+            Source::Folder(path) => {
+                path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into())
+            }
+        }
+    }
+
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// As the loaders say.
+    pub fn open(&self) -> Result<Subject> {
+        match self {
+            Source::BuiltIn(name) => Subject::embedded(name),
+            Source::Folder(path) => Subject::from_folder(path, self.name()),
+        }
+    }
+}
+
+impl Subject {
+    /// Opens a built-in model by name, or a Hugging Face folder.
+    ///
+    /// # Errors
+    /// As [`Source::find`] and [`Source::open`].
+    pub fn open(model: &str) -> Result<Subject> {
+        Source::find(model)?.open()
     }
 
     fn embedded(name: &str) -> Result<Subject> {
@@ -78,13 +120,11 @@ impl Subject {
         })
     }
 
-    fn from_folder(folder: &Path) -> Result<Subject> {
+    fn from_folder(folder: &Path, name: String) -> Result<Subject> {
         let checkpoint = Checkpoint::open(folder)?;
         let file = folder.join("tokenizer.json");
         let tokenizer =
             if file.exists() { Some(Tokenizer::from_file(&file, checkpoint.config())?) } else { None };
-        let name =
-            folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into());
         let present = FILES.iter().map(|file| folder.join(file)).filter(|path| path.exists());
         let files = present.map(|path| FileHash::of_file(&path)).collect::<Result<_, _>>()?;
         Ok(Subject {
@@ -104,7 +144,7 @@ impl Subject {
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         self.tokenizer.as_ref().with_context(|| {
             format!(
-                "{} has no tokenizer.json: put one beside its weights or give token ids with --tokens",
+                "{} has no tokenizer.json: put one beside its weights, or use a command that takes --tokens",
                 self.name
             )
         })

@@ -1,7 +1,7 @@
 //! The suite's own texts, compiled in.
 
 use anyhow::Result;
-use bitkv_record::{Split, Text, Texts};
+use bitkv_record::Texts;
 use include_dir::{Dir, include_dir};
 
 static CALIBRATION: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../calibration");
@@ -16,11 +16,6 @@ pub fn texts() -> Result<Texts> {
 fn collect<'a>(folder: &'a Dir<'a>, files: &mut Vec<(&'a str, &'a [u8])>) {
     files.extend(folder.files().filter_map(|f| Some((f.path().to_str()?, f.contents()))));
     folder.dirs().for_each(|dir| collect(dir, files));
-}
-
-/// The texts of one split.
-pub fn of_split(texts: &Texts, split: Split) -> Vec<&Text> {
-    texts.all().iter().filter(|text| text.entry.split == split).collect()
 }
 
 #[cfg(test)]

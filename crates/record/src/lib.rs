@@ -29,4 +29,4 @@ pub use published_profile::{HeadKey, PublishedProfile, PublishedShape, Published
 pub use rows::{Row, read_rows, write_rows};
 pub use texts::{MANIFEST_FILE, Split, Text, TextEntry, Texts, TextsError};
 pub use timestamp::rfc3339;
-pub use verification::{Claim, ClaimId, Statement, Verdict, Verification, verdict};
+pub use verification::{Claim, ClaimId, Role, Statement, Verdict, Verification, verdict};

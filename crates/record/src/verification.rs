@@ -59,6 +59,19 @@ pub struct Claim {
     pub verdict: Verdict,
 }
 
+/// What a statement is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Part of what was published; decides the verdict.
+    #[default]
+    Claim,
+    /// Whether the published figures follow from the published inputs; says nothing about the world.
+    Reproduction,
+    /// Whether the claim was tested by means that could have failed it, or carries over; decides nothing.
+    Check,
+}
+
 /// One testable statement of a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +86,9 @@ pub struct Statement {
     pub holds: Option<bool>,
     /// Why it holds, fails or was not tested.
     pub reason: String,
+    /// What it is for.
+    #[serde(default)]
+    pub role: Role,
 }
 
 /// What a claim's statements amount to.
@@ -104,15 +120,16 @@ impl Verdict {
     }
 }
 
-/// The verdict on a claim. A statement that was not tested keeps a claim from holding altogether, because
-/// "holds" is said of the whole claim.
+/// The verdict on a claim, from the statements that are part of it ([`Role::Claim`]). A statement that was not
+/// tested keeps a claim from holding altogether, because "holds" is said of the whole claim.
 pub fn verdict(statements: &[Statement]) -> Verdict {
-    let held = statements.iter().filter(|s| s.holds == Some(true)).count();
-    let tested = statements.iter().filter(|s| s.holds.is_some()).count();
+    let parts = || statements.iter().filter(|s| s.role == Role::Claim);
+    let held = parts().filter(|s| s.holds == Some(true)).count();
+    let tested = parts().filter(|s| s.holds.is_some()).count();
     match (held, tested) {
         (_, 0) => Verdict::NotTested,
         (0, _) => Verdict::DoesNotHold,
-        (held, _) if held == statements.len() => Verdict::Holds,
+        (held, _) if held == parts().count() => Verdict::Holds,
         _ => Verdict::PartlyHolds,
     }
 }
@@ -187,6 +204,7 @@ mod tests {
             measured: "65.4 %".into(),
             holds,
             reason: "same formula".into(),
+            role: Role::Claim,
         };
         holds.iter().map(one).collect()
     }
@@ -207,6 +225,18 @@ mod tests {
         ];
         for (holds, expected) in cases {
             assert_eq!(verdict(&statements(holds)), expected, "{holds:?}");
+        }
+    }
+
+    #[test]
+    fn reproductions_and_checks_decide_nothing() {
+        let with = |role, holds| Statement { role, ..statements(&[holds]).remove(0) };
+        let aside =
+            [with(Role::Reproduction, Some(true)), with(Role::Check, Some(false)), with(Role::Check, None)];
+        assert_eq!(verdict(&aside), Verdict::NotTested);
+        for (holds, expected) in [(true, Verdict::Holds), (false, Verdict::DoesNotHold)] {
+            let all: Vec<_> = aside.iter().cloned().chain([with(Role::Claim, Some(holds))]).collect();
+            assert_eq!(verdict(&all), expected);
         }
     }
 

@@ -42,6 +42,11 @@ pub(crate) fn stroke(index: usize) -> (&'static str, &'static str) {
     (LINES[index % LINES.len()], DASHES[index / LINES.len() % DASHES.len()])
 }
 
+/// Grey that can be seen on white and on black, in the dash pattern with this number.
+pub(crate) fn faint_stroke(index: usize) -> (&'static str, &'static str) {
+    ("#808890", DASHES[(index + 1) % DASHES.len()])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,12 @@
 //! Line charts with intervals: quality against budget, entropy or memory against context length.
 
 mod axis;
+mod legend;
 
-use crate::colour;
 use crate::format::significant;
 use crate::svg::{Anchor, Svg, number};
 use axis::Scaled;
+use legend::{Legend, Style, draw_marker, strokes};
 
 pub use axis::{Axis, Scale};
 
@@ -13,7 +14,7 @@ const PLOT: (f64, f64) = (460.0, 300.0);
 const LEFT: f64 = 76.0;
 const TOP: f64 = 36.0;
 const BOTTOM: f64 = 48.0;
-const LEGEND_ROW: f64 = 19.0;
+const RIGHT: f64 = 20.0;
 const CAP: f64 = 3.0;
 
 /// One measured point.
@@ -32,11 +33,13 @@ pub struct Point {
 pub struct Series {
     /// What the legend calls it.
     pub label: String,
+    /// Whether it is drawn in grey: what the coloured lines are to be compared with.
+    pub faint: bool,
     /// Its points in any order; they are joined from left to right.
     pub points: Vec<Point>,
 }
 
-/// A line chart with a legend; lines differ in colour, in dashes and in markers.
+/// A line chart with its legend below it; lines differ in colour, in dashes and in markers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
     /// Shown above the plot.
@@ -64,11 +67,9 @@ impl Frame {
 impl Chart {
     /// The chart as SVG, each point with its numbers in a tooltip.
     pub fn to_svg(&self) -> String {
-        let longest = self.series.iter().map(|s| s.label.chars().count()).max().unwrap_or(0);
-        let legend_height = self.series.len() as f64 * LEGEND_ROW;
-        let width = LEFT + PLOT.0 + 66.0 + longest as f64 * 7.2;
-        let width = width.max(LEFT + self.title.chars().count() as f64 * 7.0);
-        let mut svg = Svg::new(width, TOP + PLOT.1.max(legend_height) + BOTTOM);
+        let width = (LEFT + PLOT.0 + RIGHT).max(LEFT + self.title.chars().count() as f64 * 7.0);
+        let legend = Legend::new(width, TOP + PLOT.1 + BOTTOM, &self.series);
+        let mut svg = Svg::new(width, TOP + PLOT.1 + BOTTOM + legend.height());
         svg.text(LEFT, 18.0, Anchor::Start, &self.title);
 
         let points = || self.series.iter().flat_map(|series| &series.points);
@@ -82,11 +83,26 @@ impl Chart {
             ),
         };
         self.draw_axes(&mut svg, &frame);
-        for (index, series) in self.series.iter().enumerate() {
-            self.draw_series(&mut svg, &frame, index, series);
-            draw_legend(&mut svg, index, &series.label);
+        for (index, (series, stroke)) in self.series.iter().zip(strokes(&self.series)).enumerate() {
+            self.draw_series(&mut svg, &frame, (index, stroke), series);
+            legend.draw(&mut svg, (index, stroke), &series.label);
         }
         svg.finish(&self.title, &self.description())
+    }
+
+    /// What a reader must know of its marks and axes, as sentences.
+    pub(crate) fn reading(&self) -> String {
+        let points = || self.series.iter().flat_map(|series| &series.points);
+        let mut sentences = Vec::new();
+        if points().any(|point| point.interval.is_some()) {
+            sentences.push("Whiskers: 95 % intervals.");
+        }
+        match self.y.scale {
+            Scale::Fit => sentences.push("The vertical axis does not begin at 0."),
+            Scale::Log => sentences.push("Logarithmic vertical axis."),
+            Scale::Linear | Scale::Unit | Scale::Doubling => {}
+        }
+        sentences.join(" ")
     }
 
     fn draw_axes(&self, svg: &mut Svg, frame: &Frame) {
@@ -107,8 +123,7 @@ impl Chart {
         svg.vertical_text(16.0, TOP + PLOT.1 / 2.0, &self.y.label);
     }
 
-    fn draw_series(&self, svg: &mut Svg, frame: &Frame, index: usize, series: &Series) {
-        let (colour, dash) = colour::stroke(index);
+    fn draw_series(&self, svg: &mut Svg, frame: &Frame, (index, (colour, dash)): Style, series: &Series) {
         let mut points = series.points.clone();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
         // A line down to the floor of a logarithmic axis would show values that nobody measured.
@@ -154,32 +169,6 @@ fn draw_whisker(svg: &mut Svg, low: (f64, f64), high: (f64, f64), colour: &str) 
     }
 }
 
-/// A square, a triangle, a diamond, a triangle upside down or a bar; five shapes and seven colours never coincide before
-/// the thirty-sixth line.
-fn draw_marker(svg: &mut Svg, (x, y): (f64, f64), index: usize, colour: &str, tooltip: Option<&str>) {
-    let corners: &[(f64, f64)] = match index % 5 {
-        0 => &[(-3.2, -3.2), (3.2, -3.2), (3.2, 3.2), (-3.2, 3.2)],
-        1 => &[(0.0, -4.4), (4.2, 3.2), (-4.2, 3.2)],
-        2 => &[(0.0, -4.6), (4.6, 0.0), (0.0, 4.6), (-4.6, 0.0)],
-        3 => &[(0.0, 4.4), (4.2, -3.2), (-4.2, -3.2)],
-        _ => &[(-1.4, -4.2), (1.4, -4.2), (1.4, 4.2), (-1.4, 4.2)],
-    };
-    let points: Vec<String> =
-        corners.iter().map(|(dx, dy)| format!("{},{}", number(x + dx), number(y + dy))).collect();
-    let title =
-        tooltip.map_or_else(String::new, |tip| format!("<title>{}</title>", crate::escape::html(tip)));
-    svg.push(format_args!("<polygon fill=\"{colour}\" points=\"{}\">{title}</polygon>", points.join(" ")));
-}
-
-fn draw_legend(svg: &mut Svg, index: usize, label: &str) {
-    let (colour, dash) = colour::stroke(index);
-    let (x, y) = (LEFT + PLOT.0 + 18.0, TOP + 8.0 + index as f64 * LEGEND_ROW);
-    let attributes = format!("class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dash}\"");
-    svg.line((x, y), (x + 30.0, y), &attributes);
-    draw_marker(svg, (x + 15.0, y), index, colour, None);
-    svg.text(x + 38.0, y + 4.0, Anchor::Start, label);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,8 +182,8 @@ mod tests {
             x: Axis { label: "kept".into(), scale: Scale::Unit },
             y: Axis { label: "KL, nats".into(), scale },
             series: vec![
-                Series { label: "a<b".into(), points: first },
-                Series { label: "exact".into(), points: second },
+                Series { label: "a<b".into(), faint: false, points: first },
+                Series { label: "exact".into(), faint: true, points: second },
             ],
         }
     }
@@ -224,7 +213,18 @@ mod tests {
     fn lines_differ_in_more_than_colour() {
         let svg = chart(Scale::Linear).to_svg();
         assert_eq!(svg.matches("<polygon").count(), 5, "three points and two legend entries");
-        assert!(svg.contains("#0072b2") && svg.contains("#d55e00"));
+        assert!(svg.contains("#0072b2") && svg.contains("#808890") && !svg.contains("#d55e00"));
+    }
+
+    #[test]
+    fn the_reading_says_what_the_marks_mean() {
+        assert_eq!(
+            chart(Scale::Fit).reading(),
+            "Whiskers: 95 % intervals. The vertical axis does not begin at 0."
+        );
+        let mut bare = chart(Scale::Linear);
+        bare.series.remove(0);
+        assert_eq!(bare.reading(), "");
     }
 
     #[test]

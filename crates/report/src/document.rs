@@ -24,9 +24,9 @@ pub(crate) enum Block {
     Verdict { title: String, verdict: Verdict },
     /// A table.
     Table(Table),
-    /// A figure; left out of a terminal.
+    /// A figure.
     Figure(Figure),
-    /// Particulars that most readers skip: folded in HTML, left out of a terminal.
+    /// Particulars that most readers skip: folded in HTML.
     Details(String, Vec<Block>),
 }
 
@@ -34,13 +34,18 @@ pub(crate) enum Block {
 pub(crate) struct Figure {
     /// File name without extension, and anchor; unique in a document.
     pub(crate) id: String,
+    /// Its title, which the image shows too.
     pub(crate) caption: String,
+    /// How it is to be read; may be empty.
+    pub(crate) note: String,
     pub(crate) svg: String,
 }
 
 impl Document {
+    /// The whole report: what a reader wants to know first comes first.
     pub(crate) fn new(input: &Input<'_>) -> Self {
-        let mut blocks = sections::overview(input);
+        let mut blocks = sections::summary(input);
+        blocks.push(sections::provenance(input));
         blocks.extend(sections::claims(input));
         blocks.extend(sections::limits(input));
         blocks.extend(sections::reproduce(input));
@@ -70,9 +75,10 @@ fn name_figures(blocks: &mut [Block], taken: &mut Vec<String>) {
     }
 }
 
-/// The report as plain text for a terminal: verdicts and tables with their most telling columns.
+/// The report in short as plain text for a terminal: verdicts and key numbers, then for each claim its statements and
+/// its most telling table. The rest stands in the other two forms.
 pub fn render_terminal(input: &Input<'_>) -> String {
-    render::terminal(&Document::new(input))
+    render::terminal(&sections::brief(input))
 }
 
 /// The report as Markdown; it refers to the files that [`figures`] gives.

@@ -1,10 +1,13 @@
 //! Text made safe for the place it is put in. Names come from files, so none of it is trusted.
 
-/// For HTML and SVG, in text and in quoted attributes. Control characters, which XML cannot hold, become spaces.
+/// For HTML and SVG, in text and in quoted attributes. Control characters, which XML cannot hold, become spaces; a
+/// percent sign stays on the line of its number.
 pub(crate) fn html(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
         match c {
+            ' ' if characters.peek() == Some(&'%') => safe.push('\u{a0}'),
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
@@ -78,6 +81,7 @@ mod tests {
     #[test]
     fn nothing_escapes_its_place() {
         assert_eq!(html("<a href='x'>&\"\u{1b}"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot; ");
+        assert_eq!(html("5 % of 7"), "5\u{a0}% of 7");
         assert_eq!(markdown("a|b *c* <d> [e](f)"), r"a\|b \*c\* \<d\> [e]\(f)");
         assert_eq!(markdown("0.5 [0.4, 0.6]\nnext"), "0.5 [0.4, 0.6] next");
         assert_eq!(terminal("a\u{1b}[31m\nb"), "a [31m b");

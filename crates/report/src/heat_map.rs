@@ -1,10 +1,13 @@
 //! Layer by head heat maps of attention entropy.
 
 use crate::colour;
-use crate::format::{fixed, significant};
+use crate::format::{count, fixed};
 use crate::svg::{Anchor, Svg};
 
-const CELL: f64 = 16.0;
+/// Sides of a cell in maps of many layers and of few.
+const CELLS: (f64, f64) = (16.0, 26.0);
+/// Maps with at most this many layers have large cells.
+const FEW_LAYERS: usize = 12;
 const LEFT: f64 = 56.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 44.0;
@@ -26,28 +29,34 @@ impl HeatMap {
     /// The map as SVG, with a legend and each value in a tooltip.
     pub fn to_svg(&self) -> String {
         let (layers, heads) = (self.values.len(), self.values.iter().map(Vec::len).max().unwrap_or(0));
-        let (map_width, map_height) = (heads as f64 * CELL, (layers as f64 * CELL).max(96.0));
+        let cell = self.cell();
+        let (map_width, map_height) = (heads as f64 * cell, (layers as f64 * cell).max(96.0));
         let title_width = self.title.chars().count() as f64 * 7.0 + LEFT;
         let width = (LEFT + map_width + LEGEND).max(title_width);
         let mut svg = Svg::new(width, TOP + map_height + BOTTOM);
         svg.text(LEFT, 18.0, Anchor::Start, &self.title);
         self.draw_cells(&mut svg);
-        draw_axes(&mut svg, layers, heads);
+        draw_axes(&mut svg, (layers, heads), cell);
         self.draw_legend(&mut svg, LEFT + map_width + 20.0, map_height);
         svg.finish(&self.title, &self.description())
     }
 
+    fn cell(&self) -> f64 {
+        if self.values.len() > FEW_LAYERS { CELLS.0 } else { CELLS.1 }
+    }
+
     fn draw_cells(&self, svg: &mut Svg) {
+        let cell = self.cell();
         for (layer, row) in self.values.iter().enumerate() {
             for (head, value) in row.iter().enumerate() {
-                let corner = (LEFT + head as f64 * CELL, TOP + layer as f64 * CELL);
+                let corner = (LEFT + head as f64 * cell, TOP + layer as f64 * cell);
                 let (fill, said) = match value {
                     Some(bits) => (colour::scale(bits / self.maximum), format!("{} bits", fixed(*bits, 3))),
                     None => ("none".to_owned(), "not known".to_owned()),
                 };
                 let attributes = format!("fill=\"{fill}\" class=\"grid\" stroke-width=\"0.5\"");
                 let tip = format!("layer {layer}, head {head}: {said}");
-                svg.rect(corner, (CELL, CELL), &attributes, Some(&tip));
+                svg.rect(corner, (cell, cell), &attributes, Some(&tip));
             }
         }
     }
@@ -60,16 +69,24 @@ impl HeatMap {
             // A little taller than its step, so that no seam shows between two.
             svg.rect((x, y), (14.0, step + 0.3), &format!("fill=\"{fill}\""), None);
         }
-        for i in 0..=4 {
-            let part = f64::from(i) / 4.0;
-            let y = TOP + height * (1.0 - part);
+        for bits in self.ticks() {
+            let y = TOP + height * (1.0 - bits / self.maximum);
             svg.line((x + 14.0, y), (x + 18.0, y), "class=\"axis\"");
-            svg.text(x + 22.0, y + 4.0, Anchor::Start, &significant(part * self.maximum, 2));
+            svg.text(x + 22.0, y + 4.0, Anchor::Start, &count(bits));
         }
         svg.text(x, TOP + height + 18.0, Anchor::Start, "bits");
     }
 
-    fn description(&self) -> String {
+    /// Whole bits, at most seven of them; the ends of a scale that has none.
+    fn ticks(&self) -> Vec<f64> {
+        let step = (self.maximum / 6.0).ceil();
+        let whole: Vec<f64> =
+            (0..=6).map(|i| f64::from(i) * step).filter(|bits| *bits <= self.maximum).collect();
+        if whole.len() > 1 { whole } else { vec![0.0, self.maximum] }
+    }
+
+    /// How many heads, from what to what, and how many are not known.
+    pub(crate) fn description(&self) -> String {
         let known: Vec<f64> = self.values.iter().flatten().copied().flatten().collect();
         if known.is_empty() {
             return "no entropy is known".to_owned();
@@ -77,8 +94,10 @@ impl HeatMap {
         let low = known.iter().copied().fold(f64::INFINITY, f64::min);
         let high = known.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mean = known.iter().sum::<f64>() / known.len() as f64;
+        let unknown = self.values.iter().flatten().count() - known.len();
+        let empty = if unknown > 0 { format!("; {unknown} not known, drawn empty") } else { String::new() };
         format!(
-            "{} heads in {} layers, {} to {} bits, mean {} bits",
+            "{} heads in {} layers, {} to {} bits, mean {} bits{empty}",
             known.len(),
             self.values.len(),
             fixed(low, 2),
@@ -88,16 +107,16 @@ impl HeatMap {
     }
 }
 
-fn draw_axes(svg: &mut Svg, layers: usize, heads: usize) {
-    let bottom = TOP + layers as f64 * CELL;
+fn draw_axes(svg: &mut Svg, (layers, heads): (usize, usize), cell: f64) {
+    let bottom = TOP + layers as f64 * cell;
     for layer in (0..layers).step_by(spacing(layers)) {
-        svg.text(LEFT - 6.0, TOP + (layer as f64 + 0.75) * CELL, Anchor::End, &layer.to_string());
+        svg.text(LEFT - 6.0, TOP + (layer as f64 + 0.5) * cell + 4.0, Anchor::End, &layer.to_string());
     }
     for head in (0..heads).step_by(spacing(heads)) {
-        svg.text(LEFT + (head as f64 + 0.5) * CELL, bottom + 15.0, Anchor::Middle, &head.to_string());
+        svg.text(LEFT + (head as f64 + 0.5) * cell, bottom + 15.0, Anchor::Middle, &head.to_string());
     }
-    svg.vertical_text(16.0, TOP + layers as f64 * CELL / 2.0, "layer");
-    svg.text(LEFT + heads as f64 * CELL / 2.0, bottom + 34.0, Anchor::Middle, "query head");
+    svg.vertical_text(16.0, TOP + layers as f64 * cell / 2.0, "layer");
+    svg.text(LEFT + heads as f64 * cell / 2.0, bottom + 34.0, Anchor::Middle, "query head");
 }
 
 /// Every label, every second or every fifth, so that they do not run into one another.
@@ -121,6 +140,14 @@ mod tests {
         assert!(svg.contains("<title>layer 1, head 1: not known</title>"));
         assert!(svg.contains("fill=\"#440154\"") && svg.contains("fill=\"#fde725\""));
         assert!(svg.contains("3 heads in 2 layers, 0.00 to 4.00 bits, mean 2.00 bits"), "{svg}");
+    }
+
+    #[test]
+    fn the_scale_has_ticks_at_whole_bits() {
+        let ticks = |maximum| HeatMap { title: String::new(), values: vec![], maximum }.ticks();
+        assert_eq!(ticks(5.0), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(ticks(9.0), [0.0, 2.0, 4.0, 6.0, 8.0]);
+        assert_eq!(ticks(0.5), [0.0, 0.5]);
     }
 
     #[test]

@@ -45,13 +45,88 @@ fn table(model: &str, rows: &[MemoryRow]) -> Table {
     table
 }
 
+/// All models in one table: a row for each context length, the accountings side by side; none without rows.
+pub fn overview(rows: &[MemoryRow]) -> Option<Table> {
+    use Align::Right;
+    let columns = [
+        ("context", Right),
+        ("KV MB", Right),
+        ("weights MB, 1.58 bits", Right),
+        ("weights MB, as stored", Right),
+        ("KV %, as published", Right),
+        ("KV %, published formula", Right),
+        ("KV %, as stored", Right),
+        ("KV %, measured", Right),
+    ];
+    let mut table = Table::new("Memory by context length", &columns);
+    for model in unique(rows.iter().map(|row| row.model.as_str())) {
+        table.group(model);
+        let mut contexts: Vec<usize> = rows.iter().filter(|r| r.model == model).map(|r| r.context).collect();
+        contexts.sort_unstable();
+        contexts.dedup();
+        table.extend(contexts.into_iter().map(|context| overview_row(model, context, rows).to_vec()));
+    }
+    table.note(
+        "MB = 10^6 bytes. KV % is the cache's part of weights, cache and activations together. As stored: ternary \
+         weights at 2 bits, embeddings and norms at their own width. Measured: the buffers of the loaded model.",
+    );
+    (!table.is_empty()).then_some(table)
+}
+
+fn overview_row(model: &str, context: usize, rows: &[MemoryRow]) -> [String; 8] {
+    let at = |accounting| {
+        rows.iter().find(|r| r.model == model && r.context == context && r.accounting == accounting)
+    };
+    let [published, actual, measured] =
+        [Accounting::Published, Accounting::Actual, Accounting::Measured].map(at);
+    let any = published.or(actual).or(measured);
+    let mb = |bytes: Option<u64>| optional(bytes.map(|b| b as f64), megabytes);
+    let share = |row: Option<&MemoryRow>| optional(row.map(|r| r.kv_fraction), percent);
+    let stored = actual.or(measured);
+    [
+        context.to_string(),
+        mb(any.map(|r| r.kv_bytes)),
+        mb(published.map(|r| r.weight_bytes)),
+        mb(stored.map(|r| r.weight_bytes)),
+        optional(published.and_then(|r| r.published_fraction), percent),
+        share(published),
+        share(actual),
+        share(measured),
+    ]
+}
+
+/// One row a model, at its longest context, for a terminal; none without rows.
+pub fn brief(rows: &[MemoryRow]) -> Option<Table> {
+    use Align::{Left, Right};
+    let columns = [
+        ("model", Left),
+        ("context", Right),
+        ("KV MB", Right),
+        ("weights MB, as stored", Right),
+        ("KV %, published formula", Right),
+        ("KV %, as stored", Right),
+    ];
+    let mut table = Table::new("Memory at the longest context", &columns);
+    for model in unique(rows.iter().map(|row| row.model.as_str())) {
+        if let Some(context) = rows.iter().filter(|r| r.model == model).map(|r| r.context).max() {
+            let [context, kv, _, stored, _, formula, actual, _] = overview_row(model, context, rows);
+            table.push(vec![model.to_owned(), context, kv, stored, formula, actual]);
+        }
+    }
+    (!table.is_empty()).then_some(table)
+}
+
 /// One chart a model with two or more context lengths: the cache's share against context length.
 pub fn charts(rows: &[MemoryRow]) -> Vec<Chart> {
     let chart = |model: &str| {
         let series = [Accounting::Published, Accounting::Actual, Accounting::Measured].map(|accounting| {
             let chosen = rows.iter().filter(|row| row.model == model && row.accounting == accounting);
             let point = |row: &MemoryRow| Point { x: row.context as f64, y: row.kv_fraction, interval: None };
-            Series { label: format!("{} accounting", accounting.name()), points: chosen.map(point).collect() }
+            Series {
+                label: format!("{} accounting", accounting.name()),
+                faint: false,
+                points: chosen.map(point).collect(),
+            }
         });
         Chart {
             title: format!("{model}: KV cache share of memory"),
@@ -94,6 +169,24 @@ mod tests {
         let large =
             text.find("| 1024 | published | 0.9000 | 1.000 | 0.1000 | 2.000 | 50.0 | 49.0 | 1.0 |").unwrap();
         assert!(small < large);
+    }
+
+    #[test]
+    fn the_overview_puts_accountings_side_by_side() {
+        let rows = [
+            row(1024, Accounting::Actual, 250_000, None),
+            row(1024, Accounting::Published, 1_000_000, Some(0.49)),
+            row(768, Accounting::Measured, 500_000, None),
+        ];
+        let text = overview(&rows).unwrap().to_markdown();
+        assert!(text.contains("| 768 | 0.5000 | - | 0.9000 | - | - | - | 33.3 |"), "{text}");
+        assert!(text.contains("| 1024 | 1.000 | 0.9000 | 0.9000 | 49.0 | 50.0 | 20.0 | - |"), "{text}");
+        let short = brief(&rows).unwrap().to_markdown();
+        assert!(
+            short.contains("| m | 1024 | 1.000 | 0.9000 | 50.0 | 20.0 |") && !short.contains("768"),
+            "{short}"
+        );
+        assert!(overview(&[]).is_none() && brief(&[]).is_none());
     }
 
     #[test]

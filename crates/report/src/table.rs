@@ -3,11 +3,14 @@
 use crate::escape;
 use crate::format::MISSING;
 
+/// First columns whose cells are at most this long are kept on one line in HTML: they are names.
+const NAME_LENGTH: usize = 40;
+
 /// Columns of text in a terminal are at most this wide, unless a single word is wider.
 const CELL_WIDTH: usize = 44;
 
 /// Sentences in a terminal are at most this wide.
-pub(crate) const LINE_WIDTH: usize = 100;
+pub(crate) const LINE_WIDTH: usize = 120;
 
 /// On which side a column's values stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,22 +21,23 @@ pub enum Align {
     Right,
 }
 
-/// A table: a caption, titled columns, rows of text and notes. The first column names its row.
+/// A table: a caption, titled columns, rows of text, which may be in groups, and notes. The first column names its
+/// row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     caption: String,
     columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
+    /// Where a group of rows begins, and what it is called.
+    groups: Vec<(usize, String)>,
     notes: Vec<String>,
-    /// Titles of the columns that a terminal shows; all when empty.
-    narrow: Vec<String>,
 }
 
 impl Table {
     /// An empty table.
     pub fn new(caption: impl Into<String>, columns: &[(&str, Align)]) -> Self {
         let columns = columns.iter().map(|&(title, align)| (title.to_owned(), align)).collect();
-        Self { caption: caption.into(), columns, rows: Vec::new(), notes: Vec::new(), narrow: Vec::new() }
+        Self { caption: caption.into(), columns, rows: Vec::new(), groups: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds a row; values that are lacking are shown as missing, values beyond the last column are dropped.
@@ -42,14 +46,25 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// Adds rows, as [`Self::push`] does.
+    pub fn extend(&mut self, rows: impl IntoIterator<Item = Vec<String>>) {
+        rows.into_iter().for_each(|row| self.push(row));
+    }
+
     /// Adds a note shown below the table.
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
-    /// Restricts what a terminal shows to the columns with these titles; Markdown and HTML always show all.
-    pub fn narrow(&mut self, titles: &[&str]) {
-        self.narrow = titles.iter().map(|&title| title.to_owned()).collect();
+    /// Heads the rows that follow; a group without rows is not shown.
+    pub fn group(&mut self, label: impl Into<String>) {
+        self.groups.retain(|(first, _)| *first < self.rows.len());
+        self.groups.push((self.rows.len(), label.into()));
+    }
+
+    /// The label of the group that begins with this row.
+    fn group_at(&self, row: usize) -> Option<&str> {
+        self.groups.iter().find(|(first, _)| *first == row).map(|(_, label)| label.as_str())
     }
 
     /// Whether the table has no rows.
@@ -59,9 +74,6 @@ impl Table {
 
     /// Aligned plain text; long sentences are wrapped within their column.
     pub fn to_terminal(&self) -> String {
-        let shown: Vec<usize> = (0..self.columns.len())
-            .filter(|&i| self.narrow.is_empty() || self.narrow.contains(&self.columns[i].0))
-            .collect();
         let titles: Vec<Vec<String>> =
             self.columns.iter().map(|(title, _)| vec![escape::terminal(title)]).collect();
         let wrapped = |row: &Vec<String>| row.iter().map(|cell| escape::wrapped(cell, CELL_WIDTH)).collect();
@@ -74,15 +86,25 @@ impl Table {
         let rule: Vec<Vec<String>> = widths.iter().map(|&width| vec!["-".repeat(width)]).collect();
 
         let mut text = escape::wrapped(&self.caption, LINE_WIDTH).join("\n") + "\n";
-        for row in [&titles, &rule].into_iter().chain(&rows) {
-            for line in 0..shown.iter().map(|&i| row[i].len()).max().unwrap_or(0) {
-                let cell = |i: usize| row[i].get(line).map_or("", String::as_str);
-                let padded = shown.iter().map(|&i| pad(cell(i), widths[i], self.columns[i].1));
-                text += padded.collect::<Vec<_>>().join("  ").trim_end();
-                text += "\n";
-            }
+        text += &self.lines(&titles, &widths);
+        text += &self.lines(&rule, &widths);
+        for (i, row) in rows.iter().enumerate() {
+            text.extend(self.group_at(i).map(|label| escape::terminal(label) + "\n"));
+            text += &self.lines(row, &widths);
         }
         text.extend(self.notes.iter().map(|note| escape::wrapped(note, LINE_WIDTH).join("\n") + "\n"));
+        text
+    }
+
+    /// The lines of one row of a terminal.
+    fn lines(&self, row: &[Vec<String>], widths: &[usize]) -> String {
+        let mut text = String::new();
+        for line in 0..row.iter().map(Vec::len).max().unwrap_or(0) {
+            let cell = |i: usize| row[i].get(line).map_or("", String::as_str);
+            let padded = (0..row.len()).map(|i| pad(cell(i), widths[i], self.columns[i].1));
+            text += padded.collect::<Vec<_>>().join("  ").trim_end();
+            text += "\n";
+        }
         text
     }
 
@@ -93,9 +115,13 @@ impl Table {
         let mut text = format!("**{}**\n\n", escape::markdown(&self.caption));
         text += &line(self.columns.iter().map(|(title, _)| escape::markdown(title)).collect());
         text += &line(self.columns.iter().map(|(_, align)| rule(align)).collect());
-        text.extend(
-            self.rows.iter().map(|row| line(row.iter().map(|cell| escape::markdown(cell)).collect())),
-        );
+        for (i, row) in self.rows.iter().enumerate() {
+            if let Some(label) = self.group_at(i) {
+                let rest = " |".repeat(self.columns.len() - 1);
+                text += &format!("| **{}** |{rest}\n", escape::markdown(label));
+            }
+            text += &line(row.iter().map(|cell| escape::markdown(cell)).collect());
+        }
         text.extend(self.notes.iter().map(|note| format!("\n{}\n", escape::markdown(note))));
         text
     }
@@ -112,17 +138,38 @@ impl Table {
             html += &format!("<th scope=\"col\"{}>{}</th>", class(*align), escape::html(title));
         }
         html += "</tr></thead>\n<tbody>\n";
-        for row in &self.rows {
-            html += "<tr>";
-            for (i, (cell, (_, align))) in row.iter().zip(&self.columns).enumerate() {
-                let (open, close) = if i == 0 { ("th scope=\"row\"", "th") } else { ("td", "td") };
-                html += &format!("<{open}{}>{}</{close}>", class(*align), escape::html(cell));
+        for (i, row) in self.rows.iter().enumerate() {
+            if let Some(label) = self.group_at(i) {
+                let columns = self.columns.len();
+                html += if i > 0 { "</tbody>\n<tbody>\n" } else { "" };
+                html += &format!(
+                    "<tr class=\"group\"><th scope=\"rowgroup\" colspan=\"{columns}\">{}</th></tr>\n",
+                    escape::html(label)
+                );
             }
-            html += "</tr>\n";
+            html += &self.html_row(row);
         }
         html += "</tbody>\n</table>\n</div>\n";
         html.extend(self.notes.iter().map(|note| format!("<p class=\"note\">{}</p>\n", escape::html(note))));
         html
+    }
+
+    fn html_row(&self, row: &[String]) -> String {
+        let mut html = "<tr>".to_owned();
+        for (i, (cell, (_, align))) in row.iter().zip(&self.columns).enumerate() {
+            let (open, close) = match i {
+                0 if self.has_names() && *align == Align::Left => ("th scope=\"row\" class=\"name\"", "th"),
+                0 => ("th scope=\"row\"", "th"),
+                _ => ("td", "td"),
+            };
+            html += &format!("<{open}{}>{}</{close}>", class(*align), escape::html(cell));
+        }
+        html + "</tr>\n"
+    }
+
+    /// Whether the first column has names, which are read as one word, rather than sentences.
+    fn has_names(&self) -> bool {
+        self.rows.iter().all(|row| row.first().is_none_or(|name| name.chars().count() <= NAME_LENGTH))
     }
 }
 
@@ -138,69 +185,4 @@ fn class(align: Align) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn example() -> Table {
-        let mut table =
-            Table::new("A & B", &[("policy", Align::Left), ("KL", Align::Right), ("n", Align::Right)]);
-        table.push(vec!["full †".into(), "0".into(), "10".into()]);
-        table.push(vec!["a|b<".into(), "12.25".into()]);
-        table.note("† note");
-        table
-    }
-
-    #[test]
-    fn a_terminal_table_is_aligned_by_characters_not_bytes() {
-        let expected = "\
-A & B
-policy     KL   n
-------  -----  --
-full †      0  10
-a|b<    12.25   -
-† note
-";
-        assert_eq!(example().to_terminal(), expected);
-    }
-
-    #[test]
-    fn long_sentences_wrap_within_their_column() {
-        let mut table = Table::new("c", &[("reason", Align::Left), ("n", Align::Right)]);
-        table.push(vec![
-            "The published formula counts embeddings at 1.58 bits, which no runtime does.".into(),
-            "7".into(),
-        ]);
-        let expected = "\
-c
-reason                                      n
-------------------------------------------  -
-The published formula counts embeddings at  7
-1.58 bits, which no runtime does.
-";
-        assert_eq!(table.to_terminal(), expected);
-    }
-
-    #[test]
-    fn a_terminal_can_show_fewer_columns() {
-        let mut table = example();
-        table.narrow(&["policy", "n"]);
-        let text = table.to_terminal();
-        assert!(text.contains("full †  10\n") && !text.contains("12.25"), "{text}");
-        assert!(table.to_markdown().contains("12.25"));
-    }
-
-    #[test]
-    fn markdown_cells_cannot_break_the_table() {
-        let text = example().to_markdown();
-        assert!(text.contains("| --- | ---: | ---: |"), "{text}");
-        assert!(text.contains(r"| a\|b\< | 12.25 | - |"), "{text}");
-    }
-
-    #[test]
-    fn html_has_caption_scopes_and_escapes() {
-        let text = example().to_html();
-        assert!(text.contains("<caption>A &amp; B</caption>"));
-        assert!(text.contains("<th scope=\"row\">a|b&lt;</th><td class=\"number\">12.25</td>"), "{text}");
-        assert_eq!(text.matches("<tr>").count(), 3);
-    }
-}
+mod tests;

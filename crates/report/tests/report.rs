@@ -1,151 +1,11 @@
 //! A small run rendered in all three forms: the parts are there, nothing leaks through, the markup is whole.
 
+mod fixture;
 mod markup;
 
-use bitkv_record::{
-    Accounting, CellRow, Claim, ClaimId, FileHash, HeadRow, Machine, Manifest, MemoryRow, ModelEntry,
-    Statement, Task, Verification,
-};
-use bitkv_report::{Input, figures, render_html, render_markdown, render_terminal};
-
-/// A name that would do harm wherever it is not escaped.
-const NASTY: &str = "m<script>alert('&\"')</script>|x";
-
-struct Run {
-    manifest: Manifest,
-    verification: Verification,
-    memory: Vec<MemoryRow>,
-    heads: Vec<HeadRow>,
-    cells: Vec<CellRow>,
-}
-
-impl Run {
-    fn input(&self) -> Input<'_> {
-        let Self { manifest, verification, memory, heads, cells } = self;
-        Input { manifest, verification, memory, heads, cells }
-    }
-}
-
-fn run() -> Run {
-    let heads = [128, 512].into_iter().flat_map(profile).collect();
-    let texts = ["dialogue", "code", "letter"];
-    let policies = [("full", 1.0), ("uniform+recency", 1.0), ("uniform+recency", 0.5), ("oracle-rule", 0.2)];
-    let cells = policies
-        .into_iter()
-        .flat_map(|(policy, budget)| {
-            texts.into_iter().enumerate().map(move |(i, text)| cell(policy, budget, text, i))
-        })
-        .collect();
-    Run {
-        manifest: manifest(),
-        verification: Verification {
-            claims: vec![
-                claim(ClaimId::Memory, "How much memory is cache", Some(true)),
-                claim(ClaimId::Heads, "Heads fall into classes", None),
-                claim(ClaimId::Compression, "Compression costs little", Some(false)),
-            ],
-            models: vec![NASTY.into()],
-            run: Some("runs/first".into()),
-        },
-        memory: vec![memory(512, None), memory(1024, Some(0.5))],
-        heads,
-        cells,
-    }
-}
-
-fn manifest() -> Manifest {
-    let files = vec![FileHash::of_bytes("model.safetensors", b"weights")];
-    Manifest {
-        bitkv_version: "0.1.0".into(),
-        revision: "abc123".into(),
-        dirty: true,
-        command: vec!["bitkv".into(), "verify".into(), "--model".into(), NASTY.into()],
-        started: "2026-01-02T03:04:05Z".into(),
-        seconds: 61.25,
-        machine: Machine { cpu: "a processor".into(), cores: 2, simd: vec!["avx2".into()] },
-        threads: 2,
-        seed: 11,
-        models: vec![ModelEntry { name: NASTY.into(), source: "built-in".into(), files }],
-        texts: vec![FileHash::of_bytes("dialogue", b"Hello.")],
-        options: Default::default(),
-    }
-}
-
-fn claim(id: ClaimId, title: &str, holds: Option<bool>) -> Claim {
-    let statement = Statement {
-        text: "KV share at 2048 & beyond".into(),
-        published: "65.4 %".into(),
-        measured: if holds.is_some() { "64.0 %".into() } else { String::new() },
-        holds,
-        reason: "because <b>".into(),
-    };
-    Claim::new(id, title, vec![statement], Default::default(), Default::default())
-}
-
-fn memory(context: usize, published_fraction: Option<f64>) -> MemoryRow {
-    MemoryRow {
-        model: NASTY.into(),
-        accounting: Accounting::Actual,
-        context,
-        weight_bytes: 2_000_000,
-        kv_bytes: 1_000_000,
-        activation_bytes: 1_000_000,
-        total_bytes: 4_000_000,
-        kv_fraction: 0.25,
-        published_fraction,
-    }
-}
-
-/// Two layers of three heads on two texts, and their means; one head is unknown.
-fn profile(context: usize) -> Vec<HeadRow> {
-    let mut rows = Vec::new();
-    for (text, shift) in [("", 0.0), ("a", -0.1), ("b", 0.1)] {
-        for (layer, head) in (0..2).flat_map(|layer| (0..3).map(move |head| (layer, head))) {
-            let entropy = 1.0 + (layer * 3 + head) as f64 / 2.0 + shift;
-            rows.push(HeadRow {
-                model: NASTY.into(),
-                profile: format!("calibration-{context}"),
-                context,
-                text: text.into(),
-                layer,
-                head,
-                entropy_bits: (layer != 1 || head != 2).then_some(entropy),
-                normalised_entropy: Some(entropy / 8.0),
-            });
-        }
-    }
-    rows
-}
-
-fn cell(policy: &str, budget: f64, text: &str, index: usize) -> CellRow {
-    let kept = (100.0 * budget) as usize;
-    let changed = if budget < 1.0 { 1.0 } else { 0.0 };
-    CellRow {
-        model: NASTY.into(),
-        policy: policy.into(),
-        oracle: policy.starts_with("oracle"),
-        conserving: true,
-        budget,
-        text: text.into(),
-        register: text.into(),
-        task: Task::Text,
-        context_tokens: 50,
-        asked_tokens: kept,
-        kept_tokens: kept,
-        full_tokens: 100,
-        cache_bytes: kept as u64 * 64,
-        full_bytes: 6400,
-        attention_preservation: None,
-        retained_mass: None,
-        kl_nats: Some(changed * (0.1 + 0.05 * index as f64)),
-        agreement: Some(1.0 - changed * 0.1),
-        nll_nats: Some(2.0 + index as f64 + changed * 0.25),
-        targets: 16,
-        bytes_scored: None,
-        correct: None,
-        questions: 0,
-    }
-}
+use bitkv_record::CellRow;
+use bitkv_report::{figures, render_html, render_markdown, render_terminal};
+use fixture::run;
 
 #[test]
 fn the_page_is_well_formed_and_self_contained() {
@@ -172,27 +32,66 @@ fn every_form_gives_verdicts_numbers_command_and_limits() {
         (render_html(&run.input()), render_markdown(&run.input()), render_terminal(&run.input()));
     assert!(page.contains("Verdict: does not hold") && page.contains("class=\"verdict not-tested\""));
     assert!(markdown.contains("> Verdict: **holds**"));
-    assert!(terminal.contains("Verdict: NOT TESTED"));
-    for form in [&page, &markdown, &terminal] {
-        assert!(
-            form.contains("Δ NLL") && form.contains("0.250 [0.250, 0.250]"),
-            "constant difference\n{form}"
-        );
+    assert!(terminal.contains("== Heads fall into classes: NOT TESTED =="));
+    for form in [&page, &markdown] {
+        assert!(form.contains("0.2500 [0.2500, 0.2500]"), "constant difference\n{form}");
         assert!(
             form.contains("oracle-rule †")
-                && form.contains("2x compression")
                 && form.contains("5x compression")
+                && form.contains("2x compression")
         );
-        assert!(form.contains("all 6 cells"), "self-check");
         assert!(form.contains("bitkv verify --model"));
-        assert!(
-            form.contains("Limits")
-                && form.contains("The program was built from sources")
-                && form.contains("3 texts")
+        assert!(form.contains("Limits") && form.contains("The program was built from sources"));
+        assert!(form.contains("3 texts") && form.contains("printed: 0.5/1.5/2.5/3.5"));
+        assert_eq!(
+            form.matches("as published").count(),
+            5,
+            "published heads stand once in each of two tables"
         );
-        assert!(form.contains("printed: 0.5/1.5/2.5/3.5") && form.contains("published, bitnet"));
+    }
+    for form in [&page, &markdown, &terminal] {
+        assert!(form.contains("oracle-rule †") && form.contains("all 6 cells"), "{form}");
+        assert!(form.contains("KV share at 2048") && form.contains("64.0"));
         assert!(!form.contains("NaN") && !form.contains("inf "));
     }
+}
+
+#[test]
+fn the_summary_comes_first() {
+    let run = run();
+    let order = [
+        "Verdicts",
+        "Key numbers",
+        "KV share of memory, ",
+        "heads below 1.5 bits, ",
+        "revision abc123",
+        "Statement by statement",
+        "Self-check",
+        "say nothing about models",
+        "duration, seconds",
+        "Options and input files",
+    ];
+    for form in [render_html(&run.input()), render_markdown(&run.input())] {
+        let places = order.map(|part| form.find(part).unwrap_or_else(|| panic!("{part} in {form}")));
+        assert!(places.is_sorted(), "{places:?}");
+    }
+}
+
+#[test]
+fn a_terminal_is_not_flooded() {
+    let mut run = run();
+    let twin: Vec<CellRow> =
+        run.cells.iter().map(|cell| CellRow { model: "twin".into(), ..cell.clone() }).collect();
+    let many = (0..40).flat_map(|i| twin.iter().map(move |cell| (i, cell)));
+    let many = many.map(|(i, cell)| CellRow { policy: format!("uniform+rival-{i}"), ..cell.clone() });
+    run.cells.extend(many.collect::<Vec<_>>());
+    run.cells.extend(twin);
+    run.verification.models.push("twin".into());
+    let terminal = render_terminal(&run.input());
+    let lines = terminal.lines().count();
+    assert!(lines < 80, "{lines}\n{terminal}");
+    assert!(terminal.contains("report.html") && terminal.contains("twin: cost of compression"));
+    assert!(terminal.lines().all(|line| line.chars().count() <= 160), "{terminal}");
 }
 
 #[test]
@@ -243,15 +142,16 @@ fn markdown_refers_to_exactly_the_figures_given() {
 fn an_unknown_head_is_said_and_not_counted() {
     let markdown = render_markdown(&run().input());
     assert!(
-        markdown.contains("Profile calibration-128: heads without a recorded entropy, not counted: 1."),
+        markdown.contains(", calibration-512: 1 of 6 heads have no recorded entropy and are not counted."),
         "{markdown}"
     );
     assert!(
-        markdown.contains("| calibration-128 | 128 | code: 0.5/1.5/3.0/4.0 | 5 | 0 | 1 | 3 | 1 | 0 | 20.0 |")
+        markdown.contains("| calibration-512 | 512 | code: 0.5/1.5/3.0/4.0 | 5 | 0 | 1 | 3 | 1 | 0 | 20.0 |")
     );
-    assert!(markdown.contains("| calibration-128 | 128 | - | - | - | - | - |"));
+    assert!(markdown.contains("| calibration-512 | 512 | - | - | - | - | - |"));
     assert!(
-        markdown.contains("| calibration | 128 | 7.00 | 2.000 [1.900, 2.100] | 0.281 | 20.0 |"),
+        markdown
+            .contains("| 128 | 2.000 [1.900, 2.100] | - | - | - | - | 0.281 | 0 | 1 | 3 | 1 | 0 | 20.0 |"),
         "{markdown}"
     );
 }

@@ -30,12 +30,13 @@ const PROMPTS: [&str; 3] =
 pub(crate) fn write(
     recipe: &Recipe,
     corpus: &Corpus,
+    sources: Option<&str>,
     trainer: &Trainer<'_>,
     model: &Model,
     tokenizer: &Tokenizer,
 ) -> Result<String> {
     let mut card = String::new();
-    origin(&mut card, recipe, corpus, trainer, model)?;
+    origin(&mut card, recipe, corpus, sources, trainer, model)?;
     quality(&mut card, corpus, trainer)?;
     tasks(&mut card, corpus, trainer)?;
     sinks(&mut card, corpus, model)?;
@@ -47,6 +48,7 @@ fn origin(
     card: &mut String,
     recipe: &Recipe,
     corpus: &Corpus,
+    sources: Option<&str>,
     trainer: &Trainer<'_>,
     model: &Model,
 ) -> Result<()> {
@@ -63,8 +65,8 @@ fn origin(
     writeln!(
         card,
         "A small BitNet b1.58 (ternary weights, int8 activations) in the style of {style}. It exists so that every\n\
-         command runs without a download, and to compare {} KV heads with its sibling at equal data and size.\n",
-        s.kv_heads
+         command runs without a download. Its {} KV heads serve {} query heads.\n",
+        s.kv_heads, s.query_heads
     )?;
     writeln!(card, "| | |\n|---|---|")?;
     writeln!(card, "| layers, hidden, feed-forward | {}, {}, {} |", s.layers, s.hidden, s.intermediate)?;
@@ -83,12 +85,13 @@ fn origin(
     writeln!(card, "| training | {} steps, {} tokens, {:.0} s |\n", p.step, p.tokens, p.seconds)?;
     writeln!(
         card,
-        "**Data.** {} training tokens of a byte-level BPE trained on the same text: public-domain English books,\n\
-         documentation and code under permissive licences (the Rust book, reference, RFCs and blog; Python enhancement\n\
-         proposals; TheAlgorithms for Python and Rust; candle; ripgrep). In-context tasks (copy, recall) were made on\n\
-         the fly. The text is not part of this repository; the weights are licensed like the rest of it.\n",
+        "**Data.** {} training tokens of a byte-level BPE trained on the same text; in-context tasks (copy, recall) were\n\
+         made on the fly. The text is not part of this repository; the weights are licensed like the rest of it.\n",
         corpus.train.len()
     )?;
+    if let Some(sources) = sources {
+        writeln!(card, "{}\n", sources.trim())?;
+    }
     writeln!(
         card,
         "**Recipe.** `recipe.toml` beside this file: AdamW 0.9/0.95, gradient clipping at 1, straight-through\n\

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::{model::Model, optimizer::Optimizer, recipe::Recipe};
+use crate::{model::Model, ops::Precision, optimizer::Optimizer, recipe::Recipe};
 
 /// The file inside a run's folder.
 pub const FILE: &str = "checkpoint.safetensors";
@@ -32,7 +32,14 @@ pub struct Position {
 }
 
 /// Writes weights, moments and position.
-pub fn save(folder: &Path, model: &Model, optimizer: &Optimizer, position: &Position) -> Result<()> {
+pub fn save(
+    folder: &Path,
+    recipe: &Recipe,
+    precision: Precision,
+    model: &Model,
+    optimizer: &Optimizer,
+    position: &Position,
+) -> Result<()> {
     let groups = [("weight", &optimizer.weights), ("first", &optimizer.first), ("second", &optimizer.second)];
     let mut tensors = Vec::new();
     for (group, values) in groups {
@@ -48,6 +55,7 @@ pub fn save(folder: &Path, model: &Model, optimizer: &Optimizer, position: &Posi
     let metadata = HashMap::from([
         ("position".to_owned(), serde_json::to_string(position)?),
         ("shape".to_owned(), serde_json::to_string(&model.shape)?),
+        ("run".to_owned(), identity(recipe, precision)),
     ]);
     let (path, draft) = (folder.join(FILE), folder.join(format!(".{FILE}.partial")));
     safetensors::serialize_to_file(views, Some(metadata), &draft)
@@ -55,8 +63,19 @@ pub fn save(folder: &Path, model: &Model, optimizer: &Optimizer, position: &Posi
     fs::rename(&draft, &path).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// What may not change between the parts of a run. Stages may: a run can be steered while it goes on, and the
+/// recipe that ships must then say what was done.
+fn identity(recipe: &Recipe, precision: Precision) -> String {
+    format!("{}, seeds {} and {}, {precision:?} weights", recipe.name, recipe.seed, recipe.data_seed)
+}
+
 /// Restores what [`save`] wrote, if there is anything.
-pub fn load(folder: &Path, recipe: &Recipe, model: &Model) -> Result<Option<(Optimizer, Position)>> {
+pub fn load(
+    folder: &Path,
+    recipe: &Recipe,
+    precision: Precision,
+    model: &Model,
+) -> Result<Option<(Optimizer, Position)>> {
     let path = folder.join(FILE);
     if !path.exists() {
         return Ok(None);
@@ -72,6 +91,13 @@ pub fn load(folder: &Path, recipe: &Recipe, model: &Model) -> Result<Option<(Opt
         shape == serde_json::to_string(&recipe.shape)?,
         "{} is of another shape than the recipe: use an empty folder",
         path.display()
+    );
+    let (found, wanted) = (metadata.get("run"), identity(recipe, precision));
+    ensure!(
+        found.is_none_or(|found| *found == wanted),
+        "{} is of the run \"{}\" and this is \"{wanted}\": use an empty folder",
+        path.display(),
+        found.map_or("", |s| s)
     );
     let tensors = SafeTensors::deserialize(&bytes).with_context(named)?;
     let group = |group: &str| -> Result<Vec<Vec<f32>>> {

@@ -56,6 +56,18 @@ impl Corpus {
         })
     }
 
+    /// Whether it holds more than `length` tokens of either kind.
+    pub fn covers(&self, length: usize) -> Result<()> {
+        for (name, tokens) in [("train.txt", &self.train), ("valid.txt", &self.valid)] {
+            ensure!(
+                tokens.len() > length,
+                "{name} has {} tokens and windows of {length} are wanted: add text",
+                tokens.len()
+            );
+        }
+        Ok(())
+    }
+
     /// A random training window of `length` tokens.
     pub fn window(&self, rng: &mut Rng, length: usize) -> Sequence {
         let at = rng.below(self.train.len() - length);

@@ -24,14 +24,16 @@ use crate::{
 /// rounded to f16 and keys and values are cached in f16.
 const TOLERANCE: f64 = 0.01;
 
-/// Writes `folder` and checks that what it holds predicts as the trained model does.
+/// Writes `folder` from a run, its recipe (and that recipe's text) and a Markdown account of the data's sources, and checks that what it holds predicts as the trained model does.
 pub fn export(
     folder: &Path,
-    recipe: &Recipe,
+    recipe: (&Recipe, &str),
     corpus: &Corpus,
+    sources: Option<&str>,
     trainer: &Trainer<'_>,
     run: &Path,
 ) -> Result<()> {
+    let (recipe, recipe_text) = recipe;
     let config = config(&recipe.shape);
     let masters = masters(trainer.model(), &config)?;
     let types = PackedTypes { embedding: FloatType::F16, norms: FloatType::F32 };
@@ -46,7 +48,9 @@ pub fn export(
     let model = Model::load(&Checkpoint::open(folder)?)?;
     let tokenizer = Tokenizer::from_file(&path, &config)?;
     same_loss(trainer.model(), &model, corpus)?;
-    let text = card::write(recipe, corpus, trainer, &model, &tokenizer)?;
+    let text = card::write(recipe, corpus, sources, trainer, &model, &tokenizer)?;
+    let path = folder.join("recipe.toml");
+    fs::write(&path, recipe_text).with_context(|| format!("cannot write {}", path.display()))?;
     let path = folder.join("README.md");
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }

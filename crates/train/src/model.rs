@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ops::{BitLinear, CausalAttention, CrossEntropyHead, Glu, Precision, RmsNorm},
+    recipe::Start,
     start,
 };
 
@@ -74,8 +75,8 @@ const PARTS: usize = 8;
 
 impl Model {
     /// A new model with random weights.
-    pub fn new(shape: &Shape, seed: u64) -> Result<Model> {
-        let values = start::values(shape, seed);
+    pub fn new(shape: &Shape, start: &Start, seed: u64) -> Result<Model> {
+        let values = start::values(shape, start, seed);
         let parameters = shape.parameters().into_iter().zip(values).map(|((name, dims), values)| {
             let var = Var::from_vec(values, dims.as_slice(), &Device::Cpu)?;
             Ok(Parameter { decay: dims.len() == 2 && name != "embed", name, var })

@@ -23,10 +23,26 @@ pub struct Recipe {
     pub validate_every: usize,
     /// The model's shape.
     pub shape: Shape,
+    /// How its weights start.
+    #[serde(default)]
+    pub start: Start,
     /// What is trained on, one stage after the other.
     #[serde(rename = "stage")]
     pub stages: Vec<Stage>,
 }
+
+/// What new weights hold besides random numbers.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Start {
+    /// Query heads of layer 0, on different KV heads, that attend to the previous token.
+    pub previous_token_heads: usize,
+    /// How sharply: the size of their queries and keys in each of four rotary pairs. At 5 a head pays the previous
+    /// token a third of its attention, and training soon moves it to the current one; at 10 nearly all.
+    pub amplitude: f32,
+}
+
+impl Eq for Start {}
 
 /// A stretch of training with one mixture of data.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -81,7 +97,17 @@ impl Recipe {
             );
         }
         ensure!(
-            s.kv_heads > 0 && s.query_heads.is_multiple_of(s.kv_heads),
+            s.vocabulary <= 1 << 16,
+            "shape.vocabulary is {}: tokens are stored in 16 bits, so use 65536 or fewer",
+            s.vocabulary
+        );
+        ensure!(
+            s.max_positions.is_multiple_of(32) && s.max_positions >= 96,
+            "shape.max-positions is {}: make it a multiple of 32 of at least 96",
+            s.max_positions
+        );
+        ensure!(
+            s.kv_heads > 0 && s.query_heads > 0 && s.query_heads.is_multiple_of(s.kv_heads),
             "shape.query-heads is {} and shape.kv-heads {}: the first must be a multiple of the second",
             s.query_heads,
             s.kv_heads

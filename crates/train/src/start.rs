@@ -4,22 +4,20 @@
 //!   recognised in every layer; the final norm starts small, so that the tied head's logits are of order 1.
 //! - All embeddings share one random row: no projection has a bias, and attention by position alone needs
 //!   something that is the same in every token.
-//! - A few query heads of layer 0, each on a KV head of its own, attend to the previous token: the first half of
-//!   an induction circuit (Olsson et al. 2022, arXiv:2209.11895). Training may keep or undo it.
+//! - As many query heads of layer 0 as the recipe says attend to the previous token: the first half of an
+//!   induction circuit (Olsson et al. 2022, arXiv:2209.11895). Training may keep or undo it.
 
-use crate::{model::Shape, random::Rng};
+use crate::{model::Shape, random::Rng, recipe::Start};
 
 /// Standard deviation of the embedding around the shared row, and of that row.
 const EMBEDDING: f32 = 0.25;
 /// The final norm.
 const FINAL_NORM: f32 = 0.25;
-/// Amplitude of queries and keys of a previous-token head in each of its rotary pairs.
-const PREVIOUS: f32 = 5.0;
 /// Rotary pairs a previous-token head uses: the fastest, which tell neighbours apart.
 const PAIRS: usize = 4;
 
 /// Values of every parameter, in the order of [`Shape::parameters`].
-pub(crate) fn values(shape: &Shape, seed: u64) -> Vec<Vec<f32>> {
+pub(crate) fn values(shape: &Shape, start: &Start, seed: u64) -> Vec<Vec<f32>> {
     let mut rng = Rng::new(seed);
     let shared: Vec<f32> = (0..shape.hidden).map(|_| rng.normal() * EMBEDDING).collect();
     let draw = |(name, dims): (String, Vec<usize>)| {
@@ -30,7 +28,7 @@ pub(crate) fn values(shape: &Shape, seed: u64) -> Vec<Vec<f32>> {
             "qkv" => {
                 let mut weights = normal(0.08);
                 if name.starts_with("layers.0.") {
-                    previous_token_heads(shape, &shared, &mut weights);
+                    previous_token_heads(shape, start, &shared, &mut weights);
                 }
                 weights
             }
@@ -43,18 +41,17 @@ pub(crate) fn values(shape: &Shape, seed: u64) -> Vec<Vec<f32>> {
     shape.parameters().into_iter().map(draw).collect()
 }
 
-/// Adds to half of the KV heads, but at least to two, and to one query head of each what makes them look one
-/// token back. Two of eight were not enough for multi-head attention: see docs/TRAINING.md.
-fn previous_token_heads(shape: &Shape, shared: &[f32], qkv: &mut [f32]) {
-    let group = shape.query_heads / shape.kv_heads;
-    let count = (shape.kv_heads / 2).max(2).min(shape.kv_heads);
+/// Adds to evenly spaced query heads, and to the KV heads they read, what makes them look one token back.
+fn previous_token_heads(shape: &Shape, start: &Start, shared: &[f32], qkv: &mut [f32]) {
+    let (group, count) = (shape.query_heads / shape.kv_heads, start.previous_token_heads.min(shape.kv_heads));
+    let amplitude = start.amplitude;
     for query in (0..count).map(|i| i * shape.query_heads / count) {
         let key = shape.query_heads + query / group;
         for pair in 0..PAIRS.min(shape.head_dim / 2) {
             let angle = 1.0 / (shape.rope_theta as f32).powf(2.0 * pair as f32 / shape.head_dim as f32);
             // The key is turned by one position ahead, so that it meets queries one token later.
-            respond(shape, shared, qkv, query, pair, [PREVIOUS, 0.0]);
-            respond(shape, shared, qkv, key, pair, [PREVIOUS * angle.cos(), PREVIOUS * angle.sin()]);
+            respond(shape, shared, qkv, query, pair, [amplitude, 0.0]);
+            respond(shape, shared, qkv, key, pair, [amplitude * angle.cos(), amplitude * angle.sin()]);
         }
     }
 }

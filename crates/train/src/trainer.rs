@@ -80,8 +80,9 @@ impl<'a> Trainer<'a> {
         precision: Precision,
     ) -> Result<Trainer<'a>> {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let model = Model::new(&recipe.shape, recipe.seed)?;
-        let (optimizer, position) = match checkpoint::load(folder, recipe, &model)? {
+        corpus.covers(recipe.shape.max_positions)?;
+        let model = Model::new(&recipe.shape, &recipe.start, recipe.seed)?;
+        let (optimizer, position) = match checkpoint::load(folder, recipe, precision, &model)? {
             Some(found) => found,
             None => (Optimizer::new(&model)?, Position::start()),
         };
@@ -233,7 +234,14 @@ impl<'a> Trainer<'a> {
     }
 
     fn save(&self) -> Result<()> {
-        checkpoint::save(&self.folder, &self.model, &self.optimizer, &self.position)
+        checkpoint::save(
+            &self.folder,
+            self.recipe,
+            self.precision,
+            &self.model,
+            &self.optimizer,
+            &self.position,
+        )
     }
 }
 

@@ -4,6 +4,7 @@ use bitkv_train::{
     model::{Batch, Model, Shape, Style},
     ops::Precision,
     random::Rng,
+    recipe::Start,
 };
 use candle_core::{D, Device, Result, Tensor};
 
@@ -109,7 +110,7 @@ fn cosine(a: &Tensor, b: &Tensor) -> Result<f64> {
 /// Gradients pass through bf16 products (8 bits), so directions agree to about 1e-4.
 fn compare(style: Style, kv_heads: usize, precision: Precision) -> Result<()> {
     let shape = shape(style, kv_heads);
-    let model = Model::new(&shape, 3)?;
+    let model = Model::new(&shape, &Start { previous_token_heads: 1, amplitude: 5.0 }, 3)?;
     let batch = batch(2, 64, shape.vocabulary);
     let (loss, scores) = model.loss(&batch, precision, true)?;
     let plain = plain_loss(&model, &batch, precision)?;

@@ -9,7 +9,7 @@ use bitkv_train::{
     model::{Shape, Style},
     ops::Precision,
     random::Rng,
-    recipe::{Recipe, Stage},
+    recipe::{Recipe, Stage, Start},
     trainer::{LogRow, Trainer},
 };
 
@@ -60,6 +60,7 @@ fn recipe(style: Style) -> Recipe {
             rope_theta: 10_000,
             max_positions: 128,
         },
+        start: Start { previous_token_heads: 1, amplitude: 5.0 },
         stages: vec![stage(4, 64), stage(6, 96)],
     }
 }
@@ -127,10 +128,12 @@ fn both_styles_export_what_they_trained() {
         let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
         trainer.run(Some(4)).unwrap();
         // Compares the losses of trained and packed model itself.
-        export(&out, &recipe, &corpus, &trainer, &run).unwrap();
+        export(&out, (&recipe, "recipe text"), &corpus, Some("| source |"), &trainer, &run).unwrap();
         let model = Model::load(&Checkpoint::open(&out).unwrap()).unwrap();
         Tokenizer::from_file(out.join("tokenizer.json"), model.config()).unwrap();
         let card = fs::read_to_string(out.join("README.md")).unwrap();
+        assert!(card.contains("| source |"));
+        assert_eq!(fs::read_to_string(out.join("recipe.toml")).unwrap(), "recipe text");
         for heading in ["## Held-out text", "## In-context tasks", "## Attention sinks", "## Samples"] {
             assert!(card.contains(heading), "{style:?}: {heading}");
         }
@@ -138,7 +141,7 @@ fn both_styles_export_what_they_trained() {
 }
 
 #[test]
-fn another_shape_is_refused() {
+fn another_run_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = corpus(folder.path());
     let run = folder.path().join("run");
@@ -148,4 +151,10 @@ fn another_shape_is_refused() {
     second.shape.layers = 1;
     let error = Trainer::open(&second, &corpus, &run, Precision::Ternary).err().unwrap().to_string();
     assert!(error.contains("another shape"), "{error}");
+    let mut third = first.clone();
+    third.data_seed = 77;
+    for (recipe, precision) in [(&third, Precision::Ternary), (&first, Precision::Full)] {
+        let error = Trainer::open(recipe, &corpus, &run, precision).err().unwrap().to_string();
+        assert!(error.contains("is of the run") && error.contains("use an empty folder"), "{error}");
+    }
 }

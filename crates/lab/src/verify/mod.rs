@@ -10,11 +10,11 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bitkv_record::{CellRow, HeadRow, MemoryRow, RunFolder, Texts, Verification};
 use bitkv_report::{Input, figures, render_html, render_markdown, render_terminal};
 
-use crate::{Subject, manifest};
+use crate::{Source, Subject, manifest, memory::published_models};
 
 pub use compression::{BUDGETS, POLICIES};
 
@@ -37,8 +37,8 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             calibration_tokens: 512,
-            context_tokens: 768,
-            scored_tokens: 255,
+            context_tokens: 896,
+            scored_tokens: 127,
             recalls: 20,
             seed: 20_261_121,
         }
@@ -72,15 +72,23 @@ pub struct Outcome {
 /// # Errors
 /// When a model or text is refused; then nothing is left behind.
 pub fn verify(models: &[String], texts: &Texts, options: &Options, folder: &Path) -> Result<Outcome> {
-    ensure!(!models.is_empty(), "there is no model to verify: name one with --model");
+    let sources = sources(models)?;
     let (started, clock) = (SystemTime::now(), Instant::now());
     // Before anything is measured, so that a folder that cannot be written is found at once.
-    let run = RunFolder::create(folder)?;
+    let run = RunFolder::create(folder).with_context(|| {
+        format!("the run folder {} cannot be made, name another with --out", folder.display())
+    })?;
     let mut measured =
         Measured { memory: memory::published()?, heads: heads::published()?, cells: Vec::new() };
-    let mut entries = Vec::new();
-    for name in models {
-        let subject = Subject::open(name)?;
+    let (mut entries, mut grouped) = (Vec::new(), Vec::new());
+    for source in sources {
+        let mut subject = source.open()?;
+        // Rows of the published models bear their names.
+        if published_models()?.iter().any(|shape| shape.name == subject.name) {
+            subject.name += " (measured)";
+            subject.entry.name.clone_from(&subject.name);
+        }
+        grouped.push((subject.name.clone(), subject.config().group_size() > 1));
         measure(&subject, texts, options, &mut measured)
             .with_context(|| format!("the verification of {} stopped", subject.name))?;
         entries.push(subject.entry);
@@ -88,7 +96,7 @@ pub fn verify(models: &[String], texts: &Texts, options: &Options, folder: &Path
     let mut manifest = manifest::new(started, options.seed, entries, texts.hashes(), options.to_json());
     manifest.seconds = clock.elapsed().as_secs_f64();
     let verification = Verification {
-        claims: claims::all(&measured, options)?,
+        claims: claims::all(&measured, &grouped, options)?,
         models: manifest.models.iter().map(|m| m.name.clone()).collect(),
         run: Some(run.target().display().to_string()),
     };
@@ -108,6 +116,17 @@ pub fn verify(models: &[String], texts: &Texts, options: &Options, folder: &Path
     Ok(Outcome { verification, tables, folder: run.finish()? })
 }
 
+/// Finds every model before the first is measured; rows tell models apart by name.
+fn sources(models: &[String]) -> Result<Vec<Source>> {
+    ensure!(!models.is_empty(), "there is no model to verify: name one with --model");
+    let sources: Vec<Source> = models.iter().map(|model| Source::find(model)).collect::<Result<_>>()?;
+    let names: Vec<String> = sources.iter().map(Source::name).collect();
+    if let Some(i) = (1..names.len()).find(|&i| names[..i].contains(&names[i])) {
+        bail!("two models are named {}: give each once, or rename one folder", names[i]);
+    }
+    Ok(sources)
+}
+
 fn measure(subject: &Subject, texts: &Texts, options: &Options, measured: &mut Measured) -> Result<()> {
     options.check(subject)?;
     let entropies = heads::measure(subject, texts, options)?;
@@ -121,11 +140,13 @@ fn measure(subject: &Subject, texts: &Texts, options: &Options, measured: &mut M
 impl Options {
     /// Whether the windows fit the model.
     fn check(&self, subject: &Subject) -> Result<()> {
-        let (longest, wanted) =
-            (subject.config().max_position_embeddings, self.calibration_tokens.max(self.window()));
+        let recall = if self.recalls > 0 { compression::RECALL_TOKENS } else { 0 };
+        let longest = subject.config().max_position_embeddings;
+        let wanted = self.calibration_tokens.max(self.window()).max(recall);
         ensure!(
             wanted <= longest,
-            "{} reads {longest} tokens at most and the verification wants {wanted}: use shorter windows",
+            "{} reads {longest} tokens at most and the verification wants {wanted}: lower --calibration-tokens, \
+             --context-tokens or --scored-tokens",
             subject.name
         );
         ensure!(
@@ -140,7 +161,7 @@ impl Options {
 
     /// Tokens of an evaluation text: the context, the continuation and the last target.
     fn window(&self) -> usize {
-        self.context_tokens + self.scored_tokens + 1
+        self.context_tokens.saturating_add(self.scored_tokens).saturating_add(1)
     }
 
     fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {

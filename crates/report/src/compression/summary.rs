@@ -1,5 +1,6 @@
 //! What each policy costs at each budget, from the cells of a run.
 
+use super::Kind;
 use crate::interval::{Estimate, mean, paired_difference, proportion};
 use crate::unique;
 use bitkv_record::{CellRow, Task};
@@ -60,6 +61,13 @@ pub struct PolicySummary {
     pub delta_nll: Option<Estimate>,
     /// Fraction of recall answers that were right, with its Wilson interval over questions.
     pub recall: Option<Estimate>,
+}
+
+impl PolicySummary {
+    /// What part it plays in the comparison.
+    pub fn kind(&self) -> Kind {
+        Kind::of(&self.policy, self.oracle)
+    }
 }
 
 /// Summaries for each model, in order of first appearance. `seed` seeds the bootstrap over texts.

@@ -128,9 +128,79 @@ fn tables_mark_oracles_and_rules_that_do_not_keep_the_budget() {
     assert_eq!(tables.len(), 1, "budget 1 is the self-check, not a table");
     let text = tables[0].to_markdown();
     assert!(text.contains("m: 2x compression"), "{text}");
-    assert!(text.contains("| rule † ‡ | 500 | 740 | 74.0 |"), "{text}");
+    assert!(text.contains("| rule † ‡ | 74.0 |"), "{text}");
+    let sizes = sizes(&summaries(&cells, 1)[0]).to_markdown();
+    assert!(sizes.contains("| rule † ‡ | 500 | 740 |") && sizes.contains("| **2x asked** |"), "{sizes}");
     assert!(text.contains("† ") && text.contains("‡ "), "{text}");
     assert!(!text.contains("NaN"), "{text}");
+}
+
+/// A run with every kind of policy; KL falls from policy to policy.
+fn kinds() -> Vec<CellRow> {
+    let policies =
+        ["uniform+recency", "uniform+window", "uniform+random", "entropy-global", "uniform+oracle"];
+    let evicting = policies.iter().zip(1..).map(|(policy, rank)| CellRow {
+        oracle: *policy == "uniform+oracle",
+        conserving: *policy != "entropy-global",
+        kl_nats: Some(1.0 / f64::from(rank)),
+        ..cell(policy, 0.2, "a", 1.5, 10)
+    });
+    [cell(FULL, 1.0, "a", 1.0, 10)].into_iter().chain(evicting).collect()
+}
+
+#[test]
+fn policies_are_grouped_by_kind_and_ordered_by_kl() {
+    let text = tables(&summaries(&kinds(), 1)[0])[0].to_markdown();
+    let order = [
+        "| full |",
+        "**published rules**",
+        "| entropy-global ‡ |",
+        "**rivals**",
+        "| uniform+window |",
+        "| uniform+recency |",
+        "**controls**",
+        "| uniform+random |",
+        "**oracle, a bound**",
+        "| uniform+oracle † |",
+    ];
+    let at: Vec<usize> =
+        order.iter().map(|part| text.find(part).unwrap_or_else(|| panic!("{part} in {text}"))).collect();
+    assert!(at.is_sorted(), "{text}");
+    assert!(
+        text.contains("| full | 100.0 | 0 | 100.0 |"),
+        "the reference has no interval and no mark\n{text}"
+    );
+}
+
+#[test]
+fn a_terminal_shows_the_best_of_each_kind() {
+    let text = brief(&summaries(&kinds(), 1)[0]).to_terminal();
+    assert!(text.starts_with("m: cost of compression (full cache: perplexity 2.718)"), "{text}");
+    assert!(text.contains("uniform+window") && !text.contains("uniform+recency"), "{text}");
+    assert!(text.contains("entropy-global ‡     5x     5.00x               0.250"), "{text}");
+    assert_eq!(text.lines().count(), 7);
+}
+
+#[test]
+fn controls_and_bounds_are_drawn_in_grey_and_the_legend_follows_the_table() {
+    let charts = charts(&summaries(&kinds(), 1)[0]);
+    let legend: Vec<(&str, bool)> = charts[0].series.iter().map(|s| (s.label.as_str(), s.faint)).collect();
+    let expected = [
+        ("entropy-global ‡", false),
+        ("uniform+window", false),
+        ("uniform+recency", false),
+        ("uniform+random", true),
+        ("uniform+oracle †", true),
+    ];
+    assert_eq!(legend, expected);
+    assert!(charts[0].series.iter().all(|s| s.points.len() == 1), "budget 1 is not drawn");
+}
+
+#[test]
+fn a_recall_that_is_nowhere_above_zero_is_not_drawn() {
+    let mut cells = grid();
+    cells.iter_mut().filter(|c| c.task == Task::Recall).for_each(|c| c.correct = Some(0));
+    assert_eq!(super::charts(&summaries(&cells, 1)[0]).len(), 2, "KL and agreement");
 }
 
 #[test]
@@ -139,7 +209,7 @@ fn one_text_gives_values_without_intervals() {
     let policies = at_half(&cells);
     let delta = policies[1].delta_nll.unwrap();
     assert_eq!((delta.value, delta.interval), (0.25, None));
-    assert!(tables(&summaries(&cells, 1)[0])[0].to_markdown().contains("| 0.250 | - |"));
+    assert!(tables(&summaries(&cells, 1)[0])[0].to_markdown().contains("| 0.2500 | - |"));
 }
 
 #[test]

@@ -10,6 +10,8 @@ const DECADES: i32 = 8;
 pub enum Scale {
     /// From 0 (or below, if a value is) to the largest value.
     Linear,
+    /// From below the smallest to the largest value, without 0: values that lie close together.
+    Fit,
     /// From 0 to 1: fractions.
     Unit,
     /// Powers of ten; zero stands on the floor.
@@ -48,6 +50,7 @@ impl Scaled {
         let (low, high) = match axis.scale {
             Scale::Unit => (0.0, 1.0),
             Scale::Linear => linear_ends(smallest.unwrap_or(0.0).min(0.0), largest.max(0.0)),
+            Scale::Fit => linear_ends(smallest.unwrap_or(0.0), largest),
             Scale::Log => {
                 let high = if largest > 0.0 { largest.log10().ceil() } else { 0.0 };
                 let low = positive.map_or(high - 1.0, |v| v.log10().floor());
@@ -66,7 +69,7 @@ impl Scaled {
     /// Where a value stands, from 0 at the low end to 1; what lies outside is moved to the end.
     pub(super) fn position(&self, value: f64) -> f64 {
         let coordinate = match self.scale {
-            Scale::Linear | Scale::Unit => value,
+            Scale::Linear | Scale::Fit | Scale::Unit => value,
             Scale::Log if value > 0.0 => value.log10(),
             Scale::Doubling if value > 0.0 => value.log2(),
             Scale::Log | Scale::Doubling => self.low,
@@ -87,7 +90,7 @@ impl Scaled {
                 };
                 (self.low as i32..=self.high as i32).map(tick).collect()
             }
-            Scale::Linear | Scale::Unit => {
+            Scale::Linear | Scale::Fit | Scale::Unit => {
                 let step = nice_step(self.high - self.low);
                 let steps = ((self.high - self.low) / step).round() as i32;
                 let at = |i: i32| self.low + f64::from(i) * step;
@@ -141,6 +144,14 @@ mod tests {
         assert_eq!(labels(&negative), ["-0.4", "-0.2", "0.0", "0.2", "0.4"]);
         assert_eq!(labels(&scaled(Scale::Unit, &[0.2])), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(&scaled(Scale::Linear, &[0.0])).len(), 6);
+    }
+
+    #[test]
+    fn fitted_axes_leave_out_zero_and_never_pass_one() {
+        let axis = scaled(Scale::Fit, &[0.78, 0.985]);
+        assert_eq!(labels(&axis), ["0.75", "0.80", "0.85", "0.90", "0.95", "1.00"]);
+        assert!((axis.position(0.75), axis.position(1.0)) == (0.0, 1.0));
+        assert_eq!(labels(&scaled(Scale::Fit, &[1.0])).len(), 6, "one value still has an axis");
     }
 
     #[test]

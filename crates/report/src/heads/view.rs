@@ -1,5 +1,6 @@
 //! The rows of one profile, arranged.
 
+use super::FOCUSED_BITS;
 use crate::interval::{Estimate, mean};
 use crate::unique;
 use bitkv_record::HeadRow;
@@ -76,9 +77,26 @@ impl View {
         if self.unknown() > 0 { None } else { Summary::of(&self.known()) }
     }
 
+    /// The part of the known heads below 1.5 bits.
+    pub(super) fn focused_share(&self) -> Option<f64> {
+        let known = self.known();
+        let below = known.iter().filter(|bits| **bits < FOCUSED_BITS).count();
+        (!known.is_empty()).then(|| below as f64 / known.len() as f64)
+    }
+
+    /// Whether it was published.
+    pub(super) fn is_published(&self) -> bool {
+        self.profile == PUBLISHED
+    }
+
     /// Whether the suite measured it.
     pub(super) fn is_measured(&self) -> bool {
-        self.profile != PUBLISHED && !self.known().is_empty()
+        !self.is_published() && !self.known().is_empty()
+    }
+
+    /// What a table calls it.
+    pub(super) fn source(&self) -> &str {
+        if self.is_published() { "published entropies, recounted" } else { &self.profile }
     }
 
     /// The profile's name without its length: what is the same along a curve.

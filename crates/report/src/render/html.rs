@@ -14,8 +14,12 @@ pub(crate) fn html(document: &Document) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
     );
+    // The summary comes before the contents: most readers need nothing else.
+    let is_heading = |block: &Block| matches!(block, Block::Heading(..));
+    let summary = document.blocks.iter().position(is_heading).unwrap_or(document.blocks.len());
+    push(&mut page, &document.blocks[..summary], 0);
     page += &contents(&document.blocks);
-    push(&mut page, &document.blocks);
+    push(&mut page, &document.blocks[summary..], summary);
     page += "</main>\n</body>\n</html>\n";
     page
 }
@@ -37,32 +41,43 @@ fn anchor(index: usize, title: &str) -> String {
     format!("s{index}-{}", slug(title))
 }
 
-fn push(page: &mut String, blocks: &[Block]) {
+/// Appends blocks, the first of which has the number `first` in the document; neighbouring figures share a row.
+fn push(page: &mut String, blocks: &[Block], first: usize) {
+    let is_figure = |i: usize| matches!(blocks.get(i), Some(Block::Figure(_)));
     for (i, block) in blocks.iter().enumerate() {
-        *page += &match block {
-            Block::Heading(2, title) => format!("<h2 id=\"{}\">{}</h2>\n", anchor(i, title), escape(title)),
-            Block::Heading(_, title) => format!("<h3>{}</h3>\n", escape(title)),
-            Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
-            Block::List(items) => {
-                let items: String = items.iter().map(|item| format!("<li>{}</li>\n", escape(item))).collect();
-                format!("<ul>\n{items}</ul>\n")
-            }
-            Block::Code(code) => format!("<pre><code>{}</code></pre>\n", escape(code)),
-            Block::Verdict { title, verdict } => verdict_box(title, *verdict),
-            Block::Table(table) => table.to_html(),
-            Block::Figure(figure) => format!(
-                "<figure id=\"{}\">\n<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{caption}\">\n{}</div>\n\
-                 <figcaption>{caption}</figcaption>\n</figure>\n",
-                escape(&figure.id),
-                figure.svg,
-                caption = escape(&figure.caption),
-            ),
-            Block::Details(title, inner) => {
-                let mut details = format!("<details>\n<summary>{}</summary>\n", escape(title));
-                push(&mut details, inner);
-                details + "</details>\n"
-            }
-        };
+        if is_figure(i) && (i == 0 || !is_figure(i - 1)) {
+            *page += "<div class=\"figures\">\n";
+        }
+        *page += &rendered(block, first + i);
+        if is_figure(i) && !is_figure(i + 1) {
+            *page += "</div>\n";
+        }
+    }
+}
+
+fn rendered(block: &Block, index: usize) -> String {
+    match block {
+        Block::Heading(2, title) => format!("<h2 id=\"{}\">{}</h2>\n", anchor(index, title), escape(title)),
+        Block::Heading(_, title) => format!("<h3>{}</h3>\n", escape(title)),
+        Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
+        Block::List(items) => {
+            let items: String = items.iter().map(|item| format!("<li>{}</li>\n", escape(item))).collect();
+            format!("<ul>\n{items}</ul>\n")
+        }
+        Block::Code(code) => format!("<pre><code>{}</code></pre>\n", escape(code)),
+        Block::Verdict { title, verdict } => verdict_box(title, *verdict),
+        Block::Table(table) => table.to_html(),
+        Block::Figure(figure) => format!(
+            "<figure id=\"{}\">\n{}<figcaption>{}</figcaption>\n</figure>\n",
+            escape(&figure.id),
+            figure.svg,
+            escape(&figure.note),
+        ),
+        Block::Details(title, inner) => {
+            let mut details = format!("<details>\n<summary>{}</summary>\n", escape(title));
+            push(&mut details, inner, 0);
+            details + "</details>\n"
+        }
     }
 }
 

@@ -27,6 +27,9 @@ fn push(text: &mut String, blocks: &[Block]) {
             Block::Figure(figure) => {
                 let caption = escape::markdown(&figure.caption).replace(['[', ']'], "");
                 *text += &format!("![{caption}]({})\n", figure_path(&figure.id));
+                if !figure.note.is_empty() {
+                    *text += &format!("\n{}\n", escape::markdown(&figure.note));
+                }
             }
             Block::Details(title, inner) => {
                 *text += &format!("### {}\n", escape::markdown(title));

@@ -19,15 +19,13 @@ pub(crate) fn terminal(document: &Document) -> String {
 
 fn part(block: &Block) -> String {
     match block {
-        Block::Heading(_, title) => {
-            let title = escape::terminal(title);
-            format!("{title}\n{}\n", "-".repeat(title.chars().count()))
-        }
+        Block::Heading(_, title) => format!("== {} ==\n", escape::terminal(title)),
         Block::Text(text) => paragraph(text, ""),
         Block::List(items) => items.iter().map(|item| paragraph(item, "- ")).collect(),
         Block::Code(code) => format!("  {}\n", escape::terminal(code)),
         Block::Verdict { verdict, .. } => format!("Verdict: {}\n", verdict.name().to_uppercase()),
         Block::Table(table) => table.to_terminal(),
+        // The brief document has none of these.
         Block::Figure(_) | Block::Details(..) => String::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! What a reader must not conclude from a report.
 
+use crate::compression::FULL;
 use crate::document::Block;
 use crate::{Input, unique};
 use bitkv_record::Task;
@@ -33,6 +34,7 @@ pub(crate) fn limits(input: &Input<'_>) -> Vec<Block> {
                 .to_owned(),
         );
     }
+    list.extend(recall_floor(input));
     let untested =
         input.verification.claims.iter().flat_map(|claim| &claim.statements).filter(|s| s.holds.is_none());
     match untested.count() {
@@ -47,6 +49,25 @@ pub(crate) fn limits(input: &Input<'_>) -> Vec<Block> {
         );
     }
     vec![Block::Heading(2, "Limits".to_owned()), Block::List(list)]
+}
+
+/// Said when even the full cache answers hardly any recall question.
+fn recall_floor(input: &Input<'_>) -> Option<String> {
+    let cells = || input.cells.iter().filter(|cell| cell.policy == FULL && cell.correct.is_some());
+    let weak = |model: &&str| {
+        let of = || cells().filter(|cell| cell.model == *model);
+        let questions: usize = of().map(|cell| cell.questions).sum();
+        of().filter_map(|cell| cell.correct).sum::<usize>() * 10 < questions
+    };
+    let models: Vec<&str> =
+        unique(cells().map(|cell| cell.model.as_str())).into_iter().filter(weak).collect();
+    (!models.is_empty()).then(|| {
+        format!(
+            "Even with the full cache fewer than one recall question in ten is answered by {}: there recall says nothing \
+             about policies.",
+            models.join(", ")
+        )
+    })
 }
 
 fn texts(input: &Input<'_>) -> Option<String> {

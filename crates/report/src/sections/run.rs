@@ -5,29 +5,18 @@ use crate::format::fixed;
 use crate::table::{Align, Table};
 use crate::{Input, escape};
 
-/// The verdicts at a glance, and the run in a few lines.
-pub(crate) fn overview(input: &Input<'_>) -> Vec<Block> {
-    let claims = &input.verification.claims;
-    let mut verdicts = Table::new(
-        "Verdicts",
-        &[("claim", Align::Left), ("verdict", Align::Left), ("statements", Align::Left)],
-    );
-    for claim in claims {
-        let count = |holds| claim.statements.iter().filter(|s| s.holds == holds).count();
-        let (yes, no, untested) = (count(Some(true)), count(Some(false)), count(None));
-        verdicts.push(vec![
-            claim.title.clone(),
-            claim.verdict.name().to_owned(),
-            format!("{yes} hold, {no} do not, {untested} not tested"),
-        ]);
-    }
-    let mut blocks = Vec::new();
-    if !verdicts.is_empty() {
-        blocks.push(Block::Table(verdicts));
-    }
-    blocks.push(Block::Heading(2, "What was run".to_owned()));
-    blocks.push(Block::Table(facts(input)));
-    blocks
+/// Where the numbers come from, in one line.
+pub(crate) fn provenance(input: &Input<'_>) -> Block {
+    let m = input.manifest;
+    let revision: String = m.revision.chars().take(12).collect();
+    let dirty = if m.dirty { " with uncommitted changes" } else { "" };
+    Block::Text(format!(
+        "bitkv {}, revision {revision}{dirty}, {}, {}\u{a0}s on {}.",
+        m.bitkv_version,
+        m.started,
+        fixed(m.seconds, 0),
+        m.machine.cpu
+    ))
 }
 
 fn facts(input: &Input<'_>) -> Table {
@@ -58,11 +47,13 @@ fn facts(input: &Input<'_>) -> Table {
     table
 }
 
-/// The command, and the particulars that must be equal for equal numbers.
+/// What was run, the command, and the particulars that must be equal for equal numbers.
 pub(crate) fn reproduce(input: &Input<'_>) -> Vec<Block> {
     let m = input.manifest;
     let command: Vec<String> = m.command.iter().map(|argument| escape::shell(argument)).collect();
     let mut blocks = vec![
+        Block::Heading(2, "What was run".to_owned()),
+        Block::Table(facts(input)),
         Block::Heading(2, "How to reproduce".to_owned()),
         Block::Text(format!("With bitkv {} at revision {}:", m.bitkv_version, m.revision)),
         Block::Code(command.join(" ")),

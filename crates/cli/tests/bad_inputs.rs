@@ -1,0 +1,175 @@
+//! Every impossible argument or input file is refused in one sentence that says what to do.
+
+mod support;
+
+use support::{
+    Place,
+    model::{Copy, MODEL, size},
+};
+
+/// The start of a `plan` or `generate` on the built-in model.
+fn on(command: &'static str) -> Vec<&'static str> {
+    vec![command, "--model", MODEL]
+}
+
+const POLICY: [&str; 4] = ["--policy", "uniform+recency", "--budget", "0.5"];
+
+#[test]
+fn token_files() {
+    let place = Place::new();
+    let (vocabulary, longest) = (size("vocab_size"), size("max_position_embeddings"));
+    let outside = format!("[1, 2, {vocabulary}]");
+    let outside_said = format!("token id {vocabulary} at index 2");
+    let too_long = format!("[5{}]", ", 5".repeat(longest));
+    let too_long_said = format!("holds {} tokens", longest + 1);
+    let cases: [(&[u8], &[&str]); 8] = [
+        (b"[1, 2", &["not a JSON array of token ids such as [1, 2, 3]"]),
+        (b"{\"ids\": [1]}", &["not a JSON array of token ids such as [1, 2, 3]"]),
+        (b"[\"one\"]", &["not a JSON array of token ids", "one"]),
+        (b"[1, -2]", &["not a JSON array of token ids", "-2"]),
+        (b"\xff\xfe", &["UTF-8"]),
+        (b"[]", &["holds no token ids", "put at least one"]),
+        (outside.as_bytes(), &[&outside_said, "vocabulary", MODEL]),
+        (too_long.as_bytes(), &[&too_long_said, MODEL, "shorten it"]),
+    ];
+    for (content, says) in cases {
+        place.write("tokens.json", content);
+        let says = [says, &["tokens.json"]].concat();
+        let tokens = ["--tokens", "tokens.json"];
+        place.refuses(&[&on("plan")[..], &tokens, &POLICY].concat(), &says);
+        place.refuses(&[&on("generate")[..], &tokens].concat(), &says);
+        place.refuses(&[&on("profile")[..], &tokens].concat(), &says);
+    }
+    place.refuses(&[&on("generate")[..], &["--tokens", "absent.json"]].concat(), &["absent.json", "No such"]);
+    place.write("one.json", "[7]");
+    place.refuses(&[&on("profile")[..], &["--tokens", "one.json"]].concat(), &["one.json", "two or more"]);
+}
+
+#[test]
+fn budgets() {
+    let place = Place::new();
+    place.tokens("tokens.json", 40);
+    for budget in ["0", "-0.1", "1.5", "NaN", "inf"] {
+        let says = [&format!("a budget of {budget} is outside (0, 1]"), "such as 0.5"];
+        for command in ["plan", "generate"] {
+            let chosen = ["--tokens", "tokens.json", "--policy", "uniform+recency", "--budget", budget];
+            place.refuses(&[&on(command)[..], &chosen].concat(), &says);
+        }
+    }
+}
+
+#[test]
+fn policies() {
+    let place = Place::new();
+    place.tokens("tokens.json", 40);
+    let cases: [(&str, &[&str]); 8] = [
+        ("nonsense", &["no policy named `nonsense`", "entropy-global", "ALLOCATOR+SCORER"]),
+        ("uniform", &["`uniform` is an allocator", "`uniform+recency`"]),
+        ("recency", &["`recency` is a scorer", "`uniform+recency`"]),
+        ("uniform+nonsense", &["no scorer named `nonsense`", "key-norm"]),
+        ("nonsense+recency", &["no allocator named `nonsense`", "entropy"]),
+        ("uniform+recency{nonsense=1}", &["`recency` has no option `nonsense`", "sinks"]),
+        ("uniform+recency{sinks=-1}", &["option `sinks` of `recency` cannot be -1"]),
+        ("uniform+oracle", &["uniform+oracle", "use another policy"]),
+    ];
+    for (policy, says) in cases {
+        for command in ["plan", "generate"] {
+            let chosen = ["--tokens", "tokens.json", "--policy", policy, "--budget", "0.5"];
+            place.refuses(&[&on(command)[..], &chosen].concat(), says);
+        }
+    }
+}
+
+#[test]
+fn profiles() {
+    let place = Place::new();
+    place.tokens("tokens.json", 40);
+    let needy = ["--tokens", "tokens.json", "--policy", "entropy+recency", "--budget", "0.5"];
+    let with = |file| [&on("plan")[..], &needy, &["--profile", file]].concat();
+    place.refuses(&with("absent.json"), &["absent.json", "No such"]);
+    place.refuses(&with("tokens.json"), &["tokens.json", "not a valid entropy profile"]);
+    // The same model with a layer less has fewer heads.
+    let layers = size("num_hidden_layers");
+    Copy::new(&place, "shallow")
+        .change_json("config.json", |config| config["num_hidden_layers"] = (layers - 1).into());
+    place.json(&["profile", "--model", "shallow", "--tokens", "tokens.json", "--out", "shallow.json"]);
+    place.refuses(&with("shallow.json"), &["shallow.json", "heads", MODEL, "use a profile of this model"]);
+    Copy::new(&place, "mute").without("tokenizer.json");
+    let unprofiled = [&["plan", "--model", "mute"], &needy[..]].concat();
+    place.refuses(&unprofiled, &["entropy+recency needs a profile of mute", "--profile"]);
+}
+
+#[test]
+fn what_a_profile_is_measured_on() {
+    let place = Place::new();
+    for context in ["0", "1"] {
+        place
+            .refuses(&[&on("profile")[..], &["--context", context]].concat(), &[context, "2 tokens or more"]);
+    }
+    place.refuses(&[&on("profile")[..], &["--context", "9999"]].concat(), &["9999", "longer text"]);
+    place.tokens("tokens.json", 40);
+    let nowhere = ["--tokens", "tokens.json", "--out", "nowhere/profile.json"];
+    place.refuses(&[&on("profile")[..], &nowhere].concat(), &["nowhere/profile.json", "cannot write"]);
+}
+
+#[test]
+fn texts_without_a_tokenizer() {
+    let place = Place::new();
+    Copy::new(&place, "mute").without("tokenizer.json");
+    place.write("text.txt", "a few words");
+    let says = ["mute has no tokenizer.json", "--tokens"];
+    place.refuses(&["generate", "--model", "mute", "--prompt", "words"], &says);
+    place.refuses(&[&["plan", "--model", "mute", "--text", "text.txt"], &POLICY[..]].concat(), &says);
+    place.refuses(&["verify", "--model", "mute", "--out", "run"], &says);
+}
+
+#[test]
+fn nothing_to_read() {
+    let place = Place::new();
+    place.refuses(&on("generate"), &["--prompt", "--tokens"]);
+    place.refuses(&[&on("plan")[..], &POLICY].concat(), &["--tokens", "--text"]);
+    place.write("text.txt", b"caf\xe9");
+    let plan = [&on("plan")[..], &POLICY, &["--text", "text.txt"]].concat();
+    place.refuses(&plan, &["text.txt", "not UTF-8", "convert it"]);
+    place.write("text.txt", "  \n");
+    place.refuses(&plan, &["text.txt is empty"]);
+}
+
+#[test]
+fn sampling() {
+    let place = Place::new();
+    for (option, value) in [("--temperature", "-1"), ("--temperature", "NaN"), ("--top-p", "2")] {
+        let said = option.trim_start_matches("--").replace('-', "_");
+        place.refuses(
+            &[&on("generate")[..], &["--prompt", "a", option, value]].concat(),
+            &[&said, value, "must be"],
+        );
+    }
+}
+
+#[test]
+fn contexts_of_a_memory_table() {
+    let place = Place::new();
+    for context in ["0", "18446744073709551615"] {
+        let arguments = ["memory", "--model", "BitNet-b1.58-2B-4T", "--context", context];
+        place.refuses(&arguments, &[&format!("a context of {context} tokens"), "use 1 to"]);
+    }
+    let arguments = ["memory", "--model", MODEL, "--accounting", "honest"];
+    place.refuses(&arguments, &["no accounting honest", "published", "actual"]);
+}
+
+/// Usage errors are clap's: several lines, exit code 2, still nothing on standard output.
+#[test]
+fn unknown_arguments() {
+    let place = Place::new();
+    for arguments in [vec!["nonsense"], vec!["list", "nonsense"], [&on("plan")[..], &["--nonsense"]].concat()]
+    {
+        let output = place.run(&arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            output.stdout.is_empty() && said.starts_with("error: ") && said.contains("nonsense"),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! Every damaged checkpoint is refused by every command that loads it, in one sentence.
+
+mod support;
+
+use support::{
+    Place,
+    model::{Copy, MODEL, size},
+};
+
+/// Runs each command that loads a model on the folder `model`.
+#[track_caller]
+fn refused(place: &Place, model: &str, says: &[&str]) {
+    place.tokens("tokens.json", 40);
+    let budget = ["--policy", "uniform+recency", "--budget", "0.5"];
+    let tokens = ["--tokens", "tokens.json"];
+    for arguments in [
+        ["plan", "--model", model].iter().chain(&tokens).chain(&budget).copied().collect::<Vec<_>>(),
+        ["generate", "--model", model].iter().chain(&tokens).copied().collect(),
+        ["profile", "--model", model].iter().chain(&tokens).copied().collect(),
+        vec!["memory", "--model", model],
+        vec!["verify", "--model", model, "--out", "run"],
+    ] {
+        place.refuses(&arguments, says);
+    }
+}
+
+#[test]
+fn a_model_that_is_not_there() {
+    let place = Place::new();
+    refused(&place, "nowhere", &["there is no model 'nowhere'", MODEL, "config.json"]);
+    place.refuses(&["memory", "--model", "nowhere"], &["bitnet_b1_58-large", "BitNet-b1.58-2B-4T"]);
+    place.write("weights.gguf", "GGUF");
+    refused(&place, "weights.gguf", &["weights.gguf is a file", "name the folder"]);
+}
+
+#[test]
+fn a_folder_that_lacks_a_file() {
+    let place = Place::new();
+    for file in ["config.json", "model.safetensors"] {
+        Copy::new(&place, "broken").without(file);
+        refused(&place, "broken", &["broken has no", file, "a model's folder holds"]);
+    }
+}
+
+#[test]
+fn a_configuration_without_a_needed_key() {
+    let place = Place::new();
+    for key in [
+        "architectures",
+        "hidden_size",
+        "intermediate_size",
+        "num_attention_heads",
+        "num_hidden_layers",
+        "vocab_size",
+    ] {
+        let lacks = |config: &mut serde_json::Value| drop(config.as_object_mut().unwrap().remove(key));
+        Copy::new(&place, "broken").change_json("config.json", lacks);
+        place.refuses(&["memory", "--model", "broken"], &["broken/config.json", &format!("`{key}`")]);
+    }
+    refused(&place, "broken", &["broken/config.json lacks the key `vocab_size`"]);
+}
+
+#[test]
+fn a_configuration_that_makes_no_sense() {
+    let place = Place::new();
+    let broken = Copy::new(&place, "broken");
+    broken.with("config.json", "{\"architectures\": [");
+    refused(&place, "broken", &["broken/config.json is not valid JSON", "line 1"]);
+    broken.change_json("config.json", |config| config["hidden_size"] = "wide".into());
+    refused(&place, "broken", &["broken/config.json", "`hidden_size`", "\"wide\"", "integer"]);
+}
+
+#[test]
+fn a_tensor_of_the_wrong_shape() {
+    let place = Place::new();
+    let (broken, width) = (Copy::new(&place, "broken"), size("hidden_size"));
+    broken.change_tensors(|tensors| tensors.get_mut("model.norm.weight").unwrap().shape = vec![2, width / 2]);
+    let found = format!("[2, {}]", width / 2);
+    refused(&place, "broken", &["broken/model.safetensors", "`model.norm.weight`", &found, "config.json"]);
+    let name = "model.layers.0.mlp.up_proj.weight";
+    broken.change_tensors(|tensors| {
+        let shape = &mut tensors.get_mut(name).unwrap().shape;
+        *shape = vec![1, shape.iter().product()];
+    });
+    refused(&place, "broken", &["broken/model.safetensors", name, "shape", "config.json"]);
+}
+
+#[test]
+fn a_tensor_that_is_missing() {
+    let place = Place::new();
+    let name = "model.layers.1.self_attn.k_proj.weight";
+    Copy::new(&place, "broken").change_tensors(|tensors| drop(tensors.remove(name)));
+    refused(&place, "broken", &["broken/model.safetensors", "lacks the tensor", name]);
+}
+
+#[test]
+fn weights_that_are_no_numbers() {
+    let place = Place::new();
+    let broken = Copy::new(&place, "broken");
+    for name in ["model.norm.weight", "model.embed_tokens.weight"] {
+        // All bits set are a NaN in every float type.
+        broken.change_tensors(|tensors| tensors.get_mut(name).unwrap().data[..4].fill(0xff));
+        refused(&place, "broken", &["broken/model.safetensors", name, "NaN", "index 0", "finite"]);
+    }
+}
+
+#[test]
+fn weights_that_are_cut_off() {
+    let place = Place::new();
+    let whole = std::fs::read(support::model::original("model.safetensors")).unwrap();
+    for length in [0, 100, whole.len() / 2, whole.len() - 1] {
+        Copy::new(&place, "broken").with("model.safetensors", &whole[..length]);
+        place.refuses(&["memory", "--model", "broken"], &["broken/model.safetensors"]);
+    }
+    refused(&place, "broken", &["broken/model.safetensors", "truncated", "download it again"]);
+}
+
+#[test]
+fn a_tokenizer_of_another_model() {
+    let place = Place::new();
+    let (broken, vocabulary) = (Copy::new(&place, "broken"), size("vocab_size"));
+    broken.change_json("tokenizer.json", |tokenizer| {
+        let mut added = tokenizer["added_tokens"][0].clone();
+        (added["id"], added["content"]) = (vocabulary.into(), "<one too many>".into());
+        tokenizer["added_tokens"].as_array_mut().unwrap().push(added);
+    });
+    let said = format!("token id {vocabulary}");
+    refused(&place, "broken", &["broken/tokenizer.json", &said, "do not belong together"]);
+    broken.with("tokenizer.json", "{}");
+    refused(&place, "broken", &["broken/tokenizer.json", "not a usable tokenizer"]);
+}

@@ -1,0 +1,119 @@
+//! A verification that cannot be done is refused in one sentence, and no run folder is left.
+
+mod support;
+
+use support::{
+    Place,
+    model::{Copy, MODEL, size},
+};
+
+/// A verification small enough for a test, with more arguments.
+fn verify<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let small = ["--calibration-tokens", "64", "--context-tokens", "96", "--scored-tokens", "32"];
+    [&["verify", "--out", "run", "--recalls", "1"], &small[..], more].concat()
+}
+
+/// Text without repetition: numbers written out.
+fn numbers(from: usize, count: usize) -> String {
+    (from..from + count).map(|n| format!("{n} ")).collect()
+}
+
+#[test]
+fn texts_that_are_too_short() {
+    let place = Place::new();
+    place.write("short/brief.txt", "Too short for anything.");
+    for split in ["--calibration", "--evaluation"] {
+        let says = ["brief.txt", "tokens", "use a longer text or a shorter context"];
+        place.refuses(&verify(&["--model", MODEL, split, "short"]), &says);
+    }
+}
+
+#[test]
+fn files_that_are_no_texts() {
+    let place = Place::new();
+    let cases: [(&[u8], &[&str]); 2] = [
+        (b"caf\xe9 and more", &["'a.txt' is not UTF-8 text", "byte 3"]),
+        (b" \n\n", &["'a.txt' holds no text"]),
+    ];
+    for (content, says) in cases {
+        place.write("texts/a.txt", content);
+        for split in ["--calibration", "--evaluation"] {
+            let says = [says, &["cannot use the texts of texts"]].concat();
+            place.refuses(&verify(&["--model", MODEL, split, "texts"]), &says);
+        }
+        place.refuses(&["profile", "--model", MODEL, "--texts", "texts"], says);
+    }
+}
+
+#[test]
+fn folders_without_texts() {
+    let place = Place::new();
+    place.write("none/notes.md", "no text here");
+    place.refuses(
+        &verify(&["--model", MODEL, "--evaluation", "none"]),
+        &["'none' holds no .txt file", "put one"],
+    );
+    place.refuses(&verify(&["--model", MODEL, "--calibration", "absent"]), &["'absent'", "No such"]);
+}
+
+#[test]
+fn texts_that_calibrate_and_judge() {
+    let place = Place::new();
+    place.write("one/a.txt", numbers(0, 1000));
+    place.write("same/b.txt", numbers(0, 1000));
+    let says = ["'a'", "'b'", "same content", "remove one"];
+    place.refuses(&verify(&["--model", MODEL, "--calibration", "one", "--evaluation", "same"]), &says);
+    // One passage is enough, however its lines are broken.
+    place
+        .write("part/c.txt", numbers(5000, 300) + &numbers(400, 20).replace(' ', "\n") + &numbers(7000, 300));
+    let says = ["calibration text 'a'", "evaluation text 'c'", "400 401", "tuned on"];
+    place.refuses(&verify(&["--model", MODEL, "--calibration", "one", "--evaluation", "part"]), &says);
+}
+
+#[test]
+fn run_folders_that_cannot_be_made() {
+    let place = Place::new();
+    place.write("file", "in the way");
+    for (out, says) in [("file/run", "'file'"), ("/", "plain name"), ("..", "plain name")] {
+        let arguments = ["verify", "--model", MODEL, "--out", out];
+        place.refuses(&arguments, &[&format!("the run folder {out} cannot be made"), "--out", says]);
+    }
+}
+
+#[test]
+fn windows_that_do_not_fit() {
+    let place = Place::new();
+    let longest = size("max_position_embeddings").to_string();
+    for tokens in [&longest, "18446744073709551615"] {
+        let says = [MODEL, &longest, "--context-tokens"];
+        place.refuses(&["verify", "--model", MODEL, "--out", "run", "--context-tokens", tokens], &says);
+    }
+    for (option, says) in [("--context-tokens", "0 context"), ("--scored-tokens", "0 scored")] {
+        place.refuses(&["verify", "--model", MODEL, "--out", "run", option, "0"], &[says, "too short", "64"]);
+    }
+}
+
+/// Rows tell models apart by name; that is found before the first is measured.
+#[test]
+fn models_of_one_name() {
+    let place = Place::new();
+    place.refuses(&verify(&["--model", MODEL, "--model", MODEL]), &["two models are named", MODEL]);
+    Copy::new(&place, &format!("other/{MODEL}"));
+    let other = format!("other/{MODEL}");
+    place.refuses(&verify(&["--model", MODEL, "--model", &other]), &["two models are named", "rename"]);
+}
+
+/// A model measured already does not leave a run behind when the next cannot be loaded.
+#[test]
+fn a_second_model_that_fails() {
+    let place = Place::new();
+    let broken = Copy::new(&place, "broken");
+    broken.change_tensors(|tensors| drop(tensors.remove("model.norm.weight")));
+    place.write("cal/a.txt", numbers(0, 1000));
+    place.write("eval/b.txt", numbers(5000, 1000));
+    let texts = ["--calibration", "cal", "--evaluation", "eval"];
+    let models = ["--model", MODEL, "--model", "broken"];
+    let says = ["broken/model.safetensors", "model.norm.weight"];
+    place.refuses(&verify(&[&models[..], &texts].concat()), &says);
+    place.refuses(&verify(&[&["--model", MODEL, "--model", "absent"], &texts[..]].concat()), &["'absent'"]);
+}

@@ -1,0 +1,150 @@
+//! `bitkv plan`: the document, and that budgets are kept.
+
+mod support;
+
+use serde_json::Value;
+use support::{
+    Place, count, list,
+    model::{Copy, MODEL, size},
+    number,
+};
+
+const TOKENS: usize = 50;
+
+fn plan(place: &Place, policy: &str, budget: &str) -> Value {
+    let tokens = ["--tokens", "tokens.json"];
+    let arguments = ["plan", "--model", MODEL, "--policy", policy, "--budget", budget];
+    place.json(&[&arguments[..], &tokens].concat())
+}
+
+/// The positions of every head, layer by layer.
+fn kept(plan: &Value) -> Vec<Vec<usize>> {
+    let heads = list(&plan["layers"]).iter().flat_map(|layer| list(&layer["heads"]));
+    heads.map(|head| list(&head["kept"]).iter().map(count).collect()).collect()
+}
+
+/// Every policy that conserves its budget and can be planned, by the command's own list.
+fn conserving(place: &Place) -> Vec<String> {
+    let listed = place.json(&["list", "policies"]);
+    let of = |kind: &str| -> Vec<String> {
+        let wanted = |p: &&Value| p["kind"] == kind && p["conserving"] == true && p["name"] != "oracle";
+        let found = list(&listed["policies"]).iter().filter(wanted);
+        found.map(|p| p["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let (allocators, scorers) = (of("allocator"), of("scorer"));
+    allocators.iter().flat_map(|a| scorers.iter().map(move |s| format!("{a}+{s}"))).collect()
+}
+
+/// A plan with a profile at hand, so that none is measured.
+fn profiled(place: &Place, policy: &str, budget: &str) -> Value {
+    place.json(&[
+        "plan",
+        "--model",
+        MODEL,
+        "--tokens",
+        "tokens.json",
+        "--policy",
+        policy,
+        "--budget",
+        budget,
+        "--profile",
+        "profile.json",
+    ])
+}
+
+fn place_with_profile() -> Place {
+    let place = Place::new();
+    place.tokens("tokens.json", TOKENS as u32);
+    place.json(&["profile", "--model", MODEL, "--tokens", "tokens.json", "--out", "profile.json"]);
+    place
+}
+
+#[test]
+fn the_document() {
+    let place = place_with_profile();
+    let document = profiled(&place, "uniform+window-attention{window=8}", "0.3");
+    assert_eq!(document["policy"], "uniform+window-attention{window=8}");
+    assert_eq!((number(&document["budget"]), count(&document["tokens"])), (0.3, TOKENS));
+    assert_eq!(list(&document["layers"]).len(), size("num_hidden_layers"));
+    for layer in list(&document["layers"]) {
+        assert_eq!(list(&layer["heads"]).len(), size("num_key_value_heads"));
+    }
+    let kept = kept(&document);
+    assert!(kept.iter().all(|head| head.is_sorted_by(|a, b| a < b) && *head.last().unwrap() < TOKENS));
+    assert!(kept.iter().all(|head| head.len() == 15), "uniform gives every head floor(0.3 * 50)");
+    assert_eq!(count(&document["kept_tokens"]), kept.iter().map(Vec::len).sum::<usize>());
+}
+
+#[test]
+fn every_conserving_policy_spends_exactly_its_budget() {
+    let place = place_with_profile();
+    let heads = size("num_hidden_layers") * size("num_key_value_heads");
+    let policies = conserving(&place);
+    assert!(policies.len() >= 20, "{policies:?}");
+    for policy in policies {
+        let document = profiled(&place, &policy, "0.37");
+        let found: usize = kept(&document).iter().map(Vec::len).sum();
+        assert_eq!(found, heads * 18, "{policy}: floor(0.37 * 50) tokens a head");
+        assert_eq!(
+            (count(&document["asked_tokens"]), count(&document["kept_tokens"])),
+            (found, found),
+            "{policy}"
+        );
+    }
+}
+
+#[test]
+fn a_whole_budget_keeps_everything() {
+    let place = place_with_profile();
+    for policy in ["full".to_owned()].into_iter().chain(conserving(&place)) {
+        let document = profiled(&place, &policy, "1.0");
+        assert!(kept(&document).iter().all(|head| head.len() == TOKENS), "{policy}");
+    }
+}
+
+#[test]
+fn published_rules_say_what_they_were_asked_and_what_they_keep() {
+    let place = place_with_profile();
+    let heads = size("num_hidden_layers") * size("num_key_value_heads");
+    for rule in ["entropy-proportional", "entropy-global", "entropy-inverted"] {
+        let document = profiled(&place, rule, "0.2");
+        assert_eq!(count(&document["asked_tokens"]), 10 * heads);
+        assert_eq!(count(&document["kept_tokens"]), kept(&document).iter().map(Vec::len).sum::<usize>());
+    }
+}
+
+/// Sinks and recent tokens by hand.
+#[test]
+fn recency_keeps_the_ends() {
+    let place = place_with_profile();
+    let document = plan(&place, "uniform+recency{sinks=2}", "0.1");
+    assert!(kept(&document).iter().all(|head| *head == [0, 1, 47, 48, 49]), "{document}");
+    let text = place.text(&[
+        "plan",
+        "--model",
+        MODEL,
+        "--tokens",
+        "tokens.json",
+        "--policy",
+        "uniform+recency{sinks=2}",
+        "--budget",
+        "0.1",
+    ]);
+    assert!(text.contains("0-1,47-49"), "{text}");
+}
+
+#[test]
+fn tokens_need_no_tokenizer_and_texts_use_it() {
+    let place = place_with_profile();
+    Copy::new(&place, "mute").without("tokenizer.json");
+    let policy = ["--policy", "uniform+accumulated-attention", "--budget", "0.5"];
+    let on = |model, input: &[&str]| place.json(&[&["plan", "--model", model], input, &policy].concat());
+    let tokens = ["--tokens", "tokens.json"];
+    assert_eq!(on("mute", &tokens), on(MODEL, &tokens));
+    place.write("text.txt", "The same words give the same tokens, wherever they come from.");
+    let from_text = on(MODEL, &["--text", "text.txt"]);
+    let prompt = ["--prompt", "The same words give the same tokens, wherever they come from."];
+    let generated = place.json(&[&["generate", "--model", MODEL, "--max-tokens", "1"], &prompt[..]].concat());
+    place.write("ids.json", generated["prompt_tokens"].to_string());
+    assert_eq!(from_text, on(MODEL, &["--tokens", "ids.json"]));
+}

@@ -1,0 +1,78 @@
+//! How lines are told apart: colours, dashes, markers and the legend.
+
+use super::Series;
+use crate::colour;
+use crate::svg::{Anchor, Svg, number};
+
+const ROW: f64 = 19.0;
+const LEFT: f64 = 12.0;
+/// About the width of a character of a label.
+const CHARACTER: f64 = 6.4;
+
+/// Number of a line, which gives its marker, with its colour and dashes.
+pub(super) type Style = (usize, (&'static str, &'static str));
+
+/// Colour and dashes for each line; grey lines use up no colours.
+pub(super) fn strokes(series: &[Series]) -> Vec<(&'static str, &'static str)> {
+    let (mut coloured, mut faint) = (0.., 0..);
+    let next = |series: &Series| match series.faint {
+        true => colour::faint_stroke(faint.next().unwrap_or(0)),
+        false => colour::stroke(coloured.next().unwrap_or(0)),
+    };
+    series.iter().map(next).collect()
+}
+
+/// A square, a triangle, a diamond, a triangle upside down or a bar; five shapes and seven colours never coincide before
+/// the thirty-sixth line.
+pub(super) fn draw_marker(
+    svg: &mut Svg,
+    (x, y): (f64, f64),
+    index: usize,
+    colour: &str,
+    tooltip: Option<&str>,
+) {
+    let corners: &[(f64, f64)] = match index % 5 {
+        0 => &[(-3.2, -3.2), (3.2, -3.2), (3.2, 3.2), (-3.2, 3.2)],
+        1 => &[(0.0, -4.4), (4.2, 3.2), (-4.2, 3.2)],
+        2 => &[(0.0, -4.6), (4.6, 0.0), (0.0, 4.6), (-4.6, 0.0)],
+        3 => &[(0.0, 4.4), (4.2, -3.2), (-4.2, -3.2)],
+        _ => &[(-1.4, -4.2), (1.4, -4.2), (1.4, 4.2), (-1.4, 4.2)],
+    };
+    let points: Vec<String> =
+        corners.iter().map(|(dx, dy)| format!("{},{}", number(x + dx), number(y + dy))).collect();
+    let title =
+        tooltip.map_or_else(String::new, |tip| format!("<title>{}</title>", crate::escape::html(tip)));
+    svg.push(format_args!("<polygon fill=\"{colour}\" points=\"{}\">{title}</polygon>", points.join(" ")));
+}
+
+/// The names of the lines below the plot, in as many columns as fit.
+pub(super) struct Legend {
+    top: f64,
+    columns: usize,
+    rows: usize,
+    column_width: f64,
+}
+
+impl Legend {
+    pub(super) fn new(width: f64, top: f64, series: &[Series]) -> Self {
+        let longest = series.iter().map(|s| s.label.chars().count()).max().unwrap_or(0);
+        let column_width = 48.0 + longest as f64 * CHARACTER;
+        let columns = (((width - LEFT) / column_width) as usize).clamp(1, 4);
+        Self { top, columns, rows: series.len().div_ceil(columns), column_width }
+    }
+
+    pub(super) fn height(&self) -> f64 {
+        self.rows as f64 * ROW + 8.0
+    }
+
+    pub(super) fn draw(&self, svg: &mut Svg, (index, (colour, dash)): Style, label: &str) {
+        let (column, row) =
+            if self.columns > 1 { (index / self.rows, index % self.rows) } else { (0, index) };
+        let x = LEFT + column as f64 * self.column_width;
+        let y = self.top + 8.0 + row as f64 * ROW;
+        let attributes = format!("class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dash}\"");
+        svg.line((x, y), (x + 30.0, y), &attributes);
+        draw_marker(svg, (x + 15.0, y), index, colour, None);
+        svg.text(x + 38.0, y + 4.0, Anchor::Start, label);
+    }
+}

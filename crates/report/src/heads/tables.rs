@@ -1,0 +1,173 @@
+//! Classes, statistics and lengths as tables.
+
+use super::{BOUNDS, Model, View};
+use crate::format::{MISSING, estimate, fixed, optional, percent};
+use crate::published::{PUBLISHED_HEADS, PublishedHeads};
+use crate::table::{Align, Table};
+use crate::unique;
+use bitkv_record::{ClassCounts, HeadClass, Thresholds};
+
+use Align::{Left, Right};
+
+/// The context of the published profiles.
+const PUBLISHED_CONTEXT: &str = "≤ 64";
+
+/// The models with published figures, then the others, each with its published figures and its profiles.
+fn groups<'a>(
+    models: &'a [Model<'a>],
+) -> Vec<(&'a str, Option<&'static PublishedHeads>, Option<&'a Model<'a>>)> {
+    let find = |name: &str| models.iter().find(|model| model.name == name);
+    let published = PUBLISHED_HEADS.iter().map(|p| (p.model, Some(p), find(p.model)));
+    let is_new = |model: &&Model<'_>| PUBLISHED_HEADS.iter().all(|p| p.model != model.name);
+    published.chain(models.iter().filter(is_new).map(|model| (model.name, None, Some(model)))).collect()
+}
+
+fn foremost<'a>(model: Option<&'a Model<'a>>) -> Vec<&'a View> {
+    model.map_or_else(Vec::new, Model::foremost)
+}
+
+pub(super) fn classes(models: &[Model<'_>]) -> Table {
+    let mut columns =
+        vec![("source", Left), ("context", Right), ("class bounds, bits", Left), ("heads", Right)];
+    columns.extend(HeadClass::ALL.map(|class| (class.name(), Right)));
+    columns.push(("< 1.5 bits %", Right));
+    let mut table = Table::new("Heads by class", &columns);
+    for (name, published, model) in groups(models) {
+        table.group(name);
+        table.extend(
+            published.map(|p| class_row("as published", PUBLISHED_CONTEXT.into(), BOUNDS[0].0, p.classes)),
+        );
+        for view in foremost(model).into_iter().filter(|view| !view.known().is_empty()) {
+            for (bounds, thresholds) in BOUNDS {
+                let counts = thresholds.count(view.known());
+                table.push(class_row(view.source(), view.context_text(), bounds, counts));
+            }
+            if view.unknown() > 0 {
+                let (unknown, source) = (view.unknown(), view.source());
+                let all = unknown + view.known().len();
+                table.note(format!(
+                    "{name}, {source}: {unknown} of {all} heads have no recorded entropy and are not counted."
+                ));
+            }
+        }
+    }
+    table.note(
+        "The published counts follow from the bounds in the code, not from the bounds printed beside them.",
+    );
+    table
+}
+
+fn class_row(source: &str, context: String, bounds: &str, counts: ClassCounts) -> Vec<String> {
+    let share = (counts.sink + counts.focused) as f64 / counts.total() as f64;
+    let mut row = vec![source.to_owned(), context, bounds.to_owned(), counts.total().to_string()];
+    row.extend(HeadClass::ALL.map(|class| counts.of(class).to_string()));
+    row.push(percent(share));
+    row
+}
+
+pub(super) fn statistics(models: &[Model<'_>]) -> Table {
+    let columns = [
+        ("source", Left),
+        ("context", Right),
+        ("mean", Right),
+        ("std", Right),
+        ("CV", Right),
+        ("min", Right),
+        ("max", Right),
+        ("mean H / log2 n", Right),
+    ];
+    let mut table = Table::new("Attention entropy over heads, bits", &columns);
+    for (name, published, model) in groups(models) {
+        table.group(name);
+        table.extend(published.map(published_statistics));
+        // The published entropies of one model are incomplete, and have no statistics.
+        let shown = |view: &&View| view.is_measured() || view.statistics().is_some();
+        for view in foremost(model).into_iter().filter(shown) {
+            let mut row = vec![view.source().to_owned(), view.context_text()];
+            row.extend(spread(view, 4));
+            row.push(optional(view.normalised, |n| fixed(n, 3)));
+            table.push(row);
+        }
+    }
+    table.note("std is the population standard deviation; n is the number of keys a query sees.");
+    table
+}
+
+/// Mean, standard deviation, coefficient of variation, smallest and largest.
+fn spread(view: &View, decimals: usize) -> [String; 5] {
+    let numbers = view.statistics().map_or([None; 5], |s| [s.mean, s.std, s.cv, s.min, s.max].map(Some));
+    numbers.map(|number| optional(number, |n| fixed(n, decimals)))
+}
+
+/// As many decimals as were published.
+fn published_statistics(p: &PublishedHeads) -> Vec<String> {
+    let mut row = vec!["as published".to_owned(), PUBLISHED_CONTEXT.to_owned()];
+    row.extend([p.mean, p.std, p.cv, p.min, p.max].map(|n| fixed(n, 4).trim_end_matches('0').to_owned()));
+    row.push(MISSING.to_owned());
+    row
+}
+
+/// Everything by context length; none when only one length was measured.
+pub(super) fn lengths(model: &Model<'_>) -> Option<Table> {
+    let views = model.measured();
+    if unique(views.iter().map(|view| view.context)).len() < 2 {
+        return None;
+    }
+    let mut columns = vec![("context", Right), ("mean entropy, bits [95 % CI]", Right), ("std", Right)];
+    columns.extend([("CV", Right), ("min", Right), ("max", Right), ("mean H / log2 n", Right)]);
+    columns.extend(HeadClass::ALL.map(|class| (class.name(), Right)));
+    columns.push(("< 1.5 bits %", Right));
+    let mut table = Table::new(format!("{}: attention entropy against context length", model.name), &columns);
+    let sets = unique(views.iter().map(|view| view.series()));
+    for set in &sets {
+        if sets.len() > 1 {
+            table.group(*set);
+        }
+        table.extend(views.iter().filter(|view| view.series() == *set).map(|view| length_row(view)));
+    }
+    table.note(
+        "Classes are those of the bounds in the code. Entropy cannot exceed log2 n, so bits at different lengths are \
+         not comparable; H / log2 n is.",
+    );
+    Some(table)
+}
+
+fn length_row(view: &View) -> Vec<String> {
+    let [_, rest @ ..] = spread(view, 3);
+    let counts = Thresholds::CODE.count(view.known());
+    let mut row = vec![view.context_text(), estimate(view.mean, |h| fixed(h, 3))];
+    row.extend(rest);
+    row.push(optional(view.normalised, |n| fixed(n, 3)));
+    row.extend(HeadClass::ALL.map(|class| counts.of(class).to_string()));
+    row.push(optional(view.focused_share(), percent));
+    row
+}
+
+/// The published figures, and each measured model at its shortest and longest context.
+pub(super) fn brief(models: &[Model<'_>]) -> Table {
+    let mut columns = vec![("model", Left), ("context", Right), ("heads", Right), ("mean, bits", Right)];
+    columns.push(("< 1.5 bits %", Right));
+    columns.extend(HeadClass::ALL.map(|class| (class.name(), Right)));
+    let mut table = Table::new("Heads by class, bounds of the published code", &columns);
+    let row = |name: String, context: String, mean: Option<f64>, counts: ClassCounts| {
+        // Columns of `class_row` after its bounds, with the mean put in and the share moved to the front.
+        let mut tail = class_row("", String::new(), "", counts).split_off(3);
+        let (share, heads) = (tail.pop().unwrap_or_default(), tail.remove(0));
+        [vec![name, context, heads, optional(mean, |m| fixed(m, 3)), share], tail].concat()
+    };
+    for p in PUBLISHED_HEADS {
+        table.push(row(format!("published, {}", p.model), PUBLISHED_CONTEXT.into(), Some(p.mean), p.classes));
+    }
+    for model in models {
+        let views = model.measured();
+        let ends = match views[..] {
+            [shortest, .., longest] => vec![shortest, longest],
+            _ => views,
+        };
+        table.extend(ends.into_iter().map(|view| {
+            let counts = Thresholds::CODE.count(view.known());
+            row(model.name.to_owned(), view.context_text(), view.mean.map(|m| m.value), counts)
+        }));
+    }
+    table
+}

@@ -1,0 +1,237 @@
+//! The statements of a claim, in full and in short.
+
+use crate::format::MISSING;
+use crate::table::{Align, Table};
+use crate::unique;
+use bitkv_record::{Claim, Statement};
+
+/// All statements, by model. A reason that several share is told once, below the table.
+pub(super) fn table(claim: &Claim, models: &[String]) -> Table {
+    use Align::Left;
+    let columns =
+        [("statement", Left), ("published", Left), ("measured", Left), ("holds", Left), ("reason", Left)];
+    let mut table = Table::new("Statement by statement", &columns);
+    let shared = shared_reasons(&claim.statements);
+    let mut group = None;
+    for statement in &claim.statements {
+        let (model, text) = split_model(&statement.text, models);
+        if group.replace(model) != Some(model) {
+            // What is said of no model in particular needs a heading only after something that is.
+            match model {
+                Some(model) => table.group(model),
+                None if !table.is_empty() => table.group("all models"),
+                None => {}
+            }
+        }
+        let reason = shared.iter().position(|reason| *reason == statement.reason);
+        table.push(vec![
+            text.to_owned(),
+            or_missing(&statement.published),
+            or_missing(&statement.measured),
+            said(statement.holds).to_owned(),
+            reason.map_or_else(|| or_missing(&statement.reason), |i| format!("note {}", i + 1)),
+        ]);
+    }
+    for (i, reason) in shared.iter().enumerate() {
+        table.note(format!("Note {}: {reason}.", i + 1));
+    }
+    table
+}
+
+/// One line a statement; neighbours that differ in one word share a line. Numbers are told where they fit on it, without
+/// their intervals; reasons are left to the full table.
+pub(super) fn lines(claim: &Claim, models: &[String], width: usize) -> Vec<String> {
+    let mut merged: Vec<Merged<'_>> = Vec::new();
+    for statement in &claim.statements {
+        if !merged.last_mut().is_some_and(|last| last.absorb(statement)) {
+            merged.push(Merged::new(statement));
+        }
+    }
+    merged.iter().map(|m| m.line(models, width)).collect()
+}
+
+/// Statements told in one line.
+struct Merged<'a> {
+    /// Words of the statement; the one that varies holds all its values.
+    words: Vec<String>,
+    /// Where the statements differ, once there are two.
+    varies: Option<usize>,
+    first: &'a Statement,
+    holds: Vec<&'static str>,
+    published: Vec<String>,
+    measured: Vec<String>,
+}
+
+impl<'a> Merged<'a> {
+    fn new(first: &'a Statement) -> Self {
+        let words = first.text.split_whitespace().map(str::to_owned).collect();
+        let (published, measured) = (vec![first.published.clone()], vec![without_intervals(&first.measured)]);
+        Self { words, varies: None, first, holds: vec![said(first.holds)], published, measured }
+    }
+
+    /// Takes a statement in if it differs in one word, the same as those before it.
+    fn absorb(&mut self, other: &Statement) -> bool {
+        let first: Vec<&str> = self.first.text.split_whitespace().collect();
+        let words: Vec<&str> = other.text.split_whitespace().collect();
+        if words.len() != first.len() || other.reason != self.first.reason {
+            return false;
+        }
+        let different: Vec<usize> = (0..words.len()).filter(|&i| words[i] != first[i]).collect();
+        let [at] = different[..] else { return false };
+        // A colon ends the name of a model: models are told apart, budgets and rules are not.
+        if self.varies.is_some_and(|varies| varies != at) || words[at].ends_with(':') {
+            return false;
+        }
+        self.varies = Some(at);
+        self.words[at] += &format!(", {}", words[at]);
+        self.holds.push(said(other.holds));
+        self.published.push(other.published.clone());
+        self.measured.push(without_intervals(&other.measured));
+        true
+    }
+
+    /// The longest of three lines that fits: with all numbers, with the measured ones, with none.
+    fn line(&self, models: &[String], width: usize) -> String {
+        let text = self.words.join(" ");
+        // The only model of a run need not be named again and again.
+        let text = if models.len() > 1 { &text } else { split_model(&text, models).1 };
+        let bare = format!("{}: {text}", joined(&self.holds, ", "));
+        let (measured, published) = (joined(&self.measured, "; "), joined(&self.published, "; "));
+        let with_measured = if measured.is_empty() { bare.clone() } else { format!("{bare}: {measured}") };
+        let with_both = if published.is_empty() {
+            with_measured.clone()
+        } else {
+            format!("{with_measured} (published: {published})")
+        };
+        let fits = |line: &String| line.chars().count() <= width;
+        [with_both, with_measured].into_iter().find(fits).unwrap_or(bare)
+    }
+}
+
+/// Values that are not empty; one when all are equal.
+fn joined<T: AsRef<str>>(values: &[T], separator: &str) -> String {
+    let known: Vec<&str> = values.iter().map(AsRef::as_ref).filter(|value| !value.is_empty()).collect();
+    match unique(known.iter())[..] {
+        [same] => (*same).to_owned(),
+        _ => known.join(separator),
+    }
+}
+
+/// Reasons given more than once, in order of first appearance.
+fn shared_reasons(statements: &[Statement]) -> Vec<&str> {
+    let count = |reason: &str| statements.iter().filter(|s| s.reason == reason).count();
+    let reasons = unique(statements.iter().map(|s| s.reason.as_str())).into_iter();
+    reasons.filter(|reason| !reason.is_empty() && count(reason) > 1).collect()
+}
+
+/// The model that a text begins with, and the rest.
+fn split_model<'a>(text: &'a str, models: &'a [String]) -> (Option<&'a str>, &'a str) {
+    let split = |model: &'a String| {
+        Some((Some(model.as_str()), text.strip_prefix(model.as_str())?.strip_prefix(": ")?))
+    };
+    models.iter().find_map(split).unwrap_or((None, text))
+}
+
+/// The text without ` [low, high]` behind its numbers.
+fn without_intervals(text: &str) -> String {
+    let mut short = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(" [") {
+        short += before;
+        rest = after.split_once(']').map_or("", |(_, after)| after);
+    }
+    short + rest
+}
+
+fn said(holds: Option<bool>) -> &'static str {
+    match holds {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "not tested",
+    }
+}
+
+fn or_missing(text: &str) -> String {
+    if text.is_empty() { MISSING.to_owned() } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bitkv_record::{ClaimId, Role};
+
+    fn claim(rows: &[(&str, &str, Option<bool>, &str)]) -> Claim {
+        let statement = |&(text, measured, holds, reason): &(&str, &str, Option<bool>, &str)| Statement {
+            text: text.into(),
+            published: "96 %".into(),
+            measured: measured.into(),
+            holds,
+            reason: reason.into(),
+            role: Role::Claim,
+        };
+        let statements = rows.iter().map(statement).collect();
+        Claim::new(ClaimId::Compression, "c", statements, Default::default(), Default::default())
+    }
+
+    fn example() -> Claim {
+        claim(&[
+            ("the formula gives the table", "[1, 2]", Some(true), "alone"),
+            ("a: rule at 2x keeps tokens", "97 % [96, 98] with 50 %", Some(true), "within 1 point"),
+            ("a: rule at 5x keeps tokens", "95 % [94, 96] with 20 %", Some(true), "within 1 point"),
+            ("a: rule at 10x keeps tokens", "90 %", Some(false), "within 1 point"),
+            ("b: rule at 10x keeps tokens", "91 %", Some(false), "within 1 point"),
+            ("both differ", "", None, "needs two"),
+        ])
+    }
+
+    fn models() -> Vec<String> {
+        vec!["a".into(), "b".into()]
+    }
+
+    #[test]
+    fn a_shared_reason_is_told_once() {
+        let text = table(&example(), &models()).to_markdown();
+        assert_eq!(text.matches("within 1 point").count(), 1, "{text}");
+        assert_eq!(text.matches("| note 1 |").count(), 4);
+        assert!(text.contains("Note 1: within 1 point.") && text.contains("| yes | alone |"), "{text}");
+    }
+
+    #[test]
+    fn statements_stand_under_their_model() {
+        let text = table(&example(), &models()).to_markdown();
+        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} in {text}"));
+        assert!(at("the formula") < at("| **a** |") && at("| **a** |") < at("| rule at 2x keeps tokens |"));
+        assert!(
+            at("| **b** |") < at("| **all models** |") && at("| **all models** |") < at("| both differ |")
+        );
+    }
+
+    #[test]
+    fn neighbours_that_differ_in_one_word_share_a_line() {
+        let expected = [
+            "yes: the formula gives the table: [1, 2] (published: 96 %)",
+            "yes, yes, no: a: rule at 2x, 5x, 10x keeps tokens: 97 % with 50 %; 95 % with 20 %; 90 % (published: 96 %)",
+            "no: b: rule at 10x keeps tokens: 91 % (published: 96 %)",
+            "not tested: both differ (published: 96 %)",
+        ];
+        assert_eq!(lines(&example(), &models(), 120), expected);
+        assert!(
+            lines(&example(), &models()[..1], 120)[1].starts_with("yes, yes, no: rule at 2x"),
+            "the only model"
+        );
+    }
+
+    #[test]
+    fn numbers_are_told_where_they_fit() {
+        let at = |width| lines(&example(), &models(), width)[1].clone();
+        assert!(at(90).ends_with("95 % with 20 %; 90 %") && at(60).ends_with("keeps tokens"));
+    }
+
+    #[test]
+    fn two_words_that_differ_are_two_lines() {
+        let row = |text| (text, "1", Some(true), "r");
+        assert_eq!(lines(&claim(&[row("x at 2x"), row("y at 5x")]), &models(), 99).len(), 2);
+        let rows = [row("x at 2x"), row("x at 5x"), row("y at 2x")];
+        assert_eq!(lines(&claim(&rows), &models(), 99).len(), 2, "the word that varies stays the same one");
+    }
+}
