@@ -14,23 +14,35 @@ pub enum Error {
     Read { path: PathBuf, source: std::io::Error },
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
-    #[error("{file} is not valid JSON: {reason}")]
+    #[error("{file} is not valid JSON: {reason}; mend it or take the file that came with the weights")]
     Json { file: String, reason: String },
-    #[error("{file} lacks the key `{key}`, which this model needs")]
+    #[error(
+        "{file} lacks the key `{key}`, which this model needs; take the config.json that came with the weights"
+    )]
     MissingKey { file: String, key: &'static str },
     #[error("{file}: `{key}` is {value}, {reason}")]
     ConfigValue { file: String, key: String, value: String, reason: String },
     #[error("{file} is not a usable safetensors file ({reason}); it may be truncated, so download it again")]
     Safetensors { file: String, reason: String },
-    #[error("{file} lacks the tensor `{tensor}`{hint}")]
+    #[error(
+        "{file} lacks the tensor `{tensor}`{hint}; the weights are incomplete or of another model, so use those that belong to config.json"
+    )]
     MissingTensor { file: String, tensor: String, hint: &'static str },
-    #[error("{file}: tensor `{tensor}` has shape {found:?}, but config.json asks for {expected:?}")]
+    #[error(
+        "{file}: tensor `{tensor}` has shape {found:?}, but config.json asks for {expected:?}; use the config.json that came with these weights"
+    )]
     TensorShape { file: String, tensor: String, found: Vec<usize>, expected: Vec<usize> },
-    #[error("{file}: tensor `{tensor}` has type {found}, expected {expected}")]
+    #[error(
+        "{file}: tensor `{tensor}` has type {found}, expected {expected}; use the config.json that came with these weights"
+    )]
     TensorType { file: String, tensor: String, found: String, expected: &'static str },
-    #[error("{file}: tensor `{tensor}` holds {value} at index {index}; weights must be finite")]
+    #[error(
+        "{file}: tensor `{tensor}` holds {value} at index {index}; weights must be finite, so download them again"
+    )]
     NotFinite { file: String, tensor: String, index: usize, value: f32 },
-    #[error("{file}: tensor `{tensor}` holds {value}, but a weight scale must be positive")]
+    #[error(
+        "{file}: tensor `{tensor}` holds {value}, but a weight scale must be positive; the file is damaged, so download it again"
+    )]
     BadScale { file: String, tensor: String, value: f32 },
     #[error(
         "{file}: tensor `{tensor}` has the invalid ternary code 3 in packed row {row}, column {column}; \
@@ -51,10 +63,10 @@ pub enum Error {
     UnknownPosition { layer: usize, head: usize, position: u32 },
     #[error("layer {layer}, KV head {head}: kept positions must be ascending, but {next} follows {previous}")]
     NotAscending { layer: usize, head: usize, previous: u32, next: u32 },
-    #[error("{file} is not a usable tokenizer: {reason}")]
+    #[error("{file} is not a usable tokenizer: {reason}; use the tokenizer.json that came with the weights")]
     Tokenizer { file: String, reason: String },
     #[error(
-        "{file} has token id {largest}, but the model's vocabulary ends at {vocab_size}; they do not belong together"
+        "{file} has token id {largest}, but the model's vocabulary ends at {vocab_size}; they do not belong together, so use the tokenizer.json that came with the weights"
     )]
     TokenizerVocabulary { file: String, largest: u32, vocab_size: usize },
     #[error("`{option}` is {value}, {reason}")]

@@ -11,7 +11,7 @@ use bitkv_lab::{
     suite,
     window::Window,
 };
-use bitkv_record::{Profile, Split, Text, Texts};
+use bitkv_record::{Profile, PublishedProfile, Split, Text, Texts};
 
 /// Tokens of a calibration text when a profile has to be measured.
 pub(crate) const CALIBRATION_TOKENS: usize = 512;
@@ -73,7 +73,17 @@ pub(crate) fn entropies(subject: &Subject, policy: &Policy, file: Option<&Path>)
         steps.finish();
         return Ok(entropies.mean(length, Rows::Published));
     };
-    let entropies: Vec<f64> = Profile::read(file)?.entropies().concat();
+    let profile = profile(file)?;
+    // Published profiles name the organisation too.
+    let name = profile.model.rsplit('/').next();
+    ensure!(
+        name == Some(subject.name.as_str()),
+        "{} is a profile of {}, not of {}: use one of this model",
+        file.display(),
+        profile.model,
+        subject.name
+    );
+    let entropies: Vec<f64> = profile.entropies().concat();
     let config = subject.config();
     let heads = config.num_hidden_layers * config.num_attention_heads;
     ensure!(
@@ -84,4 +94,18 @@ pub(crate) fn entropies(subject: &Subject, policy: &Policy, file: Option<&Path>)
         subject.name
     );
     Ok(entropies)
+}
+
+/// Reads a profile in the suite's format or in the published one.
+fn profile(file: &Path) -> Result<Profile> {
+    let text = text(file)?;
+    let keys: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&text).with_context(|| {
+            format!("{} is not a JSON object: use a file of `bitkv profile --out`", file.display())
+        })?;
+    if keys.contains_key("format_version") {
+        Ok(PublishedProfile::read(file)?.to_profile()?)
+    } else {
+        Ok(Profile::read(file)?)
+    }
 }

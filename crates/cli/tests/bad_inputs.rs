@@ -87,13 +87,20 @@ fn profiles() {
     let needy = ["--tokens", "tokens.json", "--policy", "entropy+recency", "--budget", "0.5"];
     let with = |file| [&on("plan")[..], &needy, &["--profile", file]].concat();
     place.refuses(&with("absent.json"), &["absent.json", "No such"]);
-    place.refuses(&with("tokens.json"), &["tokens.json", "not a valid entropy profile"]);
+    place.refuses(&with("tokens.json"), &["tokens.json", "not a JSON object", "bitkv profile --out"]);
     // The same model with a layer less has fewer heads.
     let layers = size("num_hidden_layers");
     Copy::new(&place, "shallow")
         .change_json("config.json", |config| config["num_hidden_layers"] = (layers - 1).into());
     place.json(&["profile", "--model", "shallow", "--tokens", "tokens.json", "--out", "shallow.json"]);
-    place.refuses(&with("shallow.json"), &["shallow.json", "heads", MODEL, "use a profile of this model"]);
+    place.refuses(
+        &with("shallow.json"),
+        &["shallow.json", "a profile of shallow", MODEL, "use one of this model"],
+    );
+    // Named like this model, with another number of heads.
+    let named = std::fs::read_to_string(place.path("shallow.json")).unwrap().replace("shallow", MODEL);
+    std::fs::write(place.path("named.json"), named).unwrap();
+    place.refuses(&with("named.json"), &["named.json", "heads", MODEL, "use a profile of this model"]);
     Copy::new(&place, "mute").without("tokenizer.json");
     let unprofiled = [&["plan", "--model", "mute"], &needy[..]].concat();
     place.refuses(&unprofiled, &["entropy+recency needs a profile of mute", "--profile"]);

@@ -48,7 +48,7 @@ pub enum TextsError {
         listed: String,
     },
     /// A file is not UTF-8.
-    #[error("'{file}' is not UTF-8 text: byte {at} cannot be decoded")]
+    #[error("'{file}' is not UTF-8 text: byte {at} cannot be decoded, so convert the file to UTF-8")]
     NotUtf8 {
         /// The file.
         file: String,
@@ -56,7 +56,7 @@ pub enum TextsError {
         at: usize,
     },
     /// A file has no text in it.
-    #[error("'{file}' holds no text")]
+    #[error("'{file}' holds no text: give it some or remove it")]
     Blank {
         /// The file.
         file: String,
