@@ -19,7 +19,7 @@ pub enum Kind {
     Rival,
     /// A policy that ignores or reverses what the others go by.
     Control,
-    /// A bound: it sees what no deployable policy can.
+    /// A reference: it sees what no deployable policy can.
     Oracle,
 }
 
@@ -44,7 +44,7 @@ impl Kind {
             Self::Published => "published rules",
             Self::Rival => "rivals",
             Self::Control => "controls",
-            Self::Oracle => "oracle, a bound",
+            Self::Oracle => "oracle, a reference",
         }
     }
 }

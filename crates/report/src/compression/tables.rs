@@ -5,11 +5,10 @@ use crate::format::{count, estimate, fixed, megabytes, optional, percent, signif
 use crate::interval::Estimate;
 use crate::table::{Align, Table};
 
-const ORACLE: &str =
-    "† Oracle: selects with the attention it is about to approximate; no cache can be built so.";
+const ORACLE: &str = "† Selects with attention that comes after the cut (oracle scorers), or with the row that preservation is computed on.";
 const LOOSE: &str = "‡ Does not keep the number of entries asked for: compare it by what it kept.";
 
-/// One table for each compression asked for; budget 1 is left to [`self_check`](super::self_check).
+/// One table for each compression asked for; budget 1 is left to [`self_check`](fn@super::self_check).
 pub fn tables(model: &ModelCompression) -> Vec<Table> {
     asked(model).map(|at| quality(&model.model, at)).collect()
 }
@@ -78,7 +77,7 @@ pub fn sizes(model: &ModelCompression) -> Table {
 
 /// What the selection of [`brief`] is; said once below the tables.
 pub(crate) const SELECTION: &str = "At each compression: the published rules, then the rival, the control and the oracle \
-of lowest KL. † selects with the attention it approximates; ‡ does not keep to its budget.";
+of lowest KL. † selects with the attention it is judged by; ‡ does not keep to its budget.";
 
 /// A selection for a terminal: at each budget the published rules, the best rival and control, and the bound.
 pub fn brief(model: &ModelCompression) -> Table {

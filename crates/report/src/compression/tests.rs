@@ -160,7 +160,7 @@ fn policies_are_grouped_by_kind_and_ordered_by_kl() {
         "| uniform+recency |",
         "**controls**",
         "| uniform+random |",
-        "**oracle, a bound**",
+        "**oracle, a reference**",
         "| uniform+oracle † |",
     ];
     let at: Vec<usize> =

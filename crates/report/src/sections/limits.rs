@@ -29,8 +29,22 @@ pub(crate) fn limits(input: &Input<'_>) -> Vec<Block> {
     }
     if input.cells.iter().any(|cell| cell.oracle) {
         list.push(
-            "Policies marked † use attention that a real cache does not have yet: they bound what selection could \
-             reach and are not methods."
+            "Oracle scorers, marked †, use the attention of tokens that come after the cut: a reference, not a method. The \
+             published rules marked † select by the last query's own row, the row that attention preservation is then \
+             computed on; for KL, agreement and recall that is a selection any cache could make."
+                .to_owned(),
+        );
+        list.push(
+            "Published rules choose budgets and tokens once, after the prompt. Their authors chose them anew for every \
+             query, by masks or offline, and measured no cache that was cut."
+                .to_owned(),
+        );
+    }
+    if input.cells.iter().any(|cell| cell.kept_tokens < cell.full_tokens) {
+        list.push(
+            "Tokens scored after the cut stay in the cache beside what was kept, so late ones attend to a larger part \
+             than the compression says. Protected tokens (first 4, last 8) are part of every budget but the published rules' \
+             and plain random choice's."
                 .to_owned(),
         );
     }
