@@ -20,7 +20,7 @@ pub use tables::{brief, sizes, tables};
 /// How the columns of the compression tables are to be read; said once above them.
 pub(crate) const READING: &str = "KL, agreement and Δ NLL are relative to the full cache on the same targets: means \
 over texts with bootstrap intervals over texts, paired by text for Δ NLL. Perplexity weighs texts by their targets. \
-Recall has Wilson's interval over questions. Within a group the lowest KL comes first.";
+Recall is resampled over contexts. Within a group the lowest KL comes first.";
 
 /// A budget as the compression it asks for: `5x`.
 pub(crate) fn factor(budget: f64) -> String {

@@ -2,9 +2,6 @@
 
 use bitkv_stats::{Interval, paired_bootstrap};
 
-/// Two-sided 95 % quantile of the normal distribution.
-const Z: f64 = 1.959_963_984_540_054;
-
 const RESAMPLES: usize = 2000;
 
 /// A value and the ends of its 95 % interval; no interval where there is only one observation.
@@ -30,24 +27,12 @@ pub(crate) fn paired_difference(own: &[f64], reference: &[f64], seed: u64) -> Op
     mean(&differences, seed)
 }
 
-/// `right` of `all` with Wilson's score interval (Wilson 1927), which stays honest at none and at all.
-pub(crate) fn proportion(right: usize, all: usize) -> Option<Estimate> {
-    if all == 0 {
-        return None;
-    }
-    let (n, p) = (all as f64, right as f64 / all as f64);
-    let centre = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
-    let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    // Rounding must not push an end past the value at 0 and at 1.
-    Some(Estimate {
-        value: p,
-        interval: Some(((centre - half).clamp(0.0, p), (centre + half).clamp(p, 1.0))),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two-sided 95 % quantile of the normal distribution.
+    const Z: f64 = 1.959_963_984_540_054;
 
     #[test]
     fn intervals_have_about_the_width_of_the_standard_error() {
@@ -70,16 +55,5 @@ mod tests {
         assert_eq!(mean(&[2.0], 0), Some(Estimate { value: 2.0, interval: None }));
         assert_eq!(mean(&[], 0), None);
         assert_eq!(mean(&[1.0, f64::NAN], 0), None);
-        assert_eq!(proportion(0, 0), None);
-    }
-
-    #[test]
-    fn proportions_have_wilsons_interval() {
-        let ends = |right, all| proportion(right, all).unwrap().interval.unwrap();
-        let (low, high) = ends(5, 10);
-        assert!((low - 0.236_593).abs() < 1e-6 && (high - 0.763_407).abs() < 1e-6);
-        let (low, high) = ends(10, 10);
-        assert!((low - 0.722_467).abs() < 1e-6 && high == 1.0);
-        assert_eq!(ends(0, 10).0, 0.0);
     }
 }

@@ -1,7 +1,7 @@
 //! What each policy costs at each budget, from the cells of a run.
 
 use super::Kind;
-use crate::interval::{Estimate, mean, paired_difference, proportion};
+use crate::interval::{Estimate, mean, paired_difference};
 use crate::unique;
 use bitkv_record::{CellRow, Task};
 
@@ -59,7 +59,7 @@ pub struct PolicySummary {
     pub bits_per_byte: Option<f64>,
     /// Mean over texts of the NLL per target less that of the full cache on the same text, nats.
     pub delta_nll: Option<Estimate>,
-    /// Fraction of recall answers that were right, with its Wilson interval over questions.
+    /// Fraction of recall answers that were right, a mean over contexts.
     pub recall: Option<Estimate>,
 }
 
@@ -130,7 +130,7 @@ fn policy_summary(policy: &str, cells: &[&CellRow], full: &[&CellRow], seed: u64
         perplexity: nll_per_target(&texts).map(f64::exp),
         bits_per_byte: bits_per_byte(&texts),
         delta_nll: delta_nll(&texts, full, seed),
-        recall: recall(&recalls),
+        recall: recall(&recalls, seed),
     }
 }
 
@@ -165,8 +165,10 @@ fn delta_nll(texts: &[&CellRow], full: &[&CellRow], seed: u64) -> Option<Estimat
     paired_difference(&own, &reference, seed)
 }
 
-fn recall(cells: &[&CellRow]) -> Option<Estimate> {
-    let asked = cells.iter().filter_map(|cell| Some((cell.correct?, cell.questions)));
-    let (right, questions) = asked.fold((0, 0), |(right, all), (r, q)| (right + r, all + q));
-    proportion(right, questions)
+/// Questions of one context share its cache, so contexts are resampled and not questions.
+fn recall(cells: &[&CellRow], seed: u64) -> Option<Estimate> {
+    let asked = cells.iter().filter(|cell| cell.questions > 0);
+    let parts: Vec<f64> =
+        asked.filter_map(|cell| Some(cell.correct? as f64 / cell.questions as f64)).collect();
+    mean(&parts, seed)
 }

@@ -97,10 +97,19 @@ fn recall_rows_feed_the_recall_column_only() {
     let policies = at_half(&grid());
     assert_eq!(policies[1].kl.unwrap().value, 0.25);
     let recall = policies[1].recall.unwrap();
+    assert_eq!((recall.value, recall.interval), (0.5, None), "one context has no interval");
+}
+
+#[test]
+fn recall_has_an_interval_over_contexts() {
+    let mut cells = grid();
+    for (i, correct) in [3, 4, 6, 7].into_iter().enumerate() {
+        cells.push(CellRow { text: format!("facts-{i}"), ..recall("uniform+recency", 0.5, correct) });
+    }
+    let recall = at_half(&cells)[1].recall.unwrap();
     let (low, high) = recall.interval.unwrap();
-    assert_eq!(recall.value, 0.5);
-    // Wilson's interval for 5 of 10.
-    assert!((low - 0.2366).abs() < 1e-4 && (high - 0.7634).abs() < 1e-4, "{low} {high}");
+    assert!((recall.value - 0.5).abs() < 1e-12);
+    assert!(low >= 0.3 && low < 0.45 && high > 0.55 && high <= 0.7, "{low} {high}");
 }
 
 #[test]
