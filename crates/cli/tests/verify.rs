@@ -8,7 +8,7 @@ use bitkv_record::{CellRow, ClaimId, FileHash, HeadRow, Manifest, MemoryRow, Tas
 use serde_json::Value;
 use support::{
     Place, keys, list,
-    model::{MODEL, original, size},
+    model::{Copy, MODEL, original, size},
 };
 
 const CONTEXT: usize = 96;
@@ -54,6 +54,19 @@ fn a_small_verification() {
     }
     let names: Vec<_> = fs::read_dir(place.path("runs")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
+}
+
+#[test]
+fn a_folder_named_like_a_published_model_is_told_apart() {
+    let place = Place::new();
+    Copy::new(&place, "BitNet-b1.58-2B-4T");
+    let mut arguments = SMALL;
+    arguments[2] = "BitNet-b1.58-2B-4T";
+    let document = place.json(&[&arguments[..], &["runs/named"]].concat());
+    assert_eq!(list(&document["models"]), ["BitNet-b1.58-2B-4T (measured)"]);
+    let heads: Vec<HeadRow> = read_rows(&place.path("runs/named/heads.csv")).unwrap();
+    let published = heads.iter().filter(|row| row.model == "BitNet-b1.58-2B-4T");
+    assert!(published.clone().count() == 600 && published.clone().all(|row| row.profile == "published"));
 }
 
 fn the_document_is_the_recorded_one(document: &Value, run: &Path) {
