@@ -109,7 +109,7 @@ fn recall_has_an_interval_over_contexts() {
     let recall = at_half(&cells)[1].recall.unwrap();
     let (low, high) = recall.interval.unwrap();
     assert!((recall.value - 0.5).abs() < 1e-12);
-    assert!(low >= 0.3 && low < 0.45 && high > 0.55 && high <= 0.7, "{low} {high}");
+    assert!((0.3..0.45).contains(&low) && (0.55..=0.7).contains(&high), "{low} {high}");
 }
 
 #[test]
