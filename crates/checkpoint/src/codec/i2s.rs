@@ -1,0 +1,190 @@
+//! bitnet.cpp's I2_S: two-bit codes, most significant pair first, with one f32 scale behind them.
+//!
+//! Reference: bitnet.cpp `src/ggml-bitnet-mad.cpp`, `quantize_i2_s`. Its builds disagree about the order of the
+//! codes, and files do not say which build wrote them.
+
+use std::ops::Range;
+
+/// What follows the codes: the scale in the first four bytes, and padding that nobody sets.
+const TAIL: usize = 32;
+
+/// Which codes share a byte. The first of four has the two highest bits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Layout {
+    /// Byte `p` of a block of 128 columns holds columns `p`, `p + 32`, `p + 64` and `p + 96`: the published file, and
+    /// all default builds but Arm's.
+    X86,
+    /// Byte `p` of a block of 64 columns holds columns `p`, `p + 16`, `p + 32` and `p + 48`: Arm builds since
+    /// November 2025.
+    Arm,
+    /// Byte `c` of a group of four rows holds column `c` of each: builds without `ACT_PARALLEL`.
+    FourRow,
+}
+
+impl Layout {
+    /// All of them, the most common one first.
+    pub const ALL: [Layout; 3] = [Layout::X86, Layout::Arm, Layout::FourRow];
+
+    /// The name in options and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layout::X86 => "x86",
+            Layout::Arm => "arm",
+            Layout::FourRow => "four-row",
+        }
+    }
+}
+
+/// Whether a matrix `[rows, cols]` has whole blocks: 128 columns, 64 for Arm, four rows for the third layout.
+pub fn fits(layout: Layout, rows: usize, cols: usize) -> bool {
+    match layout {
+        Layout::X86 => cols.is_multiple_of(128),
+        Layout::Arm => cols.is_multiple_of(64),
+        Layout::FourRow => rows.is_multiple_of(4),
+    }
+}
+
+/// Bytes that `values` codes take with their scale, if they fill whole bytes.
+pub fn byte_length(values: usize) -> Option<usize> {
+    values.is_multiple_of(4).then_some(values / 4 + TAIL)
+}
+
+/// What codes minus one are multiplied by, in a tensor of `values` codes.
+///
+/// # Panics
+/// When `data` is too short.
+pub fn scale(data: &[u8], values: usize) -> f32 {
+    let bytes = data[values / 4..].first_chunk().expect("the scale follows the codes");
+    f32::from_le_bytes(*bytes)
+}
+
+/// Writes the codes of `row` of a matrix `[.., out.len()]` that [`fits`].
+///
+/// # Panics
+/// When `data` is too short.
+pub fn decode_row(data: &[u8], layout: Layout, row: usize, out: &mut [u8]) {
+    let cols = out.len();
+    match layout {
+        Layout::X86 => split_blocks::<32, 128>(&data[row_bytes(row, cols)], out),
+        Layout::Arm => split_blocks::<16, 64>(&data[row_bytes(row, cols)], out),
+        Layout::FourRow => {
+            let (bytes, shift) = (&data[row / 4 * cols..][..cols], shift(row % 4));
+            out.iter_mut().zip(bytes).for_each(|(code, byte)| *code = (byte >> shift) & 3);
+        }
+    }
+}
+
+/// Packs a matrix `[rows, cols]` that [`fits`], of which `codes(row, out)` gives the rows. The padding is zero.
+///
+/// # Panics
+/// When the matrix does not fit.
+pub fn encode(
+    layout: Layout,
+    rows: usize,
+    cols: usize,
+    mut codes: impl FnMut(usize, &mut [u8]),
+    multiplier: f32,
+) -> Vec<u8> {
+    assert!(fits(layout, rows, cols), "whole blocks");
+    let mut bytes = vec![0; rows * cols / 4 + TAIL];
+    let mut row_codes = vec![0; cols];
+    for row in 0..rows {
+        codes(row, &mut row_codes);
+        match layout {
+            Layout::X86 => join_blocks::<32, 128>(&row_codes, &mut bytes[row_bytes(row, cols)]),
+            Layout::Arm => join_blocks::<16, 64>(&row_codes, &mut bytes[row_bytes(row, cols)]),
+            Layout::FourRow => {
+                let (to, shift) = (&mut bytes[row / 4 * cols..][..cols], shift(row % 4));
+                to.iter_mut().zip(&row_codes).for_each(|(byte, code)| *byte |= code << shift);
+            }
+        }
+    }
+    bytes[rows * cols / 4..][..4].copy_from_slice(&multiplier.to_le_bytes());
+    bytes
+}
+
+fn row_bytes(row: usize, cols: usize) -> Range<usize> {
+    row * cols / 4..(row + 1) * cols / 4
+}
+
+/// Of the `place`-th of four codes in a byte.
+fn shift(place: usize) -> usize {
+    6 - 2 * place
+}
+
+// `W` bytes hold `B = 4 * W` codes. Constants, so that the loops become vector code.
+fn split_blocks<const W: usize, const B: usize>(bytes: &[u8], codes: &mut [u8]) {
+    let blocks = bytes.as_chunks::<W>().0.iter().zip(codes.as_chunks_mut::<B>().0);
+    for (bytes, codes) in blocks {
+        for (place, codes) in codes.as_chunks_mut::<W>().0.iter_mut().enumerate() {
+            let shift = shift(place);
+            codes.iter_mut().zip(bytes).for_each(|(code, byte)| *code = (byte >> shift) & 3);
+        }
+    }
+}
+
+fn join_blocks<const W: usize, const B: usize>(codes: &[u8], bytes: &mut [u8]) {
+    let blocks = bytes.as_chunks_mut::<W>().0.iter_mut().zip(codes.as_chunks::<B>().0);
+    for (bytes, codes) in blocks {
+        for (place, codes) in codes.as_chunks::<W>().0.iter().enumerate() {
+            let shift = shift(place);
+            bytes.iter_mut().zip(codes).for_each(|(byte, code)| *byte |= code << shift);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_first_of_four_codes_has_the_highest_bits() {
+        let mut data = vec![0x55; 32];
+        data[0] = 0b00_01_10_01;
+        data[31] = 0b10_00_01_10;
+        let mut codes = [9; 128];
+        decode_row(&data, Layout::X86, 0, &mut codes);
+        assert_eq!([0, 32, 64, 96].map(|i| codes[i]), [0, 1, 2, 1]);
+        assert_eq!([31, 63, 95, 127].map(|i| codes[i]), [2, 0, 1, 2]);
+        assert_eq!(codes.iter().filter(|code| **code == 1).count(), 123);
+
+        decode_row(&data, Layout::Arm, 1, &mut codes[..64]);
+        assert_eq!([15, 31, 47, 63].map(|i| codes[i]), [2, 0, 1, 2]);
+        decode_row(&data, Layout::FourRow, 2, &mut codes[..32]);
+        assert_eq!((codes[0], codes[31]), (2, 1));
+    }
+
+    #[test]
+    fn the_scale_follows_the_codes() {
+        let data = encode(Layout::X86, 1, 128, |_, out| out.fill(1), 1.21875);
+        let mut expected = vec![0x55; 32];
+        expected.extend([0, 0, 0x9C, 0x3F]);
+        expected.resize(64, 0);
+        assert_eq!(data, expected);
+        assert_eq!((scale(&data, 128), byte_length(128), byte_length(126)), (1.21875, Some(64), None));
+    }
+
+    proptest! {
+        #[test]
+        fn any_shape_survives(groups in 1usize..5, blocks in 1usize..5, seed in any::<u64>()) {
+            let (rows, cols) = (4 * groups, 128 * blocks);
+            let code = |row: usize, col: usize| {
+                ((seed ^ (row * cols + col) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60) as u8 % 3
+            };
+            for layout in Layout::ALL {
+                prop_assert!(fits(layout, rows, cols));
+                let fill = |row: usize, out: &mut [u8]| (0..cols).for_each(|col| out[col] = code(row, col));
+                let data = encode(layout, rows, cols, fill, 0.7);
+                prop_assert_eq!(Some(data.len()), byte_length(rows * cols));
+                for row in 0..rows {
+                    let mut out = vec![9; cols];
+                    decode_row(&data, layout, row, &mut out);
+                    prop_assert!((0..cols).all(|col| out[col] == code(row, col)), "{:?}, row {}", layout, row);
+                }
+                prop_assert_eq!(scale(&data, rows * cols), 0.7);
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! llama.cpp's TQ1_0: blocks of 256 codes, five ternary digits a byte, each with an f16 scale.
+//!
+//! A byte is a fraction of 256, rounded up, whose first digits in base 3 are the codes: multiplying by 3 brings the
+//! next digit in front. Reference: llama.cpp `ggml-quants.c`, `dequantize_row_tq1_0`.
+
+use half::f16;
+
+/// Codes of a block.
+pub const BLOCK: usize = 256;
+/// Bytes of a block: 32 and 16 bytes of five codes, 4 bytes of four, then the scale.
+pub const BLOCK_BYTES: usize = 32 + 16 + 4 + 2;
+
+/// Whether rows of `cols` codes have whole blocks.
+pub fn fits(cols: usize) -> bool {
+    cols.is_multiple_of(BLOCK)
+}
+
+/// Writes the codes of `row` of a matrix `[.., out.len()]` that [`fits`]; a block whose scale is 0 holds zeros.
+///
+/// # Panics
+/// When `data` is too short.
+pub fn decode_row(data: &[u8], row: usize, out: &mut [u8]) {
+    let blocks = out.len() / BLOCK;
+    let blocks = &data.as_chunks::<BLOCK_BYTES>().0[row * blocks..][..blocks];
+    for (block, out) in blocks.iter().zip(out.as_chunks_mut::<BLOCK>().0) {
+        if block_scale(block) == 0.0 {
+            out.fill(1);
+            continue;
+        }
+        digits::<32>(&block[..32], &mut out[..160]);
+        digits::<16>(&block[32..48], &mut out[160..240]);
+        digits::<4>(&block[48..52], &mut out[240..]);
+    }
+}
+
+/// Appends a row of codes that [`fits`]; every block gets the scale `d`.
+pub fn encode_row(codes: &[u8], d: f16, to: &mut Vec<u8>) {
+    for block in codes.as_chunks::<BLOCK>().0 {
+        pack::<32>(&block[..160], to);
+        pack::<16>(&block[160..240], to);
+        pack::<4>(&block[240..], to);
+        to.extend(d.to_le_bytes());
+    }
+}
+
+/// The scale that all blocks share, those of scale 0 apart; `None` when they differ. 0 when there are no others.
+pub fn scale(data: &[u8]) -> Option<f32> {
+    super::shared_scale(data.as_chunks::<BLOCK_BYTES>().0.iter().map(block_scale))
+}
+
+fn block_scale(block: &[u8; BLOCK_BYTES]) -> f32 {
+    f16::from_le_bytes([block[BLOCK_BYTES - 2], block[BLOCK_BYTES - 1]]).to_f32()
+}
+
+/// The digits of `W` bytes: the first digit of each, then the second of each, and so on.
+fn digits<const W: usize>(bytes: &[u8], codes: &mut [u8]) {
+    let mut bytes: [u8; W] = *bytes.first_chunk().expect("the caller cuts W bytes");
+    for codes in codes.as_chunks_mut::<W>().0 {
+        for (code, byte) in codes.iter_mut().zip(&mut bytes) {
+            // floor(3 * byte / 256) by comparison, to stay in vectors of bytes.
+            *code = u8::from(*byte >= 86) + u8::from(*byte >= 171);
+            *byte = byte.wrapping_mul(3);
+        }
+    }
+}
+
+/// The opposite of [`digits`]; digits that are not there count as 0.
+fn pack<const W: usize>(codes: &[u8], to: &mut Vec<u8>) {
+    for at in 0..W {
+        let digit = |place: usize| codes.get(at + W * place).map_or(0, |code| u32::from(*code));
+        let value = (0..5).fold(0, |value, place| 3 * value + digit(place));
+        to.push((value * 256).div_ceil(243) as u8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the Python package `gguf` makes of [`super::super::known::codes`] times 1.21875.
+    #[rustfmt::skip]
+    const KNOWN: [u8; BLOCK_BYTES] = [
+        0x4A, 0xA3, 0xF1, 0x40, 0xF7, 0xC1, 0x73, 0x40, 0xE8, 0xB4, 0x2A, 0x03, 0x29, 0x54, 0x20, 0xBA, 0xB9,
+        0x55, 0x2E, 0x8D, 0x7C, 0xDE, 0x84, 0xB7, 0x72, 0xCE, 0xA3, 0x1B, 0xC3, 0xA8, 0x1B, 0xFC, 0x0B, 0x85,
+        0x09, 0xD0, 0x9A, 0x32, 0xB0, 0xFC, 0xE1, 0xF2, 0x97, 0x8B, 0x8C, 0xCC, 0xAB, 0xCF, 0xF1, 0x82, 0x1D,
+        0x26, 0xE0, 0x3C,
+    ];
+
+    #[test]
+    fn known_bytes() {
+        let codes = super::super::known::codes();
+        let (mut bytes, mut decoded) = (Vec::new(), [9; BLOCK]);
+        encode_row(&codes, f16::from_f32(1.21875), &mut bytes);
+        assert_eq!(bytes, KNOWN);
+        decode_row(&KNOWN, 0, &mut decoded);
+        assert_eq!((decoded, scale(&KNOWN)), (codes, Some(1.21875)));
+    }
+
+    #[test]
+    fn a_block_of_scale_zero_holds_zeros() {
+        let (mut data, mut codes) = (Vec::new(), [9; 2 * BLOCK]);
+        encode_row(&[2; BLOCK], f16::ZERO, &mut data);
+        encode_row(&[2; BLOCK], f16::ONE, &mut data);
+        decode_row(&data, 0, &mut codes);
+        assert_eq!((codes[..BLOCK].to_vec(), codes[BLOCK..].to_vec()), (vec![1; BLOCK], vec![2; BLOCK]));
+        assert_eq!(scale(&data), Some(1.0));
+    }
+
+    #[test]
+    fn every_byte_has_digits_below_three() {
+        for byte in 0..=255u8 {
+            let mut codes = [9; 20];
+            digits::<4>(&[byte; 4], &mut codes);
+            for (place, code) in codes.as_chunks::<4>().0.iter().enumerate() {
+                let fraction = u32::from(byte) * 3u32.pow(place as u32) % 256;
+                assert_eq!(u32::from(code[0]), 3 * fraction / 256, "digit {place} of {byte}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_row_survives(codes in prop::collection::vec(0u8..3, BLOCK), rows in 1usize..4, blocks in 1usize..4) {
+            let row: Vec<u8> = codes.iter().copied().cycle().take(blocks * BLOCK).collect();
+            let mut bytes = Vec::new();
+            for shift in 0..rows {
+                let shifted: Vec<u8> = row.iter().map(|code| (code + shift as u8) % 3).collect();
+                encode_row(&shifted, f16::ONE, &mut bytes);
+            }
+            prop_assert_eq!(bytes.len(), rows * blocks * BLOCK_BYTES);
+            for shift in 0..rows {
+                let mut out = vec![9; blocks * BLOCK];
+                decode_row(&bytes, shift, &mut out);
+                prop_assert!(out.iter().zip(&row).all(|(a, b)| *a == (b + shift as u8) % 3));
+            }
+        }
+    }
+}
