@@ -17,14 +17,9 @@ pub fn read(data: &[u8], from: usize, out: &mut [f32]) {
     assert!(from.is_multiple_of(BLOCK), "the start of a block");
     let blocks = &data.as_chunks::<BLOCK_BYTES>().0[from / BLOCK..][..out.len().div_ceil(BLOCK)];
     for (block, out) in blocks.iter().zip(out.chunks_mut(BLOCK)) {
-        match out.as_mut_array() {
-            Some(out) => expand(block, out),
-            None => {
-                let mut whole = [0.0; BLOCK];
-                expand(block, &mut whole);
-                out.copy_from_slice(&whole[..out.len()]);
-            }
-        }
+        let mut whole = [0.0; BLOCK];
+        expand(block, &mut whole);
+        out.copy_from_slice(&whole[..out.len()]);
     }
 }
 

@@ -1,0 +1,194 @@
+//! The configuration that metadata and tensor names give.
+//!
+//! Reference: llama.cpp `llm_load_hparams` and the forks of it that bitnet.cpp builds on.
+
+use crate::{
+    Activation, Architecture, Coding, Config, Result, ScaleRule, WeightFormat,
+    config_read::{MAX_LAYERS, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH},
+    shapes::{EMBEDDING, HEAD},
+};
+
+use super::{
+    file::Gguf,
+    header::Place,
+    keys::Keys,
+    linear::ternary_value,
+    types::{TL1, TL2},
+    value::Value,
+    vocabulary::{BOS, EOS, EOT, TOKENS},
+};
+
+/// Tokens that end a turn, by which files without [`EOT`] are known to have one.
+const END_OF_TURN: [&[u8]; 2] = [b"<|eot_id|>", b"<|im_end|>"];
+
+pub(super) fn read(gguf: &Gguf) -> Result<Config> {
+    let keys = gguf.keys();
+    let (architecture, hidden_act) = architecture(&keys)?;
+    refuse_unsupported(gguf)?;
+    if architecture == Architecture::Llama {
+        require_ternary(gguf)?;
+    }
+    let prefix = gguf.architecture();
+    let size = |key: &str, limit| keys.size(&format!("{prefix}.{key}"), limit);
+    let needed = |key: &str, limit| keys.needed_size(&format!("{prefix}.{key}"), limit);
+    let positive = |key: &str| keys.positive(&format!("{prefix}.{key}"));
+    let hidden_size = needed("embedding_length", MAX_WIDTH)?;
+    let heads = needed("attention.head_count", MAX_WIDTH)?;
+    let eps = "attention.layer_norm_rms_epsilon";
+    let config = Config {
+        architecture,
+        vocab_size: vocabulary_size(gguf, size("vocab_size", MAX_VOCABULARY)?)?,
+        hidden_size,
+        intermediate_size: needed("feed_forward_length", MAX_WIDTH)?,
+        num_hidden_layers: needed("block_count", MAX_LAYERS)?,
+        num_attention_heads: heads,
+        num_key_value_heads: size("attention.head_count_kv", MAX_WIDTH)?.unwrap_or(heads),
+        head_dim: head_dim(&keys, prefix, hidden_size, heads)?,
+        hidden_act,
+        max_position_embeddings: needed("context_length", MAX_POSITIONS)?,
+        rms_norm_eps: positive(eps)?.ok_or_else(|| keys.missing(&format!("{prefix}.{eps}")))?,
+        rope_theta: positive("rope.freq_base")?.unwrap_or(10_000.0),
+        tie_word_embeddings: !gguf.has(HEAD),
+        bos_token_id: keys.token(BOS)?,
+        eos_token_ids: stop_tokens(&keys)?,
+        weights: WeightFormat::Packed(ScaleRule::Multiply),
+        skeleton: false,
+    };
+    check(&keys, prefix, &config)?;
+    Ok(config)
+}
+
+fn architecture(keys: &Keys<'_>) -> Result<(Architecture, Activation)> {
+    let key = "general.architecture";
+    match keys.text(key)?.ok_or_else(|| keys.missing(key))? {
+        "bitnet" => Ok((Architecture::OneBitLlm, Activation::Silu)),
+        "bitnet-25" | "bitnet-b1.58" => Ok((Architecture::BitNet, Activation::Relu2)),
+        "llama" => Ok((Architecture::Llama, Activation::Silu)),
+        other => {
+            let reason = "but only bitnet, bitnet-25, bitnet-b1.58 and ternary llama are supported";
+            Err(keys.bad(key, format!("`{other}`"), reason))
+        }
+    }
+}
+
+/// What the tensors are that this crate cannot read, and the metadata that changes what a model computes.
+fn refuse_unsupported(gguf: &Gguf) -> Result<()> {
+    for place in gguf.places() {
+        let coding = gguf.coding(place);
+        if let Coding::Other(kind) = &coding
+            && [TL1, TL2].contains(&&kind[..])
+        {
+            return Err(gguf.bad(format!(
+                "tensor `{}` has type {kind}, a lookup-table format whose tile sizes are not in the file; \
+                 take the I2_S file of the model",
+                place.name
+            )));
+        }
+        if place.name.ends_with(".bias") {
+            return Err(gguf.bad(format!("it has the tensor `{}`, but biases are not supported", place.name)));
+        }
+    }
+    if let Some(place) = gguf.place("rope_freqs.weight") {
+        let stored = gguf.stored(place);
+        let plain =
+            stored.coding.is_float() && stored.f32s(&stored.shape)?.iter().all(|factor| *factor == 1.0);
+        if !plain {
+            return Err(
+                gguf.bad("it has the tensor `rope_freqs.weight`, but only unscaled RoPE is supported".into())
+            );
+        }
+    }
+    let (keys, prefix) = (gguf.keys(), gguf.architecture());
+    for (key, plain) in [("rope.scaling.type", "none"), ("rope.scaling.factor", "1"), ("expert_count", "0")] {
+        let key = format!("{prefix}.{key}");
+        let value = keys.get(&key);
+        let is_plain = match value {
+            None => true,
+            Some(Value::String(text)) => text == plain,
+            Some(other) => other.to_string() == plain,
+        };
+        if let Some(value) = value.filter(|_| !is_plain) {
+            return Err(keys.bad(&key, value, format!("but only {plain} is supported")));
+        }
+    }
+    Ok(())
+}
+
+/// A plain Llama would compute nonsense with activations of eight bits.
+fn require_ternary(gguf: &Gguf) -> Result<()> {
+    let packed = |place: &Place| gguf.coding(place).is_ternary() && place.name.starts_with("blk.");
+    let first = gguf.place("blk.0.attn_q.weight").map(|place| gguf.stored(place));
+    if gguf.places().iter().any(packed) || first.is_some_and(|stored| ternary_value(&stored).is_some()) {
+        return Ok(());
+    }
+    Err(gguf.bad("its architecture is llama, but its weights are not ternary, so it is no BitNet".into()))
+}
+
+/// The key, or the tokens, or the rows of the embedding.
+fn vocabulary_size(gguf: &Gguf, key: Option<usize>) -> Result<usize> {
+    let keys = gguf.keys();
+    let tokens = keys.array(TOKENS)?.map(super::value::Array::len);
+    let rows = || gguf.get(EMBEDDING, "").ok().and_then(|stored| stored.shape.first().copied());
+    let size = key.or(tokens).or_else(rows).ok_or_else(|| keys.missing(TOKENS))?;
+    if size == 0 || size as u64 > MAX_VOCABULARY {
+        let reason = format!("but must be from 1 to {MAX_VOCABULARY}");
+        return Err(keys.bad(TOKENS, format!("{size} items"), reason));
+    }
+    Ok(size)
+}
+
+fn head_dim(keys: &Keys<'_>, prefix: &str, hidden: usize, heads: usize) -> Result<usize> {
+    let key = |key: &str| format!("{prefix}.{key}");
+    let length = keys.size(&key("attention.key_length"), MAX_WIDTH)?;
+    let rotary = keys.size(&key("rope.dimension_count"), MAX_WIDTH)?;
+    let width = match length.or(rotary) {
+        Some(width) => width,
+        None if hidden.is_multiple_of(heads) => hidden / heads,
+        None => {
+            let reason = format!("which is not a multiple of `{}` {heads}", key("attention.head_count"));
+            return Err(keys.bad(&key("embedding_length"), hidden, reason));
+        }
+    };
+    for part in ["rope.dimension_count", "attention.value_length"] {
+        if let Some(other) = keys.size(&key(part), MAX_WIDTH)?.filter(|other| *other != width) {
+            return Err(keys.bad(
+                &key(part),
+                other,
+                format!("but only the width of a head, {width}, is supported"),
+            ));
+        }
+    }
+    Ok(width)
+}
+
+fn stop_tokens(keys: &Keys<'_>) -> Result<Vec<u32>> {
+    let turn = match keys.token(EOT)? {
+        Some(id) => Some(id),
+        None => keys.array(TOKENS)?.and_then(|tokens| {
+            let id = tokens.raw_strings().position(|token| END_OF_TURN.contains(&&token[..]));
+            id.map(|id| id as u32)
+        }),
+    };
+    let mut ids: Vec<u32> = keys.token(EOS)?.into_iter().chain(turn).collect();
+    ids.dedup();
+    Ok(ids)
+}
+
+fn check(keys: &Keys<'_>, prefix: &str, config: &Config) -> Result<()> {
+    let (heads, kv_heads) = (config.num_attention_heads, config.num_key_value_heads);
+    if !heads.is_multiple_of(kv_heads) {
+        let reason = format!("which is not a multiple of `{prefix}.attention.head_count_kv` {kv_heads}");
+        return Err(keys.bad(&format!("{prefix}.attention.head_count"), heads, reason));
+    }
+    if !config.head_dim.is_multiple_of(2) {
+        let reason = "which is not a multiple of 2 (rotary halves)";
+        return Err(keys.bad(&format!("{prefix}.attention.key_length"), config.head_dim, reason));
+    }
+    let bos = config.bos_token_id.iter().map(|id| (BOS, *id));
+    for (key, id) in bos.chain(config.eos_token_ids.iter().map(|id| (EOS, *id))) {
+        if id as usize >= config.vocab_size {
+            return Err(keys.bad(key, id, format!("outside the vocabulary of {}", config.vocab_size)));
+        }
+    }
+    Ok(())
+}

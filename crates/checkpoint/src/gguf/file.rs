@@ -1,0 +1,130 @@
+//! A GGUF file as a store of tensors.
+
+use std::path::Path;
+
+use crate::{Bytes, Coding, Config, Error, Result, Stored, codec::i2s::Layout};
+
+use super::{
+    config,
+    header::{Entry, Header, Place},
+    keys::Keys,
+    names, vocabulary,
+    vocabulary::Vocabulary,
+};
+
+/// What a GGUF file does not tell.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The byte layout of I2_S tensors; found by plausibility when it is not given.
+    pub i2s_layout: Option<Layout>,
+}
+
+/// A GGUF file.
+pub struct Gguf {
+    file: String,
+    header: Header,
+    layout: Layout,
+}
+
+impl Gguf {
+    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self> {
+        Gguf::parse(path.display().to_string(), Bytes::map(path)?, options)
+    }
+
+    pub(crate) fn from_bytes(bytes: Vec<u8>, options: &Options) -> Result<Self> {
+        Gguf::parse("the GGUF file in memory".into(), Bytes::owned(bytes), options)
+    }
+
+    fn parse(file: String, bytes: Bytes, options: &Options) -> Result<Self> {
+        match Header::parse(&bytes) {
+            Ok(header) => {
+                let layout = options.i2s_layout.unwrap_or(Layout::X86);
+                Ok(Gguf { file, header, layout })
+            }
+            Err(reason) => Err(Error::Gguf { file, reason }),
+        }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Keys and values in file order.
+    pub fn metadata(&self) -> &[Entry] {
+        &self.header.entries
+    }
+
+    /// The configuration that the metadata gives.
+    pub(crate) fn config(&self) -> Result<Config> {
+        config::read(self)
+    }
+
+    /// The tokenizer's vocabulary.
+    ///
+    /// # Errors
+    /// When the file has none, or it is damaged.
+    pub fn vocabulary(&self) -> Result<Vocabulary> {
+        vocabulary::read(&self.keys())
+    }
+
+    /// Bytes of all tensors.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.header.places.iter().map(|place| place.bytes.len() as u64).sum()
+    }
+
+    /// All tensors under the names they have in the file.
+    pub(crate) fn tensors(&self) -> Result<Vec<Stored>> {
+        Ok(self.header.places.iter().map(|place| self.stored(place)).collect())
+    }
+
+    /// Whether there is a tensor of this Hugging Face name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        names::to_gguf(name).is_some_and(|name| self.place(&name).is_some())
+    }
+
+    /// The tensor of this Hugging Face name.
+    pub(crate) fn get(&self, name: &str, hint: &'static str) -> Result<Stored> {
+        let name = names::to_gguf(name).unwrap_or_else(|| name.into());
+        let place = self.place(&name).ok_or_else(|| {
+            self.bad(format!(
+                "it lacks the tensor `{name}`{hint}; it is incomplete, so download or convert it again"
+            ))
+        })?;
+        Ok(self.stored(place))
+    }
+
+    pub(super) fn places(&self) -> &[Place] {
+        &self.header.places
+    }
+
+    pub(super) fn place(&self, name: &str) -> Option<&Place> {
+        self.header.place(name)
+    }
+
+    pub(super) fn stored(&self, place: &Place) -> Stored {
+        Stored {
+            file: self.file.clone(),
+            name: place.name.clone(),
+            shape: place.shape.clone(),
+            coding: self.coding(place),
+            bytes: place.bytes.clone(),
+        }
+    }
+
+    pub(super) fn coding(&self, place: &Place) -> Coding {
+        self.header.coding(place, self.layout)
+    }
+
+    pub(super) fn architecture(&self) -> &str {
+        self.header.architecture()
+    }
+
+    pub(super) fn keys(&self) -> Keys<'_> {
+        Keys { file: &self.file, header: &self.header }
+    }
+
+    pub(super) fn bad(&self, reason: String) -> Error {
+        Error::Gguf { file: self.file.clone(), reason }
+    }
+}

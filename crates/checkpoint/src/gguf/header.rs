@@ -1,0 +1,224 @@
+//! The part of a GGUF file in front of the tensors: metadata, and where each tensor is.
+//!
+//! Reference: the GGUF specification in ggml's documentation. Versions 2 and 3 have the same structure.
+
+use std::collections::HashMap;
+
+use crate::{Bytes, Coding, codec::i2s::Layout};
+
+use super::{
+    cursor::{Cursor, Read},
+    types::{self, Context, Size},
+    value::{Kind, Value},
+};
+
+pub(super) const MAGIC: [u8; 4] = *b"GGUF";
+pub(super) const DEFAULT_ALIGNMENT: u64 = 32;
+pub(super) const ALIGNMENT: &str = "general.alignment";
+/// More than any tensor library stores.
+const MAX_DIMENSIONS: u32 = 4;
+
+/// A metadata key with its value.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Such as `general.architecture`.
+    pub key: String,
+    /// The type it is stored as.
+    pub kind: Kind,
+    /// What it says.
+    pub value: Value,
+}
+
+/// Where a tensor is.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) name: String,
+    /// Outermost first: the reverse of the file's order.
+    pub(super) shape: Vec<usize>,
+    /// The type's number.
+    pub(super) kind: u32,
+    /// From the start of the file's tensor data.
+    offset: u64,
+    pub(super) bytes: Bytes,
+}
+
+/// All of it.
+pub(super) struct Header {
+    pub(super) entries: Vec<Entry>,
+    keys: HashMap<String, usize>,
+    pub(super) places: Vec<Place>,
+    names: HashMap<String, usize>,
+}
+
+impl Header {
+    pub(super) fn parse(bytes: &Bytes) -> Read<Header> {
+        let mut from = Cursor::new(bytes);
+        if from.number::<4>()? != MAGIC {
+            return Err(
+                "it does not begin with the letters GGUF; give a .gguf file or a model's folder".into()
+            );
+        }
+        check_version(from.u32()?)?;
+        let (tensors, entries) = (from.u64()?, from.u64()?);
+        let (entries, keys) = read_entries(&mut from, entries)?;
+        let (mut places, names) = read_places(&mut from, tensors, bytes)?;
+        let mut header = Header { entries, keys, places: Vec::new(), names };
+        let alignment = header.alignment()?;
+        let start = (from.position() as u64).next_multiple_of(alignment).min(bytes.len() as u64) as usize;
+        place(&mut places, &bytes.part(start..bytes.len()), alignment, header.context())?;
+        header.places = places;
+        Ok(header)
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.keys.get(key).map(|at| &self.entries[*at].value)
+    }
+
+    pub(super) fn place(&self, name: &str) -> Option<&Place> {
+        self.names.get(name).map(|at| &self.places[*at])
+    }
+
+    pub(super) fn architecture(&self) -> &str {
+        match self.get("general.architecture") {
+            Some(Value::String(name)) => name,
+            _ => "",
+        }
+    }
+
+    pub(super) fn coding(&self, place: &Place, layout: Layout) -> Coding {
+        types::coding(place.kind, layout, self.context())
+    }
+
+    fn context(&self) -> Context<'_> {
+        let file_type = match self.get("general.file_type") {
+            Some(Value::Integer(n)) => Some(*n),
+            _ => None,
+        };
+        Context { architecture: self.architecture(), file_type }
+    }
+
+    fn alignment(&self) -> Read<u64> {
+        match self.get(ALIGNMENT) {
+            None => Ok(DEFAULT_ALIGNMENT),
+            Some(Value::Integer(n)) if (1..=1 << 30).contains(n) && n.count_ones() == 1 => Ok(*n as u64),
+            Some(other) => Err(format!("`{ALIGNMENT}` is {other}, but must be a power of two")),
+        }
+    }
+}
+
+fn check_version(version: u32) -> Read<()> {
+    match version {
+        2 | 3 => Ok(()),
+        // A small number with its bytes reversed.
+        _ if version.swap_bytes() < 16 => Err("it is big-endian; convert it to little-endian".into()),
+        other => {
+            Err(format!("its version is {other}, but only versions 2 and 3 are supported; convert it again"))
+        }
+    }
+}
+
+// Counts are not trusted: whatever they say, the loops end where the file does, and nothing is reserved.
+fn read_entries(from: &mut Cursor<'_>, count: u64) -> Read<(Vec<Entry>, HashMap<String, usize>)> {
+    let (mut entries, mut keys) = (Vec::new(), HashMap::new());
+    for at in 0..count {
+        let key = from.string()?;
+        let (kind, value) = Value::read(from).map_err(|reason| format!("at the key `{key}`, {reason}"))?;
+        if keys.insert(key.clone(), at as usize).is_some() {
+            return Err(format!("the key `{key}` stands there twice; it is damaged, so download it again"));
+        }
+        entries.push(Entry { key, kind, value });
+    }
+    Ok((entries, keys))
+}
+
+fn read_places(
+    from: &mut Cursor<'_>,
+    count: u64,
+    bytes: &Bytes,
+) -> Read<(Vec<Place>, HashMap<String, usize>)> {
+    let (mut places, mut names) = (Vec::new(), HashMap::new());
+    for at in 0..count {
+        let name = from.string()?;
+        let of = |reason: String| format!("tensor `{name}` {reason}");
+        let shape = read_shape(from).map_err(of)?;
+        let (kind, offset) = (from.u32()?, from.u64()?);
+        if names.insert(name.clone(), at as usize).is_some() {
+            return Err(of("stands there twice; it is damaged, so download it again".into()));
+        }
+        places.push(Place { name, shape, kind, offset, bytes: bytes.part(0..0) });
+    }
+    Ok((places, names))
+}
+
+fn read_shape(from: &mut Cursor<'_>) -> Read<Vec<usize>> {
+    let dimensions = from.u32()?;
+    if dimensions > MAX_DIMENSIONS {
+        return Err(format!("has {dimensions} dimensions, but at most {MAX_DIMENSIONS} are supported"));
+    }
+    let mut shape = Vec::new();
+    for _ in 0..dimensions {
+        let size = from.u64()?;
+        match usize::try_from(size) {
+            Ok(size) if (1..=isize::MAX as usize).contains(&size) => shape.push(size),
+            _ => {
+                return Err(format!(
+                    "has a dimension of {}; it is damaged, so download it again",
+                    size as i64
+                ));
+            }
+        }
+    }
+    shape.reverse();
+    Ok(shape)
+}
+
+/// Finds each tensor's bytes in `data`, and makes sure that no two share any.
+fn place(places: &mut [Place], data: &Bytes, alignment: u64, context: Context<'_>) -> Read<()> {
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by_key(|at| places[*at].offset);
+    let starts: Vec<u64> = order.iter().map(|at| places[*at].offset).collect();
+    let (mut end_before, mut before) = (0, String::new());
+    for (i, at) in order.iter().enumerate() {
+        let place = &mut places[*at];
+        let of = |reason: String| format!("tensor `{}` {reason}", place.name);
+        if !place.offset.is_multiple_of(alignment) {
+            return Err(of(format!("begins at {}, which is not a multiple of {alignment}", place.offset)));
+        }
+        if place.offset < end_before {
+            return Err(of(format!("shares bytes with `{before}`; it is damaged, so download it again")));
+        }
+        // Where a size is unknown, the tensor may reach as far as the next one.
+        let limit = starts.get(i + 1).copied().unwrap_or(u64::MAX).min(data.len() as u64);
+        let end = match size(place, context).map_err(of)? {
+            Some(size) => place.offset.saturating_add(size),
+            None => limit.max(place.offset),
+        };
+        if end > data.len() as u64 {
+            let has = data.len();
+            return Err(of(format!(
+                "ends at {end}, but its data ends at {has}; it is truncated, so download it again"
+            )));
+        }
+        place.bytes = data.part(place.offset as usize..end as usize);
+        (end_before, before) = (end, place.name.clone());
+    }
+    Ok(())
+}
+
+fn size(place: &Place, context: Context<'_>) -> Read<Option<u64>> {
+    let values = place.shape.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
+    let values = values.filter(|values| *values <= isize::MAX as u64);
+    let values = values.ok_or("is larger than any memory; it is damaged, so download it again")?;
+    let coding = types::coding(place.kind, Layout::X86, context);
+    let inner = place.shape.last().copied().unwrap_or(1) as u64;
+    match types::size(&coding, inner, values) {
+        Size::Bytes(bytes) => Ok(Some(bytes)),
+        Size::Unknown => Ok(None),
+        Size::Broken(block) => {
+            let name = coding.name();
+            Err(format!(
+                "has rows of {inner}, but {name} stores blocks of {block}; it is damaged, so download it again"
+            ))
+        }
+    }
+}

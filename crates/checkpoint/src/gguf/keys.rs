@@ -1,0 +1,88 @@
+//! Reading metadata with errors that name file, key and value.
+
+use crate::{Error, Result};
+
+use super::{
+    header::Header,
+    value::{Array, Value},
+};
+
+/// A file's metadata.
+pub(super) struct Keys<'a> {
+    pub(super) file: &'a str,
+    pub(super) header: &'a Header,
+}
+
+impl<'a> Keys<'a> {
+    pub(super) fn get(&self, key: &str) -> Option<&'a Value> {
+        self.header.get(key)
+    }
+
+    pub(super) fn missing(&self, key: &str) -> Error {
+        let reason = format!("it lacks the key `{key}`, which this model needs; convert it again");
+        Error::Gguf { file: self.file.into(), reason }
+    }
+
+    pub(super) fn bad(&self, key: &str, value: impl ToString, reason: impl Into<String>) -> Error {
+        Error::ConfigValue {
+            file: self.file.into(),
+            key: key.into(),
+            value: value.to_string(),
+            reason: reason.into(),
+        }
+    }
+
+    /// A positive integer of at most `limit`.
+    pub(super) fn size(&self, key: &str, limit: u64) -> Result<Option<usize>> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Integer(n)) if (1..=i128::from(limit)).contains(n) => Ok(Some(*n as usize)),
+            Some(other) => Err(self.bad(key, other, format!("but must be an integer from 1 to {limit}"))),
+        }
+    }
+
+    pub(super) fn needed_size(&self, key: &str, limit: u64) -> Result<usize> {
+        self.size(key, limit)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// A finite number above 0.
+    pub(super) fn positive(&self, key: &str) -> Result<Option<f64>> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Float(x)) if *x > 0.0 && x.is_finite() => Ok(Some(*x)),
+            Some(other) => Err(self.bad(key, other, "but must be a positive number")),
+        }
+    }
+
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(other) => Err(self.bad(key, other, "but must be a truth value")),
+        }
+    }
+
+    pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.bad(key, other, "but must be a string")),
+        }
+    }
+
+    pub(super) fn token(&self, key: &str) -> Result<Option<u32>> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Integer(n)) if u32::try_from(*n).is_ok() => Ok(Some(*n as u32)),
+            Some(other) => Err(self.bad(key, other, "but must be a token id")),
+        }
+    }
+
+    pub(super) fn array(&self, key: &str) -> Result<Option<&'a Array>> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Array(array)) => Ok(Some(array)),
+            Some(other) => Err(self.bad(key, other, "but must be an array")),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! A linear layer of a GGUF file.
+
+use crate::{
+    Coding, Linear, LinearShape, Result, Stored, Ternarised,
+    codec::{i2s, tq1_0, tq2_0},
+    config_read::MAX_WIDTH,
+};
+
+use super::{file::Gguf, names};
+
+/// Values looked at together.
+const PART: usize = 1 << 16;
+
+/// The scale of a matrix of zeros where the file says 0: what [`Ternarised`] gives one.
+const DEAD: f32 = 1e-5;
+
+const HEADS: &str = "llama.attention.head_count";
+const KV_HEADS: &str = "llama.attention.head_count_kv";
+
+impl Gguf {
+    /// The layer of this shape, of which `stored` is the weight.
+    pub(crate) fn linear(&self, shape: &LinearShape, stored: Stored) -> Result<Linear> {
+        let expected = [shape.rows, shape.cols];
+        if stored.shape != expected {
+            return Err(self.bad(format!(
+                "tensor `{}` has shape {:?}, but its metadata asks for {expected:?}; convert it again",
+                stored.name, stored.shape
+            )));
+        }
+        let mut linear = match scale(&stored) {
+            Scale::Shared(multiplier) => {
+                Linear { shape: shape.clone(), multiplier, stored, masters: None, interleaved_heads: None }
+            }
+            Scale::Refused(reason) => return Err(self.bad(format!("tensor `{}` {reason}", stored.name))),
+            Scale::Floats => of_floats(shape, stored)?,
+        };
+        linear.multiplier *= self.extra_scale(shape)?;
+        linear.interleaved_heads = self.interleaved_heads(shape)?;
+        let value = linear.multiplier;
+        if value == 0.0 && linear.histogram()[1] == (shape.rows * shape.cols) as u64 {
+            linear.multiplier = DEAD;
+        } else if value <= 0.0 || !value.is_finite() {
+            let name = &linear.stored.name;
+            return Err(self.bad(format!(
+                "tensor `{name}` has the scale {value}, but it must be positive; it is damaged, so download it again"
+            )));
+        }
+        Ok(linear)
+    }
+
+    /// A scale beside the weight, which results are multiplied by.
+    fn extra_scale(&self, shape: &LinearShape) -> Result<f32> {
+        let name = names::to_gguf(&format!("{}.weight", shape.name)).unwrap_or_default();
+        let name = name.replace(".weight", ".scale");
+        let Some(place) = self.place(&name) else { return Ok(1.0) };
+        let stored = self.stored(place);
+        if !stored.coding.is_float() || stored.len() != 1 {
+            let (kind, shape) = (stored.coding.name(), &stored.shape);
+            return Err(self.bad(format!("tensor `{name}` is {kind} {shape:?}, but a scale is one float")));
+        }
+        Ok(stored.f32s(&stored.shape)?[0])
+    }
+
+    /// llama.cpp turns pairs of rotary dimensions in its llama architecture that lie half a head apart into
+    /// neighbours.
+    fn interleaved_heads(&self, shape: &LinearShape) -> Result<Option<usize>> {
+        if self.architecture() != "llama" {
+            return Ok(None);
+        }
+        let heads = self.keys().size(HEADS, MAX_WIDTH)?;
+        match &shape.name {
+            name if name.ends_with(".q_proj") => Ok(heads),
+            name if name.ends_with(".k_proj") => Ok(self.keys().size(KV_HEADS, MAX_WIDTH)?.or(heads)),
+            _ => Ok(None),
+        }
+    }
+}
+
+enum Scale {
+    /// One for all codes.
+    Shared(f32),
+    /// There are no codes.
+    Floats,
+    /// The tensor cannot be a linear layer.
+    Refused(String),
+}
+
+fn scale(stored: &Stored) -> Scale {
+    let (rows, cols) = (stored.shape[0], stored.shape[1]);
+    let differs = || {
+        let kind = stored.coding.name();
+        Scale::Refused(format!("has {kind} blocks of different scales, but a BitNet's weight has one scale"))
+    };
+    match stored.coding {
+        Coding::I2S(layout) if i2s::fits(layout, rows, cols) => {
+            Scale::Shared(i2s::scale(&stored.bytes, rows * cols))
+        }
+        Coding::I2S(layout) => Scale::Refused(format!(
+            "is I2_S of shape [{rows}, {cols}], whose blocks in the {} layout would cross rows; take a file of \
+             another type",
+            layout.name()
+        )),
+        Coding::Tq1_0 => tq1_0::scale(&stored.bytes).map_or_else(differs, Scale::Shared),
+        Coding::Tq2_0 => tq2_0::scale(&stored.bytes).map_or_else(differs, Scale::Shared),
+        Coding::F32 | Coding::F16 | Coding::Bf16 => Scale::Floats,
+        ref other => {
+            let kind = other.name();
+            Scale::Refused(format!(
+                "has type {kind}, but a linear layer must be I2_S, TQ1_0, TQ2_0 or floats"
+            ))
+        }
+    }
+}
+
+/// Floats that are ternary already keep their value; others are masters.
+fn of_floats(shape: &LinearShape, stored: Stored) -> Result<Linear> {
+    let ternary = ternary_value(&stored);
+    let mut linear = Linear::of_masters(shape, stored)?;
+    if let Some(value) = ternary {
+        linear.multiplier = value;
+        linear.masters = Some(Ternarised { inverse: 1.0 / value, multiplier: value });
+    }
+    Ok(linear)
+}
+
+/// The one magnitude that all floats have which are not zero; `None` when they differ, or all are zero.
+pub(super) fn ternary_value(stored: &Stored) -> Option<f32> {
+    if !stored.coding.is_float() {
+        return None;
+    }
+    let (mut value, mut part) = (0.0f32, vec![0.0; PART.min(stored.len())]);
+    for first in (0..stored.len()).step_by(PART) {
+        let part = &mut part[..PART.min(stored.len() - first)];
+        stored.read_f32(first, part);
+        if value == 0.0 {
+            value = part.iter().map(|w| w.abs()).find(|w| *w != 0.0).unwrap_or(0.0);
+        }
+        if !part.iter().all(|w| *w == 0.0 || w.abs() == value) {
+            return None;
+        }
+    }
+    // A subnormal has no reciprocal.
+    (value.is_normal() && (1.0 / value).is_normal()).then_some(value)
+}

@@ -1,0 +1,21 @@
+//! GGUF files: the container, what models store in it, and writing them.
+//!
+//! ```text
+//! bytes -> Header (metadata, places of tensors) -> Gguf (configuration, vocabulary, tensors by Hugging Face's names)
+//! ```
+
+mod config;
+mod cursor;
+mod file;
+mod header;
+mod keys;
+mod linear;
+pub mod names;
+mod types;
+mod value;
+mod vocabulary;
+
+pub use file::{Gguf, Options};
+pub use header::Entry;
+pub use value::{Array, Kind, Value};
+pub use vocabulary::Vocabulary;

@@ -1,0 +1,98 @@
+//! Tensor names in GGUF files and in Hugging Face's, in one table for reading and writing.
+//!
+//! Reference: llama.cpp `gguf-py/gguf/tensor_mapping.py`.
+
+use crate::{Architecture, shapes};
+
+/// Outside the layers: GGUF, Hugging Face.
+const MODEL: [(&str, &str); 3] = [
+    ("token_embd.weight", shapes::EMBEDDING),
+    ("output_norm.weight", shapes::FINAL_NORM),
+    ("output.weight", shapes::HEAD),
+];
+
+/// Inside a layer, without what follows the last dot.
+const LAYER: [(&str, &str); 13] = [
+    ("attn_norm", "input_layernorm"),
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("attn_sub_norm", "self_attn.attn_sub_norm"),
+    ("attn_sub_norm", "self_attn.inner_attn_ln"),
+    ("ffn_norm", "post_attention_layernorm"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+    ("ffn_sub_norm", "mlp.ffn_sub_norm"),
+    ("ffn_sub_norm", "mlp.ffn_layernorm"),
+];
+
+/// The GGUF name of a tensor, or of a linear layer given without its `.weight`.
+pub fn to_gguf(name: &str) -> Option<String> {
+    if let Some(pair) = MODEL.iter().find(|pair| pair.1 == name) {
+        return Some(pair.0.into());
+    }
+    let (layer, part) = name.strip_prefix("model.layers.")?.split_once('.')?;
+    let (part, end) = match part.strip_suffix(".weight") {
+        Some(part) => (part, ".weight"),
+        None => (part, ""),
+    };
+    let pair = LAYER.iter().find(|pair| pair.1 == part)?;
+    is_number(layer).then(|| format!("blk.{layer}.{}{end}", pair.0))
+}
+
+/// The Hugging Face name of a `.weight` in a model of this architecture.
+pub fn to_hugging_face(name: &str, architecture: Architecture) -> Option<String> {
+    if let Some(pair) = MODEL.iter().find(|pair| pair.0 == name) {
+        return Some(pair.1.into());
+    }
+    let (layer, part) = name.strip_prefix("blk.")?.strip_suffix(".weight")?.split_once('.')?;
+    let ours = |hugging_face: &str| match hugging_face {
+        "self_attn.attn_sub_norm" | "mlp.ffn_sub_norm" => architecture == Architecture::BitNet,
+        "self_attn.inner_attn_ln" | "mlp.ffn_layernorm" => architecture == Architecture::OneBitLlm,
+        _ => true,
+    };
+    let pair = LAYER.iter().find(|pair| pair.0 == part && ours(pair.1))?;
+    is_number(layer).then(|| format!("model.layers.{layer}.{}.weight", pair.1))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tensor_of_a_model_has_a_name_in_both() {
+        let json = r#"{"architectures": ["BitNetForCausalLM"], "num_hidden_layers": 12}"#;
+        let config = crate::Config::from_json(json, "config.json").unwrap();
+        for architecture in [Architecture::BitNet, Architecture::OneBitLlm, Architecture::Llama] {
+            let config = crate::Config { architecture, ..config.clone() };
+            let linears = config.all_linears().map(|shape| format!("{}.weight", shape.name));
+            let norms = config.all_norms().map(|shape| shape.name);
+            let model = [shapes::EMBEDDING.to_string(), shapes::HEAD.to_string()];
+            for name in linears.chain(norms).chain(model) {
+                let other = to_gguf(&name).expect("a GGUF name");
+                assert_eq!(to_hugging_face(&other, architecture).as_ref(), Some(&name), "{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn known_names() {
+        for (hugging_face, gguf) in [
+            ("model.embed_tokens.weight", Some("token_embd.weight")),
+            ("model.layers.29.mlp.ffn_layernorm.weight", Some("blk.29.ffn_sub_norm.weight")),
+            ("model.layers.3.self_attn.o_proj", Some("blk.3.attn_output")),
+            ("model.layers..mlp.up_proj.weight", None),
+            ("model.layers.3.mlp.fc.weight", None),
+        ] {
+            assert_eq!(to_gguf(hugging_face).as_deref(), gguf);
+        }
+        assert_eq!(to_hugging_face("blk.0.attn_sub_norm.weight", Architecture::Llama), None);
+        assert_eq!(to_hugging_face("rope_freqs.weight", Architecture::Llama), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! Metadata values. Arrays stay in the file until they are asked for.
+
+use std::fmt;
+
+use crate::Bytes;
+
+use super::cursor::{Cursor, Read};
+
+/// A metadata value.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// Any integer type.
+    Integer(i128),
+    /// f32 or f64.
+    Float(f64),
+    /// One byte, 0 or 1.
+    Bool(bool),
+    /// UTF-8.
+    String(String),
+    /// Items of one type.
+    Array(Array),
+}
+
+/// The type of a value or of an array's items.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// 8 bits, unsigned.
+    U8,
+    /// 8 bits.
+    I8,
+    /// 16 bits, unsigned.
+    U16,
+    /// 16 bits.
+    I16,
+    /// 32 bits, unsigned.
+    U32,
+    /// 32 bits.
+    I32,
+    /// IEEE single.
+    F32,
+    /// One byte.
+    Bool,
+    /// A length and UTF-8.
+    String,
+    /// Items of one type.
+    Array,
+    /// 64 bits, unsigned.
+    U64,
+    /// 64 bits.
+    I64,
+    /// IEEE double.
+    F64,
+}
+
+/// In the order of their numbers in files, with their names and sizes.
+const KINDS: [(Kind, &str, usize); 13] = [
+    (Kind::U8, "u8", 1),
+    (Kind::I8, "i8", 1),
+    (Kind::U16, "u16", 2),
+    (Kind::I16, "i16", 2),
+    (Kind::U32, "u32", 4),
+    (Kind::I32, "i32", 4),
+    (Kind::F32, "f32", 4),
+    (Kind::Bool, "bool", 1),
+    (Kind::String, "string", 0),
+    (Kind::Array, "array", 0),
+    (Kind::U64, "u64", 8),
+    (Kind::I64, "i64", 8),
+    (Kind::F64, "f64", 8),
+];
+
+impl Kind {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        KINDS[self as usize].1
+    }
+
+    /// The number in files.
+    pub(super) fn id(self) -> u32 {
+        self as u32
+    }
+
+    fn read(from: &mut Cursor<'_>) -> Read<Kind> {
+        let id = from.u32()?;
+        KINDS.get(id as usize).map(|kind| kind.0).ok_or_else(|| format!("a value has the unknown type {id}"))
+    }
+}
+
+/// Items of one type, not expanded.
+#[derive(Clone, Debug)]
+pub struct Array {
+    kind: Kind,
+    count: usize,
+    bytes: Bytes,
+}
+
+impl Array {
+    /// The type of the items.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are no items.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The items, read one by one.
+    pub(super) fn items(&self) -> impl Iterator<Item = Read<Value>> + '_ {
+        let mut from = Cursor::new(&self.bytes);
+        (0..self.count).map(move |_| read_as(self.kind, &mut from))
+    }
+
+    /// The items of an array of strings, not copied.
+    pub(super) fn raw_strings(&self) -> impl Iterator<Item = Bytes> + '_ {
+        let mut from = Cursor::new(&self.bytes);
+        let count = if self.kind == Kind::String { self.count } else { 0 };
+        (0..count).map_while(move |_| from.raw_string().ok())
+    }
+
+    fn read(from: &mut Cursor<'_>) -> Read<Array> {
+        let (kind, count) = (Kind::read(from)?, from.u64()?);
+        let bytes = match kind {
+            Kind::Array => return Err("an array holds arrays, which no known model needs".into()),
+            Kind::String => strings(from, count)?,
+            sized => from.block(count, KINDS[sized as usize].2)?,
+        };
+        Ok(Array { kind, count: count as usize, bytes })
+    }
+}
+
+/// The bytes of `count` strings.
+fn strings(from: &mut Cursor<'_>, count: u64) -> Read<Bytes> {
+    if count > from.remaining() / 8 {
+        return Err(format!("an array claims {count} strings where {} bytes remain", from.remaining()));
+    }
+    let start = from.position();
+    for _ in 0..count {
+        from.raw_string()?;
+    }
+    Ok(from.since(start))
+}
+
+/// Strings are cut to this many characters when they are shown.
+const SHOWN: usize = 60;
+
+/// Short: the value, the start of a long string, or an array's type and length.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Integer(n) => write!(f, "{n}"),
+            Value::Float(x) => write!(f, "{x}"),
+            Value::Bool(b) => write!(f, "{b}"),
+            Value::String(text) => {
+                let start: String = text.chars().take(SHOWN).collect();
+                let more = if start.len() < text.len() { "..." } else { "" };
+                write!(f, "{start:?}{more}")
+            }
+            Value::Array(array) => write!(f, "{} x {}", array.len(), array.kind().name()),
+        }
+    }
+}
+
+impl Value {
+    pub(super) fn read(from: &mut Cursor<'_>) -> Read<(Kind, Value)> {
+        let kind = Kind::read(from)?;
+        Ok((kind, read_as(kind, from)?))
+    }
+}
+
+fn read_as(kind: Kind, from: &mut Cursor<'_>) -> Read<Value> {
+    Ok(match kind {
+        Kind::U8 => Value::Integer(u8::from_le_bytes(from.number()?).into()),
+        Kind::I8 => Value::Integer(i8::from_le_bytes(from.number()?).into()),
+        Kind::U16 => Value::Integer(u16::from_le_bytes(from.number()?).into()),
+        Kind::I16 => Value::Integer(i16::from_le_bytes(from.number()?).into()),
+        Kind::U32 => Value::Integer(u32::from_le_bytes(from.number()?).into()),
+        Kind::I32 => Value::Integer(i32::from_le_bytes(from.number()?).into()),
+        Kind::U64 => Value::Integer(u64::from_le_bytes(from.number()?).into()),
+        Kind::I64 => Value::Integer(i64::from_le_bytes(from.number()?).into()),
+        Kind::F32 => Value::Float(f32::from_le_bytes(from.number()?).into()),
+        Kind::F64 => Value::Float(f64::from_le_bytes(from.number()?)),
+        Kind::Bool => Value::Bool(from.number::<1>()? != [0]),
+        Kind::String => Value::String(from.string()?),
+        Kind::Array => Value::Array(Array::read(from)?),
+    })
+}
