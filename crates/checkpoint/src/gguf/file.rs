@@ -8,6 +8,7 @@ use super::{
     config,
     header::{Entry, Header, Place},
     keys::Keys,
+    layout::{self, LayoutChoice},
     names, vocabulary,
     vocabulary::Vocabulary,
 };
@@ -23,7 +24,7 @@ pub struct Options {
 pub struct Gguf {
     file: String,
     header: Header,
-    layout: Layout,
+    layout: Option<LayoutChoice>,
 }
 
 impl Gguf {
@@ -38,8 +39,9 @@ impl Gguf {
     fn parse(file: String, bytes: Bytes, options: &Options) -> Result<Self> {
         match Header::parse(&bytes) {
             Ok(header) => {
-                let layout = options.i2s_layout.unwrap_or(Layout::X86);
-                Ok(Gguf { file, header, layout })
+                let mut gguf = Gguf { file, header, layout: None };
+                gguf.layout = layout::choose(&gguf, options.i2s_layout);
+                Ok(gguf)
             }
             Err(reason) => Err(Error::Gguf { file, reason }),
         }
@@ -53,6 +55,11 @@ impl Gguf {
     /// Keys and values in file order.
     pub fn metadata(&self) -> &[Entry] {
         &self.header.entries
+    }
+
+    /// The layout of its I2_S tensors; `None` when it has none.
+    pub fn i2s_layout(&self) -> Option<&LayoutChoice> {
+        self.layout.as_ref()
     }
 
     /// The configuration that the metadata gives.
@@ -113,7 +120,7 @@ impl Gguf {
     }
 
     pub(super) fn coding(&self, place: &Place) -> Coding {
-        self.header.coding(place, self.layout)
+        self.header.coding(place, self.layout.as_ref().map_or(Layout::X86, |choice| choice.layout))
     }
 
     pub(super) fn architecture(&self) -> &str {

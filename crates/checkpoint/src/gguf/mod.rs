@@ -9,6 +9,7 @@ mod cursor;
 mod file;
 mod header;
 mod keys;
+mod layout;
 mod linear;
 pub mod names;
 mod types;
@@ -17,5 +18,6 @@ mod vocabulary;
 
 pub use file::{Gguf, Options};
 pub use header::Entry;
+pub use layout::{LayoutChoice, Reason};
 pub use value::{Array, Kind, Value};
 pub use vocabulary::Vocabulary;
