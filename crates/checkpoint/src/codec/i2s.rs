@@ -86,7 +86,7 @@ pub fn encode(
     multiplier: f32,
 ) -> Vec<u8> {
     assert!(fits(layout, rows, cols), "whole blocks");
-    let mut bytes = vec![0; rows * cols / 4 + TAIL];
+    let mut bytes = vec![0; rows * cols / 4];
     let mut row_codes = vec![0; cols];
     for row in 0..rows {
         codes(row, &mut row_codes);
@@ -99,7 +99,21 @@ pub fn encode(
             }
         }
     }
-    bytes[rows * cols / 4..][..4].copy_from_slice(&multiplier.to_le_bytes());
+    bytes.extend(tail(multiplier));
+    bytes
+}
+
+/// Appends a row of a matrix in the x86 layout, which [`fits`].
+pub fn encode_row(codes: &[u8], to: &mut Vec<u8>) {
+    let from = to.len();
+    to.resize(from + codes.len() / 4, 0);
+    join_blocks::<32, 128>(codes, &mut to[from..]);
+}
+
+/// What follows a tensor's codes: the scale, and padding of zeros.
+pub fn tail(multiplier: f32) -> [u8; TAIL] {
+    let mut bytes = [0; TAIL];
+    bytes[..4].copy_from_slice(&multiplier.to_le_bytes());
     bytes
 }
 
@@ -184,6 +198,15 @@ mod tests {
                     prop_assert!((0..cols).all(|col| out[col] == code(row, col)), "{:?}, row {}", layout, row);
                 }
                 prop_assert_eq!(scale(&data, rows * cols), 0.7);
+                if layout == Layout::X86 {
+                    let (mut by_rows, mut row_codes) = (Vec::new(), vec![0; cols]);
+                    for row in 0..rows {
+                        fill(row, &mut row_codes);
+                        encode_row(&row_codes, &mut by_rows);
+                    }
+                    by_rows.extend(tail(0.7));
+                    prop_assert_eq!(&by_rows, &data);
+                }
             }
         }
     }

@@ -45,12 +45,17 @@ impl<'a> Keys<'a> {
         self.size(key, limit)?.ok_or_else(|| self.missing(key))
     }
 
-    /// A finite number above 0.
+    /// A finite number above 0. A single is read as the decimal that it was written for, such as 1e-5.
     pub(super) fn positive(&self, key: &str) -> Result<Option<f64>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Float(x)) if *x > 0.0 && x.is_finite() => Ok(Some(*x)),
-            Some(other) => Err(self.bad(key, other, "but must be a positive number")),
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let number = match value {
+            Value::F32(x) => x.to_string().parse().ok(),
+            Value::F64(x) => Some(*x),
+            _ => None,
+        };
+        match number {
+            Some(x) if x > 0.0 && f64::is_finite(x) => Ok(Some(x)),
+            _ => Err(self.bad(key, value, "but must be a positive number")),
         }
     }
 

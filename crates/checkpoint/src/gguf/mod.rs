@@ -5,7 +5,9 @@
 //! ```
 
 mod config;
+mod convert;
 mod cursor;
+mod describe;
 mod file;
 mod header;
 mod keys;
@@ -15,9 +17,12 @@ pub mod names;
 mod types;
 mod value;
 mod vocabulary;
+mod write;
 
+pub use convert::{Target, WriteOptions, write};
 pub use file::{Gguf, Options};
 pub use header::Entry;
 pub use layout::{LayoutChoice, Reason};
 pub use value::{Array, Kind, Value};
 pub use vocabulary::Vocabulary;
+pub use write::{Announced, Field, GgufWriter};

@@ -11,8 +11,10 @@ use super::cursor::{Cursor, Read};
 pub enum Value {
     /// Any integer type.
     Integer(i128),
-    /// f32 or f64.
-    Float(f64),
+    /// IEEE single.
+    F32(f32),
+    /// IEEE double.
+    F64(f64),
     /// One byte, 0 or 1.
     Bool(bool),
     /// UTF-8.
@@ -154,7 +156,8 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Integer(n) => write!(f, "{n}"),
-            Value::Float(x) => write!(f, "{x}"),
+            Value::F32(x) => write!(f, "{x}"),
+            Value::F64(x) => write!(f, "{x}"),
             Value::Bool(b) => write!(f, "{b}"),
             Value::String(text) => {
                 let start: String = text.chars().take(SHOWN).collect();
@@ -183,8 +186,8 @@ fn read_as(kind: Kind, from: &mut Cursor<'_>) -> Read<Value> {
         Kind::I32 => Value::Integer(i32::from_le_bytes(from.number()?).into()),
         Kind::U64 => Value::Integer(u64::from_le_bytes(from.number()?).into()),
         Kind::I64 => Value::Integer(i64::from_le_bytes(from.number()?).into()),
-        Kind::F32 => Value::Float(f32::from_le_bytes(from.number()?).into()),
-        Kind::F64 => Value::Float(f64::from_le_bytes(from.number()?)),
+        Kind::F32 => Value::F32(f32::from_le_bytes(from.number()?)),
+        Kind::F64 => Value::F64(f64::from_le_bytes(from.number()?)),
         Kind::Bool => Value::Bool(from.number::<1>()? != [0]),
         Kind::String => Value::String(from.string()?),
         Kind::Array => Value::Array(Array::read(from)?),

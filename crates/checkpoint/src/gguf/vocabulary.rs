@@ -63,7 +63,7 @@ pub(super) fn read(keys: &Keys<'_>) -> Result<Vocabulary> {
         model: keys.text(MODEL)?.ok_or_else(|| keys.missing(MODEL))?.into(),
         pre: keys.text(PRE)?.map(String::from),
         scores: items(keys, SCORES, Kind::F32, |value| match value {
-            Value::Float(score) => Some(score as f32),
+            Value::F32(score) => Some(score),
             _ => None,
         })?,
         token_types: items(keys, TYPES, Kind::I32, |value| match value {

@@ -1,0 +1,309 @@
+//! From any checkpoint to a GGUF file, code for code.
+
+use std::{ops::Range, path::Path};
+
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+use crate::{
+    Architecture, Checkpoint, Coding, Config, Dense, Error, FloatType, Linear, LinearShape, NormShape,
+    Result,
+    codec::{i2s, tq1_0, tq2_0},
+    shapes::{EMBEDDING, HEAD},
+};
+
+use super::{
+    describe, names,
+    vocabulary::Vocabulary,
+    write::{Announced, GgufWriter},
+};
+
+/// How ternary weights are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Target {
+    /// For bitnet.cpp: two bits a weight, in the layout of the official file, with an f32 scale.
+    I2S,
+    /// For llama.cpp: 1.69 bits a weight, with an f16 scale.
+    Tq1_0,
+    /// For llama.cpp: 2.06 bits a weight, with an f16 scale.
+    Tq2_0,
+}
+
+impl Target {
+    /// The name of the type.
+    pub fn name(self) -> &'static str {
+        match self {
+            Target::I2S => "I2_S",
+            Target::Tq1_0 => "TQ1_0",
+            Target::Tq2_0 => "TQ2_0",
+        }
+    }
+
+    /// `general.file_type`.
+    fn file_type(self) -> u32 {
+        match self {
+            Target::I2S => 40,
+            Target::Tq1_0 => 36,
+            Target::Tq2_0 => 37,
+        }
+    }
+
+    fn coding(self) -> Coding {
+        match self {
+            Target::I2S => Coding::I2S(i2s::Layout::X86),
+            Target::Tq1_0 => Coding::Tq1_0,
+            Target::Tq2_0 => Coding::Tq2_0,
+        }
+    }
+
+    /// Columns that a row must have a multiple of.
+    fn block(self) -> usize {
+        match self {
+            Target::I2S => 128,
+            Target::Tq1_0 => tq1_0::BLOCK,
+            Target::Tq2_0 => tq2_0::BLOCK,
+        }
+    }
+
+    fn length(self, rows: usize, cols: usize) -> u64 {
+        let values = (rows * cols) as u64;
+        match self {
+            Target::I2S => values / 4 + i2s::tail(0.0).len() as u64,
+            Target::Tq1_0 => values / tq1_0::BLOCK as u64 * tq1_0::BLOCK_BYTES as u64,
+            Target::Tq2_0 => values / tq2_0::BLOCK as u64 * tq2_0::BLOCK_BYTES as u64,
+        }
+    }
+}
+
+/// What to write.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteOptions<'a> {
+    /// The type of linear weights.
+    pub target: Target,
+    /// The type of the embedding and of an output head of its own. `None` changes no value: F16 when that is
+    /// exact, as in the official file, and otherwise the type they are stored in.
+    pub embedding: Option<FloatType>,
+    /// The tokenizer; readers have none when there is none.
+    pub vocabulary: Option<&'a Vocabulary>,
+    /// `general.name`.
+    pub name: &'a str,
+    /// Whether scales may be rounded to f16, which the TQ types have.
+    pub lossy: bool,
+}
+
+/// Bytes of a dense matrix that are converted together.
+const DENSE_PART: usize = 1 << 20;
+/// Rows of codes that are encoded together, and by one task.
+const SLAB_ROWS: usize = 512;
+const TASK_ROWS: usize = 32;
+
+/// A tensor to write.
+enum Part {
+    Dense(&'static str, Dense, Coding),
+    Norm(NormShape),
+    Linear(LinearShape),
+}
+
+/// Writes `checkpoint` to a GGUF file. Codes, scales, norms and embedding keep their values, except where `options` say
+/// otherwise. A part of a tensor is in memory at a time; `progress` is called with the bytes written and the bytes in all.
+///
+/// # Errors
+/// When the checkpoint is refused, a shape does not fit the type, a scale would be rounded, or the file cannot be
+/// written.
+pub fn write(
+    path: &Path,
+    checkpoint: &Checkpoint,
+    options: &WriteOptions<'_>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<()> {
+    let (config, target) = (checkpoint.config(), options.target);
+    let architecture = describe::architecture(config, &checkpoint.file())?;
+    for shape in config.all_linears() {
+        check_fits(checkpoint, &shape, target)?;
+    }
+    let parts = parts(checkpoint, options)?;
+    let announced: Vec<Announced> = parts.iter().map(|part| part.announce(target)).collect();
+    let fields = describe::fields(architecture, config, target.file_type(), options.vocabulary, options.name);
+    let mut writer = GgufWriter::create(path, &fields, &announced)?;
+    let (mut done, all) = (0, announced.iter().map(|tensor| tensor.bytes).sum());
+    let mut put = |bytes: &[u8]| -> Result<()> {
+        writer.append(bytes)?;
+        done += bytes.len() as u64;
+        progress(done, all);
+        Ok(())
+    };
+    for part in &parts {
+        match part {
+            Part::Dense(_, dense, coding) => write_dense(dense, coding, &mut put)?,
+            Part::Norm(shape) => {
+                let weights = checkpoint.norm(shape)?;
+                put(&weights.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>())?;
+            }
+            Part::Linear(shape) => write_linear(&checkpoint.linear(shape)?, config, options, &mut put)?,
+        }
+    }
+    writer.finish()
+}
+
+/// In the order of the official file.
+fn parts(checkpoint: &Checkpoint, options: &WriteOptions<'_>) -> Result<Vec<Part>> {
+    let config = checkpoint.config();
+    let dense = |name, dense: Dense| {
+        let coding = dense_coding(&dense, options.embedding);
+        Part::Dense(name, dense, coding)
+    };
+    let mut parts = vec![dense(EMBEDDING, checkpoint.embedding()?)];
+    for layer in 0..config.num_hidden_layers {
+        let [q, k, v, o, gate, up, down] = config.linears(layer).map(Part::Linear);
+        let norms = config.norms(layer);
+        let (attention_sub, mlp_sub) = (norms.attention_sub.map(Part::Norm), norms.mlp_sub.map(Part::Norm));
+        parts.extend([Part::Norm(norms.input), down]);
+        parts.extend(mlp_sub);
+        parts.extend([gate, up, Part::Norm(norms.post_attention)]);
+        parts.extend(attention_sub);
+        parts.extend([k, o, q, v]);
+    }
+    parts.push(Part::Norm(config.final_norm()));
+    parts.extend(checkpoint.head()?.map(|head| dense(HEAD, head)));
+    Ok(parts)
+}
+
+impl Part {
+    fn announce(&self, target: Target) -> Announced {
+        let named =
+            |name: &str| names::to_gguf(name).expect("every tensor of a model has a name in GGUF files");
+        match self {
+            Part::Dense(name, dense, coding) => {
+                let bytes = match coding {
+                    Coding::F32 => 4 * dense.stored().len(),
+                    Coding::F16 | Coding::Bf16 => 2 * dense.stored().len(),
+                    _ => dense.stored().bytes.len(),
+                };
+                let shape = vec![dense.rows(), dense.cols()];
+                Announced { name: named(name), shape, coding: coding.clone(), bytes: bytes as u64 }
+            }
+            Part::Norm(shape) => {
+                let bytes = 4 * shape.width as u64;
+                Announced { name: named(&shape.name), shape: vec![shape.width], coding: Coding::F32, bytes }
+            }
+            Part::Linear(LinearShape { name, rows, cols }) => Announced {
+                name: named(&format!("{name}.weight")),
+                shape: vec![*rows, *cols],
+                coding: target.coding(),
+                bytes: target.length(*rows, *cols),
+            },
+        }
+    }
+}
+
+fn check_fits(checkpoint: &Checkpoint, shape: &LinearShape, target: Target) -> Result<()> {
+    if shape.cols.is_multiple_of(target.block()) {
+        return Ok(());
+    }
+    let reason =
+        format!("its rows have {} weights, which is not a multiple of {}", shape.cols, target.block());
+    let (file, tensor) = (checkpoint.file(), format!("{}.weight", shape.name));
+    Err(Error::NotConvertible { file, tensor, target: target.name(), reason })
+}
+
+fn dense_coding(dense: &Dense, asked: Option<FloatType>) -> Coding {
+    match asked {
+        Some(FloatType::F32) => Coding::F32,
+        Some(FloatType::F16) => Coding::F16,
+        Some(FloatType::Bf16) => Coding::Bf16,
+        None if dense.stored().coding.is_float() && is_f16(dense) => Coding::F16,
+        None => dense.stored().coding.clone(),
+    }
+}
+
+fn is_f16(dense: &Dense) -> bool {
+    dense.stored().coding == Coding::F16
+        || (0..dense.rows()).into_par_iter().all(|row| {
+            let mut values = vec![0.0; dense.cols()];
+            dense.row(row, &mut values);
+            values.iter().all(|x| f16::from_f32(*x).to_f32() == *x)
+        })
+}
+
+fn write_dense(dense: &Dense, coding: &Coding, put: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let stored = dense.stored();
+    if stored.coding == *coding {
+        return stored.bytes.chunks(DENSE_PART).try_for_each(put);
+    }
+    let rows = (DENSE_PART / (4 * dense.cols())).max(1);
+    for first in (0..dense.rows()).step_by(rows) {
+        let mut values = vec![0.0; dense.cols() * rows.min(dense.rows() - first)];
+        for (row, values) in values.chunks_exact_mut(dense.cols()).enumerate() {
+            dense.row(first + row, values);
+        }
+        let bytes: Vec<u8> = match coding {
+            Coding::F16 => values.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect(),
+            Coding::Bf16 => values.iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect(),
+            _ => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        };
+        put(&bytes)?;
+    }
+    stored.bytes.release();
+    Ok(())
+}
+
+fn write_linear(
+    linear: &Linear,
+    config: &Config,
+    options: &WriteOptions<'_>,
+    put: &mut impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let d = f16::from_f32(linear.multiplier());
+    if options.target != Target::I2S && !options.lossy && d.to_f32() != linear.multiplier() {
+        let reason = format!(
+            "its scale {} is not exact in f16, which {} has; write I2_S, or allow rounding",
+            linear.multiplier(),
+            options.target.name()
+        );
+        let (file, tensor) = (linear.stored().file.clone(), linear.stored().name.clone());
+        return Err(Error::NotConvertible { file, tensor, target: options.target.name(), reason });
+    }
+    let rows = linear.shape().rows;
+    let encode = |rows: Range<usize>| encode(linear, rows, config, options.target, d);
+    for first in (0..rows).step_by(SLAB_ROWS) {
+        let slab = first..rows.min(first + SLAB_ROWS);
+        let tasks: Vec<Range<usize>> =
+            slab.clone().step_by(TASK_ROWS).map(|row| row..slab.end.min(row + TASK_ROWS)).collect();
+        let bytes = tasks.into_par_iter().map(encode).collect::<Result<Vec<Vec<u8>>>>()?;
+        bytes.iter().try_for_each(|bytes| put(bytes))?;
+    }
+    if options.target == Target::I2S {
+        put(&i2s::tail(linear.multiplier()))?;
+    }
+    linear.bytes().release();
+    Ok(())
+}
+
+/// The bytes of a range of the file's rows.
+fn encode(linear: &Linear, rows: Range<usize>, config: &Config, target: Target, d: f16) -> Result<Vec<u8>> {
+    let (mut bytes, mut codes) = (Vec::new(), vec![0; linear.shape().cols]);
+    for row in rows {
+        let row = model_row(linear.shape(), config, row);
+        linear.codes(row, &mut codes);
+        if let Some(column) = codes.iter().position(|code| *code > 2) {
+            return Err(linear.invalid_code(row, column));
+        }
+        match target {
+            Target::I2S => i2s::encode_row(&codes, &mut bytes),
+            Target::Tq1_0 => tq1_0::encode_row(&codes, d, &mut bytes),
+            Target::Tq2_0 => tq2_0::encode_row(&codes, d, &mut bytes),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Which of the model's rows is a file's row: in the llama architecture, files have the two halves of query and key
+/// heads interleaved.
+fn model_row(shape: &LinearShape, config: &Config, row: usize) -> usize {
+    let rotary = shape.name.ends_with(".q_proj") || shape.name.ends_with(".k_proj");
+    if config.architecture != Architecture::Llama || !rotary {
+        return row;
+    }
+    let (head, within) = (row / config.head_dim, row % config.head_dim);
+    head * config.head_dim + within % 2 * (config.head_dim / 2) + within / 2
+}

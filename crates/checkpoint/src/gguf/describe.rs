@@ -1,0 +1,103 @@
+//! The metadata of a model, as the official file has it and as llama.cpp needs it.
+//!
+//! References: the metadata of microsoft/bitnet-b1.58-2B-4T-gguf; `llm_load_hparams` and `llm_load_vocab` of
+//! bitnet.cpp's llama.cpp.
+
+use crate::{Activation, Architecture, Config, Error, Result};
+
+use super::{
+    vocabulary::{
+        ADD_BOS, ADD_SPACE, BOS, EOS, EOT, MERGES, MODEL, PADDING, PRE, SCORES, TEMPLATE, TOKENS, TYPES,
+        UNKNOWN, Vocabulary,
+    },
+    write::Field,
+};
+
+/// The version of the block formats, which never changed.
+const QUANTIZATION_VERSION: u32 = 2;
+/// What llama.cpp takes for a model without a tokenizer.
+const NO_VOCABULARY: &str = "no_vocab";
+
+/// The architecture's name in files.
+///
+/// # Errors
+/// When the model computes something else than what readers of that architecture do.
+pub(super) fn architecture(config: &Config, file: &str) -> Result<&'static str> {
+    let (name, activation) = match config.architecture {
+        Architecture::BitNet => ("bitnet-b1.58", Activation::Relu2),
+        Architecture::OneBitLlm => ("bitnet", Activation::Silu),
+        Architecture::Llama => ("llama", Activation::Silu),
+    };
+    if config.hidden_act == activation {
+        return Ok(name);
+    }
+    Err(Error::ConfigValue {
+        file: file.into(),
+        key: "hidden_act".into(),
+        value: config.hidden_act.name().into(),
+        reason: format!(
+            "but readers of GGUF files of the architecture {name} always compute {}",
+            activation.name()
+        ),
+    })
+}
+
+/// Keys and values in the order of the official file.
+pub(super) fn fields<'a>(
+    architecture: &'static str,
+    config: &Config,
+    file_type: u32,
+    vocabulary: Option<&'a Vocabulary>,
+    name: &'a str,
+) -> Vec<(String, Field<'a>)> {
+    let own = |key: &str, field| (format!("{architecture}.{key}"), field);
+    let size = |key: &str, size: usize| own(key, Field::U32(size as u32));
+    let mut fields = vec![
+        ("general.architecture".into(), Field::Text(architecture)),
+        ("general.name".into(), Field::Text(name)),
+        size("vocab_size", config.vocab_size),
+        size("context_length", config.max_position_embeddings),
+        size("embedding_length", config.hidden_size),
+        size("block_count", config.num_hidden_layers),
+        size("feed_forward_length", config.intermediate_size),
+        size("rope.dimension_count", config.head_dim),
+        size("attention.head_count", config.num_attention_heads),
+        size("attention.head_count_kv", config.num_key_value_heads),
+        own("attention.layer_norm_rms_epsilon", Field::F32(config.rms_norm_eps as f32)),
+        own("rope.freq_base", Field::F32(config.rope_theta as f32)),
+    ];
+    // What readers would divide.
+    if config.head_dim * config.num_attention_heads != config.hidden_size {
+        fields.push(size("attention.key_length", config.head_dim));
+        fields.push(size("attention.value_length", config.head_dim));
+    }
+    fields.push(("general.file_type".into(), Field::U32(file_type)));
+    fields.extend(tokenizer(config, vocabulary).into_iter().map(|(key, field)| (key.to_string(), field)));
+    fields.push(("general.quantization_version".into(), Field::U32(QUANTIZATION_VERSION)));
+    fields
+}
+
+fn tokenizer<'a>(config: &Config, vocabulary: Option<&'a Vocabulary>) -> Vec<(&'static str, Field<'a>)> {
+    let mut fields = vec![(MODEL, Field::Text(vocabulary.map_or(NO_VOCABULARY, |v| &v.model)))];
+    let mut add = |key, field: Option<Field<'a>>| fields.extend(field.map(|field| (key, field)));
+    let id = |own: Option<u32>, other: Option<u32>| own.or(other).map(Field::U32);
+    if let Some(v) = vocabulary {
+        add(PRE, v.pre.as_deref().map(Field::Text));
+        add(TOKENS, Some(Field::Texts(&v.tokens)));
+        add(SCORES, Some(Field::F32s(&v.scores)).filter(|_| !v.scores.is_empty()));
+        add(TYPES, Some(Field::I32s(&v.token_types)).filter(|_| !v.token_types.is_empty()));
+        add(MERGES, Some(Field::Texts(&v.merges)).filter(|_| !v.merges.is_empty()));
+    }
+    let of = |get: fn(&Vocabulary) -> Option<u32>| vocabulary.and_then(get);
+    add(BOS, id(config.bos_token_id, of(|v| v.bos)));
+    add(EOS, id(config.eos_token_ids.first().copied(), of(|v| v.eos)));
+    add(EOT, config.eos_token_ids.get(1).copied().map(Field::U32));
+    if let Some(v) = vocabulary {
+        add(UNKNOWN, v.unk.map(Field::U32));
+        add(PADDING, v.pad.map(Field::U32));
+        add(ADD_BOS, v.add_bos.map(Field::Bool));
+        add(ADD_SPACE, v.add_space_prefix.map(Field::Bool));
+        add(TEMPLATE, v.chat_template.as_deref().map(Field::Text));
+    }
+    fields
+}

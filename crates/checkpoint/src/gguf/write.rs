@@ -1,0 +1,171 @@
+//! Writing the container, one tensor after another.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use crate::{AtomicFile, Coding, Result};
+
+use super::{
+    header::{DEFAULT_ALIGNMENT, MAGIC},
+    types,
+    value::Kind,
+};
+
+const VERSION: u32 = 3;
+
+/// A metadata value to write.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the names are the types")]
+pub enum Field<'a> {
+    U32(u32),
+    F32(f32),
+    Bool(bool),
+    Text(&'a str),
+    Texts(&'a [String]),
+    F32s(&'a [f32]),
+    I32s(&'a [i32]),
+}
+
+/// A tensor that is going to be written.
+#[derive(Clone, Debug)]
+pub struct Announced {
+    /// Its name in the file.
+    pub name: String,
+    /// Outermost first.
+    pub shape: Vec<usize>,
+    /// One that files have a number for.
+    pub coding: Coding,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// A file being written: everything but the tensors' values is in it. It appears when it is finished.
+pub struct GgufWriter {
+    file: AtomicFile,
+    /// Lengths of the tensors not yet written, last first.
+    lengths: Vec<u64>,
+    /// Bytes of the present tensor that are in the file.
+    written: u64,
+}
+
+impl GgufWriter {
+    /// Begins a file with this metadata, and these tensors in this order.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    ///
+    /// # Panics
+    /// When a coding has no number in files.
+    pub fn create(path: &Path, fields: &[(String, Field<'_>)], tensors: &[Announced]) -> Result<Self> {
+        let mut header = MAGIC.to_vec();
+        header.extend(VERSION.to_le_bytes());
+        header.extend((tensors.len() as u64).to_le_bytes());
+        header.extend((fields.len() as u64).to_le_bytes());
+        for (key, field) in fields {
+            put_text(&mut header, key);
+            put_field(&mut header, *field);
+        }
+        let mut offset = 0;
+        for tensor in tensors {
+            put_tensor(&mut header, tensor, offset);
+            offset += tensor.bytes.next_multiple_of(DEFAULT_ALIGNMENT);
+        }
+        header.resize(header.len().next_multiple_of(DEFAULT_ALIGNMENT as usize), 0);
+        let mut file = AtomicFile::create(path)?;
+        file.write_all(&header).map_err(|source| file.error(source))?;
+        let lengths = tensors.iter().rev().map(|tensor| tensor.bytes).collect();
+        Ok(GgufWriter { file, lengths, written: 0 })
+    }
+
+    /// Appends to the present tensor's values; when they are complete, the next tensor's turn has come.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    ///
+    /// # Panics
+    /// When there are more than were announced.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let length = *self.lengths.last().expect("a tensor that was announced");
+        self.written += bytes.len() as u64;
+        assert!(self.written <= length, "no more bytes than were announced");
+        let complete = self.written == length;
+        let file = &mut self.file;
+        let put = |file: &mut AtomicFile| -> io::Result<()> {
+            file.write_all(bytes)?;
+            let padding = length.next_multiple_of(DEFAULT_ALIGNMENT) - length;
+            if complete { file.write_all(&vec![0; padding as usize]) } else { Ok(()) }
+        };
+        put(file).map_err(|source| file.error(source))?;
+        if complete {
+            self.lengths.pop();
+            self.written = 0;
+        }
+        Ok(())
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// When the system does not allow it.
+    ///
+    /// # Panics
+    /// When a tensor is missing.
+    pub fn finish(self) -> Result<()> {
+        assert!(self.lengths.is_empty(), "every announced tensor is written");
+        self.file.commit()
+    }
+}
+
+fn put_text(to: &mut Vec<u8>, text: &str) {
+    to.extend((text.len() as u64).to_le_bytes());
+    to.extend(text.as_bytes());
+}
+
+fn put_field(to: &mut Vec<u8>, field: Field<'_>) {
+    let kind = |to: &mut Vec<u8>, kind: Kind| to.extend(kind.id().to_le_bytes());
+    let array = |to: &mut Vec<u8>, item: Kind, count: usize| {
+        kind(to, Kind::Array);
+        kind(to, item);
+        to.extend((count as u64).to_le_bytes());
+    };
+    match field {
+        Field::U32(n) => {
+            kind(to, Kind::U32);
+            to.extend(n.to_le_bytes());
+        }
+        Field::F32(x) => {
+            kind(to, Kind::F32);
+            to.extend(x.to_le_bytes());
+        }
+        Field::Bool(flag) => {
+            kind(to, Kind::Bool);
+            to.push(flag.into());
+        }
+        Field::Text(text) => {
+            kind(to, Kind::String);
+            put_text(to, text);
+        }
+        Field::Texts(texts) => {
+            array(to, Kind::String, texts.len());
+            texts.iter().for_each(|text| put_text(to, text));
+        }
+        Field::F32s(values) => {
+            array(to, Kind::F32, values.len());
+            values.iter().for_each(|value| to.extend(value.to_le_bytes()));
+        }
+        Field::I32s(values) => {
+            array(to, Kind::I32, values.len());
+            values.iter().for_each(|value| to.extend(value.to_le_bytes()));
+        }
+    }
+}
+
+fn put_tensor(to: &mut Vec<u8>, tensor: &Announced, offset: u64) {
+    put_text(to, &tensor.name);
+    to.extend((tensor.shape.len() as u32).to_le_bytes());
+    tensor.shape.iter().rev().for_each(|size| to.extend((*size as u64).to_le_bytes()));
+    to.extend(types::id(&tensor.coding).expect("a coding that files have a number for").to_le_bytes());
+    to.extend(offset.to_le_bytes());
+}
