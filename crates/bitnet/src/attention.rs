@@ -2,24 +2,34 @@
 
 use std::ops::Range;
 
+use bitkv_checkpoint::{Checkpoint, Config};
 use bitkv_kernels::attention::{Input, Statistics, Wanted, attend};
 use rayon::prelude::*;
 
 use crate::{
-    Checkpoint, Config, KvCache, Result,
-    linear::{BitLinear, Quantized},
+    KvCache, Result, Step,
+    linear::{Activations, BitLinear},
     norm::RmsNorm,
+    probe::Recorder,
     rope::Rotation,
 };
 
 /// Queries that one task attends for. Fixed, so that results do not depend on the number of threads.
 const TASK_QUERIES: usize = 128;
 
+/// Tokens to run, and the cache of those before them.
+pub struct Sequence<'a> {
+    /// At least one.
+    pub tokens: &'a [u32],
+    /// Gets the tokens' keys and values.
+    pub cache: &'a mut dyn KvCache,
+}
+
 pub(crate) struct Attention {
     q_proj: BitLinear,
     k_proj: BitLinear,
     v_proj: BitLinear,
-    sub_norm: RmsNorm,
+    sub_norm: Option<RmsNorm>,
     o_proj: BitLinear,
     heads: usize,
     kv_heads: usize,
@@ -30,12 +40,12 @@ impl Attention {
     pub(crate) fn load(checkpoint: &Checkpoint, layer: usize) -> Result<Self> {
         let config: &Config = checkpoint.config();
         let [q, k, v, o, ..] = config.linears(layer);
-        let [_, sub_norm, ..] = config.norms(layer);
+        let sub_norm = config.norms(layer).attention_sub;
         Ok(Attention {
             q_proj: BitLinear::load(checkpoint, &q)?,
             k_proj: BitLinear::load(checkpoint, &k)?,
             v_proj: BitLinear::load(checkpoint, &v)?,
-            sub_norm: RmsNorm::load(checkpoint, &sub_norm)?,
+            sub_norm: sub_norm.map(|norm| RmsNorm::load(checkpoint, &norm)).transpose()?,
             o_proj: BitLinear::load(checkpoint, &o)?,
             heads: config.num_attention_heads,
             kv_heads: config.num_key_value_heads,
@@ -43,21 +53,43 @@ impl Attention {
         })
     }
 
-    /// `x [tokens, hidden]`, normed, to `[tokens, hidden]`; with `wanted`, also the statistics of each KV head.
+    /// `x [tokens, hidden]`, normed, to `[tokens, hidden]`; the tokens are those of `sequences` one after another.
     pub(crate) fn forward(
         &self,
-        x: &Quantized,
+        x: &Activations,
         layer: usize,
         rotation: &Rotation,
-        cache: &mut dyn KvCache,
-        wanted: Option<&Wanted>,
-    ) -> (Vec<f32>, Vec<Statistics>) {
+        sequences: &mut [Sequence<'_>],
+        see: &mut Recorder<'_>,
+    ) -> Vec<f32> {
         let (mut q, mut k) = (self.q_proj.forward(x), self.k_proj.forward(x));
+        let v = self.v_proj.forward(x);
+        see.step(Step::Q, &q);
+        see.step(Step::K, &k);
+        see.step(Step::V, &v);
         rotation.apply(&mut q, self.heads);
         rotation.apply(&mut k, self.kv_heads);
-        cache.append(layer, &k, &self.v_proj.forward(x));
-        let (attended, statistics) = self.attend(&q, layer, cache, wanted);
-        (self.o_proj.forward_f32(&self.sub_norm.forward(&attended)), statistics)
+        see.qkv(&q, &k, &v);
+        let (query_width, kv_width) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
+        let (mut attended, mut first) = (Vec::with_capacity(q.len()), 0);
+        for Sequence { tokens, cache } in sequences {
+            let end = first + tokens.len();
+            let kv = kv_width * first..kv_width * end;
+            cache.append(layer, &k[kv.clone()], &v[kv]);
+            let q = &q[query_width * first..query_width * end];
+            let (out, statistics) = self.attend(q, layer, *cache, see.wanted.as_ref());
+            see.statistics(&statistics);
+            attended.extend_from_slice(&out);
+            first = end;
+        }
+        see.step(Step::Attention, &attended);
+        if let Some(norm) = &self.sub_norm {
+            attended = norm.forward(&attended);
+            see.step(Step::AttentionSubNorm, &attended);
+        }
+        let out = self.o_proj.forward_f32(attended);
+        see.step(Step::O, &out);
+        out
     }
 
     /// `q [tokens, heads, head_dim]` to the same shape.
@@ -137,6 +169,6 @@ impl Attention {
 
     pub(crate) fn bytes(&self) -> usize {
         let linears = [&self.q_proj, &self.k_proj, &self.v_proj, &self.o_proj];
-        linears.iter().map(|l| l.bytes()).sum::<usize>() + self.sub_norm.bytes()
+        linears.iter().map(|l| l.bytes()).sum::<usize>() + self.sub_norm.as_ref().map_or(0, RmsNorm::bytes)
     }
 }

@@ -1,8 +1,30 @@
 //! The KV cache: one ragged buffer per layer and KV head, really smaller after eviction.
 
+use bitkv_checkpoint::Config;
+use bitkv_kernels::attention::Floats;
 use half::{f16, slice::HalfFloatSliceExt};
 
-use crate::{Config, Error, Result};
+use crate::{Error, Result};
+
+/// The type that a cache holds keys and values in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Precision {
+    /// IEEE half: what deployed caches hold.
+    #[default]
+    F16,
+    /// Single: for comparing with references that round nothing.
+    F32,
+}
+
+impl Precision {
+    /// Bytes of a number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Precision::F16 => 2,
+            Precision::F32 => 4,
+        }
+    }
+}
 
 /// How many buffers a cache has and how wide they are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,9 +58,9 @@ impl std::fmt::Display for CacheShape {
 #[derive(Clone, Copy, Debug)]
 pub struct CacheView<'a> {
     /// Keys after RoPE at their original positions, `[tokens, head_dim]`.
-    pub keys: &'a [f16],
+    pub keys: Floats<'a>,
     /// Values, `[tokens, head_dim]`.
-    pub values: &'a [f16],
+    pub values: Floats<'a>,
     /// Original positions, ascending.
     pub positions: &'a [u32],
     /// Which of them may be seen; `None` means all.
@@ -71,18 +93,88 @@ pub trait KvCache: Send + Sync {
 
     /// Keys of one KV head as f32, `[tokens, head_dim]`.
     fn keys_f32(&self, layer: usize, head: usize) -> Vec<f32> {
-        let keys = self.view(layer, head).keys;
-        let mut out = vec![0.0; keys.len()];
-        keys.convert_to_f32_slice(&mut out);
-        out
+        match self.view(layer, head).keys {
+            Floats::F16(keys) => keys.to_f32_vec(),
+            Floats::F32(keys) => keys.to_vec(),
+        }
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
+enum Buffer {
+    F16(Vec<f16>),
+    F32(Vec<f32>),
+}
+
+impl Buffer {
+    fn new(precision: Precision) -> Self {
+        match precision {
+            Precision::F16 => Buffer::F16(Vec::new()),
+            Precision::F32 => Buffer::F32(Vec::new()),
+        }
+    }
+
+    /// Appends `width` values from `at` on of each row of `stride`.
+    fn extend(&mut self, rows: &[f32], stride: usize, at: usize, width: usize) {
+        let parts = rows.chunks_exact(stride).map(|row| &row[at..][..width]);
+        match self {
+            Buffer::F16(to) => {
+                let old = to.len();
+                to.resize(old + rows.len() / stride * width, f16::ZERO);
+                let to = to[old..].chunks_exact_mut(width);
+                to.zip(parts).for_each(|(to, from)| to.convert_from_f32_slice(from));
+            }
+            Buffer::F32(to) => parts.for_each(|part| to.extend_from_slice(part)),
+        }
+    }
+
+    fn view(&self) -> Floats<'_> {
+        match self {
+            Buffer::F16(values) => Floats::F16(values),
+            Buffer::F32(values) => Floats::F32(values),
+        }
+    }
+
+    /// The chosen rows in a new allocation: shrinking the old one might leave it as large as it was.
+    fn gather(&self, rows: &[usize], width: usize) -> Buffer {
+        match self {
+            Buffer::F16(values) => Buffer::F16(gather(values, rows, width)),
+            Buffer::F32(values) => Buffer::F32(gather(values, rows, width)),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Buffer::F16(values) => size_of_val(&values[..]),
+            Buffer::F32(values) => size_of_val(&values[..]),
+        }
+    }
+
+    fn allocated_bytes(&self) -> usize {
+        match self {
+            Buffer::F16(values) => values.capacity() * size_of::<f16>(),
+            Buffer::F32(values) => values.capacity() * size_of::<f32>(),
+        }
+    }
+}
+
+fn gather<T: Copy>(from: &[T], rows: &[usize], width: usize) -> Vec<T> {
+    let mut kept = Vec::with_capacity(rows.len() * width);
+    rows.iter().for_each(|row| kept.extend_from_slice(&from[row * width..][..width]));
+    kept
+}
+
+#[derive(Clone, Debug)]
 struct Head {
-    keys: Vec<f16>,
-    values: Vec<f16>,
+    keys: Buffer,
+    values: Buffer,
     positions: Vec<u32>,
+}
+
+impl Head {
+    fn new(precision: Precision) -> Self {
+        Head { keys: Buffer::new(precision), values: Buffer::new(precision), positions: Vec::new() }
+    }
 }
 
 /// A cache whose KV heads may hold different numbers of tokens. Cloning it lets one prefill serve many plans.
@@ -94,19 +186,26 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// An empty cache.
+    /// An empty cache of half floats.
     pub fn new(shape: CacheShape) -> Self {
-        Cache { shape, heads: vec![Head::default(); shape.layers * shape.kv_heads], seen: 0 }
+        Cache::with_precision(shape, Precision::default())
     }
 
-    /// Bytes of the keys and values held: `4 * head_dim` per token, layer and KV head.
+    /// An empty cache.
+    pub fn with_precision(shape: CacheShape, precision: Precision) -> Self {
+        Cache { shape, heads: vec![Head::new(precision); shape.layers * shape.kv_heads], seen: 0 }
+    }
+
+    /// Bytes of the keys and values held: with half floats `4 * head_dim` per token, layer and KV head.
     pub fn bytes(&self) -> usize {
-        self.heads.iter().map(|h| size_of_val(&h.keys[..]) + size_of_val(&h.values[..])).sum()
+        self.heads.iter().map(|h| h.keys.bytes() + h.values.bytes()).sum()
     }
 
     /// Bytes allocated for keys, values and positions, including room to grow.
     pub fn allocated_bytes(&self) -> usize {
-        let of = |h: &Head| (h.keys.capacity() + h.values.capacity()) * 2 + h.positions.capacity() * 4;
+        let of = |h: &Head| {
+            h.keys.allocated_bytes() + h.values.allocated_bytes() + h.positions.capacity() * size_of::<u32>()
+        };
         self.heads.iter().map(of).sum()
     }
 
@@ -127,13 +226,7 @@ impl Cache {
 
 impl Head {
     fn retain(&mut self, rows: &[usize], width: usize) {
-        let gather = |from: &[f16]| {
-            let mut kept = Vec::with_capacity(rows.len() * width);
-            rows.iter().for_each(|row| kept.extend_from_slice(&from[row * width..][..width]));
-            kept
-        };
-        // New allocations: shrinking the old ones might leave them as large as they were.
-        (self.keys, self.values) = (gather(&self.keys), gather(&self.values));
+        (self.keys, self.values) = (self.keys.gather(rows, width), self.values.gather(rows, width));
         self.positions = rows.iter().map(|row| self.positions[*row]).collect();
     }
 }
@@ -151,16 +244,10 @@ impl KvCache for Cache {
         let CacheShape { kv_heads, head_dim, .. } = self.shape;
         let first = self.seen;
         for (i, head) in self.heads[layer * kv_heads..][..kv_heads].iter_mut().enumerate() {
-            let tokens = keys.len() / (kv_heads * head_dim);
-            for (to, from) in [(&mut head.keys, keys), (&mut head.values, values)] {
-                let old = to.len();
-                to.resize(old + tokens * head_dim, f16::ZERO);
-                for (to, row) in
-                    to[old..].chunks_exact_mut(head_dim).zip(from.chunks_exact(kv_heads * head_dim))
-                {
-                    to.convert_from_f32_slice(&row[i * head_dim..][..head_dim]);
-                }
-            }
+            let stride = kv_heads * head_dim;
+            let tokens = keys.len() / stride;
+            head.keys.extend(keys, stride, i * head_dim, head_dim);
+            head.values.extend(values, stride, i * head_dim, head_dim);
             head.positions.extend((first..first + tokens).map(|p| p as u32));
         }
     }
@@ -171,7 +258,12 @@ impl KvCache for Cache {
 
     fn view(&self, layer: usize, head: usize) -> CacheView<'_> {
         let head = self.head(layer, head);
-        CacheView { keys: &head.keys, values: &head.values, positions: &head.positions, mask: None }
+        CacheView {
+            keys: head.keys.view(),
+            values: head.values.view(),
+            positions: &head.positions,
+            mask: None,
+        }
     }
 
     fn keep(&mut self, kept: &dyn Fn(usize, usize) -> Vec<u32>) -> Result<()> {

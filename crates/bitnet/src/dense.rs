@@ -1,45 +1,44 @@
-//! A dense matrix in the type it was stored in: the embedding and the output head.
+//! The embedding and the output head, read where they lie in the file.
 
+use bitkv_checkpoint::{Coding, Dense as Stored};
 use bitkv_kernels::dense::{self, Dense};
-use candle_core::{CpuStorage, DType, Storage, Tensor};
-
-use crate::{Checkpoint, Result};
 
 pub(crate) struct Matrix {
-    /// `[vocab, hidden]`, contiguous.
-    weight: Tensor,
+    /// `[vocab, hidden]`.
+    stored: Stored,
 }
 
 impl Matrix {
-    pub(crate) fn load(checkpoint: &Checkpoint, name: &str) -> Result<Self> {
-        let config = checkpoint.config();
-        Ok(Matrix { weight: checkpoint.stored(name, &[config.vocab_size, config.hidden_size])? })
+    pub(crate) fn new(stored: Stored) -> Self {
+        Matrix { stored }
     }
 
     /// The rows of these tokens, `[tokens, hidden]`.
-    pub(crate) fn rows(&self, tokens: &[u32]) -> Result<Vec<f32>> {
-        let ids = Tensor::new(tokens, self.weight.device())?;
-        Ok(self.weight.index_select(&ids, 0)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+    pub(crate) fn rows(&self, tokens: &[u32]) -> Vec<f32> {
+        let cols = self.stored.cols();
+        let mut out = vec![0.0; tokens.len() * cols];
+        for (out, token) in out.chunks_exact_mut(cols).zip(tokens) {
+            self.stored.row(*token as usize, out);
+        }
+        out
     }
 
     /// `x [tokens, hidden]` times the transpose: `[tokens, vocab]`.
-    pub(crate) fn multiply(&self, x: &[f32]) -> Result<Vec<f32>> {
-        let cols = self.weight.dim(1)?;
-        let (storage, _) = self.weight.storage_and_layout();
-        let weights = match &*storage {
-            Storage::Cpu(CpuStorage::F32(w)) => Dense::F32(w),
-            Storage::Cpu(CpuStorage::F16(w)) => Dense::F16(w),
-            Storage::Cpu(CpuStorage::BF16(w)) => Dense::Bf16(w),
-            _ => {
-                return Err(
-                    candle_core::Error::Msg("the output head must be floats on the CPU".into()).into()
-                );
-            }
+    pub(crate) fn multiply(&self, x: &[f32]) -> Vec<f32> {
+        let (bytes, cols) = (&self.stored.stored().bytes[..], self.stored.cols());
+        let write = |row: usize, out: &mut [f32]| self.stored.row(row, out);
+        let rows = Dense::Rows { rows: self.stored.rows(), write: &write };
+        // A file may place floats where they are not aligned; then they are read one by one.
+        let floats = match self.stored.stored().coding {
+            Coding::F32 => bytemuck::try_cast_slice(bytes).map(Dense::F32),
+            Coding::F16 => bytemuck::try_cast_slice(bytes).map(Dense::F16),
+            Coding::Bf16 => bytemuck::try_cast_slice(bytes).map(Dense::Bf16),
+            _ => Ok(rows),
         };
-        Ok(dense::matmul(x, cols, weights))
+        dense::matmul(x, cols, floats.unwrap_or(rows))
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.weight.elem_count() * self.weight.dtype().size_in_bytes()
+        self.stored.stored().bytes.len()
     }
 }

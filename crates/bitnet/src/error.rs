@@ -10,45 +10,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the fields are")]
 pub enum Error {
+    #[error(transparent)]
+    Checkpoint(#[from] bitkv_checkpoint::Error),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("cannot write {}: {source}", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
-    #[error("{file} is not valid JSON: {reason}; mend it or take the file that came with the weights")]
-    Json { file: String, reason: String },
-    #[error(
-        "{file} lacks the key `{key}`, which this model needs; take the config.json that came with the weights"
-    )]
-    MissingKey { file: String, key: &'static str },
-    #[error("{file}: `{key}` is {value}, {reason}")]
-    ConfigValue { file: String, key: String, value: String, reason: String },
-    #[error("{file} is not a usable safetensors file ({reason}); it may be truncated, so download it again")]
-    Safetensors { file: String, reason: String },
-    #[error(
-        "{file} lacks the tensor `{tensor}`{hint}; the weights are incomplete or of another model, so use those that belong to config.json"
-    )]
-    MissingTensor { file: String, tensor: String, hint: &'static str },
-    #[error(
-        "{file}: tensor `{tensor}` has shape {found:?}, but config.json asks for {expected:?}; use the config.json that came with these weights"
-    )]
-    TensorShape { file: String, tensor: String, found: Vec<usize>, expected: Vec<usize> },
-    #[error(
-        "{file}: tensor `{tensor}` has type {found}, expected {expected}; use the config.json that came with these weights"
-    )]
-    TensorType { file: String, tensor: String, found: String, expected: &'static str },
-    #[error(
-        "{file}: tensor `{tensor}` holds {value} at index {index}; weights must be finite, so download them again"
-    )]
-    NotFinite { file: String, tensor: String, index: usize, value: f32 },
-    #[error(
-        "{file}: tensor `{tensor}` holds {value}, but a weight scale must be positive; the file is damaged, so download it again"
-    )]
-    BadScale { file: String, tensor: String, value: f32 },
-    #[error(
-        "{file}: tensor `{tensor}` has the invalid ternary code 3 in packed row {row}, column {column}; \
-         the file is damaged or packed in another way"
-    )]
-    InvalidCode { file: String, tensor: String, row: usize, column: usize },
     #[error("token id {id} at index {index} is outside the model's vocabulary of {vocab_size}")]
     TokenOutOfVocabulary { id: u32, index: usize, vocab_size: usize },
     #[error("there are no tokens to process; give at least one")]

@@ -11,14 +11,9 @@
 
 mod attention;
 mod cache;
-mod checkpoint;
-mod config;
-mod config_read;
 mod dense;
 mod error;
 mod generate;
-mod json;
-mod layout;
 mod linear;
 mod masked;
 mod mlp;
@@ -26,20 +21,22 @@ mod model;
 mod norm;
 mod probe;
 mod rope;
-mod save;
-mod tensors;
-mod ternarise;
+mod sample;
+mod steps;
 mod tokenizer;
 
-pub use cache::{Cache, CacheShape, CacheView, KvCache};
-pub use checkpoint::Checkpoint;
-pub use config::{Activation, Architecture, Config, ScaleRule, WeightFormat};
+pub use attention::Sequence;
+pub use bitkv_checkpoint::{
+    Activation, Architecture, Checkpoint, Config, FloatType, LinearShape, NormShape, PackedTypes, ScaleRule,
+    Ternarised, WeightFormat, write_packed,
+};
+pub use bitkv_kernels::attention::Floats;
+pub use cache::{Cache, CacheShape, CacheView, KvCache, Precision};
 pub use error::{Error, Result};
-pub use generate::{AfterPrefill, Generated, GenerationOptions, Sampling, Stop, generate};
-pub use layout::{LinearShape, NormShape};
+pub use generate::{AfterPrefill, Generated, GenerationOptions, Stop, generate, generate_batch};
 pub use masked::MaskedCache;
 pub use model::{Model, Output};
 pub use probe::{Observe, Observed};
-pub use save::{FloatType, PackedTypes, write_packed};
-pub use ternarise::Ternarised;
+pub use sample::Sampling;
+pub use steps::{Step, StepNorms};
 pub use tokenizer::{TextStream, Tokenizer};

@@ -1,58 +1,100 @@
 //! BitLinear: int8 activations times ternary weights, exactly.
 
-use bitkv_kernels::ternary::{self, Ternary, quantize_activations};
+use bitkv_checkpoint::{Checkpoint, Linear, LinearShape};
+use bitkv_kernels::{
+    dense::{self, Dense},
+    ternary::{self, Ternary, quantize_activations},
+};
 
-use crate::{Checkpoint, LinearShape, Result};
+use crate::Result;
 
-/// Activations of several tokens as int8 with one factor each; shared by layers with the same input.
-pub(crate) struct Quantized {
-    values: Vec<i8>,
-    scales: Vec<f32>,
+/// What goes into a linear layer: shared by layers with the same input.
+pub(crate) enum Activations {
+    /// Several tokens as int8, with one factor each.
+    Quantized { values: Vec<i8>, scales: Vec<f32> },
+    /// As they are: the llama skeleton quantises nothing.
+    Floats(Vec<f32>),
 }
 
-impl Quantized {
-    /// Quantises `x [tokens, width]`.
-    pub(crate) fn new(x: &[f32], width: usize) -> Self {
+impl Activations {
+    /// Quantises `x [tokens, width]`, or keeps it for a skeleton.
+    pub(crate) fn new(x: Vec<f32>, width: usize, skeleton: bool) -> Self {
+        if skeleton {
+            return Activations::Floats(x);
+        }
         let mut values = vec![0; x.len()];
         let scales = x
             .chunks_exact(width)
             .zip(values.chunks_exact_mut(width))
             .map(|(x, q)| quantize_activations(x, q))
             .collect();
-        Quantized { values, scales }
+        Activations::Quantized { values, scales }
     }
 }
 
-pub(crate) struct BitLinear {
-    weights: Ternary,
-    scale: f32,
+pub(crate) enum BitLinear {
+    Ternary {
+        weights: Ternary,
+        scale: f32,
+    },
+    /// Masters, or ternary weights times their scale, read from the file whenever they are needed.
+    Skeleton(Linear),
 }
 
 impl BitLinear {
     pub(crate) fn load(checkpoint: &Checkpoint, shape: &LinearShape) -> Result<Self> {
-        let (weights, scale) = checkpoint.ternary(shape)?;
-        Ok(BitLinear { weights, scale })
+        let linear = checkpoint.linear(shape)?;
+        let weights = Ternary::pack_codes(shape.rows, shape.cols, |row, out| linear.codes(row, out))
+            .map_err(|bad| linear.invalid_code(bad.row, bad.column))?;
+        if checkpoint.config().skeleton {
+            return Ok(BitLinear::Skeleton(linear));
+        }
+        // The file's copy need not stay in memory beside ours.
+        linear.bytes().release();
+        Ok(BitLinear::Ternary { weights, scale: linear.multiplier() })
     }
 
     /// `[tokens, cols]` to `[tokens, rows]`.
-    pub(crate) fn forward(&self, x: &Quantized) -> Vec<f32> {
-        let rows = self.weights.rows();
-        let mut sums = vec![0; x.scales.len() * rows];
-        ternary::matmul(&x.values, &self.weights, &mut sums);
-        let mut out = vec![0.0; sums.len()];
-        for ((out, sums), scale) in out.chunks_exact_mut(rows).zip(sums.chunks_exact(rows)).zip(&x.scales) {
-            let factor = scale * self.scale;
-            out.iter_mut().zip(sums).for_each(|(y, sum)| *y = *sum as f32 * factor);
+    pub(crate) fn forward(&self, x: &Activations) -> Vec<f32> {
+        match (self, x) {
+            (BitLinear::Ternary { weights, scale }, Activations::Quantized { values, scales }) => {
+                product(weights, *scale, values, scales)
+            }
+            (BitLinear::Skeleton(linear), Activations::Floats(x)) => {
+                let write = |row: usize, out: &mut [f32]| linear.floats(row, out);
+                let shape = linear.shape();
+                dense::matmul(x, shape.cols, Dense::Rows { rows: shape.rows, write: &write })
+            }
+            _ => unreachable!("layers and activations of a model are both quantised, or neither is"),
         }
-        out
     }
 
     /// Quantises `x [tokens, cols]` for this layer alone, then as [`BitLinear::forward`].
-    pub(crate) fn forward_f32(&self, x: &[f32]) -> Vec<f32> {
-        self.forward(&Quantized::new(x, self.weights.cols()))
+    pub(crate) fn forward_f32(&self, x: Vec<f32>) -> Vec<f32> {
+        let cols = match self {
+            BitLinear::Ternary { weights, .. } => weights.cols(),
+            BitLinear::Skeleton(linear) => linear.shape().cols,
+        };
+        self.forward(&Activations::new(x, cols, matches!(self, BitLinear::Skeleton(_))))
     }
 
+    /// Bytes held in memory or mapped.
     pub(crate) fn bytes(&self) -> usize {
-        self.weights.bytes() + size_of::<f32>()
+        match self {
+            BitLinear::Ternary { weights, .. } => weights.bytes() + size_of::<f32>(),
+            BitLinear::Skeleton(linear) => linear.bytes().len(),
+        }
     }
+}
+
+fn product(weights: &Ternary, scale: f32, values: &[i8], scales: &[f32]) -> Vec<f32> {
+    let rows = weights.rows();
+    let mut sums = vec![0; scales.len() * rows];
+    ternary::matmul(values, weights, &mut sums);
+    let mut out = vec![0.0; sums.len()];
+    for ((out, sums), token) in out.chunks_exact_mut(rows).zip(sums.chunks_exact(rows)).zip(scales) {
+        let factor = token * scale;
+        out.iter_mut().zip(sums).for_each(|(y, sum)| *y = *sum as f32 * factor);
+    }
+    out
 }

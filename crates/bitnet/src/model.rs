@@ -3,11 +3,12 @@
 //! References: *The Era of 1-bit LLMs* (arXiv 2402.17764), *BitNet b1.58 2B4T Technical Report*
 //! (arXiv 2504.12285), and transformers `models/bitnet/modeling_bitnet.py`.
 
+use bitkv_checkpoint::{Checkpoint, Config, NormShape};
 use candle_core::{Device, Tensor};
 
 use crate::{
-    Cache, CacheShape, Checkpoint, Config, Error, KvCache, NormShape, Observe, Observed, Result,
-    attention::Attention, dense::Matrix, layout, linear::Quantized, mlp::Mlp, norm::RmsNorm, rope::Rope,
+    Cache, CacheShape, Error, KvCache, Observe, Observed, Result, Sequence, Step, attention::Attention,
+    dense::Matrix, linear::Activations, mlp::Mlp, norm::RmsNorm, probe::Recorder, rope::Rope,
 };
 
 struct Layer {
@@ -46,24 +47,21 @@ impl Model {
         let config = checkpoint.config().clone();
         let norm = |shape: &NormShape| RmsNorm::load(checkpoint, shape);
         let layer = |i: usize| -> Result<Layer> {
-            let [input, _, post_attention, _] = config.norms(i);
+            let norms = config.norms(i);
             Ok(Layer {
-                input_norm: norm(&input)?,
+                input_norm: norm(&norms.input)?,
                 attention: Attention::load(checkpoint, i)?,
-                post_attention_norm: norm(&post_attention)?,
+                post_attention_norm: norm(&norms.post_attention)?,
                 mlp: Mlp::load(checkpoint, i)?,
             })
         };
+        let embedding = Matrix::new(checkpoint.embedding()?);
         let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?;
-        // The 1bitLLM files are tied in fact, whatever they say.
-        let falls_back =
-            config.architecture == crate::Architecture::OneBitLlm && !checkpoint.has(layout::HEAD);
-        let tied = config.tie_word_embeddings || falls_back;
         Ok(Model {
-            embedding: Matrix::load(checkpoint, layout::EMBEDDING)?,
+            embedding,
             layers,
-            norm: norm(&NormShape { name: layout::FINAL_NORM.into(), width: config.hidden_size })?,
-            head: if tied { None } else { Some(Matrix::load(checkpoint, layout::HEAD)?) },
+            norm: norm(&config.final_norm())?,
+            head: checkpoint.head()?.map(Matrix::new),
             rope: Rope::new(&config),
             config,
         })
@@ -99,32 +97,62 @@ impl Model {
         cache: &mut dyn KvCache,
         observe: Option<&Observe>,
     ) -> Result<Output> {
-        self.check(tokens, cache, observe)?;
-        let first = cache.tokens_seen();
-        let rotation = self.rope.at(first..first + tokens.len());
-        let wanted = observe.and_then(|o| o.wanted(tokens.len()));
-        let mut observed = observe.map(|_| Observed::default());
+        observe.map_or(Ok(()), Observe::check)?;
+        let see = Recorder::new(observe, tokens.len());
+        self.run(&mut [Sequence { tokens, cache }], see)
+    }
 
-        let mut h = self.embedding.rows(tokens)?;
-        self.see_hidden(&h, observe, observed.as_mut())?;
+    /// Runs several sequences at once, so that each weight is read once for all of them. Hidden states are those
+    /// of one sequence after another, equal to the bit to running each alone.
+    ///
+    /// # Errors
+    /// As [`Model::forward`]; then no cache is changed.
+    pub fn forward_batch(&self, sequences: &mut [Sequence<'_>]) -> Result<Tensor> {
+        Ok(self.run(sequences, Recorder::new(None, 0))?.hidden)
+    }
+
+    fn run(&self, sequences: &mut [Sequence<'_>], mut see: Recorder<'_>) -> Result<Output> {
+        for sequence in sequences.iter() {
+            self.check(sequence.tokens, sequence.cache)?;
+        }
+        let positions = |s: &Sequence<'_>| {
+            let first = s.cache.tokens_seen();
+            first..first + s.tokens.len()
+        };
+        let rotation = self.rope.at(sequences.iter().map(positions));
+        let tokens: Vec<u32> = sequences.iter().flat_map(|s| s.tokens).copied().collect();
+
+        let mut h = self.embedding.rows(&tokens);
+        see.step(Step::Embedding, &h);
+        see.hidden(&h);
         for (i, layer) in self.layers.iter().enumerate() {
-            let x = self.quantize(&layer.input_norm.forward(&h));
-            let (attended, statistics) = layer.attention.forward(&x, i, &rotation, cache, wanted.as_ref());
-            add(&mut h, &attended);
-            let x = self.quantize(&layer.post_attention_norm.forward(&h));
-            add(&mut h, &layer.mlp.forward(&x));
-            if let (Some(observe), Some(observed)) = (observe, observed.as_mut()) {
-                observed.add_layer(observe, tokens.len(), &statistics);
-            }
-            self.see_hidden(&h, observe, observed.as_mut())?;
+            see.enter(Some(i));
+            let x = self.normed(&layer.input_norm, &h, Step::InputNorm, &mut see);
+            add(&mut h, &layer.attention.forward(&x, i, &rotation, sequences, &mut see));
+            see.step(Step::AttentionResidual, &h);
+            let x = self.normed(&layer.post_attention_norm, &h, Step::PostAttentionNorm, &mut see);
+            add(&mut h, &layer.mlp.forward(&x, &mut see));
+            see.step(Step::Output, &h);
+            see.hidden(&h);
         }
-        cache.advance(tokens.len());
-        if let (Some(observed), true) = (observed.as_mut(), observe.is_some_and(|o| o.keys)) {
-            let heads = self.config.num_key_value_heads;
-            observed.keys =
-                (0..self.layers.len() * heads).map(|i| cache.keys_f32(i / heads, i % heads)).collect();
-        }
-        Ok(Output { hidden: self.tensor(self.norm.forward(&h))?, observed })
+        see.enter(None);
+        sequences.iter_mut().for_each(|s| s.cache.advance(s.tokens.len()));
+        let h = self.norm.forward(&h);
+        see.step(Step::FinalNorm, &h);
+        let keys = if see.asks_keys() { self.keys(sequences[0].cache) } else { Vec::new() };
+        let shape = (tokens.len(), self.config.hidden_size);
+        Ok(Output { hidden: Tensor::from_vec(h, shape, &Device::Cpu)?, observed: see.finish(keys) })
+    }
+
+    fn normed(&self, norm: &RmsNorm, h: &[f32], step: Step, see: &mut Recorder<'_>) -> Activations {
+        let x = norm.forward(h);
+        see.step(step, &x);
+        Activations::new(x, self.config.hidden_size, self.config.skeleton)
+    }
+
+    fn keys(&self, cache: &dyn KvCache) -> Vec<Vec<f32>> {
+        let heads = self.config.num_key_value_heads;
+        (0..self.layers.len() * heads).map(|i| cache.keys_f32(i / heads, i % heads)).collect()
     }
 
     /// Logits of hidden states: `[tokens, hidden]` to `[tokens, vocab]`, f32.
@@ -137,7 +165,7 @@ impl Model {
             return Err(Error::HiddenShape { found: hidden.dims().to_vec(), hidden_size: width });
         }
         let x: Vec<f32> = hidden.flatten_all()?.to_vec1()?;
-        let logits = self.head.as_ref().unwrap_or(&self.embedding).multiply(&x)?;
+        let logits = self.head.as_ref().unwrap_or(&self.embedding).multiply(&x);
         Ok(Tensor::from_vec(logits, (hidden.dim(0)?, self.config.vocab_size), &Device::Cpu)?)
     }
 
@@ -164,9 +192,8 @@ impl Model {
         Ok(self.prefill(&[token], cache, None)?.0)
     }
 
-    fn check(&self, tokens: &[u32], cache: &dyn KvCache, observe: Option<&Observe>) -> Result<()> {
+    fn check(&self, tokens: &[u32], cache: &dyn KvCache) -> Result<()> {
         let (limit, vocab_size) = (self.config.max_position_embeddings, self.config.vocab_size);
-        observe.map_or(Ok(()), Observe::check)?;
         if tokens.is_empty() {
             return Err(Error::NoTokens);
         }
@@ -180,28 +207,6 @@ impl Model {
         let (found, expected) = (cache.shape(), CacheShape::of(&self.config));
         if found != expected {
             return Err(Error::CacheShape { found: found.to_string(), expected: expected.to_string() });
-        }
-        Ok(())
-    }
-
-    fn quantize(&self, x: &[f32]) -> Quantized {
-        Quantized::new(x, self.config.hidden_size)
-    }
-
-    fn tensor(&self, x: Vec<f32>) -> Result<Tensor> {
-        let width = self.config.hidden_size;
-        let tokens = x.len() / width;
-        Ok(Tensor::from_vec(x, (tokens, width), &Device::Cpu)?)
-    }
-
-    fn see_hidden(
-        &self,
-        h: &[f32],
-        observe: Option<&Observe>,
-        observed: Option<&mut Observed>,
-    ) -> Result<()> {
-        if let (Some(Observe { hidden: true, .. }), Some(observed)) = (observe, observed) {
-            observed.hidden.push(self.tensor(h.to_vec())?);
         }
         Ok(())
     }

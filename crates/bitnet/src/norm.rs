@@ -1,6 +1,8 @@
 //! RMS norm in f32.
 
-use crate::{Checkpoint, NormShape, Result};
+use bitkv_checkpoint::{Checkpoint, NormShape};
+
+use crate::Result;
 
 pub(crate) struct RmsNorm {
     weight: Vec<f32>,

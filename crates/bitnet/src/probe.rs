@@ -1,11 +1,10 @@
-//! What a caller can learn about attention while it happens.
+//! What a caller can learn about a forward pass while it happens.
 
 use std::collections::BTreeMap;
 
 use bitkv_kernels::attention::{Statistics, Wanted};
-use candle_core::Tensor;
 
-use crate::{Error, Result};
+use crate::{Error, Result, StepNorms, steps::Step};
 
 /// Which observations a forward pass should make. Each costs time only when asked for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -20,6 +19,10 @@ pub struct Observe {
     pub keys: bool,
     /// Hidden states in front of the first layer and after each one.
     pub hidden: bool,
+    /// Norms of every step of every layer.
+    pub steps: bool,
+    /// This call's queries, keys and values, after RoPE.
+    pub qkv: bool,
 }
 
 impl Observe {
@@ -48,27 +51,90 @@ pub struct Observed {
     pub windows: BTreeMap<usize, Vec<Vec<f32>>>,
     /// Keys after RoPE, `[layers * kv_heads][keys * head_dim]`.
     pub keys: Vec<Vec<f32>>,
-    /// `[layers + 1]` tensors `[tokens, hidden]`: the embedding, then the output of each layer before the final norm.
-    pub hidden: Vec<Tensor>,
+    /// `[layers + 1][tokens * hidden]`: the embedding, then the output of each layer before the final norm.
+    pub hidden: Vec<Vec<f32>>,
+    /// Every step in the order it was taken.
+    pub steps: Vec<StepNorms>,
+    /// Queries after RoPE, `[layers][tokens * query_heads * head_dim]`.
+    pub queries: Vec<Vec<f32>>,
+    /// This call's keys after RoPE, before the cache rounds them, `[layers][tokens * kv_heads * head_dim]`.
+    pub new_keys: Vec<Vec<f32>>,
+    /// This call's values, before the cache rounds them, `[layers][tokens * kv_heads * head_dim]`.
+    pub new_values: Vec<Vec<f32>>,
 }
 
-impl Observed {
-    /// Adds one layer: the statistics of its KV heads in order.
-    pub(crate) fn add_layer(&mut self, observe: &Observe, tokens: usize, heads: &[Statistics]) {
+/// Takes down what a forward pass shows it.
+pub(crate) struct Recorder<'a> {
+    observe: Option<&'a Observe>,
+    pub(crate) wanted: Option<Wanted>,
+    observed: Observed,
+    tokens: usize,
+    layer: Option<usize>,
+}
+
+impl<'a> Recorder<'a> {
+    pub(crate) fn new(observe: Option<&'a Observe>, tokens: usize) -> Self {
+        let wanted = observe.and_then(|o| o.wanted(tokens));
+        Recorder { observe, wanted, observed: Observed::default(), tokens, layer: None }
+    }
+
+    fn asks(&self, which: impl Fn(&Observe) -> bool) -> bool {
+        self.observe.is_some_and(which)
+    }
+
+    pub(crate) fn asks_keys(&self) -> bool {
+        self.asks(|o| o.keys)
+    }
+
+    /// What follows belongs to this layer; `None` behind the last.
+    pub(crate) fn enter(&mut self, layer: Option<usize>) {
+        self.layer = layer;
+    }
+
+    /// A step's result, `[tokens, width]`.
+    pub(crate) fn step(&mut self, step: Step, values: &[f32]) {
+        if self.asks(|o| o.steps) {
+            self.observed.steps.push(StepNorms::of(step, self.layer, values, self.tokens));
+        }
+    }
+
+    /// The residual stream in front of the first layer or behind one.
+    pub(crate) fn hidden(&mut self, values: &[f32]) {
+        if self.asks(|o| o.hidden) {
+            self.observed.hidden.push(values.to_vec());
+        }
+    }
+
+    pub(crate) fn qkv(&mut self, q: &[f32], k: &[f32], v: &[f32]) {
+        if self.asks(|o| o.qkv) {
+            self.observed.queries.push(q.to_vec());
+            self.observed.new_keys.push(k.to_vec());
+            self.observed.new_values.push(v.to_vec());
+        }
+    }
+
+    /// One layer's statistics: its KV heads in order.
+    pub(crate) fn statistics(&mut self, heads: &[Statistics]) {
+        let (Some(observe), observed) = (self.observe, &mut self.observed) else { return };
         if observe.entropy {
-            let rows = heads.iter().flat_map(|s| s.entropy.chunks(tokens).map(<[f32]>::to_vec));
-            self.entropy.push(rows.collect());
+            let rows = heads.iter().flat_map(|s| s.entropy.chunks(self.tokens).map(<[f32]>::to_vec));
+            observed.entropy.push(rows.collect());
         }
         for head in heads {
             let group = head.group();
             if observe.accumulated {
-                self.accumulated.extend(rows(&head.accumulated, group, 1.0));
+                observed.accumulated.extend(rows(&head.accumulated, group, 1.0));
             }
             for (w, (_, sums)) in observe.windows.iter().zip(&head.windows) {
-                let queries = tokens.min(*w) as f64;
-                self.windows.entry(*w).or_default().extend(rows(sums, group, 1.0 / queries));
+                let queries = self.tokens.min(*w) as f64;
+                observed.windows.entry(*w).or_default().extend(rows(sums, group, 1.0 / queries));
             }
         }
+    }
+
+    /// What was seen; `None` if nothing was asked for.
+    pub(crate) fn finish(self, keys: Vec<Vec<f32>>) -> Option<Observed> {
+        self.observe.map(|_| Observed { keys, ..self.observed })
     }
 }
 

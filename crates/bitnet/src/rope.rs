@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::Config;
+use bitkv_checkpoint::Config;
 
 pub(crate) struct Rope {
     frequencies: Vec<f32>,
@@ -23,12 +23,17 @@ impl Rope {
         }
     }
 
-    pub(crate) fn at(&self, positions: Range<usize>) -> Rotation {
+    /// The rotations of several ranges of positions, one after another.
+    pub(crate) fn at(&self, positions: impl IntoIterator<Item = Range<usize>>) -> Rotation {
         let angle = |p: usize, f: &f32| {
             let (sin, cos) = (p as f32 * f).sin_cos();
             (cos, sin)
         };
-        let table = positions.flat_map(|p| self.frequencies.iter().map(move |f| angle(p, f))).collect();
+        let table = positions
+            .into_iter()
+            .flatten()
+            .flat_map(|p| self.frequencies.iter().map(move |f| angle(p, f)))
+            .collect();
         Rotation { table, half: self.frequencies.len() }
     }
 }
@@ -56,7 +61,7 @@ mod tests {
     fn rotates_halves_by_position() {
         let rope = Rope { frequencies: vec![1.0, 0.1] };
         let mut x = [1.0, 2.0, 3.0, 4.0].repeat(4);
-        rope.at(5..7).apply(&mut x, 2);
+        rope.at([5..7]).apply(&mut x, 2);
         for (i, row) in x.chunks(4).enumerate() {
             let p = (5 + i / 2) as f32;
             let expected = [
@@ -72,7 +77,7 @@ mod tests {
     #[test]
     fn position_zero_changes_nothing() {
         let mut x = vec![1.0, -2.0];
-        Rope { frequencies: vec![1.0] }.at(0..1).apply(&mut x, 1);
+        Rope { frequencies: vec![1.0] }.at([0..1]).apply(&mut x, 1);
         assert_eq!(x, [1.0, -2.0]);
     }
 }

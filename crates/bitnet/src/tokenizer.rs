@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::{Config, Error, Result};
+use bitkv_checkpoint::Config;
+
+use crate::{Error, Result};
 
 /// A tokenizer that fits a model.
 pub struct Tokenizer {

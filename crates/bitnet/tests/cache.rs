@@ -110,7 +110,15 @@ fn keeping_everything_changes_nothing_and_evicting_does() {
 fn observing_changes_no_logit() {
     let model = common::model(BOTH[1], 3);
     let tokens = Random(4).tokens(40, 61);
-    let all = Observe { entropy: true, accumulated: true, windows: vec![8], keys: true, hidden: true };
+    let all = Observe {
+        entropy: true,
+        accumulated: true,
+        windows: vec![8],
+        keys: true,
+        hidden: true,
+        steps: true,
+        qkv: true,
+    };
     let observed = model.forward(&tokens, &mut model.new_cache(), Some(&all)).unwrap();
     let plain = model.forward(&tokens, &mut model.new_cache(), None).unwrap();
     let rows = |t: &Tensor| t.to_vec2::<f32>().unwrap();

@@ -15,7 +15,7 @@ fn untied(architecture: Architecture) -> Model {
 }
 
 fn options(max_tokens: usize) -> GenerationOptions {
-    GenerationOptions { max_tokens, stop: vec![], sampling: Sampling::Greedy }
+    GenerationOptions { max_tokens, stop: vec![], sampling: Sampling::Greedy, repetition_penalty: 1.0 }
 }
 
 fn run(model: &Model, options: &GenerationOptions) -> (Vec<u32>, Stop) {
@@ -93,7 +93,7 @@ fn the_hook_sees_the_prompt_and_may_evict() {
 fn seeds_decide() {
     let model = untied(BOTH[1]);
     let sampled = |seed| {
-        let sampling = Sampling::Random { temperature: 3.0, top_p: 0.95, seed };
+        let sampling = Sampling::Random { temperature: 3.0, top_k: 0, top_p: 0.95, seed };
         run(&model, &GenerationOptions { sampling, ..options(30) }).0
     };
     assert_eq!(sampled(1), sampled(1));

@@ -6,7 +6,14 @@ use bitkv_bitnet::{KvCache, Observe};
 use common::{BOTH, Random};
 
 fn all(windows: &[usize]) -> Observe {
-    Observe { entropy: true, accumulated: true, windows: windows.to_vec(), keys: true, hidden: true }
+    Observe {
+        entropy: true,
+        accumulated: true,
+        windows: windows.to_vec(),
+        keys: true,
+        hidden: true,
+        ..Observe::default()
+    }
 }
 
 #[test]
@@ -39,7 +46,7 @@ fn shapes_and_sums() {
         assert_eq!(observed.keys.len(), layers * kv_heads);
         assert_eq!(observed.keys[kv_heads], cache.keys_f32(1, 0));
         assert_eq!(observed.hidden.len(), layers + 1);
-        assert!(observed.hidden.iter().all(|h| h.dims() == [140, 36]));
+        assert!(observed.hidden.iter().all(|h| h.len() == 140 * 36));
     }
 }
 

@@ -135,10 +135,16 @@ fn stream(
     let sampling = if arguments.greedy {
         Sampling::Greedy
     } else {
-        Sampling::Random { temperature: arguments.temperature, top_p: arguments.top_p, seed: arguments.seed }
+        Sampling::Random {
+            temperature: arguments.temperature,
+            top_k: 0,
+            top_p: arguments.top_p,
+            seed: arguments.seed,
+        }
     };
     let stop = subject.config().eos_token_ids.clone();
-    let options = GenerationOptions { max_tokens: arguments.max_tokens, stop, sampling };
+    let options =
+        GenerationOptions { max_tokens: arguments.max_tokens, stop, sampling, repetition_penalty: 1.0 };
     let mut text: Option<TextStream<'_>> =
         if arguments.json { None } else { subject.tokenizer.as_ref().map(|t| t.stream()) };
     let mut failed = None;

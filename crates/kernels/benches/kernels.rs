@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use bitkv_kernels::{
-    attention::{Input, Statistics, Wanted, attend},
+    attention::{Floats, Input, Statistics, Wanted, attend},
     ternary::{Engine, Ternary, matmul_with},
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -58,8 +58,8 @@ fn attention(criterion: &mut Criterion) {
         let mut out = vec![0.0; queries.len()];
         let input = Input {
             queries: &queries,
-            keys: &keys,
-            values: &values,
+            keys: Floats::F16(&keys),
+            values: Floats::F16(&values),
             group: GROUP,
             head_dim: WIDTH,
             offset: KEYS - tokens,

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Dense weights `[rows, cols]`, row-major, in the type they are stored in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Dense<'a> {
     /// 32-bit floats.
     F32(&'a [f32]),
@@ -18,14 +18,22 @@ pub enum Dense<'a> {
     F16(&'a [f16]),
     /// bfloat16.
     Bf16(&'a [bf16]),
+    /// Anything else: a function that writes a row as f32.
+    Rows {
+        /// Number of rows.
+        rows: usize,
+        /// Writes one row.
+        write: &'a (dyn Fn(usize, &mut [f32]) + Sync),
+    },
 }
 
 impl Dense<'_> {
-    fn len(&self) -> usize {
+    fn len(&self, cols: usize) -> usize {
         match self {
             Dense::F32(w) => w.len(),
             Dense::F16(w) => w.len(),
             Dense::Bf16(w) => w.len(),
+            Dense::Rows { rows, .. } => rows * cols,
         }
     }
 }
@@ -45,10 +53,10 @@ pub fn matmul(x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<f32> {
 
 fn matmul_at(level: Level, x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<f32> {
     assert!(
-        cols > 0 && x.len().is_multiple_of(cols) && weights.len().is_multiple_of(cols),
+        cols > 0 && x.len().is_multiple_of(cols) && weights.len(cols).is_multiple_of(cols),
         "slices hold whole rows of {cols}"
     );
-    let (tokens, rows, stride) = (x.len() / cols, weights.len() / cols, padded(cols));
+    let (tokens, rows, stride) = (x.len() / cols, weights.len(cols) / cols, padded(cols));
     let mut aligned = vec![0.0; tokens * stride];
     for (to, from) in aligned.chunks_exact_mut(stride).zip(x.chunks_exact(cols)) {
         to[..cols].copy_from_slice(from);
@@ -118,6 +126,7 @@ unsafe fn block<L: Lanes>(job: &Job<'_>, tile: &mut [f32], out: Scatter<'_, f32>
                 Dense::F32(w) => to[..job.cols].copy_from_slice(&w[range]),
                 Dense::F16(w) => convert(to, &w[range], |at| L::load_f16(at), f16::to_f32),
                 Dense::Bf16(w) => convert(to, &w[range], |at| L::load_bf16(at), bf16::to_f32),
+                Dense::Rows { write, .. } => write(job.first + i, &mut to[..job.cols]),
             }
         }
         let tokens = job.x.len() / job.stride;

@@ -182,7 +182,8 @@ fn samples(card: &mut String, model: &Model, tokenizer: &Tokenizer) -> Result<()
         let options = GenerationOptions {
             max_tokens: 80,
             stop: model.config().eos_token_ids.clone(),
-            sampling: Sampling::Random { temperature: 0.7, top_p: 0.9, seed: 1 },
+            sampling: Sampling::Random { temperature: 0.7, top_k: 0, top_p: 0.9, seed: 1 },
+            repetition_penalty: 1.0,
         };
         let made = generate(model, &tokens, &mut model.new_cache(), &options, None, &mut |_| true)?;
         let text = tokenizer.decode(&made.tokens)?;

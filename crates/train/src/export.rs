@@ -78,6 +78,7 @@ fn config(shape: &Shape) -> Config {
         bos_token_id: Some(BOS_ID),
         eos_token_ids: vec![EOS_ID],
         weights: WeightFormat::Packed(ScaleRule::Multiply),
+        skeleton: false,
     }
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn config(architecture: Architecture) -> Config {
         bos_token_id: Some(1),
         eos_token_ids: vec![2],
         weights: WeightFormat::Masters,
+        skeleton: false,
     }
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn masters(config: &Config, seed: u64) -> Masters {
         put("lm_head.weight", &dense, 0.0, 1.0);
     }
     for layer in 0..config.num_hidden_layers {
-        config.norms(layer).iter().for_each(|n| put(&n.name, &[n.width], 1.0, 0.7));
+        config.norms(layer).into_iter().for_each(|n| put(&n.name, &[n.width], 1.0, 0.7));
         config
             .linears(layer)
             .iter()

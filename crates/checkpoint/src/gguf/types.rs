@@ -46,7 +46,7 @@ pub(super) fn coding(id: u32, layout: i2s::Layout, context: Context<'_>) -> Codi
         _ => TYPES.iter().find(|row| row.0 == id).map_or("", |row| row.1),
     };
     match name {
-        "" => Coding::Other(format!("type {id}")),
+        "" => Coding::Other(format!("unknown ({id})")),
         "F32" => Coding::F32,
         "F16" => Coding::F16,
         "BF16" => Coding::Bf16,

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::{Input, Statistics};
+use super::{Floats, Input, Statistics};
 use crate::{
     dense::convert,
     lanes::{LANES, Lanes, dots, padded},
@@ -91,7 +91,7 @@ fn load_queries(input: &Input<'_>, first: usize, count: usize, scratch: &mut Scr
 /// Converts the keys or values `from .. from + count` to f32; the rest of the tile stays finite.
 #[inline(always)]
 unsafe fn load_tile<L: Lanes>(
-    halves: &[f16],
+    floats: Floats<'_>,
     input: &Input<'_>,
     from: usize,
     count: usize,
@@ -99,9 +99,14 @@ unsafe fn load_tile<L: Lanes>(
 ) {
     for i in 0..count {
         let to = &mut scratch.tile[i * scratch.width..][..scratch.width];
-        let half = &halves[(from + i) * input.head_dim..][..input.head_dim];
-        // SAFETY: passed on.
-        unsafe { convert(to, half, |at| L::load_f16(at), f16::to_f32) }
+        let at = (from + i) * input.head_dim;
+        match floats {
+            // SAFETY: passed on.
+            Floats::F16(halves) => unsafe {
+                convert(to, &halves[at..][..input.head_dim], |at| L::load_f16(at), f16::to_f32)
+            },
+            Floats::F32(floats) => to[..input.head_dim].copy_from_slice(&floats[at..][..input.head_dim]),
+        }
     }
 }
 

@@ -14,15 +14,39 @@ pub use statistics::{Statistics, Wanted};
 
 use crate::{Level, lanes};
 
+/// Keys or values in the type that a cache holds them in.
+#[derive(Clone, Copy, Debug)]
+pub enum Floats<'a> {
+    /// IEEE half floats, as deployed caches hold.
+    F16(&'a [f16]),
+    /// 32-bit floats: nothing is rounded.
+    F32(&'a [f32]),
+}
+
+impl Floats<'_> {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Floats::F16(values) => values.len(),
+            Floats::F32(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// What attention reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
     /// Queries after RoPE, `[tokens, group, head_dim]`.
     pub queries: &'a [f32],
     /// Keys after RoPE, `[keys, head_dim]`, the new tokens' own keys last.
-    pub keys: &'a [f16],
+    pub keys: Floats<'a>,
     /// Values, `[keys, head_dim]`.
-    pub values: &'a [f16],
+    pub values: Floats<'a>,
     /// Query heads that share this KV head.
     pub group: usize,
     /// Width of a head.

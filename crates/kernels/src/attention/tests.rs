@@ -33,8 +33,8 @@ impl Case {
     fn input(&self, masked: bool) -> Input<'_> {
         Input {
             queries: &self.queries,
-            keys: &self.keys,
-            values: &self.values,
+            keys: Floats::F16(&self.keys),
+            values: Floats::F16(&self.values),
             group: self.group,
             head_dim: self.head_dim,
             offset: self.offset,
@@ -210,10 +210,27 @@ proptest! {
         let kept: Vec<usize> = (0..offset + tokens).filter(|&k| case.mask[k]).collect();
         let gather = |from: &[f16]| kept.iter().flat_map(|k| from[k * width..][..width].to_vec()).collect::<Vec<f16>>();
         let (keys, values) = (gather(&case.keys), gather(&case.values));
-        let ragged = Input { keys: &keys, values: &values, offset: kept.len() - tokens, ..case.input(false) };
+        let ragged = Input { keys: Floats::F16(&keys), values: Floats::F16(&values), offset: kept.len() - tokens, ..case.input(false) };
         let (mut a, mut b) = (vec![0.0; case.queries.len()], vec![0.0; case.queries.len()]);
         attend(&case.input(true), &mut a, None);
         attend(&ragged, &mut b, None);
         prop_assert_eq!(a, b);
+    }
+}
+
+#[test]
+fn floats_are_read_as_halves_are() {
+    for (head_dim, tokens) in [(5, 3), (32, 40), (100, 17)] {
+        let case = Case::random(tokens, 7, 2, head_dim, head_dim as u64);
+        let widen = |halves: &[f16]| halves.iter().map(|h| h.to_f32()).collect::<Vec<_>>();
+        let (keys, values) = (widen(&case.keys), widen(&case.values));
+        let halves = case.input(false);
+        let floats = Input { keys: Floats::F32(&keys), values: Floats::F32(&values), ..halves };
+        let run = |input: &Input<'_>| {
+            let mut out = vec![0.0; case.queries.len()];
+            attend(input, &mut out, None);
+            out
+        };
+        assert_eq!(run(&floats), run(&halves), "head_dim {head_dim}");
     }
 }

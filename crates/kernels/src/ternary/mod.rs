@@ -1,5 +1,6 @@
 //! Exact products of int8 activations with ternary weights.
 
+mod pack;
 mod portable;
 mod quantize;
 #[cfg(target_arch = "x86_64")]
@@ -7,6 +8,7 @@ mod x86;
 
 use rayon::prelude::*;
 
+pub use pack::InvalidCode;
 pub use quantize::quantize_activations;
 
 use crate::{Level, level, scatter::Scatter};
@@ -39,29 +41,11 @@ impl Ternary {
     /// When `weights` does not hold `rows * cols` values or holds another number.
     pub fn pack(rows: usize, cols: usize, weights: &[i8]) -> Self {
         assert_eq!(weights.len(), rows * cols, "weights are [rows, cols]");
-        Ternary::pack_with(rows, cols, |row, out| out.copy_from_slice(&weights[row * cols..][..cols]))
-    }
-
-    /// Packs row by row: `fill(row, out)` writes one row of weights, so that no full matrix is ever expanded.
-    ///
-    /// # Panics
-    /// When a weight is not -1, 0 or 1, or when the matrix is empty.
-    pub fn pack_with(rows: usize, cols: usize, mut fill: impl FnMut(usize, &mut [i8])) -> Self {
-        assert!(rows > 0 && cols > 0, "a ternary matrix has rows and columns");
-        let stride = cols.next_multiple_of(BLOCK);
-        let mut row_weights = vec![0i8; stride];
-        let mut packed = vec![0u8; rows * stride / 4];
-        for (row, out) in packed.chunks_exact_mut(stride / 4).enumerate() {
-            fill(row, &mut row_weights[..cols]);
-            assert!(row_weights.iter().all(|w| (-1..=1).contains(w)), "weights are -1, 0 or 1");
-            for (bytes, weights) in out.chunks_exact_mut(64).zip(row_weights.chunks_exact(BLOCK)) {
-                for (j, byte) in bytes.iter_mut().enumerate() {
-                    *byte =
-                        (0..4).fold(0, |b, plane| b | ((weights[plane * 64 + j] + 1) as u8) << (2 * plane));
-                }
-            }
-        }
-        Ternary { rows, cols, packed }
+        let codes = |row: usize, out: &mut [u8]| {
+            let row = &weights[row * cols..][..cols];
+            out.iter_mut().zip(row).for_each(|(code, w)| *code = w.wrapping_add(1) as u8);
+        };
+        Ternary::pack_codes(rows, cols, codes).unwrap_or_else(|bad| panic!("weights are -1, 0 or 1: {bad:?}"))
     }
 
     /// Output features.

@@ -77,3 +77,14 @@ proptest! {
         check(tokens, rows, cols, random(seed));
     }
 }
+
+#[test]
+fn codes_no_weight_has_are_found() {
+    for (rows, cols, row, column) in [(1, 1, 0, 0), (5, 300, 3, 299), (40, 256, 39, 17)] {
+        let codes = |r: usize, out: &mut [u8]| {
+            out.fill(2);
+            out[column] = if r == row { 3 } else { 0 };
+        };
+        assert_eq!(Ternary::pack_codes(rows, cols, codes), Err(InvalidCode { row, column }));
+    }
+}

@@ -2,7 +2,12 @@
 //!
 //! Reference: transformers `integrations/bitnet.py`, `WeightQuant`, in f32.
 
-use bitkv_kernels::ternary::Ternary;
+use rayon::prelude::*;
+
+use crate::Stored;
+
+/// Values summed by one task. Fixed, so that a sum does not depend on the number of threads.
+const TASK: usize = 1 << 16;
 
 /// A master's scale: `weight = code * multiplier`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,10 +19,26 @@ pub struct Ternarised {
 }
 
 impl Ternarised {
-    /// The scale of one tensor; the mean is taken in f64, so that the order of summation does not matter.
+    /// The scale of one tensor; the mean is taken in f64, so that the order of summation hardly matters.
     pub fn of(masters: &[f32]) -> Self {
-        let sum: f64 = masters.iter().map(|w| f64::from(w.abs())).sum();
-        let mean = (sum / masters.len().max(1) as f64) as f32;
+        let sums: Vec<f64> = masters.par_chunks(TASK).map(absolute_sum).collect();
+        Ternarised::of_mean(sums.iter().sum(), masters.len())
+    }
+
+    /// The same without expanding the tensor.
+    pub(crate) fn of_stored(masters: &Stored) -> Self {
+        let part = |first: usize| {
+            let mut values = vec![0.0; TASK.min(masters.len() - first)];
+            masters.read_f32(first, &mut values);
+            absolute_sum(&values)
+        };
+        let firsts: Vec<usize> = (0..masters.len()).step_by(TASK).collect();
+        let sums: Vec<f64> = firsts.into_par_iter().map(part).collect();
+        Ternarised::of_mean(sums.iter().sum(), masters.len())
+    }
+
+    fn of_mean(sum: f64, count: usize) -> Self {
+        let mean = (sum / count.max(1) as f64) as f32;
         let inverse = 1.0 / mean.max(1e-5);
         Ternarised { inverse, multiplier: 1.0 / inverse }
     }
@@ -26,13 +47,10 @@ impl Ternarised {
     pub fn code(self, master: f32) -> i8 {
         (master * self.inverse).round_ties_even().clamp(-1.0, 1.0) as i8
     }
+}
 
-    pub(crate) fn pack(self, rows: usize, cols: usize, masters: &[f32]) -> Ternary {
-        Ternary::pack_with(rows, cols, |row, out| {
-            let masters = &masters[row * cols..][..cols];
-            out.iter_mut().zip(masters).for_each(|(code, w)| *code = self.code(*w));
-        })
-    }
+fn absolute_sum(values: &[f32]) -> f64 {
+    values.iter().map(|w| f64::from(w.abs())).sum()
 }
 
 #[cfg(test)]

@@ -7,21 +7,40 @@ use serde_json::Value;
 use crate::{Activation, Architecture, Config, Error, Result, ScaleRule, WeightFormat, json::Object};
 
 /// Sizes above these are taken for a damaged file rather than for a model.
-const MAX_WIDTH: u64 = 1 << 20;
-const MAX_LAYERS: u64 = 1 << 12;
-const MAX_POSITIONS: u64 = 1 << 26;
-const MAX_VOCABULARY: u64 = 1 << 24;
+pub(crate) const MAX_WIDTH: u64 = 1 << 20;
+pub(crate) const MAX_LAYERS: u64 = 1 << 12;
+pub(crate) const MAX_POSITIONS: u64 = 1 << 26;
+pub(crate) const MAX_VOCABULARY: u64 = 1 << 24;
+
+/// What the tensors' names say where a configuration does not.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Clues {
+    /// Some weight has a scale beside it.
+    pub(crate) packed: bool,
+    /// There are `inner_attn_ln` norms, as only the 1bitLLM models have them.
+    pub(crate) inner_norms: bool,
+}
 
 impl Config {
-    /// Reads `config.json` in `folder`.
+    /// Reads `config.json` in `folder`, knowing nothing of the tensors beside it.
     ///
     /// # Errors
     /// When the file cannot be read or [`Config::from_json`] refuses it.
     pub fn from_folder(folder: &Path) -> Result<Self> {
+        Config::from_folder_with(folder, Clues::default())
+    }
+
+    /// Refuses a folder without a `config.json` that can be read.
+    pub(crate) fn exists(folder: &Path) -> Result<()> {
+        let path = folder.join("config.json");
+        std::fs::metadata(&path).map(drop).map_err(|source| Error::Read { path, source })
+    }
+
+    pub(crate) fn from_folder_with(folder: &Path, clues: Clues) -> Result<Self> {
         let path = folder.join("config.json");
         let text =
             std::fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        Config::from_json(&text, &path.display().to_string())
+        Config::from_json_with(&text, &path.display().to_string(), clues)
     }
 
     /// Reads the text of a `config.json`; `file` is what errors call it. Keys that are missing take the
@@ -31,16 +50,26 @@ impl Config {
     /// When a needed key is missing, a value is of the wrong type, zero, absurd or unsupported, or
     /// sizes do not divide.
     pub fn from_json(text: &str, file: &str) -> Result<Self> {
+        Config::from_json_with(text, file, Clues::default())
+    }
+
+    pub(crate) fn from_json_with(text: &str, file: &str, clues: Clues) -> Result<Self> {
         let value: Value = serde_json::from_str(text)
             .map_err(|e| Error::Json { file: file.into(), reason: e.to_string() })?;
         let root = Object::root(file, &value)?;
-        let architecture = architecture(&root)?;
+        let architecture = architecture(&root, clues)?;
         let bitnet = architecture == Architecture::BitNet;
         refuse_unsupported(&root)?;
 
-        let hidden_size = root.needed_size("hidden_size", MAX_WIDTH)?;
-        let num_attention_heads = root.needed_size("num_attention_heads", MAX_WIDTH)?;
-        let vocab_size = root.needed_size("vocab_size", MAX_VOCABULARY)?;
+        // Only the BitNet class has defaults of its own: those of 2B-4T.
+        let size = |key, limit, default| match root.size(key, limit)? {
+            None if bitnet => Ok(default),
+            None => root.needed_size(key, limit),
+            Some(size) => Ok(size),
+        };
+        let hidden_size = size("hidden_size", MAX_WIDTH, 2560)?;
+        let num_attention_heads = size("num_attention_heads", MAX_WIDTH, 20)?;
+        let vocab_size = size("vocab_size", MAX_VOCABULARY, 128_256)?;
         let default_ids = if bitnet { [128_000, 128_001] } else { [1, 2] };
         // A default beyond a small vocabulary means that the model has no such token.
         let defaults = |id: u32| if (id as usize) < vocab_size { vec![id] } else { vec![] };
@@ -48,8 +77,8 @@ impl Config {
             architecture,
             vocab_size,
             hidden_size,
-            intermediate_size: root.needed_size("intermediate_size", MAX_WIDTH)?,
-            num_hidden_layers: root.needed_size("num_hidden_layers", MAX_LAYERS)?,
+            intermediate_size: size("intermediate_size", MAX_WIDTH, 6912)?,
+            num_hidden_layers: size("num_hidden_layers", MAX_LAYERS, 30)?,
             num_attention_heads,
             num_key_value_heads: root.size("num_key_value_heads", MAX_WIDTH)?.unwrap_or(if bitnet {
                 5
@@ -77,7 +106,8 @@ impl Config {
                 .first()
                 .copied(),
             eos_token_ids: root.token_ids("eos_token_id")?.unwrap_or_else(|| defaults(default_ids[1])),
-            weights: weight_format(&root)?,
+            weights: weight_format(&root, clues)?,
+            skeleton: false,
         };
         config.check(&root)?;
         Ok(config)
@@ -124,14 +154,35 @@ fn divide(root: &Object<'_>, key: &str, size: usize, by_key: &str, by: usize) ->
 }
 
 /// The class decides, not `model_type`: the 1bitLLM files call themselves llama.
-fn architecture(root: &Object<'_>) -> Result<Architecture> {
-    let names = root
-        .get("architectures")
-        .ok_or_else(|| Error::MissingKey { file: root.file.into(), key: "architectures" })?;
+fn architecture(root: &Object<'_>, clues: Clues) -> Result<Architecture> {
+    let Some(names) = root.get("architectures") else {
+        return match root.text("model_type")? {
+            _ if clues.inner_norms => Ok(Architecture::OneBitLlm),
+            Some("bitnet") => Ok(Architecture::BitNet),
+            _ => Err(Error::MissingKey { file: root.file.into(), key: "architectures" }),
+        };
+    };
     let has = |a: Architecture| names.as_array().is_some_and(|list| list.iter().any(|n| n == a.name()));
-    [Architecture::BitNet, Architecture::OneBitLlm].into_iter().find(|a| has(*a)).ok_or_else(|| {
-        root.bad("architectures", names, "but only BitNetForCausalLM and BitnetForCausalLM are supported")
-    })
+    if has(Architecture::BitNet) {
+        return Ok(Architecture::BitNet);
+    }
+    if has(Architecture::OneBitLlm) || has(Architecture::Llama) && clues.inner_norms {
+        return Ok(Architecture::OneBitLlm);
+    }
+    let method = match root.object("quantization_config")? {
+        Some(quantization) => quantization.text("quant_method")?,
+        None => None,
+    };
+    if has(Architecture::Llama) {
+        if method == Some("bitnet") || clues.packed {
+            return Ok(Architecture::Llama);
+        }
+        let reason =
+            "but this one is no BitNet: it has neither a bitnet quantization_config nor packed weights";
+        return Err(root.bad("architectures", names, reason));
+    }
+    let reason = "but only BitNetForCausalLM, BitnetForCausalLM and ternary LlamaForCausalLM are supported";
+    Err(root.bad("architectures", names, reason))
 }
 
 fn activation(root: &Object<'_>) -> Result<Option<Activation>> {
@@ -156,8 +207,15 @@ fn rope_theta(root: &Object<'_>) -> Result<Option<f64>> {
     Ok(parameters.positive("rope_theta")?.or(root.positive("rope_theta")?))
 }
 
-fn weight_format(root: &Object<'_>) -> Result<WeightFormat> {
-    let Some(quantization) = root.object("quantization_config")? else { return Ok(WeightFormat::Masters) };
+fn weight_format(root: &Object<'_>, clues: Clues) -> Result<WeightFormat> {
+    let Some(quantization) = root.object("quantization_config")? else {
+        // Scales beside packed weights that no configuration describes: the class default divides.
+        return Ok(if clues.packed {
+            WeightFormat::Packed(ScaleRule::Divide)
+        } else {
+            WeightFormat::Masters
+        });
+    };
     if let Some(method) = quantization.text("quant_method")?.filter(|m| *m != "bitnet") {
         return Err(quantization.bad("quant_method", &Value::from(method), "but only bitnet is supported"));
     }
@@ -165,6 +223,7 @@ fn weight_format(root: &Object<'_>) -> Result<WeightFormat> {
         let reason = "but norms inside linear layers are not supported";
         return Err(quantization.bad("use_rms_norm", &Value::from(true), reason));
     }
+    refuse_unconverted(&quantization)?;
     // The first upload of 2B-4T, which multiplies.
     if quantization.flag("offline_quantization")? == Some(true) && quantization.get("linear_class").is_none()
     {
@@ -188,9 +247,29 @@ fn weight_format(root: &Object<'_>) -> Result<WeightFormat> {
     }
 }
 
+/// Only the output head may stay as it was.
+fn refuse_unconverted(quantization: &Object<'_>) -> Result<()> {
+    let Some(value) = quantization.get("modules_to_not_convert") else { return Ok(()) };
+    let names = value.as_array().map(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+    let Some(Some(names)) = names else {
+        return Err(quantization.bad("modules_to_not_convert", value, "but must be a list of module names"));
+    };
+    match names.iter().find(|name| name.contains("_proj") || name.contains("layers") || name.contains("mlp"))
+    {
+        None => Ok(()),
+        Some(_) => Err(quantization.bad(
+            "modules_to_not_convert",
+            value,
+            "but models with unquantised layers are not supported: only the output head may be listed",
+        )),
+    }
+}
+
 fn refuse_unsupported(root: &Object<'_>) -> Result<()> {
-    if root.flag("attention_bias")? == Some(true) {
-        return Err(root.bad("attention_bias", &Value::from(true), "but attention biases are not supported"));
+    for key in ["attention_bias", "mlp_bias"] {
+        if root.flag(key)? == Some(true) {
+            return Err(root.bad(key, &Value::from(true), "but biases are not supported"));
+        }
     }
     if let Some(scaling) = root.get("rope_scaling") {
         let kind = scaling.get("rope_type").or(scaling.get("type"));

@@ -1,7 +1,7 @@
-//! `config.json` of the two BitNet b1.58 families.
+//! `config.json` of the BitNet b1.58 families.
 //!
-//! References: transformers `models/bitnet/configuration_bitnet.py` (2B-4T), and
-//! `configuration_bitnet.py` of 1bitLLM/bitnet_b1_58-large.
+//! References: transformers `models/bitnet/configuration_bitnet.py` (2B-4T), `configuration_bitnet.py` of
+//! 1bitLLM/bitnet_b1_58-large, and `models/llama/configuration_llama.py` (Falcon3-1.58bit, Falcon-E, HF1BitLLM).
 
 /// Which family's names and defaults a checkpoint follows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -10,6 +10,8 @@ pub enum Architecture {
     BitNet,
     /// `BitnetForCausalLM`: 1bitLLM/bitnet_b1_58-large, -xl and -3B.
     OneBitLlm,
+    /// `LlamaForCausalLM` with ternary linear layers and no sub-norms: Falcon3-1.58bit, Falcon-E, HF1BitLLM.
+    Llama,
 }
 
 impl Architecture {
@@ -18,13 +20,14 @@ impl Architecture {
         match self {
             Architecture::BitNet => "BitNetForCausalLM",
             Architecture::OneBitLlm => "BitnetForCausalLM",
+            Architecture::Llama => "LlamaForCausalLM",
         }
     }
 
     pub(crate) fn model_type(self) -> &'static str {
         match self {
             Architecture::BitNet => "bitnet",
-            Architecture::OneBitLlm => "llama",
+            Architecture::OneBitLlm | Architecture::Llama => "llama",
         }
     }
 }
@@ -101,6 +104,8 @@ pub struct Config {
     pub eos_token_ids: Vec<u32>,
     /// How linear weights are stored.
     pub weights: WeightFormat,
+    /// Whether the model is to run as the plain Llama it is not; see [`Config::as_llama_skeleton`].
+    pub skeleton: bool,
 }
 
 impl Config {
@@ -117,6 +122,12 @@ impl Config {
     /// Width of all KV heads together.
     pub fn kv_width(&self) -> usize {
         self.num_key_value_heads * self.head_dim
+    }
+
+    /// The mistake of the published verification, to measure what it does: float weights (masters unquantised, or
+    /// packed ones times their scale), f32 activations, SiLU, and no sub-norms.
+    pub fn as_llama_skeleton(self) -> Config {
+        Config { hidden_act: Activation::Silu, skeleton: true, ..self }
     }
 
     /// The `config.json` of this model, readable by [`Config::from_json`] and by transformers.

@@ -108,7 +108,7 @@ fn nonsense_is_refused_with_key_and_value() {
         ("tie_word_embeddings", Value::from(1)),
         ("attention_bias", Value::from(true)),
         ("rope_scaling", serde_json::json!({"type": "linear", "factor": 2.0})),
-        ("architectures", serde_json::json!(["LlamaForCausalLM"])),
+        ("architectures", serde_json::json!(["MistralForCausalLM"])),
     ];
     for (key, value) in cases {
         let error = changed(TWO_B, key, value.clone()).unwrap_err().to_string();
@@ -118,9 +118,53 @@ fn nonsense_is_refused_with_key_and_value() {
     assert!(matches!(parse("[]"), Err(Error::Json { .. })));
 }
 
+const FALCON: &str = r#"{"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":131072,"hidden_size":3072,
+"intermediate_size":9216,"num_hidden_layers":22,"num_attention_heads":12,"num_key_value_heads":4,"head_dim":256,
+"hidden_act":"silu","max_position_embeddings":32768,"rms_norm_eps":1e-06,"rope_theta":1000042,"bos_token_id":null,
+"eos_token_id":11,"quantization_config":{"quant_method":"bitnet","modules_to_not_convert":["lm_head"]}}"#;
+
+#[test]
+fn reads_falcon_which_divides() {
+    let c = parse(FALCON).unwrap();
+    assert_eq!((c.architecture, c.weights), (Architecture::Llama, WeightFormat::Packed(ScaleRule::Divide)));
+    assert_eq!((c.head_dim, c.query_width(), c.rope_theta), (256, 3072, 1_000_042.0));
+    assert_eq!((c.tie_word_embeddings, c.hidden_act), (false, Activation::Silu));
+    assert!(c.norms(3).attention_sub.is_none() && c.norms(3).into_iter().count() == 2);
+}
+
+#[test]
+fn llama_needs_a_sign_of_ternary_weights() {
+    let plain = without(FALCON, "quantization_config").unwrap_err().to_string();
+    assert!(plain.contains("architectures") && plain.contains("no BitNet"), "{plain}");
+    let mut json: Value = serde_json::from_str(FALCON).unwrap();
+    json.as_object_mut().unwrap().remove("quantization_config");
+    let with = |packed, inner_norms| {
+        Config::from_json_with(&json.to_string(), "config.json", Clues { packed, inner_norms }).unwrap()
+    };
+    let packed = with(true, false);
+    assert_eq!(packed.weights, WeightFormat::Packed(ScaleRule::Divide));
+    assert_eq!(packed.architecture, Architecture::Llama);
+    assert_eq!(with(false, true).architecture, Architecture::OneBitLlm);
+}
+
+#[test]
+fn unquantised_layers_are_refused() {
+    let listed = |names: Value| {
+        changed(
+            FALCON,
+            "quantization_config",
+            serde_json::json!({"quant_method": "bitnet", "modules_to_not_convert": names}),
+        )
+    };
+    assert!(listed(Value::Null).is_ok() && listed(serde_json::json!([])).is_ok());
+    let error = listed(serde_json::json!(["model.layers.0.mlp"])).unwrap_err().to_string();
+    assert!(error.contains("quantization_config.modules_to_not_convert"), "{error}");
+    assert!(listed(Value::from("lm_head")).is_err());
+}
+
 #[test]
 fn written_configs_read_back() {
-    for text in [TWO_B, LARGE] {
+    for text in [TWO_B, LARGE, FALCON] {
         let config = parse(text).unwrap();
         assert_eq!(parse(&config.to_json()).unwrap(), config);
     }

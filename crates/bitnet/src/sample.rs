@@ -1,0 +1,202 @@
+//! Choosing the next token from logits.
+
+use std::collections::HashSet;
+
+use crate::{Error, Result};
+
+/// How the next token is chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sampling {
+    /// The most probable token; the smallest id among equals.
+    Greedy,
+    /// A random token.
+    Random {
+        /// Logits are divided by it; above 0.
+        temperature: f32,
+        /// Only this many of the most probable tokens; 0 means all.
+        top_k: usize,
+        /// Only the most probable tokens that together reach this probability (among the top k); above 0, at most 1.
+        top_p: f32,
+        /// Start of the random numbers.
+        seed: u64,
+    },
+}
+
+/// Chooses tokens one after another.
+pub(crate) struct Sampler {
+    sampling: Sampling,
+    penalty: f32,
+    seen: HashSet<u32>,
+    state: u64,
+}
+
+impl Sampler {
+    /// `penalty` is the repetition penalty of CTRL (Keskar et al. 2019) as transformers applies it: logits of tokens
+    /// that were seen are divided by it when positive, multiplied when negative. 1 changes nothing.
+    pub(crate) fn new(sampling: Sampling, penalty: f32, prompt: &[u32]) -> Result<Self> {
+        let bad =
+            |option, value: f32, reason| Err(Error::Option { option, value: value.to_string(), reason });
+        if !(penalty > 0.0 && penalty.is_finite()) {
+            return bad("repetition_penalty", penalty, "but must be a positive number; 1 changes nothing");
+        }
+        let seen = prompt.iter().copied().collect();
+        let Sampling::Random { temperature, top_p, seed, .. } = sampling else {
+            return Ok(Sampler { sampling, penalty, seen, state: 0 });
+        };
+        if !(temperature > 0.0 && temperature.is_finite()) {
+            return bad(
+                "temperature",
+                temperature,
+                "but must be a positive number; choose greedy sampling for the most probable token",
+            );
+        }
+        if !(top_p > 0.0 && top_p <= 1.0) {
+            return bad("top_p", top_p, "but must be above 0 and at most 1");
+        }
+        Ok(Sampler { sampling, penalty, seen, state: seed })
+    }
+
+    /// The next token, which counts as seen from now on.
+    pub(crate) fn next(&mut self, logits: &mut [f32]) -> u32 {
+        if self.penalty != 1.0 {
+            for id in &self.seen {
+                let logit = &mut logits[*id as usize];
+                *logit = if *logit > 0.0 { *logit / self.penalty } else { *logit * self.penalty };
+            }
+        }
+        let token = match self.sampling {
+            Sampling::Greedy => argmax(logits),
+            Sampling::Random { temperature, top_k, top_p, .. } => {
+                self.draw(logits, f64::from(temperature), top_k, f64::from(top_p))
+            }
+        };
+        self.seen.insert(token);
+        token
+    }
+
+    fn draw(&mut self, logits: &[f32], temperature: f64, top_k: usize, top_p: f64) -> u32 {
+        let largest = f64::from(logits[argmax(logits) as usize]);
+        let weight = |l: &f32| ((f64::from(*l) - largest) / temperature).exp();
+        let mut ranked: Vec<(u32, f64)> =
+            logits.iter().map(weight).enumerate().map(|(i, w)| (i as u32, w)).collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        if top_k > 0 {
+            ranked.truncate(top_k);
+        }
+        let total: f64 = ranked.iter().map(|r| r.1).sum();
+        let (mut nucleus, mut count) = (0.0, 0);
+        while count < ranked.len() && (count == 0 || nucleus < top_p * total) {
+            nucleus += ranked[count].1;
+            count += 1;
+        }
+        let mut left = self.uniform() * nucleus;
+        for (id, weight) in &ranked[..count] {
+            left -= weight;
+            if left < 0.0 {
+                return *id;
+            }
+        }
+        ranked[count - 1].0
+    }
+
+    /// SplitMix64 (Steele, Lea and Flood 2014), 53 bits of [0, 1).
+    fn uniform(&mut self) -> f64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+fn argmax(logits: &[f32]) -> u32 {
+    let best = logits
+        .iter()
+        .enumerate()
+        .fold((0, f32::NEG_INFINITY), |best, (i, l)| if *l > best.1 { (i, *l) } else { best });
+    best.0 as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(temperature: f32, top_p: f32, seed: u64) -> Sampling {
+        Sampling::Random { temperature, top_k: 0, top_p, seed }
+    }
+
+    fn unpenalised(sampling: Sampling) -> Sampler {
+        Sampler::new(sampling, 1.0, &[]).unwrap()
+    }
+
+    #[test]
+    fn greedy_takes_the_first_largest() {
+        assert_eq!(unpenalised(Sampling::Greedy).next(&mut [1.0, 3.0, 3.0, f32::NAN]), 1);
+    }
+
+    #[test]
+    fn frequencies_follow_probabilities() {
+        let mut sampler = unpenalised(random(2.0, 1.0, 1));
+        let mut logits = [2.0 * 0.5f32.ln(), 2.0 * 0.3f32.ln(), 2.0 * 0.2f32.ln()];
+        let mut counts = [0; 3];
+        (0..20_000).for_each(|_| counts[sampler.next(&mut logits) as usize] += 1);
+        // Five standard deviations of a binomial of 20,000.
+        for (count, p) in counts.iter().zip([0.5, 0.3, 0.2]) {
+            assert!(
+                (f64::from(*count) / 20_000.0 - p).abs() < 5.0 * (p * (1.0 - p) / 20_000.0f64).sqrt(),
+                "{counts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn top_p_cuts_the_tail() {
+        let mut sampler = unpenalised(random(1.0, 0.7, 1));
+        let mut logits = [0.2f32.ln(), 0.5f32.ln(), 0.3f32.ln()];
+        assert!((0..2000).all(|_| sampler.next(&mut logits) != 0));
+        let mut only_best = unpenalised(random(1.0, 0.01, 1));
+        assert!((0..100).all(|_| only_best.next(&mut logits) == 1));
+    }
+
+    #[test]
+    fn seeds_repeat_and_options_are_checked() {
+        let run = |seed| {
+            let mut s = unpenalised(random(1.0, 0.9, seed));
+            (0..50).map(|_| s.next(&mut [0.0; 10])).collect::<Vec<_>>()
+        };
+        assert_eq!(run(4), run(4));
+        assert_ne!(run(4), run(5));
+        for (t, p) in [(0.0, 0.5), (-1.0, 0.5), (f32::NAN, 0.5), (1.0, 0.0), (1.0, 1.1)] {
+            assert!(matches!(Sampler::new(random(t, p, 0), 1.0, &[]), Err(Error::Option { .. })), "{t} {p}");
+        }
+    }
+
+    #[test]
+    fn top_k_cuts_before_top_p() {
+        let logits = [0.2f32.ln(), 0.4f32.ln(), 0.3f32.ln(), 0.1f32.ln()];
+        let drawn = |top_k, top_p| {
+            let mut s = unpenalised(Sampling::Random { temperature: 1.0, top_k, top_p, seed: 3 });
+            let mut ids: Vec<u32> = (0..500).map(|_| s.next(&mut logits.clone())).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        };
+        assert_eq!(drawn(1, 1.0), [1]);
+        assert_eq!(drawn(2, 1.0), [1, 2]);
+        assert_eq!(drawn(0, 1.0), [0, 1, 2, 3]);
+        // Of the two, the first alone has 0.57 of the probability.
+        assert_eq!((drawn(2, 0.5), drawn(2, 0.6)), (vec![1], vec![1, 2]));
+    }
+
+    #[test]
+    fn repeated_tokens_are_penalised_by_sign() {
+        let mut s = Sampler::new(Sampling::Greedy, 2.0, &[1]).unwrap();
+        // 3 / 2 < 2; then 2 / 2 < 3 / 2; then -1 * 2 < -1.5.
+        assert_eq!(s.next(&mut [2.0, 3.0, -9.0]), 0);
+        assert_eq!(s.next(&mut [2.0, 3.0, -9.0]), 1);
+        assert_eq!(s.next(&mut [-1.0, -1.0, -1.5]), 2);
+        for penalty in [0.0, -1.0, f32::NAN] {
+            assert!(matches!(Sampler::new(Sampling::Greedy, penalty, &[]), Err(Error::Option { .. })));
+        }
+    }
+}

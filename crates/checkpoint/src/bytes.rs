@@ -1,0 +1,69 @@
+//! Bytes of a file, mapped or in memory, shared by whoever needs a part of them.
+
+use std::{fs::File, ops::Range, path::Path, sync::Arc};
+
+use bitkv_kernels::memory::{MappedFile, map_file};
+
+use crate::{Error, Result};
+
+enum Whole {
+    Mapped(MappedFile),
+    Owned(Vec<u8>),
+}
+
+/// A part of a file. Cloning shares it; the file stays mapped as long as a part of it is held.
+#[derive(Clone)]
+pub struct Bytes {
+    whole: Arc<Whole>,
+    range: Range<usize>,
+}
+
+impl Bytes {
+    /// Maps a file.
+    pub(crate) fn map(path: &Path) -> Result<Bytes> {
+        let read = |source| Error::Read { path: path.into(), source };
+        let map = map_file(&File::open(path).map_err(read)?).map_err(read)?;
+        let range = 0..map.len();
+        Ok(Bytes { whole: Arc::new(Whole::Mapped(map)), range })
+    }
+
+    pub(crate) fn owned(bytes: Vec<u8>) -> Bytes {
+        let range = 0..bytes.len();
+        Bytes { whole: Arc::new(Whole::Owned(bytes)), range }
+    }
+
+    /// A part of this part.
+    ///
+    /// # Panics
+    /// When it reaches past the end.
+    pub(crate) fn part(&self, range: Range<usize>) -> Bytes {
+        assert!(range.start <= range.end && range.end <= self.range.len(), "a part lies inside the whole");
+        let start = self.range.start;
+        Bytes { whole: self.whole.clone(), range: start + range.start..start + range.end }
+    }
+
+    /// Tells the system that these bytes are not needed for now: mapped pages leave this process'
+    /// resident memory and are read again when touched. Does nothing for bytes in memory.
+    pub fn release(&self) {
+        if let Whole::Mapped(map) = &*self.whole {
+            map.release(self.range.clone());
+        }
+    }
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &*self.whole {
+            Whole::Mapped(map) => &map[self.range.clone()],
+            Whole::Owned(bytes) => &bytes[self.range.clone()],
+        }
+    }
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.range.len())
+    }
+}

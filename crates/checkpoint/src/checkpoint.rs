@@ -1,0 +1,239 @@
+//! A checkpoint: configuration and tensors, from a folder, a GGUF file, or memory.
+
+use std::path::Path;
+
+use crate::{
+    Coding, Config, Dense, Error, Linear, LinearShape, NormShape, Result, ScaleRule, Stored, WeightFormat,
+    config_read::Clues,
+    dense::MAX_ZERO_ROWS,
+    generation_config,
+    gguf::{Gguf, Options},
+    shapes::{EMBEDDING, HEAD},
+    shards::Shards,
+};
+
+/// Where the tensors are.
+enum Store {
+    Shards(Shards),
+    Gguf(Gguf),
+}
+
+/// Configuration and tensors of a model. Nothing is converted until it is asked for.
+pub struct Checkpoint {
+    config: Config,
+    store: Store,
+}
+
+impl Checkpoint {
+    /// Opens a Hugging Face folder or a `.gguf` file; weights are memory-mapped.
+    ///
+    /// # Errors
+    /// When a file is missing, truncated or refused.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Checkpoint::open_with(path, &Options::default())
+    }
+
+    /// [`Checkpoint::open`] with a say in what GGUF files do not tell.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
+        let path = path.as_ref();
+        if path.is_file() {
+            let gguf = Gguf::open(path, options)?;
+            return Ok(Checkpoint { config: gguf.config()?, store: Store::Gguf(gguf) });
+        }
+        // First, because a folder without it is not a model's folder.
+        Config::exists(path)?;
+        let shards = Shards::open(path)?;
+        let mut config = Config::from_folder_with(path, clues(&shards))?;
+        generation_config::add_stop_tokens(path, &mut config)?;
+        Ok(Checkpoint { config, store: Store::Shards(shards) })
+    }
+
+    /// A folder's two files from memory.
+    ///
+    /// # Errors
+    /// When either is refused.
+    pub fn from_bytes(config_json: &str, safetensors: Vec<u8>) -> Result<Self> {
+        let shards = Shards::from_bytes(safetensors)?;
+        let config = Config::from_json_with(config_json, "config.json", clues(&shards))?;
+        Ok(Checkpoint { config, store: Store::Shards(shards) })
+    }
+
+    /// A GGUF file from memory.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn from_gguf_bytes(bytes: Vec<u8>, options: &Options) -> Result<Self> {
+        let gguf = Gguf::from_bytes(bytes, options)?;
+        Ok(Checkpoint { config: gguf.config()?, store: Store::Gguf(gguf) })
+    }
+
+    /// The same checkpoint, to run as the plain Llama it is not; see [`Config::as_llama_skeleton`].
+    #[must_use]
+    pub fn as_llama_skeleton(self) -> Self {
+        Checkpoint { config: self.config.as_llama_skeleton(), ..self }
+    }
+
+    /// The model's configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The GGUF file, if it is one.
+    pub fn gguf(&self) -> Option<&Gguf> {
+        match &self.store {
+            Store::Gguf(gguf) => Some(gguf),
+            Store::Shards(_) => None,
+        }
+    }
+
+    /// The file, or the first of several.
+    pub fn file(&self) -> String {
+        match &self.store {
+            Store::Shards(shards) => shards.file(),
+            Store::Gguf(gguf) => gguf.file().into(),
+        }
+    }
+
+    /// Bytes of all tensors in the files.
+    pub fn tensor_bytes(&self) -> u64 {
+        match &self.store {
+            Store::Shards(shards) => shards.bytes(),
+            Store::Gguf(gguf) => gguf.bytes(),
+        }
+    }
+
+    /// All tensors under the names they have in the files, in file order.
+    ///
+    /// # Errors
+    /// When one cannot be located.
+    pub fn tensors(&self) -> Result<Vec<Stored>> {
+        match &self.store {
+            Store::Shards(shards) => shards.names().iter().map(|name| shards.get(name, "")).collect(),
+            Store::Gguf(gguf) => gguf.tensors(),
+        }
+    }
+
+    /// Whether there is a tensor of this Hugging Face name.
+    pub fn has(&self, name: &str) -> bool {
+        match &self.store {
+            Store::Shards(shards) => shards.has(name),
+            Store::Gguf(gguf) => gguf.has(name),
+        }
+    }
+
+    fn get(&self, name: &str, hint: &'static str) -> Result<Stored> {
+        match &self.store {
+            Store::Shards(shards) => shards.get(name, hint),
+            Store::Gguf(gguf) => gguf.get(name, hint),
+        }
+    }
+
+    /// A norm's weights.
+    ///
+    /// # Errors
+    /// When they are missing, of another shape or type, or not finite.
+    pub fn norm(&self, shape: &NormShape) -> Result<Vec<f32>> {
+        self.stored_norm(shape)?.f32s(&[shape.width])
+    }
+
+    /// A norm's weights as they are stored.
+    ///
+    /// # Errors
+    /// When they are missing.
+    pub fn stored_norm(&self, shape: &NormShape) -> Result<Stored> {
+        self.get(&shape.name, "")
+    }
+
+    /// The embedding.
+    ///
+    /// # Errors
+    /// When it is missing, of another shape or type, holds values that are not finite, or has holes.
+    pub fn embedding(&self) -> Result<Dense> {
+        let dense = self.dense(EMBEDDING)?;
+        let (stored, zero) = (dense.stored(), dense.stored().zero_rows());
+        if zero as f64 > MAX_ZERO_ROWS * dense.rows() as f64 {
+            let (file, tensor) = (stored.file.clone(), stored.name.clone());
+            return Err(Error::ZeroRows { file, tensor, zero, rows: dense.rows() });
+        }
+        stored.check_finite()?;
+        Ok(dense)
+    }
+
+    /// The embedding as it is, whatever it holds.
+    ///
+    /// # Errors
+    /// When it is missing, or of another shape or type.
+    pub fn unchecked_embedding(&self) -> Result<Dense> {
+        self.dense(EMBEDDING)
+    }
+
+    /// The output head; `None` if it is the embedding.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::embedding`].
+    pub fn head(&self) -> Result<Option<Dense>> {
+        if self.is_tied() {
+            return Ok(None);
+        }
+        let head = self.dense(HEAD)?;
+        head.stored().check_finite()?;
+        Ok(Some(head))
+    }
+
+    /// Whether the output head is the embedding. The 1bitLLM files are tied in fact, whatever they say.
+    pub fn is_tied(&self) -> bool {
+        let falls_back = self.config.architecture == crate::Architecture::OneBitLlm && !self.has(HEAD);
+        self.config.tie_word_embeddings || falls_back
+    }
+
+    fn dense(&self, name: &str) -> Result<Dense> {
+        Dense::new(self.get(name, "")?, self.config.vocab_size, self.config.hidden_size)
+    }
+
+    /// A linear layer's weights; codes are not looked at yet.
+    ///
+    /// # Errors
+    /// When a tensor is missing, of another shape or type, or its scale is none.
+    pub fn linear(&self, shape: &LinearShape) -> Result<Linear> {
+        let stored = self.get(&format!("{}.weight", shape.name), "")?;
+        match &self.store {
+            Store::Gguf(gguf) => gguf.linear(shape, stored),
+            Store::Shards(_) => match self.config.weights {
+                WeightFormat::Packed(rule) => self.packed(shape, stored, rule),
+                WeightFormat::Masters if stored.coding == Coding::Folded => Err(stored.type_error(
+                    "F32, F16 or BF16 masters, because `quantization_config` does not say offline",
+                )),
+                WeightFormat::Masters if !stored.coding.is_float() => {
+                    Err(stored.type_error("F32, F16 or BF16 masters"))
+                }
+                WeightFormat::Masters => Linear::of_masters(shape, stored),
+            },
+        }
+    }
+
+    fn packed(&self, shape: &LinearShape, stored: Stored, rule: ScaleRule) -> Result<Linear> {
+        if stored.coding != Coding::Folded {
+            return Err(stored.type_error("U8, because `quantization_config` says offline"));
+        }
+        stored.check_shape(&[crate::codec::folded::packed_rows(shape.rows), shape.cols])?;
+        let name = format!("{}.weight_scale", shape.name);
+        let scale = self.get(&name, ", the scale of a packed weight")?;
+        let expected: &[usize] = if scale.shape.is_empty() { &[] } else { &[1] };
+        let value = scale.f32s(expected)?[0];
+        let multiplier = if rule == ScaleRule::Multiply { value } else { 1.0 / value };
+        // The reciprocal of a subnormal scale is infinite.
+        if value <= 0.0 || !multiplier.is_finite() {
+            return Err(Error::BadScale { file: scale.file, tensor: name, value });
+        }
+        Ok(Linear { shape: shape.clone(), multiplier, stored, masters: None, interleaved_heads: None })
+    }
+}
+
+fn clues(shards: &Shards) -> Clues {
+    let names = shards.names();
+    let ends = |end: &str| names.iter().any(|name| name.ends_with(end));
+    Clues { packed: ends(".weight_scale"), inner_norms: ends(".inner_attn_ln.weight") }
+}

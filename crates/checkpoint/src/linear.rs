@@ -1,0 +1,132 @@
+//! A linear layer's weights as ternary codes, whatever they are stored as.
+
+use rayon::prelude::*;
+
+use crate::{Bytes, Coding, Error, LinearShape, Result, Stored, Ternarised, codec};
+
+/// Rows that one task of a check decodes.
+const TASK_ROWS: usize = 64;
+
+/// A ternary matrix `[rows, cols]` in a checkpoint: weight = (code - 1) * `multiplier`.
+///
+/// Nothing is expanded: rows are decoded when they are asked for.
+#[derive(Debug)]
+pub struct Linear {
+    pub(crate) shape: LinearShape,
+    pub(crate) multiplier: f32,
+    pub(crate) stored: Stored,
+    pub(crate) masters: Option<Ternarised>,
+    /// Heads whose rows are stored with the two rotary halves interleaved (GGUF of the llama architecture).
+    pub(crate) interleaved_heads: Option<usize>,
+}
+
+impl Linear {
+    /// Name, output features and input features.
+    pub fn shape(&self) -> &LinearShape {
+        &self.shape
+    }
+
+    /// What products of codes minus one are multiplied by: about mean|W|.
+    pub fn multiplier(&self) -> f32 {
+        self.multiplier
+    }
+
+    /// How it is stored.
+    pub fn stored(&self) -> &Stored {
+        &self.stored
+    }
+
+    /// Whether codes are computed from full-precision masters.
+    pub fn has_masters(&self) -> bool {
+        self.masters.is_some()
+    }
+
+    /// Writes a row's codes, 0, 1 or 2, or 3 where the file holds that invalid code.
+    ///
+    /// # Panics
+    /// When there is no such row or `out` does not hold `cols` codes.
+    pub fn codes(&self, row: usize, out: &mut [u8]) {
+        let LinearShape { rows, cols, .. } = self.shape;
+        assert!(row < rows && out.len() == cols, "a row of {cols} codes");
+        let (data, row) = (&self.stored.bytes[..], self.stored_row(row));
+        match (&self.stored.coding, self.masters) {
+            (Coding::Folded, _) => codec::folded::decode_row(data, rows, row, out),
+            (Coding::I2S(layout), _) => codec::i2s::decode_row(data, *layout, row, out),
+            (Coding::Tq1_0, _) => codec::tq1_0::decode_row(data, row, out),
+            (Coding::Tq2_0, _) => codec::tq2_0::decode_row(data, row, out),
+            (_, Some(scale)) => {
+                let mut values = vec![0.0; cols];
+                self.stored.read_f32(row * cols, &mut values);
+                out.iter_mut().zip(&values).for_each(|(code, w)| *code = (scale.code(*w) + 1) as u8);
+            }
+            (other, None) => unreachable!("{} is refused when a layer is opened", other.name()),
+        }
+    }
+
+    /// Writes a row as floats: the masters where there are some, otherwise weights of -1, 0 and 1 times the multiplier.
+    ///
+    /// # Panics
+    /// As [`Linear::codes`].
+    pub fn floats(&self, row: usize, out: &mut [f32]) {
+        if let Some(scale) = self.masters {
+            self.stored.read_f32(self.stored_row(row) * self.shape.cols, out);
+            // GGUF files can hold a scale beside floats.
+            if self.multiplier != scale.multiplier {
+                out.iter_mut().for_each(|w| *w *= self.multiplier / scale.multiplier);
+            }
+            return;
+        }
+        let mut codes = vec![0; out.len()];
+        self.codes(row, &mut codes);
+        out.iter_mut().zip(codes).for_each(|(w, code)| *w = f32::from(code as i8 - 1) * self.multiplier);
+    }
+
+    /// How often each of the four codes occurs.
+    pub fn histogram(&self) -> [u64; 4] {
+        let LinearShape { rows, cols, .. } = self.shape;
+        let part = |first: usize| {
+            let (mut counts, mut codes) = ([0u64; 4], vec![0; cols]);
+            for row in first..rows.min(first + TASK_ROWS) {
+                self.codes(row, &mut codes);
+                let of = |code: u8| codes.iter().map(|c| u64::from(*c == code)).sum::<u64>();
+                (0..4).for_each(|code| counts[usize::from(code)] += of(code));
+            }
+            counts
+        };
+        let firsts: Vec<usize> = (0..rows).step_by(TASK_ROWS).collect();
+        let sum = |a: [u64; 4], b: [u64; 4]| [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]];
+        firsts.into_par_iter().map(|first| part(first)).reduce(|| [0; 4], sum)
+    }
+
+    /// The error for code 3 at a place.
+    pub fn invalid_code(&self, row: usize, column: usize) -> Error {
+        let (file, tensor) = (self.stored.file.clone(), self.stored.name.clone());
+        Error::InvalidCode { file, tensor, row: self.stored_row(row), column }
+    }
+
+    /// The bytes it is read from, to be released when they are no longer needed.
+    pub fn bytes(&self) -> &Bytes {
+        &self.stored.bytes
+    }
+
+    fn stored_row(&self, row: usize) -> usize {
+        let Some(heads) = self.interleaved_heads else { return row };
+        let width = self.shape.rows / heads;
+        let (head, within) = (row / width, row % width);
+        head * width + 2 * (within % (width / 2)) + within / (width / 2)
+    }
+
+    /// The scale of full-precision masters `[rows, cols]`, or of floats that are ternary already.
+    pub(crate) fn of_masters(shape: &LinearShape, stored: Stored) -> Result<Linear> {
+        stored.check_shape(&[shape.rows, shape.cols])?;
+        stored.check_finite()?;
+        let scale = Ternarised::of_stored(&stored);
+        Ok(Linear {
+            shape: shape.clone(),
+            multiplier: scale.multiplier,
+            stored,
+            masters: Some(scale),
+            interleaved_heads: None,
+        })
+    }
+}

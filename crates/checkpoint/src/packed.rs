@@ -1,0 +1,108 @@
+//! Any checkpoint as a packed Hugging Face folder.
+
+use std::{fs, io::Write, path::Path};
+
+use safetensors::Dtype;
+
+use crate::{
+    AtomicFile, Checkpoint, Config, Error, FloatType, Linear, Result, ScaleRule, Stored, WeightFormat,
+    codec::folded,
+    safetensors_file::{self, Entry, Progress},
+    shapes::{EMBEDDING, HEAD},
+};
+
+/// The files of a packed folder, in the order they are written: one without a configuration is no model yet.
+const FILES: [&str; 2] = ["model.safetensors", "config.json"];
+
+/// Writes `checkpoint` as `model.safetensors` and `config.json` into `folder` (made if absent): ternary codes four rows
+/// a byte, with a `weight_scale` that results are multiplied by (`autobitlinear`, `offline`). Codes and multipliers are
+/// those of the checkpoint, to the bit. Floats are stored in the smallest of BF16, F16 and F32 that holds
+/// every value. At most a row of each quarter of a matrix is in memory at a time.
+///
+/// # Errors
+/// When the folder has such a file already, the checkpoint is damaged, or a file cannot be written.
+pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: Progress<'_>) -> Result<()> {
+    if let Some(file) = FILES.iter().map(|name| folder.join(name)).find(|path| path.exists()) {
+        return Err(Error::Exists { path: file });
+    }
+    let config = Config {
+        weights: WeightFormat::Packed(ScaleRule::Multiply),
+        tie_word_embeddings: checkpoint.is_tied(),
+        ..checkpoint.config().clone()
+    };
+    let (embedding, head) = (checkpoint.embedding()?, checkpoint.head()?);
+    let mut floats = vec![(EMBEDDING.to_string(), embedding.stored().clone())];
+    floats.extend(head.map(|head| (HEAD.to_string(), head.stored().clone())));
+    for norm in config.all_norms() {
+        let stored = checkpoint.stored_norm(&norm)?;
+        stored.check_shape(&[norm.width])?;
+        stored.check_finite()?;
+        floats.push((norm.name, stored));
+    }
+    let linears = config.all_linears().map(|shape| checkpoint.linear(&shape)).collect::<Result<Vec<_>>>()?;
+    linears.iter().try_for_each(check_codes)?;
+
+    fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
+    let mut entries: Vec<Entry<'_>> = floats.iter().map(|(name, stored)| float(name, stored)).collect();
+    entries.extend(linears.iter().flat_map(|linear| [codes(linear), scale(linear)]));
+    safetensors_file::write(&folder.join(FILES[0]), entries, progress)?;
+    let path = folder.join(FILES[1]);
+    let mut file = AtomicFile::create(&path)?;
+    file.write_all(config.to_json().as_bytes()).map_err(|e| file.error(e))?;
+    file.commit()
+}
+
+/// A damaged matrix is refused before anything is written.
+fn check_codes(linear: &Linear) -> Result<()> {
+    let mut codes = vec![0; linear.shape().cols];
+    if linear.histogram()[3] == 0 {
+        return Ok(());
+    }
+    for row in 0..linear.shape().rows {
+        linear.codes(row, &mut codes);
+        if let Some(column) = codes.iter().position(|code| *code == 3) {
+            return Err(linear.invalid_code(row, column));
+        }
+    }
+    Ok(())
+}
+
+fn float<'a>(name: &str, stored: &'a Stored) -> Entry<'a> {
+    let kind = FloatType::smallest_exact(stored);
+    Entry {
+        name: name.into(),
+        dtype: kind.dtype(),
+        shape: stored.shape.clone(),
+        values: Box::new(move |to| kind.write_all(stored, to)),
+    }
+}
+
+fn codes(linear: &Linear) -> Entry<'_> {
+    let shape = linear.shape();
+    let stride = folded::packed_rows(shape.rows);
+    Entry {
+        name: format!("{}.weight", shape.name),
+        dtype: Dtype::U8,
+        shape: vec![stride, shape.cols],
+        values: Box::new(move |to| {
+            let (mut row, mut bytes) = (vec![0; shape.cols], vec![0; shape.cols]);
+            for packed in 0..stride {
+                folded::encode_row(shape.rows, packed, &mut row, &mut bytes, |at, out| linear.codes(at, out));
+                to.write_all(&bytes)?;
+            }
+            linear.bytes().release();
+            Ok(())
+        }),
+    }
+}
+
+fn scale(linear: &Linear) -> Entry<'_> {
+    let value = linear.multiplier();
+    let kind = if FloatType::Bf16.holds(value) { FloatType::Bf16 } else { FloatType::F32 };
+    Entry {
+        name: format!("{}.weight_scale", linear.shape().name),
+        dtype: kind.dtype(),
+        shape: vec![1],
+        values: Box::new(move |to| kind.write(&[value], to)),
+    }
+}

@@ -1,0 +1,77 @@
+//! Writing a safetensors file tensor by tensor: never more than a part of one is in memory.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use safetensors::Dtype;
+use serde_json::{Map, Value, json};
+
+use crate::{AtomicFile, Result};
+
+/// Writes the values of a tensor, in order.
+type Values<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
+
+/// A tensor that is to be written.
+pub(crate) struct Entry<'a> {
+    pub(crate) name: String,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Values<'a>,
+}
+
+impl Entry<'_> {
+    fn bytes(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
+    }
+}
+
+/// Called after each tensor with the bytes written so far and the bytes there will be.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Writes a whole file or none.
+pub(crate) fn write(path: &Path, mut entries: Vec<Entry<'_>>, progress: Progress<'_>) -> Result<()> {
+    // Widest types first, so that every tensor is aligned as its type needs it; then by name.
+    entries.sort_by(|a, b| b.dtype.bitsize().cmp(&a.dtype.bitsize()).then_with(|| a.name.cmp(&b.name)));
+    let header = header(&entries);
+    let total = entries.iter().map(|e| e.bytes() as u64).sum::<u64>();
+    let mut file = AtomicFile::create(path)?;
+    let (mut done, mut failed) = (0, None);
+    let mut put = || -> io::Result<()> {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(header.as_bytes())?;
+        for entry in &entries {
+            (entry.values)(&mut file)?;
+            done += entry.bytes() as u64;
+            progress(done, total);
+        }
+        Ok(())
+    };
+    if let Err(e) = put() {
+        failed = Some(e);
+    }
+    match failed {
+        Some(e) => Err(file.error(e)),
+        None => file.commit(),
+    }
+}
+
+fn header(entries: &[Entry<'_>]) -> String {
+    // transformers refuses files without this.
+    let mut map = Map::from_iter([("__metadata__".to_string(), json!({"format": "pt"}))]);
+    let mut at = 0;
+    for entry in entries {
+        let end = at + entry.bytes();
+        let dtype = Value::String(format!("{:?}", entry.dtype));
+        map.insert(
+            entry.name.clone(),
+            json!({"dtype": dtype, "shape": entry.shape, "data_offsets": [at, end]}),
+        );
+        at = end;
+    }
+    let mut text = Value::Object(map).to_string();
+    // The data starts at a multiple of 8, as the format asks.
+    text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
+    text
+}

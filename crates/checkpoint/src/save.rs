@@ -1,0 +1,109 @@
+//! From full-precision masters to a packed checkpoint that this crate and transformers load.
+
+use std::{borrow::Cow, fs, io::Write, path::Path};
+
+use safetensors::Dtype;
+
+use crate::{
+    AtomicFile, Config, Error, FloatType, LinearShape, Result, ScaleRule, Ternarised, WeightFormat,
+    codec::folded,
+    safetensors_file::{self, Entry},
+    shapes,
+};
+
+/// Types of what is not ternary. Scales are always f32, so that products are those of the masters.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PackedTypes {
+    /// Embedding and untied output head.
+    pub embedding: FloatType,
+    /// Norms; small, and f32 by default, because trained norms span more than f16 can hold.
+    pub norms: FloatType,
+}
+
+impl Default for PackedTypes {
+    fn default() -> Self {
+        PackedTypes { embedding: FloatType::Bf16, norms: FloatType::F32 }
+    }
+}
+
+/// Writes `model.safetensors` and `config.json` into `folder` (made if absent). `masters` gives the f32 values
+/// of a tensor by its name in a master checkpoint, such as `model.layers.0.self_attn.q_proj.weight`.
+///
+/// Linear weights become U8 codes (four rows a byte, `ceil(rows / 4)` apart) with an f32 `weight_scale` that results
+/// are multiplied by; the configuration says `autobitlinear`, `offline`. Each file is written under a temporary
+/// name and renamed, so that a reader never finds half of one.
+///
+/// # Errors
+/// When a master is missing, of the wrong length or not finite, or a file cannot be written.
+pub fn write_packed<'a>(
+    folder: &Path,
+    config: &Config,
+    types: PackedTypes,
+    masters: impl Fn(&str) -> Option<Cow<'a, [f32]>>,
+) -> Result<()> {
+    let config = Config { weights: WeightFormat::Packed(ScaleRule::Multiply), ..config.clone() };
+    let get = |name: &str, shape: &[usize]| checked(&masters, name, shape);
+    let mut entries: Vec<Entry<'_>> = Vec::new();
+    let mut floats = |name: &str, shape: &[usize], kind: FloatType| -> Result<()> {
+        entries.push(float(name, shape, kind, get(name, shape)?));
+        Ok(())
+    };
+    let dense = [config.vocab_size, config.hidden_size];
+    floats(shapes::EMBEDDING, &dense, types.embedding)?;
+    if !config.tie_word_embeddings {
+        floats(shapes::HEAD, &dense, types.embedding)?;
+    }
+    for norm in config.all_norms() {
+        floats(&norm.name, &[norm.width], types.norms)?;
+    }
+    for shape in config.all_linears() {
+        let weights = get(&format!("{}.weight", shape.name), &[shape.rows, shape.cols])?;
+        let scale = Ternarised::of(&weights);
+        let multiplier = Cow::Owned(vec![scale.multiplier]);
+        entries.push(float(&format!("{}.weight_scale", shape.name), &[1], FloatType::F32, multiplier));
+        entries.push(codes(shape, weights, scale));
+    }
+    fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
+    safetensors_file::write(&folder.join("model.safetensors"), entries, &mut |_, _| ())?;
+    let mut file = AtomicFile::create(&folder.join("config.json"))?;
+    file.write_all(config.to_json().as_bytes()).map_err(|e| file.error(e))?;
+    file.commit()
+}
+
+fn checked<'a>(
+    masters: &impl Fn(&str) -> Option<Cow<'a, [f32]>>,
+    name: &str,
+    shape: &[usize],
+) -> Result<Cow<'a, [f32]>> {
+    let file = || "the masters to be packed".to_string();
+    let hint = ", which the configuration asks for";
+    let values =
+        masters(name).ok_or_else(|| Error::MissingTensor { file: file(), tensor: name.into(), hint })?;
+    if values.len() != shape.iter().product::<usize>() {
+        let found = vec![values.len()];
+        return Err(Error::TensorShape { file: file(), tensor: name.into(), found, expected: shape.into() });
+    }
+    if let Some(index) = values.iter().position(|v| !v.is_finite()) {
+        return Err(Error::NotFinite { file: file(), tensor: name.into(), index, value: values[index] });
+    }
+    Ok(values)
+}
+
+fn float<'a>(name: &str, shape: &[usize], kind: FloatType, values: Cow<'a, [f32]>) -> Entry<'a> {
+    let (name, dtype, shape) = (name.into(), kind.dtype(), shape.into());
+    Entry { name, dtype, shape, values: Box::new(move |to| kind.write(&values, to)) }
+}
+
+fn codes(shape: LinearShape, weights: Cow<'_, [f32]>, scale: Ternarised) -> Entry<'_> {
+    let LinearShape { name, rows, cols } = shape;
+    let row = move |row: usize, out: &mut [u8]| {
+        let weights = &weights[row * cols..][..cols];
+        out.iter_mut().zip(weights).for_each(|(code, w)| *code = (scale.code(*w) + 1) as u8);
+    };
+    Entry {
+        name: format!("{name}.weight"),
+        dtype: Dtype::U8,
+        shape: vec![folded::packed_rows(rows), cols],
+        values: Box::new(move |to| to.write_all(&folded::encode(rows, cols, &row))),
+    }
+}

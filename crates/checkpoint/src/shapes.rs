@@ -1,0 +1,108 @@
+//! Names and shapes of a checkpoint's tensors, in one place for reading and writing.
+
+use crate::{Architecture, Config};
+
+/// A ternary linear layer's weight.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LinearShape {
+    /// Without the `.weight` at its end.
+    pub name: String,
+    /// Output features.
+    pub rows: usize,
+    /// Input features.
+    pub cols: usize,
+}
+
+/// A norm's weight.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NormShape {
+    /// With the `.weight` at its end.
+    pub name: String,
+    /// Number of weights.
+    pub width: usize,
+}
+
+/// The embedding's name.
+pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
+pub(crate) const FINAL_NORM: &str = "model.norm.weight";
+pub(crate) const HEAD: &str = "lm_head.weight";
+
+impl Config {
+    /// The seven linear layers of a layer: q, k, v, o, gate, up, down.
+    pub fn linears(&self, layer: usize) -> [LinearShape; 7] {
+        let (hidden, inner) = (self.hidden_size, self.intermediate_size);
+        let (query, kv) = (self.query_width(), self.kv_width());
+        [
+            ("self_attn.q_proj", query, hidden),
+            ("self_attn.k_proj", kv, hidden),
+            ("self_attn.v_proj", kv, hidden),
+            ("self_attn.o_proj", hidden, query),
+            ("mlp.gate_proj", inner, hidden),
+            ("mlp.up_proj", inner, hidden),
+            ("mlp.down_proj", hidden, inner),
+        ]
+        .map(|(name, rows, cols)| LinearShape {
+            name: format!("model.layers.{layer}.{name}"),
+            rows,
+            cols,
+        })
+    }
+
+    /// The norms of a layer.
+    pub fn norms(&self, layer: usize) -> LayerNorms {
+        let norm = |name: &str, width: usize| NormShape {
+            name: format!("model.layers.{layer}.{name}.weight"),
+            width,
+        };
+        let sub_norms = match self.architecture {
+            _ if self.skeleton => None,
+            Architecture::BitNet => Some(("self_attn.attn_sub_norm", "mlp.ffn_sub_norm")),
+            Architecture::OneBitLlm => Some(("self_attn.inner_attn_ln", "mlp.ffn_layernorm")),
+            Architecture::Llama => None,
+        };
+        LayerNorms {
+            input: norm("input_layernorm", self.hidden_size),
+            attention_sub: sub_norms.map(|(name, _)| norm(name, self.query_width())),
+            post_attention: norm("post_attention_layernorm", self.hidden_size),
+            mlp_sub: sub_norms.map(|(_, name)| norm(name, self.intermediate_size)),
+        }
+    }
+
+    /// The norm behind the last layer.
+    pub fn final_norm(&self) -> NormShape {
+        NormShape { name: FINAL_NORM.into(), width: self.hidden_size }
+    }
+
+    /// Every linear layer of the model, layer by layer.
+    pub fn all_linears(&self) -> impl Iterator<Item = LinearShape> + '_ {
+        (0..self.num_hidden_layers).flat_map(|layer| self.linears(layer))
+    }
+
+    /// Every norm of the model: the layers' in order, then the final one.
+    pub fn all_norms(&self) -> impl Iterator<Item = NormShape> + '_ {
+        let layers = (0..self.num_hidden_layers).flat_map(|layer| self.norms(layer).into_iter());
+        layers.chain([self.final_norm()])
+    }
+}
+
+/// The norms of a layer, in the order they are applied.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LayerNorms {
+    /// In front of attention.
+    pub input: NormShape,
+    /// In front of `o_proj`, where the architecture has one.
+    pub attention_sub: Option<NormShape>,
+    /// In front of the MLP.
+    pub post_attention: NormShape,
+    /// In front of `down_proj`, where the architecture has one.
+    pub mlp_sub: Option<NormShape>,
+}
+
+impl IntoIterator for LayerNorms {
+    type Item = NormShape;
+    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<NormShape>, 4>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        [Some(self.input), self.attention_sub, Some(self.post_attention), self.mlp_sub].into_iter().flatten()
+    }
+}

@@ -1,0 +1,231 @@
+//! Safetensors: one file, or several with an index.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    path::{Component, Path},
+};
+
+use safetensors::{SafeTensors, tensor::Metadata};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+
+use crate::{Bytes, Coding, Error, Result, Stored};
+
+/// The file of a checkpoint that is not sharded.
+pub(crate) const SINGLE: &str = "model.safetensors";
+/// The index of one that is.
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
+
+/// Larger headers are taken for damage; the published checkpoints need under 100 kB.
+const MAX_HEADER: u64 = 100 << 20;
+
+struct Shard {
+    file: String,
+    metadata: Metadata,
+    /// What follows the header.
+    data: Bytes,
+}
+
+/// All tensors of a folder.
+pub(crate) struct Shards {
+    shards: Vec<Shard>,
+    /// Which shard has a tensor.
+    places: BTreeMap<String, usize>,
+}
+
+impl Shards {
+    /// Opens `model.safetensors` in `folder`, or what `model.safetensors.index.json` lists.
+    pub(crate) fn open(folder: &Path) -> Result<Self> {
+        let index = folder.join(INDEX);
+        if folder.join(SINGLE).exists() || !index.exists() {
+            return Shards::join(vec![Shard::open(&folder.join(SINGLE))?]);
+        }
+        let (weight_map, name) = (read_index(&index)?, index.display().to_string());
+        let mut files: Vec<&String> = weight_map.values().collect();
+        files.sort_unstable();
+        files.dedup();
+        let shards = files.iter().map(|f| Shard::open(&folder.join(f))).collect::<Result<Vec<_>>>()?;
+        for (tensor, file) in &weight_map {
+            let at = files.binary_search(&file).unwrap_or_default();
+            if shards[at].metadata.info(tensor).is_none() {
+                let reason = format!("it says that `{tensor}` is in {file}, which does not hold it");
+                return Err(Error::Index { file: name, reason });
+            }
+        }
+        Shards::join(shards)
+    }
+
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Shards::join(vec![Shard::parse("the checkpoint in memory".into(), Bytes::owned(bytes))?])
+    }
+
+    fn join(shards: Vec<Shard>) -> Result<Self> {
+        let mut places = BTreeMap::new();
+        for (i, shard) in shards.iter().enumerate() {
+            for name in shard.metadata.offset_keys() {
+                if places.insert(name.clone(), i).is_some() {
+                    return Err(Error::DuplicateName { file: shard.file.clone(), name });
+                }
+            }
+        }
+        Ok(Shards { shards, places })
+    }
+
+    /// Names in file order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.shards.iter().flat_map(|s| s.metadata.offset_keys()).collect()
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    pub(crate) fn get(&self, name: &str, hint: &'static str) -> Result<Stored> {
+        let found = self.places.get(name).map(|at| &self.shards[*at]);
+        let found = found.and_then(|shard| shard.metadata.info(name).map(|info| (shard, info)));
+        let Some((shard, info)) = found else {
+            return Err(Error::MissingTensor { file: self.file(), tensor: name.into(), hint });
+        };
+        Ok(Stored {
+            file: shard.file.clone(),
+            name: name.into(),
+            shape: info.shape.clone(),
+            coding: Coding::of_dtype(info.dtype),
+            bytes: shard.data.part(info.data_offsets.0..info.data_offsets.1),
+        })
+    }
+
+    /// The file, or the first of several.
+    pub(crate) fn file(&self) -> String {
+        self.shards.first().map_or_else(String::new, |s| s.file.clone())
+    }
+
+    /// Bytes of all files' tensors.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.shards.iter().map(|s| s.data.len() as u64).sum()
+    }
+}
+
+impl Shard {
+    fn open(path: &Path) -> Result<Self> {
+        Shard::parse(path.display().to_string(), Bytes::map(path)?)
+    }
+
+    fn parse(file: String, bytes: Bytes) -> Result<Self> {
+        let bad = |reason: String| Error::Safetensors { file: file.clone(), reason };
+        let length = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
+        let length = length.ok_or_else(|| bad("it is shorter than its header's length".into()))?;
+        if length > MAX_HEADER || length > bytes.len() as u64 - 8 {
+            return Err(bad(format!("its header claims {length} bytes and the file has {}", bytes.len())));
+        }
+        let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
+        if let Some(name) = repeated_name(&bytes[8..8 + header]) {
+            return Err(Error::DuplicateName { file, name });
+        }
+        let data = bytes.part(8 + header..bytes.len());
+        Ok(Shard { file, metadata, data })
+    }
+}
+
+/// Tensor to file name, from an index.
+fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
+    let value: Value =
+        serde_json::from_str(&text).map_err(|e| Error::Json { file: file.clone(), reason: e.to_string() })?;
+    let bad = |reason: String| Error::Index { file: file.clone(), reason };
+    let map = value.get("weight_map").and_then(Value::as_object);
+    let map = map.filter(|map| !map.is_empty()).ok_or_else(|| bad("it has no `weight_map`".into()))?;
+    let entry = |(tensor, name): (&String, &Value)| {
+        let name = name.as_str().filter(|name| is_plain_name(name));
+        let name = name.ok_or_else(|| bad(format!("the file of `{tensor}` is not a plain file name")))?;
+        Ok((tensor.clone(), name.to_string()))
+    };
+    map.iter().map(entry).collect()
+}
+
+/// A name that stays inside its folder.
+fn is_plain_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
+}
+
+/// The first key that stands twice at the top level of a JSON object, which parsers into maps do not notice.
+fn repeated_name(header: &[u8]) -> Option<String> {
+    struct Names;
+    impl<'de> Visitor<'de> for Names {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+            let (mut seen, mut repeated) = (HashSet::new(), None);
+            while let Some((name, _)) = map.next_entry::<String, IgnoredAny>()? {
+                if seen.contains(&name) {
+                    repeated.get_or_insert(name);
+                } else {
+                    seen.insert(name);
+                }
+            }
+            Ok(repeated)
+        }
+    }
+    serde_json::Deserializer::from_slice(header).deserialize_map(Names).ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(header: &str, data: usize) -> Vec<u8> {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.resize(bytes.len() + data, 0);
+        bytes
+    }
+
+    fn refusal(bytes: Vec<u8>) -> String {
+        Shards::from_bytes(bytes).err().expect("it is refused").to_string()
+    }
+
+    const A: &str = r#""a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}"#;
+
+    #[test]
+    fn a_whole_file_is_read() {
+        let shards = Shards::from_bytes(file(&format!("{{{A}}}"), 8)).unwrap();
+        assert_eq!(shards.names(), ["a"]);
+        assert_eq!(shards.get("a", "").unwrap().shape, [2]);
+    }
+
+    #[test]
+    fn damage_is_named() {
+        let b = |offsets: &str, shape: &str| {
+            format!("{{{A},\"b\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":{offsets}}}}}")
+        };
+        for (bytes, part) in [
+            (vec![1, 2], "shorter"),
+            (u64::MAX.to_le_bytes().to_vec(), "claims"),
+            (file(&format!("{{{A}}}"), 7), "not fully covered"),
+            (file(&format!("{{{A}}}"), 9), "not fully covered"),
+            (file(&format!("{{{A},{A}}}"), 8), "`a` stands there twice"),
+            (file(&b("[4,12]", "[2]"), 12), "not a usable"),
+            (file(&b("[8,16]", "[3]"), 16), "not a usable"),
+            (file(&b("[8,16]", "[-2]"), 16), "not a usable"),
+            (file(&b("[8,16]", "[4611686018427387904,4]"), 16), "not a usable"),
+            (file("{", 0), "not a usable"),
+            (file("[]", 0), "not a usable"),
+        ] {
+            let message = refusal(bytes);
+            assert!(message.contains(part) && message.lines().count() == 1, "{message}");
+        }
+    }
+
+    #[test]
+    fn index_names_stay_in_their_folder() {
+        let names = ["a.safetensors", "../a", "/a", "x/a", "..", ""].map(is_plain_name);
+        assert_eq!(names, [true, false, false, false, false, false]);
+    }
+}

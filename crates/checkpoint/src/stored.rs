@@ -1,0 +1,125 @@
+//! A tensor as it lies in its file.
+
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+use crate::{Bytes, Coding, Error, Result, codec};
+
+/// Values looked at together when a tensor is checked: one task.
+const CHECKED: usize = 1 << 16;
+
+/// A tensor's bytes, with what the file says about them.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The file it is in.
+    pub file: String,
+    /// The name it has there.
+    pub name: String,
+    /// Row-major, outermost first, as stored: four rows of a folded matrix are one.
+    pub shape: Vec<usize>,
+    /// How values are stored.
+    pub coding: Coding,
+    /// The values.
+    pub bytes: Bytes,
+}
+
+impl Stored {
+    pub(crate) fn check_shape(&self, expected: &[usize]) -> Result<()> {
+        if self.shape == expected {
+            return Ok(());
+        }
+        let (file, tensor) = (self.file.clone(), self.name.clone());
+        Err(Error::TensorShape { file, tensor, found: self.shape.clone(), expected: expected.into() })
+    }
+
+    pub(crate) fn type_error(&self, expected: &'static str) -> Error {
+        Error::TensorType {
+            file: self.file.clone(),
+            tensor: self.name.clone(),
+            found: self.coding.name().into(),
+            expected,
+        }
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes the values `from .. from + out.len()` as f32.
+    ///
+    /// # Panics
+    /// When they reach past the end, when the coding has no values of its own (ternary codes, unknown ones), or
+    /// when a block coding is asked for a part that does not begin at a block.
+    pub fn read_f32(&self, from: usize, out: &mut [f32]) {
+        let bytes = &self.bytes[..];
+        match self.coding {
+            Coding::F32 => fill(out, &bytes[4 * from..], |b: [u8; 4]| f32::from_le_bytes(b)),
+            Coding::F16 => fill(out, &bytes[2 * from..], |b: [u8; 2]| f16::from_le_bytes(b).to_f32()),
+            Coding::Bf16 => fill(out, &bytes[2 * from..], |b: [u8; 2]| bf16::from_le_bytes(b).to_f32()),
+            Coding::Q8_0 => codec::q8_0::read(bytes, from, out),
+            Coding::Q6K => codec::q6_k::read(bytes, from, out),
+            _ => panic!("{} has no plain values", self.coding.name()),
+        }
+    }
+
+    /// All values as f32; every one is finite.
+    pub(crate) fn f32s(&self, shape: &[usize]) -> Result<Vec<f32>> {
+        self.check_shape(shape)?;
+        if !self.coding.is_float() {
+            return Err(self.type_error("F32, F16 or BF16"));
+        }
+        self.check_finite()?;
+        let mut out = vec![0.0; self.len()];
+        self.read_f32(0, &mut out);
+        Ok(out)
+    }
+
+    /// Refuses plain floats that are infinite or no numbers.
+    pub(crate) fn check_finite(&self) -> Result<()> {
+        let Some(index) = self.first_not_finite() else { return Ok(()) };
+        let mut value = [0.0];
+        self.read_f32(index, &mut value);
+        let (file, tensor) = (self.file.clone(), self.name.clone());
+        Err(Error::NotFinite { file, tensor, index, value: value[0] })
+    }
+
+    /// The index of the first plain float that is infinite or no number.
+    pub fn first_not_finite(&self) -> Option<usize> {
+        match self.coding {
+            Coding::F32 => find(&self.bytes, |b: [u8; 4]| u32::from_le_bytes(b) & 0x7F80_0000 == 0x7F80_0000),
+            Coding::F16 => find(&self.bytes, |b: [u8; 2]| u16::from_le_bytes(b) & 0x7C00 == 0x7C00),
+            Coding::Bf16 => find(&self.bytes, |b: [u8; 2]| u16::from_le_bytes(b) & 0x7F80 == 0x7F80),
+            _ => None,
+        }
+    }
+
+    /// How many rows of a float matrix `[rows, cols]` hold nothing but zeros.
+    pub fn zero_rows(&self) -> usize {
+        let row = self.bytes.len() / self.shape.first().copied().unwrap_or(1).max(1);
+        if row == 0 {
+            return 0;
+        }
+        self.bytes.par_chunks_exact(row).filter(|row| row.iter().all(|b| *b == 0)).count()
+    }
+}
+
+fn fill<const N: usize>(out: &mut [f32], bytes: &[u8], value: impl Fn([u8; N]) -> f32) {
+    let (values, _) = bytes.as_chunks::<N>();
+    let values = &values[..out.len()];
+    out.iter_mut().zip(values).for_each(|(to, from)| *to = value(*from));
+}
+
+fn find<const N: usize>(bytes: &[u8], bad: impl Fn([u8; N]) -> bool + Sync) -> Option<usize> {
+    let (values, _) = bytes.as_chunks::<N>();
+    // A count instead of a search inside a task: no branches, so vector code.
+    let dirty = values
+        .par_chunks(CHECKED)
+        .position_first(|part| part.iter().map(|v| usize::from(bad(*v))).sum::<usize>() > 0)?;
+    values[dirty * CHECKED..].iter().position(|v| bad(*v)).map(|i| dirty * CHECKED + i)
+}
