@@ -67,6 +67,11 @@ impl Gguf {
         config::read(self)
     }
 
+    /// Whether the file holds a tokenizer.
+    pub fn has_vocabulary(&self) -> bool {
+        self.metadata().iter().any(|entry| entry.key == "tokenizer.ggml.tokens")
+    }
+
     /// The tokenizer's vocabulary.
     ///
     /// # Errors

@@ -24,9 +24,9 @@ const PAIRS: [(&str, &str); 4] = [
 const LAYERS: usize = 4;
 const ROWS: usize = 1024;
 
-/// A layout is believed when its score is at least this, and at least `RATIO` times every other's. Codes without structure
-/// score 0 with a standard deviation of 1; the models in this repository score above 60 when read in the right
-/// layout, and less than a third of that in a wrong one.
+/// A layout is believed when its score is at least this, and at least `RATIO` times every other's. Codes without
+/// structure score 0 with a standard deviation of 1; the two models that come with this repository score 138 and 244 in
+/// the right layout, and at most 15 in a wrong one.
 const CLEAR: f64 = 12.0;
 const RATIO: f64 = 2.0;
 

@@ -1,0 +1,20 @@
+//! Any bytes as a GGUF file: refused with a sentence, or readable to the last row.
+
+#![no_main]
+
+mod touch;
+
+use bitkv_checkpoint::{Checkpoint, gguf::Options};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    match Checkpoint::from_gguf_bytes(bytes.to_vec(), &Options::default()) {
+        Ok(checkpoint) => {
+            let gguf = checkpoint.gguf().expect("it was made from one");
+            gguf.metadata().iter().for_each(|entry| drop(entry.value.to_string()));
+            let _ = gguf.vocabulary().map_err(|error| touch::sentence(&error));
+            touch::everything(&checkpoint);
+        }
+        Err(error) => touch::sentence(&error),
+    }
+});

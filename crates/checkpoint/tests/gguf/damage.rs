@@ -1,0 +1,188 @@
+//! Hostile and damaged containers: one sentence each, and nothing reserved on their word.
+
+use bitkv_checkpoint::{Checkpoint, gguf::Options};
+
+use crate::{
+    raw::{File, Raw, Tensor, array, string, strings, text, u32},
+    read::{floats, official, open, refusal, tensor_mut, with},
+};
+
+fn of_bytes(bytes: Vec<u8>) -> String {
+    let refused = Checkpoint::from_gguf_bytes(bytes, &Options::default()).err().expect("it is refused");
+    refused.to_string()
+}
+
+fn assert_says(message: &str, part: &str) {
+    assert!(message.contains(part) && message.lines().count() == 1, "{part:?} is not in {message:?}");
+}
+
+fn one(tensor: Tensor) -> File {
+    File::new().field("general.architecture", string("bitnet")).tensor(tensor)
+}
+
+fn plain(name: &str) -> Tensor {
+    Tensor::new(name, &[8], 0, floats([1.0; 8]))
+}
+
+#[test]
+fn what_is_no_gguf() {
+    assert_says(&of_bytes(Vec::new()), "it ends inside its header");
+    assert_says(&of_bytes(b"PK\x03\x04 and more".to_vec()), "does not begin with the letters GGUF");
+    for (version, part) in [(1, "its version is 1"), (4, "its version is 4"), (3 << 24, "it is big-endian")] {
+        assert_says(&refusal(&File { version, ..File::new() }), part);
+    }
+}
+
+/// However long a valid file is cut, it is refused, and never with a panic.
+#[test]
+fn every_truncation_is_refused() {
+    let file = official("bitnet");
+    let (bytes, header) = (file.bytes(), File { tensors: Vec::new(), ..file }.bytes().len() + 1000);
+    for length in (0..bytes.len()).filter(|length| *length < header || length % 997 == 0) {
+        let message = of_bytes(bytes[..length].to_vec());
+        assert!(
+            message.starts_with("the GGUF file in memory is not a usable GGUF file: "),
+            "{length}: {message}"
+        );
+    }
+}
+
+#[test]
+fn counts_are_not_believed() {
+    let counts = |tensors: u64, fields: u64| {
+        let mut bytes = b"GGUF\x03\x00\x00\x00".to_vec();
+        bytes.extend(tensors.to_le_bytes());
+        bytes.extend(fields.to_le_bytes());
+        bytes
+    };
+    assert_says(&of_bytes(counts(u64::MAX, 0)), "it ends inside its header");
+    assert_says(&of_bytes(counts(0, u64::MAX)), "it ends inside its header");
+    let lengths: [Raw; 5] = [
+        (8, u64::MAX.to_le_bytes().into()),
+        (8, (1u64 << 40).to_le_bytes().into()),
+        array(4, u64::MAX, vec![0; 64]),
+        array(10, 1 << 61, vec![0; 64]),
+        array(6, 1 << 40, vec![0; 64]),
+    ];
+    for value in lengths {
+        assert_says(
+            &refusal(&File::new().field("a", value)),
+            "at the key `a`, something in its header claims",
+        );
+    }
+    assert_says(
+        &refusal(&File::new().field("a", array(8, 1 << 40, vec![0; 64]))),
+        "claims 1099511627776 strings",
+    );
+    assert_says(
+        &of_bytes([&counts(0, 1)[..], &u64::MAX.to_le_bytes()].concat()),
+        "claims 18446744073709551615 items",
+    );
+}
+
+#[test]
+fn odd_metadata() {
+    let field = |key: &str, value: Raw| refusal(&File::new().field(key, value));
+    assert_says(&field("a", (13, vec![0; 8])), "a value has the unknown type 13");
+    assert_says(&field("a", array(99, 1, vec![0; 8])), "a value has the unknown type 99");
+    let nested = array(9, 1, array(4, 1, vec![0; 4]).1);
+    assert_says(&field("a", nested), "an array holds arrays");
+    assert_says(&field("a", (8, [&2u64.to_le_bytes()[..], &[0xFF, 0xFE]].concat())), "is not UTF-8");
+    assert_says(
+        &refusal(&File::new().field("a", u32(1)).field("a", u32(2))),
+        "the key `a` stands there twice",
+    );
+    for value in [u32(0), u32(24), u32(1 << 31), string("32"), (5, (-32i32).to_le_bytes().into())] {
+        let message = field("general.alignment", value);
+        assert_says(&message, "but must be a power of two");
+    }
+}
+
+#[test]
+fn odd_tensors() {
+    let dims = |dims: &[u64]| refusal(&one(Tensor { dims: dims.into(), ..plain("t") }));
+    assert_says(&dims(&[8, 0]), "tensor `t` has a dimension of 0");
+    assert_says(&dims(&[u64::MAX]), "tensor `t` has a dimension of -1");
+    assert_says(&dims(&[1 << 40, 1 << 40]), "tensor `t` is larger than any memory");
+    assert_says(&dims(&[1 << 32, 1 << 32, 1 << 32]), "tensor `t` is larger than any memory");
+    assert_says(&dims(&[1; 5]), "tensor `t` has 5 dimensions");
+    assert_says(&dims(&[1 << 50]), "tensor `t` ends at 4503599627370496, but its data ends at 32");
+    assert_says(&dims(&[9]), "tensor `t` ends at 36, but its data ends at 32");
+    let kind = |kind, dims: &[u64]| refusal(&one(Tensor { kind, dims: dims.into(), ..plain("t") }));
+    assert_says(&kind(35, &[128, 2]), "has rows of 128, but TQ2_0 stores blocks of 256");
+    assert_says(&kind(14, &[100]), "has rows of 100, but Q6_K stores blocks of 256");
+    assert_says(&kind(36, &[3, 3]), "has rows of 3, but I2_S stores blocks of 4");
+    assert_says(&refusal(&one(plain("t")).tensor(plain("t"))), "tensor `t` stands there twice");
+}
+
+#[test]
+fn tensors_lie_apart_and_inside() {
+    let at = |offset: u64| refusal(&one(plain("a")).tensor(Tensor { offset: Some(offset), ..plain("b") }));
+    assert_says(&at(16), "tensor `b` begins at 16, which is not a multiple of 32");
+    assert_says(&at(0), "shares bytes with");
+    assert_says(&at(64), "tensor `b` ends at 96, but its data ends at 64");
+    assert_says(&at(1 << 63), "but its data ends at 64");
+    assert_says(&at(u64::MAX - 31), "but its data ends at 64");
+    let unknown = Tensor { offset: Some(1 << 62), kind: 99, ..plain("b") };
+    assert_says(&refusal(&one(plain("a")).tensor(unknown)), "tensor `b` ends at 4611686018427387904");
+}
+
+#[test]
+fn odd_vocabularies() {
+    let message = |key: &str, value: Raw| {
+        let checkpoint = open(&with(official("bitnet"), key, value)).unwrap();
+        checkpoint.gguf().unwrap().vocabulary().unwrap_err().to_string()
+    };
+    let key = "tokenizer.ggml.scores";
+    assert_says(
+        &message(key, array(6, 2, vec![0; 8])),
+        "`tokenizer.ggml.scores` is 2 items, but there are 40 tokens",
+    );
+    assert_says(
+        &message(key, strings(&["a"])),
+        "`tokenizer.ggml.scores` is 1 x string, but must be an array of f32",
+    );
+    assert_says(
+        &message("tokenizer.ggml.model", u32(1)),
+        "`tokenizer.ggml.model` is 1, but must be a string",
+    );
+    let broken = array(8, 1, [&3u64.to_le_bytes()[..], &[0xFF; 3]].concat());
+    assert_says(
+        &message("tokenizer.ggml.merges", broken),
+        "in `tokenizer.ggml.merges`, a string in its header is not UTF-8",
+    );
+}
+
+#[test]
+fn odd_values() {
+    let value = |key: &str, value: Raw| refusal(&with(official("bitnet"), key, value));
+    for (key, bad) in [
+        ("bitnet.embedding_length", u32(0)),
+        ("bitnet.block_count", u32(u32::MAX)),
+        ("bitnet.context_length", (5, (-1i32).to_le_bytes().into())),
+        ("bitnet.attention.head_count", array(4, 1, vec![4, 0, 0, 0])),
+        ("bitnet.vocab_size", (10, u64::MAX.to_le_bytes().into())),
+    ] {
+        assert_says(&value(key, bad), &format!("`{key}` is "));
+    }
+    let nan = (6, f32::NAN.to_le_bytes().into());
+    assert_says(
+        &value("bitnet.rope.freq_base", nan),
+        "`bitnet.rope.freq_base` is NaN, but must be a positive number",
+    );
+    let wide = with(official("bitnet"), "bitnet.rope.dimension_count", u32(63));
+    assert_says(&refusal(&wide), "is 63, which is not a multiple of 2");
+}
+
+/// Empty names and gaps between tensors harm nobody.
+#[test]
+fn what_is_odd_but_harmless() {
+    let mut file = official("bitnet");
+    let end = file.tensors.iter().map(|t| t.bytes.len().next_multiple_of(32) as u64).sum::<u64>();
+    file.tensors.push(Tensor { offset: Some(end + 64), bytes: vec![0; 96], ..plain("") });
+    assert_eq!(open(&file).unwrap().tensors().unwrap().len(), 14);
+    let many = File::new().field("general.architecture", (8, text("bitnet")));
+    assert_says(&refusal(&many), "it lacks the key `bitnet.embedding_length`");
+    tensor_mut(&mut file, "").kind = 99;
+    assert_eq!(open(&file).unwrap().tensors().unwrap()[13].bytes.len(), 32);
+}

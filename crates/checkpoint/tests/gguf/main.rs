@@ -1,0 +1,9 @@
+//! GGUF files: every architecture and type there and back, layouts, real and hostile containers.
+
+mod damage;
+mod layouts;
+mod model;
+mod raw;
+mod read;
+mod round_trip;
+mod seeds;

@@ -1,0 +1,172 @@
+//! What the fuzz targets begin with: small valid files of every kind, in `fuzz/seeds`.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use bitkv_checkpoint::{
+    Architecture, Checkpoint,
+    codec::{i2s, i2s::Layout, tq1_0, tq2_0},
+    gguf::Options,
+};
+use half::f16;
+use safetensors::Dtype;
+
+use crate::{
+    model::{Recipe, config_json, noise, weights},
+    raw::{File, Tensor, f32, flag, string, strings, u32},
+    read::floats,
+};
+
+/// A model of one layer with one head of two.
+fn file(architecture: &str, hidden: usize, inner: usize, kind: u32) -> File {
+    let own = |key: &str| format!("{architecture}.{key}");
+    let file = File::new()
+        .field("general.architecture", string(architecture))
+        .field(&own("context_length"), u32(16))
+        .field(&own("embedding_length"), u32(hidden as u32))
+        .field(&own("block_count"), u32(1))
+        .field(&own("feed_forward_length"), u32(inner as u32))
+        .field(&own("attention.head_count"), u32(1))
+        .field(&own("attention.key_length"), u32(2))
+        .field(&own("attention.layer_norm_rms_epsilon"), f32(1e-5))
+        .field("tokenizer.ggml.model", string("llama"))
+        .field("tokenizer.ggml.tokens", strings(&["<unk>", "<s>", "</s>", "a"]))
+        .field(
+            "tokenizer.ggml.scores",
+            (9, [&[6, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0][..], &floats([0.0; 4])].concat()),
+        )
+        .field("tokenizer.ggml.add_bos_token", flag(true));
+    let mut file = file.tensor(Tensor::new(
+        "token_embd.weight",
+        &[hidden as u64, 4],
+        0,
+        floats((0..4 * hidden).map(|i| i as f32 + 1.0)),
+    ));
+    for (name, width) in
+        [("attn_norm", hidden), ("ffn_norm", hidden), ("attn_sub_norm", 2), ("ffn_sub_norm", inner)]
+    {
+        file = file.tensor(Tensor::new(
+            &format!("blk.0.{name}.weight"),
+            &[width as u64],
+            0,
+            floats((0..width).map(|i| i as f32)),
+        ));
+    }
+    for (name, rows, cols) in [
+        ("attn_q", 2, hidden),
+        ("attn_k", 2, hidden),
+        ("attn_v", 2, hidden),
+        ("attn_output", hidden, 2),
+        ("ffn_gate", inner, hidden),
+        ("ffn_up", inner, hidden),
+        ("ffn_down", hidden, inner),
+    ] {
+        file = file.tensor(linear(&format!("blk.0.{name}.weight"), rows, cols, kind));
+    }
+    file.tensor(Tensor::new("output_norm.weight", &[hidden as u64], 0, floats(vec![1.0; hidden])))
+}
+
+/// Of this kind if it fits, and otherwise F16.
+fn linear(name: &str, rows: usize, cols: usize, kind: u32) -> Tensor {
+    let fill = |row: usize, out: &mut [u8]| {
+        (0..cols).for_each(|col| out[col] = (noise((row * cols + col) as u64) % 3) as u8);
+    };
+    let mut bytes = Vec::new();
+    let mut each = |encode: fn(&[u8], f16, &mut Vec<u8>)| {
+        let mut codes = vec![0; cols];
+        for row in 0..rows {
+            fill(row, &mut codes);
+            encode(&codes, f16::from_f32(0.75), &mut bytes);
+        }
+    };
+    match kind {
+        34 if tq1_0::fits(cols) => each(tq1_0::encode_row),
+        35 if tq2_0::fits(cols) => each(tq2_0::encode_row),
+        36 if i2s::fits(Layout::X86, rows, cols) => bytes = i2s::encode(Layout::X86, rows, cols, fill, 0.75),
+        _ => {
+            let half = |i: usize| f16::from_f32((noise(i as u64) % 3) as f32 * 0.75 - 0.75).to_le_bytes();
+            return Tensor::new(
+                name,
+                &[cols as u64, rows as u64],
+                1,
+                (0..rows * cols).flat_map(half).collect(),
+            );
+        }
+    }
+    Tensor::new(name, &[cols as u64, rows as u64], kind, bytes)
+}
+
+fn folder_files(recipe: Recipe) -> Vec<u8> {
+    let json = config_json(recipe)
+        .replace("\"vocab_size\": 96", "\"vocab_size\": 4")
+        .replace("\"hidden_size\": 256", "\"hidden_size\": 8")
+        .replace("\"intermediate_size\": 512", "\"intermediate_size\": 6")
+        .replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1")
+        .replace("\"head_dim\": 64", "\"head_dim\": 2");
+    let weights = weights(&json, recipe);
+    Checkpoint::from_bytes(&json, weights.clone()).unwrap();
+    [&(json.len() as u16).to_le_bytes()[..], json.as_bytes(), &weights].concat()
+}
+
+/// Path below the seeds' folder, and content.
+fn seeds() -> BTreeMap<String, Vec<u8>> {
+    let recipe = Recipe::new(Architecture::BitNet);
+    let mut seeds = BTreeMap::from([
+        ("gguf/i2s".into(), file("bitnet-b1.58", 128, 2, 36).bytes()),
+        ("gguf/tq1_0".into(), file("bitnet", 256, 2, 34).bytes()),
+        ("gguf/tq2_0-llama".into(), file("llama", 256, 2, 35).bytes()),
+        ("gguf/floats".into(), file("bitnet-25", 4, 2, 1).bytes()),
+        ("safetensors/packed".into(), folder_files(recipe)),
+        (
+            "safetensors/masters".into(),
+            folder_files(Recipe { architecture: Architecture::OneBitLlm, ..recipe }),
+        ),
+        (
+            "safetensors/llama".into(),
+            folder_files(Recipe { architecture: Architecture::Llama, tied: false, ..recipe }),
+        ),
+        ("safetensors/f16".into(), folder_files(Recipe { embedding: Dtype::F16, ..recipe })),
+    ]);
+    // A file as bitnet.cpp's build for other machines writes it.
+    let four_rows = i2s::encode(Layout::FourRow, 4, 4, |row, out| out.fill((row % 3) as u8), 1.0);
+    let mut odd = file("bitnet", 4, 4, 1).tensor(Tensor::new("blk.1.odd.weight", &[4, 4], 36, four_rows));
+    odd.tensors.push(Tensor::new("blk.0.attn_q.scale", &[], 0, floats([2.0])));
+    seeds.insert("gguf/four-rows".into(), odd.bytes());
+    seeds
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds"))
+}
+
+#[test]
+fn seeds_are_those_committed() {
+    for (name, bytes) in seeds() {
+        assert!(
+            fs::read(folder().join(&name)).unwrap() == bytes,
+            "{name}: run `cargo test -- --ignored regenerate`"
+        );
+    }
+}
+
+#[test]
+fn seeds_are_valid() {
+    for (name, bytes) in seeds() {
+        if name.starts_with("gguf") {
+            let checkpoint = Checkpoint::from_gguf_bytes(bytes, &Options::default()).unwrap();
+            for shape in checkpoint.config().all_linears() {
+                checkpoint.linear(&shape).unwrap_or_else(|error| panic!("{name}: {error}"));
+            }
+            checkpoint.gguf().unwrap().vocabulary().unwrap();
+        }
+    }
+}
+
+#[test]
+#[ignore = "writes the committed seeds"]
+fn regenerate_seeds() {
+    for (name, bytes) in seeds() {
+        let path = folder().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
