@@ -1,1 +1,36 @@
 //! Models from the Hugging Face hub: the cache first, then the network.
+//!
+//! The cache is the one that Python's `huggingface_hub` keeps, so either finds what the other has fetched.
+//!
+//! ```no_run
+//! use bitkv_hub::{Bars, ModelId, Settings, fetch};
+//!
+//! let id = ModelId::parse("microsoft/bitnet-b1.58-2B-4T")?;
+//! let folder = fetch(&id, &Settings::of_process()?, &mut Bars::new())?;
+//! println!("{}", folder.join("config.json").display());
+//! # Ok::<(), bitkv_hub::Error>(())
+//! ```
+
+mod address;
+mod cache;
+mod checksum;
+mod client;
+mod error;
+mod fetch;
+mod link;
+mod lock;
+mod metadata;
+mod model_id;
+mod name;
+mod part;
+mod patience;
+mod progress;
+mod settings;
+mod transfer;
+mod wanted;
+
+pub use error::{Error, Lack, Result};
+pub use fetch::fetch;
+pub use model_id::ModelId;
+pub use progress::{Bars, Progress};
+pub use settings::{Settings, Token};

@@ -1,0 +1,154 @@
+//! The cache on disk, laid out as Python's `huggingface_hub` lays it out.
+//!
+//! ```text
+//! CACHE/.locks/models--ORG--NAME/ETAG.lock
+//! CACHE/models--ORG--NAME/blobs/ETAG                  the content of files
+//! CACHE/models--ORG--NAME/blobs/ETAG.incomplete       while it is being downloaded
+//! CACHE/models--ORG--NAME/refs/REVISION               the commit of a branch or tag
+//! CACHE/models--ORG--NAME/snapshots/COMMIT/FILE       link to a blob
+//! CACHE/models--ORG--NAME/.no_exist/COMMIT/FILE       the commit is known to lack the file
+//! ```
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use hf_hub::{CacheRepo, Repo, RepoType};
+
+use crate::{
+    Error, Lack, ModelId, Result, Settings, link,
+    model_id::is_commit,
+    wanted::{self, Wanted},
+};
+
+/// Folders within a snapshot that are looked into, at most.
+const DEPTH: usize = 4;
+
+/// The part of the cache that belongs to one repository.
+pub(crate) struct Cache<'a> {
+    id: &'a ModelId,
+    layout: CacheRepo,
+    folder: PathBuf,
+    locks: PathBuf,
+}
+
+/// A model that can be used without the network.
+pub(crate) struct Cached {
+    /// The snapshot, or the GGUF file in it.
+    pub(crate) path: PathBuf,
+    /// The GGUF file, if it is one.
+    pub(crate) gguf: Option<String>,
+    /// Whether asking the hub about the same commit could give no other answer.
+    pub(crate) certain: bool,
+}
+
+impl<'a> Cache<'a> {
+    pub(crate) fn new(settings: &Settings, id: &'a ModelId) -> Cache<'a> {
+        let repo = Repo::with_revision(id.repository().into(), RepoType::Model, id.revision().into());
+        let name = repo.folder_name();
+        Cache {
+            id,
+            folder: settings.cache.join(&name),
+            locks: settings.cache.join(".locks").join(name),
+            layout: hf_hub::Cache::new(settings.cache.clone()).repo(repo),
+        }
+    }
+
+    pub(crate) fn snapshot(&self, commit: &str) -> PathBuf {
+        self.layout.pointer_path(commit)
+    }
+
+    pub(crate) fn blob(&self, etag: &str) -> PathBuf {
+        self.layout.blob_path(etag)
+    }
+
+    pub(crate) fn lock(&self, etag: &str) -> PathBuf {
+        self.locks.join(format!("{etag}.lock"))
+    }
+
+    fn marker(&self, commit: &str, file: &str) -> PathBuf {
+        self.folder.join(".no_exist").join(commit).join(file)
+    }
+
+    fn reference(&self) -> PathBuf {
+        self.folder.join("refs").join(self.id.revision())
+    }
+
+    /// The commit that the revision was at when it was last fetched.
+    fn commit(&self) -> Option<String> {
+        if self.id.is_pinned() {
+            return Some(self.id.revision().into());
+        }
+        let text = fs::read_to_string(self.reference()).ok()?;
+        Some(text.trim().to_string()).filter(|commit| is_commit(commit))
+    }
+
+    /// What can be used without the network; none when there is no snapshot of the revision at all.
+    pub(crate) fn cached(&self) -> Option<Result<Cached, (PathBuf, Lack)>> {
+        let commit = self.commit()?;
+        let snapshot = self.snapshot(&commit);
+        snapshot.is_dir().then(|| self.complete(&commit, &snapshot).map_err(|lack| (snapshot, lack)))
+    }
+
+    fn complete(&self, commit: &str, snapshot: &Path) -> Result<Cached, Lack> {
+        let mut names = BTreeSet::new();
+        list(snapshot, "", DEPTH, &mut names);
+        let wanted = Wanted::of(self.id, &names)?;
+        let certain = wanted.is_certain(self.id, &names, |name| self.marker(commit, name).exists());
+        let (path, gguf) = match wanted {
+            Wanted::Gguf(file) => (snapshot.join(&file), Some(file)),
+            Wanted::Checkpoint { needed, .. } => {
+                if needed.iter().any(|name| name == wanted::INDEX) {
+                    // An index that cannot be read is as good as none.
+                    let shards = wanted::shards(self.id, &snapshot.join(wanted::INDEX));
+                    let shards = shards.map_err(|_| Lack::File(wanted::INDEX.into()))?;
+                    let missing = shards.into_iter().find(|shard| !names.contains(shard));
+                    missing.map_or(Ok(()), |shard| Err(Lack::File(shard)))?;
+                }
+                (snapshot.to_path_buf(), None)
+            }
+        };
+        Ok(Cached { path, gguf, certain })
+    }
+
+    /// Notes for later calls, also those of Python, which commit the revision is at and what it lacks.
+    ///
+    /// Only spares requests, so failing is no error: a cache may be shared and read-only.
+    pub(crate) fn remember(&self, commit: &str, absent: impl Iterator<Item = &'static str>) {
+        for name in absent {
+            let marker = self.marker(commit, name);
+            if !marker.exists() {
+                let _ = link::make_parent(&marker).and_then(|()| fs::write(&marker, []));
+            }
+        }
+        let reference = self.reference();
+        let known = fs::read_to_string(&reference).is_ok_and(|text| text == commit);
+        if !self.id.is_pinned() && !known {
+            let _ = link::make_parent(&reference).and_then(|()| link::replace(&reference, commit.as_bytes()));
+        }
+    }
+
+    /// That there is no copy to use offline.
+    pub(crate) fn refuse_offline(&self, settings: &Settings, found: Option<(PathBuf, Lack)>) -> Error {
+        let model = self.id.to_string();
+        match found {
+            Some((snapshot, lack)) => Error::CachedInPart { model, snapshot, lack },
+            None => Error::NotCached { model, cache: settings.cache.clone() },
+        }
+    }
+}
+
+/// The files of a snapshot with `/` between folders; links to blobs that are gone do not count.
+fn list(folder: &Path, prefix: &str, depth: usize, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let path = entry.path();
+        if path.is_file() {
+            names.insert(format!("{prefix}{name}"));
+        } else if depth > 0 && path.is_dir() {
+            list(&path, &format!("{prefix}{name}/"), depth - 1, names);
+        }
+    }
+}

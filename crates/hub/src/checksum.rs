@@ -1,0 +1,114 @@
+//! The two checksums by which the hub names files.
+
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+/// What a file's content must hash to, as its etag says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Checksum {
+    kind: Kind,
+    /// In lower case, so safe as a file name.
+    hex: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Files in large file storage: SHA-256 of the content.
+    Sha256,
+    /// Files in git: SHA-1 of `blob`, the length and the content, as git hashes them.
+    GitBlob,
+}
+
+impl Checksum {
+    /// Reads an `ETag` header, weak or strong; none when it is of neither kind.
+    pub(crate) fn from_etag(etag: &str) -> Option<Checksum> {
+        let etag = etag.trim();
+        let hex = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"').to_ascii_lowercase();
+        let kind = match hex.len() {
+            64 => Kind::Sha256,
+            40 => Kind::GitBlob,
+            _ => return None,
+        };
+        hex.bytes().all(|b| b.is_ascii_hexdigit()).then_some(Checksum { kind, hex })
+    }
+
+    /// The digits; the name of the file's blob in the cache.
+    pub(crate) fn hex(&self) -> &str {
+        &self.hex
+    }
+
+    /// What messages call it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Sha256 => "SHA-256",
+            Kind::GitBlob => "git blob SHA-1",
+        }
+    }
+
+    /// Begins to hash a file of `size` bytes.
+    pub(crate) fn hasher(&self, size: u64) -> Hasher {
+        match self.kind {
+            Kind::Sha256 => Hasher::Sha256(Sha256::new()),
+            Kind::GitBlob => Hasher::GitBlob(Sha1::new().chain_update(format!("blob {size}\0"))),
+        }
+    }
+}
+
+/// A checksum in the making.
+pub(crate) enum Hasher {
+    Sha256(Sha256),
+    GitBlob(Sha1),
+}
+
+impl Hasher {
+    /// Takes the next bytes of the file.
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Hasher::Sha256(hasher) => hasher.update(bytes),
+            Hasher::GitBlob(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// The checksum of what was taken, in lower-case digits.
+    pub(crate) fn hex(self) -> String {
+        let digits = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect();
+        match self {
+            Hasher::Sha256(hasher) => digits(&hasher.finalize()),
+            Hasher::GitBlob(hasher) => digits(&hasher.finalize()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(etag: &str, content: &[u8]) -> String {
+        let mut hasher = Checksum::from_etag(etag).expect(etag).hasher(content.len() as u64);
+        content.chunks(5).for_each(|chunk| hasher.update(chunk));
+        hasher.hex()
+    }
+
+    /// Values of `sha256sum` and `git hash-object`.
+    #[test]
+    fn published_values_come_out() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(hash(empty, b""), empty);
+        let hello = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
+        assert_eq!(hash(hello, b"hello\n"), hello);
+        assert_eq!(hash(&"0".repeat(40), b""), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+        assert_eq!(hash(&"0".repeat(40), b"hello\n"), "ce013625030ba8dba906f756967f9e9ca394464a");
+    }
+
+    #[test]
+    fn etags_are_weak_or_strong_and_nothing_else_passes() {
+        let sha1 = "ce013625030ba8dba906f756967f9e9ca394464a";
+        for etag in [format!("\"{sha1}\""), format!("W/\"{sha1}\""), sha1.to_uppercase(), format!(" {sha1} ")]
+        {
+            assert_eq!(Checksum::from_etag(&etag).expect(&etag).hex(), sha1);
+        }
+        for etag in ["", "\"abc\"", "../../../../../../../../../../etc/passwd12", &format!("{sha1}-2")] {
+            assert_eq!(Checksum::from_etag(etag), None, "{etag}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Requests to the hub and to the servers it redirects to.
+
+use std::time::Duration;
+
+use hf_hub::{Repo, RepoType, api::RepoInfo};
+use ureq::{
+    Agent, Body,
+    http::{Response, header},
+};
+
+use crate::{
+    Error, ModelId, Result, Settings,
+    address::Address,
+    model_id::is_commit,
+    patience::{Failure, Patience},
+};
+
+const USER_AGENT: &str = concat!("bitkv-hub/", env!("CARGO_PKG_VERSION"));
+const MAX_REDIRECTS: usize = 10;
+/// Far above the listing of any model repository, in bytes.
+const MAX_LISTING: u64 = 32 << 20;
+
+const CONNECT: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(30);
+/// A connection that is silent for so long is taken for broken.
+const SILENCE: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Copy)]
+pub(crate) enum Method {
+    Head,
+    Get,
+}
+
+/// An answer, and the address that gave it.
+pub(crate) struct Answer {
+    pub(crate) address: Address,
+    pub(crate) response: Response<Body>,
+}
+
+impl Answer {
+    /// A header's text, if it is there.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// Where it redirects to, if it does.
+    pub(crate) fn redirect(&self) -> Result<Option<Address>> {
+        if !matches!(self.status(), 301 | 302 | 303 | 307 | 308) {
+            return Ok(None);
+        }
+        let location = self.header("location").ok_or("to nowhere");
+        let target = location.and_then(|location| self.address.join(location));
+        let bad = |reason| Error::Answer {
+            address: self.address.to_string(),
+            reason: format!("redirects to an address {reason}"),
+        };
+        target.map(Some).map_err(bad)
+    }
+}
+
+/// Asks for one model.
+pub(crate) struct Client<'a> {
+    agent: Agent,
+    pub(crate) settings: &'a Settings,
+    endpoint: Address,
+    repo: Repo,
+    model: String,
+}
+
+impl<'a> Client<'a> {
+    pub(crate) fn new(settings: &'a Settings, id: &ModelId) -> Result<Client<'a>> {
+        let endpoint = Address::parse(&settings.endpoint)
+            .map_err(|reason| Error::Endpoint { value: settings.endpoint.clone(), reason })?;
+        let agent = Agent::config_builder()
+            .user_agent(USER_AGENT)
+            .http_status_as_error(false)
+            // Redirects are followed here, where it is decided who gets the token.
+            .max_redirects(0)
+            .timeout_resolve(Some(CONNECT))
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(ANSWER))
+            .timeout_per_read(Some(SILENCE))
+            .build()
+            .into();
+        let repo = Repo::with_revision(id.repository().into(), RepoType::Model, id.revision().into());
+        Ok(Client { agent, settings, endpoint, repo, model: id.to_string() })
+    }
+
+    /// The commit that the revision is at now, and the names of its files. With `once` there is one try:
+    /// whoever has a cached copy should not have to wait for a hub that is down. Nor should anyone wait who
+    /// is not connected at all.
+    pub(crate) fn info(&self, once: bool) -> Result<RepoInfo> {
+        let address = self.at(&format!("api/{}", self.repo.api_url()))?;
+        let mut patience = Patience::new(self.settings);
+        let answer = loop {
+            match self.content(&address, 0) {
+                Ok(answer) => break answer,
+                Err(Failure::Passing(error)) if once || matches!(error, Error::Unreachable { .. }) => {
+                    return Err(error);
+                }
+                Err(failure) => patience.wait(failure)?,
+            }
+        };
+        let mut answer = self.accepted(answer)?;
+        let odd = |reason: String| Error::Answer { address: address.to_string(), reason };
+        let body = answer.response.body_mut().with_config().limit(MAX_LISTING);
+        let text = body.read_to_string().map_err(|e| odd(format!("sends an unreadable listing ({e})")))?;
+        let info: RepoInfo =
+            serde_json::from_str(&text).map_err(|e| odd(format!("sends no listing of files ({e})")))?;
+        match (is_commit(&info.sha), is_commit(self.repo.revision())) {
+            (false, _) => Err(odd("names no commit in its listing of files".into())),
+            (true, true) if info.sha != self.repo.revision() => Err(odd("lists another commit".into())),
+            (true, _) => Ok(info),
+        }
+    }
+
+    /// The address of a file of the model at a commit.
+    pub(crate) fn file(&self, commit: &str, file: &str) -> Result<Address> {
+        self.at(&format!("{}/resolve/{commit}/{file}", self.repo.url()))
+    }
+
+    fn at(&self, path: &str) -> Result<Address> {
+        Address::with(&self.settings.endpoint, path)
+            .map_err(|reason| Error::Endpoint { value: self.settings.endpoint.clone(), reason })
+    }
+
+    /// Whether an address leads to the hub itself rather than to a server that it redirects to.
+    pub(crate) fn is_hub(&self, address: &Address) -> bool {
+        address.same_server(&self.endpoint)
+    }
+
+    /// Sends until there is an answer or no patience left.
+    pub(crate) fn ask(&self, method: Method, address: &Address) -> Result<Answer> {
+        let mut patience = Patience::new(self.settings);
+        loop {
+            let tried = self.send(method, address, 0).map_err(Failure::Passing);
+            match tried.and_then(|answer| self.passing_refused(answer)) {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => patience.wait(failure)?,
+            }
+        }
+    }
+
+    /// The answer to a request for content from byte `from` on, redirects followed.
+    pub(crate) fn content(&self, address: &Address, from: u64) -> Result<Answer, Failure> {
+        let mut address = address.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.send(Method::Get, &address, from).map_err(Failure::Passing)?;
+            match answer.redirect().map_err(Failure::Final)? {
+                Some(target) => address = target,
+                None => return self.passing_refused(answer),
+            }
+        }
+        Err(Failure::Final(self.too_many_redirects(&address)))
+    }
+
+    pub(crate) fn too_many_redirects(&self, address: &Address) -> Error {
+        Error::Answer { address: address.to_string(), reason: "redirects without end".into() }
+    }
+
+    /// One request; no redirect is followed. Only the hub itself gets the token.
+    fn send(&self, method: Method, address: &Address, from: u64) -> Result<Answer> {
+        let mut request = match method {
+            Method::Head => self.agent.head(address.uri()),
+            Method::Get => self.agent.get(address.uri()),
+        };
+        if address.is_local() {
+            request = request.config().proxy(None).build();
+        }
+        // Compressed content would have another length than was announced.
+        request = request.header(header::ACCEPT_ENCODING, "identity");
+        if from > 0 {
+            request = request.header(header::RANGE, format!("bytes={from}-"));
+        }
+        if let Some(token) = self.settings.token.as_ref().filter(|_| self.is_hub(address)) {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.reveal()));
+        }
+        let unreachable =
+            |e: ureq::Error| Error::Unreachable { host: address.host().into(), reason: e.to_string() };
+        Ok(Answer { address: address.clone(), response: request.call().map_err(unreachable)? })
+    }
+
+    /// Sorts out statuses that may be others next time.
+    fn passing_refused(&self, answer: Answer) -> Result<Answer, Failure> {
+        match answer.status() {
+            408 | 429 | 500..=599 => Err(Failure::Passing(self.refusal(&answer))),
+            // Signed addresses expire; the hub gives a new one.
+            403 if !self.is_hub(&answer.address) => Err(Failure::Passing(self.refusal(&answer))),
+            _ => Ok(answer),
+        }
+    }
+
+    /// An answer of the hub that is a success.
+    pub(crate) fn accepted(&self, answer: Answer) -> Result<Answer> {
+        if answer.response.status().is_success() { Ok(answer) } else { Err(self.refusal(&answer)) }
+    }
+
+    /// What a status means that is no success.
+    pub(crate) fn refusal(&self, answer: &Answer) -> Error {
+        let (model, status) = (self.model.clone(), answer.status());
+        match status {
+            401 | 403 if self.is_hub(&answer.address) => Error::Denied {
+                model,
+                status,
+                page: format!("{}/{}", self.settings.endpoint.trim_end_matches('/'), self.repo.url()),
+                token: match self.settings.token {
+                    Some(_) => "check that the token that was sent may read it",
+                    None => "set HF_TOKEN to a token that may read it",
+                },
+            },
+            404 if self.is_hub(&answer.address) => {
+                Error::NotFound { model, host: self.endpoint.host().into() }
+            }
+            _ => Error::Status { address: answer.address.to_string(), status },
+        }
+    }
+}

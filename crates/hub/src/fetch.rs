@@ -1,0 +1,152 @@
+//! A model from the cache, or from the hub into the cache.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use crate::{
+    Error, Lack, ModelId, Progress, Result, Settings,
+    cache::{Cache, Cached},
+    client::Client,
+    link,
+    lock::Lock,
+    metadata::{Metadata, metadata},
+    transfer::Source,
+    wanted::{self, Wanted},
+};
+
+/// Makes a model available on disk and returns where it is: the folder of the snapshot for a checkpoint in
+/// safetensors, the file itself for GGUF.
+///
+/// A pinned commit whose files are all cached needs no network. For a branch the hub is asked for the
+/// current commit; when it cannot be reached or does not answer as it should, the cached copy is used, and
+/// `progress` is told. With [`Settings::offline`] no request is made. Every file is checked against the
+/// checksum that the hub announces before it becomes visible in the cache.
+///
+/// # Errors
+/// When the model is not cached and the hub cannot be reached, denies it or does not have it; when the
+/// repository lacks what a BitNet checkpoint needs; when a transfer breaks off again and again, or brings
+/// other bytes than announced; when the cache cannot be written.
+pub fn fetch(id: &ModelId, settings: &Settings, progress: &mut dyn Progress) -> Result<PathBuf> {
+    let cache = Cache::new(settings, id);
+    let cached = cache.cached();
+    if settings.offline {
+        return match cached {
+            Some(Ok(cached)) => Ok(use_cached(id, cached, "HF_HUB_OFFLINE is set", progress)),
+            Some(Err(found)) => Err(cache.refuse_offline(settings, Some(found))),
+            None => Err(cache.refuse_offline(settings, None)),
+        };
+    }
+    let cached = cached.and_then(Result::ok);
+    if let Some(cached) = cached.as_ref().filter(|cached| id.is_pinned() && cached.certain) {
+        return Ok(cached.path.clone());
+    }
+    let client = Client::new(settings, id)?;
+    let info = match (client.info(cached.is_some()), cached) {
+        (Ok(info), _) => info,
+        (Err(error), Some(cached)) if id.is_pinned() || is_passing(&error) => {
+            progress.note(&format!("using the cached copy of {id}: {error}"));
+            return Ok(use_cached(id, cached, "the hub cannot be asked", progress));
+        }
+        (Err(error), _) => return Err(error),
+    };
+    let names: BTreeSet<String> = info.siblings.into_iter().map(|sibling| sibling.rfilename).collect();
+    let download = Download { id, client: &client, cache: &cache, commit: &info.sha };
+    let path = download.all(&names, progress)?;
+    cache.remember(&info.sha, Wanted::absent(&names));
+    Ok(path)
+}
+
+/// Errors that say nothing about the model itself.
+fn is_passing(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Unreachable { .. } | Error::Status { .. } | Error::Answer { .. } | Error::Denied { .. }
+    )
+}
+
+fn use_cached(id: &ModelId, cached: Cached, why: &str, progress: &mut dyn Progress) -> PathBuf {
+    if let Some(file) = cached.gguf.filter(|_| id.file().is_none()) {
+        // The repository may have other weights as well, which the hub would have told.
+        progress.note(&format!("{why}; of {id} the cache has the file {file}, which is used"));
+    }
+    cached.path
+}
+
+/// The files of one commit on their way into the cache.
+struct Download<'a> {
+    id: &'a ModelId,
+    client: &'a Client<'a>,
+    cache: &'a Cache<'a>,
+    commit: &'a str,
+}
+
+impl Download<'_> {
+    /// Small files come first, so that a refusal does not come after gigabytes.
+    fn all(&self, names: &BTreeSet<String>, progress: &mut dyn Progress) -> Result<PathBuf> {
+        match Wanted::of(self.id, names).map_err(|lack| self.lacks(lack))? {
+            Wanted::Gguf(file) => self.needed(&file, progress),
+            Wanted::Checkpoint { needed, optional } => {
+                for name in &optional {
+                    self.file(name, progress)?;
+                }
+                for name in &needed {
+                    let path = self.needed(name, progress)?;
+                    if name == wanted::INDEX {
+                        let shards = wanted::shards(self.id, &path)?;
+                        shards.iter().try_for_each(|shard| self.needed(shard, progress).map(drop))?;
+                    }
+                }
+                Ok(self.cache.snapshot(self.commit))
+            }
+        }
+    }
+
+    fn needed(&self, file: &str, progress: &mut dyn Progress) -> Result<PathBuf> {
+        self.file(file, progress)?.ok_or_else(|| self.lacks(Lack::File(file.into())))
+    }
+
+    fn lacks(&self, lack: Lack) -> Error {
+        Error::Repository { model: self.id.to_string(), lack }
+    }
+
+    /// Where a file is once it is in the cache; none when the hub does not have it.
+    fn file(&self, file: &str, progress: &mut dyn Progress) -> Result<Option<PathBuf>> {
+        let pointer = self.cache.snapshot(self.commit).join(file);
+        if pointer.exists() {
+            return Ok(Some(pointer));
+        }
+        let Some(metadata) = metadata(self.client, self.commit, file)? else { return Ok(None) };
+        let blob = self.blob(file, metadata, progress)?;
+        link::point(&blob, &pointer, file)
+            .map_err(|source| Error::Write { path: pointer.clone(), source })?;
+        Ok(Some(pointer))
+    }
+
+    /// The content of a file, downloaded unless it is there.
+    fn blob(&self, file: &str, metadata: Metadata, progress: &mut dyn Progress) -> Result<PathBuf> {
+        let etag = metadata.checksum.hex();
+        let blob = self.cache.blob(etag);
+        let unwritable = |source| Error::Write { path: blob.clone(), source };
+        link::make_parent(&blob).map_err(unwritable)?;
+        let lock = Lock::take(&self.cache.lock(etag), || {
+            progress.note(&format!("another process is downloading {file}; waiting for it"));
+        })?;
+        // A blob of another length is what some crash has left.
+        if fs::metadata(&blob).is_ok_and(|there| there.len() == metadata.size) {
+            return Ok(blob);
+        }
+        let shared = self.cache.blob(&format!("{etag}.incomplete"));
+        let part = if lock.is_held() { shared } else { link::beside(&blob) };
+        let address = self.client.file(self.commit, file)?;
+        let model = self.id.to_string();
+        let source = Source { client: self.client, model: &model, file, address, metadata };
+        source.transfer(&part, progress).inspect_err(|_| {
+            // Under a name of its own, no later call could go on with it.
+            if !lock.is_held() {
+                let _ = fs::remove_file(&part);
+            }
+        })?;
+        fs::rename(&part, &blob).map_err(unwritable)?;
+        progress.finished();
+        Ok(blob)
+    }
+}

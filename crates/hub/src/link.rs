@@ -1,0 +1,110 @@
+//! Files put into place so that no reader ever sees half of one.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// Makes the folder that a file is to be in.
+pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+/// Writes a small file whole or not at all.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = beside(path);
+    fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
+}
+
+/// A name beside `path` that no other process or thread uses.
+pub(crate) fn beside(path: &Path) -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}-{}.incomplete", process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    path.with_file_name(name)
+}
+
+/// Makes `pointer`, the file `name` of a snapshot, show the content of `blob`: by a relative link, so that
+/// the cache can be moved, or where there are no links, by a second name or a copy.
+pub(crate) fn point(blob: &Path, pointer: &Path, name: &str) -> io::Result<()> {
+    point_by(symlink, blob, pointer, name)
+}
+
+fn point_by(
+    symlink: impl Fn(&Path, &Path) -> io::Result<()>,
+    blob: &Path,
+    pointer: &Path,
+    name: &str,
+) -> io::Result<()> {
+    make_parent(pointer)?;
+    let up = "../".repeat(2 + name.split('/').count() - 1);
+    let etag = blob.file_name().unwrap_or_default();
+    let temporary = beside(pointer);
+    symlink(&Path::new(&up).join("blobs").join(etag), &temporary)
+        .or_else(|_| fs::hard_link(blob, &temporary))
+        .or_else(|_| fs::copy(blob, &temporary).map(drop))
+        .and_then(|()| fs::rename(&temporary, pointer))
+        .inspect_err(|_| {
+            let _ = fs::remove_file(&temporary);
+        })
+}
+
+#[cfg(unix)]
+fn symlink(target: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, link)
+}
+
+#[cfg(windows)]
+fn symlink(target: &Path, link: &Path) -> io::Result<()> {
+    std::os::windows::fs::symlink_file(target, link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blob() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let blob = folder.path().join("blobs/abc");
+        make_parent(&blob).and_then(|()| fs::write(&blob, "content")).expect("written");
+        (folder, blob)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_relative_at_any_depth() {
+        let (folder, blob) = blob();
+        for (name, target) in [("a", "../../blobs/abc"), ("x/y/a", "../../../../blobs/abc")] {
+            let pointer = folder.path().join("snapshots/c0ffee").join(name);
+            point(&blob, &pointer, name).expect("linked");
+            assert_eq!(fs::read_link(&pointer).expect("a link"), Path::new(target));
+            assert_eq!(fs::read_to_string(&pointer).expect("content"), "content");
+        }
+    }
+
+    #[test]
+    fn without_links_the_content_is_there_all_the_same() {
+        let (folder, blob) = blob();
+        let pointer = folder.path().join("snapshots/c0ffee/a");
+        let refused = |_: &Path, _: &Path| Err(io::Error::from(io::ErrorKind::PermissionDenied));
+        point_by(refused, &blob, &pointer, "a").expect("copied");
+        assert!(!fs::symlink_metadata(&pointer).expect("there").is_symlink());
+        assert_eq!(fs::read_to_string(&pointer).expect("content"), "content");
+        assert!(blob.exists());
+        let names = fs::read_dir(folder.path().join("snapshots/c0ffee")).expect("a folder").count();
+        assert_eq!(names, 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole() {
+        let (_folder, blob) = blob();
+        replace(&blob, b"new").expect("written");
+        assert_eq!(fs::read_to_string(&blob).expect("content"), "new");
+        assert!(replace(&blob.join("below-a-file"), b"x").is_err());
+        assert_eq!(fs::read_dir(blob.parent().expect("a folder")).expect("listed").count(), 1);
+    }
+}

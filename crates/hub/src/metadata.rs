@@ -1,0 +1,67 @@
+//! What the hub says of a file before it is downloaded.
+
+use crate::{
+    Error, Result,
+    address::Address,
+    checksum::Checksum,
+    client::{Answer, Client, Method},
+};
+
+const MAX_REDIRECTS: usize = 10;
+
+/// Length and checksum of a file at a commit.
+#[derive(Clone, Debug)]
+pub(crate) struct Metadata {
+    /// In bytes.
+    pub(crate) size: u64,
+    pub(crate) checksum: Checksum,
+}
+
+/// Asks for a file's metadata; none when the repository has no such file.
+///
+/// Files in large file storage redirect to a server whose own `ETag` means nothing to us; the hub's answer
+/// before that names the file's checksum and length as `X-Linked-Etag` and `X-Linked-Size`.
+pub(crate) fn metadata(client: &Client<'_>, commit: &str, file: &str) -> Result<Option<Metadata>> {
+    let mut address = client.file(commit, file)?;
+    let (mut etag, mut size) = (None, None);
+    for _ in 0..=MAX_REDIRECTS {
+        let answer = client.ask(Method::Head, &address)?;
+        if answer.status() == 404 {
+            return Ok(None);
+        }
+        check_commit(&answer, commit)?;
+        etag = answer.header("x-linked-etag").map(str::to_string).or(etag);
+        size = answer.header("x-linked-size").map(str::to_string).or(size);
+        let Some(target) = answer.redirect()? else {
+            let answer = client.accepted(answer)?;
+            let etag = etag.as_deref().or(answer.header("etag"));
+            return read(&address, etag, size.as_deref().or(answer.header("content-length"))).map(Some);
+        };
+        // What another server says of the file is no announcement of the hub.
+        if (etag.is_some() && size.is_some()) || !client.is_hub(&target) {
+            return read(&address, etag.as_deref(), size.as_deref()).map(Some);
+        }
+        address = target;
+    }
+    Err(client.too_many_redirects(&address))
+}
+
+fn check_commit(answer: &Answer, commit: &str) -> Result<()> {
+    match answer.header("x-repo-commit") {
+        Some(found) if found != commit => {
+            let reason = format!("sends a file of commit `{found}` when asked for {commit}");
+            Err(Error::Answer { address: answer.address.to_string(), reason })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read(address: &Address, etag: Option<&str>, size: Option<&str>) -> Result<Metadata> {
+    let odd = |reason: String| Error::Answer { address: address.to_string(), reason };
+    let etag = etag.ok_or_else(|| odd("names no ETag".into()))?;
+    let checksum = Checksum::from_etag(etag)
+        .ok_or_else(|| odd(format!("names an ETag `{etag}` that is no SHA-256 and no git SHA-1")))?;
+    let size = size.ok_or_else(|| odd("names no length".into()))?;
+    let size = size.trim().parse().map_err(|_| odd(format!("names a length `{size}`")))?;
+    Ok(Metadata { size, checksum })
+}

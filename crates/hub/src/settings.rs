@@ -1,0 +1,145 @@
+//! Where the cache is, which server is asked, and with which token.
+
+use std::{
+    ffi::OsString,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{Error, Result};
+
+const HUB: &str = "https://huggingface.co";
+
+/// What [`crate::fetch`] goes by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder that holds `models--ORG--NAME` folders.
+    pub cache: PathBuf,
+    /// Base address of the hub, such as `https://huggingface.co`.
+    pub endpoint: String,
+    /// Sent to the endpoint, and to no other server.
+    pub token: Option<Token>,
+    /// Whether the network must not be used.
+    pub offline: bool,
+    /// How many times in a row a request may fail for passing reasons before it is given up; a download that
+    /// got further starts counting anew.
+    pub attempts: u32,
+    /// The wait after the first failure; each further wait doubles it, up to ten seconds.
+    pub backoff: Duration,
+}
+
+impl Settings {
+    /// The public hub, anonymously, with a cache folder.
+    pub fn new(cache: impl Into<PathBuf>) -> Settings {
+        Settings {
+            cache: cache.into(),
+            endpoint: HUB.into(),
+            token: None,
+            offline: false,
+            attempts: 5,
+            backoff: Duration::from_millis(500),
+        }
+    }
+
+    /// The settings of this process: [`Settings::from_env`] of its environment.
+    ///
+    /// # Errors
+    /// As [`Settings::from_env`].
+    pub fn of_process() -> Result<Settings> {
+        Settings::from_env(|key| std::env::var_os(key))
+    }
+
+    /// Reads the variables that Python's `huggingface_hub` reads, by `variable`; empty ones count as unset.
+    ///
+    /// `HF_HUB_CACHE`, else `HF_HOME/hub`, else `XDG_CACHE_HOME/huggingface/hub`, else
+    /// `~/.cache/huggingface/hub`; `HF_ENDPOINT`; `HF_HUB_OFFLINE`; `HF_TOKEN`, else the file
+    /// `HF_TOKEN_PATH`, else `HF_HOME/token`, and none of these with `HF_HUB_DISABLE_IMPLICIT_TOKEN`.
+    ///
+    /// # Errors
+    /// When no folder for the cache can be told, or a token is there but unreadable or malformed.
+    pub fn from_env(variable: impl Fn(&str) -> Option<OsString>) -> Result<Settings> {
+        let variable = |key: &str| variable(key).filter(|value| !value.is_empty());
+        let text = |key: &str| variable(key).map(|value| value.to_string_lossy().into_owned());
+        let user = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
+        let folder = |key: &str| variable(key).map(|value| in_home(value, user.as_deref()));
+        let home = folder("HF_HOME")
+            .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("huggingface")))
+            .or_else(|| user.as_ref().map(|user| user.join(".cache/huggingface")));
+        let cache = folder("HF_HUB_CACHE")
+            .or_else(|| folder("HUGGINGFACE_HUB_CACHE"))
+            .or_else(|| home.as_ref().map(|home| home.join("hub")))
+            .ok_or(Error::NoHome)?;
+
+        let mut settings = Settings::new(cache);
+        settings.endpoint = text("HF_ENDPOINT").unwrap_or(settings.endpoint);
+        settings.offline =
+            text("HF_HUB_OFFLINE").or_else(|| text("TRANSFORMERS_OFFLINE")).is_some_and(|v| is_yes(&v));
+        if !text("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some_and(|v| is_yes(&v)) {
+            let given = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].into_iter();
+            let given = given.filter_map(|key| text(key).map(|token| (key, token))).next();
+            settings.token = match (given, folder("HF_TOKEN_PATH").or(home.map(|home| home.join("token")))) {
+                (Some((key, token)), _) => Token::read(&token, key)?,
+                (None, Some(path)) => Token::from_file(&path)?,
+                (None, None) => None,
+            };
+        }
+        Ok(settings)
+    }
+}
+
+/// What `huggingface_hub` takes for yes.
+fn is_yes(value: &str) -> bool {
+    ["1", "true", "on", "yes"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes))
+}
+
+/// A leading `~/` is the home folder, also where no shell has replaced it.
+fn in_home(value: OsString, home: Option<&Path>) -> PathBuf {
+    let path = PathBuf::from(value);
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path,
+    }
+}
+
+/// A secret of the user; printing it for debugging does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// Takes a token; space around it does not count, and nothing but space is no token. `place` is what
+    /// an error calls its origin.
+    ///
+    /// # Errors
+    /// When it is not one line of visible ASCII characters, which is all that a request can carry.
+    pub fn read(text: &str, place: &str) -> Result<Option<Token>> {
+        match text.trim() {
+            "" => Ok(None),
+            token if token.bytes().all(|b| b.is_ascii_graphic()) => Ok(Some(Token(token.into()))),
+            _ => Err(Error::Token { place: place.into() }),
+        }
+    }
+
+    fn from_file(path: &Path) -> Result<Option<Token>> {
+        match fs::read_to_string(path) {
+            Ok(text) => Token::read(&text, &path.display().to_string()),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::Read { path: path.into(), source }),
+        }
+    }
+
+    /// The secret itself.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

@@ -1,0 +1,133 @@
+//! One file from the hub to disk: resumed where it broke off, and checked.
+
+use std::{io::Read, path::Path};
+
+use crate::{
+    Error, Progress, Result,
+    address::Address,
+    client::{Answer, Client},
+    metadata::Metadata,
+    part::Part,
+    patience::{Failure, Patience},
+};
+
+/// Read from the network at once, in bytes.
+const BLOCK: usize = 1 << 18;
+
+/// A file at a commit, as the hub announces it.
+pub(crate) struct Source<'a> {
+    pub(crate) client: &'a Client<'a>,
+    pub(crate) model: &'a str,
+    pub(crate) file: &'a str,
+    pub(crate) address: Address,
+    pub(crate) metadata: Metadata,
+}
+
+impl Source<'_> {
+    /// Writes the file to `path`, going on with what is there. After a break the beginning stays for the
+    /// next call; after a wrong checksum or length nothing does.
+    pub(crate) fn transfer(&self, path: &Path, progress: &mut dyn Progress) -> Result<()> {
+        let mut part = Part::open(path, &self.metadata)?;
+        progress.started(self.file, self.metadata.size, part.len());
+        let mut patience = Patience::new(self.client.settings);
+        let mut furthest = part.len();
+        while part.missing() > 0 {
+            let received = self.receive(&mut part, progress);
+            // A server that always starts over gets no further, however much it sends.
+            if part.len() > furthest {
+                furthest = part.len();
+                patience.renew();
+            }
+            match received {
+                Ok(()) => {}
+                Err(Failure::Final(error @ Error::Length { .. })) => {
+                    part.discard()?;
+                    return Err(error);
+                }
+                Err(failure) => patience.wait(failure)?,
+            }
+        }
+        let checksum = &self.metadata.checksum;
+        part.finish()?.map_err(|found| Error::Checksum {
+            model: self.model.into(),
+            file: self.file.into(),
+            kind: checksum.name(),
+            expected: checksum.hex().into(),
+            found,
+        })
+    }
+
+    /// One request for what is missing.
+    fn receive(&self, part: &mut Part, progress: &mut dyn Progress) -> Result<(), Failure> {
+        let answer = self.client.content(&self.address, part.len())?;
+        match answer.status() {
+            200 if part.len() > 0 => part.restart().map_err(Failure::Final)?,
+            200 => {}
+            206 if starts_at(&answer, part.len()) => {}
+            // It has another idea of what is there; ask for the whole.
+            206 | 416 if part.len() > 0 => {
+                part.restart().map_err(Failure::Final)?;
+                return Err(Failure::Passing(self.broken(part, "the server did not go on from there")));
+            }
+            _ => return Err(Failure::Final(self.client.refusal(&answer))),
+        }
+        self.check_length(&answer, part)?;
+        self.pour(answer, part, progress)
+    }
+
+    fn check_length(&self, answer: &Answer, part: &Part) -> Result<(), Failure> {
+        match answer.header("content-length").and_then(|length| length.trim().parse::<u64>().ok()) {
+            Some(length) if length != part.missing() => {
+                Err(Failure::Final(self.wrong_length(&answer.address, (part.len() + length).to_string())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The body of an answer into the part.
+    fn pour(&self, answer: Answer, part: &mut Part, progress: &mut dyn Progress) -> Result<(), Failure> {
+        let Answer { address, response } = answer;
+        let mut body = response.into_body().into_reader();
+        let mut block = vec![0; BLOCK];
+        loop {
+            let n = match body.read(&mut block) {
+                Ok(0) if part.missing() == 0 => return Ok(()),
+                Ok(0) => return Err(Failure::Passing(self.broken(part, "the server closed the connection"))),
+                Ok(n) => n,
+                Err(e) => return Err(Failure::Passing(self.broken(part, &e.to_string()))),
+            };
+            if n as u64 > part.missing() {
+                let sent = format!("more than {}", self.metadata.size);
+                return Err(Failure::Final(self.wrong_length(&address, sent)));
+            }
+            part.append(&block[..n]).map_err(Failure::Final)?;
+            progress.reached(part.len());
+        }
+    }
+
+    fn broken(&self, part: &Part, reason: &str) -> Error {
+        Error::Broken {
+            model: self.model.into(),
+            file: self.file.into(),
+            received: part.len(),
+            size: self.metadata.size,
+            reason: reason.into(),
+        }
+    }
+
+    fn wrong_length(&self, address: &Address, sent: String) -> Error {
+        Error::Length {
+            model: self.model.into(),
+            file: self.file.into(),
+            address: address.to_string(),
+            announced: self.metadata.size,
+            sent,
+        }
+    }
+}
+
+/// Whether a partial answer begins at a byte: `Content-Range: bytes 5-9/10`.
+fn starts_at(answer: &Answer, byte: u64) -> bool {
+    let range = answer.header("content-range").and_then(|range| range.trim().strip_prefix("bytes "));
+    range.and_then(|range| range.split('-').next()).and_then(|first| first.parse().ok()) == Some(byte)
+}

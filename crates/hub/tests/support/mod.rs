@@ -1,0 +1,76 @@
+//! A hub on this machine, and someone who listens.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+mod repository;
+mod server;
+pub(crate) mod weights;
+
+use std::{path::Path, time::Duration};
+
+use bitkv_hub::{Error, ModelId, Progress, Settings};
+pub(crate) use repository::Repository;
+pub(crate) use server::{Reply, Request, Server};
+
+/// Settings for a server, with no waits between tries.
+pub(crate) fn settings(server: &Server, cache: &Path) -> Settings {
+    let mut settings = Settings::new(cache);
+    settings.endpoint = server.endpoint();
+    settings.backoff = Duration::ZERO;
+    settings
+}
+
+pub(crate) fn id(text: &str) -> ModelId {
+    ModelId::parse(text).expect(text)
+}
+
+/// Fetches, and returns what was noted as well.
+pub(crate) fn fetch(text: &str, settings: &Settings) -> (Result<std::path::PathBuf, Error>, Listener) {
+    let mut listener = Listener::default();
+    (bitkv_hub::fetch(&id(text), settings, &mut listener), listener)
+}
+
+/// Remembers what it was told.
+#[derive(Default)]
+pub(crate) struct Listener {
+    pub(crate) notes: Vec<String>,
+    /// File, size and bytes that were there.
+    pub(crate) started: Vec<(String, u64, u64)>,
+    pub(crate) reached: Vec<u64>,
+    pub(crate) finished: usize,
+}
+
+impl Progress for Listener {
+    fn started(&mut self, file: &str, size: u64, have: u64) {
+        self.started.push((file.into(), size, have));
+    }
+
+    fn reached(&mut self, bytes: u64) {
+        self.reached.push(bytes);
+    }
+
+    fn finished(&mut self) {
+        self.finished += 1;
+    }
+
+    fn note(&mut self, sentence: &str) {
+        self.notes.push(sentence.into());
+    }
+}
+
+/// Names in a folder, sorted; none when there is no folder.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().expect("text")).collect();
+    names.sort();
+    names
+}
+
+/// Bytes without a pattern that a wrong offset could hide in.
+pub(crate) fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1u32;
+    let next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}

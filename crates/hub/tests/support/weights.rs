@@ -1,0 +1,49 @@
+//! A checkpoint whose weights arrive in bad ways.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use super::{Reply, Repository, Request, Server};
+
+pub(crate) const SIZE: usize = 700_000;
+pub(crate) const CUT: usize = 300_000;
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+
+/// A server of a checkpoint whose answers with weights, counted from zero, can be spoilt.
+pub(crate) fn spoilt(
+    spoil: impl Fn(usize, &Request, Reply) -> Reply + Send + Sync + 'static,
+) -> (Repository, Server) {
+    let repository = Repository::checkpoint(SIZE);
+    let (served, count) = (repository.clone(), AtomicUsize::new(0));
+    let server = Server::start(move |request| {
+        let reply = served.answer(request);
+        match request.method == "GET" && request.path.starts_with("/storage/") {
+            true => spoil(count.fetch_add(1, Ordering::SeqCst), request, reply),
+            false => reply,
+        }
+    });
+    (repository, server)
+}
+
+pub(crate) fn blobs(cache: &Path) -> PathBuf {
+    cache.join("models--org--name/blobs")
+}
+
+pub(crate) fn part(cache: &Path, repository: &Repository) -> PathBuf {
+    blobs(cache).join(format!("{}.incomplete", repository.etag(WEIGHTS)))
+}
+
+/// The ranges that were asked for of the weights.
+pub(crate) fn ranges(server: &Server) -> Vec<Option<String>> {
+    let weights = server.requests().into_iter();
+    let weights = weights.filter(|r| r.method == "GET" && r.path.starts_with("/storage/"));
+    weights.map(|request| request.header("range").map(str::to_string)).collect()
+}
+
+pub(crate) fn assert_whole(folder: &Path, cache: &Path, repository: &Repository) {
+    assert!(fs::read(folder.join(WEIGHTS)).expect("weights") == repository.content(WEIGHTS));
+    assert!(!part(cache, repository).exists());
+}

@@ -1,0 +1,89 @@
+//! Only what was announced gets into the cache.
+
+mod support;
+
+use std::fs;
+
+use bitkv_hub::Error;
+use support::{
+    Repository, Server, fetch, names, settings,
+    weights::{CUT, SIZE, WEIGHTS, assert_whole, blobs, part, spoilt},
+};
+use tempfile::tempdir;
+
+#[test]
+fn a_wrong_checksum_is_refused_and_leaves_nothing() {
+    let (repository, server) = spoilt(|_, _, mut reply| {
+        reply.body[SIZE / 2] ^= 1;
+        reply
+    });
+    let cache = tempdir().expect("a folder");
+    let error = fetch("org/name", &settings(&server, cache.path())).0.expect_err("refused");
+    let message = error.to_string();
+    let Error::Checksum { file, expected, found, .. } = error else { panic!("{message}") };
+    assert_eq!((file.as_str(), expected), (WEIGHTS, repository.etag(WEIGHTS)));
+    assert!(found.len() == 64 && message.contains(&found) && message.contains("run again"), "{message}");
+    let left = names(&blobs(cache.path()));
+    assert!(left.iter().all(|name| !name.starts_with(&repository.etag(WEIGHTS))), "{left:?}");
+    assert!(!cache.path().join("models--org--name/refs").exists(), "nothing is promised");
+}
+
+#[test]
+fn small_files_are_checked_as_git_does() {
+    let repository = Repository::checkpoint(9);
+    let etag = repository.etag("config.json");
+    let server = Server::start(move |request| {
+        let mut reply = repository.answer(request);
+        if request.is("GET", "/config.json") {
+            reply.body = br#"{"model": 2}"#.to_vec();
+        }
+        reply
+    });
+    let cache = tempdir().expect("a folder");
+    let error = fetch("org/name", &settings(&server, cache.path())).0.expect_err("refused");
+    assert!(error.to_string().contains(&format!("announced {etag}")), "{error}");
+    assert!(matches!(error, Error::Checksum { kind: "git blob SHA-1", .. }));
+}
+
+#[test]
+fn a_damaged_part_is_refused_once_and_then_healed() {
+    let (repository, server) = spoilt(|_, _, reply| reply);
+    let cache = tempdir().expect("a folder");
+    fs::create_dir_all(blobs(cache.path())).expect("a folder");
+    fs::write(part(cache.path(), &repository), vec![0; CUT]).expect("written");
+    let settings = settings(&server, cache.path());
+    let error = fetch("org/name", &settings).0.expect_err("refused");
+    assert!(matches!(error, Error::Checksum { .. }), "{error}");
+    let fetched = fetch("org/name", &settings).0.expect("fetched");
+    assert_whole(&fetched, cache.path(), &repository);
+}
+
+#[test]
+fn more_than_was_announced_is_refused() {
+    // Once with a length that differs, once with none.
+    for sized in [true, false] {
+        let (repository, server) = spoilt(move |_, _, mut reply| {
+            reply.body.extend([7; 1000]);
+            reply.sized = sized;
+            reply
+        });
+        let cache = tempdir().expect("a folder");
+        let (fetched, listener) = fetch("org/name", &settings(&server, cache.path()));
+        let error = fetched.expect_err("refused");
+        assert!(matches!(error, Error::Length { announced, .. } if announced == SIZE as u64), "{error}");
+        assert!(listener.reached.iter().all(|&bytes| bytes <= SIZE as u64));
+        let left = names(&blobs(cache.path()));
+        assert!(left.iter().all(|name| !name.starts_with(&repository.etag(WEIGHTS))), "{left:?}");
+    }
+}
+
+#[test]
+fn a_length_that_is_not_told_is_not_needed() {
+    let (repository, server) = spoilt(|_, _, mut reply| {
+        reply.sized = false;
+        reply
+    });
+    let cache = tempdir().expect("a folder");
+    let fetched = fetch("org/name", &settings(&server, cache.path())).0.expect("fetched");
+    assert_whole(&fetched, cache.path(), &repository);
+}
