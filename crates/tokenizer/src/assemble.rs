@@ -1,0 +1,159 @@
+//! What all files come down to, checked and put together.
+
+use std::collections::HashMap;
+
+use tokenizers::{
+    AddedToken, AddedVocabulary, NormalizerWrapper, PreTokenizerWrapper,
+    models::bpe::{BPE, Merges, Vocab},
+};
+
+use crate::{
+    Error, Options, Result, SpecialIds, Tokenizer,
+    pieces::{Pieces, Shown},
+    spelling::Spelling,
+};
+
+/// A tokenizer in parts, as a file says it.
+pub(crate) struct Parts {
+    /// Where it is from, for messages.
+    pub(crate) file: String,
+    /// Tokens of the model and their ids.
+    pub(crate) tokens: Vec<(String, u32)>,
+    /// Pairs to merge, first ones first.
+    pub(crate) merges: Merges,
+    /// Tokens that are found in a text before anything else; they need not be among `tokens`.
+    pub(crate) added: Vec<(u32, AddedToken)>,
+    pub(crate) unk_token: Option<String>,
+    pub(crate) fuse_unk: bool,
+    pub(crate) byte_fallback: bool,
+    pub(crate) ignore_merges: bool,
+    pub(crate) normalizer: Option<NormalizerWrapper>,
+    pub(crate) pre_tokenizer: Option<PreTokenizerWrapper>,
+    pub(crate) spelling: Spelling,
+    pub(crate) special: SpecialIds,
+    pub(crate) adds_bos: Option<bool>,
+    pub(crate) assumes_pre: bool,
+    /// Scores of the pieces by id, if the merges come from such.
+    pub(crate) scores: Option<Vec<f32>>,
+}
+
+/// Fewer bits would do, but an id this large is a fault of the file, not a token.
+const LARGEST_ID: u32 = (1 << 24) - 1;
+
+impl Parts {
+    /// Checks that ids are unique and fit the model, that merges make tokens, and builds the tokenizer.
+    pub(crate) fn assemble(mut self, options: &Options) -> Result<Tokenizer> {
+        let ids = self.ids_by_token()?;
+        self.check_ids(options.vocab_size)?;
+        let merges = self.merge_ids(&ids)?;
+        let pieces = self.pieces();
+        let added = std::mem::take(&mut self.added).into_iter().map(|(_, token)| token);
+        let model = BPE::builder()
+            .vocab_and_merges(ids, self.merges)
+            .fuse_unk(self.fuse_unk)
+            .byte_fallback(self.byte_fallback)
+            .ignore_merges(self.ignore_merges);
+        let model = match self.unk_token {
+            Some(token) => model.unk_token(token),
+            None => model,
+        };
+        let file = self.file;
+        let failed = |e: tokenizers::Error| Error::tokenizer(&file, e.to_string());
+        let model = model.build().map_err(failed)?;
+        let mut parsing = AddedVocabulary::new();
+        parsing.add_tokens(added, &model, self.normalizer.as_ref()).map_err(failed)?;
+        let mut plain = parsing.clone();
+        plain.set_encode_special_tokens(true);
+        Ok(Tokenizer {
+            model,
+            merges,
+            normalizer: self.normalizer,
+            pre_tokenizer: self.pre_tokenizer,
+            parsing,
+            plain,
+            pieces,
+            spelling: self.spelling,
+            special: SpecialIds { bos: options.bos.or(self.special.bos), ..self.special },
+            adds_bos: self.adds_bos,
+            assumes_pre: self.assumes_pre,
+            scores: self.scores,
+            vocab_size: options.vocab_size,
+            file,
+        })
+    }
+
+    /// All tokens, added ones too: within the model they get the ids that the file gives them, whatever gaps
+    /// there are. Leaves `self.tokens` complete, and ascending by id.
+    fn ids_by_token(&mut self) -> Result<Vocab> {
+        let mut ids = Vocab::with_capacity(self.tokens.len() + self.added.len());
+        for (token, id) in &self.tokens {
+            if let Some(other) = ids.insert(token.clone(), *id) {
+                return Err(self.wrong(format!("the token `{token}` has the ids {other} and {id}")));
+            }
+        }
+        for (id, AddedToken { content, .. }) in &self.added {
+            if content.is_empty() {
+                return Err(self.wrong(format!("the added token with id {id} is empty")));
+            }
+            match ids.insert(content.clone(), *id) {
+                None => self.tokens.push((content.clone(), *id)),
+                Some(other) if other == *id => {}
+                Some(other) => {
+                    return Err(self.wrong(format!("the token `{content}` has the ids {other} and {id}")));
+                }
+            }
+        }
+        self.tokens.sort_unstable_by_key(|(_, id)| *id);
+        Ok(ids)
+    }
+
+    /// `self.tokens` are in ascending order of their ids.
+    fn check_ids(&self, vocab_size: usize) -> Result<()> {
+        let Some((_, largest)) = self.tokens.last() else {
+            return Err(self.wrong("it has no tokens"));
+        };
+        if *largest as usize >= vocab_size || *largest > LARGEST_ID {
+            let file = self.file.clone();
+            return Err(Error::TokenizerVocabulary { file, largest: *largest, vocab_size });
+        }
+        match self.tokens.windows(2).find(|pair| pair[0].1 == pair[1].1) {
+            Some([(a, id), (b, _)]) => {
+                Err(self.wrong(format!("the tokens `{a}` and `{b}` share the id {id}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn merge_ids(&self, ids: &Vocab) -> Result<Vec<(u32, u32)>> {
+        let mut whole = String::new();
+        let find = |a: &str, b: &str, token: &str| {
+            ids.get(token).copied().ok_or_else(|| {
+                self.wrong(format!("the merge of `{a}` and `{b}` needs the token `{token}`, which it lacks"))
+            })
+        };
+        let merge = |(a, b): &(String, String)| {
+            let pair = (find(a, b, a)?, find(a, b, b)?);
+            whole.clear();
+            whole.push_str(a);
+            whole.push_str(b);
+            find(a, b, &whole).map(|_| pair)
+        };
+        self.merges.iter().map(merge).collect()
+    }
+
+    fn pieces(&self) -> Pieces {
+        let added: HashMap<u32, bool> = self.added.iter().map(|(id, token)| (*id, token.special)).collect();
+        let shown = |id| match added.get(&id) {
+            Some(true) => Shown::Hidden,
+            // Where `▁` is a space, it is one in an added token too.
+            Some(false) if self.spelling == Spelling::ByteLevel => Shown::Literal,
+            _ => Shown::Spelt,
+        };
+        let tokens = self.tokens.iter().map(|(token, id)| (*id, token.as_str(), shown(*id)));
+        Pieces::new(self.spelling, tokens)
+    }
+
+    fn wrong(&self, reason: impl Into<String>) -> Error {
+        Error::tokenizer(&self.file, reason)
+    }
+}

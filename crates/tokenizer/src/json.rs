@@ -1,0 +1,202 @@
+//! HF's `tokenizer.json`.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
+use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper, models::bpe::Merges};
+
+use crate::{
+    Error, Options, Result, SpecialIds, Tokenizer,
+    assemble::Parts,
+    spelling::{Spelling, steps},
+};
+
+impl Tokenizer {
+    /// From a `tokenizer.json`, whose `file` name is for errors. What it says of truncation, padding and dropout
+    /// is for training and left out, and so is its post-processor but for [`Tokenizer::adds_bos`].
+    ///
+    /// # Errors
+    /// When it is no such file, its model is not BPE, a token or id is there twice, or it has ids that the model
+    /// has not.
+    pub fn from_json_bytes(bytes: &[u8], file: &str, options: &Options) -> Result<Tokenizer> {
+        let wrong = |e: serde_json::Error| Error::tokenizer(file, e.to_string());
+        let json: File<'_> = serde_json::from_slice(bytes).map_err(wrong)?;
+        let kind: Kind = serde_json::from_str(json.model.get()).map_err(wrong)?;
+        if kind.name.as_deref().is_some_and(|name| name != "BPE") {
+            let name = kind.name.unwrap_or_default();
+            return Err(Error::Unsupported { file: file.into(), what: "model", name, known: "BPE".into() });
+        }
+        let model: Bpe<'_> = serde_json::from_str(json.model.get()).map_err(wrong)?;
+        json.parts(model, file)?.assemble(options)
+    }
+}
+
+#[derive(Deserialize)]
+struct File<'a> {
+    #[serde(default)]
+    added_tokens: Vec<Added>,
+    #[serde(default)]
+    normalizer: Value,
+    #[serde(default)]
+    pre_tokenizer: Value,
+    #[serde(default)]
+    post_processor: Value,
+    #[serde(default)]
+    decoder: Value,
+    #[serde(borrow)]
+    model: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    id: u32,
+    #[serde(flatten)]
+    token: AddedToken,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(rename = "type")]
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Bpe<'a> {
+    vocab: Entries,
+    #[serde(borrow)]
+    merges: &'a RawValue,
+    unk_token: Option<String>,
+    continuing_subword_prefix: Option<String>,
+    end_of_word_suffix: Option<String>,
+    fuse_unk: Option<bool>,
+    byte_fallback: Option<bool>,
+    ignore_merges: Option<bool>,
+}
+
+/// The entries of an object as written, so that a token that is there twice is not lost.
+struct Entries(Vec<(String, u32)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("tokens with their ids")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+impl File<'_> {
+    fn parts(self, model: Bpe<'_>, file: &str) -> Result<Parts> {
+        model.refuse_affixes(file)?;
+        let spelling = Spelling::of(file, &self.decoder, &self.pre_tokenizer, &self.normalizer)?;
+        let unk = model.unk_token.as_ref().and_then(|unk| {
+            let ids = model.vocab.0.iter().find(|(token, _)| token == unk).map(|(_, id)| *id);
+            ids.or_else(|| self.added_tokens.iter().find(|a| a.token.content == *unk).map(|a| a.id))
+        });
+        Ok(Parts {
+            merges: merges(model.merges, file)?,
+            normalizer: part::<NormalizerWrapper>(&self.normalizer, "normalizer", file)?,
+            pre_tokenizer: pre_tokenizer(&self.pre_tokenizer, file)?,
+            added: self.added_tokens.into_iter().map(|added| (added.id, added.token)).collect(),
+            tokens: model.vocab.0,
+            unk_token: model.unk_token,
+            fuse_unk: model.fuse_unk.unwrap_or(false),
+            byte_fallback: model.byte_fallback.unwrap_or(false),
+            ignore_merges: model.ignore_merges.unwrap_or(false),
+            spelling,
+            special: SpecialIds { unk, ..SpecialIds::default() },
+            adds_bos: adds_bos(&self.post_processor),
+            assumes_pre: false,
+            scores: None,
+            file: file.into(),
+        })
+    }
+}
+
+impl Bpe<'_> {
+    fn refuse_affixes(&self, file: &str) -> Result<()> {
+        let affixes = [
+            ("continuing_subword_prefix", &self.continuing_subword_prefix),
+            ("end_of_word_suffix", &self.end_of_word_suffix),
+        ];
+        match affixes.into_iter().find(|(_, affix)| affix.as_ref().is_some_and(|affix| !affix.is_empty())) {
+            Some((what, affix)) => Err(Error::Unsupported {
+                file: file.into(),
+                what,
+                name: affix.clone().unwrap_or_default(),
+                known: "none".into(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn part<'a, T: Deserialize<'a>>(value: &'a Value, name: &str, file: &str) -> Result<Option<T>> {
+    Option::deserialize(value)
+        .map_err(|e| Error::tokenizer(file, format!("its {name} is not understood: {e}")))
+}
+
+fn pre_tokenizer(value: &Value, file: &str) -> Result<Option<PreTokenizerWrapper>> {
+    let endless = |step: &&Value| step["type"] == "FixedLength" && step["length"] == 0;
+    if steps(value).iter().any(endless) {
+        return Err(Error::tokenizer(file, "its pre-tokenizer cuts texts into pieces of length 0"));
+    }
+    part(value, "pre_tokenizer", file)
+}
+
+/// Pairs, or in older files a line each with a space between.
+fn merges(json: &RawValue, file: &str) -> Result<Merges> {
+    let wrong = |reason: String| Error::tokenizer(file, format!("its merges are not understood: {reason}"));
+    let Ok(lines) = serde_json::from_str::<Vec<String>>(json.get()) else {
+        return serde_json::from_str(json.get()).map_err(|e| wrong(e.to_string()));
+    };
+    let lines = lines.into_iter().filter(|line| !line.starts_with("#version"));
+    let pair = |line: String| match line.split(' ').collect::<Vec<_>>()[..] {
+        [left, right] => Ok((left.to_string(), right.to_string())),
+        _ => Err(wrong(format!("`{line}` is not two tokens with a space between"))),
+    };
+    lines.map(pair).collect()
+}
+
+/// Whether a post-processor puts a special token in front of every text; `None` if there is no telling.
+fn adds_bos(post_processor: &Value) -> Option<bool> {
+    let parts = post_processor["processors"].as_array();
+    let mut steps = parts.map_or(vec![post_processor], |parts| parts.iter().collect()).into_iter();
+    let template = steps.find(|step| step["type"] == "TemplateProcessing")?;
+    Some(!template["single"][0]["SpecialToken"].is_null())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_template_that_starts_with_a_special_token_adds_bos() {
+        let template = |first: Value| json!({"type": "TemplateProcessing", "single": [first, {"Sequence": {"id": "A"}}]});
+        let bos = template(json!({"SpecialToken": {"id": "<s>"}}));
+        assert_eq!(adds_bos(&bos), Some(true));
+        assert_eq!(
+            adds_bos(&json!({"type": "Sequence", "processors": [{"type": "ByteLevel"}, bos]})),
+            Some(true)
+        );
+        assert_eq!(adds_bos(&template(json!({"Sequence": {"id": "A"}}))), Some(false));
+        assert_eq!(adds_bos(&Value::Null), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! How byte-level tokenizers cut a text before merging, by the names that llama.cpp gives them.
+
+use serde_json::Value;
+use tokenizers::{
+    PreTokenizerWrapper, SplitDelimiterBehavior,
+    pre_tokenizers::{
+        byte_level::ByteLevel,
+        digits::Digits,
+        sequence::Sequence,
+        split::{Split, SplitPattern},
+    },
+};
+
+use crate::{Error, Result, spelling::steps};
+
+const LLAMA_3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// The same with the cases written out, as llama.cpp has it.
+const LLAMA_3_SPELT: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const GPT_2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+const PUNCTUATION: &str = r"[\p{P}\$\+<=>\^~\|]+";
+const NUMBERS: &str = r"\p{N}+";
+const NUMBER: &str = r"\p{N}";
+const THREE_DIGITS: &str = "[0-9][0-9][0-9]";
+
+/// A way to cut a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PreTokenizer {
+    /// Llama 3: digits by three, contractions in either case.
+    Llama3,
+    /// GPT-2.
+    Gpt2,
+    /// Every digit alone, then GPT-2. The suite's own tokenizers are of this kind.
+    Digits,
+    /// What llama.cpp does if a file says `default`, and bitnet.cpp if it says nothing.
+    LlamaCppDefault,
+}
+
+/// Names in GGUF files; the first of each kind is the one to write.
+const NAMES: [(&str, PreTokenizer); 16] = [
+    ("llama-bpe", PreTokenizer::Llama3),
+    ("llama3", PreTokenizer::Llama3),
+    ("llama-v3", PreTokenizer::Llama3),
+    ("falcon3", PreTokenizer::Llama3),
+    ("falcon-h1", PreTokenizer::Llama3),
+    ("falcon_e", PreTokenizer::Llama3),
+    ("gpt-2", PreTokenizer::Gpt2),
+    ("phi-2", PreTokenizer::Gpt2),
+    ("olmo", PreTokenizer::Gpt2),
+    ("starcoder", PreTokenizer::Digits),
+    ("refact", PreTokenizer::Digits),
+    ("smollm", PreTokenizer::Digits),
+    ("command-r", PreTokenizer::Digits),
+    ("codeshell", PreTokenizer::Digits),
+    ("exaone", PreTokenizer::Digits),
+    ("default", PreTokenizer::LlamaCppDefault),
+];
+
+impl PreTokenizer {
+    /// By the value of `tokenizer.ggml.pre`.
+    pub(crate) fn named(name: &str, file: &str) -> Result<PreTokenizer> {
+        let found = NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, kind)| *kind).ok_or_else(|| Error::Unsupported {
+            file: file.into(),
+            what: "pre-tokenizer",
+            name: name.into(),
+            known: NAMES.map(|(known, _)| known).join(", "),
+        })
+    }
+
+    /// The name to write.
+    pub(crate) fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, kind)| *kind == self).expect("every kind has a name").0
+    }
+
+    /// Whether a piece that is a token as a whole is taken as one, without merging.
+    pub(crate) fn ignores_merges(self) -> bool {
+        self == PreTokenizer::Llama3
+    }
+
+    /// The steps that do it.
+    pub(crate) fn build(self) -> PreTokenizerWrapper {
+        let patterns: &[&str] = match self {
+            PreTokenizer::Gpt2 => return ByteLevel::new(false, true, true).into(),
+            PreTokenizer::Digits => {
+                let steps = [Digits::new(true).into(), ByteLevel::new(false, true, true).into()];
+                return Sequence::new(steps.into()).into();
+            }
+            PreTokenizer::Llama3 => &[LLAMA_3],
+            PreTokenizer::LlamaCppDefault => &[PUNCTUATION, GPT_2, NUMBERS, THREE_DIGITS],
+        };
+        let split = |pattern: &&str| -> PreTokenizerWrapper {
+            let pattern = SplitPattern::Regex((*pattern).into());
+            Split::new(pattern, SplitDelimiterBehavior::Isolated, false).expect("a valid expression").into()
+        };
+        let bytes = ByteLevel::new(false, true, false).into();
+        Sequence::new(patterns.iter().map(split).chain([bytes]).collect()).into()
+    }
+
+    /// Recognises the `pre_tokenizer` of a `tokenizer.json`; nothing unless the cuts are the same on every text.
+    pub(crate) fn recognise(part: &Value) -> Option<PreTokenizer> {
+        let mut steps = steps(part);
+        let last = steps.pop().filter(|last| last["type"] == "ByteLevel")?;
+        if last["add_prefix_space"] != false {
+            return None;
+        }
+        let mut cuts: Vec<&str> = steps.into_iter().map(cut).collect::<Option<_>>()?;
+        if last["use_regex"] != false {
+            cuts.push(GPT_2);
+        }
+        match cuts[..] {
+            [LLAMA_3 | LLAMA_3_SPELT] => Some(PreTokenizer::Llama3),
+            [GPT_2] => Some(PreTokenizer::Gpt2),
+            [NUMBER, GPT_2] => Some(PreTokenizer::Digits),
+            [PUNCTUATION, GPT_2, NUMBERS, THREE_DIGITS] => Some(PreTokenizer::LlamaCppDefault),
+            _ => None,
+        }
+    }
+}
+
+/// The expression whose matches a step sets apart.
+fn cut(step: &Value) -> Option<&str> {
+    match step["type"].as_str()? {
+        "Digits" if step["individual_digits"] == true => Some(NUMBER),
+        "Split" if step["behavior"] == "Isolated" && step["invert"] == false => {
+            step["pattern"]["Regex"].as_str()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_is_recognised() {
+        for (name, kind) in NAMES {
+            assert_eq!(PreTokenizer::named(name, "x").unwrap(), kind);
+            assert_eq!(PreTokenizer::named(kind.name(), "x").unwrap(), kind);
+            let json = serde_json::to_value(kind.build()).unwrap();
+            assert_eq!(PreTokenizer::recognise(&json), Some(kind), "{name}");
+        }
+    }
+
+    #[test]
+    fn cuts_that_differ_are_not_recognised() {
+        let bytes = |prefix: bool| serde_json::json!({"type": "ByteLevel", "add_prefix_space": prefix, "use_regex": true});
+        assert_eq!(PreTokenizer::recognise(&bytes(true)), None);
+        assert_eq!(PreTokenizer::recognise(&bytes(false)), Some(PreTokenizer::Gpt2));
+        let digits = |alone: bool| {
+            let digits = serde_json::json!({"type": "Digits", "individual_digits": alone});
+            serde_json::json!({"type": "Sequence", "pretokenizers": [digits, bytes(false)]})
+        };
+        assert_eq!(PreTokenizer::recognise(&digits(true)), Some(PreTokenizer::Digits));
+        assert_eq!(PreTokenizer::recognise(&digits(false)), None);
+        assert_eq!(PreTokenizer::recognise(&Value::Null), None);
+    }
+
+    #[test]
+    fn unknown_names_are_refused_with_the_known_ones() {
+        let error = PreTokenizer::named("qwen2", "model.gguf").unwrap_err().to_string();
+        assert!(error.starts_with("model.gguf: the pre-tokenizer `qwen2` is not supported"), "{error}");
+        assert!(NAMES.iter().all(|(name, _)| error.contains(name)), "{error}");
+    }
+}

@@ -1,0 +1,181 @@
+//! SentencePiece's `tokenizer.model`, as Llama 2 has it.
+
+use std::collections::BTreeMap;
+
+use tokenizers::AddedToken;
+
+use crate::{
+    Error, Options, Result, SpecialIds, TokenType, Tokenizer, Vocabulary,
+    wire::{Fields, Value},
+};
+
+impl Tokenizer {
+    /// From a SentencePiece model: BPE without normalisation of the text, which is all that Llama's kin have.
+    /// `file` is named in errors.
+    ///
+    /// Follows HF's "legacy" reading, which llama.cpp shares: a space in front of the text and after every
+    /// special token in it.
+    ///
+    /// # Errors
+    /// When the file is damaged, its model is not BPE, it changes texts in other ways, or it does not fit the
+    /// model.
+    pub fn from_sentencepiece_bytes(bytes: &[u8], file: &str, options: &Options) -> Result<Tokenizer> {
+        Tokenizer::from_vocabulary(vocabulary(bytes, file)?, file, options)
+    }
+
+    /// The same with tokens from other files of its folder.
+    pub(crate) fn from_sentencepiece_and(
+        bytes: &[u8],
+        more: BTreeMap<u32, AddedToken>,
+        file: &str,
+        options: &Options,
+    ) -> Result<Tokenizer> {
+        let mut vocabulary = vocabulary(bytes, file)?;
+        vocabulary.add(&more, file)?;
+        Tokenizer::from_vocabulary_and(vocabulary, more, file, options)
+    }
+}
+
+/// Reads a `ModelProto`; field numbers are those of `sentencepiece_model.proto`.
+fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
+    let mut read = Vocabulary { model: "llama".into(), ..Vocabulary::default() };
+    let mut trainer = Trainer::default();
+    let mut normalizer = Normalizer::default();
+    let mut fields = Fields::new(bytes);
+    loop {
+        let at = bytes.len() - fields.left();
+        let field = match fields.next() {
+            None => break,
+            Some(Ok((number, Value::Bytes(message)))) => match number {
+                1 => piece(message, &mut read),
+                2 => trainer.read(message),
+                3 => normalizer.read(message),
+                _ => Some(()),
+            },
+            Some(Ok(_)) => Some(()),
+            Some(Err(())) => None,
+        };
+        field.ok_or_else(|| {
+            let reason = format!("it is no SentencePiece model, or is cut off or damaged, at byte {at}");
+            Error::tokenizer(file, reason)
+        })?;
+    }
+    trainer.check(file)?;
+    normalizer.check(file)?;
+    let known = |id: Option<u64>| {
+        id.and_then(|id| u32::try_from(id).ok()).filter(|id| (*id as usize) < read.tokens.len())
+    };
+    let [unk, bos, eos, pad] = trainer.ids;
+    read.special = SpecialIds { bos: known(bos), eos: known(eos), unk: known(unk), pad: known(pad) };
+    read.add_space_prefix = Some(normalizer.dummy_prefix);
+    Ok(read)
+}
+
+/// Adds a `SentencePiece`; nothing if it is damaged.
+fn piece(message: &[u8], vocabulary: &mut Vocabulary) -> Option<()> {
+    let (mut text, mut score, mut kind) = ("", 0.0, TokenType::Normal as u64);
+    for field in Fields::new(message) {
+        match field.ok()? {
+            (1, Value::Bytes(bytes)) => text = std::str::from_utf8(bytes).ok()?,
+            (2, Value::Fixed32(bytes)) => score = f32::from_le_bytes(bytes),
+            (3, Value::Varint(value)) => kind = value,
+            _ => {}
+        }
+    }
+    let kind = TokenType::of(i32::try_from(kind).ok()?)?;
+    vocabulary.tokens.push(text.into());
+    vocabulary.scores.push(score);
+    vocabulary.token_types.push(kind as i32);
+    Some(())
+}
+
+/// What of `TrainerSpec` matters, with its defaults.
+struct Trainer {
+    model_type: u64,
+    space_as_suffix: bool,
+    /// Unknown, first, last, padding; the last is usually -1 for none.
+    ids: [Option<u64>; 4],
+}
+
+impl Default for Trainer {
+    fn default() -> Self {
+        Trainer { model_type: 1, space_as_suffix: false, ids: [Some(0), Some(1), Some(2), None] }
+    }
+}
+
+impl Trainer {
+    fn read(&mut self, message: &[u8]) -> Option<()> {
+        for field in Fields::new(message) {
+            match field.ok()? {
+                (3, Value::Varint(value)) => self.model_type = value,
+                (24, Value::Varint(value)) => self.space_as_suffix = value != 0,
+                (number @ 40..=43, Value::Varint(id)) => self.ids[(number - 40) as usize] = Some(id),
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    fn check(&self, file: &str) -> Result<()> {
+        if self.model_type != 2 {
+            let names = ["none", "unigram", "BPE", "word", "char"];
+            let kind = usize::try_from(self.model_type).ok().and_then(|kind| names.get(kind));
+            let name = kind.map_or_else(|| self.model_type.to_string(), |name| name.to_string());
+            let known = "BPE, as Llama 2 has it".into();
+            return Err(Error::Unsupported { file: file.into(), what: "model type", name, known });
+        }
+        if self.space_as_suffix {
+            return Err(Error::tokenizer(
+                file,
+                "it writes spaces behind words (`treat_whitespace_as_suffix`)",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What of `NormalizerSpec` matters, with its defaults.
+struct Normalizer {
+    name: String,
+    changes: bool,
+    dummy_prefix: bool,
+    remove_spaces: bool,
+    escape_spaces: bool,
+}
+
+impl Default for Normalizer {
+    fn default() -> Self {
+        let name = String::new();
+        Normalizer { name, changes: false, dummy_prefix: true, remove_spaces: true, escape_spaces: true }
+    }
+}
+
+impl Normalizer {
+    fn read(&mut self, message: &[u8]) -> Option<()> {
+        for field in Fields::new(message) {
+            match field.ok()? {
+                (1, Value::Bytes(name)) => self.name = std::str::from_utf8(name).ok()?.into(),
+                (2 | 6, Value::Bytes(rules)) => self.changes |= !rules.is_empty(),
+                (3, Value::Varint(value)) => self.dummy_prefix = value != 0,
+                (4, Value::Varint(value)) => self.remove_spaces = value != 0,
+                (5, Value::Varint(value)) => self.escape_spaces = value != 0,
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    fn check(&self, file: &str) -> Result<()> {
+        let known = |name: &str| {
+            let (file, name) = (file.into(), name.into());
+            let known = "identity, with spaces kept and written as `▁`".into();
+            Err(Error::Unsupported { file, what: "normalizer", name, known })
+        };
+        match self {
+            Normalizer { changes: true, .. } => known(&self.name),
+            Normalizer { remove_spaces: true, .. } => known("remove_extra_whitespaces"),
+            Normalizer { escape_spaces: false, .. } => known("escape_whitespaces = false"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! How a family of tokenizers writes the bytes of a token as characters.
+
+use serde_json::Value;
+
+use crate::{Error, Result};
+
+/// What SentencePiece writes for a space, U+2581.
+pub(crate) const SPACE: char = '▁';
+
+/// A family's way to spell bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// One character a byte, as GPT-2 has it; printable bytes stand for themselves.
+    ByteLevel,
+    /// `▁` for a space and `<0xNN>` for a byte; `strip` drops one space at the start of a text, which
+    /// encoding has put there.
+    SentencePiece { strip: bool },
+}
+
+impl Spelling {
+    /// Adds the bytes of a token to `out`. A byte-level token with a character that stands for no byte is
+    /// taken literally, as HF does.
+    pub(crate) fn write(self, token: &str, out: &mut Vec<u8>) {
+        match self {
+            Spelling::ByteLevel => {
+                let start = out.len();
+                for c in token.chars() {
+                    let Some(byte) = byte_of(c) else {
+                        out.truncate(start);
+                        return out.extend(token.as_bytes());
+                    };
+                    out.push(byte);
+                }
+            }
+            Spelling::SentencePiece { .. } => match byte_piece(token) {
+                Some(byte) => out.push(byte),
+                None => out.extend(token.replace(SPACE, " ").as_bytes()),
+            },
+        }
+    }
+
+    /// Whether the first space of a text is dropped.
+    pub(crate) fn strips(self) -> bool {
+        self == Spelling::SentencePiece { strip: true }
+    }
+
+    /// The spelling that a `tokenizer.json` means, by its decoder, or by what encodes if it has none.
+    pub(crate) fn of(file: &str, decoder: &Value, pre_tokenizer: &Value, normalizer: &Value) -> Result<Self> {
+        let steps = steps(decoder);
+        let is = |kind: &str| steps.iter().any(|step| step["type"] == kind);
+        if steps.is_empty() {
+            return Self::without_decoder(file, pre_tokenizer, normalizer);
+        }
+        if is("ByteLevel") {
+            return Ok(Spelling::ByteLevel);
+        }
+        let strip = steps.iter().any(|step| strips(step) || prepends(step));
+        match steps.iter().find(|step| !of_sentencepiece(step)) {
+            None if is("Replace") || is("Metaspace") => Ok(Spelling::SentencePiece { strip }),
+            odd => Err(unknown(file, odd.unwrap_or(&decoder))),
+        }
+    }
+
+    fn without_decoder(file: &str, pre_tokenizer: &Value, normalizer: &Value) -> Result<Self> {
+        let encoders = [steps(normalizer), steps(pre_tokenizer)].concat();
+        if encoders.iter().any(|step| step["type"] == "ByteLevel") {
+            return Ok(Spelling::ByteLevel);
+        }
+        if encoders.iter().any(|step| step["type"] == "Metaspace" || replaces_spaces(step)) {
+            let strip = encoders.iter().any(|step| prepends(step));
+            return Ok(Spelling::SentencePiece { strip });
+        }
+        Err(unknown(file, &Value::Null))
+    }
+}
+
+fn unknown(file: &str, step: &Value) -> Error {
+    let name = step["type"].as_str().map_or_else(|| step.to_string(), String::from);
+    let known = "ByteLevel, Metaspace, and Replace of `▁` with ByteFallback, Fuse and Strip".into();
+    Error::Unsupported { file: file.into(), what: "decoder", name, known }
+}
+
+/// The steps of a part of a `tokenizer.json`, sequences within sequences laid flat; none for `null`.
+pub(crate) fn steps(part: &Value) -> Vec<&Value> {
+    let inner = ["decoders", "pretokenizers", "normalizers"].iter().find_map(|key| part[*key].as_array());
+    match inner {
+        _ if part.is_null() => Vec::new(),
+        Some(parts) if part["type"] == "Sequence" => parts.iter().flat_map(steps).collect(),
+        _ => vec![part],
+    }
+}
+
+/// Whether a step writes `▁` for spaces.
+pub(crate) fn replaces_spaces(step: &Value) -> bool {
+    step["type"] == "Replace" && step["pattern"]["String"] == " " && step["content"] == "▁"
+}
+
+/// Whether a step puts a space in front of a text.
+pub(crate) fn prepends(step: &Value) -> bool {
+    match step["type"].as_str() {
+        Some("Prepend") => step["prepend"] == "▁",
+        Some("Metaspace") => step["prepend_scheme"] != "never" && step["add_prefix_space"] != false,
+        _ => false,
+    }
+}
+
+fn strips(step: &Value) -> bool {
+    step["type"] == "Strip" && step["content"] == " " && step["start"] == 1
+}
+
+fn of_sentencepiece(step: &Value) -> bool {
+    match step["type"].as_str() {
+        Some("ByteFallback" | "Fuse") => true,
+        Some("Replace") => step["pattern"]["String"] == "▁" && step["content"] == " ",
+        Some("Strip") => strips(step) && step["stop"] == 0,
+        Some("Metaspace") => step["replacement"] == "▁",
+        _ => false,
+    }
+}
+
+/// The byte that a piece like `<0x0A>` stands for.
+pub(crate) fn byte_piece(piece: &str) -> Option<u8> {
+    let digits = piece.strip_prefix("<0x")?.strip_suffix('>')?;
+    let hex = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    if hex { u8::from_str_radix(digits, 16).ok() } else { None }
+}
+
+/// The character that byte-level tokenizers write for a byte (GPT-2, `bytes_to_unicode`).
+pub(crate) fn char_of(byte: u8) -> char {
+    let shown = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    if shown(byte) {
+        return char::from(byte);
+    }
+    // The others take the characters from U+0100 on, in their order.
+    let before = (0..byte).filter(|b| !shown(*b)).count() as u32;
+    char::from_u32(0x100 + before).expect("at most U+0143")
+}
+
+/// The byte that a character of a byte-level token stands for.
+pub(crate) fn byte_of(c: char) -> Option<u8> {
+    match u32::from(c) {
+        code @ (0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF) => u8::try_from(code).ok(),
+        code @ 0x100..=0x120 => u8::try_from(code - 0x100).ok(),
+        code @ 0x121..=0x142 => u8::try_from(code - 0x121 + 0x7F).ok(),
+        0x143 => Some(0xAD),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_characters_are_one_to_one() {
+        let spelt: Vec<char> = (0..=255).map(char_of).collect();
+        for (byte, c) in spelt.iter().enumerate() {
+            assert_eq!(byte_of(*c), u8::try_from(byte).ok(), "{c}");
+        }
+        let alphabet = tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet();
+        assert_eq!(alphabet, spelt.iter().copied().collect());
+        assert_eq!((char_of(b' '), char_of(b'\n')), ('Ġ', 'Ċ'));
+        let others = (0..0x2000).filter_map(char::from_u32).filter(|c| !spelt.contains(c));
+        assert!(others.map(byte_of).all(|byte| byte.is_none()));
+    }
+
+    #[test]
+    fn byte_pieces_are_two_hexadecimal_digits() {
+        assert_eq!((byte_piece("<0x0A>"), byte_piece("<0xe4>")), (Some(10), Some(0xE4)));
+        for piece in ["<0xA>", "<0x+1>", "<0x00A>", "0x0A", "<0x0A", "<0xGG>"] {
+            assert_eq!(byte_piece(piece), None, "{piece}");
+        }
+    }
+}

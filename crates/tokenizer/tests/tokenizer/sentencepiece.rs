@@ -1,0 +1,113 @@
+//! SentencePiece's BPE from a vocabulary, a model file and a `tokenizer.json`.
+
+use std::cell::Cell;
+
+use bitkv_tokenizer::{Options, TokenType, Tokenizer};
+use proptest::prelude::*;
+
+use crate::{
+    corpus::{ROOM, from_json, oracle, pieces, sentencepiece_json, texts, vocabulary},
+    model_file, reference,
+};
+
+#[test]
+fn texts_are_encoded_as_sentencepiece_describes_and_survive() {
+    let pieces = pieces();
+    let of_vocabulary = Tokenizer::from_vocabulary(vocabulary(&pieces), "x.gguf", &ROOM).unwrap();
+    let of_model =
+        Tokenizer::from_sentencepiece_bytes(&model_file::of(&pieces), "tokenizer.model", &ROOM).unwrap();
+    let of_json = from_json(&sentencepiece_json(&pieces));
+    let merged = Cell::new(0);
+    proptest!(|(text in texts())| {
+        let expected = reference::sentencepiece(&pieces, &text);
+        for tokenizer in [&of_vocabulary, &of_model, &of_json] {
+            let ids = tokenizer.encode_plain(&text, false).unwrap();
+            prop_assert_eq!(&ids, &expected);
+            prop_assert_eq!(tokenizer.decode(&ids).unwrap(), text.replace('▁', " "));
+        }
+        merged.set(merged.get() + usize::from(expected.len() < text.chars().count()));
+    });
+    assert!(merged.get() > 50, "{merged:?}");
+}
+
+#[test]
+fn special_tokens_are_parsed_as_hf_does() {
+    let pieces = pieces();
+    let json = sentencepiece_json(&pieces);
+    let (oracle, tokenizer) =
+        (oracle(&json), Tokenizer::from_vocabulary(vocabulary(&pieces), "x", &ROOM).unwrap());
+    proptest!(|(text in texts())| {
+        let ids = tokenizer.encode(&text, false).unwrap();
+        let expected = oracle.encode_fast(text.as_str(), false).unwrap();
+        prop_assert_eq!(&ids, expected.get_ids());
+        prop_assert_eq!(tokenizer.decode(&ids).unwrap(), oracle.decode(&ids, true).unwrap());
+    });
+    // A space is put before every stretch of text, and the one at the very start is taken away again.
+    let ids = tokenizer.encode("the</s>the", true).unwrap();
+    let the = tokenizer.id("▁the").unwrap();
+    assert_eq!(ids, [1, the, 2, the]);
+    assert_eq!(tokenizer.decode(&ids).unwrap(), "the the");
+}
+
+#[test]
+fn spaces_at_the_start_are_kept() {
+    let tokenizer = Tokenizer::from_vocabulary(vocabulary(&pieces()), "x", &ROOM).unwrap();
+    for text in ["", " ", "  ", " the", "  the  ", "\n the", "the"] {
+        let ids = tokenizer.encode(text, true).unwrap();
+        assert_eq!(tokenizer.decode(&ids).unwrap(), text);
+    }
+    let mut plain = vocabulary(&pieces());
+    plain.add_space_prefix = Some(false);
+    let tokenizer = Tokenizer::from_vocabulary(plain, "x", &ROOM).unwrap();
+    for text in ["", " ", " the", "the"] {
+        let ids = tokenizer.encode(text, true).unwrap();
+        assert_eq!(tokenizer.decode(&ids).unwrap(), text);
+    }
+    assert_eq!(tokenizer.encode(" the", false).unwrap(), [tokenizer.id("▁the").unwrap()]);
+}
+
+#[test]
+fn characters_without_a_piece_are_bytes() {
+    let tokenizer = Tokenizer::from_vocabulary(vocabulary(&pieces()), "x", &ROOM).unwrap();
+    let space = tokenizer.id("▁").unwrap();
+    let crab: Vec<u32> = "🦀".bytes().map(|byte| 3 + u32::from(byte)).collect();
+    assert_eq!(tokenizer.encode("🦀", false).unwrap(), [&[space], &crab[..]].concat());
+    assert_eq!(tokenizer.decode(&crab).unwrap(), "🦀");
+    assert_eq!(tokenizer.decode(&crab[..3]).unwrap(), "\u{FFFD}");
+    assert_eq!(tokenizer.decode(&[3 + 10]).unwrap(), "\n");
+}
+
+#[test]
+fn without_bytes_there_is_one_unknown_for_all_that_follow_each_other() {
+    let mut pieces = pieces();
+    pieces.retain(|(.., kind)| *kind != TokenType::Byte);
+    let tokenizer = Tokenizer::from_vocabulary(vocabulary(&pieces), "x", &ROOM).unwrap();
+    let ids = tokenizer.encode("🦀🦀 the", false).unwrap();
+    assert_eq!(ids, [tokenizer.id("▁").unwrap(), 0, tokenizer.id("▁the").unwrap()]);
+}
+
+#[test]
+fn the_roles_of_ids_are_read() {
+    let read =
+        Tokenizer::from_sentencepiece_bytes(&model_file::of(&pieces()), "tokenizer.model", &ROOM).unwrap();
+    let special = read.special_ids();
+    assert_eq!((special.unk, special.bos, special.eos, special.pad), (Some(0), Some(1), Some(2), None));
+    let options = Options { bos: Some(2), ..ROOM };
+    let read =
+        Tokenizer::from_sentencepiece_bytes(&model_file::of(&pieces()), "tokenizer.model", &options).unwrap();
+    assert_eq!(read.encode("", true).unwrap(), [2]);
+}
+
+#[test]
+fn user_defined_pieces_are_never_cut() {
+    let mut pieces = pieces();
+    pieces.push(("=>the".into(), 0.0, TokenType::UserDefined));
+    let id = pieces.len() as u32 - 1;
+    let tokenizer =
+        Tokenizer::from_sentencepiece_bytes(&model_file::of(&pieces), "tokenizer.model", &ROOM).unwrap();
+    for ids in [tokenizer.encode("=>then", false).unwrap(), tokenizer.encode_plain("=>then", false).unwrap()]
+    {
+        assert_eq!(ids[0], id);
+        assert_eq!(tokenizer.decode(&ids).unwrap(), "=>the n");
+    }
+}

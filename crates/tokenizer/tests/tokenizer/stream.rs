@@ -1,0 +1,70 @@
+//! Text as it comes.
+
+use std::cell::Cell;
+
+use bitkv_tokenizer::Tokenizer;
+use proptest::prelude::*;
+
+use crate::corpus::{ROOM, byte_level, from_json, gpt_2_cut, pieces, vocabulary};
+
+fn families() -> [Tokenizer; 2] {
+    let sentencepiece = Tokenizer::from_vocabulary(vocabulary(&pieces()), "x", &ROOM).unwrap();
+    [from_json(&byte_level(&gpt_2_cut())), sentencepiece]
+}
+
+/// The pieces of a stream, the last one from its end.
+fn pieces_of(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<String> {
+    let mut stream = tokenizer.stream();
+    let mut pieces: Vec<String> = ids.iter().map(|id| stream.push(*id).unwrap()).collect();
+    pieces.push(stream.finish().unwrap());
+    pieces
+}
+
+#[test]
+fn pieces_of_any_ids_make_what_decoding_makes() {
+    for tokenizer in families() {
+        let largest = tokenizer.largest_id();
+        // Low ids are special tokens and bytes, which is where UTF-8 breaks; beyond the largest there is nothing.
+        let ids = proptest::collection::vec(prop_oneof![0..259u32, 0..=largest + 2], 0..40);
+        let broken = Cell::new(0);
+        proptest!(|(ids in ids)| {
+            let whole = tokenizer.decode(&ids).unwrap();
+            prop_assert_eq!(pieces_of(&tokenizer, &ids).concat(), whole.as_str());
+            broken.set(broken.get() + usize::from(whole.contains('\u{FFFD}')));
+            for mark in ["<0x", "▁", "Ġ", "Ċ", "<s>", "</s>"] {
+                prop_assert!(!whole.contains(mark), "{}", whole);
+            }
+        });
+        assert!(broken.get() > 50, "{broken:?}");
+    }
+}
+
+#[test]
+fn characters_come_whole_and_at_once() {
+    for tokenizer in families() {
+        let text = "Grüße, 世界! 🦀🦀 naïve";
+        let ids = tokenizer.encode(text, false).unwrap();
+        let pieces = pieces_of(&tokenizer, &ids);
+        assert_eq!(pieces.concat(), text);
+        // What the ids so far can say has been said.
+        for end in 0..ids.len() {
+            let shown = pieces[..end].concat();
+            assert_eq!(shown, tokenizer.decode(&ids[..end]).unwrap().trim_end_matches('\u{FFFD}'));
+        }
+        let crab = tokenizer.encode("a🦀", false).unwrap();
+        let cut = pieces_of(&tokenizer, &crab[..crab.len() - 1]);
+        assert_eq!((cut.concat().as_str(), cut.last().unwrap().as_str()), ("a\u{FFFD}", "\u{FFFD}"));
+    }
+}
+
+#[test]
+fn the_space_at_the_start_goes_once() {
+    let [_, tokenizer] = families();
+    let the = tokenizer.id("▁the").unwrap();
+    assert_eq!(pieces_of(&tokenizer, &[1, the, 1, the]), ["", "the", "", " the", ""]);
+    let space = tokenizer.id("▁").unwrap();
+    assert_eq!(pieces_of(&tokenizer, &[space, the]), ["", " the", ""]);
+    let digit = tokenizer.id("1").unwrap();
+    assert_eq!(pieces_of(&tokenizer, &[digit, the]), ["1", " the", ""]);
+    assert!(tokenizer.stream().push(2000).is_err());
+}
