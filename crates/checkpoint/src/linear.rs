@@ -95,7 +95,7 @@ impl Linear {
         };
         let firsts: Vec<usize> = (0..rows).step_by(TASK_ROWS).collect();
         let sum = |a: [u64; 4], b: [u64; 4]| [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]];
-        firsts.into_par_iter().map(|first| part(first)).reduce(|| [0; 4], sum)
+        firsts.into_par_iter().map(part).reduce(|| [0; 4], sum)
     }
 
     /// The error for code 3 at a place.

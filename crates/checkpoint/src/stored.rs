@@ -89,12 +89,14 @@ impl Stored {
         Err(Error::NotFinite { file, tensor, index, value: value[0] })
     }
 
-    /// The index of the first plain float that is infinite or no number.
+    /// The index of the first float that is infinite or no number; in block codings, the start of its block.
     pub fn first_not_finite(&self) -> Option<usize> {
         match self.coding {
             Coding::F32 => find(&self.bytes, |b: [u8; 4]| u32::from_le_bytes(b) & 0x7F80_0000 == 0x7F80_0000),
             Coding::F16 => find(&self.bytes, |b: [u8; 2]| u16::from_le_bytes(b) & 0x7C00 == 0x7C00),
             Coding::Bf16 => find(&self.bytes, |b: [u8; 2]| u16::from_le_bytes(b) & 0x7F80 == 0x7F80),
+            Coding::Q8_0 => codec::q8_0::first_not_finite(&self.bytes),
+            Coding::Q6K => codec::q6_k::first_not_finite(&self.bytes),
             _ => None,
         }
     }

@@ -14,15 +14,17 @@ mod keys;
 mod layout;
 mod linear;
 pub mod names;
+mod target;
 mod types;
 mod value;
 mod vocabulary;
 mod write;
 
-pub use convert::{Target, WriteOptions, write};
+pub use convert::{WriteOptions, write};
 pub use file::{Gguf, Options};
 pub use header::Entry;
 pub use layout::{LayoutChoice, Reason};
+pub use target::Target;
 pub use value::{Array, Kind, Value};
 pub use vocabulary::Vocabulary;
 pub use write::{Announced, Field, GgufWriter};

@@ -3,8 +3,8 @@
 use bitkv_checkpoint::{Checkpoint, gguf::Options};
 
 use crate::{
+    official::{floats, official, open, refusal, tensor_mut, with},
     raw::{File, Raw, Tensor, array, string, strings, text, u32},
-    read::{floats, official, open, refusal, tensor_mut, with},
 };
 
 fn of_bytes(bytes: Vec<u8>) -> String {

@@ -9,8 +9,8 @@ use bitkv_checkpoint::{
 
 use crate::{
     model::noise,
+    official::{HIDDEN, LINEARS, floats, official, tensor_mut},
     raw::{File, Tensor},
-    read::{HIDDEN, LINEARS, floats, official, tensor_mut},
 };
 
 /// The norm in front of a linear layer of [`official`].

@@ -2,7 +2,9 @@
 
 mod damage;
 mod layouts;
+mod metadata;
 mod model;
+mod official;
 mod raw;
 mod read;
 mod round_trip;

@@ -1,130 +1,12 @@
 //! Files as others write them.
 
-use bitkv_checkpoint::{
-    Activation, Architecture, Checkpoint, Coding, Error,
-    codec::{i2s, i2s::Layout, tq2_0},
-    gguf::Options,
-};
+use bitkv_checkpoint::{Activation, Architecture, codec::tq2_0};
 use half::f16;
 
 use crate::{
-    model::noise,
-    raw::{File, Raw, Tensor, f32, flag, string, strings, u32},
+    official::{HIDDEN, VOCABULARY, code, expected, floats, official, open, query, tensor_mut},
+    raw::{Tensor, u32},
 };
-
-pub(crate) const HIDDEN: usize = 256;
-pub(crate) const KV: usize = 128;
-pub(crate) const VOCABULARY: usize = 40;
-
-/// F32 values.
-pub(crate) fn floats(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
-    values.into_iter().flat_map(f32::to_le_bytes).collect()
-}
-
-pub(crate) fn code(name: &str, row: usize, col: usize) -> u8 {
-    let seed = name.bytes().fold(0, |sum, b| sum * 31 + u64::from(b));
-    (noise(seed << 40 | (row << 20 | col) as u64) % 3) as u8
-}
-
-fn i2s_tensor(name: &str, rows: usize, cols: usize) -> Tensor {
-    let fill = |row: usize, out: &mut [u8]| (0..cols).for_each(|col| out[col] = code(name, row, col));
-    let mut bytes = i2s::encode(Layout::X86, rows, cols, fill, 1.25);
-    // Nobody sets the padding.
-    bytes[rows * cols / 4 + 4..].fill(0xAA);
-    Tensor::new(name, &[cols as u64, rows as u64], 36, bytes)
-}
-
-/// The seven linear layers of layer 0: name, rows, columns.
-pub(crate) const LINEARS: [(&str, usize, usize); 7] = [
-    ("blk.0.attn_q.weight", HIDDEN, HIDDEN),
-    ("blk.0.attn_k.weight", KV, HIDDEN),
-    ("blk.0.attn_v.weight", KV, HIDDEN),
-    ("blk.0.attn_output.weight", HIDDEN, HIDDEN),
-    ("blk.0.ffn_gate.weight", HIDDEN, HIDDEN),
-    ("blk.0.ffn_up.weight", HIDDEN, HIDDEN),
-    ("blk.0.ffn_down.weight", HIDDEN, HIDDEN),
-];
-
-/// One layer as the published 2B-4T file has thirty.
-pub(crate) fn official(architecture: &str) -> File {
-    let own = |key: &str| format!("{architecture}.{key}");
-    let tokens: Vec<String> = (0..VOCABULARY).map(|id| format!("t{id}")).collect();
-    let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-    let mut file = File::new()
-        .field("general.architecture", string(architecture))
-        .field("general.file_type", u32(40))
-        .field(&own("vocab_size"), u32(VOCABULARY as u32))
-        .field(&own("context_length"), u32(4096))
-        .field(&own("embedding_length"), u32(HIDDEN as u32))
-        .field(&own("block_count"), u32(1))
-        .field(&own("feed_forward_length"), u32(HIDDEN as u32))
-        .field(&own("rope.dimension_count"), u32(64))
-        .field(&own("attention.head_count"), u32(4))
-        .field(&own("attention.head_count_kv"), u32(2))
-        .field(&own("attention.layer_norm_rms_epsilon"), f32(1e-5))
-        .field(&own("rope.freq_base"), f32(500_000.0))
-        .field("tokenizer.ggml.model", string("gpt2"))
-        .field("tokenizer.ggml.tokens", strings(&tokens))
-        .field("tokenizer.ggml.merges", strings(&["t 1", "t 2"]))
-        .field("tokenizer.ggml.add_bos_token", flag(true))
-        .field("tokenizer.ggml.bos_token_id", u32(3))
-        .field("tokenizer.ggml.eos_token_id", u32(4));
-    let embedding = (0..VOCABULARY * HIDDEN).flat_map(|i| f16::from_f32(i as f32 / 64.0 + 1.0).to_le_bytes());
-    file = file.tensor(Tensor::new(
-        "token_embd.weight",
-        &[HIDDEN as u64, VOCABULARY as u64],
-        1,
-        embedding.collect(),
-    ));
-    for name in ["attn_norm", "ffn_norm", "attn_sub_norm", "ffn_sub_norm"] {
-        let name = format!("blk.0.{name}.weight");
-        file = file.tensor(Tensor::new(&name, &[HIDDEN as u64], 0, floats([1.0; HIDDEN])));
-    }
-    for (name, rows, cols) in LINEARS {
-        file = file.tensor(i2s_tensor(name, rows, cols));
-    }
-    file.tensor(Tensor::new("output_norm.weight", &[HIDDEN as u64], 0, floats([1.0; HIDDEN])))
-}
-
-pub(crate) fn open(file: &File) -> Result<Checkpoint, Error> {
-    Checkpoint::from_gguf_bytes(file.bytes(), &Options::default())
-}
-
-pub(crate) fn refusal(file: &File) -> String {
-    open(file).err().expect("it is refused").to_string()
-}
-
-fn without(mut file: File, key: &str) -> File {
-    let before = file.fields.len();
-    file.fields.retain(|field| field.0 != key);
-    assert_eq!(file.fields.len(), before - 1, "{key}");
-    file
-}
-
-pub(crate) fn with(mut file: File, key: &str, value: Raw) -> File {
-    file.fields.retain(|field| field.0 != key);
-    file.field(key, value)
-}
-
-pub(crate) fn tensor_mut<'f>(file: &'f mut File, name: &str) -> &'f mut Tensor {
-    file.tensors.iter_mut().find(|tensor| tensor.name == name).expect("there is such a tensor")
-}
-
-/// The codes and the multiplier of query rows.
-fn query(checkpoint: &Checkpoint) -> (Vec<Vec<u8>>, f32) {
-    let [q, ..] = checkpoint.config().linears(0);
-    let linear = checkpoint.linear(&q).unwrap();
-    let row = |row| {
-        let mut codes = vec![9; q.cols];
-        linear.codes(row, &mut codes);
-        codes
-    };
-    ((0..q.rows).map(row).collect(), linear.multiplier())
-}
-
-fn expected(row: usize) -> Vec<u8> {
-    (0..HIDDEN).map(|col| code("blk.0.attn_q.weight", row, col)).collect()
-}
 
 #[test]
 fn a_file_like_the_published_one_is_read() {
@@ -162,49 +44,6 @@ fn a_file_like_the_published_one_is_read() {
     assert_eq!(
         (&names[0][..], &names[6][..]),
         ("token_embd.weight [40, 256]", "blk.0.attn_k.weight [128, 256]")
-    );
-}
-
-#[test]
-fn architectures_are_told_by_name() {
-    let of = |name: &str| open(&official(name)).unwrap().config().clone();
-    assert_eq!(of("bitnet-25").architecture, Architecture::BitNet);
-    let large = of("bitnet");
-    assert_eq!((large.architecture, large.hidden_act), (Architecture::OneBitLlm, Activation::Silu));
-    assert_eq!(of("llama").architecture, Architecture::Llama);
-    let message = refusal(&official("qwen3"));
-    assert!(message.contains("`general.architecture` is `qwen3`, but only bitnet"), "{message}");
-}
-
-#[test]
-fn what_the_metadata_leaves_out() {
-    let file = without(official("bitnet"), "bitnet.rope.freq_base");
-    let file = without(without(file, "bitnet.vocab_size"), "bitnet.rope.dimension_count");
-    let file = without(file, "tokenizer.ggml.bos_token_id");
-    let config = open(&file).unwrap().config().clone();
-    assert_eq!((config.rope_theta, config.vocab_size, config.head_dim), (10_000.0, VOCABULARY, 64));
-    assert_eq!(config.bos_token_id, None);
-    for key in ["context_length", "embedding_length", "block_count", "attention.layer_norm_rms_epsilon"] {
-        let key = format!("bitnet.{key}");
-        let message = refusal(&without(official("bitnet"), &key));
-        assert!(message.contains(&format!("it lacks the key `{key}`")), "{message}");
-    }
-    let message = refusal(&without(official("bitnet"), "general.architecture"));
-    assert!(message.contains("it lacks the key `general.architecture`"), "{message}");
-}
-
-#[test]
-fn chat_models_stop_at_the_end_of_a_turn() {
-    let ids = |file: &File| open(file).unwrap().config().eos_token_ids.clone();
-    let file = official("bitnet-b1.58");
-    assert_eq!(ids(&with(file.clone(), "tokenizer.ggml.eot_token_id", u32(7))), [4, 7]);
-    let mut tokens = vec!["x"; VOCABULARY];
-    tokens[9] = "<|eot_id|>";
-    assert_eq!(ids(&with(file.clone(), "tokenizer.ggml.tokens", strings(&tokens))), [4, 9]);
-    let message = refusal(&with(file, "tokenizer.ggml.eos_token_id", u32(40)));
-    assert!(
-        message.contains("`tokenizer.ggml.eos_token_id` is 40, outside the vocabulary of 40"),
-        "{message}"
     );
 }
 
@@ -290,89 +129,35 @@ fn blocks_share_one_scale() {
 }
 
 #[test]
-fn what_is_not_supported_is_named() {
-    let tl = |kind: u32| {
-        let mut file = official("bitnet");
-        tensor_mut(&mut file, "blk.0.ffn_up.weight").kind = kind;
-        refusal(&file)
-    };
-    assert!(tl(38).contains("`blk.0.ffn_up.weight` has type TL1, a lookup-table format"), "{}", tl(38));
-    assert!(tl(39).contains("has type TL2"), "{}", tl(39));
-    let bias = Tensor::new("blk.0.attn_q.bias", &[HIDDEN as u64], 0, floats([0.0; HIDDEN]));
-    assert!(refusal(&official("bitnet").tensor(bias)).contains("biases are not supported"));
-    let factors = |x: f32| Tensor::new("rope_freqs.weight", &[32], 0, floats([x; 32]));
-    assert!(open(&official("llama").tensor(factors(1.0))).is_ok());
-    assert!(refusal(&official("llama").tensor(factors(8.0))).contains("only unscaled RoPE"));
-    let scaling = |kind: &str| official("llama").field("llama.rope.scaling.type", string(kind));
-    assert!(open(&scaling("none")).is_ok());
-    assert!(
-        refusal(&scaling("yarn"))
-            .contains("`llama.rope.scaling.type` is \"yarn\", but only none is supported")
-    );
-    let experts = official("llama").field("llama.expert_count", u32(8));
-    assert!(refusal(&experts).contains("`llama.expert_count` is 8, but only 0 is supported"));
-    let rotary = with(official("bitnet"), "bitnet.rope.dimension_count", u32(32));
-    assert!(
-        refusal(&rotary.field("bitnet.attention.key_length", u32(64)))
-            .contains("only the width of a head, 64")
-    );
-    let heads = with(official("bitnet"), "bitnet.attention.head_count_kv", u32(3));
-    assert!(refusal(&heads).contains("is 4, which is not a multiple of `bitnet.attention.head_count_kv` 3"));
-}
-
-/// Type 39 belongs to two programs.
-#[test]
-fn colliding_type_numbers_are_told_apart() {
-    let mut file = official("llama");
-    let tensor = tensor_mut(&mut file, "blk.0.ffn_up.weight");
-    (tensor.kind, tensor.bytes) = (39, vec![0; HIDDEN * HIDDEN / 32 * 17]);
-    let coding = |file: &File| open(file).unwrap().tensors().unwrap()[10].coding.clone();
-    assert_eq!(coding(&file), Coding::Other("MXFP4".into()));
-    assert!(refusal(&with(file.clone(), "general.file_type", u32(39))).contains("has type TL2"));
-    tensor_mut(&mut file, "blk.0.ffn_up.weight").kind = 77;
-    assert_eq!(coding(&file), Coding::Other("unknown (77)".into()));
-    let checkpoint = open(&file).unwrap();
-    let message = checkpoint.linear(&checkpoint.config().linears(0)[5]).unwrap_err().to_string();
-    assert!(
-        message.contains("`blk.0.ffn_up.weight` has type unknown (77), but a linear layer must be"),
-        "{message}"
-    );
-}
-
-/// Without this, activations of eight bits would make nonsense of an ordinary model.
-#[test]
-fn a_llama_without_ternary_weights_is_refused() {
-    let mut file = official("llama");
-    for (name, rows, cols) in LINEARS {
-        let tensor = tensor_mut(&mut file, name);
-        tensor.kind = 0;
-        tensor.bytes = floats((0..rows * cols).map(|i| (noise(i as u64) % 999) as f32 / 99.0));
-    }
-    assert!(refusal(&file).contains("its weights are not ternary"), "{}", refusal(&file));
-    let tensor = tensor_mut(&mut file, "blk.0.attn_q.weight");
-    tensor.bytes = floats((0..HIDDEN * HIDDEN).map(|i| [-2.5, 0.0, 2.5][i % 3]));
-    assert_eq!(query(&open(&file).unwrap()).1, 2.5);
-}
-
-#[test]
-fn shapes_are_those_of_the_metadata() {
-    let mut file = official("bitnet");
-    tensor_mut(&mut file, "blk.0.attn_q.weight").dims = vec![512, 128];
-    let checkpoint = open(&file).unwrap();
-    let message = checkpoint.linear(&checkpoint.config().linears(0)[0]).unwrap_err().to_string();
-    let expected = "`blk.0.attn_q.weight` has shape [128, 512], but its metadata asks for [256, 256]";
-    assert!(message.contains(expected), "{message}");
-    let mut file = official("bitnet");
-    file.tensors.remove(5);
-    let checkpoint = open(&file).unwrap();
-    let message = checkpoint.linear(&checkpoint.config().linears(0)[0]).unwrap_err().to_string();
-    assert!(message.contains("it lacks the tensor `blk.0.attn_q.weight`"), "{message}");
-}
-
-#[test]
 fn alignment_and_version_are_respected() {
     let mut file = official("bitnet").field("general.alignment", u32(256));
     (file.alignment, file.version) = (256, 2);
     let (rows, _) = query(&open(&file).unwrap());
     assert_eq!(rows[77], expected(77));
+}
+
+#[test]
+fn embeddings_can_be_blocks() {
+    let with_embedding = |kind: u32, block: Vec<u8>| {
+        let mut file = official("bitnet");
+        let tensor = tensor_mut(&mut file, "token_embd.weight");
+        (tensor.kind, tensor.bytes) = (kind, block.repeat(VOCABULARY));
+        open(&file).unwrap()
+    };
+    let row = |kind: u32, block: Vec<u8>| {
+        let mut row = vec![0.0; HIDDEN];
+        with_embedding(kind, block).embedding().unwrap().row(VOCABULARY - 1, &mut row);
+        row
+    };
+    let eight_bits: Vec<u8> = (0..8).flat_map(|i| [vec![0x00, 0x38], vec![i * 3; 32]].concat()).collect();
+    let values = row(8, eight_bits.clone());
+    assert!(values.iter().enumerate().all(|(i, x)| *x == 0.5 * 3.0 * (i / 32) as f32), "{values:?}");
+    // Low bits 1, high bits 2, group scales 4, scale 0.5: (1 + 32 - 32) * 4 * 0.5.
+    let six_bits = [vec![0x11; 128], vec![0xAA; 64], vec![4; 16], vec![0x00, 0x38]].concat();
+    assert_eq!(row(14, six_bits), vec![2.0; HIDDEN]);
+
+    let mut infinite = eight_bits;
+    infinite[34 * 3..34 * 3 + 2].copy_from_slice(&[0x00, 0x7C]);
+    let message = with_embedding(8, infinite).embedding().unwrap_err().to_string();
+    assert!(message.contains("`token_embd.weight` holds inf at index 96"), "{message}");
 }

@@ -12,8 +12,8 @@ use safetensors::Dtype;
 
 use crate::{
     model::{Recipe, config_json, noise, weights},
+    official::floats,
     raw::{File, Tensor, f32, flag, string, strings, u32},
-    read::floats,
 };
 
 /// A model of one layer with one head of two.

@@ -1,0 +1,134 @@
+//! What a file's metadata means, and what is refused for it.
+
+use bitkv_checkpoint::{Activation, Architecture, Coding};
+
+use crate::{
+    model::noise,
+    official::{
+        HIDDEN, LINEARS, VOCABULARY, floats, official, open, query, refusal, tensor_mut, with, without,
+    },
+    raw::{File, Tensor, string, strings, u32},
+};
+
+#[test]
+fn architectures_are_told_by_name() {
+    let of = |name: &str| open(&official(name)).unwrap().config().clone();
+    assert_eq!(of("bitnet-25").architecture, Architecture::BitNet);
+    let large = of("bitnet");
+    assert_eq!((large.architecture, large.hidden_act), (Architecture::OneBitLlm, Activation::Silu));
+    assert_eq!(of("llama").architecture, Architecture::Llama);
+    let message = refusal(&official("qwen3"));
+    assert!(message.contains("`general.architecture` is `qwen3`, but only bitnet"), "{message}");
+}
+
+#[test]
+fn what_the_metadata_leaves_out() {
+    let file = without(official("bitnet"), "bitnet.rope.freq_base");
+    let file = without(without(file, "bitnet.vocab_size"), "bitnet.rope.dimension_count");
+    let file = without(file, "tokenizer.ggml.bos_token_id");
+    let config = open(&file).unwrap().config().clone();
+    assert_eq!((config.rope_theta, config.vocab_size, config.head_dim), (10_000.0, VOCABULARY, 64));
+    assert_eq!(config.bos_token_id, None);
+    for key in ["context_length", "embedding_length", "block_count", "attention.layer_norm_rms_epsilon"] {
+        let key = format!("bitnet.{key}");
+        let message = refusal(&without(official("bitnet"), &key));
+        assert!(message.contains(&format!("it lacks the key `{key}`")), "{message}");
+    }
+    let message = refusal(&without(official("bitnet"), "general.architecture"));
+    assert!(message.contains("it lacks the key `general.architecture`"), "{message}");
+}
+
+#[test]
+fn chat_models_stop_at_the_end_of_a_turn() {
+    let ids = |file: &File| open(file).unwrap().config().eos_token_ids.clone();
+    let file = official("bitnet-b1.58");
+    assert_eq!(ids(&with(file.clone(), "tokenizer.ggml.eot_token_id", u32(7))), [4, 7]);
+    let mut tokens = vec!["x"; VOCABULARY];
+    tokens[9] = "<|eot_id|>";
+    assert_eq!(ids(&with(file.clone(), "tokenizer.ggml.tokens", strings(&tokens))), [4, 9]);
+    let message = refusal(&with(file, "tokenizer.ggml.eos_token_id", u32(40)));
+    assert!(
+        message.contains("`tokenizer.ggml.eos_token_id` is 40, outside the vocabulary of 40"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_is_not_supported_is_named() {
+    let tl = |kind: u32| {
+        let mut file = official("bitnet");
+        tensor_mut(&mut file, "blk.0.ffn_up.weight").kind = kind;
+        refusal(&file)
+    };
+    assert!(tl(38).contains("`blk.0.ffn_up.weight` has type TL1, a lookup-table format"), "{}", tl(38));
+    assert!(tl(39).contains("has type TL2"), "{}", tl(39));
+    let bias = Tensor::new("blk.0.attn_q.bias", &[HIDDEN as u64], 0, floats([0.0; HIDDEN]));
+    assert!(refusal(&official("bitnet").tensor(bias)).contains("biases are not supported"));
+    let factors = |x: f32| Tensor::new("rope_freqs.weight", &[32], 0, floats([x; 32]));
+    assert!(open(&official("llama").tensor(factors(1.0))).is_ok());
+    assert!(refusal(&official("llama").tensor(factors(8.0))).contains("only unscaled RoPE"));
+    let scaling = |kind: &str| official("llama").field("llama.rope.scaling.type", string(kind));
+    assert!(open(&scaling("none")).is_ok());
+    assert!(
+        refusal(&scaling("yarn"))
+            .contains("`llama.rope.scaling.type` is \"yarn\", but only none is supported")
+    );
+    let experts = official("llama").field("llama.expert_count", u32(8));
+    assert!(refusal(&experts).contains("`llama.expert_count` is 8, but only 0 is supported"));
+    let rotary = with(official("bitnet"), "bitnet.rope.dimension_count", u32(32));
+    assert!(
+        refusal(&rotary.field("bitnet.attention.key_length", u32(64)))
+            .contains("only the width of a head, 64")
+    );
+    let heads = with(official("bitnet"), "bitnet.attention.head_count_kv", u32(3));
+    assert!(refusal(&heads).contains("is 4, which is not a multiple of `bitnet.attention.head_count_kv` 3"));
+}
+
+/// Type 39 belongs to two programs.
+#[test]
+fn colliding_type_numbers_are_told_apart() {
+    let mut file = official("llama");
+    let tensor = tensor_mut(&mut file, "blk.0.ffn_up.weight");
+    (tensor.kind, tensor.bytes) = (39, vec![0; HIDDEN * HIDDEN / 32 * 17]);
+    let coding = |file: &File| open(file).unwrap().tensors().unwrap()[10].coding.clone();
+    assert_eq!(coding(&file), Coding::Other("MXFP4".into()));
+    assert!(refusal(&with(file.clone(), "general.file_type", u32(39))).contains("has type TL2"));
+    tensor_mut(&mut file, "blk.0.ffn_up.weight").kind = 77;
+    assert_eq!(coding(&file), Coding::Other("unknown (77)".into()));
+    let checkpoint = open(&file).unwrap();
+    let message = checkpoint.linear(&checkpoint.config().linears(0)[5]).unwrap_err().to_string();
+    assert!(
+        message.contains("`blk.0.ffn_up.weight` has type unknown (77), but a linear layer must be"),
+        "{message}"
+    );
+}
+
+/// Without this, activations of eight bits would make nonsense of an ordinary model.
+#[test]
+fn a_llama_without_ternary_weights_is_refused() {
+    let mut file = official("llama");
+    for (name, rows, cols) in LINEARS {
+        let tensor = tensor_mut(&mut file, name);
+        tensor.kind = 0;
+        tensor.bytes = floats((0..rows * cols).map(|i| (noise(i as u64) % 999) as f32 / 99.0));
+    }
+    assert!(refusal(&file).contains("its weights are not ternary"), "{}", refusal(&file));
+    let tensor = tensor_mut(&mut file, "blk.0.attn_q.weight");
+    tensor.bytes = floats((0..HIDDEN * HIDDEN).map(|i| [-2.5, 0.0, 2.5][i % 3]));
+    assert_eq!(query(&open(&file).unwrap()).1, 2.5);
+}
+
+#[test]
+fn shapes_are_those_of_the_metadata() {
+    let mut file = official("bitnet");
+    tensor_mut(&mut file, "blk.0.attn_q.weight").dims = vec![512, 128];
+    let checkpoint = open(&file).unwrap();
+    let message = checkpoint.linear(&checkpoint.config().linears(0)[0]).unwrap_err().to_string();
+    let expected = "`blk.0.attn_q.weight` has shape [128, 512], but its metadata asks for [256, 256]";
+    assert!(message.contains(expected), "{message}");
+    let mut file = official("bitnet");
+    file.tensors.remove(5);
+    let checkpoint = open(&file).unwrap();
+    let message = checkpoint.linear(&checkpoint.config().linears(0)[0]).unwrap_err().to_string();
+    assert!(message.contains("it lacks the tensor `blk.0.attn_q.weight`"), "{message}");
+}
