@@ -1,7 +1,5 @@
 //! What can go wrong, one sentence each.
 
-use std::path::PathBuf;
-
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -12,8 +10,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error(transparent)]
     Checkpoint(#[from] bitkv_checkpoint::Error),
-    #[error("cannot read {}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
     #[error("token id {id} at index {index} is outside the model's vocabulary of {vocab_size}")]
     TokenOutOfVocabulary { id: u32, index: usize, vocab_size: usize },
     #[error("there are no tokens to process; give at least one")]
@@ -28,12 +24,6 @@ pub enum Error {
     UnknownPosition { layer: usize, head: usize, position: u32 },
     #[error("layer {layer}, KV head {head}: kept positions must be ascending, but {next} follows {previous}")]
     NotAscending { layer: usize, head: usize, previous: u32, next: u32 },
-    #[error("{file} is not a usable tokenizer: {reason}; use the tokenizer.json that came with the weights")]
-    Tokenizer { file: String, reason: String },
-    #[error(
-        "{file} has token id {largest}, but the model's vocabulary ends at {vocab_size}; they do not belong together, so use the tokenizer.json that came with the weights"
-    )]
-    TokenizerVocabulary { file: String, largest: u32, vocab_size: usize },
     #[error("`{option}` is {value}, {reason}")]
     Option { option: &'static str, value: String, reason: &'static str },
     #[error("a window of {0} queries is empty; ask for at least 1")]

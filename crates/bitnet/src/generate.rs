@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{Cache, Error, KvCache, Model, Observe, Observed, Result, Sampling, Sequence, sample::Sampler};
+use crate::{Error, KvCache, Model, Observe, Observed, Result, Sampling, Sequence, sample::Sampler};
 
 /// What to generate.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,9 +43,10 @@ pub struct Generated {
     pub decode_seconds: f64,
 }
 
-/// Called between prompt and generation; may evict from the cache.
+/// Called between prompt and generation with the prompt's index; may evict from the cache.
 pub type AfterPrefill<'a> =
     &'a mut dyn FnMut(
+        usize,
         &Observed,
         &mut dyn KvCache,
     ) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -63,18 +64,10 @@ pub fn generate(
     after_prefill: Option<(&Observe, AfterPrefill<'_>)>,
     on_token: &mut dyn FnMut(u32) -> bool,
 ) -> Result<Generated> {
-    let sampler = Sampler::new(options.sampling, options.repetition_penalty, prompt)?;
-    let started = Instant::now();
-    let (logits, observed) =
-        model.prefill(prompt, cache, after_prefill.as_ref().map(|(observe, _)| *observe))?;
-    let prefill_seconds = started.elapsed().as_secs_f64();
-    if let (Some((_, hook)), Some(observed)) = (after_prefill, observed) {
-        hook(&observed, cache).map_err(Error::Hook)?;
-    }
-    let mut runs = [Run { cache, sampler, logits, tokens: Vec::new(), stop: Stop::MaxTokens }];
-    let decode_seconds = decode(model, &mut runs, options, &mut |_, token| on_token(token))?;
-    let [Run { tokens, stop, .. }] = runs;
-    Ok(Generated { tokens, stop, prefill_seconds, decode_seconds })
+    let mut caches = [cache];
+    let mut begun = begin(model, &[prompt], &mut caches, options, after_prefill)?;
+    let decode_seconds = decode(model, &mut begun, options, &mut |_, token| on_token(token))?;
+    Ok(begun.remove(0).finish(decode_seconds))
 }
 
 /// Generates after several prompts at once: each decoding step reads the weights once for all of them. Every text
@@ -90,30 +83,40 @@ pub fn generate(
 /// When there are not as many caches as prompts.
 pub fn generate_batch(
     model: &Model,
-    prompts: &[Vec<u32>],
-    caches: &mut [Cache],
+    prompts: &[&[u32]],
+    caches: &mut [&mut dyn KvCache],
     options: &GenerationOptions,
+    after_prefill: Option<(&Observe, AfterPrefill<'_>)>,
     on_token: &mut dyn FnMut(usize, u32) -> bool,
 ) -> Result<Vec<Generated>> {
+    let mut runs = begin(model, prompts, caches, options, after_prefill)?;
+    let decode_seconds = decode(model, &mut runs, options, on_token)?;
+    Ok(runs.into_iter().map(|run| run.finish(decode_seconds)).collect())
+}
+
+/// Runs the prompts one after another.
+fn begin<'a>(
+    model: &Model,
+    prompts: &[&[u32]],
+    caches: &'a mut [&mut dyn KvCache],
+    options: &GenerationOptions,
+    mut after_prefill: Option<(&Observe, AfterPrefill<'_>)>,
+) -> Result<Vec<Run<'a>>> {
     assert_eq!(prompts.len(), caches.len(), "every prompt has a cache");
-    let (mut runs, mut prefill_seconds) = (Vec::new(), Vec::new());
-    for (prompt, cache) in prompts.iter().zip(caches) {
+    let mut runs = Vec::new();
+    for (i, (prompt, cache)) in prompts.iter().zip(caches).enumerate() {
         let sampler = Sampler::new(options.sampling, options.repetition_penalty, prompt)?;
         let started = Instant::now();
-        let (logits, _) = model.prefill(prompt, cache, None)?;
-        prefill_seconds.push(started.elapsed().as_secs_f64());
-        runs.push(Run { cache, sampler, logits, tokens: Vec::new(), stop: Stop::MaxTokens });
+        let (logits, observed) =
+            model.prefill(prompt, *cache, after_prefill.as_ref().map(|(observe, _)| *observe))?;
+        let prefill_seconds = started.elapsed().as_secs_f64();
+        if let (Some((_, hook)), Some(observed)) = (&mut after_prefill, observed) {
+            hook(i, &observed, *cache).map_err(Error::Hook)?;
+        }
+        let (tokens, stop) = (Vec::new(), Stop::MaxTokens);
+        runs.push(Run { cache: *cache, sampler, logits, tokens, stop, prefill_seconds });
     }
-    let decode_seconds = decode(model, &mut runs, options, on_token)?;
-    let done = runs.into_iter().zip(prefill_seconds);
-    Ok(done
-        .map(|(run, prefill_seconds)| Generated {
-            tokens: run.tokens,
-            stop: run.stop,
-            prefill_seconds,
-            decode_seconds,
-        })
-        .collect())
+    Ok(runs)
 }
 
 /// A text on its way.
@@ -124,9 +127,15 @@ struct Run<'a> {
     logits: Vec<f32>,
     tokens: Vec<u32>,
     stop: Stop,
+    prefill_seconds: f64,
 }
 
 impl Run<'_> {
+    fn finish(self, decode_seconds: f64) -> Generated {
+        let Run { tokens, stop, prefill_seconds, .. } = self;
+        Generated { tokens, stop, prefill_seconds, decode_seconds }
+    }
+
     /// Takes the next token; false when the text is at its end.
     fn advance(&mut self, options: &GenerationOptions, limit: usize, show: impl FnOnce(u32) -> bool) -> bool {
         if self.tokens.len() == options.max_tokens {

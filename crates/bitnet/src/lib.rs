@@ -1,5 +1,4 @@
-//! BitNet b1.58 on candle: checkpoints, tokenizer, forward pass, a per-head KV cache that can keep a
-//! plan, probes, and generation.
+//! BitNet b1.58 on candle: forward pass, a per-head KV cache that can keep a plan, probes, and generation.
 //!
 //! ```text
 //! Checkpoint::open -> Model::load -> Model::forward(tokens, cache, observe) -> Output -> Model::logits
@@ -23,7 +22,6 @@ mod probe;
 mod rope;
 mod sample;
 mod steps;
-mod tokenizer;
 
 pub use attention::Sequence;
 pub use bitkv_checkpoint::{
@@ -39,4 +37,3 @@ pub use model::{Model, Output};
 pub use probe::{Observe, Observed};
 pub use sample::Sampling;
 pub use steps::{Step, StepNorms};
-pub use tokenizer::{TextStream, Tokenizer};

@@ -7,7 +7,7 @@ use bitkv_checkpoint::{Checkpoint, Config, NormShape};
 use candle_core::{Device, Tensor};
 
 use crate::{
-    Cache, CacheShape, Error, KvCache, Observe, Observed, Result, Sequence, Step, attention::Attention,
+    Cache, CacheShape, Error, KvCache, Observe, Observed, Precision, Result, Sequence, Step, attention::Attention,
     dense::Matrix, linear::Activations, mlp::Mlp, norm::RmsNorm, probe::Recorder, rope::Rope,
 };
 
@@ -84,6 +84,20 @@ impl Model {
         };
         let head = self.head.as_ref().map_or(0, Matrix::bytes);
         self.embedding.bytes() + head + self.norm.bytes() + self.layers.iter().map(layer).sum::<usize>()
+    }
+
+    /// An empty cache of this model's shape that holds numbers of another type.
+    pub fn new_cache_of(&self, precision: Precision) -> Cache {
+        Cache::with_precision(CacheShape::of(&self.config), precision)
+    }
+
+    /// About the most bytes that the activations of `tokens` tokens run at once take: what the widest layer holds
+    /// at a time, and one row of logits.
+    pub fn activation_bytes(&self, tokens: usize) -> usize {
+        let c = &self.config;
+        let attention = 4 * c.hidden_size + 3 * c.query_width() + 2 * c.kv_width();
+        let mlp = 3 * c.hidden_size + 4 * c.intermediate_size;
+        (tokens * attention.max(mlp) + 2 * c.vocab_size) * size_of::<f32>()
     }
 
     /// Runs `tokens` after those that `cache` has seen, and adds them to it.

@@ -3,6 +3,7 @@
 mod common;
 
 use bitkv_bitnet::{
+    Generated, generate_batch,
     Architecture, Config, Error, GenerationOptions, KvCache, Model, Observe, Sampling, Stop, Tokenizer,
     generate,
 };
@@ -69,7 +70,7 @@ fn the_hook_sees_the_prompt_and_may_evict() {
     let prompt = Random(1).tokens(40, 61);
     let observe = Observe { entropy: true, windows: vec![4], ..Observe::default() };
     let mut cache = model.new_cache();
-    let mut hook = |observed: &bitkv_bitnet::Observed, cache: &mut dyn KvCache| {
+    let mut hook = |_: usize, observed: &bitkv_bitnet::Observed, cache: &mut dyn KvCache| {
         assert_eq!((observed.entropy[0][0].len(), observed.windows[&4].len()), (40, 18));
         cache.keep(&|_, _| (30..40).collect())?;
         Ok(())
@@ -77,7 +78,7 @@ fn the_hook_sees_the_prompt_and_may_evict() {
     generate(&model, &prompt, &mut cache, &options(5), Some((&observe, &mut hook)), &mut |_| true).unwrap();
     // The fifth token is never run.
     assert_eq!((cache.len(0, 0), cache.tokens_seen()), (14, 44));
-    let mut failing = |_: &bitkv_bitnet::Observed, _: &mut dyn KvCache| Err("no plan".into());
+    let mut failing = |_: usize, _: &bitkv_bitnet::Observed, _: &mut dyn KvCache| Err("no plan".into());
     let error = generate(
         &model,
         &prompt,
@@ -100,72 +101,31 @@ fn seeds_decide() {
     assert_ne!(sampled(1), sampled(2));
 }
 
-/// A byte-level tokenizer of three special tokens and 256 bytes, as the byte-level alphabet spells them.
-fn byte_tokenizer() -> String {
-    let printable = |b: u32| (33..=126).contains(&b) || (161..=172).contains(&b) || (174..=255).contains(&b);
-    let mut next = 256;
-    let mut vocab = serde_json::Map::new();
-    for (i, special) in ["<unk>", "<s>", "</s>"].iter().enumerate() {
-        vocab.insert((*special).into(), i.into());
+#[test]
+fn a_batch_is_each_alone() {
+    let model = untied(Architecture::BitNet);
+    let prompts: Vec<Vec<u32>> = [5, 1, 17].map(|n| Random(n as u64).tokens(n, 61)).to_vec();
+    let sampling = Sampling::Random { temperature: 1.5, top_k: 30, top_p: 0.9, seed: 3 };
+    // Some token that one of them soon draws, so that texts end at different steps.
+    let first = generate_alone(&model, &prompts[0], &GenerationOptions { sampling, ..options(20) });
+    let options = GenerationOptions { sampling, stop: vec![first.tokens[7]], ..options(20) };
+    let mut caches = vec![model.new_cache(); 3];
+    let mut borrowed: Vec<&mut dyn KvCache> = caches.iter_mut().map(|c| c as &mut dyn KvCache).collect();
+    let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let mut seen = vec![Vec::new(); 3];
+    let all = generate_batch(&model, &slices, &mut borrowed, &options, None, &mut |i, token| {
+        seen[i].push(token);
+        true
+    })
+    .unwrap();
+    for ((prompt, made), seen) in prompts.iter().zip(&all).zip(&seen) {
+        let alone = generate_alone(&model, prompt, &options);
+        assert_eq!((&made.tokens, made.stop), (&alone.tokens, alone.stop));
+        assert_eq!(&made.tokens, seen);
     }
-    for b in 0..256u32 {
-        let spelt = if printable(b) {
-            b
-        } else {
-            next += 1;
-            next - 1
-        };
-        vocab.insert(char::from_u32(spelt).unwrap().into(), (b + 3).into());
-    }
-    let special = |id: u32, content: &str| {
-        serde_json::json!({"id": id, "content": content, "single_word": false,
-        "lstrip": false, "rstrip": false, "normalized": false, "special": true})
-    };
-    let byte_level = serde_json::json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
-    serde_json::json!({"version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
-        "added_tokens": [special(0, "<unk>"), special(1, "<s>"), special(2, "</s>")],
-        "pre_tokenizer": byte_level, "decoder": byte_level,
-        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": vocab, "merges": []}})
-    .to_string()
+    assert!(all.iter().any(|made| made.stop == Stop::MaxTokens) && all[0].stop != Stop::MaxTokens);
 }
 
-fn config(vocab_size: usize) -> Config {
-    Config { vocab_size, ..common::config(BOTH[0]) }
-}
-
-const TEXT: &str = "Grüße, 世界! 🦀🦀 naïve\n";
-
-#[test]
-fn text_survives_and_bos_comes_once() {
-    let tokenizer = Tokenizer::from_bytes(byte_tokenizer().as_bytes(), &config(259)).unwrap();
-    let ids = tokenizer.encode(TEXT, true).unwrap();
-    assert_eq!((ids[0], ids.len(), tokenizer.id("</s>")), (1, TEXT.len() + 1, Some(2)));
-    assert_eq!(tokenizer.encode(TEXT, false).unwrap(), ids[1..]);
-    assert_eq!(tokenizer.encode("<s>a", true).unwrap(), tokenizer.encode("<s>a", false).unwrap());
-    assert_eq!(tokenizer.decode(&ids).unwrap(), TEXT);
-}
-
-#[test]
-fn streams_break_only_between_characters() {
-    let tokenizer = Tokenizer::from_bytes(byte_tokenizer().as_bytes(), &config(259)).unwrap();
-    let ids = tokenizer.encode(TEXT, true).unwrap();
-    let mut stream = tokenizer.stream();
-    let pieces: Vec<String> = ids.iter().map(|id| stream.push(*id).unwrap()).collect();
-    assert_eq!(pieces.concat(), TEXT);
-    assert!(pieces.iter().all(|piece| piece.chars().count() <= 1), "{pieces:?}");
-    assert_eq!(stream.finish().unwrap(), "");
-    let mut cut = tokenizer.stream();
-    let crab = tokenizer.encode("a🦀", false).unwrap();
-    let shown: String = crab[..3].iter().map(|id| cut.push(*id).unwrap()).collect();
-    assert_eq!((shown.as_str(), cut.finish().unwrap().contains('\u{FFFD}')), ("a", true));
-}
-
-#[test]
-fn tokenizers_that_do_not_fit_are_refused() {
-    let error = Tokenizer::from_bytes(byte_tokenizer().as_bytes(), &config(258)).err().unwrap();
-    assert!(matches!(error, Error::TokenizerVocabulary { largest: 258, vocab_size: 258, .. }), "{error}");
-    assert!(matches!(Tokenizer::from_bytes(b"{}", &config(9)), Err(Error::Tokenizer { .. })));
-    let missing = Tokenizer::from_file("/nonexistent/tokenizer.json", &config(9)).err().unwrap();
-    assert!(missing.to_string().contains("tokenizer.json"), "{missing}");
+fn generate_alone(model: &Model, prompt: &[u32], options: &GenerationOptions) -> Generated {
+    generate(model, prompt, &mut model.new_cache(), options, None, &mut |_| true).unwrap()
 }

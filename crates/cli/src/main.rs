@@ -4,6 +4,7 @@ mod generate;
 mod input;
 mod list;
 mod memory;
+mod model;
 mod output;
 mod plan;
 mod profile;

@@ -1,21 +1,20 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use bitkv_lab::{
-    Source,
-    memory::{Shape, published_models},
-};
+use bitkv_lab::memory::{Shape, published_models};
 use bitkv_record::{Accounting, MemoryRow};
 use bitkv_report::memory::tables;
 use serde_json::json;
 
-use crate::output;
+use crate::{model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// bitnet_b1_58-large, BitNet-b1.58-2B-4T, a built-in model or a folder.
     #[arg(long)]
     model: String,
+    #[command(flatten)]
+    reading: ReadingArguments,
     /// Context lengths in tokens, separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "512,1024,2048,4096")]
     context: Vec<usize>,
@@ -33,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "actual" => Accounting::Actual,
         other => bail!("there is no accounting {other}: use published or actual"),
     };
-    let shape = shape(&arguments.model)?;
+    let shape = shape(arguments)?;
     let rows: Vec<MemoryRow> =
         arguments.context.iter().map(|&context| shape.row(accounting, context)).collect::<Result<_>>()?;
     if !arguments.json {
@@ -55,7 +54,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// A shape by name: the published models need no weights.
-fn shape(model: &str) -> Result<Shape> {
+fn shape(arguments: &Arguments) -> Result<Shape> {
+    let model = arguments.model.as_str();
     let published = published_models()?;
     if let Some(shape) = published.iter().find(|shape| shape.name == model) {
         return Ok(shape.clone());
@@ -65,6 +65,6 @@ fn shape(model: &str) -> Result<Shape> {
         true => error,
         false => anyhow!("{error}, or {}, whose configurations are known", known.join(" or ")),
     };
-    let subject = Source::find(model).map_err(also)?.open()?;
-    Ok(Shape { config: subject.config().clone(), name: subject.name })
+    let source = arguments.reading.source(model).map_err(also)?;
+    Ok(Shape { config: source.checkpoint()?.config().clone(), name: source.name() })
 }

@@ -5,13 +5,12 @@ use bitkv_evict::{Budget, Plan, Policy};
 use bitkv_lab::{Subject, context::Context};
 use serde_json::json;
 
-use crate::{input, output};
+use crate::{input, model::ModelArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A built-in name or a folder.
-    #[arg(long)]
-    model: String,
+    #[command(flatten)]
+    model: ModelArguments,
     /// A JSON array of token ids: the context.
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     tokens: Option<PathBuf>,
@@ -40,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "{} looks at the attention of tokens that come after the context, which a plan has not: use another policy",
         policy.spec()
     );
-    let subject = Subject::open(&arguments.model)?;
+    let subject = arguments.model.open()?;
     let tokens = context_tokens(arguments, &subject)?;
     let entropy = input::entropies(&subject, &policy, arguments.profile.as_deref())?;
     let context = Context::observe(&subject, &tokens, &policy.needs())?;

@@ -11,7 +11,7 @@ use bitkv_lab::{
 use bitkv_record::{FileHash, Profile, PublishedProfile, PublishedShape, Split, Text, Thresholds};
 use clap::ValueEnum;
 
-use crate::{input, output};
+use crate::{input, model::ModelArguments, output};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum RowChoice {
@@ -31,9 +31,8 @@ enum ThresholdChoice {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A built-in name or a folder.
-    #[arg(long)]
-    model: String,
+    #[command(flatten)]
+    model: ModelArguments,
     /// Folder of .txt files instead of the suite's calibration texts.
     #[arg(long, value_name = "DIR", conflicts_with = "tokens")]
     texts: Option<PathBuf>,
@@ -61,7 +60,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let subject = Subject::open(&arguments.model)?;
+    let subject = arguments.model.open()?;
     let (windows, hashes) = windows(arguments, &subject)?;
     let steps = Steps::new("entropies", windows.len());
     let entropies = measure(&subject, &windows, &steps)?;

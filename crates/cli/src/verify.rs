@@ -2,18 +2,20 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use bitkv_lab::{
-    built_in, suite,
+    Source, built_in, suite,
     verify::{Options, verify},
 };
 use bitkv_record::{Split, Texts};
 
-use crate::{input, output};
+use crate::{input, model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A built-in name or a folder with config.json, model.safetensors and tokenizer.json; repeat for several.
+    /// A built-in name, a folder, a .gguf file, or organisation/name[@revision] on the hub; repeat for several.
     #[arg(long)]
     model: Vec<String>,
+    #[command(flatten)]
+    reading: ReadingArguments,
     /// Folder of .txt files to calibrate on instead of the suite's own.
     #[arg(long, value_name = "DIR")]
     calibration: Option<PathBuf>,
@@ -44,10 +46,12 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let models = match &arguments.model[..] {
+    let models: Vec<String> = match &arguments.model[..] {
         [] => built_in().into_iter().map(str::to_owned).collect(),
         models => models.to_vec(),
     };
+    let sources: Vec<Source> =
+        models.iter().map(|model| arguments.reading.source(model)).collect::<Result<_>>()?;
     let options = Options {
         calibration_tokens: arguments.calibration_tokens,
         context_tokens: arguments.context_tokens,
@@ -55,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         recalls: arguments.recalls,
         seed: arguments.seed,
     };
-    let outcome = verify(&models, &texts(arguments)?, &options, &arguments.out)?;
+    let outcome = verify(&sources, &texts(arguments)?, &options, &arguments.out)?;
     if arguments.json {
         return output::json(&outcome.verification);
     }

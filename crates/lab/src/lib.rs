@@ -11,9 +11,12 @@ pub mod profile;
 pub mod progress;
 pub mod published;
 pub mod recall;
+mod source;
 mod subject;
 pub mod suite;
 pub mod verify;
+pub mod vocabulary;
 pub mod window;
 
-pub use subject::{Source, Subject, built_in};
+pub use source::{Loading, SKELETON_MARK, Source, built_in, tokenizer_options};
+pub use subject::Subject;

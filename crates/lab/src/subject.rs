@@ -1,16 +1,13 @@
-//! The model under test: built in, or from a folder.
+//! The model under test.
 
-use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
-use bitkv_bitnet::{Checkpoint, Config, Model, Tokenizer};
-use bitkv_record::{FileHash, ModelEntry};
-use include_dir::{Dir, include_dir};
+use anyhow::{Context, Result};
+use bitkv_bitnet::{Config, Model};
+use bitkv_record::ModelEntry;
+use bitkv_tokenizer::{Chat, Tokenizer};
 
-static MODELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../models");
-
-/// The files a model is made of.
-const FILES: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
+use crate::Source;
 
 /// A loaded model and where it came from.
 pub struct Subject {
@@ -20,119 +17,27 @@ pub struct Subject {
     pub model: Model,
     /// The tokenizer, when there is one.
     pub tokenizer: Option<Tokenizer>,
-    /// For the manifest.
-    pub entry: ModelEntry,
-}
-
-/// Names of the built-in models, in the order of reports.
-pub fn built_in() -> Vec<&'static str> {
-    let mut names: Vec<&str> = MODELS
-        .dirs()
-        .filter(|dir| dir.get_file(dir.path().join("model.safetensors")).is_some())
-        .filter_map(|dir| dir.path().to_str())
-        .collect();
-    // Multi-head before grouped-query, as the claims are told.
-    names.sort_by_key(|name| std::cmp::Reverse(*name));
-    names
-}
-
-/// Where a model comes from; nothing of it is read yet.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// Compiled in, under this name.
-    BuiltIn(String),
-    /// A Hugging Face folder.
-    Folder(PathBuf),
-}
-
-impl Source {
-    /// Finds a built-in model by name, or a folder that holds a model's files.
-    ///
-    /// # Errors
-    /// When there is neither.
-    pub fn find(model: &str) -> Result<Source> {
-        if built_in().contains(&model) {
-            return Ok(Source::BuiltIn(model.into()));
-        }
-        let path = Path::new(model);
-        if path.is_file() {
-            bail!(
-                "{model} is a file, and only folders with config.json and model.safetensors can be read: name the folder"
-            );
-        }
-        ensure!(
-            path.is_dir(),
-            "there is no model '{model}': use {} or a folder with config.json and model.safetensors",
-            built_in().join(", ")
-        );
-        if let Some(lacking) = FILES[..2].iter().find(|file| !path.join(file).is_file()) {
-            bail!("{model} has no {lacking}: a model's folder holds config.json and model.safetensors");
-        }
-        Ok(Source::Folder(path.into()))
-    }
-
-    /// The model's name in every row.
-    pub fn name(&self) -> String {
-        match self {
-            Source::BuiltIn(name) => name.clone(),
-            Source::Folder(path) => {
-                path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into())
-            }
-        }
-    }
-
-    /// Loads the model.
-    ///
-    /// # Errors
-    /// As the loaders say.
-    pub fn open(&self) -> Result<Subject> {
-        match self {
-            Source::BuiltIn(name) => Subject::embedded(name),
-            Source::Folder(path) => Subject::from_folder(path, self.name()),
-        }
-    }
+    /// How long the model took to load, its tokenizer aside.
+    pub load_seconds: f64,
+    source: Source,
 }
 
 impl Subject {
-    /// Opens a built-in model by name, or a Hugging Face folder.
+    /// Opens a model by name; see [`Source::find`].
     ///
     /// # Errors
-    /// As [`Source::find`] and [`Source::open`].
+    /// As [`Source::find`] and the loaders say.
     pub fn open(model: &str) -> Result<Subject> {
         Source::find(model)?.open()
     }
 
-    fn embedded(name: &str) -> Result<Subject> {
-        let read = |file: &str| {
-            let path = format!("{name}/{file}");
-            MODELS.get_file(&path).map(|f| f.contents()).with_context(|| format!("{path} is not built in"))
-        };
-        let config = std::str::from_utf8(read("config.json")?)?;
-        let checkpoint = Checkpoint::from_bytes(config, read("model.safetensors")?.to_vec())?;
-        let tokenizer = Tokenizer::from_bytes(read("tokenizer.json")?, checkpoint.config())?;
-        let hash = |file: &str| Ok(FileHash::of_bytes(file, read(file)?));
-        let files = FILES.iter().map(|file| hash(file)).collect::<Result<_>>()?;
-        Ok(Subject {
-            name: name.into(),
-            model: Model::load(&checkpoint)?,
-            tokenizer: Some(tokenizer),
-            entry: ModelEntry { name: name.into(), source: "built-in".into(), files },
-        })
-    }
-
-    fn from_folder(folder: &Path, name: String) -> Result<Subject> {
-        let checkpoint = Checkpoint::open(folder)?;
-        let file = folder.join("tokenizer.json");
-        let tokenizer =
-            if file.exists() { Some(Tokenizer::from_file(&file, checkpoint.config())?) } else { None };
-        let present = FILES.iter().map(|file| folder.join(file)).filter(|path| path.exists());
-        let files = present.map(|path| FileHash::of_file(&path)).collect::<Result<_, _>>()?;
-        Ok(Subject {
-            model: Model::load(&checkpoint)?,
-            tokenizer,
-            entry: ModelEntry { name: name.clone(), source: folder.display().to_string(), files },
-            name,
-        })
+    pub(crate) fn load(source: Source) -> Result<Subject> {
+        let started = Instant::now();
+        let checkpoint = source.checkpoint()?;
+        let model = Model::load(&checkpoint)?;
+        let load_seconds = started.elapsed().as_secs_f64();
+        let tokenizer = source.tokenizer(&checkpoint)?;
+        Ok(Subject { name: source.name(), model, tokenizer, load_seconds, source })
     }
 
     /// The configuration.
@@ -140,11 +45,29 @@ impl Subject {
         self.model.config()
     }
 
+    /// Where it came from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// For a manifest: the model's files with their hashes.
+    ///
+    /// # Errors
+    /// When a file cannot be read any more.
+    pub fn entry(&self) -> Result<ModelEntry> {
+        self.source.entry()
+    }
+
+    /// The model's chat template, or a sentence that says that there is none.
+    pub fn chat(&self) -> Result<Chat> {
+        self.source.chat(self.tokenizer()?)
+    }
+
     /// The tokenizer, or a sentence that says what to do without one.
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         self.tokenizer.as_ref().with_context(|| {
             format!(
-                "{} has no tokenizer.json: put one beside its weights, or use a command that takes --tokens",
+                "{} has no tokenizer: put a tokenizer.json beside its weights, or use a command that takes --tokens",
                 self.name
             )
         })

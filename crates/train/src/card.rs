@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use bitkv_bitnet::{GenerationOptions, Model, Observe, Sampling, Tokenizer, generate};
+use bitkv_bitnet::{GenerationOptions, Model, Observe, Sampling, generate};
+use bitkv_tokenizer::Tokenizer;
 
 use crate::{
     baseline::baselines,

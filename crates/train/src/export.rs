@@ -4,9 +4,10 @@ use std::{borrow::Cow, collections::HashMap, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use bitkv_bitnet::{
-    Activation, Architecture, Checkpoint, Config, FloatType, Model, PackedTypes, ScaleRule, Tokenizer,
-    WeightFormat, write_packed,
+    Activation, Architecture, Checkpoint, Config, FloatType, Model, PackedTypes, ScaleRule, WeightFormat,
+    write_packed,
 };
+use bitkv_tokenizer::{Options, Tokenizer};
 use candle_core::Tensor;
 
 use crate::{
@@ -46,7 +47,7 @@ pub fn export(
     let log = folder.join("training-log.csv");
     fs::copy(run.join("log.csv"), &log).with_context(|| format!("cannot write {}", log.display()))?;
     let model = Model::load(&Checkpoint::open(folder)?)?;
-    let tokenizer = Tokenizer::from_file(&path, &config)?;
+    let tokenizer = Tokenizer::from_file(&path, &Options { bos: config.bos_token_id, vocab_size: config.vocab_size })?;
     same_loss(trainer.model(), &model, corpus)?;
     let text = card::write(recipe, corpus, sources, trainer, &model, &tokenizer)?;
     let path = folder.join("recipe.toml");

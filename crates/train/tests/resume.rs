@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path};
 
-use bitkv_bitnet::{Checkpoint, Model, Tokenizer};
+use bitkv_bitnet::{Checkpoint, Model};
+use bitkv_tokenizer::{Options, Tokenizer};
 use bitkv_train::{
     corpus::Corpus,
     export::export,
@@ -130,7 +131,8 @@ fn both_styles_export_what_they_trained() {
         // Compares the losses of trained and packed model itself.
         export(&out, (&recipe, "recipe text"), &corpus, Some("| source |"), &trainer, &run).unwrap();
         let model = Model::load(&Checkpoint::open(&out).unwrap()).unwrap();
-        Tokenizer::from_file(out.join("tokenizer.json"), model.config()).unwrap();
+        let options = Options { bos: model.config().bos_token_id, vocab_size: model.config().vocab_size };
+        Tokenizer::from_file(out.join("tokenizer.json"), &options).unwrap();
         let card = fs::read_to_string(out.join("README.md")).unwrap();
         assert!(card.contains("| source |"));
         assert_eq!(fs::read_to_string(out.join("recipe.toml")).unwrap(), "recipe text");

@@ -2,18 +2,18 @@
 
 use std::{ops::Range, path::Path};
 
-use half::{bf16, f16};
+use half::f16;
 use rayon::prelude::*;
 
 use crate::{
     Architecture, Checkpoint, Coding, Config, Dense, Error, FloatType, Linear, LinearShape, NormShape,
-    Result,
+    Progress, Result,
     codec::{i2s, tq1_0, tq2_0},
     shapes::{EMBEDDING, HEAD},
 };
 
 use super::{
-    describe, names,
+    dense, describe, names,
     target::Target,
     vocabulary::Vocabulary,
     write::{Announced, GgufWriter},
@@ -35,15 +35,14 @@ pub struct WriteOptions<'a> {
     pub lossy: bool,
 }
 
-/// Bytes of a dense matrix that are converted together.
-const DENSE_PART: usize = 1 << 20;
 /// Rows of codes that are encoded together, and by one task.
 const SLAB_ROWS: usize = 512;
 const TASK_ROWS: usize = 32;
 
 /// A tensor to write.
 enum Part {
-    Dense(&'static str, Dense, Coding),
+    /// With the type to convert to, if it is not copied.
+    Dense(&'static str, Dense, Option<FloatType>),
     Norm(NormShape),
     Linear(LinearShape),
 }
@@ -52,14 +51,17 @@ enum Part {
 /// otherwise. A part of a tensor is in memory at a time; `progress` is called with the bytes written and the bytes in all.
 ///
 /// # Errors
-/// When the checkpoint is refused, a shape does not fit the type, a scale would be rounded, or the file cannot be
+/// When the file exists, the checkpoint is refused, a shape does not fit the type, a scale would be rounded, or the file cannot be
 /// written.
 pub fn write(
     path: &Path,
     checkpoint: &Checkpoint,
     options: &WriteOptions<'_>,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: Progress<'_>,
 ) -> Result<()> {
+    if path.exists() {
+        return Err(Error::Exists { path: path.into() });
+    }
     let (config, target) = (checkpoint.config(), options.target);
     let architecture = describe::architecture(config, &checkpoint.file())?;
     for shape in config.all_linears() {
@@ -78,7 +80,7 @@ pub fn write(
     };
     for part in &parts {
         match part {
-            Part::Dense(_, dense, coding) => write_dense(dense, coding, &mut put)?,
+            Part::Dense(_, dense, target) => dense::write(dense, *target, &mut put)?,
             Part::Norm(shape) => {
                 let weights = checkpoint.norm(shape)?;
                 put(&weights.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>())?;
@@ -93,8 +95,8 @@ pub fn write(
 fn parts(checkpoint: &Checkpoint, options: &WriteOptions<'_>) -> Result<Vec<Part>> {
     let config = checkpoint.config();
     let dense = |name, dense: Dense| {
-        let coding = dense_coding(&dense, options.embedding);
-        Part::Dense(name, dense, coding)
+        let target = dense::target(&dense, options.embedding);
+        Part::Dense(name, dense, target)
     };
     let mut parts = vec![dense(EMBEDDING, checkpoint.embedding()?)];
     for layer in 0..config.num_hidden_layers {
@@ -117,14 +119,14 @@ impl Part {
         let named =
             |name: &str| names::to_gguf(name).expect("every tensor of a model has a name in GGUF files");
         match self {
-            Part::Dense(name, dense, coding) => {
-                let bytes = match coding {
-                    Coding::F32 => 4 * dense.stored().len(),
-                    Coding::F16 | Coding::Bf16 => 2 * dense.stored().len(),
-                    _ => dense.stored().bytes.len(),
+            Part::Dense(name, dense, target) => {
+                let values = dense.stored().len() as u64;
+                let (coding, bytes) = match target {
+                    None => (dense.stored().coding.clone(), dense.stored().bytes.len() as u64),
+                    Some(FloatType::F32) => (Coding::F32, 4 * values),
+                    Some(kind) => (dense::coding(*kind), 2 * values),
                 };
-                let shape = vec![dense.rows(), dense.cols()];
-                Announced { name: named(name), shape, coding: coding.clone(), bytes: bytes as u64 }
+                Announced { name: named(name), shape: vec![dense.rows(), dense.cols()], coding, bytes }
             }
             Part::Norm(shape) => {
                 let bytes = 4 * shape.width as u64;
@@ -148,47 +150,6 @@ fn check_fits(checkpoint: &Checkpoint, shape: &LinearShape, target: Target) -> R
         format!("its rows have {} weights, which is not a multiple of {}", shape.cols, target.block());
     let (file, tensor) = (checkpoint.file(), format!("{}.weight", shape.name));
     Err(Error::NotConvertible { file, tensor, target: target.name(), reason })
-}
-
-fn dense_coding(dense: &Dense, asked: Option<FloatType>) -> Coding {
-    match asked {
-        Some(FloatType::F32) => Coding::F32,
-        Some(FloatType::F16) => Coding::F16,
-        Some(FloatType::Bf16) => Coding::Bf16,
-        None if dense.stored().coding.is_float() && is_f16(dense) => Coding::F16,
-        None => dense.stored().coding.clone(),
-    }
-}
-
-fn is_f16(dense: &Dense) -> bool {
-    dense.stored().coding == Coding::F16
-        || (0..dense.rows()).into_par_iter().all(|row| {
-            let mut values = vec![0.0; dense.cols()];
-            dense.row(row, &mut values);
-            values.iter().all(|x| f16::from_f32(*x).to_f32() == *x)
-        })
-}
-
-fn write_dense(dense: &Dense, coding: &Coding, put: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let stored = dense.stored();
-    if stored.coding == *coding {
-        return stored.bytes.chunks(DENSE_PART).try_for_each(put);
-    }
-    let rows = (DENSE_PART / (4 * dense.cols())).max(1);
-    for first in (0..dense.rows()).step_by(rows) {
-        let mut values = vec![0.0; dense.cols() * rows.min(dense.rows() - first)];
-        for (row, values) in values.chunks_exact_mut(dense.cols()).enumerate() {
-            dense.row(first + row, values);
-        }
-        let bytes: Vec<u8> = match coding {
-            Coding::F16 => values.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect(),
-            Coding::Bf16 => values.iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect(),
-            _ => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        };
-        put(&bytes)?;
-    }
-    stored.bytes.release();
-    Ok(())
 }
 
 fn write_linear(

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use bitkv_record::{CellRow, HeadRow, MemoryRow, RunFolder, Texts, Verification};
+use bitkv_record::{CellRow, HeadRow, MemoryRow, ModelEntry, RunFolder, Texts, Verification};
 use bitkv_report::{Input, figures, render_html, render_markdown, render_terminal};
 
 use crate::{Source, Subject, manifest, memory::published_models};
@@ -67,12 +67,12 @@ pub struct Outcome {
     pub folder: PathBuf,
 }
 
-/// Measures `models` (names or folders) and writes a run folder at `folder`.
+/// Measures the models of `sources` and writes a run folder at `folder`.
 ///
 /// # Errors
 /// When a model or text is refused; then nothing is left behind.
-pub fn verify(models: &[String], texts: &Texts, options: &Options, folder: &Path) -> Result<Outcome> {
-    let sources = sources(models)?;
+pub fn verify(sources: &[Source], texts: &Texts, options: &Options, folder: &Path) -> Result<Outcome> {
+    check(sources)?;
     let (started, clock) = (SystemTime::now(), Instant::now());
     // Before anything is measured, so that a folder that cannot be written is found at once.
     let run = RunFolder::create(folder).with_context(|| {
@@ -86,12 +86,11 @@ pub fn verify(models: &[String], texts: &Texts, options: &Options, folder: &Path
         // Rows of the published models bear their names.
         if published_models()?.iter().any(|shape| shape.name == subject.name) {
             subject.name += " (measured)";
-            subject.entry.name.clone_from(&subject.name);
         }
         grouped.push((subject.name.clone(), subject.config().group_size() > 1));
         measure(&subject, texts, options, &mut measured)
             .with_context(|| format!("the verification of {} stopped", subject.name))?;
-        entries.push(subject.entry);
+        entries.push(ModelEntry { name: subject.name.clone(), ..subject.entry()? });
     }
     let mut manifest = manifest::new(started, options.seed, entries, texts.hashes(), options.to_json());
     manifest.seconds = clock.elapsed().as_secs_f64();
@@ -116,15 +115,14 @@ pub fn verify(models: &[String], texts: &Texts, options: &Options, folder: &Path
     Ok(Outcome { verification, tables, folder: run.finish()? })
 }
 
-/// Finds every model before the first is measured; rows tell models apart by name.
-fn sources(models: &[String]) -> Result<Vec<Source>> {
-    ensure!(!models.is_empty(), "there is no model to verify: name one with --model");
-    let sources: Vec<Source> = models.iter().map(|model| Source::find(model)).collect::<Result<_>>()?;
+/// Rows tell models apart by name.
+fn check(sources: &[Source]) -> Result<()> {
+    ensure!(!sources.is_empty(), "there is no model to verify: name one with --model");
     let names: Vec<String> = sources.iter().map(Source::name).collect();
     if let Some(i) = (1..names.len()).find(|&i| names[..i].contains(&names[i])) {
         bail!("two models are named {}: give each once, or rename one folder", names[i]);
     }
-    Ok(sources)
+    Ok(())
 }
 
 fn measure(subject: &Subject, texts: &Texts, options: &Options, measured: &mut Measured) -> Result<()> {

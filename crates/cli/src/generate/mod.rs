@@ -1,0 +1,180 @@
+mod output;
+mod prompts;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use bitkv_bitnet::{
+    AfterPrefill, Cache, Generated, GenerationOptions, KvCache, Observe, Observed, Precision, Sampling,
+    generate_batch,
+};
+use bitkv_evict::{Budget, Policy};
+use bitkv_lab::{Subject, context};
+use clap::ValueEnum;
+
+use crate::{input, model::ModelArguments};
+use output::Shown;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// The prompt, or - for standard input; repeat for several, which are generated together.
+    #[arg(long, value_name = "TEXT", conflicts_with = "tokens")]
+    prompt: Vec<String>,
+    /// A JSON array of token ids as the prompt; repeat for several.
+    #[arg(long, value_name = "FILE")]
+    tokens: Vec<PathBuf>,
+    /// Each prompt is what the user says to a chat model, put into its chat template.
+    #[arg(long, conflicts_with = "tokens")]
+    chat: bool,
+    /// What the system says first.
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    system: Option<String>,
+    /// Most tokens to generate.
+    #[arg(long, default_value_t = 128)]
+    max_tokens: usize,
+    /// Always the most likely token.
+    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p"])]
+    greedy: bool,
+    /// Logits are divided by it.
+    #[arg(long, default_value_t = 0.8, allow_negative_numbers = true)]
+    temperature: f32,
+    /// Only this many of the most likely tokens; 0 means all.
+    #[arg(long, default_value_t = 0)]
+    top_k: usize,
+    /// Only the most likely tokens that together reach this probability.
+    #[arg(long, default_value_t = 0.95, allow_negative_numbers = true)]
+    top_p: f32,
+    /// Above 1 makes tokens that were seen, in the prompt too, less likely.
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    repetition_penalty: f32,
+    /// Start of the random numbers.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// A token that ends the text, as its id or as the vocabulary writes it, besides the model's own; repeatable.
+    #[arg(long, value_name = "TOKEN")]
+    stop: Vec<String>,
+    /// Numbers that the cache holds.
+    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    kv: Kv,
+    /// Evict from the cache after the prompt; see `bitkv list`.
+    #[arg(long, requires = "budget")]
+    policy: Option<String>,
+    /// Part of the prompt's cache kept, above 0 and at most 1.
+    #[arg(long, requires = "policy", allow_negative_numbers = true)]
+    budget: Option<f64>,
+    /// A profile for policies that need entropies; measured when it is not given.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// One JSON document on standard output, no streaming.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a cache may hold.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Kv {
+    F16,
+    F32,
+}
+
+impl Kv {
+    pub(crate) fn precision(self) -> Precision {
+        match self {
+            Kv::F16 => Precision::F16,
+            Kv::F32 => Precision::F32,
+        }
+    }
+}
+
+/// A policy at a budget, with what it needs to plan.
+struct Eviction {
+    policy: Policy,
+    budget: Budget,
+    entropy: Vec<f64>,
+}
+
+/// What a run left.
+struct Outcome {
+    prompts: Vec<Vec<u32>>,
+    made: Vec<Generated>,
+    caches: Vec<Cache>,
+    /// Entries that an eviction kept, by prompt.
+    kept: Vec<Option<usize>>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let plan = arguments.policy.as_deref().zip(arguments.budget);
+    let plan = plan.map(|(policy, budget)| checked(policy, budget)).transpose()?;
+    let texts = prompts::texts(arguments)?;
+    let subject = arguments.model.open()?;
+    let prompts = prompts::tokens(arguments, texts, &subject)?;
+    let options = options(arguments, &subject)?;
+    let eviction = match plan {
+        Some((policy, budget)) => {
+            let entropy = input::entropies(&subject, &policy, arguments.profile.as_deref())?;
+            Some(Eviction { policy, budget, entropy })
+        }
+        None => None,
+    };
+    let mut shown = Shown::new(&subject, &prompts, arguments.json);
+    let outcome = generate(arguments, &subject, prompts, &options, eviction.as_ref(), &mut shown)?;
+    shown.finish(arguments, &outcome)
+}
+
+/// Refuses before a model is loaded what can be refused before.
+fn checked(policy: &str, budget: f64) -> Result<(Policy, Budget)> {
+    let (policy, budget) = (Policy::parse(policy)?, Budget::fraction(budget)?);
+    ensure!(
+        !policy.needs().future,
+        "{} looks at the attention of tokens that are not generated yet: use another policy",
+        policy.spec()
+    );
+    Ok((policy, budget))
+}
+
+fn options(arguments: &Arguments, subject: &Subject) -> Result<GenerationOptions> {
+    let sampling = if arguments.greedy {
+        Sampling::Greedy
+    } else {
+        let Arguments { temperature, top_k, top_p, seed, .. } = *arguments;
+        Sampling::Random { temperature, top_k, top_p, seed }
+    };
+    let mut stop = subject.config().eos_token_ids.clone();
+    for token in &arguments.stop {
+        stop.push(prompts::stop(token, subject)?);
+    }
+    let Arguments { max_tokens, repetition_penalty, .. } = *arguments;
+    Ok(GenerationOptions { max_tokens, stop, sampling, repetition_penalty })
+}
+
+/// Generates after all prompts, evicting from each one's cache if that is asked for.
+fn generate(
+    arguments: &Arguments,
+    subject: &Subject,
+    prompts: Vec<Vec<u32>>,
+    options: &GenerationOptions,
+    eviction: Option<&Eviction>,
+    shown: &mut Shown<'_>,
+) -> Result<Outcome> {
+    let mut caches = vec![subject.model.new_cache_of(arguments.kv.precision()); prompts.len()];
+    let mut kept = vec![None; prompts.len()];
+    let needs = eviction.map(|e| e.policy.needs()).unwrap_or_default();
+    let observe = context::observe(&needs);
+    let mut evict = |i: usize, observed: &Observed, cache: &mut dyn KvCache| {
+        let Some(Eviction { policy, budget, entropy }) = eviction else { return Ok(()) };
+        let seen = context::observation(subject, prompts[i].len(), observed, &[], entropy);
+        let plan = policy.plan(&seen, *budget)?;
+        kept[i] = Some(plan.total());
+        Ok(cache.keep(&|layer, head| plan.kept(layer, head).to_vec())?)
+    };
+    let hook: Option<(&Observe, AfterPrefill<'_>)> =
+        if eviction.is_some() { Some((&observe, &mut evict)) } else { None };
+    let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let mut borrowed: Vec<&mut dyn KvCache> = caches.iter_mut().map(|c| c as &mut dyn KvCache).collect();
+    let made =
+        generate_batch(&subject.model, &slices, &mut borrowed, options, hook, &mut |i, id| shown.token(i, id));
+    shown.check()?;
+    Ok(Outcome { made: made?, prompts, caches, kept })
+}

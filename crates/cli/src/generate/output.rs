@@ -1,0 +1,172 @@
+//! Texts as they come, and what a run took.
+
+use std::io::Write;
+
+use anyhow::{Context, Error, Result};
+use bitkv_bitnet::{Generated, Stop};
+use bitkv_lab::{Subject, memory::peak_resident_bytes};
+use bitkv_tokenizer::TextStream;
+use serde_json::{Value, json};
+
+use super::{Arguments, Outcome};
+use crate::output;
+
+/// Shows one text while it is made; several are shown when all are done.
+pub(super) struct Shown<'a> {
+    subject: &'a Subject,
+    stream: Option<TextStream<'a>>,
+    failed: Option<Error>,
+}
+
+impl<'a> Shown<'a> {
+    pub(super) fn new(subject: &'a Subject, prompts: &[Vec<u32>], json: bool) -> Self {
+        let live = prompts.len() == 1 && !json;
+        let stream = subject.tokenizer.as_ref().filter(|_| live).map(|t| t.stream());
+        Shown { subject, stream, failed: None }
+    }
+
+    /// A new token of a text; false when nobody can be shown it.
+    pub(super) fn token(&mut self, _: usize, id: u32) -> bool {
+        let Some(stream) = &mut self.stream else { return true };
+        let done = stream.push(id).map_err(Error::from).and_then(|piece| print(&piece));
+        done.map_err(|e| self.failed = Some(e)).is_ok()
+    }
+
+    /// What went wrong while showing.
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn finish(self, arguments: &Arguments, outcome: &Outcome) -> Result<()> {
+        if arguments.json {
+            return output::json(&document(self.subject, arguments, outcome)?);
+        }
+        match self.stream {
+            Some(stream) => print(&(stream.finish()? + "\n"))?,
+            None => output::text(&texts(self.subject, outcome)?)?,
+        }
+        eprintln!("{}", summary(self.subject, outcome));
+        Ok(())
+    }
+}
+
+fn print(piece: &str) -> Result<()> {
+    output::text(piece).and_then(|()| std::io::stdout().flush().context("cannot write to standard output"))
+}
+
+/// Finished texts, each under its number if there are several.
+fn texts(subject: &Subject, outcome: &Outcome) -> Result<String> {
+    let mut all = String::new();
+    for (i, made) in outcome.made.iter().enumerate() {
+        if outcome.made.len() > 1 {
+            all += &format!("{}[{}]\n", if i > 0 { "\n" } else { "" }, i + 1);
+        }
+        all += &text(subject, made)?.unwrap_or_else(|| format!("{:?}", made.tokens));
+        all += "\n";
+    }
+    Ok(all)
+}
+
+fn text(subject: &Subject, made: &Generated) -> Result<Option<String>> {
+    let Some(tokenizer) = &subject.tokenizer else { return Ok(None) };
+    Ok(Some(tokenizer.decode(&made.tokens)?))
+}
+
+/// Seconds and tokens of the whole run.
+struct Totals {
+    prompt_tokens: usize,
+    tokens: usize,
+    prefill_seconds: f64,
+    decode_seconds: f64,
+    cache_bytes: usize,
+}
+
+impl Totals {
+    fn of(outcome: &Outcome) -> Self {
+        Totals {
+            prompt_tokens: outcome.prompts.iter().map(Vec::len).sum(),
+            tokens: outcome.made.iter().map(|m| m.tokens.len()).sum(),
+            prefill_seconds: outcome.made.iter().map(|m| m.prefill_seconds).sum(),
+            // Each has the seconds of decoding all.
+            decode_seconds: outcome.made.first().map_or(0.0, |m| m.decode_seconds),
+            cache_bytes: outcome.caches.iter().map(|c| c.bytes()).sum(),
+        }
+    }
+
+    fn tokens_per_second(&self) -> f64 {
+        self.tokens as f64 / self.decode_seconds.max(1e-9)
+    }
+}
+
+fn summary(subject: &Subject, outcome: &Outcome) -> String {
+    let totals = Totals::of(outcome);
+    let peak = peak_resident_bytes().map_or(String::new(), |peak| {
+        format!(", {:.0} MB resident at most ({:.0} MB needed)", mega(peak), mega(needed(subject, outcome)))
+    });
+    format!(
+        "{}: loaded in {:.2} s, {} prompt tokens in {:.2} s, {} tokens in {:.2} s ({:.1} tokens/s), cache {} bytes{peak}",
+        subject.name,
+        subject.load_seconds,
+        totals.prompt_tokens,
+        totals.prefill_seconds,
+        totals.tokens,
+        totals.decode_seconds,
+        totals.tokens_per_second(),
+        totals.cache_bytes,
+    )
+}
+
+fn mega(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// Bytes of weights as held, cache, and activations of the longest prompt.
+fn needed(subject: &Subject, outcome: &Outcome) -> u64 {
+    let longest = outcome.prompts.iter().map(Vec::len).max().unwrap_or(0);
+    let model = &subject.model;
+    (model.weight_bytes() + Totals::of(outcome).cache_bytes + model.activation_bytes(longest)) as u64
+}
+
+fn document(subject: &Subject, arguments: &Arguments, outcome: &Outcome) -> Result<Value> {
+    let totals = Totals::of(outcome);
+    let mut document = json!({
+        "model": subject.name,
+        "load_seconds": subject.load_seconds,
+        "prefill_seconds": totals.prefill_seconds,
+        "decode_seconds": totals.decode_seconds,
+        "tokens_per_second": totals.tokens_per_second(),
+        "policy": arguments.policy,
+        "budget": arguments.budget,
+        "cache_bytes": totals.cache_bytes,
+        "peak_rss_bytes": peak_resident_bytes(),
+        "needed_bytes": needed(subject, outcome),
+    });
+    let sequences = (0..outcome.made.len()).map(|i| sequence(subject, outcome, i)).collect::<Result<Vec<_>>>()?;
+    // The keys of a single text stand at the top.
+    match (&sequences[..], &mut document) {
+        ([Value::Object(only)], Value::Object(all)) => all.extend(only.clone()),
+        (_, document) => document["sequences"] = sequences.into(),
+    }
+    Ok(document)
+}
+
+fn sequence(subject: &Subject, outcome: &Outcome, i: usize) -> Result<Value> {
+    let made = &outcome.made[i];
+    Ok(json!({
+        "prompt_tokens": outcome.prompts[i],
+        "tokens": made.tokens,
+        "text": text(subject, made)?,
+        "stop": stop(made.stop),
+        "kept_tokens": outcome.kept[i],
+        "cache_bytes": outcome.caches[i].bytes(),
+    }))
+}
+
+fn stop(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Token(_) => "stop token",
+        Stop::MaxTokens => "max tokens",
+        Stop::ContextFull => "context full",
+        Stop::Caller => "interrupted",
+    }
+}

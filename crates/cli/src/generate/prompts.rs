@@ -1,0 +1,75 @@
+//! What to go on from.
+
+use std::io::Read;
+
+use anyhow::{Context, Result, bail, ensure};
+use bitkv_lab::Subject;
+use bitkv_tokenizer::Message;
+
+use super::Arguments;
+use crate::input;
+
+/// The prompts as texts; - is standard input, which is read before a model is.
+pub(super) fn texts(arguments: &Arguments) -> Result<Vec<String>> {
+    ensure!(
+        !(arguments.prompt.is_empty() && arguments.tokens.is_empty()),
+        "there is no prompt: give --prompt TEXT, --prompt - for standard input, or --tokens FILE"
+    );
+    let from_input = arguments.prompt.iter().filter(|prompt| *prompt == "-").count();
+    ensure!(from_input <= 1, "standard input can be one prompt only: give --prompt - once");
+    let read = |prompt: &String| {
+        if prompt != "-" {
+            return Ok(prompt.clone());
+        }
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.context("cannot read the prompt from standard input as UTF-8 text")?;
+        ensure!(!text.trim().is_empty(), "standard input is empty: give it a prompt");
+        // The line end that a shell adds is not meant.
+        Ok(text.strip_suffix('\n').unwrap_or(&text).to_string())
+    };
+    arguments.prompt.iter().map(read).collect()
+}
+
+/// The prompts as token ids.
+pub(super) fn tokens(
+    arguments: &Arguments,
+    texts: Vec<String>,
+    subject: &Subject,
+) -> Result<Vec<Vec<u32>>> {
+    if texts.is_empty() {
+        return arguments.tokens.iter().map(|path| input::tokens(path, subject)).collect();
+    }
+    let tokenizer = subject.tokenizer()?;
+    if !arguments.chat {
+        return texts.iter().map(|text| Ok(tokenizer.encode(text, true)?)).collect();
+    }
+    let chat = subject.chat()?;
+    let said = |text: String| {
+        let system = arguments.system.iter().map(|system| Message::new("system", system.clone()));
+        let messages: Vec<Message> = system.chain([Message::new("user", text)]).collect();
+        Ok(tokenizer.encode(&chat.render(&messages, true)?, true)?)
+    };
+    texts.into_iter().map(said).collect()
+}
+
+/// The id of a stop token.
+pub(super) fn stop(token: &str, subject: &Subject) -> Result<u32> {
+    let vocabulary = subject.config().vocab_size;
+    if let Ok(id) = token.parse::<u32>() {
+        ensure!(
+            (id as usize) < vocabulary,
+            "--stop {id} is outside the vocabulary of {vocabulary} of {}: use an id below it",
+            subject.name
+        );
+        return Ok(id);
+    }
+    let tokenizer = subject.tokenizer()?;
+    if let Some(id) = tokenizer.id(token) {
+        return Ok(id);
+    }
+    match tokenizer.encode(token, false)?[..] {
+        [id] => Ok(id),
+        _ => bail!("--stop {token} is not one token of {}: use one of its tokens, or an id", subject.name),
+    }
+}

@@ -1,0 +1,66 @@
+//! Which model, and how to read it: the same arguments for every command.
+
+use anyhow::Result;
+use bitkv_checkpoint::codec::i2s::Layout;
+use bitkv_lab::{Loading, Source, Subject};
+use clap::ValueEnum;
+
+/// What every command takes to name a model.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ModelArguments {
+    /// A built-in name, a Hugging Face folder, a .gguf file, or organisation/name[@revision] on the hub.
+    #[arg(long)]
+    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArguments,
+}
+
+/// How a model is to be read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReadingArguments {
+    /// Run the model as what it is not, to measure the mistake: `llama` has float weights, no activation
+    /// quantisation, SiLU and no sub-norms. Every output is marked.
+    #[arg(long, value_enum)]
+    skeleton: Option<Skeleton>,
+    /// Byte layout of I2_S tensors in a .gguf file; found by plausibility when it is not given.
+    #[arg(long, value_enum, value_name = "LAYOUT")]
+    i2s_layout: Option<I2sLayout>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Skeleton {
+    Llama,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum I2sLayout {
+    /// Blocks of 128, as in the published file.
+    X86,
+    /// Blocks of 64, as ARM builds write since November 2025.
+    Arm,
+    /// Four rows a byte.
+    FourRow,
+}
+
+impl ModelArguments {
+    pub(crate) fn source(&self) -> Result<Source> {
+        self.reading.source(&self.model)
+    }
+
+    pub(crate) fn open(&self) -> Result<Subject> {
+        self.source()?.open()
+    }
+}
+
+impl ReadingArguments {
+    /// The model of this name, to be read as the arguments say.
+    pub(crate) fn source(&self, model: &str) -> Result<Source> {
+        let layout = |layout| match layout {
+            I2sLayout::X86 => Layout::X86,
+            I2sLayout::Arm => Layout::Arm,
+            I2sLayout::FourRow => Layout::FourRow,
+        };
+        let i2s_layout = self.i2s_layout.map(layout);
+        Source::find_with(model, Loading { llama_skeleton: self.skeleton.is_some(), i2s_layout })
+    }
+}

@@ -1,0 +1,34 @@
+//! A GGUF file's vocabulary between the crate that reads files and the one that reads texts.
+
+use bitkv_checkpoint::gguf;
+use bitkv_tokenizer::{SpecialIds, Vocabulary};
+
+/// As the tokenizer takes it; the chat template is not part of that.
+pub fn of_gguf(vocabulary: gguf::Vocabulary) -> Vocabulary {
+    let gguf::Vocabulary { model, pre, tokens, scores, token_types, merges, .. } = vocabulary;
+    let gguf::Vocabulary { bos, eos, unk, pad, add_bos, add_space_prefix, .. } = vocabulary;
+    let special = SpecialIds { bos, eos, unk, pad };
+    Vocabulary { model, pre, tokens, scores, token_types, merges, special, add_bos, add_space_prefix }
+}
+
+/// As a GGUF file takes it.
+pub fn for_gguf(vocabulary: Vocabulary, chat_template: Option<String>) -> gguf::Vocabulary {
+    let Vocabulary { model, pre, tokens, scores, token_types, merges, special, add_bos, add_space_prefix } =
+        vocabulary;
+    let SpecialIds { bos, eos, unk, pad } = special;
+    gguf::Vocabulary {
+        model,
+        pre,
+        tokens,
+        scores,
+        token_types,
+        merges,
+        bos,
+        eos,
+        unk,
+        pad,
+        add_bos,
+        add_space_prefix,
+        chat_template,
+    }
+}
