@@ -1,6 +1,7 @@
 //! Hostile and damaged containers: one sentence each, and nothing reserved on their word.
 
 use bitkv_checkpoint::{Checkpoint, gguf::Options};
+use proptest::prelude::*;
 
 use crate::{
     official::{floats, official, open, refusal, tensor_mut, with},
@@ -185,4 +186,23 @@ fn what_is_odd_but_harmless() {
     assert_says(&refusal(&many), "it lacks the key `bitnet.embedding_length`");
     tensor_mut(&mut file, "").kind = 99;
     assert_eq!(open(&file).unwrap().tensors().unwrap()[13].bytes.len(), 32);
+}
+
+proptest! {
+    /// Whatever bytes of the header are changed: a sentence, or a checkpoint whose every row can be read.
+    #[test]
+    fn any_damage_is_refused_or_harmless(edits in prop::collection::vec((0usize..3000, any::<u8>()), 1..6)) {
+        let mut bytes = official("llama").bytes();
+        edits.iter().for_each(|(at, byte)| bytes[*at] = *byte);
+        let Ok(checkpoint) = Checkpoint::from_gguf_bytes(bytes, &Options::default()) else { return Ok(()) };
+        let _ = (checkpoint.gguf().unwrap().vocabulary(), checkpoint.tensors(), checkpoint.embedding());
+        for shape in checkpoint.config().all_linears() {
+            let Ok(linear) = checkpoint.linear(&shape) else { break };
+            let mut codes = vec![9; shape.cols];
+            for row in 0..shape.rows {
+                linear.codes(row, &mut codes);
+                prop_assert!(codes.iter().all(|code| *code <= 3));
+            }
+        }
+    }
 }

@@ -125,6 +125,22 @@ fn the_embedding_is_f16_when_that_is_exact() {
     assert_eq!(coding(Recipe { step: 1e-9, embedding: Dtype::F32, ..recipe }, None), Coding::F32);
     assert_eq!(coding(recipe, Some(FloatType::F32)), Coding::F32);
     assert_eq!(coding(Recipe { step: 0.3, ..recipe }, Some(FloatType::Bf16)), Coding::Bf16);
+    let large = checkpoint(Recipe { step: 1024.0, ..recipe });
+    let folder = tempfile::tempdir().unwrap();
+    let half = WriteOptions { embedding: Some(FloatType::F16), ..options(Target::I2S) };
+    let message = write(&folder.path().join("a"), &large, &half, &mut |_, _| ()).unwrap_err().to_string();
+    assert!(message.contains("`model.embed_tokens.weight` cannot be written as F16: it holds"), "{message}");
+}
+
+#[test]
+fn a_file_in_the_way_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("small.gguf");
+    std::fs::write(&path, "before").unwrap();
+    let original = checkpoint(Recipe::new(Architecture::BitNet));
+    let message = write(&path, &original, &options(Target::I2S), &mut |_, _| ()).unwrap_err().to_string();
+    assert!(message.contains("small.gguf exists already"), "{message}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"before");
 }
 
 #[test]
