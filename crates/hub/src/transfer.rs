@@ -59,7 +59,12 @@ impl Source<'_> {
 
     /// One request for what is missing.
     fn receive(&self, part: &mut Part, progress: &mut dyn Progress) -> Result<(), Failure> {
-        let answer = self.client.content(&self.address, part.len())?;
+        let answer = self.client.content(&self.address, part.len()).map_err(|failure| match failure {
+            Failure::Passing(error) if part.len() > 0 => {
+                Failure::Passing(self.broken(part, &error.to_string()))
+            }
+            other => other,
+        })?;
         match answer.status() {
             200 if part.len() > 0 => part.restart().map_err(Failure::Final)?,
             200 => {}
@@ -77,9 +82,9 @@ impl Source<'_> {
 
     fn check_length(&self, answer: &Answer, part: &Part) -> Result<(), Failure> {
         match answer.header("content-length").and_then(|length| length.trim().parse::<u64>().ok()) {
-            Some(length) if length != part.missing() => {
-                Err(Failure::Final(self.wrong_length(&answer.address, (part.len() + length).to_string())))
-            }
+            Some(length) if length != part.missing() => Err(Failure::Final(
+                self.wrong_length(&answer.address, part.len().saturating_add(length).to_string()),
+            )),
             _ => Ok(()),
         }
     }

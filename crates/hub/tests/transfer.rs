@@ -64,6 +64,22 @@ fn what_a_failed_call_has_got_stays_for_the_next() {
 }
 
 #[test]
+fn a_storage_that_goes_away_is_a_break_too() {
+    let (_, server) = spoilt(|count, _, mut reply| match count {
+        0 => {
+            reply.cut = Some(CUT);
+            reply
+        }
+        _ => Reply::new(503, ""),
+    });
+    let cache = tempdir().expect("a folder");
+    let message = fetch("org/name", &settings(&server, cache.path())).0.expect_err("broken").to_string();
+    for part in ["broke off at 300000 of 700000 bytes", "status 503", "run again to go on"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
 fn a_whole_part_needs_no_request() {
     let (repository, server) = spoilt(|_, _, reply| reply);
     let cache = tempdir().expect("a folder");

@@ -60,12 +60,15 @@ fn a_damaged_part_is_refused_once_and_then_healed() {
 
 #[test]
 fn more_than_was_announced_is_refused() {
-    // Once with a length that differs, once with none.
-    for sized in [true, false] {
+    // With a length that differs, with one that no file has, and with none.
+    for length in [Some(SIZE as u64 + 1000), Some(u64::MAX - 1), None] {
         let (repository, server) = spoilt(move |_, _, mut reply| {
             reply.body.extend([7; 1000]);
-            reply.sized = sized;
-            reply
+            reply.sized = false;
+            match length {
+                Some(length) => reply.with("Content-Length", length.to_string()),
+                None => reply,
+            }
         });
         let cache = tempdir().expect("a folder");
         let (fetched, listener) = fetch("org/name", &settings(&server, cache.path()));
