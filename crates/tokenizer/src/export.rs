@@ -1,13 +1,10 @@
 //! Back to the vocabulary of a GGUF file, if that gives the same ids.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
-use tokenizers::{Model, models::bpe::Vocab};
+use tokenizers::{AddedToken, Model};
 
 use crate::{
-    Error, Result, SpecialIds, TokenType, Tokenizer, Vocabulary,
-    merges::cuts,
+    Error, Result, TokenType, Tokenizer, Vocabulary,
     pre_tokenizer::PreTokenizer,
     spelling::{Spelling, byte_piece, prepends, replaces_spaces, steps},
 };
@@ -26,7 +23,10 @@ impl Tokenizer {
         if self.vocab_size > MOST_IDS {
             return Err(self.inexact(format!("the model claims {} ids", self.vocab_size)));
         }
-        let touchy = |token: &&tokenizers::AddedToken| token.lstrip || token.rstrip || token.single_word;
+        let touchy = |token: &&AddedToken| {
+            let rewritten = token.normalized && !token.special && self.normalizer.is_some();
+            token.lstrip || token.rstrip || token.single_word || rewritten
+        };
         let mut added: Vec<_> = self.parsing.get_added_tokens_decoder().values().filter(touchy).collect();
         added.sort_by(|a, b| a.content.cmp(&b.content));
         if let Some(token) = added.first() {
@@ -37,7 +37,7 @@ impl Tokenizer {
         let vocabulary = Vocabulary {
             tokens: tokens.collect(),
             token_types: (0..self.vocab_size as u32).map(|id| self.token_type(id) as i32).collect(),
-            special: SpecialIds { unk: self.special.unk, ..self.special },
+            special: self.special,
             add_bos: self.adds_bos,
             ..Vocabulary::default()
         };
@@ -49,17 +49,15 @@ impl Tokenizer {
 
     fn token_type(&self, id: u32) -> TokenType {
         let sentencepiece = self.spelling != Spelling::ByteLevel;
+        let unknown = sentencepiece && self.special.unk == Some(id);
         let Some(token) = self.token(id) else { return TokenType::Unused };
         match self.parsing.get_added_tokens_decoder().get(&id) {
-            Some(added) if added.special && sentencepiece && self.special.unk == Some(id) => {
-                TokenType::Unknown
-            }
-            Some(added) if added.special => TokenType::Control,
-            Some(_) => TokenType::UserDefined,
+            Some(AddedToken { special: false, .. }) => TokenType::UserDefined,
+            _ if unknown => TokenType::Unknown,
+            Some(_) => TokenType::Control,
             None if sentencepiece && self.model.byte_fallback && byte_piece(&token).is_some() => {
                 TokenType::Byte
             }
-            None if sentencepiece && self.special.unk == Some(id) => TokenType::Unknown,
             None => TokenType::Normal,
         }
     }
@@ -103,13 +101,8 @@ impl Tokenizer {
 
     fn sentencepiece(&self, vocabulary: Vocabulary) -> Result<Vocabulary> {
         let prefix = self.space_prefix().ok_or_else(|| {
-            let (normalizer, cut) =
-                (serde_json::to_value(&self.normalizer).unwrap_or_default(), self.pre_tokenizer_json());
-            self.inexact(format!(
-                "it treats spaces in its own way: {} {}",
-                shortened(&normalizer),
-                shortened(&cut)
-            ))
+            let parts = serde_json::json!([self.normalizer, self.pre_tokenizer]);
+            self.inexact(format!("it treats spaces in its own way: {}", shortened(&parts)))
         })?;
         if self.model.ignore_merges {
             return Err(self.inexact("it takes whole texts for tokens (`ignore_merges`)"));
@@ -144,38 +137,11 @@ impl Tokenizer {
         }
     }
 
-    /// Scores such that making the best piece first is what the merges do. That needs all merges of a piece to
-    /// follow each other, and every way to cut a piece in two to be one.
-    fn scores_of_merges(&self, vocabulary: &Vocabulary) -> Result<Vec<f32>> {
-        let normal = |id: &u32| vocabulary.token_types[*id as usize] == TokenType::Normal as i32;
-        let token = |id: u32| vocabulary.tokens[id as usize].as_str();
-        let all = 0..vocabulary.tokens.len() as u32;
-        let ids: Vocab = all.filter(normal).map(|id| (token(id).to_string(), id)).collect();
-        let mut rank = vec![None; vocabulary.tokens.len()];
-        let (mut made, mut ranks) = (None, 0u32);
-        for (left, right) in &self.merges {
-            let piece = ids.get(format!("{}{}", token(*left), token(*right)).as_str()).copied();
-            let Some(piece) = piece.filter(|piece| made != Some(*piece)) else { continue };
-            if rank[piece as usize].replace(ranks).is_some() {
-                return Err(self.inexact(format!("merges of `{}` are apart from each other", token(piece))));
-            }
-            (made, ranks) = (Some(piece), ranks + 1);
-        }
-        let listed: HashSet<(u32, u32)> = self.merges.iter().copied().collect();
-        for id in self.pieces.ids().iter().filter(|id| normal(id)) {
-            let lacking = cuts(token(*id), &ids).find(|(a, b)| !listed.contains(&(ids[*a], ids[*b])));
-            if let Some((a, b)) = lacking {
-                return Err(self.inexact(format!("it never merges `{a}` and `{b}`, but has their whole")));
-            }
-        }
-        Ok(rank.into_iter().map(|rank| -(rank.unwrap_or(ranks) as f32)).collect())
-    }
-
     fn pre_tokenizer_json(&self) -> Value {
         serde_json::to_value(&self.pre_tokenizer).unwrap_or_default()
     }
 
-    fn inexact(&self, reason: impl Into<String>) -> Error {
+    pub(crate) fn inexact(&self, reason: impl Into<String>) -> Error {
         Error::Export { file: self.file.clone(), reason: reason.into() }
     }
 }

@@ -10,19 +10,29 @@ use crate::{Error, Result};
 /// The longest token, in bytes, that is cut in every way. The longest of Llama 3 has 256.
 const LONGEST: usize = 1024;
 
-/// All pairs that make a token. `tokens` are in the order in which they are to be made; pairs that make the same
-/// token come with the longer left part first, as HF lists them.
-pub(crate) fn all_merges(tokens: &[&str], parts: &Vocab, file: &str) -> Result<Merges> {
+/// All pairs that make a token, each token with its score. Pairs come in the order of HF's converter: the best
+/// score first, of equal ones the longer left part, of equal ones the longer right part.
+pub(crate) fn all_merges<'a>(
+    tokens: impl Iterator<Item = (&'a str, f32)>,
+    parts: &Vocab,
+    file: &str,
+) -> Result<Merges> {
     let mut merges = Vec::new();
-    for token in tokens {
+    for (token, score) in tokens {
         if token.len() > LONGEST {
             let reason =
                 format!("it has a token of {} bytes, but none should have over {LONGEST}", token.len());
             return Err(Error::tokenizer(file, reason));
         }
-        merges.extend(cuts(token, parts).map(|(left, right)| (left.to_string(), right.to_string())));
+        merges.extend(cuts(token, parts).map(|pair| (score, lengths(pair), pair)));
     }
-    Ok(merges)
+    merges.sort_by(|(a, of_a, _), (b, of_b, _)| b.total_cmp(a).then(of_b.cmp(of_a)));
+    Ok(merges.into_iter().map(|(.., (left, right))| (left.into(), right.into())).collect())
+}
+
+/// Characters of both parts.
+fn lengths((left, right): (&str, &str)) -> (usize, usize) {
+    (left.chars().count(), right.chars().count())
 }
 
 /// The ways to cut a token in two of `parts`.
@@ -39,15 +49,20 @@ mod tests {
     fn every_cut_is_a_merge_and_the_longer_left_part_comes_first() {
         let tokens = ["a", "é", "aé", "éa", "aéa"];
         let parts = tokens.iter().zip(0..).map(|(token, id)| (token.to_string(), id)).collect();
-        let merges = all_merges(&["éa", "aéa"], &parts, "x").unwrap();
-        let want = [("é", "a"), ("aé", "a"), ("a", "éa")].map(|(a, b)| (a.to_string(), b.to_string()));
-        assert_eq!(merges, want);
+        let scored = |scores: [f32; 2]| {
+            let merges = all_merges(["éa", "aéa"].into_iter().zip(scores), &parts, "x").unwrap();
+            merges.iter().map(|(a, b)| format!("{a} {b}")).collect::<Vec<_>>()
+        };
+        assert_eq!(scored([0.0, -1.0]), ["é a", "aé a", "a éa"]);
+        assert_eq!(scored([-1.0, 0.0]), ["aé a", "a éa", "é a"]);
+        assert_eq!(scored([0.0, 0.0]), ["aé a", "a éa", "é a"]);
     }
 
     #[test]
     fn absurdly_long_tokens_are_refused() {
         let long = "a".repeat(LONGEST + 1);
-        let error = all_merges(&[&long], &Vocab::default(), "tokenizer.model").unwrap_err();
+        let error =
+            all_merges([(long.as_str(), 0.0)].into_iter(), &Vocab::default(), "tokenizer.model").unwrap_err();
         assert!(error.to_string().contains("a token of 1025 bytes"), "{error}");
     }
 }

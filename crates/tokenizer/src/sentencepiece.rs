@@ -62,11 +62,8 @@ fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
     }
     trainer.check(file)?;
     normalizer.check(file)?;
-    let known = |id: Option<u64>| {
-        id.and_then(|id| u32::try_from(id).ok()).filter(|id| (*id as usize) < read.tokens.len())
-    };
-    let [unk, bos, eos, pad] = trainer.ids;
-    read.special = SpecialIds { bos: known(bos), eos: known(eos), unk: known(unk), pad: known(pad) };
+    let [unk, bos, eos, pad] = trainer.ids.map(|id| u32::try_from(id?).ok());
+    read.special = SpecialIds { bos, eos, unk, pad };
     read.add_space_prefix = Some(normalizer.dummy_prefix);
     Ok(read)
 }

@@ -47,8 +47,8 @@ fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
     if let Some(byte) = (0..=255).find(|byte| !by_token.contains_key(char_of(*byte).to_string().as_str())) {
         return Err(Error::tokenizer(file, format!("no token stands for the byte {byte:#04X}")));
     }
-    let order: Vec<&str> = spelt.iter().map(String::as_str).collect();
-    let merges = all_merges(&order, &by_token, file)?;
+    let ranked = spelt.iter().enumerate().map(|(rank, token)| (token.as_str(), -(rank as f32)));
+    let merges = all_merges(ranked, &by_token, file)?;
     let first = spelt.len() as u32;
     let mut token_types = vec![TokenType::Normal as i32; spelt.len()];
     token_types.resize(spelt.len() + SPECIAL, TokenType::Control as i32);

@@ -4,6 +4,8 @@ mod environment;
 mod find;
 mod python_json;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use minijinja::{Environment, ErrorKind, Value};
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +36,12 @@ impl Message {
 /// Those are: blocks take their line's white space and line end with them, undefined names are empty, Python's
 /// methods of strings and mappings work, `raise_exception` fails with its message. `strftime_now` is not
 /// defined, so that a template that asks first gives the same text every day, and one that does not ask fails.
+///
+/// The steps of a template and the length of what it writes are bounded, but not the memory that it may use for
+/// texts on the way.
 pub struct Chat {
     environment: Environment<'static>,
+    template: String,
     file: String,
     /// `bos_token`, `eos_token` and so on.
     tokens: Vec<(String, String)>,
@@ -67,13 +73,19 @@ impl Chat {
         let added = environment.add_template_owned(TEMPLATE, template.to_string());
         added.map_err(|e| failed(file, &e))?;
         let own = |(name, token): &(&str, &str)| (name.to_string(), token.to_string());
-        Ok(Chat { environment, file: file.into(), tokens: tokens.iter().map(own).collect() })
+        let template = template.to_string();
+        Ok(Chat { environment, template, file: file.into(), tokens: tokens.iter().map(own).collect() })
     }
 
     /// The template of BitNet b1.58 2B-4T and those tuned from it.
     pub fn bitnet_2b_4t() -> Chat {
-        let tokens = [("bos_token", "<|begin_of_text|>"), ("eos_token", "<|eot_id|>")];
-        Chat::new(BITNET_2B_4T, "the template of BitNet b1.58 2B-4T", &tokens).expect("a valid template")
+        let bos = [("bos_token", "<|begin_of_text|>")];
+        Chat::new(BITNET_2B_4T, "the template of BitNet b1.58 2B-4T", &bos).expect("a valid template")
+    }
+
+    /// The template's own text.
+    pub fn template(&self) -> &str {
+        &self.template
     }
 
     /// The text of a conversation. Encode it by [`Tokenizer::encode`](crate::Tokenizer::encode), which turns
@@ -85,16 +97,25 @@ impl Chat {
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(STEPS + STEPS_PER_MESSAGE * messages.len() as u64));
-        let tokens = self.tokens.iter().map(|(name, token)| (name.clone(), Value::from(token.as_str())));
+        let template = environment.get_template(TEMPLATE).map_err(|e| failed(&self.file, &e))?;
+        let tokens = self.tokens.iter().map(|(name, token)| (name.as_str(), Value::from(token.as_str())));
         let own = [
-            ("messages".to_string(), messages.iter().map(Message::value).collect()),
-            ("add_generation_prompt".to_string(), Value::from(add_generation_prompt)),
+            ("messages", messages.iter().map(Message::value).collect()),
+            ("add_generation_prompt", Value::from(add_generation_prompt)),
         ];
         let context = Value::from_pairs(tokens.chain(own));
         let mut text = environment::Limited::new(messages);
-        let template = environment.get_template(TEMPLATE).map_err(|e| failed(&self.file, &e))?;
-        template.render_captured_to(context, &mut text).map_err(|e| failed(&self.file, &e))?;
-        Ok(text.into_string())
+        // Slicing nothing backwards, as in `messages[::-1]`, panics within minijinja 3.0.
+        let rendered =
+            catch_unwind(AssertUnwindSafe(|| template.render_captured_to(context, &mut text).map(drop)));
+        match rendered {
+            Ok(Ok(())) => Ok(text.into_string()),
+            Ok(Err(error)) => Err(failed(&self.file, &error)),
+            Err(_) => {
+                let reason = "the template engine gives up on it".into();
+                Err(Error::Chat { file: self.file.clone(), line: 1, reason })
+            }
+        }
     }
 }
 

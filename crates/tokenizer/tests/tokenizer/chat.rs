@@ -97,6 +97,10 @@ fn a_template_that_fails_is_named_with_its_line() {
         unfinished.starts_with("folder/chat_template.jinja, line 3: the chat template fails:"),
         "{unfinished}"
     );
+    // What the engine does with this is its own fault, but no panic gets out.
+    let backwards =
+        Chat::new("{{ ''[::-1] }}{{ messages[::-1] | length }}", "x", &[]).unwrap().render(&talk(), false);
+    assert!(backwards.is_ok_and(|text| text == "4") || failing("{{ ''[::-1] }}").contains("gives up"));
     let today = failing("{{ strftime_now('%d %b %Y') }}");
     assert!(today.contains("line 1") && today.contains("strftime_now"), "{today}");
     let asks = Chat::new(
@@ -116,7 +120,7 @@ fn templates_that_never_end_are_stopped() {
     assert!(rendered(long).unwrap_err().to_string().contains("it takes too many steps"));
     assert!(rendered(macros).is_err());
     assert!(rendered("{{ 'ab' * 1000000 }}").unwrap_err().to_string().contains("it writes too much"));
-    let nested = format!("{}1{}", "{{ (".repeat(1), "(".repeat(5000));
+    let nested = format!("{{{{ {}1", "(".repeat(5000));
     assert!(Chat::new(&nested, "x", &[]).is_err());
     // A long conversation is no hostile template.
     let many: Vec<Message> = (0..5000).map(|i| Message::new("user", format!("{i}").repeat(50))).collect();

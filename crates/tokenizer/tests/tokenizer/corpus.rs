@@ -128,7 +128,8 @@ pub(crate) fn sentencepiece_json(pieces: &[(String, f32, TokenType)]) -> Value {
         let known = cuts.filter(|(a, b)| vocab.contains_key(*a) && vocab.contains_key(*b));
         merges.extend(known.map(|(a, b)| (*score, a, b)));
     }
-    merges.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.chars().count().cmp(&a.1.chars().count())));
+    let length = |(_, left, right): &(f32, &str, &str)| (left.chars().count(), right.chars().count());
+    merges.sort_by(|a, b| b.0.total_cmp(&a.0).then(length(b).cmp(&length(a))));
     let merges: Vec<Value> = merges.into_iter().map(|(_, a, b)| json!([a, b])).collect();
     let added = |id: usize| {
         json!({"id": id, "content": pieces[id].0, "single_word": false, "lstrip": false, "rstrip": false,

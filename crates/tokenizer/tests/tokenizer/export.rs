@@ -1,6 +1,6 @@
 //! Through the vocabulary of a GGUF file and back.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use bitkv_tokenizer::{Options, SpecialIds, TokenType, Tokenizer, Vocabulary};
 use proptest::prelude::*;
@@ -24,6 +24,26 @@ fn assert_same(one: &Tokenizer) -> Vocabulary {
     });
     assert_eq!(other.vocabulary().unwrap(), vocabulary);
     vocabulary
+}
+
+/// Also by way of a `tokenizer.json`.
+fn assert_survives_json(one: &Tokenizer) {
+    let options = Options { bos: None, vocab_size: one.vocab_size() };
+    let other = Tokenizer::from_json_bytes(&one.to_json().unwrap(), "tokenizer.json", &options).unwrap();
+    proptest!(|(text in texts())| {
+        let ids = one.encode(&text, false).unwrap();
+        prop_assert_eq!(&ids, &other.encode(&text, false).unwrap());
+        prop_assert_eq!(one.decode(&ids).unwrap(), other.decode(&ids).unwrap());
+    });
+}
+
+#[test]
+fn written_files_are_read_as_the_same_tokenizer() {
+    for cut in [gpt_2_cut(), digits_cut(), llama_3_cut()] {
+        assert_survives_json(&from_json(&byte_level(&cut)));
+    }
+    assert_survives_json(&from_json(&sentencepiece_json(&pieces())));
+    assert_survives_json(&Tokenizer::from_vocabulary(vocabulary(&pieces()), "x", &ROOM).unwrap());
 }
 
 #[test]
@@ -54,6 +74,26 @@ fn sentencepiece_vocabularies_give_the_same_ids() {
     assert_eq!(back.encode(text, false).unwrap(), of_vocabulary.encode(text, false).unwrap());
 }
 
+/// Llama 2 has pieces of spaces with one score for all; HF's converter mixes the merges of such.
+#[test]
+fn pieces_of_one_score_have_one_score_again() {
+    let mut tied = pieces();
+    for (_, score, _) in
+        tied.iter_mut().filter(|(_, score, kind)| *kind == TokenType::Normal && *score > -40.0)
+    {
+        *score = -20.0;
+    }
+    let of_json = from_json(&sentencepiece_json(&tied));
+    let scores = assert_same(&of_json).scores;
+    let of_pieces = Tokenizer::from_vocabulary(vocabulary(&tied), "x", &ROOM).unwrap();
+    proptest!(|(text in texts())| {
+        prop_assert_eq!(of_json.encode(&text, false).unwrap(), of_pieces.encode(&text, false).unwrap());
+    });
+    let distinct = |scores: &[f32]| scores.iter().map(|score| *score as i32).collect::<BTreeSet<_>>().len();
+    let apart = from_json(&sentencepiece_json(&pieces())).vocabulary().unwrap().scores;
+    assert!(distinct(&scores) < distinct(&apart), "{} {}", distinct(&scores), distinct(&apart));
+}
+
 #[test]
 fn ids_without_a_token_are_unused() {
     let tokenizer = from_json(&byte_level(&gpt_2_cut()));
@@ -67,7 +107,8 @@ fn ids_without_a_token_are_unused() {
     assert_eq!(vocabulary.tokens[499..501], [tokenizer.token(499).unwrap(), "[PAD500]".into()]);
     assert!(vocabulary.token_types[500..].iter().all(|kind| *kind == TokenType::Unused as i32));
     let back = Tokenizer::from_vocabulary(vocabulary, "x", &ROOM).unwrap();
-    assert_eq!((back.len(), back.missing_ids()), (500, vec![500..2000]));
+    assert_eq!(back.len(), 500);
+    assert_eq!(back.missing_ids().first(), Some(&(500..2000)));
     assert_eq!(back.id("[PAD500]"), None);
 }
 
@@ -153,7 +194,7 @@ fn what_scores_cannot_say_is_refused() {
         let moved = merges.remove(twice);
         merges.push(moved);
     });
-    assert!(apart.contains("are apart from each other"), "{apart}");
+    assert!(apart.contains("no scores would merge `"), "{apart}");
     let metaspace = with(|json| {
         json["normalizer"] = Value::Null;
         json["pre_tokenizer"] =

@@ -92,6 +92,10 @@ fn the_roles_of_ids_are_read() {
         Tokenizer::from_sentencepiece_bytes(&model_file::of(&pieces()), "tokenizer.model", &ROOM).unwrap();
     let special = read.special_ids();
     assert_eq!((special.unk, special.bos, special.eos, special.pad), (Some(0), Some(1), Some(2), None));
+    let mut none = vocabulary(&pieces());
+    none.special.bos = Some(u32::MAX);
+    let read_none = Tokenizer::from_vocabulary(none, "x", &ROOM).unwrap();
+    assert_eq!((read_none.special_ids().bos, read_none.encode("", true).unwrap()), (None, vec![]));
     let options = Options { bos: Some(2), ..ROOM };
     let read =
         Tokenizer::from_sentencepiece_bytes(&model_file::of(&pieces()), "tokenizer.model", &options).unwrap();

@@ -1,0 +1,208 @@
+//! From the vocabulary of a GGUF file to a tokenizer.
+
+use std::collections::BTreeMap;
+
+use tokenizers::{
+    AddedToken, NormalizerWrapper,
+    models::bpe::{Merges, Vocab},
+    normalizers::{Prepend, Replace, Sequence},
+};
+
+use crate::{
+    Error, Options, Result, SpecialIds, TokenType, Tokenizer, Vocabulary,
+    assemble::Parts,
+    merges::{all_merges, cuts},
+    pre_tokenizer::PreTokenizer,
+    spelling::{SPACE, Spelling, byte_piece},
+};
+
+impl Tokenizer {
+    /// From the vocabulary of a GGUF file, or one like it. `file` is named in errors.
+    ///
+    /// A `gpt2` vocabulary that does not say how it cuts texts is taken to do so as Llama 3 does; see
+    /// [`Tokenizer::assumes_pre_tokenizer`]. Unused tokens are left out.
+    ///
+    /// # Errors
+    /// When lists differ in length, a token or id is there twice, a merge lacks a token, the model or the
+    /// pre-tokenizer is unknown, or the model has fewer ids.
+    pub fn from_vocabulary(vocabulary: Vocabulary, file: &str, options: &Options) -> Result<Tokenizer> {
+        Tokenizer::from_vocabulary_and(vocabulary, BTreeMap::new(), file, options)
+    }
+
+    /// The same, with details on some added tokens.
+    pub(crate) fn from_vocabulary_and(
+        vocabulary: Vocabulary,
+        details: BTreeMap<u32, AddedToken>,
+        file: &str,
+        options: &Options,
+    ) -> Result<Tokenizer> {
+        let typed = Typed::new(vocabulary, details, file)?;
+        let parts = match typed.vocabulary.model.as_str() {
+            "gpt2" => typed.byte_level()?,
+            "llama" => typed.sentencepiece()?,
+            model => {
+                let (file, name, known) = (file.into(), model.into(), "gpt2, llama".into());
+                return Err(Error::Unsupported { file, what: "vocabulary", name, known });
+            }
+        };
+        parts.assemble(options)
+    }
+}
+
+/// A vocabulary whose lists fit together.
+struct Typed<'a> {
+    vocabulary: Vocabulary,
+    details: BTreeMap<u32, AddedToken>,
+    types: Vec<TokenType>,
+    file: &'a str,
+}
+
+impl<'a> Typed<'a> {
+    fn new(mut vocabulary: Vocabulary, details: BTreeMap<u32, AddedToken>, file: &'a str) -> Result<Self> {
+        let wrong = |reason: String| Err(Error::tokenizer(file, reason));
+        let count = vocabulary.tokens.len();
+        let lists = [("types", vocabulary.token_types.len()), ("scores", vocabulary.scores.len())];
+        if let Some((list, found)) = lists.into_iter().find(|(_, found)| *found != 0 && *found != count) {
+            return wrong(format!("it has {count} tokens but {found} {list}"));
+        }
+        // -1 stands for none.
+        let known = |id: Option<u32>| id.filter(|id| (*id as usize) < count);
+        let SpecialIds { bos, eos, unk, pad } = vocabulary.special;
+        vocabulary.special =
+            SpecialIds { bos: known(bos), eos: known(eos), unk: known(unk), pad: known(pad) };
+        let mut types = vec![TokenType::Normal; count];
+        for (id, code) in vocabulary.token_types.iter().enumerate() {
+            types[id] = match TokenType::of(*code) {
+                Some(kind) => kind,
+                // Some converters leave the type of plain tokens out.
+                None if *code == 0 => TokenType::Normal,
+                None => return wrong(format!("token {id} has the type {code}, but types are 1 to 6")),
+            };
+        }
+        for (kind, token) in types.iter_mut().zip(&vocabulary.tokens) {
+            if token.is_empty() {
+                *kind = TokenType::Unused;
+            }
+        }
+        Ok(Typed { vocabulary, details, types, file })
+    }
+
+    /// Tokens of some types in ascending order of their ids.
+    fn of_type(&self, wanted: &[TokenType]) -> impl Iterator<Item = (u32, &str)> {
+        let tokens = (0..).zip(&self.vocabulary.tokens).zip(&self.types);
+        tokens.filter(|(_, kind)| wanted.contains(kind)).map(|((id, token), _)| (id, token.as_str()))
+    }
+
+    fn byte_level(self) -> Result<Parts> {
+        let named = self.vocabulary.pre.as_deref().map(|name| PreTokenizer::named(name, self.file));
+        let cut = named.transpose()?.unwrap_or(PreTokenizer::Llama3);
+        let merges =
+            self.vocabulary.merges.iter().map(|line| pair(line, self.file)).collect::<Result<_>>()?;
+        Ok(Parts {
+            merges,
+            ignore_merges: cut.ignores_merges(),
+            pre_tokenizer: Some(cut.build()),
+            assumes_pre: self.vocabulary.pre.is_none(),
+            ..self.parts(Spelling::ByteLevel)
+        })
+    }
+
+    fn sentencepiece(self) -> Result<Parts> {
+        if self.vocabulary.scores.is_empty() {
+            return Err(Error::tokenizer(self.file, "it has no scores, by which its pieces are merged"));
+        }
+        for (id, piece) in self.of_type(&[TokenType::Byte]) {
+            if byte_piece(piece).is_none_or(|byte| piece != format!("<{byte:#04X}>")) {
+                let reason = format!("byte piece {id} is `{piece}`, but byte pieces are written like <0x0A>");
+                return Err(Error::tokenizer(self.file, reason));
+            }
+        }
+        if let Some((id, piece)) = self.of_type(&[TokenType::UserDefined]).find(|(_, p)| p.contains(SPACE)) {
+            let reason = format!("user-defined piece {id} is `{piece}`, but such pieces may not hold spaces");
+            return Err(Error::tokenizer(self.file, reason));
+        }
+        let byte_fallback = self.of_type(&[TokenType::Byte]).next().is_some();
+        let unknown = self.unknown();
+        if !byte_fallback && unknown.is_none() {
+            return Err(Error::tokenizer(self.file, "it has neither byte pieces nor one for the unknown"));
+        }
+        let prefix = self.vocabulary.add_space_prefix.unwrap_or(true);
+        Ok(Parts {
+            merges: self.merges_by_score()?,
+            unk_token: unknown.map(String::from),
+            fuse_unk: true,
+            byte_fallback,
+            normalizer: Some(spaces(prefix)),
+            scores: Some(self.vocabulary.scores.clone()),
+            ..self.parts(Spelling::SentencePiece { strip: prefix })
+        })
+    }
+
+    fn unknown(&self) -> Option<&str> {
+        let named = self.vocabulary.special.unk.and_then(|id| self.vocabulary.tokens.get(id as usize));
+        named
+            .map(String::as_str)
+            .or_else(|| self.of_type(&[TokenType::Unknown]).next().map(|(_, token)| token))
+    }
+
+    /// Every way to make a piece, the piece with the best score first.
+    fn merges_by_score(&self) -> Result<Merges> {
+        let pieces = || self.of_type(&[TokenType::Normal]);
+        let parts: Vocab = pieces().map(|(id, piece)| (piece.to_string(), id)).collect();
+        let scored = |(id, piece)| (piece, self.vocabulary.scores[id as usize]);
+        let merges = all_merges(pieces().map(scored), &parts, self.file)?;
+        let mut made = pieces().map(scored).filter(|(piece, _)| cuts(piece, &parts).next().is_some());
+        let first = made.next();
+        let mut others = made.peekable();
+        if others.peek().is_some() && others.all(|(_, score)| first.is_some_and(|(_, same)| score == same)) {
+            let reason = "its scores are all the same, so that nothing says which pieces are merged first";
+            return Err(Error::tokenizer(self.file, reason));
+        }
+        Ok(merges)
+    }
+
+    /// What both families have in common.
+    fn parts(&self, spelling: Spelling) -> Parts {
+        use TokenType::*;
+        let added = |(id, token): (u32, &str)| {
+            let plain = || AddedToken::from(token, self.types[id as usize] != UserDefined).normalized(false);
+            (id, self.details.get(&id).cloned().unwrap_or_else(plain))
+        };
+        Parts {
+            file: self.file.into(),
+            tokens: self.of_type(&[Normal, Byte]).map(|(id, token)| (token.to_string(), id)).collect(),
+            merges: Vec::new(),
+            added: self.of_type(&[Control, UserDefined, Unknown]).map(added).collect(),
+            unk_token: None,
+            fuse_unk: false,
+            byte_fallback: false,
+            ignore_merges: false,
+            normalizer: None,
+            pre_tokenizer: None,
+            spelling,
+            special: self.vocabulary.special,
+            adds_bos: self.vocabulary.add_bos,
+            assumes_pre: false,
+            scores: None,
+        }
+    }
+}
+
+/// The two sides of a merge. The left one may begin with a space, as far as llama.cpp cares.
+fn pair(line: &str, file: &str) -> Result<(String, String)> {
+    let after_first = line.chars().next().map_or(0, char::len_utf8);
+    let space = line[after_first..].find(' ').map(|at| after_first + at);
+    match space.map(|at| (&line[..at], &line[at + 1..])) {
+        Some((left, right)) if !right.is_empty() => Ok((left.into(), right.into())),
+        _ => {
+            Err(Error::tokenizer(file, format!("the merge `{line}` is not two tokens with a space between")))
+        }
+    }
+}
+
+/// Writes `▁` for spaces, and one more in front of a text if `prefix`.
+fn spaces(prefix: bool) -> NormalizerWrapper {
+    let prepend = prefix.then(|| NormalizerWrapper::from(Prepend::new(SPACE.into())));
+    let replace = Replace::new(" ", SPACE.to_string()).expect("a valid expression").into();
+    Sequence::new(prepend.into_iter().chain([replace]).collect()).into()
+}

@@ -1,0 +1,62 @@
+//! Scores of pieces from a list of merges.
+
+use std::collections::{HashMap, HashSet};
+
+use tokenizers::models::bpe::Vocab;
+
+use crate::{
+    Result, TokenType, Tokenizer, Vocabulary,
+    merges::{all_merges, cuts},
+};
+
+impl Tokenizer {
+    /// Scores such that making the best piece first is what the merges do. That needs every way to cut a piece
+    /// in two to be a merge, and all merges of a piece to follow each other, or to be mixed with those of others
+    /// just as [`all_merges`] mixes those of pieces with the same score.
+    pub(crate) fn scores_of_merges(&self, vocabulary: &Vocabulary) -> Result<Vec<f32>> {
+        let normal = |id: &u32| vocabulary.token_types[*id as usize] == TokenType::Normal as i32;
+        let token = |id: u32| vocabulary.tokens[id as usize].as_str();
+        let all = 0..vocabulary.tokens.len() as u32;
+        let ids: Vocab = all.clone().filter(normal).map(|id| (token(id).to_string(), id)).collect();
+        let listed: HashSet<(u32, u32)> = self.merges.iter().copied().collect();
+        for id in self.pieces.ids().iter().filter(|id| normal(id)) {
+            let lacking = cuts(token(*id), &ids).find(|(a, b)| !listed.contains(&(ids[*a], ids[*b])));
+            if let Some((a, b)) = lacking {
+                return Err(self.inexact(format!("it never merges `{a}` and `{b}`, but has their whole")));
+            }
+        }
+        let made = |a: &str, b: &str| ids.get(format!("{a}{b}").as_str()).copied();
+        let pairs = self.merges.iter().map(|(left, right)| (token(*left), token(*right)));
+        let makes: Vec<_> = pairs.filter_map(|(a, b)| Some((a, b, made(a, b)?))).collect();
+        let ranks = ranks(makes.iter().map(|(.., piece)| *piece));
+        let score = |id: u32| -(ranks.get(&id).map_or(ranks.len(), |rank| *rank) as f32);
+        let scored = self.pieces.ids().iter().filter(|id| normal(id)).map(|id| (token(*id), score(*id)));
+        let again = all_merges(scored, &ids, &self.file)?;
+        let same = |((a, b, piece), (c, d)): (&(&str, &str, u32), &(String, String))| {
+            if made(c, d) == Some(*piece) { None } else { Some(format!("`{a}` and `{b}`")) }
+        };
+        match makes.iter().zip(&again).find_map(same) {
+            None if makes.len() == again.len() => Ok(all.map(score).collect()),
+            odd => {
+                let odd = odd.unwrap_or_else(|| "something that is no text".into());
+                Err(self.inexact(format!("no scores would merge {odd} where it does, between other merges")))
+            }
+        }
+    }
+}
+
+/// Ranks of pieces, the best one 0, given what each merge makes. Pieces whose merges are mixed have the same
+/// rank, as if they had the same score.
+fn ranks(made: impl Iterator<Item = u32> + Clone) -> HashMap<u32, usize> {
+    let last: HashMap<u32, usize> = made.clone().enumerate().map(|(at, piece)| (piece, at)).collect();
+    let mut ranks = HashMap::new();
+    let (mut rank, mut end) = (0, 0);
+    for (at, piece) in made.enumerate() {
+        if at > end {
+            rank += 1;
+        }
+        end = end.max(last[&piece]).max(at);
+        ranks.insert(piece, rank);
+    }
+    ranks
+}
