@@ -183,6 +183,17 @@ fn a_revision_that_is_gone_is_an_error_all_the_same() {
 }
 
 #[test]
+fn another_commit_than_the_pinned_one_is_refused() {
+    let other = Repository::checkpoint(9).at(&COMMIT.replace('0', "f"));
+    let server = Server::start(move |request| other.answer(request));
+    let cache = tempdir().expect("a folder");
+    let error =
+        fetch(&format!("org/name@{COMMIT}"), &settings(&server, cache.path())).0.expect_err("refused");
+    assert!(error.to_string().contains("lists another commit"), "{error}");
+    assert!(names(cache.path()).is_empty());
+}
+
+#[test]
 fn nothing_cached_and_nobody_there() {
     let cache = tempdir().expect("a folder");
     let server = down();
