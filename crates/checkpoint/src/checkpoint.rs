@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     Coding, Config, Dense, Error, Linear, LinearShape, NormShape, Result, ScaleRule, Stored, WeightFormat,
     config_read::Clues,
-    dense::MAX_ZERO_ROWS,
+    dense::Pages,
     generation_config,
     gguf::{Gguf, Options},
     shapes::{EMBEDDING, HEAD},
@@ -153,12 +153,7 @@ impl Checkpoint {
     /// When it is missing, of another shape or type, holds values that are not finite, or has holes.
     pub fn embedding(&self) -> Result<Dense> {
         let dense = self.dense(EMBEDDING)?;
-        let (stored, zero) = (dense.stored(), dense.stored().zero_rows());
-        if zero as f64 > MAX_ZERO_ROWS * dense.rows() as f64 {
-            let (file, tensor) = (stored.file.clone(), stored.name.clone());
-            return Err(Error::ZeroRows { file, tensor, zero, rows: dense.rows() });
-        }
-        stored.check_finite()?;
+        dense.check(Pages::Keep)?;
         Ok(dense)
     }
 
@@ -179,8 +174,17 @@ impl Checkpoint {
             return Ok(None);
         }
         let head = self.dense(HEAD)?;
-        head.stored().check_finite()?;
+        head.check(Pages::Keep)?;
         Ok(Some(head))
+    }
+
+    /// Embedding and output head, checked without staying in memory: for reading them once.
+    pub(crate) fn streamed(&self) -> Result<(Dense, Option<Dense>)> {
+        let embedding = self.dense(EMBEDDING)?;
+        embedding.check(Pages::Release)?;
+        let head = if self.is_tied() { None } else { Some(self.dense(HEAD)?) };
+        head.as_ref().map_or(Ok(()), |head| head.check(Pages::Release))?;
+        Ok((embedding, head))
     }
 
     /// Whether the output head is the embedding. The 1bitLLM files are tied in fact, whatever they say.

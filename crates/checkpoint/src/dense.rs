@@ -1,6 +1,8 @@
 //! The embedding and the output head, where they lie in the file.
 
-use crate::{Result, Stored};
+use std::ops::Range;
+
+use crate::{Error, Result, Stored};
 
 /// A matrix `[rows, cols]` of floats or of quantised blocks, not copied.
 #[derive(Clone, Debug)]
@@ -12,6 +14,17 @@ pub struct Dense {
 
 /// More all-zero rows than this part of all are taken for a hole in the file.
 pub(crate) const MAX_ZERO_ROWS: f64 = 0.01;
+/// Bytes looked at between two releases.
+const SLAB: usize = 32 << 20;
+
+/// What to do with mapped pages that were looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Pages {
+    /// They are needed again.
+    Keep,
+    /// Only one pass is made.
+    Release,
+}
 
 impl Dense {
     pub(crate) fn new(stored: Stored, rows: usize, cols: usize) -> Result<Dense> {
@@ -35,6 +48,49 @@ impl Dense {
     /// Width of a row.
     pub fn cols(&self) -> usize {
         self.cols
+    }
+
+    /// Refuses values that are not finite, and more all-zero rows than a model has.
+    pub(crate) fn check(&self, pages: Pages) -> Result<()> {
+        let mut zero = 0;
+        for rows in self.slabs(SLAB) {
+            let slab = self.slab(rows.clone());
+            zero += slab.zero_rows();
+            if let Some(index) = slab.first_not_finite() {
+                let mut value = [0.0; 256];
+                // Blocks are read whole.
+                let count = if slab.coding.is_float() { 1 } else { value.len().min(slab.len() - index) };
+                slab.read_f32(index, &mut value[..count]);
+                let value = value[..count].iter().copied().find(|v| !v.is_finite()).unwrap_or(f32::NAN);
+                let (file, tensor) = (slab.file, slab.name);
+                return Err(Error::NotFinite { file, tensor, index: rows.start * self.cols + index, value });
+            }
+            if pages == Pages::Release {
+                slab.bytes.release();
+            }
+        }
+        if zero as f64 > MAX_ZERO_ROWS * self.rows as f64 {
+            let (file, tensor) = (self.stored.file.clone(), self.stored.name.clone());
+            return Err(Error::ZeroRows { file, tensor, zero, rows: self.rows });
+        }
+        Ok(())
+    }
+
+    /// Ranges of rows of about so many bytes.
+    pub(crate) fn slabs(&self, bytes: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (all, row) = (self.rows, (self.stored.bytes.len() / self.rows).max(1));
+        let rows = (bytes / row).max(1);
+        (0..all).step_by(rows).map(move |first| first..all.min(first + rows))
+    }
+
+    /// Some of the rows.
+    pub(crate) fn slab(&self, rows: Range<usize>) -> Stored {
+        let row = self.stored.bytes.len() / self.rows;
+        Stored {
+            shape: vec![rows.len(), self.cols],
+            bytes: self.stored.bytes.part(rows.start * row..rows.end * row),
+            ..self.stored.clone()
+        }
     }
 
     /// Writes a row as f32.

@@ -47,6 +47,7 @@ impl FloatType {
             firsts.par_iter().all(|&first| {
                 let mut values = vec![0.0; PART.min(stored.len() - first)];
                 stored.read_f32(first, &mut values);
+                stored.release_values(first, values.len());
                 values.iter().all(|value| kind.holds(*value))
             })
         };
@@ -69,8 +70,8 @@ impl FloatType {
             let values = &mut values[..PART.min(stored.len() - first)];
             stored.read_f32(first, values);
             self.write(values, to)?;
+            stored.release_values(first, values.len());
         }
-        stored.bytes.release();
         Ok(())
     }
 }

@@ -41,7 +41,7 @@ pub use floats::FloatType;
 pub use linear::Linear;
 pub use packed::write_packed_folder;
 pub use random::write_random;
-pub use safetensors_file::Progress;
+pub use safetensors_file::{Progress, write_f32_tensors};
 pub use save::{PackedTypes, write_packed};
 pub use shapes::{LayerNorms, LinearShape, NormShape};
 pub use stored::Stored;

@@ -30,7 +30,7 @@ pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: Pro
         tie_word_embeddings: checkpoint.is_tied(),
         ..checkpoint.config().clone()
     };
-    let (embedding, head) = (checkpoint.embedding()?, checkpoint.head()?);
+    let (embedding, head) = checkpoint.streamed()?;
     let mut floats = vec![(EMBEDDING.to_string(), embedding.stored().clone())];
     floats.extend(head.map(|head| (HEAD.to_string(), head.stored().clone())));
     for norm in config.all_norms() {
@@ -54,10 +54,12 @@ pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: Pro
 
 /// A damaged matrix is refused before anything is written.
 fn check_codes(linear: &Linear) -> Result<()> {
-    let mut codes = vec![0; linear.shape().cols];
-    if linear.histogram()[3] == 0 {
+    let invalid = linear.histogram()[3] > 0;
+    linear.bytes().release();
+    if !invalid {
         return Ok(());
     }
+    let mut codes = vec![0; linear.shape().cols];
     for row in 0..linear.shape().rows {
         linear.codes(row, &mut codes);
         if let Some(column) = codes.iter().position(|code| *code == 3) {

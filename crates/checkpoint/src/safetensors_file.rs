@@ -8,7 +8,7 @@ use std::{
 use safetensors::Dtype;
 use serde_json::{Map, Value, json};
 
-use crate::{AtomicFile, Result};
+use crate::{AtomicFile, FloatType, Result};
 
 /// Writes the values of a tensor, in order.
 type Values<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
@@ -29,6 +29,24 @@ impl Entry<'_> {
 
 /// Called after each tensor with the bytes written so far and the bytes there will be.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Writes f32 tensors, each by name and shape, under a temporary name that is then changed.
+///
+/// # Errors
+/// When the file cannot be written; then nothing is there.
+///
+/// # Panics
+/// When values do not fill their shape.
+pub fn write_f32_tensors(path: &Path, tensors: &[(String, Vec<usize>, &[f32])]) -> Result<()> {
+    let mut entries = Vec::new();
+    for (name, shape, values) in tensors {
+        assert_eq!(shape.iter().product::<usize>(), values.len(), "the values of {name} fill {shape:?}");
+        let write = move |to: &mut dyn Write| FloatType::F32.write(values, to);
+        let (name, shape) = (name.clone(), shape.clone());
+        entries.push(Entry { name, dtype: Dtype::F32, shape, values: Box::new(write) });
+    }
+    self::write(path, entries, &mut |_, _| ())
+}
 
 /// Writes a whole file or none.
 pub(crate) fn write(path: &Path, mut entries: Vec<Entry<'_>>, progress: Progress<'_>) -> Result<()> {

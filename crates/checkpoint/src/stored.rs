@@ -68,6 +68,13 @@ impl Stored {
         }
     }
 
+    /// Releases the pages of values that are not needed for now; see [`Bytes::release`].
+    pub(crate) fn release_values(&self, first: usize, count: usize) {
+        let (bytes, values) = (self.bytes.len(), self.len().max(1));
+        let at = |value: usize| (value as u128 * bytes as u128 / values as u128) as usize;
+        self.bytes.part(at(first)..at(first + count)).release();
+    }
+
     /// All values as f32; every one is finite.
     pub(crate) fn f32s(&self, shape: &[usize]) -> Result<Vec<f32>> {
         self.check_shape(shape)?;

@@ -1,13 +1,19 @@
 //! The binary `bitkv`: arguments, progress, exit codes. One file a subcommand.
 
+mod convert;
+mod doctor;
 mod generate;
 mod input;
+mod inspect;
 mod list;
 mod memory;
 mod model;
 mod output;
 mod plan;
 mod profile;
+mod progress;
+mod random;
+mod trace;
 mod train;
 mod verify;
 
@@ -35,6 +41,16 @@ enum Command {
     Plan(plan::Arguments),
     /// Generate text, with any policy and budget.
     Generate(generate::Arguments),
+    /// Norms of every step of a forward pass, its logits, hidden states, queries, keys and values.
+    Trace(trace::Arguments),
+    /// Write a checkpoint in another format: packed Hugging Face folder, GGUF I2_S, TQ1_0 or TQ2_0.
+    Convert(convert::Arguments),
+    /// What a checkpoint contains, tensor by tensor.
+    Inspect(inspect::Arguments),
+    /// What is wrong with a checkpoint, what that means, and what to do about it.
+    Doctor(doctor::Arguments),
+    /// Write a random packed checkpoint of a given shape.
+    Random(random::Arguments),
     /// Models and policies there are.
     List(list::Arguments),
     /// Train a small BitNet from a folder of text; resumes what it finds.
@@ -49,6 +65,11 @@ fn main() -> ExitCode {
         Command::Profile(arguments) => profile::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Random(arguments) => random::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
     };

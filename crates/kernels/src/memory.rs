@@ -38,8 +38,8 @@ impl MappedFile {
         assert!(range.end <= self.map.len(), "the range lies inside the file");
         #[cfg(target_os = "linux")]
         {
-            // Largest page in use for file mappings on common systems; a smaller page divides it.
-            const PAGE: usize = 1 << 16;
+            // The system refuses what is not a multiple of its pages; elsewhere they may be larger.
+            const PAGE: usize = if cfg!(target_arch = "x86_64") { 1 << 12 } else { 1 << 16 };
             let base = self.map.as_ptr() as usize;
             let start = (base + range.start).next_multiple_of(PAGE) - base;
             let end = ((base + range.end) / PAGE * PAGE).saturating_sub(base);

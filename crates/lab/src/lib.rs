@@ -5,6 +5,7 @@
 
 pub mod cell;
 pub mod context;
+pub mod doctor;
 pub mod manifest;
 pub mod memory;
 pub mod profile;

@@ -129,6 +129,17 @@ impl Source {
         }
     }
 
+    /// The text of the folder's chat template, for a GGUF file.
+    ///
+    /// # Errors
+    /// When a file that may hold one is damaged.
+    pub fn chat_template(&self) -> Result<Option<String>> {
+        Ok(match &self.place {
+            Place::Folder(folder) => Chat::from_folder(folder)?.map(|chat| chat.template().into()),
+            Place::BuiltIn(_) | Place::Gguf(_) => None,
+        })
+    }
+
     /// The chat template that came with the weights, or that of BitNet-b1.58-2B-4T for models of its architecture.
     ///
     /// # Errors

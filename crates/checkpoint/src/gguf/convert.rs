@@ -98,7 +98,8 @@ fn parts(checkpoint: &Checkpoint, options: &WriteOptions<'_>) -> Result<Vec<Part
         let target = dense::target(&dense, options.embedding);
         Part::Dense(name, dense, target)
     };
-    let mut parts = vec![dense(EMBEDDING, checkpoint.embedding()?)];
+    let (embedding, head) = checkpoint.streamed()?;
+    let mut parts = vec![dense(EMBEDDING, embedding)];
     for layer in 0..config.num_hidden_layers {
         let [q, k, v, o, gate, up, down] = config.linears(layer).map(Part::Linear);
         let norms = config.norms(layer);
@@ -110,7 +111,7 @@ fn parts(checkpoint: &Checkpoint, options: &WriteOptions<'_>) -> Result<Vec<Part
         parts.extend([k, o, q, v]);
     }
     parts.push(Part::Norm(config.final_norm()));
-    parts.extend(checkpoint.head()?.map(|head| dense(HEAD, head)));
+    parts.extend(head.map(|head| dense(HEAD, head)));
     Ok(parts)
 }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::{Coding, Dense, Error, FloatType, Result};
 
-/// Bytes of f32 that are converted together.
+/// Bytes that are converted together.
 const PART: usize = 1 << 20;
 
 /// The type to convert to; `None` when the stored values are copied.
@@ -30,17 +30,11 @@ pub(super) fn coding(kind: FloatType) -> Coding {
 
 fn is_f16(dense: &Dense) -> bool {
     dense.stored().coding == Coding::F16
-        || slabs(dense).into_par_iter().all(|slab| {
+        || dense.slabs(PART).collect::<Vec<_>>().into_par_iter().all(|slab| {
             let exact = read(dense, slab.clone()).iter().all(|x| FloatType::F16.holds(*x));
             release(dense, slab);
             exact
         })
-}
-
-/// Rows of a matrix that are converted together.
-fn slabs(dense: &Dense) -> Vec<Range<usize>> {
-    let rows = (PART / (4 * dense.cols())).max(1);
-    (0..dense.rows()).step_by(rows).map(|first| first..dense.rows().min(first + rows)).collect()
 }
 
 fn read(dense: &Dense, slab: Range<usize>) -> Vec<f32> {
@@ -50,8 +44,7 @@ fn read(dense: &Dense, slab: Range<usize>) -> Vec<f32> {
 }
 
 fn release(dense: &Dense, slab: Range<usize>) {
-    let (bytes, row) = (&dense.stored().bytes, dense.stored().bytes.len() / dense.rows());
-    bytes.part(slab.start * row..slab.end * row).release();
+    dense.slab(slab).bytes.release();
 }
 
 pub(super) fn write(
@@ -59,7 +52,7 @@ pub(super) fn write(
     target: Option<FloatType>,
     put: &mut impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    for slab in slabs(dense) {
+    for slab in dense.slabs(PART) {
         let row = dense.stored().bytes.len() / dense.rows();
         match target {
             None => put(&dense.stored().bytes[slab.start * row..slab.end * row])?,

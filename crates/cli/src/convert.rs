@@ -1,0 +1,147 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use bitkv_checkpoint::{
+    AtomicFile, Checkpoint,
+    gguf::{self, Target, WriteOptions},
+    write_packed_folder,
+};
+use bitkv_lab::{Source, memory::peak_resident_bytes, vocabulary};
+use clap::ValueEnum;
+use serde_json::json;
+
+use crate::{model::ReadingArguments, output, progress};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// What to convert: a built-in name, a folder, a .gguf file, or organisation/name on the hub.
+    model: String,
+    /// The folder or .gguf file to write; nothing is replaced.
+    out: PathBuf,
+    /// What to write.
+    #[arg(long, value_enum)]
+    to: Format,
+    /// Allow scales to be rounded to f16 where TQ1_0 and TQ2_0 need it.
+    #[arg(long)]
+    lossy: bool,
+    #[command(flatten)]
+    reading: ReadingArguments,
+    /// One JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Format {
+    /// A Hugging Face folder with packed ternary weights.
+    Packed,
+    /// GGUF for bitnet.cpp.
+    #[value(name = "i2_s", alias = "i2s")]
+    I2S,
+    /// GGUF for llama.cpp, 1.69 bits a weight.
+    #[value(name = "tq1_0")]
+    Tq1,
+    /// GGUF for llama.cpp, 2.06 bits a weight.
+    #[value(name = "tq2_0")]
+    Tq2,
+}
+
+/// What belongs to a model beside its weights and is copied as it is.
+const COMPANIONS: [&str; 7] = [
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "generation_config.json",
+];
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let source = arguments.reading.source(&arguments.model)?;
+    let checkpoint = source.checkpoint()?;
+    ensure!(
+        !checkpoint.config().skeleton,
+        "a llama skeleton is a way to run a model, not a model to write: leave out --skeleton"
+    );
+    let mut bar = progress::bytes("writing");
+    let mut bytes = 0;
+    let mut see = |done, total| {
+        bytes = total;
+        bar.at(done, total);
+    };
+    let target = match arguments.to {
+        Format::Packed => None,
+        Format::I2S => Some(Target::I2S),
+        Format::Tq1 => Some(Target::Tq1_0),
+        Format::Tq2 => Some(Target::Tq2_0),
+    };
+    match target {
+        None => {
+            write_packed_folder(&checkpoint, &arguments.out, &mut see)?;
+            companions(&source, &checkpoint, &arguments.out)?;
+        }
+        Some(target) => {
+            let vocabulary = gguf_vocabulary(&source, &checkpoint)?;
+            let options = WriteOptions {
+                target,
+                embedding: None,
+                lossy: arguments.lossy,
+                vocabulary: vocabulary.as_ref(),
+                name: &source.name(),
+            };
+            gguf::write(&arguments.out, &checkpoint, &options, &mut see)?;
+        }
+    }
+    bar.finish();
+    report(arguments, &checkpoint, bytes)
+}
+
+fn report(arguments: &Arguments, checkpoint: &Checkpoint, bytes: u64) -> Result<()> {
+    let (out, read) = (arguments.out.display().to_string(), checkpoint.tensor_bytes());
+    let peak = peak_resident_bytes();
+    if arguments.json {
+        return output::json(&json!({
+            "out": out, "tensor_bytes_read": read, "tensor_bytes_written": bytes, "peak_rss_bytes": peak,
+        }));
+    }
+    let peak = peak.map_or(String::new(), |peak| format!(", {:.0} MB resident at most", peak as f64 / 1e6));
+    let mega = |bytes: u64| bytes as f64 / 1e6;
+    output::text(&format!("{out}: {:.1} MB from {:.1} MB{peak}\n", mega(bytes), mega(read)))
+}
+
+/// The tokenizer's vocabulary as GGUF files hold it; `None` if the model has no tokenizer.
+fn gguf_vocabulary(source: &Source, checkpoint: &Checkpoint) -> Result<Option<gguf::Vocabulary>> {
+    if let Some(gguf) = checkpoint.gguf() {
+        return Ok(if gguf.has_vocabulary() { Some(gguf.vocabulary()?) } else { None });
+    }
+    let Some(tokenizer) = source.tokenizer(checkpoint)? else { return Ok(None) };
+    let mut vocabulary = tokenizer.vocabulary().context("the tokenizer cannot be written into a GGUF file")?;
+    let config = checkpoint.config();
+    vocabulary.special.bos = vocabulary.special.bos.or(config.bos_token_id);
+    vocabulary.special.eos = vocabulary.special.eos.or(config.eos_token_ids.first().copied());
+    vocabulary.add_bos = vocabulary.add_bos.or(Some(vocabulary.special.bos.is_some()));
+    Ok(Some(vocabulary::for_gguf(vocabulary, source.chat_template()?)))
+}
+
+/// Tokenizer and the like: copied from a folder, written from a GGUF file's vocabulary.
+fn companions(source: &Source, checkpoint: &Checkpoint, out: &Path) -> Result<()> {
+    if let Some(folder) = source.folder() {
+        for name in COMPANIONS {
+            let (from, to) = (folder.join(name), out.join(name));
+            if from.is_file() {
+                fs::copy(&from, &to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+            }
+        }
+        return Ok(());
+    }
+    let Some(tokenizer) = source.tokenizer(checkpoint)? else { return Ok(()) };
+    let path = out.join("tokenizer.json");
+    let mut file = AtomicFile::create(&path)?;
+    std::io::Write::write_all(&mut file, &tokenizer.to_json()?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(file.commit()?)
+}

@@ -1,0 +1,106 @@
+use anyhow::{Result, ensure};
+use bitkv_lab::{
+    Source,
+    doctor::{Finding, Severity, diagnose},
+};
+use serde_json::{Value, json};
+
+use crate::{model::ReadingArguments, output};
+
+/// Lines are at most this wide.
+const WIDTH: usize = 100;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// A built-in name, a folder, a .gguf file, or organisation/name on the hub.
+    model: String,
+    /// The full-precision masters, or any other checkpoint of the same model that is known to be right.
+    #[arg(long, value_name = "MODEL")]
+    masters: Option<String>,
+    #[command(flatten)]
+    reading: ReadingArguments,
+    /// One JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let source = arguments.reading.source(&arguments.model)?;
+    let masters = arguments.masters.as_deref().map(Source::find).transpose()?;
+    let findings = diagnose(&source, masters.as_ref())?;
+    let faults = findings.iter().filter(|finding| finding.severity == Severity::Fault).count();
+    if arguments.json {
+        output::json(&document(&source.name(), &findings, faults))?;
+    } else {
+        output::text(&findings.iter().map(table).collect::<Vec<_>>().join("\n"))?;
+    }
+    let plural = if faults == 1 { "" } else { "s" };
+    ensure!(faults == 0, "doctor found {faults} fault{plural} in {}", source.name());
+    Ok(())
+}
+
+fn document(model: &str, findings: &[Finding], faults: usize) -> Value {
+    let finding = |finding: &Finding| {
+        json!({
+            "check": finding.check,
+            "severity": finding.severity.name(),
+            "place": finding.place,
+            "found": finding.found,
+            "means": finding.means,
+            "remedy": finding.remedy,
+        })
+    };
+    json!({
+        "model": model,
+        "findings": findings.iter().map(finding).collect::<Vec<_>>(),
+        "faults": faults,
+    })
+}
+
+fn table(finding: &Finding) -> String {
+    let lines = [
+        (finding.severity.name(), format!("{}: {}", finding.check, finding.place)),
+        ("  found", finding.found.clone()),
+        ("  means", finding.means.clone()),
+        ("  to do", finding.remedy.clone()),
+    ];
+    lines.into_iter().flat_map(|(label, text)| wrapped(label, &text)).collect()
+}
+
+/// A label and its text, with lines after the first below the text.
+fn wrapped(label: &str, text: &str) -> Vec<String> {
+    const INDENT: usize = 9;
+    let mut lines = vec![format!("{label:<INDENT$}")];
+    // Names come from files, which may hold anything.
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    for (i, word) in text.split_whitespace().enumerate() {
+        let full = lines.last().is_some_and(|line| line.chars().count() + word.chars().count() >= WIDTH);
+        if i > 0 && full {
+            lines.push(" ".repeat(INDENT));
+        }
+        let line = lines.last_mut().expect("there is one from the start");
+        *line += word;
+        line.push(' ');
+    }
+    lines.into_iter().map(|line| line.trim_end().to_string() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn long_texts_stay_below_their_label() {
+        let text = "word ".repeat(40);
+        let lines = wrapped("  found", &text);
+        assert!(lines.len() == 3 && lines[0].starts_with("  found  word"), "{lines:?}");
+        assert!(lines[1..].iter().all(|line| line.starts_with("         word") && line.len() <= 101));
+        let words: usize = lines.iter().map(|line| line.matches("word").count()).sum();
+        assert_eq!(words, 40);
+    }
+
+    #[test]
+    fn control_characters_are_not_printed() {
+        assert_eq!(wrapped("note", "a\u{1b}[2Jb\n").concat(), "note     a [2Jb\n");
+    }
+}

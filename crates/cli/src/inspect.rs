@@ -1,0 +1,196 @@
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Result;
+use bitkv_checkpoint::{Checkpoint, Linear, Stored, gguf};
+use bitkv_lab::Source;
+use bitkv_report::{Align, Table};
+use serde_json::{Value, json};
+
+use crate::{model::ReadingArguments, output};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// A built-in name, a folder, a .gguf file, or organisation/name on the hub.
+    model: String,
+    /// Leave out the list of tensors.
+    #[arg(long)]
+    summary: bool,
+    #[command(flatten)]
+    reading: ReadingArguments,
+    /// One JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A tensor and, of a linear layer, its codes.
+struct Row {
+    stored: Stored,
+    /// Shape as the layer has it.
+    linear: Option<(Linear, [u64; 4])>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let source = arguments.reading.source(&arguments.model)?;
+    let checkpoint = source.checkpoint()?;
+    let rows = rows(&checkpoint, arguments.summary)?;
+    if arguments.json {
+        return output::json(&document(&source, &checkpoint, &rows));
+    }
+    let mut tables = vec![configuration(&source, &checkpoint)];
+    tables.extend(checkpoint.gguf().map(metadata));
+    tables.push(memory(&rows));
+    if !arguments.summary {
+        tables.push(tensors(&rows));
+    }
+    let text: Vec<String> = tables.iter().map(Table::to_terminal).collect();
+    output::text(&(text.join("\n\n") + "\n"))
+}
+
+fn rows(checkpoint: &Checkpoint, summary: bool) -> Result<Vec<Row>> {
+    let mut linears = HashMap::new();
+    for shape in checkpoint.config().all_linears() {
+        let linear = checkpoint.linear(&shape)?;
+        linears.insert(linear.stored().name.clone(), linear);
+    }
+    let row = |stored: Stored| {
+        let linear = linears.remove(&stored.name).map(|linear| {
+            let histogram = if summary { [0; 4] } else { linear.histogram() };
+            linear.bytes().release();
+            (linear, histogram)
+        });
+        Row { stored, linear }
+    };
+    Ok(checkpoint.tensors()?.into_iter().map(row).collect())
+}
+
+fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
+    let c = checkpoint.config();
+    let mut table = Table::new(&source.name(), &[("what", Align::Left), ("value", Align::Left)]);
+    let pairs: [(&str, String); 14] = [
+        ("file", checkpoint.file()),
+        ("architecture", c.architecture.name().into()),
+        ("weights", format!("{:?}", c.weights)),
+        ("vocabulary", c.vocab_size.to_string()),
+        ("hidden size", c.hidden_size.to_string()),
+        ("intermediate size", c.intermediate_size.to_string()),
+        ("layers", c.num_hidden_layers.to_string()),
+        ("query heads / KV heads / width", heads(checkpoint)),
+        ("activation", c.hidden_act.name().into()),
+        ("positions", c.max_position_embeddings.to_string()),
+        ("RMS norm epsilon", format!("{:e}", c.rms_norm_eps)),
+        ("RoPE base", c.rope_theta.to_string()),
+        ("output head", if checkpoint.is_tied() { "the embedding" } else { "its own" }.into()),
+        ("begin / end tokens", format!("{:?} / {:?}", c.bos_token_id, c.eos_token_ids)),
+    ];
+    pairs.into_iter().for_each(|(what, value)| table.push(vec![what.into(), value]));
+    if let Some(choice) = checkpoint.gguf().and_then(|gguf| gguf.i2s_layout()) {
+        table.push(vec!["I2_S layout".into(), format!("{:?}, {:?}", choice.layout, choice.reason)]);
+    }
+    table
+}
+
+fn heads(checkpoint: &Checkpoint) -> String {
+    let c = checkpoint.config();
+    format!("{} / {} / {}", c.num_attention_heads, c.num_key_value_heads, c.head_dim)
+}
+
+fn metadata(gguf: &gguf::Gguf) -> Table {
+    let columns = [("key", Align::Left), ("type", Align::Left), ("value", Align::Left)];
+    let mut table = Table::new("GGUF metadata", &columns);
+    for entry in gguf.metadata() {
+        table.push(vec![entry.key.clone(), entry.kind.name().into(), entry.value.to_string()]);
+    }
+    table
+}
+
+/// Bytes in the files by type.
+fn memory(rows: &[Row]) -> Table {
+    let mut kinds: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
+    for row in rows {
+        let (count, bytes) = kinds.entry(row.stored.coding.name()).or_default();
+        *count += 1;
+        *bytes += row.stored.bytes.len() as u64;
+    }
+    let total: u64 = kinds.values().map(|(_, bytes)| bytes).sum();
+    let columns = [("type", Align::Left), ("tensors", Align::Right), ("bytes", Align::Right), ("share", Align::Right)];
+    let mut table = Table::new("Memory by type", &columns);
+    let share = |bytes: u64| format!("{:.1} %", 100.0 * bytes as f64 / total.max(1) as f64);
+    for (kind, (count, bytes)) in &kinds {
+        table.push(vec![(*kind).into(), count.to_string(), bytes.to_string(), share(*bytes)]);
+    }
+    table.push(vec!["all".into(), rows.len().to_string(), total.to_string(), share(total)]);
+    table
+}
+
+fn tensors(rows: &[Row]) -> Table {
+    let columns = [
+        ("tensor", Align::Left),
+        ("type", Align::Left),
+        ("shape", Align::Left),
+        ("bytes", Align::Right),
+        ("-1", Align::Right),
+        ("0", Align::Right),
+        ("+1", Align::Right),
+        ("invalid", Align::Right),
+        ("scale", Align::Right),
+    ];
+    let mut table = Table::new("Tensors", &columns);
+    for Row { stored, linear } in rows {
+        let mut cells = vec![
+            stored.name.clone(),
+            stored.coding.name().into(),
+            format!("{:?}", stored.shape),
+            stored.bytes.len().to_string(),
+        ];
+        match linear {
+            None => cells.extend(std::iter::repeat_n(String::new(), 5)),
+            Some((linear, counts)) => {
+                let all = counts.iter().sum::<u64>() as f64;
+                cells.extend(counts[..3].iter().map(|count| format!("{:.2} %", 100.0 * *count as f64 / all)));
+                cells.push(counts[3].to_string());
+                cells.push(linear.multiplier().to_string());
+            }
+        }
+        table.push(cells);
+    }
+    table
+}
+
+fn document(source: &Source, checkpoint: &Checkpoint, rows: &[Row]) -> Value {
+    let tensor = |Row { stored, linear }: &Row| {
+        let mut value = json!({
+            "name": stored.name, "type": stored.coding.name(), "shape": stored.shape, "bytes": stored.bytes.len(),
+            "file": stored.file,
+        });
+        if let Some((linear, [minus, zero, plus, invalid])) = linear {
+            let codes = json!({"minus": minus, "zero": zero, "plus": plus, "invalid": invalid});
+            value["rows"] = linear.shape().rows.into();
+            value["columns"] = linear.shape().cols.into();
+            value["scale"] = linear.multiplier().into();
+            value["masters"] = linear.has_masters().into();
+            value["codes"] = codes;
+        }
+        value
+    };
+    let mut document = json!({
+        "model": source.name(),
+        "config": serde_json::from_str::<Value>(&checkpoint.config().to_json()).unwrap_or_default(),
+        "tied": checkpoint.is_tied(),
+        "tensor_bytes": checkpoint.tensor_bytes(),
+        "ternary_bytes": rows.iter().filter(|r| r.stored.coding.is_ternary())
+            .map(|r| r.stored.bytes.len()).sum::<usize>(),
+        "tensors": rows.iter().map(tensor).collect::<Vec<_>>(),
+    });
+    if let Some(gguf) = checkpoint.gguf() {
+        let entry = |e: &gguf::Entry| json!({"key": e.key, "type": e.kind.name(), "value": e.value.to_string()});
+        document["metadata"] = gguf.metadata().iter().map(entry).collect();
+        if let Some(choice) = gguf.i2s_layout() {
+            let scores: Vec<Value> =
+                choice.scores.iter().map(|(layout, s)| json!({"layout": format!("{layout:?}"), "score": s})).collect();
+            document["i2s_layout"] = json!({
+                "layout": format!("{:?}", choice.layout), "reason": format!("{:?}", choice.reason), "scores": scores,
+            });
+        }
+    }
+    document
+}

@@ -1,0 +1,48 @@
+//! A statement about a checkpoint.
+
+use std::fmt;
+
+/// How bad it is, worst first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Severity {
+    /// Results would be wrong, or there would be none.
+    Fault,
+    /// Something is unusual, and may make results wrong.
+    Warning,
+    /// As it should be, or harmless, but worth knowing.
+    Note,
+}
+
+impl Severity {
+    /// The name in tables and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Fault => "fault",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One thing that an examination found. Every text is a sentence or part of one, without a full stop at its end.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// Which check found it, such as `decode-map`; a stable name.
+    pub check: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The tensor, file or part of the model.
+    pub place: String,
+    /// What was measured.
+    pub found: String,
+    /// What that tells.
+    pub means: String,
+    /// What to do.
+    pub remedy: String,
+}

@@ -1,0 +1,52 @@
+//! Code 3, which no ternary weight has.
+
+use super::{
+    Examination, Finding, Severity,
+    codes::Matrix,
+};
+
+const CHECK: &str = "invalid-code";
+
+/// Random bytes hold code 3 in every fourth place. From this part of all on, bytes are taken for something else than codes.
+const FOREIGN: f64 = 0.05;
+
+pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+    let matrices = &examination.codes.matrices;
+    let bad: Vec<&Matrix> = matrices.iter().filter(|matrix| matrix.counts[3] > 0).collect();
+    let Some(first) = bad.first() else { return Vec::new() };
+    let (invalid, all) =
+        bad.iter().fold((0, 0), |(invalid, all), matrix| (invalid + matrix.counts[3], all + matrix.len()));
+    let (row, column) = position(first);
+    let file = &first.linear.stored().file;
+    let foreign = invalid as f64 > FOREIGN * all as f64;
+    let means = if foreign {
+        "these bytes are no two-bit codes of this layout: their type says something else than they hold"
+    } else {
+        "bytes were changed after the weights were packed: 00, 01 and 10 are the only codes there are"
+    };
+    let remedy = if foreign {
+        format!("convert the model again from its source; {file} cannot be mended")
+    } else {
+        format!("compare the SHA-256 of {file} with that of its source and download it again")
+    };
+    vec![Finding {
+        check: CHECK,
+        severity: Severity::Fault,
+        place: format!("{} of {} linear weights, the first {}", bad.len(), matrices.len(), first.name()),
+        found: format!("{invalid} of {all} codes are 3, the first in row {row}, column {column}"),
+        means: means.into(),
+        remedy,
+    }]
+}
+
+fn position(matrix: &Matrix) -> (usize, usize) {
+    let shape = matrix.linear.shape();
+    let mut codes = vec![0; shape.cols];
+    let column = |row: usize, codes: &mut Vec<u8>| {
+        matrix.linear.codes(row, codes);
+        codes.iter().position(|code| *code == 3)
+    };
+    (0..shape.rows)
+        .find_map(|row| column(row, &mut codes).map(|column| (row, column)))
+        .expect("the histogram counted one")
+}

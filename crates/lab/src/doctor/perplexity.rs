@@ -1,0 +1,46 @@
+//! Whether the model predicts text better than guessing does.
+
+use super::{Examination, Finding, Severity};
+
+const CHECK: &str = "perplexity";
+
+/// The part of the bits of guessing from which on a model has hardly learnt anything.
+const POOR: f64 = 0.8;
+
+pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+    let Ok(run) = &examination.run else { return Vec::new() };
+    let uniform = (examination.evidence.checkpoint.config().vocab_size as f64).log2();
+    let bits = run.mean_bits();
+    let (severity, means, remedy) = if !bits.is_finite() {
+        (
+            Severity::Fault,
+            "the logits are no numbers: some weight is infinite or far too large",
+            "see the other findings; if there are none, download the model again",
+        )
+    } else if bits >= uniform {
+        (
+            Severity::Fault,
+            "guessing would do better: the weights are not those that were trained, or they are decoded wrongly",
+            "see the other findings; if there are none, compare with the masters: --masters",
+        )
+    } else if bits >= POOR * uniform {
+        (
+            Severity::Warning,
+            "hardly better than guessing: the weights may be decoded wrongly, or were trained on other texts",
+            "compare with the masters: --masters",
+        )
+    } else {
+        (Severity::Note, "the model predicts text, as a trained one does", "nothing")
+    };
+    vec![Finding {
+        check: CHECK,
+        severity,
+        place: format!("the first {} tokens of the text {}", run.bits.len() + 1, run.text),
+        found: format!(
+            "{bits:.2} bits per token (perplexity {:.4e}); guessing costs log2(vocabulary) = {uniform:.2}",
+            bits.exp2()
+        ),
+        means: means.into(),
+        remedy: remedy.into(),
+    }]
+}

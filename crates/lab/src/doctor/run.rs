@@ -1,0 +1,70 @@
+//! The model on the beginning of a text that comes with the suite.
+
+use anyhow::{Context, Result, ensure};
+use bitkv_bitnet::{Model, Observe, StepNorms};
+use bitkv_checkpoint::Checkpoint;
+use bitkv_stats::nll_from_logits;
+use bitkv_tokenizer::Tokenizer;
+
+use crate::suite;
+
+use super::{Examination, Finding, Severity};
+
+const CHECK: &str = "run";
+
+/// Enough for a mean of losses, and soon read.
+const TOKENS: usize = 128;
+
+/// What the model made of a text.
+pub(super) struct Run {
+    /// The text's name.
+    pub(super) text: String,
+    /// Bits that each token but the first costs.
+    pub(super) bits: Vec<f64>,
+    /// Every step of the forward pass.
+    pub(super) steps: Vec<StepNorms>,
+}
+
+impl Run {
+    pub(super) fn of(checkpoint: &Checkpoint, tokenizer: &Result<Option<Tokenizer>>) -> Result<Run> {
+        let tokenizer = match tokenizer {
+            Ok(tokenizer) => tokenizer.as_ref().context("there is no tokenizer for a text")?,
+            Err(refusal) => anyhow::bail!("{refusal:#}"),
+        };
+        let model = Model::load(checkpoint)?;
+        let texts = suite::texts()?;
+        let text = texts.calibration().next().context("the suite has no text")?;
+        let mut tokens = tokenizer.encode(&text.content, true)?;
+        tokens.truncate(TOKENS.min(checkpoint.config().max_position_embeddings));
+        ensure!(tokens.len() > 1, "the model reads {} tokens only", tokens.len());
+        let (read, targets) = (&tokens[..tokens.len() - 1], &tokens[1..]);
+        let observe = Observe { steps: true, ..Observe::default() };
+        let output = model.forward(read, &mut model.new_cache(), Some(&observe))?;
+        let logits: Vec<Vec<f32>> = model.logits(&output.hidden)?.to_vec2()?;
+        let bits = logits
+            .iter()
+            .zip(targets)
+            .map(|(logits, target)| nll_from_logits(logits, *target as usize) / std::f64::consts::LN_2)
+            .collect();
+        let steps = output.observed.unwrap_or_default().steps;
+        Ok(Run { text: text.entry.name.clone(), bits, steps })
+    }
+
+    /// Mean bits of a token.
+    pub(super) fn mean_bits(&self) -> f64 {
+        self.bits.iter().sum::<f64>() / self.bits.len() as f64
+    }
+}
+
+/// Says so when no text was read.
+pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+    let Err(refusal) = &examination.run else { return Vec::new() };
+    vec![Finding {
+        check: CHECK,
+        severity: Severity::Note,
+        place: "the model on a text".into(),
+        found: format!("it was not run: {refusal}"),
+        means: "perplexity, the direction of scales and overflow were not examined".into(),
+        remedy: "mend what stands in the way and examine it again".into(),
+    }]
+}

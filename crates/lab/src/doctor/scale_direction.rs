@@ -1,0 +1,111 @@
+//! Whether scales are applied in the direction the model was trained for, told by what it makes of a text.
+//!
+//! Magnitudes do not tell: where masters are of order one, so are the scale and its reciprocal. A text does, because one
+//! direction is that of training.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use anyhow::Result;
+use bitkv_checkpoint::{Checkpoint, Coding, Config, ScaleRule, Stored, WeightFormat};
+use safetensors::{Dtype, View};
+
+use super::{Examination, Finding, Severity, masters, run::Run};
+
+const CHECK: &str = "scale-direction";
+
+/// The other direction has to win by this many standard errors of the mean difference ..
+const CLEAR: f64 = 4.0;
+/// .. and by this many bits per token.
+const BITS: f64 = 0.1;
+
+/// The part of the bits of guessing from which on the present direction is taken for broken.
+const BROKEN: f64 = 0.9;
+
+pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+    let checkpoint = &examination.evidence.checkpoint;
+    let (Ok(present), Ok(Some(other))) = (&examination.run, turned(checkpoint)) else { return Vec::new() };
+    let Ok(other) = Run::of(&other, &examination.evidence.tokenizer) else { return Vec::new() };
+    let uniform = (checkpoint.config().vocab_size as f64).log2();
+    let better = is_better(&other.bits, &present.bits);
+    let (severity, means, remedy) = match better {
+        false => (Severity::Note, "the configured direction is that of training".into(), "nothing".into()),
+        true => (
+            if present.mean_bits() >= BROKEN * uniform { Severity::Fault } else { Severity::Warning },
+            "the scales are applied in the wrong direction: the text is far likelier the other way".to_string(),
+            masters::remedy(checkpoint.config()),
+        ),
+    };
+    vec![Finding {
+        check: CHECK,
+        severity,
+        place: format!("the weight scales, on the text {}", present.text),
+        found: format!(
+            "{:.2} bits per token as configured, {:.2} with reciprocal scales",
+            present.mean_bits(),
+            other.mean_bits()
+        ),
+        means,
+        remedy,
+    }]
+}
+
+fn is_better(bits: &[f64], than: &[f64]) -> bool {
+    let gains: Vec<f64> = bits.iter().zip(than).map(|(a, b)| b - a).collect();
+    let count = gains.len() as f64;
+    let mean = gains.iter().sum::<f64>() / count;
+    let variance = gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
+    // Also false when something is no number.
+    mean >= BITS && mean >= CLEAR * (variance / count).sqrt()
+}
+
+/// The same packed folder with the other rule; `None` where there is no rule to turn.
+fn turned(checkpoint: &Checkpoint) -> Result<Option<Checkpoint>> {
+    let WeightFormat::Packed(rule) = checkpoint.config().weights else { return Ok(None) };
+    if checkpoint.gguf().is_some() {
+        return Ok(None);
+    }
+    let rule = if rule == ScaleRule::Multiply { ScaleRule::Divide } else { ScaleRule::Multiply };
+    let config = Config { weights: WeightFormat::Packed(rule), ..checkpoint.config().clone() };
+    let tensors: BTreeMap<String, Tensor> =
+        checkpoint.tensors()?.into_iter().filter_map(|t| Some((t.name.clone(), Tensor::of(t)?))).collect();
+    let bytes = safetensors::serialize(tensors, None)?;
+    Ok(Some(Checkpoint::from_bytes(&config.to_json(), bytes)?))
+}
+
+/// A tensor on its way from one checkpoint into another.
+struct Tensor {
+    stored: Stored,
+    dtype: Dtype,
+}
+
+impl Tensor {
+    /// `None` for types that no part of a model has.
+    fn of(stored: Stored) -> Option<Tensor> {
+        let dtype = match stored.coding {
+            Coding::F32 => Dtype::F32,
+            Coding::F16 => Dtype::F16,
+            Coding::Bf16 => Dtype::BF16,
+            Coding::Folded => Dtype::U8,
+            _ => return None,
+        };
+        Some(Tensor { stored, dtype })
+    }
+}
+
+impl View for Tensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.stored.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.stored.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.stored.bytes.len()
+    }
+}
