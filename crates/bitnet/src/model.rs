@@ -7,8 +7,9 @@ use bitkv_checkpoint::{Checkpoint, Config, NormShape};
 use candle_core::{Device, Tensor};
 
 use crate::{
-    Cache, CacheShape, Error, KvCache, Observe, Observed, Precision, Result, Sequence, Step, attention::Attention,
-    dense::Matrix, linear::Activations, mlp::Mlp, norm::RmsNorm, probe::Recorder, rope::Rope,
+    Cache, CacheShape, Error, KvCache, Observe, Observed, Precision, Result, Sequence, Step,
+    attention::Attention, dense::Matrix, linear::Activations, mlp::Mlp, norm::RmsNorm, probe::Recorder,
+    rope::Rope,
 };
 
 struct Layer {

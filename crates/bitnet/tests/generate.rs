@@ -3,9 +3,8 @@
 mod common;
 
 use bitkv_bitnet::{
-    Generated, generate_batch,
-    Architecture, Config, Error, GenerationOptions, KvCache, Model, Observe, Sampling, Stop, Tokenizer,
-    generate,
+    Architecture, Config, Error, Generated, GenerationOptions, KvCache, Model, Observe, Sampling, Stop,
+    Tokenizer, generate, generate_batch,
 };
 use common::{BOTH, Random};
 
