@@ -16,44 +16,46 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     if sound.is_empty() {
         return Vec::new();
     }
-    let found = frequencies(&sound);
-    let place = format!("all {} linear weights", sound.len());
-    let finding = |severity, means: &str, remedy: &str| Finding {
+    let (severity, means, remedy) = judge(&examination.map);
+    let mut findings = vec![Finding {
         check: CHECK,
         severity,
-        place: place.clone(),
-        found: found.clone(),
+        place: format!("all {} linear weights", sound.len()),
+        found: frequencies(&sound),
         means: means.into(),
         remedy: remedy.into(),
-    };
-    match (examination.map.zero(), examination.map.decides()) {
-        (0, _) => vec![finding(
+    }];
+    if examination.map.zero() == ZERO {
+        findings.extend(single(&sound));
+    }
+    findings
+}
+
+fn judge(map: &Verdict) -> (Severity, &'static str, &'static str) {
+    match (map.zero(), map.decides()) {
+        (0, _) => (
             Severity::Fault,
             "the numbers of +1 and -1 are balanced only if code 0 stands for zero: the weights were packed with the \
              map 00=0, 01=+1, 10=-1 (or with its signs exchanged, which a histogram does not tell)",
             "pack the weights again with the code of a weight being its value plus one: 00=-1, 01=0, 10=+1",
-        )],
-        (2, _) => vec![finding(
+        ),
+        (2, _) => (
             Severity::Fault,
             "the numbers of +1 and -1 are balanced only if code 2 stands for zero: the original was decoded with the \
              map 00=0, 01=+1, 10=-1, which turns every -1 into 0, 0 into +1 and +1 into -1, and then written \
              (or with its signs exchanged, which a histogram does not tell)",
             "go back to the original file and decode it with 00=-1, 01=0, 10=+1",
-        )],
-        (_, true) => {
-            let mut findings = vec![finding(
-                Severity::Note,
-                "+1 and -1 are balanced and zeros are another number, as training leaves them: the decode map is right",
-                "nothing",
-            )];
-            findings.extend(single(&sound));
-            findings
-        }
-        _ => vec![finding(
+        ),
+        (_, true) => (
+            Severity::Note,
+            "+1 and -1 are balanced and zeros are another number, as training leaves them: the decode map is right",
+            "nothing",
+        ),
+        _ => (
             Severity::Note,
             "all three codes are about equally frequent, so that these numbers cannot tell a wrong decode map",
             "compare with the masters, if there are some: --masters",
-        )],
+        ),
     }
 }
 
@@ -67,7 +69,8 @@ fn single(sound: &[&Matrix]) -> Option<Finding> {
         severity: Severity::Warning,
         place: format!("{} of {} linear weights, the first {}", odd.len(), sound.len(), first.name()),
         found: frequencies(&odd),
-        means: "unlike in the others, +1 and -1 are balanced only if another code than 1 stands for zero".into(),
+        means: "unlike in the others, +1 and -1 are balanced only if another code than 1 stands for zero"
+            .into(),
         remedy: "compare with the masters (--masters), or convert these tensors again".into(),
     })
 }

@@ -70,7 +70,12 @@ fn not_finite(tensor: &Stored) -> Option<Finding> {
         severity: Severity::Fault,
         place: tensor.name.clone(),
         found: format!("a value in row {row}, column {column} is infinite or no number"),
-        means: "one such value makes every logit of its token, and with attention of all that follow, no number".into(),
-        remedy: format!("compare the SHA-256 of {} with that of its source and download it again", tensor.file),
+        means:
+            "one such value makes every logit of its token, and with attention of all that follow, no number"
+                .into(),
+        remedy: format!(
+            "compare the SHA-256 of {} with that of its source and download it again",
+            tensor.file
+        ),
     })
 }

@@ -46,3 +46,26 @@ pub struct Finding {
     /// What to do.
     pub remedy: String,
 }
+
+/// A magnitude with four digits or so.
+pub(super) fn short(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        1e5.. => format!("{value:.3e}"),
+        100.0.. => format!("{value:.1}"),
+        1e-3.. => format!("{value:.4}"),
+        _ => format!("{value:.3e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn magnitudes_are_readable() {
+        let values = [0.0, 1.0 / 3.0, 1225.14, 6.34e9, 1e-34, f64::INFINITY, f64::NAN];
+        let expected = ["0", "0.3333", "1225.1", "6.340e9", "1.000e-34", "inf", "NaN"];
+        assert_eq!(values.map(short), expected);
+    }
+}

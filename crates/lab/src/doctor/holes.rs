@@ -1,9 +1,6 @@
 //! Stretches of zero bytes in linear weights: parts of a file that never arrived.
 
-use super::{
-    Examination, Finding, Severity,
-    codes::Matrix,
-};
+use super::{Examination, Finding, Severity, codes::Matrix};
 
 const CHECK: &str = "weight-holes";
 
@@ -24,15 +21,24 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let (empty, size) = holed.iter().fold((0, 0), |(empty, size), matrix| {
         (empty + matrix.empty_bytes, size + matrix.linear.bytes().len())
     });
-    let file = &first.linear.stored().file;
+    let stored = first.linear.stored();
+    let severity = if stored.coding.is_ternary() { Severity::Fault } else { Severity::Warning };
+    let means = if stored.coding.is_ternary() {
+        "these parts of the file never arrived: a truncated or sparse download has the right length and zeros where data \
+         is missing, which decode as weights of -1"
+    } else {
+        "parts of the file that never arrived, as in a truncated or sparse download, or dead weights that an f16 could \
+         not hold"
+    };
     vec![Finding {
         check: CHECK,
-        severity: Severity::Fault,
+        severity,
         place: format!("{} of {} linear weights, the first {}", holed.len(), matrices.len(), first.name()),
         found: format!("{empty} of their {size} bytes lie in stretches of nothing but zeros"),
-        means: "these parts of the file never arrived: a truncated or sparse download has the right length and \
-                zeros where data is missing, which decode as weights of -1"
-            .into(),
-        remedy: format!("compare size and SHA-256 of {file} with those of its source and download it again"),
+        means: means.into(),
+        remedy: format!(
+            "compare size and SHA-256 of {} with those of its source and download it again",
+            stored.file
+        ),
     }]
 }

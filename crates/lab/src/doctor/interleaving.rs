@@ -5,10 +5,7 @@
 //! neurons with few inputs have few outputs. In a wrong order that agreement is gone; undoing the right mistake brings
 //! it back. [`structure`] does the same for layouts of GGUF files.
 
-use bitkv_checkpoint::{
-    Checkpoint, NormShape,
-    structure,
-};
+use bitkv_checkpoint::{Checkpoint, NormShape, structure};
 
 use super::{
     Examination, Finding, Severity,
@@ -28,42 +25,31 @@ const CLEAR: f64 = 30.0;
 /// .. and its rows agree this many times better.
 const RATIO: f64 = 2.0;
 
+/// Agreement of the stored order is there from here on.
+const PRESENT: f64 = 15.0;
+
 pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let Examination { evidence, codes, map, .. } = examination;
-    let scores = Scores::of(&evidence.checkpoint, codes, map.zero());
-    let Some(scores) = scores else { return Vec::new() };
-    let place = format!("all {} linear weights", codes.matrices.len());
-    let best = scores.best_mistake();
-    if scores.is_clear(&best) {
-        return vec![Finding {
-            check: CHECK,
-            severity: Severity::Fault,
-            place,
-            found: format!(
-                "norms, rows and columns of neighbouring tensors agree no better than chance as stored ({}), and clearly \
-                 when a wrong order is undone ({})",
-                scores.right, best.1
-            ),
-            means: best.0.means().into(),
-            remedy: best.0.remedy().into(),
-        }];
-    }
-    let trained = scores.right.total() >= CLEAR;
-    vec![Finding {
+    let Some(scores) = Scores::of(&evidence.checkpoint, codes, map.zero()) else { return Vec::new() };
+    let (mistake, undone) = scores.best_mistake();
+    let mut finding = Finding {
         check: CHECK,
-        severity: Severity::Note,
-        place,
+        severity: Severity::Fault,
+        place: format!("all {} linear weights", codes.matrices.len()),
         found: format!(
-            "agreement of norms, rows and columns of neighbouring tensors: {} as stored; at best {} in another order",
-            scores.right, best.1
+            "how far norms, rows and columns of neighbouring tensors agree beyond chance, in standard deviations: {} as \
+             stored; at best {undone} in another order",
+            scores.right
         ),
-        means: if trained {
-            Order::Right.means().into()
-        } else {
-            "there is too little agreement in any order to tell a wrong one, as in random weights".into()
-        },
-        remedy: if trained { "nothing" } else { "compare with the masters, if there are some: --masters" }.into(),
-    }]
+        means: mistake.means().into(),
+        remedy: mistake.remedy().into(),
+    };
+    if !scores.is_clear(undone) {
+        let layouts = evidence.checkpoint.gguf().is_some_and(|gguf| gguf.i2s_layout().is_some());
+        let (severity, means, remedy) = scores.right.judge(layouts);
+        finding = Finding { severity, means: means.into(), remedy: remedy.into(), ..finding };
+    }
+    vec![finding]
 }
 
 /// How much more tensors agree than unrelated ones would, in standard deviations.
@@ -78,6 +64,31 @@ struct Score {
 impl Score {
     fn total(self) -> f64 {
         self.columns + self.rows
+    }
+
+    /// What an agreement means that no mistake explains better; `layouts` if columns could be read in several orders.
+    fn judge(self, layouts: bool) -> (Severity, &'static str, &'static str) {
+        let compare = "compare with the masters, if there are some: --masters";
+        match (self.columns >= PRESENT, self.rows >= PRESENT) {
+            (true, true) => (Severity::Note, Order::Right.means(), "nothing"),
+            (false, true) if layouts => (
+                Severity::Warning,
+                "rows are in the order they were trained in and columns are not: the I2_S tensors are read in another \
+                 layout than they were written in",
+                "let the layout be found, or try another with --i2s-layout",
+            ),
+            (false, true) => {
+                (Severity::Note, "rows are in the order they were trained in; columns do not tell", compare)
+            }
+            (true, false) => {
+                (Severity::Note, "columns are in the order they were trained in; rows do not tell", compare)
+            }
+            (false, false) => (
+                Severity::Note,
+                "there is too little agreement to tell a wrong order, as in random weights",
+                compare,
+            ),
+        }
     }
 }
 
@@ -102,7 +113,8 @@ impl Scores {
             return None;
         }
         let score = |order: Order| {
-            let (columns, rows): (Vec<_>, Vec<_>) = layers.iter().map(|layer| layer.squares(order, zero)).unzip();
+            let (columns, rows): (Vec<_>, Vec<_>) =
+                layers.iter().map(|layer| layer.squares(order, zero)).unzip();
             Score { columns: beyond_chance(&columns.concat()), rows: beyond_chance(&rows.concat()) }
         };
         Some(Scores { right: score(Order::Right), wrong: Order::WRONG.map(|order| (order, score(order))) })
@@ -113,7 +125,7 @@ impl Scores {
         *best.expect("there are several")
     }
 
-    fn is_clear(&self, (_, wrong): &(Order, Score)) -> bool {
+    fn is_clear(&self, wrong: Score) -> bool {
         wrong.total() >= self.right.total() + CLEAR && wrong.rows >= RATIO * self.right.rows
     }
 }
@@ -182,11 +194,8 @@ impl<'a> Layer<'a> {
         ];
         let columns =
             columns.into_iter().filter_map(|(norm, matrix)| Some(squared(norm.as_ref()?, &matrix.cols)));
-        let of_norms = [
-            (&self.mlp_sub, &gate.rows),
-            (&self.mlp_sub, &up.rows),
-            (&self.attention_sub, &values),
-        ];
+        let of_norms =
+            [(&self.mlp_sub, &gate.rows), (&self.mlp_sub, &up.rows), (&self.attention_sub, &values)];
         let of_norms = of_norms.into_iter().filter_map(|(norm, rows)| Some(squared(norm.as_ref()?, rows)));
         let of_columns = [(&down.cols, &gate.rows), (&down.cols, &up.rows), (&o.cols, &values)];
         let of_columns = of_columns.into_iter().map(|(columns, rows)| squared(columns, rows));

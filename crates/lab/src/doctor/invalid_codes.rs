@@ -1,9 +1,6 @@
 //! Code 3, which no ternary weight has.
 
-use super::{
-    Examination, Finding, Severity,
-    codes::Matrix,
-};
+use super::{Examination, Finding, Severity, codes::Matrix};
 
 const CHECK: &str = "invalid-code";
 

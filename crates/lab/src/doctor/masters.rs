@@ -44,7 +44,8 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
                     severity: Severity::Fault,
                     place: masters.file(),
                     found: refusal.to_string(),
-                    means: "the masters are damaged or incomplete, so that nothing can be compared with them".into(),
+                    means: "the masters are damaged or incomplete, so that nothing can be compared with them"
+                        .into(),
                     remedy: "download the masters again".into(),
                 }];
             }
@@ -85,9 +86,9 @@ impl Reading {
     fn wrong() -> impl Iterator<Item = Reading> {
         let orders = [Order::Right].into_iter().chain(Order::WRONG);
         let maps = move |order| {
-            [1, 0, 2].into_iter().flat_map(move |zero| {
-                [false, true].map(|exchanged| Reading { zero, exchanged, order })
-            })
+            [1, 0, 2]
+                .into_iter()
+                .flat_map(move |zero| [false, true].map(|exchanged| Reading { zero, exchanged, order }))
         };
         orders.flat_map(maps).filter(|reading| *reading != AS_STORED)
     }
@@ -154,7 +155,8 @@ fn codes(pairs: &[(&Linear, Linear)]) -> Finding {
                      in onebitllms, or the masters are of a neighbouring revision";
         return finding(Severity::Warning, means.into(), "use the masters of the same revision");
     }
-    let best = Reading::wrong().map(|reading| (reading, reading.equal(pairs))).max_by(|a, b| a.1.total_cmp(&b.1));
+    let best =
+        Reading::wrong().map(|reading| (reading, reading.equal(pairs))).max_by(|a, b| a.1.total_cmp(&b.1));
     match best {
         Some((reading, part)) if part >= ROUNDED => finding(
             Severity::Fault,
@@ -174,7 +176,13 @@ fn scales(checkpoint: &Checkpoint, pairs: &[(&Linear, Linear)]) -> Finding {
     let near = |a: f32, b: f32| (a / b - 1.0).abs() <= SCALE_ULP;
     let counts = pairs.iter().fold([0; 3], |mut counts, (ours, theirs)| {
         let (ours, theirs) = (ours.multiplier(), theirs.multiplier());
-        counts[if near(ours, theirs) { 0 } else if near(1.0 / ours, theirs) { 1 } else { 2 }] += 1;
+        counts[if near(ours, theirs) {
+            0
+        } else if near(1.0 / ours, theirs) {
+            1
+        } else {
+            2
+        }] += 1;
         counts
     });
     let [equal, reciprocal, other] = counts;
@@ -208,7 +216,9 @@ fn scales(checkpoint: &Checkpoint, pairs: &[(&Linear, Linear)]) -> Finding {
 /// What turns the direction of scales round.
 pub(super) fn remedy(config: &Config) -> String {
     match config.weights {
-        WeightFormat::Packed(rule) if config.architecture != Architecture::OneBitLlm || rule == ScaleRule::Divide => {
+        WeightFormat::Packed(rule)
+            if config.architecture != Architecture::OneBitLlm || rule == ScaleRule::Divide =>
+        {
             let class = if rule == ScaleRule::Divide { "autobitlinear" } else { "bitlinear" };
             format!("set `linear_class` in the `quantization_config` of config.json to {class}")
         }

@@ -92,7 +92,8 @@ pub fn diagnose(source: &Source, masters: Option<&Source>) -> Result<Vec<Finding
             severity: Severity::Fault,
             place: source.name(),
             found: format!("{refusal:#}"),
-            means: "the files cannot be read as a BitNet checkpoint, so that nothing else was examined".into(),
+            means: "the files cannot be read as a BitNet checkpoint, so that nothing else was examined"
+                .into(),
             remedy: "do what the sentence says, and examine the model again".into(),
         }]),
     }

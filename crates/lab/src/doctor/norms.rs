@@ -42,7 +42,10 @@ fn not_finite(checkpoint: &Checkpoint, shape: &NormShape) -> Option<Finding> {
         place: shape.name.clone(),
         found: format!("the weight of channel {index} is infinite or no number"),
         means: "every token's hidden state becomes no number".into(),
-        remedy: format!("compare the SHA-256 of {} with that of its source and download it again", stored.file),
+        remedy: format!(
+            "compare the SHA-256 of {} with that of its source and download it again",
+            stored.file
+        ),
     })
 }
 
@@ -98,7 +101,8 @@ fn negative(norms: &[(NormShape, Vec<f32>)]) -> Option<Finding> {
         severity: Severity::Note,
         place: found.place,
         found: format!("{} weights are negative", found.weights),
-        means: "signs that training learnt (BitNet-b1.58-2B-4T has them in late layers): they are no damage".into(),
+        means: "signs that training learnt (BitNet-b1.58-2B-4T has them in late layers): they are no damage"
+            .into(),
         remedy: "nothing".into(),
     })
 }

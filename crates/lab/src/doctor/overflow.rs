@@ -2,7 +2,7 @@
 
 use bitkv_bitnet::{Step, StepNorms};
 
-use super::{Examination, Finding, Severity};
+use super::{Examination, Finding, Severity, finding::short};
 
 const CHECK: &str = "f16-overflow";
 const FINITE: &str = "activations-finite";
@@ -24,10 +24,10 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
         severity: Severity::Note,
         place: format!("activations on the text {}", run.text),
         found: format!(
-            "act(gate) * up reaches {:.4e} ({}), the residual stream {:.4e} ({}); the largest f16 is {LARGEST}",
-            product.largest,
+            "act(gate) * up reaches {} ({}), the residual stream {} ({}); the largest f16 is {LARGEST}",
+            short(product.largest.into()),
             product.name(),
-            residual.largest,
+            short(residual.largest.into()),
             residual.name()
         ),
         means: if over {

@@ -1,6 +1,6 @@
 //! Whether the model predicts text better than guessing does.
 
-use super::{Examination, Finding, Severity};
+use super::{Examination, Finding, Severity, finding::short};
 
 const CHECK: &str = "perplexity";
 
@@ -37,8 +37,8 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
         severity,
         place: format!("the first {} tokens of the text {}", run.bits.len() + 1, run.text),
         found: format!(
-            "{bits:.2} bits per token (perplexity {:.4e}); guessing costs log2(vocabulary) = {uniform:.2}",
-            bits.exp2()
+            "{bits:.2} bits per token (perplexity {}); guessing costs log2(vocabulary) = {uniform:.2}",
+            short(bits.exp2())
         ),
         means: means.into(),
         remedy: remedy.into(),

@@ -13,8 +13,8 @@ use super::{Examination, Finding, Severity, masters, run::Run};
 
 const CHECK: &str = "scale-direction";
 
-/// The other direction has to win by this many standard errors of the mean difference ..
-const CLEAR: f64 = 4.0;
+/// One direction has to win by this many standard errors of the mean difference ..
+const CLEAR: f64 = 3.0;
 /// .. and by this many bits per token.
 const BITS: f64 = 0.1;
 
@@ -26,14 +26,20 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let (Ok(present), Ok(Some(other))) = (&examination.run, turned(checkpoint)) else { return Vec::new() };
     let Ok(other) = Run::of(&other, &examination.evidence.tokenizer) else { return Vec::new() };
     let uniform = (checkpoint.config().vocab_size as f64).log2();
-    let better = is_better(&other.bits, &present.bits);
-    let (severity, means, remedy) = match better {
-        false => (Severity::Note, "the configured direction is that of training".into(), "nothing".into()),
-        true => (
+    let (severity, means, remedy) = if is_better(&other.bits, &present.bits) {
+        (
             if present.mean_bits() >= BROKEN * uniform { Severity::Fault } else { Severity::Warning },
-            "the scales are applied in the wrong direction: the text is far likelier the other way".to_string(),
+            "the scales are applied in the wrong direction: the text is far likelier the other way",
             masters::remedy(checkpoint.config()),
-        ),
+        )
+    } else if is_better(&present.bits, &other.bits) {
+        (Severity::Note, "the configured direction is that of training", "nothing".into())
+    } else {
+        (
+            Severity::Note,
+            "the text is about as likely either way, as where scales are near one, so that it does not tell",
+            "compare with the masters, if there are some: --masters".into(),
+        )
     };
     vec![Finding {
         check: CHECK,
@@ -44,7 +50,7 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
             present.mean_bits(),
             other.mean_bits()
         ),
-        means,
+        means: means.into(),
         remedy,
     }]
 }

@@ -3,7 +3,7 @@
 use bitkv_checkpoint::{Architecture, ScaleRule, WeightFormat};
 use bitkv_stats::median;
 
-use super::{Examination, Finding, Severity};
+use super::{Examination, Finding, Severity, finding::short};
 
 const CHECK: &str = "scale-rule";
 
@@ -13,7 +13,8 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let Some(middle) = median(&multipliers) else { return Vec::new() };
     let least = multipliers.iter().copied().fold(f64::INFINITY, f64::min);
     let most = multipliers.iter().copied().fold(0.0, f64::max);
-    let found = format!("sums of codes are multiplied by {least:.4} to {most:.4}, {middle:.4} in the middle");
+    let [least, middle, most] = [least, middle, most].map(short);
+    let found = format!("sums of codes are multiplied by {least} to {most}, {middle} in the middle");
     let (severity, means, remedy) = judge(examination);
     vec![Finding {
         check: CHECK,
@@ -41,7 +42,11 @@ fn judge(examination: &Examination<'_>) -> (Severity, String, String) {
     let quantization = examination.evidence.settings.as_ref().map(|json| &json["quantization_config"]);
     let silent = quantization.is_some_and(|quantization| quantization["linear_class"].is_null());
     if !silent {
-        return (Severity::Note, format!("the configuration says so: it {does} each weight_scale"), "nothing".into());
+        return (
+            Severity::Note,
+            format!("the configuration says so: it {does} each weight_scale"),
+            "nothing".into(),
+        );
     }
     let means = format!(
         "the configuration names no `linear_class`: a model {does} each weight_scale then, and scale and reciprocal both \

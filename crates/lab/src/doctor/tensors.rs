@@ -13,7 +13,8 @@ const UNREAD: &str = "unread-tensors";
 const LISTED: usize = 8;
 
 /// Left in files by training code, or repeated by converters: nothing is lost without them.
-const HARMLESS: [&str; 5] = ["inv_freq", "rope_freqs.weight", "lm_head.weight", "output.weight", "position_ids"];
+const HARMLESS: [&str; 5] =
+    ["inv_freq", "rope_freqs.weight", "lm_head.weight", "output.weight", "position_ids"];
 
 pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let mut findings = refused(examination);
@@ -39,7 +40,9 @@ fn refused(examination: &Examination<'_>) -> Vec<Finding> {
             place: checkpoint.file(),
             found,
             means: "the model cannot be loaded".into(),
-            remedy: "use a configuration and weights that belong together, and download incomplete files again".into(),
+            remedy:
+                "use a configuration and weights that belong together, and download incomplete files again"
+                    .into(),
         })
         .collect();
     if let Some(last) = findings.last_mut().filter(|_| more > 0) {

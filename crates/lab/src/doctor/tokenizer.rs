@@ -46,16 +46,14 @@ fn missing_ids(tokenizer: &Tokenizer) -> Option<Finding> {
     let first = ranges.first()?;
     let padding = ranges.len() == 1 && first.end as usize == tokenizer.vocab_size();
     let many = missing as f64 > MAX_MISSING * tokenizer.vocab_size() as f64;
-    let found = format!(
-        "{missing} of {} ids have no token, the first {}",
-        tokenizer.vocab_size(),
-        first.start
-    );
+    let found =
+        format!("{missing} of {} ids have no token, the first {}", tokenizer.vocab_size(), first.start);
     Some(if padding && !many {
         let means = "the vocabulary is padded to a round size; the model hardly ever chooses these ids";
         finding(MISSING, Severity::Note, found, means, "nothing")
     } else if many {
-        let means = "far more than padding: the tokenizer may be of another model, or its added tokens are missing";
+        let means =
+            "far more than padding: the tokenizer may be of another model, or its added tokens are missing";
         finding(MISSING, Severity::Warning, found, means, "use the tokenizer that came with the weights")
     } else {
         finding(MISSING, Severity::Note, found, "ids that the vocabulary leaves out", "nothing")

@@ -46,9 +46,13 @@ fn only_the_right_engine_decodes_a_file() {
     let bytes = packed(&original, rows, cols);
     assert_eq!(decode(&bytes, rows, cols, RIGHT, QUARTERS), original);
     assert_eq!(encode(&original, rows, cols, RIGHT, QUARTERS), bytes);
-    for (map, place) in
-        [(ZERO_FIRST, QUARTERS), (RIGHT, NEIGHBOURS), (RIGHT, ROWS), (RIGHT, HIGH_FIRST), (ZERO_FIRST, NEIGHBOURS)]
-    {
+    for (map, place) in [
+        (ZERO_FIRST, QUARTERS),
+        (RIGHT, NEIGHBOURS),
+        (RIGHT, ROWS),
+        (RIGHT, HIGH_FIRST),
+        (ZERO_FIRST, NEIGHBOURS),
+    ] {
         assert_ne!(decode(&bytes, rows, cols, map, place), original);
         let theirs = encode(&original, rows, cols, map, place);
         assert_ne!(values(&theirs, rows, cols), original);

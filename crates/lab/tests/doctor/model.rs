@@ -106,14 +106,6 @@ impl Files {
         }
     }
 
-    /// Every packed weight made of codes that `change` gets as values -1, 0 and 1, row by row.
-    pub(crate) fn change_values(&mut self, change: impl Fn(Vec<i8>, usize, usize) -> Vec<i8>) {
-        self.change_packed(|bytes, rows, cols| {
-            let values = change(values(bytes, rows, cols), rows, cols);
-            packed(&values, rows, cols)
-        });
-    }
-
     pub(crate) fn checkpoint(&self) -> Checkpoint {
         let bytes = safetensors::serialize(&self.tensors, None).unwrap();
         Checkpoint::from_bytes(&self.config.to_string(), bytes).unwrap()
@@ -171,7 +163,8 @@ pub(crate) fn only<'a>(findings: &'a [Finding], check: &str, severity: Severity)
 /// Whether a finding's texts hold these words.
 #[track_caller]
 pub(crate) fn says(finding: &Finding, words: &[&str]) {
-    let text = [&finding.place, &finding.found, &finding.means, &finding.remedy].map(String::as_str).join("\n");
+    let text =
+        [&finding.place, &finding.found, &finding.means, &finding.remedy].map(String::as_str).join("\n");
     for word in words {
         assert!(text.contains(word), "no '{word}' in {finding:#?}");
     }

@@ -20,7 +20,8 @@ fn of_engine(name: &str, map: Map, place: Place) -> [Vec<Finding>; 2] {
 /// Only these checks may find faults; that the model cannot predict text follows from any of them.
 #[track_caller]
 fn faults(findings: &[Finding], expected: &[&str]) {
-    let faults: Vec<_> = named(findings, Severity::Fault).into_iter().filter(|f| *f != "perplexity").collect();
+    let faults: Vec<_> =
+        named(findings, Severity::Fault).into_iter().filter(|f| *f != "perplexity").collect();
     assert_eq!(faults, expected, "{findings:#?}");
 }
 
@@ -28,9 +29,14 @@ fn faults(findings: &[Finding], expected: &[&str]) {
 fn a_wrong_map_is_named() {
     for name in NAMES {
         let [decoded, written] = of_engine(name, ZERO_FIRST, QUARTERS);
-        for (findings, done) in [(&decoded, "was decoded with the map"), (&written, "were packed with the map")] {
+        for (findings, done) in
+            [(&decoded, "was decoded with the map"), (&written, "were packed with the map")]
+        {
             faults(findings, &["decode-map"]);
-            says(only(findings, "decode-map", Severity::Fault), &[done, "00=0, 01=+1, 10=-1", "00=-1, 01=0, 10=+1"]);
+            says(
+                only(findings, "decode-map", Severity::Fault),
+                &[done, "00=0, 01=+1, 10=-1", "00=-1, 01=0, 10=+1"],
+            );
             says(only(findings, "interleaving", Severity::Note), &["in the order they were trained in"]);
         }
     }
@@ -53,7 +59,9 @@ fn four_neighbours_per_byte_are_named() {
 fn neighbouring_rows_per_byte_are_named() {
     for name in NAMES {
         let [decoded, written] = of_engine(name, RIGHT, ROWS);
-        for (findings, done) in [(&decoded, "unpacked as rows 4r+i"), (&written, "neighbouring rows 4r to 4r+3")] {
+        for (findings, done) in
+            [(&decoded, "unpacked as rows 4r+i"), (&written, "neighbouring rows 4r to 4r+3")]
+        {
             faults(findings, &["interleaving"]);
             says(only(findings, "interleaving", Severity::Fault), &[done, "rows/4"]);
         }
