@@ -1,6 +1,6 @@
 //! Choosing the next token from logits.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use crate::{Error, Result};
 
@@ -26,7 +26,7 @@ pub enum Sampling {
 pub(crate) struct Sampler {
     sampling: Sampling,
     penalty: f32,
-    seen: HashSet<u32>,
+    seen: BTreeSet<u32>,
     state: u64,
 }
 

@@ -35,11 +35,11 @@ pub enum Error {
     )]
     MissingTensor { file: String, tensor: String, hint: &'static str },
     #[error(
-        "{file}: tensor `{tensor}` has shape {found:?}, but config.json asks for {expected:?}; use the config.json that came with these weights"
+        "{file}: tensor `{tensor}` has shape {found:?}, but the model's configuration asks for {expected:?}; use weights and configuration that came together"
     )]
     TensorShape { file: String, tensor: String, found: Vec<usize>, expected: Vec<usize> },
     #[error(
-        "{file}: tensor `{tensor}` has type {found}, expected {expected}; use the config.json that came with these weights"
+        "{file}: tensor `{tensor}` has type {found}, expected {expected}; use weights and configuration that came together"
     )]
     TensorType { file: String, tensor: String, found: String, expected: &'static str },
     #[error(

@@ -126,9 +126,8 @@ fn fill<const N: usize>(out: &mut [f32], bytes: &[u8], value: impl Fn([u8; N]) -
 
 fn find<const N: usize>(bytes: &[u8], bad: impl Fn([u8; N]) -> bool + Sync) -> Option<usize> {
     let (values, _) = bytes.as_chunks::<N>();
-    // A count instead of a search inside a task: no branches, so vector code.
-    let dirty = values
-        .par_chunks(CHECKED)
-        .position_first(|part| part.iter().map(|v| usize::from(bad(*v))).sum::<usize>() > 0)?;
+    // All of a task are looked at: a search that stops would not become vector code.
+    let dirty =
+        values.par_chunks(CHECKED).position_first(|part| part.iter().fold(false, |any, v| any | bad(*v)))?;
     values[dirty * CHECKED..].iter().position(|v| bad(*v)).map(|i| dirty * CHECKED + i)
 }
