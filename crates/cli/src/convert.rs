@@ -119,7 +119,8 @@ fn gguf_vocabulary(source: &Source, checkpoint: &Checkpoint) -> Result<Option<gg
         return Ok(if gguf.has_vocabulary() { Some(gguf.vocabulary()?) } else { None });
     }
     let Some(tokenizer) = source.tokenizer(checkpoint)? else { return Ok(None) };
-    let mut vocabulary = tokenizer.vocabulary().context("the tokenizer cannot be written into a GGUF file")?;
+    let mut vocabulary =
+        tokenizer.vocabulary().context("the tokenizer cannot be written into a GGUF file")?;
     let config = checkpoint.config();
     vocabulary.special.bos = vocabulary.special.bos.or(config.bos_token_id);
     vocabulary.special.eos = vocabulary.special.eos.or(config.eos_token_ids.first().copied());
@@ -133,7 +134,8 @@ fn companions(source: &Source, checkpoint: &Checkpoint, out: &Path) -> Result<()
         for name in COMPANIONS {
             let (from, to) = (folder.join(name), out.join(name));
             if from.is_file() {
-                fs::copy(&from, &to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+                fs::copy(&from, &to)
+                    .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
             }
         }
         return Ok(());

@@ -112,7 +112,8 @@ fn memory(rows: &[Row]) -> Table {
         *bytes += row.stored.bytes.len() as u64;
     }
     let total: u64 = kinds.values().map(|(_, bytes)| bytes).sum();
-    let columns = [("type", Align::Left), ("tensors", Align::Right), ("bytes", Align::Right), ("share", Align::Right)];
+    let columns =
+        [("type", Align::Left), ("tensors", Align::Right), ("bytes", Align::Right), ("share", Align::Right)];
     let mut table = Table::new("Memory by type", &columns);
     let share = |bytes: u64| format!("{:.1} %", 100.0 * bytes as f64 / total.max(1) as f64);
     for (kind, (count, bytes)) in &kinds {
@@ -182,11 +183,15 @@ fn document(source: &Source, checkpoint: &Checkpoint, rows: &[Row]) -> Value {
         "tensors": rows.iter().map(tensor).collect::<Vec<_>>(),
     });
     if let Some(gguf) = checkpoint.gguf() {
-        let entry = |e: &gguf::Entry| json!({"key": e.key, "type": e.kind.name(), "value": e.value.to_string()});
+        let entry =
+            |e: &gguf::Entry| json!({"key": e.key, "type": e.kind.name(), "value": e.value.to_string()});
         document["metadata"] = gguf.metadata().iter().map(entry).collect();
         if let Some(choice) = gguf.i2s_layout() {
-            let scores: Vec<Value> =
-                choice.scores.iter().map(|(layout, s)| json!({"layout": format!("{layout:?}"), "score": s})).collect();
+            let scores: Vec<Value> = choice
+                .scores
+                .iter()
+                .map(|(layout, s)| json!({"layout": format!("{layout:?}"), "score": s}))
+                .collect();
             document["i2s_layout"] = json!({
                 "layout": format!("{:?}", choice.layout), "reason": format!("{:?}", choice.reason), "scores": scores,
             });

@@ -19,8 +19,8 @@ pub(crate) struct Arguments {
     /// A JSON array of token ids to run.
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
-    /// Numbers that the cache holds.
-    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    /// Numbers that the cache holds: f32 rounds nothing, as references do; models generate with f16.
+    #[arg(long, value_enum, default_value_t = Kv::F32)]
     kv: Kv,
     /// How many of the most likely next tokens are shown.
     #[arg(long, default_value_t = 5)]
@@ -57,7 +57,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         return output::json(&document(&subject, &trace, &top));
     }
-    output::text(&format!("{}\n\n{}", steps(&subject, &trace).to_terminal(), next(&subject, &top).to_terminal()))
+    output::text(&format!(
+        "{}\n\n{}",
+        steps(&subject, &trace).to_terminal(),
+        next(&subject, &top).to_terminal()
+    ))
 }
 
 fn trace(subject: &Subject, tokens: Vec<u32>, arguments: &Arguments) -> Result<Trace> {
@@ -76,7 +80,8 @@ fn trace(subject: &Subject, tokens: Vec<u32>, arguments: &Arguments) -> Result<T
 fn top(trace: &Trace, count: usize) -> Vec<(u32, f32)> {
     let vocabulary = trace.logits.len() / trace.tokens.len();
     let last = &trace.logits[trace.logits.len() - vocabulary..];
-    let mut ranked: Vec<(u32, f32)> = last.iter().enumerate().map(|(id, logit)| (id as u32, *logit)).collect();
+    let mut ranked: Vec<(u32, f32)> =
+        last.iter().enumerate().map(|(id, logit)| (id as u32, *logit)).collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     ranked.truncate(count);
     ranked
@@ -150,11 +155,7 @@ fn write(path: &Path, subject: &Subject, trace: &Trace) -> Result<()> {
     let entropy: Vec<f32> = observed.entropy.iter().flatten().flatten().copied().collect();
     let mut tensors = vec![
         ("logits".to_string(), vec![count, config.vocab_size], trace.logits.clone()),
-        (
-            "entropy".to_string(),
-            vec![config.num_hidden_layers, config.num_attention_heads, count],
-            entropy,
-        ),
+        ("entropy".to_string(), vec![config.num_hidden_layers, config.num_attention_heads, count], entropy),
     ];
     for (i, hidden) in observed.hidden.iter().enumerate() {
         tensors.push((format!("hidden.{i}"), vec![count, config.hidden_size], hidden.clone()));
@@ -176,6 +177,7 @@ fn write(path: &Path, subject: &Subject, trace: &Trace) -> Result<()> {
 
 /// `[tokens, heads, width]` to `[heads, tokens, width]`.
 fn heads_first(values: &[f32], heads: usize, width: usize) -> Vec<f32> {
-    let rows = |head: usize| values.chunks_exact(heads * width).flat_map(move |row| &row[head * width..][..width]);
+    let rows =
+        |head: usize| values.chunks_exact(heads * width).flat_map(move |row| &row[head * width..][..width]);
     (0..heads).flat_map(rows).copied().collect()
 }

@@ -146,7 +146,9 @@ impl Source {
     /// When there is none, or it is damaged.
     pub fn chat(&self, tokenizer: &Tokenizer) -> Result<Chat> {
         let (found, architecture) = match &self.place {
-            Place::BuiltIn(_) => bail!("{} was not trained to chat: give the prompt without --chat", self.name),
+            Place::BuiltIn(_) => {
+                bail!("{} was not trained to chat: give the prompt without --chat", self.name)
+            }
             Place::Folder(folder) => (Chat::from_folder(folder)?, Config::from_folder(folder)?.architecture),
             Place::Gguf(_) => {
                 let checkpoint = self.checkpoint()?;
@@ -155,7 +157,8 @@ impl Source {
                 let names = [("bos_token", special.bos), ("eos_token", special.eos)];
                 let tokens: Vec<(&str, String)> =
                     names.iter().filter_map(|(name, id)| Some((*name, tokenizer.token((*id)?)?))).collect();
-                let tokens: Vec<(&str, &str)> = tokens.iter().map(|(name, token)| (*name, token.as_str())).collect();
+                let tokens: Vec<(&str, &str)> =
+                    tokens.iter().map(|(name, token)| (*name, token.as_str())).collect();
                 let chat = template
                     .and_then(|vocabulary| vocabulary.chat_template)
                     .map(|template| Chat::from_gguf(&template, &checkpoint.file(), &tokens));
@@ -257,8 +260,7 @@ fn embedded(name: &str, file: &str) -> Result<&'static [u8]> {
 
 /// What of a folder decides about results, by name.
 fn model_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();

@@ -173,8 +173,9 @@ fn generate(
         if eviction.is_some() { Some((&observe, &mut evict)) } else { None };
     let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
     let mut borrowed: Vec<&mut dyn KvCache> = caches.iter_mut().map(|c| c as &mut dyn KvCache).collect();
-    let made =
-        generate_batch(&subject.model, &slices, &mut borrowed, options, hook, &mut |i, id| shown.token(i, id));
+    let made = generate_batch(&subject.model, &slices, &mut borrowed, options, hook, &mut |i, id| {
+        shown.token(i, id)
+    });
     shown.check()?;
     Ok(Outcome { made: made?, prompts, caches, kept })
 }

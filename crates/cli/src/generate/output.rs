@@ -141,7 +141,8 @@ fn document(subject: &Subject, arguments: &Arguments, outcome: &Outcome) -> Resu
         "peak_rss_bytes": peak_resident_bytes(),
         "needed_bytes": needed(subject, outcome),
     });
-    let sequences = (0..outcome.made.len()).map(|i| sequence(subject, outcome, i)).collect::<Result<Vec<_>>>()?;
+    let sequences =
+        (0..outcome.made.len()).map(|i| sequence(subject, outcome, i)).collect::<Result<Vec<_>>>()?;
     // The keys of a single text stand at the top.
     match (&sequences[..], &mut document) {
         ([Value::Object(only)], Value::Object(all)) => all.extend(only.clone()),

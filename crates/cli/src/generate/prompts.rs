@@ -32,11 +32,7 @@ pub(super) fn texts(arguments: &Arguments) -> Result<Vec<String>> {
 }
 
 /// The prompts as token ids.
-pub(super) fn tokens(
-    arguments: &Arguments,
-    texts: Vec<String>,
-    subject: &Subject,
-) -> Result<Vec<Vec<u32>>> {
+pub(super) fn tokens(arguments: &Arguments, texts: Vec<String>, subject: &Subject) -> Result<Vec<Vec<u32>>> {
     if texts.is_empty() {
         return arguments.tokens.iter().map(|path| input::tokens(path, subject)).collect();
     }
