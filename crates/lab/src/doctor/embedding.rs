@@ -18,7 +18,7 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     });
     // One of another shape is named by the check of tensors.
     let embedding = checkpoint.unchecked_embedding().ok().map(|embedding| embedding.stored().clone());
-    let whole = |tensor: &Stored| tensor.shape.first() == Some(&vocabulary);
+    let whole = |tensor: &Stored| matches!(tensor.shape[..], [rows, _] if rows == vocabulary);
     let tensors = embedding.into_iter().chain(head).filter(whole);
     tensors.flat_map(|tensor| [holes(&tensor), not_finite(&tensor)]).flatten().collect()
 }

@@ -37,7 +37,7 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
         severity,
         place: format!("the first {} tokens of the text {}", run.bits.len() + 1, run.text),
         found: format!(
-            "{bits:.2} bits per token (perplexity {}); guessing costs log2(vocabulary) = {uniform:.2}",
+            "{bits:.2} bits per token, a perplexity of {}; guessing costs log2(vocabulary) = {uniform:.2}",
             short(bits.exp2())
         ),
         means: means.into(),

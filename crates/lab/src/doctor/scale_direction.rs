@@ -26,7 +26,9 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let (Ok(present), Ok(Some(other))) = (&examination.run, turned(checkpoint)) else { return Vec::new() };
     let Ok(other) = Run::of(&other, &examination.evidence.tokenizer) else { return Vec::new() };
     let uniform = (checkpoint.config().vocab_size as f64).log2();
-    let (severity, means, remedy) = if is_better(&other.bits, &present.bits) {
+    // Of two directions that are both worse than guessing, neither is that of training.
+    let trained = other.mean_bits() < uniform;
+    let (severity, means, remedy) = if trained && is_better(&other.bits, &present.bits) {
         (
             if present.mean_bits() >= BROKEN * uniform { Severity::Fault } else { Severity::Warning },
             "the scales are applied in the wrong direction: the text is far likelier the other way",
@@ -37,7 +39,7 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     } else {
         (
             Severity::Note,
-            "the text is about as likely either way, as where scales are near one, so that it does not tell",
+            "the text does not tell: it is about as likely either way, as where scales are near one, or hopeless in both",
             "compare with the masters, if there are some: --masters".into(),
         )
     };

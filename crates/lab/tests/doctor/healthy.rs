@@ -8,7 +8,7 @@ use bitkv_lab::{
     doctor::{Severity, diagnose},
 };
 
-use crate::model::{Files, NAMES, named, only, repository, says};
+use crate::model::{Files, NAMES, named, only, packed, repository, says};
 
 #[test]
 fn the_built_in_models_get_nothing_but_notes() {
@@ -56,4 +56,21 @@ fn many_random_seeds_are_not_accused() {
         says(only(&findings, "decode-map", Severity::Note), &["the decode map is right"]);
         says(only(&findings, "interleaving", Severity::Note), &["too little agreement"]);
     }
+}
+
+/// With a tokenizer they are run, and are no model of text in either direction of their scales.
+#[test]
+fn random_weights_are_only_accused_of_not_being_trained() {
+    let mut files = Files::of("tiny-mha");
+    files.change_packed(|bytes, rows, cols| {
+        let mut random = bitkv_stats::Rng::new(bytes.len() as u64);
+        let values: Vec<i8> =
+            (0..rows * cols).map(|_| [-1, -1, -1, 0, 0, 0, 0, 1, 1, 1][random.below(10)]).collect();
+        packed(&values, rows, cols)
+    });
+    files.tensor("model.norm.weight").change(|weights| weights.iter_mut().for_each(|w| *w *= 9.0));
+    let findings = files.findings();
+    assert_eq!(named(&findings, Severity::Fault), ["perplexity"], "{findings:#?}");
+    says(only(&findings, "perplexity", Severity::Fault), &["guessing would do better", "--masters"]);
+    says(only(&findings, "scale-direction", Severity::Note), &["does not tell"]);
 }

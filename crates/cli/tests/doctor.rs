@@ -1,0 +1,101 @@
+//! `bitkv doctor`: the document, the table, the exit code.
+
+mod support;
+
+use serde_json::Value;
+use support::{
+    Place, count, keys, list,
+    model::{Copy, MODEL, config, size},
+};
+
+/// The document of a model with faults, and what is said about them.
+fn faulty(place: &Place, arguments: &[&str]) -> (Value, String) {
+    let output = place.run(&[&["doctor"], arguments, &["--json"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    (serde_json::from_slice(&output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_sound_model_has_a_document_without_faults() {
+    let place = Place::new();
+    let document = place.json(&["doctor", MODEL]);
+    assert_eq!(keys(&document), ["faults", "findings", "model"]);
+    assert_eq!((&document["model"], count(&document["faults"])), (&MODEL.into(), 0));
+    let findings = list(&document["findings"]);
+    assert!(findings.len() >= 5, "{document}");
+    for finding in findings {
+        assert_eq!(keys(finding), ["check", "found", "means", "place", "remedy", "severity"]);
+        assert_eq!(finding["severity"], "note", "{finding}");
+    }
+    let text = place.text(&["doctor", MODEL]);
+    assert!(
+        text.starts_with("note     ") && text.contains("\n  found  ") && text.contains("\n  to do  "),
+        "{text}"
+    );
+    assert!(text.lines().all(|line| line.chars().count() <= 101), "{text}");
+}
+
+#[test]
+fn faults_come_first_and_make_it_fail() {
+    let place = Place::new();
+    let copy = Copy::new(&place, "holed");
+    copy.change_tensors(|tensors| {
+        let tensor = tensors.get_mut("model.embed_tokens.weight").unwrap();
+        let length = tensor.data.len();
+        tensor.data[length / 2..].fill(0);
+    });
+    let (document, said) = faulty(&place, &["holed"]);
+    assert_eq!(said, "error: doctor found 1 fault in holed\n");
+    assert_eq!(count(&document["faults"]), 1);
+    let first = &list(&document["findings"])[0];
+    assert_eq!((&first["check"], &first["severity"]), (&"embedding-holes".into(), &"fault".into()));
+    assert!(first["found"].as_str().unwrap().contains(&format!(
+        "{} of {}",
+        size("vocab_size") / 2,
+        size("vocab_size")
+    )));
+    let output = place.run(&["doctor", "holed"]);
+    assert!(output.stdout.starts_with(b"fault    embedding-holes: model.embed_tokens.weight\n"));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn files_that_do_not_open_are_a_finding() {
+    let place = Place::new();
+    Copy::new(&place, "cut").with("model.safetensors", [0; 100]);
+    let (document, said) = faulty(&place, &["cut"]);
+    assert_eq!(said, "error: doctor found 1 fault in cut\n");
+    let [finding] = list(&document["findings"]) else { panic!("{document}") };
+    assert_eq!(finding["check"], "open");
+    assert!(finding["found"].as_str().unwrap().contains("cut/model.safetensors"), "{finding}");
+}
+
+#[test]
+fn masters_settle_the_direction_of_scales() {
+    let place = Place::new();
+    let mut turned = config();
+    turned["quantization_config"]["linear_class"] = "bitlinear".into();
+    Copy::new(&place, "turned").with("config.json", turned.to_string());
+    let (document, said) = faulty(&place, &["turned", "--masters", MODEL]);
+    let faults: Vec<&Value> = list(&document["findings"])
+        .iter()
+        .filter(|f| f["severity"] == "fault")
+        .map(|f| &f["check"])
+        .collect();
+    assert!(faults.contains(&&Value::from("masters-scale")), "{document}");
+    assert!(faults.contains(&&Value::from("scale-direction")), "{document}");
+    assert_eq!(said, format!("error: doctor found {} faults in turned\n", faults.len()));
+    let equal = place.json(&["doctor", MODEL, "--masters", MODEL]);
+    assert!(list(&equal["findings"]).iter().any(|f| f["check"] == "masters" && f["severity"] == "note"));
+}
+
+#[test]
+fn what_is_refused() {
+    let place = Place::new();
+    place.refuses(&["doctor", "nowhere"], &["there is no model 'nowhere'", MODEL]);
+    place.refuses(&["doctor", MODEL, "--masters", "nowhere"], &["there is no model 'nowhere'"]);
+    Copy::new(&place, "cut").with("model.safetensors", [0; 100]);
+    place
+        .refuses(&["doctor", MODEL, "--masters", "cut"], &["no masters for", MODEL, "cut/model.safetensors"]);
+    place.refuses(&["doctor", MODEL, "--skeleton", "llama"], &["leave out --skeleton"]);
+}
