@@ -13,6 +13,7 @@ mod plan;
 mod profile;
 mod progress;
 mod random;
+mod skeleton;
 mod trace;
 mod train;
 mod verify;
@@ -51,6 +52,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Write a random packed checkpoint of a given shape.
     Random(random::Arguments),
+    /// What running a BitNet as a plain Llama does to its predictions and its attention entropy.
+    Skeleton(skeleton::Arguments),
     /// Models and policies there are.
     List(list::Arguments),
     /// Train a small BitNet from a folder of text; resumes what it finds.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Random(arguments) => random::run(&arguments),
+        Command::Skeleton(arguments) => skeleton::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
     };

@@ -12,6 +12,7 @@ pub mod profile;
 pub mod progress;
 pub mod published;
 pub mod recall;
+pub mod skeleton;
 mod source;
 mod subject;
 pub mod suite;

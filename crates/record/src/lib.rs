@@ -14,6 +14,7 @@ mod overlap;
 mod profile;
 mod published_profile;
 mod rows;
+mod skeleton;
 mod texts;
 mod timestamp;
 mod verification;
@@ -27,6 +28,10 @@ pub use measurement::{Accounting, CellRow, HeadRow, MemoryRow, Task};
 pub use profile::{Profile, ProfileHead, ProfileSummary};
 pub use published_profile::{HeadKey, PublishedProfile, PublishedShape, PublishedStats, PublishedTypes};
 pub use rows::{Row, read_rows, write_rows};
+pub use skeleton::{
+    Difference, Expectation, LossRow, Mistakes, ProfileDifference, ProfileReading, Reading, SkeletonComparison,
+    SkeletonPair, SkeletonWeights, Spread,
+};
 pub use texts::{MANIFEST_FILE, Split, Text, TextEntry, Texts, TextsError};
 pub use timestamp::rfc3339;
 pub use verification::{Claim, ClaimId, Role, Statement, Verdict, Verification, verdict};
