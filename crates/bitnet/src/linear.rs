@@ -44,6 +44,7 @@ pub(crate) enum BitLinear {
 impl BitLinear {
     pub(crate) fn load(checkpoint: &Checkpoint, shape: &LinearShape) -> Result<Self> {
         let linear = checkpoint.linear(shape)?;
+        // Code 3 is refused for a skeleton too.
         let weights = Ternary::pack_codes(shape.rows, shape.cols, |row, out| linear.codes(row, out))
             .map_err(|bad| linear.invalid_code(bad.row, bad.column))?;
         if checkpoint.config().skeleton {

@@ -56,6 +56,7 @@ impl Model {
                 mlp: Mlp::load(checkpoint, i)?,
             })
         };
+        checkpoint.refuse_unread()?;
         let embedding = Matrix::new(checkpoint.embedding()?);
         let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?;
         Ok(Model {

@@ -250,3 +250,15 @@ fn writing_checks_its_masters() {
     bad.get_mut(Q).unwrap().1.pop();
     contains(&write(&bad).0.unwrap_err().to_string(), &[Q, "1295"]);
 }
+
+#[test]
+fn tensors_that_would_be_left_out_are_refused() {
+    for name in ["model.layers.1.self_attn.q_proj.bias", "model.layers.0.mlp.up_proj.rms_norm.weight"] {
+        let add = |t: &mut Tensors| drop(t.insert(name.into(), (Dtype::F32, vec![1], vec![0; 4])));
+        contains(&refusal(true, add), &[name, "another model"]);
+    }
+    let buffer = "model.layers.0.self_attn.rotary_emb.inv_freq";
+    let (config, mut tensors) = packed_tensors(&common::config(Architecture::BitNet), 1);
+    tensors.insert(buffer.into(), (Dtype::F32, vec![1], vec![0; 4]));
+    assert!(load(&config, &tensors).is_ok(), "a buffer that nothing needs is skipped");
+}

@@ -1,10 +1,10 @@
-//! Generation and the tokenizer.
+//! Generation.
 
 mod common;
 
 use bitkv_bitnet::{
-    Architecture, Config, Error, Generated, GenerationOptions, KvCache, Model, Observe, Sampling, Stop,
-    Tokenizer, generate, generate_batch,
+    Architecture, Config, Generated, GenerationOptions, KvCache, Model, Observe, Sampling, Stop, generate,
+    generate_batch,
 };
 use common::{BOTH, Random};
 

@@ -1,6 +1,6 @@
 //! A checkpoint: configuration and tensors, from a folder, a GGUF file, or memory.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use crate::{
     Coding, Config, Dense, Error, Linear, LinearShape, NormShape, Result, ScaleRule, Stored, WeightFormat,
@@ -124,6 +124,26 @@ impl Checkpoint {
         }
     }
 
+    /// Refuses biases and norms inside the layers that this architecture does not read: leaving them out would run
+    /// another model.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub fn refuse_unread(&self) -> Result<()> {
+        let Store::Shards(shards) = &self.store else { return Ok(()) };
+        // A skeleton leaves norms out on purpose.
+        let config = Config { skeleton: false, ..self.config.clone() };
+        let read: HashSet<String> = config.all_norms().map(|norm| norm.name).collect();
+        let matters = |name: &String| {
+            let changes = name.ends_with(".bias") || name.contains("norm") || name.contains("_ln");
+            name.starts_with("model.layers.") && changes && !read.contains(name)
+        };
+        match shards.names().into_iter().find(matters) {
+            None => Ok(()),
+            Some(tensor) => Err(Error::UnreadTensor { file: shards.file(), tensor }),
+        }
+    }
+
     fn get(&self, name: &str, hint: &'static str) -> Result<Stored> {
         match &self.store {
             Store::Shards(shards) => shards.get(name, hint),
@@ -208,7 +228,7 @@ impl Checkpoint {
             Store::Shards(_) => match self.config.weights {
                 WeightFormat::Packed(rule) => self.packed(shape, stored, rule),
                 WeightFormat::Masters if stored.coding == Coding::Folded => Err(stored.type_error(
-                    "F32, F16 or BF16 masters, because `quantization_config` does not say offline",
+                    "F32, F16 or BF16 masters, because `quantization_config` does not describe packed weights",
                 )),
                 WeightFormat::Masters if !stored.coding.is_float() => {
                     Err(stored.type_error("F32, F16 or BF16 masters"))
@@ -220,7 +240,7 @@ impl Checkpoint {
 
     fn packed(&self, shape: &LinearShape, stored: Stored, rule: ScaleRule) -> Result<Linear> {
         if stored.coding != Coding::Folded {
-            return Err(stored.type_error("U8, because `quantization_config` says offline"));
+            return Err(stored.type_error("U8, because `quantization_config`, or a scale beside a weight, says that weights are packed"));
         }
         stored.check_shape(&[crate::codec::folded::packed_rows(shape.rows), shape.cols])?;
         let name = format!("{}.weight_scale", shape.name);
@@ -230,7 +250,7 @@ impl Checkpoint {
         let multiplier = if rule == ScaleRule::Multiply { value } else { 1.0 / value };
         // The reciprocal of a subnormal scale is infinite.
         if value <= 0.0 || !multiplier.is_finite() {
-            return Err(Error::BadScale { file: scale.file, tensor: name, value });
+            return Err(Error::BadScale { file: scale.file, tensor: name, value, multiplier });
         }
         Ok(Linear { shape: shape.clone(), multiplier, stored, masters: None, interleaved_heads: None })
     }

@@ -72,7 +72,12 @@ impl Config {
         let vocab_size = size("vocab_size", MAX_VOCABULARY, 128_256)?;
         let default_ids = if bitnet { [128_000, 128_001] } else { [1, 2] };
         // A default beyond a small vocabulary means that the model has no such token.
-        let defaults = |id: u32| if (id as usize) < vocab_size { vec![id] } else { vec![] };
+        // An explicit null means the same.
+        let special = |key: &'static str, id: u32| match root.token_ids(key)? {
+            Some(ids) => Ok(ids),
+            None if root.is_null(key) || id as usize >= vocab_size => Ok(vec![]),
+            None => Ok(vec![id]),
+        };
         let config = Config {
             architecture,
             vocab_size,
@@ -80,11 +85,12 @@ impl Config {
             intermediate_size: size("intermediate_size", MAX_WIDTH, 6912)?,
             num_hidden_layers: size("num_hidden_layers", MAX_LAYERS, 30)?,
             num_attention_heads,
-            num_key_value_heads: root.size("num_key_value_heads", MAX_WIDTH)?.unwrap_or(if bitnet {
-                5
-            } else {
-                num_attention_heads
-            }),
+            // The classes take an explicit null for as many as query heads.
+            num_key_value_heads: match root.size("num_key_value_heads", MAX_WIDTH)? {
+                Some(heads) => heads,
+                None if bitnet && !root.is_null("num_key_value_heads") => 5,
+                None => num_attention_heads,
+            },
             head_dim: match root.size("head_dim", MAX_WIDTH)? {
                 Some(head_dim) => head_dim,
                 None => {
@@ -100,12 +106,8 @@ impl Config {
             rms_norm_eps: root.positive("rms_norm_eps")?.unwrap_or(if bitnet { 1e-5 } else { 1e-6 }),
             rope_theta: rope_theta(&root)?.unwrap_or(if bitnet { 500_000.0 } else { 10_000.0 }),
             tie_word_embeddings: root.flag("tie_word_embeddings")?.unwrap_or(false),
-            bos_token_id: root
-                .token_ids("bos_token_id")?
-                .unwrap_or_else(|| defaults(default_ids[0]))
-                .first()
-                .copied(),
-            eos_token_ids: root.token_ids("eos_token_id")?.unwrap_or_else(|| defaults(default_ids[1])),
+            bos_token_id: special("bos_token_id", default_ids[0])?.first().copied(),
+            eos_token_ids: special("eos_token_id", default_ids[1])?,
             weights: weight_format(&root, clues)?,
             skeleton: false,
         };
@@ -270,6 +272,20 @@ fn refuse_unsupported(root: &Object<'_>) -> Result<()> {
         if root.flag(key)? == Some(true) {
             return Err(root.bad(key, &Value::from(true), "but biases are not supported"));
         }
+    }
+    let parameters = root.object("rope_parameters")?;
+    for object in [Some(root), parameters.as_ref()].into_iter().flatten() {
+        if let Some(factor) = object.get("partial_rotary_factor").filter(|f| f.as_f64() != Some(1.0)) {
+            return Err(object.bad(
+                "partial_rotary_factor",
+                factor,
+                "but only RoPE of whole heads is supported",
+            ));
+        }
+    }
+    if root.flag("use_sliding_window")? == Some(true) {
+        let reason = "but only attention to all earlier tokens is supported";
+        return Err(root.bad("use_sliding_window", &Value::from(true), reason));
     }
     if let Some(scaling) = root.get("rope_scaling") {
         let kind = scaling.get("rope_type").or(scaling.get("type"));

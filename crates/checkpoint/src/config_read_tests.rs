@@ -107,6 +107,8 @@ fn nonsense_is_refused_with_key_and_value() {
         ("hidden_act", Value::from("gelu")),
         ("tie_word_embeddings", Value::from(1)),
         ("attention_bias", Value::from(true)),
+        ("partial_rotary_factor", Value::from(0.5)),
+        ("use_sliding_window", Value::from(true)),
         ("rope_scaling", serde_json::json!({"type": "linear", "factor": 2.0})),
         ("architectures", serde_json::json!(["MistralForCausalLM"])),
     ];
@@ -145,6 +147,15 @@ fn llama_needs_a_sign_of_ternary_weights() {
     assert_eq!(packed.weights, WeightFormat::Packed(ScaleRule::Divide));
     assert_eq!(packed.architecture, Architecture::Llama);
     assert_eq!(with(false, true).architecture, Architecture::OneBitLlm);
+}
+
+#[test]
+fn null_is_not_absent() {
+    let heads = changed(TWO_B, "num_key_value_heads", Value::Null).unwrap();
+    assert_eq!(heads.num_key_value_heads, heads.num_attention_heads);
+    assert_eq!(parse(FALCON).unwrap().bos_token_id, None);
+    assert_eq!(without(FALCON, "bos_token_id").unwrap().bos_token_id, Some(1));
+    assert_eq!(changed(TWO_B, "eos_token_id", Value::Null).unwrap().eos_token_ids, [0u32; 0]);
 }
 
 #[test]

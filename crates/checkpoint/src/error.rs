@@ -47,12 +47,16 @@ pub enum Error {
     )]
     NotFinite { file: String, tensor: String, index: usize, value: f32 },
     #[error(
-        "{file}: tensor `{tensor}` holds {value}, but a weight scale must be positive; the file is damaged, so download it again"
+        "{file}: tensor `{tensor}` holds {value:e}, by which results would be multiplied with {multiplier:e}, but a weight scale and its reciprocal must be positive and finite; the file is damaged, so download it again"
     )]
-    BadScale { file: String, tensor: String, value: f32 },
+    BadScale { file: String, tensor: String, value: f32, multiplier: f32 },
+    #[error(
+        "{file} has the tensor `{tensor}`, which models of this architecture have not; without it another model would run, so take a configuration that belongs to these weights"
+    )]
+    UnreadTensor { file: String, tensor: String },
     #[error(
         "{file}: tensor `{tensor}` has the invalid ternary code 3 in row {row}, column {column}; \
-         the file is damaged or packed in another way"
+         the file is damaged or packed in another way: download it again, or ask `bitkv doctor`"
     )]
     InvalidCode { file: String, tensor: String, row: usize, column: usize },
     #[error(

@@ -25,6 +25,11 @@ impl<'a> Object<'a> {
         self.map.get(key).filter(|v| !v.is_null())
     }
 
+    /// Whether a key is there and null.
+    pub(crate) fn is_null(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(Value::is_null)
+    }
+
     /// A nested object; null and absence are the same.
     pub(crate) fn object(&self, key: &'a str) -> Result<Option<Object<'a>>> {
         match self.get(key) {

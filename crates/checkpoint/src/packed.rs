@@ -30,12 +30,16 @@ pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: Pro
         tie_word_embeddings: checkpoint.is_tied(),
         ..checkpoint.config().clone()
     };
+    checkpoint.refuse_unread()?;
     let (embedding, head) = checkpoint.streamed()?;
     let mut floats = vec![(EMBEDDING.to_string(), embedding.stored().clone())];
     floats.extend(head.map(|head| (HEAD.to_string(), head.stored().clone())));
     for norm in config.all_norms() {
         let stored = checkpoint.stored_norm(&norm)?;
         stored.check_shape(&[norm.width])?;
+        if !stored.coding.is_float() {
+            return Err(stored.type_error("F32, F16 or BF16"));
+        }
         stored.check_finite()?;
         floats.push((norm.name, stored));
     }

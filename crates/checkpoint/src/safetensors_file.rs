@@ -30,14 +30,19 @@ impl Entry<'_> {
 /// Called after each tensor with the bytes written so far and the bytes there will be.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
-/// Writes f32 tensors, each by name and shape, under a temporary name that is then changed.
+/// Writes f32 tensors, each by name and shape, under a temporary name that is then changed. `metadata` says what they
+/// are of.
 ///
 /// # Errors
 /// When the file cannot be written; then nothing is there.
 ///
 /// # Panics
 /// When values do not fill their shape.
-pub fn write_f32_tensors(path: &Path, tensors: &[(String, Vec<usize>, &[f32])]) -> Result<()> {
+pub fn write_f32_tensors(
+    path: &Path,
+    metadata: &[(&str, &str)],
+    tensors: &[(String, Vec<usize>, &[f32])],
+) -> Result<()> {
     let mut entries = Vec::new();
     for (name, shape, values) in tensors {
         assert_eq!(shape.iter().product::<usize>(), values.len(), "the values of {name} fill {shape:?}");
@@ -45,17 +50,26 @@ pub fn write_f32_tensors(path: &Path, tensors: &[(String, Vec<usize>, &[f32])]) 
         let (name, shape) = (name.clone(), shape.clone());
         entries.push(Entry { name, dtype: Dtype::F32, shape, values: Box::new(write) });
     }
-    self::write(path, entries, &mut |_, _| ())
+    write_with(path, metadata, entries, &mut |_, _| ())
 }
 
 /// Writes a whole file or none.
-pub(crate) fn write(path: &Path, mut entries: Vec<Entry<'_>>, progress: Progress<'_>) -> Result<()> {
+pub(crate) fn write(path: &Path, entries: Vec<Entry<'_>>, progress: Progress<'_>) -> Result<()> {
+    write_with(path, &[], entries, progress)
+}
+
+fn write_with(
+    path: &Path,
+    metadata: &[(&str, &str)],
+    mut entries: Vec<Entry<'_>>,
+    progress: Progress<'_>,
+) -> Result<()> {
     // Widest types first, so that every tensor is aligned as its type needs it; then by name.
     entries.sort_by(|a, b| b.dtype.bitsize().cmp(&a.dtype.bitsize()).then_with(|| a.name.cmp(&b.name)));
-    let header = header(&entries);
+    let header = header(metadata, &entries);
     let total = entries.iter().map(|e| e.bytes() as u64).sum::<u64>();
     let mut file = AtomicFile::create(path)?;
-    let (mut done, mut failed) = (0, None);
+    let mut done = 0;
     let mut put = || -> io::Result<()> {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(header.as_bytes())?;
@@ -66,18 +80,17 @@ pub(crate) fn write(path: &Path, mut entries: Vec<Entry<'_>>, progress: Progress
         }
         Ok(())
     };
-    if let Err(e) = put() {
-        failed = Some(e);
-    }
-    match failed {
-        Some(e) => Err(file.error(e)),
-        None => file.commit(),
+    match put() {
+        Err(e) => Err(file.error(e)),
+        Ok(()) => file.commit(),
     }
 }
 
-fn header(entries: &[Entry<'_>]) -> String {
+fn header(metadata: &[(&str, &str)], entries: &[Entry<'_>]) -> String {
     // transformers refuses files without this.
-    let mut map = Map::from_iter([("__metadata__".to_string(), json!({"format": "pt"}))]);
+    let mut about = Map::from_iter([("format".to_string(), "pt".into())]);
+    about.extend(metadata.iter().map(|(key, value)| (key.to_string(), (*value).into())));
+    let mut map = Map::from_iter([("__metadata__".to_string(), Value::Object(about))]);
     let mut at = 0;
     for entry in entries {
         let end = at + entry.bytes();

@@ -1,17 +1,19 @@
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, ensure};
 use bitkv_checkpoint::{
-    AtomicFile, Checkpoint,
+    Architecture, AtomicFile, Checkpoint, Progress,
     gguf::{self, Target, WriteOptions},
     write_packed_folder,
 };
 use bitkv_lab::{Source, memory::peak_resident_bytes, vocabulary};
+use bitkv_tokenizer::{Chat, Tokenizer};
 use clap::ValueEnum;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{model::ReadingArguments, output, progress};
 
@@ -41,10 +43,10 @@ enum Format {
     /// GGUF for bitnet.cpp.
     #[value(name = "i2_s", alias = "i2s")]
     I2S,
-    /// GGUF for llama.cpp, 1.69 bits a weight.
+    /// GGUF, 1.69 bits a weight; llama.cpp reads the architectures bitnet and llama, bitnet.cpp bitnet-b1.58 too.
     #[value(name = "tq1_0")]
     Tq1,
-    /// GGUF for llama.cpp, 2.06 bits a weight.
+    /// GGUF, 2.06 bits a weight; read by the same.
     #[value(name = "tq2_0")]
     Tq2,
 }
@@ -80,10 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Format::Tq2 => Some(Target::Tq2_0),
     };
     match target {
-        None => {
-            write_packed_folder(&checkpoint, &arguments.out, &mut see)?;
-            companions(&source, &checkpoint, &arguments.out)?;
-        }
+        None => packed(&source, &checkpoint, &arguments.out, &mut see)?,
         Some(target) => {
             let vocabulary = gguf_vocabulary(&source, &checkpoint)?;
             let options = WriteOptions {
@@ -94,10 +93,35 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 name: &source.name(),
             };
             gguf::write(&arguments.out, &checkpoint, &options, &mut see)?;
+            if !checkpoint.is_tied() && checkpoint.config().architecture != Architecture::Llama {
+                eprintln!(
+                    "note: bitnet.cpp ignores an output head of its own for this architecture; bitkv reads it"
+                );
+            }
         }
     }
     bar.finish();
     report(arguments, &checkpoint, bytes)
+}
+
+/// Writes a packed folder beside its place and moves it there when it is whole.
+fn packed(source: &Source, checkpoint: &Checkpoint, out: &Path, see: Progress<'_>) -> Result<()> {
+    let taken = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) || out.is_file();
+    ensure!(!taken, "{} exists already; name another place or remove it", out.display());
+    let name = out.file_name().with_context(|| format!("{} is no name for a folder", out.display()))?;
+    let draft = out.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
+    let mut write = || -> Result<()> {
+        write_packed_folder(checkpoint, &draft, see)?;
+        companions(source, checkpoint, &draft)?;
+        if out.is_dir() {
+            fs::remove_dir(out).with_context(|| format!("cannot replace the empty {}", out.display()))?;
+        }
+        fs::rename(&draft, out).with_context(|| format!("cannot write {}", out.display()))
+    };
+    write().inspect_err(|_| {
+        // Best effort: the error that matters is the first one.
+        let _ = fs::remove_dir_all(&draft);
+    })
 }
 
 fn report(arguments: &Arguments, checkpoint: &Checkpoint, bytes: u64) -> Result<()> {
@@ -141,9 +165,33 @@ fn companions(source: &Source, checkpoint: &Checkpoint, out: &Path) -> Result<()
         return Ok(());
     }
     let Some(tokenizer) = source.tokenizer(checkpoint)? else { return Ok(()) };
-    let path = out.join("tokenizer.json");
-    let mut file = AtomicFile::create(&path)?;
-    std::io::Write::write_all(&mut file, &tokenizer.to_json()?)
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    put(&out.join("tokenizer.json"), &tokenizer.to_json()?)?;
+    let gguf = checkpoint.gguf().filter(|gguf| gguf.has_vocabulary());
+    match gguf.map(gguf::Gguf::vocabulary).transpose()?.and_then(|vocabulary| vocabulary.chat_template) {
+        Some(template) => {
+            let config = tokenizer_config(&tokenizer, template, &checkpoint.file());
+            put(&out.join("tokenizer_config.json"), &serde_json::to_vec_pretty(&config)?)
+        }
+        None => Ok(()),
+    }
+}
+
+/// The chat template of a GGUF file, with the tokens that it names, as folders hold it.
+fn tokenizer_config(tokenizer: &Tokenizer, template: String, file: &str) -> Value {
+    // One that cannot be used here may be of use elsewhere.
+    let template = Chat::from_gguf(&template, file, &[]).map_or(template, |chat| chat.template().into());
+    let mut config = json!({"chat_template": template});
+    let special = tokenizer.special_ids();
+    for (key, id) in [("bos_token", special.bos), ("eos_token", special.eos)] {
+        if let Some(token) = id.and_then(|id| tokenizer.token(id)) {
+            config[key] = token.into();
+        }
+    }
+    config
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(file.commit()?)
 }

@@ -32,9 +32,14 @@ struct Row {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.reading.source(&arguments.model)?;
     let checkpoint = source.checkpoint()?;
-    let rows = rows(&checkpoint, arguments.summary)?;
+    let (rows, unread) = rows(&checkpoint, arguments.summary)?;
     if arguments.json {
-        return output::json(&document(&source, &checkpoint, &rows));
+        let mut document = document(&source, &checkpoint, &rows);
+        document["unread"] = unread.into();
+        if !arguments.summary {
+            document["tensors"] = rows.iter().map(tensor).collect();
+        }
+        return output::json(&document);
     }
     let mut tables = vec![configuration(&source, &checkpoint)];
     tables.extend(checkpoint.gguf().map(metadata));
@@ -43,14 +48,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         tables.push(tensors(&rows));
     }
     let text: Vec<String> = tables.iter().map(Table::to_terminal).collect();
-    output::text(&(text.join("\n\n") + "\n"))
+    output::text(&(text.join("\n\n") + "\n"))?;
+    output::text(&unread.iter().map(|reason| format!("unread: {reason}\n")).collect::<String>())
 }
 
-fn rows(checkpoint: &Checkpoint, summary: bool) -> Result<Vec<Row>> {
-    let mut linears = HashMap::new();
+/// All tensors, and why layers that the configuration asks for cannot be read.
+fn rows(checkpoint: &Checkpoint, summary: bool) -> Result<(Vec<Row>, Vec<String>)> {
+    let (mut linears, mut unread) = (HashMap::new(), Vec::new());
     for shape in checkpoint.config().all_linears() {
-        let linear = checkpoint.linear(&shape)?;
-        linears.insert(linear.stored().name.clone(), linear);
+        match checkpoint.linear(&shape) {
+            Ok(linear) => drop(linears.insert(linear.stored().name.clone(), linear)),
+            Err(error) => unread.push(error.to_string()),
+        }
     }
     let row = |stored: Stored| {
         let linear = linears.remove(&stored.name).map(|linear| {
@@ -60,7 +69,7 @@ fn rows(checkpoint: &Checkpoint, summary: bool) -> Result<Vec<Row>> {
         });
         Row { stored, linear }
     };
-    Ok(checkpoint.tensors()?.into_iter().map(row).collect())
+    Ok((checkpoint.tensors()?.into_iter().map(row).collect(), unread))
 }
 
 fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
@@ -84,9 +93,18 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
     ];
     pairs.into_iter().for_each(|(what, value)| table.push(vec![what.into(), value]));
     if let Some(choice) = checkpoint.gguf().and_then(|gguf| gguf.i2s_layout()) {
-        table.push(vec!["I2_S layout".into(), format!("{:?}, {:?}", choice.layout, choice.reason)]);
+        table.push(vec!["I2_S layout".into(), format!("{}, {}", choice.layout.name(), reason(choice.reason))]);
     }
     table
+}
+
+/// Why a layout was chosen.
+fn reason(reason: gguf::Reason) -> &'static str {
+    match reason {
+        gguf::Reason::Given => "given",
+        gguf::Reason::Plausible => "plausible",
+        gguf::Reason::Default => "default",
+    }
 }
 
 fn heads(checkpoint: &Checkpoint) -> String {
@@ -157,22 +175,23 @@ fn tensors(rows: &[Row]) -> Table {
     table
 }
 
+fn tensor(Row { stored, linear }: &Row) -> Value {
+    let mut value = json!({
+        "name": stored.name, "type": stored.coding.name(), "shape": stored.shape, "bytes": stored.bytes.len(),
+        "file": stored.file,
+    });
+    if let Some((linear, [minus, zero, plus, invalid])) = linear {
+        value["rows"] = linear.shape().rows.into();
+        value["columns"] = linear.shape().cols.into();
+        value["scale"] = linear.multiplier().into();
+        value["masters"] = linear.has_masters().into();
+        value["codes"] = json!({"minus": minus, "zero": zero, "plus": plus, "invalid": invalid});
+    }
+    value
+}
+
+/// All but the list of tensors.
 fn document(source: &Source, checkpoint: &Checkpoint, rows: &[Row]) -> Value {
-    let tensor = |Row { stored, linear }: &Row| {
-        let mut value = json!({
-            "name": stored.name, "type": stored.coding.name(), "shape": stored.shape, "bytes": stored.bytes.len(),
-            "file": stored.file,
-        });
-        if let Some((linear, [minus, zero, plus, invalid])) = linear {
-            let codes = json!({"minus": minus, "zero": zero, "plus": plus, "invalid": invalid});
-            value["rows"] = linear.shape().rows.into();
-            value["columns"] = linear.shape().cols.into();
-            value["scale"] = linear.multiplier().into();
-            value["masters"] = linear.has_masters().into();
-            value["codes"] = codes;
-        }
-        value
-    };
     let mut document = json!({
         "model": source.name(),
         "config": serde_json::from_str::<Value>(&checkpoint.config().to_json()).unwrap_or_default(),
@@ -180,7 +199,6 @@ fn document(source: &Source, checkpoint: &Checkpoint, rows: &[Row]) -> Value {
         "tensor_bytes": checkpoint.tensor_bytes(),
         "ternary_bytes": rows.iter().filter(|r| r.stored.coding.is_ternary())
             .map(|r| r.stored.bytes.len()).sum::<usize>(),
-        "tensors": rows.iter().map(tensor).collect::<Vec<_>>(),
     });
     if let Some(gguf) = checkpoint.gguf() {
         let entry =
@@ -190,10 +208,10 @@ fn document(source: &Source, checkpoint: &Checkpoint, rows: &[Row]) -> Value {
             let scores: Vec<Value> = choice
                 .scores
                 .iter()
-                .map(|(layout, s)| json!({"layout": format!("{layout:?}"), "score": s}))
+                .map(|(layout, s)| json!({"layout": layout.name(), "score": s}))
                 .collect();
             document["i2s_layout"] = json!({
-                "layout": format!("{:?}", choice.layout), "reason": format!("{:?}", choice.reason), "scores": scores,
+                "layout": choice.layout.name(), "reason": reason(choice.reason), "scores": scores,
             });
         }
     }

@@ -172,7 +172,7 @@ fn write(path: &Path, subject: &Subject, trace: &Trace) -> Result<()> {
         }
     }
     let borrowed: Vec<_> = tensors.iter().map(|(n, s, v)| (n.clone(), s.clone(), v.as_slice())).collect();
-    Ok(write_f32_tensors(path, &borrowed)?)
+    Ok(write_f32_tensors(path, &[("model", &subject.name)], &borrowed)?)
 }
 
 /// `[tokens, heads, width]` to `[heads, tokens, width]`.

@@ -16,6 +16,9 @@ static MODELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../models");
 /// The files a built-in model is made of.
 const BUILT_IN: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
 
+/// What the template of BitNet-b1.58-2B-4T ends every turn with.
+const TURN_END: &str = "<|eot_id|>";
+
 /// Behind the name of a model that runs as the Llama it is not, so that no row can be taken for the real one's.
 pub const SKELETON_MARK: &str = "+llama-skeleton";
 
@@ -97,6 +100,12 @@ impl Source {
     /// As the readers say.
     pub fn checkpoint(&self) -> Result<Checkpoint> {
         let options = Options { i2s_layout: self.loading.i2s_layout };
+        let is_gguf = matches!(self.place, Place::Gguf(_));
+        ensure!(
+            is_gguf || options.i2s_layout.is_none(),
+            "{} is no .gguf file and has no I2_S tensors: leave out --i2s-layout",
+            self.asked
+        );
         let checkpoint = match &self.place {
             Place::BuiltIn(name) => {
                 let config = std::str::from_utf8(embedded(name, "config.json")?)?;
@@ -140,7 +149,8 @@ impl Source {
         })
     }
 
-    /// The chat template that came with the weights, or that of BitNet-b1.58-2B-4T for models of its architecture.
+    /// The chat template that came with the weights, or that of BitNet-b1.58-2B-4T for models of its architecture
+    /// with its special tokens.
     ///
     /// # Errors
     /// When there is none, or it is damaged.
@@ -149,7 +159,9 @@ impl Source {
             Place::BuiltIn(_) => {
                 bail!("{} was not trained to chat: give the prompt without --chat", self.name)
             }
-            Place::Folder(folder) => (Chat::from_folder(folder)?, Config::from_folder(folder)?.architecture),
+            Place::Folder(folder) => {
+                (Chat::from_folder(folder)?, self.checkpoint()?.config().architecture)
+            }
             Place::Gguf(_) => {
                 let checkpoint = self.checkpoint()?;
                 let template = checkpoint.gguf().map(|gguf| gguf.vocabulary()).transpose()?;
@@ -167,7 +179,9 @@ impl Source {
         };
         match found {
             Some(chat) => Ok(chat),
-            None if architecture == Architecture::BitNet => Ok(Chat::bitnet_2b_4t()),
+            None if architecture == Architecture::BitNet && tokenizer.id(TURN_END).is_some() => {
+                Ok(Chat::bitnet_2b_4t())
+            }
             None => bail!(
                 "{} has no chat template: put tokenizer_config.json with one beside its weights, or leave out --chat",
                 self.name

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Tokens that end a turn, by which files without [`EOT`] are known to have one.
-const END_OF_TURN: [&[u8]; 2] = [b"<|eot_id|>", b"<|im_end|>"];
+pub(super) const END_OF_TURN: [&[u8]; 2] = [b"<|eot_id|>", b"<|im_end|>"];
 
 pub(super) fn read(gguf: &Gguf) -> Result<Config> {
     let keys = gguf.keys();

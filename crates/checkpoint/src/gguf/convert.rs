@@ -64,8 +64,10 @@ pub fn write(
     }
     let (config, target) = (checkpoint.config(), options.target);
     let architecture = describe::architecture(config, &checkpoint.file())?;
+    checkpoint.refuse_unread()?;
     for shape in config.all_linears() {
         check_fits(checkpoint, &shape, target)?;
+        check_scale(&checkpoint.linear(&shape)?, options)?;
     }
     let parts = parts(checkpoint, options)?;
     let announced: Vec<Announced> = parts.iter().map(|part| part.announce(target)).collect();
@@ -147,10 +149,28 @@ fn check_fits(checkpoint: &Checkpoint, shape: &LinearShape, target: Target) -> R
     if shape.cols.is_multiple_of(target.block()) {
         return Ok(());
     }
-    let reason =
-        format!("its rows have {} weights, which is not a multiple of {}", shape.cols, target.block());
+    let reason = format!(
+        "its rows have {} weights, which is not a multiple of {}; write a packed folder instead",
+        shape.cols,
+        target.block()
+    );
     let (file, tensor) = (checkpoint.file(), format!("{}.weight", shape.name));
     Err(Error::NotConvertible { file, tensor, target: target.name(), reason })
+}
+
+/// Before anything is written, a scale that the type cannot hold is refused.
+fn check_scale(linear: &Linear, options: &WriteOptions<'_>) -> Result<()> {
+    let d = f16::from_f32(linear.multiplier());
+    if options.target != Target::I2S && !options.lossy && d.to_f32() != linear.multiplier() {
+        let reason = format!(
+            "its scale {} is not exact in f16, which {} has; write I2_S, or allow rounding (--lossy)",
+            linear.multiplier(),
+            options.target.name()
+        );
+        let (file, tensor) = (linear.stored().file.clone(), linear.stored().name.clone());
+        return Err(Error::NotConvertible { file, tensor, target: options.target.name(), reason });
+    }
+    Ok(())
 }
 
 fn write_linear(
@@ -160,15 +180,6 @@ fn write_linear(
     put: &mut impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let d = f16::from_f32(linear.multiplier());
-    if options.target != Target::I2S && !options.lossy && d.to_f32() != linear.multiplier() {
-        let reason = format!(
-            "its scale {} is not exact in f16, which {} has; write I2_S, or allow rounding",
-            linear.multiplier(),
-            options.target.name()
-        );
-        let (file, tensor) = (linear.stored().file.clone(), linear.stored().name.clone());
-        return Err(Error::NotConvertible { file, tensor, target: options.target.name(), reason });
-    }
     let rows = linear.shape().rows;
     let encode = |rows: Range<usize>| encode(linear, rows, config, options.target, d);
     for first in (0..rows).step_by(SLAB_ROWS) {

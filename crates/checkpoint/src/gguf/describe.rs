@@ -77,6 +77,16 @@ pub(super) fn fields<'a>(
     fields
 }
 
+/// A file has room for two stop tokens: of several others, the one that ends a turn of a chat.
+fn end_of_turn(config: &Config, vocabulary: Option<&Vocabulary>) -> Option<u32> {
+    let others = config.eos_token_ids.get(1..).unwrap_or_default();
+    let ends_turn = |id: &&u32| {
+        let piece = vocabulary.and_then(|v| v.tokens.get(**id as usize));
+        piece.is_some_and(|piece| super::config::END_OF_TURN.contains(&piece.as_bytes()))
+    };
+    others.iter().find(ends_turn).or(others.first()).copied()
+}
+
 fn tokenizer<'a>(config: &Config, vocabulary: Option<&'a Vocabulary>) -> Vec<(&'static str, Field<'a>)> {
     let mut fields = vec![(MODEL, Field::Text(vocabulary.map_or(NO_VOCABULARY, |v| &v.model)))];
     let mut add = |key, field: Option<Field<'a>>| fields.extend(field.map(|field| (key, field)));
@@ -91,7 +101,7 @@ fn tokenizer<'a>(config: &Config, vocabulary: Option<&'a Vocabulary>) -> Vec<(&'
     let of = |get: fn(&Vocabulary) -> Option<u32>| vocabulary.and_then(get);
     add(BOS, id(config.bos_token_id, of(|v| v.bos)));
     add(EOS, id(config.eos_token_ids.first().copied(), of(|v| v.eos)));
-    add(EOT, config.eos_token_ids.get(1).copied().map(Field::U32));
+    add(EOT, end_of_turn(config, vocabulary).map(Field::U32));
     if let Some(v) = vocabulary {
         add(UNKNOWN, v.unk.map(Field::U32));
         add(PADDING, v.pad.map(Field::U32));

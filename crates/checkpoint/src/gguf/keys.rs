@@ -51,6 +51,7 @@ impl<'a> Keys<'a> {
         let number = match value {
             Value::F32(x) => x.to_string().parse().ok(),
             Value::F64(x) => Some(*x),
+            Value::Integer(n) => Some(*n as f64),
             _ => None,
         };
         match number {

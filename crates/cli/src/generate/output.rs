@@ -22,7 +22,10 @@ impl<'a> Shown<'a> {
     pub(super) fn new(subject: &'a Subject, prompts: &[Vec<u32>], json: bool) -> Self {
         let live = prompts.len() == 1 && !json;
         let stream = subject.tokenizer.as_ref().filter(|_| live).map(|t| t.stream());
-        Shown { subject, stream, failed: None }
+        // No text of a skeleton may be taken for the model's.
+        let marked = !json && subject.config().skeleton;
+        let failed = if marked { output::text(&format!("[{}]\n", subject.name)).err() } else { None };
+        Shown { subject, stream, failed }
     }
 
     /// A new token of a text; false when nobody can be shown it.

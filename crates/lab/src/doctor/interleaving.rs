@@ -130,9 +130,12 @@ impl Scores {
     }
 }
 
-/// How much squares of agreements exceed those of unrelated lists, in standard deviations.
+/// How much squares of agreements exceed those of unrelated lists, in standard deviations; 0 if there are none.
 fn beyond_chance(squares: &[f64]) -> f64 {
     let count = squares.len() as f64;
+    if squares.is_empty() {
+        return 0.0;
+    }
     (squares.iter().sum::<f64>() - count) / (2.0 * count).sqrt()
 }
 
