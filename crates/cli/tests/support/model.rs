@@ -1,6 +1,11 @@
 //! Copies of a built-in model, to be damaged.
 
-use std::{borrow::Cow, collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use safetensors::{Dtype, SafeTensors, View};
 use serde_json::Value;
@@ -10,9 +15,17 @@ use super::Place;
 /// The built-in model that tests run on.
 pub(crate) const MODEL: &str = "tiny-gqa";
 
+/// The files of a checkpoint in two shards.
+pub(crate) const SHARDS: [&str; 2] = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+
 /// A file of the built-in model as it lies in the sources.
 pub(crate) fn original(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models").join(MODEL).join(file)
+}
+
+/// A model with known results in the sources.
+pub(crate) fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden").join(name)
 }
 
 /// The configuration of the built-in model.
@@ -33,6 +46,20 @@ pub(crate) struct Tensor {
     pub(crate) data: Vec<u8>,
 }
 
+impl Tensor {
+    /// The values of an F32 tensor.
+    pub(crate) fn f32s(&self) -> Vec<f32> {
+        assert_eq!(self.dtype, Dtype::F32);
+        self.data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    }
+
+    /// The values of an I64 tensor that holds token ids.
+    pub(crate) fn ids(&self) -> Vec<i64> {
+        assert_eq!(self.dtype, Dtype::I64);
+        self.data.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect()
+    }
+}
+
 impl View for &Tensor {
     fn dtype(&self) -> Dtype {
         self.dtype
@@ -49,6 +76,17 @@ impl View for &Tensor {
     fn data_len(&self) -> usize {
         self.data.len()
     }
+}
+
+/// All tensors of a safetensors file.
+pub(crate) fn tensors(file: &Path) -> BTreeMap<String, Tensor> {
+    let bytes = fs::read(file).unwrap();
+    let stored = SafeTensors::deserialize(&bytes).unwrap();
+    let own = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
+        let (shape, data) = (view.shape().to_vec(), view.data().to_vec());
+        (name, Tensor { dtype: view.dtype(), shape, data })
+    };
+    stored.tensors().into_iter().map(own).collect()
 }
 
 /// A folder with the built-in model's files.
@@ -80,14 +118,28 @@ impl<'a> Copy<'a> {
     }
 
     pub(crate) fn change_tensors(&self, change: impl FnOnce(&mut BTreeMap<String, Tensor>)) {
-        let bytes = fs::read(original("model.safetensors")).unwrap();
-        let stored = SafeTensors::deserialize(&bytes).unwrap();
-        let own = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
-            let (shape, data) = (view.shape().to_vec(), view.data().to_vec());
-            (name, Tensor { dtype: view.dtype(), shape, data })
-        };
-        let mut tensors: BTreeMap<String, Tensor> = stored.tensors().into_iter().map(own).collect();
+        let mut tensors = tensors(&original("model.safetensors"));
         change(&mut tensors);
         self.with("model.safetensors", safetensors::serialize(&tensors, None).unwrap());
+    }
+
+    /// Splits the weights into two files with an index, which is returned.
+    pub(crate) fn shard(&self) -> Value {
+        let mut map = BTreeMap::new();
+        let all = tensors(&original("model.safetensors"));
+        let half = all.len() / 2;
+        let (mut first, mut second) = (BTreeMap::new(), BTreeMap::new());
+        for (i, (name, tensor)) in all.iter().enumerate() {
+            let (file, part) = if i < half { (SHARDS[0], &mut first) } else { (SHARDS[1], &mut second) };
+            part.insert(name.clone(), tensor);
+            map.insert(name.clone(), file);
+        }
+        for (file, part) in SHARDS.iter().zip([first, second]) {
+            self.with(file, safetensors::serialize(part, None).unwrap());
+        }
+        self.without("model.safetensors");
+        let index = serde_json::json!({"metadata": {}, "weight_map": map});
+        self.with("model.safetensors.index.json", index.to_string());
+        index
     }
 }
