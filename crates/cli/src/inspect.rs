@@ -74,7 +74,7 @@ fn rows(checkpoint: &Checkpoint, summary: bool) -> Result<(Vec<Row>, Vec<String>
 
 fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
     let c = checkpoint.config();
-    let mut table = Table::new(&source.name(), &[("what", Align::Left), ("value", Align::Left)]);
+    let mut table = Table::new(source.name(), &[("what", Align::Left), ("value", Align::Left)]);
     let pairs: [(&str, String); 14] = [
         ("file", checkpoint.file()),
         ("architecture", c.architecture.name().into()),
