@@ -93,7 +93,8 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
     ];
     pairs.into_iter().for_each(|(what, value)| table.push(vec![what.into(), value]));
     if let Some(choice) = checkpoint.gguf().and_then(|gguf| gguf.i2s_layout()) {
-        table.push(vec!["I2_S layout".into(), format!("{}, {}", choice.layout.name(), reason(choice.reason))]);
+        table
+            .push(vec!["I2_S layout".into(), format!("{}, {}", choice.layout.name(), reason(choice.reason))]);
     }
     table
 }
