@@ -8,6 +8,7 @@ mod folder;
 mod hash;
 mod head_class;
 mod json;
+mod loss;
 mod manifest;
 mod measurement;
 mod overlap;
@@ -23,13 +24,14 @@ pub use error::RecordError;
 pub use folder::RunFolder;
 pub use hash::{FileHash, sha256, sha256_file};
 pub use head_class::{ClassCounts, HeadClass, Thresholds};
+pub use loss::LossRow;
 pub use manifest::{Machine, Manifest, ModelEntry};
 pub use measurement::{Accounting, CellRow, HeadRow, MemoryRow, Task};
 pub use profile::{Profile, ProfileHead, ProfileSummary};
 pub use published_profile::{HeadKey, PublishedProfile, PublishedShape, PublishedStats, PublishedTypes};
 pub use rows::{Row, read_rows, write_rows};
 pub use skeleton::{
-    Difference, Expectation, LossRow, Mistakes, ProfileDifference, ProfileReading, Reading, SkeletonComparison,
+    Difference, Expectation, Mistakes, ProfileDifference, ProfileReading, Reading, SkeletonComparison,
     SkeletonPair, SkeletonWeights, Spread,
 };
 pub use texts::{MANIFEST_FILE, Split, Text, TextEntry, Texts, TextsError};
