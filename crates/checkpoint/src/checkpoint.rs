@@ -240,7 +240,9 @@ impl Checkpoint {
 
     fn packed(&self, shape: &LinearShape, stored: Stored, rule: ScaleRule) -> Result<Linear> {
         if stored.coding != Coding::Folded {
-            return Err(stored.type_error("U8, because `quantization_config`, or a scale beside a weight, says that weights are packed"));
+            return Err(stored.type_error(
+                "U8, because `quantization_config`, or a scale beside a weight, says that weights are packed",
+            ));
         }
         stored.check_shape(&[crate::codec::folded::packed_rows(shape.rows), shape.cols])?;
         let name = format!("{}.weight_scale", shape.name);

@@ -159,9 +159,7 @@ impl Source {
             Place::BuiltIn(_) => {
                 bail!("{} was not trained to chat: give the prompt without --chat", self.name)
             }
-            Place::Folder(folder) => {
-                (Chat::from_folder(folder)?, self.checkpoint()?.config().architecture)
-            }
+            Place::Folder(folder) => (Chat::from_folder(folder)?, self.checkpoint()?.config().architecture),
             Place::Gguf(_) => {
                 let checkpoint = self.checkpoint()?;
                 let template = checkpoint.gguf().map(|gguf| gguf.vocabulary()).transpose()?;

@@ -47,7 +47,8 @@ pub fn export(
     let log = folder.join("training-log.csv");
     fs::copy(run.join("log.csv"), &log).with_context(|| format!("cannot write {}", log.display()))?;
     let model = Model::load(&Checkpoint::open(folder)?)?;
-    let tokenizer = Tokenizer::from_file(&path, &Options { bos: config.bos_token_id, vocab_size: config.vocab_size })?;
+    let tokenizer =
+        Tokenizer::from_file(&path, &Options { bos: config.bos_token_id, vocab_size: config.vocab_size })?;
     same_loss(trainer.model(), &model, corpus)?;
     let text = card::write(recipe, corpus, sources, trainer, &model, &tokenizer)?;
     let path = folder.join("recipe.toml");
