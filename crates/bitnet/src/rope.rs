@@ -61,7 +61,7 @@ mod tests {
     fn rotates_halves_by_position() {
         let rope = Rope { frequencies: vec![1.0, 0.1] };
         let mut x = [1.0, 2.0, 3.0, 4.0].repeat(4);
-        rope.at([5..7]).apply(&mut x, 2);
+        rope.at(std::iter::once(5..7)).apply(&mut x, 2);
         for (i, row) in x.chunks(4).enumerate() {
             let p = (5 + i / 2) as f32;
             let expected = [
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn position_zero_changes_nothing() {
         let mut x = vec![1.0, -2.0];
-        Rope { frequencies: vec![1.0] }.at([0..1]).apply(&mut x, 1);
+        Rope { frequencies: vec![1.0] }.at(std::iter::once(0..1)).apply(&mut x, 1);
         assert_eq!(x, [1.0, -2.0]);
     }
 }

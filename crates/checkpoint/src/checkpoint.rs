@@ -136,7 +136,7 @@ impl Checkpoint {
         let read: HashSet<String> = config.all_norms().map(|norm| norm.name).collect();
         let matters = |name: &String| {
             let changes = name.ends_with(".bias") || name.contains("norm") || name.contains("_ln");
-            name.starts_with("model.layers.") && changes && !read.contains(name)
+            changes && !read.contains(name) && layer_of(name).is_some_and(|i| i < config.num_hidden_layers)
         };
         match shards.names().into_iter().find(matters) {
             None => Ok(()),
@@ -256,6 +256,11 @@ impl Checkpoint {
         }
         Ok(Linear { shape: shape.clone(), multiplier, stored, masters: None, interleaved_heads: None })
     }
+}
+
+/// The layer that a tensor belongs to. Those past the last are of a model that is cut on purpose.
+fn layer_of(name: &str) -> Option<usize> {
+    name.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()
 }
 
 fn clues(shards: &Shards) -> Clues {

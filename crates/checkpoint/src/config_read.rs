@@ -61,15 +61,9 @@ impl Config {
         let bitnet = architecture == Architecture::BitNet;
         refuse_unsupported(&root)?;
 
-        // Only the BitNet class has defaults of its own: those of 2B-4T.
-        let size = |key, limit, default| match root.size(key, limit)? {
-            None if bitnet => Ok(default),
-            None => root.needed_size(key, limit),
-            Some(size) => Ok(size),
-        };
-        let hidden_size = size("hidden_size", MAX_WIDTH, 2560)?;
-        let num_attention_heads = size("num_attention_heads", MAX_WIDTH, 20)?;
-        let vocab_size = size("vocab_size", MAX_VOCABULARY, 128_256)?;
+        let hidden_size = root.needed_size("hidden_size", MAX_WIDTH)?;
+        let num_attention_heads = root.needed_size("num_attention_heads", MAX_WIDTH)?;
+        let vocab_size = root.needed_size("vocab_size", MAX_VOCABULARY)?;
         let default_ids = if bitnet { [128_000, 128_001] } else { [1, 2] };
         // A default beyond a small vocabulary means that the model has no such token.
         // An explicit null means the same.
@@ -82,8 +76,8 @@ impl Config {
             architecture,
             vocab_size,
             hidden_size,
-            intermediate_size: size("intermediate_size", MAX_WIDTH, 6912)?,
-            num_hidden_layers: size("num_hidden_layers", MAX_LAYERS, 30)?,
+            intermediate_size: root.needed_size("intermediate_size", MAX_WIDTH)?,
+            num_hidden_layers: root.needed_size("num_hidden_layers", MAX_LAYERS)?,
             num_attention_heads,
             // The classes take an explicit null for as many as query heads.
             num_key_value_heads: match root.size("num_key_value_heads", MAX_WIDTH)? {
@@ -158,10 +152,9 @@ fn divide(root: &Object<'_>, key: &str, size: usize, by_key: &str, by: usize) ->
 /// The class decides, not `model_type`: the 1bitLLM files call themselves llama.
 fn architecture(root: &Object<'_>, clues: Clues) -> Result<Architecture> {
     let Some(names) = root.get("architectures") else {
-        return match root.text("model_type")? {
-            _ if clues.inner_norms => Ok(Architecture::OneBitLlm),
-            Some("bitnet") => Ok(Architecture::BitNet),
-            _ => Err(Error::MissingKey { file: root.file.into(), key: "architectures" }),
+        return match clues.inner_norms {
+            true => Ok(Architecture::OneBitLlm),
+            false => Err(Error::MissingKey { file: root.file.into(), key: "architectures" }),
         };
     };
     let has = |a: Architecture| names.as_array().is_some_and(|list| list.iter().any(|n| n == a.name()));

@@ -35,7 +35,7 @@ pub enum Error {
     )]
     MissingTensor { file: String, tensor: String, hint: &'static str },
     #[error(
-        "{file}: tensor `{tensor}` has shape {found:?}, but the model's configuration asks for {expected:?}; use weights and configuration that came together"
+        "{file}: tensor `{tensor}` has shape {found:?}, but config.json (or the GGUF file's metadata) asks for {expected:?}; use weights and configuration that came together"
     )]
     TensorShape { file: String, tensor: String, found: Vec<usize>, expected: Vec<usize> },
     #[error(

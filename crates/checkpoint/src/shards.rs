@@ -119,10 +119,11 @@ impl Shard {
         if length > MAX_HEADER || length > bytes.len() as u64 - 8 {
             return Err(bad(format!("its header claims {length} bytes and the file has {}", bytes.len())));
         }
-        let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
-        if let Some(name) = repeated_name(&bytes[8..8 + header]) {
+        // First, because offsets of a tensor that stands there twice do not fit either.
+        if let Some(name) = repeated_name(&bytes[8..8 + length as usize]) {
             return Err(Error::DuplicateName { file, name });
         }
+        let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
         let data = bytes.part(8 + header..bytes.len());
         Ok(Shard { file, metadata, data })
     }

@@ -65,6 +65,6 @@ fn shape(arguments: &Arguments) -> Result<Shape> {
         true => error,
         false => anyhow!("{error}, or {}, whose configurations are known", known.join(" or ")),
     };
-    let source = arguments.reading.source(model).map_err(also)?;
-    Ok(Shape { config: source.checkpoint()?.config().clone(), name: source.name() })
+    let subject = arguments.reading.source(model).map_err(also)?.open()?;
+    Ok(Shape { config: subject.config().clone(), name: subject.name })
 }

@@ -46,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let plan = policy.plan(&context.observation(&entropy), budget)?;
     if arguments.json {
         return output::json(&json!({
+            "model": subject.name,
             "policy": policy.spec(),
             "budget": arguments.budget,
             "tokens": tokens.len(),

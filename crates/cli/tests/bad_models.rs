@@ -30,7 +30,7 @@ fn a_model_that_is_not_there() {
     refused(&place, "nowhere", &["there is no model 'nowhere'", MODEL, "config.json"]);
     place.refuses(&["memory", "--model", "nowhere"], &["bitnet_b1_58-large", "BitNet-b1.58-2B-4T"]);
     place.write("weights.gguf", "GGUF");
-    refused(&place, "weights.gguf", &["weights.gguf is a file", "name the folder"]);
+    refused(&place, "weights.gguf", &["weights.gguf is not a usable GGUF file"]);
 }
 
 #[test]

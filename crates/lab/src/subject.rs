@@ -67,7 +67,7 @@ impl Subject {
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         self.tokenizer.as_ref().with_context(|| {
             format!(
-                "{} has no tokenizer: put a tokenizer.json beside its weights, or use a command that takes --tokens",
+                "{} has no tokenizer.json or tokenizer.model: put one beside its weights, or use a command that takes --tokens",
                 self.name
             )
         })

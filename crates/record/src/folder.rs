@@ -16,6 +16,8 @@ pub struct RunFolder {
     partial: PathBuf,
     /// Cleared when the files must outlive the value.
     discard: bool,
+    /// A parent that was made for this run.
+    made: Option<PathBuf>,
 }
 
 impl RunFolder {
@@ -26,6 +28,7 @@ impl RunFolder {
         let name = name.ok_or_else(|| RecordError::RunName { path: path.to_owned() })?;
         let parent = path.parent().unwrap_or(Path::new(""));
         let fail = |path: &Path, source| RecordError::Write { path: path.to_owned(), source };
+        let made = Some(parent).filter(|parent| !parent.as_os_str().is_empty() && !parent.exists());
         if !parent.as_os_str().is_empty() {
             std::fs::create_dir_all(parent).map_err(|source| fail(parent, source))?;
         }
@@ -43,7 +46,8 @@ impl RunFolder {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
                 Err(source) => return Err(fail(&partial, source)),
             }
-            let folder = Self { target, partial, discard: true };
+            let made = made.map(Path::to_owned);
+            let folder = Self { target, partial, discard: true, made };
             // Another run may have finished between the two steps above; dropping gives the name back.
             if !occupied(&folder.target) {
                 return Ok(folder);
@@ -107,6 +111,8 @@ impl Drop for RunFolder {
         if self.discard {
             // Nothing can be reported from here, and a leftover does no harm: its name is skipped.
             let _ = std::fs::remove_dir_all(&self.partial);
+            // Only while it is empty.
+            let _ = self.made.as_ref().map(std::fs::remove_dir);
         }
     }
 }

@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn every_tensor_of_a_model_has_a_name_in_both() {
-        let json = r#"{"architectures": ["BitNetForCausalLM"], "num_hidden_layers": 12}"#;
+        let json = r#"{"architectures": ["BitNetForCausalLM"], "num_hidden_layers": 12, "vocab_size": 64,
+            "hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}"#;
         let config = crate::Config::from_json(json, "config.json").unwrap();
         for architecture in [Architecture::BitNet, Architecture::OneBitLlm, Architecture::Llama] {
             let config = crate::Config { architecture, ..config.clone() };
