@@ -175,7 +175,8 @@ fn damaged_safetensors_files() {
     // The name of a tensor in the place of another's.
     let (k, v) = ["k", "v"].map(|part| format!("model.layers.1.self_attn.{part}_proj.weight\"")).into();
     bad.with("model.safetensors", replaced(&good, &k, &v));
-    unreadable(&place, "bad", &["bad/model.safetensors is not a usable"]);
+    let twice = "`model.layers.1.self_attn.v_proj.weight` stands there twice";
+    unreadable(&place, "bad", &["bad/model.safetensors", twice]);
     bad.with("model.safetensors", with_entry_twice(&good));
     unreadable(&place, "bad", &["bad/model.safetensors", "`model.norm.weight` stands there twice"]);
 }
