@@ -8,7 +8,7 @@ use clap::ValueEnum;
 /// What every command takes to name a model.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ModelArguments {
-    /// A built-in name, a Hugging Face folder, a .gguf file, or organisation/name[@revision] on the hub.
+    /// A built-in name, a Hugging Face folder, a .gguf file, or `organisation/name[@revision]` on the hub.
     #[arg(long)]
     pub(crate) model: String,
     #[command(flatten)]

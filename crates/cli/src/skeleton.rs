@@ -12,7 +12,7 @@ use crate::{input, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A built-in name, a folder, a .gguf file, or organisation/name[@revision] on the hub; repeat for several.
+    /// A built-in name, a folder, a .gguf file, or `organisation/name[@revision]` on the hub; repeat for several.
     #[arg(long)]
     model: Vec<String>,
     /// Folder of .txt files to calibrate on instead of the suite's own.

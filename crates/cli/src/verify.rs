@@ -11,7 +11,7 @@ use crate::{input, model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A built-in name, a folder, a .gguf file, or organisation/name[@revision] on the hub; repeat for several.
+    /// A built-in name, a folder, a .gguf file, or `organisation/name[@revision]` on the hub; repeat for several.
     #[arg(long)]
     model: Vec<String>,
     #[command(flatten)]
