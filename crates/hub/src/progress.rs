@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Is told what [`crate::fetch`] does. Files come one after another. Sizes are in bytes.
+/// Is told what [`crate::fetch()`] does. Files come one after another. Sizes are in bytes.
 pub trait Progress {
     /// The transfer of `file` begins; `have` of its `size` bytes are there from an earlier try.
     fn started(&mut self, file: &str, size: u64, have: u64) {

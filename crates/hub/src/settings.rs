@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 const HUB: &str = "https://huggingface.co";
 
-/// What [`crate::fetch`] goes by.
+/// What [`crate::fetch()`] goes by.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The folder that holds `models--ORG--NAME` folders.
