@@ -50,7 +50,7 @@ fn attention(criterion: &mut Criterion) {
     let halves =
         |n| numbers(n).map(|n| f16::from_f32(n as f32 / (1u64 << 30) as f32 - 1.0)).collect::<Vec<_>>();
     let (keys, values) = (halves(KEYS * WIDTH), halves(KEYS * WIDTH));
-    let wanted = Wanted { entropy: true, accumulated: true, windows: vec![KEYS - 32] };
+    let wanted = Wanted { entropy: true, accumulated: true, windows: vec![KEYS - 32], ..Wanted::default() };
     let mut group = criterion.benchmark_group("attention-1024-keys");
     group.sample_size(10);
     for tokens in [1, KEYS] {

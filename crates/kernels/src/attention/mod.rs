@@ -10,7 +10,7 @@ mod statistics;
 
 use half::f16;
 
-pub use statistics::{Statistics, Wanted};
+pub use statistics::{Rows, Statistics, Wanted};
 
 use crate::{Level, lanes};
 

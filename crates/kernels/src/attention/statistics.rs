@@ -7,8 +7,32 @@ pub struct Wanted {
     pub entropy: bool,
     /// Attention summed over all queries, per key.
     pub accumulated: bool,
+    /// The largest attention that any query pays, per key.
+    pub largest: bool,
     /// For each entry, attention summed over the queries from this index (of this call) on, per key.
     pub windows: Vec<usize>,
+    /// For each entry, the attention of the queries from this index (of this call) on, one by one.
+    pub rows: Vec<usize>,
+}
+
+impl Wanted {
+    /// The same wishes for the part of the queries that begins at `first`.
+    #[must_use]
+    pub fn from_query(&self, first: usize) -> Wanted {
+        let shift = |starts: &[usize]| starts.iter().map(|start| start.saturating_sub(first)).collect();
+        Wanted { windows: shift(&self.windows), rows: shift(&self.rows), ..*self }
+    }
+}
+
+/// Attention of the last queries of a call, one by one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    /// The first query that is there.
+    pub first: usize,
+    /// Number of queries.
+    pub queries: usize,
+    /// Probabilities, `[group, queries, keys]`, 0 where a query does not see a key.
+    pub probabilities: Vec<f32>,
 }
 
 /// Statistics of one call of [`attend`](super::attend), or of several [merged](Statistics::merge).
@@ -21,21 +45,31 @@ pub struct Statistics {
     pub entropy: Vec<f32>,
     /// Summed probability, `[group, keys]`; empty if not wanted.
     pub accumulated: Vec<f64>,
+    /// Largest probability, `[group, keys]`; empty if not wanted.
+    pub largest: Vec<f32>,
     /// The first query of each window and its sums `[group, keys]`.
     pub windows: Vec<(usize, Vec<f64>)>,
+    /// One entry for each of [`Wanted::rows`].
+    pub rows: Vec<Rows>,
 }
 
 impl Statistics {
     /// Room for `tokens` queries of `group` heads over `keys` keys, all zero.
     pub fn new(group: usize, tokens: usize, keys: usize, wanted: &Wanted) -> Self {
         let cells = |on: bool, n: usize| if on { group * n } else { 0 };
+        let rows = |&first: &usize| {
+            let queries = tokens.saturating_sub(first);
+            Rows { first, queries, probabilities: vec![0.0; group * queries * keys] }
+        };
         Statistics {
             group,
             tokens,
             keys,
             entropy: vec![0.0; cells(wanted.entropy, tokens)],
             accumulated: vec![0.0; cells(wanted.accumulated, keys)],
+            largest: vec![0.0; cells(wanted.largest, keys)],
             windows: wanted.windows.iter().map(|&first| (first, vec![0.0; group * keys])).collect(),
+            rows: wanted.rows.iter().map(rows).collect(),
         }
     }
 
@@ -57,21 +91,28 @@ impl Statistics {
         self.entropy[head * self.tokens + token] = bits;
     }
 
-    /// Adds one row of probabilities over the first keys.
+    /// Takes in one row of probabilities over the first keys.
     #[inline(always)]
     pub(super) fn see_row(&mut self, head: usize, token: usize, row: &[f32]) {
         if !self.accumulated.is_empty() {
             add(&mut self.accumulated[head * self.keys..], row);
+        }
+        if !self.largest.is_empty() {
+            raise(&mut self.largest[head * self.keys..], row);
         }
         for (first, sums) in &mut self.windows {
             if token >= *first {
                 add(&mut sums[head * self.keys..], row);
             }
         }
+        for rows in self.rows.iter_mut().filter(|rows| token >= rows.first) {
+            let at = (head * rows.queries + token - rows.first) * self.keys;
+            rows.probabilities[at..][..row.len()].copy_from_slice(row);
+        }
     }
 
     /// Takes in the statistics of a part of this call's queries, `first` being the part's first query.
-    /// Window starts of the part are counted from its own first query.
+    /// The part was made for [`Wanted::from_query`]`(first)`.
     ///
     /// # Panics
     /// When the part has other heads, or more queries or keys than fit.
@@ -82,16 +123,35 @@ impl Statistics {
                 let from = &part.entropy[head * part.tokens..][..part.tokens];
                 self.entropy[head * self.tokens + first..][..part.tokens].copy_from_slice(from);
             }
+            let of_part = head * part.keys..(head + 1) * part.keys;
+            let of_whole = head * self.keys..head * self.keys + part.keys;
             let add_keys = |to: &mut [f64], from: &[f64]| {
-                let to = &mut to[head * self.keys..][..part.keys];
-                to.iter_mut().zip(&from[head * part.keys..][..part.keys]).for_each(|(a, b)| *a += b);
+                to[of_whole.clone()].iter_mut().zip(&from[of_part.clone()]).for_each(|(a, b)| *a += b);
             };
             if !self.accumulated.is_empty() {
                 add_keys(&mut self.accumulated, &part.accumulated);
             }
+            if !self.largest.is_empty() {
+                raise(&mut self.largest[of_whole.clone()], &part.largest[of_part.clone()]);
+            }
             for ((_, to), (_, from)) in self.windows.iter_mut().zip(&part.windows) {
                 add_keys(to, from);
             }
+        }
+        for (to, from) in self.rows.iter_mut().zip(&part.rows) {
+            to.merge(first, from, self.keys, part.keys);
+        }
+    }
+}
+
+impl Rows {
+    /// Copies the rows of a part whose first query is `first`; they have `from_keys` keys, these `keys`.
+    fn merge(&mut self, first: usize, from: &Rows, keys: usize, from_keys: usize) {
+        let at = (first + from.first).saturating_sub(self.first);
+        for (i, row) in from.probabilities.chunks_exact(from_keys.max(1)).enumerate() {
+            let (head, query) = (i / from.queries, i % from.queries);
+            let to = (head * self.queries + at + query) * keys;
+            self.probabilities[to..][..from_keys].copy_from_slice(row);
         }
     }
 }
@@ -100,5 +160,12 @@ impl Statistics {
 fn add(sums: &mut [f64], row: &[f32]) {
     for (sum, p) in sums.iter_mut().zip(row) {
         *sum += f64::from(*p);
+    }
+}
+
+#[inline(always)]
+fn raise(largest: &mut [f32], row: &[f32]) {
+    for (largest, p) in largest.iter_mut().zip(row) {
+        *largest = largest.max(*p);
     }
 }

@@ -69,7 +69,13 @@ const TOLERANCE: f64 = 2e-5;
 fn check(case: &Case, masked: bool, windows: &[usize]) {
     let input = case.input(masked);
     let (tokens, keys) = (input.tokens(), input.visible());
-    let wanted = Wanted { entropy: true, accumulated: true, windows: windows.to_vec() };
+    let wanted = Wanted {
+        entropy: true,
+        accumulated: true,
+        largest: true,
+        windows: windows.to_vec(),
+        rows: windows.to_vec(),
+    };
     for level in levels() {
         let mut out = vec![9.0; case.queries.len()];
         let mut statistics = Statistics::new(case.group, tokens, keys, &wanted);
@@ -79,6 +85,7 @@ fn check(case: &Case, masked: bool, windows: &[usize]) {
         assert_eq!(plain, out, "statistics change nothing");
         let mut accumulated = vec![0.0; case.group * keys];
         let mut window_sums = vec![vec![0.0; case.group * keys]; windows.len()];
+        let mut largest = vec![0.0f64; case.group * keys];
         for (i, g) in (0..tokens).flat_map(|i| (0..case.group).map(move |g| (i, g))) {
             let p = case.probabilities(&input, i, g);
             for d in 0..case.head_dim {
@@ -95,6 +102,7 @@ fn check(case: &Case, masked: bool, windows: &[usize]) {
             );
             for (k, p) in p.iter().enumerate() {
                 accumulated[g * keys + k] += p;
+                largest[g * keys + k] = largest[g * keys + k].max(*p);
                 for (sums, first) in window_sums.iter_mut().zip(windows) {
                     sums[g * keys + k] += if i >= *first { *p } else { 0.0 };
                 }
@@ -104,6 +112,21 @@ fn check(case: &Case, masked: bool, windows: &[usize]) {
         assert!(close(&statistics.accumulated, &accumulated), "{level:?} accumulated");
         for ((_, got), sums) in statistics.windows.iter().zip(&window_sums) {
             assert!(close(got, sums), "{level:?} window");
+        }
+        let wide = |row: &[f32]| row.iter().map(|p| f64::from(*p)).collect::<Vec<_>>();
+        assert!(close(&wide(&statistics.largest), &largest), "{level:?} largest");
+        for rows in &statistics.rows {
+            assert_eq!(rows.queries, tokens - rows.first);
+            for (row, i) in rows.probabilities.chunks(keys).zip(0..) {
+                let (g, i) = (i / rows.queries, rows.first + i % rows.queries);
+                let mut exact = case.probabilities(&input, i, g);
+                exact.resize(keys, 0.0);
+                assert!(close(&wide(row), &exact), "{level:?} row of query {i}");
+                assert!(
+                    row[case.offset + i + 1..].iter().all(|p| *p == 0.0),
+                    "{level:?} query {i} sees ahead"
+                );
+            }
         }
     }
 }
@@ -136,7 +159,7 @@ fn extreme_scores_stay_finite() {
     let mut case = Case::random(3, 40, 2, 8, 3);
     case.queries.iter_mut().for_each(|q| *q *= 1e4);
     let mut statistics =
-        Statistics::new(2, 3, 43, &Wanted { entropy: true, accumulated: true, windows: vec![1] });
+        Statistics::new(2, 3, 43, &Wanted { entropy: true, accumulated: true, ..Wanted::default() });
     let mut out = vec![0.0; 48];
     attend(&case.input(false), &mut out, Some(&mut statistics));
     assert!(out.iter().chain(&statistics.entropy).all(|v| v.is_finite()));
@@ -155,19 +178,22 @@ fn a_query_that_sees_nothing_gives_zeros() {
 fn parts_merge_into_the_whole() {
     let case = Case::random(50, 7, 3, 6, 8);
     let whole_input = case.input(false);
-    let wanted = |windows: Vec<usize>| Wanted { entropy: true, accumulated: true, windows };
-    let mut whole = Statistics::new(3, 50, 57, &wanted(vec![10, 45]));
+    let starts = vec![10, 45];
+    let wanted =
+        Wanted { entropy: true, accumulated: true, largest: true, windows: starts.clone(), rows: starts };
+    let mut whole = Statistics::new(3, 50, 57, &wanted);
     attend(&whole_input, &mut vec![0.0; case.queries.len()], Some(&mut whole));
-    let mut merged = Statistics::new(3, 50, 57, &wanted(vec![10, 45]));
-    for (first, count) in [(0usize, 20usize), (20, 13), (33, 17)] {
+    let mut merged = Statistics::new(3, 50, 57, &wanted);
+    for (first, count) in [(0usize, 8usize), (8, 12), (20, 13), (33, 17)] {
         let queries = &case.queries[first * 18..][..count * 18];
         let input = Input { queries, offset: 7 + first, ..whole_input };
-        let windows = [10usize, 45].map(|w| w.saturating_sub(first)).to_vec();
-        let mut part = Statistics::new(3, count, 7 + first + count, &wanted(windows));
+        let mut part = Statistics::new(3, count, 7 + first + count, &wanted.from_query(first));
         attend(&input, &mut vec![0.0; queries.len()], Some(&mut part));
         merged.merge(first, &part);
     }
-    assert_eq!(merged.entropy, whole.entropy);
+    assert_eq!((&merged.entropy, &merged.largest), (&whole.entropy, &whole.largest));
+    assert_eq!(merged.rows, whole.rows);
+    assert_eq!(whole.rows[0].probabilities.len(), 3 * 40 * 57);
     let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
     assert!(close(&merged.accumulated, &whole.accumulated));
     assert!(merged.windows.iter().zip(&whole.windows).all(|(a, b)| a.0 == b.0 && close(&a.1, &b.1)));
