@@ -1,0 +1,42 @@
+use super::dot;
+
+/// How unlike the mean direction of all keys each key is: `-cos(k_j, mean_i k_i / |k_i|)`,
+/// `[tokens]` in -1..=1, of `keys` `[tokens * head_dim]`. A key of length 0 has a cosine of 0.
+///
+/// Source: Park et al. 2025 (KeyDiff), arXiv:2504.15364.
+pub(crate) fn key_diff(keys: &[f32], head_dim: usize) -> Vec<f32> {
+    let length = |key: &[f32]| dot(key, key).sqrt();
+    let mut anchor = vec![0.0f64; head_dim];
+    for key in keys.chunks_exact(head_dim) {
+        let length = length(key).max(f64::MIN_POSITIVE);
+        anchor.iter_mut().zip(key).for_each(|(a, &k)| *a += f64::from(k) / length);
+    }
+    // The anchor's length needs no division by the number of keys: only its direction counts.
+    let anchor_length = anchor.iter().map(|a| a * a).sum::<f64>().sqrt();
+    let cosine = |key: &[f32]| {
+        let dot: f64 = key.iter().zip(&anchor).map(|(&k, a)| f64::from(k) * a).sum();
+        let lengths = length(key) * anchor_length;
+        if lengths > 0.0 { dot / lengths } else { 0.0 }
+    };
+    keys.chunks_exact(head_dim).map(|key| -cosine(key) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_anchor_is_the_mean_direction_whatever_the_lengths() {
+        // Directions (1,0) twice and (0,1): the anchor points along (2,1).
+        let scores = key_diff(&[5.0, 0.0, 1.0, 0.0, 0.0, 3.0], 2);
+        let length = 5f64.sqrt();
+        let expected = [-2.0 / length, -2.0 / length, -1.0 / length].map(|s| s as f32);
+        assert_eq!(scores, expected);
+    }
+
+    #[test]
+    fn without_a_direction_the_cosine_is_nought() {
+        assert_eq!(key_diff(&[0.0, 0.0, 1.0, 0.0], 2), [0.0, -1.0]);
+        assert_eq!(key_diff(&[1.0, -1.0], 1), [0.0, 0.0]);
+    }
+}
