@@ -10,7 +10,7 @@ use crate::{
     KvCache, Result, Step,
     linear::{Activations, BitLinear},
     norm::RmsNorm,
-    probe::Recorder,
+    recorder::Recorder,
     rope::Rotation,
 };
 
@@ -67,6 +67,7 @@ impl Attention {
         see.step(Step::Q, &q);
         see.step(Step::K, &k);
         see.step(Step::V, &v);
+        see.queries_before_rope(&q, self.heads);
         rotation.apply(&mut q, self.heads);
         rotation.apply(&mut k, self.kv_heads);
         see.qkv(&q, &k, &v);
@@ -83,6 +84,7 @@ impl Attention {
             first = end;
         }
         see.step(Step::Attention, &attended);
+        see.attended(&attended);
         if let Some(norm) = &self.sub_norm {
             attended = norm.forward(&attended);
             see.step(Step::AttentionSubNorm, &attended);
@@ -159,8 +161,7 @@ impl Attention {
             scale: 1.0 / (self.head_dim as f32).sqrt(),
         };
         let mut statistics = wanted.map(|wanted| {
-            let windows = wanted.windows.iter().map(|first| first.saturating_sub(part.start)).collect();
-            Statistics::new(group, input.tokens(), input.visible(), &Wanted { windows, ..wanted.clone() })
+            Statistics::new(group, input.tokens(), input.visible(), &wanted.from_query(part.start))
         });
         let mut out = vec![0.0; queries.len()];
         attend(&input, &mut out, statistics.as_mut());

@@ -93,10 +93,12 @@ pub trait KvCache: Send + Sync {
 
     /// Keys of one KV head as f32, `[tokens, head_dim]`.
     fn keys_f32(&self, layer: usize, head: usize) -> Vec<f32> {
-        match self.view(layer, head).keys {
-            Floats::F16(keys) => keys.to_f32_vec(),
-            Floats::F32(keys) => keys.to_vec(),
-        }
+        self.view(layer, head).keys.to_f32_vec()
+    }
+
+    /// Values of one KV head as f32, `[tokens, head_dim]`.
+    fn values_f32(&self, layer: usize, head: usize) -> Vec<f32> {
+        self.view(layer, head).values.to_f32_vec()
     }
 }
 

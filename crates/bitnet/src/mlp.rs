@@ -6,7 +6,7 @@ use crate::{
     Result, Step,
     linear::{Activations, BitLinear},
     norm::RmsNorm,
-    probe::Recorder,
+    recorder::Recorder,
 };
 
 pub(crate) struct Mlp {

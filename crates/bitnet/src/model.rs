@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 
 use crate::{
     Cache, CacheShape, Error, KvCache, Observe, Observed, Precision, Result, Sequence, Step,
-    attention::Attention, dense::Matrix, linear::Activations, mlp::Mlp, norm::RmsNorm, probe::Recorder,
+    attention::Attention, dense::Matrix, linear::Activations, mlp::Mlp, norm::RmsNorm, recorder::Recorder,
     rope::Rope,
 };
 
@@ -114,7 +114,7 @@ impl Model {
         observe: Option<&Observe>,
     ) -> Result<Output> {
         observe.map_or(Ok(()), Observe::check)?;
-        let see = Recorder::new(observe, tokens.len());
+        let see = Recorder::new(observe, cache.tokens_seen(), tokens.len());
         self.run(&mut [Sequence { tokens, cache }], see)
     }
 
@@ -124,7 +124,7 @@ impl Model {
     /// # Errors
     /// As [`Model::forward`]; then no cache is changed.
     pub fn forward_batch(&self, sequences: &mut [Sequence<'_>]) -> Result<Tensor> {
-        Ok(self.run(sequences, Recorder::new(None, 0))?.hidden)
+        Ok(self.run(sequences, Recorder::new(None, 0, 0))?.hidden)
     }
 
     fn run(&self, sequences: &mut [Sequence<'_>], mut see: Recorder<'_>) -> Result<Output> {
@@ -144,7 +144,9 @@ impl Model {
         for (i, layer) in self.layers.iter().enumerate() {
             see.enter(Some(i));
             let x = self.normed(&layer.input_norm, &h, Step::InputNorm, &mut see);
+            let before = see.before_attention(&h);
             add(&mut h, &layer.attention.forward(&x, i, &rotation, sequences, &mut see));
+            see.after_attention(before, &h);
             see.step(Step::AttentionResidual, &h);
             let x = self.normed(&layer.post_attention_norm, &h, Step::PostAttentionNorm, &mut see);
             add(&mut h, &layer.mlp.forward(&x, &mut see));
@@ -155,20 +157,15 @@ impl Model {
         sequences.iter_mut().for_each(|s| s.cache.advance(s.tokens.len()));
         let h = self.norm.forward(&h);
         see.step(Step::FinalNorm, &h);
-        let keys = if see.asks_keys() { self.keys(sequences[0].cache) } else { Vec::new() };
         let shape = (tokens.len(), self.config.hidden_size);
-        Ok(Output { hidden: Tensor::from_vec(h, shape, &Device::Cpu)?, observed: see.finish(keys) })
+        let observed = sequences.first().and_then(|s| see.finish(s.cache));
+        Ok(Output { hidden: Tensor::from_vec(h, shape, &Device::Cpu)?, observed })
     }
 
     fn normed(&self, norm: &RmsNorm, h: &[f32], step: Step, see: &mut Recorder<'_>) -> Activations {
         let x = norm.forward(h);
         see.step(step, &x);
         Activations::new(x, self.config.hidden_size, self.config.skeleton)
-    }
-
-    fn keys(&self, cache: &dyn KvCache) -> Vec<Vec<f32>> {
-        let heads = self.config.num_key_value_heads;
-        (0..self.layers.len() * heads).map(|i| cache.keys_f32(i / heads, i % heads)).collect()
     }
 
     /// Logits of hidden states: `[tokens, hidden]` to `[tokens, vocab]`, f32.

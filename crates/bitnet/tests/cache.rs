@@ -114,10 +114,16 @@ fn observing_changes_no_logit() {
         entropy: true,
         accumulated: true,
         windows: vec![8],
+        window_rows: vec![8],
         keys: true,
+        values: true,
+        positions: true,
         hidden: true,
         steps: true,
         qkv: true,
+        query_moments: vec![4],
+        residual_similarity: true,
+        attention_output: true,
     };
     let observed = model.forward(&tokens, &mut model.new_cache(), Some(&all)).unwrap();
     let plain = model.forward(&tokens, &mut model.new_cache(), None).unwrap();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use bitkv_bitnet::{KvCache, Observe};
+use bitkv_bitnet::{KvCache, Observe, Precision, Step};
 use common::{BOTH, Random};
 
 fn all(windows: &[usize]) -> Observe {
@@ -10,7 +10,10 @@ fn all(windows: &[usize]) -> Observe {
         entropy: true,
         accumulated: true,
         windows: windows.to_vec(),
+        window_rows: windows.to_vec(),
         keys: true,
+        values: true,
+        positions: true,
         hidden: true,
         ..Observe::default()
     }
@@ -93,6 +96,21 @@ fn rows_follow_the_ragged_lengths() {
         let (layer, kv_head) = (i / 6, i % 6 / 3);
         assert_eq!((row.len(), cache.len(layer, kv_head)), (10 * (layer + 1) + kv_head + 2, row.len()));
         assert_eq!(cache.view(layer, kv_head).positions[row.len() - 2..], [50, 51]);
+        let (window, rows) = (&observed.windows[&2][i], &observed.window_rows[&2][i]);
+        assert_eq!((window.len(), rows.len()), (row.len(), 2 * row.len()));
+        let mean = |k: usize| (rows[k] + rows[row.len() + k]) / 2.0;
+        assert!(
+            (0..row.len())
+                .all(|k| (window[k] - mean(k)).abs() < 1e-6 && (window[k] - row[k] / 2.0).abs() < 1e-6)
+        );
+        assert_eq!(rows[row.len() - 1], 0.0, "the first of two queries does not see the second's key");
+    }
+    for (i, positions) in observed.positions.iter().enumerate() {
+        let (layer, kv_head) = (i / 2, i % 2);
+        assert_eq!(positions, cache.view(layer, kv_head).positions);
+        assert_eq!(observed.keys[i], cache.keys_f32(layer, kv_head));
+        assert_eq!(observed.values[i], cache.values_f32(layer, kv_head));
+        assert_eq!(observed.values[i].len(), positions.len() * 6);
     }
 }
 
@@ -109,5 +127,119 @@ fn entropy_is_that_of_the_window_of_one() {
         let bits: f64 = row.iter().map(|p| f64::from(*p)).filter(|p| *p > 1e-10).map(|p| -p * p.log2()).sum();
         let got = f64::from(observed.entropy[i / 6][i % 6][76]);
         assert!((got - bits).abs() < 1e-5, "head {i}: {got} for {bits}");
+    }
+}
+
+#[test]
+fn rows_of_a_window_are_its_queries() {
+    let model = common::model(BOTH[0], 4);
+    let tokens = Random(6).tokens(200, 61);
+    let mut cache = model.new_cache();
+    model.forward(&tokens[..60], &mut cache, None).unwrap();
+    // A window over the border of two tasks of 128 queries.
+    let whole =
+        model.forward(&tokens[60..], &mut cache.clone(), Some(&all(&[30, 500]))).unwrap().observed.unwrap();
+    let ones: Vec<_> = tokens[60..]
+        .iter()
+        .map(|token| model.forward(&[*token], &mut cache, Some(&all(&[1]))).unwrap().observed.unwrap())
+        .collect();
+    for (window, first) in [(30, 110), (500, 0)] {
+        for (head, rows) in whole.window_rows[&window].iter().enumerate() {
+            assert_eq!(rows.len(), (140 - first) * 200);
+            for (row, one) in rows.chunks(200).zip(&ones[first..]) {
+                let alone = &one.window_rows[&1][head];
+                assert_eq!(&row[..alone.len()], alone, "head {head}");
+                assert!(row[alone.len()..].iter().all(|p| *p == 0.0));
+            }
+        }
+    }
+}
+
+/// Rows times values, in f64, are what the sub-norm gets.
+#[test]
+fn attention_output_is_rows_times_values() {
+    for architecture in BOTH {
+        let model = common::model(architecture, 5);
+        let (heads, kv_heads) = (model.config().num_attention_heads, model.config().num_key_value_heads);
+        let observe = Observe { attention_output: true, ..all(&[40]) };
+        let mut cache = model.new_cache_of(Precision::F32);
+        let seen =
+            model.forward(&Random(3).tokens(40, 61), &mut cache, Some(&observe)).unwrap().observed.unwrap();
+        assert_eq!((seen.attention_output.len(), seen.attention_output[0].len()), (3, 40 * heads * 6));
+        for (i, rows) in seen.window_rows[&40].iter().enumerate() {
+            let (layer, head) = (i / heads, i % heads);
+            let values = &seen.values[layer * kv_heads + head / (heads / kv_heads)];
+            for (query, d) in (0..40).flat_map(|query| (0..6).map(move |d| (query, d))) {
+                let weighted =
+                    (0..40).map(|k| f64::from(rows[query * 40 + k]) * f64::from(values[k * 6 + d]));
+                let got = f64::from(seen.attention_output[layer][(query * heads + head) * 6 + d]);
+                assert!(
+                    (got - weighted.sum::<f64>()).abs() < 1e-5,
+                    "{architecture:?} head {i} query {query}"
+                );
+            }
+        }
+    }
+}
+
+/// The three sides of a triangle give the cosine: stream before, what attention adds, stream behind.
+#[test]
+fn residual_similarity_follows_from_norms() {
+    let model = common::model(BOTH[1], 8);
+    let observe = Observe { steps: true, residual_similarity: true, ..Observe::default() };
+    let tokens = Random(5).tokens(33, 61);
+    let seen = model.forward(&tokens, &mut model.new_cache(), Some(&observe)).unwrap().observed.unwrap();
+    assert_eq!(seen.residual_similarity.len(), 3);
+    for layer in 0..3 {
+        let norms = |step: Step, layer: Option<usize>| {
+            &seen.steps.iter().find(|s| (s.step, s.layer) == (step, layer)).unwrap().norms
+        };
+        let before = match layer {
+            0 => norms(Step::Embedding, None),
+            _ => norms(Step::Output, Some(layer - 1)),
+        };
+        let (added, behind) = (norms(Step::O, Some(layer)), norms(Step::AttentionResidual, Some(layer)));
+        let cosine = |t: usize| {
+            (before[t].powi(2) + behind[t].powi(2) - added[t].powi(2)) / (2.0 * before[t] * behind[t])
+        };
+        let mean = (0..33).map(cosine).sum::<f64>() / 33.0;
+        assert!((seen.residual_similarity[layer] - mean).abs() < 1e-5, "layer {layer}");
+        assert!(mean < 0.9999, "attention turns the stream");
+    }
+}
+
+/// Queries rotated back by hand have the moments that were observed.
+#[test]
+fn query_moments_are_those_of_queries_before_rope() {
+    for architecture in BOTH {
+        let model = common::model(architecture, 2);
+        let (heads, theta) = (model.config().num_attention_heads, model.config().rope_theta);
+        let tokens = Random(7).tokens(70, 61);
+        let mut cache = model.new_cache();
+        model.forward(&tokens[..20], &mut cache, None).unwrap();
+        let observe = Observe { qkv: true, query_moments: vec![0, 24, 500], ..Observe::default() };
+        let seen = model.forward(&tokens[20..], &mut cache, Some(&observe)).unwrap().observed.unwrap();
+        assert_eq!(seen.query_moments[&0], seen.query_moments[&500], "where none are left, all count");
+        let unrotated = |layer: usize, head: usize, token: usize| -> Vec<f64> {
+            let row = &seen.queries[layer][(token * heads + head) * 6..][..6];
+            let angle = |d: usize| (token + 20) as f64 / theta.powf((2 * (d % 3)) as f64 / 6.0);
+            let turned = |d: usize| if d < 3 { f64::from(row[d + 3]) } else { -f64::from(row[d - 3]) };
+            (0..6).map(|d| f64::from(row[d]) * angle(d).cos() + turned(d) * angle(d).sin()).collect()
+        };
+        for (skipped, first) in [(0, 0), (24, 4)] {
+            for (i, moments) in seen.query_moments[&skipped].iter().enumerate() {
+                let rows: Vec<_> = (first..50).map(|t| unrotated(i / heads, i % heads, t)).collect();
+                let mean =
+                    |of: &dyn Fn(&[f64]) -> f64| rows.iter().map(|r| of(r)).sum::<f64>() / rows.len() as f64;
+                let means: Vec<f64> = (0..6).map(|d| mean(&|r| r[d])).collect();
+                let close =
+                    |got: f32, exact: f64| (f64::from(got) - exact).abs() < 1e-5 * (1.0 + exact.abs());
+                assert!((0..6).all(|d| close(moments.mean[d], means[d])), "{architecture:?} mean of {i}");
+                for (a, b) in (0..6).flat_map(|a| (0..6).map(move |b| (a, b))) {
+                    let exact = mean(&|r| (r[a] - means[a]) * (r[b] - means[b]));
+                    assert!(close(moments.covariance[a * 6 + b], exact), "{architecture:?} {i} [{a}, {b}]");
+                }
+            }
+        }
     }
 }

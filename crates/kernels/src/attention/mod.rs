@@ -8,7 +8,7 @@
 mod kernel;
 mod statistics;
 
-use half::f16;
+use half::{f16, slice::HalfFloatSliceExt};
 
 pub use statistics::{Rows, Statistics, Wanted};
 
@@ -29,6 +29,14 @@ impl Floats<'_> {
         match self {
             Floats::F16(values) => values.len(),
             Floats::F32(values) => values.len(),
+        }
+    }
+
+    /// All values as f32.
+    pub fn to_f32_vec(&self) -> Vec<f32> {
+        match self {
+            Floats::F16(values) => values.to_f32_vec(),
+            Floats::F32(values) => values.to_vec(),
         }
     }
 
