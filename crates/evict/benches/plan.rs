@@ -1,8 +1,6 @@
 //! Time to plan a cache of BitNet-b1.58-2B-4T's shape at its full context of 4096.
 
-use std::collections::BTreeMap;
-
-use bitkv_evict::{Budget, Observation, Policy, Shape};
+use bitkv_evict::{Budget, Need, Observation, Policy, Shape};
 use bitkv_stats::Rng;
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -23,23 +21,17 @@ fn noise(rng: &mut Rng, rows: usize, columns: usize) -> Vec<Vec<f32>> {
     (0..rows).map(|_| (0..columns).map(|_| rng.unit() as f32).collect()).collect()
 }
 
-fn view(rows: &[Vec<f32>]) -> Vec<&[f32]> {
-    rows.iter().map(Vec::as_slice).collect()
-}
-
 fn plan(c: &mut Criterion) {
     let mut rng = Rng::new(1);
     let keys = noise(&mut rng, SHAPE.all_kv_heads(), SHAPE.tokens * SHAPE.head_dim);
     let attention = noise(&mut rng, SHAPE.all_query_heads(), SHAPE.tokens);
     let entropy: Vec<f64> = (0..SHAPE.all_query_heads()).map(|_| 4.0 * rng.unit()).collect();
-    let seen = Observation {
-        shape: SHAPE,
-        keys: view(&keys),
-        accumulated: view(&attention),
-        windows: BTreeMap::from([(1, view(&attention)), (32, view(&attention))]),
-        future: vec![],
-        entropy: &entropy,
-    };
+    let seen = Observation::of(SHAPE)
+        .with_rows(Need::Keys, &keys)
+        .with_rows(Need::Accumulated, &attention)
+        .with_rows(Need::Window(1), &attention)
+        .with_rows(Need::Window(32), &attention)
+        .with_numbers(Need::Entropy, &entropy);
     let budget = Budget::fraction(0.2).expect("a valid fraction");
     let mut group = c.benchmark_group("plan");
     for spec in POLICIES {

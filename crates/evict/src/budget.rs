@@ -2,31 +2,95 @@ use crate::{Error, Shape};
 
 /// How much of a cache to keep.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Budget(f64);
+pub struct Budget(Amount);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Amount {
+    Fraction(f64),
+    /// A part to remove: not the same as keeping the rest of 1, once it is rounded.
+    Removed(f64),
+    Tokens(usize),
+    Entries(usize),
+}
 
 impl Budget {
     /// Keeps everything.
-    pub const FULL: Budget = Budget(1.0);
+    pub const FULL: Budget = Budget(Amount::Fraction(1.0));
 
-    /// Keeps this part of the cache, in (0, 1].
+    /// Keeps this part of the tokens seen, in (0, 1].
     pub fn fraction(value: f64) -> Result<Budget, Error> {
-        if value > 0.0 && value <= 1.0 { Ok(Budget(value)) } else { Err(Error::Budget { value }) }
+        if value > 0.0 && value <= 1.0 {
+            Ok(Budget(Amount::Fraction(value)))
+        } else {
+            Err(Error::Budget { value })
+        }
     }
 
-    /// The part kept, in (0, 1].
-    pub fn get(self) -> f64 {
-        self.0
+    /// Removes this part, in [0, 1): kvpress' compression ratio, kept as it is so that its own
+    /// rounding, `int(tokens * (1 - ratio))`, can be followed.
+    pub fn ratio(removed: f64) -> Result<Budget, Error> {
+        if (0.0..1.0).contains(&removed) {
+            Ok(Budget(Amount::Removed(removed)))
+        } else {
+            Err(Error::Ratio { value: removed })
+        }
     }
 
-    /// Tokens that an average KV head of `tokens` keeps: the fraction rounded down in
+    /// Keeps this many tokens in an average KV head, whatever the length of the context.
+    pub fn tokens(count: usize) -> Result<Budget, Error> {
+        if count > 0 { Ok(Budget(Amount::Tokens(count))) } else { Err(Error::NoTokens) }
+    }
+
+    /// Keeps this many entries (a token of one KV head) over all KV heads together; at least
+    /// one in each. A budget in bytes is one of entries, given the bytes of an entry.
+    pub fn entries(count: usize) -> Result<Budget, Error> {
+        if count > 0 { Ok(Budget(Amount::Entries(count))) } else { Err(Error::NoTokens) }
+    }
+
+    /// Whether it keeps everything of every cache.
+    pub fn is_full(self) -> bool {
+        matches!(self.0, Amount::Fraction(1.0) | Amount::Removed(0.0))
+    }
+
+    /// The part of the shape's tokens kept, in (0, 1].
+    pub fn part(self, shape: Shape) -> f64 {
+        match self.0 {
+            Amount::Fraction(part) => part,
+            Amount::Removed(part) => 1.0 - part,
+            Amount::Tokens(_) | Amount::Entries(_) => {
+                self.total(shape) as f64 / (shape.tokens * shape.all_kv_heads()) as f64
+            }
+        }
+    }
+
+    /// The part removed: what kvpress calls the compression ratio.
+    pub fn removed(self, shape: Shape) -> f64 {
+        match self.0 {
+            Amount::Removed(part) => part,
+            _ => 1.0 - self.part(shape),
+        }
+    }
+
+    /// Tokens that an average KV head of the shape keeps: a fraction rounded down in
     /// `f64`, yet never below one, since an emptied head would fail silently.
-    pub fn per_head(self, tokens: usize) -> usize {
-        ((tokens as f64 * self.0).floor() as usize).max(1)
+    pub fn per_head(self, shape: Shape) -> usize {
+        let tokens = shape.tokens;
+        let part = |part: f64| ((tokens as f64 * part).floor() as usize).max(1);
+        match self.0 {
+            Amount::Fraction(kept) => part(kept),
+            Amount::Removed(removed) => part(1.0 - removed),
+            Amount::Tokens(count) => count.min(tokens),
+            Amount::Entries(count) => (count / shape.all_kv_heads().max(1)).clamp(1, tokens.max(1)),
+        }
     }
 
-    /// Tokens that all KV heads keep together.
+    /// Entries that all KV heads keep together.
     pub fn total(self, shape: Shape) -> usize {
-        self.per_head(shape.tokens) * shape.all_kv_heads()
+        let heads = shape.all_kv_heads();
+        match self.0 {
+            Amount::Entries(count) => count.clamp(heads, heads * shape.tokens),
+            _ => self.per_head(shape) * heads,
+        }
     }
 }
 
@@ -34,13 +98,35 @@ impl Budget {
 mod tests {
     use super::*;
 
+    const SHAPE: Shape = Shape { layers: 2, query_heads: 6, kv_heads: 3, tokens: 9, head_dim: 1 };
+
     #[test]
     fn rounds_down_but_never_to_nothing() {
-        assert_eq!(Budget::fraction(0.5).unwrap().per_head(9), 4);
-        assert_eq!(Budget::fraction(0.01).unwrap().per_head(9), 1);
-        assert_eq!(Budget::FULL.per_head(9), 9);
-        let shape = Shape { layers: 2, query_heads: 6, kv_heads: 3, tokens: 9, head_dim: 1 };
-        assert_eq!(Budget::fraction(0.5).unwrap().total(shape), 24);
+        assert_eq!(Budget::fraction(0.5).unwrap().per_head(SHAPE), 4);
+        assert_eq!(Budget::fraction(0.01).unwrap().per_head(SHAPE), 1);
+        assert_eq!(Budget::FULL.per_head(SHAPE), 9);
+        assert_eq!(Budget::fraction(0.5).unwrap().total(SHAPE), 24);
+    }
+
+    #[test]
+    fn a_ratio_is_rounded_as_kvpress_does() {
+        let of = |tokens, ratio| Budget::ratio(ratio).unwrap().per_head(Shape { tokens, ..SHAPE });
+        assert_eq!((of(1000, 0.9), of(100, 0.8), of(1000, 0.8)), (99, 19, 199));
+        assert_eq!(Budget::ratio(0.9).unwrap().removed(SHAPE), 0.9);
+        assert!(Budget::ratio(0.0).unwrap().is_full() && !Budget::ratio(0.1).unwrap().is_full());
+    }
+
+    #[test]
+    fn absolute_budgets_do_not_depend_on_the_context() {
+        let long = Shape { tokens: 1000, ..SHAPE };
+        let tokens = Budget::tokens(8).unwrap();
+        assert_eq!((tokens.per_head(SHAPE), tokens.per_head(long), tokens.total(long)), (8, 8, 48));
+        assert_eq!(Budget::tokens(10).unwrap().per_head(SHAPE), 9);
+        let entries = Budget::entries(31).unwrap();
+        assert_eq!((entries.total(long), entries.per_head(long)), (31, 5));
+        assert_eq!(Budget::entries(2).unwrap().total(SHAPE), 6);
+        assert_eq!(Budget::entries(1000).unwrap().total(SHAPE), 54);
+        assert_eq!(entries.part(SHAPE), 31.0 / 54.0);
     }
 
     #[test]
@@ -49,5 +135,10 @@ mod tests {
             let said = Budget::fraction(value).unwrap_err().to_string();
             assert!(said.starts_with(&format!("a budget of {value} is outside (0, 1]")), "{said}");
         }
+        for value in [-0.1, 1.0, f64::NAN] {
+            let said = Budget::ratio(value).unwrap_err().to_string();
+            assert!(said.starts_with(&format!("a ratio of {value} is outside [0, 1)")), "{said}");
+        }
+        assert!(Budget::tokens(0).is_err() && Budget::entries(0).is_err());
     }
 }

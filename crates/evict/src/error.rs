@@ -6,14 +6,31 @@ pub enum Error {
     EmptySpec { rules: String },
     #[error("policy `{spec}` cannot be read: {reason}")]
     Spec { spec: String, reason: String },
-    #[error("there is no {kind} named `{name}`; there are: {known}")]
-    Unknown { kind: &'static str, name: String, known: String },
+    #[error("there is no {kind} named `{name}`{}here are: {known}", match nearest {
+        Some(nearest) => format!(", did you mean `{nearest}`? T"),
+        None => "; t".into(),
+    })]
+    Unknown { kind: &'static str, name: String, nearest: Option<&'static str>, known: String },
+    #[error("`{preset}` has no options; write out what it stands for, `{spec}`, to change one")]
+    PresetOptions { preset: String, spec: &'static str },
     #[error("`{method}` has no option `{option}`; {known}")]
     UnknownOption { method: &'static str, option: String, known: String },
     #[error("option `{option}` of `{method}` cannot be {value}: {reason}")]
     Option { method: &'static str, option: String, value: String, reason: String },
     #[error("a budget of {value} is outside (0, 1]; give the part of the cache to keep, such as 0.5")]
     Budget { value: f64 },
+    #[error("a ratio of {value} is outside [0, 1); give the part of the cache to remove, such as 0.5")]
+    Ratio { value: f64 },
+    #[error("a budget of nothing empties the cache; keep at least one token")]
+    NoTokens,
+    #[error("`{allocator}+{scorer}` means nothing: {reason}")]
+    Meaningless { allocator: &'static str, scorer: &'static str, reason: String },
+    #[error("policy `{policy}` cannot plan this cache: {reason}")]
+    Impossible { policy: String, reason: String },
+    #[error(
+        "policy `{policy}` plans whole caches only, and this one has been cut: use ALLOCATOR+SCORER to cut a cache again"
+    )]
+    Ragged { policy: String },
     #[error("policy `{policy}` needs {missing}; observe what the policy's needs list before planning")]
     Unobserved { policy: String, missing: String },
     #[error("no plan can be made for this cache: {reason}")]
@@ -27,6 +44,8 @@ pub enum Error {
          finite and at least 0 bits"
     )]
     Entropy { head: usize, value: f64 },
+    #[error("number {at} of {what} is {value}; it must be finite, and not negative")]
+    Number { what: String, at: usize, value: f64 },
     #[error(
         "policy `{policy}` scores position {position} of layer {layer}, KV head {head} with {value}; \
          a score must be finite"

@@ -1,41 +1,97 @@
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
-use crate::{Needs, Observation, Pooling};
+use crate::{Need, Observation, Pooling};
 
-/// What a scorer sees of one KV head: what it declared to need, the attention already
-/// pooled over the head's group. The rest is empty.
-#[derive(Clone, Debug)]
+/// What a scorer sees of one KV head. What it did not declare to need may be missing.
+#[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     /// The KV head, counted over all layers.
     pub index: usize,
-    /// Cached tokens.
-    pub tokens: usize,
-    /// Length of one key.
-    pub head_dim: usize,
-    /// Keys after rotary embedding, `[tokens * head_dim]`.
-    pub keys: &'a [f32],
-    /// Attention summed over the prefill's queries, `[tokens]`.
-    pub accumulated: Cow<'a, [f32]>,
-    /// Mean attention of the last queries, by window length, each `[tokens]`.
-    pub windows: BTreeMap<usize, Cow<'a, [f32]>>,
-    /// Attention of queries yet to come, `[tokens]`.
-    pub future: Cow<'a, [f32]>,
+    /// How the attention of the group's query heads is pooled.
+    pub pool: Pooling,
+    seen: &'a Observation<'a>,
 }
 
 impl<'a> Head<'a> {
-    /// KV head `index` of an observation that passed its check against `needs`.
-    pub(crate) fn of(seen: &Observation<'a>, index: usize, needs: &Needs, pool: Pooling) -> Head<'a> {
-        let group = seen.shape.group();
-        let pooled = |rows: &[&'a [f32]]| pool.over(&rows[index * group..(index + 1) * group]);
-        let when = |needed: bool, rows: &[&'a [f32]]| if needed { pooled(rows) } else { Cow::default() };
-        Head {
-            index,
-            tokens: seen.shape.tokens,
-            head_dim: seen.shape.head_dim,
-            keys: if needs.keys { seen.keys[index] } else { &[] },
-            accumulated: when(needs.accumulated, &seen.accumulated),
-            windows: needs.windows.iter().map(|w| (*w, pooled(&seen.windows[w]))).collect(),
-            future: when(needs.future, &seen.future),
+    /// KV head `index` of an observation that passed its check.
+    pub(crate) fn of(seen: &'a Observation<'a>, index: usize, pool: Pooling) -> Head<'a> {
+        Head { index, pool, seen }
+    }
+
+    /// The whole observation, for what concerns the layer or the model.
+    pub fn observation(&self) -> &'a Observation<'a> {
+        self.seen
+    }
+
+    /// Its layer.
+    pub fn layer(&self) -> usize {
+        self.index / self.seen.shape.kv_heads
+    }
+
+    /// Tokens seen, whether this head holds them or not: the position of the next token.
+    pub fn tokens_seen(&self) -> usize {
+        self.seen.shape.tokens
+    }
+
+    /// Tokens that this head holds: the length of its rows.
+    pub fn held(&self) -> usize {
+        self.seen.held(self.index)
+    }
+
+    /// The positions that this head holds, ascending.
+    pub fn positions(&self) -> Cow<'a, [u32]> {
+        self.seen.held_positions(self.index)
+    }
+
+    /// Width of a key or a value.
+    pub fn head_dim(&self) -> usize {
+        self.seen.shape.head_dim
+    }
+
+    /// Keys after rotary embedding, `[held * head_dim]`.
+    pub fn keys(&self) -> &'a [f32] {
+        self.row(Need::Keys)
+    }
+
+    /// Values, `[held * head_dim]`.
+    pub fn values(&self) -> &'a [f32] {
+        self.row(Need::Values)
+    }
+
+    /// The row of a need that has one for each KV head; empty where it was not observed.
+    pub fn row(&self, need: Need) -> &'a [f32] {
+        self.seen.rows(need).get(self.index).copied().unwrap_or_default()
+    }
+
+    /// The rows of the group's query heads; none where the need was not observed.
+    pub fn group(&self, need: Need) -> &'a [&'a [f32]] {
+        let group = self.seen.shape.group();
+        self.seen.rows(need).get(self.index * group..(self.index + 1) * group).unwrap_or_default()
+    }
+
+    /// The rows of the group's query heads pooled into one, as the policy's option `pool` says.
+    pub fn pooled(&self, need: Need) -> Cow<'a, [f32]> {
+        self.pool.over(self.group(need))
+    }
+
+    /// The mean over all query heads of the layer of a need that has a number for each token, one
+    /// for each token that this head holds. A token counts for the heads that hold it.
+    pub fn layer_mean(&self, need: Need) -> Vec<f32> {
+        let shape = self.seen.shape;
+        let mut sums = vec![(0.0f64, 0u32); shape.tokens];
+        for kv in self.layer() * shape.kv_heads..(self.layer() + 1) * shape.kv_heads {
+            let positions = self.seen.held_positions(kv);
+            for row in (Head { index: kv, ..*self }).group(need) {
+                for (&position, &p) in positions.iter().zip(*row) {
+                    let (sum, heads) = &mut sums[position as usize];
+                    (*sum, *heads) = (*sum + f64::from(p), *heads + 1);
+                }
+            }
         }
+        let mean = |&position: &u32| {
+            let (sum, heads) = sums[position as usize];
+            (sum / f64::from(heads.max(1))) as f32
+        };
+        self.positions().iter().map(mean).collect()
     }
 }

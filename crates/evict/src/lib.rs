@@ -7,7 +7,9 @@
 //! same number of tokens. The rules that were [`published`] do not, and are kept apart.
 //!
 //! [`Policy::plan`] turns an [`Observation`] and a [`Budget`] into a [`Plan`], which is
-//! plain data: this crate never touches a tensor or a model.
+//! plain data: this crate never touches a tensor or a model. A [`Planner`] makes many plans of
+//! one observation and scores its tokens once for all that share a scorer. A cache that was cut
+//! before, whose heads hold different tokens, can be cut again.
 //!
 //! ```
 //! use bitkv_evict::{Budget, Observation, Policy, Shape};
@@ -31,8 +33,10 @@ mod needs;
 mod observation;
 mod options;
 mod plan;
+mod planner;
 mod policy;
 mod pooling;
+mod presets;
 mod registry;
 mod rules;
 mod select;
@@ -44,11 +48,13 @@ pub use budget::Budget;
 pub use error::Error;
 pub use guard::Guard;
 pub use head::Head;
-pub use needs::Needs;
+pub use needs::{Need, Needs};
 pub use observation::Observation;
 pub use plan::Plan;
+pub use planner::Planner;
 pub use policy::Policy;
 pub use pooling::{Group, Pooling};
+pub use presets::{PRESETS, Preset};
 pub use registry::{Entry, Kind, Listing, registry};
 pub use scorers::Scorer;
 pub use shape::Shape;

@@ -1,116 +1,172 @@
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use crate::{Error, Needs, Shape};
+use crate::{
+    Error, Needs, Shape,
+    needs::{Extent, Need},
+};
 
 /// What was observed of a cache and of its heads, in layer-major order. Whatever no
-/// policy needs may be empty.
+/// policy needs may be missing.
 #[derive(Clone, Debug)]
 pub struct Observation<'a> {
-    /// The extent of what follows.
+    /// The extent of the cache; `tokens` are those seen, held or not.
     pub shape: Shape,
-    /// Keys after rotary embedding, `[layers * kv_heads][tokens * head_dim]`.
-    pub keys: Vec<&'a [f32]>,
-    /// Attention summed over the prefill's queries, `[layers * query_heads][tokens]`.
-    pub accumulated: Vec<&'a [f32]>,
-    /// For each window length, the mean attention of that many last queries (of all
-    /// queries where there are fewer), `[layers * query_heads][tokens]`. Window 1 is the last query's row.
-    pub windows: BTreeMap<usize, Vec<&'a [f32]>>,
-    /// Attention that the continuation's queries pay under full attention,
-    /// `[layers * query_heads][tokens]`. Only oracles read it.
-    pub future: Vec<&'a [f32]>,
-    /// Calibrated attention entropies in bits, `[layers * query_heads]`.
-    pub entropy: &'a [f64],
+    /// The positions that each KV head holds, ascending, `[layers * kv_heads][held]`; without
+    /// any, every head holds every token.
+    pub positions: Vec<&'a [u32]>,
+    /// Base of the rotary embedding's frequencies; read with [`Need::QueryMoments`].
+    pub rope_theta: Option<f64>,
+    rows: BTreeMap<Need, Vec<&'a [f32]>>,
+    numbers: BTreeMap<Need, &'a [f64]>,
 }
 
 impl<'a> Observation<'a> {
     /// A cache of which nothing but its shape is known.
     pub fn of(shape: Shape) -> Observation<'a> {
-        let windows = BTreeMap::new();
-        Observation { shape, keys: vec![], accumulated: vec![], windows, future: vec![], entropy: &[] }
+        let (rows, numbers) = (BTreeMap::new(), BTreeMap::new());
+        Observation { shape, positions: vec![], rope_theta: None, rows, numbers }
+    }
+
+    /// The same with `rows` for one of the needs that have rows; see [`Need`] for their extent.
+    /// No rows mean that it was not observed.
+    pub fn with_rows<R: AsRef<[f32]> + ?Sized + 'a>(
+        mut self,
+        need: Need,
+        rows: impl IntoIterator<Item = &'a R>,
+    ) -> Observation<'a> {
+        let rows: Vec<&[f32]> = rows.into_iter().map(AsRef::as_ref).collect();
+        match rows.is_empty() {
+            true => self.rows.remove(&need),
+            false => self.rows.insert(need, rows),
+        };
+        self
+    }
+
+    /// The same with the numbers of one of the needs that have one a head or a layer.
+    /// No numbers mean that it was not observed.
+    pub fn with_numbers(mut self, need: Need, numbers: &'a [f64]) -> Observation<'a> {
+        match numbers.is_empty() {
+            true => self.numbers.remove(&need),
+            false => self.numbers.insert(need, numbers),
+        };
+        self
+    }
+
+    /// The same with only what `needs` lists.
+    pub fn only(mut self, needs: &Needs) -> Observation<'a> {
+        self.rows.retain(|&need, _| needs.contains(need));
+        self.numbers.retain(|&need, _| needs.contains(need));
+        self
+    }
+
+    /// The rows of a need; none where it was not observed.
+    pub fn rows(&self, need: Need) -> &[&'a [f32]] {
+        self.rows.get(&need).map_or(&[], Vec::as_slice)
+    }
+
+    /// The numbers of a need; none where it was not observed.
+    pub fn numbers(&self, need: Need) -> &'a [f64] {
+        self.numbers.get(&need).copied().unwrap_or_default()
+    }
+
+    /// How many tokens KV head `index`, counted over all layers, holds.
+    pub fn held(&self, index: usize) -> usize {
+        self.positions.get(index).map_or(self.shape.tokens, |positions| positions.len())
+    }
+
+    /// The positions that KV head `index` holds, ascending.
+    pub fn held_positions(&self, index: usize) -> Cow<'a, [u32]> {
+        match self.positions.get(index) {
+            Some(positions) => Cow::Borrowed(positions),
+            None => Cow::Owned((0..self.shape.tokens as u32).collect()),
+        }
+    }
+
+    /// Whether every head holds every token.
+    pub fn is_whole(&self) -> bool {
+        (0..self.shape.all_kv_heads()).all(|head| self.held(head) == self.shape.tokens)
+    }
+
+    /// Refuses an impossible cache.
+    pub(crate) fn check_cache(&self) -> Result<(), Error> {
+        self.shape.check()?;
+        if self.positions.is_empty() {
+            return Ok(());
+        }
+        expect_extent("list of positions", self.positions.len(), self.shape.all_kv_heads())?;
+        for (i, positions) in self.positions.iter().enumerate() {
+            let (layer, head) = (i / self.shape.kv_heads, i % self.shape.kv_heads);
+            let refuse = |reason: &str| {
+                let reason = format!("layer {layer}, KV head {head} {reason}");
+                Err(Error::Shape { reason })
+            };
+            if positions.is_empty() {
+                return refuse("holds no token");
+            }
+            if !positions.is_sorted_by(|a, b| a < b) {
+                return refuse("holds positions that do not ascend");
+            }
+            if positions.last().is_some_and(|&last| last as usize >= self.shape.tokens) {
+                return refuse("holds a position behind the last token");
+            }
+        }
+        Ok(())
     }
 
     /// Refuses an observation that lacks something in `needs`, or in which that something
     /// has the wrong extent or a value that is not finite. Nothing else is looked at.
     pub(crate) fn check(&self, needs: &Needs, policy: &str) -> Result<(), Error> {
-        self.shape.check()?;
-        let missing = self.missing(needs);
+        let missing: Vec<String> = needs.iter().filter(|&need| self.lacks(need)).map(Need::name).collect();
         if !missing.is_empty() {
             return Err(Error::Unobserved { policy: policy.into(), missing: missing.join(" and ") });
         }
-        if needs.keys {
-            self.check_keys()?;
-        }
-        if needs.accumulated {
-            self.check_attention("accumulated attention", &self.accumulated)?;
-        }
-        for window in &needs.windows {
-            self.check_attention(&window_name(*window), &self.windows[window])?;
-        }
-        if needs.future {
-            self.check_attention("future attention", &self.future)?;
-        }
-        if needs.entropy { self.check_entropy() } else { Ok(()) }
+        needs.iter().try_for_each(|need| match need.extent(self.shape) {
+            Extent::Numbers(count) => self.check_numbers(need, count),
+            extent => self.check_rows(need, extent),
+        })
     }
 
-    fn missing(&self, needs: &Needs) -> Vec<String> {
-        let mut missing = Vec::new();
-        let mut require = |needed: bool, there: bool, name: &str| {
-            if needed && !there {
-                missing.push(name.to_owned());
-            }
+    fn lacks(&self, need: Need) -> bool {
+        let rope = matches!(need, Need::QueryMoments(_)) && self.rope_theta.is_none();
+        rope || (self.rows(need).is_empty() && self.numbers(need).is_empty())
+    }
+
+    fn check_numbers(&self, need: Need, count: usize) -> Result<(), Error> {
+        let numbers = self.numbers(need);
+        expect_extent(&need.name(), numbers.len(), count)?;
+        // Cosines may be negative; entropies, scores and patterns may not.
+        let signed = need == Need::ResidualSimilarity;
+        match numbers.iter().position(|x| !x.is_finite() || (*x < 0.0 && !signed)) {
+            Some(head) if need == Need::Entropy => Err(Error::Entropy { head, value: numbers[head] }),
+            Some(at) => Err(Error::Number { what: need.name(), at, value: numbers[at] }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_rows(&self, need: Need, extent: Extent) -> Result<(), Error> {
+        let (rows, shape, name) = (self.rows(need), self.shape, need.name());
+        let kv = matches!(extent, Extent::KvHeads(_));
+        let (heads, of_layer) = match kv {
+            true => (shape.all_kv_heads(), shape.kv_heads),
+            false => (shape.all_query_heads(), shape.query_heads),
         };
-        require(needs.keys, !self.keys.is_empty(), "keys");
-        require(needs.accumulated, !self.accumulated.is_empty(), "accumulated attention");
-        for window in &needs.windows {
-            let there = self.windows.get(window).is_some_and(|rows| !rows.is_empty());
-            require(true, there, &window_name(*window));
+        if matches!(need, Need::Keys | Need::Values | Need::QueryMoments(_)) && shape.head_dim == 0 {
+            return Err(Error::Shape { reason: format!("{name} are needed, but head_dim is 0") });
         }
-        require(needs.future, !self.future.is_empty(), "future attention");
-        require(needs.entropy, !self.entropy.is_empty(), "calibrated entropies");
-        missing
-    }
-
-    fn check_keys(&self) -> Result<(), Error> {
-        let Shape { kv_heads, tokens, head_dim, .. } = self.shape;
-        if head_dim == 0 {
-            return Err(Error::Shape { reason: "keys are needed, but head_dim is 0".into() });
-        }
-        expect_extent("keys", self.keys.len(), self.shape.all_kv_heads())?;
-        for (i, keys) in self.keys.iter().enumerate() {
-            let place = || format!("keys of layer {}, KV head {}", i / kv_heads, i % kv_heads);
-            check_row(place, keys, tokens * head_dim)?;
-        }
-        Ok(())
-    }
-
-    fn check_attention(&self, name: &str, rows: &[&[f32]]) -> Result<(), Error> {
-        let Shape { query_heads, tokens, .. } = self.shape;
-        expect_extent(name, rows.len(), self.shape.all_query_heads())?;
+        expect_extent(&name, rows.len(), heads)?;
         for (i, row) in rows.iter().enumerate() {
-            let place = || format!("{name} of layer {}, query head {}", i / query_heads, i % query_heads);
-            check_row(place, row, tokens)?;
+            let kind = if kv { "KV head" } else { "query head" };
+            let place = || format!("{name} of layer {}, {kind} {}", i / of_layer, i % of_layer);
+            let held = self.held(if kv { i } else { i / shape.group() });
+            let expected = match extent {
+                Extent::KvHeads(width) => held * width,
+                Extent::Queries(most) => held * (row.len() / held).clamp(1, most),
+                Extent::Fixed(count) => count,
+                _ => held,
+            };
+            check_row(place, row, expected)?;
         }
         Ok(())
-    }
-
-    fn check_entropy(&self) -> Result<(), Error> {
-        expect_extent("entropy", self.entropy.len(), self.shape.all_query_heads())?;
-        check_entropies(self.entropy)
-    }
-}
-
-/// Refuses entropies that are negative or not finite.
-pub(crate) fn check_entropies(bits: &[f64]) -> Result<(), Error> {
-    match bits.iter().position(|h| !h.is_finite() || *h < 0.0) {
-        Some(head) => Err(Error::Entropy { head, value: bits[head] }),
-        None => Ok(()),
-    }
-}
-
-fn window_name(window: usize) -> String {
-    match window {
-        1 => "attention of the last query".into(),
-        _ => format!("attention of the last {window} queries"),
     }
 }
 

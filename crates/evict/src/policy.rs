@@ -3,9 +3,10 @@ use std::{fmt, str::FromStr, sync::Arc};
 use toml::Table;
 
 use crate::{
-    Allocator, Budget, Division, Entry, Error, Head, Needs, Observation, Plan, Scorer, allocators,
+    Allocator, Budget, Division, Entry, Error, Head, Needs, Observation, Plan, Planner, Scorer, allocators,
     options::{self, Common, Options},
-    registry::{find, names},
+    presets,
+    registry::{find, names, nearest},
     rules::{self, Rule},
     scorers, select,
     spec::{self, Part},
@@ -22,19 +23,30 @@ pub struct Policy {
 
 #[derive(Clone, Debug)]
 enum Method {
-    Composed { allocator: Arc<dyn Allocator>, scorer: Arc<dyn Scorer>, common: Common },
+    Composed {
+        allocator: Arc<dyn Allocator>,
+        scorer: Arc<dyn Scorer>,
+        /// The scorer with every option written out.
+        scorer_spec: String,
+        common: Common,
+    },
     Rule(Arc<dyn Rule>),
 }
 
 impl Policy {
     /// Reads `ALLOCATOR+SCORER`, each with options in TOML inline form if need be, such as
-    /// `uniform+window-attention{window=64,kernel=5}`, or the name of a rule.
+    /// `uniform+window-attention{window=64,kernel=5}`, or the name of a rule or of one of the
+    /// [presets](crate::PRESETS).
     pub fn parse(text: &str) -> Result<Policy, Error> {
         if text.trim().is_empty() {
             return Err(Error::EmptySpec { rules: names(rules::ALL) });
         }
         match &spec::parse(text)?[..] {
-            [rule] => Policy::rule(text, rule),
+            [part] => match presets::expand(&part.name) {
+                Some(spec) if part.options.is_empty() => Policy::parse(spec),
+                Some(spec) => Err(Error::PresetOptions { preset: part.name.clone(), spec }),
+                None => Policy::rule(text, part),
+            },
             [allocator, scorer] => Policy::composed(allocator, scorer),
             parts => {
                 let reason = format!("it has {} parts; write ALLOCATOR+SCORER", parts.len());
@@ -56,6 +68,11 @@ impl Policy {
         let (common, own): (Table, Table) =
             scorer.options.clone().into_iter().partition(|(key, _)| shared.contains_key(key));
         let rank = Written::of(ranker.name, &defaults, &scorer.options);
+        let scorer = (ranker.build)(&own)?;
+        if let Some(reason) = scorer.incomparable().filter(|_| built.compares()) {
+            let reason = format!("`{}` lets heads compete by score, and {reason}", entry.name);
+            return Err(Error::Meaningless { allocator: entry.name, scorer: ranker.name, reason });
+        }
 
         Ok(Policy {
             spec: format!("{}+{}", divide.short, rank.short),
@@ -63,7 +80,8 @@ impl Policy {
             oracle: entry.oracle || ranker.oracle,
             method: Method::Composed {
                 allocator: built,
-                scorer: (ranker.build)(&own)?,
+                scorer,
+                scorer_spec: rank.full,
                 common: options::read(ranker.name, &common)?,
             },
         })
@@ -88,7 +106,9 @@ impl Policy {
             let known = format!(
                 "{rules}, or ALLOCATOR+SCORER with an allocator of {allocators} and a scorer of {scorers}"
             );
-            return Err(Error::Unknown { kind: "policy", name: name.clone(), known });
+            let all = rules::ALL.iter().map(|e| e.name).chain(presets::PRESETS.iter().map(|p| p.name));
+            let nearest = nearest(name, all);
+            return Err(Error::Unknown { kind: "policy", name: name.clone(), nearest, known });
         };
         options::refuse_unknown(entry.name, &part.options, &(entry.defaults)())?;
         let written = Written::of(entry.name, &(entry.defaults)(), &part.options);
@@ -127,51 +147,93 @@ impl Policy {
 
     /// Chooses the tokens to keep. The same arguments always give the same plan.
     ///
-    /// Fails when something it needs was not observed, has the wrong extent, or is not finite.
+    /// Fails when something it needs was not observed, has the wrong extent, or is not finite, or
+    /// when a rule cannot plan this cache.
     pub fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, Error> {
-        seen.check(&self.needs(), &self.spec)?;
+        Planner::new(seen).plan(self, budget)
+    }
+
+    /// What its scores depend on; none for a rule.
+    pub(crate) fn scorer(&self) -> Option<&str> {
         match &self.method {
-            Method::Rule(rule) => Ok(rule.plan(seen, budget)),
-            Method::Composed { allocator, scorer, common } => {
-                let scores = self.scores(seen, scorer.as_ref(), common)?;
-                let total = budget.total(seen.shape);
-                let weights = allocator.weigh(&Division { observation: seen, scores: &scores, total });
-                let (heads, tokens) = (seen.shape.all_kv_heads(), seen.shape.tokens);
-                let counts = bitkv_stats::apportion(total, &weights, 1, tokens)
-                    .filter(|counts| counts.len() == heads)
-                    .ok_or_else(|| Error::Division { policy: self.spec.clone(), total, heads, tokens })?;
-                let keep = |(scores, count): (&Vec<f32>, _)| select::guarded(scores, count, common.guard);
-                let kept = scores.iter().zip(counts).map(keep).collect();
-                Ok(Plan::of_kv_heads(seen.shape, total, kept))
-            }
+            Method::Composed { scorer_spec, .. } => Some(scorer_spec),
+            Method::Rule(_) => None,
         }
     }
 
-    /// The scores of every KV head's tokens, infinite where the scorer protects them.
-    fn scores(
+    pub(crate) fn plan_by_rule(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, Error> {
+        let Method::Rule(rule) = &self.method else { return self.plan(seen, budget) };
+        if !seen.is_whole() {
+            return Err(Error::Ragged { policy: self.spec.clone() });
+        }
+        rule.plan(seen, budget).map_err(|reason| Error::Impossible { policy: self.spec.clone(), reason })
+    }
+
+    /// Chooses by the scores that [`Policy::scores`] gave.
+    pub(crate) fn plan_scored(
         &self,
         seen: &Observation<'_>,
-        scorer: &dyn Scorer,
-        common: &Common,
-    ) -> Result<Vec<Vec<f32>>, Error> {
-        let (needs, shape) = (scorer.needs(), seen.shape);
-        let protected = shape.tokens.saturating_sub(scorer.protects());
+        scores: &[Vec<f32>],
+        budget: Budget,
+    ) -> Result<Plan, Error> {
+        let Method::Composed { allocator, scorer, common, .. } = &self.method else {
+            return self.plan_by_rule(seen, budget);
+        };
+        let held: Vec<usize> = scores.iter().map(Vec::len).collect();
+        let total = budget.total(seen.shape).min(held.iter().sum());
+        if total == held.iter().sum() {
+            return Ok(Plan::of_kv_heads(seen.shape, total, all_positions(seen)));
+        }
+        let weights = allocator.weigh(&Division { observation: seen, scores, total });
+        let counts = bitkv_stats::apportion_within(total, &weights, 1, &held).ok_or_else(|| {
+            let (heads, tokens) = (held.len(), seen.shape.tokens);
+            Error::Division { policy: self.spec.clone(), total, heads, tokens }
+        })?;
+        let keep = |(index, count): (usize, usize)| {
+            let mut scores = scores[index].clone();
+            scorer.rerank(&Head::of(seen, index, common.pool), count, &mut scores);
+            let kept = select::guarded(&scores, count, common.guard);
+            match seen.positions.get(index) {
+                Some(positions) => kept.iter().map(|&row| positions[row as usize]).collect(),
+                None => kept,
+            }
+        };
+        let kept = counts.into_iter().enumerate().map(keep).collect();
+        Ok(Plan::of_kv_heads(seen.shape, total, kept))
+    }
+
+    /// The scores of the tokens that every KV head holds, infinite where the scorer protects them or
+    /// the guard keeps them.
+    pub(crate) fn scores(&self, seen: &Observation<'_>) -> Result<Vec<Vec<f32>>, Error> {
+        let Method::Composed { scorer, common, .. } = &self.method else { return Ok(Vec::new()) };
+        let shape = seen.shape;
         let one = |index| {
-            let mut scores = vec![0.0; shape.tokens];
-            scorer.score(&Head::of(seen, index, &needs, common.pool), &mut scores);
-            if let Some(position) = scores.iter().position(|s| !s.is_finite()) {
-                let (layer, head, value) = (index / shape.kv_heads, index % shape.kv_heads, scores[position]);
+            let held = seen.held(index);
+            let mut scores = vec![0.0; held];
+            scorer.score(&Head::of(seen, index, common.pool), &mut scores);
+            if let Some(at) = scores.iter().position(|s| !s.is_finite()) {
+                let (layer, head, value) = (index / shape.kv_heads, index % shape.kv_heads, scores[at]);
+                let position = seen.held_positions(index)[at] as usize;
                 return Err(Error::Score { policy: self.spec.clone(), layer, head, position, value });
             }
-            scores[protected..].fill(f32::INFINITY);
+            let last = scorer.protects().max(common.guard.recent);
+            scores[held.saturating_sub(last)..].fill(f32::INFINITY);
+            scores[..common.guard.sinks.min(held)].fill(f32::INFINITY);
             Ok(scores)
         };
         (0..shape.all_kv_heads()).map(one).collect()
     }
 }
 
+fn all_positions(seen: &Observation<'_>) -> Vec<Vec<u32>> {
+    (0..seen.shape.all_kv_heads()).map(|head| seen.held_positions(head).into_owned()).collect()
+}
+
 fn known<'r, T: ?Sized>(kind: &'static str, all: &'r [Entry<T>], name: &str) -> Result<&'r Entry<T>, Error> {
-    find(all, name).ok_or_else(|| Error::Unknown { kind, name: name.into(), known: names(all) })
+    find(all, name).ok_or_else(|| {
+        let nearest = nearest(name, all.iter().map(|entry| entry.name));
+        Error::Unknown { kind, name: name.into(), nearest, known: names(all) }
+    })
 }
 
 /// A part written with the options that differ from the defaults, and with all of them.

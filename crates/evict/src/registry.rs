@@ -15,6 +15,7 @@ pub struct Entry<T: ?Sized> {
     pub description: &'static str,
     /// Whether it reads what a deployed cache could not have known, or chooses by it.
     pub oracle: bool,
+    pub(crate) pools: bool,
     pub(crate) defaults: fn() -> Table,
     pub(crate) build: fn(&Table) -> Result<Arc<T>, Error>,
 }
@@ -25,13 +26,15 @@ pub(crate) trait Method: options::Options + 'static {
     const SOURCE: &'static str;
     const DESCRIPTION: &'static str;
     const ORACLE: bool = false;
+    /// Whether a scorer pools its group as the option `pool` says; if not it has no such option.
+    const POOLS: bool = true;
 }
 
 impl<T: ?Sized> Entry<T> {
     /// The entry of method `M`, built by `build`.
     pub(crate) const fn of<M: Method>(build: fn(&Table) -> Result<Arc<T>, Error>) -> Entry<T> {
         let (name, source, description, oracle) = (M::NAME, M::SOURCE, M::DESCRIPTION, M::ORACLE);
-        Entry { name, source, description, oracle, defaults: M::defaults, build }
+        Entry { name, source, description, oracle, pools: M::POOLS, defaults: M::defaults, build }
     }
 }
 
@@ -43,6 +46,12 @@ pub(crate) fn find<'r, T: ?Sized>(registry: &'r [Entry<T>], name: &str) -> Optio
 /// The names of a registry, for messages.
 pub(crate) fn names<T: ?Sized>(registry: &[Entry<T>]) -> String {
     registry.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The name of a registry that is nearest to what was written, if any is near.
+pub(crate) fn nearest(written: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let distance = |name: &&str| strsim::damerau_levenshtein(written, name);
+    names.min_by_key(distance).filter(|name| distance(name) <= written.len() / 3)
 }
 
 /// The part that a method plays in a policy.

@@ -28,11 +28,11 @@ pub(crate) trait Rule: Debug + Send + Sync {
         Needs::default()
     }
 
-    /// The tokens to keep, of an observation checked against the needs.
-    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Plan;
+    /// The tokens to keep, of a whole cache observed and checked against the needs, or why not, in a clause.
+    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String>;
 }
 
-const fn entry<R: Method + Rule>() -> Entry<dyn Rule> {
+pub(crate) const fn entry<R: Method + Rule>() -> Entry<dyn Rule> {
     Entry::of::<R>(|given| Ok(Arc::new(options::read::<R>(R::NAME, given)?)))
 }
 
@@ -50,7 +50,7 @@ impl Method for Full {
 }
 
 impl Rule for Full {
-    fn plan(&self, seen: &Observation<'_>, _: Budget) -> Plan {
-        Plan::everything(seen.shape)
+    fn plan(&self, seen: &Observation<'_>, _: Budget) -> Result<Plan, String> {
+        Ok(Plan::everything(seen.shape))
     }
 }

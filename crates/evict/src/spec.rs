@@ -42,7 +42,8 @@ fn part(spec: &str, text: &str) -> Result<Part, Error> {
     if name.is_empty() {
         return Err(refuse("a name is missing beside `+` or before `{`".into()));
     }
-    if !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+    // Names of other suites, such as `kvpress:streaming_llm`, are kept as they are there.
+    if !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_:".contains(c)) {
         return Err(refuse(format!("`{name}` is not a name of lower-case letters, digits and hyphens")));
     }
     let options = match braces {

@@ -3,9 +3,9 @@
 
 mod support;
 
-use bitkv_evict::{Budget, Needs, Observation, Plan, Policy};
+use bitkv_evict::{Budget, Error, Needs, Observation, Plan, Planner, Policy};
 use proptest::prelude::*;
-use support::{Observed, composed, observed, rules};
+use support::{Observed, composed, observed, ragged, rules};
 
 fn ascending_and_cached(plan: &Plan) -> bool {
     let shape = plan.shape();
@@ -45,40 +45,13 @@ fn guard_is_kept(plan: &Plan, (sinks, recent): (usize, usize)) -> bool {
 /// The observation with everything that is not needed replaced by what must not be read.
 fn poisoned(seen: &Observed, needs: &Needs) -> Observed {
     let mut poisoned = seen.clone();
-    let spoil = |rows: &mut Vec<Vec<f32>>| rows.iter_mut().flatten().for_each(|v| *v = f32::NAN);
-    if !needs.keys {
-        spoil(&mut poisoned.keys);
+    for (_, rows) in poisoned.rows.iter_mut().filter(|(need, _)| !needs.contains(**need)) {
+        rows.iter_mut().flatten().for_each(|v| *v = f32::NAN);
     }
-    if !needs.accumulated {
-        spoil(&mut poisoned.accumulated);
+    for (_, numbers) in poisoned.numbers.iter_mut().filter(|(need, _)| !needs.contains(**need)) {
+        numbers.fill(f64::NAN);
     }
-    if !needs.future {
-        spoil(&mut poisoned.future);
-    }
-    if !needs.entropy {
-        poisoned.entropy.fill(f64::NAN);
-    }
-    poisoned.windows.iter_mut().filter(|(w, _)| !needs.windows.contains(w)).for_each(|(_, rows)| spoil(rows));
     poisoned
-}
-
-/// The observation without everything that is not needed.
-fn stripped<'a>(seen: &'a Observed, needs: &Needs) -> Observation<'a> {
-    let mut stripped = seen.view();
-    if !needs.keys {
-        stripped.keys.clear();
-    }
-    if !needs.accumulated {
-        stripped.accumulated.clear();
-    }
-    if !needs.future {
-        stripped.future.clear();
-    }
-    if !needs.entropy {
-        stripped.entropy = &[];
-    }
-    stripped.windows.retain(|w, _| needs.windows.contains(w));
-    stripped
 }
 
 proptest! {
@@ -98,6 +71,39 @@ proptest! {
             prop_assert!(guard_is_kept(&plan, guard_of(&policy)), "{}", &policy);
             prop_assert_eq!(&plan, &policy.plan(&seen.view(), budget).unwrap(), "{}", &policy);
             prop_assert!(policy.conserves() && !plan.is_per_query_head());
+        }
+    }
+
+    #[test]
+    fn a_cache_that_was_cut_can_be_cut_again(seen in ragged(), tokens in 1usize..40) {
+        let budget = Budget::tokens(tokens).unwrap();
+        let heads = seen.shape.all_kv_heads();
+        let held: usize = (0..heads).map(|head| seen.held(head)).sum();
+        let view = seen.view();
+        let planner = Planner::new(&view);
+        for policy in composed() {
+            let plan = planner.plan(&policy, budget).unwrap();
+            prop_assert_eq!(plan.total(), held.min(tokens.min(seen.shape.tokens) * heads), "{}", &policy);
+            prop_assert!(ascending_and_cached(&plan), "{}", &policy);
+            for head in 0..heads {
+                let kept = plan.kept(head / seen.shape.kv_heads, head % seen.shape.kv_heads);
+                prop_assert!(kept.iter().all(|p| seen.positions[head].contains(p)), "{}", &policy);
+            }
+            prop_assert_eq!(plan, policy.plan(&view, budget).unwrap(), "{}", &policy);
+        }
+        for policy in rules() {
+            let planned = planner.plan(&policy, budget);
+            let refused = matches!(planned, Err(Error::Ragged { .. }));
+            prop_assert!(refused || view.is_whole(), "{}", &policy);
+        }
+    }
+
+    #[test]
+    fn one_planner_plans_as_many_do(seen in observed(), part in 0.01..=1.0f64) {
+        let (view, budget) = (seen.view(), Budget::fraction(part).unwrap());
+        let planner = Planner::new(&view);
+        for policy in composed().into_iter().chain(rules()) {
+            prop_assert_eq!(planner.plan(&policy, budget).ok(), policy.plan(&view, budget).ok(), "{}", &policy);
         }
     }
 
@@ -135,7 +141,7 @@ proptest! {
         for policy in composed().into_iter().chain(rules()) {
             let needs = policy.needs();
             let plan = policy.plan(&seen.view(), budget).unwrap();
-            let without = policy.plan(&stripped(&seen, &needs), budget).unwrap();
+            let without = policy.plan(&seen.view().only(&needs), budget).unwrap();
             prop_assert_eq!(&without, &plan, "{}", &policy);
             let poisoned = policy.plan(&poisoned(&seen, &needs).view(), budget).unwrap();
             prop_assert_eq!(&poisoned, &plan, "{}", &policy);
@@ -149,14 +155,15 @@ proptest! {
         bad in prop::sample::select(vec![f32::NAN, f32::INFINITY]),
     ) {
         let mut broken = seen.clone();
-        let named = [&mut broken.keys, &mut broken.accumulated, &mut broken.future];
-        for rows in named.into_iter().chain(broken.windows.values_mut()) {
+        for rows in broken.rows.values_mut() {
             let row = at.index(rows.len());
             let place = at.index(rows[row].len());
             rows[row][place] = bad;
         }
-        let head = at.index(broken.entropy.len());
-        broken.entropy[head] = f64::from(bad);
+        for numbers in broken.numbers.values_mut() {
+            let place = at.index(numbers.len());
+            numbers[place] = f64::from(bad);
+        }
         for policy in composed().into_iter().chain(rules()) {
             let planned = policy.plan(&broken.view(), Budget::fraction(0.5).unwrap());
             prop_assert_eq!(planned.is_err(), !policy.needs().is_empty(), "{}", &policy);

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use bitkv_evict::{Budget, Observation, Policy, Shape, registry};
+use bitkv_evict::{Budget, Need, Observation, Policy, Shape, registry};
 use serde::Deserialize;
 
 type Rows = Vec<Vec<f32>>;
@@ -23,16 +23,38 @@ struct Case {
     shape: Extent,
     policy: String,
     budget: f64,
+    /// The positions that each KV head holds; all of them where there is none.
+    #[serde(default)]
+    positions: Vec<Vec<u32>>,
     #[serde(default)]
     keys: Rows,
+    #[serde(default)]
+    values: Rows,
     #[serde(default)]
     accumulated: Rows,
     #[serde(default)]
     windows: BTreeMap<String, Rows>,
     #[serde(default)]
+    window_rows: BTreeMap<String, Rows>,
+    #[serde(default)]
+    query_moments: BTreeMap<String, Rows>,
+    #[serde(default)]
+    reconstruction: Rows,
+    #[serde(default)]
+    output_norms: Rows,
+    #[serde(default)]
+    sub_norm_output_norms: Rows,
+    #[serde(default)]
     future: Rows,
     #[serde(default)]
     entropy: Vec<f64>,
+    #[serde(default)]
+    residual_similarity: Vec<f64>,
+    #[serde(default)]
+    head_scores: Vec<f64>,
+    #[serde(default)]
+    head_pattern: Vec<f64>,
+    rope_theta: Option<f64>,
     keep: Vec<Vec<u32>>,
     query_keep: Option<Vec<Vec<u32>>>,
     asked: Option<usize>,
@@ -54,20 +76,33 @@ fn cases() -> Vec<Case> {
     toml::from_str::<File>(&std::fs::read_to_string(path).unwrap()).unwrap().plan
 }
 
-fn rows(rows: &Rows) -> Vec<&[f32]> {
-    rows.iter().map(Vec::as_slice).collect()
-}
-
 fn observation(case: &Case) -> Observation<'_> {
     let Extent { layers, query_heads, kv_heads, tokens, head_dim } = case.shape;
-    Observation {
-        shape: Shape { layers, query_heads, kv_heads, tokens, head_dim },
-        keys: rows(&case.keys),
-        accumulated: rows(&case.accumulated),
-        windows: case.windows.iter().map(|(w, r)| (w.parse().unwrap(), rows(r))).collect(),
-        future: rows(&case.future),
-        entropy: &case.entropy,
-    }
+    let mut seen = Observation::of(Shape { layers, query_heads, kv_heads, tokens, head_dim });
+    seen.positions = case.positions.iter().map(Vec::as_slice).collect();
+    seen.rope_theta = case.rope_theta;
+    let rows = [
+        (Need::Keys, &case.keys),
+        (Need::Values, &case.values),
+        (Need::Accumulated, &case.accumulated),
+        (Need::Reconstruction, &case.reconstruction),
+        (Need::OutputNorms, &case.output_norms),
+        (Need::SubNormOutputNorms, &case.sub_norm_output_norms),
+        (Need::Future, &case.future),
+    ];
+    let windows = [
+        (Need::Window as fn(usize) -> Need, &case.windows),
+        (Need::WindowRows, &case.window_rows),
+        (Need::QueryMoments, &case.query_moments),
+    ];
+    let windows = windows.into_iter().flat_map(|(need, by_count)| {
+        by_count.iter().map(move |(count, rows)| (need(count.parse().unwrap()), rows))
+    });
+    let seen = rows.into_iter().chain(windows).fold(seen, |seen, (need, rows)| seen.with_rows(need, rows));
+    seen.with_numbers(Need::Entropy, &case.entropy)
+        .with_numbers(Need::ResidualSimilarity, &case.residual_similarity)
+        .with_numbers(Need::HeadScores, &case.head_scores)
+        .with_numbers(Need::HeadPattern, &case.head_pattern)
 }
 
 #[test]

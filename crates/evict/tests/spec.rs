@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bitkv_evict::{Kind, Needs, Policy, registry};
+use bitkv_evict::{Kind, Need, Needs, PRESETS, Policy, registry};
 
 fn policy(spec: &str) -> Policy {
     Policy::parse(spec).unwrap_or_else(|e| panic!("{spec}: {e}"))
@@ -53,11 +53,11 @@ fn needs_follow_from_the_parts() {
     assert!(
         needs("uniform+recency").is_empty() && needs("uniform+random").is_empty() && needs("full").is_empty()
     );
-    let window = Needs { windows: [64].into(), ..Needs::default() };
+    let window = Needs::from([Need::Window(64)]);
     assert_eq!(needs("uniform+window-attention{window=64}"), window);
-    assert_eq!(needs("entropy+key-norm"), Needs { keys: true, entropy: true, ..Needs::default() });
-    assert_eq!(needs("entropy-inverted"), Needs { windows: [1].into(), entropy: true, ..Needs::default() });
-    assert_eq!(needs("entropy-global"), Needs { entropy: true, ..Needs::default() });
+    assert_eq!(needs("entropy+key-norm"), Needs::from([Need::Keys, Need::Entropy]));
+    assert_eq!(needs("entropy-inverted"), Needs::from([Need::Window(1), Need::Entropy]));
+    assert_eq!(needs("entropy-global"), Needs::from([Need::Entropy]));
 }
 
 #[test]
@@ -73,21 +73,39 @@ fn oracles_and_conservation_are_told() {
 
 #[test]
 fn unknown_names_list_what_there_is() {
-    assert_eq!(
-        said("entropi+recency"),
-        "there is no allocator named `entropi`; there are: \
-         uniform, entropy, entropy-permuted, entropy-inverse"
-    );
-    assert_eq!(
-        said("uniform+snap"),
-        "there is no scorer named `snap`; there are: \
-         recency, accumulated-attention, window-attention, key-norm, random, oracle"
-    );
-    let listed = "there is no policy named `ful`; there are: \
-                  full, entropy-proportional, entropy-global, entropy-inverted, or ALLOCATOR+SCORER";
+    let entropi = said("entropi+recency");
+    let start =
+        "there is no allocator named `entropi`, did you mean `entropy`? There are: uniform, entropy, ";
+    assert!(entropi.starts_with(start), "{entropi}");
+    let snap = said("uniform+xyz");
+    assert!(snap.starts_with("there is no scorer named `xyz`; there are: recency, "), "{snap}");
+    let listed =
+        "there is no policy named `ful`, did you mean `full`? There are: full, entropy-proportional, ";
     assert!(said("ful").starts_with(listed), "{}", said("ful"));
+    assert!(said("ful").contains(", or ALLOCATOR+SCORER with an allocator of uniform, entropy"));
     // A rule is a whole, not a half.
     assert!(said("entropy-global+recency").starts_with("there is no allocator named `entropy-global`"));
+}
+
+#[test]
+fn presets_stand_for_policies() {
+    for preset in PRESETS {
+        let (named, spelt) = (policy(preset.name), policy(preset.spec));
+        assert_eq!(named.explicit_spec(), spelt.explicit_spec());
+        assert!(registry().iter().all(|listing| listing.name != preset.name), "{}", preset.name);
+        assert!(!preset.source.is_empty());
+    }
+    assert!(said("streaming-llm{sinks=2}").starts_with("`streaming-llm` has no options"));
+}
+
+#[test]
+fn a_meaningless_combination_says_why() {
+    // Filled in by the allocators that let heads compete.
+    for listing in registry().into_iter().filter(|l| l.kind == Kind::Allocator) {
+        let Err(error) = Policy::parse(&format!("{}+recency", listing.name)) else { continue };
+        let start = format!("`{}+recency` means nothing: `{0}` lets heads compete by score", listing.name);
+        assert!(error.to_string().starts_with(&start), "{error}");
+    }
 }
 
 #[test]
@@ -175,7 +193,7 @@ fn the_registry_is_complete_and_tidy() {
         assert!(!listing.source.is_empty() && !listing.description.is_empty());
         assert!(!listing.description.contains('\n') && listing.description.len() < 90, "{}", listing.name);
         assert_eq!(listing.conserving, listing.kind != Kind::Rule);
-        for common in ["sinks", "recent", "pool"] {
+        for common in ["sinks", "recent"] {
             let has = listing.options.iter().any(|(name, _)| name == common);
             assert_eq!(has, listing.kind == Kind::Scorer, "{} {common}", listing.name);
         }

@@ -6,22 +6,33 @@
 /// weight zero get `lo`, and share evenly what the others cannot take. Returns `None`
 /// when no split exists or a weight is negative or not finite.
 pub fn apportion(total: usize, weights: &[f64], lo: usize, hi: usize) -> Option<Vec<usize>> {
-    let n = weights.len();
-    let least = lo.checked_mul(n)?;
-    if lo > hi || total < least || total > hi.saturating_mul(n) {
+    if lo > hi {
+        return None;
+    }
+    apportion_within(total, weights, lo, &vec![hi; weights.len()])
+}
+
+/// As [`apportion`], where each entry has a most of its own; an entry whose most is below `lo` gets its most.
+/// Also `None` unless there is one for each weight.
+pub fn apportion_within(total: usize, weights: &[f64], lo: usize, hi: &[usize]) -> Option<Vec<usize>> {
+    let lo: Vec<usize> = hi.iter().map(|&hi| lo.min(hi)).collect();
+    let sum = |bounds: &[usize]| bounds.iter().try_fold(0usize, |sum, &bound| sum.checked_add(bound));
+    let most = sum(hi).unwrap_or(usize::MAX);
+    if hi.len() != weights.len() || total < sum(&lo)? || total > most {
         return None;
     }
     if weights.iter().any(|w| !w.is_finite() || *w < 0.0) {
         return None;
     }
-    let shares = clamped_shares(total, weights, lo, hi);
-    let mut units: Vec<usize> = shares.iter().map(|s| (s.floor() as usize).clamp(lo, hi)).collect();
-    let mut order: Vec<usize> = (0..n).collect();
+    let shares = clamped_shares(total, weights, &lo, hi);
+    let floor = |(i, share): (usize, &f64)| (share.floor() as usize).clamp(lo[i], hi[i]);
+    let mut units: Vec<usize> = shares.iter().enumerate().map(floor).collect();
+    let mut order: Vec<usize> = (0..weights.len()).collect();
     order.sort_by(|&a, &b| shares[b].fract().total_cmp(&shares[a].fract()));
     let mut left = total.checked_sub(units.iter().sum())?;
     while left > 0 {
         for &i in &order {
-            if left > 0 && units[i] < hi {
+            if left > 0 && units[i] < hi[i] {
                 units[i] += 1;
                 left -= 1;
             }
@@ -33,19 +44,19 @@ pub fn apportion(total: usize, weights: &[f64], lo: usize, hi: usize) -> Option<
 /// Fractional shares `clamp(m * weight, lo, hi)` with the `m` that makes them sum to
 /// `total`. Each round shares what is left among the entries still free, then fixes
 /// those beyond the bound that is exceeded by more: on that side they stay beyond it.
-fn clamped_shares(total: usize, weights: &[f64], lo: usize, hi: usize) -> Vec<f64> {
-    let (lo, hi) = (lo as f64, hi as f64);
+fn clamped_shares(total: usize, weights: &[f64], lo: &[usize], hi: &[usize]) -> Vec<f64> {
+    let (lo, hi) = (|i: usize| lo[i] as f64, |i: usize| hi[i] as f64);
     let mut shares = vec![0.0; weights.len()];
     let mut free: Vec<usize> = (0..weights.len()).collect();
     let mut left = total as f64;
     while !free.is_empty() {
         share(left, weights, &free, &mut shares);
-        let over: f64 = free.iter().map(|&i| (shares[i] - hi).max(0.0)).sum();
-        let under: f64 = free.iter().map(|&i| (lo - shares[i]).max(0.0)).sum();
+        let over: f64 = free.iter().map(|&i| (shares[i] - hi(i)).max(0.0)).sum();
+        let under: f64 = free.iter().map(|&i| (lo(i) - shares[i]).max(0.0)).sum();
         let before = free.len();
         free.retain(|&i| {
-            let bound = if over >= under { hi } else { lo };
-            let beyond = if over >= under { shares[i] > hi } else { shares[i] < lo };
+            let bound = if over >= under { hi(i) } else { lo(i) };
+            let beyond = if over >= under { shares[i] > bound } else { shares[i] < bound };
             if beyond {
                 shares[i] = bound;
                 left -= bound;
@@ -105,6 +116,16 @@ mod tests {
     }
 
     #[test]
+    fn each_entry_may_have_a_most_of_its_own() {
+        assert_eq!(apportion_within(9, &[1.0; 3], 1, &[2, 9, 9]), Some(vec![2, 4, 3]));
+        assert_eq!(apportion_within(9, &[1.0; 3], 4, &[1, 9, 9]), Some(vec![1, 4, 4]));
+        assert_eq!(apportion_within(9, &[1.0; 3], 1, &[3, 3, 2]), None);
+        assert_eq!(apportion_within(2, &[1.0; 3], 1, &[3, 3, 2]), None);
+        assert_eq!(apportion_within(2, &[1.0; 2], 1, &[3]), None);
+        assert_eq!(apportion(4, &[1.0; 2], 3, 2), None);
+    }
+
+    #[test]
     fn refuses_the_impossible() {
         assert_eq!(apportion(3, &[1.0, 1.0], 2, 9), None);
         assert_eq!(apportion(20, &[1.0, 1.0], 0, 9), None);
@@ -127,6 +148,18 @@ mod tests {
             let units = apportion(total, &weights, lo, hi).expect("feasible");
             prop_assert_eq!(units.iter().sum::<usize>(), total);
             prop_assert!(units.iter().all(|u| (lo..=hi).contains(u)));
+        }
+
+        #[test]
+        fn spends_exactly_the_total_within_bounds_of_their_own(
+            entries in prop::collection::vec((0.0..10.0f64, 1usize..40), 1..32), fill in 0.0..=1.0f64,
+        ) {
+            let (weights, hi): (Vec<f64>, Vec<usize>) = entries.into_iter().unzip();
+            let room: usize = hi.iter().map(|h| h - 1).sum();
+            let total = hi.len() + (fill * room as f64) as usize;
+            let units = apportion_within(total, &weights, 1, &hi).expect("feasible");
+            prop_assert_eq!(units.iter().sum::<usize>(), total);
+            prop_assert!(units.iter().zip(&hi).all(|(u, h)| (1..=*h).contains(u)));
         }
 
         #[test]

@@ -14,7 +14,7 @@ mod preservation;
 mod random;
 mod summary;
 
-pub use apportion::apportion;
+pub use apportion::{apportion, apportion_within};
 pub use bootstrap::{Interval, mean_interval, paired_bootstrap};
 pub use correlation::{pearson, ranks, spearman};
 pub use divergence::{argmax, kl_from_logits, log_softmax, nll_from_logits};

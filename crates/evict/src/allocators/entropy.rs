@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Allocator, Division};
-use crate::{Group, Needs, options::Options, registry::Method};
+use crate::{Group, Need, Needs, options::Options, registry::Method};
 
 /// In proportion to the head's calibrated entropy: weight `H / mean(H)`. The published
 /// proportional rule without its clamp, made to conserve the budget.
@@ -22,7 +22,7 @@ impl Method for Entropy {
 
 impl Allocator for Entropy {
     fn needs(&self) -> Needs {
-        Needs { entropy: true, ..Needs::default() }
+        [Need::Entropy].into()
     }
 
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
@@ -33,7 +33,7 @@ impl Allocator for Entropy {
 /// `H / mean(H)` for each KV head, or all zero where every entropy is.
 pub(super) fn weights(division: &Division<'_>, group: Group) -> Vec<f64> {
     let seen = division.observation;
-    let entropy = group.over(seen.entropy, seen.shape.group());
+    let entropy = group.over(seen.numbers(Need::Entropy), seen.shape.group());
     let mean = entropy.iter().sum::<f64>() / entropy.len() as f64;
     let weight = |h: f64| if mean > 0.0 { h / mean } else { 0.0 };
     entropy.into_iter().map(weight).collect()

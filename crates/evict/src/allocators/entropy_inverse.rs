@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Allocator, Division};
-use crate::{Group, Needs, options::Options, registry::Method};
+use crate::{Group, Need, Needs, options::Options, registry::Method};
 
 /// Keeps the weight of a head of zero entropy finite: such a head gets at most eleven
 /// times the share of a head of one bit.
@@ -26,12 +26,12 @@ impl Method for EntropyInverse {
 
 impl Allocator for EntropyInverse {
     fn needs(&self) -> Needs {
-        Needs { entropy: true, ..Needs::default() }
+        [Need::Entropy].into()
     }
 
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
         let seen = division.observation;
-        let entropy = self.group.over(seen.entropy, seen.shape.group());
+        let entropy = self.group.over(seen.numbers(Need::Entropy), seen.shape.group());
         entropy.into_iter().map(|h| 1.0 / (h + OFFSET_BITS)).collect()
     }
 }

@@ -2,7 +2,7 @@ use bitkv_stats::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{Allocator, Division, entropy};
-use crate::{Group, Needs, options::Options, registry::Method};
+use crate::{Group, Need, Needs, options::Options, registry::Method};
 
 /// The weights of `entropy`, each dealt to a head that it does not belong to. A gain that
 /// survives this comes from unequal shares, not from knowing which head is which.
@@ -25,7 +25,7 @@ impl Method for EntropyPermuted {
 
 impl Allocator for EntropyPermuted {
     fn needs(&self) -> Needs {
-        Needs { entropy: true, ..Needs::default() }
+        [Need::Entropy].into()
     }
 
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {

@@ -30,6 +30,11 @@ pub trait Allocator: Debug + Send + Sync {
         Needs::default()
     }
 
+    /// Whether heads compete by their scores, which then must be comparable.
+    fn compares(&self) -> bool {
+        false
+    }
+
     /// A finite weight, zero or more, for each KV head in layer-major order.
     fn weigh(&self, division: &Division<'_>) -> Vec<f64>;
 }
@@ -39,9 +44,10 @@ pub trait Allocator: Debug + Send + Sync {
 pub struct Division<'a> {
     /// What was observed, checked against the allocator's needs.
     pub observation: &'a Observation<'a>,
-    /// The scores of each KV head's tokens, `[layers * kv_heads][tokens]`, infinite where protected.
+    /// The scores of the tokens that each KV head holds, `[layers * kv_heads][held]`, infinite where protected
+    /// or guarded.
     pub scores: &'a [Vec<f32>],
-    /// The tokens to divide.
+    /// The entries to divide, fewer than are held.
     pub total: usize,
 }
 

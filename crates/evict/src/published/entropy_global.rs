@@ -3,7 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{mean, scale};
 use crate::{
-    Budget, Group, Needs, Observation, Plan, Shape, options::Options, registry::Method, rules::Rule, select,
+    Budget, Group, Need, Needs, Observation, Plan, Shape, options::Options, registry::Method, rules::Rule,
+    select,
 };
 
 /// One budget for all heads and layers, and one order of importance for all tokens.
@@ -24,16 +25,16 @@ impl Method for EntropyGlobal {
 
 impl Rule for EntropyGlobal {
     fn needs(&self) -> Needs {
-        Needs { entropy: true, ..Needs::default() }
+        [Need::Entropy].into()
     }
 
-    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Plan {
+    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String> {
         let shape = seen.shape;
-        let count = global_budget(shape, seen.entropy, budget.get());
-        let cv = Summary::of(seen.entropy).map_or(0.0, |s| s.cv);
+        let count = global_budget(shape, seen.numbers(Need::Entropy), budget.part(seen.shape));
+        let cv = Summary::of(seen.numbers(Need::Entropy)).map_or(0.0, |s| s.cv);
         // With no more cells than the budget nothing is evicted: `best` then keeps all.
         let set = select::best(&importance(shape.tokens, cv), count);
-        Plan::of_kv_heads(shape, budget.total(shape), vec![set; shape.all_kv_heads()])
+        Ok(Plan::of_kv_heads(shape, budget.total(shape), vec![set; shape.all_kv_heads()]))
     }
 }
 

@@ -1,7 +1,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::mean;
-use crate::{Budget, Needs, Observation, Plan, options::Options, registry::Method, rules::Rule, select};
+use crate::{
+    Budget, Need, Needs, Observation, Plan, options::Options, registry::Method, rules::Rule, select,
+};
 
 /// Bounds on the part that a head keeps.
 const CLIP: (f64, f64) = (0.05, 1.0);
@@ -24,13 +26,13 @@ impl Method for EntropyInverted {
 
 impl Rule for EntropyInverted {
     fn needs(&self) -> Needs {
-        Needs { entropy: true, windows: [1].into(), ..Needs::default() }
+        [Need::Entropy, Need::Window(1)].into()
     }
 
-    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Plan {
+    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String> {
         let tokens = seen.shape.tokens;
-        let rows = &seen.windows[&1];
-        let budgets = inverted_budgets(seen.entropy, 1.0 / budget.get());
+        let rows = seen.rows(Need::Window(1));
+        let budgets = inverted_budgets(seen.numbers(Need::Entropy), 1.0 / budget.part(seen.shape));
         let keep = |(row, part): (&&[f32], f64)| {
             let count = (tokens as f64 * part).floor() as usize;
             let mut set = select::best(row, count.max(1));
@@ -40,7 +42,7 @@ impl Rule for EntropyInverted {
             set
         };
         let sets = rows.iter().zip(budgets).map(keep).collect();
-        Plan::of_query_heads(seen.shape, budget.total(seen.shape), sets)
+        Ok(Plan::of_query_heads(seen.shape, budget.total(seen.shape), sets))
     }
 }
 

@@ -1,7 +1,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{mean, scale};
-use crate::{Budget, Needs, Observation, Plan, options::Options, registry::Method, rules::Rule, select};
+use crate::{
+    Budget, Need, Needs, Observation, Plan, options::Options, registry::Method, rules::Rule, select,
+};
 
 /// Each query head keeps the best of the last query's own row, in proportion to its
 /// entropy. No sinks and no recent tokens are forced, and the budget is not conserved.
@@ -21,19 +23,19 @@ impl Method for EntropyProportional {
 
 impl Rule for EntropyProportional {
     fn needs(&self) -> Needs {
-        Needs { entropy: true, windows: [1].into(), ..Needs::default() }
+        [Need::Entropy, Need::Window(1)].into()
     }
 
-    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Plan {
+    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String> {
         let tokens = seen.shape.tokens;
-        let rows = &seen.windows[&1];
-        let budgets = proportional_budgets(seen.entropy, budget.get());
+        let rows = seen.rows(Need::Window(1));
+        let budgets = proportional_budgets(seen.numbers(Need::Entropy), budget.part(seen.shape));
         let keep = |(row, part): (&&[f32], f64)| {
             let count = (tokens as f64 * part).floor() as usize;
             select::best(row, count.max(1))
         };
         let sets = rows.iter().zip(budgets).map(keep).collect();
-        Plan::of_query_heads(seen.shape, budget.total(seen.shape), sets)
+        Ok(Plan::of_query_heads(seen.shape, budget.total(seen.shape), sets))
     }
 }
 

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Scorer;
-use crate::{Head, Needs, options::Options, registry::Method};
+use crate::{Head, Need, Needs, options::Options, registry::Method};
 
 /// Keeps the tokens that all queries of the prefill together attended to most.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -18,10 +18,10 @@ impl Method for AccumulatedAttention {
 
 impl Scorer for AccumulatedAttention {
     fn needs(&self) -> Needs {
-        Needs { accumulated: true, ..Needs::default() }
+        [Need::Accumulated].into()
     }
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
-        out.copy_from_slice(&head.accumulated);
+        out.copy_from_slice(&head.pooled(Need::Accumulated));
     }
 }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Scorer;
-use crate::{Head, Needs, options::Options, registry::Method};
+use crate::{Head, Need, Needs, options::Options, registry::Method};
 
 /// Keeps the tokens whose keys are short: in trained models a short key tends to attract
 /// attention.
@@ -19,11 +19,11 @@ impl Method for KeyNorm {
 
 impl Scorer for KeyNorm {
     fn needs(&self) -> Needs {
-        Needs { keys: true, ..Needs::default() }
+        [Need::Keys].into()
     }
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
-        for (s, key) in out.iter_mut().zip(head.keys.chunks_exact(head.head_dim)) {
+        for (s, key) in out.iter_mut().zip(head.keys().chunks_exact(head.head_dim())) {
             // In f64 the squares of large keys do not overflow.
             let squares: f64 = key.iter().map(|&x| f64::from(x).powi(2)).sum();
             *s = -squares.sqrt() as f32;

@@ -31,7 +31,7 @@ pub static ALL: &[Entry<dyn Scorer>] = &[
 
 /// Ranks the tokens of one head.
 pub trait Scorer: Debug + Send + Sync {
-    /// What `score` reads. By default, nothing but positions.
+    /// What `score` and `rerank` read. By default, nothing but positions.
     fn needs(&self) -> Needs {
         Needs::default()
     }
@@ -41,8 +41,19 @@ pub trait Scorer: Debug + Send + Sync {
         0
     }
 
-    /// Writes a finite score for each token; the highest are kept.
+    /// Why the scores of one head mean nothing beside those of another, if so: then no allocator
+    /// may let heads compete by them.
+    fn incomparable(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Writes a finite score for each token that the head holds; the highest are kept.
     fn score(&self, head: &Head<'_>, out: &mut [f32]);
+
+    /// Ranks anew once the head's share of `count` tokens is known. `scores` are those of `score`,
+    /// infinite where a token is protected or guarded; what is made infinite here is kept first.
+    /// By default, nothing changes.
+    fn rerank(&self, _head: &Head<'_>, _count: usize, _scores: &mut [f32]) {}
 }
 
 const fn entry<S: Method + Scorer>() -> Entry<dyn Scorer> {
@@ -53,5 +64,8 @@ const fn entry<S: Method + Scorer>() -> Entry<dyn Scorer> {
 pub(crate) fn defaults(entry: &Entry<dyn Scorer>) -> Table {
     let mut defaults = (entry.defaults)();
     defaults.extend(Common::defaults());
+    if !entry.pools {
+        defaults.remove("pool");
+    }
     defaults
 }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Scorer;
-use crate::{Head, Needs, options::Options, registry::Method};
+use crate::{Head, Need, Needs, options::Options, registry::Method};
 
 /// Keeps the tokens that the queries yet to come will attend to most: a bound, no method.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -20,10 +20,10 @@ impl Method for Oracle {
 
 impl Scorer for Oracle {
     fn needs(&self) -> Needs {
-        Needs { future: true, ..Needs::default() }
+        [Need::Future].into()
     }
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
-        out.copy_from_slice(&head.future);
+        out.copy_from_slice(&head.pooled(Need::Future));
     }
 }

@@ -21,10 +21,16 @@ impl Method for Random {
 }
 
 impl Scorer for Random {
+    fn incomparable(&self) -> Option<&'static str> {
+        Some("chance says nothing about heads")
+    }
+
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
         // Mixed twice, so that the streams of neighbouring seeds and heads do not overlap.
         let seed = Rng::new(self.seed).next_u64() ^ head.index as u64;
         let mut rng = Rng::new(Rng::new(seed).next_u64());
-        out.fill_with(|| rng.unit() as f32);
+        // A token keeps its score when the cache is cut again.
+        let drawn: Vec<f32> = (0..head.tokens_seen()).map(|_| rng.unit() as f32).collect();
+        out.iter_mut().zip(head.positions().iter()).for_each(|(s, &p)| *s = drawn[p as usize]);
     }
 }

@@ -17,6 +17,10 @@ impl Method for Recency {
 }
 
 impl Scorer for Recency {
+    fn incomparable(&self) -> Option<&'static str> {
+        Some("recency gives every head the same scores")
+    }
+
     fn score(&self, _: &Head<'_>, out: &mut [f32]) {
         // Of positions that an f32 cannot tell apart, selection keeps the later anyway.
         out.iter_mut().enumerate().for_each(|(i, s)| *s = i as f32);

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Scorer;
-use crate::{Head, Needs, options::Options, registry::Method};
+use crate::{Head, Need, Needs, options::Options, registry::Method};
 
 /// Keeps the tokens that the last queries attended to, smoothed over neighbours, and the
 /// tokens of those queries themselves. A context no longer than the window is all
@@ -42,7 +42,7 @@ impl Method for WindowAttention {
 
 impl Scorer for WindowAttention {
     fn needs(&self) -> Needs {
-        Needs { windows: [self.window].into(), ..Needs::default() }
+        [Need::Window(self.window)].into()
     }
 
     fn protects(&self) -> usize {
@@ -52,8 +52,8 @@ impl Scorer for WindowAttention {
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
         // The window's own columns are no part of what is smoothed: like the outside
         // of the context they count as zeros, as in torch's `avg_pool1d`.
-        let Some(row) = head.windows.get(&self.window) else { return };
-        let before = &row[..head.tokens.saturating_sub(self.window)];
+        let row = head.pooled(Need::Window(self.window));
+        let before = &row[..row.len().saturating_sub(self.window)];
         let reach = self.kernel / 2;
         for (i, s) in out.iter_mut().enumerate().take(before.len()) {
             let around = &before[i.saturating_sub(reach)..(i + reach + 1).min(before.len())];
