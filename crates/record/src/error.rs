@@ -63,6 +63,16 @@ pub enum RecordError {
         /// The column, its value and what was expected.
         reason: String,
     },
+    /// An experiment definition says something that cannot be.
+    #[error("'{file}'{experiment}: {reason}")]
+    Definition {
+        /// The file, or how the caller named the text.
+        file: String,
+        /// `, experiment 'NAME'`; empty for what concerns the whole file.
+        experiment: String,
+        /// The key, its value and the remedy.
+        reason: String,
+    },
     /// The name asked for a run folder cannot be used.
     #[error("'{}' cannot name a run folder: give a path that ends in a plain name, such as runs/first", .path.display())]
     RunName {

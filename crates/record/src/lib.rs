@@ -3,8 +3,11 @@
 //! Readers are strict: an unknown key, a missing column, a value out of range or a summary that does not follow
 //! from its data is refused with one sentence naming the file and the value. What was written reads back equal.
 
+mod asked_budget;
+mod definition;
 mod error;
 mod folder;
+mod grid_axes;
 mod hash;
 mod head_class;
 mod json;
@@ -15,13 +18,19 @@ mod overlap;
 mod profile;
 mod published_profile;
 mod rows;
+mod scored_task;
 mod skeleton;
+mod suggestion;
 mod texts;
 mod timestamp;
 mod verification;
+mod when;
 
+pub use asked_budget::AskedBudget;
+pub use definition::{Calibration, Definition, Experiment, GridTask, TextSource};
 pub use error::RecordError;
 pub use folder::RunFolder;
+pub use grid_axes::{Equal, Form, KvFormat, Metric, Named, Positions, TaskKind};
 pub use hash::{FileHash, sha256, sha256_file};
 pub use head_class::{ClassCounts, HeadClass, Thresholds};
 pub use loss::LossRow;
@@ -30,6 +39,7 @@ pub use measurement::{Accounting, CellRow, HeadRow, MemoryRow, Task};
 pub use profile::{Profile, ProfileHead, ProfileSummary};
 pub use published_profile::{HeadKey, PublishedProfile, PublishedShape, PublishedStats, PublishedTypes};
 pub use rows::{Row, read_rows, write_rows};
+pub use scored_task::ScoredTask;
 pub use skeleton::{
     Difference, Expectation, Mistakes, ProfileDifference, ProfileReading, Reading, SkeletonComparison,
     SkeletonPair, SkeletonWeights, Spread,
@@ -37,3 +47,4 @@ pub use skeleton::{
 pub use texts::{MANIFEST_FILE, Split, Text, TextEntry, Texts, TextsError};
 pub use timestamp::rfc3339;
 pub use verification::{Claim, ClaimId, Role, Statement, Verdict, Verification, verdict};
+pub use when::When;

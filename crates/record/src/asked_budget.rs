@@ -1,0 +1,139 @@
+//! How much of a cache an experiment asks to be kept.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Units of bytes, the largest first.
+const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// How much of a cache to keep. Its text, in definitions and rows, is `0.5`, `64 tokens` or `32 KiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum AskedBudget {
+    /// A fraction of the entries, in (0, 1].
+    Fraction(f64),
+    /// Tokens for each KV head, on average.
+    Tokens(usize),
+    /// Bytes of the whole cache.
+    Bytes(u64),
+}
+
+impl AskedBudget {
+    /// Everything.
+    pub const FULL: Self = Self::Fraction(1.0);
+
+    /// A fraction kept.
+    ///
+    /// # Errors
+    /// One clause when it is not in (0, 1].
+    pub fn fraction(value: f64) -> Result<Self, String> {
+        match value > 0.0 && value <= 1.0 {
+            true => Ok(Self::Fraction(value)),
+            false => Err(format!("{value:?} is not a fraction kept in (0, 1]: write one such as 0.5")),
+        }
+    }
+}
+
+impl fmt::Display for AskedBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            // Debug keeps the point of 1.0 and is otherwise the shortest text that reads back equal.
+            Self::Fraction(fraction) => write!(f, "{fraction:?}"),
+            Self::Tokens(1) => write!(f, "1 token"),
+            Self::Tokens(tokens) => write!(f, "{tokens} tokens"),
+            Self::Bytes(bytes) => {
+                let (unit, size) =
+                    UNITS.into_iter().find(|(_, size)| bytes.is_multiple_of(*size)).unwrap_or(("B", 1));
+                write!(f, "{} {unit}", bytes / size)
+            }
+        }
+    }
+}
+
+impl FromStr for AskedBudget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "'{text}' is not a budget: write a fraction such as 0.5, '64 tokens' or '32 KiB' (B, KiB, MiB, GiB)"
+            )
+        };
+        let text = text.trim();
+        if let Ok(value) = text.parse() {
+            return Self::fraction(value);
+        }
+        let (number, unit) = text.split_once(' ').ok_or_else(wrong)?;
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        if number == 0 {
+            return Err(format!("'{text}' keeps nothing: ask for at least 1"));
+        }
+        match unit.trim() {
+            "token" | "tokens" => usize::try_from(number).map(Self::Tokens).map_err(|_| wrong()),
+            unit => {
+                let (_, size) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+                number.checked_mul(size).map(Self::Bytes).ok_or_else(wrong)
+            }
+        }
+    }
+}
+
+impl From<AskedBudget> for String {
+    fn from(budget: AskedBudget) -> Self {
+        budget.to_string()
+    }
+}
+
+impl TryFrom<String> for AskedBudget {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_read_back_equal() {
+        use AskedBudget::{Bytes, Fraction, Tokens};
+        let cases = [
+            (Fraction(1.0), "1.0"),
+            (Fraction(0.1), "0.1"),
+            (Fraction(1.0 / 3.0), "0.3333333333333333"),
+            (Tokens(1), "1 token"),
+            (Tokens(64), "64 tokens"),
+            (Bytes(1000), "1000 B"),
+            (Bytes(32 << 10), "32 KiB"),
+            (Bytes(3 << 20), "3 MiB"),
+        ];
+        for (budget, text) in cases {
+            assert_eq!(budget.to_string(), text);
+            assert_eq!(text.parse(), Ok(budget));
+        }
+        assert_eq!("2048 KiB".parse::<AskedBudget>().unwrap().to_string(), "2 MiB");
+    }
+
+    #[test]
+    fn what_is_no_budget_is_refused() {
+        let cases = [
+            ("0", "is not a fraction kept"),
+            ("1.5", "is not a fraction kept"),
+            ("NaN", "is not a fraction kept"),
+            ("0 tokens", "keeps nothing"),
+            ("64", "is not a fraction kept"),
+            ("64tokens", "is not a budget"),
+            ("64 kB", "is not a budget"),
+            ("-1 B", "is not a budget"),
+            ("99999999999 GiB", "is not a budget"),
+            ("half", "is not a budget"),
+        ];
+        for (text, says) in cases {
+            let said = text.parse::<AskedBudget>().unwrap_err();
+            assert!(said.contains(says), "{text}: {said}");
+        }
+    }
+}

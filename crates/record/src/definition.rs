@@ -1,0 +1,168 @@
+//! Experiment definitions: a TOML file that says what is asked, what would refute it, and which cells are measured.
+
+mod check;
+mod experiment;
+mod keys;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    AskedBudget, Equal, Form, KvFormat, Metric, Positions, RecordError, ScoredTask, When, json, sha256,
+};
+use keys::{Keys, Place};
+use std::path::{Path, PathBuf};
+
+/// The word without which an analysis says nothing that could turn out wrong.
+const REFUTED: &str = "refuted";
+
+/// A file of experiments. Nothing in it can be changed without changing [`Definition::sha256`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition {
+    /// The question, and what would refute the expected answer; written before anything is measured.
+    pub analysis: String,
+    /// The experiments, in the order of the file.
+    pub experiments: Vec<Experiment>,
+    file: String,
+    text: String,
+}
+
+/// One experiment: the product of its lists, on every model, form and context.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Experiment {
+    /// Name, unique in the file: lower-case letters, digits and hyphens.
+    pub name: String,
+    /// Models, as `--model` takes them.
+    pub models: Vec<String>,
+    /// What the weights are run as; the trained network unless said otherwise.
+    pub forms: Vec<Form>,
+    /// What is read.
+    pub texts: TextSource,
+    /// Tokens in the cache when it is cut.
+    pub context: usize,
+    /// Tokens scored after the cut, at least 2.
+    pub horizon: usize,
+    /// How much is kept; [`AskedBudget::FULL`] is always among them.
+    pub budgets: Vec<AskedBudget>,
+    /// Policy specifications; what they mean is not known here.
+    pub policies: Vec<String>,
+    /// When the cache is cut; once unless said otherwise.
+    pub when: Vec<When>,
+    /// Where kept keys stand; their original places unless said otherwise.
+    pub positions: Vec<Positions>,
+    /// How keys and values are stored; f16 unless said otherwise.
+    pub kv: Vec<KvFormat>,
+    /// What is held equal among KV formats; the tokens unless said otherwise.
+    pub equal: Equal,
+    /// What is measured; all but timing unless said otherwise.
+    pub metrics: Vec<Metric>,
+    /// What cells are scored on; the texts unless said otherwise.
+    pub tasks: Vec<GridTask>,
+    /// What profiles come from.
+    pub calibration: Calibration,
+    /// Seeds of what is random; 0 unless said otherwise.
+    pub seeds: Vec<u64>,
+    /// Whether the full cache, a random scorer and an oracle are among the policies, as they must be unless the
+    /// experiment's own analysis says why not.
+    pub controls: bool,
+    /// Remarks of this experiment.
+    pub analysis: Option<String>,
+}
+
+/// Where texts come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextSource {
+    /// The suite's evaluation texts.
+    Evaluation,
+    /// The suite's calibration texts.
+    Calibration,
+    /// A folder; a path relative to the definition has its folder before it.
+    Folder(PathBuf),
+}
+
+/// A task of an experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GridTask {
+    /// What is scored.
+    pub task: ScoredTask,
+    /// Contexts generated; 0 for texts, which are as many as there are.
+    pub count: usize,
+    /// Tokens of each context.
+    pub tokens: usize,
+}
+
+/// What the profiles of an experiment come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Calibration {
+    /// Texts are profiled.
+    Texts {
+        /// Which texts.
+        texts: TextSource,
+        /// Tokens read of each; 512 unless said otherwise.
+        tokens: usize,
+        /// A file of scores by head, where a policy needs one.
+        head_scores: Option<PathBuf>,
+    },
+    /// A profile is read from a file.
+    File {
+        /// The file.
+        profile: PathBuf,
+        /// A file of scores by head, where a policy needs one.
+        head_scores: Option<PathBuf>,
+    },
+}
+
+impl Definition {
+    /// Reads a definition.
+    ///
+    /// # Errors
+    /// See [`Definition::from_toml`].
+    pub fn read(path: &Path) -> Result<Self, RecordError> {
+        Self::from_toml(&json::read_text(path)?, &path.display().to_string())
+    }
+
+    /// Parses a definition; `file` names the text in errors, and relative paths begin in its folder.
+    ///
+    /// # Errors
+    /// One sentence with file, experiment, key, value and remedy: for what is not TOML, for unknown and missing keys,
+    /// for values that cannot be, for repeated values and names, for experiments without budget 1.0 or without the
+    /// controls, and for an analysis that does not say what would refute it.
+    pub fn from_toml(text: &str, file: &str) -> Result<Self, RecordError> {
+        let place = Place::file(file);
+        let table = text.parse::<toml::Table>().map_err(|error| place.refuse(syntax(&error, text)))?;
+        let mut keys = Keys::new(table, &["analysis", "experiment"], place.clone())?;
+        let analysis = keys.text("analysis")?.unwrap_or_default();
+        if !analysis.to_lowercase().contains(REFUTED) {
+            return Err(place.refuse(
+                "analysis does not say what would refute the expectation: write the question and, before running \
+                 anything, a sentence such as 'refuted if ...'",
+            ));
+        }
+        let read = |(at, value)| experiment::read(keys::table(value, &at)?, &place);
+        let experiments = keys.entries("experiment")?.map(read).collect::<Result<Vec<_>, _>>()?;
+        check::names(&experiments, &place)?;
+        Ok(Self { analysis, experiments, file: file.to_owned(), text: text.to_owned() })
+    }
+
+    /// How the file was named.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The text, byte for byte.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// SHA-256 of the text, 64 lower-case hex digits.
+    pub fn sha256(&self) -> String {
+        sha256(self.text.as_bytes())
+    }
+}
+
+/// Where and why a text is not TOML, in one line.
+fn syntax(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    format!("line {line} is not TOML: {}", error.message().trim().replace('\n', ", "))
+}

@@ -1,0 +1,132 @@
+//! What must be true of an experiment as a whole.
+
+use super::keys::Place;
+use super::{Equal, Experiment, Metric};
+use crate::{AskedBudget, RecordError, TaskKind};
+
+/// What it is, an example, and how it is recognised.
+type Control = (&'static str, &'static str, fn(&str) -> bool);
+
+/// What an experiment must list beside the policies it is about.
+const CONTROLS: [Control; 3] = [
+    ("the full cache", "full", |policy| policy == "full"),
+    ("a random scorer", "uniform+random", |policy| policy.contains("+random")),
+    ("an oracle", "uniform+oracle", |policy| policy.contains("+oracle")),
+];
+
+/// No two experiments of a file have one name.
+pub(super) fn names(experiments: &[Experiment], place: &Place) -> Result<(), RecordError> {
+    for (i, experiment) in experiments.iter().enumerate() {
+        let name = &experiment.name;
+        if experiments[..i].iter().any(|earlier| earlier.name == *name) {
+            return Err(place.refuse(format!("two experiments are named '{name}': rename one of them")));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn experiment(experiment: &Experiment, place: &Place) -> Result<(), RecordError> {
+    let checks = [name, budgets, controls, when, tasks, metrics, equal];
+    checks.iter().try_for_each(|check| check(experiment).map_err(|reason| place.refuse(reason)))
+}
+
+fn name(experiment: &Experiment) -> Result<(), String> {
+    let name = &experiment.name;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    match name.chars().all(plain) && name.contains(|c| c != '-') {
+        true => Ok(()),
+        false => Err(format!("name = \"{name}\" cannot be: use lower-case letters, digits and hyphens")),
+    }
+}
+
+fn budgets(experiment: &Experiment) -> Result<(), String> {
+    if !experiment.budgets.contains(&AskedBudget::FULL) {
+        return Err("budgets lacks 1.0, at which a policy must change nothing: add 1.0".to_owned());
+    }
+    let least = experiment.tasks.iter().min_by_key(|task| task.tokens);
+    for budget in &experiment.budgets {
+        if let (AskedBudget::Tokens(tokens), Some(least)) = (budget, least)
+            && *tokens > least.tokens
+        {
+            return Err(format!(
+                "budgets: '{budget}' is more than the {} tokens of a context of task '{}': ask for fewer",
+                least.tokens, least.task
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn controls(experiment: &Experiment) -> Result<(), String> {
+    if !experiment.controls {
+        return match experiment.analysis {
+            Some(_) => Ok(()),
+            None => Err("controls = false needs a reason: give it in analysis of this experiment".to_owned()),
+        };
+    }
+    // Blanks around `+` mean nothing.
+    let policies: Vec<String> =
+        experiment.policies.iter().map(|policy| policy.split_whitespace().collect()).collect();
+    match CONTROLS.iter().find(|(_, _, is)| !policies.iter().any(|policy| is(policy))) {
+        Some((what, example, _)) => Err(format!(
+            "policies lacks {what}, without which nothing can be judged: add \"{example}\", or write controls = false \
+             and the reason in analysis of this experiment"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn when(experiment: &Experiment) -> Result<(), String> {
+    let shortest = experiment.tasks.iter().map(|task| task.tokens).min().unwrap_or(experiment.context);
+    for when in &experiment.when {
+        if let Some(chunk) = when.prefill_chunk.filter(|chunk| *chunk >= shortest) {
+            return Err(format!(
+                "when: '{when}' has chunks of {chunk} tokens, so that a context of {shortest} is never divided: \
+                 write prefill-chunk below {shortest}, or \"once\""
+            ));
+        }
+        let horizon = experiment.horizon;
+        if let Some(every) = when.every.filter(|every| *every >= horizon) {
+            return Err(format!(
+                "when: '{when}' cuts every {every} tokens, but horizon = {horizon} is not longer: write every below \
+                 {horizon}, or raise horizon"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn tasks(experiment: &Experiment) -> Result<(), String> {
+    if experiment.context.checked_add(experiment.horizon).is_none() {
+        return Err("context and horizon together are too large: write smaller ones".to_owned());
+    }
+    // Two lists of one task and length would give rows that cannot be told apart.
+    for (i, task) in experiment.tasks.iter().enumerate() {
+        let same = |earlier: &&super::GridTask| (earlier.task, earlier.tokens) == (task.task, task.tokens);
+        if experiment.tasks[..i].iter().any(|earlier| same(&earlier)) {
+            return Err(format!(
+                "tasks lists '{}' with {} tokens twice: raise count instead",
+                task.task, task.tokens
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn metrics(experiment: &Experiment) -> Result<(), String> {
+    let texts = experiment.tasks.iter().any(|task| task.task.kind == TaskKind::Text);
+    match texts && !experiment.metrics.contains(&Metric::Kl) {
+        true => Err("metrics lacks \"kl\", by which the check at budget 1.0 is made: add it".to_owned()),
+        false => Ok(()),
+    }
+}
+
+fn equal(experiment: &Experiment) -> Result<(), String> {
+    match experiment.equal == Equal::Bytes && experiment.kv.len() == 1 {
+        true => Err(format!(
+            "equal = \"bytes\" compares KV formats, but kv lists only {}: list another, or remove equal",
+            experiment.kv[0]
+        )),
+        false => Ok(()),
+    }
+}

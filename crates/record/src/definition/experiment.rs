@@ -1,0 +1,66 @@
+//! Reads one experiment of a definition.
+
+use super::keys::{Keys, Place, count, named, text};
+use super::{Experiment, check, parts};
+use crate::{Equal, Form, KvFormat, Metric, Positions, RecordError, When};
+use toml::Table;
+
+const KEYS: [&str; 18] = [
+    "name",
+    "models",
+    "forms",
+    "texts",
+    "context",
+    "horizon",
+    "budgets",
+    "policies",
+    "when",
+    "positions",
+    "kv",
+    "equal",
+    "metrics",
+    "tasks",
+    "calibration",
+    "seeds",
+    "controls",
+    "analysis",
+];
+
+/// All but timing, which would make two runs differ.
+const METRICS: [Metric; 4] = [Metric::Kl, Metric::Attention, Metric::OutputError, Metric::FreeRunning];
+
+pub(super) fn read(table: Table, file: &Place) -> Result<Experiment, RecordError> {
+    // The name comes first, so that every other error can say it.
+    let named_place = match table.get("name").and_then(toml::Value::as_str) {
+        Some(name) => file.in_experiment(name),
+        None => file.clone(),
+    };
+    let mut keys = Keys::new(table, &KEYS, named_place)?;
+    let name = keys.text("name")?;
+    let name = keys.required("name", name, "\"scorers\"")?;
+    let context = keys.count("context", 1)?;
+    let context = keys.required("context", context, "896")?;
+    let horizon = keys.count("horizon", 2)?;
+    let experiment = Experiment {
+        models: keys.list("models", None, text)?,
+        forms: keys.list("forms", Some(vec![Form::True]), named)?,
+        texts: parts::texts(&mut keys)?,
+        context,
+        horizon: keys.required("horizon", horizon, "127")?,
+        budgets: keys.list("budgets", None, parts::budget)?,
+        policies: keys.list("policies", None, parts::policy)?,
+        when: keys.list("when", Some(vec![When::ONCE]), parts::when)?,
+        positions: keys.list("positions", Some(vec![Positions::Original]), named)?,
+        kv: keys.list("kv", Some(vec![KvFormat::F16]), named)?,
+        equal: keys.value("equal", named)?.unwrap_or(Equal::Tokens),
+        metrics: keys.list("metrics", Some(METRICS.to_vec()), named)?,
+        tasks: parts::tasks(&mut keys, context)?,
+        calibration: parts::calibration(&mut keys)?,
+        seeds: keys.list("seeds", Some(vec![0]), |place, value| count(place, value, 0).map(|n| n as u64))?,
+        controls: keys.flag("controls")?.unwrap_or(true),
+        analysis: keys.text("analysis")?,
+        name,
+    };
+    check::experiment(&experiment, &keys.place)?;
+    Ok(experiment)
+}

@@ -1,0 +1,118 @@
+//! Reads the values of an experiment that are more than a name or a number.
+
+use super::keys::{Keys, Place, count, named, table, text};
+use super::{Calibration, GridTask, TextSource};
+use crate::{AskedBudget, RecordError, ScoredTask, TaskKind, When, suggestion};
+use toml::Value;
+
+const CALIBRATION_TOKENS: usize = 512;
+const CONTEXTS: usize = 10;
+
+pub(super) fn texts(keys: &mut Keys) -> Result<TextSource, RecordError> {
+    let texts =
+        keys.value("texts", |place, value| source(place, value, "evaluation", TextSource::Evaluation))?;
+    keys.required("texts", texts, "\"evaluation\"")
+}
+
+/// The suite's own texts by their word, or a folder. A word one slip away is not taken for a folder.
+fn source(place: &Place, value: Value, word: &str, own: TextSource) -> Result<TextSource, RecordError> {
+    let text = text(place, value)?;
+    if text == word {
+        return Ok(own);
+    }
+    let (evaluation, key) = ("evaluation", place.key());
+    if text == evaluation || suggestion::nearest(&text, [evaluation, "calibration"]).is_some() {
+        return Err(place.refuse(format!(
+            "{key} = \"{text}\" is not possible here: write \"{word}\", or a folder such as \"./{text}\""
+        )));
+    }
+    Ok(TextSource::Folder(place.path(&text)))
+}
+
+pub(super) fn budget(place: &Place, value: Value) -> Result<AskedBudget, RecordError> {
+    let read = match value {
+        Value::Float(fraction) => AskedBudget::fraction(fraction),
+        Value::Integer(1) => Ok(AskedBudget::FULL),
+        Value::Integer(number) => Err(format!(
+            "{number} is neither a fraction in (0, 1] nor has a unit: write \"{number} tokens\" if that is meant"
+        )),
+        other => text(place, other)?.parse(),
+    };
+    read.map_err(|reason| place.refuse(format!("{}: {reason}", place.key())))
+}
+
+/// A policy without the blanks around it.
+pub(super) fn policy(place: &Place, value: Value) -> Result<String, RecordError> {
+    let text = text(place, value)?;
+    if text.contains(['\n', '\r']) {
+        return Err(place.refuse(format!("{} has a policy of several lines: write it in one", place.key())));
+    }
+    Ok(text.trim().to_owned())
+}
+
+pub(super) fn when(place: &Place, value: Value) -> Result<When, RecordError> {
+    if !value.is_table() {
+        return text(place, value)?
+            .parse()
+            .map_err(|reason| place.refuse(format!("{}: {reason}", place.key())));
+    }
+    let mut keys = Keys::new(table(value, place)?, &["prefill-chunk", "every"], place.clone())?;
+    let when = When { prefill_chunk: keys.count("prefill-chunk", 1)?, every: keys.count("every", 1)? };
+    match when == When::ONCE {
+        true => Err(place.refuse(format!("{} has an empty table: write \"once\"", place.key()))),
+        false => Ok(when),
+    }
+}
+
+pub(super) fn tasks(keys: &mut Keys, context: usize) -> Result<Vec<GridTask>, RecordError> {
+    let text = GridTask { task: ScoredTask::TEXT, count: 0, tokens: context };
+    keys.list("tasks", Some(vec![text]), |place, value| task(place, value, context))
+}
+
+/// A name, or a table with options; contexts are as long as the experiment's unless said otherwise.
+fn task(place: &Place, value: Value, context: usize) -> Result<GridTask, RecordError> {
+    if !value.is_table() {
+        let kind = named(place, value)?;
+        let count = if kind == TaskKind::Text { 0 } else { CONTEXTS };
+        return Ok(GridTask { task: ScoredTask { kind, aware: false }, count, tokens: context });
+    }
+    let known = ["kind", "count", "tokens", "aware"];
+    let mut keys = Keys::new(table(value, place)?, &known, place.clone())?;
+    let kind = keys.value("kind", named)?;
+    let kind = keys.required("kind", kind, "\"passkey\"")?;
+    if kind == TaskKind::Text {
+        return Err(place.refuse(format!(
+            "{} gives options to texts, which take context and texts of the experiment: write \"text\"",
+            place.key()
+        )));
+    }
+    let (count, tokens) = (keys.count("count", 1)?, keys.count("tokens", 1)?);
+    let aware = keys.flag("aware")?.unwrap_or(false);
+    let (count, tokens) = (count.unwrap_or(CONTEXTS), tokens.unwrap_or(context));
+    Ok(GridTask { task: ScoredTask { kind, aware }, count, tokens })
+}
+
+pub(super) fn calibration(keys: &mut Keys) -> Result<Calibration, RecordError> {
+    let default =
+        Calibration::Texts { texts: TextSource::Calibration, tokens: CALIBRATION_TOKENS, head_scores: None };
+    let read = |place: &Place, value: Value| {
+        let known = ["tokens", "texts", "profile", "head-scores"];
+        let mut keys = Keys::new(table(value, place)?, &known, place.clone())?;
+        let head_scores = keys.path("head-scores")?;
+        if let Some(profile) = keys.path("profile")? {
+            if let Some(key) = ["tokens", "texts"].into_iter().find(|key| keys.has(key)) {
+                let (other, own) = (place.at(key), place.at("profile"));
+                let (other, own) = (other.key(), own.key());
+                return Err(place.refuse(format!("{other} means nothing beside {own}: remove one of them")));
+            }
+            return Ok(Calibration::File { profile, head_scores });
+        }
+        let of_calibration =
+            |place: &Place, value| source(place, value, "calibration", TextSource::Calibration);
+        let texts = keys.value("texts", of_calibration)?.unwrap_or(TextSource::Calibration);
+        // An entropy needs a query that sees two keys.
+        let tokens = keys.value("tokens", |place, value| count(place, value, 2))?;
+        Ok(Calibration::Texts { texts, tokens: tokens.unwrap_or(CALIBRATION_TOKENS), head_scores })
+    };
+    Ok(keys.value("calibration", read)?.unwrap_or(default))
+}

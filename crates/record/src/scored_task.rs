@@ -1,0 +1,76 @@
+//! What a cell is scored on, as rows name it.
+
+use crate::{Named, TaskKind};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The mark of a task whose question the policy saw.
+const AWARE: &str = "-aware";
+
+/// What a cell is scored on. Its text in rows is the name of the kind, such as `passkey`, and `passkey-aware` where the
+/// question was part of what the policy saw before it cut the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct ScoredTask {
+    /// Which task.
+    pub kind: TaskKind,
+    /// Whether the policy saw the question; never for [`TaskKind::Text`], which asks none.
+    pub aware: bool,
+}
+
+impl ScoredTask {
+    /// Continuation of a text.
+    pub const TEXT: Self = Self { kind: TaskKind::Text, aware: false };
+}
+
+impl fmt::Display for ScoredTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.kind, if self.aware { AWARE } else { "" })
+    }
+}
+
+impl FromStr for ScoredTask {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, aware) = text.strip_suffix(AWARE).map_or((text, false), |name| (name, true));
+        let kind = TaskKind::from_name(name)?;
+        if aware && kind == TaskKind::Text {
+            return Err("a text asks no question: write 'text'".to_owned());
+        }
+        Ok(Self { kind, aware })
+    }
+}
+
+impl From<ScoredTask> for String {
+    fn from(task: ScoredTask) -> Self {
+        task.to_string()
+    }
+}
+
+impl TryFrom<String> for ScoredTask {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_read_back_equal() {
+        for &kind in TaskKind::ALL {
+            for aware in [false, true] {
+                let task = ScoredTask { kind, aware };
+                let read = task.to_string().parse::<ScoredTask>();
+                assert_eq!(read.is_ok(), task != ScoredTask { kind: TaskKind::Text, aware: true }, "{task}");
+                assert!(read.is_err() || read == Ok(task));
+            }
+        }
+        assert!("passkeys".parse::<ScoredTask>().unwrap_err().contains("'passkey'"));
+    }
+}

@@ -1,0 +1,35 @@
+//! What somebody who mistyped a name probably meant.
+
+/// The known name nearest to `word` by edits of one character or swaps of two neighbours; none where even the nearest
+/// differs in more than a third of the word.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |name: &str| strsim::osa_distance(&word.to_lowercase(), name);
+    let (edits, name) =
+        known.into_iter().map(|name| (distance(name), name)).min_by_key(|(edits, _)| *edits)?;
+    (edits <= (word.chars().count() / 3).max(1)).then_some(name)
+}
+
+/// What to write instead of `word`: the nearest name if there is one, and all of them.
+pub(crate) fn instead(word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(name) => format!("write '{name}' if that is meant, of {}", known.join(", ")),
+        None => format!("write one of {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_recognised_and_other_words_are_not() {
+        let known = ["budgets", "policies", "kv"];
+        assert_eq!(nearest("budget", known), Some("budgets"));
+        assert_eq!(nearest("polciies", known), Some("policies"));
+        assert_eq!(nearest("KV", known), Some("kv"));
+        assert_eq!(nearest("temperature", known), None);
+        assert_eq!(nearest("x", []), None);
+        assert_eq!(instead("vk", &["kv", "when"]), "write 'kv' if that is meant, of kv, when");
+        assert_eq!(instead("colour", &["kv", "when"]), "write one of kv, when");
+    }
+}

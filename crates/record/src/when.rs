@@ -1,0 +1,119 @@
+//! When a cache is cut.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// When a cache is cut: once after prefill, after each chunk of the prefill, while decoding, or both. Its text, in
+/// definitions and rows, is `once`, `chunked-128`, `decoding-16` or `chunked-128+decoding-16`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct When {
+    /// Tokens in each chunk of the prefill; later chunks see only what earlier cuts left. None: prefill is one pass.
+    pub prefill_chunk: Option<usize>,
+    /// Tokens decoded between cuts down to the budget. None: nothing is cut while decoding.
+    pub every: Option<usize>,
+}
+
+impl When {
+    /// Once, after prefill.
+    pub const ONCE: Self = Self { prefill_chunk: None, every: None };
+    /// What a definition means by "chunked".
+    pub const CHUNKED: Self = Self { prefill_chunk: Some(128), every: None };
+    /// What a definition means by "decoding".
+    pub const DECODING: Self = Self { prefill_chunk: None, every: Some(16) };
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.prefill_chunk, self.every) {
+            (None, None) => write!(f, "once"),
+            (Some(chunk), None) => write!(f, "chunked-{chunk}"),
+            (None, Some(every)) => write!(f, "decoding-{every}"),
+            (Some(chunk), Some(every)) => write!(f, "chunked-{chunk}+decoding-{every}"),
+        }
+    }
+}
+
+impl FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "'{text}' is not when a cache is cut: write 'once', 'chunked', 'decoding', 'chunked-128', \
+                 'decoding-16', 'chunked-128+decoding-16' or a table such as {{prefill-chunk = 128, every = 16}}"
+            )
+        };
+        match text {
+            "once" => return Ok(Self::ONCE),
+            "chunked" => return Ok(Self::CHUNKED),
+            "decoding" => return Ok(Self::DECODING),
+            _ => {}
+        }
+        let mut when = Self::ONCE;
+        for part in text.split('+') {
+            let (name, tokens) = part.rsplit_once('-').ok_or_else(wrong)?;
+            let tokens = tokens.parse().ok().filter(|tokens| *tokens > 0).ok_or_else(wrong)?;
+            let place = match name {
+                "chunked" if when == Self::ONCE => &mut when.prefill_chunk,
+                "decoding" if when.every.is_none() => &mut when.every,
+                _ => return Err(wrong()),
+            };
+            *place = Some(tokens);
+        }
+        Ok(when)
+    }
+}
+
+impl From<When> for String {
+    fn from(when: When) -> Self {
+        when.to_string()
+    }
+}
+
+impl TryFrom<String> for When {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_read_back_equal() {
+        let both = When { prefill_chunk: Some(64), every: Some(8) };
+        let cases = [
+            (When::ONCE, "once"),
+            (When::CHUNKED, "chunked-128"),
+            (When::DECODING, "decoding-16"),
+            (both, "chunked-64+decoding-8"),
+        ];
+        for (when, text) in cases {
+            assert_eq!(when.to_string(), text);
+            assert_eq!(text.parse(), Ok(when));
+        }
+        assert_eq!("chunked".parse(), Ok(When::CHUNKED));
+        assert_eq!("decoding".parse(), Ok(When::DECODING));
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "twice",
+            "chunked-0",
+            "chunked-x",
+            "decoding-8+chunked-64",
+            "chunked-8+chunked-8",
+            "once+decoding-8",
+        ] {
+            let said = text.parse::<When>().unwrap_err();
+            assert!(said.contains("is not when a cache is cut"), "{text}: {said}");
+        }
+    }
+}
