@@ -29,11 +29,11 @@ pub(crate) struct Attention {
     q_proj: BitLinear,
     k_proj: BitLinear,
     v_proj: BitLinear,
-    sub_norm: Option<RmsNorm>,
-    o_proj: BitLinear,
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
+    pub(crate) sub_norm: Option<RmsNorm>,
+    pub(crate) o_proj: BitLinear,
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
 }
 
 impl Attention {

@@ -19,6 +19,7 @@ mod mlp;
 mod model;
 mod moments;
 mod norm;
+mod output_norms;
 mod probe;
 mod recorder;
 mod rope;

@@ -5,6 +5,7 @@ use bitkv_kernels::{
     dense::{self, Dense},
     ternary::{self, Ternary, quantize_activations},
 };
+use rayon::prelude::*;
 
 use crate::Result;
 
@@ -77,6 +78,22 @@ impl BitLinear {
             BitLinear::Skeleton(linear) => linear.shape().cols,
         };
         self.forward(&Activations::new(x, cols, matches!(self, BitLinear::Skeleton(_))))
+    }
+
+    /// All weights as f32, `[rows, cols]`: codes times the scale, or the masters of a skeleton.
+    pub(crate) fn dequantised(&self) -> Vec<f32> {
+        let (rows, cols) = match self {
+            BitLinear::Ternary { weights, .. } => (weights.rows(), weights.cols()),
+            BitLinear::Skeleton(linear) => (linear.shape().rows, linear.shape().cols),
+        };
+        let mut out = vec![0.0; rows * cols];
+        out.par_chunks_exact_mut(cols).enumerate().for_each(|(row, out)| match self {
+            BitLinear::Ternary { weights, scale } => {
+                out.iter_mut().zip(weights.row(row)).for_each(|(w, code)| *w = f32::from(code) * scale);
+            }
+            BitLinear::Skeleton(linear) => linear.floats(row, out),
+        });
+        out
     }
 
     /// Bytes held in memory or mapped.

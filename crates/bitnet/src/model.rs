@@ -74,6 +74,11 @@ impl Model {
         &self.config
     }
 
+    /// The attention blocks, layer by layer.
+    pub(crate) fn attentions(&self) -> impl Iterator<Item = &Attention> {
+        self.layers.iter().map(|layer| &layer.attention)
+    }
+
     /// An empty cache of this model's shape.
     pub fn new_cache(&self) -> Cache {
         Cache::new(CacheShape::of(&self.config))

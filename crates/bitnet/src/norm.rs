@@ -27,6 +27,11 @@ impl RmsNorm {
         out
     }
 
+    /// Factors on the features, `[width]`.
+    pub(crate) fn gain(&self) -> &[f32] {
+        &self.weight
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.weight.len() * size_of::<f32>()
     }
