@@ -268,7 +268,7 @@ impl Row for CellRow {
 }
 
 /// Checks a value that is present; NaN is in no range.
-fn within(name: &str, value: Option<f64>, low: f64, high: f64) -> Result<(), String> {
+pub(crate) fn within(name: &str, value: Option<f64>, low: f64, high: f64) -> Result<(), String> {
     match value {
         Some(v) if !(low - ROUNDING..=high + ROUNDING).contains(&v) => {
             let bound = if high == f64::MAX { "infinity".to_owned() } else { high.to_string() };
