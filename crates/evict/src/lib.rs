@@ -27,6 +27,7 @@ pub mod scorers;
 
 mod budget;
 mod error;
+mod formulas;
 mod guard;
 mod head;
 mod needs;
