@@ -79,6 +79,29 @@ pub enum RecordError {
         /// The path asked for.
         path: PathBuf,
     },
+    /// Another process writes the run.
+    #[error("'{}' is being written by another process: wait until it ends, or give the run another name", .path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run that is finished was to be written again.
+    #[error("'{}' is there already and is never overwritten: give the run another name, or move the folder away", .path.display())]
+    Finished {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An unfinished run was begun with something else.
+    #[error(
+        "'{}' is of an unfinished run with another definition, model, text or revision (this one has the fingerprint \
+         {fingerprint}): give the run another name, or delete the folder of the unfinished one", .path.display()
+    )]
+    OtherRun {
+        /// The journal.
+        path: PathBuf,
+        /// The fingerprint it was to have.
+        fingerprint: String,
+    },
     /// The finished run could not be put under its name; its files are kept.
     #[error("cannot move the finished run to '{}' ({reason}): its files are kept in '{}'", .target.display(), .partial.display())]
     Finish {

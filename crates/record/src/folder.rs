@@ -24,9 +24,7 @@ impl RunFolder {
     /// Begins a run folder at `path`, creating its parents. The final name is fixed here, see
     /// [`RunFolder::target`], so that the run's own files can state it.
     pub fn create(path: &Path) -> Result<Self, RecordError> {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(|| RecordError::RunName { path: path.to_owned() })?;
-        let parent = path.parent().unwrap_or(Path::new(""));
+        let (parent, name) = parent_and_name(path)?;
         let fail = |path: &Path, source| RecordError::Write { path: path.to_owned(), source };
         let made = Some(parent).filter(|parent| !parent.as_os_str().is_empty() && !parent.exists());
         if !parent.as_os_str().is_empty() {
@@ -34,7 +32,7 @@ impl RunFolder {
         }
         let mut attempt = 1;
         loop {
-            let name = if attempt == 1 { name.to_owned() } else { format!("{name}-{attempt}") };
+            let name = if attempt == 1 { name.clone() } else { format!("{name}-{attempt}") };
             let (target, partial) = (parent.join(&name), parent.join(format!(".{name}.partial")));
             attempt += 1;
             if occupied(&target) {
@@ -53,6 +51,11 @@ impl RunFolder {
                 return Ok(folder);
             }
         }
+    }
+
+    /// A folder that another value takes care of until it is finished.
+    pub(crate) fn resumed(target: PathBuf, partial: PathBuf) -> Self {
+        Self { target, partial, discard: false, made: None }
     }
 
     /// Where the run will be when finished.
@@ -117,8 +120,15 @@ impl Drop for RunFolder {
     }
 }
 
+/// The folder a run will be in, and its name there.
+pub(crate) fn parent_and_name(path: &Path) -> Result<(&Path, String), RecordError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| RecordError::RunName { path: path.to_owned() })?;
+    Ok((path.parent().unwrap_or(Path::new("")), name.to_owned()))
+}
+
 /// Whether anything has this name, a dangling link included.
-fn occupied(path: &Path) -> bool {
+pub(crate) fn occupied(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 

@@ -38,6 +38,17 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// SHA-256 of several parts as 64 lower-case hex digits. The length of each part is hashed before it, so that parts
+/// divided otherwise hash otherwise.
+pub fn sha256_of_parts<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.as_ref().len() as u64).to_le_bytes());
+        hasher.update(part.as_ref());
+    }
+    hex(&hasher.finalize())
+}
+
 /// SHA-256 of a file as 64 lower-case hex digits, and its size in bytes.
 pub fn sha256_file(path: &Path) -> Result<(String, u64), RecordError> {
     let fail = |source| RecordError::Read { path: path.to_owned(), source };
@@ -71,6 +82,14 @@ mod tests {
     fn hashes_are_those_of_fips_180() {
         assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    #[test]
+    fn parts_divided_otherwise_hash_otherwise() {
+        let whole = sha256_of_parts(["ab", "c"]);
+        assert_eq!(whole, sha256(b"\x02\0\0\0\0\0\0\0ab\x01\0\0\0\0\0\0\0c"));
+        assert_ne!(whole, sha256_of_parts(["a", "bc"]));
+        assert_ne!(sha256_of_parts(["", "a"]), sha256_of_parts(["a"]));
     }
 
     #[test]

@@ -60,6 +60,28 @@ pub fn read_rows<R: Row>(path: &Path) -> Result<Vec<R>, RecordError> {
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
+/// One row as a line with its end.
+pub(crate) fn to_line<R: Row>(row: &R) -> Result<String, String> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    writer.serialize(row).map_err(reason)?;
+    let bytes = writer.into_inner().map_err(|error| error.to_string())?;
+    let line = String::from_utf8(bytes).map_err(|error| error.to_string())?;
+    match line.trim_end_matches('\n').contains(['\n', '\r']) {
+        true => Err(format!("a text of {} has a line break", row.key())),
+        false => Ok(line),
+    }
+}
+
+/// The row of a line without its end.
+pub(crate) fn from_line<R: Row>(line: &[u8]) -> Result<R, String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
+    let record = reader.records().next().ok_or("the line is empty")?.map_err(reason)?;
+    if record.len() != R::COLUMNS.len() {
+        return Err(format!("has {} values, expected {}", record.len(), R::COLUMNS.len()));
+    }
+    record.deserialize(Some(&csv::StringRecord::from(R::COLUMNS))).map_err(reason)
+}
+
 fn check_all<'a, R: Row + 'a>(
     path: &Path,
     rows: impl Iterator<Item = (u64, &'a R)>,

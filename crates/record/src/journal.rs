@@ -1,0 +1,168 @@
+//! Rows written one at a time, so that what was measured outlives the process that measured it.
+
+use crate::{RecordError, Row, rows};
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Rows between two waits for the disk. A killed process loses nothing that it gave to the operating system, so this
+/// only bounds what a power cut costs; waiting at every row would cost more than many a row.
+const SYNC_EVERY: usize = 64;
+
+/// An append-only file of rows with a fingerprint of what they were measured with.
+///
+/// The first line names the format and the fingerprint, the second the columns; every other line is one row, written
+/// in one call. Opening the file cuts off a last line that is torn or cannot be read and reads back the rest. No row
+/// is in it twice. See [`crate::ResumableRun::journal`].
+#[derive(Debug)]
+pub struct Journal<R> {
+    path: PathBuf,
+    /// The file that [`Journal::finish`] writes.
+    finished: PathBuf,
+    file: File,
+    /// Bytes of whole lines; what lies beyond is not a row.
+    length: u64,
+    rows: Vec<R>,
+    places: HashMap<String, usize>,
+    unsynced: usize,
+}
+
+impl<R: Row> Journal<R> {
+    /// Opens or begins the journal at `path`; its rows will be put in order in the file `finished`.
+    pub(crate) fn open(path: PathBuf, finished: PathBuf, fingerprint: &str) -> Result<Self, RecordError> {
+        let fail = |source| RecordError::Write { path: path.clone(), source };
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(fail)?;
+        let bytes =
+            std::fs::read(&path).map_err(|source| RecordError::Read { path: path.clone(), source })?;
+        let header = header::<R>(fingerprint);
+        if bytes.iter().filter(|byte| **byte == b'\n').count() < 2 {
+            // Not even the header is whole, so there is no row to lose.
+            file.set_len(0).map_err(fail)?;
+            file.write_all(header.as_bytes()).map_err(fail)?;
+            file.sync_all().map_err(fail)?;
+        } else if !bytes.starts_with(header.as_bytes()) {
+            return Err(RecordError::OtherRun { path, fingerprint: fingerprint.to_owned() });
+        }
+        let (rows, places) = (Vec::new(), HashMap::new());
+        let length = header.len() as u64;
+        let mut journal = Self { path, finished, file, length, rows, places, unsynced: 0 };
+        journal.read_back(bytes.get(header.len()..).unwrap_or_default())?;
+        let kept = journal.length;
+        journal.file.set_len(kept).map_err(|source| journal.failed(source))?;
+        Ok(journal)
+    }
+
+    /// Takes in whole lines. One that cannot be read is damage, unless it is the last: then it is what a crash left.
+    fn read_back(&mut self, body: &[u8]) -> Result<(), RecordError> {
+        let mut lines = body.split_inclusive(|byte| *byte == b'\n').peekable();
+        while let Some(line) = lines.next() {
+            match self.read_line(line) {
+                Ok(row) => self.take(row, line.len()),
+                Err(_) if lines.peek().is_none() => return Ok(()),
+                Err(reason) => {
+                    let reason = format!("{reason}: delete this line and all after it, or the folder");
+                    return Err(self.refuse(reason));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_line(&self, line: &[u8]) -> Result<R, String> {
+        let line = line.strip_suffix(b"\n").ok_or("the line is torn")?;
+        let row: R = rows::from_line(line)?;
+        self.check(&row)?;
+        Ok(row)
+    }
+
+    fn check(&self, row: &R) -> Result<(), String> {
+        row.check()?;
+        match self.contains(&row.key()) {
+            true => Err(format!("the row of {} is already there", row.key())),
+            false => Ok(()),
+        }
+    }
+
+    fn take(&mut self, row: R, bytes: usize) {
+        self.places.insert(row.key(), self.rows.len());
+        self.rows.push(row);
+        self.length += bytes as u64;
+    }
+
+    /// Whether there is a row with this [`Row::key`].
+    pub fn contains(&self, key: &str) -> bool {
+        self.places.contains_key(key)
+    }
+
+    /// All rows in the order of their writing, those of earlier attempts first.
+    pub fn rows(&self) -> &[R] {
+        &self.rows
+    }
+
+    /// Writes one row.
+    ///
+    /// # Errors
+    /// When a value is impossible, when the row is already there, and when the file cannot be written; the file then is
+    /// as it was before.
+    pub fn append(&mut self, row: R) -> Result<(), RecordError> {
+        self.check(&row).map_err(|reason| self.refuse(reason))?;
+        let line = rows::to_line(&row).map_err(|reason| self.refuse(reason))?;
+        if let Err(source) = self.file.write_all(line.as_bytes()) {
+            // Half a line before the next one would spoil both.
+            let _ = self.file.set_len(self.length);
+            return Err(self.failed(source));
+        }
+        self.take(row, line.len());
+        self.unsynced += 1;
+        if self.unsynced == SYNC_EVERY {
+            self.file.sync_data().map_err(|source| self.failed(source))?;
+            self.unsynced = 0;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows as CSV in the order of `keys` beside the folder of journals and gives them back, so that the
+    /// bytes depend neither on interruptions nor on which thread was first.
+    ///
+    /// # Errors
+    /// When a row is missing or is not asked for, or the file cannot be written.
+    pub fn finish(self, keys: &[String]) -> Result<Vec<R>, RecordError> {
+        let missing: Vec<&String> = keys.iter().filter(|key| !self.contains(key)).collect();
+        if let Some(first) = missing.first() {
+            let (missing, all) = (missing.len(), keys.len());
+            return Err(
+                self.refuse(format!("{missing} of {all} rows are missing, the first is that of {first}"))
+            );
+        }
+        let ranks: HashMap<&String, usize> = keys.iter().enumerate().map(|(rank, key)| (key, rank)).collect();
+        if let Some(key) = self.rows.iter().map(Row::key).find(|key| !ranks.contains_key(key)) {
+            return Err(self.refuse(format!("the row of {key} belongs to no cell of this run")));
+        }
+        let mut rows = self.rows;
+        rows.sort_by_key(|row| ranks[&row.key()]);
+        rows::write_rows(&self.finished, &rows)?;
+        // The journal is removed next, so the rows must be on the disk.
+        let synced = File::open(&self.finished).and_then(|file| file.sync_all());
+        synced.map_err(|source| RecordError::Write { path: self.finished.clone(), source })?;
+        Ok(rows)
+    }
+
+    /// A row that cannot be taken, at the line where it would stand.
+    fn refuse(&self, reason: String) -> RecordError {
+        RecordError::Line { path: self.path.clone(), line: self.rows.len() as u64 + 3, reason }
+    }
+
+    fn failed(&self, source: std::io::Error) -> RecordError {
+        RecordError::Write { path: self.path.clone(), source }
+    }
+}
+
+fn header<R: Row>(fingerprint: &str) -> String {
+    format!("# journal of {} rows, fingerprint {fingerprint}\n{}\n", R::KIND, R::COLUMNS.join(","))
+}
+
+/// Where a run keeps the journal of a file such as `rows.csv`.
+pub(crate) fn path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.journal"))
+}

@@ -1,0 +1,107 @@
+//! Run folders that survive the process: what was measured is kept until all of it is.
+
+use crate::{Journal, RecordError, Row, RunFolder, folder, journal};
+use serde::Serialize;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// The folder of journals in a run folder; it is gone when the run is finished. No other program uses this name, so that
+/// removing what a kill left cannot remove anything else.
+const JOURNALS: &str = ".bitkv-journal";
+
+/// A run folder that is written over several attempts.
+///
+/// Files go into a hidden sibling, `.<name>.partial`, which stays where it is when the process ends in any way and is
+/// taken up again by [`ResumableRun::open`] with the same name and fingerprint. [`ResumableRun::finish`] renames it to
+/// `<name>`. A finished run is never overwritten, and two processes cannot write one run.
+#[derive(Debug)]
+pub struct ResumableRun {
+    folder: RunFolder,
+    fingerprint: String,
+    /// Locked while it is open, and so until the process ends in any way.
+    _lock: File,
+}
+
+impl ResumableRun {
+    /// Begins or takes up the run at `path`. The fingerprint is one line that stands for everything its rows depend
+    /// on, such as [`crate::sha256_of_parts`] of the definition, the hashes of models and texts and the code revision.
+    ///
+    /// # Errors
+    /// When the run is finished, when another process writes it, and when the folder cannot be written.
+    pub fn open(path: &Path, fingerprint: &str) -> Result<Self, RecordError> {
+        let (parent, name) = folder::parent_and_name(path)?;
+        let target = parent.join(&name);
+        let partial = parent.join(format!(".{name}.partial"));
+        refuse_finished(&target)?;
+        let journals = partial.join(JOURNALS);
+        let fail = |source| RecordError::Write { path: journals.clone(), source };
+        std::fs::create_dir_all(&journals).map_err(fail)?;
+        let lock = journals.join("lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&lock).map_err(fail)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(RecordError::Locked { path: partial }),
+            Err(TryLockError::Error(source)) => return Err(RecordError::Write { path: lock, source }),
+        }
+        // Another process may have finished the run between the first look and the lock.
+        if let Err(finished) = refuse_finished(&target) {
+            let _ = std::fs::remove_file(&lock);
+            let _ = std::fs::remove_dir(&journals).and_then(|()| std::fs::remove_dir(&partial));
+            return Err(finished);
+        }
+        let folder = RunFolder::resumed(target, partial);
+        Ok(Self { folder, fingerprint: fingerprint.to_owned(), _lock: file })
+    }
+
+    /// Where the run will be when finished.
+    pub fn target(&self) -> &Path {
+        self.folder.target()
+    }
+
+    /// Where files are written until then.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Opens or begins the journal whose rows will be in the file `name`, such as `rows.csv`.
+    ///
+    /// # Errors
+    /// When the journal was begun with another fingerprint, when a line before its last is damaged, and when it cannot
+    /// be read or written.
+    pub fn journal<R: Row>(&self, name: &str) -> Result<Journal<R>, RecordError> {
+        let path = journal::path(&self.path().join(JOURNALS), name);
+        Journal::open(path, self.path().join(name), &self.fingerprint)
+    }
+
+    /// Writes a text file, replacing that of an earlier attempt; `name` may contain folders, which are created.
+    pub fn write_text(&self, name: &str, text: &str) -> Result<(), RecordError> {
+        self.folder.write_text(name, text)
+    }
+
+    /// Writes a value as indented JSON.
+    pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), RecordError> {
+        self.folder.write_json(name, value)
+    }
+
+    /// Writes rows as CSV.
+    pub fn write_rows<R: Row>(&self, name: &str, rows: &[R]) -> Result<(), RecordError> {
+        self.folder.write_rows(name, rows)
+    }
+
+    /// Moves the folder to its name, removes the journals and returns where it is.
+    pub fn finish(self) -> Result<PathBuf, RecordError> {
+        let target = self.folder.finish()?;
+        // In this order a kill in between loses nothing; what is left then is removed by the next attempt to open.
+        let _ = std::fs::remove_dir_all(target.join(JOURNALS));
+        Ok(target)
+    }
+}
+
+fn refuse_finished(target: &Path) -> Result<(), RecordError> {
+    if !folder::occupied(target) {
+        return Ok(());
+    }
+    // Left by a kill during the last step of `finish`.
+    let _ = std::fs::remove_dir_all(target.join(JOURNALS));
+    Err(RecordError::Finished { path: target.to_owned() })
+}

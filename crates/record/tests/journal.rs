@@ -1,0 +1,209 @@
+//! Runs that are interrupted end with the bytes of runs that are not.
+
+use bitkv_record::{Journal, RecordError, ResumableRun, Row, read_rows};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
+
+/// A row small enough to cut at every byte.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Cell {
+    key: String,
+    value: Option<f64>,
+    note: String,
+}
+
+impl Row for Cell {
+    const KIND: &'static str = "cell";
+    const COLUMNS: &'static [&'static str] = &["key", "value", "note"];
+
+    fn key(&self) -> String {
+        self.key.clone()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match self.value {
+            Some(value) if value < 0.0 => Err(format!("value = {value} is negative")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn cells() -> Vec<Cell> {
+    let cell = |key: &str, value, note: &str| Cell { key: key.into(), value, note: note.into() };
+    vec![
+        cell("k1", Some(1.0 / 3.0), "plain"),
+        cell("k2", None, "a \"quoted\", é"),
+        cell("k3", Some(0.1 + 0.2), ""),
+        cell("k4", Some(1e-300), "last"),
+    ]
+}
+
+fn keys(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// What an uninterrupted run writes, measured in any order.
+fn uninterrupted(folder: &Path) -> Vec<u8> {
+    let run = ResumableRun::open(folder, "f").unwrap();
+    let mut journal = run.journal::<Cell>("rows.csv").unwrap();
+    cells().into_iter().rev().for_each(|cell| journal.append(cell).unwrap());
+    let rows = journal.finish(&keys(&["k1", "k2", "k3", "k4"])).unwrap();
+    assert_eq!(rows, cells());
+    assert_eq!(run.finish().unwrap(), folder);
+    fs::read(folder.join("rows.csv")).unwrap()
+}
+
+/// Takes up the run, adds what is missing and finishes it; says how many rows were there.
+fn resume(folder: &Path) -> usize {
+    let run = ResumableRun::open(folder, "f").unwrap();
+    let mut journal = run.journal::<Cell>("rows.csv").unwrap();
+    let found = journal.rows().len();
+    let missing: Vec<Cell> = cells().into_iter().filter(|cell| !journal.contains(&cell.key)).collect();
+    assert_eq!(missing.len(), cells().len() - found);
+    missing.into_iter().for_each(|cell| journal.append(cell).unwrap());
+    journal.finish(&keys(&["k1", "k2", "k3", "k4"])).unwrap();
+    run.finish().unwrap();
+    found
+}
+
+fn journal_file(root: &Path) -> std::path::PathBuf {
+    root.join(".run.partial/.bitkv-journal/rows.csv.journal")
+}
+
+/// A run stopped before `finish`, with these rows.
+fn begin(root: &Path, cells: Vec<Cell>) -> Vec<u8> {
+    let run = ResumableRun::open(&root.join("run"), "f").unwrap();
+    let mut journal: Journal<Cell> = run.journal("rows.csv").unwrap();
+    cells.into_iter().for_each(|cell| journal.append(cell).unwrap());
+    drop((run, journal));
+    fs::read(journal_file(root)).unwrap()
+}
+
+#[test]
+fn a_journal_cut_at_any_byte_ends_with_the_same_bytes() {
+    let root = tempfile::tempdir().unwrap();
+    let expected = uninterrupted(&root.path().join("whole"));
+    let bytes = begin(root.path(), cells());
+    for end in 0..=bytes.len() {
+        let root = tempfile::tempdir().unwrap();
+        begin(root.path(), Vec::new());
+        fs::write(journal_file(root.path()), &bytes[..end]).unwrap();
+        let whole = bytes[..end].iter().filter(|byte| **byte == b'\n').count().saturating_sub(2);
+        let folder = root.path().join("run");
+        assert_eq!(resume(&folder), whole, "cut at byte {end}");
+        assert_eq!(fs::read(folder.join("rows.csv")).unwrap(), expected, "cut at byte {end}");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "only the rows are left");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "no hidden folder is left");
+    }
+    let rows = read_rows::<Cell>(&root.path().join("whole/rows.csv")).unwrap();
+    assert_eq!(rows, cells());
+}
+
+#[test]
+fn a_last_line_that_cannot_be_read_is_cut_off_and_an_earlier_one_is_damage() {
+    let root = tempfile::tempdir().unwrap();
+    let mut bytes = begin(root.path(), cells());
+    let last = bytes.iter().rposition(|byte| *byte == b',').unwrap();
+    let after = bytes[last..].to_vec();
+    bytes[last - 3..].fill(0);
+    bytes.extend_from_slice(b"\n");
+    fs::write(journal_file(root.path()), &bytes).unwrap();
+    let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
+    assert_eq!(run.journal::<Cell>("rows.csv").unwrap().rows(), &cells()[..3]);
+    drop(run);
+
+    bytes.extend_from_slice(&[b"k5,1".as_slice(), &after].concat());
+    fs::write(journal_file(root.path()), &bytes).unwrap();
+    let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
+    let said = run.journal::<Cell>("rows.csv").unwrap_err().to_string();
+    assert!(said.contains("line 6") && said.contains("delete this line"), "{said}");
+}
+
+#[test]
+fn rows_are_never_doubled_nor_impossible() {
+    let root = tempfile::tempdir().unwrap();
+    let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
+    let mut journal = run.journal::<Cell>("rows.csv").unwrap();
+    journal.append(cells().remove(0)).unwrap();
+    let before = fs::read(journal_file(root.path())).unwrap();
+    let wrong = [
+        (cells().remove(0), "already there"),
+        (Cell { value: Some(-1.0), ..cells().remove(1) }, "value = -1 is negative"),
+        (Cell { note: "a\nb".into(), ..cells().remove(1) }, "line break"),
+        (Cell { note: "a\r".into(), ..cells().remove(1) }, "line break"),
+    ];
+    for (cell, says) in wrong {
+        let said = journal.append(cell).unwrap_err().to_string();
+        assert!(said.contains("line 4") && said.contains(says), "{said}");
+    }
+    assert_eq!(fs::read(journal_file(root.path())).unwrap(), before);
+    assert_eq!(journal.rows(), &cells()[..1]);
+}
+
+#[test]
+fn a_run_is_finished_only_when_its_rows_are_those_of_its_cells() {
+    let root = tempfile::tempdir().unwrap();
+    begin(root.path(), cells());
+    let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
+    let finish = |order: &[&str]| {
+        let said = run.journal::<Cell>("rows.csv").unwrap().finish(&keys(order)).unwrap_err();
+        said.to_string()
+    };
+    let missing = finish(&["k1", "k5", "k2", "k3", "k4", "k6"]);
+    assert!(missing.contains("2 of 6 rows are missing, the first is that of k5"), "{missing}");
+    assert!(finish(&["k1", "k2", "k3"]).contains("the row of k4 belongs to no cell"));
+    assert!(!run.path().join("rows.csv").exists());
+}
+
+#[test]
+fn another_fingerprint_is_refused_and_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let bytes = begin(root.path(), cells());
+    let run = ResumableRun::open(&root.path().join("run"), "other").unwrap();
+    let error = run.journal::<Cell>("rows.csv").unwrap_err();
+    assert!(matches!(error, RecordError::OtherRun { .. }), "{error}");
+    assert!(error.to_string().contains("fingerprint other"), "{error}");
+    drop(run);
+    assert_eq!(fs::read(journal_file(root.path())).unwrap(), bytes);
+}
+
+#[test]
+fn two_processes_cannot_write_one_run() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    let first = ResumableRun::open(&path, "f").unwrap();
+    // A lock belongs to an open file, so that this process stands for two.
+    let error = ResumableRun::open(&path, "f").unwrap_err();
+    assert!(matches!(error, RecordError::Locked { .. }), "{error}");
+    drop(first);
+    ResumableRun::open(&path, "f").unwrap();
+}
+
+#[test]
+fn a_finished_run_is_never_overwritten() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    let bytes = uninterrupted(&path);
+    // What a kill between the last two steps leaves.
+    fs::create_dir(path.join(".bitkv-journal")).unwrap();
+    let error = ResumableRun::open(&path, "f").unwrap_err();
+    assert!(matches!(error, RecordError::Finished { .. }), "{error}");
+    assert_eq!(fs::read(path.join("rows.csv")).unwrap(), bytes);
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 1, "the leftover is removed");
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn files_of_an_attempt_that_was_killed_while_finishing_are_replaced() {
+    let root = tempfile::tempdir().unwrap();
+    begin(root.path(), cells());
+    let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
+    run.write_text("rows.csv", "key,va").unwrap();
+    run.write_json("notes/a.json", &[1]).unwrap();
+    drop(run);
+    assert_eq!(resume(&root.path().join("run")), 4);
+    let expected = uninterrupted(&root.path().join("whole"));
+    assert_eq!(fs::read(root.path().join("run/rows.csv")).unwrap(), expected);
+    assert_eq!(fs::read_to_string(root.path().join("run/notes/a.json")).unwrap(), "[\n  1\n]\n");
+}
