@@ -11,7 +11,7 @@ use crate::{
     linear::{Activations, BitLinear},
     norm::RmsNorm,
     recorder::Recorder,
-    rope::Rotation,
+    rotations::{HeadCounts, Rotations},
 };
 
 /// Queries that one task attends for. Fixed, so that results do not depend on the number of threads.
@@ -53,12 +53,16 @@ impl Attention {
         })
     }
 
+    fn counts(&self) -> HeadCounts {
+        HeadCounts { heads: self.heads, kv_heads: self.kv_heads, head_dim: self.head_dim }
+    }
+
     /// `x [tokens, hidden]`, normed, to `[tokens, hidden]`; the tokens are those of `sequences` one after another.
     pub(crate) fn forward(
         &self,
         x: &Activations,
         layer: usize,
-        rotation: &Rotation,
+        rotations: &Rotations<'_>,
         sequences: &mut [Sequence<'_>],
         see: &mut Recorder<'_>,
     ) -> Vec<f32> {
@@ -68,8 +72,7 @@ impl Attention {
         see.step(Step::K, &k);
         see.step(Step::V, &v);
         see.queries_before_rope(&q, self.heads);
-        rotation.apply(&mut q, self.heads);
-        rotation.apply(&mut k, self.kv_heads);
+        rotations.apply(layer, sequences, self.counts(), &mut q, &mut k);
         see.qkv(&q, &k, &v);
         let (query_width, kv_width) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         let (mut attended, mut first) = (Vec::with_capacity(q.len()), 0);

@@ -154,7 +154,7 @@ impl Run<'_> {
         if self.tokens.len() == options.max_tokens {
             return false;
         }
-        if self.cache.tokens_seen() == limit {
+        if self.cache.furthest_rotary_position() >= limit {
             self.stop = Stop::ContextFull;
             return false;
         }

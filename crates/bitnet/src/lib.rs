@@ -14,15 +14,15 @@ mod dense;
 mod error;
 mod generate;
 mod linear;
-mod masked;
 mod mlp;
 mod model;
 mod moments;
 mod norm;
-mod output_norms;
+pub mod output_norms;
 mod probe;
 mod recorder;
 mod rope;
+mod rotations;
 mod sample;
 mod steps;
 
@@ -32,12 +32,13 @@ pub use bitkv_checkpoint::{
     Ternarised, WeightFormat, write_packed,
 };
 pub use bitkv_kernels::attention::Floats;
-pub use cache::{Cache, CacheShape, CacheView, KvCache, Precision};
+pub use cache::{Cache, CacheShape, CacheView, KvCache, MaskedCache, Precision};
 pub use error::{Error, Result};
 pub use generate::{AfterPrefill, Generated, GenerationOptions, Stop, generate, generate_batch};
-pub use masked::MaskedCache;
 pub use model::{Model, Output};
 pub use moments::QueryMoments;
+pub use output_norms::l1_norms;
 pub use probe::{Observe, Observed};
+pub use rope::Rope;
 pub use sample::Sampling;
 pub use steps::{Step, StepNorms};

@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 use crate::{
     Cache, CacheShape, Error, KvCache, Observe, Observed, Precision, Result, Sequence, Step,
     attention::Attention, dense::Matrix, linear::Activations, mlp::Mlp, norm::RmsNorm, recorder::Recorder,
-    rope::Rope,
+    rope::Rope, rotations::Rotations,
 };
 
 struct Layer {
@@ -136,11 +136,7 @@ impl Model {
         for sequence in sequences.iter() {
             self.check(sequence.tokens, sequence.cache)?;
         }
-        let positions = |s: &Sequence<'_>| {
-            let first = s.cache.tokens_seen();
-            first..first + s.tokens.len()
-        };
-        let rotation = self.rope.at(sequences.iter().map(positions));
+        let rotations = Rotations::new(&self.rope, sequences);
         let tokens: Vec<u32> = sequences.iter().flat_map(|s| s.tokens).copied().collect();
 
         let mut h = self.embedding.rows(&tokens);
@@ -150,7 +146,7 @@ impl Model {
             see.enter(Some(i));
             let x = self.normed(&layer.input_norm, &h, Step::InputNorm, &mut see);
             let before = see.before_attention(&h);
-            add(&mut h, &layer.attention.forward(&x, i, &rotation, sequences, &mut see));
+            add(&mut h, &layer.attention.forward(&x, i, &rotations, sequences, &mut see));
             see.after_attention(before, &h);
             see.step(Step::AttentionResidual, &h);
             let x = self.normed(&layer.post_attention_norm, &h, Step::PostAttentionNorm, &mut see);
@@ -210,6 +206,17 @@ impl Model {
         Ok(self.prefill(&[token], cache, None)?.0)
     }
 
+    /// Turns the keys of every head of `cache` to positions 0, 1, 2 ...: see [`KvCache::rerotate`]. A cache that is cut
+    /// and rerotated now and then never runs out of positions.
+    ///
+    /// # Errors
+    /// When the cache is of another model's shape.
+    pub fn rerotate(&self, cache: &mut dyn KvCache) -> Result<()> {
+        self.check_shape(cache)?;
+        cache.rerotate(&self.rope);
+        Ok(())
+    }
+
     fn check(&self, tokens: &[u32], cache: &dyn KvCache) -> Result<()> {
         let (limit, vocab_size) = (self.config.max_position_embeddings, self.config.vocab_size);
         if tokens.is_empty() {
@@ -218,10 +225,15 @@ impl Model {
         if let Some(index) = tokens.iter().position(|id| *id as usize >= vocab_size) {
             return Err(Error::TokenOutOfVocabulary { id: tokens[index], index, vocab_size });
         }
-        let end = cache.tokens_seen() + tokens.len();
+        self.check_shape(cache)?;
+        let end = cache.furthest_rotary_position() + tokens.len();
         if end > limit {
             return Err(Error::ContextTooLong { last: end - 1, limit });
         }
+        Ok(())
+    }
+
+    fn check_shape(&self, cache: &dyn KvCache) -> Result<()> {
         let (found, expected) = (cache.shape(), CacheShape::of(&self.config));
         if found != expected {
             return Err(Error::CacheShape { found: found.to_string(), expected: expected.to_string() });

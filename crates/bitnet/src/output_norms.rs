@@ -54,8 +54,11 @@ impl Attention {
     }
 }
 
-/// L1 norms of the products of `values [keys, head_dim]` with a matrix of `rows` rows that `write` gives.
-fn l1_norms(
+/// L1 norms of the products of `values [keys, head_dim]` with a matrix of `rows` rows that `write` gives, one for each key.
+///
+/// # Panics
+/// When `values` is not whole rows.
+pub fn l1_norms(
     values: &[f32],
     head_dim: usize,
     rows: usize,

@@ -2,7 +2,7 @@
 
 mod common;
 
-use bitkv_bitnet::{Cache, CacheShape, Error, KvCache, MaskedCache, Model, Observe};
+use bitkv_bitnet::{Cache, CacheShape, Error, KvCache, MaskedCache, Model, Observe, Precision};
 use candle_core::Tensor;
 use common::{BOTH, Random};
 
@@ -65,29 +65,39 @@ fn visible(cache: &dyn KvCache, layer: usize, head: usize) -> Vec<u32> {
 
 #[test]
 fn ragged_equals_masked() {
-    for (architecture, seed) in BOTH.into_iter().flat_map(|a| (0..6).map(move |seed| (a, seed))) {
+    let cases = (0..6).flat_map(|seed| BOTH.map(|a| (a, seed)));
+    let cases = cases.flat_map(|(a, seed)| [Precision::F16, Precision::F32].map(|p| (a, seed, p)));
+    for (architecture, seed, precision) in cases {
         let model = common::model(architecture, seed);
         let mut random = Random(seed + 100);
         let tokens = random.tokens(TOKENS, 61);
-        let (mut ragged, mut masked) = (model.new_cache(), MaskedCache::new(CacheShape::of(model.config())));
+        let mut ragged = model.new_cache_of(precision);
+        let mut masked = MaskedCache::with_precision(ragged.shape(), precision);
         assert_eq!(logits(&model, &tokens[..90], &mut ragged), logits(&model, &tokens[..90], &mut masked));
         let mut at = 90;
-        // A longer continuation, then single tokens, evicting in between.
+        // A longer continuation, then single tokens, evicting in between, and turning keys in half of the cases.
         for count in [17, 1, 1, 1, 30, 1] {
             let plan = random_plan(ragged.shape(), |l, h| visible(&ragged, l, h), &mut random);
             let heads = ragged.shape().kv_heads;
-            ragged.keep(&|l, h| plan[l * heads + h].clone()).unwrap();
-            masked.keep(&|l, h| plan[l * heads + h].clone()).unwrap();
+            for cache in [&mut ragged as &mut dyn KvCache, &mut masked] {
+                cache.keep(&|l, h| plan[l * heads + h].clone()).unwrap();
+                if seed % 2 == 1 {
+                    model.rerotate(cache).unwrap();
+                }
+            }
             let part = &tokens[at..at + count];
             let (a, b) = (logits(&model, part, &mut ragged), logits(&model, part, &mut masked));
             assert_eq!(a, b, "{architecture:?} seed {seed} after {at}");
             for (layer, head) in (0..3).flat_map(|l| (0..heads).map(move |h| (l, h))) {
                 assert_eq!(visible(&ragged, layer, head), visible(&masked, layer, head));
+                assert_eq!(ragged.rotary_position(layer, head), masked.rotary_position(layer, head));
             }
             at += count;
         }
         assert_eq!((ragged.tokens_seen(), masked.tokens_seen()), (at, at));
-        assert!(ragged.bytes() < at * 2 * 2 * 6 * ragged.shape().layers * ragged.shape().kv_heads);
+        assert!(
+            ragged.bytes() < at * 2 * precision.bytes() * 6 * ragged.shape().layers * ragged.shape().kv_heads
+        );
     }
 }
 

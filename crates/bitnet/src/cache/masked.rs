@@ -1,9 +1,7 @@
 //! The reference for eviction: a full-size cache with a mask.
 
-use crate::{
-    Result,
-    cache::{Cache, CacheShape, CacheView, KvCache, kept_rows},
-};
+use super::{Cache, CacheShape, CacheView, KvCache, Precision, kept_rows};
+use crate::{Result, Rope};
 
 /// Holds every token and hides the evicted ones. As large as the sequence; for tests and for checking plans.
 #[derive(Clone, Debug)]
@@ -13,9 +11,21 @@ pub struct MaskedCache {
 }
 
 impl MaskedCache {
-    /// An empty cache.
+    /// An empty cache of half floats.
     pub fn new(shape: CacheShape) -> Self {
-        MaskedCache { full: Cache::new(shape), masks: vec![Vec::new(); shape.layers * shape.kv_heads] }
+        MaskedCache::with_precision(shape, Precision::default())
+    }
+
+    /// An empty cache.
+    pub fn with_precision(shape: CacheShape, precision: Precision) -> Self {
+        let masks = vec![Vec::new(); shape.layers * shape.kv_heads];
+        MaskedCache { full: Cache::with_precision(shape, precision), masks }
+    }
+
+    /// Indices of the visible tokens, for each layer and KV head.
+    fn visible(&self) -> Vec<Vec<usize>> {
+        let of_head = |mask: &Vec<bool>| (0..mask.len()).filter(|i| mask[*i]).collect();
+        self.masks.iter().map(of_head).collect()
     }
 }
 
@@ -26,6 +36,10 @@ impl KvCache for MaskedCache {
 
     fn tokens_seen(&self) -> usize {
         self.full.tokens_seen()
+    }
+
+    fn rotary_position(&self, layer: usize, head: usize) -> usize {
+        self.full.rotary_position(layer, head)
     }
 
     fn append(&mut self, layer: usize, keys: &[f32], values: &[f32]) {
@@ -53,5 +67,10 @@ impl KvCache for MaskedCache {
             rows.into_iter().for_each(|row| mask[row] = true);
         }
         Ok(())
+    }
+
+    fn rerotate(&mut self, rope: &Rope) {
+        let visible = self.visible();
+        self.full.rerotate_rows(Some(&visible), rope);
     }
 }

@@ -1,0 +1,85 @@
+//! Keys or values of one KV head.
+
+use bitkv_kernels::attention::Floats;
+use half::{f16, slice::HalfFloatSliceExt};
+
+use super::Precision;
+
+/// Rows of one KV head, all of one width.
+#[derive(Clone, Debug)]
+pub(super) enum Buffer {
+    F16(Vec<f16>),
+    F32(Vec<f32>),
+}
+
+impl Buffer {
+    pub(super) fn new(precision: Precision) -> Self {
+        match precision {
+            Precision::F16 => Buffer::F16(Vec::new()),
+            Precision::F32 => Buffer::F32(Vec::new()),
+        }
+    }
+
+    /// Appends `width` values from `at` on of each row of `stride`.
+    pub(super) fn extend(&mut self, rows: &[f32], stride: usize, at: usize, width: usize) {
+        let parts = rows.chunks_exact(stride).map(|row| &row[at..][..width]);
+        match self {
+            Buffer::F16(to) => {
+                let old = to.len();
+                to.resize(old + rows.len() / stride * width, f16::ZERO);
+                let to = to[old..].chunks_exact_mut(width);
+                to.zip(parts).for_each(|(to, from)| to.convert_from_f32_slice(from));
+            }
+            Buffer::F32(to) => parts.for_each(|part| to.extend_from_slice(part)),
+        }
+    }
+
+    pub(super) fn view(&self) -> Floats<'_> {
+        match self {
+            Buffer::F16(values) => Floats::F16(values),
+            Buffer::F32(values) => Floats::F32(values),
+        }
+    }
+
+    /// The chosen rows in a new allocation: shrinking the old one might leave it as large as it was.
+    pub(super) fn gather(&self, rows: &[usize], width: usize) -> Buffer {
+        match self {
+            Buffer::F16(values) => Buffer::F16(gather(values, rows, width)),
+            Buffer::F32(values) => Buffer::F32(gather(values, rows, width)),
+        }
+    }
+
+    /// Puts other numbers in the place of the last rows.
+    pub(super) fn replace_end(&mut self, rows: &[f32]) {
+        match self {
+            Buffer::F16(values) => {
+                let first = values.len() - rows.len();
+                values[first..].convert_from_f32_slice(rows);
+            }
+            Buffer::F32(values) => {
+                let first = values.len() - rows.len();
+                values[first..].copy_from_slice(rows);
+            }
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Buffer::F16(values) => size_of_val(&values[..]),
+            Buffer::F32(values) => size_of_val(&values[..]),
+        }
+    }
+
+    pub(super) fn allocated_bytes(&self) -> usize {
+        match self {
+            Buffer::F16(values) => values.capacity() * size_of::<f16>(),
+            Buffer::F32(values) => values.capacity() * size_of::<f32>(),
+        }
+    }
+}
+
+pub(super) fn gather<T: Copy>(from: &[T], rows: &[usize], width: usize) -> Vec<T> {
+    let mut kept = Vec::with_capacity(rows.len() * width);
+    rows.iter().for_each(|row| kept.extend_from_slice(&from[row * width..][..width]));
+    kept
+}

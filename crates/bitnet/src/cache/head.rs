@@ -1,0 +1,88 @@
+//! One KV head of a cache.
+
+use super::{Precision, buffer::Buffer};
+use crate::rope::Turns;
+
+#[derive(Clone, Debug)]
+pub(super) struct Head {
+    pub(super) keys: Buffer,
+    pub(super) values: Buffer,
+    /// Original positions, ascending.
+    pub(super) positions: Vec<u32>,
+    /// Positions that the keys are rotated to, ascending, once they are no longer the original ones.
+    rotary: Option<Vec<u32>>,
+    /// By how much the next token's rotary position is below its original one.
+    shift: usize,
+}
+
+impl Head {
+    pub(super) fn new(precision: Precision) -> Self {
+        Head {
+            keys: Buffer::new(precision),
+            values: Buffer::new(precision),
+            positions: Vec::new(),
+            rotary: None,
+            shift: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.positions.len()
+    }
+
+    /// Notes that `tokens` tokens from position `first` on were appended to the buffers.
+    pub(super) fn extend_positions(&mut self, first: usize, tokens: usize) {
+        self.positions.extend((first..first + tokens).map(|p| p as u32));
+        if let Some(rotary) = &mut self.rotary {
+            rotary.extend((first - self.shift..first - self.shift + tokens).map(|p| p as u32));
+        }
+    }
+
+    pub(super) fn retain(&mut self, rows: &[usize], width: usize) {
+        (self.keys, self.values) = (self.keys.gather(rows, width), self.values.gather(rows, width));
+        let of_rows = |positions: &[u32]| rows.iter().map(|row| positions[*row]).collect();
+        self.positions = of_rows(&self.positions);
+        self.rotary = self.rotary.take().map(|rotary| of_rows(&rotary));
+    }
+
+    /// Positions that the keys are rotated to, ascending.
+    pub(super) fn rotary(&self) -> &[u32] {
+        self.rotary.as_deref().unwrap_or(&self.positions)
+    }
+
+    /// The rotary position of the token at original position `position`, which is still to come.
+    pub(super) fn rotary_position(&self, position: usize) -> usize {
+        position - self.shift
+    }
+
+    /// Turns the keys of `rows`, ascending, to rotary positions 0, 1, 2 ...; the token at original position `next`
+    /// will follow them.
+    pub(super) fn rerotate(&mut self, rows: &[usize], next: usize, turns: &Turns) {
+        self.shift = next - rows.len();
+        assert_eq!(
+            self.values.view().len(),
+            self.len() * turns.width(),
+            "the angles are for heads of this width"
+        );
+        let old = self.rotary();
+        // Positions ascend from at least 0, so those that stay are in front of those that change.
+        let Some(first) = (0..rows.len()).find(|&i| old[rows[i]] as usize != i) else { return };
+        let (width, mut rotary, first_row) = (turns.width(), old.to_vec(), rows[first]);
+        let mut keys = self.keys.view().to_f32_vec().split_off(first_row * width);
+        for (to, &row) in rows.iter().enumerate().skip(first) {
+            turns.turn(&mut keys[(row - first_row) * width..][..width], rotary[row] as usize, to);
+            rotary[row] = to as u32;
+        }
+        self.keys.replace_end(&keys);
+        self.rotary = Some(rotary);
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.keys.bytes() + self.values.bytes()
+    }
+
+    pub(super) fn allocated_bytes(&self) -> usize {
+        let positions = self.positions.capacity() + self.rotary.as_ref().map_or(0, Vec::capacity);
+        self.keys.allocated_bytes() + self.values.allocated_bytes() + positions * size_of::<u32>()
+    }
+}

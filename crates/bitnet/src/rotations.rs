@@ -1,0 +1,74 @@
+//! Which rotation each KV head's new tokens get.
+
+use crate::{
+    KvCache, Sequence,
+    rope::{Rope, Rotation},
+};
+
+/// The rotations of a forward pass.
+pub(crate) struct Rotations<'a> {
+    rope: &'a Rope,
+    /// At the positions that follow the tokens seen: right for every head that was not rerotated.
+    common: Rotation,
+}
+
+/// How the heads of a layer lie side by side.
+#[derive(Clone, Copy)]
+pub(crate) struct HeadCounts {
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+}
+
+impl<'a> Rotations<'a> {
+    pub(crate) fn new(rope: &'a Rope, sequences: &[Sequence<'_>]) -> Self {
+        let positions = |s: &Sequence<'_>| {
+            let first = s.cache.tokens_seen();
+            first..first + s.tokens.len()
+        };
+        Rotations { rope, common: rope.at(sequences.iter().map(positions)) }
+    }
+
+    /// Rotates a layer's queries `[tokens, heads, head_dim]` and keys `[tokens, kv_heads, head_dim]` in place.
+    pub(crate) fn apply(
+        &self,
+        layer: usize,
+        sequences: &[Sequence<'_>],
+        counts: HeadCounts,
+        q: &mut [f32],
+        k: &mut [f32],
+    ) {
+        let HeadCounts { heads, kv_heads, head_dim } = counts;
+        let as_seen = |cache: &dyn KvCache| {
+            (0..kv_heads).all(|h| cache.rotary_position(layer, h) == cache.tokens_seen())
+        };
+        if sequences.iter().all(|s| as_seen(s.cache)) {
+            self.common.apply(q, heads);
+            self.common.apply(k, kv_heads);
+            return;
+        }
+        let (mut q, mut k) = (q, k);
+        for Sequence { tokens, cache } in sequences {
+            let (q_part, q_rest) = q.split_at_mut(tokens.len() * heads * head_dim);
+            let (k_part, k_rest) = k.split_at_mut(tokens.len() * kv_heads * head_dim);
+            let starts: Vec<usize> = (0..kv_heads).map(|head| cache.rotary_position(layer, head)).collect();
+            self.apply_by_head(&starts, heads, q_part, k_part);
+            (q, k) = (q_rest, k_rest);
+        }
+    }
+
+    /// Rotates one sequence's queries and keys, those of each KV head from its own position in `starts` on.
+    fn apply_by_head(&self, starts: &[usize], heads: usize, q: &mut [f32], k: &mut [f32]) {
+        let (kv_heads, group) = (starts.len(), heads / starts.len());
+        let tokens = k.len() / kv_heads / self.rope.width();
+        let at = |start: usize| (start, self.rope.at(std::iter::once(start..start + tokens)));
+        let mut current = at(starts[0]);
+        for (head, &start) in starts.iter().enumerate() {
+            if current.0 != start {
+                current = at(start);
+            }
+            current.1.apply_to(q, heads, head * group..(head + 1) * group);
+            current.1.apply_to(k, kv_heads, head..head + 1);
+        }
+    }
+}

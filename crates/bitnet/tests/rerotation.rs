@@ -1,0 +1,241 @@
+//! Keys turned to cache positions: as if rotated there at once, and a stream may outlast the model's positions.
+
+mod common;
+
+use bitkv_bitnet::{Cache, CacheShape, Error, KvCache, MaskedCache, Model, Precision};
+use common::{BOTH, Random};
+
+fn logits(model: &Model, tokens: &[u32], cache: &mut dyn KvCache) -> Vec<Vec<f32>> {
+    let hidden = model.forward(tokens, cache, None).unwrap().hidden;
+    model.logits(&hidden).unwrap().to_vec2().unwrap()
+}
+
+/// Which positions each head keeps of `held`: a part of its own.
+fn ragged_plan(cache: &dyn KvCache, random: &mut Random) -> Vec<Vec<u32>> {
+    let shape = cache.shape();
+    let heads = (0..shape.layers).flat_map(|l| (0..shape.kv_heads).map(move |h| (l, h)));
+    let plan = heads.map(|(layer, head)| {
+        let view = cache.view(layer, head);
+        let seen = |i: &usize| view.mask.is_none_or(|mask| mask[*i]);
+        let share = random.below(11);
+        let held = (0..view.positions.len()).filter(seen).map(|i| view.positions[i]);
+        held.filter(|_| random.below(10) < share).collect()
+    });
+    plan.collect()
+}
+
+fn keep(cache: &mut dyn KvCache, plan: &[Vec<u32>]) {
+    let heads = cache.shape().kv_heads;
+    cache.keep(&|layer, head| plan[layer * heads + head].clone()).unwrap();
+}
+
+/// A key `[head_dim]` rotated from `from` to `to` in f64, by the angles that the engine rounds to f32.
+fn rotated(theta: f32, key: &[f32], from: usize, to: usize) -> Vec<f64> {
+    let half = key.len() / 2;
+    let angle = |j: usize| {
+        let frequency = 1.0 / theta.powf((2 * j) as f32 / key.len() as f32);
+        f64::from(to as f32 * frequency) - f64::from(from as f32 * frequency)
+    };
+    let entry = |d: usize| {
+        let (sin, cos) = angle(d % half).sin_cos();
+        let other = if d < half { -f64::from(key[d + half]) } else { f64::from(key[d - half]) };
+        f64::from(key[d]) * cos + other * sin
+    };
+    (0..key.len()).map(entry).collect()
+}
+
+#[test]
+fn keys_are_as_if_rotated_to_their_place() {
+    let cases = [(Precision::F32, 1e-5), (Precision::F16, 1e-3)];
+    for (architecture, (precision, tolerance)) in BOTH.into_iter().flat_map(|a| cases.map(|c| (a, c))) {
+        let model = common::model(architecture, 1);
+        let theta = model.config().rope_theta as f32;
+        let mut random = Random(5);
+        let mut cache = model.new_cache_of(precision);
+        logits(&model, &random.tokens(150, 61), &mut cache);
+        let before = cache.clone();
+        let plan = ragged_plan(&cache, &mut random);
+        keep(&mut cache, &plan);
+        model.rerotate(&mut cache).unwrap();
+        assert_eq!(cache.tokens_seen(), 150);
+        let heads = cache.shape().kv_heads;
+        for (i, kept) in plan.iter().enumerate() {
+            let (layer, head) = (i / heads, i % heads);
+            assert_eq!(cache.view(layer, head).positions, kept, "original positions stay");
+            assert_eq!(cache.rotary_position(layer, head), kept.len());
+            let (old, new) = (before.keys_f32(layer, head), cache.keys_f32(layer, head));
+            for (to, from) in kept.iter().map(|p| *p as usize).enumerate() {
+                let exact = rotated(theta, &old[from * 6..][..6], from, to);
+                for (got, exact) in new[to * 6..][..6].iter().zip(exact) {
+                    assert!(
+                        (f64::from(*got) - exact).abs() < tolerance * (1.0 + exact.abs()),
+                        "{architecture:?} {precision:?} head {i}: {from} to {to}: {got} for {exact}"
+                    );
+                }
+            }
+            let values = before.values_f32(layer, head);
+            let kept_values: Vec<f32> =
+                kept.iter().flat_map(|p| &values[*p as usize * 6..][..6]).copied().collect();
+            assert_eq!(cache.values_f32(layer, head), kept_values);
+        }
+    }
+}
+
+/// The first layer's keys depend on their tokens only: running the kept tokens alone rotates them directly.
+#[test]
+fn repeated_cuts_end_where_one_run_begins() {
+    let model = common::model(BOTH[0], 2);
+    let mut random = Random(9);
+    let (mut cache, mut held) = (model.new_cache_of(Precision::F32), Vec::new());
+    for _ in 0..12 {
+        let tokens = random.tokens(25, 61);
+        logits(&model, &tokens, &mut cache);
+        held.extend(tokens);
+        // Sinks and a window, for all heads alike.
+        let kept: Vec<usize> = (0..held.len()).filter(|i| *i < 4 || i + 16 >= held.len()).collect();
+        let positions: Vec<u32> = kept.iter().map(|i| cache.view(0, 0).positions[*i]).collect();
+        cache.keep(&|_, _| positions.clone()).unwrap();
+        model.rerotate(&mut cache).unwrap();
+        held = kept.iter().map(|i| held[*i]).collect();
+        let mut direct = model.new_cache_of(Precision::F32);
+        logits(&model, &held, &mut direct);
+        for head in 0..2 {
+            let (turned, direct) = (cache.keys_f32(0, head), direct.keys_f32(0, head));
+            assert_eq!(turned.len(), direct.len());
+            assert!(turned.iter().zip(&direct).all(|(a, b)| (a - b).abs() < 2e-5));
+        }
+    }
+    assert_eq!((cache.tokens_seen(), cache.rotary_position(2, 1)), (300, 20));
+}
+
+/// Every head of `from` in an empty cache, as if its tokens were the only ones ever seen.
+fn refilled(from: &Cache, precision: Precision) -> Cache {
+    let CacheShape { layers, kv_heads, head_dim } = from.shape();
+    let mut cache = Cache::with_precision(from.shape(), precision);
+    let tokens = from.len(0, 0);
+    let rows = |of_heads: Vec<Vec<f32>>| -> Vec<f32> {
+        let at = |token: usize| of_heads.iter().flat_map(move |head| &head[token * head_dim..][..head_dim]);
+        (0..tokens).flat_map(at).copied().collect()
+    };
+    for layer in 0..layers {
+        let keys = rows((0..kv_heads).map(|head| from.keys_f32(layer, head)).collect());
+        let values = rows((0..kv_heads).map(|head| from.values_f32(layer, head)).collect());
+        cache.append(layer, &keys, &values);
+    }
+    cache.advance(tokens);
+    cache
+}
+
+#[test]
+fn logits_are_those_of_a_cache_filled_there() {
+    for (architecture, precision) in
+        BOTH.into_iter().flat_map(|a| [Precision::F16, Precision::F32].map(|p| (a, p)))
+    {
+        let model = common::model(architecture, 3);
+        let mut random = Random(10);
+        let tokens = random.tokens(200, 61);
+        let mut cache = model.new_cache_of(precision);
+        logits(&model, &tokens[..150], &mut cache);
+        let plans: Vec<Vec<u32>> = (0..3 * cache.shape().kv_heads)
+            .map(|_| {
+                let mut kept: Vec<u32> = (0..150).collect();
+                while kept.len() > 40 {
+                    kept.remove(random.below(kept.len()));
+                }
+                kept
+            })
+            .collect();
+        keep(&mut cache, &plans);
+        let mut unturned = cache.clone();
+        model.rerotate(&mut cache).unwrap();
+        let mut direct = refilled(&cache, precision);
+        assert_eq!((direct.rotary_position(1, 1), direct.tokens_seen(), cache.tokens_seen()), (40, 40, 150));
+        for part in [&tokens[150..151], &tokens[151..190], &tokens[190..]] {
+            assert_eq!(
+                logits(&model, part, &mut cache),
+                logits(&model, part, &mut direct),
+                "{architecture:?}"
+            );
+        }
+        assert_ne!(
+            logits(&model, &tokens[150..], &mut unturned),
+            logits(&model, &tokens[150..], &mut refilled(&cache, precision))
+        );
+    }
+}
+
+#[test]
+fn a_batch_with_a_turned_cache_is_each_alone() {
+    let model = common::model(BOTH[0], 6);
+    let mut random = Random(3);
+    let mut caches: Vec<Cache> = (0..3).map(|_| model.new_cache()).collect();
+    for cache in &mut caches {
+        logits(&model, &random.tokens(50, 61), cache);
+    }
+    let plan = ragged_plan(&caches[1], &mut random);
+    keep(&mut caches[1], &plan);
+    model.rerotate(&mut caches[1]).unwrap();
+    let tokens = random.tokens(6, 61);
+    let mut alone = Vec::new();
+    for (cache, tokens) in caches.clone().iter_mut().zip([&tokens[..3], &tokens[3..4], &tokens[4..]]) {
+        alone.extend(model.forward(tokens, cache, None).unwrap().hidden.to_vec2::<f32>().unwrap());
+    }
+    let parts = [&tokens[..3], &tokens[3..4], &tokens[4..]];
+    let mut sequences: Vec<_> = caches
+        .iter_mut()
+        .zip(parts)
+        .map(|(cache, tokens)| bitkv_bitnet::Sequence { tokens, cache })
+        .collect();
+    assert_eq!(model.forward_batch(&mut sequences).unwrap().to_vec2::<f32>().unwrap(), alone);
+}
+
+#[test]
+fn an_uncut_cache_does_not_change() {
+    let model = common::model(BOTH[1], 4);
+    let tokens = Random(2).tokens(40, 61);
+    let mut cache = model.new_cache();
+    logits(&model, &tokens[..30], &mut cache);
+    let mut turned = cache.clone();
+    model.rerotate(&mut turned).unwrap();
+    assert_eq!(turned.keys_f32(2, 3), cache.keys_f32(2, 3));
+    assert_eq!(logits(&model, &tokens[30..], &mut turned), logits(&model, &tokens[30..], &mut cache));
+}
+
+/// The model has 300 positions; 700 tokens pass through a window.
+#[test]
+fn a_stream_outlasts_the_positions() {
+    for architecture in BOTH {
+        let model = common::model(architecture, 5);
+        let mut random = Random(8);
+        let (mut cache, mut masked) = (model.new_cache(), MaskedCache::new(CacheShape::of(model.config())));
+        for step in 0..70 {
+            let tokens = random.tokens(10, 61);
+            let rows = logits(&model, &tokens, &mut cache);
+            assert_eq!(rows, logits(&model, &tokens, &mut masked), "{architecture:?} step {step}");
+            let end = cache.tokens_seen() as u32;
+            let kept: Vec<u32> =
+                cache.view(0, 0).positions.iter().copied().filter(|p| *p < 4 || p + 30 >= end).collect();
+            for cache in [&mut cache as &mut dyn KvCache, &mut masked] {
+                cache.keep(&|_, _| kept.clone()).unwrap();
+                model.rerotate(cache).unwrap();
+            }
+        }
+        assert_eq!((cache.tokens_seen(), cache.len(0, 0), cache.furthest_rotary_position()), (700, 34, 34));
+        // What was not rerotated ends where it did.
+        let mut plain = model.new_cache();
+        logits(&model, &random.tokens(300, 61), &mut plain);
+        plain.keep(&|_, _| vec![0, 299]).unwrap();
+        let error = model.forward(&[1], &mut plain, None).unwrap_err();
+        assert!(matches!(error, Error::ContextTooLong { last: 300, limit: 300 }), "{error}");
+        model.rerotate(&mut plain).unwrap();
+        logits(&model, &random.tokens(298, 61), &mut plain);
+        assert!(model.forward(&[1], &mut plain, None).is_err());
+    }
+}
+
+#[test]
+fn a_foreign_cache_is_refused() {
+    let mut cache = common::model(BOTH[1], 5).new_cache();
+    let error = common::model(BOTH[0], 5).rerotate(&mut cache).unwrap_err().to_string();
+    assert!(error.contains("6 KV heads") && error.contains("2 KV heads"), "{error}");
+}
