@@ -1,11 +1,16 @@
 //! What several commands read: tokens, texts, profiles.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail, ensure};
-use bitkv_evict::{Needs, Policy};
+use bitkv_evict::{Need, Policy, Shape};
 use bitkv_lab::{
     Subject,
+    evidence::{self, Numbers},
+    head_file,
     profile::{Rows, measure},
     progress::Steps,
     suite,
@@ -54,25 +59,85 @@ pub(crate) fn texts(folder: &Path, split: Split) -> Result<Texts> {
     Texts::from_folder(folder, split).with_context(|| format!("cannot use the texts of {}", folder.display()))
 }
 
-/// Per-head entropies for `policies`, `[layers * query_heads]`: from a file, or measured on the
-/// calibration texts when one of them asks for entropies; empty otherwise.
-pub(crate) fn entropies(subject: &Subject, policy: &Policy, file: Option<&Path>) -> Result<Vec<f64>> {
-    let Needs { entropy, .. } = policy.needs();
-    if !entropy {
-        return Ok(Vec::new());
+/// Where numbers about heads come from.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Calibration {
+    /// A profile for policies that need entropies; measured when it is not given.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// Importance of every query head for policies that need it: rows of numbers, one a layer (JSON, TSV or HeadKV's format).
+    #[arg(long, value_name = "FILE")]
+    head_scores: Option<PathBuf>,
+    /// How much each KV head is one for retrieval, 0 to 1, for policies that need it: DuoAttention's TSV, or JSON rows.
+    #[arg(long, value_name = "FILE")]
+    head_pattern: Option<PathBuf>,
+}
+
+/// The numbers that a policy needs, from files; entropies are measured on the calibration texts where no file is given.
+pub(crate) fn numbers(subject: &Subject, policy: &Policy, from: &Calibration) -> Result<Numbers> {
+    let mut numbers = head_files(evidence::shape(subject, 1), policy, from)?;
+    if policy.needs().contains(Need::Entropy) {
+        numbers.insert(Need::Entropy, entropies(subject, policy.spec(), from.profile.as_deref())?);
     }
+    Ok(numbers)
+}
+
+/// The same where there is no model: all from files.
+pub(crate) fn numbers_of_file(shape: Shape, policy: &Policy, from: &Calibration) -> Result<Numbers> {
+    let mut numbers = head_files(shape, policy, from)?;
+    if policy.needs().contains(Need::Entropy) {
+        let file = from.profile.as_deref();
+        let file =
+            file.with_context(|| format!("{} goes by entropies: give a file with --profile", policy.spec()))?;
+        let entropies = profile(file)?.entropies().concat();
+        ensure!(
+            entropies.len() == shape.all_query_heads(),
+            "{} has {} heads and the tensors {}: use a profile of their model",
+            file.display(),
+            entropies.len(),
+            shape.all_query_heads()
+        );
+        numbers.insert(Need::Entropy, entropies);
+    }
+    Ok(numbers)
+}
+
+fn head_files(shape: Shape, policy: &Policy, from: &Calibration) -> Result<Numbers> {
+    let (needs, mut numbers) = (policy.needs(), Numbers::new());
+    let files = [
+        (Need::HeadScores, &from.head_scores, shape.query_heads, "--head-scores"),
+        (Need::HeadPattern, &from.head_pattern, shape.kv_heads, "--head-pattern"),
+    ];
+    for (need, file, heads, option) in files {
+        if needs.contains(need) {
+            let file = file.as_ref().with_context(|| {
+                format!("{} goes by {}: give a file with {option}", policy.spec(), need.name())
+            })?;
+            numbers.insert(need, head_file::read(file, shape.layers, heads)?);
+        }
+    }
+    Ok(numbers)
+}
+
+/// Per-head entropies, `[layers * query_heads]`: from a file, or measured on the calibration texts.
+fn entropies(subject: &Subject, policy: &str, file: Option<&Path>) -> Result<Vec<f64>> {
     let Some(file) = file else {
         let texts = suite::texts()?;
         let texts: Vec<&Text> = texts.calibration().collect();
         let length = CALIBRATION_TOKENS.min(subject.config().max_position_embeddings);
         let windows = Window::of_all(subject, &texts, length).with_context(|| {
-            format!("{} needs a profile of {}; give one with --profile", policy.spec(), subject.name)
+            format!("{policy} needs a profile of {}; give one with --profile", subject.name)
         })?;
         let steps = Steps::new("calibration", windows.len());
         let entropies = measure(subject, &windows, &steps)?;
         steps.finish();
         return Ok(entropies.mean(length, Rows::Published));
     };
+    profile_of(subject, file)
+}
+
+/// The entropies of a profile of this model, `[layers * query_heads]`.
+fn profile_of(subject: &Subject, file: &Path) -> Result<Vec<f64>> {
     let profile = profile(file)?;
     // Published profiles name the organisation too.
     let name = profile.model.rsplit('/').next();

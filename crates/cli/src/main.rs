@@ -1,5 +1,6 @@
 //! The binary `bitkv`: arguments, progress, exit codes. One file a subcommand.
 
+mod budget;
 mod convert;
 mod doctor;
 mod generate;

@@ -6,7 +6,7 @@ use bitkv_lab::{Loading, Source, Subject};
 use clap::ValueEnum;
 
 /// What every command takes to name a model.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ModelArguments {
     /// A built-in name, a Hugging Face folder, a .gguf file, or `organisation/name[@revision]` on the hub.
     #[arg(long)]
@@ -15,8 +15,24 @@ pub(crate) struct ModelArguments {
     pub(crate) reading: ReadingArguments,
 }
 
+/// The same where another argument may stand in for a model.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct OptionalModel {
+    /// A built-in name, a Hugging Face folder, a .gguf file, or `organisation/name[@revision]` on the hub.
+    #[arg(long)]
+    model: Option<String>,
+    #[command(flatten)]
+    reading: ReadingArguments,
+}
+
+impl OptionalModel {
+    pub(crate) fn given(&self) -> Option<ModelArguments> {
+        self.model.clone().map(|model| ModelArguments { model, reading: self.reading.clone() })
+    }
+}
+
 /// How a model is to be read.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ReadingArguments {
     /// Run the model as what it is not, to measure the mistake: `llama` has float weights, no activation
     /// quantisation, SiLU and no sub-norms. Every output is marked.

@@ -1,61 +1,119 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
-use bitkv_evict::{Budget, Plan, Policy};
-use bitkv_lab::{Subject, context::Context};
+use bitkv_evict::{Budget, Need, Plan, Policy};
+use bitkv_lab::{Subject, context::Context, tensors::Tensors};
+use bitkv_record::{PlanExport, ShareExport};
 use serde_json::json;
 
-use crate::{input, model::ModelArguments, output};
+use crate::{
+    budget::BudgetArguments,
+    input::{self, Calibration},
+    model::{ModelArguments, OptionalModel},
+    output,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    model: ModelArguments,
+    model: OptionalModel,
+    /// A safetensors file with `q.{layer}`, `k.{layer}`, `v.{layer}` and what else the policy needs, of any model,
+    /// instead of a model and its context.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tokens", "text", "model"])]
+    tensors: Option<PathBuf>,
     /// A JSON array of token ids: the context.
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     tokens: Option<PathBuf>,
     /// A text file: the context.
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
-    /// ALLOCATOR+SCORER{options} or a rule; see `bitkv list`.
+    /// ALLOCATOR+SCORER{options}, a rule or a preset; see `bitkv list policies`.
     #[arg(long)]
     policy: String,
-    /// Part of the cache kept, above 0 and at most 1.
-    #[arg(long, allow_negative_numbers = true)]
-    budget: f64,
-    /// A profile for policies that need entropies; measured when it is not given.
+    #[command(flatten)]
+    budget: BudgetArguments,
+    #[command(flatten)]
+    calibration: Calibration,
+    /// Also write how many tokens every KV head may keep, and which, for an engine to read.
     #[arg(long, value_name = "FILE")]
-    profile: Option<PathBuf>,
+    export: Option<PathBuf>,
     /// One JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
 
+/// What was planned.
+struct Planned {
+    model: String,
+    plan: Plan,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let policy = Policy::parse(&arguments.policy)?;
-    let budget = Budget::fraction(arguments.budget)?;
+    let budget = arguments.budget.parse()?;
     ensure!(
-        !policy.needs().future,
+        !policy.needs().contains(Need::Future),
         "{} looks at the attention of tokens that come after the context, which a plan has not: use another policy",
         policy.spec()
     );
-    let subject = arguments.model.open()?;
-    let tokens = context_tokens(arguments, &subject)?;
-    let entropy = input::entropies(&subject, &policy, arguments.profile.as_deref())?;
-    let context = Context::observe(&subject, &tokens, &policy.needs())?;
-    let plan = policy.plan(&context.observation(&entropy), budget)?;
+    let planned = match (&arguments.tensors, arguments.model.given()) {
+        (Some(path), _) => of_tensors(arguments, path, &policy, budget)?,
+        (None, Some(model)) => of_model(arguments, &model, &policy, budget)?,
+        (None, None) => bail!("there is nothing to plan for: give --model M, or --tensors FILE"),
+    };
+    let Planned { model, plan } = &planned;
+    if let Some(path) = &arguments.export {
+        export(&planned, &policy, budget).write(path)?;
+    }
     if arguments.json {
         return output::json(&json!({
-            "model": subject.name,
+            "model": model,
             "policy": policy.spec(),
-            "budget": arguments.budget,
-            "tokens": tokens.len(),
+            "budget": budget.part(plan.shape()),
+            "tokens": plan.shape().tokens,
             "asked_tokens": plan.asked(),
             "kept_tokens": plan.total(),
-            "layers": layers(&plan),
+            "layers": layers(plan),
         }));
     }
-    output::text(&table(&plan, &policy, tokens.len()))
+    output::text(&table(&planned, &policy))
+}
+
+fn of_tensors(
+    arguments: &Arguments,
+    path: &std::path::Path,
+    policy: &Policy,
+    budget: Budget,
+) -> Result<Planned> {
+    let tensors = Tensors::open(path)?;
+    let needs = policy.needs();
+    for need in [Need::Reconstruction, Need::ResidualSimilarity] {
+        ensure!(
+            !needs.contains(need),
+            "{} goes by {}, which takes a model: give --model instead of --tensors",
+            policy.spec(),
+            need.name()
+        );
+    }
+    let numbers = input::numbers_of_file(tensors.shape(), policy, &arguments.calibration)?;
+    let evidence = tensors.evidence(&needs, numbers)?;
+    let plan = policy.plan(&evidence.view(), budget)?;
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    Ok(Planned { model: stem.unwrap_or_default(), plan })
+}
+
+fn of_model(
+    arguments: &Arguments,
+    model: &ModelArguments,
+    policy: &Policy,
+    budget: Budget,
+) -> Result<Planned> {
+    let subject = model.open()?;
+    let tokens = context_tokens(arguments, &subject)?;
+    let numbers = input::numbers(&subject, policy, &arguments.calibration)?;
+    let context = Context::observe(&subject, &tokens, &policy.needs(), &numbers)?;
+    let plan = policy.plan(&context.evidence().view(), budget)?;
+    Ok(Planned { model: subject.name.clone(), plan })
 }
 
 fn context_tokens(arguments: &Arguments, subject: &Subject) -> Result<Vec<u32>> {
@@ -63,6 +121,24 @@ fn context_tokens(arguments: &Arguments, subject: &Subject) -> Result<Vec<u32>> 
         (Some(path), _) => input::tokens(path, subject),
         (None, Some(path)) => Ok(subject.tokenizer()?.encode(&input::text(path)?, true)?),
         (None, None) => bail!("there is no context: give --tokens FILE or --text FILE"),
+    }
+}
+
+fn export(planned: &Planned, policy: &Policy, budget: Budget) -> PlanExport {
+    let shape = planned.plan.shape();
+    let share = |layer, head| {
+        let kept = planned.plan.kept(layer, head).to_vec();
+        ShareExport { layer, kv_head: head, budget: kept.len(), kept }
+    };
+    PlanExport {
+        model: planned.model.clone(),
+        policy: policy.explicit_spec().to_owned(),
+        budget: budget.part(shape),
+        tokens: shape.tokens,
+        n_layer: shape.layers,
+        n_head: shape.query_heads,
+        n_head_kv: shape.kv_heads,
+        heads: (0..shape.all_kv_heads()).map(|i| share(i / shape.kv_heads, i % shape.kv_heads)).collect(),
     }
 }
 
@@ -74,14 +150,16 @@ fn layers(plan: &Plan) -> Vec<serde_json::Value> {
 }
 
 /// A line a head: how many positions, and which, as ranges.
-fn table(plan: &Plan, policy: &Policy, tokens: usize) -> String {
-    let shape = plan.shape();
+fn table(planned: &Planned, policy: &Policy) -> String {
+    let (plan, shape) = (&planned.plan, planned.plan.shape());
     let mut text = format!(
-        "{}: {} of {} entries kept ({} asked), {tokens} tokens\nlayer head  kept  positions\n",
+        "{}, {}: {} of {} entries kept ({} asked), {} tokens\nlayer head  kept  positions\n",
+        planned.model,
         policy.spec(),
         plan.total(),
-        shape.layers * shape.kv_heads * shape.tokens,
-        plan.asked()
+        shape.all_kv_heads() * shape.tokens,
+        plan.asked(),
+        shape.tokens
     );
     for (layer, head) in (0..shape.layers).flat_map(|l| (0..shape.kv_heads).map(move |h| (l, h))) {
         let kept = plan.kept(layer, head);

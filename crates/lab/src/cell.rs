@@ -1,7 +1,7 @@
 //! One cell of a grid: a policy at a budget on one context.
 
 use anyhow::{Result, ensure};
-use bitkv_evict::{Budget, Plan, Policy};
+use bitkv_evict::{Budget, Plan, Planner, Policy};
 use bitkv_record::{CellRow, Task};
 use bitkv_stats::{argmax, attention_preservation, kl_from_logits, nll_from_logits, retained_mass};
 
@@ -35,19 +35,19 @@ pub struct Label<'a> {
     pub register: &'a str,
 }
 
-/// Plans, cuts the cache, continues and scores.
+/// Plans by the evidence of the context, cuts the cache, continues and scores.
 ///
 /// # Errors
 /// When the policy cannot plan or the model cannot continue.
 pub fn measure(
     label: Label<'_>,
     context: &Context<'_>,
-    entropy: &[f64],
+    planner: &Planner<'_>,
     policy: &Policy,
     budget: f64,
     scored: Scored<'_>,
 ) -> Result<CellRow> {
-    let plan = policy.plan(&context.observation(entropy), Budget::fraction(budget)?)?;
+    let plan = planner.plan(policy, Budget::fraction(budget)?)?;
     let continued = context.continue_with(&plan)?;
     ensure!(
         continued.logits.iter().flatten().all(|z| z.is_finite()),

@@ -1,71 +1,27 @@
 //! One prefill that serves every policy and budget.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Result, ensure};
 use bitkv_bitnet::{Cache, KvCache, Observe, Observed};
-use bitkv_evict::{Needs, Observation, Plan, Shape};
+use bitkv_evict::{Need, Needs, Plan, Shape};
 use bitkv_stats::argmax;
 
-use crate::Subject;
+use crate::{
+    Subject,
+    evidence::{self, Evidence, Numbers},
+};
 
 /// A context in the cache, what was observed while it was read, and what full attention makes of its
 /// continuation.
 pub struct Context<'a> {
     subject: &'a Subject,
-    tokens: usize,
+    tokens: Vec<u32>,
     cache: Cache,
-    observed: Observed,
-    /// Attention of the continuation's queries on the context, `[layers * query_heads][tokens]`; the oracle's view.
-    future: Vec<Vec<f32>>,
+    evidence: Evidence,
     continuation: Vec<u32>,
     /// Logits after each token of the continuation under full attention, `[continuation][vocabulary]`.
     reference: Vec<Vec<f32>>,
-}
-
-/// What a prefill must observe for a policy that needs `needs`.
-pub fn observe(needs: &Needs) -> Observe {
-    let mut windows: Vec<usize> = needs.windows.iter().copied().collect();
-    // The last query's own row is what the published metric is computed on.
-    if !windows.contains(&1) {
-        windows.push(1);
-    }
-    Observe { accumulated: needs.accumulated, windows, keys: needs.keys, ..Observe::default() }
-}
-
-/// What a policy may look at after a prefill of `tokens`; `future` is the oracle's view, `entropy` the
-/// calibrated profile, both `[layers * query_heads]` or empty.
-pub fn observation<'b>(
-    subject: &Subject,
-    tokens: usize,
-    observed: &'b Observed,
-    future: &'b [Vec<f32>],
-    entropy: &'b [f64],
-) -> Observation<'b> {
-    fn rows(rows: &[Vec<f32>]) -> Vec<&[f32]> {
-        rows.iter().map(Vec::as_slice).collect()
-    }
-    let windows: BTreeMap<usize, Vec<&[f32]>> =
-        observed.windows.iter().map(|(&length, of_heads)| (length, rows(of_heads))).collect();
-    Observation {
-        shape: shape(subject, tokens),
-        keys: rows(&observed.keys),
-        accumulated: rows(&observed.accumulated),
-        windows,
-        future: rows(future),
-        entropy,
-    }
-}
-
-fn shape(subject: &Subject, tokens: usize) -> Shape {
-    let config = subject.config();
-    Shape {
-        layers: config.num_hidden_layers,
-        query_heads: config.num_attention_heads,
-        kv_heads: config.num_key_value_heads,
-        tokens,
-        head_dim: config.head_dim,
-    }
+    /// What full attention did on the continuation, where that was asked for.
+    dense: Observed,
 }
 
 /// What the continuation gave through a cache.
@@ -85,7 +41,8 @@ impl Continued {
 }
 
 impl<'a> Context<'a> {
-    /// Reads `context`, observing what `needs` asks for, then `continuation` with full attention.
+    /// Reads `context`, observing what `needs` asks for, then `continuation` with full attention, of which `dense` is
+    /// kept. `numbers` are what calibration gave.
     ///
     /// # Errors
     /// When either is empty or the model refuses them.
@@ -94,16 +51,22 @@ impl<'a> Context<'a> {
         context: &[u32],
         continuation: &[u32],
         needs: &Needs,
+        numbers: &Numbers,
+        dense: &Observe,
     ) -> Result<Context<'a>> {
         ensure!(!continuation.is_empty(), "a continuation needs tokens");
-        let mut context = Context::observe(subject, context, needs)?;
+        let mut context = Context::observe(subject, context, needs, numbers)?;
         context.continuation = continuation.to_vec();
+        let look = Observe { accumulated: needs.contains(Need::Future), ..dense.clone() };
         let mut full = context.cache.clone();
-        let look = needs.future.then(|| Observe { accumulated: true, ..Observe::default() });
-        let (logits, observed) = context.forward(&mut full, look.as_ref())?;
-        context.reference = logits;
-        context.future = observed.map(|o| o.accumulated).unwrap_or_default();
-        context.future.iter_mut().for_each(|row| row.truncate(context.tokens));
+        let output = subject.model.forward(continuation, &mut full, Some(&look))?;
+        context.reference = subject.model.logits(&output.hidden)?.to_vec2()?;
+        context.dense = output.observed.unwrap_or_default();
+        if needs.contains(Need::Future) {
+            let mut future = std::mem::take(&mut context.dense.accumulated);
+            future.iter_mut().for_each(|row| row.truncate(context.tokens.len()));
+            context.evidence.insert(Need::Future, future);
+        }
         Ok(context)
     }
 
@@ -111,34 +74,53 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// When it is empty or the model refuses it.
-    pub fn observe(subject: &'a Subject, context: &[u32], needs: &Needs) -> Result<Context<'a>> {
+    pub fn observe(
+        subject: &'a Subject,
+        context: &[u32],
+        needs: &Needs,
+        numbers: &Numbers,
+    ) -> Result<Context<'a>> {
         let mut cache = subject.model.new_cache();
-        let observe = observe(needs);
-        let output = subject.model.forward(context, &mut cache, Some(&observe))?;
+        // The last query's own row is what the published metric is computed on.
+        let needs = needs.clone().union([Need::Window(1)].into());
+        let observe = evidence::observe(&needs);
+        let observed = subject.model.forward(context, &mut cache, Some(&observe))?.observed.unwrap_or_default();
+        let mut evidence = Evidence::gather(subject, context.len(), observed, &needs, numbers);
+        evidence.reconstruct(subject, &cache, context, &needs)?;
         Ok(Context {
             subject,
-            tokens: context.len(),
+            tokens: context.to_vec(),
             cache,
-            observed: output.observed.unwrap_or_default(),
-            future: Vec::new(),
+            evidence,
             continuation: Vec::new(),
             reference: Vec::new(),
+            dense: Observed::default(),
         })
     }
 
-    /// What a policy may look at; `entropy` is the calibrated profile, `[layers * query_heads]`.
-    pub fn observation<'b>(&'b self, entropy: &'b [f64]) -> Observation<'b> {
-        observation(self.subject, self.tokens, &self.observed, &self.future, entropy)
+    /// What policies go by.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// The model.
+    pub fn subject(&self) -> &'a Subject {
+        self.subject
+    }
+
+    /// The context's tokens.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
     }
 
     /// The extent of the cache.
     pub fn shape(&self) -> Shape {
-        shape(self.subject, self.tokens)
+        self.evidence.shape()
     }
 
     /// The last query's attention, `[layers * query_heads][tokens]`.
     pub fn last_rows(&self) -> &[Vec<f32>] {
-        self.observed.windows.get(&1).map_or(&[], Vec::as_slice)
+        self.evidence.rows(Need::Window(1))
     }
 
     /// Logits after each token of the continuation under full attention.
@@ -146,9 +128,19 @@ impl<'a> Context<'a> {
         &self.reference
     }
 
+    /// What full attention did on the continuation, as far as it was asked for.
+    pub fn dense(&self) -> &Observed {
+        &self.dense
+    }
+
     /// Tokens of the continuation.
     pub fn continuation(&self) -> &[u32] {
         &self.continuation
+    }
+
+    /// The cache of the whole context.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     /// Bytes of the whole context in the cache.
@@ -156,24 +148,25 @@ impl<'a> Context<'a> {
         self.cache.bytes() as u64
     }
 
+    /// A copy of the cache that keeps `plan` only.
+    ///
+    /// # Errors
+    /// When the plan is not of this cache.
+    pub fn cut(&self, plan: &Plan) -> Result<Cache> {
+        let mut cache = self.cache.clone();
+        cache.keep(&|layer, head| plan.kept(layer, head).to_vec())?;
+        Ok(cache)
+    }
+
     /// Runs the continuation through a copy of the cache that keeps `plan` only.
     ///
     /// # Errors
     /// When the plan is not of this cache.
     pub fn continue_with(&self, plan: &Plan) -> Result<Continued> {
-        let mut cache = self.cache.clone();
-        cache.keep(&|layer, head| plan.kept(layer, head).to_vec())?;
+        let mut cache = self.cut(plan)?;
         let bytes = cache.bytes() as u64;
-        Ok(Continued { logits: self.forward(&mut cache, None)?.0, bytes })
-    }
-
-    fn forward(
-        &self,
-        cache: &mut Cache,
-        observe: Option<&Observe>,
-    ) -> Result<(Vec<Vec<f32>>, Option<Observed>)> {
         let model = &self.subject.model;
-        let output = model.forward(&self.continuation, cache, observe)?;
-        Ok((model.logits(&output.hidden)?.to_vec2()?, output.observed))
+        let output = model.forward(&self.continuation, &mut cache, None)?;
+        Ok(Continued { logits: model.logits(&output.hidden)?.to_vec2()?, bytes })
     }
 }

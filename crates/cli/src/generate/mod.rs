@@ -8,11 +8,18 @@ use bitkv_bitnet::{
     AfterPrefill, Cache, Generated, GenerationOptions, KvCache, Observe, Observed, Precision, Sampling,
     generate_batch,
 };
-use bitkv_evict::{Budget, Policy};
-use bitkv_lab::{Subject, context};
+use bitkv_evict::{Budget, Need, Policy};
+use bitkv_lab::{
+    Subject,
+    evidence::{self, Evidence, Numbers},
+};
 use clap::ValueEnum;
 
-use crate::{input, model::ModelArguments};
+use crate::{
+    budget::BudgetArguments,
+    input::{self, Calibration},
+    model::ModelArguments,
+};
 use output::Shown;
 
 #[derive(Debug, clap::Args)]
@@ -59,14 +66,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Kv::F16)]
     kv: Kv,
     /// Evict from the cache after the prompt; see `bitkv list`.
-    #[arg(long, requires = "budget")]
+    #[arg(long, requires = "BudgetArguments")]
     policy: Option<String>,
-    /// Part of the prompt's cache kept, above 0 and at most 1.
-    #[arg(long, requires = "policy", allow_negative_numbers = true)]
-    budget: Option<f64>,
-    /// A profile for policies that need entropies; measured when it is not given.
-    #[arg(long, value_name = "FILE")]
-    profile: Option<PathBuf>,
+    #[command(flatten)]
+    budget: BudgetArguments,
+    #[command(flatten)]
+    calibration: Calibration,
     /// One JSON document on standard output, no streaming.
     #[arg(long)]
     json: bool,
@@ -92,7 +97,7 @@ impl Kv {
 struct Eviction {
     policy: Policy,
     budget: Budget,
-    entropy: Vec<f64>,
+    numbers: Numbers,
 }
 
 /// What a run left.
@@ -105,16 +110,19 @@ struct Outcome {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let plan = arguments.policy.as_deref().zip(arguments.budget);
-    let plan = plan.map(|(policy, budget)| checked(policy, budget)).transpose()?;
+    ensure!(
+        arguments.policy.is_some() || !arguments.budget.is_given(),
+        "a budget without a policy evicts nothing: give --policy, such as uniform+window-attention"
+    );
+    let plan = arguments.policy.as_deref().map(|policy| checked(policy, &arguments.budget)).transpose()?;
     let texts = prompts::texts(arguments)?;
     let subject = arguments.model.open()?;
     let prompts = prompts::tokens(arguments, texts, &subject)?;
     let options = options(arguments, &subject)?;
     let eviction = match plan {
         Some((policy, budget)) => {
-            let entropy = input::entropies(&subject, &policy, arguments.profile.as_deref())?;
-            Some(Eviction { policy, budget, entropy })
+            let numbers = input::numbers(&subject, &policy, &arguments.calibration)?;
+            Some(Eviction { policy, budget, numbers })
         }
         None => None,
     };
@@ -124,10 +132,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Refuses before a model is loaded what can be refused before.
-fn checked(policy: &str, budget: f64) -> Result<(Policy, Budget)> {
-    let (policy, budget) = (Policy::parse(policy)?, Budget::fraction(budget)?);
+fn checked(policy: &str, budget: &BudgetArguments) -> Result<(Policy, Budget)> {
+    let (policy, budget) = (Policy::parse(policy)?, budget.parse()?);
     ensure!(
-        !policy.needs().future,
+        !policy.needs().contains(Need::Future),
         "{} looks at the attention of tokens that are not generated yet: use another policy",
         policy.spec()
     );
@@ -161,11 +169,16 @@ fn generate(
     let mut caches = vec![subject.model.new_cache_of(arguments.kv.precision()); prompts.len()];
     let mut kept = vec![None; prompts.len()];
     let needs = eviction.map(|e| e.policy.needs()).unwrap_or_default();
-    let observe = context::observe(&needs);
+    let observe = evidence::observe(&needs);
     let mut evict = |i: usize, observed: &Observed, cache: &mut dyn KvCache| {
-        let Some(Eviction { policy, budget, entropy }) = eviction else { return Ok(()) };
-        let seen = context::observation(subject, prompts[i].len(), observed, &[], entropy);
-        let plan = policy.plan(&seen, *budget)?;
+        let Some(Eviction { policy, budget, numbers }) = eviction else { return Ok(()) };
+        let mut seen = Evidence::gather(subject, prompts[i].len(), observed.clone(), &needs, numbers);
+        if needs.contains(Need::Reconstruction) {
+            let mut whole = subject.model.new_cache();
+            subject.model.forward(&prompts[i], &mut whole, None)?;
+            seen.reconstruct(subject, &whole, &prompts[i], &needs)?;
+        }
+        let plan = policy.plan(&seen.view(), *budget)?;
         kept[i] = Some(plan.total());
         Ok(cache.keep(&|layer, head| plan.kept(layer, head).to_vec())?)
     };

@@ -139,7 +139,7 @@ fn document(subject: &Subject, arguments: &Arguments, outcome: &Outcome) -> Resu
         "decode_seconds": totals.decode_seconds,
         "tokens_per_second": totals.tokens_per_second(),
         "policy": arguments.policy,
-        "budget": arguments.budget,
+        "budget": arguments.budget.written(),
         "cache_bytes": totals.cache_bytes,
         "peak_rss_bytes": peak_resident_bytes(),
         "needed_bytes": needed(subject, outcome),

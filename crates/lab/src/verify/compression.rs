@@ -1,7 +1,8 @@
 //! Claim 3: what compressing the cache costs.
 
 use anyhow::{Result, ensure};
-use bitkv_evict::{Needs, Policy};
+use bitkv_bitnet::Observe;
+use bitkv_evict::{Need, Needs, Planner, Policy};
 use bitkv_record::{CellRow, Texts};
 use rayon::prelude::*;
 
@@ -128,7 +129,11 @@ fn one(
     needs: &Needs,
     profile: &[f64],
 ) -> Result<Vec<CellRow>> {
-    let context = Context::read(subject, &case.context, &case.continuation, needs)?;
+    let numbers = [(Need::Entropy, profile.to_vec())].into();
+    let (tokens, rest) = (&case.context, &case.continuation);
+    let context = Context::read(subject, tokens, rest, needs, &numbers, &Observe::default())?;
+    let view = context.evidence().view();
+    let planner = Planner::new(&view);
     let label = Label { model: &subject.name, text: &case.name, register: &case.register };
     let scored = match &case.scored {
         Owned::Text { targets, bytes } => Scored::Text { targets, bytes: *bytes },
@@ -138,7 +143,7 @@ fn one(
     for policy in policies {
         let budgets = if policy.spec() == "full" { &BUDGETS[..1] } else { &BUDGETS[..] };
         for &budget in budgets {
-            let row = cell::measure(label, &context, profile, policy, budget, scored)?;
+            let row = cell::measure(label, &context, &planner, policy, budget, scored)?;
             self_check(&row)?;
             rows.push(row);
         }

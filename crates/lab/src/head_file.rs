@@ -1,0 +1,106 @@
+//! Scores of heads from files of other projects.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// Reads `[layers][heads]` numbers, layer by layer: a JSON array of rows, a JSON object from `"layer-head"` to a
+/// number or a list of numbers whose mean counts (HeadKV's files), or one line of numbers a layer (DuoAttention's
+/// `full_attention_heads.tsv`).
+///
+/// # Errors
+/// When the file cannot be read, is none of these, or has other layers or heads.
+pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
+    let name = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read the head scores {name}"))?;
+    let rows = match text.trim_start().as_bytes().first() {
+        Some(b'[') => serde_json::from_str(&text)
+            .with_context(|| format!("{name} is not a JSON array with a row of numbers for each layer"))?,
+        Some(b'{') => keyed(&text).with_context(|| format!("{name} holds no HeadKV scores"))?,
+        _ => lines(&text).with_context(|| format!("{name} is not a line of numbers for each layer"))?,
+    };
+    ensure!(
+        rows.len() == layers && rows.iter().all(|row| row.len() == heads),
+        "{name} has {} layers of {} heads, and the model {layers} of {heads}: use a file of this model",
+        rows.len(),
+        rows.first().map_or(0, Vec::len)
+    );
+    let scores = rows.concat();
+    match scores.iter().position(|s| !s.is_finite() || *s < 0.0) {
+        Some(at) => bail!(
+            "{name}: the score of layer {}, head {} is {}: write a finite number that is not negative",
+            at / heads,
+            at % heads,
+            scores[at]
+        ),
+        None => Ok(scores),
+    }
+}
+
+fn lines(text: &str) -> Result<Vec<Vec<f64>>> {
+    let number = |word: &str| word.parse::<f64>().with_context(|| format!("`{word}` is no number"));
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(|line| line.split_whitespace().map(number).collect()).collect()
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Score {
+    One(f64),
+    Several(Vec<f64>),
+}
+
+fn keyed(text: &str) -> Result<Vec<Vec<f64>>> {
+    let scores: BTreeMap<String, Score> =
+        serde_json::from_str(text).context("expected an object of numbers or lists of numbers")?;
+    let mut by_place = BTreeMap::new();
+    for (key, score) in scores {
+        let place = key.split_once('-').and_then(|(l, h)| Some((l.parse::<usize>().ok()?, h.parse::<usize>().ok()?)));
+        let place = place.with_context(|| format!("key `{key}` is not LAYER-HEAD, such as 0-3"))?;
+        let mean = match score {
+            Score::One(score) => score,
+            Score::Several(list) => list.iter().sum::<f64>() / list.len() as f64,
+        };
+        by_place.insert(place, mean);
+    }
+    let mut rows: Vec<Vec<f64>> = Vec::new();
+    for ((layer, head), score) in by_place {
+        if layer == rows.len() && head == 0 {
+            rows.push(Vec::new());
+        }
+        let row = rows.get_mut(layer).filter(|row| row.len() == head);
+        row.with_context(|| format!("the heads before {layer}-{head} are missing"))?.push(score);
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> Result<Vec<f64>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scores");
+        fs::write(&path, text).unwrap();
+        read(&path, 2, 2)
+    }
+
+    #[test]
+    fn all_three_formats_are_read() {
+        let expected = [0.0, 1.0, 0.5, 0.25];
+        assert_eq!(written("[[0, 1], [0.5, 0.25]]").unwrap(), expected);
+        assert_eq!(written("0\t1\n0.5\t0.25\n").unwrap(), expected);
+        assert_eq!(written(r#"{"1-0": [0.25, 0.75], "0-0": 0, "1-1": 0.25, "0-1": [1.0]}"#).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let said = |text: &str| format!("{:#}", written(text).unwrap_err());
+        assert!(said("[[0, 1]]").contains("has 1 layers of 2 heads, and the model 2 of 2"));
+        assert!(said("[[0, 1], [0, -1]]").contains("layer 1, head 1 is -1"));
+        assert!(said(r#"{"a": 1}"#).contains("`a` is not LAYER-HEAD"));
+        assert!(said(r#"{"0-1": 1}"#).contains("before 0-1 are missing"));
+        assert!(said("0 1\n2 x").contains("`x` is no number"));
+        assert!(said(r#"{"0-0": [], "0-1": 1, "1-0": 1, "1-1": 1}"#).contains("layer 0, head 0 is NaN"));
+    }
+}

@@ -1,0 +1,126 @@
+//! KVzip's view of a cache: which tokens a model needs to repeat its context.
+//!
+//! Source: Kim et al. 2025 (KVzip), arXiv:2505.23416, as kvpress' `kvzip` press has it: the context is repeated chunk by
+//! chunk behind a request to do so, and a token counts by the most attention that any query of its group pays to it.
+//! Attention is taken over the sinks, the chunk and the repetition itself.
+
+use anyhow::{Result, ensure};
+use bitkv_bitnet::{Cache, KvCache, Observe, Observed};
+use bitkv_kernels::attention::{Floats, Input, Statistics, Wanted, attend};
+use rayon::prelude::*;
+
+use crate::Subject;
+
+/// Tokens repeated at a time, where the model has positions for them.
+const CHUNK: usize = 2048;
+/// Fewest tokens worth a pass.
+const FEWEST: usize = 16;
+/// First tokens that every chunk may attend to.
+const SINKS: usize = 4;
+/// Tokens of the previous chunk that the request for the next one quotes.
+const QUOTED: usize = 8;
+const FIRST_REQUEST: &str = "\n\nRepeat the previous context exactly.";
+const NEXT_REQUEST: &str = "\n\nRepeat the part of the previous context exactly, starting with";
+const SUFFIX: &str = "\n";
+
+/// The most attention paid to each token while the context is repeated, `[layers * kv_heads][tokens]`. `cache` holds
+/// the whole of `context`.
+///
+/// # Errors
+/// When the model has no tokenizer, or no positions are left for the repetition.
+pub fn attention(subject: &Subject, cache: &Cache, context: &[u32]) -> Result<Vec<Vec<f32>>> {
+    let config = subject.config();
+    let requests = Requests::new(subject)?;
+    let room = config.max_position_embeddings.saturating_sub(context.len() + requests.longest());
+    ensure!(
+        room >= FEWEST.min(context.len()),
+        "kvzip repeats the context, but {} has {} positions and the context takes {} of them: shorten it",
+        subject.name,
+        config.max_position_embeddings,
+        context.len()
+    );
+    let chunk = CHUNK.min(room);
+    let mut scores = vec![vec![0.0; context.len()]; config.num_hidden_layers * config.num_key_value_heads];
+    for first in (0..context.len()).step_by(chunk) {
+        let span = first..context.len().min(first + chunk);
+        let mut repeat = requests.before(context, first);
+        repeat.extend_from_slice(&context[span.clone()]);
+        let observe = Observe { qkv: true, ..Observe::default() };
+        let output = subject.model.forward(&repeat, &mut cache.clone(), Some(&observe))?;
+        let observed = output.observed.unwrap_or_default();
+        let of_head = |(head, to): (usize, &mut Vec<f32>)| {
+            let part = most_attention(subject, cache, &observed, head, span.clone());
+            to[span.clone()].copy_from_slice(&part);
+        };
+        scores.par_iter_mut().enumerate().for_each(of_head);
+    }
+    Ok(scores)
+}
+
+struct Requests {
+    first: Vec<u32>,
+    next: Vec<u32>,
+    suffix: Vec<u32>,
+}
+
+impl Requests {
+    fn new(subject: &Subject) -> Result<Requests> {
+        let tokenizer = subject.tokenizer()?;
+        let encode = |text| tokenizer.encode(text, false);
+        Ok(Requests { first: encode(FIRST_REQUEST)?, next: encode(NEXT_REQUEST)?, suffix: encode(SUFFIX)? })
+    }
+
+    fn longest(&self) -> usize {
+        self.first.len().max(self.next.len() + QUOTED) + self.suffix.len()
+    }
+
+    /// What stands in front of the chunk that begins at `first`.
+    fn before(&self, context: &[u32], first: usize) -> Vec<u32> {
+        let quoted = match first {
+            0 => &[][..],
+            _ => &context[first.saturating_sub(QUOTED)..first],
+        };
+        let request = if first == 0 { &self.first } else { &self.next };
+        [request, quoted, &self.suffix].concat()
+    }
+}
+
+/// The most attention that any repeating query of the group pays to each token of `span`.
+fn most_attention(
+    subject: &Subject,
+    cache: &Cache,
+    observed: &Observed,
+    head: usize,
+    span: std::ops::Range<usize>,
+) -> Vec<f32> {
+    let config = subject.config();
+    let (heads, kv_heads, width) = (config.num_attention_heads, config.num_key_value_heads, config.head_dim);
+    let (layer, kv, group) = (head / kv_heads, head % kv_heads, heads / kv_heads);
+    let columns = |rows: &[f32], stride: usize, at: usize, width: usize| -> Vec<f32> {
+        rows.chunks_exact(stride).flat_map(|row| &row[at..at + width]).copied().collect()
+    };
+    let queries = columns(&observed.queries[layer], heads * width, kv * group * width, group * width);
+    let sinks = SINKS.min(span.start);
+    let cached = cache.keys_f32(layer, kv);
+    let mut keys = cached[..sinks * width].to_vec();
+    keys.extend_from_slice(&cached[span.start * width..span.end * width]);
+    keys.extend(columns(&observed.new_keys[layer], kv_heads * width, kv * width, width));
+    let input = Input {
+        queries: &queries,
+        keys: Floats::F32(&keys),
+        values: Floats::F32(&keys),
+        group,
+        head_dim: width,
+        offset: sinks + span.len(),
+        mask: None,
+        scale: 1.0 / (width as f32).sqrt(),
+    };
+    let wanted = Wanted { largest: true, ..Wanted::default() };
+    let mut statistics = Statistics::new(group, input.tokens(), input.visible(), &wanted);
+    attend(&input, &mut vec![0.0; queries.len()], Some(&mut statistics));
+    let of_group = |token: usize| {
+        let each = (0..group).map(|q| statistics.largest[q * input.visible() + sinks + token]);
+        each.fold(0.0, f32::max)
+    };
+    (0..span.len()).map(of_group).collect()
+}

@@ -1,0 +1,292 @@
+//! Evidence from queries, keys and values of any model, read from a safetensors file.
+//!
+//! For every layer from 0 on: `q.{layer} [query_heads, tokens, head_dim]`, `k.{layer}` and `v.{layer}`
+//! `[kv_heads, tokens, head_dim]`, all after rotary embedding; `q_pre.{layer}`, the queries before it;
+//! `o_proj.{layer} [hidden, query_heads * head_dim]`, the weight of the output projection; and, for models with a norm
+//! in front of that, `attn_sub_norm.{layer} [query_heads * head_dim]`, its gain. Only what a policy reads must be
+//! there, `k.0` always. Types are F32, F16 or BF16. Metadata: `rope_theta`, the base of the rotary frequencies (10000 if
+//! it is not said), and `rope_pairs`, which must be `halves`. Attention is causal over the whole file, its logits
+//! divided by `sqrt(head_dim)`.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail, ensure};
+use bitkv_bitnet::output_norms::l1_norms;
+use bitkv_evict::{Need, Needs, Shape};
+use bitkv_kernels::attention::{Floats, Input, Statistics, Wanted, attend};
+use half::{bf16, f16};
+use rayon::prelude::*;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use crate::evidence::{Evidence, Numbers};
+
+/// An opened file.
+pub struct Tensors {
+    name: String,
+    bytes: Vec<u8>,
+    shape: Shape,
+    rope_theta: f64,
+}
+
+impl Tensors {
+    /// Opens a file and finds its shape from `k.{layer}` and `q.{layer}` or `q_pre.{layer}`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, holds no layer 0, or layers that do not agree.
+    pub fn open(path: &Path) -> Result<Tensors> {
+        let name = path.display().to_string();
+        let bytes = fs::read(path).with_context(|| format!("cannot read the tensor file {name}"))?;
+        let (_, header) = SafeTensors::read_metadata(&bytes)
+            .with_context(|| format!("{name} is not a safetensors file"))?;
+        let about = header.metadata().clone().unwrap_or_default();
+        let rope_theta = match about.get("rope_theta") {
+            None => 10_000.0,
+            Some(text) => text.parse().ok().filter(|theta: &f64| theta.is_finite() && *theta > 1.0).with_context(
+                || format!("{name}: rope_theta = {text} is no base of rotary frequencies: write a number above 1"),
+            )?,
+        };
+        if let Some(pairs) = about.get("rope_pairs").filter(|pairs| *pairs != "halves") {
+            bail!("{name}: rope_pairs = {pairs} is not supported: rotate channel i with i + head_dim / 2 (`halves`)");
+        }
+        let mut tensors = Tensors { name, bytes, shape: EMPTY, rope_theta };
+        tensors.shape = tensors.find_shape()?;
+        Ok(tensors)
+    }
+
+    fn find_shape(&self) -> Result<Shape> {
+        let file = self.parsed()?;
+        let layers = (0..).take_while(|layer| file.tensor(&format!("k.{layer}")).is_ok()).count();
+        ensure!(layers > 0, "{} has no tensor `k.0`: name the keys of layer 0, 1, ... `k.0`, `k.1`, ...", self.name);
+        let key = file.tensor("k.0")?;
+        let &[kv_heads, tokens, head_dim] = key.shape() else {
+            bail!("{}: `k.0` has shape {:?}, not [kv_heads, tokens, head_dim]", self.name, key.shape())
+        };
+        let query = ["q.0", "q_pre.0"].iter().find_map(|name| file.tensor(name).ok());
+        let query_heads = query.map_or(kv_heads, |query| query.shape().first().copied().unwrap_or(0));
+        let shape = Shape { layers, query_heads, kv_heads, tokens, head_dim };
+        shape.check().with_context(|| format!("{} holds an impossible cache", self.name))?;
+        Ok(shape)
+    }
+
+    fn parsed(&self) -> Result<SafeTensors<'_>> {
+        Ok(SafeTensors::deserialize(&self.bytes)?)
+    }
+
+    /// The extent of the cache.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// What policies with these needs go by.
+    ///
+    /// # Errors
+    /// When a tensor that is needed is missing, has another shape, another type or a value that is not finite.
+    pub fn evidence(&self, needs: &Needs, numbers: Numbers) -> Result<Evidence> {
+        let mut evidence = Evidence::of(self.shape, self.rope_theta).with_numbers(numbers);
+        let mut layers = Vec::new();
+        for layer in 0..self.shape.layers {
+            layers.push(self.layer(layer, needs)?);
+        }
+        for need in needs.iter() {
+            if layers[0].rows.iter().any(|(given, _)| *given == need) {
+                let rows = layers.iter_mut().flat_map(|layer| layer.take(need)).collect();
+                evidence.insert(need, rows);
+            }
+        }
+        Ok(evidence)
+    }
+
+    fn layer(&self, layer: usize, needs: &Needs) -> Result<Layer> {
+        let Shape { query_heads, kv_heads, tokens, head_dim, .. } = self.shape;
+        let kv = [kv_heads, tokens, head_dim];
+        let (needs_attention, windows) = wanted(needs, tokens);
+        let mut rows = Vec::new();
+        let keys = self.read(&format!("k.{layer}"), &kv)?;
+        if needs_attention {
+            let queries = self.read(&format!("q.{layer}"), &[query_heads, tokens, head_dim])?;
+            rows.extend(attention(self.shape, &queries, &keys, needs, &windows));
+        }
+        if needs.contains(Need::Keys) {
+            rows.push((Need::Keys, split(&keys, kv_heads)));
+        }
+        let norms = [(Need::OutputNorms, false), (Need::SubNormOutputNorms, true)];
+        if needs.contains(Need::Values) || norms.iter().any(|(need, _)| needs.contains(*need)) {
+            let values = split(&self.read(&format!("v.{layer}"), &kv)?, kv_heads);
+            for (need, sub_norm) in norms.into_iter().filter(|(need, _)| needs.contains(*need)) {
+                rows.push((need, self.output_norms(layer, &values, sub_norm)?));
+            }
+            rows.push((Need::Values, values));
+        }
+        for need in needs.iter() {
+            if let Need::QueryMoments(skipped) = need {
+                let queries = self.read(&format!("q_pre.{layer}"), &[query_heads, tokens, head_dim])?;
+                let heads = split(&queries, query_heads);
+                rows.push((need, heads.par_iter().map(|q| moments(q, head_dim, skipped)).collect()));
+            }
+        }
+        Ok(Layer { rows })
+    }
+
+    fn output_norms(&self, layer: usize, values: &[Vec<f32>], sub_norm: bool) -> Result<Vec<Vec<f32>>> {
+        let Shape { query_heads, head_dim, .. } = self.shape;
+        let name = format!("o_proj.{layer}");
+        let width = query_heads * head_dim;
+        let hidden = self.parsed()?.tensor(&name).ok().and_then(|t| t.shape().first().copied()).unwrap_or(0);
+        let weights = self.read(&name, &[hidden, width])?;
+        let gain_name = format!("attn_sub_norm.{layer}");
+        let gain = match sub_norm && self.parsed()?.tensor(&gain_name).is_ok() {
+            true => self.read(&gain_name, &[width])?,
+            false => vec![1.0; width],
+        };
+        let of_head = |head: usize| {
+            let columns = head * head_dim..(head + 1) * head_dim;
+            let write = |row: usize, out: &mut [f32]| {
+                let weights = &weights[row * width..][columns.clone()];
+                out.iter_mut().zip(weights).zip(&gain[columns.clone()]).for_each(|((o, w), g)| *o = w * g);
+            };
+            l1_norms(&values[head / self.shape.group()], head_dim, hidden, &write)
+        };
+        Ok((0..query_heads).map(of_head).collect())
+    }
+
+    fn read(&self, tensor: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let file = self.parsed()?;
+        let view = file.tensor(tensor).ok().with_context(|| {
+            format!("{} has no tensor `{tensor}`, which the policy needs: add it with shape {shape:?}", self.name)
+        })?;
+        ensure!(
+            view.shape() == shape,
+            "{}: `{tensor}` has shape {:?} where {shape:?} is due: check its layout",
+            self.name,
+            view.shape()
+        );
+        let numbers = floats(&view).with_context(|| {
+            format!("{}: `{tensor}` is of type {:?}: save it as F32, F16 or BF16", self.name, view.dtype())
+        })?;
+        match numbers.iter().position(|x| !x.is_finite()) {
+            Some(at) => bail!("{}: `{tensor}` holds {} at index {at}: it must be finite", self.name, numbers[at]),
+            None => Ok(numbers),
+        }
+    }
+}
+
+const EMPTY: Shape = Shape { layers: 0, query_heads: 0, kv_heads: 0, tokens: 0, head_dim: 0 };
+
+/// One layer's rows, head by head.
+struct Layer {
+    rows: Vec<(Need, Vec<Vec<f32>>)>,
+}
+
+impl Layer {
+    fn take(&mut self, need: Need) -> Vec<Vec<f32>> {
+        let given = self.rows.iter_mut().find(|(given, _)| *given == need);
+        given.map(|(_, rows)| std::mem::take(rows)).unwrap_or_default()
+    }
+}
+
+fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    fn wide<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        let (numbers, _) = bytes.as_chunks::<N>();
+        numbers.iter().map(|bytes| read(*bytes)).collect()
+    }
+    match view.dtype() {
+        Dtype::F32 => Some(wide(view.data(), f32::from_le_bytes)),
+        Dtype::F16 => Some(wide(view.data(), |bytes| f16::from_le_bytes(bytes).to_f32())),
+        Dtype::BF16 => Some(wide(view.data(), |bytes| bf16::from_le_bytes(bytes).to_f32())),
+        _ => None,
+    }
+}
+
+fn split(numbers: &[f32], heads: usize) -> Vec<Vec<f32>> {
+    numbers.chunks_exact(numbers.len() / heads).map(<[f32]>::to_vec).collect()
+}
+
+/// Whether the queries' attention is needed, and which of it.
+fn wanted(needs: &Needs, tokens: usize) -> (bool, Wanted) {
+    let start = |window: usize| tokens.saturating_sub(window);
+    let windows: Vec<usize> =
+        needs.iter().filter_map(|need| if let Need::Window(w) = need { Some(start(w)) } else { None }).collect();
+    let rows: Vec<usize> =
+        needs.iter().filter_map(|need| if let Need::WindowRows(w) = need { Some(start(w)) } else { None }).collect();
+    let wanted = Wanted { accumulated: needs.contains(Need::Accumulated), windows, rows, ..Wanted::default() };
+    (wanted != Wanted::default(), wanted)
+}
+
+/// Attention of one layer: `queries [query_heads, tokens, head_dim]` on `keys [kv_heads, tokens, head_dim]`.
+fn attention(
+    shape: Shape,
+    queries: &[f32],
+    keys: &[f32],
+    needs: &Needs,
+    wanted: &Wanted,
+) -> Vec<(Need, Vec<Vec<f32>>)> {
+    let one = |kv: usize| attention_of_group(shape, queries, keys, kv, wanted);
+    let heads: Vec<Statistics> = (0..shape.kv_heads).into_par_iter().map(one).collect();
+    let rows = |sums: &[f64], factor: f64| -> Vec<Vec<f32>> {
+        sums.chunks_exact(shape.tokens).map(|row| row.iter().map(|s| (s * factor) as f32).collect()).collect()
+    };
+    let mut found = Vec::new();
+    let (mut window, mut single) = (0, 0);
+    for need in needs.iter() {
+        let of = |pick: &dyn Fn(&Statistics) -> Vec<Vec<f32>>| heads.iter().flat_map(pick).collect();
+        match need {
+            Need::Accumulated => found.push((need, of(&|s| rows(&s.accumulated, 1.0)))),
+            Need::Window(length) => {
+                let factor = 1.0 / length.min(shape.tokens) as f64;
+                found.push((need, of(&|s| rows(&s.windows[window].1, factor))));
+                window += 1;
+            }
+            Need::WindowRows(_) => {
+                found.push((need, of(&|s| {
+                    let rows = &s.rows[single];
+                    split(&rows.probabilities, shape.group())
+                })));
+                single += 1;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn attention_of_group(shape: Shape, queries: &[f32], keys: &[f32], kv: usize, wanted: &Wanted) -> Statistics {
+    let Shape { tokens, head_dim, .. } = shape;
+    let group = shape.group();
+    let head = |q: usize| &queries[(kv * group + q) * tokens * head_dim..][..tokens * head_dim];
+    // The kernel reads [tokens, group, head_dim].
+    let of_token = |t: usize| (0..group).flat_map(move |q| &head(q)[t * head_dim..][..head_dim]);
+    let queries: Vec<f32> = (0..tokens).flat_map(of_token).copied().collect();
+    let keys = &keys[kv * tokens * head_dim..][..tokens * head_dim];
+    let input = Input {
+        queries: &queries,
+        keys: Floats::F32(keys),
+        values: Floats::F32(keys),
+        group,
+        head_dim,
+        offset: 0,
+        mask: None,
+        scale: 1.0 / (head_dim as f32).sqrt(),
+    };
+    let mut statistics = Statistics::new(group, tokens, tokens, wanted);
+    attend(&input, &mut vec![0.0; queries.len()], Some(&mut statistics));
+    statistics
+}
+
+/// Mean and biased covariance of `queries [tokens, width]` from position `skipped` on, of all where none are left.
+fn moments(queries: &[f32], width: usize, skipped: usize) -> Vec<f32> {
+    let rows = queries.get(skipped * width..).filter(|rest| !rest.is_empty()).unwrap_or(queries);
+    let count = (rows.len() / width) as f64;
+    let mut mean = vec![0.0f64; width];
+    for row in rows.chunks_exact(width) {
+        mean.iter_mut().zip(row).for_each(|(m, q)| *m += f64::from(*q) / count);
+    }
+    let mut covariance = vec![0.0f64; width * width];
+    let mut centred = vec![0.0f64; width];
+    for row in rows.chunks_exact(width) {
+        centred.iter_mut().zip(row).zip(&mean).for_each(|((c, q), m)| *c = f64::from(*q) - m);
+        for (line, a) in covariance.chunks_exact_mut(width).zip(&centred) {
+            line.iter_mut().zip(&centred).for_each(|(sum, b)| *sum += a * b / count);
+        }
+    }
+    mean.into_iter().chain(covariance).map(|x| x as f32).collect()
+}
