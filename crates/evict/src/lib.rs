@@ -30,6 +30,7 @@ mod error;
 mod formulas;
 mod guard;
 mod head;
+mod kvpress;
 mod needs;
 mod observation;
 mod options;

@@ -4,6 +4,7 @@ use toml::Table;
 
 use crate::{
     Allocator, Budget, Division, Entry, Error, Head, Needs, Observation, Plan, Planner, Scorer, allocators,
+    kvpress,
     options::{self, Common, Options},
     presets,
     registry::{find, names, nearest},
@@ -90,7 +91,7 @@ impl Policy {
     fn rule(text: &str, part: &Part) -> Result<Policy, Error> {
         let half = |reason| Err(Error::Spec { spec: text.into(), reason });
         let name = &part.name;
-        let Some(entry) = find(rules::ALL, name) else {
+        let Some(entry) = find(rules::ALL, name).or_else(|| find(kvpress::ALL, name)) else {
             if find(allocators::ALL, name).is_some() {
                 return half(format!(
                     "`{name}` is an allocator; join it to a scorer, as in `{name}+recency`"
@@ -104,9 +105,10 @@ impl Policy {
             let (rules, allocators, scorers) =
                 (names(rules::ALL), names(allocators::ALL), names(scorers::ALL));
             let known = format!(
-                "{rules}, or ALLOCATOR+SCORER with an allocator of {allocators} and a scorer of {scorers}"
+                "{rules}, a press of kvpress such as `kvpress:snapkv`, or ALLOCATOR+SCORER with an allocator of {allocators} and a scorer of {scorers}"
             );
-            let all = rules::ALL.iter().map(|e| e.name).chain(presets::PRESETS.iter().map(|p| p.name));
+            let rules = rules::ALL.iter().chain(kvpress::ALL).map(|e| e.name);
+            let all = rules.chain(presets::PRESETS.iter().map(|p| p.name));
             let nearest = nearest(name, all);
             return Err(Error::Unknown { kind: "policy", name: name.clone(), nearest, known });
         };
@@ -151,6 +153,25 @@ impl Policy {
     /// when a rule cannot plan this cache.
     pub fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, Error> {
         Planner::new(seen).plan(self, budget)
+    }
+
+    /// The positions that a policy of kvpress keeps or drops by less than `tolerance`, relative to
+    /// the lowest score kept: those that another order of summation may decide otherwise, and that
+    /// an implementation of the same method may therefore differ in. `[layers * kv_heads]` lists,
+    /// ascending; empty ones for policies that are not kvpress'.
+    ///
+    /// # Errors
+    /// As [`Policy::plan`].
+    pub fn undecided(
+        &self,
+        seen: &Observation<'_>,
+        budget: Budget,
+        tolerance: f32,
+    ) -> Result<Vec<Vec<u32>>, Error> {
+        let Method::Rule(rule) = &self.method else { return Ok(vec![vec![]; seen.shape.all_kv_heads()]) };
+        self.plan(seen, budget)?;
+        let impossible = |reason| Error::Impossible { policy: self.spec.clone(), reason };
+        rule.undecided(seen, budget, tolerance).map_err(impossible)
     }
 
     /// What its scores depend on; none for a rule.

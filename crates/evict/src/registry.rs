@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use toml::Table;
 
-use crate::{Error, allocators, options, rules, scorers};
+use crate::{Error, allocators, kvpress, options, rules, scorers};
 
 /// One line of a registry: a method, where it comes from, and the way to build it.
 #[derive(Debug)]
@@ -63,6 +63,8 @@ pub enum Kind {
     Scorer,
     /// Is a whole policy by itself.
     Rule,
+    /// Is a whole policy by itself: one of kvpress, as its code has it.
+    Kvpress,
 }
 
 impl Kind {
@@ -72,6 +74,7 @@ impl Kind {
             Kind::Allocator => "allocator",
             Kind::Scorer => "scorer",
             Kind::Rule => "rule",
+            Kind::Kvpress => "kvpress",
         }
     }
 }
@@ -95,12 +98,13 @@ pub struct Listing {
     pub options: Vec<(String, String)>,
 }
 
-/// Every allocator, scorer and rule, in the order reports list them.
+/// Every allocator, scorer, rule and press of kvpress, in the order reports list them.
 pub fn registry() -> Vec<Listing> {
     let allocators = allocators::ALL.iter().map(|e| listing(Kind::Allocator, e, (e.defaults)()));
     let scorers = scorers::ALL.iter().map(|e| listing(Kind::Scorer, e, scorers::defaults(e)));
     let rules = rules::ALL.iter().map(|e| listing(Kind::Rule, e, (e.defaults)()));
-    allocators.chain(scorers).chain(rules).collect()
+    let presses = kvpress::ALL.iter().map(|e| listing(Kind::Kvpress, e, (e.defaults)()));
+    allocators.chain(scorers).chain(rules).chain(presses).collect()
 }
 
 fn listing<T: ?Sized>(kind: Kind, entry: &Entry<T>, defaults: Table) -> Listing {

@@ -6,7 +6,7 @@ use super::softmax;
 /// A channel in which the reference has no range says nothing and counts as 0.
 ///
 /// Source: Liang et al. 2025 (LagKV), arXiv:2504.04704, equations 3 to 6.
-pub(crate) fn lag_relative(states: &[f32], reference: &[f32], head_dim: usize) -> Vec<f32> {
+fn lag_relative(states: &[f32], reference: &[f32], head_dim: usize) -> Vec<f32> {
     let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); head_dim];
     for state in reference.chunks_exact(head_dim) {
         for ((low, high), &x) in range.iter_mut().zip(state) {

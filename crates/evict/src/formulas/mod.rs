@@ -11,7 +11,7 @@ mod two_stage;
 
 pub(crate) use expected_attention::{QueryMoments, expected_attention};
 pub(crate) use key_diff::key_diff;
-pub(crate) use lag::{lag_relative, lag_scores, ranks};
+pub(crate) use lag::{lag_scores, ranks};
 pub(crate) use mean_rotation::MeanRotation;
 pub(crate) use norms::{mean_rows, row_norms};
 pub(crate) use smoothing::smoothed;

@@ -1,0 +1,63 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Layer, Ties, contest::Contest, press::Press};
+use crate::{Need, Needs, formulas, options::Options, registry::Method};
+
+/// kvpress' `BlockPress` of KeyDiff: block after block joins what is kept, and is cut with it to
+/// the budget.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct BlockKeyDiff {
+    /// Tokens that join at a time.
+    block_size: usize,
+}
+
+impl Default for BlockKeyDiff {
+    fn default() -> BlockKeyDiff {
+        BlockKeyDiff { block_size: 128 }
+    }
+}
+
+impl Options for BlockKeyDiff {
+    fn check(&self) -> Result<(), String> {
+        match self.block_size {
+            0 => Err("a block has at least one token".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Method for BlockKeyDiff {
+    const NAME: &'static str = "kvpress:block_keydiff";
+    const SOURCE: &'static str = "kvpress BlockPress(KeyDiffPress); Park et al. 2025, arXiv:2504.15364";
+    const DESCRIPTION: &'static str = "the keys least like the mean key, block after block";
+}
+
+impl Press for BlockKeyDiff {
+    fn needs(&self) -> Needs {
+        [Need::Keys].into()
+    }
+
+    fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, String> {
+        Ok((0..layer.kv_heads).map(|head| self.of_head(layer, head, ties)).collect())
+    }
+}
+
+impl BlockKeyDiff {
+    fn of_head(&self, layer: &Layer<'_>, head: usize, ties: &mut Ties) -> Vec<u32> {
+        let (keys, dim) = (layer.row(Need::Keys, head), layer.head_dim);
+        let mut kept: Vec<u32> = (0..layer.kept as u32).collect();
+        for start in (layer.kept..layer.tokens).step_by(self.block_size) {
+            let end = (start + self.block_size).min(layer.tokens);
+            kept.extend(start as u32..end as u32);
+            let key = |&position: &u32| &keys[position as usize * dim..][..dim];
+            let joined: Vec<f32> = kept.iter().flat_map(key).copied().collect();
+            let mut scores = vec![f32::NEG_INFINITY; layer.tokens];
+            for (&position, score) in kept.iter().zip(formulas::key_diff(&joined, dim)) {
+                scores[position as usize] = score;
+            }
+            kept = ties.decide_in_head(&Contest::in_head(head, scores, layer.kept));
+        }
+        kept
+    }
+}

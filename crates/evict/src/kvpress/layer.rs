@@ -1,0 +1,58 @@
+use crate::{Budget, Need, Observation, formulas::mean_rows};
+
+/// One layer of a whole cache, as a press sees it.
+pub(crate) struct Layer<'a> {
+    pub(super) index: usize,
+    /// All layers that the model has.
+    pub(super) count: usize,
+    pub(super) kv_heads: usize,
+    pub(super) tokens: usize,
+    pub(super) head_dim: usize,
+    /// Tokens that a head keeps on average: `max(1, int(tokens * (1 - ratio)))`.
+    pub(super) kept: usize,
+    /// The part kept, `1 - ratio`.
+    pub(super) part: f64,
+    pub(super) rope_theta: f64,
+    seen: &'a Observation<'a>,
+}
+
+impl<'a> Layer<'a> {
+    pub(super) fn new(seen: &'a Observation<'a>, index: usize, budget: Budget) -> Layer<'a> {
+        let shape = seen.shape;
+        Layer {
+            index,
+            count: shape.layers,
+            kv_heads: shape.kv_heads,
+            tokens: shape.tokens,
+            head_dim: shape.head_dim,
+            kept: budget.per_head(shape),
+            part: budget.part(shape),
+            // Checked to be there when query moments are needed, and else not read.
+            rope_theta: seen.rope_theta.unwrap_or(1.0),
+            seen,
+        }
+    }
+
+    /// The row of KV head `head` of a need that has one for each.
+    pub(super) fn row(&self, need: Need, head: usize) -> &'a [f32] {
+        self.seen.rows(need)[self.index * self.kv_heads + head]
+    }
+
+    /// The rows of the query heads that share KV head `head`.
+    pub(super) fn group(&self, need: Need, head: usize) -> &[&'a [f32]] {
+        let group = self.seen.shape.group();
+        let first = (self.index * self.kv_heads + head) * group;
+        &self.seen.rows(need)[first..first + group]
+    }
+
+    /// The mean over the group of KV head `head`, `[tokens]`.
+    pub(super) fn group_mean(&self, need: Need, head: usize) -> Vec<f32> {
+        mean_rows(self.group(need, head))
+    }
+
+    /// The mean over all query heads, `[tokens]`.
+    pub(super) fn mean(&self, need: Need) -> Vec<f32> {
+        let heads = self.seen.shape.query_heads;
+        mean_rows(&self.seen.rows(need)[self.index * heads..(self.index + 1) * heads])
+    }
+}

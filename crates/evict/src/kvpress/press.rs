@@ -1,0 +1,74 @@
+use std::fmt::Debug;
+
+use super::{Layer, contest::Contest, ties::Ties};
+use crate::{Needs, Shape};
+
+/// Compresses one layer of a cache.
+pub(crate) trait Press: Debug + Send + Sync {
+    /// What it reads.
+    fn needs(&self) -> Needs;
+
+    /// Refuses, in a clause, a cache that kvpress refuses.
+    fn refuse(&self, _: Shape) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The positions that each KV head keeps, ascending, `ties` deciding wherever scores do.
+    /// Fails on a score that is not finite.
+    fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, String>;
+}
+
+/// A press that keeps the best-scored tokens of each head: kvpress' `ScorerPress`.
+pub(crate) trait ScorerPress: Debug + Send + Sync {
+    /// What it reads. By default, nothing but positions.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// As [`Press::refuse`].
+    fn refuse(&self, _: Shape) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// A score for each token of each KV head, `[kv_heads][tokens]`.
+    fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>>;
+}
+
+impl<S: ScorerPress> Press for S {
+    fn needs(&self) -> Needs {
+        ScorerPress::needs(self)
+    }
+
+    fn refuse(&self, shape: Shape) -> Result<(), String> {
+        ScorerPress::refuse(self, shape)
+    }
+
+    fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, String> {
+        Ok(keep_best(finite_scores(self, layer)?, layer.kept, ties))
+    }
+}
+
+/// Keeps the `count` best-scored tokens of each head.
+pub(super) fn keep_best(scores: Vec<Vec<f32>>, count: usize, ties: &mut Ties) -> Vec<Vec<u32>> {
+    let best = |(head, scores)| ties.decide_in_head(&Contest::in_head(head, scores, count));
+    scores.into_iter().enumerate().map(best).collect()
+}
+
+/// The scores of a press, unless one of them is not finite.
+pub(super) fn finite_scores<S: ScorerPress>(press: &S, layer: &Layer<'_>) -> Result<Vec<Vec<f32>>, String> {
+    let scores = press.scores(layer);
+    for (head, scores) in scores.iter().enumerate() {
+        if let Some(at) = scores.iter().position(|s| !s.is_finite()) {
+            let (layer, score) = (layer.index, scores[at]);
+            return Err(format!(
+                "position {at} of layer {layer}, KV head {head} scores {score}, which is not finite"
+            ));
+        }
+    }
+    Ok(scores)
+}
+
+/// The score of tokens that kvpress protects: 1 more than the largest of all heads.
+pub(super) fn above(scores: &[Vec<f32>]) -> f32 {
+    scores.iter().flatten().copied().fold(f32::NEG_INFINITY, f32::max) + 1.0
+}

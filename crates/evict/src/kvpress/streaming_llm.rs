@@ -1,0 +1,38 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Layer, checks, press::ScorerPress};
+use crate::{Shape, options::Options, registry::Method};
+
+/// kvpress' `StreamingLLMPress`: the first and the last tokens.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct StreamingLlm {
+    /// Tokens kept at the start.
+    n_sink: usize,
+}
+
+impl Default for StreamingLlm {
+    fn default() -> StreamingLlm {
+        StreamingLlm { n_sink: 4 }
+    }
+}
+
+impl Options for StreamingLlm {}
+
+impl Method for StreamingLlm {
+    const NAME: &'static str = "kvpress:streaming_llm";
+    const SOURCE: &'static str = "kvpress StreamingLLMPress; Xiao et al. 2023, arXiv:2309.17453";
+    const DESCRIPTION: &'static str = "the first and the last tokens";
+}
+
+impl ScorerPress for StreamingLlm {
+    fn refuse(&self, shape: Shape) -> Result<(), String> {
+        checks::more_tokens_than("n_sink", self.n_sink, shape)
+    }
+
+    fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
+        let pruned = self.n_sink..self.n_sink + layer.tokens - layer.kept;
+        let score = |position: usize| if pruned.contains(&position) { 0.0 } else { 1.0 };
+        vec![(0..layer.tokens).map(score).collect(); layer.kv_heads]
+    }
+}
