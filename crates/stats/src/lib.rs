@@ -12,6 +12,8 @@ mod divergence;
 mod entropy;
 mod preservation;
 mod random;
+mod relative_error;
+mod sequence;
 mod summary;
 
 pub use apportion::{apportion, apportion_within};
@@ -21,4 +23,6 @@ pub use divergence::{argmax, kl_from_logits, log_softmax, nll_from_logits};
 pub use entropy::{entropy_bits, normalised};
 pub use preservation::{attention_preservation, retained_mass};
 pub use random::Rng;
+pub use relative_error::relative_error;
+pub use sequence::{first_difference, matching_fraction};
 pub use summary::{Summary, median, quantile};
