@@ -1,0 +1,83 @@
+//! What a cut takes from attention itself.
+
+use bitkv_stats::{attention_preservation, relative_error};
+
+use super::mean;
+
+/// Mean over heads of the cosine of an attention row with its kept part: the published "attention preservation".
+///
+/// `rows` are `[heads][tokens]`, `kept[head]` the positions kept for that head. Equal to the square root of the kept
+/// part of the row's squared mass, which one large weight can be nearly all of.
+pub fn attention_cosine(rows: &[Vec<f32>], kept: &[&[u32]]) -> f64 {
+    of_heads(rows, kept, attention_preservation)
+}
+
+/// Mean over heads of the part of an attention row's mass on kept positions, 0..1; arguments as for
+/// [`attention_cosine`].
+pub fn retained_mass(rows: &[Vec<f32>], kept: &[&[u32]]) -> f64 {
+    of_heads(rows, kept, bitkv_stats::retained_mass)
+}
+
+fn of_heads(rows: &[Vec<f32>], kept: &[&[u32]], value: fn(&[f32], &[u32]) -> f64) -> f64 {
+    if rows.len() != kept.len() {
+        return f64::NAN;
+    }
+    mean(rows.iter().zip(kept).map(|(row, kept)| value(row, kept)))
+}
+
+/// Relative error of the attention output of every layer, `||cut - full||_2 / ||full||_2`.
+///
+/// Both are `[layers][tokens * width]`: what attention gives for the scored tokens through either cache. Each layer
+/// has a value of its own; one NaN if the numbers of layers differ.
+pub fn output_errors(full: &[Vec<f32>], cut: &[Vec<f32>]) -> Vec<f64> {
+    if full.len() != cut.len() {
+        return vec![f64::NAN];
+    }
+    full.iter().zip(cut).map(|(full, cut)| relative_error(full, cut)).collect()
+}
+
+/// Mean of [`output_errors`] over the layers.
+pub fn output_error(full: &[Vec<f32>], cut: &[Vec<f32>]) -> f64 {
+    mean(output_errors(full, cut))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn worked_by_hand() {
+        let rows = vec![vec![0.5, 0.25, 0.25], vec![1.0, 0.0, 0.0]];
+        let kept: [&[u32]; 2] = [&[0, 1], &[0]];
+        assert_eq!(retained_mass(&rows, &kept), 0.875);
+        let first = ((0.25 + 0.0625) / (0.25 + 0.125f64)).sqrt();
+        assert!((attention_cosine(&rows, &kept) - (first + 1.0) / 2.0).abs() < 1e-12);
+        let full = vec![vec![3.0, 4.0], vec![0.0, 2.0]];
+        let cut = vec![vec![0.0, 0.0], vec![0.0, 1.0]];
+        assert_eq!(output_errors(&full, &cut), [1.0, 0.5]);
+        assert_eq!(output_error(&full, &cut), 0.75);
+        assert_eq!(output_error(&full, &full), 0.0);
+    }
+
+    #[test]
+    fn keeping_less_is_worse() {
+        let rows = vec![vec![0.1, 0.2, 0.3, 0.4]; 2];
+        let all = [0u32, 1, 2, 3];
+        let mut before = (f64::INFINITY, f64::INFINITY);
+        for count in (0..=4).rev() {
+            let kept = [&all[..count], &all[..]];
+            let now = (attention_cosine(&rows, &kept), retained_mass(&rows, &kept));
+            assert!(now.0 < before.0 && now.1 < before.1, "{count}: {before:?} {now:?}");
+            before = now;
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_nan() {
+        assert!(attention_cosine(&[], &[]).is_nan());
+        assert!(retained_mass(&[vec![1.0]], &[]).is_nan());
+        assert!(output_error(&[], &[]).is_nan());
+        assert!(output_error(&[vec![1.0]], &[]).is_nan());
+        assert!(output_error(&[vec![1.0]], &[vec![1.0, 2.0]]).is_nan());
+    }
+}

@@ -1,0 +1,19 @@
+//! What a cut cache is judged by, as functions of plain slices; docs/METRICS.md says how each misleads.
+//!
+//! Every function returns NaN where there is nothing to average or its inputs do not fit each other: a row refuses
+//! NaN, so that what was not measured never passes for a perfect value.
+
+mod attention;
+mod prediction;
+mod retrieval;
+
+pub use attention::{attention_cosine, output_error, output_errors, retained_mass};
+pub use bitkv_stats::{first_difference, matching_fraction};
+pub use prediction::{agreement, kl, nll, nll_difference};
+pub use retrieval::{Accuracy, Answered};
+
+/// The mean of values; NaN for none.
+fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
+    let (sum, count) = values.into_iter().fold((0.0, 0usize), |(sum, n), value| (sum + value, n + 1));
+    sum / count as f64
+}

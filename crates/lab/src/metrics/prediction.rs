@@ -1,0 +1,98 @@
+//! What a model predicts through a cut cache, teacher forced.
+//!
+//! Logits are `[scored tokens][vocabulary]`. The first row must come from a query that read the cut cache: the
+//! logits after the last token of the context are the dense prefill's, and are the same whatever was cut.
+
+use bitkv_stats::{argmax, kl_from_logits, nll_from_logits};
+
+use super::mean;
+
+/// Mean KL divergence of the cut cache's next-token distributions from the full cache's, in nats per token.
+pub fn kl(full: &[Vec<f32>], cut: &[Vec<f32>]) -> f64 {
+    of_pairs(full, cut, kl_from_logits)
+}
+
+/// Part of the tokens after which both caches find the same token most likely, 0..1.
+pub fn agreement(full: &[Vec<f32>], cut: &[Vec<f32>]) -> f64 {
+    of_pairs(full, cut, |full, cut| match (argmax(full), argmax(cut)) {
+        (Some(full), Some(cut)) => f64::from(u8::from(full == cut)),
+        // A row of NaN has no most likely token, and two such rows do not agree.
+        _ => f64::NAN,
+    })
+}
+
+/// Mean negative log-likelihood of the tokens that really follow, `[scored tokens]`, in nats per token.
+pub fn nll(logits: &[Vec<f32>], targets: &[u32]) -> f64 {
+    if logits.len() != targets.len() {
+        return f64::NAN;
+    }
+    mean(logits.iter().zip(targets).map(|(row, &target)| nll_from_logits(row, target as usize)))
+}
+
+/// [`nll`] through the cut cache less that through the full one, on the same targets; negative where cutting helps.
+pub fn nll_difference(full: &[Vec<f32>], cut: &[Vec<f32>], targets: &[u32]) -> f64 {
+    nll(cut, targets) - nll(full, targets)
+}
+
+fn of_pairs(full: &[Vec<f32>], cut: &[Vec<f32>], value: impl Fn(&[f32], &[f32]) -> f64) -> f64 {
+    if full.len() != cut.len() {
+        return f64::NAN;
+    }
+    mean(full.iter().zip(cut).map(|(full, cut)| value(full, cut)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Logits of probabilities.
+    fn row(p: &[f32]) -> Vec<f32> {
+        p.iter().map(|p| p.ln()).collect()
+    }
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-6
+    }
+
+    #[test]
+    fn worked_by_hand() {
+        let full = [row(&[0.5, 0.5]), row(&[0.75, 0.25])];
+        let cut = [row(&[0.5, 0.5]), row(&[0.25, 0.75])];
+        // The second token costs 3/4 ln 3 + 1/4 ln 1/3 = ln 3 / 2, the first nothing.
+        assert!(close(kl(&full, &cut), 3f64.ln() / 4.0));
+        assert_eq!(agreement(&full, &cut), 0.5);
+        assert!(close(nll(&full, &[0, 0]), (2f64.ln() + (4f64 / 3.0).ln()) / 2.0));
+        assert!(close(nll_difference(&full, &cut, &[0, 0]), 3f64.ln() / 2.0));
+        assert!(close(nll_difference(&full, &cut, &[0, 1]), -3f64.ln() / 2.0));
+    }
+
+    #[test]
+    fn a_full_cache_is_perfect() {
+        let full = [row(&[0.1, 0.2, 0.7]), row(&[0.6, 0.3, 0.1])];
+        assert_eq!(kl(&full, &full), 0.0);
+        assert_eq!(agreement(&full, &full), 1.0);
+        assert_eq!(nll_difference(&full, &full, &[1, 2]), 0.0);
+    }
+
+    #[test]
+    fn each_further_step_away_is_worse() {
+        let full = vec![row(&[0.7, 0.2, 0.1]); 4];
+        let mut cut = full.clone();
+        let mut before = (0.0, 1.0, 0.0);
+        for at in 0..4 {
+            cut[at] = row(&[0.2, 0.7, 0.1]);
+            let now = (kl(&full, &cut), agreement(&full, &cut), nll_difference(&full, &cut, &[0; 4]));
+            assert!(now.0 > before.0 && now.1 < before.1 && now.2 > before.2, "{before:?} {now:?}");
+            before = now;
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_nan() {
+        let (one, two) = ([row(&[0.5, 0.5])], [row(&[0.5, 0.5]), row(&[0.5, 0.5])]);
+        assert!(kl(&[], &[]).is_nan() && agreement(&[], &[]).is_nan() && nll(&[], &[]).is_nan());
+        assert!(kl(&one, &two).is_nan() && agreement(&one, &two).is_nan() && nll(&two, &[0]).is_nan());
+        assert!(agreement(&[vec![f32::NAN]], &[vec![f32::NAN]]).is_nan());
+        assert!(nll_difference(&one, &two, &[0]).is_nan());
+    }
+}

@@ -1,0 +1,47 @@
+//! Words by how often they occur.
+
+use anyhow::Result;
+use bitkv_stats::Rng;
+
+use super::haystack::{Haystack, WORDS_PER_LINE};
+use super::{Kind, Question, Retrieval, Words};
+
+/// Shares of the common words in half of all words, the most common first.
+const SHARES: [usize; 4] = [8, 6, 4, 2];
+
+/// Fewest lines: from here on the least common of the four occurs twice as often as any of 60 rare words or more.
+const FEWEST_LINES: usize = 10;
+
+/// Lines of words in random order. Half of the words are the four common ones, 8 : 6 : 4 : 2; the others
+/// take turns, and none is as common. A question says the most common words, the most common first, and the answer is
+/// the next.
+pub(super) fn draw(words: &Words, tokens: usize, rng: &mut Rng) -> Result<Retrieval> {
+    let all = words.shuffled(rng);
+    let (common, rare) = all.split_at(SHARES.len());
+    let hay = Haystack { kind: Kind::CommonWords, words, filler: rare, tokens };
+    let mut context: Vec<u32> = words.bos().into_iter().collect();
+    hay.ensure_tokens(context.len() + FEWEST_LINES * (WORDS_PER_LINE + 1))?;
+    // The lines of filler say how long lines are; their words are replaced.
+    let lines = hay.lines(tokens - context.len(), rng);
+    let mut list = list(common, rare, lines.iter().map(|line| line.len() - 1).sum());
+    rng.shuffle(&mut list);
+    let mut list = list.into_iter();
+    for line in &lines {
+        context.extend(list.by_ref().take(line.len() - 1));
+        context.push(words.newline());
+    }
+    let question =
+        |said: usize| Question { prompt: common[..said].to_vec(), answer: vec![common[said]], depth: None };
+    Ok(Retrieval { context, questions: (1..common.len()).map(question).collect() })
+}
+
+/// `count` words: each common one as often as its share says, then the rare ones in turn.
+fn list(common: &[u32], rare: &[u32], count: usize) -> Vec<u32> {
+    let all: usize = 2 * SHARES.iter().sum::<usize>();
+    let mut list = Vec::with_capacity(count);
+    for (&word, share) in common.iter().zip(SHARES) {
+        list.extend(std::iter::repeat_n(word, count * share / all));
+    }
+    list.extend(rare.iter().cycle().take(count - list.len()));
+    list
+}

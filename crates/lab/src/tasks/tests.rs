@@ -1,0 +1,233 @@
+use super::*;
+
+/// Tokens of test contexts: the shortest that every kind takes, odd ones, and more lines than there are words.
+const LENGTHS: [usize; 5] = [131, 200, 257, 512, 1500];
+
+/// 64 words, the fewest allowed, and 300.
+fn vocabularies() -> Vec<Words> {
+    vec![
+        Words::new((10..74).collect(), 1, Some(0), "small").unwrap(),
+        Words::new((500..800).collect(), 7, None, "large").unwrap(),
+    ]
+}
+
+fn built_in() -> Words {
+    Words::of(&crate::Subject::open("tiny-mha").unwrap()).unwrap()
+}
+
+/// Every kind on every vocabulary and length, several times.
+fn each(mut check: impl FnMut(Kind, &Words, usize, usize, &Retrieval)) {
+    for words in vocabularies().into_iter().chain([built_in()]) {
+        for kind in Kind::ALL {
+            for tokens in LENGTHS {
+                for index in [0, 1, 5, 10, 13] {
+                    let drawn = draw(kind, &words, tokens, index, 3).unwrap();
+                    check(kind, &words, tokens, index, &drawn);
+                }
+            }
+        }
+    }
+}
+
+fn places(context: &[u32], part: &[u32]) -> Vec<usize> {
+    let windows = context.windows(part.len()).enumerate();
+    windows.filter(|(_, window)| *window == part).map(|(at, _)| at).collect()
+}
+
+#[test]
+fn lengths_are_exact_and_lines_are_whole() {
+    each(|kind, words, tokens, _, drawn| {
+        assert_eq!(drawn.context.len(), tokens, "{kind:?}");
+        assert_eq!(drawn.context.last(), Some(&words.newline()));
+        let body = &drawn.context[usize::from(words.bos().is_some())..];
+        assert_eq!(drawn.context[..tokens - body.len()], words.bos().into_iter().collect::<Vec<_>>());
+        assert!(body.iter().all(|token| words.pool().contains(token) || *token == words.newline()));
+    });
+}
+
+#[test]
+fn every_question_is_a_question() {
+    each(|kind, _, _, _, drawn| {
+        assert!(!drawn.questions.is_empty());
+        for (i, question) in drawn.questions.iter().enumerate() {
+            assert!(!question.prompt.is_empty() && !question.answer.is_empty());
+            assert!(question.depth.is_none_or(|depth| (0.0..=1.0).contains(&depth)));
+            assert_eq!(question.depth.is_none(), kind == Kind::CommonWords);
+            assert!(drawn.questions[..i].iter().all(|other| other.prompt != question.prompt), "asked twice");
+        }
+    });
+}
+
+/// Where a prompt stands in the context it stands once, and the answer follows it.
+#[test]
+fn answers_of_facts_follow_their_only_key() {
+    each(|kind, _, _, _, Retrieval { context, questions }| {
+        if matches!(kind, Kind::Variables | Kind::CommonWords) {
+            return;
+        }
+        for question in questions {
+            let at = places(context, &question.prompt);
+            assert_eq!(at.len(), 1, "{kind:?}");
+            let answer = at[0] + question.prompt.len();
+            assert_eq!(context[answer..answer + question.answer.len()], question.answer);
+        }
+    });
+}
+
+/// The depth of a line is the part of the context before it, the line itself aside, to within a line of filler on either side.
+#[test]
+fn depths_are_as_said() {
+    each(|kind, words, tokens, index, Retrieval { context, questions }| {
+        if matches!(kind, Kind::Passkey | Kind::Copy) {
+            let asked =
+                [0.0, 0.1, 0.5, 1.0, 0.2][[0, 1, 5, 10, 13].iter().position(|&i| i == index).unwrap()];
+            assert_eq!(questions[0].depth, Some(asked));
+        }
+        for question in questions.iter().filter(|_| !matches!(kind, Kind::Variables | Kind::CommonWords)) {
+            let at = places(context, &question.prompt)[0];
+            let length = context[at..].iter().position(|token| *token == words.newline()).unwrap() + 1;
+            let before = at as f64 / (tokens - length) as f64;
+            let depth = question.depth.unwrap();
+            // Other needles stand between the lines of filler and shift it by up to one of theirs.
+            let slack = 17.0 / tokens as f64;
+            assert!((before - depth).abs() <= slack, "{kind:?} of {tokens}: {before} for {depth}");
+        }
+    });
+}
+
+#[test]
+fn what_a_value_is_made_of_stands_nowhere_else() {
+    each(|kind, _, _, _, Retrieval { context, questions }| {
+        if matches!(kind, Kind::Passkey | Kind::Needles) {
+            for token in questions.iter().flat_map(|question| &question.answer) {
+                assert_eq!(places(context, &[*token]).len(), 1, "{kind:?}");
+            }
+        }
+    });
+}
+
+/// A reader of the lines, which knows nothing of how they were drawn, follows each variable to its value.
+#[test]
+fn variables_lead_to_their_value() {
+    each(|kind, words, _, _, Retrieval { context, questions }| {
+        if kind != Kind::Variables {
+            return;
+        }
+        let lines: Vec<&[u32]> = context.split(|token| *token == words.newline()).collect();
+        let assigned = |name: u32| -> Vec<u32> {
+            lines.iter().filter(|line| line.len() == 2 && line[0] == name).map(|line| line[1]).collect()
+        };
+        let mut values = Vec::new();
+        for question in questions {
+            let (example, name) = question.prompt.split_at(question.prompt.len() - 1);
+            let example = example.strip_suffix(&[words.newline()]).unwrap();
+            for way in [example.to_vec(), [name, &question.answer].concat()] {
+                for step in way.windows(2) {
+                    assert_eq!(assigned(step[0]), [step[1]]);
+                }
+                let value = way[way.len() - 1];
+                assert!(assigned(value).is_empty(), "a value is no variable");
+                values.push(value);
+            }
+            assert_eq!(example.len(), question.answer.len() + 1);
+        }
+        values.sort_unstable();
+        values.dedup();
+        assert_eq!(values.len(), 3, "the example and two chains end in different values");
+    });
+}
+
+#[test]
+fn a_variable_is_assigned_before_it_is_read() {
+    each(|kind, _, _, _, Retrieval { context, questions }| {
+        for question in questions.iter().filter(|_| kind == Kind::Variables) {
+            let way = [&question.prompt[question.prompt.len() - 1..], &question.answer].concat();
+            let at: Vec<usize> = way.windows(2).map(|step| places(context, step)[0]).collect();
+            assert!(at.is_sorted_by(|a, b| a > b), "{at:?}");
+        }
+    });
+}
+
+#[test]
+fn common_words_are_counted_right() {
+    each(|kind, words, _, _, Retrieval { context, questions }| {
+        if kind != Kind::CommonWords {
+            return;
+        }
+        let mut counts: Vec<(usize, u32)> =
+            words.pool().iter().map(|&word| (places(context, &[word]).len(), word)).collect();
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        let order: Vec<u32> = counts.iter().take(4).map(|(_, word)| *word).collect();
+        assert!(counts[..4].windows(2).all(|pair| pair[0].0 > pair[1].0), "{counts:?}");
+        assert!(counts[3].0 >= 2 * counts[4].0, "{counts:?}");
+        for (said, question) in (1..).zip(questions) {
+            assert_eq!((&question.prompt[..], &question.answer[..]), (&order[..said], &order[said..=said]));
+        }
+        assert_eq!(questions.len(), 3);
+    });
+}
+
+#[test]
+fn facts_fill_a_context_of_recall() {
+    let words = &vocabularies()[1];
+    let drawn = draw(Kind::Recall, words, 300, 0, 1).unwrap();
+    let keys: std::collections::BTreeSet<u32> = drawn.context.chunks(3).map(|line| line[0]).collect();
+    assert_eq!((keys.len(), drawn.questions.len()), (100, 16));
+}
+
+#[test]
+fn draws_are_decided_by_their_arguments() {
+    let words = &vocabularies()[1];
+    for kind in Kind::ALL {
+        let one = draw(kind, words, 300, 4, 9).unwrap();
+        assert_eq!(one, draw(kind, words, 300, 4, 9).unwrap());
+        for other in [draw(kind, words, 300, 5, 9), draw(kind, words, 300, 4, 10)] {
+            let other = other.unwrap();
+            assert_ne!(one.context, other.context, "{kind:?}");
+            assert_ne!(one.questions, other.questions, "{kind:?}");
+        }
+    }
+    let first = |kind| draw(kind, words, 300, 0, 0).unwrap().questions[0].prompt.clone();
+    assert_ne!(first(Kind::Passkey), first(Kind::Recall));
+}
+
+#[test]
+fn what_is_too_small_is_refused_with_what_is_needed() {
+    let words = &vocabularies()[0];
+    let needed = [58, 125, 80, 131, 49, 66];
+    for (kind, needed) in Kind::ALL.into_iter().zip(needed) {
+        assert!(draw(kind, words, needed, 3, 0).is_ok(), "{kind:?} of {needed}");
+        let said = draw(kind, words, needed - 1, 3, 0).unwrap_err().to_string();
+        let name = kind.name();
+        let few = needed - 1;
+        assert_eq!(
+            said,
+            format!("a context of the task {name} needs {needed} tokens or more: {few} are too few")
+        );
+    }
+    let said = Words::new((0..63).collect(), 99, None, "m").unwrap_err().to_string();
+    assert!(said.starts_with("the tokenizer of m has 63 of the tasks' words"), "{said}");
+    for (newline, bos) in [(5, None), (99, Some(5))] {
+        let said = Words::new((0..64).collect(), newline, bos, "m").unwrap_err().to_string();
+        assert!(said.starts_with("token 5 of m has two roles"), "{said}");
+    }
+}
+
+#[test]
+fn kinds_have_the_names_of_definitions() {
+    for kind in Kind::ALL {
+        assert_eq!(Kind::of(kind.task()), Some(kind));
+    }
+    assert_eq!(Kind::of(TaskKind::Text), None);
+    assert_eq!(Kind::ALL.map(Kind::name).join(" "), "passkey needles variables common-words recall copy");
+}
+
+#[test]
+fn every_token_of_an_answer_counts() {
+    let question = Question { prompt: vec![5, 6], answer: vec![7, 8], depth: None };
+    assert_eq!(question.asked(), [5, 6, 7]);
+    assert!(question.correct(&[99, 7, 8]));
+    for wrong in [&[99, 7, 9][..], &[99, 6, 8], &[99, 7], &[99, 7, 8, 1], &[]] {
+        assert!(!question.correct(wrong), "{wrong:?}");
+    }
+}

@@ -1,0 +1,115 @@
+//! The tokens that tasks are made of: words that are one token each, and the end of a line.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, bail, ensure};
+use bitkv_stats::Rng;
+
+use crate::Subject;
+
+/// Common words; those that are one token of a model's vocabulary are its keys and values.
+const WORDS: &str = "\
+about above across after again against all almost along already also always among and another any are around \
+as ask at away back because been before began behind being below best better between big black body book both \
+bring brought built business but by call called came can care carry case century certain change child children \
+church city clear close cold come common could country course cut dark day days dead death deep did different \
+do does done door down during each early earth end enough even ever every example eyes face fact family far \
+father feel feet few field find fire first five following food for force form found four free friend from full \
+gave general get give given go god good got great green ground group grow had half hand hands hard has have he \
+head hear heard heart held help her here high him himself his hold home hope horse hour house how human hundred \
+idea if in into is it its itself just keep kept kind king knew know known land large last later law lay lead \
+least leave left less let letter life light like line little live long look looked lost love low made main make \
+man many matter may me mean men might mind money moment more morning most mother move much must my name near \
+never new next night no north not nothing now number of off often old on once one only open or order other our \
+out over own paper part party pass past people perhaps person place point poor power present public put question \
+quite rather read real right river road room round said same saw say school sea second see seemed seen sent set \
+several shall she should show side since six small so some something soon south speak stand state still stood \
+story street strong such sun sure take taken tell ten than that the their them then there these they thing \
+things think this those thought thousand three through time to together told too took toward town tree true \
+turn turned two under until up upon us use used very voice walk wall want war was watch water way we well went \
+were what when where which while white who whole why wife will wind with within without woman women word words \
+work world would write year years yet you young your";
+
+/// Fewest words a vocabulary must share with the list.
+const FEWEST: usize = 64;
+
+/// What a model's tokenizer offers.
+#[derive(Clone, Debug)]
+pub struct Words {
+    pool: Vec<u32>,
+    newline: u32,
+    bos: Option<u32>,
+}
+
+impl Words {
+    /// Words of the list that are single tokens of a model's vocabulary.
+    ///
+    /// # Errors
+    /// When the model has no tokenizer, too few such words, or no newline.
+    pub fn of(subject: &Subject) -> Result<Words> {
+        let tokenizer = subject.tokenizer()?;
+        let single = |text: &str| -> Result<Option<u32>> {
+            let ids = tokenizer.encode(text, false)?;
+            Ok((ids.len() == 1).then(|| ids[0]))
+        };
+        let mut pool = Vec::new();
+        for word in WORDS.split(' ') {
+            // Vocabularies mark a word by the space in front of it, or add that space themselves.
+            let found = single(&format!(" {word}"))?.or(single(word)?);
+            pool.extend(found.filter(|id| !pool.contains(id)));
+        }
+        let Some(&newline) = tokenizer.encode("\n", false)?.last() else {
+            bail!("the tokenizer of {} has no newline: retrieval tasks need one", subject.name)
+        };
+        Words::new(pool, newline, subject.config().bos_token_id, &subject.name)
+    }
+
+    /// Words given by their ids, the end of a line, and what begins a sequence, if anything; `model` names them in
+    /// errors.
+    ///
+    /// # Errors
+    /// When there are fewer than 64 words, or a token has two roles.
+    pub fn new(pool: Vec<u32>, newline: u32, bos: Option<u32>, model: &str) -> Result<Words> {
+        ensure!(
+            pool.len() >= FEWEST,
+            "the tokenizer of {model} has {} of the tasks' words as single tokens: retrieval tasks need {FEWEST}",
+            pool.len()
+        );
+        let mut roles: BTreeSet<u32> = [newline].into_iter().chain(bos).collect();
+        for &word in &pool {
+            ensure!(
+                roles.insert(word),
+                "token {word} of {model} has two roles in retrieval tasks: give every word, the newline and the \
+                 beginning of a sequence a token of its own"
+            );
+        }
+        Ok(Words { pool, newline, bos })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// The token that ends a line.
+    pub fn newline(&self) -> u32 {
+        self.newline
+    }
+
+    /// The token that begins a sequence, if the model has one.
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// The words in the order of the list, `[count]`.
+    pub(crate) fn pool(&self) -> &[u32] {
+        &self.pool
+    }
+
+    /// All words in a random order.
+    pub(crate) fn shuffled(&self, rng: &mut Rng) -> Vec<u32> {
+        let mut words = self.pool.clone();
+        rng.shuffle(&mut words);
+        words
+    }
+}
