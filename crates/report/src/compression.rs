@@ -13,8 +13,9 @@ use crate::format::significant;
 pub use charts::charts;
 pub use kind::Kind;
 pub use self_check::{SelfCheck, self_check};
+pub(crate) use self_check::{TOLERANCE, of_whole};
 pub use summary::{BudgetSummary, FULL, ModelCompression, PolicySummary, summaries};
-pub(crate) use tables::SELECTION;
+pub(crate) use tables::{SELECTION, explain_marks};
 pub use tables::{brief, sizes, tables};
 
 /// How the columns of the compression tables are to be read; said once above them.
@@ -30,9 +31,13 @@ pub(crate) fn factor(budget: f64) -> String {
     format!("{short}x")
 }
 
-/// The policy's name with its marks; the full cache asks for nothing, so it breaks no promise.
 fn marked(p: &PolicySummary) -> String {
-    let oracle = if p.oracle { " †" } else { "" };
-    let loose = if p.conserving || p.policy == FULL { "" } else { " ‡" };
-    format!("{}{oracle}{loose}", p.policy)
+    with_marks(&p.policy, p.oracle, p.conserving)
+}
+
+/// A policy's name with its marks; the full cache asks for nothing, so it breaks no promise.
+pub(crate) fn with_marks(policy: &str, oracle: bool, conserving: bool) -> String {
+    let oracle = if oracle { " †" } else { "" };
+    let loose = if conserving || policy == FULL { "" } else { " ‡" };
+    format!("{policy}{oracle}{loose}")
 }

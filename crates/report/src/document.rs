@@ -45,12 +45,34 @@ impl Document {
     /// The whole report: what a reader wants to know first comes first.
     pub(crate) fn new(input: &Input<'_>) -> Self {
         let mut blocks = sections::summary(input);
-        blocks.push(sections::provenance(input));
+        blocks.push(sections::provenance(input.manifest));
         blocks.extend(sections::claims(input));
         blocks.extend(sections::limits(input));
-        blocks.extend(sections::reproduce(input));
+        blocks.extend(sections::reproduce(input.manifest, input.verification.run.as_deref()));
+        Self::of(sections::title(input), blocks)
+    }
+
+    /// A document whose figures have names.
+    pub(crate) fn of(title: String, mut blocks: Vec<Block>) -> Self {
         name_figures(&mut blocks, &mut Vec::new());
-        Self { title: sections::title(input), blocks }
+        Self { title, blocks }
+    }
+
+    /// The figures that the Markdown form refers to: path beside it, and SVG.
+    pub(crate) fn figures(self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        collect_figures(self.blocks, &mut found);
+        found
+    }
+}
+
+fn collect_figures(blocks: Vec<Block>, found: &mut Vec<(String, String)>) {
+    for block in blocks {
+        match block {
+            Block::Figure(figure) => found.push((render::figure_path(&figure.id), figure.svg)),
+            Block::Details(_, inner) => collect_figures(inner, found),
+            _ => {}
+        }
     }
 }
 
@@ -93,16 +115,5 @@ pub fn render_html(input: &Input<'_>) -> String {
 
 /// The figures that the Markdown report refers to: path beside the report, and SVG.
 pub fn figures(input: &Input<'_>) -> Vec<(String, String)> {
-    fn collect(blocks: Vec<Block>, found: &mut Vec<(String, String)>) {
-        for block in blocks {
-            match block {
-                Block::Figure(figure) => found.push((render::figure_path(&figure.id), figure.svg)),
-                Block::Details(_, inner) => collect(inner, found),
-                _ => {}
-            }
-        }
-    }
-    let mut found = Vec::new();
-    collect(Document::new(input).blocks, &mut found);
-    found
+    Document::new(input).figures()
 }

@@ -8,6 +8,7 @@ pub mod curve;
 mod document;
 mod escape;
 mod format;
+mod grid;
 pub mod heads;
 mod heat_map;
 mod interval;
@@ -19,6 +20,7 @@ mod svg;
 mod table;
 
 pub use document::{figures, render_html, render_markdown, render_terminal};
+pub use grid::{GridInput, grid_figures, render_grid_html, render_grid_markdown, render_grid_terminal};
 pub use heat_map::HeatMap;
 pub use interval::Estimate;
 pub use published::{PUBLISHED_HEADS, PublishedHeads};

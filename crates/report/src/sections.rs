@@ -6,6 +6,7 @@ mod limits;
 mod run;
 mod statements;
 
+use crate::compression::SelfCheck;
 use crate::curve::Chart;
 use crate::document::{Block, Figure};
 use crate::table::{Align, Table};
@@ -13,7 +14,7 @@ use crate::{HeatMap, Input, compression, heads, memory};
 use bitkv_record::{Claim, ClaimId, Role};
 
 pub(crate) use brief::brief;
-pub(crate) use limits::limits;
+pub(crate) use limits::{ATTENTION, DIRTY, TEACHER_FORCED, limits};
 pub(crate) use run::{provenance, reproduce};
 
 const MEMORY_NOTE: &str = "The cache's part of weights, cache and activations together.";
@@ -132,7 +133,11 @@ fn self_check(input: &Input<'_>) -> Vec<Block> {
     if input.cells.is_empty() {
         return Vec::new();
     }
-    let check = compression::self_check(input.cells);
+    checked(compression::self_check(input.cells))
+}
+
+/// What came of a self-check.
+pub(crate) fn checked(check: SelfCheck) -> Vec<Block> {
     let failed = check.failures.len();
     if check.checked == 0 {
         let text = "Self-check: no cell kept everything at budget 1, so nothing shows that a full budget changes nothing.";
@@ -162,7 +167,7 @@ fn mapped(map: &HeatMap) -> Block {
 }
 
 /// A chart with what its marks mean.
-fn drawn(chart: &Chart, remark: &str) -> Block {
+pub(crate) fn drawn(chart: &Chart, remark: &str) -> Block {
     let sentences = [chart.reading(), remark.to_owned()];
     let note = sentences.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
     figure(&chart.title, note, chart.to_svg())

@@ -41,7 +41,7 @@ fn quality(model: &str, at: &BudgetSummary) -> Table {
             optional(p.preservation, |v| fixed(100.0 * v, 2)),
         ]
     });
-    explain_marks(&mut table, &at.policies);
+    explain_marks(&mut table, &at.policies.iter().map(marked).collect::<String>());
     table
 }
 
@@ -158,10 +158,10 @@ fn push_grouped(table: &mut Table, at: &BudgetSummary, values: impl Fn(&PolicySu
     }
 }
 
-fn explain_marks(table: &mut Table, policies: &[PolicySummary]) {
-    let marks: String = policies.iter().map(marked).collect();
+/// Notes for the marks that the names have.
+pub(crate) fn explain_marks(table: &mut Table, names: &str) {
     for (mark, note) in [('†', ORACLE), ('‡', LOOSE)] {
-        if marks.contains(mark) {
+        if names.contains(mark) {
             table.note(note);
         }
     }

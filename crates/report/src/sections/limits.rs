@@ -5,6 +5,15 @@ use crate::document::Block;
 use crate::{Input, unique};
 use bitkv_record::Task;
 
+pub(crate) const ATTENTION: &str = "Attention preservation compares single attention rows of an unperturbed model. A \
+head with one dominant key scores close to 100 % whatever else it loses, so quality is to be read from KL, NLL and recall.";
+
+pub(crate) const TEACHER_FORCED: &str = "KL, agreement and NLL are teacher-forced: each target sees the true text before \
+it, which hides the drift of free generation.";
+
+pub(crate) const DIRTY: &str =
+    "The program was built from sources with uncommitted changes: the revision does not fix it.";
+
 /// Limits that follow from what was, and was not, measured in this run.
 pub(crate) fn limits(input: &Input<'_>) -> Vec<Block> {
     let mut list = Vec::new();
@@ -14,18 +23,10 @@ pub(crate) fn limits(input: &Input<'_>) -> Vec<Block> {
     ));
     list.extend(texts(input));
     if input.cells.iter().any(|cell| cell.attention_preservation.is_some()) {
-        list.push(
-            "Attention preservation compares single attention rows of an unperturbed model. A head with one dominant key \
-             scores close to 100 % whatever else it loses, so quality is to be read from KL, NLL and recall."
-                .to_owned(),
-        );
+        list.push(ATTENTION.to_owned());
     }
     if input.cells.iter().any(|cell| cell.kl_nats.is_some()) {
-        list.push(
-            "KL, agreement and NLL are teacher-forced: each target sees the true text before it, which hides the drift \
-             of free generation."
-                .to_owned(),
-        );
+        list.push(TEACHER_FORCED.to_owned());
     }
     if input.cells.iter().any(|cell| cell.oracle) {
         list.push(
@@ -57,10 +58,7 @@ pub(crate) fn limits(input: &Input<'_>) -> Vec<Block> {
         n => list.push(format!("{n} published statements were not tested in this run.")),
     }
     if input.manifest.dirty {
-        list.push(
-            "The program was built from sources with uncommitted changes: the revision does not fix it."
-                .to_owned(),
-        );
+        list.push(DIRTY.to_owned());
     }
     vec![Block::Heading(2, "Limits".to_owned()), Block::List(list)]
 }

@@ -1,13 +1,13 @@
 //! What was run, and how to run it again.
 
 use crate::document::Block;
+use crate::escape;
 use crate::format::fixed;
 use crate::table::{Align, Table};
-use crate::{Input, escape};
+use bitkv_record::Manifest;
 
 /// Where the numbers come from, in one line.
-pub(crate) fn provenance(input: &Input<'_>) -> Block {
-    let m = input.manifest;
+pub(crate) fn provenance(m: &Manifest) -> Block {
     let revision: String = m.revision.chars().take(12).collect();
     let dirty = if m.dirty { " with uncommitted changes" } else { "" };
     Block::Text(format!(
@@ -19,8 +19,7 @@ pub(crate) fn provenance(input: &Input<'_>) -> Block {
     ))
 }
 
-fn facts(input: &Input<'_>) -> Table {
-    let m = input.manifest;
+fn facts(m: &Manifest, run: Option<&str>) -> Table {
     let mut table = Table::new("The run", &[("property", Align::Left), ("value", Align::Left)]);
     let mut push = |name: &str, value: String| table.push(vec![name.to_owned(), value]);
     let models: Vec<String> =
@@ -41,19 +40,18 @@ fn facts(input: &Input<'_>) -> Table {
     push("machine", format!("{}, {} cores, SIMD: {simd}", m.machine.cpu, m.machine.cores));
     push("threads", m.threads.to_string());
     push("seed", m.seed.to_string());
-    if let Some(run) = &input.verification.run {
-        push("run folder", run.clone());
+    if let Some(run) = run {
+        push("run folder", run.to_owned());
     }
     table
 }
 
-/// What was run, the command, and the particulars that must be equal for equal numbers.
-pub(crate) fn reproduce(input: &Input<'_>) -> Vec<Block> {
-    let m = input.manifest;
+/// What was run, the command, and the particulars that must be equal for equal numbers; `run` is the run folder.
+pub(crate) fn reproduce(m: &Manifest, run: Option<&str>) -> Vec<Block> {
     let command: Vec<String> = m.command.iter().map(|argument| escape::shell(argument)).collect();
     let mut blocks = vec![
         Block::Heading(2, "What was run".to_owned()),
-        Block::Table(facts(input)),
+        Block::Table(facts(m, run)),
         Block::Heading(2, "How to reproduce".to_owned()),
         Block::Text(format!("With bitkv {} at revision {}:", m.bitkv_version, m.revision)),
         Block::Code(command.join(" ")),

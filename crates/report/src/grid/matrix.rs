@@ -1,0 +1,99 @@
+//! Policies by budgets.
+
+use super::measure::Measure;
+use super::slice::{Contender, Slice, Variant, by_text, heading};
+use crate::compression::{Kind, explain_marks};
+use crate::format::MISSING;
+use crate::table::{Align, Table};
+use crate::unique;
+use bitkv_record::{AskedBudget, GridRow};
+
+/// One measure of every policy at every budget.
+pub(super) fn measured(slice: &Slice<'_>, caption: &str, measure: &Measure, seed: u64) -> Table {
+    of(slice, &format!("{caption}: {}", measure.title), |rows| measure.cell(rows, seed))
+}
+
+/// The same without intervals, for a terminal.
+pub(super) fn points(slice: &Slice<'_>, caption: &str, measure: &Measure, seed: u64) -> Table {
+    of(slice, caption, |rows| measure.point(rows, seed))
+}
+
+/// The register on which a policy does worst, with its KL; none where all texts have one register.
+pub(super) fn worst_register(slice: &Slice<'_>, caption: &str) -> Option<Table> {
+    let registers = unique(slice.rows().iter().map(|row| row.register.as_str()));
+    let worst = |rows: &[&GridRow]| {
+        let mean = |register: &str| {
+            let own: Vec<&GridRow> = rows.iter().copied().filter(|row| row.register == register).collect();
+            let values: Vec<f64> = by_text(&own, |row| row.kl_nats).into_values().collect();
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            (!values.is_empty()).then_some(mean)
+        };
+        let means = registers.iter().filter_map(|name| mean(name).map(|mean| (*name, mean)));
+        let worst = means.max_by(|a, b| a.1.total_cmp(&b.1));
+        worst.map_or_else(|| MISSING.to_owned(), |(name, kl)| format!("{name} {}", super::measure::three(kl)))
+    };
+    let caption = format!("{caption}: the register with the highest KL, and its mean in nats");
+    (registers.len() > 1).then(|| of(slice, &caption, worst))
+}
+
+/// KL of every policy under every variant, in groups by budget.
+pub(super) fn variants(slices: &[Slice<'_>], caption: &str, measure: &Measure, seed: u64) -> Table {
+    let all: Vec<Variant> = slices.iter().map(|slice| slice.variant).collect();
+    let labels: Vec<String> = all.iter().map(|variant| variant.label(&all)).collect();
+    let caption = format!("{caption}: {}", measure.title);
+    let mut table = Table::new(caption, &columns(&labels));
+    let mut names = String::new();
+    for budget in unique(slices.iter().flat_map(Slice::budgets)) {
+        table.group(heading(budget));
+        let mut shown: Vec<&str> = Vec::new();
+        for contender in slices.iter().flat_map(Slice::contenders) {
+            if shown.contains(&contender.policy) {
+                continue;
+            }
+            shown.push(contender.policy);
+            let cells = slices.iter().map(|slice| measure.cell(&slice.at(contender.policy, budget), seed));
+            let name = contender.marked();
+            names += &name;
+            table.push([name].into_iter().chain(cells).collect());
+        }
+    }
+    explain_marks(&mut table, &names);
+    table
+}
+
+fn of(slice: &Slice<'_>, caption: &str, cell: impl Fn(&[&GridRow]) -> String) -> Table {
+    filled(slice, caption, |contender, budget| cell(&slice.at(contender.policy, budget)))
+}
+
+/// A table in groups by kind; rows that would be empty are left out.
+pub(super) fn filled(
+    slice: &Slice<'_>,
+    caption: &str,
+    cell: impl Fn(Contender<'_>, AskedBudget) -> String,
+) -> Table {
+    let budgets = slice.budgets();
+    let heads: Vec<String> = budgets.iter().map(|budget| heading(*budget)).collect();
+    let mut table = Table::new(caption, &columns(&heads));
+    let (mut kind, mut names) = (None, String::new());
+    for contender in slice.contenders() {
+        let cells: Vec<String> = budgets.iter().map(|budget| cell(contender, *budget)).collect();
+        if cells.iter().all(|cell| cell == MISSING) {
+            continue;
+        }
+        // The full cache stands first and needs no heading.
+        if kind.replace(contender.kind()) != Some(contender.kind()) && contender.kind() != Kind::Full {
+            table.group(contender.kind().heading());
+        }
+        let name = contender.marked();
+        names += &name;
+        table.push([name].into_iter().chain(cells).collect());
+    }
+    explain_marks(&mut table, &names);
+    table
+}
+
+/// The name of a policy, then numbers.
+pub(super) fn columns(heads: &[String]) -> Vec<(&str, Align)> {
+    let heads = heads.iter().map(|head| (head.as_str(), Align::Right));
+    [("policy", Align::Left)].into_iter().chain(heads).collect()
+}

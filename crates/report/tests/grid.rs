@@ -1,0 +1,369 @@
+//! The report of a grid, on rows whose numbers can be worked by hand.
+
+mod markup;
+
+use bitkv_record::{
+    AskedBudget, Definition, Form, GridRow, KvFormat, Machine, Manifest, Positions, ScoredTask, TaskKind,
+    TimingRow, When,
+};
+use bitkv_report::{GridInput, grid_figures, render_grid_html, render_grid_markdown, render_grid_terminal};
+
+const DEFINITION: &str = r#"
+analysis = '''
+Do wide heads need more?
+
+Refuted if the interval has zero in it.'''
+[[experiment]]
+name = "first"
+analysis = "One model."
+models = ["m"]
+texts = "evaluation"
+context = 100
+horizon = 8
+budgets = [1.0, 0.5, "10 tokens"]
+policies = ["full", "uniform+recency", "entropy+recency", "uniform+random", "uniform+oracle", "entropy-global"]
+"#;
+
+/// A measured cell of which the KL is given.
+fn row(policy: &str, budget: &str, text: &str, kl: f64) -> GridRow {
+    let budget: AskedBudget = budget.parse().unwrap();
+    let whole = policy == "full" || budget == AskedBudget::FULL;
+    let kept = if whole { 100 } else { 50 };
+    GridRow {
+        key: "0".repeat(16),
+        experiment: "first".into(),
+        model: "m".into(),
+        form: Form::True,
+        policy: policy.into(),
+        oracle: policy == "uniform+oracle",
+        conserving: policy != "entropy-global",
+        budget,
+        when: When::ONCE,
+        positions: Positions::Original,
+        kv: KvFormat::F16,
+        seed: 0,
+        task: ScoredTask::TEXT,
+        text: text.into(),
+        register: if text == "c" { "code".into() } else { "prose".into() },
+        context_tokens: 100,
+        asked_entries: Some(kept),
+        kept_entries: Some(kept),
+        full_entries: Some(100),
+        cache_bytes: Some(kept as u64 * 10_000),
+        full_bytes: Some(1_000_000),
+        plan_hash: None,
+        attention_cosine: Some(0.9),
+        retained_mass: Some(0.8),
+        output_error: None,
+        kl_nats: Some(kl),
+        agreement: Some(if kl == 0.0 { 1.0 } else { 0.75 }),
+        nll_nats: Some(2.0),
+        nll_difference: Some(0.0),
+        targets: 8,
+        first_divergence: None,
+        matching_fraction: None,
+        correct: None,
+        questions: 0,
+        depth: None,
+        error: None,
+    }
+}
+
+/// Three texts, at budget 1.0, 0.5 and 10 tokens. Entropy is better than uniform by exactly a quarter of a nat on each.
+fn grid() -> Vec<GridRow> {
+    let texts = [("a", 1.0), ("b", 2.0), ("c", 6.0)];
+    let mut rows = Vec::new();
+    for (text, kl) in texts {
+        rows.push(row("full", "1.0", text, 0.0));
+        rows.push(row("uniform+recency", "1.0", text, 0.0));
+        for (budget, factor) in [("0.5", 1.0), ("10 tokens", 2.0)] {
+            rows.push(row("uniform+recency", budget, text, factor * kl));
+            rows.push(row("entropy+recency", budget, text, factor * kl - 0.25));
+            rows.push(row("uniform+random", budget, text, factor * kl + 1.0));
+            rows.push(row("uniform+oracle", budget, text, 0.125));
+            rows.push(row("entropy-global", budget, text, 7.0));
+        }
+    }
+    rows
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        bitkv_version: "0.1.0".into(),
+        revision: "abc123".into(),
+        dirty: false,
+        command: vec!["bitkv".into(), "run".into(), "first.toml".into()],
+        started: "2026-01-02T03:04:05Z".into(),
+        seconds: 2.0,
+        machine: Machine { cpu: "a processor".into(), cores: 2, simd: vec![] },
+        threads: 1,
+        seed: 7,
+        models: vec![],
+        texts: vec![],
+        options: Default::default(),
+    }
+}
+
+fn markdown(rows: &[GridRow]) -> String {
+    with(rows, &[], render_grid_markdown)
+}
+
+fn with(rows: &[GridRow], timings: &[TimingRow], render: fn(&GridInput<'_>) -> String) -> String {
+    let definition = Definition::from_toml(DEFINITION, "first.toml").unwrap();
+    let manifest = manifest();
+    let text = render(&GridInput {
+        definition: &definition,
+        manifest: &manifest,
+        rows,
+        timings,
+        run: Some("runs/x"),
+    });
+    assert!(!text.contains("NaN") && !text.contains("inf "), "{text}");
+    text
+}
+
+fn in_order(text: &str, parts: &[&str]) {
+    let mut from = 0;
+    for part in parts {
+        let at = text[from..].find(part).unwrap_or_else(|| panic!("{part} after byte {from} in\n{text}"));
+        from += at + part.len();
+    }
+}
+
+/// The part of a report that begins with a caption, to its end.
+fn after<'a>(text: &'a str, caption: &str) -> &'a str {
+    &text[text.find(caption).unwrap_or_else(|| panic!("{caption} in\n{text}"))..]
+}
+
+#[test]
+fn the_refutation_comes_before_the_numbers() {
+    let text = markdown(&grid());
+    in_order(
+        &text,
+        &[
+            "# Experiments: first",
+            "revision abc123",
+            "Do wide heads need more?",
+            "Refuted if the interval has zero in it.",
+            "## Experiment first",
+            "One model.",
+            "Self-check: in all 6 cells",
+            "### m",
+            "KL, nats",
+            "KL less that of uniform with the same scorer",
+            "KL less that of uniform+random",
+            "figures/first-m-3-texts-kl-against-the-entries-kept.svg",
+            "other measures",
+            "agreement, %",
+            "## Limits",
+            "With 3 texts",
+            "bitkv run first.toml",
+        ],
+    );
+}
+
+#[test]
+fn policies_stand_by_kind_with_the_mean_over_texts() {
+    let text = markdown(&grid());
+    let table = after(&text, "**first, m, 3 texts: KL, nats");
+    in_order(
+        table,
+        &[
+            "| policy | 50.0 % | 10 tokens |",
+            "| full | 0 [0, 0] | 0 [0, 0] |",
+            "**published rules**",
+            "| entropy-global ‡ | 7.00 [7.00, 7.00] |",
+            "**rivals**",
+            // (1 + 2 + 6) / 3 less a quarter, then without it.
+            "| entropy+recency | 2.75 [0.750, 5.75] | 5.75 ",
+            "| uniform+recency | 3.00 [1.00, 6.00] | 6.00 ",
+            "**controls**",
+            "| uniform+random | 4.00 ",
+            "**oracle, a reference**",
+            "| uniform+oracle † | 0.125 [0.125, 0.125] |",
+            "† ",
+            "‡ ",
+        ],
+    );
+}
+
+#[test]
+fn differences_are_paired_by_text() {
+    let mut rows = grid();
+    rows.reverse();
+    let text = markdown(&rows);
+    let uniform = after(&text, "KL less that of uniform with the same scorer");
+    let uniform = &uniform[..uniform.find("Below zero").unwrap()];
+    assert!(
+        uniform.contains("| entropy+recency | -0.250 [-0.250, -0.250] | -0.250 [-0.250, -0.250] |"),
+        "{uniform}"
+    );
+    assert!(!uniform.contains("| uniform+"), "uniform has no counterpart\n{uniform}");
+    let random = after(&text, "KL less that of uniform+random");
+    assert!(random.contains("| uniform+recency | -1.00 [-1.00, -1.00] |"), "{random}");
+    assert!(
+        !random.contains("| uniform+random |")
+            || random.find("| uniform+random |") > random.find("Below zero")
+    );
+}
+
+#[test]
+fn seeds_of_a_text_count_as_one() {
+    let mut rows = grid();
+    let again = rows.iter().filter(|row| row.policy == "uniform+random").map(|row| GridRow {
+        seed: 1,
+        kl_nats: row.kl_nats.map(|kl| kl + 2.0),
+        ..row.clone()
+    });
+    let again: Vec<GridRow> = again.collect();
+    rows.extend(again);
+    let text = markdown(&rows);
+    let table = after(&text, "**first, m, 3 texts: KL, nats");
+    assert!(table.contains("| uniform+random | 5.00 [3.00, 8.00] |"), "mean of 4 and 6\n{table}");
+}
+
+#[test]
+fn the_worst_register_is_named() {
+    let text = markdown(&grid());
+    let table = after(&text, "the register with the highest KL");
+    assert!(table.contains("| uniform+recency | code 6.00 | code 12.0 |"), "{table}");
+    let one: Vec<GridRow> = grid().into_iter().filter(|row| row.register == "prose").collect();
+    assert!(!markdown(&one).contains("the register with"));
+}
+
+#[test]
+fn failures_are_listed_and_in_no_table() {
+    let mut rows = grid();
+    for row in rows.iter_mut().filter(|row| row.policy == "uniform+recency" && row.text == "c") {
+        *row = GridRow { error: Some("too long by 3".into()), kl_nats: None, agreement: None, ..row.clone() };
+    }
+    let text = markdown(&rows);
+    assert!(text.contains("3 of 36 cells failed"), "{text}");
+    assert!(text.contains("3 cells (first uniform+recency at 1.0 on m, text c): too long by 3"), "{text}");
+    let table = after(&text, "**first, m, 3 texts: KL, nats");
+    assert!(table.contains("| uniform+recency | 1.50 [1.00, 2.00] |"), "{table}");
+}
+
+#[test]
+fn a_full_budget_that_changes_something_is_said_and_shown() {
+    let mut rows = grid();
+    rows[1].kl_nats = Some(0.5);
+    let text = markdown(&rows);
+    assert!(text.contains("Self-check FAILED: 1 of 6 cells"), "{text}");
+    assert!(text.contains("| policy | 100.0 % | 50.0 % | 10 tokens |"), "{text}");
+    // Quantisation changes something at a full budget and is no failure.
+    rows[1].kv = KvFormat::Int4;
+    let text = markdown(&rows);
+    assert!(text.contains("Self-check: in all 5 cells"), "{text}");
+    in_order(
+        &text,
+        &["### m: side by side", "| policy | KV f16 | KV int4 |", "### m, KV f16", "### m, KV int4"],
+    );
+}
+
+#[test]
+fn answers_are_counted_by_task_length_and_depth() {
+    let mut rows = Vec::new();
+    for (i, (correct, depth)) in [(4, 0.0), (2, 0.3), (1, 0.9), (1, 1.0)].into_iter().enumerate() {
+        for (policy, budget, correct) in [("full", "1.0", 4), ("uniform+recency", "0.5", correct)] {
+            let base = row(policy, budget, &format!("passkey-{i}"), 0.0);
+            rows.push(GridRow {
+                task: ScoredTask { kind: TaskKind::Passkey, aware: true },
+                kl_nats: None,
+                agreement: None,
+                nll_nats: None,
+                correct: Some(correct),
+                questions: 4,
+                depth: Some(depth),
+                ..base
+            });
+        }
+    }
+    let text = markdown(&rows);
+    let caption = "first, m: passkey in 4 contexts of 100 tokens, the policy sees the question";
+    let table = after(&text, caption);
+    // (4 + 2 + 1 + 1) of 16.
+    in_order(table, &["| full | 100.0 [100.0, 100.0] |", "| uniform+recency | 50.0 [25.0, "]);
+    let depths = after(&text, "answers right by depth");
+    in_order(depths, &["| 0 to 25 % |", "**50.0 %**", "| uniform+recency | 100.0 | 50.0 | - | 25.0 |"]);
+    assert!(!text.contains("With 4 texts"), "contexts are no texts");
+}
+
+#[test]
+fn variants_are_told_apart_by_what_differs() {
+    let mut rows = grid();
+    rows.extend(grid().into_iter().map(|row| GridRow {
+        when: When::CHUNKED,
+        kl_nats: row.kl_nats.map(|kl| 2.0 * kl),
+        ..row
+    }));
+    let text = markdown(&rows);
+    assert!(text.contains("### m, cut once") && text.contains("### m, cut chunked-128"), "{text}");
+    let side = after(&text, "### m: side by side");
+    in_order(
+        side,
+        &[
+            "| policy | cut once | cut chunked-128 |",
+            "**50.0 %**",
+            "| uniform+recency | 3.00 [1.00, 6.00] | 6.00 [2.00, 12.0] |",
+        ],
+    );
+}
+
+#[test]
+fn times_have_a_table_where_there_are_any() {
+    let timing = |text: &str, seconds| TimingRow {
+        key: "0".repeat(16),
+        experiment: "first".into(),
+        model: "m".into(),
+        policy: "uniform+recency".into(),
+        budget: AskedBudget::Fraction(0.5),
+        when: When::ONCE,
+        kv: KvFormat::F16,
+        text: text.into(),
+        plan_seconds: seconds,
+        continuation_seconds: 0.5,
+        decode_seconds_per_token: None,
+        peak_rss_bytes: Some(2_000_000),
+        cache_bytes: 10,
+    };
+    let text = with(&grid(), &[timing("a", 0.001), timing("b", 0.003)], render_grid_markdown);
+    assert!(text.contains("| uniform+recency | 2.00 | 500 | - | 2.000 |"), "{text}");
+    assert!(!markdown(&grid()).contains("mean times"));
+}
+
+#[test]
+fn a_terminal_and_a_page_say_the_same() {
+    let terminal = with(&grid(), &[], render_grid_terminal);
+    in_order(
+        &terminal,
+        &["== first ==", "Self-check", "KL in nats, mean over 3 texts", "uniform+recency", "runs/x"],
+    );
+    let row = terminal.lines().find(|line| line.starts_with("uniform+recency")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["uniform+recency", "3.00", "6.00"]);
+    let mut rows = grid();
+    rows[0].model = "m<script>&\"|".into();
+    rows[1].error = Some("<b>why</b> & how".into());
+    let page = with(&rows, &[], render_grid_html);
+    markup::check(&page);
+    assert!(
+        page.contains("<h2 id=") && page.contains("3.00 [1.00, 6.00]") && page.contains("<svg"),
+        "{page}"
+    );
+}
+
+#[test]
+fn figures_are_those_that_the_report_refers_to() {
+    let definition = Definition::from_toml(DEFINITION, "first.toml").unwrap();
+    let (manifest, rows) = (manifest(), grid());
+    let input =
+        GridInput { definition: &definition, manifest: &manifest, rows: &rows, timings: &[], run: None };
+    let figures = grid_figures(&input);
+    assert_eq!(figures.len(), 1);
+    assert!(render_grid_markdown(&input).contains(&format!("]({})", figures[0].0)));
+    // Half of the entries kept is the middle of the axis, and the full budget is not drawn.
+    assert!(
+        figures[0].1.contains("uniform+recency: fraction of entries kept 0.500, KL, nats 3.00 [1.00, 6.00]")
+    );
+    assert!(!figures[0].1.contains("full:"));
+}
