@@ -32,7 +32,7 @@ pub use bitkv_checkpoint::{
     Ternarised, WeightFormat, write_packed,
 };
 pub use bitkv_kernels::attention::Floats;
-pub use cache::{Cache, CacheShape, CacheView, KvCache, MaskedCache, Precision};
+pub use cache::{Cache, CacheShape, CacheView, KvCache, MaskedCache, Precision, Quantisation};
 pub use error::{Error, Result};
 pub use generate::{AfterPrefill, Generated, GenerationOptions, Stop, generate, generate_batch};
 pub use model::{Model, Output};

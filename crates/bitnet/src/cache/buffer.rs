@@ -3,13 +3,17 @@
 use bitkv_kernels::attention::Floats;
 use half::{f16, slice::HalfFloatSliceExt};
 
-use super::Precision;
+use super::{
+    Precision,
+    codes::{Codes, Layout},
+};
 
 /// Rows of one KV head, all of one width.
 #[derive(Clone, Debug)]
 pub(super) enum Buffer {
     F16(Vec<f16>),
     F32(Vec<f32>),
+    Coded(Codes),
 }
 
 impl Buffer {
@@ -18,6 +22,21 @@ impl Buffer {
             Precision::F16 => Buffer::F16(Vec::new()),
             Precision::F32 => Buffer::F32(Vec::new()),
         }
+    }
+
+    /// The same rows as floats of another type, rounded on the way.
+    pub(super) fn into_floats(self, precision: Precision) -> Buffer {
+        let mut floats = Buffer::new(precision);
+        let rows = self.view().to_f32_vec();
+        if !rows.is_empty() {
+            floats.extend(&rows, rows.len(), 0, rows.len());
+        }
+        floats
+    }
+
+    /// The same rows as codes.
+    pub(super) fn into_codes(self, layout: Layout, width: usize) -> Buffer {
+        Buffer::Coded(Codes::new(layout, width, &self.view().to_f32_vec()))
     }
 
     /// Appends `width` values from `at` on of each row of `stride`.
@@ -31,6 +50,7 @@ impl Buffer {
                 to.zip(parts).for_each(|(to, from)| to.convert_from_f32_slice(from));
             }
             Buffer::F32(to) => parts.for_each(|part| to.extend_from_slice(part)),
+            Buffer::Coded(to) => to.extend(parts),
         }
     }
 
@@ -38,6 +58,14 @@ impl Buffer {
         match self {
             Buffer::F16(values) => Floats::F16(values),
             Buffer::F32(values) => Floats::F32(values),
+            Buffer::Coded(codes) => Floats::Packed(codes.view()),
+        }
+    }
+
+    /// Quantises what a forward pass left as floats, if any.
+    pub(super) fn settle(&mut self) {
+        if let Buffer::Coded(codes) = self {
+            codes.settle();
         }
     }
 
@@ -46,6 +74,7 @@ impl Buffer {
         match self {
             Buffer::F16(values) => Buffer::F16(gather(values, rows, width)),
             Buffer::F32(values) => Buffer::F32(gather(values, rows, width)),
+            Buffer::Coded(codes) => Buffer::Coded(codes.gather(rows)),
         }
     }
 
@@ -60,6 +89,7 @@ impl Buffer {
                 let first = values.len() - rows.len();
                 values[first..].copy_from_slice(rows);
             }
+            Buffer::Coded(codes) => codes.replace_end(rows),
         }
     }
 
@@ -67,6 +97,7 @@ impl Buffer {
         match self {
             Buffer::F16(values) => size_of_val(&values[..]),
             Buffer::F32(values) => size_of_val(&values[..]),
+            Buffer::Coded(codes) => codes.bytes(),
         }
     }
 
@@ -74,6 +105,7 @@ impl Buffer {
         match self {
             Buffer::F16(values) => values.capacity() * size_of::<f16>(),
             Buffer::F32(values) => values.capacity() * size_of::<f32>(),
+            Buffer::Coded(codes) => codes.allocated_bytes(),
         }
     }
 }

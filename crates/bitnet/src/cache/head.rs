@@ -1,6 +1,6 @@
 //! One KV head of a cache.
 
-use super::{Precision, buffer::Buffer};
+use super::{Precision, Quantisation, buffer::Buffer};
 use crate::rope::Turns;
 
 #[derive(Clone, Debug)]
@@ -24,6 +24,21 @@ impl Head {
             rotary: None,
             shift: 0,
         }
+    }
+
+    /// Holds keys and values in another way; floats of any type stay as they are if floats are asked for.
+    pub(super) fn quantise(&mut self, quantisation: Quantisation, width: usize) {
+        let take = |buffer: &mut Buffer| std::mem::replace(buffer, Buffer::new(Precision::F16));
+        let (keys, values) = (take(&mut self.keys), take(&mut self.values));
+        (self.keys, self.values) = match quantisation.layouts(width) {
+            Some([of_keys, of_values]) => {
+                (keys.into_codes(of_keys, width), values.into_codes(of_values, width))
+            }
+            None if matches!(keys, Buffer::Coded(_)) => {
+                (keys.into_floats(Precision::F16), values.into_floats(Precision::F16))
+            }
+            None => (keys, values),
+        };
     }
 
     pub(super) fn len(&self) -> usize {
@@ -56,8 +71,8 @@ impl Head {
     }
 
     /// Turns the keys of `rows`, ascending, to rotary positions 0, 1, 2 ...; the token at original position `next`
-    /// will follow them.
-    pub(super) fn rerotate(&mut self, rows: &[usize], next: usize, turns: &Turns) {
+    /// will follow them. Returns the index in `rows` of the first that was turned.
+    pub(super) fn rerotate(&mut self, rows: &[usize], next: usize, turns: &Turns) -> Option<usize> {
         self.shift = next - rows.len();
         assert_eq!(
             self.values.view().len(),
@@ -66,7 +81,7 @@ impl Head {
         );
         let old = self.rotary();
         // Positions ascend from at least 0, so those that stay are in front of those that change.
-        let Some(first) = (0..rows.len()).find(|&i| old[rows[i]] as usize != i) else { return };
+        let first = (0..rows.len()).find(|&i| old[rows[i]] as usize != i)?;
         let (width, mut rotary, first_row) = (turns.width(), old.to_vec(), rows[first]);
         let mut keys = self.keys.view().to_f32_vec().split_off(first_row * width);
         for (to, &row) in rows.iter().enumerate().skip(first) {
@@ -75,6 +90,7 @@ impl Head {
         }
         self.keys.replace_end(&keys);
         self.rotary = Some(rotary);
+        Some(first)
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -1,13 +1,26 @@
 //! The reference for eviction: a full-size cache with a mask.
 
-use super::{Cache, CacheShape, CacheView, KvCache, Precision, kept_rows};
+use half::f16;
+
+use super::{
+    Cache, CacheShape, CacheView, KvCache, Precision, Quantisation,
+    buffer::Buffer,
+    codes::{Codes, Layout},
+    head::Head,
+    kept_rows,
+};
 use crate::{Result, Rope};
 
 /// Holds every token and hides the evicted ones. As large as the sequence; for tests and for checking plans.
+///
+/// Once quantised it holds f32 numbers that were quantised and read back, no codes.
 #[derive(Clone, Debug)]
 pub struct MaskedCache {
     full: Cache,
     masks: Vec<Vec<bool>>,
+    quantisation: Quantisation,
+    /// Of each head's visible tokens, how many of the first were quantised.
+    coded: Vec<usize>,
 }
 
 impl MaskedCache {
@@ -18,14 +31,47 @@ impl MaskedCache {
 
     /// An empty cache.
     pub fn with_precision(shape: CacheShape, precision: Precision) -> Self {
-        let masks = vec![Vec::new(); shape.layers * shape.kv_heads];
-        MaskedCache { full: Cache::with_precision(shape, precision), masks }
+        let heads = shape.layers * shape.kv_heads;
+        MaskedCache {
+            full: Cache::with_precision(shape, precision),
+            masks: vec![Vec::new(); heads],
+            quantisation: Quantisation::None,
+            coded: vec![0; heads],
+        }
     }
 
-    /// Indices of the visible tokens, for each layer and KV head.
-    fn visible(&self) -> Vec<Vec<usize>> {
-        let of_head = |mask: &Vec<bool>| (0..mask.len()).filter(|i| mask[*i]).collect();
-        self.masks.iter().map(of_head).collect()
+    /// Indices of the visible tokens of a layer and KV head.
+    fn visible(&self, head: usize) -> Vec<usize> {
+        (0..self.masks[head].len()).filter(|i| self.masks[head][*i]).collect()
+    }
+
+    fn layouts(&self) -> Option<[Layout; 2]> {
+        self.quantisation.layouts(self.shape().head_dim)
+    }
+
+    /// Quantises and reads back the visible tokens of a head from the `first` on.
+    fn round(&mut self, head: usize, first: usize) {
+        let Some([of_keys, of_values]) = self.layouts() else { return };
+        let (visible, width) = (self.visible(head), self.shape().head_dim);
+        let buffers = &mut self.full.heads[head];
+        round(&mut buffers.keys, &visible, first, of_keys, width);
+        round(&mut buffers.values, &visible, first, of_values, width);
+        self.coded[head] = of_keys.coded(visible.len());
+    }
+
+    fn row_by_row(&self) -> bool {
+        self.layouts().is_some_and(|[layout, _]| layout.row_by_row())
+    }
+}
+
+/// Rounds the visible rows from the `first`, and those grouped with it, to what their codes stand for.
+fn round(buffer: &mut Buffer, visible: &[usize], first: usize, layout: Layout, width: usize) {
+    let Buffer::F32(numbers) = buffer else { return };
+    let rows = &visible[layout.restart(first, visible.len())..];
+    let together: Vec<f32> = rows.iter().flat_map(|row| &numbers[row * width..][..width]).copied().collect();
+    let rounded = Codes::new(layout, width, &together);
+    for (i, row) in rows.iter().enumerate() {
+        rounded.view().row(i, &mut numbers[row * width..][..width]);
     }
 }
 
@@ -43,16 +89,26 @@ impl KvCache for MaskedCache {
     }
 
     fn append(&mut self, layer: usize, keys: &[f32], values: &[f32]) {
-        self.full.append(layer, keys, values);
+        if self.quantisation == Quantisation::None {
+            self.full.append(layer, keys, values);
+        } else {
+            let halves =
+                |numbers: &[f32]| numbers.iter().map(|x| f16::from_f32(*x).to_f32()).collect::<Vec<_>>();
+            self.full.append(layer, &halves(keys), &halves(values));
+        }
         let heads = self.shape().kv_heads;
         for head in 0..heads {
             let len = self.full.len(layer, head);
             self.masks[layer * heads + head].resize(len, true);
+            if self.row_by_row() {
+                self.round(layer * heads + head, self.coded[layer * heads + head]);
+            }
         }
     }
 
     fn advance(&mut self, tokens: usize) {
         self.full.advance(tokens);
+        (0..self.masks.len()).for_each(|head| self.round(head, self.coded[head]));
     }
 
     fn view(&self, layer: usize, head: usize) -> CacheView<'_> {
@@ -62,15 +118,46 @@ impl KvCache for MaskedCache {
 
     fn keep(&mut self, kept: &dyn Fn(usize, usize) -> Vec<u32>) -> Result<()> {
         let rows = kept_rows(self, kept)?;
-        for (mask, rows) in self.masks.iter_mut().zip(rows) {
-            mask.fill(false);
-            rows.into_iter().for_each(|row| mask[row] = true);
+        for (head, rows) in rows.into_iter().enumerate() {
+            let visible = self.visible(head);
+            let gap = (0..rows.len()).find(|&i| rows[i] != visible[i]).unwrap_or(rows.len());
+            self.masks[head].fill(false);
+            rows.iter().for_each(|row| self.masks[head][*row] = true);
+            if self.row_by_row() {
+                self.coded[head] = rows.len();
+            } else {
+                self.round(head, gap);
+            }
+        }
+        Ok(())
+    }
+
+    fn quantise(&mut self, quantisation: Quantisation) -> Result<()> {
+        quantisation.check()?;
+        if quantisation == self.quantisation {
+            return Ok(());
+        }
+        self.quantisation = quantisation;
+        let floats = quantisation == Quantisation::None;
+        for head in 0..self.masks.len() {
+            let Head { keys, values, .. } = &mut self.full.heads[head];
+            for buffer in [keys, values] {
+                *buffer = buffer.clone().into_floats(if floats { Precision::F16 } else { Precision::F32 });
+            }
+            self.round(head, 0);
         }
         Ok(())
     }
 
     fn rerotate(&mut self, rope: &Rope) {
-        let visible = self.visible();
-        self.full.rerotate_rows(Some(&visible), rope);
+        let visible: Vec<_> = (0..self.masks.len()).map(|head| self.visible(head)).collect();
+        let turned = self.full.rerotate_rows(Some(&visible), rope);
+        let Some([of_keys, _]) = self.layouts() else { return };
+        let width = self.shape().head_dim;
+        for (head, first) in turned.into_iter().enumerate() {
+            if let Some(first) = first {
+                round(&mut self.full.heads[head].keys, &visible[head], first, of_keys, width);
+            }
+        }
     }
 }

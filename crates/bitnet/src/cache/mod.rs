@@ -1,8 +1,10 @@
 //! The KV cache: one ragged buffer per layer and KV head, really smaller after eviction.
 
 mod buffer;
+mod codes;
 mod head;
 mod masked;
+mod quantisation;
 mod ragged;
 
 use bitkv_checkpoint::Config;
@@ -11,6 +13,7 @@ use bitkv_kernels::attention::Floats;
 use crate::{Error, Result, Rope};
 
 pub use masked::MaskedCache;
+pub use quantisation::Quantisation;
 pub use ragged::Cache;
 
 /// The type that a cache holds keys and values in.
@@ -109,10 +112,17 @@ pub trait KvCache: Send + Sync {
     /// When a position is not in the cache or positions are not ascending; then nothing is changed.
     fn keep(&mut self, kept: &dyn Fn(usize, usize) -> Vec<u32>) -> Result<()>;
 
+    /// Holds keys and values in fewer bits from now on, or in f16 again. Best done behind a cut: what is cut later was
+    /// quantised among its old neighbours, see [`Quantisation::Kivi`].
+    ///
+    /// # Errors
+    /// When an option is out of range; then nothing is changed.
+    fn quantise(&mut self, quantisation: Quantisation) -> Result<()>;
+
     /// Turns every head's keys to rotary positions 0, 1, 2 ... in the order they are held, so that the head's next
     /// token is rotated to the number of tokens it holds; original positions stay as they are. StreamingLLM
     /// (arXiv 2309.17453) and kvpress' `KeyRerotationPress` rotate so. Each time rounds the keys that move once
-    /// more. `rope` is the model's: see [`Model::rerotate`](crate::Model::rerotate).
+    /// more; quantised keys that move are read back, turned and quantised again. `rope` is the model's: see [`Model::rerotate`](crate::Model::rerotate).
     ///
     /// # Panics
     /// When `rope` is for heads of another width.

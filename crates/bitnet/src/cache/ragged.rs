@@ -2,15 +2,16 @@
 
 use rayon::prelude::*;
 
-use super::{CacheShape, CacheView, KvCache, Precision, head::Head, kept_rows};
+use super::{CacheShape, CacheView, KvCache, Precision, Quantisation, head::Head, kept_rows};
 use crate::{Result, Rope};
 
 /// A cache whose KV heads may hold different numbers of tokens. Cloning it lets one prefill serve many plans.
 #[derive(Clone, Debug)]
 pub struct Cache {
     shape: CacheShape,
-    heads: Vec<Head>,
+    pub(super) heads: Vec<Head>,
     seen: usize,
+    quantisation: Quantisation,
 }
 
 impl Cache {
@@ -21,10 +22,12 @@ impl Cache {
 
     /// An empty cache.
     pub fn with_precision(shape: CacheShape, precision: Precision) -> Self {
-        Cache { shape, heads: vec![Head::new(precision); shape.layers * shape.kv_heads], seen: 0 }
+        let heads = vec![Head::new(precision); shape.layers * shape.kv_heads];
+        Cache { shape, heads, seen: 0, quantisation: Quantisation::None }
     }
 
-    /// Bytes of the keys and values held: with half floats `4 * head_dim` per token, layer and KV head.
+    /// Bytes of the keys and values held: with half floats `4 * head_dim` per token, layer and KV head; of a quantised
+    /// cache codes, scales, minima and what is still f16.
     pub fn bytes(&self) -> usize {
         self.heads.iter().map(Head::bytes).sum()
     }
@@ -48,14 +51,21 @@ impl Cache {
         &self.heads[layer * self.shape.kv_heads + head]
     }
 
-    /// Turns the keys of each head's `rows` to rotary positions 0, 1, 2 ...; all rows where there is no list.
-    pub(super) fn rerotate_rows(&mut self, rows: Option<&[Vec<usize>]>, rope: &Rope) {
+    /// How keys and values are held.
+    pub fn quantisation(&self) -> Quantisation {
+        self.quantisation
+    }
+
+    /// Turns the keys of each head's `rows` to rotary positions 0, 1, 2 ...; all rows where there is no list. Returns,
+    /// for each head, the index of the first of these rows that was turned.
+    pub(super) fn rerotate_rows(&mut self, rows: Option<&[Vec<usize>]>, rope: &Rope) -> Vec<Option<usize>> {
         let last = self.heads.iter().flat_map(Head::rotary).max();
         let (turns, seen) = (rope.turns(last.map_or(0, |p| *p as usize + 1)), self.seen);
-        self.heads.par_iter_mut().enumerate().for_each(|(i, head)| match rows {
+        let turn = |(i, head): (usize, &mut Head)| match rows {
             Some(rows) => head.rerotate(&rows[i], seen, &turns),
             None => head.rerotate(&(0..head.len()).collect::<Vec<_>>(), seen, &turns),
-        });
+        };
+        self.heads.par_iter_mut().enumerate().map(turn).collect()
     }
 }
 
@@ -84,6 +94,12 @@ impl KvCache for Cache {
 
     fn advance(&mut self, tokens: usize) {
         self.seen += tokens;
+        if matches!(self.quantisation, Quantisation::Kivi { .. }) {
+            self.heads.iter_mut().for_each(|head| {
+                head.keys.settle();
+                head.values.settle();
+            });
+        }
     }
 
     fn view(&self, layer: usize, head: usize) -> CacheView<'_> {
@@ -98,13 +114,22 @@ impl KvCache for Cache {
 
     fn keep(&mut self, kept: &dyn Fn(usize, usize) -> Vec<u32>) -> Result<()> {
         let rows = kept_rows(self, kept)?;
-        for (head, rows) in self.heads.iter_mut().zip(rows) {
-            head.retain(&rows, self.shape.head_dim);
+        let width = self.shape.head_dim;
+        self.heads.par_iter_mut().zip(rows).for_each(|(head, rows)| head.retain(&rows, width));
+        Ok(())
+    }
+
+    fn quantise(&mut self, quantisation: Quantisation) -> Result<()> {
+        quantisation.check()?;
+        if quantisation != self.quantisation {
+            let width = self.shape.head_dim;
+            self.heads.par_iter_mut().for_each(|head| head.quantise(quantisation, width));
+            self.quantisation = quantisation;
         }
         Ok(())
     }
 
     fn rerotate(&mut self, rope: &Rope) {
-        self.rerotate_rows(None, rope);
+        let _ = self.rerotate_rows(None, rope);
     }
 }

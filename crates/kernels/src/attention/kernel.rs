@@ -106,6 +106,8 @@ unsafe fn load_tile<L: Lanes>(
                 convert(to, &halves[at..][..input.head_dim], |at| L::load_f16(at), f16::to_f32)
             },
             Floats::F32(floats) => to[..input.head_dim].copy_from_slice(&floats[at..][..input.head_dim]),
+            // SAFETY: passed on.
+            Floats::Packed(packed) => unsafe { packed.load::<L>(from + i, to) },
         }
     }
 }

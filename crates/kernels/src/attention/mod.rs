@@ -6,10 +6,12 @@
 //! for bit; keys of probability 0 leave a result unchanged.
 
 mod kernel;
+mod packed;
 mod statistics;
 
 use half::{f16, slice::HalfFloatSliceExt};
 
+pub use packed::Packed;
 pub use statistics::{Rows, Statistics, Wanted};
 
 use crate::{Level, lanes};
@@ -21,6 +23,8 @@ pub enum Floats<'a> {
     F16(&'a [f16]),
     /// 32-bit floats: nothing is rounded.
     F32(&'a [f32]),
+    /// Codes of a few bits: decoded tile by tile, never as a whole.
+    Packed(Packed<'a>),
 }
 
 impl Floats<'_> {
@@ -29,6 +33,7 @@ impl Floats<'_> {
         match self {
             Floats::F16(values) => values.len(),
             Floats::F32(values) => values.len(),
+            Floats::Packed(packed) => packed.rows() * packed.width,
         }
     }
 
@@ -37,6 +42,11 @@ impl Floats<'_> {
         match self {
             Floats::F16(values) => values.to_f32_vec(),
             Floats::F32(values) => values.to_vec(),
+            Floats::Packed(packed) => {
+                let mut out = vec![0.0; self.len()];
+                out.chunks_exact_mut(packed.width).enumerate().for_each(|(i, row)| packed.row(i, row));
+                out
+            }
         }
     }
 
@@ -85,6 +95,11 @@ impl Input<'_> {
             "queries are [tokens, group, head_dim]"
         );
         assert_eq!(out.len(), self.queries.len(), "the output has the shape of the queries");
+        for packed in [self.keys, self.values] {
+            if let Floats::Packed(packed) = packed {
+                assert_eq!(packed.width, self.head_dim, "packed rows have the width of a head");
+            }
+        }
         let needed = self.visible() * self.head_dim;
         assert!(
             self.keys.len() >= needed && self.values.len() >= needed,
