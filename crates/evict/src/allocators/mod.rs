@@ -5,10 +5,21 @@ use std::{fmt::Debug, sync::Arc};
 
 use crate::{Entry, Needs, Observation, options, registry::Method};
 
+mod adaptive;
+mod cake;
+mod compete;
+mod duo;
+mod effective_tokens;
 mod entropy;
 mod entropy_inverse;
 mod entropy_permuted;
+mod global;
+mod head_scores;
+mod layers;
+mod pyramid;
+mod squeeze;
 mod uniform;
+mod zig_zag;
 
 /// Every allocator, in the order reports list them.
 #[rustfmt::skip]
@@ -17,6 +28,15 @@ pub static ALL: &[Entry<dyn Allocator>] = &[
     entry::<entropy::Entropy>(),
     entry::<entropy_permuted::EntropyPermuted>(),
     entry::<entropy_inverse::EntropyInverse>(),
+    entry::<effective_tokens::EffectiveTokens>(),
+    entry::<pyramid::Pyramid>(),
+    entry::<adaptive::Adaptive>(),
+    entry::<global::Global>(),
+    entry::<cake::Cake>(),
+    entry::<zig_zag::ZigZag>(),
+    entry::<squeeze::Squeeze>(),
+    entry::<head_scores::HeadScores>(),
+    entry::<duo::Duo>(),
 ];
 
 /// Divides a budget among KV heads.
@@ -53,4 +73,9 @@ pub struct Division<'a> {
 
 const fn entry<A: Method + Allocator>() -> Entry<dyn Allocator> {
     Entry::of::<A>(|given| Ok(Arc::new(options::read::<A>(A::NAME, given)?)))
+}
+
+/// Refuses what is no part of something.
+fn check_part(value: f64) -> Result<(), String> {
+    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err("it must be between 0 and 1".into()) }
 }

@@ -3,16 +3,21 @@ use serde::{Deserialize, Serialize};
 use super::Scorer;
 use crate::{Head, Need, Needs, options::Options, registry::Method};
 
-/// Keeps the tokens that all queries of the prefill together attended to most.
+/// Keeps the tokens that all queries so far together attended to most. The running sum favours
+/// early tokens, which more queries could see; `normalised` takes that away.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(super) struct AccumulatedAttention {}
+pub(super) struct AccumulatedAttention {
+    /// Whether the sum is divided by the number of queries that could see the token.
+    normalised: bool,
+}
 
 impl Options for AccumulatedAttention {}
 
 impl Method for AccumulatedAttention {
     const NAME: &'static str = "accumulated-attention";
-    const SOURCE: &'static str = "Zhang et al. 2023 (H2O), arXiv:2306.14048";
+    const SOURCE: &'static str =
+        "Zhang et al. 2023 (H2O), arXiv:2306.14048; normalised: ObservedAttention of kvpress";
     const DESCRIPTION: &'static str = "the tokens that all queries so far attended to most";
 }
 
@@ -23,5 +28,9 @@ impl Scorer for AccumulatedAttention {
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
         out.copy_from_slice(&head.pooled(Need::Accumulated));
+        if self.normalised {
+            let seen_by = |position: u32| (head.tokens_seen() - position as usize) as f32;
+            out.iter_mut().zip(head.positions().iter()).for_each(|(s, &p)| *s /= seen_by(p));
+        }
     }
 }

@@ -12,19 +12,43 @@ use crate::{
 };
 
 mod accumulated_attention;
+mod base;
+mod cake_attention;
+mod critical;
+mod defensive;
+mod expected_attention;
+mod key_diff;
 mod key_norm;
+mod kvzip;
+mod lag;
 mod oracle;
+mod output_norm;
+mod past_rows;
+mod r_kv;
 mod random;
 mod recency;
+mod smooth;
+mod tova;
 mod window_attention;
+
+pub(crate) use past_rows::PastRows;
 
 /// Every scorer, in the order reports list them.
 #[rustfmt::skip]
 pub static ALL: &[Entry<dyn Scorer>] = &[
     entry::<recency::Recency>(),
     entry::<accumulated_attention::AccumulatedAttention>(),
+    entry::<tova::Tova>(),
     entry::<window_attention::WindowAttention>(),
+    entry::<cake_attention::CakeAttention>(),
+    entry::<critical::Critical>(),
+    entry::<defensive::Defensive>(),
+    entry::<expected_attention::ExpectedAttention>(),
+    entry::<kvzip::Kvzip>(),
     entry::<key_norm::KeyNorm>(),
+    entry::<key_diff::KeyDiff>(),
+    entry::<lag::Lag>(),
+    entry::<r_kv::RKv>(),
     entry::<random::Random>(),
     entry::<oracle::Oracle>(),
 ];
@@ -58,6 +82,11 @@ pub trait Scorer: Debug + Send + Sync {
 
 const fn entry<S: Method + Scorer>() -> Entry<dyn Scorer> {
     Entry::of::<S>(|given| Ok(Arc::new(options::read::<S>(S::NAME, given)?)))
+}
+
+/// Refuses what is no part of something.
+fn check_part(value: f32) -> Result<(), String> {
+    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err("it must be between 0 and 1".into()) }
 }
 
 /// The options of a scorer, its own and those that all take, with their defaults.

@@ -1,6 +1,9 @@
 use serde::{Deserialize, Serialize};
 
-use super::Scorer;
+use super::{
+    Scorer,
+    smooth::{self, Smooth},
+};
 use crate::{Head, Need, Needs, options::Options, registry::Method};
 
 /// Keeps the tokens that the last queries attended to, smoothed over neighbours, and the
@@ -11,25 +14,21 @@ use crate::{Head, Need, Needs, options::Options, registry::Method};
 pub(super) struct WindowAttention {
     /// How many of the last queries are asked.
     window: usize,
-    /// Width of the centred mean that smooths their attention; odd.
+    /// How many neighbours, with the token itself, smooth their attention; odd.
     kernel: usize,
+    /// By what the neighbours smooth it.
+    smooth: Smooth,
 }
 
 impl Default for WindowAttention {
     fn default() -> WindowAttention {
-        WindowAttention { window: 32, kernel: 5 }
+        WindowAttention { window: 32, kernel: 5, smooth: Smooth::Mean }
     }
 }
 
 impl Options for WindowAttention {
     fn check(&self) -> Result<(), String> {
-        if self.window == 0 {
-            return Err("a window has at least one query".into());
-        }
-        if self.kernel.is_multiple_of(2) {
-            return Err("a centred mean has an odd width".into());
-        }
-        Ok(())
+        smooth::check(self.window, self.kernel)
     }
 }
 
@@ -53,11 +52,7 @@ impl Scorer for WindowAttention {
         // The window's own columns are no part of what is smoothed: like the outside
         // of the context they count as zeros, as in torch's `avg_pool1d`.
         let row = head.pooled(Need::Window(self.window));
-        let before = &row[..row.len().saturating_sub(self.window)];
-        let reach = self.kernel / 2;
-        for (i, s) in out.iter_mut().enumerate().take(before.len()) {
-            let around = &before[i.saturating_sub(reach)..(i + reach + 1).min(before.len())];
-            *s = (around.iter().map(|&a| f64::from(a)).sum::<f64>() / self.kernel as f64) as f32;
-        }
+        let past = row.len().saturating_sub(self.window);
+        out[..past].copy_from_slice(&self.smooth.over(&row[..past], self.kernel));
     }
 }

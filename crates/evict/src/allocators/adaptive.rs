@@ -1,0 +1,73 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Allocator, Division, compete};
+use crate::{options::Options, registry::Method};
+
+/// How a head that loses the competition is kept from losing everything.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Floor {
+    /// The best of every head, that part of the average share, do not compete: as in kvpress.
+    #[default]
+    Safeguard,
+    /// Shares are that part of the average and the rest of what the head would win by
+    /// competing for everything: as in the original.
+    Linear,
+}
+
+/// The heads of a layer compete for its tokens by their scores; layers get the same.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Adaptive {
+    /// By what a head is kept from losing everything.
+    floor: Floor,
+    /// The part of the average share that it has for certain, 0..=1.
+    safeguard: f64,
+}
+
+impl Default for Adaptive {
+    fn default() -> Adaptive {
+        Adaptive { floor: Floor::Safeguard, safeguard: 0.2 }
+    }
+}
+
+impl Options for Adaptive {
+    fn check(&self) -> Result<(), String> {
+        super::check_part(self.safeguard)
+    }
+}
+
+impl Method for Adaptive {
+    const NAME: &'static str = "adaptive";
+    const SOURCE: &'static str = "Feng et al. 2024 (Ada-KV), arXiv:2407.11550";
+    const DESCRIPTION: &'static str = "the heads of a layer compete for its tokens by score";
+}
+
+impl Allocator for Adaptive {
+    fn compares(&self) -> bool {
+        true
+    }
+
+    fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
+        let heads = division.observation.shape.kv_heads;
+        let layers: Vec<&[Vec<f32>]> = division.scores.chunks(heads).collect();
+        let held: Vec<usize> = layers.iter().map(|heads| heads.iter().map(Vec::len).sum()).collect();
+        let even = vec![1.0; layers.len()];
+        let totals = bitkv_stats::apportion_within(division.total, &even, heads, &held).unwrap_or(held);
+        layers.into_iter().zip(totals).flat_map(|(scores, total)| self.divide(scores, total)).collect()
+    }
+}
+
+impl Adaptive {
+    /// The shares of one layer's heads.
+    fn divide(&self, scores: &[Vec<f32>], total: usize) -> Vec<f64> {
+        let average = total as f64 / scores.len() as f64;
+        let won = |safe: usize| compete::winners(scores, total, safe).into_iter().map(|won| won as f64);
+        match self.floor {
+            Floor::Safeguard => won((average.floor() * self.safeguard) as usize).collect(),
+            Floor::Linear => {
+                won(0).map(|won| (1.0 - self.safeguard) * won + self.safeguard * average).collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Allocator, Division, layers};
+use crate::{Head, Need, Needs, Pooling, options::Options, registry::Method, scorers::PastRows};
+
+/// More tokens to layers whose last queries attended widely and changeably: behind a window that
+/// every layer keeps, in proportion to `H^(1/tau1) * V^(1/tau2)`. `H` is the entropy in nats of
+/// all of a layer's attention before the window, `V` the sum over heads and tokens of its
+/// variance over the queries. The original hands what a layer cannot hold to the others
+/// evenly, this in proportion; it cuts layer by layer during the prefill, this afterwards.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Cake {
+    /// How many of the last queries are asked; their tokens are kept in every layer.
+    window: usize,
+    /// The temperature of entropy.
+    tau1: f64,
+    /// The temperature of variance.
+    tau2: f64,
+}
+
+impl Default for Cake {
+    fn default() -> Cake {
+        Cake { window: 32, tau1: 1.6, tau2: 0.4 }
+    }
+}
+
+impl Options for Cake {
+    fn check(&self) -> Result<(), String> {
+        if self.window == 0 {
+            return Err("a window has at least one query".into());
+        }
+        let temperature = |tau: f64| tau.is_finite() && tau > 0.0;
+        if temperature(self.tau1) && temperature(self.tau2) {
+            Ok(())
+        } else {
+            Err("a temperature is finite and above 0".into())
+        }
+    }
+}
+
+impl Method for Cake {
+    const NAME: &'static str = "cake";
+    const SOURCE: &'static str = "Qin et al. 2025 (CAKE), arXiv:2503.12491, after the prefill";
+    const DESCRIPTION: &'static str = "more tokens to layers that attend widely and changeably";
+}
+
+impl Allocator for Cake {
+    fn needs(&self) -> Needs {
+        [Need::WindowRows(self.window)].into()
+    }
+
+    fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
+        let shape = division.observation.shape;
+        let preference = |layer: usize| {
+            let heads = layer * shape.kv_heads..(layer + 1) * shape.kv_heads;
+            let (mut entropy, mut variance) = (0.0, 0.0);
+            for head in heads {
+                let head = Head::of(division.observation, head, Pooling::Mean);
+                for rows in PastRows::of(&head, self.window) {
+                    entropy += rows.iter().flatten().map(|&a| surprise(a)).sum::<f64>();
+                    variance += rows.variance().iter().sum::<f64>();
+                }
+            }
+            entropy.max(0.0).powf(1.0 / self.tau1) * variance.powf(1.0 / self.tau2)
+        };
+        let preferences: Vec<f64> = (0..shape.layers).map(preference).collect();
+        let budgets = layers::above(self.window as f64, division.tokens_a_head(), &preferences);
+        layers::spread(&budgets, shape.kv_heads)
+    }
+}
+
+/// `-a ln a` in nats, 0 of 0.
+fn surprise(a: f32) -> f64 {
+    let a = f64::from(a);
+    if a > 0.0 { -a * a.ln() } else { 0.0 }
+}

@@ -1,0 +1,98 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Allocator, Division, layers};
+use crate::{Need, Needs, options::Options, registry::Method};
+
+/// How many classes of layers there are.
+const CLASSES: usize = 3;
+
+/// Fewer tokens to layers that change the residual stream little: layers are put in three classes
+/// by the cosine of the stream before and after their attention; the class of the largest gets
+/// the part `part` of an even share, the others what that leaves, evenly. The classes are
+/// those of least squares, found exactly, where the original starts k-means by chance.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Squeeze {
+    /// What the layers that change least get of an even share, 0..=1.
+    part: f64,
+}
+
+impl Default for Squeeze {
+    fn default() -> Squeeze {
+        Squeeze { part: 0.3 }
+    }
+}
+
+impl Options for Squeeze {
+    fn check(&self) -> Result<(), String> {
+        super::check_part(self.part)
+    }
+}
+
+impl Method for Squeeze {
+    const NAME: &'static str = "squeeze";
+    const SOURCE: &'static str = "Wang et al. 2024 (SqueezeAttention), arXiv:2404.04793";
+    const DESCRIPTION: &'static str = "fewer tokens to the layers that change the residual stream least";
+}
+
+impl Allocator for Squeeze {
+    fn needs(&self) -> Needs {
+        [Need::ResidualSimilarity].into()
+    }
+
+    fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
+        let shape = division.observation.shape;
+        let similarity = division.observation.numbers(Need::ResidualSimilarity);
+        let bar = least_of_highest_class(similarity);
+        let idle = similarity.iter().filter(|&&s| s >= bar).count();
+        let busy = shape.layers - idle;
+        if busy == 0 {
+            return vec![1.0; shape.all_kv_heads()];
+        }
+        let rest = (shape.layers as f64 - self.part * idle as f64) / busy as f64;
+        let budgets: Vec<f64> = similarity.iter().map(|&s| if s >= bar { self.part } else { rest }).collect();
+        layers::spread(&budgets, shape.kv_heads)
+    }
+}
+
+/// The smallest number of the highest of three classes, those that leave the least squared
+/// distances to their means; of as many classes as there are numbers, if those are fewer.
+fn least_of_highest_class(numbers: &[f64]) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let count = sorted.len();
+    if count < CLASSES {
+        return sorted[count - 1];
+    }
+    let mut best = (f64::INFINITY, count - 1);
+    for second in 1..count - 1 {
+        for third in second + 1..count {
+            let parts = [&sorted[..second], &sorted[second..third], &sorted[third..]];
+            let squares = parts.into_iter().map(squares).sum::<f64>();
+            if squares < best.0 {
+                best = (squares, third);
+            }
+        }
+    }
+    sorted[best.1]
+}
+
+/// The squared distances to the mean.
+fn squares(numbers: &[f64]) -> f64 {
+    let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
+    numbers.iter().map(|x| (x - mean).powi(2)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_those_of_least_squares() {
+        assert_eq!(least_of_highest_class(&[0.9, 0.1, 0.95, 0.5, 0.12, 0.92]), 0.9);
+        assert_eq!(least_of_highest_class(&[0.1, 0.2, 0.9]), 0.9);
+        assert_eq!(least_of_highest_class(&[0.99, 0.1, 0.11, 0.5, 0.52]), 0.99);
+        assert_eq!(least_of_highest_class(&[0.3, 0.2]), 0.3);
+        assert_eq!(least_of_highest_class(&[0.5; 4]), 0.5);
+    }
+}

@@ -1,0 +1,75 @@
+use serde::{Deserialize, Serialize};
+
+use super::Scorer;
+use crate::{
+    Head, Need, Needs,
+    formulas::{self, MeanRotation, QueryMoments, row_norms},
+    options::Options,
+    registry::Method,
+};
+
+/// Keeps the tokens that queries yet to come are expected to attend to, if they are distributed
+/// normally with the moments of the queries so far, times the length of their values.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct ExpectedAttention {
+    /// Over how many positions to come the rotation is averaged.
+    future: usize,
+    /// How many first positions are no part of the moments nor of the softmax; they are kept first.
+    skip: usize,
+    /// Whether the covariance of the queries counts besides their mean.
+    covariance: bool,
+    /// Whether expected attention is multiplied by the length of the value.
+    value_norm: bool,
+    /// What is added to expected attention before it is.
+    epsilon: f32,
+}
+
+impl Default for ExpectedAttention {
+    fn default() -> ExpectedAttention {
+        ExpectedAttention { future: 512, skip: 4, covariance: true, value_norm: true, epsilon: 0.0 }
+    }
+}
+
+impl Options for ExpectedAttention {
+    fn check(&self) -> Result<(), String> {
+        if self.future == 0 {
+            return Err("there must be a position to come".into());
+        }
+        super::check_part(self.epsilon)
+    }
+}
+
+impl Method for ExpectedAttention {
+    const NAME: &'static str = "expected-attention";
+    const SOURCE: &'static str = "Devoto et al. 2025 (Expected Attention), arXiv:2510.00636";
+    const DESCRIPTION: &'static str =
+        "what queries to come are expected to attend to, by their moments so far";
+}
+
+impl Scorer for ExpectedAttention {
+    fn needs(&self) -> Needs {
+        let values = self.value_norm.then_some(Need::Values);
+        [Need::Keys, Need::QueryMoments(self.skip)].into_iter().chain(values).collect()
+    }
+
+    fn score(&self, head: &Head<'_>, out: &mut [f32]) {
+        let dim = head.head_dim();
+        let theta = head.observation().rope_theta.unwrap_or_default();
+        let rotation = MeanRotation::over(head.tokens_seen(), self.future, dim, theta);
+        let first = head.positions().iter().take_while(|&&p| (p as usize) < self.skip).count();
+        let keys = &head.keys()[first * dim..];
+        let expected = |moments: &&[f32]| -> Vec<f32> {
+            let queries = QueryMoments::rotated(moments, dim, &rotation, self.covariance);
+            formulas::expected_attention(&queries, keys).into_iter().map(|p| p as f32).collect()
+        };
+        let rows: Vec<Vec<f32>> = head.group(Need::QueryMoments(self.skip)).iter().map(expected).collect();
+        let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        out[..first].fill(f32::MAX);
+        out[first..].copy_from_slice(&head.pool.over(&rows));
+        if self.value_norm {
+            let lengths = row_norms(&head.values()[first * dim..], dim);
+            out[first..].iter_mut().zip(lengths).for_each(|(s, v)| *s = (*s + self.epsilon) * v);
+        }
+    }
+}

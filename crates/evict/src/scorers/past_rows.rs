@@ -1,0 +1,56 @@
+use crate::{Head, Need};
+
+/// The attention of the last queries of one query head, each query's row without the columns
+/// of the queries' own window.
+pub(crate) struct PastRows<'a> {
+    row: &'a [f32],
+    held: usize,
+    past: usize,
+}
+
+impl<'a> PastRows<'a> {
+    /// Those of each query head of a group, as [`Need::WindowRows`] of `window` queries has them.
+    pub(crate) fn of(head: &Head<'a>, window: usize) -> Vec<PastRows<'a>> {
+        let (held, past) = (head.held(), head.held().saturating_sub(window));
+        let rows = head.group(Need::WindowRows(window)).iter();
+        rows.map(|&row| PastRows { row, held, past }).collect()
+    }
+
+    /// The oldest query's row first, each `[held - window]`.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a [f32]> {
+        let past = self.past;
+        self.row.chunks_exact(self.held).map(move |query| &query[..past])
+    }
+
+    /// The part of the queries' attention that falls on the window, on average.
+    pub(crate) fn mass_of_window(&self) -> f64 {
+        let on_window = |query: &[f32]| query[self.past..].iter().copied().map(f64::from).sum::<f64>();
+        let queries = self.row.chunks_exact(self.held);
+        let count = queries.len() as f64;
+        queries.map(on_window).sum::<f64>() / count
+    }
+
+    /// Mean over the queries for each token, `[held - window]`.
+    pub(crate) fn mean(&self) -> Vec<f64> {
+        let (mut mean, mut queries) = (vec![0.0f64; self.past], 0.0);
+        for row in self.iter() {
+            mean.iter_mut().zip(row).for_each(|(m, &a)| *m += f64::from(a));
+            queries += 1.0;
+        }
+        mean.iter_mut().for_each(|m| *m /= queries);
+        mean
+    }
+
+    /// Variance over the queries for each token, unbiased; 0 of a single query. `[held - window]`.
+    pub(crate) fn variance(&self) -> Vec<f64> {
+        let mean = self.mean();
+        let (mut squares, mut queries) = (vec![0.0f64; self.past], 0.0f64);
+        for row in self.iter() {
+            let off = squares.iter_mut().zip(row.iter().zip(&mean));
+            off.for_each(|(s, (&a, m))| *s += (f64::from(a) - m).powi(2));
+            queries += 1.0;
+        }
+        squares.iter_mut().for_each(|s| *s /= (queries - 1.0).max(1.0));
+        squares
+    }
+}

@@ -1,0 +1,123 @@
+use serde::{Deserialize, Serialize};
+
+use super::{
+    PastRows, Scorer,
+    smooth::{self, Smooth},
+};
+use crate::{Head, Need, Needs, options::Options, registry::Method};
+
+/// Keeps the tokens that the last queries attended to and whose keys say what no others do:
+/// `lambda * importance - (1 - lambda) * redundancy`; and the queries' own tokens.
+///
+/// Importance: each query's attention, its maximum over the group brought to a sum of 1, the
+/// maximum over neighbours, then the mean over queries. Redundancy: the softmax over tokens of
+/// the mean cosine between a key and all others, where of its near-duplicates (cosines above
+/// `threshold`) every key spares the `spared` latest. The paper softmaxes the group's maximum
+/// once more instead of bringing it to a sum of 1, and leaves `threshold` and `spared` open:
+/// these are of its code, which spares the first token too where a key has no near-duplicate.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct RKv {
+    /// How many of the last queries are asked.
+    window: usize,
+    /// Over how many neighbours, with the token itself, the maximum is taken; odd.
+    kernel: usize,
+    /// The weight of importance, 0..=1.
+    lambda: f32,
+    /// The cosine above which keys are near-duplicates.
+    threshold: f32,
+    /// How many of its near-duplicates each key spares.
+    spared: usize,
+}
+
+impl Default for RKv {
+    fn default() -> RKv {
+        RKv { window: 8, kernel: 7, lambda: 0.1, threshold: 0.5, spared: 1 }
+    }
+}
+
+impl Options for RKv {
+    fn check(&self) -> Result<(), String> {
+        smooth::check(self.window, self.kernel)?;
+        if !(-1.0..=1.0).contains(&self.threshold) {
+            return Err("a cosine is between -1 and 1".into());
+        }
+        super::check_part(self.lambda)
+    }
+}
+
+impl Method for RKv {
+    const NAME: &'static str = "r-kv";
+    const SOURCE: &'static str = "Cai et al. 2025 (R-KV), arXiv:2505.24133";
+    const DESCRIPTION: &'static str = "what the last queries attended to, less what other keys say as well";
+    const POOLS: bool = false;
+}
+
+impl Scorer for RKv {
+    fn needs(&self) -> Needs {
+        [Need::Keys, Need::WindowRows(self.window)].into()
+    }
+
+    fn protects(&self) -> usize {
+        self.window
+    }
+
+    fn score(&self, head: &Head<'_>, out: &mut [f32]) {
+        let lambda = f64::from(self.lambda);
+        let important = importance(&PastRows::of(head, self.window), self.kernel);
+        let redundant = redundancy(head.keys(), head.head_dim(), self.threshold.into(), self.spared);
+        for ((s, important), redundant) in out.iter_mut().zip(important).zip(redundant) {
+            *s = (lambda * important - (1.0 - lambda) * redundant) as f32;
+        }
+    }
+}
+
+/// Of each token before the window.
+fn importance(group: &[PastRows<'_>], kernel: usize) -> Vec<f64> {
+    let mut heads: Vec<_> = group.iter().map(PastRows::iter).collect();
+    let (mut important, mut queries) = (Vec::new(), 0.0);
+    while let Some(rows) = heads.iter_mut().map(Iterator::next).collect::<Option<Vec<&[f32]>>>() {
+        let most = crate::Pooling::Max.over(&rows);
+        let sum: f64 = most.iter().copied().map(f64::from).sum();
+        important.resize(most.len(), 0.0);
+        if sum > 0.0 {
+            let smooth = Smooth::Max.over(&most, kernel);
+            important.iter_mut().zip(smooth).for_each(|(i, a)| *i += f64::from(a) / sum);
+        }
+        queries += 1.0;
+    }
+    important.iter_mut().for_each(|i| *i /= queries);
+    important
+}
+
+/// Of each key.
+fn redundancy(keys: &[f32], dim: usize, threshold: f64, spared: usize) -> Vec<f64> {
+    let units: Vec<Vec<f64>> = keys.chunks_exact(dim).map(unit).collect();
+    let mut sum = vec![0.0f64; dim];
+    units.iter().for_each(|key| sum.iter_mut().zip(key).for_each(|(s, x)| *s += x));
+    // The sum of the cosines to all keys is one product; no matrix of them is needed.
+    let mut cosines: Vec<f64> = units.iter().map(|key| dot(key, &sum) - dot(key, key)).collect();
+    for (i, key) in units.iter().enumerate() {
+        let others = units.iter().enumerate().rev().filter(|&(j, _)| j != i);
+        let near = others.map(|(j, other)| (j, dot(key, other))).filter(|&(_, cosine)| cosine > threshold);
+        near.take(spared).for_each(|(j, cosine)| cosines[j] -= cosine);
+    }
+    let count = units.len() as f64;
+    softmax(cosines.into_iter().map(|c| c / count).collect())
+}
+
+fn unit(key: &[f32]) -> Vec<f64> {
+    let length = key.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt() + 1e-8;
+    key.iter().map(|&x| f64::from(x) / length).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+fn softmax(numbers: Vec<f64>) -> Vec<f64> {
+    let most = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = numbers.into_iter().map(|x| (x - most).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|p| p / sum).collect()
+}
