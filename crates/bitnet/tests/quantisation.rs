@@ -2,9 +2,8 @@
 
 mod common;
 
-use bitkv_bitnet::{Cache, CacheShape, Error, Floats, KvCache, MaskedCache, Model, Precision, Quantisation};
+use bitkv_bitnet::{Cache, CacheShape, Error, Floats, KvCache, MaskedCache, Model, Quantisation};
 use common::{BOTH, Random};
-use proptest::prelude::*;
 
 /// Groups that do not divide what they group.
 const KIVI: Quantisation = Quantisation::Kivi { bits: 2, group: 5, residual: 7 };
@@ -136,66 +135,6 @@ fn kivi_quantises_behind_a_call() {
     assert_ne!(cache.keys_f32(0, 0)[..30 * 6], plain.keys_f32(0, 0)[..30 * 6]);
     cache.keep(&|_, _| (0..38).collect()).unwrap();
     assert_eq!(newest(&cache), (30, 8), "keeping all changes nothing");
-}
-
-/// Cuts, single tokens, longer parts and rotations in any order: codes and a masked cache of floats agree to the bit.
-fn compact_is_masked(quantisation: Quantisation, architecture: usize, seed: u64, turn: bool) {
-    let model = common::model(BOTH[architecture], seed % 4);
-    let mut random = Random(seed);
-    let precision = if seed.is_multiple_of(2) { Precision::F16 } else { Precision::F32 };
-    let mut compact = model.new_cache_of(precision);
-    let mut masked = MaskedCache::with_precision(compact.shape(), precision);
-    let tokens = random.tokens(60, 61);
-    assert_eq!(logits(&model, &tokens, &mut compact), logits(&model, &tokens, &mut masked));
-    let when = random.below(3);
-    for round in 0..6 {
-        let cut: Vec<Vec<u32>> = heads(compact.shape())
-            .map(|(layer, head)| {
-                let share = 3 + random.below(9);
-                let held = compact.view(layer, head).positions.to_vec();
-                held.into_iter().filter(|_| random.below(10) < share).collect()
-            })
-            .collect();
-        let kv_heads = compact.shape().kv_heads;
-        for cache in [&mut compact as &mut dyn KvCache, &mut masked] {
-            cache.keep(&|layer, head| cut[layer * kv_heads + head].clone()).unwrap();
-            if turn && round % 2 == 1 {
-                model.rerotate(cache).unwrap();
-            }
-            if round == when {
-                cache.quantise(quantisation).unwrap();
-            }
-        }
-        for count in [1, 1, 1 + random.below(20)] {
-            let tokens = random.tokens(count, 61);
-            let (a, b) = (logits(&model, &tokens, &mut compact), logits(&model, &tokens, &mut masked));
-            assert_eq!(a, b, "{quantisation} round {round}");
-        }
-    }
-    let expected: usize = heads(compact.shape()).map(|(l, h)| quantisation.bytes(compact.len(l, h), 6)).sum();
-    assert_eq!(compact.bytes(), expected);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    #[test]
-    fn compact_is_masked_with_int8(architecture in 0usize..2, seed: u64, turn: bool) {
-        compact_is_masked(Quantisation::Int8, architecture, seed, turn);
-    }
-
-    #[test]
-    fn compact_is_masked_with_int4(architecture in 0usize..2, seed: u64, turn: bool) {
-        compact_is_masked(Quantisation::Int4, architecture, seed, turn);
-    }
-
-    #[test]
-    fn compact_is_masked_with_kivi(
-        architecture in 0usize..2, seed: u64, turn: bool, power in 1u32..4, group in 1usize..12, residual in 0usize..20,
-    ) {
-        let quantisation = Quantisation::Kivi { bits: 1 << power, group, residual };
-        compact_is_masked(quantisation, architecture, seed, turn);
-    }
 }
 
 #[test]
