@@ -1,11 +1,11 @@
-//! Prefill with and without probes, and decoding, on a seeded random model.
+//! Prefill with and without probes, and decoding from caches of several kinds, on a seeded random model.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
 use std::hint::black_box;
 
-use bitkv_bitnet::{Architecture, Config, KvCache, Model, Observe};
+use bitkv_bitnet::{Architecture, Config, KvCache, Model, Observe, Quantisation};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 const TOKENS: usize = 512;
@@ -53,7 +53,21 @@ fn forward(criterion: &mut Criterion) {
     quarter.keep(&|_, _| (0..TOKENS as u32).step_by(4).collect()).expect("the positions are there");
     let mut group = criterion.benchmark_group("decode-after-512");
     group.throughput(Throughput::Elements(1)).sample_size(20);
-    for (name, cache) in [("full-cache", &full), ("quarter-cache", &quarter)] {
+    let quantised = |quantisation| {
+        let mut cache = full.clone();
+        cache.quantise(quantisation).expect("the options are valid");
+        cache
+    };
+    let (int8, int4) = (quantised(Quantisation::Int8), quantised(Quantisation::Int4));
+    let kivi = quantised(Quantisation::kivi(2));
+    let caches = [
+        ("full-cache", &full),
+        ("quarter-cache", &quarter),
+        ("int8-cache", &int8),
+        ("int4-cache", &int4),
+        ("kivi2-cache", &kivi),
+    ];
+    for (name, cache) in caches {
         group.bench_function(name, |b| {
             b.iter_batched(
                 || cache.clone(),

@@ -4,9 +4,9 @@
 //! Checkpoint::open -> Model::load -> Model::forward(tokens, cache, observe) -> Output -> Model::logits
 //! ```
 //!
-//! Activations are f32 throughout, ternary products exact integers, keys and values f16. Every result of
-//! a token depends on that token and the cache only, so that one prefill and token-by-token decoding
-//! give the same bits.
+//! Activations are f32 throughout, ternary products exact integers, keys and values f16 unless a cache is
+//! [quantised](KvCache::quantise). Every result of a token depends on that token and the cache only, so that one
+//! prefill and token-by-token decoding give the same bits (but for KIVI, which quantises behind each pass).
 
 mod attention;
 mod cache;

@@ -148,4 +148,6 @@ fn attend_at(level: Level, input: &Input<'_>, out: &mut [f32], statistics: Optio
 }
 
 #[cfg(test)]
+mod packed_tests;
+#[cfg(test)]
 mod tests;
