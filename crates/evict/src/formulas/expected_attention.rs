@@ -40,7 +40,7 @@ impl QueryMoments {
 /// `keys` `[tokens * head_dim]`, as if they came from a normal distribution: `[tokens]`,
 /// which sums to 1.
 ///
-/// Source: Devoto et al. 2025 (Expected Attention), arXiv:2510.00636, equation 8.
+/// Source: Devoto et al. 2025 (Expected Attention), arXiv:2510.00636.
 pub(crate) fn expected_attention(queries: &QueryMoments, keys: &[f32]) -> Vec<f64> {
     let head_dim = queries.mean.len();
     let mut weights: Vec<f64> = keys.chunks_exact(head_dim).map(|key| queries.log_weight(key)).collect();

@@ -5,7 +5,7 @@ use super::softmax;
 /// scaled to the reference's range of each channel, softmaxed over the tokens, `[tokens]`.
 /// A channel in which the reference has no range says nothing and counts as 0.
 ///
-/// Source: Liang et al. 2025 (LagKV), arXiv:2504.04704, equations 3 to 6.
+/// Source: Liang et al. 2025 (LagKV), arXiv:2504.04704.
 fn lag_relative(states: &[f32], reference: &[f32], head_dim: usize) -> Vec<f32> {
     let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); head_dim];
     for state in reference.chunks_exact(head_dim) {

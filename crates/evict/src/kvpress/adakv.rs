@@ -82,8 +82,8 @@ pub(super) fn safeguarded(mut scores: Vec<Vec<f32>>, count: usize, ties: &mut Ti
     scores
 }
 
-/// The same with the `epsilon` of kvpress' evaluation, which calls it `expected_attention`
-/// there and `adakv_expected_attention_e2` before version 0.4.2.
+/// The same with the `epsilon` of kvpress' evaluation, which calls it `expected_attention` since
+/// version 0.4.1, and had called it `adakv_expected_attention_e2`.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(default, transparent)]
 pub(crate) struct AdaExpectedAttentionE2(AdaKv<ExpectedAttention>);
