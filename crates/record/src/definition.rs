@@ -4,6 +4,7 @@ mod check;
 mod experiment;
 mod keys;
 mod parts;
+mod profile;
 #[cfg(test)]
 mod tests;
 
@@ -17,12 +18,53 @@ use std::path::{Path, PathBuf};
 const REFUTED: &str = "refuted";
 
 /// A file of experiments. Nothing in it can be changed without changing [`Definition::sha256`].
+///
+/// ```
+/// # use bitkv_record::{AskedBudget, Definition};
+/// let text = r#"
+/// analysis = """
+/// Does it pay to give wide heads more of the cache? Refuted if, at budget 0.25, the 95 % interval of the
+/// paired difference in KL (entropy less uniform) has zero in it or lies above it."""
+///
+/// [[experiment]]
+/// name = "wide-heads"                      # lower-case letters, digits, hyphens
+/// models = ["tiny-gqa"]                    # as --model takes them
+/// texts = "evaluation"                     # or a folder
+/// context = 896                            # tokens in the cache when it is cut
+/// horizon = 127                            # tokens scored after that
+/// budgets = [1.0, 0.25, "64 tokens", "32 KiB"]
+/// policies = ["full", "uniform+recency", "entropy+recency", "uniform+random", "uniform+oracle"]
+///
+/// ## What follows may be left out; these are the defaults, and what else there is.
+/// forms = ["true"]                         # "llama-skeleton"
+/// when = ["once"]                          # "chunked", "decoding", {prefill-chunk = 128, every = 16}
+/// positions = ["original"]                 # "rerotated"
+/// kv = ["f16"]                             # "int8", "int4", "kivi4", "kivi2"
+/// equal = "tokens"                         # "bytes", where there are several KV formats
+/// metrics = ["kl", "attention", "output-error", "free-running"]   # "timing"
+/// tasks = ["text"]                         # "passkey", {kind = "recall", count = 10, tokens = 512, aware = false}
+/// calibration = {tokens = 512, texts = "calibration"}   # {profile = "file.json"}; head-scores = "file.json"
+/// seeds = [0]
+/// controls = true                          # false needs a reason in analysis of the experiment
+/// analysis = "Remarks."
+/// "#;
+/// let definition = Definition::from_toml(text, "wide-heads.toml")?;
+/// assert_eq!(definition.experiments[0].budgets[1], AskedBudget::Fraction(0.25));
+///
+/// let wrong = Definition::from_toml(&text.replace("horizon =", "horizons ="), "wide-heads.toml");
+/// assert!(wrong.unwrap_err().to_string().starts_with(
+///     "'wide-heads.toml', experiment 'wide-heads': there is no key 'horizons': remove it, or write 'horizon'"
+/// ));
+/// # Ok::<(), bitkv_record::RecordError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
     /// The question, and what would refute the expected answer; written before anything is measured.
     pub analysis: String,
     /// The experiments, in the order of the file.
     pub experiments: Vec<Experiment>,
+    /// Profiles of heads, in the order of the file.
+    pub profiles: Vec<ProfileStudy>,
     file: String,
     text: String,
 }
@@ -66,6 +108,23 @@ pub struct Experiment {
     /// experiment's own analysis says why not.
     pub controls: bool,
     /// Remarks of this experiment.
+    pub analysis: Option<String>,
+}
+
+/// Attention entropies of every head over texts, at several lengths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileStudy {
+    /// Name, unique in the file.
+    pub name: String,
+    /// Models, as `--model` takes them.
+    pub models: Vec<String>,
+    /// What the weights are run as; the trained network unless said otherwise.
+    pub forms: Vec<Form>,
+    /// What is read.
+    pub texts: TextSource,
+    /// Tokens of each text that are read.
+    pub lengths: Vec<usize>,
+    /// Remarks of this profile.
     pub analysis: Option<String>,
 }
 
@@ -130,7 +189,7 @@ impl Definition {
     pub fn from_toml(text: &str, file: &str) -> Result<Self, RecordError> {
         let place = Place::file(file);
         let table = text.parse::<toml::Table>().map_err(|error| place.refuse(syntax(&error, text)))?;
-        let mut keys = Keys::new(table, &["analysis", "experiment"], place.clone())?;
+        let mut keys = Keys::new(table, &["analysis", "experiment", "profile"], place.clone())?;
         let analysis = keys.text("analysis")?.unwrap_or_default();
         if !analysis.to_lowercase().contains(REFUTED) {
             return Err(place.refuse(
@@ -139,9 +198,20 @@ impl Definition {
             ));
         }
         let read = |(at, value)| experiment::read(keys::table(value, &at)?, &place);
-        let experiments = keys.entries("experiment")?.map(read).collect::<Result<Vec<_>, _>>()?;
-        check::names(&experiments, &place)?;
-        Ok(Self { analysis, experiments, file: file.to_owned(), text: text.to_owned() })
+        let mut profiles = Vec::new();
+        if keys.has("profile") {
+            for (at, value) in keys.entries("profile")? {
+                profiles.push(profile::read(keys::table(value, &at)?, &place)?);
+            }
+        }
+        let mut experiments = Vec::new();
+        // One of the two there must be; an experiment is what is usually missing.
+        if keys.has("experiment") || profiles.is_empty() {
+            experiments = keys.entries("experiment")?.map(read).collect::<Result<Vec<_>, _>>()?;
+        }
+        let names = experiments.iter().map(|e| &e.name).chain(profiles.iter().map(|p| &p.name));
+        check::names(names, &place)?;
+        Ok(Self { analysis, experiments, profiles, file: file.to_owned(), text: text.to_owned() })
     }
 
     /// How the file was named.

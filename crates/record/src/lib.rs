@@ -32,7 +32,7 @@ mod verification;
 mod when;
 
 pub use asked_budget::AskedBudget;
-pub use definition::{Calibration, Definition, Experiment, GridTask, TextSource};
+pub use definition::{Calibration, Definition, Experiment, GridTask, ProfileStudy, TextSource};
 pub use error::RecordError;
 pub use folder::RunFolder;
 pub use grid_axes::{Equal, Form, KvFormat, Metric, Named, Positions, TaskKind};

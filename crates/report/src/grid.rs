@@ -11,6 +11,8 @@ mod sections;
 mod slice;
 mod timing;
 
+pub(crate) use measure::{accuracy, kept};
+
 use crate::document::Document;
 use crate::render;
 use bitkv_record::{Definition, GridRow, Manifest, TimingRow};

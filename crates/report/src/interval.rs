@@ -1,11 +1,12 @@
 //! Estimates with 95 % intervals.
 
 use bitkv_stats::{Interval, paired_bootstrap};
+use serde::Serialize;
 
 const RESAMPLES: usize = 2000;
 
 /// A value and the ends of its 95 % interval; no interval where there is only one observation.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
     /// The value itself.
     pub value: f64,

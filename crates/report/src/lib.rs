@@ -3,6 +3,7 @@
 //! Nothing here measures: every number comes from the rows of a run, with its interval, or is missing.
 
 mod colour;
+mod compare;
 pub mod compression;
 pub mod curve;
 mod document;
@@ -19,6 +20,10 @@ mod sections;
 mod svg;
 mod table;
 
+pub use compare::{
+    CompareError, Compared, Comparison, Difference, compare, render_comparison_markdown,
+    render_comparison_terminal,
+};
 pub use document::{figures, render_html, render_markdown, render_terminal};
 pub use grid::{GridInput, grid_figures, render_grid_html, render_grid_markdown, render_grid_terminal};
 pub use heat_map::HeatMap;

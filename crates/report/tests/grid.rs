@@ -1,12 +1,14 @@
 //! The report of a grid, on rows whose numbers can be worked by hand.
 
+mod cells;
 mod markup;
 
 use bitkv_record::{
-    AskedBudget, Definition, Form, GridRow, KvFormat, Machine, Manifest, Positions, ScoredTask, TaskKind,
-    TimingRow, When,
+    AskedBudget, Definition, GridRow, KvFormat, Machine, Manifest, ScoredTask, TaskKind, TimingRow, When,
 };
 use bitkv_report::{GridInput, grid_figures, render_grid_html, render_grid_markdown, render_grid_terminal};
+
+use cells::row;
 
 const DEFINITION: &str = r#"
 analysis = '''
@@ -23,51 +25,6 @@ horizon = 8
 budgets = [1.0, 0.5, "10 tokens"]
 policies = ["full", "uniform+recency", "entropy+recency", "uniform+random", "uniform+oracle", "entropy-global"]
 "#;
-
-/// A measured cell of which the KL is given.
-fn row(policy: &str, budget: &str, text: &str, kl: f64) -> GridRow {
-    let budget: AskedBudget = budget.parse().unwrap();
-    let whole = policy == "full" || budget == AskedBudget::FULL;
-    let kept = if whole { 100 } else { 50 };
-    GridRow {
-        key: "0".repeat(16),
-        experiment: "first".into(),
-        model: "m".into(),
-        form: Form::True,
-        policy: policy.into(),
-        oracle: policy == "uniform+oracle",
-        conserving: policy != "entropy-global",
-        budget,
-        when: When::ONCE,
-        positions: Positions::Original,
-        kv: KvFormat::F16,
-        seed: 0,
-        task: ScoredTask::TEXT,
-        text: text.into(),
-        register: if text == "c" { "code".into() } else { "prose".into() },
-        context_tokens: 100,
-        asked_entries: Some(kept),
-        kept_entries: Some(kept),
-        full_entries: Some(100),
-        cache_bytes: Some(kept as u64 * 10_000),
-        full_bytes: Some(1_000_000),
-        plan_hash: None,
-        attention_cosine: Some(0.9),
-        retained_mass: Some(0.8),
-        output_error: None,
-        kl_nats: Some(kl),
-        agreement: Some(if kl == 0.0 { 1.0 } else { 0.75 }),
-        nll_nats: Some(2.0),
-        nll_difference: Some(0.0),
-        targets: 8,
-        first_divergence: None,
-        matching_fraction: None,
-        correct: None,
-        questions: 0,
-        depth: None,
-        error: None,
-    }
-}
 
 /// Three texts, at budget 1.0, 0.5 and 10 tokens. Entropy is better than uniform by exactly a quarter of a nat on each.
 fn grid() -> Vec<GridRow> {
@@ -169,7 +126,7 @@ fn policies_stand_by_kind_with_the_mean_over_texts() {
     in_order(
         table,
         &[
-            "| policy | 50.0 % | 10 tokens |",
+            "| policy | 0.5 | 10 tokens |",
             "| full | 0 [0, 0] | 0 [0, 0] |",
             "**published rules**",
             "| entropy-global ‡ | 7.00 [7.00, 7.00] |",
@@ -239,7 +196,7 @@ fn failures_are_listed_and_in_no_table() {
     }
     let text = markdown(&rows);
     assert!(text.contains("3 of 36 cells failed"), "{text}");
-    assert!(text.contains("3 cells (first uniform+recency at 1.0 on m, text c): too long by 3"), "{text}");
+    assert!(text.contains("too long by 3 (cells: 3, first uniform+recency at 1.0 on m, text c)"), "{text}");
     let table = after(&text, "**first, m, 3 texts: KL, nats");
     assert!(table.contains("| uniform+recency | 1.50 [1.00, 2.00] |"), "{table}");
 }
@@ -250,7 +207,7 @@ fn a_full_budget_that_changes_something_is_said_and_shown() {
     rows[1].kl_nats = Some(0.5);
     let text = markdown(&rows);
     assert!(text.contains("Self-check FAILED: 1 of 6 cells"), "{text}");
-    assert!(text.contains("| policy | 100.0 % | 50.0 % | 10 tokens |"), "{text}");
+    assert!(text.contains("| policy | 1.0 | 0.5 | 10 tokens |"), "{text}");
     // Quantisation changes something at a full budget and is no failure.
     rows[1].kv = KvFormat::Int4;
     let text = markdown(&rows);
@@ -285,7 +242,7 @@ fn answers_are_counted_by_task_length_and_depth() {
     // (4 + 2 + 1 + 1) of 16.
     in_order(table, &["| full | 100.0 [100.0, 100.0] |", "| uniform+recency | 50.0 [25.0, "]);
     let depths = after(&text, "answers right by depth");
-    in_order(depths, &["| 0 to 25 % |", "**50.0 %**", "| uniform+recency | 100.0 | 50.0 | - | 25.0 |"]);
+    in_order(depths, &["| 0 to 25 % |", "**budget 0.5**", "| uniform+recency | 100.0 | 50.0 | - | 25.0 |"]);
     assert!(!text.contains("With 4 texts"), "contexts are no texts");
 }
 
@@ -304,7 +261,7 @@ fn variants_are_told_apart_by_what_differs() {
         side,
         &[
             "| policy | cut once | cut chunked-128 |",
-            "**50.0 %**",
+            "**budget 0.5**",
             "| uniform+recency | 3.00 [1.00, 6.00] | 6.00 [2.00, 12.0] |",
         ],
     );

@@ -14,24 +14,25 @@ const CONTROLS: [Control; 3] = [
     ("an oracle", "uniform+oracle", |policy| policy.contains("+oracle")),
 ];
 
-/// No two experiments of a file have one name.
-pub(super) fn names(experiments: &[Experiment], place: &Place) -> Result<(), RecordError> {
-    for (i, experiment) in experiments.iter().enumerate() {
-        let name = &experiment.name;
-        if experiments[..i].iter().any(|earlier| earlier.name == *name) {
+/// Experiments and profiles of a file have plain names, and no two have the same.
+pub(super) fn names<'a>(names: impl Iterator<Item = &'a String>, place: &Place) -> Result<(), RecordError> {
+    let mut seen = Vec::new();
+    for name in names {
+        plain(name).map_err(|reason| place.refuse(reason))?;
+        if seen.contains(&name) {
             return Err(place.refuse(format!("two experiments are named '{name}': rename one of them")));
         }
+        seen.push(name);
     }
     Ok(())
 }
 
 pub(super) fn experiment(experiment: &Experiment, place: &Place) -> Result<(), RecordError> {
-    let checks = [name, budgets, controls, when, tasks, metrics, equal];
+    let checks = [budgets, controls, when, tasks, metrics, equal];
     checks.iter().try_for_each(|check| check(experiment).map_err(|reason| place.refuse(reason)))
 }
 
-fn name(experiment: &Experiment) -> Result<(), String> {
-    let name = &experiment.name;
+fn plain(name: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     match name.chars().all(plain) && name.contains(|c| c != '-') {
         true => Ok(()),

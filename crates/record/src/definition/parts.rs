@@ -15,7 +15,12 @@ pub(super) fn texts(keys: &mut Keys) -> Result<TextSource, RecordError> {
 }
 
 /// The suite's own texts by their word, or a folder. A word one slip away is not taken for a folder.
-fn source(place: &Place, value: Value, word: &str, own: TextSource) -> Result<TextSource, RecordError> {
+pub(super) fn source(
+    place: &Place,
+    value: Value,
+    word: &str,
+    own: TextSource,
+) -> Result<TextSource, RecordError> {
     let text = text(place, value)?;
     if text == word {
         return Ok(own);

@@ -21,7 +21,7 @@ pub(super) fn blocks(rows: &[&GridRow]) -> Vec<Block> {
         let first = own().next().map_or_else(String::new, |(row, _)| {
             format!("first {} at {} on {}, text {}", row.policy, row.budget, row.model, row.text)
         });
-        format!("{} cells ({first}): {error}", own().count())
+        format!("{error} (cells: {}, {first})", own().count())
     };
     let mut list: Vec<String> = errors.iter().take(SHOWN).map(said).collect();
     if errors.len() > SHOWN {

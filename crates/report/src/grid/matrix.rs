@@ -72,7 +72,7 @@ pub(super) fn filled(
     cell: impl Fn(Contender<'_>, AskedBudget) -> String,
 ) -> Table {
     let budgets = slice.budgets();
-    let heads: Vec<String> = budgets.iter().map(|budget| heading(*budget)).collect();
+    let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
     let mut table = Table::new(caption, &columns(&heads));
     let (mut kind, mut names) = (None, String::new());
     for contender in slice.contenders() {

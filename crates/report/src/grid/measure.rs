@@ -94,12 +94,14 @@ pub(super) fn three(value: f64) -> String {
     significant(value, 3)
 }
 
-fn accuracy(row: &GridRow) -> Option<f64> {
+/// Fraction of answers that were right.
+pub(crate) fn accuracy(row: &GridRow) -> Option<f64> {
     let asked = (row.questions > 0).then_some(row.questions as f64)?;
     row.correct.map(|correct| correct as f64 / asked)
 }
 
-pub(super) fn kept(row: &GridRow) -> Option<f64> {
+/// Fraction of entries kept.
+pub(crate) fn kept(row: &GridRow) -> Option<f64> {
     let full = row.full_entries.filter(|full| *full > 0)?;
     row.kept_entries.map(|kept| kept as f64 / full as f64)
 }

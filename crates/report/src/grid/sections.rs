@@ -8,7 +8,7 @@ use crate::sections::{checked, drawn, provenance, reproduce};
 use crate::unique;
 use bitkv_record::{GridRow, ScoredTask};
 
-const READING: &str = "A budget is the part of the cache asked to be kept. Numbers are means over texts of tokens \
+const READING: &str = "The columns are budgets: what is asked to be kept, as a fraction of the cache, tokens for each KV head or bytes. Numbers are means over texts of tokens \
 predicted through the cut cache, compared with the full cache on the same tokens. Within a group the lowest KL over all \
 budgets comes first.";
 

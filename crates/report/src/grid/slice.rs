@@ -1,7 +1,6 @@
 //! What may stand in one table: the rows of one experiment and model whose other axes are equal.
 
 use crate::compression::{FULL, Kind, TOLERANCE, with_marks};
-use crate::format::percent;
 use crate::interval::{self, Estimate};
 use crate::unique;
 use bitkv_record::{AskedBudget, Form, GridRow, KvFormat, Positions, ScoredTask, When};
@@ -176,10 +175,7 @@ pub(super) fn over_texts(
     interval::mean(&by_text(rows, of).into_values().collect::<Vec<_>>(), seed)
 }
 
-/// A budget as a column head says it.
+/// A budget as the heading of a group.
 pub(super) fn heading(budget: AskedBudget) -> String {
-    match budget {
-        AskedBudget::Fraction(fraction) => format!("{} %", percent(fraction)),
-        other => other.to_string(),
-    }
+    format!("budget {budget}")
 }

@@ -1,0 +1,191 @@
+//! Two runs of a grid, cell by cell.
+
+mod document;
+mod matching;
+
+use crate::grid::{accuracy, kept};
+use crate::interval::{self, Estimate, paired_difference};
+use crate::unique;
+use bitkv_record::{AskedBudget, Form, GridRow, KvFormat, Positions, ScoredTask, When};
+use matching::{by_cell, pairs};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+pub use document::{render_comparison_markdown, render_comparison_terminal};
+
+/// Why two runs cannot be compared. Every message is one sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// No cell is in both.
+    #[error(
+        "'{a}' and '{b}' have no cell in common: compare runs that share experiment, model, policy, budget, task and text"
+    )]
+    NothingMatches {
+        /// The first run.
+        a: String,
+        /// The second run.
+        b: String,
+    },
+    /// The cells would match, but for the length of their contexts.
+    #[error(
+        "'{a}' and '{b}' cut their caches at different lengths ({length_a} and {length_b} tokens for text '{text}'): \
+         compare runs with the same context"
+    )]
+    Contexts {
+        /// The first run.
+        a: String,
+        /// The second run.
+        b: String,
+        /// A text that both have.
+        text: String,
+        /// Tokens in the cache of the first run.
+        length_a: usize,
+        /// Tokens in the cache of the second run.
+        length_b: usize,
+    },
+}
+
+/// What two runs have in common and where they differ.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// The first run.
+    pub a: String,
+    /// The second run.
+    pub b: String,
+    /// Cells that both have.
+    pub matched: usize,
+    /// Of those, cells whose rows are equal in everything but the key, which depends on the code revision.
+    pub identical: usize,
+    /// Of those, cells that failed in at least one run; they are in no difference.
+    pub failed: usize,
+    /// Cells of the first run that the second lacks.
+    pub only_a: usize,
+    /// Cells of the second run that the first lacks.
+    pub only_b: usize,
+    /// Differences by everything but text and seed, in order of the first run.
+    pub groups: Vec<Compared>,
+}
+
+/// One policy at one budget in both runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Compared {
+    /// Name of the experiment.
+    pub experiment: String,
+    /// Name of the model.
+    pub model: String,
+    /// What its weights were run as.
+    pub form: Form,
+    /// Policy specification.
+    pub policy: String,
+    /// How much was asked to be kept.
+    pub budget: AskedBudget,
+    /// When the cache was cut.
+    pub when: When,
+    /// Where kept keys stood.
+    pub positions: Positions,
+    /// How keys and values were stored.
+    pub kv: KvFormat,
+    /// What was scored.
+    pub task: ScoredTask,
+    /// Texts or contexts in both runs.
+    pub texts: usize,
+    /// KL divergence from the full cache, nats.
+    pub kl_nats: Option<Difference>,
+    /// Fraction of targets with the full cache's most likely token.
+    pub agreement: Option<Difference>,
+    /// Negative log-likelihood, nats a target.
+    pub nll_nats: Option<Difference>,
+    /// Fraction of answers that were right.
+    pub accuracy: Option<Difference>,
+    /// Fraction of entries kept.
+    pub kept: Option<Difference>,
+}
+
+/// One measure in both runs, over the texts that both measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Difference {
+    /// Mean of the first run.
+    pub a: f64,
+    /// Mean of the second run.
+    pub b: f64,
+    /// Mean over texts of second less first, with the 95 % interval of a bootstrap over texts.
+    pub difference: Estimate,
+}
+
+/// Compares two runs, given their rows and names. Cells are matched by experiment, model, form, policy, budget, when,
+/// positions, KV format, seed, task, text, depth and length of context. `seed` seeds the bootstrap.
+///
+/// # Errors
+/// When no cell matches; the error says whether the lengths of contexts are the reason.
+pub fn compare(
+    (a, rows_a): (&str, &[GridRow]),
+    (b, rows_b): (&str, &[GridRow]),
+    seed: u64,
+) -> Result<Comparison, CompareError> {
+    let found = pairs(rows_a, rows_b);
+    if found.is_empty() {
+        return Err(matching::refusal((a, rows_a), (b, rows_b)));
+    }
+    let failed = |(a, b): &&(&GridRow, &GridRow)| a.error.is_some() || b.error.is_some();
+    let measured: Vec<(&GridRow, &GridRow)> = found.iter().filter(|pair| !failed(pair)).copied().collect();
+    Ok(Comparison {
+        a: a.to_owned(),
+        b: b.to_owned(),
+        matched: found.len(),
+        identical: found.iter().filter(|(a, b)| same(a, b)).count(),
+        failed: found.iter().filter(failed).count(),
+        only_a: rows_a.len() - found.len(),
+        only_b: rows_b.len() - found.len(),
+        groups: by_cell(&measured).iter().filter_map(|own| compared(own, seed)).collect(),
+    })
+}
+
+fn same(a: &GridRow, b: &GridRow) -> bool {
+    *a == GridRow { key: a.key.clone(), ..b.clone() }
+}
+
+fn compared(pairs: &[(&GridRow, &GridRow)], seed: u64) -> Option<Compared> {
+    let (first, _) = pairs.first()?;
+    let of = |measure| difference(pairs, measure, seed);
+    Some(Compared {
+        experiment: first.experiment.clone(),
+        model: first.model.clone(),
+        form: first.form,
+        policy: first.policy.clone(),
+        budget: first.budget,
+        when: first.when,
+        positions: first.positions,
+        kv: first.kv,
+        task: first.task,
+        texts: unique(pairs.iter().map(|(a, _)| (a.text.as_str(), a.context_tokens))).len(),
+        kl_nats: of(|row| row.kl_nats),
+        agreement: of(|row| row.agreement),
+        nll_nats: of(|row| row.nll_nats),
+        accuracy: of(accuracy),
+        kept: of(kept),
+    })
+}
+
+/// Where both rows have the measure: means over texts, those over seeds first, and their paired difference.
+fn difference(
+    pairs: &[(&GridRow, &GridRow)],
+    of: fn(&GridRow) -> Option<f64>,
+    seed: u64,
+) -> Option<Difference> {
+    let mut texts: BTreeMap<(&str, usize), Vec<(f64, f64)>> = BTreeMap::new();
+    for (a, b) in pairs {
+        if let (Some(own), Some(other)) = (of(a), of(b)) {
+            texts.entry((&a.text, a.context_tokens)).or_default().push((own, other));
+        }
+    }
+    let mean = |seeds: Vec<(f64, f64)>| {
+        let n = seeds.len() as f64;
+        (seeds.iter().map(|(a, _)| a).sum::<f64>() / n, seeds.iter().map(|(_, b)| b).sum::<f64>() / n)
+    };
+    let (a, b): (Vec<f64>, Vec<f64>) = texts.into_values().map(mean).unzip();
+    Some(Difference {
+        a: interval::mean(&a, seed)?.value,
+        b: interval::mean(&b, seed)?.value,
+        difference: paired_difference(&b, &a, seed)?,
+    })
+}

@@ -1,0 +1,122 @@
+//! A comparison as tables.
+
+use super::{Compared, Comparison, Difference};
+use crate::document::{Block, Document};
+use crate::format::{MISSING, estimate, fixed, percent, significant};
+use crate::render;
+use crate::table::{Align, Table};
+use crate::unique;
+use bitkv_record::{Form, KvFormat, Positions, When};
+
+/// The comparison for a terminal.
+pub fn render_comparison_terminal(comparison: &Comparison) -> String {
+    render::terminal(&document(comparison))
+}
+
+/// The comparison as Markdown.
+pub fn render_comparison_markdown(comparison: &Comparison) -> String {
+    render::markdown(&document(comparison))
+}
+
+/// One measure of a comparison: its heading, how it is found and how it is printed.
+struct Shown {
+    title: &'static str,
+    of: fn(&Compared) -> Option<Difference>,
+    print: fn(f64) -> String,
+}
+
+const SHOWN: [Shown; 5] = [
+    Shown { title: "KL, nats", of: |cell| cell.kl_nats, print: |value| significant(value, 3) },
+    Shown { title: "agreement, %", of: |cell| cell.agreement, print: percent },
+    Shown { title: "NLL, nats", of: |cell| cell.nll_nats, print: |value| fixed(value, 4) },
+    Shown { title: "answers right, %", of: |cell| cell.accuracy, print: percent },
+    Shown { title: "entries kept, %", of: |cell| cell.kept, print: percent },
+];
+
+fn document(comparison: &Comparison) -> Document {
+    let mut blocks = vec![Block::List(counts(comparison))];
+    if comparison.identical < comparison.matched {
+        for (experiment, model) in
+            unique(comparison.groups.iter().map(|cell| (cell.experiment.as_str(), cell.model.as_str())))
+        {
+            let own: Vec<&Compared> = comparison
+                .groups
+                .iter()
+                .filter(|cell| (cell.experiment.as_str(), cell.model.as_str()) == (experiment, model))
+                .collect();
+            let caption = format!("{experiment}, {model}");
+            blocks.extend(SHOWN.iter().filter_map(|shown| table(&own, &caption, shown)).map(Block::Table));
+        }
+    }
+    Document::of(format!("{} and {}", comparison.a, comparison.b), blocks)
+}
+
+fn counts(comparison: &Comparison) -> Vec<String> {
+    let Comparison { a, b, matched, identical, failed, only_a, only_b, .. } = comparison;
+    let mut list = vec![match identical == matched {
+        true => format!("All {matched} cells that both runs have are identical."),
+        false => format!("{matched} cells are in both runs; {identical} of them are identical."),
+    }];
+    for (count, name) in [(only_a, a), (only_b, b)] {
+        list.extend((*count > 0).then(|| format!("Cells only in {name}: {count}.")));
+    }
+    let said = || format!("Cells that failed in one of the runs, and are in no table: {failed}.");
+    list.extend((*failed > 0).then(said));
+    list
+}
+
+/// Cells in which the measure differs; none where it is the same everywhere.
+fn table(cells: &[&Compared], caption: &str, shown: &Shown) -> Option<Table> {
+    let columns = [
+        ("policy", Align::Left),
+        ("budget", Align::Left),
+        ("texts", Align::Right),
+        ("A", Align::Right),
+        ("B", Align::Right),
+        ("B less A [95 % CI]", Align::Right),
+    ];
+    let mut table = Table::new(format!("{caption}: {}", shown.title), &columns);
+    let labels: Vec<String> = cells.iter().map(|cell| variant(cell)).collect();
+    let mut equal = 0;
+    for label in unique(labels.iter()) {
+        if !label.is_empty() {
+            table.group(label.clone());
+        }
+        for (cell, _) in cells.iter().zip(&labels).filter(|(_, own)| *own == label) {
+            let Some(measure) = (shown.of)(cell) else { continue };
+            if measure.a == measure.b && measure.difference.interval.is_none_or(|(low, high)| low == high) {
+                equal += 1;
+                continue;
+            }
+            table.push(row(cell, measure, shown.print));
+        }
+    }
+    if equal > 0 {
+        table.note(format!("{equal} more are the same in both."));
+    }
+    (!table.is_empty()).then_some(table)
+}
+
+fn row(cell: &Compared, measure: Difference, print: fn(f64) -> String) -> Vec<String> {
+    let finite = |value: f64| if value.is_finite() { print(value) } else { MISSING.to_owned() };
+    vec![
+        cell.policy.clone(),
+        cell.budget.to_string(),
+        cell.texts.to_string(),
+        finite(measure.a),
+        finite(measure.b),
+        estimate(Some(measure.difference), print),
+    ]
+}
+
+/// What is not as it is by default.
+fn variant(cell: &Compared) -> String {
+    let parts = [
+        (cell.task.to_string(), cell.task != bitkv_record::ScoredTask::TEXT),
+        (format!("form {}", cell.form), cell.form != Form::True),
+        (format!("cut {}", cell.when), cell.when != When::ONCE),
+        (format!("positions {}", cell.positions), cell.positions != Positions::Original),
+        (format!("KV {}", cell.kv), cell.kv != KvFormat::F16),
+    ];
+    parts.into_iter().filter(|(_, shown)| *shown).map(|(text, _)| text).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,131 @@
+//! The comparison of two runs, on rows whose numbers can be worked by hand.
+
+mod cells;
+
+use bitkv_record::{GridRow, KvFormat, ScoredTask, TaskKind};
+use bitkv_report::{
+    CompareError, Comparison, compare, render_comparison_markdown, render_comparison_terminal,
+};
+use cells::row;
+
+/// Two texts under two policies.
+fn run() -> Vec<GridRow> {
+    let texts = [("a", 1.0), ("b", 3.0)];
+    texts.iter().flat_map(|(text, kl)| ["p", "q"].map(|policy| row(policy, "0.5", text, *kl))).collect()
+}
+
+fn compared(a: &[GridRow], b: &[GridRow]) -> Comparison {
+    compare(("A-run", a), ("B-run", b), 5).unwrap()
+}
+
+/// The same cells, of which the KL of policy `p` is a quarter higher, in another order and under other keys.
+fn changed() -> Vec<GridRow> {
+    let change = |row: GridRow| GridRow {
+        key: "f".repeat(16),
+        kl_nats: row.kl_nats.map(|kl| if row.policy == "p" { kl + 0.25 } else { kl }),
+        ..row
+    };
+    let mut rows: Vec<GridRow> = run().into_iter().map(change).collect();
+    rows.reverse();
+    rows
+}
+
+#[test]
+fn a_run_is_identical_to_itself_whatever_its_keys() {
+    let keyed: Vec<GridRow> = run().into_iter().map(|row| GridRow { key: "e".repeat(16), ..row }).collect();
+    let same = compared(&run(), &keyed);
+    assert_eq!((same.matched, same.identical, same.only_a, same.only_b, same.failed), (4, 4, 0, 0, 0));
+    let text = render_comparison_markdown(&same);
+    assert!(text.contains("All 4 cells that both runs have are identical."), "{text}");
+    assert!(!text.contains("| policy |"), "nothing differs, so there is nothing to show\n{text}");
+}
+
+#[test]
+fn differences_are_paired_by_text() {
+    let found = compared(&run(), &changed());
+    assert_eq!((found.matched, found.identical), (4, 2));
+    let [p, q] = &found.groups[..] else { panic!("{found:?}") };
+    assert_eq!((p.policy.as_str(), q.policy.as_str(), p.texts), ("p", "q", 2));
+    let kl = p.kl_nats.unwrap();
+    assert_eq!((kl.a, kl.b), (2.0, 2.25));
+    assert_eq!((kl.difference.value, kl.difference.interval), (0.25, Some((0.25, 0.25))));
+    assert_eq!(q.kl_nats.unwrap().difference.interval, Some((0.0, 0.0)));
+    assert_eq!((p.kept.unwrap().a, p.accuracy), (0.5, None));
+
+    for text in [render_comparison_markdown(&found), render_comparison_terminal(&found)] {
+        assert!(
+            text.contains("first, m: KL, nats") && text.contains("1 more are the same in both."),
+            "{text}"
+        );
+        assert!(!text.contains("agreement, %"), "agreement is the same everywhere\n{text}");
+    }
+    let text = render_comparison_markdown(&found);
+    assert!(text.contains("| p | 0.5 | 2 | 2.00 | 2.25 | 0.250 [0.250, 0.250] |"), "{text}");
+}
+
+#[test]
+fn cells_of_one_run_only_are_counted_and_failures_are_left_out() {
+    let mut a = run();
+    a.push(row("r", "0.5", "a", 1.0));
+    let mut b = changed();
+    b.push(row("p", "0.25", "a", 1.0));
+    b.push(row("p", "0.25", "b", 1.0));
+    // The last of the changed rows is policy p on text a.
+    b[3] = GridRow { error: Some("too long".into()), kl_nats: None, ..b[3].clone() };
+    let found = compared(&a, &b);
+    assert_eq!((found.matched, found.only_a, found.only_b, found.failed), (4, 1, 2, 1));
+    let p = &found.groups.iter().find(|group| group.policy == "p").unwrap();
+    assert_eq!((p.texts, p.kl_nats.unwrap().a), (1, 3.0));
+    let text = render_comparison_terminal(&found);
+    for said in ["Cells only in A-run: 1.", "Cells only in B-run: 2.", "in no table: 1."] {
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn seeds_are_averaged_within_a_text() {
+    let seeded = |add: f64| {
+        let again =
+            run().into_iter().map(|row| GridRow { seed: 1, kl_nats: row.kl_nats.map(|kl| kl + add), ..row });
+        [run(), again.collect()].concat()
+    };
+    let found = compared(&seeded(1.0), &seeded(2.0));
+    let kl = found.groups[0].kl_nats.unwrap();
+    // Texts have (1 + 2) / 2 and (3 + 4) / 2 in A, half a nat more in B.
+    assert_eq!((found.groups[0].texts, kl.a, kl.b), (2, 2.5, 3.0));
+    assert_eq!(kl.difference.interval, Some((0.5, 0.5)));
+}
+
+#[test]
+fn variants_are_compared_with_their_own_kind() {
+    let quantised = |rows: Vec<GridRow>| rows.into_iter().map(|row| GridRow { kv: KvFormat::Int4, ..row });
+    let passkey = |correct| GridRow {
+        task: ScoredTask { kind: TaskKind::Passkey, aware: false },
+        kl_nats: None,
+        agreement: None,
+        nll_nats: None,
+        correct: Some(correct),
+        questions: 4,
+        depth: Some(0.5),
+        ..row("p", "0.5", "passkey-1", 0.0)
+    };
+    let a: Vec<GridRow> = run().into_iter().chain(quantised(run())).chain([passkey(1)]).collect();
+    let b: Vec<GridRow> = run().into_iter().chain(quantised(changed())).chain([passkey(3)]).collect();
+    let found = compared(&a, &b);
+    assert_eq!((found.groups.len(), found.matched, found.identical), (5, 9, 6));
+    let text = render_comparison_markdown(&found);
+    assert!(text.contains("| **KV int4** | | | | | |\n| p | 0.5 | 2 | 2.00 | 2.25 |"), "{text}");
+    assert!(text.contains("| **passkey** | | | | | |\n| p | 0.5 | 1 | 25.0 | 75.0 | 50.0 |"), "{text}");
+}
+
+#[test]
+fn runs_without_a_common_cell_are_refused() {
+    let other: Vec<GridRow> =
+        run().into_iter().map(|row| GridRow { experiment: "second".into(), ..row }).collect();
+    let error = compare(("A-run", &run()), ("B-run", &other), 5).unwrap_err();
+    assert!(matches!(error, CompareError::NothingMatches { .. }), "{error}");
+    let longer: Vec<GridRow> = run().into_iter().map(|row| GridRow { context_tokens: 200, ..row }).collect();
+    let said = compare(("A-run", &run()), ("B-run", &longer), 5).unwrap_err().to_string();
+    assert!(said.contains("(100 and 200 tokens for text 'a')") && said.contains("'B-run'"), "{said}");
+    assert!(compare(("A-run", &[]), ("B-run", &run()), 5).is_err());
+}
