@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use bitkv_evict::{Budget, Need, Observation, Policy, Shape, registry};
+use bitkv_evict::{Budget, Kind, Need, Observation, Policy, Shape, registry};
 use serde::Deserialize;
 
 type Rows = Vec<Vec<f32>>;
@@ -134,7 +134,8 @@ fn every_method_has_a_case() {
             case.policy.split('+').map(|part| part.split('{').next().unwrap().to_owned()).collect::<Vec<_>>()
         })
         .collect();
-    for method in registry() {
+    // Presses of kvpress are checked against what kvpress kept.
+    for method in registry().into_iter().filter(|method| method.kind != Kind::Kvpress) {
         assert!(used.contains(method.name), "testdata/plans.toml has no case for `{}`", method.name);
     }
 }

@@ -1,9 +1,12 @@
 //! Observations drawn by proptest, and the policies that every test goes through.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use bitkv_evict::{Error, Kind, Need, Needs, Observation, Policy, Shape, allocators, registry, scorers};
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 /// What an [`Observation`] borrows from.
 #[derive(Clone, Debug)]
@@ -36,12 +39,18 @@ impl Observed {
 
 /// Everything that a listed policy reads with the options given here.
 pub(crate) fn all_needs() -> Needs {
-    composed().iter().chain(&rules()).fold(Needs::default(), |needs, policy| needs.union(policy.needs()))
+    composed().iter().chain(rules()).fold(Needs::default(), |needs, policy| needs.union(policy.needs()))
 }
 
 /// Small caches with everything observed; zeros, and so ties, are common.
 pub(crate) fn observed() -> impl Strategy<Value = Observed> {
     shapes().prop_flat_map(|shape| filled(shape, vec![]))
+}
+
+/// So many of them, always the same.
+pub(crate) fn drawn(count: usize) -> Vec<Observed> {
+    let mut runner = TestRunner::deterministic();
+    (0..count).map(|_| observed().new_tree(&mut runner).unwrap().current()).collect()
 }
 
 /// Caches that were cut before: every head holds some tokens of its own.
@@ -112,31 +121,69 @@ fn row(need: Need, held: usize, shape: Shape, draw: &mut impl FnMut(usize) -> Ve
     }
 }
 
-/// Every allocator joined to every scorer, as listed and with another guard and pooling.
-pub(crate) fn composed() -> Vec<Policy> {
-    let mut specs = vec!["entropy{group='mean'}+window-attention{window=4,kernel=1}".to_owned()];
-    for allocator in allocators::ALL {
-        for scorer in scorers::ALL {
-            for options in OPTIONS {
-                specs.push(format!("{}+{}{options}", allocator.name, scorer.name));
-            }
-        }
-    }
-    let parse = |spec: &String| match Policy::parse(spec) {
-        Err(Error::Meaningless { .. }) => None,
-        // Some scorers have a pooling of their own.
-        Err(Error::UnknownOption { option, .. }) if option == "pool" => Some(
-            Policy::parse(&spec.split(",pool").next().map(|start| format!("{start}}}")).unwrap()).unwrap(),
-        ),
-        policy => Some(policy.unwrap()),
-    };
-    specs.iter().filter_map(parse).collect()
+/// Every allocator joined to every scorer, as listed; each allocator to one scorer and each scorer
+/// to one allocator with another guard and pooling; and every other choice that options offer.
+pub(crate) fn composed() -> &'static [Policy] {
+    static COMPOSED: LazyLock<Vec<Policy>> = LazyLock::new(|| {
+        let pairs = allocators::ALL.iter().flat_map(|a| scorers::ALL.iter().map(move |s| (a.name, s.name)));
+        let plain = pairs.map(|(allocator, scorer)| format!("{allocator}+{scorer}"));
+        let guarded = OPTIONS.iter().flat_map(|options| {
+            let allocators = allocators::ALL.iter().map(move |a| format!("{}+key-norm{options}", a.name));
+            allocators.chain(scorers::ALL.iter().map(move |s| format!("uniform+{}{options}", s.name)))
+        });
+        let others = OTHERS.iter().map(|&spec| spec.to_owned());
+        plain.chain(guarded).chain(others).filter_map(|spec| meant(&spec)).collect()
+    });
+    &COMPOSED
 }
 
-const OPTIONS: [&str; 3] = ["", "{sinks=2,recent=3,pool='max'}", "{sinks=0,recent=0,pool='sum'}"];
+/// The policy, unless it means nothing.
+fn meant(spec: &str) -> Option<Policy> {
+    match Policy::parse(spec) {
+        Err(Error::Meaningless { .. }) => None,
+        // Some scorers have a pooling of their own.
+        Err(Error::UnknownOption { option, .. }) if option == "pool" => {
+            meant(&format!("{}}}", spec.split(",pool").next().unwrap()))
+        }
+        policy => Some(policy.unwrap()),
+    }
+}
+
+const OPTIONS: [&str; 2] = ["{sinks=2,recent=3,pool='max'}", "{sinks=0,recent=0,pool='sum'}"];
+
+/// Small windows and partitions besides, so that small caches have something outside them.
+const OTHERS: [&str; 24] = [
+    "entropy{group='mean'}+window-attention{window=4,kernel=1}",
+    "uniform+window-attention{window=4,kernel=3,smooth='max'}",
+    "uniform+accumulated-attention{normalised=true}",
+    "adaptive{floor='linear',safeguard=0.5}+window-attention{window=4,pool='max'}",
+    "adaptive{safeguard=0}+kvzip{sinks=0,recent=0}",
+    "global{safeguard=0.5}+lag{lag=3,skip=1,cross-scoring=true}",
+    "uniform+lag{lag=3,skip=1}",
+    "uniform+expected-attention{future=3,skip=0,epsilon=0.01}",
+    "global+expected-attention{value-norm=false,covariance=false,skip=2}",
+    "uniform+critical{base='kvzip',norm='plain',first-stage=0.25}",
+    "uniform+critical{base='tova',first-stage=0}",
+    "uniform+critical{base='accumulated-attention{normalised=true}',first-stage=1}",
+    "adaptive+critical{base='expected-attention{skip=0}',sinks=0,recent=0}",
+    "global+critical{base='cake-attention{window=4}'}",
+    "global+critical{base='window-attention{window=4,kernel=1}',epsilon=0}",
+    "global+defensive{window=4,kernel=3,norm='plain',mass=0.5}",
+    "adaptive+defensive{window=2,kernel=1,sinks=0,recent=0}",
+    "uniform+r-kv{window=4,kernel=3,spared=2,threshold=0}",
+    "adaptive+cake-attention{window=4,kernel=1,gamma=0}",
+    "cake{window=4,tau2=0.6}+cake-attention{window=4}",
+    "duo{by='measured',sinks=1,recent=3,window=4}+recency",
+    "duo{sinks=2,recent=1}+random{seed=2}",
+    "pyramid{window=1,beta=2}+oracle",
+    "zig-zag{window=4,least=0}+tova",
+];
 
 /// The reference and the published rules.
-pub(crate) fn rules() -> Vec<Policy> {
-    let rules = registry().into_iter().filter(|listing| listing.kind == Kind::Rule);
-    rules.map(|rule| Policy::parse(rule.name).unwrap()).collect()
+pub(crate) fn rules() -> &'static [Policy] {
+    static RULES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
+        let rules = registry().into_iter().filter(|listing| listing.kind == Kind::Rule);
+        rules.map(|rule| Policy::parse(rule.name).unwrap()).collect()
+    });
+    &RULES
 }
