@@ -14,6 +14,7 @@ mod plan;
 mod profile;
 mod progress;
 mod random;
+mod run;
 mod skeleton;
 mod trace;
 mod train;
@@ -55,6 +56,8 @@ enum Command {
     Random(random::Arguments),
     /// What running a BitNet as a plain Llama does to its predictions and its attention entropy.
     Skeleton(skeleton::Arguments),
+    /// Run an experiment definition; an interrupted run is taken up where it was.
+    Run(run::Arguments),
     /// Models and policies there are.
     List(list::Arguments),
     /// Train a small BitNet from a folder of text; resumes what it finds.
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Random(arguments) => random::run(&arguments),
         Command::Skeleton(arguments) => skeleton::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
     };

@@ -84,7 +84,8 @@ impl<'a> Context<'a> {
         // The last query's own row is what the published metric is computed on.
         let needs = needs.clone().union([Need::Window(1)].into());
         let observe = evidence::observe(&needs);
-        let observed = subject.model.forward(context, &mut cache, Some(&observe))?.observed.unwrap_or_default();
+        let observed =
+            subject.model.forward(context, &mut cache, Some(&observe))?.observed.unwrap_or_default();
         let mut evidence = Evidence::gather(subject, context.len(), observed, &needs, numbers);
         evidence.reconstruct(subject, &cache, context, &needs)?;
         Ok(Context {
@@ -96,6 +97,24 @@ impl<'a> Context<'a> {
             reference: Vec::new(),
             dense: Observed::default(),
         })
+    }
+
+    /// Lets oracles look at what each of several sequences, read after the context alone, attends to.
+    ///
+    /// # Errors
+    /// When the model refuses one of them.
+    pub fn foresee(&mut self, sequences: &[Vec<u32>]) -> Result<()> {
+        let look = Observe { accumulated: true, ..Observe::default() };
+        let mut future = vec![vec![0.0f32; self.tokens.len()]; self.shape().all_query_heads()];
+        for tokens in sequences {
+            let output = self.subject.model.forward(tokens, &mut self.cache.clone(), Some(&look))?;
+            let seen = output.observed.unwrap_or_default().accumulated;
+            for (sum, row) in future.iter_mut().zip(&seen) {
+                sum.iter_mut().zip(row).for_each(|(sum, p)| *sum += p);
+            }
+        }
+        self.evidence.insert(Need::Future, future);
+        Ok(())
     }
 
     /// What policies go by.

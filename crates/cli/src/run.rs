@@ -1,0 +1,136 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use bitkv_lab::grid::{self, Estimate, Grid};
+use bitkv_record::Definition;
+use bitkv_report::{Align, GridInput, Table, render_grid_terminal};
+use serde_json::json;
+
+use crate::output;
+
+/// Where definitions are looked for.
+const EXPERIMENTS: &str = "experiments";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// A definition: a TOML file, or the name of one in `experiments/`.
+    #[arg(required_unless_present = "list")]
+    definition: Option<PathBuf>,
+    /// List the definitions in `experiments/` and what they ask, and run nothing.
+    #[arg(long)]
+    list: bool,
+    /// Check the definition and say how many cells it has and about what they will take, and run nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Run only this experiment of the definition; repeat for several.
+    #[arg(long, value_name = "EXPERIMENT")]
+    only: Vec<String>,
+    /// Where the run folder is written; an unfinished run there is taken up where it was.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// One JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let Some(definition) = arguments.definition.as_deref().filter(|_| !arguments.list) else {
+        return list(arguments);
+    };
+    let path = find(definition)?;
+    let grid = Grid::read(&path, &arguments.only)?;
+    if arguments.dry_run {
+        return dry_run(arguments, &grid);
+    }
+    let stem = path.file_stem().map(|stem| stem.to_owned()).unwrap_or_default();
+    let folder = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
+    let outcome = grid::run(&grid, &folder)?;
+    let failed = outcome.rows.iter().filter(|row| row.error.is_some()).count();
+    if arguments.json {
+        return output::json(&json!({
+            "run": outcome.folder,
+            "rows": outcome.rows.len(),
+            "resumed": outcome.resumed,
+            "failed": failed,
+            "seconds": outcome.manifest.seconds,
+        }));
+    }
+    let folder = outcome.folder.display().to_string();
+    let input = GridInput {
+        definition: &grid.definition,
+        manifest: &outcome.manifest,
+        rows: &outcome.rows,
+        timings: &outcome.timings,
+        run: Some(&folder),
+    };
+    output::text(&render_grid_terminal(&input))?;
+    output::text(&format!(
+        "\n{} rows ({} from an earlier attempt, {failed} failed) in {:.0} s\nReport: {}\n",
+        outcome.rows.len(),
+        outcome.resumed,
+        outcome.manifest.seconds,
+        outcome.folder.join("report.html").display()
+    ))
+}
+
+/// A file as it is, or a name in the folder of experiments.
+fn find(definition: &Path) -> Result<PathBuf> {
+    let named = Path::new(EXPERIMENTS).join(definition).with_extension("toml");
+    match definition.exists() || definition.extension().is_some() || !named.exists() {
+        true => Ok(definition.to_owned()),
+        false => Ok(named),
+    }
+}
+
+fn list(arguments: &Arguments) -> Result<()> {
+    let folder = Path::new(EXPERIMENTS);
+    let files = std::fs::read_dir(folder).with_context(|| {
+        format!("there is no folder `{EXPERIMENTS}` here: run in the repository, or name a definition's file")
+    })?;
+    let mut paths: Vec<PathBuf> = files.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    if paths.is_empty() {
+        bail!("`{EXPERIMENTS}` holds no definitions: name the file of one");
+    }
+    let definitions: Vec<Definition> =
+        paths.iter().map(|path| Definition::read(path)).collect::<Result<_, _>>()?;
+    if arguments.json {
+        let one = |d: &Definition| {
+            let names: Vec<&str> = d.experiments.iter().map(|e| e.name.as_str()).collect();
+            json!({"file": d.file(), "analysis": d.analysis, "experiments": names})
+        };
+        return output::json(&definitions.iter().map(one).collect::<Vec<_>>());
+    }
+    let mut table = Table::new("Definitions", &["file", "experiments", "question"].map(|c| (c, Align::Left)));
+    for definition in &definitions {
+        let names: Vec<&str> = definition.experiments.iter().map(|e| e.name.as_str()).collect();
+        let question = definition.analysis.trim().lines().next().unwrap_or_default();
+        table.push(vec![definition.file().to_owned(), names.join(", "), question.to_owned()]);
+    }
+    output::text(&table.to_terminal())
+}
+
+fn dry_run(arguments: &Arguments, grid: &Grid) -> Result<()> {
+    let estimates = grid::estimate(grid)?;
+    if arguments.json {
+        return output::json(&json!({"rows": grid.rows(), "jobs": estimates}));
+    }
+    let columns = ["experiment", "model", "contexts", "cells each", "rows", "about", "memory"];
+    let mut table = Table::new(
+        &format!("{}: {} rows", grid.definition.file(), grid.rows()),
+        &columns.map(|c| (c, Align::Left)),
+    );
+    for Estimate { experiment, model, contexts, cells, rows, seconds, bytes } in estimates {
+        table.push(vec![
+            experiment,
+            model,
+            contexts.to_string(),
+            cells.to_string(),
+            rows.to_string(),
+            format!("{seconds:.0} s"),
+            format!("{:.0} MB", bytes as f64 / 1e6),
+        ]);
+    }
+    output::text(&table.to_terminal())
+}

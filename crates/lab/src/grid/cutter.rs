@@ -1,0 +1,114 @@
+//! A cache that is cut, and cut again.
+
+use anyhow::Result;
+use bitkv_bitnet::{Cache, KvCache, Observe, Observed, Output};
+use bitkv_evict::{Budget, Need, Needs, Plan, Policy};
+use bitkv_record::{KvFormat, Positions};
+
+use super::storage;
+use crate::{
+    Subject,
+    evidence::{Evidence, Numbers, observe},
+};
+
+/// Cuts one cache by one policy, as often as asked.
+pub(super) struct Cutter<'a> {
+    subject: &'a Subject,
+    policy: &'a Policy,
+    numbers: &'a Numbers,
+    positions: Positions,
+    needs: Needs,
+    /// Attention that every held token has had so far, `[layers * query_heads][held]`: what H2O keeps summing up while
+    /// tokens go. Empty where no policy asks.
+    accumulated: Vec<Vec<f32>>,
+}
+
+impl<'a> Cutter<'a> {
+    /// A cutter of a cache that nothing is known of yet.
+    pub(super) fn new(
+        subject: &'a Subject,
+        policy: &'a Policy,
+        numbers: &'a Numbers,
+        positions: Positions,
+    ) -> Cutter<'a> {
+        Cutter { subject, policy, numbers, positions, needs: policy.needs(), accumulated: Vec::new() }
+    }
+
+    /// The same where the whole cache was read before and `evidence` of it gathered.
+    #[must_use]
+    pub(super) fn with_past(mut self, evidence: &Evidence) -> Cutter<'a> {
+        if self.needs.contains(Need::Accumulated) {
+            self.accumulated = evidence.rows(Need::Accumulated).to_vec();
+        }
+        self
+    }
+
+    /// Reads tokens into the cache and gathers what the policy needs for the next cut.
+    ///
+    /// # Errors
+    /// When the model refuses the tokens.
+    pub(super) fn read(&mut self, tokens: &[u32], cache: &mut Cache) -> Result<(Output, Evidence)> {
+        let look = Observe { positions: true, ..observe(&self.needs) };
+        let mut output = self.subject.model.forward(tokens, cache, Some(&look))?;
+        let mut observed = output.observed.take().unwrap_or_default();
+        self.accumulate(&mut observed);
+        let evidence =
+            Evidence::gather(self.subject, cache.tokens_seen(), observed, &self.needs, self.numbers);
+        Ok((output, evidence))
+    }
+
+    /// Attention of this pass and all before it.
+    fn accumulate(&mut self, observed: &mut Observed) {
+        if !self.needs.contains(Need::Accumulated) {
+            return;
+        }
+        for (row, past) in observed.accumulated.iter_mut().zip(&self.accumulated) {
+            row.iter_mut().zip(past).for_each(|(now, past)| *now += past);
+        }
+        self.accumulated.clone_from(&observed.accumulated);
+    }
+
+    /// Plans by what the last read showed, and keeps the plan only.
+    ///
+    /// # Errors
+    /// When the policy cannot plan such a cache.
+    pub(super) fn cut(&mut self, evidence: &Evidence, budget: Budget, cache: &mut Cache) -> Result<Plan> {
+        let plan = self.policy.plan(&evidence.view(), budget)?;
+        self.keep(&plan, cache)?;
+        Ok(plan)
+    }
+
+    /// Keeps a plan only.
+    ///
+    /// # Errors
+    /// When the plan is not of this cache.
+    pub(super) fn keep(&mut self, plan: &Plan, cache: &mut Cache) -> Result<()> {
+        let shape = plan.shape();
+        for (query, row) in self.accumulated.iter_mut().enumerate() {
+            let kv = query / shape.group();
+            let (layer, head) = (kv / shape.kv_heads, kv % shape.kv_heads);
+            let held = cache.view(layer, head).positions;
+            let mut kept = plan.kept(layer, head).iter().peekable();
+            let stays = held.iter().map(|position| kept.next_if(|kept| *kept == position).is_some());
+            let stays: Vec<bool> = stays.collect();
+            let mut stays = stays.iter();
+            row.retain(|_| stays.next().copied().unwrap_or(false));
+        }
+        cache.keep(&|layer, head| plan.kept(layer, head).to_vec())?;
+        if self.positions == Positions::Rerotated {
+            self.subject.model.rerotate(cache)?;
+        }
+        Ok(())
+    }
+}
+
+/// Stores a cut cache as a format says.
+///
+/// # Errors
+/// Never for the formats that definitions know.
+pub(super) fn store(cache: &mut Cache, kv: KvFormat) -> Result<()> {
+    match storage::quantisation(kv) {
+        Some(quantisation) => Ok(cache.quantise(quantisation)?),
+        None => Ok(()),
+    }
+}

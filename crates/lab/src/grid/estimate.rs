@@ -1,0 +1,101 @@
+//! What a run will take, from one context read on this machine.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use bitkv_bitnet::{Cache, KvCache};
+use bitkv_record::Metric;
+
+use super::{
+    SMALL_VOCABULARY,
+    plan::{Grid, Job},
+    unit::{Scored, Unit},
+};
+
+/// Tokens of a greedy continuation, and what they cost beside a token of a prefill, roughly.
+const FREE_TOKENS: usize = 64;
+
+/// What one job will take.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Estimate {
+    /// Name of the experiment.
+    pub experiment: String,
+    /// Name of the model.
+    pub model: String,
+    /// Contexts.
+    pub contexts: usize,
+    /// Cells of each context.
+    pub cells: usize,
+    /// Rows altogether.
+    pub rows: usize,
+    /// Seconds on this machine, as it is now.
+    pub seconds: f64,
+    /// Bytes of weights, caches and logits at once.
+    pub bytes: u64,
+}
+
+/// Estimates every job: a prefill and a continuation of its first context are timed.
+///
+/// # Errors
+/// When a model refuses a context.
+pub fn estimate(grid: &Grid) -> Result<Vec<Estimate>> {
+    grid.jobs.iter().map(of_job).collect()
+}
+
+fn of_job(job: &Job) -> Result<Estimate> {
+    let model = &job.subject.model;
+    let mut estimate = Estimate {
+        experiment: job.experiment.name.clone(),
+        model: job.subject.name.clone(),
+        contexts: job.units.len(),
+        cells: job.cells.len(),
+        rows: job.rows(),
+        seconds: 0.0,
+        bytes: model.weight_bytes() as u64,
+    };
+    let Some(first) = job.units.first() else { return Ok(estimate) };
+    let mut cache = model.new_cache();
+    let prefill = seconds(|| model.forward(&first.context, &mut cache, None).map(drop))?;
+    let per_token = seconds(|| {
+        let after = vec![first.context[0]; scored(first).min(32)];
+        let hidden = model.forward(&after, &mut cache.clone(), None)?.hidden;
+        model.logits(&hidden).map(drop)
+    })? / scored(first).min(32) as f64;
+    let decode = seconds(|| model.decode(first.context[0], &mut cache.clone()).map(drop))?;
+
+    let small = job.subject.config().vocab_size <= SMALL_VOCABULARY;
+    let flights = if small { rayon::current_num_threads() } else { 1 };
+    let chunked = job.cells.iter().filter(|cell| cell.when.prefill_chunk.is_some()).count();
+    let free = if job.wants(Metric::FreeRunning) { FREE_TOKENS as f64 * decode } else { 0.0 };
+    let of_unit = |unit: &Unit| {
+        let scale = unit.context.len() as f64 / first.context.len() as f64;
+        let text = matches!(unit.scored, Scored::Text { .. });
+        let cell = per_token * scored(unit) as f64 + if text { free } else { 0.0 };
+        prefill * scale * (1 + chunked) as f64 + cell * job.cells.len() as f64
+    };
+    // A context read alone has both cores; several at once have one each.
+    let speedup = if small { 1.5 } else { 1.0 };
+    estimate.seconds = job.units.iter().map(of_unit).sum::<f64>() / speedup;
+    estimate.bytes += (flights * of_flight(job, first, &cache)) as u64;
+    Ok(estimate)
+}
+
+/// Bytes of one context in flight: its cache, a cut copy, activations, and the logits of both runs.
+fn of_flight(job: &Job, unit: &Unit, cache: &Cache) -> usize {
+    let logits = scored(unit) * job.subject.config().vocab_size * size_of::<f32>();
+    2 * cache.bytes() + job.subject.model.activation_bytes(cache.tokens_seen()) + 2 * logits
+}
+
+/// Tokens read after each cut.
+fn scored(unit: &Unit) -> usize {
+    match &unit.scored {
+        Scored::Text { continuation, .. } => continuation.len(),
+        Scored::Questions(questions) => questions.iter().map(|q| q.asked().len()).sum(),
+    }
+}
+
+fn seconds<E>(run: impl FnOnce() -> Result<(), E>) -> Result<f64, E> {
+    let started = Instant::now();
+    run()?;
+    Ok(started.elapsed().as_secs_f64())
+}

@@ -1,0 +1,85 @@
+//! What a row is of, in sixteen hex digits.
+
+use bitkv_record::sha256_of_parts;
+
+use super::{
+    plan::{Cell, Grid, Job},
+    unit::{Group, Unit},
+};
+
+const DIGITS: usize = 16;
+
+/// Names every row of a job: the same as long as everything that its numbers depend on is.
+pub(super) struct Keys {
+    job: String,
+}
+
+impl Keys {
+    /// What all rows of a job share: experiment, model, form, calibration and code.
+    pub(super) fn of(job: &Job, grid: &Grid) -> Keys {
+        let files: Vec<&str> = grid
+            .models
+            .iter()
+            .filter(|entry| entry.name == job.subject.name)
+            .flat_map(|entry| entry.files.iter().map(|file| file.sha256.as_str()))
+            .collect();
+        let parts = [
+            job.experiment.name.as_str(),
+            &job.subject.name,
+            &job.form.to_string(),
+            &files.join(" "),
+            &job.calibration.fingerprint,
+            &code(),
+        ];
+        Keys { job: sha256_of_parts(parts) }
+    }
+
+    /// One unit's, for [`UnitKeys::row`].
+    pub(super) fn unit(&self, unit: &Unit) -> UnitKeys {
+        let tokens: Vec<String> = unit.tokens().iter().map(u32::to_string).collect();
+        let (context, task) = (unit.context.len().to_string(), unit.task.to_string());
+        UnitKeys {
+            unit: sha256_of_parts([self.job.as_str(), &unit.name, &task, &context, &tokens.join(" ")]),
+        }
+    }
+}
+
+/// Names the rows of one unit.
+pub(super) struct UnitKeys {
+    unit: String,
+}
+
+impl UnitKeys {
+    /// The row of a cell and a group of questions.
+    pub(super) fn row(&self, job: &Job, cell: &Cell, group: &Group) -> String {
+        let seeded = &job.policies[cell.policy];
+        let parts = [
+            self.unit.as_str(),
+            seeded.policy.explicit_spec(),
+            &cell.budget.to_string(),
+            &cell.when.to_string(),
+            &cell.positions.to_string(),
+            &cell.kv.to_string(),
+            &job.experiment.equal.to_string(),
+            &format!("{:?}", group.depth),
+        ];
+        let mut key = sha256_of_parts(parts);
+        key.truncate(DIGITS);
+        key
+    }
+}
+
+/// The revision that the binary was built from; a changed tree has its own name, though not one for each change.
+pub(super) fn code() -> String {
+    let dirty = if env!("BITKV_DIRTY") == "true" { "+dirty" } else { "" };
+    format!("{}{dirty}", env!("BITKV_REVISION"))
+}
+
+/// The first digits of a hash over kept positions, head by head.
+pub(super) fn plan_hash(kept: impl Iterator<Item = Vec<u32>>) -> String {
+    let heads: Vec<String> =
+        kept.map(|positions| positions.iter().map(u32::to_string).collect::<Vec<_>>().join(",")).collect();
+    let mut hash = sha256_of_parts(heads.iter().map(String::as_str));
+    hash.truncate(DIGITS);
+    hash
+}

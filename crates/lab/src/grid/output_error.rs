@@ -1,0 +1,54 @@
+//! What a cut does to the output of attention, asked by the queries of the uncut run.
+
+use anyhow::Result;
+use bitkv_bitnet::{Cache, KvCache};
+use bitkv_kernels::attention::{Input, attend};
+
+use crate::{context::Context, metrics};
+
+/// Relative error of the attention output (before sub-norm and output projection), mean over layers: the queries, keys
+/// and values of the continuation are those of the uncut run, only the context is cut.
+///
+/// # Errors
+/// When the continuation was not observed.
+pub(super) fn relative(context: &Context<'_>, cut: &Cache) -> Result<f64> {
+    let (dense, config) = (context.dense(), context.subject().config());
+    let mut cache = cut.clone();
+    let mut layers = Vec::new();
+    for layer in 0..config.num_hidden_layers {
+        cache.append(layer, &dense.new_keys[layer], &dense.new_values[layer]);
+        layers.push(attended(context, &cache, layer));
+    }
+    Ok(metrics::output_error(&dense.attention_output, &layers))
+}
+
+/// One layer's attention output, `[tokens * query_heads * head_dim]`.
+fn attended(context: &Context<'_>, cache: &Cache, layer: usize) -> Vec<f32> {
+    let config = context.subject().config();
+    let (heads, kv_heads, width) = (config.num_attention_heads, config.num_key_value_heads, config.head_dim);
+    let (group, stride) = (heads / kv_heads, heads * width);
+    let queries = &context.dense().queries[layer];
+    let mut out = vec![0.0; queries.len()];
+    for head in 0..kv_heads {
+        let (first, span) = (head * group * width, group * width);
+        let of_group: Vec<f32> =
+            queries.chunks_exact(stride).flat_map(|row| &row[first..first + span]).copied().collect();
+        let view = cache.view(layer, head);
+        let input = Input {
+            queries: &of_group,
+            keys: view.keys,
+            values: view.values,
+            group,
+            head_dim: width,
+            offset: view.positions.len() - queries.len() / stride,
+            mask: view.mask,
+            scale: 1.0 / (width as f32).sqrt(),
+        };
+        let mut of_head = vec![0.0; of_group.len()];
+        attend(&input, &mut of_head, None);
+        for (to, from) in out.chunks_exact_mut(stride).zip(of_head.chunks_exact(span)) {
+            to[first..first + span].copy_from_slice(from);
+        }
+    }
+    out
+}

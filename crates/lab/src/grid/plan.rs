@@ -1,0 +1,337 @@
+//! What a definition asks to be measured, checked before anything is computed.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use bitkv_evict::{Need, Needs, Policy};
+use bitkv_record::{
+    AskedBudget, Calibration, Definition, Experiment, FileHash, Form, KvFormat, Metric, ModelEntry,
+    Positions, Profile, PublishedProfile, Split, TextSource, Texts, When,
+};
+
+use super::unit::{Unit, units};
+use crate::{Loading, Source, Subject, evidence::shape, head_file, suite};
+
+/// A definition whose models are loaded and whose every cell is known.
+pub struct Grid {
+    /// The definition.
+    pub definition: Definition,
+    /// One for every experiment, model and form.
+    pub jobs: Vec<Job>,
+    /// Hashes of the models, once each.
+    pub models: Vec<ModelEntry>,
+    /// Hashes of all texts read.
+    pub texts: Vec<FileHash>,
+}
+
+/// One experiment on one model in one form.
+pub struct Job {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// What the weights are run as.
+    pub form: Form,
+    /// The model.
+    pub subject: Arc<Subject>,
+    /// Policies in the order of the definition, by seed.
+    pub policies: Vec<Seeded>,
+    /// What any of them needs.
+    pub needs: Needs,
+    /// Contexts, each of which is read once for all its cells.
+    pub units: Vec<Unit>,
+    /// What is cut how, for every unit.
+    pub cells: Vec<Cell>,
+    /// Where entropies and head scores come from.
+    pub calibration: Sources,
+}
+
+/// A policy and the seed it was given, which counts where it is random.
+#[derive(Clone, Debug)]
+pub struct Seeded {
+    /// The policy.
+    pub policy: Policy,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// What numbers about heads come from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Texts to be profiled at a length.
+    pub profiled: Option<(Texts, usize)>,
+    /// Entropies read from a file, `[layers * query_heads]`.
+    pub entropy: Option<Vec<f64>>,
+    /// Scores read from a file, `[layers * query_heads]`.
+    pub head_scores: Option<Vec<f64>>,
+    /// Stands for all of them in keys.
+    pub fingerprint: String,
+}
+
+/// One way to cut.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cell {
+    /// Index of the policy in [`Job::policies`].
+    pub policy: usize,
+    /// How much is kept.
+    pub budget: AskedBudget,
+    /// When.
+    pub when: When,
+    /// Where kept keys stand.
+    pub positions: Positions,
+    /// How the kept cache is stored.
+    pub kv: KvFormat,
+}
+
+impl Grid {
+    /// Reads a definition, finds and loads its models, and lists its cells; `only` names the experiments wanted, all if
+    /// there is none.
+    ///
+    /// # Errors
+    /// With the file, the experiment and the key of whatever cannot be, before anything is computed.
+    pub fn read(path: &Path, only: &[String]) -> Result<Grid> {
+        Grid::of(Definition::read(path)?, only)
+    }
+
+    /// As [`Grid::read`].
+    ///
+    /// # Errors
+    /// As [`Grid::read`].
+    pub fn of(definition: Definition, only: &[String]) -> Result<Grid> {
+        let names: Vec<&str> = definition.experiments.iter().map(|e| e.name.as_str()).collect();
+        if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
+            bail!("{} has no experiment `{unknown}`: it has {}", definition.file(), names.join(", "));
+        }
+        let mut loaded = Loaded::default();
+        let (mut jobs, mut texts) = (Vec::new(), Vec::new());
+        for experiment in &definition.experiments {
+            if !only.is_empty() && !only.contains(&experiment.name) {
+                continue;
+            }
+            let place = || format!("{}, experiment '{}'", definition.file(), experiment.name);
+            // Policies first: a slip in a name should not wait for models.
+            let policies = policies(experiment).with_context(place)?;
+            for model in &experiment.models {
+                for &form in &experiment.forms {
+                    let subject = loaded.open(model, form).with_context(place)?;
+                    jobs.push(job(experiment, form, subject, &policies, &mut texts).with_context(place)?);
+                }
+            }
+        }
+        texts.sort_by(|a: &FileHash, b| (&a.name, &a.sha256).cmp(&(&b.name, &b.sha256)));
+        texts.dedup();
+        Ok(Grid { models: loaded.entries()?, definition, jobs, texts })
+    }
+
+    /// Rows that a complete run has.
+    pub fn rows(&self) -> usize {
+        self.jobs.iter().map(Job::rows).sum()
+    }
+}
+
+impl Job {
+    /// Rows of all cells.
+    pub fn rows(&self) -> usize {
+        self.units.iter().map(|unit| self.cells.len() * unit.groups.len()).sum()
+    }
+
+    /// Whether a metric is wanted.
+    pub fn wants(&self, metric: Metric) -> bool {
+        self.experiment.metrics.contains(&metric)
+    }
+}
+
+/// Models by name and form, each loaded once.
+#[derive(Default)]
+struct Loaded(BTreeMap<(String, Form), Arc<Subject>>);
+
+impl Loaded {
+    fn open(&mut self, model: &str, form: Form) -> Result<Arc<Subject>> {
+        let key = (model.to_owned(), form);
+        if let Some(subject) = self.0.get(&key) {
+            return Ok(Arc::clone(subject));
+        }
+        let loading = Loading { llama_skeleton: form == Form::LlamaSkeleton, ..Loading::default() };
+        let subject = Arc::new(Source::find_with(model, loading)?.open()?);
+        self.0.insert(key, Arc::clone(&subject));
+        Ok(subject)
+    }
+
+    fn entries(&self) -> Result<Vec<ModelEntry>> {
+        self.0.values().map(|subject| subject.entry()).collect()
+    }
+}
+
+fn policies(experiment: &Experiment) -> Result<Vec<Seeded>> {
+    let mut policies: Vec<Seeded> = Vec::new();
+    for text in &experiment.policies {
+        let policy = Policy::parse(text).with_context(|| format!("policies lists `{text}`"))?;
+        let mut found = Vec::new();
+        for &seed in &experiment.seeds {
+            match Policy::seeded(text, seed)? {
+                Some(policy) => found.push(Seeded { policy, seed }),
+                None if found.is_empty() => found.push(Seeded { policy: policy.clone(), seed }),
+                None => {}
+            }
+        }
+        for one in found {
+            ensure!(
+                policies.iter().all(|earlier| earlier.policy.spec() != one.policy.spec()),
+                "policies lists `{text}` twice, once as it stands and once in other words: remove one of them"
+            );
+            policies.push(one);
+        }
+    }
+    Ok(policies)
+}
+
+fn job(
+    experiment: &Experiment,
+    form: Form,
+    subject: Arc<Subject>,
+    policies: &[Seeded],
+    texts: &mut Vec<FileHash>,
+) -> Result<Job> {
+    let needs = policies.iter().fold(Needs::default(), |needs, p| needs.union(p.policy.needs()));
+    let evaluated = texts_of(&experiment.texts)?;
+    let calibration = sources(experiment, &subject, &needs, &evaluated)?;
+    texts.extend(evaluated.hashes());
+    texts.extend(calibration.profiled.iter().flat_map(|(texts, _)| texts.hashes()));
+    ensure!(
+        !needs.contains(Need::HeadPattern),
+        "policies: a head pattern cannot be given in a definition: use duo{{by='measured'}}"
+    );
+    check_budgets(experiment, &subject)?;
+    let units = units(experiment, &subject, &evaluated)?;
+    let cells = cells(experiment, policies);
+    Ok(Job {
+        experiment: experiment.clone(),
+        form,
+        subject,
+        policies: policies.to_vec(),
+        needs,
+        units,
+        cells,
+        calibration,
+    })
+}
+
+fn cells(experiment: &Experiment, policies: &[Seeded]) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for &when in &experiment.when {
+        for &positions in &experiment.positions {
+            for &kv in &experiment.kv {
+                for (policy, seeded) in policies.iter().enumerate() {
+                    // The whole cache is the same whatever is asked for.
+                    let full = [AskedBudget::FULL];
+                    let whole = seeded.policy.spec() == "full";
+                    let budgets = if whole { &full[..] } else { &experiment.budgets };
+                    let cell = |&budget| Cell { policy, budget, when, positions, kv };
+                    cells.extend(budgets.iter().map(cell));
+                }
+            }
+        }
+    }
+    cells
+}
+
+fn texts_of(source: &TextSource) -> Result<Texts> {
+    Ok(match source {
+        TextSource::Evaluation => suite::texts()?.only(Split::Evaluation),
+        TextSource::Calibration => suite::texts()?.only(Split::Calibration),
+        TextSource::Folder(folder) => folder_texts(folder, Split::Evaluation)?,
+    })
+}
+
+fn folder_texts(folder: &PathBuf, split: Split) -> Result<Texts> {
+    Texts::from_folder(folder, split).with_context(|| format!("texts: {} cannot be used", folder.display()))
+}
+
+/// Checks that calibration and evaluation do not overlap, and that files are of this model.
+fn sources(experiment: &Experiment, subject: &Subject, needs: &Needs, evaluated: &Texts) -> Result<Sources> {
+    let mut found = Sources { profiled: None, entropy: None, head_scores: None, fingerprint: String::new() };
+    let scores = match &experiment.calibration {
+        Calibration::Texts { texts, tokens, head_scores } => {
+            let profiled = match texts {
+                TextSource::Folder(folder) => folder_texts(folder, Split::Calibration)?,
+                _ => suite::texts()?.only(Split::Calibration),
+            };
+            // Also where no policy needs entropies: the texts are named as apart.
+            profiled.clone().join(evaluated.clone()).context(
+                "texts: calibration and evaluation must have nothing in common: name other texts in one of them",
+            )?;
+            if needs.contains(Need::Entropy) {
+                let hashes: Vec<String> = profiled.hashes().into_iter().map(|hash| hash.sha256).collect();
+                found.fingerprint = format!("{} tokens of {}", tokens, hashes.join(" "));
+                found.profiled = Some((profiled, *tokens));
+            }
+            head_scores
+        }
+        Calibration::File { profile, head_scores } => {
+            let entropy = profile_of(subject, profile)?;
+            found.fingerprint = format!("{entropy:?}");
+            found.entropy = Some(entropy);
+            head_scores
+        }
+    };
+    if needs.contains(Need::HeadScores) {
+        let file = scores.as_ref().context(
+            "policies goes by head scores: give a file as calibration = { head-scores = \"FILE\" }",
+        )?;
+        let extent = shape(subject, 1);
+        let scores = head_file::read(file, extent.layers, extent.query_heads)?;
+        found.fingerprint += &format!("{scores:?}");
+        found.head_scores = Some(scores);
+    }
+    Ok(found)
+}
+
+/// The entropies of a profile in the suite's format or in the published one.
+///
+/// # Errors
+/// When the file is none, or one of another model.
+pub(super) fn profile_of(subject: &Subject, file: &Path) -> Result<Vec<f64>> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("calibration.profile: cannot read {}", file.display()))?;
+    let profile = match text.contains("\"format_version\"") {
+        true => PublishedProfile::read(file)?.to_profile()?,
+        false => Profile::read(file)?,
+    };
+    // Published profiles name the organisation too.
+    let name = profile.model.rsplit('/').next().unwrap_or_default();
+    ensure!(
+        name == subject.name,
+        "calibration.profile: {} is a profile of {}, not of {}: use one of this model",
+        file.display(),
+        profile.model,
+        subject.name
+    );
+    let (entropies, heads) = (profile.entropies().concat(), shape(subject, 1).all_query_heads());
+    ensure!(
+        entropies.len() == heads,
+        "calibration.profile: {} has {} heads and {} has {heads}: use a profile of this model",
+        file.display(),
+        entropies.len(),
+        subject.name
+    );
+    Ok(entropies)
+}
+
+/// A budget in bytes must hold a token of every head.
+fn check_budgets(experiment: &Experiment, subject: &Subject) -> Result<()> {
+    let extent = shape(subject, experiment.context);
+    for budget in &experiment.budgets {
+        if let AskedBudget::Bytes(bytes) = budget {
+            let least = (extent.all_kv_heads() * 4 * extent.head_dim) as u64;
+            ensure!(
+                *bytes >= least,
+                "budgets: {budget} does not hold one token of each of the {} KV heads of {}: ask for at least {least} B",
+                extent.all_kv_heads(),
+                subject.name
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! How many entries fit into how many bytes.
+
+use bitkv_bitnet::Quantisation;
+use bitkv_evict::{Budget, Shape};
+use bitkv_record::{AskedBudget, Equal, KvFormat};
+
+/// Bytes of an entry in f16: a key and a value.
+fn f16_bytes(head_dim: usize) -> u64 {
+    4 * head_dim as u64
+}
+
+/// What a format does to keys and values; none for f16.
+pub(super) fn quantisation(kv: KvFormat) -> Option<Quantisation> {
+    match kv {
+        KvFormat::F16 => None,
+        KvFormat::Int8 => Some(Quantisation::Int8),
+        KvFormat::Int4 => Some(Quantisation::Int4),
+        KvFormat::Kivi4 => Some(Quantisation::kivi(4)),
+        KvFormat::Kivi2 => Some(Quantisation::kivi(2)),
+    }
+}
+
+/// The budget that a cell asks of its policy on a cache of `shape`.
+///
+/// # Errors
+/// When it keeps nothing.
+pub(super) fn budget(
+    asked: AskedBudget,
+    kv: KvFormat,
+    equal: Equal,
+    shape: Shape,
+) -> Result<Budget, bitkv_evict::Error> {
+    let plain = match asked {
+        AskedBudget::Fraction(part) => Budget::fraction(part)?,
+        AskedBudget::Tokens(tokens) => Budget::tokens(tokens)?,
+        // Bytes are the cache's whatever its format.
+        AskedBudget::Bytes(bytes) => return fitting(bytes, kv, shape),
+    };
+    match equal {
+        Equal::Bytes if kv != KvFormat::F16 && !plain.is_full() => {
+            fitting(plain.total(shape) as u64 * f16_bytes(shape.head_dim), kv, shape)
+        }
+        _ => Ok(plain),
+    }
+}
+
+/// As many entries as fit into `bytes` where every head holds the same number, at least one a head.
+fn fitting(bytes: u64, kv: KvFormat, shape: Shape) -> Result<Budget, bitkv_evict::Error> {
+    let heads = shape.all_kv_heads();
+    let Some(quantisation) = quantisation(kv) else {
+        return Budget::entries((bytes / f16_bytes(shape.head_dim)) as usize);
+    };
+    let of_head = |tokens: usize| quantisation.bytes(tokens, shape.head_dim) as u64;
+    // Bytes rise with tokens, except where a group of a residual window is closed.
+    let most = (1..=shape.tokens).rev().find(|&tokens| of_head(tokens) * heads as u64 <= bytes);
+    Budget::entries(most.unwrap_or(1) * heads)
+}
