@@ -84,6 +84,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_drawn_stays_as_it_was() {
+        // Worked out by another implementation of the generator: committed results stand on these draws.
+        let recall = vocabulary().draw(3, 2, 7).unwrap();
+        assert_eq!(recall.context, [0, 17, 104, 1, 108, 89, 1, 45, 15, 1]);
+        assert_eq!(recall.questions, [108, 89, 1, 45, 15, 1]);
+    }
+
+    #[test]
     fn only_the_answer_after_a_key_counts() {
         let recall = Recall { context: vec![], questions: vec![5, 6, 1, 7, 8, 1] };
         assert_eq!(recall.correct(&[6, 99, 99, 8, 0, 0]), 2);

@@ -10,7 +10,7 @@ mod retrieval;
 pub use attention::{attention_cosine, output_error, output_errors, retained_mass};
 pub use bitkv_stats::{first_difference, matching_fraction};
 pub use prediction::{agreement, kl, nll, nll_difference};
-pub use retrieval::{Accuracy, Answered};
+pub use retrieval::accuracy;
 
 /// The mean of values; NaN for none.
 fn mean(values: impl IntoIterator<Item = f64>) -> f64 {

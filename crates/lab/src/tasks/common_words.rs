@@ -21,7 +21,7 @@ pub(super) fn draw(words: &Words, tokens: usize, rng: &mut Rng) -> Result<Retrie
     let hay = Haystack { kind: Kind::CommonWords, words, filler: rare, tokens };
     let mut context: Vec<u32> = words.bos().into_iter().collect();
     hay.ensure_tokens(context.len() + FEWEST_LINES * (WORDS_PER_LINE + 1))?;
-    // The lines of filler say how long lines are; their words are replaced.
+    // Only the lengths of these lines are used.
     let lines = hay.lines(tokens - context.len(), rng);
     let mut list = list(common, rare, lines.iter().map(|line| line.len() - 1).sum());
     rng.shuffle(&mut list);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use bitkv_stats::Rng;
 
-use super::haystack::{Haystack, Planted, WORDS_PER_LINE};
+use super::haystack::{FEWEST_LINES, Haystack, WORDS_PER_LINE};
 use super::{Kind, Question, Retrieval, Words, swept};
 
 /// Words of the passage that the question gives away.
@@ -13,11 +13,16 @@ const CUE: usize = 4;
 pub(super) fn draw(words: &Words, tokens: usize, index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let depth = swept(index);
     let hay = Haystack { kind: Kind::Copy, words, filler: words.pool(), tokens };
+    let bos: Vec<u32> = words.bos().into_iter().collect();
+    hay.ensure_tokens(bos.len() + (1 + FEWEST_LINES) * (WORDS_PER_LINE + 1))?;
     loop {
-        let passage: Vec<u32> = (0..WORDS_PER_LINE).map(|_| words.pool()[rng.below(words.count())]).collect();
-        let context = hay.with(vec![Planted { depth, words: passage.clone() }], rng)?;
-        let (cue, answer) = passage.split_at(CUE);
-        // Four of 64 words or more almost never come back by chance; where they do, the draw is repeated.
+        let lines = hay.lines(tokens - bos.len(), rng);
+        let context = [&bos[..], &lines.concat()].concat();
+        let passage = &lines[(depth * (lines.len() - 1) as f64).round() as usize];
+        // The first line may be too short to be asked.
+        let passage = if passage.len() > WORDS_PER_LINE { passage } else { &lines[1] };
+        let (cue, answer) = passage[..WORDS_PER_LINE].split_at(CUE);
+        // Four words almost never follow each other twice by chance; where they do, the draw is repeated.
         if context.windows(CUE).filter(|window| *window == cue).count() == 1 {
             let question = Question { prompt: cue.to_vec(), answer: answer.to_vec(), depth: Some(depth) };
             return Ok(Retrieval { context, questions: vec![question] });

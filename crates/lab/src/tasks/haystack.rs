@@ -3,13 +3,13 @@
 use anyhow::{Result, ensure};
 use bitkv_stats::Rng;
 
-use super::{Kind, Words};
+use super::{Kind, Words, deck::Deck};
 
 /// Words of a full line of filler.
 pub(super) const WORDS_PER_LINE: usize = 12;
 
 /// Fewest full lines of filler among which a depth means something.
-const FEWEST_LINES: usize = 4;
+pub(super) const FEWEST_LINES: usize = 4;
 
 /// A line and the part of the filler that comes before it, 0..=1.
 #[derive(Clone, Debug)]
@@ -66,16 +66,13 @@ impl Haystack<'_> {
         Ok(())
     }
 
-    /// `tokens` tokens of random words in lines; the first line is the short one.
+    /// `tokens` tokens of words dealt from the filler, in lines; the first line is the short one.
     pub(super) fn lines(&self, tokens: usize, rng: &mut Rng) -> Vec<Vec<u32>> {
         let first = tokens % (WORDS_PER_LINE + 1);
         let full = std::iter::repeat_n(WORDS_PER_LINE + 1, tokens / (WORDS_PER_LINE + 1));
         let lengths = (first > 0).then_some(first).into_iter().chain(full);
-        lengths
-            .map(|length| {
-                let words = (1..length).map(|_| self.filler[rng.below(self.filler.len())]);
-                words.chain([self.words.newline()]).collect()
-            })
-            .collect()
+        let mut deck = Deck::new(self.filler);
+        let line = |length: usize| [deck.deal(length - 1, rng), vec![self.words.newline()]].concat();
+        lengths.map(line).collect()
     }
 }

@@ -6,6 +6,7 @@
 
 mod common_words;
 mod copy;
+mod deck;
 mod haystack;
 mod needles;
 mod passkey;

@@ -1,0 +1,49 @@
+//! Retrieval tasks asked of the built-in models: questions can be answered from the context, and only from it.
+
+use bitkv_lab::tasks::{Kind, Question, Words, draw};
+use bitkv_lab::{Subject, built_in, metrics::accuracy};
+use bitkv_stats::argmax;
+
+/// Tokens of a context; the models were trained on sequences of 128 to 192.
+const TOKENS: usize = 132;
+/// Contexts of each kind.
+const CONTEXTS: usize = 11;
+
+/// What the model finds most likely after each token of a question that is asked of `context` alone.
+fn ask(subject: &Subject, context: &[u32], questions: &[Question]) -> Vec<Vec<usize>> {
+    let mut cache = subject.model.new_cache();
+    subject.model.forward(context, &mut cache, None).unwrap();
+    let answer = |question: &Question| {
+        let read = subject.model.forward(&question.asked(), &mut cache.clone(), None).unwrap();
+        let logits: Vec<Vec<f32>> = subject.model.logits(&read.hidden).unwrap().to_vec2().unwrap();
+        logits.iter().map(|row| argmax(row).unwrap()).collect()
+    };
+    questions.iter().map(answer).collect()
+}
+
+/// Part answered with the whole context, and with none but the end of a line.
+fn answered(subject: &Subject, kind: Kind) -> (f64, f64) {
+    let words = Words::of(subject).unwrap();
+    let none = [words.bos().unwrap(), words.newline()];
+    let (mut questions, mut with, mut without) = (Vec::new(), Vec::new(), Vec::new());
+    for index in 0..CONTEXTS {
+        let drawn = draw(kind, &words, TOKENS, index, 1).unwrap();
+        with.extend(ask(subject, &drawn.context, &drawn.questions));
+        without.extend(ask(subject, &none, &drawn.questions));
+        questions.extend(drawn.questions);
+    }
+    (accuracy(&questions, &with), accuracy(&questions, &without))
+}
+
+#[test]
+fn built_in_models_answer_from_the_context_and_only_from_it() {
+    for name in built_in() {
+        let subject = Subject::open(name).unwrap();
+        // No built-in model can count words.
+        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::CommonWords) {
+            let (with, without) = answered(&subject, kind);
+            assert!(with > 0.5, "{name} answers {with} of {}", kind.name());
+            assert!(without < 0.1, "{name} guesses {without} of {}", kind.name());
+        }
+    }
+}
