@@ -144,7 +144,10 @@ impl Policy {
 
     /// Whether its plans keep exactly as many tokens as the budget asks for.
     pub fn conserves(&self) -> bool {
-        matches!(self.method, Method::Composed { .. })
+        match &self.method {
+            Method::Composed { .. } => true,
+            Method::Rule(rule) => rule.conserves(),
+        }
     }
 
     /// Chooses the tokens to keep. The same arguments always give the same plan.

@@ -2,7 +2,11 @@ use std::sync::Arc;
 
 use toml::Table;
 
-use crate::{Error, allocators, kvpress, options, rules, scorers};
+use crate::{
+    Error, allocators, kvpress, options,
+    rules::{self, Rule},
+    scorers,
+};
 
 /// One line of a registry: a method, where it comes from, and the way to build it.
 #[derive(Debug)]
@@ -100,16 +104,22 @@ pub struct Listing {
 
 /// Every allocator, scorer, rule and press of kvpress, in the order reports list them.
 pub fn registry() -> Vec<Listing> {
-    let allocators = allocators::ALL.iter().map(|e| listing(Kind::Allocator, e, (e.defaults)()));
-    let scorers = scorers::ALL.iter().map(|e| listing(Kind::Scorer, e, scorers::defaults(e)));
-    let rules = rules::ALL.iter().map(|e| listing(Kind::Rule, e, (e.defaults)()));
-    let presses = kvpress::ALL.iter().map(|e| listing(Kind::Kvpress, e, (e.defaults)()));
+    let allocators = allocators::ALL.iter().map(|e| listing(Kind::Allocator, e, true, (e.defaults)()));
+    let scorers = scorers::ALL.iter().map(|e| listing(Kind::Scorer, e, true, scorers::defaults(e)));
+    let whole = |kind| {
+        move |entry: &Entry<dyn Rule>| {
+            let conserves = (entry.build)(&Table::new()).is_ok_and(|rule| rule.conserves());
+            listing(kind, entry, conserves, (entry.defaults)())
+        }
+    };
+    let rules = rules::ALL.iter().map(whole(Kind::Rule));
+    let presses = kvpress::ALL.iter().map(whole(Kind::Kvpress));
     allocators.chain(scorers).chain(rules).chain(presses).collect()
 }
 
-fn listing<T: ?Sized>(kind: Kind, entry: &Entry<T>, defaults: Table) -> Listing {
+fn listing<T: ?Sized>(kind: Kind, entry: &Entry<T>, conserving: bool, defaults: Table) -> Listing {
     let Entry { name, source, description, oracle, .. } = *entry;
     let mut options: Vec<_> = defaults.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
     options.sort_unstable();
-    Listing { kind, name, source, description, oracle, conserving: kind != Kind::Rule, options }
+    Listing { kind, name, source, description, oracle, conserving, options }
 }

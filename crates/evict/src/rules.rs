@@ -31,6 +31,11 @@ pub(crate) trait Rule: Debug + Send + Sync {
     /// The tokens to keep, of a whole cache observed and checked against the needs, or why not, in a clause.
     fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String>;
 
+    /// Whether it keeps exactly as many tokens as it is asked for.
+    fn conserves(&self) -> bool {
+        false
+    }
+
     /// As [`crate::Policy::undecided`], of the same observation as `plan`.
     fn undecided(&self, seen: &Observation<'_>, _: Budget, _tolerance: f32) -> Result<Vec<Vec<u32>>, String> {
         Ok(vec![vec![]; seen.shape.all_kv_heads()])

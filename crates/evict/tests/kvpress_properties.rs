@@ -111,6 +111,20 @@ proptest! {
     }
 
     #[test]
+    fn a_press_that_conserves_keeps_what_is_asked(observed in observed(), count in 1usize..200) {
+        let seen = observed.view();
+        for budget in [Budget::tokens(count).unwrap(), Budget::entries(count).unwrap()] {
+            for policy in presses() {
+                let plan = policy.plan(&seen, budget).unwrap();
+                let even = budget.per_head(observed.shape) * observed.shape.all_kv_heads();
+                prop_assert_eq!(plan.asked(), even, "{}", policy);
+                prop_assert_eq!(policy.conserves(), spread(&policy) != "otherwise", "{}", policy);
+                prop_assert!(!policy.conserves() || plan.total() == even, "{}", policy);
+            }
+        }
+    }
+
+    #[test]
     fn a_press_reads_only_what_it_declares(observed in observed(), ratio in 0.05..0.95f64) {
         let (seen, budget) = (observed.view(), Budget::ratio(ratio).unwrap());
         for policy in presses() {

@@ -44,6 +44,10 @@ impl Press for ChunkKv {
         Press::needs(&self.press)
     }
 
+    fn conserves(&self) -> bool {
+        false
+    }
+
     fn refuse(&self, shape: Shape) -> Result<(), String> {
         Press::refuse(&self.press, shape)
     }

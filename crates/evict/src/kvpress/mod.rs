@@ -79,6 +79,10 @@ impl<P: Press> Rule for P {
         Press::needs(self)
     }
 
+    fn conserves(&self) -> bool {
+        Press::conserves(self)
+    }
+
     fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String> {
         let shape = seen.shape;
         if budget.per_head(shape) >= shape.tokens {
@@ -87,7 +91,9 @@ impl<P: Press> Rule for P {
         self.refuse(shape)?;
         let compress = |index| self.compress(&Layer::new(seen, index, budget), &mut Ties::ignored());
         let kept = (0..shape.layers).map(compress).collect::<Result<Vec<_>, String>>()?;
-        Ok(Plan::of_kv_heads(shape, budget.total(shape), kept.concat()))
+        // kvpress divides evenly among layers: what does not go into all heads is not spent.
+        let asked = budget.per_head(shape) * shape.all_kv_heads();
+        Ok(Plan::of_kv_heads(shape, asked, kept.concat()))
     }
 
     fn undecided(

@@ -8,6 +8,11 @@ pub(crate) trait Press: Debug + Send + Sync {
     /// What it reads.
     fn needs(&self) -> Needs;
 
+    /// Whether the heads of a layer keep `layer.kept` tokens on average.
+    fn conserves(&self) -> bool {
+        true
+    }
+
     /// Refuses, in a clause, a cache that kvpress refuses.
     fn refuse(&self, _: Shape) -> Result<(), String> {
         Ok(())

@@ -39,6 +39,10 @@ impl Press for PyramidKv {
         Press::needs(&self.press)
     }
 
+    fn conserves(&self) -> bool {
+        false
+    }
+
     fn refuse(&self, shape: Shape) -> Result<(), String> {
         Press::refuse(&self.press, shape)
     }
