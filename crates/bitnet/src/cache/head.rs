@@ -73,23 +73,20 @@ impl Head {
     /// Turns the keys of `rows`, ascending, to rotary positions 0, 1, 2 ...; the token at original position `next`
     /// will follow them. Returns the index in `rows` of the first that was turned.
     pub(super) fn rerotate(&mut self, rows: &[usize], next: usize, turns: &Turns) -> Option<usize> {
+        let width = turns.width();
+        assert_eq!(self.values.view().len(), self.len() * width, "the angles are for heads of this width");
         self.shift = next - rows.len();
-        assert_eq!(
-            self.values.view().len(),
-            self.len() * turns.width(),
-            "the angles are for heads of this width"
-        );
-        let old = self.rotary();
+        // From now on new tokens get other rotary positions than original ones, even if no old one does.
+        let rotary = self.rotary.get_or_insert_with(|| self.positions.clone());
         // Positions ascend from at least 0, so those that stay are in front of those that change.
-        let first = (0..rows.len()).find(|&i| old[rows[i]] as usize != i)?;
-        let (width, mut rotary, first_row) = (turns.width(), old.to_vec(), rows[first]);
+        let first = (0..rows.len()).find(|&i| rotary[rows[i]] as usize != i)?;
+        let first_row = rows[first];
         let mut keys = self.keys.view().to_f32_vec().split_off(first_row * width);
         for (to, &row) in rows.iter().enumerate().skip(first) {
             turns.turn(&mut keys[(row - first_row) * width..][..width], rotary[row] as usize, to);
             rotary[row] = to as u32;
         }
         self.keys.replace_end(&keys);
-        self.rotary = Some(rotary);
         Some(first)
     }
 
