@@ -1,6 +1,7 @@
 //! The binary `bitkv`: arguments, progress, exit codes. One file a subcommand.
 
 mod budget;
+mod compare;
 mod convert;
 mod doctor;
 mod generate;
@@ -58,7 +59,9 @@ enum Command {
     Skeleton(skeleton::Arguments),
     /// Run an experiment definition; an interrupted run is taken up where it was.
     Run(run::Arguments),
-    /// Models and policies there are.
+    /// Compare two runs of `run` cell by cell, with paired intervals.
+    Compare(compare::Arguments),
+    /// Models, policies, metrics and experiments there are.
     List(list::Arguments),
     /// Train a small BitNet from a folder of text; resumes what it finds.
     Train(train::Arguments),
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Random(arguments) => random::run(&arguments),
         Command::Skeleton(arguments) => skeleton::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
     };

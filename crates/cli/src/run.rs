@@ -61,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         manifest: &outcome.manifest,
         rows: &outcome.rows,
         timings: &outcome.timings,
+        heads: &outcome.heads,
         run: Some(&folder),
     };
     output::text(&render_grid_terminal(&input))?;

@@ -135,6 +135,8 @@ pub enum TextSource {
     Evaluation,
     /// The suite's calibration texts.
     Calibration,
+    /// All of the suite's own texts; for profiles only.
+    Suite,
     /// A folder; a path relative to the definition has its folder before it.
     Folder(PathBuf),
 }

@@ -6,6 +6,7 @@ mod failures;
 mod limits;
 mod matrix;
 mod measure;
+mod profiles;
 mod retrieval;
 mod sections;
 mod slice;
@@ -15,7 +16,7 @@ pub(crate) use measure::{accuracy, kept};
 
 use crate::document::Document;
 use crate::render;
-use bitkv_record::{Definition, GridRow, Manifest, TimingRow};
+use bitkv_record::{Definition, GridRow, HeadRow, Manifest, TimingRow};
 
 /// Everything the report of a grid is made of.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,8 @@ pub struct GridInput<'a> {
     pub rows: &'a [GridRow],
     /// What it cost; may be empty.
     pub timings: &'a [TimingRow],
+    /// Entropies of heads, of the profiles of the definition; may be empty.
+    pub heads: &'a [HeadRow],
     /// The run folder, where there is one.
     pub run: Option<&'a str>,
 }

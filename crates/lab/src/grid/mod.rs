@@ -7,6 +7,7 @@ mod key;
 mod measure;
 mod output_error;
 mod plan;
+mod profiles;
 mod storage;
 mod unit;
 
@@ -18,7 +19,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use bitkv_evict::{Need, Planner};
-use bitkv_record::{GridRow, Journal, Metric, ResumableRun, Text, TimingRow, sha256_of_parts};
+use bitkv_record::{GridRow, HeadRow, Journal, Metric, ResumableRun, Text, TimingRow, sha256_of_parts};
 use bitkv_report::{GridInput, grid_figures, render_grid_html, render_grid_markdown};
 use rayon::prelude::*;
 use serde_json::json;
@@ -36,6 +37,7 @@ pub use estimate::{Estimate, estimate};
 use key::{Keys, UnitKeys};
 use measure::Reader;
 pub use plan::{Cell, Grid, Job, Seeded, Sources};
+pub use profiles::Study;
 pub use unit::{Group, Scored, Unit};
 
 /// Vocabularies up to this are small enough to read several contexts at once: each in flight holds logits of its whole
@@ -49,6 +51,8 @@ pub struct Outcome {
     pub rows: Vec<GridRow>,
     /// What the cells took, where that was asked for.
     pub timings: Vec<TimingRow>,
+    /// Entropies of heads, where the definition has profiles.
+    pub heads: Vec<HeadRow>,
     /// Rows that an earlier attempt had measured.
     pub resumed: usize,
     /// The run folder.
@@ -86,6 +90,13 @@ pub fn run(grid: &Grid, folder: &Path) -> Result<Outcome> {
         let keys: Vec<String> = order.into_iter().filter(|key| journal.contains(key)).collect();
         timings = journal.finish(&keys)?;
     }
+    let mut heads = Vec::new();
+    for study in &grid.studies {
+        heads.extend(profiles::profile(study)?);
+    }
+    if !heads.is_empty() {
+        run.write_rows("heads.csv", &heads)?;
+    }
     let target = run.target().display().to_string();
     let manifest = manifest_of(grid, started, clock.elapsed().as_secs_f64());
     run.write_text("definition.toml", grid.definition.text())?;
@@ -95,6 +106,7 @@ pub fn run(grid: &Grid, folder: &Path) -> Result<Outcome> {
         definition: &grid.definition,
         rows: &rows,
         timings: &timings,
+        heads: &heads,
         run: Some(&target),
     };
     for (name, figure) in grid_figures(&report) {
@@ -102,7 +114,7 @@ pub fn run(grid: &Grid, folder: &Path) -> Result<Outcome> {
     }
     run.write_text("report.md", &render_grid_markdown(&report))?;
     run.write_text("report.html", &render_grid_html(&report))?;
-    Ok(Outcome { rows, timings, resumed, folder: run.finish()?, manifest })
+    Ok(Outcome { rows, timings, heads, resumed, folder: run.finish()?, manifest })
 }
 
 /// Stands for everything that rows depend on.
@@ -110,12 +122,14 @@ fn fingerprint(grid: &Grid) -> String {
     let models = grid.models.iter().flat_map(|model| &model.files).map(|file| file.sha256.clone());
     let texts = grid.texts.iter().map(|text| text.sha256.clone());
     let experiments = grid.jobs.iter().map(|job| job.experiment.name.clone());
+    let experiments = experiments.chain(grid.studies.iter().map(|study| study.name().to_owned()));
     let first = [grid.definition.sha256(), key::code()];
     sha256_of_parts(first.into_iter().chain(models).chain(texts).chain(experiments))
 }
 
 fn manifest_of(grid: &Grid, started: SystemTime, seconds: f64) -> bitkv_record::Manifest {
     let mut experiments: Vec<&str> = grid.jobs.iter().map(|job| job.experiment.name.as_str()).collect();
+    experiments.extend(grid.studies.iter().map(|study| study.name()));
     experiments.dedup();
     let options = json!({
         "definition": Path::new(grid.definition.file()).file_name().map(|name| name.to_string_lossy()),

@@ -13,7 +13,10 @@ use bitkv_record::{
     Positions, Profile, PublishedProfile, Split, TextSource, Texts, When,
 };
 
-use super::unit::{Unit, units};
+use super::{
+    profiles::{Study, studies},
+    unit::{Unit, units},
+};
 use crate::{Loading, Source, Subject, evidence::shape, head_file, suite};
 
 /// A definition whose models are loaded and whose every cell is known.
@@ -22,6 +25,8 @@ pub struct Grid {
     pub definition: Definition,
     /// One for every experiment, model and form.
     pub jobs: Vec<Job>,
+    /// Profiles of heads, one for every study, model and form.
+    pub studies: Vec<Study>,
     /// Hashes of the models, once each.
     pub models: Vec<ModelEntry>,
     /// Hashes of all texts read.
@@ -100,7 +105,8 @@ impl Grid {
     /// # Errors
     /// As [`Grid::read`].
     pub fn of(definition: Definition, only: &[String]) -> Result<Grid> {
-        let names: Vec<&str> = definition.experiments.iter().map(|e| e.name.as_str()).collect();
+        let names = definition.experiments.iter().map(|e| e.name.as_str());
+        let names: Vec<&str> = names.chain(definition.profiles.iter().map(|p| p.name.as_str())).collect();
         if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
             bail!("{} has no experiment `{unknown}`: it has {}", definition.file(), names.join(", "));
         }
@@ -120,9 +126,10 @@ impl Grid {
                 }
             }
         }
+        let studies = studies(&definition, only, &mut loaded, &mut texts)?;
         texts.sort_by(|a: &FileHash, b| (&a.name, &a.sha256).cmp(&(&b.name, &b.sha256)));
         texts.dedup();
-        Ok(Grid { models: loaded.entries()?, definition, jobs, texts })
+        Ok(Grid { models: loaded.entries()?, definition, jobs, studies, texts })
     }
 
     /// Rows that a complete run has.
@@ -145,10 +152,10 @@ impl Job {
 
 /// Models by name and form, each loaded once.
 #[derive(Default)]
-struct Loaded(BTreeMap<(String, Form), Arc<Subject>>);
+pub(super) struct Loaded(BTreeMap<(String, Form), Arc<Subject>>);
 
 impl Loaded {
-    fn open(&mut self, model: &str, form: Form) -> Result<Arc<Subject>> {
+    pub(super) fn open(&mut self, model: &str, form: Form) -> Result<Arc<Subject>> {
         let key = (model.to_owned(), form);
         if let Some(subject) = self.0.get(&key) {
             return Ok(Arc::clone(subject));
@@ -237,10 +244,11 @@ fn cells(experiment: &Experiment, policies: &[Seeded]) -> Vec<Cell> {
     cells
 }
 
-fn texts_of(source: &TextSource) -> Result<Texts> {
+pub(super) fn texts_of(source: &TextSource) -> Result<Texts> {
     Ok(match source {
         TextSource::Evaluation => suite::texts()?.only(Split::Evaluation),
         TextSource::Calibration => suite::texts()?.only(Split::Calibration),
+        TextSource::Suite => suite::texts()?,
         TextSource::Folder(folder) => folder_texts(folder, Split::Evaluation)?,
     })
 }

@@ -18,6 +18,7 @@ pub(super) fn read(table: Table, file: &Place) -> Result<ProfileStudy, RecordErr
     let name = keys.text("name")?;
     let texts = keys.value("texts", |place, value| match value.as_str() {
         Some("calibration") => Ok(TextSource::Calibration),
+        Some("suite") => Ok(TextSource::Suite),
         _ => parts::source(place, value, "evaluation", TextSource::Evaluation),
     })?;
     Ok(ProfileStudy {

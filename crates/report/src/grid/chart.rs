@@ -1,10 +1,10 @@
 //! KL against the part of the cache that is really held.
 
 use super::measure::kept;
-use super::slice::{Slice, over_texts};
+use super::slice::{Slice, mean_over_texts, over_texts};
 use crate::compression::Kind;
 use crate::curve::{Axis, Chart, Point, Scale, Series};
-use bitkv_record::{AskedBudget, GridRow};
+use bitkv_record::AskedBudget;
 
 /// One line a policy. The full budget is left out; none where nothing is above zero.
 pub(super) fn kl(slice: &Slice<'_>, caption: &str, seed: u64) -> Option<Chart> {
@@ -14,7 +14,7 @@ pub(super) fn kl(slice: &Slice<'_>, caption: &str, seed: u64) -> Option<Chart> {
         let point = |budget: &AskedBudget| {
             let rows = slice.at(contender.policy, *budget);
             let kl = over_texts(&rows, |row| row.kl_nats, seed)?;
-            Some(Point { x: held(&rows, seed)?, y: kl.value, interval: kl.interval })
+            Some(Point { x: mean_over_texts(&rows, kept)?, y: kl.value, interval: kl.interval })
         };
         let faint = matches!(contender.kind(), Kind::Control | Kind::Oracle);
         Series { label: contender.marked(), faint, points: budgets.iter().filter_map(point).collect() }
@@ -28,8 +28,4 @@ pub(super) fn kl(slice: &Slice<'_>, caption: &str, seed: u64) -> Option<Chart> {
         y: Axis { label: "KL, nats".to_owned(), scale: Scale::Log },
         series,
     })
-}
-
-fn held(rows: &[&GridRow], seed: u64) -> Option<f64> {
-    over_texts(rows, kept, seed).map(|fraction| fraction.value)
 }

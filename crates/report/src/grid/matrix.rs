@@ -14,8 +14,8 @@ pub(super) fn measured(slice: &Slice<'_>, caption: &str, measure: &Measure, seed
 }
 
 /// The same without intervals, for a terminal.
-pub(super) fn points(slice: &Slice<'_>, caption: &str, measure: &Measure, seed: u64) -> Table {
-    of(slice, caption, |rows| measure.point(rows, seed))
+pub(super) fn points(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Table {
+    of(slice, caption, |rows| measure.point(rows))
 }
 
 /// The register on which a policy does worst, with its KL; none where all texts have one register.

@@ -1,8 +1,7 @@
 //! What was measured, each with its unit and its way of printing.
 
-use super::slice::over_texts;
-use crate::format::{MISSING, estimate, fixed, megabytes, percent, significant};
-use crate::interval::Estimate;
+use super::slice::{mean_over_texts, over_texts};
+use crate::format::{estimate, fixed, megabytes, optional, percent, significant};
 use bitkv_record::GridRow;
 
 /// One column of a row, as tables show it.
@@ -74,14 +73,15 @@ pub(super) const PARTICULARS: [Measure; 8] = [
 impl Measure {
     /// The mean over texts as a cell of a table.
     pub(super) fn cell(&self, rows: &[&GridRow], seed: u64) -> String {
-        let mean = over_texts(rows, self.of, seed);
-        let interval = |e: Estimate| e.interval.filter(|_| self.interval);
-        estimate(mean.map(|e| Estimate { interval: interval(e), ..e }), self.print)
+        match self.interval {
+            true => estimate(over_texts(rows, self.of, seed), self.print),
+            false => self.point(rows),
+        }
     }
 
     /// The mean alone.
-    pub(super) fn point(&self, rows: &[&GridRow], seed: u64) -> String {
-        over_texts(rows, self.of, seed).map_or_else(|| MISSING.to_owned(), |e| (self.print)(e.value))
+    pub(super) fn point(&self, rows: &[&GridRow]) -> String {
+        optional(mean_over_texts(rows, self.of), self.print)
     }
 
     /// Whether any row has it.

@@ -24,7 +24,7 @@ pub(super) fn blocks(slice: &Slice<'_>, caption: &str, seed: u64) -> Vec<Block> 
         let own = slice.only(task, Some(tokens));
         let caption = format!("{caption}: {}", described(task, tokens, own.texts()));
         blocks.push(Block::Table(measured(&own, &caption, &ACCURACY, seed)));
-        let depths = by_depth(&own, &caption, seed);
+        let depths = by_depth(&own, &caption);
         if !depths.is_empty() {
             blocks.push(Block::Details(format!("{caption}, by depth"), vec![Block::Table(depths)]));
         }
@@ -38,7 +38,7 @@ fn described(task: ScoredTask, tokens: usize, contexts: usize) -> String {
 }
 
 /// Accuracy by band of depth, in groups by budget.
-fn by_depth(slice: &Slice<'_>, caption: &str, seed: u64) -> Table {
+fn by_depth(slice: &Slice<'_>, caption: &str) -> Table {
     let edge = |i: usize| fixed(100.0 * i as f64 / BANDS as f64, 0);
     let heads: Vec<String> = (0..BANDS).map(|i| format!("{} to {} %", edge(i), edge(i + 1))).collect();
     let mut table = Table::new(format!("{caption}: answers right by depth, %"), &columns(&heads));
@@ -47,7 +47,7 @@ fn by_depth(slice: &Slice<'_>, caption: &str, seed: u64) -> Table {
         table.group(heading(budget));
         for contender in slice.contenders() {
             let rows = slice.at(contender.policy, budget);
-            let cell = |i| ACCURACY.point(&of_band(&rows, i), seed);
+            let cell = |i| ACCURACY.point(&of_band(&rows, i));
             if rows.iter().all(|row| row.depth.is_none()) {
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use super::measure::{KEPT, KL, PARTICULARS};
 use super::slice::{Slice, Variant, slices};
-use super::{GridInput, baseline, chart, failures, limits, matrix, retrieval, timing};
+use super::{GridInput, baseline, chart, failures, limits, matrix, profiles, retrieval, timing};
 use crate::document::Block;
 use crate::sections::{checked, drawn, provenance, reproduce};
 use crate::unique;
@@ -13,7 +13,9 @@ predicted through the cut cache, compared with the full cache on the same tokens
 budgets comes first.";
 
 pub(super) fn title(input: &GridInput<'_>) -> String {
-    format!("Experiments: {}", experiments(input).join(", "))
+    let profiles = input.definition.profiles.iter().map(|profile| profile.name.as_str());
+    let names: Vec<&str> = experiments(input).into_iter().chain(profiles).collect();
+    format!("Experiments: {}", names.join(", "))
 }
 
 /// Those of the definition, then those that only rows name.
@@ -35,6 +37,7 @@ pub(super) fn whole(input: &GridInput<'_>) -> Vec<Block> {
     for name in experiments(input) {
         blocks.extend(experiment(input, name));
     }
+    blocks.extend(profiles::blocks(input));
     blocks.extend(limits::blocks(input));
     blocks.extend(reproduce(input.manifest, input.run));
     blocks
@@ -128,10 +131,11 @@ pub(super) fn brief(input: &GridInput<'_>) -> Vec<Block> {
             let label = slice.variant.label(&variants);
             let label = if label.is_empty() { String::new() } else { format!(", {label}") };
             let caption = format!("{}{label}: KL in nats, mean over {} texts", slice.model, texts.texts());
-            let table = matrix::points(&texts, &caption, &KL, input.manifest.seed);
+            let table = matrix::points(&texts, &caption, &KL);
             blocks.extend((!table.is_empty()).then_some(Block::Table(table)));
         }
     }
+    blocks.extend(profiles::blocks(input));
     let run = input
         .run
         .map(|run| format!("Intervals, controls and all measures: report.html and report.md in {run}"));
@@ -144,7 +148,7 @@ fn rows_of<'a>(input: &GridInput<'a>, experiment: &str) -> Vec<&'a GridRow> {
 }
 
 /// Text as it was written, divided at empty lines.
-fn paragraphs(text: &str) -> Vec<Block> {
+pub(super) fn paragraphs(text: &str) -> Vec<Block> {
     let parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
     parts.filter(|part| !part.is_empty()).map(Block::Text).collect()
 }

@@ -175,6 +175,11 @@ pub(super) fn over_texts(
     interval::mean(&by_text(rows, of).into_values().collect::<Vec<_>>(), seed)
 }
 
+/// The same without an interval.
+pub(super) fn mean_over_texts(rows: &[&GridRow], of: impl Fn(&GridRow) -> Option<f64>) -> Option<f64> {
+    interval::point(&by_text(rows, of).into_values().collect::<Vec<_>>())
+}
+
 /// A budget as the heading of a group.
 pub(super) fn heading(budget: AskedBudget) -> String {
     format!("budget {budget}")

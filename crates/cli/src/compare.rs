@@ -1,0 +1,45 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use bitkv_record::{GridRow, read_rows};
+use bitkv_report::{compare, render_comparison_markdown, render_comparison_terminal};
+
+use crate::output;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// A run folder of `bitkv run`, such as results/scorers.
+    a: PathBuf,
+    /// Another, or the same definition run with other code.
+    b: PathBuf,
+    /// Start of the bootstrap.
+    #[arg(long, default_value_t = 20_261_121)]
+    seed: u64,
+    /// Also write the comparison as Markdown.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// One JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let (a, b) = (rows(&arguments.a)?, rows(&arguments.b)?);
+    let names = [&arguments.a, &arguments.b].map(|path| path.display().to_string());
+    let comparison = compare((&names[0], &a), (&names[1], &b), arguments.seed)?;
+    if let Some(path) = &arguments.out {
+        std::fs::write(path, render_comparison_markdown(&comparison))
+            .with_context(|| format!("cannot write the comparison to {}", path.display()))?;
+    }
+    if arguments.json {
+        return output::json(&comparison);
+    }
+    output::text(&render_comparison_terminal(&comparison))
+}
+
+/// The rows of a run folder, or of its file.
+fn rows(path: &Path) -> Result<Vec<GridRow>> {
+    let file = if path.is_dir() { path.join("rows.csv") } else { path.to_owned() };
+    ensure!(file.exists(), "{} has no rows.csv: name a finished run folder of `bitkv run`", path.display());
+    Ok(read_rows(&file)?)
+}
