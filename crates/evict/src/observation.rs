@@ -153,6 +153,11 @@ impl<'a> Observation<'a> {
         if matches!(need, Need::Keys | Need::Values | Need::QueryMoments(_)) && shape.head_dim == 0 {
             return Err(Error::Shape { reason: format!("{name} are needed, but head_dim is 0") });
         }
+        if matches!(need, Need::QueryMoments(_)) && !shape.head_dim.is_multiple_of(2) {
+            let reason =
+                format!("{name} are rotated by pairs of channels, but head_dim is {}", shape.head_dim);
+            return Err(Error::Shape { reason });
+        }
         expect_extent(&name, rows.len(), heads)?;
         for (i, row) in rows.iter().enumerate() {
             let kind = if kv { "KV head" } else { "query head" };

@@ -98,6 +98,18 @@ fn impossible_shapes_are_refused() {
 }
 
 #[test]
+fn channels_that_have_no_pair_are_refused() {
+    let (keys, moments) = ([0.0f32; 9], [0.0f32; 12]);
+    let mut seen = Observation::of(Shape { head_dim: 3, ..SHAPE })
+        .with_rows(Need::Keys, [&keys])
+        .with_rows(Need::Values, [&keys])
+        .with_rows(Need::QueryMoments(4), [&moments, &moments]);
+    seen.rope_theta = Some(10_000.0);
+    let said = refusal("uniform+expected-attention", &seen);
+    assert!(said.ends_with("query moments are rotated by pairs of channels, but head_dim is 3"), "{said}");
+}
+
+#[test]
 fn errors_can_be_told_apart() {
     let blind = Observation::of(SHAPE);
     let policy = Policy::parse("uniform+oracle").unwrap();

@@ -1,3 +1,4 @@
+use bitkv_stats::apportion_within;
 use serde::{Deserialize, Serialize};
 
 use super::{Allocator, Division, compete};
@@ -53,7 +54,7 @@ impl Allocator for Adaptive {
         let layers: Vec<&[Vec<f32>]> = division.scores.chunks(heads).collect();
         let held: Vec<usize> = layers.iter().map(|heads| heads.iter().map(Vec::len).sum()).collect();
         let even = vec![1.0; layers.len()];
-        let totals = bitkv_stats::apportion_within(division.total, &even, heads, &held).unwrap_or(held);
+        let totals = apportion_within(division.total, &even, heads, &held).unwrap_or(held);
         layers.into_iter().zip(totals).flat_map(|(scores, total)| self.divide(scores, total)).collect()
     }
 }
@@ -61,13 +62,17 @@ impl Allocator for Adaptive {
 impl Adaptive {
     /// The shares of one layer's heads.
     fn divide(&self, scores: &[Vec<f32>], total: usize) -> Vec<f64> {
+        let held: Vec<usize> = scores.iter().map(Vec::len).collect();
         let average = total as f64 / scores.len() as f64;
         let won = |safe: usize| compete::winners(scores, total, safe).into_iter().map(|won| won as f64);
-        match self.floor {
+        let weights: Vec<f64> = match self.floor {
             Floor::Safeguard => won((average.floor() * self.safeguard) as usize).collect(),
             Floor::Linear => {
                 won(0).map(|won| (1.0 - self.safeguard) * won + self.safeguard * average).collect()
             }
-        }
+        };
+        // Rounded within the layer, so that rounding takes nothing to another.
+        let shares = apportion_within(total, &weights, 1, &held);
+        shares.map_or(weights, |shares| shares.into_iter().map(|share| share as f64).collect())
     }
 }

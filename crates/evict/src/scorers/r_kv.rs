@@ -65,7 +65,7 @@ impl Scorer for RKv {
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
         let lambda = f64::from(self.lambda);
         let important = importance(&PastRows::of(head, self.window), self.kernel);
-        let redundant = redundancy(head.keys(), head.head_dim(), self.threshold.into(), self.spared);
+        let redundant = redundancy(head.keys(), head.head_dim(), self.threshold, self.spared);
         for ((s, important), redundant) in out.iter_mut().zip(important).zip(redundant) {
             *s = (lambda * important - (1.0 - lambda) * redundant) as f32;
         }
@@ -91,28 +91,36 @@ fn importance(group: &[PastRows<'_>], kernel: usize) -> Vec<f64> {
 }
 
 /// Of each key.
-fn redundancy(keys: &[f32], dim: usize, threshold: f64, spared: usize) -> Vec<f64> {
-    let units: Vec<Vec<f64>> = keys.chunks_exact(dim).map(unit).collect();
+fn redundancy(keys: &[f32], dim: usize, threshold: f32, spared: usize) -> Vec<f64> {
+    let units: Vec<Vec<f32>> = keys.chunks_exact(dim).map(unit).collect();
     let mut sum = vec![0.0f64; dim];
-    units.iter().for_each(|key| sum.iter_mut().zip(key).for_each(|(s, x)| *s += x));
+    units.iter().for_each(|key| sum.iter_mut().zip(key).for_each(|(s, &x)| *s += f64::from(x)));
     // The sum of the cosines to all keys is one product; no matrix of them is needed.
-    let mut cosines: Vec<f64> = units.iter().map(|key| dot(key, &sum) - dot(key, key)).collect();
+    let to_all = |key: &Vec<f32>| key.iter().zip(&sum).map(|(&x, s)| f64::from(x) * s).sum::<f64>();
+    let mut cosines: Vec<f64> = units.iter().map(|key| to_all(key) - f64::from(dot(key, key))).collect();
     for (i, key) in units.iter().enumerate() {
         let others = units.iter().enumerate().rev().filter(|&(j, _)| j != i);
         let near = others.map(|(j, other)| (j, dot(key, other))).filter(|&(_, cosine)| cosine > threshold);
-        near.take(spared).for_each(|(j, cosine)| cosines[j] -= cosine);
+        near.take(spared).for_each(|(j, cosine)| cosines[j] -= f64::from(cosine));
     }
     let count = units.len() as f64;
     softmax(cosines.into_iter().map(|c| c / count).collect())
 }
 
-fn unit(key: &[f32]) -> Vec<f64> {
+fn unit(key: &[f32]) -> Vec<f32> {
     let length = key.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt() + 1e-8;
-    key.iter().map(|&x| f64::from(x) / length).collect()
+    key.iter().map(|&x| (f64::from(x) / length) as f32).collect()
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
+/// In eight sums side by side, as there may be a product for every pair of keys.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut sums = [0.0f32; 8];
+    for (a, b) in a.iter().zip(b) {
+        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(s, (x, y))| *s += x * y);
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
+    sums.iter().sum::<f32>() + rest
 }
 
 fn softmax(numbers: Vec<f64>) -> Vec<f64> {
@@ -120,4 +128,18 @@ fn softmax(numbers: Vec<f64>) -> Vec<f64> {
     let powers: Vec<f64> = numbers.into_iter().map(|x| (x - most).exp()).collect();
     let sum: f64 = powers.iter().sum();
     powers.into_iter().map(|p| p / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_every_length_are_whole() {
+        let a: Vec<f32> = (1..=19).map(|x| x as f32).collect();
+        for length in 0..=19 {
+            let squares: f32 = (1..=length).map(|x| (x * x) as f32).sum();
+            assert_eq!(dot(&a[..length], &a[..length]), squares);
+        }
+    }
 }
