@@ -89,6 +89,27 @@ fn the_hook_sees_the_prompt_and_may_evict() {
     assert!(error.unwrap_err().to_string().contains("no plan"));
 }
 
+/// The model has 300 positions: a text goes on behind them once its keys are turned to the front.
+#[test]
+fn a_turned_cache_is_not_full() {
+    let model = untied(BOTH[1]);
+    let prompt = Random(1).tokens(290, 61);
+    for (turn, expected) in [(false, (11, Stop::ContextFull)), (true, (60, Stop::MaxTokens))] {
+        let mut hook = |_: usize, _: &bitkv_bitnet::Observed, cache: &mut dyn KvCache| {
+            cache.keep(&|_, _| (250..290).collect())?;
+            if turn {
+                model.rerotate(cache)?;
+            }
+            Ok(())
+        };
+        let observe = Observe::default();
+        let mut cache = model.new_cache();
+        let hook: Option<(&Observe, bitkv_bitnet::AfterPrefill<'_>)> = Some((&observe, &mut hook));
+        let made = generate(&model, &prompt, &mut cache, &options(60), hook, &mut |_| true).unwrap();
+        assert_eq!((made.tokens.len(), made.stop), expected);
+    }
+}
+
 #[test]
 fn seeds_decide() {
     let model = untied(BOTH[1]);
