@@ -98,6 +98,22 @@ fn every_press_has_a_fixture() {
     }
 }
 
+#[test]
+fn every_press_is_documented() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/KVPRESS.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let first_cell = |line: &str| line.split(" | ").next().unwrap_or_default().to_owned();
+    let cells: Vec<String> = text.lines().filter(|line| line.starts_with("| `")).map(first_cell).collect();
+    // A cell names presses in code quotes, with the names of options that follow a brace.
+    let named = cells.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let mut named: Vec<&str> = named.map(|code| code.split('{').next().unwrap_or_default()).collect();
+    let presses = registry().into_iter().filter(|listing| listing.kind == Kind::Kvpress);
+    let mut listed: Vec<&str> = presses.map(|listing| &listing.name["kvpress:".len()..]).collect();
+    named.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(named, listed);
+}
+
 /// The tensors of a file, and what all presses read of them.
 fn observed(stem: &str) -> (Tensors, Rows) {
     let tensors = Tensors::read(&folder().join(format!("{stem}.safetensors")));

@@ -28,3 +28,16 @@ fn softmax(values: &mut [f64]) {
     let sum: f64 = values.iter().sum();
     values.iter_mut().for_each(|v| *v /= sum);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_softmax_does_not_overflow() {
+        let mut values = [1000.0, 1000.0, -1000.0];
+        softmax(&mut values);
+        assert_eq!(values, [0.5, 0.5, 0.0]);
+        softmax(&mut []);
+    }
+}
