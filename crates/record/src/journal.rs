@@ -36,8 +36,8 @@ impl<R: Row> Journal<R> {
         let bytes =
             std::fs::read(&path).map_err(|source| RecordError::Read { path: path.clone(), source })?;
         let header = header::<R>(fingerprint);
-        if bytes.iter().filter(|byte| **byte == b'\n').count() < 2 {
-            // Not even the header is whole, so there is no row to lose.
+        if bytes.iter().filter(|byte| **byte == b'\n').count() <= 2 {
+            // Without a whole line behind the header there is no row to lose, whatever the fingerprint.
             file.set_len(0).map_err(fail)?;
             file.write_all(header.as_bytes()).map_err(fail)?;
             file.sync_all().map_err(fail)?;

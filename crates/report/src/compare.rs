@@ -184,8 +184,8 @@ fn difference(
     };
     let (a, b): (Vec<f64>, Vec<f64>) = texts.into_values().map(mean).unzip();
     Some(Difference {
-        a: interval::mean(&a, seed)?.value,
-        b: interval::mean(&b, seed)?.value,
+        a: interval::point(&a)?,
+        b: interval::point(&b)?,
         difference: paired_difference(&b, &a, seed)?,
     })
 }

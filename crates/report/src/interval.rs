@@ -22,6 +22,12 @@ pub(crate) fn mean(values: &[f64], seed: u64) -> Option<Estimate> {
     value.is_finite().then_some(Estimate { value, interval })
 }
 
+/// Mean alone. None without values, or when one is not finite.
+pub(crate) fn point(values: &[f64]) -> Option<f64> {
+    let mean = paired_bootstrap(values, 0, 0).mean;
+    mean.is_finite().then_some(mean)
+}
+
 /// Mean of `own - reference`, text by text; resampling texts keeps the pairs together.
 pub(crate) fn paired_difference(own: &[f64], reference: &[f64], seed: u64) -> Option<Estimate> {
     let differences: Vec<f64> = own.iter().zip(reference).map(|(a, b)| a - b).collect();
@@ -54,7 +60,8 @@ mod tests {
     #[test]
     fn one_observation_has_no_interval_and_none_no_value() {
         assert_eq!(mean(&[2.0], 0), Some(Estimate { value: 2.0, interval: None }));
-        assert_eq!(mean(&[], 0), None);
+        assert_eq!((mean(&[], 0), point(&[])), (None, None));
+        assert_eq!(point(&[1.0, 2.0]), Some(1.5));
         assert_eq!(mean(&[1.0, f64::NAN], 0), None);
     }
 }

@@ -73,6 +73,7 @@ fn with(rows: &[GridRow], timings: &[TimingRow], render: fn(&GridInput<'_>) -> S
         manifest: &manifest,
         rows,
         timings,
+        heads: &[],
         run: Some("runs/x"),
     });
     assert!(!text.contains("NaN") && !text.contains("inf "), "{text}");
@@ -313,8 +314,14 @@ fn a_terminal_and_a_page_say_the_same() {
 fn figures_are_those_that_the_report_refers_to() {
     let definition = Definition::from_toml(DEFINITION, "first.toml").unwrap();
     let (manifest, rows) = (manifest(), grid());
-    let input =
-        GridInput { definition: &definition, manifest: &manifest, rows: &rows, timings: &[], run: None };
+    let input = GridInput {
+        definition: &definition,
+        manifest: &manifest,
+        rows: &rows,
+        timings: &[],
+        heads: &[],
+        run: None,
+    };
     let figures = grid_figures(&input);
     assert_eq!(figures.len(), 1);
     assert!(render_grid_markdown(&input).contains(&format!("]({})", figures[0].0)));

@@ -1,7 +1,7 @@
 //! Policies by budgets.
 
 use super::measure::Measure;
-use super::slice::{Contender, Slice, Variant, by_text, heading};
+use super::slice::{Contender, Slice, Variant, heading, mean_over_texts};
 use crate::compression::{Kind, explain_marks};
 use crate::format::MISSING;
 use crate::table::{Align, Table};
@@ -24,9 +24,7 @@ pub(super) fn worst_register(slice: &Slice<'_>, caption: &str) -> Option<Table> 
     let worst = |rows: &[&GridRow]| {
         let mean = |register: &str| {
             let own: Vec<&GridRow> = rows.iter().copied().filter(|row| row.register == register).collect();
-            let values: Vec<f64> = by_text(&own, |row| row.kl_nats).into_values().collect();
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            (!values.is_empty()).then_some(mean)
+            mean_over_texts(&own, |row| row.kl_nats)
         };
         let means = registers.iter().filter_map(|name| mean(name).map(|mean| (*name, mean)));
         let worst = means.max_by(|a, b| a.1.total_cmp(&b.1));
