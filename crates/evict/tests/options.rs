@@ -1,0 +1,152 @@
+//! What is said of options that a method does not have, and of values that mean nothing.
+
+use bitkv_evict::Policy;
+
+fn said(spec: &str) -> String {
+    let said = Policy::parse(spec).unwrap_err().to_string();
+    assert!(!said.contains('\n'), "{said}");
+    said
+}
+
+#[test]
+fn unknown_options_name_the_known_ones() {
+    assert_eq!(
+        said("uniform+window-attention{windw=64}"),
+        "`window-attention` has no option `windw`; it has: kernel, pool, recent, sinks, smooth, window"
+    );
+    assert_eq!(said("uniform{group='max'}+recency"), "`uniform` has no option `group`; it has none");
+    assert_eq!(said("entropy{sinks=1}+recency"), "`entropy` has no option `sinks`; it has: group");
+    assert_eq!(said("entropy-global{keep=1}"), "`entropy-global` has no option `keep`; it has none");
+}
+
+#[test]
+fn values_of_the_wrong_type_or_without_meaning_are_refused() {
+    let refused = [
+        (
+            "uniform+window-attention{kernel=3,window='x'}",
+            "option `window` of `window-attention` cannot be \"x\": invalid type: string",
+        ),
+        (
+            "uniform+window-attention{window=32.0}",
+            "option `window` of `window-attention` cannot be 32.0: invalid type: floating point",
+        ),
+        (
+            "uniform+window-attention{window=-1}",
+            "option `window` of `window-attention` cannot be -1: invalid value: integer",
+        ),
+        (
+            "uniform+window-attention{window=0}",
+            "option `window` of `window-attention` cannot be 0: a window has at least one query",
+        ),
+        (
+            "uniform+window-attention{kernel=4}",
+            "option `kernel` of `window-attention` cannot be 4: a centred kernel has an odd width",
+        ),
+        (
+            "uniform+window-attention{kernel=0}",
+            "option `kernel` of `window-attention` cannot be 0: a centred kernel has an odd width",
+        ),
+        (
+            "uniform+recency{sinks='x',recent=1}",
+            "option `sinks` of `recency` cannot be \"x\": invalid type: string",
+        ),
+        (
+            "uniform+recency{pool='min'}",
+            "option `pool` of `recency` cannot be \"min\": \
+             unknown variant `min`, expected one of `mean`, `max`, `sum`",
+        ),
+        (
+            "entropy{group='sum'}+recency",
+            "option `group` of `entropy` cannot be \"sum\": unknown variant `sum`, expected `max` or `mean`",
+        ),
+        (
+            "uniform+critical{epsilon=-1}",
+            "option `epsilon` of `critical` cannot be -1: it must be between 0 and 1",
+        ),
+        (
+            "uniform+critical{first-stage=1.5}",
+            "option `first-stage` of `critical` cannot be 1.5: it must be between 0 and 1",
+        ),
+        (
+            "uniform+defensive{mass=2.0}",
+            "option `mass` of `defensive` cannot be 2.0: it must be between 0 and 1",
+        ),
+        (
+            "uniform+defensive{kernel=2}",
+            "option `kernel` of `defensive` cannot be 2: a centred kernel has an odd width",
+        ),
+        (
+            "uniform+cake-attention{window=0}",
+            "option `window` of `cake-attention` cannot be 0: a window has at least one query",
+        ),
+        (
+            "uniform+cake-attention{gamma=-1.0}",
+            "option `gamma` of `cake-attention` cannot be -1.0: a weight is finite, and not negative",
+        ),
+        (
+            "uniform+cake-attention{gamma=inf}",
+            "option `gamma` of `cake-attention` cannot be inf: a weight is finite, and not negative",
+        ),
+        (
+            "uniform+expected-attention{future=0}",
+            "option `future` of `expected-attention` cannot be 0: there must be a position to come",
+        ),
+        (
+            "uniform+expected-attention{epsilon=nan}",
+            "option `epsilon` of `expected-attention` cannot be nan: it must be between 0 and 1",
+        ),
+        ("uniform+lag{lag=0}", "option `lag` of `lag` cannot be 0: a partition has at least one token"),
+        (
+            "uniform+r-kv{threshold=1.1}",
+            "option `threshold` of `r-kv` cannot be 1.1: a cosine is between -1 and 1",
+        ),
+        ("uniform+r-kv{lambda=2}", "option `lambda` of `r-kv` cannot be 2: it must be between 0 and 1"),
+        ("uniform+r-kv{window=0}", "option `window` of `r-kv` cannot be 0: a window has at least one query"),
+        (
+            "pyramid{beta=0.5}+recency",
+            "option `beta` of `pyramid` cannot be 0.5: \
+             the last layer's share goes into the average at least once",
+        ),
+        ("pyramid{beta=inf}+recency", "option `beta` of `pyramid` cannot be inf: the last layer's share"),
+        (
+            "adaptive{safeguard=2.0}+kvzip",
+            "option `safeguard` of `adaptive` cannot be 2.0: it must be between 0 and 1",
+        ),
+        (
+            "global{safeguard=-1.0}+kvzip",
+            "option `safeguard` of `global` cannot be -1.0: it must be between 0 and 1",
+        ),
+        ("cake{window=0}+recency", "option `window` of `cake` cannot be 0: a window has at least one query"),
+        (
+            "cake{tau1=0.0}+recency",
+            "option `tau1` of `cake` cannot be 0.0: a temperature is finite and above 0",
+        ),
+        (
+            "cake{tau2=inf}+recency",
+            "option `tau2` of `cake` cannot be inf: a temperature is finite and above 0",
+        ),
+        (
+            "zig-zag{window=0}+recency",
+            "option `window` of `zig-zag` cannot be 0: a window has at least one query",
+        ),
+        ("zig-zag{mass=1.5}+recency", "option `mass` of `zig-zag` cannot be 1.5: it must be between 0 and 1"),
+        ("zig-zag{least=-1.0}+recency", "option `least` of `zig-zag` cannot be -1.0: it must be between"),
+        ("squeeze{part=3.0}+recency", "option `part` of `squeeze` cannot be 3.0: it must be between 0 and 1"),
+        (
+            "head-scores{beta=0.9}+recency",
+            "option `beta` of `head-scores` cannot be 0.9: the part to divide, 1 / beta, is at most 1",
+        ),
+        ("head-scores{beta=inf}+recency", "option `beta` of `head-scores` cannot be inf: the part to divide"),
+        (
+            "duo{sinks=0,recent=0}+recency",
+            "option `recent, sinks` of `duo` cannot be {recent=0,sinks=0}: \
+             a streaming head has room for at least one token",
+        ),
+        ("duo{window=0}+recency", "option `window` of `duo` cannot be 0: a window has at least one query"),
+        ("uniform+random{seed=-1}", "option `seed` of `random` cannot be -1: invalid value: integer"),
+    ];
+    for (spec, start) in refused {
+        let said = said(spec);
+        assert!(said.starts_with(start), "{spec}: {said}");
+    }
+}
