@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use bitkv_lab::grid::{self, Estimate, Grid};
+use bitkv_lab::grid::{self, Estimate, Grid, Study};
 use bitkv_record::Definition;
 use bitkv_report::{Align, GridInput, Table, render_grid_terminal};
 use serde_json::json;
@@ -109,13 +109,19 @@ fn list(arguments: &Arguments) -> Result<()> {
         let question = definition.analysis.trim().lines().next().unwrap_or_default();
         table.push(vec![definition.file().to_owned(), names.join(", "), question.to_owned()]);
     }
+    for study in &grid.studies {
+        let rows = format!("{} of heads", study.rows());
+        table.push(vec![study.name().into(), study.model().into(), String::new(), String::new(), rows]);
+    }
     output::text(&table.to_terminal())
 }
 
 fn dry_run(arguments: &Arguments, grid: &Grid) -> Result<()> {
     let estimates = grid::estimate(grid)?;
     if arguments.json {
-        return output::json(&json!({"rows": grid.rows(), "jobs": estimates}));
+        let study = |s: &Study| json!({"experiment": s.name(), "model": s.model(), "rows": s.rows()});
+        let studies: Vec<_> = grid.studies.iter().map(study).collect();
+        return output::json(&json!({"rows": grid.rows(), "jobs": estimates, "profiles": studies}));
     }
     let columns = ["experiment", "model", "contexts", "cells each", "rows", "about", "memory"];
     let mut table = Table::new(
@@ -132,6 +138,10 @@ fn dry_run(arguments: &Arguments, grid: &Grid) -> Result<()> {
             format!("{seconds:.0} s"),
             format!("{:.0} MB", bytes as f64 / 1e6),
         ]);
+    }
+    for study in &grid.studies {
+        let rows = format!("{} of heads", study.rows());
+        table.push(vec![study.name().into(), study.model().into(), String::new(), String::new(), rows]);
     }
     output::text(&table.to_terminal())
 }

@@ -1,5 +1,6 @@
 //! How much of a cache an experiment asks to be kept.
 
+use crate::{Named, PublishedRule};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +8,8 @@ use std::str::FromStr;
 /// Units of bytes, the largest first.
 const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
-/// How much of a cache to keep. Its text, in definitions and rows, is `0.5`, `64 tokens` or `32 KiB`.
+/// How much of a cache to keep. Its text, in definitions and rows, is `0.5`, `64 tokens`, `32 KiB` or
+/// `0.5 by entropy-global`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum AskedBudget {
@@ -17,6 +19,9 @@ pub enum AskedBudget {
     Tokens(usize),
     /// Bytes of the whole cache.
     Bytes(u64),
+    /// As many entries as a published rule, asked for this fraction, keeps of the same context: the only fair
+    /// comparison with a rule that does not keep what it is asked to.
+    Realised(f64, PublishedRule),
 }
 
 impl AskedBudget {
@@ -40,6 +45,7 @@ impl fmt::Display for AskedBudget {
         match *self {
             // Debug keeps the point of 1.0 and is otherwise the shortest text that reads back equal.
             Self::Fraction(fraction) => write!(f, "{fraction:?}"),
+            Self::Realised(fraction, rule) => write!(f, "{fraction:?} by {}", rule.name()),
             Self::Tokens(1) => write!(f, "1 token"),
             Self::Tokens(tokens) => write!(f, "{tokens} tokens"),
             Self::Bytes(bytes) => {
@@ -57,12 +63,20 @@ impl FromStr for AskedBudget {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "'{text}' is not a budget: write a fraction such as 0.5, '64 tokens' or '32 KiB' (B, KiB, MiB, GiB)"
+                "'{text}' is not a budget: write a fraction such as 0.5, '64 tokens', '32 KiB' (B, KiB, MiB, GiB) or \
+                 '0.5 by entropy-global'"
             )
         };
         let text = text.trim();
         if let Ok(value) = text.parse() {
             return Self::fraction(value);
+        }
+        if let Some((fraction, rule)) = text.split_once(" by ") {
+            let Self::Fraction(fraction) = Self::fraction(fraction.trim().parse().map_err(|_| wrong())?)?
+            else {
+                return Err(wrong());
+            };
+            return PublishedRule::from_name(rule.trim()).map(|rule| Self::Realised(fraction, rule));
         }
         let (number, unit) = text.split_once(' ').ok_or_else(wrong)?;
         let number: u64 = number.parse().map_err(|_| wrong())?;
@@ -99,7 +113,7 @@ mod tests {
 
     #[test]
     fn texts_read_back_equal() {
-        use AskedBudget::{Bytes, Fraction, Tokens};
+        use AskedBudget::{Bytes, Fraction, Realised, Tokens};
         let cases = [
             (Fraction(1.0), "1.0"),
             (Fraction(0.1), "0.1"),
@@ -109,6 +123,7 @@ mod tests {
             (Bytes(1000), "1000 B"),
             (Bytes(32 << 10), "32 KiB"),
             (Bytes(3 << 20), "3 MiB"),
+            (Realised(0.2, PublishedRule::Global), "0.2 by entropy-global"),
         ];
         for (budget, text) in cases {
             assert_eq!(budget.to_string(), text);
@@ -130,6 +145,9 @@ mod tests {
             ("-1 B", "is not a budget"),
             ("99999999999 GiB", "is not a budget"),
             ("half", "is not a budget"),
+            ("half by entropy-global", "is not a budget"),
+            ("2 by entropy-global", "is not a fraction kept"),
+            ("0.2 by entropy", "'entropy' is no published rule"),
         ];
         for (text, says) in cases {
             let said = text.parse::<AskedBudget>().unwrap_err();

@@ -5,7 +5,7 @@ use std::{cell::OnceCell, time::Instant};
 use anyhow::{Result, ensure};
 use bitkv_bitnet::{Cache, KvCache, Observe, Sequence};
 use bitkv_evict::{Budget, Plan, Planner, Policy};
-use bitkv_record::{AskedBudget, GridRow, KvFormat, Metric, Positions, TimingRow, one_line};
+use bitkv_record::{AskedBudget, GridRow, KvFormat, Metric, Named, Positions, TimingRow, one_line};
 use bitkv_stats::argmax;
 
 use super::{
@@ -120,7 +120,13 @@ impl<'a> Reader<'a> {
     fn cut(&self, cell: &Cell) -> Result<Cut<'a>> {
         let subject = self.context.subject();
         let shape = self.context.shape();
-        let budget = storage::budget(cell.budget, cell.kv, self.job.experiment.equal, shape)?;
+        let mut budget = storage::budget(cell.budget, cell.kv, self.job.experiment.equal, shape)?;
+        if let AskedBudget::Realised(_, rule) = cell.budget
+            && self.policy(cell).conserves()
+        {
+            let realised = self.planner.plan(&Policy::parse(rule.name())?, budget)?;
+            budget = Budget::entries(realised.total())?;
+        }
         let cutter = Cutter::new(subject, self.policy(cell), self.numbers, cell.positions);
         let mut cut = match cell.when.prefill_chunk {
             None => {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use bitkv_evict::{Need, Needs, Policy};
 use bitkv_record::{
-    AskedBudget, Calibration, Definition, Experiment, FileHash, Form, KvFormat, Metric, ModelEntry,
+    AskedBudget, Calibration, Definition, Experiment, FileHash, Form, KvFormat, Metric, ModelEntry, Named,
     Positions, Profile, PublishedProfile, Split, TextSource, Texts, When,
 };
 
@@ -201,7 +201,12 @@ fn job(
     policies: &[Seeded],
     texts: &mut Vec<FileHash>,
 ) -> Result<Job> {
-    let needs = policies.iter().fold(Needs::default(), |needs, p| needs.union(p.policy.needs()));
+    let mut needs = policies.iter().fold(Needs::default(), |needs, p| needs.union(p.policy.needs()));
+    for budget in &experiment.budgets {
+        if let AskedBudget::Realised(_, rule) = budget {
+            needs = needs.union(Policy::parse(rule.name())?.needs());
+        }
+    }
     let evaluated = texts_of(&experiment.texts)?;
     let calibration = sources(experiment, &subject, &needs, &evaluated)?;
     texts.extend(evaluated.hashes());
@@ -235,8 +240,15 @@ fn cells(experiment: &Experiment, policies: &[Seeded]) -> Vec<Cell> {
                     let full = [AskedBudget::FULL];
                     let whole = seeded.policy.spec() == "full";
                     let budgets = if whole { &full[..] } else { &experiment.budgets };
+                    // What a rule realises is asked of that rule and of those that can keep exactly as much.
+                    let asked = |budget: &&AskedBudget| match budget {
+                        AskedBudget::Realised(_, rule) => {
+                            seeded.policy.conserves() || seeded.policy.spec() == rule.name()
+                        }
+                        _ => true,
+                    };
                     let cell = |&budget| Cell { policy, budget, when, positions, kv };
-                    cells.extend(budgets.iter().map(cell));
+                    cells.extend(budgets.iter().filter(asked).map(cell));
                 }
             }
         }

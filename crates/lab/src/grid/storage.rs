@@ -35,6 +35,7 @@ pub(super) fn budget(
         AskedBudget::Tokens(tokens) => Budget::tokens(tokens)?,
         // Bytes are the cache's whatever its format.
         AskedBudget::Bytes(bytes) => return fitting(bytes, kv, shape),
+        AskedBudget::Realised(part, _) => Budget::fraction(part)?,
     };
     match equal {
         Equal::Bytes if kv != KvFormat::F16 && !plain.is_full() => {

@@ -95,6 +95,7 @@ impl<'a> Slice<'a> {
             AskedBudget::Fraction(fraction) => (0, fraction),
             AskedBudget::Tokens(tokens) => (1, tokens as f64),
             AskedBudget::Bytes(bytes) => (2, bytes as f64),
+            AskedBudget::Realised(fraction, rule) => (3 + rule as usize, fraction),
         };
         let mut budgets = unique(self.rows.iter().map(|row| row.budget));
         budgets.sort_by(|a, b| {
