@@ -1,6 +1,6 @@
 //! Retrieval tasks that any tokenizer can express: a context made of single-token words, and questions about it.
 //!
-//! Whatever is asked stands in the context once, so that a reader who keeps everything can be right. A question
+//! Every question has one answer, which the context alone decides: a reader who keeps everything can be right. A question
 //! is never part of its context: a policy that cuts the cache before the question is asked cannot keep what it
 //! happens to need. To let the policy see the question, append [`Question::prompt`] to the context before cutting.
 

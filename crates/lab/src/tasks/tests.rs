@@ -41,6 +41,7 @@ fn lengths_are_exact_and_lines_are_whole() {
         assert_eq!(drawn.context.last(), Some(&words.newline()));
         let body = &drawn.context[usize::from(words.bos().is_some())..];
         assert_eq!(drawn.context[..tokens - body.len()], words.bos().into_iter().collect::<Vec<_>>());
+        assert!(body.split(|token| *token == words.newline()).all(|line| line.len() <= 12));
         assert!(body.iter().all(|token| words.pool().contains(token) || *token == words.newline()));
     });
 }
@@ -161,6 +162,10 @@ fn common_words_are_counted_right() {
         let order: Vec<u32> = counts.iter().take(4).map(|(_, word)| *word).collect();
         assert!(counts[..4].windows(2).all(|pair| pair[0].0 > pair[1].0), "{counts:?}");
         assert!(counts[3].0 >= 2 * counts[4].0, "{counts:?}");
+        let listed = context.iter().filter(|token| words.pool().contains(token)).count();
+        for ((count, _), share) in counts.iter().zip([8, 6, 4, 2]) {
+            assert_eq!(*count, listed * share / 40, "half of {listed} words are common ones");
+        }
         for (said, question) in (1..).zip(questions) {
             assert_eq!((&question.prompt[..], &question.answer[..]), (&order[..said], &order[said..=said]));
         }
