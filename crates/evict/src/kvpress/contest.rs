@@ -35,7 +35,7 @@ impl Contest {
     /// Marks, in `close` `[kv_heads][tokens]`, the positions that might win or lose if every
     /// score were off by as much as `tolerance` times the lowest winner's.
     pub(super) fn mark_close(&self, tolerance: f32, close: &mut [Vec<bool>]) {
-        let Some(cut) = self.cut() else { return };
+        let Some(cut) = self.close_cut(tolerance) else { return };
         for (scores, close) in self.scores.iter().zip(&mut close[self.heads.clone()]) {
             for (score, close) in scores.iter().zip(close) {
                 *close |= is_near(*score, cut, tolerance);
@@ -46,7 +46,7 @@ impl Contest {
     /// How few and how many of each head's tokens win, whichever of those within `tolerance`
     /// of the cut do.
     pub(super) fn wins_within(&self, tolerance: f32) -> Vec<(usize, usize)> {
-        let cut = self.cut();
+        let cut = self.close_cut(tolerance);
         let near = |score: f32| cut.is_some_and(|cut| is_near(score, cut, tolerance));
         let count = |scores: &[f32], wins: Vec<u32>| {
             let at_stake = wins.iter().filter(|&&p| near(scores[p as usize])).count();
@@ -56,11 +56,13 @@ impl Contest {
         self.scores.iter().zip(self.winners()).map(|(scores, wins)| count(scores, wins)).collect()
     }
 
-    /// The lowest score that wins, unless all who take part do.
-    fn cut(&self) -> Option<f32> {
+    /// The lowest score that wins, where the highest that loses is near it.
+    fn close_cut(&self, tolerance: f32) -> Option<f32> {
         let order = self.by_score();
-        let (head, position) = *order.get(self.places.checked_sub(1)?)?;
-        (order.len() > self.places).then(|| self.scores[head][position as usize])
+        let score = |&(head, position): &(usize, u32)| self.scores[head][position as usize];
+        let cut = score(order.get(self.places.checked_sub(1)?)?);
+        let best_loser = score(order.get(self.places)?);
+        is_near(best_loser, cut, tolerance).then_some(cut)
     }
 
     /// All who take part, the best first.
@@ -92,6 +94,7 @@ mod tests {
         let contest = Contest::in_layer(vec![vec![0.0, 3.0], vec![3.0, 4.0]], 2);
         assert_eq!(contest.winners(), [vec![1], vec![1]]);
         assert_eq!(contest.wins_within(0.0), [(0, 1), (1, 2)]);
+        assert_eq!(Contest::in_head(0, vec![1.0, 2.0], 1).wins_within(0.0), [(1, 1)]);
     }
 
     #[test]
@@ -103,6 +106,8 @@ mod tests {
         };
         assert_eq!(marked(&[9.0, 1.0, 0.995, 0.98], 2), [1, 2]);
         assert_eq!(marked(&[0.0, 0.0, -1.0], 1), [0, 1]);
+        assert_eq!(marked(&[9.0, 1.0, 0.98], 2), []);
         assert_eq!(marked(&[1.0, 1.0], 2), []);
+        assert_eq!(marked(&[1.0, 1.0], 0), []);
     }
 }
