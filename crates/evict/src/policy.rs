@@ -56,6 +56,28 @@ impl Policy {
         }
     }
 
+    /// The policy with `seed` wherever it is random and `text` names no seed; none where nothing of it is.
+    ///
+    /// # Errors
+    /// As [`Policy::parse`].
+    pub fn seeded(text: &str, seed: u64) -> Result<Option<Policy>, Error> {
+        Policy::parse(text)?;
+        let mut parts = spec::parse(text)?;
+        let [allocator, scorer] = &mut parts[..] else { return Ok(None) };
+        let allots = find(allocators::ALL, &allocator.name).map(|entry| (entry.defaults)());
+        let ranks = find(scorers::ALL, &scorer.name).map(|entry| (entry.defaults)());
+        let mut random = false;
+        for (part, defaults) in [(allocator, allots), (scorer, ranks)] {
+            let has_seed = defaults.is_some_and(|defaults| defaults.contains_key("seed"));
+            if has_seed && !part.options.contains_key("seed") {
+                part.options.insert("seed".into(), toml::Value::Integer(i64::from_ne_bytes(seed.to_ne_bytes())));
+                random = true;
+            }
+        }
+        let text: Vec<String> = parts.iter().map(|part| spec::write(&part.name, &part.options)).collect();
+        random.then(|| Policy::parse(&text.join("+"))).transpose()
+    }
+
     fn composed(allocator: &Part, scorer: &Part) -> Result<Policy, Error> {
         let entry = known("allocator", allocators::ALL, &allocator.name)?;
         options::refuse_unknown(entry.name, &allocator.options, &(entry.defaults)())?;
