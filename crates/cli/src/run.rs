@@ -98,22 +98,23 @@ fn list(arguments: &Arguments) -> Result<()> {
         paths.iter().map(|path| Definition::read(path)).collect::<Result<_, _>>()?;
     if arguments.json {
         let one = |d: &Definition| {
-            let names: Vec<&str> = d.experiments.iter().map(|e| e.name.as_str()).collect();
+            let names = names(d);
             json!({"file": d.file(), "analysis": d.analysis, "experiments": names})
         };
         return output::json(&definitions.iter().map(one).collect::<Vec<_>>());
     }
     let mut table = Table::new("Definitions", &["file", "experiments", "question"].map(|c| (c, Align::Left)));
     for definition in &definitions {
-        let names: Vec<&str> = definition.experiments.iter().map(|e| e.name.as_str()).collect();
         let question = definition.analysis.trim().lines().next().unwrap_or_default();
-        table.push(vec![definition.file().to_owned(), names.join(", "), question.to_owned()]);
-    }
-    for study in &grid.studies {
-        let rows = format!("{} of heads", study.rows());
-        table.push(vec![study.name().into(), study.model().into(), String::new(), String::new(), rows]);
+        table.push(vec![definition.file().to_owned(), names(definition).join(", "), question.to_owned()]);
     }
     output::text(&table.to_terminal())
+}
+
+/// Experiments and profiles.
+fn names(definition: &Definition) -> Vec<&str> {
+    let experiments = definition.experiments.iter().map(|e| e.name.as_str());
+    experiments.chain(definition.profiles.iter().map(|p| p.name.as_str())).collect()
 }
 
 fn dry_run(arguments: &Arguments, grid: &Grid) -> Result<()> {
