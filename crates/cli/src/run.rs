@@ -105,7 +105,9 @@ fn list(arguments: &Arguments) -> Result<()> {
     }
     let mut table = Table::new("Definitions", &["file", "experiments", "question"].map(|c| (c, Align::Left)));
     for definition in &definitions {
-        let question = definition.analysis.trim().lines().next().unwrap_or_default();
+        let words: Vec<&str> = definition.analysis.split_whitespace().collect();
+        let analysis = words.join(" ");
+        let question = analysis.split_inclusive(['?', '.']).next().unwrap_or_default();
         table.push(vec![definition.file().to_owned(), names(definition).join(", "), question.to_owned()]);
     }
     output::text(&table.to_terminal())

@@ -99,6 +99,16 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// Takes the last tokens out of the cache, as if only the first `tokens` had been read; what was observed stays.
+    ///
+    /// # Errors
+    /// When the model refuses them.
+    pub fn rewind(&mut self, tokens: usize) -> Result<()> {
+        self.cache = self.subject.model.new_cache();
+        self.subject.model.forward(&self.tokens[..tokens], &mut self.cache, None)?;
+        Ok(())
+    }
+
     /// Lets oracles look at what each of several sequences, read after the context alone, attends to.
     ///
     /// # Errors
@@ -110,7 +120,9 @@ impl<'a> Context<'a> {
             let output = self.subject.model.forward(tokens, &mut self.cache.clone(), Some(&look))?;
             let seen = output.observed.unwrap_or_default().accumulated;
             for (sum, row) in future.iter_mut().zip(&seen) {
-                sum.iter_mut().zip(row).for_each(|(sum, p)| *sum += p);
+                // What follows the cache is no part of what is cut.
+                let held = self.cache.tokens_seen();
+                sum.iter_mut().zip(row).take(held).for_each(|(sum, p)| *sum += p);
             }
         }
         self.evidence.insert(Need::Future, future);

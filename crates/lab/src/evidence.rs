@@ -62,7 +62,13 @@ impl Evidence {
 
     /// What a forward pass that ended after `tokens` tokens showed, as far as `needs` asks for it. What other passes
     /// give is added by [`Evidence::insert`].
-    pub fn gather(subject: &Subject, tokens: usize, observed: Observed, needs: &Needs, numbers: &Numbers) -> Evidence {
+    pub fn gather(
+        subject: &Subject,
+        tokens: usize,
+        observed: Observed,
+        needs: &Needs,
+        numbers: &Numbers,
+    ) -> Evidence {
         let mut evidence = Evidence::of(shape(subject, tokens), subject.config().rope_theta);
         if observed.positions.iter().any(|positions| positions.len() < tokens) {
             evidence.positions = observed.positions;
@@ -96,7 +102,13 @@ impl Evidence {
     ///
     /// # Errors
     /// When the context cannot be repeated, see [`reconstruction::attention`].
-    pub fn reconstruct(&mut self, subject: &Subject, cache: &Cache, context: &[u32], needs: &Needs) -> Result<()> {
+    pub fn reconstruct(
+        &mut self,
+        subject: &Subject,
+        cache: &Cache,
+        context: &[u32],
+        needs: &Needs,
+    ) -> Result<()> {
         if needs.contains(Need::Reconstruction) {
             self.insert(Need::Reconstruction, reconstruction::attention(subject, cache, context)?);
         }

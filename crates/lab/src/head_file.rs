@@ -55,7 +55,8 @@ fn keyed(text: &str) -> Result<Vec<Vec<f64>>> {
         serde_json::from_str(text).context("expected an object of numbers or lists of numbers")?;
     let mut by_place = BTreeMap::new();
     for (key, score) in scores {
-        let place = key.split_once('-').and_then(|(l, h)| Some((l.parse::<usize>().ok()?, h.parse::<usize>().ok()?)));
+        let place =
+            key.split_once('-').and_then(|(l, h)| Some((l.parse::<usize>().ok()?, h.parse::<usize>().ok()?)));
         let place = place.with_context(|| format!("key `{key}` is not LAYER-HEAD, such as 0-3"))?;
         let mean = match score {
             Score::One(score) => score,
@@ -90,7 +91,10 @@ mod tests {
         let expected = [0.0, 1.0, 0.5, 0.25];
         assert_eq!(written("[[0, 1], [0.5, 0.25]]").unwrap(), expected);
         assert_eq!(written("0\t1\n0.5\t0.25\n").unwrap(), expected);
-        assert_eq!(written(r#"{"1-0": [0.25, 0.75], "0-0": 0, "1-1": 0.25, "0-1": [1.0]}"#).unwrap(), expected);
+        assert_eq!(
+            written(r#"{"1-0": [0.25, 0.75], "0-0": 0, "1-1": 0.25, "0-1": [1.0]}"#).unwrap(),
+            expected
+        );
     }
 
     #[test]

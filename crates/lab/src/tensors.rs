@@ -41,12 +41,20 @@ impl Tensors {
         let about = header.metadata().clone().unwrap_or_default();
         let rope_theta = match about.get("rope_theta") {
             None => 10_000.0,
-            Some(text) => text.parse().ok().filter(|theta: &f64| theta.is_finite() && *theta > 1.0).with_context(
-                || format!("{name}: rope_theta = {text} is no base of rotary frequencies: write a number above 1"),
-            )?,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|theta: &f64| theta.is_finite() && *theta > 1.0)
+                .with_context(|| {
+                    format!(
+                        "{name}: rope_theta = {text} is no base of rotary frequencies: write a number above 1"
+                    )
+                })?,
         };
         if let Some(pairs) = about.get("rope_pairs").filter(|pairs| *pairs != "halves") {
-            bail!("{name}: rope_pairs = {pairs} is not supported: rotate channel i with i + head_dim / 2 (`halves`)");
+            bail!(
+                "{name}: rope_pairs = {pairs} is not supported: rotate channel i with i + head_dim / 2 (`halves`)"
+            );
         }
         let mut tensors = Tensors { name, bytes, shape: EMPTY, rope_theta };
         tensors.shape = tensors.find_shape()?;
@@ -56,7 +64,11 @@ impl Tensors {
     fn find_shape(&self) -> Result<Shape> {
         let file = self.parsed()?;
         let layers = (0..).take_while(|layer| file.tensor(&format!("k.{layer}")).is_ok()).count();
-        ensure!(layers > 0, "{} has no tensor `k.0`: name the keys of layer 0, 1, ... `k.0`, `k.1`, ...", self.name);
+        ensure!(
+            layers > 0,
+            "{} has no tensor `k.0`: name the keys of layer 0, 1, ... `k.0`, `k.1`, ...",
+            self.name
+        );
         let key = file.tensor("k.0")?;
         let &[kv_heads, tokens, head_dim] = key.shape() else {
             bail!("{}: `k.0` has shape {:?}, not [kv_heads, tokens, head_dim]", self.name, key.shape())
@@ -152,7 +164,10 @@ impl Tensors {
     fn read(&self, tensor: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let file = self.parsed()?;
         let view = file.tensor(tensor).ok().with_context(|| {
-            format!("{} has no tensor `{tensor}`, which the policy needs: add it with shape {shape:?}", self.name)
+            format!(
+                "{} has no tensor `{tensor}`, which the policy needs: add it with shape {shape:?}",
+                self.name
+            )
         })?;
         ensure!(
             view.shape() == shape,
@@ -164,7 +179,9 @@ impl Tensors {
             format!("{}: `{tensor}` is of type {:?}: save it as F32, F16 or BF16", self.name, view.dtype())
         })?;
         match numbers.iter().position(|x| !x.is_finite()) {
-            Some(at) => bail!("{}: `{tensor}` holds {} at index {at}: it must be finite", self.name, numbers[at]),
+            Some(at) => {
+                bail!("{}: `{tensor}` holds {} at index {at}: it must be finite", self.name, numbers[at])
+            }
             None => Ok(numbers),
         }
     }
@@ -204,11 +221,16 @@ fn split(numbers: &[f32], heads: usize) -> Vec<Vec<f32>> {
 /// Whether the queries' attention is needed, and which of it.
 fn wanted(needs: &Needs, tokens: usize) -> (bool, Wanted) {
     let start = |window: usize| tokens.saturating_sub(window);
-    let windows: Vec<usize> =
-        needs.iter().filter_map(|need| if let Need::Window(w) = need { Some(start(w)) } else { None }).collect();
-    let rows: Vec<usize> =
-        needs.iter().filter_map(|need| if let Need::WindowRows(w) = need { Some(start(w)) } else { None }).collect();
-    let wanted = Wanted { accumulated: needs.contains(Need::Accumulated), windows, rows, ..Wanted::default() };
+    let windows: Vec<usize> = needs
+        .iter()
+        .filter_map(|need| if let Need::Window(w) = need { Some(start(w)) } else { None })
+        .collect();
+    let rows: Vec<usize> = needs
+        .iter()
+        .filter_map(|need| if let Need::WindowRows(w) = need { Some(start(w)) } else { None })
+        .collect();
+    let wanted =
+        Wanted { accumulated: needs.contains(Need::Accumulated), windows, rows, ..Wanted::default() };
     (wanted != Wanted::default(), wanted)
 }
 
@@ -237,10 +259,13 @@ fn attention(
                 window += 1;
             }
             Need::WindowRows(_) => {
-                found.push((need, of(&|s| {
-                    let rows = &s.rows[single];
-                    split(&rows.probabilities, shape.group())
-                })));
+                found.push((
+                    need,
+                    of(&|s| {
+                        let rows = &s.rows[single];
+                        split(&rows.probabilities, shape.group())
+                    }),
+                ));
                 single += 1;
             }
             _ => {}

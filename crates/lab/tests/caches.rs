@@ -1,17 +1,25 @@
-//! On the built-in models: the ragged cache gives the logits of a masked one, and decoding those of prefill.
+//! On the built-in models: whatever the policy, a cache that is really smaller gives the logits of one that hides what
+//! was evicted; again after more is evicted while decoding, and where keys and values are quantised.
 
 mod support;
 
-use bitkv_bitnet::{CacheShape, KvCache, MaskedCache};
-use bitkv_evict::{Budget, Plan};
-use bitkv_lab::{Subject, context::Context};
-use support::{needs, policies, profile, subjects, window};
+use bitkv_bitnet::{Cache, CacheShape, KvCache, MaskedCache, Observe, Quantisation};
+use bitkv_evict::{Budget, Need, Needs, Plan, Planner, Policy};
+use bitkv_lab::{
+    Subject,
+    context::Context,
+    evidence::{Evidence, observe},
+};
+use support::{every_policy, needs, numbers, subjects, window};
 
-/// How far two logits of the same model may be apart; both paths do the same arithmetic, so nothing is allowed.
+/// How far two logits of the same model may be apart; both paths do the same arithmetic, so nothing is allowed. This
+/// holds for quantised caches too: a masked cache quantises the tokens that it does not hide.
 const TOLERANCE: f32 = 0.0;
 
 const CONTEXT: usize = 90;
 const CONTINUATION: usize = 20;
+/// Tokens decoded between two cuts.
+const EVERY: usize = 5;
 
 fn logits(subject: &Subject, tokens: &[u32], cache: &mut dyn KvCache) -> Vec<Vec<f32>> {
     let hidden = subject.model.forward(tokens, cache, None).unwrap().hidden;
@@ -23,28 +31,41 @@ fn distance(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
     a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// The continuation through a full-size cache that hides what `plan` evicts.
-fn masked(subject: &Subject, tokens: &[u32], plan: &Plan) -> Vec<Vec<f32>> {
+/// A full-size cache of the context.
+fn masked(subject: &Subject, context: &[u32]) -> MaskedCache {
     let mut cache = MaskedCache::new(CacheShape::of(subject.config()));
-    subject.model.forward(&tokens[..CONTEXT], &mut cache, None).unwrap();
+    subject.model.forward(context, &mut cache, None).unwrap();
+    cache
+}
+
+fn keep(cache: &mut dyn KvCache, plan: &Plan) {
     cache.keep(&|layer, head| plan.kept(layer, head).to_vec()).unwrap();
-    logits(subject, &tokens[CONTEXT..], &mut cache)
 }
 
 #[test]
 fn evicting_equals_masking() {
     for subject in subjects() {
         let tokens = window(&subject, 1, CONTEXT + CONTINUATION);
-        let policies = policies();
+        let policies = every_policy();
         let (before, after) = tokens.split_at(CONTEXT);
-        let context = Context::read(&subject, before, after, &needs(&policies)).unwrap();
-        let entropy = profile(&subject);
-        let mut ragged_plans = 0;
+        let (needs, numbers) = (needs(&policies), numbers(&subject));
+        let context = Context::read(&subject, before, after, &needs, &numbers, &Observe::default()).unwrap();
+        let view = context.evidence().view();
+        let planner = Planner::new(&view);
+        let whole = masked(&subject, before);
+        let (mut ragged_plans, mut refused) = (0, Vec::new());
         for (policy, budget) in policies.iter().flat_map(|policy| [0.5, 0.15].map(|b| (policy, b))) {
-            let plan =
-                policy.plan(&context.observation(&entropy), Budget::fraction(budget).unwrap()).unwrap();
+            let plan = match planner.plan(policy, Budget::fraction(budget).unwrap()) {
+                Ok(plan) => plan,
+                Err(error) => {
+                    refused.push(format!("{policy}: {error}"));
+                    continue;
+                }
+            };
             let ragged = context.continue_with(&plan).unwrap();
-            let found = distance(&ragged.logits, &masked(&subject, &tokens, &plan));
+            let mut hidden = whole.clone();
+            keep(&mut hidden, &plan);
+            let found = distance(&ragged.logits, &logits(&subject, after, &mut hidden));
             assert!(found <= TOLERANCE, "{policy} at {budget}: {found}");
             let lengths: Vec<usize> = plan.counts().collect();
             ragged_plans += lengths.iter().any(|&length| length != lengths[0]) as usize;
@@ -52,7 +73,96 @@ fn evicting_equals_masking() {
             let changed = distance(&ragged.logits, context.reference());
             assert!(plan.realised() == 1.0 || changed > 0.0, "{policy} at {budget} changes nothing");
         }
-        assert!(ragged_plans >= 8, "only {ragged_plans} plans have heads of different lengths");
+        assert!(ragged_plans >= 100, "only {ragged_plans} plans have heads of different lengths");
+        assert!(refused.len() * 20 < 2 * policies.len(), "too many refuse: {refused:?}");
+    }
+}
+
+/// What a policy goes by after a block of tokens was read into an already cut cache.
+fn after_block(
+    subject: &Subject,
+    block: &[u32],
+    cache: &mut Cache,
+    policy: &Policy,
+) -> (Vec<Vec<f32>>, Evidence) {
+    let needs = policy.needs();
+    let output = subject.model.forward(block, cache, Some(&observe(&needs))).unwrap();
+    let rows = subject.model.logits(&output.hidden).unwrap().to_vec2().unwrap();
+    let (seen, numbers) = (cache.tokens_seen(), numbers(subject));
+    (rows, Evidence::gather(subject, seen, output.observed.unwrap(), &needs, &numbers))
+}
+
+/// Policies that can cut a cache again: those that need no view of the future, and no repetition of the context.
+fn again() -> Vec<Policy> {
+    let beyond = Needs::from([Need::Future, Need::Reconstruction]);
+    let mut policies = every_policy();
+    policies.retain(|p| p.conserves() && p.spec().contains('+') && p.needs().without(&beyond) == p.needs());
+    policies
+}
+
+#[test]
+fn it_does_after_every_cut_while_decoding() {
+    for subject in subjects() {
+        let tokens = window(&subject, 2, CONTEXT + CONTINUATION);
+        let (before, after) = tokens.split_at(CONTEXT);
+        let whole = masked(&subject, before);
+        let policies = again();
+        assert!(policies.len() > 100);
+        for policy in &policies {
+            let mut cache = subject.model.new_cache();
+            let mut hidden = whole.clone();
+            let (_, mut evidence) = after_block(&subject, before, &mut cache, policy);
+            for block in after.chunks(EVERY) {
+                let plan = policy.plan(&evidence.view(), Budget::tokens(24).unwrap()).unwrap();
+                keep(&mut cache, &plan);
+                keep(&mut hidden, &plan);
+                let bytes = plan.total() * subject.config().head_dim * 4;
+                assert_eq!(cache.bytes(), bytes, "{policy}");
+                let (rows, next) = after_block(&subject, block, &mut cache, policy);
+                let found = distance(&rows, &logits(&subject, block, &mut hidden));
+                assert!(found <= TOLERANCE, "{policy} after {} tokens: {found}", cache.tokens_seen());
+                evidence = next;
+            }
+        }
+    }
+}
+
+#[test]
+fn it_does_where_keys_and_values_are_quantised() {
+    let kivi = |bits| Quantisation::Kivi { bits, group: 8, residual: 8 };
+    let formats = [Quantisation::Int8, Quantisation::Int4, kivi(4), kivi(2)];
+    for subject in subjects() {
+        let tokens = window(&subject, 4, CONTEXT + CONTINUATION);
+        let (before, after) = tokens.split_at(CONTEXT);
+        let whole = masked(&subject, before);
+        for spec in [
+            "uniform+recency",
+            "entropy+window-attention",
+            "adaptive+key-diff",
+            "global+defensive",
+            "duo+tova",
+        ] {
+            let policy = Policy::parse(spec).unwrap();
+            for format in formats {
+                let mut cache = subject.model.new_cache();
+                let (_, evidence) = after_block(&subject, before, &mut cache, &policy);
+                let plan = policy.plan(&evidence.view(), Budget::fraction(0.5).unwrap()).unwrap();
+                let mut hidden = whole.clone();
+                keep(&mut cache, &plan);
+                keep(&mut hidden, &plan);
+                let plain = logits(&subject, after, &mut cache.clone());
+                cache.quantise(format).unwrap();
+                hidden.quantise(format).unwrap();
+                assert!(
+                    cache.bytes() * 4 < plan.total() * subject.config().head_dim * 4 * 3,
+                    "{spec} {format:?}"
+                );
+                let found = logits(&subject, after, &mut cache);
+                let apart = distance(&found, &logits(&subject, after, &mut hidden));
+                assert!(apart <= TOLERANCE, "{spec} {format:?}: {apart}");
+                assert!(distance(&found, &plain) > 0.0, "{spec} {format:?} changes nothing");
+            }
+        }
     }
 }
 

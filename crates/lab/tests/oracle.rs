@@ -3,8 +3,8 @@
 mod support;
 
 use bitkv_bitnet::Observe;
-use bitkv_evict::{Needs, Policy};
-use bitkv_lab::context::Context;
+use bitkv_evict::{Need, Needs, Policy};
+use bitkv_lab::{Subject, context::Context, evidence::Numbers};
 use support::{subjects, window};
 
 const CONTEXT: usize = 70;
@@ -12,24 +12,33 @@ const CONTINUATION: usize = 15;
 /// Rounding of sums of single-precision probabilities.
 const ROUNDING: f32 = 1e-3;
 
+fn read<'a>(
+    subject: &'a Subject,
+    before: &[u32],
+    after: &[u32],
+    needs: &Needs,
+) -> anyhow::Result<Context<'a>> {
+    Context::read(subject, before, after, needs, &Numbers::new(), &Observe::default())
+}
+
 #[test]
 fn future_attention_is_that_of_the_continuation_on_the_context() {
     for subject in subjects() {
         let tokens = window(&subject, 3, CONTEXT + CONTINUATION);
         let (before, after) = tokens.split_at(CONTEXT);
         let needs = Policy::parse("uniform+oracle").unwrap().needs();
-        assert_eq!(needs, Needs { future: true, ..Needs::default() });
-        let context = Context::read(&subject, before, after, &needs).unwrap();
-        let seen = context.observation(&[]);
+        assert_eq!(needs, Needs::from([Need::Future]));
+        let context = read(&subject, before, after, &needs).unwrap();
+        let seen = context.evidence().view();
         let heads = subject.config().num_hidden_layers * subject.config().num_attention_heads;
-        assert_eq!(seen.future.len(), heads);
+        assert_eq!(seen.rows(Need::Future).len(), heads);
 
         // The whole of it from the model itself: every query spreads a mass of 1 over all keys.
         let mut cache = subject.model.new_cache();
         subject.model.forward(before, &mut cache, None).unwrap();
         let observe = Observe { accumulated: true, ..Observe::default() };
         let all = subject.model.forward(after, &mut cache, Some(&observe)).unwrap().observed.unwrap();
-        for (head, (future, all)) in seen.future.iter().zip(&all.accumulated).enumerate() {
+        for (head, (future, all)) in seen.rows(Need::Future).iter().zip(&all.accumulated).enumerate() {
             assert_eq!((future.len(), all.len()), (CONTEXT, CONTEXT + CONTINUATION));
             assert_eq!(*future, &all[..CONTEXT], "head {head}");
             assert!(future.iter().all(|&mass| mass >= 0.0));
@@ -46,12 +55,16 @@ fn nobody_else_is_shown_the_future() {
     let tokens = window(subject, 3, CONTEXT + CONTINUATION);
     let (before, after) = tokens.split_at(CONTEXT);
     let needs = Policy::parse("uniform+window-attention").unwrap().needs();
-    let context = Context::read(subject, before, after, &needs).unwrap();
-    assert!(context.observation(&[]).future.is_empty());
+    let context = read(subject, before, after, &needs).unwrap();
+    assert!(context.evidence().view().rows(Need::Future).is_empty());
     let refused = Policy::parse("uniform+oracle").unwrap();
     let budget = bitkv_evict::Budget::fraction(0.5).unwrap();
     assert!(
-        refused.plan(&context.observation(&[]), budget).unwrap_err().to_string().contains("future attention")
+        refused
+            .plan(&context.evidence().view(), budget)
+            .unwrap_err()
+            .to_string()
+            .contains("future attention")
     );
-    assert!(Context::read(subject, before, &[], &needs).is_err(), "a continuation needs tokens");
+    assert!(read(subject, before, &[], &needs).is_err(), "a continuation needs tokens");
 }

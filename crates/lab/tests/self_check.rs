@@ -2,6 +2,8 @@
 
 mod support;
 
+use bitkv_bitnet::Observe;
+use bitkv_evict::Planner;
 use bitkv_lab::{
     Subject,
     cell::{Label, Scored, measure},
@@ -9,7 +11,7 @@ use bitkv_lab::{
     recall::Vocabulary,
 };
 use bitkv_record::CellRow;
-use support::{needs, policies, profile, subjects, window};
+use support::{needs, numbers, policies, subjects, window};
 
 const CONTEXT: usize = 80;
 const SCORED: usize = 24;
@@ -22,10 +24,13 @@ fn cells(
     budget: f64,
 ) -> Vec<CellRow> {
     let policies = policies();
-    let context = Context::read(subject, context, continuation, &needs(&policies)).unwrap();
+    let (needs, numbers) = (needs(&policies), numbers(subject));
+    let context =
+        Context::read(subject, context, continuation, &needs, &numbers, &Observe::default()).unwrap();
     let label = Label { model: &subject.name, text: "text", register: "register" };
-    let entropy = profile(subject);
-    let cell = |policy| measure(label, &context, &entropy, policy, budget, scored).unwrap();
+    let view = context.evidence().view();
+    let planner = Planner::new(&view);
+    let cell = |policy| measure(label, &context, &planner, policy, budget, scored).unwrap();
     policies.iter().map(cell).collect()
 }
 
@@ -69,10 +74,11 @@ fn on_recall_every_answer_is_the_same() {
         }
         // Not only the answers: every logit.
         let policies = policies();
-        let context = Context::read(&subject, parts.0, parts.1, &needs(&policies)).unwrap();
-        let entropy = profile(&subject);
+        let (needs, numbers) = (needs(&policies), numbers(&subject));
+        let context =
+            Context::read(&subject, parts.0, parts.1, &needs, &numbers, &Observe::default()).unwrap();
         for policy in policies.iter().filter(|policy| policy.conserves()) {
-            let plan = policy.plan(&context.observation(&entropy), bitkv_evict::Budget::FULL).unwrap();
+            let plan = policy.plan(&context.evidence().view(), bitkv_evict::Budget::FULL).unwrap();
             assert_eq!(context.continue_with(&plan).unwrap().logits, context.reference(), "{policy}");
         }
     }

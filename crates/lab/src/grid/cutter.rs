@@ -78,7 +78,7 @@ impl<'a> Cutter<'a> {
         Ok(plan)
     }
 
-    /// Keeps a plan only.
+    /// Keeps a plan only, as far as the cache holds it.
     ///
     /// # Errors
     /// When the plan is not of this cache.
@@ -94,7 +94,10 @@ impl<'a> Cutter<'a> {
             let mut stays = stays.iter();
             row.retain(|_| stays.next().copied().unwrap_or(false));
         }
-        cache.keep(&|layer, head| plan.kept(layer, head).to_vec())?;
+        let seen = cache.tokens_seen() as u32;
+        cache.keep(&|layer, head| {
+            plan.kept(layer, head).iter().copied().filter(|&position| position < seen).collect()
+        })?;
         if self.positions == Positions::Rerotated {
             self.subject.model.rerotate(cache)?;
         }

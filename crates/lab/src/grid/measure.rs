@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, time::Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use bitkv_bitnet::{Cache, KvCache, Observe, Sequence};
 use bitkv_evict::{Budget, Plan, Planner, Policy};
 use bitkv_record::{AskedBudget, GridRow, KvFormat, Metric, Named, Positions, TimingRow, one_line};
@@ -137,6 +137,11 @@ impl<'a> Reader<'a> {
                 let mut cache = self.context.cache().clone();
                 cutter.keep(&plan, &mut cache)?;
                 Cut { cache, plan, budget, cutter, plan_seconds }
+            }
+            Some(_) if !self.unit.peek.is_empty() => {
+                bail!(
+                    "a question is seen before the cut only where the cache is cut once: use when = [\"once\"]"
+                )
             }
             Some(chunk) => chunked(self.context.tokens(), chunk, budget, cutter, subject.model.new_cache())?,
         };

@@ -201,7 +201,11 @@ fn read(
             Context::read(subject, &unit.context, continuation, &job.needs, numbers, &measure::dense(job))?
         }
         Scored::Questions(questions) => {
-            let mut context = Context::observe(subject, &unit.context, &job.needs, numbers)?;
+            let seen = [&unit.context[..], &unit.peek].concat();
+            let mut context = Context::observe(subject, &seen, &job.needs, numbers)?;
+            if !unit.peek.is_empty() {
+                context.rewind(unit.context.len())?;
+            }
             if job.needs.contains(Need::Future) {
                 let asked: Vec<Vec<u32>> = questions.iter().map(|question| question.asked()).collect();
                 context.foresee(&asked)?;

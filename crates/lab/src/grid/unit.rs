@@ -20,6 +20,9 @@ pub struct Unit {
     pub task: ScoredTask,
     /// Tokens in the cache when it is cut.
     pub context: Vec<u32>,
+    /// What policies see beyond the context before they cut: the last token of a question, where they are aware of it.
+    /// The cache does not hold it, because the answer begins behind it and has to be predicted through the cut cache.
+    pub peek: Vec<u32>,
     /// What is scored after the cut.
     pub scored: Scored,
     /// One row each: the depth of the questions in it and their indices. A text has one without questions.
@@ -85,7 +88,7 @@ impl Unit {
 
     /// All tokens read: what stands for the unit in keys.
     pub fn tokens(&self) -> Vec<u32> {
-        let mut tokens = self.context.clone();
+        let mut tokens = [&self.context[..], &self.peek].concat();
         match &self.scored {
             Scored::Text { continuation, targets, .. } => {
                 tokens.extend(continuation.iter().chain(targets));
@@ -110,6 +113,7 @@ fn of_texts(experiment: &Experiment, subject: &Subject, texts: &Texts) -> Result
             register: window.register,
             task: ScoredTask::TEXT,
             context: context.to_vec(),
+            peek: Vec::new(),
             scored: Scored::Text {
                 continuation: rest[..experiment.horizon].to_vec(),
                 bytes: bytes_of(subject, &targets)?,
@@ -130,28 +134,29 @@ fn of_retrieval(experiment: &Experiment, subject: &Subject, task: &GridTask) -> 
         let drawn = tasks::draw(kind, &words, task.tokens, index, seed)
             .with_context(|| format!("tasks: `{}` cannot be drawn for {}", task.task, subject.name))?;
         let name = format!("{}-{}-{index:02}", task.task, task.tokens);
-        let unit = |name: String, context: Vec<u32>, questions: Vec<Question>| Unit {
+        let unit = |name: String, context: Vec<u32>, peek: Vec<u32>, questions: Vec<Question>| Unit {
             name,
             register: kind.name().into(),
             task: task.task,
             context,
+            peek,
             groups: groups(&questions),
             scored: Scored::Questions(questions),
         };
         if !task.task.aware {
-            units.push(unit(name, drawn.context, drawn.questions));
+            units.push(unit(name, drawn.context, Vec::new(), drawn.questions));
             continue;
         }
         for (number, question) in drawn.questions.into_iter().enumerate() {
             let (context, question) = aware(&drawn.context, question);
-            units.push(unit(format!("{name}-{number:02}"), context, vec![question]));
+            let (name, peek) = (format!("{name}-{number:02}"), question.prompt.clone());
+            units.push(unit(name, context, peek, vec![question]));
         }
     }
     Ok(units)
 }
 
-/// The question moves into the context, but for its last token: behind that one the answer begins, and it has to be
-/// predicted through the cut cache.
+/// The question moves into the context, but for its last token, which remains to be asked.
 fn aware(context: &[u32], question: Question) -> (Vec<u32>, Question) {
     let (last, seen) = question
         .prompt

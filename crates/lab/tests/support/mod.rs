@@ -2,8 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use bitkv_evict::{Needs, Policy};
-use bitkv_lab::{Subject, built_in, suite, verify::POLICIES, window::Window};
+use bitkv_evict::{Error, Kind, Need, Needs, Policy, registry};
+use bitkv_lab::{Subject, built_in, evidence::Numbers, suite, verify::POLICIES, window::Window};
 
 /// Every built-in model.
 pub(crate) fn subjects() -> Vec<Subject> {
@@ -33,4 +33,28 @@ pub(crate) fn profile(subject: &Subject) -> Vec<f64> {
     let config = subject.config();
     let heads = config.num_hidden_layers * config.num_attention_heads;
     (0..heads).map(|i| 0.2 + 4.0 * i as f64 / heads as f64).collect()
+}
+
+/// The profile, head scores and a pattern in which every head differs.
+pub(crate) fn numbers(subject: &Subject) -> Numbers {
+    let config = subject.config();
+    let profile = profile(subject);
+    let kv_heads = config.num_hidden_layers * config.num_key_value_heads;
+    let pattern = (0..kv_heads).map(|i| (i * 7 % kv_heads) as f64 / kv_heads as f64).collect();
+    [(Need::Entropy, profile.clone()), (Need::HeadScores, profile), (Need::HeadPattern, pattern)].into()
+}
+
+/// Every allocator joined to every scorer that it makes sense with, and every rule and press; windows short enough for
+/// contexts of `tokens`.
+pub(crate) fn every_policy() -> Vec<Policy> {
+    let listed = registry();
+    let of = |kind| listed.iter().filter(move |l| l.kind == kind).map(|l| l.name);
+    let pairs = of(Kind::Allocator).flat_map(|a| of(Kind::Scorer).map(move |s| format!("{a}+{s}")));
+    let wholes = listed.iter().filter(|l| !matches!(l.kind, Kind::Allocator | Kind::Scorer));
+    let specs: Vec<String> = pairs.chain(wholes.map(|l| l.name.to_owned())).collect();
+    let parse = |spec: &String| match Policy::parse(spec) {
+        Err(Error::Meaningless { .. }) => None,
+        policy => Some(policy.unwrap()),
+    };
+    specs.iter().filter_map(parse).collect()
 }
