@@ -16,33 +16,73 @@ pub(crate) struct BudgetArguments {
     /// Tokens that an average KV head keeps, whatever the length of the context.
     #[arg(long, value_name = "TOKENS")]
     budget_tokens: Option<usize>,
+    /// Bytes of keys and values in f16 that all KV heads keep together, such as 65536, `64KiB` or `2MiB`.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    budget_bytes: Option<usize>,
+}
+
+/// A number of bytes, with or without a unit.
+fn bytes(text: &str) -> Result<usize, String> {
+    let units = [("GiB", 1usize << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1), ("", 1)];
+    let (number, size) = units
+        .into_iter()
+        .find_map(|(unit, size)| Some((text.strip_suffix(unit)?.trim(), size)))
+        .unwrap_or((text, 1));
+    let count = number.parse::<usize>().ok().and_then(|number| number.checked_mul(size));
+    count.ok_or_else(|| format!("`{text}` is no number of bytes: write one such as 65536, 64KiB or 2MiB"))
 }
 
 impl BudgetArguments {
     pub(crate) fn is_given(&self) -> bool {
-        self.budget.is_some() || self.ratio.is_some() || self.budget_tokens.is_some()
+        self.written() != serde_json::Value::Null
     }
 
     /// As it was written, for a record; null where there is none.
     pub(crate) fn written(&self) -> serde_json::Value {
-        match (self.budget, self.ratio, self.budget_tokens) {
-            (Some(part), ..) => part.into(),
-            (_, Some(removed), _) => format!("ratio {removed}").into(),
-            (_, _, Some(tokens)) => format!("{tokens} tokens").into(),
-            (None, None, None) => serde_json::Value::Null,
+        let ratio = self.ratio.map(|removed| format!("ratio {removed}"));
+        let tokens = self.budget_tokens.map(|tokens| format!("{tokens} tokens"));
+        let bytes = self.budget_bytes.map(|bytes| format!("{bytes} B"));
+        match (self.budget, ratio.or(tokens).or(bytes)) {
+            (Some(part), _) => part.into(),
+            (None, Some(text)) => text.into(),
+            (None, None) => serde_json::Value::Null,
         }
     }
 
-    pub(crate) fn parse(&self) -> Result<Budget> {
-        match (self.budget, self.ratio, self.budget_tokens) {
+    /// The budget for heads of this width; bytes are only bytes of tokens once that is known.
+    pub(crate) fn of(&self, head_dim: usize) -> Result<Budget> {
+        match self.budget_bytes {
+            Some(bytes) => Ok(Budget::entries(bytes / (4 * head_dim).max(1))?),
+            None => self.check(),
+        }
+    }
+
+    /// Refuses what can be refused before a model is known; bytes pass as they are.
+    pub(crate) fn check(&self) -> Result<Budget> {
+        match (self.budget, self.ratio, self.budget_tokens, self.budget_bytes) {
             (Some(part), ..) => Ok(Budget::fraction(part)?),
-            (_, Some(removed), _) => Ok(Budget::ratio(removed)?),
-            (_, _, Some(tokens)) => Ok(Budget::tokens(tokens)?),
-            (None, None, None) => {
-                bail!(
-                    "no budget says how much to keep: give --budget, such as 0.5, --ratio or --budget-tokens"
-                )
-            }
+            (_, Some(removed), ..) => Ok(Budget::ratio(removed)?),
+            (_, _, Some(tokens), _) => Ok(Budget::tokens(tokens)?),
+            (.., Some(bytes)) => Ok(Budget::entries(bytes)?),
+            (None, None, None, None) => bail!(
+                "no budget says how much to keep: give --budget, such as 0.5, --ratio, --budget-tokens or --budget-bytes"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn bytes_have_units() {
+        assert_eq!(
+            (bytes("10"), bytes("10B"), bytes("64KiB"), bytes("2 MiB")),
+            (Ok(10), Ok(10), Ok(65536), Ok(2 << 20))
+        );
+        for wrong in ["", "KiB", "-1", "1.5MiB", "10 kB", "99999999999GiB"] {
+            assert!(bytes(wrong).unwrap_err().contains("is no number of bytes"), "{wrong}");
         }
     }
 }

@@ -45,25 +45,26 @@ pub(crate) struct Arguments {
 /// What was planned.
 struct Planned {
     model: String,
+    budget: Budget,
     plan: Plan,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let policy = Policy::parse(&arguments.policy)?;
-    let budget = arguments.budget.parse()?;
+    arguments.budget.check()?;
     ensure!(
         !policy.needs().contains(Need::Future),
         "{} looks at the attention of tokens that come after the context, which a plan has not: use another policy",
         policy.spec()
     );
     let planned = match (&arguments.tensors, arguments.model.given()) {
-        (Some(path), _) => of_tensors(arguments, path, &policy, budget)?,
-        (None, Some(model)) => of_model(arguments, &model, &policy, budget)?,
+        (Some(path), _) => of_tensors(arguments, path, &policy)?,
+        (None, Some(model)) => of_model(arguments, &model, &policy)?,
         (None, None) => bail!("there is nothing to plan for: give --model M, or --tensors FILE"),
     };
-    let Planned { model, plan } = &planned;
+    let Planned { model, budget, plan } = &planned;
     if let Some(path) = &arguments.export {
-        export(&planned, &policy, budget).write(path)?;
+        export(&planned, &policy).write(path)?;
     }
     if arguments.json {
         return output::json(&json!({
@@ -79,12 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     output::text(&table(&planned, &policy))
 }
 
-fn of_tensors(
-    arguments: &Arguments,
-    path: &std::path::Path,
-    policy: &Policy,
-    budget: Budget,
-) -> Result<Planned> {
+fn of_tensors(arguments: &Arguments, path: &std::path::Path, policy: &Policy) -> Result<Planned> {
     let tensors = Tensors::open(path)?;
     let needs = policy.needs();
     for need in [Need::Reconstruction, Need::ResidualSimilarity] {
@@ -97,23 +93,20 @@ fn of_tensors(
     }
     let numbers = input::numbers_of_file(tensors.shape(), policy, &arguments.calibration)?;
     let evidence = tensors.evidence(&needs, numbers)?;
+    let budget = arguments.budget.of(tensors.shape().head_dim)?;
     let plan = policy.plan(&evidence.view(), budget)?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    Ok(Planned { model: stem.unwrap_or_default(), plan })
+    Ok(Planned { model: stem.unwrap_or_default(), budget, plan })
 }
 
-fn of_model(
-    arguments: &Arguments,
-    model: &ModelArguments,
-    policy: &Policy,
-    budget: Budget,
-) -> Result<Planned> {
+fn of_model(arguments: &Arguments, model: &ModelArguments, policy: &Policy) -> Result<Planned> {
     let subject = model.open()?;
     let tokens = context_tokens(arguments, &subject)?;
     let numbers = input::numbers(&subject, policy, &arguments.calibration)?;
     let context = Context::observe(&subject, &tokens, &policy.needs(), &numbers)?;
+    let budget = arguments.budget.of(subject.config().head_dim)?;
     let plan = policy.plan(&context.evidence().view(), budget)?;
-    Ok(Planned { model: subject.name.clone(), plan })
+    Ok(Planned { model: subject.name.clone(), budget, plan })
 }
 
 fn context_tokens(arguments: &Arguments, subject: &Subject) -> Result<Vec<u32>> {
@@ -124,7 +117,7 @@ fn context_tokens(arguments: &Arguments, subject: &Subject) -> Result<Vec<u32>> 
     }
 }
 
-fn export(planned: &Planned, policy: &Policy, budget: Budget) -> PlanExport {
+fn export(planned: &Planned, policy: &Policy) -> PlanExport {
     let shape = planned.plan.shape();
     let share = |layer, head| {
         let kept = planned.plan.kept(layer, head).to_vec();
@@ -133,7 +126,7 @@ fn export(planned: &Planned, policy: &Policy, budget: Budget) -> PlanExport {
     PlanExport {
         model: planned.model.clone(),
         policy: policy.explicit_spec().to_owned(),
-        budget: budget.part(shape),
+        budget: planned.budget.part(shape),
         tokens: shape.tokens,
         n_layer: shape.layers,
         n_head: shape.query_heads,

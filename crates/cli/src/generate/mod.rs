@@ -120,7 +120,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let prompts = prompts::tokens(arguments, texts, &subject)?;
     let options = options(arguments, &subject)?;
     let eviction = match plan {
-        Some((policy, budget)) => {
+        Some(policy) => {
+            let budget = arguments.budget.of(subject.config().head_dim)?;
             let numbers = input::numbers(&subject, &policy, &arguments.calibration)?;
             Some(Eviction { policy, budget, numbers })
         }
@@ -132,14 +133,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Refuses before a model is loaded what can be refused before.
-fn checked(policy: &str, budget: &BudgetArguments) -> Result<(Policy, Budget)> {
-    let (policy, budget) = (Policy::parse(policy)?, budget.parse()?);
+fn checked(policy: &str, budget: &BudgetArguments) -> Result<Policy> {
+    let policy = Policy::parse(policy)?;
+    budget.check()?;
     ensure!(
         !policy.needs().contains(Need::Future),
         "{} looks at the attention of tokens that are not generated yet: use another policy",
         policy.spec()
     );
-    Ok((policy, budget))
+    Ok(policy)
 }
 
 fn options(arguments: &Arguments, subject: &Subject) -> Result<GenerationOptions> {
