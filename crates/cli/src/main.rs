@@ -7,6 +7,7 @@ mod doctor;
 mod generate;
 mod input;
 mod inspect;
+mod kv;
 mod list;
 mod memory;
 mod model;

@@ -7,7 +7,7 @@ use bitkv_lab::Subject;
 use bitkv_report::{Align, Table};
 use serde_json::json;
 
-use crate::{generate::Kv, input, model::ModelArguments, output};
+use crate::{input, kv::Precise, model::ModelArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -20,8 +20,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
     /// Numbers that the cache holds: f32 rounds nothing, as references do; models generate with f16.
-    #[arg(long, value_enum, default_value_t = Kv::F32)]
-    kv: Kv,
+    #[arg(long, value_enum, default_value_t = Precise::F32)]
+    kv: Precise,
     /// How many of the most likely next tokens are shown.
     #[arg(long, default_value_t = 5)]
     top: usize,

@@ -5,19 +5,18 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use bitkv_bitnet::{
-    AfterPrefill, Cache, Generated, GenerationOptions, KvCache, Observe, Observed, Precision, Sampling,
-    generate_batch,
+    AfterPrefill, Cache, Generated, GenerationOptions, KvCache, Observe, Observed, Sampling, generate_batch,
 };
 use bitkv_evict::{Budget, Need, Policy};
 use bitkv_lab::{
     Subject,
     evidence::{self, Evidence, Numbers},
 };
-use clap::ValueEnum;
 
 use crate::{
     budget::BudgetArguments,
     input::{self, Calibration},
+    kv::Kv,
     model::ModelArguments,
 };
 use output::Shown;
@@ -62,7 +61,7 @@ pub(crate) struct Arguments {
     /// A token that ends the text, as its id or as the vocabulary writes it, besides the model's own; repeatable.
     #[arg(long, value_name = "TOKEN")]
     stop: Vec<String>,
-    /// Numbers that the cache holds.
+    /// What the cache holds; in fewer bits than 16 from the end of the prompt on.
     #[arg(long, value_enum, default_value_t = Kv::F16)]
     kv: Kv,
     /// Evict from the cache after the prompt; see `bitkv list`.
@@ -75,22 +74,6 @@ pub(crate) struct Arguments {
     /// One JSON document on standard output, no streaming.
     #[arg(long)]
     json: bool,
-}
-
-/// What a cache may hold.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Kv {
-    F16,
-    F32,
-}
-
-impl Kv {
-    pub(crate) fn precision(self) -> Precision {
-        match self {
-            Kv::F16 => Precision::F16,
-            Kv::F32 => Precision::F32,
-        }
-    }
 }
 
 /// A policy at a budget, with what it needs to plan.
@@ -172,8 +155,12 @@ fn generate(
     let mut kept = vec![None; prompts.len()];
     let needs = eviction.map(|e| e.policy.needs()).unwrap_or_default();
     let observe = evidence::observe(&needs);
+    let quantise = |cache: &mut dyn KvCache| match arguments.kv.quantisation() {
+        Some(quantisation) => Ok(cache.quantise(quantisation)?),
+        None => Ok(()),
+    };
     let mut evict = |i: usize, observed: &Observed, cache: &mut dyn KvCache| {
-        let Some(Eviction { policy, budget, numbers }) = eviction else { return Ok(()) };
+        let Some(Eviction { policy, budget, numbers }) = eviction else { return quantise(cache) };
         let mut seen = Evidence::gather(subject, prompts[i].len(), observed.clone(), &needs, numbers);
         if needs.contains(Need::Reconstruction) {
             let mut whole = subject.model.new_cache();
@@ -182,10 +169,11 @@ fn generate(
         }
         let plan = policy.plan(&seen.view(), *budget)?;
         kept[i] = Some(plan.total());
-        Ok(cache.keep(&|layer, head| plan.kept(layer, head).to_vec())?)
+        cache.keep(&|layer, head| plan.kept(layer, head).to_vec())?;
+        quantise(cache)
     };
-    let hook: Option<(&Observe, AfterPrefill<'_>)> =
-        if eviction.is_some() { Some((&observe, &mut evict)) } else { None };
+    let cuts = eviction.is_some() || arguments.kv.quantisation().is_some();
+    let hook: Option<(&Observe, AfterPrefill<'_>)> = if cuts { Some((&observe, &mut evict)) } else { None };
     let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
     let mut borrowed: Vec<&mut dyn KvCache> = caches.iter_mut().map(|c| c as &mut dyn KvCache).collect();
     let made = generate_batch(&subject.model, &slices, &mut borrowed, options, hook, &mut |i, id| {
