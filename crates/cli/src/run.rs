@@ -128,7 +128,7 @@ fn dry_run(arguments: &Arguments, grid: &Grid) -> Result<()> {
     }
     let columns = ["experiment", "model", "contexts", "cells each", "rows", "about", "memory"];
     let mut table = Table::new(
-        &format!("{}: {} rows", grid.definition.file(), grid.rows()),
+        format!("{}: {} rows", grid.definition.file(), grid.rows()),
         &columns.map(|c| (c, Align::Left)),
     );
     for Estimate { experiment, model, contexts, cells, rows, seconds, bytes } in estimates {

@@ -2,11 +2,13 @@
 
 mod support;
 
-use bitkv_evict::{Needs, Policy};
+use bitkv_bitnet::Observe;
+use bitkv_evict::{Needs, Planner, Policy};
 use bitkv_lab::{
     Loading, SKELETON_MARK, Source, Subject,
     cell::{self, Label, Scored},
     context::Context,
+    evidence::Numbers,
     profile::{Rows, measure as entropies},
     progress::Steps,
     skeleton::{Measured, Options, compare, losses, measure},
@@ -96,10 +98,14 @@ fn losses_are_those_of_a_full_cache() {
     for ((window, short), long) in long.iter().zip(bits(&short)).zip(bits(&long)) {
         let (read, targets) = (&window.tokens[..CONTEXT + 32], &window.tokens[CONTEXT + 1..]);
         let (context, continuation) = read.split_at(CONTEXT);
-        let context = Context::read(truth, context, continuation, &Needs::default()).unwrap();
+        let (needs, numbers) = (Needs::default(), Numbers::new());
+        let context =
+            Context::read(truth, context, continuation, &needs, &numbers, &Observe::default()).unwrap();
+        let view = context.evidence().view();
+        let planner = Planner::new(&view);
         let label = Label { model: &truth.name, text: &window.name, register: "" };
         let row =
-            cell::measure(label, &context, &[], &full, 1.0, Scored::Text { targets, bytes: 1 }).unwrap();
+            cell::measure(label, &context, &planner, &full, 1.0, Scored::Text { targets, bytes: 1 }).unwrap();
         let expected = row.nll_nats.unwrap() * 32.0 / std::f64::consts::LN_2;
         assert!(
             (long - short - expected).abs() < 1e-9 * expected,

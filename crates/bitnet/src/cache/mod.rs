@@ -77,7 +77,7 @@ pub struct CacheView<'a> {
     pub mask: Option<&'a [bool]>,
 }
 
-/// A cache that a model can run on: the ragged [`Cache`], or the [`MaskedCache`](MaskedCache) it is tested against.
+/// A cache that a model can run on: the ragged [`Cache`], or the [`MaskedCache`] it is tested against.
 pub trait KvCache: Send + Sync {
     /// Number and width of the buffers.
     fn shape(&self) -> CacheShape;

@@ -109,8 +109,8 @@ pub fn run(grid: &Grid, folder: &Path) -> Result<Outcome> {
         heads: &heads,
         run: Some(&target),
     };
-    for (name, figure) in grid_figures(&report) {
-        run.write_text(&format!("figures/{name}"), &figure)?;
+    for (path, figure) in grid_figures(&report) {
+        run.write_text(&path, &figure)?;
     }
     run.write_text("report.md", &render_grid_markdown(&report))?;
     run.write_text("report.html", &render_grid_html(&report))?;

@@ -1,10 +1,6 @@
 //! What a definition asks to be measured, checked before anything is computed.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bitkv_evict::{Need, Needs, Policy};
@@ -265,7 +261,7 @@ pub(super) fn texts_of(source: &TextSource) -> Result<Texts> {
     })
 }
 
-fn folder_texts(folder: &PathBuf, split: Split) -> Result<Texts> {
+fn folder_texts(folder: &Path, split: Split) -> Result<Texts> {
     Texts::from_folder(folder, split).with_context(|| format!("texts: {} cannot be used", folder.display()))
 }
 
