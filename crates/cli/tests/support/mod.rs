@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod grid;
 pub(crate) mod hub;
 pub(crate) mod model;
 

@@ -1,0 +1,72 @@
+//! A small definition, its texts, and the runs made of it.
+
+use std::path::Path;
+
+use bitkv_record::{GridRow, read_rows};
+
+use super::Place;
+
+/// The name under which [`Place::run_grid`] writes.
+pub(crate) const RUN: &str = "runs/small";
+
+/// Seconds on the built-in model: two texts, eleven cells each.
+const SMALL: &str = r#"
+analysis = "Which is best? Refuted if the interval of the difference includes zero."
+
+[[experiment]]
+name = "small"
+models = ["tiny-gqa"]
+texts = "texts"
+context = 64
+horizon = 16
+budgets = [1.0, 0.5, 0.25]
+policies = ["full", "uniform+recency", "uniform+window-attention", "uniform+random", "uniform+oracle"]
+calibration = { tokens = 64 }
+"#;
+
+/// The small definition with parts of it replaced.
+#[track_caller]
+pub(crate) fn definition(changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(SMALL.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "the definition has no {from}");
+        text.replacen(from, to, 1)
+    })
+}
+
+/// Text without repetition: numbers written out.
+pub(crate) fn numbers(from: usize, count: usize) -> String {
+    (from..from + count).map(|n| format!("{n} ")).collect()
+}
+
+/// Rows of a finished run.
+pub(crate) fn rows(folder: &Path) -> Vec<GridRow> {
+    read_rows(&folder.join("rows.csv")).unwrap()
+}
+
+/// Those of one policy at one budget, as they are written in rows.
+pub(crate) fn of<'a>(rows: &'a [GridRow], policy: &str, budget: &str) -> Vec<&'a GridRow> {
+    let wanted = |row: &&GridRow| row.policy == policy && row.budget.to_string() == budget;
+    let found: Vec<&GridRow> = rows.iter().filter(wanted).collect();
+    assert!(!found.is_empty(), "no row of {policy} at {budget}");
+    found
+}
+
+impl Place {
+    /// A place with the small definition's texts.
+    pub(crate) fn with_texts() -> Place {
+        let place = Place::new();
+        place.write("texts/counting.txt", numbers(1000, 400));
+        place.write("texts/later.txt", numbers(7000, 400));
+        place
+    }
+
+    /// Runs a definition and gives its rows; the run is gone afterwards.
+    #[track_caller]
+    pub(crate) fn run_grid(&self, text: &str) -> Vec<GridRow> {
+        self.write("small.toml", text);
+        self.text(&["run", "small.toml", "--out", RUN]);
+        let rows = rows(&self.path(RUN));
+        std::fs::remove_dir_all(self.path("runs")).unwrap();
+        rows
+    }
+}
