@@ -4,6 +4,7 @@ mod budget;
 mod compare;
 mod convert;
 mod doctor;
+mod export;
 mod generate;
 mod input;
 mod inspect;

@@ -3,11 +3,11 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 use bitkv_evict::{Budget, Need, Plan, Policy};
 use bitkv_lab::{Subject, context::Context, tensors::Tensors};
-use bitkv_record::{PlanExport, ShareExport};
 use serde_json::json;
 
 use crate::{
     budget::BudgetArguments,
+    export,
     input::{self, Calibration},
     model::{ModelArguments, OptionalModel},
     output,
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let Planned { model, budget, plan } = &planned;
     if let Some(path) = &arguments.export {
-        export(&planned, &policy).write(path)?;
+        export::positions(model, &policy, budget.part(plan.shape()), plan).write(path)?;
     }
     if arguments.json {
         return output::json(&json!({
@@ -114,24 +114,6 @@ fn context_tokens(arguments: &Arguments, subject: &Subject) -> Result<Vec<u32>> 
         (Some(path), _) => input::tokens(path, subject),
         (None, Some(path)) => Ok(subject.tokenizer()?.encode(&input::text(path)?, true)?),
         (None, None) => bail!("there is no context: give --tokens FILE or --text FILE"),
-    }
-}
-
-fn export(planned: &Planned, policy: &Policy) -> PlanExport {
-    let shape = planned.plan.shape();
-    let share = |layer, head| {
-        let kept = planned.plan.kept(layer, head).to_vec();
-        ShareExport { layer, kv_head: head, budget: kept.len(), kept }
-    };
-    PlanExport {
-        model: planned.model.clone(),
-        policy: policy.explicit_spec().to_owned(),
-        budget: planned.budget.part(shape),
-        tokens: shape.tokens,
-        n_layer: shape.layers,
-        n_head: shape.query_heads,
-        n_head_kv: shape.kv_heads,
-        heads: (0..shape.all_kv_heads()).map(|i| share(i / shape.kv_heads, i % shape.kv_heads)).collect(),
     }
 }
 

@@ -1,17 +1,21 @@
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use bitkv_evict::{Budget, Need, Policy};
 use bitkv_lab::{
     Subject,
+    evidence::{self, Evidence, Numbers},
     profile::{Entropies, Rows, measure},
     progress::Steps,
     suite,
     window::Window,
 };
-use bitkv_record::{FileHash, Profile, PublishedProfile, PublishedShape, Split, Text, Thresholds};
+use bitkv_record::{
+    FileHash, PlanExport, Profile, PublishedProfile, PublishedShape, Split, Text, Thresholds,
+};
 use clap::ValueEnum;
 
-use crate::{input, model::ModelArguments, output};
+use crate::{export, input, model::ModelArguments, output};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum RowChoice {
@@ -54,12 +58,23 @@ pub(crate) struct Arguments {
     /// Also write it in the published configuration format.
     #[arg(long, value_name = "FILE")]
     out_published: Option<PathBuf>,
+    /// Also write how many tokens every KV head may keep by this profile, for an engine to read.
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+    /// What divides the budget in the exported file: a policy that needs nothing but entropies.
+    #[arg(long, requires = "export", default_value = "entropy+recency")]
+    policy: String,
+    /// Part of the cache that is divided in the exported file, above 0 and at most 1.
+    #[arg(long, requires = "export", allow_negative_numbers = true, default_value_t = 0.25)]
+    budget: f64,
     /// One JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let (policy, budget) = (Policy::parse(&arguments.policy)?, Budget::fraction(arguments.budget)?);
+    check(&policy)?;
     let subject = arguments.model.open()?;
     let (windows, hashes) = windows(arguments, &subject)?;
     let steps = Steps::new("entropies", windows.len());
@@ -71,6 +86,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if let Some(path) = &arguments.out_published {
         published(&subject, &profile)?.write(path)?;
+    }
+    if let Some(path) = &arguments.export {
+        budgets(&subject, &profile, entropies.context, &policy, budget)?.write(path)?;
     }
     if arguments.json { output::text(&(profile.to_json()? + "\n")) } else { output::text(&table(&profile)) }
 }
@@ -116,6 +134,33 @@ fn published(subject: &Subject, profile: &Profile) -> Result<PublishedProfile> {
         model_info: serde_json::from_str(&config.to_json())?,
     };
     Ok(PublishedProfile::from_profile(profile, shape)?)
+}
+
+/// Refuses a policy that looks at more than a profile has.
+fn check(policy: &Policy) -> Result<()> {
+    match policy.needs().iter().find(|need| *need != Need::Entropy) {
+        Some(need) => bail!(
+            "{} goes by {}, of which a profile knows nothing: give --policy one that needs only entropies, such as entropy+recency, or use `bitkv plan --export` on a context",
+            policy.spec(),
+            need.name()
+        ),
+        None => Ok(()),
+    }
+}
+
+/// What every KV head may keep of a context as long as those that were profiled.
+fn budgets(
+    subject: &Subject,
+    profile: &Profile,
+    tokens: usize,
+    policy: &Policy,
+    budget: Budget,
+) -> Result<PlanExport> {
+    let numbers = Numbers::from([(Need::Entropy, profile.entropies().concat())]);
+    let shape = evidence::shape(subject, tokens);
+    let evidence = Evidence::of(shape, f64::from(subject.config().rope_theta)).with_numbers(numbers);
+    let plan = policy.plan(&evidence.view(), budget)?;
+    Ok(export::budgets(&subject.name, policy, budget.part(shape), &plan))
 }
 
 /// A line a layer, then the classes.

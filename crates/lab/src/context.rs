@@ -86,9 +86,8 @@ impl<'a> Context<'a> {
         let observe = evidence::observe(&needs);
         let observed =
             subject.model.forward(context, &mut cache, Some(&observe))?.observed.unwrap_or_default();
-        let mut evidence = Evidence::gather(subject, context.len(), observed, &needs, numbers);
-        evidence.reconstruct(subject, &cache, context, &needs)?;
-        Ok(Context {
+        let evidence = Evidence::gather(subject, context.len(), observed, &needs, numbers);
+        let mut context = Context {
             subject,
             tokens: context.to_vec(),
             cache,
@@ -96,7 +95,17 @@ impl<'a> Context<'a> {
             continuation: Vec::new(),
             reference: Vec::new(),
             dense: Observed::default(),
-        })
+        };
+        context.repeat(&needs)?;
+        Ok(context)
+    }
+
+    /// Repeats the context where `needs` asks for that, as KVzip does.
+    ///
+    /// # Errors
+    /// When it cannot be repeated, see [`crate::reconstruction::attention`].
+    pub fn repeat(&mut self, needs: &Needs) -> Result<()> {
+        self.evidence.reconstruct(self.subject, &self.cache, &self.tokens, needs)
     }
 
     /// Takes the last tokens out of the cache, as if only the first `tokens` had been read; what was observed stays.

@@ -69,6 +69,9 @@ impl Tensors {
             "{} has no tensor `k.0`: name the keys of layer 0, 1, ... `k.0`, `k.1`, ...",
             self.name
         );
+        if let Some(beyond) = file.names().into_iter().filter(|name| layer_of(name) >= Some(layers)).min() {
+            bail!("{} has a tensor `{beyond}` and no `k.{layers}`: add the keys of every layer", self.name);
+        }
         let key = file.tensor("k.0")?;
         let &[kv_heads, tokens, head_dim] = key.shape() else {
             bail!("{}: `k.0` has shape {:?}, not [kv_heads, tokens, head_dim]", self.name, key.shape())
@@ -185,6 +188,13 @@ impl Tensors {
             None => Ok(numbers),
         }
     }
+}
+
+/// The layer that a tensor of this format is of.
+fn layer_of(tensor: &str) -> Option<usize> {
+    let (name, layer) = tensor.split_once('.')?;
+    let known = ["q_pre", "q", "k", "v", "o_proj", "attn_sub_norm"].contains(&name);
+    layer.parse().ok().filter(|_| known)
 }
 
 const EMPTY: Shape = Shape { layers: 0, query_heads: 0, kv_heads: 0, tokens: 0, head_dim: 0 };

@@ -1,6 +1,8 @@
 //! What a row is of, in sixteen hex digits.
 
-use bitkv_record::sha256_of_parts;
+use std::sync::OnceLock;
+
+use bitkv_record::{sha256_file, sha256_of_parts};
 
 use super::{
     plan::{Cell, Grid, Job},
@@ -29,7 +31,7 @@ impl Keys {
             &job.form.to_string(),
             &files.join(" "),
             &job.calibration.fingerprint,
-            &code(),
+            code(),
         ];
         Keys { job: sha256_of_parts(parts) }
     }
@@ -69,10 +71,18 @@ impl UnitKeys {
     }
 }
 
-/// The revision that the binary was built from; a changed tree has its own name, though not one for each change.
-pub(super) fn code() -> String {
-    let dirty = if env!("BITKV_DIRTY") == "true" { "+dirty" } else { "" };
-    format!("{}{dirty}", env!("BITKV_REVISION"))
+/// The revision that the binary was built from. A changed or unknown tree is told by the program itself: two builds of it
+/// must not share rows.
+pub(super) fn code() -> &'static str {
+    static CODE: OnceLock<String> = OnceLock::new();
+    CODE.get_or_init(|| {
+        let revision = env!("BITKV_REVISION");
+        if env!("BITKV_DIRTY") != "true" && revision != "unknown" {
+            return revision.to_owned();
+        }
+        let program = std::env::current_exe().ok().and_then(|program| sha256_file(&program).ok());
+        format!("{revision}+{}", program.map_or_else(|| "unknown".to_owned(), |(hash, _)| hash))
+    })
 }
 
 /// The first digits of a hash over kept positions, head by head.

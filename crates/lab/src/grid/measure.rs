@@ -4,7 +4,7 @@ use std::{cell::OnceCell, time::Instant};
 
 use anyhow::{Result, bail, ensure};
 use bitkv_bitnet::{Cache, KvCache, Observe, Sequence};
-use bitkv_evict::{Budget, Plan, Planner, Policy};
+use bitkv_evict::{Budget, Need, Plan, Planner, Policy, Shape};
 use bitkv_record::{AskedBudget, GridRow, KvFormat, Metric, Named, Positions, TimingRow, one_line};
 use bitkv_stats::argmax;
 
@@ -21,6 +21,8 @@ use crate::{context::Context, evidence::Numbers, memory::peak_resident_bytes, me
 
 /// Questions asked at a time: each has a copy of the cut cache.
 const BATCH: usize = 16;
+/// How an error begins after which no number of a run can be trusted.
+const DEFECT: &str = "the self-check failed";
 
 /// A unit with everything that its cells share.
 pub(super) struct Reader<'a> {
@@ -30,6 +32,10 @@ pub(super) struct Reader<'a> {
     context: &'a Context<'a>,
     planner: &'a Planner<'a>,
     numbers: &'a Numbers,
+    /// Why the context could not be repeated, where a policy wants it to be.
+    unrepeatable: Option<String>,
+    /// Whether the uncut cache answers each question right.
+    answers: OnceCell<Vec<bool>>,
     /// What the uncut cache goes on with by itself.
     free: OnceCell<Vec<u32>>,
 }
@@ -58,8 +64,10 @@ impl<'a> Reader<'a> {
         context: &'a Context<'a>,
         planner: &'a Planner<'a>,
         numbers: &'a Numbers,
+        unrepeatable: Option<String>,
     ) -> Reader<'a> {
-        Reader { job, unit, keys, context, planner, numbers, free: OnceCell::new() }
+        let (answers, free) = (OnceCell::new(), OnceCell::new());
+        Reader { job, unit, keys, context, planner, numbers, unrepeatable, answers, free }
     }
 
     /// Measures a cell: a row for every group of questions, of which a text has one, and what it took. A cell that fails
@@ -120,6 +128,11 @@ impl<'a> Reader<'a> {
     fn cut(&self, cell: &Cell) -> Result<Cut<'a>> {
         let subject = self.context.subject();
         let shape = self.context.shape();
+        if let Some(reason) = &self.unrepeatable
+            && self.policy(cell).needs().contains(Need::Reconstruction)
+        {
+            bail!("{reason}");
+        }
         let mut budget = storage::budget(cell.budget, cell.kv, self.job.experiment.equal, shape)?;
         if let AskedBudget::Realised(_, rule) = cell.budget
             && self.policy(cell).conserves()
@@ -136,7 +149,7 @@ impl<'a> Reader<'a> {
                 let mut cutter = cutter.with_past(self.context.evidence());
                 let mut cache = self.context.cache().clone();
                 cutter.keep(&plan, &mut cache)?;
-                Cut { cache, plan, budget, cutter, plan_seconds }
+                Cut { cache, budget: cap(budget, shape)?, plan, cutter, plan_seconds }
             }
             Some(_) if !self.unit.peek.is_empty() => {
                 bail!(
@@ -204,6 +217,23 @@ impl<'a> Reader<'a> {
     }
 
     fn questions(&self, cell: &Cell, cache: &Cache, row: GridRow) -> Result<Vec<GridRow>> {
+        let right = self.answered(cache)?;
+        if self.is_untouched(cell) {
+            let full = self.full_answers()?;
+            ensure!(right == full, "{DEFECT}: {} at budget 1 on {} answers otherwise", row.policy, row.text);
+        }
+        let of_group = |group: &super::unit::Group| GridRow {
+            key: self.keys.row(self.job, cell, group),
+            correct: Some(group.questions.iter().filter(|&&question| right[question]).count()),
+            questions: group.questions.len(),
+            depth: group.depth,
+            ..row.clone()
+        };
+        Ok(self.unit.groups.iter().map(of_group).collect())
+    }
+
+    /// Whether each question is answered right from a copy of the cache.
+    fn answered(&self, cache: &Cache) -> Result<Vec<bool>> {
         let Scored::Questions(questions) = &self.unit.scored else { return Ok(Vec::new()) };
         let model = &self.context.subject().model;
         let mut right = Vec::new();
@@ -222,14 +252,14 @@ impl<'a> Reader<'a> {
                 right.push(question.correct(&predictions));
             }
         }
-        let of_group = |group: &super::unit::Group| GridRow {
-            key: self.keys.row(self.job, cell, group),
-            correct: Some(group.questions.iter().filter(|&&question| right[question]).count()),
-            questions: group.questions.len(),
-            depth: group.depth,
-            ..row.clone()
-        };
-        Ok(self.unit.groups.iter().map(of_group).collect())
+        Ok(right)
+    }
+
+    fn full_answers(&self) -> Result<&[bool]> {
+        if self.answers.get().is_none() {
+            let _ = self.answers.set(self.answered(self.context.cache())?);
+        }
+        Ok(self.answers.get().map_or(&[], Vec::as_slice))
     }
 
     fn full_run(&self) -> Result<&[u32]> {
@@ -308,14 +338,20 @@ impl<'a> Reader<'a> {
         self.unit.groups.iter().map(of_group).collect()
     }
 
-    /// Nothing evicted and nothing rounded, nothing changed.
+    /// Whether nothing was evicted and nothing rounded.
+    fn is_untouched(&self, cell: &Cell) -> bool {
+        let policy = self.policy(cell);
+        let whole = policy.conserves() || policy.spec() == "full";
+        whole && cell.budget == AskedBudget::FULL && cell.kv == KvFormat::F16
+    }
+
+    /// Then nothing may change.
     fn self_check(&self, cell: &Cell, row: &GridRow) -> Result<()> {
-        let whole = row.conserving || row.policy == "full";
-        let untouched = cell.budget == AskedBudget::FULL && cell.kv == KvFormat::F16;
         let exact = row.kl_nats.is_none_or(|kl| kl == 0.0) && row.agreement.is_none_or(|part| part == 1.0);
+        let broken = row.error.as_ref().is_some_and(|error| error.starts_with(DEFECT));
         ensure!(
-            !whole || !untouched || row.error.is_some() || exact,
-            "the self-check failed: {} at budget 1 on {} has a KL of {:?} and an agreement of {:?}; report this as a defect",
+            !broken && (!self.is_untouched(cell) || row.error.is_some() || exact),
+            "{DEFECT}: {} at budget 1 on {} has a KL of {:?} and an agreement of {:?}; report this as a defect",
             row.policy,
             row.text,
             row.kl_nats,
@@ -323,6 +359,12 @@ impl<'a> Reader<'a> {
         );
         Ok(())
     }
+}
+
+/// What a cache is cut down to again and again: the entries that the budget keeps of the whole context, whatever comes
+/// after it. A budget of everything never cuts.
+fn cap(budget: Budget, whole: Shape) -> Result<Budget> {
+    if budget.is_full() { Ok(budget) } else { Ok(Budget::entries(budget.total(whole))?) }
 }
 
 /// Reads a context in chunks and cuts after each, so that later chunks see only what earlier cuts left. The cache never
@@ -334,13 +376,12 @@ fn chunked<'a>(
     mut cutter: Cutter<'a>,
     mut cache: Cache,
 ) -> Result<Cut<'a>> {
-    let (mut plan, mut plan_seconds, mut cap) = (None, 0.0, None);
+    let (mut plan, mut plan_seconds, mut budget) = (None, 0.0, budget);
     for part in tokens.chunks(chunk) {
         let (_, evidence) = cutter.read(part, &mut cache)?;
         let started = Instant::now();
-        let whole = bitkv_evict::Shape { tokens: tokens.len(), ..evidence.shape() };
-        let cap = *cap.get_or_insert(Budget::entries(budget.total(whole))?);
-        plan = Some(cutter.cut(&evidence, cap, &mut cache)?);
+        budget = cap(budget, Shape { tokens: tokens.len(), ..evidence.shape() })?;
+        plan = Some(cutter.cut(&evidence, budget, &mut cache)?);
         plan_seconds += started.elapsed().as_secs_f64();
     }
     let plan = plan.ok_or_else(|| anyhow::anyhow!("the context is empty"))?;

@@ -123,7 +123,9 @@ fn fingerprint(grid: &Grid) -> String {
     let texts = grid.texts.iter().map(|text| text.sha256.clone());
     let experiments = grid.jobs.iter().map(|job| job.experiment.name.clone());
     let experiments = experiments.chain(grid.studies.iter().map(|study| study.name().to_owned()));
-    let first = [grid.definition.sha256(), key::code()];
+    let first = [grid.definition.sha256(), key::code().to_owned()];
+    let calibration = grid.jobs.iter().map(|job| job.calibration.fingerprint.clone());
+    let experiments = experiments.chain(calibration);
     sha256_of_parts(first.into_iter().chain(models).chain(texts).chain(experiments))
 }
 
@@ -196,13 +198,21 @@ fn read(
             |cell: &Cell| unit.groups.iter().all(|group| rows.contains(&keys.row(job, cell, group)));
         job.cells.iter().filter(|cell| !measured(cell)).collect()
     };
-    let context = match &unit.scored {
+    // Repeating a context may fail where reading it does not: that concerns the policies that ask for it only.
+    let needs = &job.needs.without(&[Need::Reconstruction].into());
+    let repeat =
+        |context: &mut Context<'_>| context.repeat(&job.needs).err().map(|error| format!("{error:#}"));
+    let (context, unrepeatable) = match &unit.scored {
         Scored::Text { continuation, .. } => {
-            Context::read(subject, &unit.context, continuation, &job.needs, numbers, &measure::dense(job))?
+            let dense = measure::dense(job);
+            let mut context = Context::read(subject, &unit.context, continuation, needs, numbers, &dense)?;
+            let unrepeatable = repeat(&mut context);
+            (context, unrepeatable)
         }
         Scored::Questions(questions) => {
             let seen = [&unit.context[..], &unit.peek].concat();
-            let mut context = Context::observe(subject, &seen, &job.needs, numbers)?;
+            let mut context = Context::observe(subject, &seen, needs, numbers)?;
+            let unrepeatable = repeat(&mut context);
             if !unit.peek.is_empty() {
                 context.rewind(unit.context.len())?;
             }
@@ -210,12 +220,12 @@ fn read(
                 let asked: Vec<Vec<u32>> = questions.iter().map(|question| question.asked()).collect();
                 context.foresee(&asked)?;
             }
-            context
+            (context, unrepeatable)
         }
     };
     let view = context.evidence().view();
     let planner = Planner::new(&view);
-    let reader = Reader::new(job, unit, keys, &context, &planner, numbers);
+    let reader = Reader::new(job, unit, keys, &context, &planner, numbers, unrepeatable);
     for cell in missing {
         let (rows, timing) = reader.measure(cell)?;
         if let (Some(timing), Some(timings)) = (timing, &records.timings) {

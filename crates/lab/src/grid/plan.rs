@@ -6,14 +6,14 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bitkv_evict::{Need, Needs, Policy};
 use bitkv_record::{
     AskedBudget, Calibration, Definition, Experiment, FileHash, Form, KvFormat, Metric, ModelEntry, Named,
-    Positions, Profile, PublishedProfile, Split, TextSource, Texts, When,
+    Positions, Profile, PublishedProfile, Split, Text, TextSource, Texts, When,
 };
 
 use super::{
     profiles::{Study, studies},
     unit::{Unit, units},
 };
-use crate::{Loading, Source, Subject, evidence::shape, head_file, suite};
+use crate::{Loading, Source, Subject, evidence::shape, head_file, suite, window::Window};
 
 /// A definition whose models are loaded and whose every cell is known.
 pub struct Grid {
@@ -117,7 +117,7 @@ impl Grid {
             let policies = policies(experiment).with_context(place)?;
             for model in &experiment.models {
                 for &form in &experiment.forms {
-                    let subject = loaded.open(model, form).with_context(place)?;
+                    let subject = loaded.open(model, form).context("models").with_context(place)?;
                     jobs.push(job(experiment, form, subject, &policies, &mut texts).with_context(place)?);
                 }
             }
@@ -279,6 +279,14 @@ fn sources(experiment: &Experiment, subject: &Subject, needs: &Needs, evaluated:
                 "texts: calibration and evaluation must have nothing in common: name other texts in one of them",
             )?;
             if needs.contains(Need::Entropy) {
+                let all: Vec<&Text> = profiled.all().iter().collect();
+                let positions = subject.config().max_position_embeddings;
+                ensure!(
+                    *tokens <= positions,
+                    "calibration.tokens = {tokens} is more than the {positions} positions of {}: write fewer",
+                    subject.name
+                );
+                Window::of_all(subject, &all, *tokens).context("calibration.tokens")?;
                 let hashes: Vec<String> = profiled.hashes().into_iter().map(|hash| hash.sha256).collect();
                 found.fingerprint = format!("{} tokens of {}", tokens, hashes.join(" "));
                 found.profiled = Some((profiled, *tokens));
@@ -286,7 +294,17 @@ fn sources(experiment: &Experiment, subject: &Subject, needs: &Needs, evaluated:
             head_scores
         }
         Calibration::File { profile, head_scores } => {
-            let entropy = profile_of(subject, profile)?;
+            let (entropy, texts) = profile_of(subject, profile)?;
+            let judged = evaluated.hashes();
+            if let Some(text) =
+                texts.iter().find(|text| judged.iter().any(|other| other.sha256 == text.sha256))
+            {
+                bail!(
+                    "calibration.profile: {} was measured on {}, which is evaluated too: use a profile of other texts",
+                    profile.display(),
+                    text.name
+                );
+            }
             found.fingerprint = format!("{entropy:?}");
             found.entropy = Some(entropy);
             head_scores
@@ -294,27 +312,29 @@ fn sources(experiment: &Experiment, subject: &Subject, needs: &Needs, evaluated:
     };
     if needs.contains(Need::HeadScores) {
         let file = scores.as_ref().context(
-            "policies goes by head scores: give a file as calibration = { head-scores = \"FILE\" }",
+            "policies: one goes by head scores, so give a file as calibration = { head-scores = \"FILE\" }",
         )?;
         let extent = shape(subject, 1);
-        let scores = head_file::read(file, extent.layers, extent.query_heads)?;
+        let scores =
+            head_file::read(file, extent.layers, extent.query_heads).context("calibration.head-scores")?;
         found.fingerprint += &format!("{scores:?}");
         found.head_scores = Some(scores);
     }
     Ok(found)
 }
 
-/// The entropies of a profile in the suite's format or in the published one.
+/// The entropies of a profile in the suite's format or in the published one, and the texts it is of where it says.
 ///
 /// # Errors
 /// When the file is none, or one of another model.
-pub(super) fn profile_of(subject: &Subject, file: &Path) -> Result<Vec<f64>> {
+pub(super) fn profile_of(subject: &Subject, file: &Path) -> Result<(Vec<f64>, Vec<FileHash>)> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("calibration.profile: cannot read {}", file.display()))?;
-    let profile = match text.contains("\"format_version\"") {
-        true => PublishedProfile::read(file)?.to_profile()?,
-        false => Profile::read(file)?,
+    let read = || match text.contains("\"format_version\"") {
+        true => PublishedProfile::read(file)?.to_profile(),
+        false => Profile::read(file),
     };
+    let profile = read().context("calibration.profile")?;
     // Published profiles name the organisation too.
     let name = profile.model.rsplit('/').next().unwrap_or_default();
     ensure!(
@@ -332,7 +352,7 @@ pub(super) fn profile_of(subject: &Subject, file: &Path) -> Result<Vec<f64>> {
         entropies.len(),
         subject.name
     );
-    Ok(entropies)
+    Ok((entropies, profile.texts))
 }
 
 /// A budget in bytes must hold a token of every head.
@@ -345,6 +365,13 @@ fn check_budgets(experiment: &Experiment, subject: &Subject) -> Result<()> {
                 *bytes >= least,
                 "budgets: {budget} does not hold one token of each of the {} KV heads of {}: ask for at least {least} B",
                 extent.all_kv_heads(),
+                subject.name
+            );
+            let most = least * extent.tokens as u64;
+            ensure!(
+                *bytes <= most,
+                "budgets: {budget} is more than the {most} B of {} tokens of {}: ask for less",
+                extent.tokens,
                 subject.name
             );
         }

@@ -69,7 +69,7 @@ pub(super) fn studies(
 }
 
 fn one(study: &ProfileStudy, model: &str, form: Form, texts: &Texts, loaded: &mut Loaded) -> Result<Study> {
-    let subject = loaded.open(model, form)?;
+    let subject = loaded.open(model, form).context("models")?;
     let (longest, positions) = (longest(study), subject.config().max_position_embeddings);
     ensure!(
         longest <= positions,
