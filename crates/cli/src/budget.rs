@@ -1,7 +1,7 @@
 //! How much to keep: the same arguments for every command that evicts.
 
-use anyhow::{Result, bail};
-use bitkv_evict::Budget;
+use anyhow::{Result, bail, ensure};
+use bitkv_evict::{Budget, Shape};
 
 /// One of them says how much of the cache is kept.
 #[derive(Debug, clap::Args)]
@@ -49,12 +49,16 @@ impl BudgetArguments {
         }
     }
 
-    /// The budget for heads of this width; bytes are only bytes of tokens once that is known.
-    pub(crate) fn of(&self, head_dim: usize) -> Result<Budget> {
-        match self.budget_bytes {
-            Some(bytes) => Ok(Budget::entries(bytes / (4 * head_dim).max(1))?),
-            None => self.check(),
-        }
+    /// The budget for a cache of this shape; bytes are only bytes of tokens once that is known.
+    pub(crate) fn of(&self, shape: Shape) -> Result<Budget> {
+        let Some(bytes) = self.budget_bytes else { return self.check() };
+        let (heads, entry) = (shape.all_kv_heads(), 4 * shape.head_dim);
+        ensure!(
+            bytes >= heads * entry,
+            "--budget-bytes {bytes} does not hold one token of each of the {heads} KV heads: give at least {}",
+            heads * entry
+        );
+        Ok(Budget::entries(bytes / entry.max(1))?)
     }
 
     /// Refuses what can be refused before a model is known; bytes pass as they are.

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use bitkv_record::{GridRow, read_rows};
+use bitkv_record::{GridRow, Manifest, read_rows};
 use bitkv_report::{compare, render_comparison_markdown, render_comparison_terminal};
 
 use crate::output;
@@ -24,6 +24,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    same_inputs(&arguments.a, &arguments.b)?;
     let (a, b) = (rows(&arguments.a)?, rows(&arguments.b)?);
     let names = [&arguments.a, &arguments.b].map(|path| path.display().to_string());
     let comparison = compare((&names[0], &a), (&names[1], &b), arguments.seed)?;
@@ -35,6 +36,36 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return output::json(&comparison);
     }
     output::text(&render_comparison_terminal(&comparison))
+}
+
+/// Refuses runs in which one name stands for two models or two texts: their cells would be paired by name.
+fn same_inputs(a: &Path, b: &Path) -> Result<()> {
+    let manifest = |path: &Path| {
+        let file = path.join("manifest.json");
+        file.exists().then(|| Manifest::read(&file)).transpose()
+    };
+    let (Some(first), Some(second)) = (manifest(a)?, manifest(b)?) else { return Ok(()) };
+    for model in &first.models {
+        let other = second.models.iter().find(|other| other.name == model.name);
+        ensure!(
+            other.is_none_or(|other| other.files == model.files),
+            "the models named {} of {} and {} are not the same files: rename one of them",
+            model.name,
+            a.display(),
+            b.display()
+        );
+    }
+    for text in &first.texts {
+        let other = second.texts.iter().find(|other| other.name == text.name);
+        ensure!(
+            other.is_none_or(|other| other.sha256 == text.sha256),
+            "the texts named {} of {} and {} are not the same: rename one of them",
+            text.name,
+            a.display(),
+            b.display()
+        );
+    }
+    Ok(())
 }
 
 /// The rows of a run folder, or of its file.

@@ -113,7 +113,12 @@ fn head_files(shape: Shape, policy: &Policy, from: &Calibration) -> Result<Numbe
             let file = file.as_ref().with_context(|| {
                 format!("{} goes by {}: give a file with {option}", policy.spec(), need.name())
             })?;
-            numbers.insert(need, head_file::read(file, shape.layers, heads)?);
+            let mut scores = head_file::read(file, shape.layers, heads)?;
+            if need == Need::HeadPattern {
+                // DuoAttention's gates may leave 0..1 a little, and are clipped there too.
+                scores.iter_mut().for_each(|gate| *gate = gate.clamp(0.0, 1.0));
+            }
+            numbers.insert(need, scores);
         }
     }
     Ok(numbers)

@@ -1,16 +1,18 @@
 use anyhow::Result;
-use bitkv_evict::registry;
-use bitkv_lab::{built_in, memory::published_models};
+use bitkv_evict::{Listing, PRESETS, registry};
+use bitkv_lab::{built_in, memory::published_models, metrics::METRICS};
 use bitkv_report::{Align, Table};
 use clap::ValueEnum;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::output;
+use crate::{definitions, output};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum What {
     Models,
     Policies,
+    Metrics,
+    Experiments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -23,40 +25,86 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let wanted = |what| arguments.what.is_none_or(|chosen| chosen == what);
+    let all = [What::Models, What::Policies, What::Metrics, What::Experiments];
+    let (mut document, mut texts) = (serde_json::Map::new(), Vec::new());
+    for what in all.into_iter().filter(|what| arguments.what.is_none_or(|chosen| chosen == *what)) {
+        // Who asks for everything is not refused for want of a folder.
+        if what == What::Experiments && arguments.what.is_none() && !definitions::are_here() {
+            continue;
+        }
+        let (parts, tables) = what.list()?;
+        document.extend(parts.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        texts.extend(tables.iter().map(Table::to_terminal));
+    }
+    if arguments.json { output::json(&document) } else { output::text(&texts.join("\n")) }
+}
+
+/// Named parts of the document, and the tables.
+type Listed = (Vec<(&'static str, Value)>, Vec<Table>);
+
+impl What {
+    fn list(self) -> Result<Listed> {
+        match self {
+            What::Models => models(),
+            What::Policies => Ok(policies()),
+            What::Metrics => Ok(metrics()),
+            What::Experiments => {
+                let read = definitions::read()?;
+                let document = definitions::document(&read);
+                Ok((vec![("experiments", document)], vec![definitions::table(&read)]))
+            }
+        }
+    }
+}
+
+fn models() -> Result<Listed> {
     let shapes: Vec<String> = published_models()?.into_iter().map(|shape| shape.name).collect();
-    if arguments.json {
-        let mut document = serde_json::Map::new();
-        if wanted(What::Models) {
-            document.insert("models".into(), json!({"built_in": built_in(), "configurations": shapes}));
-        }
-        if wanted(What::Policies) {
-            let policy = |l: &bitkv_evict::Listing| {
-                json!({"kind": l.kind.name(), "name": l.name, "oracle": l.oracle, "conserving": l.conserving,
-                       "description": l.description, "source": l.source})
-            };
-            document.insert("policies".into(), registry().iter().map(policy).collect());
-        }
-        return output::json(&document);
+    let mut table = table("Models", &["name", "what it is"]);
+    built_in().iter().for_each(|name| table.push(vec![name.to_string(), "built in".into()]));
+    shapes.iter().for_each(|name| table.push(vec![name.clone(), "configuration only, for `memory`".into()]));
+    Ok((vec![("models", json!({"built_in": built_in(), "configurations": shapes}))], vec![table]))
+}
+
+fn policies() -> Listed {
+    let policy = |l: &Listing| {
+        let options: serde_json::Map<String, Value> =
+            l.options.iter().map(|(name, default)| (name.clone(), default.as_str().into())).collect();
+        json!({"kind": l.kind.name(), "name": l.name, "oracle": l.oracle, "conserving": l.conserving,
+               "description": l.description, "source": l.source, "options": options})
+    };
+    let title = "Policies: ALLOCATOR{options}+SCORER{options}, a rule, one of kvpress, or a preset";
+    let mut methods = table(title, &["kind", "name", "what it does", "options and their defaults", "source"]);
+    for l in registry() {
+        let name = if l.oracle { format!("{} (oracle)", l.name) } else { l.name.to_owned() };
+        let options: Vec<String> =
+            l.options.iter().map(|(name, default)| format!("{name}={default}")).collect();
+        let (what, source) = (l.description.into(), l.source.into());
+        methods.push(vec![l.kind.name().into(), name, what, options.join(", "), source]);
     }
-    if wanted(What::Models) {
-        let mut table = Table::new("Models", &["name", "what it is"].map(|c| (c, Align::Left)));
-        built_in().iter().for_each(|name| table.push(vec![name.to_string(), "built in".into()]));
-        shapes
-            .iter()
-            .for_each(|name| table.push(vec![name.clone(), "configuration only, for `memory`".into()]));
-        output::text(&(table.to_terminal() + "\n"))?;
+    let mut presets = table("Presets", &["name", "stands for", "source"]);
+    PRESETS.iter().for_each(|p| presets.push([p.name, p.spec, p.source].map(String::from).to_vec()));
+    let preset = |p: &bitkv_evict::Preset| json!({"name": p.name, "spec": p.spec, "source": p.source});
+    let parts = vec![
+        ("policies", registry().iter().map(policy).collect()),
+        ("presets", PRESETS.iter().map(preset).collect()),
+    ];
+    (parts, vec![methods, presets])
+}
+
+fn metrics() -> Listed {
+    let metric = |m: &bitkv_lab::metrics::Listing| {
+        json!({"name": m.name, "group": m.group.map(|_| m.group_name()), "unit": m.unit, "range": m.range,
+               "better": m.better.name(), "description": m.about})
+    };
+    let mut table = table("Metrics", &["name", "group", "unit", "range", "better", "what it is"]);
+    for m in METRICS {
+        let cells = [m.name, m.group_name(), m.unit, m.range, m.better.name(), m.about];
+        table.push(cells.map(String::from).to_vec());
     }
-    if wanted(What::Policies) {
-        let mut table = Table::new(
-            "Policies: ALLOCATOR+SCORER, or a rule",
-            &["kind", "name", "what it does", "source"].map(|c| (c, Align::Left)),
-        );
-        for l in registry() {
-            let name = if l.oracle { format!("{} (oracle)", l.name) } else { l.name.to_owned() };
-            table.push(vec![l.kind.name().into(), name, l.description.into(), l.source.into()]);
-        }
-        output::text(&table.to_terminal())?;
-    }
-    Ok(())
+    (vec![("metrics", METRICS.iter().map(metric).collect())], vec![table])
+}
+
+fn table(title: &str, columns: &[&str]) -> Table {
+    let columns: Vec<_> = columns.iter().map(|column| (*column, Align::Left)).collect();
+    Table::new(title, &columns)
 }

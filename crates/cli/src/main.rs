@@ -3,6 +3,7 @@
 mod budget;
 mod compare;
 mod convert;
+mod definitions;
 mod doctor;
 mod export;
 mod generate;

@@ -93,7 +93,7 @@ fn of_tensors(arguments: &Arguments, path: &std::path::Path, policy: &Policy) ->
     }
     let numbers = input::numbers_of_file(tensors.shape(), policy, &arguments.calibration)?;
     let evidence = tensors.evidence(&needs, numbers)?;
-    let budget = arguments.budget.of(tensors.shape().head_dim)?;
+    let budget = arguments.budget.of(tensors.shape())?;
     let plan = policy.plan(&evidence.view(), budget)?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     Ok(Planned { model: stem.unwrap_or_default(), budget, plan })
@@ -104,7 +104,7 @@ fn of_model(arguments: &Arguments, model: &ModelArguments, policy: &Policy) -> R
     let tokens = context_tokens(arguments, &subject)?;
     let numbers = input::numbers(&subject, policy, &arguments.calibration)?;
     let context = Context::observe(&subject, &tokens, &policy.needs(), &numbers)?;
-    let budget = arguments.budget.of(subject.config().head_dim)?;
+    let budget = arguments.budget.of(context.shape())?;
     let plan = policy.plan(&context.evidence().view(), budget)?;
     Ok(Planned { model: subject.name.clone(), budget, plan })
 }

@@ -1,15 +1,11 @@
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use bitkv_lab::grid::{self, Estimate, Grid, Study};
-use bitkv_record::Definition;
 use bitkv_report::{Align, GridInput, Table, render_grid_terminal};
 use serde_json::json;
 
-use crate::output;
-
-/// Where definitions are looked for.
-const EXPERIMENTS: &str = "experiments";
+use crate::{definitions, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -37,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Some(definition) = arguments.definition.as_deref().filter(|_| !arguments.list) else {
         return list(arguments);
     };
-    let path = find(definition)?;
+    let path = definitions::find(definition);
     let grid = Grid::read(&path, &arguments.only)?;
     if arguments.dry_run {
         return dry_run(arguments, &grid);
@@ -74,49 +70,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ))
 }
 
-/// A file as it is, or a name in the folder of experiments.
-fn find(definition: &Path) -> Result<PathBuf> {
-    let named = Path::new(EXPERIMENTS).join(definition).with_extension("toml");
-    match definition.exists() || definition.extension().is_some() || !named.exists() {
-        true => Ok(definition.to_owned()),
-        false => Ok(named),
-    }
-}
-
 fn list(arguments: &Arguments) -> Result<()> {
-    let folder = Path::new(EXPERIMENTS);
-    let files = std::fs::read_dir(folder).with_context(|| {
-        format!("there is no folder `{EXPERIMENTS}` here: run in the repository, or name a definition's file")
-    })?;
-    let mut paths: Vec<PathBuf> = files.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    paths.sort();
-    if paths.is_empty() {
-        bail!("`{EXPERIMENTS}` holds no definitions: name the file of one");
+    let definitions = definitions::read()?;
+    match arguments.json {
+        true => output::json(&definitions::document(&definitions)),
+        false => output::text(&definitions::table(&definitions).to_terminal()),
     }
-    let definitions: Vec<Definition> =
-        paths.iter().map(|path| Definition::read(path)).collect::<Result<_, _>>()?;
-    if arguments.json {
-        let one = |d: &Definition| {
-            let names = names(d);
-            json!({"file": d.file(), "analysis": d.analysis, "experiments": names})
-        };
-        return output::json(&definitions.iter().map(one).collect::<Vec<_>>());
-    }
-    let mut table = Table::new("Definitions", &["file", "experiments", "question"].map(|c| (c, Align::Left)));
-    for definition in &definitions {
-        let words: Vec<&str> = definition.analysis.split_whitespace().collect();
-        let analysis = words.join(" ");
-        let question = analysis.split_inclusive(['?', '.']).next().unwrap_or_default();
-        table.push(vec![definition.file().to_owned(), names(definition).join(", "), question.to_owned()]);
-    }
-    output::text(&table.to_terminal())
-}
-
-/// Experiments and profiles.
-fn names(definition: &Definition) -> Vec<&str> {
-    let experiments = definition.experiments.iter().map(|e| e.name.as_str());
-    experiments.chain(definition.profiles.iter().map(|p| p.name.as_str())).collect()
 }
 
 fn dry_run(arguments: &Arguments, grid: &Grid) -> Result<()> {

@@ -58,6 +58,7 @@ fn keyed(text: &str) -> Result<Vec<Vec<f64>>> {
         let place =
             key.split_once('-').and_then(|(l, h)| Some((l.parse::<usize>().ok()?, h.parse::<usize>().ok()?)));
         let place = place.with_context(|| format!("key `{key}` is not LAYER-HEAD, such as 0-3"))?;
+        ensure!(!by_place.contains_key(&place), "the score of head {}-{} is there twice", place.0, place.1);
         let mean = match score {
             Score::One(score) => score,
             Score::Several(list) => list.iter().sum::<f64>() / list.len() as f64,
@@ -95,6 +96,13 @@ mod tests {
             written(r#"{"1-0": [0.25, 0.75], "0-0": 0, "1-1": 0.25, "0-1": [1.0]}"#).unwrap(),
             expected
         );
+    }
+
+    #[test]
+    fn a_head_has_one_score() {
+        let said =
+            format!("{:#}", written(r#"{"0-0": 1, "00-0": 2, "0-1": 1, "1-0": 1, "1-1": 1}"#).unwrap_err());
+        assert!(said.contains("the score of head 0-0 is there twice"), "{said}");
     }
 
     #[test]

@@ -76,6 +76,15 @@ impl Tensors {
         let &[kv_heads, tokens, head_dim] = key.shape() else {
             bail!("{}: `k.0` has shape {:?}, not [kv_heads, tokens, head_dim]", self.name, key.shape())
         };
+        ensure!(head_dim > 0, "{}: `k.0` has a head_dim of 0: save keys of at least one channel", self.name);
+        let beyond = |name: &&String| {
+            let layer = name.strip_prefix("k.").and_then(|layer| layer.parse::<usize>().ok());
+            layer.is_some_and(|layer| layer >= layers)
+        };
+        let names = file.names();
+        if let Some(gap) = names.iter().map(|name| (*name).to_owned()).find(|name| beyond(&name)) {
+            bail!("{}: `{gap}` stands behind a gap: `k.{layers}` is missing", self.name);
+        }
         let query = ["q.0", "q_pre.0"].iter().find_map(|name| file.tensor(name).ok());
         let query_heads = query.map_or(kv_heads, |query| query.shape().first().copied().unwrap_or(0));
         let shape = Shape { layers, query_heads, kv_heads, tokens, head_dim };
@@ -146,11 +155,17 @@ impl Tensors {
         let Shape { query_heads, head_dim, .. } = self.shape;
         let name = format!("o_proj.{layer}");
         let width = query_heads * head_dim;
-        let hidden = self.parsed()?.tensor(&name).ok().and_then(|t| t.shape().first().copied()).unwrap_or(0);
+        let hidden = self.parsed()?.tensor(&name).ok().and_then(|t| t.shape().first().copied());
+        let hidden = hidden.with_context(|| {
+            format!(
+                "{} has no tensor `{name}`, which the policy needs: add it with shape [hidden, {width}]",
+                self.name
+            )
+        })?;
+        ensure!(hidden > 0, "{}: `{name}` has no rows: save the output projection's weight", self.name);
         let weights = self.read(&name, &[hidden, width])?;
-        let gain_name = format!("attn_sub_norm.{layer}");
-        let gain = match sub_norm && self.parsed()?.tensor(&gain_name).is_ok() {
-            true => self.read(&gain_name, &[width])?,
+        let gain = match sub_norm {
+            true => self.gain(layer, width)?,
             false => vec![1.0; width],
         };
         let of_head = |head: usize| {
@@ -162,6 +177,17 @@ impl Tensors {
             l1_norms(&values[head / self.shape.group()], head_dim, hidden, &write)
         };
         Ok((0..query_heads).map(of_head).collect())
+    }
+
+    /// The gain of the norm in front of the output projection. A model without such a norm has none to read.
+    fn gain(&self, layer: usize, width: usize) -> Result<Vec<f32>> {
+        let name = format!("attn_sub_norm.{layer}");
+        ensure!(
+            self.parsed()?.tensor(&name).is_ok(),
+            "{} has no tensor `{name}`: add the norm's gain with shape [{width}], or plan a model without one with norm='plain'",
+            self.name
+        );
+        self.read(&name, &[width])
     }
 
     fn read(&self, tensor: &str, shape: &[usize]) -> Result<Vec<f32>> {
@@ -309,7 +335,8 @@ fn attention_of_group(shape: Shape, queries: &[f32], keys: &[f32], kv: usize, wa
 
 /// Mean and biased covariance of `queries [tokens, width]` from position `skipped` on, of all where none are left.
 fn moments(queries: &[f32], width: usize, skipped: usize) -> Vec<f32> {
-    let rows = queries.get(skipped * width..).filter(|rest| !rest.is_empty()).unwrap_or(queries);
+    let rows =
+        queries.get(skipped.saturating_mul(width)..).filter(|rest| !rest.is_empty()).unwrap_or(queries);
     let count = (rows.len() / width) as f64;
     let mut mean = vec![0.0f64; width];
     for row in rows.chunks_exact(width) {

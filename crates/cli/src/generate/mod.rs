@@ -104,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let options = options(arguments, &subject)?;
     let eviction = match plan {
         Some(policy) => {
-            let budget = arguments.budget.of(subject.config().head_dim)?;
+            let budget = arguments.budget.of(evidence::shape(&subject, 1))?;
             let numbers = input::numbers(&subject, &policy, &arguments.calibration)?;
             Some(Eviction { policy, budget, numbers })
         }
