@@ -2,35 +2,71 @@
 
 mod support;
 
-use support::{Place, keys, list, model::MODEL};
+use serde_json::Value;
+use support::{Place, grid::definition, keys, list, model::MODEL};
 
 #[test]
 fn the_document() {
     let document = Place::new().json(&["list"]);
-    assert_eq!(keys(&document), ["models", "policies"]);
+    assert_eq!(keys(&document), ["metrics", "models", "policies", "presets"]);
     let names = |key: &str| list(&document["models"][key]).to_vec();
     assert!(names("built_in").contains(&MODEL.into()), "{document}");
     assert_eq!(names("configurations"), ["bitnet_b1_58-large", "BitNet-b1.58-2B-4T"]);
     for policy in list(&document["policies"]) {
         let texts = ["kind", "name", "description", "source"].map(|key| policy[key].as_str().unwrap());
-        assert!(["allocator", "scorer", "rule"].contains(&texts[0]) && texts.iter().all(|t| !t.is_empty()));
+        assert!(
+            ["allocator", "scorer", "rule", "kvpress"].contains(&texts[0])
+                && texts.iter().all(|t| !t.is_empty())
+        );
         assert!(policy["oracle"].is_boolean() && policy["conserving"].is_boolean());
+        assert!(policy["options"].is_object());
     }
     let named = |name: &str| list(&document["policies"]).iter().find(|policy| policy["name"] == name);
     assert_eq!(named("entropy-inverted").unwrap()["oracle"], true);
     assert_eq!(named("entropy-global").unwrap()["conserving"], false);
     assert_eq!(named("oracle").unwrap()["oracle"], true);
     assert_eq!(named("uniform").unwrap()["conserving"], true);
+    assert_eq!(named("recency").unwrap()["options"]["sinks"], "4");
+    assert_eq!(named("kvpress:tova").unwrap()["kind"], "kvpress");
+    let preset = list(&document["presets"]).iter().find(|preset| preset["name"] == "streaming-llm");
+    assert_eq!(preset.unwrap()["spec"], "uniform+recency{recent=0}");
+}
+
+#[test]
+fn metrics_say_which_way_is_better() {
+    let document = Place::new().json(&["list", "metrics"]);
+    for metric in list(&document["metrics"]) {
+        let texts =
+            ["name", "unit", "range", "better", "description"].map(|key| metric[key].as_str().unwrap());
+        assert!(texts.iter().all(|text| !text.is_empty()), "{metric}");
+    }
+    let named = |name: &str| list(&document["metrics"]).iter().find(|metric| metric["name"] == name).unwrap();
+    assert_eq!((&named("kl_nats")["better"], &named("kl_nats")["group"]), (&"lower".into(), &"kl".into()));
+    assert_eq!((&named("correct")["better"], &named("correct")["group"]), (&"higher".into(), &Value::Null));
+}
+
+#[test]
+fn experiments_are_those_of_the_folder_here() {
+    let place = Place::with_texts();
+    place.refuses(&["list", "experiments"], &["no folder `experiments`"]);
+    place.write("experiments/small.toml", definition(&[]));
+    let document = place.json(&["list", "experiments"]);
+    assert_eq!(document["experiments"], place.json(&["run", "--list"]));
+    assert_eq!(document["experiments"][0]["file"], "experiments/small.toml");
+    assert!(keys(&place.json(&["list"])).contains(&"experiments"));
+    assert!(place.text(&["list"]).contains("Which is best?"));
 }
 
 #[test]
 fn a_part_of_it() {
     let place = Place::new();
     assert_eq!(keys(&place.json(&["list", "models"])), ["models"]);
-    assert_eq!(keys(&place.json(&["list", "policies"])), ["policies"]);
+    assert_eq!(keys(&place.json(&["list", "policies"])), ["policies", "presets"]);
     let text = place.text(&["list"]);
     assert!(
-        [MODEL, "window-attention", "entropy-inverted (oracle)"].iter().all(|n| text.contains(n)),
+        [MODEL, "window-attention", "entropy-inverted (oracle)", "criticalkv", "sinks=4", "kl_nats"]
+            .iter()
+            .all(|n| text.contains(n)),
         "{text}"
     );
 }

@@ -1,0 +1,63 @@
+//! The definitions in the folder of experiments.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use bitkv_record::Definition;
+use bitkv_report::{Align, Table};
+use serde_json::{Value, json};
+
+/// Where definitions are looked for.
+const EXPERIMENTS: &str = "experiments";
+
+/// A file as it is, or a name in the folder of experiments.
+pub(crate) fn find(definition: &Path) -> PathBuf {
+    let named = Path::new(EXPERIMENTS).join(definition).with_extension("toml");
+    match definition.exists() || definition.extension().is_some() || !named.exists() {
+        true => definition.to_owned(),
+        false => named,
+    }
+}
+
+/// Whether there is a folder of experiments here.
+pub(crate) fn are_here() -> bool {
+    Path::new(EXPERIMENTS).is_dir()
+}
+
+/// All of them, by file name.
+pub(crate) fn read() -> Result<Vec<Definition>> {
+    let files = std::fs::read_dir(EXPERIMENTS).with_context(|| {
+        format!("there is no folder `{EXPERIMENTS}` here: run in the repository, or name a definition's file")
+    })?;
+    let mut paths: Vec<PathBuf> = files.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    if paths.is_empty() {
+        bail!("`{EXPERIMENTS}` holds no definitions: name the file of one");
+    }
+    Ok(paths.iter().map(|path| Definition::read(path)).collect::<Result<_, _>>()?)
+}
+
+/// Files, what they ask, and the names in them.
+pub(crate) fn document(definitions: &[Definition]) -> Value {
+    let one = |d: &Definition| json!({"file": d.file(), "analysis": d.analysis, "experiments": names(d)});
+    definitions.iter().map(one).collect()
+}
+
+/// A line a file with the first sentence of what it asks.
+pub(crate) fn table(definitions: &[Definition]) -> Table {
+    let mut table = Table::new("Definitions", &["file", "experiments", "question"].map(|c| (c, Align::Left)));
+    for definition in definitions {
+        let words: Vec<&str> = definition.analysis.split_whitespace().collect();
+        let analysis = words.join(" ");
+        let question = analysis.split_inclusive(['?', '.']).next().unwrap_or_default();
+        table.push(vec![definition.file().to_owned(), names(definition).join(", "), question.to_owned()]);
+    }
+    table
+}
+
+/// Experiments and profiles.
+fn names(definition: &Definition) -> Vec<&str> {
+    let experiments = definition.experiments.iter().map(|e| e.name.as_str());
+    experiments.chain(definition.profiles.iter().map(|p| p.name.as_str())).collect()
+}
