@@ -77,14 +77,6 @@ impl Tensors {
             bail!("{}: `k.0` has shape {:?}, not [kv_heads, tokens, head_dim]", self.name, key.shape())
         };
         ensure!(head_dim > 0, "{}: `k.0` has a head_dim of 0: save keys of at least one channel", self.name);
-        let beyond = |name: &&String| {
-            let layer = name.strip_prefix("k.").and_then(|layer| layer.parse::<usize>().ok());
-            layer.is_some_and(|layer| layer >= layers)
-        };
-        let names = file.names();
-        if let Some(gap) = names.iter().map(|name| (*name).to_owned()).find(|name| beyond(&name)) {
-            bail!("{}: `{gap}` stands behind a gap: `k.{layers}` is missing", self.name);
-        }
         let query = ["q.0", "q_pre.0"].iter().find_map(|name| file.tensor(name).ok());
         let query_heads = query.map_or(kv_heads, |query| query.shape().first().copied().unwrap_or(0));
         let shape = Shape { layers, query_heads, kv_heads, tokens, head_dim };

@@ -1,0 +1,198 @@
+//! A definition that cannot be run is refused in one sentence before anything is computed, and leaves nothing.
+
+mod support;
+
+use support::{
+    Place,
+    grid::{RUN, definition, numbers},
+};
+
+/// Demands a sentence with the file and all of `says` of the small definition with one thing changed.
+#[track_caller]
+fn refuses(place: &Place, from: &str, to: &str, says: &[&str]) {
+    refuses_text(place, &definition(&[(from, to)]), says);
+}
+
+/// The same of any definition, run or only looked at.
+#[track_caller]
+fn refuses_text(place: &Place, text: &str, says: &[&str]) {
+    place.write("small.toml", text);
+    let says = [&["small.toml"], says].concat();
+    place.refuses(&["run", "small.toml", "--out", RUN], &says);
+    place.refuses(&["run", "small.toml", "--dry-run"], &says);
+}
+
+const IN: &str = "experiment 'small'";
+
+#[test]
+fn keys_that_are_not_there() {
+    let place = Place::with_texts();
+    refuses(&place, "horizon", "horizons", &[IN, "no key 'horizons'", "write 'horizon'"]);
+    refuses(&place, "[[experiment]]", "[[experiments]]", &["no key 'experiments'", "write 'experiment'"]);
+    refuses(&place, "{ tokens = 64 }", "{ token = 64 }", &[IN, "'calibration.token'", "write 'tokens'"]);
+    refuses(&place, "context = 64\n", "", &[IN, "context is missing", "add a line such as"]);
+    refuses(&place, "context = 64", "context = \"64\"", &[IN, "context = \"64\"", "write a whole number"]);
+    refuses(&place, "context = 64", "context = ", &["line 8 is not TOML"]);
+}
+
+#[test]
+fn files_that_are_no_definitions() {
+    let place = Place::with_texts();
+    refuses_text(&place, "no TOML at all", &["line 1 is not TOML"]);
+    refuses_text(&place, "", &["analysis", "refuted if"]);
+    place.refuses(&["run", "absent.toml"], &["'absent.toml'", "No such file"]);
+    place.refuses(&["run", "texts"], &["texts", "directory"]);
+    place.write("latin.toml", b"analysis = \"caf\xe9\"");
+    place.refuses(&["run", "latin.toml"], &["latin.toml", "UTF-8"]);
+}
+
+#[test]
+fn methods_that_are_not_there() {
+    let place = Place::with_texts();
+    let with = |policy: &str, says: &[&str]| {
+        let says = [&[IN, "policies", policy], says].concat();
+        refuses(&place, "\"uniform+recency\"", &format!("\"{policy}\""), &says);
+    };
+    with("uniform+recensy", &["recency"]);
+    with("unifrom+recency", &["uniform"]);
+    with("streaming-lm", &["streaming-llm"]);
+    with("kvpress:snapvk", &["kvpress:snapkv"]);
+    with("uniform+recency{sink=2}", &["sink", "sinks"]);
+    with("uniform+recency{sinks=-2}", &["sinks", "-2"]);
+    with("uniform+recency{sinks=}", &["sinks="]);
+    with("adaptive+recency", &["adaptive", "recency"]);
+}
+
+#[test]
+fn budgets_that_cannot_be() {
+    let place = Place::with_texts();
+    let with = |budget: &str, says: &[&str]| {
+        refuses(&place, "0.25", budget, &[&[IN, "budgets"], says].concat());
+    };
+    for budget in ["0.0", "1.5", "-0.5", "nan"] {
+        with(budget, &["fraction kept in (0, 1]", "such as 0.5"]);
+    }
+    with("25", &["25", "\"25 tokens\""]);
+    with("\"0 tokens\"", &["'0 tokens'", "keeps nothing", "at least 1"]);
+    with("\"65 tokens\"", &["65 tokens", "64 tokens of a context", "ask for fewer"]);
+    with("\"1000 B\"", &["1000 B", "8 KV heads of tiny-gqa", "at least 1024 B"]);
+    with("\"some\"", &["'some' is not a budget", "such as 0.5"]);
+    with("\"0.2 by entropy\"", &["'entropy'", "entropy-global"]);
+    with("0.5", &["0.5 twice"]);
+    refuses(&place, "1.0, ", "", &[IN, "budgets lacks 1.0", "add 1.0"]);
+}
+
+#[test]
+fn experiments_that_show_nothing() {
+    let place = Place::with_texts();
+    for (control, example) in [
+        ("\"full\", ", "full"),
+        (", \"uniform+random\"", "uniform+random"),
+        (", \"uniform+oracle\"", "uniform+oracle"),
+    ] {
+        refuses(
+            &place,
+            control,
+            "",
+            &[IN, "policies lacks", &format!("add \"{example}\""), "controls = false"],
+        );
+    }
+    refuses(&place, "Refuted", "Unclear", &["analysis", "refuted if"]);
+    let end = "calibration = { tokens = 64 }";
+    refuses(&place, end, "controls = false", &[IN, "controls = false needs a reason"]);
+    for (list, key) in [("[1.0, 0.5, 0.25]", "budgets"), ("[\"tiny-gqa\"]", "models")] {
+        refuses(&place, list, "[]", &[IN, key, "empty"]);
+    }
+    for key in ["seeds", "kv", "when", "positions", "metrics", "tasks", "forms"] {
+        refuses(&place, end, &format!("{key} = []"), &[IN, key, "empty"]);
+    }
+    let again = definition(&[]) + &definition(&[])[definition(&[]).find("[[").unwrap()..];
+    refuses_text(&place, &again, &["two experiments are named 'small'", "rename"]);
+}
+
+#[test]
+fn one_policy_in_two_ways() {
+    let place = Place::with_texts();
+    let twice = "\"uniform+recency\", \"uniform+recency{sinks=4}\"";
+    refuses(&place, "\"uniform+recency\"", twice, &[IN, "uniform+recency{sinks=4}", "twice", "remove one"]);
+    let twice = "\"uniform+recency\", \"uniform+recency\"";
+    refuses(&place, "\"uniform+recency\"", twice, &[IN, "policies", "twice"]);
+}
+
+#[test]
+fn models_and_texts_that_do_not_fit() {
+    let place = Place::with_texts();
+    refuses(&place, "tiny-gqa", "tiny-gpa", &[IN, "models", "no model 'tiny-gpa'", "tiny-mha, tiny-gqa"]);
+    refuses(
+        &place,
+        "context = 64",
+        "context = 1020",
+        &[IN, "context", "1036 positions", "tiny-gqa has 1024", "shorten"],
+    );
+    place.write("short/brief.txt", "Too short for anything.");
+    refuses(&place, "\"texts\"", "\"short\"", &[IN, "brief", "texts", "longer text or a shorter context"]);
+    refuses(&place, "\"texts\"", "\"absent\"", &[IN, "texts", "absent", "No such file"]);
+    place.write("none/notes.md", "no text here");
+    refuses(&place, "\"texts\"", "\"none\"", &[IN, "none", "no .txt file"]);
+    refuses(&place, "\"texts\"", "\"calibration\"", &[IN, "texts = \"calibration\"", "write \"evaluation\""]);
+}
+
+#[test]
+fn texts_that_calibrate_and_judge() {
+    let place = Place::with_texts();
+    place.write("same/other.txt", numbers(7000, 400));
+    place.write("part/piece.txt", numbers(1, 300) + &numbers(1100, 50) + &numbers(300, 300));
+    let end = "{ tokens = 64 }";
+    for (folder, names) in [("same", ["'other'", "'later'"]), ("part", ["'piece'", "'counting'"])] {
+        let to = format!("{{ texts = \"{folder}\" }}");
+        refuses(&place, end, &to, &[IN, "texts", "nothing in common", names[0], names[1]]);
+    }
+    refuses(&place, end, "{ texts = \"texts\" }", &[IN, "texts", "nothing in common"]);
+}
+
+#[test]
+fn calibrations_of_other_models() {
+    let place = Place::with_texts();
+    place.tokens("tokens.json", 48);
+    for model in ["tiny-mha", "tiny-gqa"] {
+        let file = format!("{model}.json");
+        place.json(&["profile", "--model", model, "--tokens", "tokens.json", "--out", &file]);
+    }
+    let entropy = definition(&[("uniform+recency", "entropy+recency")]);
+    let with = |file: &str, says: &[&str]| {
+        let text = entropy.replace("{ tokens = 64 }", &format!("{{ profile = \"{file}\" }}"));
+        refuses_text(&place, &text, &[&[IN, "calibration.profile"], says].concat());
+    };
+    with("tiny-mha.json", &["tiny-mha.json", "of tiny-mha, not of tiny-gqa", "of this model"]);
+    with("absent.json", &["absent.json"]);
+    place.write("wrong.json", "{\"model\": 3}");
+    with("wrong.json", &["wrong.json", "not a valid"]);
+    let own = bitkv_record::Profile::read(&place.path("tiny-gqa.json")).unwrap();
+    let layers = &own.entropies()[..2];
+    let half = bitkv_record::Profile::new("tiny-gqa", None, vec![], own.thresholds, layers).unwrap();
+    half.write(&place.path("half.json")).unwrap();
+    with("half.json", &["half.json", "16 heads", "has 32", "of this model"]);
+    // Also where no policy reads it: it was named.
+    let text = definition(&[("{ tokens = 64 }", "{ profile = \"tiny-mha.json\" }")]);
+    refuses_text(&place, &text, &[IN, "not of tiny-gqa"]);
+    let scores = definition(&[("uniform+recency", "head-scores+recency")]);
+    refuses_text(&place, &scores, &[IN, "policies", "head scores", "head-scores = \"FILE\""]);
+    place.write("scores.json", "[[0.5, 0.5]]");
+    let scores = scores.replace("tokens = 64", "tokens = 64, head-scores = \"scores.json\"");
+    refuses_text(&place, &scores, &[IN, "calibration.head-scores", "scores.json"]);
+}
+
+/// Found out before anything is computed, not when the entropies are needed.
+#[test]
+fn calibration_texts_that_are_too_short() {
+    let place = Place::with_texts();
+    place.write("short/brief.txt", "Too short for anything.");
+    let entropy = definition(&[("uniform+recency", "entropy+recency")]);
+    for (calibration, says) in [
+        ("{ texts = \"short\", tokens = 64 }", "shorter context"),
+        ("{ tokens = 1025 }", "1024 positions of tiny-gqa"),
+    ] {
+        let text = entropy.replace("{ tokens = 64 }", calibration);
+        refuses_text(&place, &text, &[IN, "calibration.tokens", says]);
+    }
+}

@@ -1,0 +1,113 @@
+//! `bitkv run` that is killed, taken up, or in the way of another run.
+
+mod support;
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::Stdio,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use support::{
+    Place, count,
+    grid::{RUN, definition},
+};
+
+/// How long a started run may take to write a row.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Eight hundred short cells: enough to be killed in the middle.
+fn long() -> String {
+    let budgets: Vec<String> = (1..=100).map(|part| format!("{:.2}", f64::from(part) / 100.0)).collect();
+    definition(&[("[1.0, 0.5, 0.25]", &format!("[{}]", budgets.join(", ")))]) + "metrics = [\"kl\"]\n"
+}
+
+fn journal(place: &Place) -> PathBuf {
+    place.path("runs/.small.partial/.bitkv-journal/rows.csv.journal")
+}
+
+/// Rows that the journal holds.
+fn recorded(place: &Place) -> usize {
+    let text = fs::read(journal(place)).unwrap_or_default();
+    text.iter().filter(|byte| **byte == b'\n').count().saturating_sub(2)
+}
+
+/// Starts the run and kills it when it has `more` rows than before; false if it was finished first.
+fn killed(place: &Place, more: usize) -> bool {
+    let (before, started) = (recorded(place), Instant::now());
+    let mut command = place.command(&["run", "small.toml", "--out", RUN]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while recorded(place) < before + more {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        assert!(started.elapsed() < PATIENCE, "the run writes no rows");
+        sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    true
+}
+
+#[test]
+fn a_killed_run_ends_as_if_it_had_not_been() {
+    let place = Place::with_texts();
+    place.write("small.toml", long());
+    let whole = place.json(&["run", "small.toml", "--out", "runs/whole"]);
+    let mut kills = 0;
+    while kills < 4 && killed(&place, 40) {
+        kills += 1;
+        assert!(!place.path(RUN).exists(), "an unfinished run has no folder under its name");
+    }
+    assert!(kills >= 2, "too fast to be killed");
+    let left = recorded(&place);
+    assert!(left >= 40 * kills);
+    let document = place.json(&["run", "small.toml", "--out", RUN]);
+    assert!(count(&document["resumed"]) >= left - 1, "a torn line at most is lost: {document}");
+    assert_eq!(document["rows"], whole["rows"]);
+    for file in ["rows.csv", "definition.toml"] {
+        let read = |run: &str| fs::read(place.path(run).join(file)).unwrap();
+        assert!(read("runs/whole") == read(RUN), "{file} differs");
+    }
+    assert!(!journal(&place).exists() && !place.path("runs/.small.partial").exists());
+}
+
+#[test]
+fn an_unfinished_run_of_another_definition_is_left_alone() {
+    let place = Place::with_texts();
+    place.write("small.toml", long());
+    assert!(killed(&place, 10));
+    let before = fs::read(journal(&place)).unwrap();
+    place.write("small.toml", long().replace("horizon = 16", "horizon = 17"));
+    let says = ["rows.csv.journal", "unfinished run with another definition", "another name, or delete"];
+    place.refuses(&["run", "small.toml", "--out", RUN], &says);
+    assert_eq!(fs::read(journal(&place)).unwrap(), before);
+}
+
+#[test]
+fn a_finished_run_is_never_overwritten() {
+    let place = Place::with_texts();
+    place.write("small.toml", definition(&[]));
+    place.text(&["run", "small.toml", "--out", RUN]);
+    let rows = fs::read(place.path(RUN).join("rows.csv")).unwrap();
+    place.refuses(
+        &["run", "small.toml", "--out", RUN],
+        &["'runs/small'", "never overwritten", "another name"],
+    );
+    assert_eq!(fs::read(place.path(RUN).join("rows.csv")).unwrap(), rows);
+}
+
+#[test]
+fn two_processes_cannot_write_one_run() {
+    let place = Place::with_texts();
+    place.write("small.toml", definition(&[]));
+    place.write("runs/.small.partial/.bitkv-journal/lock", "");
+    let lock = fs::File::open(place.path("runs/.small.partial/.bitkv-journal/lock")).unwrap();
+    lock.lock().unwrap();
+    let says = [".small.partial", "being written by another process", "another name"];
+    place.refuses(&["run", "small.toml", "--out", RUN], &says);
+    lock.unlock().unwrap();
+    place.text(&["run", "small.toml", "--out", RUN]);
+}

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Kills a sweep at random moments and checks that resuming loses nothing.
+
+    cargo build --release
+    python3 experiments/kill.py target/release/bitkv experiments/kill.toml --kills 50
+
+The definition is run once without interruption. Then it is run again and again and killed with SIGKILL at random
+moments, from the first millisecond to the last, and taken up after each. After every kill the journal must hold every
+whole row that it held before, none twice, and each with the bytes that it has in the uninterrupted run; a run that
+ends must have the same rows.csv, byte for byte. A run that ends before all kills were made is begun anew.
+
+One line on standard output, and exit code 0, when all of that is so.
+"""
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# The name of a run; its unfinished folder and the journal in it are named after it.
+RUN = "run"
+JOURNAL = Path(f".{RUN}.partial/.bitkv-journal/rows.csv.journal")
+# Lines of a journal before the first row.
+HEADER = 2
+
+
+def start(binary, definition, folder):
+    """Starts the sweep in `folder`."""
+    command = [binary, "run", definition, "--out", str(folder / RUN), "--json"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def whole_rows(folder):
+    """The rows of the journal whose line is complete, as bytes, in the order of their writing."""
+    try:
+        content = (folder / JOURNAL).read_bytes()
+    except FileNotFoundError:
+        return []
+    # What follows the last line break is a torn line, or nothing.
+    return content.split(b"\n")[HEADER:-1]
+
+
+def key(row):
+    """The first column, which names the cell."""
+    return row.split(b",", 1)[0]
+
+
+def demand(holds, message):
+    """Ends the script with a message unless something holds."""
+    if not holds:
+        sys.exit(f"failed: {message}")
+
+
+def finish(process):
+    """Waits for a sweep that must succeed."""
+    _, said = process.communicate()
+    demand(process.returncode == 0, f"the sweep ends with {process.returncode}: {said.decode().strip()}")
+
+
+def uninterrupted(binary, definition, folder):
+    """Bytes of rows.csv, seconds to the first row, and seconds altogether."""
+    folder.mkdir()
+    began, first = time.monotonic(), None
+    process = start(binary, definition, folder)
+    while process.poll() is None:
+        if first is None and whole_rows(folder):
+            first = time.monotonic() - began
+        time.sleep(0.002)
+    finish(process)
+    seconds = time.monotonic() - began
+    return (folder / RUN / "rows.csv").read_bytes(), seconds if first is None else first, seconds
+
+
+def check_journal(folder, before, expected):
+    """Demands that no row was lost, doubled or changed; gives the rows that are there now."""
+    rows = whole_rows(folder)
+    keys = [key(row) for row in rows]
+    demand(len(set(keys)) == len(keys), "a row is in the journal twice")
+    demand(rows[: len(before)] == before, f"{len(before)} rows were there before the kill and are not there after it")
+    for row in rows:
+        demand(row in expected, f"the row of {key(row).decode()} differs from the uninterrupted run's")
+    return rows
+
+
+def check_end(folder, reference):
+    """Demands that a finished run has the rows of the uninterrupted one and nothing is left beside it."""
+    rows = (folder / RUN / "rows.csv").read_bytes()
+    keys = [key(row) for row in rows.split(b"\n")[1:-1]]
+    demand(len(set(keys)) == len(keys), "a row is doubled")
+    demand(rows.count(b"\n") == reference.count(b"\n"), f"{rows.count(b'\n') - 1} rows and not {len(keys)}")
+    demand(rows == reference, "rows.csv differs from the uninterrupted run's")
+    demand(not (folder / JOURNAL).exists(), "the unfinished folder is left behind")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("binary", help="bitkv as it was built")
+    parser.add_argument("definition", help="a definition that takes some seconds")
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    arguments = parser.parse_args()
+    binary, definition = str(Path(arguments.binary).resolve()), arguments.definition
+    moments = random.Random(arguments.seed)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        reference, first, seconds = uninterrupted(binary, definition, root / "whole")
+        expected = set(reference.split(b"\n")[1:-1])
+        # A start and twice an equal share of the rows: on average the sweep is half through its second half at the end.
+        longest = first + 2 * (seconds - first) / arguments.kills
+
+        kills, sweeps, idle, before = 0, 0, 0, []
+        folder = root / "0"
+        folder.mkdir()
+        while True:
+            process = start(binary, definition, folder)
+            try:
+                process.wait(moments.uniform(0, longest) if kills < arguments.kills else None)
+                finish(process)
+                check_end(folder, reference)
+                sweeps += 1
+                if kills == arguments.kills:
+                    break
+                folder, before = root / str(sweeps), []
+                folder.mkdir()
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                kills += 1
+                if (folder / RUN).exists():
+                    # Killed after the folder had its name: nothing is left to do but to leave.
+                    check_end(folder, reference)
+                    sweeps += 1
+                    folder, before = root / str(sweeps), []
+                    folder.mkdir()
+                    continue
+                rows = check_journal(folder, before, expected)
+                idle += len(rows) == len(before)
+                before = rows
+
+    print(
+        f"{kills} kills ({idle} before a new row) in {sweeps} sweeps of {len(expected)} rows: rows.csv is byte-identical to "
+        f"that of the uninterrupted run ({seconds:.1f} s), no row is lost and none doubled"
+    )
+
+
+if __name__ == "__main__":
+    main()
