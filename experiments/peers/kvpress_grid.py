@@ -1,0 +1,103 @@
+"""The same grid in bitkv and in transformers + kvpress, in turns: cells a second of either, and their ratio.
+
+Run it by run.sh, which sees to the versions of requirements.txt. What is timed and what is not: README.md.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+DEFINITION = HERE / "kvpress-grid.toml"
+TEXTS = ROOT / "calibration" / "texts" / "evaluation"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bitkv", type=Path, default=ROOT / "target/release/bitkv", help="the binary")
+    parser.add_argument("--model", default="tiny-gqa", help="a built-in model, whose shape the peer has")
+    parser.add_argument("--texts", type=int, default=3, help="how many evaluation texts, spread over all")
+    parser.add_argument("--rounds", type=int, default=3, help="how often either runs the grid")
+    parser.add_argument("--threads", type=int, default=2, help="threads of either")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="of the peer")
+    parser.add_argument("--out", type=Path, default=ROOT / "results/peers-grid", help="a folder for the results")
+    return parser.parse_args()
+
+
+def sample(count):
+    """Evaluation texts, evenly spread over the list."""
+    files = sorted(TEXTS.glob("*.txt"))
+    return [files[i * len(files) // count] for i in range(count)]
+
+
+def definition(model, folder):
+    """The committed definition, on another model and on texts of a folder."""
+    text = DEFINITION.read_text()
+    for old, new in [('models = ["tiny-gqa"]', f'models = ["{model}"]'), ('texts = "evaluation"', f'texts = "{folder}"')]:
+        if text.count(old) != 1:
+            sys.exit(f"{DEFINITION} lacks the line {old}: restore it")
+        text = text.replace(old, new)
+    return text
+
+
+def run_bitkv(binary, model, texts, threads):
+    """Seconds of the whole command, its start and its report included; its rows."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "texts").mkdir()
+        for text in texts:
+            (folder / "texts" / text.name).write_bytes(text.read_bytes())
+        (folder / "grid.toml").write_text(definition(model, "./texts"))
+        command = [binary, "run", folder / "grid.toml", "--out", folder / "run", "--json"]
+        started = time.perf_counter()
+        done = subprocess.run(
+            command, env={**os.environ, "RAYON_NUM_THREADS": str(threads)}, capture_output=True, text=True
+        )
+        seconds = time.perf_counter() - started
+    if done.returncode != 0:
+        sys.exit(f"bitkv failed: {done.stderr.strip()}")
+    said = json.loads(done.stdout)
+    if said["failed"]:
+        sys.exit(f"{said['failed']} cells of bitkv failed: nothing is compared")
+    return seconds, said["rows"]
+
+
+def run_peer(peer, texts):
+    """Seconds of the grid on all texts, without loading anything; its cells."""
+    done = [peer.grid(text.read_text()) for text in texts]
+    return sum(seconds for seconds, _ in done), [cell for _, cells in done for cell in cells]
+
+
+def main():
+    options = arguments()
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    # torch takes the number of threads from the environment when it is loaded.
+    import torch
+    from peer import Peer
+    from summary import write
+
+    torch.set_num_threads(options.threads)
+    texts, binary = sample(options.texts), options.bitkv.resolve()
+    peer = Peer(ROOT / "models" / options.model, getattr(torch, options.dtype))
+    run_peer(peer, texts[:1])
+    run_bitkv(binary, options.model, texts[:1], options.threads)
+    rounds = []
+    for number in range(options.rounds):
+        load = os.getloadavg()[0]
+        peer_seconds, cells = run_peer(peer, texts)
+        bitkv_seconds, rows = run_bitkv(binary, options.model, texts, options.threads)
+        if rows != len(cells):
+            sys.exit(f"bitkv has {rows} rows and kvpress {len(cells)} cells: presses.py differs from {DEFINITION.name}")
+        print(f"round {number + 1}: kvpress {peer_seconds:.1f} s, bitkv {bitkv_seconds:.2f} s, load {load:.1f}", flush=True)
+        rounds.append({"peer_seconds": peer_seconds, "bitkv_seconds": bitkv_seconds, "load_before": load, "cells": cells})
+    write(options, texts, rounds)
+
+
+if __name__ == "__main__":
+    main()
