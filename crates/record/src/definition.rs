@@ -36,6 +36,7 @@ const REFUTED: &str = "refuted";
 /// policies = ["full", "uniform+recency", "entropy+recency", "uniform+random", "uniform+oracle"]
 ///
 /// ## What follows may be left out; these are the defaults, and what else there is.
+/// pairs = [["entropy+recency", "uniform+recency"]]   # differences that decide; none by default
 /// forms = ["true"]                         # "llama-skeleton"
 /// when = ["once"]                          # "chunked", "decoding", {prefill-chunk = 128, every = 16}
 /// positions = ["original"]                 # "rerotated"
@@ -88,6 +89,8 @@ pub struct Experiment {
     pub budgets: Vec<AskedBudget>,
     /// Policy specifications; what they mean is not known here.
     pub policies: Vec<String>,
+    /// Pairs of these policies whose differences, first less second, a report gives; none unless said otherwise.
+    pub pairs: Vec<(String, String)>,
     /// When the cache is cut; once unless said otherwise.
     pub when: Vec<When>,
     /// Where kept keys stand; their original places unless said otherwise.

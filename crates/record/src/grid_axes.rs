@@ -84,17 +84,17 @@ pub enum Metric {
 pub enum TaskKind {
     /// Continuation of a text, teacher forced.
     Text,
-    /// One number hidden in filler.
+    /// A key and its value of four words, hidden in filler.
     Passkey,
-    /// Several keys with values, one of them asked for.
+    /// Eight keys with values in filler, four of them asked for, one by one.
     Needles,
-    /// A chain of assignments to follow.
+    /// Chains of assignments in filler, followed back from their last names.
     Variables,
     /// The most frequent words of a list.
     CommonWords,
     /// Pairs to remember, asked for one after the other.
     Recall,
-    /// A passage to repeat.
+    /// Lines of random words, of which one is to be gone on with.
     Copy,
 }
 

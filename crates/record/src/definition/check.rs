@@ -2,16 +2,19 @@
 
 use super::keys::Place;
 use super::{Equal, Experiment, Metric};
-use crate::{AskedBudget, RecordError, TaskKind};
+use crate::{AskedBudget, PolicyText, RecordError, TaskKind, suggestion};
 
 /// What it is, an example, and how it is recognised.
-type Control = (&'static str, &'static str, fn(&str) -> bool);
+type Control = (&'static str, &'static str, fn(&PolicyText) -> bool);
 
 /// What an experiment must list beside the policies it is about.
 const CONTROLS: [Control; 3] = [
-    ("the full cache", "full", |policy| policy == "full"),
-    ("a random scorer", "uniform+random", |policy| policy.contains("+random")),
-    ("an oracle", "uniform+oracle", |policy| policy.contains("+oracle")),
+    ("the full cache", "full", |policy| policy.is_named(&["full"])),
+    // Reports subtract it from every policy: another allocator would put its own effect into the difference.
+    ("random choice with uniform budgets", "uniform+random", |policy| {
+        policy.is_named(&["uniform", "random"])
+    }),
+    ("an oracle", "uniform+oracle", |policy| policy.parts.iter().skip(1).any(|part| part.name == "oracle")),
 ];
 
 /// Experiments and profiles of a file have plain names, and no two have the same.
@@ -28,7 +31,7 @@ pub(super) fn names<'a>(names: impl Iterator<Item = &'a String>, place: &Place) 
 }
 
 pub(super) fn experiment(experiment: &Experiment, place: &Place) -> Result<(), RecordError> {
-    let checks = [budgets, controls, when, tasks, metrics, equal];
+    let checks = [budgets, controls, pairs, when, tasks, metrics, equal];
     checks.iter().try_for_each(|check| check(experiment).map_err(|reason| place.refuse(reason)))
 }
 
@@ -65,9 +68,7 @@ fn controls(experiment: &Experiment) -> Result<(), String> {
             None => Err("controls = false needs a reason: give it in analysis of this experiment".to_owned()),
         };
     }
-    // Blanks around `+` mean nothing.
-    let policies: Vec<String> =
-        experiment.policies.iter().map(|policy| policy.split_whitespace().collect()).collect();
+    let policies: Vec<PolicyText> = experiment.policies.iter().map(|text| PolicyText::new(text)).collect();
     match CONTROLS.iter().find(|(_, _, is)| !policies.iter().any(|policy| is(policy))) {
         Some((what, example, _)) => Err(format!(
             "policies lacks {what}, without which nothing can be judged: add \"{example}\", or write controls = false \
@@ -75,6 +76,24 @@ fn controls(experiment: &Experiment) -> Result<(), String> {
         )),
         None => Ok(()),
     }
+}
+
+/// Both of a pair are measured, and they are two.
+fn pairs(experiment: &Experiment) -> Result<(), String> {
+    let measured: Vec<PolicyText> = experiment.policies.iter().map(|text| PolicyText::new(text)).collect();
+    for (a, b) in &experiment.pairs {
+        if let Some(policy) = [a, b].into_iter().find(|policy| !measured.contains(&PolicyText::new(policy))) {
+            let known: Vec<&str> = experiment.policies.iter().map(String::as_str).collect();
+            let remedy = suggestion::instead(policy, &known);
+            return Err(format!("pairs: '{policy}' is not among policies: add it there, or {remedy}"));
+        }
+        if PolicyText::new(a) == PolicyText::new(b) {
+            return Err(format!(
+                "pairs: '{a}' is paired with itself: name another policy, or remove the pair"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn when(experiment: &Experiment) -> Result<(), String> {

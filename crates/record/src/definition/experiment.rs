@@ -5,7 +5,7 @@ use super::{Experiment, check, parts};
 use crate::{Equal, Form, KvFormat, Metric, Positions, RecordError, When};
 use toml::Table;
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "name",
     "models",
     "forms",
@@ -14,6 +14,7 @@ const KEYS: [&str; 18] = [
     "horizon",
     "budgets",
     "policies",
+    "pairs",
     "when",
     "positions",
     "kv",
@@ -49,6 +50,7 @@ pub(super) fn read(table: Table, file: &Place) -> Result<Experiment, RecordError
         horizon: keys.required("horizon", horizon, "127")?,
         budgets: keys.list("budgets", None, parts::budget)?,
         policies: keys.list("policies", None, parts::policy)?,
+        pairs: keys.list("pairs", Some(Vec::new()), parts::pair)?,
         when: keys.list("when", Some(vec![When::ONCE]), parts::when)?,
         positions: keys.list("positions", Some(vec![Positions::Original]), named)?,
         kv: keys.list("kv", Some(vec![KvFormat::F16]), named)?,

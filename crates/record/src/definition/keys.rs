@@ -185,7 +185,7 @@ pub(super) fn named<T: Named>(place: &Place, value: Value) -> Result<T, RecordEr
 }
 
 /// A value as a sentence shows it: in one line, and not too much of it.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     let text = value.to_string().replace(['\n', '\r'], " ");
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}...", &text[..end]),

@@ -1,12 +1,13 @@
 //! Reads the values of an experiment that are more than a name or a number.
 
-use super::keys::{Keys, Place, count, named, table, text};
+use super::keys::{Keys, Place, count, named, shown, table, text};
 use super::{Calibration, GridTask, TextSource};
 use crate::{AskedBudget, RecordError, ScoredTask, TaskKind, When, suggestion};
 use toml::Value;
 
 const CALIBRATION_TOKENS: usize = 512;
-const CONTEXTS: usize = 10;
+/// Depths 0, 0.1, ... 1 of the tasks that sweep them.
+const CONTEXTS: usize = 11;
 
 pub(super) fn texts(keys: &mut Keys) -> Result<TextSource, RecordError> {
     let texts =
@@ -53,6 +54,18 @@ pub(super) fn policy(place: &Place, value: Value) -> Result<String, RecordError>
         return Err(place.refuse(format!("{} has a policy of several lines: write it in one", place.key())));
     }
     Ok(text.trim().to_owned())
+}
+
+/// Two policies, of which the second is subtracted from the first.
+pub(super) fn pair(place: &Place, value: Value) -> Result<(String, String), RecordError> {
+    let key = place.key();
+    match value.as_array().map(Vec::as_slice) {
+        Some([a, b]) => Ok((policy(place, a.clone())?, policy(place, b.clone())?)),
+        _ => Err(place.refuse(format!(
+            "{key} has {} where two policies should stand: write [\"uniform+recency\", \"uniform+random\"]",
+            shown(&value)
+        ))),
+    }
 }
 
 pub(super) fn when(place: &Place, value: Value) -> Result<When, RecordError> {

@@ -26,7 +26,8 @@ texts = "own/texts"
 context = 256
 horizon = 32
 budgets = [1]
-policies = ["uniform+recency"]
+policies = ["uniform+recency", "uniform+key{x='a', y=1}"]
+pairs = [["uniform + key{y=1,x=\"a\"}", "uniform+recency"]]
 controls = false
 when = ["once", "chunked", "decoding", {prefill-chunk = 64, every = 8}]
 positions = ["rerotated"]
@@ -73,6 +74,7 @@ fn what_is_left_out_has_its_default() {
         policies: ["full", "uniform+recency", "uniform+random", "uniform + oracle{horizon=3}"]
             .map(String::from)
             .to_vec(),
+        pairs: Vec::new(),
         when: vec![When::ONCE],
         positions: vec![Positions::Original],
         kv: vec![KvFormat::F16],
@@ -95,13 +97,14 @@ fn every_key_is_read() {
     assert_eq!(experiment.budgets, [AskedBudget::FULL]);
     let both = When { prefill_chunk: Some(64), every: Some(8) };
     assert_eq!(experiment.when, [When::ONCE, When::CHUNKED, When::DECODING, both]);
+    assert_eq!(experiment.pairs, [(r#"uniform + key{y=1,x="a"}"#.to_owned(), "uniform+recency".to_owned())]);
     assert_eq!((experiment.positions, experiment.equal), (vec![Positions::Rerotated], Equal::Bytes));
     assert_eq!(experiment.kv, [KvFormat::F16, KvFormat::Kivi2]);
     assert_eq!(experiment.metrics, [Metric::Kl, Metric::Timing]);
     let task = |kind, aware, count, tokens| GridTask { task: ScoredTask { kind, aware }, count, tokens };
     let tasks = [
         task(TaskKind::Text, false, 0, 256),
-        task(TaskKind::Copy, false, 10, 256),
+        task(TaskKind::Copy, false, 11, 256),
         task(TaskKind::Passkey, true, 3, 200),
     ];
     assert_eq!(experiment.tasks, tasks);
@@ -129,7 +132,7 @@ fn errors_are_one_sentence_with_file_experiment_key_and_remedy() {
     assert_eq!(
         changed("horizon = 127", "horizon = 127\nbudget = 3"),
         "'lab/sweep.toml', experiment 'scorers': there is no key 'budget': remove it, or write 'budgets' if that is \
-         meant, of name, models, forms, texts, context, horizon, budgets, policies, when, positions, kv, equal, \
+         meant, of name, models, forms, texts, context, horizon, budgets, policies, pairs, when, positions, kv, equal, \
          metrics, tasks, calibration, seeds, controls, analysis"
     );
     assert_eq!(
@@ -167,8 +170,21 @@ fn impossible_values_are_refused() {
             "'897 tokens' is more than the 896 tokens of a context of task 'text'",
         ),
         (changed("\"full\", ", ""), "policies lacks the full cache"),
-        (changed("+random", "+recency{sinks=4}"), "policies lacks a random scorer"),
+        (changed("+random", "+recency{sinks=4}"), "policies lacks random choice with uniform"),
+        (changed("uniform+random", "entropy+random"), "add \"uniform+random\""),
         (changed("oracle", "recent"), "policies lacks an oracle"),
+        (with("pairs = [\"full\"]"), "pairs has \"full\" where two policies should stand"),
+        (with("pairs = [[\"full\", \"a\", \"b\"]]"), "where two policies should stand"),
+        (with("pairs = [[\"full\", 3]]"), "pairs = 3 is a whole number: write a text in quotes"),
+        (
+            with("pairs = [[\"full\", \"uniform+recency{sinks=0}\"]]"),
+            "pairs: 'uniform+recency{sinks=0}' is not among policies: add it there, or write",
+        ),
+        (with("pairs = [[\"uniform+random\", \"uniform + random\"]]"), "is paired with itself"),
+        (
+            with("pairs = [[\"full\", \"uniform+random\"], [\"full\", \"uniform+random\"]]"),
+            "twice: list it once",
+        ),
         (with("controls = false"), "controls = false needs a reason"),
         (with("controls = 1"), "write true or false"),
         (with("forms = [\"llama\"]"), "'llama' is no form of a model: write one of true, llama-skeleton"),
