@@ -1,5 +1,6 @@
 /// The normaliser of a softmax in two parts, whose sum is `ln sum exp(logits)`. Kept
 /// apart because subtracting them one after the other loses no digits to a large peak.
+#[derive(Debug)]
 struct Normaliser {
     peak: f64,
     log_sum: f64,
@@ -27,34 +28,81 @@ pub fn log_softmax(logits: &[f32]) -> Vec<f64> {
     logits.iter().map(|&x| norm.log_p(x)).collect()
 }
 
-/// Kullback-Leibler divergence of softmax(`other`) from softmax(`reference`), in nats.
-///
-/// Exactly 0 for identical rows and never negative by rounding. Infinite where
-/// `other` rules out what `reference` allows. NaN for rows that differ in length, are
-/// empty, or have no softmax.
-pub fn kl_from_logits(reference: &[f32], other: &[f32]) -> f64 {
-    if reference.len() != other.len() || reference.is_empty() {
-        return f64::NAN;
-    }
-    let (norm_p, norm_q) = (Normaliser::of(reference), Normaliser::of(other));
-    if norm_p.log_sum.is_nan() || norm_q.log_sum.is_nan() {
-        return f64::NAN;
-    }
-    let mut nats = 0.0;
-    for (&p, &q) in reference.iter().zip(other) {
-        let log_p = norm_p.log_p(p);
-        if log_p > f64::NEG_INFINITY {
-            nats += log_p.exp() * (log_p - norm_q.log_p(q));
-        }
-    }
-    // Not `max`, which would turn a NaN into a perfect score.
-    if nats < 0.0 { 0.0 } else { nats }
+/// The softmax of a row of logits: what a model predicts.
+#[derive(Debug)]
+pub struct Prediction<'a> {
+    logits: &'a [f32],
+    norm: Normaliser,
 }
 
-/// Negative log-likelihood of class `target` under softmax(`logits`), in nats;
-/// NaN when there is no such class or no softmax.
+impl<'a> Prediction<'a> {
+    /// Of a row of logits.
+    pub fn of(logits: &'a [f32]) -> Prediction<'a> {
+        Prediction { logits, norm: Normaliser::of(logits) }
+    }
+
+    /// Negative log-likelihood of class `target` in nats; NaN when there is no such class or no softmax.
+    pub fn nll(&self, target: usize) -> f64 {
+        self.logits.get(target).map_or(f64::NAN, |&x| 0.0 - self.norm.log_p(x))
+    }
+
+    /// Whether the row is empty, or holds a NaN, a positive infinity or nothing but negative infinities.
+    fn is_none(&self) -> bool {
+        self.logits.is_empty() || self.norm.log_sum.is_nan()
+    }
+}
+
+/// A prediction that many others are compared with: its probabilities are computed once.
+#[derive(Debug)]
+pub struct ReferencePrediction<'a> {
+    prediction: Prediction<'a>,
+    /// `[classes]`.
+    probabilities: Vec<f64>,
+}
+
+impl<'a> ReferencePrediction<'a> {
+    /// Of a row of logits.
+    pub fn of(logits: &'a [f32]) -> ReferencePrediction<'a> {
+        let prediction = Prediction::of(logits);
+        let probabilities = logits.iter().map(|&x| prediction.norm.log_p(x).exp()).collect();
+        ReferencePrediction { prediction, probabilities }
+    }
+
+    /// The prediction itself.
+    pub fn prediction(&self) -> &Prediction<'a> {
+        &self.prediction
+    }
+
+    /// Kullback-Leibler divergence of `other` from this prediction, in nats.
+    ///
+    /// Exactly 0 for identical rows and never negative by rounding. Infinite where `other` rules out what this one
+    /// allows. NaN for rows that differ in length, are empty, or have no softmax.
+    pub fn kl(&self, other: &Prediction<'_>) -> f64 {
+        let own = &self.prediction;
+        if own.logits.len() != other.logits.len() || own.is_none() || other.is_none() {
+            return f64::NAN;
+        }
+        let mut nats = 0.0;
+        for ((&p, &x), &y) in self.probabilities.iter().zip(own.logits).zip(other.logits) {
+            let log_p = own.norm.log_p(x);
+            if log_p > f64::NEG_INFINITY {
+                nats += p * (log_p - other.norm.log_p(y));
+            }
+        }
+        // Not `max`, which would turn a NaN into a perfect score.
+        if nats < 0.0 { 0.0 } else { nats }
+    }
+}
+
+/// Kullback-Leibler divergence of softmax(`other`) from softmax(`reference`), in nats: see
+/// [`ReferencePrediction::kl`].
+pub fn kl_from_logits(reference: &[f32], other: &[f32]) -> f64 {
+    ReferencePrediction::of(reference).kl(&Prediction::of(other))
+}
+
+/// Negative log-likelihood of class `target` under softmax(`logits`), in nats: see [`Prediction::nll`].
 pub fn nll_from_logits(logits: &[f32], target: usize) -> f64 {
-    logits.get(target).map_or(f64::NAN, |&x| 0.0 - Normaliser::of(logits).log_p(x))
+    Prediction::of(logits).nll(target)
 }
 
 /// Index of the largest value, the lowest index of equal ones. NaNs are passed

@@ -19,7 +19,7 @@ mod summary;
 pub use apportion::{apportion, apportion_within};
 pub use bootstrap::{Interval, mean_interval, paired_bootstrap};
 pub use correlation::{pearson, ranks, spearman};
-pub use divergence::{argmax, kl_from_logits, log_softmax, nll_from_logits};
+pub use divergence::{Prediction, ReferencePrediction, argmax, kl_from_logits, log_softmax, nll_from_logits};
 pub use entropy::{entropy_bits, normalised};
 pub use preservation::{attention_preservation, retained_mass};
 pub use random::Rng;

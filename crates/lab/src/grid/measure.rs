@@ -17,7 +17,12 @@ use super::{
     storage,
     unit::{Scored, Unit},
 };
-use crate::{context::Context, evidence::Numbers, memory::peak_resident_bytes, metrics};
+use crate::{
+    context::Context,
+    evidence::Numbers,
+    memory::peak_resident_bytes,
+    metrics::{self, Reference},
+};
 
 /// Questions asked at a time: each has a copy of the cut cache.
 const BATCH: usize = 16;
@@ -34,6 +39,8 @@ pub(super) struct Reader<'a> {
     numbers: &'a Numbers,
     /// Why the context could not be repeated, where a policy wants it to be.
     unrepeatable: Option<String>,
+    /// What the uncut cache predicts.
+    reference: OnceCell<Reference<'a>>,
     /// Whether the uncut cache answers each question right.
     answers: OnceCell<Vec<bool>>,
     /// What the uncut cache goes on with by itself.
@@ -66,8 +73,8 @@ impl<'a> Reader<'a> {
         numbers: &'a Numbers,
         unrepeatable: Option<String>,
     ) -> Reader<'a> {
-        let (answers, free) = (OnceCell::new(), OnceCell::new());
-        Reader { job, unit, keys, context, planner, numbers, unrepeatable, answers, free }
+        let (reference, answers, free) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Reader { job, unit, keys, context, planner, numbers, unrepeatable, reference, answers, free }
     }
 
     /// Measures a cell: a row for every group of questions, of which a text has one, and what it took. A cell that fails
@@ -191,11 +198,12 @@ impl<'a> Reader<'a> {
             logits.iter().flatten().all(|z| z.is_finite()),
             "the logits are not finite: the weights are damaged, or the cache format is too coarse"
         );
-        let reference = self.context.reference();
-        row.kl_nats = Some(metrics::kl(reference, &logits));
-        row.agreement = Some(metrics::agreement(reference, &logits));
-        row.nll_nats = Some(metrics::nll(&logits, targets));
-        row.nll_difference = Some(metrics::nll_difference(reference, &logits, targets));
+        let reference = self.reference.get_or_init(|| Reference::of(self.context.reference(), targets));
+        let compared = reference.compare(&logits, targets);
+        row.kl_nats = Some(compared.kl);
+        row.agreement = Some(compared.agreement);
+        row.nll_nats = Some(compared.nll);
+        row.nll_difference = Some(compared.nll_difference);
         row.targets = targets.len();
         Ok(row)
     }

@@ -11,7 +11,7 @@ mod retrieval;
 pub use attention::{attention_cosine, output_error, output_errors, retained_mass};
 pub use bitkv_stats::{first_difference, matching_fraction};
 pub use listing::{Better, Listing, METRICS};
-pub use prediction::{agreement, kl, nll, nll_difference};
+pub use prediction::{Compared, Reference, agreement, kl, nll, nll_difference};
 pub use retrieval::accuracy;
 
 /// The mean of values; NaN for none.

@@ -3,7 +3,7 @@
 //! Logits are `[scored tokens][vocabulary]`. The first row must come from a query that read the cut cache: the
 //! logits after the last token of the context are the dense prefill's, and are the same whatever was cut.
 
-use bitkv_stats::{argmax, kl_from_logits, nll_from_logits};
+use bitkv_stats::{Prediction, ReferencePrediction, argmax, kl_from_logits, nll_from_logits};
 
 use super::mean;
 
@@ -14,11 +14,7 @@ pub fn kl(full: &[Vec<f32>], cut: &[Vec<f32>]) -> f64 {
 
 /// Part of the tokens after which both caches find the same token most likely, 0..1.
 pub fn agreement(full: &[Vec<f32>], cut: &[Vec<f32>]) -> f64 {
-    of_pairs(full, cut, |full, cut| match (argmax(full), argmax(cut)) {
-        (Some(full), Some(cut)) => f64::from(u8::from(full == cut)),
-        // A row of NaN has no most likely token, and two such rows do not agree.
-        _ => f64::NAN,
-    })
+    of_pairs(full, cut, |full, cut| same_best(argmax(full), argmax(cut)))
 }
 
 /// Mean negative log-likelihood of the tokens that really follow, `[scored tokens]`, in nats per token.
@@ -32,6 +28,57 @@ pub fn nll(logits: &[Vec<f32>], targets: &[u32]) -> f64 {
 /// [`nll`] through the cut cache less that through the full one, on the same targets; negative where cutting helps.
 pub fn nll_difference(full: &[Vec<f32>], cut: &[Vec<f32>], targets: &[u32]) -> f64 {
     nll(cut, targets) - nll(full, targets)
+}
+
+/// What full attention predicts after each scored token, prepared once for all cells of a context.
+pub struct Reference<'a> {
+    rows: Vec<(ReferencePrediction<'a>, Option<usize>)>,
+    /// NaN where the targets do not fit.
+    nll: f64,
+}
+
+/// What a cut cache predicts beside the full one: [`kl`], [`agreement`], [`nll`] and [`nll_difference`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Compared {
+    /// [`kl`].
+    pub kl: f64,
+    /// [`agreement`].
+    pub agreement: f64,
+    /// [`nll`] through the cut cache.
+    pub nll: f64,
+    /// [`nll_difference`].
+    pub nll_difference: f64,
+}
+
+impl<'a> Reference<'a> {
+    /// Of the full cache's logits and the tokens that really follow.
+    pub fn of(full: &'a [Vec<f32>], targets: &[u32]) -> Reference<'a> {
+        let rows = full.iter().map(|row| (ReferencePrediction::of(row), argmax(row))).collect();
+        Reference { rows, nll: nll(full, targets) }
+    }
+
+    /// Compares a cut cache's logits; equal to the bit to the functions of the same names.
+    pub fn compare(&self, cut: &[Vec<f32>], targets: &[u32]) -> Compared {
+        let [mut kl, mut agree, mut nll] = [const { Vec::new() }; 3];
+        for (((full, best), row), &target) in self.rows.iter().zip(cut).zip(targets) {
+            let prediction = Prediction::of(row);
+            kl.push(full.kl(&prediction));
+            agree.push(same_best(*best, argmax(row)));
+            nll.push(prediction.nll(target as usize));
+        }
+        let fits = self.rows.len() == cut.len() && cut.len() == targets.len();
+        let mean = |values: Vec<f64>| if fits { mean(values) } else { f64::NAN };
+        let nll = mean(nll);
+        Compared { kl: mean(kl), agreement: mean(agree), nll, nll_difference: nll - self.nll }
+    }
+}
+
+/// A row of NaN has no most likely token, and two such rows do not agree.
+fn same_best(full: Option<usize>, cut: Option<usize>) -> f64 {
+    match (full, cut) {
+        (Some(full), Some(cut)) => f64::from(u8::from(full == cut)),
+        _ => f64::NAN,
+    }
 }
 
 fn of_pairs(full: &[Vec<f32>], cut: &[Vec<f32>], value: impl Fn(&[f32], &[f32]) -> f64) -> f64 {
@@ -52,6 +99,22 @@ mod tests {
 
     fn close(a: f64, b: f64) -> bool {
         (a - b).abs() < 1e-6
+    }
+
+    #[test]
+    fn prepared_once_is_the_same() {
+        let full = [row(&[0.5, 0.5]), row(&[0.75, 0.25]), row(&[0.1, 0.9])];
+        let cut = [row(&[0.5, 0.5]), row(&[0.25, 0.75]), row(&[0.3, 0.7])];
+        let targets = [1, 0, 0];
+        let compared = Reference::of(&full, &targets).compare(&cut, &targets);
+        assert_eq!(compared.kl, kl(&full, &cut));
+        assert_eq!(compared.agreement, agreement(&full, &cut));
+        assert_eq!(compared.nll, nll(&cut, &targets));
+        assert_eq!(compared.nll_difference, nll_difference(&full, &cut, &targets));
+        let itself = Reference::of(&full, &targets).compare(&full, &targets);
+        assert_eq!((itself.kl, itself.agreement, itself.nll_difference), (0.0, 1.0, 0.0));
+        let short = Reference::of(&full, &targets).compare(&cut[..2], &targets);
+        assert!(short.kl.is_nan() && short.agreement.is_nan() && short.nll.is_nan());
     }
 
     #[test]
