@@ -74,14 +74,20 @@ impl<'a> Head<'a> {
         self.pool.over(self.group(need))
     }
 
+    /// All KV heads of its layer, itself among them.
+    pub(crate) fn of_layer(&self) -> impl Iterator<Item = Head<'a>> + use<'a> {
+        let (head, heads) = (*self, self.seen.shape.kv_heads);
+        (head.layer() * heads..(head.layer() + 1) * heads).map(move |index| Head { index, ..head })
+    }
+
     /// The mean over all query heads of the layer of a need that has a number for each token, one
     /// for each token that this head holds. A token counts for the heads that hold it.
     pub fn layer_mean(&self, need: Need) -> Vec<f32> {
         let shape = self.seen.shape;
         let mut sums = vec![(0.0f64, 0u32); shape.tokens];
-        for kv in self.layer() * shape.kv_heads..(self.layer() + 1) * shape.kv_heads {
-            let positions = self.seen.held_positions(kv);
-            for row in (Head { index: kv, ..*self }).group(need) {
+        for head in self.of_layer() {
+            let positions = head.positions();
+            for row in head.group(need) {
                 for (&position, &p) in positions.iter().zip(*row) {
                     let (sum, heads) = &mut sums[position as usize];
                     (*sum, *heads) = (*sum + f64::from(p), *heads + 1);

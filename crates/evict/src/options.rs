@@ -52,6 +52,12 @@ pub(crate) fn read<O: Options>(method: &'static str, given: &Table) -> Result<O,
     })
 }
 
+/// As [`read`], written back: every option, as `given` has it or by default, in the one form that its type has.
+pub(crate) fn complete<O: Options>(method: &'static str, given: &Table) -> Result<Table, Error> {
+    let options: O = read(method, given)?;
+    Ok(Table::try_from(options).unwrap_or_default())
+}
+
 /// Refuses a key of `given` that is no key of `known`.
 pub(crate) fn refuse_unknown(method: &'static str, given: &Table, known: &Table) -> Result<(), Error> {
     let Some(option) = given.keys().find(|key| !known.contains_key(*key)) else { return Ok(()) };

@@ -1,16 +1,16 @@
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use toml::Table;
 
 use crate::{
-    Allocator, Budget, Division, Entry, Error, Head, Needs, Observation, Plan, Planner, Scorer, allocators,
-    kvpress,
+    Allocator, Budget, Division, Entry, Error, Head, Needs, Observation, Plan, Planner, Pooling, Scorer,
+    allocators, kvpress,
     options::{self, Common, Options},
     presets,
     registry::{find, names, nearest},
     rules::{self, Rule},
     scorers, select,
-    spec::{self, Part},
+    spec::{self, Part, Written},
 };
 
 /// A way to compress a cache to a budget.
@@ -70,7 +70,8 @@ impl Policy {
         for (part, defaults) in [(allocator, allots), (scorer, ranks)] {
             let has_seed = defaults.is_some_and(|defaults| defaults.contains_key("seed"));
             if has_seed && !part.options.contains_key("seed") {
-                part.options.insert("seed".into(), toml::Value::Integer(i64::from_ne_bytes(seed.to_ne_bytes())));
+                part.options
+                    .insert("seed".into(), toml::Value::Integer(i64::from_ne_bytes(seed.to_ne_bytes())));
                 random = true;
             }
         }
@@ -82,7 +83,7 @@ impl Policy {
         let entry = known("allocator", allocators::ALL, &allocator.name)?;
         options::refuse_unknown(entry.name, &allocator.options, &(entry.defaults)())?;
         let built = (entry.build)(&allocator.options)?;
-        let divide = Written::of(entry.name, &(entry.defaults)(), &allocator.options);
+        let divide = Written::of(entry.name, &(entry.defaults)(), &(entry.complete)(&allocator.options)?);
 
         let ranker = known("scorer", scorers::ALL, &scorer.name)?;
         let defaults = scorers::defaults(ranker);
@@ -90,7 +91,10 @@ impl Policy {
         let shared = Common::defaults();
         let (common, own): (Table, Table) =
             scorer.options.clone().into_iter().partition(|(key, _)| shared.contains_key(key));
-        let rank = Written::of(ranker.name, &defaults, &scorer.options);
+        let mut all = (ranker.complete)(&own)?;
+        all.extend(options::complete::<Common>(ranker.name, &common)?);
+        all.retain(|key, _| defaults.contains_key(key));
+        let rank = Written::of(ranker.name, &defaults, &all);
         let scorer = (ranker.build)(&own)?;
         if let Some(reason) = scorer.incomparable().filter(|_| built.compares()) {
             let reason = format!("`{}` lets heads compete by score, and {reason}", entry.name);
@@ -135,7 +139,7 @@ impl Policy {
             return Err(Error::Unknown { kind: "policy", name: name.clone(), nearest, known });
         };
         options::refuse_unknown(entry.name, &part.options, &(entry.defaults)())?;
-        let written = Written::of(entry.name, &(entry.defaults)(), &part.options);
+        let written = Written::of(entry.name, &(entry.defaults)(), &(entry.complete)(&part.options)?);
         let method = Method::Rule((entry.build)(&part.options)?);
         Ok(Policy { spec: written.short, explicit: written.full, oracle: entry.oracle, method })
     }
@@ -230,7 +234,8 @@ impl Policy {
         if total == held.iter().sum() {
             return Ok(Plan::of_kv_heads(seen.shape, total, all_positions(seen)));
         }
-        let weights = allocator.weigh(&Division { observation: seen, scores, total });
+        let scores = promoted(&**scorer, seen, common.pool, scores, total / held.len());
+        let weights = allocator.weigh(&Division { observation: seen, scores: &scores, total });
         let counts = bitkv_stats::apportion_within(total, &weights, 1, &held).ok_or_else(|| {
             let (heads, tokens) = (held.len(), seen.shape.tokens);
             Error::Division { policy: self.spec.clone(), total, heads, tokens }
@@ -271,6 +276,25 @@ impl Policy {
     }
 }
 
+/// The scores, infinite where the scorer promotes a row for a head of `average` tokens.
+fn promoted<'s>(
+    scorer: &dyn Scorer,
+    seen: &Observation<'_>,
+    pool: Pooling,
+    scores: &'s [Vec<f32>],
+    average: usize,
+) -> Cow<'s, [Vec<f32>]> {
+    let mut promoted = Cow::Borrowed(scores);
+    for index in 0..scores.len() {
+        let rows = scorer.promotes(&Head::of(seen, index, pool), average);
+        if !rows.is_empty() {
+            let scores = &mut promoted.to_mut()[index];
+            rows.into_iter().for_each(|row| scores[row as usize] = f32::INFINITY);
+        }
+    }
+    promoted
+}
+
 fn all_positions(seen: &Observation<'_>) -> Vec<Vec<u32>> {
     (0..seen.shape.all_kv_heads()).map(|head| seen.held_positions(head).into_owned()).collect()
 }
@@ -280,22 +304,6 @@ fn known<'r, T: ?Sized>(kind: &'static str, all: &'r [Entry<T>], name: &str) -> 
         let nearest = nearest(name, all.iter().map(|entry| entry.name));
         Error::Unknown { kind, name: name.into(), nearest, known: names(all) }
     })
-}
-
-/// A part written with the options that differ from the defaults, and with all of them.
-struct Written {
-    short: String,
-    full: String,
-}
-
-impl Written {
-    fn of(name: &str, defaults: &Table, given: &Table) -> Written {
-        let differs = |(key, value): &(String, toml::Value)| defaults.get(key) != Some(value);
-        let short: Table = given.clone().into_iter().filter(differs).collect();
-        let mut full = defaults.clone();
-        full.extend(short.clone());
-        Written { short: spec::write(name, &short), full: spec::write(name, &full) }
-    }
 }
 
 impl fmt::Display for Policy {

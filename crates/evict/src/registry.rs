@@ -21,6 +21,8 @@ pub struct Entry<T: ?Sized> {
     pub oracle: bool,
     pub(crate) pools: bool,
     pub(crate) defaults: fn() -> Table,
+    /// Every option, as given or by default.
+    pub(crate) complete: fn(&Table) -> Result<Table, Error>,
     pub(crate) build: fn(&Table) -> Result<Arc<T>, Error>,
 }
 
@@ -38,7 +40,8 @@ impl<T: ?Sized> Entry<T> {
     /// The entry of method `M`, built by `build`.
     pub(crate) const fn of<M: Method>(build: fn(&Table) -> Result<Arc<T>, Error>) -> Entry<T> {
         let (name, source, description, oracle) = (M::NAME, M::SOURCE, M::DESCRIPTION, M::ORACLE);
-        Entry { name, source, description, oracle, pools: M::POOLS, defaults: M::defaults, build }
+        let complete = |given: &Table| options::complete::<M>(M::NAME, given);
+        Entry { name, source, description, oracle, pools: M::POOLS, defaults: M::defaults, complete, build }
     }
 }
 

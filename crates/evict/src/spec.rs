@@ -70,6 +70,21 @@ pub(crate) fn write(name: &str, options: &toml::Table) -> String {
     format!("{name}{{{}}}", options.join(","))
 }
 
+/// A part written with the options that differ from the defaults, and with all of them.
+pub(crate) struct Written {
+    pub(crate) short: String,
+    pub(crate) full: String,
+}
+
+impl Written {
+    /// Of part `name` with `all` its options, whatever the text was that they were read from.
+    pub(crate) fn of(name: &str, defaults: &toml::Table, all: &toml::Table) -> Written {
+        let differs = |(key, value): &(&String, &toml::Value)| defaults.get(*key) != Some(*value);
+        let short = all.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect();
+        Written { short: write(name, &short), full: write(name, all) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{ALL, Scorer};
-use crate::{options, registry::find, spec};
+use crate::{
+    options,
+    registry::find,
+    spec::{self, Written},
+};
 
 /// Scorers that can be the first of two stages: their scores are never negative, so that a
 /// factor at least 0 keeps its sense, and they know nothing of the future.
@@ -36,9 +40,12 @@ impl TryFrom<String> for Base {
         let Some((entry, part)) = entry else {
             return Err(format!("the first stage is one of {}", BASES.join(", ")));
         };
-        let built = options::refuse_unknown(entry.name, &part.options, &(entry.defaults)())
-            .and_then(|()| (entry.build)(&part.options));
-        built.map(|scorer| Base { spec, scorer }).map_err(|e| e.to_string())
+        let defaults = (entry.defaults)();
+        let built = options::refuse_unknown(entry.name, &part.options, &defaults).and_then(|()| {
+            let spec = Written::of(entry.name, &defaults, &(entry.complete)(&part.options)?).short;
+            Ok(Base { spec, scorer: (entry.build)(&part.options)? })
+        });
+        built.map_err(|e| e.to_string())
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) struct CakeAttention {
     /// Width of the centred mean that smooths the scores; odd.
     kernel: usize,
     /// The weight of the variance.
-    gamma: f32,
+    gamma: f64,
 }
 
 impl Default for CakeAttention {
@@ -51,7 +51,7 @@ impl Scorer for CakeAttention {
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
         let one = |rows: PastRows<'_>| {
             let moments = rows.mean().into_iter().zip(rows.variance());
-            let score = |(mean, variance)| (mean + f64::from(self.gamma) * variance) as f32;
+            let score = |(mean, variance)| (mean + self.gamma * variance) as f32;
             smoothed(&moments.map(score).collect::<Vec<f32>>(), self.kernel)
         };
         let rows: Vec<Vec<f32>> = PastRows::of(head, self.window).into_iter().map(one).collect();

@@ -14,9 +14,9 @@ pub(super) struct Critical {
     /// Which length of the value's output.
     norm: OutputNorm,
     /// What is added to the first stage's scores before they are multiplied.
-    epsilon: f32,
+    epsilon: f64,
     /// The part of the share that the first stage fills, 0..=1.
-    first_stage: f32,
+    first_stage: f64,
 }
 
 impl Default for Critical {
@@ -58,9 +58,9 @@ impl Scorer for Critical {
     }
 
     fn rerank(&self, head: &Head<'_>, count: usize, scores: &mut [f32]) {
-        let first = (count as f64 * f64::from(self.first_stage)).floor() as usize;
+        let first = (count as f64 * self.first_stage).floor() as usize;
         let chosen = select::best(scores, first);
-        let both = two_stage(scores, &self.norm.of(head), &chosen, self.epsilon);
+        let both = two_stage(scores, &self.norm.of(head), &chosen, self.epsilon as f32);
         // What is protected stays so: infinity times a length of 0 is no number.
         let free = scores.iter_mut().zip(both).filter(|(s, _)| s.is_finite());
         free.for_each(|(s, both)| *s = both);

@@ -5,9 +5,12 @@ use crate::{Head, Need, Needs, formulas::smoothed, options::Options, registry::M
 
 /// Keeps the tokens that any of the last queries, of any query head of the group, attended to
 /// much: the worst case where others take the mean. No token is scored below the head's mean.
-/// Scores are multiplied by the value's part of the length of all outputs. Within the head's
-/// share, the tokens that make up most of the mean attention come first; heads compete
-/// without regard to that.
+/// Scores are multiplied by how long the value's output is beside those of the layer's other
+/// heads: a layer of one KV head ranks by attention alone.
+///
+/// Before all others come the tokens most attended to on average, fewer than it takes to reach
+/// `mass` less what the `window` tokens before the window receive, on average over the layer. Its
+/// authors' code takes these tokens for the window's own. An average head has room for them.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Defensive {
@@ -17,8 +20,8 @@ pub(super) struct Defensive {
     kernel: usize,
     /// Which length of the value's output.
     norm: OutputNorm,
-    /// The part of the mean attention, the window's with it, whose tokens come first, 0..=1.
-    mass: f32,
+    /// The part of the mean attention whose tokens come first, 0..=1.
+    mass: f64,
 }
 
 impl Default for Defensive {
@@ -61,20 +64,28 @@ impl Scorer for Defensive {
             }
         }
         let floor = worst.iter().sum::<f64>() / past as f64;
-        let norms = self.norm.of(head);
-        let all: f64 = norms[..past].iter().copied().map(f64::from).sum();
-        for ((s, worst), norm) in out.iter_mut().zip(worst).zip(norms) {
-            let part = if all > 0.0 { f64::from(norm) / all } else { 0.0 };
-            *s = (worst.max(floor) * part) as f32;
+        // The layer's mean ranks as its sum does, and counts only the heads that hold the token.
+        let (norms, usual) = (self.norm.of(head), head.layer_mean(self.norm.need()));
+        for ((s, worst), (norm, usual)) in out.iter_mut().zip(worst).zip(norms.into_iter().zip(usual)) {
+            let beside = if usual > 0.0 { f64::from(norm) / f64::from(usual) } else { 0.0 };
+            *s = (worst.max(floor) * beside) as f32;
         }
     }
 
+    fn promotes(&self, head: &Head<'_>, average: usize) -> Vec<u32> {
+        let mean = mean_attention(&PastRows::of(head, self.window));
+        let first = below(&mean, self.mass - mass_before_window(head, self.window));
+        select::best(&mean, first.min(average.saturating_sub(self.window)))
+    }
+
     fn rerank(&self, head: &Head<'_>, count: usize, scores: &mut [f32]) {
-        let (mean, window) = mean_attention(&PastRows::of(head, self.window));
-        let first = smallest_prefix(&mean, f64::from(self.mass) - window);
-        let first = first.min(count.saturating_sub(self.window));
-        for at in select::best(&mean, first) {
-            scores[at as usize] = f32::INFINITY;
+        let (past, room) = (head.held().saturating_sub(self.window), count.saturating_sub(self.window));
+        let mut first: Vec<usize> = (0..past).filter(|&at| scores[at].is_infinite()).collect();
+        if first.len() > room {
+            // A share below the average has room for some of those that come first.
+            let mean = mean_attention(&PastRows::of(head, self.window));
+            first.sort_by(|&a, &b| mean[b].total_cmp(&mean[a]).then(b.cmp(&a)));
+            first[room..].iter().for_each(|&at| scores[at] = f32::MAX);
         }
     }
 }
@@ -87,9 +98,8 @@ fn rescaled(row: &[f32], kernel: usize) -> impl Iterator<Item = f64> {
     smooth.into_iter().map(move |a| f64::from(a) * factor)
 }
 
-/// Mean attention over the group and the queries for each token before the window, and what
-/// falls on the window.
-fn mean_attention(group: &[PastRows<'_>]) -> (Vec<f32>, f64) {
+/// Mean attention over the group and the queries for each token before the window.
+fn mean_attention(group: &[PastRows<'_>]) -> Vec<f32> {
     let heads = group.len() as f64;
     let mut mean: Vec<f64> = Vec::new();
     for rows in group {
@@ -97,19 +107,24 @@ fn mean_attention(group: &[PastRows<'_>]) -> (Vec<f32>, f64) {
         mean.resize(row.len(), 0.0);
         mean.iter_mut().zip(row).for_each(|(m, a)| *m += a / heads);
     }
-    let window = group.iter().map(PastRows::mass_of_window).sum::<f64>() / heads;
-    (mean.into_iter().map(|m| m as f32).collect(), window)
+    mean.into_iter().map(|m| m as f32).collect()
 }
 
-/// How many of the largest numbers it takes to reach `mass`; all where they do not.
-fn smallest_prefix(numbers: &[f32], mass: f64) -> usize {
-    let mut sorted = numbers.to_vec();
+/// What falls on the `window` tokens before the window, on average over the layer's query heads.
+fn mass_before_window(head: &Head<'_>, window: usize) -> f64 {
+    let rows: Vec<PastRows<'_>> = head.of_layer().flat_map(|head| PastRows::of(&head, window)).collect();
+    rows.iter().map(|rows| rows.mass_of_last(window)).sum::<f64>() / rows.len() as f64
+}
+
+/// How many of the largest numbers together stay below that part of the sum of all.
+fn below(numbers: &[f32], part: f64) -> usize {
+    let mut sorted: Vec<f64> = numbers.iter().copied().map(f64::from).collect();
     sorted.sort_unstable_by(|a, b| b.total_cmp(a));
-    let mut missing = mass;
-    let reaching = |&a: &f32| {
-        let short = missing > 0.0;
-        missing -= f64::from(a);
-        short
+    let bar = part * sorted.iter().sum::<f64>();
+    let mut sum = 0.0;
+    let short = |&number: &f64| {
+        sum += number;
+        sum < bar
     };
-    sorted.iter().copied().take_while(reaching).count()
+    sorted.into_iter().take_while(short).count()
 }

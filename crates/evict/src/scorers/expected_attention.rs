@@ -22,7 +22,7 @@ pub(super) struct ExpectedAttention {
     /// Whether expected attention is multiplied by the length of the value.
     value_norm: bool,
     /// What is added to expected attention before it is.
-    epsilon: f32,
+    epsilon: f64,
 }
 
 impl Default for ExpectedAttention {
@@ -69,7 +69,7 @@ impl Scorer for ExpectedAttention {
         out[first..].copy_from_slice(&head.pool.over(&rows));
         if self.value_norm {
             let lengths = row_norms(&head.values()[first * dim..], dim);
-            out[first..].iter_mut().zip(lengths).for_each(|(s, v)| *s = (*s + self.epsilon) * v);
+            out[first..].iter_mut().zip(lengths).for_each(|(s, v)| *s = (*s + self.epsilon as f32) * v);
         }
     }
 }

@@ -74,8 +74,14 @@ pub trait Scorer: Debug + Send + Sync {
     /// Writes a finite score for each token that the head holds; the highest are kept.
     fn score(&self, head: &Head<'_>, out: &mut [f32]);
 
+    /// Rows that come before all others, as the protected do, also where heads compete: chosen once
+    /// it is known that a head keeps `average` tokens on average. By default, none.
+    fn promotes(&self, _head: &Head<'_>, _average: usize) -> Vec<u32> {
+        Vec::new()
+    }
+
     /// Ranks anew once the head's share of `count` tokens is known. `scores` are those of `score`,
-    /// infinite where a token is protected or guarded; what is made infinite here is kept first.
+    /// infinite where a token is protected, guarded or promoted; what is made infinite here is kept first.
     /// By default, nothing changes.
     fn rerank(&self, _head: &Head<'_>, _count: usize, _scores: &mut [f32]) {}
 }
@@ -85,7 +91,7 @@ const fn entry<S: Method + Scorer>() -> Entry<dyn Scorer> {
 }
 
 /// Refuses what is no part of something.
-fn check_part(value: f32) -> Result<(), String> {
+fn check_part(value: f64) -> Result<(), String> {
     if (0.0..=1.0).contains(&value) { Ok(()) } else { Err("it must be between 0 and 1".into()) }
 }
 

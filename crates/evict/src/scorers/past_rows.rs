@@ -22,12 +22,9 @@ impl<'a> PastRows<'a> {
         self.row.chunks_exact(self.held).map(move |query| &query[..past])
     }
 
-    /// The part of the queries' attention that falls on the window, on average.
-    pub(crate) fn mass_of_window(&self) -> f64 {
-        let on_window = |query: &[f32]| query[self.past..].iter().copied().map(f64::from).sum::<f64>();
-        let queries = self.row.chunks_exact(self.held);
-        let count = queries.len() as f64;
-        queries.map(on_window).sum::<f64>() / count
+    /// What falls on the last `count` tokens before the window, on average over the queries.
+    pub(crate) fn mass_of_last(&self, count: usize) -> f64 {
+        self.mean()[self.past.saturating_sub(count)..].iter().sum()
     }
 
     /// Mean over the queries for each token, `[held - window]`.

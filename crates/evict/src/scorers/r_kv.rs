@@ -23,9 +23,9 @@ pub(super) struct RKv {
     /// Over how many neighbours, with the token itself, the maximum is taken; odd.
     kernel: usize,
     /// The weight of importance, 0..=1.
-    lambda: f32,
+    lambda: f64,
     /// The cosine above which keys are near-duplicates.
-    threshold: f32,
+    threshold: f64,
     /// How many of its near-duplicates each key spares.
     spared: usize,
 }
@@ -63,11 +63,10 @@ impl Scorer for RKv {
     }
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
-        let lambda = f64::from(self.lambda);
         let important = importance(&PastRows::of(head, self.window), self.kernel);
         let redundant = redundancy(head.keys(), head.head_dim(), self.threshold, self.spared);
         for ((s, important), redundant) in out.iter_mut().zip(important).zip(redundant) {
-            *s = (lambda * important - (1.0 - lambda) * redundant) as f32;
+            *s = (self.lambda * important - (1.0 - self.lambda) * redundant) as f32;
         }
     }
 }
@@ -91,7 +90,7 @@ fn importance(group: &[PastRows<'_>], kernel: usize) -> Vec<f64> {
 }
 
 /// Of each key.
-fn redundancy(keys: &[f32], dim: usize, threshold: f32, spared: usize) -> Vec<f64> {
+fn redundancy(keys: &[f32], dim: usize, threshold: f64, spared: usize) -> Vec<f64> {
     let units: Vec<Vec<f32>> = keys.chunks_exact(dim).map(unit).collect();
     let mut sum = vec![0.0f64; dim];
     units.iter().for_each(|key| sum.iter_mut().zip(key).for_each(|(s, &x)| *s += f64::from(x)));
@@ -100,7 +99,9 @@ fn redundancy(keys: &[f32], dim: usize, threshold: f32, spared: usize) -> Vec<f6
     let mut cosines: Vec<f64> = units.iter().map(|key| to_all(key) - f64::from(dot(key, key))).collect();
     for (i, key) in units.iter().enumerate() {
         let others = units.iter().enumerate().rev().filter(|&(j, _)| j != i);
-        let near = others.map(|(j, other)| (j, dot(key, other))).filter(|&(_, cosine)| cosine > threshold);
+        let near = others
+            .map(|(j, other)| (j, dot(key, other)))
+            .filter(|&(_, cosine)| f64::from(cosine) > threshold);
         near.take(spared).for_each(|(j, cosine)| cosines[j] -= f64::from(cosine));
     }
     let count = units.len() as f64;
