@@ -18,6 +18,7 @@ mod plan;
 mod profile;
 mod progress;
 mod random;
+mod report;
 mod run;
 mod skeleton;
 mod trace;
@@ -62,6 +63,8 @@ enum Command {
     Skeleton(skeleton::Arguments),
     /// Run an experiment definition; an interrupted run is taken up where it was.
     Run(run::Arguments),
+    /// Show a finished run of `run` again, or write its report anew.
+    Report(report::Arguments),
     /// Compare two runs of `run` cell by cell, with paired intervals.
     Compare(compare::Arguments),
     /// Models, policies, metrics and experiments there are.
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Random(arguments) => random::run(&arguments),
         Command::Skeleton(arguments) => skeleton::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),

@@ -8,6 +8,7 @@ mod measure;
 mod output_error;
 mod plan;
 mod profiles;
+mod report;
 mod storage;
 mod unit;
 
@@ -20,7 +21,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use bitkv_evict::{Need, Planner};
 use bitkv_record::{GridRow, HeadRow, Journal, Metric, ResumableRun, Text, TimingRow, sha256_of_parts};
-use bitkv_report::{GridInput, grid_figures, render_grid_html, render_grid_markdown};
+use bitkv_report::GridInput;
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -38,6 +39,7 @@ use key::{Keys, UnitKeys};
 use measure::Reader;
 pub use plan::{Cell, Grid, Job, Seeded, Sources};
 pub use profiles::Study;
+pub use report::{Recorded, read_run, render};
 pub use unit::{Group, Scored, Unit};
 
 /// Vocabularies up to this are small enough to read several contexts at once: each in flight holds logits of its whole
@@ -99,9 +101,7 @@ pub fn run(grid: &Grid, folder: &Path) -> Result<Outcome> {
     }
     let target = run.target().display().to_string();
     let manifest = manifest_of(grid, started, clock.elapsed().as_secs_f64());
-    run.write_text("definition.toml", grid.definition.text())?;
-    run.write_json("manifest.json", &manifest)?;
-    let report = GridInput {
+    let input = GridInput {
         manifest: &manifest,
         definition: &grid.definition,
         rows: &rows,
@@ -109,11 +109,11 @@ pub fn run(grid: &Grid, folder: &Path) -> Result<Outcome> {
         heads: &heads,
         run: Some(&target),
     };
-    for (path, figure) in grid_figures(&report) {
-        run.write_text(&path, &figure)?;
+    run.write_text("definition.toml", grid.definition.text())?;
+    run.write_json("manifest.json", &manifest)?;
+    for (name, text) in report::files(&input) {
+        run.write_text(&name, &text)?;
     }
-    run.write_text("report.md", &render_grid_markdown(&report))?;
-    run.write_text("report.html", &render_grid_html(&report))?;
     Ok(Outcome { rows, timings, heads, resumed, folder: run.finish()?, manifest })
 }
 
