@@ -3,13 +3,12 @@
 mod document;
 mod matching;
 
-use crate::grid::{accuracy, kept};
+use crate::grid::{Quantity, by_text, unit};
 use crate::interval::{self, Estimate, paired_difference};
 use crate::unique;
 use bitkv_record::{AskedBudget, Form, GridRow, KvFormat, Positions, ScoredTask, When};
 use matching::{by_cell, pairs};
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 pub use document::{render_comparison_markdown, render_comparison_terminal};
 
@@ -42,6 +41,23 @@ pub enum CompareError {
         length_a: usize,
         /// Tokens in the cache of the second run.
         length_b: usize,
+    },
+    /// The cells would match, but for what was scored.
+    #[error(
+        "'{a}' and '{b}' score {scored_a} and {scored_b} of text '{text}': compare runs with the same horizon and the same \
+         tasks"
+    )]
+    Scored {
+        /// The first run.
+        a: String,
+        /// The second run.
+        b: String,
+        /// A text that both have.
+        text: String,
+        /// What the first run scored, such as "60 tokens".
+        scored_a: String,
+        /// What the second run scored.
+        scored_b: String,
     },
 }
 
@@ -113,10 +129,12 @@ pub struct Difference {
 }
 
 /// Compares two runs, given their rows and names. Cells are matched by experiment, model, form, policy, budget, when,
-/// positions, KV format, seed, task, text, depth and length of context. `seed` seeds the bootstrap.
+/// positions, KV format, seed, task, text, depth, length of context, tokens scored and questions asked; of a cell that
+/// failed nothing was scored, so the last two do not count. Differences pool the seeds of a policy and the questions of
+/// a context. `seed` seeds the bootstrap.
 ///
 /// # Errors
-/// When no cell matches; the error says whether the lengths of contexts are the reason.
+/// When no cell matches; the error says whether the lengths of contexts or what was scored are the reason.
 pub fn compare(
     (a, rows_a): (&str, &[GridRow]),
     (b, rows_b): (&str, &[GridRow]),
@@ -127,7 +145,8 @@ pub fn compare(
         return Err(matching::refusal((a, rows_a), (b, rows_b)));
     }
     let failed = |(a, b): &&(&GridRow, &GridRow)| a.error.is_some() || b.error.is_some();
-    let measured: Vec<(&GridRow, &GridRow)> = found.iter().filter(|pair| !failed(pair)).copied().collect();
+    let measured: Vec<(GridRow, GridRow)> =
+        found.iter().filter(|pair| !failed(pair)).map(|(a, b)| (unit(a), unit(b))).collect();
     Ok(Comparison {
         a: a.to_owned(),
         b: b.to_owned(),
@@ -146,7 +165,7 @@ fn same(a: &GridRow, b: &GridRow) -> bool {
 
 fn compared(pairs: &[(&GridRow, &GridRow)], seed: u64) -> Option<Compared> {
     let (first, _) = pairs.first()?;
-    let of = |measure| difference(pairs, measure, seed);
+    let of = |quantity| difference(pairs, quantity, seed);
     Some(Compared {
         experiment: first.experiment.clone(),
         model: first.model.clone(),
@@ -158,31 +177,20 @@ fn compared(pairs: &[(&GridRow, &GridRow)], seed: u64) -> Option<Compared> {
         kv: first.kv,
         task: first.task,
         texts: unique(pairs.iter().map(|(a, _)| (a.text.as_str(), a.context_tokens))).len(),
-        kl_nats: of(|row| row.kl_nats),
-        agreement: of(|row| row.agreement),
-        nll_nats: of(|row| row.nll_nats),
-        accuracy: of(accuracy),
-        kept: of(kept),
+        kl_nats: of(Quantity::KL),
+        agreement: of(Quantity::AGREEMENT),
+        nll_nats: of(Quantity::new(|row| row.nll_nats)),
+        accuracy: of(Quantity::ACCURACY),
+        kept: of(Quantity::KEPT),
     })
 }
 
 /// Where both rows have the measure: means over texts, those over seeds first, and their paired difference.
-fn difference(
-    pairs: &[(&GridRow, &GridRow)],
-    of: fn(&GridRow) -> Option<f64>,
-    seed: u64,
-) -> Option<Difference> {
-    let mut texts: BTreeMap<(&str, usize), Vec<(f64, f64)>> = BTreeMap::new();
-    for (a, b) in pairs {
-        if let (Some(own), Some(other)) = (of(a), of(b)) {
-            texts.entry((&a.text, a.context_tokens)).or_default().push((own, other));
-        }
-    }
-    let mean = |seeds: Vec<(f64, f64)>| {
-        let n = seeds.len() as f64;
-        (seeds.iter().map(|(a, _)| a).sum::<f64>() / n, seeds.iter().map(|(_, b)| b).sum::<f64>() / n)
-    };
-    let (a, b): (Vec<f64>, Vec<f64>) = texts.into_values().map(mean).unzip();
+fn difference(pairs: &[(&GridRow, &GridRow)], quantity: Quantity, seed: u64) -> Option<Difference> {
+    let both = |(a, b): &&(&GridRow, &GridRow)| quantity.of(a).is_some() && quantity.of(b).is_some();
+    let (a, b): (Vec<&GridRow>, Vec<&GridRow>) = pairs.iter().filter(both).copied().unzip();
+    let values = |rows: &[&GridRow]| by_text(rows, quantity).into_values().collect::<Vec<f64>>();
+    let (a, b) = (values(&a), values(&b));
     Some(Difference {
         a: interval::point(&a)?,
         b: interval::point(&b)?,

@@ -3,16 +3,22 @@
 mod baseline;
 mod chart;
 mod failures;
+mod forms;
 mod limits;
 mod matrix;
 mod measure;
+mod pairs;
 mod profiles;
+mod quantity;
 mod retrieval;
 mod sections;
 mod slice;
 mod timing;
+mod units;
+mod variants;
 
-pub(crate) use measure::{accuracy, kept};
+pub(crate) use quantity::{Quantity, by_text};
+pub(crate) use units::unit;
 
 use crate::document::Document;
 use crate::render;

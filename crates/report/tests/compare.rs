@@ -119,6 +119,44 @@ fn variants_are_compared_with_their_own_kind() {
 }
 
 #[test]
+fn what_scored_another_number_of_tokens_is_not_matched() {
+    let shorter: Vec<GridRow> = run().into_iter().map(|row| GridRow { targets: 5, ..row }).collect();
+    let said = compare(("A-run", &run()), ("B-run", &shorter), 5).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "'A-run' and 'B-run' score 8 tokens and 5 tokens of text 'a': compare runs with the same horizon and the same \
+         tasks"
+    );
+    let mut mixed = run();
+    mixed[0].targets = 5;
+    let found = compared(&run(), &mixed);
+    assert_eq!((found.matched, found.only_a, found.only_b), (3, 1, 1));
+    // Of a cell that failed nothing was scored, and it is the same cell.
+    mixed[0] = GridRow { targets: 0, kl_nats: None, error: Some("too long".into()), ..mixed[0].clone() };
+    let found = compared(&run(), &mixed);
+    assert_eq!((found.matched, found.failed, found.only_a), (4, 1, 0));
+}
+
+#[test]
+fn answers_count_by_their_questions_and_contexts() {
+    let asked = |context: &str, question: usize, correct| GridRow {
+        task: ScoredTask { kind: TaskKind::Needles, aware: true },
+        kl_nats: None,
+        agreement: None,
+        nll_nats: None,
+        correct: Some(correct),
+        questions: 1,
+        ..row("p", "0.5", &format!("needles-aware-100-{context}-{question:02}"), 0.0)
+    };
+    let a = [asked("00", 0, 1), asked("00", 1, 1), asked("00", 2, 0), asked("01", 0, 0)];
+    let b = [asked("00", 0, 0), asked("00", 1, 0), asked("00", 2, 0), asked("01", 0, 0)];
+    let found = compared(&a, &b);
+    let accuracy = found.groups[0].accuracy.unwrap();
+    // Two contexts with 2 of 3 and 0 of 1.
+    assert_eq!((found.groups[0].texts, accuracy.a, accuracy.b), (2, 1.0 / 3.0, 0.0));
+}
+
+#[test]
 fn runs_without_a_common_cell_are_refused() {
     let other: Vec<GridRow> =
         run().into_iter().map(|row| GridRow { experiment: "second".into(), ..row }).collect();

@@ -2,13 +2,13 @@
 
 mod cells;
 mod markup;
+mod rendered;
 
-use bitkv_record::{
-    AskedBudget, Definition, GridRow, KvFormat, Machine, Manifest, ScoredTask, TaskKind, TimingRow, When,
-};
+use bitkv_record::{AskedBudget, Definition, GridRow, KvFormat, ScoredTask, TaskKind, TimingRow, When};
 use bitkv_report::{GridInput, grid_figures, render_grid_html, render_grid_markdown, render_grid_terminal};
 
 use cells::row;
+use rendered::{after, in_order, manifest};
 
 const DEFINITION: &str = r#"
 analysis = '''
@@ -44,53 +44,12 @@ fn grid() -> Vec<GridRow> {
     rows
 }
 
-fn manifest() -> Manifest {
-    Manifest {
-        bitkv_version: "0.1.0".into(),
-        revision: "abc123".into(),
-        dirty: false,
-        command: vec!["bitkv".into(), "run".into(), "first.toml".into()],
-        started: "2026-01-02T03:04:05Z".into(),
-        seconds: 2.0,
-        machine: Machine { cpu: "a processor".into(), cores: 2, simd: vec![] },
-        threads: 1,
-        seed: 7,
-        models: vec![],
-        texts: vec![],
-        options: Default::default(),
-    }
-}
-
 fn markdown(rows: &[GridRow]) -> String {
     with(rows, &[], render_grid_markdown)
 }
 
 fn with(rows: &[GridRow], timings: &[TimingRow], render: fn(&GridInput<'_>) -> String) -> String {
-    let definition = Definition::from_toml(DEFINITION, "first.toml").unwrap();
-    let manifest = manifest();
-    let text = render(&GridInput {
-        definition: &definition,
-        manifest: &manifest,
-        rows,
-        timings,
-        heads: &[],
-        run: Some("runs/x"),
-    });
-    assert!(!text.contains("NaN") && !text.contains("inf "), "{text}");
-    text
-}
-
-fn in_order(text: &str, parts: &[&str]) {
-    let mut from = 0;
-    for part in parts {
-        let at = text[from..].find(part).unwrap_or_else(|| panic!("{part} after byte {from} in\n{text}"));
-        from += at + part.len();
-    }
-}
-
-/// The part of a report that begins with a caption, to its end.
-fn after<'a>(text: &'a str, caption: &str) -> &'a str {
-    &text[text.find(caption).unwrap_or_else(|| panic!("{caption} in\n{text}"))..]
+    rendered::with(DEFINITION, rows, timings, render)
 }
 
 #[test]
@@ -153,12 +112,12 @@ fn differences_are_paired_by_text() {
     let uniform = after(&text, "KL less that of uniform with the same scorer");
     let uniform = &uniform[..uniform.find("Below zero").unwrap()];
     assert!(
-        uniform.contains("| entropy+recency | -0.250 [-0.250, -0.250] | -0.250 [-0.250, -0.250] |"),
+        uniform.contains("| entropy+recency | -0.250 [-0.250, -0.250] \\* | -0.250 [-0.250, -0.250] \\* |"),
         "{uniform}"
     );
     assert!(!uniform.contains("| uniform+"), "uniform has no counterpart\n{uniform}");
     let random = after(&text, "KL less that of uniform+random");
-    assert!(random.contains("| uniform+recency | -1.00 [-1.00, -1.00] |"), "{random}");
+    assert!(random.contains("| uniform+recency | -1.00 [-1.00, -1.00] \\* |"), "{random}");
     assert!(
         !random.contains("| uniform+random |")
             || random.find("| uniform+random |") > random.find("Below zero")
@@ -177,7 +136,10 @@ fn seeds_of_a_text_count_as_one() {
     rows.extend(again);
     let text = markdown(&rows);
     let table = after(&text, "**first, m, 3 texts: KL, nats");
-    assert!(table.contains("| uniform+random | 5.00 [3.00, 8.00] |"), "mean of 4 and 6\n{table}");
+    assert!(
+        table.contains("| uniform+random (mean of 2 seeds) | 5.00 [3.00, 8.00] |"),
+        "mean of 4 and 6\n{table}"
+    );
 }
 
 #[test]
@@ -224,7 +186,7 @@ fn answers_are_counted_by_task_length_and_depth() {
     let mut rows = Vec::new();
     for (i, (correct, depth)) in [(4, 0.0), (2, 0.3), (1, 0.9), (1, 1.0)].into_iter().enumerate() {
         for (policy, budget, correct) in [("full", "1.0", 4), ("uniform+recency", "0.5", correct)] {
-            let base = row(policy, budget, &format!("passkey-{i}"), 0.0);
+            let base = row(policy, budget, &format!("passkey-aware-100-{i:02}-00"), 0.0);
             rows.push(GridRow {
                 task: ScoredTask { kind: TaskKind::Passkey, aware: true },
                 kl_nats: None,

@@ -2,7 +2,7 @@
 
 use super::CompareError;
 use bitkv_record::{GridRow, KvFormat, Positions, ScoredTask};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 /// What a cell is of, text and seed aside. Budgets and times of cutting are compared by their text, which is exact.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,16 +40,26 @@ fn identity(row: &GridRow) -> Identity<'_> {
 /// The rows of cells that both runs have, in the order of the first. Rows that a run has more than once are matched one
 /// to one, in order.
 pub(super) fn pairs<'a>(a: &'a [GridRow], b: &'a [GridRow]) -> Vec<(&'a GridRow, &'a GridRow)> {
-    let mut others: HashMap<(Identity<'a>, usize), VecDeque<&GridRow>> = HashMap::new();
+    let mut others: HashMap<(Identity<'a>, usize), Vec<&GridRow>> = HashMap::new();
     for row in b {
-        others.entry((identity(row), row.context_tokens)).or_default().push_back(row);
+        others.entry((identity(row), row.context_tokens)).or_default().push(row);
     }
-    let mut other = |row: &'a GridRow| others.get_mut(&(identity(row), row.context_tokens))?.pop_front();
+    let mut other = |row: &'a GridRow| {
+        let found = others.get_mut(&(identity(row), row.context_tokens))?;
+        let place = found.iter().position(|other| scored_alike(row, other))?;
+        Some(found.remove(place))
+    };
     a.iter().filter_map(|row| Some((row, other(row)?))).collect()
 }
 
+/// Whether both scored as much; of a cell that failed nothing was.
+fn scored_alike(a: &GridRow, b: &GridRow) -> bool {
+    let failed = a.error.is_some() || b.error.is_some();
+    failed || (a.targets, a.questions) == (b.targets, b.questions)
+}
+
 /// Pairs by cell, in order of first appearance.
-pub(super) fn by_cell<'a>(pairs: &[(&'a GridRow, &'a GridRow)]) -> Vec<Vec<(&'a GridRow, &'a GridRow)>> {
+pub(super) fn by_cell(pairs: &[(GridRow, GridRow)]) -> Vec<Vec<(&GridRow, &GridRow)>> {
     let mut groups: Vec<Vec<_>> = Vec::new();
     let mut places = HashMap::new();
     for (a, b) in pairs {
@@ -57,21 +67,29 @@ pub(super) fn by_cell<'a>(pairs: &[(&'a GridRow, &'a GridRow)]) -> Vec<Vec<(&'a 
         if place == groups.len() {
             groups.push(Vec::new());
         }
-        groups[place].push((*a, *b));
+        groups[place].push((a, b));
     }
     groups
 }
 
 /// Why nothing matches.
 pub(super) fn refusal((a, rows_a): (&str, &[GridRow]), (b, rows_b): (&str, &[GridRow])) -> CompareError {
-    let lengths: HashMap<Identity<'_>, usize> =
-        rows_b.iter().map(|row| (identity(row), row.context_tokens)).collect();
-    let other = rows_a.iter().find_map(|row| Some((row, *lengths.get(&identity(row))?)));
+    let others: HashMap<Identity<'_>, &GridRow> = rows_b.iter().map(|row| (identity(row), row)).collect();
+    let other = rows_a.iter().find_map(|row| Some((row, *others.get(&identity(row))?)));
     let (a, b) = (a.to_owned(), b.to_owned());
-    match other {
-        Some((row, length_b)) => {
-            CompareError::Contexts { a, b, text: row.text.clone(), length_a: row.context_tokens, length_b }
+    let Some((own, other)) = other else { return CompareError::NothingMatches { a, b } };
+    let text = own.text.clone();
+    match (own.context_tokens, other.context_tokens) {
+        (length_a, length_b) if length_a != length_b => {
+            CompareError::Contexts { a, b, text, length_a, length_b }
         }
-        None => CompareError::NothingMatches { a, b },
+        _ => CompareError::Scored { a, b, text, scored_a: scored(own), scored_b: scored(other) },
+    }
+}
+
+fn scored(row: &GridRow) -> String {
+    match row.task {
+        ScoredTask::TEXT => format!("{} tokens", row.targets),
+        _ => format!("{} questions of {} tokens", row.questions, row.targets),
     }
 }

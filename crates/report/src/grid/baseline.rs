@@ -1,111 +1,124 @@
 //! Policies against what they must beat, text by text.
 
-use super::matrix::filled;
-use super::measure::three;
-use super::slice::{Slice, by_text};
-use crate::compression::FULL;
-use crate::format::{MISSING, estimate};
-use crate::interval::paired_difference;
+use super::matrix::{columns, filled};
+use super::measure::{Measure, marked, tell};
+use super::quantity::difference;
+use super::slice::{Contender, Slice};
+use crate::compression::{FULL, explain_marks};
+use crate::format::MISSING;
 use crate::table::Table;
-use bitkv_record::AskedBudget;
+use bitkv_record::{AskedBudget, PolicyText};
 
-const READING: &str = "Below zero is better than the baseline; an interval that has zero in it shows no difference. \
-Differences are paired by text; the intervals are not corrected for the number of comparisons.";
-
-/// KL of every policy less that of the uniform allocator with the same scorer.
-pub(super) fn against_uniform(slice: &Slice<'_>, caption: &str, seed: u64) -> Option<Table> {
-    let caption = format!("{caption}: KL less that of uniform with the same scorer, nats [95 % CI]");
-    against(slice, &caption, |policy| uniform_counterpart(slice, policy), seed)
+/// What policies are compared with.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Baseline {
+    /// The uniform allocator with the same scorer.
+    Uniform,
+    /// Random choice with uniform budgets.
+    Random,
 }
 
-/// KL of every policy less that of random choice.
-pub(super) fn against_random(slice: &Slice<'_>, caption: &str, seed: u64) -> Option<Table> {
-    let random = slice.rows().iter().map(|row| row.policy.as_str()).find(|policy| is_random(policy))?;
-    let caption = format!("{caption}: KL less that of {random}, nats [95 % CI]");
-    against(slice, &caption, |policy| (policy != random).then_some(random), seed)
+impl Baseline {
+    pub(super) const ALL: [Self; 2] = [Self::Uniform, Self::Random];
+
+    fn named(self) -> &'static str {
+        match self {
+            Self::Uniform => "uniform with the same scorer",
+            Self::Random => "uniform+random",
+        }
+    }
+
+    /// The policy of the slice that this one is compared with.
+    fn of<'a>(self, slice: &Slice<'a>, policy: &str) -> Option<&'a str> {
+        let own = PolicyText::new(policy);
+        let is_other = |other: &PolicyText| match self {
+            Self::Uniform => {
+                own.parts.len() == 2
+                    && own.parts[0].name != "uniform"
+                    && other.parts.first().is_some_and(|first| first.name == "uniform")
+                    && other.parts[1..] == own.parts[1..]
+            }
+            Self::Random => other.is_named(&["uniform", "random"]) && *other != own,
+        };
+        let others = slice.policies().into_iter().map(|other| (PolicyText::new(other), other));
+        let options = |other: &PolicyText| other.parts.iter().map(|part| part.options.len()).sum::<usize>();
+        // Of several, the one as it is by default.
+        let found = others.filter(|(text, _)| is_other(text)).min_by_key(|(text, _)| options(text));
+        found.map(|(_, other)| other)
+    }
 }
 
-fn against<'a>(
-    slice: &Slice<'a>,
+/// A measure of every policy less that of its baseline, for texts.
+pub(super) fn against(
+    slice: &Slice<'_>,
     caption: &str,
-    baseline: impl Fn(&str) -> Option<&'a str>,
+    (baseline, measure): (Baseline, &Measure),
     seed: u64,
 ) -> Option<Table> {
-    let cell = |policy: &str, budget: AskedBudget| {
-        // The full cache keeps more, so that its difference says nothing.
-        let baseline = baseline(policy).filter(|_| policy != FULL)?;
-        let own = by_text(&slice.at(policy, budget), |row| row.kl_nats);
-        let other = by_text(&slice.at(baseline, budget), |row| row.kl_nats);
-        let pairs = own.iter().filter_map(|(text, value)| Some((*value, *other.get(text)?)));
-        let (own, other): (Vec<f64>, Vec<f64>) = pairs.unzip();
-        paired_difference(&own, &other, seed)
-    };
-    let mut table = filled(slice, caption, |contender, budget| {
-        let difference = cell(contender.policy, budget);
-        difference.map_or_else(|| MISSING.to_owned(), |d| estimate(Some(d), three))
+    let pairs = paired(slice, baseline);
+    let caption = format!("{caption}: {}", measure.less(baseline.named()));
+    let mut table = filled(slice, &caption, |contender, budget| {
+        let other = counterpart(&pairs, contender);
+        cell(slice, (contender.policy, other), budget, measure, seed)
     });
-    table.note(READING);
+    tell(&mut table, measure);
     (!table.is_empty()).then_some(table)
 }
 
-/// The policy of the slice that differs from this one in having the uniform allocator.
-fn uniform_counterpart<'a>(slice: &Slice<'a>, policy: &str) -> Option<&'a str> {
-    let own = parts(policy);
-    let (allocator, rest) = own.split_first()?;
-    if rest.is_empty() || is_named(allocator, "uniform") {
-        return None;
-    }
-    let same = |other: &&str| {
-        let parts = parts(other);
-        parts.split_first().is_some_and(|(first, others)| is_named(first, "uniform") && others == rest)
-    };
-    slice.rows().iter().map(|row| row.policy.as_str()).find(same)
-}
-
-fn is_random(policy: &str) -> bool {
-    let parts = parts(policy);
-    parts.len() == 2 && is_named(&parts[0], "uniform") && is_named(&parts[1], "random")
-}
-
-/// Whether a part has this name, whatever its options.
-fn is_named(part: &str, name: &str) -> bool {
-    part.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
-}
-
-/// The parts of a specification: divided at `+` outside braces and quotes, without blanks.
-fn parts(policy: &str) -> Vec<String> {
-    let (mut parts, mut depth, mut quote) = (vec![String::new()], 0, None);
-    for c in policy.chars().filter(|c| !c.is_whitespace()) {
-        match (quote, c) {
-            (Some(open), _) if c == open => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '{') => depth += 1,
-            (None, '}') => depth -= 1,
-            (None, '+') if depth == 0 => {
-                parts.push(String::new());
-                continue;
+/// The same for several slices in groups, each with its heading.
+pub(super) fn against_in_groups(
+    slices: &[(String, Slice<'_>)],
+    caption: &str,
+    (baseline, measure): (Baseline, &Measure),
+    seed: u64,
+) -> Option<Table> {
+    let budgets = budgets_of(slices);
+    let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
+    let caption = format!("{caption}: {}", measure.less(baseline.named()));
+    let mut table = Table::new(caption, &columns(&heads));
+    let mut names = String::new();
+    for (label, slice) in slices {
+        table.group(label.clone());
+        let pairs = paired(slice, baseline);
+        for contender in slice.contenders() {
+            let other = counterpart(&pairs, contender);
+            let cell = |budget: &AskedBudget| cell(slice, (contender.policy, other), *budget, measure, seed);
+            let cells: Vec<String> = budgets.iter().map(cell).collect();
+            if cells.iter().any(|cell| cell != MISSING) {
+                let name = contender.marked();
+                names += &name;
+                table.push([name].into_iter().chain(cells).collect());
             }
-            (None, _) => {}
-        }
-        if let Some(part) = parts.last_mut() {
-            part.push(c);
         }
     }
-    parts
+    explain_marks(&mut table, &names);
+    tell(&mut table, measure);
+    (!table.is_empty()).then_some(table)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The budgets of all slices in the order of the first that has each.
+pub(super) fn budgets_of(slices: &[(String, Slice<'_>)]) -> Vec<AskedBudget> {
+    crate::unique(slices.iter().flat_map(|(_, slice)| slice.budgets()))
+}
 
-    #[test]
-    fn policies_come_apart_at_plus_outside_braces() {
-        assert_eq!(parts("a{x=\"+}\", y=1e+2} + b"), ["a{x=\"+}\",y=1e+2}", "b"]);
-        assert_eq!(parts("full"), ["full"]);
-        assert!(
-            is_random("uniform + random{seed=3}") && !is_random("entropy+random") && !is_random("random")
-        );
-        assert!(!is_named("uniform-by-layer", "uniform"));
-    }
+/// Every policy beside its baseline. The full cache keeps more, so that its difference would say nothing.
+fn paired<'a>(slice: &Slice<'a>, baseline: Baseline) -> Vec<(&'a str, &'a str)> {
+    let evicting = slice.policies().into_iter().filter(|policy| *policy != FULL);
+    evicting.filter_map(|policy| Some((policy, baseline.of(slice, policy)?))).collect()
+}
+
+fn counterpart<'a>(pairs: &[(&'a str, &'a str)], contender: Contender<'_>) -> Option<&'a str> {
+    pairs.iter().find(|(policy, _)| *policy == contender.policy).map(|(_, other)| *other)
+}
+
+fn cell(
+    slice: &Slice<'_>,
+    (policy, other): (&str, Option<&str>),
+    budget: AskedBudget,
+    measure: &Measure,
+    seed: u64,
+) -> String {
+    let other = other.map(|other| slice.at(other, budget));
+    let found = other.and_then(|other| difference(&slice.at(policy, budget), &other, measure.quantity, seed));
+    marked(found, measure)
 }

@@ -1,7 +1,7 @@
 //! KL against the part of the cache that is really held.
 
-use super::measure::kept;
-use super::slice::{Slice, mean_over_texts, over_texts};
+use super::quantity::{Quantity, mean_over_texts, over_texts};
+use super::slice::Slice;
 use crate::compression::Kind;
 use crate::curve::{Axis, Chart, Point, Scale, Series};
 use bitkv_record::AskedBudget;
@@ -13,8 +13,8 @@ pub(super) fn kl(slice: &Slice<'_>, caption: &str, seed: u64) -> Option<Chart> {
     let line = |contender: super::slice::Contender<'_>| {
         let point = |budget: &AskedBudget| {
             let rows = slice.at(contender.policy, *budget);
-            let kl = over_texts(&rows, |row| row.kl_nats, seed)?;
-            Some(Point { x: mean_over_texts(&rows, kept)?, y: kl.value, interval: kl.interval })
+            let kl = over_texts(&rows, Quantity::KL, seed)?;
+            Some(Point { x: mean_over_texts(&rows, Quantity::KEPT)?, y: kl.value, interval: kl.interval })
         };
         let faint = matches!(contender.kind(), Kind::Control | Kind::Oracle);
         Series { label: contender.marked(), faint, points: budgets.iter().filter_map(point).collect() }

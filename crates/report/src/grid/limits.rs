@@ -1,6 +1,7 @@
 //! What a reader must not conclude from a grid.
 
 use super::GridInput;
+use super::slice::is_loose;
 use crate::document::Block;
 use crate::sections::{ATTENTION, DIRTY, TEACHER_FORCED};
 use crate::unique;
@@ -36,7 +37,7 @@ pub(super) fn blocks(input: &GridInput<'_>) -> Vec<Block> {
         (any(|row| row.kl_nats.is_some()), TEACHER_FORCED),
         (any(|row| row.attention_cosine.is_some()), ATTENTION),
         (any(|row| row.oracle), ORACLE),
-        (any(|row| !row.conserving), LOOSE),
+        (any(is_loose), LOOSE),
         (any(|row| row.kept_entries < row.full_entries), TAIL),
         (input.manifest.dirty, DIRTY),
     ];

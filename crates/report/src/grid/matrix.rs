@@ -1,7 +1,8 @@
 //! Policies by budgets.
 
 use super::measure::Measure;
-use super::slice::{Contender, Slice, Variant, heading, mean_over_texts};
+use super::quantity::{Quantity, mean_over_texts};
+use super::slice::{Contender, Slice};
 use crate::compression::{Kind, explain_marks};
 use crate::format::MISSING;
 use crate::table::{Align, Table};
@@ -24,7 +25,7 @@ pub(super) fn worst_register(slice: &Slice<'_>, caption: &str) -> Option<Table> 
     let worst = |rows: &[&GridRow]| {
         let mean = |register: &str| {
             let own: Vec<&GridRow> = rows.iter().copied().filter(|row| row.register == register).collect();
-            mean_over_texts(&own, |row| row.kl_nats)
+            mean_over_texts(&own, Quantity::KL)
         };
         let means = registers.iter().filter_map(|name| mean(name).map(|mean| (*name, mean)));
         let worst = means.max_by(|a, b| a.1.total_cmp(&b.1));
@@ -32,31 +33,6 @@ pub(super) fn worst_register(slice: &Slice<'_>, caption: &str) -> Option<Table> 
     };
     let caption = format!("{caption}: the register with the highest KL, and its mean in nats");
     (registers.len() > 1).then(|| of(slice, &caption, worst))
-}
-
-/// KL of every policy under every variant, in groups by budget.
-pub(super) fn variants(slices: &[Slice<'_>], caption: &str, measure: &Measure, seed: u64) -> Table {
-    let all: Vec<Variant> = slices.iter().map(|slice| slice.variant).collect();
-    let labels: Vec<String> = all.iter().map(|variant| variant.label(&all)).collect();
-    let caption = format!("{caption}: {}", measure.title);
-    let mut table = Table::new(caption, &columns(&labels));
-    let mut names = String::new();
-    for budget in unique(slices.iter().flat_map(Slice::budgets)) {
-        table.group(heading(budget));
-        let mut shown: Vec<&str> = Vec::new();
-        for contender in slices.iter().flat_map(Slice::contenders) {
-            if shown.contains(&contender.policy) {
-                continue;
-            }
-            shown.push(contender.policy);
-            let cells = slices.iter().map(|slice| measure.cell(&slice.at(contender.policy, budget), seed));
-            let name = contender.marked();
-            names += &name;
-            table.push([name].into_iter().chain(cells).collect());
-        }
-    }
-    explain_marks(&mut table, &names);
-    table
 }
 
 fn of(slice: &Slice<'_>, caption: &str, cell: impl Fn(&[&GridRow]) -> String) -> Table {

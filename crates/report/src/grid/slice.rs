@@ -1,15 +1,14 @@
 //! What may stand in one table: the rows of one experiment and model whose other axes are equal.
 
+use super::quantity::{Quantity, mean_over_texts};
 use crate::compression::{FULL, Kind, TOLERANCE, with_marks};
-use crate::interval::{self, Estimate};
 use crate::unique;
-use bitkv_record::{AskedBudget, Form, GridRow, KvFormat, Positions, ScoredTask, When};
-use std::collections::BTreeMap;
+use bitkv_record::{AskedBudget, Experiment, Form, GridRow, KvFormat, Positions, ScoredTask, When};
 
 /// The axes of a grid beside model, policy, budget, text and seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Variant {
-    form: Form,
+    pub(super) form: Form,
     when: When,
     positions: Positions,
     kv: KvFormat,
@@ -18,6 +17,24 @@ pub(super) struct Variant {
 impl Variant {
     fn of(row: &GridRow) -> Self {
         Self { form: row.form, when: row.when, positions: row.positions, kv: row.kv }
+    }
+
+    /// The same, run as a plain Llama.
+    pub(super) fn as_skeleton(self) -> Self {
+        Self { form: Form::LlamaSkeleton, ..self }
+    }
+
+    /// Its place in the order of a definition.
+    fn rank(&self, defined: &Experiment) -> [usize; 4] {
+        fn place<T: PartialEq>(list: &[T], value: &T) -> usize {
+            list.iter().position(|other| other == value).unwrap_or(list.len())
+        }
+        [
+            place(&defined.forms, &self.form),
+            place(&defined.when, &self.when),
+            place(&defined.positions, &self.positions),
+            place(&defined.kv, &self.kv),
+        ]
     }
 
     /// The values of the axes on which `all` differ; empty where there is only one.
@@ -46,6 +63,8 @@ pub(super) struct Contender<'a> {
     pub(super) policy: &'a str,
     oracle: bool,
     conserving: bool,
+    /// Seeds it was measured with, of which texts have the mean.
+    seeds: usize,
 }
 
 impl Contender<'_> {
@@ -54,15 +73,18 @@ impl Contender<'_> {
     }
 
     pub(super) fn marked(&self) -> String {
-        with_marks(self.policy, self.oracle, self.conserving)
+        let seeds = if self.seeds > 1 { format!(" (mean of {} seeds)", self.seeds) } else { String::new() };
+        format!("{}{seeds}", with_marks(self.policy, self.oracle, self.conserving))
     }
 }
 
-/// The slices of one experiment's rows, by model and then by variant, in order of first appearance.
-pub(super) fn slices<'a>(rows: &[&'a GridRow]) -> Vec<Slice<'a>> {
+/// The slices of one experiment's rows, by model and then by variant: in the order of the definition, where there is
+/// one, else of first appearance.
+pub(super) fn slices<'a>(rows: &[&'a GridRow], defined: Option<&Experiment>) -> Vec<Slice<'a>> {
     let measured = || rows.iter().copied().filter(|row| row.error.is_none());
-    let keys = unique(measured().map(|row| (row.model.as_str(), Variant::of(row))));
+    let mut keys = unique(measured().map(|row| (row.model.as_str(), Variant::of(row))));
     let models = unique(keys.iter().map(|(model, _)| *model));
+    keys.sort_by_key(|(_, variant)| defined.map(|defined| variant.rank(defined)));
     let of_model = |model| keys.iter().filter(move |(name, _)| *name == model);
     let slice = |(model, variant): &(&'a str, Variant)| Slice {
         model,
@@ -111,28 +133,55 @@ impl<'a> Slice<'a> {
         budgets
     }
 
-    /// By kind, then by rising KL over all budgets; what has no KL stays in order.
+    /// The names of all policies, in order of first appearance.
+    pub(super) fn policies(&self) -> Vec<&'a str> {
+        unique(self.rows.iter().map(|row| row.policy.as_str()))
+    }
+
+    /// By kind, then by rising KL over the budgets at which all of the kind were measured; where there is no such budget,
+    /// and what has no KL, stays in order.
     pub(super) fn contenders(&self) -> Vec<Contender<'a>> {
-        let contender = |policy: &'a str| {
-            let own = || self.rows.iter().filter(|row| row.policy == policy);
-            Contender {
-                policy,
-                oracle: own().any(|row| row.oracle),
-                conserving: own().all(|row| row.conserving),
-            }
-        };
-        let names = unique(self.rows.iter().map(|row| row.policy.as_str()));
-        let mut contenders: Vec<Contender<'_>> = names.into_iter().map(contender).collect();
-        // A budget that changes nothing would favour those that were measured at it.
+        let contenders: Vec<Contender<'a>> =
+            self.policies().into_iter().map(|policy| self.contender(policy)).collect();
+        let mut kinds = unique(contenders.iter().map(Contender::kind));
+        kinds.sort();
+        let of =
+            |kind| contenders.iter().filter(move |contender| contender.kind() == kind).copied().collect();
+        kinds.into_iter().flat_map(|kind| self.ordered(of(kind))).collect()
+    }
+
+    /// A policy as rows say it is.
+    pub(super) fn contender(&self, policy: &'a str) -> Contender<'a> {
+        let own = || self.rows.iter().filter(|row| row.policy == policy);
+        Contender {
+            policy,
+            oracle: own().any(|row| row.oracle),
+            conserving: own().all(|row| row.conserving),
+            seeds: unique(own().map(|row| row.seed)).len(),
+        }
+    }
+
+    fn ordered(&self, contenders: Vec<Contender<'a>>) -> Vec<Contender<'a>> {
         let budgets = self.budgets();
-        let kl = |contender: &Contender<'_>| {
-            let own = self.rows.iter().filter(|row| row.policy == contender.policy);
-            let own = own.filter(|row| budgets.contains(&row.budget));
-            let values: Vec<f64> = own.filter_map(|row| row.kl_nats).collect();
-            if values.is_empty() { f64::INFINITY } else { values.iter().sum::<f64>() / values.len() as f64 }
+        let kl = |contender: &Contender<'a>| -> Vec<Option<f64>> {
+            let at =
+                |budget: &AskedBudget| mean_over_texts(&self.at(contender.policy, *budget), Quantity::KL);
+            budgets.iter().map(at).collect()
         };
-        contenders.sort_by(|a, b| a.kind().cmp(&b.kind()).then(kl(a).total_cmp(&kl(b))));
-        contenders
+        let measured = |values: &[Option<f64>]| values.iter().any(Option::is_some);
+        let with: Vec<(Contender<'a>, Vec<Option<f64>>)> =
+            contenders.into_iter().map(|contender| (contender, kl(&contender))).collect();
+        // At a budget that only some have, the others would be ahead or behind by its difficulty.
+        let shared = |i: &usize| with.iter().all(|(_, values)| !measured(values) || values[*i].is_some());
+        let shared: Vec<usize> = (0..budgets.len()).filter(shared).collect();
+        let rank = |values: &[Option<f64>]| match measured(values) {
+            true => shared.iter().filter_map(|i| values[*i]).sum(),
+            false => f64::INFINITY,
+        };
+        let mut ranked: Vec<(Contender<'a>, f64)> =
+            with.iter().map(|(contender, values)| (*contender, rank(values))).collect();
+        ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
+        ranked.into_iter().map(|(contender, _)| contender).collect()
     }
 
     /// The rows of a policy at a budget. The full cache is the same at every budget, so where it was measured at
@@ -152,33 +201,9 @@ impl<'a> Slice<'a> {
     }
 }
 
-/// What was measured on each text, the mean over seeds where there are several.
-pub(super) fn by_text<'a>(
-    rows: &[&'a GridRow],
-    of: impl Fn(&GridRow) -> Option<f64>,
-) -> BTreeMap<(&'a str, usize), f64> {
-    let mut sums: BTreeMap<(&str, usize), (f64, usize)> = BTreeMap::new();
-    for row in rows {
-        if let Some(value) = of(row) {
-            let sum = sums.entry((row.text.as_str(), row.context_tokens)).or_default();
-            *sum = (sum.0 + value, sum.1 + 1);
-        }
-    }
-    sums.into_iter().map(|(text, (sum, count))| (text, sum / count as f64)).collect()
-}
-
-/// Mean over texts, which are what is resampled.
-pub(super) fn over_texts(
-    rows: &[&GridRow],
-    of: impl Fn(&GridRow) -> Option<f64>,
-    seed: u64,
-) -> Option<Estimate> {
-    interval::mean(&by_text(rows, of).into_values().collect::<Vec<_>>(), seed)
-}
-
-/// The same without an interval.
-pub(super) fn mean_over_texts(rows: &[&GridRow], of: impl Fn(&GridRow) -> Option<f64>) -> Option<f64> {
-    interval::point(&by_text(rows, of).into_values().collect::<Vec<_>>())
+/// Whether a policy may keep another number of entries than it was asked for; the full cache is asked for nothing.
+pub(super) fn is_loose(row: &GridRow) -> bool {
+    !row.conserving && row.policy != FULL
 }
 
 /// A budget as the heading of a group.

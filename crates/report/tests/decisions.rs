@@ -1,0 +1,233 @@
+//! The tables that decide what a definition asks, on rows whose numbers can be worked by hand.
+
+mod cells;
+mod rendered;
+
+use bitkv_record::{Form, GridRow, KvFormat, ScoredTask, When};
+use bitkv_report::render_grid_markdown;
+use cells::row;
+use rendered::{after, in_order};
+
+const DEFINITION: &str = r#"
+analysis = "Refuted if not."
+[[experiment]]
+name = "first"
+models = ["m"]
+forms = ["true", "llama-skeleton"]
+texts = "evaluation"
+context = 300
+horizon = 60
+budgets = [1.0, 0.5, 0.25]
+policies = ["full", "uniform+p", "uniform+q{x='a', y=2}", "uniform+random", "uniform+oracle", "entropy-global"]
+pairs = [["uniform + p", "uniform+q{y=2,x='a'}"], ["uniform+p", "uniform+random"]]
+when = ["once", "chunked"]
+"#;
+/// The second policy as rows write it.
+const Q: &str = "uniform+q{x=\"a\",y=2}";
+
+fn markdown(rows: &[GridRow]) -> String {
+    rendered::with(DEFINITION, rows, &[], render_grid_markdown)
+}
+
+fn line<'a>(text: &'a str, start: &str) -> &'a str {
+    let found = text.lines().find(|line| line.starts_with(start));
+    found.unwrap_or_else(|| panic!("{start} in\n{text}"))
+}
+
+/// KL of `p` is below that of `q` by 1 on text a and by 3 on text b.
+fn pair() -> Vec<GridRow> {
+    let kl = [("a", 1.0, 2.0), ("b", 1.0, 4.0)];
+    kl.iter().flat_map(|(text, p, q)| [row("uniform+p", "0.5", text, *p), row(Q, "0.5", text, *q)]).collect()
+}
+
+/// Rows of one context, each with right answers and questions.
+fn answers(policy: &str, task: &str, text: &str, counts: &[(usize, usize)]) -> Vec<GridRow> {
+    let task: ScoredTask = task.parse().unwrap();
+    let of = |(depth, (correct, questions)): (usize, &(usize, usize))| GridRow {
+        task,
+        register: task.kind.to_string(),
+        kl_nats: None,
+        agreement: None,
+        nll_nats: None,
+        correct: Some(*correct),
+        questions: *questions,
+        depth: Some(depth as f64 / 4.0),
+        ..row(policy, if policy == "full" { "1.0" } else { "0.5" }, text, 0.0)
+    };
+    counts.iter().enumerate().map(of).collect()
+}
+
+#[test]
+fn a_pair_of_the_definition_is_subtracted_text_by_text() {
+    let text = markdown(&pair());
+    let table = after(&text, "pairs of the definition, first less second");
+    in_order(
+        table,
+        &[
+            "| budget | KL, nats | agreement, percentage points | entries kept, percentage points |",
+            "uniform+p less uniform+q",
+            // Means of -1 and -3; resamples of two texts have no mean outside these.
+            "| 0.5 | -2.00 [-3.00, -1.00] \\* | 0.0 [0.0, 0.0] | 0.0 [0.0, 0.0] |",
+        ],
+    );
+    // The second pair has a policy without rows.
+    assert!(table.contains("Nothing was measured of uniform+random as the pair is written"), "{table}");
+}
+
+#[test]
+fn an_interval_with_zero_in_it_is_not_marked() {
+    let mut rows = pair();
+    rows[3].kl_nats = Some(0.5);
+    let text = markdown(&rows);
+    let table = after(&text, "pairs of the definition");
+    // Differences -1 and 0.5.
+    assert!(table.contains("| 0.5 | -0.250 [-1.00, 0.500] |"), "{table}");
+}
+
+#[test]
+fn answers_are_summed_by_context_before_they_are_averaged() {
+    let mut rows = answers("full", "recall", "recall-100-00", &[(1, 1), (9, 9)]);
+    rows.extend(answers("uniform+p", "recall", "recall-100-00", &[(1, 1), (3, 9)]));
+    rows.extend(answers("uniform+random", "recall", "recall-100-00", &[(0, 1), (1, 9)]));
+    let text = markdown(&rows);
+    let table = after(&text, "first, m: recall in 1 contexts of 100 tokens: answers right");
+    // 4 of 10, where the mean of the two depths would be two thirds.
+    assert!(table.contains("| uniform+p | 40.0 |"), "{table}");
+    let pairs = after(&text, "pairs of the definition, answers right, percentage points");
+    in_order(pairs, &["uniform+p less uniform+random", "| recall in 1 contexts of 100 tokens | 30.0 |"]);
+    let random = after(&text, "answers right less that of uniform+random, percentage points");
+    in_order(random, &["recall in 1 contexts", "| uniform+p | 30.0 |"]);
+}
+
+#[test]
+fn questions_of_one_context_count_as_one() {
+    let mut rows = Vec::new();
+    for (context, right) in [("00", [1, 1, 1]), ("01", [0, 0, 1])] {
+        for (number, right) in right.into_iter().enumerate() {
+            let text = format!("needles-aware-100-{context}-{number:02}");
+            rows.extend(answers("uniform+p", "needles-aware", &text, &[(right, 1)]));
+        }
+        rows.extend(answers("uniform+p", "needles", &format!("needles-100-{context}"), &[(0, 3)]));
+    }
+    let text = markdown(&rows);
+    // Contexts have 3 of 3 and 1 of 3: resampled as questions, an end would not be one of these.
+    let table = after(&text, "needles in 2 contexts of 100 tokens, the policy sees the question: answers");
+    assert!(table.contains("| uniform+p | 66.7 [33.3, 100.0] |"), "{table}");
+    let gain = after(&text, "when the policy sees the question, less when it does not");
+    assert!(gain.contains("| uniform+p | 66.7 [33.3, 100.0] \\* |"), "{gain}");
+}
+
+#[test]
+fn what_is_left_of_the_full_cache_stands_beside_agreement() {
+    let mut rows = pair();
+    rows.extend(answers("full", "copy", "copy-100-00", &[(4, 8)]));
+    rows.extend(answers("uniform+p", "copy", "copy-100-00", &[(1, 8)]));
+    let text = markdown(&rows);
+    let table = after(&text, "what is left of the full cache, %");
+    // Agreement is 0.75 on both texts; 1 of 8 is a quarter of 4 of 8.
+    in_order(table, &["| policy | agreement on text | copy 100 |", "| uniform+p | 75.0 | 25.0 |"]);
+}
+
+#[test]
+fn seeds_in_the_text_of_a_policy_are_pooled() {
+    let mut rows = pair();
+    for (text, first, second) in [("a", 2.0, 4.0), ("b", 3.0, 7.0)] {
+        rows.push(row("uniform+random", "0.5", text, first));
+        rows.push(GridRow { seed: 1, ..row("uniform+random{seed=1}", "0.5", text, second) });
+    }
+    let text = markdown(&rows);
+    let table = after(&text, "**first, m, 2 texts: KL, nats");
+    // Texts have the means 3 and 5.
+    assert!(table.contains("| uniform+random (mean of 2 seeds) | 4.00 [3.00, 5.00] |"), "{table}");
+    assert!(!text.contains("seed=1"), "{text}");
+    let pairs = after(&text, "uniform+p less uniform+random (mean of 2 seeds)");
+    assert!(pairs.contains("| 0.5 | -3.00 [-4.00, -2.00] \\* |"), "{pairs}");
+    let random = after(&text, "KL less that of uniform+random, nats");
+    assert!(random.contains("| uniform+p | -3.00 [-4.00, -2.00] \\* |"), "{random}");
+}
+
+#[test]
+fn variants_are_subtracted_from_the_first_of_the_definition() {
+    // Rows come with the second variant first.
+    let chunked = pair().into_iter().map(|row| GridRow {
+        when: When::CHUNKED,
+        kl_nats: row.kl_nats.map(|kl| kl + if row.text == "a" { 0.5 } else { 1.0 }),
+        ..row
+    });
+    let rows: Vec<GridRow> = chunked.chain(pair()).collect();
+    let text = markdown(&rows);
+    let table = after(&text, "KL less that of the same policy with cut once, nats");
+    in_order(
+        table,
+        &["| policy | cut chunked-128 |", "**budget 0.5**", "| uniform+p | 0.750 [0.500, 1.00] \\* |"],
+    );
+    let answered = |when, right| {
+        let rows = answers("uniform+p", "copy", "copy-100-00", &[(right, 8)]);
+        rows.into_iter().map(move |row| GridRow { when, ..row })
+    };
+    let rows: Vec<GridRow> = answered(When::ONCE, 6).chain(answered(When::CHUNKED, 2)).collect();
+    let text = markdown(&rows);
+    let table = after(&text, "answers right less that of the same policy with cut once, percentage points");
+    in_order(table, &["**copy in 1 contexts of 100 tokens, budget 0.5**", "| uniform+p | -50.0 |"]);
+}
+
+#[test]
+fn the_order_of_policies_is_compared_between_forms() {
+    let of = |form: Form, kl: [(&str, f64); 4]| {
+        let model = if form == Form::True { "m" } else { "m+llama-skeleton" };
+        let rows = kl.into_iter().flat_map(move |(policy, kl)| {
+            ["a", "b"].map(|text| GridRow { form, model: model.into(), ..row(policy, "0.5", text, kl) })
+        });
+        rows.collect::<Vec<GridRow>>()
+    };
+    let trained = [("uniform+p", 1.0), (Q, 2.0), ("uniform+random", 3.0), ("uniform+oracle", 0.5)];
+    let skeleton = [("uniform+p", 1.0), (Q, 4.0), ("uniform+random", 3.0), ("uniform+oracle", 0.5)];
+    let text = markdown(&[of(Form::True, trained), of(Form::LlamaSkeleton, skeleton)].concat());
+    let table = after(&text, "first, m: order of policies by mean KL in both forms");
+    in_order(
+        table,
+        &[
+            // Of four ranks two are exchanged: 1 - 6 * 2 / (4 * 15).
+            "budget 0.5: rank correlation 0.800, 1 of 3 neighbours change places",
+            "| uniform+oracle †, uniform+p | 0.500 [0.500, 0.500] \\* | 0.500 [0.500, 0.500] \\* | same |",
+            "| 1.00 [1.00, 1.00] \\* | 3.00 [3.00, 3.00] \\* | same |",
+            "uniform+random | 1.00 [1.00, 1.00] \\* | -1.00 [-1.00, -1.00] \\* | changes |",
+        ],
+    );
+    assert!(text.contains("### m, form true") && text.contains("### m, form llama-skeleton"), "{text}");
+}
+
+#[test]
+fn only_policies_that_keep_more_than_asked_are_called_loose() {
+    let full = GridRow { conserving: false, ..row("full", "1.0", "a", 0.0) };
+    let rows: Vec<GridRow> = pair().into_iter().chain([full]).collect();
+    let text = markdown(&rows);
+    assert!(!text.contains('‡'), "{text}");
+    let shown = text.find("2 texts: entries kept, %").unwrap();
+    assert!(shown > text.find("other measures").unwrap(), "entries kept need no table of their own");
+    let rows: Vec<GridRow> = rows.into_iter().chain([row("entropy-global", "0.5", "a", 1.0)]).collect();
+    let text = markdown(&rows);
+    assert!(text.contains("Policies marked ‡") && text.contains("entropy-global ‡"), "{text}");
+}
+
+#[test]
+fn policies_are_ordered_by_the_budgets_that_all_have() {
+    let mut rows = pair();
+    // `q` was not measured at the harder budget, where `p` looks worse than `q` does at the easier.
+    rows.push(row("uniform+p", "0.25", "a", 100.0));
+    // Rules that share no budget stay as they come.
+    rows.push(row("entropy-proportional", "0.5", "a", 9.0));
+    rows.push(row("entropy-global", "0.25", "a", 1.0));
+    let text = markdown(&rows);
+    let table = after(&text, "2 texts: KL, nats");
+    assert!(line(table, "| uniform+p").starts_with("| uniform+p | 1.00"), "{table}");
+    in_order(table, &["| entropy-proportional |", "| entropy-global ‡ |", "| uniform+p |", "| uniform+q"]);
+}
+
+#[test]
+fn variants_of_storage_have_their_own_pairs() {
+    let quantised = pair().into_iter().map(|row| GridRow { kv: KvFormat::Int8, ..row });
+    let text = markdown(&pair().into_iter().chain(quantised).collect::<Vec<GridRow>>());
+    assert_eq!(text.matches("pairs of the definition, first less second").count(), 2, "{text}");
+    assert!(text.contains("KL less that of the same policy with KV f16"), "{text}");
+}

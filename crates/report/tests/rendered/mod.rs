@@ -1,0 +1,57 @@
+//! Reports of a definition and its rows, and what they must say.
+
+use bitkv_record::{Definition, GridRow, Machine, Manifest, TimingRow};
+use bitkv_report::GridInput;
+
+/// What was run: nothing that a report of these rows depends on, but its seed.
+pub(crate) fn manifest() -> Manifest {
+    Manifest {
+        bitkv_version: "0.1.0".into(),
+        revision: "abc123".into(),
+        dirty: false,
+        command: vec!["bitkv".into(), "run".into(), "first.toml".into()],
+        started: "2026-01-02T03:04:05Z".into(),
+        seconds: 2.0,
+        machine: Machine { cpu: "a processor".into(), cores: 2, simd: vec![] },
+        threads: 1,
+        seed: 7,
+        models: vec![],
+        texts: vec![],
+        options: Default::default(),
+    }
+}
+
+/// A report, which never has a number that is none.
+pub(crate) fn with(
+    definition: &str,
+    rows: &[GridRow],
+    timings: &[TimingRow],
+    render: fn(&GridInput<'_>) -> String,
+) -> String {
+    let definition = Definition::from_toml(definition, "first.toml").unwrap();
+    let manifest = manifest();
+    let text = render(&GridInput {
+        definition: &definition,
+        manifest: &manifest,
+        rows,
+        timings,
+        heads: &[],
+        run: Some("runs/x"),
+    });
+    assert!(!text.contains("NaN") && !text.contains("inf "), "{text}");
+    text
+}
+
+/// Panics unless the parts stand in this order.
+pub(crate) fn in_order(text: &str, parts: &[&str]) {
+    let mut from = 0;
+    for part in parts {
+        let at = text[from..].find(part).unwrap_or_else(|| panic!("{part} after byte {from} in\n{text}"));
+        from += at + part.len();
+    }
+}
+
+/// The part of a report that begins with a caption, to its end.
+pub(crate) fn after<'a>(text: &'a str, caption: &str) -> &'a str {
+    &text[text.find(caption).unwrap_or_else(|| panic!("{caption} in\n{text}"))..]
+}
