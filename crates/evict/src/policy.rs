@@ -96,6 +96,11 @@ impl Policy {
         all.retain(|key, _| defaults.contains_key(key));
         let rank = Written::of(ranker.name, &defaults, &all);
         let scorer = (ranker.build)(&own)?;
+        let common: Common = options::read(ranker.name, &common)?;
+        if let Some(reason) = scorer.unpooled().filter(|_| common.pool != Pooling::default()) {
+            let value = all["pool"].to_string();
+            return Err(Error::Option { method: ranker.name, option: "pool".into(), value, reason });
+        }
         if let Some(reason) = scorer.incomparable().filter(|_| built.compares()) {
             let reason = format!("`{}` lets heads compete by score, and {reason}", entry.name);
             return Err(Error::Meaningless { allocator: entry.name, scorer: ranker.name, reason });
@@ -105,12 +110,7 @@ impl Policy {
             spec: format!("{}+{}", divide.short, rank.short),
             explicit: format!("{}+{}", divide.full, rank.full),
             oracle: entry.oracle || ranker.oracle,
-            method: Method::Composed {
-                allocator: built,
-                scorer,
-                scorer_spec: rank.full,
-                common: options::read(ranker.name, &common)?,
-            },
+            method: Method::Composed { allocator: built, scorer, scorer_spec: rank.full, common },
         })
     }
 
@@ -243,7 +243,10 @@ impl Policy {
         let keep = |(index, count): (usize, usize)| {
             let mut scores = scores[index].clone();
             scorer.rerank(&Head::of(seen, index, common.pool), count, &mut scores);
-            let kept = select::guarded(&scores, count, common.guard);
+            let guard = allocator.fit(common.guard, count);
+            // Sinks that were scored as guarded and find no room.
+            scores.iter_mut().take(common.guard.sinks).skip(guard.sinks).for_each(|s| *s = f32::MIN);
+            let kept = select::guarded(&scores, count, guard);
             match seen.positions.get(index) {
                 Some(positions) => kept.iter().map(|&row| positions[row as usize]).collect(),
                 None => kept,

@@ -14,7 +14,7 @@ fn unknown_options_name_the_known_ones() {
         said("uniform+window-attention{windw=64}"),
         "`window-attention` has no option `windw`; it has: kernel, pool, recent, sinks, smooth, window"
     );
-    assert_eq!(said("uniform{group='max'}+recency"), "`uniform` has no option `group`; it has none");
+    assert_eq!(said("uniform{group='max'}+recency"), "`uniform` has no option `group`; it has: whole-layers");
     assert_eq!(said("entropy{sinks=1}+recency"), "`entropy` has no option `sinks`; it has: group");
     assert_eq!(said("entropy-global{keep=1}"), "`entropy-global` has no option `keep`; it has none");
 }
@@ -68,6 +68,18 @@ fn values_of_the_wrong_type_or_without_meaning_are_refused() {
             "option `first-stage` of `critical` cannot be 1.5: it must be between 0 and 1",
         ),
         (
+            "uniform+critical{base='tova',pool='max'}",
+            "option `pool` of `critical` cannot be \"max\": its base `tova` has a pooling of its own",
+        ),
+        (
+            "uniform+critical{base='kvzip',pool='sum'}",
+            "option `pool` of `critical` cannot be \"sum\": its base `kvzip` has a pooling of its own",
+        ),
+        (
+            "uniform+accumulated-attention{recent-part=1.5}",
+            "option `recent-part` of `accumulated-attention` cannot be 1.5: it must be between 0 and 1",
+        ),
+        (
             "uniform+defensive{mass=2.0}",
             "option `mass` of `defensive` cannot be 2.0: it must be between 0 and 1",
         ),
@@ -119,11 +131,15 @@ fn values_of_the_wrong_type_or_without_meaning_are_refused() {
         ("cake{window=0}+recency", "option `window` of `cake` cannot be 0: a window has at least one query"),
         (
             "cake{tau1=0.0}+recency",
-            "option `tau1` of `cake` cannot be 0.0: a temperature is finite and above 0",
+            "option `tau1` of `cake` cannot be 0.0: a temperature is finite and at least 0.001",
+        ),
+        (
+            "cake{tau2=0.0009}+recency",
+            "option `tau2` of `cake` cannot be 0.0009: a temperature is finite and at least 0.001",
         ),
         (
             "cake{tau2=inf}+recency",
-            "option `tau2` of `cake` cannot be inf: a temperature is finite and above 0",
+            "option `tau2` of `cake` cannot be inf: a temperature is finite and at least 0.001",
         ),
         (
             "zig-zag{window=0}+recency",

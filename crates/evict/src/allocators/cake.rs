@@ -30,11 +30,12 @@ impl Options for Cake {
         if self.window == 0 {
             return Err("a window has at least one query".into());
         }
-        let temperature = |tau: f64| tau.is_finite() && tau > 0.0;
+        // Far below 1 the layer with the most takes all, and further below the powers have no number.
+        let temperature = |tau: f64| tau.is_finite() && tau >= 0.001;
         if temperature(self.tau1) && temperature(self.tau2) {
             Ok(())
         } else {
-            Err("a temperature is finite and above 0".into())
+            Err("a temperature is finite and at least 0.001".into())
         }
     }
 }
@@ -62,9 +63,13 @@ impl Allocator for Cake {
                     variance += rows.variance().iter().sum::<f64>();
                 }
             }
-            entropy.max(0.0).powf(1.0 / self.tau1) * variance.powf(1.0 / self.tau2)
+            entropy.max(0.0).ln() / self.tau1 + variance.ln() / self.tau2
         };
-        let preferences: Vec<f64> = (0..shape.layers).map(preference).collect();
+        // As parts of the largest, which no temperature makes too large or too small for a number.
+        let logarithms: Vec<f64> = (0..shape.layers).map(preference).collect();
+        let most = logarithms.iter().copied().fold(f64::MIN, f64::max);
+        let preferences: Vec<f64> =
+            logarithms.into_iter().map(|preference| (preference - most).exp()).collect();
         let budgets = layers::above(self.window as f64, division.tokens_a_head(), &preferences);
         layers::spread(&budgets, shape.kv_heads)
     }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Allocator, Division};
-use crate::{Need, Needs, Observation, options::Options, registry::Method};
+use crate::{Guard, Need, Needs, Observation, options::Options, registry::Method};
 
 /// By what heads for retrieval are told.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -17,7 +17,8 @@ enum By {
 /// Every head has room for sinks and recent tokens; then the heads that are most for retrieval
 /// keep all that they hold, one after the other, as long as the budget lasts. The original
 /// has a whole number of such heads; here the last of them keeps what is left. A budget too
-/// small for all sinks and recent tokens is divided evenly.
+/// small for all sinks and recent tokens is divided evenly, and if the guard keeps as many sinks
+/// as a streaming head has room for, they shrink in proportion to the share.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Duo {
@@ -60,6 +61,14 @@ impl Allocator for Duo {
             By::Pattern => [Need::HeadPattern].into(),
             By::Measured => [Need::Window(self.window)].into(),
         }
+    }
+
+    fn fit(&self, guard: Guard, share: usize) -> Guard {
+        let room = self.sinks.saturating_add(self.recent);
+        if guard.sinks < self.sinks || share >= room {
+            return guard.within(share);
+        }
+        Guard { sinks: share.saturating_mul(self.sinks) / room, ..guard }.within(share)
     }
 
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {

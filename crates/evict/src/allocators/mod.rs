@@ -3,7 +3,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use crate::{Entry, Needs, Observation, options, registry::Method};
+use crate::{Entry, Guard, Needs, Observation, options, registry::Method};
 
 mod adaptive;
 mod cake;
@@ -53,6 +53,11 @@ pub trait Allocator: Debug + Send + Sync {
     /// Whether heads compete by their scores, which then must be comparable.
     fn compares(&self) -> bool {
         false
+    }
+
+    /// How much of `guard` a head of `share` tokens keeps. By default, as [`Guard::within`] has it.
+    fn fit(&self, guard: Guard, share: usize) -> Guard {
+        guard.within(share)
     }
 
     /// A finite weight, zero or more, for each KV head in layer-major order.

@@ -3,10 +3,14 @@ use serde::{Deserialize, Serialize};
 use super::{Allocator, Division};
 use crate::{options::Options, registry::Method};
 
-/// The same for every head.
+/// The same for every head. The first `whole-layers` can be left whole; where they would leave less
+/// than one token to a head of the others, nothing is.
 #[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Uniform {}
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct Uniform {
+    /// How many first layers keep all that they hold.
+    whole_layers: usize,
+}
 
 impl Options for Uniform {}
 
@@ -18,6 +22,12 @@ impl Method for Uniform {
 
 impl Allocator for Uniform {
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
-        vec![1.0; division.observation.shape.all_kv_heads()]
+        let held: Vec<usize> = division.scores.iter().map(Vec::len).collect();
+        let whole = self.whole_layers.saturating_mul(division.observation.shape.kv_heads).min(held.len());
+        let (rest, others) = (division.total.checked_sub(held[..whole].iter().sum()), held.len() - whole);
+        let Some(rest) = rest.filter(|&rest| rest >= others) else { return vec![1.0; held.len()] };
+        let share = rest as f64 / others as f64;
+        let weight = |(head, &held): (usize, &usize)| if head < whole { held as f64 } else { share };
+        held.iter().enumerate().map(weight).collect()
     }
 }

@@ -6,13 +6,20 @@ use crate::{Head, Need, Needs, options::Options, registry::Method};
 /// Keeps the tokens that all queries so far together attended to most. The running sum favours
 /// early tokens, which more queries could see; `normalised` takes that away.
 #[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
+#[serde(default, rename_all = "kebab-case")]
 pub(super) struct AccumulatedAttention {
     /// Whether the sum is divided by the number of queries that could see the token.
     normalised: bool,
+    /// The part of a head's share that its latest tokens have for certain, 0..=1. Heads compete
+    /// without regard to it.
+    recent_part: f64,
 }
 
-impl Options for AccumulatedAttention {}
+impl Options for AccumulatedAttention {
+    fn check(&self) -> Result<(), String> {
+        super::check_part(self.recent_part)
+    }
+}
 
 impl Method for AccumulatedAttention {
     const NAME: &'static str = "accumulated-attention";
@@ -32,5 +39,11 @@ impl Scorer for AccumulatedAttention {
             let seen_by = |position: u32| (head.tokens_seen() - position as usize) as f32;
             out.iter_mut().zip(head.positions().iter()).for_each(|(s, &p)| *s /= seen_by(p));
         }
+    }
+
+    fn rerank(&self, _: &Head<'_>, count: usize, scores: &mut [f32]) {
+        let recent = (count as f64 * self.recent_part) as usize;
+        let first = scores.len().saturating_sub(recent);
+        scores[first..].fill(f32::INFINITY);
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{ALL, Scorer};
 use crate::{
     options,
-    registry::find,
+    registry::{Method, find},
     spec::{self, Written},
 };
 
@@ -19,13 +19,20 @@ const BASES: [&str; 6] =
 #[serde(try_from = "String", into = "String")]
 pub(super) struct Base {
     spec: String,
+    /// Whether it pools its group as the option `pool` says.
+    pub(super) pools: bool,
     pub(super) scorer: Arc<dyn Scorer>,
 }
 
 impl Base {
     /// A scorer with its default options, of that name.
-    pub(super) fn of(name: &str, scorer: impl Scorer + 'static) -> Base {
-        Base { spec: name.into(), scorer: Arc::new(scorer) }
+    pub(super) fn of<S: Method + Scorer>(scorer: S) -> Base {
+        Base { spec: S::NAME.into(), pools: S::POOLS, scorer: Arc::new(scorer) }
+    }
+
+    /// Its name, and its options where they are not the defaults.
+    pub(super) fn spec(&self) -> &str {
+        &self.spec
     }
 }
 
@@ -43,7 +50,7 @@ impl TryFrom<String> for Base {
         let defaults = (entry.defaults)();
         let built = options::refuse_unknown(entry.name, &part.options, &defaults).and_then(|()| {
             let spec = Written::of(entry.name, &defaults, &(entry.complete)(&part.options)?).short;
-            Ok(Base { spec, scorer: (entry.build)(&part.options)? })
+            Ok(Base { spec, pools: entry.pools, scorer: (entry.build)(&part.options)? })
         });
         built.map_err(|e| e.to_string())
     }

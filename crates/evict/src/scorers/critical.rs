@@ -21,7 +21,7 @@ pub(super) struct Critical {
 
 impl Default for Critical {
     fn default() -> Critical {
-        let base = Base::of("window-attention", WindowAttention::default());
+        let base = Base::of(WindowAttention::default());
         Critical { base, norm: OutputNorm::SubNorm, epsilon: 1e-4, first_stage: 0.5 }
     }
 }
@@ -51,6 +51,10 @@ impl Scorer for Critical {
 
     fn incomparable(&self) -> Option<&'static str> {
         self.base.scorer.incomparable()
+    }
+
+    fn unpooled(&self) -> Option<String> {
+        (!self.base.pools).then(|| format!("its base `{}` has a pooling of its own", self.base.spec()))
     }
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {

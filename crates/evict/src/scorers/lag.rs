@@ -10,7 +10,8 @@ use crate::{
 
 /// Keeps, of each partition of the cache, the tokens whose keys and values are unusual beside the
 /// partition after it. The last whole partition and what is left behind it come first, the latest
-/// of them before all. A cache of fewer than two partitions is cut by recency.
+/// of them before all. A cache of fewer than two partitions is cut by recency. Ranks within a
+/// partition leave the same number of each, one more of the later where that does not divide.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(super) struct Lag {

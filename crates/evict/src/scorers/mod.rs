@@ -71,6 +71,12 @@ pub trait Scorer: Debug + Send + Sync {
         None
     }
 
+    /// Why it does not pool its group as the option `pool` says, if it is its options that keep it
+    /// from that.
+    fn unpooled(&self) -> Option<String> {
+        None
+    }
+
     /// Writes a finite score for each token that the head holds; the highest are kept.
     fn score(&self, head: &Head<'_>, out: &mut [f32]);
 

@@ -3,7 +3,9 @@ use serde::{Deserialize, Serialize};
 use super::Scorer;
 use crate::{Head, Need, Needs, options::Options, registry::Method};
 
-/// Keeps the tokens that the queries yet to come will attend to most: a bound, no method.
+/// Keeps the tokens that the queries yet to come will attend to most: no method, as none can know
+/// them. With uniform shares no other choice retains more of the attention that it pools over the
+/// group; it bounds neither other allocators nor how far outputs diverge.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Oracle {}

@@ -9,12 +9,15 @@ use crate::{Head, Need, Needs, options::Options, registry::Method};
 /// Keeps the tokens that the last queries attended to and whose keys say what no others do:
 /// `lambda * importance - (1 - lambda) * redundancy`; and the queries' own tokens.
 ///
-/// Importance: each query's attention, its maximum over the group brought to a sum of 1, the
-/// maximum over neighbours, then the mean over queries. Redundancy: the softmax over tokens of
-/// the mean cosine between a key and all others, where of its near-duplicates (cosines above
-/// `threshold`) every key spares the `spared` latest. The paper softmaxes the group's maximum
-/// once more instead of bringing it to a sum of 1, and leaves `threshold` and `spared` open:
-/// these are of its code, which spares the first token too where a key has no near-duplicate.
+/// Importance: each query's attention before the window, its maximum over the group brought to a
+/// sum of 1, the mean over queries, then the maximum over neighbours. Redundancy: the softmax over
+/// tokens of the mean cosine between a key and all others, where of its near-duplicates (cosines
+/// above `threshold`) every key spares the `spared` latest.
+///
+/// The authors' code takes the group's maximum before the softmax, of the products of queries and
+/// keys. With one query head a group that is the same; with more, this compares probabilities,
+/// each relative to its own head's sum, and may rank otherwise. `threshold` and `spared` are of
+/// that code, which spares the first token too where a key has no near-duplicate.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct RKv {
@@ -66,27 +69,26 @@ impl Scorer for RKv {
         let important = importance(&PastRows::of(head, self.window), self.kernel);
         let redundant = redundancy(head.keys(), head.head_dim(), self.threshold, self.spared);
         for ((s, important), redundant) in out.iter_mut().zip(important).zip(redundant) {
-            *s = (self.lambda * important - (1.0 - self.lambda) * redundant) as f32;
+            *s = (self.lambda * f64::from(important) - (1.0 - self.lambda) * redundant) as f32;
         }
     }
 }
 
 /// Of each token before the window.
-fn importance(group: &[PastRows<'_>], kernel: usize) -> Vec<f64> {
+fn importance(group: &[PastRows<'_>], kernel: usize) -> Vec<f32> {
     let mut heads: Vec<_> = group.iter().map(PastRows::iter).collect();
-    let (mut important, mut queries) = (Vec::new(), 0.0);
+    let (mut mean, mut queries) = (Vec::<f64>::new(), 0.0);
     while let Some(rows) = heads.iter_mut().map(Iterator::next).collect::<Option<Vec<&[f32]>>>() {
         let most = crate::Pooling::Max.over(&rows);
         let sum: f64 = most.iter().copied().map(f64::from).sum();
-        important.resize(most.len(), 0.0);
+        mean.resize(most.len(), 0.0);
         if sum > 0.0 {
-            let smooth = Smooth::Max.over(&most, kernel);
-            important.iter_mut().zip(smooth).for_each(|(i, a)| *i += f64::from(a) / sum);
+            mean.iter_mut().zip(most.iter()).for_each(|(m, &a)| *m += f64::from(a) / sum);
         }
         queries += 1.0;
     }
-    important.iter_mut().for_each(|i| *i /= queries);
-    important
+    let mean: Vec<f32> = mean.into_iter().map(|sum| (sum / queries) as f32).collect();
+    Smooth::Max.over(&mean, kernel)
 }
 
 /// Of each key.

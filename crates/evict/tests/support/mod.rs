@@ -152,10 +152,12 @@ fn meant(spec: &str) -> Option<Policy> {
 const OPTIONS: [&str; 2] = ["{sinks=2,recent=3,pool='max'}", "{sinks=0,recent=0,pool='sum'}"];
 
 /// Small windows and partitions besides, so that small caches have something outside them.
-const OTHERS: [&str; 24] = [
+const OTHERS: [&str; 26] = [
     "entropy{group='mean'}+window-attention{window=4,kernel=1}",
     "uniform+window-attention{window=4,kernel=3,smooth='max'}",
     "uniform+accumulated-attention{normalised=true}",
+    "pyramid{window=1}+accumulated-attention{recent-part=0.5,sinks=0,recent=0}",
+    "uniform{whole-layers=1}+key-norm",
     "adaptive{floor='linear',safeguard=0.5}+window-attention{window=4,pool='max'}",
     "adaptive{safeguard=0}+kvzip{sinks=0,recent=0}",
     "global{safeguard=0.5}+lag{lag=3,skip=1,cross-scoring=true}",
@@ -173,8 +175,8 @@ const OTHERS: [&str; 24] = [
     "uniform+r-kv{window=4,kernel=3,spared=2,threshold=0}",
     "adaptive+cake-attention{window=4,kernel=1,gamma=0}",
     "cake{window=4,tau2=0.6}+cake-attention{window=4}",
-    "duo{by='measured',sinks=1,recent=3,window=4}+recency",
-    "duo{sinks=2,recent=1}+random{seed=2}",
+    "duo{by='measured',sinks=5,recent=3,window=4}+recency",
+    "duo{sinks=6,recent=1}+random{seed=2}",
     "pyramid{window=1,beta=2}+oracle",
     "zig-zag{window=4,least=0}+tova",
 ];

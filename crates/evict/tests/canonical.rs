@@ -1,0 +1,52 @@
+//! A policy has one specification, however its options are written: rows are told apart by it.
+
+use bitkv_evict::{Kind, Policy, registry};
+
+fn spec(text: &str) -> String {
+    let policy = Policy::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+    assert_eq!(Policy::parse(policy.explicit_spec()).unwrap().spec(), policy.spec());
+    policy.spec().to_owned()
+}
+
+#[test]
+fn an_option_given_its_default_is_as_if_it_were_not_given() {
+    let mut options = 0;
+    for method in registry() {
+        let of = |options: &str| match method.kind {
+            Kind::Allocator => format!("{}{options}+kvzip", method.name),
+            Kind::Scorer => format!("uniform+{}{options}", method.name),
+            Kind::Rule | Kind::Kvpress => format!("{}{options}", method.name),
+        };
+        for (key, value) in &method.options {
+            assert_eq!(spec(&of(&format!("{{{key}={value}}}"))), of(""), "{key}={value}");
+            options += 1;
+            // A number without a fraction may be written without a point.
+            if let Some(whole) = value.strip_suffix(".0") {
+                assert_eq!(spec(&of(&format!("{{{key}={whole}}}"))), of(""), "{key}={whole}");
+            }
+        }
+    }
+    assert!(options > 100, "{options}");
+}
+
+#[test]
+fn a_number_has_one_form() {
+    for (one, other) in [
+        ("adaptive{safeguard=0}+kvzip", "adaptive{safeguard=0.0}+kvzip"),
+        ("uniform+critical{epsilon=1e-3}", "uniform+critical{epsilon=0.001}"),
+        ("uniform+r-kv{lambda=1}", "uniform+r-kv{lambda=1.0}"),
+        ("kvpress:adakv_snapkv{alpha_safeguard=1}", "kvpress:adakv_snapkv{alpha_safeguard=1.0}"),
+    ] {
+        assert_eq!(spec(one), spec(other));
+        assert_eq!(spec(one), other);
+    }
+}
+
+#[test]
+fn a_scorer_inside_another_has_one_form_too() {
+    let critical = |base: &str| spec(&format!("uniform+critical{{base=\"{base}\"}}"));
+    assert_eq!(critical("window-attention{kernel=5}"), "uniform+critical");
+    assert_eq!(critical("cake-attention{gamma=200}"), critical("cake-attention"));
+    assert_eq!(critical(" tova{} "), critical("tova"));
+    assert_ne!(critical("tova"), critical("kvzip"));
+}
