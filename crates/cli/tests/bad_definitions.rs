@@ -171,6 +171,18 @@ fn calibrations_of_other_models() {
     let layers = &own.entropies()[..2];
     let half = bitkv_record::Profile::new("tiny-gqa", None, vec![], own.thresholds, layers).unwrap();
     half.write(&place.path("half.json")).unwrap();
+    place.json(&[
+        "profile",
+        "--model",
+        "tiny-gqa",
+        "--texts",
+        "texts",
+        "--context",
+        "64",
+        "--out",
+        "judged.json",
+    ]);
+    with("judged.json", &["judged.json was measured on", "evaluated too", "other texts"]);
     with("half.json", &["half.json", "16 heads", "has 32", "of this model"]);
     // Also where no policy reads it: it was named.
     let text = definition(&[("{ tokens = 64 }", "{ profile = \"tiny-mha.json\" }")]);
