@@ -64,10 +64,10 @@ fn a_pair_of_the_definition_is_subtracted_text_by_text() {
     in_order(
         table,
         &[
-            "| budget | KL, nats | agreement, percentage points | entries kept, percentage points |",
+            "| budget | KL, nats | agreement, percentage points |",
             "uniform+p less uniform+q",
             // Means of -1 and -3; resamples of two texts have no mean outside these.
-            "| 0.5 | -2.00 [-3.00, -1.00] \\* | 0.0 [0.0, 0.0] | 0.0 [0.0, 0.0] |",
+            "| 0.5 | -2.00 [-3.00, -1.00] \\* | 0.0 [0.0, 0.0] |",
         ],
     );
     // The second pair has a policy without rows.
@@ -208,6 +208,19 @@ fn only_policies_that_keep_more_than_asked_are_called_loose() {
     let rows: Vec<GridRow> = rows.into_iter().chain([row("entropy-global", "0.5", "a", 1.0)]).collect();
     let text = markdown(&rows);
     assert!(text.contains("Policies marked ‡") && text.contains("entropy-global ‡"), "{text}");
+}
+
+#[test]
+fn a_pair_that_keeps_unequal_numbers_says_so() {
+    let more = |row: GridRow| GridRow { kept_entries: Some(if row.text == "a" { 60 } else { 80 }), ..row };
+    let rule = pair().into_iter().filter(|row| row.policy == "uniform+p").map(more);
+    let rule = rule.map(|row| GridRow { policy: "entropy-global".into(), conserving: false, ..row });
+    let rows: Vec<GridRow> = pair().into_iter().chain(rule).collect();
+    let definition = DEFINITION.replace("[[\"uniform + p\"", "[[\"entropy-global\"");
+    let text = rendered::with(&definition, &rows, &[], render_grid_markdown);
+    let table = after(&text, "pairs of the definition");
+    // Both texts keep 50 of 100 under the other policy.
+    in_order(table, &["entropy-global ‡ less uniform+q", "| 20.0 [10.0, 30.0] \\* |", "‡ Does not keep"]);
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn controls(experiment: &Experiment) -> Result<(), String> {
         };
     }
     let policies: Vec<PolicyText> = experiment.policies.iter().map(|text| PolicyText::new(text)).collect();
-    match CONTROLS.iter().find(|(_, _, is)| !policies.iter().any(|policy| is(policy))) {
+    match CONTROLS.iter().find(|(_, _, is)| !policies.iter().any(is)) {
         Some((what, example, _)) => Err(format!(
             "policies lacks {what}, without which nothing can be judged: add \"{example}\", or write controls = false \
              and the reason in analysis of this experiment"
