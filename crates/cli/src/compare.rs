@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use bitkv_record::{GridRow, Manifest, read_rows};
+use bitkv_record::{GridRow, Manifest, has_rows, read_rows};
 use bitkv_report::{compare, render_comparison_markdown, render_comparison_terminal};
 
 use crate::output;
@@ -71,6 +71,6 @@ fn same_inputs(a: &Path, b: &Path) -> Result<()> {
 /// The rows of a run folder, or of its file.
 fn rows(path: &Path) -> Result<Vec<GridRow>> {
     let file = if path.is_dir() { path.join("rows.csv") } else { path.to_owned() };
-    ensure!(file.exists(), "{} has no rows.csv: name a finished run folder of `bitkv run`", path.display());
+    ensure!(has_rows(&file), "{} has no rows.csv: name a finished run folder of `bitkv run`", path.display());
     Ok(read_rows(&file)?)
 }

@@ -51,7 +51,7 @@ pub use profile::{Profile, ProfileHead, ProfileSummary};
 pub use published_profile::{HeadKey, PublishedProfile, PublishedShape, PublishedStats, PublishedTypes};
 pub use published_rule::PublishedRule;
 pub use resumable::ResumableRun;
-pub use rows::{Row, read_rows, write_rows};
+pub use rows::{Row, has_rows, read_rows, write_rows};
 pub use scored_task::ScoredTask;
 pub use skeleton::{
     Difference, Expectation, Mistakes, ProfileDifference, ProfileReading, Reading, SkeletonComparison,

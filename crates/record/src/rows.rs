@@ -4,7 +4,8 @@ use crate::RecordError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
-use std::path::Path;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 /// One kind of CSV row.
 pub trait Row: Serialize + DeserializeOwned {
@@ -34,11 +35,11 @@ pub fn write_rows<R: Row>(path: &Path, rows: &[R]) -> Result<(), RecordError> {
     writer.flush().map_err(|source| RecordError::Write { path: path.to_owned(), source })
 }
 
-/// Reads rows. The header must be exactly the format's; every value must parse, be finite and possible; no
+/// Reads rows, of a file packed by gzip where only `path` with `.gz` behind it is there. The header must be exactly the format's; every value must parse, be finite and possible; no
 /// row may repeat another.
 pub fn read_rows<R: Row>(path: &Path) -> Result<Vec<R>, RecordError> {
-    let mut reader = csv::Reader::from_path(path)
-        .map_err(|error| RecordError::Read { path: path.to_owned(), source: io_error(error) })?;
+    let bytes = read(path).map_err(|source| RecordError::Read { path: path.to_owned(), source })?;
+    let mut reader = csv::Reader::from_reader(&bytes[..]);
     let line_error = |error: csv::Error| {
         let line = error.position().map_or(0, csv::Position::line);
         RecordError::Line { path: path.to_owned(), line, reason: reason(error) }
@@ -80,6 +81,28 @@ pub(crate) fn from_line<R: Row>(line: &[u8]) -> Result<R, String> {
         return Err(format!("has {} values, expected {}", record.len(), R::COLUMNS.len()));
     }
     record.deserialize(Some(&csv::StringRecord::from(R::COLUMNS))).map_err(reason)
+}
+
+/// Whether there are rows at `path`, as they are or packed by gzip; see [`read_rows`].
+pub fn has_rows(path: &Path) -> bool {
+    path.exists() || packed(path).exists()
+}
+
+/// The bytes of a file, or of the same name with `.gz` behind it, unpacked: large runs are kept packed.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let packed = packed(path);
+    if path.exists() || !packed.exists() {
+        return std::fs::read(path);
+    }
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(packed)?).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn packed(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".gz");
+    name.into()
 }
 
 fn check_all<'a, R: Row + 'a>(

@@ -1,6 +1,9 @@
 //! Rows read back equal, and what is impossible is refused with its line.
 
-use bitkv_record::{Accounting, CellRow, HeadRow, MemoryRow, Row, Task, read_rows, write_rows};
+use std::fs::File;
+
+use bitkv_record::{Accounting, CellRow, HeadRow, MemoryRow, Row, Task, has_rows, read_rows, write_rows};
+use flate2::{Compression, write::GzEncoder};
 
 fn memory() -> MemoryRow {
     MemoryRow {
@@ -71,6 +74,27 @@ fn rows_read_back_equal() {
     round_trip(&[memory(), MemoryRow { published_fraction: Some(0.654), context: 1024, ..memory() }]);
     round_trip(&[head(), HeadRow { text: "a".into(), entropy_bits: None, ..head() }]);
     round_trip(&[cell(), CellRow { budget: 1.0, correct: None, ..cell() }]);
+}
+
+#[test]
+fn packed_rows_are_read_where_there_are_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, packed) = (folder.path().join("rows.csv"), folder.path().join("rows.csv.gz"));
+    assert!(!has_rows(&plain));
+    write_rows(&plain, &[memory()]).unwrap();
+    let mut encoder = GzEncoder::new(File::create(&packed).unwrap(), Compression::best());
+    std::io::copy(&mut File::open(&plain).unwrap(), &mut encoder).unwrap();
+    encoder.finish().unwrap();
+    std::fs::remove_file(&plain).unwrap();
+    assert!(has_rows(&plain));
+    assert_eq!(read_rows::<MemoryRow>(&plain).unwrap(), [memory()]);
+    // What stands there unpacked counts.
+    write_rows::<MemoryRow>(&plain, &[]).unwrap();
+    assert_eq!(read_rows::<MemoryRow>(&plain).unwrap(), []);
+    std::fs::remove_file(&plain).unwrap();
+    std::fs::write(&packed, b"not gzip").unwrap();
+    let said = read_rows::<MemoryRow>(&plain).unwrap_err().to_string();
+    assert!(said.contains("rows.csv") && !said.contains('\n'), "{said}");
 }
 
 fn refusal<R: Row + std::fmt::Debug>(row: R) -> String {

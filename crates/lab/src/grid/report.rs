@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use bitkv_record::{Definition, GridRow, HeadRow, Manifest, Row, TimingRow, read_rows};
+use bitkv_record::{Definition, GridRow, HeadRow, Manifest, Row, TimingRow, has_rows, read_rows};
 use bitkv_report::{GridInput, grid_figures, render_grid_html, render_grid_markdown};
 
 /// What a finished run recorded.
@@ -37,7 +37,7 @@ impl Recorded {
 pub fn read_run(folder: &Path) -> Result<Recorded> {
     let definition = folder.join("definition.toml");
     ensure!(
-        definition.exists() && folder.join("rows.csv").exists(),
+        definition.exists() && has_rows(&folder.join("rows.csv")),
         "{} is no finished run of a definition: name a folder of `bitkv run`, with definition.toml and rows.csv",
         folder.display()
     );
@@ -52,7 +52,7 @@ pub fn read_run(folder: &Path) -> Result<Recorded> {
 }
 
 fn optional<R: Row>(path: &Path) -> Result<Vec<R>> {
-    if path.exists() { Ok(read_rows(path)?) } else { Ok(Vec::new()) }
+    if has_rows(path) { Ok(read_rows(path)?) } else { Ok(Vec::new()) }
 }
 
 /// Writes the reports of a finished run anew; its rows stay as they are.
