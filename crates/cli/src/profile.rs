@@ -158,7 +158,7 @@ fn budgets(
 ) -> Result<PlanExport> {
     let numbers = Numbers::from([(Need::Entropy, profile.entropies().concat())]);
     let shape = evidence::shape(subject, tokens);
-    let evidence = Evidence::of(shape, f64::from(subject.config().rope_theta)).with_numbers(numbers);
+    let evidence = Evidence::of(shape, subject.config().rope_theta).with_numbers(numbers);
     let plan = policy.plan(&evidence.view(), budget)?;
     Ok(export::budgets(&subject.name, policy, budget.part(shape), &plan))
 }
