@@ -2,6 +2,7 @@
 
 mod support;
 
+use bitkv_evict::{Error, Policy};
 use serde_json::Value;
 use support::{
     Place, count, list,
@@ -32,7 +33,9 @@ fn conserving(place: &Place) -> Vec<String> {
         found.map(|p| p["name"].as_str().unwrap().to_owned()).collect()
     };
     let (allocators, scorers) = (of("allocator"), of("scorer"));
-    allocators.iter().flat_map(|a| scorers.iter().map(move |s| format!("{a}+{s}"))).collect()
+    let pairs = allocators.iter().flat_map(|a| scorers.iter().map(move |s| format!("{a}+{s}")));
+    // Heads cannot compete by every score; that is refused by name, and tested elsewhere.
+    pairs.filter(|pair| !matches!(Policy::parse(pair), Err(Error::Meaningless { .. }))).collect()
 }
 
 /// A plan with a profile at hand, so that none is measured.
@@ -49,6 +52,10 @@ fn profiled(place: &Place, policy: &str, budget: &str) -> Value {
         budget,
         "--profile",
         "profile.json",
+        "--head-scores",
+        "scores.json",
+        "--head-pattern",
+        "pattern.json",
     ])
 }
 
@@ -56,6 +63,15 @@ fn place_with_profile() -> Place {
     let place = Place::new();
     place.tokens("tokens.json", TOKENS as u32);
     place.json(&["profile", "--model", MODEL, "--tokens", "tokens.json", "--out", "profile.json"]);
+    let rows = |heads: usize| {
+        let row = |layer: usize| {
+            (0..heads).map(|head| 0.1 * (1 + layer + 2 * head) as f64 / heads as f64).collect()
+        };
+        let rows: Vec<Vec<f64>> = (0..size("num_hidden_layers")).map(row).collect();
+        serde_json::to_string(&rows).unwrap()
+    };
+    place.write("scores.json", rows(size("num_attention_heads")));
+    place.write("pattern.json", rows(size("num_key_value_heads")));
     place
 }
 
