@@ -6,6 +6,7 @@ Run it by run.sh, which sees to the versions of requirements.txt. What is timed 
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,12 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bitkv", type=Path, default=ROOT / "target/release/bitkv", help="the binary")
     parser.add_argument("--model", default="tiny-gqa", help="a built-in model, whose shape the peer has")
+    parser.add_argument(
+        "--weights",
+        choices=["random", "own"],
+        default="random",
+        help="whether the peer is a random Llama of the model's shape, or the model itself as transformers runs it",
+    )
     parser.add_argument("--texts", type=int, default=3, help="how many evaluation texts, spread over all")
     parser.add_argument("--rounds", type=int, default=3, help="how often either runs the grid")
     parser.add_argument("--threads", type=int, default=2, help="threads of either")
@@ -47,7 +54,7 @@ def definition(model, folder):
 
 
 def run_bitkv(binary, model, texts, threads):
-    """Seconds of the whole command, its start and its report included; its rows."""
+    """Seconds and processor seconds of the whole command, its start and its report included; its rows."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "texts").mkdir()
@@ -55,23 +62,28 @@ def run_bitkv(binary, model, texts, threads):
             (folder / "texts" / text.name).write_bytes(text.read_bytes())
         (folder / "grid.toml").write_text(definition(model, "./texts"))
         command = [binary, "run", folder / "grid.toml", "--out", folder / "run", "--json"]
-        started = time.perf_counter()
+        started, used = time.perf_counter(), children_seconds()
         done = subprocess.run(
             command, env={**os.environ, "RAYON_NUM_THREADS": str(threads)}, capture_output=True, text=True
         )
-        seconds = time.perf_counter() - started
+        seconds, used = time.perf_counter() - started, children_seconds() - used
     if done.returncode != 0:
         sys.exit(f"bitkv failed: {done.stderr.strip()}")
     said = json.loads(done.stdout)
     if said["failed"]:
         sys.exit(f"{said['failed']} cells of bitkv failed: nothing is compared")
-    return seconds, said["rows"]
+    return seconds, used, said["rows"]
+
+
+def children_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def run_peer(peer, texts):
-    """Seconds of the grid on all texts, without loading anything; its cells."""
-    done = [peer.grid(text.read_text()) for text in texts]
-    return sum(seconds for seconds, _ in done), [cell for _, cells in done for cell in cells]
+    """Seconds and processor seconds of the grid on all texts, without loading anything; its cells."""
+    seconds, used, cells = zip(*(peer.grid(text.read_text()) for text in texts))
+    return sum(seconds), sum(used), sum(cells, [])
 
 
 def main():
@@ -84,18 +96,20 @@ def main():
 
     torch.set_num_threads(options.threads)
     texts, binary = sample(options.texts), options.bitkv.resolve()
-    peer = Peer(ROOT / "models" / options.model, getattr(torch, options.dtype))
+    peer = Peer(ROOT / "models" / options.model, options.weights == "own", getattr(torch, options.dtype))
     run_peer(peer, texts[:1])
     run_bitkv(binary, options.model, texts[:1], options.threads)
     rounds = []
     for number in range(options.rounds):
         load = os.getloadavg()[0]
-        peer_seconds, cells = run_peer(peer, texts)
-        bitkv_seconds, rows = run_bitkv(binary, options.model, texts, options.threads)
+        peer_seconds, peer_used, cells = run_peer(peer, texts)
+        bitkv_seconds, bitkv_used, rows = run_bitkv(binary, options.model, texts, options.threads)
         if rows != len(cells):
             sys.exit(f"bitkv has {rows} rows and kvpress {len(cells)} cells: presses.py differs from {DEFINITION.name}")
         print(f"round {number + 1}: kvpress {peer_seconds:.1f} s, bitkv {bitkv_seconds:.2f} s, load {load:.1f}", flush=True)
-        rounds.append({"peer_seconds": peer_seconds, "bitkv_seconds": bitkv_seconds, "load_before": load, "cells": cells})
+        seconds = {"peer_seconds": peer_seconds, "bitkv_seconds": bitkv_seconds}
+        used = {"peer_processor_seconds": peer_used, "bitkv_processor_seconds": bitkv_used}
+        rounds.append({"load_before": load, **seconds, **used, "cells": cells})
     write(options, texts, rounds)
 
 

@@ -7,7 +7,7 @@ import torch
 from presses import EAGER, HEAD_WISE, PRESSES, RATIOS, make
 from tokenizers import Tokenizer
 from torch.nn.functional import kl_div, log_softmax, pad
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, DynamicCache, LlamaConfig, LlamaForCausalLM
 
 CONTEXT, HORIZON = 896, 127
 
@@ -36,22 +36,31 @@ def fitting_mask(attention, _, kwargs):
     return (), kwargs
 
 
-class Peer:
-    """A random Llama of a built-in model's shape, and the continuations that it was asked for."""
+def random_llama(config, dtype):
+    """A Llama of a built-in model's shape, which multiplies in floating point."""
+    torch.manual_seed(0)
+    rope = {"rope_type": "default", "rope_theta": config["rope_theta"]}
+    shape = {key: config[key] for key in SHAPE}
+    llama = LlamaConfig(**shape, rope_parameters=rope, attn_implementation="sdpa")
+    return LlamaForCausalLM(llama).to(dtype)
 
-    def __init__(self, folder, dtype):
+
+class Peer:
+    """A model in transformers and the grid that it is asked for."""
+
+    def __init__(self, folder, own_weights, dtype):
         config = json.loads((folder / "config.json").read_text())
-        torch.manual_seed(0)
-        rope = {"rope_type": "default", "rope_theta": config["rope_theta"]}
-        shape = {key: config[key] for key in SHAPE}
-        llama = LlamaConfig(**shape, rope_parameters=rope, attn_implementation="sdpa")
-        self.model = LlamaForCausalLM(llama).to(dtype).eval()
+        if own_weights:
+            self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
+        else:
+            self.model = random_llama(config, dtype)
+        self.model.eval()
         for layer in self.model.model.layers:
             layer.self_attn.register_forward_pre_hook(fitting_mask, with_kwargs=True)
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.begin = config["bos_token_id"]
-        # The most tokens that kvpress found keys for, which all queries of them ignore, by press and ratio.
-        self.pieces = {}
+        # The most tokens of which kvpress has so far found, in every cell, a key that all their queries ignore.
+        self.piece = HORIZON
 
     def tokens(self, text):
         """Context and continuation of a text, `[1, CONTEXT]` and `[1, HORIZON]`."""
@@ -63,16 +72,16 @@ class Peer:
 
     @torch.inference_mode()
     def grid(self, text):
-        """Every press at every ratio on one text: seconds of its prefill and its continuation, KL and agreement."""
+        """Every press at every ratio on one text: seconds and processor seconds of all, and each cell."""
         context, continuation = self.tokens(text)
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         reference = log_softmax(self.continued(self.prefilled(context), continuation).float(), -1)
         cells = []
         for name in PRESSES:
             self.model.set_attn_implementation("eager" if name in EAGER else "sdpa")
             cells += [self.cell(name, ratio, context, continuation, reference) for ratio in RATIOS]
         self.model.set_attn_implementation("sdpa")
-        return time.perf_counter() - started, cells
+        return time.perf_counter() - started, time.process_time() - used, cells
 
     def cell(self, name, ratio, context, continuation, reference):
         prefill, clock = [], time.perf_counter
@@ -85,20 +94,20 @@ class Peer:
             prefill.append(clock() - at)
             return cache
 
-        if name in HEAD_WISE and ratio > 0:
-            logits = self.in_pieces((name, ratio), read, continuation)
+        masked = name in HEAD_WISE and ratio > 0
+        if masked:
+            logits = self.in_pieces(read, continuation)
         else:
             logits = self.continued(read(), continuation)
         logits = log_softmax(logits.float(), -1)
         kl = kl_div(logits, reference, log_target=True, reduction="batchmean").item()
         agreement = (logits.argmax(-1) == reference.argmax(-1)).float().mean().item()
-        seconds, pieces = clock() - started, self.pieces.get((name, ratio), HORIZON)
         return {
             "press": name,
             "ratio": ratio,
-            "seconds": seconds,
+            "seconds": clock() - started,
             "prefill_seconds": sum(prefill),
-            "piece": pieces,
+            "piece": self.piece if masked else HORIZON,
             "kl_nats": kl,
             "agreement": agreement,
         }
@@ -114,15 +123,15 @@ class Peer:
         positions = torch.arange(start, start + tokens.shape[1])[None]
         return self.model(input_ids=tokens, past_key_values=cache, position_ids=positions).logits[0]
 
-    def in_pieces(self, cell, read, tokens):
+    def in_pieces(self, read, tokens):
         """As `continued`. kvpress looks for one key that every query of a pass ignores, and fails where they point
         everywhere; then the continuation is read in pieces of half the length, from a new prefill."""
         while True:
-            cache, length = read(), self.pieces.setdefault(cell, HORIZON)
-            pieces = zip(tokens.split(length, dim=1), range(0, HORIZON, length))
+            cache = read()
+            pieces = zip(tokens.split(self.piece, dim=1), range(0, HORIZON, self.piece))
             try:
                 return torch.cat([self.continued(cache, piece, CONTEXT + at) for piece, at in pieces])
             except ValueError as error:
-                if length == 1 or "fake keys" not in str(error):
+                if self.piece == 1 or "fake keys" not in str(error):
                     raise
-                self.pieces[cell] = (length + 1) // 2
+                self.piece = (self.piece + 1) // 2

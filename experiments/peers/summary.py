@@ -24,6 +24,7 @@ def of(options, texts, rounds):
     peer = spread([cells / r["peer_seconds"] for r in rounds])
     return {
         "model": options.model,
+        "weights": options.weights,
         "texts": [text.stem for text in texts],
         "threads": options.threads,
         "dtype": options.dtype,
@@ -34,11 +35,13 @@ def of(options, texts, rounds):
         "bitkv_cells_per_second": bitkv,
         "kvpress_cells_per_second": peer,
         "ratio": spread([r["peer_seconds"] / r["bitkv_seconds"] for r in rounds]),
+        "processor_ratio": spread([r["peer_processor_seconds"] / r["bitkv_processor_seconds"] for r in rounds]),
         # What would remain of kvpress' time if the prefill, shared by all cells of a text, cost nothing.
         "ratio_without_prefills": spread([continuations(r) / r["bitkv_seconds"] for r in rounds]),
-        # What a bitkv of the same speed a cell would be worth if no press were masked in pieces.
+        # What it would be if the presses masked in pieces took as long as the others.
         "ratio_of_one_pass_presses": spread([one_pass(r) * cells / r["bitkv_seconds"] for r in rounds]),
         "presses": {name: of_press(name, rounds) for name in names},
+        "cells_of_kvpress": rounds[-1]["cells"],
     }
 
 
@@ -77,11 +80,12 @@ def markdown(s):
         v = s[key]
         return f"| {what} | {v['median']:.1f} | {v['least']:.1f} to {v['most']:.1f} |"
 
+    weights = f"the weights of {s['model']}" if s["weights"] == "own" else f"random weights in the shape of {s['model']}"
     versions = ", ".join(f"{name} {number}" for name, number in s["versions"].items())
     head = [
         "# The same grid here and in transformers + kvpress",
         "",
-        f"{s['cells']} cells: 15 presses, 6 budgets, {len(s['texts'])} texts of 896 + 127 tokens, shape of {s['model']}; "
+        f"{s['cells']} cells: 15 presses, 6 budgets, {len(s['texts'])} texts of 896 + 127 tokens, {weights}; "
         f"kvpress in {s['dtype']}; {s['threads']} threads of {s['cpu']}; {len(s['load_before'])} rounds in turns, load before "
         f"each {', '.join(f'{load:.1f}' for load in s['load_before'])}; {versions}.",
         "",
@@ -90,6 +94,7 @@ def markdown(s):
         row("bitkv, cells a second", "bitkv_cells_per_second"),
         row("transformers + kvpress, cells a second", "kvpress_cells_per_second"),
         row("ratio", "ratio"),
+        row("ratio of processor seconds", "processor_ratio"),
         row("ratio, if kvpress' prefills cost nothing", "ratio_without_prefills"),
         row("ratio, presses that read the continuation in one pass", "ratio_of_one_pass_presses"),
         "",
