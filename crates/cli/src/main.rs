@@ -75,7 +75,12 @@ enum Command {
 
 fn main() -> ExitCode {
     bitkv_kernels::memory::keep_freed();
-    let done = match Arguments::parse().command {
+    let arguments = Arguments::parse();
+    if let Err(error) = bitkv_kernels::check_isa() {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
+    let done = match arguments.command {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Memory(arguments) => memory::run(&arguments),
         Command::Profile(arguments) => profile::run(&arguments),

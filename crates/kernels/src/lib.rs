@@ -3,6 +3,8 @@
 //! Every kernel has a portable form that the vector forms are tested against;
 //! callers never say which one runs.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 pub mod attention;
 pub mod bf16;
 pub mod dense;
@@ -13,4 +15,4 @@ mod scatter;
 mod simd;
 pub mod ternary;
 
-pub use simd::{Level, features, level};
+pub use simd::{Isa, Level, UnknownIsa, check_isa, features, isa, level};

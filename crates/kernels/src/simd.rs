@@ -1,6 +1,127 @@
-//! Which instruction sets this machine has, and a macro that compiles one body for each of them.
+//! Which instruction sets this machine has, which of them to use, and a macro that compiles one body for each.
 
-use std::sync::OnceLock;
+use std::{env, sync::OnceLock};
+
+/// The environment variable that forces an instruction set.
+const VARIABLE: &str = "BITKV_ISA";
+
+/// A set of instructions that kernels are written for; each contains those before it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Isa {
+    /// Plain loops: the reference.
+    Scalar,
+    /// NEON with its dot products, on aarch64.
+    Neon,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL; VNNI and BF16 are used where the machine has them.
+    Avx512,
+    /// The int8 and bf16 tiles of AMX besides AVX-512.
+    Amx,
+}
+
+impl Isa {
+    /// Its name in `BITKV_ISA` and in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar => "scalar",
+            Isa::Neon => "neon",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+            Isa::Amx => "amx",
+        }
+    }
+
+    /// Every set this machine has, slowest first.
+    pub fn available() -> &'static [Isa] {
+        static AVAILABLE: OnceLock<Vec<Isa>> = OnceLock::new();
+        AVAILABLE.get_or_init(detect)
+    }
+}
+
+impl std::fmt::Display for Isa {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// `BITKV_ISA` asks for what this machine does not have.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnknownIsa(String);
+
+impl std::fmt::Display for UnknownIsa {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = Isa::available().iter().map(|isa| isa.name()).collect();
+        write!(
+            f,
+            "{VARIABLE} is {:?}; this machine has {}: use one of them or unset it",
+            self.0,
+            names.join(", ")
+        )
+    }
+}
+
+impl std::error::Error for UnknownIsa {}
+
+/// The instruction set that kernels use: what `BITKV_ISA` names, or the last [available](Isa::available). A name that
+/// means nothing here counts as unset; programs call [`check_isa`] first.
+pub fn isa() -> Isa {
+    static CHOSEN: OnceLock<Isa> = OnceLock::new();
+    *CHOSEN.get_or_init(|| choose(env::var(VARIABLE).ok().as_deref()).unwrap_or_else(|_| best()))
+}
+
+/// Whether `BITKV_ISA` is unset or names what this machine has.
+///
+/// # Errors
+/// When it does not.
+pub fn check_isa() -> Result<Isa, UnknownIsa> {
+    choose(env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned()).as_deref())
+}
+
+fn choose(asked: Option<&str>) -> Result<Isa, UnknownIsa> {
+    let Some(name) = asked else { return Ok(best()) };
+    let found = Isa::available().iter().find(|isa| isa.name() == name);
+    found.copied().ok_or_else(|| UnknownIsa(name.to_owned()))
+}
+
+fn best() -> Isa {
+    *Isa::available().last().expect("plain loops run everywhere")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Vec<Isa> {
+    let mut found = vec![Isa::Scalar];
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        found.push(Isa::Avx2);
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+        {
+            found.push(Isa::Avx512);
+            if is_x86_feature_detected!("avx512vnni")
+                && is_x86_feature_detected!("avx512bf16")
+                && crate::amx::available()
+            {
+                found.push(Isa::Amx);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(target_arch = "aarch64")]
+fn detect() -> Vec<Isa> {
+    match std::arch::is_aarch64_feature_detected!("dotprod") {
+        true => vec![Isa::Scalar, Isa::Neon],
+        false => vec![Isa::Scalar],
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn detect() -> Vec<Isa> {
+    vec![Isa::Scalar]
+}
 
 /// The vector width that elementwise loops are compiled for.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -13,28 +134,13 @@ pub enum Level {
     Avx512,
 }
 
-/// The widest level this machine supports, found once.
+/// The width of [`isa`].
 pub fn level() -> Level {
-    static LEVEL: OnceLock<Level> = OnceLock::new();
-    *LEVEL.get_or_init(detect)
-}
-
-#[cfg(target_arch = "x86_64")]
-fn detect() -> Level {
-    let avx512 = is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl");
-    match (avx512, is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
-        (true, true) => Level::Avx512,
-        (_, true) => Level::Avx2,
-        _ => Level::Portable,
+    match isa() {
+        Isa::Scalar | Isa::Neon => Level::Portable,
+        Isa::Avx2 => Level::Avx2,
+        Isa::Avx512 | Isa::Amx => Level::Avx512,
     }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn detect() -> Level {
-    Level::Portable
 }
 
 /// The instruction sets that matter here and are present, for a run's manifest.
@@ -48,12 +154,12 @@ pub fn features() -> Vec<&'static str> {
             ("avx512f", is_x86_feature_detected!("avx512f")),
             ("avx512vnni", is_x86_feature_detected!("avx512vnni")),
             ("avx512bf16", is_x86_feature_detected!("avx512bf16")),
-            ("amx-bf16", crate::bf16::amx_available()),
+            ("amx", crate::amx::available()),
         ];
         present.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect()
     }
     #[cfg(not(target_arch = "x86_64"))]
-    Vec::new()
+    Isa::available().iter().map(|isa| isa.name()).collect()
 }
 
 /// Compiles the body of a function once for each [`Level`] and picks at run time.
@@ -90,3 +196,25 @@ macro_rules! dispatch {
 }
 
 pub(crate) use dispatch;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_set_of_this_machine_can_be_asked_for() {
+        assert_eq!(Isa::available()[0], Isa::Scalar);
+        assert!(Isa::available().is_sorted());
+        for isa in Isa::available() {
+            assert_eq!(choose(Some(isa.name())), Ok(*isa));
+        }
+        assert_eq!(choose(None), Ok(best()));
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let error = choose(Some("sse9")).unwrap_err().to_string();
+        assert!(error.starts_with(r#"BITKV_ISA is "sse9"; this machine has scalar"#), "{error}");
+        assert!(error.ends_with("use one of them or unset it"), "{error}");
+    }
+}

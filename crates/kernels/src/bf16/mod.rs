@@ -21,6 +21,8 @@ pub use pack::{
     pack_a, pack_a_transposed, pack_b, pack_b_all, pack_b_transposed, pack_b_transposed_all, round,
 };
 
+use crate::{Isa, isa};
+
 /// Rows and columns of a block.
 pub const SIDE: usize = 32;
 /// Values in a block.
@@ -38,36 +40,30 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// The fastest engine of this machine, found once.
+    /// The fastest engine of the instruction set in use, found once.
     pub fn best() -> Engine {
         static BEST: OnceLock<Engine> = OnceLock::new();
-        *BEST.get_or_init(|| *Engine::available().last().expect("the portable engine is always there"))
+        *BEST.get_or_init(|| {
+            let within = Isa::available().iter().filter(|other| **other <= isa());
+            within.filter_map(|isa| Engine::of(*isa)).next_back().expect("plain loops run everywhere")
+        })
     }
 
     /// Every engine this machine can run, slowest first.
     pub fn available() -> Vec<Engine> {
-        let mut engines = vec![Engine::Portable];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if crate::level() == crate::Level::Avx512 && is_x86_feature_detected!("avx512bf16") {
-                engines.push(Engine::Avx512);
-            }
-            if amx::available() {
-                engines.push(Engine::Amx);
-            }
-        }
-        engines
+        Isa::available().iter().filter_map(|isa| Engine::of(*isa)).collect()
     }
-}
 
-/// Whether the tile unit is present and the kernel lets this process use it.
-pub fn amx_available() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        amx::available()
+    /// The engine of an instruction set, if it has one of its own.
+    fn of(isa: Isa) -> Option<Engine> {
+        match isa {
+            Isa::Scalar => Some(Engine::Portable),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => is_x86_feature_detected!("avx512bf16").then_some(Engine::Avx512),
+            Isa::Amx => Some(Engine::Amx),
+            _ => None,
+        }
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    false
 }
 
 /// A run of equally spaced blocks.
