@@ -3,7 +3,7 @@
 use bitkv_checkpoint::{Checkpoint, Linear, LinearShape};
 use bitkv_kernels::{
     dense::{self, Dense},
-    ternary::{self, Ternary, quantize_activations},
+    ternary::{self, Product, Quantized, Ternary},
 };
 use rayon::prelude::*;
 
@@ -12,7 +12,7 @@ use crate::Result;
 /// What goes into a linear layer: shared by layers with the same input.
 pub(crate) enum Activations {
     /// Several tokens as int8, with one factor each.
-    Quantized { values: Vec<i8>, scales: Vec<f32> },
+    Quantized(Quantized),
     /// As they are: the llama skeleton quantises nothing.
     Floats(Vec<f32>),
 }
@@ -23,13 +23,7 @@ impl Activations {
         if skeleton {
             return Activations::Floats(x);
         }
-        let mut values = vec![0; x.len()];
-        let scales = x
-            .chunks_exact(width)
-            .zip(values.chunks_exact_mut(width))
-            .map(|(x, q)| quantize_activations(x, q))
-            .collect();
-        Activations::Quantized { values, scales }
+        Activations::Quantized(Quantized::of(&x, width))
     }
 }
 
@@ -59,8 +53,10 @@ impl BitLinear {
     /// `[tokens, cols]` to `[tokens, rows]`.
     pub(crate) fn forward(&self, x: &Activations) -> Vec<f32> {
         match (self, x) {
-            (BitLinear::Ternary { weights, scale }, Activations::Quantized { values, scales }) => {
-                product(weights, *scale, values, scales)
+            (BitLinear::Ternary { weights, scale }, Activations::Quantized(x)) => {
+                let mut out = vec![0.0; x.tokens() * weights.rows()];
+                ternary::linear(x, &mut [Product { weights, scale: *scale, out: &mut out }]);
+                out
             }
             (BitLinear::Skeleton(linear), Activations::Floats(x)) => {
                 let write = |row: usize, out: &mut [f32]| linear.floats(row, out);
@@ -103,16 +99,4 @@ impl BitLinear {
             BitLinear::Skeleton(linear) => linear.bytes().len(),
         }
     }
-}
-
-fn product(weights: &Ternary, scale: f32, values: &[i8], scales: &[f32]) -> Vec<f32> {
-    let rows = weights.rows();
-    let mut sums = vec![0; scales.len() * rows];
-    ternary::matmul(values, weights, &mut sums);
-    let mut out = vec![0.0; sums.len()];
-    for ((out, sums), token) in out.chunks_exact_mut(rows).zip(sums.chunks_exact(rows)).zip(scales) {
-        let factor = token * scale;
-        out.iter_mut().zip(sums).for_each(|(y, sum)| *y = *sum as f32 * factor);
-    }
-    out
 }

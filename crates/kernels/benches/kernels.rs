@@ -1,16 +1,10 @@
-//! Ternary products in multiply-adds a second, and attention with and without statistics.
+//! Attention with and without statistics.
 
 use std::hint::black_box;
 
-use bitkv_kernels::{
-    attention::{Floats, Input, Statistics, Wanted, attend},
-    ternary::{Engine, Ternary, matmul_with},
-};
+use bitkv_kernels::attention::{Floats, Input, Statistics, Wanted, attend};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
-
-/// Name, rows, columns: the linear layers of BitNet-b1.58-2B-4T and a small one.
-const SHAPES: [(&str, usize, usize); 3] = [("2b-qo", 2560, 2560), ("2b-up", 6912, 2560), ("small", 704, 256)];
 
 fn numbers(count: usize) -> impl Iterator<Item = u32> {
     let mut state = 1u64;
@@ -18,28 +12,6 @@ fn numbers(count: usize) -> impl Iterator<Item = u32> {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 33) as u32
     })
-}
-
-fn ternary(criterion: &mut Criterion) {
-    for (name, rows, cols) in SHAPES {
-        let weights: Vec<i8> = numbers(rows * cols).map(|n| (n % 3) as i8 - 1).collect();
-        let weights = Ternary::pack(rows, cols, &weights);
-        let mut group = criterion.benchmark_group(format!("ternary-{name}"));
-        group.sample_size(10);
-        for tokens in [1, 128] {
-            let x: Vec<i8> = numbers(tokens * cols).map(|n| n as i8).collect();
-            let mut out = vec![0; tokens * rows];
-            group.throughput(Throughput::Elements((tokens * rows * cols) as u64));
-            for engine in
-                Engine::available().into_iter().filter(|e| *e != Engine::Portable || name == "small")
-            {
-                group.bench_function(BenchmarkId::new(format!("{engine:?}"), tokens), |b| {
-                    b.iter(|| matmul_with(engine, black_box(&x), &weights, &mut out));
-                });
-            }
-        }
-        group.finish();
-    }
 }
 
 fn attention(criterion: &mut Criterion) {
@@ -81,5 +53,5 @@ fn attention(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ternary, attention);
+criterion_group!(benches, attention);
 criterion_main!(benches);

@@ -3,6 +3,7 @@
 //! Every kernel has a portable form that the vector forms are tested against;
 //! callers never say which one runs.
 
+mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 pub mod attention;

@@ -33,4 +33,16 @@ impl<'a, T: Copy> Scatter<'a, T> {
         // SAFETY: the cell is inside the slice that `new` borrowed, and only this thread writes it.
         unsafe { self.at.add(token * self.rows + row).write(value) }
     }
+
+    /// The cells of `count` rows from `first` on.
+    ///
+    /// # Safety
+    /// No other thread may use the same cells, and this thread no other slice of them at the same time.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref, reason = "the callers promise disjoint slices")]
+    pub(crate) unsafe fn row(&self, token: usize, first: usize, count: usize) -> &mut [T] {
+        debug_assert!(token < self.tokens && first + count <= self.rows);
+        // SAFETY: the cells are inside the slice that `new` borrowed, and only this thread uses them.
+        unsafe { std::slice::from_raw_parts_mut(self.at.add(token * self.rows + first), count) }
+    }
 }

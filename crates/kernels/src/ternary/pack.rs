@@ -2,11 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{BLOCK, Ternary};
-use crate::simd::dispatch;
-
-/// Rows that one task packs.
-const TASK_ROWS: usize = 16;
+use super::{GROUP, MAX_COLS, TILE, TILE_BYTES, Ternary};
+use crate::{aligned::Aligned, simd::dispatch};
 
 /// A code that no weight has, and where it stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,33 +22,30 @@ impl Ternary {
     /// When a code is above 2.
     ///
     /// # Panics
-    /// When the matrix is empty.
+    /// When the matrix is empty, or has so many columns that a sum could leave `i32` (over 262,144).
     pub fn pack_codes(
         rows: usize,
         cols: usize,
         codes: impl Fn(usize, &mut [u8]) + Sync,
     ) -> Result<Self, InvalidCode> {
         assert!(rows > 0 && cols > 0, "a ternary matrix has rows and columns");
-        let stride = cols.next_multiple_of(BLOCK);
-        let mut packed = vec![0u8; rows * stride / 4];
-        // The padding stays weight 0.
-        let buffer = || vec![1u8; stride];
-        let bad = packed
-            .par_chunks_mut(TASK_ROWS * stride / 4)
-            .enumerate()
-            .map_init(buffer, |row_codes, (task, out)| {
-                for (i, out) in out.chunks_exact_mut(stride / 4).enumerate() {
-                    let row = task * TASK_ROWS + i;
-                    codes(row, &mut row_codes[..cols]);
-                    if !pack_row(row_codes, out) {
-                        let column = row_codes.iter().position(|code| *code > 2).unwrap_or_default();
-                        return Some(InvalidCode { row, column });
-                    }
+        assert!(cols <= MAX_COLS, "{cols} columns: sums are exact up to {MAX_COLS}");
+        let (groups, tiles) = (rows.div_ceil(GROUP), cols.div_ceil(TILE));
+        let mut packed = Aligned::zeroed(groups * tiles * TILE_BYTES);
+        // Padding is code 0, so that it adds nothing whatever it is multiplied by.
+        let buffer = || vec![0u8; tiles * TILE];
+        let pack_group = |row_codes: &mut Vec<u8>, (group, out): (usize, &mut [u8])| {
+            for row in group * GROUP..rows.min((group + 1) * GROUP) {
+                codes(row, &mut row_codes[..cols]);
+                if !pack_row(row_codes, row % GROUP, out) {
+                    let column = row_codes.iter().position(|code| *code > 2).unwrap_or_default();
+                    return Some(InvalidCode { row, column });
                 }
-                None
-            })
-            .find_first(Option::is_some);
-        match bad.flatten() {
+            }
+            None
+        };
+        let by_group = packed.par_chunks_mut(tiles * TILE_BYTES).enumerate();
+        match by_group.map_init(buffer, pack_group).find_first(Option::is_some).flatten() {
             Some(bad) => Err(bad),
             None => Ok(Ternary { rows, cols, packed }),
         }
@@ -59,19 +53,20 @@ impl Ternary {
 }
 
 dispatch! {
-/// Packs whole blocks; false when a code is above 2.
-fn pack_row(codes: &[u8], out: &mut [u8]) -> bool {
-    let mut invalid = 0;
-    for (out, codes) in out.chunks_exact_mut(BLOCK / 4).zip(codes.chunks_exact(BLOCK)) {
-        let (a, rest) = codes.split_at(BLOCK / 4);
-        let (b, rest) = rest.split_at(BLOCK / 4);
-        let (c, d) = rest.split_at(BLOCK / 4);
-        for i in 0..out.len() {
-            out[i] = a[i] | b[i] << 2 | c[i] << 4 | d[i] << 6;
-            let over = |code: u8| u8::from(code > 2);
-            invalid |= over(a[i]) | over(b[i]) | over(c[i]) | over(d[i]);
+/// Writes one row of a group; false when a code is above 2.
+fn pack_row(codes: &[u8], row: usize, out: &mut [u8]) -> bool {
+    let mut largest = 0;
+    for (out, codes) in out.chunks_exact_mut(64).zip(codes.chunks_exact(16)) {
+        let mut bytes = [0; 4];
+        for j in 0..4 {
+            let four = [codes[j], codes[4 + j], codes[8 + j], codes[12 + j]];
+            bytes[j] = four[0] | four[1] << 2 | four[2] << 4 | four[3] << 6;
+            for code in four {
+                largest = if code > largest { code } else { largest };
+            }
         }
+        out[row * 4..][..4].copy_from_slice(&bytes);
     }
-    invalid == 0
+    largest <= 2
 }
 }

@@ -1,22 +1,13 @@
 //! The reference.
 
-/// Sum of activations times codes straight from a packed row.
-pub(super) fn dot_packed(packed: &[u8], x: &[i8]) -> i32 {
-    let mut sum = 0;
-    for (bytes, x) in packed.chunks_exact(64).zip(x.chunks_exact(256)) {
-        for (j, byte) in bytes.iter().enumerate() {
-            for plane in 0..4 {
-                sum += i32::from((byte >> (2 * plane)) & 3) * i32::from(x[plane * 64 + j]);
-            }
-        }
-    }
-    sum
-}
+use std::slice;
 
-/// One byte a code.
+use super::{GROUP, TILE};
+
+/// Unpacks a group: 64 codes for each 16 packed bytes, four columns of sixteen rows after four.
 pub(super) fn unpack(packed: &[u8], codes: &mut [u8]) {
-    for (bytes, codes) in packed.chunks_exact(64).zip(codes.chunks_exact_mut(256)) {
-        for (plane, codes) in codes.chunks_exact_mut(64).enumerate() {
+    for (bytes, codes) in packed.chunks_exact(TILE).zip(codes.chunks_exact_mut(4 * TILE)) {
+        for (plane, codes) in codes.chunks_exact_mut(TILE).enumerate() {
             for (code, byte) in codes.iter_mut().zip(bytes) {
                 *code = (byte >> (2 * plane)) & 3;
             }
@@ -24,12 +15,27 @@ pub(super) fn unpack(packed: &[u8], codes: &mut [u8]) {
     }
 }
 
-/// Four tokens times four rows of codes.
-pub(super) fn dots(x: [&[i8]; 4], codes: &[u8]) -> [[i32; 4]; 4] {
-    let stride = codes.len() / 4;
-    x.map(|x| {
-        std::array::from_fn(|r| {
-            codes[r * stride..][..stride].iter().zip(x).map(|(&c, &x)| i32::from(c) * i32::from(x)).sum()
-        })
-    })
+/// One token times the sixteen rows of an unpacked group: `out[row]`.
+///
+/// # Safety
+/// Every pointer must be valid for its shape.
+pub(super) unsafe fn unpacked(
+    (x, _): (*const i8, usize),
+    (codes, group_bytes): (*const u8, usize),
+    (out, _): (*mut i32, usize),
+) {
+    // SAFETY: the caller's promise: a sixteenth as many activations as codes, and sixteen results.
+    let (x, codes, out) = unsafe {
+        (
+            slice::from_raw_parts(x, group_bytes / GROUP),
+            slice::from_raw_parts(codes, group_bytes),
+            slice::from_raw_parts_mut(out, GROUP),
+        )
+    };
+    out.fill(0);
+    for (x, codes) in x.chunks_exact(4).zip(codes.chunks_exact(4 * GROUP)) {
+        for (sum, codes) in out.iter_mut().zip(codes.chunks_exact(4)) {
+            *sum += codes.iter().zip(x).map(|(&code, &x)| i32::from(code) * i32::from(x)).sum::<i32>();
+        }
+    }
 }

@@ -1,0 +1,196 @@
+//! Whole products: tasks of rows, shared out among the threads.
+
+use std::cell::RefCell;
+
+use rayon::prelude::*;
+
+use super::{
+    GROUP, Quantized, Ternary,
+    engine::{Engine, GROUPS, OUT_STRIDE, TOKENS},
+};
+use crate::{Isa, aligned::Aligned, isa, scatter::Scatter, simd::dispatch};
+
+/// Products below this many multiplications are not worth waking another thread.
+const SERIAL: usize = 1 << 18;
+
+/// One layer's part in [`linear`].
+#[derive(Debug)]
+pub struct Product<'a> {
+    /// Weights `[rows, cols]`.
+    pub weights: &'a Ternary,
+    /// Factor on the weights.
+    pub scale: f32,
+    /// Results, `[tokens, rows]`.
+    pub out: &'a mut [f32],
+}
+
+/// `x [tokens, cols]` times the transpose of each product's weights, times the token's and the weights' factors, with
+/// the instructions in use. Layers that read the same activations share one round of tasks.
+///
+/// # Panics
+/// When shapes do not fit.
+pub fn linear(x: &Quantized, products: &mut [Product<'_>]) {
+    // SAFETY: the instructions in use are there.
+    unsafe { run_linear(isa(), x, products) }
+}
+
+/// [`linear`] by a chosen instruction set.
+///
+/// # Panics
+/// As [`linear`], and when this machine does not have it.
+pub fn linear_with(isa: Isa, x: &Quantized, products: &mut [Product<'_>]) {
+    check(isa);
+    // SAFETY: checked above.
+    unsafe { run_linear(isa, x, products) }
+}
+
+/// The exact integers behind [`linear`]: `x [tokens, cols]` times the transpose of `weights`, `[tokens, rows]`.
+///
+/// # Panics
+/// When shapes do not fit.
+pub fn sums(x: &Quantized, weights: &Ternary, out: &mut [i32]) {
+    sums_with(isa(), x, weights, out);
+}
+
+/// [`sums`] by a chosen instruction set.
+///
+/// # Panics
+/// As [`sums`], and when this machine does not have it.
+pub fn sums_with(isa: Isa, x: &Quantized, weights: &Ternary, out: &mut [i32]) {
+    check(isa);
+    let out = Out::Sums(Scatter::new(out, x.tokens(), weights.rows));
+    // SAFETY: checked above.
+    unsafe { run(Engine::of(isa), x, &[Job { weights, out }]) }
+}
+
+fn check(isa: Isa) {
+    assert!(Isa::available().contains(&isa), "{isa} is not available on this machine");
+}
+
+/// # Safety
+/// The instructions must be there.
+unsafe fn run_linear(isa: Isa, x: &Quantized, products: &mut [Product<'_>]) {
+    let mut jobs = Vec::with_capacity(products.len());
+    for Product { weights, scale, out } in products {
+        let out = Scatter::new(out, x.tokens(), weights.rows);
+        jobs.push(Job { weights: *weights, out: Out::Scaled { out, scale: *scale } });
+    }
+    // SAFETY: the caller's promise.
+    unsafe { run(Engine::of(isa), x, &jobs) }
+}
+
+/// Where results go.
+#[derive(Clone, Copy)]
+enum Out<'a> {
+    Sums(Scatter<'a, i32>),
+    Scaled { out: Scatter<'a, f32>, scale: f32 },
+}
+
+struct Job<'a> {
+    weights: &'a Ternary,
+    out: Out<'a>,
+}
+
+/// What a thread needs for a task.
+#[derive(Default)]
+struct Scratch {
+    /// Codes of a task's rows, one byte each.
+    codes: Aligned,
+    /// Sums of a block, `[TOKENS, OUT_STRIDE]`.
+    sums: Aligned,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// # Safety
+/// The engine's instructions must be there.
+unsafe fn run(engine: Engine, x: &Quantized, jobs: &[Job<'_>]) {
+    let mut tasks = Vec::new();
+    for job in jobs {
+        assert_eq!(x.cols(), job.weights.cols, "a token has as many activations as the layer columns");
+        tasks.extend((0..job.weights.groups()).step_by(GROUPS).map(|group| (job, group)));
+    }
+    let work: usize = jobs.iter().map(|job| x.tokens() * job.weights.rows * job.weights.cols).sum();
+    let task = |(job, first): &(&Job<'_>, usize)| {
+        // SAFETY: every task writes its own rows.
+        SCRATCH.with_borrow_mut(|scratch| unsafe { job.run(engine, x, *first, scratch) });
+    };
+    if work < SERIAL {
+        tasks.iter().for_each(task);
+    } else {
+        tasks.par_iter().for_each(task);
+    }
+}
+
+impl Job<'_> {
+    /// The groups from `first` on.
+    ///
+    /// # Safety
+    /// The engine's instructions must be there, and no other thread may write these rows.
+    unsafe fn run(&self, engine: Engine, x: &Quantized, first: usize, scratch: &mut Scratch) {
+        let groups = GROUPS.min(self.weights.groups() - first);
+        let bytes = self.weights.group_bytes();
+        let packed = &self.weights.packed[first * bytes..][..groups * bytes];
+        scratch.sums.reserve(TOKENS * OUT_STRIDE * size_of::<i32>());
+        let unpacked = x.tokens() >= engine.many();
+        if unpacked {
+            scratch.codes.reserve(GROUPS * bytes * 4);
+            // SAFETY: the caller's promise.
+            unsafe { engine.unpack(packed, &mut scratch.codes[..packed.len() * 4]) };
+        }
+        for token in (0..x.tokens()).step_by(TOKENS) {
+            let tokens = TOKENS.min(x.tokens() - token);
+            // SAFETY: the scratch holds so many integers, aligned. Activations are padded to 16 tokens, codes to four
+            // groups, and the packed bytes hold `groups`.
+            unsafe {
+                let sums = &mut *scratch.sums.as_mut_ptr().cast::<[i32; TOKENS * OUT_STRIDE]>();
+                let rows = (x.as_ptr().add(token * x.stride()), x.stride());
+                match unpacked {
+                    true => engine.unpacked(tokens, groups, rows, (scratch.codes.as_ptr(), bytes * 4), sums),
+                    false => engine.packed(tokens, groups, rows, (packed.as_ptr(), bytes), sums),
+                }
+                self.finish(x, token, tokens, first * GROUP, sums);
+            }
+        }
+    }
+
+    /// Sums of codes to results of weights.
+    ///
+    /// # Safety
+    /// No other thread may write these rows.
+    unsafe fn finish(&self, x: &Quantized, token: usize, tokens: usize, row: usize, sums: &[i32]) {
+        let count = OUT_STRIDE.min(self.weights.rows - row);
+        for (i, sums) in sums.chunks_exact(OUT_STRIDE).take(tokens).enumerate() {
+            // A code is the weight plus one.
+            let (surplus, sums) = (x.sums()[token + i], &sums[..count]);
+            // SAFETY: the caller's promise.
+            unsafe {
+                match self.out {
+                    Out::Sums(out) => correct(sums, surplus, out.row(token + i, row, count)),
+                    Out::Scaled { out, scale } => {
+                        let factor = x.scales()[token + i] * scale;
+                        scaled(sums, surplus, factor, out.row(token + i, row, count));
+                    }
+                }
+            }
+        }
+    }
+}
+
+dispatch! {
+fn correct(sums: &[i32], surplus: i32, out: &mut [i32]) {
+    for (out, sum) in out.iter_mut().zip(sums) {
+        *out = sum - surplus;
+    }
+}
+}
+
+dispatch! {
+fn scaled(sums: &[i32], surplus: i32, factor: f32, out: &mut [f32]) {
+    for (out, sum) in out.iter_mut().zip(sums) {
+        *out = (sum - surplus) as f32 * factor;
+    }
+}
+}

@@ -1,0 +1,223 @@
+//! Absmax int8 activations.
+
+use rayon::prelude::*;
+
+use super::{GROUP, TILE};
+use crate::{aligned::Aligned, simd::dispatch};
+
+/// Int8 activations of some tokens, `[tokens, cols]`, with the factor that turns each token's integers back into
+/// activations. Rows are padded, so that kernels may read whole tiles; the buffers can be used again.
+#[derive(Clone, Debug, Default)]
+pub struct Quantized {
+    tokens: usize,
+    cols: usize,
+    values: Aligned,
+    scales: Vec<f32>,
+    sums: Vec<i32>,
+}
+
+/// One token of a [`Quantized`], to be filled.
+#[derive(Debug)]
+pub struct QuantizedRow<'a> {
+    /// Integers, `[cols]`.
+    pub values: &'a mut [i8],
+    /// Factor that turns them back into activations.
+    pub scale: &'a mut f32,
+    /// Sum of the integers.
+    pub sum: &'a mut i32,
+}
+
+impl QuantizedRow<'_> {
+    /// Quantises one token's activations: see [`quantize_activations`].
+    ///
+    /// # Panics
+    /// When `x` has another length.
+    pub fn set(self, x: &[f32]) {
+        assert_eq!(x.len(), self.values.len(), "a token has as many activations as the layer columns");
+        (*self.scale, *self.sum) = quantize_activations(x, self.values);
+    }
+}
+
+impl Quantized {
+    /// Quantises `x [tokens, cols]`, token by token.
+    ///
+    /// # Panics
+    /// When `x` does not hold whole tokens.
+    pub fn of(x: &[f32], cols: usize) -> Self {
+        let mut quantized = Quantized::default();
+        quantized.fill(x, cols);
+        quantized
+    }
+
+    /// Quantises `x [tokens, cols]` into the same buffers.
+    ///
+    /// # Panics
+    /// When `x` does not hold whole tokens.
+    pub fn fill(&mut self, x: &[f32], cols: usize) {
+        assert!(cols > 0 && x.len().is_multiple_of(cols), "activations are [tokens, {cols}]");
+        self.reset(x.len() / cols, cols);
+        self.rows_mut().zip(x.par_chunks_exact(cols)).for_each(|(row, x)| row.set(x));
+    }
+
+    /// Makes room for `tokens` tokens of any values.
+    pub fn reset(&mut self, tokens: usize, cols: usize) {
+        (self.tokens, self.cols) = (tokens, cols);
+        self.values.reserve(tokens.next_multiple_of(GROUP) * self.stride());
+        self.scales.resize(tokens, 0.0);
+        self.sums.resize(tokens, 0);
+    }
+
+    /// The tokens, each to be [set](QuantizedRow::set) or filled by hand.
+    pub fn rows_mut(&mut self) -> impl IndexedParallelIterator<Item = QuantizedRow<'_>> {
+        let (stride, cols) = (self.stride(), self.cols);
+        let rows = self.values.par_chunks_exact_mut(stride).zip(&mut self.scales).zip(&mut self.sums);
+        // A task of a few rows is worth its scheduling.
+        rows.with_min_len(8).map(move |((values, scale), sum)| QuantizedRow {
+            values: signed_mut(&mut values[..cols]),
+            scale,
+            sum,
+        })
+    }
+
+    /// Number of tokens.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// Activations of a token.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The integers of a token, `[cols]`.
+    ///
+    /// # Panics
+    /// When there is no such token.
+    pub fn values(&self, token: usize) -> &[i8] {
+        assert!(token < self.tokens, "token {token} of {}", self.tokens);
+        signed(&self.values[token * self.stride()..][..self.cols])
+    }
+
+    /// The factor of each token.
+    pub fn scales(&self) -> &[f32] {
+        &self.scales
+    }
+
+    /// The sum of each token's integers.
+    pub(super) fn sums(&self) -> &[i32] {
+        &self.sums
+    }
+
+    /// Bytes from a token to the next: an odd number of cache lines, so that 16 tokens never share a cache set.
+    pub(super) fn stride(&self) -> usize {
+        (self.cols.div_ceil(TILE) | 1) * TILE
+    }
+
+    /// The first token's integers; rows up to the next multiple of 16 tokens may be read.
+    pub(super) fn as_ptr(&self) -> *const i8 {
+        self.values.as_ptr().cast()
+    }
+}
+
+fn signed(bytes: &[u8]) -> &[i8] {
+    // SAFETY: the two types have the same size and alignment, and no invalid values.
+    unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
+}
+
+fn signed_mut(bytes: &mut [u8]) -> &mut [i8] {
+    // SAFETY: as above; the borrow is handed on.
+    unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len()) }
+}
+
+/// Adding and subtracting it rounds a small f32 to the nearest integer, ties to even.
+const MAGIC: f32 = 12_582_912.0;
+
+dispatch! {
+/// One token's activations as int8: `q = clamp(round_half_even(x * 127 / max(max|x|, 1e-5)), -128, 127)`.
+///
+/// Returns the factor that turns `q` back into activations, `max(max|x|, 1e-5) / 127`
+/// (transformers, `integrations/bitnet.py`, `ActQuant`), and the sum of `q`.
+///
+/// # Panics
+/// When `out` is shorter than `row`.
+pub fn quantize_activations(row: &[f32], out: &mut [i8]) -> (f32, i32) {
+    let out = &mut out[..row.len()];
+    // Many running maxima, so that the loop has no chain.
+    let mut largest = [0.0f32; 32];
+    let chunks = row.chunks_exact(32);
+    for (i, x) in chunks.remainder().iter().enumerate() {
+        largest[i] = x.abs();
+    }
+    for chunk in chunks {
+        for i in 0..32 {
+            let x = chunk[i].abs();
+            largest[i] = if x > largest[i] { x } else { largest[i] };
+        }
+    }
+    let absmax = largest.iter().fold(1e-5f32, |a, &b| if b > a { b } else { a });
+    let scale = 127.0 / absmax;
+    let mut sum = 0;
+    for i in 0..row.len() {
+        let rounded = (row[i] * scale + MAGIC) - MAGIC;
+        let value = rounded.clamp(-128.0, 127.0) as i32;
+        out[i] = value as i8;
+        sum += value;
+    }
+    (absmax / 127.0, sum)
+}
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ties_go_to_even() {
+        let mut out = [0; 6];
+        let row = [127.0, 0.5, 1.5, 2.5, -0.5, -1.5];
+        assert_eq!(quantize_activations(&row, &mut out), (1.0, 129));
+        assert_eq!(out, [127, 0, 2, 2, 0, -2]);
+    }
+
+    #[test]
+    fn zeros_and_tiny_rows_stay_finite() {
+        let mut out = [1; 3];
+        assert_eq!(quantize_activations(&[0.0; 3], &mut out), (1e-5 / 127.0, 0));
+        assert_eq!(out, [0; 3]);
+        assert!(quantize_activations(&[1e-30, -1e-38, 0.0], &mut out).0 > 0.0);
+        assert_eq!(out, [0; 3]);
+    }
+
+    #[test]
+    fn buffers_are_used_again_for_other_shapes() {
+        let mut quantized = Quantized::of(&[1.0; 300], 100);
+        for (tokens, cols) in [(40, 7), (1, 900), (3, 100)] {
+            let x: Vec<f32> = (0..tokens * cols).map(|i| (i % 31) as f32 - 15.0).collect();
+            quantized.fill(&x, cols);
+            assert_eq!((quantized.tokens(), quantized.cols()), (tokens, cols));
+            for (token, x) in x.chunks(cols).enumerate() {
+                let mut expected = vec![0; cols];
+                let (scale, sum) = quantize_activations(x, &mut expected);
+                assert_eq!(quantized.values(token), expected);
+                assert_eq!((quantized.scales()[token], quantized.sums()[token]), (scale, sum));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn matches_the_definition(row in prop::collection::vec(-1e6f32..1e6, 1..200)) {
+            let mut out = vec![0; row.len()];
+            let (back, sum) = quantize_activations(&row, &mut out);
+            let absmax = row.iter().fold(1e-5f32, |a, x| a.max(x.abs()));
+            prop_assert_eq!(back, absmax / 127.0);
+            prop_assert_eq!(sum, out.iter().map(|q| i32::from(*q)).sum::<i32>());
+            let s = 127.0 / absmax;
+            for (x, q) in row.iter().zip(&out) {
+                prop_assert_eq!(f32::from(*q), (x * s).round_ties_even().clamp(-128.0, 127.0));
+            }
+        }
+    }
+}
