@@ -12,8 +12,10 @@ pub mod dense;
 pub mod fused;
 mod lanes;
 pub mod memory;
+mod pages;
 mod scatter;
 mod simd;
 pub mod ternary;
 
+pub use pages::Pages;
 pub use simd::{Isa, Level, UnknownIsa, check_isa, features, isa, level};

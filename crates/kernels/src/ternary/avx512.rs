@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 /// Bytes that a stream of weights is fetched ahead.
-const AHEAD: usize = 1024;
+const AHEAD: usize = 2048;
 
 /// # Safety
 /// `at` must be valid for 64 bytes.

@@ -28,7 +28,7 @@ pub use pack::InvalidCode;
 pub use product::{Product, linear, linear_with, sums, sums_with};
 pub use quantized::{Quantized, QuantizedRow, quantize_activations};
 
-use crate::aligned::Aligned;
+use crate::Pages;
 
 /// Rows of a group.
 const GROUP: usize = 16;
@@ -44,7 +44,7 @@ const MAX_COLS: usize = 1 << 18;
 pub struct Ternary {
     rows: usize,
     cols: usize,
-    packed: Aligned,
+    packed: Pages,
 }
 
 impl Ternary {

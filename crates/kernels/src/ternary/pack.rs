@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{GROUP, MAX_COLS, TILE, TILE_BYTES, Ternary};
-use crate::{aligned::Aligned, simd::dispatch};
+use crate::{Pages, simd::dispatch};
 
 /// A code that no weight has, and where it stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +22,8 @@ impl Ternary {
     /// When a code is above 2.
     ///
     /// # Panics
-    /// When the matrix is empty, or has so many columns that a sum could leave `i32` (over 262,144).
+    /// When the matrix is empty, or has so many columns that a sum could leave `i32` (over 262,144);
+    /// or when the system has no memory left.
     pub fn pack_codes(
         rows: usize,
         cols: usize,
@@ -31,7 +32,8 @@ impl Ternary {
         assert!(rows > 0 && cols > 0, "a ternary matrix has rows and columns");
         assert!(cols <= MAX_COLS, "{cols} columns: sums are exact up to {MAX_COLS}");
         let (groups, tiles) = (rows.div_ceil(GROUP), cols.div_ceil(TILE));
-        let mut packed = Aligned::zeroed(groups * tiles * TILE_BYTES);
+        let mut packed =
+            Pages::zeroed(groups * tiles * TILE_BYTES).expect("the system has room for the weights");
         // Padding is code 0, so that it adds nothing whatever it is multiplied by.
         let buffer = || vec![0u8; tiles * TILE];
         let pack_group = |row_codes: &mut Vec<u8>, (group, out): (usize, &mut [u8])| {

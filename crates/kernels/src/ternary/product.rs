@@ -73,7 +73,7 @@ unsafe fn run_linear(isa: Isa, x: &Quantized, products: &mut [Product<'_>]) {
     let mut jobs = Vec::with_capacity(products.len());
     for Product { weights, scale, out } in products {
         let out = Scatter::new(out, x.tokens(), weights.rows);
-        jobs.push(Job { weights: *weights, out: Out::Scaled { out, scale: *scale } });
+        jobs.push(Job { weights, out: Out::Scaled { out, scale: *scale } });
     }
     // SAFETY: the caller's promise.
     unsafe { run(Engine::of(isa), x, &jobs) }
