@@ -1,4 +1,4 @@
-//! A checkpoint: configuration and tensors, from a folder, a GGUF file, or memory.
+//! A checkpoint: configuration and tensors, from a folder, a GGUF file, memory, or chance.
 
 use std::{collections::HashSet, path::Path};
 
@@ -8,6 +8,7 @@ use crate::{
     dense::Pages,
     generation_config,
     gguf::{Gguf, Options},
+    random::{self, Weights},
     shapes::{EMBEDDING, HEAD},
     shards::Shards,
 };
@@ -16,6 +17,7 @@ use crate::{
 enum Store {
     Shards(Shards),
     Gguf(Gguf),
+    Random(Weights),
 }
 
 /// Configuration and tensors of a model. Nothing is converted until it is asked for.
@@ -70,6 +72,14 @@ impl Checkpoint {
         Ok(Checkpoint { config: gguf.config()?, store: Store::Gguf(gguf) })
     }
 
+    /// Random packed weights of a configuration's shape, as [`write_random`](crate::write_random) writes them. None is in
+    /// memory until it is asked for, and each is made anew every time.
+    pub fn random(config: &Config, seed: u64) -> Self {
+        let config = random::packed(config);
+        let store = Store::Random(Weights::new(&config, seed));
+        Checkpoint { config, store }
+    }
+
     /// The same checkpoint, to run as the plain Llama it is not; see [`Config::as_llama_skeleton`].
     #[must_use]
     pub fn as_llama_skeleton(self) -> Self {
@@ -85,7 +95,7 @@ impl Checkpoint {
     pub fn gguf(&self) -> Option<&Gguf> {
         match &self.store {
             Store::Gguf(gguf) => Some(gguf),
-            Store::Shards(_) => None,
+            Store::Shards(_) | Store::Random(_) => None,
         }
     }
 
@@ -94,14 +104,16 @@ impl Checkpoint {
         match &self.store {
             Store::Shards(shards) => shards.file(),
             Store::Gguf(gguf) => gguf.file().into(),
+            Store::Random(weights) => weights.file().into(),
         }
     }
 
-    /// Bytes of all tensors in the files.
+    /// Bytes of all tensors.
     pub fn tensor_bytes(&self) -> u64 {
         match &self.store {
             Store::Shards(shards) => shards.bytes(),
             Store::Gguf(gguf) => gguf.bytes(),
+            Store::Random(weights) => weights.bytes(),
         }
     }
 
@@ -113,6 +125,7 @@ impl Checkpoint {
         match &self.store {
             Store::Shards(shards) => shards.names().iter().map(|name| shards.get(name, "")).collect(),
             Store::Gguf(gguf) => gguf.tensors(),
+            Store::Random(weights) => weights.names().map(|name| weights.get(name, "")).collect(),
         }
     }
 
@@ -121,6 +134,7 @@ impl Checkpoint {
         match &self.store {
             Store::Shards(shards) => shards.has(name),
             Store::Gguf(gguf) => gguf.has(name),
+            Store::Random(weights) => weights.has(name),
         }
     }
 
@@ -148,6 +162,7 @@ impl Checkpoint {
         match &self.store {
             Store::Shards(shards) => shards.get(name, hint),
             Store::Gguf(gguf) => gguf.get(name, hint),
+            Store::Random(weights) => weights.get(name, hint),
         }
     }
 
@@ -225,7 +240,7 @@ impl Checkpoint {
         let stored = self.get(&format!("{}.weight", shape.name), "")?;
         match &self.store {
             Store::Gguf(gguf) => gguf.linear(shape, stored),
-            Store::Shards(_) => match self.config.weights {
+            Store::Shards(_) | Store::Random(_) => match self.config.weights {
                 WeightFormat::Packed(rule) => self.packed(shape, stored, rule),
                 WeightFormat::Masters if stored.coding == Coding::Folded => Err(stored.type_error(
                     "F32, F16 or BF16 masters, because `quantization_config` does not describe packed weights",

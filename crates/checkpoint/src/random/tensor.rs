@@ -1,0 +1,121 @@
+//! The tensors of a random checkpoint, made part by part.
+
+use half::bf16;
+use safetensors::Dtype;
+
+use super::chance::Chance;
+use crate::{
+    Coding, Config, LinearShape,
+    codec::folded,
+    shapes::{EMBEDDING, HEAD},
+};
+
+/// Bytes made at once, from chance of their own.
+pub(super) const PART: usize = 1 << 16;
+/// Of 256 bytes of chance, how many become -1, and how many 1; the rest, 42 %, become 0, as in BitNet-b1.58-2B-4T.
+const NONZERO: usize = 74;
+
+/// What a tensor's bytes are.
+enum Values {
+    /// bf16, mean 0 and variance 1.
+    Normal,
+    /// bf16, all the same.
+    Constant(f32),
+    /// Codes of so many rows, four rows a byte.
+    Codes { rows: usize },
+}
+
+/// A tensor that can be made.
+pub(super) struct Tensor {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    values: Values,
+}
+
+/// Every tensor of a configuration.
+pub(super) fn all(config: &Config) -> Vec<Tensor> {
+    let dense = |name: &str| Tensor {
+        name: name.into(),
+        shape: vec![config.vocab_size, config.hidden_size],
+        values: Values::Normal,
+    };
+    let mut all = vec![dense(EMBEDDING)];
+    all.extend((!config.tie_word_embeddings).then(|| dense(HEAD)));
+    all.extend(config.all_norms().map(|norm| Tensor {
+        name: norm.name,
+        shape: vec![norm.width],
+        values: Values::Constant(1.0),
+    }));
+    all.extend(config.all_linears().flat_map(|shape| {
+        let LinearShape { name, rows, cols } = &shape;
+        let codes = Tensor {
+            name: format!("{name}.weight"),
+            shape: vec![folded::packed_rows(*rows), *cols],
+            values: Values::Codes { rows: *rows },
+        };
+        [scale(&shape, config.num_hidden_layers), codes]
+    }));
+    all
+}
+
+/// An output is a sum of `0.58 * cols` terms of order one; each layer adds to the residual stream twice.
+fn scale(shape: &LinearShape, layers: usize) -> Tensor {
+    let value = (1.0 / (0.58 * shape.cols as f64 * 2.0 * layers as f64).sqrt()) as f32;
+    Tensor {
+        name: format!("{}.weight_scale", shape.name),
+        shape: vec![1],
+        values: Values::Constant(value),
+    }
+}
+
+impl Tensor {
+    pub(super) fn dtype(&self) -> Dtype {
+        match self.values {
+            Values::Codes { .. } => Dtype::U8,
+            Values::Normal | Values::Constant(_) => Dtype::BF16,
+        }
+    }
+
+    pub(super) fn coding(&self) -> Coding {
+        Coding::of_dtype(self.dtype())
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype().bitsize() / 8
+    }
+
+    /// Writes the bytes from `part * PART` on.
+    pub(super) fn fill(&self, seed: u64, part: usize, out: &mut [u8]) {
+        let mut chance = Chance::of(seed, &self.name, part);
+        let (pairs, _) = out.as_chunks_mut::<2>();
+        match self.values {
+            Values::Normal => {
+                pairs.iter_mut().for_each(|p| *p = bf16::from_f32(chance.near_normal()).to_le_bytes());
+            }
+            Values::Constant(value) => {
+                pairs.iter_mut().for_each(|p| *p = bf16::from_f32(value).to_le_bytes());
+            }
+            Values::Codes { rows } => fill_codes(&mut chance, [rows, self.shape[1]], part * PART, out),
+        }
+    }
+}
+
+/// Codes of the packed bytes from `first` on, of a matrix of `[rows, cols]`.
+fn fill_codes(chance: &mut Chance, [rows, cols]: [usize; 2], first: usize, out: &mut [u8]) {
+    // Chance to code, by a table.
+    let table: [u8; 256] =
+        std::array::from_fn(|i| if i < NONZERO { 0 } else { 1 + u8::from(i < 2 * NONZERO) });
+    for pair in out.chunks_mut(2) {
+        let bytes = chance.next().to_le_bytes();
+        for (byte, chance) in pair.iter_mut().zip(bytes.chunks_exact(4)) {
+            *byte = (0..4).fold(0, |byte, plane| byte | table[usize::from(chance[plane])] << (2 * plane));
+        }
+    }
+    // Rows past the end are zeros.
+    let stride = folded::packed_rows(rows);
+    for plane in 0..4 {
+        let inside = rows.saturating_sub(plane * stride) * cols;
+        let outside = inside.saturating_sub(first).min(out.len());
+        out[outside..].iter_mut().for_each(|byte| *byte = *byte & !(3 << (2 * plane)) | 1 << (2 * plane));
+    }
+}
