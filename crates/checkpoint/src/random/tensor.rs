@@ -61,11 +61,7 @@ pub(super) fn all(config: &Config) -> Vec<Tensor> {
 /// An output is a sum of `0.58 * cols` terms of order one; each layer adds to the residual stream twice.
 fn scale(shape: &LinearShape, layers: usize) -> Tensor {
     let value = (1.0 / (0.58 * shape.cols as f64 * 2.0 * layers as f64).sqrt()) as f32;
-    Tensor {
-        name: format!("{}.weight_scale", shape.name),
-        shape: vec![1],
-        values: Values::Constant(value),
-    }
+    Tensor { name: format!("{}.weight_scale", shape.name), shape: vec![1], values: Values::Constant(value) }
 }
 
 impl Tensor {

@@ -21,10 +21,7 @@ fn opens_and_repeats() {
     let make = |seed| {
         let folder = tempfile::tempdir().unwrap();
         write_random(&config(), seed, folder.path(), &mut |_, _| ()).unwrap();
-        assert!(
-            write_random(&config(), seed, folder.path(), &mut |_, _| ()).is_err(),
-            "nothing is replaced"
-        );
+        assert!(write_random(&config(), seed, folder.path(), &mut |_, _| ()).is_err(), "nothing is replaced");
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
         assert_eq!(checkpoint.embedding().unwrap().rows(), 61);
         assert!(checkpoint.head().unwrap().is_some());
