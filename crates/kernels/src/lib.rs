@@ -8,6 +8,7 @@ mod aligned;
 mod amx;
 pub mod attention;
 pub mod bf16;
+pub mod ceilings;
 pub mod dense;
 pub mod fused;
 mod lanes;

@@ -1,0 +1,73 @@
+//! f32 fused multiply-adds.
+
+use std::hint::black_box;
+
+use crate::{Isa, simd::dispatch};
+
+/// Times that each sum grows in one call.
+const TIMES: u64 = 2048;
+
+/// f32 multiplications and additions a second of the current pool, by the widest registers there are.
+pub fn f32_ops_per_second() -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let has = |isa: Isa| Isa::available().contains(&isa);
+        if has(Isa::Avx512) {
+            // SAFETY: AVX-512 is available.
+            return super::rate(&|_| unsafe { avx512() });
+        }
+        if has(Isa::Avx2) {
+            // SAFETY: AVX2 and FMA are available.
+            return super::rate(&|_| unsafe { avx2() });
+        }
+    }
+    super::rate(&|_| plain_call())
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512() -> u64 {
+    use std::arch::x86_64::*;
+    let (a, b) = (black_box(_mm512_set1_ps(0.5)), black_box(_mm512_set1_ps(1.0)));
+    let mut sums = black_box([_mm512_setzero_ps(); 12]);
+    for _ in 0..TIMES {
+        for sum in &mut sums {
+            *sum = _mm512_fmadd_ps(*sum, a, b);
+        }
+    }
+    black_box(sums);
+    TIMES * 12 * 32
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2() -> u64 {
+    use std::arch::x86_64::*;
+    let (a, b) = (black_box(_mm256_set1_ps(0.5)), black_box(_mm256_set1_ps(1.0)));
+    let mut sums = black_box([_mm256_setzero_ps(); 12]);
+    for _ in 0..TIMES {
+        for sum in &mut sums {
+            *sum = _mm256_fmadd_ps(*sum, a, b);
+        }
+    }
+    black_box(sums);
+    TIMES * 12 * 16
+}
+
+fn plain_call() -> u64 {
+    black_box(plain(black_box([0.5; 2])));
+    TIMES * 64 * 2
+}
+
+dispatch! {
+/// A multiplication and an addition where nothing fuses them.
+fn plain(with: [f32; 2]) -> f32 {
+    let mut sums = black_box([0.0f32; 64]);
+    for _ in 0..TIMES {
+        for sum in &mut sums {
+            *sum = *sum * with[0] + with[1];
+        }
+    }
+    sums.iter().sum()
+}
+}
