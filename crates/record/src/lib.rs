@@ -28,6 +28,7 @@ mod scored_task;
 mod skeleton;
 mod suggestion;
 mod texts;
+mod throughput;
 mod timestamp;
 mod timing_row;
 mod verification;
@@ -58,6 +59,10 @@ pub use skeleton::{
     SkeletonPair, SkeletonWeights, Spread,
 };
 pub use texts::{MANIFEST_FILE, Split, Text, TextEntry, Texts, TextsError};
+pub use throughput::{
+    Ceilings, FitPoint, MemoryUse, Method, ModelShape, PrefillFit, Range, Throughput, ThroughputRow, Timed,
+    Versions,
+};
 pub use timestamp::rfc3339;
 pub use timing_row::TimingRow;
 pub use verification::{Claim, ClaimId, Role, Statement, Verdict, Verification, verdict};
