@@ -35,7 +35,7 @@ pub use bitkv_kernels::attention::Floats;
 pub use cache::{Cache, CacheShape, CacheView, KvCache, MaskedCache, Precision, Quantisation};
 pub use error::{Error, Result};
 pub use generate::{AfterPrefill, Generated, GenerationOptions, Stop, generate, generate_batch};
-pub use model::{Model, Output};
+pub use model::{Model, Output, WeightBytes};
 pub use moments::QueryMoments;
 pub use output_norms::l1_norms;
 pub use probe::{Observe, Observed};

@@ -30,6 +30,19 @@ pub struct Model {
     rope: Rope,
 }
 
+/// Bytes of a model's weights in memory, by what they are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct WeightBytes {
+    /// Linear layers with their scales.
+    pub ternary: usize,
+    /// The output head, which is the embedding where the two are tied.
+    pub head: usize,
+    /// An embedding besides the head.
+    pub embedding: usize,
+    /// Norms.
+    pub norms: usize,
+}
+
 /// What a forward pass returns.
 #[derive(Clone, Debug)]
 pub struct Output {
@@ -82,6 +95,14 @@ impl Model {
     /// An empty cache of this model's shape.
     pub fn new_cache(&self) -> Cache {
         Cache::new(CacheShape::of(&self.config))
+    }
+
+    /// Where the bytes of [`Model::weight_bytes`] are.
+    pub fn weight_parts(&self) -> WeightBytes {
+        let norms = self.config.all_norms().map(|norm| norm.width * size_of::<f32>()).sum();
+        let head = self.head.as_ref().unwrap_or(&self.embedding).bytes();
+        let embedding = self.head.as_ref().map_or(0, |_| self.embedding.bytes());
+        WeightBytes { ternary: self.weight_bytes() - norms - head - embedding, head, embedding, norms }
     }
 
     /// Bytes of the weights in memory.
