@@ -23,6 +23,7 @@ mod subject;
 pub mod suite;
 pub mod tasks;
 pub mod tensors;
+pub mod throughput;
 pub mod verify;
 pub mod vocabulary;
 pub mod window;

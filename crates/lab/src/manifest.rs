@@ -20,16 +20,21 @@ pub fn new(
         command: command(),
         started: rfc3339(started),
         seconds: 0.0,
-        machine: Machine {
-            cpu: cpu(),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
-            simd: bitkv_kernels::features().into_iter().map(str::to_owned).collect(),
-        },
+        machine: machine(),
         threads: rayon::current_num_threads(),
         seed,
         models,
         texts,
         options,
+    }
+}
+
+/// The machine this process runs on.
+pub fn machine() -> Machine {
+    Machine {
+        cpu: cpu(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        simd: bitkv_kernels::features().into_iter().map(str::to_owned).collect(),
     }
 }
 
