@@ -1,5 +1,6 @@
 //! The binary `bitkv`: arguments, progress, exit codes. One file a subcommand.
 
+mod bench;
 mod budget;
 mod compare;
 mod convert;
@@ -20,6 +21,7 @@ mod progress;
 mod random;
 mod report;
 mod run;
+mod shape;
 mod skeleton;
 mod trace;
 mod train;
@@ -67,6 +69,8 @@ enum Command {
     Report(report::Arguments),
     /// Compare two runs of `run` cell by cell, with paired intervals.
     Compare(compare::Arguments),
+    /// Tokens a second, beside what the machine could do: prefill and decode of a model or of a random one.
+    Bench(bench::Arguments),
     /// Models, policies, metrics and experiments there are.
     List(list::Arguments),
     /// Train a small BitNet from a folder of text; resumes what it finds.
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
     };

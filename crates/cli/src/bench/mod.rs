@@ -1,0 +1,73 @@
+mod arguments;
+mod table;
+
+use anyhow::{Result, bail, ensure};
+use bitkv_bitnet::{Checkpoint, Config, Model};
+use bitkv_lab::{
+    progress::Steps,
+    throughput::{Measured, Request, measure, steps},
+};
+
+use crate::{output, shape};
+
+pub(crate) use arguments::Arguments;
+
+/// A model and what it is called.
+struct Subject {
+    name: String,
+    random: bool,
+    model: Model,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    bitkv_kernels::check_isa()?;
+    ensure!(arguments.head == "exact", "--head {}: there is only exact", arguments.head);
+    let request = arguments.request()?;
+    let subject = subject(arguments, &request)?;
+    let bar = Steps::new("measuring", steps(&request));
+    let measured = Measured { name: &subject.name, random: subject.random, model: &subject.model };
+    let document = measure(&measured, &request, &bar)?;
+    bar.finish();
+    match arguments.json {
+        true => output::json(&document),
+        false => output::text(&table::text(&document)),
+    }
+}
+
+fn subject(arguments: &Arguments, request: &Request) -> Result<Subject> {
+    match (&arguments.shape, arguments.model.given()) {
+        (Some(name), None) => {
+            let config = random_config(arguments, request, name)?;
+            // Before hundreds of megabytes are made.
+            request.check(&config)?;
+            let model = Model::load(&Checkpoint::random(&config, arguments.seed))?;
+            Ok(Subject { name: name.clone(), random: true, model })
+        }
+        (None, Some(model)) => {
+            ensure!(
+                arguments.layers.is_none(),
+                "--layers cuts a random model's depth: leave it out, or give a --shape instead of a --model"
+            );
+            let source = model.source()?;
+            let checkpoint = source.checkpoint()?;
+            request.check(checkpoint.config())?;
+            Ok(Subject { name: source.name(), random: false, model: Model::load(&checkpoint)? })
+        }
+        _ => bail!("give either a --shape to measure with random weights, or a --model"),
+    }
+}
+
+/// The shape as it is to be run.
+fn random_config(arguments: &Arguments, request: &Request, name: &str) -> Result<Config> {
+    let mut config = shape::config(name)?;
+    if let Some(layers) = arguments.layers {
+        let all = config.num_hidden_layers;
+        ensure!((1..=all).contains(&layers), "--layers {layers}: {name} has {all}; use 1 to {all}");
+        config.num_hidden_layers = layers;
+    }
+    // Random weights were trained for no length.
+    if let Some(longest) = request.fit.iter().max() {
+        config.max_position_embeddings = config.max_position_embeddings.max(*longest);
+    }
+    Ok(config)
+}

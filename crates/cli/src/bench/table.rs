@@ -1,0 +1,162 @@
+//! The measurement for people.
+
+use bitkv_record::{Ceilings, Throughput, ThroughputRow, Timed};
+use bitkv_report::{Align, Table};
+
+/// Rows, ceilings, memory, and a fit if there is one.
+pub(super) fn text(document: &Throughput) -> String {
+    let mut tables = vec![rows(document), ceilings(document), memory(document)];
+    tables.extend((!document.fits.is_empty()).then(|| fits(document)));
+    tables.iter().map(Table::to_terminal).collect::<Vec<_>>().join("\n")
+}
+
+fn rows(document: &Throughput) -> Table {
+    let (model, method) = (&document.model, &document.method);
+    let weights = if model.random { "random weights" } else { "its own weights" };
+    let caption = format!(
+        "{}, {} layers, {weights}, {} head; instructions: {}",
+        model.name, model.layers, model.head, document.isa
+    );
+    let mut table = Table::new(
+        caption,
+        &[
+            ("test", Align::Left),
+            ("threads", Align::Right),
+            ("tokens/s", Align::Right),
+            ("min - max", Align::Right),
+            ("GB/s", Align::Right),
+            ("Gop/s", Align::Right),
+            ("of ceiling", Align::Right),
+            ("cache MB", Align::Right),
+            ("cache ms/token", Align::Right),
+        ],
+    );
+    table.extend(document.rows.iter().map(cells));
+    table.note(format!(
+        "Medians of {} passes after {} to warm up; each pass runs every test once.",
+        method.repeats, method.warm_up
+    ));
+    if document.rows.iter().any(|row| row.depth > 0) {
+        let before = match method.fill.as_str() {
+            "prefill" => "a prefill",
+            _ => "synthetic keys and values",
+        };
+        table.note(format!("In front of a decode: {before}. Cut {}.", method.cut));
+    }
+    table
+}
+
+fn cells(row: &ThroughputRow) -> Vec<String> {
+    let test = match row.test {
+        Timed::Prefill if row.probes == "off" => format!("prefill {}", row.tokens),
+        Timed::Prefill => format!("prefill {} observing {}", row.tokens, row.probes),
+        Timed::Decode if row.depth == 0 => format!("decode {}", row.tokens),
+        Timed::Decode => format!("decode {} behind {} x {}", row.tokens, row.depth, row.budget),
+    };
+    let rate = &row.tokens_per_second;
+    let some = |value: Option<f64>, show: &dyn Fn(f64) -> String| value.map_or_else(String::new, show);
+    vec![
+        test,
+        row.threads.to_string(),
+        significant(rate.median),
+        format!("{} - {}", significant(rate.min), significant(rate.max)),
+        some(row.bytes_per_second, &|v| format!("{:.1}", v / 1e9)),
+        giga(row.ops_per_second),
+        some(row.read_fraction.or(row.ops_fraction), &|v| format!("{:.0} %", 100.0 * v)),
+        match row.depth {
+            0 => String::new(),
+            _ => format!("{:.1}", row.cache_bytes as f64 / 1e6),
+        },
+        some(row.attention_seconds_per_token, &|v| format!("{:.2}", v * 1e3)),
+    ]
+}
+
+fn ceilings(document: &Throughput) -> Table {
+    let mut columns = vec![("ceiling", Align::Left)];
+    let titles: Vec<String> = document
+        .ceilings_by_threads
+        .iter()
+        .map(|c| format!("{} thread{}", c.threads, if c.threads == 1 { "" } else { "s" }))
+        .collect();
+    columns.extend(titles.iter().map(|title| (title.as_str(), Align::Right)));
+    let mut table = Table::new("What the machine can do, measured between the passes", &columns);
+    type Value = fn(&Ceilings) -> Option<f64>;
+    let all: [(&str, Value); 9] = [
+        ("read, GB/s", |c| Some(c.read_bytes_per_second)),
+        ("read in one stream, GB/s", |c| Some(c.read_one_stream_bytes_per_second)),
+        ("int8, widest vectors, Gop/s", |c| Some(c.int8_ops_per_second)),
+        ("int8, AVX2, Gop/s", |c| c.int8_avx2_ops_per_second),
+        ("int8, VNNI 256, Gop/s", |c| c.int8_vnni256_ops_per_second),
+        ("int8, VNNI 512, Gop/s", |c| c.int8_vnni512_ops_per_second),
+        ("int8, AMX with loads, Gop/s", |c| c.amx_int8_ops_per_second),
+        ("bf16, AMX with loads, Gop/s", |c| c.amx_bf16_ops_per_second),
+        ("f32, Gop/s", |c| Some(c.f32_ops_per_second)),
+    ];
+    for (name, value) in all {
+        let values: Vec<Option<f64>> = document.ceilings_by_threads.iter().map(value).collect();
+        if values.iter().any(Option::is_some) {
+            let shown = values.iter().map(|v| v.map_or_else(String::new, giga));
+            table.push(std::iter::once(name.to_owned()).chain(shown).collect());
+        }
+    }
+    table
+}
+
+fn memory(document: &Throughput) -> Table {
+    let m = &document.memory;
+    let mut table = Table::new("Memory", &[("of", Align::Left), ("MB", Align::Right)]);
+    let mega = |bytes: f64| format!("{:.1}", bytes / 1e6);
+    for (name, bytes) in [
+        ("ternary weights", m.ternary_bytes),
+        ("output head", m.head_bytes),
+        ("embedding", m.embedding_bytes),
+        ("norms", m.norm_bytes),
+        ("largest cache", m.cache_bytes),
+    ] {
+        if bytes > 0 {
+            table.push(vec![name.into(), mega(bytes as f64)]);
+        }
+    }
+    if let (Some(rest), Some(peak)) = (m.rest_bytes, document.peak_rss_bytes) {
+        table.push(vec!["the rest".into(), mega(rest as f64)]);
+        table.push(vec!["peak".into(), mega(peak as f64)]);
+    }
+    table
+}
+
+fn fits(document: &Throughput) -> Table {
+    let mut table = Table::new(
+        "Seconds of a prefill of T tokens = a T + b T^2, least squares of relative errors",
+        &[
+            ("threads", Align::Right),
+            ("a, ms/token", Align::Right),
+            ("b, ns/token^2", Align::Right),
+            ("equal at T", Align::Right),
+            ("T: measured against fitted", Align::Left),
+        ],
+    );
+    for fit in &document.fits {
+        let points = fit.points.iter().map(|p| format!("{}: {:+.1} %", p.tokens, 100.0 * p.residual));
+        table.push(vec![
+            fit.threads.to_string(),
+            format!("{:.3}", fit.linear_seconds_per_token * 1e3),
+            format!("{:.2}", fit.quadratic_seconds_per_token_squared * 1e9),
+            fit.equal_at_tokens.map_or_else(String::new, |t| format!("{t:.0}")),
+            points.collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    table
+}
+
+fn giga(value: f64) -> String {
+    significant(value / 1e9)
+}
+
+/// Three digits, or all in front of the point.
+fn significant(value: f64) -> String {
+    match value {
+        v if v >= 100.0 => format!("{v:.0}"),
+        v if v >= 10.0 => format!("{v:.1}"),
+        v => format!("{v:.2}"),
+    }
+}
