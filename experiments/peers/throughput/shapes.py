@@ -1,0 +1,62 @@
+"""The models that the engines run: one set of random weights in the formats that each reads."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CONFIGURATIONS = HERE.parents[2] / "crates/lab/data"
+NAMES = {"2b-4t": "BitNet-b1.58-2B-4T", "large": "bitnet_b1_58-large"}
+
+
+@dataclass
+class Shape:
+    """A shape and the files made of it."""
+
+    name: str
+    layers: int
+    config: Path
+    # TQ2_0 by the head's numbers.
+    tq2: dict
+    i2s: Path
+
+
+def prepare(options, name):
+    """Makes what is not there yet: a folder of random weights by `bitkv random`, GGUF files by `bitkv convert`."""
+    config = json.loads((CONFIGURATIONS / f"{NAMES[name]}.json").read_text())
+    layers = options.layers or config["num_hidden_layers"]
+    config["num_hidden_layers"] = layers
+    place = options.work / f"{name}-{layers}"
+    place.mkdir(parents=True, exist_ok=True)
+    wanted = place / "config.json"
+    wanted.write_text(json.dumps(config, indent=1))
+    shape = Shape(name, layers, wanted, {head: place / f"tq2_0-{head}.gguf" for head in ("f16", "q6_K")}, place / "i2_s.gguf")
+
+    def call(*command):
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{Path(command[0]).name} {command[1]} failed: {done.stderr.strip().splitlines()[-1]}")
+
+    def make(file, *command):
+        """A file under another name first, so that none is left half written."""
+        if not file.exists():
+            part = file.with_name("part-" + file.name)
+            part.unlink(missing_ok=True)
+            call(*command, part)
+            part.rename(file)
+
+    folder = place / "folder"
+    needs = [shape.tq2["f16"]] + ([shape.i2s] if options.bitnet_bench else [])
+    if not all(file.exists() for file in needs):
+        if not folder.exists():
+            call(options.bitkv, "random", "--shape", wanted, "--out", folder)
+        make(shape.tq2["f16"], options.bitkv, "convert", folder, "--to", "tq2_0", "--lossy")
+        if options.bitnet_bench:
+            make(shape.i2s, options.bitkv, "convert", folder, "--to", "i2_s")
+        shutil.rmtree(folder)
+    if options.llama:
+        make(shape.tq2["q6_K"], sys.executable, HERE / "llama_engine.py", "--quantise", shape.tq2["f16"])
+    return shape
