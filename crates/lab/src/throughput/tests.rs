@@ -140,27 +140,29 @@ fn a_fit_is_of_its_own_lengths() {
 #[test]
 fn what_does_not_fit_the_model_is_refused() {
     let config = model().config().clone();
-    let refused = |change: &dyn Fn(&mut Request)| {
+    type Change = fn(&mut Request);
+    let refused = |change: Change| {
         let mut request = request();
         change(&mut request);
         request.check(&config).expect_err("it is refused").to_string()
     };
-    for (change, says) in [
-        ((&|r| r.prefill = vec![129]) as &dyn Fn(&mut Request), "--prefill 129: the model has 128 positions"),
-        (&|r| r.prefill = vec![0], "--prefill 0"),
-        (&|r| r.fit = vec![64, 256], "--fit 256: the model has 128 positions"),
-        (&|r| r.fit = vec![64], "two lengths"),
-        (&|r| r.depths = vec![124], "--depth 124: 1 tokens more than the model's 128 positions"),
-        (&|r| r.depths = vec![usize::MAX], "more than the model's 128 positions"),
-        (&|r| r.budgets = vec![0.0], "--budget 0"),
-        (&|r| r.budgets = vec![1.5], "--budget 1.5"),
-        (&|r| r.budgets = vec![f64::NAN], "--budget NaN"),
-        (&|r| r.threads = vec![0], "--threads 0"),
-        (&|r| r.threads = Vec::new(), "--threads"),
-        (&|r| r.threads = vec![1 << 20], "--threads 1048576"),
-        (&|r| r.repeats = 0, "--repeats 0"),
-        (&|r| (r.prefill, r.decode) = (Vec::new(), 0), "nothing to measure"),
-    ] {
+    let cases: [(Change, &str); 14] = [
+        (|r| r.prefill = vec![129], "--prefill 129: the model has 128 positions"),
+        (|r| r.prefill = vec![0], "--prefill 0"),
+        (|r| r.fit = vec![64, 256], "--fit 256: the model has 128 positions"),
+        (|r| r.fit = vec![64], "two lengths"),
+        (|r| r.depths = vec![124], "--depth 124: 1 tokens more than the model's 128 positions"),
+        (|r| r.depths = vec![usize::MAX], "more than the model's 128 positions"),
+        (|r| r.budgets = vec![0.0], "--budget 0"),
+        (|r| r.budgets = vec![1.5], "--budget 1.5"),
+        (|r| r.budgets = vec![f64::NAN], "--budget NaN"),
+        (|r| r.threads = vec![0], "--threads 0"),
+        (|r| r.threads = Vec::new(), "--threads"),
+        (|r| r.threads = vec![1 << 20], "--threads 1048576"),
+        (|r| r.repeats = 0, "--repeats 0"),
+        (|r| (r.prefill, r.decode) = (Vec::new(), 0), "nothing to measure"),
+    ];
+    for (change, says) in cases {
         let said = refused(change);
         assert!(said.contains(says) && said.lines().count() == 1, "{said} does not say {says}");
     }
