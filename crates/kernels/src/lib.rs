@@ -17,6 +17,7 @@ mod pages;
 mod scatter;
 mod simd;
 pub mod ternary;
+mod transpose;
 
 pub use pages::Pages;
 pub use simd::{Isa, Level, UnknownIsa, check_isa, features, isa, level};

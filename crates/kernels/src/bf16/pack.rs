@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{BLOCK, SIDE};
-use crate::simd::dispatch;
+use crate::{simd::dispatch, transpose::transpose};
 
 /// The nearest bf16, ties to even.
 #[inline(always)]
@@ -119,55 +119,6 @@ fn store(block: &mut [u16], words: &[u32]) {
     for (out, word) in block.chunks_exact_mut(2).zip(words) {
         out[0] = *word as u16;
         out[1] = (*word >> 16) as u16;
-    }
-}
-
-/// Transposes 16 x 16 words in place.
-fn transpose(words: &mut [u32; 256]) {
-    #[cfg(target_arch = "x86_64")]
-    if crate::level() == crate::Level::Avx512 {
-        // SAFETY: `level` found AVX-512 F.
-        return unsafe { transpose_avx512(words) };
-    }
-    for row in 0..16 {
-        for column in 0..row {
-            words.swap(row * 16 + column, column * 16 + row);
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn transpose_avx512(words: &mut [u32; 256]) {
-    use std::arch::x86_64::*;
-    let at = words.as_mut_ptr().cast::<__m512i>();
-    // SAFETY: 256 words are 16 registers.
-    let mut r: [__m512i; 16] = std::array::from_fn(|i| unsafe { _mm512_loadu_si512(at.add(i)) });
-    let mut t = r;
-    for i in 0..8 {
-        t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
-        t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
-    }
-    for i in 0..4 {
-        r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
-        r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
-        r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
-        r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
-    }
-    for group in 0..2 {
-        for i in 0..4 {
-            let (low, high) = (r[8 * group + i], r[8 * group + 4 + i]);
-            t[8 * group + i] = _mm512_shuffle_i32x4::<0x88>(low, high);
-            t[8 * group + 4 + i] = _mm512_shuffle_i32x4::<0xdd>(low, high);
-        }
-    }
-    for i in 0..8 {
-        r[i] = _mm512_shuffle_i32x4::<0x88>(t[i], t[8 + i]);
-        r[8 + i] = _mm512_shuffle_i32x4::<0xdd>(t[i], t[8 + i]);
-    }
-    for (i, row) in r.iter().enumerate() {
-        // SAFETY: as above.
-        unsafe { _mm512_storeu_si512(at.add(i), *row) };
     }
 }
 

@@ -1,0 +1,395 @@
+//! Fused multiply-adds on sixteen lanes: lane `i` sums columns `i`, `i + 16` ..., then the lanes are added in a fixed
+//! order, so that neither the shape of a register tile nor the blocking for the caches shows in a result.
+
+use std::ops::Range;
+
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+use super::Dense;
+use crate::{
+    Level,
+    lanes::{self, LANES, Lanes, Portable, padded},
+    scatter::Scatter,
+};
+
+/// Rows that one task handles; their f32 form stays in the second-level cache.
+const TASK_ROWS: usize = 64;
+/// Up to this many tokens, weights go from the file to registers without an f32 copy.
+const STREAM_TOKENS: usize = 3;
+/// Tokens and columns that stay in the first-level cache while the task's rows pass.
+const BLOCK_TOKENS: usize = 12;
+const BLOCK_COLS: usize = 512;
+/// Bytes from the weights in use to those fetched ahead, row by row.
+const AHEAD: usize = 512;
+
+/// A type that weights are stored in.
+trait Stored: Copy + Default {
+    /// # Safety
+    /// As [`Lanes::load`].
+    unsafe fn load<L: Lanes>(at: *const Self) -> L;
+}
+
+impl Stored for f32 {
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(at: *const f32) -> L {
+        // SAFETY: passed on.
+        unsafe { L::load(at) }
+    }
+}
+
+impl Stored for f16 {
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(at: *const f16) -> L {
+        // SAFETY: passed on.
+        unsafe { L::load_f16(at) }
+    }
+}
+
+impl Stored for bf16 {
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(at: *const bf16) -> L {
+        // SAFETY: passed on.
+        unsafe { L::load_bf16(at) }
+    }
+}
+
+/// Activations, and where results go.
+struct Job<'a> {
+    /// Rows of whole registers, padded with zeros.
+    x: &'a [f32],
+    stride: usize,
+    cols: usize,
+    out: Scatter<'a, f32>,
+}
+
+/// # Safety
+/// The level must be present and nobody else may write `out`.
+pub(super) unsafe fn matmul(level: Level, x: &[f32], cols: usize, weights: Dense<'_>, out: Scatter<'_, f32>) {
+    let (rows, stride) = (weights.len(cols) / cols, padded(cols));
+    let mut aligned = vec![0.0; x.len() / cols * stride];
+    for (to, from) in aligned.chunks_exact_mut(stride).zip(x.chunks_exact(cols)) {
+        to[..cols].copy_from_slice(from);
+    }
+    let job = Job { x: &aligned, stride, cols, out };
+    let streams = job.tokens() <= STREAM_TOKENS && !matches!(weights, Dense::Rows { .. });
+    (0..rows.div_ceil(TASK_ROWS)).into_par_iter().for_each_init(
+        || if streams { Vec::new() } else { vec![0.0; TASK_ROWS * stride] },
+        |tile, task| {
+            let range = task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS);
+            // SAFETY: every task writes its own rows, and the level is present.
+            unsafe { rows_at(level, &job, weights, range, tile) }
+        },
+    );
+}
+
+/// Rows whose sums stay in registers for one, two and three streamed tokens, and tokens x rows of a tile.
+macro_rules! shapes {
+    ($lanes:ty, $job:ident, $weights:ident, $range:ident, $tile:ident, $one:literal $two:literal $three:literal, $t:literal x $s:literal) => {
+        match ($weights, $job.tokens()) {
+            _ if !$tile.is_empty() => $job.tiled::<$lanes, $t, $s>($weights, $range, $tile),
+            (Dense::F32(w), 1) => $job.stream::<$lanes, f32, 1, $one>(w, $range),
+            (Dense::F32(w), 2) => $job.stream::<$lanes, f32, 2, $two>(w, $range),
+            (Dense::F32(w), _) => $job.stream::<$lanes, f32, 3, $three>(w, $range),
+            (Dense::F16(w), 1) => $job.stream::<$lanes, f16, 1, $one>(w, $range),
+            (Dense::F16(w), 2) => $job.stream::<$lanes, f16, 2, $two>(w, $range),
+            (Dense::F16(w), _) => $job.stream::<$lanes, f16, 3, $three>(w, $range),
+            (Dense::Bf16(w), 1) => $job.stream::<$lanes, bf16, 1, $one>(w, $range),
+            (Dense::Bf16(w), 2) => $job.stream::<$lanes, bf16, 2, $two>(w, $range),
+            (Dense::Bf16(w), _) => $job.stream::<$lanes, bf16, 3, $three>(w, $range),
+            (Dense::Rows { .. }, _) => unreachable!("rows that are written have a tile"),
+        }
+    };
+}
+
+/// # Safety
+/// The level must be present and no other thread may write these rows.
+unsafe fn rows_at(level: Level, job: &Job<'_>, weights: Dense<'_>, range: Range<usize>, tile: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+        unsafe fn avx512(job: &Job<'_>, weights: Dense<'_>, range: Range<usize>, tile: &mut [f32]) {
+            // SAFETY: passed on.
+            unsafe { shapes!(lanes::Avx512, job, weights, range, tile, 8 8 8, 6 x 4) }
+        }
+        #[target_feature(enable = "avx2,fma,f16c")]
+        unsafe fn avx2(job: &Job<'_>, weights: Dense<'_>, range: Range<usize>, tile: &mut [f32]) {
+            // SAFETY: passed on.
+            unsafe { shapes!(lanes::Avx2, job, weights, range, tile, 4 3 2, 2 x 3) }
+        }
+        // SAFETY: the caller vouches for the level.
+        match level {
+            Level::Avx512 => return unsafe { avx512(job, weights, range, tile) },
+            Level::Avx2 => return unsafe { avx2(job, weights, range, tile) },
+            Level::Portable => {}
+        }
+    }
+    let _ = level;
+    // SAFETY: passed on.
+    unsafe { shapes!(Portable, job, weights, range, tile, 1 1 1, 1 x 1) }
+}
+
+impl Job<'_> {
+    fn tokens(&self) -> usize {
+        self.x.len() / self.stride
+    }
+
+    /// `T` tokens, which are all, times rows read where they are stored, `S` at a time.
+    ///
+    /// # Safety
+    /// As [`rows_at`].
+    #[inline(always)]
+    unsafe fn stream<L: Lanes, W: Stored, const T: usize, const S: usize>(
+        &self,
+        weights: &[W],
+        range: Range<usize>,
+    ) {
+        let weights = &weights[..range.end * self.cols];
+        let mut row = range.start;
+        // SAFETY: the rows are inside the weights, and `T` is the number of tokens.
+        unsafe {
+            while row + S <= range.end {
+                self.stream_rows::<L, W, T, S>(weights, row);
+                row += S;
+            }
+            while row < range.end {
+                self.stream_rows::<L, W, T, 1>(weights, row);
+                row += 1;
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`rows_at`], and `S` rows from `row` on must be there.
+    #[inline(always)]
+    unsafe fn stream_rows<L: Lanes, W: Stored, const T: usize, const S: usize>(
+        &self,
+        weights: &[W],
+        row: usize,
+    ) {
+        let (cols, whole, ahead) = (self.cols, self.cols / LANES * LANES, AHEAD / size_of::<W>());
+        // SAFETY: whole registers lie inside rows; what is fetched ahead is never read by the program.
+        unsafe {
+            let w = weights.as_ptr().add(row * cols);
+            let mut sums = [[L::splat(0.0); S]; T];
+            for i in (0..whole).step_by(LANES) {
+                // Behind the end of these rows are the next ones.
+                let next = if i + ahead < cols { i + ahead } else { S * cols + i + ahead - cols };
+                let mut x = [L::splat(0.0); T];
+                for (t, x) in x.iter_mut().enumerate() {
+                    *x = L::load(self.x.as_ptr().add(t * self.stride + i));
+                }
+                for s in 0..S {
+                    prefetch(w.wrapping_add(s * cols + next));
+                    let column = W::load::<L>(w.add(s * cols + i));
+                    for (sums, x) in sums.iter_mut().zip(&x) {
+                        sums[s] = sums[s].fma(*x, column);
+                    }
+                }
+            }
+            if whole < cols {
+                for s in 0..S {
+                    let mut tail = [W::default(); LANES];
+                    tail[..cols - whole]
+                        .copy_from_slice(&weights[(row + s) * cols + whole..(row + s + 1) * cols]);
+                    let column = W::load::<L>(tail.as_ptr());
+                    for (t, sums) in sums.iter_mut().enumerate() {
+                        sums[s] = sums[s].fma(L::load(self.x.as_ptr().add(t * self.stride + whole)), column);
+                    }
+                }
+            }
+            self.finish(&sums, 0, row);
+        }
+    }
+
+    /// All tokens times rows that are converted to f32 first; `T` tokens x `S` rows are a register tile.
+    ///
+    /// # Safety
+    /// As [`rows_at`].
+    #[inline(always)]
+    unsafe fn tiled<L: Lanes, const T: usize, const S: usize>(
+        &self,
+        weights: Dense<'_>,
+        range: Range<usize>,
+        tile: &mut [f32],
+    ) {
+        let count = range.len();
+        // SAFETY: the caller vouches for the instructions.
+        let mut kept = unsafe { [[L::splat(0.0); TASK_ROWS]; BLOCK_TOKENS] };
+        // SAFETY: tokens, rows and columns below are those of the job.
+        unsafe {
+            for (row, to) in range.clone().zip(tile.chunks_exact_mut(self.stride)) {
+                fill::<L>(weights, self.cols, row, to);
+            }
+            for first in (0..self.tokens()).step_by(BLOCK_TOKENS) {
+                let tokens = first..self.tokens().min(first + BLOCK_TOKENS);
+                for start in (0..self.stride).step_by(BLOCK_COLS) {
+                    let part = Part {
+                        tile,
+                        cols: start..self.stride.min(start + BLOCK_COLS),
+                        tokens: tokens.clone(),
+                        start: range.start,
+                    };
+                    let mut row = 0;
+                    while row + S <= count {
+                        self.columns::<L, T, S>(&part, row, &mut kept);
+                        row += S;
+                    }
+                    while row < count {
+                        self.columns::<L, T, 1>(&part, row, &mut kept);
+                        row += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`rows_at`].
+    #[inline(always)]
+    unsafe fn columns<L: Lanes, const T: usize, const S: usize>(
+        &self,
+        part: &Part<'_>,
+        row: usize,
+        kept: &mut [[L; TASK_ROWS]; BLOCK_TOKENS],
+    ) {
+        let mut token = part.tokens.start;
+        // SAFETY: passed on.
+        unsafe {
+            while token + T <= part.tokens.end {
+                self.register_tile::<L, T, S>(part, token, row, kept);
+                token += T;
+            }
+            while token < part.tokens.end {
+                self.register_tile::<L, 1, S>(part, token, row, kept);
+                token += 1;
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`rows_at`].
+    #[inline(always)]
+    unsafe fn register_tile<L: Lanes, const T: usize, const S: usize>(
+        &self,
+        part: &Part<'_>,
+        token: usize,
+        row: usize,
+        kept: &mut [[L; TASK_ROWS]; BLOCK_TOKENS],
+    ) {
+        let kept = &mut kept[token - part.tokens.start..][..T];
+        // SAFETY: the part's columns lie inside padded rows.
+        unsafe {
+            let (x, w) =
+                (self.x.as_ptr().add(token * self.stride), part.tile.as_ptr().add(row * self.stride));
+            // No `from_fn` or `map` on registers: they are not compiled for the wide instructions, and a
+            // register that passes through them goes by way of memory.
+            let mut sums = [[L::splat(0.0); S]; T];
+            if part.cols.start > 0 {
+                for (sums, kept) in sums.iter_mut().zip(kept.iter()) {
+                    sums.copy_from_slice(&kept[row..row + S]);
+                }
+            }
+            for i in part.cols.clone().step_by(LANES) {
+                let mut columns = [L::splat(0.0); S];
+                for (s, column) in columns.iter_mut().enumerate() {
+                    *column = L::load(w.add(s * self.stride + i));
+                }
+                for (t, sums) in sums.iter_mut().enumerate() {
+                    let x = L::load(x.add(t * self.stride + i));
+                    for (sum, column) in sums.iter_mut().zip(&columns) {
+                        *sum = sum.fma(x, *column);
+                    }
+                }
+            }
+            if part.cols.end == self.stride {
+                return self.finish(&sums, token, part.start + row);
+            }
+            for (sums, kept) in sums.iter().zip(kept.iter_mut()) {
+                kept[row..row + S].copy_from_slice(sums);
+            }
+        }
+    }
+
+    /// Adds up lanes and writes `T` tokens x `S` rows.
+    ///
+    /// # Safety
+    /// As [`rows_at`].
+    #[inline(always)]
+    unsafe fn finish<L: Lanes, const T: usize, const S: usize>(
+        &self,
+        sums: &[[L; S]; T],
+        token: usize,
+        row: usize,
+    ) {
+        for (t, sums) in sums.iter().enumerate() {
+            for s in (0..S).step_by(4) {
+                // SAFETY: passed on.
+                unsafe {
+                    let mut four = [L::splat(0.0); 4];
+                    four[..4.min(S - s)].copy_from_slice(&sums[s..S.min(s + 4)]);
+                    let totals = L::sum4(four);
+                    let count = 4.min(S - s);
+                    self.out.row(token + t, row + s, count).copy_from_slice(&totals[..count]);
+                }
+            }
+        }
+    }
+}
+
+/// What a task multiplies at a time.
+struct Part<'a> {
+    /// The task's rows in f32.
+    tile: &'a [f32],
+    cols: Range<usize>,
+    tokens: Range<usize>,
+    /// The task's first row.
+    start: usize,
+}
+
+#[inline(always)]
+fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint; SSE is part of x86-64.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
+/// A row as f32 in front of a padded one.
+///
+/// # Safety
+/// The instructions of `L` must be there.
+#[inline(always)]
+unsafe fn fill<L: Lanes>(weights: Dense<'_>, cols: usize, row: usize, to: &mut [f32]) {
+    let range = row * cols..(row + 1) * cols;
+    // SAFETY: passed on.
+    unsafe {
+        match weights {
+            Dense::F32(w) => to[..cols].copy_from_slice(&w[range]),
+            Dense::F16(w) => convert(to, &w[range], |at| L::load_f16(at), f16::to_f32),
+            Dense::Bf16(w) => convert(to, &w[range], |at| L::load_bf16(at), bf16::to_f32),
+            Dense::Rows { write, .. } => write(row, &mut to[..cols]),
+        }
+    }
+}
+
+/// Converts `from` into the front of `to`.
+#[inline(always)]
+pub(crate) unsafe fn convert<L: Lanes, T: Copy>(
+    to: &mut [f32],
+    from: &[T],
+    load: impl Fn(*const T) -> L,
+    one: impl Fn(T) -> f32,
+) {
+    let whole = from.len() / LANES * LANES;
+    for i in (0..whole).step_by(LANES) {
+        // SAFETY: 16 values from `i` on are inside both slices.
+        unsafe { load(from.as_ptr().add(i)).store(to[i..i + LANES].as_mut_ptr()) }
+    }
+    for i in whole..from.len() {
+        to[i] = one(from[i]);
+    }
+}

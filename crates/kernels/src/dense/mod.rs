@@ -1,0 +1,98 @@
+//! f32 rows times dense weights kept as f32, f16 or bf16: the output head.
+//!
+//! There are two arithmetics. One is fused multiply-adds in f32 (plain ones without the instruction); the other, for
+//! bf16 weights on a machine with AMX, is the tile unit, which gets each activation as an exact sum of three bf16
+//! numbers. Which of them runs depends on the machine and the type of the weights only, never on the number of tokens.
+
+#[cfg(target_arch = "x86_64")]
+mod amx;
+mod fma;
+#[cfg(test)]
+mod tests;
+
+use half::{bf16, f16};
+
+use crate::{Isa, Level, isa, scatter::Scatter};
+
+pub(crate) use fma::convert;
+
+/// Dense weights `[rows, cols]`, row-major, in the type they are stored in.
+#[derive(Clone, Copy)]
+pub enum Dense<'a> {
+    /// 32-bit floats.
+    F32(&'a [f32]),
+    /// IEEE half floats.
+    F16(&'a [f16]),
+    /// bfloat16.
+    Bf16(&'a [bf16]),
+    /// Anything else: a function that writes a row as f32.
+    Rows {
+        /// Number of rows.
+        rows: usize,
+        /// Writes one row.
+        write: &'a (dyn Fn(usize, &mut [f32]) + Sync),
+    },
+}
+
+impl Dense<'_> {
+    fn len(&self, cols: usize) -> usize {
+        match self {
+            Dense::F32(w) => w.len(),
+            Dense::F16(w) => w.len(),
+            Dense::Bf16(w) => w.len(),
+            Dense::Rows { rows, .. } => rows * cols,
+        }
+    }
+}
+
+/// `x [tokens, cols]` times the transpose of `weights [rows, cols]`: `[tokens, rows]`.
+///
+/// A result depends on its own two rows only, so one token gives the same bits as many.
+///
+/// # Panics
+/// When a slice does not hold whole rows of `cols`.
+pub fn matmul(x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<f32> {
+    matmul_at(isa(), x, cols, weights)
+}
+
+/// [`matmul`] by a chosen set of instructions.
+///
+/// # Panics
+/// As [`matmul`], and when the set is not [available](Isa::available).
+pub fn matmul_with(isa: Isa, x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<f32> {
+    assert!(Isa::available().contains(&isa), "{isa} is not available on this machine");
+    matmul_at(isa, x, cols, weights)
+}
+
+fn matmul_at(isa: Isa, x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<f32> {
+    assert!(
+        cols > 0 && x.len().is_multiple_of(cols) && weights.len(cols).is_multiple_of(cols),
+        "slices hold whole rows of {cols}"
+    );
+    let (tokens, rows) = (x.len() / cols, weights.len(cols) / cols);
+    let mut out = vec![0.0; tokens * rows];
+    if out.is_empty() {
+        return out;
+    }
+    let scatter = Scatter::new(&mut out, tokens, rows);
+    match weights {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the machine has the tile unit; the output is ours.
+        Dense::Bf16(weights) if isa == Isa::Amx => unsafe { amx::matmul(x, cols, weights, scatter) },
+        // SAFETY: the level is present; the output is ours.
+        _ => unsafe { fma::matmul(level(isa), x, cols, weights, scatter) },
+    }
+    out
+}
+
+/// The vectors of a set.
+fn level(isa: Isa) -> Level {
+    match isa {
+        Isa::Scalar | Isa::Neon => Level::Portable,
+        // Half floats need F16C besides AVX2.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 if !is_x86_feature_detected!("f16c") => Level::Portable,
+        Isa::Avx2 => Level::Avx2,
+        Isa::Avx512 | Isa::Amx => Level::Avx512,
+    }
+}
