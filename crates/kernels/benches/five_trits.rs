@@ -117,6 +117,7 @@ mod streams {
 #[cfg(target_arch = "x86_64")]
 fn layouts(criterion: &mut criterion::Criterion) {
     use criterion::Throughput;
+    use rayon::prelude::*;
     use streams::{COLS, FIVE, FOUR};
 
     /// Groups of sixteen rows: half a gigabyte with four weights a byte.
@@ -133,11 +134,11 @@ fn layouts(criterion: &mut criterion::Criterion) {
     group.sample_size(20).throughput(Throughput::Elements((GROUPS * 16 * COLS) as u64));
     group.bench_function("four", |b| {
         // SAFETY: the instructions are there, the groups of this size.
-        b.iter(|| four.chunks_exact(FOUR).map(|g| unsafe { streams::four(&x, g) as i64 }).sum::<i64>());
+        b.iter(|| four.par_chunks_exact(FOUR).map(|g| unsafe { streams::four(&x, g) as i64 }).sum::<i64>());
     });
     group.bench_function("five", |b| {
         // SAFETY: as above.
-        b.iter(|| five.chunks_exact(FIVE).map(|g| unsafe { streams::five(&x, g) as i64 }).sum::<i64>());
+        b.iter(|| five.par_chunks_exact(FIVE).map(|g| unsafe { streams::five(&x, g) as i64 }).sum::<i64>());
     });
     group.finish();
 }
