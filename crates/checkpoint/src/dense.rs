@@ -35,6 +35,13 @@ impl Dense {
         Ok(Dense { stored, rows, cols })
     }
 
+    /// The same matrix in memory that is read faster than a mapped file, for who reads all of it for every token.
+    #[must_use]
+    pub fn in_large_pages(self) -> Dense {
+        let Dense { stored, rows, cols } = self;
+        Dense { stored: Stored { bytes: stored.bytes.in_large_pages(), ..stored }, rows, cols }
+    }
+
     /// How it is stored, and where.
     pub fn stored(&self) -> &Stored {
         &self.stored

@@ -47,9 +47,14 @@ impl Pages {
     /// When the system has no room.
     pub fn zeroed(len: usize) -> io::Result<Pages> {
         let room = len.next_multiple_of(LINE);
+        if room > CHUNK / 2 {
+            // On its own, so that its memory goes back when it does.
+            let Open { chunk, at, .. } = map(room)?;
+            return Ok(Pages { at, len, _chunk: chunk });
+        }
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         if open.as_ref().is_none_or(|open| open.left < room) {
-            *open = Some(map(room.max(CHUNK))?);
+            *open = Some(map(CHUNK)?);
         }
         let Open { chunk, at, left } = open.as_mut().expect("just opened");
         let piece = Pages { at: *at, len, _chunk: chunk.clone() };

@@ -4,6 +4,7 @@ mod chance;
 mod tensor;
 mod write;
 
+use bitkv_kernels::Pages;
 use rayon::prelude::*;
 
 use crate::{Bytes, Config, Error, Result, ScaleRule, Stored, WeightFormat};
@@ -19,6 +20,8 @@ pub(crate) struct Weights {
     tensors: Vec<Tensor>,
 }
 
+/// Tensors of more bytes are made in large pages.
+const LARGE: usize = 32 << 20;
 /// What stands for a file's name in errors.
 const FILE: &str = "random weights";
 
@@ -55,14 +58,29 @@ impl Weights {
             tensor: name.into(),
             hint,
         })?;
-        let mut bytes = vec![0; tensor.bytes()];
-        bytes.par_chunks_mut(PART).enumerate().for_each(|(part, out)| tensor.fill(self.seed, part, out));
+        let fill = |out: &mut [u8]| {
+            let parts = out.par_chunks_mut(PART).enumerate();
+            parts.for_each(|(part, out)| tensor.fill(self.seed, part, out));
+        };
+        // An embedding stays; the small ones are packed and forgotten.
+        let pages = (tensor.bytes() > LARGE).then(|| Pages::zeroed(tensor.bytes()).ok()).flatten();
+        let bytes = match pages {
+            Some(mut pages) => {
+                fill(&mut pages);
+                Bytes::pages(pages)
+            }
+            None => {
+                let mut bytes = vec![0; tensor.bytes()];
+                fill(&mut bytes);
+                Bytes::owned(bytes)
+            }
+        };
         Ok(Stored {
             file: FILE.into(),
             name: name.into(),
             shape: tensor.shape.clone(),
             coding: tensor.coding(),
-            bytes: Bytes::owned(bytes),
+            bytes,
         })
     }
 
