@@ -14,6 +14,7 @@ pub mod fused;
 mod lanes;
 pub mod memory;
 mod pages;
+pub mod prediction;
 mod scatter;
 mod simd;
 pub mod ternary;

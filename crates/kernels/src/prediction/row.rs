@@ -1,0 +1,137 @@
+//! One pass over a row of logits, tile by tile, so that each tile is read from memory once.
+
+use std::f64::consts::LOG2_E;
+
+use super::{Divergence, Prediction, exp2::exp2};
+use crate::simd::dispatch;
+
+const LANES: usize = 16;
+/// Logits of a tile: with their reference's weights they stay in the first cache.
+const TILE: usize = 1024;
+
+dispatch! {
+/// As [`super::predictions`] has it, of one row.
+pub(super) fn summarise(row: &[f32]) -> Option<Prediction> {
+    let mut seen = Seen::NOTHING;
+    for (i, tile) in row.chunks(TILE).enumerate() {
+        seen.raise(i * TILE, tile);
+        seen.weigh(tile);
+    }
+    seen.prediction()
+}
+}
+
+dispatch! {
+/// As [`super::divergences`] has it, of one row.
+pub(super) fn compare(reference: &[f32], predicted: &Prediction, others: &[&[f32]]) -> Vec<Option<Divergence>> {
+    let mut weights = [0.0; TILE];
+    let mut total = [0.0; LANES];
+    let mut seen = vec![(Seen::NOTHING, [0.0; LANES]); others.len()];
+    for (i, reference) in reference.chunks(TILE).enumerate() {
+        let weights = &mut weights[..reference.len()];
+        weigh(reference, predicted.peak, weights, &mut total);
+        for (other, (seen, apart)) in others.iter().zip(&mut seen) {
+            let tile = &other[i * TILE..][..reference.len()];
+            seen.raise(i * TILE, tile);
+            seen.weigh(tile);
+            add_differences(weights, reference, tile, apart);
+        }
+    }
+    let total: f64 = total.iter().sum();
+    let divergence = |(seen, apart): &(Seen, [f64; LANES])| {
+        let prediction = seen.prediction()?;
+        // sum p (z_p - z_q) + ln Z_q - ln Z_p: 0 term by term for equal rows, whatever is added to all logits.
+        let peaks = f64::from(prediction.peak) - f64::from(predicted.peak);
+        let normalisers = peaks + (prediction.log_sum - predicted.log_sum);
+        Some(Divergence { prediction, kl: apart.iter().sum::<f64>() / total + normalisers })
+    };
+    seen.iter().map(divergence).collect()
+}
+}
+
+/// What is known of the tiles seen so far.
+#[derive(Clone, Copy)]
+struct Seen {
+    peak: f32,
+    best: usize,
+    /// Sums of `exp(z - peak)`.
+    sums: [f64; LANES],
+    /// 0 as long as all logits are finite, else NaN.
+    finite: f32,
+}
+
+impl Seen {
+    const NOTHING: Seen = Seen { peak: f32::NEG_INFINITY, best: 0, sums: [0.0; LANES], finite: 0.0 };
+
+    /// Looks for a larger peak in the tile from class `first` on.
+    #[inline(always)]
+    fn raise(&mut self, first: usize, tile: &[f32]) {
+        let (mut peaks, mut finite) = ([f32::NEG_INFINITY; LANES], [0.0; LANES]);
+        each(tile.len(), |lane, i| {
+            let z = tile[i];
+            peaks[lane] = if z > peaks[lane] { z } else { peaks[lane] };
+            finite[lane] += z - z;
+        });
+        self.finite += finite.iter().sum::<f32>();
+        let peak = peaks.into_iter().fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
+        if peak > self.peak {
+            // Nothing was summed up under a peak of minus infinity.
+            let factor = exp2((f64::from(self.peak) - f64::from(peak)) * LOG2_E);
+            self.sums.iter_mut().for_each(|sum| *sum *= factor);
+            self.peak = peak;
+            self.best = first + tile.iter().position(|&z| z == peak).unwrap_or(0);
+        }
+    }
+
+    #[inline(always)]
+    fn weigh(&mut self, tile: &[f32]) {
+        let (sums, peak) = (&mut self.sums, f64::from(self.peak));
+        each(tile.len(), |lane, i| sums[lane] += weight(tile[i], peak));
+    }
+
+    #[inline(always)]
+    fn prediction(&self) -> Option<Prediction> {
+        let finite = self.finite == 0.0 && self.peak > f32::NEG_INFINITY;
+        let log_sum = || self.sums.iter().sum::<f64>().ln();
+        finite.then(|| Prediction { best: self.best, peak: self.peak, log_sum: log_sum() })
+    }
+}
+
+#[inline(always)]
+fn weight(z: f32, peak: f64) -> f64 {
+    exp2((f64::from(z) - peak) * LOG2_E)
+}
+
+/// Writes the weights of a tile and adds them up.
+#[inline(always)]
+fn weigh(tile: &[f32], peak: f32, weights: &mut [f64], total: &mut [f64; LANES]) {
+    let peak = f64::from(peak);
+    each(tile.len(), |lane, i| {
+        weights[i] = weight(tile[i], peak);
+        total[lane] += weights[i];
+    });
+}
+
+/// Adds `w (z_p - z_q)`.
+#[inline(always)]
+fn add_differences(weights: &[f64], reference: &[f32], tile: &[f32], apart: &mut [f64; LANES]) {
+    let (weights, reference) = (&weights[..tile.len()], &reference[..tile.len()]);
+    each(tile.len(), |lane, i| {
+        let difference = f64::from(reference[i]) - f64::from(tile[i]);
+        apart[lane] = weights[i].mul_add(difference, apart[lane]);
+    });
+}
+
+/// Calls `f` for every index below `count` with the lane that it belongs to.
+#[inline(always)]
+fn each(count: usize, mut f: impl FnMut(usize, usize)) {
+    let whole = count / LANES * LANES;
+    for first in (0..whole).step_by(LANES) {
+        for lane in 0..LANES {
+            f(lane, first + lane);
+        }
+    }
+    for i in whole..count {
+        f(i - whole, i);
+    }
+}
