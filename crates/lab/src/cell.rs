@@ -1,12 +1,12 @@
 //! One cell of a grid: a policy at a budget on one context.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result};
 use bitkv_evict::{Budget, Plan, Planner, Policy};
 use bitkv_record::{CellRow, Task};
-use bitkv_stats::{argmax, attention_preservation, kl_from_logits, nll_from_logits, retained_mass};
 
 use crate::{
-    context::{Context, Continued},
+    context::Context,
+    metrics::{self, Reference},
     recall::Recall,
 };
 
@@ -49,13 +49,12 @@ pub fn measure(
 ) -> Result<CellRow> {
     let plan = planner.plan(policy, Budget::fraction(budget)?)?;
     let continued = context.continue_with(&plan)?;
-    ensure!(
-        continued.logits.iter().flatten().all(|z| z.is_finite()),
-        "{} gives logits that are not finite after {} at budget {budget} on {}: its weights are damaged",
-        label.model,
-        policy.spec(),
-        label.text
-    );
+    let damaged = || {
+        let (model, policy, text) = (label.model, policy.spec(), label.text);
+        format!(
+            "{model} gives logits that are not finite after {policy} at budget {budget} on {text}: its weights are damaged"
+        )
+    };
     let shape = context.shape();
     let heads = shape.layers * shape.kv_heads;
     let mut row = CellRow {
@@ -86,47 +85,30 @@ pub fn measure(
     match scored {
         Scored::Text { targets, bytes } => {
             (row.attention_preservation, row.retained_mass) = preservation(context, &plan);
-            row.kl_nats = Some(mean_kl(context.reference(), &continued));
-            row.agreement = Some(agreement(context.reference(), &continued));
-            row.nll_nats = Some(mean_nll(&continued, targets));
+            let reference = Reference::of(context.reference(), targets);
+            let compared = reference.compare(&[continued.logits.values()])[0].with_context(damaged)?;
+            row.kl_nats = Some(compared.kl);
+            row.agreement = Some(compared.agreement);
+            row.nll_nats = Some(compared.nll);
             row.targets = targets.len();
             row.bytes_scored = Some(bytes);
         }
         Scored::Recall(recall) => {
             row.task = Task::Recall;
-            row.correct = Some(recall.correct(&continued.predictions()));
+            let finite = continued.logits.values().iter().all(|z| z.is_finite());
+            row.correct =
+                Some(finite.then(|| recall.correct(&continued.predictions())).with_context(damaged)?);
             row.questions = recall.count();
         }
     }
     Ok(row)
 }
 
-fn mean_kl(reference: &[Vec<f32>], continued: &Continued) -> f64 {
-    let each = reference.iter().zip(&continued.logits).map(|(full, cut)| kl_from_logits(full, cut));
-    each.sum::<f64>() / reference.len() as f64
-}
-
-fn agreement(reference: &[Vec<f32>], continued: &Continued) -> f64 {
-    let same = reference.iter().zip(&continued.logits).filter(|(full, cut)| argmax(full) == argmax(cut));
-    same.count() as f64 / reference.len() as f64
-}
-
-fn mean_nll(continued: &Continued, targets: &[u32]) -> f64 {
-    let each =
-        continued.logits.iter().zip(targets).map(|(row, &target)| nll_from_logits(row, target as usize));
-    each.sum::<f64>() / targets.len() as f64
-}
-
 /// The published metric and the mass behind it: means over layers and query heads, on the last query's row.
 fn preservation(context: &Context<'_>, plan: &Plan) -> (Option<f64>, Option<f64>) {
-    let shape = context.shape();
-    let rows = context.last_rows();
-    let of_head = |i: usize| (&rows[i], plan.query_kept(i / shape.query_heads, i % shape.query_heads));
-    let mean = |value: fn(&[f32], &[u32]) -> f64| {
-        (!rows.is_empty()).then(|| {
-            let each = (0..rows.len()).map(of_head).map(|(row, kept)| value(row, kept));
-            each.sum::<f64>() / rows.len() as f64
-        })
-    };
-    (mean(attention_preservation), mean(retained_mass))
+    let (shape, rows) = (context.shape(), context.last_rows());
+    let kept: Vec<&[u32]> =
+        (0..rows.len()).map(|i| plan.query_kept(i / shape.query_heads, i % shape.query_heads)).collect();
+    let mean = |value: fn(&[Vec<f32>], &[&[u32]]) -> f64| (!rows.is_empty()).then(|| value(rows, &kept));
+    (mean(metrics::attention_cosine), mean(metrics::retained_mass))
 }

@@ -8,6 +8,7 @@ use bitkv_stats::argmax;
 use crate::{
     Subject,
     evidence::{self, Evidence, Numbers},
+    logits::Logits,
 };
 
 /// A context in the cache, what was observed while it was read, and what full attention makes of its
@@ -18,8 +19,8 @@ pub struct Context<'a> {
     cache: Cache,
     evidence: Evidence,
     continuation: Vec<u32>,
-    /// Logits after each token of the continuation under full attention, `[continuation][vocabulary]`.
-    reference: Vec<Vec<f32>>,
+    /// Logits after each token of the continuation under full attention.
+    reference: Logits,
     /// What full attention did on the continuation, where that was asked for.
     dense: Observed,
 }
@@ -28,7 +29,7 @@ pub struct Context<'a> {
 #[derive(Clone, Debug)]
 pub struct Continued {
     /// Logits after each token of the continuation.
-    pub logits: Vec<Vec<f32>>,
+    pub logits: Logits,
     /// Bytes of the cache when the continuation began.
     pub bytes: u64,
 }
@@ -36,7 +37,7 @@ pub struct Continued {
 impl Continued {
     /// The most likely token after each token of the continuation.
     pub fn predictions(&self) -> Vec<usize> {
-        self.logits.iter().map(|row| argmax(row).unwrap_or(usize::MAX)).collect()
+        self.logits.rows().map(|row| argmax(row).unwrap_or(usize::MAX)).collect()
     }
 }
 
@@ -60,7 +61,7 @@ impl<'a> Context<'a> {
         let look = Observe { accumulated: needs.contains(Need::Future), ..dense.clone() };
         let mut full = context.cache.clone();
         let output = subject.model.forward(continuation, &mut full, Some(&look))?;
-        context.reference = subject.model.logits(&output.hidden)?.to_vec2()?;
+        context.reference = Logits::of(&subject.model.logits(&output.hidden)?)?;
         context.dense = output.observed.unwrap_or_default();
         if needs.contains(Need::Future) {
             let mut future = std::mem::take(&mut context.dense.accumulated);
@@ -93,7 +94,7 @@ impl<'a> Context<'a> {
             cache,
             evidence,
             continuation: Vec::new(),
-            reference: Vec::new(),
+            reference: Logits::default(),
             dense: Observed::default(),
         };
         context.repeat(&needs)?;
@@ -164,7 +165,7 @@ impl<'a> Context<'a> {
     }
 
     /// Logits after each token of the continuation under full attention.
-    pub fn reference(&self) -> &[Vec<f32>] {
+    pub fn reference(&self) -> &Logits {
         &self.reference
     }
 
@@ -193,9 +194,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// When the plan is not of this cache.
     pub fn cut(&self, plan: &Plan) -> Result<Cache> {
-        let mut cache = self.cache.clone();
-        cache.keep(&|layer, head| plan.kept(layer, head).to_vec())?;
-        Ok(cache)
+        Ok(self.cache.kept(&|layer, head| plan.kept(layer, head).to_vec())?)
     }
 
     /// Runs the continuation through a copy of the cache that keeps `plan` only.
@@ -207,6 +206,6 @@ impl<'a> Context<'a> {
         let bytes = cache.bytes() as u64;
         let model = &self.subject.model;
         let output = model.forward(&self.continuation, &mut cache, None)?;
-        Ok(Continued { logits: model.logits(&output.hidden)?.to_vec2()?, bytes })
+        Ok(Continued { logits: Logits::of(&model.logits(&output.hidden)?)?, bytes })
     }
 }

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod evidence;
 pub mod grid;
 pub mod head_file;
+pub mod logits;
 pub mod manifest;
 pub mod memory;
 pub mod metrics;

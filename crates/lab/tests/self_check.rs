@@ -79,7 +79,7 @@ fn on_recall_every_answer_is_the_same() {
             Context::read(&subject, parts.0, parts.1, &needs, &numbers, &Observe::default()).unwrap();
         for policy in policies.iter().filter(|policy| policy.conserves()) {
             let plan = policy.plan(&context.evidence().view(), bitkv_evict::Budget::FULL).unwrap();
-            assert_eq!(context.continue_with(&plan).unwrap().logits, context.reference(), "{policy}");
+            assert_eq!(&context.continue_with(&plan).unwrap().logits, context.reference(), "{policy}");
         }
     }
 }

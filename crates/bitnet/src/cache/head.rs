@@ -53,11 +53,16 @@ impl Head {
         }
     }
 
-    pub(super) fn retain(&mut self, rows: &[usize], width: usize) {
-        (self.keys, self.values) = (self.keys.gather(rows, width), self.values.gather(rows, width));
+    /// The chosen rows alone.
+    pub(super) fn gather(&self, rows: &[usize], width: usize) -> Head {
         let of_rows = |positions: &[u32]| rows.iter().map(|row| positions[*row]).collect();
-        self.positions = of_rows(&self.positions);
-        self.rotary = self.rotary.take().map(|rotary| of_rows(&rotary));
+        Head {
+            keys: self.keys.gather(rows, width),
+            values: self.values.gather(rows, width),
+            positions: of_rows(&self.positions),
+            rotary: self.rotary.as_deref().map(of_rows),
+            shift: self.shift,
+        }
     }
 
     /// Positions that the keys are rotated to, ascending.

@@ -47,6 +47,16 @@ impl Cache {
         self.heads.iter().all(|h| h.len() == 0)
     }
 
+    /// A cache that holds only what [`KvCache::keep`] would leave of this one: nothing else is copied.
+    ///
+    /// # Errors
+    /// As [`KvCache::keep`].
+    pub fn kept(&self, kept: &dyn Fn(usize, usize) -> Vec<u32>) -> Result<Cache> {
+        let (rows, width) = (kept_rows(self, kept)?, self.shape.head_dim);
+        let heads = self.heads.par_iter().zip(rows).map(|(head, rows)| head.gather(&rows, width)).collect();
+        Ok(Cache { heads, ..*self })
+    }
+
     fn head(&self, layer: usize, head: usize) -> &Head {
         &self.heads[layer * self.shape.kv_heads + head]
     }
@@ -113,9 +123,9 @@ impl KvCache for Cache {
     }
 
     fn keep(&mut self, kept: &dyn Fn(usize, usize) -> Vec<u32>) -> Result<()> {
-        let rows = kept_rows(self, kept)?;
-        let width = self.shape.head_dim;
-        self.heads.par_iter_mut().zip(rows).for_each(|(head, rows)| head.retain(&rows, width));
+        let (rows, width) = (kept_rows(self, kept)?, self.shape.head_dim);
+        // Head by head, so that no second cache is held.
+        self.heads.par_iter_mut().zip(rows).for_each(|(head, rows)| *head = head.gather(&rows, width));
         Ok(())
     }
 

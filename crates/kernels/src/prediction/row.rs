@@ -70,7 +70,7 @@ impl Seen {
         each(tile.len(), |lane, i| {
             let z = tile[i];
             peaks[lane] = if z > peaks[lane] { z } else { peaks[lane] };
-            finite[lane] += z - z;
+            finite[lane] = z.mul_add(0.0, finite[lane]);
         });
         self.finite += finite.iter().sum::<f32>();
         let peak = peaks.into_iter().fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a });

@@ -83,6 +83,24 @@ impl<'a> Cutter<'a> {
     /// # Errors
     /// When the plan is not of this cache.
     pub(super) fn keep(&mut self, plan: &Plan, cache: &mut Cache) -> Result<()> {
+        self.forget(plan, cache);
+        cache.keep(&of_plan(plan, cache.tokens_seen()))?;
+        self.turn(cache)
+    }
+
+    /// A cache that holds a plan of another only, which stays as it is.
+    ///
+    /// # Errors
+    /// When the plan is not of this cache.
+    pub(super) fn kept(&mut self, plan: &Plan, whole: &Cache) -> Result<Cache> {
+        self.forget(plan, whole);
+        let mut cache = whole.kept(&of_plan(plan, whole.tokens_seen()))?;
+        self.turn(&mut cache)?;
+        Ok(cache)
+    }
+
+    /// Drops the attention of what a plan drops.
+    fn forget(&mut self, plan: &Plan, cache: &Cache) {
         let shape = plan.shape();
         for (query, row) in self.accumulated.iter_mut().enumerate() {
             let kv = query / shape.group();
@@ -94,14 +112,20 @@ impl<'a> Cutter<'a> {
             let mut stays = stays.iter();
             row.retain(|_| stays.next().copied().unwrap_or(false));
         }
-        let seen = cache.tokens_seen() as u32;
-        cache.keep(&|layer, head| {
-            plan.kept(layer, head).iter().copied().filter(|&position| position < seen).collect()
-        })?;
+    }
+
+    fn turn(&self, cache: &mut Cache) -> Result<()> {
         if self.positions == Positions::Rerotated {
             self.subject.model.rerotate(cache)?;
         }
         Ok(())
+    }
+}
+
+/// What a plan keeps of the tokens that a cache has seen.
+fn of_plan(plan: &Plan, seen: usize) -> impl Fn(usize, usize) -> Vec<u32> {
+    move |layer, head| {
+        plan.kept(layer, head).iter().copied().filter(|&position| (position as usize) < seen).collect()
     }
 }
 

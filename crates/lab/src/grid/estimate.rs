@@ -7,7 +7,7 @@ use bitkv_bitnet::{Cache, KvCache};
 use bitkv_record::Metric;
 
 use super::{
-    SMALL_VOCABULARY,
+    SMALL_VOCABULARY, flight,
     plan::{Grid, Job},
     unit::{Scored, Unit},
 };
@@ -80,10 +80,13 @@ fn of_job(job: &Job) -> Result<Estimate> {
     Ok(estimate)
 }
 
-/// Bytes of one context in flight: its cache, a cut copy, activations, and the logits of both runs.
+/// Bytes of one context in flight: its cache, the cut copies of cells that are run together, activations, and the logits
+/// of all these.
 fn of_flight(job: &Job, unit: &Unit, cache: &Cache) -> usize {
-    let logits = scored(unit) * job.subject.config().vocab_size * size_of::<f32>();
-    2 * cache.bytes() + job.subject.model.activation_bytes(cache.tokens_seen()) + 2 * logits
+    let (tokens, cells) = (scored(unit), flight::size(job, unit, cache.bytes()));
+    let logits = tokens * job.subject.config().vocab_size * size_of::<f32>();
+    let activations = job.subject.model.activation_bytes(cache.tokens_seen().max(cells * tokens));
+    (1 + cells) * (cache.bytes() + logits) + activations
 }
 
 /// Tokens read after each cut.

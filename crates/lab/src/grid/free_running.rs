@@ -5,29 +5,37 @@ use std::time::Instant;
 use anyhow::Result;
 use bitkv_bitnet::{Cache, KvCache};
 use bitkv_stats::argmax;
+use candle_core::Tensor;
 
-use crate::{Subject, context::Context};
+use super::flight::forward;
+use crate::{Subject, context::Context, logits::borrow};
 
 /// Tokens generated, fewer where the continuation is shorter.
 const TOKENS: usize = 64;
 /// Tokens that decoding is timed over.
 const TIMED: usize = 8;
 
-/// Greedy tokens behind the first token of the continuation. That one is given, because a prediction of it would
-/// come from the prefill, before anything was cut.
+/// Greedy tokens of each cache behind the first token of the continuation. That one is given, because a prediction of
+/// it would come from the prefill, before anything was cut.
 ///
 /// # Errors
 /// When the model fails.
-pub(super) fn greedy(context: &Context<'_>, mut cache: Cache) -> Result<Vec<u32>> {
+pub(super) fn greedy(context: &Context<'_>, mut caches: Vec<Cache>) -> Result<Vec<Vec<u32>>> {
     let model = &context.subject().model;
-    let mut token = context.continuation()[0];
-    let mut tokens = Vec::new();
+    let mut next = vec![context.continuation()[0]; caches.len()];
+    let mut runs = vec![Vec::new(); caches.len()];
     for _ in 0..TOKENS.min(context.continuation().len()) {
-        let logits = model.decode(token, &mut cache)?;
-        token = argmax(&logits).unwrap_or(0) as u32;
-        tokens.push(token);
+        let tokens: Vec<&[u32]> = next.chunks(1).collect();
+        next = best(&model.logits(&forward(model, &tokens, &mut caches)?)?)?;
+        runs.iter_mut().zip(&next).for_each(|(run, &token)| run.push(token));
     }
-    Ok(tokens)
+    Ok(runs)
+}
+
+/// The most likely token of every row.
+fn best(logits: &Tensor) -> Result<Vec<u32>> {
+    let classes = logits.dim(1)?;
+    borrow(logits, |values| values.chunks_exact(classes).map(|row| argmax(row).unwrap_or(0) as u32).collect())
 }
 
 /// Seconds to decode a token through the cache, the median of a few; the cache is left as it is.

@@ -1,7 +1,8 @@
 //! What a row is of, in sixteen hex digits.
 
-use std::sync::OnceLock;
+use std::{fmt::Write, sync::OnceLock};
 
+use bitkv_evict::Plan;
 use bitkv_record::{sha256_file, sha256_of_parts};
 
 use super::{
@@ -85,10 +86,19 @@ pub(super) fn code() -> &'static str {
     })
 }
 
-/// The first digits of a hash over kept positions, head by head.
-pub(super) fn plan_hash(kept: impl Iterator<Item = Vec<u32>>) -> String {
-    let heads: Vec<String> =
-        kept.map(|positions| positions.iter().map(u32::to_string).collect::<Vec<_>>().join(",")).collect();
+/// The first digits of a hash over kept positions, KV head by KV head.
+pub(super) fn plan_hash(plan: &Plan) -> String {
+    let shape = plan.shape();
+    let of_head = |i: usize| {
+        let mut text = String::with_capacity(6 * shape.tokens);
+        for position in plan.kept(i / shape.kv_heads, i % shape.kv_heads) {
+            let comma = if text.is_empty() { "" } else { "," };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{comma}{position}");
+        }
+        text
+    };
+    let heads: Vec<String> = (0..shape.all_kv_heads()).map(of_head).collect();
     let mut hash = sha256_of_parts(heads.iter().map(String::as_str));
     hash.truncate(DIGITS);
     hash

@@ -2,14 +2,16 @@
 
 use std::{cell::OnceCell, time::Instant};
 
-use anyhow::{Result, bail, ensure};
-use bitkv_bitnet::{Cache, KvCache, Observe, Sequence};
+use anyhow::{Context as _, Result, bail, ensure};
+use bitkv_bitnet::{Cache, Observe};
 use bitkv_evict::{Budget, Need, Plan, Planner, Policy, Shape};
 use bitkv_record::{AskedBudget, GridRow, KvFormat, Metric, Named, Positions, TimingRow, one_line};
 use bitkv_stats::argmax;
+use candle_core::Tensor;
 
 use super::{
     cutter::{Cutter, store},
+    flight::{BATCH, forward},
     free_running, key,
     key::UnitKeys,
     output_error,
@@ -20,12 +22,11 @@ use super::{
 use crate::{
     context::Context,
     evidence::Numbers,
+    logits::borrow,
     memory::peak_resident_bytes,
     metrics::{self, Reference},
 };
 
-/// Questions asked at a time: each has a copy of the cut cache.
-const BATCH: usize = 16;
 /// How an error begins after which no number of a run can be trusted.
 const DEFECT: &str = "the self-check failed";
 
@@ -53,6 +54,9 @@ pub(super) fn dense(job: &Job) -> Observe {
     Observe { qkv: error, attention_output: error, ..Observe::default() }
 }
 
+/// Rows of a cell and what it took.
+pub(super) type Measured = (Vec<GridRow>, Option<TimingRow>);
+
 /// A cut cache and how it was made.
 struct Cut<'a> {
     cache: Cache,
@@ -77,54 +81,71 @@ impl<'a> Reader<'a> {
         Reader { job, unit, keys, context, planner, numbers, unrepeatable, reference, answers, free }
     }
 
-    /// Measures a cell: a row for every group of questions, of which a text has one, and what it took. A cell that fails
-    /// gives rows that say why.
+    /// Measures cells that are run together: of each a row for every group of questions, of which a text has one, and
+    /// what it took. A cell that fails gives rows that say why.
     ///
     /// # Errors
     /// When nothing was evicted and yet something changed: then no number of the run can be trusted.
-    pub(super) fn measure(&self, cell: &Cell) -> Result<(Vec<GridRow>, Option<TimingRow>)> {
-        let (rows, timing) = match self.measured(cell) {
-            Ok(measured) => measured,
-            Err(error) => (self.failed(cell, &format!("{error:#}")), None),
+    pub(super) fn measure(&self, cells: &[&Cell]) -> Result<Vec<Measured>> {
+        let measured = match (self.measured(cells), cells) {
+            (Ok(measured), _) => measured,
+            (Err(error), [cell]) => vec![(self.failed(cell, &format!("{error:#}")), None)],
+            // One of them failed, and the others must not fail with it.
+            (Err(_), _) => {
+                let alone = cells.iter().map(|&cell| self.measure(&[cell]));
+                return Ok(alone.collect::<Result<Vec<_>>>()?.concat());
+            }
         };
-        rows.iter().try_for_each(|row| self.self_check(cell, row))?;
-        Ok((rows, timing))
+        for (cell, (rows, _)) in cells.iter().zip(&measured) {
+            rows.iter().try_for_each(|row| self.self_check(cell, row))?;
+        }
+        Ok(measured)
     }
 
-    fn measured(&self, cell: &Cell) -> Result<(Vec<GridRow>, Option<TimingRow>)> {
-        let cut = self.cut(cell)?;
-        let row = GridRow {
-            asked_entries: Some(cut.plan.asked()),
-            kept_entries: Some(cut.plan.total()),
-            cache_bytes: Some(cut.cache.bytes() as u64),
-            plan_hash: Some(self.plan_hash(&cut.plan)),
-            ..self.blank(cell)
-        };
-        let bytes = cut.cache.bytes() as u64;
-        let (plan_seconds, decode) = (cut.plan_seconds, self.decode_seconds(&cut.cache)?);
+    fn measured(&self, cells: &[&Cell]) -> Result<Vec<Measured>> {
+        let cuts = cells.iter().map(|cell| self.cut(cell)).collect::<Result<Vec<_>>>()?;
+        let rows: Vec<GridRow> = cells.iter().zip(&cuts).map(|(cell, cut)| self.planned(cell, cut)).collect();
+        let decode = cuts.iter().map(|cut| self.decode_seconds(&cut.cache)).collect::<Result<Vec<_>>>()?;
+        let plan_seconds: Vec<f64> = cuts.iter().map(|cut| cut.plan_seconds).collect();
         let started = Instant::now();
         let rows = match &self.unit.scored {
-            Scored::Text { continuation, targets, .. } => {
-                vec![self.text(cell, cut, row, continuation, targets)?]
-            }
-            Scored::Questions(_) => self.questions(cell, &cut.cache, row)?,
+            Scored::Text { .. } => self.texts(cells, cuts, rows)?,
+            Scored::Questions(_) => self.questions(cells, &cuts, rows)?,
         };
-        let timing = self.job.wants(Metric::Timing).then(|| TimingRow {
+        let seconds = started.elapsed().as_secs_f64();
+        let timing = |i: usize, rows: &[GridRow]| TimingRow {
             key: rows[0].key.clone(),
             experiment: self.job.experiment.name.clone(),
             model: self.job.subject.name.clone(),
             policy: rows[0].policy.clone(),
-            budget: cell.budget,
-            when: cell.when,
-            kv: cell.kv,
+            budget: cells[i].budget,
+            when: cells[i].when,
+            kv: cells[i].kv,
             text: self.unit.name.clone(),
-            plan_seconds,
-            continuation_seconds: started.elapsed().as_secs_f64(),
-            decode_seconds_per_token: decode,
+            plan_seconds: plan_seconds[i],
+            // Cells that are timed are run one at a time.
+            continuation_seconds: seconds,
+            decode_seconds_per_token: decode[i],
             peak_rss_bytes: peak_resident_bytes(),
-            cache_bytes: bytes,
-        });
-        Ok((rows, timing))
+            cache_bytes: rows[0].cache_bytes.unwrap_or_default(),
+        };
+        let timed = self.job.wants(Metric::Timing);
+        let one = |(i, rows): (usize, Vec<GridRow>)| {
+            let timing = timed.then(|| timing(i, &rows));
+            (rows, timing)
+        };
+        Ok(rows.into_iter().enumerate().map(one).collect())
+    }
+
+    /// A row that says what was cut.
+    fn planned(&self, cell: &Cell, cut: &Cut<'_>) -> GridRow {
+        GridRow {
+            asked_entries: Some(cut.plan.asked()),
+            kept_entries: Some(cut.plan.total()),
+            cache_bytes: Some(cut.cache.bytes() as u64),
+            plan_hash: Some(key::plan_hash(&cut.plan)),
+            ..self.blank(cell)
+        }
     }
 
     fn policy(&self, cell: &Cell) -> &'a Policy {
@@ -154,8 +175,7 @@ impl<'a> Reader<'a> {
                 let plan = self.planner.plan(self.policy(cell), budget)?;
                 let plan_seconds = started.elapsed().as_secs_f64();
                 let mut cutter = cutter.with_past(self.context.evidence());
-                let mut cache = self.context.cache().clone();
-                cutter.keep(&plan, &mut cache)?;
+                let cache = cutter.kept(&plan, self.context.cache())?;
                 Cut { cache, budget: cap(budget, shape)?, plan, cutter, plan_seconds }
             }
             Some(_) if !self.unit.peek.is_empty() => {
@@ -169,14 +189,51 @@ impl<'a> Reader<'a> {
         Ok(cut)
     }
 
-    fn text(
+    /// The row of each cell of a text.
+    fn texts(
         &self,
-        cell: &Cell,
-        mut cut: Cut<'a>,
-        mut row: GridRow,
-        continuation: &[u32],
-        targets: &[u32],
-    ) -> Result<GridRow> {
+        cells: &[&Cell],
+        mut cuts: Vec<Cut<'a>>,
+        mut rows: Vec<GridRow>,
+    ) -> Result<Vec<Vec<GridRow>>> {
+        let Scored::Text { continuation, targets, .. } = &self.unit.scored else { return Ok(Vec::new()) };
+        for ((cell, cut), row) in cells.iter().zip(&cuts).zip(&mut rows) {
+            self.attended(cell, cut, row)?;
+        }
+        let every = cells.iter().find_map(|cell| cell.when.every);
+        if self.job.wants(Metric::FreeRunning) && every.is_none() {
+            let full = self.full_run()?;
+            let runs =
+                free_running::greedy(self.context, cuts.iter().map(|cut| cut.cache.clone()).collect())?;
+            for (row, free) in rows.iter_mut().zip(&runs) {
+                row.first_divergence = Some(metrics::first_difference(full, free));
+                row.matching_fraction = Some(metrics::matching_fraction(full, free));
+            }
+        }
+        let logits = match every {
+            Some(every) => self.go_on_cutting(every, &mut cuts, continuation)?,
+            None => self.go_on(cuts, continuation)?,
+        };
+        let reference = self.reference.get_or_init(|| Reference::of(self.context.reference(), targets));
+        let compared = borrow(&logits, |values| {
+            let of_each: Vec<&[f32]> = values.chunks_exact(values.len() / cells.len()).collect();
+            reference.compare(&of_each)
+        })?;
+        for (row, compared) in rows.iter_mut().zip(compared) {
+            let compared = compared.context(
+                "the logits are not finite: the weights are damaged, or the cache format is too coarse",
+            )?;
+            row.kl_nats = Some(compared.kl);
+            row.agreement = Some(compared.agreement);
+            row.nll_nats = Some(compared.nll);
+            row.nll_difference = Some(compared.nll_difference);
+            row.targets = targets.len();
+        }
+        Ok(rows.into_iter().map(|row| vec![row]).collect())
+    }
+
+    /// What a cut takes from attention itself, where that is wanted.
+    fn attended(&self, cell: &Cell, cut: &Cut<'_>, row: &mut GridRow) -> Result<()> {
         if self.job.wants(Metric::Attention) && cell.when.prefill_chunk.is_none() {
             let (rows, shape) = (self.context.last_rows(), self.context.shape());
             let kept = |i: usize| cut.plan.query_kept(i / shape.query_heads, i % shape.query_heads);
@@ -187,93 +244,96 @@ impl<'a> Reader<'a> {
         if self.job.wants(Metric::OutputError) && cell.positions == Positions::Original {
             row.output_error = Some(output_error::relative(self.context, &cut.cache)?);
         }
-        if self.job.wants(Metric::FreeRunning) && cell.when.every.is_none() {
-            let free = free_running::greedy(self.context, cut.cache.clone())?;
-            let full = self.full_run()?;
-            row.first_divergence = Some(metrics::first_difference(full, &free));
-            row.matching_fraction = Some(metrics::matching_fraction(full, &free));
-        }
-        let logits = self.go_on(cell, &mut cut, continuation)?;
-        ensure!(
-            logits.iter().flatten().all(|z| z.is_finite()),
-            "the logits are not finite: the weights are damaged, or the cache format is too coarse"
-        );
-        let reference = self.reference.get_or_init(|| Reference::of(self.context.reference(), targets));
-        let compared = reference.compare(&logits, targets);
-        row.kl_nats = Some(compared.kl);
-        row.agreement = Some(compared.agreement);
-        row.nll_nats = Some(compared.nll);
-        row.nll_difference = Some(compared.nll_difference);
-        row.targets = targets.len();
-        Ok(row)
+        Ok(())
     }
 
-    /// Logits after each token of the continuation, read through the cut cache, which is cut again as the cell says.
-    fn go_on(&self, cell: &Cell, cut: &mut Cut<'a>, continuation: &[u32]) -> Result<Vec<Vec<f32>>> {
+    /// Logits after each token of the continuation, read through one cut cache after another.
+    fn go_on(&self, cuts: Vec<Cut<'_>>, continuation: &[u32]) -> Result<Tensor> {
         let model = &self.context.subject().model;
-        let Some(every) = cell.when.every else {
-            let output = model.forward(continuation, &mut cut.cache, None)?;
-            return Ok(model.logits(&output.hidden)?.to_vec2()?);
-        };
+        let mut caches: Vec<Cache> = cuts.into_iter().map(|cut| cut.cache).collect();
+        let hidden = forward(model, &vec![continuation; caches.len()], &mut caches)?;
+        drop(caches);
+        Ok(model.logits(&hidden)?)
+    }
+
+    /// The same where each cache is cut again after every so many tokens.
+    fn go_on_cutting(&self, every: usize, cuts: &mut [Cut<'a>], continuation: &[u32]) -> Result<Tensor> {
+        let model = &self.context.subject().model;
         let mut logits = Vec::new();
-        for block in continuation.chunks(every) {
-            let (output, evidence) = cut.cutter.read(block, &mut cut.cache)?;
-            logits.extend(model.logits(&output.hidden)?.to_vec2()?);
-            cut.cutter.cut(&evidence, cut.budget, &mut cut.cache)?;
+        for cut in cuts {
+            for block in continuation.chunks(every) {
+                let (output, evidence) = cut.cutter.read(block, &mut cut.cache)?;
+                logits.push(model.logits(&output.hidden)?);
+                cut.cutter.cut(&evidence, cut.budget, &mut cut.cache)?;
+            }
         }
-        Ok(logits)
+        Ok(Tensor::cat(&logits, 0)?)
     }
 
-    fn questions(&self, cell: &Cell, cache: &Cache, row: GridRow) -> Result<Vec<GridRow>> {
-        let right = self.answered(cache)?;
-        if self.is_untouched(cell) {
-            let full = self.full_answers()?;
-            ensure!(right == full, "{DEFECT}: {} at budget 1 on {} answers otherwise", row.policy, row.text);
-        }
-        let of_group = |group: &super::unit::Group| GridRow {
-            key: self.keys.row(self.job, cell, group),
-            correct: Some(group.questions.iter().filter(|&&question| right[question]).count()),
-            questions: group.questions.len(),
-            depth: group.depth,
-            ..row.clone()
+    /// The rows of each cell of questions.
+    fn questions(&self, cells: &[&Cell], cuts: &[Cut<'_>], rows: Vec<GridRow>) -> Result<Vec<Vec<GridRow>>> {
+        let caches: Vec<&Cache> = cuts.iter().map(|cut| &cut.cache).collect();
+        let answered = self.answered(&caches)?;
+        let of_cell = |((cell, right), row): ((&&Cell, Vec<bool>), GridRow)| {
+            if self.is_untouched(cell) {
+                let full = self.full_answers()?;
+                ensure!(
+                    right == full,
+                    "{DEFECT}: {} at budget 1 on {} answers otherwise",
+                    row.policy,
+                    row.text
+                );
+            }
+            let of_group = |group: &super::unit::Group| GridRow {
+                key: self.keys.row(self.job, cell, group),
+                correct: Some(group.questions.iter().filter(|&&question| right[question]).count()),
+                questions: group.questions.len(),
+                depth: group.depth,
+                ..row.clone()
+            };
+            Ok(self.unit.groups.iter().map(of_group).collect())
         };
-        Ok(self.unit.groups.iter().map(of_group).collect())
+        cells.iter().zip(answered).zip(rows).map(of_cell).collect()
     }
 
-    /// Whether each question is answered right from a copy of the cache.
-    fn answered(&self, cache: &Cache) -> Result<Vec<bool>> {
+    /// Whether each question is answered right from a copy of each cache.
+    fn answered(&self, caches: &[&Cache]) -> Result<Vec<Vec<bool>>> {
         let Scored::Questions(questions) = &self.unit.scored else { return Ok(Vec::new()) };
         let model = &self.context.subject().model;
+        let all: Vec<_> =
+            caches.iter().flat_map(|&cache| questions.iter().map(move |q| (cache, q))).collect();
         let mut right = Vec::new();
-        for batch in questions.chunks(BATCH) {
-            let asked: Vec<Vec<u32>> = batch.iter().map(|question| question.asked()).collect();
-            let mut caches = vec![cache.clone(); batch.len()];
-            let mut sequences: Vec<Sequence<'_>> = asked
-                .iter()
-                .zip(&mut caches)
-                .map(|(tokens, cache)| Sequence { tokens, cache: cache as &mut dyn KvCache })
-                .collect();
-            let logits: Vec<Vec<f32>> = model.logits(&model.forward_batch(&mut sequences)?)?.to_vec2()?;
-            let mut predicted = logits.iter().map(|row| argmax(row).unwrap_or(usize::MAX));
-            for (question, tokens) in batch.iter().zip(&asked) {
+        for batch in all.chunks(BATCH) {
+            let asked: Vec<Vec<u32>> = batch.iter().map(|(_, question)| question.asked()).collect();
+            let tokens: Vec<&[u32]> = asked.iter().map(Vec::as_slice).collect();
+            let mut caches: Vec<Cache> = batch.iter().map(|&(cache, _)| cache.clone()).collect();
+            let logits = model.logits(&forward(model, &tokens, &mut caches)?)?;
+            let best = |row: &[f32]| argmax(row).unwrap_or(usize::MAX);
+            let classes = logits.dim(1)?;
+            let predicted: Vec<usize> =
+                borrow(&logits, |values| values.chunks_exact(classes).map(best).collect())?;
+            let mut predicted = predicted.into_iter();
+            for ((_, question), tokens) in batch.iter().zip(&asked) {
                 let predictions: Vec<usize> = predicted.by_ref().take(tokens.len()).collect();
                 right.push(question.correct(&predictions));
             }
         }
-        Ok(right)
+        // An empty list of questions has no chunks.
+        let of_cache = |i: usize| right[i * questions.len()..(i + 1) * questions.len()].to_vec();
+        Ok((0..caches.len()).map(of_cache).collect())
     }
 
     fn full_answers(&self) -> Result<&[bool]> {
         if self.answers.get().is_none() {
-            let _ = self.answers.set(self.answered(self.context.cache())?);
+            let _ = self.answers.set(self.answered(&[self.context.cache()])?.concat());
         }
         Ok(self.answers.get().map_or(&[], Vec::as_slice))
     }
 
     fn full_run(&self) -> Result<&[u32]> {
         if self.free.get().is_none() {
-            let run = free_running::greedy(self.context, self.context.cache().clone())?;
-            let _ = self.free.set(run);
+            let runs = free_running::greedy(self.context, vec![self.context.cache().clone()])?;
+            let _ = self.free.set(runs.concat());
         }
         Ok(self.free.get().map_or(&[], Vec::as_slice))
     }
@@ -283,12 +343,6 @@ impl<'a> Reader<'a> {
             true => free_running::decode_seconds(self.context.subject(), cache).map(Some),
             false => Ok(None),
         }
-    }
-
-    fn plan_hash(&self, plan: &Plan) -> String {
-        let shape = plan.shape();
-        let heads = 0..shape.all_kv_heads();
-        key::plan_hash(heads.map(|i| plan.kept(i / shape.kv_heads, i % shape.kv_heads).to_vec()))
     }
 
     /// A row that says what it is of and nothing more.

@@ -2,6 +2,7 @@
 
 mod cutter;
 mod estimate;
+mod flight;
 mod free_running;
 mod key;
 mod measure;
@@ -226,19 +227,27 @@ fn read(
     let view = context.evidence().view();
     let planner = Planner::new(&view);
     let reader = Reader::new(job, unit, keys, &context, &planner, numbers, unrepeatable);
-    for cell in missing {
-        let (rows, timing) = reader.measure(cell)?;
-        if let (Some(timing), Some(timings)) = (timing, &records.timings) {
-            let mut timings = locked(timings);
-            if !timings.contains(&timing.key) {
-                timings.append(timing)?;
-            }
+    let size = flight::size(job, unit, context.cache().bytes());
+    for cells in flight::flights(&missing, size) {
+        for (rows, timing) in reader.measure(cells)? {
+            write(records, rows, timing)?;
         }
-        let mut journal = locked(&records.rows);
-        for row in rows {
-            if !journal.contains(&row.key) {
-                journal.append(row)?;
-            }
+    }
+    Ok(())
+}
+
+/// Adds what is new to the journals.
+fn write(records: &Records, rows: Vec<GridRow>, timing: Option<TimingRow>) -> Result<()> {
+    if let (Some(timing), Some(timings)) = (timing, &records.timings) {
+        let mut timings = locked(timings);
+        if !timings.contains(&timing.key) {
+            timings.append(timing)?;
+        }
+    }
+    let mut journal = locked(&records.rows);
+    for row in rows {
+        if !journal.contains(&row.key) {
+            journal.append(row)?;
         }
     }
     Ok(())

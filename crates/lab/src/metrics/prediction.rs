@@ -3,9 +3,11 @@
 //! Logits are `[scored tokens][vocabulary]`. The first row must come from a query that read the cut cache: the
 //! logits after the last token of the context are the dense prefill's, and are the same whatever was cut.
 
-use bitkv_stats::{Prediction, ReferencePrediction, argmax, kl_from_logits, nll_from_logits};
+use bitkv_kernels::prediction::{Divergence, Prediction, divergences, predictions};
+use bitkv_stats::{argmax, kl_from_logits, nll_from_logits};
 
 use super::mean;
+use crate::logits::Logits;
 
 /// Mean KL divergence of the cut cache's next-token distributions from the full cache's, in nats per token.
 pub fn kl(full: &[Vec<f32>], cut: &[Vec<f32>]) -> f64 {
@@ -32,7 +34,9 @@ pub fn nll_difference(full: &[Vec<f32>], cut: &[Vec<f32>], targets: &[u32]) -> f
 
 /// What full attention predicts after each scored token, prepared once for all cells of a context.
 pub struct Reference<'a> {
-    rows: Vec<(ReferencePrediction<'a>, Option<usize>)>,
+    logits: &'a Logits,
+    predicted: Vec<Option<Prediction>>,
+    targets: &'a [u32],
     /// NaN where the targets do not fit.
     nll: f64,
 }
@@ -52,25 +56,53 @@ pub struct Compared {
 
 impl<'a> Reference<'a> {
     /// Of the full cache's logits and the tokens that really follow.
-    pub fn of(full: &'a [Vec<f32>], targets: &[u32]) -> Reference<'a> {
-        let rows = full.iter().map(|row| (ReferencePrediction::of(row), argmax(row))).collect();
-        Reference { rows, nll: nll(full, targets) }
+    pub fn of(logits: &'a Logits, targets: &'a [u32]) -> Reference<'a> {
+        let predicted = predictions(logits.values(), logits.classes());
+        let nll = mean_nll(predicted.iter().copied(), logits.values(), targets);
+        Reference { logits, predicted, targets, nll }
     }
 
-    /// Compares a cut cache's logits; equal to the bit to the functions of the same names.
-    pub fn compare(&self, cut: &[Vec<f32>], targets: &[u32]) -> Compared {
-        let [mut kl, mut agree, mut nll] = [const { Vec::new() }; 3];
-        for (((full, best), row), &target) in self.rows.iter().zip(cut).zip(targets) {
-            let prediction = Prediction::of(row);
-            kl.push(full.kl(&prediction));
-            agree.push(same_best(*best, argmax(row)));
-            nll.push(prediction.nll(target as usize));
+    /// Compares the logits of several cut caches, each `[scored tokens * vocabulary]`, with the full one's. The same as
+    /// the functions of these names, whose f64 sums are taken in another order: the values differ by less than 1e-10,
+    /// those of equal logits not at all. `None` where logits are not finite.
+    pub fn compare(&self, cuts: &[&[f32]]) -> Vec<Option<Compared>> {
+        let values = self.logits.values();
+        if cuts.iter().any(|cut| cut.len() != values.len()) || self.targets.len() != self.predicted.len() {
+            let none =
+                Compared { kl: f64::NAN, agreement: f64::NAN, nll: f64::NAN, nll_difference: f64::NAN };
+            return vec![Some(none); cuts.len()];
         }
-        let fits = self.rows.len() == cut.len() && cut.len() == targets.len();
-        let mean = |values: Vec<f64>| if fits { mean(values) } else { f64::NAN };
-        let nll = mean(nll);
-        Compared { kl: mean(kl), agreement: mean(agree), nll, nll_difference: nll - self.nll }
+        let found = divergences(values, &self.predicted, cuts, self.logits.classes());
+        found.into_iter().zip(cuts).map(|(rows, cut)| self.compared(&rows, cut)).collect()
     }
+
+    fn compared(&self, rows: &[Option<Divergence>], cut: &[f32]) -> Option<Compared> {
+        let rows: Vec<Divergence> = rows.iter().copied().collect::<Option<_>>()?;
+        // Not `max`, which would turn a NaN into a perfect score.
+        let kl = mean(rows.iter().map(|row| if row.kl < 0.0 { 0.0 } else { row.kl }));
+        let best = self.predicted.iter().map(|full| full.map(|full| full.best));
+        let agreement =
+            mean(rows.iter().zip(best).map(|(row, full)| same_best(full, Some(row.prediction.best))));
+        let nll = mean_nll(rows.iter().map(|row| Some(row.prediction)), cut, self.targets);
+        Some(Compared { kl, agreement, nll, nll_difference: nll - self.nll })
+    }
+}
+
+/// [`nll`] of rows that are summed up already.
+fn mean_nll(
+    predicted: impl ExactSizeIterator<Item = Option<Prediction>>,
+    logits: &[f32],
+    targets: &[u32],
+) -> f64 {
+    if predicted.len() != targets.len() {
+        return f64::NAN;
+    }
+    let rows = logits.chunks_exact((logits.len() / targets.len().max(1)).max(1));
+    let one = |((predicted, row), &target): ((Option<Prediction>, &[f32]), &u32)| {
+        let logit = row.get(target as usize);
+        predicted.zip(logit).map_or(f64::NAN, |(predicted, &logit)| predicted.nll(logit))
+    };
+    mean(predicted.zip(rows).zip(targets).map(one))
 }
 
 /// A row of NaN has no most likely token, and two such rows do not agree.
@@ -106,15 +138,29 @@ mod tests {
         let full = [row(&[0.5, 0.5]), row(&[0.75, 0.25]), row(&[0.1, 0.9])];
         let cut = [row(&[0.5, 0.5]), row(&[0.25, 0.75]), row(&[0.3, 0.7])];
         let targets = [1, 0, 0];
-        let compared = Reference::of(&full, &targets).compare(&cut, &targets);
-        assert_eq!(compared.kl, kl(&full, &cut));
-        assert_eq!(compared.agreement, agreement(&full, &cut));
-        assert_eq!(compared.nll, nll(&cut, &targets));
-        assert_eq!(compared.nll_difference, nll_difference(&full, &cut, &targets));
-        let itself = Reference::of(&full, &targets).compare(&full, &targets);
+        let logits = Logits::new(full.concat(), 2);
+        let reference = Reference::of(&logits, &targets);
+        let compared = reference.compare(&[&cut.concat(), &full.concat()]);
+        let (of_cut, itself) = (compared[0].unwrap(), compared[1].unwrap());
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-10, "{a} {b}");
+        near(of_cut.kl, kl(&full, &cut));
+        near(of_cut.nll, nll(&cut, &targets));
+        near(of_cut.nll_difference, nll_difference(&full, &cut, &targets));
+        assert_eq!(of_cut.agreement, agreement(&full, &cut));
         assert_eq!((itself.kl, itself.agreement, itself.nll_difference), (0.0, 1.0, 0.0));
-        let short = Reference::of(&full, &targets).compare(&cut[..2], &targets);
-        assert!(short.kl.is_nan() && short.agreement.is_nan() && short.nll.is_nan());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_nan_and_what_is_damaged_is_nothing() {
+        let logits = Logits::new(vec![0.0, 1.0, 2.0, 3.0], 2);
+        let nan = |found: Option<Compared>| found.unwrap().kl.is_nan() && found.unwrap().nll.is_nan();
+        assert!(nan(Reference::of(&logits, &[0, 1]).compare(&[&[0.0, 1.0]])[0]));
+        assert!(nan(Reference::of(&logits, &[0]).compare(&[logits.values()])[0]));
+        let outside = Reference::of(&logits, &[0, 2]).compare(&[logits.values()])[0].unwrap();
+        assert!(outside.nll.is_nan() && outside.kl == 0.0);
+        let damaged = [0.0, 1.0, f32::NAN, 3.0];
+        let found = Reference::of(&logits, &[0, 1]).compare(&[&damaged, logits.values()]);
+        assert!(found[0].is_none() && found[1].is_some());
     }
 
     #[test]

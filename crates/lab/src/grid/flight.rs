@@ -1,0 +1,77 @@
+//! Cells that are run together: each weight is read once for all of them, and every row is what it would be alone.
+
+use anyhow::Result;
+use bitkv_bitnet::{Cache, Model, Sequence};
+use bitkv_record::Metric;
+use candle_core::Tensor;
+
+use super::{
+    SMALL_VOCABULARY,
+    plan::{Cell, Job},
+    unit::{Scored, Unit},
+};
+
+/// Questions asked at a time: each has a copy of the cut cache.
+pub(super) const BATCH: usize = 16;
+/// Most cells of a flight; with more the weights' part is too small to save any of it.
+const MOST: usize = 16;
+/// Bytes of logits that all contexts in flight may make at a time.
+const LOGITS: usize = 256 << 20;
+/// Bytes of cut caches that they may hold.
+const CACHES: usize = 1 << 30;
+
+/// Cells of one unit in flights, in their order. Those that are cut again while they go on fly alone.
+pub(super) fn flights<'c>(cells: &'c [&'c Cell], size: usize) -> impl Iterator<Item = &'c [&'c Cell]> {
+    let steady = |cell: &Cell| cell.when.every.is_none();
+    cells.chunk_by(move |a, b| steady(a) && steady(b)).flat_map(move |run| run.chunks(size))
+}
+
+/// How many cells of a unit, whose whole context takes `bytes`, are run together.
+pub(super) fn size(job: &Job, unit: &Unit, bytes: usize) -> usize {
+    // A cell that is timed has the machine for itself.
+    if job.wants(Metric::Timing) {
+        return 1;
+    }
+    let vocabulary = job.subject.config().vocab_size;
+    let contexts = if vocabulary <= SMALL_VOCABULARY { rayon::current_num_threads() } else { 1 };
+    let by_work = match &unit.scored {
+        Scored::Text { continuation, .. } => {
+            LOGITS / (contexts * continuation.len() * vocabulary * size_of::<f32>())
+        }
+        Scored::Questions(questions) => BATCH / questions.len().max(1),
+    };
+    by_work.min(CACHES / (contexts * bytes).max(1)).clamp(1, MOST)
+}
+
+/// Runs the tokens of each cache, all at once: hidden states of one after another.
+///
+/// # Errors
+/// When the model refuses the tokens of one; then no cache is changed.
+pub(super) fn forward(model: &Model, tokens: &[&[u32]], caches: &mut [Cache]) -> Result<Tensor> {
+    let mut sequences: Vec<Sequence<'_>> =
+        tokens.iter().zip(caches).map(|(tokens, cache)| Sequence { tokens, cache }).collect();
+    Ok(model.forward_batch(&mut sequences)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use bitkv_record::{AskedBudget, KvFormat, Positions, When};
+
+    use super::*;
+
+    #[test]
+    fn what_is_cut_again_flies_alone() {
+        let cell = |every, policy| Cell {
+            policy,
+            budget: AskedBudget::FULL,
+            when: When { prefill_chunk: None, every },
+            positions: Positions::Original,
+            kv: KvFormat::F16,
+        };
+        let cells = [None, None, None, Some(8), Some(8), None].map(|every| cell(every, 0));
+        let cells: Vec<&Cell> = cells.iter().collect();
+        let sizes: Vec<usize> = flights(&cells, 2).map(<[_]>::len).collect();
+        assert_eq!(sizes, [2, 1, 1, 1, 1]);
+        assert_eq!(flights(&cells, 1).count(), 6);
+    }
+}

@@ -1,0 +1,76 @@
+//! Logits in one piece.
+
+use anyhow::{Result, bail};
+use candle_core::{CpuStorage, Storage, Tensor};
+
+/// Rows of logits, `[rows * classes]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Logits {
+    values: Vec<f32>,
+    classes: usize,
+}
+
+impl Logits {
+    /// Whole rows of `classes`.
+    ///
+    /// # Panics
+    /// When a row is not whole.
+    pub fn new(values: Vec<f32>, classes: usize) -> Logits {
+        assert!(classes > 0 && values.len().is_multiple_of(classes), "logits are whole rows of {classes}");
+        Logits { values, classes }
+    }
+
+    /// A copy of what a model made, `[rows, classes]`.
+    ///
+    /// # Errors
+    /// As [`borrow`].
+    pub fn of(tensor: &Tensor) -> Result<Logits> {
+        let classes = tensor.dims().last().copied().unwrap_or(0);
+        borrow(tensor, |values| Logits::new(values.to_vec(), classes))
+    }
+
+    /// All values, `[rows * classes]`.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// Values of a row.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Row by row.
+    pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact(self.classes.max(1))
+    }
+}
+
+/// Reads the numbers of a tensor where they stand: a copy of many rows of logits takes as long as comparing them.
+///
+/// # Errors
+/// When the tensor is not a contiguous one of f32 in main memory.
+pub fn borrow<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    let (storage, layout) = tensor.storage_and_layout();
+    match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::F32(values)), Some((first, end))) => Ok(read(&values[first..end])),
+        _ => bail!("logits must be contiguous f32 numbers in main memory, not {tensor:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_where_they_stand() {
+        let tensor = Tensor::from_vec(vec![0f32, 1.0, 2.0, 3.0, 4.0, 5.0], (3, 2), &Device::Cpu).unwrap();
+        let second = tensor.narrow(0, 1, 2).unwrap();
+        assert_eq!(borrow(&second, <[f32]>::to_vec).unwrap(), [2.0, 3.0, 4.0, 5.0]);
+        let logits = Logits::of(&second).unwrap();
+        assert_eq!(logits.rows().collect::<Vec<_>>(), [&[2.0, 3.0], &[4.0, 5.0]]);
+        let refused = borrow(&tensor.t().unwrap(), <[f32]>::len).unwrap_err().to_string();
+        assert!(refused.contains("contiguous"), "{refused}");
+    }
+}
