@@ -1,6 +1,6 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use crate::{Budget, Error, Needs, Observation, Plan, Policy};
+use crate::{Budget, Error, Needs, Observation, Plan, Policy, kvpress::Known};
 
 /// Makes many plans of one observation: what policies share is computed once.
 #[derive(Debug)]
@@ -9,12 +9,14 @@ pub struct Planner<'a> {
     checked: RefCell<Needs>,
     /// By the scorer, its options written out.
     scores: RefCell<BTreeMap<String, Rc<Vec<Vec<f32>>>>>,
+    /// Of presses of kvpress.
+    known: Known,
 }
 
 impl<'a> Planner<'a> {
     /// Nothing is looked at before a plan needs it.
     pub fn new(seen: &'a Observation<'a>) -> Planner<'a> {
-        Planner { seen, checked: RefCell::default(), scores: RefCell::default() }
+        Planner { seen, checked: RefCell::default(), scores: RefCell::default(), known: Known::default() }
     }
 
     /// As [`Policy::plan`].
@@ -23,7 +25,9 @@ impl<'a> Planner<'a> {
     /// As [`Policy::plan`].
     pub fn plan(&self, policy: &Policy, budget: Budget) -> Result<Plan, Error> {
         self.check(policy)?;
-        let Some(key) = policy.scorer() else { return policy.plan_by_rule(self.seen, budget) };
+        let Some(key) = policy.scorer() else {
+            return policy.plan_by_rule(self.seen, budget, &self.known);
+        };
         let known = self.scores.borrow().get(key).cloned();
         let scores = match known {
             Some(scores) => scores,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Budget, Entry, Needs, Observation, Plan,
+    kvpress::Known,
     options::{self, Options},
     published,
     registry::Method,
@@ -30,6 +31,11 @@ pub(crate) trait Rule: Debug + Send + Sync {
 
     /// The tokens to keep, of a whole cache observed and checked against the needs, or why not, in a clause.
     fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String>;
+
+    /// As `plan`, where `known` holds what earlier plans of the same observation computed.
+    fn plan_knowing(&self, seen: &Observation<'_>, budget: Budget, _: &Known) -> Result<Plan, String> {
+        self.plan(seen, budget)
+    }
 
     /// Whether it keeps exactly as many tokens as it is asked for.
     fn conserves(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bitkv_evict::{Budget, Kind, Need, Needs, Observation, Policy, Shape, registry};
+use bitkv_evict::{Budget, Kind, Need, Needs, Observation, Planner, Policy, Shape, registry};
 use proptest::prelude::*;
 
 const DIM: usize = 4;
@@ -85,6 +85,19 @@ fn spread(policy: &Policy) -> &'static str {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// One planner scores a layer once for all budgets and for all presses that score alike.
+    #[test]
+    fn one_planner_plans_as_many_do(seen in observed(), parts in prop::collection::vec(0.05..1.0f64, 2..4)) {
+        let view = seen.view();
+        let planner = Planner::new(&view);
+        for press in presses() {
+            for &part in &parts {
+                let budget = Budget::fraction(part).unwrap();
+                prop_assert_eq!(planner.plan(&press, budget).ok(), press.plan(&view, budget).ok(), "{}", press);
+            }
+        }
+    }
 
     #[test]
     fn a_press_spends_its_budget(observed in observed(), ratio in 0.05..0.95f64) {

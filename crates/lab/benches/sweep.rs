@@ -1,28 +1,28 @@
-//! What a sweep costs beside what no sweep can do without: 15 policies by 6 budgets on a few texts of a built-in model,
-//! against one prefill a text and, for every cell, the continuation through the cut cache. Planning is timed alone too.
+//! What a sweep costs beside what no sweep can do without: 15 policies by 6 budgets on a text, against one prefill of it
+//! and, for every cell, the continuation through the cut cache with its logits, as many cells at a time as a sweep runs.
 //!
-//! Prefill, continuations and planning are timed on one of the texts, which all have the same number of tokens. The last
-//! line of each group gives the sweep as a multiple of its passes and planning as a part of the sweep, by medians.
+//! Two models: the built-in `tiny-gqa`, and random weights of BitNet-b1.58-2B-4T's shape with 4 of its 30 layers. Two
+//! grids: the suite's own methods, and kvpress' presses. The parts are timed in turns; the figures are of the fastest of
+//! each, which other work on the machine disturbs least.
+//!
+//! `cargo bench -p bitkv-lab --bench sweep -- [tiny|2b-4t] [own|kvpress] [TURNS]`
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 
-use bitkv_bitnet::Cache;
+use bitkv_bitnet::{Cache, KvCache, Sequence};
+use bitkv_checkpoint::{Config, write_random};
 use bitkv_evict::{Budget, Plan, Planner};
 use bitkv_lab::{
     context::Context,
     evidence::Numbers,
-    grid::{self, Cell, Grid, Job, Scored, Unit},
+    grid::{self, Cell, Grid, Job, Scored},
 };
 use bitkv_record::{AskedBudget, Definition};
-use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
 
 /// The suite's own methods; those that read a calibration or a second pass are left out, as these are paid for once a
 /// model or once a text.
 const OWN: &str = r#"
-analysis = "A sweep costs little beyond its passes; refuted if it takes more than 1.3 times as long as they do."
+analysis = "A sweep costs little beyond its passes; refuted if it takes more than 1.1 times as long as they do."
 
 [[experiment]]
 name = "own"
@@ -56,41 +56,47 @@ metrics = ["kl"]
 /// kvpress' presses, as `experiments/peers` compares them.
 const PRESSES: &str = include_str!("../../../experiments/peers/kvpress-grid.toml");
 
-/// Parts of a sweep, each timed by itself.
-struct Parts<'c> {
-    group: BenchmarkGroup<'c, WallTime>,
-    /// Of each run of each part.
-    seconds: BTreeMap<&'static str, Vec<f64>>,
-}
+/// BitNet-b1.58-2B-4T with 4 layers.
+const FOUR_LAYERS: &str = r#"{"architectures": ["BitNetForCausalLM"], "model_type": "bitnet", "vocab_size": 128256,
+    "hidden_size": 2560, "intermediate_size": 6912, "num_hidden_layers": 4, "num_attention_heads": 20,
+    "num_key_value_heads": 5, "hidden_act": "relu2", "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
+    "max_position_embeddings": 4096, "tie_word_embeddings": true}"#;
+/// Its weights do not matter, its text does a little: any tokenizer will do that has fewer tokens.
+const TOKENIZER: &str = include_str!("../../../models/tiny-gqa/tokenizer.json");
 
-impl Parts<'_> {
-    /// Times `run` on what `prepare` makes, which is not timed.
-    fn time<T>(&mut self, part: &'static str, mut prepare: impl FnMut() -> T, mut run: impl FnMut(T)) {
-        let seconds = self.seconds.entry(part).or_default();
-        let mut one = || {
-            let prepared = prepare();
-            let started = Instant::now();
-            run(prepared);
-            let elapsed = started.elapsed();
-            seconds.push(elapsed.as_secs_f64());
-            elapsed
-        };
-        self.group.bench_function(part, |b| b.iter_custom(|times| (0..times).map(|_| one()).sum()));
+/// Bytes of logits that a sweep makes at a time, and the most cells.
+const LOGITS: usize = 256 << 20;
+const MOST: usize = 16;
+
+/// Seconds of every turn of every part.
+#[derive(Default)]
+struct Seconds(BTreeMap<&'static str, Vec<f64>>);
+
+impl Seconds {
+    fn time<T>(&mut self, part: &'static str, run: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let result = run();
+        self.0.entry(part).or_default().push(started.elapsed().as_secs_f64());
+        result
     }
 
-    fn median(&self, part: &str) -> f64 {
-        self.seconds.get(part).and_then(|seconds| bitkv_stats::median(seconds)).unwrap_or(f64::NAN)
+    fn least(&self, part: &str) -> f64 {
+        self.0.get(part).into_iter().flatten().copied().fold(f64::INFINITY, f64::min)
     }
 }
 
-/// Texts of the sweep: several, because a run reads as many at once as it has threads.
-const TEXTS: usize = 4;
-
-/// A grid of a few texts.
-fn few_texts(definition: &str, name: &str) -> Grid {
-    let definition = Definition::from_toml(definition, name).expect("the definition is valid");
-    let mut grid = Grid::of(definition, &[]).expect("the model is built in");
-    grid.jobs[0].units.truncate(TEXTS);
+/// A grid of one text.
+fn one_text(definition: &str, model: Option<&Path>) -> Grid {
+    let definition = match model {
+        Some(folder) => definition
+            .replace("\"tiny-gqa\"", &format!("{:?}", folder.display().to_string()))
+            .replace("context = 896", "context = 1024")
+            .replace("horizon = 127", "horizon = 128"),
+        None => definition.to_owned(),
+    };
+    let definition = Definition::from_toml(&definition, "sweep.toml").expect("the definition is valid");
+    let mut grid = Grid::of(definition, &[]).expect("the model opens");
+    grid.jobs[0].units.truncate(1);
     grid
 }
 
@@ -107,54 +113,80 @@ fn plans(job: &Job, context: &Context<'_>) -> Vec<Plan> {
 }
 
 /// Reads the continuation through every cache and computes its logits.
-fn continuations(job: &Job, unit: &Unit, caches: Vec<Cache>) {
-    let Scored::Text { continuation, .. } = &unit.scored else { panic!("a text is scored") };
-    for mut cache in caches {
-        let output = job.subject.model.forward(continuation, &mut cache, None).expect("the tokens are valid");
-        let logits = job.subject.model.logits(&output.hidden).expect("the width fits");
-        std::hint::black_box(logits);
+fn continuations(job: &Job, mut caches: Vec<Cache>) {
+    let Scored::Text { continuation, .. } = &job.units[0].scored else { panic!("a text is scored") };
+    let model = &job.subject.model;
+    let each = continuation.len() * model.config().vocab_size * size_of::<f32>();
+    for flight in caches.chunks_mut((LOGITS / each).clamp(1, MOST)) {
+        let mut sequences: Vec<Sequence<'_>> = flight
+            .iter_mut()
+            .map(|cache| Sequence { tokens: continuation, cache: cache as &mut dyn KvCache })
+            .collect();
+        let hidden = model.forward_batch(&mut sequences).expect("the tokens are valid");
+        std::hint::black_box(model.logits(&hidden).expect("the width fits"));
     }
 }
 
-fn parts(criterion: &mut Criterion, name: &str, grid: &Grid) {
+fn sweep(name: &str, grid: &Grid, turns: usize) {
     let job = &grid.jobs[0];
     let (unit, model) = (&job.units[0], &job.subject.model);
     let context = Context::observe(&job.subject, &unit.context, &job.needs, &Numbers::new())
         .expect("the tokens are valid");
-    let plans_made = plans(job, &context);
-    let cut = |plan| context.cut(plan).expect("the plan is of this cache");
-
-    let mut group = criterion.benchmark_group(name);
-    group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(10));
-    let mut parts = Parts { group, seconds: BTreeMap::new() };
-    parts.time(
-        "prefill",
-        || model.new_cache(),
-        |mut cache| {
-            model.forward(&unit.context, &mut cache, None).expect("the tokens are valid");
-        },
-    );
-    let caches = || plans_made.iter().map(cut).collect();
-    parts.time("continuations", caches, |caches| continuations(job, unit, caches));
-    parts.time("planning", || (), |()| drop(plans(job, &context)));
-    let folder = || tempfile::tempdir().expect("a temporary folder can be made");
-    parts.time("sweep", folder, |folder| {
-        grid::run(grid, &folder.path().join("run")).expect("the grid runs");
-    });
-    let a_text = parts.median("sweep") / TEXTS as f64;
+    let mut seconds = Seconds::default();
+    for _ in 0..turns {
+        seconds.time("prefill", || {
+            model.forward(&unit.context, &mut model.new_cache(), None).expect("the tokens are valid")
+        });
+        let plans = seconds.time("planning", || plans(job, &context));
+        let cut = |plan| context.cut(plan).expect("the plan is of this cache");
+        let caches = seconds.time("cutting", || plans.iter().map(cut).collect());
+        seconds.time("continuations", || continuations(job, caches));
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        seconds.time("sweep", || grid::run(grid, &folder.path().join("run")).expect("the grid runs"));
+    }
+    let (passes, sweep) = (seconds.least("prefill") + seconds.least("continuations"), seconds.least("sweep"));
+    let Scored::Text { continuation, .. } = &unit.scored else { panic!("a text is scored") };
+    let read = job.cells.len() * continuation.len();
     println!(
-        "{name}: a text takes {:.2} times one prefill and {} continuations, planning {:.1} % of it",
-        a_text / (parts.median("prefill") + parts.median("continuations")),
-        job.cells.len(),
-        100.0 * parts.median("planning") / a_text,
+        "{name}: {sweep:.2} s, {:.3} times the {passes:.2} s of a prefill and {} continuations",
+        sweep / passes,
+        job.cells.len()
     );
-    parts.group.finish();
+    println!(
+        "  planning {:.2} %, cutting {:.2} %; prefill {:.0} tokens/s, continuations with logits {:.0} tokens/s",
+        100.0 * seconds.least("planning") / sweep,
+        100.0 * seconds.least("cutting") / sweep,
+        unit.context.len() as f64 / seconds.least("prefill"),
+        read as f64 / seconds.least("continuations"),
+    );
 }
 
-fn sweep(criterion: &mut Criterion) {
-    parts(criterion, "own", &few_texts(OWN, "own.toml"));
-    parts(criterion, "kvpress", &few_texts(PRESSES, "kvpress-grid.toml"));
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test` runs every target once, without it.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return;
+    }
+    let asked = |choices: [&'static str; 2]| {
+        let named = choices.iter().any(|choice| arguments.iter().any(|argument| argument == choice));
+        choices
+            .into_iter()
+            .filter(|choice| !named || arguments.iter().any(|a| a == choice))
+            .collect::<Vec<_>>()
+    };
+    let turns = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(3);
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let large = folder.path().join("2b-4t-of-4-layers");
+    for shape in asked(["tiny", "2b-4t"]) {
+        if shape == "2b-4t" {
+            let config = Config::from_json(FOUR_LAYERS, "config.json").expect("the configuration is valid");
+            write_random(&config, 1, &large, &mut |_, _| ()).expect("the folder can be written");
+            fs::write(large.join("tokenizer.json"), TOKENIZER).expect("the folder can be written");
+        }
+        for grid in asked(["own", "kvpress"]) {
+            let definition = if grid == "own" { OWN } else { PRESSES };
+            let of_model = one_text(definition, (shape == "2b-4t").then_some(large.as_path()));
+            sweep(&format!("{shape} {grid}"), &of_model, turns);
+        }
+    }
 }
-
-criterion_group!(benches, sweep);
-criterion_main!(benches);

@@ -1,7 +1,10 @@
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     Layer, checks,
+    known::Scores,
     press::{self, ScorerPress},
 };
 use crate::{
@@ -88,7 +91,7 @@ impl ScorerPress for ExpectedAttention {
     }
 
     fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
-        let mut scores = self.future.expected(layer);
+        let mut scores = self.future.expected(layer).to_vec();
         if self.use_vnorm {
             for (head, scores) in scores.iter_mut().enumerate() {
                 let norms = formulas::row_norms(layer.row(Need::Values, head), layer.head_dim);
@@ -114,13 +117,17 @@ impl ScorerPress for Future {
     }
 
     fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
-        self.behind_sinks(self.expected(layer))
+        self.behind_sinks(self.expected(layer).to_vec())
     }
 }
 
 impl Future {
     /// Expected attention to the tokens behind the sinks, on the mean over each group.
-    fn expected(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
+    fn expected(&self, layer: &Layer<'_>) -> Rc<Scores> {
+        layer.known("expected", self, || self.computed(layer))
+    }
+
+    fn computed(&self, layer: &Layer<'_>) -> Scores {
         let dim = layer.head_dim;
         let ahead = MeanRotation::over(layer.tokens, self.n_future_positions, dim, layer.rope_theta);
         let of_group = |head| {

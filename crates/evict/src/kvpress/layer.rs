@@ -1,3 +1,6 @@
+use std::{fmt::Debug, rc::Rc};
+
+use super::known::{Known, Scores};
 use crate::{Budget, Need, Observation, formulas::mean_rows};
 
 /// One layer of a whole cache, as a press sees it.
@@ -14,10 +17,16 @@ pub(crate) struct Layer<'a> {
     pub(super) part: f64,
     pub(super) rope_theta: f64,
     seen: &'a Observation<'a>,
+    known: &'a Known,
 }
 
 impl<'a> Layer<'a> {
-    pub(super) fn new(seen: &'a Observation<'a>, index: usize, budget: Budget) -> Layer<'a> {
+    pub(super) fn new(
+        seen: &'a Observation<'a>,
+        index: usize,
+        budget: Budget,
+        known: &'a Known,
+    ) -> Layer<'a> {
         let shape = seen.shape;
         Layer {
             index,
@@ -30,7 +39,18 @@ impl<'a> Layer<'a> {
             // Checked to be there when query moments are needed, and else not read.
             rope_theta: seen.rope_theta.unwrap_or(1.0),
             seen,
+            known,
         }
+    }
+
+    /// What `compute` gives for `method`, which does not read the budget: computed once for all plans.
+    pub(super) fn known(
+        &self,
+        part: &str,
+        method: &dyn Debug,
+        compute: impl FnOnce() -> Scores,
+    ) -> Rc<Scores> {
+        self.known.of(self.index, part, method, compute)
     }
 
     /// The row of KV head `head` of a need that has one for each.

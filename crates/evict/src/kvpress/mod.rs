@@ -26,6 +26,7 @@ mod cur;
 mod expected_attention;
 mod keydiff;
 mod knorm;
+mod known;
 mod lagkv;
 mod layer;
 mod observed_attention;
@@ -40,6 +41,7 @@ use adakv::{AdaExpectedAttentionE2, AdaKv};
 use critical::CriticalKv;
 use critical_adakv::CriticalAdaKv;
 use expected_attention::{ExpectedAttention, Future};
+pub(crate) use known::Known;
 use layer::Layer;
 use press::Press;
 use snapkv::SnapKv;
@@ -84,12 +86,16 @@ impl<P: Press> Rule for P {
     }
 
     fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String> {
+        self.plan_knowing(seen, budget, &Known::default())
+    }
+
+    fn plan_knowing(&self, seen: &Observation<'_>, budget: Budget, known: &Known) -> Result<Plan, String> {
         let shape = seen.shape;
         if budget.per_head(shape) >= shape.tokens {
             return Ok(Plan::everything(shape));
         }
         self.refuse(shape)?;
-        let compress = |index| self.compress(&Layer::new(seen, index, budget), &mut Ties::ignored());
+        let compress = |index| self.compress(&Layer::new(seen, index, budget, known), &mut Ties::ignored());
         let kept = (0..shape.layers).map(compress).collect::<Result<Vec<_>, String>>()?;
         // kvpress divides evenly among layers: what does not go into all heads is not spent.
         let asked = budget.per_head(shape) * shape.all_kv_heads();
@@ -107,10 +113,10 @@ impl<P: Press> Rule for P {
             return Ok(vec![vec![]; shape.all_kv_heads()]);
         }
         self.refuse(shape)?;
-        let mut undecided = Vec::with_capacity(shape.all_kv_heads());
+        let (known, mut undecided) = (Known::default(), Vec::with_capacity(shape.all_kv_heads()));
         for index in 0..shape.layers {
             let mut ties = Ties::within(tolerance, shape.kv_heads, shape.tokens);
-            self.compress(&Layer::new(seen, index, budget), &mut ties)?;
+            self.compress(&Layer::new(seen, index, budget, &known), &mut ties)?;
             undecided.extend(ties.positions());
         }
         Ok(undecided)

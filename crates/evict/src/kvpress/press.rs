@@ -35,6 +35,11 @@ pub(crate) trait ScorerPress: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether scores are others at another budget.
+    fn follows_budget(&self) -> bool {
+        false
+    }
+
     /// A score for each token of each KV head, `[kv_heads][tokens]`.
     fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>>;
 }
@@ -61,7 +66,10 @@ pub(super) fn keep_best(scores: Vec<Vec<f32>>, count: usize, ties: &mut Ties) ->
 
 /// The scores of a press, unless one of them is not finite.
 pub(super) fn finite_scores<S: ScorerPress>(press: &S, layer: &Layer<'_>) -> Result<Vec<Vec<f32>>, String> {
-    let scores = press.scores(layer);
+    let scores = match press.follows_budget() {
+        true => press.scores(layer),
+        false => layer.known("scores", press, || press.scores(layer)).to_vec(),
+    };
     for (head, scores) in scores.iter().enumerate() {
         if let Some(at) = scores.iter().position(|s| !s.is_finite()) {
             let (layer, score) = (layer.index, scores[at]);

@@ -77,12 +77,13 @@ impl PyramidKv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Budget, Observation};
+    use crate::{Budget, Observation, kvpress::Known};
 
     fn budgets(tokens: usize, ratio: f64, layers: usize) -> Vec<usize> {
         let shape = Shape { layers, query_heads: 1, kv_heads: 1, tokens, head_dim: 1 };
-        let (seen, budget) = (Observation::of(shape), Budget::ratio(ratio).unwrap());
-        (0..layers).map(|i| PyramidKv::default().budget(&Layer::new(&seen, i, budget))).collect()
+        let (seen, known) = (Observation::of(shape), Known::default());
+        let budget = Budget::ratio(ratio).unwrap();
+        (0..layers).map(|i| PyramidKv::default().budget(&Layer::new(&seen, i, budget, &known))).collect()
     }
 
     #[test]

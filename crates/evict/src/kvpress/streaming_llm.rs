@@ -30,6 +30,10 @@ impl ScorerPress for StreamingLlm {
         checks::more_tokens_than("n_sink", self.n_sink, shape)
     }
 
+    fn follows_budget(&self) -> bool {
+        true
+    }
+
     fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
         let pruned = self.n_sink..self.n_sink + layer.tokens - layer.kept;
         let score = |position: usize| if pruned.contains(&position) { 0.0 } else { 1.0 };

@@ -3,15 +3,21 @@
 use std::borrow::Cow;
 
 use super::{Method, Policy};
-use crate::{Budget, Division, Error, Head, Observation, Plan, Pooling, Scorer, select};
+use crate::{Budget, Division, Error, Head, Observation, Plan, Pooling, Scorer, kvpress::Known, select};
 
 impl Policy {
-    pub(crate) fn plan_by_rule(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, Error> {
+    pub(crate) fn plan_by_rule(
+        &self,
+        seen: &Observation<'_>,
+        budget: Budget,
+        known: &Known,
+    ) -> Result<Plan, Error> {
         let Method::Rule(rule) = &self.method else { return self.plan(seen, budget) };
         if !seen.is_whole() {
             return Err(Error::Ragged { policy: self.spec.clone() });
         }
-        rule.plan(seen, budget).map_err(|reason| Error::Impossible { policy: self.spec.clone(), reason })
+        let impossible = |reason| Error::Impossible { policy: self.spec.clone(), reason };
+        rule.plan_knowing(seen, budget, known).map_err(impossible)
     }
 
     /// Chooses by the scores that [`Policy::scores`] gave.
@@ -22,7 +28,7 @@ impl Policy {
         budget: Budget,
     ) -> Result<Plan, Error> {
         let Method::Composed { allocator, scorer, common, .. } = &self.method else {
-            return self.plan_by_rule(seen, budget);
+            return self.plan_by_rule(seen, budget, &Known::default());
         };
         let held: Vec<usize> = scores.iter().map(Vec::len).collect();
         let total = budget.total(seen.shape).min(held.iter().sum());
