@@ -1,10 +1,7 @@
 //! Causal attention with grouped query heads.
 
-use std::ops::Range;
-
 use bitkv_checkpoint::{Checkpoint, Config};
-use bitkv_kernels::attention::{Input, Statistics, Wanted, attend};
-use rayon::prelude::*;
+use bitkv_kernels::attention::{self, Batch, Cached, Statistics, Wanted, attend_batch};
 
 use crate::{
     KvCache, Result, Step,
@@ -14,15 +11,23 @@ use crate::{
     rotations::{HeadCounts, Rotations},
 };
 
-/// Queries that one task attends for. Fixed, so that results do not depend on the number of threads.
-const TASK_QUERIES: usize = 128;
-
 /// Tokens to run, and the cache of those before them.
 pub struct Sequence<'a> {
     /// At least one.
     pub tokens: &'a [u32],
     /// Gets the tokens' keys and values.
     pub cache: &'a mut dyn KvCache,
+}
+
+impl Sequence<'_> {
+    /// What attention reads of a layer, once its cache has the new tokens.
+    fn held(&self, layer: usize, kv_heads: usize) -> attention::Sequence<'_> {
+        let head = |head| {
+            let view = self.cache.view(layer, head);
+            Cached { keys: view.keys, values: view.values, mask: view.mask }
+        };
+        attention::Sequence { tokens: self.tokens.len(), heads: (0..kv_heads).map(head).collect() }
+    }
 }
 
 pub(crate) struct Attention {
@@ -74,18 +79,14 @@ impl Attention {
         see.queries_before_rope(&q, self.heads);
         rotations.apply(layer, sequences, self.counts(), &mut q, &mut k);
         see.qkv(&q, &k, &v);
-        let (query_width, kv_width) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
-        let (mut attended, mut first) = (Vec::with_capacity(q.len()), 0);
-        for Sequence { tokens, cache } in sequences {
-            let end = first + tokens.len();
-            let kv = kv_width * first..kv_width * end;
+        let (kv_width, mut first) = (self.kv_heads * self.head_dim, 0);
+        for Sequence { tokens, cache } in sequences.iter_mut() {
+            let kv = kv_width * first..kv_width * (first + tokens.len());
             cache.append(layer, &k[kv.clone()], &v[kv]);
-            let q = &q[query_width * first..query_width * end];
-            let (out, statistics) = self.attend(q, layer, *cache, see.wanted.as_ref());
-            see.statistics(&statistics);
-            attended.extend_from_slice(&out);
-            first = end;
+            first += tokens.len();
         }
+        let (mut attended, statistics) = self.attend(&q, layer, sequences, see.wanted.as_ref());
+        see.statistics(&statistics);
         see.step(Step::Attention, &attended);
         see.attended(&attended);
         if let Some(norm) = &self.sub_norm {
@@ -97,77 +98,23 @@ impl Attention {
         out
     }
 
-    /// `q [tokens, heads, head_dim]` to the same shape.
+    /// `q [tokens, heads, head_dim]` to the same shape, and statistics of every sequence's KV heads.
     fn attend(
         &self,
         q: &[f32],
         layer: usize,
-        cache: &dyn KvCache,
+        sequences: &[Sequence<'_>],
         wanted: Option<&Wanted>,
     ) -> (Vec<f32>, Vec<Statistics>) {
-        let (width, group) = (self.heads * self.head_dim, self.heads / self.kv_heads);
-        let tokens = q.len() / width;
-        let parts: Vec<(usize, Range<usize>)> = (0..self.kv_heads)
-            .flat_map(|head| (0..tokens).step_by(TASK_QUERIES).map(move |first| (head, first)))
-            .map(|(head, first)| (head, first..tokens.min(first + TASK_QUERIES)))
-            .collect();
-        let results: Vec<_> = parts
-            .par_iter()
-            .map(|(head, part)| self.attend_part(q, layer, *head, part, cache, wanted))
-            .collect();
-
-        let mut out = vec![0.0; q.len()];
-        let keys = |head| cache.view(layer, head).positions.len();
-        let whole =
-            |wanted| (0..self.kv_heads).map(|h| Statistics::new(group, tokens, keys(h), wanted)).collect();
-        let mut statistics: Vec<Statistics> = wanted.map(whole).unwrap_or_default();
-        let span = group * self.head_dim;
-        for ((head, part), (rows, seen)) in parts.iter().zip(&results) {
-            for (to, from) in out[part.start * width..].chunks_exact_mut(width).zip(rows.chunks_exact(span)) {
-                to[head * span..][..span].copy_from_slice(from);
-            }
-            if let Some(seen) = seen {
-                statistics[*head].merge(part.start, seen);
-            }
-        }
-        (out, statistics)
-    }
-
-    /// The queries of one KV head's group in a range of tokens, `[tokens, group, head_dim]`.
-    fn attend_part(
-        &self,
-        q: &[f32],
-        layer: usize,
-        head: usize,
-        part: &Range<usize>,
-        cache: &dyn KvCache,
-        wanted: Option<&Wanted>,
-    ) -> (Vec<f32>, Option<Statistics>) {
-        let (width, group) = (self.heads * self.head_dim, self.heads / self.kv_heads);
-        let span = group * self.head_dim;
-        let view = cache.view(layer, head);
-        let queries: Vec<f32> = q
-            .chunks_exact(width)
-            .take(part.end)
-            .skip(part.start)
-            .flat_map(|row| &row[head * span..][..span])
-            .copied()
-            .collect();
-        let input = Input {
-            queries: &queries,
-            keys: view.keys,
-            values: view.values,
-            group,
+        let batch = Batch {
+            queries: q,
+            sequences: &sequences.iter().map(|s| s.held(layer, self.kv_heads)).collect::<Vec<_>>(),
+            group: self.heads / self.kv_heads,
             head_dim: self.head_dim,
-            offset: view.positions.len() - q.len() / width + part.start,
-            mask: view.mask,
             scale: 1.0 / (self.head_dim as f32).sqrt(),
         };
-        let mut statistics = wanted.map(|wanted| {
-            Statistics::new(group, input.tokens(), input.visible(), &wanted.from_query(part.start))
-        });
-        let mut out = vec![0.0; queries.len()];
-        attend(&input, &mut out, statistics.as_mut());
+        let mut out = vec![0.0; q.len()];
+        let statistics = attend_batch(&batch, &mut out, wanted);
         (out, statistics)
     }
 

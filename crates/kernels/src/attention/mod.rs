@@ -1,20 +1,29 @@
-//! Causal attention of one KV head and the query heads that share it.
+//! Causal attention of a KV head and the query heads that share it.
 //!
-//! Scores exist for a block of 16 query rows at a time, never for a whole sequence. Statistics are
-//! taken from each block of probabilities as it is made. Every result of a query row is computed in
-//! an order that does not depend on the other rows, so prefill and token-by-token decoding agree bit
-//! for bit; keys of probability 0 leave a result unchanged.
+//! Scores exist for a block of query rows at a time, never for a whole sequence; every tile of keys or values is
+//! converted once for all rows of a block. Statistics are taken from each row of weights as it is made. Every result of
+//! a query row is computed in an order that does not depend on the other rows, so prefill and token-by-token decoding
+//! agree bit for bit; keys of probability 0 leave a result unchanged.
 
+mod batch;
 mod kernel;
 mod packed;
+mod product;
+mod scratch;
+mod softmax;
 mod statistics;
+mod tile;
+
+use std::marker::PhantomData;
 
 use half::{f16, slice::HalfFloatSliceExt};
 
+pub use batch::{Batch, Cached, Sequence, attend_batch};
 pub use packed::Packed;
 pub use statistics::{Rows, Statistics, Wanted};
 
 use crate::{Level, lanes};
+use scratch::Scratch;
 
 /// Keys or values in the type that a cache holds them in.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +118,7 @@ impl Input<'_> {
     }
 }
 
-/// Attends: `out [tokens, group, head_dim]`. A query that sees nothing gives zeros.
+/// Attends: `out [tokens, group, head_dim]`. A query that sees nothing gives zeros. Runs on this thread alone.
 ///
 /// # Panics
 /// When a slice does not fit the shapes of `input`, or `statistics` were made for other shapes.
@@ -123,30 +132,98 @@ fn attend_at(level: Level, input: &Input<'_>, out: &mut [f32], statistics: Optio
     if let Some(s) = &statistics {
         assert!(s.fits(input.group, input.tokens(), input.visible()), "statistics are for these shapes");
     }
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-        fn avx512(input: &Input<'_>, out: &mut [f32], statistics: Option<&mut Statistics>) {
-            // SAFETY: this function has the features.
-            unsafe { kernel::run::<lanes::Avx512>(input, out, statistics) }
-        }
-        #[target_feature(enable = "avx2,fma,f16c")]
-        fn avx2(input: &Input<'_>, out: &mut [f32], statistics: Option<&mut Statistics>) {
-            // SAFETY: this function has the features.
-            unsafe { kernel::run::<lanes::Avx2>(input, out, statistics) }
-        }
-        // SAFETY: the level is present.
-        match level {
-            Level::Avx512 => return unsafe { avx512(input, out, statistics) },
-            Level::Avx2 => return unsafe { avx2(input, out, statistics) },
-            Level::Portable => {}
-        }
-    }
-    let _ = level;
-    // SAFETY: plain code.
-    unsafe { kernel::run::<lanes::Portable>(input, out, statistics) }
+    let Input { queries, keys, values, group, head_dim, offset, mask, scale } = *input;
+    let (tokens, stride) = (input.tokens(), group * head_dim);
+    let part = Part { queries, stride, tokens, keys, values, group, head_dim, offset, mask, scale };
+    // SAFETY: `out` has the shape of the queries and is borrowed alone; the level is present.
+    unsafe { run_at(level, &part, Output::new(out, stride), statistics) }
 }
 
+/// Some queries of one KV head's group, wherever they lie.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    /// `[tokens, stride]`, of which the first `group * head_dim` count.
+    queries: &'a [f32],
+    stride: usize,
+    tokens: usize,
+    keys: Floats<'a>,
+    values: Floats<'a>,
+    group: usize,
+    head_dim: usize,
+    offset: usize,
+    mask: Option<&'a [bool]>,
+    scale: f32,
+}
+
+impl Part<'_> {
+    /// Keys that the last query sees.
+    fn visible(&self) -> usize {
+        self.offset + self.tokens
+    }
+}
+
+/// Where a part's outputs go: rows of tokens, `stride` floats apart.
+#[derive(Clone, Copy)]
+struct Output<'a> {
+    at: *mut f32,
+    stride: usize,
+    life: PhantomData<&'a mut [f32]>,
+}
+
+impl<'a> Output<'a> {
+    fn new(out: &'a mut [f32], stride: usize) -> Self {
+        Output { at: out.as_mut_ptr(), stride, life: PhantomData }
+    }
+
+    /// What begins `floats` further on, inside the slice.
+    unsafe fn skip(&self, floats: usize) -> Self {
+        // SAFETY: passed on.
+        Output { at: unsafe { self.at.add(floats) }, ..*self }
+    }
+
+    /// Cells of one query head of a token.
+    ///
+    /// # Safety
+    /// They must be inside the slice that `new` borrowed, and in nobody else's hands.
+    unsafe fn row(&self, token: usize, head: usize, head_dim: usize) -> &'a mut [f32] {
+        // SAFETY: passed on.
+        unsafe {
+            std::slice::from_raw_parts_mut(self.at.add(token * self.stride + head * head_dim), head_dim)
+        }
+    }
+}
+
+/// # Safety
+/// The level must be present; the part's outputs must be valid and in nobody else's hands.
+unsafe fn run_at(level: Level, part: &Part<'_>, out: Output<'_>, statistics: Option<&mut Statistics>) {
+    scratch::with_scratch(|scratch| {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+            unsafe fn avx512(p: &Part<'_>, o: Output<'_>, s: Option<&mut Statistics>, b: &mut Scratch) {
+                // SAFETY: this function has the features; the rest is passed on.
+                unsafe { kernel::run::<lanes::Avx512>(p, o, s, b) }
+            }
+            #[target_feature(enable = "avx2,fma,f16c")]
+            unsafe fn avx2(p: &Part<'_>, o: Output<'_>, s: Option<&mut Statistics>, b: &mut Scratch) {
+                // SAFETY: this function has the features; the rest is passed on.
+                unsafe { kernel::run::<lanes::Avx2>(p, o, s, b) }
+            }
+            // SAFETY: the level is present; the rest is passed on.
+            match level {
+                Level::Avx512 => return unsafe { avx512(part, out, statistics, scratch) },
+                Level::Avx2 => return unsafe { avx2(part, out, statistics, scratch) },
+                Level::Portable => {}
+            }
+        }
+        let _ = level;
+        // SAFETY: plain code; the rest is passed on.
+        unsafe { kernel::run::<lanes::Portable>(part, out, statistics, scratch) }
+    });
+}
+
+#[cfg(test)]
+mod batch_tests;
 #[cfg(test)]
 mod packed_tests;
 #[cfg(test)]

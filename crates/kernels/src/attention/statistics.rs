@@ -1,5 +1,8 @@
 //! What can be learnt from probabilities while they exist.
 
+use super::softmax::Normaliser;
+use crate::lanes::{LANES, Lanes};
+
 /// Which statistics a caller wants.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Wanted {
@@ -41,7 +44,7 @@ pub struct Statistics {
     group: usize,
     tokens: usize,
     keys: usize,
-    /// Bits, `[group, tokens]`; empty if not wanted. Terms with p <= 1e-10 are dropped.
+    /// Bits, `[group, tokens]`; empty if not wanted. Within 3.4e-9 bits a key of tools that drop terms with p <= 1e-10.
     pub entropy: Vec<f32>,
     /// Summed probability, `[group, keys]`; empty if not wanted.
     pub accumulated: Vec<f64>,
@@ -86,28 +89,40 @@ impl Statistics {
         !self.entropy.is_empty()
     }
 
+    /// Takes in a row: `weights` of the first keys, not yet normalised.
+    ///
+    /// # Safety
+    /// The instructions of `L` must be present.
     #[inline(always)]
-    pub(super) fn see_entropy(&mut self, head: usize, token: usize, bits: f32) {
-        self.entropy[head * self.tokens + token] = bits;
-    }
-
-    /// Takes in one row of probabilities over the first keys.
-    #[inline(always)]
-    pub(super) fn see_row(&mut self, head: usize, token: usize, row: &[f32]) {
-        if !self.accumulated.is_empty() {
-            add(&mut self.accumulated[head * self.keys..], row);
-        }
-        if !self.largest.is_empty() {
-            raise(&mut self.largest[head * self.keys..], row);
-        }
-        for (first, sums) in &mut self.windows {
-            if token >= *first {
-                add(&mut sums[head * self.keys..], row);
+    pub(super) unsafe fn see_row<L: Lanes>(
+        &mut self,
+        head: usize,
+        token: usize,
+        weights: &[f32],
+        of_row: Normaliser,
+    ) {
+        let (at, factor) = (head * self.keys, of_row.reciprocal);
+        // SAFETY: passed on.
+        unsafe {
+            if !self.entropy.is_empty() {
+                self.entropy[head * self.tokens + token] = of_row.entropy;
+            }
+            if !self.accumulated.is_empty() {
+                add::<L>(&mut self.accumulated[at..][..weights.len()], weights, factor);
+            }
+            if !self.largest.is_empty() {
+                for (largest, weight) in self.largest[at..].iter_mut().zip(weights) {
+                    *largest = largest.max(weight * factor);
+                }
+            }
+            for (_, sums) in self.windows.iter_mut().filter(|(first, _)| token >= *first) {
+                add::<L>(&mut sums[at..][..weights.len()], weights, factor);
             }
         }
         for rows in self.rows.iter_mut().filter(|rows| token >= rows.first) {
             let at = (head * rows.queries + token - rows.first) * self.keys;
-            rows.probabilities[at..][..row.len()].copy_from_slice(row);
+            let to = rows.probabilities[at..].iter_mut();
+            to.zip(weights).for_each(|(to, weight)| *to = weight * factor);
         }
     }
 
@@ -156,11 +171,23 @@ impl Rows {
     }
 }
 
+/// Adds `weights * factor`, rounded to f32, to the sums.
+///
+/// # Safety
+/// The instructions of `L` must be present.
 #[inline(always)]
-fn add(sums: &mut [f64], row: &[f32]) {
-    for (sum, p) in sums.iter_mut().zip(row) {
-        *sum += f64::from(*p);
+unsafe fn add<L: Lanes>(sums: &mut [f64], weights: &[f32], factor: f32) {
+    let whole = weights.len() / LANES * LANES;
+    let (weights, rest) = weights.split_at(whole);
+    let (sums, last) = sums.split_at_mut(whole);
+    for (sums, weights) in sums.chunks_exact_mut(LANES).zip(weights.chunks_exact(LANES)) {
+        // SAFETY: both hold 16 values.
+        unsafe {
+            let p = L::load(weights.as_ptr()).mul(L::splat(factor)).widen();
+            L::store_wide(L::add_wide(L::load_wide(sums.as_ptr()), p), sums.as_mut_ptr());
+        }
     }
+    last.iter_mut().zip(rest).for_each(|(sum, weight)| *sum += f64::from(weight * factor));
 }
 
 #[inline(always)]

@@ -60,7 +60,7 @@ impl Case {
 }
 
 pub(super) fn levels() -> Vec<Level> {
-    [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter(|&l| l <= lanes::lanes_level()).collect()
+    lanes::available()
 }
 
 /// f32 sums of a few hundred terms of order one.

@@ -12,6 +12,10 @@ fn each(f: impl Fn(usize) -> f32) -> Portable {
 }
 
 impl Lanes for Portable {
+    type Wide = [f64; LANES];
+    /// 8 quarters of sums of 16 registers where those are 128 bits wide.
+    const TILE: [usize; 2] = [2, 1];
+
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         Portable([x; LANES])
@@ -79,5 +83,42 @@ impl Lanes for Portable {
             let quarter: [f32; 4] = std::array::from_fn(|i| half[i] + half[i + 4]);
             (quarter[0] + quarter[1]) + (quarter[2] + quarter[3])
         })
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(of: [Self; LANES]) -> [Self; LANES] {
+        std::array::from_fn(|i| each(|j| of[j].0[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn widen(self) -> Self::Wide {
+        self.0.map(f64::from)
+    }
+
+    #[inline(always)]
+    unsafe fn splat_wide(x: f64) -> Self::Wide {
+        [x; LANES]
+    }
+
+    #[inline(always)]
+    unsafe fn load_wide(at: *const f64) -> Self::Wide {
+        // SAFETY: the caller promises 16 values.
+        unsafe { at.cast::<[f64; LANES]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn store_wide(wide: Self::Wide, at: *mut f64) {
+        // SAFETY: the caller promises room for 16 values.
+        unsafe { at.cast::<[f64; LANES]>().write_unaligned(wide) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_wide(a: Self::Wide, b: Self::Wide) -> Self::Wide {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn sub_wide(a: Self::Wide, b: Self::Wide) -> Self::Wide {
+        std::array::from_fn(|i| a[i] - b[i])
     }
 }
