@@ -4,7 +4,7 @@ use super::{MeanRotation, softmax};
 /// are yet to come.
 pub(crate) struct QueryMoments {
     mean: Vec<f64>,
-    /// `[head_dim * head_dim]`; empty when it is to be left out.
+    /// `[head_dim * head_dim]`, its columns one after another; empty when it is to be left out.
     covariance: Vec<f64>,
 }
 
@@ -18,23 +18,45 @@ impl QueryMoments {
         covariance: bool,
     ) -> QueryMoments {
         let (mean, spread) = moments.split_at(head_dim);
-        let covariance = if covariance { future.matrix(spread) } else { vec![] };
+        let covariance = if covariance { transposed(&future.matrix(spread), head_dim) } else { vec![] };
         QueryMoments { mean: future.vector(mean), covariance }
     }
 
-    /// The logarithm of the mean of `exp(q.k / sqrt(d))` over normally distributed queries.
-    fn log_weight(&self, key: &[f32]) -> f64 {
-        let dim = key.len() as f64;
-        let key: Vec<f64> = key.iter().copied().map(f64::from).collect();
-        let of_mean: f64 = self.mean.iter().zip(&key).map(|(m, k)| m * k).sum();
-        let mut projected = vec![0.0f64; if self.covariance.is_empty() { 0 } else { key.len() }];
-        for (row, k) in self.covariance.chunks_exact(key.len()).zip(&key) {
-            projected.iter_mut().zip(row).for_each(|(p, c)| *p += k * c);
+    /// The logarithm of the mean of `exp(q.k / sqrt(d))` over normally distributed queries, for each of up to
+    /// [`TOGETHER`] keys `[keys * head_dim]`: all of them for each number of the covariance, which is larger than a cache.
+    fn log_weights(&self, keys: &[f32]) -> [f64; TOGETHER] {
+        let dim = self.mean.len();
+        // By channel; keys that are not there are zeros.
+        let mut of_channel = vec![[0.0f64; TOGETHER]; dim];
+        for (at, key) in keys.chunks_exact(dim).enumerate() {
+            of_channel.iter_mut().zip(key).for_each(|(channel, &k)| channel[at] = f64::from(k));
         }
-        let of_spread: f64 = projected.iter().zip(&key).map(|(p, k)| p * k).sum();
-        of_mean / dim.sqrt() + of_spread / (2.0 * dim)
+        let dot = |row: &[f64]| {
+            let mut sums = [0.0; TOGETHER];
+            for (x, keys) in row.iter().zip(&of_channel) {
+                sums.iter_mut().zip(keys).for_each(|(sum, k)| *sum += k * x);
+            }
+            sums
+        };
+        let (of_mean, mut of_spread) = (dot(&self.mean), [0.0; TOGETHER]);
+        for (row, keys) in self.covariance.chunks_exact(dim).zip(&of_channel) {
+            let projected = dot(row);
+            for ((sum, p), k) in of_spread.iter_mut().zip(projected).zip(keys) {
+                *sum += p * k;
+            }
+        }
+        let dim = dim as f64;
+        std::array::from_fn(|at| of_mean[at] / dim.sqrt() + of_spread[at] / (2.0 * dim))
     }
 }
+
+/// Rounding leaves a rotated covariance a little asymmetric.
+fn transposed(matrix: &[f64], side: usize) -> Vec<f64> {
+    (0..side).flat_map(|column| matrix.iter().skip(column).step_by(side)).copied().collect()
+}
+
+/// Keys that share a reading of the covariance.
+const TOGETHER: usize = 8;
 
 /// The attention that one query head's queries yet to come are expected to pay to each of
 /// `keys` `[tokens * head_dim]`, as if they came from a normal distribution: `[tokens]`,
@@ -43,7 +65,8 @@ impl QueryMoments {
 /// Source: Devoto et al. 2025 (Expected Attention), arXiv:2510.00636.
 pub(crate) fn expected_attention(queries: &QueryMoments, keys: &[f32]) -> Vec<f64> {
     let head_dim = queries.mean.len();
-    let mut weights: Vec<f64> = keys.chunks_exact(head_dim).map(|key| queries.log_weight(key)).collect();
+    let of_keys = |keys: &[f32]| queries.log_weights(keys).into_iter().take(keys.len() / head_dim);
+    let mut weights: Vec<f64> = keys.chunks(TOGETHER * head_dim).flat_map(of_keys).collect();
     softmax(&mut weights);
     weights
 }
