@@ -136,14 +136,14 @@ fn rows_of_a_window_are_its_queries() {
     let tokens = Random(6).tokens(200, 61);
     let mut cache = model.new_cache();
     model.forward(&tokens[..60], &mut cache, None).unwrap();
-    // A window over the border of two tasks of 128 queries.
+    // A window over the border of two tasks of 96 queries.
     let whole =
-        model.forward(&tokens[60..], &mut cache.clone(), Some(&all(&[30, 500]))).unwrap().observed.unwrap();
+        model.forward(&tokens[60..], &mut cache.clone(), Some(&all(&[60, 500]))).unwrap().observed.unwrap();
     let ones: Vec<_> = tokens[60..]
         .iter()
         .map(|token| model.forward(&[*token], &mut cache, Some(&all(&[1]))).unwrap().observed.unwrap())
         .collect();
-    for (window, first) in [(30, 110), (500, 0)] {
+    for (window, first) in [(60, 80), (500, 0)] {
         for (head, rows) in whole.window_rows[&window].iter().enumerate() {
             assert_eq!(rows.len(), (140 - first) * 200);
             for (row, one) in rows.chunks(200).zip(&ones[first..]) {
