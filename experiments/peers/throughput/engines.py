@@ -29,7 +29,7 @@ class Engine:
 
     name: str
     command: list
-    # From standard output to rows `{test, tokens, seconds}` and versions.
+    # From standard output to rows `{test, tokens, seconds}`, versions, and the largest memory where the engine tells it.
     read: Callable
     environment: dict = field(default_factory=dict)
     # Why it does not run; empty if it does.
@@ -42,7 +42,8 @@ class Engine:
         lines = done.stderr.strip().splitlines()
         if done.returncode != 0:
             raise Failed(f"{self.name} failed: {lines[-2] if len(lines) > 1 else done.returncode}")
-        return *self.read(done.stdout), int(lines[-1].split()[1])
+        rows, versions, peak = self.read(done.stdout)
+        return rows, versions, peak or int(lines[-1].split()[1])
 
     def said(self):
         """Its command line, for the record; places on this machine say nothing."""
@@ -53,17 +54,19 @@ class Engine:
 
 def of_json(said):
     found = json.loads(said)
-    return found["rows"], found["versions"]
+    return found["rows"], found["versions"], None
 
 
 def of_bitkv(said):
+    """bitkv tells its memory itself: that of the process includes what the ceilings are measured with."""
     found = json.loads(said)
     rows = []
     for row in found["rows"]:
         test = "entropy" if row["probes"] == "entropy" else row["test"]
         rows.append({"test": test, "tokens": row["tokens"], "seconds": row["seconds"][0]})
     ceilings = {key: value for key, value in found["ceilings"].items() if value is not None}
-    return rows, {"bitkv": found["versions"], "isa": found["isa"], "ceilings": ceilings, "machine": found["machine"]}
+    versions = {"bitkv": found["versions"], "isa": found["isa"], "ceilings": ceilings, "machine": found["machine"]}
+    return rows, versions, found["peak_rss_bytes"]
 
 
 def of_llama_bench(said):
@@ -73,7 +76,7 @@ def of_llama_bench(said):
     for one in found:
         test, tokens = ("prefill", one["n_prompt"]) if one["n_prompt"] else ("decode", one["n_gen"])
         rows.append({"test": test, "tokens": tokens, "seconds": one["avg_ns"] / 1e9})
-    return rows, {"llama-bench": found[0]["build_commit"]}
+    return rows, {"llama-bench of commit": found[0]["build_commit"]}, None
 
 
 def has_module(name):
@@ -103,7 +106,7 @@ def llama_cpp(options, shape, head):
 def bitnet_cpp(options, shape):
     command = [options.bitnet_bench or "llama-bench", "-m", shape.i2s, "-t", options.threads, "-p", options.prefill]
     command += ["-n", options.decode, "-r", 1, "-ngl", 0, "-o", "json"]
-    missing = "" if options.bitnet_bench else "no llama-bench of bitnet.cpp was named (--bitnet-bench)"
+    missing = "" if options.bitnet_bench else "no llama-bench of bitnet.cpp was named: give --bitnet-bench"
     return Engine("bitnet.cpp I2_S, f16 head", command, of_llama_bench, skipped=missing)
 
 

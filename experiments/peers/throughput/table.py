@@ -72,8 +72,14 @@ def of_shape(one):
                 # In pairs: engines of a round ran next to each other.
                 row["ratio"] = spread([a / b for a, b in zip(mine, values)]) if mine else None
             rows.append(row)
+    by_test = {row["test"]: row for row in rows if row["engine"] == "bitkv, probes"}
+    observing = None
+    if {"prefill", "entropy"} <= by_test.keys():
+        plain, _ = rates(engines["bitkv, probes"], "prefill")
+        seen, _ = rates(engines["bitkv, probes"], "entropy")
+        observing = spread([a / b for a, b in zip(plain, seen)])
     skipped = [{"engine": e["engine"], "why": e["skipped"]} for e in one["engines"] if e["skipped"]]
-    return {"shape": one["shape"], "layers": one["layers"], "rows": rows, "skipped": skipped}
+    return {"shape": one["shape"], "layers": one["layers"], "rows": rows, "observing": observing, "skipped": skipped}
 
 
 def markdown(s):
@@ -131,4 +137,8 @@ def of_table(shape):
             f"| {row['load_before']['median']:.1f} |"
         )
     lines += [f"| {one['engine']} | not measured: {one['why']} | | | | |" for one in shape["skipped"]]
+    observing = shape["observing"]
+    if observing:
+        cost = f"{observing['median']:.2f} ({observing['min']:.2f} - {observing['max']:.2f})"
+        lines += ["", f"Observing the entropy of every head and query position takes bitkv {cost} times a prefill that observes nothing."]
     return lines + [""]
