@@ -117,6 +117,7 @@ fn what_is_refused() {
     place.refuses(&["bench"], &["--shape", "--model"]);
     place.refuses(&["bench", "--shape", "tiny-mha", "--model", "tiny-mha"], &["either a --shape"]);
     place.refuses(&["bench", "--model", "tiny-mha", "--layers", "1"], &["--layers"]);
+    place.refuses(&["bench", "--model", "tiny-mha", "--skeleton", "llama"], &["leave out --skeleton"]);
     place.refuses(&["bench", "--shape", "tiny-mha", "--layers", "0"], &["--layers 0", "tiny-mha has"]);
     place.refuses(&["bench", "--shape", "7b"], &["no shape 7b", "2b-4t, large, tiny-mha, tiny-gqa"]);
     place.write("shape.json", "{\"architectures\": [");

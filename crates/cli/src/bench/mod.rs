@@ -50,6 +50,10 @@ fn subject(arguments: &Arguments, request: &Request) -> Result<Subject> {
             );
             let source = model.source()?;
             let checkpoint = source.checkpoint()?;
+            ensure!(
+                !checkpoint.config().skeleton,
+                "a llama skeleton multiplies floats, which is not what is measured here: leave out --skeleton"
+            );
             request.check(checkpoint.config())?;
             Ok(Subject { name: source.name(), random: false, model: Model::load(&checkpoint)? })
         }
