@@ -5,7 +5,7 @@ use bitkv_kernels::attention::{self, Batch, Cached, Statistics, Wanted, attend_b
 
 use crate::{
     KvCache, Result, Step,
-    linear::{Activations, BitLinear},
+    linear::{Activations, BitLinear, together},
     norm::RmsNorm,
     recorder::Recorder,
     rotations::{HeadCounts, Rotations},
@@ -71,8 +71,8 @@ impl Attention {
         sequences: &mut [Sequence<'_>],
         see: &mut Recorder<'_>,
     ) -> Vec<f32> {
-        let (mut q, mut k) = (self.q_proj.forward(x), self.k_proj.forward(x));
-        let v = self.v_proj.forward(x);
+        let (mut q, mut k, mut v) = (Vec::new(), Vec::new(), Vec::new());
+        together([(&self.q_proj, &mut q), (&self.k_proj, &mut k), (&self.v_proj, &mut v)], x);
         see.step(Step::Q, &q);
         see.step(Step::K, &k);
         see.step(Step::V, &v);
@@ -89,11 +89,12 @@ impl Attention {
         see.statistics(&statistics);
         see.step(Step::Attention, &attended);
         see.attended(&attended);
-        if let Some(norm) = &self.sub_norm {
-            attended = norm.forward(&attended);
-            see.step(Step::AttentionSubNorm, &attended);
+        let mut x = self.o_proj.activations();
+        match &self.sub_norm {
+            Some(norm) => x.fill_normed(&attended, norm, Step::AttentionSubNorm, see),
+            None => x.fill(&attended, self.heads * self.head_dim),
         }
-        let out = self.o_proj.forward_f32(attended);
+        let out = self.o_proj.forward(&x);
         see.step(Step::O, &out);
         out
     }

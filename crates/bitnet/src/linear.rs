@@ -7,7 +7,7 @@ use bitkv_kernels::{
 };
 use rayon::prelude::*;
 
-use crate::Result;
+use crate::{Result, Step, norm::RmsNorm, recorder::Recorder};
 
 /// What goes into a linear layer: shared by layers with the same input.
 pub(crate) enum Activations {
@@ -18,13 +18,35 @@ pub(crate) enum Activations {
 }
 
 impl Activations {
-    /// Quantises `x [tokens, width]`, or keeps it for a skeleton.
-    pub(crate) fn new(x: Vec<f32>, width: usize, skeleton: bool) -> Self {
-        if skeleton {
-            return Activations::Floats(x);
-        }
-        Activations::Quantized(Quantized::of(&x, width))
+    /// For layers of a skeleton or of a model.
+    pub(crate) fn empty(skeleton: bool) -> Self {
+        if skeleton { Activations::Floats(Vec::new()) } else { Activations::Quantized(Quantized::default()) }
     }
+
+    /// Takes `x [tokens, width]` as it is.
+    pub(crate) fn fill(&mut self, x: &[f32], width: usize) {
+        match self {
+            Activations::Quantized(quantized) => quantized.fill(x, width),
+            Activations::Floats(floats) => copy(floats, x),
+        }
+    }
+
+    /// Takes `x [tokens, width]` behind a norm; its f32 form exists only where something needs it.
+    pub(crate) fn fill_normed(&mut self, x: &[f32], norm: &RmsNorm, step: Step, see: &mut Recorder<'_>) {
+        match self {
+            Activations::Quantized(quantized) if !see.shows_steps() => norm.kernel().quantise(x, quantized),
+            _ => {
+                let normed = norm.forward(x);
+                see.step(step, &normed);
+                self.fill(&normed, norm.gain().len());
+            }
+        }
+    }
+}
+
+fn copy(to: &mut Vec<f32>, from: &[f32]) {
+    to.clear();
+    to.extend_from_slice(from);
 }
 
 pub(crate) enum BitLinear {
@@ -52,28 +74,14 @@ impl BitLinear {
 
     /// `[tokens, cols]` to `[tokens, rows]`.
     pub(crate) fn forward(&self, x: &Activations) -> Vec<f32> {
-        match (self, x) {
-            (BitLinear::Ternary { weights, scale }, Activations::Quantized(x)) => {
-                let mut out = vec![0.0; x.tokens() * weights.rows()];
-                ternary::linear(x, &mut [Product { weights, scale: *scale, out: &mut out }]);
-                out
-            }
-            (BitLinear::Skeleton(linear), Activations::Floats(x)) => {
-                let write = |row: usize, out: &mut [f32]| linear.floats(row, out);
-                let shape = linear.shape();
-                dense::matmul(x, shape.cols, Dense::Rows { rows: shape.rows, write: &write })
-            }
-            _ => unreachable!("layers and activations of a model are both quantised, or neither is"),
-        }
+        let mut out = Vec::new();
+        together([(self, &mut out)], x);
+        out
     }
 
-    /// Quantises `x [tokens, cols]` for this layer alone, then as [`BitLinear::forward`].
-    pub(crate) fn forward_f32(&self, x: Vec<f32>) -> Vec<f32> {
-        let cols = match self {
-            BitLinear::Ternary { weights, .. } => weights.cols(),
-            BitLinear::Skeleton(linear) => linear.shape().cols,
-        };
-        self.forward(&Activations::new(x, cols, matches!(self, BitLinear::Skeleton(_))))
+    /// Somewhere to put what goes into this layer.
+    pub(crate) fn activations(&self) -> Activations {
+        Activations::empty(matches!(self, BitLinear::Skeleton(_)))
     }
 
     /// All weights as f32, `[rows, cols]`: codes times the scale, or the masters of a skeleton.
@@ -100,3 +108,27 @@ impl BitLinear {
         }
     }
 }
+
+/// Runs layers that read the same `x [tokens, cols]`, each into its own `[tokens, rows]`, in one round of tasks.
+pub(crate) fn together<const N: usize>(layers: [(&BitLinear, &mut Vec<f32>); N], x: &Activations) {
+    match x {
+        Activations::Quantized(x) => {
+            let products = layers.map(|(layer, out)| {
+                let BitLinear::Ternary { weights, scale } = layer else { unreachable!("{MIXED}") };
+                out.resize(x.tokens() * weights.rows(), 0.0);
+                Product { weights, scale: *scale, out }
+            });
+            ternary::linear(x, &mut { products });
+        }
+        Activations::Floats(x) => {
+            for (layer, out) in layers {
+                let BitLinear::Skeleton(linear) = layer else { unreachable!("{MIXED}") };
+                let write = |row: usize, out: &mut [f32]| linear.floats(row, out);
+                let shape = linear.shape();
+                *out = dense::matmul(x, shape.cols, Dense::Rows { rows: shape.rows, write: &write });
+            }
+        }
+    }
+}
+
+const MIXED: &str = "layers and activations of a model are both quantised, or neither is";

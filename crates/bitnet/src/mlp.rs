@@ -1,10 +1,11 @@
 //! The gated MLP, with its inner norm where the architecture has one.
 
 use bitkv_checkpoint::{Activation, Checkpoint};
+use bitkv_kernels::elementwise::{self, Gate};
 
 use crate::{
     Result, Step,
-    linear::{Activations, BitLinear},
+    linear::{Activations, BitLinear, together},
     norm::RmsNorm,
     recorder::Recorder,
 };
@@ -14,7 +15,25 @@ pub(crate) struct Mlp {
     up_proj: BitLinear,
     sub_norm: Option<RmsNorm>,
     down_proj: BitLinear,
-    activation: Activation,
+    activation: Gate,
+    /// Features between the layers.
+    width: usize,
+}
+
+/// Buffers that every layer uses again.
+pub(crate) struct Workspace {
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    inner: Activations,
+    /// The result, `[tokens, hidden]`.
+    pub(crate) out: Vec<f32>,
+}
+
+impl Workspace {
+    pub(crate) fn new(skeleton: bool) -> Self {
+        let inner = Activations::empty(skeleton);
+        Workspace { gate: Vec::new(), up: Vec::new(), inner, out: Vec::new() }
+    }
 }
 
 impl Mlp {
@@ -26,28 +45,36 @@ impl Mlp {
             up_proj: BitLinear::load(checkpoint, &up)?,
             sub_norm: sub_norm.map(|norm| RmsNorm::load(checkpoint, &norm)).transpose()?,
             down_proj: BitLinear::load(checkpoint, &down)?,
-            activation: checkpoint.config().hidden_act,
+            activation: match checkpoint.config().hidden_act {
+                Activation::Relu2 => Gate::ReluSquared,
+                Activation::Silu => Gate::Silu,
+            },
+            width: up.rows,
         })
     }
 
-    /// `x [tokens, hidden]`, normed, to `[tokens, hidden]`.
-    pub(crate) fn forward(&self, x: &Activations, see: &mut Recorder<'_>) -> Vec<f32> {
-        let (mut inner, up) = (self.gate_proj.forward(x), self.up_proj.forward(x));
-        see.step(Step::Gate, &inner);
-        see.step(Step::Up, &up);
-        let pairs = inner.iter_mut().zip(&up);
-        match self.activation {
-            Activation::Relu2 => pairs.for_each(|(g, u)| *g = g.max(0.0) * g.max(0.0) * u),
-            Activation::Silu => pairs.for_each(|(g, u)| *g = *g / (1.0 + (-*g).exp()) * u),
+    /// `x [tokens, hidden]`, normed, to `[tokens, hidden]` in the workspace's `out`.
+    pub(crate) fn forward(&self, x: &Activations, work: &mut Workspace, see: &mut Recorder<'_>) {
+        let Workspace { gate, up, inner, out } = work;
+        together([(&self.gate_proj, gate), (&self.up_proj, up)], x);
+        see.step(Step::Gate, gate);
+        see.step(Step::Up, up);
+        match inner {
+            Activations::Quantized(inner) if !see.shows_steps() => {
+                let norm = self.sub_norm.as_ref().map(RmsNorm::kernel);
+                inner.fill_gated(self.activation, gate, up, self.width, norm);
+            }
+            _ => {
+                elementwise::gate(self.activation, gate, up);
+                see.step(Step::Activation, gate);
+                match &self.sub_norm {
+                    Some(norm) => inner.fill_normed(gate, norm, Step::MlpSubNorm, see),
+                    None => inner.fill(gate, self.width),
+                }
+            }
         }
-        see.step(Step::Activation, &inner);
-        if let Some(norm) = &self.sub_norm {
-            inner = norm.forward(&inner);
-            see.step(Step::MlpSubNorm, &inner);
-        }
-        let out = self.down_proj.forward_f32(inner);
-        see.step(Step::Down, &out);
-        out
+        together([(&self.down_proj, out)], inner);
+        see.step(Step::Down, out);
     }
 
     pub(crate) fn bytes(&self) -> usize {

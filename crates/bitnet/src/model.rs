@@ -4,13 +4,23 @@
 //! (arXiv 2504.12285), and transformers `models/bitnet/modeling_bitnet.py`.
 
 use bitkv_checkpoint::{Checkpoint, Config, NormShape};
+use bitkv_kernels::elementwise::add;
 use candle_core::{Device, Tensor};
 
 use crate::{
     Cache, CacheShape, Error, KvCache, Observe, Observed, Precision, Result, Sequence, Step,
-    attention::Attention, dense::Matrix, linear::Activations, mlp::Mlp, norm::RmsNorm, recorder::Recorder,
-    rope::Rope, rotations::Rotations,
+    attention::Attention,
+    dense::Matrix,
+    linear::Activations,
+    mlp::{Mlp, Workspace},
+    norm::RmsNorm,
+    recorder::Recorder,
+    rope::Rope,
+    rotations::Rotations,
 };
+
+/// Tokens that are between the layers' products at a time: more gain no speed, only memory.
+const BLOCK: usize = 512;
 
 struct Layer {
     input_norm: RmsNorm,
@@ -157,21 +167,37 @@ impl Model {
         for sequence in sequences.iter() {
             self.check(sequence.tokens, sequence.cache)?;
         }
+        // Inside the pool, so that the many small rounds of tasks need not enter it one by one.
+        let h = rayon::scope(|_| self.run_layers(sequences, &mut see));
+        let shape = (h.len() / self.config.hidden_size, self.config.hidden_size);
+        let observed = sequences.first().and_then(|s| see.finish(s.cache));
+        Ok(Output { hidden: Tensor::from_vec(h, shape, &Device::Cpu)?, observed })
+    }
+
+    /// The hidden states after the final norm, `[tokens, hidden]`.
+    fn run_layers(&self, sequences: &mut [Sequence<'_>], see: &mut Recorder<'_>) -> Vec<f32> {
         let rotations = Rotations::new(&self.rope, sequences);
         let tokens: Vec<u32> = sequences.iter().flat_map(|s| s.tokens).copied().collect();
+        let mut x = Activations::empty(self.config.skeleton);
+        let mut work = Workspace::new(self.config.skeleton);
 
         let mut h = self.embedding.rows(&tokens);
         see.step(Step::Embedding, &h);
         see.hidden(&h);
         for (i, layer) in self.layers.iter().enumerate() {
             see.enter(Some(i));
-            let x = self.normed(&layer.input_norm, &h, Step::InputNorm, &mut see);
+            x.fill_normed(&h, &layer.input_norm, Step::InputNorm, see);
             let before = see.before_attention(&h);
-            add(&mut h, &layer.attention.forward(&x, i, &rotations, sequences, &mut see));
+            add(&mut h, &layer.attention.forward(&x, i, &rotations, sequences, see));
             see.after_attention(before, &h);
             see.step(Step::AttentionResidual, &h);
-            let x = self.normed(&layer.post_attention_norm, &h, Step::PostAttentionNorm, &mut see);
-            add(&mut h, &layer.mlp.forward(&x, &mut see));
+            // What is shown is shown whole.
+            let block = if see.shows_steps() { tokens.len() } else { BLOCK };
+            for h in h.chunks_mut(block * self.config.hidden_size) {
+                x.fill_normed(h, &layer.post_attention_norm, Step::PostAttentionNorm, see);
+                layer.mlp.forward(&x, &mut work, see);
+                add(h, &work.out);
+            }
             see.step(Step::Output, &h);
             see.hidden(&h);
         }
@@ -179,15 +205,7 @@ impl Model {
         sequences.iter_mut().for_each(|s| s.cache.advance(s.tokens.len()));
         let h = self.norm.forward(&h);
         see.step(Step::FinalNorm, &h);
-        let shape = (tokens.len(), self.config.hidden_size);
-        let observed = sequences.first().and_then(|s| see.finish(s.cache));
-        Ok(Output { hidden: Tensor::from_vec(h, shape, &Device::Cpu)?, observed })
-    }
-
-    fn normed(&self, norm: &RmsNorm, h: &[f32], step: Step, see: &mut Recorder<'_>) -> Activations {
-        let x = norm.forward(h);
-        see.step(step, &x);
-        Activations::new(x, self.config.hidden_size, self.config.skeleton)
+        h
     }
 
     /// Logits of hidden states: `[tokens, hidden]` to `[tokens, vocab]`, f32.
@@ -261,8 +279,4 @@ impl Model {
         }
         Ok(())
     }
-}
-
-fn add(h: &mut [f32], x: &[f32]) {
-    h.iter_mut().zip(x).for_each(|(h, x)| *h += x);
 }

@@ -1,6 +1,7 @@
 //! RMS norm in f32.
 
 use bitkv_checkpoint::{Checkpoint, NormShape};
+use bitkv_kernels::elementwise::Norm;
 
 use crate::Result;
 
@@ -16,15 +17,13 @@ impl RmsNorm {
 
     /// `x [tokens, width]` times `weight / sqrt(mean(x^2) + eps)`, row by row.
     pub(crate) fn forward(&self, x: &[f32]) -> Vec<f32> {
-        let width = self.weight.len();
         let mut out = vec![0.0; x.len()];
-        for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-            let factor = 1.0 / (sum_of_squares(x) / width as f64 + self.eps).sqrt() as f32;
-            for ((y, x), w) in out.iter_mut().zip(x).zip(&self.weight) {
-                *y = w * (x * factor);
-            }
-        }
+        self.kernel().apply(x, &mut out);
         out
+    }
+
+    pub(crate) fn kernel(&self) -> Norm<'_> {
+        Norm { weight: &self.weight, eps: self.eps }
     }
 
     /// Factors on the features, `[width]`.
@@ -35,21 +34,6 @@ impl RmsNorm {
     pub(crate) fn bytes(&self) -> usize {
         self.weight.len() * size_of::<f32>()
     }
-}
-
-/// In f64: after a squared ReLU the squares leave the range of f32 long before the values do.
-fn sum_of_squares(x: &[f32]) -> f64 {
-    let mut sums = [0.0f64; 8];
-    let chunks = x.chunks_exact(8);
-    for (sum, v) in sums.iter_mut().zip(chunks.remainder()) {
-        *sum = f64::from(*v) * f64::from(*v);
-    }
-    for chunk in chunks {
-        for (sum, v) in sums.iter_mut().zip(chunk) {
-            *sum += f64::from(*v) * f64::from(*v);
-        }
-    }
-    sums.iter().sum()
 }
 
 #[cfg(test)]

@@ -35,6 +35,11 @@ impl<'a> Recorder<'a> {
         self.layer = layer;
     }
 
+    /// Whether [`Recorder::step`] does anything: results that nobody is shown need not be made.
+    pub(crate) fn shows_steps(&self) -> bool {
+        self.asks(|o| o.steps)
+    }
+
     /// A step's result, `[tokens, width]`.
     pub(crate) fn step(&mut self, step: Step, values: &[f32]) {
         if self.asks(|o| o.steps) {

@@ -3,6 +3,11 @@
 use std::ops::Range;
 
 use bitkv_checkpoint::Config;
+use bitkv_kernels::elementwise::rotate;
+use rayon::prelude::*;
+
+/// Positions that are worth a task of their own.
+const TASK_POSITIONS: usize = 16;
 
 /// A model's rotary angles: pair `j` of position `p` is turned by `p / theta^(2 j / head_dim)` radians.
 #[derive(Clone, Debug)]
@@ -12,8 +17,9 @@ pub struct Rope {
 
 /// Cosines and sines of some positions, made once for all layers.
 pub(crate) struct Rotation {
-    /// `[positions, head_dim / 2]` of (cos, sin).
-    table: Vec<(f32, f32)>,
+    /// `[positions, head_dim / 2]`.
+    cos: Vec<f32>,
+    sin: Vec<f32>,
     half: usize,
 }
 
@@ -32,16 +38,10 @@ impl Rope {
 
     /// The rotations of several ranges of positions, one after another.
     pub(crate) fn at(&self, positions: impl IntoIterator<Item = Range<usize>>) -> Rotation {
-        let angle = |p: usize, f: &f32| {
-            let (sin, cos) = (p as f32 * f).sin_cos();
-            (cos, sin)
-        };
-        let table = positions
-            .into_iter()
-            .flatten()
-            .flat_map(|p| self.frequencies.iter().map(move |f| angle(p, f)))
-            .collect();
-        Rotation { table, half: self.frequencies.len() }
+        let angles = positions.into_iter().flatten();
+        let angles = angles.flat_map(|p| self.frequencies.iter().map(move |f| (p as f32 * f).sin_cos()));
+        let (sin, cos) = angles.unzip();
+        Rotation { cos, sin, half: self.frequencies.len() }
     }
 
     /// Turns between positions below `end`.
@@ -63,11 +63,12 @@ impl Turns {
     ///
     /// The angle is the difference of the two that rotating itself uses, rounding included.
     pub(crate) fn turn(&self, key: &mut [f32], from: usize, to: usize) {
-        let Rotation { table, half } = &self.0;
-        let (from, to) = (&table[from * half..][..*half], &table[to * half..][..*half]);
-        let (low, high) = key.split_at_mut(*half);
-        for ((a, b), (old, new)) in low.iter_mut().zip(high).zip(from.iter().zip(to)) {
-            let (cos, sin) = (new.0 * old.0 + new.1 * old.1, new.1 * old.0 - new.0 * old.1);
+        let half = self.0.half;
+        let (old, new) = (self.0.angles(from), self.0.angles(to));
+        let (low, high) = key.split_at_mut(half);
+        for (j, (a, b)) in low.iter_mut().zip(high).enumerate() {
+            let ((old_cos, old_sin), (new_cos, new_sin)) = ((old.0[j], old.1[j]), (new.0[j], new.1[j]));
+            let (cos, sin) = (new_cos * old_cos + new_sin * old_sin, new_sin * old_cos - new_cos * old_sin);
             (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
         }
     }
@@ -82,14 +83,17 @@ impl Rotation {
     /// Rotates some of the heads of `x [positions, heads, head_dim]` in place.
     pub(crate) fn apply_to(&self, x: &mut [f32], heads: usize, which: Range<usize>) {
         let width = 2 * self.half;
-        for (row, angles) in x.chunks_exact_mut(heads * width).zip(self.table.chunks_exact(self.half)) {
-            for head in row[which.start * width..which.end * width].chunks_exact_mut(width) {
-                let (low, high) = head.split_at_mut(self.half);
-                for ((a, b), (cos, sin)) in low.iter_mut().zip(high).zip(angles) {
-                    (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
-                }
-            }
-        }
+        let rows = x.par_chunks_exact_mut(heads * width).with_min_len(TASK_POSITIONS).enumerate();
+        rows.for_each(|(position, row)| {
+            let (cos, sin) = self.angles(position);
+            rotate(&mut row[which.start * width..which.end * width], cos, sin);
+        });
+    }
+
+    /// Cosines and sines of the `index`-th position.
+    fn angles(&self, index: usize) -> (&[f32], &[f32]) {
+        let range = index * self.half..(index + 1) * self.half;
+        (&self.cos[range.clone()], &self.sin[range])
     }
 }
 

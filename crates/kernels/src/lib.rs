@@ -10,6 +10,7 @@ pub mod attention;
 pub mod bf16;
 pub mod ceilings;
 pub mod dense;
+pub mod elementwise;
 pub mod fused;
 mod lanes;
 pub mod memory;

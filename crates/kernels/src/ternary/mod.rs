@@ -26,6 +26,7 @@ mod neon;
 
 pub use pack::InvalidCode;
 pub use product::{Product, linear, linear_with, sums, sums_with};
+pub(crate) use quantized::MAGIC;
 pub use quantized::{Quantized, QuantizedRow, quantize_activations};
 
 use crate::Pages;

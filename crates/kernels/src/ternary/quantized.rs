@@ -130,7 +130,7 @@ fn signed_mut(bytes: &mut [u8]) -> &mut [i8] {
 }
 
 /// Adding and subtracting it rounds a small f32 to the nearest integer, ties to even.
-const MAGIC: f32 = 12_582_912.0;
+pub(crate) const MAGIC: f32 = 12_582_912.0;
 
 dispatch! {
 /// One token's activations as int8: `q = clamp(round_half_even(x * 127 / max(max|x|, 1e-5)), -128, 127)`.

@@ -1,0 +1,57 @@
+//! The output head of BitNet-b1.58-2B-4T, a part of its vocabulary: bytes a second for one token, multiply-adds a
+//! second for many, by every instruction set and beside plain loops.
+
+use std::hint::black_box;
+
+use bitkv_kernels::{
+    Isa,
+    dense::{Dense, matmul_with},
+};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use half::{bf16, f16};
+
+const COLS: usize = 2560;
+/// Rows of which no second-level cache holds the weights.
+const ROWS: usize = 6144;
+
+/// Uniform in [-1, 1).
+fn numbers(count: usize) -> Vec<f32> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn head(criterion: &mut Criterion) {
+    let weights = numbers(ROWS * COLS);
+    let halves: Vec<f16> = weights.iter().map(|w| f16::from_f32(*w)).collect();
+    let brains: Vec<bf16> = weights.iter().map(|w| bf16::from_f32(*w)).collect();
+    let types = [
+        ("bf16", Dense::Bf16(&brains), 2),
+        ("f16", Dense::F16(&halves), 2),
+        ("f32", Dense::F32(&weights), 4),
+    ];
+    for (name, weights, bytes) in types {
+        let mut group = criterion.benchmark_group(format!("head-{name}"));
+        group.sample_size(10);
+        for tokens in [1, 3, 16, 128] {
+            let x = numbers(tokens * COLS);
+            group.throughput(match tokens {
+                1 => Throughput::Bytes((ROWS * COLS * bytes) as u64),
+                _ => Throughput::Elements((ROWS * COLS * tokens) as u64),
+            });
+            // Plain loops take seconds for many tokens.
+            for isa in Isa::available().iter().filter(|isa| **isa != Isa::Scalar || tokens == 1) {
+                group.bench_function(BenchmarkId::new(isa.name(), tokens), |b| {
+                    b.iter(|| matmul_with(*isa, black_box(&x), COLS, weights));
+                });
+            }
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, head);
+criterion_main!(benches);
