@@ -85,7 +85,7 @@ impl Attention {
             cache.append(layer, &k[kv.clone()], &v[kv]);
             first += tokens.len();
         }
-        let (mut attended, statistics) = self.attend(&q, layer, sequences, see.wanted.as_ref());
+        let (attended, statistics) = self.attend(&q, layer, sequences, see.wanted.as_ref());
         see.statistics(&statistics);
         see.step(Step::Attention, &attended);
         see.attended(&attended);
