@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::task_rows;
 use crate::{
     simd::dispatch,
-    ternary::{MAGIC, Quantized, QuantizedRow},
+    ternary::{Quantized, QuantizedRow, to_int8},
 };
 
 /// An RMS norm: `y = weight * x / sqrt(mean(x^2) + eps)`.
@@ -105,8 +105,7 @@ fn scale_quantised(x: &[f32], weight: &[f32], factor: f32, out: &mut [i8]) -> (f
     let scale = 127.0 / absmax;
     let mut sum = 0;
     for i in 0..x.len() {
-        let rounded = ((weight[i] * (x[i] * factor)) * scale + MAGIC) - MAGIC;
-        let value = rounded.clamp(-128.0, 127.0) as i32;
+        let value = to_int8((weight[i] * (x[i] * factor)) * scale);
         out[i] = value as i8;
         sum += value;
     }

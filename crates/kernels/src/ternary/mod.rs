@@ -26,7 +26,7 @@ mod neon;
 
 pub use pack::InvalidCode;
 pub use product::{Product, linear, linear_with, sums, sums_with};
-pub(crate) use quantized::MAGIC;
+pub(crate) use quantized::to_int8;
 pub use quantized::{Quantized, QuantizedRow, quantize_activations};
 
 use crate::Pages;

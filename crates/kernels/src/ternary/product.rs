@@ -1,6 +1,6 @@
 //! Whole products: tasks of rows, shared out among the threads.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, ops::Range};
 
 use rayon::prelude::*;
 
@@ -113,35 +113,47 @@ unsafe fn run(engine: Engine, x: &Quantized, jobs: &[Job<'_>]) {
         tasks.extend((0..job.weights.groups()).step_by(GROUPS).map(|group| (job, group)));
     }
     let work: usize = jobs.iter().map(|job| x.tokens() * job.weights.rows * job.weights.cols).sum();
-    let task = |(job, first): &(&Job<'_>, usize)| {
-        // SAFETY: every task writes its own rows.
-        SCRATCH.with_borrow_mut(|scratch| unsafe { job.run(engine, x, *first, scratch) });
-    };
-    if work < SERIAL {
-        tasks.iter().for_each(task);
-    } else {
-        tasks.par_iter().for_each(task);
+    let rounds = (x.tokens() * x.stride()).div_ceil(engine.resident());
+    let step = x.tokens().div_ceil(rounds.max(1)).next_multiple_of(TOKENS).max(TOKENS);
+    for first in (0..x.tokens()).step_by(step) {
+        let tokens = first..x.tokens().min(first + step);
+        let task = |(job, group): &(&Job<'_>, usize)| {
+            // SAFETY: every task writes its own rows.
+            SCRATCH.with_borrow_mut(|scratch| unsafe { job.run(engine, x, tokens.clone(), *group, scratch) });
+        };
+        if work < SERIAL {
+            tasks.iter().for_each(task);
+        } else {
+            tasks.par_iter().for_each(task);
+        }
     }
 }
 
 impl Job<'_> {
-    /// The groups from `first` on.
+    /// Some tokens times the groups from `first` on.
     ///
     /// # Safety
     /// The engine's instructions must be there, and no other thread may write these rows.
-    unsafe fn run(&self, engine: Engine, x: &Quantized, first: usize, scratch: &mut Scratch) {
+    unsafe fn run(
+        &self,
+        engine: Engine,
+        x: &Quantized,
+        tokens: Range<usize>,
+        first: usize,
+        scratch: &mut Scratch,
+    ) {
         let groups = GROUPS.min(self.weights.groups() - first);
         let bytes = self.weights.group_bytes();
         let packed = &self.weights.packed[first * bytes..][..groups * bytes];
         scratch.sums.reserve(TOKENS * OUT_STRIDE * size_of::<i32>());
-        let unpacked = x.tokens() >= engine.many();
+        let unpacked = tokens.len() >= engine.many();
         if unpacked {
             scratch.codes.reserve(GROUPS * bytes * 4);
             // SAFETY: the caller's promise.
             unsafe { engine.unpack(packed, &mut scratch.codes[..packed.len() * 4]) };
         }
-        for token in (0..x.tokens()).step_by(TOKENS) {
-            let tokens = TOKENS.min(x.tokens() - token);
+        for token in tokens.clone().step_by(TOKENS) {
+            let tokens = TOKENS.min(tokens.end - token);
             // SAFETY: the scratch holds so many integers, aligned. Activations are padded to 16 tokens, codes to four
             // groups, and the packed bytes hold `groups`.
             unsafe {

@@ -129,8 +129,14 @@ fn signed_mut(bytes: &mut [u8]) -> &mut [i8] {
     unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len()) }
 }
 
-/// Adding and subtracting it rounds a small f32 to the nearest integer, ties to even.
-pub(crate) const MAGIC: f32 = 12_582_912.0;
+/// Adding it to a small f32 leaves the nearest integer, ties to even, in the low bits.
+const MAGIC: f32 = 12_582_912.0;
+
+/// The nearest integer from -128 to 127. Casts of floats would check for what cannot be here, at a fifth of the speed.
+#[inline(always)]
+pub(crate) fn to_int8(x: f32) -> i32 {
+    ((x + MAGIC).to_bits() as i32 - MAGIC.to_bits() as i32).clamp(-128, 127)
+}
 
 dispatch! {
 /// One token's activations as int8: `q = clamp(round_half_even(x * 127 / max(max|x|, 1e-5)), -128, 127)`.
@@ -158,8 +164,7 @@ pub fn quantize_activations(row: &[f32], out: &mut [i8]) -> (f32, i32) {
     let scale = 127.0 / absmax;
     let mut sum = 0;
     for i in 0..row.len() {
-        let rounded = (row[i] * scale + MAGIC) - MAGIC;
-        let value = rounded.clamp(-128.0, 127.0) as i32;
+        let value = to_int8(row[i] * scale);
         out[i] = value as i8;
         sum += value;
     }
