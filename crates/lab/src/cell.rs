@@ -109,6 +109,8 @@ fn preservation(context: &Context<'_>, plan: &Plan) -> (Option<f64>, Option<f64>
     let (shape, rows) = (context.shape(), context.last_rows());
     let kept: Vec<&[u32]> =
         (0..rows.len()).map(|i| plan.query_kept(i / shape.query_heads, i % shape.query_heads)).collect();
-    let mean = |value: fn(&[Vec<f32>], &[&[u32]]) -> f64| (!rows.is_empty()).then(|| value(rows, &kept));
-    (mean(metrics::attention_cosine), mean(metrics::retained_mass))
+    if rows.is_empty() {
+        return (None, None);
+    }
+    (Some(metrics::attention_cosine(rows, &kept)), Some(metrics::retained_mass(rows, &kept)))
 }
