@@ -24,6 +24,14 @@ class Shape:
     i2s: Path
 
 
+def readable_by_llama(config):
+    """The same shape in the architecture that llama.cpp has: it knows `bitnet`, which computes SiLU where `bitnet-b1.58`
+    computes a squared ReLU, and nothing else about 2B-4T."""
+    large = json.loads((CONFIGURATIONS / f"{NAMES['large']}.json").read_text())
+    kind = {key: large[key] for key in ("architectures", "model_type", "hidden_act")}
+    return {key: value for key, value in config.items() if key != "quantization_config"} | kind
+
+
 def prepare(options, name):
     """Makes what is not there yet: a folder of random weights by `bitkv random`, GGUF files by `bitkv convert`."""
     config = json.loads((CONFIGURATIONS / f"{NAMES[name]}.json").read_text())
@@ -48,15 +56,20 @@ def prepare(options, name):
             call(*command, part)
             part.rename(file)
 
-    folder = place / "folder"
-    needs = [shape.tq2["f16"]] + ([shape.i2s] if options.bitnet_bench else [])
-    if not all(file.exists() for file in needs):
-        if not folder.exists():
-            call(options.bitkv, "random", "--shape", wanted, "--out", folder)
-        make(shape.tq2["f16"], options.bitkv, "convert", folder, "--to", "tq2_0", "--lossy")
-        if options.bitnet_bench:
-            make(shape.i2s, options.bitkv, "convert", folder, "--to", "i2_s")
-        shutil.rmtree(folder)
+    def convert(file, config, *how):
+        """Random weights of a configuration, in a format."""
+        if not file.exists():
+            folder = place / "folder"
+            shutil.rmtree(folder, ignore_errors=True)
+            call(options.bitkv, "random", "--shape", config, "--out", folder)
+            make(file, options.bitkv, "convert", folder, "--to", *how)
+            shutil.rmtree(folder)
+
+    known = place / "llama-config.json"
+    known.write_text(json.dumps(readable_by_llama(config), indent=1))
+    convert(shape.tq2["f16"], known, "tq2_0", "--lossy")
+    if options.bitnet_bench:
+        convert(shape.i2s, wanted, "i2_s")
     if options.llama:
         make(shape.tq2["q6_K"], sys.executable, HERE / "llama_engine.py", "--quantise", shape.tq2["f16"])
     return shape
