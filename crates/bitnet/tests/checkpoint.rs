@@ -52,6 +52,15 @@ fn packed_equals_masters() {
     }
 }
 
+/// Logits of the same numbers in another type: the order in which a head sums them up may depend on it.
+fn same_but_for_order(a: &[Vec<f32>], b: &[Vec<f32>]) {
+    assert_eq!(a.len(), b.len());
+    let largest = b.iter().flatten().fold(0.0f32, |largest, z| largest.max(z.abs()));
+    for (a, b) in a.iter().flatten().zip(b.iter().flatten()) {
+        assert!((a - b).abs() <= 1e-6 * largest, "{a} for {b}");
+    }
+}
+
 #[test]
 fn half_embeddings_are_those_of_rounded_masters() {
     let config = common::config(Architecture::BitNet);
@@ -69,7 +78,7 @@ fn half_embeddings_are_those_of_rounded_masters() {
         let folder = tempfile::tempdir().unwrap();
         common::pack_into(folder.path(), &config, &masters, PackedTypes { embedding: kind, norms: kind });
         let model = Model::load(&Checkpoint::open(folder.path()).unwrap()).unwrap();
-        assert_eq!(logits(&model), logits(&common::load_masters(&config, &rounded)), "{kind:?}");
+        same_but_for_order(&logits(&model), &logits(&common::load_masters(&config, &rounded)));
     }
 }
 
@@ -87,7 +96,10 @@ fn masters_may_be_half_floats() {
             (n.clone(), (Dtype::BF16, s.clone(), bytes))
         })
         .collect();
-    assert_eq!(logits(&load(&config, &halves).unwrap()), logits(&common::load_masters(&config, &masters)));
+    same_but_for_order(
+        &logits(&load(&config, &halves).unwrap()),
+        &logits(&common::load_masters(&config, &masters)),
+    );
 }
 
 #[test]

@@ -69,9 +69,14 @@ fn random_config(arguments: &Arguments, request: &Request, name: &str) -> Result
         ensure!((1..=all).contains(&layers), "--layers {layers}: {name} has {all}; use 1 to {all}");
         config.num_hidden_layers = layers;
     }
-    // Random weights were trained for no length.
-    if let Some(longest) = request.fit.iter().max() {
-        config.max_position_embeddings = config.max_position_embeddings.max(*longest);
-    }
+    // Random weights were trained for no length: fits may be longer, and a full context may be decoded behind.
+    let positions = config.max_position_embeddings;
+    let behind = request
+        .depths
+        .iter()
+        .filter(|depth| **depth <= positions)
+        .map(|depth| depth.saturating_add(request.decode).saturating_add(1));
+    let longest = request.fit.iter().copied().chain(behind).max();
+    config.max_position_embeddings = positions.max(longest.unwrap_or_default());
     Ok(config)
 }
