@@ -41,6 +41,24 @@ pub(crate) struct Attention {
     pub(crate) head_dim: usize,
 }
 
+/// Buffers that every layer uses again.
+pub(crate) struct Workspace {
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    attended: Vec<f32>,
+    x: Activations,
+    /// The result, `[tokens, hidden]`.
+    pub(crate) out: Vec<f32>,
+}
+
+impl Workspace {
+    pub(crate) fn new(skeleton: bool) -> Self {
+        let (q, k, v, attended, out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Workspace { q, k, v, attended, x: Activations::empty(skeleton), out }
+    }
+}
+
 impl Attention {
     pub(crate) fn load(checkpoint: &Checkpoint, layer: usize) -> Result<Self> {
         let config: &Config = checkpoint.config();
@@ -62,51 +80,52 @@ impl Attention {
         HeadCounts { heads: self.heads, kv_heads: self.kv_heads, head_dim: self.head_dim }
     }
 
-    /// `x [tokens, hidden]`, normed, to `[tokens, hidden]`; the tokens are those of `sequences` one after another.
+    /// `x [tokens, hidden]`, normed, to `[tokens, hidden]` in the workspace's `out`; the tokens are those of `sequences` one after another.
     pub(crate) fn forward(
         &self,
         x: &Activations,
         layer: usize,
         rotations: &Rotations<'_>,
         sequences: &mut [Sequence<'_>],
+        work: &mut Workspace,
         see: &mut Recorder<'_>,
-    ) -> Vec<f32> {
-        let (mut q, mut k, mut v) = (Vec::new(), Vec::new(), Vec::new());
-        together([(&self.q_proj, &mut q), (&self.k_proj, &mut k), (&self.v_proj, &mut v)], x);
-        see.step(Step::Q, &q);
-        see.step(Step::K, &k);
-        see.step(Step::V, &v);
-        see.queries_before_rope(&q, self.heads);
-        rotations.apply(layer, sequences, self.counts(), &mut q, &mut k);
-        see.qkv(&q, &k, &v);
+    ) {
+        let Workspace { q, k, v, attended, x: inner, out } = work;
+        together([(&self.q_proj, q), (&self.k_proj, k), (&self.v_proj, v)], x);
+        see.step(Step::Q, q);
+        see.step(Step::K, k);
+        see.step(Step::V, v);
+        see.queries_before_rope(q, self.heads);
+        rotations.apply(layer, sequences, self.counts(), q, k);
+        see.qkv(q, k, v);
         let (kv_width, mut first) = (self.kv_heads * self.head_dim, 0);
         for Sequence { tokens, cache } in sequences.iter_mut() {
             let kv = kv_width * first..kv_width * (first + tokens.len());
             cache.append(layer, &k[kv.clone()], &v[kv]);
             first += tokens.len();
         }
-        let (attended, statistics) = self.attend(&q, layer, sequences, see.wanted.as_ref());
+        attended.resize(q.len(), 0.0);
+        let statistics = self.attend(q, layer, sequences, attended, see.wanted.as_ref());
         see.statistics(&statistics);
-        see.step(Step::Attention, &attended);
-        see.attended(&attended);
-        let mut x = self.o_proj.activations();
+        see.step(Step::Attention, attended);
+        see.attended(attended);
         match &self.sub_norm {
-            Some(norm) => x.fill_normed(&attended, norm, Step::AttentionSubNorm, see),
-            None => x.fill(&attended, self.heads * self.head_dim),
+            Some(norm) => inner.fill_normed(attended, norm, Step::AttentionSubNorm, see),
+            None => inner.fill(attended, self.heads * self.head_dim),
         }
-        let out = self.o_proj.forward(&x);
-        see.step(Step::O, &out);
-        out
+        together([(&self.o_proj, out)], inner);
+        see.step(Step::O, out);
     }
 
-    /// `q [tokens, heads, head_dim]` to the same shape, and statistics of every sequence's KV heads.
+    /// `q [tokens, heads, head_dim]` to `out` of the same shape, whatever it holds; gives statistics of every sequence's KV heads.
     fn attend(
         &self,
         q: &[f32],
         layer: usize,
         sequences: &[Sequence<'_>],
+        out: &mut [f32],
         wanted: Option<&Wanted>,
-    ) -> (Vec<f32>, Vec<Statistics>) {
+    ) -> Vec<Statistics> {
         let batch = Batch {
             queries: q,
             sequences: &sequences.iter().map(|s| s.held(layer, self.kv_heads)).collect::<Vec<_>>(),
@@ -114,9 +133,7 @@ impl Attention {
             head_dim: self.head_dim,
             scale: 1.0 / (self.head_dim as f32).sqrt(),
         };
-        let mut out = vec![0.0; q.len()];
-        let statistics = attend_batch(&batch, &mut out, wanted);
-        (out, statistics)
+        attend_batch(&batch, out, wanted)
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -12,6 +12,7 @@ mod attention;
 mod cache;
 mod dense;
 mod error;
+mod forward;
 mod generate;
 mod linear;
 mod mlp;

@@ -72,18 +72,6 @@ impl BitLinear {
         Ok(BitLinear::Ternary { weights, scale: linear.multiplier() })
     }
 
-    /// `[tokens, cols]` to `[tokens, rows]`.
-    pub(crate) fn forward(&self, x: &Activations) -> Vec<f32> {
-        let mut out = Vec::new();
-        together([(self, &mut out)], x);
-        out
-    }
-
-    /// Somewhere to put what goes into this layer.
-    pub(crate) fn activations(&self) -> Activations {
-        Activations::empty(matches!(self, BitLinear::Skeleton(_)))
-    }
-
     /// All weights as f32, `[rows, cols]`: codes times the scale, or the masters of a skeleton.
     pub(crate) fn dequantised(&self) -> Vec<f32> {
         let (rows, cols) = match self {

@@ -4,40 +4,29 @@
 //! (arXiv 2504.12285), and transformers `models/bitnet/modeling_bitnet.py`.
 
 use bitkv_checkpoint::{Checkpoint, Config, NormShape};
-use bitkv_kernels::elementwise::add;
 use candle_core::{Device, Tensor};
 
 use crate::{
-    Cache, CacheShape, Error, KvCache, Observe, Observed, Precision, Result, Sequence, Step,
-    attention::Attention,
-    dense::Matrix,
-    linear::Activations,
-    mlp::{Mlp, Workspace},
-    norm::RmsNorm,
-    recorder::Recorder,
-    rope::Rope,
-    rotations::Rotations,
+    Cache, CacheShape, Error, KvCache, Observe, Observed, Precision, Result, Sequence, attention::Attention,
+    dense::Matrix, forward::Keep, mlp::Mlp, norm::RmsNorm, recorder::Recorder, rope::Rope,
 };
 
-/// Tokens that are between the layers' products at a time: more gain no speed, only memory.
-const BLOCK: usize = 512;
-
-struct Layer {
-    input_norm: RmsNorm,
-    attention: Attention,
-    post_attention_norm: RmsNorm,
-    mlp: Mlp,
+pub(crate) struct Layer {
+    pub(crate) input_norm: RmsNorm,
+    pub(crate) attention: Attention,
+    pub(crate) post_attention_norm: RmsNorm,
+    pub(crate) mlp: Mlp,
 }
 
 /// A model ready to run.
 pub struct Model {
-    config: Config,
-    embedding: Matrix,
-    layers: Vec<Layer>,
-    norm: RmsNorm,
+    pub(crate) config: Config,
+    pub(crate) embedding: Matrix,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) norm: RmsNorm,
     /// `None` if the embedding is the output head.
     head: Option<Matrix>,
-    rope: Rope,
+    pub(crate) rope: Rope,
 }
 
 /// Bytes of a model's weights in memory, by what they are.
@@ -129,7 +118,8 @@ impl Model {
         Cache::with_precision(CacheShape::of(&self.config), precision)
     }
 
-    /// About the most bytes that the activations of `tokens` tokens run at once take: what the widest layer holds
+    /// About the most bytes that the activations of `tokens` tokens run at once take, as those of passes are that
+    /// observe more than entropy (others run blocks of a few hundred tokens one after another): what the widest layer holds
     /// at a time, and one row of logits.
     pub fn activation_bytes(&self, tokens: usize) -> usize {
         let c = &self.config;
@@ -149,9 +139,19 @@ impl Model {
         cache: &mut dyn KvCache,
         observe: Option<&Observe>,
     ) -> Result<Output> {
+        self.run_one(tokens, cache, observe, Keep::All)
+    }
+
+    fn run_one(
+        &self,
+        tokens: &[u32],
+        cache: &mut dyn KvCache,
+        observe: Option<&Observe>,
+        keep: Keep,
+    ) -> Result<Output> {
         observe.map_or(Ok(()), Observe::check)?;
         let see = Recorder::new(observe, cache.tokens_seen(), tokens.len());
-        self.run(&mut [Sequence { tokens, cache }], see)
+        self.run(&mut [Sequence { tokens, cache }], see, keep)
     }
 
     /// Runs several sequences at once, so that each weight is read once for all of them. Hidden states are those
@@ -160,52 +160,7 @@ impl Model {
     /// # Errors
     /// As [`Model::forward`]; then no cache is changed.
     pub fn forward_batch(&self, sequences: &mut [Sequence<'_>]) -> Result<Tensor> {
-        Ok(self.run(sequences, Recorder::new(None, 0, 0))?.hidden)
-    }
-
-    fn run(&self, sequences: &mut [Sequence<'_>], mut see: Recorder<'_>) -> Result<Output> {
-        for sequence in sequences.iter() {
-            self.check(sequence.tokens, sequence.cache)?;
-        }
-        // Inside the pool, so that the many small rounds of tasks need not enter it one by one.
-        let h = rayon::scope(|_| self.run_layers(sequences, &mut see));
-        let shape = (h.len() / self.config.hidden_size, self.config.hidden_size);
-        let observed = sequences.first().and_then(|s| see.finish(s.cache));
-        Ok(Output { hidden: Tensor::from_vec(h, shape, &Device::Cpu)?, observed })
-    }
-
-    /// The hidden states after the final norm, `[tokens, hidden]`.
-    fn run_layers(&self, sequences: &mut [Sequence<'_>], see: &mut Recorder<'_>) -> Vec<f32> {
-        let rotations = Rotations::new(&self.rope, sequences);
-        let tokens: Vec<u32> = sequences.iter().flat_map(|s| s.tokens).copied().collect();
-        let mut x = Activations::empty(self.config.skeleton);
-        let mut work = Workspace::new(self.config.skeleton);
-
-        let mut h = self.embedding.rows(&tokens);
-        see.step(Step::Embedding, &h);
-        see.hidden(&h);
-        for (i, layer) in self.layers.iter().enumerate() {
-            see.enter(Some(i));
-            x.fill_normed(&h, &layer.input_norm, Step::InputNorm, see);
-            let before = see.before_attention(&h);
-            add(&mut h, &layer.attention.forward(&x, i, &rotations, sequences, see));
-            see.after_attention(before, &h);
-            see.step(Step::AttentionResidual, &h);
-            // What is shown is shown whole.
-            let block = if see.shows_steps() { tokens.len() } else { BLOCK };
-            for h in h.chunks_mut(block * self.config.hidden_size) {
-                x.fill_normed(h, &layer.post_attention_norm, Step::PostAttentionNorm, see);
-                layer.mlp.forward(&x, &mut work, see);
-                add(h, &work.out);
-            }
-            see.step(Step::Output, &h);
-            see.hidden(&h);
-        }
-        see.enter(None);
-        sequences.iter_mut().for_each(|s| s.cache.advance(s.tokens.len()));
-        let h = self.norm.forward(&h);
-        see.step(Step::FinalNorm, &h);
-        h
+        Ok(self.run(sequences, Recorder::new(None, 0, 0), Keep::All)?.hidden)
     }
 
     /// Logits of hidden states: `[tokens, hidden]` to `[tokens, vocab]`, f32.
@@ -232,9 +187,8 @@ impl Model {
         cache: &mut dyn KvCache,
         observe: Option<&Observe>,
     ) -> Result<(Vec<f32>, Option<Observed>)> {
-        let output = self.forward(tokens, cache, observe)?;
-        let last = output.hidden.narrow(0, tokens.len() - 1, 1)?.contiguous()?;
-        Ok((self.logits(&last)?.flatten_all()?.to_vec1()?, output.observed))
+        let output = self.run_one(tokens, cache, observe, Keep::Last)?;
+        Ok((self.logits(&output.hidden)?.flatten_all()?.to_vec1()?, output.observed))
     }
 
     /// Runs one token; returns the logits after it, `[vocab]`.
@@ -256,7 +210,7 @@ impl Model {
         Ok(())
     }
 
-    fn check(&self, tokens: &[u32], cache: &dyn KvCache) -> Result<()> {
+    pub(crate) fn check(&self, tokens: &[u32], cache: &dyn KvCache) -> Result<()> {
         let (limit, vocab_size) = (self.config.max_position_embeddings, self.config.vocab_size);
         if tokens.is_empty() {
             return Err(Error::NoTokens);

@@ -40,6 +40,13 @@ impl<'a> Recorder<'a> {
         self.asks(|o| o.steps)
     }
 
+    /// Whether a pass may run its tokens in blocks: nothing is asked for that is made of all of them.
+    pub(crate) fn in_blocks(&self) -> bool {
+        let Some(observe) = self.observe else { return true };
+        let Observe { entropy, keys, values, positions, .. } = *observe;
+        *observe == Observe { entropy, keys, values, positions, ..Observe::default() }
+    }
+
     /// A step's result, `[tokens, width]`.
     pub(crate) fn step(&mut self, step: Step, values: &[f32]) {
         if self.asks(|o| o.steps) {
@@ -92,13 +99,23 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// One layer's entropies of all tokens or of the next block of them.
+    fn entropy(&mut self, heads: &[Statistics]) {
+        let (observed, tokens) = (&mut self.observed.entropy, self.tokens);
+        let rows = heads.iter().flat_map(|s| s.entropy.chunks(s.entropy.len() / s.group()));
+        let layer = self.layer.expect("statistics are a layer's");
+        if observed.len() == layer {
+            observed.push(rows.clone().map(|_| Vec::with_capacity(tokens)).collect());
+        }
+        observed[layer].iter_mut().zip(rows).for_each(|(all, row)| all.extend_from_slice(row));
+    }
+
     /// One layer's statistics: its KV heads in order.
     pub(crate) fn statistics(&mut self, heads: &[Statistics]) {
-        let (Some(observe), observed) = (self.observe, &mut self.observed) else { return };
-        if observe.entropy {
-            let rows = heads.iter().flat_map(|s| s.entropy.chunks(self.tokens).map(<[f32]>::to_vec));
-            observed.entropy.push(rows.collect());
+        if self.asks(|o| o.entropy) {
+            self.entropy(heads);
         }
+        let (Some(observe), observed) = (self.observe, &mut self.observed) else { return };
         for head in heads {
             let group = head.group();
             if observe.accumulated {

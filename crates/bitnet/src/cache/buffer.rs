@@ -24,6 +24,15 @@ impl Buffer {
         }
     }
 
+    /// Makes room for exactly so many more numbers; what becomes codes makes its own.
+    pub(super) fn reserve(&mut self, numbers: usize) {
+        match self {
+            Buffer::F16(values) => values.reserve_exact(numbers),
+            Buffer::F32(values) => values.reserve_exact(numbers),
+            Buffer::Coded(_) => {}
+        }
+    }
+
     /// The same rows as floats of another type, rounded on the way.
     pub(super) fn into_floats(self, precision: Precision) -> Buffer {
         let mut floats = Buffer::new(precision);

@@ -45,6 +45,13 @@ impl Head {
         self.positions.len()
     }
 
+    /// Makes room for `tokens` more rows of `width` numbers.
+    pub(super) fn reserve(&mut self, tokens: usize, width: usize) {
+        self.keys.reserve(tokens * width);
+        self.values.reserve(tokens * width);
+        self.positions.reserve_exact(tokens);
+    }
+
     /// Notes that `tokens` tokens from position `first` on were appended to the buffers.
     pub(super) fn extend_positions(&mut self, first: usize, tokens: usize) {
         self.positions.extend((first..first + tokens).map(|p| p as u32));

@@ -106,8 +106,12 @@ impl KvCache for MaskedCache {
         }
     }
 
-    fn advance(&mut self, tokens: usize) {
-        self.full.advance(tokens);
+    fn count(&mut self, tokens: usize) {
+        self.full.count(tokens);
+    }
+
+    fn settle(&mut self) {
+        self.full.settle();
         (0..self.masks.len()).for_each(|head| self.round(head, self.coded[head]));
     }
 

@@ -100,8 +100,20 @@ pub trait KvCache: Send + Sync {
     /// `[tokens, kv_heads, head_dim]`.
     fn append(&mut self, layer: usize, keys: &[f32], values: &[f32]);
 
-    /// Counts tokens as seen, once all layers have them.
-    fn advance(&mut self, tokens: usize);
+    /// Makes room for exactly so many more tokens in all KV heads, where that is worth while.
+    fn reserve(&mut self, _tokens: usize) {}
+
+    /// Counts tokens as seen, once all layers have them; more of the same pass may follow.
+    fn count(&mut self, tokens: usize);
+
+    /// Ends a pass: quantises what waited for its end.
+    fn settle(&mut self);
+
+    /// Counts the tokens of a pass as seen, once all layers have them, and ends the pass.
+    fn advance(&mut self, tokens: usize) {
+        self.count(tokens);
+        self.settle();
+    }
 
     /// The buffers of one KV head.
     fn view(&self, layer: usize, head: usize) -> CacheView<'_>;

@@ -102,8 +102,16 @@ impl KvCache for Cache {
         }
     }
 
-    fn advance(&mut self, tokens: usize) {
+    fn reserve(&mut self, tokens: usize) {
+        let width = self.shape.head_dim;
+        self.heads.iter_mut().for_each(|head| head.reserve(tokens, width));
+    }
+
+    fn count(&mut self, tokens: usize) {
         self.seen += tokens;
+    }
+
+    fn settle(&mut self) {
         if matches!(self.quantisation, Quantisation::Kivi { .. }) {
             self.heads.iter_mut().for_each(|head| {
                 head.keys.settle();
