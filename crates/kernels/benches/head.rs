@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use bitkv_kernels::{
     Isa,
-    dense::{Dense, matmul_with},
+    dense::{Dense, Int8, matmul_with},
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use half::{bf16, f16};
@@ -22,6 +22,23 @@ fn numbers(count: usize) -> Vec<f32> {
         (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     };
     (0..count).map(|_| next()).collect()
+}
+
+/// One token through the head rounded to int8: its bytes a second, and the list of rows that can be the largest.
+fn rounded(criterion: &mut Criterion) {
+    let (weights, x) = (numbers(ROWS * COLS), numbers(COLS));
+    let write = |row: usize, out: &mut [f32]| out.copy_from_slice(&weights[row * COLS..][..COLS]);
+    let int8 = Int8::quantise(ROWS, COLS, write).expect("there is room");
+    let mut group = criterion.benchmark_group("head-int8");
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(int8.bytes() as u64));
+    for isa in Isa::available() {
+        group.bench_function(BenchmarkId::new(isa.name(), 1), |b| {
+            b.iter(|| int8.multiply_with(*isa, black_box(&x)));
+        });
+    }
+    group.bench_function("shortlist", |b| b.iter(|| int8.shortlist(black_box(&x), 1, &[])));
+    group.finish();
 }
 
 fn head(criterion: &mut Criterion) {
@@ -53,5 +70,5 @@ fn head(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, head);
+criterion_group!(benches, head, rounded);
 criterion_main!(benches);

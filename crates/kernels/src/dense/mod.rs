@@ -7,6 +7,7 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod fma;
+mod int8;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use half::{bf16, f16};
 use crate::{Isa, Level, isa, scatter::Scatter};
 
 pub(crate) use fma::convert;
+pub use int8::Int8;
 
 /// Dense weights `[rows, cols]`, row-major, in the type they are stored in.
 #[derive(Clone, Copy)]
@@ -62,6 +64,30 @@ pub fn matmul(x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<f32> {
 pub fn matmul_with(isa: Isa, x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<f32> {
     assert!(Isa::available().contains(&isa), "{isa} is not available on this machine");
     matmul_at(isa, x, cols, weights)
+}
+
+/// `x [tokens, cols]` times some rows only, `[tokens, rows.len()]`: the bits that [`matmul`] gives them.
+///
+/// # Panics
+/// As [`matmul`], and when there is no such row.
+pub fn matmul_rows(x: &[f32], cols: usize, weights: Dense<'_>, rows: &[u32]) -> Vec<f32> {
+    matmul_rows_at(isa(), x, cols, weights, rows)
+}
+
+fn matmul_rows_at(isa: Isa, x: &[f32], cols: usize, weights: Dense<'_>, rows: &[u32]) -> Vec<f32> {
+    match weights {
+        Dense::F32(w) => matmul_at(isa, x, cols, Dense::F32(&gather(w, cols, rows))),
+        Dense::F16(w) => matmul_at(isa, x, cols, Dense::F16(&gather(w, cols, rows))),
+        Dense::Bf16(w) => matmul_at(isa, x, cols, Dense::Bf16(&gather(w, cols, rows))),
+        Dense::Rows { write, .. } => {
+            let write = |i: usize, out: &mut [f32]| write(rows[i] as usize, out);
+            matmul_at(isa, x, cols, Dense::Rows { rows: rows.len(), write: &write })
+        }
+    }
+}
+
+fn gather<T: Copy>(weights: &[T], cols: usize, rows: &[u32]) -> Vec<T> {
+    rows.iter().flat_map(|row| &weights[*row as usize * cols..][..cols]).copied().collect()
 }
 
 fn matmul_at(isa: Isa, x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<f32> {
