@@ -1,7 +1,7 @@
 //! The embedding and the output head, read where they lie in the file.
 
 use bitkv_checkpoint::{Coding, Dense as Stored};
-use bitkv_kernels::dense::{self, Dense};
+use bitkv_kernels::dense::{self, Dense, Int8};
 
 pub(crate) struct Matrix {
     /// `[vocab, hidden]`.
@@ -25,7 +25,16 @@ impl Matrix {
 
     /// `x [tokens, hidden]` times the transpose: `[tokens, vocab]`.
     pub(crate) fn multiply(&self, x: &[f32]) -> Vec<f32> {
-        let (bytes, cols) = (&self.stored.stored().bytes[..], self.stored.cols());
+        self.with_weights(|weights| dense::matmul(x, self.stored.cols(), weights))
+    }
+
+    /// The same for some rows only, `[tokens, rows.len()]`, with the same bits.
+    pub(crate) fn multiply_rows(&self, x: &[f32], rows: &[u32]) -> Vec<f32> {
+        self.with_weights(|weights| dense::matmul_rows(x, self.stored.cols(), weights, rows))
+    }
+
+    fn with_weights<T>(&self, use_them: impl FnOnce(Dense<'_>) -> T) -> T {
+        let bytes = &self.stored.stored().bytes[..];
         let write = |row: usize, out: &mut [f32]| self.stored.row(row, out);
         let rows = Dense::Rows { rows: self.stored.rows(), write: &write };
         // A file may place floats where they are not aligned; then they are read one by one.
@@ -35,7 +44,17 @@ impl Matrix {
             Coding::Bf16 => bytemuck::try_cast_slice(bytes).map(Dense::Bf16),
             _ => Ok(rows),
         };
-        dense::matmul(x, cols, floats.unwrap_or(rows))
+        use_them(floats.unwrap_or(rows))
+    }
+
+    /// A copy rounded to int8.
+    pub(crate) fn int8(&self) -> std::io::Result<Int8> {
+        Int8::quantise(self.count(), self.stored.cols(), |row, out| self.stored.row(row, out))
+    }
+
+    /// Number of rows: the vocabulary.
+    pub(crate) fn count(&self) -> usize {
+        self.stored.rows()
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -30,6 +30,8 @@ pub enum Error {
     EmptyWindow(usize),
     #[error("hidden states have shape {found:?}, expected [tokens, {hidden_size}]")]
     HiddenShape { found: Vec<usize>, hidden_size: usize },
+    #[error("the output head cannot be rounded to int8: {0}; use the exact head")]
+    RoundedHead(std::io::Error),
     #[error("the after-prefill hook failed: {0}")]
     Hook(Box<dyn std::error::Error + Send + Sync>),
     #[error(transparent)]

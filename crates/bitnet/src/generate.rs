@@ -2,7 +2,12 @@
 
 use std::time::Instant;
 
-use crate::{Error, KvCache, Model, Observe, Observed, Result, Sampling, Sequence, sample::Sampler};
+use candle_core::Tensor;
+
+use crate::{
+    Error, HeadError, HeadPrecision, HeadUse, KvCache, Model, Observe, Observed, Result, Sampling, Sequence,
+    forward::Keep, head::Shortlisted, sample::Sampler,
+};
 
 /// What to generate.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +46,8 @@ pub struct Generated {
     pub prefill_seconds: f64,
     /// Seconds for everything after the hook.
     pub decode_seconds: f64,
+    /// What a head of other precision than exact did; the tokens are those of the exact head.
+    pub head: Option<HeadUse>,
 }
 
 /// Called between prompt and generation with the prompt's index; may evict from the cache.
@@ -51,11 +58,11 @@ pub type AfterPrefill<'a> =
         &mut dyn KvCache,
     ) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-/// Runs `prompt` and generates. With `after_prefill`, the prompt is observed as asked, and the hook gets the
+/// Runs `prompt` and generates. Through a head of other precision than exact the tokens are those of the exact head. With `after_prefill`, the prompt is observed as asked, and the hook gets the
 /// observations and the cache. `on_token` sees each new token and may end the text by returning false.
 ///
 /// # Errors
-/// When options are out of range, the hook fails, or as [`Model::forward`].
+/// When options are out of range or rank tokens that such a head does not, the hook fails, or as [`Model::forward`].
 pub fn generate(
     model: &Model,
     prompt: &[u32],
@@ -106,15 +113,21 @@ fn begin<'a>(
     let mut runs = Vec::new();
     for (i, (prompt, cache)) in prompts.iter().zip(caches).enumerate() {
         let sampler = Sampler::new(options.sampling, options.repetition_penalty, prompt)?;
+        let mut head = Head::new(model, &sampler)?;
         let started = Instant::now();
-        let (logits, observed) =
-            model.prefill(prompt, *cache, after_prefill.as_ref().map(|(observe, _)| *observe))?;
+        let observe = after_prefill.as_ref().map(|(observe, _)| *observe);
+        let output = model.run_one(prompt, *cache, observe, Keep::Last)?;
+        let logits = logits(model, &output.hidden, &mut [(&mut head, &sampler)])?.remove(0);
         let prefill_seconds = started.elapsed().as_secs_f64();
+        if let Head::Shortlist { used, .. } = &mut head {
+            used.error = model.head_error(&output.hidden.flatten_all()?.to_vec1::<f32>()?)?;
+        }
+        let observed = output.observed;
         if let (Some((_, hook)), Some(observed)) = (&mut after_prefill, observed) {
             hook(i, &observed, *cache).map_err(Error::Hook)?;
         }
         let (tokens, stop) = (Vec::new(), Stop::MaxTokens);
-        runs.push(Run { cache: *cache, sampler, logits, tokens, stop, prefill_seconds });
+        runs.push(Run { cache: *cache, sampler, head, logits, tokens, stop, prefill_seconds });
     }
     Ok(runs)
 }
@@ -123,6 +136,7 @@ fn begin<'a>(
 struct Run<'a> {
     cache: &'a mut dyn KvCache,
     sampler: Sampler,
+    head: Head,
     /// After the last token.
     logits: Vec<f32>,
     tokens: Vec<u32>,
@@ -132,8 +146,12 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn finish(self, decode_seconds: f64) -> Generated {
-        let Run { tokens, stop, prefill_seconds, .. } = self;
-        Generated { tokens, stop, prefill_seconds, decode_seconds }
+        let Run { tokens, stop, prefill_seconds, head, .. } = self;
+        let head = match head {
+            Head::All => None,
+            Head::Shortlist { used, .. } => Some(used),
+        };
+        Generated { tokens, stop, prefill_seconds, decode_seconds, head }
     }
 
     /// Takes the next token; false when the text is at its end.
@@ -162,6 +180,42 @@ impl Run<'_> {
     }
 }
 
+/// How a text gets its logits.
+enum Head {
+    /// All of them, from the exact head.
+    All,
+    /// Only those that can be chosen, found by another head.
+    Shortlist { count: usize, used: HeadUse },
+}
+
+impl Head {
+    fn new(model: &Model, sampler: &Sampler) -> Result<Head> {
+        if model.head() == HeadPrecision::Exact {
+            return Ok(Head::All);
+        }
+        let (Some(count), _) = sampler.needs() else {
+            let reason = "but a head that is not exact finds the most probable tokens only: \
+                          give a top_k above 0, choose greedy sampling, or use the exact head";
+            return Err(Error::Option { option: "top_k", value: "0".into(), reason });
+        };
+        Ok(Head::Shortlist { count, used: HeadUse { error: HeadError { max: 0.0, rms: 0.0 }, rescored: 0 } })
+    }
+}
+
+/// Logits after `hidden [texts, hidden]`, as each text needs them. All texts have the same model, so that either all
+/// have a list or none has.
+fn logits(model: &Model, hidden: &Tensor, texts: &mut [(&mut Head, &Sampler)]) -> Result<Vec<Vec<f32>>> {
+    let mut rows = Vec::new();
+    for (text, (head, sampler)) in texts.iter_mut().enumerate() {
+        let Head::Shortlist { count, used } = head else { return Ok(model.logits(hidden)?.to_vec2()?) };
+        let hidden: Vec<f32> = hidden.get(text)?.to_vec1()?;
+        let Shortlisted { logits, rescored } = model.heads().shortlisted(&hidden, *count, &sampler.needs().1);
+        used.rescored += rescored;
+        rows.push(logits);
+    }
+    Ok(rows)
+}
+
 /// Decodes until every text has ended; returns the seconds it took.
 fn decode(
     model: &Model,
@@ -177,12 +231,14 @@ fn decode(
             return Ok(started.elapsed().as_secs_f64());
         }
         let running = runs.iter_mut().enumerate().filter(|(i, _)| active.contains(i)).map(|(_, run)| run);
-        let (mut sequences, mut logits) = (Vec::new(), Vec::new());
-        for Run { cache, tokens, logits: run_logits, .. } in running {
+        let (mut sequences, mut to) = (Vec::new(), Vec::new());
+        let mut heads = Vec::new();
+        for Run { cache, tokens, sampler, head, logits: run_logits, .. } in running {
             sequences.push(Sequence { tokens: &tokens[tokens.len() - 1..], cache: *cache });
-            logits.push(run_logits);
+            heads.push((head, &*sampler));
+            to.push(run_logits);
         }
-        let rows = model.logits(&model.forward_batch(&mut sequences)?)?.to_vec2()?;
-        logits.into_iter().zip(rows).for_each(|(to, row)| *to = row);
+        let rows = logits(model, &model.forward_batch(&mut sequences)?, &mut heads)?;
+        to.into_iter().zip(rows).for_each(|(to, row)| *to = row);
     }
 }

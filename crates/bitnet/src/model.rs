@@ -4,11 +4,12 @@
 //! (arXiv 2504.12285), and transformers `models/bitnet/modeling_bitnet.py`.
 
 use bitkv_checkpoint::{Checkpoint, Config, NormShape};
+use bitkv_kernels::dense::Int8;
 use candle_core::{Device, Tensor};
 
 use crate::{
     Cache, CacheShape, Error, KvCache, Observe, Observed, Precision, Result, Sequence, attention::Attention,
-    dense::Matrix, forward::Keep, mlp::Mlp, norm::RmsNorm, recorder::Recorder, rope::Rope,
+    dense::Matrix, forward::Keep, head::Heads, mlp::Mlp, norm::RmsNorm, recorder::Recorder, rope::Rope,
 };
 
 pub(crate) struct Layer {
@@ -26,6 +27,8 @@ pub struct Model {
     pub(crate) norm: RmsNorm,
     /// `None` if the embedding is the output head.
     head: Option<Matrix>,
+    /// The head rounded, if that was asked for.
+    int8: Option<Int8>,
     pub(crate) rope: Rope,
 }
 
@@ -34,9 +37,9 @@ pub struct Model {
 pub struct WeightBytes {
     /// Linear layers with their scales.
     pub ternary: usize,
-    /// The output head, which is the embedding where the two are tied.
+    /// The output head that every token reads: the embedding where the two are tied, or a rounded head.
     pub head: usize,
-    /// An embedding besides the head.
+    /// An embedding besides the head, and the exact head besides a rounded one.
     pub embedding: usize,
     /// Norms.
     pub norms: usize,
@@ -76,6 +79,7 @@ impl Model {
             layers,
             norm: norm(&config.final_norm())?,
             head: checkpoint.head()?.map(Matrix::new),
+            int8: None,
             rope: Rope::new(&config),
             config,
         })
@@ -99,8 +103,10 @@ impl Model {
     /// Where the bytes of [`Model::weight_bytes`] are.
     pub fn weight_parts(&self) -> WeightBytes {
         let norms = self.config.all_norms().map(|norm| norm.width * size_of::<f32>()).sum();
-        let head = self.head.as_ref().unwrap_or(&self.embedding).bytes();
-        let embedding = self.head.as_ref().map_or(0, |_| self.embedding.bytes());
+        let exact = self.heads().exact.bytes();
+        let head = self.int8.as_ref().map_or(exact, Int8::bytes);
+        let separate = self.head.as_ref().map_or(0, |_| self.embedding.bytes());
+        let embedding = separate + self.int8.as_ref().map_or(0, |_| exact);
         WeightBytes { ternary: self.weight_bytes() - norms - head - embedding, head, embedding, norms }
     }
 
@@ -109,7 +115,7 @@ impl Model {
         let layer = |l: &Layer| {
             l.input_norm.bytes() + l.attention.bytes() + l.post_attention_norm.bytes() + l.mlp.bytes()
         };
-        let head = self.head.as_ref().map_or(0, Matrix::bytes);
+        let head = self.head.as_ref().map_or(0, Matrix::bytes) + self.int8.as_ref().map_or(0, Int8::bytes);
         self.embedding.bytes() + head + self.norm.bytes() + self.layers.iter().map(layer).sum::<usize>()
     }
 
@@ -142,7 +148,7 @@ impl Model {
         self.run_one(tokens, cache, observe, Keep::All)
     }
 
-    fn run_one(
+    pub(crate) fn run_one(
         &self,
         tokens: &[u32],
         cache: &mut dyn KvCache,
@@ -163,7 +169,17 @@ impl Model {
         Ok(self.run(sequences, Recorder::new(None, 0, 0), Keep::All)?.hidden)
     }
 
-    /// Logits of hidden states: `[tokens, hidden]` to `[tokens, vocab]`, f32.
+    /// The output head, exact and as it is used.
+    pub(crate) fn heads(&self) -> Heads<'_> {
+        Heads { exact: self.head.as_ref().unwrap_or(&self.embedding), int8: self.int8.as_ref() }
+    }
+
+    pub(crate) fn set_int8(&mut self, head: Option<Int8>) {
+        self.int8 = head;
+    }
+
+    /// Logits of hidden states: `[tokens, hidden]` to `[tokens, vocab]`, f32. Those of a
+    /// [rounded head](Model::with_head) have its error.
     ///
     /// # Errors
     /// When `hidden` has another width.
@@ -173,7 +189,8 @@ impl Model {
             return Err(Error::HiddenShape { found: hidden.dims().to_vec(), hidden_size: width });
         }
         let x: Vec<f32> = hidden.flatten_all()?.to_vec1()?;
-        let logits = self.head.as_ref().unwrap_or(&self.embedding).multiply(&x);
+        let Heads { exact, int8 } = self.heads();
+        let logits = int8.map_or_else(|| exact.multiply(&x), |int8| int8.multiply(&x));
         Ok(Tensor::from_vec(logits, (hidden.dim(0)?, self.config.vocab_size), &Device::Cpu)?)
     }
 

@@ -74,12 +74,22 @@ impl Sampler {
         token
     }
 
+    /// How many of the most probable tokens count, none for all of them, and which tokens are to be known besides,
+    /// ascending, because their logits are changed.
+    pub(crate) fn needs(&self) -> (Option<usize>, Vec<u32>) {
+        let count = match self.sampling {
+            Sampling::Greedy => Some(1),
+            Sampling::Random { top_k, .. } => (top_k > 0).then_some(top_k),
+        };
+        let changed = if self.penalty == 1.0 { Vec::new() } else { self.seen.iter().copied().collect() };
+        (count, changed)
+    }
+
     fn draw(&mut self, logits: &[f32], temperature: f64, top_k: usize, top_p: f64) -> u32 {
         let largest = f64::from(logits[argmax(logits) as usize]);
         let weight = |l: &f32| ((f64::from(*l) - largest) / temperature).exp();
         let mut ranked: Vec<(u32, f64)> =
-            logits.iter().map(weight).enumerate().map(|(i, w)| (i as u32, w)).collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            ranked(logits).into_iter().map(|id| (id, weight(&logits[id as usize]))).collect();
         if top_k > 0 {
             ranked.truncate(top_k);
         }
@@ -109,7 +119,14 @@ impl Sampler {
     }
 }
 
-fn argmax(logits: &[f32]) -> u32 {
+/// Tokens, the most probable first, the smallest id first among equals.
+pub(crate) fn ranked(logits: &[f32]) -> Vec<u32> {
+    let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
+    ids.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b)));
+    ids
+}
+
+pub(crate) fn argmax(logits: &[f32]) -> u32 {
     let best = logits
         .iter()
         .enumerate()
