@@ -8,6 +8,7 @@ mod definitions;
 mod doctor;
 mod export;
 mod generate;
+mod head;
 mod input;
 mod inspect;
 mod kv;

@@ -95,6 +95,16 @@ fn instructions_can_be_forced() {
 }
 
 #[test]
+fn a_rounded_head_is_smaller() {
+    let place = Place::new();
+    let [exact, rounded] =
+        ["exact", "int8"].map(|head| place.json(&short(&["--decode", "3", "--head", head])));
+    let bytes = |document: &serde_json::Value| number(&document["memory"]["head_bytes"]);
+    assert_eq!((&exact["model"]["head"], &rounded["model"]["head"]), (&"exact".into(), &"int8".into()));
+    assert!(bytes(&rounded) < 0.6 * bytes(&exact), "{} {}", bytes(&rounded), bytes(&exact));
+}
+
+#[test]
 fn what_is_refused() {
     let place = Place::new();
     for (more, says) in [
@@ -106,7 +116,6 @@ fn what_is_refused() {
         (&["--prefill", "16", "--probes", "entropi"], "no probe 'entropi'"),
         (&["--prefill", "16", "--cut", "odd"], "no cut 'odd'"),
         (&["--prefill", "16", "--fill", "water"], "'water'"),
-        (&["--prefill", "16", "--head", "none"], "--head none"),
         (&["--fit", "64"], "two lengths"),
         (&["--decode", "0"], "nothing to measure"),
     ] {

@@ -1,7 +1,7 @@
 use anyhow::Result;
 use bitkv_lab::throughput::{Cut, Fill, Probe, Request};
 
-use crate::model::OptionalModel;
+use crate::{head::Head, model::OptionalModel};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -16,9 +16,9 @@ pub(crate) struct Arguments {
     /// Where the random weights start.
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
-    /// The output head's numbers: `exact` are those of the checkpoint.
-    #[arg(long, default_value = "exact")]
-    pub(super) head: String,
+    /// The output head's numbers; one other than exact decodes greedily.
+    #[arg(long, value_enum, default_value_t = Head::Exact)]
+    pub(super) head: Head,
     /// Lengths of prefills in tokens, separated by commas. Without --prefill, --decode and --fit: 512, and 64 decoded.
     #[arg(long, value_delimiter = ',', value_name = "TOKENS")]
     prefill: Vec<usize>,

@@ -21,11 +21,11 @@ struct Subject {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     bitkv_kernels::check_isa()?;
-    ensure!(arguments.head == "exact", "--head {}: there is only exact", arguments.head);
     let request = arguments.request()?;
-    let subject = subject(arguments, &request)?;
+    let Subject { name, random, model } = subject(arguments, &request)?;
+    let model = model.with_head(arguments.head.precision())?;
     let bar = Steps::new("measuring", steps(&request));
-    let measured = Measured { name: &subject.name, random: subject.random, model: &subject.model };
+    let measured = Measured { name: &name, random, model: &model };
     let document = measure(&measured, &request, &bar)?;
     bar.finish();
     match arguments.json {

@@ -15,6 +15,7 @@ use bitkv_lab::{
 
 use crate::{
     budget::BudgetArguments,
+    head::Head,
     input::{self, Calibration},
     kv::Kv,
     model::ModelArguments,
@@ -40,6 +41,10 @@ pub(crate) struct Arguments {
     /// Most tokens to generate.
     #[arg(long, default_value_t = 128)]
     max_tokens: usize,
+    /// The output head's numbers. Other than exact it is read faster and the tokens are the same; give --greedy or
+    /// --top-k with it.
+    #[arg(long, value_enum, default_value_t = Head::Exact)]
+    head: Head,
     /// Always the most likely token.
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p"])]
     greedy: bool,
@@ -97,9 +102,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         arguments.policy.is_some() || !arguments.budget.is_given(),
         "a budget without a policy evicts nothing: give --policy, such as uniform+window-attention"
     );
+    ensure!(
+        arguments.head == Head::Exact || arguments.greedy || arguments.top_k > 0,
+        "--head int8 finds the most likely tokens only: give --greedy or --top-k with it, or leave it out"
+    );
     let plan = arguments.policy.as_deref().map(|policy| checked(policy, &arguments.budget)).transpose()?;
     let texts = prompts::texts(arguments)?;
-    let subject = arguments.model.open()?;
+    let mut subject = arguments.model.open()?;
+    subject.model = subject.model.with_head(arguments.head.precision())?;
     let prompts = prompts::tokens(arguments, texts, &subject)?;
     let options = options(arguments, &subject)?;
     let eviction = match plan {

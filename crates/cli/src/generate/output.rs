@@ -163,7 +163,23 @@ fn sequence(subject: &Subject, outcome: &Outcome, i: usize) -> Result<Value> {
         "stop": stop(made.stop),
         "kept_tokens": outcome.kept[i],
         "cache_bytes": outcome.caches[i].bytes(),
+        "head": head(subject, made),
     }))
+}
+
+/// Which head there was, and what another than the exact one did: its error as parts of the exact logits' range behind
+/// the prompt, and how many of their logits were computed exactly.
+fn head(subject: &Subject, made: &Generated) -> Value {
+    let precision = subject.model.head().name();
+    match made.head {
+        None => json!({"precision": precision}),
+        Some(used) => json!({
+            "precision": precision,
+            "max_error": used.error.max,
+            "rms_error": used.error.rms,
+            "rescored_rows": used.rescored,
+        }),
+    }
 }
 
 fn stop(stop: Stop) -> &'static str {

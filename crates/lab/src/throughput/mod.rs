@@ -100,7 +100,7 @@ fn shape(measured: &Measured<'_>) -> ModelShape {
         kv_heads: config.num_key_value_heads,
         vocabulary: config.vocab_size,
         positions: config.max_position_embeddings,
-        head: "exact".into(),
+        head: measured.model.head().name().into(),
     }
 }
 

@@ -45,6 +45,7 @@ fn row(model: &Model, request: &Request, test: &Test, seconds: &[f64], ceilings:
         // One token was decoded before the first that counts; each reads itself too.
         let mean_new = 1.0 + (tokens as f64 + 1.0) / 2.0;
         let cache = entries as f64 + mean_new * (shape.layers * shape.kv_heads) as f64;
+        // The few rows that a rounded head multiplies exactly are not counted.
         rate.median * ((parts.ternary + parts.head) as f64 + cache * entry as f64)
     });
     let operations = rate.median * 2.0 * ternary_weights(model) as f64;

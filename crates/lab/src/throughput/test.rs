@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use bitkv_bitnet::Model;
+use bitkv_bitnet::{Cache, HeadPrecision, Model};
 
 use super::{Probe, Request, cache};
 
@@ -22,15 +22,26 @@ impl Test {
                 let mut cache = cache::prepare(model, depth, budget, request.fill, request.cut)?;
                 let ids = ids(model, tokens + 1);
                 // Buffers grow behind a cut, and where nothing was yet: once, however much is decoded.
-                model.decode(ids[0], &mut cache)?;
+                decode(model, ids[0], &mut cache)?;
                 let started = Instant::now();
                 for id in &ids[1..] {
-                    std::hint::black_box(model.decode(*id, &mut cache)?);
+                    decode(model, *id, &mut cache)?;
                 }
                 Ok(started.elapsed().as_secs_f64())
             }
         }
     }
+}
+
+/// Runs a token up to all logits after it, or through a rounded head up to the most probable token after it.
+fn decode(model: &Model, id: u32, cache: &mut Cache) -> Result<()> {
+    if model.head() == HeadPrecision::Exact {
+        std::hint::black_box(model.decode(id, cache)?);
+        return Ok(());
+    }
+    let hidden: Vec<f32> = model.forward(&[id], cache, None)?.hidden.flatten_all()?.to_vec1()?;
+    std::hint::black_box(model.greedy(&hidden)?);
+    Ok(())
 }
 
 fn prefill(model: &Model, tokens: usize, probe: Probe) -> Result<f64> {
