@@ -72,13 +72,17 @@ impl Model {
             })
         };
         checkpoint.refuse_unread()?;
-        let embedding = Matrix::new(checkpoint.embedding()?);
+        // All of the output head is read for every token.
+        let (embedding, head) = match (checkpoint.embedding()?, checkpoint.head()?) {
+            (embedding, None) => (embedding.in_large_pages(), None),
+            (embedding, Some(head)) => (embedding, Some(head.in_large_pages())),
+        };
         let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?;
         Ok(Model {
-            embedding,
+            embedding: Matrix::new(embedding),
             layers,
             norm: norm(&config.final_norm())?,
-            head: checkpoint.head()?.map(Matrix::new),
+            head: head.map(Matrix::new),
             int8: None,
             rope: Rope::new(&config),
             config,
