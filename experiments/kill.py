@@ -3,16 +3,18 @@
 
     cargo build --release
     python3 experiments/kill.py target/release/bitkv experiments/kill.toml --kills 50
+    python3 experiments/kill.py target/release/bitkv verify --kills 20
 
-The definition is run once without interruption. Then it is run again and again and killed with SIGKILL at random
+The definition (or `bitkv verify`) is run once without interruption. Then it is run again and again and killed with SIGKILL at random
 moments, from the first millisecond to the last, and taken up after each. After every kill the journal must hold every
 whole row that it held before, none twice, and each with the bytes that it has in the uninterrupted run; a run that
-ends must have the same rows.csv, byte for byte. A run that ends before all kills were made is begun anew.
+ends must have the same rows.csv, heads.csv, memory.csv and reports, byte for byte, and say how many rows it resumed. A run that ends before all kills were made is begun anew.
 
 One line on standard output, and exit code 0, when all of that is so.
 """
 
 import argparse
+import json
 import random
 import subprocess
 import sys
@@ -29,8 +31,9 @@ HEADER = 2
 
 def start(binary, definition, folder):
     """Starts the sweep in `folder`."""
-    command = [binary, "run", definition, "--out", str(folder / RUN), "--json"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    what = ["verify"] if definition == "verify" else ["run", definition]
+    command = [binary, *what, "--out", str(folder / RUN), "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def whole_rows(folder):
@@ -44,8 +47,8 @@ def whole_rows(folder):
 
 
 def key(row):
-    """The first column, which names the cell."""
-    return row.split(b",", 1)[0]
+    """The second column, which names the cell; the first is the version of the format."""
+    return row.split(b",", 2)[1]
 
 
 def demand(holds, message):
@@ -55,13 +58,20 @@ def demand(holds, message):
 
 
 def finish(process):
-    """Waits for a sweep that must succeed."""
-    _, said = process.communicate()
+    """Waits for a sweep that must succeed; gives the rows that it resumed."""
+    out, said = process.communicate()
     demand(process.returncode == 0, f"the sweep ends with {process.returncode}: {said.decode().strip()}")
+    return json.loads(out)["resumed"]
+
+
+def contents(folder):
+    """What a finished run holds that may not depend on interruptions, by file name."""
+    names = ["rows.csv", "heads.csv", "memory.csv", "definition.toml"]
+    return {name: (folder / RUN / name).read_bytes() for name in names if (folder / RUN / name).exists()}
 
 
 def uninterrupted(binary, definition, folder):
-    """Bytes of rows.csv, seconds to the first row, and seconds altogether."""
+    """Contents of the run, seconds to the first row, and seconds altogether."""
     folder.mkdir()
     began, first = time.monotonic(), None
     process = start(binary, definition, folder)
@@ -71,7 +81,7 @@ def uninterrupted(binary, definition, folder):
         time.sleep(0.002)
     finish(process)
     seconds = time.monotonic() - began
-    return (folder / RUN / "rows.csv").read_bytes(), seconds if first is None else first, seconds
+    return contents(folder), seconds if first is None else first, seconds
 
 
 def check_journal(folder, before, expected):
@@ -87,19 +97,21 @@ def check_journal(folder, before, expected):
 
 def check_end(folder, reference):
     """Demands that a finished run has the rows of the uninterrupted one and nothing is left beside it."""
-    rows = (folder / RUN / "rows.csv").read_bytes()
+    found = contents(folder)
+    rows, due_rows = found["rows.csv"], reference["rows.csv"]
     keys = [key(row) for row in rows.split(b"\n")[1:-1]]
     demand(len(set(keys)) == len(keys), "a row is doubled")
-    due = reference.count(b"\n") - 1
+    due = due_rows.count(b"\n") - 1
     demand(len(keys) == due, f"there are {len(keys)} rows and not {due}")
-    demand(rows == reference, "rows.csv differs from the uninterrupted run's")
+    for name, content in reference.items():
+        demand(found.get(name) == content, f"{name} differs from the uninterrupted run's")
     demand(not (folder / JOURNAL).exists(), "the unfinished folder is left behind")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("binary", help="bitkv as it was built")
-    parser.add_argument("definition", help="a definition that takes some seconds")
+    parser.add_argument("definition", help="a definition that takes some seconds, or the word verify")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     arguments = parser.parse_args()
@@ -109,18 +121,19 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         reference, first, seconds = uninterrupted(binary, definition, root / "whole")
-        expected = set(reference.split(b"\n")[1:-1])
+        expected = set(reference["rows.csv"].split(b"\n")[1:-1])
         # A start and twice an equal share of the rows: on average the sweep is half through its second half at the end.
         longest = first + 2 * (seconds - first) / arguments.kills
 
-        kills, sweeps, idle, before = 0, 0, 0, []
+        kills, sweeps, idle, before, resumed = 0, 0, 0, [], []
         folder = root / "0"
         folder.mkdir()
         while True:
             process = start(binary, definition, folder)
             try:
                 process.wait(moments.uniform(0, longest) if kills < arguments.kills else None)
-                finish(process)
+                resumed.append(finish(process))
+                demand(not before or resumed[-1] >= len(before), f"{len(before)} rows were there and {resumed[-1]} resumed")
                 check_end(folder, reference)
                 sweeps += 1
                 if kills == arguments.kills:
@@ -143,8 +156,8 @@ def main():
                 before = rows
 
     print(
-        f"{kills} kills ({idle} before a new row) in {sweeps} sweeps of {len(expected)} rows: rows.csv is byte-identical to "
-        f"that of the uninterrupted run ({seconds:.1f} s), no row is lost and none doubled"
+        f"{kills} kills ({idle} before a new row) in {sweeps} sweeps of {len(expected)} rows: all files are byte-identical to those "
+        f"of the uninterrupted run ({seconds:.1f} s), no row is lost and none doubled; rows resumed: {resumed}"
     )
 
 

@@ -1,14 +1,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use bitkv_record::{GridRow, Manifest, has_rows, read_rows};
+use bitkv_record::{GridRow, Manifest, has_rows, read_rows_noting};
 use bitkv_report::{compare, render_comparison_markdown, render_comparison_terminal};
 
 use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A run folder of `bitkv run`, such as results/scorers.
+    /// A run folder of `bitkv run` or `bitkv verify`, such as results/sinks.
     a: PathBuf,
     /// Another, or the same definition run with other code.
     b: PathBuf,
@@ -71,6 +71,13 @@ fn same_inputs(a: &Path, b: &Path) -> Result<()> {
 /// The rows of a run folder, or of its file.
 fn rows(path: &Path) -> Result<Vec<GridRow>> {
     let file = if path.is_dir() { path.join("rows.csv") } else { path.to_owned() };
-    ensure!(has_rows(&file), "{} has no rows.csv: name a finished run folder of `bitkv run`", path.display());
-    Ok(read_rows(&file)?)
+    ensure!(
+        has_rows(&file),
+        "{} has no rows.csv: name a finished run folder of `bitkv run` or `bitkv verify`",
+        path.display()
+    );
+    let mut notes = Vec::new();
+    let rows = read_rows_noting(&file, &mut notes)?;
+    output::notes(&notes);
+    Ok(rows)
 }

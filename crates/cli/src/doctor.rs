@@ -1,6 +1,6 @@
 use anyhow::{Result, ensure};
 use bitkv_lab::{
-    SKELETON_MARK, Source,
+    PLAIN_LLAMA_MARK, Source,
     doctor::{Finding, Severity, diagnose},
 };
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.reading.source(&arguments.model)?;
     ensure!(
-        !source.name().ends_with(SKELETON_MARK),
+        !source.name().ends_with(PLAIN_LLAMA_MARK),
         "a llama skeleton is a mistake made on purpose, which needs no doctor: leave out --skeleton"
     );
     let masters = arguments.masters.as_deref().map(Source::find).transpose()?;

@@ -11,12 +11,12 @@ use bitkv_lab::{
     Subject,
     evidence::{self, Numbers},
     head_file,
-    profile::{Rows, measure},
+    profile::measure,
     progress::Steps,
     suite,
     window::Window,
 };
-use bitkv_record::{Profile, PublishedProfile, Split, Text, Texts};
+use bitkv_record::{Profile, PublishedProfile, Queries, Split, Text, Texts};
 
 /// Tokens of a calibration text when a profile has to be measured.
 pub(crate) const CALIBRATION_TOKENS: usize = 512;
@@ -136,7 +136,7 @@ fn entropies(subject: &Subject, policy: &str, file: Option<&Path>) -> Result<Vec
         let steps = Steps::new("calibration", windows.len());
         let entropies = measure(subject, &windows, &steps)?;
         steps.finish();
-        return Ok(entropies.mean(length, Rows::Published));
+        return Ok(entropies.mean(length, Queries::Published));
     };
     profile_of(subject, file)
 }

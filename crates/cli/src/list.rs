@@ -1,11 +1,16 @@
+use std::path::PathBuf;
+
 use anyhow::Result;
 use bitkv_evict::{Listing, PRESETS, registry};
-use bitkv_lab::{built_in, memory::published_models, metrics::METRICS};
-use bitkv_report::{Align, Table};
+use bitkv_lab::{built_in, memory::published_models};
+use bitkv_record::Measure;
+#[cfg(test)]
+use bitkv_record::{Named, TaskKind};
+use bitkv_report::{Align, Table, metrics};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::{definitions, output};
+use crate::{definitions, output, report};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum What {
@@ -19,12 +24,18 @@ enum What {
 pub(crate) struct Arguments {
     /// What to list; everything by default.
     what: Option<What>,
+    /// Put the table of metrics into a Markdown file, between the lines `<!-- metrics -->` and `<!-- /metrics -->`.
+    #[arg(long, value_name = "FILE")]
+    splice: Option<PathBuf>,
     /// One JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(path) = &arguments.splice {
+        return report::splice_into(path, "metrics", &metrics_table().to_bare_markdown());
+    }
     let all = [What::Models, What::Policies, What::Metrics, What::Experiments];
     let (mut document, mut texts) = (serde_json::Map::new(), Vec::new());
     for what in all.into_iter().filter(|what| arguments.what.is_none_or(|chosen| chosen == *what)) {
@@ -47,7 +58,7 @@ impl What {
         match self {
             What::Models => models(),
             What::Policies => Ok(policies()),
-            What::Metrics => Ok(metrics()),
+            What::Metrics => Ok(listed_metrics()),
             What::Experiments => {
                 let read = definitions::read()?;
                 let document = definitions::document(&read);
@@ -69,7 +80,7 @@ fn policies() -> Listed {
     let policy = |l: &Listing| {
         let options: serde_json::Map<String, Value> =
             l.options.iter().map(|(name, default)| (name.clone(), default.as_str().into())).collect();
-        json!({"kind": l.kind.name(), "name": l.name, "oracle": l.oracle, "conserving": l.conserving,
+        json!({"kind": l.kind.name(), "name": l.name, "role": l.role.name(), "oracle": l.oracle, "conserving": l.conserving,
                "description": l.description, "source": l.source, "options": options})
     };
     let title = "Policies: ALLOCATOR{options}+SCORER{options}, a rule, one of kvpress, or a preset";
@@ -91,20 +102,54 @@ fn policies() -> Listed {
     (parts, vec![methods, presets])
 }
 
-fn metrics() -> Listed {
-    let metric = |m: &bitkv_lab::metrics::Listing| {
-        json!({"name": m.name, "group": m.group.map(|_| m.group_name()), "unit": m.unit, "range": m.range,
-               "better": m.better.name(), "description": m.about})
+fn listed_metrics() -> Listed {
+    let metric = |m: &Measure| {
+        json!({"name": m.name, "group": m.group.map(|_| m.group_name()), "unit": m.unit.name(),
+               "range": m.range_text(), "better": m.better.name(), "description": m.about})
     };
+    (vec![("metrics", metrics().iter().map(metric).collect())], vec![metrics_table()])
+}
+
+fn metrics_table() -> Table {
     let mut table = table("Metrics", &["name", "group", "unit", "range", "better", "what it is"]);
-    for m in METRICS {
-        let cells = [m.name, m.group_name(), m.unit, m.range, m.better.name(), m.about];
-        table.push(cells.map(String::from).to_vec());
+    for m in metrics() {
+        let (range, name) = (m.range_text(), m.name.to_owned());
+        let cells = [m.group_name(), m.unit.name(), &range, m.better.name(), m.about].map(String::from);
+        table.push([vec![name], cells.to_vec()].concat());
     }
-    (vec![("metrics", METRICS.iter().map(metric).collect())], vec![table])
+    table
 }
 
 fn table(title: &str, columns: &[&str]) -> Table {
     let columns: Vec<_> = columns.iter().map(|column| (*column, Align::Left)).collect();
     Table::new(title, &columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = include_str!("../../../docs/METRICS.md");
+
+    #[test]
+    fn the_document_has_the_table_of_metrics() {
+        let due = bitkv_report::splice(DOCUMENT, "metrics", &metrics_table().to_bare_markdown()).unwrap();
+        assert!(due == DOCUMENT, "run `bitkv list metrics --splice docs/METRICS.md`");
+    }
+
+    /// A row of a table of formulas, or of tasks.
+    fn is_explained(name: &str) -> bool {
+        let row = format!("| `{name}` |");
+        DOCUMENT.lines().any(|line| line.starts_with(&row)) || DOCUMENT.contains(&format!("\n`{name}` "))
+    }
+
+    #[test]
+    fn every_metric_and_every_task_is_explained() {
+        for measure in metrics() {
+            assert!(is_explained(measure.name), "docs/METRICS.md does not explain {}", measure.name);
+        }
+        for task in TaskKind::ALL.iter().filter(|task| **task != TaskKind::Text) {
+            assert!(is_explained(task.name()), "docs/METRICS.md does not explain the task {task}");
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod input;
 mod inspect;
 mod kv;
 mod list;
+mod measuring;
 mod memory;
 mod model;
 mod output;
@@ -23,7 +24,6 @@ mod random;
 mod report;
 mod run;
 mod shape;
-mod skeleton;
 mod trace;
 mod train;
 mod verify;
@@ -42,7 +42,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measure the published claims on a model and write a report (by default on both built-in models).
+    /// Measure the published claims on a model and write a report (by default on both built-in models); resumes.
     Verify(verify::Arguments),
     /// Memory of weights, KV cache and activations against context length.
     Memory(memory::Arguments),
@@ -62,13 +62,11 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Write a random packed checkpoint of a given shape.
     Random(random::Arguments),
-    /// What running a BitNet as a plain Llama does to its predictions and its attention entropy.
-    Skeleton(skeleton::Arguments),
-    /// Run an experiment definition; an interrupted run is taken up where it was.
+    /// Run an experiment definition; an interrupted run is resumed.
     Run(run::Arguments),
-    /// Show a finished run of `run` again, or write its report anew.
+    /// Show a finished run again from its rows, write its report anew, or put its findings into a document.
     Report(report::Arguments),
-    /// Compare two runs of `run` cell by cell, with paired intervals.
+    /// Compare two runs cell by cell, with paired intervals.
     Compare(compare::Arguments),
     /// Tokens a second, beside what the machine could do: prefill and decode of a model or of a random one.
     Bench(bench::Arguments),
@@ -96,7 +94,6 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Random(arguments) => random::run(&arguments),
-        Command::Skeleton(arguments) => skeleton::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),

@@ -34,8 +34,8 @@ impl OptionalModel {
 /// How a model is to be read.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ReadingArguments {
-    /// Run the model as what it is not, to measure the mistake: `llama` has float weights, no activation
-    /// quantisation, SiLU and no sub-norms. Every output is marked.
+    /// Load the weights into a plain Llama (float weights, no activation quantisation, SiLU, no sub-norms) to measure that
+    /// error; every output is marked.
     #[arg(long, value_enum)]
     skeleton: Option<Skeleton>,
     /// Byte layout of I2_S tensors in a .gguf file; found by plausibility when it is not given.
@@ -71,12 +71,16 @@ impl ModelArguments {
 impl ReadingArguments {
     /// The model of this name, to be read as the arguments say.
     pub(crate) fn source(&self, model: &str) -> Result<Source> {
+        Source::find_with(model, self.loading())
+    }
+
+    pub(crate) fn loading(&self) -> Loading {
         let layout = |layout| match layout {
             I2sLayout::X86 => Layout::X86,
             I2sLayout::Arm => Layout::Arm,
             I2sLayout::FourRow => Layout::FourRow,
         };
         let i2s_layout = self.i2s_layout.map(layout);
-        Source::find_with(model, Loading { llama_skeleton: self.skeleton.is_some(), i2s_layout })
+        Loading { plain_llama: self.skeleton.is_some(), i2s_layout }
     }
 }

@@ -17,6 +17,11 @@ pub(crate) fn text(text: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
+/// Says on standard error what was ignored.
+pub(crate) fn notes(notes: &[String]) {
+    notes.iter().for_each(|note| eprintln!("note: {note}"));
+}
+
 /// An error and its causes in one line. Many messages quote their cause already; then it is not said again.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut sentence = String::new();

@@ -5,13 +5,13 @@ use bitkv_evict::{Budget, Need, Policy};
 use bitkv_lab::{
     Subject,
     evidence::{self, Evidence, Numbers},
-    profile::{Entropies, Rows, measure},
+    profile::{Entropies, measure},
     progress::Steps,
     suite,
     window::Window,
 };
 use bitkv_record::{
-    FileHash, PlanExport, Profile, PublishedProfile, PublishedShape, Split, Text, Thresholds,
+    FileHash, PlanExport, Profile, PublishedProfile, PublishedShape, Queries, Split, Text, Thresholds,
 };
 use clap::ValueEnum;
 
@@ -115,8 +115,8 @@ fn profile(
     texts: Vec<FileHash>,
 ) -> Result<Profile> {
     let rows = match arguments.rows {
-        RowChoice::Published => Rows::Published,
-        RowChoice::All => Rows::All,
+        RowChoice::Published => Queries::Published,
+        RowChoice::All => Queries::All,
     };
     let thresholds = match arguments.thresholds {
         ThresholdChoice::Code => Thresholds::CODE,

@@ -1,13 +1,17 @@
+//! `bitkv verify`: the published claims, as a run like any other.
+
 use std::path::PathBuf;
 
 use anyhow::Result;
 use bitkv_lab::{
-    Source, built_in, suite,
-    verify::{Options, verify},
+    grid::{Grid, Options},
+    verification::{Changes, definition},
 };
-use bitkv_record::{Split, Texts};
+use bitkv_record::free_name;
+use bitkv_report::{claims, render_terminal};
+use serde_json::{Value, json};
 
-use crate::{input, model::ReadingArguments, output};
+use crate::{measuring, model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -22,57 +26,62 @@ pub(crate) struct Arguments {
     /// Folder of .txt files to evaluate on instead of the suite's own.
     #[arg(long, value_name = "DIR")]
     evaluation: Option<PathBuf>,
-    /// Where the run folder is written; an existing one is left alone and a number added.
+    /// Where the run folder is written. An unfinished run there is resumed; a finished one is left alone and a number
+    /// added.
     #[arg(long, value_name = "DIR", default_value = "runs/verify")]
     out: PathBuf,
-    /// Tokens of each calibration text.
-    #[arg(long, default_value_t = Options::default().calibration_tokens)]
-    calibration_tokens: usize,
-    /// Tokens of each evaluation text in the cache when it is cut.
-    #[arg(long, default_value_t = Options::default().context_tokens)]
-    context_tokens: usize,
-    /// Tokens scored after the cut.
-    #[arg(long, default_value_t = Options::default().scored_tokens)]
-    scored_tokens: usize,
-    /// Retrieval contexts.
-    #[arg(long, default_value_t = Options::default().recalls)]
-    recalls: usize,
-    /// Start of everything random.
-    #[arg(long, default_value_t = Options::default().seed)]
-    seed: u64,
+    /// Tokens of each calibration text [default: 512].
+    #[arg(long)]
+    calibration_tokens: Option<usize>,
+    /// Tokens of each evaluation text in the cache when it is compressed [default: 896].
+    #[arg(long)]
+    context_tokens: Option<usize>,
+    /// Tokens scored after that [default: 127].
+    #[arg(long)]
+    scored_tokens: Option<usize>,
+    /// Retrieval contexts [default: 20].
+    #[arg(long)]
+    recalls: Option<usize>,
+    /// Start of everything random [default: 20261121].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Say how many cells there are and about what they will take, and run nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// One JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let models: Vec<String> = match &arguments.model[..] {
-        [] => built_in().into_iter().map(str::to_owned).collect(),
-        models => models.to_vec(),
-    };
-    let sources: Vec<Source> =
-        models.iter().map(|model| arguments.reading.source(model)).collect::<Result<_>>()?;
-    let options = Options {
+    let loading = arguments.reading.loading();
+    let options = Options { only: Vec::new(), i2s_layout: loading.i2s_layout };
+    let definition = definition(&Changes {
+        models: arguments.model.clone(),
+        loading,
+        calibration: arguments.calibration.clone(),
+        evaluation: arguments.evaluation.clone(),
         calibration_tokens: arguments.calibration_tokens,
         context_tokens: arguments.context_tokens,
         scored_tokens: arguments.scored_tokens,
         recalls: arguments.recalls,
         seed: arguments.seed,
-    };
-    let outcome = verify(&sources, &texts(arguments)?, &options, &arguments.out)?;
-    if arguments.json {
-        return output::json(&outcome.verification);
+    })?;
+    let grid = Grid::of(definition, &options)?;
+    if arguments.dry_run {
+        return measuring::dry_run(&grid, arguments.json);
     }
-    output::text(&outcome.tables)?;
-    output::text(&format!("\nReport: {}\n", outcome.folder.join("report.html").display()))
-}
-
-/// The suite's texts, or the user's in place of either kind.
-fn texts(arguments: &Arguments) -> Result<Texts> {
-    let own = |split, folder: &Option<PathBuf>| match folder {
-        Some(folder) => input::texts(folder, split),
-        None => Ok(suite::texts()?.only(split)),
-    };
-    let calibration = own(Split::Calibration, &arguments.calibration)?;
-    Ok(calibration.join(own(Split::Evaluation, &arguments.evaluation)?)?)
+    let done = measuring::run(&grid, &free_name(&arguments.out))?;
+    let run = done.recorded.run();
+    if arguments.json {
+        let mut document = serde_json::to_value(claims::verification(&run))?;
+        if let (Value::Object(document), Value::Object(more)) =
+            (&mut document, json!({"rows": run.rows.len(), "resumed": done.resumed}))
+        {
+            document.extend(more);
+        }
+        return output::json(&document);
+    }
+    output::text(&render_terminal(&run))?;
+    output::text(&format!("\nReport: {}\n", done.folder.join("report.html").display()))
 }

@@ -90,5 +90,5 @@ fn runs_that_cannot_be_compared() {
     place.refuses(&["compare", "a", "texts"], &["texts has no rows.csv", "name a finished run folder"]);
     place.refuses(&["compare", "absent", "a"], &["absent"]);
     place.write("bad/rows.csv", "key,experiment\n1,2\n");
-    place.refuses(&["compare", "a", "bad"], &["bad/rows.csv", "its columns are 'key,experiment'"]);
+    place.refuses(&["compare", "a", "bad"], &["bad/rows.csv", "no column 'model'", "first line is damaged"]);
 }

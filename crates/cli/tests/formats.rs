@@ -59,10 +59,10 @@ fn a_skeleton_runs_as_what_it_is_not() {
         list(&document["steps"]).iter().map(|step| step["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"0.o") && !names.iter().any(|name| name.contains("sub_norm")), "{names:?}");
     let text = place.text(&[&["generate", "--model", MODEL, "--skeleton", "llama"], &GREEDY[..]].concat());
-    assert!(text.starts_with("[tiny-gqa+llama-skeleton]\n"), "{text}");
+    assert!(text.starts_with("[tiny-gqa+plain-llama]\n"), "{text}");
     place.json(&[&trace[..], &["--out", "out.safetensors"]].concat());
     let saved = fs::read(place.path("out.safetensors")).unwrap();
-    position(&saved, "\"model\":\"tiny-gqa+llama-skeleton\"");
+    position(&saved, "\"model\":\"tiny-gqa+plain-llama\"");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_skeletons_profile_is_no_profile_of_the_model() {
         "bones.json",
     ];
     for command in ["plan", "generate"] {
-        let says = ["bones.json is a profile of tiny-gqa+llama-skeleton, not of tiny-gqa"];
+        let says = ["bones.json is a profile of tiny-gqa+plain-llama, not of tiny-gqa"];
         let of_model = [&[command, "--model", MODEL], &with[..]].concat();
         place.refuses(&of_model, &says);
         place.json(&[&of_model[..], &skeleton].concat());

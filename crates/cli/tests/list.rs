@@ -18,12 +18,17 @@ fn the_document() {
             ["allocator", "scorer", "rule", "kvpress"].contains(&texts[0])
                 && texts.iter().all(|t| !t.is_empty())
         );
+        let roles = ["full", "published", "method", "control", "oracle"];
+        assert!(roles.contains(&policy["role"].as_str().unwrap()), "{policy}");
         assert!(policy["oracle"].is_boolean() && policy["conserving"].is_boolean());
         assert!(policy["options"].is_object());
     }
     let named = |name: &str| list(&document["policies"]).iter().find(|policy| policy["name"] == name);
     assert_eq!(named("entropy-inverted").unwrap()["oracle"], true);
     assert_eq!(named("entropy-global").unwrap()["conserving"], false);
+    let role = |name: &str| named(name).unwrap()["role"].clone();
+    assert_eq!([role("full"), role("entropy-global"), role("random")], ["full", "published", "control"]);
+    assert_eq!([role("oracle"), role("tova"), role("entropy-permuted")], ["oracle", "method", "control"]);
     assert_eq!(named("oracle").unwrap()["oracle"], true);
     assert_eq!(named("uniform").unwrap()["conserving"], true);
     assert_eq!(named("recency").unwrap()["options"]["sinks"], "4");

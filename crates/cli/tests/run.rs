@@ -118,7 +118,7 @@ fn a_dry_run_says_what_a_run_would_take_and_leaves_nothing() {
     place.write("small.toml", definition(&[("[\"tiny-gqa\"]", "[\"tiny-gqa\", \"tiny-mha\"]")]));
     let before = place.entries();
     let document = place.json(&["run", "small.toml", "--dry-run", "--out", RUN]);
-    assert_eq!(keys(&document), ["jobs", "profiles", "rows"]);
+    assert_eq!(keys(&document), ["jobs", "memory", "profiles", "rows"]);
     assert_eq!(count(&document["rows"]), 52);
     for (job, model) in list(&document["jobs"]).iter().zip(["tiny-gqa", "tiny-mha"]) {
         assert_eq!((&job["model"], &job["experiment"]), (&model.into(), &"small".into()));
@@ -184,7 +184,7 @@ fn every_format_has_the_bytes_it_says() {
     let longer = [("context = 64", "context = 320"), ("0.5, 0.25", "0.75, 0.5")];
     let text = definition(&longer) + "kv = [\"f16\", \"int8\", \"int4\", \"kivi4\", \"kivi2\"]\n";
     let of_format = |rows: &[bitkv_record::GridRow], kv: KvFormat, budget: &str| {
-        let found = of(rows, "uniform+recency", budget).into_iter().find(|row| row.kv == kv).cloned();
+        let found = of(rows, "uniform+recency", budget).into_iter().find(|row| row.axes.kv == kv).cloned();
         found.unwrap()
     };
     use KvFormat::{F16, Int4, Int8, Kivi2, Kivi4};
@@ -250,7 +250,10 @@ fn what_cannot_be_measured_is_a_row_that_says_why() {
     assert_eq!(count(&document["failed"]), failed.len());
     // A cache that is cut before the text goes on has no future to look at; whole, there is nothing to choose.
     let (text, chunked) = ("uniform+oracle", "chunked-24");
-    assert!(failed.iter().all(|row| row.policy == text && row.when.to_string() == chunked), "{failed:?}");
+    assert!(
+        failed.iter().all(|row| row.policy == text && row.axes.when.to_string() == chunked),
+        "{failed:?}"
+    );
     assert!(failed.len() >= 2 * 2 && failed.iter().all(|row| row.kl_nats.is_none()));
     assert_eq!(failed.len() + measured.len(), 2 * 26);
     let said = failed[0].error.as_deref().unwrap();
@@ -264,7 +267,8 @@ fn caches_are_cut_when_and_as_asked() {
     let rows = place.run_grid(&(definition(&[("0.5, 0.25", "0.25")]) + when));
     let kl = |when: &str, positions: &str, budget: &str| -> f64 {
         let found = of(&rows, "uniform+window-attention", budget).into_iter();
-        let found = found.filter(|r| r.when.to_string() == when && r.positions.to_string() == positions);
+        let found =
+            found.filter(|r| r.axes.when.to_string() == when && r.axes.positions.to_string() == positions);
         let found: Vec<f64> = found.map(|row| row.kl_nats.unwrap()).collect();
         assert_eq!(found.len(), 2);
         found[0]
@@ -275,6 +279,6 @@ fn caches_are_cut_when_and_as_asked() {
     assert!(ways.iter().all(|(when, positions)| kl(when, positions, "1.0") == 0.0));
     assert!((1..4).all(|i| cut[i] > 0.0 && (0..i).all(|j| cut[i] != cut[j])), "{cut:?}");
     let chunked =
-        of(&rows, "uniform+recency", "0.25").into_iter().find(|row| row.when.prefill_chunk.is_some());
+        of(&rows, "uniform+recency", "0.25").into_iter().find(|row| row.axes.when.prefill_chunk.is_some());
     assert_eq!(chunked.unwrap().kept_entries, Some(CONTEXT / 4 * heads()));
 }

@@ -4,7 +4,9 @@ mod support;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use bitkv_record::{CellRow, ClaimId, FileHash, HeadRow, Manifest, MemoryRow, Task, Verification, read_rows};
+use bitkv_record::{
+    AskedBudget, FileHash, GridRow, HeadRow, Manifest, MemoryRow, PolicyRole, ScoredTask, read_rows,
+};
 use serde_json::Value;
 use support::{
     Place, keys, list,
@@ -34,26 +36,62 @@ fn a_small_verification() {
     let place = Place::new();
     let document = place.json(&[&SMALL[..], &["runs/small"]].concat());
     let run = place.path("runs/small");
-    the_document_is_the_recorded_one(&document, &run);
+    the_document_has_its_keys(&document);
     the_manifest_says_what_was_read(&run);
     the_reports_are_whole(&run);
     memory_and_heads_are_complete(&run);
-    let cells: Vec<CellRow> = read_rows(&run.join("cells.csv")).unwrap();
-    every_cell_is_there_once(&cells);
-    a_whole_budget_costs_nothing(&cells);
-    budgets_are_spent_or_stated(&cells);
-    // Again, on one thread: another folder, the same numbers.
+    let rows: Vec<GridRow> = read_rows(&run.join("rows.csv")).unwrap();
+    every_cell_is_there_once(&rows);
+    a_whole_budget_costs_nothing(&rows);
+    budgets_are_spent_or_stated(&rows);
+    a_report_follows_from_rows_alone(&place, &document);
+    a_second_run_is_the_same(&place, &run);
+}
+
+/// Again, on one thread: another folder, the same numbers, and no difference to be found.
+fn a_second_run_is_the_same(place: &Place, run: &Path) {
     let mut again = place.command(&[&SMALL[..], &["runs/small"]].concat());
     let again = again.env("RAYON_NUM_THREADS", "1").output().unwrap();
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
     let text = String::from_utf8(again.stdout).unwrap();
     assert!(text.contains("runs/small-2/report.html"), "{text}");
-    for file in ["memory.csv", "heads.csv", "cells.csv"] {
+    for file in ["memory.csv", "heads.csv", "rows.csv", "definition.toml"] {
         let other = place.path("runs/small-2").join(file);
         assert!(fs::read(run.join(file)).unwrap() == fs::read(other).unwrap(), "{file} differs");
     }
     let names: Vec<_> = fs::read_dir(place.path("runs")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
+    let compared = place.json(&["compare", "runs/small", "runs/small-2"]);
+    assert_eq!(compared["matched"], compared["identical"]);
+    assert!(compared["matched"].as_u64().unwrap() > 1000);
+}
+
+/// From a folder of its own with no model at hand, and the same bytes.
+fn a_report_follows_from_rows_alone(place: &Place, document: &Value) {
+    let (bare, folder) = (Place::new(), place.path("runs/small"));
+    for file in ["rows.csv", "heads.csv", "memory.csv", "definition.toml", "manifest.json"] {
+        bare.write(&format!("runs/small/{file}"), fs::read(folder.join(file)).unwrap());
+    }
+    let mut again = bare.json(&["report", "runs/small", "--write"]);
+    for key in ["rows", "resumed"] {
+        again[key] = document[key].clone();
+    }
+    assert_eq!(&again, document);
+    for file in ["report.md", "report.html", "verification.json"] {
+        let same =
+            fs::read(folder.join(file)).unwrap() == fs::read(bare.path("runs/small").join(file)).unwrap();
+        assert!(same, "{file} differs");
+    }
+    let splice = ["report", "runs/small", "--splice", "README.md"];
+    bare.write("README.md", "# Title\n<!-- findings -->\nold\n<!-- /findings -->\nend\n");
+    bare.text(&splice);
+    let readme = fs::read_to_string(bare.path("README.md")).unwrap();
+    assert!(
+        readme.starts_with("# Title\n<!-- findings -->\n| claim |")
+            && readme.ends_with("<!-- /findings -->\nend\n")
+    );
+    bare.write("README.md", "# Title\n");
+    bare.refuses(&splice, &["README.md", "no place for findings", "<!-- findings -->"]);
 }
 
 #[test]
@@ -61,20 +99,47 @@ fn a_folder_named_like_a_published_model_is_told_apart() {
     let place = Place::new();
     Copy::new(&place, "BitNet-b1.58-2B-4T");
     let mut arguments = SMALL;
-    arguments[2] = "BitNet-b1.58-2B-4T";
+    arguments[2] = "./BitNet-b1.58-2B-4T";
     let document = place.json(&[&arguments[..], &["runs/named"]].concat());
     assert_eq!(list(&document["models"]), ["BitNet-b1.58-2B-4T (measured)"]);
-    let heads: Vec<HeadRow> = read_rows(&place.path("runs/named/heads.csv")).unwrap();
-    let published = heads.iter().filter(|row| row.model == "BitNet-b1.58-2B-4T");
-    assert!(published.clone().count() == 600 && published.clone().all(|row| row.profile == "published"));
+    let memory: Vec<MemoryRow> = read_rows(&place.path("runs/named/memory.csv")).unwrap();
+    let published = memory.iter().filter(|row| row.model == "BitNet-b1.58-2B-4T").count();
+    assert_eq!(published, 8, "four contexts under two accountings");
 }
 
-fn the_document_is_the_recorded_one(document: &Value, run: &Path) {
-    let recorded = Verification::read(&run.join("verification.json")).unwrap();
-    assert_eq!(&serde_json::to_value(&recorded).unwrap(), document);
-    let ids = recorded.claims.iter().map(|claim| claim.id).collect::<Vec<_>>();
-    assert_eq!(ids, [ClaimId::Memory, ClaimId::Heads, ClaimId::Compression]);
-    assert_eq!((recorded.models, recorded.run), (vec![MODEL.to_owned()], Some("runs/small".to_owned())));
+#[test]
+fn a_dry_run_says_what_it_takes_and_leaves_nothing() {
+    let place = Place::new();
+    let document = place.json(&[&SMALL[..], &["runs/small", "--dry-run"]].concat());
+    let job = &list(&document["jobs"])[0];
+    assert!(job["rows"].as_u64().unwrap() > 1000 && job["seconds"].as_f64().unwrap() > 0.0, "{job}");
+    assert_eq!((list(&document["profiles"]).len(), list(&document["memory"]).len()), (1, 4));
+    assert_eq!(place.entries().len(), 0);
+}
+
+/// Random weights predict nothing: no sentence about compression or heads may be decided on them.
+#[test]
+fn random_weights_decide_nothing() {
+    let place = Place::new();
+    place.text(&["random", "--shape", MODEL, "--out", "random"]);
+    place.write("random/tokenizer.json", fs::read(original("tokenizer.json")).unwrap());
+    let mut arguments = SMALL;
+    arguments[2] = "random";
+    let document = place.json(&[&arguments[..], &["runs/random"]].concat());
+    for claim in list(&document["claims"]).iter().filter(|claim| claim["id"] != "memory") {
+        let verdict = claim["verdict"].as_str().unwrap();
+        assert!(verdict.contains("cannot be decided"), "{}: {verdict}", claim["id"]);
+    }
+    let report = fs::read_to_string(place.path("runs/random/report.md")).unwrap();
+    assert!(report.contains("predicts no better than that"), "{report}");
+}
+
+fn the_document_has_its_keys(document: &Value) {
+    let ids: Vec<&str> =
+        list(&document["claims"]).iter().map(|claim| claim["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["memory", "heads", "compression"]);
+    assert_eq!((&document["models"][0], &document["run"]), (&MODEL.into(), &"runs/small".into()));
+    assert_eq!(document["resumed"], 0);
     for claim in list(&document["claims"]) {
         for key in ["id", "published", "measured", "verdict"] {
             assert!(keys(claim).contains(&key), "{key}");
@@ -96,7 +161,8 @@ fn the_manifest_says_what_was_read(run: &Path) {
     }
     assert_eq!((model.files.len(), manifest.command[0].as_str()), (3, "bitkv"));
     assert!(manifest.texts.len() >= 40 && manifest.seconds > 0.0 && manifest.threads >= 1);
-    assert_eq!(manifest.options["context_tokens"], CONTEXT);
+    let definition = fs::read_to_string(run.join("definition.toml")).unwrap();
+    assert!(definition.contains(&format!("context = {CONTEXT}\n")), "{definition}");
 }
 
 fn the_reports_are_whole(run: &Path) {
@@ -111,76 +177,90 @@ fn memory_and_heads_are_complete(run: &Path) {
     let memory: Vec<MemoryRow> = read_rows(&run.join("memory.csv")).unwrap();
     let published = memory.iter().filter(|row| row.published_fraction.is_some()).count();
     assert_eq!(published, 7);
-    let measured: Vec<&MemoryRow> = memory.iter().filter(|row| row.accounting.name() == "measured").collect();
+    let measured: Vec<&MemoryRow> =
+        memory.iter().filter(|row| row.accounting == bitkv_record::Accounting::Measured).collect();
     assert_eq!((measured.len(), measured[0].context), (1, CONTEXT));
     let entries = size("num_hidden_layers") * size("num_key_value_heads") * CONTEXT;
     assert_eq!(measured[0].kv_bytes, (entries * size("head_dim") * 4) as u64);
     let heads: Vec<HeadRow> = read_rows(&run.join("heads.csv")).unwrap();
     let all = size("num_hidden_layers") * size("num_attention_heads");
-    for (model, text, count) in
-        [("bitnet_b1_58-large", "", 384), ("BitNet-b1.58-2B-4T", "", 600), (MODEL, "", 3 * all)]
-    {
-        let found = heads.iter().filter(|row| row.model == model && row.text == text).count();
-        assert_eq!(found, count, "{model}");
+    // Contexts of 16, 32 and 64 tokens, for each text.
+    assert_eq!(heads.len(), 3 * all * 20);
+    let group = size("num_attention_heads") / size("num_key_value_heads");
+    for row in &heads {
+        assert_eq!((row.model.as_str(), row.kv_head), (MODEL, Some(row.head / group)));
+        assert!(row.entropy_bits.unwrap() <= (row.context as f64).log2() + 1e-4);
     }
-    // Contexts of 16, 32 and 64 tokens, for each text and for their mean.
-    assert_eq!(heads.iter().filter(|row| row.model == MODEL).count(), 3 * all * 21);
 }
 
-fn every_cell_is_there_once(cells: &[CellRow]) {
-    let texts = cells.iter().filter(|c| c.policy == "full" && c.task == Task::Text).count();
-    let recalls = cells.iter().filter(|c| c.policy == "full" && c.task == Task::Recall).count();
+fn of_task(row: &GridRow, name: &str) -> bool {
+    row.task.to_string() == name
+}
+
+fn every_cell_is_there_once(rows: &[GridRow]) {
+    let full = |task: &str| rows.iter().filter(|r| r.role == PolicyRole::Full && of_task(r, task)).count();
+    let (texts, recalls) = (full("text"), full("recall-together"));
     assert!(texts >= 20);
     assert_eq!(recalls, 2);
-    let policies: BTreeSet<&str> = cells.iter().map(|c| c.policy.as_str()).collect();
+    let policies: BTreeSet<&str> = rows.iter().map(|c| c.policy.as_str()).collect();
     assert!(RULES.iter().all(|rule| policies.contains(rule)) && policies.len() >= 14, "{policies:?}");
-    // Every policy at four budgets, full attention at one.
-    assert_eq!(cells.len(), (texts + recalls) * ((policies.len() - 1) * 4 + 1));
-    for cell in cells {
-        let text = cell.task == Task::Text;
+    // Every policy at four budgets, the full cache at one.
+    assert_eq!(rows.len(), (texts + recalls) * ((policies.len() - 1) * 4 + 1));
+    for row in rows {
+        let text = row.task == ScoredTask::TEXT;
         assert_eq!(
-            (cell.kl_nats.is_some(), cell.nll_nats.is_some(), cell.correct.is_some()),
+            (row.kl_nats.is_some(), row.nll_nats.is_some(), row.correct.is_some()),
             (text, text, !text)
         );
-        assert_eq!((cell.targets, cell.questions), if text { (32, 0) } else { (0, 20) });
+        assert_eq!((row.targets, row.questions), if text { (32, 0) } else { (0, 20) });
+        assert_eq!((row.bytes_scored.is_some(), row.chance.is_some()), (text, !text));
     }
 }
 
-/// The self-check of every grid.
-fn a_whole_budget_costs_nothing(cells: &[CellRow]) {
-    let whole: Vec<&CellRow> =
-        cells.iter().filter(|c| c.budget == 1.0 && (c.conserving || c.policy == "full")).collect();
+/// The self-check of every run.
+fn a_whole_budget_costs_nothing(rows: &[GridRow]) {
+    let whole: Vec<&GridRow> = rows
+        .iter()
+        .filter(|c| c.budget == AskedBudget::FULL && (c.conserving || c.role == PolicyRole::Full))
+        .collect();
     assert!(whole.len() > 200);
-    for cell in &whole {
-        let place = format!("{} on {}", cell.policy, cell.text);
-        assert_eq!(cell.kept_tokens, cell.full_tokens, "{place}");
-        let full = whole.iter().find(|c| c.policy == "full" && c.text == cell.text).unwrap();
-        match cell.task {
-            Task::Text => {
-                assert_eq!((cell.kl_nats, cell.agreement), (Some(0.0), Some(1.0)), "{place}");
-                assert_eq!(cell.nll_nats, full.nll_nats, "{place}");
+    for row in &whole {
+        let place = format!("{} on {}", row.policy, row.text);
+        assert_eq!(row.kept_entries, row.full_entries, "{place}");
+        let full = whole.iter().find(|c| c.role == PolicyRole::Full && c.text == row.text).unwrap();
+        match row.task == ScoredTask::TEXT {
+            true => {
+                assert_eq!((row.kl_nats, row.agreement), (Some(0.0), Some(1.0)), "{place}");
+                assert_eq!(row.nll_nats, full.nll_nats, "{place}");
             }
-            Task::Recall => assert_eq!(cell.correct, full.correct, "{place}"),
+            false => assert_eq!(row.correct, full.correct, "{place}"),
         }
     }
     // What the zeros are worth: without half of the cache something changes.
-    let half = cells.iter().filter(|c| c.budget == 0.5 && c.policy.starts_with("uniform+random"));
+    let half =
+        rows.iter().filter(|c| c.budget.to_string() == "0.5" && c.policy.starts_with("uniform+random"));
     assert!(half.filter_map(|c| c.kl_nats).any(|kl| kl > 0.0));
 }
 
-fn budgets_are_spent_or_stated(cells: &[CellRow]) {
+fn budgets_are_spent_or_stated(rows: &[GridRow]) {
     let heads = size("num_hidden_layers") * size("num_key_value_heads");
-    for cell in cells {
-        let place = format!("{} at {} on {}", cell.policy, cell.budget, cell.text);
-        let asked = (cell.context_tokens as f64 * cell.budget).floor() as usize * heads;
-        assert_eq!((cell.asked_tokens, cell.full_tokens), (asked, cell.context_tokens * heads), "{place}");
-        assert!((1..=cell.full_tokens).contains(&cell.kept_tokens), "{place}");
-        assert_eq!(cell.cache_bytes, (cell.kept_tokens * size("head_dim") * 4) as u64, "{place}");
-        assert!(!cell.conserving || cell.kept_tokens == asked, "{place} keeps {}", cell.kept_tokens);
+    for row in rows {
+        let place = format!("{} at {} on {}", row.policy, row.budget, row.text);
+        let AskedBudget::Fraction(budget) = row.budget else { panic!("{place}") };
+        let asked = (row.context_tokens as f64 * budget).floor() as usize * heads;
+        let kept = row.kept_entries.unwrap();
+        assert_eq!(
+            (row.asked_entries, row.full_entries),
+            (Some(asked), Some(row.context_tokens * heads)),
+            "{place}"
+        );
+        assert!((1..=row.full_entries.unwrap()).contains(&kept), "{place}");
+        assert_eq!(row.cache_bytes, Some((kept * size("head_dim") * 4) as u64), "{place}");
+        assert!(!row.conserving || kept == asked, "{place} keeps {kept}");
     }
     for rule in RULES {
-        let of_rule: Vec<&CellRow> = cells.iter().filter(|c| c.policy == rule).collect();
-        assert!(of_rule.iter().all(|c| !c.conserving));
-        assert!(of_rule.iter().any(|c| c.kept_tokens != c.asked_tokens), "{rule} does not conserve");
+        let of_rule: Vec<&GridRow> = rows.iter().filter(|c| c.policy == rule).collect();
+        assert!(of_rule.iter().all(|c| !c.conserving && c.role == PolicyRole::Published));
+        assert!(of_rule.iter().any(|c| c.kept_entries != c.asked_entries), "{rule} does not conserve");
     }
 }

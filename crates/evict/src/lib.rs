@@ -57,6 +57,6 @@ pub use planner::Planner;
 pub use policy::Policy;
 pub use pooling::{Group, Pooling};
 pub use presets::{PRESETS, Preset};
-pub use registry::{Entry, Kind, Listing, registry};
+pub use registry::{Entry, Kind, Listing, Role, registry};
 pub use scorers::Scorer;
 pub use shape::Shape;

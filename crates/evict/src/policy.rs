@@ -3,10 +3,11 @@ use std::{fmt, str::FromStr, sync::Arc};
 use toml::Table;
 
 use crate::{
-    Allocator, Budget, Entry, Error, Needs, Observation, Plan, Planner, Pooling, Scorer, allocators, kvpress,
+    Allocator, Budget, Entry, Error, Guard, Needs, Observation, Plan, Planner, Pooling, Scorer, allocators,
+    kvpress,
     options::{self, Common, Options},
     presets,
-    registry::{find, names, nearest},
+    registry::{Role, find, names, nearest},
     rules::{self, Rule},
     scorers,
     spec::{self, Part, Written},
@@ -20,6 +21,7 @@ pub struct Policy {
     spec: String,
     explicit: String,
     oracle: bool,
+    role: Role,
     method: Method,
 }
 
@@ -111,6 +113,7 @@ impl Policy {
             spec: format!("{}+{}", divide.short, rank.short),
             explicit: format!("{}+{}", divide.full, rank.full),
             oracle: entry.oracle || ranker.oracle,
+            role: together(entry.role, ranker.role),
             method: Method::Composed { allocator: built, scorer, scorer_spec: rank.full, common },
         })
     }
@@ -142,7 +145,8 @@ impl Policy {
         options::refuse_unknown(entry.name, &part.options, &(entry.defaults)())?;
         let written = Written::of(entry.name, &(entry.defaults)(), &(entry.complete)(&part.options)?);
         let method = Method::Rule((entry.build)(&part.options)?);
-        Ok(Policy { spec: written.short, explicit: written.full, oracle: entry.oracle, method })
+        let (oracle, role) = (entry.oracle, entry.role);
+        Ok(Policy { spec: written.short, explicit: written.full, oracle, role, method })
     }
 
     /// The shortest text that [`Policy::parse`] reads as this policy; equal for equal policies.
@@ -167,6 +171,19 @@ impl Policy {
     /// Whether it reads what a deployed cache could not have known, or chooses by it.
     pub fn is_oracle(&self) -> bool {
         self.oracle
+    }
+
+    /// Its role in a comparison.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The tokens that it keeps whatever their score; none for a rule, which has no such option.
+    pub fn guard(&self) -> Option<Guard> {
+        match &self.method {
+            Method::Composed { common, .. } => Some(common.guard),
+            Method::Rule(_) => None,
+        }
     }
 
     /// Whether its plans keep exactly as many tokens as the budget asks for.
@@ -210,6 +227,15 @@ impl Policy {
             Method::Composed { scorer_spec, .. } => Some(scorer_spec),
             Method::Rule(_) => None,
         }
+    }
+}
+
+/// The role of an allocator with a scorer: a policy that looks ahead is an oracle whatever divides its budget.
+fn together(allocator: Role, scorer: Role) -> Role {
+    match (allocator, scorer) {
+        (Role::Oracle, _) | (_, Role::Oracle) => Role::Oracle,
+        (Role::Control, _) | (_, Role::Control) => Role::Control,
+        _ => Role::Method,
     }
 }
 

@@ -8,6 +8,34 @@ use crate::{
     scorers,
 };
 
+/// The role of a policy in a comparison.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// The full cache: nothing is evicted.
+    Full,
+    /// A rule of the published claims, as it was published.
+    Published,
+    /// A method that could be deployed.
+    Method,
+    /// A policy that ignores or reverses what methods use: what they must beat.
+    Control,
+    /// A reference that sees what no deployed cache can.
+    Oracle,
+}
+
+impl Role {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Full => "full",
+            Role::Published => "published",
+            Role::Method => "method",
+            Role::Control => "control",
+            Role::Oracle => "oracle",
+        }
+    }
+}
+
 /// One line of a registry: a method, where it comes from, and the way to build it.
 #[derive(Debug)]
 pub struct Entry<T: ?Sized> {
@@ -19,6 +47,8 @@ pub struct Entry<T: ?Sized> {
     pub description: &'static str,
     /// Whether it reads what a deployed cache could not have known, or chooses by it.
     pub oracle: bool,
+    /// The role that it gives to a policy.
+    pub role: Role,
     pub(crate) pools: bool,
     pub(crate) defaults: fn() -> Table,
     /// Every option, as given or by default.
@@ -32,6 +62,7 @@ pub(crate) trait Method: options::Options + 'static {
     const SOURCE: &'static str;
     const DESCRIPTION: &'static str;
     const ORACLE: bool = false;
+    const ROLE: Role = Role::Method;
     /// Whether a scorer pools its group as the option `pool` says; if not it has no such option.
     const POOLS: bool = true;
 }
@@ -39,9 +70,11 @@ pub(crate) trait Method: options::Options + 'static {
 impl<T: ?Sized> Entry<T> {
     /// The entry of method `M`, built by `build`.
     pub(crate) const fn of<M: Method>(build: fn(&Table) -> Result<Arc<T>, Error>) -> Entry<T> {
-        let (name, source, description, oracle) = (M::NAME, M::SOURCE, M::DESCRIPTION, M::ORACLE);
+        let (name, source, description, oracle, role) =
+            (M::NAME, M::SOURCE, M::DESCRIPTION, M::ORACLE, M::ROLE);
         let complete = |given: &Table| options::complete::<M>(M::NAME, given);
-        Entry { name, source, description, oracle, pools: M::POOLS, defaults: M::defaults, complete, build }
+        let (pools, defaults) = (M::POOLS, M::defaults as fn() -> Table);
+        Entry { name, source, description, oracle, role, pools, defaults, complete, build }
     }
 }
 
@@ -99,6 +132,8 @@ pub struct Listing {
     pub description: &'static str,
     /// Whether it reads what a deployed cache could not have known, or chooses by it.
     pub oracle: bool,
+    /// The role that it gives to a policy.
+    pub role: Role,
     /// Whether policies made of it keep exactly as many tokens as the budget asks for.
     pub conserving: bool,
     /// Its options and their defaults in TOML, sorted by name.
@@ -121,8 +156,8 @@ pub fn registry() -> Vec<Listing> {
 }
 
 fn listing<T: ?Sized>(kind: Kind, entry: &Entry<T>, conserving: bool, defaults: Table) -> Listing {
-    let Entry { name, source, description, oracle, .. } = *entry;
+    let Entry { name, source, description, oracle, role, .. } = *entry;
     let mut options: Vec<_> = defaults.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
     options.sort_unstable();
-    Listing { kind, name, source, description, oracle, conserving, options }
+    Listing { kind, name, source, description, oracle, role, conserving, options }
 }

@@ -10,7 +10,7 @@ use crate::{
     kvpress::Known,
     options::{self, Options},
     published,
-    registry::Method,
+    registry::{Method, Role},
 };
 
 /// Every rule, in the order reports list them.
@@ -60,6 +60,7 @@ struct Full {}
 impl Options for Full {}
 
 impl Method for Full {
+    const ROLE: Role = Role::Full;
     const NAME: &'static str = "full";
     const SOURCE: &'static str = "the uncompressed cache";
     const DESCRIPTION: &'static str = "everything, whatever the budget: the reference";

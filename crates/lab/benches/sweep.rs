@@ -95,7 +95,7 @@ fn one_text(definition: &str, model: Option<&Path>) -> Grid {
         None => definition.to_owned(),
     };
     let definition = Definition::from_toml(&definition, "sweep.toml").expect("the definition is valid");
-    let mut grid = Grid::of(definition, &[]).expect("the model opens");
+    let mut grid = Grid::of(definition, &grid::Options::default()).expect("the model opens");
     grid.jobs[0].units.truncate(1);
     grid
 }
@@ -142,7 +142,10 @@ fn sweep(name: &str, grid: &Grid, turns: usize) {
         let caches = seconds.time("cutting", || plans.iter().map(cut).collect());
         seconds.time("continuations", || continuations(job, caches));
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        seconds.time("sweep", || grid::run(grid, &folder.path().join("run")).expect("the grid runs"));
+        seconds.time("sweep", || {
+            let measured = grid::run(grid, &folder.path().join("run")).expect("the grid runs");
+            measured.finish(&[]).expect("the run can be moved")
+        });
     }
     let (passes, sweep) = (seconds.least("prefill") + seconds.least("continuations"), seconds.least("sweep"));
     let Scored::Text { continuation, .. } = &unit.scored else { panic!("a text is scored") };

@@ -1,9 +1,8 @@
 //! Turns texts, models and policies into measurements.
 //!
-//! One prefill serves every policy and budget ([`context`]); a cell is planned, cut, continued and
-//! scored ([`cell`]); [`verify`] does it for the published claims.
+//! One prefill serves every policy and budget ([`context`]); [`grid`] runs a definition; [`verification`] makes the
+//! definition of the published claims. Measuring writes rows; what they mean is the business of reports.
 
-pub mod cell;
 pub mod context;
 pub mod doctor;
 pub mod evidence;
@@ -15,19 +14,16 @@ pub mod memory;
 pub mod metrics;
 pub mod profile;
 pub mod progress;
-pub mod published;
-pub mod recall;
 pub mod reconstruction;
-pub mod skeleton;
 mod source;
 mod subject;
 pub mod suite;
 pub mod tasks;
 pub mod tensors;
 pub mod throughput;
-pub mod verify;
+pub mod verification;
 pub mod vocabulary;
 pub mod window;
 
-pub use source::{Loading, SKELETON_MARK, Source, built_in, tokenizer_options};
+pub use source::{Loading, PLAIN_LLAMA_MARK, Source, built_in, tokenizer_options};
 pub use subject::Subject;

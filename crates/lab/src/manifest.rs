@@ -14,6 +14,7 @@ pub fn new(
     options: Map<String, Value>,
 ) -> Manifest {
     Manifest {
+        format: bitkv_record::FORMAT,
         bitkv_version: env!("CARGO_PKG_VERSION").into(),
         revision: env!("BITKV_REVISION").into(),
         dirty: env!("BITKV_DIRTY") == "true",

@@ -35,6 +35,17 @@ pub fn published_models() -> Result<Vec<Shape>> {
     .collect()
 }
 
+/// The configuration of a model that is known by its name, unless there is a file or folder of that name.
+///
+/// # Errors
+/// When a shipped configuration is damaged.
+pub fn configuration(name: &str) -> Result<Option<Shape>> {
+    if std::path::Path::new(name).exists() {
+        return Ok(None);
+    }
+    Ok(published_models()?.into_iter().find(|shape| shape.name == name))
+}
+
 /// The KV share that was published for a model at a context length, as a fraction.
 pub fn published_share(model: &str, context: usize) -> Option<f64> {
     let percent = match (model, context) {
@@ -129,6 +140,7 @@ pub fn row(
 ) -> MemoryRow {
     let total = weights + kv + activations;
     MemoryRow {
+        study: String::new(),
         model: model.into(),
         accounting,
         context,

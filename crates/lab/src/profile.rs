@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use bitkv_bitnet::Observe;
-use bitkv_record::HeadRow;
+use bitkv_record::Queries;
 use bitkv_stats::normalised;
 
 use crate::{Subject, progress::Steps, window::Window};
@@ -16,30 +16,18 @@ pub struct Entropies {
     pub heads: usize,
     /// Tokens of each text.
     pub context: usize,
-    /// Name of each text.
-    pub texts: Vec<String>,
     /// Bits: `[text][layer * heads + head][query]`.
     bits: Vec<Vec<Vec<f32>>>,
 }
 
-/// The queries whose entropies are averaged.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Rows {
-    /// Those of the published calibration: n/4, n/2, 3n/4 and n-1.
-    Published,
-    /// All but the first, whose entropy is 0.
-    All,
-}
-
-impl Rows {
-    fn of(self, context: usize) -> Vec<usize> {
-        match self {
-            Rows::Published => {
-                let rows = [context / 4, context / 2, 3 * context / 4, context - 1];
-                rows.into_iter().filter(|&row| row > 0).collect()
-            }
-            Rows::All => (1..context).collect(),
+/// The rows of attention that are averaged.
+fn rows_of(queries: Queries, context: usize) -> Vec<usize> {
+    match queries {
+        Queries::Published => {
+            let rows = [context / 4, context / 2, 3 * context / 4, context - 1];
+            rows.into_iter().filter(|&row| row > 0).collect()
         }
+        Queries::All => (1..context).collect(),
     }
 }
 
@@ -65,29 +53,22 @@ pub fn measure(subject: &Subject, windows: &[Window], steps: &Steps) -> Result<E
         steps.advance();
     }
     let config = subject.config();
-    let texts = windows.iter().map(|w| w.name.clone()).collect();
-    Ok(Entropies {
-        layers: config.num_hidden_layers,
-        heads: config.num_attention_heads,
-        context,
-        texts,
-        bits,
-    })
+    Ok(Entropies { layers: config.num_hidden_layers, heads: config.num_attention_heads, context, bits })
 }
 
 impl Entropies {
-    /// Mean entropy of each head in bits over texts and `rows` of the first `context` tokens, `[layers * heads]`.
-    pub fn mean(&self, context: usize, rows: Rows) -> Vec<f64> {
-        self.average(context, rows, |bits, _| bits)
+    /// Mean entropy of each head in bits over texts and `queries` of the first `context` tokens, `[layers * heads]`.
+    pub fn mean(&self, context: usize, queries: Queries) -> Vec<f64> {
+        self.average(context, queries, |bits, _| bits)
     }
 
     /// The same divided, query by query, by the logarithm of the number of visible keys.
-    pub fn mean_normalised(&self, context: usize, rows: Rows) -> Vec<f64> {
-        self.average(context, rows, |bits, row| normalised(bits, row + 1))
+    pub fn mean_normalised(&self, context: usize, queries: Queries) -> Vec<f64> {
+        self.average(context, queries, |bits, row| normalised(bits, row + 1))
     }
 
-    fn average(&self, context: usize, rows: Rows, value: impl Fn(f64, usize) -> f64) -> Vec<f64> {
-        let rows = rows.of(context.min(self.context));
+    fn average(&self, context: usize, queries: Queries, value: impl Fn(f64, usize) -> f64) -> Vec<f64> {
+        let rows = rows_of(queries, context.min(self.context));
         let count = (rows.len() * self.bits.len()) as f64;
         let of_head = |head: usize| {
             let each =
@@ -97,39 +78,9 @@ impl Entropies {
         (0..self.layers * self.heads).map(of_head).collect()
     }
 
-    /// Rows for the record: the mean over texts, and each text by itself.
-    pub fn rows(&self, model: &str, context: usize, rows: Rows) -> Vec<HeadRow> {
-        let mut all = Vec::new();
-        let alone = (0..self.texts.len()).map(|i| (self.texts[i].clone(), self.text(i)));
-        for (name, part) in std::iter::once((String::new(), self.clone())).chain(alone) {
-            let (bits, ratio) = (part.mean(context, rows), part.mean_normalised(context, rows));
-            all.extend(bits.into_iter().zip(ratio).enumerate().map(|(i, (bits, ratio))| HeadRow {
-                model: model.into(),
-                profile: format!("calibration-{context}"),
-                context,
-                text: name.clone(),
-                layer: i / self.heads,
-                head: i % self.heads,
-                entropy_bits: Some(bits),
-                normalised_entropy: Some(ratio),
-            }));
-        }
-        all
-    }
-
-    fn text(&self, index: usize) -> Entropies {
-        Entropies {
-            layers: self.layers,
-            heads: self.heads,
-            context: self.context,
-            texts: vec![self.texts[index].clone()],
-            bits: vec![self.bits[index].clone()],
-        }
-    }
-
     /// Means by layer, `[layer][head]`.
-    pub fn by_layer(&self, context: usize, rows: Rows) -> Vec<Vec<f64>> {
-        self.mean(context, rows).chunks(self.heads).map(<[f64]>::to_vec).collect()
+    pub fn by_layer(&self, context: usize, queries: Queries) -> Vec<Vec<f64>> {
+        self.mean(context, queries).chunks(self.heads).map(<[f64]>::to_vec).collect()
     }
 }
 
@@ -139,24 +90,17 @@ mod tests {
 
     #[test]
     fn the_published_rows_are_the_quartiles() {
-        assert_eq!(Rows::Published.of(64), [16, 32, 48, 63]);
-        assert_eq!(Rows::Published.of(3), [1, 2, 2]);
-        assert_eq!(Rows::All.of(4), [1, 2, 3]);
+        assert_eq!(rows_of(Queries::Published, 64), [16, 32, 48, 63]);
+        assert_eq!(rows_of(Queries::Published, 3), [1, 2, 2]);
+        assert_eq!(rows_of(Queries::All, 4), [1, 2, 3]);
     }
 
     #[test]
     fn means_run_over_texts_and_rows() {
         let text = |scale: f32| vec![(0..8).map(|i| i as f32 * scale).collect::<Vec<f32>>()];
-        let entropies = Entropies {
-            layers: 1,
-            heads: 1,
-            context: 8,
-            texts: vec!["a".into(), "b".into()],
-            bits: vec![text(1.0), text(3.0)],
-        };
+        let entropies = Entropies { layers: 1, heads: 1, context: 8, bits: vec![text(1.0), text(3.0)] };
         // Rows 2, 4, 6 and 7: 19 / 4, and thrice that, on average twice.
-        assert_eq!(entropies.mean(8, Rows::Published), [9.5]);
-        assert_eq!(entropies.mean(4, Rows::All), [(1.0 + 2.0 + 3.0) * 2.0 / 3.0]);
-        assert_eq!(entropies.rows("m", 8, Rows::Published).len(), 3);
+        assert_eq!(entropies.mean(8, Queries::Published), [9.5]);
+        assert_eq!(entropies.mean(4, Queries::All), [(1.0 + 2.0 + 3.0) * 2.0 / 3.0]);
     }
 }

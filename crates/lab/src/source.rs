@@ -19,8 +19,8 @@ const BUILT_IN: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json
 /// What the template of BitNet-b1.58-2B-4T ends every turn with.
 const TURN_END: &str = "<|eot_id|>";
 
-/// Behind the name of a model that runs as the Llama it is not, so that no row can be taken for the real one's.
-pub const SKELETON_MARK: &str = "+llama-skeleton";
+/// After the name of a model that runs as a plain Llama, so that no row can be taken for the true model's.
+pub const PLAIN_LLAMA_MARK: &str = "+plain-llama";
 
 /// Names of the built-in models, in the order of reports.
 pub fn built_in() -> Vec<&'static str> {
@@ -37,8 +37,8 @@ pub fn built_in() -> Vec<&'static str> {
 /// How a model is to be read.
 #[derive(Clone, Debug, Default)]
 pub struct Loading {
-    /// As the plain Llama it is not; see [`Config::as_llama_skeleton`].
-    pub llama_skeleton: bool,
+    /// As a plain Llama; see [`Config::as_llama_skeleton`].
+    pub plain_llama: bool,
     /// The byte layout of a GGUF file's I2_S tensors; found by plausibility when it is not given.
     pub i2s_layout: Option<Layout>,
 }
@@ -80,10 +80,15 @@ impl Source {
         Ok(Source { place, name, asked: model.into(), loading })
     }
 
-    /// The model's name in every row, with a mark if it runs as a skeleton.
+    /// The model's name in every row, with a mark if it runs as a plain Llama.
     pub fn name(&self) -> String {
-        let mark = if self.loading.llama_skeleton { SKELETON_MARK } else { "" };
+        let mark = if self.loading.plain_llama { PLAIN_LLAMA_MARK } else { "" };
         format!("{}{mark}", self.name)
+    }
+
+    /// What the user called it.
+    pub fn asked(&self) -> &str {
+        &self.asked
     }
 
     /// The folder, unless the model is built in or a single file.
@@ -113,7 +118,7 @@ impl Source {
             }
             Place::Folder(path) | Place::Gguf(path) => Checkpoint::open_with(path, &options)?,
         };
-        Ok(if self.loading.llama_skeleton { checkpoint.as_llama_skeleton() } else { checkpoint })
+        Ok(if self.loading.plain_llama { checkpoint.as_llama_skeleton() } else { checkpoint })
     }
 
     /// The tokenizer that came with the weights, if one did.

@@ -19,7 +19,7 @@ pub struct Subject {
     pub tokenizer: Option<Tokenizer>,
     /// How long the model took to load, its tokenizer aside.
     pub load_seconds: f64,
-    source: Source,
+    pub(crate) source: Source,
 }
 
 impl Subject {

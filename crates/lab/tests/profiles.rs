@@ -4,10 +4,11 @@ mod support;
 
 use bitkv_lab::{
     Subject,
-    profile::{Entropies, Rows, measure},
+    profile::{Entropies, measure},
     progress::Steps,
     window::Window,
 };
+use bitkv_record::Queries;
 use support::{subjects, window};
 
 const LONG: usize = 120;
@@ -31,13 +32,16 @@ fn a_shorter_context_follows_from_a_longer_pass() {
         let long = entropies(&subject, LONG);
         for context in [2, 16, 47, 100] {
             let short = entropies(&subject, context);
-            for rows in [Rows::Published, Rows::All] {
+            for rows in [Queries::Published, Queries::All] {
                 assert_eq!(long.mean(context, rows), short.mean(context, rows), "{context} tokens, {rows:?}");
                 assert_eq!(long.mean_normalised(context, rows), short.mean_normalised(context, rows));
             }
-            assert_eq!(long.by_layer(context, Rows::Published), short.by_layer(context, Rows::Published));
+            assert_eq!(
+                long.by_layer(context, Queries::Published),
+                short.by_layer(context, Queries::Published)
+            );
         }
-        assert_ne!(long.mean(16, Rows::All), long.mean(100, Rows::All), "the length must matter");
+        assert_ne!(long.mean(16, Queries::All), long.mean(100, Queries::All), "the length must matter");
     }
 }
 
@@ -47,28 +51,11 @@ fn entropies_lie_between_nothing_and_all_keys() {
         let entropies = entropies(&subject, LONG);
         let heads = subject.config().num_hidden_layers * subject.config().num_attention_heads;
         for context in [2, LONG] {
-            let bits = entropies.mean(context, Rows::All);
+            let bits = entropies.mean(context, Queries::All);
             assert_eq!(bits.len(), heads);
             assert!(bits.iter().all(|&bits| bits >= 0.0 && bits <= (context as f64).log2()), "{bits:?}");
-            let normalised = entropies.mean_normalised(context, Rows::All);
+            let normalised = entropies.mean_normalised(context, Queries::All);
             assert!(normalised.iter().all(|part| (0.0..=1.0).contains(part)), "{normalised:?}");
-        }
-    }
-}
-
-#[test]
-fn rows_of_the_record_are_the_texts_and_their_mean() {
-    for subject in subjects() {
-        let entropies = entropies(&subject, 32);
-        let rows = entropies.rows(&subject.name, 32, Rows::Published);
-        let mean = entropies.mean(32, Rows::Published);
-        assert_eq!(rows.len(), 4 * mean.len());
-        for (i, row) in rows[..mean.len()].iter().enumerate() {
-            assert_eq!((row.text.as_str(), row.entropy_bits), ("", Some(mean[i])));
-            let of_texts =
-                rows.iter().filter(|r| !r.text.is_empty() && (r.layer, r.head) == (row.layer, row.head));
-            let average = of_texts.filter_map(|r| r.entropy_bits).sum::<f64>() / 3.0;
-            assert!((average - mean[i]).abs() < 1e-12, "layer {}, head {}", row.layer, row.head);
         }
     }
 }

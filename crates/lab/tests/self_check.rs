@@ -1,82 +1,87 @@
-//! A whole budget must cost nothing, whatever the policy: the check that every grid carries.
+//! A whole budget must cost nothing, whatever the policy: the check that every run carries.
 
 mod support;
 
 use bitkv_bitnet::Observe;
-use bitkv_evict::Planner;
 use bitkv_lab::{
-    Subject,
-    cell::{Label, Scored, measure},
     context::Context,
-    recall::Vocabulary,
+    grid::{self, Grid, Options},
+    suite,
+    tasks::{Words, draw},
 };
-use bitkv_record::CellRow;
-use support::{needs, numbers, policies, subjects, window};
+use bitkv_record::{AskedBudget, Definition, GridRow, PolicyRole, ScoredTask, TaskKind};
+use support::{needs, numbers, policies, subjects};
 
 const CONTEXT: usize = 80;
 const SCORED: usize = 24;
 
-/// Cells of every policy on a context, at one budget.
-fn cells(
-    subject: &Subject,
-    (context, continuation): (&[u32], &[u32]),
-    scored: Scored<'_>,
-    budget: f64,
-) -> Vec<CellRow> {
-    let policies = policies();
-    let (needs, numbers) = (needs(&policies), numbers(subject));
-    let context =
-        Context::read(subject, context, continuation, &needs, &numbers, &Observe::default()).unwrap();
-    let label = Label { model: &subject.name, text: "text", register: "register" };
-    let view = context.evidence().view();
-    let planner = Planner::new(&view);
-    let cell = |policy| measure(label, &context, &planner, policy, budget, scored).unwrap();
-    policies.iter().map(cell).collect()
+/// Every policy of `verify` on one text and one retrieval context, with all of the cache and with a tenth.
+fn rows(model: &str) -> Vec<GridRow> {
+    let folder = tempfile::tempdir().unwrap();
+    let texts = folder.path().join("texts");
+    std::fs::create_dir(&texts).unwrap();
+    let suite = suite::texts().unwrap();
+    std::fs::write(texts.join("text.txt"), &suite.evaluation().next().unwrap().content).unwrap();
+    let policies: Vec<String> = policies().iter().map(|policy| format!("{:?}", policy.spec())).collect();
+    let definition = format!(
+        "analysis = \"Refuted if a whole budget changes something.\"\n[[experiment]]\nname = \"check\"\n\
+         models = [{model:?}]\ntexts = {texts:?}\ncontext = {CONTEXT}\nhorizon = {SCORED}\nbudgets = [1.0, 0.1]\n\
+         policies = [{}]\nmetrics = [\"kl\"]\ncalibration = {{ tokens = 64 }}\n\
+         tasks = [\"text\", {{ kind = \"recall-together\", tokens = 64, count = 1 }}]\n",
+        policies.join(", ")
+    );
+    let definition = Definition::from_toml(&definition, "check.toml").unwrap();
+    let grid = Grid::of(definition, &Options::default()).unwrap();
+    grid::run(&grid, &folder.path().join("run")).unwrap().rows
 }
 
-fn conserving(cells: Vec<CellRow>) -> Vec<CellRow> {
-    let kept: Vec<CellRow> = cells.into_iter().filter(|c| c.conserving || c.policy == "full").collect();
+/// Rows that kept everything, of one task.
+fn whole(rows: &[GridRow], task: TaskKind) -> Vec<&GridRow> {
+    let task = ScoredTask { kind: task, aware: false };
+    let whole = |row: &&GridRow| row.budget == AskedBudget::FULL && row.task == task;
+    let kept: Vec<&GridRow> =
+        rows.iter().filter(|row| whole(row) && (row.conserving || row.role == PolicyRole::Full)).collect();
     assert_eq!(kept.len(), policies().len() - 3, "all but the three published rules");
     kept
 }
 
 #[test]
-fn on_text_the_divergence_is_exactly_zero() {
+fn a_whole_budget_changes_nothing_and_a_tenth_does() {
     for subject in subjects() {
-        let tokens = window(&subject, 0, CONTEXT + SCORED + 1);
-        let (context, rest) = tokens.split_at(CONTEXT);
-        let scored = Scored::Text { targets: &rest[1..], bytes: 1 };
-        let parts = (context, &rest[..SCORED]);
-        let whole = conserving(cells(&subject, parts, scored, 1.0));
-        for cell in &whole {
-            assert_eq!((cell.kl_nats, cell.agreement), (Some(0.0), Some(1.0)), "{}", cell.policy);
-            assert_eq!(cell.nll_nats, whole[0].nll_nats, "{}", cell.policy);
-            assert_eq!((cell.kept_tokens, cell.cache_bytes), (cell.full_tokens, cell.full_bytes));
+        let rows = rows(subject.source().asked());
+        let texts = whole(&rows, TaskKind::Text);
+        for row in &texts {
+            assert_eq!((row.kl_nats, row.agreement), (Some(0.0), Some(1.0)), "{}", row.policy);
+            assert_eq!(row.nll_nats, texts[0].nll_nats, "{}", row.policy);
+            assert_eq!((row.kept_entries, row.cache_bytes), (row.full_entries, row.full_bytes));
+        }
+        let answers = whole(&rows, TaskKind::RecallTogether);
+        for row in &answers {
+            assert_eq!((row.correct, row.questions), (answers[0].correct, 20), "{}", row.policy);
         }
         // The same cells at a tenth are not zero, so the check above can fail.
-        let tenth = conserving(cells(&subject, parts, scored, 0.1));
-        for cell in tenth.iter().filter(|cell| cell.policy != "full") {
-            assert!(cell.kl_nats > Some(0.0), "{} evicts nine tenths and changes nothing", cell.policy);
-            assert!(cell.cache_bytes * 9 < cell.full_bytes, "{}", cell.policy);
+        let tenth = rows.iter().filter(|row| row.budget != AskedBudget::FULL && row.conserving);
+        for row in tenth {
+            assert!(
+                row.kl_nats.is_none_or(|kl| kl > 0.0),
+                "{} evicts nine tenths and changes nothing",
+                row.policy
+            );
+            assert!(row.cache_bytes.unwrap() * 9 < row.full_bytes.unwrap(), "{}", row.policy);
         }
     }
 }
 
+/// Not only the answers: every logit.
 #[test]
-fn on_recall_every_answer_is_the_same() {
+fn a_whole_plan_gives_the_reference_logits() {
     for subject in subjects() {
-        let recall = Vocabulary::new(&subject).unwrap().draw(16, 8, 3).unwrap();
-        let parts = (&recall.context[..], &recall.questions[..]);
-        let whole = conserving(cells(&subject, parts, Scored::Recall(&recall), 1.0));
-        for cell in &whole {
-            assert_eq!(cell.correct, whole[0].correct, "{}", cell.policy);
-            assert_eq!((cell.questions, cell.kept_tokens), (8, cell.full_tokens), "{}", cell.policy);
-        }
-        // Not only the answers: every logit.
-        let policies = policies();
+        let words = Words::of(&subject).unwrap();
+        let drawn = draw(TaskKind::RecallTogether, &words, 64, 0, 3).unwrap();
+        let (policies, asked) = (policies(), drawn.together(words.newline()));
         let (needs, numbers) = (needs(&policies), numbers(&subject));
         let context =
-            Context::read(&subject, parts.0, parts.1, &needs, &numbers, &Observe::default()).unwrap();
+            Context::read(&subject, &drawn.context, &asked, &needs, &numbers, &Observe::default()).unwrap();
         for policy in policies.iter().filter(|policy| policy.conserves()) {
             let plan = policy.plan(&context.evidence().view(), bitkv_evict::Budget::FULL).unwrap();
             assert_eq!(&context.continue_with(&plan).unwrap().logits, context.reference(), "{policy}");

@@ -1,7 +1,8 @@
 //! Retrieval tasks asked of the built-in models: questions can be answered from the context, and only from it.
 
-use bitkv_lab::tasks::{Kind, Question, Words, draw};
+use bitkv_lab::tasks::{Question, Words, draw, kinds};
 use bitkv_lab::{Subject, built_in, metrics::accuracy};
+use bitkv_record::TaskKind;
 use bitkv_stats::argmax;
 
 /// Tokens of a context; the models were trained on sequences of 128 to 192.
@@ -22,7 +23,7 @@ fn ask(subject: &Subject, context: &[u32], questions: &[Question]) -> Vec<Vec<us
 }
 
 /// Part answered with the whole context, and with none but the end of a line.
-fn answered(subject: &Subject, kind: Kind) -> (f64, f64) {
+fn answered(subject: &Subject, kind: TaskKind) -> (f64, f64) {
     let words = Words::of(subject).unwrap();
     let none = [words.bos().unwrap(), words.newline()];
     let (mut questions, mut with, mut without) = (Vec::new(), Vec::new(), Vec::new());
@@ -40,10 +41,10 @@ fn built_in_models_answer_from_the_context_and_only_from_it() {
     for name in built_in() {
         let subject = Subject::open(name).unwrap();
         // No built-in model can count words.
-        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::CommonWords) {
+        for kind in kinds().filter(|kind| *kind != TaskKind::CommonWords) {
             let (with, without) = answered(&subject, kind);
-            assert!(with > 0.5, "{name} answers {with} of {}", kind.name());
-            assert!(without < 0.1, "{name} guesses {without} of {}", kind.name());
+            assert!(with > 0.5, "{name} answers {with} of {kind}");
+            assert!(without < 0.1, "{name} guesses {without} of {kind}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How much of a cache an experiment asks to be kept.
 
+use crate::field::text_fields;
 use crate::{Named, PublishedRule};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -37,6 +38,14 @@ impl AskedBudget {
             true => Ok(Self::Fraction(value)),
             false => Err(format!("{value:?} is not a fraction kept in (0, 1]: write one such as 0.5")),
         }
+    }
+}
+
+text_fields!(AskedBudget);
+
+impl Default for AskedBudget {
+    fn default() -> Self {
+        Self::FULL
     }
 }
 

@@ -3,16 +3,23 @@
 mod check;
 mod experiment;
 mod keys;
+mod memory;
 mod parts;
 mod profile;
 #[cfg(test)]
 mod tests;
 
 use crate::{
-    AskedBudget, Equal, Form, KvFormat, Metric, Positions, RecordError, ScoredTask, When, json, sha256,
+    Accounting, AskedBudget, AxisLists, ClaimId, Equal, Form, Metric, Queries, RecordError, ScoredTask, json,
+    sha256,
 };
-use keys::{Keys, Place};
+pub(crate) use keys::Keys;
+use keys::Place;
+pub(crate) use parts::AxisValue;
 use std::path::{Path, PathBuf};
+
+/// The version of the format of definitions.
+const FORMAT: usize = 1;
 
 /// The word without which an analysis says nothing that could turn out wrong.
 const REFUTED: &str = "refuted";
@@ -30,19 +37,19 @@ const REFUTED: &str = "refuted";
 /// name = "wide-heads"                      # lower-case letters, digits, hyphens
 /// models = ["tiny-gqa"]                    # as --model takes them
 /// texts = "evaluation"                     # or a folder
-/// context = 896                            # tokens in the cache when it is cut
+/// context = 896                            # tokens in the cache when it is compressed
 /// horizon = 127                            # tokens scored after that
 /// budgets = [1.0, 0.25, "64 tokens", "32 KiB"]
 /// policies = ["full", "uniform+recency", "entropy+recency", "uniform+random", "uniform+oracle"]
 ///
 /// ## What follows may be left out; these are the defaults, and what else there is.
 /// pairs = [["entropy+recency", "uniform+recency"]]   # differences that decide; none by default
-/// forms = ["true"]                         # "llama-skeleton"
+/// forms = ["true"]                         # "plain-llama"
 /// when = ["once"]                          # "chunked", "decoding", {prefill-chunk = 128, every = 16}
 /// positions = ["original"]                 # "rerotated"
 /// kv = ["f16"]                             # "int8", "int4", "kivi4", "kivi2"
 /// equal = "tokens"                         # "bytes", where there are several KV formats
-/// metrics = ["kl", "attention", "output-error", "free-running"]   # "timing"
+/// metrics = ["kl", "attention", "output-error", "free-running"]   # "form", "timing"
 /// tasks = ["text"]                         # "passkey", {kind = "recall", count = 10, tokens = 512, aware = false}
 /// calibration = {tokens = 512, texts = "calibration"}   # {profile = "file.json"}; head-scores = "file.json"
 /// seeds = [0]
@@ -66,6 +73,10 @@ pub struct Definition {
     pub experiments: Vec<Experiment>,
     /// Profiles of heads, in the order of the file.
     pub profiles: Vec<ProfileStudy>,
+    /// Memory by context length, in the order of the file.
+    pub memory: Vec<MemoryStudy>,
+    /// Published claims that the rows are to decide; none unless said otherwise.
+    pub claims: Vec<ClaimId>,
     file: String,
     text: String,
 }
@@ -77,13 +88,13 @@ pub struct Experiment {
     pub name: String,
     /// Models, as `--model` takes them.
     pub models: Vec<String>,
-    /// What the weights are run as; the trained network unless said otherwise.
-    pub forms: Vec<Form>,
+    /// Forms, times of eviction, positions and KV formats.
+    pub axes: AxisLists,
     /// What is read.
     pub texts: TextSource,
-    /// Tokens in the cache when it is cut.
+    /// Tokens in the cache when it is compressed.
     pub context: usize,
-    /// Tokens scored after the cut, at least 2.
+    /// Tokens scored after that, at least 1.
     pub horizon: usize,
     /// How much is kept; [`AskedBudget::FULL`] is always among them.
     pub budgets: Vec<AskedBudget>,
@@ -91,12 +102,6 @@ pub struct Experiment {
     pub policies: Vec<String>,
     /// Pairs of these policies whose differences, first less second, a report gives; none unless said otherwise.
     pub pairs: Vec<(String, String)>,
-    /// When the cache is cut; once unless said otherwise.
-    pub when: Vec<When>,
-    /// Where kept keys stand; their original places unless said otherwise.
-    pub positions: Vec<Positions>,
-    /// How keys and values are stored; f16 unless said otherwise.
-    pub kv: Vec<KvFormat>,
     /// What is held equal among KV formats; the tokens unless said otherwise.
     pub equal: Equal,
     /// What is measured; all but timing unless said otherwise.
@@ -127,8 +132,23 @@ pub struct ProfileStudy {
     pub texts: TextSource,
     /// Tokens of each text that are read.
     pub lengths: Vec<usize>,
+    /// The queries that are averaged; all unless said otherwise.
+    pub queries: Queries,
     /// Remarks of this profile.
     pub analysis: Option<String>,
+}
+
+/// Bytes of weights, cache and activations at several context lengths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryStudy {
+    /// Name, unique in the file.
+    pub name: String,
+    /// Models as `--model` takes them, or models whose configuration is known.
+    pub models: Vec<String>,
+    /// Context lengths in tokens; those that a model cannot read are left out.
+    pub contexts: Vec<usize>,
+    /// How bytes are counted.
+    pub accounting: Vec<Accounting>,
 }
 
 /// Where texts come from.
@@ -194,7 +214,9 @@ impl Definition {
     pub fn from_toml(text: &str, file: &str) -> Result<Self, RecordError> {
         let place = Place::file(file);
         let table = text.parse::<toml::Table>().map_err(|error| place.refuse(syntax(&error, text)))?;
-        let mut keys = Keys::new(table, &["analysis", "experiment", "profile"], place.clone())?;
+        // Before unknown keys, which a newer format may well have.
+        check::format(&table, FORMAT).map_err(|reason| place.refuse(reason))?;
+        let mut keys = Keys::new(table, &KEYS, place.clone())?;
         let analysis = keys.text("analysis")?.unwrap_or_default();
         if !analysis.to_lowercase().contains(REFUTED) {
             return Err(place.refuse(
@@ -202,21 +224,29 @@ impl Definition {
                  anything, a sentence such as 'refuted if ...'",
             ));
         }
-        let read = |(at, value)| experiment::read(keys::table(value, &at)?, &place);
-        let mut profiles = Vec::new();
-        if keys.has("profile") {
-            for (at, value) in keys.entries("profile")? {
-                profiles.push(profile::read(keys::table(value, &at)?, &place)?);
-            }
-        }
-        let mut experiments = Vec::new();
-        // One of the two there must be; an experiment is what is usually missing.
-        if keys.has("experiment") || profiles.is_empty() {
-            experiments = keys.entries("experiment")?.map(read).collect::<Result<Vec<_>, _>>()?;
-        }
-        let names = experiments.iter().map(|e| &e.name).chain(profiles.iter().map(|p| &p.name));
-        check::names(names, &place)?;
-        Ok(Self { analysis, experiments, profiles, file: file.to_owned(), text: text.to_owned() })
+        let claims = keys.list("claims", Some(Vec::new()), keys::named)?;
+        let profiles = keys.tables("profile", |table| profile::read(table, &place))?;
+        let memory = keys.tables("memory", |table| memory::read(table, &place))?;
+        // One of the three there must be; an experiment is what is usually missing.
+        let experiments = match keys.has("experiment") || profiles.len() + memory.len() == 0 {
+            true => keys.entries("experiment")?.collect(),
+            false => Vec::new(),
+        };
+        let experiments =
+            experiments.into_iter().map(|(at, value)| experiment::read(keys::table(value, &at)?, &place));
+        let experiments = experiments.collect::<Result<Vec<_>, _>>()?;
+        let of_profiles = profiles.iter().map(|profile| &profile.name);
+        let of_memory = memory.iter().map(|memory| &memory.name);
+        check::names(experiments.iter().map(|e| &e.name).chain(of_profiles).chain(of_memory), &place)?;
+        let (file, text) = (file.to_owned(), text.to_owned());
+        Ok(Self { analysis, experiments, profiles, memory, claims, file, text })
+    }
+
+    /// Names of experiments, profiles and memory studies, in this order.
+    pub fn names(&self) -> Vec<&str> {
+        let experiments = self.experiments.iter().map(|e| e.name.as_str());
+        let profiles = self.profiles.iter().map(|p| p.name.as_str());
+        experiments.chain(profiles).chain(self.memory.iter().map(|m| m.name.as_str())).collect()
     }
 
     /// How the file was named.
@@ -234,6 +264,9 @@ impl Definition {
         sha256(self.text.as_bytes())
     }
 }
+
+/// Keys of a whole definition.
+const KEYS: [&str; 6] = ["format", "analysis", "claims", "experiment", "profile", "memory"];
 
 /// Where and why a text is not TOML, in one line.
 fn syntax(error: &toml::de::Error, text: &str) -> String {

@@ -41,17 +41,13 @@ pub enum RecordError {
         /// The key, its value and what was expected.
         reason: String,
     },
-    /// The header line of a CSV file is not the one of its format.
-    #[error("'{}' is not a {kind} file: its columns are '{found}', expected '{expected}'", .path.display())]
-    Columns {
+    /// The header of a CSV file is not that of its format.
+    #[error("the first line of '{}' cannot be read: {reason}", .path.display())]
+    Header {
         /// The file.
         path: PathBuf,
-        /// The format, for example "cell".
-        kind: &'static str,
-        /// The header line found.
-        found: String,
-        /// The header line of the format.
-        expected: String,
+        /// Which column is wrong and why.
+        reason: String,
     },
     /// One line of a CSV file is wrong.
     #[error("'{}', line {line}: {reason}", .path.display())]
@@ -62,6 +58,12 @@ pub enum RecordError {
         line: u64,
         /// The column, its value and what was expected.
         reason: String,
+    },
+    /// A folder was to be read as a finished run and is none.
+    #[error("'{}' is no finished run: name the folder that `bitkv run` or `bitkv verify` wrote, with definition.toml and rows.csv", .path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
     },
     /// An experiment definition says something that cannot be.
     #[error("'{file}'{experiment}: {reason}")]

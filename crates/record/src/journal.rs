@@ -37,7 +37,7 @@ impl<R: Row> Journal<R> {
             std::fs::read(&path).map_err(|source| RecordError::Read { path: path.clone(), source })?;
         let header = header::<R>(fingerprint);
         if bytes.iter().filter(|byte| **byte == b'\n').count() <= 2 {
-            // Without a whole line behind the header there is no row to lose, whatever the fingerprint.
+            // Without a whole line after the header there is no row to lose, whatever the fingerprint.
             file.set_len(0).map_err(fail)?;
             file.write_all(header.as_bytes()).map_err(fail)?;
             file.sync_all().map_err(fail)?;
@@ -71,13 +71,14 @@ impl<R: Row> Journal<R> {
 
     fn read_line(&self, line: &[u8]) -> Result<R, String> {
         let line = line.strip_suffix(b"\n").ok_or("the line is torn")?;
+        let line = std::str::from_utf8(line).map_err(|_| "the line is not UTF-8 text")?;
         let row: R = rows::from_line(line)?;
         self.check(&row)?;
         Ok(row)
     }
 
     fn check(&self, row: &R) -> Result<(), String> {
-        row.check()?;
+        rows::check(row)?;
         match self.contains(&row.key()) {
             true => Err(format!("the row of {} is already there", row.key())),
             false => Ok(()),
@@ -159,7 +160,7 @@ impl<R: Row> Journal<R> {
 }
 
 fn header<R: Row>(fingerprint: &str) -> String {
-    format!("# journal of {} rows, fingerprint {fingerprint}\n{}\n", R::KIND, R::COLUMNS.join(","))
+    format!("# journal of {} rows, fingerprint {fingerprint}\n{}\n", R::KIND, rows::header::<R>())
 }
 
 /// Where a run keeps the journal of a file such as `rows.csv`.

@@ -4,18 +4,21 @@
 //! from its data is refused with one sentence naming the file and the value. What was written reads back equal.
 
 mod asked_budget;
+mod axes;
+mod column;
 mod definition;
 mod error;
+mod field;
 mod folder;
-mod grid_axes;
 mod grid_row;
 mod hash;
 mod head_class;
+mod head_row;
 mod journal;
 mod json;
-mod loss;
 mod manifest;
-mod measurement;
+mod memory_row;
+mod names;
 mod overlap;
 mod plan_export;
 mod policy_text;
@@ -25,39 +28,39 @@ mod published_rule;
 mod resumable;
 mod rows;
 mod scored_task;
-mod skeleton;
 mod suggestion;
 mod texts;
 mod throughput;
 mod timestamp;
 mod timing_row;
-mod verification;
 mod when;
 
 pub use asked_budget::AskedBudget;
-pub use definition::{Calibration, Definition, Experiment, GridTask, ProfileStudy, TextSource};
+pub use axes::{Axes, AxisLists};
+pub use column::{Better, Column, Measure, Unit};
+pub use definition::{Calibration, Definition, Experiment, GridTask, MemoryStudy, ProfileStudy, TextSource};
 pub use error::RecordError;
-pub use folder::RunFolder;
-pub use grid_axes::{Equal, Form, KvFormat, Metric, Named, Positions, TaskKind};
+pub use field::Field;
+pub use folder::free_name;
 pub use grid_row::{GridRow, one_line};
 pub use hash::{FileHash, sha256, sha256_file, sha256_of_parts};
 pub use head_class::{ClassCounts, HeadClass, Thresholds};
+pub use head_row::HeadRow;
 pub use journal::Journal;
-pub use loss::LossRow;
 pub use manifest::{Machine, Manifest, ModelEntry};
-pub use measurement::{Accounting, CellRow, HeadRow, MemoryRow, Task};
+pub use memory_row::MemoryRow;
+pub use names::{
+    Accounting, Arithmetic, ClaimId, Compressor, Equal, Form, IsaClass, KvFormat, Metric, Named, PolicyRole,
+    Positions, Queries, TaskKind, WeightKind,
+};
 pub use plan_export::{PlanExport, ShareExport};
 pub use policy_text::{PolicyPart, PolicyText};
 pub use profile::{Profile, ProfileHead, ProfileSummary};
 pub use published_profile::{HeadKey, PublishedProfile, PublishedShape, PublishedStats, PublishedTypes};
 pub use published_rule::PublishedRule;
 pub use resumable::ResumableRun;
-pub use rows::{Row, has_rows, read_rows, write_rows};
+pub use rows::{FORMAT, Row, has_rows, read_rows, read_rows_noting, write_rows};
 pub use scored_task::ScoredTask;
-pub use skeleton::{
-    Difference, Expectation, Mistakes, ProfileDifference, ProfileReading, Reading, SkeletonComparison,
-    SkeletonPair, SkeletonWeights, Spread,
-};
 pub use texts::{MANIFEST_FILE, Split, Text, TextEntry, Texts, TextsError};
 pub use throughput::{
     Ceilings, FitPoint, MemoryUse, Method, ModelShape, PrefillFit, Range, Throughput, ThroughputRow, Timed,
@@ -65,5 +68,4 @@ pub use throughput::{
 };
 pub use timestamp::rfc3339;
 pub use timing_row::TimingRow;
-pub use verification::{Claim, ClaimId, Role, Statement, Verdict, Verification, verdict};
 pub use when::When;

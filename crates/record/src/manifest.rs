@@ -1,6 +1,6 @@
 //! `manifest.json`: what was run, on what, with what.
 
-use crate::{FileHash, RecordError, json, timestamp};
+use crate::{FileHash, RecordError, json, rows, timestamp};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -10,6 +10,9 @@ const KIND: &str = "run manifest";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    /// The version of the format of the run's files, [`crate::FORMAT`]; 1 where a file does not say.
+    #[serde(default = "first_format")]
+    pub format: u32,
     /// Version of the suite.
     pub bitkv_version: String,
     /// Source revision the binary was built from; "unknown" when it was not built from a checkout.
@@ -34,6 +37,17 @@ pub struct Manifest {
     pub texts: Vec<FileHash>,
     /// Every option that can change a number, by name.
     pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+/// All that is read of a manifest before its version is known.
+#[derive(Deserialize)]
+struct Version {
+    #[serde(default = "first_format")]
+    format: u32,
+}
+
+fn first_format() -> u32 {
+    1
 }
 
 /// The machine a run took place on.
@@ -69,6 +83,12 @@ impl Manifest {
     /// Parses a manifest; `file` names the text in errors. The start must be an RFC 3339 UTC time, the
     /// duration finite and not negative, every hash 64 lower-case hex digits, every model named once.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
+        // Before unknown keys, which a newer format may well have.
+        let Version { format } = json::parse(text, file, KIND)?;
+        if format > crate::FORMAT {
+            let reason = format!("it {}", rows::newer(format));
+            return Err(RecordError::Content { file: file.to_owned(), kind: KIND, reason });
+        }
         let manifest: Self = json::parse(text, file, KIND)?;
         manifest.check(file)?;
         Ok(manifest)
@@ -120,6 +140,7 @@ mod tests {
     fn example() -> Manifest {
         let options = serde_json::json!({"context": 512, "budgets": [0.5, 0.2]});
         Manifest {
+            format: crate::FORMAT,
             bitkv_version: "0.1.0".into(),
             revision: "abc123".into(),
             dirty: true,
@@ -169,6 +190,14 @@ mod tests {
         let good = json::render(&example(), "m.json", KIND).unwrap();
         let extra = good.replacen("\"dirty\"", "\"surprise\": 1,\n  \"dirty\"", 1);
         assert!(Manifest::from_json(&extra, "m.json").unwrap_err().to_string().contains("surprise"));
+        let newer = good.replacen("\"format\": 2", "\"format\": 3, \"surprise\": 1", 1);
+        let said = Manifest::from_json(&newer, "m.json").unwrap_err().to_string();
+        assert!(
+            said.contains("format 3") && said.contains("use a newer bitkv") && !said.contains("surprise"),
+            "{said}"
+        );
+        let old = good.replacen("  \"format\": 2,\n", "", 1);
+        assert_eq!(Manifest::from_json(&old, "m.json").unwrap().format, 1);
         let missing = good.replacen("  \"seed\": 7,\n", "", 1);
         assert_ne!(missing, good);
         assert!(Manifest::from_json(&missing, "m.json").unwrap_err().to_string().contains("seed"));

@@ -1,6 +1,6 @@
 //! The published rules, as budgets name them.
 
-use crate::grid_axes::Named;
+use crate::Named;
 
 /// A published rule: it keeps what it keeps, whatever the budget asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +22,14 @@ impl Named for PublishedRule {
             Self::Proportional => "entropy-proportional",
             Self::Global => "entropy-global",
             Self::Inverted => "entropy-inverted",
+        }
+    }
+
+    fn about(self) -> &'static str {
+        match self {
+            Self::Proportional => "The rule of the GPT-2 study.",
+            Self::Global => "The rule of the C++ that would ship.",
+            Self::Inverted => "The rule behind the published percentages.",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Run folders that survive the process: what was measured is kept until all of it is.
 
-use crate::{Journal, RecordError, Row, RunFolder, folder, journal};
+use crate::{Journal, RecordError, Row, folder, journal, json, rows};
 use serde::Serialize;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,8 @@ const JOURNALS: &str = ".bitkv-journal";
 /// `<name>`. A finished run is never overwritten, and two processes cannot write one run.
 #[derive(Debug)]
 pub struct ResumableRun {
-    folder: RunFolder,
+    target: PathBuf,
+    partial: PathBuf,
     fingerprint: String,
     /// Locked while it is open, and so until the process ends in any way.
     _lock: File,
@@ -49,18 +50,17 @@ impl ResumableRun {
             let _ = std::fs::remove_dir(&journals).and_then(|()| std::fs::remove_dir(&partial));
             return Err(finished);
         }
-        let folder = RunFolder::resumed(target, partial);
-        Ok(Self { folder, fingerprint: fingerprint.to_owned(), _lock: file })
+        Ok(Self { target, partial, fingerprint: fingerprint.to_owned(), _lock: file })
     }
 
     /// Where the run will be when finished.
     pub fn target(&self) -> &Path {
-        self.folder.target()
+        &self.target
     }
 
     /// Where files are written until then.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.partial
     }
 
     /// Opens or begins the journal whose rows will be in the file `name`, such as `rows.csv`.
@@ -75,25 +75,43 @@ impl ResumableRun {
 
     /// Writes a text file, replacing that of an earlier attempt; `name` may contain folders, which are created.
     pub fn write_text(&self, name: &str, text: &str) -> Result<(), RecordError> {
-        self.folder.write_text(name, text)
+        json::write_text(&self.place(name)?, text)
     }
 
     /// Writes a value as indented JSON.
     pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), RecordError> {
-        self.folder.write_json(name, value)
+        self.write_text(name, &json::render(value, name, "JSON document")?)
     }
 
     /// Writes rows as CSV.
     pub fn write_rows<R: Row>(&self, name: &str, rows: &[R]) -> Result<(), RecordError> {
-        self.folder.write_rows(name, rows)
+        rows::write_rows(&self.place(name)?, rows)
     }
 
-    /// Moves the folder to its name, removes the journals and returns where it is.
+    /// Moves the folder to its name, removes the journals and returns where it is. Should the name have been taken
+    /// meanwhile, the files are kept where they are and the error says where.
     pub fn finish(self) -> Result<PathBuf, RecordError> {
-        let target = self.folder.finish()?;
+        let (target, partial) = (self.target, self.partial);
+        let moved = match folder::occupied(&target) {
+            true => Err("the name was taken meanwhile".to_owned()),
+            false => std::fs::rename(&partial, &target).map_err(|error| error.to_string()),
+        };
+        if let Err(reason) = moved {
+            return Err(RecordError::Finish { target, partial, reason });
+        }
         // In this order a kill in between loses nothing; what is left then is removed by the next attempt to open.
         let _ = std::fs::remove_dir_all(target.join(JOURNALS));
         Ok(target)
+    }
+
+    /// Where a file is written; the folders it lies in are created.
+    fn place(&self, name: &str) -> Result<PathBuf, RecordError> {
+        let path = self.partial.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)
+                .map_err(|source| RecordError::Write { path: parent.to_owned(), source })?;
+        }
+        Ok(path)
     }
 }
 

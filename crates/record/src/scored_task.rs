@@ -1,5 +1,6 @@
 //! What a cell is scored on, as rows name it.
 
+use crate::field::text_fields;
 use crate::{Named, TaskKind};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -10,7 +11,7 @@ const AWARE: &str = "-aware";
 
 /// What a cell is scored on. Its text in rows is the name of the kind, such as `passkey`, and `passkey-aware` where the
 /// question was part of what the policy saw before it cut the cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct ScoredTask {
     /// Which task.
@@ -23,6 +24,8 @@ impl ScoredTask {
     /// Continuation of a text.
     pub const TEXT: Self = Self { kind: TaskKind::Text, aware: false };
 }
+
+text_fields!(ScoredTask);
 
 impl fmt::Display for ScoredTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,12 +1,13 @@
-//! When a cache is cut.
+//! When a cache is compressed.
 
+use crate::field::text_fields;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// When a cache is cut: once after prefill, after each chunk of the prefill, while decoding, or both. Its text, in
 /// definitions and rows, is `once`, `chunked-128`, `decoding-16` or `chunked-128+decoding-16`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct When {
     /// Tokens in each chunk of the prefill; later chunks see only what earlier cuts left. None: prefill is one pass.
@@ -23,6 +24,8 @@ impl When {
     /// What a definition means by "decoding".
     pub const DECODING: Self = Self { prefill_chunk: None, every: Some(16) };
 }
+
+text_fields!(When);
 
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

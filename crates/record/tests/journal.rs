@@ -1,12 +1,12 @@
 //! Runs that are interrupted end with the bytes of runs that are not.
 
-use bitkv_record::{Journal, RecordError, ResumableRun, Row, read_rows};
-use serde::{Deserialize, Serialize};
+use bitkv_record::{Column, Journal, RecordError, ResumableRun, Row, read_rows};
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// A row small enough to cut at every byte.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Cell {
     key: String,
     value: Option<f64>,
@@ -15,7 +15,17 @@ struct Cell {
 
 impl Row for Cell {
     const KIND: &'static str = "cell";
-    const COLUMNS: &'static [&'static str] = &["key", "value", "note"];
+
+    fn columns() -> &'static [Column<Self>] {
+        static COLUMNS: LazyLock<[Column<Cell>; 3]> = LazyLock::new(|| {
+            [
+                Column::plain("key", |cell| &cell.key, |cell| &mut cell.key),
+                Column::plain("value", |cell| &cell.value, |cell| &mut cell.value),
+                Column::plain("note", |cell| &cell.note, |cell| &mut cell.note),
+            ]
+        });
+        &*COLUMNS
+    }
 
     fn key(&self) -> String {
         self.key.clone()
@@ -123,7 +133,7 @@ fn a_last_line_that_cannot_be_read_is_cut_off_and_an_earlier_one_is_damage() {
     assert_eq!(run.journal::<Cell>("rows.csv").unwrap().rows(), &cells()[..3]);
     drop(run);
 
-    bytes.extend_from_slice(&[b"k5,1".as_slice(), &after].concat());
+    bytes.extend_from_slice(&[b"2,k5,1,".as_slice(), &after].concat());
     fs::write(journal_file(root.path()), &bytes).unwrap();
     let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
     let said = run.journal::<Cell>("rows.csv").unwrap_err().to_string();
@@ -187,7 +197,7 @@ fn an_unfinished_run_without_rows_gives_way_to_another() {
     drop(run);
     let text = fs::read_to_string(journal_file(root.path())).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[..2], ["# journal of cell rows, fingerprint other", "key,value,note"]);
+    assert_eq!(lines[..2], ["# journal of cell rows, fingerprint other", "format,key,value,note,checksum"]);
     assert_eq!(lines.len(), 3, "{text}");
 }
 
@@ -229,4 +239,16 @@ fn files_of_an_attempt_that_was_killed_while_finishing_are_replaced() {
     let expected = uninterrupted(&root.path().join("whole"));
     assert_eq!(fs::read(root.path().join("run/rows.csv")).unwrap(), expected);
     assert_eq!(fs::read_to_string(root.path().join("run/notes/a.json")).unwrap(), "[\n  1\n]\n");
+}
+
+#[test]
+fn a_finished_run_is_kept_even_if_its_name_was_taken_meanwhile() {
+    let root = tempfile::tempdir().unwrap();
+    begin(root.path(), cells());
+    let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
+    fs::write(root.path().join("run"), "somebody else's").unwrap();
+    let message = run.finish().unwrap_err().to_string();
+    assert!(message.contains(".run.partial") && message.contains("taken meanwhile"), "{message}");
+    assert!(journal_file(root.path()).exists(), "the rows are kept");
+    assert_eq!(fs::read_to_string(root.path().join("run")).unwrap(), "somebody else's");
 }

@@ -3,10 +3,10 @@
 mod document;
 mod matching;
 
-use crate::grid::{Quantity, by_text, unit};
+use crate::experiment::{Quantity, by_text, unit};
 use crate::interval::{self, Estimate, paired_difference};
 use crate::unique;
-use bitkv_record::{AskedBudget, Form, GridRow, KvFormat, Positions, ScoredTask, When};
+use bitkv_record::{AskedBudget, Axes, Field, GridRow, Row, ScoredTask};
 use matching::{by_cell, pairs};
 use serde::Serialize;
 
@@ -70,7 +70,7 @@ pub struct Comparison {
     pub b: String,
     /// Cells that both have.
     pub matched: usize,
-    /// Of those, cells whose rows are equal in everything but the key, which depends on the code revision.
+    /// Of those, cells that are equal in everything measured, in what was kept and in how they failed.
     pub identical: usize,
     /// Of those, cells that failed in at least one run; they are in no difference.
     pub failed: usize,
@@ -89,18 +89,13 @@ pub struct Compared {
     pub experiment: String,
     /// Name of the model.
     pub model: String,
-    /// What its weights were run as.
-    pub form: Form,
     /// Policy specification.
     pub policy: String,
     /// How much was asked to be kept.
     pub budget: AskedBudget,
-    /// When the cache was cut.
-    pub when: When,
-    /// Where kept keys stood.
-    pub positions: Positions,
-    /// How keys and values were stored.
-    pub kv: KvFormat,
+    /// Form, time of eviction, positions and KV format.
+    #[serde(flatten)]
+    pub axes: Axes,
     /// What was scored.
     pub task: ScoredTask,
     /// Texts or contexts in both runs.
@@ -159,8 +154,15 @@ pub fn compare(
     })
 }
 
+/// Whether everything measured is the same, and so are the kept positions and the failure.
 fn same(a: &GridRow, b: &GridRow) -> bool {
-    *a == GridRow { key: a.key.clone(), ..b.clone() }
+    let measured = GridRow::columns().iter().filter(|column| column.measure.is_some());
+    // What a file of the first format has no column for is no difference; such files do not say their instruction set.
+    let old = a.isa.is_none() || b.isa.is_none();
+    let alike =
+        |a: &dyn Field, b: &dyn Field| a.write() == b.write() || (old && (a.is_missing() || b.is_missing()));
+    measured.into_iter().all(|column| alike((column.get)(a), (column.get)(b)))
+        && (&a.plan_hash, &a.error) == (&b.plan_hash, &b.error)
 }
 
 fn compared(pairs: &[(&GridRow, &GridRow)], seed: u64) -> Option<Compared> {
@@ -169,12 +171,9 @@ fn compared(pairs: &[(&GridRow, &GridRow)], seed: u64) -> Option<Compared> {
     Some(Compared {
         experiment: first.experiment.clone(),
         model: first.model.clone(),
-        form: first.form,
         policy: first.policy.clone(),
         budget: first.budget,
-        when: first.when,
-        positions: first.positions,
-        kv: first.kv,
+        axes: first.axes,
         task: first.task,
         texts: unique(pairs.iter().map(|(a, _)| (a.text.as_str(), a.context_tokens))).len(),
         kl_nats: of(Quantity::KL),

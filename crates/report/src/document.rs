@@ -1,8 +1,8 @@
 //! A report as a list of blocks, and its three forms.
 
+use crate::claims::Verdict;
 use crate::table::Table;
-use crate::{Input, escape, render, sections};
-use bitkv_record::Verdict;
+use crate::{Run, escape, render, sections};
 
 /// A report before it has a form.
 pub(crate) struct Document {
@@ -43,13 +43,8 @@ pub(crate) struct Figure {
 
 impl Document {
     /// The whole report: what a reader wants to know first comes first.
-    pub(crate) fn new(input: &Input<'_>) -> Self {
-        let mut blocks = sections::summary(input);
-        blocks.push(sections::provenance(input.manifest));
-        blocks.extend(sections::claims(input));
-        blocks.extend(sections::limits(input));
-        blocks.extend(sections::reproduce(input.manifest, input.verification.run.as_deref()));
-        Self::of(sections::title(input), blocks)
+    fn new(run: &Run<'_>) -> Self {
+        Self::of(sections::title(run), sections::whole(run))
     }
 
     /// A document whose figures have names.
@@ -97,23 +92,35 @@ fn name_figures(blocks: &mut [Block], taken: &mut Vec<String>) {
     }
 }
 
-/// The report in short as plain text for a terminal: verdicts and key numbers, then for each claim its statements and
-/// its most telling table. The rest stands in the other two forms.
-pub fn render_terminal(input: &Input<'_>) -> String {
-    render::terminal(&sections::brief(input))
+/// The report in short as plain text for a terminal: verdicts and key numbers of claims, then of each experiment the
+/// self-check, the failures and KL by policy and budget. The rest stands in the other two forms.
+pub fn render_terminal(run: &Run<'_>) -> String {
+    render::terminal(&Document { title: sections::title(run), blocks: sections::brief(run) })
 }
 
 /// The report as Markdown; it refers to the files that [`figures`] gives.
-pub fn render_markdown(input: &Input<'_>) -> String {
-    render::markdown(&Document::new(input))
+pub fn render_markdown(run: &Run<'_>) -> String {
+    render::markdown(&Document::new(run))
 }
 
 /// The report as one HTML page that needs nothing else: no scripts, no fonts, no files.
-pub fn render_html(input: &Input<'_>) -> String {
-    render::html(&Document::new(input))
+pub fn render_html(run: &Run<'_>) -> String {
+    render::html(&Document::new(run))
 }
 
 /// The figures that the Markdown report refers to: path beside the report, and SVG.
-pub fn figures(input: &Input<'_>) -> Vec<(String, String)> {
-    Document::new(input).figures()
+pub fn figures(run: &Run<'_>) -> Vec<(String, String)> {
+    Document::new(run).figures()
+}
+
+/// All files of a report with their names beside the rows: figures, Markdown, HTML and, where the definition asks for
+/// claims, `verification.json`.
+pub fn files(run: &Run<'_>) -> Vec<(String, String)> {
+    let mut files = figures(run);
+    files.push(("report.md".into(), render_markdown(run)));
+    files.push(("report.html".into(), render_html(run)));
+    if !run.definition.claims.is_empty() {
+        files.push(("verification.json".into(), crate::claims::verification(run).to_json()));
+    }
+    files
 }

@@ -1,22 +1,25 @@
-//! Recorded measurements as terminal tables, Markdown and one self-contained HTML page.
+//! The rows of a run as statements, verdicts, terminal tables, Markdown and one self-contained HTML page.
 //!
-//! Nothing here measures: every number comes from the rows of a run, with its interval, or is missing.
+//! Nothing here measures or opens a model: every number comes from the rows of a run, with its interval, or is missing.
 
+pub mod claims;
 mod colour;
 mod compare;
-pub mod compression;
 pub mod curve;
 mod document;
 mod escape;
+mod experiment;
 mod format;
-mod grid;
-pub mod heads;
+mod heads;
 mod heat_map;
 mod interval;
 pub mod memory;
+mod policies;
 mod published;
 mod render;
+mod run;
 mod sections;
+mod splice;
 mod svg;
 mod table;
 
@@ -24,29 +27,13 @@ pub use compare::{
     CompareError, Compared, Comparison, Difference, compare, render_comparison_markdown,
     render_comparison_terminal,
 };
-pub use document::{figures, render_html, render_markdown, render_terminal};
-pub use grid::{GridInput, grid_figures, render_grid_html, render_grid_markdown, render_grid_terminal};
+pub use document::{figures, files, render_html, render_markdown, render_terminal};
 pub use heat_map::HeatMap;
 pub use interval::Estimate;
 pub use published::{PUBLISHED_HEADS, PublishedHeads};
+pub use run::{Recorded, Run};
+pub use splice::{findings, metrics, splice};
 pub use table::{Align, Table};
-
-use bitkv_record::{CellRow, HeadRow, Manifest, MemoryRow, Verification};
-
-/// Everything a report is made of.
-#[derive(Debug, Clone, Copy)]
-pub struct Input<'a> {
-    /// What was run.
-    pub manifest: &'a Manifest,
-    /// What came of the claims.
-    pub verification: &'a Verification,
-    /// Memory by context length.
-    pub memory: &'a [MemoryRow],
-    /// Entropy by head.
-    pub heads: &'a [HeadRow],
-    /// Quality by policy, budget and text.
-    pub cells: &'a [CellRow],
-}
 
 /// Distinct values in order of first appearance.
 fn unique<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {

@@ -31,7 +31,7 @@ fn table(model: &str, rows: &[MemoryRow]) -> Table {
         let difference = row.published_fraction.map(|published| 100.0 * (row.kv_fraction - published));
         table.push(vec![
             row.context.to_string(),
-            row.accounting.name().to_owned(),
+            row.accounting.to_string(),
             megabytes(row.weight_bytes as f64),
             megabytes(row.kv_bytes as f64),
             megabytes(row.activation_bytes as f64),
@@ -123,7 +123,7 @@ pub fn charts(rows: &[MemoryRow]) -> Vec<Chart> {
             let chosen = rows.iter().filter(|row| row.model == model && row.accounting == accounting);
             let point = |row: &MemoryRow| Point { x: row.context as f64, y: row.kv_fraction, interval: None };
             Series {
-                label: format!("{} accounting", accounting.name()),
+                label: format!("{accounting} accounting"),
                 faint: false,
                 points: chosen.map(point).collect(),
             }
@@ -146,6 +146,7 @@ mod tests {
     fn row(context: usize, accounting: Accounting, kv: u64, published: Option<f64>) -> MemoryRow {
         let total = 1_000_000 + kv;
         MemoryRow {
+            study: "s".into(),
             model: "m".into(),
             accounting,
             context,

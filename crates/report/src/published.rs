@@ -1,6 +1,7 @@
 //! The published head statistics that measured ones are shown beside.
 
 use bitkv_record::ClassCounts;
+use std::sync::LazyLock;
 
 /// Head statistics of one model as published, entropies in bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,9 +45,71 @@ pub const PUBLISHED_HEADS: [PublishedHeads; 2] = [
     },
 ];
 
+/// The published entropy of every head of one model.
+pub(crate) struct PublishedEntropies {
+    /// Model name.
+    pub(crate) model: &'static str,
+    /// Every query head, layer by layer.
+    pub(crate) heads: Vec<PublishedHead>,
+}
+
+/// One head of a published profile.
+pub(crate) struct PublishedHead {
+    pub(crate) layer: usize,
+    pub(crate) head: usize,
+    /// Bits; none where the publication only says "below 0.5".
+    pub(crate) entropy_bits: Option<f64>,
+}
+
+/// Files of layer, head and entropy: the first exact, the second a heat map rounded to 0.1 bit.
+const FILES: [(&str, &str); 2] = [
+    ("bitnet_b1_58-large", include_str!("../../../testdata/published/bitnet_b1_58-large.csv")),
+    ("BitNet-b1.58-2B-4T", include_str!("../../../testdata/published/bitnet-b1.58-2B-4T.csv")),
+];
+
+/// The published entropies, compiled in.
+pub(crate) fn published_entropies() -> &'static [PublishedEntropies] {
+    static ALL: LazyLock<Vec<PublishedEntropies>> =
+        LazyLock::new(|| FILES.map(|(model, text)| PublishedEntropies { model, heads: heads(text) }).into());
+    &ALL
+}
+
+/// Lines `layer,head,bits`; comments and the header have no numbers and are left out.
+fn heads(text: &str) -> Vec<PublishedHead> {
+    let head = |line: &str| {
+        let mut values = line.split(',');
+        let (layer, head) = (values.next()?.parse().ok()?, values.next()?.parse().ok()?);
+        Some(PublishedHead { layer, head, entropy_bits: values.next().and_then(|bits| bits.parse().ok()) })
+    };
+    text.lines().filter_map(head).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bitkv_record::Thresholds;
+
+    fn counts(model: usize, thresholds: Thresholds) -> ClassCounts {
+        let heads = &published_entropies()[model].heads;
+        assert_eq!(heads.len(), PUBLISHED_HEADS[model].classes.total());
+        thresholds.count(heads.iter().filter_map(|head| head.entropy_bits))
+    }
+
+    #[test]
+    fn the_large_profile_has_the_published_classes() {
+        let published = PUBLISHED_HEADS[0].classes;
+        assert_eq!(counts(0, Thresholds::CODE), published);
+        // So the bounds printed beside the counts cannot be those that were counted with.
+        assert_ne!(counts(0, Thresholds::PRINTED), published);
+    }
+
+    #[test]
+    fn the_heat_map_is_near_the_published_classes() {
+        // Rounding to 0.1 bit moves heads near a bound; the 21 sinks have no figure.
+        let found = counts(1, Thresholds::CODE);
+        assert_eq!(found.sink, 0);
+        assert!(found.focused.abs_diff(53) < 10 && found.mixed.abs_diff(139) < 20, "{found:?}");
+    }
 
     #[test]
     fn the_counts_add_up_to_the_models_heads_and_the_published_shares() {

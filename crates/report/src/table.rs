@@ -110,9 +110,14 @@ impl Table {
 
     /// A Markdown table with its caption in bold above it.
     pub fn to_markdown(&self) -> String {
+        format!("**{}**\n\n{}", escape::markdown(&self.caption), self.to_bare_markdown())
+    }
+
+    /// A Markdown table without its caption.
+    pub fn to_bare_markdown(&self) -> String {
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let rule = |align: &Align| if *align == Align::Right { "---:" } else { "---" }.to_owned();
-        let mut text = format!("**{}**\n\n", escape::markdown(&self.caption));
+        let mut text = String::new();
         text += &line(self.columns.iter().map(|(title, _)| escape::markdown(title)).collect());
         text += &line(self.columns.iter().map(|(_, align)| rule(align)).collect());
         for (i, row) in self.rows.iter().enumerate() {

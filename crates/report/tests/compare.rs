@@ -2,7 +2,7 @@
 
 mod cells;
 
-use bitkv_record::{GridRow, KvFormat, ScoredTask, TaskKind};
+use bitkv_record::{Axes, GridRow, KvFormat, ScoredTask, TaskKind};
 use bitkv_report::{
     CompareError, Comparison, compare, render_comparison_markdown, render_comparison_terminal,
 };
@@ -98,7 +98,9 @@ fn seeds_are_averaged_within_a_text() {
 
 #[test]
 fn variants_are_compared_with_their_own_kind() {
-    let quantised = |rows: Vec<GridRow>| rows.into_iter().map(|row| GridRow { kv: KvFormat::Int4, ..row });
+    let quantised = |rows: Vec<GridRow>| {
+        rows.into_iter().map(|row| GridRow { axes: Axes { kv: KvFormat::Int4, ..row.axes }, ..row })
+    };
     let passkey = |correct| GridRow {
         task: ScoredTask { kind: TaskKind::Passkey, aware: false },
         kl_nats: None,

@@ -3,8 +3,8 @@
 mod cells;
 mod rendered;
 
-use bitkv_record::{Form, GridRow, KvFormat, ScoredTask, When};
-use bitkv_report::render_grid_markdown;
+use bitkv_record::{Axes, Form, GridRow, KvFormat, PolicyRole, ScoredTask, When};
+use bitkv_report::render_markdown;
 use cells::row;
 use rendered::{after, in_order};
 
@@ -13,7 +13,7 @@ analysis = "Refuted if not."
 [[experiment]]
 name = "first"
 models = ["m"]
-forms = ["true", "llama-skeleton"]
+forms = ["true", "plain-llama"]
 texts = "evaluation"
 context = 300
 horizon = 60
@@ -26,7 +26,7 @@ when = ["once", "chunked"]
 const Q: &str = "uniform+q{x=\"a\",y=2}";
 
 fn markdown(rows: &[GridRow]) -> String {
-    rendered::with(DEFINITION, rows, &[], render_grid_markdown)
+    rendered::with(DEFINITION, rows, &[], render_markdown)
 }
 
 fn line<'a>(text: &'a str, start: &str) -> &'a str {
@@ -150,7 +150,7 @@ fn seeds_in_the_text_of_a_policy_are_pooled() {
 fn variants_are_subtracted_from_the_first_of_the_definition() {
     // Rows come with the second variant first.
     let chunked = pair().into_iter().map(|row| GridRow {
-        when: When::CHUNKED,
+        axes: Axes { when: When::CHUNKED, ..row.axes },
         kl_nats: row.kl_nats.map(|kl| kl + if row.text == "a" { 0.5 } else { 1.0 }),
         ..row
     });
@@ -163,7 +163,7 @@ fn variants_are_subtracted_from_the_first_of_the_definition() {
     );
     let answered = |when, right| {
         let rows = answers("uniform+p", "copy", "copy-100-00", &[(right, 8)]);
-        rows.into_iter().map(move |row| GridRow { when, ..row })
+        rows.into_iter().map(move |row| GridRow { axes: Axes { when, ..row.axes }, ..row })
     };
     let rows: Vec<GridRow> = answered(When::ONCE, 6).chain(answered(When::CHUNKED, 2)).collect();
     let text = markdown(&rows);
@@ -174,15 +174,19 @@ fn variants_are_subtracted_from_the_first_of_the_definition() {
 #[test]
 fn the_order_of_policies_is_compared_between_forms() {
     let of = |form: Form, kl: [(&str, f64); 4]| {
-        let model = if form == Form::True { "m" } else { "m+llama-skeleton" };
+        let model = if form == Form::True { "m" } else { "m+plain-llama" };
         let rows = kl.into_iter().flat_map(move |(policy, kl)| {
-            ["a", "b"].map(|text| GridRow { form, model: model.into(), ..row(policy, "0.5", text, kl) })
+            ["a", "b"].map(|text| GridRow {
+                axes: Axes { form, ..Axes::default() },
+                model: model.into(),
+                ..row(policy, "0.5", text, kl)
+            })
         });
         rows.collect::<Vec<GridRow>>()
     };
     let trained = [("uniform+p", 1.0), (Q, 2.0), ("uniform+random", 3.0), ("uniform+oracle", 0.5)];
     let skeleton = [("uniform+p", 1.0), (Q, 4.0), ("uniform+random", 3.0), ("uniform+oracle", 0.5)];
-    let text = markdown(&[of(Form::True, trained), of(Form::LlamaSkeleton, skeleton)].concat());
+    let text = markdown(&[of(Form::True, trained), of(Form::PlainLlama, skeleton)].concat());
     let table = after(&text, "first, m: order of policies by mean KL in both forms");
     in_order(
         table,
@@ -194,7 +198,7 @@ fn the_order_of_policies_is_compared_between_forms() {
             "uniform+random | 1.00 [1.00, 1.00] \\* | -1.00 [-1.00, -1.00] \\* | changes |",
         ],
     );
-    assert!(text.contains("### m, form true") && text.contains("### m, form llama-skeleton"), "{text}");
+    assert!(text.contains("### m, form true") && text.contains("### m, form plain-llama"), "{text}");
 }
 
 #[test]
@@ -214,10 +218,15 @@ fn only_policies_that_keep_more_than_asked_are_called_loose() {
 fn a_pair_that_keeps_unequal_numbers_says_so() {
     let more = |row: GridRow| GridRow { kept_entries: Some(if row.text == "a" { 60 } else { 80 }), ..row };
     let rule = pair().into_iter().filter(|row| row.policy == "uniform+p").map(more);
-    let rule = rule.map(|row| GridRow { policy: "entropy-global".into(), conserving: false, ..row });
+    let rule = rule.map(|row| GridRow {
+        policy: "entropy-global".into(),
+        role: PolicyRole::Published,
+        conserving: false,
+        ..row
+    });
     let rows: Vec<GridRow> = pair().into_iter().chain(rule).collect();
     let definition = DEFINITION.replace("[[\"uniform + p\"", "[[\"entropy-global\"");
-    let text = rendered::with(&definition, &rows, &[], render_grid_markdown);
+    let text = rendered::with(&definition, &rows, &[], render_markdown);
     let table = after(&text, "pairs of the definition");
     // Both texts keep 50 of 100 under the other policy.
     in_order(table, &["entropy-global ‡ less uniform+q", "| 20.0 [10.0, 30.0] \\* |", "‡ Does not keep"]);
@@ -239,7 +248,8 @@ fn policies_are_ordered_by_the_budgets_that_all_have() {
 
 #[test]
 fn variants_of_storage_have_their_own_pairs() {
-    let quantised = pair().into_iter().map(|row| GridRow { kv: KvFormat::Int8, ..row });
+    let quantised =
+        pair().into_iter().map(|row| GridRow { axes: Axes { kv: KvFormat::Int8, ..row.axes }, ..row });
     let text = markdown(&pair().into_iter().chain(quantised).collect::<Vec<GridRow>>());
     assert_eq!(text.matches("pairs of the definition, first less second").count(), 2, "{text}");
     assert!(text.contains("KL less that of the same policy with KV f16"), "{text}");

@@ -4,8 +4,8 @@ mod cells;
 mod markup;
 mod rendered;
 
-use bitkv_record::{AskedBudget, Definition, GridRow, KvFormat, ScoredTask, TaskKind, TimingRow, When};
-use bitkv_report::{GridInput, grid_figures, render_grid_html, render_grid_markdown, render_grid_terminal};
+use bitkv_record::{AskedBudget, Axes, Definition, GridRow, KvFormat, ScoredTask, TaskKind, TimingRow, When};
+use bitkv_report::{Run, figures, render_html, render_markdown, render_terminal};
 
 use cells::row;
 use rendered::{after, in_order, manifest};
@@ -45,10 +45,10 @@ fn grid() -> Vec<GridRow> {
 }
 
 fn markdown(rows: &[GridRow]) -> String {
-    with(rows, &[], render_grid_markdown)
+    with(rows, &[], render_markdown)
 }
 
-fn with(rows: &[GridRow], timings: &[TimingRow], render: fn(&GridInput<'_>) -> String) -> String {
+fn with(rows: &[GridRow], timings: &[TimingRow], render: fn(&Run<'_>) -> String) -> String {
     rendered::with(DEFINITION, rows, timings, render)
 }
 
@@ -90,7 +90,7 @@ fn policies_stand_by_kind_with_the_mean_over_texts() {
             "| full | 0 [0, 0] | 0 [0, 0] |",
             "**published rules**",
             "| entropy-global ‡ | 7.00 [7.00, 7.00] |",
-            "**rivals**",
+            "**methods**",
             // (1 + 2 + 6) / 3 less a quarter, then without it.
             "| entropy+recency | 2.75 [0.750, 5.75] | 5.75 ",
             "| uniform+recency | 3.00 [1.00, 6.00] | 6.00 ",
@@ -172,7 +172,7 @@ fn a_full_budget_that_changes_something_is_said_and_shown() {
     assert!(text.contains("Self-check FAILED: 1 of 6 cells"), "{text}");
     assert!(text.contains("| policy | 1.0 | 0.5 | 10 tokens |"), "{text}");
     // Quantisation changes something at a full budget and is no failure.
-    rows[1].kv = KvFormat::Int4;
+    rows[1].axes.kv = KvFormat::Int4;
     let text = markdown(&rows);
     assert!(text.contains("Self-check: in all 5 cells"), "{text}");
     in_order(
@@ -213,7 +213,7 @@ fn answers_are_counted_by_task_length_and_depth() {
 fn variants_are_told_apart_by_what_differs() {
     let mut rows = grid();
     rows.extend(grid().into_iter().map(|row| GridRow {
-        when: When::CHUNKED,
+        axes: Axes { when: When::CHUNKED, ..row.axes },
         kl_nats: row.kl_nats.map(|kl| 2.0 * kl),
         ..row
     }));
@@ -238,8 +238,7 @@ fn times_have_a_table_where_there_are_any() {
         model: "m".into(),
         policy: "uniform+recency".into(),
         budget: AskedBudget::Fraction(0.5),
-        when: When::ONCE,
-        kv: KvFormat::F16,
+        axes: Axes::default(),
         text: text.into(),
         plan_seconds: seconds,
         continuation_seconds: 0.5,
@@ -247,14 +246,14 @@ fn times_have_a_table_where_there_are_any() {
         peak_rss_bytes: Some(2_000_000),
         cache_bytes: 10,
     };
-    let text = with(&grid(), &[timing("a", 0.001), timing("b", 0.003)], render_grid_markdown);
+    let text = with(&grid(), &[timing("a", 0.001), timing("b", 0.003)], render_markdown);
     assert!(text.contains("| uniform+recency | 2.00 | 500 | - | 2.000 |"), "{text}");
     assert!(!markdown(&grid()).contains("mean times"));
 }
 
 #[test]
 fn a_terminal_and_a_page_say_the_same() {
-    let terminal = with(&grid(), &[], render_grid_terminal);
+    let terminal = with(&grid(), &[], render_terminal);
     in_order(
         &terminal,
         &["== first ==", "Self-check", "KL in nats, mean over 3 texts", "uniform+recency", "runs/x"],
@@ -264,7 +263,7 @@ fn a_terminal_and_a_page_say_the_same() {
     let mut rows = grid();
     rows[0].model = "m<script>&\"|".into();
     rows[1].error = Some("<b>why</b> & how".into());
-    let page = with(&rows, &[], render_grid_html);
+    let page = with(&rows, &[], render_html);
     markup::check(&page);
     assert!(
         page.contains("<h2 id=") && page.contains("3.00 [1.00, 6.00]") && page.contains("<svg"),
@@ -276,17 +275,18 @@ fn a_terminal_and_a_page_say_the_same() {
 fn figures_are_those_that_the_report_refers_to() {
     let definition = Definition::from_toml(DEFINITION, "first.toml").unwrap();
     let (manifest, rows) = (manifest(), grid());
-    let input = GridInput {
+    let input = Run {
         definition: &definition,
         manifest: &manifest,
         rows: &rows,
         timings: &[],
         heads: &[],
-        run: None,
+        memory: &[],
+        folder: None,
     };
-    let figures = grid_figures(&input);
-    assert_eq!(figures.len(), 1);
-    assert!(render_grid_markdown(&input).contains(&format!("]({})", figures[0].0)));
+    let figures = figures(&input);
+    assert_eq!(figures.len(), 2, "KL and agreement");
+    assert!(render_markdown(&input).contains(&format!("]({})", figures[0].0)));
     // Half of the entries kept is the middle of the axis, and the full budget is not drawn.
     assert!(
         figures[0].1.contains("uniform+recency: fraction of entries kept 0.500, KL, nats 3.00 [1.00, 6.00]")

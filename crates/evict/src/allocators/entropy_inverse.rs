@@ -1,7 +1,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Allocator, Division};
-use crate::{Group, Need, Needs, options::Options, registry::Method};
+use crate::{
+    Group, Need, Needs,
+    options::Options,
+    registry::{Method, Role},
+};
 
 /// Keeps the weight of a head of zero entropy finite: such a head gets at most eleven
 /// times the share of a head of one bit.
@@ -19,6 +23,7 @@ pub(super) struct EntropyInverse {
 impl Options for EntropyInverse {}
 
 impl Method for EntropyInverse {
+    const ROLE: Role = Role::Control;
     const NAME: &'static str = "entropy-inverse";
     const SOURCE: &'static str = "control of this suite";
     const DESCRIPTION: &'static str = "more tokens to heads of low calibrated entropy, as 1 / (H + 0.1 bits)";

@@ -2,7 +2,11 @@ use bitkv_stats::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{Allocator, Division, entropy};
-use crate::{Group, Need, Needs, options::Options, registry::Method};
+use crate::{
+    Group, Need, Needs,
+    options::Options,
+    registry::{Method, Role},
+};
 
 /// The weights of `entropy`, each dealt to a head that it does not belong to. A gain that
 /// survives this comes from unequal shares, not from knowing which head is which.
@@ -18,6 +22,7 @@ pub(super) struct EntropyPermuted {
 impl Options for EntropyPermuted {}
 
 impl Method for EntropyPermuted {
+    const ROLE: Role = Role::Control;
     const NAME: &'static str = "entropy-permuted";
     const SOURCE: &'static str = "control of this suite";
     const DESCRIPTION: &'static str = "the shares of `entropy`, every one dealt to a wrong head";

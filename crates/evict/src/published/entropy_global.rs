@@ -3,7 +3,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{mean, scale};
 use crate::{
-    Budget, Group, Need, Needs, Observation, Plan, Shape, options::Options, registry::Method, rules::Rule,
+    Budget, Group, Need, Needs, Observation, Plan, Shape,
+    options::Options,
+    registry::{Method, Role},
+    rules::Rule,
     select,
 };
 
@@ -18,6 +21,7 @@ pub(crate) struct EntropyGlobal {}
 impl Options for EntropyGlobal {}
 
 impl Method for EntropyGlobal {
+    const ROLE: Role = Role::Published;
     const NAME: &'static str = "entropy-global";
     const SOURCE: &'static str = "microsoft/BitNet pull request 497, entropy_kv_cache.cpp";
     const DESCRIPTION: &'static str = "published: one budget for all heads, first token and latest tokens";

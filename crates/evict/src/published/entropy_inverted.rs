@@ -2,7 +2,11 @@ use serde::{Deserialize, Serialize};
 
 use super::mean;
 use crate::{
-    Budget, Need, Needs, Observation, Plan, options::Options, registry::Method, rules::Rule, select,
+    Budget, Need, Needs, Observation, Plan,
+    options::Options,
+    registry::{Method, Role},
+    rules::Rule,
+    select,
 };
 
 /// Bounds on the part that a head keeps.
@@ -17,6 +21,7 @@ pub(crate) struct EntropyInverted {}
 impl Options for EntropyInverted {}
 
 impl Method for EntropyInverted {
+    const ROLE: Role = Role::Published;
     const NAME: &'static str = "entropy-inverted";
     const SOURCE: &'static str = "microsoft/BitNet pull request 497, verify_kv_savings.py";
     const DESCRIPTION: &'static str =

@@ -2,7 +2,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{mean, scale};
 use crate::{
-    Budget, Need, Needs, Observation, Plan, options::Options, registry::Method, rules::Rule, select,
+    Budget, Need, Needs, Observation, Plan,
+    options::Options,
+    registry::{Method, Role},
+    rules::Rule,
+    select,
 };
 
 /// Each query head keeps the best of the last query's own row, in proportion to its
@@ -14,6 +18,7 @@ pub(crate) struct EntropyProportional {}
 impl Options for EntropyProportional {}
 
 impl Method for EntropyProportional {
+    const ROLE: Role = Role::Published;
     const NAME: &'static str = "entropy-proportional";
     const SOURCE: &'static str = "SCJedi, entropy-adaptive-kv-cache (GPT-2 study)";
     const DESCRIPTION: &'static str =

@@ -1,7 +1,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::Scorer;
-use crate::{Head, Need, Needs, options::Options, registry::Method};
+use crate::{
+    Head, Need, Needs,
+    options::Options,
+    registry::{Method, Role},
+};
 
 /// Keeps the tokens that the queries yet to come will attend to most: no method, as none can know
 /// them. With uniform shares no other choice retains more of the attention that it pools over the
@@ -13,6 +17,7 @@ pub(super) struct Oracle {}
 impl Options for Oracle {}
 
 impl Method for Oracle {
+    const ROLE: Role = Role::Oracle;
     const NAME: &'static str = "oracle";
     const SOURCE: &'static str = "control of this suite";
     const DESCRIPTION: &'static str =

@@ -2,7 +2,11 @@ use bitkv_stats::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::Scorer;
-use crate::{Head, options::Options, registry::Method};
+use crate::{
+    Head,
+    options::Options,
+    registry::{Method, Role},
+};
 
 /// Keeps tokens by chance, each head its own: what any method must beat.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -15,6 +19,7 @@ pub(super) struct Random {
 impl Options for Random {}
 
 impl Method for Random {
+    const ROLE: Role = Role::Control;
     const NAME: &'static str = "random";
     const SOURCE: &'static str = "control of this suite";
     const DESCRIPTION: &'static str = "tokens drawn by chance";

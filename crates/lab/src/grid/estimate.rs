@@ -65,7 +65,7 @@ fn of_job(job: &Job) -> Result<Estimate> {
 
     let small = job.subject.config().vocab_size <= SMALL_VOCABULARY;
     let flights = if small { rayon::current_num_threads() } else { 1 };
-    let chunked = job.cells.iter().filter(|cell| cell.when.prefill_chunk.is_some()).count();
+    let chunked = job.cells.iter().filter(|cell| cell.axes.when.prefill_chunk.is_some()).count();
     let free = if job.wants(Metric::FreeRunning) { FREE_TOKENS as f64 * decode } else { 0.0 };
     let of_unit = |unit: &Unit| {
         let scale = unit.context.len() as f64 / first.context.len() as f64;
@@ -89,12 +89,9 @@ fn of_flight(job: &Job, unit: &Unit, cache: &Cache) -> usize {
     (1 + cells) * (cache.bytes() + logits) + activations
 }
 
-/// Tokens read after each cut.
+/// Tokens read after each eviction.
 fn scored(unit: &Unit) -> usize {
-    match &unit.scored {
-        Scored::Text { continuation, .. } => continuation.len(),
-        Scored::Questions(questions) => questions.iter().map(|q| q.asked().len()).sum(),
-    }
+    unit.scored.sequences().iter().map(Vec::len).sum()
 }
 
 fn seconds<E>(run: impl FnOnce() -> Result<(), E>) -> Result<f64, E> {

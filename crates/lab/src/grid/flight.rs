@@ -22,7 +22,7 @@ const CACHES: usize = 1 << 30;
 
 /// Cells of one unit in flights, in their order. Those that are cut again while they go on fly alone.
 pub(super) fn flights<'c>(cells: &'c [&'c Cell], size: usize) -> impl Iterator<Item = &'c [&'c Cell]> {
-    let steady = |cell: &Cell| cell.when.every.is_none();
+    let steady = |cell: &Cell| cell.axes.when.every.is_none();
     cells.chunk_by(move |a, b| steady(a) && steady(b)).flat_map(move |run| run.chunks(size))
 }
 
@@ -35,7 +35,7 @@ pub(super) fn size(job: &Job, unit: &Unit, bytes: usize) -> usize {
     let vocabulary = job.subject.config().vocab_size;
     let contexts = if vocabulary <= SMALL_VOCABULARY { rayon::current_num_threads() } else { 1 };
     let by_work = match &unit.scored {
-        Scored::Text { continuation, .. } => {
+        Scored::Text { continuation, .. } | Scored::Together { continuation, .. } => {
             LOGITS / (contexts * continuation.len() * vocabulary * size_of::<f32>())
         }
         Scored::Questions(questions) => BATCH / questions.len().max(1),
@@ -55,7 +55,7 @@ pub(super) fn forward(model: &Model, tokens: &[&[u32]], caches: &mut [Cache]) ->
 
 #[cfg(test)]
 mod tests {
-    use bitkv_record::{AskedBudget, KvFormat, Positions, When};
+    use bitkv_record::{AskedBudget, Axes, When};
 
     use super::*;
 
@@ -64,9 +64,7 @@ mod tests {
         let cell = |every, policy| Cell {
             policy,
             budget: AskedBudget::FULL,
-            when: When { prefill_chunk: None, every },
-            positions: Positions::Original,
-            kv: KvFormat::F16,
+            axes: Axes { when: When { prefill_chunk: None, every }, ..Axes::default() },
         };
         let cells = [None, None, None, Some(8), Some(8), None].map(|every| cell(every, 0));
         let cells: Vec<&Cell> = cells.iter().collect();

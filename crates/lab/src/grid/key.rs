@@ -3,7 +3,8 @@
 use std::{fmt::Write, sync::OnceLock};
 
 use bitkv_evict::Plan;
-use bitkv_record::{sha256_file, sha256_of_parts};
+use bitkv_kernels::Isa;
+use bitkv_record::{IsaClass, Named, sha256_file, sha256_of_parts};
 
 use super::{
     plan::{Cell, Grid, Job},
@@ -18,7 +19,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// What all rows of a job share: experiment, model, form, calibration and code.
+    /// What all rows of a job share: experiment, model, how it is read, calibration, code and instruction sets.
     pub(super) fn of(job: &Job, grid: &Grid) -> Keys {
         let files: Vec<&str> = grid
             .models
@@ -29,10 +30,11 @@ impl Keys {
         let parts = [
             job.experiment.name.as_str(),
             &job.subject.name,
-            &job.form.to_string(),
             &files.join(" "),
+            &grid.reading(),
             &job.calibration.fingerprint,
             code(),
+            isa_class().name(),
         ];
         Keys { job: sha256_of_parts(parts) }
     }
@@ -56,24 +58,30 @@ impl UnitKeys {
     /// The row of a cell and a group of questions.
     pub(super) fn row(&self, job: &Job, cell: &Cell, group: &Group) -> String {
         let seeded = &job.policies[cell.policy];
+        let axes = cell.axes.values().into_iter().map(|(name, value)| format!("{name} {value}"));
         let parts = [
-            self.unit.as_str(),
-            seeded.policy.explicit_spec(),
-            &cell.budget.to_string(),
-            &cell.when.to_string(),
-            &cell.positions.to_string(),
-            &cell.kv.to_string(),
-            &job.experiment.equal.to_string(),
-            &format!("{:?}", group.depth),
+            self.unit.clone(),
+            seeded.policy.explicit_spec().to_owned(),
+            cell.budget.to_string(),
+            job.experiment.equal.to_string(),
+            format!("{:?}", group.depth),
         ];
-        let mut key = sha256_of_parts(parts);
+        let mut key = sha256_of_parts(parts.into_iter().chain(axes));
         key.truncate(DIGITS);
         key
     }
 }
 
-/// The revision that the binary was built from. A changed or unknown tree is told by the program itself: two builds of it
-/// must not share rows.
+/// The instruction sets that the numbers of this process hold for.
+pub(super) fn isa_class() -> IsaClass {
+    match bitkv_kernels::isa() {
+        Isa::Scalar => IsaClass::Scalar,
+        _ => IsaClass::Vector,
+    }
+}
+
+/// The revision that the binary was built from. For a changed or unknown tree the program's own hash is added, so that
+/// two builds never share rows.
 pub(super) fn code() -> &'static str {
     static CODE: OnceLock<String> = OnceLock::new();
     CODE.get_or_init(|| {

@@ -4,8 +4,11 @@ use std::{cell::OnceCell, time::Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bitkv_bitnet::{Cache, Observe};
-use bitkv_evict::{Budget, Need, Plan, Planner, Policy, Shape};
-use bitkv_record::{AskedBudget, GridRow, KvFormat, Metric, Named, Positions, TimingRow, one_line};
+use bitkv_evict::{Budget, Need, Needs, Plan, Planner, Policy, Role, Shape};
+use bitkv_record::{
+    Arithmetic, AskedBudget, Form, GridRow, KvFormat, Metric, Named, PolicyRole, Positions, TimingRow,
+    WeightKind, one_line,
+};
 use bitkv_stats::argmax;
 use candle_core::Tensor;
 
@@ -24,7 +27,7 @@ use crate::{
     evidence::Numbers,
     logits::borrow,
     memory::peak_resident_bytes,
-    metrics::{self, Reference},
+    metrics::{self, Compared, Reference},
 };
 
 /// How an error begins after which no number of a run can be trusted.
@@ -44,8 +47,10 @@ pub(super) struct Reader<'a> {
     reference: OnceCell<Reference<'a>>,
     /// Whether the uncut cache answers each question right.
     answers: OnceCell<Vec<bool>>,
-    /// What the uncut cache goes on with by itself.
+    /// The greedy continuation under the full cache.
     free: OnceCell<Vec<u32>>,
+    /// What this form predicts beside the true one, both with the full cache.
+    beside_truth: OnceCell<Compared>,
 }
 
 /// What a job must see of the continuation under full attention.
@@ -78,7 +83,20 @@ impl<'a> Reader<'a> {
         unrepeatable: Option<String>,
     ) -> Reader<'a> {
         let (reference, answers, free) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Reader { job, unit, keys, context, planner, numbers, unrepeatable, reference, answers, free }
+        let beside_truth = OnceCell::new();
+        Reader {
+            job,
+            unit,
+            keys,
+            context,
+            planner,
+            numbers,
+            unrepeatable,
+            reference,
+            answers,
+            free,
+            beside_truth,
+        }
     }
 
     /// Measures cells that are run together: of each a row for every group of questions, of which a text has one, and
@@ -110,7 +128,7 @@ impl<'a> Reader<'a> {
         let started = Instant::now();
         let rows = match &self.unit.scored {
             Scored::Text { .. } => self.texts(cells, cuts, rows)?,
-            Scored::Questions(_) => self.questions(cells, &cuts, rows)?,
+            Scored::Questions(_) | Scored::Together { .. } => self.questions(cells, cuts, rows)?,
         };
         let seconds = started.elapsed().as_secs_f64();
         let timing = |i: usize, rows: &[GridRow]| TimingRow {
@@ -119,8 +137,7 @@ impl<'a> Reader<'a> {
             model: self.job.subject.name.clone(),
             policy: rows[0].policy.clone(),
             budget: cells[i].budget,
-            when: cells[i].when,
-            kv: cells[i].kv,
+            axes: cells[i].axes,
             text: self.unit.name.clone(),
             plan_seconds: plan_seconds[i],
             // Cells that are timed are run one at a time.
@@ -161,15 +178,15 @@ impl<'a> Reader<'a> {
         {
             bail!("{reason}");
         }
-        let mut budget = storage::budget(cell.budget, cell.kv, self.job.experiment.equal, shape)?;
+        let mut budget = storage::budget(cell.budget, cell.axes.kv, self.job.experiment.equal, shape)?;
         if let AskedBudget::Realised(_, rule) = cell.budget
             && self.policy(cell).conserves()
         {
             let realised = self.planner.plan(&Policy::parse(rule.name())?, budget)?;
             budget = Budget::entries(realised.total())?;
         }
-        let cutter = Cutter::new(subject, self.policy(cell), self.numbers, cell.positions);
-        let mut cut = match cell.when.prefill_chunk {
+        let cutter = Cutter::new(subject, self.policy(cell), self.numbers, cell.axes.positions);
+        let mut cut = match cell.axes.when.prefill_chunk {
             None => {
                 let started = Instant::now();
                 let plan = self.planner.plan(self.policy(cell), budget)?;
@@ -178,14 +195,14 @@ impl<'a> Reader<'a> {
                 let cache = cutter.kept(&plan, self.context.cache())?;
                 Cut { cache, budget: cap(budget, shape)?, plan, cutter, plan_seconds }
             }
-            Some(_) if !self.unit.peek.is_empty() => {
+            Some(_) if !self.unit.lookahead.is_empty() => {
                 bail!(
-                    "a question is seen before the cut only where the cache is cut once: use when = [\"once\"]"
+                    "a question is seen before the eviction only where that happens once: use when = [\"once\"]"
                 )
             }
             Some(chunk) => chunked(self.context.tokens(), chunk, budget, cutter, subject.model.new_cache())?,
         };
-        store(&mut cut.cache, cell.kv)?;
+        store(&mut cut.cache, cell.axes.kv)?;
         Ok(cut)
     }
 
@@ -196,11 +213,11 @@ impl<'a> Reader<'a> {
         mut cuts: Vec<Cut<'a>>,
         mut rows: Vec<GridRow>,
     ) -> Result<Vec<Vec<GridRow>>> {
-        let Scored::Text { continuation, targets, .. } = &self.unit.scored else { return Ok(Vec::new()) };
+        let Scored::Text { continuation, targets, bytes } = &self.unit.scored else { return Ok(Vec::new()) };
         for ((cell, cut), row) in cells.iter().zip(&cuts).zip(&mut rows) {
             self.attended(cell, cut, row)?;
         }
-        let every = cells.iter().find_map(|cell| cell.when.every);
+        let every = cells.iter().find_map(|cell| cell.axes.when.every);
         if self.job.wants(Metric::FreeRunning) && every.is_none() {
             let full = self.full_run()?;
             let runs =
@@ -223,25 +240,45 @@ impl<'a> Reader<'a> {
             let compared = compared.context(
                 "the logits are not finite: the weights are damaged, or the cache format is too coarse",
             )?;
-            row.kl_nats = Some(compared.kl);
-            row.agreement = Some(compared.agreement);
-            row.nll_nats = Some(compared.nll);
-            row.nll_difference = Some(compared.nll_difference);
+            compared.record(row);
             row.targets = targets.len();
+            row.bytes_scored = Some(*bytes);
+            row.uniform_nats = Some((self.context.subject().config().vocab_size as f64).ln());
         }
+        self.record_forms(targets, &mut rows)?;
         Ok(rows.into_iter().map(|row| vec![row]).collect())
+    }
+
+    /// What the full cache of this form predicts beside that of the true form, where that is wanted.
+    fn record_forms(&self, targets: &[u32], rows: &mut [GridRow]) -> Result<()> {
+        let Some(truth) = &self.job.truth else { return Ok(()) };
+        for row in rows.iter_mut().filter(|row| row.role == PolicyRole::Full) {
+            if self.beside_truth.get().is_none() {
+                let (tokens, after) = (self.context.tokens(), self.context.continuation());
+                let none = Observe::default();
+                let other = Context::read(truth, tokens, after, &Needs::default(), &Numbers::new(), &none)?;
+                let found =
+                    Reference::of(other.reference(), targets).compare(&[self.context.reference().values()]);
+                let found = found[0]
+                    .context("the logits of a form are not finite: examine it with `bitkv doctor`")?;
+                let _ = self.beside_truth.set(found);
+            }
+            row.form_kl_nats = self.beside_truth.get().map(|found| found.kl);
+            row.form_agreement = self.beside_truth.get().map(|found| found.agreement);
+        }
+        Ok(())
     }
 
     /// What a cut takes from attention itself, where that is wanted.
     fn attended(&self, cell: &Cell, cut: &Cut<'_>, row: &mut GridRow) -> Result<()> {
-        if self.job.wants(Metric::Attention) && cell.when.prefill_chunk.is_none() {
+        if self.job.wants(Metric::Attention) && cell.axes.when.prefill_chunk.is_none() {
             let (rows, shape) = (self.context.last_rows(), self.context.shape());
             let kept = |i: usize| cut.plan.query_kept(i / shape.query_heads, i % shape.query_heads);
             let kept: Vec<&[u32]> = (0..rows.len()).map(kept).collect();
             row.attention_cosine = Some(metrics::attention_cosine(rows, &kept));
             row.retained_mass = Some(metrics::retained_mass(rows, &kept));
         }
-        if self.job.wants(Metric::OutputError) && cell.positions == Positions::Original {
+        if self.job.wants(Metric::OutputError) && cell.axes.positions == Positions::Original {
             row.output_error = Some(output_error::relative(self.context, &cut.cache)?);
         }
         Ok(())
@@ -271,9 +308,18 @@ impl<'a> Reader<'a> {
     }
 
     /// The rows of each cell of questions.
-    fn questions(&self, cells: &[&Cell], cuts: &[Cut<'_>], rows: Vec<GridRow>) -> Result<Vec<Vec<GridRow>>> {
-        let caches: Vec<&Cache> = cuts.iter().map(|cut| &cut.cache).collect();
-        let answered = self.answered(&caches)?;
+    fn questions(
+        &self,
+        cells: &[&Cell],
+        cuts: Vec<Cut<'_>>,
+        rows: Vec<GridRow>,
+    ) -> Result<Vec<Vec<GridRow>>> {
+        let answered = match &self.unit.scored {
+            Scored::Together { continuation, answers } => {
+                self.answered_together(cuts, continuation, answers)?
+            }
+            _ => self.answered(&cuts.iter().map(|cut| &cut.cache).collect::<Vec<_>>())?,
+        };
         let of_cell = |((cell, right), row): ((&&Cell, Vec<bool>), GridRow)| {
             if self.is_untouched(cell) {
                 let full = self.full_answers()?;
@@ -288,6 +334,7 @@ impl<'a> Reader<'a> {
                 key: self.keys.row(self.job, cell, group),
                 correct: Some(group.questions.iter().filter(|&&question| right[question]).count()),
                 questions: group.questions.len(),
+                chance: group.chance,
                 depth: group.depth,
                 ..row.clone()
             };
@@ -323,9 +370,32 @@ impl<'a> Reader<'a> {
         Ok((0..caches.len()).map(of_cache).collect())
     }
 
+    /// The same of questions that are all asked in one continuation.
+    fn answered_together(
+        &self,
+        cuts: Vec<Cut<'_>>,
+        continuation: &[u32],
+        answers: &[(usize, u32)],
+    ) -> Result<Vec<Vec<bool>>> {
+        let caches = cuts.len();
+        let logits = self.go_on(cuts, continuation)?;
+        let classes = logits.dim(1)?;
+        borrow(&logits, |values| {
+            let of_each = values.chunks_exact(values.len() / caches);
+            of_each.map(|rows| predicted(rows, classes, answers)).collect()
+        })
+    }
+
     fn full_answers(&self) -> Result<&[bool]> {
         if self.answers.get().is_none() {
-            let _ = self.answers.set(self.answered(&[self.context.cache()])?.concat());
+            let reference = self.context.reference();
+            let right = match &self.unit.scored {
+                Scored::Together { answers, .. } => {
+                    predicted(reference.values(), reference.classes(), answers)
+                }
+                _ => self.answered(&[self.context.cache()])?.concat(),
+            };
+            let _ = self.answers.set(right);
         }
         Ok(self.answers.get().map_or(&[], Vec::as_slice))
     }
@@ -349,43 +419,33 @@ impl<'a> Reader<'a> {
     fn blank(&self, cell: &Cell) -> GridRow {
         let (job, seeded, shape) = (self.job, &self.job.policies[cell.policy], self.context.shape());
         let group = &self.unit.groups[0];
+        let policy = &seeded.policy;
         GridRow {
             key: self.keys.row(job, cell, group),
             experiment: job.experiment.name.clone(),
             model: job.subject.name.clone(),
-            form: job.form,
-            policy: seeded.policy.spec().to_owned(),
-            oracle: seeded.policy.is_oracle(),
-            conserving: seeded.policy.conserves(),
+            weights: Some(WeightKind::Ternary),
+            arithmetic: Some(if job.form == Form::True { Arithmetic::Int8 } else { Arithmetic::F32 }),
+            isa: Some(key::isa_class()),
+            policy: policy.spec().to_owned(),
+            written: seeded.written.clone(),
+            role: PolicyRole::from_name(policy.role().name()).unwrap_or_default(),
+            oracle: policy.is_oracle(),
+            conserving: policy.conserves(),
+            guard: policy
+                .guard()
+                .map_or_else(String::new, |g| format!("sinks={} recent={}", g.sinks, g.recent)),
             budget: cell.budget,
-            when: cell.when,
-            positions: cell.positions,
-            kv: cell.kv,
+            axes: cell.axes,
             seed: seeded.seed,
             task: self.unit.task,
             text: self.unit.name.clone(),
             register: self.unit.register.clone(),
             context_tokens: shape.tokens,
-            asked_entries: None,
-            kept_entries: None,
             full_entries: Some(shape.all_kv_heads() * shape.tokens),
-            cache_bytes: None,
             full_bytes: Some(self.context.full_bytes()),
-            plan_hash: None,
-            attention_cosine: None,
-            retained_mass: None,
-            output_error: None,
-            kl_nats: None,
-            agreement: None,
-            nll_nats: None,
-            nll_difference: None,
-            targets: 0,
-            first_divergence: None,
-            matching_fraction: None,
-            correct: None,
-            questions: 0,
             depth: group.depth,
-            error: None,
+            ..GridRow::default()
         }
     }
 
@@ -393,6 +453,7 @@ impl<'a> Reader<'a> {
         let of_group = |group: &super::unit::Group| GridRow {
             key: self.keys.row(self.job, cell, group),
             questions: group.questions.len(),
+            chance: group.chance,
             depth: group.depth,
             error: Some(one_line(error)),
             ..self.blank(cell)
@@ -403,8 +464,8 @@ impl<'a> Reader<'a> {
     /// Whether nothing was evicted and nothing rounded.
     fn is_untouched(&self, cell: &Cell) -> bool {
         let policy = self.policy(cell);
-        let whole = policy.conserves() || policy.spec() == "full";
-        whole && cell.budget == AskedBudget::FULL && cell.kv == KvFormat::F16
+        let whole = policy.conserves() || policy.role() == Role::Full;
+        whole && cell.budget == AskedBudget::FULL && cell.axes.kv == KvFormat::F16
     }
 
     /// Then nothing may change.
@@ -421,6 +482,14 @@ impl<'a> Reader<'a> {
         );
         Ok(())
     }
+}
+
+/// Whether each answer is the most likely token where it is to be predicted.
+fn predicted(rows: &[f32], classes: usize, answers: &[(usize, u32)]) -> Vec<bool> {
+    let right = |&(at, answer): &(usize, u32)| {
+        argmax(&rows[at * classes..(at + 1) * classes]) == Some(answer as usize)
+    };
+    answers.iter().map(right).collect()
 }
 
 /// What a cache is cut down to again and again: the entries that the budget keeps of the whole context, whatever comes

@@ -1,4 +1,10 @@
-//! Runs a definition: policies by budgets by contexts, from one prefill a context, resumable at every row.
+//! Runs a definition: every policy at every budget on every context. Each context is prefilled once; a run resumes after
+//! any row.
+//!
+//! ```text
+//! Definition -> Grid -> Job (experiment x model x form) -> Unit (context) x Cell (policy x budget x axes)
+//!            -> Reader (one prefill) -> batches of cells -> rows -> Journal
+//! ```
 
 mod cutter;
 mod estimate;
@@ -6,116 +12,170 @@ mod flight;
 mod free_running;
 mod key;
 mod measure;
+mod memory;
 mod output_error;
 mod plan;
 mod profiles;
-mod report;
 mod storage;
 mod unit;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Instant, SystemTime},
 };
 
 use anyhow::{Context as _, Result};
 use bitkv_evict::{Need, Planner};
-use bitkv_record::{GridRow, HeadRow, Journal, Metric, ResumableRun, Text, TimingRow, sha256_of_parts};
-use bitkv_report::GridInput;
+use bitkv_record::{
+    GridRow, HeadRow, Journal, Manifest, MemoryRow, Metric, Queries, RecordError, ResumableRun, Row, Text,
+    TimingRow, sha256_of_parts,
+};
 use rayon::prelude::*;
 use serde_json::json;
 
 use crate::{
-    Subject,
-    context::Context,
-    evidence::Numbers,
-    manifest,
-    profile::{Rows, measure as profile},
-    progress::Steps,
+    Subject, context::Context, evidence::Numbers, manifest, profile::measure as profile, progress::Steps,
     window::Window,
 };
 pub use estimate::{Estimate, estimate};
 use key::{Keys, UnitKeys};
 use measure::Reader;
-pub use plan::{Cell, Grid, Job, Seeded, Sources};
+pub use memory::MemoryJob;
+pub use plan::{Cell, Grid, Job, Options, Seeded, Sources};
 pub use profiles::Study;
-pub use report::{Recorded, read_run, render};
 pub use unit::{Group, Scored, Unit};
 
 /// Vocabularies up to this are small enough to read several contexts at once: each in flight holds logits of its whole
 /// continuation.
 const SMALL_VOCABULARY: usize = 32_768;
 
-/// A finished run.
+/// Everything that a run measured; its folder is moved to its name by [`Measured::finish`].
 #[derive(Debug)]
-pub struct Outcome {
-    /// Its rows, in the order of the definition.
+pub struct Measured {
+    /// Rows of cells, in the order of the definition.
     pub rows: Vec<GridRow>,
     /// What the cells took, where that was asked for.
     pub timings: Vec<TimingRow>,
     /// Entropies of heads, where the definition has profiles.
     pub heads: Vec<HeadRow>,
+    /// Bytes by context length, where the definition has memory studies.
+    pub memory: Vec<MemoryRow>,
     /// Rows that an earlier attempt had measured.
     pub resumed: usize,
-    /// The run folder.
-    pub folder: PathBuf,
     /// What was run.
-    pub manifest: bitkv_record::Manifest,
+    pub manifest: Manifest,
+    run: ResumableRun,
+}
+
+impl Measured {
+    /// Where the run will be when it is finished.
+    pub fn target(&self) -> &Path {
+        self.run.target()
+    }
+
+    /// Writes further files beside the rows, such as reports, and moves the run to its name.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or the name was taken meanwhile.
+    pub fn finish(self, files: &[(String, String)]) -> Result<PathBuf> {
+        files.iter().try_for_each(|(name, text)| self.run.write_text(name, text))?;
+        Ok(self.run.finish()?)
+    }
 }
 
 /// The journals of a run, written by whichever thread has a row.
 struct Records {
     rows: Mutex<Journal<GridRow>>,
     timings: Option<Mutex<Journal<TimingRow>>>,
+    heads: Option<Mutex<Journal<HeadRow>>>,
+    memory: Option<Mutex<Journal<MemoryRow>>>,
 }
 
-/// Measures every cell that is not measured yet and moves the run to `folder`.
+impl Records {
+    fn open(run: &ResumableRun, grid: &Grid) -> Result<Records, RecordError> {
+        let timed = grid.jobs.iter().any(|job| job.wants(Metric::Timing));
+        Ok(Records {
+            rows: Mutex::new(run.journal("rows.csv")?),
+            timings: journal(run, "timings.csv", timed)?,
+            heads: journal(run, "heads.csv", !grid.studies.is_empty())?,
+            memory: journal(run, "memory.csv", !grid.memory.is_empty())?,
+        })
+    }
+
+    /// Rows of every kind but timings.
+    fn count(&self) -> usize {
+        let heads = self.heads.as_ref().map_or(0, |journal| locked(journal).rows().len());
+        let memory = self.memory.as_ref().map_or(0, |journal| locked(journal).rows().len());
+        locked(&self.rows).rows().len() + heads + memory
+    }
+}
+
+fn journal<R: Row>(
+    run: &ResumableRun,
+    name: &str,
+    wanted: bool,
+) -> Result<Option<Mutex<Journal<R>>>, RecordError> {
+    Ok(if wanted { Some(Mutex::new(run.journal(name)?)) } else { None })
+}
+
+/// Measures everything that is not measured yet and writes the rows into the run at `folder`.
 ///
 /// # Errors
 /// When the run is finished or being written already, when its journal is of another definition, model, text or code, or
 /// when the self-check at budget 1 fails. What was measured stays for the next attempt.
-pub fn run(grid: &Grid, folder: &Path) -> Result<Outcome> {
+pub fn run(grid: &Grid, folder: &Path) -> Result<Measured> {
     let (started, clock) = (SystemTime::now(), Instant::now());
     let run = ResumableRun::open(folder, &fingerprint(grid))?;
-    let timed = grid.jobs.iter().any(|job| job.wants(Metric::Timing));
-    let timings = timed.then(|| run.journal::<TimingRow>("timings.csv")).transpose()?.map(Mutex::new);
-    let records = Records { rows: Mutex::new(run.journal::<GridRow>("rows.csv")?), timings };
-    let resumed = locked(&records.rows).rows().len();
+    let records = Records::open(&run, grid)?;
+    let resumed = records.count();
+    let mut memory_order = Vec::new();
+    for job in &grid.memory {
+        memory_order.extend(
+            records
+                .memory
+                .iter()
+                .map(|rows| memory::measure(job, rows))
+                .collect::<Result<Vec<_>>>()?
+                .concat(),
+        );
+    }
+    let mut head_order = Vec::new();
+    for study in &grid.studies {
+        head_order.extend(
+            records
+                .heads
+                .iter()
+                .map(|rows| profiles::measure(study, rows))
+                .collect::<Result<Vec<_>>>()?
+                .concat(),
+        );
+    }
     let mut order = Vec::new();
     for job in &grid.jobs {
         order.extend(measure(grid, job, &records)?);
     }
-    let rows = records.rows.into_inner().unwrap_or_else(PoisonError::into_inner).finish(&order)?;
-    let mut timings = Vec::new();
-    if let Some(journal) = records.timings {
-        let journal = journal.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let keys: Vec<String> = order.into_iter().filter(|key| journal.contains(key)).collect();
-        timings = journal.finish(&keys)?;
-    }
-    let mut heads = Vec::new();
-    for study in &grid.studies {
-        heads.extend(profiles::profile(study)?);
-    }
-    if !heads.is_empty() {
-        run.write_rows("heads.csv", &heads)?;
-    }
-    let target = run.target().display().to_string();
-    let manifest = manifest_of(grid, started, clock.elapsed().as_secs_f64());
-    let input = GridInput {
-        manifest: &manifest,
-        definition: &grid.definition,
-        rows: &rows,
-        timings: &timings,
-        heads: &heads,
-        run: Some(&target),
+    let timings = match records.timings {
+        Some(timings) => {
+            let keys: Vec<String> =
+                order.iter().filter(|key| locked(&timings).contains(key)).cloned().collect();
+            finished(Some(timings), &keys)?
+        }
+        None => Vec::new(),
     };
+    let heads = finished(records.heads, &head_order)?;
+    let memory = finished(records.memory, &memory_order)?;
+    let rows = finished(Some(records.rows), &order)?;
+    let manifest = manifest_of(grid, started, clock.elapsed().as_secs_f64());
     run.write_text("definition.toml", grid.definition.text())?;
     run.write_json("manifest.json", &manifest)?;
-    for (name, text) in report::files(&input) {
-        run.write_text(&name, &text)?;
-    }
-    Ok(Outcome { rows, timings, heads, resumed, folder: run.finish()?, manifest })
+    Ok(Measured { rows, timings, heads, memory, resumed, manifest, run })
+}
+
+/// Writes the rows of a journal in their order.
+fn finished<R: Row>(journal: Option<Mutex<Journal<R>>>, order: &[String]) -> Result<Vec<R>, RecordError> {
+    let Some(journal) = journal else { return Ok(Vec::new()) };
+    journal.into_inner().unwrap_or_else(PoisonError::into_inner).finish(order)
 }
 
 /// Stands for everything that rows depend on.
@@ -123,16 +183,19 @@ fn fingerprint(grid: &Grid) -> String {
     let models = grid.models.iter().flat_map(|model| &model.files).map(|file| file.sha256.clone());
     let texts = grid.texts.iter().map(|text| text.sha256.clone());
     let experiments = grid.jobs.iter().map(|job| job.experiment.name.clone());
-    let experiments = experiments.chain(grid.studies.iter().map(|study| study.name().to_owned()));
-    let first = [grid.definition.sha256(), key::code().to_owned()];
+    let studies = grid.studies.iter().map(|study| study.name().to_owned());
+    let memory = grid.memory.iter().map(|job| job.name().to_owned());
     let calibration = grid.jobs.iter().map(|job| job.calibration.fingerprint.clone());
-    let experiments = experiments.chain(calibration);
-    sha256_of_parts(first.into_iter().chain(models).chain(texts).chain(experiments))
+    let isa = key::isa_class().to_string();
+    let first = [grid.definition.sha256(), key::code().to_owned(), isa, grid.reading()];
+    let parts = first.into_iter().chain(models).chain(texts).chain(experiments).chain(studies).chain(memory);
+    sha256_of_parts(parts.chain(calibration))
 }
 
-fn manifest_of(grid: &Grid, started: SystemTime, seconds: f64) -> bitkv_record::Manifest {
+fn manifest_of(grid: &Grid, started: SystemTime, seconds: f64) -> Manifest {
     let mut experiments: Vec<&str> = grid.jobs.iter().map(|job| job.experiment.name.as_str()).collect();
     experiments.extend(grid.studies.iter().map(|study| study.name()));
+    experiments.extend(grid.memory.iter().map(|job| job.name()));
     experiments.dedup();
     let options = json!({
         "definition": Path::new(grid.definition.file()).file_name().map(|name| name.to_string_lossy()),
@@ -142,10 +205,10 @@ fn manifest_of(grid: &Grid, started: SystemTime, seconds: f64) -> bitkv_record::
     let serde_json::Value::Object(options) = options else { unreachable!("a literal object is one") };
     let seed = grid.jobs.first().and_then(|job| job.experiment.seeds.first()).copied().unwrap_or(0);
     let models = grid.models.clone();
-    bitkv_record::Manifest { seconds, ..manifest::new(started, seed, models, grid.texts.clone(), options) }
+    Manifest { seconds, ..manifest::new(started, seed, models, grid.texts.clone(), options) }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -168,16 +231,16 @@ fn measure(grid: &Grid, job: &Job, records: &Records) -> Result<Vec<String>> {
         let numbers = numbers(job)?;
         let steps = Steps::new(&format!("{} {}", job.experiment.name, job.subject.name), lacking.len());
         let subject: &Subject = &job.subject;
-        let one = |&unit: &usize| {
+        let measure_unit = |&unit: &usize| {
             let unit = &job.units[unit];
             let done = read(job, subject, unit, keys.unit(unit), &numbers, records);
             steps.advance();
             done.with_context(|| format!("{} on {}", job.experiment.name, unit.name))
         };
         if subject.config().vocab_size <= SMALL_VOCABULARY {
-            lacking.par_iter().try_for_each(one)?;
+            lacking.par_iter().try_for_each(measure_unit)?;
         } else {
-            lacking.iter().try_for_each(one)?;
+            lacking.iter().try_for_each(measure_unit)?;
         }
         steps.finish();
     }
@@ -204,17 +267,17 @@ fn read(
     let repeat =
         |context: &mut Context<'_>| context.repeat(&job.needs).err().map(|error| format!("{error:#}"));
     let (context, unrepeatable) = match &unit.scored {
-        Scored::Text { continuation, .. } => {
+        Scored::Text { continuation, .. } | Scored::Together { continuation, .. } => {
             let dense = measure::dense(job);
             let mut context = Context::read(subject, &unit.context, continuation, needs, numbers, &dense)?;
             let unrepeatable = repeat(&mut context);
             (context, unrepeatable)
         }
         Scored::Questions(questions) => {
-            let seen = [&unit.context[..], &unit.peek].concat();
+            let seen = [&unit.context[..], &unit.lookahead].concat();
             let mut context = Context::observe(subject, &seen, needs, numbers)?;
             let unrepeatable = repeat(&mut context);
-            if !unit.peek.is_empty() {
+            if !unit.lookahead.is_empty() {
                 context.rewind(unit.context.len())?;
             }
             if job.needs.contains(Need::Future) {
@@ -260,8 +323,10 @@ fn numbers(job: &Job) -> Result<Numbers> {
         let texts: Vec<&Text> = texts.all().iter().collect();
         let windows = Window::of_all(&job.subject, &texts, *tokens)?;
         let steps = Steps::new(&format!("{} calibration", job.subject.name), windows.len());
-        numbers
-            .insert(Need::Entropy, profile(&job.subject, &windows, &steps)?.mean(*tokens, Rows::Published));
+        numbers.insert(
+            Need::Entropy,
+            profile(&job.subject, &windows, &steps)?.mean(*tokens, Queries::Published),
+        );
         steps.finish();
     }
     if let Some(entropy) = &job.calibration.entropy {

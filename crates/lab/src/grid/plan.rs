@@ -1,19 +1,30 @@
 //! What a definition asks to be measured, checked before anything is computed.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use bitkv_evict::{Need, Needs, Policy};
+use bitkv_checkpoint::codec::i2s::Layout;
+use bitkv_evict::{Need, Needs, Policy, Role};
 use bitkv_record::{
-    AskedBudget, Calibration, Definition, Experiment, FileHash, Form, KvFormat, Metric, ModelEntry, Named,
-    Positions, Profile, PublishedProfile, Split, Text, TextSource, Texts, When,
+    AskedBudget, Axes, AxisLists, Calibration, Definition, Experiment, FileHash, Form, Metric, ModelEntry,
+    Named, Profile, PublishedProfile, Split, Text, TextSource, Texts,
 };
 
 use super::{
+    memory::{MemoryJob, memory_jobs},
     profiles::{Study, studies},
     unit::{Unit, units},
 };
-use crate::{Loading, Source, Subject, evidence::shape, head_file, suite, window::Window};
+use crate::{Loading, Source, Subject, evidence::shape, head_file, memory, suite, window::Window};
+
+/// What of a definition is run, and how its models are read.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Names of the experiments, profiles and memory studies that are wanted; all if there is none.
+    pub only: Vec<String>,
+    /// The byte layout of I2_S tensors in .gguf files; found by plausibility when it is not given.
+    pub i2s_layout: Option<Layout>,
+}
 
 /// A definition whose models are loaded and whose every cell is known.
 pub struct Grid {
@@ -23,10 +34,13 @@ pub struct Grid {
     pub jobs: Vec<Job>,
     /// Profiles of heads, one for every study, model and form.
     pub studies: Vec<Study>,
+    /// Memory by context length, one for every study and model.
+    pub memory: Vec<MemoryJob>,
     /// Hashes of the models, once each.
     pub models: Vec<ModelEntry>,
     /// Hashes of all texts read.
     pub texts: Vec<FileHash>,
+    i2s_layout: Option<Layout>,
 }
 
 /// One experiment on one model in one form.
@@ -37,6 +51,8 @@ pub struct Job {
     pub form: Form,
     /// The model.
     pub subject: Arc<Subject>,
+    /// The model in its true form, where predictions are compared with it.
+    pub truth: Option<Arc<Subject>>,
     /// Policies in the order of the definition, by seed.
     pub policies: Vec<Seeded>,
     /// What any of them needs.
@@ -52,6 +68,8 @@ pub struct Job {
 /// A policy and the seed it was given, which counts where it is random.
 #[derive(Clone, Debug)]
 pub struct Seeded {
+    /// As the definition writes it.
+    pub written: String,
     /// The policy.
     pub policy: Policy,
     /// The seed.
@@ -71,42 +89,36 @@ pub struct Sources {
     pub fingerprint: String,
 }
 
-/// One way to cut.
+/// One way to compress a cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cell {
     /// Index of the policy in [`Job::policies`].
     pub policy: usize,
     /// How much is kept.
     pub budget: AskedBudget,
-    /// When.
-    pub when: When,
-    /// Where kept keys stand.
-    pub positions: Positions,
-    /// How the kept cache is stored.
-    pub kv: KvFormat,
+    /// When, where kept keys stand, and how they are stored.
+    pub axes: Axes,
 }
 
 impl Grid {
-    /// Reads a definition, finds and loads its models, and lists its cells; `only` names the experiments wanted, all if
-    /// there is none.
+    /// Reads a definition, finds and loads its models, and lists its cells.
     ///
     /// # Errors
     /// With the file, the experiment and the key of whatever cannot be, before anything is computed.
-    pub fn read(path: &Path, only: &[String]) -> Result<Grid> {
-        Grid::of(Definition::read(path)?, only)
+    pub fn read(path: &Path, options: &Options) -> Result<Grid> {
+        Grid::of(Definition::read(path)?, options)
     }
 
     /// As [`Grid::read`].
     ///
     /// # Errors
     /// As [`Grid::read`].
-    pub fn of(definition: Definition, only: &[String]) -> Result<Grid> {
-        let names = definition.experiments.iter().map(|e| e.name.as_str());
-        let names: Vec<&str> = names.chain(definition.profiles.iter().map(|p| p.name.as_str())).collect();
+    pub fn of(definition: Definition, options: &Options) -> Result<Grid> {
+        let (names, only) = (definition.names(), &options.only);
         if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
             bail!("{} has no experiment `{unknown}`: it has {}", definition.file(), names.join(", "));
         }
-        let mut loaded = Loaded::default();
+        let mut loaded = Loaded::of(&definition, options)?;
         let (mut jobs, mut texts) = (Vec::new(), Vec::new());
         for experiment in &definition.experiments {
             if !only.is_empty() && !only.contains(&experiment.name) {
@@ -116,19 +128,32 @@ impl Grid {
             // Policies first: a slip in a name should not wait for models.
             let policies = policies(experiment).with_context(place)?;
             for model in &experiment.models {
-                for &form in &experiment.forms {
+                for &form in &experiment.axes.form {
                     let subject = loaded.open(model, form).context("models").with_context(place)?;
-                    jobs.push(job(experiment, form, subject, &policies, &mut texts).with_context(place)?);
+                    let mut job =
+                        job(experiment, form, subject, &policies, &mut texts).with_context(place)?;
+                    if job.wants(Metric::Form) && form != Form::True {
+                        job.truth =
+                            Some(loaded.open(model, Form::True).context("models").with_context(place)?);
+                    }
+                    jobs.push(job);
                 }
             }
         }
         let studies = studies(&definition, only, &mut loaded, &mut texts)?;
+        let memory = memory_jobs(&definition, only, &mut loaded)?;
         texts.sort_by(|a: &FileHash, b| (&a.name, &a.sha256).cmp(&(&b.name, &b.sha256)));
         texts.dedup();
-        Ok(Grid { models: loaded.entries()?, definition, jobs, studies, texts })
+        let (models, i2s_layout) = (loaded.entries()?, options.i2s_layout);
+        Ok(Grid { definition, jobs, studies, memory, models, texts, i2s_layout })
     }
 
-    /// Rows that a complete run has.
+    /// How models are read, where that is not told by their files.
+    pub(super) fn reading(&self) -> String {
+        self.i2s_layout.map_or_else(String::new, |layout| format!("{layout:?}"))
+    }
+
+    /// Rows that a complete run has in `rows.csv`.
     pub fn rows(&self) -> usize {
         self.jobs.iter().map(Job::rows).sum()
     }
@@ -146,24 +171,48 @@ impl Job {
     }
 }
 
-/// Models by name and form, each loaded once.
-#[derive(Default)]
-pub(super) struct Loaded(BTreeMap<(String, Form), Arc<Subject>>);
+/// Models by name and form in the order of opening, each loaded once.
+pub(super) struct Loaded {
+    models: Vec<((String, Form), Arc<Subject>)>,
+    /// Names under which the definition asks for the memory of models whose configuration alone is known.
+    taken: Vec<String>,
+    i2s_layout: Option<Layout>,
+}
 
 impl Loaded {
+    fn of(definition: &Definition, options: &Options) -> Result<Loaded> {
+        let mut taken = Vec::new();
+        for model in definition.memory.iter().flat_map(|study| &study.models) {
+            taken.extend(memory::configuration(model)?.map(|shape| shape.name));
+        }
+        Ok(Loaded { models: Vec::new(), taken, i2s_layout: options.i2s_layout })
+    }
+
     pub(super) fn open(&mut self, model: &str, form: Form) -> Result<Arc<Subject>> {
         let key = (model.to_owned(), form);
-        if let Some(subject) = self.0.get(&key) {
+        if let Some((_, subject)) = self.models.iter().find(|(known, _)| *known == key) {
             return Ok(Arc::clone(subject));
         }
-        let loading = Loading { llama_skeleton: form == Form::LlamaSkeleton, ..Loading::default() };
-        let subject = Arc::new(Source::find_with(model, loading)?.open()?);
-        self.0.insert(key, Arc::clone(&subject));
+        let loading = Loading { plain_llama: form == Form::PlainLlama, i2s_layout: self.i2s_layout };
+        let source = Source::find_with(model, loading)?;
+        // Found before any weights are read: rows tell models apart by name.
+        let name = match self.taken.contains(&source.name()) {
+            true => format!("{} (measured)", source.name()),
+            false => source.name(),
+        };
+        ensure!(
+            self.models.iter().all(|(_, other)| other.name != name),
+            "two models are named {name}: give each once, or rename one folder"
+        );
+        let subject = Arc::new(Subject { name, ..source.open()? });
+        self.models.push((key, Arc::clone(&subject)));
         Ok(subject)
     }
 
     fn entries(&self) -> Result<Vec<ModelEntry>> {
-        self.0.values().map(|subject| subject.entry()).collect()
+        let entry =
+            |subject: &Arc<Subject>| Ok(ModelEntry { name: subject.name.clone(), ..subject.entry()? });
+        self.models.iter().map(|(_, subject)| entry(subject)).collect()
     }
 }
 
@@ -174,8 +223,10 @@ fn policies(experiment: &Experiment) -> Result<Vec<Seeded>> {
         let mut found = Vec::new();
         for &seed in &experiment.seeds {
             match Policy::seeded(text, seed)? {
-                Some(policy) => found.push(Seeded { policy, seed }),
-                None if found.is_empty() => found.push(Seeded { policy: policy.clone(), seed }),
+                Some(policy) => found.push(Seeded { written: text.clone(), policy, seed }),
+                None if found.is_empty() => {
+                    found.push(Seeded { written: text.clone(), policy: policy.clone(), seed })
+                }
                 None => {}
             }
         }
@@ -213,11 +264,12 @@ fn job(
     );
     check_budgets(experiment, &subject)?;
     let units = units(experiment, &subject, &evaluated)?;
-    let cells = cells(experiment, policies);
+    let cells = cells(experiment, form, policies);
     Ok(Job {
         experiment: experiment.clone(),
         form,
         subject,
+        truth: None,
         policies: policies.to_vec(),
         needs,
         units,
@@ -226,27 +278,23 @@ fn job(
     })
 }
 
-fn cells(experiment: &Experiment, policies: &[Seeded]) -> Vec<Cell> {
+fn cells(experiment: &Experiment, form: Form, policies: &[Seeded]) -> Vec<Cell> {
+    let lists = AxisLists { form: vec![form], ..experiment.axes.clone() };
     let mut cells = Vec::new();
-    for &when in &experiment.when {
-        for &positions in &experiment.positions {
-            for &kv in &experiment.kv {
-                for (policy, seeded) in policies.iter().enumerate() {
-                    // The whole cache is the same whatever is asked for.
-                    let full = [AskedBudget::FULL];
-                    let whole = seeded.policy.spec() == "full";
-                    let budgets = if whole { &full[..] } else { &experiment.budgets };
-                    // What a rule realises is asked of that rule and of those that can keep exactly as much.
-                    let asked = |budget: &&AskedBudget| match budget {
-                        AskedBudget::Realised(_, rule) => {
-                            seeded.policy.conserves() || seeded.policy.spec() == rule.name()
-                        }
-                        _ => true,
-                    };
-                    let cell = |&budget| Cell { policy, budget, when, positions, kv };
-                    cells.extend(budgets.iter().filter(asked).map(cell));
+    for axes in lists.product() {
+        for (policy, seeded) in policies.iter().enumerate() {
+            // The whole cache is the same whatever is asked for.
+            let full = [AskedBudget::FULL];
+            let whole = seeded.policy.role() == Role::Full;
+            let budgets = if whole { &full[..] } else { &experiment.budgets };
+            // What a rule realises is asked of that rule and of those that can keep exactly as much.
+            let asked = |budget: &&AskedBudget| match budget {
+                AskedBudget::Realised(_, rule) => {
+                    seeded.policy.conserves() || seeded.policy.spec() == rule.name()
                 }
-            }
+                _ => true,
+            };
+            cells.extend(budgets.iter().filter(asked).map(|&budget| Cell { policy, budget, axes }));
         }
     }
     cells

@@ -1,22 +1,25 @@
 //! Entropies of heads over texts, at several lengths.
 
-use anyhow::{Context as _, Result, ensure};
-use bitkv_record::{Definition, FileHash, Form, HeadRow, ProfileStudy, Text, Texts};
+use std::sync::Mutex;
 
-use super::plan::{Loaded, texts_of};
+use anyhow::{Context as _, Result, ensure};
+use bitkv_record::{Definition, FileHash, Form, HeadRow, Journal, ProfileStudy, Row, Text, Texts};
+
+use super::{
+    locked,
+    plan::{Loaded, texts_of},
+};
 use crate::{
     Subject,
-    profile::{Rows, measure},
+    profile::{self, Entropies},
     progress::Steps,
     window::Window,
 };
 
-/// Between the name of a study and the register of a text in [`HeadRow::profile`].
-const REGISTER: char = '/';
-
 /// A study on one model, checked before anything is computed.
 pub struct Study {
     study: ProfileStudy,
+    form: Form,
     subject: std::sync::Arc<Subject>,
     texts: Texts,
 }
@@ -60,15 +63,20 @@ pub(super) fn studies(
         hashes.extend(texts.hashes());
         for model in &study.models {
             for &form in &study.forms {
-                let one = one(study, model, form, &texts, loaded).with_context(place)?;
-                found.push(one);
+                found.push(checked(study, model, form, &texts, loaded).with_context(place)?);
             }
         }
     }
     Ok(found)
 }
 
-fn one(study: &ProfileStudy, model: &str, form: Form, texts: &Texts, loaded: &mut Loaded) -> Result<Study> {
+fn checked(
+    study: &ProfileStudy,
+    model: &str,
+    form: Form,
+    texts: &Texts,
+    loaded: &mut Loaded,
+) -> Result<Study> {
     let subject = loaded.open(model, form).context("models")?;
     let (longest, positions) = (longest(study), subject.config().max_position_embeddings);
     ensure!(
@@ -78,33 +86,79 @@ fn one(study: &ProfileStudy, model: &str, form: Form, texts: &Texts, loaded: &mu
     );
     let all: Vec<&Text> = texts.all().iter().collect();
     Window::of_all(&subject, &all, longest).context("lengths: the longest is too long for texts")?;
-    Ok(Study { study: study.clone(), subject, texts: texts.clone() })
+    Ok(Study { study: study.clone(), form, subject, texts: texts.clone() })
 }
 
 fn longest(study: &ProfileStudy) -> usize {
     study.lengths.iter().copied().max().unwrap_or(0)
 }
 
-/// Entropies of every head at every query of each length's window, text by text. One pass serves all lengths.
+/// Measures what a study still lacks; returns the keys of all its rows in their order. One pass over a text serves all
+/// lengths.
 ///
 /// # Errors
 /// When the model fails.
-pub(super) fn profile(study: &Study) -> Result<Vec<HeadRow>> {
-    let Study { study, subject, texts } = study;
-    let all: Vec<&Text> = texts.all().iter().collect();
-    let windows = Window::of_all(subject, &all, longest(study))?;
-    let steps = Steps::new(&format!("{} {}", study.name, subject.name), windows.len());
-    let entropies = measure(subject, &windows, &steps)?;
+pub(super) fn measure(study: &Study, rows: &Mutex<Journal<HeadRow>>) -> Result<Vec<String>> {
+    let all: Vec<&Text> = study.texts.all().iter().collect();
+    let windows = Window::of_all(&study.subject, &all, longest(&study.study))?;
+    let order: Vec<Vec<String>> = windows.iter().map(|window| study.keys(window)).collect();
+    let lacks = |i: &usize| order[*i].iter().any(|key| !locked(rows).contains(key));
+    let lacking: Vec<usize> = (0..windows.len()).filter(lacks).collect();
+    let steps = Steps::new(&format!("{} {}", study.study.name, study.subject.name), lacking.len());
+    for i in lacking {
+        let entropies = profile::measure(&study.subject, &windows[i..=i], &Steps::hidden())?;
+        let mut journal = locked(rows);
+        for row in study.rows_of(&windows[i], &entropies) {
+            if !journal.contains(&row.key()) {
+                journal.append(row)?;
+            }
+        }
+        steps.advance();
+    }
     steps.finish();
-    let mut rows = Vec::new();
-    for &length in &study.lengths {
-        let of_texts = entropies.rows(&subject.name, length, Rows::All);
-        // Means over texts are the report's.
-        for mut row in of_texts.into_iter().filter(|row| !row.text.is_empty()) {
-            let register = windows.iter().find(|w| w.name == row.text).map_or("", |w| w.register.as_str());
-            row.profile = format!("{}{REGISTER}{register}", study.name);
-            rows.push(row);
+    Ok(order.concat())
+}
+
+impl Study {
+    /// The rows of one text, in the order of lengths, layers and heads.
+    fn rows_of(&self, window: &Window, entropies: &Entropies) -> Vec<HeadRow> {
+        let config = self.subject.config();
+        let (heads, group) = (config.num_attention_heads, config.group_size());
+        let mut rows = Vec::new();
+        for &context in &self.study.lengths {
+            let bits = entropies.mean(context, self.study.queries);
+            let ratios = entropies.mean_normalised(context, self.study.queries);
+            rows.extend(bits.into_iter().zip(ratios).enumerate().map(|(i, (bits, ratio))| HeadRow {
+                kv_head: Some(i % heads / group),
+                entropy_bits: Some(bits),
+                normalised_entropy: Some(ratio),
+                ..self.row(window, context, i)
+            }));
+        }
+        rows
+    }
+
+    /// What the row of a head says it is of.
+    fn row(&self, window: &Window, context: usize, index: usize) -> HeadRow {
+        let heads = self.subject.config().num_attention_heads;
+        HeadRow {
+            study: self.study.name.clone(),
+            model: self.subject.name.clone(),
+            form: self.form,
+            text: window.name.clone(),
+            register: window.register.clone(),
+            queries: self.study.queries,
+            context,
+            layer: index / heads,
+            head: index % heads,
+            ..HeadRow::default()
         }
     }
-    Ok(rows)
+
+    fn keys(&self, window: &Window) -> Vec<String> {
+        let config = self.subject.config();
+        let heads = config.num_hidden_layers * config.num_attention_heads;
+        let of_length = |&context: &usize| (0..heads).map(move |i| self.row(window, context, i).key());
+        self.study.lengths.iter().flat_map(of_length).collect()
+    }
 }

@@ -5,7 +5,7 @@ use bitkv_record::{Experiment, GridTask, ScoredTask, TaskKind, Text, Texts};
 
 use crate::{
     Subject,
-    tasks::{self, Question, Words},
+    tasks::{self, Question, Retrieval, Words},
     window::{Window, bytes_of},
 };
 
@@ -20,9 +20,9 @@ pub struct Unit {
     pub task: ScoredTask,
     /// Tokens in the cache when it is cut.
     pub context: Vec<u32>,
-    /// What policies see beyond the context before they cut: the last token of a question, where they are aware of it.
+    /// What policies see beyond the context before they evict: the last token of a question, where they are aware of it.
     /// The cache does not hold it, because the answer begins behind it and has to be predicted through the cut cache.
-    pub peek: Vec<u32>,
+    pub lookahead: Vec<u32>,
     /// What is scored after the cut.
     pub scored: Scored,
     /// One row each: the depth of the questions in it and their indices. A text has one without questions.
@@ -30,12 +30,14 @@ pub struct Unit {
 }
 
 /// Questions of one row.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Group {
     /// Where their answers stand in the context, 0..1; none where they have no place or many.
     pub depth: Option<f64>,
     /// Indices of the questions.
     pub questions: Vec<usize>,
+    /// What guessing gets right of them; none without questions.
+    pub chance: Option<f64>,
 }
 
 /// What is scored after the cut.
@@ -50,8 +52,27 @@ pub enum Scored {
         /// UTF-8 bytes of the targets.
         bytes: usize,
     },
-    /// Questions, each asked of the cut cache alone.
+    /// Questions, each asked of the compressed cache alone.
     Questions(Vec<Question>),
+    /// Questions, all asked in one continuation.
+    Together {
+        /// Questions with their answers.
+        continuation: Vec<u32>,
+        /// Where in the continuation each answer is predicted, and the answer.
+        answers: Vec<(usize, u32)>,
+    },
+}
+
+impl Scored {
+    /// The tokens read after the eviction, one sequence for each time that the cache is used.
+    pub fn sequences(&self) -> Vec<Vec<u32>> {
+        match self {
+            Scored::Text { continuation, .. } | Scored::Together { continuation, .. } => {
+                vec![continuation.clone()]
+            }
+            Scored::Questions(questions) => questions.iter().map(Question::asked).collect(),
+        }
+    }
 }
 
 /// Every unit of an experiment on a model.
@@ -79,16 +100,13 @@ pub(super) fn units(experiment: &Experiment, subject: &Subject, texts: &Texts) -
 impl Unit {
     /// Tokens of the context and the longest that follows it.
     pub fn longest(&self) -> usize {
-        let after = match &self.scored {
-            Scored::Text { continuation, .. } => continuation.len(),
-            Scored::Questions(questions) => questions.iter().map(|q| q.asked().len()).max().unwrap_or(0),
-        };
-        self.context.len() + after
+        let after = self.scored.sequences().iter().map(Vec::len).max();
+        self.context.len() + after.unwrap_or(0)
     }
 
     /// All tokens read: what stands for the unit in keys.
     pub fn tokens(&self) -> Vec<u32> {
-        let mut tokens = [&self.context[..], &self.peek].concat();
+        let mut tokens = [&self.context[..], &self.lookahead].concat();
         match &self.scored {
             Scored::Text { continuation, targets, .. } => {
                 tokens.extend(continuation.iter().chain(targets));
@@ -96,6 +114,7 @@ impl Unit {
             Scored::Questions(questions) => {
                 questions.iter().for_each(|q| tokens.extend(q.prompt.iter().chain(&q.answer)));
             }
+            Scored::Together { continuation, .. } => tokens.extend(continuation),
         }
         tokens
     }
@@ -113,47 +132,68 @@ fn of_texts(experiment: &Experiment, subject: &Subject, texts: &Texts) -> Result
             register: window.register,
             task: ScoredTask::TEXT,
             context: context.to_vec(),
-            peek: Vec::new(),
+            lookahead: Vec::new(),
             scored: Scored::Text {
                 continuation: rest[..experiment.horizon].to_vec(),
                 bytes: bytes_of(subject, &targets)?,
                 targets,
             },
-            groups: vec![Group { depth: None, questions: Vec::new() }],
+            groups: vec![Group::default()],
         })
     };
     windows.into_iter().map(unit).collect()
 }
 
 fn of_retrieval(experiment: &Experiment, subject: &Subject, task: &GridTask) -> Result<Vec<Unit>> {
-    let kind = tasks::Kind::of(task.task.kind).context("tasks lists something that asks no questions")?;
     let words = Words::of(subject)?;
     let seed = experiment.seeds.first().copied().unwrap_or(0);
     let mut units = Vec::new();
     for index in 0..task.count {
-        let drawn = tasks::draw(kind, &words, task.tokens, index, seed)
+        let drawn = tasks::draw(task.task.kind, &words, task.tokens, index, seed)
             .with_context(|| format!("tasks: `{}` cannot be drawn for {}", task.task, subject.name))?;
         let name = format!("{}-{}-{index:02}", task.task, task.tokens);
-        let unit = |name: String, context: Vec<u32>, peek: Vec<u32>, questions: Vec<Question>| Unit {
-            name,
-            register: kind.name().into(),
-            task: task.task,
-            context,
-            peek,
-            groups: groups(&questions),
-            scored: Scored::Questions(questions),
-        };
-        if !task.task.aware {
-            units.push(unit(name, drawn.context, Vec::new(), drawn.questions));
+        if task.task.aware {
+            units.extend(aware_units(task.task, &name, drawn));
             continue;
         }
-        for (number, question) in drawn.questions.into_iter().enumerate() {
-            let (context, question) = aware(&drawn.context, question);
-            let (name, peek) = (format!("{name}-{number:02}"), question.prompt.clone());
-            units.push(unit(name, context, peek, vec![question]));
-        }
+        let groups = groups(&drawn);
+        let scored = match task.task.kind {
+            TaskKind::RecallTogether => together(&drawn, words.newline()),
+            _ => Scored::Questions(drawn.questions),
+        };
+        let register = task.task.kind.to_string();
+        let (context, lookahead) = (drawn.context, Vec::new());
+        units.push(Unit { name, register, task: task.task, context, lookahead, scored, groups });
     }
     Ok(units)
+}
+
+/// The answer to a question is predicted after the last token of its prompt.
+fn together(drawn: &Retrieval, newline: u32) -> Scored {
+    let (mut answers, mut at) = (Vec::new(), 0);
+    for question in &drawn.questions {
+        answers.push((at + question.prompt.len() - 1, question.answer[0]));
+        at += question.prompt.len() + question.answer.len() + 1;
+    }
+    Scored::Together { continuation: drawn.together(newline), answers }
+}
+
+/// One unit a question: each has an eviction of its own, which sees it.
+fn aware_units(task: ScoredTask, name: &str, drawn: Retrieval) -> Vec<Unit> {
+    let unit = |(number, question): (usize, &Question)| {
+        let (context, asked) = aware(&drawn.context, question.clone());
+        let chance = Some(drawn.chance(&[number]));
+        Unit {
+            name: format!("{name}-{number:02}"),
+            register: task.kind.to_string(),
+            task,
+            context,
+            lookahead: asked.prompt.clone(),
+            groups: vec![Group { depth: question.depth, questions: vec![0], chance }],
+            scored: Scored::Questions(vec![asked]),
+        }
+    };
+    drawn.questions.iter().enumerate().map(unit).collect()
 }
 
 /// The question moves into the context, but for its last token, which remains to be asked.
@@ -171,7 +211,8 @@ fn aware(context: &[u32], question: Question) -> (Vec<u32>, Question) {
 const PARTS: usize = 4;
 
 /// Questions by depth: each depth its own row where there are few, else one row for every quarter of the context.
-fn groups(questions: &[Question]) -> Vec<Group> {
+fn groups(drawn: &Retrieval) -> Vec<Group> {
+    let questions = &drawn.questions;
     let mut depths: Vec<Option<f64>> = Vec::new();
     for question in questions {
         if !depths.contains(&question.depth) {
@@ -191,9 +232,10 @@ fn groups(questions: &[Question]) -> Vec<Group> {
         let depth = place(question);
         match groups.iter_mut().find(|group| group.depth == depth) {
             Some(group) => group.questions.push(index),
-            None => groups.push(Group { depth, questions: vec![index] }),
+            None => groups.push(Group { depth, questions: vec![index], chance: None }),
         }
     }
+    groups.iter_mut().for_each(|group| group.chance = Some(drawn.chance(&group.questions)));
     groups.sort_by(|a, b| a.depth.partial_cmp(&b.depth).unwrap_or(std::cmp::Ordering::Equal));
     groups
 }
@@ -208,22 +250,25 @@ mod tests {
 
     #[test]
     fn few_depths_stay_and_many_are_gathered() {
-        let few = groups(&[question(Some(0.5)), question(Some(0.1)), question(Some(0.5))]);
+        let of = |questions: &[Question]| {
+            groups(&Retrieval { context: vec![1, 2], questions: questions.to_vec() })
+        };
+        let few = of(&[question(Some(0.5)), question(Some(0.1)), question(Some(0.5))]);
         assert_eq!(
             few,
             [
-                Group { depth: Some(0.1), questions: vec![1] },
-                Group { depth: Some(0.5), questions: vec![0, 2] },
+                Group { depth: Some(0.1), questions: vec![1], chance: Some(0.25) },
+                Group { depth: Some(0.5), questions: vec![0, 2], chance: Some(0.25) },
             ]
         );
         let many: Vec<Question> = [0.0, 0.1, 0.3, 0.6, 1.0].map(|d| question(Some(d))).into();
-        let gathered = groups(&many);
+        let gathered = of(&many);
         assert_eq!(
             gathered.iter().map(|g| g.depth.unwrap()).collect::<Vec<_>>(),
             [0.125, 0.375, 0.625, 0.875]
         );
         assert_eq!(gathered[0].questions, [0, 1]);
-        assert_eq!(groups(&[question(None)]), [Group { depth: None, questions: vec![0] }]);
+        assert_eq!(of(&[question(None)])[0].questions, [0]);
     }
 
     #[test]

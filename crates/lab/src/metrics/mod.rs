@@ -4,13 +4,11 @@
 //! NaN, so that what was not measured never passes for a perfect value.
 
 mod attention;
-mod listing;
 mod prediction;
 mod retrieval;
 
 pub use attention::{attention_cosine, output_error, output_errors, retained_mass};
 pub use bitkv_stats::{first_difference, matching_fraction};
-pub use listing::{Better, Listing, METRICS};
 pub use prediction::{Compared, Reference, agreement, kl, nll, nll_difference};
 pub use retrieval::accuracy;
 

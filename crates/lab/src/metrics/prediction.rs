@@ -4,6 +4,7 @@
 //! logits after the last token of the context are the dense prefill's, and are the same whatever was cut.
 
 use bitkv_kernels::prediction::{Divergence, Prediction, divergences, predictions};
+use bitkv_record::GridRow;
 use bitkv_stats::{argmax, kl_from_logits, nll_from_logits};
 
 use super::mean;
@@ -52,6 +53,16 @@ pub struct Compared {
     pub nll: f64,
     /// [`nll_difference`].
     pub nll_difference: f64,
+}
+
+impl Compared {
+    /// Puts the values into the row of their cell.
+    pub fn record(&self, row: &mut GridRow) {
+        row.kl_nats = Some(self.kl);
+        row.agreement = Some(self.agreement);
+        row.nll_nats = Some(self.nll);
+        row.nll_difference = Some(self.nll_difference);
+    }
 }
 
 impl<'a> Reference<'a> {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use bitkv_stats::Rng;
 
 use super::haystack::{Haystack, WORDS_PER_LINE};
-use super::{Kind, Question, Retrieval, Words};
+use super::{Question, Retrieval, TaskKind, Words};
 
 /// Shares of the common words in half of all words, the most common first.
 const SHARES: [usize; 4] = [8, 6, 4, 2];
@@ -15,10 +15,10 @@ const FEWEST_LINES: usize = 10;
 /// Lines of words in random order. Half of the words are the four common ones, 8 : 6 : 4 : 2; the others
 /// take turns, and none is as common. A question says the most common words, the most common first, and the answer is
 /// the next.
-pub(super) fn draw(words: &Words, tokens: usize, rng: &mut Rng) -> Result<Retrieval> {
+pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let all = words.shuffled(rng);
     let (common, rare) = all.split_at(SHARES.len());
-    let hay = Haystack { kind: Kind::CommonWords, words, filler: rare, tokens };
+    let hay = Haystack { kind: TaskKind::CommonWords, words, filler: rare, tokens };
     let mut context: Vec<u32> = words.bos().into_iter().collect();
     hay.ensure_tokens(context.len() + FEWEST_LINES * (WORDS_PER_LINE + 1))?;
     // Only the lengths of these lines are used.

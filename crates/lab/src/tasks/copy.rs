@@ -4,7 +4,7 @@ use anyhow::Result;
 use bitkv_stats::Rng;
 
 use super::haystack::{FEWEST_LINES, Haystack, WORDS_PER_LINE};
-use super::{Kind, Question, Retrieval, Words, swept};
+use super::{Question, Retrieval, TaskKind, Words, swept};
 
 /// Words of the passage that the question gives away.
 const CUE: usize = 4;
@@ -12,7 +12,7 @@ const CUE: usize = 4;
 /// Lines of random words, all alike; one of them is asked by its first words, which follow each other nowhere else.
 pub(super) fn draw(words: &Words, tokens: usize, index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let depth = swept(index);
-    let hay = Haystack { kind: Kind::Copy, words, filler: words.pool(), tokens };
+    let hay = Haystack { kind: TaskKind::Copy, words, filler: words.pool(), tokens };
     let bos: Vec<u32> = words.bos().into_iter().collect();
     hay.ensure_tokens(bos.len() + (1 + FEWEST_LINES) * (WORDS_PER_LINE + 1))?;
     loop {

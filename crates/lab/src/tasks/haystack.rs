@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use bitkv_stats::Rng;
 
-use super::{Kind, Words, deck::Deck};
+use super::{TaskKind, Words, deck::Deck};
 
 /// Words of a full line of filler.
 pub(super) const WORDS_PER_LINE: usize = 12;
@@ -22,7 +22,7 @@ pub(super) struct Planted {
 /// How contexts of a kind are filled.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Haystack<'a> {
-    pub(super) kind: Kind,
+    pub(super) kind: TaskKind,
     pub(super) words: &'a Words,
     /// What lines of filler are made of.
     pub(super) filler: &'a [u32],
@@ -60,7 +60,7 @@ impl Haystack<'_> {
         ensure!(
             self.tokens >= needed,
             "a context of the task {} needs {needed} tokens or more: {} are too few",
-            self.kind.name(),
+            self.kind,
             self.tokens
         );
         Ok(())

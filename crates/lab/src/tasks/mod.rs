@@ -1,8 +1,8 @@
 //! Retrieval tasks that any tokenizer can express: a context made of single-token words, and questions about it.
 //!
 //! Every question has one answer, which the context alone decides: a reader who keeps everything can be right. A question
-//! is never part of its context: a policy that cuts the cache before the question is asked cannot keep what it
-//! happens to need. To let the policy see the question, append [`Question::prompt`] to the context before cutting.
+//! is never part of its context: a policy that compresses the cache before the question is asked cannot keep what it
+//! happens to need. To let the policy see the question, append [`Question::prompt`] to the context before compressing.
 
 mod common_words;
 mod copy;
@@ -11,64 +11,43 @@ mod haystack;
 mod needles;
 mod passkey;
 mod recall;
+mod recall_together;
 #[cfg(test)]
 mod tests;
 mod variables;
 mod words;
 
-use anyhow::Result;
-use bitkv_record::{Named, TaskKind};
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+use bitkv_record::TaskKind;
 use bitkv_stats::Rng;
 
 pub use words::Words;
 
-/// A kind of retrieval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// One key with a value of four words, in filler, at a depth swept over the contexts (Mohtashami and Jaggi 2023,
-    /// arXiv:2305.16300).
-    Passkey,
-    /// Eight keys with two values each, in filler; four keys are asked (RULER's multi-key and multi-value needles,
-    /// Hsieh et al. 2024, arXiv:2404.06654).
-    Needles,
-    /// Chains of variables that take each other's value; the last one of a chain is followed back to its value
-    /// (RULER's variable tracking).
-    Variables,
-    /// The words of a list by how often they occur (RULER's common words extraction).
-    CommonWords,
-    /// Lines of a key and its value, nothing else where the words suffice; sixteen keys are asked (multi-query
-    /// associative recall, Arora et al. 2023, arXiv:2312.04927).
-    Recall,
-    /// A line of random words to be continued from its beginning, at a depth swept over the contexts.
-    Copy,
+/// How contexts of a kind are drawn.
+struct Task {
+    kind: TaskKind,
+    /// What keeps the draws of kinds apart; a kind without one is seeded by the sum of seed and index alone.
+    salt: Option<u64>,
+    /// From words, tokens of the context, its number and a generator.
+    draw: fn(&Words, usize, usize, &mut Rng) -> Result<Retrieval>,
 }
 
-impl Kind {
-    /// All kinds, in the order of documentation.
-    pub const ALL: [Kind; 6] =
-        [Kind::Passkey, Kind::Needles, Kind::Variables, Kind::CommonWords, Kind::Recall, Kind::Copy];
+/// One line a kind that asks questions.
+static TASKS: [Task; 7] = [
+    Task { kind: TaskKind::Passkey, salt: Some(0), draw: passkey::draw },
+    Task { kind: TaskKind::Needles, salt: Some(1), draw: needles::draw },
+    Task { kind: TaskKind::Variables, salt: Some(2), draw: variables::draw },
+    Task { kind: TaskKind::CommonWords, salt: Some(3), draw: common_words::draw },
+    Task { kind: TaskKind::Recall, salt: Some(4), draw: recall::draw },
+    Task { kind: TaskKind::RecallTogether, salt: None, draw: recall_together::draw },
+    Task { kind: TaskKind::Copy, salt: Some(5), draw: copy::draw },
+];
 
-    /// The kind that a definition names; none for a text, which asks nothing.
-    pub fn of(task: TaskKind) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.task() == task)
-    }
-
-    /// As definitions and rows name it.
-    pub fn task(self) -> TaskKind {
-        match self {
-            Kind::Passkey => TaskKind::Passkey,
-            Kind::Needles => TaskKind::Needles,
-            Kind::Variables => TaskKind::Variables,
-            Kind::CommonWords => TaskKind::CommonWords,
-            Kind::Recall => TaskKind::Recall,
-            Kind::Copy => TaskKind::Copy,
-        }
-    }
-
-    /// The name in definitions and rows, such as `common-words`.
-    pub fn name(self) -> &'static str {
-        self.task().name()
-    }
+/// The kinds that ask questions, in the order of documentation.
+pub fn kinds() -> impl Iterator<Item = TaskKind> {
+    TASKS.iter().map(|task| task.kind)
 }
 
 /// A question about a context.
@@ -81,6 +60,21 @@ pub struct Question {
     /// Where in the context the answer stands, 0 (first line) to 1 (last line): the part of the filler that comes
     /// before it. None where it has no single place.
     pub depth: Option<f64>,
+}
+
+impl Retrieval {
+    /// All questions with their answers, a line each, as one continuation.
+    pub fn together(&self, newline: u32) -> Vec<u32> {
+        self.questions.iter().flat_map(|q| [&q.prompt[..], &q.answer, &[newline]].concat()).collect()
+    }
+
+    /// What guessing gets right of some of the questions: any word of the context for every token of an answer.
+    pub fn chance(&self, questions: &[usize]) -> f64 {
+        let words: BTreeSet<u32> = self.context.iter().copied().collect();
+        let of =
+            |question: &usize| (words.len() as f64).powi(-(self.questions[*question].answer.len() as i32));
+        questions.iter().map(of).sum::<f64>() / questions.len().max(1) as f64
+    }
 }
 
 impl Question {
@@ -108,25 +102,22 @@ pub struct Retrieval {
     pub questions: Vec<Question>,
 }
 
-/// Context number `index` of a kind, of exactly `tokens` tokens, the beginning of the sequence included.
+/// Context number `index` of a kind, of exactly `tokens` tokens, the beginning of the sequence included; of
+/// [`TaskKind::RecallTogether`], of as many as whole lines fill.
 ///
 /// The same arguments always give the same context. Kinds with a single place of interest
-/// ([`Kind::Passkey`], [`Kind::Copy`]) put it at depth 0, 0.1, ... 1 for index 0 to 10, and begin again.
+/// ([`TaskKind::Passkey`], [`TaskKind::Copy`]) put it at depth 0, 0.1, ... 1 for index 0 to 10, and begin again.
 ///
 /// # Errors
-/// When the length or the vocabulary is too small for the kind, saying how much it needs.
-pub fn draw(kind: Kind, words: &Words, tokens: usize, index: usize, seed: u64) -> Result<Retrieval> {
-    // Drawn twice, so that neighbouring seeds, kinds and indices share nothing.
-    let mixed = Rng::new(seed).next_u64() ^ ((kind as u64) << 56) ^ index as u64;
-    let mut rng = Rng::new(Rng::new(mixed).next_u64());
-    match kind {
-        Kind::Passkey => passkey::draw(words, tokens, index, &mut rng),
-        Kind::Needles => needles::draw(words, tokens, &mut rng),
-        Kind::Variables => variables::draw(words, tokens, &mut rng),
-        Kind::CommonWords => common_words::draw(words, tokens, &mut rng),
-        Kind::Recall => recall::draw(words, tokens, &mut rng),
-        Kind::Copy => copy::draw(words, tokens, index, &mut rng),
-    }
+/// When the kind asks no questions, and when the length or the vocabulary does not suit it, saying what it needs.
+pub fn draw(kind: TaskKind, words: &Words, tokens: usize, index: usize, seed: u64) -> Result<Retrieval> {
+    let task = TASKS.iter().find(|task| task.kind == kind).context("a text asks no questions")?;
+    let mut rng = match task.salt {
+        // Drawn twice, so that neighbouring seeds, kinds and indices share nothing.
+        Some(salt) => Rng::new(Rng::new(Rng::new(seed).next_u64() ^ (salt << 56) ^ index as u64).next_u64()),
+        None => Rng::new(seed.wrapping_add(index as u64)),
+    };
+    (task.draw)(words, tokens, index, &mut rng)
 }
 
 /// Depths that contexts with one place of interest go through.

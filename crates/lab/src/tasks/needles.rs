@@ -4,7 +4,7 @@ use anyhow::Result;
 use bitkv_stats::Rng;
 
 use super::haystack::{Haystack, Planted};
-use super::{Kind, Question, Retrieval, Words};
+use super::{Question, Retrieval, TaskKind, Words};
 
 const KEYS: usize = 8;
 /// Values of a key; all must be said.
@@ -13,7 +13,7 @@ const VALUES: usize = 2;
 const QUESTIONS: usize = 4;
 
 /// Lines of a key and its values, evenly spread over the depths; no word of them stands anywhere else.
-pub(super) fn draw(words: &Words, tokens: usize, rng: &mut Rng) -> Result<Retrieval> {
+pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let all = words.shuffled(rng);
     let (facts, filler) = all.split_at(KEYS * (1 + VALUES));
     let planted: Vec<Planted> = facts
@@ -31,6 +31,6 @@ pub(super) fn draw(words: &Words, tokens: usize, rng: &mut Rng) -> Result<Retrie
         .collect();
     rng.shuffle(&mut asked);
     asked.truncate(QUESTIONS);
-    let context = Haystack { kind: Kind::Needles, words, filler, tokens }.with(planted, rng)?;
+    let context = Haystack { kind: TaskKind::Needles, words, filler, tokens }.with(planted, rng)?;
     Ok(Retrieval { context, questions: asked })
 }

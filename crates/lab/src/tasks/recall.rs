@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use bitkv_stats::Rng;
 
-use super::{Kind, Question, Retrieval, Words};
+use super::{Question, Retrieval, TaskKind, Words};
 
 /// Tokens of a line: key, value, newline.
 const LINE: usize = 3;
@@ -14,13 +14,13 @@ const QUESTIONS: usize = 16;
 
 /// Lines of a key and a value. Where the context has more lines than there are keys, the rest are lines of
 /// two values, spread among the facts; what a whole line does not fill is a shorter line at the beginning.
-pub(super) fn draw(words: &Words, tokens: usize, rng: &mut Rng) -> Result<Retrieval> {
+pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let bos = usize::from(words.bos().is_some());
     let needed = bos + QUESTIONS * LINE;
     ensure!(
         tokens >= needed,
         "a context of the task {} needs {needed} tokens or more: {tokens} are too few",
-        Kind::Recall.name()
+        TaskKind::Recall
     );
     let (lines, rest) = ((tokens - bos) / LINE, (tokens - bos) % LINE);
     let all = words.shuffled(rng);

@@ -4,7 +4,7 @@ use anyhow::Result;
 use bitkv_stats::Rng;
 
 use super::haystack::{Haystack, Planted};
-use super::{Kind, Question, Retrieval, Words};
+use super::{Question, Retrieval, TaskKind, Words};
 
 /// Chains in a context. The first is the worked example at the head of every question, the others are asked.
 const CHAINS: usize = 3;
@@ -14,7 +14,7 @@ const NAMES: usize = 3;
 /// A chain is a word that is a value and then names, each assigned in a line `name before`; lines keep their order
 /// but stand apart. A question shows the first chain followed back, `name3 name2 name1 value`, and the
 /// last name of another; the answer follows that one back.
-pub(super) fn draw(words: &Words, tokens: usize, rng: &mut Rng) -> Result<Retrieval> {
+pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let all = words.shuffled(rng);
     let (chains, filler) = all.split_at(CHAINS * (1 + NAMES));
     let chains: Vec<&[u32]> = chains.chunks_exact(1 + NAMES).collect();
@@ -28,7 +28,7 @@ pub(super) fn draw(words: &Words, tokens: usize, rng: &mut Rng) -> Result<Retrie
             Question { prompt, answer: way[1..].to_vec(), depth: Some(planted[i][0].depth) }
         })
         .collect();
-    let hay = Haystack { kind: Kind::Variables, words, filler, tokens };
+    let hay = Haystack { kind: TaskKind::Variables, words, filler, tokens };
     Ok(Retrieval { context: hay.with(planted.concat(), rng)?, questions })
 }
 

@@ -3,7 +3,13 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use bitkv_evict::{Error, Kind, Need, Needs, Policy, registry};
-use bitkv_lab::{Subject, built_in, evidence::Numbers, suite, verify::POLICIES, window::Window};
+use bitkv_lab::{
+    Subject, built_in,
+    evidence::Numbers,
+    suite,
+    verification::{Changes, definition},
+    window::Window,
+};
 
 /// Every built-in model.
 pub(crate) fn subjects() -> Vec<Subject> {
@@ -20,7 +26,8 @@ pub(crate) fn window(subject: &Subject, index: usize, tokens: usize) -> Vec<u32>
 
 /// The policies that `verify` compares.
 pub(crate) fn policies() -> Vec<Policy> {
-    POLICIES.iter().map(|spec| Policy::parse(spec).unwrap()).collect()
+    let definition = definition(&Changes::default()).unwrap();
+    definition.experiments[0].policies.iter().map(|spec| Policy::parse(spec).unwrap()).collect()
 }
 
 /// What any of `policies` reads.

@@ -2,7 +2,7 @@
 
 use super::keys::Place;
 use super::{Equal, Experiment, Metric};
-use crate::{AskedBudget, PolicyText, RecordError, TaskKind, suggestion};
+use crate::{AskedBudget, Form, PolicyText, RecordError, TaskKind, suggestion};
 
 /// What it is, an example, and how it is recognised.
 type Control = (&'static str, &'static str, fn(&PolicyText) -> bool);
@@ -16,6 +16,18 @@ const CONTROLS: [Control; 3] = [
     }),
     ("an oracle", "uniform+oracle", |policy| policy.parts.iter().skip(1).any(|part| part.name == "oracle")),
 ];
+
+/// A definition says its format, or is of the first.
+pub(super) fn format(table: &toml::Table, known: usize) -> Result<(), String> {
+    match table.get("format").map(|value| value.as_integer()) {
+        None => Ok(()),
+        Some(Some(format)) if (1..=known as i64).contains(&format) => Ok(()),
+        Some(Some(format)) if format > 0 => Err(format!(
+            "format = {format} is newer than this version of bitkv, which reads formats up to {known}: use a newer bitkv"
+        )),
+        Some(_) => Err(format!("format is not the version of a format: write format = {known}")),
+    }
+}
 
 /// Experiments and profiles of a file have plain names, and no two have the same.
 pub(super) fn names<'a>(names: impl Iterator<Item = &'a String>, place: &Place) -> Result<(), RecordError> {
@@ -98,7 +110,7 @@ fn pairs(experiment: &Experiment) -> Result<(), String> {
 
 fn when(experiment: &Experiment) -> Result<(), String> {
     let shortest = experiment.tasks.iter().map(|task| task.tokens).min().unwrap_or(experiment.context);
-    for when in &experiment.when {
+    for when in &experiment.axes.when {
         if let Some(chunk) = when.prefill_chunk.filter(|chunk| *chunk >= shortest) {
             return Err(format!(
                 "when: '{when}' has chunks of {chunk} tokens, so that a context of {shortest} is never divided: \
@@ -135,17 +147,27 @@ fn tasks(experiment: &Experiment) -> Result<(), String> {
 
 fn metrics(experiment: &Experiment) -> Result<(), String> {
     let texts = experiment.tasks.iter().any(|task| task.task.kind == TaskKind::Text);
-    match texts && !experiment.metrics.contains(&Metric::Kl) {
-        true => Err("metrics lacks \"kl\", by which the check at budget 1.0 is made: add it".to_owned()),
-        false => Ok(()),
+    if texts && !experiment.metrics.contains(&Metric::Kl) {
+        return Err("metrics lacks \"kl\", by which the check at budget 1.0 is made: add it".to_owned());
     }
+    let both = [Form::True, Form::PlainLlama].iter().all(|form| experiment.axes.form.contains(form));
+    if experiment.metrics.contains(&Metric::Form) && !both {
+        return Err(format!(
+            "metrics lists \"{}\", which compares the forms of a model, but forms does not list both: add \
+             forms = [\"{}\", \"{}\"], or remove the metric",
+            Metric::Form,
+            Form::True,
+            Form::PlainLlama
+        ));
+    }
+    Ok(())
 }
 
 fn equal(experiment: &Experiment) -> Result<(), String> {
-    match experiment.equal == Equal::Bytes && experiment.kv.len() == 1 {
+    match experiment.equal == Equal::Bytes && experiment.axes.kv.len() == 1 {
         true => Err(format!(
             "equal = \"bytes\" compares KV formats, but kv lists only {}: list another, or remove equal",
-            experiment.kv[0]
+            experiment.axes.kv[0]
         )),
         false => Ok(()),
     }

@@ -2,22 +2,19 @@
 
 use super::keys::{Keys, Place, count, named, text};
 use super::{Experiment, check, parts};
-use crate::{Equal, Form, KvFormat, Metric, Positions, RecordError, When};
+use crate::{AxisLists, Equal, Metric, RecordError};
 use toml::Table;
 
-const KEYS: [&str; 19] = [
+/// Keys beside those of the axes.
+const KEYS: [&str; 15] = [
     "name",
     "models",
-    "forms",
     "texts",
     "context",
     "horizon",
     "budgets",
     "policies",
     "pairs",
-    "when",
-    "positions",
-    "kv",
     "equal",
     "metrics",
     "tasks",
@@ -27,7 +24,7 @@ const KEYS: [&str; 19] = [
     "analysis",
 ];
 
-/// All but timing, which would make two runs differ.
+/// All that concern every experiment and are the same in every run.
 const METRICS: [Metric; 4] = [Metric::Kl, Metric::Attention, Metric::OutputError, Metric::FreeRunning];
 
 pub(super) fn read(table: Table, file: &Place) -> Result<Experiment, RecordError> {
@@ -36,24 +33,21 @@ pub(super) fn read(table: Table, file: &Place) -> Result<Experiment, RecordError
         Some(name) => file.in_experiment(name),
         None => file.clone(),
     };
-    let mut keys = Keys::new(table, &KEYS, named_place)?;
+    let mut keys = Keys::new(table, &[&KEYS[..], AxisLists::KEYS].concat(), named_place)?;
     let name = keys.text("name")?;
     let name = keys.required("name", name, "\"scorers\"")?;
     let context = keys.count("context", 1)?;
     let context = keys.required("context", context, "896")?;
-    let horizon = keys.count("horizon", 2)?;
+    let horizon = keys.count("horizon", 1)?;
     let experiment = Experiment {
         models: keys.list("models", None, text)?,
-        forms: keys.list("forms", Some(vec![Form::True]), named)?,
+        axes: AxisLists::read(&mut keys)?,
         texts: parts::texts(&mut keys)?,
         context,
         horizon: keys.required("horizon", horizon, "127")?,
         budgets: keys.list("budgets", None, parts::budget)?,
         policies: keys.list("policies", None, parts::policy)?,
         pairs: keys.list("pairs", Some(Vec::new()), parts::pair)?,
-        when: keys.list("when", Some(vec![When::ONCE]), parts::when)?,
-        positions: keys.list("positions", Some(vec![Positions::Original]), named)?,
-        kv: keys.list("kv", Some(vec![KvFormat::F16]), named)?,
         equal: keys.value("equal", named)?.unwrap_or(Equal::Tokens),
         metrics: keys.list("metrics", Some(METRICS.to_vec()), named)?,
         tasks: parts::tasks(&mut keys, context)?,

@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 /// Where in a definition something stands.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(crate) struct Place {
     file: String,
     experiment: Option<String>,
     /// Keys from the outside in, such as `calibration.tokens`; empty at the top.
@@ -53,7 +53,7 @@ impl Place {
 }
 
 /// A table whose keys are taken one by one.
-pub(super) struct Keys {
+pub(crate) struct Keys {
     table: Table,
     pub(super) place: Place,
 }
@@ -115,7 +115,7 @@ impl Keys {
     }
 
     /// A list without repeats that is not empty; `default` where the key is not given, and none if it must be.
-    pub(super) fn list<T: PartialEq>(
+    pub(crate) fn list<T: PartialEq>(
         &mut self,
         key: &str,
         default: Option<Vec<T>>,
@@ -134,6 +134,18 @@ impl Keys {
             list.push(entry);
         }
         Ok(list)
+    }
+
+    /// The tables of a list that may be absent.
+    pub(super) fn tables<T>(
+        &mut self,
+        key: &str,
+        read: impl Fn(Table) -> Result<T, RecordError>,
+    ) -> Result<Vec<T>, RecordError> {
+        match self.has(key) {
+            true => self.entries(key)?.map(|(place, value)| read(table(value, &place)?)).collect(),
+            false => Ok(Vec::new()),
+        }
     }
 
     /// The entries of a list that must be there and not empty, each with the list's place.

@@ -2,7 +2,7 @@
 
 use super::keys::{Keys, Place, count, named, shown, table, text};
 use super::{Calibration, GridTask, TextSource};
-use crate::{AskedBudget, RecordError, ScoredTask, TaskKind, When, suggestion};
+use crate::{AskedBudget, Named, RecordError, ScoredTask, TaskKind, When, suggestion};
 use toml::Value;
 
 const CALIBRATION_TOKENS: usize = 512;
@@ -68,7 +68,24 @@ pub(super) fn pair(place: &Place, value: Value) -> Result<(String, String), Reco
     }
 }
 
-pub(super) fn when(place: &Place, value: Value) -> Result<When, RecordError> {
+/// A value on an axis, as a definition writes it.
+pub(crate) trait AxisValue: Sized {
+    fn read(place: &Place, value: Value) -> Result<Self, RecordError>;
+}
+
+impl<T: Named> AxisValue for T {
+    fn read(place: &Place, value: Value) -> Result<Self, RecordError> {
+        named(place, value)
+    }
+}
+
+impl AxisValue for When {
+    fn read(place: &Place, value: Value) -> Result<Self, RecordError> {
+        when(place, value)
+    }
+}
+
+fn when(place: &Place, value: Value) -> Result<When, RecordError> {
     if !value.is_table() {
         return text(place, value)?
             .parse()

@@ -5,7 +5,7 @@ use super::{ProfileStudy, TextSource, parts};
 use crate::{Form, RecordError};
 use toml::Table;
 
-const KEYS: [&str; 6] = ["name", "models", "forms", "texts", "lengths", "analysis"];
+const KEYS: [&str; 7] = ["name", "models", "forms", "texts", "lengths", "queries", "analysis"];
 /// Fewest tokens: an entropy needs a query that sees two keys.
 const SHORTEST: usize = 2;
 
@@ -27,6 +27,7 @@ pub(super) fn read(table: Table, file: &Place) -> Result<ProfileStudy, RecordErr
         forms: keys.list("forms", Some(vec![Form::True]), named)?,
         texts: keys.required("texts", texts, "\"evaluation\"")?,
         lengths: keys.list("lengths", None, |place, value| count(place, value, SHORTEST))?,
+        queries: keys.value("queries", named)?.unwrap_or_default(),
         analysis: keys.text("analysis")?,
     })
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::TaskKind;
+use crate::{KvFormat, Positions, TaskKind, When};
 
 const GOOD: &str = r#"
 analysis = '''Does it help? Refuted if the interval includes zero.'''
@@ -21,7 +21,7 @@ analysis = "refuted if not"
 name = "everything-2"
 analysis = "because"
 models = ["m"]
-forms = ["true", "llama-skeleton"]
+forms = ["true", "plain-llama"]
 texts = "own/texts"
 context = 256
 horizon = 32
@@ -61,7 +61,7 @@ fn what_is_left_out_has_its_default() {
     let expected = Experiment {
         name: "scorers".into(),
         models: vec!["tiny-mha".into(), "tiny-gqa".into()],
-        forms: vec![Form::True],
+        axes: AxisLists::default(),
         texts: TextSource::Evaluation,
         context: 896,
         horizon: 127,
@@ -75,9 +75,6 @@ fn what_is_left_out_has_its_default() {
             .map(String::from)
             .to_vec(),
         pairs: Vec::new(),
-        when: vec![When::ONCE],
-        positions: vec![Positions::Original],
-        kv: vec![KvFormat::F16],
         equal: Equal::Tokens,
         metrics: vec![Metric::Kl, Metric::Attention, Metric::OutputError, Metric::FreeRunning],
         tasks: vec![GridTask { task: ScoredTask::TEXT, count: 0, tokens: 896 }],
@@ -92,14 +89,14 @@ fn what_is_left_out_has_its_default() {
 #[test]
 fn every_key_is_read() {
     let experiment = Definition::from_toml(WHOLE, "lab/sweep.toml").unwrap().experiments.remove(0);
-    assert_eq!(experiment.forms, [Form::True, Form::LlamaSkeleton]);
+    assert_eq!(experiment.axes.form, [Form::True, Form::PlainLlama]);
     assert_eq!(experiment.texts, TextSource::Folder("lab/own/texts".into()));
     assert_eq!(experiment.budgets, [AskedBudget::FULL]);
     let both = When { prefill_chunk: Some(64), every: Some(8) };
-    assert_eq!(experiment.when, [When::ONCE, When::CHUNKED, When::DECODING, both]);
+    assert_eq!(experiment.axes.when, [When::ONCE, When::CHUNKED, When::DECODING, both]);
     assert_eq!(experiment.pairs, [(r#"uniform + key{y=1,x="a"}"#.to_owned(), "uniform+recency".to_owned())]);
-    assert_eq!((experiment.positions, experiment.equal), (vec![Positions::Rerotated], Equal::Bytes));
-    assert_eq!(experiment.kv, [KvFormat::F16, KvFormat::Kivi2]);
+    assert_eq!((experiment.axes.positions, experiment.equal), (vec![Positions::Rerotated], Equal::Bytes));
+    assert_eq!(experiment.axes.kv, [KvFormat::F16, KvFormat::Kivi2]);
     assert_eq!(experiment.metrics, [Metric::Kl, Metric::Timing]);
     let task = |kind, aware, count, tokens| GridTask { task: ScoredTask { kind, aware }, count, tokens };
     let tasks = [
@@ -132,8 +129,8 @@ fn errors_are_one_sentence_with_file_experiment_key_and_remedy() {
     assert_eq!(
         changed("horizon = 127", "horizon = 127\nbudget = 3"),
         "'lab/sweep.toml', experiment 'scorers': there is no key 'budget': remove it, or write 'budgets' if that is \
-         meant, of name, models, forms, texts, context, horizon, budgets, policies, pairs, when, positions, kv, equal, \
-         metrics, tasks, calibration, seeds, controls, analysis"
+         meant, of name, models, texts, context, horizon, budgets, policies, pairs, equal, metrics, tasks, \
+         calibration, seeds, controls, analysis, forms, when, positions, kv"
     );
     assert_eq!(
         changed("context = 896", "context = \"long\""),
@@ -158,7 +155,7 @@ fn impossible_values_are_refused() {
         (changed("\"evaluation\"", "\"evalution\""), "write \"evaluation\", or a folder"),
         (changed("texts = \"evaluation\"\n", ""), "texts is missing"),
         (changed("896", "0"), "context = 0 cannot be: write a whole number of at least 1"),
-        (changed("127", "1"), "horizon = 1 cannot be: write a whole number of at least 2"),
+        (changed("127", "0"), "horizon = 0 cannot be: write a whole number of at least 1"),
         (changed("127", "-3"), "horizon = -3 cannot be"),
         (changed("0.5", "1.5"), "budgets: 1.5 is not a fraction kept in (0, 1]"),
         (changed("0.5", "0.0"), "budgets: 0.0 is not"),
@@ -187,7 +184,7 @@ fn impossible_values_are_refused() {
         ),
         (with("controls = false"), "controls = false needs a reason"),
         (with("controls = 1"), "write true or false"),
-        (with("forms = [\"llama\"]"), "'llama' is no form of a model: write one of true, llama-skeleton"),
+        (with("forms = [\"llama\"]"), "'llama' is no form of a model: write one of true, plain-llama"),
         (with("when = [\"never\"]"), "when: 'never' is not when a cache is cut"),
         (with("when = [{}]"), "when has an empty table: write \"once\""),
         (with("when = [{evry = 3}]"), "no key 'when.evry': remove it, or write 'every'"),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::rows::check;
 use crate::{TaskKind, read_rows, write_rows};
 
 /// A measured cell.
@@ -7,14 +8,10 @@ fn row(key: u64) -> GridRow {
         key: format!("{key:016x}"),
         experiment: "e".into(),
         model: "m".into(),
-        form: Form::True,
         policy: "uniform{a=\"x,y\"}+recency".into(),
         oracle: false,
         conserving: true,
         budget: AskedBudget::Fraction(0.1),
-        when: When::ONCE,
-        positions: Positions::Original,
-        kv: KvFormat::F16,
         seed: u64::MAX,
         task: ScoredTask::TEXT,
         text: "a".into(),
@@ -39,7 +36,7 @@ fn row(key: u64) -> GridRow {
         correct: None,
         questions: 0,
         depth: None,
-        error: None,
+        ..GridRow::default()
     }
 }
 
@@ -59,7 +56,7 @@ fn rows_read_back_bit_for_bit() {
     let asked = GridRow {
         task: ScoredTask { kind: TaskKind::CommonWords, aware: true },
         budget: AskedBudget::Bytes(32 << 10),
-        when: When { prefill_chunk: Some(64), every: Some(8) },
+        axes: Axes { when: When { prefill_chunk: Some(64), every: Some(8) }, ..Axes::default() },
         correct: Some(3),
         questions: 4,
         depth: Some(0.7),
@@ -86,15 +83,50 @@ fn impossible_rows_are_refused() {
         (GridRow { nll_difference: Some(f64::INFINITY), ..row(1) }, "nll_difference = inf"),
         (GridRow { correct: Some(1), ..row(1) }, "more than questions"),
         (GridRow { targets: 0, ..row(1) }, "targets = 0"),
-        (GridRow { error: Some("late".into()), ..row(1) }, "attention_cosine is given although"),
+        (GridRow { error: Some("late".into()), ..row(1) }, "is given although"),
         (GridRow { kept_entries: Some(10), ..failed(1) }, "kept_entries is given although"),
         (GridRow { error: Some("two\nlines".into()), ..failed(1) }, "not one line"),
         (GridRow { error: Some(String::new()), ..failed(1) }, "not one line"),
     ];
     for (row, says) in cases {
-        let reason = row.check().unwrap_err();
+        let reason = check(&row).unwrap_err();
         assert!(reason.contains(says), "{reason}");
     }
-    let later = GridRow { when: When::DECODING, kept_entries: Some(9), ..row(1) };
-    assert_eq!(later.check(), Ok(()), "only a cut after prefill keeps what was asked to the end");
+    let later =
+        GridRow { axes: Axes { when: When::DECODING, ..Axes::default() }, kept_entries: Some(9), ..row(1) };
+    assert_eq!(check(&later), Ok(()), "only a cut after prefill keeps what was asked to the end");
+}
+
+/// The header and two rows of a run of the first edition.
+const FIRST: &str = "\
+key,experiment,model,form,policy,oracle,conserving,budget,when,positions,kv,seed,task,text,register,context_tokens,\
+asked_entries,kept_entries,full_entries,cache_bytes,full_bytes,plan_hash,attention_cosine,retained_mass,output_error,\
+kl_nats,agreement,nll_nats,nll_difference,targets,first_divergence,matching_fraction,correct,questions,depth,error
+0123456789abcdef,e,m,llama-skeleton,uniform+random,false,true,0.5,once,original,f16,0,text,a,prose,8,4,4,8,32,64,\
+0123456789abcdef,,,,0.25,1.0,2.5,0.1,3,,,,0,,
+0123456789abcdee,e,m,true,entropy-inverted,true,false,64 tokens,chunked-128,original,kivi2,0,recall-aware,a,prose,8,,,,,,,,,,,,,,0,,,,4,0.5,too short
+";
+
+#[test]
+fn rows_of_the_first_format_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    std::fs::write(&path, FIRST).unwrap();
+    let mut notes = Vec::new();
+    let rows = crate::read_rows_noting::<GridRow>(&path, &mut notes).unwrap();
+    assert_eq!((rows.len(), notes.len()), (2, 0));
+    assert_eq!((rows[0].axes.form, rows[0].role), (crate::Form::PlainLlama, PolicyRole::Control));
+    assert_eq!((rows[1].role, rows[1].oracle, rows[1].kl_nats), (PolicyRole::Published, true, None));
+    assert_eq!((rows[0].written.as_str(), rows[0].isa), ("", None), "what the file lacks is empty");
+    // What is written again is of this format.
+    write_rows(&path, &rows).unwrap();
+    assert_eq!(read_rows::<GridRow>(&path).unwrap(), rows);
+}
+
+#[test]
+fn presets_have_the_name_that_was_written() {
+    let preset = GridRow { written: "snapkv".into(), ..row(1) };
+    assert_eq!(preset.policy_name(), "snapkv");
+    let spelt = GridRow { written: "uniform + recency{ sinks = 4 }".into(), ..row(1) };
+    assert_eq!(spelt.policy_name(), spelt.policy);
 }

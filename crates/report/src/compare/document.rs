@@ -6,7 +6,7 @@ use crate::format::{MISSING, estimate, fixed, percent, significant};
 use crate::render;
 use crate::table::{Align, Table};
 use crate::unique;
-use bitkv_record::{Form, KvFormat, Positions, When};
+use bitkv_record::{Axes, ScoredTask};
 
 /// The comparison for a terminal.
 pub fn render_comparison_terminal(comparison: &Comparison) -> String {
@@ -111,12 +111,7 @@ fn row(cell: &Compared, measure: Difference, print: fn(f64) -> String) -> Vec<St
 
 /// What is not as it is by default.
 fn variant(cell: &Compared) -> String {
-    let parts = [
-        (cell.task.to_string(), cell.task != bitkv_record::ScoredTask::TEXT),
-        (format!("form {}", cell.form), cell.form != Form::True),
-        (format!("cut {}", cell.when), cell.when != When::ONCE),
-        (format!("positions {}", cell.positions), cell.positions != Positions::Original),
-        (format!("KV {}", cell.kv), cell.kv != KvFormat::F16),
-    ];
-    parts.into_iter().filter(|(_, shown)| *shown).map(|(text, _)| text).collect::<Vec<_>>().join(", ")
+    let task = if cell.task == ScoredTask::TEXT { String::new() } else { cell.task.to_string() };
+    let parts = [task, cell.axes.label(&[Axes::default()])];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }

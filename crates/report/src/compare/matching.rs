@@ -1,18 +1,15 @@
 //! Which cells of two runs are the same.
 
 use super::CompareError;
-use bitkv_record::{GridRow, KvFormat, Positions, ScoredTask};
+use bitkv_record::{Axes, GridRow, ScoredTask};
 use std::collections::HashMap;
 
 /// What a cell is of, text and seed aside. Budgets and times of cutting are compared by their text, which is exact.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Cell<'a> {
     names: [&'a str; 3],
-    form: bitkv_record::Form,
     budget: String,
-    when: bitkv_record::When,
-    positions: Positions,
-    kv: KvFormat,
+    axes: Axes,
     task: ScoredTask,
 }
 
@@ -20,11 +17,8 @@ impl<'a> Cell<'a> {
     fn of(row: &'a GridRow) -> Self {
         Self {
             names: [&row.experiment, &row.model, &row.policy],
-            form: row.form,
             budget: row.budget.to_string(),
-            when: row.when,
-            positions: row.positions,
-            kv: row.kv,
+            axes: row.axes,
             task: row.task,
         }
     }

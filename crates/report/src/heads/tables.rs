@@ -4,7 +4,6 @@ use super::{BOUNDS, Model, View};
 use crate::format::{MISSING, estimate, fixed, optional, percent};
 use crate::published::{PUBLISHED_HEADS, PublishedHeads};
 use crate::table::{Align, Table};
-use crate::unique;
 use bitkv_record::{ClassCounts, HeadClass, Thresholds};
 
 use Align::{Left, Right};
@@ -12,18 +11,10 @@ use Align::{Left, Right};
 /// The context of the published profiles.
 const PUBLISHED_CONTEXT: &str = "≤ 64";
 
-/// The models with published figures, then the others, each with its published figures and its profiles.
-fn groups<'a>(
-    models: &'a [Model<'a>],
-) -> Vec<(&'a str, Option<&'static PublishedHeads>, Option<&'a Model<'a>>)> {
-    let find = |name: &str| models.iter().find(|model| model.name == name);
-    let published = PUBLISHED_HEADS.iter().map(|p| (p.model, Some(p), find(p.model)));
-    let is_new = |model: &&Model<'_>| PUBLISHED_HEADS.iter().all(|p| p.model != model.name);
-    published.chain(models.iter().filter(is_new).map(|model| (model.name, None, Some(model)))).collect()
-}
-
-fn foremost<'a>(model: Option<&'a Model<'a>>) -> Vec<&'a View> {
-    model.map_or_else(Vec::new, Model::foremost)
+/// The published figures of a model whose published entropies are shown.
+fn published(model: &Model<'_>) -> Option<&'static PublishedHeads> {
+    let is_published = model.views.iter().any(|view| view.context.is_none());
+    PUBLISHED_HEADS.iter().find(|published| is_published && published.model == model.name)
 }
 
 pub(super) fn classes(models: &[Model<'_>]) -> Table {
@@ -32,12 +23,13 @@ pub(super) fn classes(models: &[Model<'_>]) -> Table {
     columns.extend(HeadClass::ALL.map(|class| (class.name(), Right)));
     columns.push(("< 1.5 bits %", Right));
     let mut table = Table::new("Heads by class", &columns);
-    for (name, published, model) in groups(models) {
+    for model in models {
+        let name = &model.name;
         table.group(name);
-        table.extend(
-            published.map(|p| class_row("as published", PUBLISHED_CONTEXT.into(), BOUNDS[0].0, p.classes)),
-        );
-        for view in foremost(model).into_iter().filter(|view| !view.known().is_empty()) {
+        let of_published =
+            |p: &PublishedHeads| class_row("as published", PUBLISHED_CONTEXT.into(), BOUNDS[0].0, p.classes);
+        table.extend(published(model).map(of_published));
+        for view in model.foremost().into_iter().filter(|view| !view.known().is_empty()) {
             for (bounds, thresholds) in BOUNDS {
                 let counts = thresholds.count(view.known());
                 table.push(class_row(view.source(), view.context_text(), bounds, counts));
@@ -51,9 +43,9 @@ pub(super) fn classes(models: &[Model<'_>]) -> Table {
             }
         }
     }
-    table.note(
-        "The published counts follow from the bounds in the code, not from the bounds printed beside them.",
-    );
+    if models.iter().any(|model| published(model).is_some()) {
+        table.note("The published counts follow from the bounds in the code, not from the bounds printed beside them.");
+    }
     table
 }
 
@@ -77,12 +69,12 @@ pub(super) fn statistics(models: &[Model<'_>]) -> Table {
         ("mean H / log2 n", Right),
     ];
     let mut table = Table::new("Attention entropy over heads, bits", &columns);
-    for (name, published, model) in groups(models) {
-        table.group(name);
-        table.extend(published.map(published_statistics));
+    for model in models {
+        table.group(&model.name);
+        table.extend(published(model).map(published_statistics));
         // The published entropies of one model are incomplete, and have no statistics.
-        let shown = |view: &&View| view.is_measured() || view.statistics().is_some();
-        for view in foremost(model).into_iter().filter(shown) {
+        let shown = |view: &&View| view.context.is_some() || view.statistics().is_some();
+        for view in model.foremost().into_iter().filter(shown) {
             let mut row = vec![view.source().to_owned(), view.context_text()];
             row.extend(spread(view, 4));
             row.push(optional(view.normalised, |n| fixed(n, 3)));
@@ -108,27 +100,18 @@ fn published_statistics(p: &PublishedHeads) -> Vec<String> {
 }
 
 /// Everything by context length; none when only one length was measured.
-pub(super) fn lengths(model: &Model<'_>) -> Option<Table> {
-    let views = model.measured();
-    if unique(views.iter().map(|view| view.context)).len() < 2 {
+pub(super) fn lengths(study: &str, model: &Model<'_>) -> Option<Table> {
+    if model.views.len() < 2 {
         return None;
     }
     let mut columns = vec![("context", Right), ("mean entropy, bits [95 % CI]", Right), ("std", Right)];
     columns.extend([("CV", Right), ("min", Right), ("max", Right), ("mean H / log2 n", Right)]);
     columns.extend(HeadClass::ALL.map(|class| (class.name(), Right)));
     columns.push(("< 1.5 bits %", Right));
-    let mut table = Table::new(format!("{}: attention entropy against context length", model.name), &columns);
-    let sets = unique(views.iter().map(|view| view.series()));
-    for set in &sets {
-        if sets.len() > 1 {
-            table.group(*set);
-        }
-        table.extend(views.iter().filter(|view| view.series() == *set).map(|view| length_row(view)));
-    }
-    table.note(
-        "Classes are those of the bounds in the code. Entropy cannot exceed log2 n, so bits at different lengths are \
-         not comparable; H / log2 n is.",
-    );
+    let mut table =
+        Table::new(format!("{study}, {}: attention entropy against context length", model.name), &columns);
+    table.extend(model.views.iter().map(length_row));
+    table.note("Classes are those of the bounds in the code. Entropy cannot exceed log2 n, so bits at different lengths are not comparable.");
     Some(table)
 }
 
@@ -155,18 +138,23 @@ pub(super) fn brief(models: &[Model<'_>]) -> Table {
         let (share, heads) = (tail.pop().unwrap_or_default(), tail.remove(0));
         [vec![name, context, heads, optional(mean, |m| fixed(m, 3)), share], tail].concat()
     };
-    for p in PUBLISHED_HEADS {
-        table.push(row(format!("published, {}", p.model), PUBLISHED_CONTEXT.into(), Some(p.mean), p.classes));
-    }
     for model in models {
-        let views = model.measured();
-        let ends = match views[..] {
+        if let Some(p) = published(model) {
+            table.push(row(
+                format!("published, {}", p.model),
+                PUBLISHED_CONTEXT.into(),
+                Some(p.mean),
+                p.classes,
+            ));
+            continue;
+        }
+        let ends = match &model.views[..] {
             [shortest, .., longest] => vec![shortest, longest],
-            _ => views,
+            views => views.iter().collect(),
         };
         table.extend(ends.into_iter().map(|view| {
             let counts = Thresholds::CODE.count(view.known());
-            row(model.name.to_owned(), view.context_text(), view.mean.map(|m| m.value), counts)
+            row(model.name.clone(), view.context_text(), view.mean.map(|m| m.value), counts)
         }));
     }
     table

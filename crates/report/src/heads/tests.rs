@@ -1,33 +1,65 @@
 use super::*;
+use crate::HeatMap;
+use bitkv_record::{Definition, Machine, Manifest};
 
-/// One layer of heads with these entropies, as a mean over texts.
-fn rows(model: &str, profile: &str, context: usize, entropies: &[Option<f64>]) -> Vec<HeadRow> {
+const DEFINITION: &str = r#"
+analysis = "Refuted if not."
+claims = ["heads"]
+[[profile]]
+name = "calibration"
+models = ["m"]
+texts = "calibration"
+lengths = [16, 64, 32]
+"#;
+
+/// One layer of heads with these entropies, on one text.
+fn rows(context: usize, entropies: &[Option<f64>]) -> Vec<HeadRow> {
     let row = |(head, entropy_bits): (usize, &Option<f64>)| HeadRow {
-        model: model.into(),
-        profile: profile.into(),
+        study: "calibration".into(),
+        model: "m".into(),
         context,
-        text: String::new(),
+        text: "a".into(),
         layer: 0,
         head,
         entropy_bits: *entropy_bits,
         normalised_entropy: Some(0.5),
+        ..HeadRow::default()
     };
     entropies.iter().enumerate().map(row).collect()
 }
 
-fn example() -> Vec<HeadRow> {
-    [
-        rows("bitnet_b1_58-large", "published", 0, &[Some(0.2), None]),
-        rows("m", "calibration-16", 16, &[Some(0.2), Some(1.0), Some(2.0), Some(2.2)]),
-        rows("m", "calibration-64", 64, &[Some(0.8), Some(2.0), Some(2.7), Some(5.5)]),
-        rows("m", "calibration-32", 32, &[Some(0.4), Some(2.0), Some(2.7), Some(3.2)]),
+/// What is made of the models of a small run, published ones first.
+fn with<T>(make: impl Fn(&Run<'_>, &[Model<'_>]) -> T) -> T {
+    let definition = Definition::from_toml(DEFINITION, "d.toml").unwrap();
+    let heads = [
+        rows(16, &[Some(0.2), Some(1.0), Some(2.0), Some(2.2)]),
+        rows(64, &[Some(0.8), Some(2.0), Some(2.7), Some(5.5)]),
+        rows(32, &[Some(0.4), Some(2.0), Some(2.7), None]),
     ]
-    .concat()
+    .concat();
+    let manifest = Manifest {
+        format: 2,
+        bitkv_version: "0.1.0".into(),
+        revision: "abc123".into(),
+        dirty: false,
+        command: vec!["bitkv".into()],
+        started: "2026-01-02T03:04:05Z".into(),
+        seconds: 2.0,
+        machine: Machine { cpu: "a processor".into(), cores: 2, simd: vec![] },
+        threads: 1,
+        seed: 7,
+        models: vec![],
+        texts: vec![],
+        options: Default::default(),
+    };
+    let (definition, manifest, heads) = (&definition, &manifest, &heads[..]);
+    let run = Run { definition, manifest, rows: &[], timings: &[], heads, memory: &[], folder: None };
+    make(&run, &models(&run, &definition.profiles[0]))
 }
 
 #[test]
 fn both_bounds_are_counted_at_the_longest_context_only() {
-    let text = summary(&example(), 1).unwrap().classes.to_markdown();
+    let text = with(|_, models| tables::classes(models)).to_markdown();
     assert!(
         text.contains("| calibration-64 | 64 | code: 0.5/1.5/3.0/4.0 | 4 | 0 | 1 | 2 | 0 | 1 | 25.0 |"),
         "{text}"
@@ -37,41 +69,50 @@ fn both_bounds_are_counted_at_the_longest_context_only() {
         "{text}"
     );
     assert!(!text.contains("calibration-16") && !text.contains("calibration-32"));
-    assert_eq!(text.matches("as published").count(), 2, "published figures stand once");
+    assert_eq!(text.matches("as published").count(), 2, "published figures stand once a model");
     assert!(
-        text.contains("bitnet\\_b1\\_58-large, published entropies, recounted: 1 of 2 heads have no"),
+        text.contains("BitNet-b1.58-2B-4T, published entropies, recounted: 21 of 600 heads have no"),
         "{text}"
     );
 }
 
 #[test]
-fn the_other_contexts_stand_in_one_table_by_rising_length() {
-    let heads = summary(&example(), 1).unwrap();
-    assert_eq!(heads.lengths.len(), 1, "the published profile has no lengths");
-    let text = heads.lengths[0].to_markdown();
+fn the_contexts_stand_in_one_table_by_rising_length() {
+    let found = with(|_, models| models.iter().filter_map(|m| tables::lengths("s", m)).collect::<Vec<_>>());
+    assert_eq!(found.len(), 1, "published profiles have no lengths");
+    let text = found[0].to_markdown();
     let at = |row: &str| text.find(row).unwrap_or_else(|| panic!("{row} in {text}"));
-    assert!(at("| 16 | 1.350 |") < at("| 32 | 2.075 |") && at("| 32 | 2.075 |") < at("| 64 | 2.750 |"));
+    assert!(at("| 16 | 1.350 |") < at("| 32 | 1.700 |") && at("| 32 | 1.700 |") < at("| 64 | 2.750 |"));
     assert!(text.contains("| 0.500 | 1 | 1 | 2 | 0 | 0 | 50.0 |"), "{text}");
+    assert!(
+        text.contains("| 32 | 1.700 | - | - | - | - | 0.500 |"),
+        "an unknown head leaves no statistics: {text}"
+    );
 }
 
 #[test]
 fn maps_beside_the_longest_are_kept_apart() {
-    let heads = summary(&example(), 1).unwrap();
+    let (maps, others) = with(|_, models| figures::heat_maps(models));
     let titles = |maps: &[HeatMap]| maps.iter().map(|map| map.title.clone()).collect::<Vec<_>>();
     assert_eq!(
-        titles(&heads.maps),
-        ["bitnet_b1_58-large: attention entropy, published", "m: attention entropy, calibration-64"]
+        titles(&maps),
+        [
+            "bitnet_b1_58-large: attention entropy, published",
+            "BitNet-b1.58-2B-4T: attention entropy, published",
+            "m: attention entropy, calibration-64"
+        ]
     );
-    assert_eq!(heads.other_maps.len(), 2);
-    assert!(heads.maps.iter().chain(&heads.other_maps).all(|map| map.maximum == 6.0), "one scale");
-    assert_eq!(heads.charts[0].series.len(), 1);
-    assert_eq!(heads.charts[0].series[0].label, "m");
+    assert_eq!(others.len(), 2);
+    assert!(maps.iter().chain(&others).all(|map| map.maximum == 6.0), "one scale");
+    let charts = with(|_, models| figures::charts(models));
+    assert_eq!((charts[0].series.len(), charts[0].series[0].label.as_str()), (1, "m"));
 }
 
 #[test]
-fn shares_are_those_of_the_shortest_and_the_longest_context() {
-    let shares = focused_shares(&example(), 1);
-    assert_eq!(shares.len(), 1);
-    assert_eq!((shares[0].shortest, shares[0].longest), ((16, 0.5), (64, 0.25)));
-    assert!(summary(&[], 1).is_none());
+fn a_terminal_shows_the_ends() {
+    let text = with(|run, _| {
+        brief(run).len().to_string() + &tables::brief(&models(run, &run.definition.profiles[0])).to_markdown()
+    });
+    assert!(text.starts_with('1') && text.contains("| m | 16 |") && text.contains("| m | 64 |"), "{text}");
+    assert!(!text.contains("| m | 32 |") && text.contains("published, bitnet"), "{text}");
 }

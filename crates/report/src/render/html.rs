@@ -1,8 +1,8 @@
 //! One self-contained HTML page.
 
+use crate::claims::Verdict;
 use crate::document::{Block, Document};
 use crate::escape::{html as escape, slug};
-use bitkv_record::Verdict;
 
 const STYLE: &str = include_str!("style.css");
 

@@ -7,7 +7,7 @@ use crate::table::{Align, Table};
 use bitkv_record::Manifest;
 
 /// Where the numbers come from, in one line.
-pub(crate) fn provenance(m: &Manifest) -> Block {
+pub(super) fn provenance(m: &Manifest) -> Block {
     let revision: String = m.revision.chars().take(12).collect();
     let dirty = if m.dirty { " with uncommitted changes" } else { "" };
     Block::Text(format!(
@@ -47,7 +47,7 @@ fn facts(m: &Manifest, run: Option<&str>) -> Table {
 }
 
 /// What was run, the command, and the particulars that must be equal for equal numbers; `run` is the run folder.
-pub(crate) fn reproduce(m: &Manifest, run: Option<&str>) -> Vec<Block> {
+pub(super) fn reproduce(m: &Manifest, run: Option<&str>) -> Vec<Block> {
     let command: Vec<String> = m.command.iter().map(|argument| escape::shell(argument)).collect();
     let mut blocks = vec![
         Block::Heading(2, "What was run".to_owned()),

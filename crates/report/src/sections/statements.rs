@@ -1,9 +1,9 @@
 //! The statements of a claim, in full and in short.
 
+use crate::claims::{Claim, Statement};
 use crate::format::MISSING;
 use crate::table::{Align, Table};
 use crate::unique;
-use bitkv_record::{Claim, Statement};
 
 /// All statements, by model. A reason that several share is told once, below the table.
 pub(super) fn table(claim: &Claim, models: &[String]) -> Table {
@@ -158,7 +158,8 @@ fn or_missing(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bitkv_record::{ClaimId, Role};
+    use crate::claims::StatementRole;
+    use bitkv_record::ClaimId;
 
     fn claim(rows: &[(&str, &str, Option<bool>, &str)]) -> Claim {
         let statement = |&(text, measured, holds, reason): &(&str, &str, Option<bool>, &str)| Statement {
@@ -167,10 +168,11 @@ mod tests {
             measured: measured.into(),
             holds,
             reason: reason.into(),
-            role: Role::Claim,
+            role: StatementRole::Claim,
+            failing_check: None,
         };
         let statements = rows.iter().map(statement).collect();
-        Claim::new(ClaimId::Compression, "c", statements, Default::default(), Default::default())
+        Claim::new(ClaimId::Compression, "c", statements, Vec::new(), Default::default(), Default::default())
     }
 
     fn example() -> Claim {

@@ -1,26 +1,20 @@
 //! Rows of a grid in which every number is easy to follow.
 
-use bitkv_record::{AskedBudget, Form, GridRow, KvFormat, Positions, ScoredTask, When};
+use bitkv_record::{AskedBudget, GridRow, Row};
 
 /// A measured cell of which the KL is given.
 pub(crate) fn row(policy: &str, budget: &str, text: &str, kl: f64) -> GridRow {
     let budget: AskedBudget = budget.parse().unwrap();
     let whole = policy == "full" || budget == AskedBudget::FULL;
     let kept = if whole { 100 } else { 50 };
-    GridRow {
+    let mut row = GridRow {
         key: "0".repeat(16),
         experiment: "first".into(),
         model: "m".into(),
-        form: Form::True,
         policy: policy.into(),
         oracle: policy == "uniform+oracle",
         conserving: policy != "entropy-global",
         budget,
-        when: When::ONCE,
-        positions: Positions::Original,
-        kv: KvFormat::F16,
-        seed: 0,
-        task: ScoredTask::TEXT,
         text: text.into(),
         register: if text == "c" { "code".into() } else { "prose".into() },
         context_tokens: 100,
@@ -29,20 +23,16 @@ pub(crate) fn row(policy: &str, budget: &str, text: &str, kl: f64) -> GridRow {
         full_entries: Some(100),
         cache_bytes: Some(kept as u64 * 10_000),
         full_bytes: Some(1_000_000),
-        plan_hash: None,
         attention_cosine: Some(0.9),
         retained_mass: Some(0.8),
-        output_error: None,
         kl_nats: Some(kl),
         agreement: Some(if kl == 0.0 { 1.0 } else { 0.75 }),
         nll_nats: Some(2.0),
         nll_difference: Some(0.0),
         targets: 8,
-        first_divergence: None,
-        matching_fraction: None,
-        correct: None,
-        questions: 0,
-        depth: None,
-        error: None,
-    }
+        ..GridRow::default()
+    };
+    // Roles follow from names, as in old rows.
+    row.upgrade();
+    row
 }

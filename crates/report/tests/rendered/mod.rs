@@ -1,11 +1,12 @@
 //! Reports of a definition and its rows, and what they must say.
 
 use bitkv_record::{Definition, GridRow, Machine, Manifest, TimingRow};
-use bitkv_report::GridInput;
+use bitkv_report::Run;
 
 /// What was run: nothing that a report of these rows depends on, but its seed.
 pub(crate) fn manifest() -> Manifest {
     Manifest {
+        format: 2,
         bitkv_version: "0.1.0".into(),
         revision: "abc123".into(),
         dirty: false,
@@ -26,17 +27,18 @@ pub(crate) fn with(
     definition: &str,
     rows: &[GridRow],
     timings: &[TimingRow],
-    render: fn(&GridInput<'_>) -> String,
+    render: fn(&Run<'_>) -> String,
 ) -> String {
     let definition = Definition::from_toml(definition, "first.toml").unwrap();
     let manifest = manifest();
-    let text = render(&GridInput {
+    let text = render(&Run {
         definition: &definition,
         manifest: &manifest,
         rows,
         timings,
         heads: &[],
-        run: Some("runs/x"),
+        memory: &[],
+        folder: Some("runs/x"),
     });
     assert!(!text.contains("NaN") && !text.contains("inf "), "{text}");
     text

@@ -1,0 +1,73 @@
+//! What is committed can still be read: definitions, texts and results, and the README says what its run says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bitkv_record::Definition;
+use bitkv_report::{Recorded, findings, render_html, render_markdown, splice};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Everything in a folder, by name.
+fn entries(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(repository().join(folder)).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Runs in `results/`; the first edition's are kept and not read any more.
+fn runs() -> Vec<PathBuf> {
+    entries("results").into_iter().filter(|path| path.join("definition.toml").exists()).collect()
+}
+
+#[test]
+fn every_definition_can_be_read() {
+    let folders = ["experiments", "experiments/peers"];
+    let paths: Vec<PathBuf> = folders.iter().flat_map(|folder| entries(folder)).collect();
+    let definitions: Vec<&PathBuf> =
+        paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    assert!(definitions.len() >= 11, "{definitions:?}");
+    for path in definitions {
+        Definition::read(path).unwrap();
+    }
+}
+
+#[test]
+fn the_texts_are_those_of_their_manifest() {
+    assert!(bitkv_lab::suite::texts().unwrap().all().len() >= 40);
+}
+
+#[test]
+fn every_result_can_be_read_and_rendered() {
+    let runs = runs();
+    assert!(runs.len() >= 11, "{runs:?}");
+    for path in runs {
+        let recorded = Recorded::read(&path).unwrap();
+        assert_eq!(recorded.notes, Vec::<String>::new(), "{}", path.display());
+        let run = recorded.run();
+        assert!(run.rows.len() + run.heads.len() > 0, "{}", path.display());
+        assert!(render_markdown(&run).len() > 1000 && render_html(&run).len() > 1000, "{}", path.display());
+    }
+}
+
+#[test]
+fn results_have_a_definition_and_a_line_in_the_script_that_makes_them() {
+    let script = fs::read_to_string(repository().join("experiments/regenerate.sh")).unwrap();
+    for path in runs() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        // Made before the definition had its present name.
+        let name = if name == "skeleton-policies" { "plain-llama-policies".to_owned() } else { name };
+        assert!(script.lines().any(|line| line.starts_with(&format!("{name}:"))), "{name}");
+    }
+}
+
+#[test]
+fn the_readme_says_what_its_run_says() {
+    let recorded = Recorded::read(&repository().join("results/verify")).unwrap();
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let due = splice(&readme, "findings", &findings(&recorded.run())).unwrap();
+    assert!(due == readme, "run `bitkv report results/verify --splice README.md`");
+}

@@ -1,0 +1,113 @@
+//! Bytes of weights, cache and activations by context length.
+
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context as _, Result};
+use bitkv_record::{Accounting, Definition, Form, Journal, MemoryRow, MemoryStudy, Row};
+
+use super::{locked, plan::Loaded};
+use crate::{
+    Subject,
+    memory::{self, Shape},
+};
+
+/// A study on one model, checked before anything is computed.
+pub struct MemoryJob {
+    study: MemoryStudy,
+    shape: Shape,
+    /// The model itself; none where its configuration alone is known.
+    subject: Option<Arc<Subject>>,
+}
+
+/// The memory studies of a definition, of all or of those named in `only`.
+///
+/// # Errors
+/// When a model cannot be loaded, or is to be measured and only its configuration is known.
+pub(super) fn memory_jobs(
+    definition: &Definition,
+    only: &[String],
+    loaded: &mut Loaded,
+) -> Result<Vec<MemoryJob>> {
+    let mut jobs = Vec::new();
+    for study in definition.memory.iter().filter(|study| only.is_empty() || only.contains(&study.name)) {
+        let place = || format!("{}, experiment '{}'", definition.file(), study.name);
+        for model in &study.models {
+            jobs.push(checked(study, model, loaded).context("models").with_context(place)?);
+        }
+    }
+    Ok(jobs)
+}
+
+fn checked(study: &MemoryStudy, model: &str, loaded: &mut Loaded) -> Result<MemoryJob> {
+    if let Some(shape) = memory::configuration(model)? {
+        anyhow::ensure!(
+            !study.accounting.contains(&Accounting::Measured),
+            "{model} is known by its configuration only, and measured bytes come from a loaded model: remove \
+             \"measured\", or name a folder"
+        );
+        return Ok(MemoryJob { study: study.clone(), shape, subject: None });
+    }
+    let subject = loaded.open(model, Form::True)?;
+    let shape = Shape { name: subject.name.clone(), config: subject.config().clone() };
+    Ok(MemoryJob { study: study.clone(), shape, subject: Some(subject) })
+}
+
+impl MemoryJob {
+    /// Name of the study.
+    pub fn name(&self) -> &str {
+        &self.study.name
+    }
+
+    /// Name of the model.
+    pub fn model(&self) -> &str {
+        &self.shape.name
+    }
+
+    /// Rows that it has.
+    pub fn rows(&self) -> usize {
+        self.cells().len()
+    }
+
+    /// Context lengths that the model can read, each under every accounting.
+    fn cells(&self) -> Vec<(usize, Accounting)> {
+        let longest = self.shape.config.max_position_embeddings;
+        let contexts = self.study.contexts.iter().filter(|context| **context <= longest);
+        contexts.flat_map(|context| self.study.accounting.iter().map(move |kind| (*context, *kind))).collect()
+    }
+
+    fn row(&self, context: usize, accounting: Accounting) -> Result<MemoryRow> {
+        let row = match (accounting, &self.subject) {
+            (Accounting::Measured, Some(subject)) => measured(subject, context)?,
+            _ => self.shape.row(accounting, context)?,
+        };
+        Ok(MemoryRow { study: self.study.name.clone(), ..row })
+    }
+}
+
+/// Bytes of the real buffers of a model after a prefill; activations are computed.
+fn measured(subject: &Subject, context: usize) -> Result<MemoryRow> {
+    let config = subject.config();
+    let mut cache = subject.model.new_cache();
+    subject.model.forward(&vec![config.bos_token_id.unwrap_or(0); context], &mut cache, None)?;
+    let activations = (context * config.hidden_size * size_of::<f32>()) as u64;
+    let (weights, kv) = (subject.model.weight_bytes() as u64, cache.bytes() as u64);
+    Ok(memory::row(&subject.name, Accounting::Measured, context, weights, kv, activations))
+}
+
+/// Measures what a study still lacks; returns the keys of all its rows in their order.
+///
+/// # Errors
+/// When the model fails, or a context is absurd.
+pub(super) fn measure(job: &MemoryJob, rows: &Mutex<Journal<MemoryRow>>) -> Result<Vec<String>> {
+    let mut order = Vec::new();
+    for (context, accounting) in job.cells() {
+        let (study, model) = (job.study.name.clone(), job.shape.name.clone());
+        let key = MemoryRow { study, model, context, accounting, ..MemoryRow::default() }.key();
+        if !locked(rows).contains(&key) {
+            let row = job.row(context, accounting)?;
+            locked(rows).append(row)?;
+        }
+        order.push(key);
+    }
+    Ok(order)
+}

@@ -1,0 +1,73 @@
+//! Facts, some of which are asked again, all in one continuation.
+
+use anyhow::{Result, ensure};
+use bitkv_stats::Rng;
+
+use super::{Question, Retrieval, Words};
+
+/// Tokens of a line: key, value, newline.
+const LINE: usize = 3;
+/// Keys that are asked.
+const QUESTIONS: usize = 20;
+
+/// Lines of a key and a value, as many as fit into `tokens`, and twenty of them in another order. What is drawn is what
+/// the first edition of `bitkv verify` drew: its results stand on these draws.
+pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -> Result<Retrieval> {
+    let pool = words.pool();
+    let facts = tokens.saturating_sub(1) / LINE;
+    let (fewest, most) = (1 + QUESTIONS * LINE, 1 + pool.len() * LINE);
+    ensure!(
+        facts >= QUESTIONS && facts <= pool.len(),
+        "a context of the task recall-together needs {fewest} to {most} tokens: {tokens} are {}",
+        if facts < QUESTIONS { "too few" } else { "too many" }
+    );
+    Ok(lines(words, facts, QUESTIONS, rng))
+}
+
+/// `facts` lines with different keys, and `asked` of them in another order.
+fn lines(words: &Words, facts: usize, asked: usize, rng: &mut Rng) -> Retrieval {
+    let (pool, newline) = (words.pool(), words.newline());
+    let keys = words.shuffled(rng);
+    let mut lines: Vec<[u32; LINE]> =
+        keys[..facts].iter().map(|&key| [key, pool[rng.below(pool.len())], newline]).collect();
+    let context = words.bos().into_iter().chain(lines.iter().flatten().copied()).collect();
+    rng.shuffle(&mut lines);
+    let question =
+        |line: &[u32; LINE]| Question { prompt: vec![line[0]], answer: vec![line[1]], depth: None };
+    Retrieval { context, questions: lines[..asked].iter().map(question).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words() -> Words {
+        Words::new((10..110).collect(), 1, Some(0), "ten times ten").unwrap()
+    }
+
+    #[test]
+    fn every_answer_stands_in_the_context() {
+        let drawn = draw(&words(), 121, 0, &mut Rng::new(7)).unwrap();
+        assert_eq!((drawn.context.len(), drawn.questions.len()), (121, 20));
+        for question in drawn.questions {
+            let fact = [question.prompt[0], question.answer[0], 1];
+            assert!(drawn.context[1..].chunks(LINE).any(|line| line == fact));
+        }
+    }
+
+    #[test]
+    fn what_is_drawn_stays_as_it_was() {
+        // Worked out by another implementation of the generator: committed results stand on these draws.
+        let drawn = lines(&words(), 3, 2, &mut Rng::new(7));
+        assert_eq!(drawn.context, [0, 17, 104, 1, 108, 89, 1, 45, 15, 1]);
+        assert_eq!(drawn.together(1), [108, 89, 1, 45, 15, 1]);
+    }
+
+    #[test]
+    fn contexts_that_cannot_be_filled_are_refused() {
+        let said = |tokens| draw(&words(), tokens, 0, &mut Rng::new(1)).unwrap_err().to_string();
+        assert_eq!(said(60), "a context of the task recall-together needs 61 to 301 tokens: 60 are too few");
+        assert!(said(304).ends_with("304 are too many"));
+        assert!(draw(&words(), 301, 0, &mut Rng::new(1)).is_ok());
+    }
+}

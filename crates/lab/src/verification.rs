@@ -1,0 +1,168 @@
+//! The definition behind `bitkv verify`: the one that is compiled in, on other models, texts and sizes where asked.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use bitkv_record::Definition;
+use toml::{Table, Value};
+
+use crate::{Loading, Source};
+
+/// The definition as it stands in `experiments/`.
+const DEFINITION: &str = include_str!("../../../experiments/verify.toml");
+/// How errors name it.
+const FILE: &str = "verify.toml";
+/// Shortest calibration text and shortest context.
+const SHORTEST: usize = 64;
+/// Tokens of a retrieval context and its questions.
+const RECALL: usize = 241 + 60;
+
+/// What is changed of the definition; nothing by default.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Models in place of the built-in ones, as `--model` takes them.
+    pub models: Vec<String>,
+    /// How they are read.
+    pub loading: Loading,
+    /// Folder of texts to calibrate on.
+    pub calibration: Option<PathBuf>,
+    /// Folder of texts to evaluate on.
+    pub evaluation: Option<PathBuf>,
+    /// Tokens of each calibration text.
+    pub calibration_tokens: Option<usize>,
+    /// Tokens of each evaluation text in the cache when it is compressed.
+    pub context_tokens: Option<usize>,
+    /// Tokens scored after that.
+    pub scored_tokens: Option<usize>,
+    /// Retrieval contexts.
+    pub recalls: Option<usize>,
+    /// Start of everything random.
+    pub seed: Option<u64>,
+}
+
+/// The definition with changes; without any, byte for byte as it is compiled in.
+///
+/// # Errors
+/// When a model cannot be found, or the sizes do not fit it.
+pub fn definition(changes: &Changes) -> Result<Definition> {
+    let mut table: Table = DEFINITION.parse().context("the compiled-in definition is damaged")?;
+    let before = table.clone();
+    let experiment = first(&mut table, "experiment")?.clone();
+    let size = |key: &str| experiment.get(key).and_then(Value::as_integer).unwrap_or(0) as usize;
+    let calibration =
+        experiment.get("calibration").and_then(|c| c.get("tokens")?.as_integer()).unwrap_or(0) as usize;
+    let sizes = [
+        changes.calibration_tokens.unwrap_or(calibration),
+        changes.context_tokens.unwrap_or(size("context")),
+        changes.scored_tokens.unwrap_or(size("horizon")),
+    ];
+    check(changes, sizes)?;
+    apply(changes, sizes, &mut table)?;
+    let text = if table == before { DEFINITION.to_owned() } else { toml::to_string(&table)? };
+    Ok(Definition::from_toml(&text, FILE)?)
+}
+
+/// Whether the windows are long enough and fit every model; weights are not read.
+fn check(changes: &Changes, [calibration, context, scored]: [usize; 3]) -> Result<()> {
+    ensure!(
+        calibration >= SHORTEST && context >= SHORTEST && scored >= 1,
+        "windows of {calibration} calibration, {context} context and {scored} scored tokens are too short: use {SHORTEST}, \
+         {SHORTEST} and 1 or more"
+    );
+    let recall = if changes.recalls == Some(0) { 0 } else { RECALL };
+    let wanted = calibration.max(context.saturating_add(scored).saturating_add(1)).max(recall);
+    for (i, model) in changes.models.iter().enumerate() {
+        ensure!(
+            !changes.models[..i].contains(model),
+            "two models are named {model}: give each once, or rename one folder"
+        );
+    }
+    let built_in = crate::built_in().into_iter().map(str::to_owned).collect();
+    for model in if changes.models.is_empty() { &built_in } else { &changes.models } {
+        let source = Source::find_with(model, changes.loading.clone())?;
+        let longest = source.checkpoint()?.config().max_position_embeddings;
+        ensure!(
+            wanted <= longest,
+            "{} reads {longest} tokens at most and the verification wants {wanted}: lower --calibration-tokens, \
+             --context-tokens or --scored-tokens",
+            source.name()
+        );
+    }
+    Ok(())
+}
+
+fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &mut Table) -> Result<()> {
+    if !changes.models.is_empty() {
+        rename(table, &changes.models);
+    }
+    let experiment = first(table, "experiment")?;
+    set(experiment, "context", Some(context));
+    set(experiment, "horizon", Some(scored));
+    if changes.loading.plain_llama {
+        experiment.insert("forms".into(), vec!["plain-llama"].into());
+    }
+    if let Some(seed) = changes.seed {
+        experiment.insert(
+            "seeds".into(),
+            vec![i64::try_from(seed).context("--seed is too large: use at most 2^63 - 1")?].into(),
+        );
+    }
+    if let Some(folder) = &changes.evaluation {
+        experiment.insert("texts".into(), path(folder)?);
+    }
+    let folder = changes.calibration.as_ref().map(path).transpose()?;
+    let from = experiment.get_mut("calibration").and_then(Value::as_table_mut).context("no calibration")?;
+    set(from, "tokens", Some(calibration));
+    from.extend(folder.clone().map(|folder| ("texts".to_owned(), folder)));
+    let tasks = experiment.get_mut("tasks").and_then(Value::as_array_mut).context("no tasks")?;
+    match changes.recalls {
+        Some(0) => tasks.retain(|task| !task.is_table()),
+        recalls => {
+            tasks.iter_mut().filter_map(Value::as_table_mut).for_each(|task| set(task, "count", recalls))
+        }
+    }
+    let profile = first(table, "profile")?;
+    let shorter =
+        profile.get("lengths").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_integer);
+    let lengths: Vec<i64> =
+        shorter.filter(|length| *length < calibration as i64).chain([calibration as i64]).collect();
+    profile.insert("lengths".into(), lengths.into());
+    profile.extend(folder.map(|folder| ("texts".to_owned(), folder)));
+    let studies = table.get_mut("memory").and_then(Value::as_array_mut).context("no memory studies")?;
+    for study in studies.iter_mut().filter_map(Value::as_table_mut) {
+        if study.get("accounting") == Some(&vec!["measured"].into()) {
+            study.insert("contexts".into(), vec![context as i64].into());
+        }
+    }
+    Ok(())
+}
+
+/// Puts models in place of the built-in ones wherever those are listed.
+fn rename(table: &mut Table, models: &[String]) {
+    let built_in: Value = crate::built_in().into();
+    let sections = table.iter_mut().filter_map(|(_, value)| value.as_array_mut()).flatten();
+    for section in sections.filter_map(Value::as_table_mut) {
+        if section.get("models") == Some(&built_in) {
+            section.insert("models".into(), models.to_vec().into());
+        }
+    }
+}
+
+fn first<'t>(table: &'t mut Table, key: &str) -> Result<&'t mut Table> {
+    let list = table.get_mut(key).and_then(Value::as_array_mut);
+    list.and_then(|list| list.first_mut()?.as_table_mut()).with_context(|| format!("{FILE} has no [[{key}]]"))
+}
+
+fn set(table: &mut Table, key: &str, value: Option<usize>) {
+    if let Some(value) = value {
+        table.insert(key.into(), Value::Integer(value as i64));
+    }
+}
+
+/// A folder as a definition names it: a word of the suite's own would be taken for the suite's texts.
+fn path(folder: &PathBuf) -> Result<Value> {
+    let text = folder
+        .to_str()
+        .with_context(|| format!("the folder {} is not UTF-8 text: rename it", folder.display()))?;
+    Ok(if folder.is_absolute() { text.to_owned() } else { format!("./{text}") }.into())
+}

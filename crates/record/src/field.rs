@@ -1,0 +1,110 @@
+//! How one value stands in a CSV file.
+
+/// A value of a row, written as text and read back equal; an empty text stands for a value that is missing.
+pub trait Field {
+    /// The text in a file.
+    fn write(&self) -> String;
+
+    /// Takes the value from its text.
+    ///
+    /// # Errors
+    /// One clause that says what the text is not.
+    fn read(&mut self, text: &str) -> Result<(), String>;
+
+    /// The value as a number, for range checks and for means; none where it is missing or no number.
+    fn number(&self) -> Option<f64> {
+        None
+    }
+
+    /// Whether there is no value.
+    fn is_missing(&self) -> bool {
+        false
+    }
+}
+
+impl Field for String {
+    fn write(&self) -> String {
+        self.clone()
+    }
+
+    fn read(&mut self, text: &str) -> Result<(), String> {
+        text.clone_into(self);
+        Ok(())
+    }
+}
+
+impl Field for bool {
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn read(&mut self, text: &str) -> Result<(), String> {
+        *self = text.parse().map_err(|_| format!("'{text}' is neither true nor false"))?;
+        Ok(())
+    }
+}
+
+/// Debug texts of floats keep the point and are otherwise the shortest that read back bit for bit.
+macro_rules! numbers {
+    ($($type:ty, $what:literal;)+) => {
+        $(impl Field for $type {
+            fn write(&self) -> String {
+                format!("{self:?}")
+            }
+
+            fn read(&mut self, text: &str) -> Result<(), String> {
+                *self = text.parse().map_err(|_| format!("'{text}' is not {}", $what))?;
+                Ok(())
+            }
+
+            fn number(&self) -> Option<f64> {
+                Some(*self as f64)
+            }
+        })+
+    };
+}
+
+numbers!(usize, "a whole number"; u64, "a whole number"; f64, "a number";);
+
+impl<T: Field + Default> Field for Option<T> {
+    fn write(&self) -> String {
+        self.as_ref().map_or_else(String::new, Field::write)
+    }
+
+    fn read(&mut self, text: &str) -> Result<(), String> {
+        *self = match text {
+            "" => None,
+            text => {
+                let mut value = T::default();
+                value.read(text)?;
+                Some(value)
+            }
+        };
+        Ok(())
+    }
+
+    fn number(&self) -> Option<f64> {
+        self.as_ref().and_then(Field::number)
+    }
+
+    fn is_missing(&self) -> bool {
+        self.is_none()
+    }
+}
+
+/// Makes a [`Field`] of types whose text is that of `Display` and `FromStr`.
+macro_rules! text_fields {
+    ($($type:ty),+) => {
+        $(impl $crate::Field for $type {
+            fn write(&self) -> String {
+                self.to_string()
+            }
+
+            fn read(&mut self, text: &str) -> Result<(), String> {
+                *self = text.parse()?;
+                Ok(())
+            }
+        })+
+    };
+}
+pub(crate) use text_fields;

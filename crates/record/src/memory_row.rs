@@ -1,0 +1,74 @@
+//! `memory.csv`: the bytes of one model at one context length under one accounting.
+
+use crate::column::{FROM_ZERO, UNIT, identity, measure};
+use crate::{Accounting, Column, Row};
+use std::sync::LazyLock;
+
+/// Memory of one model at one context length under one accounting.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MemoryRow {
+    /// Name of the memory study.
+    pub study: String,
+    /// Model name.
+    pub model: String,
+    /// How bytes were counted.
+    pub accounting: Accounting,
+    /// Context length in tokens.
+    pub context: usize,
+    /// See the table.
+    pub weight_bytes: u64,
+    /// See the table.
+    pub kv_bytes: u64,
+    /// See the table.
+    pub activation_bytes: u64,
+    /// See the table.
+    pub total_bytes: u64,
+    /// See the table.
+    pub kv_fraction: f64,
+    /// The fraction published for this model and context, where there is one.
+    pub published_fraction: Option<f64>,
+}
+
+#[rustfmt::skip]
+static COLUMNS: LazyLock<Vec<Column<MemoryRow>>> = LazyLock::new(|| vec![
+    identity!(study), identity!(model, required), identity!(accounting, required), identity!(context, required),
+    measure!(weight_bytes, None, "weights", Bytes, FROM_ZERO, Lower, "bytes of all parameters"),
+    measure!(kv_bytes, None, "keys and values", Bytes, FROM_ZERO, Lower, "bytes of keys and values of all layers"),
+    measure!(activation_bytes, None, "activations", Bytes, FROM_ZERO, Lower, "bytes of activations"),
+    measure!(total_bytes, None, "total", Bytes, FROM_ZERO, Lower, "bytes of all of these"),
+    measure!(kv_fraction, None, "KV share", Share, UNIT, Neither, "keys and values as a part of the total"),
+    identity!(published_fraction),
+]);
+
+impl Row for MemoryRow {
+    const KIND: &'static str = "memory";
+
+    fn columns() -> &'static [Column<Self>] {
+        &COLUMNS
+    }
+
+    fn key(&self) -> String {
+        let Self { study, model, accounting, context, .. } = self;
+        format!("study {study}, model {model}, {accounting}, context {context}")
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let sum = self.weight_bytes as f64 + self.kv_bytes as f64 + self.activation_bytes as f64;
+        let total = self.total_bytes as f64;
+        // The published formula has fractional bytes: each of the four numbers may be rounded on its own.
+        if (sum - total).abs() > 4.0 {
+            return Err(format!("total_bytes = {total} is not the sum of its parts, {sum}"));
+        }
+        let expected = if total > 0.0 { self.kv_bytes as f64 / total } else { self.kv_fraction };
+        if (self.kv_fraction - expected).abs() > 1e-6 {
+            return Err(format!(
+                "kv_fraction = {} is not kv_bytes / total_bytes = {expected}",
+                self.kv_fraction
+            ));
+        }
+        match self.published_fraction.filter(|share| !(0.0..=1.0).contains(share)) {
+            Some(share) => Err(format!("published_fraction = {share} is not between 0 and 1")),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Lists of a few names: the values of axes, columns and keys, each list declared once.
+
+use crate::field::text_fields;
+use crate::suggestion;
+use serde::{Deserialize, Serialize};
+
+/// A set of values that files know by name.
+pub trait Named: Copy + Eq + 'static {
+    /// What a value is called in errors, for example "metric".
+    const WHAT: &'static str;
+
+    /// All values, in the order of documentation.
+    const ALL: &'static [Self];
+
+    /// The name in files and tables.
+    fn name(self) -> &'static str;
+
+    /// What it means, in one line.
+    fn about(self) -> &'static str;
+
+    /// The value that was written under another name in older files.
+    fn from_old_name(_name: &str) -> Option<Self> {
+        None
+    }
+
+    /// The value with this name.
+    ///
+    /// # Errors
+    /// One clause with the known names, the nearest first, when there is none.
+    fn from_name(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|value| value.name() == name).copied();
+        let known: Vec<&str> = Self::ALL.iter().map(|value| value.name()).collect();
+        found
+            .or_else(|| Self::from_old_name(name))
+            .ok_or_else(|| format!("'{name}' is no {}: {}", Self::WHAT, suggestion::instead(name, &known)))
+    }
+}
+
+/// Declares an enum by its names, the first of which is the default; a name after `was` is read for the one before it.
+macro_rules! named {
+    (
+        $(#[$doc:meta])* $type:ident, $what:literal;
+        $($variant:ident = $name:literal $(was $old:literal)?, $about:literal;)+
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "&'static str")]
+        pub enum $type {
+            $(#[doc = $about] $variant,)+
+        }
+
+        impl Named for $type {
+            const WHAT: &'static str = $what;
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+
+            fn about(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $about),+
+                }
+            }
+
+            fn from_old_name(name: &str) -> Option<Self> {
+                $($(if name == $old {
+                    return Some(Self::$variant);
+                })?)+
+                let _ = name;
+                None
+            }
+        }
+
+        impl Default for $type {
+            fn default() -> Self {
+                Self::ALL[0]
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = String;
+
+            fn from_str(name: &str) -> Result<Self, String> {
+                Self::from_name(name)
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = String;
+
+            fn try_from(name: String) -> Result<Self, String> {
+                Self::from_name(&name)
+            }
+        }
+
+        impl From<$type> for &'static str {
+            fn from(value: $type) -> Self {
+                value.name()
+            }
+        }
+
+        text_fields!($type);
+    };
+}
+
+named! {
+    /// Which network the weights of a model are run as.
+    Form, "form of a model";
+    True = "true", "As they were trained.";
+    PlainLlama = "plain-llama" was "llama-skeleton", "As a plain Llama: the mistake of the published verification.";
+}
+
+named! {
+    /// Where kept keys stand after eviction.
+    Positions, "kind of positions";
+    Original = "original", "Where they stood in the text.";
+    Rerotated = "rerotated", "Turned by RoPE to their place in the compressed cache.";
+}
+
+named! {
+    /// How keys and values are stored.
+    KvFormat, "KV format";
+    F16 = "f16", "Half precision.";
+    Int8 = "int8", "Eight bits with a scale for each token.";
+    Int4 = "int4", "Four bits with a scale for every 32 channels of a token.";
+    Kivi4 = "kivi4", "KIVI (Liu and others 2024) at four bits: keys by channel, values by token, a residual window in f16.";
+    Kivi2 = "kivi2", "KIVI at two bits.";
+}
+
+named! {
+    /// A group of measurements; those that cost much can be left out.
+    Metric, "metric";
+    Kl = "kl", "KL divergence, agreement and NLL of tokens predicted through the compressed cache.";
+    Attention = "attention", "Attention cosine, as published, and retained attention mass.";
+    OutputError = "output-error", "Relative error of the attention output.";
+    FreeRunning = "free-running", "First differing token and matching fraction of a greedy continuation.";
+    Form = "form", "What a model that runs in another form predicts beside the true one.";
+    Timing = "timing", "Seconds to plan and to decode, and peak memory; these are never the same twice.";
+}
+
+named! {
+    /// What a cell is scored on.
+    TaskKind, "task";
+    Text = "text", "Continuation of a text, teacher forced.";
+    Passkey = "passkey", "One line with a key and its value of four words, in filler; the value is asked for.";
+    Needles = "needles", "Eight lines with keys and values in filler; four keys are asked, one by one.";
+    Variables = "variables", "Chains of assignments in filler; their last names are followed back to the value.";
+    CommonWords = "common-words", "Lines of words; the most frequent ones are asked for.";
+    Recall = "recall", "Lines of keys and values, nothing else; sixteen keys are asked, one by one.";
+    RecallTogether = "recall-together", "Lines of keys and values; twenty keys are asked, all in one continuation.";
+    Copy = "copy", "Lines of random words; one of them is to be continued from its beginning.";
+}
+
+named! {
+    /// What is held equal among KV formats.
+    Equal, "thing to hold equal";
+    Tokens = "tokens", "The tokens kept: a smaller format then has a smaller cache.";
+    Bytes = "bytes", "The bytes of the cache, those of f16 at the budget: a smaller format then keeps more tokens.";
+}
+
+named! {
+    /// The role of a policy in a comparison, in the order of tables.
+    PolicyRole, "role of a policy";
+    Full = "full", "The full cache: nothing is evicted.";
+    Published = "published", "A rule of the published claims, as it was published.";
+    Method = "method", "A method that could be deployed.";
+    Control = "control", "A policy that ignores or reverses what methods use: what they must beat.";
+    Oracle = "oracle", "A reference that sees what no deployed cache can.";
+}
+
+named! {
+    /// What becomes of what is not kept.
+    Compressor, "compressor";
+    Drop = "drop", "It is dropped.";
+}
+
+named! {
+    /// What the linear layers multiply.
+    Arithmetic, "arithmetic";
+    Int8 = "int8", "Activations quantised to int8; products with ternary weights are exact integers.";
+    F32 = "f32", "Activations and weights in f32.";
+}
+
+named! {
+    /// Instruction sets that give the same numbers, bit for bit.
+    IsaClass, "class of instruction sets";
+    Vector = "vector", "AVX2, AVX-512, AMX or NEON.";
+    Scalar = "scalar", "Plain loops, which add in another order.";
+}
+
+named! {
+    /// Which kind of weights a model was trained with.
+    WeightKind, "kind of weights";
+    Ternary = "ternary", "The weights of a BitNet.";
+    Control = "control", "Full-precision weights: a control.";
+}
+
+named! {
+    /// The queries whose attention entropies are averaged.
+    Queries, "choice of queries";
+    All = "all", "All but the first, whose entropy is 0.";
+    Published = "published", "Those of the published calibration: n/4, n/2, 3n/4 and n-1.";
+}
+
+named! {
+    /// How bytes are counted.
+    Accounting, "accounting";
+    Published = "published", "The published formula: every parameter at 1.58 bits, fp16 cache, one activation vector a token.";
+    Actual = "actual", "What a runtime has to hold: ternary weights as packed, embeddings and norms at their stored width.";
+    Measured = "measured", "Counted from the buffers of a loaded model.";
+}
+
+named! {
+    /// A published claim that a run can decide.
+    ClaimId, "claim";
+    Memory = "memory", "How much of the memory is KV cache.";
+    Heads = "heads", "How attention heads divide into classes by entropy.";
+    Compression = "compression", "What compressing the cache costs.";
+    PlainLlama = "plain-llama", "That running BitNet weights as a plain Llama is harmless.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::de::DeserializeOwned;
+
+    fn names_are_those_of_serde<T: Named + Serialize + DeserializeOwned + std::fmt::Debug>() {
+        for &value in T::ALL {
+            let json = serde_json::to_value(value).unwrap();
+            assert_eq!(json, value.name());
+            assert_eq!(serde_json::from_value::<T>(json).unwrap(), value);
+            assert_eq!(T::from_name(value.name()), Ok(value));
+        }
+    }
+
+    #[test]
+    fn every_name_reads_back() {
+        names_are_those_of_serde::<Form>();
+        names_are_those_of_serde::<Positions>();
+        names_are_those_of_serde::<KvFormat>();
+        names_are_those_of_serde::<Metric>();
+        names_are_those_of_serde::<TaskKind>();
+        names_are_those_of_serde::<Equal>();
+        names_are_those_of_serde::<PolicyRole>();
+        names_are_those_of_serde::<Accounting>();
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_the_known_ones() {
+        let said = KvFormat::from_name("int3").unwrap_err();
+        assert_eq!(
+            said,
+            "'int3' is no KV format: write 'int8' if that is meant, of f16, int8, int4, kivi4, kivi2"
+        );
+    }
+
+    #[test]
+    fn old_names_are_read_and_new_ones_written() {
+        assert_eq!(Form::from_name("llama-skeleton"), Ok(Form::PlainLlama));
+        assert_eq!(serde_json::from_str::<Form>("\"llama-skeleton\"").unwrap().to_string(), "plain-llama");
+        assert!(Form::from_name("llama").unwrap_err().ends_with("write one of true, plain-llama"));
+    }
+}

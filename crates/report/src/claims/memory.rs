@@ -1,0 +1,147 @@
+//! Claim 1: how much of the memory is KV cache.
+
+use super::{Claim, Statement, percent, reproduction, tested, untested};
+use crate::Run;
+use bitkv_record::{Accounting, ClaimId, MemoryRow};
+use serde_json::json;
+
+/// The model and the context that the headline was stated for.
+const HEADLINE_MODEL: &str = "bitnet_b1_58-large";
+/// Parameters and bits that the headline counts, without activations.
+const HEADLINE_WEIGHTS: f64 = 0.7e9 * 1.58 / 8.0;
+/// The headline.
+const HEADLINE: f64 = 0.686;
+/// The context it was stated for.
+const HEADLINE_CONTEXT: usize = 2048;
+const RUNTIME: &str = "no runtime stores embeddings at 1.58 bits: 2 bits a ternary weight, f16 embedding, f32 norms; within 1 point";
+/// How far a share may be off and still count as the same, one percentage point.
+const TOLERANCE: f64 = 0.01;
+
+/// "68.6 % of the memory is KV cache."
+pub(super) fn claim(run: &Run<'_>) -> Claim {
+    let rows = run.memory;
+    let headline = at(rows, HEADLINE_MODEL, HEADLINE_CONTEXT, Accounting::Actual);
+    let mut statements = vec![reproduction(reproduced(rows))];
+    statements.extend(headline.map(|row| reproduction(headline_share(row))));
+    statements.push(dominates(headline));
+    statements.extend(rows.iter().filter_map(|row| actual(row, rows)));
+    statements.extend(rows.iter().filter(|r| r.accounting == Accounting::Measured).map(measured));
+    let of = |accounting| {
+        let rows = rows.iter().filter(|r| r.accounting == accounting);
+        rows.map(|r| json!({"model": r.model, "context": r.context, "kv_fraction": r.kv_fraction}))
+            .collect::<Vec<_>>()
+    };
+    let published = rows.iter().filter_map(|r| Some((r, r.published_fraction?)));
+    let published: Vec<_> = published
+        .map(|(r, share)| json!({"model": r.model, "context": r.context, "kv_fraction": share}))
+        .collect();
+    Claim::new(
+        ClaimId::Memory,
+        "The KV cache dominates the memory of a BitNet model",
+        statements,
+        key_numbers(rows),
+        json!({"headline": HEADLINE, "table": published}),
+        json!({
+            "published_accounting": of(Accounting::Published),
+            "actual_accounting": of(Accounting::Actual),
+            "measured": of(Accounting::Measured),
+        }),
+    )
+}
+
+fn at<'a>(
+    rows: &'a [MemoryRow],
+    model: &str,
+    context: usize,
+    accounting: Accounting,
+) -> Option<&'a MemoryRow> {
+    rows.iter().find(|r| r.model == model && r.context == context && r.accounting == accounting)
+}
+
+/// The largest published share of each model, beside what a runtime stores.
+fn key_numbers(rows: &[MemoryRow]) -> Vec<[String; 3]> {
+    let mut numbers = Vec::new();
+    for model in crate::unique(rows.iter().map(|row| row.model.as_str())) {
+        let published = rows
+            .iter()
+            .filter(|row| row.model == model)
+            .filter_map(|row| Some((row, row.published_fraction?)));
+        let Some((row, share)) = published.max_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
+        let headline = if model == HEADLINE_MODEL {
+            format!("{} (table {})", percent(HEADLINE), percent(share))
+        } else {
+            percent(share)
+        };
+        if let Some(stored) = at(rows, model, row.context, Accounting::Actual) {
+            let what = format!("KV share of memory, {model} at {} tokens", row.context);
+            numbers.push([what, headline, format!("{} with weights as stored", percent(stored.kv_fraction))]);
+        }
+    }
+    numbers
+}
+
+/// Whether the published arithmetic gives the published table.
+fn reproduced(rows: &[MemoryRow]) -> Statement {
+    let pairs: Vec<(f64, f64)> =
+        rows.iter().filter_map(|r| Some((r.published_fraction?, r.kv_fraction))).collect();
+    let same = |a: f64, b: f64| (a * 1000.0).round() == (b * 1000.0).round();
+    let right = pairs.iter().filter(|(published, computed)| same(*published, *computed)).count();
+    tested(
+        "The published formula gives the published table to its last printed digit",
+        format!("{} shares", pairs.len()),
+        format!("{right} of {} agree", pairs.len()),
+        right == pairs.len(),
+        "weights at 1.58 bits including embeddings, an untied head for the 0.7B model, KV in f16, one activation row a token".into(),
+    )
+}
+
+fn headline_share(row: &MemoryRow) -> Statement {
+    let share = row.kv_bytes as f64 / (row.kv_bytes as f64 + HEADLINE_WEIGHTS);
+    tested(
+        "The headline follows from a formula of its own, without activations and with 0.7e9 parameters",
+        percent(HEADLINE),
+        percent(share),
+        (share - HEADLINE).abs() < 0.0005,
+        "bitnet_b1_58-large at 2048 tokens".into(),
+    )
+}
+
+/// The headline against what a runtime holds of the model it was stated for.
+fn dominates(headline: Option<&MemoryRow>) -> Statement {
+    let text = "68.6 % of the memory of a BitNet model is KV cache";
+    match headline {
+        Some(row) => tested(
+            text,
+            percent(HEADLINE),
+            format!("{} of {HEADLINE_MODEL} at {HEADLINE_CONTEXT} tokens", percent(row.kv_fraction)),
+            (row.kv_fraction - HEADLINE).abs() <= TOLERANCE,
+            RUNTIME.into(),
+        ),
+        None => untested(text, percent(HEADLINE), "the row is missing".into()),
+    }
+}
+
+/// The model at hand, from its buffers.
+fn measured(row: &MemoryRow) -> Statement {
+    tested(
+        &format!("{}: the KV cache is most of the memory", row.model),
+        "more than half".into(),
+        format!("{} at {} tokens", percent(row.kv_fraction), row.context),
+        row.kv_fraction > 0.5,
+        "bytes of weights and cache as allocated for them, activations computed".into(),
+    )
+}
+
+/// A published share against what a runtime holds.
+fn actual(row: &MemoryRow, rows: &[MemoryRow]) -> Option<Statement> {
+    let published = row.published_fraction?;
+    let real = at(rows, &row.model, row.context, Accounting::Actual)?;
+    let holds = (real.kv_fraction - published).abs() <= TOLERANCE;
+    Some(tested(
+        &format!("KV share of {} at {} tokens", row.model, row.context),
+        percent(published),
+        percent(real.kv_fraction),
+        holds,
+        RUNTIME.into(),
+    ))
+}

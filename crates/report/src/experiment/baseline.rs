@@ -1,0 +1,125 @@
+//! Policies against what they must beat, text by text.
+
+use super::matrix::{columns, filled};
+use super::measure::{Measure, marked, tell};
+use super::quantity::difference;
+use super::slice::{Contender, Slice};
+use crate::format::MISSING;
+use crate::policies::explain_marks;
+use crate::table::Table;
+use bitkv_record::{AskedBudget, PolicyRole, PolicyText};
+
+/// What policies are compared with.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Baseline {
+    /// The uniform allocator with the same scorer.
+    Uniform,
+    /// Random choice with uniform budgets.
+    Random,
+}
+
+impl Baseline {
+    pub(super) const ALL: [Self; 2] = [Self::Uniform, Self::Random];
+
+    fn named(self) -> &'static str {
+        match self {
+            Self::Uniform => "uniform with the same scorer",
+            Self::Random => "uniform+random",
+        }
+    }
+
+    /// The policy of the slice that this one is compared with.
+    fn of<'a>(self, slice: &Slice<'a>, policy: &str) -> Option<&'a str> {
+        let own = PolicyText::new(policy);
+        let is_other = |other: &PolicyText| match self {
+            Self::Uniform => {
+                own.parts.len() == 2
+                    && own.parts[0].name != "uniform"
+                    && other.parts.first().is_some_and(|first| first.name == "uniform")
+                    && other.parts[1..] == own.parts[1..]
+            }
+            Self::Random => other.is_named(&["uniform", "random"]) && *other != own,
+        };
+        let others = slice.policies().into_iter().map(|other| (PolicyText::new(other), other));
+        let options = |other: &PolicyText| other.parts.iter().map(|part| part.options.len()).sum::<usize>();
+        // Of several, the one as it is by default.
+        let found = others.filter(|(text, _)| is_other(text)).min_by_key(|(text, _)| options(text));
+        found.map(|(_, other)| other)
+    }
+}
+
+/// A measure of every policy less that of its baseline, for texts.
+pub(super) fn against(
+    slice: &Slice<'_>,
+    caption: &str,
+    (baseline, measure): (Baseline, &Measure),
+    seed: u64,
+) -> Option<Table> {
+    let pairs = paired(slice, baseline);
+    let caption = format!("{caption}: {}", measure.less(baseline.named()));
+    let mut table = filled(slice, &caption, |contender, budget| {
+        let other = counterpart(&pairs, contender);
+        cell(slice, (contender.policy, other), budget, measure, seed)
+    });
+    tell(&mut table, measure);
+    (!table.is_empty()).then_some(table)
+}
+
+/// The same for several slices in groups, each with its heading.
+pub(super) fn against_in_groups(
+    slices: &[(String, Slice<'_>)],
+    caption: &str,
+    (baseline, measure): (Baseline, &Measure),
+    seed: u64,
+) -> Option<Table> {
+    let budgets = budgets_of(slices);
+    let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
+    let caption = format!("{caption}: {}", measure.less(baseline.named()));
+    let mut table = Table::new(caption, &columns(&heads));
+    let mut names = String::new();
+    for (label, slice) in slices {
+        table.group(label.clone());
+        let pairs = paired(slice, baseline);
+        for contender in slice.contenders() {
+            let other = counterpart(&pairs, contender);
+            let cell = |budget: &AskedBudget| cell(slice, (contender.policy, other), *budget, measure, seed);
+            let cells: Vec<String> = budgets.iter().map(cell).collect();
+            if cells.iter().any(|cell| cell != MISSING) {
+                let name = contender.marked();
+                names += &name;
+                table.push([name].into_iter().chain(cells).collect());
+            }
+        }
+    }
+    explain_marks(&mut table, &names);
+    tell(&mut table, measure);
+    (!table.is_empty()).then_some(table)
+}
+
+/// The budgets of all slices in the order of the first that has each.
+pub(super) fn budgets_of(slices: &[(String, Slice<'_>)]) -> Vec<AskedBudget> {
+    crate::unique(slices.iter().flat_map(|(_, slice)| slice.budgets()))
+}
+
+/// Every policy beside its baseline. The full cache keeps more, so that its difference would say nothing.
+fn paired<'a>(slice: &Slice<'a>, baseline: Baseline) -> Vec<(&'a str, &'a str)> {
+    let evicting =
+        slice.policies().into_iter().filter(|policy| slice.contender(policy).role != PolicyRole::Full);
+    evicting.filter_map(|policy| Some((policy, baseline.of(slice, policy)?))).collect()
+}
+
+fn counterpart<'a>(pairs: &[(&'a str, &'a str)], contender: Contender<'_>) -> Option<&'a str> {
+    pairs.iter().find(|(policy, _)| *policy == contender.policy).map(|(_, other)| *other)
+}
+
+fn cell(
+    slice: &Slice<'_>,
+    (policy, other): (&str, Option<&str>),
+    budget: AskedBudget,
+    measure: &Measure,
+    seed: u64,
+) -> String {
+    let other = other.map(|other| slice.at(other, budget));
+    let found = other.and_then(|other| difference(&slice.at(policy, budget), &other, measure.quantity, seed));
+    marked(found, measure)
+}

@@ -1,0 +1,78 @@
+//! Whether policies come out in the same order when the weights run as another network.
+
+use super::measure::{DIFFERENCES, KL, marked};
+use super::quantity::{Quantity, difference, mean_over_texts};
+use super::slice::{Slice, heading};
+use crate::policies::explain_marks;
+use crate::table::{Align, Table};
+use bitkv_record::{AskedBudget, Axes, Form, PolicyRole};
+use bitkv_stats::spearman;
+
+/// At each budget the rank correlation of the policies' mean KL, and every two neighbours of the trained network's order
+/// with their difference in both forms. None unless both forms were measured.
+pub(super) fn order(slices: &[Slice<'_>], caption: &str, seed: u64) -> Option<Table> {
+    let of = |slice: &Slice<'_>| slice.axes.form == Form::True;
+    let trained = slices.iter().find(|slice| of(slice))?;
+    let plain = Axes { form: Form::PlainLlama, ..trained.axes };
+    let other = slices.iter().find(|slice| slice.axes == plain)?;
+    let columns = [
+        ("neighbours, the lower KL of the trained network first", Align::Left),
+        ("second less first, trained", Align::Right),
+        ("second less first, plain Llama", Align::Right),
+        ("order", Align::Left),
+    ];
+    let mut table =
+        Table::new(format!("{caption}: order of policies by mean KL in both forms, nats"), &columns);
+    let mut names = String::new();
+    for budget in trained.budgets() {
+        let ranked = ranked(trained, other, budget);
+        table.group(summary(&ranked, budget));
+        for pair in ranked.windows(2) {
+            let cell = |slice: &Slice<'_>| {
+                let at = |i: usize| slice.at(pair[i].policy, budget);
+                marked(difference(&at(1), &at(0), Quantity::KL, seed), &KL)
+            };
+            let name = |i: usize| trained.contender(pair[i].policy).marked();
+            let pair_name = format!("{}, {}", name(0), name(1));
+            names += &pair_name;
+            let order = if changes(pair) { "changes" } else { "same" };
+            table.push(vec![pair_name, cell(trained), cell(other), order.to_owned()]);
+        }
+    }
+    explain_marks(&mut table, &names);
+    table.note(DIFFERENCES);
+    (!table.is_empty()).then_some(table)
+}
+
+/// A policy with its mean KL in both forms, nats.
+struct Ranked<'a> {
+    policy: &'a str,
+    trained: f64,
+    other: f64,
+}
+
+/// The policies that both forms measured, by the trained network's mean KL.
+fn ranked<'a>(trained: &Slice<'a>, other: &Slice<'_>, budget: AskedBudget) -> Vec<Ranked<'a>> {
+    let kl = |slice: &Slice<'_>, policy: &str| mean_over_texts(&slice.at(policy, budget), Quantity::KL);
+    let evicting =
+        trained.policies().into_iter().filter(|policy| trained.contender(policy).role != PolicyRole::Full);
+    let both = evicting.filter_map(|policy| {
+        Some(Ranked { policy, trained: kl(trained, policy)?, other: kl(other, policy)? })
+    });
+    let mut ranked: Vec<Ranked<'_>> = both.collect();
+    ranked.sort_by(|a, b| a.trained.total_cmp(&b.trained));
+    ranked
+}
+
+fn changes(pair: &[Ranked<'_>]) -> bool {
+    pair[0].other > pair[1].other
+}
+
+fn summary(ranked: &[Ranked<'_>], budget: AskedBudget) -> String {
+    let values = |of: fn(&Ranked<'_>) -> f64| ranked.iter().map(of).collect::<Vec<f64>>();
+    let correlation = spearman(&values(|one| one.trained), &values(|one| one.other));
+    let correlation = correlation.map_or_else(String::new, |r| format!("rank correlation {r:.3}, "));
+    let changed = ranked.windows(2).filter(|pair| changes(pair)).count();
+    let pairs = ranked.len().saturating_sub(1);
+    format!("{}: {correlation}{changed} of {pairs} neighbours change places", heading(budget))
+}

@@ -1,0 +1,73 @@
+//! Policies by budgets.
+
+use super::measure::Measure;
+use super::quantity::{Quantity, mean_over_texts};
+use super::slice::{Contender, Slice};
+use crate::format::MISSING;
+use crate::policies::{self, explain_marks};
+use crate::table::{Align, Table};
+use crate::unique;
+use bitkv_record::{AskedBudget, GridRow, PolicyRole};
+
+/// One measure of every policy at every budget.
+pub(super) fn measured(slice: &Slice<'_>, caption: &str, measure: &Measure, seed: u64) -> Table {
+    of(slice, &format!("{caption}: {}", measure.title()), |rows| measure.cell(rows, seed))
+}
+
+/// The same without intervals, for a terminal.
+pub(super) fn points(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Table {
+    of(slice, caption, |rows| measure.point(rows))
+}
+
+/// The register on which a policy does worst, with its KL; none where all texts have one register.
+pub(super) fn worst_register(slice: &Slice<'_>, caption: &str) -> Option<Table> {
+    let registers = unique(slice.rows().iter().map(|row| row.register.as_str()));
+    let worst = |rows: &[&GridRow]| {
+        let mean = |register: &str| {
+            let own: Vec<&GridRow> = rows.iter().copied().filter(|row| row.register == register).collect();
+            mean_over_texts(&own, Quantity::KL)
+        };
+        let means = registers.iter().filter_map(|name| mean(name).map(|mean| (*name, mean)));
+        let worst = means.max_by(|a, b| a.1.total_cmp(&b.1));
+        worst.map_or_else(|| MISSING.to_owned(), |(name, kl)| format!("{name} {}", super::measure::three(kl)))
+    };
+    let caption = format!("{caption}: the register with the highest KL, and its mean in nats");
+    (registers.len() > 1).then(|| of(slice, &caption, worst))
+}
+
+fn of(slice: &Slice<'_>, caption: &str, cell: impl Fn(&[&GridRow]) -> String) -> Table {
+    filled(slice, caption, |contender, budget| cell(&slice.at(contender.policy, budget)))
+}
+
+/// A table in groups by role; rows that would be empty are left out.
+pub(super) fn filled(
+    slice: &Slice<'_>,
+    caption: &str,
+    cell: impl Fn(Contender<'_>, AskedBudget) -> String,
+) -> Table {
+    let budgets = slice.budgets();
+    let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
+    let mut table = Table::new(caption, &columns(&heads));
+    let (mut role, mut names) = (None, String::new());
+    for contender in slice.contenders() {
+        let cells: Vec<String> = budgets.iter().map(|budget| cell(contender, *budget)).collect();
+        if cells.iter().all(|cell| cell == MISSING) {
+            continue;
+        }
+        // The full cache stands first and needs no heading.
+        if role.replace(contender.role) != Some(contender.role) && contender.role != PolicyRole::Full {
+            table.group(policies::heading(contender.role));
+        }
+        let name = contender.marked();
+        names += &name;
+        table.push([name].into_iter().chain(cells).collect());
+    }
+    explain_marks(&mut table, &names);
+    table
+}
+
+/// The name of a policy, then numbers.
+pub(super) fn columns(heads: &[String]) -> Vec<(&str, Align)> {
+    let heads = heads.iter().map(|head| (head.as_str(), Align::Right));
+    [("policy", Align::Left)].into_iter().chain(heads).collect()
+}

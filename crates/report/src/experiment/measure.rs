@@ -1,0 +1,168 @@
+//! What was measured, each with its unit and its way of printing.
+
+use super::quantity::{Quantity, mean_over_texts, over_texts};
+use crate::format::{MISSING, estimate, fixed, megabytes, optional, percent, significant};
+use crate::interval::Estimate;
+use crate::table::Table;
+use bitkv_record::{Better, Column, GridRow, Metric, Row, Unit};
+
+/// One number of a row, as tables show it.
+#[derive(Clone, Copy)]
+pub(super) struct Measure {
+    /// What it is.
+    title: &'static str,
+    /// The unit of its printed values.
+    unit: &'static str,
+    pub(super) quantity: Quantity,
+    print: fn(f64) -> String,
+    /// Whether its interval is shown.
+    interval: bool,
+    better: Better,
+}
+
+pub(super) const KL: Measure = Measure {
+    title: "KL",
+    unit: "nats",
+    quantity: Quantity::KL,
+    print: three,
+    interval: true,
+    better: Better::Lower,
+};
+pub(super) const AGREEMENT: Measure = Measure {
+    title: "agreement",
+    unit: "%",
+    quantity: Quantity::AGREEMENT,
+    print: percent,
+    interval: true,
+    better: Better::Higher,
+};
+pub(super) const ACCURACY: Measure = Measure {
+    title: "answers right",
+    unit: "%",
+    quantity: Quantity::ACCURACY,
+    print: percent,
+    interval: true,
+    better: Better::Higher,
+};
+pub(super) const KEPT: Measure = Measure {
+    title: "entries kept",
+    unit: "%",
+    quantity: Quantity::KEPT,
+    print: percent,
+    interval: false,
+    better: Better::Lower,
+};
+/// What the text costs a token, and a byte, as they are usually told.
+const TOLD: [Measure; 2] = [
+    Measure {
+        title: "perplexity",
+        unit: "",
+        quantity: Quantity::new(|row| row.nll_nats),
+        print: |nll| significant(nll.exp(), 4),
+        interval: true,
+        better: Better::Lower,
+    },
+    Measure {
+        title: "bits per byte",
+        unit: "",
+        quantity: Quantity::new(bits_per_byte),
+        print: |bits| fixed(bits, 3),
+        interval: false,
+        better: Better::Lower,
+    },
+];
+
+/// Columns that tables of their own show.
+const SHOWN: [&str; 3] = ["kl_nats", "kept_entries", "correct"];
+
+/// All other measures of the table of columns, for those who read on.
+pub(super) fn particulars() -> Vec<Measure> {
+    let columns = GridRow::columns().iter().filter(|column| !SHOWN.contains(&column.name));
+    columns.filter_map(of_column).chain(TOLD).collect()
+}
+
+/// A column that is better one way or the other.
+fn of_column(column: &'static Column<GridRow>) -> Option<Measure> {
+    let measure = column.measure.filter(|measure| measure.better != Better::Neither)?;
+    let (unit, print): (&str, fn(f64) -> String) = match measure.unit {
+        Unit::Nats => ("nats", |value| fixed(value, 4)),
+        Unit::Share => ("%", percent),
+        Unit::Cosine => ("%", |value| fixed(100.0 * value, 2)),
+        Unit::Bytes => ("MB", megabytes),
+        Unit::Tokens => ("tokens", |value| fixed(value, 1)),
+        unit => (unit.name(), three),
+    };
+    let (title, quantity, better) = (measure.title, Quantity::column(column), measure.better);
+    Some(Measure { title, unit, quantity, print, interval: measure.group == Some(Metric::Kl), better })
+}
+
+fn bits_per_byte(row: &GridRow) -> Option<f64> {
+    Some(row.nll_nats? * row.targets as f64 / std::f64::consts::LN_2 / row.bytes_scored? as f64)
+}
+
+impl Measure {
+    pub(super) fn name(&self) -> &'static str {
+        self.title
+    }
+
+    /// The unit of an axis, which shows shares and not percentages.
+    pub(super) fn axis_unit(&self) -> String {
+        if matches!(self.unit, "" | "%") { String::new() } else { format!(", {}", self.unit) }
+    }
+
+    /// What a table of it shows.
+    pub(super) fn title(&self) -> String {
+        let unit = if self.unit.is_empty() { String::new() } else { format!(", {}", self.unit) };
+        format!("{}{unit}{}", self.title, self.mark())
+    }
+
+    fn mark(&self) -> &'static str {
+        if self.interval { " [95 % CI]" } else { "" }
+    }
+
+    /// What a table of its differences shows.
+    pub(super) fn less(&self, other: &str) -> String {
+        // A difference of two percentages is no percentage.
+        let unit = if self.unit == "%" { "percentage points" } else { self.unit };
+        format!("{} less that of {other}, {unit}{}", self.title, self.mark())
+    }
+
+    /// The mean over texts as a cell of a table.
+    pub(super) fn cell(&self, rows: &[&GridRow], seed: u64) -> String {
+        match self.interval {
+            true => estimate(over_texts(rows, self.quantity, seed), self.print),
+            false => self.point(rows),
+        }
+    }
+
+    /// The mean alone.
+    pub(super) fn point(&self, rows: &[&GridRow]) -> String {
+        optional(mean_over_texts(rows, self.quantity), self.print)
+    }
+
+    /// Whether any row has it.
+    pub(super) fn is_in(&self, rows: &[&GridRow]) -> bool {
+        rows.iter().any(|row| self.quantity.of(row).is_some())
+    }
+}
+
+pub(super) fn three(value: f64) -> String {
+    significant(value, 3)
+}
+
+/// A difference with its interval, and `*` where that excludes zero.
+pub(super) fn marked(difference: Option<Estimate>, measure: &Measure) -> String {
+    let Some(found) = difference else { return MISSING.to_owned() };
+    let clear = found.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
+    format!("{}{}", estimate(difference, measure.print), if clear { " *" } else { "" })
+}
+
+/// How a table of differences is to be read.
+pub(super) fn tell(table: &mut Table, measure: &Measure) {
+    let better = if measure.better == Better::Lower { "Below" } else { "Above" };
+    table.note(format!("{better} zero the first of the two is better. {DIFFERENCES}"));
+}
+
+/// How differences come about; said below every table of them.
+pub(super) const DIFFERENCES: &str = "Differences are paired by text; * marks a 95 % interval that excludes zero, not \
+corrected for the number of comparisons.";

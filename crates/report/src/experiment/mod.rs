@@ -1,0 +1,190 @@
+//! The part of a report about one experiment: policies by budget, each with its interval over texts and beside its
+//! controls.
+
+mod baseline;
+mod chart;
+mod failures;
+mod forms;
+mod matrix;
+mod measure;
+mod pairs;
+mod quantity;
+mod retrieval;
+mod slice;
+mod timing;
+mod units;
+mod variants;
+
+pub(crate) use quantity::{Quantity, by_text};
+pub(crate) use units::{true_name, unit};
+
+use crate::curve::Scale;
+use crate::document::Block;
+use crate::policies::is_loose;
+use crate::sections::{drawn, paragraphs};
+use crate::table::Table;
+use crate::{Run, unique};
+use baseline::Baseline;
+use bitkv_record::{Axes, Experiment, GridRow, ScoredTask};
+use chart::against_kept;
+use measure::{ACCURACY, AGREEMENT, KEPT, KL, particulars};
+use slice::{Slice, slices};
+
+/// How the tables are to be read; said once above them.
+pub(crate) const READING: &str = "The columns are budgets: what is asked to be kept, as a fraction of the cache, tokens for each KV \
+head or bytes. Numbers are means over texts of tokens predicted through the compressed cache, compared with the full \
+cache on the same tokens. Within a group the policy with the lowest KL over the budgets that all of the group have comes first. The \
+pairs of the definition say which differences decide.";
+
+const GREY: &str = "Grey: controls and the oracle.";
+
+/// Names of experiments that were measured: those of the definition, then those that only rows name.
+pub(crate) fn names<'a>(run: &Run<'a>) -> Vec<&'a str> {
+    let defined = run.definition.experiments.iter().map(|experiment| experiment.name.as_str());
+    let measured: Vec<&str> = unique(run.rows.iter().map(|row| row.experiment.as_str()));
+    unique(defined.chain(measured.iter().copied()))
+        .into_iter()
+        .filter(|name| measured.contains(name))
+        .collect()
+}
+
+/// Everything about one experiment.
+pub(crate) fn blocks(run: &Run<'_>, name: &str) -> Vec<Block> {
+    let rows = rows_of(run, name);
+    let mut blocks = vec![Block::Heading(2, format!("Experiment {name}"))];
+    let defined = run.definition.experiments.iter().find(|experiment| experiment.name == name);
+    let remarks = defined.and_then(|experiment| experiment.analysis.as_deref());
+    blocks.extend(remarks.into_iter().flat_map(paragraphs));
+    blocks.extend(failures::checked(&rows));
+    blocks.extend(failures::blocks(&rows));
+    let counted: Vec<GridRow> = rows.iter().map(|row| unit(row)).collect();
+    let slices = slices(&counted.iter().collect::<Vec<_>>(), defined);
+    for model in unique(slices.iter().map(|slice| slice.model)) {
+        let own: Vec<&Slice<'_>> = slices.iter().filter(|slice| slice.model == model).collect();
+        blocks.extend(of_model(&own, defined, (name, model), run.manifest.seed));
+    }
+    let times: Vec<Block> = timing::tables(run.timings, name).into_iter().map(Block::Table).collect();
+    if !times.is_empty() {
+        blocks.push(Block::Details(format!("Times of {name}"), times));
+    }
+    blocks
+}
+
+/// One section a variant, and tables across variants where there are several.
+fn of_model(
+    slices: &[&Slice<'_>],
+    defined: Option<&Experiment>,
+    (experiment, model): (&str, &str),
+    seed: u64,
+) -> Vec<Block> {
+    let all: Vec<Axes> = slices.iter().map(|slice| slice.axes).collect();
+    let mut blocks = Vec::new();
+    if all.len() > 1 {
+        blocks.push(Block::Heading(3, format!("{model}: side by side")));
+        let tables = across(slices, &format!("{experiment}, {model}"), seed);
+        blocks.extend(tables.into_iter().map(Block::Table));
+    }
+    let asked = defined.map_or(&[][..], |defined| &defined.pairs);
+    for slice in slices {
+        let label = with_comma(&slice.axes.label(&all));
+        blocks.push(Block::Heading(3, format!("{model}{label}")));
+        let caption = format!("{experiment}, {model}{label}");
+        blocks.extend(of_slice(slice, asked, &caption, seed));
+        let tasks = retrieval::tasks(slice);
+        blocks.extend(pairs::on_tasks(&tasks, asked, &caption, seed).map(Block::Table));
+        blocks.extend(retrieval::blocks(slice, &caption, seed));
+    }
+    blocks
+}
+
+/// What changes with the variant: KL, differences in KL and in answers, and the order of policies.
+fn across(slices: &[&Slice<'_>], caption: &str, seed: u64) -> Vec<Table> {
+    let mut tables = Vec::new();
+    let texts: Vec<Slice<'_>> = slices.iter().map(|slice| slice.only(ScoredTask::TEXT, None)).collect();
+    if texts.iter().any(|slice| KL.is_in(slice.rows())) {
+        tables.push(variants::side_by_side(&texts, caption, &KL, seed));
+        tables.extend(forms::order(&texts, caption, seed));
+        tables.extend(variants::differences(&[(String::new(), texts)], caption, &KL, seed));
+    }
+    let named: Vec<String> =
+        unique(slices.iter().flat_map(|slice| retrieval::tasks(slice)).map(|(name, _)| name));
+    let of = |name: String| {
+        let own = slices.iter().filter_map(|slice| {
+            retrieval::tasks(slice).into_iter().find(|(other, _)| *other == name).map(|(_, own)| own)
+        });
+        let own: Vec<Slice<'_>> = own.collect();
+        (name, own)
+    };
+    let groups: Vec<(String, Vec<Slice<'_>>)> =
+        named.into_iter().map(of).filter(|(_, own)| own.len() == slices.len()).collect();
+    tables.extend(variants::differences(&groups, caption, &ACCURACY, seed));
+    tables
+}
+
+/// KL and what it means beside the baselines; the other measures are folded.
+fn of_slice(slice: &Slice<'_>, asked: &[(String, String)], caption: &str, seed: u64) -> Vec<Block> {
+    let texts = slice.only(ScoredTask::TEXT, None);
+    if texts.is_empty() {
+        return Vec::new();
+    }
+    let caption = format!("{caption}, {} texts", texts.texts());
+    let mut tables = Vec::new();
+    if KL.is_in(texts.rows()) {
+        tables.push(matrix::measured(&texts, &caption, &KL, seed));
+    }
+    // Where all keep what was asked, the budgets say it already.
+    let loose = texts.rows().iter().any(|row| is_loose(row));
+    if loose {
+        tables.push(matrix::measured(&texts, &caption, &KEPT, seed));
+    }
+    if !asked.is_empty() {
+        tables.extend(pairs::on_texts(&texts, asked, &caption, seed));
+    }
+    let against = |baseline| baseline::against(&texts, &caption, (baseline, &KL), seed);
+    tables.extend(Baseline::ALL.into_iter().filter_map(against));
+    let mut blocks: Vec<Block> = tables.into_iter().map(Block::Table).collect();
+    for (measure, scale) in [(&KL, Scale::Log), (&AGREEMENT, Scale::Fit)] {
+        let chart = against_kept(&texts, &caption, (measure, scale), seed);
+        blocks.extend(chart.iter().map(|chart| drawn(chart, GREY)));
+    }
+
+    let kept = (!loose).then_some(&KEPT);
+    let particulars = particulars();
+    let shown = particulars.iter().chain(kept).filter(|measure| measure.is_in(texts.rows()));
+    let mut others: Vec<Block> =
+        shown.map(|measure| Block::Table(matrix::measured(&texts, &caption, measure, seed))).collect();
+    others.extend(matrix::worst_register(&texts, &caption).map(Block::Table));
+    if !others.is_empty() {
+        blocks.push(Block::Details(format!("{caption}: other measures"), others));
+    }
+    blocks
+}
+
+/// The self-check, the failures and KL without intervals.
+pub(crate) fn brief(run: &Run<'_>, name: &str) -> Vec<Block> {
+    let rows = rows_of(run, name);
+    let mut blocks = vec![Block::Heading(2, name.to_owned())];
+    blocks.extend(failures::checked(&rows));
+    blocks.extend(failures::blocks(&rows));
+    let defined = run.definition.experiments.iter().find(|experiment| experiment.name == name);
+    let counted: Vec<GridRow> = rows.iter().map(|row| unit(row)).collect();
+    let slices = slices(&counted.iter().collect::<Vec<_>>(), defined);
+    let all: Vec<Axes> = slices.iter().map(|slice| slice.axes).collect();
+    for slice in &slices {
+        let texts = slice.only(ScoredTask::TEXT, None);
+        let label = with_comma(&slice.axes.label(&all));
+        let caption = format!("{}{label}: KL in nats, mean over {} texts", slice.model, texts.texts());
+        let table = matrix::points(&texts, &caption, &KL);
+        blocks.extend((!table.is_empty()).then_some(Block::Table(table)));
+    }
+    blocks
+}
+
+/// A label after a name; nothing where there is none.
+fn with_comma(label: &str) -> String {
+    if label.is_empty() { String::new() } else { format!(", {label}") }
+}
+
+fn rows_of<'a>(run: &Run<'a>, experiment: &str) -> Vec<&'a GridRow> {
+    run.rows.iter().filter(|row| row.experiment == experiment).collect()
+}

@@ -1,0 +1,123 @@
+//! The pairs of policies that a definition names: the differences that decide.
+
+use super::baseline::budgets_of;
+use super::measure::{ACCURACY, AGREEMENT, DIFFERENCES, KEPT, KL, Measure, marked};
+use super::quantity::difference;
+use super::slice::Slice;
+use crate::format::MISSING;
+use crate::policies::{explain_marks, is_loose};
+use crate::table::{Align, Table};
+use bitkv_record::{AskedBudget, PolicyText};
+
+const READING: &str = "In KL below zero, in agreement and answers above zero the first of a pair is better.";
+
+/// A pair as rows name it.
+struct Pair<'a> {
+    a: &'a str,
+    b: &'a str,
+    label: String,
+}
+
+/// The pairs of which both policies were measured, and a sentence for each other one.
+fn found<'a>(slice: &Slice<'a>, asked: &[(String, String)]) -> (Vec<Pair<'a>>, Vec<String>) {
+    let policies = slice.policies();
+    let named = |text: &str| {
+        let (asked, _) = PolicyText::new(text).without_seed();
+        // As it is written, which a preset's canonical text does not tell, or as rows name it.
+        let is_asked = |text: &str| PolicyText::new(text).without_seed().0 == asked;
+        policies.iter().find(|policy| is_asked(policy) || is_asked(slice.written(policy))).copied()
+    };
+    let (mut pairs, mut lacking) = (Vec::new(), Vec::new());
+    for (a, b) in asked {
+        match (named(a), named(b)) {
+            (Some(a), Some(b)) => {
+                let label = format!("{} less {}", slice.contender(a).marked(), slice.contender(b).marked());
+                pairs.push(Pair { a, b, label });
+            }
+            (found, _) => lacking.push(format!(
+                "Nothing was measured of {} as the pair is written; rows leave out options at their defaults.",
+                if found.is_none() { a } else { b }
+            )),
+        }
+    }
+    (pairs, lacking)
+}
+
+/// On texts: KL, agreement and, where they differ, entries kept. A group for each pair, a row for each budget.
+pub(super) fn on_texts(
+    slice: &Slice<'_>,
+    asked: &[(String, String)],
+    caption: &str,
+    seed: u64,
+) -> Option<Table> {
+    let (pairs, lacking) = found(slice, asked);
+    let title = format!("{caption}: pairs of the definition, first less second [95 % CI]");
+    let titles = ["KL, nats", "agreement, percentage points", "entries kept, percentage points"];
+    // Where all keep what was asked, their difference is nothing to read.
+    let loose = slice.rows().iter().any(|row| is_loose(row));
+    let shown = if loose { 3 } else { 2 };
+    let mut columns = vec![("budget", Align::Left)];
+    columns.extend(titles.iter().take(shown).map(|title| (*title, Align::Right)));
+    let mut table = Table::new(title, &columns);
+    let mut labels = String::new();
+    for pair in &pairs {
+        table.group(pair.label.clone());
+        labels += &pair.label;
+        for budget in slice.budgets() {
+            let measures = [KL, AGREEMENT, KEPT].into_iter().take(shown);
+            let cells: Vec<String> =
+                measures.map(|measure| cell(slice, pair, budget, &measure, seed)).collect();
+            if cells.iter().any(|cell| cell != MISSING) {
+                table.push([budget.to_string()].into_iter().chain(cells).collect());
+            }
+        }
+    }
+    finish(table, &labels, lacking)
+}
+
+/// Answers: a group for each pair, a row for each task, a column for each budget.
+pub(super) fn on_tasks(
+    tasks: &[(String, Slice<'_>)],
+    asked: &[(String, String)],
+    caption: &str,
+    seed: u64,
+) -> Option<Table> {
+    let budgets = budgets_of(tasks);
+    let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
+    let mut columns = vec![("task", Align::Left)];
+    columns.extend(heads.iter().map(|head| (head.as_str(), Align::Right)));
+    let title = format!(
+        "{caption}: pairs of the definition, answers right, percentage points, first less second [95 % CI]"
+    );
+    let mut table = Table::new(title, &columns);
+    let mut labels = String::new();
+    for (a, b) in asked {
+        let own = [(a.clone(), b.clone())];
+        let mut heading = None;
+        for (task, slice) in tasks {
+            for pair in found(slice, &own).0 {
+                if heading.is_none() {
+                    table.group(pair.label.clone());
+                    labels += &pair.label;
+                    heading = Some(());
+                }
+                let cells = budgets.iter().map(|budget| cell(slice, &pair, *budget, &ACCURACY, seed));
+                table.push([task.clone()].into_iter().chain(cells).collect());
+            }
+        }
+    }
+    finish(table, &labels, Vec::new())
+}
+
+fn cell(slice: &Slice<'_>, pair: &Pair<'_>, budget: AskedBudget, measure: &Measure, seed: u64) -> String {
+    let (own, other) = (slice.at(pair.a, budget), slice.at(pair.b, budget));
+    marked(difference(&own, &other, measure.quantity, seed), measure)
+}
+
+fn finish(mut table: Table, labels: &str, lacking: Vec<String>) -> Option<Table> {
+    explain_marks(&mut table, labels);
+    table.note(format!("{READING} {DIFFERENCES}"));
+    let incomplete = !lacking.is_empty();
+    lacking.into_iter().for_each(|sentence| table.note(sentence));
+    (!table.is_empty() || incomplete).then_some(table)
+}

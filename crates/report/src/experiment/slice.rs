@@ -1,0 +1,173 @@
+//! What may stand in one table: the rows of one experiment and model whose other axes are equal.
+
+use super::failures::TOLERANCE;
+use super::quantity::{Quantity, mean_over_texts};
+use crate::policies::{is_loose, with_marks};
+use crate::unique;
+use bitkv_record::{AskedBudget, Axes, Experiment, GridRow, PolicyRole, ScoredTask};
+
+/// Measured rows that may be compared with each other.
+pub(super) struct Slice<'a> {
+    pub(super) model: &'a str,
+    pub(super) axes: Axes,
+    rows: Vec<&'a GridRow>,
+}
+
+/// A policy of a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Contender<'a> {
+    pub(super) policy: &'a str,
+    /// What tables call it.
+    name: &'a str,
+    pub(super) role: PolicyRole,
+    oracle: bool,
+    loose: bool,
+    /// Seeds it was measured with, of which texts have the mean.
+    seeds: usize,
+}
+
+impl Contender<'_> {
+    pub(super) fn marked(&self) -> String {
+        let seeds = if self.seeds > 1 { format!(" (mean of {} seeds)", self.seeds) } else { String::new() };
+        format!("{}{seeds}", with_marks(self.name, self.oracle, self.loose))
+    }
+}
+
+/// The slices of one experiment's rows, by model and then by variant: in the order of the definition, where there is
+/// one, else of first appearance.
+pub(super) fn slices<'a>(rows: &[&'a GridRow], defined: Option<&Experiment>) -> Vec<Slice<'a>> {
+    let measured = || rows.iter().copied().filter(|row| row.error.is_none());
+    let mut keys = unique(measured().map(|row| (row.model.as_str(), row.axes)));
+    let models = unique(keys.iter().map(|(model, _)| *model));
+    keys.sort_by_key(|(_, axes)| defined.map(|defined| defined.axes.rank(axes)));
+    let of_model = |model| keys.iter().filter(move |(name, _)| *name == model);
+    let slice = |(model, axes): &(&'a str, Axes)| Slice {
+        model,
+        axes: *axes,
+        rows: measured().filter(|row| row.model == *model && row.axes == *axes).collect(),
+    };
+    models.into_iter().flat_map(of_model).map(slice).collect()
+}
+
+impl<'a> Slice<'a> {
+    /// Rows of one task; contexts of several lengths are several tasks.
+    pub(super) fn only(&self, task: ScoredTask, tokens: Option<usize>) -> Self {
+        let chosen =
+            |row: &&&GridRow| row.task == task && tokens.is_none_or(|tokens| row.context_tokens == tokens);
+        Self { rows: self.rows.iter().filter(chosen).copied().collect(), ..*self }
+    }
+
+    pub(super) fn rows(&self) -> &[&'a GridRow] {
+        &self.rows
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// From the most to the least of what was asked: fractions, then tokens, then bytes. Everything is left out where
+    /// it changed nothing, which the self-check says.
+    pub(super) fn budgets(&self) -> Vec<AskedBudget> {
+        let rank = |budget: &AskedBudget| match *budget {
+            AskedBudget::Fraction(fraction) => (0, fraction),
+            AskedBudget::Tokens(tokens) => (1, tokens as f64),
+            AskedBudget::Bytes(bytes) => (2, bytes as f64),
+            AskedBudget::Realised(fraction, rule) => (3 + rule as usize, fraction),
+        };
+        let mut budgets = unique(self.rows.iter().map(|row| row.budget));
+        budgets.sort_by(|a, b| {
+            let (a, b) = (rank(a), rank(b));
+            a.0.cmp(&b.0).then(b.1.total_cmp(&a.1))
+        });
+        let changed = |row: &&GridRow| {
+            row.budget == AskedBudget::FULL && row.kl_nats.is_some_and(|kl| kl.abs() > TOLERANCE)
+        };
+        if budgets.len() > 1 && !self.rows.iter().copied().any(|row| changed(&row)) {
+            budgets.retain(|budget| *budget != AskedBudget::FULL);
+        }
+        budgets
+    }
+
+    /// The names of all policies, in order of first appearance.
+    pub(super) fn policies(&self) -> Vec<&'a str> {
+        unique(self.rows.iter().map(|row| row.policy.as_str()))
+    }
+
+    /// By role, then by rising KL over the budgets at which all of the role were measured; where there is no such budget,
+    /// and what has no KL, stays in order.
+    pub(super) fn contenders(&self) -> Vec<Contender<'a>> {
+        let contenders: Vec<Contender<'a>> =
+            self.policies().into_iter().map(|policy| self.contender(policy)).collect();
+        let mut roles = unique(contenders.iter().map(|contender| contender.role));
+        roles.sort();
+        let of = |role| contenders.iter().filter(move |contender| contender.role == role).copied().collect();
+        roles.into_iter().flat_map(|role| self.ordered(of(role))).collect()
+    }
+
+    /// The full cache, where it was measured.
+    pub(super) fn full(&self) -> Option<&'a str> {
+        self.rows.iter().find(|row| row.role == PolicyRole::Full).map(|row| row.policy.as_str())
+    }
+
+    /// A policy as the definition writes it; empty in old rows.
+    pub(super) fn written(&self, policy: &str) -> &'a str {
+        self.rows.iter().find(|row| row.policy == policy).map_or("", |row| row.written.as_str())
+    }
+
+    /// A policy as rows say it is.
+    pub(super) fn contender(&self, policy: &'a str) -> Contender<'a> {
+        let own = || self.rows.iter().filter(|row| row.policy == policy);
+        Contender {
+            policy,
+            name: own().next().map_or(policy, |row| row.policy_name()),
+            role: own().next().map_or(PolicyRole::Method, |row| row.role),
+            oracle: own().any(|row| row.oracle),
+            loose: own().any(|row| is_loose(row)),
+            seeds: unique(own().map(|row| row.seed)).len(),
+        }
+    }
+
+    fn ordered(&self, contenders: Vec<Contender<'a>>) -> Vec<Contender<'a>> {
+        let budgets = self.budgets();
+        let kl = |contender: &Contender<'a>| -> Vec<Option<f64>> {
+            let at =
+                |budget: &AskedBudget| mean_over_texts(&self.at(contender.policy, *budget), Quantity::KL);
+            budgets.iter().map(at).collect()
+        };
+        let measured = |values: &[Option<f64>]| values.iter().any(Option::is_some);
+        let with: Vec<(Contender<'a>, Vec<Option<f64>>)> =
+            contenders.into_iter().map(|contender| (contender, kl(&contender))).collect();
+        // At a budget that only some have, the others would be ahead or behind by its difficulty.
+        let shared = |i: &usize| with.iter().all(|(_, values)| !measured(values) || values[*i].is_some());
+        let shared: Vec<usize> = (0..budgets.len()).filter(shared).collect();
+        let rank = |values: &[Option<f64>]| match measured(values) {
+            true => shared.iter().filter_map(|i| values[*i]).sum(),
+            false => f64::INFINITY,
+        };
+        let mut ranked: Vec<(Contender<'a>, f64)> =
+            with.iter().map(|(contender, values)| (*contender, rank(values))).collect();
+        ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
+        ranked.into_iter().map(|(contender, _)| contender).collect()
+    }
+
+    /// The rows of a policy at a budget. The full cache is the same at every budget, so where it was measured at
+    /// another one that stands for all.
+    pub(super) fn at(&self, policy: &str, budget: AskedBudget) -> Vec<&'a GridRow> {
+        let of = |budget| {
+            let own = |row: &&&GridRow| row.policy == policy && row.budget == budget;
+            self.rows.iter().filter(own).copied().collect::<Vec<_>>()
+        };
+        let found = of(budget);
+        if found.is_empty() && self.full() == Some(policy) { of(AskedBudget::FULL) } else { found }
+    }
+
+    /// How many texts or contexts there are, as a caption says it.
+    pub(super) fn texts(&self) -> usize {
+        unique(self.rows.iter().map(|row| (row.text.as_str(), row.context_tokens))).len()
+    }
+}
+
+/// A budget as the heading of a group.
+pub(super) fn heading(budget: AskedBudget) -> String {
+    format!("budget {budget}")
+}

@@ -1,0 +1,49 @@
+//! What planning, scoring and decoding took.
+
+use super::matrix::columns;
+use super::slice::heading;
+use super::with_comma;
+use crate::format::{megabytes, optional, significant};
+use crate::table::Table;
+use crate::unique;
+use bitkv_record::{Axes, TimingRow};
+
+/// Means over texts, in groups by budget; none without timings.
+pub(super) fn tables(timings: &[TimingRow], experiment: &str) -> Vec<Table> {
+    let own: Vec<&TimingRow> = timings.iter().filter(|row| row.experiment == experiment).collect();
+    let keys = unique(own.iter().map(|row| (row.model.as_str(), row.axes)));
+    let heads = ["planning, ms", "continuation, ms", "decoding, ms a token", "peak memory, MB"];
+    let heads = heads.map(String::from);
+    let all: Vec<Axes> = keys.iter().map(|(_, axes)| *axes).collect();
+    let table = |(model, axes): (&str, Axes)| {
+        let of: Vec<&TimingRow> =
+            own.iter().copied().filter(|row| (row.model.as_str(), row.axes) == (model, axes)).collect();
+        let mut table =
+            Table::new(format!("{model}{}: mean times", with_comma(&axes.label(&all))), &columns(&heads));
+        for budget in unique(of.iter().map(|row| row.budget)) {
+            table.group(heading(budget));
+            let at = || of.iter().copied().filter(move |row| row.budget == budget);
+            for policy in unique(at().map(|row| row.policy.as_str())) {
+                let rows: Vec<&TimingRow> = at().filter(|row| row.policy == policy).collect();
+                table.push([policy.to_owned()].into_iter().chain(means(&rows)).collect());
+            }
+        }
+        table.note("Times differ from run to run; peak memory is that of the whole process until then.");
+        table
+    };
+    keys.iter().map(|key| table(*key)).collect()
+}
+
+fn means(rows: &[&TimingRow]) -> [String; 4] {
+    let mean = |of: fn(&TimingRow) -> Option<f64>| {
+        let values: Vec<f64> = rows.iter().filter_map(|row| of(row)).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let milliseconds = |seconds| significant(1e3 * seconds, 3);
+    [
+        optional(mean(|row| Some(row.plan_seconds)), milliseconds),
+        optional(mean(|row| Some(row.continuation_seconds)), milliseconds),
+        optional(mean(|row| row.decode_seconds_per_token), milliseconds),
+        optional(mean(|row| row.peak_rss_bytes.map(|bytes| bytes as f64)), megabytes),
+    ]
+}

@@ -1,0 +1,38 @@
+//! Rows as tables count them: one policy whatever its seed, one text for each context that was drawn.
+
+use bitkv_record::{Form, GridRow, PolicyText};
+
+/// What rows of a model that is run as a plain Llama add to its name; the second in files of format 1.
+pub(crate) const PLAIN_LLAMA: [&str; 2] = ["+plain-llama", "+llama-skeleton"];
+
+/// The row with its policy without seeds, which go to the column of seeds; with its model whatever it was run as, which
+/// the form says; and with the context in place of the single question. What shares these is averaged or paired.
+pub(crate) fn unit(row: &GridRow) -> GridRow {
+    let (policy, seed) = PolicyText::new(&row.policy).without_seed();
+    let model = match row.axes.form {
+        Form::PlainLlama => true_name(&row.model),
+        Form::True => &row.model,
+    };
+    GridRow {
+        policy: policy.to_string(),
+        seed: seed.unwrap_or(row.seed),
+        model: model.to_owned(),
+        text: context(row).to_owned(),
+        ..row.clone()
+    }
+}
+
+/// The name of a model without the mark of its form.
+pub(crate) fn true_name(model: &str) -> &str {
+    PLAIN_LLAMA.iter().find_map(|mark| model.strip_suffix(mark)).unwrap_or(model)
+}
+
+/// The context a row is of. Where policies see the question, each question has its own cut and its number at the end of
+/// the name, but questions of one context are not independent.
+fn context(row: &GridRow) -> &str {
+    let number = |end: &str| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+    match row.text.rsplit_once('-') {
+        Some((context, end)) if row.task.aware && number(end) => context,
+        _ => &row.text,
+    }
+}

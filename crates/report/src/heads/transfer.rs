@@ -1,0 +1,116 @@
+//! Whether heads keep their order between lengths, registers and texts.
+
+use super::Model;
+use crate::table::{Align, Table};
+use crate::unique;
+use bitkv_record::HeadRow;
+use bitkv_stats::spearman;
+
+/// Columns of the widest matrix.
+const WIDEST: usize = 8;
+
+/// Rank correlations between lengths, and at the longest one between registers and single texts.
+pub(super) fn tables(study: &str, model: &Model<'_>) -> Vec<Table> {
+    let (rows, name) = (&model.rows, &model.name);
+    let contexts: Vec<usize> = model.views.iter().filter_map(|view| view.context).collect();
+    let mut tables = Vec::new();
+    if contexts.len() > 1 {
+        let of = |length: &usize| mean_of(rows, |row| row.context == *length);
+        let names = contexts.iter().map(|length| format!("{length} tokens")).collect();
+        let caption = format!("{study}, {name}: rank correlation of head entropies between lengths");
+        tables.push(matrix(caption, names, contexts.iter().map(of).collect()));
+    }
+    let longest = contexts.last().copied().unwrap_or(0);
+    let rows: Vec<&HeadRow> = rows.iter().filter(|row| row.context == longest).copied().collect();
+    let registers = unique(rows.iter().map(|row| row.register.as_str()));
+    if registers.len() > 1 {
+        let of = |register: &&str| mean_of(&rows, |row| row.register == *register);
+        let caption = format!("{study}, {name}: rank correlation between registers at {longest} tokens");
+        let names: Vec<String> = registers.iter().map(|register| (*register).to_owned()).collect();
+        let entropies: Vec<Vec<f64>> = registers.iter().map(of).collect();
+        tables.push(match registers.len() <= WIDEST {
+            true => matrix(caption, names, entropies),
+            false => with_others(caption, &names, &entropies),
+        });
+        tables.push(between_texts(study, name, &rows));
+    }
+    tables
+}
+
+/// Entropies of the heads in bits, means over the texts of the rows that are meant, in the order of heads.
+fn mean_of(rows: &[&HeadRow], meant: impl Fn(&HeadRow) -> bool) -> Vec<f64> {
+    let meant: Vec<&HeadRow> = rows.iter().filter(|row| meant(row)).copied().collect();
+    let heads = unique(meant.iter().map(|row| (row.layer, row.head)));
+    let texts = unique(meant.iter().map(|row| row.text.as_str())).len();
+    let mut sums = vec![0.0; heads.len()];
+    for row in meant {
+        let place = heads.iter().position(|head| *head == (row.layer, row.head)).unwrap_or(0);
+        sums[place] += row.entropy_bits.unwrap_or(f64::NAN) / texts as f64;
+    }
+    sums
+}
+
+fn matrix(caption: String, names: Vec<String>, entropies: Vec<Vec<f64>>) -> Table {
+    let mut columns = vec![("", Align::Left)];
+    columns.extend(names.iter().map(|name| (name.as_str(), Align::Right)));
+    let mut table = Table::new(caption, &columns);
+    for (name, own) in names.iter().zip(&entropies) {
+        let cells = entropies.iter().map(|other| shown(spearman(own, other)));
+        table.push(std::iter::once(name.clone()).chain(cells).collect());
+    }
+    table
+}
+
+/// Where a matrix would be too wide: each beside all others.
+fn with_others(caption: String, names: &[String], entropies: &[Vec<f64>]) -> Table {
+    let columns = [
+        ("register", Align::Left),
+        ("mean with others", Align::Right),
+        ("lowest", Align::Right),
+        ("with", Align::Left),
+    ];
+    let mut table = Table::new(caption, &columns);
+    for (i, name) in names.iter().enumerate() {
+        let others = (0..names.len()).filter(|other| *other != i);
+        let found: Vec<(f64, &String)> = others
+            .filter_map(|other| Some((spearman(&entropies[i], &entropies[other])?, &names[other])))
+            .collect();
+        let mean = found.iter().map(|(r, _)| r).sum::<f64>() / found.len() as f64;
+        let lowest = found.iter().min_by(|a, b| a.0.total_cmp(&b.0));
+        let (r, other) = lowest.map_or((None, String::new()), |(r, other)| (Some(*r), (*other).clone()));
+        table.push(vec![name.clone(), shown(Some(mean).filter(|mean| mean.is_finite())), shown(r), other]);
+    }
+    table
+}
+
+fn shown(correlation: Option<f64>) -> String {
+    correlation.map_or_else(String::new, |r| format!("{r:.3}"))
+}
+
+/// Single texts: those of one register beside those of two.
+fn between_texts(study: &str, model: &str, rows: &[&HeadRow]) -> Table {
+    let texts = unique(rows.iter().map(|row| (row.register.as_str(), row.text.as_str())));
+    let profiles: Vec<Vec<f64>> =
+        texts.iter().map(|(_, text)| mean_of(rows, |row| row.text == *text)).collect();
+    let mut found: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
+    for (i, (own, _)) in texts.iter().enumerate() {
+        for (j, (other, _)) in texts.iter().enumerate().skip(i + 1) {
+            found[usize::from(own != other)].extend(spearman(&profiles[i], &profiles[j]));
+        }
+    }
+    let columns = [
+        ("pairs of texts", Align::Left),
+        ("pairs", Align::Right),
+        ("mean rank correlation", Align::Right),
+        ("lowest", Align::Right),
+    ];
+    let mut table =
+        Table::new(format!("{}, {model}: rank correlation between single texts", study), &columns);
+    for (name, correlations) in ["of one register", "of two registers"].iter().zip(found) {
+        let mean = correlations.iter().sum::<f64>() / correlations.len() as f64;
+        let lowest = correlations.iter().copied().fold(f64::INFINITY, f64::min);
+        let shown = |value: f64| if correlations.is_empty() { String::new() } else { format!("{value:.3}") };
+        table.push(vec![(*name).to_owned(), correlations.len().to_string(), shown(mean), shown(lowest)]);
+    }
+    table
+}

@@ -1,0 +1,132 @@
+//! What a report says, section by section: what a reader wants to know first comes first.
+
+mod limits;
+mod run;
+mod statements;
+
+use crate::claims::{self, Claim, StatementRole};
+use crate::curve::Chart;
+use crate::document::{Block, Figure};
+use crate::experiment::{self, READING};
+use crate::table::{Align, LINE_WIDTH, Table};
+use crate::{HeatMap, Run, heads, memory};
+use run::{provenance, reproduce};
+
+const MEMORY_NOTE: &str = "The cache's part of weights, cache and activations together.";
+
+pub(crate) fn title(run: &Run<'_>) -> String {
+    let names = run.definition.names();
+    match run.definition.claims.is_empty() {
+        true => format!("Experiments: {}", names.join(", ")),
+        false => format!("Verification of {}", claims::models(run).join(", ")),
+    }
+}
+
+/// The whole report.
+pub(crate) fn whole(run: &Run<'_>) -> Vec<Block> {
+    let claims = claims::all(run);
+    let mut blocks = summary(&claims);
+    blocks.push(provenance(run.manifest));
+    blocks.push(Block::Heading(2, "What was asked, and what would refute it".to_owned()));
+    blocks.extend(paragraphs(&run.definition.analysis));
+    blocks.extend(claims.iter().flat_map(|claim| decided(claim, run)));
+    let names = experiment::names(run);
+    blocks.extend((!names.is_empty()).then(|| Block::Text(READING.to_owned())));
+    blocks.extend(names.into_iter().flat_map(|name| experiment::blocks(run, name)));
+    blocks.extend(heads::blocks(run));
+    blocks.extend(memory_blocks(run));
+    blocks.extend(limits::blocks(run, &claims));
+    blocks.extend(reproduce(run.manifest, run.folder));
+    blocks
+}
+
+/// The few lines that a terminal shows.
+pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
+    let claims = claims::all(run);
+    let mut blocks = Vec::new();
+    if !claims.is_empty() {
+        let verdict = |claim: &Claim| {
+            format!("{}: {} ({})", claim.verdict.name().to_uppercase(), claim.title, counts(claim))
+        };
+        blocks.push(Block::List(claims.iter().map(verdict).collect()));
+        let number =
+            |[what, published, here]: &[String; 3]| format!("{what}: {here} (published: {published})");
+        blocks.push(Block::List(claims.iter().flat_map(|claim| &claim.key_numbers).map(number).collect()));
+    }
+    for claim in &claims {
+        blocks.push(Block::Heading(2, format!("{}: {}", claim.title, claim.verdict.name().to_uppercase())));
+        // Two characters are taken by the bullet.
+        blocks.push(Block::List(statements::lines(claim, &claims::models(run), LINE_WIDTH - 2)));
+    }
+    blocks.extend(experiment::names(run).into_iter().flat_map(|name| experiment::brief(run, name)));
+    blocks.extend(heads::brief(run));
+    blocks.extend(memory::brief(run.memory).map(Block::Table));
+    let folder = run.folder;
+    let rest = |folder| {
+        format!("Intervals, reasons, limits and all measures: report.html and report.md in {folder}")
+    };
+    blocks.extend(folder.map(|folder| Block::Text(rest(folder))));
+    blocks
+}
+
+/// The verdicts at a glance, and the numbers that tell most.
+fn summary(claims: &[Claim]) -> Vec<Block> {
+    use Align::Left;
+    let mut verdicts = Table::new("Verdicts", &[("claim", Left), ("verdict", Left), ("statements", Left)]);
+    verdicts.extend(
+        claims.iter().map(|claim| vec![claim.title.clone(), claim.verdict.name().to_owned(), counts(claim)]),
+    );
+    let columns = [("key number", Left), ("published", Left), ("this run", Left)];
+    let mut numbers = Table::new("Key numbers", &columns);
+    numbers.extend(claims.iter().flat_map(|claim| claim.key_numbers.clone()).map(Vec::from));
+    [verdicts, numbers].into_iter().filter(|table| !table.is_empty()).map(Block::Table).collect()
+}
+
+/// A claim with its verdict and its statements.
+fn decided(claim: &Claim, run: &Run<'_>) -> [Block; 3] {
+    let (title, verdict) = (claim.title.clone(), claim.verdict);
+    [
+        Block::Heading(2, title.clone()),
+        Block::Verdict { title, verdict },
+        Block::Table(statements::table(claim, &claims::models(run))),
+    ]
+}
+
+/// Of the statements that decide the verdict.
+fn counts(claim: &Claim) -> String {
+    let parts = || claim.statements.iter().filter(|s| s.role == StatementRole::Claim);
+    let count = |holds| parts().filter(|s| s.holds == holds).count();
+    let (yes, no, untested) = (count(Some(true)), count(Some(false)), count(None));
+    let untested = if untested > 0 { format!(", {untested} not tested") } else { String::new() };
+    format!("{yes} hold, {no} do not{untested}")
+}
+
+fn memory_blocks(run: &Run<'_>) -> Vec<Block> {
+    let Some(overview) = memory::overview(run.memory) else { return Vec::new() };
+    let mut blocks = vec![Block::Heading(2, "Memory".to_owned()), Block::Table(overview)];
+    blocks.extend(memory::charts(run.memory).iter().map(|chart| drawn(chart, MEMORY_NOTE)));
+    let tables = memory::tables(run.memory).into_iter().map(Block::Table).collect();
+    blocks.push(Block::Details("Memory by accounting, with activations".to_owned(), tables));
+    blocks
+}
+
+/// Text as it was written, divided at empty lines.
+pub(crate) fn paragraphs(text: &str) -> Vec<Block> {
+    let parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    parts.filter(|part| !part.is_empty()).map(Block::Text).collect()
+}
+
+pub(crate) fn mapped(map: &HeatMap) -> Block {
+    figure(&map.title, format!("{}.", map.description()), map.to_svg())
+}
+
+/// A chart with what its marks mean.
+pub(crate) fn drawn(chart: &Chart, remark: &str) -> Block {
+    let sentences = [chart.reading(), remark.to_owned()];
+    let note = sentences.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
+    figure(&chart.title, note, chart.to_svg())
+}
+
+fn figure(caption: &str, note: String, svg: String) -> Block {
+    Block::Figure(Figure { id: String::new(), caption: caption.to_owned(), note, svg })
+}

@@ -1,0 +1,66 @@
+//! Tables that stand in documents and follow from rows or from the table of columns.
+
+use crate::table::{Align, Table};
+use crate::{Run, claims};
+use bitkv_record::{Column, GridRow, HeadRow, Measure, MemoryRow, Row, TimingRow};
+
+/// The findings of a run as a Markdown table: the key numbers of each claim and its verdict.
+pub fn findings(run: &Run<'_>) -> String {
+    let columns = ["claim", "published", "found", "verdict"].map(|title| (title, Align::Left));
+    let mut table = Table::new("", &columns);
+    for claim in claims::all(run) {
+        for (i, [what, published, found]) in claim.key_numbers.iter().cloned().enumerate() {
+            let verdict = if i == 0 { claim.verdict.name() } else { "" };
+            table.push(vec![what, published, found, verdict.to_owned()]);
+        }
+    }
+    table.to_bare_markdown()
+}
+
+/// Every measured column of the rows that the suite writes, in the order of documentation.
+pub fn metrics() -> Vec<Measure> {
+    fn of<R: Row>() -> impl Iterator<Item = Measure> {
+        R::columns().iter().filter_map(|column: &Column<R>| column.measure)
+    }
+    of::<GridRow>().chain(of::<TimingRow>()).chain(of::<HeadRow>()).chain(of::<MemoryRow>()).collect()
+}
+
+/// Puts `content` between the lines `<!-- NAME -->` and `<!-- /NAME -->` of a document.
+///
+/// # Errors
+/// One sentence when the document does not have both lines, in this order, once.
+pub fn splice(document: &str, name: &str, content: &str) -> Result<String, String> {
+    let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let parts =
+        document.split_once(&open).and_then(|(before, rest)| Some((before, rest.split_once(&close)?.1)));
+    let Some((before, after)) =
+        parts.filter(|(before, after)| !before.contains(&close) && !after.contains(&open))
+    else {
+        return Err(format!(
+            "it has no place for {name}: put the lines '{}' and '{close}' where the table is to stand",
+            open.trim_end()
+        ));
+    };
+    Ok(format!("{before}{open}{content}{close}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stands_between_the_marks_changes() {
+        let document = "a\n<!-- t -->\nold\n<!-- /t -->\nb\n";
+        assert_eq!(splice(document, "t", "new\n").unwrap(), "a\n<!-- t -->\nnew\n<!-- /t -->\nb\n");
+        for wrong in ["", "<!-- t -->\n", "<!-- /t -->\n<!-- t -->\n", "<!-- t -->\n<!-- /t --><!-- t -->\n"]
+        {
+            assert!(splice(wrong, "t", "new").unwrap_err().contains("put the lines"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_of_metrics_are_unique() {
+        let names: Vec<&str> = metrics().iter().map(|measure| measure.name).collect();
+        assert!((1..names.len()).all(|i| !names[..i].contains(&names[i])), "{names:?}");
+    }
+}

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Makes committed results from their definitions: all of them, or those named.
+#
+#   experiments/regenerate.sh            # every result that is not there
+#   experiments/regenerate.sh verify     # one; move the old one away first
+#
+# A result is never replaced. Rows are packed; report.html is kept for `verify` only. Run it on a clean tree, because manifests name the
+# revision. An interrupted run is resumed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Result and definition, in the order of experiments/README.md; `verify` is compiled in.
+RESULTS="
+verify:
+plain-llama:plain-llama
+entropy-is-the-reason:entropy-is-the-reason
+scorers-and-allocators:scorers-and-allocators
+sinks:sinks
+gqa-pooling:gqa-pooling
+plain-llama-policies:plain-llama-policies
+head-entropies:head-entropies
+quantisation:quantisation
+schedules:schedules
+retrieval:retrieval
+"
+
+[ -z "$(git status --porcelain)" ] || { echo "the tree has uncommitted changes: commit them first, so that manifests name what ran" >&2; exit 1; }
+cargo build --release --locked
+for entry in $RESULTS; do
+    name=${entry%%:*} definition=${entry#*:}
+    if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qx "$name"; then continue; fi
+    if [ -e "results/$name" ]; then echo "results/$name is there already: left alone"; continue; fi
+    if [ "$name" = verify ]; then
+        target/release/bitkv verify --out "results/$name"
+    else
+        target/release/bitkv run "experiments/$definition.toml" --out "results/$name"
+        rm "results/$name/report.html"
+    fi
+    find "results/$name" -name '*.csv' -exec gzip -9n {} +
+done
