@@ -2,7 +2,7 @@
 
 use safetensors::Dtype;
 
-use crate::codec::i2s::Layout;
+use crate::codec::Codec;
 
 /// A coding of tensor values in a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,12 +15,8 @@ pub enum Coding {
     Bf16,
     /// Four two-bit codes a byte along the rows, as transformers packs them; the scale is a tensor beside it.
     Folded,
-    /// bitnet.cpp's two-bit codes with one f32 scale behind them.
-    I2S(Layout),
-    /// llama.cpp's ternary blocks of 256, 54 bytes each.
-    Tq1_0,
-    /// llama.cpp's ternary blocks of 256, 66 bytes each.
-    Tq2_0,
+    /// A ternary coding of GGUF files.
+    Ternary(&'static Codec),
     /// Blocks of 32 int8 with an f16 scale.
     Q8_0,
     /// Blocks of 256 six-bit values with sub-block scales.
@@ -48,9 +44,7 @@ impl Coding {
             Coding::F16 => "F16",
             Coding::Bf16 => "BF16",
             Coding::Folded => "U8",
-            Coding::I2S(_) => "I2_S",
-            Coding::Tq1_0 => "TQ1_0",
-            Coding::Tq2_0 => "TQ2_0",
+            Coding::Ternary(codec) => codec.name,
             Coding::Q8_0 => "Q8_0",
             Coding::Q6K => "Q6_K",
             Coding::Other(name) => name,
@@ -59,7 +53,7 @@ impl Coding {
 
     /// Whether values are ternary codes.
     pub fn is_ternary(&self) -> bool {
-        matches!(self, Coding::Folded | Coding::I2S(_) | Coding::Tq1_0 | Coding::Tq2_0)
+        matches!(self, Coding::Folded | Coding::Ternary(_))
     }
 
     /// Whether values are blocks of small integers with scales.

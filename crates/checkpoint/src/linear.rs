@@ -51,9 +51,7 @@ impl Linear {
         let (data, row) = (&self.stored.bytes[..], self.stored_row(row));
         match (&self.stored.coding, self.masters) {
             (Coding::Folded, _) => codec::folded::decode_row(data, rows, row, out),
-            (Coding::I2S(layout), _) => codec::i2s::decode_row(data, *layout, row, out),
-            (Coding::Tq1_0, _) => codec::tq1_0::decode_row(data, row, out),
-            (Coding::Tq2_0, _) => codec::tq2_0::decode_row(data, row, out),
+            (Coding::Ternary(codec), _) => (codec.decode_row)(data, row, out),
             (_, Some(scale)) => {
                 let mut values = vec![0.0; cols];
                 self.stored.read_f32(row * cols, &mut values);

@@ -2,6 +2,7 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +13,7 @@ use bitkv_checkpoint::{
 };
 use bitkv_lab::{Source, memory::peak_resident_bytes, vocabulary};
 use bitkv_tokenizer::{Chat, Tokenizer};
-use clap::ValueEnum;
+use clap::{ValueEnum, builder::PossibleValue};
 use serde_json::{Value, json};
 
 use crate::{model::ReadingArguments, output, progress};
@@ -26,7 +27,7 @@ pub(crate) struct Arguments {
     /// What to write.
     #[arg(long, value_enum)]
     to: Format,
-    /// Allow scales to be rounded to f16 where TQ1_0 and TQ2_0 need it.
+    /// Allow scales to be rounded where the format has a smaller type for them.
     #[arg(long)]
     lossy: bool,
     #[command(flatten)]
@@ -36,19 +37,27 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug)]
 enum Format {
-    /// A Hugging Face folder with packed ternary weights.
     Packed,
-    /// GGUF for bitnet.cpp.
-    #[value(name = "i2_s", alias = "i2s")]
-    I2S,
-    /// GGUF, 1.69 bits a weight; llama.cpp reads the architectures bitnet and llama, bitnet.cpp bitnet-b1.58 too.
-    #[value(name = "tq1_0")]
-    Tq1,
-    /// GGUF, 2.06 bits a weight; read by the same.
-    #[value(name = "tq2_0")]
-    Tq2,
+    Gguf(Target),
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Format] {
+        static ALL: LazyLock<Vec<Format>> =
+            LazyLock::new(|| [Format::Packed].into_iter().chain(Target::all().map(Format::Gguf)).collect());
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (names, about) = match self {
+            Format::Packed => (&["packed"][..], "A Hugging Face folder with packed ternary weights"),
+            Format::Gguf(target) => (target.written().options, target.written().about),
+        };
+        let (name, aliases) = names.split_first()?;
+        Some(PossibleValue::new(*name).aliases(aliases).help(about))
+    }
 }
 
 /// What belongs to a model beside its weights and is copied as it is.
@@ -75,15 +84,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bytes = total;
         bar.at(done, total);
     };
-    let target = match arguments.to {
-        Format::Packed => None,
-        Format::I2S => Some(Target::I2S),
-        Format::Tq1 => Some(Target::Tq1_0),
-        Format::Tq2 => Some(Target::Tq2_0),
-    };
-    match target {
-        None => packed(&source, &checkpoint, &arguments.out, &mut see)?,
-        Some(target) => {
+    match arguments.to {
+        Format::Packed => packed(&source, &checkpoint, &arguments.out, &mut see)?,
+        Format::Gguf(target) => {
             let vocabulary = gguf_vocabulary(&source, &checkpoint)?;
             let options = WriteOptions {
                 target,

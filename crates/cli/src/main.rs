@@ -54,7 +54,7 @@ enum Command {
     Generate(generate::Arguments),
     /// Norms of every step of a forward pass, its logits, hidden states, queries, keys and values.
     Trace(trace::Arguments),
-    /// Write a checkpoint in another format: packed Hugging Face folder, GGUF I2_S, TQ1_0 or TQ2_0.
+    /// Write a checkpoint in another format: a packed Hugging Face folder or a GGUF file.
     Convert(convert::Arguments),
     /// What a checkpoint contains, tensor by tensor.
     Inspect(inspect::Arguments),

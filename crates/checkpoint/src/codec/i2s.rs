@@ -5,6 +5,48 @@
 
 use std::ops::Range;
 
+use super::{Codec, Written};
+use crate::FloatType;
+
+/// The first layout, which is also written.
+pub const X86: Codec = Codec {
+    name: "I2_S",
+    // In the forks that bitnet.cpp builds on; llama.cpp has retired it.
+    id: 36,
+    layout: Some(Layout::X86),
+    block: 4,
+    bytes: |_, values| byte_length(values),
+    unit: Layout::X86.unit(),
+    scale: |data, values| Some(scale(data, values)),
+    decode_row: |data, row, out| decode_row(data, Layout::X86, row, out),
+    written: Some(Written {
+        options: &["i2_s", "i2s"],
+        about: "GGUF for bitnet.cpp",
+        file_type: 40,
+        scale: FloatType::F32,
+        encode_row: |codes, _, to| encode_row(codes, to),
+        tail: Some(tail),
+    }),
+};
+
+/// The second layout.
+pub const ARM: Codec = Codec {
+    layout: Some(Layout::Arm),
+    unit: Layout::Arm.unit(),
+    decode_row: |data, row, out| decode_row(data, Layout::Arm, row, out),
+    written: None,
+    ..X86
+};
+
+/// The third layout.
+pub const FOUR_ROW: Codec = Codec {
+    layout: Some(Layout::FourRow),
+    unit: Layout::FourRow.unit(),
+    decode_row: |data, row, out| decode_row(data, Layout::FourRow, row, out),
+    written: None,
+    ..X86
+};
+
 /// What follows the codes: the scale in the first four bytes, and padding that nobody sets.
 const TAIL: usize = 32;
 
@@ -33,15 +75,21 @@ impl Layout {
             Layout::FourRow => "four-row",
         }
     }
+
+    /// Rows and columns of a block.
+    const fn unit(self) -> [usize; 2] {
+        match self {
+            Layout::X86 => [1, 128],
+            Layout::Arm => [1, 64],
+            Layout::FourRow => [4, 1],
+        }
+    }
 }
 
-/// Whether a matrix `[rows, cols]` has whole blocks: 128 columns, 64 for Arm, four rows for the third layout.
+/// Whether a matrix `[rows, cols]` has whole blocks.
 pub fn fits(layout: Layout, rows: usize, cols: usize) -> bool {
-    match layout {
-        Layout::X86 => cols.is_multiple_of(128),
-        Layout::Arm => cols.is_multiple_of(64),
-        Layout::FourRow => rows.is_multiple_of(4),
-    }
+    let [unit_rows, unit_cols] = layout.unit();
+    rows.is_multiple_of(unit_rows) && cols.is_multiple_of(unit_cols)
 }
 
 /// Bytes that `values` codes take with their scale, if they fill whole bytes.
@@ -111,9 +159,9 @@ pub fn encode_row(codes: &[u8], to: &mut Vec<u8>) {
 }
 
 /// What follows a tensor's codes: the scale, and padding of zeros.
-pub fn tail(multiplier: f32) -> [u8; TAIL] {
-    let mut bytes = [0; TAIL];
-    bytes[..4].copy_from_slice(&multiplier.to_le_bytes());
+pub fn tail(multiplier: f32) -> Vec<u8> {
+    let mut bytes = multiplier.to_le_bytes().to_vec();
+    bytes.resize(TAIL, 0);
     bytes
 }
 

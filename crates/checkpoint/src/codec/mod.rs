@@ -3,6 +3,7 @@
 //! A ternary code is the weight plus one: 0, 1 or 2. Decoders write 3 where a file holds that invalid code, so
 //! that callers can name the place.
 
+mod blocks;
 pub mod folded;
 pub mod i2s;
 pub mod q6_k;
@@ -10,10 +11,83 @@ pub mod q8_0;
 pub mod tq1_0;
 pub mod tq2_0;
 
-/// The one value that all scales have, zeros apart; 0 when there are no others.
-fn shared_scale(mut scales: impl Iterator<Item = f32>) -> Option<f32> {
-    let Some(first) = scales.find(|d| *d != 0.0) else { return Some(0.0) };
-    (!first.is_nan() && scales.all(|d| d == 0.0 || d == first)).then_some(first)
+use std::fmt;
+
+use crate::FloatType;
+
+/// The ternary codings of GGUF files, in the order of lists. Reading, converting, options, errors and help follow it, and
+/// a test holds docs/CHECKPOINTS.md to it.
+pub static CODECS: &[Codec] = &[i2s::X86, i2s::ARM, i2s::FOUR_ROW, tq1_0::CODEC, tq2_0::CODEC];
+
+/// A ternary coding of matrices in GGUF files.
+#[derive(Clone, Copy)]
+pub struct Codec {
+    /// The name in tables and errors, which the layouts of a type share.
+    pub name: &'static str,
+    /// The type's number in files.
+    pub id: u32,
+    /// Which order of codes it is, where files do not say it.
+    pub layout: Option<i2s::Layout>,
+    /// Codes of a block.
+    pub block: usize,
+    /// Bytes of a tensor with rows of so many codes and so many in all, if they fill whole blocks.
+    pub bytes: fn(usize, usize) -> Option<usize>,
+    /// Rows and columns of which a linear layer must have multiples.
+    pub unit: [usize; 2],
+    /// What codes minus one are multiplied by, in a tensor of so many codes; `None` when blocks differ.
+    pub scale: fn(&[u8], usize) -> Option<f32>,
+    /// Writes the codes of a row of a matrix that fits.
+    pub decode_row: fn(&[u8], usize, &mut [u8]),
+    /// How it is written; `None` where it is only read.
+    pub written: Option<Written>,
+}
+
+/// How ternary weights are written in a coding.
+#[derive(Clone, Copy)]
+pub struct Written {
+    /// Names in options, the usual one first.
+    pub options: &'static [&'static str],
+    /// What it is good for.
+    pub about: &'static str,
+    /// `general.file_type`.
+    pub file_type: u32,
+    /// The type of the scale.
+    pub scale: FloatType,
+    /// Appends a row of codes with their scale.
+    pub encode_row: fn(&[u8], f32, &mut Vec<u8>),
+    /// What follows the last row, from the scale.
+    pub tail: Option<fn(f32) -> Vec<u8>>,
+}
+
+impl Codec {
+    /// Whether every row of a matrix can be decoded.
+    pub fn fits(&self, rows: usize, cols: usize) -> bool {
+        rows.is_multiple_of(self.unit[0]) && cols.is_multiple_of(self.unit[1])
+    }
+}
+
+impl fmt::Debug for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.layout {
+            Some(layout) => write!(f, "{} ({})", self.name, layout.name()),
+            None => f.write_str(self.name),
+        }
+    }
+}
+
+impl PartialEq for Codec {
+    fn eq(&self, other: &Codec) -> bool {
+        (self.name, self.layout) == (other.name, other.layout)
+    }
+}
+
+impl Eq for Codec {}
+
+/// Every type's name once, for sentences.
+pub(crate) fn names() -> String {
+    let mut names: Vec<&str> = CODECS.iter().map(|codec| codec.name).collect();
+    names.dedup();
+    names.join(", ")
 }
 
 #[cfg(test)]
@@ -26,40 +100,71 @@ mod known {
 
 #[cfg(test)]
 mod tests {
-    use half::f16;
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Coding;
+
+    const DOCUMENT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CHECKPOINTS.md"));
+
+    #[test]
+    fn the_document_lists_every_coding() {
+        let section =
+            DOCUMENT.split("\n## ").find(|section| section.starts_with("Ternary codings\n")).unwrap();
+        let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+        let documented: Vec<&str> =
+            rows.flat_map(|row| row.split('|').nth(1).unwrap().trim().split(", ")).collect();
+        let mut all = vec![Coding::Folded.name().to_string()];
+        all.extend(CODECS.iter().map(|codec| format!("{codec:?}")));
+        assert_eq!(documented, all);
+    }
+
+    #[test]
+    fn no_two_codings_share_a_number_or_an_option() {
+        let own = |codec: &Codec| [format!("{codec:?}"), format!("{} {:?}", codec.id, codec.layout)];
+        let options = CODECS.iter().filter_map(|codec| codec.written).flat_map(|written| written.options);
+        let all: Vec<String> = CODECS.iter().flat_map(own).chain(options.map(ToString::to_string)).collect();
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
+    }
+
+    /// A matrix with the scale 0.5.
+    fn encoded(codec: &Codec, codes: &[u8], cols: usize) -> Vec<u8> {
+        if let (Some(layout), None) = (codec.layout, codec.written) {
+            let row = |row: usize, out: &mut [u8]| out.copy_from_slice(&codes[row * cols..][..cols]);
+            return i2s::encode(layout, codes.len() / cols, cols, row, 0.5);
+        }
+        let (written, mut bytes) = (codec.written.expect("a coding that the test can make"), Vec::new());
+        codes.chunks_exact(cols).for_each(|row| (written.encode_row)(row, 0.5, &mut bytes));
+        bytes.extend(written.tail.map_or(Vec::new(), |tail| tail(0.5)));
+        bytes
+    }
 
     proptest! {
-        /// Folded, all I2_S layouts, TQ2_0, TQ1_0 and back: every step reads what the one before wrote.
+        /// Folded, every coding of the table, and back: every step reads what the one before wrote.
         #[test]
         fn codes_survive_every_coding(groups in 1usize..4, blocks in 1usize..3, seed in any::<u64>()) {
             let (rows, cols) = (4 * groups, 256 * blocks);
             let original: Vec<u8> = (0..rows * cols)
                 .map(|i| ((seed ^ i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60) as u8 % 3)
                 .collect();
-            let mut data = folded::encode(rows, cols, |row, out| out.copy_from_slice(&original[row * cols..][..cols]));
-            data = i2s::encode(i2s::Layout::X86, rows, cols, |row, out| folded::decode_row(&data, rows, row, out), 0.5);
-            for (from, to) in [(0, 1), (1, 2), (2, 0)] {
-                let (from, to) = (i2s::Layout::ALL[from], i2s::Layout::ALL[to]);
-                data = i2s::encode(to, rows, cols, |row, out| i2s::decode_row(&data, from, row, out), 0.5);
+            let data = folded::encode(rows, cols, |row, out| out.copy_from_slice(&original[row * cols..][..cols]));
+            let mut codes = vec![9; rows * cols];
+            let each = |codes: &mut [u8], decode: &dyn Fn(usize, &mut [u8])| {
+                codes.fill(9);
+                codes.chunks_exact_mut(cols).enumerate().for_each(|(row, out)| decode(row, out));
+            };
+            each(&mut codes, &|row, out| folded::decode_row(&data, rows, row, out));
+            for codec in CODECS {
+                let data = encoded(codec, &codes, cols);
+                prop_assert!(codec.fits(rows, cols) && !codec.fits(3, 100), "{:?}", codec);
+                prop_assert_eq!((codec.bytes)(cols, rows * cols), Some(data.len()), "{:?}", codec);
+                prop_assert_eq!((codec.bytes)(63, 63), None, "{:?}", codec);
+                prop_assert_eq!((codec.scale)(&data, rows * cols), Some(0.5), "{:?}", codec);
+                each(&mut codes, &|row, out| (codec.decode_row)(&data, row, out));
+                prop_assert_eq!(&codes, &original, "{:?}", codec);
             }
-            let mut codes = vec![0; cols];
-            let (mut two, mut one) = (Vec::new(), Vec::new());
-            for row in 0..rows {
-                i2s::decode_row(&data, i2s::Layout::X86, row, &mut codes);
-                tq2_0::encode_row(&codes, f16::from_f32(0.5), &mut two);
-            }
-            for row in 0..rows {
-                tq2_0::decode_row(&two, row, &mut codes);
-                tq1_0::encode_row(&codes, f16::from_f32(0.5), &mut one);
-            }
-            for row in 0..rows {
-                tq1_0::decode_row(&one, row, &mut codes);
-                prop_assert_eq!(&codes, &original[row * cols..][..cols]);
-            }
-            prop_assert_eq!((tq2_0::scale(&two), tq1_0::scale(&one)), (Some(0.5), Some(0.5)));
         }
     }
 }

@@ -5,51 +5,55 @@
 
 use half::f16;
 
-/// Codes of a block.
-pub const BLOCK: usize = 256;
+use super::{
+    Codec, Written,
+    blocks::{self, BLOCK},
+};
+use crate::FloatType;
+
+/// What files say of it.
+pub const CODEC: Codec = Codec {
+    name: "TQ1_0",
+    id: 34,
+    layout: None,
+    block: BLOCK,
+    bytes: blocks::length::<BLOCK_BYTES>,
+    unit: [1, BLOCK],
+    scale: |data, _| blocks::scale::<BLOCK_BYTES>(data),
+    decode_row,
+    written: Some(Written {
+        options: &["tq1_0"],
+        about: "GGUF, 1.69 bits a weight; llama.cpp reads the architectures bitnet and llama, \
+                bitnet.cpp bitnet-b1.58 too",
+        file_type: 36,
+        scale: FloatType::F16,
+        encode_row: |codes, multiplier, to| encode_row(codes, f16::from_f32(multiplier), to),
+        tail: None,
+    }),
+};
+
 /// Bytes of a block: 32 and 16 bytes of five codes, 4 bytes of four, then the scale.
 pub const BLOCK_BYTES: usize = 32 + 16 + 4 + 2;
 
-/// Whether rows of `cols` codes have whole blocks.
-pub fn fits(cols: usize) -> bool {
-    cols.is_multiple_of(BLOCK)
-}
-
-/// Writes the codes of `row` of a matrix `[.., out.len()]` that [`fits`]; a block whose scale is 0 holds zeros.
+/// Writes the codes of `row` of a matrix `[.., out.len()]` of whole blocks; one whose scale is 0 holds zeros.
 ///
 /// # Panics
 /// When `data` is too short.
 pub fn decode_row(data: &[u8], row: usize, out: &mut [u8]) {
-    let blocks = out.len() / BLOCK;
-    let blocks = &data.as_chunks::<BLOCK_BYTES>().0[row * blocks..][..blocks];
-    for (block, out) in blocks.iter().zip(out.as_chunks_mut::<BLOCK>().0) {
-        if block_scale(block) == 0.0 {
-            out.fill(1);
-            continue;
-        }
+    blocks::decode_row::<BLOCK_BYTES>(data, row, out, |block, out| {
         digits::<32>(&block[..32], &mut out[..160]);
         digits::<16>(&block[32..48], &mut out[160..240]);
         digits::<4>(&block[48..52], &mut out[240..]);
-    }
+    });
 }
 
-/// Appends a row of codes that [`fits`]; every block gets the scale `d`.
+/// Appends a row of whole blocks; every one gets the scale `d`.
 pub fn encode_row(codes: &[u8], d: f16, to: &mut Vec<u8>) {
-    for block in codes.as_chunks::<BLOCK>().0 {
+    blocks::encode_row(codes, d, to, |block, to| {
         pack::<32>(&block[..160], to);
         pack::<16>(&block[160..240], to);
         pack::<4>(&block[240..], to);
-        to.extend(d.to_le_bytes());
-    }
-}
-
-/// The scale that all blocks share, those of scale 0 apart; `None` when they differ. 0 when there are no others.
-pub fn scale(data: &[u8]) -> Option<f32> {
-    super::shared_scale(data.as_chunks::<BLOCK_BYTES>().0.iter().map(block_scale))
-}
-
-fn block_scale(block: &[u8; BLOCK_BYTES]) -> f32 {
-    f16::from_le_bytes([block[BLOCK_BYTES - 2], block[BLOCK_BYTES - 1]]).to_f32()
+    });
 }
 
 /// The digits of `W` bytes: the first digit of each, then the second of each, and so on.
@@ -75,8 +79,6 @@ fn pack<const W: usize>(codes: &[u8], to: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     /// What the Python package `gguf` makes of [`super::super::known::codes`] times 1.21875.
@@ -95,17 +97,7 @@ mod tests {
         encode_row(&codes, f16::from_f32(1.21875), &mut bytes);
         assert_eq!(bytes, KNOWN);
         decode_row(&KNOWN, 0, &mut decoded);
-        assert_eq!((decoded, scale(&KNOWN)), (codes, Some(1.21875)));
-    }
-
-    #[test]
-    fn a_block_of_scale_zero_holds_zeros() {
-        let (mut data, mut codes) = (Vec::new(), [9; 2 * BLOCK]);
-        encode_row(&[2; BLOCK], f16::ZERO, &mut data);
-        encode_row(&[2; BLOCK], f16::ONE, &mut data);
-        decode_row(&data, 0, &mut codes);
-        assert_eq!((codes[..BLOCK].to_vec(), codes[BLOCK..].to_vec()), (vec![1; BLOCK], vec![2; BLOCK]));
-        assert_eq!(scale(&data), Some(1.0));
+        assert_eq!((decoded, (CODEC.scale)(&KNOWN, BLOCK)), (codes, Some(1.21875)));
     }
 
     #[test]
@@ -116,24 +108,6 @@ mod tests {
             for (place, code) in codes.as_chunks::<4>().0.iter().enumerate() {
                 let fraction = u32::from(byte) * 3u32.pow(place as u32) % 256;
                 assert_eq!(u32::from(code[0]), 3 * fraction / 256, "digit {place} of {byte}");
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_row_survives(codes in prop::collection::vec(0u8..3, BLOCK), rows in 1usize..4, blocks in 1usize..4) {
-            let row: Vec<u8> = codes.iter().copied().cycle().take(blocks * BLOCK).collect();
-            let mut bytes = Vec::new();
-            for shift in 0..rows {
-                let shifted: Vec<u8> = row.iter().map(|code| (code + shift as u8) % 3).collect();
-                encode_row(&shifted, f16::ONE, &mut bytes);
-            }
-            prop_assert_eq!(bytes.len(), rows * blocks * BLOCK_BYTES);
-            for shift in 0..rows {
-                let mut out = vec![9; blocks * BLOCK];
-                decode_row(&bytes, shift, &mut out);
-                prop_assert!(out.iter().zip(&row).all(|(a, b)| *a == (b + shift as u8) % 3));
             }
         }
     }

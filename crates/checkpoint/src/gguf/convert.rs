@@ -2,13 +2,12 @@
 
 use std::{ops::Range, path::Path};
 
-use half::f16;
 use rayon::prelude::*;
 
 use crate::{
     Architecture, Checkpoint, Coding, Config, Dense, Error, FloatType, Linear, LinearShape, NormShape,
     Progress, Result,
-    codec::{i2s, tq1_0, tq2_0},
+    codec::Written,
     shapes::{EMBEDDING, HEAD},
 };
 
@@ -31,7 +30,7 @@ pub struct WriteOptions<'a> {
     pub vocabulary: Option<&'a Vocabulary>,
     /// `general.name`.
     pub name: &'a str,
-    /// Whether scales may be rounded to f16, which the TQ types have.
+    /// Whether scales may be rounded to the type that the target has for them.
     pub lossy: bool,
 }
 
@@ -71,7 +70,8 @@ pub fn write(
     }
     let parts = parts(checkpoint, options)?;
     let announced: Vec<Announced> = parts.iter().map(|part| part.announce(target)).collect();
-    let fields = describe::fields(architecture, config, target.file_type(), options.vocabulary, options.name);
+    let file_type = target.written().file_type;
+    let fields = describe::fields(architecture, config, file_type, options.vocabulary, options.name);
     let mut writer = GgufWriter::create(path, &fields, &announced)?;
     let (mut done, all) = (0, announced.iter().map(|tensor| tensor.bytes).sum());
     let mut put = |bytes: &[u8]| -> Result<()> {
@@ -138,21 +138,20 @@ impl Part {
             Part::Linear(LinearShape { name, rows, cols }) => Announced {
                 name: named(&format!("{name}.weight")),
                 shape: vec![*rows, *cols],
-                coding: target.coding(),
-                bytes: target.length(*rows, *cols),
+                coding: Coding::Ternary(target.codec()),
+                bytes: (target.codec().bytes)(*cols, rows * cols).expect("a shape that fits") as u64,
             },
         }
     }
 }
 
 fn check_fits(checkpoint: &Checkpoint, shape: &LinearShape, target: Target) -> Result<()> {
-    if shape.cols.is_multiple_of(target.block()) {
+    let (cols, multiple) = (shape.cols, target.codec().unit[1]);
+    if cols.is_multiple_of(multiple) {
         return Ok(());
     }
     let reason = format!(
-        "its rows have {} weights, which is not a multiple of {}; write a packed folder instead",
-        shape.cols,
-        target.block()
+        "its rows have {cols} weights, which is not a multiple of {multiple}; write a packed folder instead"
     );
     let (file, tensor) = (checkpoint.file(), format!("{}.weight", shape.name));
     Err(Error::NotConvertible { file, tensor, target: target.name(), reason })
@@ -160,17 +159,18 @@ fn check_fits(checkpoint: &Checkpoint, shape: &LinearShape, target: Target) -> R
 
 /// Before anything is written, a scale that the type cannot hold is refused.
 fn check_scale(linear: &Linear, options: &WriteOptions<'_>) -> Result<()> {
-    let d = f16::from_f32(linear.multiplier());
-    if options.target != Target::I2S && !options.lossy && d.to_f32() != linear.multiplier() {
-        let reason = format!(
-            "its scale {} is not exact in f16, which {} has; write I2_S, or allow rounding (--lossy)",
-            linear.multiplier(),
-            options.target.name()
-        );
-        let (file, tensor) = (linear.stored().file.clone(), linear.stored().name.clone());
-        return Err(Error::NotConvertible { file, tensor, target: options.target.name(), reason });
+    let (scale, target, value) = (options.target.written().scale, options.target.name(), linear.multiplier());
+    if options.lossy || scale.holds(value) {
+        return Ok(());
     }
-    Ok(())
+    let exact = Target::all().filter(|target| target.written().scale == FloatType::F32);
+    let reason = format!(
+        "its scale {value} is not exact in {}, which {target} has; write {}, or allow rounding (--lossy)",
+        dense::coding(scale).name().to_lowercase(),
+        exact.map(Target::name).collect::<Vec<_>>().join(" or ")
+    );
+    let (file, tensor) = (linear.stored().file.clone(), linear.stored().name.clone());
+    Err(Error::NotConvertible { file, tensor, target, reason })
 }
 
 fn write_linear(
@@ -179,9 +179,8 @@ fn write_linear(
     options: &WriteOptions<'_>,
     put: &mut impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    let d = f16::from_f32(linear.multiplier());
-    let rows = linear.shape().rows;
-    let encode = |rows: Range<usize>| encode(linear, rows, config, options.target, d);
+    let (rows, written) = (linear.shape().rows, options.target.written());
+    let encode = |rows: Range<usize>| encode(linear, rows, config, written);
     for first in (0..rows).step_by(SLAB_ROWS) {
         let slab = first..rows.min(first + SLAB_ROWS);
         let tasks: Vec<Range<usize>> =
@@ -189,15 +188,15 @@ fn write_linear(
         let bytes = tasks.into_par_iter().map(encode).collect::<Result<Vec<Vec<u8>>>>()?;
         bytes.iter().try_for_each(|bytes| put(bytes))?;
     }
-    if options.target == Target::I2S {
-        put(&i2s::tail(linear.multiplier()))?;
+    if let Some(tail) = written.tail {
+        put(&tail(linear.multiplier()))?;
     }
     linear.bytes().release();
     Ok(())
 }
 
 /// The bytes of a range of the file's rows.
-fn encode(linear: &Linear, rows: Range<usize>, config: &Config, target: Target, d: f16) -> Result<Vec<u8>> {
+fn encode(linear: &Linear, rows: Range<usize>, config: &Config, written: &Written) -> Result<Vec<u8>> {
     let (mut bytes, mut codes) = (Vec::new(), vec![0; linear.shape().cols]);
     for row in rows {
         let row = model_row(linear.shape(), config, row);
@@ -205,11 +204,7 @@ fn encode(linear: &Linear, rows: Range<usize>, config: &Config, target: Target, 
         if let Some(column) = codes.iter().position(|code| *code > 2) {
             return Err(linear.invalid_code(row, column));
         }
-        match target {
-            Target::I2S => i2s::encode_row(&codes, &mut bytes),
-            Target::Tq1_0 => tq1_0::encode_row(&codes, d, &mut bytes),
-            Target::Tq2_0 => tq2_0::encode_row(&codes, d, &mut bytes),
-        }
+        (written.encode_row)(&codes, linear.multiplier(), &mut bytes);
     }
     Ok(bytes)
 }

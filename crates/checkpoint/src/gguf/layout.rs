@@ -114,5 +114,5 @@ fn square(norm: &Stored, linear: &Stored, layout: Layout) -> Option<f64> {
 }
 
 fn is_i2s(stored: &Stored) -> bool {
-    matches!(stored.coding, Coding::I2S(_)) && stored.shape.len() == 2
+    matches!(stored.coding, Coding::Ternary(codec) if codec.layout.is_some()) && stored.shape.len() == 2
 }

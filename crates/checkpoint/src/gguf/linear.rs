@@ -1,10 +1,6 @@
 //! A linear layer of a GGUF file.
 
-use crate::{
-    Coding, Linear, LinearShape, Result, Stored, Ternarised,
-    codec::{i2s, tq1_0, tq2_0},
-    config_read::MAX_WIDTH,
-};
+use crate::{Coding, Linear, LinearShape, Result, Stored, Ternarised, codec, config_read::MAX_WIDTH};
 
 use super::{file::Gguf, names};
 
@@ -86,29 +82,25 @@ enum Scale {
 }
 
 fn scale(stored: &Stored) -> Scale {
-    let (rows, cols) = (stored.shape[0], stored.shape[1]);
-    let differs = || {
-        let kind = stored.coding.name();
-        Scale::Refused(format!("has {kind} blocks of different scales, but a BitNet's weight has one scale"))
-    };
+    let (rows, cols, kind) = (stored.shape[0], stored.shape[1], stored.coding.name());
     match stored.coding {
-        Coding::I2S(layout) if i2s::fits(layout, rows, cols) => {
-            Scale::Shared(i2s::scale(&stored.bytes, rows * cols))
+        Coding::Ternary(codec) if codec.fits(rows, cols) => {
+            let differs =
+                format!("has {kind} blocks of different scales, but a BitNet's weight has one scale");
+            (codec.scale)(&stored.bytes, rows * cols).map_or(Scale::Refused(differs), Scale::Shared)
         }
-        Coding::I2S(layout) => Scale::Refused(format!(
-            "is I2_S of shape [{rows}, {cols}], whose blocks in the {} layout would cross rows; take a file of \
-             another type",
-            layout.name()
-        )),
-        Coding::Tq1_0 => tq1_0::scale(&stored.bytes).map_or_else(differs, Scale::Shared),
-        Coding::Tq2_0 => tq2_0::scale(&stored.bytes).map_or_else(differs, Scale::Shared),
-        Coding::F32 | Coding::F16 | Coding::Bf16 => Scale::Floats,
-        ref other => {
-            let kind = other.name();
+        Coding::Ternary(codec) => {
+            let layout =
+                codec.layout.map_or(String::new(), |layout| format!(" in the {} layout", layout.name()));
             Scale::Refused(format!(
-                "has type {kind}, but a linear layer must be I2_S, TQ1_0, TQ2_0 or floats"
+                "is {kind} of shape [{rows}, {cols}], whose blocks{layout} would cross rows; take a file of another type"
             ))
         }
+        Coding::F32 | Coding::F16 | Coding::Bf16 => Scale::Floats,
+        _ => Scale::Refused(format!(
+            "has type {kind}, but a linear layer must be {} or floats",
+            codec::names()
+        )),
     }
 }
 

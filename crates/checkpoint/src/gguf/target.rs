@@ -1,63 +1,37 @@
 //! The types that ternary weights are written in.
 
-use crate::{
-    Coding,
-    codec::{i2s, tq1_0, tq2_0},
-};
+use crate::codec::{CODECS, Codec, Written, i2s, tq1_0, tq2_0};
 
-/// How ternary weights are written.
+/// A coding that is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Target {
-    /// For bitnet.cpp: two bits a weight, in the layout of the official file, with an f32 scale.
-    I2S,
-    /// For llama.cpp: 1.69 bits a weight, with an f16 scale.
-    Tq1_0,
-    /// For llama.cpp: 2.06 bits a weight, with an f16 scale.
-    Tq2_0,
+pub struct Target(&'static Codec);
+
+/// Some of [`Target::all`], for those who want a certain one.
+#[allow(missing_docs, non_upper_case_globals, reason = "the names are the types")]
+impl Target {
+    pub const I2S: Target = Target(&i2s::X86);
+    pub const Tq1_0: Target = Target(&tq1_0::CODEC);
+    pub const Tq2_0: Target = Target(&tq2_0::CODEC);
 }
 
 impl Target {
+    /// Every one there is.
+    pub fn all() -> impl Iterator<Item = Target> {
+        CODECS.iter().filter(|codec| codec.written.is_some()).map(Target)
+    }
+
     /// The name of the type.
     pub fn name(self) -> &'static str {
-        match self {
-            Target::I2S => "I2_S",
-            Target::Tq1_0 => "TQ1_0",
-            Target::Tq2_0 => "TQ2_0",
-        }
+        self.0.name
     }
 
-    /// `general.file_type`.
-    pub(super) fn file_type(self) -> u32 {
-        match self {
-            Target::I2S => 40,
-            Target::Tq1_0 => 36,
-            Target::Tq2_0 => 37,
-        }
+    /// How it is written.
+    #[expect(clippy::missing_panics_doc, reason = "every target is one")]
+    pub fn written(self) -> &'static Written {
+        self.0.written.as_ref().expect("a target is a coding that is written")
     }
 
-    pub(super) fn coding(self) -> Coding {
-        match self {
-            Target::I2S => Coding::I2S(i2s::Layout::X86),
-            Target::Tq1_0 => Coding::Tq1_0,
-            Target::Tq2_0 => Coding::Tq2_0,
-        }
-    }
-
-    /// Columns that a row must have a multiple of.
-    pub(super) fn block(self) -> usize {
-        match self {
-            Target::I2S => 128,
-            Target::Tq1_0 => tq1_0::BLOCK,
-            Target::Tq2_0 => tq2_0::BLOCK,
-        }
-    }
-
-    pub(super) fn length(self, rows: usize, cols: usize) -> u64 {
-        let values = (rows * cols) as u64;
-        match self {
-            Target::I2S => values / 4 + i2s::tail(0.0).len() as u64,
-            Target::Tq1_0 => values / tq1_0::BLOCK as u64 * tq1_0::BLOCK_BYTES as u64,
-            Target::Tq2_0 => values / tq2_0::BLOCK as u64 * tq2_0::BLOCK_BYTES as u64,
-        }
+    pub(super) fn codec(self) -> &'static Codec {
+        self.0
     }
 }

@@ -9,7 +9,6 @@ use safetensors::Dtype;
 use crate::model::{Recipe, checkpoint, config_json, of_json};
 
 const ALL: [Architecture; 3] = [Architecture::BitNet, Architecture::OneBitLlm, Architecture::Llama];
-const TARGETS: [Target; 3] = [Target::I2S, Target::Tq1_0, Target::Tq2_0];
 
 fn options(target: Target) -> WriteOptions<'static> {
     WriteOptions { target, embedding: None, vocabulary: None, name: "small", lossy: false }
@@ -72,7 +71,7 @@ fn every_architecture_survives_every_type() {
     for architecture in ALL {
         for tied in [true, false] {
             let original = checkpoint(Recipe { tied, ..Recipe::new(architecture) });
-            for target in TARGETS {
+            for target in Target::all() {
                 let options = WriteOptions { lossy: architecture != Architecture::BitNet, ..options(target) };
                 let file = written(&original, &options);
                 assert_eq!(file.gguf().unwrap().i2s_layout().is_some(), target == Target::I2S);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use bitkv_checkpoint::{
     Architecture, Checkpoint,
-    codec::{i2s, i2s::Layout, tq1_0, tq2_0},
+    codec::{CODECS, i2s, i2s::Layout},
     gguf::Options,
 };
 use half::f16;
@@ -70,29 +70,19 @@ fn linear(name: &str, rows: usize, cols: usize, kind: u32) -> Tensor {
     let fill = |row: usize, out: &mut [u8]| {
         (0..cols).for_each(|col| out[col] = (noise((row * cols + col) as u64) % 3) as u8);
     };
-    let mut bytes = Vec::new();
-    let mut each = |encode: fn(&[u8], f16, &mut Vec<u8>)| {
-        let mut codes = vec![0; cols];
-        for row in 0..rows {
-            fill(row, &mut codes);
-            encode(&codes, f16::from_f32(0.75), &mut bytes);
-        }
+    let dims = [cols as u64, rows as u64];
+    let codec = CODECS.iter().find(|codec| codec.id == kind && codec.fits(rows, cols));
+    let Some(written) = codec.and_then(|codec| codec.written) else {
+        let half = |i: usize| f16::from_f32((noise(i as u64) % 3) as f32 * 0.75 - 0.75).to_le_bytes();
+        return Tensor::new(name, &dims, 1, (0..rows * cols).flat_map(half).collect());
     };
-    match kind {
-        34 if tq1_0::fits(cols) => each(tq1_0::encode_row),
-        35 if tq2_0::fits(cols) => each(tq2_0::encode_row),
-        36 if i2s::fits(Layout::X86, rows, cols) => bytes = i2s::encode(Layout::X86, rows, cols, fill, 0.75),
-        _ => {
-            let half = |i: usize| f16::from_f32((noise(i as u64) % 3) as f32 * 0.75 - 0.75).to_le_bytes();
-            return Tensor::new(
-                name,
-                &[cols as u64, rows as u64],
-                1,
-                (0..rows * cols).flat_map(half).collect(),
-            );
-        }
+    let (mut bytes, mut codes) = (Vec::new(), vec![0; cols]);
+    for row in 0..rows {
+        fill(row, &mut codes);
+        (written.encode_row)(&codes, 0.75, &mut bytes);
     }
-    Tensor::new(name, &[cols as u64, rows as u64], kind, bytes)
+    bytes.extend(written.tail.map_or(Vec::new(), |tail| tail(0.75)));
+    Tensor::new(name, &dims, kind, bytes)
 }
 
 fn folder_files(recipe: Recipe) -> Vec<u8> {
