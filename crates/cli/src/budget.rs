@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use bitkv_evict::{Budget, Shape};
+use bitkv_record::parse_bytes;
 
 /// One of them says how much of the cache is kept.
 #[derive(Debug, clap::Args)]
@@ -16,20 +17,14 @@ pub(crate) struct BudgetArguments {
     /// Tokens that an average KV head keeps, whatever the length of the context.
     #[arg(long, value_name = "TOKENS")]
     budget_tokens: Option<usize>,
-    /// Bytes of keys and values in f16 that all KV heads keep together, such as 65536, `64KiB` or `2MiB`.
+    /// Bytes of keys and values in f16 that all KV heads keep together, such as 65536, `64KiB` or `2 MiB`.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     budget_bytes: Option<usize>,
 }
 
-/// A number of bytes, with or without a unit.
+/// A number of bytes that memory can have.
 fn bytes(text: &str) -> Result<usize, String> {
-    let units = [("GiB", 1usize << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1), ("", 1)];
-    let (number, size) = units
-        .into_iter()
-        .find_map(|(unit, size)| Some((text.strip_suffix(unit)?.trim(), size)))
-        .unwrap_or((text, 1));
-    let count = number.parse::<usize>().ok().and_then(|number| number.checked_mul(size));
-    count.ok_or_else(|| format!("`{text}` is no number of bytes: write one such as 65536, 64KiB or 2MiB"))
+    usize::try_from(parse_bytes(text)?).map_err(|_| format!("'{text}' is more than memory can have"))
 }
 
 impl BudgetArguments {

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use bitkv_lab::memory::{Shape, published_models};
+use bitkv_lab::memory::{Shape, configuration, published_models};
 use bitkv_record::{Accounting, MemoryRow};
 use bitkv_report::memory::tables;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::{model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// bitnet_b1_58-large, BitNet-b1.58-2B-4T, a built-in model or a folder.
+    /// bitnet_b1_58-large or BitNet-b1.58-2B-4T, or their ids on the hub, which need no weights; or any other model.
     #[arg(long)]
     model: String,
     #[command(flatten)]
@@ -53,14 +53,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     output::json(&json!({"model": shape.name, "accounting": arguments.accounting, "rows": rows}))
 }
 
-/// A shape by name: the published models need no weights.
+/// A shape by name: the published models need no weights, unless a folder or file of that name is there.
 fn shape(arguments: &Arguments) -> Result<Shape> {
     let model = arguments.model.as_str();
-    let published = published_models()?;
-    if let Some(shape) = published.iter().find(|shape| shape.name == model) {
-        return Ok(shape.clone());
+    if let Some(known) = configuration(model)? {
+        return arguments.reading.shape(known);
     }
-    let known: Vec<&str> = published.iter().map(|shape| shape.name.as_str()).collect();
+    let known: Vec<String> = published_models()?.into_iter().map(|shape| shape.name).collect();
     let also = |error: anyhow::Error| match Path::new(model).exists() {
         true => error,
         false => anyhow!("{error}, or {}, whose configurations are known", known.join(" or ")),

@@ -1,8 +1,8 @@
 //! Which model, and how to read it: the same arguments for every command.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bitkv_checkpoint::codec::i2s::Layout;
-use bitkv_lab::{Loading, Source, Subject};
+use bitkv_lab::{Loading, PLAIN_LLAMA_MARK, Source, Subject, memory::Shape};
 use clap::ValueEnum;
 
 /// What every command takes to name a model.
@@ -69,6 +69,22 @@ impl ModelArguments {
 }
 
 impl ReadingArguments {
+    /// A known configuration, to be read as the arguments say.
+    pub(crate) fn shape(&self, known: Shape) -> Result<Shape> {
+        ensure!(
+            self.i2s_layout.is_none(),
+            "only the configuration of {} is known, which has no I2_S tensors: leave out --i2s-layout",
+            known.name
+        );
+        Ok(match self.skeleton {
+            None => known,
+            Some(Skeleton::Llama) => Shape {
+                name: format!("{}{PLAIN_LLAMA_MARK}", known.name),
+                config: known.config.as_llama_skeleton(),
+            },
+        })
+    }
+
     /// The model of this name, to be read as the arguments say.
     pub(crate) fn source(&self, model: &str) -> Result<Source> {
         Source::find_with(model, self.loading())

@@ -5,6 +5,7 @@ mod support;
 use support::{
     Place,
     grid::{RUN, definition, numbers},
+    model::BUILT_IN,
 };
 
 /// Demands a sentence with the file and all of `says` of the small definition with one thing changed.
@@ -75,7 +76,7 @@ fn budgets_that_cannot_be() {
     with("25", &["25", "\"25 tokens\""]);
     with("\"0 tokens\"", &["'0 tokens'", "keeps nothing", "at least 1"]);
     with("\"65 tokens\"", &["65 tokens", "64 tokens of a context", "ask for fewer"]);
-    with("\"1000 B\"", &["1000 B", "8 KV heads of tiny-gqa", "at least 1024 B"]);
+    with("\"1000 B\"", &["1000 B", "8 KV heads of first-gqa", "at least 1024 B"]);
     with("\"some\"", &["'some' is not a budget", "such as 0.5"]);
     with("\"0.2 by entropy\"", &["'entropy'", "entropy-global"]);
     with("0.5", &["0.5 twice"]);
@@ -100,7 +101,7 @@ fn experiments_that_show_nothing() {
     refuses(&place, "Refuted", "Unclear", &["analysis", "refuted if"]);
     let end = "calibration = { tokens = 64 }";
     refuses(&place, end, "controls = false", &[IN, "controls = false needs a reason"]);
-    for (list, key) in [("[1.0, 0.5, 0.25]", "budgets"), ("[\"tiny-gqa\"]", "models")] {
+    for (list, key) in [("[1.0, 0.5, 0.25]", "budgets"), ("[\"first-gqa\"]", "models")] {
         refuses(&place, list, "[]", &[IN, key, "empty"]);
     }
     for key in ["seeds", "kv", "when", "positions", "metrics", "tasks", "forms"] {
@@ -122,12 +123,12 @@ fn one_policy_in_two_ways() {
 #[test]
 fn models_and_texts_that_do_not_fit() {
     let place = Place::with_texts();
-    refuses(&place, "tiny-gqa", "tiny-gpa", &[IN, "models", "no model 'tiny-gpa'", "tiny-mha, tiny-gqa"]);
+    refuses(&place, "first-gqa", "first-gpa", &[IN, "models", "no model 'first-gpa'", BUILT_IN]);
     refuses(
         &place,
         "context = 64",
         "context = 1020",
-        &[IN, "context", "1036 positions", "tiny-gqa has 1024", "shorten"],
+        &[IN, "context", "1036 positions", "first-gqa has 1024", "shorten"],
     );
     place.write("short/brief.txt", "Too short for anything.");
     refuses(&place, "\"texts\"", "\"short\"", &[IN, "brief", "texts", "longer text or a shorter context"]);
@@ -154,7 +155,7 @@ fn texts_that_calibrate_and_judge() {
 fn calibrations_of_other_models() {
     let place = Place::with_texts();
     place.tokens("tokens.json", 48);
-    for model in ["tiny-mha", "tiny-gqa"] {
+    for model in ["first-mha", "first-gqa"] {
         let file = format!("{model}.json");
         place.json(&["profile", "--model", model, "--tokens", "tokens.json", "--out", &file]);
     }
@@ -163,18 +164,18 @@ fn calibrations_of_other_models() {
         let text = entropy.replace("{ tokens = 64 }", &format!("{{ profile = \"{file}\" }}"));
         refuses_text(&place, &text, &[&[IN, "calibration.profile"], says].concat());
     };
-    with("tiny-mha.json", &["tiny-mha.json", "of tiny-mha, not of tiny-gqa", "of this model"]);
+    with("first-mha.json", &["first-mha.json", "of first-mha, not of first-gqa", "of this model"]);
     with("absent.json", &["absent.json"]);
     place.write("wrong.json", "{\"model\": 3}");
     with("wrong.json", &["wrong.json", "not a valid"]);
-    let own = bitkv_record::Profile::read(&place.path("tiny-gqa.json")).unwrap();
+    let own = bitkv_record::Profile::read(&place.path("first-gqa.json")).unwrap();
     let layers = &own.entropies()[..2];
-    let half = bitkv_record::Profile::new("tiny-gqa", None, vec![], own.thresholds, layers).unwrap();
+    let half = bitkv_record::Profile::new("first-gqa", None, vec![], own.thresholds, layers).unwrap();
     half.write(&place.path("half.json")).unwrap();
     place.json(&[
         "profile",
         "--model",
-        "tiny-gqa",
+        "first-gqa",
         "--texts",
         "texts",
         "--context",
@@ -185,8 +186,8 @@ fn calibrations_of_other_models() {
     with("judged.json", &["judged.json was measured on", "evaluated too", "other texts"]);
     with("half.json", &["half.json", "16 heads", "has 32", "of this model"]);
     // Also where no policy reads it: it was named.
-    let text = definition(&[("{ tokens = 64 }", "{ profile = \"tiny-mha.json\" }")]);
-    refuses_text(&place, &text, &[IN, "not of tiny-gqa"]);
+    let text = definition(&[("{ tokens = 64 }", "{ profile = \"first-mha.json\" }")]);
+    refuses_text(&place, &text, &[IN, "not of first-gqa"]);
     let scores = definition(&[("uniform+recency", "head-scores+recency")]);
     refuses_text(&place, &scores, &[IN, "policies", "head scores", "head-scores = \"FILE\""]);
     place.write("scores.json", "[[0.5, 0.5]]");
@@ -202,7 +203,7 @@ fn calibration_texts_that_are_too_short() {
     let entropy = definition(&[("uniform+recency", "entropy+recency")]);
     for (calibration, says) in [
         ("{ texts = \"short\", tokens = 64 }", "shorter context"),
-        ("{ tokens = 1025 }", "1024 positions of tiny-gqa"),
+        ("{ tokens = 1025 }", "1024 positions of first-gqa"),
     ] {
         let text = entropy.replace("{ tokens = 64 }", calibration);
         refuses_text(&place, &text, &[IN, "calibration.tokens", says]);

@@ -7,7 +7,7 @@ use support::{
     model::{Copy, MODEL, size},
 };
 
-/// The start of a `plan` or `generate` on the built-in model.
+/// The start of a `plan` or `generate` on the trained model.
 fn on(command: &'static str) -> Vec<&'static str> {
     vec![command, "--model", MODEL]
 }

@@ -4,7 +4,7 @@ mod support;
 
 use support::{
     Place,
-    model::{Copy, MODEL, size},
+    model::{BUILT_IN, Copy, size},
 };
 
 /// Runs each command that loads a model on the folder `model`.
@@ -27,7 +27,7 @@ fn refused(place: &Place, model: &str, says: &[&str]) {
 #[test]
 fn a_model_that_is_not_there() {
     let place = Place::new();
-    refused(&place, "nowhere", &["there is no model 'nowhere'", MODEL, "config.json"]);
+    refused(&place, "nowhere", &["there is no model 'nowhere'", BUILT_IN, "config.json"]);
     place.refuses(&["memory", "--model", "nowhere"], &["bitnet_b1_58-large", "BitNet-b1.58-2B-4T"]);
     place.write("weights.gguf", "GGUF");
     refused(&place, "weights.gguf", &["weights.gguf is not a usable GGUF file"]);

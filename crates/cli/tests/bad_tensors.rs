@@ -121,7 +121,7 @@ fn files_and_metadata_that_are_wrong() {
 fn profiles_of_other_extents() {
     let place = Place::new();
     place.tokens("tokens.json", 48);
-    place.json(&["profile", "--model", "tiny-gqa", "--tokens", "tokens.json", "--out", "profile.json"]);
+    place.json(&["profile", "--model", "first-gqa", "--tokens", "tokens.json", "--out", "profile.json"]);
     write(&place, &whole(), &[]);
     let arguments = [&PLAN[..], &["entropy+recency", "--profile", "profile.json"]].concat();
     place.refuses(&arguments, &["profile.json has 32 heads", "the tensors 4", "profile of their model"]);

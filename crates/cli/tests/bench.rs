@@ -4,9 +4,10 @@ mod support;
 
 use support::{Place, keys, list, model::config, number};
 
-/// A short run on a built-in model's shape.
+/// A short run on the trained model's shape.
 fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    let base = ["bench", "--shape", "tiny-gqa", "--layers", "2", "--warm-up", "0", "--repeats", "2"];
+    let base =
+        ["bench", "--shape", "first-gqa/config.json", "--layers", "2", "--warm-up", "0", "--repeats", "2"];
     [&base[..], more].concat()
 }
 
@@ -102,6 +103,25 @@ fn a_rounded_head_is_smaller() {
     let bytes = |document: &serde_json::Value| number(&document["memory"]["head_bytes"]);
     assert_eq!((&exact["model"]["head"], &rounded["model"]["head"]), (&"exact".into(), &"int8".into()));
     assert!(bytes(&rounded) < 0.6 * bytes(&exact), "{} {}", bytes(&rounded), bytes(&exact));
+}
+
+/// Told by the refusal of a depth, which costs nothing.
+#[test]
+fn a_shape_by_any_of_its_names() {
+    let place = Place::new();
+    let refusal = |shape: &str| {
+        let base = ["bench", "--shape", shape, "--layers", "99"];
+        let said = String::from_utf8(place.run(&base).stderr).unwrap();
+        assert!(said.contains("--layers 99"), "{said}");
+        said.replace(shape, "SHAPE")
+    };
+    for names in [
+        ["2b-4t", "BitNet-b1.58-2B-4T", "microsoft/bitnet-b1.58-2B-4T", "bitnet-b1.58-2b-4t"],
+        ["large", "bitnet_b1_58-large", "1bitLLM/bitnet_b1_58-large", "Large"],
+    ] {
+        assert!(names.iter().all(|name| refusal(name) == refusal(names[0])), "{names:?}");
+    }
+    assert_eq!(refusal("Tiny-GQA"), refusal("tiny-gqa"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod support;
 use serde_json::{Value, json};
 use support::{
     Place, count, list,
-    model::{Copy, MODEL},
+    model::{BUILT_IN, Copy},
 };
 
 /// A template that writes who speaks.
@@ -80,7 +80,7 @@ fn models_without_a_template() {
 fn what_is_refused() {
     let place = Place::new();
     let chat = |model| ["generate", "--model", model, "--chat", "--prompt", "hi"];
-    place.refuses(&chat(MODEL), &[MODEL, "not trained to chat", "without --chat"]);
+    place.refuses(&chat(BUILT_IN), &[BUILT_IN, "not trained to chat", "without --chat"]);
     let folder = Copy::new(&place, "talker");
     for (template, says) in [
         ("{% for m in messages %}", "unexpected end of input"),

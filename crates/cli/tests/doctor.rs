@@ -5,7 +5,7 @@ mod support;
 use serde_json::Value;
 use support::{
     Place, count, keys, list,
-    model::{Copy, MODEL, config, size},
+    model::{BUILT_IN, Copy, MODEL, config, size},
 };
 
 /// The document of a model with faults, and what is said about them.
@@ -92,7 +92,7 @@ fn masters_settle_the_direction_of_scales() {
 #[test]
 fn what_is_refused() {
     let place = Place::new();
-    place.refuses(&["doctor", "nowhere"], &["there is no model 'nowhere'", MODEL]);
+    place.refuses(&["doctor", "nowhere"], &["there is no model 'nowhere'", BUILT_IN]);
     place.refuses(&["doctor", MODEL, "--masters", "nowhere"], &["there is no model 'nowhere'"]);
     Copy::new(&place, "cut").with("model.safetensors", [0; 100]);
     place

@@ -7,12 +7,12 @@ use std::fs;
 use serde_json::Value;
 use support::{
     Place, list,
-    model::{Copy, MODEL, SHARDS, original, tensors},
+    model::{BUILT_IN, Copy, MODEL, SHARDS, original, tensors},
 };
 
 const GREEDY: [&str; 5] = ["--tokens", "tokens.json", "--greedy", "--max-tokens", "12"];
 
-/// The built-in model as a GGUF file, and a prompt.
+/// The trained model as a GGUF file, and a prompt.
 fn place() -> Place {
     let place = Place::new();
     place.tokens("tokens.json", 24);
@@ -28,7 +28,7 @@ fn made(place: &Place, model: &[&str]) -> Value {
 fn a_skeleton_is_marked_wherever_it_is_named() {
     let place = place();
     for (model, name) in [(MODEL, MODEL), ("good.gguf", "good")] {
-        let marked = format!("{name}+llama-skeleton");
+        let marked = format!("{name}+plain-llama");
         let commands: [&[&str]; 4] = [
             &["generate", "--max-tokens", "1", "--tokens", "tokens.json"],
             &["profile", "--tokens", "tokens.json"],
@@ -59,10 +59,10 @@ fn a_skeleton_runs_as_what_it_is_not() {
         list(&document["steps"]).iter().map(|step| step["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"0.o") && !names.iter().any(|name| name.contains("sub_norm")), "{names:?}");
     let text = place.text(&[&["generate", "--model", MODEL, "--skeleton", "llama"], &GREEDY[..]].concat());
-    assert!(text.starts_with("[tiny-gqa+plain-llama]\n"), "{text}");
+    assert!(text.starts_with("[first-gqa+plain-llama]\n"), "{text}");
     place.json(&[&trace[..], &["--out", "out.safetensors"]].concat());
     let saved = fs::read(place.path("out.safetensors")).unwrap();
-    position(&saved, "\"model\":\"tiny-gqa+plain-llama\"");
+    position(&saved, "\"model\":\"first-gqa+plain-llama\"");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_skeletons_profile_is_no_profile_of_the_model() {
         "bones.json",
     ];
     for command in ["plan", "generate"] {
-        let says = ["bones.json is a profile of tiny-gqa+plain-llama, not of tiny-gqa"];
+        let says = ["bones.json is a profile of first-gqa+plain-llama, not of first-gqa"];
         let of_model = [&[command, "--model", MODEL], &with[..]].concat();
         place.refuses(&of_model, &says);
         place.json(&[&of_model[..], &skeleton].concat());
@@ -99,7 +99,7 @@ fn a_layout_can_be_forced() {
         assert_ne!(made(&place, &["good.gguf", "--i2s-layout", wrong]), right, "{wrong}");
     }
     Copy::new(&place, "folder");
-    for model in ["folder", MODEL] {
+    for model in ["folder", BUILT_IN] {
         let given = ["inspect", model, "--i2s-layout", "x86"];
         place.refuses(&given, &[model, "no .gguf file", "leave out --i2s-layout"]);
     }

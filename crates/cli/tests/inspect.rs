@@ -11,7 +11,7 @@ use support::{
     number,
 };
 
-/// The built-in model as a folder, in shards, and as a GGUF file.
+/// The trained model as a folder, in shards, and as a GGUF file.
 fn kinds() -> Place {
     let place = Place::new();
     Copy::new(&place, "folder");
@@ -33,8 +33,8 @@ fn counts(tensor: &Value) -> [usize; 4] {
 #[test]
 fn codes_are_counted_alike_in_every_kind() {
     let place = kinds();
-    let built_in = place.json(&["inspect", MODEL]);
-    let expected = linears(&built_in);
+    let trained = place.json(&["inspect", MODEL]);
+    let expected = linears(&trained);
     assert_eq!(expected.len(), 7 * size("num_hidden_layers"), "every layer has a scale of its own");
     for model in ["folder", "sharded", "file.gguf"] {
         let document = place.json(&["inspect", model]);

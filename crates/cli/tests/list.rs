@@ -3,14 +3,14 @@
 mod support;
 
 use serde_json::Value;
-use support::{Place, grid::definition, keys, list, model::MODEL};
+use support::{Place, grid::definition, keys, list, model::BUILT_IN};
 
 #[test]
 fn the_document() {
     let document = Place::new().json(&["list"]);
     assert_eq!(keys(&document), ["metrics", "models", "policies", "presets"]);
     let names = |key: &str| list(&document["models"][key]).to_vec();
-    assert!(names("built_in").contains(&MODEL.into()), "{document}");
+    assert!(names("built_in").contains(&BUILT_IN.into()), "{document}");
     assert_eq!(names("configurations"), ["bitnet_b1_58-large", "BitNet-b1.58-2B-4T"]);
     for policy in list(&document["policies"]) {
         let texts = ["kind", "name", "description", "source"].map(|key| policy[key].as_str().unwrap());
@@ -69,7 +69,7 @@ fn a_part_of_it() {
     assert_eq!(keys(&place.json(&["list", "policies"])), ["policies", "presets"]);
     let text = place.text(&["list"]);
     assert!(
-        [MODEL, "window-attention", "entropy-inverted (oracle)", "criticalkv", "sinks=4", "kl_nats"]
+        [BUILT_IN, "window-attention", "entropy-inverted (oracle)", "criticalkv", "sinks=4", "kl_nats"]
             .iter()
             .all(|n| text.contains(n)),
         "{text}"

@@ -2,8 +2,14 @@
 
 mod support;
 
+use std::process::Output;
+
 use serde_json::Value;
-use support::{Place, count, keys, list, model::MODEL, number};
+use support::{
+    Place, count, keys, list,
+    model::{BUILT_IN, Copy, MODEL},
+    number,
+};
 
 fn memory(place: &Place, model: &str, context: &str, accounting: &str) -> Value {
     place.json(&["memory", "--model", model, "--context", context, "--accounting", accounting])
@@ -55,4 +61,64 @@ fn the_document() {
 fn the_table_for_people_has_the_same_shares() {
     let text = Place::new().text(&["memory", "--model", "bitnet_b1_58-large", "--accounting", "published"]);
     assert!(["32.7", "49.1", "65.4"].iter().all(|share| text.contains(share)), "{text}");
+}
+
+/// A command that can neither reach the hub nor find anything in its cache.
+fn offline(place: &Place, arguments: &[&str]) -> Output {
+    let mut command = place.command(arguments);
+    let home = place.path("home");
+    command.env_remove("HF_HUB_CACHE").env_remove("HUGGINGFACE_HUB_CACHE");
+    command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", home).output().unwrap()
+}
+
+/// The model that the table is of.
+#[track_caller]
+fn named(place: &Place, model: &str, more: &[&str]) -> Value {
+    let base = ["memory", "--model", model, "--context", "4096", "--json"];
+    let output = offline(place, &[&base[..], more].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice::<Value>(&output.stdout).unwrap()["model"].clone()
+}
+
+#[test]
+fn known_configurations_need_no_hub() {
+    let place = Place::new();
+    for (name, others) in [
+        ("BitNet-b1.58-2B-4T", ["microsoft/bitnet-b1.58-2B-4T", "BITNET-B1.58-2B-4T", "bitnet-b1.58-2b-4t"]),
+        ("bitnet_b1_58-large", ["1bitLLM/bitnet_b1_58-large", "1bitllm/BitNet_b1_58-large", "LARGE"]),
+    ] {
+        for asked in [name].into_iter().chain(others) {
+            assert_eq!(named(&place, asked, &[]), name, "{asked}");
+            let marked = format!("{name}+plain-llama");
+            assert_eq!(named(&place, asked, &["--skeleton", "llama"]), marked, "{asked}");
+        }
+    }
+    assert_eq!(named(&place, &BUILT_IN.to_uppercase(), &[]), BUILT_IN);
+    place.refuses(
+        &["memory", "--model", "2b-4t", "--i2s-layout", "x86"],
+        &["BitNet-b1.58-2B-4T", "leave out --i2s-layout"],
+    );
+}
+
+/// A revision may have another configuration.
+#[test]
+fn a_revision_is_asked_of_the_hub() {
+    let place = Place::new();
+    for model in ["microsoft/bitnet-b1.58-2B-4T@main", "other/BitNet-b1.58-2B-4T"] {
+        let output = offline(&place, &["memory", "--model", model]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains("HF_HUB_OFFLINE is set"), "{model}: {said}");
+    }
+}
+
+#[test]
+fn a_folder_of_that_name_comes_first() {
+    let place = Place::new();
+    Copy::new(&place, "BitNet-b1.58-2B-4T");
+    let of = |model: &str| list(&memory(&place, model, "512", "actual")["rows"])[0].clone();
+    assert_eq!(of("BitNet-b1.58-2B-4T"), of(MODEL));
+    assert_ne!(of("microsoft/bitnet-b1.58-2B-4T"), of(MODEL));
+    let other_case = BUILT_IN.to_uppercase();
+    Copy::new(&place, &other_case).change_json("config.json", |config| config["rope_theta"] = 20000.into());
+    assert_eq!(memory(&place, &other_case, "512", "actual")["model"], *other_case);
 }

@@ -95,7 +95,7 @@ fn native_policies_and_every_way_to_say_how_much() {
     let recency = "uniform+recency{sinks=2}";
     let ends = [0, 1, 93, 94, 95];
     for budget in
-        [["--budget", "0.0521"], ["--ratio", "0.947"], ["--budget-tokens", "5"], ["--budget-bytes", "1920"]]
+        [["--budget", "0.0521"], ["--ratio", "0.947"], ["--budget-tokens", "5"], ["--budget-bytes", "1920 B"]]
     {
         let document = plan("gqa-96.safetensors", recency, &budget);
         assert!(kept(&document).len() == 6 && kept(&document).iter().all(|head| *head == ends), "{budget:?}");

@@ -9,7 +9,7 @@ use support::{
     model::{config, golden, original},
 };
 
-/// Writes a random model of the built-in one's shape.
+/// Writes a random model of the trained one's shape.
 fn random(place: &Place, out: &str, seed: &str) -> serde_json::Value {
     let shape = original("config.json").display().to_string();
     place.json(&["random", "--shape", &shape, "--out", out, "--seed", seed])

@@ -115,12 +115,12 @@ fn definitions_are_listed() {
 #[test]
 fn a_dry_run_says_what_a_run_would_take_and_leaves_nothing() {
     let place = Place::with_texts();
-    place.write("small.toml", definition(&[("[\"tiny-gqa\"]", "[\"tiny-gqa\", \"tiny-mha\"]")]));
+    place.write("small.toml", definition(&[("[\"first-gqa\"]", "[\"first-gqa\", \"first-mha\"]")]));
     let before = place.entries();
     let document = place.json(&["run", "small.toml", "--dry-run", "--out", RUN]);
     assert_eq!(keys(&document), ["jobs", "memory", "profiles", "rows"]);
     assert_eq!(count(&document["rows"]), 52);
-    for (job, model) in list(&document["jobs"]).iter().zip(["tiny-gqa", "tiny-mha"]) {
+    for (job, model) in list(&document["jobs"]).iter().zip(["first-gqa", "first-mha"]) {
         assert_eq!((&job["model"], &job["experiment"]), (&model.into(), &"small".into()));
         assert_eq!(["contexts", "cells", "rows"].map(|key| count(&job[key])), [2, 13, 26]);
         assert!(number(&job["seconds"]) > 0.0);

@@ -155,7 +155,7 @@ fn the_document_has_its_keys(document: &Value) {
 fn the_manifest_says_what_was_read(run: &Path) {
     let manifest = Manifest::read(&run.join("manifest.json")).unwrap();
     let model = &manifest.models[0];
-    assert_eq!((manifest.models.len(), model.name.as_str(), model.source.as_str()), (1, MODEL, "built-in"));
+    assert_eq!((manifest.models.len(), model.name.as_str(), model.source.as_str()), (1, MODEL, MODEL));
     for FileHash { name, sha256, .. } in &model.files {
         assert_eq!(*sha256, FileHash::of_file(&original(name)).unwrap().sha256, "{name}");
     }

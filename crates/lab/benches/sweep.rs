@@ -1,7 +1,7 @@
 //! What a sweep costs beside what no sweep can do without: 15 policies by 6 budgets on a text, against one prefill of it
 //! and, for every cell, the continuation through the cut cache with its logits, as many cells at a time as a sweep runs.
 //!
-//! Two models: the built-in `tiny-gqa`, and random weights of BitNet-b1.58-2B-4T's shape with 4 of its 30 layers. Two
+//! Two models: the trained `first-gqa` of `testdata/models`, and random weights of BitNet-b1.58-2B-4T's shape with 4 of its 30 layers. Two
 //! grids: the suite's own methods, and kvpress' presses. The parts are timed in turns; the figures are of the fastest of
 //! each, which other work on the machine disturbs least.
 //!
@@ -62,7 +62,10 @@ const FOUR_LAYERS: &str = r#"{"architectures": ["BitNetForCausalLM"], "model_typ
     "num_key_value_heads": 5, "hidden_act": "relu2", "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
     "max_position_embeddings": 4096, "tie_word_embeddings": true}"#;
 /// Its weights do not matter, its text does a little: any tokenizer will do that has fewer tokens.
-const TOKENIZER: &str = include_str!("../../../models/tiny-gqa/tokenizer.json");
+const TOKENIZER: &str = include_str!("../../../testdata/models/first-gqa/tokenizer.json");
+
+/// The trained model, which no later edition replaces.
+const TRAINED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/models/first-gqa");
 
 /// Bytes of logits that a sweep makes at a time, and the most cells.
 const LOGITS: usize = 256 << 20;
@@ -85,15 +88,14 @@ impl Seconds {
     }
 }
 
-/// A grid of one text.
+/// A grid of one text, on the trained model or another.
 fn one_text(definition: &str, model: Option<&Path>) -> Grid {
-    let definition = match model {
-        Some(folder) => definition
-            .replace("\"tiny-gqa\"", &format!("{:?}", folder.display().to_string()))
-            .replace("context = 896", "context = 1024")
-            .replace("horizon = 127", "horizon = 128"),
-        None => definition.to_owned(),
-    };
+    let folder = model.unwrap_or(Path::new(TRAINED)).display().to_string();
+    let mut definition = definition.replace("\"tiny-gqa\"", &format!("{folder:?}"));
+    if model.is_some() {
+        definition =
+            definition.replace("context = 896", "context = 1024").replace("horizon = 127", "horizon = 128");
+    }
     let definition = Definition::from_toml(&definition, "sweep.toml").expect("the definition is valid");
     let mut grid = Grid::of(definition, &grid::Options::default()).expect("the model opens");
     grid.jobs[0].units.truncate(1);

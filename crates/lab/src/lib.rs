@@ -25,5 +25,5 @@ pub mod verification;
 pub mod vocabulary;
 pub mod window;
 
-pub use source::{Loading, PLAIN_LLAMA_MARK, Source, built_in, tokenizer_options};
+pub use source::{Loading, PLAIN_LLAMA_MARK, Source, built_in, built_in_name, tokenizer_options};
 pub use subject::Subject;

@@ -24,18 +24,52 @@ pub struct Shape {
     pub config: Config,
 }
 
-/// The two models the claims are about; their configurations are shipped, their weights are not needed.
-pub fn published_models() -> Result<Vec<Shape>> {
-    [
-        ("bitnet_b1_58-large", include_str!("../data/bitnet_b1_58-large.json")),
-        ("BitNet-b1.58-2B-4T", include_str!("../data/BitNet-b1.58-2B-4T.json")),
-    ]
-    .into_iter()
-    .map(|(name, json)| Ok(Shape { name: name.into(), config: Config::from_json(json, name)? }))
-    .collect()
+/// A published model: its name, what else it is called, and its configuration as JSON.
+struct Published {
+    name: &'static str,
+    short: &'static str,
+    /// On the hub.
+    id: &'static str,
+    config: &'static str,
 }
 
-/// The configuration of a model that is known by its name, unless there is a file or folder of that name.
+/// The two models the claims are about; their configurations are shipped, their weights are not needed.
+const PUBLISHED: [Published; 2] = [
+    Published {
+        name: "bitnet_b1_58-large",
+        short: "large",
+        id: "1bitLLM/bitnet_b1_58-large",
+        config: include_str!("../data/bitnet_b1_58-large.json"),
+    },
+    Published {
+        name: "BitNet-b1.58-2B-4T",
+        short: "2b-4t",
+        id: "microsoft/bitnet-b1.58-2B-4T",
+        config: include_str!("../data/BitNet-b1.58-2B-4T.json"),
+    },
+];
+
+impl Published {
+    fn shape(&self) -> Result<Shape> {
+        Ok(Shape { name: self.name.into(), config: Config::from_json(self.config, self.name)? })
+    }
+}
+
+/// The models whose configurations are shipped.
+pub fn published_models() -> Result<Vec<Shape>> {
+    PUBLISHED.iter().map(Published::shape).collect()
+}
+
+/// The published model that is called this: its name, its short name or its id on the hub, in any case. An id with a
+/// revision is none of these, because another revision may have another configuration.
+pub fn published_model(name: &str) -> Result<Option<Shape>> {
+    let called = |known: &&Published| {
+        [known.name, known.short, known.id].iter().any(|other| other.eq_ignore_ascii_case(name))
+    };
+    PUBLISHED.iter().find(called).map(Published::shape).transpose()
+}
+
+/// The configuration of the [`published_model`] that is called this, unless there is a file or folder of that name.
 ///
 /// # Errors
 /// When a shipped configuration is damaged.
@@ -43,7 +77,7 @@ pub fn configuration(name: &str) -> Result<Option<Shape>> {
     if std::path::Path::new(name).exists() {
         return Ok(None);
     }
-    Ok(published_models()?.into_iter().find(|shape| shape.name == name))
+    published_model(name)
 }
 
 /// The KV share that was published for a model at a context length, as a fraction.
@@ -169,6 +203,26 @@ mod tests {
     fn share(model: usize, accounting: Accounting, context: usize) -> f64 {
         let row = published_models().unwrap()[model].row(accounting, context).unwrap();
         (row.kv_fraction * 1000.0).round() / 10.0
+    }
+
+    #[test]
+    fn published_models_are_found_by_every_name_in_any_case() {
+        let found = |name: &str| published_model(name).unwrap().map(|shape| shape.name);
+        for known in &PUBLISHED {
+            for name in [known.name, known.short, known.id] {
+                for name in [name.to_owned(), name.to_uppercase(), name.to_lowercase()] {
+                    assert_eq!(found(&name).as_deref(), Some(known.name), "{name}");
+                }
+            }
+            for name in [
+                format!("{}@main", known.id),
+                format!("{}@main", known.name),
+                format!("other/{}", known.name),
+            ] {
+                assert_eq!(found(&name), None, "{name}");
+            }
+        }
+        assert_eq!(found(""), None);
     }
 
     #[test]

@@ -34,6 +34,11 @@ pub fn built_in() -> Vec<&'static str> {
     names
 }
 
+/// The built-in model of this name, in any case.
+pub fn built_in_name(name: &str) -> Option<&'static str> {
+    built_in().into_iter().find(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// How a model is to be read.
 #[derive(Clone, Debug, Default)]
 pub struct Loading {
@@ -62,7 +67,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Finds a built-in model by name, a Hugging Face folder, a `.gguf` file, or a model of the hub as
+    /// Finds a built-in model by name in any case, a Hugging Face folder, a `.gguf` file, or a model of the hub as
     /// `organisation/name[@revision]`, which is downloaded unless it is in the hub's cache.
     ///
     /// # Errors
@@ -230,10 +235,11 @@ pub fn tokenizer_options(config: &Config) -> bitkv_tokenizer::Options {
 }
 
 fn find(model: &str) -> Result<(Place, String)> {
-    if built_in().contains(&model) {
-        return Ok((Place::BuiltIn(model.into()), model.into()));
-    }
     let path = Path::new(model);
+    // In another case than its own, a name may be that of a folder.
+    if let Some(name) = built_in_name(model).filter(|name| *name == model || !path.exists()) {
+        return Ok((Place::BuiltIn(name.into()), name.into()));
+    }
     let name = path.file_name().map_or_else(|| model.to_string(), |n| n.to_string_lossy().into());
     if path.is_file() {
         let Some(stem) = name.strip_suffix(".gguf") else {

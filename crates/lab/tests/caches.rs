@@ -1,4 +1,4 @@
-//! On the built-in models: whatever the policy, a cache that is really smaller gives the logits of one that hides what
+//! On two trained models: whatever the policy, a cache that is really smaller gives the logits of one that hides what
 //! was evicted; again after more is evicted while decoding, and where keys and values are quantised.
 
 mod support;

@@ -1,9 +1,12 @@
-//! Retrieval tasks asked of the built-in models: questions can be answered from the context, and only from it.
+//! Retrieval tasks asked of two trained models: questions can be answered from the context, and only from it.
+
+mod support;
 
 use bitkv_lab::tasks::{Question, Words, draw, kinds};
-use bitkv_lab::{Subject, built_in, metrics::accuracy};
+use bitkv_lab::{Subject, metrics::accuracy};
 use bitkv_record::TaskKind;
 use bitkv_stats::argmax;
+use support::subjects;
 
 /// Tokens of a context; the models were trained on sequences of 128 to 192.
 const TOKENS: usize = 132;
@@ -37,10 +40,10 @@ fn answered(subject: &Subject, kind: TaskKind) -> (f64, f64) {
 }
 
 #[test]
-fn built_in_models_answer_from_the_context_and_only_from_it() {
-    for name in built_in() {
-        let subject = Subject::open(name).unwrap();
-        // No built-in model can count words.
+fn trained_models_answer_from_the_context_and_only_from_it() {
+    for subject in subjects() {
+        let name = &subject.name;
+        // Neither model can count words.
         for kind in kinds().filter(|kind| *kind != TaskKind::CommonWords) {
             let (with, without) = answered(&subject, kind);
             assert!(with > 0.5, "{name} answers {with} of {kind}");

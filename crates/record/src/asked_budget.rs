@@ -1,16 +1,16 @@
 //! How much of a cache an experiment asks to be kept.
 
 use crate::field::text_fields;
-use crate::{Named, PublishedRule};
+use crate::{
+    Named, PublishedRule,
+    units::{self, UNITS},
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// Units of bytes, the largest first.
-const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
-
 /// How much of a cache to keep. Its text, in definitions and rows, is `0.5`, `64 tokens`, `32 KiB` or
-/// `0.5 by entropy-global`.
+/// `0.5 by entropy-global`; the space before a unit may be left out when it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum AskedBudget {
@@ -87,17 +87,13 @@ impl FromStr for AskedBudget {
             };
             return PublishedRule::from_name(rule.trim()).map(|rule| Self::Realised(fraction, rule));
         }
-        let (number, unit) = text.split_once(' ').ok_or_else(wrong)?;
-        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let (number, unit) = units::split(text).ok_or_else(wrong)?;
         if number == 0 {
             return Err(format!("'{text}' keeps nothing: ask for at least 1"));
         }
-        match unit.trim() {
+        match unit {
             "token" | "tokens" => usize::try_from(number).map(Self::Tokens).map_err(|_| wrong()),
-            unit => {
-                let (_, size) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
-                number.checked_mul(size).map(Self::Bytes).ok_or_else(wrong)
-            }
+            unit => units::bytes(number, unit).map(Self::Bytes).ok_or_else(wrong),
         }
     }
 }
@@ -138,7 +134,18 @@ mod tests {
             assert_eq!(budget.to_string(), text);
             assert_eq!(text.parse(), Ok(budget));
         }
-        assert_eq!("2048 KiB".parse::<AskedBudget>().unwrap().to_string(), "2 MiB");
+        let same = [
+            ("2048 KiB", "2 MiB"),
+            ("64KiB", "64 KiB"),
+            ("65536 B", "64 KiB"),
+            ("65536B", "64 KiB"),
+            ("64tokens", "64 tokens"),
+            ("1token", "1 token"),
+            (" 64  tokens ", "64 tokens"),
+        ];
+        for (text, written) in same {
+            assert_eq!(text.parse::<AskedBudget>().unwrap().to_string(), written, "{text}");
+        }
     }
 
     #[test]
@@ -149,7 +156,9 @@ mod tests {
             ("NaN", "is not a fraction kept"),
             ("0 tokens", "keeps nothing"),
             ("64", "is not a fraction kept"),
-            ("64tokens", "is not a budget"),
+            ("65536", "is not a fraction kept"),
+            ("0KiB", "keeps nothing"),
+            ("64 tokens each", "is not a budget"),
             ("64 kB", "is not a budget"),
             ("-1 B", "is not a budget"),
             ("99999999999 GiB", "is not a budget"),

@@ -33,6 +33,7 @@ mod texts;
 mod throughput;
 mod timestamp;
 mod timing_row;
+mod units;
 mod when;
 
 pub use asked_budget::AskedBudget;
@@ -68,4 +69,5 @@ pub use throughput::{
 };
 pub use timestamp::rfc3339;
 pub use timing_row::TimingRow;
+pub use units::parse_bytes;
 pub use when::When;

@@ -92,11 +92,11 @@ fn a_layout_that_does_not_fit_is_not_considered() {
     assert_eq!((choice.layout, choice.reason, choice.scores.len()), (Layout::Arm, Reason::Default, 1));
 }
 
-/// The models that come with this repository, written in each layout.
+/// Two trained models, written in each layout.
 #[test]
 fn small_trained_models_show_their_layout() {
-    for name in ["tiny-gqa", "tiny-mha"] {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/");
+    for name in ["first-gqa", "first-mha"] {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/models/");
         let original = Checkpoint::open(format!("{folder}{name}")).unwrap();
         for layout in Layout::ALL {
             let file = as_file(&original, layout);

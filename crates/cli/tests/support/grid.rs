@@ -9,13 +9,13 @@ use super::Place;
 /// The name under which [`Place::run_grid`] writes.
 pub(crate) const RUN: &str = "runs/small";
 
-/// Seconds on the built-in model: two texts, eleven cells each.
+/// Seconds on the trained model: two texts, eleven cells each.
 const SMALL: &str = r#"
 analysis = "Which is best? Refuted if the interval of the difference includes zero."
 
 [[experiment]]
 name = "small"
-models = ["tiny-gqa"]
+models = ["first-gqa"]
 texts = "texts"
 context = 64
 horizon = 16

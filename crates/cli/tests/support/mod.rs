@@ -15,12 +15,16 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A folder that commands run in, gone when dropped.
+/// A folder that commands run in, with the trained models by name; gone when dropped.
 pub(crate) struct Place(TempDir);
 
 impl Place {
     pub(crate) fn new() -> Place {
-        Place(tempfile::tempdir().unwrap())
+        let place = Place(tempfile::tempdir().unwrap());
+        for name in model::FROZEN {
+            std::os::unix::fs::symlink(model::frozen(name), place.path(name)).unwrap();
+        }
+        place
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

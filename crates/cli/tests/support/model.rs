@@ -1,4 +1,4 @@
-//! Copies of a built-in model, to be damaged.
+//! A trained model that stays as it is, and copies of it, to be damaged.
 
 use std::{
     borrow::Cow,
@@ -12,15 +12,26 @@ use serde_json::Value;
 
 use super::Place;
 
-/// The built-in model that tests run on.
-pub(crate) const MODEL: &str = "tiny-gqa";
+/// The trained model that tests run on: a folder of `testdata/models` that lies in every [`Place`].
+pub(crate) const MODEL: &str = "first-gqa";
+
+/// All of these.
+pub(crate) const FROZEN: [&str; 2] = ["first-mha", MODEL];
+
+/// A built-in model, for tests of built-in models as such.
+pub(crate) const BUILT_IN: &str = "tiny-gqa";
 
 /// The files of a checkpoint in two shards.
 pub(crate) const SHARDS: [&str; 2] = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
 
-/// A file of the built-in model as it lies in the sources.
+/// A folder of [`FROZEN`] as it lies in the sources.
+pub(crate) fn frozen(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/models").join(name)
+}
+
+/// A file of the trained model as it lies in the sources.
 pub(crate) fn original(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models").join(MODEL).join(file)
+    frozen(MODEL).join(file)
 }
 
 /// A model with known results in the sources.
@@ -28,12 +39,12 @@ pub(crate) fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden").join(name)
 }
 
-/// The configuration of the built-in model.
+/// The configuration of the trained model.
 pub(crate) fn config() -> Value {
     serde_json::from_slice(&fs::read(original("config.json")).unwrap()).unwrap()
 }
 
-/// A size in the configuration of the built-in model.
+/// A size in the configuration of the trained model.
 pub(crate) fn size(key: &str) -> usize {
     super::count(&config()[key])
 }
@@ -89,7 +100,7 @@ pub(crate) fn tensors(file: &Path) -> BTreeMap<String, Tensor> {
     stored.tensors().into_iter().map(own).collect()
 }
 
-/// A folder with the built-in model's files.
+/// A folder with the trained model's files.
 pub(crate) struct Copy<'a> {
     place: &'a Place,
     name: String,

@@ -13,8 +13,9 @@ fn vocabularies() -> Vec<Words> {
     ]
 }
 
-fn built_in() -> Words {
-    Words::of(&crate::Subject::open("tiny-mha").unwrap()).unwrap()
+fn trained() -> Words {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/models/first-mha");
+    Words::of(&crate::Subject::open(folder).unwrap()).unwrap()
 }
 
 /// The kinds whose contexts are exactly as long as asked; the other one has tests of its own.
@@ -24,7 +25,7 @@ fn exact() -> impl Iterator<Item = TaskKind> {
 
 /// Every kind on every vocabulary and length, several times.
 fn each(mut check: impl FnMut(TaskKind, &Words, usize, usize, &Retrieval)) {
-    for words in vocabularies().into_iter().chain([built_in()]) {
+    for words in vocabularies().into_iter().chain([trained()]) {
         for kind in exact() {
             for tokens in LENGTHS {
                 for index in [0, 1, 5, 10, 13] {

@@ -51,7 +51,7 @@ fn the_direction_of_scales_around_one_is_told_by_a_text() {
 
 #[test]
 fn a_silent_configuration_is_a_warning() {
-    let findings = with_config("tiny-gqa", |config| {
+    let findings = with_config("first-gqa", |config| {
         config["quantization_config"].as_object_mut().unwrap().remove("linear_class");
     });
     says(
@@ -60,7 +60,7 @@ fn a_silent_configuration_is_a_warning() {
     );
     only(&findings, "scale-direction", Severity::Fault);
     // The first upload of BitNet-b1.58-2B-4T.
-    let findings = with_config("tiny-gqa", |config| {
+    let findings = with_config("first-gqa", |config| {
         config["quantization_config"] = json!({"quant_method": "bitnet", "offline_quantization": true});
     });
     says(only(&findings, "scale-rule", Severity::Warning), &["multiplies by"]);
@@ -69,7 +69,7 @@ fn a_silent_configuration_is_a_warning() {
 
 #[test]
 fn a_tokenizer_that_is_too_large_is_refused() {
-    let mut files = Files::of("tiny-gqa");
+    let mut files = Files::of("first-gqa");
     let mut added = files.tokenizer["added_tokens"][0].clone();
     (added["id"], added["content"]) = (2048.into(), "<one too many>".into());
     files.tokenizer["added_tokens"].as_array_mut().unwrap().push(added);
@@ -81,7 +81,7 @@ fn a_tokenizer_that_is_too_large_is_refused() {
 
 #[test]
 fn a_missing_tokenizer_is_noted() {
-    let mut evidence = Files::of("tiny-gqa").evidence();
+    let mut evidence = Files::of("first-gqa").evidence();
     evidence.tokenizer = Ok(None);
     let findings = bitkv_lab::doctor::examine(&evidence);
     assert_eq!(named(&findings, Severity::Fault), [""; 0]);
@@ -90,7 +90,7 @@ fn a_missing_tokenizer_is_noted() {
 
 /// The model of a larger vocabulary with the same tokenizer.
 fn padded_to(vocabulary: usize) -> Vec<Finding> {
-    let mut files = Files::of("tiny-gqa");
+    let mut files = Files::of("first-gqa");
     files.config["vocab_size"] = vocabulary.into();
     let tensor = files.tensor("model.embed_tokens.weight");
     let row = tensor.data[..tensor.data.len() / tensor.shape[0]].to_vec();
@@ -110,13 +110,13 @@ fn ids_without_a_token_are_counted() {
 
 #[test]
 fn first_and_last_tokens_must_exist() {
-    let findings = with_config("tiny-gqa", |config| {
+    let findings = with_config("first-gqa", |config| {
         config["bos_token_id"] = Value::Null;
         config["eos_token_id"] = json!([]);
     });
     says(only(&findings, "bos-token", Severity::Warning), &["no `bos_token_id`"]);
     says(only(&findings, "eos-token", Severity::Warning), &["no `eos_token_id`", "never ends"]);
-    let mut files = Files::of("tiny-gqa");
+    let mut files = Files::of("first-gqa");
     let tensor = files.tensor("model.embed_tokens.weight");
     let row = tensor.data[..tensor.data.len() / 2048].to_vec();
     tensor.data.extend(row);

@@ -7,7 +7,7 @@ use crate::model::{Files, NAMES, Tensor, named, only, says};
 const EMBEDDING: &str = "model.embed_tokens.weight";
 
 fn damaged(change: impl FnOnce(&mut Files)) -> Vec<Finding> {
-    let mut files = Files::of("tiny-gqa");
+    let mut files = Files::of("first-gqa");
     change(&mut files);
     files.findings()
 }

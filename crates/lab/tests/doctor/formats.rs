@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::{
     engine::{NEIGHBOURS, ZERO_FIRST, decode},
-    model::{Files, named, only, packed, repository, says},
+    model::{Files, named, only, packed, says, trained},
 };
 
 /// Writes a GGUF file beside nothing.
@@ -61,7 +61,7 @@ fn layout(layout: Layout) -> Loading {
 
 #[test]
 fn what_a_gguf_file_leaves_open_is_noted() {
-    let findings = of_gguf(&Files::of("tiny-gqa"), Target::I2S, |vocabulary| {
+    let findings = of_gguf(&Files::of("first-gqa"), Target::I2S, |vocabulary| {
         vocabulary.pre = None;
         vocabulary.chat_template = Some("Human: {{ x }} BITNETAssistant: ".into());
     });
@@ -77,7 +77,7 @@ fn what_a_gguf_file_leaves_open_is_noted() {
 #[test]
 fn every_gguf_type_keeps_its_health() {
     for target in [Target::I2S, Target::Tq1_0, Target::Tq2_0] {
-        let findings = of_gguf(&Files::of("tiny-gqa"), target, |_| ());
+        let findings = of_gguf(&Files::of("first-gqa"), target, |_| ());
         let worse: Vec<_> = findings.iter().filter(|f| f.severity != Severity::Note).collect();
         assert!(worse.is_empty(), "{target:?}: {worse:#?}");
     }
@@ -86,7 +86,7 @@ fn every_gguf_type_keeps_its_health() {
 /// A converter that decoded wrongly before it wrote a GGUF file.
 #[test]
 fn mistakes_survive_conversion_and_are_named() {
-    let mut files = Files::of("tiny-gqa");
+    let mut files = Files::of("first-gqa");
     files.change_packed(|bytes, rows, cols| {
         packed(&decode(bytes, rows, cols, ZERO_FIRST, NEIGHBOURS), rows, cols)
     });
@@ -99,7 +99,7 @@ fn mistakes_survive_conversion_and_are_named() {
 
 #[test]
 fn a_layout_that_nothing_tells_is_a_warning() {
-    let config = Config::from_json(&Files::of("tiny-gqa").config.to_string(), "config.json").unwrap();
+    let config = Config::from_json(&Files::of("first-gqa").config.to_string(), "config.json").unwrap();
     let folder = tempfile::tempdir().unwrap();
     write_random(&config, 5, folder.path(), &mut |_, _| ()).unwrap();
     let (_folder, path) = write(&Checkpoint::open(folder.path()).unwrap(), None, Target::I2S);
@@ -111,7 +111,7 @@ fn a_layout_that_nothing_tells_is_a_warning() {
 
 #[test]
 fn a_wrong_layout_is_noticed() {
-    let findings = read_as(&Files::of("tiny-gqa"), Target::I2S, layout(Layout::Arm), |_| ());
+    let findings = read_as(&Files::of("first-gqa"), Target::I2S, layout(Layout::Arm), |_| ());
     says(only(&findings, "interleaving", Severity::Warning), &["another layout", "--i2s-layout"]);
 }
 
@@ -119,10 +119,11 @@ fn a_wrong_layout_is_noticed() {
 fn a_folder_is_examined_with_what_lies_in_it() {
     let folder = tempfile::tempdir().unwrap();
     for file in ["config.json", "model.safetensors", "tokenizer.json"] {
-        fs::copy(repository("models/tiny-mha").join(file), folder.path().join(file)).unwrap();
+        fs::copy(trained("first-mha").join(file), folder.path().join(file)).unwrap();
     }
     let source = Source::find(folder.path().to_str().unwrap()).unwrap();
-    let findings = diagnose(&source, Some(&Source::find("tiny-mha").unwrap())).unwrap();
+    let masters = Source::find(trained("first-mha").to_str().unwrap()).unwrap();
+    let findings = diagnose(&source, Some(&masters)).unwrap();
     assert!(findings.iter().all(|finding| finding.severity == Severity::Note), "{findings:#?}");
     says(only(&findings, "masters", Severity::Note), &["100.0000 %"]);
     says(only(&findings, "scale-rule", Severity::Note), &["the configuration says so"]);

@@ -1,4 +1,4 @@
-//! Copies of the built-in models, to be damaged, and what the doctor says of them.
+//! Copies of two trained models, to be damaged, and what the doctor says of them.
 
 use std::{borrow::Cow, collections::BTreeMap, fs, path::PathBuf};
 
@@ -11,11 +11,17 @@ use bitkv_tokenizer::Tokenizer;
 use safetensors::{Dtype, SafeTensors, View, tensor::TensorView};
 use serde_json::Value;
 
-pub(crate) const NAMES: [&str; 2] = ["tiny-mha", "tiny-gqa"];
+/// Folders of `testdata/models`.
+pub(crate) const NAMES: [&str; 2] = ["first-mha", "first-gqa"];
 
 /// A folder of the repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// One of [`NAMES`], as it lies in the repository.
+pub(crate) fn trained(name: &str) -> PathBuf {
+    repository("testdata/models").join(name)
 }
 
 /// A tensor that can be changed.
@@ -82,9 +88,9 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// A built-in model.
+    /// One of [`NAMES`].
     pub(crate) fn of(name: &str) -> Files {
-        let read = |file: &str| fs::read(repository("models").join(name).join(file)).unwrap();
+        let read = |file: &str| fs::read(trained(name).join(file)).unwrap();
         let bytes = read("model.safetensors");
         let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
         Files {

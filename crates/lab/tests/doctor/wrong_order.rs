@@ -94,7 +94,7 @@ fn a_reversed_byte_is_named() {
 /// A checkpoint put together from the output of two converters.
 #[test]
 fn a_single_matrix_with_a_wrong_map_is_a_warning() {
-    let mut files = Files::of("tiny-gqa");
+    let mut files = Files::of("first-gqa");
     let name = "model.layers.1.self_attn.k_proj.weight";
     let tensor = files.tensor(name);
     let (rows, cols) = (4 * tensor.shape[0], tensor.shape[1]);

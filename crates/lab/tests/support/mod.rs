@@ -1,21 +1,24 @@
-//! The built-in model, its tokens, and the policies under test.
+//! Two trained models, their tokens, and the policies under test.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use bitkv_evict::{Error, Kind, Need, Needs, Policy, registry};
 use bitkv_lab::{
-    Subject, built_in,
+    Subject,
     evidence::Numbers,
     suite,
     verification::{Changes, definition},
     window::Window,
 };
 
-/// Every built-in model.
+/// A folder of `testdata/models`.
+pub(crate) fn frozen(name: &str) -> String {
+    format!("{}/../../testdata/models/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The trained models that tests run on: with as many KV heads as query heads, and with fewer.
 pub(crate) fn subjects() -> Vec<Subject> {
-    let names = built_in();
-    assert!(!names.is_empty(), "nothing is built in");
-    names.into_iter().map(|name| Subject::open(name).unwrap()).collect()
+    ["first-mha", "first-gqa"].map(|name| Subject::open(&frozen(name)).unwrap()).into()
 }
 
 /// The first tokens of the suite's evaluation text number `index`.

@@ -1,0 +1,76 @@
+//! Numbers of bytes as people write them.
+
+/// Units of bytes, the largest first.
+pub(crate) const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// A whole number of bytes: `64KiB`, `64 KiB`, `65536 B` or `65536`; the units are B, KiB, MiB and GiB.
+///
+/// # Errors
+/// One sentence when it is not, or does not fit 64 bits.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let bytes = split(text).and_then(|(number, unit)| match unit {
+        "" => Some(number),
+        unit => bytes(number, unit),
+    });
+    bytes.ok_or_else(|| format!("'{text}' is no number of bytes: write one such as 65536, 64KiB or 2 MiB"))
+}
+
+/// A whole number and what follows it, with or without a space between.
+pub(crate) fn split(text: &str) -> Option<(u64, &str)> {
+    let text = text.trim();
+    let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+/// So many of a unit, if there is such a unit and they fit.
+pub(crate) fn bytes(number: u64, unit: &str) -> Option<u64> {
+    let (_, size) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
+    number.checked_mul(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_with_and_without_space_and_unit() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("65536", 65536),
+            ("65536B", 65536),
+            ("65536 B", 65536),
+            ("64KiB", 65536),
+            ("64 KiB", 65536),
+            (" 64  KiB ", 65536),
+            ("2MiB", 2 << 20),
+            ("3 GiB", 3 << 30),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_of_bytes_is_refused() {
+        for text in [
+            "",
+            " ",
+            "KiB",
+            "-1",
+            "+1",
+            "1.5MiB",
+            "10 kB",
+            "10 kib",
+            "10 KB",
+            "64 KiB each",
+            "64 tokens",
+            "0x10",
+            "99999999999GiB",
+            "18446744073709551616",
+        ] {
+            let said = parse_bytes(text).unwrap_err();
+            assert!(said.starts_with(&format!("'{text}' is no number of bytes: write")), "{said}");
+        }
+    }
+}
