@@ -16,7 +16,7 @@ use bitkv_tokenizer::{Chat, Tokenizer};
 use clap::{ValueEnum, builder::PossibleValue};
 use serde_json::{Value, json};
 
-use crate::{model::ReadingArguments, output, progress};
+use crate::{model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -78,11 +78,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         !checkpoint.config().skeleton,
         "a llama skeleton is a way to run a model, not a model to write: leave out --skeleton"
     );
-    let mut bar = progress::bytes("writing");
+    let bar = bitkv_progress::Progress::bytes("writing", 0);
     let mut bytes = 0;
     let mut see = |done, total| {
         bytes = total;
-        bar.at(done, total);
+        bar.reach_of(done, total);
     };
     match arguments.to {
         Format::Packed => packed(&source, &checkpoint, &arguments.out, &mut see)?,
@@ -103,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             }
         }
     }
-    bar.finish();
+    bar.clear();
     report(arguments, &checkpoint, bytes)
 }
 

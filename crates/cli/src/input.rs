@@ -12,10 +12,10 @@ use bitkv_lab::{
     evidence::{self, Numbers},
     head_file,
     profile::measure,
-    progress::Steps,
     suite,
     window::Window,
 };
+use bitkv_progress::Progress;
 use bitkv_record::{Profile, PublishedProfile, Queries, Split, Text, Texts};
 
 /// Tokens of a calibration text when a profile has to be measured.
@@ -133,7 +133,7 @@ fn entropies(subject: &Subject, policy: &str, file: Option<&Path>) -> Result<Vec
         let windows = Window::of_all(subject, &texts, length).with_context(|| {
             format!("{policy} needs a profile of {}; give one with --profile", subject.name)
         })?;
-        let steps = Steps::new("calibration", windows.len());
+        let steps = Progress::steps("calibration", windows.len());
         let entropies = measure(subject, &windows, &steps)?;
         steps.finish();
         return Ok(entropies.mean(length, Queries::Published));

@@ -19,7 +19,6 @@ mod model;
 mod output;
 mod plan;
 mod profile;
-mod progress;
 mod random;
 mod report;
 mod run;

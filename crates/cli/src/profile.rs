@@ -6,10 +6,10 @@ use bitkv_lab::{
     Subject,
     evidence::{self, Evidence, Numbers},
     profile::{Entropies, measure},
-    progress::Steps,
     suite,
     window::Window,
 };
+use bitkv_progress::Progress;
 use bitkv_record::{
     FileHash, PlanExport, Profile, PublishedProfile, PublishedShape, Queries, Split, Text, Thresholds,
 };
@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     check(&policy)?;
     let subject = arguments.model.open()?;
     let (windows, hashes) = windows(arguments, &subject)?;
-    let steps = Steps::new("entropies", windows.len());
+    let steps = Progress::steps("entropies", windows.len());
     let entropies = measure(&subject, &windows, &steps)?;
     steps.finish();
     let profile = profile(arguments, &subject, &entropies, hashes)?;

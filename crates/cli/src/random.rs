@@ -2,9 +2,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use bitkv_checkpoint::write_random;
+use bitkv_progress::Progress;
 use serde_json::json;
 
-use crate::{output, progress, shape};
+use crate::{output, shape};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -24,13 +25,13 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let config = shape::config(&arguments.shape)?;
-    let mut bar = progress::bytes("writing");
+    let bar = Progress::bytes("writing", 0);
     let mut bytes = 0;
     write_random(&config, arguments.seed, &arguments.out, &mut |done, total| {
         bytes = total;
-        bar.at(done, total);
+        bar.reach_of(done, total);
     })?;
-    bar.finish();
+    bar.clear();
     let folder = arguments.out.display().to_string();
     if arguments.json {
         return output::json(&json!({"folder": folder, "tensor_bytes": bytes, "seed": arguments.seed}));

@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.dry_run {
         return measuring::dry_run(&grid, arguments.json);
     }
-    let done = measuring::run(&grid, &free_name(&arguments.out))?;
+    let done = measuring::run(&grid, &free_name(&arguments.out)?)?;
     let run = done.recorded.run();
     if arguments.json {
         let mut document = serde_json::to_value(claims::verification(&run))?;

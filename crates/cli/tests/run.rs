@@ -2,7 +2,7 @@
 
 mod support;
 
-use bitkv_record::{Definition, KvFormat, Manifest};
+use bitkv_record::{Definition, Form, KvFormat, Manifest, WeightKind};
 use support::{
     Place, count,
     grid::{RUN, definition, numbers, of, rows},
@@ -281,4 +281,50 @@ fn caches_are_cut_when_and_as_asked() {
     let chunked =
         of(&rows, "uniform+recency", "0.25").into_iter().find(|row| row.axes.when.prefill_chunk.is_some());
     assert_eq!(chunked.unwrap().kept_entries, Some(CONTEXT / 4 * heads()));
+}
+
+#[test]
+fn presets_keep_their_names() {
+    let place = Place::with_texts();
+    let policies = "[\"full\", \"snapkv\", \"streaming-llm\", \"uniform+random\", \"uniform+oracle\"]";
+    let pairs = "pairs = [[\"snapkv\", \"streaming-llm\"]]\ncalibration";
+    let old = "[\"full\", \"uniform+recency\", \"uniform+window-attention\", \"uniform+random\", \"uniform+oracle\"]";
+    place.write("small.toml", definition(&[(old, policies), ("calibration", pairs)]));
+    place.text(&["run", "small.toml", "--out", RUN]);
+    let rows = rows(&place.path(RUN));
+    let snapkv: Vec<_> = rows.iter().filter(|row| row.written == "snapkv").collect();
+    assert_eq!(snapkv.len(), 2 * 3);
+    // The canonical form says what the preset is made of.
+    assert!(snapkv.iter().all(|row| row.policy.contains("window-attention{")), "{:?}", snapkv[0]);
+    let report = std::fs::read_to_string(place.path(RUN).join("report.md")).unwrap();
+    let table = report.split_once("**snapkv less streaming-llm**").unwrap().1;
+    let budgets: Vec<&str> = table.lines().skip(1).take(2).map(|line| &line[..7]).collect();
+    assert_eq!(budgets, ["| 0.5 |", "| 0.25 "]);
+    assert!(!report.contains("Nothing was measured"), "{report}");
+}
+
+#[test]
+fn forms_are_an_axis() {
+    let place = Place::with_texts();
+    let forms = [
+        ("texts = \"texts\"", "texts = \"texts\"\nforms = [\"true\", \"plain-llama\"]"),
+        ("calibration", "metrics = [\"kl\", \"form\"]\ncalibration"),
+    ];
+    let rows = place.run_grid(&definition(&forms));
+    assert_eq!(rows.len(), 2 * 26);
+    let (plain, truth): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.axes.form == Form::PlainLlama);
+    assert!(truth.iter().all(|row| row.model == MODEL && row.form_kl_nats.is_none()), "{truth:?}");
+    for row in plain {
+        assert_eq!((&*row.model, row.weights), (&*format!("{MODEL}+plain-llama"), Some(WeightKind::Ternary)));
+        // Policies are compared within a form.
+        assert_eq!(row.kl_nats == Some(0.0), row.budget.to_string() == "1.0", "{row:?}");
+        // The forms are compared with nothing evicted: another form is another model.
+        let compared = row.form_kl_nats.zip(row.form_agreement);
+        assert_eq!(compared.is_some(), row.policy == "full", "{row:?}");
+        assert!(compared.is_none_or(|(kl, same)| kl > 0.0 && (0.0..1.0).contains(&same)), "{row:?}");
+    }
+    // The metric compares two forms, so both must be there.
+    place.write("one.toml", definition(&[forms[1]]));
+    let says = ["metrics lists \"form\"", "forms = [\"true\", \"plain-llama\"]"];
+    place.refuses(&["run", "one.toml"], &says);
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use bitkv_progress as shown;
 
 /// Is told what [`crate::fetch()`] does. Files come one after another. Sizes are in bytes.
 pub trait Progress {
@@ -28,10 +28,10 @@ pub trait Progress {
 /// Listens to nothing.
 impl Progress for () {}
 
-/// A bar on standard error for each file; silent where that is no terminal.
+/// Tells of each file on standard error, as [`bitkv_progress`] does.
 #[derive(Debug, Default)]
 pub struct Bars {
-    current: Option<ProgressBar>,
+    current: Option<shown::Progress>,
 }
 
 impl Bars {
@@ -43,18 +43,12 @@ impl Bars {
 
 impl Progress for Bars {
     fn started(&mut self, file: &str, size: u64, have: u64) {
-        let template =
-            "{msg:<32} [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
-        let style = ProgressStyle::with_template(template).expect("the template is constant");
-        // Bytes from an earlier try must not count as speed.
-        let bar = ProgressBar::new(size).with_style(style).with_message(file.to_owned()).with_position(have);
-        bar.reset_eta();
-        self.current = Some(bar);
+        self.current = Some(shown::Progress::bytes(file, size).after(have));
     }
 
     fn reached(&mut self, bytes: u64) {
         if let Some(bar) = &self.current {
-            bar.set_position(bytes);
+            bar.reach(bytes);
         }
     }
 
@@ -69,7 +63,7 @@ impl Progress for Bars {
             return;
         }
         match &self.current {
-            Some(bar) => bar.suspend(|| eprintln!("{sentence}")),
+            Some(bar) => bar.note(sentence),
             None => eprintln!("{sentence}"),
         }
     }

@@ -13,7 +13,6 @@ pub mod manifest;
 pub mod memory;
 pub mod metrics;
 pub mod profile;
-pub mod progress;
 pub mod reconstruction;
 mod source;
 mod subject;

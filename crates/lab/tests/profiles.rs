@@ -5,9 +5,9 @@ mod support;
 use bitkv_lab::{
     Subject,
     profile::{Entropies, measure},
-    progress::Steps,
     window::Window,
 };
+use bitkv_progress::Progress;
 use bitkv_record::Queries;
 use support::{subjects, window};
 
@@ -23,7 +23,7 @@ fn windows(subject: &Subject, tokens: usize) -> Vec<Window> {
 }
 
 fn entropies(subject: &Subject, tokens: usize) -> Entropies {
-    measure(subject, &windows(subject, tokens), &Steps::hidden()).unwrap()
+    measure(subject, &windows(subject, tokens), &Progress::hidden()).unwrap()
 }
 
 #[test]
@@ -63,7 +63,8 @@ fn entropies_lie_between_nothing_and_all_keys() {
 #[test]
 fn windows_that_cannot_be_profiled_are_refused() {
     let subject = &subjects()[0];
-    let refused = |windows: &[Window]| measure(subject, windows, &Steps::hidden()).unwrap_err().to_string();
+    let refused =
+        |windows: &[Window]| measure(subject, windows, &Progress::hidden()).unwrap_err().to_string();
     assert!(refused(&[]).contains("no calibration texts"));
     assert!(refused(&windows(subject, 1)).contains("2 tokens or more"));
     let mixed = [&windows(subject, 10)[..], &windows(subject, 11)].concat();

@@ -25,8 +25,12 @@ pub(crate) fn html(text: &str) -> String {
 pub(crate) fn markdown(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut previous = ' ';
-    for c in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        let next = characters.peek().copied().unwrap_or(' ');
         match c {
+            // Within a word it begins nothing, and names are full of it.
+            '_' if previous.is_alphanumeric() && next.is_alphanumeric() => safe.push(c),
             '\\' | '`' | '*' | '_' | '<' | '>' | '|' | '~' | '&' => safe.extend(['\\', c]),
             // A bracket alone is only a bracket, and intervals are full of them; this is how a link begins.
             '(' | '[' | ':' if previous == ']' => safe.extend(['\\', c]),
@@ -83,6 +87,7 @@ mod tests {
         assert_eq!(html("<a href='x'>&\"\u{1b}"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot; ");
         assert_eq!(html("5 % of 7"), "5\u{a0}% of 7");
         assert_eq!(markdown("a|b *c* <d> [e](f)"), r"a\|b \*c\* \<d\> [e]\(f)");
+        assert_eq!(markdown("kl_nats _x_ a__b _"), r"kl_nats \_x\_ a\_\_b \_");
         assert_eq!(markdown("0.5 [0.4, 0.6]\nnext"), "0.5 [0.4, 0.6] next");
         assert_eq!(terminal("a\u{1b}[31m\nb"), "a [31m b");
         assert_eq!(

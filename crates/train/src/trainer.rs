@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use bitkv_progress::Progress;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -104,7 +104,7 @@ impl<'a> Trainer<'a> {
 
     /// Trains to the end of the last stage, or for `steps` steps.
     pub fn run(&mut self, steps: Option<usize>) -> Result<()> {
-        let bar = progress(self.recipe.steps(), self.position.step);
+        let bar = Progress::steps("training", self.recipe.steps()).after(self.position.step as u64);
         let last = steps.map_or(usize::MAX, |n| self.position.step + n);
         let (started, tokens) = (Instant::now(), self.position.tokens);
         while let Some(stage) = self.recipe.stages.get(self.position.stage) {
@@ -115,11 +115,11 @@ impl<'a> Trainer<'a> {
             let mut row = self.step(stage)?;
             self.position.seconds += before.elapsed().as_secs_f64();
             row.tokens_per_second = (self.position.tokens - tokens) as f64 / started.elapsed().as_secs_f64();
-            bar.set_position(self.position.step as u64);
-            bar.set_message(format!(
+            bar.tell(format!(
                 "stage {} loss {:.3} copy {:.2} recall {:.2} {:.0} tokens/s",
                 row.stage, row.loss, row.copy_accuracy, row.recall_accuracy, row.tokens_per_second
             ));
+            bar.reach(self.position.step as u64);
             self.record(row)?;
             self.advance(stage);
             if self.position.step.is_multiple_of(self.recipe.checkpoint_every) {
@@ -266,10 +266,4 @@ fn open_log(path: &Path, step: usize) -> Result<csv::Writer<File>> {
     }
     log.flush()?;
     Ok(log)
-}
-
-fn progress(steps: usize, done: usize) -> ProgressBar {
-    let style = "{elapsed_precise} [{wide_bar}] {pos}/{len} {msg} eta {eta}";
-    let bar = ProgressBar::new(steps as u64).with_position(done as u64);
-    bar.with_style(ProgressStyle::with_template(style).expect("the template is constant"))
 }

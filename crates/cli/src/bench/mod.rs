@@ -3,10 +3,8 @@ mod table;
 
 use anyhow::{Result, bail, ensure};
 use bitkv_bitnet::{Checkpoint, Config, Model};
-use bitkv_lab::{
-    progress::Steps,
-    throughput::{Measured, Request, measure, steps},
-};
+use bitkv_lab::throughput::{Measured, Request, measure, steps};
+use bitkv_progress::Progress;
 
 use crate::{output, shape};
 
@@ -24,7 +22,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let request = arguments.request()?;
     let Subject { name, random, model } = subject(arguments, &request)?;
     let model = model.with_head(arguments.head.precision())?;
-    let bar = Steps::new("measuring", steps(&request));
+    let bar = Progress::steps("measuring", steps(&request));
     let measured = Measured { name: &name, random, model: &model };
     let document = measure(&measured, &request, &bar)?;
     bar.finish();

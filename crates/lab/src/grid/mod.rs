@@ -27,6 +27,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use bitkv_evict::{Need, Planner};
+use bitkv_progress::Progress;
 use bitkv_record::{
     GridRow, HeadRow, Journal, Manifest, MemoryRow, Metric, Queries, RecordError, ResumableRun, Row, Text,
     TimingRow, sha256_of_parts,
@@ -35,8 +36,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use crate::{
-    Subject, context::Context, evidence::Numbers, manifest, profile::measure as profile, progress::Steps,
-    window::Window,
+    Subject, context::Context, evidence::Numbers, manifest, profile::measure as profile, window::Window,
 };
 pub use estimate::{Estimate, estimate};
 use key::{Keys, UnitKeys};
@@ -223,26 +223,28 @@ fn measure(grid: &Grid, job: &Job, records: &Records) -> Result<Vec<String>> {
             .collect::<Vec<String>>()
     };
     let order: Vec<Vec<String>> = job.units.iter().map(order).collect();
-    let lacking: Vec<usize> = {
+    let (lacking, there): (Vec<usize>, usize) = {
         let rows = locked(&records.rows);
-        (0..job.units.len()).filter(|&unit| order[unit].iter().any(|key| !rows.contains(key))).collect()
+        let lacks = |&unit: &usize| order[unit].iter().any(|key| !rows.contains(key));
+        let there = order.iter().flatten().filter(|key| rows.contains(key)).count();
+        ((0..job.units.len()).filter(lacks).collect(), there)
     };
     if !lacking.is_empty() {
         let numbers = numbers(job)?;
-        let steps = Steps::new(&format!("{} {}", job.experiment.name, job.subject.name), lacking.len());
+        let name = format!("{} {}", job.experiment.name, job.subject.name);
+        let progress = Progress::steps(&name, job.rows()).after(there as u64);
         let subject: &Subject = &job.subject;
         let measure_unit = |&unit: &usize| {
             let unit = &job.units[unit];
-            let done = read(job, subject, unit, keys.unit(unit), &numbers, records);
-            steps.advance();
-            done.with_context(|| format!("{} on {}", job.experiment.name, unit.name))
+            read(job, subject, unit, keys.unit(unit), &numbers, records, &progress)
+                .with_context(|| format!("{} on {}", job.experiment.name, unit.name))
         };
         if subject.config().vocab_size <= SMALL_VOCABULARY {
             lacking.par_iter().try_for_each(measure_unit)?;
         } else {
             lacking.iter().try_for_each(measure_unit)?;
         }
-        steps.finish();
+        progress.finish();
     }
     Ok(order.concat())
 }
@@ -255,6 +257,7 @@ fn read(
     keys: UnitKeys,
     numbers: &Numbers,
     records: &Records,
+    progress: &Progress,
 ) -> Result<()> {
     let missing: Vec<&Cell> = {
         let rows = locked(&records.rows);
@@ -293,14 +296,19 @@ fn read(
     let size = flight::size(job, unit, context.cache().bytes());
     for cells in flight::flights(&missing, size) {
         for (rows, timing) in reader.measure(cells)? {
-            write(records, rows, timing)?;
+            write(records, rows, timing, progress)?;
         }
     }
     Ok(())
 }
 
 /// Adds what is new to the journals.
-fn write(records: &Records, rows: Vec<GridRow>, timing: Option<TimingRow>) -> Result<()> {
+fn write(
+    records: &Records,
+    rows: Vec<GridRow>,
+    timing: Option<TimingRow>,
+    progress: &Progress,
+) -> Result<()> {
     if let (Some(timing), Some(timings)) = (timing, &records.timings) {
         let mut timings = locked(timings);
         if !timings.contains(&timing.key) {
@@ -311,6 +319,7 @@ fn write(records: &Records, rows: Vec<GridRow>, timing: Option<TimingRow>) -> Re
     for row in rows {
         if !journal.contains(&row.key) {
             journal.append(row)?;
+            progress.advance();
         }
     }
     Ok(())
@@ -322,7 +331,7 @@ fn numbers(job: &Job) -> Result<Numbers> {
     if let Some((texts, tokens)) = &job.calibration.profiled {
         let texts: Vec<&Text> = texts.all().iter().collect();
         let windows = Window::of_all(&job.subject, &texts, *tokens)?;
-        let steps = Steps::new(&format!("{} calibration", job.subject.name), windows.len());
+        let steps = Progress::steps(&format!("{} calibration", job.subject.name), windows.len());
         numbers.insert(
             Need::Entropy,
             profile(&job.subject, &windows, &steps)?.mean(*tokens, Queries::Published),

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use anyhow::{Context as _, Result, ensure};
+use bitkv_progress::Progress;
 use bitkv_record::{Definition, FileHash, Form, HeadRow, Journal, ProfileStudy, Row, Text, Texts};
 
 use super::{
@@ -12,7 +13,6 @@ use super::{
 use crate::{
     Subject,
     profile::{self, Entropies},
-    progress::Steps,
     window::Window,
 };
 
@@ -104,9 +104,9 @@ pub(super) fn measure(study: &Study, rows: &Mutex<Journal<HeadRow>>) -> Result<V
     let order: Vec<Vec<String>> = windows.iter().map(|window| study.keys(window)).collect();
     let lacks = |i: &usize| order[*i].iter().any(|key| !locked(rows).contains(key));
     let lacking: Vec<usize> = (0..windows.len()).filter(lacks).collect();
-    let steps = Steps::new(&format!("{} {}", study.study.name, study.subject.name), lacking.len());
+    let steps = Progress::steps(&format!("{} {}", study.study.name, study.subject.name), lacking.len());
     for i in lacking {
-        let entropies = profile::measure(&study.subject, &windows[i..=i], &Steps::hidden())?;
+        let entropies = profile::measure(&study.subject, &windows[i..=i], &Progress::hidden())?;
         let mut journal = locked(rows);
         for row in study.rows_of(&windows[i], &entropies) {
             if !journal.contains(&row.key()) {

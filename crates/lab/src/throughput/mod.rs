@@ -13,10 +13,11 @@ mod test;
 
 use anyhow::{Context, Result};
 use bitkv_bitnet::Model;
+use bitkv_progress::Progress;
 use bitkv_record::{Method, ModelShape, Throughput};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::{memory::peak_resident_bytes, progress::Steps};
+use crate::memory::peak_resident_bytes;
 
 use self::{ceilings::Machine, test::Test};
 
@@ -38,7 +39,7 @@ pub struct Measured<'a> {
 ///
 /// # Errors
 /// When the request does not fit the model, or a thread cannot be started.
-pub fn measure(measured: &Measured<'_>, request: &Request, steps: &Steps) -> Result<Throughput> {
+pub fn measure(measured: &Measured<'_>, request: &Request, steps: &Progress) -> Result<Throughput> {
     let config = measured.model.config();
     request.check(config)?;
     let tests = request.tests();

@@ -1,4 +1,5 @@
 use bitkv_bitnet::{Cache, CacheShape, Checkpoint, Config, KvCache, Model};
+use bitkv_progress::Progress;
 use bitkv_record::{Throughput, Timed};
 
 use super::{cache::prepare, *};
@@ -30,7 +31,7 @@ fn request() -> Request {
 fn measured(request: &Request) -> Throughput {
     let model = model();
     let measured = Measured { name: "m", random: true, model: &model };
-    measure(&measured, request, &Steps::hidden()).unwrap()
+    measure(&measured, request, &Progress::hidden()).unwrap()
 }
 
 fn held(cache: &Cache) -> Vec<usize> {

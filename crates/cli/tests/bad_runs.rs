@@ -1,0 +1,85 @@
+//! Runs that cannot be read are refused in one sentence that names the file and the remedy, whoever asks for them.
+
+mod support;
+
+use std::fs;
+
+use support::{
+    Place,
+    grid::{RUN, definition},
+};
+
+/// A place with a finished run.
+fn ran() -> Place {
+    let place = Place::with_texts();
+    place.write("small.toml", definition(&[("texts = \"texts\"", "texts = \"texts\"\nkv = [\"f16\"]")]));
+    place.text(&["run", "small.toml", "--out", RUN]);
+    place
+}
+
+/// Changes a file of the run, and demands that reporting and comparing both refuse it; then puts it back.
+#[track_caller]
+fn refused(place: &Place, file: &str, change: impl Fn(&str) -> String, says: &[&str]) {
+    let path = place.path(RUN).join(file);
+    let whole = fs::read_to_string(&path).unwrap();
+    let changed = change(&whole);
+    assert_ne!(changed, whole, "the change of {file} changes nothing");
+    fs::write(&path, changed).unwrap();
+    let says = [&[file][..], says].concat();
+    place.refuses(&["report", RUN], &says);
+    place.refuses(&["report", RUN, "--write"], &says);
+    place.refuses(&["compare", RUN, RUN], &says);
+    fs::write(&path, whole).unwrap();
+}
+
+#[test]
+fn damaged_rows_and_newer_formats() {
+    let place = ran();
+    let newer = "use a newer bitkv";
+    refused(&place, "rows.csv", |text| text.replace("\n2,", "\n3,"), &["format", "3", newer]);
+    refused(&place, "manifest.json", |text| text.replace("\"format\": 2", "\"format\": 3"), &["3", newer]);
+    refused(&place, "definition.toml", |text| format!("format = 3\n{text}"), &["format = 3", newer]);
+    // A header that was cut, and one that was put together from two files.
+    let cut = |text: &str| text.split_once(",text,").unwrap().0.to_owned() + "\n";
+    refused(&place, "rows.csv", cut, &["no column 'text'"]);
+    let mixed = |text: &str| text.replacen(",policy,", ",policy,model,", 1);
+    refused(&place, "rows.csv", mixed, &["'model' twice"]);
+    // A line of another file, or one that was changed by hand.
+    let changed = |text: &str| text.replacen(",16,", ",17,", 1);
+    refused(&place, "rows.csv", changed, &["line 2", "checksum"]);
+    // Keys that are there twice.
+    let twice = |text: &str| text.replacen("kv = [\"f16\"]", "kv = [\"f16\"]\nkv = [\"f16\"]", 1);
+    refused(&place, "definition.toml", twice, &["kv", "twice"]);
+    let twice = |text: &str| text.replacen("kv = [\"f16\"]", "kv = [\"f16\", \"f16\"]", 1);
+    refused(&place, "definition.toml", twice, &["kv lists \"f16\" twice"]);
+    // After all this the run is as it was.
+    place.text(&["report", RUN]);
+}
+
+#[test]
+fn folders_that_are_no_runs() {
+    let place = ran();
+    let remedy = "name a finished run folder";
+    place.refuses(&["report", "texts"], &["texts", "no", remedy]);
+    place.refuses(&["report", "absent"], &["absent"]);
+    place.refuses(&["report", "small.toml"], &["small.toml"]);
+    fs::remove_file(place.path(RUN).join("rows.csv")).unwrap();
+    place.refuses(&["report", RUN], &["rows.csv", remedy]);
+}
+
+#[test]
+fn columns_of_another_version_are_noted_and_lacking_ones_are_empty() {
+    let place = ran();
+    let path = place.path(RUN).join("rows.csv");
+    let whole = fs::read_to_string(&path).unwrap();
+    let mut lines = whole.lines();
+    // As another version may write it: one column more, and without checksums, which tell of the line as it was.
+    let header = lines.next().unwrap().replace(",checksum", ",colour");
+    let body = lines.map(|line| format!("{},red\n", line.rsplit_once(',').unwrap().0));
+    fs::write(&path, format!("{header}\n{}", body.collect::<String>())).unwrap();
+    let output = place.run(&["report", RUN]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("does not know the columns 'colour' and ignores them"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}

@@ -1,0 +1,171 @@
+//! The claim that a plain Llama is a harmless way to run BitNet weights, on rows that can be worked by hand: each of its
+//! parts can hold and can fail.
+
+mod cells;
+#[allow(dead_code, reason = "each test binary uses a part")]
+mod rendered;
+
+use std::f64::consts::LN_2;
+
+use bitkv_record::{Axes, Definition, Form, GridRow, HeadRow};
+use bitkv_report::Run;
+use bitkv_report::claims::{self, Verdict};
+use cells::row;
+
+const DEFINITION: &str = r#"
+analysis = "Refuted if not."
+claims = ["plain-llama"]
+[[experiment]]
+name = "first"
+models = ["m"]
+forms = ["true", "plain-llama"]
+texts = "evaluation"
+context = 8
+horizon = 8
+budgets = [1.0]
+policies = ["full"]
+metrics = ["kl", "form"]
+controls = false
+"#;
+const TEXTS: [&str; 4] = ["a", "b", "c", "d"];
+/// Entropies of six heads in bits, rising.
+const ENTROPIES: [f64; 6] = [0.5, 1.0, 2.0, 3.0, 4.0, 5.0];
+
+/// What was measured of both forms.
+#[derive(Clone)]
+struct Measured {
+    /// Nats a token of the true model; guessing costs 8.
+    nats: f64,
+    /// Bits a token more as a plain Llama, text by text.
+    more: [f64; 4],
+    /// Next tokens that stay, text by text.
+    agreement: [f64; 4],
+    /// Entropies of the plain Llama's heads.
+    entropies: [f64; 6],
+    /// Added to the entropies of the true model on the second and fourth text, head by head.
+    between: [f64; 6],
+}
+
+impl Measured {
+    fn harmless() -> Measured {
+        Measured {
+            nats: 2.0,
+            more: [0.01, 0.02, -0.01, 0.0],
+            agreement: [0.97, 0.96, 0.98, 0.99],
+            entropies: ENTROPIES,
+            between: [0.0; 6],
+        }
+    }
+
+    fn rows(&self) -> Vec<GridRow> {
+        let of = |i: usize, form: Form| {
+            let plain = form == Form::PlainLlama;
+            GridRow {
+                model: name(form).into(),
+                axes: Axes { form, ..Axes::default() },
+                nll_nats: Some(self.nats + if plain { self.more[i] * LN_2 } else { 0.0 }),
+                uniform_nats: Some(8.0),
+                form_agreement: plain.then_some(self.agreement[i]),
+                form_kl_nats: plain.then_some(0.25),
+                ..row("full", "1.0", TEXTS[i], 0.0)
+            }
+        };
+        let forms = [Form::True, Form::PlainLlama];
+        forms.into_iter().flat_map(|form| (0..TEXTS.len()).map(move |i| of(i, form))).collect()
+    }
+
+    fn heads(&self) -> Vec<HeadRow> {
+        let mut rows = Vec::new();
+        for form in [Form::True, Form::PlainLlama] {
+            for (i, text) in TEXTS.iter().enumerate() {
+                for head in 0..ENTROPIES.len() {
+                    let own = ENTROPIES[head] + if i % 2 == 1 { self.between[head] } else { 0.0 };
+                    let bits = if form == Form::True { own } else { self.entropies[head] };
+                    rows.push(HeadRow {
+                        model: name(form).into(),
+                        form,
+                        text: (*text).into(),
+                        context: 64,
+                        head,
+                        entropy_bits: Some(bits),
+                        ..HeadRow::default()
+                    });
+                }
+            }
+        }
+        rows
+    }
+
+    /// What the statements of the claim amount to, one by one, and the verdict.
+    fn judged(&self) -> (Vec<Option<bool>>, Verdict) {
+        let definition = Definition::from_toml(DEFINITION, "first.toml").unwrap();
+        let (manifest, rows, heads) = (rendered::manifest(), self.rows(), self.heads());
+        let run = Run {
+            definition: &definition,
+            manifest: &manifest,
+            rows: &rows,
+            timings: &[],
+            heads: &heads,
+            memory: &[],
+            folder: None,
+        };
+        let claim = claims::all(&run).remove(0);
+        (claim.statements.iter().map(|statement| statement.holds).collect(), claim.verdict)
+    }
+}
+
+fn name(form: Form) -> &'static str {
+    if form == Form::True { "m" } else { "m+plain-llama" }
+}
+
+const YES: Option<bool> = Some(true);
+const NO: Option<bool> = Some(false);
+
+#[test]
+fn what_changes_nothing_is_harmless() {
+    assert_eq!(Measured::harmless().judged(), (vec![YES; 4], Verdict::Holds));
+}
+
+#[test]
+fn bits_count_in_both_directions_and_by_their_interval() {
+    let with = |more| Measured { more, ..Measured::harmless() }.judged().0[0];
+    assert_eq!(with([0.3, 0.31, 0.29, 0.3]), NO);
+    assert_eq!(with([-0.3, -0.31, -0.29, -0.3]), NO);
+    // The mean is 0.04, but not the interval.
+    assert_eq!(with([0.14, -0.06, 0.14, -0.06]), NO);
+    // All texts alike have no interval: nothing is shown.
+    assert_eq!(with([0.0; 4]), NO);
+}
+
+#[test]
+fn tokens_that_change_are_no_harmless_matter() {
+    let with = |agreement| Measured { agreement, ..Measured::harmless() }.judged().0[1];
+    assert_eq!(with([0.5, 0.6, 0.55, 0.5]), NO);
+    // The mean is 0.955, but not the interval.
+    assert_eq!(with([1.0, 0.91, 1.0, 0.91]), NO);
+}
+
+#[test]
+fn heads_in_another_order_are_measured_by_the_halves_of_the_texts() {
+    let mut other = ENTROPIES;
+    // Between them lies no bound: the share of heads below it stays.
+    other.swap(4, 5);
+    let changed = Measured { entropies: other, ..Measured::harmless() };
+    assert_eq!(changed.judged().0[2..], [NO, YES]);
+    // Where the texts themselves change the order as much, it is no more than chance.
+    let unsteady = Measured { between: [0.0, 0.0, 0.0, 0.0, 1.5, -1.5], ..changed };
+    assert_eq!(unsteady.judged().0[2..], [YES, YES]);
+}
+
+#[test]
+fn heads_that_cross_the_bound_count() {
+    let crossed = Measured { entropies: [0.5, 1.6, 2.0, 3.0, 4.0, 5.0], ..Measured::harmless() };
+    assert_eq!(crossed.judged().0[2..], [YES, NO]);
+    assert_eq!(crossed.judged().1, Verdict::PartlyHolds);
+}
+
+#[test]
+fn a_model_that_guesses_decides_nothing() {
+    let guessing = Measured { nats: 8.5, ..Measured::harmless() };
+    assert_eq!(guessing.judged(), (vec![None; 4], Verdict::CannotBeDecided));
+}
