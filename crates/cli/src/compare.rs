@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use bitkv_record::{GridRow, Manifest, has_rows, read_rows_noting};
 use bitkv_report::{compare, render_comparison_markdown, render_comparison_terminal};
 
@@ -29,8 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let names = [&arguments.a, &arguments.b].map(|path| path.display().to_string());
     let comparison = compare((&names[0], &a), (&names[1], &b), arguments.seed)?;
     if let Some(path) = &arguments.out {
-        std::fs::write(path, render_comparison_markdown(&comparison))
-            .with_context(|| format!("cannot write the comparison to {}", path.display()))?;
+        output::file(path, render_comparison_markdown(&comparison).as_bytes())?;
     }
     if arguments.json {
         return output::json(&comparison);

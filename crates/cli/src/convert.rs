@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use bitkv_checkpoint::{
-    Architecture, AtomicFile, Checkpoint, Progress,
+    Architecture, Checkpoint, Progress,
     gguf::{self, Target, WriteOptions},
     write_packed_folder,
 };
@@ -168,12 +168,12 @@ fn companions(source: &Source, checkpoint: &Checkpoint, out: &Path) -> Result<()
         return Ok(());
     }
     let Some(tokenizer) = source.tokenizer(checkpoint)? else { return Ok(()) };
-    put(&out.join("tokenizer.json"), &tokenizer.to_json()?)?;
+    output::file(&out.join("tokenizer.json"), &tokenizer.to_json()?)?;
     let gguf = checkpoint.gguf().filter(|gguf| gguf.has_vocabulary());
     match gguf.map(gguf::Gguf::vocabulary).transpose()?.and_then(|vocabulary| vocabulary.chat_template) {
         Some(template) => {
             let config = tokenizer_config(&tokenizer, template, &checkpoint.file());
-            put(&out.join("tokenizer_config.json"), &serde_json::to_vec_pretty(&config)?)
+            output::file(&out.join("tokenizer_config.json"), &serde_json::to_vec_pretty(&config)?)
         }
         None => Ok(()),
     }
@@ -191,10 +191,4 @@ fn tokenizer_config(tokenizer: &Tokenizer, template: String, file: &str) -> Valu
         }
     }
     config
-}
-
-fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(file.commit()?)
 }

@@ -1,8 +1,12 @@
-//! One document on standard output, and nothing else there.
+//! One document on standard output, and nothing else there; files that are there whole or not at all.
 
-use std::io::{self, ErrorKind, Write};
+use std::{
+    io::{self, ErrorKind, Write},
+    path::Path,
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use bitkv_checkpoint::AtomicFile;
 use serde::Serialize;
 
 /// Prints `value` as JSON.
@@ -15,6 +19,13 @@ pub(crate) fn text(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
+}
+
+/// Writes a file, in place of the one that is there.
+pub(crate) fn file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(file.commit()?)
 }
 
 /// Says on standard error what was ignored.

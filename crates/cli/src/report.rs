@@ -10,10 +10,14 @@ use bitkv_report::{Recorded, claims, files, findings, render_terminal, splice};
 
 use crate::output;
 
+/// The run whose findings documents state, unless another is named.
+const FINDINGS: &str = "results/verify";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A finished run folder of `bitkv run` or `bitkv verify`.
-    run: PathBuf,
+    /// A finished run folder of `bitkv run` or `bitkv verify`. With --splice it can be left out: results/verify.
+    #[arg(required_unless_present = "splice")]
+    run: Option<PathBuf>,
     /// Write report.md, report.html and figures anew; the rows stay as they are.
     #[arg(long)]
     write: bool,
@@ -26,19 +30,20 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let recorded = Recorded::read(&arguments.run)?;
+    let folder = arguments.run.as_deref().unwrap_or(Path::new(FINDINGS));
+    let recorded = Recorded::read(folder)?;
     output::notes(&recorded.notes);
     let run = recorded.run();
-    if arguments.write {
-        write(&arguments.run, &files(&run))?;
-    }
+    ensure!(
+        arguments.splice.is_none() || !run.definition.claims.is_empty(),
+        "{} decides no claims, so it has no findings: name a run of `bitkv verify`",
+        folder.display()
+    );
     if let Some(path) = &arguments.splice {
-        ensure!(
-            !run.definition.claims.is_empty(),
-            "{} decides no claims, so it has no findings: name a run of `bitkv verify`",
-            arguments.run.display()
-        );
         splice_into(path, "findings", &findings(&run))?;
+    }
+    if arguments.write {
+        write(folder, &files(&run))?;
     }
     match arguments.json {
         true => output::json(&claims::verification(&run)),
@@ -51,14 +56,15 @@ pub(crate) fn splice_into(path: &Path, name: &str, content: &str) -> Result<()> 
     let shown = path.display();
     let document = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
     let spliced = splice(&document, name, content).map_err(|reason| anyhow!("{shown}: {reason}"))?;
-    fs::write(path, spliced).with_context(|| format!("cannot write {shown}"))
+    output::file(path, spliced.as_bytes())
 }
 
 fn write(folder: &Path, files: &[(String, String)]) -> Result<()> {
     for (name, text) in files {
         let path = folder.join(name);
-        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
-        written.with_context(|| format!("cannot write the report {}", path.display()))?;
+        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+        made.with_context(|| format!("cannot write the report {}", path.display()))?;
+        output::file(&path, text.as_bytes())?;
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ budgets = [1.0]
 policies = ["full"]
 metrics = ["kl", "form"]
 controls = false
+analysis = "Two forms are compared, not policies."
 "#;
 const TEXTS: [&str; 4] = ["a", "b", "c", "d"];
 /// Entropies of six heads in bits, rising.
@@ -96,22 +97,26 @@ impl Measured {
         rows
     }
 
-    /// What the statements of the claim amount to, one by one, and the verdict.
     fn judged(&self) -> (Vec<Option<bool>>, Verdict) {
-        let definition = Definition::from_toml(DEFINITION, "first.toml").unwrap();
-        let (manifest, rows, heads) = (rendered::manifest(), self.rows(), self.heads());
-        let run = Run {
-            definition: &definition,
-            manifest: &manifest,
-            rows: &rows,
-            timings: &[],
-            heads: &heads,
-            memory: &[],
-            folder: None,
-        };
-        let claim = claims::all(&run).remove(0);
-        (claim.statements.iter().map(|statement| statement.holds).collect(), claim.verdict)
+        judged(&self.rows(), &self.heads())
     }
+}
+
+/// What the statements of the claim amount to, one by one, and the verdict.
+fn judged(rows: &[GridRow], heads: &[HeadRow]) -> (Vec<Option<bool>>, Verdict) {
+    let definition = Definition::from_toml(DEFINITION, "first.toml").unwrap();
+    let manifest = rendered::manifest();
+    let run = Run {
+        definition: &definition,
+        manifest: &manifest,
+        rows,
+        timings: &[],
+        heads,
+        memory: &[],
+        folder: None,
+    };
+    let claim = claims::all(&run).remove(0);
+    (claim.statements.iter().map(|statement| statement.holds).collect(), claim.verdict)
 }
 
 fn name(form: Form) -> &'static str {
@@ -133,8 +138,7 @@ fn bits_count_in_both_directions_and_by_their_interval() {
     assert_eq!(with([-0.3, -0.31, -0.29, -0.3]), NO);
     // The mean is 0.04, but not the interval.
     assert_eq!(with([0.14, -0.06, 0.14, -0.06]), NO);
-    // All texts alike have no interval: nothing is shown.
-    assert_eq!(with([0.0; 4]), NO);
+    assert_eq!(with([0.0; 4]), YES);
 }
 
 #[test]
@@ -168,4 +172,28 @@ fn heads_that_cross_the_bound_count() {
 fn a_model_that_guesses_decides_nothing() {
     let guessing = Measured { nats: 8.5, ..Measured::harmless() };
     assert_eq!(guessing.judged(), (vec![None; 4], Verdict::CannotBeDecided));
+}
+
+#[test]
+fn what_is_not_there_decides_nothing() {
+    let harmless = Measured::harmless();
+    // Without the metric `form`, without profiles, and on a single text.
+    let mut rows = harmless.rows();
+    rows.iter_mut().for_each(|row| row.form_agreement = None);
+    assert_eq!(judged(&rows, &harmless.heads()).0, [YES, None, YES, YES]);
+    assert_eq!(judged(&harmless.rows(), &[]).0, [YES, YES]);
+    let rows: Vec<GridRow> = harmless.rows().into_iter().filter(|row| row.text == "a").collect();
+    assert_eq!(judged(&rows, &harmless.heads()), (vec![None; 4], Verdict::CannotBeDecided));
+}
+
+#[test]
+fn texts_are_paired_by_name() {
+    // Each form lacks a text that the other has: the differences of the three that are left are all 0.
+    let mut rows = Measured { more: [0.0; 4], ..Measured::harmless() }.rows();
+    for (i, row) in rows.iter_mut().enumerate() {
+        row.nll_nats = row.nll_nats.map(|nats| nats + (i % 4) as f64);
+    }
+    rows.retain(|row| (row.axes.form, row.text.as_str()) != (Form::True, "a"));
+    rows.retain(|row| (row.axes.form, row.text.as_str()) != (Form::PlainLlama, "d"));
+    assert_eq!(judged(&rows, &[]).0[0], YES);
 }

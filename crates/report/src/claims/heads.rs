@@ -26,14 +26,17 @@ pub(super) fn claim(run: &Run<'_>) -> Claim {
     let cells = Cells::of_models(run);
     let mut statements = vec![reproduction(recounted())];
     for model in &models {
-        let heads = Heads { rows: run.heads, model };
-        let failing = cells.iter().find(|cells| cells.model == *model).and_then(Cells::failing_prediction);
+        let heads = Heads::of(run.heads, model);
+        let failing = match cells.iter().find(|cells| cells.model == *model) {
+            Some(cells) => cells.failing_prediction(),
+            None => Some("it read no text, so nothing shows that it predicts any".to_owned()),
+        };
         statements
             .extend(judged(failing, vec![heads.share(), heads.transfer(), check(model, heads.length())]));
     }
     statements.push(architecture(run.heads));
-    let measured: Vec<_> = models.iter().map(|model| Heads { rows: run.heads, model }.summary()).collect();
-    let numbers = models.iter().filter_map(|model| Heads { rows: run.heads, model }.key_number()).collect();
+    let measured: Vec<_> = models.iter().map(|model| Heads::of(run.heads, model).summary()).collect();
+    let numbers = models.iter().filter_map(|model| Heads::of(run.heads, model).key_number()).collect();
     Claim::new(
         ClaimId::Heads,
         "Half of the attention heads are sinks or focused, so they need little cache",
@@ -44,32 +47,44 @@ pub(super) fn claim(run: &Run<'_>) -> Claim {
     )
 }
 
-/// The profiles of one model.
+/// The profiles of one model in the first study that has it.
 pub(super) struct Heads<'a> {
-    pub(super) rows: &'a [HeadRow],
-    pub(super) model: &'a str,
+    rows: Vec<&'a HeadRow>,
+    model: &'a str,
 }
 
 impl<'a> Heads<'a> {
+    pub(super) fn of(rows: &'a [HeadRow], model: &'a str) -> Self {
+        let mut own: Vec<&HeadRow> = rows.iter().filter(|row| row.model == model).collect();
+        if let Some(study) = own.first().map(|first| &first.study) {
+            own.retain(|row| row.study == *study);
+        }
+        Self { rows: own, model }
+    }
+
     fn at(&self, context: usize) -> impl Iterator<Item = &'a HeadRow> {
-        let model = self.model;
-        self.rows.iter().filter(move |row| row.model == model && row.context == context)
+        self.rows.iter().copied().filter(move |row| row.context == context)
     }
 
     /// Context lengths by rising length.
     pub(super) fn contexts(&self) -> Vec<usize> {
-        let mut all = unique(self.rows.iter().filter(|row| row.model == self.model).map(|row| row.context));
+        let mut all = unique(self.rows.iter().map(|row| row.context));
         all.sort_unstable();
         all
     }
 
-    /// The entropies of each text at one context length, `[text][layer * heads + head]`, in bits.
-    pub(super) fn texts(&self, context: usize) -> Vec<Vec<f64>> {
-        let names = unique(self.at(context).map(|row| row.text.as_str()));
-        let of = |name: &&str| {
-            self.at(context).filter(|row| row.text == *name).filter_map(|r| r.entropy_bits).collect()
+    /// The entropies of each text at one context length, `[layer * heads + head]`, in bits.
+    pub(super) fn named_texts(&self, context: usize) -> Vec<(&'a str, Vec<f64>)> {
+        let of = |name: &'a str| {
+            let own = self.at(context).filter(|row| row.text == name);
+            (name, own.filter_map(|row| row.entropy_bits).collect())
         };
-        names.iter().map(of).collect()
+        unique(self.at(context).map(|row| row.text.as_str())).into_iter().map(of).collect()
+    }
+
+    /// The same without the names of the texts, `[text][layer * heads + head]`.
+    fn texts(&self, context: usize) -> Vec<Vec<f64>> {
+        self.named_texts(context).into_iter().map(|(_, bits)| bits).collect()
     }
 
     /// Means over texts, `[layer * heads + head]`, in bits.
@@ -79,8 +94,7 @@ impl<'a> Heads<'a> {
 
     /// Whether query heads share KV heads.
     fn is_grouped(&self) -> bool {
-        let mut own = self.rows.iter().filter(|row| row.model == self.model);
-        own.any(|row| row.kv_head.is_some_and(|kv_head| kv_head != row.head))
+        self.rows.iter().any(|row| row.kv_head.is_some_and(|kv_head| kv_head != row.head))
     }
 
     fn longest(&self) -> usize {
@@ -210,7 +224,7 @@ fn recounted() -> Statement {
 fn architecture(rows: &[HeadRow]) -> Statement {
     let text = "Multi-head against grouped-query attention is the single cause of the difference";
     let published = format!("{} against {}", percent(FOCUSED[0].1), percent(FOCUSED[1].1));
-    let at = |model| Heads { rows, model }.bits(PUBLISHED_CONTEXT);
+    let at = |model| Heads::of(rows, model).bits(PUBLISHED_CONTEXT);
     let [mha, gqa] = ["tiny-mha", "tiny-gqa"].map(at);
     if mha.is_empty() || gqa.is_empty() {
         return untested(text, published, "needs both built-in models".into());

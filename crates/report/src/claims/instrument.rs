@@ -1,20 +1,25 @@
 //! What must be true of a model before a claim about it means anything.
 
-use super::{Cells, percent};
+use super::{Cells, by_text, is_known, percent};
 use bitkv_record::{GridRow, PolicyRole, ScoredTask};
+use bitkv_stats::Interval;
 
 impl Cells<'_> {
-    /// The first check that the model fails as a predictor of text: it must be better than guessing.
+    /// The first check that the model fails as a predictor of text: it must be better than guessing. A check that was
+    /// not made is a check that failed.
     pub(super) fn failing_prediction(&self) -> Option<String> {
         let texts = self.full(|row| row.task == ScoredTask::TEXT);
-        let excess: Vec<f64> =
-            texts.iter().filter_map(|row| Some(row.nll_nats? - row.uniform_nats?)).collect();
-        let uniform = texts.iter().find_map(|row| row.uniform_nats)?;
-        let found = self.interval(&excess);
-        (found.high >= 0.0).then(|| {
+        let excess = by_text(texts.iter().copied(), |row| Some(row.nll_nats? - row.uniform_nats?));
+        let Some(uniform) = texts.iter().find_map(|row| row.uniform_nats) else {
+            return Some(
+                "it read no text with its full cache, so nothing shows that it predicts any".to_owned(),
+            );
+        };
+        let found = self.interval(&excess.into_values().collect::<Vec<_>>());
+        let mean = found.mean + uniform;
+        unless(found.high < 0.0, &found, || {
             format!(
-                "its text costs {:.2} nats a token and guessing {uniform:.2}, so that it predicts no better than that",
-                found.mean + uniform
+                "a token costs it {mean:.2} nats where guessing costs {uniform:.2}: it predicts no better than guessing"
             )
         })
     }
@@ -28,14 +33,20 @@ impl Cells<'_> {
     /// With the full cache, answers must be better than chance by their interval.
     fn failing_recall(&self) -> Option<String> {
         let asked = self.full(|row| row.questions > 0);
-        let right = |row: &&GridRow| Some(row.correct? as f64 / row.questions as f64);
-        let shares: Vec<f64> = asked.iter().filter_map(right).collect();
-        let chance: Vec<f64> = asked.iter().filter_map(|row| row.chance).collect();
-        let chance = chance.iter().sum::<f64>() / chance.len().max(1) as f64;
-        let found = self.interval(&shares);
-        (!shares.is_empty() && found.low <= chance).then(|| {
+        if asked.is_empty() {
+            return Some(
+                "it was asked nothing about its context, so nothing shows that it has anything to forget"
+                    .to_owned(),
+            );
+        }
+        let shares = by_text(asked.iter().copied(), |row| Some(row.correct? as f64 / row.questions as f64));
+        let chances: Vec<f64> = asked.iter().filter_map(|row| row.chance).collect();
+        let chance = chances.iter().sum::<f64>() / chances.len().max(1) as f64;
+        let found = self.interval(&shares.into_values().collect::<Vec<_>>());
+        unless(found.low > chance, &found, || {
             format!(
-                "with the full cache {} of the answers are right and {} by chance, so that nothing can be forgotten",
+                "with the full cache {} of its answers are right, and {} by chance: there is nothing that eviction \
+                 could make it forget",
                 percent(found.mean),
                 percent(chance)
             )
@@ -50,11 +61,14 @@ impl Cells<'_> {
         let kept = |row: &GridRow| Some(row.kept_entries? as f64 / row.full_entries? as f64);
         let least = random.clone().filter_map(|row| kept(row)).fold(f64::INFINITY, f64::min);
         let at = random.filter(|row| kept(row).is_some_and(|part| part <= least + 1e-9));
-        let kl: Vec<f64> = at.filter_map(|row| row.kl_nats).collect();
+        let kl: Vec<f64> = by_text(at.copied(), |row| row.kl_nats).into_values().collect();
+        if kl.is_empty() {
+            return Some("no random choice of what is kept was measured on it, to compare with".to_owned());
+        }
         let found = self.interval(&kl);
-        (!kl.is_empty() && found.low <= 0.0).then(|| {
+        unless(found.low > 0.0, &found, || {
             format!(
-                "a random choice that keeps {} of the cache changes nothing (KL {:.2e} nats), so that no policy can be better",
+                "a random choice that keeps {} of the cache changes nothing (KL {:.2e} nats): no policy can be better",
                 percent(least),
                 found.mean
             )
@@ -64,5 +78,16 @@ impl Cells<'_> {
     /// Rows of the full cache.
     fn full(&self, wanted: impl Fn(&GridRow) -> bool) -> Vec<&GridRow> {
         self.rows.iter().copied().filter(|row| row.role == PolicyRole::Full && wanted(row)).collect()
+    }
+}
+
+/// Why a check failed, unless it passed by its interval.
+fn unless(passed: bool, found: &Interval, reason: impl Fn() -> String) -> Option<String> {
+    match (passed, is_known(found)) {
+        (true, _) => None,
+        (false, true) => Some(reason()),
+        (false, false) => {
+            Some("a single text has no interval, by which its checks could be passed".to_owned())
+        }
     }
 }

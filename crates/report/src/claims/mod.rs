@@ -16,6 +16,7 @@ use crate::{Run, unique};
 use bitkv_record::{ClaimId, GridRow};
 use bitkv_stats::{Interval, paired_bootstrap};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 const RESAMPLES: usize = 2000;
 
@@ -185,9 +186,14 @@ fn decided(
     holds: Option<bool>,
     reason: String,
 ) -> Statement {
-    let reason = if holds.is_some() { reason } else { format!("{reason}; the interval leaves it open") };
+    let reason = if holds.is_some() { reason } else { format!("{reason}; this leaves it open") };
     let (role, failing_check) = (StatementRole::Claim, None);
     Statement { text: text.into(), published, measured, holds, reason, role, failing_check }
+}
+
+/// A statement of whose rows none is there.
+fn missing(text: &str, published: String) -> Statement {
+    untested(text, published, "the run has no rows for it".into())
 }
 
 /// A statement that the rows at hand cannot decide.
@@ -238,7 +244,30 @@ fn percent(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
 
-/// The rows of one model.
+/// Whether an interval was found: a single text has none.
+fn is_known(found: &Interval) -> bool {
+    found.low.is_finite() && found.high.is_finite()
+}
+
+/// `mean [low, high]`, or the mean alone where there is no interval.
+fn show(found: &Interval, factor: f64, decimals: usize) -> String {
+    let print = |value: f64| format!("{:.decimals$}", factor * value + 0.0);
+    match is_known(found) {
+        true => format!("{} [{}, {}]", print(found.mean), print(found.low), print(found.high)),
+        false => format!("{} on a single text", print(found.mean)),
+    }
+}
+
+/// A mean over texts with its interval. A single text has no interval, so that nothing is decided on it.
+fn over_texts(values: &[f64], seed: u64) -> Interval {
+    match values.len() {
+        1 => Interval { mean: values[0], low: f64::NAN, high: f64::NAN },
+        _ => paired_bootstrap(values, RESAMPLES, seed),
+    }
+}
+
+/// The rows of one model that claims are decided on: of the first experiment that has the model, with the first value
+/// on every axis but the form.
 struct Cells<'a> {
     rows: Vec<&'a GridRow>,
     model: &'a str,
@@ -250,13 +279,36 @@ impl<'a> Cells<'a> {
     fn of_models(run: &Run<'a>) -> Vec<Cells<'a>> {
         let measured = || run.rows.iter().filter(|row| row.error.is_none());
         let of = |model: &'a str| {
-            let rows = measured().filter(|row| row.model == model).collect();
+            let mut rows: Vec<&GridRow> = measured().filter(|row| row.model == model).collect();
+            if let Some((experiment, axes)) = rows.first().map(|first| (&first.experiment, first.axes)) {
+                rows.retain(|row| row.experiment == *experiment && row.axes == axes);
+            }
             Cells { rows, model, seed: run.manifest.seed }
         };
         unique(measured().map(|row| row.model.as_str())).into_iter().map(of).collect()
     }
 
     fn interval(&self, values: &[f64]) -> Interval {
-        paired_bootstrap(values, RESAMPLES, self.seed)
+        over_texts(values, self.seed)
     }
+}
+
+/// A value for each text: the mean over its rows, which are those of several seeds.
+fn by_text<'a>(
+    rows: impl IntoIterator<Item = &'a GridRow>,
+    value: fn(&GridRow) -> Option<f64>,
+) -> BTreeMap<&'a str, f64> {
+    let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for row in rows {
+        if let Some(value) = value(row) {
+            let sum = sums.entry(&row.text).or_default();
+            *sum = (sum.0 + value, sum.1 + 1.0);
+        }
+    }
+    sums.into_iter().map(|(text, (sum, count))| (text, sum / count)).collect()
+}
+
+/// First less second on every text that both have.
+fn differences(first: &BTreeMap<&str, f64>, second: &BTreeMap<&str, f64>) -> Vec<f64> {
+    first.iter().filter_map(|(text, value)| Some(value - second.get(text)?)).collect()
 }

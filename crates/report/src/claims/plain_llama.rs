@@ -3,12 +3,16 @@
 //! What would show that it is was written before anything was measured.
 
 use super::heads::{Heads, below, means};
-use super::{Cells, Claim, Statement, decided, judged, tested, untested};
+use super::{
+    Cells, Claim, Statement, by_text, decided, differences, is_known, judged, missing, over_texts, show,
+    tested, untested,
+};
 use crate::experiment::true_name;
 use crate::{Run, unique};
 use bitkv_record::{ClaimId, Form, GridRow, PolicyRole, ScoredTask};
-use bitkv_stats::{Interval, paired_bootstrap, spearman};
+use bitkv_stats::{Interval, spearman};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::f64::consts::LN_2;
 
 /// Bits a token that hardly anyone would notice.
@@ -42,7 +46,7 @@ pub(super) fn claim(run: &Run<'_>) -> Claim {
         ClaimId::PlainLlama,
         "Running BitNet weights as a plain Llama is harmless",
         statements.collect(),
-        pairs.iter().map(Pair::key_number).collect(),
+        pairs.iter().filter_map(Pair::key_number).collect(),
         json!({"verified_as": "LlamaForCausalLM"}),
         json!({"models": pairs.iter().map(Pair::summary).collect::<Vec<_>>()}),
     )
@@ -50,97 +54,110 @@ pub(super) fn claim(run: &Run<'_>) -> Claim {
 
 impl Pair<'_> {
     fn statements(&self) -> Vec<Statement> {
-        let model = self.truth.model;
-        let (bits, agreement) = (self.bits_more(), self.agreement());
-        let mut statements = vec![
-            tested(
-                &format!("{model}: costs within {BITS} bits a token of the true model"),
-                "taken for granted".into(),
+        let (model, taken) = (self.truth.model, || "taken for granted".to_owned());
+        let costs = format!("{model}: costs within {BITS} bits a token of the true model");
+        let same = format!(
+            "{model}: chooses the same next token at {:.0} % of positions or more",
+            100.0 * AGREEMENT
+        );
+        let costs = match self.bits_more() {
+            None => missing(&costs, taken()),
+            Some(bits) => decided(
+                &costs,
+                taken(),
                 format!("{} bits more", show(&bits, 1.0, 3)),
                 within(&bits, BITS),
                 "the 95 % interval over texts lies within".into(),
             ),
-            decided(
-                &format!(
-                    "{model}: chooses the same next token at {:.0} % of positions or more",
-                    100.0 * AGREEMENT
-                ),
-                "taken for granted".into(),
-                format!("{} %", show(&agreement, 100.0, 1)),
-                Some(agreement.low >= AGREEMENT),
+        };
+        let same = match self.agreement() {
+            None => missing(&same, taken()),
+            Some(found) => decided(
+                &same,
+                taken(),
+                format!("{} %", show(&found, 100.0, 1)),
+                is_known(&found).then_some(found.low >= AGREEMENT),
                 "the 95 % interval over texts lies above".into(),
             ),
-        ];
-        let contexts = Heads { rows: self.run.heads, model }.contexts();
+        };
+        let mut statements = vec![costs, same];
+        let contexts = Heads::of(self.run.heads, model).contexts();
         let longest = contexts.last().copied();
         let shown = unique([SHORT].into_iter().chain(longest)).into_iter().filter(|n| contexts.contains(n));
         statements.extend(shown.flat_map(|context| self.profile(context)));
         statements
     }
 
-    fn texts(&self, plain: bool) -> Vec<&GridRow> {
+    /// A value of every text that was read with the full cache, in one of the forms.
+    fn texts(&self, plain: bool, value: fn(&GridRow) -> Option<f64>) -> BTreeMap<&str, f64> {
         let cells = if plain { self.plain } else { self.truth };
-        let full = |row: &&&GridRow| row.role == PolicyRole::Full && row.task == ScoredTask::TEXT;
-        let mut rows: Vec<&GridRow> = cells.rows.iter().filter(full).copied().collect();
-        rows.sort_by(|a, b| a.text.cmp(&b.text));
-        rows
+        let full = |row: &&GridRow| row.role == PolicyRole::Full && row.task == ScoredTask::TEXT;
+        by_text(cells.rows.iter().copied().filter(full), value)
+    }
+
+    /// A mean over texts with its interval; none where there are none.
+    fn interval(&self, values: &[f64]) -> Option<Interval> {
+        (!values.is_empty()).then(|| self.truth.interval(values))
     }
 
     /// Bits a token that the plain Llama costs more, text by text.
-    fn bits_more(&self) -> Interval {
-        let (truth, plain) = (self.texts(false), self.texts(true));
-        let more = |(a, b): (&&GridRow, &&GridRow)| Some((b.nll_nats? - a.nll_nats?) / LN_2);
-        self.truth.interval(&truth.iter().zip(&plain).filter_map(more).collect::<Vec<_>>())
+    fn bits_more(&self) -> Option<Interval> {
+        let bits = |plain| self.texts(plain, |row| Some(row.nll_nats? / LN_2));
+        self.interval(&differences(&bits(true), &bits(false)))
     }
 
-    fn agreement(&self) -> Interval {
-        self.truth.interval(&self.texts(true).iter().filter_map(|row| row.form_agreement).collect::<Vec<_>>())
+    fn agreement(&self) -> Option<Interval> {
+        self.interval(&self.texts(true, |row| row.form_agreement).into_values().collect::<Vec<_>>())
     }
 
-    /// Bits a token in either form, over all texts, and of guessing.
-    fn bits(&self) -> [f64; 3] {
-        let mean = |rows: &[&GridRow], value: fn(&GridRow) -> Option<f64>| {
-            let values: Vec<f64> = rows.iter().filter_map(|row| value(row)).collect();
-            values.iter().sum::<f64>() / values.len() as f64 / LN_2
+    /// Bits a token of the true model, as a plain Llama and of guessing, over all texts.
+    fn bits(&self) -> Option<[f64; 3]> {
+        let mean = |plain, value| {
+            let values: Vec<f64> = self.texts(plain, value).into_values().collect();
+            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64 / LN_2)
         };
-        let (truth, plain) = (self.texts(false), self.texts(true));
-        [mean(&truth, |r| r.nll_nats), mean(&plain, |r| r.nll_nats), mean(&truth, |r| r.uniform_nats)]
+        Some([mean(false, |r| r.nll_nats)?, mean(true, |r| r.nll_nats)?, mean(false, |r| r.uniform_nats)?])
     }
 
-    fn key_number(&self) -> [String; 3] {
-        let [truth, plain, guessing] = self.bits();
-        let same = 100.0 * self.agreement().mean;
-        [
+    fn key_number(&self) -> Option<[String; 3]> {
+        let ([truth, plain, guessing], same) = (self.bits()?, 100.0 * self.agreement()?.mean);
+        Some([
             format!("bits a token as a plain Llama, {}", self.truth.model),
             "taken for granted".into(),
             format!("{plain:.2} for {truth:.2}, guessing {guessing:.2}; {same:.1} % of next tokens the same"),
-        ]
+        ])
     }
 
     /// Order and share of heads at one context length.
     fn profile(&self, context: usize) -> Vec<Statement> {
-        let heads = |model| Heads { rows: self.run.heads, model };
-        let (own, its) = (heads(self.truth.model).texts(context), heads(self.plain.model).texts(context));
+        let heads = |model| Heads::of(self.run.heads, model).named_texts(context);
+        let (own, its) = (heads(self.truth.model), heads(self.plain.model));
+        let its = |text: &str| its.iter().find(|(name, _)| *name == text).map(|(_, bits)| bits.clone());
+        let both = own.into_iter().filter_map(|(text, own)| Some((own, its(text)?)));
+        let (own, its): (Vec<Vec<f64>>, Vec<Vec<f64>>) = both.unzip();
         let (model, taken) = (self.truth.model, || "taken for granted".to_owned());
-        let text = format!("{model}: orders the heads at {context} tokens as two halves of the texts do");
+        let order = format!("{model}: orders the heads at {context} tokens as two halves of the texts do");
+        let share = format!(
+            "{model}: moves the share of heads below 1.5 bits at {context} tokens by less than {:.0} points",
+            100.0 * SHARE
+        );
+        if own.is_empty() {
+            return vec![missing(&order, taken()), missing(&share, taken())];
+        }
         let order = match (spearman(&means(&own), &means(&its)), between_halves(&own)) {
             (Some(found), Some(halves)) => tested(
-                &text,
+                &order,
                 taken(),
                 format!("rank correlation {found:.3}, halves {halves:.3}"),
                 found >= halves,
                 "as much like the true model as two halves of the texts are within it".into(),
             ),
-            _ => untested(&text, taken(), "entropies do not vary over heads".into()),
+            _ => untested(&order, taken(), "two texts whose entropies vary over heads are needed".into()),
         };
         let moved: Vec<f64> = own.iter().zip(&its).map(|(own, its)| below(its) - below(own)).collect();
-        let moved = paired_bootstrap(&moved, super::RESAMPLES, self.run.manifest.seed);
-        let points = format!(
-            "moves the share of heads below 1.5 bits at {context} tokens by less than {:.0} points",
-            100.0 * SHARE
-        );
-        let share = tested(
-            &format!("{model}: {points}"),
+        let moved = over_texts(&moved, self.run.manifest.seed);
+        let share = decided(
+            &share,
             taken(),
             format!("{} points", show(&moved, 100.0, 1)),
             within(&moved, SHARE),
@@ -150,30 +167,29 @@ impl Pair<'_> {
     }
 
     fn summary(&self) -> serde_json::Value {
-        let [truth, plain, guessing] = self.bits();
-        let kl: Vec<f64> = self.texts(true).iter().filter_map(|row| row.form_kl_nats).collect();
+        let kl: Vec<f64> = self.texts(true, |row| row.form_kl_nats).into_values().collect();
+        let bits = self.bits().map(
+            |[truth, plain, guessing]| json!({"true": truth, "plain-llama": plain, "uniform": guessing}),
+        );
         json!({
             "model": self.truth.model,
-            "bits_per_token": {"true": truth, "plain-llama": plain, "uniform": guessing},
-            "agreement": self.agreement().mean,
-            "kl_nats": self.truth.interval(&kl).mean,
+            "bits_per_token": bits,
+            "agreement": self.agreement().map(|found| found.mean),
+            "kl_nats": self.interval(&kl).map(|found| found.mean),
         })
     }
 }
 
 /// Correlation of the mean profiles of every other text and of the rest: what chance leaves of 1.
 fn between_halves(texts: &[Vec<f64>]) -> Option<f64> {
+    if texts.len() < 2 {
+        return None;
+    }
     let half = |first: usize| means(&texts.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>());
     spearman(&half(0), &half(1))
 }
 
-/// Whether all of the interval is nearer to 0 than `bound`; a single text shows nothing.
-fn within(found: &Interval, bound: f64) -> bool {
-    found.low < found.high && -bound < found.low && found.high < bound
-}
-
-/// `mean [low, high]`.
-fn show(found: &Interval, factor: f64, decimals: usize) -> String {
-    let print = |value: f64| format!("{:.decimals$}", factor * value + 0.0);
-    format!("{} [{}, {}]", print(found.mean), print(found.low), print(found.high))
+/// Whether all of the interval is nearer to 0 than `bound`; none where there is no interval.
+fn within(found: &Interval, bound: f64) -> Option<bool> {
+    is_known(found).then_some(-bound < found.low && found.high < bound)
 }

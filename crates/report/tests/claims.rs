@@ -1,0 +1,92 @@
+//! What claims decide on rows that lack something: nothing of that.
+
+#[allow(dead_code, reason = "each test binary uses a part")]
+mod fixture;
+
+use bitkv_record::{Axes, GridRow, KvFormat};
+use bitkv_report::claims::{self, Claim, Verdict};
+use fixture::{Recorded, recorded};
+
+fn claim(recorded: &Recorded, id: &str) -> Claim {
+    let found = claims::all(&recorded.run()).into_iter().find(|claim| claim.id.to_string() == id).unwrap();
+    let texts = found.statements.iter().flat_map(|s| [&s.text, &s.measured, &s.reason]);
+    for text in texts.chain(found.key_numbers.iter().flatten()) {
+        assert!(!text.contains("NaN") && !text.contains("inf "), "{text}");
+    }
+    found
+}
+
+/// Why the compression claim cannot be decided.
+fn failing(recorded: &Recorded) -> String {
+    let claim = claim(recorded, "compression");
+    assert_eq!(claim.verdict, Verdict::CannotBeDecided);
+    claim.statements.iter().find_map(|statement| statement.failing_check.clone()).unwrap()
+}
+
+fn without(unwanted: impl Fn(&GridRow) -> bool) -> Recorded {
+    let mut all = recorded();
+    all.rows.retain(|row| !unwanted(row));
+    all
+}
+
+#[test]
+fn without_rows_nothing_is_decided() {
+    assert_ne!(claim(&recorded(), "compression").verdict, Verdict::CannotBeDecided);
+    let ruleless = claim(&without(|row| row.policy == "entropy-inverted"), "compression");
+    assert_eq!(ruleless.verdict, Verdict::NotTested);
+    assert!(ruleless.statements.iter().any(|s| s.reason == "the run has no rows for it"));
+    let mut bare = recorded();
+    bare.memory.clear();
+    bare.heads.clear();
+    for id in ["memory", "heads"] {
+        assert_eq!(claim(&bare, id).verdict, Verdict::NotTested, "{id}");
+    }
+}
+
+#[test]
+fn checks_that_were_not_made_are_checks_that_failed() {
+    let says = failing(&without(|row| row.questions == 0));
+    assert!(says.contains("read no text"), "{says}");
+    let says = failing(&without(|row| row.questions > 0));
+    assert!(says.contains("asked nothing"), "{says}");
+    let says = failing(&without(|row| row.policy == "uniform+random"));
+    assert!(says.contains("no random choice"), "{says}");
+    // One text has no interval.
+    let says = failing(&without(|row| row.questions == 0 && row.text != "code"));
+    assert!(says.contains("single text"), "{says}");
+    let mut readless = recorded();
+    readless.rows.clear();
+    assert_eq!(claim(&readless, "heads").verdict, Verdict::CannotBeDecided);
+}
+
+#[test]
+fn checks_fail_where_the_model_is_no_instrument() {
+    let changed = |change: fn(&mut GridRow)| {
+        let mut all = recorded();
+        all.rows.iter_mut().for_each(change);
+        failing(&all)
+    };
+    let says = changed(|row| row.nll_nats = row.nll_nats.map(|nats| nats + 5.0));
+    assert!(says.contains("predicts no better than guessing"), "{says}");
+    let says = changed(|row| row.chance = row.chance.map(|_| 0.95));
+    assert!(says.contains("95.0 % by chance"), "{says}");
+    let says = changed(|row| row.kl_nats = row.kl_nats.map(|_| 0.0));
+    assert!(says.contains("changes nothing"), "{says}");
+}
+
+#[test]
+fn other_experiments_and_axes_are_not_mixed_in() {
+    let before = claim(&recorded(), "compression");
+    let mut more = recorded();
+    let others = more.rows.clone().into_iter().flat_map(|row| {
+        let worse = GridRow { agreement: Some(0.1), kl_nats: Some(9.0), kept_entries: Some(77), ..row };
+        let int4 = Axes { kv: KvFormat::Int4, ..worse.axes };
+        [GridRow { axes: int4, ..worse.clone() }, GridRow { experiment: "second".into(), ..worse }]
+    });
+    more.rows.extend(others.collect::<Vec<_>>());
+    let mut heads = more.heads.clone();
+    heads.iter_mut().for_each(|row| row.study = "second".into());
+    more.heads.extend(heads);
+    assert_eq!(claim(&more, "compression"), before);
+    assert_eq!(claim(&more, "heads"), claim(&recorded(), "heads"));
+}
