@@ -8,7 +8,8 @@
 The definition (or `bitkv verify`) is run once without interruption. Then it is run again and again and killed with SIGKILL at random
 moments, from the first millisecond to the last, and taken up after each. After every kill the journal must hold every
 whole row that it held before, none twice, and each with the bytes that it has in the uninterrupted run; a run that
-ends must have the same rows.csv, heads.csv, memory.csv and reports, byte for byte, and say how many rows it resumed. A run that ends before all kills were made is begun anew.
+ends must have the same rows.csv, heads.csv, memory.csv and definition.toml, byte for byte, and say that it resumed rows. A run that
+ends before all kills were made is begun anew.
 
 One line on standard output, and exit code 0, when all of that is so.
 """
@@ -155,6 +156,7 @@ def main():
                 idle += len(rows) == len(before)
                 before = rows
 
+    demand(any(resumed), "no run resumed a row: use a definition that takes longer")
     print(
         f"{kills} kills ({idle} before a new row) in {sweeps} sweeps of {len(expected)} rows: all files are byte-identical to those "
         f"of the uninterrupted run ({seconds:.1f} s), no row is lost and none doubled; rows resumed: {resumed}"

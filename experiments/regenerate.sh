@@ -24,6 +24,9 @@ schedules:schedules
 retrieval:retrieval
 "
 
+for name in "$@"; do
+    printf '%s' "$RESULTS" | grep -q "^$name:" || { echo "there is no result $name: name one of" $(printf '%s' "$RESULTS" | cut -d: -f1) >&2; exit 1; }
+done
 [ -z "$(git status --porcelain)" ] || { echo "the tree has uncommitted changes: commit them first, so that manifests name what ran" >&2; exit 1; }
 cargo build --release --locked
 for entry in $RESULTS; do

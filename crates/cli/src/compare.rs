@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use bitkv_record::{GridRow, Manifest, has_rows, read_rows_noting};
-use bitkv_report::{compare, render_comparison_markdown, render_comparison_terminal};
+use bitkv_report::{Recorded, compare, render_comparison_markdown, render_comparison_terminal};
 
 use crate::output;
 
@@ -67,16 +67,26 @@ fn same_inputs(a: &Path, b: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The rows of a run folder, or of its file.
+/// The rows of a run folder, or of a file alone.
 fn rows(path: &Path) -> Result<Vec<GridRow>> {
-    let file = if path.is_dir() { path.join("rows.csv") } else { path.to_owned() };
+    let (rows, notes) = if path.join("manifest.json").exists() {
+        let recorded = Recorded::read(path)?;
+        (recorded.run().rows.to_vec(), recorded.notes)
+    } else {
+        let file = if path.is_dir() { path.join("rows.csv") } else { path.to_owned() };
+        ensure!(
+            has_rows(&file),
+            "{} has no rows.csv: name a finished run folder of `bitkv run` or `bitkv verify`",
+            path.display()
+        );
+        let mut notes = Vec::new();
+        (read_rows_noting(&file, &mut notes)?, notes)
+    };
     ensure!(
-        has_rows(&file),
-        "{} has no rows.csv: name a finished run folder of `bitkv run` or `bitkv verify`",
+        !rows.is_empty(),
+        "{} has no cells, only profiles or bytes: name a run with an [[experiment]]",
         path.display()
     );
-    let mut notes = Vec::new();
-    let rows = read_rows_noting(&file, &mut notes)?;
     output::notes(&notes);
     Ok(rows)
 }

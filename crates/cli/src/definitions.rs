@@ -40,7 +40,7 @@ pub(crate) fn read() -> Result<Vec<Definition>> {
 
 /// Files, what they ask, and the names in them.
 pub(crate) fn document(definitions: &[Definition]) -> Value {
-    let one = |d: &Definition| json!({"file": d.file(), "analysis": d.analysis, "experiments": names(d)});
+    let one = |d: &Definition| json!({"file": d.file(), "analysis": d.analysis, "experiments": d.names()});
     definitions.iter().map(one).collect()
 }
 
@@ -51,13 +51,7 @@ pub(crate) fn table(definitions: &[Definition]) -> Table {
         let words: Vec<&str> = definition.analysis.split_whitespace().collect();
         let analysis = words.join(" ");
         let question = analysis.split_inclusive(['?', '.']).next().unwrap_or_default();
-        table.push(vec![definition.file().to_owned(), names(definition).join(", "), question.to_owned()]);
+        table.push(vec![definition.file().to_owned(), definition.names().join(", "), question.to_owned()]);
     }
     table
-}
-
-/// Experiments and profiles.
-fn names(definition: &Definition) -> Vec<&str> {
-    let experiments = definition.experiments.iter().map(|e| e.name.as_str());
-    experiments.chain(definition.profiles.iter().map(|p| p.name.as_str())).collect()
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bitkv_evict::{Listing, PRESETS, registry};
 use bitkv_lab::{built_in, memory::published_models};
 use bitkv_record::Measure;
@@ -34,6 +34,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.splice {
+        ensure!(
+            matches!(arguments.what, None | Some(What::Metrics)) && !arguments.json,
+            "--splice writes the table of metrics only: use `bitkv list metrics --splice {}`",
+            path.display()
+        );
         return report::splice_into(path, "metrics", &metrics_table().to_bare_markdown());
     }
     let all = [What::Models, What::Policies, What::Metrics, What::Experiments];

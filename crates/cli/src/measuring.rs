@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use bitkv_lab::grid::{self, Estimate, Grid, MemoryJob, Study};
+use bitkv_lab::grid::{self, Estimate, Grid};
 use bitkv_report::{Align, Recorded, Run, Table, files};
-use serde_json::json;
 
 use crate::output;
 
@@ -17,6 +16,14 @@ pub(crate) struct Done {
     pub(crate) resumed: usize,
     pub(crate) seconds: f64,
     pub(crate) folder: PathBuf,
+}
+
+impl Done {
+    /// Rows of every kind.
+    pub(crate) fn rows(&self) -> usize {
+        let run = self.recorded.run();
+        run.rows.len() + run.heads.len() + run.memory.len()
+    }
 }
 
 /// Measures what is not measured yet, writes the reports and moves the run to its name.
@@ -41,32 +48,22 @@ pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<Done> {
 pub(crate) fn dry_run(grid: &Grid, as_json: bool) -> Result<()> {
     let estimates = grid::estimate(grid)?;
     if as_json {
-        let study = |s: &Study| json!({"experiment": s.name(), "model": s.model(), "rows": s.rows()});
-        let memory = |m: &MemoryJob| json!({"experiment": m.name(), "model": m.model(), "rows": m.rows()});
-        let profiles: Vec<_> = grid.studies.iter().map(study).collect();
-        let memory: Vec<_> = grid.memory.iter().map(memory).collect();
-        return output::json(
-            &json!({"rows": grid.rows(), "jobs": estimates, "profiles": profiles, "memory": memory}),
-        );
+        return output::json(&estimates);
     }
-    let columns = ["experiment", "model", "contexts", "cells each", "rows", "about", "memory"];
-    let title = format!("{}: {} rows", grid.definition.file(), grid.rows());
+    let columns = ["section", "model", "contexts", "cells each", "rows", "about", "memory"];
+    let seconds: f64 = estimates.all().map(|estimate| estimate.seconds).sum();
+    let title = format!("{}: {} rows, about {seconds:.0} s", grid.definition.file(), estimates.rows);
     let mut table = Table::new(title, &columns.map(|c| (c, Align::Left)));
-    for Estimate { experiment, model, contexts, cells, rows, seconds, bytes } in estimates {
+    for Estimate { experiment, model, contexts, cells, rows, seconds, bytes } in estimates.all() {
         table.push(vec![
-            experiment,
-            model,
+            experiment.clone(),
+            model.clone(),
             contexts.to_string(),
             cells.to_string(),
             rows.to_string(),
             format!("{seconds:.0} s"),
-            format!("{:.0} MB", bytes as f64 / 1e6),
+            format!("{:.0} MB", *bytes as f64 / 1e6),
         ]);
-    }
-    let studies = grid.studies.iter().map(|s| (s.name(), s.model(), format!("{} of heads", s.rows())));
-    let memory = grid.memory.iter().map(|m| (m.name(), m.model(), format!("{} of memory", m.rows())));
-    for (name, model, rows) in studies.chain(memory) {
-        table.push(vec![name.into(), model.into(), String::new(), String::new(), rows]);
     }
     output::text(&table.to_terminal())
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use bitkv_checkpoint::codec::i2s::Layout;
-use bitkv_lab::{Loading, PLAIN_LLAMA_MARK, Source, Subject, memory::Shape};
+use bitkv_lab::{Loading, Source, Subject, memory::Shape};
 use clap::ValueEnum;
 
 /// What every command takes to name a model.
@@ -78,10 +78,7 @@ impl ReadingArguments {
         );
         Ok(match self.skeleton {
             None => known,
-            Some(Skeleton::Llama) => Shape {
-                name: format!("{}{PLAIN_LLAMA_MARK}", known.name),
-                config: known.config.as_llama_skeleton(),
-            },
+            Some(Skeleton::Llama) => known.as_plain_llama(),
         })
     }
 

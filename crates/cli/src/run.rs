@@ -46,9 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         return output::json(&json!({
             "run": done.folder,
-            "rows": run.rows.len(),
-            "heads": run.heads.len(),
-            "memory": run.memory.len(),
+            "rows": done.rows(),
             "resumed": done.resumed,
             "failed": failed,
             "seconds": done.seconds,
@@ -57,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     output::text(&render_terminal(&run))?;
     output::text(&format!(
         "\n{} rows ({} from an earlier attempt, {failed} failed) in {:.0} s\nReport: {}\n",
-        run.rows.len() + run.heads.len() + run.memory.len(),
+        done.rows(),
         done.resumed,
         done.seconds,
         done.folder.join("report.html").display()

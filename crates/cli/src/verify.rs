@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         let mut document = serde_json::to_value(claims::verification(&run))?;
         if let (Value::Object(document), Value::Object(more)) =
-            (&mut document, json!({"rows": run.rows.len(), "resumed": done.resumed}))
+            (&mut document, json!({"rows": done.rows(), "resumed": done.resumed}))
         {
             document.extend(more);
         }

@@ -108,7 +108,7 @@ fn experiments_that_show_nothing() {
         refuses(&place, end, &format!("{key} = []"), &[IN, key, "empty"]);
     }
     let again = definition(&[]) + &definition(&[])[definition(&[]).find("[[").unwrap()..];
-    refuses_text(&place, &again, &["two experiments are named 'small'", "rename"]);
+    refuses_text(&place, &again, &["two sections are named 'small'", "rename"]);
 }
 
 #[test]

@@ -52,6 +52,12 @@ fn damaged_rows_and_newer_formats() {
     refused(&place, "definition.toml", twice, &["kv", "twice"]);
     let twice = |text: &str| text.replacen("kv = [\"f16\"]", "kv = [\"f16\", \"f16\"]", 1);
     refused(&place, "definition.toml", twice, &["kv lists \"f16\" twice"]);
+    // What every line of the file hides: names that were exchanged, and lines that are gone.
+    let put_back = ["not the file that the run wrote", "put it back"];
+    let exchanged = |text: &str| text.replacen(",kl_nats,agreement,", ",agreement,kl_nats,", 1);
+    refused(&place, "rows.csv", exchanged, &put_back);
+    let shorter = |text: &str| text.trim_end().rsplit_once('\n').unwrap().0.to_owned() + "\n";
+    refused(&place, "rows.csv", shorter, &put_back);
     // After all this the run is as it was.
     place.text(&["report", RUN]);
 }
@@ -59,12 +65,12 @@ fn damaged_rows_and_newer_formats() {
 #[test]
 fn folders_that_are_no_runs() {
     let place = ran();
-    let remedy = "name a finished run folder";
-    place.refuses(&["report", "texts"], &["texts", "no", remedy]);
+    let remedy = "name the folder that `bitkv run` or `bitkv verify` wrote";
+    place.refuses(&["report", "texts"], &["'texts' is no finished run", remedy]);
     place.refuses(&["report", "absent"], &["absent"]);
     place.refuses(&["report", "small.toml"], &["small.toml"]);
     fs::remove_file(place.path(RUN).join("rows.csv")).unwrap();
-    place.refuses(&["report", RUN], &["rows.csv", remedy]);
+    place.refuses(&["report", RUN], &["is no finished run", remedy]);
 }
 
 #[test]
@@ -72,6 +78,10 @@ fn columns_of_another_version_are_noted_and_lacking_ones_are_empty() {
     let place = ran();
     let path = place.path(RUN).join("rows.csv");
     let whole = fs::read_to_string(&path).unwrap();
+    let manifest = place.path(RUN).join("manifest.json");
+    let mut document: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    document.as_object_mut().unwrap().remove("files").unwrap();
+    fs::write(&manifest, document.to_string()).unwrap();
     let mut lines = whole.lines();
     // As another version may write it: one column more, and without checksums, which tell of the line as it was.
     let header = lines.next().unwrap().replace(",checksum", ",colour");

@@ -118,6 +118,20 @@ fn a_dry_run_says_what_it_takes_and_leaves_nothing() {
     assert_eq!(place.entries(), before);
 }
 
+#[test]
+fn a_plain_llama_is_marked_in_every_file() {
+    let place = Place::new();
+    place.json(&[&SMALL[..], &["runs/plain", "--skeleton", "llama"]].concat());
+    let folder = place.path("runs/plain");
+    let name = format!("{MODEL}+plain-llama");
+    let rows: Vec<GridRow> = read_rows(&folder.join("rows.csv")).unwrap();
+    let heads: Vec<HeadRow> = read_rows(&folder.join("heads.csv")).unwrap();
+    let memory: Vec<MemoryRow> = read_rows(&folder.join("memory.csv")).unwrap();
+    assert!(rows.iter().all(|row| row.model == name) && heads.iter().all(|row| row.model == name));
+    let own: Vec<&MemoryRow> = memory.iter().filter(|row| row.model.starts_with(MODEL)).collect();
+    assert!(!own.is_empty() && own.iter().all(|row| row.model == name), "{own:?}");
+}
+
 /// Random weights predict nothing: no sentence about compression or heads may be decided on them.
 #[test]
 fn random_weights_decide_nothing() {
@@ -148,6 +162,9 @@ fn the_document_has_its_keys(document: &Value) {
         }
         let statements = list(&claim["statements"]);
         assert!(!statements.is_empty() && statements.iter().any(|s| s["holds"].is_boolean()));
+        // What was published as arithmetic is arithmetic.
+        let reproductions = statements.iter().filter(|s| s["role"] == "reproduction");
+        assert!(reproductions.clone().all(|s| s["holds"] == true), "{claim}");
     }
     let memory = &list(&document["claims"])[0];
     let reproduced = &list(&memory["statements"])[0];

@@ -27,6 +27,7 @@ pub fn new(
         models,
         texts,
         options,
+        files: Vec::new(),
     }
 }
 

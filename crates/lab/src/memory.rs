@@ -4,6 +4,8 @@ use anyhow::{Result, ensure};
 use bitkv_bitnet::{Architecture, Config};
 use bitkv_record::{Accounting, MemoryRow};
 
+use crate::PLAIN_LLAMA_MARK;
+
 /// Bits of a weight as the published table counts them.
 const PUBLISHED_BITS: f64 = 1.58;
 /// Bits of a ternary weight as every runtime stores it.
@@ -96,6 +98,11 @@ pub fn published_share(model: &str, context: usize) -> Option<f64> {
 }
 
 impl Shape {
+    /// The same model, run as a plain Llama.
+    pub fn as_plain_llama(self) -> Shape {
+        Shape { name: format!("{}{PLAIN_LLAMA_MARK}", self.name), config: self.config.as_llama_skeleton() }
+    }
+
     /// One row of the memory table at `context` tokens.
     ///
     /// # Errors
@@ -189,13 +196,6 @@ pub fn row(
     }
 }
 
-/// The headline figure with its own formula: the KV bytes of bitnet_b1_58-large at 2048 tokens
-/// against 0.7e9 parameters of 1.58 bits, without activations.
-pub fn headline_share(large: &Shape) -> f64 {
-    let kv = large.kv_bytes(2048) as f64;
-    kv / (kv + 0.7e9 * PUBLISHED_BITS / 8.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,12 +231,6 @@ mod tests {
         assert_eq!(large, [32.7, 49.1, 65.4]);
         let small = [512, 1024, 2048, 4096].map(|n| share(1, Accounting::Published, n));
         assert_eq!(small, [7.6, 14.0, 24.4, 38.7]);
-    }
-
-    #[test]
-    fn the_headline_with_its_own_formula() {
-        let models = published_models().unwrap();
-        assert_eq!((headline_share(&models[0]) * 1000.0).round() / 10.0, 68.6);
     }
 
     #[test]

@@ -48,8 +48,9 @@ pub struct Loading {
     pub i2s_layout: Option<Layout>,
 }
 
-#[derive(Clone, Debug)]
-enum Place {
+/// Where the files of a model lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
     BuiltIn(String),
     Folder(PathBuf),
     Gguf(PathBuf),
@@ -89,6 +90,11 @@ impl Source {
     pub fn name(&self) -> String {
         let mark = if self.loading.plain_llama { PLAIN_LLAMA_MARK } else { "" };
         format!("{}{mark}", self.name)
+    }
+
+    /// Where its files lie.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// What the user called it.

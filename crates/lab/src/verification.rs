@@ -14,6 +14,8 @@ const DEFINITION: &str = include_str!("../../../experiments/verify.toml");
 const FILE: &str = "verify.toml";
 /// Shortest calibration text and shortest context.
 const SHORTEST: usize = 64;
+/// Most of anything that is counted: no model reads as many tokens.
+const MOST: usize = 1 << 26;
 /// Tokens of a retrieval context and its questions.
 const RECALL: usize = 241 + 60;
 
@@ -56,6 +58,15 @@ pub fn definition(changes: &Changes) -> Result<Definition> {
         changes.context_tokens.unwrap_or(size("context")),
         changes.scored_tokens.unwrap_or(size("horizon")),
     ];
+    let numbers = [
+        ("--recalls", changes.recalls),
+        ("--calibration-tokens", changes.calibration_tokens),
+        ("--context-tokens", changes.context_tokens),
+        ("--scored-tokens", changes.scored_tokens),
+    ];
+    for (option, number) in numbers {
+        ensure!(number.is_none_or(|number| number <= MOST), "{option} is too large: use at most {MOST}");
+    }
     check(changes, sizes)?;
     apply(changes, sizes, &mut table)?;
     let text = if table == before { DEFINITION.to_owned() } else { toml::to_string(&table)? };
@@ -121,15 +132,23 @@ fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &
             tasks.iter_mut().filter_map(Value::as_table_mut).for_each(|task| set(task, "count", recalls))
         }
     }
+    let forms = changes.loading.plain_llama.then(|| ("forms".to_owned(), vec!["plain-llama"].into()));
     let profile = first(table, "profile")?;
+    profile.extend(forms.clone());
     let shorter =
         profile.get("lengths").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_integer);
     let lengths: Vec<i64> =
         shorter.filter(|length| *length < calibration as i64).chain([calibration as i64]).collect();
     profile.insert("lengths".into(), lengths.into());
     profile.extend(folder.map(|folder| ("texts".to_owned(), folder)));
+    let models = first(table, "experiment")?.get("models").cloned();
     let studies = table.get_mut("memory").and_then(Value::as_array_mut).context("no memory studies")?;
     for study in studies.iter_mut().filter_map(Value::as_table_mut) {
+        // The published models are what they are.
+        if study.get("models") != models.as_ref() {
+            continue;
+        }
+        study.extend(forms.clone());
         if study.get("accounting") == Some(&vec!["measured"].into()) {
             study.insert("contexts".into(), vec![context as i64].into());
         }

@@ -145,6 +145,8 @@ pub struct MemoryStudy {
     pub name: String,
     /// Models as `--model` takes them, or models whose configuration is known.
     pub models: Vec<String>,
+    /// What the weights are run as.
+    pub forms: Vec<Form>,
     /// Context lengths in tokens; those that a model cannot read are left out.
     pub contexts: Vec<usize>,
     /// How bytes are counted.
@@ -227,8 +229,12 @@ impl Definition {
         let claims = keys.list("claims", Some(Vec::new()), keys::named)?;
         let profiles = keys.tables("profile", |table| profile::read(table, &place))?;
         let memory = keys.tables("memory", |table| memory::read(table, &place))?;
-        // One of the three there must be; an experiment is what is usually missing.
-        let experiments = match keys.has("experiment") || profiles.len() + memory.len() == 0 {
+        if !keys.has("experiment") && profiles.is_empty() && memory.is_empty() {
+            return Err(place.refuse(
+                "there is nothing to measure: add a section [[experiment]], [[profile]] or [[memory]]",
+            ));
+        }
+        let experiments = match keys.has("experiment") {
             true => keys.entries("experiment")?.collect(),
             false => Vec::new(),
         };
@@ -272,5 +278,11 @@ const KEYS: [&str; 6] = ["format", "analysis", "claims", "experiment", "profile"
 fn syntax(error: &toml::de::Error, text: &str) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map_or(1, |before| before.matches('\n').count() + 1);
-    format!("line {line} is not TOML: {}", error.message().trim().replace('\n', ", "))
+    let found = error.span().and_then(|span| text.get(span)).unwrap_or_default().trim();
+    match error.message().trim() {
+        "duplicate key" => {
+            format!("line {line} gives the key '{found}' a second time: remove one of the two")
+        }
+        other => format!("line {line} is not TOML: {}", other.replace('\n', ", ")),
+    }
 }

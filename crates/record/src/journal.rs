@@ -36,8 +36,7 @@ impl<R: Row> Journal<R> {
         let bytes =
             std::fs::read(&path).map_err(|source| RecordError::Read { path: path.clone(), source })?;
         let header = header::<R>(fingerprint);
-        if bytes.iter().filter(|byte| **byte == b'\n').count() <= 2 {
-            // Without a whole line after the header there is no row to lose, whatever the fingerprint.
+        if !is_begun(&bytes) {
             file.set_len(0).map_err(fail)?;
             file.write_all(header.as_bytes()).map_err(fail)?;
             file.sync_all().map_err(fail)?;
@@ -138,7 +137,9 @@ impl<R: Row> Journal<R> {
         }
         let ranks: HashMap<&String, usize> = keys.iter().enumerate().map(|(rank, key)| (key, rank)).collect();
         if let Some(key) = self.rows.iter().map(Row::key).find(|key| !ranks.contains_key(key)) {
-            return Err(self.refuse(format!("the row of {key} belongs to no cell of this run")));
+            return Err(self.refuse(format!(
+                "the row of {key} belongs to no cell of this run: delete the folder of the unfinished run"
+            )));
         }
         let mut rows = self.rows;
         rows.sort_by_key(|row| ranks[&row.key()]);
@@ -157,6 +158,17 @@ impl<R: Row> Journal<R> {
     fn failed(&self, source: std::io::Error) -> RecordError {
         RecordError::Write { path: self.path.clone(), source }
     }
+}
+
+/// Whether there is a whole line after the header. Without one there is no row to lose, whatever the fingerprint.
+fn is_begun(bytes: &[u8]) -> bool {
+    bytes.iter().filter(|byte| **byte == b'\n').count() > 2
+}
+
+/// Whether a journal has rows.
+pub(crate) fn has_rows(path: &Path) -> Result<bool, RecordError> {
+    let bytes = std::fs::read(path);
+    Ok(is_begun(&bytes.map_err(|source| RecordError::Read { path: path.to_owned(), source })?))
 }
 
 fn header<R: Row>(fingerprint: &str) -> String {

@@ -37,6 +37,9 @@ pub struct Manifest {
     pub texts: Vec<FileHash>,
     /// Every option that can change a number, by name.
     pub options: serde_json::Map<String, serde_json::Value>,
+    /// The files of rows as they were written, unpacked; none in files of format 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileHash>,
 }
 
 /// All that is read of a manifest before its version is known.
@@ -92,6 +95,25 @@ impl Manifest {
         let manifest: Self = json::parse(text, file, KIND)?;
         manifest.check(file)?;
         Ok(manifest)
+    }
+
+    /// Whether the files of rows in the run folder, packed or not, are those that the run wrote.
+    ///
+    /// # Errors
+    /// With the first that is missing or was changed.
+    pub fn check_files(&self, folder: &Path) -> Result<(), RecordError> {
+        for file in &self.files {
+            let path = folder.join(&file.name);
+            let bytes = rows::read(&path);
+            let bytes = bytes.map_err(|source| RecordError::Read { path: path.clone(), source })?;
+            if FileHash::of_bytes(&*file.name, &bytes) != *file {
+                let reason =
+                    "it is not the file that the run wrote, whose hash manifest.json has: put it back";
+                let (file, reason) = (path.display().to_string(), reason.to_owned());
+                return Err(RecordError::Content { file, kind: "file of rows", reason });
+            }
+        }
+        Ok(())
     }
 
     /// Writes the manifest, refusing what [`Manifest::read`] would refuse.
@@ -157,6 +179,7 @@ mod tests {
             }],
             texts: vec![FileHash::of_bytes("a.txt", b"text")],
             options: options.as_object().unwrap().clone(),
+            files: vec![FileHash::of_bytes("rows.csv", b"rows")],
         }
     }
 

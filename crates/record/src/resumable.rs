@@ -5,6 +5,8 @@ use serde::Serialize;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+/// Where the fingerprint of a run is kept among its journals.
+const FINGERPRINT: &str = "fingerprint";
 /// The folder of journals in a run folder; it is gone when the run is finished. No other program uses this name, so that
 /// removing what a kill left cannot remove anything else.
 const JOURNALS: &str = ".bitkv-journal";
@@ -28,7 +30,8 @@ impl ResumableRun {
     /// on, such as [`crate::sha256_of_parts`] of the definition, the hashes of models and texts and the code revision.
     ///
     /// # Errors
-    /// When the run is finished, when another process writes it, and when the folder cannot be written.
+    /// When the run is finished, when another process writes it, when rows were measured under another fingerprint, and
+    /// when the folder cannot be written.
     pub fn open(path: &Path, fingerprint: &str) -> Result<Self, RecordError> {
         let (parent, name) = folder::parent_and_name(path)?;
         let target = parent.join(&name);
@@ -50,6 +53,7 @@ impl ResumableRun {
             let _ = std::fs::remove_dir(&journals).and_then(|()| std::fs::remove_dir(&partial));
             return Err(finished);
         }
+        agree(&journals, fingerprint)?;
         Ok(Self { target, partial, fingerprint: fingerprint.to_owned(), _lock: file })
     }
 
@@ -113,6 +117,25 @@ impl ResumableRun {
         }
         Ok(path)
     }
+}
+
+/// Refuses journals of rows that were measured under another fingerprint, whatever files they are for; journals without
+/// rows give way.
+fn agree(journals: &Path, fingerprint: &str) -> Result<(), RecordError> {
+    let path = journals.join(FINGERPRINT);
+    if std::fs::read_to_string(&path).is_ok_and(|found| found == fingerprint) {
+        return Ok(());
+    }
+    let fail = |source| RecordError::Read { path: journals.to_owned(), source };
+    for entry in std::fs::read_dir(journals).map_err(fail)? {
+        let other = entry.map_err(fail)?.path();
+        if other.extension().is_some_and(|end| end == "journal") {
+            if path.exists() && journal::has_rows(&other)? {
+                return Err(RecordError::OtherRun { path: other, fingerprint: fingerprint.to_owned() });
+            }
+        }
+    }
+    json::write_text(&path, fingerprint)
 }
 
 fn refuse_finished(target: &Path) -> Result<(), RecordError> {

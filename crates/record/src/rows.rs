@@ -224,7 +224,7 @@ pub fn has_rows(path: &Path) -> bool {
 }
 
 /// The bytes of a file, or of the same name with `.gz` after it, unpacked: large runs are kept packed.
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let packed = packed(path);
     if path.exists() || !packed.exists() {
         return std::fs::read(path);

@@ -180,12 +180,24 @@ fn a_run_is_finished_only_when_its_rows_are_those_of_its_cells() {
 fn another_fingerprint_is_refused_and_changes_nothing() {
     let root = tempfile::tempdir().unwrap();
     let bytes = begin(root.path(), cells());
-    let run = ResumableRun::open(&root.path().join("run"), "other").unwrap();
-    let error = run.journal::<Cell>("rows.csv").unwrap_err();
+    let error = ResumableRun::open(&root.path().join("run"), "other").unwrap_err();
     assert!(matches!(error, RecordError::OtherRun { .. }), "{error}");
     assert!(error.to_string().contains("fingerprint other"), "{error}");
-    drop(run);
     assert_eq!(fs::read(journal_file(root.path())).unwrap(), bytes);
+}
+
+#[test]
+fn rows_of_another_file_are_not_lost_to_another_definition() {
+    let root = tempfile::tempdir().unwrap();
+    begin(root.path(), cells());
+    // The other definition has no such file, so that it would never open this journal.
+    let folder = root.path().join("run");
+    let refused = ResumableRun::open(&folder, "other").unwrap_err();
+    assert!(
+        matches!(&refused, RecordError::OtherRun { path, .. } if path == &journal_file(root.path())),
+        "{refused}"
+    );
+    assert!(ResumableRun::open(&folder, "f").is_ok());
 }
 
 #[test]

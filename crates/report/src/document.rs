@@ -93,7 +93,7 @@ fn name_figures(blocks: &mut [Block], taken: &mut Vec<String>) {
 }
 
 /// The report in short as plain text for a terminal: verdicts and key numbers of claims, then of each experiment the
-/// self-check, the failures and KL by policy and budget. The rest stands in the other two forms.
+/// self-check, the failures, and KL, agreement and answers by policy and budget. The rest stands in the other two forms.
 pub fn render_terminal(run: &Run<'_>) -> String {
     render::terminal(&Document { title: sections::title(run), blocks: sections::brief(run) })
 }
@@ -116,9 +116,10 @@ pub fn figures(run: &Run<'_>) -> Vec<(String, String)> {
 /// All files of a report with their names beside the rows: figures, Markdown, HTML and, where the definition asks for
 /// claims, `verification.json`.
 pub fn files(run: &Run<'_>) -> Vec<(String, String)> {
-    let mut files = figures(run);
-    files.push(("report.md".into(), render_markdown(run)));
-    files.push(("report.html".into(), render_html(run)));
+    let document = Document::new(run);
+    let texts = [("report.md", render::markdown(&document)), ("report.html", render::html(&document))];
+    let mut files = document.figures();
+    files.extend(texts.map(|(name, text)| (name.to_owned(), text)));
     if !run.definition.claims.is_empty() {
         files.push(("verification.json".into(), crate::claims::verification(run).to_json()));
     }

@@ -52,7 +52,7 @@ impl Recorded {
         let mut notes = Vec::new();
         // The manifest first: of a newer format nothing else need be looked at.
         let manifest = Manifest::read(&folder.join("manifest.json"))?;
-        Ok(Self {
+        let recorded = Self {
             manifest,
             definition: Definition::read(&definition)?,
             rows: read_rows_noting(&folder.join("rows.csv"), &mut notes)?,
@@ -61,7 +61,10 @@ impl Recorded {
             memory: optional(&folder.join("memory.csv"), &mut notes)?,
             folder: folder.display().to_string(),
             notes,
-        })
+        };
+        // Last, because what is wrong with a line says more.
+        recorded.manifest.check_files(folder)?;
+        Ok(recorded)
     }
 
     /// What its report is made of.

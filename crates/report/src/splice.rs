@@ -30,7 +30,10 @@ pub fn metrics() -> Vec<Measure> {
 /// # Errors
 /// One sentence when the document does not have both lines, in this order, once.
 pub fn splice(document: &str, name: &str, content: &str) -> Result<String, String> {
-    let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    // A document keeps its kind of line ends.
+    let end = if document.contains("\r\n") { "\r\n" } else { "\n" };
+    let content = content.replace('\n', end);
+    let (open, close) = (format!("<!-- {name} -->{end}"), format!("<!-- /{name} -->"));
     let parts =
         document.split_once(&open).and_then(|(before, rest)| Some((before, rest.split_once(&close)?.1)));
     let Some((before, after)) =
@@ -52,6 +55,8 @@ mod tests {
     fn only_what_stands_between_the_marks_changes() {
         let document = "a\n<!-- t -->\nold\n<!-- /t -->\nb\n";
         assert_eq!(splice(document, "t", "new\n").unwrap(), "a\n<!-- t -->\nnew\n<!-- /t -->\nb\n");
+        let windows = "a\r\n<!-- t -->\r\n<!-- /t -->\r\n";
+        assert_eq!(splice(windows, "t", "new\n").unwrap(), "a\r\n<!-- t -->\r\nnew\r\n<!-- /t -->\r\n");
         for wrong in ["", "<!-- t -->\n", "<!-- /t -->\n<!-- t -->\n", "<!-- t -->\n<!-- /t --><!-- t -->\n"]
         {
             assert!(splice(wrong, "t", "new").unwrap_err().contains("put the lines"), "{wrong}");

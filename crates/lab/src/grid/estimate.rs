@@ -4,21 +4,28 @@ use std::time::Instant;
 
 use anyhow::Result;
 use bitkv_bitnet::{Cache, KvCache};
+use bitkv_progress::Progress;
 use bitkv_record::Metric;
 
 use super::{
-    SMALL_VOCABULARY, flight,
+    MemoryJob, SMALL_VOCABULARY, Study, flight,
     plan::{Grid, Job},
     unit::{Scored, Unit},
 };
+use crate::profile;
 
+/// Tokens that are read where a longer context will be.
+const PROBE: usize = 128;
 /// Tokens of a greedy continuation, and what they cost beside a token of a prefill, roughly.
 const FREE_TOKENS: usize = 64;
 
-/// What one job will take.
+/// Bytes of an f16, as caches keep keys and values.
+const HALF: usize = 2;
+
+/// What one section will take on one model.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Estimate {
-    /// Name of the experiment.
+    /// Name of the experiment, profile or memory study.
     pub experiment: String,
     /// Name of the model.
     pub model: String,
@@ -34,12 +41,75 @@ pub struct Estimate {
     pub bytes: u64,
 }
 
-/// Estimates every job: a prefill and a continuation of its first context are timed.
+/// What a run will take, section by section.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Estimates {
+    /// Rows of every kind.
+    pub rows: usize,
+    /// Of every experiment on every model.
+    pub jobs: Vec<Estimate>,
+    /// Of every profile on every model; the cells of a context are its heads at every length.
+    pub profiles: Vec<Estimate>,
+    /// Of every memory study on every model; the cells of a context are the ways to count its bytes.
+    pub memory: Vec<Estimate>,
+}
+
+impl Estimates {
+    /// All of them in the order of a run.
+    pub fn all(&self) -> impl Iterator<Item = &Estimate> {
+        self.memory.iter().chain(&self.profiles).chain(&self.jobs)
+    }
+}
+
+/// Estimates every section: its first context is read once.
 ///
 /// # Errors
 /// When a model refuses a context.
-pub fn estimate(grid: &Grid) -> Result<Vec<Estimate>> {
-    grid.jobs.iter().map(of_job).collect()
+pub fn estimate(grid: &Grid) -> Result<Estimates> {
+    let jobs = grid.jobs.iter().map(of_job).collect::<Result<Vec<_>>>()?;
+    let profiles = grid.studies.iter().map(of_study).collect::<Result<Vec<_>>>()?;
+    let memory = grid.memory.iter().map(of_memory).collect::<Result<Vec<_>>>()?;
+    Ok(Estimates { rows: grid.rows(), jobs, profiles, memory })
+}
+
+fn of_study(study: &Study) -> Result<Estimate> {
+    let (subject, windows) = (study.subject(), study.windows()?);
+    let first = &windows[..windows.len().min(1)];
+    let one = seconds(|| profile::measure(subject, first, &Progress::hidden()).map(drop))?;
+    let longest = first.iter().map(|window| window.tokens.len()).max().unwrap_or(0);
+    let kv = 2 * subject.config().kv_width() * longest * subject.config().num_hidden_layers * HALF;
+    Ok(Estimate {
+        experiment: study.name().to_owned(),
+        model: study.model().to_owned(),
+        contexts: windows.len(),
+        cells: study.rows() / windows.len().max(1),
+        rows: study.rows(),
+        seconds: one * windows.len() as f64,
+        bytes: (subject.model.weight_bytes() + kv + subject.model.activation_bytes(longest)) as u64,
+    })
+}
+
+/// Bytes are computed at once, but where they are measured a context is read.
+fn of_memory(job: &MemoryJob) -> Result<Estimate> {
+    let (contexts, tokens) = (job.contexts(), job.measured_tokens());
+    let one = match (job.subject(), tokens) {
+        (Some(subject), 1..) => {
+            let probe = vec![subject.config().bos_token_id.unwrap_or(0); tokens.min(PROBE)];
+            let mut cache = subject.model.new_cache();
+            let one = seconds(|| subject.model.forward(&probe, &mut cache, None).map(drop))?;
+            one * tokens as f64 / probe.len() as f64
+        }
+        _ => 0.0,
+    };
+    Ok(Estimate {
+        experiment: job.name().to_owned(),
+        model: job.model().to_owned(),
+        contexts,
+        cells: job.rows() / contexts.max(1),
+        rows: job.rows(),
+        seconds: one,
+        bytes: job.subject().map_or(0, |subject| subject.model.weight_bytes() as u64),
+    })
 }
 
 fn of_job(job: &Job) -> Result<Estimate> {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 use bitkv_record::{Accounting, Definition, Form, Journal, MemoryRow, MemoryStudy, Row};
 
 use super::{locked, plan::Loaded};
@@ -32,22 +32,30 @@ pub(super) fn memory_jobs(
     for study in definition.memory.iter().filter(|study| only.is_empty() || only.contains(&study.name)) {
         let place = || format!("{}, experiment '{}'", definition.file(), study.name);
         for model in &study.models {
-            jobs.push(checked(study, model, loaded).context("models").with_context(place)?);
+            for &form in &study.forms {
+                let job = checked(study, model, form, loaded).context("models").with_context(place)?;
+                let is_same = |other: &MemoryJob| other.name() == job.name() && other.model() == job.model();
+                if jobs.iter().any(is_same) {
+                    bail!("{}: models lists {} twice: give it once", place(), job.model());
+                }
+                jobs.push(job);
+            }
         }
     }
     Ok(jobs)
 }
 
-fn checked(study: &MemoryStudy, model: &str, loaded: &mut Loaded) -> Result<MemoryJob> {
+fn checked(study: &MemoryStudy, model: &str, form: Form, loaded: &mut Loaded) -> Result<MemoryJob> {
     if let Some(shape) = memory::configuration(model)? {
-        anyhow::ensure!(
+        ensure!(
             !study.accounting.contains(&Accounting::Measured),
             "{model} is known by its configuration only, and measured bytes come from a loaded model: remove \
              \"measured\", or name a folder"
         );
+        let shape = if form == Form::PlainLlama { shape.as_plain_llama() } else { shape };
         return Ok(MemoryJob { study: study.clone(), shape, subject: None });
     }
-    let subject = loaded.open(model, Form::True)?;
+    let subject = loaded.open(model, form)?;
     let shape = Shape { name: subject.name.clone(), config: subject.config().clone() };
     Ok(MemoryJob { study: study.clone(), shape, subject: Some(subject) })
 }
@@ -61,6 +69,25 @@ impl MemoryJob {
     /// Name of the model.
     pub fn model(&self) -> &str {
         &self.shape.name
+    }
+
+    /// Context lengths that the model can read.
+    pub(super) fn contexts(&self) -> usize {
+        self.cells().len() / self.study.accounting.len().max(1)
+    }
+
+    /// Tokens of all contexts that are really read.
+    pub(super) fn measured_tokens(&self) -> usize {
+        self.cells()
+            .iter()
+            .filter(|(_, kind)| *kind == Accounting::Measured)
+            .map(|(context, _)| context)
+            .sum()
+    }
+
+    /// The model itself; none where its configuration alone is known.
+    pub(super) fn subject(&self) -> Option<&Subject> {
+        self.subject.as_deref()
     }
 
     /// Rows that it has.

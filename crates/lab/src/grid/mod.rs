@@ -29,8 +29,8 @@ use anyhow::{Context as _, Result};
 use bitkv_evict::{Need, Planner};
 use bitkv_progress::Progress;
 use bitkv_record::{
-    GridRow, HeadRow, Journal, Manifest, MemoryRow, Metric, Queries, RecordError, ResumableRun, Row, Text,
-    TimingRow, sha256_of_parts,
+    FileHash, GridRow, HeadRow, Journal, Manifest, MemoryRow, Metric, ModelEntry, Queries, RecordError,
+    ResumableRun, Row, Text, TimingRow, sha256_of_parts,
 };
 use rayon::prelude::*;
 use serde_json::json;
@@ -38,7 +38,7 @@ use serde_json::json;
 use crate::{
     Subject, context::Context, evidence::Numbers, manifest, profile::measure as profile, window::Window,
 };
-pub use estimate::{Estimate, estimate};
+pub use estimate::{Estimate, Estimates, estimate};
 use key::{Keys, UnitKeys};
 use measure::Reader;
 pub use memory::MemoryJob;
@@ -166,7 +166,13 @@ pub fn run(grid: &Grid, folder: &Path) -> Result<Measured> {
     let heads = finished(records.heads, &head_order)?;
     let memory = finished(records.memory, &memory_order)?;
     let rows = finished(Some(records.rows), &order)?;
-    let manifest = manifest_of(grid, started, clock.elapsed().as_secs_f64());
+    let files = ["rows.csv", "timings.csv", "heads.csv", "memory.csv"].into_iter();
+    let files = files.filter(|name| run.path().join(name).exists()).map(|name| {
+        let hashed = FileHash::of_file(&run.path().join(name))?;
+        Ok(FileHash { name: name.to_owned(), ..hashed })
+    });
+    let files = files.collect::<Result<_, RecordError>>()?;
+    let manifest = Manifest { files, ..manifest_of(grid, started, clock.elapsed().as_secs_f64()) };
     run.write_text("definition.toml", grid.definition.text())?;
     run.write_json("manifest.json", &manifest)?;
     Ok(Measured { rows, timings, heads, memory, resumed, manifest, run })
@@ -180,8 +186,12 @@ fn finished<R: Row>(journal: Option<Mutex<Journal<R>>>, order: &[String]) -> Res
 
 /// Stands for everything that rows depend on.
 fn fingerprint(grid: &Grid) -> String {
-    let models = grid.models.iter().flat_map(|model| &model.files).map(|file| file.sha256.clone());
-    let texts = grid.texts.iter().map(|text| text.sha256.clone());
+    let of_model = |model: &ModelEntry| {
+        let files = model.files.iter().map(|file| file.sha256.clone());
+        [model.name.clone()].into_iter().chain(files).collect::<Vec<_>>()
+    };
+    let models = grid.models.iter().flat_map(of_model);
+    let texts = grid.texts.iter().flat_map(|text| [text.name.clone(), text.sha256.clone()]);
     let experiments = grid.jobs.iter().map(|job| job.experiment.name.clone());
     let studies = grid.studies.iter().map(|study| study.name().to_owned());
     let memory = grid.memory.iter().map(|job| job.name().to_owned());

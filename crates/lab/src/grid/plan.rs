@@ -136,6 +136,12 @@ impl Grid {
                         job.truth =
                             Some(loaded.open(model, Form::True).context("models").with_context(place)?);
                     }
+                    let is_same = |other: &Job| {
+                        other.experiment.name == experiment.name && other.subject.name == job.subject.name
+                    };
+                    if jobs.iter().any(is_same) {
+                        bail!("{}: models lists {} twice: give it once", place(), job.subject.name);
+                    }
                     jobs.push(job);
                 }
             }
@@ -145,7 +151,13 @@ impl Grid {
         texts.sort_by(|a: &FileHash, b| (&a.name, &a.sha256).cmp(&(&b.name, &b.sha256)));
         texts.dedup();
         let (models, i2s_layout) = (loaded.entries()?, options.i2s_layout);
-        Ok(Grid { definition, jobs, studies, memory, models, texts, i2s_layout })
+        let grid = Grid { definition, jobs, studies, memory, models, texts, i2s_layout };
+        ensure!(
+            grid.rows() > 0,
+            "{}: there is nothing to measure: every context is longer than its model can read",
+            grid.definition.file()
+        );
+        Ok(grid)
     }
 
     /// How models are read, where that is not told by their files.
@@ -153,9 +165,11 @@ impl Grid {
         self.i2s_layout.map_or_else(String::new, |layout| format!("{layout:?}"))
     }
 
-    /// Rows that a complete run has in `rows.csv`.
+    /// Rows of every kind that a complete run has.
     pub fn rows(&self) -> usize {
-        self.jobs.iter().map(Job::rows).sum()
+        let jobs: usize = self.jobs.iter().map(Job::rows).sum();
+        let heads: usize = self.studies.iter().map(Study::rows).sum();
+        jobs + heads + self.memory.iter().map(MemoryJob::rows).sum::<usize>()
     }
 }
 
@@ -173,7 +187,7 @@ impl Job {
 
 /// Models by name and form in the order of opening, each loaded once.
 pub(super) struct Loaded {
-    models: Vec<((String, Form), Arc<Subject>)>,
+    models: Vec<(Source, Form, Arc<Subject>)>,
     /// Names under which the definition asks for the memory of models whose configuration alone is known.
     taken: Vec<String>,
     i2s_layout: Option<Layout>,
@@ -189,30 +203,30 @@ impl Loaded {
     }
 
     pub(super) fn open(&mut self, model: &str, form: Form) -> Result<Arc<Subject>> {
-        let key = (model.to_owned(), form);
-        if let Some((_, subject)) = self.models.iter().find(|(known, _)| *known == key) {
-            return Ok(Arc::clone(subject));
-        }
         let loading = Loading { plain_llama: form == Form::PlainLlama, i2s_layout: self.i2s_layout };
         let source = Source::find_with(model, loading)?;
+        let is_same = |known: &Source, other: &Form| known.place() == source.place() && *other == form;
+        if let Some((.., subject)) = self.models.iter().find(|(known, other, _)| is_same(known, other)) {
+            return Ok(Arc::clone(subject));
+        }
         // Found before any weights are read: rows tell models apart by name.
         let name = match self.taken.contains(&source.name()) {
             true => format!("{} (measured)", source.name()),
             false => source.name(),
         };
         ensure!(
-            self.models.iter().all(|(_, other)| other.name != name),
+            self.models.iter().all(|(.., other)| other.name != name),
             "two models are named {name}: give each once, or rename one folder"
         );
         let subject = Arc::new(Subject { name, ..source.open()? });
-        self.models.push((key, Arc::clone(&subject)));
+        self.models.push((source, form, Arc::clone(&subject)));
         Ok(subject)
     }
 
     fn entries(&self) -> Result<Vec<ModelEntry>> {
         let entry =
             |subject: &Arc<Subject>| Ok(ModelEntry { name: subject.name.clone(), ..subject.entry()? });
-        self.models.iter().map(|(_, subject)| entry(subject)).collect()
+        self.models.iter().map(|(.., subject)| entry(subject)).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bitkv_progress::Progress;
 use bitkv_record::{Definition, FileHash, Form, HeadRow, Journal, ProfileStudy, Row, Text, Texts};
 
@@ -30,6 +30,16 @@ impl Study {
         let config = self.subject.config();
         let heads = config.num_hidden_layers * config.num_attention_heads;
         self.study.lengths.len() * self.texts.all().len() * heads
+    }
+
+    pub(super) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Every text at the longest length.
+    pub(super) fn windows(&self) -> Result<Vec<Window>> {
+        let all: Vec<&Text> = self.texts.all().iter().collect();
+        Window::of_all(&self.subject, &all, longest(&self.study))
     }
 
     /// Its name.
@@ -63,7 +73,13 @@ pub(super) fn studies(
         hashes.extend(texts.hashes());
         for model in &study.models {
             for &form in &study.forms {
-                found.push(checked(study, model, form, &texts, loaded).with_context(place)?);
+                let checked = checked(study, model, form, &texts, loaded).with_context(place)?;
+                let is_same =
+                    |other: &Study| (other.name(), other.model()) == (checked.name(), checked.model());
+                if found.iter().any(is_same) {
+                    bail!("{}: models lists {} twice: give it once", place(), checked.model());
+                }
+                found.push(checked);
             }
         }
     }
@@ -84,9 +100,9 @@ fn checked(
         "lengths: {longest} tokens are more than the {positions} positions of {}: leave out the longest",
         subject.name
     );
-    let all: Vec<&Text> = texts.all().iter().collect();
-    Window::of_all(&subject, &all, longest).context("lengths: the longest is too long for texts")?;
-    Ok(Study { study: study.clone(), form, subject, texts: texts.clone() })
+    let study = Study { study: study.clone(), form, subject, texts: texts.clone() };
+    study.windows().context("lengths: the longest is too long for texts")?;
+    Ok(study)
 }
 
 fn longest(study: &ProfileStudy) -> usize {
@@ -99,8 +115,7 @@ fn longest(study: &ProfileStudy) -> usize {
 /// # Errors
 /// When the model fails.
 pub(super) fn measure(study: &Study, rows: &Mutex<Journal<HeadRow>>) -> Result<Vec<String>> {
-    let all: Vec<&Text> = study.texts.all().iter().collect();
-    let windows = Window::of_all(&study.subject, &all, longest(&study.study))?;
+    let windows = study.windows()?;
     let order: Vec<Vec<String>> = windows.iter().map(|window| study.keys(window)).collect();
     let lacks = |i: &usize| order[*i].iter().any(|key| !locked(rows).contains(key));
     let lacking: Vec<usize> = (0..windows.len()).filter(lacks).collect();

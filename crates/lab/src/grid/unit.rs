@@ -21,7 +21,7 @@ pub struct Unit {
     /// Tokens in the cache when it is cut.
     pub context: Vec<u32>,
     /// What policies see beyond the context before they evict: the last token of a question, where they are aware of it.
-    /// The cache does not hold it, because the answer begins behind it and has to be predicted through the cut cache.
+    /// The cache does not hold it: the answer follows it and must be predicted through the compressed cache.
     pub lookahead: Vec<u32>,
     /// What is scored after the cut.
     pub scored: Scored,

@@ -29,13 +29,13 @@ pub(super) fn format(table: &toml::Table, known: usize) -> Result<(), String> {
     }
 }
 
-/// Experiments and profiles of a file have plain names, and no two have the same.
+/// Experiments, profiles and memory studies of a file have plain names, and no two have the same.
 pub(super) fn names<'a>(names: impl Iterator<Item = &'a String>, place: &Place) -> Result<(), RecordError> {
     let mut seen = Vec::new();
     for name in names {
         plain(name).map_err(|reason| place.refuse(reason))?;
         if seen.contains(&name) {
-            return Err(place.refuse(format!("two experiments are named '{name}': rename one of them")));
+            return Err(place.refuse(format!("two sections are named '{name}': rename one of them")));
         }
         seen.push(name);
     }
@@ -149,6 +149,13 @@ fn metrics(experiment: &Experiment) -> Result<(), String> {
     let texts = experiment.tasks.iter().any(|task| task.task.kind == TaskKind::Text);
     if texts && !experiment.metrics.contains(&Metric::Kl) {
         return Err("metrics lacks \"kl\", by which the check at budget 1.0 is made: add it".to_owned());
+    }
+    let full = |text: &&String| PolicyText::new(text).is_named(&["full"]);
+    if experiment.metrics.contains(&Metric::Form) && !experiment.policies.iter().any(|text| full(&text)) {
+        return Err(format!(
+            "metrics lists \"{}\", which is measured on the full cache, but policies does not list it: add \"full\"",
+            Metric::Form
+        ));
     }
     let both = [Form::True, Form::PlainLlama].iter().all(|form| experiment.axes.form.contains(form));
     if experiment.metrics.contains(&Metric::Form) && !both {

@@ -2,10 +2,10 @@
 
 use super::MemoryStudy;
 use super::keys::{Keys, Place, count, named, text};
-use crate::{Accounting, RecordError};
+use crate::{Accounting, Form, RecordError};
 use toml::Table;
 
-const KEYS: [&str; 4] = ["name", "models", "contexts", "accounting"];
+const KEYS: [&str; 5] = ["name", "models", "forms", "contexts", "accounting"];
 
 pub(super) fn read(table: Table, file: &Place) -> Result<MemoryStudy, RecordError> {
     let place = match table.get("name").and_then(toml::Value::as_str) {
@@ -17,6 +17,7 @@ pub(super) fn read(table: Table, file: &Place) -> Result<MemoryStudy, RecordErro
     Ok(MemoryStudy {
         name: keys.required("name", name, "\"memory\"")?,
         models: keys.list("models", None, text)?,
+        forms: keys.list("forms", Some(vec![Form::True]), named)?,
         contexts: keys.list("contexts", None, |place, value| count(place, value, 1))?,
         accounting: keys.list("accounting", Some(vec![Accounting::Published, Accounting::Actual]), named)?,
     })

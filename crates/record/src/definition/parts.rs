@@ -8,28 +8,34 @@ use toml::Value;
 const CALIBRATION_TOKENS: usize = 512;
 /// Depths 0, 0.1, ... 1 of the tasks that sweep them.
 const CONTEXTS: usize = 11;
+/// More would only make the definition slow to read.
+const MOST_CONTEXTS: usize = 10_000;
 
 pub(super) fn texts(keys: &mut Keys) -> Result<TextSource, RecordError> {
-    let texts =
-        keys.value("texts", |place, value| source(place, value, "evaluation", TextSource::Evaluation))?;
+    let words = [("evaluation", TextSource::Evaluation)];
+    let texts = keys.value("texts", |place, value| source(place, value, &words))?;
     keys.required("texts", texts, "\"evaluation\"")
 }
 
-/// The suite's own texts by their word, or a folder. A word one slip away is not taken for a folder.
+/// The suite's own texts by one of the words that are possible here, or a folder. A word of another place, or one slip
+/// away, is not taken for a folder; what has a slash is one.
 pub(super) fn source(
     place: &Place,
     value: Value,
-    word: &str,
-    own: TextSource,
+    words: &[(&str, TextSource)],
 ) -> Result<TextSource, RecordError> {
+    const WORDS: [&str; 3] = ["evaluation", "calibration", "suite"];
     let text = text(place, value)?;
-    if text == word {
-        return Ok(own);
+    if let Some((_, own)) = words.iter().find(|(word, _)| *word == text) {
+        return Ok(own.clone());
     }
-    let (evaluation, key) = ("evaluation", place.key());
-    if text == evaluation || suggestion::nearest(&text, [evaluation, "calibration"]).is_some() {
+    let is_word = WORDS.contains(&text.as_str()) || suggestion::nearest(&text, WORDS).is_some();
+    if is_word && !text.contains('/') {
+        let possible: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         return Err(place.refuse(format!(
-            "{key} = \"{text}\" is not possible here: write \"{word}\", or a folder such as \"./{text}\""
+            "{} = \"{text}\" is not possible here: write {}, or a folder such as \"./{text}\"",
+            place.key(),
+            possible.join(" or ")
         )));
     }
     Ok(TextSource::Folder(place.path(&text)))
@@ -123,6 +129,19 @@ fn task(place: &Place, value: Value, context: usize) -> Result<GridTask, RecordE
     }
     let (count, tokens) = (keys.count("count", 1)?, keys.count("tokens", 1)?);
     let aware = keys.flag("aware")?.unwrap_or(false);
+    if aware && kind == TaskKind::RecallTogether {
+        return Err(place.refuse(format!(
+            "{} asks all its questions in one continuation, of which no policy can see one alone: remove aware, or write \
+             kind = \"recall\"",
+            place.key()
+        )));
+    }
+    if count.is_some_and(|count| count > MOST_CONTEXTS) {
+        return Err(place.refuse(format!(
+            "{} has more than {MOST_CONTEXTS} contexts: write a smaller count",
+            place.key()
+        )));
+    }
     let (count, tokens) = (count.unwrap_or(CONTEXTS), tokens.unwrap_or(context));
     Ok(GridTask { task: ScoredTask { kind, aware }, count, tokens })
 }
@@ -142,9 +161,10 @@ pub(super) fn calibration(keys: &mut Keys) -> Result<Calibration, RecordError> {
             }
             return Ok(Calibration::File { profile, head_scores });
         }
-        let of_calibration =
-            |place: &Place, value| source(place, value, "calibration", TextSource::Calibration);
-        let texts = keys.value("texts", of_calibration)?.unwrap_or(TextSource::Calibration);
+        let words = [("calibration", TextSource::Calibration)];
+        let texts = keys
+            .value("texts", |place, value| source(place, value, &words))?
+            .unwrap_or(TextSource::Calibration);
         // An entropy needs a query that sees two keys.
         let tokens = keys.value("tokens", |place, value| count(place, value, 2))?;
         Ok(Calibration::Texts { texts, tokens: tokens.unwrap_or(CALIBRATION_TOKENS), head_scores })

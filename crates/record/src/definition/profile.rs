@@ -16,11 +16,12 @@ pub(super) fn read(table: Table, file: &Place) -> Result<ProfileStudy, RecordErr
     };
     let mut keys = Keys::new(table, &KEYS, place)?;
     let name = keys.text("name")?;
-    let texts = keys.value("texts", |place, value| match value.as_str() {
-        Some("calibration") => Ok(TextSource::Calibration),
-        Some("suite") => Ok(TextSource::Suite),
-        _ => parts::source(place, value, "evaluation", TextSource::Evaluation),
-    })?;
+    let words = [
+        ("evaluation", TextSource::Evaluation),
+        ("calibration", TextSource::Calibration),
+        ("suite", TextSource::Suite),
+    ];
+    let texts = keys.value("texts", |place, value| parts::source(place, value, &words))?;
     Ok(ProfileStudy {
         name: keys.required("name", name, "\"entropy-by-length\"")?,
         models: keys.list("models", None, text)?,

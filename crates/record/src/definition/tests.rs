@@ -219,8 +219,8 @@ fn impossible_values_are_refused() {
 #[test]
 fn names_are_unique_and_there_is_an_experiment() {
     let body = &GOOD[GOOD.find("[[").unwrap()..];
-    assert!(said(&format!("{GOOD}{body}")).contains("two experiments are named 'scorers'"));
-    assert!(said("analysis = 'refuted if'").contains("experiment is missing"));
+    assert!(said(&format!("{GOOD}{body}")).contains("two sections are named 'scorers'"));
+    assert!(said("analysis = 'refuted if'").contains("there is nothing to measure"));
     let other = body.replace("\"scorers\"", "\"others\"");
     assert_eq!(Definition::from_toml(&format!("{GOOD}{other}"), "d").unwrap().experiments.len(), 2);
 }

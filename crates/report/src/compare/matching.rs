@@ -1,6 +1,7 @@
 //! Which cells of two runs are the same.
 
 use super::CompareError;
+use crate::experiment::true_name;
 use bitkv_record::{Axes, GridRow, ScoredTask};
 use std::collections::HashMap;
 
@@ -16,7 +17,8 @@ struct Cell<'a> {
 impl<'a> Cell<'a> {
     fn of(row: &'a GridRow) -> Self {
         Self {
-            names: [&row.experiment, &row.model, &row.policy],
+            // Format 1 marks the form of a model otherwise; the axes say it too.
+            names: [&row.experiment, true_name(&row.model), &row.policy],
             budget: row.budget.to_string(),
             axes: row.axes,
             task: row.task,

@@ -16,7 +16,7 @@ pub(super) fn measured(slice: &Slice<'_>, caption: &str, measure: &Measure, seed
 
 /// The same without intervals, for a terminal.
 pub(super) fn points(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Table {
-    of(slice, caption, |rows| measure.point(rows))
+    of(slice, &format!("{caption}: {}", measure.with_unit()), |rows| measure.point(rows))
 }
 
 /// The register on which a policy does worst, with its KL; none where all texts have one register.

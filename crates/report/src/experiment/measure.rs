@@ -112,8 +112,13 @@ impl Measure {
 
     /// What a table of it shows.
     pub(super) fn title(&self) -> String {
+        format!("{}{}", self.with_unit(), self.mark())
+    }
+
+    /// What it is, with its unit.
+    pub(super) fn with_unit(&self) -> String {
         let unit = if self.unit.is_empty() { String::new() } else { format!(", {}", self.unit) };
-        format!("{}{unit}{}", self.title, self.mark())
+        format!("{}{unit}", self.title)
     }
 
     fn mark(&self) -> &'static str {

@@ -160,7 +160,7 @@ fn of_slice(slice: &Slice<'_>, asked: &[(String, String)], caption: &str, seed: 
     blocks
 }
 
-/// The self-check, the failures and KL without intervals.
+/// The self-check and the failures, then KL, agreement, what was kept and answers, without intervals.
 pub(crate) fn brief(run: &Run<'_>, name: &str) -> Vec<Block> {
     let rows = rows_of(run, name);
     let mut blocks = vec![Block::Heading(2, name.to_owned())];
@@ -171,11 +171,19 @@ pub(crate) fn brief(run: &Run<'_>, name: &str) -> Vec<Block> {
     let slices = slices(&counted.iter().collect::<Vec<_>>(), defined);
     let all: Vec<Axes> = slices.iter().map(|slice| slice.axes).collect();
     for slice in &slices {
+        let label = format!("{}{}", slice.model, with_comma(&slice.axes.label(&all)));
         let texts = slice.only(ScoredTask::TEXT, None);
-        let label = with_comma(&slice.axes.label(&all));
-        let caption = format!("{}{label}: KL in nats, mean over {} texts", slice.model, texts.texts());
-        let table = matrix::points(&texts, &caption, &KL);
-        blocks.extend((!table.is_empty()).then_some(Block::Table(table)));
+        let caption = format!("{label}, mean over {} texts", texts.texts());
+        let kept = texts.rows().iter().any(|row| is_loose(row)).then_some(&KEPT);
+        let shown = [Some(&KL), Some(&AGREEMENT), kept].into_iter().flatten();
+        let mut tables: Vec<Table> = shown
+            .filter(|measure| measure.is_in(texts.rows()))
+            .map(|measure| matrix::points(&texts, &caption, measure))
+            .collect();
+        for (task, own) in retrieval::tasks(slice) {
+            tables.push(matrix::points(&own, &format!("{label}, {task}"), &ACCURACY));
+        }
+        blocks.extend(tables.into_iter().map(Block::Table));
     }
     blocks
 }

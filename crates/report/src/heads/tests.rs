@@ -51,6 +51,7 @@ fn with<T>(make: impl Fn(&Run<'_>, &[Model<'_>]) -> T) -> T {
         models: vec![],
         texts: vec![],
         options: Default::default(),
+        files: vec![],
     };
     let (definition, manifest, heads) = (&definition, &manifest, &heads[..]);
     let run = Run { definition, manifest, rows: &[], timings: &[], heads, memory: &[], folder: None };

@@ -96,9 +96,12 @@ fn decided(claim: &Claim, run: &Run<'_>) -> [Block; 3] {
 fn counts(claim: &Claim) -> String {
     let parts = || claim.statements.iter().filter(|s| s.role == StatementRole::Claim);
     let count = |holds| parts().filter(|s| s.holds == holds).count();
-    let (yes, no, untested) = (count(Some(true)), count(Some(false)), count(None));
-    let untested = if untested > 0 { format!(", {untested} not tested") } else { String::new() };
-    format!("{yes} hold, {no} do not{untested}")
+    let open = |measured: bool, word: &str| {
+        let found = parts().filter(|s| s.holds.is_none() && s.measured.is_empty() != measured).count();
+        if found > 0 { format!(", {found} {word}") } else { String::new() }
+    };
+    let (undecided, untested) = (open(true, "undecided"), open(false, "not tested"));
+    format!("{} hold, {} do not{undecided}{untested}", count(Some(true)), count(Some(false)))
 }
 
 fn memory_blocks(run: &Run<'_>) -> Vec<Block> {

@@ -28,7 +28,7 @@ pub(super) fn table(claim: &Claim, models: &[String]) -> Table {
             text.to_owned(),
             or_missing(&statement.published),
             or_missing(&statement.measured),
-            said(statement.holds).to_owned(),
+            said(statement).to_owned(),
             reason.map_or_else(|| or_missing(&statement.reason), |i| format!("note {}", i + 1)),
         ]);
     }
@@ -66,7 +66,7 @@ impl<'a> Merged<'a> {
     fn new(first: &'a Statement) -> Self {
         let words = first.text.split_whitespace().map(str::to_owned).collect();
         let (published, measured) = (vec![first.published.clone()], vec![without_intervals(&first.measured)]);
-        Self { words, varies: None, first, holds: vec![said(first.holds)], published, measured }
+        Self { words, varies: None, first, holds: vec![said(first)], published, measured }
     }
 
     /// Takes a statement in if it differs in one word, the same as those before it.
@@ -84,7 +84,7 @@ impl<'a> Merged<'a> {
         }
         self.varies = Some(at);
         self.words[at] += &format!(", {}", words[at]);
-        self.holds.push(said(other.holds));
+        self.holds.push(said(other));
         self.published.push(other.published.clone());
         self.measured.push(without_intervals(&other.measured));
         true
@@ -143,11 +143,13 @@ fn without_intervals(text: &str) -> String {
     short + rest
 }
 
-fn said(holds: Option<bool>) -> &'static str {
-    match holds {
+/// Whether a statement holds, in a word or two.
+fn said(statement: &Statement) -> &'static str {
+    match statement.holds {
         Some(true) => "yes",
         Some(false) => "no",
-        None => "not tested",
+        None if statement.measured.is_empty() => "not tested",
+        None => "undecided",
     }
 }
 

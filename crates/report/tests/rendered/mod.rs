@@ -19,6 +19,7 @@ pub(crate) fn manifest() -> Manifest {
         models: vec![],
         texts: vec![],
         options: Default::default(),
+        files: vec![],
     }
 }
 
