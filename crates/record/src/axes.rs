@@ -86,7 +86,7 @@ axes! {
     /// What the weights are run as.
     form: Form, "forms", "form {}";
     /// When the cache is compressed.
-    when: When, "when", "evicted {}";
+    when: When, "when", "eviction {}";
     /// Where kept keys stand.
     positions: Positions, "positions", "positions {}";
     /// How keys and values are stored.

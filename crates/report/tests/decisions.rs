@@ -156,10 +156,10 @@ fn variants_are_subtracted_from_the_first_of_the_definition() {
     });
     let rows: Vec<GridRow> = chunked.chain(pair()).collect();
     let text = markdown(&rows);
-    let table = after(&text, "KL less that of the same policy with cut once, nats");
+    let table = after(&text, "KL less that of the same policy with eviction once, nats");
     in_order(
         table,
-        &["| policy | cut chunked-128 |", "**budget 0.5**", "| uniform+p | 0.750 [0.500, 1.00] \\* |"],
+        &["| policy | eviction chunked-128 |", "**budget 0.5**", "| uniform+p | 0.750 [0.500, 1.00] \\* |"],
     );
     let answered = |when, right| {
         let rows = answers("uniform+p", "copy", "copy-100-00", &[(right, 8)]);
@@ -167,7 +167,7 @@ fn variants_are_subtracted_from_the_first_of_the_definition() {
     };
     let rows: Vec<GridRow> = answered(When::ONCE, 6).chain(answered(When::CHUNKED, 2)).collect();
     let text = markdown(&rows);
-    let table = after(&text, "answers right less that of the same policy with cut once, percentage points");
+    let table = after(&text, "answers right less that of the same policy with eviction once, percentage points");
     in_order(table, &["**copy in 1 contexts of 100 tokens, budget 0.5**", "| uniform+p | -50.0 |"]);
 }
 

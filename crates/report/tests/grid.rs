@@ -218,12 +218,12 @@ fn variants_are_told_apart_by_what_differs() {
         ..row
     }));
     let text = markdown(&rows);
-    assert!(text.contains("### m, cut once") && text.contains("### m, cut chunked-128"), "{text}");
+    assert!(text.contains("### m, eviction once") && text.contains("### m, eviction chunked-128"), "{text}");
     let side = after(&text, "### m: side by side");
     in_order(
         side,
         &[
-            "| policy | cut once | cut chunked-128 |",
+            "| policy | eviction once | eviction chunked-128 |",
             "**budget 0.5**",
             "| uniform+recency | 3.00 [1.00, 6.00] | 6.00 [2.00, 12.0] |",
         ],
