@@ -56,6 +56,11 @@ impl Table {
         self.notes.push(note.into());
     }
 
+    /// Leaves out the notes, where another table has the same.
+    pub(crate) fn drop_notes(&mut self) {
+        self.notes.clear();
+    }
+
     /// Heads the rows that follow; a group without rows is not shown.
     pub fn group(&mut self, label: impl Into<String>) {
         self.groups.retain(|(first, _)| *first < self.rows.len());

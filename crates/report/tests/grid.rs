@@ -256,7 +256,7 @@ fn a_terminal_and_a_page_say_the_same() {
     let terminal = with(&grid(), &[], render_terminal);
     in_order(
         &terminal,
-        &["== first ==", "Self-check", "KL in nats, mean over 3 texts", "uniform+recency", "runs/x"],
+        &["== first ==", "Self-check", "mean over 3 texts: KL, nats", "uniform+recency", "runs/x"],
     );
     let row = terminal.lines().find(|line| line.starts_with("uniform+recency")).unwrap();
     assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["uniform+recency", "3.00", "6.00"]);

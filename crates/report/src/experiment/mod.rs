@@ -183,6 +183,8 @@ pub(crate) fn brief(run: &Run<'_>, name: &str) -> Vec<Block> {
         for (task, own) in retrieval::tasks(slice) {
             tables.push(matrix::points(&own, &format!("{label}, {task}"), &ACCURACY));
         }
+        // Marks mean the same in all of them.
+        tables.iter_mut().skip(1).for_each(Table::drop_notes);
         blocks.extend(tables.into_iter().map(Block::Table));
     }
     blocks
