@@ -167,7 +167,8 @@ fn variants_are_subtracted_from_the_first_of_the_definition() {
     };
     let rows: Vec<GridRow> = answered(When::ONCE, 6).chain(answered(When::CHUNKED, 2)).collect();
     let text = markdown(&rows);
-    let table = after(&text, "answers right less that of the same policy with eviction once, percentage points");
+    let table =
+        after(&text, "answers right less that of the same policy with eviction once, percentage points");
     in_order(table, &["**copy in 1 contexts of 100 tokens, budget 0.5**", "| uniform+p | -50.0 |"]);
 }
 

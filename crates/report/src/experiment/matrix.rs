@@ -47,10 +47,34 @@ pub(super) fn filled(
 ) -> Table {
     let budgets = slice.budgets();
     let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
-    let mut table = Table::new(caption, &columns(&heads));
+    by_policy(slice, caption, &heads, |contender, i| cell(contender, budgets[i]))
+}
+
+/// Several measures of every policy at one budget, without intervals, each with the rows that it is of.
+pub(super) fn at_budget(
+    slice: &Slice<'_>,
+    caption: &str,
+    budget: AskedBudget,
+    columns: &[(String, &Measure, Slice<'_>)],
+) -> Table {
+    let heads: Vec<String> = columns.iter().map(|(head, ..)| head.clone()).collect();
+    by_policy(slice, caption, &heads, |contender, i| {
+        let (_, measure, own) = &columns[i];
+        measure.point(&own.at(contender.policy, budget))
+    })
+}
+
+/// Rows of policies; a cell is of a policy and the number of its column.
+fn by_policy(
+    slice: &Slice<'_>,
+    caption: &str,
+    heads: &[String],
+    cell: impl Fn(Contender<'_>, usize) -> String,
+) -> Table {
+    let mut table = Table::new(caption, &columns(heads));
     let (mut role, mut names) = (None, String::new());
     for contender in slice.contenders() {
-        let cells: Vec<String> = budgets.iter().map(|budget| cell(contender, *budget)).collect();
+        let cells: Vec<String> = (0..heads.len()).map(|i| cell(contender, i)).collect();
         if cells.iter().all(|cell| cell == MISSING) {
             continue;
         }

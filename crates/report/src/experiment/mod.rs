@@ -160,7 +160,7 @@ fn of_slice(slice: &Slice<'_>, asked: &[(String, String)], caption: &str, seed: 
     blocks
 }
 
-/// The self-check and the failures, then KL, agreement, what was kept and answers, without intervals.
+/// The self-check and the failures, then KL at every budget and the other measures at the last, without intervals.
 pub(crate) fn brief(run: &Run<'_>, name: &str) -> Vec<Block> {
     let rows = rows_of(run, name);
     let mut blocks = vec![Block::Heading(2, name.to_owned())];
@@ -174,20 +174,26 @@ pub(crate) fn brief(run: &Run<'_>, name: &str) -> Vec<Block> {
         let label = format!("{}{}", slice.model, with_comma(&slice.axes.label(&all)));
         let texts = slice.only(ScoredTask::TEXT, None);
         let caption = format!("{label}, mean over {} texts", texts.texts());
-        let kept = texts.rows().iter().any(|row| is_loose(row)).then_some(&KEPT);
-        let shown = [Some(&KL), Some(&AGREEMENT), kept].into_iter().flatten();
-        let mut tables: Vec<Table> = shown
-            .filter(|measure| measure.is_in(texts.rows()))
-            .map(|measure| matrix::points(&texts, &caption, measure))
-            .collect();
-        for (task, own) in retrieval::tasks(slice) {
-            tables.push(matrix::points(&own, &format!("{label}, {task}"), &ACCURACY));
-        }
-        // Marks mean the same in all of them.
-        tables.iter_mut().skip(1).for_each(Table::drop_notes);
-        blocks.extend(tables.into_iter().map(Block::Table));
+        let tables = [Some(matrix::points(&texts, &caption, &KL)), at_last_budget(slice, &texts, &label)];
+        blocks.extend(tables.into_iter().flatten().filter(|table| !table.is_empty()).map(Block::Table));
     }
     blocks
+}
+
+/// What was kept of the cache, agreement, and answers of every task; none where nothing of that was measured.
+fn at_last_budget(slice: &Slice<'_>, texts: &Slice<'_>, label: &str) -> Option<Table> {
+    let on_texts = [(&KEPT, texts), (&AGREEMENT, texts)].into_iter();
+    let mut columns: Vec<_> = on_texts
+        .filter(|(measure, texts)| measure.is_in(texts.rows()))
+        .map(|(measure, texts)| (measure.with_unit(), measure, texts.only(ScoredTask::TEXT, None)))
+        .collect();
+    let tasks = retrieval::tasks(slice).into_iter();
+    columns.extend(tasks.map(|(name, own)| (format!("{}: {name}", ACCURACY.with_unit()), &ACCURACY, own)));
+    let budget = slice.budgets().last().copied().filter(|_| !columns.is_empty())?;
+    let mut table = matrix::at_budget(slice, &format!("{label}, at budget {budget}"), budget, &columns);
+    // The marks are explained already.
+    table.drop_notes();
+    Some(table)
 }
 
 /// A label after a name; nothing where there is none.
