@@ -28,15 +28,15 @@ for name in "$@"; do
     printf '%s' "$RESULTS" | grep -q "^$name:" || { echo "there is no result $name: name one of" $(printf '%s' "$RESULTS" | cut -d: -f1) >&2; exit 1; }
 done
 [ -z "$(git status --porcelain)" ] || { echo "the tree has uncommitted changes: commit them first, so that manifests name what ran" >&2; exit 1; }
-cargo build --release --locked
+bitkv() { cargo run --release --locked --quiet -- "$@"; }
 for entry in $RESULTS; do
     name=${entry%%:*} definition=${entry#*:}
     if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qx "$name"; then continue; fi
     if [ -e "results/$name" ]; then echo "results/$name is there already: left alone"; continue; fi
     if [ "$name" = verify ]; then
-        target/release/bitkv verify --out "results/$name"
+        bitkv verify --out "results/$name"
     else
-        target/release/bitkv run "experiments/$definition.toml" --out "results/$name"
+        bitkv run "experiments/$definition.toml" --out "results/$name"
         rm "results/$name/report.html"
     fi
     find "results/$name" -name '*.csv' -exec gzip -9n {} +
