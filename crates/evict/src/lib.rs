@@ -21,11 +21,15 @@
 //! # Ok::<(), bitkv_evict::Error>(())
 //! ```
 
+#[macro_use]
+mod method;
+
 pub mod allocators;
 pub mod published;
 pub mod scorers;
 
 mod budget;
+mod checks;
 mod error;
 mod formulas;
 mod guard;
@@ -50,7 +54,7 @@ pub use budget::Budget;
 pub use error::Error;
 pub use guard::Guard;
 pub use head::Head;
-pub use needs::{Need, Needs};
+pub use needs::{Need, Needs, Reads};
 pub use observation::Observation;
 pub use plan::Plan;
 pub use planner::Planner;

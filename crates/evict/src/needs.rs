@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Debug};
 
 use crate::Shape;
 
@@ -97,6 +97,14 @@ impl Need {
     }
 }
 
+/// Reads an observation.
+pub trait Reads: Debug + Send + Sync {
+    /// What it reads of it. By default, nothing but shape and positions.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+}
+
 /// What a method reads, so that a run observes nothing that nobody asked for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Needs(BTreeSet<Need>);
@@ -108,8 +116,12 @@ impl Needs {
     }
 
     /// What either reads.
-    pub fn union(mut self, other: Needs) -> Needs {
-        self.0.extend(other.0);
+    pub fn union(self, other: Needs) -> Needs {
+        self.with(other.0)
+    }
+
+    pub(crate) fn with(mut self, more: impl IntoIterator<Item = Need>) -> Needs {
+        self.0.extend(more);
         self
     }
 

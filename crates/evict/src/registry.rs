@@ -61,10 +61,15 @@ pub(crate) trait Method: options::Options + 'static {
     const NAME: &'static str;
     const SOURCE: &'static str;
     const DESCRIPTION: &'static str;
-    const ORACLE: bool = false;
     const ROLE: Role = Role::Method;
+    const ORACLE: bool = matches!(Self::ROLE, Role::Oracle);
     /// Whether a scorer pools its group as the option `pool` says; if not it has no such option.
     const POOLS: bool = true;
+
+    /// The method with these options, whose keys are known to be its own.
+    fn read(given: &Table) -> Result<Arc<Self>, Error> {
+        options::read(Self::NAME, given).map(Arc::new)
+    }
 }
 
 impl<T: ?Sized> Entry<T> {

@@ -1,17 +1,7 @@
 //! Policies that are a whole by themselves: the reference that keeps everything, and the
 //! published rules. They keep what they keep, not what the budget asks for.
 
-use std::{fmt::Debug, sync::Arc};
-
-use serde::{Deserialize, Serialize};
-
-use crate::{
-    Budget, Entry, Needs, Observation, Plan,
-    kvpress::Known,
-    options::{self, Options},
-    published,
-    registry::{Method, Role},
-};
+use crate::{Budget, Entry, Observation, Plan, Reads, kvpress::Known, published, registry::Method};
 
 /// Every rule, in the order reports list them.
 #[rustfmt::skip]
@@ -23,12 +13,7 @@ pub(crate) static ALL: &[Entry<dyn Rule>] = &[
 ];
 
 /// A policy that is a whole by itself.
-pub(crate) trait Rule: Debug + Send + Sync {
-    /// What `plan` reads. By default, nothing but the shape.
-    fn needs(&self) -> Needs {
-        Needs::default()
-    }
-
+pub(crate) trait Rule: Reads {
     /// The tokens to keep, of a whole cache observed and checked against the needs, or why not, in a clause.
     fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String>;
 
@@ -49,21 +34,14 @@ pub(crate) trait Rule: Debug + Send + Sync {
 }
 
 pub(crate) const fn entry<R: Method + Rule>() -> Entry<dyn Rule> {
-    Entry::of::<R>(|given| Ok(Arc::new(options::read::<R>(R::NAME, given)?)))
+    Entry::of::<R>(|given| Ok(R::read(given)?))
 }
 
-/// Keeps everything, whatever the budget.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-struct Full {}
-
-impl Options for Full {}
-
-impl Method for Full {
-    const ROLE: Role = Role::Full;
-    const NAME: &'static str = "full";
-    const SOURCE: &'static str = "the uncompressed cache";
-    const DESCRIPTION: &'static str = "everything, whatever the budget: the reference";
+method! {
+    /// Keeps everything, whatever the budget.
+    struct Full {}
+    "full" from "the uncompressed cache",
+    "everything, whatever the budget: the reference", role: Full
 }
 
 impl Rule for Full {

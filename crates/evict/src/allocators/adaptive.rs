@@ -2,46 +2,29 @@ use bitkv_stats::apportion_within;
 use serde::{Deserialize, Serialize};
 
 use super::{Allocator, Division, compete};
-use crate::{options::Options, registry::Method};
+use crate::checks;
 
 /// How a head that loses the competition is kept from losing everything.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Floor {
     /// The best of every head, that part of the average share, do not compete: as in kvpress.
-    #[default]
     Safeguard,
     /// Shares are that part of the average and the rest of what the head would win by
     /// competing for everything: as in the original.
     Linear,
 }
 
-/// The heads of a layer compete for its tokens by their scores; layers get the same.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Adaptive {
-    /// By what a head is kept from losing everything.
-    floor: Floor,
-    /// The part of the average share that it has for certain, 0..=1.
-    safeguard: f64,
-}
-
-impl Default for Adaptive {
-    fn default() -> Adaptive {
-        Adaptive { floor: Floor::Safeguard, safeguard: 0.2 }
+method! {
+    /// The heads of a layer compete for its tokens by their scores; layers get the same.
+    pub(super) struct Adaptive {
+        /// By what a head is kept from losing everything.
+        floor: Floor = Floor::Safeguard,
+        /// The part of the average share that it has for certain, 0..=1.
+        safeguard: f64 = 0.2 => checks::part,
     }
-}
-
-impl Options for Adaptive {
-    fn check(&self) -> Result<(), String> {
-        super::check_part(self.safeguard)
-    }
-}
-
-impl Method for Adaptive {
-    const NAME: &'static str = "adaptive";
-    const SOURCE: &'static str = "Feng et al. 2024 (Ada-KV), arXiv:2407.11550";
-    const DESCRIPTION: &'static str = "the heads of a layer compete for its tokens by score";
+    "adaptive" from "Feng et al. 2024 (Ada-KV), arXiv:2407.11550",
+    "the heads of a layer compete for its tokens by score"
 }
 
 impl Allocator for Adaptive {

@@ -1,56 +1,26 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Allocator, Division, layers};
-use crate::{Head, Need, Needs, Pooling, options::Options, registry::Method, scorers::PastRows};
+use crate::{Head, Need, Pooling, checks, scorers::PastRows};
 
-/// More tokens to layers whose last queries attended widely and changeably: behind a window that
-/// every layer keeps, in proportion to `H^(1/tau1) * V^(1/tau2)`. `H` is the entropy in nats of
-/// all of a layer's attention before the window, `V` the sum over heads and tokens of its
-/// variance over the queries. The original hands what a layer cannot hold to the others
-/// evenly, this in proportion; it cuts layer by layer during the prefill, this afterwards.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Cake {
-    /// How many of the last queries are asked; their tokens are kept in every layer.
-    window: usize,
-    /// The temperature of entropy.
-    tau1: f64,
-    /// The temperature of variance.
-    tau2: f64,
-}
-
-impl Default for Cake {
-    fn default() -> Cake {
-        Cake { window: 32, tau1: 1.6, tau2: 0.4 }
+method! {
+    /// More tokens to layers whose last queries attended widely and changeably: behind a window that
+    /// every layer keeps, in proportion to `H^(1/tau1) * V^(1/tau2)`. `H` is the entropy in nats of
+    /// all of a layer's attention before the window, `V` the sum over heads and tokens of its
+    /// variance over the queries. The original hands what a layer cannot hold to the others
+    /// evenly, this in proportion; it cuts layer by layer during the prefill, this afterwards.
+    pub(super) struct Cake {
+        /// How many of the last queries are asked; their tokens are kept in every layer.
+        window: usize = 32 => checks::window,
+        /// The temperature of entropy.
+        tau1: f64 = 1.6 => temperature,
+        /// The temperature of variance.
+        tau2: f64 = 0.4 => temperature,
     }
-}
-
-impl Options for Cake {
-    fn check(&self) -> Result<(), String> {
-        if self.window == 0 {
-            return Err("a window has at least one query".into());
-        }
-        // Far below 1 the layer with the most takes all, and further below the powers have no number.
-        let temperature = |tau: f64| tau.is_finite() && tau >= 0.001;
-        if temperature(self.tau1) && temperature(self.tau2) {
-            Ok(())
-        } else {
-            Err("a temperature is finite and at least 0.001".into())
-        }
-    }
-}
-
-impl Method for Cake {
-    const NAME: &'static str = "cake";
-    const SOURCE: &'static str = "Qin et al. 2025 (CAKE), arXiv:2503.12491, after the prefill";
-    const DESCRIPTION: &'static str = "more tokens to layers that attend widely and changeably";
+    needs(self) [Need::WindowRows(self.window)];
+    "cake" from "Qin et al. 2025 (CAKE), arXiv:2503.12491, after the prefill",
+    "more tokens to layers that attend widely and changeably"
 }
 
 impl Allocator for Cake {
-    fn needs(&self) -> Needs {
-        [Need::WindowRows(self.window)].into()
-    }
-
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
         let shape = division.observation.shape;
         let preference = |layer: usize| {
@@ -73,6 +43,11 @@ impl Allocator for Cake {
         let budgets = layers::above(self.window as f64, division.tokens_a_head(), &preferences);
         layers::spread(&budgets, shape.kv_heads)
     }
+}
+
+/// Far below 1 the layer with the most takes all, and further below the powers have no number.
+fn temperature(tau: &f64) -> Result<(), String> {
+    checks::within(0.001..=f64::MAX, "a temperature is finite and at least 0.001")(tau)
 }
 
 /// `-a ln a` in nats, 0 of 0.

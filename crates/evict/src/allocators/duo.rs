@@ -1,68 +1,43 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Allocator, Division};
-use crate::{Guard, Need, Needs, Observation, options::Options, registry::Method};
+use crate::{Guard, Need, Observation, checks};
 
 /// By what heads for retrieval are told.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum By {
     /// A pattern file.
-    #[default]
     Pattern,
     /// How much of the last queries' attention falls on neither sinks nor recent tokens.
     Measured,
 }
 
-/// Every head has room for sinks and recent tokens; then the heads that are most for retrieval
-/// keep all that they hold, one after the other, as long as the budget lasts. The original
-/// has a whole number of such heads; here the last of them keeps what is left. A budget too
-/// small for all sinks and recent tokens is divided evenly, and if the guard keeps as many sinks
-/// as a streaming head has room for, they shrink in proportion to the share.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Duo {
-    by: By,
-    /// First tokens that a streaming head has room for.
-    sinks: usize,
-    /// Last tokens that a streaming head has room for.
-    recent: usize,
-    /// How many of the last queries are asked, if it is measured.
-    window: usize,
-}
-
-impl Default for Duo {
-    fn default() -> Duo {
-        Duo { by: By::Pattern, sinks: 64, recent: 256, window: 32 }
+method! {
+    /// Every head has room for sinks and recent tokens; then the heads that are most for retrieval
+    /// keep all that they hold, one after the other, as long as the budget lasts. The original
+    /// has a whole number of such heads; here the last of them keeps what is left. A budget too
+    /// small for all sinks and recent tokens is divided evenly, and if the guard keeps as many sinks
+    /// as a streaming head has room for, they shrink in proportion to the share.
+    pub(super) struct Duo {
+        by: By = By::Pattern,
+        /// First tokens that a streaming head has room for.
+        sinks: usize = 64,
+        /// Last tokens that a streaming head has room for.
+        recent: usize = 256,
+        /// How many of the last queries are asked, if it is measured.
+        window: usize = 32 => checks::window,
     }
-}
-
-impl Options for Duo {
-    fn check(&self) -> Result<(), String> {
-        if self.window == 0 {
-            return Err("a window has at least one query".into());
-        }
-        if self.sinks + self.recent == 0 {
-            return Err("a streaming head has room for at least one token".into());
-        }
-        Ok(())
-    }
-}
-
-impl Method for Duo {
-    const NAME: &'static str = "duo";
-    const SOURCE: &'static str = "Xiao et al. 2024 (DuoAttention), arXiv:2410.10819";
-    const DESCRIPTION: &'static str = "everything to heads for retrieval, sinks and recent tokens to others";
+    check Duo::has_room;
+    needs(self) match self.by {
+        By::Pattern => [Need::HeadPattern],
+        By::Measured => [Need::Window(self.window)],
+    };
+    "duo" from "Xiao et al. 2024 (DuoAttention), arXiv:2410.10819",
+    "everything to heads for retrieval, sinks and recent tokens to others"
 }
 
 impl Allocator for Duo {
-    fn needs(&self) -> Needs {
-        match self.by {
-            By::Pattern => [Need::HeadPattern].into(),
-            By::Measured => [Need::Window(self.window)].into(),
-        }
-    }
-
     fn fit(&self, guard: Guard, share: usize) -> Guard {
         let room = self.sinks.saturating_add(self.recent);
         if guard.sinks < self.sinks || share >= room {
@@ -88,6 +63,10 @@ impl Allocator for Duo {
 }
 
 impl Duo {
+    fn has_room(&self) -> Result<(), String> {
+        checks::within(1.., "a streaming head has room for at least one token")(&(self.sinks + self.recent))
+    }
+
     /// How much each KV head is one for retrieval.
     fn retrieval(&self, seen: &Observation<'_>) -> Vec<f64> {
         match self.by {

@@ -1,34 +1,22 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Allocator, Division};
-use crate::{Group, Need, Needs, options::Options, registry::Method};
+use crate::{Group, Need};
 
-/// In proportion to `2^H` of the head's calibrated entropy in bits: to how many tokens even
-/// attention of that entropy would go. The entropy is a mean over rows; the mean of `2^H` over
-/// them would be larger, the more so the more the rows differ.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct EffectiveTokens {
-    /// How the entropies of a group's query heads become one.
-    group: Group,
-}
-
-impl Options for EffectiveTokens {}
-
-impl Method for EffectiveTokens {
-    const NAME: &'static str = "effective-tokens";
-    const SOURCE: &'static str = "this suite: `entropy` in the unit that a budget has";
-    const DESCRIPTION: &'static str = "in proportion to 2^H, the tokens that even attention would go to";
+method! {
+    /// In proportion to `2^H` of the head's calibrated entropy in bits: to how many tokens even
+    /// attention of that entropy would go. The entropy is a mean over rows; the mean of `2^H` over
+    /// them would be larger, the more so the more the rows differ.
+    pub(super) struct EffectiveTokens {
+        /// How the entropies of a group's query heads become one.
+        group: Group = Group::Max,
+    }
+    needs(self) [Need::Entropy];
+    "effective-tokens" from "this suite: `entropy` in the unit that a budget has",
+    "in proportion to 2^H, the tokens that even attention would go to"
 }
 
 impl Allocator for EffectiveTokens {
-    fn needs(&self) -> Needs {
-        [Need::Entropy].into()
-    }
-
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
-        let seen = division.observation;
-        let entropy = self.group.over(seen.numbers(Need::Entropy), seen.shape.group());
+        let entropy = division.entropy(self.group);
         // Beside the widest head, so that no power overflows.
         let widest = entropy.iter().copied().fold(0.0, f64::max);
         entropy.into_iter().map(|h| (h - widest).exp2()).collect()

@@ -1,39 +1,34 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Allocator, Division};
-use crate::{Group, Need, Needs, options::Options, registry::Method};
+use crate::{Group, Need};
 
-/// In proportion to the head's calibrated entropy: weight `H / mean(H)`. The published
-/// proportional rule without its clamp, made to conserve the budget.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Entropy {
-    /// How the entropies of a group's query heads become one.
-    group: Group,
-}
-
-impl Options for Entropy {}
-
-impl Method for Entropy {
-    const NAME: &'static str = "entropy";
-    const SOURCE: &'static str = "microsoft/BitNet pull request 497, conserving";
-    const DESCRIPTION: &'static str = "more tokens to heads of high calibrated entropy, in proportion";
+method! {
+    /// In proportion to the head's calibrated entropy: weight `H / mean(H)`. The published
+    /// proportional rule without its clamp, made to conserve the budget.
+    pub(super) struct Entropy {
+        /// How the entropies of a group's query heads become one.
+        group: Group = Group::Max,
+    }
+    needs(self) [Need::Entropy];
+    "entropy" from "microsoft/BitNet pull request 497, conserving",
+    "more tokens to heads of high calibrated entropy, in proportion"
 }
 
 impl Allocator for Entropy {
-    fn needs(&self) -> Needs {
-        [Need::Entropy].into()
-    }
-
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
         weights(division, self.group)
     }
 }
 
+impl Division<'_> {
+    /// The calibrated entropy of each KV head, in bits.
+    pub(super) fn entropy(&self, group: Group) -> Vec<f64> {
+        group.over(self.observation.numbers(Need::Entropy), self.observation.shape.group())
+    }
+}
+
 /// `H / mean(H)` for each KV head, or all zero where every entropy is.
 pub(super) fn weights(division: &Division<'_>, group: Group) -> Vec<f64> {
-    let seen = division.observation;
-    let entropy = group.over(seen.numbers(Need::Entropy), seen.shape.group());
+    let entropy = division.entropy(group);
     let mean = entropy.iter().sum::<f64>() / entropy.len() as f64;
     let weight = |h: f64| if mean > 0.0 { h / mean } else { 0.0 };
     entropy.into_iter().map(weight).collect()

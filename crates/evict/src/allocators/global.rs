@@ -1,26 +1,14 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Allocator, Division, compete};
-use crate::{options::Options, registry::Method};
+use crate::checks;
 
-/// All heads of all layers compete for the whole budget by their scores.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Global {
-    /// The part of the average share that every head has for certain, 0..=1.
-    safeguard: f64,
-}
-
-impl Options for Global {
-    fn check(&self) -> Result<(), String> {
-        super::check_part(self.safeguard)
+method! {
+    /// All heads of all layers compete for the whole budget by their scores.
+    pub(super) struct Global {
+        /// The part of the average share that every head has for certain, 0..=1.
+        safeguard: f64 = 0.0 => checks::part,
     }
-}
-
-impl Method for Global {
-    const NAME: &'static str = "global";
-    const SOURCE: &'static str = "Feng et al. 2026 (Layer-DefensiveKV), repository FFY0/DefensiveKV; KVzip";
-    const DESCRIPTION: &'static str = "all heads of all layers compete for the budget by score";
+    "global" from "Feng et al. 2026 (Layer-DefensiveKV), repository FFY0/DefensiveKV; KVzip",
+    "all heads of all layers compete for the budget by score"
 }
 
 impl Allocator for Global {

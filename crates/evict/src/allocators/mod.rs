@@ -1,9 +1,7 @@
-//! Ways to divide a budget among KV heads. To add one: write its file, then add its `mod`
-//! and its line of [`ALL`]. Tests, lists and error messages follow from there.
+//! Ways to divide a budget among KV heads. To add one: write its file with `method!`, then add
+//! its `mod` and its line of [`ALL`]. Tests, lists and error messages follow from there.
 
-use std::{fmt::Debug, sync::Arc};
-
-use crate::{Entry, Guard, Needs, Observation, options, registry::Method};
+use crate::{Entry, Guard, Observation, Reads, registry::Method};
 
 mod adaptive;
 mod cake;
@@ -44,12 +42,7 @@ pub static ALL: &[Entry<dyn Allocator>] = &[
 /// An allocator returns weights, not counts: rounding, floors and ceilings are the same
 /// for all, so that no policy can spend more than another. No head gets less than one
 /// token, and weights that are all zero mean an even split.
-pub trait Allocator: Debug + Send + Sync {
-    /// What `weigh` reads of the observation. By default, its shape.
-    fn needs(&self) -> Needs {
-        Needs::default()
-    }
-
+pub trait Allocator: Reads {
     /// Whether heads compete by their scores, which then must be comparable.
     fn compares(&self) -> bool {
         false
@@ -77,10 +70,5 @@ pub struct Division<'a> {
 }
 
 const fn entry<A: Method + Allocator>() -> Entry<dyn Allocator> {
-    Entry::of::<A>(|given| Ok(Arc::new(options::read::<A>(A::NAME, given)?)))
-}
-
-/// Refuses what is no part of something.
-fn check_part(value: f64) -> Result<(), String> {
-    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err("it must be between 0 and 1".into()) }
+    Entry::of::<A>(|given| Ok(A::read(given)?))
 }

@@ -1,41 +1,20 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Allocator, Division, layers};
-use crate::{options::Options, registry::Method};
+use crate::checks;
 
-/// Fewer tokens the higher the layer, in equal steps: behind a window that every layer keeps, the
-/// last layer has the average's part `1 / beta` and the first as much above the average as that is
-/// below. Where the first would have more than there is, the line is flattened around its mean.
-/// The original rounds each layer down and adds the window to the budget; this spends the budget.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Pyramid {
-    /// How many times the last layer's share goes into the average one.
-    beta: f64,
-    /// Tokens that every layer keeps.
-    window: usize,
-}
-
-impl Default for Pyramid {
-    fn default() -> Pyramid {
-        Pyramid { beta: 20.0, window: 32 }
+method! {
+    /// Fewer tokens the higher the layer, in equal steps: behind a window that every layer keeps, the
+    /// last layer has the average's part `1 / beta` and the first as much above the average as that is
+    /// below. Where the first would have more than there is, the line is flattened around its mean.
+    /// The original rounds each layer down and adds the window to the budget; this spends the budget.
+    pub(super) struct Pyramid {
+        /// How many times the last layer's share goes into the average one.
+        beta: f64 = 20.0 =>
+            checks::within(1.0..=f64::MAX, "the last layer's share goes into the average at least once"),
+        /// Tokens that every layer keeps.
+        window: usize = 32,
     }
-}
-
-impl Options for Pyramid {
-    fn check(&self) -> Result<(), String> {
-        if self.beta.is_finite() && self.beta >= 1.0 {
-            Ok(())
-        } else {
-            Err("the last layer's share goes into the average at least once".into())
-        }
-    }
-}
-
-impl Method for Pyramid {
-    const NAME: &'static str = "pyramid";
-    const SOURCE: &'static str = "Cai et al. 2024 (PyramidKV), arXiv:2406.02069, conserving";
-    const DESCRIPTION: &'static str = "fewer tokens the higher the layer, in equal steps";
+    "pyramid" from "Cai et al. 2024 (PyramidKV), arXiv:2406.02069, conserving",
+    "fewer tokens the higher the layer, in equal steps"
 }
 
 impl Allocator for Pyramid {

@@ -1,45 +1,24 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Allocator, Division, layers};
-use crate::{Need, Needs, options::Options, registry::Method};
+use crate::{Need, checks};
 
 /// How many classes of layers there are.
 const CLASSES: usize = 3;
 
-/// Fewer tokens to layers that change the residual stream little: layers are put in three classes
-/// by the cosine of the stream before and after their attention; the class of the largest gets
-/// the part `part` of an even share, the others what that leaves, evenly. The classes are
-/// those of least squares, found exactly, where the original starts k-means by chance.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Squeeze {
-    /// What the layers that change least get of an even share, 0..=1.
-    part: f64,
-}
-
-impl Default for Squeeze {
-    fn default() -> Squeeze {
-        Squeeze { part: 0.3 }
+method! {
+    /// Fewer tokens to layers that change the residual stream little: layers are put in three classes
+    /// by the cosine of the stream before and after their attention; the class of the largest gets
+    /// the part `part` of an even share, the others what that leaves, evenly. The classes are
+    /// those of least squares, found exactly, where the original starts k-means by chance.
+    pub(super) struct Squeeze {
+        /// What the layers that change least get of an even share, 0..=1.
+        part: f64 = 0.3 => checks::part,
     }
-}
-
-impl Options for Squeeze {
-    fn check(&self) -> Result<(), String> {
-        super::check_part(self.part)
-    }
-}
-
-impl Method for Squeeze {
-    const NAME: &'static str = "squeeze";
-    const SOURCE: &'static str = "Wang et al. 2024 (SqueezeAttention), arXiv:2404.04793";
-    const DESCRIPTION: &'static str = "fewer tokens to the layers that change the residual stream least";
+    needs(self) [Need::ResidualSimilarity];
+    "squeeze" from "Wang et al. 2024 (SqueezeAttention), arXiv:2404.04793",
+    "fewer tokens to the layers that change the residual stream least"
 }
 
 impl Allocator for Squeeze {
-    fn needs(&self) -> Needs {
-        [Need::ResidualSimilarity].into()
-    }
-
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
         let shape = division.observation.shape;
         let similarity = division.observation.numbers(Need::ResidualSimilarity);

@@ -1,23 +1,15 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Allocator, Division};
-use crate::{options::Options, registry::Method};
 
-/// The same for every head. The first `whole-layers` can be left whole; where they would leave less
-/// than one token to a head of the others, nothing is.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub(super) struct Uniform {
-    /// How many first layers keep all that they hold.
-    whole_layers: usize,
-}
-
-impl Options for Uniform {}
-
-impl Method for Uniform {
-    const NAME: &'static str = "uniform";
-    const SOURCE: &'static str = "the usual baseline";
-    const DESCRIPTION: &'static str = "as many tokens to every head";
+method! {
+    /// The same for every head. The first `whole-layers` can be left whole; where they would leave less
+    /// than one token to a head of the others, nothing is.
+    #[serde(rename_all = "kebab-case")]
+    pub(super) struct Uniform {
+        /// How many first layers keep all that they hold.
+        whole_layers: usize = 0,
+    }
+    "uniform" from "the usual baseline",
+    "as many tokens to every head"
 }
 
 impl Allocator for Uniform {

@@ -1,49 +1,24 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Allocator, Division, layers};
-use crate::{Need, Needs, options::Options, registry::Method};
+use crate::{Need, checks};
 
-/// More tokens to layers that need more of them to keep most of their attention: above a part
-/// that every layer gets, in proportion to the mean over query heads of the fewest tokens that
-/// make up `mass` of the last queries' mean attention.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct ZigZag {
-    /// How many of the last queries are asked.
-    window: usize,
-    /// The part of attention to keep, 0..=1.
-    mass: f64,
-    /// The part of the average share that every layer gets, 0..=1.
-    least: f64,
-}
-
-impl Default for ZigZag {
-    fn default() -> ZigZag {
-        ZigZag { window: 32, mass: 0.9, least: 0.2 }
+method! {
+    /// More tokens to layers that need more of them to keep most of their attention: above a part
+    /// that every layer gets, in proportion to the mean over query heads of the fewest tokens that
+    /// make up `mass` of the last queries' mean attention.
+    pub(super) struct ZigZag {
+        /// How many of the last queries are asked.
+        window: usize = 32 => checks::window,
+        /// The part of attention to keep, 0..=1.
+        mass: f64 = 0.9 => checks::part,
+        /// The part of the average share that every layer gets, 0..=1.
+        least: f64 = 0.2 => checks::part,
     }
-}
-
-impl Options for ZigZag {
-    fn check(&self) -> Result<(), String> {
-        if self.window == 0 {
-            return Err("a window has at least one query".into());
-        }
-        super::check_part(self.mass)?;
-        super::check_part(self.least)
-    }
-}
-
-impl Method for ZigZag {
-    const NAME: &'static str = "zig-zag";
-    const SOURCE: &'static str = "Zhong et al. 2024 (ZigZagKV), arXiv:2412.09036";
-    const DESCRIPTION: &'static str = "more tokens to layers that need more for most of their attention";
+    needs(self) [Need::Window(self.window)];
+    "zig-zag" from "Zhong et al. 2024 (ZigZagKV), arXiv:2412.09036",
+    "more tokens to layers that need more for most of their attention"
 }
 
 impl Allocator for ZigZag {
-    fn needs(&self) -> Needs {
-        [Need::Window(self.window)].into()
-    }
-
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
         let shape = division.observation.shape;
         let rows = division.observation.rows(Need::Window(self.window));

@@ -1,43 +1,19 @@
-use serde::{Deserialize, Serialize};
+use super::{Layer, Ties, checks, contest::Contest, press::Press};
+use crate::{Need, formulas};
 
-use super::{Layer, Ties, contest::Contest, press::Press};
-use crate::{Need, Needs, formulas, options::Options, registry::Method};
-
-/// kvpress' `BlockPress` of KeyDiff: block after block joins what is kept, and is cut with it to
-/// the budget.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct BlockKeyDiff {
-    /// Tokens that join at a time.
-    block_size: usize,
-}
-
-impl Default for BlockKeyDiff {
-    fn default() -> BlockKeyDiff {
-        BlockKeyDiff { block_size: 128 }
+method! {
+    /// kvpress' `BlockPress` of KeyDiff: block after block joins what is kept, and is cut with it to
+    /// the budget.
+    pub(crate) struct BlockKeyDiff {
+        /// Tokens that join at a time.
+        block_size: usize = 128 => checks::within(1.., "a block has at least one token"),
     }
-}
-
-impl Options for BlockKeyDiff {
-    fn check(&self) -> Result<(), String> {
-        match self.block_size {
-            0 => Err("a block has at least one token".into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Method for BlockKeyDiff {
-    const NAME: &'static str = "kvpress:block_keydiff";
-    const SOURCE: &'static str = "kvpress BlockPress(KeyDiffPress); Park et al. 2025, arXiv:2504.15364";
-    const DESCRIPTION: &'static str = "the keys least like the mean key, block after block";
+    needs(self) [Need::Keys];
+    "kvpress:block_keydiff" from "kvpress BlockPress(KeyDiffPress); Park et al. 2025, arXiv:2504.15364",
+    "the keys least like the mean key, block after block"
 }
 
 impl Press for BlockKeyDiff {
-    fn needs(&self) -> Needs {
-        [Need::Keys].into()
-    }
-
     fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, String> {
         Ok((0..layer.kv_heads).map(|head| self.of_head(layer, head, ties)).collect())
     }

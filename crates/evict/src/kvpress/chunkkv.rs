@@ -1,55 +1,27 @@
-use serde::{Deserialize, Serialize};
-
 use super::{
-    Layer, SnapKv, Ties,
+    Layer, SnapKv, Ties, checks,
     contest::Contest,
     press::{Press, finite_scores, keep_best},
 };
-use crate::{Needs, Shape, options::Options, registry::Method};
+use crate::options::Options;
 
-/// kvpress' `ChunkKVPress` of SnapKV: whole chunks, the same for all heads of a layer. It keeps
-/// so many chunks as the budget is of all, rounded down: more or fewer tokens than asked for.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct ChunkKv {
-    /// Tokens in a chunk; the last may be shorter.
-    chunk_length: usize,
-    #[serde(flatten)]
-    press: SnapKv,
-}
-
-impl Default for ChunkKv {
-    fn default() -> ChunkKv {
-        ChunkKv { chunk_length: 20, press: SnapKv::default() }
+method! {
+    /// kvpress' `ChunkKVPress` of SnapKV: whole chunks, the same for all heads of a layer. It keeps
+    /// so many chunks as the budget is of all, rounded down: more or fewer tokens than asked for.
+    pub(crate) struct ChunkKv {
+        /// Tokens in a chunk; the last may be shorter.
+        chunk_length: usize = 20 => checks::within(1.., "a chunk has at least one token"),
+        #[serde(flatten)]
+        press: SnapKv = SnapKv::default() => Options::check,
     }
-}
-
-impl Options for ChunkKv {
-    fn check(&self) -> Result<(), String> {
-        if self.chunk_length == 0 {
-            return Err("a chunk has at least one token".into());
-        }
-        self.press.check()
-    }
-}
-
-impl Method for ChunkKv {
-    const NAME: &'static str = "kvpress:chunkkv";
-    const SOURCE: &'static str = "kvpress ChunkKVPress(SnapKVPress); Liu et al. 2025, arXiv:2502.00299";
-    const DESCRIPTION: &'static str = "SnapKV, whole chunks at a time";
+    needs(self) self.press.needs();
+    "kvpress:chunkkv" from "kvpress ChunkKVPress(SnapKVPress); Liu et al. 2025, arXiv:2502.00299",
+    "SnapKV, whole chunks at a time"
 }
 
 impl Press for ChunkKv {
-    fn needs(&self) -> Needs {
-        Press::needs(&self.press)
-    }
-
     fn conserves(&self) -> bool {
         false
-    }
-
-    fn refuse(&self, shape: Shape) -> Result<(), String> {
-        Press::refuse(&self.press, shape)
     }
 
     fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, String> {

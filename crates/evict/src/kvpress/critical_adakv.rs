@@ -1,7 +1,5 @@
 use std::ops::RangeInclusive;
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     Future, Layer, SnapKv, Ties,
     adakv::{safe_count, safeguarded},
@@ -9,63 +7,32 @@ use super::{
     contest::Contest,
     press::{Press, ScorerPress, finite_scores},
 };
-use crate::{Need, Needs, Shape, formulas, options::Options, registry::Method};
+use crate::{Need, formulas, options::Options};
 
-/// kvpress' `CriticalAdaKVPress`: AdaKV's competition gives each head its number of tokens,
-/// and CriticalKV's two stages choose them.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct CriticalAdaKv<S> {
-    /// The part of an equal share that every head keeps in any case.
-    alpha_safeguard: f64,
-    /// Added to the scores before they are multiplied.
-    epsilon: f64,
-    /// The part of a head's number that goes by the scores alone.
-    first_stage_ratio: f64,
-    #[serde(flatten)]
-    press: S,
-}
-
-impl<S: Default> Default for CriticalAdaKv<S> {
-    fn default() -> CriticalAdaKv<S> {
-        CriticalAdaKv { alpha_safeguard: 0.2, epsilon: 1e-4, first_stage_ratio: 0.5, press: S::default() }
+method! {
+    /// kvpress' `CriticalAdaKVPress`: AdaKV's competition gives each head its number of tokens,
+    /// and CriticalKV's two stages choose them.
+    pub(crate) struct CriticalAdaKv<S> {
+        /// The part of an equal share that every head keeps in any case.
+        alpha_safeguard: f64 = 0.2 => checks::a_part,
+        /// Added to the scores before they are multiplied.
+        epsilon: f64 = 1e-4 => checks::not_negative,
+        /// The part of a head's number that goes by the scores alone.
+        first_stage_ratio: f64 = 0.5 => checks::a_part,
+        #[serde(flatten)]
+        press: S = S::default() => Options::check,
     }
-}
-
-impl<S: Options> Options for CriticalAdaKv<S> {
-    fn check(&self) -> Result<(), String> {
-        checks::a_part(self.alpha_safeguard)?;
-        checks::not_negative(self.epsilon)?;
-        checks::a_part(self.first_stage_ratio)?;
-        self.press.check()
-    }
-}
-
-impl Method for CriticalAdaKv<SnapKv> {
-    const NAME: &'static str = "kvpress:critical_adakv_snapkv";
-    const SOURCE: &'static str =
-        "kvpress CriticalAdaKVPress(SnapKVPress); Feng et al. 2025, arXiv:2502.03805";
-    const DESCRIPTION: &'static str =
+    needs(self) self.press.needs().with([Need::OutputNorms]);
+    <SnapKv> "kvpress:critical_adakv_snapkv" from
+        "kvpress CriticalAdaKVPress(SnapKVPress); Feng et al. 2025, arXiv:2502.03805",
         "SnapKV, heads of a layer competing, half weighted with the norm of the projected value";
-}
-
-impl Method for CriticalAdaKv<Future> {
-    const NAME: &'static str = "kvpress:critical_adakv_expected_attention";
-    const SOURCE: &'static str = "kvpress CriticalAdaKVPress(ExpectedAttentionPress(use_vnorm=False)); \
-                                  Feng et al. 2025, arXiv:2502.03805";
-    const DESCRIPTION: &'static str = "expected attention, heads of a layer competing, half weighted \
-                                       with the norm of the projected value";
+    <Future> "kvpress:critical_adakv_expected_attention" from
+        "kvpress CriticalAdaKVPress(ExpectedAttentionPress(use_vnorm=False)); \
+         Feng et al. 2025, arXiv:2502.03805",
+        "expected attention, heads of a layer competing, half weighted with the norm of the projected value"
 }
 
 impl<S: ScorerPress> Press for CriticalAdaKv<S> {
-    fn needs(&self) -> Needs {
-        ScorerPress::needs(&self.press).union([Need::OutputNorms].into())
-    }
-
-    fn refuse(&self, shape: Shape) -> Result<(), String> {
-        ScorerPress::refuse(&self.press, shape)
-    }
-
     fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, String> {
         let scores = finite_scores(&self.press, layer)?;
         let scores = safeguarded(scores, safe_count(self.alpha_safeguard, layer), ties);

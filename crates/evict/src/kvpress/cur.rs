@@ -1,20 +1,27 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, press::ScorerPress};
-use crate::{Need, Needs, formulas, options::Options, registry::Method};
+use super::{Layer, checks, press::ScorerPress};
+use crate::{Need, Needs, formulas};
 
-/// kvpress' `CURPress`: the largest share of the squared lengths of keys and values around
-/// them. Its random projection is left out: it cannot be reproduced.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct Cur {
-    /// Tokens kept at the start.
-    num_sinks: usize,
-    leverage_type: Leverage,
-    /// Whether shares are taken of stretches, and not of the whole context.
-    use_local_approximation: bool,
-    /// Tokens in a stretch.
-    local_window_size: usize,
+method! {
+    /// kvpress' `CURPress`: the largest share of the squared lengths of keys and values around
+    /// them. Its random projection is left out: it cannot be reproduced.
+    pub(crate) struct Cur {
+        /// Tokens kept at the start.
+        num_sinks: usize = 4,
+        leverage_type: Leverage = Leverage::KvProduct,
+        /// Whether shares are taken of stretches, and not of the whole context.
+        use_local_approximation: bool = true,
+        /// Tokens in a stretch.
+        local_window_size: usize = 16 => checks::within(1.., "a stretch has at least one token"),
+    }
+    needs(self) match self.leverage_type {
+        Leverage::Key => Needs::from([Need::Keys]),
+        Leverage::Value => Needs::from([Need::Values]),
+        Leverage::KvAvg | Leverage::KvProduct => Needs::from([Need::Keys, Need::Values]),
+    };
+    "kvpress:cur" from "kvpress CURPress; Sengupta et al. 2025, arXiv:2509.15038",
+    "the largest share of the squared lengths of keys and values around"
 }
 
 /// Of what a token's share is taken.
@@ -27,41 +34,7 @@ enum Leverage {
     KvProduct,
 }
 
-impl Default for Cur {
-    fn default() -> Cur {
-        Cur {
-            num_sinks: 4,
-            leverage_type: Leverage::KvProduct,
-            use_local_approximation: true,
-            local_window_size: 16,
-        }
-    }
-}
-
-impl Options for Cur {
-    fn check(&self) -> Result<(), String> {
-        match self.local_window_size {
-            0 => Err("a stretch has at least one token".into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Method for Cur {
-    const NAME: &'static str = "kvpress:cur";
-    const SOURCE: &'static str = "kvpress CURPress; Sengupta et al. 2025, arXiv:2509.15038";
-    const DESCRIPTION: &'static str = "the largest share of the squared lengths of keys and values around";
-}
-
 impl ScorerPress for Cur {
-    fn needs(&self) -> Needs {
-        match self.leverage_type {
-            Leverage::Key => [Need::Keys].into(),
-            Leverage::Value => [Need::Values].into(),
-            Leverage::KvAvg | Leverage::KvProduct => [Need::Keys, Need::Values].into(),
-        }
-    }
-
     fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
         let share = |need, head| self.shares(layer.row(need, head), layer.head_dim);
         let both = |head, join: fn((f32, f32)) -> f32| {

@@ -1,54 +1,43 @@
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     Layer, checks,
     known::Scores,
     press::{self, ScorerPress},
 };
 use crate::{
-    Need, Needs, Shape,
+    Need, Shape,
     formulas::{self, MeanRotation, QueryMoments},
     options::Options,
-    registry::Method,
 };
 
-/// kvpress' `ExpectedAttentionPress`: the attention that queries yet to come are expected to
-/// pay, if they are like those so far, times the length of the value.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct ExpectedAttention {
-    #[serde(flatten)]
-    future: Future,
-    /// Whether to multiply by the length of the value.
-    use_vnorm: bool,
-    /// Added to the expected attention before that.
-    epsilon: f64,
-}
-
-/// The same without the value's length: what [`super::CriticalKv`] asks for.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct Future {
-    /// How many of the positions that follow the queries are spread over.
-    n_future_positions: usize,
-    /// First tokens that are kept, and whose queries do not count.
-    n_sink: usize,
-    /// Whether the spread of the queries counts, and not only their mean.
-    use_covariance: bool,
-}
-
-impl Default for ExpectedAttention {
-    fn default() -> ExpectedAttention {
-        ExpectedAttention { future: Future::default(), use_vnorm: true, epsilon: 0.0 }
+method! {
+    /// kvpress' `ExpectedAttentionPress`: the attention that queries yet to come are expected to
+    /// pay, if they are like those so far, times the length of the value.
+    pub(crate) struct ExpectedAttention {
+        #[serde(flatten)]
+        future: Future = Future::default() => Options::check,
+        /// Whether to multiply by the length of the value.
+        use_vnorm: bool = true,
+        /// Added to the expected attention before that.
+        epsilon: f64 = 0.0 => checks::not_negative,
     }
+    needs(self) self.future.needs().with(self.use_vnorm.then_some(Need::Values));
+    "kvpress:expected_attention" from "kvpress ExpectedAttentionPress; Devoto et al. 2025, arXiv:2510.00636",
+    "expected attention of queries yet to come, times the length of the value"
 }
 
-impl Default for Future {
-    fn default() -> Future {
-        Future { n_future_positions: 512, n_sink: 4, use_covariance: true }
+method! {
+    /// The same without the value's length: what [`super::CriticalKv`] asks for.
+    pub(crate) struct Future {
+        /// How many of the positions that follow the queries are spread over.
+        n_future_positions: usize = 512 => checks::within(1.., "a mean over no positions does not exist"),
+        /// First tokens that are kept, and whose queries do not count.
+        n_sink: usize = 4,
+        /// Whether the spread of the queries counts, and not only their mean.
+        use_covariance: bool = true,
     }
+    needs(self) [Need::Keys, Need::QueryMoments(self.n_sink)];
 }
 
 impl ExpectedAttention {
@@ -57,35 +46,7 @@ impl ExpectedAttention {
     }
 }
 
-impl Options for ExpectedAttention {
-    fn check(&self) -> Result<(), String> {
-        checks::not_negative(self.epsilon)?;
-        self.future.check()
-    }
-}
-
-impl Options for Future {
-    fn check(&self) -> Result<(), String> {
-        match self.n_future_positions {
-            0 => Err("a mean over no positions does not exist".into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Method for ExpectedAttention {
-    const NAME: &'static str = "kvpress:expected_attention";
-    const SOURCE: &'static str = "kvpress ExpectedAttentionPress; Devoto et al. 2025, arXiv:2510.00636";
-    const DESCRIPTION: &'static str =
-        "expected attention of queries yet to come, times the length of the value";
-}
-
 impl ScorerPress for ExpectedAttention {
-    fn needs(&self) -> Needs {
-        let values = if self.use_vnorm { Needs::from([Need::Values]) } else { Needs::default() };
-        ScorerPress::needs(&self.future).union(values)
-    }
-
     fn refuse(&self, shape: Shape) -> Result<(), String> {
         ScorerPress::refuse(&self.future, shape)
     }
@@ -105,10 +66,6 @@ impl ScorerPress for ExpectedAttention {
 }
 
 impl ScorerPress for Future {
-    fn needs(&self) -> Needs {
-        [Need::Keys, Need::QueryMoments(self.n_sink)].into()
-    }
-
     fn refuse(&self, shape: Shape) -> Result<(), String> {
         if !shape.head_dim.is_multiple_of(2) {
             return Err(format!("rotary embedding pairs channels, and head_dim is {}", shape.head_dim));

@@ -1,47 +1,23 @@
-use serde::{Deserialize, Serialize};
+use super::{Layer, checks, press::ScorerPress};
+use crate::{Need, formulas};
 
-use super::{Layer, press::ScorerPress};
-use crate::{Need, Needs, formulas, options::Options, registry::Method};
-
-/// kvpress' `LagKVPress`: tokens whose keys and values stand out beside the partition that
-/// follows; the sinks and the last partition stay.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct LagKv {
-    /// Tokens kept at the start.
-    n_sink: usize,
-    /// Length of a partition.
-    lag_size: usize,
-    /// Whether partitions compete with each other, by score and not by rank.
-    cross_scoring: bool,
-}
-
-impl Default for LagKv {
-    fn default() -> LagKv {
-        LagKv { n_sink: 4, lag_size: 128, cross_scoring: false }
+method! {
+    /// kvpress' `LagKVPress`: tokens whose keys and values stand out beside the partition that
+    /// follows; the sinks and the last partition stay.
+    pub(crate) struct LagKv {
+        /// Tokens kept at the start.
+        n_sink: usize = 4,
+        /// Length of a partition.
+        lag_size: usize = 128 => checks::within(1.., "a partition has at least one token"),
+        /// Whether partitions compete with each other, by score and not by rank.
+        cross_scoring: bool = false,
     }
-}
-
-impl Options for LagKv {
-    fn check(&self) -> Result<(), String> {
-        match self.lag_size {
-            0 => Err("a partition has at least one token".into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Method for LagKv {
-    const NAME: &'static str = "kvpress:lagkv";
-    const SOURCE: &'static str = "kvpress LagKVPress; Liang et al. 2025, arXiv:2504.04704";
-    const DESCRIPTION: &'static str = "tokens that stand out beside the partition that follows";
+    needs(self) [Need::Keys, Need::Values];
+    "kvpress:lagkv" from "kvpress LagKVPress; Liang et al. 2025, arXiv:2504.04704",
+    "tokens that stand out beside the partition that follows"
 }
 
 impl ScorerPress for LagKv {
-    fn needs(&self) -> Needs {
-        [Need::Keys, Need::Values].into()
-    }
-
     fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
         if layer.tokens < self.n_sink + 2 * self.lag_size {
             return vec![self.latest(layer.tokens); layer.kv_heads];

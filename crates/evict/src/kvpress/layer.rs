@@ -1,7 +1,7 @@
 use std::{fmt::Debug, rc::Rc};
 
 use super::known::{Known, Scores};
-use crate::{Budget, Need, Observation, formulas::mean_rows};
+use crate::{Budget, Need, Observation, Shape, formulas::mean_rows};
 
 /// One layer of a whole cache, as a press sees it.
 pub(crate) struct Layer<'a> {
@@ -51,6 +51,10 @@ impl<'a> Layer<'a> {
         compute: impl FnOnce() -> Scores,
     ) -> Rc<Scores> {
         self.known.of(self.index, part, method, compute)
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        self.seen.shape
     }
 
     /// The row of KV head `head` of a need that has one for each.

@@ -10,9 +10,8 @@
 //! `kvpress/presses`.
 
 use crate::{
-    Budget, Entry, Needs, Observation, Plan,
-    registry::Method,
-    rules::{self, Rule},
+    Budget, Entry, Observation, Plan,
+    rules::{Rule, entry},
 };
 
 mod adakv;
@@ -72,15 +71,7 @@ pub(crate) static ALL: &[Entry<dyn Rule>] = &[
     entry::<CriticalAdaKv<Future>>(),
 ];
 
-const fn entry<P: Method + Press>() -> Entry<dyn Rule> {
-    rules::entry::<P>()
-}
-
 impl<P: Press> Rule for P {
-    fn needs(&self) -> Needs {
-        Press::needs(self)
-    }
-
     fn conserves(&self) -> bool {
         Press::conserves(self)
     }
@@ -94,7 +85,6 @@ impl<P: Press> Rule for P {
         if budget.per_head(shape) >= shape.tokens {
             return Ok(Plan::everything(shape));
         }
-        self.refuse(shape)?;
         let compress = |index| self.compress(&Layer::new(seen, index, budget, known), &mut Ties::ignored());
         let kept = (0..shape.layers).map(compress).collect::<Result<Vec<_>, String>>()?;
         // kvpress divides evenly among layers: what does not go into all heads is not spent.
@@ -112,7 +102,6 @@ impl<P: Press> Rule for P {
         if budget.per_head(shape) >= shape.tokens {
             return Ok(vec![vec![]; shape.all_kv_heads()]);
         }
-        self.refuse(shape)?;
         let (known, mut undecided) = (Known::default(), Vec::with_capacity(shape.all_kv_heads()));
         for index in 0..shape.layers {
             let mut ties = Ties::within(tolerance, shape.kv_heads, shape.tokens);

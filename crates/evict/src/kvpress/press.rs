@@ -1,36 +1,21 @@
-use std::fmt::Debug;
-
 use super::{Layer, contest::Contest, ties::Ties};
-use crate::{Needs, Shape};
+use crate::{Reads, Shape};
 
 /// Compresses one layer of a cache.
-pub(crate) trait Press: Debug + Send + Sync {
-    /// What it reads.
-    fn needs(&self) -> Needs;
-
+pub(crate) trait Press: Reads {
     /// Whether the heads of a layer keep `layer.kept` tokens on average.
     fn conserves(&self) -> bool {
         true
     }
 
-    /// Refuses, in a clause, a cache that kvpress refuses.
-    fn refuse(&self, _: Shape) -> Result<(), String> {
-        Ok(())
-    }
-
     /// The positions that each KV head keeps, ascending, `ties` deciding wherever scores do.
-    /// Fails on a score that is not finite.
+    /// Fails on a cache that kvpress refuses, and on a score that is not finite.
     fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, String>;
 }
 
 /// A press that keeps the best-scored tokens of each head: kvpress' `ScorerPress`.
-pub(crate) trait ScorerPress: Debug + Send + Sync {
-    /// What it reads. By default, nothing but positions.
-    fn needs(&self) -> Needs {
-        Needs::default()
-    }
-
-    /// As [`Press::refuse`].
+pub(crate) trait ScorerPress: Reads {
+    /// Refuses, in a clause, a cache that kvpress refuses.
     fn refuse(&self, _: Shape) -> Result<(), String> {
         Ok(())
     }
@@ -45,14 +30,6 @@ pub(crate) trait ScorerPress: Debug + Send + Sync {
 }
 
 impl<S: ScorerPress> Press for S {
-    fn needs(&self) -> Needs {
-        ScorerPress::needs(self)
-    }
-
-    fn refuse(&self, shape: Shape) -> Result<(), String> {
-        ScorerPress::refuse(self, shape)
-    }
-
     fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, String> {
         Ok(keep_best(finite_scores(self, layer)?, layer.kept, ties))
     }
@@ -64,8 +41,9 @@ pub(super) fn keep_best(scores: Vec<Vec<f32>>, count: usize, ties: &mut Ties) ->
     scores.into_iter().enumerate().map(best).collect()
 }
 
-/// The scores of a press, unless one of them is not finite.
+/// The scores of a press, unless it refuses the cache or one of them is not finite.
 pub(super) fn finite_scores<S: ScorerPress>(press: &S, layer: &Layer<'_>) -> Result<Vec<Vec<f32>>, String> {
+    press.refuse(layer.shape())?;
     let scores = match press.follows_budget() {
         true => press.scores(layer),
         false => layer.known("scores", press, || press.scores(layer)).to_vec(),

@@ -1,56 +1,27 @@
-use serde::{Deserialize, Serialize};
+use super::{Layer, Press, SnapKv, Ties, checks, press};
+use crate::options::Options;
 
-use super::{Layer, Press, SnapKv, Ties, press};
-use crate::{Needs, Shape, options::Options, registry::Method};
-
-/// kvpress' `PyramidKVPress`: SnapKV, with budgets that fall from layer to layer.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct PyramidKv {
-    /// The last layer keeps about this many times less than the average.
-    beta: usize,
-    #[serde(flatten)]
-    press: SnapKv,
-}
-
-impl Default for PyramidKv {
-    fn default() -> PyramidKv {
-        PyramidKv { beta: 20, press: SnapKv::default() }
+method! {
+    /// kvpress' `PyramidKVPress`: SnapKV, with budgets that fall from layer to layer.
+    pub(crate) struct PyramidKv {
+        /// The last layer keeps about this many times less than the average.
+        beta: usize = 20 => checks::within(1.., "the average is divided by it"),
+        #[serde(flatten)]
+        press: SnapKv = SnapKv::default() => Options::check,
     }
-}
-
-impl Options for PyramidKv {
-    fn check(&self) -> Result<(), String> {
-        if self.beta == 0 {
-            return Err("the average is divided by it".into());
-        }
-        self.press.check()
-    }
-}
-
-impl Method for PyramidKv {
-    const NAME: &'static str = "kvpress:pyramidkv";
-    const SOURCE: &'static str = "kvpress PyramidKVPress; Cai et al. 2024, arXiv:2406.02069";
-    const DESCRIPTION: &'static str = "SnapKV with budgets that fall from layer to layer";
+    needs(self) self.press.needs();
+    "kvpress:pyramidkv" from "kvpress PyramidKVPress; Cai et al. 2024, arXiv:2406.02069",
+    "SnapKV with budgets that fall from layer to layer"
 }
 
 impl Press for PyramidKv {
-    fn needs(&self) -> Needs {
-        Press::needs(&self.press)
-    }
-
     fn conserves(&self) -> bool {
         false
     }
 
-    fn refuse(&self, shape: Shape) -> Result<(), String> {
-        Press::refuse(&self.press, shape)
-    }
-
     fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, String> {
-        let count = self.budget(layer).min(layer.tokens);
         let scores = press::finite_scores(&self.press, layer)?;
-        Ok(press::keep_best(scores, count, ties))
+        Ok(press::keep_best(scores, self.budget(layer).min(layer.tokens), ties))
     }
 }
 
@@ -58,7 +29,7 @@ impl PyramidKv {
     /// Tokens that each head of the layer keeps: `get_layer_budget`, step by step in `f64`, as
     /// the order of its roundings matters.
     fn budget(&self, layer: &Layer<'_>) -> usize {
-        let (tokens, window) = (layer.tokens as f64, self.press.window() as f64);
+        let (tokens, window) = (layer.tokens as f64, self.press.window_size as f64);
         let capacity = window + tokens * layer.part;
         let mut least = (capacity - window) / self.beta as f64;
         let mut most = (capacity - window) * 2.0 - least;
@@ -77,7 +48,7 @@ impl PyramidKv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Budget, Observation, kvpress::Known};
+    use crate::{Budget, Observation, Shape, kvpress::Known};
 
     fn budgets(tokens: usize, ratio: f64, layers: usize) -> Vec<usize> {
         let shape = Shape { layers, query_heads: 1, kv_heads: 1, tokens, head_dim: 1 };

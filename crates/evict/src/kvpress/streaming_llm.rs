@@ -1,28 +1,14 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Layer, checks, press::ScorerPress};
-use crate::{Shape, options::Options, registry::Method};
+use crate::Shape;
 
-/// kvpress' `StreamingLLMPress`: the first and the last tokens.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct StreamingLlm {
-    /// Tokens kept at the start.
-    n_sink: usize,
-}
-
-impl Default for StreamingLlm {
-    fn default() -> StreamingLlm {
-        StreamingLlm { n_sink: 4 }
+method! {
+    /// kvpress' `StreamingLLMPress`: the first and the last tokens.
+    pub(crate) struct StreamingLlm {
+        /// Tokens kept at the start.
+        n_sink: usize = 4,
     }
-}
-
-impl Options for StreamingLlm {}
-
-impl Method for StreamingLlm {
-    const NAME: &'static str = "kvpress:streaming_llm";
-    const SOURCE: &'static str = "kvpress StreamingLLMPress; Xiao et al. 2023, arXiv:2309.17453";
-    const DESCRIPTION: &'static str = "the first and the last tokens";
+    "kvpress:streaming_llm" from "kvpress StreamingLLMPress; Xiao et al. 2023, arXiv:2309.17453",
+    "the first and the last tokens"
 }
 
 impl ScorerPress for StreamingLlm {

@@ -1,37 +1,20 @@
 use bitkv_stats::Summary;
-use serde::{Deserialize, Serialize};
 
 use super::{mean, scale};
-use crate::{
-    Budget, Group, Need, Needs, Observation, Plan, Shape,
-    options::Options,
-    registry::{Method, Role},
-    rules::Rule,
-    select,
-};
+use crate::{Budget, Group, Need, Observation, Plan, Shape, rules::Rule, select};
 
-/// One budget for all heads and layers, and one order of importance for all tokens.
-///
-/// The context length that the code takes its budget from is here that of the cache. Its
-/// coefficient of variation is that of the query heads' entropies, as profiles record it.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct EntropyGlobal {}
-
-impl Options for EntropyGlobal {}
-
-impl Method for EntropyGlobal {
-    const ROLE: Role = Role::Published;
-    const NAME: &'static str = "entropy-global";
-    const SOURCE: &'static str = "microsoft/BitNet pull request 497, entropy_kv_cache.cpp";
-    const DESCRIPTION: &'static str = "published: one budget for all heads, first token and latest tokens";
+method! {
+    /// One budget for all heads and layers, and one order of importance for all tokens.
+    ///
+    /// The context length that the code takes its budget from is here that of the cache. Its
+    /// coefficient of variation is that of the query heads' entropies, as profiles record it.
+    pub(crate) struct EntropyGlobal {}
+    needs(self) [Need::Entropy];
+    "entropy-global" from "microsoft/BitNet pull request 497, entropy_kv_cache.cpp",
+    "published: one budget for all heads, first token and latest tokens", role: Published
 }
 
 impl Rule for EntropyGlobal {
-    fn needs(&self) -> Needs {
-        [Need::Entropy].into()
-    }
-
     fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String> {
         let shape = seen.shape;
         let count = global_budget(shape, seen.numbers(Need::Entropy), budget.part(seen.shape));

@@ -1,52 +1,24 @@
-use serde::{Deserialize, Serialize};
-
-use super::mean;
-use crate::{
-    Budget, Need, Needs, Observation, Plan,
-    options::Options,
-    registry::{Method, Role},
-    rules::Rule,
-    select,
-};
+use super::{best_of_rows, mean};
+use crate::{Budget, Need, Observation, Plan, rules::Rule};
 
 /// Bounds on the part that a head keeps.
 const CLIP: (f64, f64) = (0.05, 1.0);
 
-/// Each query head keeps the best of the last query's own row, more where entropy is
-/// *low*: the rule behind the published percentages. The first position is added on top.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct EntropyInverted {}
-
-impl Options for EntropyInverted {}
-
-impl Method for EntropyInverted {
-    const ROLE: Role = Role::Published;
-    const NAME: &'static str = "entropy-inverted";
-    const SOURCE: &'static str = "microsoft/BitNet pull request 497, verify_kv_savings.py";
-    const DESCRIPTION: &'static str =
-        "published: the best of the last query's row, more for query heads of low entropy";
-    const ORACLE: bool = true;
+method! {
+    /// Each query head keeps the best of the last query's own row, more where entropy is
+    /// *low*: the rule behind the published percentages. The first position is added on top.
+    pub(crate) struct EntropyInverted {}
+    needs(self) [Need::Entropy, Need::Window(1)];
+    "entropy-inverted" from "microsoft/BitNet pull request 497, verify_kv_savings.py",
+    "published: the best of the last query's row, more for query heads of low entropy",
+    role: Published, oracle: true
 }
 
 impl Rule for EntropyInverted {
-    fn needs(&self) -> Needs {
-        [Need::Entropy, Need::Window(1)].into()
-    }
-
     fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String> {
-        let tokens = seen.shape.tokens;
-        let rows = seen.rows(Need::Window(1));
-        let budgets = inverted_budgets(seen.numbers(Need::Entropy), 1.0 / budget.part(seen.shape));
-        let keep = |(row, part): (&&[f32], f64)| {
-            let count = (tokens as f64 * part).floor() as usize;
-            let mut set = select::best(row, count.max(1));
-            if set.first() != Some(&0) {
-                set.insert(0, 0);
-            }
-            set
-        };
-        let sets = rows.iter().zip(budgets).map(keep).collect();
+        let parts = inverted_budgets(seen.numbers(Need::Entropy), 1.0 / budget.part(seen.shape));
+        let mut sets = best_of_rows(seen, parts);
+        sets.iter_mut().filter(|set| set.first() != Some(&0)).for_each(|set| set.insert(0, 0));
         Ok(Plan::of_query_heads(seen.shape, budget.total(seen.shape), sets))
     }
 }

@@ -1,46 +1,20 @@
-use serde::{Deserialize, Serialize};
+use super::{best_of_rows, mean, scale};
+use crate::{Budget, Need, Observation, Plan, rules::Rule};
 
-use super::{mean, scale};
-use crate::{
-    Budget, Need, Needs, Observation, Plan,
-    options::Options,
-    registry::{Method, Role},
-    rules::Rule,
-    select,
-};
-
-/// Each query head keeps the best of the last query's own row, in proportion to its
-/// entropy. No sinks and no recent tokens are forced, and the budget is not conserved.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct EntropyProportional {}
-
-impl Options for EntropyProportional {}
-
-impl Method for EntropyProportional {
-    const ROLE: Role = Role::Published;
-    const NAME: &'static str = "entropy-proportional";
-    const SOURCE: &'static str = "SCJedi, entropy-adaptive-kv-cache (GPT-2 study)";
-    const DESCRIPTION: &'static str =
-        "published: the best of the last query's row, more for query heads of high entropy";
-    const ORACLE: bool = true;
+method! {
+    /// Each query head keeps the best of the last query's own row, in proportion to its
+    /// entropy. No sinks and no recent tokens are forced, and the budget is not conserved.
+    pub(crate) struct EntropyProportional {}
+    needs(self) [Need::Entropy, Need::Window(1)];
+    "entropy-proportional" from "SCJedi, entropy-adaptive-kv-cache (GPT-2 study)",
+    "published: the best of the last query's row, more for query heads of high entropy",
+    role: Published, oracle: true
 }
 
 impl Rule for EntropyProportional {
-    fn needs(&self) -> Needs {
-        [Need::Entropy, Need::Window(1)].into()
-    }
-
     fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String> {
-        let tokens = seen.shape.tokens;
-        let rows = seen.rows(Need::Window(1));
-        let budgets = proportional_budgets(seen.numbers(Need::Entropy), budget.part(seen.shape));
-        let keep = |(row, part): (&&[f32], f64)| {
-            let count = (tokens as f64 * part).floor() as usize;
-            select::best(row, count.max(1))
-        };
-        let sets = rows.iter().zip(budgets).map(keep).collect();
-        Ok(Plan::of_query_heads(seen.shape, budget.total(seen.shape), sets))
+        let parts = proportional_budgets(seen.numbers(Need::Entropy), budget.part(seen.shape));
+        Ok(Plan::of_query_heads(seen.shape, budget.total(seen.shape), best_of_rows(seen, parts)))
     }
 }
 

@@ -1,38 +1,24 @@
-use serde::{Deserialize, Serialize};
-
 use super::Scorer;
-use crate::{Head, Need, Needs, options::Options, registry::Method};
+use crate::{Head, Need, checks};
 
-/// Keeps the tokens that all queries so far together attended to most. The running sum favours
-/// early tokens, which more queries could see; `normalised` takes that away.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub(super) struct AccumulatedAttention {
-    /// Whether the sum is divided by the number of queries that could see the token.
-    normalised: bool,
-    /// The part of a head's share that its latest tokens have for certain, 0..=1. Heads compete
-    /// without regard to it.
-    recent_part: f64,
-}
-
-impl Options for AccumulatedAttention {
-    fn check(&self) -> Result<(), String> {
-        super::check_part(self.recent_part)
+method! {
+    /// Keeps the tokens that all queries so far together attended to most. The running sum favours
+    /// early tokens, which more queries could see; `normalised` takes that away.
+    #[serde(rename_all = "kebab-case")]
+    pub(super) struct AccumulatedAttention {
+        /// Whether the sum is divided by the number of queries that could see the token.
+        normalised: bool = false,
+        /// The part of a head's share that its latest tokens have for certain, 0..=1. Heads compete
+        /// without regard to it.
+        recent_part: f64 = 0.0 => checks::part,
     }
-}
-
-impl Method for AccumulatedAttention {
-    const NAME: &'static str = "accumulated-attention";
-    const SOURCE: &'static str =
-        "Zhang et al. 2023 (H2O), arXiv:2306.14048; normalised: ObservedAttention of kvpress";
-    const DESCRIPTION: &'static str = "the tokens that all queries so far attended to most";
+    needs(self) [Need::Accumulated];
+    "accumulated-attention" from
+        "Zhang et al. 2023 (H2O), arXiv:2306.14048; normalised: ObservedAttention of kvpress",
+    "the tokens that all queries so far attended to most"
 }
 
 impl Scorer for AccumulatedAttention {
-    fn needs(&self) -> Needs {
-        [Need::Accumulated].into()
-    }
-
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
         out.copy_from_slice(&head.pooled(Need::Accumulated));
         if self.normalised {

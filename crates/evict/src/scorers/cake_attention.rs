@@ -1,49 +1,23 @@
-use serde::{Deserialize, Serialize};
+use super::{PastRows, Scorer};
+use crate::{Head, Need, checks, formulas::smoothed};
 
-use super::{PastRows, Scorer, smooth};
-use crate::{Head, Need, Needs, formulas::smoothed, options::Options, registry::Method};
-
-/// Keeps the tokens that the last queries attended to much or unevenly: mean plus `gamma` times
-/// the variance over these queries, smoothed over neighbours; and the queries' own tokens.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct CakeAttention {
-    /// How many of the last queries are asked.
-    window: usize,
-    /// Width of the centred mean that smooths the scores; odd.
-    kernel: usize,
-    /// The weight of the variance.
-    gamma: f64,
-}
-
-impl Default for CakeAttention {
-    fn default() -> CakeAttention {
-        CakeAttention { window: 32, kernel: 5, gamma: 200.0 }
+method! {
+    /// Keeps the tokens that the last queries attended to much or unevenly: mean plus `gamma` times
+    /// the variance over these queries, smoothed over neighbours; and the queries' own tokens.
+    pub(super) struct CakeAttention {
+        /// How many of the last queries are asked.
+        window: usize = 32 => checks::window,
+        /// Width of the centred mean that smooths the scores; odd.
+        kernel: usize = 5 => checks::odd_kernel,
+        /// The weight of the variance.
+        gamma: f64 = 200.0 => checks::within(0.0..=f64::MAX, "a weight is finite, and not negative"),
     }
-}
-
-impl Options for CakeAttention {
-    fn check(&self) -> Result<(), String> {
-        smooth::check(self.window, self.kernel)?;
-        if self.gamma.is_finite() && self.gamma >= 0.0 {
-            Ok(())
-        } else {
-            Err("a weight is finite, and not negative".into())
-        }
-    }
-}
-
-impl Method for CakeAttention {
-    const NAME: &'static str = "cake-attention";
-    const SOURCE: &'static str = "Qin et al. 2025 (CAKE), arXiv:2503.12491";
-    const DESCRIPTION: &'static str = "what the last queries attended to, much or unevenly, smoothed";
+    needs(self) [Need::WindowRows(self.window)];
+    "cake-attention" from "Qin et al. 2025 (CAKE), arXiv:2503.12491",
+    "what the last queries attended to, much or unevenly, smoothed"
 }
 
 impl Scorer for CakeAttention {
-    fn needs(&self) -> Needs {
-        [Need::WindowRows(self.window)].into()
-    }
-
     fn protects(&self) -> usize {
         self.window
     }

@@ -1,50 +1,27 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Scorer, base::Base, output_norm::OutputNorm, window_attention::WindowAttention};
-use crate::{Head, Needs, formulas::two_stage, options::Options, registry::Method, select};
+use crate::{Head, checks, formulas::two_stage, select};
 
-/// Fills the first part of a head's share by another scorer's scores and the rest by these
-/// scores times how much the token's value can change the output. Heads compete by the
-/// scores of the first stage.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub(super) struct Critical {
-    /// The scorer of the first stage, with its own options.
-    base: Base,
-    /// Which length of the value's output.
-    norm: OutputNorm,
-    /// What is added to the first stage's scores before they are multiplied.
-    epsilon: f64,
-    /// The part of the share that the first stage fills, 0..=1.
-    first_stage: f64,
-}
-
-impl Default for Critical {
-    fn default() -> Critical {
-        let base = Base::of(WindowAttention::default());
-        Critical { base, norm: OutputNorm::SubNorm, epsilon: 1e-4, first_stage: 0.5 }
+method! {
+    /// Fills the first part of a head's share by another scorer's scores and the rest by these
+    /// scores times how much the token's value can change the output. Heads compete by the
+    /// scores of the first stage.
+    #[serde(rename_all = "kebab-case")]
+    pub(super) struct Critical {
+        /// The scorer of the first stage, with its own options.
+        base: Base = Base::of(WindowAttention::default()),
+        /// Which length of the value's output.
+        norm: OutputNorm = OutputNorm::SubNorm,
+        /// What is added to the first stage's scores before they are multiplied.
+        epsilon: f64 = 1e-4 => checks::part,
+        /// The part of the share that the first stage fills, 0..=1.
+        first_stage: f64 = 0.5 => checks::part,
     }
-}
-
-impl Options for Critical {
-    fn check(&self) -> Result<(), String> {
-        super::check_part(self.epsilon)?;
-        super::check_part(self.first_stage)
-    }
-}
-
-impl Method for Critical {
-    const NAME: &'static str = "critical";
-    const SOURCE: &'static str = "Feng et al. 2025 (CriticalKV), arXiv:2502.03805";
-    const DESCRIPTION: &'static str =
-        "half by another score, half by it times the length of the value's output";
+    needs(self) self.base.scorer.needs().with([self.norm.need()]);
+    "critical" from "Feng et al. 2025 (CriticalKV), arXiv:2502.03805",
+    "half by another score, half by it times the length of the value's output"
 }
 
 impl Scorer for Critical {
-    fn needs(&self) -> Needs {
-        self.base.scorer.needs().union([self.norm.need()].into())
-    }
-
     fn protects(&self) -> usize {
         self.base.scorer.protects()
     }

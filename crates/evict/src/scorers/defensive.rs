@@ -1,55 +1,31 @@
-use serde::{Deserialize, Serialize};
+use super::{PastRows, Scorer, output_norm::OutputNorm};
+use crate::{Head, Need, checks, formulas::smoothed, select};
 
-use super::{PastRows, Scorer, output_norm::OutputNorm, smooth};
-use crate::{Head, Need, Needs, formulas::smoothed, options::Options, registry::Method, select};
-
-/// Keeps the tokens that any of the last queries, of any query head of the group, attended to
-/// much: the worst case where others take the mean. No token is scored below the head's mean.
-/// Scores are multiplied by how long the value's output is beside those of the layer's other
-/// heads: a layer of one KV head ranks by attention alone.
-///
-/// Before all others come the tokens most attended to on average, fewer than it takes to reach
-/// `mass` less what the `window` tokens before the window receive, on average over the layer. Its
-/// authors' code takes these tokens for the window's own. An average head has room for them.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Defensive {
-    /// How many of the last queries are asked.
-    window: usize,
-    /// Width of the centred mean that smooths each query's attention; odd.
-    kernel: usize,
-    /// Which length of the value's output.
-    norm: OutputNorm,
-    /// The part of the mean attention whose tokens come first, 0..=1.
-    mass: f64,
-}
-
-impl Default for Defensive {
-    fn default() -> Defensive {
-        Defensive { window: 32, kernel: 5, norm: OutputNorm::SubNorm, mass: 0.9 }
+method! {
+    /// Keeps the tokens that any of the last queries, of any query head of the group, attended to
+    /// much: the worst case where others take the mean. No token is scored below the head's mean.
+    /// Scores are multiplied by how long the value's output is beside those of the layer's other
+    /// heads: a layer of one KV head ranks by attention alone.
+    ///
+    /// Before all others come the tokens most attended to on average, fewer than it takes to reach
+    /// `mass` less what the `window` tokens before the window receive, on average over the layer. Its
+    /// authors' code takes these tokens for the window's own. An average head has room for them.
+    pub(super) struct Defensive {
+        /// How many of the last queries are asked.
+        window: usize = 32 => checks::window,
+        /// Width of the centred mean that smooths each query's attention; odd.
+        kernel: usize = 5 => checks::odd_kernel,
+        /// Which length of the value's output.
+        norm: OutputNorm = OutputNorm::SubNorm,
+        /// The part of the mean attention whose tokens come first, 0..=1.
+        mass: f64 = 0.9 => checks::part,
     }
-}
-
-impl Options for Defensive {
-    fn check(&self) -> Result<(), String> {
-        smooth::check(self.window, self.kernel)?;
-        super::check_part(self.mass)
-    }
-}
-
-impl Method for Defensive {
-    const NAME: &'static str = "defensive";
-    const SOURCE: &'static str = "Feng et al. 2026 (DefensiveKV), repository FFY0/DefensiveKV";
-    const DESCRIPTION: &'static str =
-        "what any of the last queries attended to most, times the length of its output";
-    const POOLS: bool = false;
+    needs(self) [Need::WindowRows(self.window), self.norm.need()];
+    "defensive" from "Feng et al. 2026 (DefensiveKV), repository FFY0/DefensiveKV",
+    "what any of the last queries attended to most, times the length of its output", pools: false
 }
 
 impl Scorer for Defensive {
-    fn needs(&self) -> Needs {
-        [Need::WindowRows(self.window), self.norm.need()].into()
-    }
-
     fn protects(&self) -> usize {
         self.window
     }

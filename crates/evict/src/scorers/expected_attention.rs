@@ -1,58 +1,32 @@
-use serde::{Deserialize, Serialize};
-
 use super::Scorer;
 use crate::{
-    Head, Need, Needs,
+    Head, Need, Needs, checks,
     formulas::{self, MeanRotation, QueryMoments, row_norms},
-    options::Options,
-    registry::Method,
 };
 
-/// Keeps the tokens that queries yet to come are expected to attend to, if they are distributed
-/// normally with the moments of the queries so far, times the length of their values.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub(super) struct ExpectedAttention {
-    /// Over how many positions to come the rotation is averaged.
-    future: usize,
-    /// How many first positions are no part of the moments nor of the softmax; they are kept first.
-    skip: usize,
-    /// Whether the covariance of the queries counts besides their mean.
-    covariance: bool,
-    /// Whether expected attention is multiplied by the length of the value.
-    value_norm: bool,
-    /// What is added to expected attention before it is.
-    epsilon: f64,
-}
-
-impl Default for ExpectedAttention {
-    fn default() -> ExpectedAttention {
-        ExpectedAttention { future: 512, skip: 4, covariance: true, value_norm: true, epsilon: 0.0 }
+method! {
+    /// Keeps the tokens that queries yet to come are expected to attend to, if they are distributed
+    /// normally with the moments of the queries so far, times the length of their values.
+    #[serde(rename_all = "kebab-case")]
+    pub(super) struct ExpectedAttention {
+        /// Over how many positions to come the rotation is averaged.
+        future: usize = 512 => checks::within(1.., "there must be a position to come"),
+        /// How many first positions are no part of the moments nor of the softmax; they are kept first.
+        skip: usize = 4,
+        /// Whether the covariance of the queries counts besides their mean.
+        covariance: bool = true,
+        /// Whether expected attention is multiplied by the length of the value.
+        value_norm: bool = true,
+        /// What is added to expected attention before it is.
+        epsilon: f64 = 0.0 => checks::part,
     }
-}
-
-impl Options for ExpectedAttention {
-    fn check(&self) -> Result<(), String> {
-        if self.future == 0 {
-            return Err("there must be a position to come".into());
-        }
-        super::check_part(self.epsilon)
-    }
-}
-
-impl Method for ExpectedAttention {
-    const NAME: &'static str = "expected-attention";
-    const SOURCE: &'static str = "Devoto et al. 2025 (Expected Attention), arXiv:2510.00636";
-    const DESCRIPTION: &'static str =
-        "what queries to come are expected to attend to, by their moments so far";
+    needs(self) Needs::from([Need::Keys, Need::QueryMoments(self.skip)])
+        .with(self.value_norm.then_some(Need::Values));
+    "expected-attention" from "Devoto et al. 2025 (Expected Attention), arXiv:2510.00636",
+    "what queries to come are expected to attend to, by their moments so far"
 }
 
 impl Scorer for ExpectedAttention {
-    fn needs(&self) -> Needs {
-        let values = self.value_norm.then_some(Need::Values);
-        [Need::Keys, Need::QueryMoments(self.skip)].into_iter().chain(values).collect()
-    }
-
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
         let dim = head.head_dim();
         let theta = head.observation().rope_theta.unwrap_or_default();

@@ -1,52 +1,29 @@
-use serde::{Deserialize, Serialize};
-
 use super::Scorer;
 use crate::{
-    Head, Need, Needs,
+    Head, Need, checks,
     formulas::{lag_scores, ranks},
-    options::Options,
-    registry::Method,
 };
 
-/// Keeps, of each partition of the cache, the tokens whose keys and values are unusual beside the
-/// partition after it. The last whole partition and what is left behind it come first, the latest
-/// of them before all. A cache of fewer than two partitions is cut by recency. Ranks within a
-/// partition leave the same number of each, one more of the later where that does not divide.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub(super) struct Lag {
-    /// Tokens in a partition.
-    lag: usize,
-    /// How many of the first tokens held are in no partition.
-    skip: usize,
-    /// Whether partitions compete by their scores instead of giving up the same part each.
-    cross_scoring: bool,
-}
-
-impl Default for Lag {
-    fn default() -> Lag {
-        Lag { lag: 128, skip: 4, cross_scoring: false }
+method! {
+    /// Keeps, of each partition of the cache, the tokens whose keys and values are unusual beside the
+    /// partition after it. The last whole partition and what is left behind it come first, the latest
+    /// of them before all. A cache of fewer than two partitions is cut by recency. Ranks within a
+    /// partition leave the same number of each, one more of the later where that does not divide.
+    #[serde(rename_all = "kebab-case")]
+    pub(super) struct Lag {
+        /// Tokens in a partition.
+        lag: usize = 128 => checks::within(1.., "a partition has at least one token"),
+        /// How many of the first tokens held are in no partition.
+        skip: usize = 4,
+        /// Whether partitions compete by their scores instead of giving up the same part each.
+        cross_scoring: bool = false,
     }
-}
-
-impl Options for Lag {
-    fn check(&self) -> Result<(), String> {
-        if self.lag == 0 { Err("a partition has at least one token".into()) } else { Ok(()) }
-    }
-}
-
-impl Method for Lag {
-    const NAME: &'static str = "lag";
-    const SOURCE: &'static str = "Liang et al. 2025 (LagKV), arXiv:2504.04704";
-    const DESCRIPTION: &'static str = "of each partition, keys and values that the next makes unusual";
-    const POOLS: bool = false;
+    needs(self) [Need::Keys, Need::Values];
+    "lag" from "Liang et al. 2025 (LagKV), arXiv:2504.04704",
+    "of each partition, keys and values that the next makes unusual", pools: false
 }
 
 impl Scorer for Lag {
-    fn needs(&self) -> Needs {
-        [Need::Keys, Need::Values].into()
-    }
-
     fn incomparable(&self) -> Option<&'static str> {
         (!self.cross_scoring).then_some("`lag` ranks tokens within a partition, the same ranks in every head")
     }

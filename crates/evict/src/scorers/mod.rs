@@ -1,13 +1,11 @@
-//! Ways to rank the tokens of one head. To add one: write its file, then add its `mod` and
-//! its line of [`ALL`]. Tests, lists and error messages follow from there.
-
-use std::{fmt::Debug, sync::Arc};
+//! Ways to rank the tokens of one head. To add one: write its file with `method!`, then add
+//! its `mod` and its line of [`ALL`]. Tests, lists and error messages follow from there.
 
 use toml::Table;
 
 use crate::{
-    Entry, Head, Needs,
-    options::{self, Common, Options},
+    Entry, Head, Reads,
+    options::{Common, Options},
     registry::Method,
 };
 
@@ -54,12 +52,7 @@ pub static ALL: &[Entry<dyn Scorer>] = &[
 ];
 
 /// Ranks the tokens of one head.
-pub trait Scorer: Debug + Send + Sync {
-    /// What `score` and `rerank` read. By default, nothing but positions.
-    fn needs(&self) -> Needs {
-        Needs::default()
-    }
-
+pub trait Scorer: Reads {
     /// How many of the last tokens outrank all others whatever `score` says.
     fn protects(&self) -> usize {
         0
@@ -93,12 +86,7 @@ pub trait Scorer: Debug + Send + Sync {
 }
 
 const fn entry<S: Method + Scorer>() -> Entry<dyn Scorer> {
-    Entry::of::<S>(|given| Ok(Arc::new(options::read::<S>(S::NAME, given)?)))
-}
-
-/// Refuses what is no part of something.
-fn check_part(value: f64) -> Result<(), String> {
-    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err("it must be between 0 and 1".into()) }
+    Entry::of::<S>(|given| Ok(S::read(given)?))
 }
 
 /// The options of a scorer, its own and those that all take, with their defaults.

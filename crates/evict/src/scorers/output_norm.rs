@@ -3,13 +3,12 @@ use serde::{Deserialize, Serialize};
 use crate::{Head, Need, formulas::mean_rows};
 
 /// Which length of a value's output says how much dropping its token can change the output.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum OutputNorm {
     /// Of the value times the gain of the norm that BitNet has in front of the output
     /// projection. That norm's scale depends on the whole output and is left out: it is the
     /// same for all tokens.
-    #[default]
     SubNorm,
     /// Of the value as it is, as in models without such a norm.
     Plain,

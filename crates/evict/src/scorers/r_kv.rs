@@ -1,66 +1,37 @@
-use serde::{Deserialize, Serialize};
+use super::{PastRows, Scorer, smooth::Smooth};
+use crate::{Head, Need, checks};
 
-use super::{
-    PastRows, Scorer,
-    smooth::{self, Smooth},
-};
-use crate::{Head, Need, Needs, options::Options, registry::Method};
-
-/// Keeps the tokens that the last queries attended to and whose keys say what no others do:
-/// `lambda * importance - (1 - lambda) * redundancy`; and the queries' own tokens.
-///
-/// Importance: each query's attention before the window, its maximum over the group brought to a
-/// sum of 1, the mean over queries, then the maximum over neighbours. Redundancy: the softmax over
-/// tokens of the mean cosine between a key and all others, where of its near-duplicates (cosines
-/// above `threshold`) every key spares the `spared` latest.
-///
-/// The authors' code takes the group's maximum before the softmax, of the products of queries and
-/// keys. With one query head a group that is the same; with more, this compares probabilities,
-/// each relative to its own head's sum, and may rank otherwise. `threshold` and `spared` are of
-/// that code, which spares the first token too where a key has no near-duplicate.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct RKv {
-    /// How many of the last queries are asked.
-    window: usize,
-    /// Over how many neighbours, with the token itself, the maximum is taken; odd.
-    kernel: usize,
-    /// The weight of importance, 0..=1.
-    lambda: f64,
-    /// The cosine above which keys are near-duplicates.
-    threshold: f64,
-    /// How many of its near-duplicates each key spares.
-    spared: usize,
-}
-
-impl Default for RKv {
-    fn default() -> RKv {
-        RKv { window: 8, kernel: 7, lambda: 0.1, threshold: 0.5, spared: 1 }
+method! {
+    /// Keeps the tokens that the last queries attended to and whose keys say what no others do:
+    /// `lambda * importance - (1 - lambda) * redundancy`; and the queries' own tokens.
+    ///
+    /// Importance: each query's attention before the window, its maximum over the group brought to a
+    /// sum of 1, the mean over queries, then the maximum over neighbours. Redundancy: the softmax over
+    /// tokens of the mean cosine between a key and all others, where of its near-duplicates (cosines
+    /// above `threshold`) every key spares the `spared` latest.
+    ///
+    /// The authors' code takes the group's maximum before the softmax, of the products of queries and
+    /// keys. With one query head a group that is the same; with more, this compares probabilities,
+    /// each relative to its own head's sum, and may rank otherwise. `threshold` and `spared` are of
+    /// that code, which spares the first token too where a key has no near-duplicate.
+    pub(super) struct RKv {
+        /// How many of the last queries are asked.
+        window: usize = 8 => checks::window,
+        /// Over how many neighbours, with the token itself, the maximum is taken; odd.
+        kernel: usize = 7 => checks::odd_kernel,
+        /// The weight of importance, 0..=1.
+        lambda: f64 = 0.1 => checks::part,
+        /// The cosine above which keys are near-duplicates.
+        threshold: f64 = 0.5 => checks::within(-1.0..=1.0, "a cosine is between -1 and 1"),
+        /// How many of its near-duplicates each key spares.
+        spared: usize = 1,
     }
-}
-
-impl Options for RKv {
-    fn check(&self) -> Result<(), String> {
-        smooth::check(self.window, self.kernel)?;
-        if !(-1.0..=1.0).contains(&self.threshold) {
-            return Err("a cosine is between -1 and 1".into());
-        }
-        super::check_part(self.lambda)
-    }
-}
-
-impl Method for RKv {
-    const NAME: &'static str = "r-kv";
-    const SOURCE: &'static str = "Cai et al. 2025 (R-KV), arXiv:2505.24133";
-    const DESCRIPTION: &'static str = "what the last queries attended to, less what other keys say as well";
-    const POOLS: bool = false;
+    needs(self) [Need::Keys, Need::WindowRows(self.window)];
+    "r-kv" from "Cai et al. 2025 (R-KV), arXiv:2505.24133",
+    "what the last queries attended to, less what other keys say as well", pools: false
 }
 
 impl Scorer for RKv {
-    fn needs(&self) -> Needs {
-        [Need::Keys, Need::WindowRows(self.window)].into()
-    }
-
     fn protects(&self) -> usize {
         self.window
     }

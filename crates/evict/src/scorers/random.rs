@@ -1,28 +1,16 @@
 use bitkv_stats::Rng;
-use serde::{Deserialize, Serialize};
 
 use super::Scorer;
-use crate::{
-    Head,
-    options::Options,
-    registry::{Method, Role},
-};
+use crate::Head;
 
-/// Keeps tokens by chance, each head its own: what any method must beat.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Random {
-    /// Which chance.
-    seed: u64,
-}
-
-impl Options for Random {}
-
-impl Method for Random {
-    const ROLE: Role = Role::Control;
-    const NAME: &'static str = "random";
-    const SOURCE: &'static str = "control of this suite";
-    const DESCRIPTION: &'static str = "tokens drawn by chance";
+method! {
+    /// Keeps tokens by chance, each head its own: what any method must beat.
+    pub(super) struct Random {
+        /// Which chance.
+        seed: u64 = 0,
+    }
+    "random" from "control of this suite",
+    "tokens drawn by chance", role: Control
 }
 
 impl Scorer for Random {

@@ -1,19 +1,11 @@
-use serde::{Deserialize, Serialize};
-
 use super::Scorer;
-use crate::{Head, options::Options, registry::Method};
+use crate::Head;
 
-/// Keeps the latest tokens. With the guard's sinks this is StreamingLLM, at true positions.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Recency {}
-
-impl Options for Recency {}
-
-impl Method for Recency {
-    const NAME: &'static str = "recency";
-    const SOURCE: &'static str = "Xiao et al. 2023 (StreamingLLM), arXiv:2309.17453";
-    const DESCRIPTION: &'static str = "the latest tokens";
+method! {
+    /// Keeps the latest tokens. With the guard's sinks this is StreamingLLM, at true positions.
+    pub(super) struct Recency {}
+    "recency" from "Xiao et al. 2023 (StreamingLLM), arXiv:2309.17453",
+    "the latest tokens"
 }
 
 impl Scorer for Recency {

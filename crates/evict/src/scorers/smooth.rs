@@ -3,11 +3,10 @@ use serde::{Deserialize, Serialize};
 use crate::formulas::smoothed;
 
 /// How attention is smoothed over neighbouring tokens.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Smooth {
     /// The centred mean, in which zeros beyond both ends count.
-    #[default]
     Mean,
     /// The centred maximum.
     Max,
@@ -26,17 +25,6 @@ impl Smooth {
             Smooth::Max => (0..row.len()).map(most).collect(),
         }
     }
-}
-
-/// Refuses a window of no query and a kernel that cannot be centred.
-pub(super) fn check(window: usize, kernel: usize) -> Result<(), String> {
-    if window == 0 {
-        return Err("a window has at least one query".into());
-    }
-    if kernel.is_multiple_of(2) {
-        return Err("a centred kernel has an odd width".into());
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,49 +1,24 @@
-use serde::{Deserialize, Serialize};
+use super::{Scorer, smooth::Smooth};
+use crate::{Head, Need, checks};
 
-use super::{
-    Scorer,
-    smooth::{self, Smooth},
-};
-use crate::{Head, Need, Needs, options::Options, registry::Method};
-
-/// Keeps the tokens that the last queries attended to, smoothed over neighbours, and the
-/// tokens of those queries themselves. A context no longer than the window is all
-/// window, of which the latest tokens are kept.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct WindowAttention {
-    /// How many of the last queries are asked.
-    window: usize,
-    /// How many neighbours, with the token itself, smooth their attention; odd.
-    kernel: usize,
-    /// By what the neighbours smooth it.
-    smooth: Smooth,
-}
-
-impl Default for WindowAttention {
-    fn default() -> WindowAttention {
-        WindowAttention { window: 32, kernel: 5, smooth: Smooth::Mean }
+method! {
+    /// Keeps the tokens that the last queries attended to, smoothed over neighbours, and the
+    /// tokens of those queries themselves. A context no longer than the window is all
+    /// window, of which the latest tokens are kept.
+    pub(super) struct WindowAttention {
+        /// How many of the last queries are asked.
+        window: usize = 32 => checks::window,
+        /// How many neighbours, with the token itself, smooth their attention; odd.
+        kernel: usize = 5 => checks::odd_kernel,
+        /// By what the neighbours smooth it.
+        smooth: Smooth = Smooth::Mean,
     }
-}
-
-impl Options for WindowAttention {
-    fn check(&self) -> Result<(), String> {
-        smooth::check(self.window, self.kernel)
-    }
-}
-
-impl Method for WindowAttention {
-    const NAME: &'static str = "window-attention";
-    const SOURCE: &'static str = "Li et al. 2024 (SnapKV), arXiv:2404.14469";
-    const DESCRIPTION: &'static str =
-        "the last queries' tokens, and what these queries attended to, smoothed";
+    needs(self) [Need::Window(self.window)];
+    "window-attention" from "Li et al. 2024 (SnapKV), arXiv:2404.14469",
+    "the last queries' tokens, and what these queries attended to, smoothed"
 }
 
 impl Scorer for WindowAttention {
-    fn needs(&self) -> Needs {
-        [Need::Window(self.window)].into()
-    }
-
     fn protects(&self) -> usize {
         self.window
     }
