@@ -1,43 +1,7 @@
 //! What is known of a column: one line of a table, from which headers, checks, lists, reports and documentation
 //! follow.
 
-use crate::{Field, Metric, Named};
-
-/// Which way a value is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
-    /// Higher values.
-    Higher,
-    /// Lower values.
-    Lower,
-    /// Neither: it describes.
-    Neither,
-}
-
-/// What a value counts, and so how it is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// Natural logarithms, a token.
-    Nats,
-    /// Binary logarithms.
-    Bits,
-    /// A part of a whole, 0 to 1.
-    Share,
-    /// The cosine of two vectors.
-    Cosine,
-    /// A norm as a part of another.
-    Relative,
-    /// Tokens.
-    Tokens,
-    /// Right answers.
-    Answers,
-    /// Keys with their values, over all layers and KV heads.
-    Entries,
-    /// Bytes.
-    Bytes,
-    /// Seconds.
-    Seconds,
-}
+use crate::{Better, Field, Metric, Named, Unit};
 
 /// The table's entry for a measured column.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,35 +43,6 @@ pub(crate) enum Need {
     Optional,
     /// A file may lack it, and a cell that failed has no value.
     Result,
-}
-
-impl Better {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Higher => "higher",
-            Self::Lower => "lower",
-            Self::Neither => "neither",
-        }
-    }
-}
-
-impl Unit {
-    /// What lists call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Nats => "nats per token",
-            Self::Bits => "bits",
-            Self::Share => "share",
-            Self::Cosine => "cosine",
-            Self::Relative => "part of the norm",
-            Self::Tokens => "tokens",
-            Self::Answers => "answers",
-            Self::Entries => "entries",
-            Self::Bytes => "bytes",
-            Self::Seconds => "seconds",
-        }
-    }
 }
 
 impl Measure {

@@ -163,9 +163,9 @@ impl Profile {
             }
             let class = self.thresholds.classify(head.entropy_bits);
             if head.class != class {
-                let (found, due) = (head.class.name(), class.name());
+                let found = head.class;
                 return Some(format!(
-                    "class of layer {layer}, head {index} is '{found}' but its entropy says '{due}'"
+                    "class of layer {layer}, head {index} is '{found}' but its entropy says '{class}'"
                 ));
             }
         }
