@@ -26,6 +26,7 @@ budgets = [1.0]
 policies = ["full"]
 metrics = ["kl", "form"]
 controls = false
+analysis = "One policy, so that there is nothing to judge it by."
 "#;
 const TEXTS: [&str; 4] = ["a", "b", "c", "d"];
 /// Entropies of six heads in bits, rising.
@@ -78,8 +79,8 @@ impl Measured {
         let mut rows = Vec::new();
         for form in [Form::True, Form::PlainLlama] {
             for (i, text) in TEXTS.iter().enumerate() {
-                for head in 0..ENTROPIES.len() {
-                    let own = ENTROPIES[head] + if i % 2 == 1 { self.between[head] } else { 0.0 };
+                for (head, entropy) in ENTROPIES.iter().enumerate() {
+                    let own = entropy + if i % 2 == 1 { self.between[head] } else { 0.0 };
                     let bits = if form == Form::True { own } else { self.entropies[head] };
                     rows.push(HeadRow {
                         model: name(form).into(),
