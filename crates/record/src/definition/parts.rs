@@ -10,9 +10,8 @@ const CALIBRATION_TOKENS: usize = 512;
 const CONTEXTS: usize = 11;
 
 pub(super) fn texts(keys: &mut Keys) -> Result<TextSource, RecordError> {
-    let texts =
-        keys.value("texts", |place, value| source(place, value, "evaluation", TextSource::Evaluation))?;
-    keys.required("texts", texts, "\"evaluation\"")
+    let own = |place: &Place, value| source(place, value, "evaluation", TextSource::Evaluation);
+    keys.required("texts", "\"evaluation\"", own)
 }
 
 /// The suite's own texts by their word, or a folder. A word one slip away is not taken for a folder.
@@ -81,21 +80,16 @@ impl<T: Named> AxisValue for T {
 
 impl AxisValue for When {
     fn read(place: &Place, value: Value) -> Result<Self, RecordError> {
-        when(place, value)
-    }
-}
-
-fn when(place: &Place, value: Value) -> Result<When, RecordError> {
-    if !value.is_table() {
-        return text(place, value)?
-            .parse()
-            .map_err(|reason| place.refuse(format!("{}: {reason}", place.key())));
-    }
-    let mut keys = Keys::new(table(value, place)?, &["prefill-chunk", "every"], place.clone())?;
-    let when = When { prefill_chunk: keys.count("prefill-chunk", 1)?, every: keys.count("every", 1)? };
-    match when == When::ONCE {
-        true => Err(place.refuse(format!("{} has an empty table: write \"once\"", place.key()))),
-        false => Ok(when),
+        if !value.is_table() {
+            let read = text(place, value)?.parse();
+            return read.map_err(|reason| place.refuse(format!("{}: {reason}", place.key())));
+        }
+        let mut keys = Keys::new(table(value, place)?, &["prefill-chunk", "every"], place.clone())?;
+        let when = When { prefill_chunk: keys.count("prefill-chunk", 1)?, every: keys.count("every", 1)? };
+        match when == When::ONCE {
+            true => Err(place.refuse(format!("{} has an empty table: write \"once\"", place.key()))),
+            false => Ok(when),
+        }
     }
 }
 
@@ -113,8 +107,7 @@ fn task(place: &Place, value: Value, context: usize) -> Result<GridTask, RecordE
     }
     let known = ["kind", "count", "tokens", "aware"];
     let mut keys = Keys::new(table(value, place)?, &known, place.clone())?;
-    let kind = keys.value("kind", named)?;
-    let kind = keys.required("kind", kind, "\"passkey\"")?;
+    let kind = keys.required("kind", "\"passkey\"", named)?;
     if kind == TaskKind::Text {
         return Err(place.refuse(format!(
             "{} gives options to texts, which take context and texts of the experiment: write \"text\"",

@@ -3,29 +3,24 @@
 use super::keys::{Keys, Place, count, named, text};
 use super::{ProfileStudy, TextSource, parts};
 use crate::{Form, RecordError};
-use toml::Table;
+use toml::{Table, Value};
 
 const KEYS: [&str; 7] = ["name", "models", "forms", "texts", "lengths", "queries", "analysis"];
 /// Fewest tokens: an entropy needs a query that sees two keys.
 const SHORTEST: usize = 2;
 
 pub(super) fn read(table: Table, file: &Place) -> Result<ProfileStudy, RecordError> {
-    let place = match table.get("name").and_then(toml::Value::as_str) {
-        Some(name) => file.in_experiment(name),
-        None => file.clone(),
-    };
-    let mut keys = Keys::new(table, &KEYS, place)?;
-    let name = keys.text("name")?;
-    let texts = keys.value("texts", |place, value| match value.as_str() {
+    let mut keys = Keys::named(table, &KEYS, file)?;
+    let texts = |place: &Place, value: Value| match value.as_str() {
         Some("calibration") => Ok(TextSource::Calibration),
         Some("suite") => Ok(TextSource::Suite),
         _ => parts::source(place, value, "evaluation", TextSource::Evaluation),
-    })?;
+    };
     Ok(ProfileStudy {
-        name: keys.required("name", name, "\"entropy-by-length\"")?,
+        name: keys.required("name", "\"entropy-by-length\"", text)?,
         models: keys.list("models", None, text)?,
         forms: keys.list("forms", Some(vec![Form::True]), named)?,
-        texts: keys.required("texts", texts, "\"evaluation\"")?,
+        texts: keys.required("texts", "\"evaluation\"", texts)?,
         lengths: keys.list("lengths", None, |place, value| count(place, value, SHORTEST))?,
         queries: keys.value("queries", named)?.unwrap_or_default(),
         analysis: keys.text("analysis")?,
