@@ -48,21 +48,15 @@ pub(super) fn filled(
     let budgets = slice.budgets();
     let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
     let mut table = Table::new(caption, &columns(&heads));
-    let (mut role, mut names) = (None, String::new());
+    let mut role = None;
     for contender in slice.contenders() {
-        let cells: Vec<String> = budgets.iter().map(|budget| cell(contender, *budget)).collect();
-        if cells.iter().all(|cell| cell == MISSING) {
-            continue;
-        }
         // The full cache stands first and needs no heading.
         if role.replace(contender.role) != Some(contender.role) && contender.role != PolicyRole::Full {
             table.group(policies::heading(contender.role));
         }
-        let name = contender.marked();
-        names += &name;
-        table.push([name].into_iter().chain(cells).collect());
+        table.row_if_any(contender.marked(), budgets.iter().map(|budget| cell(contender, *budget)));
     }
-    explain_marks(&mut table, &names);
+    explain_marks(&mut table);
     table
 }
 

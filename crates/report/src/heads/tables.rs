@@ -58,17 +58,8 @@ fn class_row(source: &str, context: String, bounds: &str, counts: ClassCounts) -
 }
 
 pub(super) fn statistics(models: &[Model<'_>]) -> Table {
-    let columns = [
-        ("source", Left),
-        ("context", Right),
-        ("mean", Right),
-        ("std", Right),
-        ("CV", Right),
-        ("min", Right),
-        ("max", Right),
-        ("mean H / log2 n", Right),
-    ];
-    let mut table = Table::new("Attention entropy over heads, bits", &columns);
+    let titles = "source|>context|>mean|>std|>CV|>min|>max|>mean H / log2 n";
+    let mut table = Table::titled("Attention entropy over heads, bits", titles);
     for model in models {
         table.group(&model.name);
         table.extend(published(model).map(published_statistics));
