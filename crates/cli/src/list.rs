@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use bitkv_evict::{Listing, PRESETS, registry};
 use bitkv_lab::{built_in, memory::published_models};
-use bitkv_record::Measure;
 #[cfg(test)]
-use bitkv_record::{Named, TaskKind};
+use bitkv_record::TaskKind;
+use bitkv_record::{Measure, Named};
 use bitkv_report::{Align, Table, metrics};
 use clap::ValueEnum;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! How much of a cache an experiment asks to be kept.
 
-use crate::field::text_fields;
+use crate::field::text_field;
 use crate::{
     Named, PublishedRule,
     units::{self, UNITS},
@@ -41,7 +41,7 @@ impl AskedBudget {
     }
 }
 
-text_fields!(AskedBudget);
+text_field!(AskedBudget);
 
 impl Default for AskedBudget {
     fn default() -> Self {
@@ -95,20 +95,6 @@ impl FromStr for AskedBudget {
             "token" | "tokens" => usize::try_from(number).map(Self::Tokens).map_err(|_| wrong()),
             unit => units::bytes(number, unit).map(Self::Bytes).ok_or_else(wrong),
         }
-    }
-}
-
-impl From<AskedBudget> for String {
-    fn from(budget: AskedBudget) -> Self {
-        budget.to_string()
-    }
-}
-
-impl TryFrom<String> for AskedBudget {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
 

@@ -67,12 +67,11 @@ macro_rules! axes {
 
         /// The columns of the axes, for rows that have them in their field `axes`.
         macro_rules! axis_columns {
-            () => {
-                vec![$($crate::Column {
+            ($row:ty) => {
+                vec![$($crate::Column::<$row> {
                     name: stringify!($field),
                     measure: None,
-                    required: false,
-                    is_result: false,
+                    need: $crate::column::Need::Optional,
                     get: |row| &row.axes.$field,
                     get_mut: |row| &mut row.axes.$field,
                 }),+]

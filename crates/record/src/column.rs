@@ -1,42 +1,7 @@
-//! What is known of a column: one line of a table, from which headers, checks, lists, reports and documentation follow.
+//! What is known of a column: one line of a table, from which headers, checks, lists, reports and documentation
+//! follow.
 
-use crate::{Field, Metric, Named};
-
-/// Which way a value is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
-    /// Higher values.
-    Higher,
-    /// Lower values.
-    Lower,
-    /// Neither: it describes.
-    Neither,
-}
-
-/// What a value counts, and so how it is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// Natural logarithms, a token.
-    Nats,
-    /// Binary logarithms.
-    Bits,
-    /// A part of a whole, 0 to 1.
-    Share,
-    /// The cosine of two vectors.
-    Cosine,
-    /// A norm as a part of another.
-    Relative,
-    /// Tokens.
-    Tokens,
-    /// Right answers.
-    Answers,
-    /// Keys with their values, over all layers and KV heads.
-    Entries,
-    /// Bytes.
-    Bytes,
-    /// Seconds.
-    Seconds,
-}
+use crate::{Better, Field, Metric, Named, Unit};
 
 /// The table's entry for a measured column.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,42 +28,21 @@ pub struct Column<R> {
     pub name: &'static str,
     /// What is known of it where it was measured; none for what says which cell a row is of.
     pub measure: Option<Measure>,
-    /// Whether a file without it is no file of these rows.
-    pub(crate) required: bool,
-    /// Whether the value is that of a cell that succeeded: a failed cell has none.
-    pub(crate) is_result: bool,
+    pub(crate) need: Need,
     /// The value in a row.
     pub get: fn(&R) -> &dyn Field,
     pub(crate) get_mut: fn(&mut R) -> &mut dyn Field,
 }
 
-impl Better {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Higher => "higher",
-            Self::Lower => "lower",
-            Self::Neither => "neither",
-        }
-    }
-}
-
-impl Unit {
-    /// What lists call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Nats => "nats per token",
-            Self::Bits => "bits",
-            Self::Share => "share",
-            Self::Cosine => "cosine",
-            Self::Relative => "part of the norm",
-            Self::Tokens => "tokens",
-            Self::Answers => "answers",
-            Self::Entries => "entries",
-            Self::Bytes => "bytes",
-            Self::Seconds => "seconds",
-        }
-    }
+/// Where a column must be, and where it must not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A file without it is no file of these rows.
+    Required,
+    /// A file may lack it.
+    Optional,
+    /// A file may lack it, and a cell that failed has no value.
+    Result,
 }
 
 impl Measure {
@@ -119,12 +63,12 @@ impl Measure {
 
 impl<R> Column<R> {
     /// A column that any file of these rows must have and that is not measured.
-    pub fn plain(
+    pub const fn plain(
         name: &'static str,
         get: fn(&R) -> &dyn Field,
         get_mut: fn(&mut R) -> &mut dyn Field,
     ) -> Self {
-        Self { name, measure: None, required: true, is_result: false, get, get_mut }
+        Self { name, measure: None, need: Need::Required, get, get_mut }
     }
 
     /// Whether the value in a row is possible.
@@ -160,44 +104,53 @@ pub(crate) const UNIT: (f64, f64) = (0.0, 1.0);
 /// Every finite number.
 pub(crate) const ANY: (f64, f64) = (f64::MIN, f64::MAX);
 
-/// A column that says which cell a row is of: its field in the row.
-macro_rules! identity {
-    ($field:ident) => {
-        $crate::column::identity!(@ $field, None, false, false)
-    };
-    ($field:ident, required) => {
-        $crate::column::identity!(@ $field, None, true, false)
-    };
-    (@ $field:ident, $measure:expr, $required:expr, $result:expr) => {
-        $crate::Column {
-            name: stringify!($field),
-            measure: $measure,
-            required: $required,
-            is_result: $result,
-            get: |row| &row.$field,
-            get_mut: |row| &mut row.$field,
+/// Declares a kind of row and, in `COLUMNS`, its columns in the order of the file: field, type, need, and of what
+/// is measured title, group of metrics (if any), unit, range, what is better, and what it is, which also documents
+/// the field. `axes` has a column for each axis.
+///
+/// What follows from a line: the header, the checks, `bitkv list metrics`, the tables of reports and the table in
+/// docs/METRICS.md.
+macro_rules! rows {
+    (
+        $(#[$row_doc:meta])* $row:ident;
+        $($(#[$doc:meta])* $field:ident: $type:ty, $need:ident
+            $(, $title:literal $(of $group:ident)?, $unit:ident, $range:expr, $better:ident,
+                $about:literal)?;)+
+    ) => {
+        $(#[$row_doc])*
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct $row {
+            $($(#[doc = $about] #[doc = ""])? $(#[$doc])* pub $field: $type,)+
         }
+
+        static COLUMNS: std::sync::LazyLock<Vec<$crate::Column<$row>>> = std::sync::LazyLock::new(|| {
+            let columns = [$($crate::column::columns!($row, $field, $need, $($crate::Measure {
+                name: stringify!($field),
+                title: $title,
+                group: [$($crate::Metric::$group)?].first().copied(),
+                unit: $crate::Unit::$unit,
+                range: $range,
+                better: $crate::Better::$better,
+                about: $about,
+            })?)),+];
+            columns.into_iter().flatten().collect()
+        });
     };
 }
 
-/// A measured column: its field in the row, group, title, unit, range, what is better, and what it is.
-macro_rules! measure {
-    (result $($rest:tt)+) => {
-        $crate::column::measure!(@ true, $($rest)+)
+/// The columns of one line of [`rows`].
+macro_rules! columns {
+    ($row:ty, $field:ident, axes,) => {
+        $crate::axes::axis_columns!($row)
     };
-    (@ $result:expr, $field:ident, $group:expr, $title:literal, $unit:ident, $range:expr, $better:ident, $about:literal) => {
-        $crate::column::identity!(@ $field, Some($crate::Measure {
+    ($row:ty, $field:ident, $need:ident, $($measure:expr)?) => {
+        vec![$crate::Column::<$row> {
             name: stringify!($field),
-            title: $title,
-            group: $group,
-            unit: $crate::Unit::$unit,
-            range: $range,
-            better: $crate::Better::$better,
-            about: $about,
-        }), false, $result)
-    };
-    ($($rest:tt)+) => {
-        $crate::column::measure!(@ false, $($rest)+)
+            measure: [$($measure)?].first().copied(),
+            need: $crate::column::Need::$need,
+            get: |row| &row.$field,
+            get_mut: |row| &mut row.$field,
+        }]
     };
 }
-pub(crate) use {identity, measure};
+pub(crate) use {columns, rows};

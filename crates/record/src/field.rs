@@ -92,10 +92,10 @@ impl<T: Field + Default> Field for Option<T> {
     }
 }
 
-/// Makes a [`Field`] of types whose text is that of `Display` and `FromStr`.
-macro_rules! text_fields {
-    ($($type:ty),+) => {
-        $(impl $crate::Field for $type {
+/// Makes of a type with `Display` and `FromStr` a [`Field`], and a text in JSON.
+macro_rules! text_field {
+    ($type:ty) => {
+        impl $crate::Field for $type {
             fn write(&self) -> String {
                 self.to_string()
             }
@@ -104,7 +104,21 @@ macro_rules! text_fields {
                 *self = text.parse()?;
                 Ok(())
             }
-        })+
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.to_string()
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        }
     };
 }
-pub(crate) use text_fields;
+pub(crate) use text_field;

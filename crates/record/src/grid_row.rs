@@ -1,160 +1,111 @@
 //! `rows.csv`: one row for each cell of an experiment, whether it was measured or failed.
 
-use crate::axes::axis_columns;
-use crate::column::{ANY, FROM_ONE, FROM_ZERO, UNIT, identity, measure};
+use crate::column::{ANY, FROM_ONE, FROM_ZERO, UNIT, rows};
 use crate::{
-    Arithmetic, AskedBudget, Axes, Column, Compressor, IsaClass, Metric, Named, PolicyRole, PolicyText,
-    PublishedRule, Row, ScoredTask, WeightKind, When,
+    Arithmetic, AskedBudget, Axes, Column, Compressor, IsaClass, Named, PolicyRole, PolicyText,
+    PublishedRule, Row, ScoredTask, WeightKind, When, column::Need,
 };
-use std::sync::LazyLock;
 
 /// Hex digits of a cell's key and of the hash of a plan.
 const DIGITS: usize = 16;
 
-/// One cell: a model on one context under a policy at a budget. Where [`GridRow::error`] says why it failed, it has no
-/// results. What each measured column is says the table of [`GridRow::columns`].
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GridRow {
-    /// What the cell is of: the first 16 hex digits of a SHA-256 over model, tokens, policy, budget, axes and code.
-    pub key: String,
+rows! {
+    /// One cell: a model on one context under a policy at a budget. Where [`GridRow::error`] says why it
+    /// failed, it has no results.
+    GridRow;
+
+    /// What the cell is of: the first 16 hex digits of a SHA-256 over model, tokens, policy, budget, axes and
+    /// code.
+    key: String, Required;
     /// Name of the experiment.
-    pub experiment: String,
+    experiment: String, Required;
     /// Name of the model, with the mark of its form where that is not the true one.
-    pub model: String,
+    model: String, Required;
     /// Which kind of weights the model was trained with; empty in files of format 1.
-    pub weights: Option<WeightKind>,
+    weights: Option<WeightKind>, Optional;
     /// What the linear layers multiplied; empty in files of format 1.
-    pub arithmetic: Option<Arithmetic>,
+    arithmetic: Option<Arithmetic>, Optional;
     /// The instruction sets that the numbers hold for; empty in files of format 1.
-    pub isa: Option<IsaClass>,
+    isa: Option<IsaClass>, Optional;
     /// Canonical policy specification; "full" for the full cache.
-    pub policy: String,
+    policy: String, Required;
     /// The policy as the definition writes it, such as the name of a preset; empty in files of format 1.
-    pub written: String,
+    written: String, Optional;
     /// The role of the policy.
-    pub role: PolicyRole,
+    role: PolicyRole, Optional;
     /// Whether the policy sees what no deployable policy can.
-    pub oracle: bool,
+    oracle: bool, Optional;
     /// Whether the policy keeps exactly the entries asked for.
-    pub conserving: bool,
+    conserving: bool, Optional;
     /// The tokens that the policy protects whatever their score, such as `sinks=4 recent=8`; empty for rules.
-    pub guard: String,
+    guard: String, Optional;
     /// What became of what was not kept.
-    pub compressor: Compressor,
+    compressor: Compressor, Optional;
     /// How much was asked to be kept.
-    pub budget: AskedBudget,
+    budget: AskedBudget, Required;
     /// Form, time of eviction, positions and KV format.
-    pub axes: Axes,
+    axes: Axes, axes;
     /// Seed of what is random.
-    pub seed: u64,
+    seed: u64, Optional;
     /// What was scored.
-    pub task: ScoredTask,
+    task: ScoredTask, Required;
     /// Name of the text, or of the generated context.
-    pub text: String,
+    text: String, Required;
     /// Register of the text, for example "dialogue"; the task for generated contexts.
-    pub register: String,
+    register: String, Optional;
     /// Tokens in the cache when it was compressed.
-    pub context_tokens: usize,
-    /// See the table.
-    pub asked_entries: Option<usize>,
-    /// See the table.
-    pub kept_entries: Option<usize>,
-    /// See the table.
-    pub full_entries: Option<usize>,
-    /// See the table.
-    pub cache_bytes: Option<u64>,
-    /// See the table.
-    pub full_bytes: Option<u64>,
+    context_tokens: usize, Required;
+    asked_entries: Option<usize>, Optional, "entries asked for", Entries, FROM_ONE, Neither,
+        "keys and values that the budget comes to";
+    kept_entries: Option<usize>, Result, "entries kept", Entries, FROM_ONE, Lower,
+        "keys and values really kept";
+    full_entries: Option<usize>, Optional, "entries of the full cache", Entries, FROM_ONE, Neither,
+        "keys and values of the whole context";
+    cache_bytes: Option<u64>, Optional, "cache", Bytes, FROM_ONE, Lower,
+        "buffers of the compressed cache, all metadata of its format counted";
+    full_bytes: Option<u64>, Optional, "full cache", Bytes, FROM_ONE, Neither,
+        "buffers of the full cache in f16";
     /// First 16 hex digits of a SHA-256 over the kept positions.
-    pub plan_hash: Option<String>,
-    /// See the table.
-    pub attention_cosine: Option<f64>,
-    /// See the table.
-    pub retained_mass: Option<f64>,
-    /// See the table.
-    pub output_error: Option<f64>,
-    /// See the table.
-    pub kl_nats: Option<f64>,
-    /// See the table.
-    pub agreement: Option<f64>,
-    /// See the table.
-    pub nll_nats: Option<f64>,
-    /// See the table.
-    pub nll_difference: Option<f64>,
-    /// See the table.
-    pub uniform_nats: Option<f64>,
-    /// See the table.
-    pub form_kl_nats: Option<f64>,
-    /// See the table.
-    pub form_agreement: Option<f64>,
+    plan_hash: Option<String>, Optional;
+    attention_cosine: Option<f64>, Result, "attention cosine, as published" of Attention, Cosine, UNIT,
+        Higher, "attention row and its kept part, as published";
+    retained_mass: Option<f64>, Result, "retained attention mass" of Attention, Share, UNIT, Higher,
+        "attention of the last query on what was kept";
+    output_error: Option<f64>, Result, "error of the attention output" of OutputError, Relative, FROM_ZERO,
+        Lower, "error of the attention output by the norm of the output";
+    kl_nats: Option<f64>, Result, "KL" of Kl, Nats, FROM_ZERO, Lower,
+        "KL divergence of the next token from the full cache's";
+    agreement: Option<f64>, Result, "agreement" of Kl, Share, UNIT, Higher,
+        "most likely next token as with the full cache";
+    nll_nats: Option<f64>, Result, "NLL" of Kl, Nats, FROM_ZERO, Lower,
+        "negative log-likelihood of the text after the eviction";
+    nll_difference: Option<f64>, Result, "NLL less the full cache's" of Kl, Nats, ANY, Lower,
+        "the same less that through the full cache";
+    uniform_nats: Option<f64>, Optional, "NLL of guessing" of Kl, Nats, FROM_ZERO, Neither,
+        "what guessing any token of the vocabulary costs";
+    form_kl_nats: Option<f64>, Result, "KL from the true form" of Form, Nats, FROM_ZERO, Lower,
+        "KL divergence of the next token from the true form's, both with the full cache";
+    form_agreement: Option<f64>, Result, "agreement with the true form" of Form, Share, UNIT, Higher,
+        "most likely next token as in the true form, both with the full cache";
     /// Tokens scored through the compressed cache.
-    pub targets: usize,
-    /// UTF-8 bytes of the scored tokens.
-    pub bytes_scored: Option<usize>,
-    /// See the table.
-    pub first_divergence: Option<usize>,
-    /// See the table.
-    pub matching_fraction: Option<f64>,
-    /// See the table.
-    pub correct: Option<usize>,
+    targets: usize, Optional;
+    bytes_scored: Option<usize>, Optional, "text scored" of Kl, Bytes, FROM_ONE, Neither,
+        "UTF-8 bytes of the scored tokens";
+    first_divergence: Option<usize>, Result, "greedy tokens before the first difference" of FreeRunning,
+        Tokens, FROM_ZERO, Higher, "length of the common prefix with the full cache's greedy continuation";
+    matching_fraction: Option<f64>, Result, "greedy tokens that match" of FreeRunning, Share, UNIT, Higher,
+        "tokens of a greedy continuation that are the full cache's";
+    correct: Option<usize>, Result, "answers right", Answers, FROM_ZERO, Higher,
+        "answers of a retrieval task that are right, of all questions";
     /// Questions asked.
-    pub questions: usize,
-    /// See the table.
-    pub chance: Option<f64>,
+    questions: usize, Optional;
+    chance: Option<f64>, Optional, "answers right by chance", Share, UNIT, Neither,
+        "answers that guessing among the words of the context gets right";
     /// Where in the context the answer stands, from 0 at the start to 1 at the end.
-    pub depth: Option<f64>,
+    depth: Option<f64>, Optional;
     /// Why the cell failed, in one line (see [`one_line`]).
-    pub error: Option<String>,
+    error: Option<String>, Optional;
 }
-
-const KL: Option<Metric> = Some(Metric::Kl);
-const ATTENTION: Option<Metric> = Some(Metric::Attention);
-const ERROR: Option<Metric> = Some(Metric::OutputError);
-const FREE: Option<Metric> = Some(Metric::FreeRunning);
-const FORM: Option<Metric> = Some(Metric::Form);
-
-/// One line a column. What follows from it: the header, the checks, `bitkv list metrics`, the tables of reports and
-/// the table in docs/METRICS.md.
-#[rustfmt::skip]
-static COLUMNS: LazyLock<Vec<Column<GridRow>>> = LazyLock::new(|| {
-    let mut columns: Vec<Column<GridRow>> = vec![
-        identity!(key, required), identity!(experiment, required), identity!(model, required),
-        identity!(weights), identity!(arithmetic), identity!(isa),
-        identity!(policy, required), identity!(written), identity!(role), identity!(oracle), identity!(conserving), identity!(guard), identity!(compressor),
-        identity!(budget, required),
-    ];
-    let axes: Vec<Column<GridRow>> = axis_columns!();
-    let measured: Vec<Column<GridRow>> = vec![
-        identity!(seed), identity!(task, required), identity!(text, required), identity!(register), identity!(context_tokens, required),
-        measure!(asked_entries, None, "entries asked for", Entries, FROM_ONE, Neither, "keys and values that the budget comes to"),
-        measure!(result kept_entries, None, "entries kept", Entries, FROM_ONE, Lower, "keys and values really kept"),
-        measure!(full_entries, None, "entries of the full cache", Entries, FROM_ONE, Neither, "keys and values of the whole context"),
-        measure!(cache_bytes, None, "cache", Bytes, FROM_ONE, Lower, "buffers of the compressed cache, all metadata of its format counted"),
-        measure!(full_bytes, None, "full cache", Bytes, FROM_ONE, Neither, "buffers of the full cache in f16"),
-        identity!(plan_hash),
-        measure!(result attention_cosine, ATTENTION, "attention cosine, as published", Cosine, UNIT, Higher, "attention row and its kept part, as published"),
-        measure!(result retained_mass, ATTENTION, "retained attention mass", Share, UNIT, Higher, "attention of the last query on what was kept"),
-        measure!(result output_error, ERROR, "error of the attention output", Relative, FROM_ZERO, Lower, "error of the attention output by the norm of the output"),
-        measure!(result kl_nats, KL, "KL", Nats, FROM_ZERO, Lower, "KL divergence of the next token from the full cache's"),
-        measure!(result agreement, KL, "agreement", Share, UNIT, Higher, "most likely next token as with the full cache"),
-        measure!(result nll_nats, KL, "NLL", Nats, FROM_ZERO, Lower, "negative log-likelihood of the text after the eviction"),
-        measure!(result nll_difference, KL, "NLL less the full cache's", Nats, ANY, Lower, "the same less that through the full cache"),
-        measure!(uniform_nats, KL, "NLL of guessing", Nats, FROM_ZERO, Neither, "what guessing any token of the vocabulary costs"),
-        measure!(result form_kl_nats, FORM, "KL from the true form", Nats, FROM_ZERO, Lower, "KL divergence of the next token from the true form's, both with the full cache"),
-        measure!(result form_agreement, FORM, "agreement with the true form", Share, UNIT, Higher, "most likely next token as in the true form, both with the full cache"),
-        identity!(targets),
-        measure!(bytes_scored, KL, "text scored", Bytes, FROM_ONE, Neither, "UTF-8 bytes of the scored tokens"),
-        measure!(result first_divergence, FREE, "greedy tokens before the first difference", Tokens, FROM_ZERO, Higher, "length of the common prefix with the full cache's greedy continuation"),
-        measure!(result matching_fraction, FREE, "greedy tokens that match", Share, UNIT, Higher, "tokens of a greedy continuation that are the full cache's"),
-        measure!(result correct, None, "answers right", Answers, FROM_ZERO, Higher, "answers of a retrieval task that are right, of all questions"),
-        identity!(questions),
-        measure!(chance, None, "answers right by chance", Share, UNIT, Neither, "answers that guessing among the words of the context gets right"),
-        identity!(depth),
-        identity!(error),
-    ];
-    columns.extend(axes.into_iter().chain(measured));
-    columns
-});
 
 /// A message in one line, as rows need it: line breaks and what surrounds them become one space.
 pub fn one_line(message: &str) -> String {
@@ -209,7 +160,7 @@ impl GridRow {
         if error.trim().is_empty() || error.contains(['\n', '\r']) {
             return Err(format!("error = {error:?} is not one line of text"));
         }
-        let given = |column: &&Column<Self>| column.is_result && !(column.get)(self).is_missing();
+        let given = |column: &&Column<Self>| column.need == Need::Result && !(column.get)(self).is_missing();
         match COLUMNS.iter().find(given) {
             Some(column) => Err(format!("{} is given although error says that the cell failed", column.name)),
             None => Ok(()),

@@ -1,38 +1,7 @@
 //! The published classes of attention heads, by mean entropy.
 
+use crate::{HeadClass, Named};
 use serde::{Deserialize, Serialize};
-
-/// Class of an attention head by its mean attention entropy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HeadClass {
-    /// Nearly all attention on one token.
-    Sink,
-    /// A few tokens.
-    Focused,
-    /// Some tokens.
-    Moderate,
-    /// Many tokens.
-    Mixed,
-    /// Nearly all tokens.
-    Diffuse,
-}
-
-impl HeadClass {
-    /// All classes, by rising entropy.
-    pub const ALL: [Self; 5] = [Self::Sink, Self::Focused, Self::Moderate, Self::Mixed, Self::Diffuse];
-
-    /// The name in files and tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sink => "sink",
-            Self::Focused => "focused",
-            Self::Moderate => "moderate",
-            Self::Mixed => "mixed",
-            Self::Diffuse => "diffuse",
-        }
-    }
-}
 
 /// Upper bounds of the classes in bits, exclusive; what reaches `mixed` is diffuse.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

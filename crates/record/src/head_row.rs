@@ -1,60 +1,50 @@
 //! `heads.csv`: the attention entropy of one query head on one text.
 
-use crate::column::{FROM_ZERO, UNIT, identity, measure};
+use crate::column::{FROM_ZERO, UNIT, rows};
 use crate::{Column, Form, Queries, Row};
-use std::sync::LazyLock;
 
-/// The attention entropy of one query head of one model on one text.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct HeadRow {
+rows! {
+    /// The attention entropy of one query head of one model on one text.
+    HeadRow;
+
     /// Name of the profile study.
-    pub study: String,
+    study: String, Optional;
     /// Model name.
-    pub model: String,
+    model: String, Required;
     /// What its weights were run as.
-    pub form: Form,
+    form: Form, Optional;
     /// Text name.
-    pub text: String,
+    text: String, Required;
     /// Register of the text.
-    pub register: String,
+    register: String, Optional;
     /// The queries that were averaged.
-    pub queries: Queries,
+    queries: Queries, Optional;
     /// Context length in tokens.
-    pub context: usize,
+    context: usize, Required;
     /// Layer, from 0.
-    pub layer: usize,
+    layer: usize, Required;
     /// Query head, from 0.
-    pub head: usize,
+    head: usize, Required;
     /// The KV head that it reads, from 0; empty in files of format 1.
-    pub kv_head: Option<usize>,
-    /// See the table.
-    pub entropy_bits: Option<f64>,
-    /// See the table.
-    pub normalised_entropy: Option<f64>,
+    kv_head: Option<usize>, Optional;
+    entropy_bits: Option<f64>, Optional, "attention entropy", Bits, FROM_ZERO, Neither,
+        "attention entropy of a query head, in profiles";
+    normalised_entropy: Option<f64>, Optional, "H / log2 n", Share, UNIT, Neither,
+        "the same as a part of log2(keys), the most that it can be";
 }
 
-#[rustfmt::skip]
-static COLUMNS: LazyLock<Vec<Column<HeadRow>>> = LazyLock::new(|| vec![
-    identity!(study), identity!(model, required), identity!(form), identity!(text, required), identity!(register), identity!(queries),
-    identity!(context, required), identity!(layer, required), identity!(head, required), identity!(kv_head),
-    measure!(entropy_bits, None, "attention entropy", Bits, FROM_ZERO, Neither, "attention entropy of a query head, in profiles"),
-    measure!(normalised_entropy, None, "H / log2 n", Share, UNIT, Neither, "the same as a part of log2(keys), the most that it can be"),
-    // Format 1 had study and register in one column.
-    Column { name: "profile", measure: None, required: false, is_result: false, get: |row| &row.study, get_mut: |row| &mut row.study },
-]);
-
-/// Columns that are written; the last of the table is read in old files only.
-const WRITTEN: usize = 12;
+/// Format 1 had study and register in one column.
+const PROFILE: Column<HeadRow> = Column::plain("profile", |row| &row.study, |row| &mut row.study);
 
 impl Row for HeadRow {
     const KIND: &'static str = "head";
 
     fn columns() -> &'static [Column<Self>] {
-        &COLUMNS[..WRITTEN]
+        &COLUMNS
     }
 
     fn old_columns() -> &'static [Column<Self>] {
-        &COLUMNS[WRITTEN..]
+        &[PROFILE]
     }
 
     fn key(&self) -> String {

@@ -31,3 +31,30 @@ pub(crate) fn read_text(path: &Path) -> Result<String, RecordError> {
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), RecordError> {
     std::fs::write(path, text).map_err(|source| RecordError::Write { path: path.to_owned(), source })
 }
+
+/// Gives a type with `from_json` and `fault`, which says what is wrong with a value, if anything, the rest of a
+/// document: `read`, `write` and `check`, whose errors call it `KIND`.
+macro_rules! document {
+    ($type:ty) => {
+        impl $type {
+            /// Reads the file; see [`Self::from_json`] for what is refused.
+            pub fn read(path: &std::path::Path) -> Result<Self, $crate::RecordError> {
+                Self::from_json(&$crate::json::read_text(path)?, &path.display().to_string())
+            }
+
+            /// Writes the file, refusing what [`Self::read`] would refuse.
+            pub fn write(&self, path: &std::path::Path) -> Result<(), $crate::RecordError> {
+                let file = path.display().to_string();
+                self.check(&file)?;
+                $crate::json::write_text(path, &$crate::json::render(self, &file, KIND)?)
+            }
+
+            fn check(&self, file: &str) -> Result<(), $crate::RecordError> {
+                let refuse =
+                    |reason| $crate::RecordError::Content { file: file.to_owned(), kind: KIND, reason };
+                self.fault().map(refuse).map_or(Ok(()), Err)
+            }
+        }
+    };
+}
+pub(crate) use document;

@@ -24,7 +24,6 @@ mod plan_export;
 mod policy_text;
 mod profile;
 mod published_profile;
-mod published_rule;
 mod resumable;
 mod rows;
 mod scored_task;
@@ -38,34 +37,32 @@ mod when;
 
 pub use asked_budget::AskedBudget;
 pub use axes::{Axes, AxisLists};
-pub use column::{Better, Column, Measure, Unit};
+pub use column::{Column, Measure};
 pub use definition::{Calibration, Definition, Experiment, GridTask, MemoryStudy, ProfileStudy, TextSource};
 pub use error::RecordError;
 pub use field::Field;
 pub use folder::free_name;
 pub use grid_row::{GridRow, one_line};
 pub use hash::{FileHash, sha256, sha256_file, sha256_of_parts};
-pub use head_class::{ClassCounts, HeadClass, Thresholds};
+pub use head_class::{ClassCounts, Thresholds};
 pub use head_row::HeadRow;
 pub use journal::Journal;
 pub use manifest::{Machine, Manifest, ModelEntry};
 pub use memory_row::MemoryRow;
 pub use names::{
-    Accounting, Arithmetic, ClaimId, Compressor, Equal, Form, IsaClass, KvFormat, Metric, Named, PolicyRole,
-    Positions, Queries, TaskKind, WeightKind,
+    Accounting, Arithmetic, Better, ClaimId, Compressor, Equal, Form, HeadClass, IsaClass, KvFormat, Metric,
+    Named, PolicyRole, Positions, PublishedRule, Queries, Split, TaskKind, Timed, Unit, WeightKind,
 };
 pub use plan_export::{PlanExport, ShareExport};
 pub use policy_text::{PolicyPart, PolicyText};
 pub use profile::{Profile, ProfileHead, ProfileSummary};
 pub use published_profile::{HeadKey, PublishedProfile, PublishedShape, PublishedStats, PublishedTypes};
-pub use published_rule::PublishedRule;
 pub use resumable::ResumableRun;
 pub use rows::{FORMAT, Row, has_rows, read_rows, read_rows_noting, write_rows};
 pub use scored_task::ScoredTask;
-pub use texts::{MANIFEST_FILE, Split, Text, TextEntry, Texts, TextsError};
+pub use texts::{MANIFEST_FILE, Text, TextEntry, Texts, TextsError};
 pub use throughput::{
-    Ceilings, FitPoint, MemoryUse, Method, ModelShape, PrefillFit, Range, Throughput, ThroughputRow, Timed,
-    Versions,
+    Ceilings, FitPoint, MemoryUse, Method, ModelShape, PrefillFit, Range, Throughput, ThroughputRow, Versions,
 };
 pub use timestamp::rfc3339;
 pub use timing_row::TimingRow;

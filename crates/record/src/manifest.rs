@@ -77,14 +77,11 @@ pub struct ModelEntry {
     pub files: Vec<FileHash>,
 }
 
-impl Manifest {
-    /// Reads a manifest. Refuses unknown or missing keys, and values that cannot be (see [`Manifest::from_json`]).
-    pub fn read(path: &Path) -> Result<Self, RecordError> {
-        Self::from_json(&json::read_text(path)?, &path.display().to_string())
-    }
+json::document!(Manifest);
 
-    /// Parses a manifest; `file` names the text in errors. The start must be an RFC 3339 UTC time, the
-    /// duration finite and not negative, every hash 64 lower-case hex digits, every model named once.
+impl Manifest {
+    /// Parses a manifest; `file` names the text in errors. All keys must be there and known, the start an RFC 3339
+    /// UTC time, the duration finite and not negative, every hash 64 lower-case hex digits, every model named once.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
         // Before unknown keys, which a newer format may well have.
         let Version { format } = json::parse(text, file, KIND)?;
@@ -116,38 +113,30 @@ impl Manifest {
         Ok(())
     }
 
-    /// Writes the manifest, refusing what [`Manifest::read`] would refuse.
-    pub fn write(&self, path: &Path) -> Result<(), RecordError> {
-        let file = path.display().to_string();
-        self.check(&file)?;
-        json::write_text(path, &json::render(self, &file, KIND)?)
-    }
-
-    fn check(&self, file: &str) -> Result<(), RecordError> {
-        let refuse = |reason| Err(RecordError::Content { file: file.to_owned(), kind: KIND, reason });
+    fn fault(&self) -> Option<String> {
         if !timestamp::is_rfc3339_utc(&self.started) {
-            return refuse(format!("started = '{}' is not an RFC 3339 time in UTC", self.started));
+            return Some(format!("started = '{}' is not an RFC 3339 time in UTC", self.started));
         }
         if !self.seconds.is_finite() || self.seconds < 0.0 {
-            return refuse(format!("seconds = {} is not a duration", self.seconds));
+            return Some(format!("seconds = {} is not a duration", self.seconds));
         }
         if self.command.is_empty() {
-            return refuse("command is empty, so the run cannot be repeated".to_owned());
+            return Some("command is empty, so the run cannot be repeated".to_owned());
         }
         for (i, model) in self.models.iter().enumerate() {
             if self.models[..i].iter().any(|earlier| earlier.name == model.name) {
-                return refuse(format!("models lists '{}' twice", model.name));
+                return Some(format!("models lists '{}' twice", model.name));
             }
         }
         for hash in self.models.iter().flat_map(|model| &model.files).chain(&self.texts) {
             if !is_sha256(&hash.sha256) {
-                return refuse(format!(
+                return Some(format!(
                     "sha256 = '{}' of '{}' is not 64 lower-case hex digits",
                     hash.sha256, hash.name
                 ));
             }
         }
-        Ok(())
+        None
     }
 }
 

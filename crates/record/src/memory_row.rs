@@ -1,44 +1,29 @@
 //! `memory.csv`: the bytes of one model at one context length under one accounting.
 
-use crate::column::{FROM_ZERO, UNIT, identity, measure};
+use crate::column::{FROM_ZERO, UNIT, rows};
 use crate::{Accounting, Column, Row};
-use std::sync::LazyLock;
 
-/// Memory of one model at one context length under one accounting.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MemoryRow {
+rows! {
+    /// Memory of one model at one context length under one accounting.
+    MemoryRow;
+
     /// Name of the memory study.
-    pub study: String,
+    study: String, Optional;
     /// Model name.
-    pub model: String,
+    model: String, Required;
     /// How bytes were counted.
-    pub accounting: Accounting,
+    accounting: Accounting, Required;
     /// Context length in tokens.
-    pub context: usize,
-    /// See the table.
-    pub weight_bytes: u64,
-    /// See the table.
-    pub kv_bytes: u64,
-    /// See the table.
-    pub activation_bytes: u64,
-    /// See the table.
-    pub total_bytes: u64,
-    /// See the table.
-    pub kv_fraction: f64,
+    context: usize, Required;
+    weight_bytes: u64, Optional, "weights", Bytes, FROM_ZERO, Lower, "bytes of all parameters";
+    kv_bytes: u64, Optional, "keys and values", Bytes, FROM_ZERO, Lower,
+        "bytes of keys and values of all layers";
+    activation_bytes: u64, Optional, "activations", Bytes, FROM_ZERO, Lower, "bytes of activations";
+    total_bytes: u64, Optional, "total", Bytes, FROM_ZERO, Lower, "bytes of all of these";
+    kv_fraction: f64, Optional, "KV share", Share, UNIT, Neither, "keys and values as a part of the total";
     /// The fraction published for this model and context, where there is one.
-    pub published_fraction: Option<f64>,
+    published_fraction: Option<f64>, Optional;
 }
-
-#[rustfmt::skip]
-static COLUMNS: LazyLock<Vec<Column<MemoryRow>>> = LazyLock::new(|| vec![
-    identity!(study), identity!(model, required), identity!(accounting, required), identity!(context, required),
-    measure!(weight_bytes, None, "weights", Bytes, FROM_ZERO, Lower, "bytes of all parameters"),
-    measure!(kv_bytes, None, "keys and values", Bytes, FROM_ZERO, Lower, "bytes of keys and values of all layers"),
-    measure!(activation_bytes, None, "activations", Bytes, FROM_ZERO, Lower, "bytes of activations"),
-    measure!(total_bytes, None, "total", Bytes, FROM_ZERO, Lower, "bytes of all of these"),
-    measure!(kv_fraction, None, "KV share", Share, UNIT, Neither, "keys and values as a part of the total"),
-    identity!(published_fraction),
-]);
 
 impl Row for MemoryRow {
     const KIND: &'static str = "memory";

@@ -1,6 +1,6 @@
 //! Lists of a few names: the values of axes, columns and keys, each list declared once.
 
-use crate::field::text_fields;
+use crate::field::text_field;
 use crate::suggestion;
 use serde::{Deserialize, Serialize};
 
@@ -12,39 +12,37 @@ pub trait Named: Copy + Eq + 'static {
     /// All values, in the order of documentation.
     const ALL: &'static [Self];
 
+    /// Values that were written under other names in older files.
+    const OLD_NAMES: &'static [(&'static str, Self)] = &[];
+
     /// The name in files and tables.
     fn name(self) -> &'static str;
 
     /// What it means, in one line.
     fn about(self) -> &'static str;
 
-    /// The value that was written under another name in older files.
-    fn from_old_name(_name: &str) -> Option<Self> {
-        None
-    }
-
     /// The value with this name.
     ///
     /// # Errors
     /// One clause with the known names, the nearest first, when there is none.
     fn from_name(name: &str) -> Result<Self, String> {
-        let found = Self::ALL.iter().find(|value| value.name() == name).copied();
-        let known: Vec<&str> = Self::ALL.iter().map(|value| value.name()).collect();
-        found
-            .or_else(|| Self::from_old_name(name))
-            .ok_or_else(|| format!("'{name}' is no {}: {}", Self::WHAT, suggestion::instead(name, &known)))
+        let names = Self::ALL.iter().map(|value| (value.name(), *value));
+        let mut all = names.clone().chain(Self::OLD_NAMES.iter().copied());
+        let known: Vec<&str> = names.map(|(known, _)| known).collect();
+        let unknown = || format!("'{name}' is no {}: {}", Self::WHAT, suggestion::instead(name, &known));
+        all.find(|(known, _)| *known == name).map(|(_, value)| value).ok_or_else(unknown)
     }
 }
 
-/// Declares an enum by its names, the first of which is the default; a name after `was` is read for the one before it.
+/// Declares enums by their names, the first of which is the default; a name after `was` is read for the one before.
 macro_rules! named {
-    (
-        $(#[$doc:meta])* $type:ident, $what:literal;
+    ($(
+        $(#[$doc:meta])+ $type:ident, $what:literal;
         $($variant:ident = $name:literal $(was $old:literal)?, $about:literal;)+
-    ) => {
-        $(#[$doc])*
+    )+) => {$(
+        $(#[$doc])+
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "&'static str")]
+        #[serde(try_from = "String", into = "String")]
         pub enum $type {
             $(#[doc = $about] $variant,)+
         }
@@ -52,6 +50,7 @@ macro_rules! named {
         impl Named for $type {
             const WHAT: &'static str = $what;
             const ALL: &'static [Self] = &[$(Self::$variant),+];
+            const OLD_NAMES: &'static [(&'static str, Self)] = &[$($(($old, Self::$variant),)?)+];
 
             fn name(self) -> &'static str {
                 match self {
@@ -63,14 +62,6 @@ macro_rules! named {
                 match self {
                     $(Self::$variant => $about),+
                 }
-            }
-
-            fn from_old_name(name: &str) -> Option<Self> {
-                $($(if name == $old {
-                    return Some(Self::$variant);
-                })?)+
-                let _ = name;
-                None
             }
         }
 
@@ -94,22 +85,8 @@ macro_rules! named {
             }
         }
 
-        impl TryFrom<String> for $type {
-            type Error = String;
-
-            fn try_from(name: String) -> Result<Self, String> {
-                Self::from_name(&name)
-            }
-        }
-
-        impl From<$type> for &'static str {
-            fn from(value: $type) -> Self {
-                value.name()
-            }
-        }
-
-        text_fields!($type);
-    };
+        text_field!($type);
+    )+};
 }
 
 named! {
@@ -117,16 +94,12 @@ named! {
     Form, "form of a model";
     True = "true", "As they were trained.";
     PlainLlama = "plain-llama" was "llama-skeleton", "As a plain Llama: the mistake of the published verification.";
-}
 
-named! {
     /// Where kept keys stand after eviction.
     Positions, "kind of positions";
     Original = "original", "Where they stood in the text.";
     Rerotated = "rerotated", "Turned by RoPE to their place in the compressed cache.";
-}
 
-named! {
     /// How keys and values are stored.
     KvFormat, "KV format";
     F16 = "f16", "Half precision.";
@@ -134,9 +107,7 @@ named! {
     Int4 = "int4", "Four bits with a scale for every 32 channels of a token.";
     Kivi4 = "kivi4", "KIVI (Liu and others 2024) at four bits: keys by channel, values by token, a residual window in f16.";
     Kivi2 = "kivi2", "KIVI at two bits.";
-}
 
-named! {
     /// A group of measurements; those that cost much can be left out.
     Metric, "metric";
     Kl = "kl", "KL divergence, agreement and NLL of tokens predicted through the compressed cache.";
@@ -145,9 +116,7 @@ named! {
     FreeRunning = "free-running", "First differing token and matching fraction of a greedy continuation.";
     Form = "form", "What a model that runs in another form predicts beside the true one.";
     Timing = "timing", "Seconds to plan and to decode, and peak memory; these are never the same twice.";
-}
 
-named! {
     /// What a cell is scored on.
     TaskKind, "task";
     Text = "text", "Continuation of a text, teacher forced.";
@@ -158,16 +127,12 @@ named! {
     Recall = "recall", "Lines of keys and values, nothing else; sixteen keys are asked, one by one.";
     RecallTogether = "recall-together", "Lines of keys and values; twenty keys are asked, all in one continuation.";
     Copy = "copy", "Lines of random words; one of them is to be continued from its beginning.";
-}
 
-named! {
     /// What is held equal among KV formats.
     Equal, "thing to hold equal";
     Tokens = "tokens", "The tokens kept: a smaller format then has a smaller cache.";
     Bytes = "bytes", "The bytes of the cache, those of f16 at the budget: a smaller format then keeps more tokens.";
-}
 
-named! {
     /// The role of a policy in a comparison, in the order of tables.
     PolicyRole, "role of a policy";
     Full = "full", "The full cache: nothing is evicted.";
@@ -175,57 +140,86 @@ named! {
     Method = "method", "A method that could be deployed.";
     Control = "control", "A policy that ignores or reverses what methods use: what they must beat.";
     Oracle = "oracle", "A reference that sees what no deployed cache can.";
-}
 
-named! {
     /// What becomes of what is not kept.
     Compressor, "compressor";
     Drop = "drop", "It is dropped.";
-}
 
-named! {
     /// What the linear layers multiply.
     Arithmetic, "arithmetic";
     Int8 = "int8", "Activations quantised to int8; products with ternary weights are exact integers.";
     F32 = "f32", "Activations and weights in f32.";
-}
 
-named! {
     /// Instruction sets that give the same numbers, bit for bit.
     IsaClass, "class of instruction sets";
     Vector = "vector", "AVX2, AVX-512, AMX or NEON.";
     Scalar = "scalar", "Plain loops, which add in another order.";
-}
 
-named! {
     /// Which kind of weights a model was trained with.
     WeightKind, "kind of weights";
     Ternary = "ternary", "The weights of a BitNet.";
     Control = "control", "Full-precision weights: a control.";
-}
 
-named! {
     /// The queries whose attention entropies are averaged.
     Queries, "choice of queries";
     All = "all", "All but the first, whose entropy is 0.";
     Published = "published", "Those of the published calibration: n/4, n/2, 3n/4 and n-1.";
-}
 
-named! {
     /// How bytes are counted.
     Accounting, "accounting";
     Published = "published", "The published formula: every parameter at 1.58 bits, fp16 cache, one activation vector a token.";
     Actual = "actual", "What a runtime has to hold: ternary weights as packed, embeddings and norms at their stored width.";
     Measured = "measured", "Counted from the buffers of a loaded model.";
-}
 
-named! {
     /// A published claim that a run can decide.
     ClaimId, "claim";
     Memory = "memory", "How much of the memory is KV cache.";
     Heads = "heads", "How attention heads divide into classes by entropy.";
     Compression = "compression", "What compressing the cache costs.";
     PlainLlama = "plain-llama", "That running BitNet weights as a plain Llama is harmless.";
+
+    /// What a text may be used for.
+    Split, "split of texts";
+    Calibration = "calibration", "Choosing thresholds, profiles and options.";
+    Evaluation = "evaluation", "Measuring.";
+
+    /// Class of an attention head by its mean attention entropy.
+    HeadClass, "class of heads";
+    Sink = "sink", "Nearly all attention on one token.";
+    Focused = "focused", "A few tokens.";
+    Moderate = "moderate", "Some tokens.";
+    Mixed = "mixed", "Many tokens.";
+    Diffuse = "diffuse", "Nearly all tokens.";
+
+    /// A published rule: it keeps what it keeps, whatever the budget asks for.
+    PublishedRule, "published rule";
+    Proportional = "entropy-proportional", "The rule of the GPT-2 study.";
+    Global = "entropy-global", "The rule of the C++ that would ship.";
+    Inverted = "entropy-inverted", "The rule behind the published percentages.";
+
+    /// What was timed.
+    Timed, "timed test";
+    Prefill = "prefill", "Many tokens at once into an empty cache, and the logits after the last.";
+    Decode = "decode", "One token after another behind a cache, logits after each.";
+
+    /// Which way a value is better.
+    Better, "way to be better";
+    Higher = "higher", "Higher values.";
+    Lower = "lower", "Lower values.";
+    Neither = "neither", "Neither: it describes.";
+
+    /// What a value counts, and so how it is printed.
+    Unit, "unit";
+    Nats = "nats per token", "Natural logarithms, a token.";
+    Bits = "bits", "Binary logarithms.";
+    Share = "share", "A part of a whole, 0 to 1.";
+    Cosine = "cosine", "The cosine of two vectors.";
+    Relative = "part of the norm", "A norm as a part of another.";
+    Tokens = "tokens", "Tokens.";
+    Answers = "answers", "Right answers.";
+    Entries = "entries", "Keys with their values, over all layers and KV heads.";
+    Bytes = "bytes", "Bytes.";
+    Seconds = "seconds", "Seconds.";
 }
 
 #[cfg(test)]

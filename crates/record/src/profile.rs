@@ -2,7 +2,6 @@
 
 use crate::{ClassCounts, FileHash, HeadClass, RecordError, Thresholds, json};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 const KIND: &str = "entropy profile";
 
@@ -72,6 +71,8 @@ impl ProfileSummary {
     }
 }
 
+json::document!(Profile);
+
 impl Profile {
     /// Builds a profile from `entropies[layer][query head]` in bits; classes and summary follow from them.
     /// Every layer must have the same number of heads, every entropy must be finite and not negative.
@@ -97,13 +98,8 @@ impl Profile {
         Ok(profile)
     }
 
-    /// Reads a profile. Refuses unknown keys, a missing or repeated head, and classes or a summary that do not
-    /// follow from the entropies.
-    pub fn read(path: &Path) -> Result<Self, RecordError> {
-        Self::from_json(&json::read_text(path)?, &path.display().to_string())
-    }
-
-    /// Parses a profile; `file` names the text in errors.
+    /// Parses a profile; `file` names the text in errors. Refuses unknown keys, a missing or repeated head, and
+    /// classes or a summary that do not follow from the entropies.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
         let profile: Self = json::parse(text, file, KIND)?;
         profile.check(file)?;
@@ -114,11 +110,6 @@ impl Profile {
     pub fn to_json(&self) -> Result<String, RecordError> {
         self.check(&self.model)?;
         json::render(self, &self.model, KIND)
-    }
-
-    /// Writes the profile, refusing what [`Profile::read`] would refuse.
-    pub fn write(&self, path: &Path) -> Result<(), RecordError> {
-        json::write_text(path, &self.to_json()?)
     }
 
     /// Number of layers.
@@ -133,11 +124,6 @@ impl Profile {
             layers[head.layer].push(head.entropy_bits);
         }
         layers
-    }
-
-    fn check(&self, file: &str) -> Result<(), RecordError> {
-        self.fault()
-            .map_or(Ok(()), |reason| Err(RecordError::Content { file: file.to_owned(), kind: KIND, reason }))
     }
 
     /// What is wrong with the profile, if anything.
@@ -163,9 +149,9 @@ impl Profile {
             }
             let class = self.thresholds.classify(head.entropy_bits);
             if head.class != class {
-                let (found, due) = (head.class.name(), class.name());
+                let found = head.class;
                 return Some(format!(
-                    "class of layer {layer}, head {index} is '{found}' but its entropy says '{due}'"
+                    "class of layer {layer}, head {index} is '{found}' but its entropy says '{class}'"
                 ));
             }
         }

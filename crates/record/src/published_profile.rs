@@ -5,7 +5,6 @@ use crate::{ClassCounts, Profile, RecordError, Thresholds, json};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 const KIND: &str = "published entropy profile";
 
@@ -90,6 +89,8 @@ pub struct PublishedShape {
     pub model_info: serde_json::Map<String, serde_json::Value>,
 }
 
+json::document!(PublishedProfile);
+
 impl PublishedProfile {
     /// A profile of the suite in the published format.
     pub fn from_profile(profile: &Profile, shape: PublishedShape) -> Result<Self, RecordError> {
@@ -127,29 +128,12 @@ impl PublishedProfile {
         Profile::new(&self.model, None, Vec::new(), Thresholds::CODE, &layers)
     }
 
-    /// Reads a published profile; see [`PublishedProfile::from_json`].
-    pub fn read(path: &Path) -> Result<Self, RecordError> {
-        Self::from_json(&json::read_text(path)?, &path.display().to_string())
-    }
-
     /// Parses a published profile; `file` names the text in errors. Every head of every layer must be there and no
     /// other, and the statistics and class counts must be those of the entropies.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
         let published: Self = json::parse(text, file, KIND)?;
         published.check(file)?;
         Ok(published)
-    }
-
-    /// Writes the profile, heads in layer order as in the original.
-    pub fn write(&self, path: &Path) -> Result<(), RecordError> {
-        let file = path.display().to_string();
-        self.check(&file)?;
-        json::write_text(path, &json::render(self, &file, KIND)?)
-    }
-
-    fn check(&self, file: &str) -> Result<(), RecordError> {
-        self.fault()
-            .map_or(Ok(()), |reason| Err(RecordError::Content { file: file.to_owned(), kind: KIND, reason }))
     }
 
     fn fault(&self) -> Option<String> {

@@ -1,5 +1,6 @@
 //! CSV files of rows: a header that is read by name, one row a line, the version of the format first, a checksum last.
 
+use crate::column::Need;
 use crate::{Column, RecordError};
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -118,7 +119,7 @@ impl<R: Row> Layout<R> {
         }
         let all = || R::columns().iter().chain(R::old_columns());
         let columns: Vec<_> = names.iter().map(|name| all().find(|column| column.name == *name)).collect();
-        let required = R::columns().iter().filter(|column| column.required);
+        let required = R::columns().iter().filter(|column| column.need == Need::Required);
         if let Some(lacking) = required.map(|column| column.name).find(|name| !names.contains(name)) {
             return Err(format!(
                 "it has no column '{lacking}', which every file of {} rows has: the file is of another kind, or its \
@@ -127,7 +128,7 @@ impl<R: Row> Layout<R> {
             ));
         }
         let own = |name: &&&str| **name == FORMAT_COLUMN || **name == CHECKSUM_COLUMN;
-        let is_unknown = |(name, column): &(&&str, &Option<_>)| column.is_none() && !own(&name);
+        let is_unknown = |(name, column): &(&&str, &Option<_>)| column.is_none() && !own(name);
         let unknown =
             names.iter().zip(&columns).filter(is_unknown).map(|(name, _)| (*name).to_owned()).collect();
         let format = names.iter().position(|name| *name == FORMAT_COLUMN);

@@ -1,6 +1,6 @@
 //! What a cell is scored on, as rows name it.
 
-use crate::field::text_fields;
+use crate::field::text_field;
 use crate::{Named, TaskKind};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -25,7 +25,7 @@ impl ScoredTask {
     pub const TEXT: Self = Self { kind: TaskKind::Text, aware: false };
 }
 
-text_fields!(ScoredTask);
+text_field!(ScoredTask);
 
 impl fmt::Display for ScoredTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,20 +43,6 @@ impl FromStr for ScoredTask {
             return Err("a text asks no question: write 'text'".to_owned());
         }
         Ok(Self { kind, aware })
-    }
-}
-
-impl From<ScoredTask> for String {
-    fn from(task: ScoredTask) -> Self {
-        task.to_string()
-    }
-}
-
-impl TryFrom<String> for ScoredTask {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod check;
 
-use crate::{FileHash, RecordError, json};
+use crate::{FileHash, RecordError, Split, json};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -12,16 +12,6 @@ pub use check::TextsError;
 pub const MANIFEST_FILE: &str = "manifest.json";
 
 const KIND: &str = "list of texts";
-
-/// What a text may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// Choosing thresholds, profiles and options.
-    Calibration,
-    /// Measuring.
-    Evaluation,
-}
 
 /// One line of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Machine, RecordError, json};
+use crate::{Machine, RecordError, Timed, json};
 
 const KIND: &str = "throughput measurement";
 
@@ -117,26 +117,6 @@ impl Range {
     /// The greatest less the least, as a part of the median.
     pub fn spread(&self) -> f64 {
         (self.max - self.min) / self.median
-    }
-}
-
-/// What was timed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Timed {
-    /// Many tokens at once into an empty cache, and the logits after the last.
-    Prefill,
-    /// One token after another behind a cache, logits after each.
-    Decode,
-}
-
-impl Timed {
-    /// Its name in records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Timed::Prefill => "prefill",
-            Timed::Decode => "decode",
-        }
     }
 }
 

@@ -1,56 +1,38 @@
 //! `timings.csv`: what cells cost. Apart from the other rows, because no two runs take the same time.
 
-use crate::axes::axis_columns;
-use crate::column::{FROM_ONE, FROM_ZERO, identity, measure};
-use crate::{AskedBudget, Axes, Column, Metric, Row, grid_row::is_hash};
-use std::sync::LazyLock;
+use crate::column::{FROM_ONE, FROM_ZERO, rows};
+use crate::{AskedBudget, Axes, Column, Row, grid_row::is_hash};
 
-/// Time and memory of one cell.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TimingRow {
+rows! {
+    /// Time and memory of one cell.
+    TimingRow;
+
     /// Key of the cell, that of its [`crate::GridRow`].
-    pub key: String,
+    key: String, Required;
     /// Name of the experiment.
-    pub experiment: String,
+    experiment: String, Optional;
     /// Name of the model.
-    pub model: String,
+    model: String, Optional;
     /// Policy specification.
-    pub policy: String,
+    policy: String, Optional;
     /// How much was asked to be kept.
-    pub budget: AskedBudget,
+    budget: AskedBudget, Optional;
     /// Form, time of eviction, positions and KV format.
-    pub axes: Axes,
+    axes: Axes, axes;
     /// Name of the text, or of the generated context.
-    pub text: String,
-    /// See the table.
-    pub plan_seconds: f64,
-    /// See the table.
-    pub continuation_seconds: f64,
-    /// See the table; empty where no token was decoded.
-    pub decode_seconds_per_token: Option<f64>,
-    /// See the table; empty where the system does not tell.
-    pub peak_rss_bytes: Option<u64>,
+    text: String, Optional;
+    plan_seconds: f64, Optional, "planning" of Timing, Seconds, FROM_ZERO, Lower, "choosing what is kept";
+    continuation_seconds: f64, Optional, "continuation" of Timing, Seconds, FROM_ZERO, Lower,
+        "reading and scoring what follows the eviction";
+    /// Empty where no token was decoded.
+    decode_seconds_per_token: Option<f64>, Optional, "decoding a token" of Timing, Seconds, FROM_ZERO, Lower,
+        "one token decoded alone through the compressed cache";
+    /// Empty where the system does not tell.
+    peak_rss_bytes: Option<u64>, Optional, "peak memory" of Timing, Bytes, FROM_ONE, Lower,
+        "most memory that the process ever had resident";
     /// Bytes of the buffers of the compressed cache.
-    pub cache_bytes: u64,
+    cache_bytes: u64, Optional;
 }
-
-const TIMING: Option<Metric> = Some(Metric::Timing);
-
-#[rustfmt::skip]
-static COLUMNS: LazyLock<Vec<Column<TimingRow>>> = LazyLock::new(|| {
-    let mut columns: Vec<Column<TimingRow>> = vec![identity!(key, required), identity!(experiment), identity!(model), identity!(policy), identity!(budget)];
-    let axes: Vec<Column<TimingRow>> = axis_columns!();
-    let measured: Vec<Column<TimingRow>> = vec![
-        identity!(text),
-        measure!(plan_seconds, TIMING, "planning", Seconds, FROM_ZERO, Lower, "choosing what is kept"),
-        measure!(continuation_seconds, TIMING, "continuation", Seconds, FROM_ZERO, Lower, "reading and scoring what follows the eviction"),
-        measure!(decode_seconds_per_token, TIMING, "decoding a token", Seconds, FROM_ZERO, Lower, "one token decoded alone through the compressed cache"),
-        measure!(peak_rss_bytes, TIMING, "peak memory", Bytes, FROM_ONE, Lower, "most memory that the process ever had resident"),
-        identity!(cache_bytes),
-    ];
-    columns.extend(axes.into_iter().chain(measured));
-    columns
-});
 
 impl Row for TimingRow {
     const KIND: &'static str = "timing";

@@ -1,6 +1,6 @@
 //! When a cache is compressed.
 
-use crate::field::text_fields;
+use crate::field::text_field;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ impl When {
     pub const DECODING: Self = Self { prefill_chunk: None, every: Some(16) };
 }
 
-text_fields!(When);
+text_field!(When);
 
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,20 +66,6 @@ impl FromStr for When {
             *place = Some(tokens);
         }
         Ok(when)
-    }
-}
-
-impl From<When> for String {
-    fn from(when: When) -> Self {
-        when.to_string()
-    }
-}
-
-impl TryFrom<String> for When {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::curve::{Axis, Chart, Point, Scale, Series};
 use crate::format::{MISSING, fixed, megabytes, optional, percent};
-use crate::table::{Align, Table};
+use crate::table::Table;
 use crate::unique;
 use bitkv_record::{Accounting, MemoryRow};
 
@@ -12,19 +12,10 @@ pub fn tables(rows: &[MemoryRow]) -> Vec<Table> {
 }
 
 fn table(model: &str, rows: &[MemoryRow]) -> Table {
-    use Align::{Left, Right};
-    let columns = [
-        ("context", Right),
-        ("accounting", Left),
-        ("weights MB", Right),
-        ("KV MB", Right),
-        ("activations MB", Right),
-        ("total MB", Right),
-        ("KV %", Right),
-        ("published KV %", Right),
-        ("difference, points", Right),
-    ];
-    let mut table = Table::new(format!("{model}: memory by context length"), &columns);
+    let mut table = Table::titled(
+        format!("{model}: memory by context length"),
+        ">context|accounting|>weights MB|>KV MB|>activations MB|>total MB|>KV %|>published KV %|>difference, points",
+    );
     let mut rows: Vec<&MemoryRow> = rows.iter().filter(|row| row.model == model).collect();
     rows.sort_by_key(|row| (row.context, row.accounting));
     for row in rows {
@@ -47,18 +38,11 @@ fn table(model: &str, rows: &[MemoryRow]) -> Table {
 
 /// All models in one table: a row for each context length, the accountings side by side; none without rows.
 pub fn overview(rows: &[MemoryRow]) -> Option<Table> {
-    use Align::Right;
-    let columns = [
-        ("context", Right),
-        ("KV MB", Right),
-        ("weights MB, 1.58 bits", Right),
-        ("weights MB, as stored", Right),
-        ("KV %, as published", Right),
-        ("KV %, published formula", Right),
-        ("KV %, as stored", Right),
-        ("KV %, measured", Right),
-    ];
-    let mut table = Table::new("Memory by context length", &columns);
+    let mut table = Table::titled(
+        "Memory by context length",
+        ">context|>KV MB|>weights MB, 1.58 bits|>weights MB, as stored|>KV %, as published|\
+         >KV %, published formula|>KV %, as stored|>KV %, measured",
+    );
     for model in unique(rows.iter().map(|row| row.model.as_str())) {
         table.group(model);
         let mut contexts: Vec<usize> = rows.iter().filter(|r| r.model == model).map(|r| r.context).collect();
@@ -70,7 +54,7 @@ pub fn overview(rows: &[MemoryRow]) -> Option<Table> {
         "MB = 10^6 bytes. KV % is the cache's part of weights, cache and activations together. As stored: ternary \
          weights at 2 bits, embeddings and norms at their own width. Measured: the buffers of the loaded model.",
     );
-    (!table.is_empty()).then_some(table)
+    table.unless_empty()
 }
 
 fn overview_row(model: &str, context: usize, rows: &[MemoryRow]) -> [String; 8] {
@@ -97,23 +81,15 @@ fn overview_row(model: &str, context: usize, rows: &[MemoryRow]) -> [String; 8] 
 
 /// One row a model, at its longest context, for a terminal; none without rows.
 pub fn brief(rows: &[MemoryRow]) -> Option<Table> {
-    use Align::{Left, Right};
-    let columns = [
-        ("model", Left),
-        ("context", Right),
-        ("KV MB", Right),
-        ("weights MB, as stored", Right),
-        ("KV %, published formula", Right),
-        ("KV %, as stored", Right),
-    ];
-    let mut table = Table::new("Memory at the longest context", &columns);
+    let titles = "model|>context|>KV MB|>weights MB, as stored|>KV %, published formula|>KV %, as stored";
+    let mut table = Table::titled("Memory at the longest context", titles);
     for model in unique(rows.iter().map(|row| row.model.as_str())) {
         if let Some(context) = rows.iter().filter(|r| r.model == model).map(|r| r.context).max() {
             let [context, kv, _, stored, _, formula, actual, _] = overview_row(model, context, rows);
             table.push(vec![model.to_owned(), context, kv, stored, formula, actual]);
         }
     }
-    (!table.is_empty()).then_some(table)
+    table.unless_empty()
 }
 
 /// One chart a model with two or more context lengths: the cache's share against context length.

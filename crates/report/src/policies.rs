@@ -32,10 +32,10 @@ pub(crate) fn with_marks(name: &str, oracle: bool, loose: bool) -> String {
     format!("{name}{}{}", if oracle { " †" } else { "" }, if loose { " ‡" } else { "" })
 }
 
-/// Notes for the marks that the names have.
-pub(crate) fn explain_marks(table: &mut Table, names: &str) {
+/// Notes for the marks that the names of rows and groups have.
+pub(crate) fn explain_marks(table: &mut Table) {
     for (mark, note) in [('†', ORACLE), ('‡', LOOSE)] {
-        if names.contains(mark) {
+        if table.has_mark(mark) {
             table.note(note);
         }
     }

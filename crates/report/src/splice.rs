@@ -1,13 +1,12 @@
 //! Tables that stand in documents and follow from rows or from the table of columns.
 
-use crate::table::{Align, Table};
+use crate::table::Table;
 use crate::{Run, claims};
 use bitkv_record::{Column, GridRow, HeadRow, Measure, MemoryRow, Row, TimingRow};
 
 /// The findings of a run as a Markdown table: the key numbers of each claim and its verdict.
 pub fn findings(run: &Run<'_>) -> String {
-    let columns = ["claim", "published", "found", "verdict"].map(|title| (title, Align::Left));
-    let mut table = Table::new("", &columns);
+    let mut table = Table::titled("", "claim|published|found|verdict");
     for claim in claims::all(run) {
         for (i, [what, published, found]) in claim.key_numbers.iter().cloned().enumerate() {
             let verdict = if i == 0 { claim.verdict.name() } else { "" };

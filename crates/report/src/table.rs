@@ -40,6 +40,15 @@ impl Table {
         Self { caption: caption.into(), columns, rows: Vec::new(), groups: Vec::new(), notes: Vec::new() }
     }
 
+    /// An empty table with these titles, divided by `|`; `>` marks columns of numbers.
+    pub(crate) fn titled(caption: impl Into<String>, titles: &str) -> Self {
+        let column = |title: &str| match title.strip_prefix('>') {
+            Some(title) => (title.to_owned(), Align::Right),
+            None => (title.to_owned(), Align::Left),
+        };
+        Self { columns: titles.split('|').map(column).collect(), ..Self::new(caption, &[]) }
+    }
+
     /// Adds a row; values that are lacking are shown as missing, values beyond the last column are dropped.
     pub fn push(&mut self, mut row: Vec<String>) {
         row.resize(self.columns.len(), MISSING.to_owned());
@@ -49,6 +58,30 @@ impl Table {
     /// Adds rows, as [`Self::push`] does.
     pub fn extend(&mut self, rows: impl IntoIterator<Item = Vec<String>>) {
         rows.into_iter().for_each(|row| self.push(row));
+    }
+
+    /// Adds a row of a name and values.
+    pub(crate) fn row(&mut self, name: String, values: impl IntoIterator<Item = String>) {
+        self.push([name].into_iter().chain(values).collect());
+    }
+
+    /// Adds such a row unless all values are missing.
+    pub(crate) fn row_if_any(&mut self, name: String, values: impl IntoIterator<Item = String>) {
+        let values: Vec<String> = values.into_iter().collect();
+        if values.iter().any(|value| value != MISSING) {
+            self.row(name, values);
+        }
+    }
+
+    /// Whether a row or a group has this mark in its name.
+    pub(crate) fn has_mark(&self, mark: char) -> bool {
+        let names = self.rows.iter().filter_map(|row| row.first());
+        names.chain(self.groups.iter().map(|(_, label)| label)).any(|name| name.contains(mark))
+    }
+
+    /// The table, if it has rows.
+    pub(crate) fn unless_empty(self) -> Option<Self> {
+        (!self.is_empty()).then_some(self)
     }
 
     /// Adds a note shown below the table.

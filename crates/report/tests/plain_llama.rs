@@ -79,8 +79,8 @@ impl Measured {
         let mut rows = Vec::new();
         for form in [Form::True, Form::PlainLlama] {
             for (i, text) in TEXTS.iter().enumerate() {
-                for head in 0..ENTROPIES.len() {
-                    let own = ENTROPIES[head] + if i % 2 == 1 { self.between[head] } else { 0.0 };
+                for (head, entropy) in ENTROPIES.iter().enumerate() {
+                    let own = entropy + if i % 2 == 1 { self.between[head] } else { 0.0 };
                     let bits = if form == Form::True { own } else { self.entropies[head] };
                     rows.push(HeadRow {
                         model: name(form).into(),

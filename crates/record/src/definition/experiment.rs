@@ -6,45 +6,26 @@ use crate::{AxisLists, Equal, Metric, RecordError};
 use toml::Table;
 
 /// Keys beside those of the axes.
+#[rustfmt::skip]
 const KEYS: [&str; 15] = [
-    "name",
-    "models",
-    "texts",
-    "context",
-    "horizon",
-    "budgets",
-    "policies",
-    "pairs",
-    "equal",
-    "metrics",
-    "tasks",
-    "calibration",
-    "seeds",
-    "controls",
-    "analysis",
+    "name", "models", "texts", "context", "horizon", "budgets", "policies", "pairs", "equal", "metrics", "tasks",
+    "calibration", "seeds", "controls", "analysis",
 ];
 
 /// All that concern every experiment and are the same in every run.
 const METRICS: [Metric; 4] = [Metric::Kl, Metric::Attention, Metric::OutputError, Metric::FreeRunning];
 
 pub(super) fn read(table: Table, file: &Place) -> Result<Experiment, RecordError> {
-    // The name comes first, so that every other error can say it.
-    let named_place = match table.get("name").and_then(toml::Value::as_str) {
-        Some(name) => file.in_experiment(name),
-        None => file.clone(),
-    };
-    let mut keys = Keys::new(table, &[&KEYS[..], AxisLists::KEYS].concat(), named_place)?;
-    let name = keys.text("name")?;
-    let name = keys.required("name", name, "\"scorers\"")?;
-    let context = keys.count("context", 1)?;
-    let context = keys.required("context", context, "896")?;
-    let horizon = keys.count("horizon", 1)?;
+    let mut keys = Keys::named(table, &[&KEYS[..], AxisLists::KEYS].concat(), file)?;
+    let at_least_one = |place: &Place, value| count(place, value, 1);
+    let name = keys.required("name", "\"scorers\"", text)?;
+    let context = keys.required("context", "896", at_least_one)?;
     let experiment = Experiment {
         models: keys.list("models", None, text)?,
         axes: AxisLists::read(&mut keys)?,
         texts: parts::texts(&mut keys)?,
         context,
-        horizon: keys.required("horizon", horizon, "127")?,
+        horizon: keys.required("horizon", "127", at_least_one)?,
         budgets: keys.list("budgets", None, parts::budget)?,
         policies: keys.list("policies", None, parts::policy)?,
         pairs: keys.list("pairs", Some(Vec::new()), parts::pair)?,

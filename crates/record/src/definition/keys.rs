@@ -59,6 +59,13 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    /// The table of an experiment or a study; its name comes first, so that every other error can say it.
+    pub(super) fn named(table: Table, known: &[&str], file: &Place) -> Result<Self, RecordError> {
+        let name = table.get("name").and_then(Value::as_str);
+        let place = name.map_or_else(|| file.clone(), |name| file.in_experiment(name));
+        Self::new(table, known, place)
+    }
+
     /// Refuses keys that are not among `known`.
     pub(super) fn new(table: Table, known: &[&str], place: Place) -> Result<Self, RecordError> {
         match table.keys().find(|key| !known.contains(&key.as_str())) {
@@ -106,9 +113,14 @@ impl Keys {
         self.value(key, |place, value| count(place, value, least))
     }
 
-    /// A value that must be given.
-    pub(super) fn required<T>(&self, key: &str, value: Option<T>, example: &str) -> Result<T, RecordError> {
-        value.ok_or_else(|| {
+    /// A value that must be given, such as `example`.
+    pub(super) fn required<T>(
+        &mut self,
+        key: &str,
+        example: &str,
+        read: impl FnOnce(&Place, Value) -> Result<T, RecordError>,
+    ) -> Result<T, RecordError> {
+        self.value(key, read)?.ok_or_else(|| {
             let key = self.place.at(key).key;
             self.place.refuse(format!("{key} is missing: add a line such as {key} = {example}"))
         })

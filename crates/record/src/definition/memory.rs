@@ -8,14 +8,9 @@ use toml::Table;
 const KEYS: [&str; 5] = ["name", "models", "forms", "contexts", "accounting"];
 
 pub(super) fn read(table: Table, file: &Place) -> Result<MemoryStudy, RecordError> {
-    let place = match table.get("name").and_then(toml::Value::as_str) {
-        Some(name) => file.in_experiment(name),
-        None => file.clone(),
-    };
-    let mut keys = Keys::new(table, &KEYS, place)?;
-    let name = keys.text("name")?;
+    let mut keys = Keys::named(table, &KEYS, file)?;
     Ok(MemoryStudy {
-        name: keys.required("name", name, "\"memory\"")?,
+        name: keys.required("name", "\"memory\"", text)?,
         models: keys.list("models", None, text)?,
         forms: keys.list("forms", Some(vec![Form::True]), named)?,
         contexts: keys.list("contexts", None, |place, value| count(place, value, 1))?,

@@ -13,8 +13,7 @@ const MOST_CONTEXTS: usize = 10_000;
 
 pub(super) fn texts(keys: &mut Keys) -> Result<TextSource, RecordError> {
     let words = [("evaluation", TextSource::Evaluation)];
-    let texts = keys.value("texts", |place, value| source(place, value, &words))?;
-    keys.required("texts", texts, "\"evaluation\"")
+    keys.required("texts", "\"evaluation\"", |place, value| source(place, value, &words))
 }
 
 /// The suite's own texts by one of the words that are possible here, or a folder. A word of another place, or one slip
@@ -87,21 +86,16 @@ impl<T: Named> AxisValue for T {
 
 impl AxisValue for When {
     fn read(place: &Place, value: Value) -> Result<Self, RecordError> {
-        when(place, value)
-    }
-}
-
-fn when(place: &Place, value: Value) -> Result<When, RecordError> {
-    if !value.is_table() {
-        return text(place, value)?
-            .parse()
-            .map_err(|reason| place.refuse(format!("{}: {reason}", place.key())));
-    }
-    let mut keys = Keys::new(table(value, place)?, &["prefill-chunk", "every"], place.clone())?;
-    let when = When { prefill_chunk: keys.count("prefill-chunk", 1)?, every: keys.count("every", 1)? };
-    match when == When::ONCE {
-        true => Err(place.refuse(format!("{} has an empty table: write \"once\"", place.key()))),
-        false => Ok(when),
+        if !value.is_table() {
+            let read = text(place, value)?.parse();
+            return read.map_err(|reason| place.refuse(format!("{}: {reason}", place.key())));
+        }
+        let mut keys = Keys::new(table(value, place)?, &["prefill-chunk", "every"], place.clone())?;
+        let when = When { prefill_chunk: keys.count("prefill-chunk", 1)?, every: keys.count("every", 1)? };
+        match when == When::ONCE {
+            true => Err(place.refuse(format!("{} has an empty table: write \"once\"", place.key()))),
+            false => Ok(when),
+        }
     }
 }
 
@@ -119,8 +113,7 @@ fn task(place: &Place, value: Value, context: usize) -> Result<GridTask, RecordE
     }
     let known = ["kind", "count", "tokens", "aware"];
     let mut keys = Keys::new(table(value, place)?, &known, place.clone())?;
-    let kind = keys.value("kind", named)?;
-    let kind = keys.required("kind", kind, "\"passkey\"")?;
+    let kind = keys.required("kind", "\"passkey\"", named)?;
     if kind == TaskKind::Text {
         return Err(place.refuse(format!(
             "{} gives options to texts, which take context and texts of the experiment: write \"text\"",

@@ -10,23 +10,18 @@ const KEYS: [&str; 7] = ["name", "models", "forms", "texts", "lengths", "queries
 const SHORTEST: usize = 2;
 
 pub(super) fn read(table: Table, file: &Place) -> Result<ProfileStudy, RecordError> {
-    let place = match table.get("name").and_then(toml::Value::as_str) {
-        Some(name) => file.in_experiment(name),
-        None => file.clone(),
-    };
-    let mut keys = Keys::new(table, &KEYS, place)?;
-    let name = keys.text("name")?;
+    let mut keys = Keys::named(table, &KEYS, file)?;
     let words = [
         ("evaluation", TextSource::Evaluation),
         ("calibration", TextSource::Calibration),
         ("suite", TextSource::Suite),
     ];
-    let texts = keys.value("texts", |place, value| parts::source(place, value, &words))?;
+    let texts = |place: &Place, value| parts::source(place, value, &words);
     Ok(ProfileStudy {
-        name: keys.required("name", name, "\"entropy-by-length\"")?,
+        name: keys.required("name", "\"entropy-by-length\"", text)?,
         models: keys.list("models", None, text)?,
         forms: keys.list("forms", Some(vec![Form::True]), named)?,
-        texts: keys.required("texts", texts, "\"evaluation\"")?,
+        texts: keys.required("texts", "\"evaluation\"", texts)?,
         lengths: keys.list("lengths", None, |place, value| count(place, value, SHORTEST))?,
         queries: keys.value("queries", named)?.unwrap_or_default(),
         analysis: keys.text("analysis")?,

@@ -1,9 +1,9 @@
 //! What must be true of the texts of an experiment.
 
-use super::{Split, Text, TextEntry};
+use super::{Text, TextEntry};
 use crate::manifest::is_sha256;
 use crate::overlap::{WINDOW, first_overlap, normalise};
-use crate::{RecordError, sha256};
+use crate::{RecordError, Split, sha256};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 

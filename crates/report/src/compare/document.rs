@@ -4,7 +4,7 @@ use super::{Compared, Comparison, Difference};
 use crate::document::{Block, Document};
 use crate::format::{MISSING, estimate, fixed, percent, significant};
 use crate::render;
-use crate::table::{Align, Table};
+use crate::table::Table;
 use crate::unique;
 use bitkv_record::{Axes, ScoredTask};
 
@@ -36,14 +36,10 @@ const SHOWN: [Shown; 5] = [
 fn document(comparison: &Comparison) -> Document {
     let mut blocks = vec![Block::List(counts(comparison))];
     if comparison.identical < comparison.matched {
-        for (experiment, model) in
-            unique(comparison.groups.iter().map(|cell| (cell.experiment.as_str(), cell.model.as_str())))
-        {
-            let own: Vec<&Compared> = comparison
-                .groups
-                .iter()
-                .filter(|cell| (cell.experiment.as_str(), cell.model.as_str()) == (experiment, model))
-                .collect();
+        let of = |cell: &Compared| (cell.experiment.clone(), cell.model.clone());
+        for (experiment, model) in unique(comparison.groups.iter().map(of)) {
+            let is_own = |cell: &&Compared| cell.experiment == experiment && cell.model == model;
+            let own: Vec<&Compared> = comparison.groups.iter().filter(is_own).collect();
             let caption = format!("{experiment}, {model}");
             blocks.extend(SHOWN.iter().filter_map(|shown| table(&own, &caption, shown)).map(Block::Table));
         }
@@ -67,15 +63,8 @@ fn counts(comparison: &Comparison) -> Vec<String> {
 
 /// Cells in which the measure differs; none where it is the same everywhere.
 fn table(cells: &[&Compared], caption: &str, shown: &Shown) -> Option<Table> {
-    let columns = [
-        ("policy", Align::Left),
-        ("budget", Align::Left),
-        ("texts", Align::Right),
-        ("A", Align::Right),
-        ("B", Align::Right),
-        ("B less A [95 % CI]", Align::Right),
-    ];
-    let mut table = Table::new(format!("{caption}: {}", shown.title), &columns);
+    let titles = "policy|budget|>texts|>A|>B|>B less A [95 % CI]";
+    let mut table = Table::titled(format!("{caption}: {}", shown.title), titles);
     let labels: Vec<String> = cells.iter().map(|cell| variant(cell)).collect();
     let mut equal = 0;
     for label in unique(labels.iter()) {
@@ -94,7 +83,7 @@ fn table(cells: &[&Compared], caption: &str, shown: &Shown) -> Option<Table> {
     if equal > 0 {
         table.note(format!("{equal} more are the same in both."));
     }
-    (!table.is_empty()).then_some(table)
+    table.unless_empty()
 }
 
 fn row(cell: &Compared, measure: Difference, print: fn(f64) -> String) -> Vec<String> {

@@ -4,7 +4,6 @@ use super::matrix::{columns, filled};
 use super::measure::{Measure, marked, tell};
 use super::quantity::difference;
 use super::slice::{Contender, Slice};
-use crate::format::MISSING;
 use crate::policies::explain_marks;
 use crate::table::Table;
 use bitkv_record::{AskedBudget, PolicyRole, PolicyText};
@@ -62,7 +61,7 @@ pub(super) fn against(
         cell(slice, (contender.policy, other), budget, measure, seed)
     });
     tell(&mut table, measure);
-    (!table.is_empty()).then_some(table)
+    table.unless_empty()
 }
 
 /// The same for several slices in groups, each with its heading.
@@ -76,24 +75,18 @@ pub(super) fn against_in_groups(
     let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
     let caption = format!("{caption}: {}", measure.less(baseline.named()));
     let mut table = Table::new(caption, &columns(&heads));
-    let mut names = String::new();
     for (label, slice) in slices {
         table.group(label.clone());
         let pairs = paired(slice, baseline);
         for contender in slice.contenders() {
             let other = counterpart(&pairs, contender);
             let cell = |budget: &AskedBudget| cell(slice, (contender.policy, other), *budget, measure, seed);
-            let cells: Vec<String> = budgets.iter().map(cell).collect();
-            if cells.iter().any(|cell| cell != MISSING) {
-                let name = contender.marked();
-                names += &name;
-                table.push([name].into_iter().chain(cells).collect());
-            }
+            table.row_if_any(contender.marked(), budgets.iter().map(cell));
         }
     }
-    explain_marks(&mut table, &names);
+    explain_marks(&mut table);
     tell(&mut table, measure);
-    (!table.is_empty()).then_some(table)
+    table.unless_empty()
 }
 
 /// The budgets of all slices in the order of the first that has each.

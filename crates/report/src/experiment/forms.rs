@@ -4,7 +4,7 @@ use super::measure::{DIFFERENCES, KL, marked};
 use super::quantity::{Quantity, difference, mean_over_texts};
 use super::slice::{Slice, heading};
 use crate::policies::explain_marks;
-use crate::table::{Align, Table};
+use crate::table::Table;
 use bitkv_record::{AskedBudget, Axes, Form, PolicyRole};
 use bitkv_stats::spearman;
 
@@ -15,15 +15,11 @@ pub(super) fn order(slices: &[Slice<'_>], caption: &str, seed: u64) -> Option<Ta
     let trained = slices.iter().find(|slice| of(slice))?;
     let plain = Axes { form: Form::PlainLlama, ..trained.axes };
     let other = slices.iter().find(|slice| slice.axes == plain)?;
-    let columns = [
-        ("neighbours, the lower KL of the trained network first", Align::Left),
-        ("second less first, trained", Align::Right),
-        ("second less first, plain Llama", Align::Right),
-        ("order", Align::Left),
-    ];
-    let mut table =
-        Table::new(format!("{caption}: order of policies by mean KL in both forms, nats"), &columns);
-    let mut names = String::new();
+    let mut table = Table::titled(
+        format!("{caption}: order of policies by mean KL in both forms, nats"),
+        "neighbours, the lower KL of the trained network first|>second less first, trained|\
+         >second less first, plain Llama|order",
+    );
     for budget in trained.budgets() {
         let ranked = ranked(trained, other, budget);
         table.group(summary(&ranked, budget));
@@ -33,15 +29,14 @@ pub(super) fn order(slices: &[Slice<'_>], caption: &str, seed: u64) -> Option<Ta
                 marked(difference(&at(1), &at(0), Quantity::KL, seed), &KL)
             };
             let name = |i: usize| trained.contender(pair[i].policy).marked();
-            let pair_name = format!("{}, {}", name(0), name(1));
-            names += &pair_name;
             let order = if changes(pair) { "changes" } else { "same" };
-            table.push(vec![pair_name, cell(trained), cell(other), order.to_owned()]);
+            let names = format!("{}, {}", name(0), name(1));
+            table.push(vec![names, cell(trained), cell(other), order.to_owned()]);
         }
     }
-    explain_marks(&mut table, &names);
+    explain_marks(&mut table);
     table.note(DIFFERENCES);
-    (!table.is_empty()).then_some(table)
+    table.unless_empty()
 }
 
 /// A policy with its mean KL in both forms, nats.

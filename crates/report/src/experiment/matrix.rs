@@ -72,21 +72,15 @@ fn by_policy(
     cell: impl Fn(Contender<'_>, usize) -> String,
 ) -> Table {
     let mut table = Table::new(caption, &columns(heads));
-    let (mut role, mut names) = (None, String::new());
+    let mut role = None;
     for contender in slice.contenders() {
-        let cells: Vec<String> = (0..heads.len()).map(|i| cell(contender, i)).collect();
-        if cells.iter().all(|cell| cell == MISSING) {
-            continue;
-        }
         // The full cache stands first and needs no heading.
         if role.replace(contender.role) != Some(contender.role) && contender.role != PolicyRole::Full {
             table.group(policies::heading(contender.role));
         }
-        let name = contender.marked();
-        names += &name;
-        table.push([name].into_iter().chain(cells).collect());
+        table.row_if_any(contender.marked(), (0..heads.len()).map(|i| cell(contender, i)));
     }
-    explain_marks(&mut table, &names);
+    explain_marks(&mut table);
     table
 }
 

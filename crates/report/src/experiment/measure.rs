@@ -4,7 +4,7 @@ use super::quantity::{Quantity, mean_over_texts, over_texts};
 use crate::format::{MISSING, estimate, fixed, megabytes, optional, percent, significant};
 use crate::interval::Estimate;
 use crate::table::Table;
-use bitkv_record::{Better, Column, GridRow, Metric, Row, Unit};
+use bitkv_record::{Better, Column, GridRow, Metric, Named, Row, Unit};
 
 /// One number of a row, as tables show it.
 #[derive(Clone, Copy)]

@@ -4,7 +4,6 @@ use super::baseline::budgets_of;
 use super::measure::{ACCURACY, AGREEMENT, DIFFERENCES, KEPT, KL, Measure, marked};
 use super::quantity::difference;
 use super::slice::Slice;
-use crate::format::MISSING;
 use crate::policies::{explain_marks, is_loose};
 use crate::table::{Align, Table};
 use bitkv_record::{AskedBudget, PolicyText};
@@ -59,20 +58,15 @@ pub(super) fn on_texts(
     let mut columns = vec![("budget", Align::Left)];
     columns.extend(titles.iter().take(shown).map(|title| (*title, Align::Right)));
     let mut table = Table::new(title, &columns);
-    let mut labels = String::new();
     for pair in &pairs {
         table.group(pair.label.clone());
-        labels += &pair.label;
         for budget in slice.budgets() {
             let measures = [KL, AGREEMENT, KEPT].into_iter().take(shown);
-            let cells: Vec<String> =
-                measures.map(|measure| cell(slice, pair, budget, &measure, seed)).collect();
-            if cells.iter().any(|cell| cell != MISSING) {
-                table.push([budget.to_string()].into_iter().chain(cells).collect());
-            }
+            let cells = measures.map(|measure| cell(slice, pair, budget, &measure, seed));
+            table.row_if_any(budget.to_string(), cells);
         }
     }
-    finish(table, &labels, lacking)
+    finish(table, lacking)
 }
 
 /// Answers: a group for each pair, a row for each task, a column for each budget.
@@ -90,23 +84,19 @@ pub(super) fn on_tasks(
         "{caption}: pairs of the definition, answers right, percentage points, first less second [95 % CI]"
     );
     let mut table = Table::new(title, &columns);
-    let mut labels = String::new();
-    for (a, b) in asked {
-        let own = [(a.clone(), b.clone())];
-        let mut heading = None;
+    for own in asked.chunks(1) {
+        let mut is_first = true;
         for (task, slice) in tasks {
-            for pair in found(slice, &own).0 {
-                if heading.is_none() {
+            for pair in found(slice, own).0 {
+                if std::mem::take(&mut is_first) {
                     table.group(pair.label.clone());
-                    labels += &pair.label;
-                    heading = Some(());
                 }
                 let cells = budgets.iter().map(|budget| cell(slice, &pair, *budget, &ACCURACY, seed));
-                table.push([task.clone()].into_iter().chain(cells).collect());
+                table.row(task.clone(), cells);
             }
         }
     }
-    finish(table, &labels, Vec::new())
+    finish(table, Vec::new())
 }
 
 fn cell(slice: &Slice<'_>, pair: &Pair<'_>, budget: AskedBudget, measure: &Measure, seed: u64) -> String {
@@ -114,8 +104,8 @@ fn cell(slice: &Slice<'_>, pair: &Pair<'_>, budget: AskedBudget, measure: &Measu
     marked(difference(&own, &other, measure.quantity, seed), measure)
 }
 
-fn finish(mut table: Table, labels: &str, lacking: Vec<String>) -> Option<Table> {
-    explain_marks(&mut table, labels);
+fn finish(mut table: Table, lacking: Vec<String>) -> Option<Table> {
+    explain_marks(&mut table);
     table.note(format!("{READING} {DIFFERENCES}"));
     let incomplete = !lacking.is_empty();
     lacking.into_iter().for_each(|sentence| table.note(sentence));

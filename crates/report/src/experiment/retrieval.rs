@@ -74,7 +74,6 @@ fn shares(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str) -> Op
     let mut heads = vec!["agreement on text".to_owned()];
     heads.extend(tasks.iter().filter_map(|(_, own)| short(own)));
     let mut table = Table::new(format!("{caption}: what is left of the full cache, %"), &columns(&heads));
-    let mut names = String::new();
     for budget in budgets_of(tasks) {
         table.group(heading(budget));
         for contender in texts.contenders().into_iter().filter(|contender| contender.role != PolicyRole::Full)
@@ -85,13 +84,11 @@ fn shares(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str) -> Op
                 let full = own.full().and_then(|full| mean(own, full)).filter(|full| *full > 0.0);
                 optional(full.and_then(|full| Some(mean(own, contender.policy)? / full)), percent)
             };
-            let name = contender.marked();
-            names += &name;
             let agreement = AGREEMENT.point(&texts.at(contender.policy, budget));
-            table.push([name, agreement].into_iter().chain(tasks.iter().map(share)).collect());
+            table.row(contender.marked(), [agreement].into_iter().chain(tasks.iter().map(share)));
         }
     }
-    explain_marks(&mut table, &names);
+    explain_marks(&mut table);
     table.note(SHARE_NOTE);
     Some(table)
 }
@@ -108,7 +105,6 @@ fn seen(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str, seed: u
         "{caption}: answers right when the policy sees the question, less when it does not, percentage points [95 % CI]"
     );
     let mut table = Table::new(caption, &columns(&heads));
-    let mut names = String::new();
     for budget in budgets_of(tasks) {
         table.group(heading(budget));
         for contender in slice.contenders() {
@@ -124,12 +120,10 @@ fn seen(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str, seed: u
                 );
                 marked(found, &ACCURACY)
             };
-            let name = contender.marked();
-            names += &name;
-            table.push([name].into_iter().chain(both.iter().map(cell)).collect());
+            table.row(contender.marked(), both.iter().map(cell));
         }
     }
-    explain_marks(&mut table, &names);
+    explain_marks(&mut table);
     (!both.is_empty() && !table.is_empty()).then_some(table)
 }
 
@@ -148,7 +142,6 @@ fn by_depth(slice: &Slice<'_>, caption: &str) -> Table {
     let edge = |i: usize| fixed(100.0 * i as f64 / BANDS as f64, 0);
     let heads: Vec<String> = (0..BANDS).map(|i| format!("{} to {} %", edge(i), edge(i + 1))).collect();
     let mut table = Table::new(format!("{caption}: answers right by depth, %"), &columns(&heads));
-    let mut names = String::new();
     for budget in slice.budgets() {
         table.group(heading(budget));
         for contender in slice.contenders() {
@@ -157,12 +150,10 @@ fn by_depth(slice: &Slice<'_>, caption: &str) -> Table {
             if rows.iter().all(|row| row.depth.is_none()) {
                 continue;
             }
-            let name = contender.marked();
-            names += &name;
-            table.push([name].into_iter().chain((0..BANDS).map(cell)).collect());
+            table.row(contender.marked(), (0..BANDS).map(cell));
         }
     }
-    explain_marks(&mut table, &names);
+    explain_marks(&mut table);
     table.note(DEPTH_NOTE);
     table
 }

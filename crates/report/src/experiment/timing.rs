@@ -25,7 +25,7 @@ pub(super) fn tables(timings: &[TimingRow], experiment: &str) -> Vec<Table> {
             let at = || of.iter().copied().filter(move |row| row.budget == budget);
             for policy in unique(at().map(|row| row.policy.as_str())) {
                 let rows: Vec<&TimingRow> = at().filter(|row| row.policy == policy).collect();
-                table.push([policy.to_owned()].into_iter().chain(means(&rows)).collect());
+                table.row(policy.to_owned(), means(&rows));
             }
         }
         table.note("Times differ from run to run; peak memory is that of the whole process until then.");

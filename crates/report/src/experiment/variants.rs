@@ -4,7 +4,6 @@ use super::matrix::columns;
 use super::measure::{DIFFERENCES, Measure, marked};
 use super::quantity::difference;
 use super::slice::{Slice, heading};
-use crate::format::MISSING;
 use crate::policies::explain_marks;
 use crate::table::Table;
 use crate::unique;
@@ -37,7 +36,7 @@ pub(super) fn differences(
     };
     fill(&mut table, &groups, cell, 1);
     table.note(DIFFERENCES);
-    (!table.is_empty()).then_some(table)
+    table.unless_empty()
 }
 
 fn labels(slices: &[Slice<'_>]) -> Vec<String> {
@@ -52,22 +51,17 @@ fn fill(
     cell: impl Fn(&[&GridRow], &[&GridRow]) -> String,
     from: usize,
 ) {
-    let mut names = String::new();
     for (label, slices) in groups {
         for budget in unique(slices.iter().flat_map(Slice::budgets)) {
             let comma = if label.is_empty() { "" } else { ", " };
             table.group(format!("{label}{comma}{}", heading(budget)));
             for (policy, name) in policies(slices) {
                 let rows: Vec<Vec<&GridRow>> = slices.iter().map(|slice| slice.at(policy, budget)).collect();
-                let cells: Vec<String> = rows.iter().skip(from).map(|own| cell(&rows[0], own)).collect();
-                if cells.iter().any(|cell| cell != MISSING) {
-                    names += &name;
-                    table.push([name].into_iter().chain(cells).collect());
-                }
+                table.row_if_any(name, rows.iter().skip(from).map(|own| cell(&rows[0], own)));
             }
         }
     }
-    explain_marks(table, &names);
+    explain_marks(table);
 }
 
 /// The policies of all variants with their names, in the order of the first that has each.

@@ -4,7 +4,7 @@ use super::{BOUNDS, Model, View};
 use crate::format::{MISSING, estimate, fixed, optional, percent};
 use crate::published::{PUBLISHED_HEADS, PublishedHeads};
 use crate::table::{Align, Table};
-use bitkv_record::{ClassCounts, HeadClass, Thresholds};
+use bitkv_record::{ClassCounts, HeadClass, Named, Thresholds};
 
 use Align::{Left, Right};
 
@@ -20,7 +20,7 @@ fn published(model: &Model<'_>) -> Option<&'static PublishedHeads> {
 pub(super) fn classes(models: &[Model<'_>]) -> Table {
     let mut columns =
         vec![("source", Left), ("context", Right), ("class bounds, bits", Left), ("heads", Right)];
-    columns.extend(HeadClass::ALL.map(|class| (class.name(), Right)));
+    columns.extend(HeadClass::ALL.iter().map(|class| (class.name(), Right)));
     columns.push(("< 1.5 bits %", Right));
     let mut table = Table::new("Heads by class", &columns);
     for model in models {
@@ -52,23 +52,14 @@ pub(super) fn classes(models: &[Model<'_>]) -> Table {
 fn class_row(source: &str, context: String, bounds: &str, counts: ClassCounts) -> Vec<String> {
     let share = (counts.sink + counts.focused) as f64 / counts.total() as f64;
     let mut row = vec![source.to_owned(), context, bounds.to_owned(), counts.total().to_string()];
-    row.extend(HeadClass::ALL.map(|class| counts.of(class).to_string()));
+    row.extend(HeadClass::ALL.iter().map(|class| counts.of(*class).to_string()));
     row.push(percent(share));
     row
 }
 
 pub(super) fn statistics(models: &[Model<'_>]) -> Table {
-    let columns = [
-        ("source", Left),
-        ("context", Right),
-        ("mean", Right),
-        ("std", Right),
-        ("CV", Right),
-        ("min", Right),
-        ("max", Right),
-        ("mean H / log2 n", Right),
-    ];
-    let mut table = Table::new("Attention entropy over heads, bits", &columns);
+    let titles = "source|>context|>mean|>std|>CV|>min|>max|>mean H / log2 n";
+    let mut table = Table::titled("Attention entropy over heads, bits", titles);
     for model in models {
         table.group(&model.name);
         table.extend(published(model).map(published_statistics));
@@ -106,7 +97,7 @@ pub(super) fn lengths(study: &str, model: &Model<'_>) -> Option<Table> {
     }
     let mut columns = vec![("context", Right), ("mean entropy, bits [95 % CI]", Right), ("std", Right)];
     columns.extend([("CV", Right), ("min", Right), ("max", Right), ("mean H / log2 n", Right)]);
-    columns.extend(HeadClass::ALL.map(|class| (class.name(), Right)));
+    columns.extend(HeadClass::ALL.iter().map(|class| (class.name(), Right)));
     columns.push(("< 1.5 bits %", Right));
     let mut table =
         Table::new(format!("{study}, {}: attention entropy against context length", model.name), &columns);
@@ -121,7 +112,7 @@ fn length_row(view: &View) -> Vec<String> {
     let mut row = vec![view.context_text(), estimate(view.mean, |h| fixed(h, 3))];
     row.extend(rest);
     row.push(optional(view.normalised, |n| fixed(n, 3)));
-    row.extend(HeadClass::ALL.map(|class| counts.of(class).to_string()));
+    row.extend(HeadClass::ALL.iter().map(|class| counts.of(*class).to_string()));
     row.push(optional(view.focused_share(), percent));
     row
 }
@@ -130,7 +121,7 @@ fn length_row(view: &View) -> Vec<String> {
 pub(super) fn brief(models: &[Model<'_>]) -> Table {
     let mut columns = vec![("model", Left), ("context", Right), ("heads", Right), ("mean, bits", Right)];
     columns.push(("< 1.5 bits %", Right));
-    columns.extend(HeadClass::ALL.map(|class| (class.name(), Right)));
+    columns.extend(HeadClass::ALL.iter().map(|class| (class.name(), Right)));
     let mut table = Table::new("Heads by class, bounds of the published code", &columns);
     let row = |name: String, context: String, mean: Option<f64>, counts: ClassCounts| {
         // Columns of `class_row` after its bounds, with the mean put in and the share moved to the front.

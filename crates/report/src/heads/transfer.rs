@@ -56,20 +56,14 @@ fn matrix(caption: String, names: Vec<String>, entropies: Vec<Vec<f64>>) -> Tabl
     let mut table = Table::new(caption, &columns);
     for (name, own) in names.iter().zip(&entropies) {
         let cells = entropies.iter().map(|other| shown(spearman(own, other)));
-        table.push(std::iter::once(name.clone()).chain(cells).collect());
+        table.row(name.clone(), cells);
     }
     table
 }
 
 /// Where a matrix would be too wide: each beside all others.
 fn with_others(caption: String, names: &[String], entropies: &[Vec<f64>]) -> Table {
-    let columns = [
-        ("register", Align::Left),
-        ("mean with others", Align::Right),
-        ("lowest", Align::Right),
-        ("with", Align::Left),
-    ];
-    let mut table = Table::new(caption, &columns);
+    let mut table = Table::titled(caption, "register|>mean with others|>lowest|with");
     for (i, name) in names.iter().enumerate() {
         let others = (0..names.len()).filter(|other| *other != i);
         let found: Vec<(f64, &String)> = others
@@ -98,14 +92,8 @@ fn between_texts(study: &str, model: &str, rows: &[&HeadRow]) -> Table {
             found[usize::from(own != other)].extend(spearman(&profiles[i], &profiles[j]));
         }
     }
-    let columns = [
-        ("pairs of texts", Align::Left),
-        ("pairs", Align::Right),
-        ("mean rank correlation", Align::Right),
-        ("lowest", Align::Right),
-    ];
-    let mut table =
-        Table::new(format!("{}, {model}: rank correlation between single texts", study), &columns);
+    let caption = format!("{study}, {model}: rank correlation between single texts");
+    let mut table = Table::titled(caption, "pairs of texts|>pairs|>mean rank correlation|>lowest");
     for (name, correlations) in ["of one register", "of two registers"].iter().zip(found) {
         let mean = correlations.iter().sum::<f64>() / correlations.len() as f64;
         let lowest = correlations.iter().copied().fold(f64::INFINITY, f64::min);

@@ -8,7 +8,7 @@ use crate::claims::{self, Claim, StatementRole};
 use crate::curve::Chart;
 use crate::document::{Block, Figure};
 use crate::experiment::{self, READING};
-use crate::table::{Align, LINE_WIDTH, Table};
+use crate::table::{LINE_WIDTH, Table};
 use crate::{HeatMap, Run, heads, memory};
 use run::{provenance, reproduce};
 
@@ -71,13 +71,11 @@ pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
 
 /// The verdicts at a glance, and the numbers that tell most.
 fn summary(claims: &[Claim]) -> Vec<Block> {
-    use Align::Left;
-    let mut verdicts = Table::new("Verdicts", &[("claim", Left), ("verdict", Left), ("statements", Left)]);
+    let mut verdicts = Table::titled("Verdicts", "claim|verdict|statements");
     verdicts.extend(
         claims.iter().map(|claim| vec![claim.title.clone(), claim.verdict.name().to_owned(), counts(claim)]),
     );
-    let columns = [("key number", Left), ("published", Left), ("this run", Left)];
-    let mut numbers = Table::new("Key numbers", &columns);
+    let mut numbers = Table::titled("Key numbers", "key number|published|this run");
     numbers.extend(claims.iter().flat_map(|claim| claim.key_numbers.clone()).map(Vec::from));
     [verdicts, numbers].into_iter().filter(|table| !table.is_empty()).map(Block::Table).collect()
 }

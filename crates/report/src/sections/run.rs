@@ -3,7 +3,7 @@
 use crate::document::Block;
 use crate::escape;
 use crate::format::fixed;
-use crate::table::{Align, Table};
+use crate::table::Table;
 use bitkv_record::Manifest;
 
 /// Where the numbers come from, in one line.
@@ -20,7 +20,7 @@ pub(super) fn provenance(m: &Manifest) -> Block {
 }
 
 fn facts(m: &Manifest, run: Option<&str>) -> Table {
-    let mut table = Table::new("The run", &[("property", Align::Left), ("value", Align::Left)]);
+    let mut table = Table::titled("The run", "property|value");
     let mut push = |name: &str, value: String| table.push(vec![name.to_owned(), value]);
     let models: Vec<String> =
         m.models.iter().map(|model| format!("{} ({})", model.name, model.source)).collect();
@@ -56,14 +56,9 @@ pub(super) fn reproduce(m: &Manifest, run: Option<&str>) -> Vec<Block> {
         Block::Text(format!("With bitkv {} at revision {}:", m.bitkv_version, m.revision)),
         Block::Code(command.join(" ")),
     ];
-    let mut options = Table::new("Options", &[("option", Align::Left), ("value", Align::Left)]);
-    for (name, value) in &m.options {
-        options.push(vec![name.clone(), value.to_string()]);
-    }
-    let mut files = Table::new(
-        "Inputs",
-        &[("file", Align::Left), ("of", Align::Left), ("bytes", Align::Right), ("SHA-256", Align::Left)],
-    );
+    let mut options = Table::titled("Options", "option|value");
+    options.extend(m.options.iter().map(|(name, value)| vec![name.clone(), value.to_string()]));
+    let mut files = Table::titled("Inputs", "file|of|>bytes|SHA-256");
     let of_models =
         m.models.iter().flat_map(|model| model.files.iter().map(|file| (file, model.name.as_str())));
     for (file, of) in of_models.chain(m.texts.iter().map(|text| (text, "texts"))) {

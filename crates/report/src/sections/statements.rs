@@ -2,15 +2,12 @@
 
 use crate::claims::{Claim, Statement};
 use crate::format::MISSING;
-use crate::table::{Align, Table};
+use crate::table::Table;
 use crate::unique;
 
 /// All statements, by model. A reason that several share is told once, below the table.
 pub(super) fn table(claim: &Claim, models: &[String]) -> Table {
-    use Align::Left;
-    let columns =
-        [("statement", Left), ("published", Left), ("measured", Left), ("holds", Left), ("reason", Left)];
-    let mut table = Table::new("Statement by statement", &columns);
+    let mut table = Table::titled("Statement by statement", "statement|published|measured|holds|reason");
     let shared = shared_reasons(&claim.statements);
     let mut group = None;
     for statement in &claim.statements {
