@@ -1,6 +1,6 @@
 //! Policies against what they must beat, text by text.
 
-use super::matrix::{columns, filled};
+use super::matrix::filled;
 use super::measure::{Measure, marked, tell};
 use super::quantity::difference;
 use super::slice::{Contender, Slice};
@@ -72,9 +72,8 @@ pub(super) fn against_in_groups(
     seed: u64,
 ) -> Option<Table> {
     let budgets = budgets_of(slices);
-    let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
     let caption = format!("{caption}: {}", measure.less(baseline.named()));
-    let mut table = Table::new(caption, &columns(&heads));
+    let mut table = Table::of_numbers(caption, "policy", &budgets);
     for (label, slice) in slices {
         table.group(label.clone());
         let pairs = paired(slice, baseline);

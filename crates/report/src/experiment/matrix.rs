@@ -5,7 +5,7 @@ use super::quantity::{Quantity, mean_over_texts};
 use super::slice::{Contender, Slice};
 use crate::format::MISSING;
 use crate::policies::{self, explain_marks};
-use crate::table::{Align, Table};
+use crate::table::Table;
 use crate::unique;
 use bitkv_record::{AskedBudget, GridRow, PolicyRole};
 
@@ -46,8 +46,7 @@ pub(super) fn filled(
     cell: impl Fn(Contender<'_>, AskedBudget) -> String,
 ) -> Table {
     let budgets = slice.budgets();
-    let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
-    let mut table = Table::new(caption, &columns(&heads));
+    let mut table = Table::of_numbers(caption, "policy", &budgets);
     let mut role = None;
     for contender in slice.contenders() {
         // The full cache stands first and needs no heading.
@@ -58,10 +57,4 @@ pub(super) fn filled(
     }
     explain_marks(&mut table);
     table
-}
-
-/// The name of a policy, then numbers.
-pub(super) fn columns(heads: &[String]) -> Vec<(&str, Align)> {
-    let heads = heads.iter().map(|head| (head.as_str(), Align::Right));
-    [("policy", Align::Left)].into_iter().chain(heads).collect()
 }

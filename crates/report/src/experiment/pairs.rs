@@ -5,7 +5,7 @@ use super::measure::{ACCURACY, AGREEMENT, DIFFERENCES, KEPT, KL, Measure, marked
 use super::quantity::difference;
 use super::slice::Slice;
 use crate::policies::{explain_marks, is_loose};
-use crate::table::{Align, Table};
+use crate::table::Table;
 use bitkv_record::{AskedBudget, PolicyText};
 
 const READING: &str = "In KL below zero, in agreement and answers above zero the first of a pair is better.";
@@ -55,9 +55,7 @@ pub(super) fn on_texts(
     // Where all keep what was asked, their difference is nothing to read.
     let loose = slice.rows().iter().any(|row| is_loose(row));
     let shown = if loose { 3 } else { 2 };
-    let mut columns = vec![("budget", Align::Left)];
-    columns.extend(titles.iter().take(shown).map(|title| (*title, Align::Right)));
-    let mut table = Table::new(title, &columns);
+    let mut table = Table::of_numbers(title, "budget", &titles[..shown]);
     for pair in &pairs {
         table.group(pair.label.clone());
         for budget in slice.budgets() {
@@ -77,13 +75,10 @@ pub(super) fn on_tasks(
     seed: u64,
 ) -> Option<Table> {
     let budgets = budgets_of(tasks);
-    let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
-    let mut columns = vec![("task", Align::Left)];
-    columns.extend(heads.iter().map(|head| (head.as_str(), Align::Right)));
     let title = format!(
         "{caption}: pairs of the definition, answers right, percentage points, first less second [95 % CI]"
     );
-    let mut table = Table::new(title, &columns);
+    let mut table = Table::of_numbers(title, "task", &budgets);
     for own in asked.chunks(1) {
         let mut is_first = true;
         for (task, slice) in tasks {

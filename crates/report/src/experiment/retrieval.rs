@@ -3,7 +3,7 @@
 use super::GREY;
 use super::baseline::{Baseline, against_in_groups, budgets_of};
 use super::chart::against_kept;
-use super::matrix::{columns, measured};
+use super::matrix::measured;
 use super::measure::{ACCURACY, AGREEMENT, marked};
 use super::quantity::{Quantity, difference, mean_over_texts};
 use super::slice::{Slice, heading};
@@ -73,7 +73,8 @@ fn shares(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str) -> Op
         |own: &Slice<'_>| own.rows().first().map(|row| format!("{} {}", row.task, row.context_tokens));
     let mut heads = vec!["agreement on text".to_owned()];
     heads.extend(tasks.iter().filter_map(|(_, own)| short(own)));
-    let mut table = Table::new(format!("{caption}: what is left of the full cache, %"), &columns(&heads));
+    let mut table =
+        Table::of_numbers(format!("{caption}: what is left of the full cache, %"), "policy", heads);
     for budget in budgets_of(tasks) {
         table.group(heading(budget));
         for contender in texts.contenders().into_iter().filter(|contender| contender.role != PolicyRole::Full)
@@ -100,11 +101,10 @@ fn seen(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str, seed: u
     let both =
         kinds.iter().filter(|task| task.aware && kinds.contains(&ScoredTask { aware: false, ..**task }));
     let both: Vec<TaskKind> = both.map(|task| task.kind).collect();
-    let heads: Vec<String> = both.iter().map(TaskKind::to_string).collect();
     let caption = format!(
         "{caption}: answers right when the policy sees the question, less when it does not, percentage points [95 % CI]"
     );
-    let mut table = Table::new(caption, &columns(&heads));
+    let mut table = Table::of_numbers(caption, "policy", &both);
     for budget in budgets_of(tasks) {
         table.group(heading(budget));
         for contender in slice.contenders() {
@@ -140,8 +140,8 @@ fn unmarked(rows: &[&GridRow], task: ScoredTask) -> Vec<GridRow> {
 /// Accuracy by band of depth, in groups by budget.
 fn by_depth(slice: &Slice<'_>, caption: &str) -> Table {
     let edge = |i: usize| fixed(100.0 * i as f64 / BANDS as f64, 0);
-    let heads: Vec<String> = (0..BANDS).map(|i| format!("{} to {} %", edge(i), edge(i + 1))).collect();
-    let mut table = Table::new(format!("{caption}: answers right by depth, %"), &columns(&heads));
+    let heads = (0..BANDS).map(|i| format!("{} to {} %", edge(i), edge(i + 1)));
+    let mut table = Table::of_numbers(format!("{caption}: answers right by depth, %"), "policy", heads);
     for budget in slice.budgets() {
         table.group(heading(budget));
         for contender in slice.contenders() {

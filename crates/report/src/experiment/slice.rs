@@ -2,7 +2,7 @@
 
 use super::failures::TOLERANCE;
 use super::quantity::{Quantity, mean_over_texts};
-use crate::policies::{is_loose, with_marks};
+use crate::policies::is_loose;
 use crate::unique;
 use bitkv_record::{AskedBudget, Axes, Experiment, GridRow, PolicyRole, ScoredTask};
 
@@ -29,7 +29,8 @@ pub(super) struct Contender<'a> {
 impl Contender<'_> {
     pub(super) fn marked(&self) -> String {
         let seeds = if self.seeds > 1 { format!(" (mean of {} seeds)", self.seeds) } else { String::new() };
-        format!("{}{seeds}", with_marks(self.name, self.oracle, self.loose))
+        let (oracle, loose) = (if self.oracle { " †" } else { "" }, if self.loose { " ‡" } else { "" });
+        format!("{}{oracle}{loose}{seeds}", self.name)
     }
 }
 
