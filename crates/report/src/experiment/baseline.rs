@@ -1,9 +1,9 @@
 //! Policies against what they must beat, text by text.
 
 use super::matrix::filled;
-use super::measure::{Measure, marked, tell};
-use super::quantity::difference;
+use super::measure::{Measure, tell};
 use super::slice::{Contender, Slice};
+use crate::format::MISSING;
 use crate::policies::explain_marks;
 use crate::table::Table;
 use bitkv_record::{AskedBudget, PolicyRole, PolicyText};
@@ -51,15 +51,13 @@ impl Baseline {
 pub(super) fn against(
     slice: &Slice<'_>,
     caption: &str,
-    (baseline, measure): (Baseline, &Measure),
-    seed: u64,
+    baseline: Baseline,
+    measure: &Measure,
 ) -> Option<Table> {
     let pairs = paired(slice, baseline);
     let caption = format!("{caption}: {}", measure.less(baseline.named()));
-    let mut table = filled(slice, &caption, |contender, budget| {
-        let other = counterpart(&pairs, contender);
-        cell(slice, (contender.policy, other), budget, measure, seed)
-    });
+    let mut table =
+        filled(slice, &caption, |contender, budget| less(slice, &pairs, contender, budget, measure));
     tell(&mut table, measure);
     table.unless_empty()
 }
@@ -68,8 +66,8 @@ pub(super) fn against(
 pub(super) fn against_in_groups(
     slices: &[(String, Slice<'_>)],
     caption: &str,
-    (baseline, measure): (Baseline, &Measure),
-    seed: u64,
+    baseline: Baseline,
+    measure: &Measure,
 ) -> Option<Table> {
     let budgets = budgets_of(slices);
     let caption = format!("{caption}: {}", measure.less(baseline.named()));
@@ -78,8 +76,7 @@ pub(super) fn against_in_groups(
         table.group(label.clone());
         let pairs = paired(slice, baseline);
         for contender in slice.contenders() {
-            let other = counterpart(&pairs, contender);
-            let cell = |budget: &AskedBudget| cell(slice, (contender.policy, other), *budget, measure, seed);
+            let cell = |budget: &AskedBudget| less(slice, &pairs, contender, *budget, measure);
             table.row_if_any(contender.marked(), budgets.iter().map(cell));
         }
     }
@@ -100,18 +97,14 @@ fn paired<'a>(slice: &Slice<'a>, baseline: Baseline) -> Vec<(&'a str, &'a str)> 
     evicting.filter_map(|policy| Some((policy, baseline.of(slice, policy)?))).collect()
 }
 
-fn counterpart<'a>(pairs: &[(&'a str, &'a str)], contender: Contender<'_>) -> Option<&'a str> {
-    pairs.iter().find(|(policy, _)| *policy == contender.policy).map(|(_, other)| *other)
-}
-
-fn cell(
+/// A policy less its baseline, where it has one.
+fn less(
     slice: &Slice<'_>,
-    (policy, other): (&str, Option<&str>),
+    pairs: &[(&str, &str)],
+    contender: Contender<'_>,
     budget: AskedBudget,
     measure: &Measure,
-    seed: u64,
 ) -> String {
-    let other = other.map(|other| slice.at(other, budget));
-    let found = other.and_then(|other| difference(&slice.at(policy, budget), &other, measure.quantity, seed));
-    marked(found, measure)
+    let own = pairs.iter().find(|(policy, _)| *policy == contender.policy);
+    own.map_or_else(|| MISSING.to_owned(), |(own, other)| slice.less(own, other, budget, measure))
 }

@@ -10,8 +10,8 @@ use crate::unique;
 use bitkv_record::{AskedBudget, GridRow, PolicyRole};
 
 /// One measure of every policy at every budget.
-pub(super) fn measured(slice: &Slice<'_>, caption: &str, measure: &Measure, seed: u64) -> Table {
-    of(slice, &format!("{caption}: {}", measure.title()), |rows| measure.cell(rows, seed))
+pub(super) fn measured(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Table {
+    of(slice, &format!("{caption}: {}", measure.title()), |rows| measure.cell(rows, slice.seed))
 }
 
 /// The same without intervals, for a terminal.

@@ -41,21 +41,21 @@ fn described(task: ScoredTask, tokens: usize, contexts: usize) -> String {
 
 /// What is left of the full cache's answers, then for each task accuracy by policy and budget, then by depth; the
 /// differences from the baselines are folded.
-pub(super) fn blocks(slice: &Slice<'_>, caption: &str, seed: u64) -> Vec<Block> {
+pub(super) fn blocks(slice: &Slice<'_>, caption: &str) -> Vec<Block> {
     let tasks = tasks(slice);
     let mut blocks: Vec<Block> = shares(slice, &tasks, caption).map(Block::Table).into_iter().collect();
-    blocks.extend(seen(slice, &tasks, caption, seed).map(Block::Table));
+    blocks.extend(seen(slice, &tasks, caption).map(Block::Table));
     for (task, own) in &tasks {
         let caption = format!("{caption}: {task}");
-        blocks.push(Block::Table(measured(own, &caption, &ACCURACY, seed)));
-        let chart = against_kept(own, &caption, (&ACCURACY, Scale::Unit), seed);
+        blocks.push(Block::Table(measured(own, &caption, &ACCURACY)));
+        let chart = against_kept(own, &caption, &ACCURACY, Scale::Unit);
         blocks.extend(chart.iter().map(|chart| drawn(chart, GREY)));
         let depths = by_depth(own, &caption);
         if !depths.is_empty() {
             blocks.push(Block::Details(format!("{caption}, by depth"), vec![Block::Table(depths)]));
         }
     }
-    let against = |baseline| against_in_groups(&tasks, caption, (baseline, &ACCURACY), seed);
+    let against = |baseline| against_in_groups(&tasks, caption, baseline, &ACCURACY);
     let tables: Vec<Block> = Baseline::ALL.into_iter().filter_map(against).map(Block::Table).collect();
     if !tables.is_empty() {
         blocks.push(Block::Details(format!("{caption}: answers against the baselines"), tables));
@@ -96,7 +96,7 @@ fn shares(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str) -> Op
 
 /// What a policy gains by seeing the question: paired by context, which is drawn alike for both. None without tasks that
 /// were asked both ways.
-fn seen(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str, seed: u64) -> Option<Table> {
+fn seen(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str) -> Option<Table> {
     let kinds = unique(tasks.iter().filter_map(|(_, own)| own.rows().first()).map(|row| row.task));
     let both =
         kinds.iter().filter(|task| task.aware && kinds.contains(&ScoredTask { aware: false, ..**task }));
@@ -116,7 +116,7 @@ fn seen(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str, seed: u
                     &own.iter().collect::<Vec<_>>(),
                     &other.iter().collect::<Vec<_>>(),
                     Quantity::ACCURACY,
-                    seed,
+                    slice.seed,
                 );
                 marked(found, &ACCURACY)
             };

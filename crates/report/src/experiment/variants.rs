@@ -9,10 +9,10 @@ use crate::unique;
 use bitkv_record::{Axes, GridRow};
 
 /// A measure of every policy under every variant, in groups by budget.
-pub(super) fn side_by_side(slices: &[Slice<'_>], caption: &str, measure: &Measure, seed: u64) -> Table {
+pub(super) fn side_by_side(slices: &[Slice<'_>], caption: &str, measure: &Measure) -> Table {
     let mut table = Table::of_numbers(format!("{caption}: {}", measure.title()), "policy", labels(slices));
     let groups = [(String::new(), slices)];
-    fill(&mut table, &groups, |_, rows| measure.cell(rows, seed), 0);
+    fill(&mut table, &groups, |_, rows| measure.cell(rows, slices.first().map_or(0, |slice| slice.seed)), 0);
     table
 }
 
@@ -21,9 +21,9 @@ pub(super) fn differences(
     groups: &[(String, Vec<Slice<'_>>)],
     caption: &str,
     measure: &Measure,
-    seed: u64,
 ) -> Option<Table> {
     let (_, first) = groups.first()?;
+    let seed = first.first()?.seed;
     let labels = labels(first);
     let (reference, others) = labels.split_first()?;
     let caption = format!("{caption}: {}", measure.less(&format!("the same policy with {reference}")));
