@@ -4,7 +4,7 @@ use crate::{RecordError, Row, rows};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Rows between two waits for the disk. A killed process loses nothing that it gave to the operating system, so this
 /// only bounds what a power cut costs; waiting at every row would cost more than many a row.
@@ -161,9 +161,4 @@ impl<R: Row> Journal<R> {
 
 fn header<R: Row>(fingerprint: &str) -> String {
     format!("# journal of {} rows, fingerprint {fingerprint}\n{}\n", R::KIND, rows::header::<R>())
-}
-
-/// Where a run keeps the journal of a file such as `rows.csv`.
-pub(crate) fn path(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{name}.journal"))
 }

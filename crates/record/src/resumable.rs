@@ -1,6 +1,6 @@
 //! Run folders that survive the process: what was measured is kept until all of it is.
 
-use crate::{Journal, RecordError, Row, folder, journal, json, rows};
+use crate::{Journal, RecordError, Row, folder, json, rows};
 use serde::Serialize;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ impl ResumableRun {
     /// When the journal was begun with another fingerprint, when a line before its last is damaged, and when it cannot
     /// be read or written.
     pub fn journal<R: Row>(&self, name: &str) -> Result<Journal<R>, RecordError> {
-        let path = journal::path(&self.path().join(JOURNALS), name);
+        let path = self.path().join(JOURNALS).join(format!("{name}.journal"));
         Journal::open(path, self.path().join(name), &self.fingerprint)
     }
 

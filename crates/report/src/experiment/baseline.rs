@@ -45,6 +45,12 @@ impl Baseline {
         let found = others.filter(|(text, _)| is_other(text)).min_by_key(|(text, _)| options(text));
         found.map(|(_, other)| other)
     }
+
+    /// A policy less its baseline, where it has one. The full cache keeps more, so that its difference would say nothing.
+    fn less(self, slice: &Slice<'_>, own: Contender<'_>, budget: AskedBudget, measure: &Measure) -> String {
+        let other = self.of(slice, own.policy).filter(|_| own.role != PolicyRole::Full);
+        other.map_or_else(|| MISSING.to_owned(), |other| slice.less(own.policy, other, budget, measure))
+    }
 }
 
 /// A measure of every policy less that of its baseline, for texts.
@@ -54,10 +60,9 @@ pub(super) fn against(
     baseline: Baseline,
     measure: &Measure,
 ) -> Option<Table> {
-    let pairs = paired(slice, baseline);
     let caption = format!("{caption}: {}", measure.less(baseline.named()));
     let mut table =
-        filled(slice, &caption, |contender, budget| less(slice, &pairs, contender, budget, measure));
+        filled(slice, &caption, |contender, budget| baseline.less(slice, contender, budget, measure));
     tell(&mut table, measure);
     table.unless_empty()
 }
@@ -74,9 +79,8 @@ pub(super) fn against_in_groups(
     let mut table = Table::of_numbers(caption, "policy", &budgets);
     for (label, slice) in slices {
         table.group(label.clone());
-        let pairs = paired(slice, baseline);
         for contender in slice.contenders() {
-            let cell = |budget: &AskedBudget| less(slice, &pairs, contender, *budget, measure);
+            let cell = |budget: &AskedBudget| baseline.less(slice, contender, *budget, measure);
             table.row_if_any(contender.marked(), budgets.iter().map(cell));
         }
     }
@@ -88,23 +92,4 @@ pub(super) fn against_in_groups(
 /// The budgets of all slices in the order of the first that has each.
 pub(super) fn budgets_of(slices: &[(String, Slice<'_>)]) -> Vec<AskedBudget> {
     crate::unique(slices.iter().flat_map(|(_, slice)| slice.budgets()))
-}
-
-/// Every policy beside its baseline. The full cache keeps more, so that its difference would say nothing.
-fn paired<'a>(slice: &Slice<'a>, baseline: Baseline) -> Vec<(&'a str, &'a str)> {
-    let evicting =
-        slice.policies().into_iter().filter(|policy| slice.contender(policy).role != PolicyRole::Full);
-    evicting.filter_map(|policy| Some((policy, baseline.of(slice, policy)?))).collect()
-}
-
-/// A policy less its baseline, where it has one.
-fn less(
-    slice: &Slice<'_>,
-    pairs: &[(&str, &str)],
-    contender: Contender<'_>,
-    budget: AskedBudget,
-    measure: &Measure,
-) -> String {
-    let own = pairs.iter().find(|(policy, _)| *policy == contender.policy);
-    own.map_or_else(|| MISSING.to_owned(), |(own, other)| slice.less(own, other, budget, measure))
 }

@@ -11,8 +11,8 @@ use bitkv_record::{Axes, GridRow};
 /// A measure of every policy under every variant, in groups by budget.
 pub(super) fn side_by_side(slices: &[Slice<'_>], caption: &str, measure: &Measure) -> Table {
     let mut table = Table::of_numbers(format!("{caption}: {}", measure.title()), "policy", labels(slices));
-    let groups = [(String::new(), slices)];
-    fill(&mut table, &groups, |_, rows| measure.cell(rows, slices.first().map_or(0, |slice| slice.seed)), 0);
+    let seed = slices.first().map_or(0, |slice| slice.seed);
+    fill(&mut table, &[(String::new(), slices)], |_, rows| measure.cell(rows, seed), 0);
     table
 }
 
