@@ -1,7 +1,7 @@
 //! Claim 2: how attention heads divide into classes by entropy.
 
 use super::{Cells, Claim, Statement, check, judged, percent, reproduction, tested, untested};
-use crate::heads::FOCUSED_BITS;
+use crate::heads::below;
 use crate::published::{PUBLISHED_HEADS, published_entropies};
 use crate::{Run, unique};
 use bitkv_record::{ClaimId, ClassCounts, HeadClass, HeadRow, Named, Thresholds};
@@ -182,11 +182,6 @@ pub(super) fn means(texts: &[Vec<f64>]) -> Vec<f64> {
     let heads = texts.first().map_or(0, Vec::len);
     let mean = |head: usize| texts.iter().filter_map(|text| text.get(head)).sum::<f64>() / texts.len() as f64;
     (0..heads).map(mean).collect()
-}
-
-/// The part of the heads below 1.5 bits.
-pub(super) fn below(bits: &[f64]) -> f64 {
-    bits.iter().filter(|&&b| b < FOCUSED_BITS).count() as f64 / bits.len().max(1) as f64
 }
 
 /// Heads in each class, by rising entropy.

@@ -2,9 +2,10 @@
 //!
 //! What would show that it is was written before anything was measured.
 
-use super::heads::{Heads, below, means};
+use super::heads::{Heads, means};
 use super::{Cells, Claim, Statement, decided, judged, tested, untested};
 use crate::experiment::true_name;
+use crate::heads::below;
 use crate::{Run, unique};
 use bitkv_record::{ClaimId, Form, GridRow, PolicyRole, ScoredTask};
 use bitkv_stats::{Interval, paired_bootstrap, spearman};
