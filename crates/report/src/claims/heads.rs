@@ -35,7 +35,10 @@ pub(super) fn claim(run: &Run<'_>) -> Claim {
         "Half of the attention heads are sinks or focused, so they need little cache",
         statements,
         models.iter().filter_map(Heads::key_number).collect(),
-        json!({"below_1.5_bits": FOCUSED.map(|(model, part)| json!({"model": model, "part": part})), "large_classes": listed(PUBLISHED_HEADS[0].classes)}),
+        json!({
+            "below_1.5_bits": FOCUSED.map(|(model, part)| json!({"model": model, "part": part})),
+            "large_classes": listed(PUBLISHED_HEADS[0].classes),
+        }),
         json!({"models": models.iter().map(Heads::summary).collect::<Vec<_>>()}),
     )
 }

@@ -46,7 +46,8 @@ impl Baseline {
         found.map(|(_, other)| other)
     }
 
-    /// A policy less its baseline, where it has one. The full cache keeps more, so that its difference would say nothing.
+    /// A policy less its baseline, where it has one. The full cache keeps more, so that its difference would
+    /// say nothing.
     fn less(self, slice: &Slice<'_>, own: Contender<'_>, budget: AskedBudget, measure: &Measure) -> String {
         let other = self.of(slice, own.policy).filter(|_| own.role != PolicyRole::Full);
         other.map_or_else(|| MISSING.to_owned(), |other| slice.less(own.policy, other, budget, measure))

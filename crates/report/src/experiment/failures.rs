@@ -38,8 +38,8 @@ pub(super) fn blocks(rows: &[&GridRow]) -> Vec<Block> {
 /// KL that summing in another order may cause, in nats; eviction causes far more.
 pub(super) const TOLERANCE: f64 = 1e-5;
 
-/// Cells that kept everything in f16 must give the answers of the full cache: how many of them have a KL or an
-/// agreement, and one sentence for each that differs.
+/// Cells that kept everything in f16 must give the answers of the full cache: how many of them have a KL or
+/// an agreement, and one sentence for each that differs.
 fn self_check(rows: &[&GridRow]) -> (usize, Vec<String>) {
     let whole = |row: &&&GridRow| {
         row.error.is_none()
