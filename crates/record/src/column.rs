@@ -1,5 +1,5 @@
-//! What is known of a column: one line of a table, from which headers, checks, lists, reports and documentation
-//! follow.
+//! What is known of a column: one line of a table, from which headers, checks, lists, reports and
+//! documentation follow.
 
 use crate::{Better, Field, Metric, Named, Unit};
 
@@ -104,12 +104,12 @@ pub(crate) const UNIT: (f64, f64) = (0.0, 1.0);
 /// Every finite number.
 pub(crate) const ANY: (f64, f64) = (f64::MIN, f64::MAX);
 
-/// Declares a kind of row and, in `COLUMNS`, its columns in the order of the file: field, type, need, and of what
-/// is measured title, group of metrics (if any), unit, range, what is better, and what it is, which also documents
-/// the field. `axes` has a column for each axis.
+/// Declares a kind of row and, in `COLUMNS`, its columns in the order of the file: field, type, need, and of
+/// what is measured title, group of metrics (if any), unit, range, what is better, and what it is, which also
+/// documents the field. `axes` has a column for each axis.
 ///
-/// What follows from a line: the header, the checks, `bitkv list metrics`, the tables of reports and the table in
-/// docs/METRICS.md.
+/// What follows from a line: the header, the checks, `bitkv list metrics`, the tables of reports and the
+/// table in docs/METRICS.md.
 macro_rules! rows {
     (
         $(#[$row_doc:meta])* $row:ident;

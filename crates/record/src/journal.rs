@@ -174,8 +174,3 @@ pub(crate) fn has_rows(path: &Path) -> Result<bool, RecordError> {
 fn header<R: Row>(fingerprint: &str) -> String {
     format!("# journal of {} rows, fingerprint {fingerprint}\n{}\n", R::KIND, rows::header::<R>())
 }
-
-/// Where a run keeps the journal of a file such as `rows.csv`.
-pub(crate) fn path(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{name}.journal"))
-}

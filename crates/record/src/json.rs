@@ -32,8 +32,8 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), RecordError> {
     std::fs::write(path, text).map_err(|source| RecordError::Write { path: path.to_owned(), source })
 }
 
-/// Gives a type with `from_json` and `fault`, which says what is wrong with a value, if anything, the rest of a
-/// document: `read`, `write` and `check`, whose errors call it `KIND`.
+/// Gives a type with `from_json` and `fault`, which says what is wrong with a value, if anything, the rest of
+/// a document: `read`, `write` and `check`, whose errors call it `KIND`.
 macro_rules! document {
     ($type:ty) => {
         impl $type {

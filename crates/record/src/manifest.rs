@@ -80,8 +80,9 @@ pub struct ModelEntry {
 json::document!(Manifest);
 
 impl Manifest {
-    /// Parses a manifest; `file` names the text in errors. All keys must be there and known, the start an RFC 3339
-    /// UTC time, the duration finite and not negative, every hash 64 lower-case hex digits, every model named once.
+    /// Parses a manifest; `file` names the text in errors. All keys must be there and known, the start an RFC
+    /// 3339 UTC time, the duration finite and not negative, every hash 64 lower-case hex digits, every model
+    /// named once.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
         // Before unknown keys, which a newer format may well have.
         let Version { format } = json::parse(text, file, KIND)?;

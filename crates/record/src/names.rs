@@ -34,7 +34,8 @@ pub trait Named: Copy + Eq + 'static {
     }
 }
 
-/// Declares enums by their names, the first of which is the default; a name after `was` is read for the one before.
+/// Declares enums by their names, the first of which is the default; a name after `was` is read for the one
+/// before.
 macro_rules! named {
     ($(
         $(#[$doc:meta])+ $type:ident, $what:literal;

@@ -98,8 +98,8 @@ impl Profile {
         Ok(profile)
     }
 
-    /// Parses a profile; `file` names the text in errors. Refuses unknown keys, a missing or repeated head, and
-    /// classes or a summary that do not follow from the entropies.
+    /// Parses a profile; `file` names the text in errors. Refuses unknown keys, a missing or repeated head,
+    /// and classes or a summary that do not follow from the entropies.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
         let profile: Self = json::parse(text, file, KIND)?;
         profile.check(file)?;

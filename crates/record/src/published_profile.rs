@@ -2,8 +2,7 @@
 
 use crate::profile::close;
 use crate::{ClassCounts, Profile, RecordError, Thresholds, json};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const KIND: &str = "published entropy profile";
@@ -31,7 +30,6 @@ pub struct PublishedProfile {
     /// Heads in each class; the original leaves empty classes out.
     pub head_types: PublishedTypes,
     /// Entropy in bits by head, keyed `L{layer}_H{head}`.
-    #[serde(serialize_with = "in_head_order")]
     pub head_entropies: BTreeMap<HeadKey, f64>,
 }
 
@@ -69,8 +67,8 @@ pub struct PublishedTypes {
 }
 
 /// `L{layer}_H{head}`, ordered by layer, then head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct HeadKey {
     /// Layer, from 0.
     pub layer: usize,
@@ -156,7 +154,7 @@ impl PublishedProfile {
             ));
         }
         if let Some((key, h)) = self.head_entropies.iter().find(|(_, h)| !h.is_finite() || **h < 0.0) {
-            return Some(format!("head_entropies.L{}_H{} = {h} is not an entropy", key.layer, key.head));
+            return Some(format!("head_entropies.{} = {h} is not an entropy", String::from(*key)));
         }
         self.stale_summary()
     }
@@ -200,12 +198,10 @@ impl TryFrom<String> for HeadKey {
     }
 }
 
-fn in_head_order<S: Serializer>(heads: &BTreeMap<HeadKey, f64>, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(heads.len()))?;
-    for (key, entropy) in heads {
-        map.serialize_entry(&format!("L{}_H{}", key.layer, key.head), entropy)?;
+impl From<HeadKey> for String {
+    fn from(HeadKey { layer, head }: HeadKey) -> Self {
+        format!("L{layer}_H{head}")
     }
-    map.end()
 }
 
 fn is_zero(count: &usize) -> bool {

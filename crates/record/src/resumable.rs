@@ -1,6 +1,6 @@
 //! Run folders that survive the process: what was measured is kept until all of it is.
 
-use crate::{Journal, RecordError, Row, folder, journal, json, rows};
+use crate::{Journal, RecordError, Row, folder, json, rows};
 use serde::Serialize;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ impl ResumableRun {
     /// When the journal was begun with another fingerprint, when a line before its last is damaged, and when it cannot
     /// be read or written.
     pub fn journal<R: Row>(&self, name: &str) -> Result<Journal<R>, RecordError> {
-        let path = journal::path(&self.path().join(JOURNALS), name);
+        let path = self.path().join(JOURNALS).join(format!("{name}.journal"));
         Journal::open(path, self.path().join(name), &self.fingerprint)
     }
 
@@ -130,7 +130,7 @@ fn agree(journals: &Path, fingerprint: &str) -> Result<(), RecordError> {
     for entry in std::fs::read_dir(journals).map_err(fail)? {
         let other = entry.map_err(fail)?.path();
         if other.extension().is_some_and(|end| end == "journal") {
-            if path.exists() && journal::has_rows(&other)? {
+            if path.exists() && crate::journal::has_rows(&other)? {
                 return Err(RecordError::OtherRun { path: other, fingerprint: fingerprint.to_owned() });
             }
         }

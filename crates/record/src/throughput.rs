@@ -238,17 +238,13 @@ impl Throughput {
     /// When it is not one, or a rate in it is not above zero.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
         let found: Self = json::parse(text, file, KIND)?;
-        match found
-            .rows
-            .iter()
-            .find(|row| row.tokens_per_second.min.partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater))
-        {
+        let is_rate = |rate: &f64| *rate > 0.0;
+        match found.rows.iter().map(|row| row.tokens_per_second.min).find(|rate| !is_rate(rate)) {
             None => Ok(found),
-            Some(row) => Err(RecordError::Content {
-                file: file.to_owned(),
-                kind: KIND,
-                reason: format!("tokens_per_second.min = {} is not a rate", row.tokens_per_second.min),
-            }),
+            Some(rate) => {
+                let reason = format!("tokens_per_second.min = {rate} is not a rate");
+                Err(RecordError::Content { file: file.to_owned(), kind: KIND, reason })
+            }
         }
     }
 }

@@ -14,7 +14,8 @@ pub fn tables(rows: &[MemoryRow]) -> Vec<Table> {
 fn table(model: &str, rows: &[MemoryRow]) -> Table {
     let mut table = Table::titled(
         format!("{model}: memory by context length"),
-        ">context|accounting|>weights MB|>KV MB|>activations MB|>total MB|>KV %|>published KV %|>difference, points",
+        ">context|accounting|>weights MB|>KV MB|>activations MB|>total MB|>KV %|>published KV %|\
+         >difference, points",
     );
     let mut rows: Vec<&MemoryRow> = rows.iter().filter(|row| row.model == model).collect();
     rows.sort_by_key(|row| (row.context, row.accounting));

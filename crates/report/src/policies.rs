@@ -27,11 +27,6 @@ pub(crate) fn is_loose(row: &GridRow) -> bool {
     !row.conserving && row.role != PolicyRole::Full
 }
 
-/// A policy's name with its marks.
-pub(crate) fn with_marks(name: &str, oracle: bool, loose: bool) -> String {
-    format!("{name}{}{}", if oracle { " †" } else { "" }, if loose { " ‡" } else { "" })
-}
-
 /// Notes for the marks that the names of rows and groups have.
 pub(crate) fn explain_marks(table: &mut Table) {
     for (mark, note) in [('†', ORACLE), ('‡', LOOSE)] {

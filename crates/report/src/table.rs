@@ -49,6 +49,17 @@ impl Table {
         Self { columns: titles.split('|').map(column).collect(), ..Self::new(caption, &[]) }
     }
 
+    /// An empty table of names, below `first`, with numbers below each of the titles.
+    pub(crate) fn of_numbers<T: ToString>(
+        caption: impl Into<String>,
+        first: &str,
+        titles: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let numbers = titles.into_iter().map(|title| (title.to_string(), Align::Right));
+        let columns = [(first.to_owned(), Align::Left)].into_iter().chain(numbers).collect();
+        Self { columns, ..Self::new(caption, &[]) }
+    }
+
     /// Adds a row; values that are lacking are shown as missing, values beyond the last column are dropped.
     pub fn push(&mut self, mut row: Vec<String>) {
         row.resize(self.columns.len(), MISSING.to_owned());

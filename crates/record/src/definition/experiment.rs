@@ -8,8 +8,8 @@ use toml::Table;
 /// Keys beside those of the axes.
 #[rustfmt::skip]
 const KEYS: [&str; 15] = [
-    "name", "models", "texts", "context", "horizon", "budgets", "policies", "pairs", "equal", "metrics", "tasks",
-    "calibration", "seeds", "controls", "analysis",
+    "name", "models", "texts", "context", "horizon", "budgets", "policies", "pairs", "equal", "metrics",
+    "tasks", "calibration", "seeds", "controls", "analysis",
 ];
 
 /// All that concern every experiment and are the same in every run.

@@ -1,17 +1,15 @@
 //! Claim 2: how attention heads divide into classes by entropy.
 
 use super::{Cells, Claim, Statement, check, judged, percent, reproduction, tested, untested};
-use crate::heads::FOCUSED_BITS;
-use crate::published::published_entropies;
+use crate::heads::below;
+use crate::published::{PUBLISHED_HEADS, published_entropies};
 use crate::{Run, unique};
-use bitkv_record::{ClaimId, HeadRow, Thresholds};
+use bitkv_record::{ClaimId, ClassCounts, HeadClass, HeadRow, Named, Thresholds};
 use bitkv_stats::{Summary, spearman};
 use serde_json::json;
 
 /// Published part of the heads below 1.5 bits, by model.
 const FOCUSED: [(&str, f64); 2] = [("bitnet_b1_58-large", 0.498), ("BitNet-b1.58-2B-4T", 0.123)];
-/// Published class counts of bitnet_b1_58-large: sink, focused, moderate, mixed, diffuse.
-const COUNTS: [usize; 5] = [56, 135, 179, 14, 0];
 /// How far a part of the heads may be off and still count as the same, five percentage points.
 const TOLERANCE: f64 = 0.05;
 /// Rank correlation from which heads count as keeping their rank.
@@ -22,28 +20,29 @@ const PUBLISHED_CONTEXT: usize = 64;
 
 /// "Half of the heads are sinks or focused."
 pub(super) fn claim(run: &Run<'_>) -> Claim {
-    let models = unique(run.heads.iter().map(|row| row.model.as_str()));
+    let models = unique(run.heads.iter().map(|row| row.model.as_str())).into_iter();
+    let models: Vec<Heads<'_>> = models.map(|model| Heads::of(run.heads, model)).collect();
     let cells = Cells::of_models(run);
     let mut statements = vec![reproduction(recounted())];
-    for model in &models {
-        let heads = Heads::of(run.heads, model);
-        let failing = match cells.iter().find(|cells| cells.model == *model) {
+    for heads in &models {
+        let failing = match cells.iter().find(|cells| cells.model == heads.model) {
             Some(cells) => cells.failing_prediction(),
             None => Some("it read no text, so nothing shows that it predicts any".to_owned()),
         };
-        statements
-            .extend(judged(failing, vec![heads.share(), heads.transfer(), check(model, heads.length())]));
+        let parts = vec![heads.share(), heads.transfer(), check(heads.model, heads.length())];
+        statements.extend(judged(failing, parts));
     }
     statements.push(architecture(run.heads));
-    let measured: Vec<_> = models.iter().map(|model| Heads::of(run.heads, model).summary()).collect();
-    let numbers = models.iter().filter_map(|model| Heads::of(run.heads, model).key_number()).collect();
     Claim::new(
         ClaimId::Heads,
         "Half of the attention heads are sinks or focused, so they need little cache",
         statements,
-        numbers,
-        json!({"below_1.5_bits": FOCUSED.map(|(model, part)| json!({"model": model, "part": part})), "large_classes": COUNTS}),
-        json!({"models": measured}),
+        models.iter().filter_map(Heads::key_number).collect(),
+        json!({
+            "below_1.5_bits": FOCUSED.map(|(model, part)| json!({"model": model, "part": part})),
+            "large_classes": listed(PUBLISHED_HEADS[0].classes),
+        }),
+        json!({"models": models.iter().map(Heads::summary).collect::<Vec<_>>()}),
     )
 }
 
@@ -202,20 +201,19 @@ pub(super) fn means(texts: &[Vec<f64>]) -> Vec<f64> {
     (0..heads).map(mean).collect()
 }
 
-/// The part of the heads below 1.5 bits.
-pub(super) fn below(bits: &[f64]) -> f64 {
-    bits.iter().filter(|&&b| b < FOCUSED_BITS).count() as f64 / bits.len().max(1) as f64
+/// Heads in each class, by rising entropy.
+fn listed(counts: ClassCounts) -> Vec<usize> {
+    HeadClass::ALL.iter().map(|class| counts.of(*class)).collect()
 }
 
 fn recounted() -> Statement {
     let bits = published_entropies()[0].heads.iter().filter_map(|head| head.entropy_bits);
-    let counts = Thresholds::CODE.count(bits);
-    let found = [counts.sink, counts.focused, counts.moderate, counts.mixed, counts.diffuse];
+    let [published, found] = [PUBLISHED_HEADS[0].classes, Thresholds::CODE.count(bits)].map(listed);
     tested(
         "The published class counts follow from the published per-head entropies",
-        format!("{COUNTS:?}"),
+        format!("{published:?}"),
         format!("{found:?}"),
-        found == COUNTS,
+        found == published,
         "with the thresholds of the code, 0.5/1.5/3.0/4.0; the printed 2.5/3.5 give other counts".into(),
     )
 }

@@ -26,21 +26,19 @@ pub(super) fn claim(run: &Run<'_>) -> Claim {
     statements.push(dominates(headline));
     statements.extend(rows.iter().filter_map(|row| actual(row, rows)));
     statements.extend(rows.iter().filter(|r| r.accounting == Accounting::Measured).map(measured));
+    let entry =
+        |r: &MemoryRow, share: f64| json!({"model": r.model, "context": r.context, "kv_fraction": share});
     let of = |accounting| {
         let rows = rows.iter().filter(|r| r.accounting == accounting);
-        rows.map(|r| json!({"model": r.model, "context": r.context, "kv_fraction": r.kv_fraction}))
-            .collect::<Vec<_>>()
+        rows.map(|r| entry(r, r.kv_fraction)).collect::<Vec<_>>()
     };
-    let published = rows.iter().filter_map(|r| Some((r, r.published_fraction?)));
-    let published: Vec<_> = published
-        .map(|(r, share)| json!({"model": r.model, "context": r.context, "kv_fraction": share}))
-        .collect();
+    let published = rows.iter().filter_map(|r| Some(entry(r, r.published_fraction?)));
     Claim::new(
         ClaimId::Memory,
         "The KV cache dominates the memory of a BitNet model",
         statements,
         key_numbers(rows),
-        json!({"headline": HEADLINE, "table": published}),
+        json!({"headline": HEADLINE, "table": published.collect::<Vec<_>>()}),
         json!({
             "published_accounting": of(Accounting::Published),
             "actual_accounting": of(Accounting::Actual),

@@ -15,7 +15,7 @@ mod tests;
 use crate::{Run, unique};
 use bitkv_record::{ClaimId, GridRow};
 use bitkv_stats::{Interval, paired_bootstrap};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 const RESAMPLES: usize = 2000;
@@ -83,22 +83,17 @@ pub struct Statement {
 }
 
 /// What a claim's statements amount to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Every statement was tested and holds.
-    #[serde(rename = "holds")]
     Holds,
     /// Some statements hold; others do not, or were not tested.
-    #[serde(rename = "partly holds")]
     PartlyHolds,
     /// At least one statement was tested and none holds.
-    #[serde(rename = "does not hold")]
     DoesNotHold,
     /// No statement was tested.
-    #[serde(rename = "not tested")]
     NotTested,
     /// No statement can be tested on the models of this run, because the instrument fails its checks there.
-    #[serde(rename = "cannot be decided on this model")]
     CannotBeDecided,
 }
 
@@ -112,6 +107,12 @@ impl Verdict {
             Self::NotTested => "not tested",
             Self::CannotBeDecided => "cannot be decided on this model",
         }
+    }
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! What would show that it is was written before anything was measured.
 
-use super::heads::{Heads, below, means};
+use super::heads::{Heads, means};
 use super::{
     Cells, Claim, Statement, by_text, decided, differences, is_known, judged, missing, over_texts, show,
     tested, untested,
 };
 use crate::experiment::true_name;
+use crate::heads::below;
 use crate::{Run, unique};
 use bitkv_record::{ClaimId, Form, GridRow, PolicyRole, ScoredTask};
 use bitkv_stats::{Interval, spearman};

@@ -1,9 +1,9 @@
 //! Policies against what they must beat, text by text.
 
-use super::matrix::{columns, filled};
-use super::measure::{Measure, marked, tell};
-use super::quantity::difference;
+use super::matrix::filled;
+use super::measure::{Measure, tell};
 use super::slice::{Contender, Slice};
+use crate::format::MISSING;
 use crate::policies::explain_marks;
 use crate::table::Table;
 use bitkv_record::{AskedBudget, PolicyRole, PolicyText};
@@ -45,21 +45,25 @@ impl Baseline {
         let found = others.filter(|(text, _)| is_other(text)).min_by_key(|(text, _)| options(text));
         found.map(|(_, other)| other)
     }
+
+    /// A policy less its baseline, where it has one. The full cache keeps more, so that its difference would
+    /// say nothing.
+    fn less(self, slice: &Slice<'_>, own: Contender<'_>, budget: AskedBudget, measure: &Measure) -> String {
+        let other = self.of(slice, own.policy).filter(|_| own.role != PolicyRole::Full);
+        other.map_or_else(|| MISSING.to_owned(), |other| slice.less(own.policy, other, budget, measure))
+    }
 }
 
 /// A measure of every policy less that of its baseline, for texts.
 pub(super) fn against(
     slice: &Slice<'_>,
     caption: &str,
-    (baseline, measure): (Baseline, &Measure),
-    seed: u64,
+    baseline: Baseline,
+    measure: &Measure,
 ) -> Option<Table> {
-    let pairs = paired(slice, baseline);
     let caption = format!("{caption}: {}", measure.less(baseline.named()));
-    let mut table = filled(slice, &caption, |contender, budget| {
-        let other = counterpart(&pairs, contender);
-        cell(slice, (contender.policy, other), budget, measure, seed)
-    });
+    let mut table =
+        filled(slice, &caption, |contender, budget| baseline.less(slice, contender, budget, measure));
     tell(&mut table, measure);
     table.unless_empty()
 }
@@ -68,19 +72,16 @@ pub(super) fn against(
 pub(super) fn against_in_groups(
     slices: &[(String, Slice<'_>)],
     caption: &str,
-    (baseline, measure): (Baseline, &Measure),
-    seed: u64,
+    baseline: Baseline,
+    measure: &Measure,
 ) -> Option<Table> {
     let budgets = budgets_of(slices);
-    let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
     let caption = format!("{caption}: {}", measure.less(baseline.named()));
-    let mut table = Table::new(caption, &columns(&heads));
+    let mut table = Table::of_numbers(caption, "policy", &budgets);
     for (label, slice) in slices {
         table.group(label.clone());
-        let pairs = paired(slice, baseline);
         for contender in slice.contenders() {
-            let other = counterpart(&pairs, contender);
-            let cell = |budget: &AskedBudget| cell(slice, (contender.policy, other), *budget, measure, seed);
+            let cell = |budget: &AskedBudget| baseline.less(slice, contender, *budget, measure);
             table.row_if_any(contender.marked(), budgets.iter().map(cell));
         }
     }
@@ -92,27 +93,4 @@ pub(super) fn against_in_groups(
 /// The budgets of all slices in the order of the first that has each.
 pub(super) fn budgets_of(slices: &[(String, Slice<'_>)]) -> Vec<AskedBudget> {
     crate::unique(slices.iter().flat_map(|(_, slice)| slice.budgets()))
-}
-
-/// Every policy beside its baseline. The full cache keeps more, so that its difference would say nothing.
-fn paired<'a>(slice: &Slice<'a>, baseline: Baseline) -> Vec<(&'a str, &'a str)> {
-    let evicting =
-        slice.policies().into_iter().filter(|policy| slice.contender(policy).role != PolicyRole::Full);
-    evicting.filter_map(|policy| Some((policy, baseline.of(slice, policy)?))).collect()
-}
-
-fn counterpart<'a>(pairs: &[(&'a str, &'a str)], contender: Contender<'_>) -> Option<&'a str> {
-    pairs.iter().find(|(policy, _)| *policy == contender.policy).map(|(_, other)| *other)
-}
-
-fn cell(
-    slice: &Slice<'_>,
-    (policy, other): (&str, Option<&str>),
-    budget: AskedBudget,
-    measure: &Measure,
-    seed: u64,
-) -> String {
-    let other = other.map(|other| slice.at(other, budget));
-    let found = other.and_then(|other| difference(&slice.at(policy, budget), &other, measure.quantity, seed));
-    marked(found, measure)
 }

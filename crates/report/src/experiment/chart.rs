@@ -11,15 +11,15 @@ use bitkv_record::{AskedBudget, PolicyRole};
 pub(super) fn against_kept(
     slice: &Slice<'_>,
     caption: &str,
-    (measure, scale): (&Measure, Scale),
-    seed: u64,
+    measure: &Measure,
+    scale: Scale,
 ) -> Option<Chart> {
     let budgets: Vec<AskedBudget> =
         slice.budgets().into_iter().filter(|budget| *budget != AskedBudget::FULL).collect();
     let line = |contender: Contender<'_>| {
         let point = |budget: &AskedBudget| {
             let rows = slice.at(contender.policy, *budget);
-            let found = over_texts(&rows, measure.quantity, seed)?;
+            let found = over_texts(&rows, measure.quantity, slice.seed)?;
             Some(Point {
                 x: mean_over_texts(&rows, Quantity::KEPT)?,
                 y: found.value,

@@ -38,48 +38,33 @@ pub(super) fn blocks(rows: &[&GridRow]) -> Vec<Block> {
 /// KL that summing in another order may cause, in nats; eviction causes far more.
 pub(super) const TOLERANCE: f64 = 1e-5;
 
-/// Whether the cells at budget 1 gave the full cache's answers.
-struct SelfCheck {
-    /// Cells at budget 1 that kept everything and have a KL or an agreement.
-    checked: usize,
-    /// One sentence for each cell that differs from the full cache.
-    failures: Vec<String>,
-}
-
-/// Cells that kept everything in f16 must give the answers of the full cache.
-fn self_check(rows: &[&GridRow]) -> SelfCheck {
+/// Cells that kept everything in f16 must give the answers of the full cache: how many of them have a KL or
+/// an agreement, and one sentence for each that differs.
+fn self_check(rows: &[&GridRow]) -> (usize, Vec<String>) {
     let whole = |row: &&&GridRow| {
         row.error.is_none()
             && row.task == ScoredTask::TEXT
             && row.budget == AskedBudget::FULL
             && row.axes.kv == KvFormat::F16
             && row.kept_entries == row.full_entries
+            && (row.kl_nats.is_some() || row.agreement.is_some())
     };
-    of_whole(rows.iter().filter(whole).map(|row| {
+    let failure = |row: &&GridRow| {
+        let (kl, agreement) = (row.kl_nats.unwrap_or(0.0), row.agreement.unwrap_or(1.0));
         let policy = if row.role == PolicyRole::Full { "the full cache" } else { row.policy_name() };
         let name = format!("{policy} on {}, cut {}, text {}", row.model, row.axes.when, row.text);
-        (name, row.kl_nats, row.agreement)
-    }))
-}
-
-/// Checks cells that kept everything, each with its name, KL in nats and agreement; those without either do not count.
-fn of_whole(cells: impl Iterator<Item = (String, Option<f64>, Option<f64>)>) -> SelfCheck {
-    let mut check = SelfCheck { checked: 0, failures: Vec::new() };
-    for (name, kl, agreement) in cells.filter(|(_, kl, agreement)| kl.is_some() || agreement.is_some()) {
-        check.checked += 1;
-        let (kl, agreement) = (kl.unwrap_or(0.0), agreement.unwrap_or(1.0));
-        if kl.abs() > TOLERANCE || agreement < 1.0 || kl.is_nan() {
-            let (kl, agreement) = (significant(kl, 3), significant(agreement, 3));
-            check.failures.push(format!("{name}: KL {kl} nats, agreement {agreement}"));
-        }
-    }
-    check
+        (kl.abs() > TOLERANCE || agreement < 1.0 || kl.is_nan()).then(|| {
+            format!("{name}: KL {} nats, agreement {}", significant(kl, 3), significant(agreement, 3))
+        })
+    };
+    let checked = || rows.iter().filter(whole);
+    (checked().count(), checked().filter_map(failure).collect())
 }
 
 /// What came of the self-check.
 pub(super) fn checked(rows: &[&GridRow]) -> Vec<Block> {
-    let check = self_check(rows);
-    let (failed, n) = (check.failures.len(), check.checked);
+    let (n, mut shown) = self_check(rows);
+    let failed = shown.len();
     if n == 0 {
         let text = "Self-check: no cell kept everything at budget 1, so nothing shows that a full budget changes nothing.";
         return vec![Block::Text(text.to_owned())];
@@ -93,7 +78,6 @@ pub(super) fn checked(rows: &[&GridRow]) -> Vec<Block> {
         "Self-check FAILED: {failed} of {n} cells that keep everything at budget 1 differ from the full cache, so the \
          numbers below are not to be trusted."
     );
-    let mut shown = check.failures;
     if failed > 5 {
         shown.truncate(5);
         shown.push(format!("and {} more", failed - 5));

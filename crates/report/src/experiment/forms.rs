@@ -1,7 +1,7 @@
 //! Whether policies come out in the same order when the weights run as another network.
 
-use super::measure::{DIFFERENCES, KL, marked};
-use super::quantity::{Quantity, difference, mean_over_texts};
+use super::measure::{DIFFERENCES, KL};
+use super::quantity::{Quantity, mean_over_texts};
 use super::slice::{Slice, heading};
 use crate::policies::explain_marks;
 use crate::table::Table;
@@ -10,7 +10,7 @@ use bitkv_stats::spearman;
 
 /// At each budget the rank correlation of the policies' mean KL, and every two neighbours of the trained network's order
 /// with their difference in both forms. None unless both forms were measured.
-pub(super) fn order(slices: &[Slice<'_>], caption: &str, seed: u64) -> Option<Table> {
+pub(super) fn order(slices: &[Slice<'_>], caption: &str) -> Option<Table> {
     let of = |slice: &Slice<'_>| slice.axes.form == Form::True;
     let trained = slices.iter().find(|slice| of(slice))?;
     let plain = Axes { form: Form::PlainLlama, ..trained.axes };
@@ -24,10 +24,7 @@ pub(super) fn order(slices: &[Slice<'_>], caption: &str, seed: u64) -> Option<Ta
         let ranked = ranked(trained, other, budget);
         table.group(summary(&ranked, budget));
         for pair in ranked.windows(2) {
-            let cell = |slice: &Slice<'_>| {
-                let at = |i: usize| slice.at(pair[i].policy, budget);
-                marked(difference(&at(1), &at(0), Quantity::KL, seed), &KL)
-            };
+            let cell = |slice: &Slice<'_>| slice.less(pair[1].policy, pair[0].policy, budget, &KL);
             let name = |i: usize| trained.contender(pair[i].policy).marked();
             let order = if changes(pair) { "changes" } else { "same" };
             let names = format!("{}, {}", name(0), name(1));

@@ -5,13 +5,13 @@ use super::quantity::{Quantity, mean_over_texts};
 use super::slice::{Contender, Slice};
 use crate::format::MISSING;
 use crate::policies::{self, explain_marks};
-use crate::table::{Align, Table};
+use crate::table::Table;
 use crate::unique;
 use bitkv_record::{AskedBudget, GridRow, PolicyRole};
 
 /// One measure of every policy at every budget.
-pub(super) fn measured(slice: &Slice<'_>, caption: &str, measure: &Measure, seed: u64) -> Table {
-    of(slice, &format!("{caption}: {}", measure.title()), |rows| measure.cell(rows, seed))
+pub(super) fn measured(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Table {
+    of(slice, &format!("{caption}: {}", measure.title()), |rows| measure.cell(rows, slice.seed))
 }
 
 /// The same without intervals, for a terminal.
@@ -46,8 +46,7 @@ pub(super) fn filled(
     cell: impl Fn(Contender<'_>, AskedBudget) -> String,
 ) -> Table {
     let budgets = slice.budgets();
-    let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
-    by_policy(slice, caption, &heads, |contender, i| cell(contender, budgets[i]))
+    by_policy(slice, caption, &budgets, |contender, i| cell(contender, budgets[i]))
 }
 
 /// Several measures of every policy at one budget, without intervals, each with the rows that it is of.
@@ -57,7 +56,7 @@ pub(super) fn at_budget(
     budget: AskedBudget,
     columns: &[(String, &Measure, Slice<'_>)],
 ) -> Table {
-    let heads: Vec<String> = columns.iter().map(|(head, ..)| head.clone()).collect();
+    let heads: Vec<&String> = columns.iter().map(|(head, ..)| head).collect();
     by_policy(slice, caption, &heads, |contender, i| {
         let (_, measure, own) = &columns[i];
         measure.point(&own.at(contender.policy, budget))
@@ -65,13 +64,13 @@ pub(super) fn at_budget(
 }
 
 /// Rows of policies; a cell is of a policy and the number of its column.
-fn by_policy(
+fn by_policy<T: std::fmt::Display>(
     slice: &Slice<'_>,
     caption: &str,
-    heads: &[String],
+    heads: &[T],
     cell: impl Fn(Contender<'_>, usize) -> String,
 ) -> Table {
-    let mut table = Table::new(caption, &columns(heads));
+    let mut table = Table::of_numbers(caption, "policy", heads);
     let mut role = None;
     for contender in slice.contenders() {
         // The full cache stands first and needs no heading.
@@ -82,10 +81,4 @@ fn by_policy(
     }
     explain_marks(&mut table);
     table
-}
-
-/// The name of a policy, then numbers.
-pub(super) fn columns(heads: &[String]) -> Vec<(&str, Align)> {
-    let heads = heads.iter().map(|head| (head.as_str(), Align::Right));
-    [("policy", Align::Left)].into_iter().chain(heads).collect()
 }

@@ -20,57 +20,21 @@ pub(super) struct Measure {
     better: Better,
 }
 
-pub(super) const KL: Measure = Measure {
-    title: "KL",
-    unit: "nats",
-    quantity: Quantity::KL,
-    print: three,
-    interval: true,
-    better: Better::Lower,
-};
-pub(super) const AGREEMENT: Measure = Measure {
-    title: "agreement",
-    unit: "%",
-    quantity: Quantity::AGREEMENT,
-    print: percent,
-    interval: true,
-    better: Better::Higher,
-};
-pub(super) const ACCURACY: Measure = Measure {
-    title: "answers right",
-    unit: "%",
-    quantity: Quantity::ACCURACY,
-    print: percent,
-    interval: true,
-    better: Better::Higher,
-};
-pub(super) const KEPT: Measure = Measure {
-    title: "entries kept",
-    unit: "%",
-    quantity: Quantity::KEPT,
-    print: percent,
-    interval: false,
-    better: Better::Lower,
-};
-/// What the text costs a token, and a byte, as they are usually told.
-const TOLD: [Measure; 2] = [
-    Measure {
-        title: "perplexity",
-        unit: "",
-        quantity: Quantity::new(|row| row.nll_nats),
-        print: |nll| significant(nll.exp(), 4),
-        interval: true,
-        better: Better::Lower,
-    },
-    Measure {
-        title: "bits per byte",
-        unit: "",
-        quantity: Quantity::new(bits_per_byte),
-        print: |bits| fixed(bits, 3),
-        interval: false,
-        better: Better::Lower,
-    },
-];
+pub(super) const KL: Measure = Measure::new(Better::Lower, "KL", "nats", Quantity::KL, three).with_interval();
+pub(super) const AGREEMENT: Measure =
+    Measure::new(Better::Higher, "agreement", "%", Quantity::AGREEMENT, percent).with_interval();
+pub(super) const ACCURACY: Measure =
+    Measure::new(Better::Higher, "answers right", "%", Quantity::ACCURACY, percent).with_interval();
+pub(super) const KEPT: Measure = Measure::new(Better::Lower, "entries kept", "%", Quantity::KEPT, percent);
+/// What the text costs a token, as it is usually told.
+const PERPLEXITY: Measure =
+    Measure::new(Better::Lower, "perplexity", "", Quantity::new(|row| row.nll_nats), |nll| {
+        significant(nll.exp(), 4)
+    })
+    .with_interval();
+/// What the text costs a byte.
+const BITS_PER_BYTE: Measure =
+    Measure::new(Better::Lower, "bits per byte", "", Quantity::new(bits_per_byte), |bits| fixed(bits, 3));
 
 /// Columns that tables of their own show.
 const SHOWN: [&str; 3] = ["kl_nats", "kept_entries", "correct"];
@@ -78,7 +42,7 @@ const SHOWN: [&str; 3] = ["kl_nats", "kept_entries", "correct"];
 /// All other measures of the table of columns, for those who read on.
 pub(super) fn particulars() -> Vec<Measure> {
     let columns = GridRow::columns().iter().filter(|column| !SHOWN.contains(&column.name));
-    columns.filter_map(of_column).chain(TOLD).collect()
+    columns.filter_map(of_column).chain([PERPLEXITY, BITS_PER_BYTE]).collect()
 }
 
 /// A column that is better one way or the other.
@@ -101,6 +65,20 @@ fn bits_per_byte(row: &GridRow) -> Option<f64> {
 }
 
 impl Measure {
+    const fn new(
+        better: Better,
+        title: &'static str,
+        unit: &'static str,
+        quantity: Quantity,
+        print: fn(f64) -> String,
+    ) -> Self {
+        Self { title, unit, quantity, print, interval: false, better }
+    }
+
+    const fn with_interval(self) -> Self {
+        Self { interval: true, ..self }
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.title
     }

@@ -58,10 +58,10 @@ pub(crate) fn blocks(run: &Run<'_>, name: &str) -> Vec<Block> {
     blocks.extend(failures::checked(&rows));
     blocks.extend(failures::blocks(&rows));
     let counted: Vec<GridRow> = rows.iter().map(|row| unit(row)).collect();
-    let slices = slices(&counted.iter().collect::<Vec<_>>(), defined);
+    let slices = slices(&counted.iter().collect::<Vec<_>>(), defined, run.manifest.seed);
     for model in unique(slices.iter().map(|slice| slice.model)) {
         let own: Vec<&Slice<'_>> = slices.iter().filter(|slice| slice.model == model).collect();
-        blocks.extend(of_model(&own, defined, (name, model), run.manifest.seed));
+        blocks.extend(of_model(&own, defined, name, model));
     }
     let times: Vec<Block> = timing::tables(run.timings, name).into_iter().map(Block::Table).collect();
     if !times.is_empty() {
@@ -74,14 +74,14 @@ pub(crate) fn blocks(run: &Run<'_>, name: &str) -> Vec<Block> {
 fn of_model(
     slices: &[&Slice<'_>],
     defined: Option<&Experiment>,
-    (experiment, model): (&str, &str),
-    seed: u64,
+    experiment: &str,
+    model: &str,
 ) -> Vec<Block> {
     let all: Vec<Axes> = slices.iter().map(|slice| slice.axes).collect();
     let mut blocks = Vec::new();
     if all.len() > 1 {
         blocks.push(Block::Heading(3, format!("{model}: side by side")));
-        let tables = across(slices, &format!("{experiment}, {model}"), seed);
+        let tables = across(slices, &format!("{experiment}, {model}"));
         blocks.extend(tables.into_iter().map(Block::Table));
     }
     let asked = defined.map_or(&[][..], |defined| &defined.pairs);
@@ -89,22 +89,22 @@ fn of_model(
         let label = with_comma(&slice.axes.label(&all));
         blocks.push(Block::Heading(3, format!("{model}{label}")));
         let caption = format!("{experiment}, {model}{label}");
-        blocks.extend(of_slice(slice, asked, &caption, seed));
+        blocks.extend(of_slice(slice, asked, &caption));
         let tasks = retrieval::tasks(slice);
-        blocks.extend(pairs::on_tasks(&tasks, asked, &caption, seed).map(Block::Table));
-        blocks.extend(retrieval::blocks(slice, &caption, seed));
+        blocks.extend(pairs::on_tasks(&tasks, asked, &caption).map(Block::Table));
+        blocks.extend(retrieval::blocks(slice, &caption));
     }
     blocks
 }
 
 /// What changes with the variant: KL, differences in KL and in answers, and the order of policies.
-fn across(slices: &[&Slice<'_>], caption: &str, seed: u64) -> Vec<Table> {
+fn across(slices: &[&Slice<'_>], caption: &str) -> Vec<Table> {
     let mut tables = Vec::new();
     let texts: Vec<Slice<'_>> = slices.iter().map(|slice| slice.only(ScoredTask::TEXT, None)).collect();
     if texts.iter().any(|slice| KL.is_in(slice.rows())) {
-        tables.push(variants::side_by_side(&texts, caption, &KL, seed));
-        tables.extend(forms::order(&texts, caption, seed));
-        tables.extend(variants::differences(&[(String::new(), texts)], caption, &KL, seed));
+        tables.push(variants::side_by_side(&texts, caption, &KL));
+        tables.extend(forms::order(&texts, caption));
+        tables.extend(variants::differences(&[(String::new(), texts)], caption, &KL));
     }
     let named: Vec<String> =
         unique(slices.iter().flat_map(|slice| retrieval::tasks(slice)).map(|(name, _)| name));
@@ -117,12 +117,12 @@ fn across(slices: &[&Slice<'_>], caption: &str, seed: u64) -> Vec<Table> {
     };
     let groups: Vec<(String, Vec<Slice<'_>>)> =
         named.into_iter().map(of).filter(|(_, own)| own.len() == slices.len()).collect();
-    tables.extend(variants::differences(&groups, caption, &ACCURACY, seed));
+    tables.extend(variants::differences(&groups, caption, &ACCURACY));
     tables
 }
 
 /// KL and what it means beside the baselines; the other measures are folded.
-fn of_slice(slice: &Slice<'_>, asked: &[(String, String)], caption: &str, seed: u64) -> Vec<Block> {
+fn of_slice(slice: &Slice<'_>, asked: &[(String, String)], caption: &str) -> Vec<Block> {
     let texts = slice.only(ScoredTask::TEXT, None);
     if texts.is_empty() {
         return Vec::new();
@@ -130,21 +130,21 @@ fn of_slice(slice: &Slice<'_>, asked: &[(String, String)], caption: &str, seed: 
     let caption = format!("{caption}, {} texts", texts.texts());
     let mut tables = Vec::new();
     if KL.is_in(texts.rows()) {
-        tables.push(matrix::measured(&texts, &caption, &KL, seed));
+        tables.push(matrix::measured(&texts, &caption, &KL));
     }
     // Where all keep what was asked, the budgets say it already.
     let loose = texts.rows().iter().any(|row| is_loose(row));
     if loose {
-        tables.push(matrix::measured(&texts, &caption, &KEPT, seed));
+        tables.push(matrix::measured(&texts, &caption, &KEPT));
     }
     if !asked.is_empty() {
-        tables.extend(pairs::on_texts(&texts, asked, &caption, seed));
+        tables.extend(pairs::on_texts(&texts, asked, &caption));
     }
-    let against = |baseline| baseline::against(&texts, &caption, (baseline, &KL), seed);
+    let against = |baseline| baseline::against(&texts, &caption, baseline, &KL);
     tables.extend(Baseline::ALL.into_iter().filter_map(against));
     let mut blocks: Vec<Block> = tables.into_iter().map(Block::Table).collect();
     for (measure, scale) in [(&KL, Scale::Log), (&AGREEMENT, Scale::Fit)] {
-        let chart = against_kept(&texts, &caption, (measure, scale), seed);
+        let chart = against_kept(&texts, &caption, measure, scale);
         blocks.extend(chart.iter().map(|chart| drawn(chart, GREY)));
     }
 
@@ -152,7 +152,7 @@ fn of_slice(slice: &Slice<'_>, asked: &[(String, String)], caption: &str, seed: 
     let particulars = particulars();
     let shown = particulars.iter().chain(kept).filter(|measure| measure.is_in(texts.rows()));
     let mut others: Vec<Block> =
-        shown.map(|measure| Block::Table(matrix::measured(&texts, &caption, measure, seed))).collect();
+        shown.map(|measure| Block::Table(matrix::measured(&texts, &caption, measure))).collect();
     others.extend(matrix::worst_register(&texts, &caption).map(Block::Table));
     if !others.is_empty() {
         blocks.push(Block::Details(format!("{caption}: other measures"), others));
@@ -168,7 +168,7 @@ pub(crate) fn brief(run: &Run<'_>, name: &str) -> Vec<Block> {
     blocks.extend(failures::blocks(&rows));
     let defined = run.definition.experiments.iter().find(|experiment| experiment.name == name);
     let counted: Vec<GridRow> = rows.iter().map(|row| unit(row)).collect();
-    let slices = slices(&counted.iter().collect::<Vec<_>>(), defined);
+    let slices = slices(&counted.iter().collect::<Vec<_>>(), defined, run.manifest.seed);
     let all: Vec<Axes> = slices.iter().map(|slice| slice.axes).collect();
     for slice in &slices {
         let label = format!("{}{}", slice.model, with_comma(&slice.axes.label(&all)));

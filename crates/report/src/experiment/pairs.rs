@@ -1,12 +1,11 @@
 //! The pairs of policies that a definition names: the differences that decide.
 
 use super::baseline::budgets_of;
-use super::measure::{ACCURACY, AGREEMENT, DIFFERENCES, KEPT, KL, Measure, marked};
-use super::quantity::difference;
+use super::measure::{ACCURACY, AGREEMENT, DIFFERENCES, KEPT, KL};
 use super::slice::Slice;
 use crate::policies::{explain_marks, is_loose};
-use crate::table::{Align, Table};
-use bitkv_record::{AskedBudget, PolicyText};
+use crate::table::Table;
+use bitkv_record::PolicyText;
 
 const READING: &str = "In KL below zero, in agreement and answers above zero the first of a pair is better.";
 
@@ -43,26 +42,19 @@ fn found<'a>(slice: &Slice<'a>, asked: &[(String, String)]) -> (Vec<Pair<'a>>, V
 }
 
 /// On texts: KL, agreement and, where they differ, entries kept. A group for each pair, a row for each budget.
-pub(super) fn on_texts(
-    slice: &Slice<'_>,
-    asked: &[(String, String)],
-    caption: &str,
-    seed: u64,
-) -> Option<Table> {
+pub(super) fn on_texts(slice: &Slice<'_>, asked: &[(String, String)], caption: &str) -> Option<Table> {
     let (pairs, lacking) = found(slice, asked);
     let title = format!("{caption}: pairs of the definition, first less second [95 % CI]");
     let titles = ["KL, nats", "agreement, percentage points", "entries kept, percentage points"];
     // Where all keep what was asked, their difference is nothing to read.
     let loose = slice.rows().iter().any(|row| is_loose(row));
     let shown = if loose { 3 } else { 2 };
-    let mut columns = vec![("budget", Align::Left)];
-    columns.extend(titles.iter().take(shown).map(|title| (*title, Align::Right)));
-    let mut table = Table::new(title, &columns);
+    let mut table = Table::of_numbers(title, "budget", &titles[..shown]);
     for pair in &pairs {
         table.group(pair.label.clone());
         for budget in slice.budgets() {
             let measures = [KL, AGREEMENT, KEPT].into_iter().take(shown);
-            let cells = measures.map(|measure| cell(slice, pair, budget, &measure, seed));
+            let cells = measures.map(|measure| slice.less(pair.a, pair.b, budget, &measure));
             table.row_if_any(budget.to_string(), cells);
         }
     }
@@ -74,16 +66,12 @@ pub(super) fn on_tasks(
     tasks: &[(String, Slice<'_>)],
     asked: &[(String, String)],
     caption: &str,
-    seed: u64,
 ) -> Option<Table> {
     let budgets = budgets_of(tasks);
-    let heads: Vec<String> = budgets.iter().map(AskedBudget::to_string).collect();
-    let mut columns = vec![("task", Align::Left)];
-    columns.extend(heads.iter().map(|head| (head.as_str(), Align::Right)));
     let title = format!(
         "{caption}: pairs of the definition, answers right, percentage points, first less second [95 % CI]"
     );
-    let mut table = Table::new(title, &columns);
+    let mut table = Table::of_numbers(title, "task", &budgets);
     for own in asked.chunks(1) {
         let mut is_first = true;
         for (task, slice) in tasks {
@@ -91,17 +79,12 @@ pub(super) fn on_tasks(
                 if std::mem::take(&mut is_first) {
                     table.group(pair.label.clone());
                 }
-                let cells = budgets.iter().map(|budget| cell(slice, &pair, *budget, &ACCURACY, seed));
+                let cells = budgets.iter().map(|budget| slice.less(pair.a, pair.b, *budget, &ACCURACY));
                 table.row(task.clone(), cells);
             }
         }
     }
     finish(table, Vec::new())
-}
-
-fn cell(slice: &Slice<'_>, pair: &Pair<'_>, budget: AskedBudget, measure: &Measure, seed: u64) -> String {
-    let (own, other) = (slice.at(pair.a, budget), slice.at(pair.b, budget));
-    marked(difference(&own, &other, measure.quantity, seed), measure)
 }
 
 fn finish(mut table: Table, lacking: Vec<String>) -> Option<Table> {

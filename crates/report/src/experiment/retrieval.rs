@@ -3,7 +3,7 @@
 use super::GREY;
 use super::baseline::{Baseline, against_in_groups, budgets_of};
 use super::chart::against_kept;
-use super::matrix::{columns, measured};
+use super::matrix::measured;
 use super::measure::{ACCURACY, AGREEMENT, marked};
 use super::quantity::{Quantity, difference, mean_over_texts};
 use super::slice::{Slice, heading};
@@ -41,21 +41,21 @@ fn described(task: ScoredTask, tokens: usize, contexts: usize) -> String {
 
 /// What is left of the full cache's answers, then for each task accuracy by policy and budget, then by depth; the
 /// differences from the baselines are folded.
-pub(super) fn blocks(slice: &Slice<'_>, caption: &str, seed: u64) -> Vec<Block> {
+pub(super) fn blocks(slice: &Slice<'_>, caption: &str) -> Vec<Block> {
     let tasks = tasks(slice);
     let mut blocks: Vec<Block> = shares(slice, &tasks, caption).map(Block::Table).into_iter().collect();
-    blocks.extend(seen(slice, &tasks, caption, seed).map(Block::Table));
+    blocks.extend(seen(slice, &tasks, caption).map(Block::Table));
     for (task, own) in &tasks {
         let caption = format!("{caption}: {task}");
-        blocks.push(Block::Table(measured(own, &caption, &ACCURACY, seed)));
-        let chart = against_kept(own, &caption, (&ACCURACY, Scale::Unit), seed);
+        blocks.push(Block::Table(measured(own, &caption, &ACCURACY)));
+        let chart = against_kept(own, &caption, &ACCURACY, Scale::Unit);
         blocks.extend(chart.iter().map(|chart| drawn(chart, GREY)));
         let depths = by_depth(own, &caption);
         if !depths.is_empty() {
             blocks.push(Block::Details(format!("{caption}, by depth"), vec![Block::Table(depths)]));
         }
     }
-    let against = |baseline| against_in_groups(&tasks, caption, (baseline, &ACCURACY), seed);
+    let against = |baseline| against_in_groups(&tasks, caption, baseline, &ACCURACY);
     let tables: Vec<Block> = Baseline::ALL.into_iter().filter_map(against).map(Block::Table).collect();
     if !tables.is_empty() {
         blocks.push(Block::Details(format!("{caption}: answers against the baselines"), tables));
@@ -73,7 +73,8 @@ fn shares(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str) -> Op
         |own: &Slice<'_>| own.rows().first().map(|row| format!("{} {}", row.task, row.context_tokens));
     let mut heads = vec!["agreement on text".to_owned()];
     heads.extend(tasks.iter().filter_map(|(_, own)| short(own)));
-    let mut table = Table::new(format!("{caption}: what is left of the full cache, %"), &columns(&heads));
+    let mut table =
+        Table::of_numbers(format!("{caption}: what is left of the full cache, %"), "policy", heads);
     for budget in budgets_of(tasks) {
         table.group(heading(budget));
         for contender in texts.contenders().into_iter().filter(|contender| contender.role != PolicyRole::Full)
@@ -95,16 +96,15 @@ fn shares(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str) -> Op
 
 /// What a policy gains by seeing the question: paired by context, which is drawn alike for both. None without tasks that
 /// were asked both ways.
-fn seen(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str, seed: u64) -> Option<Table> {
+fn seen(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str) -> Option<Table> {
     let kinds = unique(tasks.iter().filter_map(|(_, own)| own.rows().first()).map(|row| row.task));
     let both =
         kinds.iter().filter(|task| task.aware && kinds.contains(&ScoredTask { aware: false, ..**task }));
     let both: Vec<TaskKind> = both.map(|task| task.kind).collect();
-    let heads: Vec<String> = both.iter().map(TaskKind::to_string).collect();
     let caption = format!(
         "{caption}: answers right when the policy sees the question, less when it does not, percentage points [95 % CI]"
     );
-    let mut table = Table::new(caption, &columns(&heads));
+    let mut table = Table::of_numbers(caption, "policy", &both);
     for budget in budgets_of(tasks) {
         table.group(heading(budget));
         for contender in slice.contenders() {
@@ -116,7 +116,7 @@ fn seen(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str, seed: u
                     &own.iter().collect::<Vec<_>>(),
                     &other.iter().collect::<Vec<_>>(),
                     Quantity::ACCURACY,
-                    seed,
+                    slice.seed,
                 );
                 marked(found, &ACCURACY)
             };
@@ -140,8 +140,8 @@ fn unmarked(rows: &[&GridRow], task: ScoredTask) -> Vec<GridRow> {
 /// Accuracy by band of depth, in groups by budget.
 fn by_depth(slice: &Slice<'_>, caption: &str) -> Table {
     let edge = |i: usize| fixed(100.0 * i as f64 / BANDS as f64, 0);
-    let heads: Vec<String> = (0..BANDS).map(|i| format!("{} to {} %", edge(i), edge(i + 1))).collect();
-    let mut table = Table::new(format!("{caption}: answers right by depth, %"), &columns(&heads));
+    let heads = (0..BANDS).map(|i| format!("{} to {} %", edge(i), edge(i + 1)));
+    let mut table = Table::of_numbers(format!("{caption}: answers right by depth, %"), "policy", heads);
     for budget in slice.budgets() {
         table.group(heading(budget));
         for contender in slice.contenders() {

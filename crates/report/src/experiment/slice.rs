@@ -1,8 +1,9 @@
 //! What may stand in one table: the rows of one experiment and model whose other axes are equal.
 
 use super::failures::TOLERANCE;
-use super::quantity::{Quantity, mean_over_texts};
-use crate::policies::{is_loose, with_marks};
+use super::measure::{Measure, marked};
+use super::quantity::{Quantity, difference, mean_over_texts};
+use crate::policies::is_loose;
 use crate::unique;
 use bitkv_record::{AskedBudget, Axes, Experiment, GridRow, PolicyRole, ScoredTask};
 
@@ -11,6 +12,8 @@ pub(super) struct Slice<'a> {
     pub(super) model: &'a str,
     pub(super) axes: Axes,
     rows: Vec<&'a GridRow>,
+    /// Seeds the bootstrap of intervals.
+    pub(super) seed: u64,
 }
 
 /// A policy of a slice.
@@ -29,13 +32,14 @@ pub(super) struct Contender<'a> {
 impl Contender<'_> {
     pub(super) fn marked(&self) -> String {
         let seeds = if self.seeds > 1 { format!(" (mean of {} seeds)", self.seeds) } else { String::new() };
-        format!("{}{seeds}", with_marks(self.name, self.oracle, self.loose))
+        let (oracle, loose) = (if self.oracle { " †" } else { "" }, if self.loose { " ‡" } else { "" });
+        format!("{}{oracle}{loose}{seeds}", self.name)
     }
 }
 
 /// The slices of one experiment's rows, by model and then by variant: in the order of the definition, where there is
 /// one, else of first appearance.
-pub(super) fn slices<'a>(rows: &[&'a GridRow], defined: Option<&Experiment>) -> Vec<Slice<'a>> {
+pub(super) fn slices<'a>(rows: &[&'a GridRow], defined: Option<&Experiment>, seed: u64) -> Vec<Slice<'a>> {
     let measured = || rows.iter().copied().filter(|row| row.error.is_none());
     let mut keys = unique(measured().map(|row| (row.model.as_str(), row.axes)));
     let models = unique(keys.iter().map(|(model, _)| *model));
@@ -45,6 +49,7 @@ pub(super) fn slices<'a>(rows: &[&'a GridRow], defined: Option<&Experiment>) -> 
         model,
         axes: *axes,
         rows: measured().filter(|row| row.model == *model && row.axes == *axes).collect(),
+        seed,
     };
     models.into_iter().flat_map(of_model).map(slice).collect()
 }
@@ -159,6 +164,12 @@ impl<'a> Slice<'a> {
         };
         let found = of(budget);
         if found.is_empty() && self.full() == Some(policy) { of(AskedBudget::FULL) } else { found }
+    }
+
+    /// A measure of a policy less that of another, as a cell of a table.
+    pub(super) fn less(&self, own: &str, other: &str, budget: AskedBudget, measure: &Measure) -> String {
+        let (own, other) = (self.at(own, budget), self.at(other, budget));
+        marked(difference(&own, &other, measure.quantity, self.seed), measure)
     }
 
     /// How many texts or contexts there are, as a caption says it.

@@ -1,6 +1,5 @@
 //! What planning, scoring and decoding took.
 
-use super::matrix::columns;
 use super::slice::heading;
 use super::with_comma;
 use crate::format::{megabytes, optional, significant};
@@ -13,13 +12,15 @@ pub(super) fn tables(timings: &[TimingRow], experiment: &str) -> Vec<Table> {
     let own: Vec<&TimingRow> = timings.iter().filter(|row| row.experiment == experiment).collect();
     let keys = unique(own.iter().map(|row| (row.model.as_str(), row.axes)));
     let heads = ["planning, ms", "continuation, ms", "decoding, ms a token", "peak memory, MB"];
-    let heads = heads.map(String::from);
     let all: Vec<Axes> = keys.iter().map(|(_, axes)| *axes).collect();
     let table = |(model, axes): (&str, Axes)| {
         let of: Vec<&TimingRow> =
             own.iter().copied().filter(|row| (row.model.as_str(), row.axes) == (model, axes)).collect();
-        let mut table =
-            Table::new(format!("{model}{}: mean times", with_comma(&axes.label(&all))), &columns(&heads));
+        let mut table = Table::of_numbers(
+            format!("{model}{}: mean times", with_comma(&axes.label(&all))),
+            "policy",
+            heads,
+        );
         for budget in unique(of.iter().map(|row| row.budget)) {
             table.group(heading(budget));
             let at = || of.iter().copied().filter(move |row| row.budget == budget);

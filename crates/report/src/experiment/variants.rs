@@ -1,6 +1,5 @@
 //! One policy under several variants: when caches are cut, where keys stand, how they are stored, which network runs.
 
-use super::matrix::columns;
 use super::measure::{DIFFERENCES, Measure, marked};
 use super::quantity::difference;
 use super::slice::{Slice, heading};
@@ -10,10 +9,10 @@ use crate::unique;
 use bitkv_record::{Axes, GridRow};
 
 /// A measure of every policy under every variant, in groups by budget.
-pub(super) fn side_by_side(slices: &[Slice<'_>], caption: &str, measure: &Measure, seed: u64) -> Table {
-    let mut table = Table::new(format!("{caption}: {}", measure.title()), &columns(&labels(slices)));
-    let groups = [(String::new(), slices)];
-    fill(&mut table, &groups, |_, rows| measure.cell(rows, seed), 0);
+pub(super) fn side_by_side(slices: &[Slice<'_>], caption: &str, measure: &Measure) -> Table {
+    let mut table = Table::of_numbers(format!("{caption}: {}", measure.title()), "policy", labels(slices));
+    let seed = slices.first().map_or(0, |slice| slice.seed);
+    fill(&mut table, &[(String::new(), slices)], |_, rows| measure.cell(rows, seed), 0);
     table
 }
 
@@ -22,13 +21,13 @@ pub(super) fn differences(
     groups: &[(String, Vec<Slice<'_>>)],
     caption: &str,
     measure: &Measure,
-    seed: u64,
 ) -> Option<Table> {
     let (_, first) = groups.first()?;
+    let seed = first.first()?.seed;
     let labels = labels(first);
     let (reference, others) = labels.split_first()?;
     let caption = format!("{caption}: {}", measure.less(&format!("the same policy with {reference}")));
-    let mut table = Table::new(caption, &columns(others));
+    let mut table = Table::of_numbers(caption, "policy", others);
     let groups: Vec<(String, &[Slice<'_>])> =
         groups.iter().map(|(label, slices)| (label.clone(), &slices[..])).collect();
     let cell = |first: &[&GridRow], rows: &[&GridRow]| {

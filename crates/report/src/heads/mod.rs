@@ -19,7 +19,7 @@ use view::View;
 const BOUNDS: [(&str, Thresholds); 2] =
     [("code: 0.5/1.5/3.0/4.0", Thresholds::CODE), ("printed: 0.5/1.5/2.5/3.5", Thresholds::PRINTED)];
 /// Bits below which a head counts as a sink or as focused, under both sets of bounds.
-pub(crate) const FOCUSED_BITS: f64 = 1.5;
+const FOCUSED_BITS: f64 = 1.5;
 const NOTE: &str = "Means over the heads of a model; n is the number of keys a query sees.";
 const HEAT_MAP_NOTE: &str = "Bright is diffuse, dark is focused; all maps of this report have one scale.";
 
@@ -36,6 +36,11 @@ impl Model<'_> {
     fn foremost(&self) -> Option<&View> {
         self.views.last()
     }
+}
+
+/// The part of the heads below 1.5 bits.
+pub(crate) fn below(bits: &[f64]) -> f64 {
+    bits.iter().filter(|&&b| b < FOCUSED_BITS).count() as f64 / bits.len().max(1) as f64
 }
 
 /// The models of a study, and before them the published ones where a claim is about them.

@@ -3,10 +3,8 @@
 use super::{BOUNDS, Model, View};
 use crate::format::{MISSING, estimate, fixed, optional, percent};
 use crate::published::{PUBLISHED_HEADS, PublishedHeads};
-use crate::table::{Align, Table};
+use crate::table::Table;
 use bitkv_record::{ClassCounts, HeadClass, Named, Thresholds};
-
-use Align::{Left, Right};
 
 /// The context of the published profiles.
 const PUBLISHED_CONTEXT: &str = "≤ 64";
@@ -17,12 +15,14 @@ fn published(model: &Model<'_>) -> Option<&'static PublishedHeads> {
     PUBLISHED_HEADS.iter().find(|published| is_published && published.model == model.name)
 }
 
+/// Columns of numbers for the classes, as the end of a list of titles.
+fn class_titles() -> String {
+    HeadClass::ALL.iter().map(|class| format!("|>{class}")).collect()
+}
+
 pub(super) fn classes(models: &[Model<'_>]) -> Table {
-    let mut columns =
-        vec![("source", Left), ("context", Right), ("class bounds, bits", Left), ("heads", Right)];
-    columns.extend(HeadClass::ALL.iter().map(|class| (class.name(), Right)));
-    columns.push(("< 1.5 bits %", Right));
-    let mut table = Table::new("Heads by class", &columns);
+    let titles = format!("source|>context|class bounds, bits|>heads{}|>< 1.5 bits %", class_titles());
+    let mut table = Table::titled("Heads by class", &titles);
     for model in models {
         let name = &model.name;
         table.group(name);
@@ -95,12 +95,12 @@ pub(super) fn lengths(study: &str, model: &Model<'_>) -> Option<Table> {
     if model.views.len() < 2 {
         return None;
     }
-    let mut columns = vec![("context", Right), ("mean entropy, bits [95 % CI]", Right), ("std", Right)];
-    columns.extend([("CV", Right), ("min", Right), ("max", Right), ("mean H / log2 n", Right)]);
-    columns.extend(HeadClass::ALL.iter().map(|class| (class.name(), Right)));
-    columns.push(("< 1.5 bits %", Right));
-    let mut table =
-        Table::new(format!("{study}, {}: attention entropy against context length", model.name), &columns);
+    let titles = format!(
+        ">context|>mean entropy, bits [95 % CI]|>std|>CV|>min|>max|>mean H / log2 n{}|>< 1.5 bits %",
+        class_titles()
+    );
+    let caption = format!("{study}, {}: attention entropy against context length", model.name);
+    let mut table = Table::titled(caption, &titles);
     table.extend(model.views.iter().map(length_row));
     table.note("Classes are those of the bounds in the code. Entropy cannot exceed log2 n, so bits at different lengths are not comparable.");
     Some(table)
@@ -119,10 +119,8 @@ fn length_row(view: &View) -> Vec<String> {
 
 /// The published figures, and each measured model at its shortest and longest context.
 pub(super) fn brief(models: &[Model<'_>]) -> Table {
-    let mut columns = vec![("model", Left), ("context", Right), ("heads", Right), ("mean, bits", Right)];
-    columns.push(("< 1.5 bits %", Right));
-    columns.extend(HeadClass::ALL.iter().map(|class| (class.name(), Right)));
-    let mut table = Table::new("Heads by class, bounds of the published code", &columns);
+    let titles = format!("model|>context|>heads|>mean, bits|>< 1.5 bits %{}", class_titles());
+    let mut table = Table::titled("Heads by class, bounds of the published code", &titles);
     let row = |name: String, context: String, mean: Option<f64>, counts: ClassCounts| {
         // Columns of `class_row` after its bounds, with the mean put in and the share moved to the front.
         let mut tail = class_row("", String::new(), "", counts).split_off(3);

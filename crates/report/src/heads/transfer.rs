@@ -1,7 +1,7 @@
 //! Whether heads keep their order between lengths, registers and texts.
 
 use super::Model;
-use crate::table::{Align, Table};
+use crate::table::Table;
 use crate::unique;
 use bitkv_record::HeadRow;
 use bitkv_stats::spearman;
@@ -51,9 +51,7 @@ fn mean_of(rows: &[&HeadRow], meant: impl Fn(&HeadRow) -> bool) -> Vec<f64> {
 }
 
 fn matrix(caption: String, names: Vec<String>, entropies: Vec<Vec<f64>>) -> Table {
-    let mut columns = vec![("", Align::Left)];
-    columns.extend(names.iter().map(|name| (name.as_str(), Align::Right)));
-    let mut table = Table::new(caption, &columns);
+    let mut table = Table::of_numbers(caption, "", &names);
     for (name, own) in names.iter().zip(&entropies) {
         let cells = entropies.iter().map(|other| shown(spearman(own, other)));
         table.row(name.clone(), cells);

@@ -1,6 +1,6 @@
 //! The entropies of one model at one context length, arranged.
 
-use super::FOCUSED_BITS;
+use super::below;
 use crate::interval::{Estimate, mean};
 use crate::published::PublishedEntropies;
 use crate::unique;
@@ -71,8 +71,7 @@ impl View {
     /// The part of the known heads below 1.5 bits.
     pub(super) fn focused_share(&self) -> Option<f64> {
         let known = self.known();
-        let below = known.iter().filter(|bits| **bits < FOCUSED_BITS).count();
-        (!known.is_empty()).then(|| below as f64 / known.len() as f64)
+        (!known.is_empty()).then(|| below(&known))
     }
 
     /// What a table calls it.
