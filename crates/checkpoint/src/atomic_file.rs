@@ -29,6 +29,13 @@ impl AtomicFile {
         Ok(AtomicFile { path: path.into(), temporary, file: Some(BufWriter::new(file)) })
     }
 
+    /// Writes a whole file, in place of the one that is there.
+    pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut file = AtomicFile::create(path)?;
+        file.write_all(bytes).map_err(|source| file.error(source))?;
+        file.commit()
+    }
+
     /// Writes what is buffered to the disk and puts the file in its place.
     ///
     /// # Errors

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{Activation, Architecture, Config, Error, Result, ScaleRule, WeightFormat, json::Object};
+use crate::{
+    Activation, Architecture, Config, Error, Result, ScaleRule, WeightFormat,
+    json::{self, Object},
+};
 
 /// Sizes above these are taken for a damaged file rather than for a model.
 pub(crate) const MAX_WIDTH: u64 = 1 << 20;
@@ -38,9 +41,7 @@ impl Config {
 
     pub(crate) fn from_folder_with(folder: &Path, clues: Clues) -> Result<Self> {
         let path = folder.join("config.json");
-        let text =
-            std::fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        Config::from_json_with(&text, &path.display().to_string(), clues)
+        Config::from_json_with(&json::read_text(&path)?, &path.display().to_string(), clues)
     }
 
     /// Reads the text of a `config.json`; `file` is what errors call it. Keys that are missing take the
@@ -54,8 +55,7 @@ impl Config {
     }
 
     pub(crate) fn from_json_with(text: &str, file: &str, clues: Clues) -> Result<Self> {
-        let value: Value = serde_json::from_str(text)
-            .map_err(|e| Error::Json { file: file.into(), reason: e.to_string() })?;
+        let value = json::parse(text, file)?;
         let root = Object::root(file, &value)?;
         let architecture = architecture(&root, clues)?;
         let bitnet = architecture == Architecture::BitNet;
@@ -110,35 +110,17 @@ impl Config {
     }
 
     fn check(&self, root: &Object<'_>) -> Result<()> {
-        divide(
-            root,
-            "num_attention_heads",
-            self.num_attention_heads,
-            "num_key_value_heads",
-            self.num_key_value_heads,
-        )?;
+        let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
+        divide(root, "num_attention_heads", heads, "num_key_value_heads", kv_heads)?;
         divide(root, "head_dim", self.head_dim, "2 (rotary halves)", 2)?;
-        for (key, id) in self
-            .bos_token_id
-            .iter()
-            .map(|id| ("bos_token_id", id))
-            .chain(self.eos_token_ids.iter().map(|id| ("eos_token_id", id)))
-        {
+        let bos = self.bos_token_id.iter().map(|id| ("bos_token_id", id));
+        for (key, id) in bos.chain(self.eos_token_ids.iter().map(|id| ("eos_token_id", id))) {
             if *id as usize >= self.vocab_size {
-                return Err(value_error(
-                    root,
-                    key,
-                    id,
-                    format!("outside the vocabulary of {}", self.vocab_size),
-                ));
+                return Err(root.bad(key, id, format!("outside the vocabulary of {}", self.vocab_size)));
             }
         }
         Ok(())
     }
-}
-
-fn value_error(root: &Object<'_>, key: &str, value: impl ToString, reason: String) -> Error {
-    Error::ConfigValue { file: root.file.into(), key: key.into(), value: value.to_string(), reason }
 }
 
 fn divide(root: &Object<'_>, key: &str, size: usize, by_key: &str, by: usize) -> Result<usize> {
@@ -146,7 +128,7 @@ fn divide(root: &Object<'_>, key: &str, size: usize, by_key: &str, by: usize) ->
         return Ok(size / by);
     }
     let by = if by_key.starts_with('2') { by_key.into() } else { format!("`{by_key}` {by}") };
-    Err(value_error(root, key, size, format!("which is not a multiple of {by}")))
+    Err(root.bad(key, size, format!("which is not a multiple of {by}")))
 }
 
 /// The class decides, not `model_type`: the 1bitLLM files call themselves llama.
@@ -186,18 +168,15 @@ fn activation(root: &Object<'_>) -> Result<Option<Activation>> {
         .into_iter()
         .find(|a| a.name() == name)
         .map(Some)
-        .ok_or_else(|| value_error(root, "hidden_act", name, "but only relu2 and silu are supported".into()))
+        .ok_or_else(|| root.bad("hidden_act", name, "but only relu2 and silu are supported"))
 }
 
 /// `rope_theta`, or `rope_parameters.rope_theta` as transformers 5 writes it.
 fn rope_theta(root: &Object<'_>) -> Result<Option<f64>> {
     let Some(parameters) = root.object("rope_parameters")? else { return root.positive("rope_theta") };
     if let Some(kind) = parameters.text("rope_type")?.filter(|kind| *kind != "default") {
-        return Err(parameters.bad(
-            "rope_type",
-            &Value::from(kind),
-            "but only the default RoPE is supported",
-        ));
+        let reason = "but only the default RoPE is supported";
+        return Err(parameters.bad("rope_type", Value::from(kind), reason));
     }
     Ok(parameters.positive("rope_theta")?.or(root.positive("rope_theta")?))
 }
@@ -212,11 +191,11 @@ fn weight_format(root: &Object<'_>, clues: Clues) -> Result<WeightFormat> {
         });
     };
     if let Some(method) = quantization.text("quant_method")?.filter(|m| *m != "bitnet") {
-        return Err(quantization.bad("quant_method", &Value::from(method), "but only bitnet is supported"));
+        return Err(quantization.bad("quant_method", Value::from(method), "but only bitnet is supported"));
     }
     if quantization.flag("use_rms_norm")? == Some(true) {
         let reason = "but norms inside linear layers are not supported";
-        return Err(quantization.bad("use_rms_norm", &Value::from(true), reason));
+        return Err(quantization.bad("use_rms_norm", Value::from(true), reason));
     }
     refuse_unconverted(&quantization)?;
     // The first upload of 2B-4T, which multiplies.
@@ -232,11 +211,11 @@ fn weight_format(root: &Object<'_>, clues: Clues) -> Result<WeightFormat> {
         // This class knows no masters: the mode does not matter.
         ("bitlinear", "offline" | "online") => Ok(WeightFormat::Packed(ScaleRule::Divide)),
         ("autobitlinear" | "bitlinear", other) => {
-            Err(quantization.bad("quantization_mode", &Value::from(other), "but must be offline or online"))
+            Err(quantization.bad("quantization_mode", Value::from(other), "but must be offline or online"))
         }
         (other, _) => Err(quantization.bad(
             "linear_class",
-            &Value::from(other),
+            Value::from(other),
             "but must be autobitlinear or bitlinear",
         )),
     }
@@ -244,41 +223,34 @@ fn weight_format(root: &Object<'_>, clues: Clues) -> Result<WeightFormat> {
 
 /// Only the output head may stay as it was.
 fn refuse_unconverted(quantization: &Object<'_>) -> Result<()> {
-    let Some(value) = quantization.get("modules_to_not_convert") else { return Ok(()) };
-    let names = value.as_array().map(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
-    let Some(Some(names)) = names else {
-        return Err(quantization.bad("modules_to_not_convert", value, "but must be a list of module names"));
-    };
-    match names.iter().find(|name| name.contains("_proj") || name.contains("layers") || name.contains("mlp"))
-    {
-        None => Ok(()),
-        Some(_) => Err(quantization.bad(
-            "modules_to_not_convert",
-            value,
-            "but models with unquantised layers are not supported: only the output head may be listed",
-        )),
+    let key = "modules_to_not_convert";
+    let Some(value) = quantization.get(key) else { return Ok(()) };
+    let names = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+    let names = names.ok_or_else(|| quantization.bad(key, value, "but must be a list of module names"))?;
+    if names.iter().any(|name| ["_proj", "layers", "mlp"].iter().any(|part| name.contains(part))) {
+        let reason =
+            "but models with unquantised layers are not supported: only the output head may be listed";
+        return Err(quantization.bad(key, value, reason));
     }
+    Ok(())
 }
 
 fn refuse_unsupported(root: &Object<'_>) -> Result<()> {
     for key in ["attention_bias", "mlp_bias"] {
         if root.flag(key)? == Some(true) {
-            return Err(root.bad(key, &Value::from(true), "but biases are not supported"));
+            return Err(root.bad(key, Value::from(true), "but biases are not supported"));
         }
     }
     let parameters = root.object("rope_parameters")?;
     for object in [Some(root), parameters.as_ref()].into_iter().flatten() {
         if let Some(factor) = object.get("partial_rotary_factor").filter(|f| f.as_f64() != Some(1.0)) {
-            return Err(object.bad(
-                "partial_rotary_factor",
-                factor,
-                "but only RoPE of whole heads is supported",
-            ));
+            let reason = "but only RoPE of whole heads is supported";
+            return Err(object.bad("partial_rotary_factor", factor, reason));
         }
     }
     if root.flag("use_sliding_window")? == Some(true) {
         let reason = "but only attention to all earlier tokens is supported";
-        return Err(root.bad("use_sliding_window", &Value::from(true), reason));
+        return Err(root.bad("use_sliding_window", Value::from(true), reason));
     }
     if let Some(scaling) = root.get("rope_scaling") {
         let kind = scaling.get("rope_type").or(scaling.get("type"));

@@ -2,26 +2,25 @@
 
 use std::{io, path::Path};
 
-use serde_json::Value;
-
-use crate::{Config, Error, Result, json::Object};
+use crate::{
+    Config, Error, Result,
+    json::{self, Object},
+};
 
 /// Adds the stop tokens of `folder`'s `generation_config.json`, if there is one, to the configuration's.
 pub(crate) fn add_stop_tokens(folder: &Path, config: &mut Config) -> Result<()> {
     let path = folder.join("generation_config.json");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(Error::Read { path, source }),
+    let text = match json::read_text(&path) {
+        Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
+        text => text?,
     };
     let file = path.display().to_string();
-    let value: Value =
-        serde_json::from_str(&text).map_err(|e| Error::Json { file: file.clone(), reason: e.to_string() })?;
+    let value = json::parse(&text, &file)?;
     let root = Object::root(&file, &value)?;
     for id in root.token_ids("eos_token_id")?.unwrap_or_default() {
         if id as usize >= config.vocab_size {
             let reason = format!("outside the vocabulary of {}", config.vocab_size);
-            return Err(root.bad("eos_token_id", &Value::from(id), reason));
+            return Err(root.bad("eos_token_id", id, reason));
         }
         if !config.eos_token_ids.contains(&id) {
             config.eos_token_ids.push(id);

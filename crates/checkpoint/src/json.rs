@@ -1,8 +1,20 @@
 //! Reading keys of a JSON object with errors that name file, key and value.
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
 use crate::{Error, Result};
+
+/// The text of a file.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })
+}
+
+/// The value that a text stands for; `file` is what errors call it.
+pub(crate) fn parse(text: &str, file: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|e| Error::Json { file: file.into(), reason: e.to_string() })
+}
 
 /// A JSON object and the file it came from.
 pub(crate) struct Object<'a> {
@@ -32,25 +44,30 @@ impl<'a> Object<'a> {
 
     /// A nested object; null and absence are the same.
     pub(crate) fn object(&self, key: &'a str) -> Result<Option<Object<'a>>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Object(map)) => Ok(Some(Object { file: self.file, map, prefix: key })),
-            Some(other) => Err(self.bad(key, other, "but must be an object")),
-        }
+        let map = self.read(key, Value::as_object, "but must be an object")?;
+        Ok(map.map(|map| Object { file: self.file, map, prefix: key }))
     }
 
-    pub(crate) fn bad(&self, key: &str, value: &Value, reason: impl Into<String>) -> Error {
+    pub(crate) fn bad(&self, key: &str, value: impl ToString, reason: impl Into<String>) -> Error {
         let key = if self.prefix.is_empty() { key.into() } else { format!("{}.{key}", self.prefix) };
         Error::ConfigValue { file: self.file.into(), key, value: value.to_string(), reason: reason.into() }
     }
 
+    /// What `item` makes of a key's value, which must be what `reason` says.
+    fn read<T>(
+        &self,
+        key: &str,
+        item: impl FnOnce(&'a Value) -> Option<T>,
+        reason: impl Into<String>,
+    ) -> Result<Option<T>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        item(value).map(Some).ok_or_else(|| self.bad(key, value, reason))
+    }
+
     /// A positive integer of at most `limit`.
     pub(crate) fn size(&self, key: &str, limit: u64) -> Result<Option<usize>> {
-        let Some(value) = self.get(key) else { return Ok(None) };
-        match value.as_u64() {
-            Some(n) if (1..=limit).contains(&n) => Ok(Some(n as usize)),
-            _ => Err(self.bad(key, value, format!("but must be an integer from 1 to {limit}"))),
-        }
+        let size = |value: &Value| value.as_u64().filter(|n| (1..=limit).contains(n)).map(|n| n as usize);
+        self.read(key, size, format!("but must be an integer from 1 to {limit}"))
     }
 
     pub(crate) fn needed_size(&self, key: &'static str, limit: u64) -> Result<usize> {
@@ -59,31 +76,25 @@ impl<'a> Object<'a> {
 
     /// A finite number above 0.
     pub(crate) fn positive(&self, key: &str) -> Result<Option<f64>> {
-        let Some(value) = self.get(key) else { return Ok(None) };
-        match value.as_f64() {
-            Some(x) if x > 0.0 && x.is_finite() => Ok(Some(x)),
-            _ => Err(self.bad(key, value, "but must be a positive number")),
-        }
+        let positive = |value: &Value| value.as_f64().filter(|x| *x > 0.0 && x.is_finite());
+        self.read(key, positive, "but must be a positive number")
     }
 
     pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>> {
-        let Some(value) = self.get(key) else { return Ok(None) };
-        value.as_bool().map(Some).ok_or_else(|| self.bad(key, value, "but must be true or false"))
+        self.read(key, Value::as_bool, "but must be true or false")
     }
 
     pub(crate) fn text(&self, key: &str) -> Result<Option<&'a str>> {
-        let Some(value) = self.get(key) else { return Ok(None) };
-        value.as_str().map(Some).ok_or_else(|| self.bad(key, value, "but must be a string"))
+        self.read(key, Value::as_str, "but must be a string")
     }
 
     /// One token id or a list of them.
     pub(crate) fn token_ids(&self, key: &str) -> Result<Option<Vec<u32>>> {
-        let Some(value) = self.get(key) else { return Ok(None) };
         let one = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
-        let ids = match value {
-            Value::Array(list) => list.iter().map(one).collect::<Option<Vec<u32>>>(),
+        let ids = |value: &Value| match value {
+            Value::Array(list) => list.iter().map(one).collect(),
             single => one(single).map(|id| vec![id]),
         };
-        ids.map(Some).ok_or_else(|| self.bad(key, value, "but must be a token id or a list of token ids"))
+        self.read(key, ids, "but must be a token id or a list of token ids")
     }
 }

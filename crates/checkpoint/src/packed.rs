@@ -1,18 +1,15 @@
 //! Any checkpoint as a packed Hugging Face folder.
 
-use std::{fs, io::Write, path::Path};
+use std::path::Path;
 
 use safetensors::Dtype;
 
 use crate::{
-    AtomicFile, Checkpoint, Config, Error, FloatType, Linear, Result, ScaleRule, Stored, WeightFormat,
+    Checkpoint, Config, FloatType, Linear, Result, ScaleRule, Stored, WeightFormat,
     codec::folded,
     safetensors_file::{self, Entry, Progress},
     shapes::{EMBEDDING, HEAD},
 };
-
-/// The files of a packed folder, in the order they are written: one without a configuration is no model yet.
-const FILES: [&str; 2] = ["model.safetensors", "config.json"];
 
 /// Writes `checkpoint` as `model.safetensors` and `config.json` into `folder` (made if absent): ternary codes four rows
 /// a byte, with a `weight_scale` that results are multiplied by (`autobitlinear`, `offline`). Codes and multipliers are
@@ -22,9 +19,7 @@ const FILES: [&str; 2] = ["model.safetensors", "config.json"];
 /// # Errors
 /// When the folder has such a file already, the checkpoint is damaged, or a file cannot be written.
 pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: Progress<'_>) -> Result<()> {
-    if let Some(file) = FILES.iter().map(|name| folder.join(name)).find(|path| path.exists()) {
-        return Err(Error::Exists { path: file });
-    }
+    safetensors_file::refuse_model(folder)?;
     let config = Config {
         weights: WeightFormat::Packed(ScaleRule::Multiply),
         tie_word_embeddings: checkpoint.is_tied(),
@@ -46,14 +41,9 @@ pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: Pro
     let linears = config.all_linears().map(|shape| checkpoint.linear(&shape)).collect::<Result<Vec<_>>>()?;
     linears.iter().try_for_each(check_codes)?;
 
-    fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
     let mut entries: Vec<Entry<'_>> = floats.iter().map(|(name, stored)| float(name, stored)).collect();
     entries.extend(linears.iter().flat_map(|linear| [codes(linear), scale(linear)]));
-    safetensors_file::write(&folder.join(FILES[0]), entries, progress)?;
-    let path = folder.join(FILES[1]);
-    let mut file = AtomicFile::create(&path)?;
-    file.write_all(config.to_json().as_bytes()).map_err(|e| file.error(e))?;
-    file.commit()
+    safetensors_file::write_model(folder, &config, entries, progress)
 }
 
 /// A damaged matrix is refused before anything is written.

@@ -1,6 +1,7 @@
 //! Writing a safetensors file tensor by tensor: never more than a part of one is in memory.
 
 use std::{
+    fs,
     io::{self, Write},
     path::Path,
 };
@@ -8,7 +9,7 @@ use std::{
 use safetensors::Dtype;
 use serde_json::{Map, Value, json};
 
-use crate::{AtomicFile, FloatType, Result};
+use crate::{AtomicFile, Config, Error, FloatType, Result};
 
 /// Writes the values of a tensor, in order.
 type Values<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
@@ -50,15 +51,33 @@ pub fn write_f32_tensors(
         let (name, shape) = (name.clone(), shape.clone());
         entries.push(Entry { name, dtype: Dtype::F32, shape, values: Box::new(write) });
     }
-    write_with(path, metadata, entries, &mut |_, _| ())
+    write(path, metadata, entries, &mut |_, _| ())
+}
+
+/// The files of a model's folder, in the order they are written: one without a configuration is no model yet.
+const FILES: [&str; 2] = ["model.safetensors", "config.json"];
+
+/// Refuses a folder that has such a file already.
+pub(crate) fn refuse_model(folder: &Path) -> Result<()> {
+    let there = FILES.iter().map(|name| folder.join(name)).find(|path| path.exists());
+    there.map_or(Ok(()), |path| Err(Error::Exists { path }))
+}
+
+/// Writes a model's folder (made if absent), each file whole or not at all.
+pub(crate) fn write_model(
+    folder: &Path,
+    config: &Config,
+    entries: Vec<Entry<'_>>,
+    progress: Progress<'_>,
+) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
+    let [weights, configuration] = FILES.map(|name| folder.join(name));
+    write(&weights, &[], entries, progress)?;
+    AtomicFile::write_whole(&configuration, config.to_json().as_bytes())
 }
 
 /// Writes a whole file or none.
-pub(crate) fn write(path: &Path, entries: Vec<Entry<'_>>, progress: Progress<'_>) -> Result<()> {
-    write_with(path, &[], entries, progress)
-}
-
-fn write_with(
+fn write(
     path: &Path,
     metadata: &[(&str, &str)],
     mut entries: Vec<Entry<'_>>,

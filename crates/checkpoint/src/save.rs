@@ -1,11 +1,11 @@
 //! From full-precision masters to a packed checkpoint that this crate and transformers load.
 
-use std::{borrow::Cow, fs, io::Write, path::Path};
+use std::{borrow::Cow, path::Path};
 
 use safetensors::Dtype;
 
 use crate::{
-    AtomicFile, Config, Error, FloatType, LinearShape, Result, ScaleRule, Ternarised, WeightFormat,
+    Config, Error, FloatType, LinearShape, Result, ScaleRule, Ternarised, WeightFormat,
     codec::folded,
     safetensors_file::{self, Entry},
     shapes,
@@ -63,11 +63,7 @@ pub fn write_packed<'a>(
         entries.push(float(&format!("{}.weight_scale", shape.name), &[1], FloatType::F32, multiplier));
         entries.push(codes(shape, weights, scale));
     }
-    fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
-    safetensors_file::write(&folder.join("model.safetensors"), entries, &mut |_, _| ())?;
-    let mut file = AtomicFile::create(&folder.join("config.json"))?;
-    file.write_all(config.to_json().as_bytes()).map_err(|e| file.error(e))?;
-    file.commit()
+    safetensors_file::write_model(folder, &config, entries, &mut |_, _| ())
 }
 
 fn checked<'a>(

@@ -10,7 +10,7 @@ use safetensors::{SafeTensors, tensor::Metadata};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::{Bytes, Coding, Error, Result, Stored};
+use crate::{Bytes, Coding, Error, Result, Stored, json};
 
 /// The file of a checkpoint that is not sharded.
 pub(crate) const SINGLE: &str = "model.safetensors";
@@ -132,9 +132,7 @@ impl Shard {
 /// Tensor to file name, from an index.
 fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
-    let value: Value =
-        serde_json::from_str(&text).map_err(|e| Error::Json { file: file.clone(), reason: e.to_string() })?;
+    let value = json::parse(&json::read_text(path)?, &file)?;
     let bad = |reason: String| Error::Index { file: file.clone(), reason };
     let map = value.get("weight_map").and_then(Value::as_object);
     let map = map.filter(|map| !map.is_empty()).ok_or_else(|| bad("it has no `weight_map`".into()))?;
@@ -165,10 +163,8 @@ fn repeated_name(header: &[u8]) -> Option<String> {
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
             let (mut seen, mut repeated) = (HashSet::new(), None);
             while let Some((name, _)) = map.next_entry::<String, IgnoredAny>()? {
-                if seen.contains(&name) {
-                    repeated.get_or_insert(name);
-                } else {
-                    seen.insert(name);
+                if let Some(before) = seen.replace(name) {
+                    repeated.get_or_insert(before);
                 }
             }
             Ok(repeated)

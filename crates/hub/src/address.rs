@@ -4,6 +4,8 @@ use std::fmt;
 
 use ureq::http::Uri;
 
+use crate::Error;
+
 /// An absolute http or https address.
 #[derive(Clone, Debug)]
 pub(crate) struct Address(Uri);
@@ -33,18 +35,14 @@ impl Address {
         let scheme = self.0.scheme_str().unwrap_or("https");
         let authority = self.0.authority().map_or("", |authority| authority.as_str());
         let path = self.0.path();
-        if location.contains("://") && !location.starts_with(['/', '?']) {
-            Address::parse(location)
-        } else if let Some(rest) = location.strip_prefix("//") {
-            Address::parse(&format!("{scheme}://{rest}"))
-        } else if location.starts_with('/') {
-            Address::parse(&format!("{scheme}://{authority}{location}"))
-        } else if location.starts_with('?') {
-            Address::parse(&format!("{scheme}://{authority}{path}{location}"))
-        } else {
-            let folder = &path[..path.rfind('/').map_or(0, |at| at + 1)];
-            Address::parse(&format!("{scheme}://{authority}{folder}{location}"))
-        }
+        let folder = &path[..path.rfind('/').map_or(0, |at| at + 1)];
+        Address::parse(&match location {
+            whole if whole.contains("://") && !whole.starts_with(['/', '?']) => whole.into(),
+            server if server.starts_with("//") => format!("{scheme}:{server}"),
+            root if root.starts_with('/') => format!("{scheme}://{authority}{root}"),
+            query if query.starts_with('?') => format!("{scheme}://{authority}{path}{query}"),
+            beside => format!("{scheme}://{authority}{folder}{beside}"),
+        })
     }
 
     /// Whether both lead to one server: same scheme, host and port.
@@ -68,6 +66,11 @@ impl Address {
     /// Host and port, for messages.
     pub(crate) fn host(&self) -> &str {
         self.0.authority().map_or("", |authority| authority.as_str())
+    }
+
+    /// That what answers from here does what the hub does not.
+    pub(crate) fn odd(&self, reason: impl Into<String>) -> Error {
+        Error::Answer { address: self.to_string(), reason: reason.into() }
     }
 
     pub(crate) fn uri(&self) -> &Uri {

@@ -1,7 +1,7 @@
 //! The two checksums by which the hub names files.
 
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, digest::DynDigest};
 
 /// What a file's content must hash to, as its etag says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,34 +48,24 @@ impl Checksum {
     /// Begins to hash a file of `size` bytes.
     pub(crate) fn hasher(&self, size: u64) -> Hasher {
         match self.kind {
-            Kind::Sha256 => Hasher::Sha256(Sha256::new()),
-            Kind::GitBlob => Hasher::GitBlob(Sha1::new().chain_update(format!("blob {size}\0"))),
+            Kind::Sha256 => Hasher(Box::new(Sha256::new())),
+            Kind::GitBlob => Hasher(Box::new(Sha1::new().chain_update(format!("blob {size}\0")))),
         }
     }
 }
 
 /// A checksum in the making.
-pub(crate) enum Hasher {
-    Sha256(Sha256),
-    GitBlob(Sha1),
-}
+pub(crate) struct Hasher(Box<dyn DynDigest + Send>);
 
 impl Hasher {
     /// Takes the next bytes of the file.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Hasher::Sha256(hasher) => hasher.update(bytes),
-            Hasher::GitBlob(hasher) => hasher.update(bytes),
-        }
+        self.0.update(bytes);
     }
 
     /// The checksum of what was taken, in lower-case digits.
     pub(crate) fn hex(self) -> String {
-        let digits = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect();
-        match self {
-            Hasher::Sha256(hasher) => digits(&hasher.finalize()),
-            Hasher::GitBlob(hasher) => digits(&hasher.finalize()),
-        }
+        self.0.finalize().iter().map(|b| format!("{b:02x}")).collect()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 const USER_AGENT: &str = concat!("bitkv-hub/", env!("CARGO_PKG_VERSION"));
-const MAX_REDIRECTS: usize = 10;
+pub(crate) const MAX_REDIRECTS: usize = 10;
 /// Far above the listing of any model repository, in bytes.
 const MAX_LISTING: u64 = 32 << 20;
 
@@ -54,11 +54,7 @@ impl Answer {
         }
         let location = self.header("location").ok_or("to nowhere");
         let target = location.and_then(|location| self.address.join(location));
-        let bad = |reason| Error::Answer {
-            address: self.address.to_string(),
-            reason: format!("redirects to an address {reason}"),
-        };
-        target.map(Some).map_err(bad)
+        target.map(Some).map_err(|reason| self.address.odd(format!("redirects to an address {reason}")))
     }
 }
 
@@ -106,14 +102,14 @@ impl<'a> Client<'a> {
             }
         };
         let mut answer = self.accepted(answer)?;
-        let odd = |reason: String| Error::Answer { address: address.to_string(), reason };
         let body = answer.response.body_mut().with_config().limit(MAX_LISTING);
-        let text = body.read_to_string().map_err(|e| odd(format!("sends an unreadable listing ({e})")))?;
-        let info: RepoInfo =
-            serde_json::from_str(&text).map_err(|e| odd(format!("sends no listing of files ({e})")))?;
+        let text =
+            body.read_to_string().map_err(|e| address.odd(format!("sends an unreadable listing ({e})")))?;
+        let info: RepoInfo = serde_json::from_str(&text)
+            .map_err(|e| address.odd(format!("sends no listing of files ({e})")))?;
         match (is_commit(&info.sha), is_commit(self.repo.revision())) {
-            (false, _) => Err(odd("names no commit in its listing of files".into())),
-            (true, true) if info.sha != self.repo.revision() => Err(odd("lists another commit".into())),
+            (false, _) => Err(address.odd("names no commit in its listing of files")),
+            (true, true) if info.sha != self.repo.revision() => Err(address.odd("lists another commit")),
             (true, _) => Ok(info),
         }
     }
@@ -155,11 +151,7 @@ impl<'a> Client<'a> {
                 None => return self.passing_refused(answer),
             }
         }
-        Err(Failure::Final(self.too_many_redirects(&address)))
-    }
-
-    pub(crate) fn too_many_redirects(&self, address: &Address) -> Error {
-        Error::Answer { address: address.to_string(), reason: "redirects without end".into() }
+        Err(Failure::Final(address.odd("redirects without end")))
     }
 
     /// One request; no redirect is followed. Only the hub itself gets the token.

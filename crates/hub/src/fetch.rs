@@ -31,8 +31,7 @@ pub fn fetch(id: &ModelId, settings: &Settings, progress: &mut dyn Progress) -> 
     if settings.offline {
         return match cached {
             Some(Ok(cached)) => Ok(use_cached(id, cached, "HF_HUB_OFFLINE is set", progress)),
-            Some(Err(found)) => Err(cache.refuse_offline(settings, Some(found))),
-            None => Err(cache.refuse_offline(settings, None)),
+            found => Err(cache.refuse_offline(settings, found.and_then(Result::err))),
         };
     }
     let cached = cached.and_then(Result::ok);
@@ -57,10 +56,8 @@ pub fn fetch(id: &ModelId, settings: &Settings, progress: &mut dyn Progress) -> 
 
 /// Errors that say nothing about the model itself.
 fn is_passing(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Unreachable { .. } | Error::Status { .. } | Error::Answer { .. } | Error::Denied { .. }
-    )
+    use Error::*;
+    matches!(error, Unreachable { .. } | Status { .. } | Answer { .. } | Denied { .. })
 }
 
 fn use_cached(id: &ModelId, cached: Cached, why: &str, progress: &mut dyn Progress) -> PathBuf {

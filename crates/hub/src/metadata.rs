@@ -1,13 +1,11 @@
 //! What the hub says of a file before it is downloaded.
 
 use crate::{
-    Error, Result,
+    Result,
     address::Address,
     checksum::Checksum,
-    client::{Answer, Client, Method},
+    client::{Answer, Client, MAX_REDIRECTS, Method},
 };
-
-const MAX_REDIRECTS: usize = 10;
 
 /// Length and checksum of a file at a commit.
 #[derive(Clone, Debug)]
@@ -43,25 +41,23 @@ pub(crate) fn metadata(client: &Client<'_>, commit: &str, file: &str) -> Result<
         }
         address = target;
     }
-    Err(client.too_many_redirects(&address))
+    Err(address.odd("redirects without end"))
 }
 
 fn check_commit(answer: &Answer, commit: &str) -> Result<()> {
     match answer.header("x-repo-commit") {
         Some(found) if found != commit => {
-            let reason = format!("sends a file of commit `{found}` when asked for {commit}");
-            Err(Error::Answer { address: answer.address.to_string(), reason })
+            Err(answer.address.odd(format!("sends a file of commit `{found}` when asked for {commit}")))
         }
         _ => Ok(()),
     }
 }
 
 fn read(address: &Address, etag: Option<&str>, size: Option<&str>) -> Result<Metadata> {
-    let odd = |reason: String| Error::Answer { address: address.to_string(), reason };
-    let etag = etag.ok_or_else(|| odd("names no ETag".into()))?;
+    let etag = etag.ok_or_else(|| address.odd("names no ETag"))?;
     let checksum = Checksum::from_etag(etag)
-        .ok_or_else(|| odd(format!("names an ETag `{etag}` that is no SHA-256 and no git SHA-1")))?;
-    let size = size.ok_or_else(|| odd("names no length".into()))?;
-    let size = size.trim().parse().map_err(|_| odd(format!("names a length `{size}`")))?;
+        .ok_or_else(|| address.odd(format!("names an ETag `{etag}` that is no SHA-256 and no git SHA-1")))?;
+    let size = size.ok_or_else(|| address.odd("names no length"))?;
+    let size = size.trim().parse().map_err(|_| address.odd(format!("names a length `{size}`")))?;
     Ok(Metadata { size, checksum })
 }

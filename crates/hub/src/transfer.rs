@@ -60,9 +60,7 @@ impl Source<'_> {
     /// One request for what is missing.
     fn receive(&self, part: &mut Part, progress: &mut dyn Progress) -> Result<(), Failure> {
         let answer = self.client.content(&self.address, part.len()).map_err(|failure| match failure {
-            Failure::Passing(error) if part.len() > 0 => {
-                Failure::Passing(self.broken(part, &error.to_string()))
-            }
+            Failure::Passing(error) if part.len() > 0 => self.broken(part, &error.to_string()),
             other => other,
         })?;
         match answer.status() {
@@ -72,7 +70,7 @@ impl Source<'_> {
             // It has another idea of what is there; ask for the whole.
             206 | 416 if part.len() > 0 => {
                 part.restart().map_err(Failure::Final)?;
-                return Err(Failure::Passing(self.broken(part, "the server did not go on from there")));
+                return Err(self.broken(part, "the server did not go on from there"));
             }
             _ => return Err(Failure::Final(self.client.refusal(&answer))),
         }
@@ -82,9 +80,9 @@ impl Source<'_> {
 
     fn check_length(&self, answer: &Answer, part: &Part) -> Result<(), Failure> {
         match answer.header("content-length").and_then(|length| length.trim().parse::<u64>().ok()) {
-            Some(length) if length != part.missing() => Err(Failure::Final(
-                self.wrong_length(&answer.address, part.len().saturating_add(length).to_string()),
-            )),
+            Some(length) if length != part.missing() => {
+                Err(self.wrong_length(&answer.address, part.len().saturating_add(length).to_string()))
+            }
             _ => Ok(()),
         }
     }
@@ -97,37 +95,29 @@ impl Source<'_> {
         loop {
             let n = match body.read(&mut block) {
                 Ok(0) if part.missing() == 0 => return Ok(()),
-                Ok(0) => return Err(Failure::Passing(self.broken(part, "the server closed the connection"))),
+                Ok(0) => return Err(self.broken(part, "the server closed the connection")),
                 Ok(n) => n,
-                Err(e) => return Err(Failure::Passing(self.broken(part, &e.to_string()))),
+                Err(e) => return Err(self.broken(part, &e.to_string())),
             };
             if n as u64 > part.missing() {
                 let sent = format!("more than {}", self.metadata.size);
-                return Err(Failure::Final(self.wrong_length(&address, sent)));
+                return Err(self.wrong_length(&address, sent));
             }
             part.append(&block[..n]).map_err(Failure::Final)?;
             progress.reached(part.len());
         }
     }
 
-    fn broken(&self, part: &Part, reason: &str) -> Error {
-        Error::Broken {
-            model: self.model.into(),
-            file: self.file.into(),
-            received: part.len(),
-            size: self.metadata.size,
-            reason: reason.into(),
-        }
+    fn broken(&self, part: &Part, reason: &str) -> Failure {
+        let (model, file) = (self.model.into(), self.file.into());
+        let (received, size, reason) = (part.len(), self.metadata.size, reason.into());
+        Failure::Passing(Error::Broken { model, file, received, size, reason })
     }
 
-    fn wrong_length(&self, address: &Address, sent: String) -> Error {
-        Error::Length {
-            model: self.model.into(),
-            file: self.file.into(),
-            address: address.to_string(),
-            announced: self.metadata.size,
-            sent,
-        }
+    fn wrong_length(&self, address: &Address, sent: String) -> Failure {
+        let (model, file) = (self.model.into(), self.file.into());
+        let (address, announced) = (address.to_string(), self.metadata.size);
+        Failure::Final(Error::Length { model, file, address, announced, sent })
     }
 }
 

@@ -44,6 +44,15 @@ impl Error {
         Error::Tokenizer { file: file.into(), reason: reason.into() }
     }
 
+    pub(crate) fn unsupported(
+        file: &str,
+        what: &'static str,
+        name: impl Into<String>,
+        known: impl Into<String>,
+    ) -> Error {
+        Error::Unsupported { file: file.into(), what, name: name.into(), known: known.into() }
+    }
+
     pub(crate) fn json(file: &str, reason: impl ToString) -> Error {
         Error::Json { file: file.into(), reason: reason.to_string() }
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::AddedToken;
 
-use crate::{Error, Options, Result, TokenType, Tokenizer, Vocabulary, tiktoken::is_tiktoken};
+use crate::{Error, Options, Result, TokenType, Tokenizer, Vocabulary, sentencepiece, tiktoken};
 
 impl Tokenizer {
     /// Reads a `tokenizer.json` or a `tokenizer.model` of either kind, told apart by what is in it.
@@ -46,11 +46,14 @@ impl Tokenizer {
         file: &str,
         options: &Options,
     ) -> Result<Tokenizer> {
-        match bytes.trim_ascii_start().first() {
-            Some(b'{') => Tokenizer::from_json_bytes(bytes, file, options),
-            _ if is_tiktoken(bytes) => Tokenizer::from_tiktoken_and(bytes, more, file, options),
-            _ => Tokenizer::from_sentencepiece_and(bytes, more, file, options),
-        }
+        let mut vocabulary = match bytes.trim_ascii_start().first() {
+            Some(b'{') => return Tokenizer::from_json_bytes(bytes, file, options),
+            _ if tiktoken::is_tiktoken(bytes) => tiktoken::vocabulary(bytes, file)?,
+            _ => sentencepiece::vocabulary(bytes, file)?,
+        };
+        // Added tokens may rename the special ones.
+        vocabulary.add(&more, file)?;
+        Tokenizer::from_vocabulary_and(vocabulary, more, file, options)
     }
 }
 
@@ -131,9 +134,8 @@ fn listed_tokens(folder: &Path, config: &Value) -> Result<BTreeMap<u32, Added>> 
 fn names(config: &Value, token: &str) -> bool {
     let is = |value: &Value| value == token || value["content"] == token;
     config.as_object().is_some_and(|config| {
-        let roles =
-            config.iter().filter(|(key, _)| key.ends_with("_token") || key.ends_with("_special_tokens"));
-        let mut values = roles.map(|(_, value)| value);
+        let role = |key: &str| key.ends_with("_token") || key.ends_with("_special_tokens");
+        let mut values = config.iter().filter(|(key, _)| role(key)).map(|(_, value)| value);
         values.any(|value| is(value) || value.as_array().is_some_and(|list| list.iter().any(is)))
     })
 }

@@ -25,8 +25,7 @@ impl Tokenizer {
         let json: File<'_> = serde_json::from_slice(bytes).map_err(wrong)?;
         let kind: Kind = serde_json::from_str(json.model.get()).map_err(wrong)?;
         if kind.name.as_deref().is_some_and(|name| name != "BPE") {
-            let name = kind.name.unwrap_or_default();
-            return Err(Error::Unsupported { file: file.into(), what: "model", name, known: "BPE".into() });
+            return Err(Error::unsupported(file, "model", kind.name.unwrap_or_default(), "BPE"));
         }
         let model: Bpe<'_> = serde_json::from_str(json.model.get()).map_err(wrong)?;
         json.parts(model, file)?.assemble(options)
@@ -135,12 +134,9 @@ impl Bpe<'_> {
             ("end_of_word_suffix", &self.end_of_word_suffix),
         ];
         match affixes.into_iter().find(|(_, affix)| affix.as_ref().is_some_and(|affix| !affix.is_empty())) {
-            Some((what, affix)) => Err(Error::Unsupported {
-                file: file.into(),
-                what,
-                name: affix.clone().unwrap_or_default(),
-                known: "none".into(),
-            }),
+            Some((what, affix)) => {
+                Err(Error::unsupported(file, what, affix.clone().unwrap_or_default(), "none"))
+            }
             None => Ok(()),
         }
     }

@@ -36,40 +36,26 @@ pub(crate) enum PreTokenizer {
 }
 
 /// Names in GGUF files; the first of each kind is the one to write.
-const NAMES: [(&str, PreTokenizer); 16] = [
-    ("llama-bpe", PreTokenizer::Llama3),
-    ("llama3", PreTokenizer::Llama3),
-    ("llama-v3", PreTokenizer::Llama3),
-    ("falcon3", PreTokenizer::Llama3),
-    ("falcon-h1", PreTokenizer::Llama3),
-    ("falcon_e", PreTokenizer::Llama3),
-    ("gpt-2", PreTokenizer::Gpt2),
-    ("phi-2", PreTokenizer::Gpt2),
-    ("olmo", PreTokenizer::Gpt2),
-    ("starcoder", PreTokenizer::Digits),
-    ("refact", PreTokenizer::Digits),
-    ("smollm", PreTokenizer::Digits),
-    ("command-r", PreTokenizer::Digits),
-    ("codeshell", PreTokenizer::Digits),
-    ("exaone", PreTokenizer::Digits),
-    ("default", PreTokenizer::LlamaCppDefault),
+const NAMES: [(PreTokenizer, &[&str]); 4] = [
+    (PreTokenizer::Llama3, &["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "falcon_e"]),
+    (PreTokenizer::Gpt2, &["gpt-2", "phi-2", "olmo"]),
+    (PreTokenizer::Digits, &["starcoder", "refact", "smollm", "command-r", "codeshell", "exaone"]),
+    (PreTokenizer::LlamaCppDefault, &["default"]),
 ];
 
 impl PreTokenizer {
     /// By the value of `tokenizer.ggml.pre`.
     pub(crate) fn named(name: &str, file: &str) -> Result<PreTokenizer> {
-        let found = NAMES.iter().find(|(known, _)| *known == name);
-        found.map(|(_, kind)| *kind).ok_or_else(|| Error::Unsupported {
-            file: file.into(),
-            what: "pre-tokenizer",
-            name: name.into(),
-            known: NAMES.map(|(known, _)| known).join(", "),
+        let found = NAMES.iter().find(|(_, names)| names.contains(&name));
+        found.map(|(kind, _)| *kind).ok_or_else(|| {
+            let known = NAMES.map(|(_, names)| names.join(", ")).join(", ");
+            Error::unsupported(file, "pre-tokenizer", name, known)
         })
     }
 
     /// The name to write.
     pub(crate) fn name(self) -> &'static str {
-        NAMES.iter().find(|(_, kind)| *kind == self).expect("every kind has a name").0
+        NAMES.iter().find(|(kind, _)| *kind == self).expect("every kind has a name").1[0]
     }
 
     /// Whether a piece that is a token as a whole is taken as one, without merging.
@@ -134,7 +120,9 @@ mod tests {
 
     #[test]
     fn what_is_built_is_recognised() {
-        for (name, kind) in NAMES {
+        for (name, kind) in
+            NAMES.into_iter().flat_map(|(kind, names)| names.iter().map(move |name| (name, kind)))
+        {
             assert_eq!(PreTokenizer::named(name, "x").unwrap(), kind);
             assert_eq!(PreTokenizer::named(kind.name(), "x").unwrap(), kind);
             let json = serde_json::to_value(kind.build()).unwrap();
@@ -160,6 +148,6 @@ mod tests {
     fn unknown_names_are_refused_with_the_known_ones() {
         let error = PreTokenizer::named("qwen2", "model.gguf").unwrap_err().to_string();
         assert!(error.starts_with("model.gguf: the pre-tokenizer `qwen2` is not supported"), "{error}");
-        assert!(NAMES.iter().all(|(name, _)| error.contains(name)), "{error}");
+        assert!(NAMES.iter().flat_map(|(_, names)| *names).all(|name| error.contains(name)), "{error}");
     }
 }

@@ -40,10 +40,7 @@ impl Tokenizer {
         let parts = match typed.vocabulary.model.as_str() {
             "gpt2" => typed.byte_level()?,
             "llama" => typed.sentencepiece()?,
-            model => {
-                let (file, name, known) = (file.into(), model.into(), "gpt2, llama".into());
-                return Err(Error::Unsupported { file, what: "vocabulary", name, known });
-            }
+            model => return Err(Error::unsupported(file, "vocabulary", model, "gpt2, llama")),
         };
         parts.assemble(options)
     }
@@ -140,9 +137,8 @@ impl<'a> Typed<'a> {
 
     fn unknown(&self) -> Option<&str> {
         let named = self.vocabulary.special.unk.and_then(|id| self.vocabulary.tokens.get(id as usize));
-        named
-            .map(String::as_str)
-            .or_else(|| self.of_type(&[TokenType::Unknown]).next().map(|(_, token)| token))
+        let typed = || self.of_type(&[TokenType::Unknown]).next().map(|(_, token)| token);
+        named.map(String::as_str).or_else(typed)
     }
 
     /// Every way to make a piece, the piece with the best score first.

@@ -1,9 +1,5 @@
 //! SentencePiece's `tokenizer.model`, as Llama 2 has it.
 
-use std::collections::BTreeMap;
-
-use tokenizers::AddedToken;
-
 use crate::{
     Error, Options, Result, SpecialIds, TokenType, Tokenizer, Vocabulary,
     wire::{Fields, Value},
@@ -22,22 +18,10 @@ impl Tokenizer {
     pub fn from_sentencepiece_bytes(bytes: &[u8], file: &str, options: &Options) -> Result<Tokenizer> {
         Tokenizer::from_vocabulary(vocabulary(bytes, file)?, file, options)
     }
-
-    /// The same with tokens from other files of its folder.
-    pub(crate) fn from_sentencepiece_and(
-        bytes: &[u8],
-        more: BTreeMap<u32, AddedToken>,
-        file: &str,
-        options: &Options,
-    ) -> Result<Tokenizer> {
-        let mut vocabulary = vocabulary(bytes, file)?;
-        vocabulary.add(&more, file)?;
-        Tokenizer::from_vocabulary_and(vocabulary, more, file, options)
-    }
 }
 
 /// Reads a `ModelProto`; field numbers are those of `sentencepiece_model.proto`.
-fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
+pub(crate) fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
     let mut read = Vocabulary { model: "llama".into(), ..Vocabulary::default() };
     let mut trainer = Trainer::default();
     let mut normalizer = Normalizer::default();
@@ -118,14 +102,11 @@ impl Trainer {
             let names = ["none", "unigram", "BPE", "word", "char"];
             let kind = usize::try_from(self.model_type).ok().and_then(|kind| names.get(kind));
             let name = kind.map_or_else(|| self.model_type.to_string(), |name| name.to_string());
-            let known = "BPE, as Llama 2 has it".into();
-            return Err(Error::Unsupported { file: file.into(), what: "model type", name, known });
+            return Err(Error::unsupported(file, "model type", name, "BPE, as Llama 2 has it"));
         }
         if self.space_as_suffix {
-            return Err(Error::tokenizer(
-                file,
-                "it writes spaces behind words (`treat_whitespace_as_suffix`)",
-            ));
+            let reason = "it writes spaces behind words (`treat_whitespace_as_suffix`)";
+            return Err(Error::tokenizer(file, reason));
         }
         Ok(())
     }
@@ -164,9 +145,8 @@ impl Normalizer {
 
     fn check(&self, file: &str) -> Result<()> {
         let known = |name: &str| {
-            let (file, name) = (file.into(), name.into());
-            let known = "identity, with spaces kept and written as `▁`".into();
-            Err(Error::Unsupported { file, what: "normalizer", name, known })
+            let known = "identity, with spaces kept and written as `▁`";
+            Err(Error::unsupported(file, "normalizer", name, known))
         };
         match self {
             Normalizer { changes: true, .. } => known(&self.name),

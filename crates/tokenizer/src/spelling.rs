@@ -76,8 +76,8 @@ impl Spelling {
 
 fn unknown(file: &str, step: &Value) -> Error {
     let name = step["type"].as_str().map_or_else(|| step.to_string(), String::from);
-    let known = "ByteLevel, Metaspace, and Replace of `▁` with ByteFallback, Fuse and Strip".into();
-    Error::Unsupported { file: file.into(), what: "decoder", name, known }
+    let known = "ByteLevel, Metaspace, and Replace of `▁` with ByteFallback, Fuse and Strip";
+    Error::unsupported(file, "decoder", name, known)
 }
 
 /// The steps of a part of a `tokenizer.json`, sequences within sequences laid flat; none for `null`.

@@ -1,9 +1,7 @@
 //! The tiktoken style of `tokenizer.model`, as Llama 3 has it: a line each of a token in base64 and its rank.
 
-use std::collections::BTreeMap;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
-use tokenizers::{AddedToken, models::bpe::Vocab};
+use tokenizers::models::bpe::Vocab;
 
 use crate::{
     Error, Options, Result, SpecialIds, TokenType, Tokenizer, Vocabulary, merges::all_merges,
@@ -18,23 +16,11 @@ impl Tokenizer {
     /// When a line is not a token and its rank, ranks are not 0, 1, 2 and so on, a byte has no token, or it does
     /// not fit the model.
     pub fn from_tiktoken_bytes(bytes: &[u8], file: &str, options: &Options) -> Result<Tokenizer> {
-        Tokenizer::from_tiktoken_and(bytes, BTreeMap::new(), file, options)
-    }
-
-    /// The same with tokens from other files of its folder, which may rename the special ones.
-    pub(crate) fn from_tiktoken_and(
-        bytes: &[u8],
-        more: BTreeMap<u32, AddedToken>,
-        file: &str,
-        options: &Options,
-    ) -> Result<Tokenizer> {
-        let mut vocabulary = vocabulary(bytes, file)?;
-        vocabulary.add(&more, file)?;
-        Tokenizer::from_vocabulary_and(vocabulary, more, file, options)
+        Tokenizer::from_vocabulary(vocabulary(bytes, file)?, file, options)
     }
 }
 
-fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
+pub(crate) fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
     let ranks = ranks(bytes, file)?;
     let spelt: Vec<String> = ranks.iter().map(|token| token.iter().map(|b| char_of(*b)).collect()).collect();
     let mut by_token = Vocab::with_capacity(spelt.len());

@@ -90,12 +90,9 @@ fn refuse_unsupported(gguf: &Gguf) -> Result<()> {
     }
     if let Some(place) = gguf.place("rope_freqs.weight") {
         let stored = gguf.stored(place);
-        let plain =
-            stored.coding.is_float() && stored.f32s(&stored.shape)?.iter().all(|factor| *factor == 1.0);
-        if !plain {
-            return Err(
-                gguf.bad("it has the tensor `rope_freqs.weight`, but only unscaled RoPE is supported".into())
-            );
+        if !stored.coding.is_float() || stored.f32s(&stored.shape)?.iter().any(|factor| *factor != 1.0) {
+            let reason = "it has the tensor `rope_freqs.weight`, but only unscaled RoPE is supported";
+            return Err(gguf.bad(reason.into()));
         }
     }
     let (keys, prefix) = (gguf.keys(), gguf.architecture());
@@ -151,11 +148,8 @@ fn head_dim(keys: &Keys<'_>, prefix: &str, hidden: usize, heads: usize) -> Resul
     };
     for part in ["rope.dimension_count", "attention.value_length"] {
         if let Some(other) = keys.size(&key(part), MAX_WIDTH)?.filter(|other| *other != width) {
-            return Err(keys.bad(
-                &key(part),
-                other,
-                format!("but only the width of a head, {width}, is supported"),
-            ));
+            let reason = format!("but only the width of a head, {width}, is supported");
+            return Err(keys.bad(&key(part), other, reason));
         }
     }
     Ok(width)

@@ -126,8 +126,7 @@ impl Part {
                 let values = dense.stored().len() as u64;
                 let (coding, bytes) = match target {
                     None => (dense.stored().coding.clone(), dense.stored().bytes.len() as u64),
-                    Some(FloatType::F32) => (Coding::F32, 4 * values),
-                    Some(kind) => (dense::coding(*kind), 2 * values),
+                    Some(kind) => (dense::coding(*kind), values * kind.dtype().bitsize() as u64 / 8),
                 };
                 Announced { name: named(name), shape: vec![dense.rows(), dense.cols()], coding, bytes }
             }

@@ -21,11 +21,7 @@ pub(super) fn target(dense: &Dense, asked: Option<FloatType>) -> Option<FloatTyp
 }
 
 pub(super) fn coding(kind: FloatType) -> Coding {
-    match kind {
-        FloatType::F32 => Coding::F32,
-        FloatType::F16 => Coding::F16,
-        FloatType::Bf16 => Coding::Bf16,
-    }
+    Coding::of_dtype(kind.dtype())
 }
 
 fn is_f16(dense: &Dense) -> bool {

@@ -79,10 +79,7 @@ impl Header {
     }
 
     pub(super) fn architecture(&self) -> &str {
-        match self.get("general.architecture") {
-            Some(Value::String(name)) => name,
-            _ => "",
-        }
+        self.get("general.architecture").and_then(Value::as_text).map_or("", String::as_str)
     }
 
     pub(super) fn coding(&self, place: &Place, layout: Layout) -> Coding {
@@ -90,10 +87,7 @@ impl Header {
     }
 
     fn context(&self) -> Context<'_> {
-        let file_type = match self.get("general.file_type") {
-            Some(Value::Integer(n)) => Some(*n),
-            _ => None,
-        };
+        let file_type = self.get("general.file_type").and_then(Value::as_integer).copied();
         Context { architecture: self.architecture(), file_type }
     }
 

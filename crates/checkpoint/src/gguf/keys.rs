@@ -32,13 +32,22 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// What `item` makes of a key's value, which must be what `reason` says.
+    fn read<T>(
+        &self,
+        key: &str,
+        item: impl FnOnce(&'a Value) -> Option<T>,
+        reason: impl Into<String>,
+    ) -> Result<Option<T>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        item(value).map(Some).ok_or_else(|| self.bad(key, value, reason))
+    }
+
     /// A positive integer of at most `limit`.
     pub(super) fn size(&self, key: &str, limit: u64) -> Result<Option<usize>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Integer(n)) if (1..=i128::from(limit)).contains(n) => Ok(Some(*n as usize)),
-            Some(other) => Err(self.bad(key, other, format!("but must be an integer from 1 to {limit}"))),
-        }
+        let size = |n: &i128| (1..=i128::from(limit)).contains(n).then_some(*n as usize);
+        let reason = format!("but must be an integer from 1 to {limit}");
+        self.read(key, |value| value.as_integer().and_then(size), reason)
     }
 
     pub(super) fn needed_size(&self, key: &str, limit: u64) -> Result<usize> {
@@ -47,48 +56,30 @@ impl<'a> Keys<'a> {
 
     /// A finite number above 0. A single is read as the decimal that it was written for, such as 1e-5.
     pub(super) fn positive(&self, key: &str) -> Result<Option<f64>> {
-        let Some(value) = self.get(key) else { return Ok(None) };
-        let number = match value {
+        let number = |value: &Value| match value {
             Value::F32(x) => x.to_string().parse().ok(),
             Value::F64(x) => Some(*x),
             Value::Integer(n) => Some(*n as f64),
             _ => None,
         };
-        match number {
-            Some(x) if x > 0.0 && f64::is_finite(x) => Ok(Some(x)),
-            _ => Err(self.bad(key, value, "but must be a positive number")),
-        }
+        let positive = |x: &f64| *x > 0.0 && x.is_finite();
+        self.read(key, |value| number(value).filter(positive), "but must be a positive number")
     }
 
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(*flag)),
-            Some(other) => Err(self.bad(key, other, "but must be a truth value")),
-        }
+        self.read(key, |value| value.as_bool().copied(), "but must be a truth value")
     }
 
     pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(self.bad(key, other, "but must be a string")),
-        }
+        self.read(key, |value| value.as_text().map(String::as_str), "but must be a string")
     }
 
     pub(super) fn token(&self, key: &str) -> Result<Option<u32>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Integer(n)) if u32::try_from(*n).is_ok() => Ok(Some(*n as u32)),
-            Some(other) => Err(self.bad(key, other, "but must be a token id")),
-        }
+        let id = |n: &i128| u32::try_from(*n).ok();
+        self.read(key, |value| value.as_integer().and_then(id), "but must be a token id")
     }
 
     pub(super) fn array(&self, key: &str) -> Result<Option<&'a Array>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Array(array)) => Ok(Some(array)),
-            Some(other) => Err(self.bad(key, other, "but must be an array")),
-        }
+        self.read(key, Value::as_array, "but must be an array")
     }
 }

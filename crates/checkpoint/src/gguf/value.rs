@@ -169,6 +169,18 @@ impl fmt::Display for Value {
     }
 }
 
+/// The content of a value, if it is of the kind that is asked for.
+macro_rules! contents {
+    ($($name:ident: $variant:ident($content:ty)),+) => {
+        impl Value {
+            $(pub(super) fn $name(&self) -> Option<&$content> {
+                if let Value::$variant(content) = self { Some(content) } else { None }
+            })+
+        }
+    };
+}
+contents!(as_integer: Integer(i128), as_f32: F32(f32), as_bool: Bool(bool), as_text: String(String), as_array: Array(Array));
+
 impl Value {
     pub(super) fn read(from: &mut Cursor<'_>) -> Read<(Kind, Value)> {
         let kind = Kind::read(from)?;

@@ -62,14 +62,8 @@ pub(super) fn read(keys: &Keys<'_>) -> Result<Vocabulary> {
     let vocabulary = Vocabulary {
         model: keys.text(MODEL)?.ok_or_else(|| keys.missing(MODEL))?.into(),
         pre: keys.text(PRE)?.map(String::from),
-        scores: items(keys, SCORES, Kind::F32, |value| match value {
-            Value::F32(score) => Some(score),
-            _ => None,
-        })?,
-        token_types: items(keys, TYPES, Kind::I32, |value| match value {
-            Value::Integer(kind) => i32::try_from(kind).ok(),
-            _ => None,
-        })?,
+        scores: items(keys, SCORES, Kind::F32, |value| value.as_f32().copied())?,
+        token_types: items(keys, TYPES, Kind::I32, |value| i32::try_from(*value.as_integer()?).ok())?,
         merges: strings(keys, MERGES)?,
         bos: keys.token(BOS)?,
         eos: keys.token(EOS)?,

@@ -64,7 +64,7 @@ impl GgufWriter {
         header.extend((tensors.len() as u64).to_le_bytes());
         header.extend((fields.len() as u64).to_le_bytes());
         for (key, field) in fields {
-            put_text(&mut header, key);
+            header.extend(text_bytes(key));
             put_field(&mut header, *field);
         }
         let mut offset = 0;
@@ -118,52 +118,38 @@ impl GgufWriter {
     }
 }
 
-fn put_text(to: &mut Vec<u8>, text: &str) {
-    to.extend((text.len() as u64).to_le_bytes());
-    to.extend(text.as_bytes());
+/// A length and as many bytes.
+fn text_bytes(text: &str) -> Vec<u8> {
+    [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
 }
 
 fn put_field(to: &mut Vec<u8>, field: Field<'_>) {
-    let kind = |to: &mut Vec<u8>, kind: Kind| to.extend(kind.id().to_le_bytes());
-    let array = |to: &mut Vec<u8>, item: Kind, count: usize| {
-        kind(to, Kind::Array);
-        kind(to, item);
-        to.extend((count as u64).to_le_bytes());
-    };
-    match field {
-        Field::U32(n) => {
-            kind(to, Kind::U32);
-            to.extend(n.to_le_bytes());
-        }
-        Field::F32(x) => {
-            kind(to, Kind::F32);
-            to.extend(x.to_le_bytes());
-        }
-        Field::Bool(flag) => {
-            kind(to, Kind::Bool);
-            to.push(flag.into());
-        }
-        Field::Text(text) => {
-            kind(to, Kind::String);
-            put_text(to, text);
-        }
+    // An array's number of items, the type, and the value or the items.
+    let (count, kind, bytes) = match field {
+        Field::U32(n) => (None, Kind::U32, n.to_le_bytes().to_vec()),
+        Field::F32(x) => (None, Kind::F32, x.to_le_bytes().to_vec()),
+        Field::Bool(flag) => (None, Kind::Bool, vec![flag.into()]),
+        Field::Text(text) => (None, Kind::String, text_bytes(text)),
         Field::Texts(texts) => {
-            array(to, Kind::String, texts.len());
-            texts.iter().for_each(|text| put_text(to, text));
+            (Some(texts.len()), Kind::String, texts.iter().flat_map(|text| text_bytes(text)).collect())
         }
         Field::F32s(values) => {
-            array(to, Kind::F32, values.len());
-            values.iter().for_each(|value| to.extend(value.to_le_bytes()));
+            (Some(values.len()), Kind::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect())
         }
         Field::I32s(values) => {
-            array(to, Kind::I32, values.len());
-            values.iter().for_each(|value| to.extend(value.to_le_bytes()));
+            (Some(values.len()), Kind::I32, values.iter().flat_map(|value| value.to_le_bytes()).collect())
         }
+    };
+    if count.is_some() {
+        to.extend(Kind::Array.id().to_le_bytes());
     }
+    to.extend(kind.id().to_le_bytes());
+    to.extend(count.into_iter().flat_map(|count| (count as u64).to_le_bytes()));
+    to.extend(bytes);
 }
 
 fn put_tensor(to: &mut Vec<u8>, tensor: &Announced, offset: u64) {
-    put_text(to, &tensor.name);
+    to.extend(text_bytes(&tensor.name));
     to.extend((tensor.shape.len() as u32).to_le_bytes());
     tensor.shape.iter().rev().for_each(|size| to.extend((*size as u64).to_le_bytes()));
     to.extend(types::id(&tensor.coding).expect("a coding that files have a number for").to_le_bytes());

@@ -1,6 +1,6 @@
 //! A random checkpoint as a folder.
 
-use std::{fs, io::Write, path::Path};
+use std::{io::Write, path::Path};
 
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ use super::{
     tensor::{PART, Tensor},
 };
 use crate::{
-    AtomicFile, Config, Error, Result,
+    Config, Result,
     safetensors_file::{self, Entry, Progress},
 };
 
@@ -23,17 +23,10 @@ const SLAB: usize = 64 * PART;
 /// When the folder holds a model already or cannot be written.
 pub fn write_random(config: &Config, seed: u64, folder: &Path, progress: Progress<'_>) -> Result<()> {
     let config = packed(config);
-    let names = ["model.safetensors", "config.json"].map(|name| folder.join(name));
-    if let Some(path) = names.iter().find(|path| path.exists()) {
-        return Err(Error::Exists { path: path.clone() });
-    }
-    fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
+    safetensors_file::refuse_model(folder)?;
     let weights = Weights::new(&config, seed);
     let entries = weights.tensors.iter().map(|tensor| entry(tensor, seed)).collect();
-    safetensors_file::write(&names[0], entries, progress)?;
-    let mut file = AtomicFile::create(&names[1])?;
-    file.write_all(config.to_json().as_bytes()).map_err(|e| file.error(e))?;
-    file.commit()
+    safetensors_file::write_model(folder, &config, entries, progress)
 }
 
 fn entry(tensor: &Tensor, seed: u64) -> Entry<'_> {
