@@ -9,7 +9,12 @@ use anyhow::Result;
 use bitkv_checkpoint::{Checkpoint, Coding, Config, ScaleRule, Stored, WeightFormat};
 use safetensors::{Dtype, View};
 
-use super::{Examination, Finding, Severity, masters, run::Run};
+use super::{
+    Examination, Finding, Severity,
+    finding::{Judgement, fine, note},
+    masters,
+    run::Run,
+};
 
 const CHECK: &str = "scale-direction";
 
@@ -28,33 +33,24 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let uniform = (checkpoint.config().vocab_size as f64).log2();
     // Of two directions that are both worse than guessing, neither is that of training.
     let trained = other.mean_bits() < uniform;
-    let (severity, means, remedy) = if trained && is_better(&other.bits, &present.bits) {
-        (
+    let judgement = if trained && is_better(&other.bits, &present.bits) {
+        Judgement::of(
             if present.mean_bits() >= BROKEN * uniform { Severity::Fault } else { Severity::Warning },
             "the scales are applied in the wrong direction: the text is far likelier the other way",
             masters::remedy(checkpoint.config()),
         )
     } else if is_better(&present.bits, &other.bits) {
-        (Severity::Note, "the configured direction is that of training", "nothing".into())
+        fine("the configured direction is that of training")
     } else {
-        (
-            Severity::Note,
+        note(
             "the text does not tell: it is about as likely either way, as where scales are near one, or hopeless in both",
-            "compare with the masters, if there are some: --masters".into(),
+            "compare with the masters, if there are some: --masters",
         )
     };
-    vec![Finding {
-        check: CHECK,
-        severity,
-        place: format!("the weight scales, on the text {}", present.text),
-        found: format!(
-            "{:.2} bits per token as configured, {:.2} with reciprocal scales",
-            present.mean_bits(),
-            other.mean_bits()
-        ),
-        means: means.into(),
-        remedy,
-    }]
+    let place = format!("the weight scales, on the text {}", present.text);
+    let (now, turned) = (present.mean_bits(), other.mean_bits());
+    let found = format!("{now:.2} bits per token as configured, {turned:.2} with reciprocal scales");
+    vec![Finding::of(CHECK, place, found, judgement)]
 }
 
 fn is_better(bits: &[f64], than: &[f64]) -> bool {
