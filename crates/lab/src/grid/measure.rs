@@ -20,7 +20,7 @@ use super::{
     output_error,
     plan::{Cell, Job},
     storage,
-    unit::{Scored, Unit},
+    unit::{Group, Scored, Unit},
 };
 use crate::{
     context::Context,
@@ -317,13 +317,9 @@ impl<'a> Reader<'a> {
                     row.text
                 );
             }
-            let of_group = |group: &super::unit::Group| GridRow {
-                key: self.keys.row(self.job, cell, group),
+            let of_group = |group: &Group| GridRow {
                 correct: Some(group.questions.iter().filter(|&&question| right[question]).count()),
-                questions: group.questions.len(),
-                chance: group.chance,
-                depth: group.depth,
-                ..row.clone()
+                ..self.of_group(cell, group, &row)
             };
             Ok(self.unit.groups.iter().map(of_group).collect())
         };
@@ -431,15 +427,19 @@ impl<'a> Reader<'a> {
     }
 
     fn failed(&self, cell: &Cell, error: &str) -> Vec<GridRow> {
-        let of_group = |group: &super::unit::Group| GridRow {
+        let row = GridRow { error: Some(one_line(error)), ..self.blank(cell) };
+        self.unit.groups.iter().map(|group| self.of_group(cell, group, &row)).collect()
+    }
+
+    /// The row of one group of questions, from what all groups of a cell share.
+    fn of_group(&self, cell: &Cell, group: &Group, shared: &GridRow) -> GridRow {
+        GridRow {
             key: self.keys.row(self.job, cell, group),
             questions: group.questions.len(),
             chance: group.chance,
             depth: group.depth,
-            error: Some(one_line(error)),
-            ..self.blank(cell)
-        };
-        self.unit.groups.iter().map(of_group).collect()
+            ..shared.clone()
+        }
     }
 
     /// Whether nothing was evicted and nothing rounded.

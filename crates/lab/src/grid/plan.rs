@@ -270,12 +270,10 @@ fn policies(experiment: &Experiment) -> Result<Vec<Seeded>> {
         let policy = Policy::parse(text).with_context(|| format!("policies lists `{text}`"))?;
         let mut found = Vec::new();
         for &seed in &experiment.seeds {
-            match Policy::seeded(text, seed)? {
-                Some(policy) => found.push(Seeded { written: text.clone(), policy, seed }),
-                None if found.is_empty() => {
-                    found.push(Seeded { written: text.clone(), policy: policy.clone(), seed })
-                }
-                None => {}
+            let seeded = Policy::seeded(text, seed)?;
+            if seeded.is_some() || found.is_empty() {
+                let policy = seeded.unwrap_or_else(|| policy.clone());
+                found.push(Seeded { written: text.clone(), policy, seed });
             }
         }
         for one in found {
