@@ -2,7 +2,7 @@
 
 use std::{fs, time::SystemTime};
 
-use bitkv_record::{FileHash, Machine, Manifest, ModelEntry, rfc3339};
+use bitkv_record::{FileHash, Machine, Manifest, ModelEntry, Versions, rfc3339};
 use serde_json::{Map, Value};
 
 /// A manifest of what this process runs now; `seconds` is still to be set.
@@ -13,11 +13,12 @@ pub fn new(
     texts: Vec<FileHash>,
     options: Map<String, Value>,
 ) -> Manifest {
+    let Versions { bitkv, revision, dirty } = versions();
     Manifest {
         format: bitkv_record::FORMAT,
-        bitkv_version: env!("CARGO_PKG_VERSION").into(),
-        revision: env!("BITKV_REVISION").into(),
-        dirty: env!("BITKV_DIRTY") == "true",
+        bitkv_version: bitkv,
+        revision,
+        dirty,
         command: command(),
         started: rfc3339(started),
         seconds: 0.0,
@@ -28,6 +29,15 @@ pub fn new(
         texts,
         options,
         files: Vec::new(),
+    }
+}
+
+/// What this program was built from.
+pub fn versions() -> Versions {
+    Versions {
+        bitkv: env!("CARGO_PKG_VERSION").into(),
+        revision: env!("BITKV_REVISION").into(),
+        dirty: env!("BITKV_DIRTY") == "true",
     }
 }
 

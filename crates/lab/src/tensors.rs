@@ -8,7 +8,7 @@
 //! it is not said), and `rope_pairs`, which must be `halves`. Attention is causal over the whole file, its logits
 //! divided by `sqrt(head_dim)`.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
 use bitkv_bitnet::output_norms::l1_norms;
@@ -99,48 +99,47 @@ impl Tensors {
     /// When a tensor that is needed is missing, has another shape, another type or a value that is not finite.
     pub fn evidence(&self, needs: &Needs, numbers: Numbers) -> Result<Evidence> {
         let mut evidence = Evidence::of(self.shape, self.rope_theta).with_numbers(numbers);
-        let mut layers = Vec::new();
+        let mut all = Rows::new();
         for layer in 0..self.shape.layers {
-            layers.push(self.layer(layer, needs)?);
-        }
-        for need in needs.iter() {
-            if layers[0].rows.iter().any(|(given, _)| *given == need) {
-                let rows = layers.iter_mut().flat_map(|layer| layer.take(need)).collect();
-                evidence.insert(need, rows);
+            for (need, rows) in self.layer(layer, needs)? {
+                all.entry(need).or_default().extend(rows);
             }
+        }
+        for (need, rows) in all.into_iter().filter(|(need, _)| needs.contains(*need)) {
+            evidence.insert(need, rows);
         }
         Ok(evidence)
     }
 
-    fn layer(&self, layer: usize, needs: &Needs) -> Result<Layer> {
+    fn layer(&self, layer: usize, needs: &Needs) -> Result<Rows> {
         let Shape { query_heads, kv_heads, tokens, head_dim, .. } = self.shape;
         let kv = [kv_heads, tokens, head_dim];
         let (needs_attention, windows) = wanted(needs, tokens);
-        let mut rows = Vec::new();
+        let mut rows = Rows::new();
         let keys = self.read(&format!("k.{layer}"), &kv)?;
         if needs_attention {
             let queries = self.read(&format!("q.{layer}"), &[query_heads, tokens, head_dim])?;
             rows.extend(attention(self.shape, &queries, &keys, needs, &windows));
         }
         if needs.contains(Need::Keys) {
-            rows.push((Need::Keys, split(&keys, kv_heads)));
+            rows.insert(Need::Keys, split(&keys, kv_heads));
         }
         let norms = [(Need::OutputNorms, false), (Need::SubNormOutputNorms, true)];
         if needs.contains(Need::Values) || norms.iter().any(|(need, _)| needs.contains(*need)) {
             let values = split(&self.read(&format!("v.{layer}"), &kv)?, kv_heads);
             for (need, sub_norm) in norms.into_iter().filter(|(need, _)| needs.contains(*need)) {
-                rows.push((need, self.output_norms(layer, &values, sub_norm)?));
+                rows.insert(need, self.output_norms(layer, &values, sub_norm)?);
             }
-            rows.push((Need::Values, values));
+            rows.insert(Need::Values, values);
         }
         for need in needs.iter() {
             if let Need::QueryMoments(skipped) = need {
                 let queries = self.read(&format!("q_pre.{layer}"), &[query_heads, tokens, head_dim])?;
                 let heads = split(&queries, query_heads);
-                rows.push((need, heads.par_iter().map(|q| moments(q, head_dim, skipped)).collect()));
+                rows.insert(need, heads.par_iter().map(|q| moments(q, head_dim, skipped)).collect());
             }
         }
-        Ok(Layer { rows })
+        Ok(rows)
     }
 
     fn output_norms(&self, layer: usize, values: &[Vec<f32>], sub_norm: bool) -> Result<Vec<Vec<f32>>> {
@@ -217,17 +216,8 @@ fn layer_of(tensor: &str) -> Option<usize> {
 
 const EMPTY: Shape = Shape { layers: 0, query_heads: 0, kv_heads: 0, tokens: 0, head_dim: 0 };
 
-/// One layer's rows, head by head.
-struct Layer {
-    rows: Vec<(Need, Vec<Vec<f32>>)>,
-}
-
-impl Layer {
-    fn take(&mut self, need: Need) -> Vec<Vec<f32>> {
-        let given = self.rows.iter_mut().find(|(given, _)| *given == need);
-        given.map(|(_, rows)| std::mem::take(rows)).unwrap_or_default()
-    }
-}
+/// What was observed for each need, head by head.
+type Rows = BTreeMap<Need, Vec<Vec<f32>>>;
 
 fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
     fn wide<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
@@ -249,51 +239,41 @@ fn split(numbers: &[f32], heads: usize) -> Vec<Vec<f32>> {
 /// Whether the queries' attention is needed, and which of it.
 fn wanted(needs: &Needs, tokens: usize) -> (bool, Wanted) {
     let start = |window: usize| tokens.saturating_sub(window);
-    let windows: Vec<usize> = needs
-        .iter()
-        .filter_map(|need| if let Need::Window(w) = need { Some(start(w)) } else { None })
-        .collect();
-    let rows: Vec<usize> = needs
-        .iter()
-        .filter_map(|need| if let Need::WindowRows(w) = need { Some(start(w)) } else { None })
-        .collect();
+    let (mut windows, mut rows) = (Vec::new(), Vec::new());
+    for need in needs.iter() {
+        match need {
+            Need::Window(window) => windows.push(start(window)),
+            Need::WindowRows(window) => rows.push(start(window)),
+            _ => {}
+        }
+    }
     let wanted =
         Wanted { accumulated: needs.contains(Need::Accumulated), windows, rows, ..Wanted::default() };
     (wanted != Wanted::default(), wanted)
 }
 
 /// Attention of one layer: `queries [query_heads, tokens, head_dim]` on `keys [kv_heads, tokens, head_dim]`.
-fn attention(
-    shape: Shape,
-    queries: &[f32],
-    keys: &[f32],
-    needs: &Needs,
-    wanted: &Wanted,
-) -> Vec<(Need, Vec<Vec<f32>>)> {
+fn attention(shape: Shape, queries: &[f32], keys: &[f32], needs: &Needs, wanted: &Wanted) -> Rows {
     let one = |kv: usize| attention_of_group(shape, queries, keys, kv, wanted);
     let heads: Vec<Statistics> = (0..shape.kv_heads).into_par_iter().map(one).collect();
     let rows = |sums: &[f64], factor: f64| -> Vec<Vec<f32>> {
         sums.chunks_exact(shape.tokens).map(|row| row.iter().map(|s| (s * factor) as f32).collect()).collect()
     };
-    let mut found = Vec::new();
+    let mut found = Rows::new();
     let (mut window, mut single) = (0, 0);
     for need in needs.iter() {
         let of = |pick: &dyn Fn(&Statistics) -> Vec<Vec<f32>>| heads.iter().flat_map(pick).collect();
         match need {
-            Need::Accumulated => found.push((need, of(&|s| rows(&s.accumulated, 1.0)))),
+            Need::Accumulated => {
+                found.insert(need, of(&|s| rows(&s.accumulated, 1.0)));
+            }
             Need::Window(length) => {
                 let factor = 1.0 / length.min(shape.tokens) as f64;
-                found.push((need, of(&|s| rows(&s.windows[window].1, factor))));
+                found.insert(need, of(&|s| rows(&s.windows[window].1, factor)));
                 window += 1;
             }
             Need::WindowRows(_) => {
-                found.push((
-                    need,
-                    of(&|s| {
-                        let rows = &s.rows[single];
-                        split(&rows.probabilities, shape.group())
-                    }),
-                ));
+                found.insert(need, of(&|s| split(&s.rows[single].probabilities, shape.group())));
                 single += 1;
             }
             _ => {}

@@ -1,6 +1,6 @@
 //! The definition behind `bitkv verify`: the one that is compiled in, on other models, texts and sizes where asked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use bitkv_record::Definition;
@@ -121,7 +121,7 @@ fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &
     if let Some(folder) = &changes.evaluation {
         experiment.insert("texts".into(), path(folder)?);
     }
-    let folder = changes.calibration.as_ref().map(path).transpose()?;
+    let folder = changes.calibration.as_deref().map(path).transpose()?;
     let from = experiment.get_mut("calibration").and_then(Value::as_table_mut).context("no calibration")?;
     set(from, "tokens", Some(calibration));
     from.extend(folder.clone().map(|folder| ("texts".to_owned(), folder)));
@@ -179,7 +179,7 @@ fn set(table: &mut Table, key: &str, value: Option<usize>) {
 }
 
 /// A folder as a definition names it: a word of the suite's own would be taken for the suite's texts.
-fn path(folder: &PathBuf) -> Result<Value> {
+fn path(folder: &Path) -> Result<Value> {
     let text = folder
         .to_str()
         .with_context(|| format!("the folder {} is not UTF-8 text: rename it", folder.display()))?;

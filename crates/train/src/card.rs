@@ -10,6 +10,7 @@ use crate::{
     baseline::baselines,
     corpus::Corpus,
     evaluate::{Accuracy, DISTANCES, accuracy, bits_per_byte},
+    model::Style,
     ops::Precision,
     recipe::Recipe,
     tasks::{Kind, Words},
@@ -55,50 +56,43 @@ fn origin(
 ) -> Result<()> {
     let (s, p) = (&recipe.shape, trainer.position());
     let style = match s.style {
-        crate::model::Style::Large => {
-            "1bitLLM/bitnet_b1_58-large: SiLU gate, `inner_attn_ln` and `ffn_layernorm`"
-        }
-        crate::model::Style::TwoB4T => {
+        Style::Large => "1bitLLM/bitnet_b1_58-large: SiLU gate, `inner_attn_ln` and `ffn_layernorm`",
+        Style::TwoB4T => {
             "microsoft/BitNet-b1.58-2B-4T: squared ReLU gate, `attn_sub_norm` and `ffn_sub_norm`"
         }
     };
-    writeln!(card, "# {}\n", recipe.name)?;
-    writeln!(
-        card,
-        "A small BitNet b1.58 (ternary weights, int8 activations) in the style of {style}. It exists so that every\n\
-         command runs without a download. Its {} KV heads serve {} query heads.\n",
-        s.kv_heads, s.query_heads
-    )?;
-    writeln!(card, "| | |\n|---|---|")?;
-    writeln!(card, "| layers, hidden, feed-forward | {}, {}, {} |", s.layers, s.hidden, s.intermediate)?;
-    writeln!(
-        card,
-        "| query heads, KV heads, head size | {}, {}, {} |",
-        s.query_heads, s.kv_heads, s.head_dim
-    )?;
-    writeln!(
-        card,
-        "| vocabulary, positions, RoPE base | {}, {}, {} |",
-        s.vocabulary, s.max_positions, s.rope_theta
-    )?;
+    let (layers, hidden, intermediate) = (s.layers, s.hidden, s.intermediate);
+    let (queries, kv, width) = (s.query_heads, s.kv_heads, s.head_dim);
+    let (vocabulary, positions, base) = (s.vocabulary, s.max_positions, s.rope_theta);
     let (count, bytes) = (trainer.model().parameter_count(), model.weight_bytes());
-    writeln!(card, "| parameters, bytes in memory | {count}, {bytes} |")?;
-    writeln!(card, "| training | {} steps, {} tokens, {:.0} s |\n", p.step, p.tokens, p.seconds)?;
-    writeln!(
+    let (name, seed, data_seed) = (&recipe.name, recipe.seed, recipe.data_seed);
+    let sources = sources.map_or_else(String::new, |sources| format!("{}\n\n", sources.trim()));
+    write!(
         card,
-        "**Data.** {} training tokens of a byte-level BPE trained on the same text; in-context tasks (copy, recall) were\n\
-         made on the fly. The text is not part of this repository; the weights are licensed like the rest of it.\n",
+        "# {name}\n\n\
+         A small BitNet b1.58 (ternary weights, int8 activations) in the style of {style}. \
+         It exists so that every\n\
+         command runs without a download. Its {kv} KV heads serve {queries} query heads.\n\n\
+         | | |\n|---|---|\n\
+         | layers, hidden, feed-forward | {layers}, {hidden}, {intermediate} |\n\
+         | query heads, KV heads, head size | {queries}, {kv}, {width} |\n\
+         | vocabulary, positions, RoPE base | {vocabulary}, {positions}, {base} |\n\
+         | parameters, bytes in memory | {count}, {bytes} |\n\
+         | training | {} steps, {} tokens, {:.0} s |\n\n\
+         **Data.** {} training tokens of a byte-level BPE trained on the same text; in-context \
+         tasks (copy, recall) were\n\
+         made on the fly. The text is not part of this repository; the weights are licensed like the \
+         rest of it.\n\n\
+         {sources}\
+         **Recipe.** `recipe.toml` beside this file: AdamW 0.9/0.95, gradient clipping at 1, \
+         straight-through\n\
+         estimator, weight and data seeds {seed} and {data_seed}. `training-log.csv` is the whole log. \
+         Reproduce with\n\
+         `bitkv train --recipe models/{name}/recipe.toml --corpus DIR --out DIR --export DIR`.\n\n",
+        p.step,
+        p.tokens,
+        p.seconds,
         corpus.train.len()
-    )?;
-    if let Some(sources) = sources {
-        writeln!(card, "{}\n", sources.trim())?;
-    }
-    writeln!(
-        card,
-        "**Recipe.** `recipe.toml` beside this file: AdamW 0.9/0.95, gradient clipping at 1, straight-through\n\
-         estimator, weight and data seeds {} and {}. `training-log.csv` is the whole log. Reproduce with\n\
-         `bitkv train --recipe models/{}/recipe.toml --corpus DIR --out DIR --export DIR`.\n",
-        recipe.seed, recipe.data_seed, recipe.name
     )?;
     Ok(())
 }
@@ -159,19 +153,17 @@ fn sinks(card: &mut String, corpus: &Corpus, model: &Model) -> Result<()> {
         .map(|(i, m)| format!("layer {} head {} ({m:.2})", i / heads, i % heads))
         .collect();
     let most = mass.iter().fold(0.0f64, |a, &b| a.max(b));
-    writeln!(card, "## Attention sinks\n")?;
-    if found.is_empty() {
-        writeln!(
-            card,
-            "None: no head pays the first token more than half of its attention on average (most: {most:.2}, {length} tokens).\n"
-        )?;
-    } else {
-        writeln!(
-            card,
-            "Heads that pay the first token more than half of their attention on average: {}.\n",
+    let found = match found.is_empty() {
+        true => format!(
+            "None: no head pays the first token more than half of its attention on average (most: {most:.2}, \
+             {length} tokens)."
+        ),
+        false => format!(
+            "Heads that pay the first token more than half of their attention on average: {}.",
             found.join(", ")
-        )?;
-    }
+        ),
+    };
+    writeln!(card, "## Attention sinks\n\n{found}\n")?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::{model::Model, ops::Precision, optimizer::Optimizer, recipe::Recipe};
 pub const FILE: &str = "checkpoint.safetensors";
 
 /// Everything about a run's position that is not a tensor.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Position {
     /// Steps made.
     pub step: usize,

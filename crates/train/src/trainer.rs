@@ -84,7 +84,7 @@ impl<'a> Trainer<'a> {
         let model = Model::new(&recipe.shape, &recipe.start, recipe.seed)?;
         let (optimizer, position) = match checkpoint::load(folder, recipe, precision, &model)? {
             Some(found) => found,
-            None => (Optimizer::new(&model)?, Position::start()),
+            None => (Optimizer::new(&model)?, Position::default()),
         };
         let log = open_log(&folder.join("log.csv"), position.step)?;
         let words = Words::new(&corpus.tokenizer)?;
@@ -242,12 +242,6 @@ impl<'a> Trainer<'a> {
             &self.optimizer,
             &self.position,
         )
-    }
-}
-
-impl Position {
-    fn start() -> Position {
-        Position { step: 0, tokens: 0, seconds: 0.0, stage: 0, stage_step: 0, copy: 0.0, recall: 0.0 }
     }
 }
 

@@ -1,8 +1,9 @@
 //! A decode map that takes another code for zero.
 
 use super::{
-    Examination, Finding, Severity,
+    Examination, Finding,
     codes::Matrix,
+    finding::{Judgement, fault, fine, note, warning},
     map::{Verdict, ZERO},
 };
 
@@ -16,43 +17,31 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     if sound.is_empty() {
         return Vec::new();
     }
-    let (severity, means, remedy) = judge(&examination.map);
-    let mut findings = vec![Finding {
-        check: CHECK,
-        severity,
-        place: format!("all {} linear weights", sound.len()),
-        found: frequencies(&sound),
-        means: means.into(),
-        remedy: remedy.into(),
-    }];
+    let place = format!("all {} linear weights", sound.len());
+    let mut findings = vec![Finding::of(CHECK, place, frequencies(&sound), judge(&examination.map))];
     if examination.map.zero() == ZERO {
         findings.extend(single(&sound));
     }
     findings
 }
 
-fn judge(map: &Verdict) -> (Severity, &'static str, &'static str) {
+fn judge(map: &Verdict) -> Judgement {
     match (map.zero(), map.decides()) {
-        (0, _) => (
-            Severity::Fault,
+        (0, _) => fault(
             "the numbers of +1 and -1 are balanced only if code 0 stands for zero: the weights were packed with the \
              map 00=0, 01=+1, 10=-1 (or with its signs exchanged, which a histogram does not tell)",
             "pack the weights again with the code of a weight being its value plus one: 00=-1, 01=0, 10=+1",
         ),
-        (2, _) => (
-            Severity::Fault,
+        (2, _) => fault(
             "the numbers of +1 and -1 are balanced only if code 2 stands for zero: the original was decoded with the \
              map 00=0, 01=+1, 10=-1, which turns every -1 into 0, 0 into +1 and +1 into -1, and then written \
              (or with its signs exchanged, which a histogram does not tell)",
             "go back to the original file and decode it with 00=-1, 01=0, 10=+1",
         ),
-        (_, true) => (
-            Severity::Note,
+        (_, true) => fine(
             "+1 and -1 are balanced and zeros are another number, as training leaves them: the decode map is right",
-            "nothing",
         ),
-        _ => (
-            Severity::Note,
+        _ => note(
             "all three codes are about equally frequent, so that these numbers cannot tell a wrong decode map",
             "compare with the masters, if there are some: --masters",
         ),
@@ -64,15 +53,15 @@ fn single(sound: &[&Matrix]) -> Option<Finding> {
     let odd = |matrix: &&&Matrix| Verdict::of(&[matrix]).zero() != ZERO && mean(&[matrix]).abs() > LARGE_MEAN;
     let odd: Vec<&Matrix> = sound.iter().filter(odd).copied().collect();
     let first = odd.first()?;
-    Some(Finding {
-        check: CHECK,
-        severity: Severity::Warning,
-        place: format!("{} of {} linear weights, the first {}", odd.len(), sound.len(), first.name()),
-        found: frequencies(&odd),
-        means: "unlike in the others, +1 and -1 are balanced only if another code than 1 stands for zero"
-            .into(),
-        remedy: "compare with the masters (--masters), or convert these tensors again".into(),
-    })
+    Some(Finding::of(
+        CHECK,
+        format!("{} of {} linear weights, the first {}", odd.len(), sound.len(), first.name()),
+        frequencies(&odd),
+        warning(
+            "unlike in the others, +1 and -1 are balanced only if another code than 1 stands for zero",
+            "compare with the masters (--masters), or convert these tensors again",
+        ),
+    ))
 }
 
 /// The mean of codes minus one.

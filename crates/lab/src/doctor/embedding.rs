@@ -2,7 +2,10 @@
 
 use bitkv_checkpoint::Stored;
 
-use super::{Examination, Finding, Severity};
+use super::{
+    Examination, Finding,
+    finding::{fault, fine, if_changed, if_incomplete},
+};
 
 const HOLES: &str = "embedding-holes";
 const FINITE: &str = "embedding-finite";
@@ -35,47 +38,23 @@ fn holes(tensor: &Stored) -> Option<Finding> {
         "{} of {rows} rows hold nothing but zeros, from row {first} to row {last}{together}",
         zeros.len()
     );
-    let place = tensor.name.clone();
-    Some(if damaged {
-        Finding {
-            check: HOLES,
-            severity: Severity::Fault,
-            place,
-            found,
-            means: "a truncated or sparse download: the file has its right length, and zeros where data never arrived; \
-                    these tokens would all look alike"
-                .into(),
-            remedy: format!(
-                "compare size and SHA-256 of {} with those of its source and download it again",
-                tensor.file
-            ),
-        }
+    let judgement = if damaged {
+        fault(
+            "a truncated or sparse download: the file has its right length, and zeros where data never \
+             arrived; these tokens would all look alike",
+            if_incomplete(&tensor.file),
+        )
     } else {
-        Finding {
-            check: HOLES,
-            severity: Severity::Note,
-            place,
-            found,
-            means: "ids that are never used, as padding of a vocabulary".into(),
-            remedy: "nothing".into(),
-        }
-    })
+        fine("ids that are never used, as padding of a vocabulary")
+    };
+    Some(Finding::of(HOLES, &tensor.name, found, judgement))
 }
 
 fn not_finite(tensor: &Stored) -> Option<Finding> {
     let index = tensor.first_not_finite()?;
     let (row, column) = (index / tensor.shape[1], index % tensor.shape[1]);
-    Some(Finding {
-        check: FINITE,
-        severity: Severity::Fault,
-        place: tensor.name.clone(),
-        found: format!("a value in row {row}, column {column} is infinite or no number"),
-        means:
-            "one such value makes every logit of its token, and with attention of all that follow, no number"
-                .into(),
-        remedy: format!(
-            "compare the SHA-256 of {} with that of its source and download it again",
-            tensor.file
-        ),
-    })
+    let found = format!("a value in row {row}, column {column} is infinite or no number");
+    let means =
+        "one such value makes every logit of its token, and with attention of all that follow, no number";
+    Some(Finding::of(FINITE, &tensor.name, found, fault(means, if_changed(&tensor.file))))
 }

@@ -47,6 +47,58 @@ pub struct Finding {
     pub remedy: String,
 }
 
+impl Finding {
+    /// What a check found at a place, and what it makes of it.
+    pub(super) fn of(
+        check: &'static str,
+        place: impl Into<String>,
+        found: impl Into<String>,
+        Judgement { severity, means, remedy }: Judgement,
+    ) -> Finding {
+        Finding { check, severity, place: place.into(), found: found.into(), means, remedy }
+    }
+}
+
+/// What a check makes of what it found: how bad it is, what it tells and what to do.
+pub(super) struct Judgement {
+    severity: Severity,
+    means: String,
+    remedy: String,
+}
+
+impl Judgement {
+    pub(super) fn of(severity: Severity, means: impl Into<String>, remedy: impl Into<String>) -> Judgement {
+        Judgement { severity, means: means.into(), remedy: remedy.into() }
+    }
+}
+
+pub(super) fn fault(means: impl Into<String>, remedy: impl Into<String>) -> Judgement {
+    Judgement::of(Severity::Fault, means, remedy)
+}
+
+pub(super) fn warning(means: impl Into<String>, remedy: impl Into<String>) -> Judgement {
+    Judgement::of(Severity::Warning, means, remedy)
+}
+
+pub(super) fn note(means: impl Into<String>, remedy: impl Into<String>) -> Judgement {
+    Judgement::of(Severity::Note, means, remedy)
+}
+
+/// As it should be, or harmless: there is nothing to do.
+pub(super) fn fine(means: impl Into<String>) -> Judgement {
+    note(means, "nothing")
+}
+
+/// What to do about a file of which parts are missing.
+pub(super) fn if_incomplete(file: &str) -> String {
+    format!("compare size and SHA-256 of {file} with those of its source and download it again")
+}
+
+/// What to do about a file whose bytes were changed.
+pub(super) fn if_changed(file: &str) -> String {
+    format!("compare the SHA-256 of {file} with that of its source and download it again")
+}
+
 /// A magnitude with four digits or so.
 pub(super) fn short(value: f64) -> String {
     match value.abs() {

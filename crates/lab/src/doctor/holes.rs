@@ -1,6 +1,10 @@
 //! Stretches of zero bytes in linear weights: parts of a file that never arrived.
 
-use super::{Examination, Finding, Severity, codes::Matrix};
+use super::{
+    Examination, Finding,
+    codes::Matrix,
+    finding::{fault, if_incomplete, warning},
+};
 
 const CHECK: &str = "weight-holes";
 
@@ -22,23 +26,21 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
         (empty + matrix.empty_bytes, size + matrix.linear.bytes().len())
     });
     let stored = first.linear.stored();
-    let severity = if stored.coding.is_ternary() { Severity::Fault } else { Severity::Warning };
-    let means = if stored.coding.is_ternary() {
-        "these parts of the file never arrived: a truncated or sparse download has the right length and zeros where data \
-         is missing, which decode as weights of -1"
+    let remedy = if_incomplete(&stored.file);
+    let judgement = if stored.coding.is_ternary() {
+        fault(
+            "these parts of the file never arrived: a truncated or sparse download has the right length and \
+             zeros where data is missing, which decode as weights of -1",
+            remedy,
+        )
     } else {
-        "parts of the file that never arrived, as in a truncated or sparse download, or dead weights that an f16 could \
-         not hold"
+        warning(
+            "parts of the file that never arrived, as in a truncated or sparse download, or dead weights \
+             that an f16 could not hold",
+            remedy,
+        )
     };
-    vec![Finding {
-        check: CHECK,
-        severity,
-        place: format!("{} of {} linear weights, the first {}", holed.len(), matrices.len(), first.name()),
-        found: format!("{empty} of their {size} bytes lie in stretches of nothing but zeros"),
-        means: means.into(),
-        remedy: format!(
-            "compare size and SHA-256 of {} with those of its source and download it again",
-            stored.file
-        ),
-    }]
+    let place = format!("{} of {} linear weights, the first {}", holed.len(), matrices.len(), first.name());
+    let found = format!("{empty} of their {size} bytes lie in stretches of nothing but zeros");
+    vec![Finding::of(CHECK, place, found, judgement)]
 }

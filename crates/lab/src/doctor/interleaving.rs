@@ -8,8 +8,9 @@
 use bitkv_checkpoint::{Checkpoint, NormShape, structure};
 
 use super::{
-    Examination, Finding, Severity,
+    Examination, Finding,
     codes::{Codes, Matrix},
+    finding::{Judgement, fault, fine, note, warning},
     order::{NonZeros, Order},
 };
 
@@ -32,24 +33,18 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let Examination { evidence, codes, map, .. } = examination;
     let Some(scores) = Scores::of(&evidence.checkpoint, codes, map.zero()) else { return Vec::new() };
     let (mistake, undone) = scores.best_mistake();
-    let mut finding = Finding {
-        check: CHECK,
-        severity: Severity::Fault,
-        place: format!("all {} linear weights", codes.matrices.len()),
-        found: format!(
-            "how far norms, rows and columns of neighbouring tensors agree beyond chance, in standard deviations: {} as \
-             stored; at best {undone} in another order",
-            scores.right
-        ),
-        means: mistake.means().into(),
-        remedy: mistake.remedy().into(),
+    let judgement = if scores.is_clear(undone) {
+        fault(mistake.means(), mistake.remedy())
+    } else {
+        scores.right.judge(evidence.checkpoint.gguf().is_some_and(|gguf| gguf.i2s_layout().is_some()))
     };
-    if !scores.is_clear(undone) {
-        let layouts = evidence.checkpoint.gguf().is_some_and(|gguf| gguf.i2s_layout().is_some());
-        let (severity, means, remedy) = scores.right.judge(layouts);
-        finding = Finding { severity, means: means.into(), remedy: remedy.into(), ..finding };
-    }
-    vec![finding]
+    let place = format!("all {} linear weights", codes.matrices.len());
+    let found = format!(
+        "how far norms, rows and columns of neighbouring tensors agree beyond chance, in standard \
+         deviations: {} as stored; at best {undone} in another order",
+        scores.right
+    );
+    vec![Finding::of(CHECK, place, found, judgement)]
 }
 
 /// How much more tensors agree than unrelated ones would, in standard deviations.
@@ -67,28 +62,21 @@ impl Score {
     }
 
     /// What an agreement means that no mistake explains better; `layouts` if columns could be read in several orders.
-    fn judge(self, layouts: bool) -> (Severity, &'static str, &'static str) {
-        let compare = "compare with the masters, if there are some: --masters";
-        match (self.columns >= PRESENT, self.rows >= PRESENT) {
-            (true, true) => (Severity::Note, Order::Right.means(), "nothing"),
-            (false, true) if layouts => (
-                Severity::Warning,
-                "rows are in the order they were trained in and columns are not: the I2_S tensors are read in another \
-                 layout than they were written in",
-                "let the layout be found, or try another with --i2s-layout",
-            ),
-            (false, true) => {
-                (Severity::Note, "rows are in the order they were trained in; columns do not tell", compare)
+    fn judge(self, layouts: bool) -> Judgement {
+        let means = match (self.columns >= PRESENT, self.rows >= PRESENT) {
+            (true, true) => return fine(Order::Right.means()),
+            (false, true) if layouts => {
+                return warning(
+                    "rows are in the order they were trained in and columns are not: the I2_S tensors are \
+                     read in another layout than they were written in",
+                    "let the layout be found, or try another with --i2s-layout",
+                );
             }
-            (true, false) => {
-                (Severity::Note, "columns are in the order they were trained in; rows do not tell", compare)
-            }
-            (false, false) => (
-                Severity::Note,
-                "there is too little agreement to tell a wrong order, as in random weights",
-                compare,
-            ),
-        }
+            (false, true) => "rows are in the order they were trained in; columns do not tell",
+            (true, false) => "columns are in the order they were trained in; rows do not tell",
+            (false, false) => "there is too little agreement to tell a wrong order, as in random weights",
+        };
+        note(means, "compare with the masters, if there are some: --masters")
     }
 }
 

@@ -1,6 +1,10 @@
 //! Code 3, which no ternary weight has.
 
-use super::{Examination, Finding, Severity, codes::Matrix};
+use super::{
+    Examination, Finding,
+    codes::Matrix,
+    finding::{fault, if_changed},
+};
 
 const CHECK: &str = "invalid-code";
 
@@ -15,25 +19,20 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
         bad.iter().fold((0, 0), |(invalid, all), matrix| (invalid + matrix.counts[3], all + matrix.len()));
     let (row, column) = position(first);
     let file = &first.linear.stored().file;
-    let foreign = invalid as f64 > FOREIGN * all as f64;
-    let means = if foreign {
-        "these bytes are no two-bit codes of this layout: their type says something else than they hold"
+    let judgement = if invalid as f64 > FOREIGN * all as f64 {
+        fault(
+            "these bytes are no two-bit codes of this layout: their type says something else than they hold",
+            format!("convert the model again from its source; {file} cannot be mended"),
+        )
     } else {
-        "bytes were changed after the weights were packed: 00, 01 and 10 are the only codes there are"
+        fault(
+            "bytes were changed after the weights were packed: 00, 01 and 10 are the only codes there are",
+            if_changed(file),
+        )
     };
-    let remedy = if foreign {
-        format!("convert the model again from its source; {file} cannot be mended")
-    } else {
-        format!("compare the SHA-256 of {file} with that of its source and download it again")
-    };
-    vec![Finding {
-        check: CHECK,
-        severity: Severity::Fault,
-        place: format!("{} of {} linear weights, the first {}", bad.len(), matrices.len(), first.name()),
-        found: format!("{invalid} of {all} codes are 3, the first in row {row}, column {column}"),
-        means: means.into(),
-        remedy,
-    }]
+    let place = format!("{} of {} linear weights, the first {}", bad.len(), matrices.len(), first.name());
+    let found = format!("{invalid} of {all} codes are 3, the first in row {row}, column {column}");
+    vec![Finding::of(CHECK, place, found, judgement)]
 }
 
 fn position(matrix: &Matrix) -> (usize, usize) {

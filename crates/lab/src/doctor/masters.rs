@@ -3,7 +3,8 @@
 use bitkv_checkpoint::{Architecture, Checkpoint, Config, Linear, ScaleRule, WeightFormat};
 
 use super::{
-    Examination, Finding, Severity,
+    Examination, Finding,
+    finding::{fault, fine, warning},
     map::{ZERO, mended},
     order::{Buffers, Order},
 };
@@ -25,29 +26,20 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let Some(masters) = &examination.evidence.masters else { return Vec::new() };
     let (config, theirs) = (examination.evidence.checkpoint.config(), masters.config());
     if let Some(difference) = difference(config, theirs) {
-        return vec![Finding {
-            check: CHECK,
-            severity: Severity::Fault,
-            place: "config.json".into(),
-            found: difference,
-            means: "these are not masters of this model".into(),
-            remedy: format!("give the masters that {} was made from", examination.evidence.checkpoint.file()),
-        }];
+        let remedy =
+            format!("give the masters that {} was made from", examination.evidence.checkpoint.file());
+        let judgement = fault("these are not masters of this model", remedy);
+        return vec![Finding::of(CHECK, "config.json", difference, judgement)];
     }
     let mut pairs = Vec::new();
     for matrix in &examination.codes.matrices {
         match masters.linear(matrix.linear.shape()) {
             Ok(theirs) => pairs.push((&matrix.linear, theirs)),
             Err(refusal) => {
-                return vec![Finding {
-                    check: CHECK,
-                    severity: Severity::Fault,
-                    place: masters.file(),
-                    found: refusal.to_string(),
-                    means: "the masters are damaged or incomplete, so that nothing can be compared with them"
-                        .into(),
-                    remedy: "download the masters again".into(),
-                }];
+                let means =
+                    "the masters are damaged or incomplete, so that nothing can be compared with them";
+                let judgement = fault(means, "download the masters again");
+                return vec![Finding::of(CHECK, masters.file(), refusal.to_string(), judgement)];
             }
         }
     }
@@ -139,37 +131,32 @@ fn codes(pairs: &[(&Linear, Linear)]) -> Finding {
     let equal = AS_STORED.equal(pairs);
     let place = format!("all {} linear weights", pairs.len());
     let found = format!("{:.4} % of the sampled codes are those of the masters", 100.0 * equal);
-    let finding = |severity, means: String, remedy: &str| Finding {
-        check: CHECK,
-        severity,
-        place: place.clone(),
-        found: found.clone(),
-        means,
-        remedy: remedy.into(),
+    let judgement = if equal >= EXACT {
+        fine("the weights are unpacked as they were packed")
+    } else if equal >= ROUNDED {
+        warning(
+            "the weights were made ternary with other rounding than transformers' f32, as with bf16 \
+             arithmetic in onebitllms, or the masters are of a neighbouring revision",
+            "use the masters of the same revision",
+        )
+    } else {
+        let readings = Reading::wrong().map(|reading| (reading, reading.equal(pairs)));
+        match readings.max_by(|a, b| a.1.total_cmp(&b.1)) {
+            Some((reading, part)) if part >= ROUNDED => fault(
+                format!("{} (undoing that makes {:.4} % equal)", reading.means(), 100.0 * part),
+                match reading.order {
+                    Order::Right => "convert the original with 00=-1, 01=0, 10=+1",
+                    order => order.remedy(),
+                },
+            ),
+            _ => fault(
+                "no known decode map and no known order of codes makes them equal: the weights are damaged \
+                 or of another model",
+                "convert the masters again",
+            ),
+        }
     };
-    if equal >= EXACT {
-        return finding(Severity::Note, "the weights are unpacked as they were packed".into(), "nothing");
-    }
-    if equal >= ROUNDED {
-        let means = "the weights were made ternary with other rounding than transformers' f32, as with bf16 arithmetic \
-                     in onebitllms, or the masters are of a neighbouring revision";
-        return finding(Severity::Warning, means.into(), "use the masters of the same revision");
-    }
-    let best =
-        Reading::wrong().map(|reading| (reading, reading.equal(pairs))).max_by(|a, b| a.1.total_cmp(&b.1));
-    match best {
-        Some((reading, part)) if part >= ROUNDED => finding(
-            Severity::Fault,
-            format!("{} (undoing that makes {:.4} % equal)", reading.means(), 100.0 * part),
-            if reading.order == Order::Right { "convert the original with 00=-1, 01=0, 10=+1" } else { reading.order.remedy() },
-        ),
-        _ => finding(
-            Severity::Fault,
-            "no known decode map and no known order of codes makes them equal: the weights are damaged or of another model"
-                .into(),
-            "convert the masters again",
-        ),
-    }
+    Finding::of(CHECK, place, found, judgement)
 }
 
 fn scales(checkpoint: &Checkpoint, pairs: &[(&Linear, Linear)]) -> Finding {
@@ -186,31 +173,24 @@ fn scales(checkpoint: &Checkpoint, pairs: &[(&Linear, Linear)]) -> Finding {
         counts
     });
     let [equal, reciprocal, other] = counts;
-    let (severity, means, remedy) = match counts {
-        [_, 0, 0] => (Severity::Note, "scales are those of the masters, and in the right direction".into(), "nothing".into()),
-        [_, reciprocal, 0] if reciprocal > equal => (
-            Severity::Fault,
-            "the scales are applied in the wrong direction: what should multiply divides, or the other way round".into(),
+    let judgement = match counts {
+        [_, 0, 0] => fine("scales are those of the masters, and in the right direction"),
+        [_, reciprocal, 0] if reciprocal > equal => fault(
+            "the scales are applied in the wrong direction: what should multiply divides, or the other \
+             way round",
             remedy(checkpoint.config()),
         ),
-        _ => (
-            Severity::Fault,
-            "these scales are not 1 / mean|W| nor mean|W| of the masters: they are damaged, or the masters are of another model"
-                .into(),
-            "convert the masters again".into(),
+        _ => fault(
+            "these scales are not 1 / mean|W| nor mean|W| of the masters: they are damaged, or the masters \
+             are of another model",
+            "convert the masters again",
         ),
     };
-    Finding {
-        check: SCALES,
-        severity,
-        place: format!("all {} linear weights", pairs.len()),
-        found: format!(
-            "within a unit in the last place of bf16, {equal} multipliers are the masters', {reciprocal} their reciprocal, \
-             {other} neither"
-        ),
-        means,
-        remedy,
-    }
+    let found = format!(
+        "within a unit in the last place of bf16, {equal} multipliers are the masters', {reciprocal} their \
+         reciprocal, {other} neither"
+    );
+    Finding::of(SCALES, format!("all {} linear weights", pairs.len()), found, judgement)
 }
 
 /// What turns the direction of scales round.

@@ -37,6 +37,7 @@ use anyhow::Result;
 use crate::Source;
 
 use codes::Codes;
+use finding::fault;
 use map::Verdict;
 use run::Run;
 
@@ -87,14 +88,10 @@ pub fn examine(evidence: &Evidence) -> Vec<Finding> {
 pub fn diagnose(source: &Source, masters: Option<&Source>) -> Result<Vec<Finding>> {
     match source.checkpoint() {
         Ok(checkpoint) => Ok(examine(&Evidence::gather(source, checkpoint, masters)?)),
-        Err(refusal) => Ok(vec![Finding {
-            check: "open",
-            severity: Severity::Fault,
-            place: source.name(),
-            found: format!("{refusal:#}"),
-            means: "the files cannot be read as a BitNet checkpoint, so that nothing else was examined"
-                .into(),
-            remedy: "do what the sentence says, and examine the model again".into(),
-        }]),
+        Err(refusal) => {
+            let means = "the files cannot be read as a BitNet checkpoint, so that nothing else was examined";
+            let judgement = fault(means, "do what the sentence says, and examine the model again");
+            Ok(vec![Finding::of("open", source.name(), format!("{refusal:#}"), judgement)])
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use bitkv_checkpoint::{Checkpoint, NormShape};
 
-use super::{Examination, Finding, Severity};
+use super::{
+    Examination, Finding,
+    finding::{fault, fine, if_changed, if_incomplete, note, warning},
+};
 
 const FINITE: &str = "norm-finite";
 const DEAD: &str = "norm-dead";
@@ -36,17 +39,9 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
 fn not_finite(checkpoint: &Checkpoint, shape: &NormShape) -> Option<Finding> {
     let stored = checkpoint.stored_norm(shape).ok()?;
     let index = stored.first_not_finite()?;
-    Some(Finding {
-        check: FINITE,
-        severity: Severity::Fault,
-        place: shape.name.clone(),
-        found: format!("the weight of channel {index} is infinite or no number"),
-        means: "every token's hidden state becomes no number".into(),
-        remedy: format!(
-            "compare the SHA-256 of {} with that of its source and download it again",
-            stored.file
-        ),
-    })
+    let found = format!("the weight of channel {index} is infinite or no number");
+    let judgement = fault("every token's hidden state becomes no number", if_changed(&stored.file));
+    Some(Finding::of(FINITE, &shape.name, found, judgement))
 }
 
 fn zeros(shape: &NormShape, norm: &[f32], file: &str) -> Option<Finding> {
@@ -56,67 +51,40 @@ fn zeros(shape: &NormShape, norm: &[f32], file: &str) -> Option<Finding> {
         return None;
     }
     let found = format!("{zeros} of {} weights are exactly zero", norm.len());
-    let remedy = format!("compare size and SHA-256 of {file} with those of its source and download it again");
-    Some(if dead {
-        Finding {
-            check: DEAD,
-            severity: Severity::Fault,
-            place: shape.name.clone(),
-            found,
-            means: "what lies behind this norm gets no input at all: a truncated or sparse download".into(),
-            remedy,
-        }
+    let remedy = if_incomplete(file);
+    let (check, judgement) = if dead {
+        let means = "what lies behind this norm gets no input at all: a truncated or sparse download";
+        (DEAD, fault(means, remedy))
     } else {
-        Finding {
-            check: HOLES,
-            severity: Severity::Warning,
-            place: shape.name.clone(),
-            found,
-            means: "a hole in the file, or tiny weights that an f16 could not hold; training leaves values near 1e-32".into(),
-            remedy,
-        }
-    })
+        let means = "a hole in the file, or tiny weights that an f16 could not hold; training leaves values \
+                     near 1e-32";
+        (HOLES, warning(means, remedy))
+    };
+    Some(Finding::of(check, &shape.name, found, judgement))
 }
 
 /// Channels that training switched off.
 fn channels(norms: &[(NormShape, Vec<f32>)]) -> Option<Finding> {
     let tiny = |w: &&f32| **w != 0.0 && w.abs() < TINY;
-    let found = count(norms, tiny)?;
-    Some(Finding {
-        check: CHANNELS,
-        severity: Severity::Note,
-        place: found.place,
-        found: format!("{} weights are smaller than {TINY:e}, though not zero", found.weights),
-        means: "dead channels, which training leaves (BitNet-b1.58-2B-4T has them in every deep layer): they contribute \
-                nothing, and are no damage"
-            .into(),
-        remedy: "nothing; do not store norms as f16, which would flush them".into(),
-    })
+    let (place, weights) = count(norms, tiny)?;
+    let found = format!("{weights} weights are smaller than {TINY:e}, though not zero");
+    let means = "dead channels, which training leaves (BitNet-b1.58-2B-4T has them in every deep layer): \
+                 they contribute nothing, and are no damage";
+    let remedy = "nothing; do not store norms as f16, which would flush them";
+    Some(Finding::of(CHANNELS, place, found, note(means, remedy)))
 }
 
 fn negative(norms: &[(NormShape, Vec<f32>)]) -> Option<Finding> {
-    let found = count(norms, |w| **w < 0.0)?;
-    Some(Finding {
-        check: NEGATIVE,
-        severity: Severity::Note,
-        place: found.place,
-        found: format!("{} weights are negative", found.weights),
-        means: "signs that training learnt (BitNet-b1.58-2B-4T has them in late layers): they are no damage"
-            .into(),
-        remedy: "nothing".into(),
-    })
+    let (place, weights) = count(norms, |w| **w < 0.0)?;
+    let means = "signs that training learnt (BitNet-b1.58-2B-4T has them in late layers): they are no damage";
+    Some(Finding::of(NEGATIVE, place, format!("{weights} weights are negative"), fine(means)))
 }
 
-struct Count {
-    place: String,
-    weights: usize,
-}
-
-/// `None` when there are no such weights.
-fn count(norms: &[(NormShape, Vec<f32>)], such: impl Fn(&&f32) -> bool) -> Option<Count> {
+/// The norms with such weights, and how many weights these are; `None` when there are none.
+fn count(norms: &[(NormShape, Vec<f32>)], such: impl Fn(&&f32) -> bool) -> Option<(String, usize)> {
     let counts = norms.iter().map(|(shape, norm)| (shape, norm.iter().filter(&such).count()));
     let some: Vec<_> = counts.filter(|(_, weights)| *weights > 0).collect();
     let (first, _) = some.first()?;
     let place = format!("{} of {} norms, the first {}", some.len(), norms.len(), first.name);
-    Some(Count { place, weights: some.iter().map(|(_, weights)| weights).sum() })
+    Some((place, some.iter().map(|(_, weights)| weights).sum()))
 }

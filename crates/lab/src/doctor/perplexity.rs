@@ -1,6 +1,9 @@
 //! Whether the model predicts text better than guessing does.
 
-use super::{Examination, Finding, Severity, finding::short};
+use super::{
+    Examination, Finding,
+    finding::{fault, fine, short, warning},
+};
 
 const CHECK: &str = "perplexity";
 
@@ -11,36 +14,28 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let Ok(run) = &examination.run else { return Vec::new() };
     let uniform = (examination.evidence.checkpoint.config().vocab_size as f64).log2();
     let bits = run.mean_bits();
-    let (severity, means, remedy) = if !bits.is_finite() {
-        (
-            Severity::Fault,
+    let judgement = if !bits.is_finite() {
+        fault(
             "the logits are no numbers: some weight is infinite or far too large",
             "see the other findings; if there are none, download the model again",
         )
     } else if bits >= uniform {
-        (
-            Severity::Fault,
+        fault(
             "guessing would do better: the weights are not those that were trained, or they are decoded wrongly",
             "see the other findings; if there are none, compare with the masters: --masters",
         )
     } else if bits >= POOR * uniform {
-        (
-            Severity::Warning,
+        warning(
             "hardly better than guessing: the weights may be decoded wrongly, or were trained on other texts",
             "compare with the masters: --masters",
         )
     } else {
-        (Severity::Note, "the model predicts text, as a trained one does", "nothing")
+        fine("the model predicts text, as a trained one does")
     };
-    vec![Finding {
-        check: CHECK,
-        severity,
-        place: format!("the first {} tokens of the text {}", run.bits.len() + 1, run.text),
-        found: format!(
-            "{bits:.2} bits per token, a perplexity of {}; guessing costs log2(vocabulary) = {uniform:.2}",
-            short(bits.exp2())
-        ),
-        means: means.into(),
-        remedy: remedy.into(),
-    }]
+    let place = format!("the first {} tokens of the text {}", run.bits.len() + 1, run.text);
+    let found = format!(
+        "{bits:.2} bits per token, a perplexity of {}; guessing costs log2(vocabulary) = {uniform:.2}",
+        short(bits.exp2())
+    );
+    vec![Finding::of(CHECK, place, found, judgement)]
 }

@@ -8,7 +8,7 @@ use bitkv_tokenizer::Tokenizer;
 
 use crate::suite;
 
-use super::{Examination, Finding, Severity};
+use super::{Examination, Finding, finding::note};
 
 const CHECK: &str = "run";
 
@@ -59,12 +59,7 @@ impl Run {
 /// Says so when no text was read.
 pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let Err(refusal) = &examination.run else { return Vec::new() };
-    vec![Finding {
-        check: CHECK,
-        severity: Severity::Note,
-        place: "the model on a text".into(),
-        found: format!("it was not run: {refusal}"),
-        means: "perplexity, the direction of scales and overflow were not examined".into(),
-        remedy: "mend what stands in the way and examine it again".into(),
-    }]
+    let means = "perplexity, the direction of scales and overflow were not examined";
+    let judgement = note(means, "mend what stands in the way and examine it again");
+    vec![Finding::of(CHECK, "the model on a text", format!("it was not run: {refusal}"), judgement)]
 }

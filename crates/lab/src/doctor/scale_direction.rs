@@ -3,13 +3,18 @@
 //! Magnitudes do not tell: where masters are of order one, so are the scale and its reciprocal. A text does, because one
 //! direction is that of training.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
-use bitkv_checkpoint::{Checkpoint, Coding, Config, ScaleRule, Stored, WeightFormat};
-use safetensors::{Dtype, View};
+use bitkv_checkpoint::{Checkpoint, Coding, Config, ScaleRule, WeightFormat};
+use safetensors::{Dtype, tensor::TensorView};
 
-use super::{Examination, Finding, Severity, masters, run::Run};
+use super::{
+    Examination, Finding, Severity,
+    finding::{Judgement, fine, note},
+    masters,
+    run::Run,
+};
 
 const CHECK: &str = "scale-direction";
 
@@ -28,33 +33,24 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let uniform = (checkpoint.config().vocab_size as f64).log2();
     // Of two directions that are both worse than guessing, neither is that of training.
     let trained = other.mean_bits() < uniform;
-    let (severity, means, remedy) = if trained && is_better(&other.bits, &present.bits) {
-        (
+    let judgement = if trained && is_better(&other.bits, &present.bits) {
+        Judgement::of(
             if present.mean_bits() >= BROKEN * uniform { Severity::Fault } else { Severity::Warning },
             "the scales are applied in the wrong direction: the text is far likelier the other way",
             masters::remedy(checkpoint.config()),
         )
     } else if is_better(&present.bits, &other.bits) {
-        (Severity::Note, "the configured direction is that of training", "nothing".into())
+        fine("the configured direction is that of training")
     } else {
-        (
-            Severity::Note,
+        note(
             "the text does not tell: it is about as likely either way, as where scales are near one, or hopeless in both",
-            "compare with the masters, if there are some: --masters".into(),
+            "compare with the masters, if there are some: --masters",
         )
     };
-    vec![Finding {
-        check: CHECK,
-        severity,
-        place: format!("the weight scales, on the text {}", present.text),
-        found: format!(
-            "{:.2} bits per token as configured, {:.2} with reciprocal scales",
-            present.mean_bits(),
-            other.mean_bits()
-        ),
-        means: means.into(),
-        remedy,
-    }]
+    let place = format!("the weight scales, on the text {}", present.text);
+    let (now, turned) = (present.mean_bits(), other.mean_bits());
+    let found = format!("{now:.2} bits per token as configured, {turned:.2} with reciprocal scales");
+    vec![Finding::of(CHECK, place, found, judgement)]
 }
 
 fn is_better(bits: &[f64], than: &[f64]) -> bool {
@@ -74,46 +70,25 @@ fn turned(checkpoint: &Checkpoint) -> Result<Option<Checkpoint>> {
     }
     let rule = if rule == ScaleRule::Multiply { ScaleRule::Divide } else { ScaleRule::Multiply };
     let config = Config { weights: WeightFormat::Packed(rule), ..checkpoint.config().clone() };
-    let tensors: BTreeMap<String, Tensor> =
-        checkpoint.tensors()?.into_iter().filter_map(|t| Some((t.name.clone(), Tensor::of(t)?))).collect();
-    let bytes = safetensors::serialize(tensors, None)?;
+    let tensors = checkpoint.tensors()?;
+    let mut views = BTreeMap::new();
+    for tensor in &tensors {
+        if let Some(dtype) = dtype(&tensor.coding) {
+            let view = TensorView::new(dtype, tensor.shape.clone(), &tensor.bytes)?;
+            views.insert(tensor.name.clone(), view);
+        }
+    }
+    let bytes = safetensors::serialize(views, None)?;
     Ok(Some(Checkpoint::from_bytes(&config.to_json(), bytes)?))
 }
 
-/// A tensor on its way from one checkpoint into another.
-struct Tensor {
-    stored: Stored,
-    dtype: Dtype,
-}
-
-impl Tensor {
-    /// `None` for types that no part of a model has.
-    fn of(stored: Stored) -> Option<Tensor> {
-        let dtype = match stored.coding {
-            Coding::F32 => Dtype::F32,
-            Coding::F16 => Dtype::F16,
-            Coding::Bf16 => Dtype::BF16,
-            Coding::Folded => Dtype::U8,
-            _ => return None,
-        };
-        Some(Tensor { stored, dtype })
-    }
-}
-
-impl View for Tensor {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.stored.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.stored.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.stored.bytes.len()
+/// The type of a tensor in a safetensors file; `None` for types that no part of a model has.
+fn dtype(coding: &Coding) -> Option<Dtype> {
+    match coding {
+        Coding::F32 => Some(Dtype::F32),
+        Coding::F16 => Some(Dtype::F16),
+        Coding::Bf16 => Some(Dtype::BF16),
+        Coding::Folded => Some(Dtype::U8),
+        _ => None,
     }
 }

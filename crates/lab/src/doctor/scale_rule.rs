@@ -3,7 +3,10 @@
 use bitkv_checkpoint::{Architecture, ScaleRule, WeightFormat};
 use bitkv_stats::median;
 
-use super::{Examination, Finding, Severity, finding::short};
+use super::{
+    Examination, Finding, Severity,
+    finding::{Judgement, fine, short},
+};
 
 const CHECK: &str = "scale-rule";
 
@@ -15,38 +18,22 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let most = multipliers.iter().copied().fold(0.0, f64::max);
     let [least, middle, most] = [least, middle, most].map(short);
     let found = format!("sums of codes are multiplied by {least} to {most}, {middle} in the middle");
-    let (severity, means, remedy) = judge(examination);
-    vec![Finding {
-        check: CHECK,
-        severity,
-        place: format!("{} weight scales", multipliers.len()),
-        found,
-        means,
-        remedy,
-    }]
+    vec![Finding::of(CHECK, format!("{} weight scales", multipliers.len()), found, judge(examination))]
 }
 
-fn judge(examination: &Examination<'_>) -> (Severity, String, String) {
+fn judge(examination: &Examination<'_>) -> Judgement {
     let checkpoint = &examination.evidence.checkpoint;
     let config = checkpoint.config();
     let rule = match config.weights {
-        _ if checkpoint.gguf().is_some() => {
-            return (Severity::Note, "a GGUF file holds the multipliers themselves".into(), "nothing".into());
-        }
-        WeightFormat::Masters => {
-            return (Severity::Note, "they are mean|W| of the masters".into(), "nothing".into());
-        }
+        _ if checkpoint.gguf().is_some() => return fine("a GGUF file holds the multipliers themselves"),
+        WeightFormat::Masters => return fine("they are mean|W| of the masters"),
         WeightFormat::Packed(rule) => rule,
     };
     let does = if rule == ScaleRule::Multiply { "multiplies by" } else { "divides by" };
     let quantization = examination.evidence.settings.as_ref().map(|json| &json["quantization_config"]);
     let silent = quantization.is_some_and(|quantization| quantization["linear_class"].is_null());
     if !silent {
-        return (
-            Severity::Note,
-            format!("the configuration says so: it {does} each weight_scale"),
-            "nothing".into(),
-        );
+        return fine(format!("the configuration says so: it {does} each weight_scale"));
     }
     let means = format!(
         "the configuration names no `linear_class`: a model {does} each weight_scale then, and scale and reciprocal both \
@@ -57,5 +44,5 @@ fn judge(examination: &Examination<'_>) -> (Severity, String, String) {
     let severity = if usual { Severity::Note } else { Severity::Warning };
     let remedy = "if the model talks nonsense, set `linear_class` in `quantization_config` to autobitlinear (multiply) or \
                   bitlinear (divide), whichever it was packed for; --masters tells which";
-    (severity, means, remedy.into())
+    Judgement::of(severity, means, remedy)
 }

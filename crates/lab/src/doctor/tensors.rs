@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use bitkv_checkpoint::Error;
 
-use super::{Examination, Finding, Severity};
+use super::{
+    Examination, Finding,
+    finding::{fault, warning},
+};
 
 const CHECK: &str = "tensors";
 const UNREAD: &str = "unread-tensors";
@@ -34,15 +37,10 @@ fn refused(examination: &Examination<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = refusals
         .into_iter()
         .take(LISTED)
-        .map(|found| Finding {
-            check: CHECK,
-            severity: Severity::Fault,
-            place: checkpoint.file(),
-            found,
-            means: "the model cannot be loaded".into(),
-            remedy:
-                "use a configuration and weights that belong together, and download incomplete files again"
-                    .into(),
+        .map(|found| {
+            let remedy =
+                "use a configuration and weights that belong together, and download incomplete files again";
+            Finding::of(CHECK, checkpoint.file(), found, fault("the model cannot be loaded", remedy))
         })
         .collect();
     if let Some(last) = findings.last_mut().filter(|_| more > 0) {
@@ -73,13 +71,9 @@ fn unread(examination: &Examination<'_>) -> Option<Finding> {
         .collect();
     // Those of a matrix that is refused are no surprise.
     let first = unread.first().filter(|_| examination.codes.refused.is_empty())?;
-    Some(Finding {
-        check: UNREAD,
-        severity: Severity::Warning,
-        place: format!("{} tensors, the first {first}", unread.len()),
-        found: "no part of this architecture reads them".into(),
-        means: "the model may be of another kind than its configuration says: biases and further norms change what it computes"
-            .into(),
-        remedy: "check `architectures` in the configuration against where the weights come from".into(),
-    })
+    let place = format!("{} tensors, the first {first}", unread.len());
+    let means = "the model may be of another kind than its configuration says: biases and further norms \
+                 change what it computes";
+    let remedy = "check `architectures` in the configuration against where the weights come from";
+    Some(Finding::of(UNREAD, place, "no part of this architecture reads them", warning(means, remedy)))
 }

@@ -2,12 +2,18 @@
 
 use bitkv_tokenizer::Tokenizer;
 
-use super::{Examination, Finding, Severity};
+use super::{
+    Examination, Finding,
+    finding::{Judgement, fault, fine, note, warning},
+};
 
 const FIT: &str = "tokenizer";
 const MISSING: &str = "ids-without-token";
 const FIRST: &str = "bos-token";
 const LAST: &str = "eos-token";
+
+/// What to do about a tokenizer of another model.
+const USE_ITS_OWN: &str = "use the tokenizer that came with the weights";
 
 /// More ids without a token than this part of all are no padding.
 const MAX_MISSING: f64 = 0.01;
@@ -16,22 +22,15 @@ pub(super) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let tokenizer = match &examination.evidence.tokenizer {
         Ok(Some(tokenizer)) => tokenizer,
         Ok(None) => {
-            return vec![finding(
-                FIT,
-                Severity::Note,
-                "there is no tokenizer beside the weights".into(),
+            let judgement = note(
                 "nothing that reads text was examined, and texts cannot be used with this model",
                 "put the tokenizer.json that came with the weights beside them",
-            )];
+            );
+            return vec![finding(FIT, "there is no tokenizer beside the weights", judgement)];
         }
         Err(refusal) => {
-            return vec![finding(
-                FIT,
-                Severity::Fault,
-                format!("{refusal:#}"),
-                "its ids are not those that the embedding was trained on, or it cannot be read",
-                "use the tokenizer that came with the weights",
-            )];
+            let means = "its ids are not those that the embedding was trained on, or it cannot be read";
+            return vec![finding(FIT, format!("{refusal:#}"), fault(means, USE_ITS_OWN))];
         }
     };
     [missing_ids(tokenizer), first(examination, tokenizer), last(examination, tokenizer)]
@@ -48,70 +47,55 @@ fn missing_ids(tokenizer: &Tokenizer) -> Option<Finding> {
     let many = missing as f64 > MAX_MISSING * tokenizer.vocab_size() as f64;
     let found =
         format!("{missing} of {} ids have no token, the first {}", tokenizer.vocab_size(), first.start);
-    Some(if padding && !many {
-        let means = "the vocabulary is padded to a round size; the model hardly ever chooses these ids";
-        finding(MISSING, Severity::Note, found, means, "nothing")
+    let judgement = if padding && !many {
+        fine("the vocabulary is padded to a round size; the model hardly ever chooses these ids")
     } else if many {
-        let means =
-            "far more than padding: the tokenizer may be of another model, or its added tokens are missing";
-        finding(MISSING, Severity::Warning, found, means, "use the tokenizer that came with the weights")
+        warning(
+            "far more than padding: the tokenizer may be of another model, or its added tokens are missing",
+            USE_ITS_OWN,
+        )
     } else {
-        finding(MISSING, Severity::Note, found, "ids that the vocabulary leaves out", "nothing")
-    })
+        fine("ids that the vocabulary leaves out")
+    };
+    Some(finding(MISSING, found, judgement))
+}
+
+/// A token that the configuration names and the tokenizer lacks.
+fn of_different_models() -> Judgement {
+    fault("tokenizer and configuration are of different models", USE_ITS_OWN)
 }
 
 fn first(examination: &Examination<'_>, tokenizer: &Tokenizer) -> Option<Finding> {
-    let config = examination.evidence.checkpoint.config();
-    match config.bos_token_id {
-        None => Some(finding(
-            FIRST,
-            Severity::Warning,
-            "the configuration names no `bos_token_id`".into(),
+    let Some(id) = examination.evidence.checkpoint.config().bos_token_id else {
+        let judgement = warning(
             "BitNet models are trained with a first token on every text; without it the first positions are out of range",
             "set `bos_token_id` in config.json to that of the model this one was made from",
-        )),
-        Some(id) if tokenizer.token(id).is_none() => Some(finding(
-            FIRST,
-            Severity::Fault,
-            format!("`bos_token_id` is {id}, and the tokenizer has no such token"),
-            "tokenizer and configuration are of different models",
-            "use the tokenizer that came with the weights",
-        )),
-        Some(_) => None,
-    }
+        );
+        return Some(finding(FIRST, "the configuration names no `bos_token_id`", judgement));
+    };
+    let found = format!("`bos_token_id` is {id}, and the tokenizer has no such token");
+    tokenizer.token(id).is_none().then(|| finding(FIRST, found, of_different_models()))
 }
 
 fn last(examination: &Examination<'_>, tokenizer: &Tokenizer) -> Option<Finding> {
-    let config = examination.evidence.checkpoint.config();
-    let lacking = config.eos_token_ids.iter().find(|id| tokenizer.token(**id).is_none());
-    if config.eos_token_ids.is_empty() {
-        return Some(finding(
-            LAST,
-            Severity::Warning,
-            "the configuration names no `eos_token_id`".into(),
-            "generation never ends by itself",
-            "set `eos_token_id` in config.json or generation_config.json",
-        ));
-    }
-    if let Some(id) = lacking {
-        return Some(finding(
-            LAST,
-            Severity::Fault,
-            format!("`eos_token_id` names {id}, and the tokenizer has no such token"),
-            "tokenizer and configuration are of different models",
-            "use the tokenizer that came with the weights",
-        ));
-    }
-    let own = tokenizer.special_ids().eos.filter(|own| !config.eos_token_ids.contains(own))?;
-    Some(finding(
-        LAST,
-        Severity::Warning,
-        format!("the tokenizer ends a text with {own}, and `eos_token_id` is {:?}", config.eos_token_ids),
-        "generation may go on past the end of an answer",
-        "add the id to `eos_token_id` in config.json or generation_config.json",
-    ))
+    let named = &examination.evidence.checkpoint.config().eos_token_ids;
+    let (found, judgement) = if named.is_empty() {
+        let remedy = "set `eos_token_id` in config.json or generation_config.json";
+        let judgement = warning("generation never ends by itself", remedy);
+        ("the configuration names no `eos_token_id`".into(), judgement)
+    } else if let Some(id) = named.iter().find(|id| tokenizer.token(**id).is_none()) {
+        (format!("`eos_token_id` names {id}, and the tokenizer has no such token"), of_different_models())
+    } else {
+        let own = tokenizer.special_ids().eos.filter(|own| !named.contains(own))?;
+        let judgement = warning(
+            "generation may go on past the end of an answer",
+            "add the id to `eos_token_id` in config.json or generation_config.json",
+        );
+        (format!("the tokenizer ends a text with {own}, and `eos_token_id` is {named:?}"), judgement)
+    };
+    Some(finding(LAST, found, judgement))
 }
 
-fn finding(check: &'static str, severity: Severity, found: String, means: &str, remedy: &str) -> Finding {
-    Finding { check, severity, place: "tokenizer".into(), found, means: means.into(), remedy: remedy.into() }
+fn finding(check: &'static str, found: impl Into<String>, judgement: Judgement) -> Finding {
+    Finding::of(check, "tokenizer", found, judgement)
 }

@@ -20,7 +20,7 @@ use super::{
     output_error,
     plan::{Cell, Job},
     storage,
-    unit::{Scored, Unit},
+    unit::{Group, Scored, Unit},
 };
 use crate::{
     context::Context,
@@ -35,14 +35,21 @@ const DEFECT: &str = "the self-check failed";
 
 /// A unit with everything that its cells share.
 pub(super) struct Reader<'a> {
-    job: &'a Job,
-    unit: &'a Unit,
-    keys: UnitKeys,
-    context: &'a Context<'a>,
-    planner: &'a Planner<'a>,
-    numbers: &'a Numbers,
+    pub(super) job: &'a Job,
+    pub(super) unit: &'a Unit,
+    pub(super) keys: UnitKeys,
+    /// The unit as it was read.
+    pub(super) context: &'a Context<'a>,
+    pub(super) planner: &'a Planner<'a>,
+    pub(super) numbers: &'a Numbers,
     /// Why the context could not be repeated, where a policy wants it to be.
-    unrepeatable: Option<String>,
+    pub(super) unrepeatable: Option<String>,
+    pub(super) shared: Shared<'a>,
+}
+
+/// What cells are compared with, found when the first of them asks.
+#[derive(Default)]
+pub(super) struct Shared<'a> {
     /// What the uncut cache predicts.
     reference: OnceCell<Reference<'a>>,
     /// Whether the uncut cache answers each question right.
@@ -51,6 +58,15 @@ pub(super) struct Reader<'a> {
     free: OnceCell<Vec<u32>>,
     /// What this form predicts beside the true one, both with the full cache.
     beside_truth: OnceCell<Compared>,
+}
+
+/// The value of a cell, made now if it has none.
+fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(value) = cell.get() {
+        return Ok(value);
+    }
+    let value = make()?;
+    Ok(cell.get_or_init(|| value))
 }
 
 /// What a job must see of the continuation under full attention.
@@ -72,33 +88,6 @@ struct Cut<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Of a unit that was read as `context`.
-    pub(super) fn new(
-        job: &'a Job,
-        unit: &'a Unit,
-        keys: UnitKeys,
-        context: &'a Context<'a>,
-        planner: &'a Planner<'a>,
-        numbers: &'a Numbers,
-        unrepeatable: Option<String>,
-    ) -> Reader<'a> {
-        let (reference, answers, free) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        let beside_truth = OnceCell::new();
-        Reader {
-            job,
-            unit,
-            keys,
-            context,
-            planner,
-            numbers,
-            unrepeatable,
-            reference,
-            answers,
-            free,
-            beside_truth,
-        }
-    }
-
     /// Measures cells that are run together: of each a row for every group of questions, of which a text has one, and
     /// what it took. A cell that fails gives rows that say why.
     ///
@@ -231,7 +220,8 @@ impl<'a> Reader<'a> {
             Some(every) => self.go_on_cutting(every, &mut cuts, continuation)?,
             None => self.go_on(cuts, continuation)?,
         };
-        let reference = self.reference.get_or_init(|| Reference::of(self.context.reference(), targets));
+        let reference =
+            self.shared.reference.get_or_init(|| Reference::of(self.context.reference(), targets));
         let compared = borrow(&logits, |values| {
             let of_each: Vec<&[f32]> = values.chunks_exact(values.len() / cells.len()).collect();
             reference.compare(&of_each)
@@ -253,18 +243,15 @@ impl<'a> Reader<'a> {
     fn record_forms(&self, targets: &[u32], rows: &mut [GridRow]) -> Result<()> {
         let Some(truth) = &self.job.truth else { return Ok(()) };
         for row in rows.iter_mut().filter(|row| row.role == PolicyRole::Full) {
-            if self.beside_truth.get().is_none() {
+            let found = once(&self.shared.beside_truth, || {
                 let (tokens, after) = (self.context.tokens(), self.context.continuation());
                 let none = Observe::default();
                 let other = Context::read(truth, tokens, after, &Needs::default(), &Numbers::new(), &none)?;
                 let found =
                     Reference::of(other.reference(), targets).compare(&[self.context.reference().values()]);
-                let found = found[0]
-                    .context("the logits of a form are not finite: examine it with `bitkv doctor`")?;
-                let _ = self.beside_truth.set(found);
-            }
-            row.form_kl_nats = self.beside_truth.get().map(|found| found.kl);
-            row.form_agreement = self.beside_truth.get().map(|found| found.agreement);
+                found[0].context("the logits of a form are not finite: examine it with `bitkv doctor`")
+            })?;
+            (row.form_kl_nats, row.form_agreement) = (Some(found.kl), Some(found.agreement));
         }
         Ok(())
     }
@@ -324,19 +311,15 @@ impl<'a> Reader<'a> {
             if self.is_untouched(cell) {
                 let full = self.full_answers()?;
                 ensure!(
-                    right == full,
+                    right == *full,
                     "{DEFECT}: {} at budget 1 on {} answers otherwise",
                     row.policy,
                     row.text
                 );
             }
-            let of_group = |group: &super::unit::Group| GridRow {
-                key: self.keys.row(self.job, cell, group),
+            let of_group = |group: &Group| GridRow {
                 correct: Some(group.questions.iter().filter(|&&question| right[question]).count()),
-                questions: group.questions.len(),
-                chance: group.chance,
-                depth: group.depth,
-                ..row.clone()
+                ..self.of_group(cell, group, &row)
             };
             Ok(self.unit.groups.iter().map(of_group).collect())
         };
@@ -386,26 +369,20 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn full_answers(&self) -> Result<&[bool]> {
-        if self.answers.get().is_none() {
-            let reference = self.context.reference();
-            let right = match &self.unit.scored {
-                Scored::Together { answers, .. } => {
-                    predicted(reference.values(), reference.classes(), answers)
-                }
-                _ => self.answered(&[self.context.cache()])?.concat(),
-            };
-            let _ = self.answers.set(right);
-        }
-        Ok(self.answers.get().map_or(&[], Vec::as_slice))
+    fn full_answers(&self) -> Result<&Vec<bool>> {
+        once(&self.shared.answers, || match &self.unit.scored {
+            Scored::Together { answers, .. } => {
+                let reference = self.context.reference();
+                Ok(predicted(reference.values(), reference.classes(), answers))
+            }
+            _ => Ok(self.answered(&[self.context.cache()])?.concat()),
+        })
     }
 
-    fn full_run(&self) -> Result<&[u32]> {
-        if self.free.get().is_none() {
-            let runs = free_running::greedy(self.context, vec![self.context.cache().clone()])?;
-            let _ = self.free.set(runs.concat());
-        }
-        Ok(self.free.get().map_or(&[], Vec::as_slice))
+    fn full_run(&self) -> Result<&Vec<u32>> {
+        once(&self.shared.free, || {
+            Ok(free_running::greedy(self.context, vec![self.context.cache().clone()])?.concat())
+        })
     }
 
     fn decode_seconds(&self, cache: &Cache) -> Result<Option<f64>> {
@@ -450,15 +427,19 @@ impl<'a> Reader<'a> {
     }
 
     fn failed(&self, cell: &Cell, error: &str) -> Vec<GridRow> {
-        let of_group = |group: &super::unit::Group| GridRow {
+        let row = GridRow { error: Some(one_line(error)), ..self.blank(cell) };
+        self.unit.groups.iter().map(|group| self.of_group(cell, group, &row)).collect()
+    }
+
+    /// The row of one group of questions, from what all groups of a cell share.
+    fn of_group(&self, cell: &Cell, group: &Group, shared: &GridRow) -> GridRow {
+        GridRow {
             key: self.keys.row(self.job, cell, group),
             questions: group.questions.len(),
             chance: group.chance,
             depth: group.depth,
-            error: Some(one_line(error)),
-            ..self.blank(cell)
-        };
-        self.unit.groups.iter().map(of_group).collect()
+            ..shared.clone()
+        }
     }
 
     /// Whether nothing was evicted and nothing rounded.

@@ -2,10 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use bitkv_record::{Accounting, Definition, Form, Journal, MemoryRow, MemoryStudy, Row};
+use anyhow::{Context as _, Result, ensure};
+use bitkv_record::{Accounting, Form, Journal, MemoryRow, MemoryStudy, Row};
 
-use super::{locked, plan::Loaded};
+use super::{
+    locked,
+    plan::{Loaded, Wanted},
+};
 use crate::{
     Subject,
     memory::{self, Shape},
@@ -19,30 +22,17 @@ pub struct MemoryJob {
     subject: Option<Arc<Subject>>,
 }
 
-/// The memory studies of a definition, of all or of those named in `only`.
+/// The memory studies of a definition that are wanted.
 ///
 /// # Errors
 /// When a model cannot be loaded, or is to be measured and only its configuration is known.
-pub(super) fn memory_jobs(
-    definition: &Definition,
-    only: &[String],
-    loaded: &mut Loaded,
-) -> Result<Vec<MemoryJob>> {
-    let mut jobs = Vec::new();
-    for study in definition.memory.iter().filter(|study| only.is_empty() || only.contains(&study.name)) {
-        let place = || format!("{}, experiment '{}'", definition.file(), study.name);
-        for model in &study.models {
-            for &form in &study.forms {
-                let job = checked(study, model, form, loaded).context("models").with_context(place)?;
-                let is_same = |other: &MemoryJob| other.name() == job.name() && other.model() == job.model();
-                if jobs.iter().any(is_same) {
-                    bail!("{}: models lists {} twice: give it once", place(), job.model());
-                }
-                jobs.push(job);
-            }
-        }
-    }
-    Ok(jobs)
+pub(super) fn memory_jobs(wanted: &Wanted<'_>, loaded: &mut Loaded) -> Result<Vec<MemoryJob>> {
+    wanted.on_models(
+        &wanted.definition.memory,
+        |study| (&study.name, &study.models, &study.forms),
+        MemoryJob::model,
+        |study, model, form| checked(study, model, form, loaded).context("models"),
+    )
 }
 
 fn checked(study: &MemoryStudy, model: &str, form: Form, loaded: &mut Loaded) -> Result<MemoryJob> {

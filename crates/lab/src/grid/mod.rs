@@ -40,7 +40,7 @@ use crate::{
 };
 pub use estimate::{Estimate, Estimates, estimate};
 use key::{Keys, UnitKeys};
-use measure::Reader;
+use measure::{Reader, Shared};
 pub use memory::MemoryJob;
 pub use plan::{Cell, Grid, Job, Options, Seeded, Sources};
 pub use profiles::Study;
@@ -129,40 +129,15 @@ pub fn run(grid: &Grid, folder: &Path) -> Result<Measured> {
     let run = ResumableRun::open(folder, &fingerprint(grid))?;
     let records = Records::open(&run, grid)?;
     let resumed = records.count();
-    let mut memory_order = Vec::new();
-    for job in &grid.memory {
-        memory_order.extend(
-            records
-                .memory
-                .iter()
-                .map(|rows| memory::measure(job, rows))
-                .collect::<Result<Vec<_>>>()?
-                .concat(),
-        );
-    }
-    let mut head_order = Vec::new();
-    for study in &grid.studies {
-        head_order.extend(
-            records
-                .heads
-                .iter()
-                .map(|rows| profiles::measure(study, rows))
-                .collect::<Result<Vec<_>>>()?
-                .concat(),
-        );
-    }
+    let memory_order = in_order(&grid.memory, records.memory.as_ref(), memory::measure)?;
+    let head_order = in_order(&grid.studies, records.heads.as_ref(), profiles::measure)?;
     let mut order = Vec::new();
     for job in &grid.jobs {
         order.extend(measure(grid, job, &records)?);
     }
-    let timings = match records.timings {
-        Some(timings) => {
-            let keys: Vec<String> =
-                order.iter().filter(|key| locked(&timings).contains(key)).cloned().collect();
-            finished(Some(timings), &keys)?
-        }
-        None => Vec::new(),
-    };
+    let timed = |key: &&String| records.timings.as_ref().is_some_and(|rows| locked(rows).contains(key));
+    let timed: Vec<String> = order.iter().filter(timed).cloned().collect();
+    let timings = finished(records.timings, &timed)?;
     let heads = finished(records.heads, &head_order)?;
     let memory = finished(records.memory, &memory_order)?;
     let rows = finished(Some(records.rows), &order)?;
@@ -176,6 +151,16 @@ pub fn run(grid: &Grid, folder: &Path) -> Result<Measured> {
     run.write_text("definition.toml", grid.definition.text())?;
     run.write_json("manifest.json", &manifest)?;
     Ok(Measured { rows, timings, heads, memory, resumed, manifest, run })
+}
+
+/// Measures what jobs of a kind still lack, where there are any; returns the keys of all their rows in their order.
+fn in_order<J, R: Row>(
+    jobs: &[J],
+    rows: Option<&Mutex<Journal<R>>>,
+    measure: impl Fn(&J, &Mutex<Journal<R>>) -> Result<Vec<String>>,
+) -> Result<Vec<String>> {
+    let Some(rows) = rows else { return Ok(Vec::new()) };
+    Ok(jobs.iter().map(|job| measure(job, rows)).collect::<Result<Vec<_>>>()?.concat())
 }
 
 /// Writes the rows of a journal in their order.
@@ -302,7 +287,8 @@ fn read(
     };
     let view = context.evidence().view();
     let planner = Planner::new(&view);
-    let reader = Reader::new(job, unit, keys, &context, &planner, numbers, unrepeatable);
+    let (context, planner, shared) = (&context, &planner, Shared::default());
+    let reader = Reader { job, unit, keys, context, planner, numbers, unrepeatable, shared };
     let size = flight::size(job, unit, context.cache().bytes());
     for cells in flight::flights(&missing, size) {
         for (rows, timing) in reader.measure(cells)? {

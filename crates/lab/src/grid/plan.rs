@@ -119,35 +119,25 @@ impl Grid {
             bail!("{} has no experiment `{unknown}`: it has {}", definition.file(), names.join(", "));
         }
         let mut loaded = Loaded::of(&definition, options)?;
-        let (mut jobs, mut texts) = (Vec::new(), Vec::new());
-        for experiment in &definition.experiments {
-            if !only.is_empty() && !only.contains(&experiment.name) {
-                continue;
-            }
-            let place = || format!("{}, experiment '{}'", definition.file(), experiment.name);
-            // Policies first: a slip in a name should not wait for models.
-            let policies = policies(experiment).with_context(place)?;
-            for model in &experiment.models {
-                for &form in &experiment.axes.form {
-                    let subject = loaded.open(model, form).context("models").with_context(place)?;
-                    let mut job =
-                        job(experiment, form, subject, &policies, &mut texts).with_context(place)?;
-                    if job.wants(Metric::Form) && form != Form::True {
-                        job.truth =
-                            Some(loaded.open(model, Form::True).context("models").with_context(place)?);
-                    }
-                    let is_same = |other: &Job| {
-                        other.experiment.name == experiment.name && other.subject.name == job.subject.name
-                    };
-                    if jobs.iter().any(is_same) {
-                        bail!("{}: models lists {} twice: give it once", place(), job.subject.name);
-                    }
-                    jobs.push(job);
+        let mut texts = Vec::new();
+        let wanted = Wanted { definition: &definition, only };
+        let jobs = wanted.on_models(
+            &definition.experiments,
+            |experiment| (&experiment.name, &experiment.models, &experiment.axes.form),
+            |job: &Job| &job.subject.name,
+            |experiment, model, form| {
+                // Policies first: a slip in a name should not wait for models.
+                let policies = policies(experiment)?;
+                let subject = loaded.open(model, form).context("models")?;
+                let mut job = job(experiment, form, subject, &policies, &mut texts)?;
+                if job.wants(Metric::Form) && form != Form::True {
+                    job.truth = Some(loaded.open(model, Form::True).context("models")?);
                 }
-            }
-        }
-        let studies = studies(&definition, only, &mut loaded, &mut texts)?;
-        let memory = memory_jobs(&definition, only, &mut loaded)?;
+                Ok(job)
+            },
+        )?;
+        let studies = studies(&wanted, &mut loaded, &mut texts)?;
+        let memory = memory_jobs(&wanted, &mut loaded)?;
         texts.sort_by(|a: &FileHash, b| (&a.name, &a.sha256).cmp(&(&b.name, &b.sha256)));
         texts.dedup();
         let (models, i2s_layout) = (loaded.entries()?, options.i2s_layout);
@@ -182,6 +172,50 @@ impl Job {
     /// Whether a metric is wanted.
     pub fn wants(&self, metric: Metric) -> bool {
         self.experiment.metrics.contains(&metric)
+    }
+}
+
+/// The sections of a definition that are run.
+pub(super) struct Wanted<'d> {
+    pub(super) definition: &'d Definition,
+    /// Their names; all if there is none.
+    only: &'d [String],
+}
+
+impl Wanted<'_> {
+    /// One part for every section of a kind, each of its models and each of its forms; `about` tells name, models and
+    /// forms of a section, `model_of` the name of a part's model.
+    ///
+    /// # Errors
+    /// When a part cannot be made, or a section has the same model twice.
+    pub(super) fn on_models<'s, S, P>(
+        &self,
+        sections: &'s [S],
+        about: impl Fn(&'s S) -> (&'s String, &'s [String], &'s [Form]),
+        model_of: impl Fn(&P) -> &str,
+        mut part: impl FnMut(&'s S, &'s str, Form) -> Result<P>,
+    ) -> Result<Vec<P>> {
+        let mut parts = Vec::new();
+        for section in sections {
+            let (name, models, forms) = about(section);
+            if !self.only.is_empty() && !self.only.contains(name) {
+                continue;
+            }
+            let place = || format!("{}, experiment '{name}'", self.definition.file());
+            let first = parts.len();
+            for (model, &form) in models.iter().flat_map(|model| forms.iter().map(move |form| (model, form)))
+            {
+                let part = part(section, model, form).with_context(place)?;
+                let name = model_of(&part);
+                ensure!(
+                    parts[first..].iter().all(|other| model_of(other) != name),
+                    "{}: models lists {name} twice: give it once",
+                    place()
+                );
+                parts.push(part);
+            }
+        }
+        Ok(parts)
     }
 }
 
@@ -236,12 +270,10 @@ fn policies(experiment: &Experiment) -> Result<Vec<Seeded>> {
         let policy = Policy::parse(text).with_context(|| format!("policies lists `{text}`"))?;
         let mut found = Vec::new();
         for &seed in &experiment.seeds {
-            match Policy::seeded(text, seed)? {
-                Some(policy) => found.push(Seeded { written: text.clone(), policy, seed }),
-                None if found.is_empty() => {
-                    found.push(Seeded { written: text.clone(), policy: policy.clone(), seed })
-                }
-                None => {}
+            let seeded = Policy::seeded(text, seed)?;
+            if seeded.is_some() || found.is_empty() {
+                let policy = seeded.unwrap_or_else(|| policy.clone());
+                found.push(Seeded { written: text.clone(), policy, seed });
             }
         }
         for one in found {

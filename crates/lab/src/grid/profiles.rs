@@ -2,13 +2,13 @@
 
 use std::sync::Mutex;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use bitkv_progress::Progress;
-use bitkv_record::{Definition, FileHash, Form, HeadRow, Journal, ProfileStudy, Row, Text, Texts};
+use bitkv_record::{FileHash, Form, HeadRow, Journal, ProfileStudy, Row, Text, Texts};
 
 use super::{
     locked,
-    plan::{Loaded, texts_of},
+    plan::{Loaded, Wanted, texts_of},
 };
 use crate::{
     Subject,
@@ -53,44 +53,32 @@ impl Study {
     }
 }
 
-/// The studies of a definition, of all or of those named.
+/// The profiles of a definition that are wanted.
 ///
 /// # Errors
 /// When a model cannot be loaded, or a text is shorter than the longest length.
 pub(super) fn studies(
-    definition: &Definition,
-    only: &[String],
+    wanted: &Wanted<'_>,
     loaded: &mut Loaded,
     hashes: &mut Vec<FileHash>,
 ) -> Result<Vec<Study>> {
-    let mut found = Vec::new();
-    for study in &definition.profiles {
-        if !only.is_empty() && !only.contains(&study.name) {
-            continue;
-        }
-        let place = || format!("{}, experiment '{}'", definition.file(), study.name);
-        let texts = texts_of(&study.texts).with_context(place)?;
-        hashes.extend(texts.hashes());
-        for model in &study.models {
-            for &form in &study.forms {
-                let checked = checked(study, model, form, &texts, loaded).with_context(place)?;
-                let is_same =
-                    |other: &Study| (other.name(), other.model()) == (checked.name(), checked.model());
-                if found.iter().any(is_same) {
-                    bail!("{}: models lists {} twice: give it once", place(), checked.model());
-                }
-                found.push(checked);
-            }
-        }
-    }
-    Ok(found)
+    wanted.on_models(
+        &wanted.definition.profiles,
+        |study| (&study.name, &study.models, &study.forms),
+        Study::model,
+        |study, model, form| {
+            let texts = texts_of(&study.texts)?;
+            hashes.extend(texts.hashes());
+            checked(study, model, form, texts, loaded)
+        },
+    )
 }
 
 fn checked(
     study: &ProfileStudy,
     model: &str,
     form: Form,
-    texts: &Texts,
+    texts: Texts,
     loaded: &mut Loaded,
 ) -> Result<Study> {
     let subject = loaded.open(model, form).context("models")?;
@@ -100,7 +88,7 @@ fn checked(
         "lengths: {longest} tokens are more than the {positions} positions of {}: leave out the longest",
         subject.name
     );
-    let study = Study { study: study.clone(), form, subject, texts: texts.clone() };
+    let study = Study { study: study.clone(), form, subject, texts };
     study.windows().context("lengths: the longest is too long for texts")?;
     Ok(study)
 }

@@ -198,13 +198,8 @@ fn aware_units(task: ScoredTask, name: &str, drawn: Retrieval) -> Vec<Unit> {
 
 /// The question moves into the context, but for its last token, which remains to be asked.
 fn aware(context: &[u32], question: Question) -> (Vec<u32>, Question) {
-    let (last, seen) = question
-        .prompt
-        .split_last()
-        .map_or((&[][..], &[][..]), |(last, seen)| (std::slice::from_ref(last), seen));
-    let context = [context, seen].concat();
-    let prompt = last.to_vec();
-    (context, Question { prompt, ..question })
+    let (seen, last) = question.prompt.split_at(question.prompt.len().saturating_sub(1));
+    ([context, seen].concat(), Question { prompt: last.to_vec(), ..question })
 }
 
 /// Parts of the context by which questions are grouped when their answers stand in many places.

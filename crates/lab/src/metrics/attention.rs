@@ -2,27 +2,20 @@
 
 use bitkv_stats::{attention_preservation, relative_error};
 
-use super::mean;
+use super::{mean, of_pairs};
 
 /// Mean over heads of the cosine of an attention row with its kept part: the published "attention preservation".
 ///
 /// `rows` are `[heads][tokens]`, `kept[head]` the positions kept for that head. Equal to the square root of the kept
 /// part of the row's squared mass, which one large weight can be nearly all of.
 pub fn attention_cosine(rows: &[Vec<f32>], kept: &[&[u32]]) -> f64 {
-    of_heads(rows, kept, attention_preservation)
+    of_pairs(rows, kept, |row, kept| attention_preservation(row, kept))
 }
 
 /// Mean over heads of the part of an attention row's mass on kept positions, 0..1; arguments as for
 /// [`attention_cosine`].
 pub fn retained_mass(rows: &[Vec<f32>], kept: &[&[u32]]) -> f64 {
-    of_heads(rows, kept, bitkv_stats::retained_mass)
-}
-
-fn of_heads(rows: &[Vec<f32>], kept: &[&[u32]], value: fn(&[f32], &[u32]) -> f64) -> f64 {
-    if rows.len() != kept.len() {
-        return f64::NAN;
-    }
-    mean(rows.iter().zip(kept).map(|(row, kept)| value(row, kept)))
+    of_pairs(rows, kept, |row, kept| bitkv_stats::retained_mass(row, kept))
 }
 
 /// Relative error of the attention output of every layer, `||cut - full||_2 / ||full||_2`.

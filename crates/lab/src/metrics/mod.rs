@@ -17,3 +17,11 @@ fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
     let (sum, count) = values.into_iter().fold((0.0, 0usize), |(sum, n), value| (sum + value, n + 1));
     sum / count as f64
 }
+
+/// The mean of a value of each pair; NaN for none, and where one list is longer.
+fn of_pairs<A, B>(a: &[A], b: &[B], value: impl Fn(&A, &B) -> f64) -> f64 {
+    if a.len() != b.len() {
+        return f64::NAN;
+    }
+    mean(a.iter().zip(b).map(|(a, b)| value(a, b)))
+}

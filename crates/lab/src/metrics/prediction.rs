@@ -7,12 +7,12 @@ use bitkv_kernels::prediction::{Divergence, Prediction, divergences, predictions
 use bitkv_record::GridRow;
 use bitkv_stats::{argmax, kl_from_logits, nll_from_logits};
 
-use super::mean;
+use super::{mean, of_pairs};
 use crate::logits::Logits;
 
 /// Mean KL divergence of the cut cache's next-token distributions from the full cache's, in nats per token.
 pub fn kl(full: &[Vec<f32>], cut: &[Vec<f32>]) -> f64 {
-    of_pairs(full, cut, kl_from_logits)
+    of_pairs(full, cut, |full, cut| kl_from_logits(full, cut))
 }
 
 /// Part of the tokens after which both caches find the same token most likely, 0..1.
@@ -22,10 +22,7 @@ pub fn agreement(full: &[Vec<f32>], cut: &[Vec<f32>]) -> f64 {
 
 /// Mean negative log-likelihood of the tokens that really follow, `[scored tokens]`, in nats per token.
 pub fn nll(logits: &[Vec<f32>], targets: &[u32]) -> f64 {
-    if logits.len() != targets.len() {
-        return f64::NAN;
-    }
-    mean(logits.iter().zip(targets).map(|(row, &target)| nll_from_logits(row, target as usize)))
+    of_pairs(logits, targets, |row, &target| nll_from_logits(row, target as usize))
 }
 
 /// [`nll`] through the cut cache less that through the full one, on the same targets; negative where cutting helps.
@@ -122,13 +119,6 @@ fn same_best(full: Option<usize>, cut: Option<usize>) -> f64 {
         (Some(full), Some(cut)) => f64::from(u8::from(full == cut)),
         _ => f64::NAN,
     }
-}
-
-fn of_pairs(full: &[Vec<f32>], cut: &[Vec<f32>], value: impl Fn(&[f32], &[f32]) -> f64) -> f64 {
-    if full.len() != cut.len() {
-        return f64::NAN;
-    }
-    mean(full.iter().zip(cut).map(|(full, cut)| value(full, cut)))
 }
 
 #[cfg(test)]

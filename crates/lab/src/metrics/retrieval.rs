@@ -1,16 +1,12 @@
 //! How many questions were answered.
 
-use super::mean;
+use super::of_pairs;
 use crate::tasks::Question;
 
 /// Part of the questions whose whole answer is right, 0..1; `predictions[i]` as [`Question::correct`] takes them for
 /// `questions[i]`.
 pub fn accuracy(questions: &[Question], predictions: &[Vec<usize>]) -> f64 {
-    if questions.len() != predictions.len() {
-        return f64::NAN;
-    }
-    let answers = questions.iter().zip(predictions);
-    mean(answers.map(|(question, predicted)| f64::from(u8::from(question.correct(predicted)))))
+    of_pairs(questions, predictions, |question, predicted| f64::from(u8::from(question.correct(predicted))))
 }
 
 #[cfg(test)]

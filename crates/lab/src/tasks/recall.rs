@@ -1,9 +1,9 @@
 //! A context full of facts.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use bitkv_stats::Rng;
 
-use super::{Question, Retrieval, TaskKind, Words};
+use super::{Question, Retrieval, TaskKind, Words, haystack::Haystack};
 
 /// Tokens of a line: key, value, newline.
 const LINE: usize = 3;
@@ -17,11 +17,7 @@ const QUESTIONS: usize = 16;
 pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let bos = usize::from(words.bos().is_some());
     let needed = bos + QUESTIONS * LINE;
-    ensure!(
-        tokens >= needed,
-        "a context of the task {} needs {needed} tokens or more: {tokens} are too few",
-        TaskKind::Recall
-    );
+    Haystack { kind: TaskKind::Recall, words, filler: &[], tokens }.ensure_tokens(needed)?;
     let (lines, rest) = ((tokens - bos) / LINE, (tokens - bos) % LINE);
     let all = words.shuffled(rng);
     let (values, keys) = all.split_at(VALUES);

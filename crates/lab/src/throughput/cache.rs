@@ -43,10 +43,8 @@ impl Fill {
     /// When there is none of this name.
     pub fn find(name: &str) -> Result<Fill> {
         let ways = [Fill::Synthetic, Fill::Prefill];
-        let Some(found) = ways.into_iter().find(|way| way.name() == name) else {
-            bail!("a cache is not filled by '{name}': use synthetic or prefill");
-        };
-        Ok(found)
+        let found = ways.into_iter().find(|way| way.name() == name);
+        found.with_context(|| format!("a cache is not filled by '{name}': use synthetic or prefill"))
     }
 }
 

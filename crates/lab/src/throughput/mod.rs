@@ -6,7 +6,6 @@
 mod cache;
 mod ceilings;
 mod fit;
-mod machine;
 mod request;
 mod rows;
 mod test;
@@ -17,7 +16,7 @@ use bitkv_progress::Progress;
 use bitkv_record::{Method, ModelShape, Throughput};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::memory::peak_resident_bytes;
+use crate::{manifest, memory::peak_resident_bytes};
 
 use self::{ceilings::Machine, test::Test};
 
@@ -65,8 +64,8 @@ pub fn measure(measured: &Measured<'_>, request: &Request, steps: &Progress) -> 
     let ceilings = machine.context("there was no pass")?.medians();
     let rows = rows::all(measured.model, request, &tests, &seconds, &ceilings);
     Ok(Throughput {
-        versions: machine::versions(),
-        machine: machine::machine(),
+        versions: manifest::versions(),
+        machine: manifest::machine(),
         isa: bitkv_kernels::isa().name().into(),
         model: shape(measured),
         method: Method {

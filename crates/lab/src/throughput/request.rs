@@ -1,6 +1,6 @@
 //! What is to be measured.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use bitkv_bitnet::{Config, Observe};
 
 use super::{Cut, Fill, Test};
@@ -41,10 +41,8 @@ impl Probe {
     /// # Errors
     /// When there is none of this name.
     pub fn find(name: &str) -> Result<Probe> {
-        let Some(found) = Probe::ALL.into_iter().find(|probe| probe.name() == name) else {
-            bail!("there is no probe '{name}': use off, entropy, accumulated or window");
-        };
-        Ok(found)
+        let found = Probe::ALL.into_iter().find(|probe| probe.name() == name);
+        found.with_context(|| format!("there is no probe '{name}': use off, entropy, accumulated or window"))
     }
 
     pub(super) fn observe(self) -> Option<Observe> {
