@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use bitkv_record::Definition;
-use bitkv_report::{Align, Table};
+use bitkv_report::Table;
 use serde_json::{Value, json};
 
 /// Where definitions are looked for.
@@ -46,7 +46,7 @@ pub(crate) fn document(definitions: &[Definition]) -> Value {
 
 /// A line a file with the first sentence of what it asks.
 pub(crate) fn table(definitions: &[Definition]) -> Table {
-    let mut table = Table::new("Definitions", &["file", "experiments", "question"].map(|c| (c, Align::Left)));
+    let mut table = Table::titled("Definitions", "file|experiments|question");
     for definition in definitions {
         let words: Vec<&str> = definition.analysis.split_whitespace().collect();
         let analysis = words.join(" ");

@@ -86,9 +86,8 @@ pub(crate) fn numbers(subject: &Subject, policy: &Policy, from: &Calibration) ->
 pub(crate) fn numbers_of_file(shape: Shape, policy: &Policy, from: &Calibration) -> Result<Numbers> {
     let mut numbers = head_files(shape, policy, from)?;
     if policy.needs().contains(Need::Entropy) {
-        let file = from.profile.as_deref();
-        let file =
-            file.with_context(|| format!("{} goes by entropies: give a file with --profile", policy.spec()))?;
+        let lacking = || format!("{} goes by entropies: give a file with --profile", policy.spec());
+        let file = from.profile.as_deref().with_context(lacking)?;
         let entropies = profile(file)?.entropies().concat();
         ensure!(
             entropies.len() == shape.all_query_heads(),

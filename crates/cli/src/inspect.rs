@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
-use bitkv_checkpoint::{Checkpoint, Linear, Stored, gguf};
+use bitkv_checkpoint::{Checkpoint, Linear, Stored, codec::i2s::Layout, gguf};
 use bitkv_lab::Source;
-use bitkv_report::{Align, Table};
+use bitkv_report::Table;
 use serde_json::{Value, json};
 
 use crate::{model::ReadingArguments, output};
@@ -74,7 +74,8 @@ fn rows(checkpoint: &Checkpoint, summary: bool) -> Result<(Vec<Row>, Vec<String>
 
 fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
     let c = checkpoint.config();
-    let mut table = Table::new(source.name(), &[("what", Align::Left), ("value", Align::Left)]);
+    let mut table = Table::titled(source.name(), "what|value");
+    let heads = format!("{} / {} / {}", c.num_attention_heads, c.num_key_value_heads, c.head_dim);
     let pairs: [(&str, String); 14] = [
         ("file", checkpoint.file()),
         ("architecture", c.architecture.name().into()),
@@ -83,7 +84,7 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
         ("hidden size", c.hidden_size.to_string()),
         ("intermediate size", c.intermediate_size.to_string()),
         ("layers", c.num_hidden_layers.to_string()),
-        ("query heads / KV heads / width", heads(checkpoint)),
+        ("query heads / KV heads / width", heads),
         ("activation", c.hidden_act.name().into()),
         ("positions", c.max_position_embeddings.to_string()),
         ("RMS norm epsilon", format!("{:e}", c.rms_norm_eps)),
@@ -93,8 +94,8 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
     ];
     pairs.into_iter().for_each(|(what, value)| table.push(vec![what.into(), value]));
     if let Some(choice) = checkpoint.gguf().and_then(|gguf| gguf.i2s_layout()) {
-        table
-            .push(vec!["I2_S layout".into(), format!("{}, {}", choice.layout.name(), reason(choice.reason))]);
+        let text = format!("{}, {}", choice.layout.name(), reason(choice.reason));
+        table.push(vec!["I2_S layout".into(), text]);
     }
     table
 }
@@ -108,14 +109,8 @@ fn reason(reason: gguf::Reason) -> &'static str {
     }
 }
 
-fn heads(checkpoint: &Checkpoint) -> String {
-    let c = checkpoint.config();
-    format!("{} / {} / {}", c.num_attention_heads, c.num_key_value_heads, c.head_dim)
-}
-
 fn metadata(gguf: &gguf::Gguf) -> Table {
-    let columns = [("key", Align::Left), ("type", Align::Left), ("value", Align::Left)];
-    let mut table = Table::new("GGUF metadata", &columns);
+    let mut table = Table::titled("GGUF metadata", "key|type|value");
     for entry in gguf.metadata() {
         table.push(vec![entry.key.clone(), entry.kind.name().into(), entry.value.to_string()]);
     }
@@ -131,9 +126,7 @@ fn memory(rows: &[Row]) -> Table {
         *bytes += row.stored.bytes.len() as u64;
     }
     let total: u64 = kinds.values().map(|(_, bytes)| bytes).sum();
-    let columns =
-        [("type", Align::Left), ("tensors", Align::Right), ("bytes", Align::Right), ("share", Align::Right)];
-    let mut table = Table::new("Memory by type", &columns);
+    let mut table = Table::titled("Memory by type", "type|>tensors|>bytes|>share");
     let share = |bytes: u64| format!("{:.1} %", 100.0 * bytes as f64 / total.max(1) as f64);
     for (kind, (count, bytes)) in &kinds {
         table.push(vec![(*kind).into(), count.to_string(), bytes.to_string(), share(*bytes)]);
@@ -143,18 +136,7 @@ fn memory(rows: &[Row]) -> Table {
 }
 
 fn tensors(rows: &[Row]) -> Table {
-    let columns = [
-        ("tensor", Align::Left),
-        ("type", Align::Left),
-        ("shape", Align::Left),
-        ("bytes", Align::Right),
-        ("-1", Align::Right),
-        ("0", Align::Right),
-        ("+1", Align::Right),
-        ("invalid", Align::Right),
-        ("scale", Align::Right),
-    ];
-    let mut table = Table::new("Tensors", &columns);
+    let mut table = Table::titled("Tensors", "tensor|type|shape|>bytes|>-1|>0|>+1|>invalid|>scale");
     for Row { stored, linear } in rows {
         let mut cells = vec![
             stored.name.clone(),
@@ -206,11 +188,8 @@ fn document(source: &Source, checkpoint: &Checkpoint, rows: &[Row]) -> Value {
             |e: &gguf::Entry| json!({"key": e.key, "type": e.kind.name(), "value": e.value.to_string()});
         document["metadata"] = gguf.metadata().iter().map(entry).collect();
         if let Some(choice) = gguf.i2s_layout() {
-            let scores: Vec<Value> = choice
-                .scores
-                .iter()
-                .map(|(layout, s)| json!({"layout": layout.name(), "score": s}))
-                .collect();
+            let score = |(layout, s): &(Layout, f64)| json!({"layout": layout.name(), "score": s});
+            let scores: Vec<Value> = choice.scores.iter().map(score).collect();
             document["i2s_layout"] = json!({
                 "layout": choice.layout.name(), "reason": reason(choice.reason), "scores": scores,
             });

@@ -6,7 +6,7 @@ use bitkv_lab::{built_in, memory::published_models};
 #[cfg(test)]
 use bitkv_record::TaskKind;
 use bitkv_record::{Measure, Named};
-use bitkv_report::{Align, Table, metrics};
+use bitkv_report::{Table, metrics};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ impl What {
 
 fn models() -> Result<Listed> {
     let shapes: Vec<String> = published_models()?.into_iter().map(|shape| shape.name).collect();
-    let mut table = table("Models", &["name", "what it is"]);
+    let mut table = Table::titled("Models", "name|what it is");
     built_in().iter().for_each(|name| table.push(vec![name.to_string(), "built in".into()]));
     shapes.iter().for_each(|name| table.push(vec![name.clone(), "configuration only, for `memory`".into()]));
     Ok((vec![("models", json!({"built_in": built_in(), "configurations": shapes}))], vec![table]))
@@ -89,7 +89,7 @@ fn policies() -> Listed {
                "description": l.description, "source": l.source, "options": options})
     };
     let title = "Policies: ALLOCATOR{options}+SCORER{options}, a rule, one of kvpress, or a preset";
-    let mut methods = table(title, &["kind", "name", "what it does", "options and their defaults", "source"]);
+    let mut methods = Table::titled(title, "kind|name|what it does|options and their defaults|source");
     for l in registry() {
         let name = if l.oracle { format!("{} (oracle)", l.name) } else { l.name.to_owned() };
         let options: Vec<String> =
@@ -97,7 +97,7 @@ fn policies() -> Listed {
         let (what, source) = (l.description.into(), l.source.into());
         methods.push(vec![l.kind.name().into(), name, what, options.join(", "), source]);
     }
-    let mut presets = table("Presets", &["name", "stands for", "source"]);
+    let mut presets = Table::titled("Presets", "name|stands for|source");
     PRESETS.iter().for_each(|p| presets.push([p.name, p.spec, p.source].map(String::from).to_vec()));
     let preset = |p: &bitkv_evict::Preset| json!({"name": p.name, "spec": p.spec, "source": p.source});
     let parts = vec![
@@ -116,18 +116,12 @@ fn listed_metrics() -> Listed {
 }
 
 fn metrics_table() -> Table {
-    let mut table = table("Metrics", &["name", "group", "unit", "range", "better", "what it is"]);
+    let mut table = Table::titled("Metrics", "name|group|unit|range|better|what it is");
     for m in metrics() {
-        let (range, name) = (m.range_text(), m.name.to_owned());
-        let cells = [m.group_name(), m.unit.name(), &range, m.better.name(), m.about].map(String::from);
-        table.push([vec![name], cells.to_vec()].concat());
+        let cells = [m.name, m.group_name(), m.unit.name(), &m.range_text(), m.better.name(), m.about];
+        table.push(cells.map(String::from).to_vec());
     }
     table
-}
-
-fn table(title: &str, columns: &[&str]) -> Table {
-    let columns: Vec<_> = columns.iter().map(|column| (*column, Align::Left)).collect();
-    Table::new(title, &columns)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use bitkv_lab::grid::{self, Estimate, Grid};
-use bitkv_report::{Align, Recorded, Run, Table, files};
+use bitkv_report::{Recorded, Run, Table, files};
 
 use crate::output;
 
@@ -50,10 +50,9 @@ pub(crate) fn dry_run(grid: &Grid, as_json: bool) -> Result<()> {
     if as_json {
         return output::json(&estimates);
     }
-    let columns = ["section", "model", "contexts", "cells each", "rows", "about", "memory"];
     let seconds: f64 = estimates.all().map(|estimate| estimate.seconds).sum();
     let title = format!("{}: {} rows, about {seconds:.0} s", grid.definition.file(), estimates.rows);
-    let mut table = Table::new(title, &columns.map(|c| (c, Align::Left)));
+    let mut table = Table::titled(title, "section|model|contexts|cells each|rows|about|memory");
     for Estimate { experiment, model, contexts, cells, rows, seconds, bytes } in estimates.all() {
         table.push(vec![
             experiment.clone(),

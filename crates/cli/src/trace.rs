@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use bitkv_bitnet::{Observe, Observed, Step, StepNorms};
 use bitkv_checkpoint::write_f32_tensors;
 use bitkv_lab::Subject;
-use bitkv_report::{Align, Table};
+use bitkv_report::Table;
 use serde_json::json;
 
 use crate::{input, kv::Precise, model::ModelArguments, output};
@@ -57,11 +57,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         return output::json(&document(&subject, &trace, &top));
     }
-    output::text(&format!(
-        "{}\n\n{}",
-        steps(&subject, &trace).to_terminal(),
-        next(&subject, &top).to_terminal()
-    ))
+    let tables = [steps(&subject, &trace), next(&subject, &top)].map(|table| table.to_terminal());
+    output::text(&tables.join("\n\n"))
 }
 
 fn trace(subject: &Subject, tokens: Vec<u32>, arguments: &Arguments) -> Result<Trace> {
@@ -89,15 +86,7 @@ fn top(trace: &Trace, count: usize) -> Vec<(u32, f32)> {
 
 fn steps(subject: &Subject, trace: &Trace) -> Table {
     let title = format!("{}: norms of every step, {} tokens", subject.name, trace.tokens.len());
-    let columns = [
-        ("step", Align::Left),
-        ("width", Align::Right),
-        ("norm", Align::Right),
-        ("last token", Align::Right),
-        ("largest", Align::Right),
-        ("not finite", Align::Right),
-    ];
-    let mut table = Table::new(&title, &columns);
+    let mut table = Table::titled(title, "step|>width|>norm|>last token|>largest|>not finite");
     for step in &trace.steps {
         let last = step.norms.last().copied().unwrap_or_default();
         table.push(vec![
@@ -118,8 +107,7 @@ fn figures(value: f64) -> String {
 }
 
 fn next(subject: &Subject, top: &[(u32, f32)]) -> Table {
-    let columns = [("token", Align::Right), ("logit", Align::Right), ("text", Align::Left)];
-    let mut table = Table::new("The most likely next tokens", &columns);
+    let mut table = Table::titled("The most likely next tokens", ">token|>logit|text");
     for (id, logit) in top {
         table.push(vec![id.to_string(), format!("{logit:.4}"), shown(subject, *id).unwrap_or_default()]);
     }

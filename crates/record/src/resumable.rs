@@ -129,10 +129,9 @@ fn agree(journals: &Path, fingerprint: &str) -> Result<(), RecordError> {
     let fail = |source| RecordError::Read { path: journals.to_owned(), source };
     for entry in std::fs::read_dir(journals).map_err(fail)? {
         let other = entry.map_err(fail)?.path();
-        if other.extension().is_some_and(|end| end == "journal") {
-            if path.exists() && crate::journal::has_rows(&other)? {
-                return Err(RecordError::OtherRun { path: other, fingerprint: fingerprint.to_owned() });
-            }
+        let is_journal = other.extension().is_some_and(|end| end == "journal");
+        if is_journal && path.exists() && crate::journal::has_rows(&other)? {
+            return Err(RecordError::OtherRun { path: other, fingerprint: fingerprint.to_owned() });
         }
     }
     json::write_text(&path, fingerprint)

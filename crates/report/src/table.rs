@@ -41,7 +41,7 @@ impl Table {
     }
 
     /// An empty table with these titles, divided by `|`; `>` marks columns of numbers.
-    pub(crate) fn titled(caption: impl Into<String>, titles: &str) -> Self {
+    pub fn titled(caption: impl Into<String>, titles: &str) -> Self {
         let column = |title: &str| match title.strip_prefix('>') {
             Some(title) => (title.to_owned(), Align::Right),
             None => (title.to_owned(), Align::Left),

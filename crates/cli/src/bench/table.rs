@@ -1,7 +1,7 @@
 //! The measurement for people.
 
 use bitkv_record::{Ceilings, Throughput, ThroughputRow, Timed};
-use bitkv_report::{Align, Table};
+use bitkv_report::Table;
 
 /// Rows, ceilings, memory, and a fit if there is one.
 pub(super) fn text(document: &Throughput) -> String {
@@ -17,20 +17,8 @@ fn rows(document: &Throughput) -> Table {
         "{}, {} layers, {weights}, {} head; instructions: {}",
         model.name, model.layers, model.head, document.isa
     );
-    let mut table = Table::new(
-        caption,
-        &[
-            ("test", Align::Left),
-            ("threads", Align::Right),
-            ("tokens/s", Align::Right),
-            ("min - max", Align::Right),
-            ("GB/s", Align::Right),
-            ("Gop/s", Align::Right),
-            ("of ceiling", Align::Right),
-            ("cache MB", Align::Right),
-            ("cache ms/token", Align::Right),
-        ],
-    );
+    let titles = "test|>threads|>tokens/s|>min - max|>GB/s|>Gop/s|>of ceiling|>cache MB|>cache ms/token";
+    let mut table = Table::titled(caption, titles);
     table.extend(document.rows.iter().map(cells));
     table.note(format!(
         "Medians of {} passes after {} to warm up; each pass runs every test once.",
@@ -72,14 +60,10 @@ fn cells(row: &ThroughputRow) -> Vec<String> {
 }
 
 fn ceilings(document: &Throughput) -> Table {
-    let mut columns = vec![("ceiling", Align::Left)];
-    let titles: Vec<String> = document
-        .ceilings_by_threads
-        .iter()
-        .map(|c| format!("{} thread{}", c.threads, if c.threads == 1 { "" } else { "s" }))
-        .collect();
-    columns.extend(titles.iter().map(|title| (title.as_str(), Align::Right)));
-    let mut table = Table::new("What the machine can do, measured between the passes", &columns);
+    let title = |c: &Ceilings| format!("|>{} thread{}", c.threads, if c.threads == 1 { "" } else { "s" });
+    let titles: String = document.ceilings_by_threads.iter().map(title).collect();
+    let caption = "What the machine can do, measured between the passes";
+    let mut table = Table::titled(caption, &format!("ceiling{titles}"));
     type Value = fn(&Ceilings) -> Option<f64>;
     let all: [(&str, Value); 9] = [
         ("read, GB/s", |c| Some(c.read_bytes_per_second)),
@@ -104,7 +88,7 @@ fn ceilings(document: &Throughput) -> Table {
 
 fn memory(document: &Throughput) -> Table {
     let m = &document.memory;
-    let mut table = Table::new("Memory", &[("of", Align::Left), ("MB", Align::Right)]);
+    let mut table = Table::titled("Memory", "of|>MB");
     let mega = |bytes: f64| format!("{:.1}", bytes / 1e6);
     for (name, bytes) in [
         ("ternary weights", m.ternary_bytes),
@@ -125,16 +109,9 @@ fn memory(document: &Throughput) -> Table {
 }
 
 fn fits(document: &Throughput) -> Table {
-    let mut table = Table::new(
-        "Seconds of a prefill of T tokens = a T + b T^2, least squares of relative errors",
-        &[
-            ("threads", Align::Right),
-            ("a, ms/token", Align::Right),
-            ("b, ns/token^2", Align::Right),
-            ("equal at T", Align::Right),
-            ("T: measured against fitted", Align::Left),
-        ],
-    );
+    let caption = "Seconds of a prefill of T tokens = a T + b T^2, least squares of relative errors";
+    let titles = ">threads|>a, ms/token|>b, ns/token^2|>equal at T|T: measured against fitted";
+    let mut table = Table::titled(caption, titles);
     for fit in &document.fits {
         let points = fit.points.iter().map(|p| format!("{}: {:+.1} %", p.tokens, 100.0 * p.residual));
         table.push(vec![
