@@ -9,6 +9,7 @@ which the new run leaves to reports, may differ by 1e-12. One line a file on sta
 """
 
 import csv
+import gzip
 import sys
 from pathlib import Path
 
@@ -37,7 +38,9 @@ ROUNDING = 1e-12
 
 
 def read(folder, name):
-    with open(Path(folder) / name, newline="", encoding="utf-8") as file:
+    path = Path(folder) / name
+    file = open(path, newline="", encoding="utf-8") if path.exists() else gzip.open(f"{path}.gz", "rt", newline="", encoding="utf-8")
+    with file:
         return list(csv.DictReader(file))
 
 
