@@ -49,7 +49,7 @@ fn damaged_rows_and_newer_formats() {
     refused(&place, "rows.csv", changed, &["line 2", "checksum"]);
     // Keys that are there twice.
     let twice = |text: &str| text.replacen("kv = [\"f16\"]", "kv = [\"f16\"]\nkv = [\"f16\"]", 1);
-    refused(&place, "definition.toml", twice, &["kv", "twice"]);
+    refused(&place, "definition.toml", twice, &["line 9 gives the key 'kv' a second time", "remove one"]);
     let twice = |text: &str| text.replacen("kv = [\"f16\"]", "kv = [\"f16\", \"f16\"]", 1);
     refused(&place, "definition.toml", twice, &["kv lists \"f16\" twice"]);
     // What every line of the file hides: names that were exchanged, and lines that are gone.

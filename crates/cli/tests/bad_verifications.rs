@@ -91,6 +91,10 @@ fn windows_that_do_not_fit() {
     for (option, says) in [("--context-tokens", "0 context"), ("--scored-tokens", "0 scored")] {
         place.refuses(&["verify", "--model", MODEL, "--out", "run", option, "0"], &[says, "too short", "64"]);
     }
+    for count in ["10001", "18446744073709551615"] {
+        let says = ["--recalls", count, "use at most 10000"];
+        place.refuses(&["verify", "--model", MODEL, "--out", "run", "--recalls", count], &says);
+    }
 }
 
 /// Rows tell models apart by name; that is found before the first is measured.
