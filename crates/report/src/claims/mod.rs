@@ -1,8 +1,8 @@
 //! The published claims: functions from rows to statements to verdicts.
 //!
-//! A claim is taken apart into statements that the rows of a run decide. Before that its instrument is checked
-//! (in the module `instrument`): on a model that does not predict better than guessing, no statement about compression means
-//! anything, and the verdict says so.
+//! A claim is taken apart into statements that the rows of a run decide. Before that its instrument is checked, in
+//! the module `instrument`: on a model that does not predict better than guessing, no statement about compression
+//! means anything, and the verdict says so.
 
 mod compression;
 mod heads;
