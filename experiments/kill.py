@@ -26,6 +26,8 @@ from pathlib import Path
 # The name of a run; its unfinished folder and the journal in it are named after it.
 RUN = "run"
 JOURNAL = Path(f".{RUN}.partial/.bitkv-journal/rows.csv.journal")
+# What a run prints, beside its folder.
+DOCUMENT, SAID = "document.json", "said.txt"
 # Lines of a journal before the first row.
 HEADER = 2
 
@@ -34,7 +36,9 @@ def start(binary, definition, folder):
     """Starts the sweep in `folder`."""
     what = ["verify"] if definition == "verify" else ["run", definition]
     command = [binary, *what, "--out", str(folder / RUN), "--json"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # Into files: a pipe that nobody reads holds a long document back.
+    with open(folder / DOCUMENT, "wb") as out, open(folder / SAID, "wb") as said:
+        return subprocess.Popen(command, stdout=out, stderr=said)
 
 
 def whole_rows(folder):
@@ -58,11 +62,11 @@ def demand(holds, message):
         sys.exit(f"failed: {message}")
 
 
-def finish(process):
+def finish(process, folder):
     """Waits for a sweep that must succeed; gives the rows that it resumed."""
-    out, said = process.communicate()
-    demand(process.returncode == 0, f"the sweep ends with {process.returncode}: {said.decode().strip()}")
-    return json.loads(out)["resumed"]
+    process.wait()
+    demand(process.returncode == 0, f"the sweep ends with {process.returncode}: {(folder / SAID).read_text().strip()}")
+    return json.loads((folder / DOCUMENT).read_bytes())["resumed"]
 
 
 def contents(folder):
@@ -80,7 +84,7 @@ def uninterrupted(binary, definition, folder):
         if first is None and whole_rows(folder):
             first = time.monotonic() - began
         time.sleep(0.002)
-    finish(process)
+    finish(process, folder)
     seconds = time.monotonic() - began
     return contents(folder), seconds if first is None else first, seconds
 
@@ -133,7 +137,7 @@ def main():
             process = start(binary, definition, folder)
             try:
                 process.wait(moments.uniform(0, longest) if kills < arguments.kills else None)
-                resumed.append(finish(process))
+                resumed.append(finish(process, folder))
                 demand(not before or resumed[-1] >= len(before), f"{len(before)} rows were there and {resumed[-1]} resumed")
                 check_end(folder, reference)
                 sweeps += 1
@@ -143,7 +147,7 @@ def main():
                 folder.mkdir()
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.communicate()
+                process.wait()
                 kills += 1
                 if (folder / RUN).exists():
                     # Killed after the folder had its name: nothing is left to do but to leave.
