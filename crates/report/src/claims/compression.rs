@@ -1,19 +1,21 @@
 //! Claim 3: what compressing the cache costs.
 
 use super::{
-    Cells, Claim, Statement, by_text, check, decided, differences, is_known, judged, missing, percent,
-    reaches, show, tested, untested,
+    Cells, Claim, Statement, check, decided, decimals, judged, missing, percent, reaches, show, tested,
+    untested,
 };
+use crate::experiment::{Quantity, difference, mean_over_texts, over_texts};
+use crate::interval::Estimate;
 use crate::{Run, unique};
 use bitkv_record::{AskedBudget, ClaimId, GridRow, PolicyRole, ScoredTask};
-use bitkv_stats::Interval;
 use serde_json::json;
-use std::collections::BTreeMap;
 
 /// Published attention preservation of `entropy-inverted` for BitNet-b1.58-2B-4T at up to 64 tokens, by part kept.
 const PRESERVATION: [(f64, f64); 3] = [(0.5, 0.9897), (0.2, 0.9618), (0.1, 0.9077)];
 /// Published exact match for a BitNet model by part kept; neither code nor data came with it.
 const MATCH: [(f64, f64); 3] = [(0.5, 0.965), (0.2, 0.96), (0.1, 0.96)];
+/// Attention preservation, as published.
+const PRESERVED: Quantity = Quantity::new(|row| row.attention_cosine);
 /// Published rules.
 const RULES: [&str; 3] = ["entropy-proportional", "entropy-global", "entropy-inverted"];
 /// Without protected tokens, unlike its rivals.
@@ -65,9 +67,9 @@ impl Cells<'_> {
         let best = |role: PolicyRole| {
             let rows = self.rows.iter().filter(|row| row.role == role);
             let policies = unique(rows.map(|row| (row.policy.as_str(), row.policy_name())));
-            let mean = |policy: &str| self.interval(&self.values(policy, SUMMED, |row| row.agreement)).mean;
-            let found = policies.into_iter().map(|names| (names, mean(names.0)));
-            found.filter(|(_, mean)| mean.is_finite()).max_by(|a, b| a.1.total_cmp(&b.1))
+            let mean = |policy: &str| self.mean(policy, SUMMED, Quantity::AGREEMENT);
+            let found = policies.into_iter().filter_map(|names| Some((names, mean(names.0)?)));
+            found.max_by(|a, b| a.1.total_cmp(&b.1))
         };
         let said = |((policy, name), mean): ((&str, &str), f64)| {
             let kept = self.realised(policy, SUMMED).map_or_else(|| "?".into(), percent);
@@ -83,8 +85,7 @@ impl Cells<'_> {
             ]);
         }
         let (budget, published) = PRESERVATION[2];
-        let found = self.interval(&self.values("entropy-inverted", budget, |c| c.attention_cosine)).mean;
-        if found.is_finite() {
+        if let Some(found) = self.mean("entropy-inverted", budget, PRESERVED) {
             let what = format!("attention preservation at 10x, {}", self.model);
             let kept = self.realised("entropy-inverted", budget).map_or_else(|| "?".into(), percent);
             numbers.push([what, percent(published), format!("{} with {kept} kept", percent(found))]);
@@ -101,21 +102,26 @@ impl Cells<'_> {
         numbers
     }
 
-    /// Text cells of one policy and budget, in order of texts.
+    /// Text cells of one policy and budget.
     fn of(&self, policy: &str, budget: f64) -> Vec<&GridRow> {
         let asked = AskedBudget::Fraction(budget);
         let wanted = |c: &&&GridRow| c.policy == policy && c.budget == asked && c.task == ScoredTask::TEXT;
-        let mut found: Vec<&GridRow> = self.rows.iter().filter(wanted).copied().collect();
-        found.sort_by(|a, b| a.text.cmp(&b.text));
-        found
+        self.rows.iter().filter(wanted).copied().collect()
     }
 
-    fn by_text(&self, policy: &str, budget: f64, value: fn(&GridRow) -> Option<f64>) -> BTreeMap<&str, f64> {
-        by_text(self.of(policy, budget), value)
+    /// A mean over texts with its interval; none where there are none.
+    fn estimate(&self, policy: &str, budget: f64, quantity: Quantity) -> Option<Estimate> {
+        over_texts(&self.of(policy, budget), quantity, self.seed)
     }
 
-    fn values(&self, policy: &str, budget: f64, value: fn(&GridRow) -> Option<f64>) -> Vec<f64> {
-        self.by_text(policy, budget, value).into_values().collect()
+    /// The same without an interval.
+    fn mean(&self, policy: &str, budget: f64, quantity: Quantity) -> Option<f64> {
+        mean_over_texts(&self.of(policy, budget), quantity)
+    }
+
+    /// One policy less another on the texts that both have.
+    fn difference(&self, [own, other]: [&str; 2], budget: f64, quantity: Quantity) -> Option<Estimate> {
+        difference(&self.of(own, budget), &self.of(other, budget), quantity, self.seed)
     }
 
     /// Part of the cache really kept, over all text cells; none where there are none.
@@ -131,15 +137,13 @@ impl Cells<'_> {
     fn preservation(&self, budget: f64, published: f64) -> Statement {
         let text =
             format!("{}: attention preservation of entropy-inverted at {:.0}x", self.model, 1.0 / budget);
-        let values = self.values("entropy-inverted", budget, |c| c.attention_cosine);
-        if values.is_empty() {
+        let Some(found) = self.estimate("entropy-inverted", budget, PRESERVED) else {
             return missing(&text, format!("{:.2} %", 100.0 * published));
-        }
-        let found = self.interval(&values);
+        };
         decided(
             &text,
             format!("{:.2} %", 100.0 * published),
-            format!("{} %", show(&found, 100.0, 2)),
+            format!("{} %", show(&found, decimals(100.0, 2))),
             reaches(&found, published),
             "the published metric (cosine on the last query's row, selected by that row), another model and a longer \
              context than published"
@@ -150,23 +154,19 @@ impl Cells<'_> {
     /// A metric that a random choice passes says nothing about a selection.
     fn discrimination(&self) -> Statement {
         let text = "attention preservation tells the rule from a random half of the cache";
-        let of = |policy: &str| self.by_text(policy, 0.5, |c| c.attention_cosine);
-        let (rule, random) = (of("entropy-inverted"), of(RANDOM));
-        let gaps = differences(&rule, &random);
-        if gaps.is_empty() {
+        let of = |policy: &str| self.mean(policy, 0.5, PRESERVED);
+        let gap = self.difference(["entropy-inverted", RANDOM], 0.5, PRESERVED);
+        let found = (of("entropy-inverted"), of(RANDOM), self.mean(RANDOM, 0.5, Quantity::KL), gap);
+        let (Some(rule), Some(random), Some(kl), Some(gap)) = found else {
             return missing(text, "not tested".into());
-        }
-        let mean =
-            |values: BTreeMap<&str, f64>| self.interval(&values.into_values().collect::<Vec<_>>()).mean;
-        let kl = mean(self.by_text(RANDOM, 0.5, |c| c.kl_nats));
-        let gap = self.interval(&gaps);
+        };
         decided(
             text,
             "not tested".into(),
             format!(
                 "{} against {} for a random half, whose KL is {kl:.3} nats",
-                percent(mean(rule)),
-                percent(mean(random)),
+                percent(rule),
+                percent(random),
             ),
             reaches(&gap, 0.1),
             "ten points or more between them, paired over texts".into(),
@@ -217,20 +217,20 @@ impl Cells<'_> {
         const RIVAL: &str = "uniform+recency";
         let text = format!("{}: {rule} at {:.0}x predicts the same next token", self.model, 1.0 / budget);
         let of = |policy: &str| {
-            let values = self.values(policy, budget, |c| c.agreement);
-            Some((self.interval(&values), self.realised(policy, budget)?)).filter(|_| !values.is_empty())
+            let found = self.estimate(policy, budget, Quantity::AGREEMENT)?;
+            Some((found, self.realised(policy, budget)?))
         };
         let Some((found, real)) = of(rule) else { return missing(&text, percent(published)) };
         let honest = real <= budget * (1.0 + SPENDING);
         let holds = if honest { reaches(&found, published) } else { Some(false) };
         let rival = of(RIVAL)
-            .map(|(found, real)| format!("; {RIVAL} {} with {}", percent(found.mean), percent(real)));
+            .map(|(found, real)| format!("; {RIVAL} {} with {}", percent(found.value), percent(real)));
         decided(
             &text,
             percent(published),
             format!(
                 "{} % with {} of the cache{}",
-                show(&found, 100.0, 1),
+                show(&found, decimals(100.0, 1)),
                 percent(real),
                 rival.unwrap_or_default()
             ),
@@ -245,29 +245,21 @@ impl Cells<'_> {
     fn reason(&self, budget: f64) -> Statement {
         let text =
             format!("{}: entropy-weighted budgets beat uniform ones at {:.0}x", self.model, 1.0 / budget);
-        let kl = |policy: &str| self.by_text(policy, budget, |c| c.kl_nats);
-        let entropy = kl("entropy+window-attention");
-        let against = |other: &str| {
-            let differences = differences(&entropy, &kl(other));
-            (!differences.is_empty()).then(|| self.interval(&differences))
-        };
+        let against = |other| self.difference(["entropy+window-attention", other], budget, Quantity::KL);
         let uniform = against("uniform+window-attention");
         let permuted = against("entropy-permuted+window-attention");
         let (Some(uniform), Some(permuted)) = (uniform, permuted) else {
             return missing(&text, "claimed".into());
         };
-        let below = |found: &Interval| is_known(found).then_some(found.high < 0.0);
-        let show = |found: &Interval| match is_known(found) {
-            true => format!("{:+.4} [{:+.4}, {:+.4}]", found.mean, found.low, found.high),
-            false => format!("{:+.4} on a single text", found.mean),
-        };
+        let below = |found: &Estimate| found.interval.map(|(_, high)| high < 0.0);
+        let signed = |value| format!("{value:+.4}");
         decided(
             &text,
             "claimed, not tested".into(),
             format!(
                 "difference in KL {} nats from uniform, {} from permuted",
-                show(&uniform),
-                show(&permuted)
+                show(&uniform, signed),
+                show(&permuted, signed)
             ),
             below(&uniform).zip(below(&permuted)).map(|(uniform, permuted)| uniform && permuted),
             "window-attention scorer, equal tokens, paired over texts; both intervals must lie below 0"
@@ -282,15 +274,15 @@ impl Cells<'_> {
         };
         let cells = unique(self.rows.iter().filter_map(|row| Some((row.policy.as_str(), fraction(&row)?))));
         let row = |(policy, budget): (&str, f64)| {
-            let mean = |value| self.interval(&self.values(policy, budget, value)).mean;
+            let mean = |quantity| self.mean(policy, budget, quantity);
             json!({
                 "policy": policy,
                 "budget": budget,
                 "realised": self.realised(policy, budget),
-                "attention_preservation": mean(|c| c.attention_cosine),
-                "kl_nats": mean(|c| c.kl_nats),
-                "agreement": mean(|c| c.agreement),
-                "nll_nats": mean(|c| c.nll_nats),
+                "attention_preservation": mean(PRESERVED),
+                "kl_nats": mean(Quantity::KL),
+                "agreement": mean(Quantity::AGREEMENT),
+                "nll_nats": mean(Quantity::new(|row| row.nll_nats)),
             })
         };
         json!({"model": self.model, "cells": cells.into_iter().map(row).collect::<Vec<_>>()})

@@ -1,27 +1,32 @@
 //! What must be true of a model before a claim about it means anything.
 
-use super::{Cells, by_text, is_known, percent};
+use super::{Cells, percent};
+use crate::experiment::{Quantity, over_texts};
+use crate::interval::Estimate;
 use bitkv_record::{GridRow, PolicyRole, ScoredTask};
-use bitkv_stats::Interval;
 
 impl Cells<'_> {
     /// The first check that the model fails as a predictor of text: it must be better than guessing. A check that was
     /// not made is a check that failed.
     pub(super) fn failing_prediction(&self) -> Option<String> {
         let texts = self.full(|row| row.task == ScoredTask::TEXT);
-        let excess = by_text(texts.iter().copied(), |row| Some(row.nll_nats? - row.uniform_nats?));
-        let Some(uniform) = texts.iter().find_map(|row| row.uniform_nats) else {
+        let excess = Quantity::new(|row| Some(row.nll_nats? - row.uniform_nats?));
+        let uniform = texts.iter().find_map(|row| row.uniform_nats);
+        let Some((found, uniform)) = over_texts(&texts, excess, self.seed).zip(uniform) else {
             return Some(
                 "it read no text with its full cache, so nothing shows that it predicts any".to_owned(),
             );
         };
-        let found = self.interval(&excess.into_values().collect::<Vec<_>>());
-        let mean = found.mean + uniform;
-        unless(found.high < 0.0, &found, || {
-            format!(
-                "a token costs it {mean:.2} nats where guessing costs {uniform:.2}: it predicts no better than guessing"
-            )
-        })
+        let mean = found.value + uniform;
+        unless(
+            |(_, high)| high < 0.0,
+            &found,
+            || {
+                format!(
+                    "a token costs it {mean:.2} nats where guessing costs {uniform:.2}: it predicts no better than guessing"
+                )
+            },
+        )
     }
 
     /// The first check that the model fails as an instrument of compression: it predicts text, answers questions about
@@ -33,24 +38,26 @@ impl Cells<'_> {
     /// With the full cache, answers must be better than chance by their interval.
     fn failing_recall(&self) -> Option<String> {
         let asked = self.full(|row| row.questions > 0);
-        if asked.is_empty() {
+        let Some(found) = over_texts(&asked, Quantity::ACCURACY, self.seed) else {
             return Some(
                 "it was asked nothing about its context, so nothing shows that it has anything to forget"
                     .to_owned(),
             );
-        }
-        let shares = by_text(asked.iter().copied(), |row| Some(row.correct? as f64 / row.questions as f64));
+        };
         let chances: Vec<f64> = asked.iter().filter_map(|row| row.chance).collect();
         let chance = chances.iter().sum::<f64>() / chances.len().max(1) as f64;
-        let found = self.interval(&shares.into_values().collect::<Vec<_>>());
-        unless(found.low > chance, &found, || {
-            format!(
-                "with the full cache {} of its answers are right, and {} by chance: there is nothing that eviction \
+        unless(
+            |(low, _)| low > chance,
+            &found,
+            || {
+                format!(
+                    "with the full cache {} of its answers are right, and {} by chance: there is nothing that eviction \
                  could make it forget",
-                percent(found.mean),
-                percent(chance)
-            )
-        })
+                    percent(found.value),
+                    percent(chance)
+                )
+            },
+        )
     }
 
     /// At the smallest budget random choice must change something.
@@ -58,21 +65,23 @@ impl Cells<'_> {
         let random =
             self.rows.iter().filter(|row| row.role == PolicyRole::Control && row.task == ScoredTask::TEXT);
         let random = random.filter(|row| row.policy.contains("+random"));
-        let kept = |row: &GridRow| Some(row.kept_entries? as f64 / row.full_entries? as f64);
+        let kept = |row: &GridRow| Quantity::KEPT.of(row);
         let least = random.clone().filter_map(|row| kept(row)).fold(f64::INFINITY, f64::min);
         let at = random.filter(|row| kept(row).is_some_and(|part| part <= least + 1e-9));
-        let kl: Vec<f64> = by_text(at.copied(), |row| row.kl_nats).into_values().collect();
-        if kl.is_empty() {
+        let Some(found) = over_texts(&at.copied().collect::<Vec<_>>(), Quantity::KL, self.seed) else {
             return Some("no random choice of what is kept was measured on it, to compare with".to_owned());
-        }
-        let found = self.interval(&kl);
-        unless(found.low > 0.0, &found, || {
-            format!(
-                "a random choice that keeps {} of the cache changes nothing (KL {:.2e} nats): no policy can be better",
-                percent(least),
-                found.mean
-            )
-        })
+        };
+        unless(
+            |(low, _)| low > 0.0,
+            &found,
+            || {
+                format!(
+                    "a random choice that keeps {} of the cache changes nothing (KL {:.2e} nats): no policy can be better",
+                    percent(least),
+                    found.value
+                )
+            },
+        )
     }
 
     /// Rows of the full cache.
@@ -82,12 +91,13 @@ impl Cells<'_> {
 }
 
 /// Why a check failed, unless it passed by its interval.
-fn unless(passed: bool, found: &Interval, reason: impl Fn() -> String) -> Option<String> {
-    match (passed, is_known(found)) {
-        (true, _) => None,
-        (false, true) => Some(reason()),
-        (false, false) => {
-            Some("a single text has no interval, by which its checks could be passed".to_owned())
-        }
+fn unless(
+    passed: impl Fn((f64, f64)) -> bool,
+    found: &Estimate,
+    reason: impl Fn() -> String,
+) -> Option<String> {
+    match found.interval {
+        Some(interval) => (!passed(interval)).then(reason),
+        None => Some("a single text has no interval, by which its checks could be passed".to_owned()),
     }
 }

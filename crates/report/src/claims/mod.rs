@@ -12,13 +12,11 @@ mod plain_llama;
 #[cfg(test)]
 mod tests;
 
+use crate::format::estimate;
+use crate::interval::Estimate;
 use crate::{Run, unique};
 use bitkv_record::{ClaimId, GridRow};
-use bitkv_stats::{Interval, paired_bootstrap};
 use serde::{Serialize, Serializer};
-use std::collections::BTreeMap;
-
-const RESAMPLES: usize = 2000;
 
 /// `verification.json`: the published claims, what was measured, and whether each holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -229,14 +227,13 @@ fn judged(failing: Option<String>, statements: Vec<Statement>) -> Vec<Statement>
     statements.into_iter().map(undecided).collect()
 }
 
-/// Whether a mean reaches `figure`: yes if its whole 95 % interval does, no if none of it does.
-fn reaches(found: &Interval, figure: f64) -> Option<bool> {
-    if found.low >= figure {
-        Some(true)
-    } else if found.high < figure {
-        Some(false)
-    } else {
-        None
+/// Whether a mean reaches `figure`: yes if its whole 95 % interval does, no if none of it does. A single text has no
+/// interval, so that nothing is decided on it.
+fn reaches(found: &Estimate, figure: f64) -> Option<bool> {
+    match found.interval? {
+        (low, _) if low >= figure => Some(true),
+        (_, high) if high < figure => Some(false),
+        _ => None,
     }
 }
 
@@ -245,26 +242,15 @@ fn percent(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
 
-/// Whether an interval was found: a single text has none.
-fn is_known(found: &Interval) -> bool {
-    found.low.is_finite() && found.high.is_finite()
+/// A mean with its interval; without one it says why nothing is decided.
+fn show(found: &Estimate, print: impl Fn(f64) -> String) -> String {
+    let alone = if found.interval.is_none() { " on a single text" } else { "" };
+    estimate(Some(*found), print) + alone
 }
 
-/// `mean [low, high]`, or the mean alone where there is no interval.
-fn show(found: &Interval, factor: f64, decimals: usize) -> String {
-    let print = |value: f64| format!("{:.decimals$}", factor * value + 0.0);
-    match is_known(found) {
-        true => format!("{} [{}, {}]", print(found.mean), print(found.low), print(found.high)),
-        false => format!("{} on a single text", print(found.mean)),
-    }
-}
-
-/// A mean over texts with its interval. A single text has no interval, so that nothing is decided on it.
-fn over_texts(values: &[f64], seed: u64) -> Interval {
-    match values.len() {
-        1 => Interval { mean: values[0], low: f64::NAN, high: f64::NAN },
-        _ => paired_bootstrap(values, RESAMPLES, seed),
-    }
+/// Prints a number times a factor; what rounds to 0 has no sign.
+fn decimals(factor: f64, decimals: usize) -> impl Fn(f64) -> String {
+    move |value| format!("{:.decimals$}", factor * value + 0.0)
 }
 
 /// The rows of one model that claims are decided on: of the first experiment that has the model, with the first value
@@ -288,28 +274,4 @@ impl<'a> Cells<'a> {
         };
         unique(measured().map(|row| row.model.as_str())).into_iter().map(of).collect()
     }
-
-    fn interval(&self, values: &[f64]) -> Interval {
-        over_texts(values, self.seed)
-    }
-}
-
-/// A value for each text: the mean over its rows, which are those of several seeds.
-fn by_text<'a>(
-    rows: impl IntoIterator<Item = &'a GridRow>,
-    value: fn(&GridRow) -> Option<f64>,
-) -> BTreeMap<&'a str, f64> {
-    let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for row in rows {
-        if let Some(value) = value(row) {
-            let sum = sums.entry(&row.text).or_default();
-            *sum = (sum.0 + value, sum.1 + 1.0);
-        }
-    }
-    sums.into_iter().map(|(text, (sum, count))| (text, sum / count)).collect()
-}
-
-/// First less second on every text that both have.
-fn differences(first: &BTreeMap<&str, f64>, second: &BTreeMap<&str, f64>) -> Vec<f64> {
-    first.iter().filter_map(|(text, value)| Some(value - second.get(text)?)).collect()
 }

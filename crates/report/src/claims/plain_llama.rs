@@ -3,17 +3,14 @@
 //! What would show that it is was written before anything was measured.
 
 use super::heads::{Heads, means};
-use super::{
-    Cells, Claim, Statement, by_text, decided, differences, is_known, judged, missing, over_texts, show,
-    tested, untested,
-};
-use crate::experiment::true_name;
+use super::{Cells, Claim, Statement, decided, decimals, judged, missing, show, tested, untested};
+use crate::experiment::{Quantity, difference, mean_over_texts, over_texts, true_name};
 use crate::heads::below;
+use crate::interval::{self, Estimate};
 use crate::{Run, unique};
 use bitkv_record::{ClaimId, Form, GridRow, PolicyRole, ScoredTask};
-use bitkv_stats::{Interval, spearman};
+use bitkv_stats::spearman;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::f64::consts::LN_2;
 
 /// Bits a token that hardly anyone would notice.
@@ -66,7 +63,7 @@ impl Pair<'_> {
             Some(bits) => decided(
                 &costs,
                 taken(),
-                format!("{} bits more", show(&bits, 1.0, 3)),
+                format!("{} bits more", show(&bits, decimals(1.0, 3))),
                 within(&bits, BITS),
                 "the 95 % interval over texts lies within".into(),
             ),
@@ -76,8 +73,8 @@ impl Pair<'_> {
             Some(found) => decided(
                 &same,
                 taken(),
-                format!("{} %", show(&found, 100.0, 1)),
-                is_known(&found).then_some(found.low >= AGREEMENT),
+                format!("{} %", show(&found, decimals(100.0, 1))),
+                found.interval.map(|(low, _)| low >= AGREEMENT),
                 "the 95 % interval over texts lies above".into(),
             ),
         };
@@ -89,39 +86,31 @@ impl Pair<'_> {
         statements
     }
 
-    /// A value of every text that was read with the full cache, in one of the forms.
-    fn texts(&self, plain: bool, value: fn(&GridRow) -> Option<f64>) -> BTreeMap<&str, f64> {
+    /// The texts that were read with the full cache, in one of the forms.
+    fn texts(&self, plain: bool) -> Vec<&GridRow> {
         let cells = if plain { self.plain } else { self.truth };
         let full = |row: &&GridRow| row.role == PolicyRole::Full && row.task == ScoredTask::TEXT;
-        by_text(cells.rows.iter().copied().filter(full), value)
-    }
-
-    /// A mean over texts with its interval; none where there are none.
-    fn interval(&self, values: &[f64]) -> Option<Interval> {
-        (!values.is_empty()).then(|| self.truth.interval(values))
+        cells.rows.iter().copied().filter(full).collect()
     }
 
     /// Bits a token that the plain Llama costs more, text by text.
-    fn bits_more(&self) -> Option<Interval> {
-        let bits = |plain| self.texts(plain, |row| Some(row.nll_nats? / LN_2));
-        self.interval(&differences(&bits(true), &bits(false)))
+    fn bits_more(&self) -> Option<Estimate> {
+        let bits = Quantity::new(|row| Some(row.nll_nats? / LN_2));
+        difference(&self.texts(true), &self.texts(false), bits, self.truth.seed)
     }
 
-    fn agreement(&self) -> Option<Interval> {
-        self.interval(&self.texts(true, |row| row.form_agreement).into_values().collect::<Vec<_>>())
+    fn agreement(&self) -> Option<Estimate> {
+        over_texts(&self.texts(true), Quantity::new(|row| row.form_agreement), self.truth.seed)
     }
 
     /// Bits a token of the true model, as a plain Llama and of guessing, over all texts.
     fn bits(&self) -> Option<[f64; 3]> {
-        let mean = |plain, value| {
-            let values: Vec<f64> = self.texts(plain, value).into_values().collect();
-            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64 / LN_2)
-        };
+        let mean = |plain, value| Some(mean_over_texts(&self.texts(plain), Quantity::new(value))? / LN_2);
         Some([mean(false, |r| r.nll_nats)?, mean(true, |r| r.nll_nats)?, mean(false, |r| r.uniform_nats)?])
     }
 
     fn key_number(&self) -> Option<[String; 3]> {
-        let ([truth, plain, guessing], same) = (self.bits()?, 100.0 * self.agreement()?.mean);
+        let ([truth, plain, guessing], same) = (self.bits()?, 100.0 * self.agreement()?.value);
         Some([
             format!("bits a token as a plain Llama, {}", self.truth.model),
             "taken for granted".into(),
@@ -156,27 +145,29 @@ impl Pair<'_> {
             _ => untested(&order, taken(), "two texts whose entropies vary over heads are needed".into()),
         };
         let moved: Vec<f64> = own.iter().zip(&its).map(|(own, its)| below(its) - below(own)).collect();
-        let moved = over_texts(&moved, self.run.manifest.seed);
-        let share = decided(
-            &share,
-            taken(),
-            format!("{} points", show(&moved, 100.0, 1)),
-            within(&moved, SHARE),
-            "the 95 % interval over texts lies within".into(),
-        );
+        let share = match interval::mean(&moved, self.run.manifest.seed) {
+            None => missing(&share, taken()),
+            Some(moved) => decided(
+                &share,
+                taken(),
+                format!("{} points", show(&moved, decimals(100.0, 1))),
+                within(&moved, SHARE),
+                "the 95 % interval over texts lies within".into(),
+            ),
+        };
         vec![order, share]
     }
 
     fn summary(&self) -> serde_json::Value {
-        let kl: Vec<f64> = self.texts(true, |row| row.form_kl_nats).into_values().collect();
+        let kl = mean_over_texts(&self.texts(true), Quantity::new(|row| row.form_kl_nats));
         let bits = self.bits().map(
             |[truth, plain, guessing]| json!({"true": truth, "plain-llama": plain, "uniform": guessing}),
         );
         json!({
             "model": self.truth.model,
             "bits_per_token": bits,
-            "agreement": self.agreement().map(|found| found.mean),
-            "kl_nats": self.interval(&kl).map(|found| found.mean),
+            "agreement": self.agreement().map(|found| found.value),
+            "kl_nats": kl,
         })
     }
 }
@@ -191,6 +182,6 @@ fn between_halves(texts: &[Vec<f64>]) -> Option<f64> {
 }
 
 /// Whether all of the interval is nearer to 0 than `bound`; none where there is no interval.
-fn within(found: &Interval, bound: f64) -> Option<bool> {
-    is_known(found).then_some(-bound < found.low && found.high < bound)
+fn within(found: &Estimate, bound: f64) -> Option<bool> {
+    found.interval.map(|(low, high)| -bound < low && high < bound)
 }

@@ -60,7 +60,7 @@ fn what_fails_its_check_cannot_be_decided() {
 
 #[test]
 fn an_interval_across_the_figure_decides_nothing() {
-    let interval = |low, high| Interval { mean: (low + high) / 2.0, low, high };
+    let interval = |low, high| Estimate { value: (low + high) / 2.0, interval: Some((low, high)) };
     assert_eq!(reaches(&interval(0.97, 0.99), 0.96), Some(true));
     assert_eq!(reaches(&interval(0.90, 0.95), 0.96), Some(false));
     assert_eq!(reaches(&interval(0.95, 0.97), 0.96), None);

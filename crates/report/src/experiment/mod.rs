@@ -15,7 +15,7 @@ mod timing;
 mod units;
 mod variants;
 
-pub(crate) use quantity::{Quantity, by_text};
+pub(crate) use quantity::{Quantity, by_text, difference, mean_over_texts, over_texts};
 pub(crate) use units::{true_name, unit};
 
 use crate::curve::Scale;
