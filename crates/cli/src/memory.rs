@@ -64,6 +64,5 @@ fn shape(arguments: &Arguments) -> Result<Shape> {
         true => error,
         false => anyhow!("{error}, or {}, whose configurations are known", known.join(" or ")),
     };
-    let subject = arguments.reading.source(model).map_err(also)?.open()?;
-    Ok(Shape { config: subject.config().clone(), name: subject.name })
+    Ok(Shape::of(&arguments.reading.source(model).map_err(also)?.open()?))
 }

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use bitkv_bitnet::{Architecture, Config};
 use bitkv_record::{Accounting, MemoryRow};
 
-use crate::PLAIN_LLAMA_MARK;
+use crate::{PLAIN_LLAMA_MARK, Subject};
 
 /// Bits of a weight as the published table counts them.
 const PUBLISHED_BITS: f64 = 1.58;
@@ -98,6 +98,11 @@ pub fn published_share(model: &str, context: usize) -> Option<f64> {
 }
 
 impl Shape {
+    /// The shape of a loaded model.
+    pub fn of(subject: &Subject) -> Shape {
+        Shape { name: subject.name.clone(), config: subject.config().clone() }
+    }
+
     /// The same model, run as a plain Llama.
     pub fn as_plain_llama(self) -> Shape {
         Shape { name: format!("{}{PLAIN_LLAMA_MARK}", self.name), config: self.config.as_llama_skeleton() }

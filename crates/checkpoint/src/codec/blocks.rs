@@ -1,4 +1,4 @@
-//! Blocks of 256 ternary codes, each with an f16 scale behind it: what llama.cpp's ternary types share.
+//! Blocks of 256 ternary codes, each followed by an f16 scale: what llama.cpp's ternary types share.
 
 use half::f16;
 
@@ -10,8 +10,8 @@ pub(super) fn length<const BYTES: usize>(cols: usize, values: usize) -> Option<u
     cols.is_multiple_of(BLOCK).then_some(values / BLOCK * BYTES)
 }
 
-/// Writes the codes of `row` of a matrix of whole blocks, each of which `unpack` reads; a block whose scale is 0 holds
-/// zeros.
+/// Writes the codes of row number `row` to `out`. Rows consist of whole blocks, and `unpack` reads one block. A block
+/// whose scale is 0 holds zeros.
 pub(super) fn decode_row<const BYTES: usize>(
     data: &[u8],
     row: usize,
@@ -29,7 +29,7 @@ pub(super) fn decode_row<const BYTES: usize>(
     }
 }
 
-/// Appends a row of whole blocks, each of which `pack` writes and which all get the scale `d`.
+/// Appends a row of whole blocks to `to`. `pack` writes the codes of one block; every block gets the scale `d`.
 pub(super) fn encode_row(codes: &[u8], d: f16, to: &mut Vec<u8>, pack: impl Fn(&[u8; BLOCK], &mut Vec<u8>)) {
     for block in codes.as_chunks::<BLOCK>().0 {
         pack(block, to);

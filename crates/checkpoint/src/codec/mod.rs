@@ -32,7 +32,7 @@ pub struct Codec {
     pub block: usize,
     /// Bytes of a tensor with rows of so many codes and so many in all, if they fill whole blocks.
     pub bytes: fn(usize, usize) -> Option<usize>,
-    /// Rows and columns of which a linear layer must have multiples.
+    /// The rows and columns of a linear layer must be multiples of these two numbers.
     pub unit: [usize; 2],
     /// What codes minus one are multiplied by, in a tensor of so many codes; `None` when blocks differ.
     pub scale: fn(&[u8], usize) -> Option<f32>,

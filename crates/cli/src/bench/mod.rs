@@ -70,8 +70,8 @@ fn random_config(arguments: &Arguments, request: &Request, name: &str) -> Result
     // Random weights were trained for no length: fits may be longer, and a full context may be decoded behind.
     let positions = config.max_position_embeddings;
     let depths = request.depths.iter().filter(|depth| **depth <= positions);
-    let behind = depths.map(|depth| depth.saturating_add(request.decode).saturating_add(1));
-    let longest = request.fit.iter().copied().chain(behind).max();
+    let decoded = depths.map(|depth| depth.saturating_add(request.decode).saturating_add(1));
+    let longest = request.fit.iter().copied().chain(decoded).max();
     config.max_position_embeddings = positions.max(longest.unwrap_or_default());
     Ok(config)
 }

@@ -2,8 +2,8 @@ use super::{Allocator, Division, layers};
 use crate::{Head, Need, Pooling, checks, scorers::PastRows};
 
 method! {
-    /// More tokens to layers whose last queries attended widely and changeably: behind a window that
-    /// every layer keeps, in proportion to `H^(1/tau1) * V^(1/tau2)`. `H` is the entropy in nats of
+    /// More tokens to layers whose last queries attended widely and changeably. Every layer keeps a window; the
+    /// rest is divided in proportion to `H^(1/tau1) * V^(1/tau2)`. `H` is the entropy in nats of
     /// all of a layer's attention before the window, `V` the sum over heads and tokens of its
     /// variance over the queries. The original hands what a layer cannot hold to the others
     /// evenly, this in proportion; it cuts layer by layer during the prefill, this afterwards.

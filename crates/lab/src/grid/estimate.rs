@@ -12,15 +12,12 @@ use super::{
     plan::{Grid, Job},
     unit::{Scored, Unit},
 };
-use crate::profile;
+use crate::{memory::Shape, profile};
 
 /// Tokens that are read where a longer context will be.
 const PROBE: usize = 128;
 /// Tokens of a greedy continuation, and what they cost beside a token of a prefill, roughly.
 const FREE_TOKENS: usize = 64;
-
-/// Bytes of an f16, as caches keep keys and values.
-const HALF: usize = 2;
 
 /// What one section will take on one model.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -77,7 +74,7 @@ fn of_study(study: &Study) -> Result<Estimate> {
     let first = &windows[..windows.len().min(1)];
     let one = seconds(|| profile::measure(subject, first, &Progress::hidden()).map(drop))?;
     let longest = first.iter().map(|window| window.tokens.len()).max().unwrap_or(0);
-    let kv = 2 * subject.config().kv_width() * longest * subject.config().num_hidden_layers * HALF;
+    let kv = Shape::of(subject).kv_bytes(longest);
     Ok(Estimate {
         experiment: study.name().to_owned(),
         model: study.model().to_owned(),
@@ -85,7 +82,7 @@ fn of_study(study: &Study) -> Result<Estimate> {
         cells: study.rows() / windows.len().max(1),
         rows: study.rows(),
         seconds: one * windows.len() as f64,
-        bytes: (subject.model.weight_bytes() + kv + subject.model.activation_bytes(longest)) as u64,
+        bytes: kv + (subject.model.weight_bytes() + subject.model.activation_bytes(longest)) as u64,
     })
 }
 

@@ -46,7 +46,7 @@ fn checked(study: &MemoryStudy, model: &str, form: Form, loaded: &mut Loaded) ->
         return Ok(MemoryJob { study: study.clone(), shape, subject: None });
     }
     let subject = loaded.open(model, form)?;
-    let shape = Shape { name: subject.name.clone(), config: subject.config().clone() };
+    let shape = Shape::of(&subject);
     Ok(MemoryJob { study: study.clone(), shape, subject: Some(subject) })
 }
 

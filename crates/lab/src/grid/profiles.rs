@@ -27,9 +27,13 @@ pub struct Study {
 impl Study {
     /// Rows of head entropies: every length, text and head.
     pub fn rows(&self) -> usize {
+        self.study.lengths.len() * self.texts.all().len() * self.heads()
+    }
+
+    /// Query heads of all layers.
+    fn heads(&self) -> usize {
         let config = self.subject.config();
-        let heads = config.num_hidden_layers * config.num_attention_heads;
-        self.study.lengths.len() * self.texts.all().len() * heads
+        config.num_hidden_layers * config.num_attention_heads
     }
 
     pub(super) fn subject(&self) -> &Subject {
@@ -159,9 +163,7 @@ impl Study {
     }
 
     fn keys(&self, window: &Window) -> Vec<String> {
-        let config = self.subject.config();
-        let heads = config.num_hidden_layers * config.num_attention_heads;
-        let of_length = |&context: &usize| (0..heads).map(move |i| self.row(window, context, i).key());
+        let of_length = |&context: &usize| (0..self.heads()).map(move |i| self.row(window, context, i).key());
         self.study.lengths.iter().flat_map(of_length).collect()
     }
 }
