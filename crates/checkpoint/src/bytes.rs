@@ -2,10 +2,7 @@
 
 use std::{fs::File, ops::Range, path::Path, sync::Arc};
 
-use bitkv_kernels::{
-    Pages,
-    memory::{MappedFile, map_file},
-};
+use bitkv_bytes::{MappedFile, Pages, map_file};
 use rayon::prelude::*;
 
 use crate::{Error, Result};

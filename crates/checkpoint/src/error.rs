@@ -1,6 +1,9 @@
 //! What can be wrong with a checkpoint, one sentence each.
 
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -11,9 +14,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[allow(missing_docs, reason = "each message says what the fields are")]
 pub enum Error {
     #[error("cannot read {}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    Read { path: PathBuf, source: io::Error },
     #[error("cannot write {}: {source}", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
+    Write { path: PathBuf, source: io::Error },
     #[error("{} exists already; name another place or remove it", path.display())]
     Exists { path: PathBuf },
     #[error("{file} is not valid JSON: {reason}; mend it or take the file that came with the weights")]
@@ -67,4 +70,11 @@ pub enum Error {
     Gguf { file: String, reason: String },
     #[error("{file}: tensor `{tensor}` cannot be written as {target}: {reason}")]
     NotConvertible { file: String, tensor: String, target: &'static str, reason: String },
+}
+
+impl Error {
+    /// Turns an error of the system into one that names the file that was being written.
+    pub(crate) fn writing(path: &Path) -> impl Fn(io::Error) -> Error {
+        move |source| Error::Write { path: path.into(), source }
+    }
 }

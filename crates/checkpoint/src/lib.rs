@@ -6,7 +6,6 @@
 //!
 //! Weights are memory-mapped and nothing is expanded: a linear layer decodes rows of codes when it is asked.
 
-mod atomic_file;
 mod bytes;
 mod checkpoint;
 pub mod codec;
@@ -30,7 +29,6 @@ mod stored;
 pub mod structure;
 mod ternarise;
 
-pub use atomic_file::AtomicFile;
 pub use bytes::Bytes;
 pub use checkpoint::Checkpoint;
 pub use coding::Coding;

@@ -9,7 +9,9 @@ use std::{
 use safetensors::Dtype;
 use serde_json::{Map, Value, json};
 
-use crate::{AtomicFile, Config, Error, FloatType, Result};
+use bitkv_bytes::AtomicFile;
+
+use crate::{Config, Error, FloatType, Result};
 
 /// Writes the values of a tensor, in order.
 type Values<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
@@ -73,7 +75,7 @@ pub(crate) fn write_model(
     fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
     let [weights, configuration] = FILES.map(|name| folder.join(name));
     write(&weights, &[], entries, progress)?;
-    AtomicFile::write_whole(&configuration, config.to_json().as_bytes())
+    bitkv_bytes::write(&configuration, config.to_json().as_bytes()).map_err(Error::writing(&configuration))
 }
 
 /// Writes a whole file or none.
@@ -87,7 +89,7 @@ fn write(
     entries.sort_by(|a, b| b.dtype.bitsize().cmp(&a.dtype.bitsize()).then_with(|| a.name.cmp(&b.name)));
     let header = header(metadata, &entries);
     let total = entries.iter().map(|e| e.bytes() as u64).sum::<u64>();
-    let mut file = AtomicFile::create(path)?;
+    let mut file = AtomicFile::create(path).map_err(Error::writing(path))?;
     let mut done = 0;
     let mut put = || -> io::Result<()> {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
@@ -99,10 +101,7 @@ fn write(
         }
         Ok(())
     };
-    match put() {
-        Err(e) => Err(file.error(e)),
-        Ok(()) => file.commit(),
-    }
+    put().and_then(|()| file.commit()).map_err(Error::writing(path))
 }
 
 fn header(metadata: &[(&str, &str)], entries: &[Entry<'_>]) -> String {

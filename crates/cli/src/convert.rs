@@ -10,7 +10,7 @@ use bitkv_checkpoint::{
     gguf::{self, Target, WriteOptions},
     write_packed_folder,
 };
-use bitkv_lab::{Source, memory::peak_resident_bytes, vocabulary};
+use bitkv_lab::{Source, vocabulary};
 use bitkv_tokenizer::{Chat, Tokenizer};
 use clap::{ValueEnum, builder::PossibleValue};
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ fn packed(source: &Source, checkpoint: &Checkpoint, out: &Path, see: Progress<'_
 
 fn report(arguments: &Arguments, checkpoint: &Checkpoint, bytes: u64) -> Result<()> {
     let (out, read) = (arguments.out.display().to_string(), checkpoint.tensor_bytes());
-    let peak = peak_resident_bytes();
+    let peak = bitkv_bytes::peak_resident_bytes();
     if arguments.json {
         return output::json(&json!({
             "out": out, "tensor_bytes_read": read, "tensor_bytes_written": bytes, "peak_rss_bytes": peak,

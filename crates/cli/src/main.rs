@@ -76,7 +76,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    bitkv_kernels::memory::keep_freed();
+    bitkv_bytes::keep_freed();
     let arguments = Arguments::parse();
     if let Err(error) = bitkv_kernels::check_isa() {
         eprintln!("error: {error}");

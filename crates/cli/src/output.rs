@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use bitkv_checkpoint::AtomicFile;
 use serde::Serialize;
 
 /// Prints `value` as JSON.
@@ -23,9 +22,7 @@ pub(crate) fn text(text: &str) -> Result<()> {
 
 /// Writes a file, in place of the one that is there.
 pub(crate) fn file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(file.commit()?)
+    bitkv_bytes::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Says on standard error what was ignored.

@@ -126,7 +126,8 @@ impl<'a> Cache<'a> {
         let reference = self.reference();
         let known = fs::read_to_string(&reference).is_ok_and(|text| text == commit);
         if !self.id.is_pinned() && !known {
-            let _ = link::make_parent(&reference).and_then(|()| link::replace(&reference, commit.as_bytes()));
+            let _ = link::make_parent(&reference)
+                .and_then(|()| bitkv_bytes::write(&reference, commit.as_bytes()));
         }
     }
 

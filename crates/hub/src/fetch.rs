@@ -132,7 +132,7 @@ impl Download<'_> {
             return Ok(blob);
         }
         let shared = self.cache.blob(&format!("{etag}.incomplete"));
-        let part = if lock.is_held() { shared } else { link::beside(&blob) };
+        let part = if lock.is_held() { shared } else { bitkv_bytes::unused_name(&blob) };
         let address = self.client.file(self.commit, file)?;
         let model = self.id.to_string();
         let source = Source { client: self.client, model: &model, file, address, metadata };

@@ -1,31 +1,12 @@
 //! Files put into place so that no reader ever sees half of one.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    process,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::{fs, io, path::Path};
+
+use bitkv_bytes::unused_name;
 
 /// Makes the folder that a file is to be in.
 pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)
-}
-
-/// Writes a small file whole or not at all.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = beside(path);
-    fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
-        let _ = fs::remove_file(&temporary);
-    })
-}
-
-/// A name beside `path` that no other process or thread uses.
-pub(crate) fn beside(path: &Path) -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}-{}.incomplete", process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-    path.with_file_name(name)
 }
 
 /// Makes `pointer`, the file `name` of a snapshot, show the content of `blob`: by a relative link, so that
@@ -43,7 +24,7 @@ fn point_by(
     make_parent(pointer)?;
     let up = "../".repeat(2 + name.split('/').count() - 1);
     let etag = blob.file_name().unwrap_or_default();
-    let temporary = beside(pointer);
+    let temporary = unused_name(pointer);
     symlink(&Path::new(&up).join("blobs").join(etag), &temporary)
         .or_else(|_| fs::hard_link(blob, &temporary))
         .or_else(|_| fs::copy(blob, &temporary).map(drop))
@@ -66,6 +47,7 @@ fn symlink(target: &Path, link: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     fn blob() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -97,14 +79,5 @@ mod tests {
         assert!(blob.exists());
         let names = fs::read_dir(folder.path().join("snapshots/c0ffee")).expect("a folder").count();
         assert_eq!(names, 1, "no temporary file stays");
-    }
-
-    #[test]
-    fn a_file_is_replaced_whole() {
-        let (_folder, blob) = blob();
-        replace(&blob, b"new").expect("written");
-        assert_eq!(fs::read_to_string(&blob).expect("content"), "new");
-        assert!(replace(&blob.join("below-a-file"), b"x").is_err());
-        assert_eq!(fs::read_dir(blob.parent().expect("a folder")).expect("listed").count(), 1);
     }
 }

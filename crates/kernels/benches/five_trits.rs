@@ -7,7 +7,7 @@
 mod streams {
     use std::arch::x86_64::*;
 
-    use bitkv_kernels::Pages;
+    use bitkv_bytes::Pages;
 
     /// Columns of the matrices: a whole number of vectors in both layouts.
     pub(crate) const COLS: usize = 2560;

@@ -1,4 +1,4 @@
-//! SIMD on plain slices, chosen at run time: the only crate with `unsafe`.
+//! SIMD on plain slices, chosen at run time. This crate and `bitkv-bytes` are the only two with `unsafe`.
 //!
 //! Every kernel has a portable form that the vector forms are tested against;
 //! callers never say which one runs.
@@ -13,13 +13,10 @@ pub mod dense;
 pub mod elementwise;
 pub mod fused;
 mod lanes;
-pub mod memory;
-mod pages;
 pub mod prediction;
 mod scatter;
 mod simd;
 pub mod ternary;
 mod transpose;
 
-pub use pages::Pages;
 pub use simd::{Isa, Level, UnknownIsa, check_isa, features, isa, level};

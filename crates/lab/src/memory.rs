@@ -167,14 +167,6 @@ impl Shape {
     }
 }
 
-/// The most memory this process has had at once, if the system tells.
-pub fn peak_resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
-}
-
 /// A row from bytes, with the shares that follow.
 pub fn row(
     model: &str,

@@ -29,7 +29,8 @@ pub(crate) fn read_text(path: &Path) -> Result<String, RecordError> {
 }
 
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), RecordError> {
-    std::fs::write(path, text).map_err(|source| RecordError::Write { path: path.to_owned(), source })
+    bitkv_bytes::write(path, text.as_bytes())
+        .map_err(|source| RecordError::Write { path: path.to_owned(), source })
 }
 
 /// Gives a type with `from_json` and `fault`, which says what is wrong with a value, if anything, the rest of

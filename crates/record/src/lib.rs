@@ -27,7 +27,6 @@ mod published_profile;
 mod resumable;
 mod rows;
 mod scored_task;
-mod suggestion;
 mod texts;
 mod throughput;
 mod timestamp;

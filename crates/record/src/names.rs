@@ -1,7 +1,6 @@
 //! Lists of a few names: the values of axes, columns and keys, each list declared once.
 
 use crate::field::text_field;
-use crate::suggestion;
 use serde::{Deserialize, Serialize};
 
 /// A set of values that files know by name.
@@ -29,7 +28,7 @@ pub trait Named: Copy + Eq + 'static {
         let names = Self::ALL.iter().map(|value| (value.name(), *value));
         let mut all = names.clone().chain(Self::OLD_NAMES.iter().copied());
         let known: Vec<&str> = names.map(|(known, _)| known).collect();
-        let unknown = || format!("'{name}' is no {}: {}", Self::WHAT, suggestion::instead(name, &known));
+        let unknown = || format!("'{name}' is no {}: {}", Self::WHAT, bitkv_spelling::instead(name, &known));
         all.find(|(known, _)| *known == name).map(|(_, value)| value).ok_or_else(unknown)
     }
 }

@@ -59,7 +59,8 @@ pub fn write_rows<R: Row>(path: &Path, rows: &[R]) -> Result<(), RecordError> {
         let refuse = |reason| RecordError::Line { path: path.to_owned(), line: i as u64 + 2, reason };
         text += &to_line(row).map_err(refuse)?;
     }
-    std::fs::write(path, text).map_err(|source| RecordError::Write { path: path.to_owned(), source })
+    bitkv_bytes::write(path, text.as_bytes())
+        .map_err(|source| RecordError::Write { path: path.to_owned(), source })
 }
 
 /// Reads rows, of a file packed by gzip where only `path` with `.gz` after it is there. See [`read_rows_noting`].

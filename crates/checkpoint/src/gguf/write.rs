@@ -5,7 +5,9 @@ use std::{
     path::Path,
 };
 
-use crate::{AtomicFile, Coding, Result};
+use bitkv_bytes::AtomicFile;
+
+use crate::{Coding, Error, Result};
 
 use super::{
     header::{DEFAULT_ALIGNMENT, MAGIC},
@@ -73,8 +75,8 @@ impl GgufWriter {
             offset += tensor.bytes.next_multiple_of(DEFAULT_ALIGNMENT);
         }
         header.resize(header.len().next_multiple_of(DEFAULT_ALIGNMENT as usize), 0);
-        let mut file = AtomicFile::create(path)?;
-        file.write_all(&header).map_err(|source| file.error(source))?;
+        let mut file = AtomicFile::create(path).map_err(Error::writing(path))?;
+        file.write_all(&header).map_err(Error::writing(path))?;
         let lengths = tensors.iter().rev().map(|tensor| tensor.bytes).collect();
         Ok(GgufWriter { file, lengths, written: 0 })
     }
@@ -97,7 +99,7 @@ impl GgufWriter {
             let padding = length.next_multiple_of(DEFAULT_ALIGNMENT) - length;
             if complete { file.write_all(&vec![0; padding as usize]) } else { Ok(()) }
         };
-        put(file).map_err(|source| file.error(source))?;
+        put(file).map_err(|source| Error::writing(file.path())(source))?;
         if complete {
             self.lengths.pop();
             self.written = 0;
@@ -114,7 +116,8 @@ impl GgufWriter {
     /// When a tensor is missing.
     pub fn finish(self) -> Result<()> {
         assert!(self.lengths.is_empty(), "every announced tensor is written");
-        self.file.commit()
+        let path = self.file.path().to_owned();
+        self.file.commit().map_err(Error::writing(&path))
     }
 }
 

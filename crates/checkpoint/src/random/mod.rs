@@ -4,7 +4,7 @@ mod chance;
 mod tensor;
 mod write;
 
-use bitkv_kernels::Pages;
+use bitkv_bytes::Pages;
 use rayon::prelude::*;
 
 use crate::{Bytes, Config, Error, Result, ScaleRule, Stored, WeightFormat};

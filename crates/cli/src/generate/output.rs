@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Context, Error, Result};
 use bitkv_bitnet::{Generated, Stop};
-use bitkv_lab::{Subject, memory::peak_resident_bytes};
+use bitkv_lab::Subject;
 use bitkv_tokenizer::TextStream;
 use serde_json::{Value, json};
 
@@ -103,7 +103,7 @@ impl Totals {
 
 fn summary(subject: &Subject, outcome: &Outcome) -> String {
     let totals = Totals::of(outcome);
-    let peak = peak_resident_bytes().map_or(String::new(), |peak| {
+    let peak = bitkv_bytes::peak_resident_bytes().map_or(String::new(), |peak| {
         format!(", {:.0} MB resident at most ({:.0} MB needed)", mega(peak), mega(needed(subject, outcome)))
     });
     format!(
@@ -141,7 +141,7 @@ fn document(subject: &Subject, arguments: &Arguments, outcome: &Outcome) -> Resu
         "policy": arguments.policy,
         "budget": arguments.budget.written(),
         "cache_bytes": totals.cache_bytes,
-        "peak_rss_bytes": peak_resident_bytes(),
+        "peak_rss_bytes": bitkv_bytes::peak_resident_bytes(),
         "needed_bytes": needed(subject, outcome),
     });
     let sequences =

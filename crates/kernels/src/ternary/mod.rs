@@ -29,7 +29,7 @@ pub use product::{Product, linear, linear_with, sums, sums_with};
 pub(crate) use quantized::to_int8;
 pub use quantized::{Quantized, QuantizedRow, quantize_activations};
 
-use crate::Pages;
+use bitkv_bytes::Pages;
 
 /// Rows of a group.
 const GROUP: usize = 16;

@@ -3,7 +3,9 @@
 use rayon::prelude::*;
 
 use super::{GROUP, MAX_COLS, TILE, TILE_BYTES, Ternary};
-use crate::{Pages, simd::dispatch};
+use bitkv_bytes::Pages;
+
+use crate::simd::dispatch;
 
 /// A code that no weight has, and where it stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

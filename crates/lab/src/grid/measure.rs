@@ -26,7 +26,6 @@ use crate::{
     context::Context,
     evidence::Numbers,
     logits::borrow,
-    memory::peak_resident_bytes,
     metrics::{self, Compared, Reference},
 };
 
@@ -132,7 +131,7 @@ impl<'a> Reader<'a> {
             // Cells that are timed are run one at a time.
             continuation_seconds: seconds,
             decode_seconds_per_token: decode[i],
-            peak_rss_bytes: peak_resident_bytes(),
+            peak_rss_bytes: bitkv_bytes::peak_resident_bytes(),
             cache_bytes: rows[0].cache_bytes.unwrap_or_default(),
         };
         let timed = self.job.wants(Metric::Timing);

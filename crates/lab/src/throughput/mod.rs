@@ -16,7 +16,7 @@ use bitkv_progress::Progress;
 use bitkv_record::{Method, ModelShape, Throughput};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::{manifest, memory::peak_resident_bytes};
+use crate::manifest;
 
 use self::{ceilings::Machine, test::Test};
 
@@ -56,7 +56,7 @@ pub fn measure(measured: &Measured<'_>, request: &Request, steps: &Progress) -> 
             }
         }
         // The ceilings' buffer is no part of what the model needs.
-        peak = peak.or_else(peak_resident_bytes);
+        peak = peak.or_else(bitkv_bytes::peak_resident_bytes);
         if pass >= request.warm_up {
             machine.get_or_insert_with(|| Machine::new(&request.threads)).measure(&pools);
         }

@@ -2,7 +2,7 @@
 
 use super::keys::Place;
 use super::{Equal, Experiment, Metric};
-use crate::{AskedBudget, Form, PolicyText, RecordError, TaskKind, suggestion};
+use crate::{AskedBudget, Form, PolicyText, RecordError, TaskKind};
 
 /// What it is, an example, and how it is recognised.
 type Control = (&'static str, &'static str, fn(&PolicyText) -> bool);
@@ -96,7 +96,7 @@ fn pairs(experiment: &Experiment) -> Result<(), String> {
     for (a, b) in &experiment.pairs {
         if let Some(policy) = [a, b].into_iter().find(|policy| !measured.contains(&PolicyText::new(policy))) {
             let known: Vec<&str> = experiment.policies.iter().map(String::as_str).collect();
-            let remedy = suggestion::instead(policy, &known);
+            let remedy = bitkv_spelling::instead(policy, &known);
             return Err(format!("pairs: '{policy}' is not among policies: add it there, or {remedy}"));
         }
         if PolicyText::new(a) == PolicyText::new(b) {

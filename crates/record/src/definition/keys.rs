@@ -1,6 +1,6 @@
 //! A TOML table of which every key must be known and every value of its kind.
 
-use crate::{Named, RecordError, suggestion};
+use crate::{Named, RecordError};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -70,7 +70,7 @@ impl Keys {
     pub(super) fn new(table: Table, known: &[&str], place: Place) -> Result<Self, RecordError> {
         match table.keys().find(|key| !known.contains(&key.as_str())) {
             Some(key) => {
-                let remedy = suggestion::instead(key, known);
+                let remedy = bitkv_spelling::instead(key, known);
                 Err(place.refuse(format!("there is no key '{}': remove it, or {remedy}", place.at(key).key)))
             }
             None => Ok(Self { table, place }),

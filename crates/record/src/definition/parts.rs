@@ -2,7 +2,7 @@
 
 use super::keys::{Keys, Place, count, named, shown, table, text};
 use super::{Calibration, GridTask, TextSource};
-use crate::{AskedBudget, Named, RecordError, ScoredTask, TaskKind, When, suggestion};
+use crate::{AskedBudget, Named, RecordError, ScoredTask, TaskKind, When};
 use toml::Value;
 
 const CALIBRATION_TOKENS: usize = 512;
@@ -28,7 +28,7 @@ pub(super) fn source(
     if let Some((_, own)) = words.iter().find(|(word, _)| *word == text) {
         return Ok(own.clone());
     }
-    let is_word = WORDS.contains(&text.as_str()) || suggestion::nearest(&text, WORDS).is_some();
+    let is_word = WORDS.contains(&text.as_str()) || bitkv_spelling::nearest(&text, WORDS).is_some();
     if is_word && !text.contains('/') {
         let possible: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         return Err(place.refuse(format!(

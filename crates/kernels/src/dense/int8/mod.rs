@@ -12,9 +12,10 @@ mod shortlist;
 mod tests;
 
 use activations::Activations;
+use bitkv_bytes::Pages;
 use rayon::prelude::*;
 
-use crate::{Isa, Pages, isa, lanes::MAGIC, scatter::Scatter, simd::dispatch};
+use crate::{Isa, isa, lanes::MAGIC, scatter::Scatter, simd::dispatch};
 
 /// Rows are padded with zeros to whole registers.
 const LINE: usize = 64;

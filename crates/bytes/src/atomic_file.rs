@@ -4,16 +4,17 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::{Error, Result};
-
-/// A file under a temporary name beside its place, which it takes when it is committed. Dropped before that, it is
-/// removed, and whatever was in its place stays.
+/// A file under a temporary name beside its place. It takes its place when it is committed. When it is dropped before
+/// that, it is removed, and the file that was in its place stays.
+#[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
     temporary: PathBuf,
-    /// `None` when it is committed.
+    /// `None` once it is committed.
     file: Option<BufWriter<File>>,
 }
 
@@ -22,29 +23,22 @@ impl AtomicFile {
     ///
     /// # Errors
     /// When the system does not allow it.
-    pub fn create(path: &Path) -> Result<Self> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        let file = File::create(&temporary).map_err(|source| Error::Write { path: path.into(), source })?;
+    pub fn create(path: &Path) -> io::Result<AtomicFile> {
+        let temporary = unused_name(path);
+        let file = File::create(&temporary)?;
         Ok(AtomicFile { path: path.into(), temporary, file: Some(BufWriter::new(file)) })
     }
 
-    /// Writes a whole file, in place of the one that is there.
-    pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-        let mut file = AtomicFile::create(path)?;
-        file.write_all(bytes).map_err(|source| file.error(source))?;
-        file.commit()
+    /// The file's place.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Writes what is buffered to the disk and puts the file in its place.
     ///
     /// # Errors
-    /// When the system does not allow it; the file is removed then.
-    pub fn commit(mut self) -> Result<()> {
-        self.put().map_err(|source| self.error(source))
-    }
-
-    fn put(&mut self) -> io::Result<()> {
+    /// When the system does not allow it. The temporary file is removed then.
+    pub fn commit(mut self) -> io::Result<()> {
         let Some(writer) = &mut self.file else { return Ok(()) };
         writer.flush()?;
         writer.get_ref().sync_all()?;
@@ -52,11 +46,24 @@ impl AtomicFile {
         self.file = None;
         Ok(())
     }
+}
 
-    /// The error for something that went wrong while writing it.
-    pub(crate) fn error(&self, source: io::Error) -> Error {
-        Error::Write { path: self.path.clone(), source }
-    }
+/// Writes a whole file, in place of the one that is there.
+///
+/// # Errors
+/// When the system does not allow it. The old file stays then.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes)?;
+    file.commit()
+}
+
+/// A hidden name beside `path` that no other process or thread uses.
+pub fn unused_name(path: &Path) -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!(".{name}.{}-{count}.tmp", process::id()))
 }
 
 impl Write for AtomicFile {
@@ -72,9 +79,9 @@ impl Write for AtomicFile {
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         if let Some(file) = self.file.take() {
-            // Without its destructor, which would write the rest.
+            // The writer's destructor would write the rest.
             drop(file.into_parts());
-            // Best effort: the error that matters is the one before.
+            // Nothing is reported here: the error that matters came before.
             let _ = fs::remove_file(&self.temporary);
         }
     }
@@ -118,9 +125,15 @@ mod tests {
     }
 
     #[test]
-    fn says_which_file_cannot_be_written() {
-        let path = Path::new("/no/such/folder/a");
-        let message = AtomicFile::create(path).err().unwrap().to_string();
-        assert!(message.starts_with("cannot write /no/such/folder/a: "), "{message}");
+    fn a_failed_write_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(write(&folder.path().join("none/a"), b"new").is_err());
+        // A folder stands in the file's place, so the last step fails.
+        let path = folder.path().join("a");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("b"), "before").unwrap();
+        assert!(write(&path, b"new").is_err());
+        assert_eq!(names(folder.path()), ["a"]);
+        assert_eq!(names(&path), ["b"]);
     }
 }

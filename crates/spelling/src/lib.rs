@@ -1,8 +1,8 @@
-//! What somebody who mistyped a name probably meant.
+//! Finds the known name that a mistyped word probably meant.
 
-/// The known name nearest to `word` by edits of one character or swaps of two neighbours; none where even the nearest
-/// differs in more than a third of the word.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The known name nearest to `word`, counted in edits of one character and swaps of two neighbours (the optimal string
+/// alignment distance). `None` when even the nearest name differs in more than a third of the word.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |name: &str| strsim::osa_distance(&word.to_lowercase(), name);
     let (edits, name) =
         known.into_iter().map(|name| (distance(name), name)).min_by_key(|(edits, _)| *edits)?;
@@ -10,7 +10,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// What to write instead of `word`: the nearest name if there is one, and all of them.
-pub(crate) fn instead(word: &str, known: &[&str]) -> String {
+pub fn instead(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(name) => format!("write '{name}' if that is meant, of {}", known.join(", ")),
         None => format!("write one of {}", known.join(", ")),

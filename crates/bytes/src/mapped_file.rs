@@ -1,4 +1,4 @@
-//! What the operating system does for memory: file mappings and the allocator's habits.
+//! Files whose bytes are read when they are touched.
 
 use std::{fs::File, io, ops::Range};
 
@@ -52,25 +52,5 @@ impl MappedFile {
                 drop(done);
             }
         }
-    }
-}
-
-/// Tells glibc to keep freed memory instead of returning it to the system.
-///
-/// A training step allocates and frees the same large buffers again and again; by default each of
-/// them is mapped and faulted in anew, which took a third of the time. Does nothing elsewhere.
-pub fn keep_freed() {
-    /// glibc refuses more; larger buffers are mapped and faulted in every time, so keep below it.
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    const LARGEST_THRESHOLD: i32 = 32 << 20;
-
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    for (parameter, value) in [
-        (libc::M_MMAP_THRESHOLD, LARGEST_THRESHOLD),
-        (libc::M_TRIM_THRESHOLD, i32::MAX),
-        (libc::M_TOP_PAD, 64 << 20),
-    ] {
-        // SAFETY: `mallopt` takes plain numbers and ignores what it does not know.
-        unsafe { libc::mallopt(parameter, value) };
     }
 }
