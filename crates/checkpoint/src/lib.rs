@@ -6,6 +6,8 @@
 //!
 //! Weights are memory-mapped and nothing is expanded: a linear layer decodes rows of codes when it is asked.
 
+#![forbid(unsafe_code)]
+
 mod bytes;
 mod checkpoint;
 pub mod codec;

@@ -10,7 +10,7 @@ use bitkv_checkpoint::{
     gguf::{self, Target, WriteOptions},
     write_packed_folder,
 };
-use bitkv_lab::{Source, vocabulary};
+use bitkv_models::{Source, vocabulary};
 use bitkv_tokenizer::{Chat, Tokenizer};
 use clap::{ValueEnum, builder::PossibleValue};
 use serde_json::{Value, json};

@@ -1,8 +1,6 @@
 use anyhow::{Result, ensure};
-use bitkv_lab::{
-    PLAIN_LLAMA_MARK, Source,
-    doctor::{Finding, Severity, diagnose},
-};
+use bitkv_doctor::{Finding, Severity, diagnose};
+use bitkv_models::{PLAIN_LLAMA_MARK, Source};
 use serde_json::{Value, json};
 
 use crate::{model::ReadingArguments, output};

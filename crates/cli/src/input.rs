@@ -8,13 +8,12 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use bitkv_evict::{Need, Policy, Shape};
 use bitkv_lab::{
-    Subject,
     evidence::{self, Numbers},
     head_file,
     profile::measure,
-    suite,
     window::Window,
 };
+use bitkv_models::{LoadedModel, suite};
 use bitkv_progress::Progress;
 use bitkv_record::{Profile, PublishedProfile, Queries, Split, Text, Texts};
 
@@ -22,7 +21,7 @@ use bitkv_record::{Profile, PublishedProfile, Queries, Split, Text, Texts};
 pub(crate) const CALIBRATION_TOKENS: usize = 512;
 
 /// Reads a JSON array of token ids that the model knows and can read at once.
-pub(crate) fn tokens(path: &Path, subject: &Subject) -> Result<Vec<u32>> {
+pub(crate) fn tokens(path: &Path, subject: &LoadedModel) -> Result<Vec<u32>> {
     let name = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read the token file {name}"))?;
     let ids: Vec<u32> = serde_json::from_str(&text)
@@ -74,7 +73,7 @@ pub(crate) struct Calibration {
 }
 
 /// The numbers that a policy needs, from files; entropies are measured on the calibration texts where no file is given.
-pub(crate) fn numbers(subject: &Subject, policy: &Policy, from: &Calibration) -> Result<Numbers> {
+pub(crate) fn numbers(subject: &LoadedModel, policy: &Policy, from: &Calibration) -> Result<Numbers> {
     let mut numbers = head_files(evidence::shape(subject, 1), policy, from)?;
     if policy.needs().contains(Need::Entropy) {
         numbers.insert(Need::Entropy, entropies(subject, policy.spec(), from.profile.as_deref())?);
@@ -124,7 +123,7 @@ fn head_files(shape: Shape, policy: &Policy, from: &Calibration) -> Result<Numbe
 }
 
 /// Per-head entropies, `[layers * query_heads]`: from a file, or measured on the calibration texts.
-fn entropies(subject: &Subject, policy: &str, file: Option<&Path>) -> Result<Vec<f64>> {
+fn entropies(subject: &LoadedModel, policy: &str, file: Option<&Path>) -> Result<Vec<f64>> {
     let Some(file) = file else {
         let texts = suite::texts()?;
         let texts: Vec<&Text> = texts.calibration().collect();
@@ -141,7 +140,7 @@ fn entropies(subject: &Subject, policy: &str, file: Option<&Path>) -> Result<Vec
 }
 
 /// The entropies of a profile of this model, `[layers * query_heads]`.
-fn profile_of(subject: &Subject, file: &Path) -> Result<Vec<f64>> {
+fn profile_of(subject: &LoadedModel, file: &Path) -> Result<Vec<f64>> {
     let profile = profile(file)?;
     // Published profiles name the organisation too.
     let name = profile.model.rsplit('/').next();

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use bitkv_checkpoint::{Checkpoint, Linear, Stored, codec::i2s::Layout, gguf};
-use bitkv_lab::Source;
+use bitkv_models::Source;
 use bitkv_report::Table;
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use bitkv_evict::{Listing, PRESETS, registry};
-use bitkv_lab::{built_in, memory::published_models};
+use bitkv_models::{built_in, published_models};
 #[cfg(test)]
 use bitkv_record::TaskKind;
 use bitkv_record::{Measure, Named};

@@ -1,5 +1,7 @@
 //! The binary `bitkv`: arguments, progress, exit codes. One file a subcommand.
 
+#![forbid(unsafe_code)]
+
 mod bench;
 mod budget;
 mod compare;
@@ -22,7 +24,6 @@ mod profile;
 mod random;
 mod report;
 mod run;
-mod shape;
 mod trace;
 mod train;
 mod verify;

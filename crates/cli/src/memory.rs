@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use bitkv_lab::memory::{Shape, configuration, published_models};
+use bitkv_lab::memory::row_of;
+use bitkv_models::{Shape, configuration, published_models};
 use bitkv_record::{Accounting, MemoryRow};
 use bitkv_report::memory::tables;
 use serde_json::json;
@@ -33,8 +34,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         other => bail!("there is no accounting {other}: use published or actual"),
     };
     let shape = shape(arguments)?;
-    let rows: Vec<MemoryRow> =
-        arguments.context.iter().map(|&context| shape.row(accounting, context)).collect::<Result<_>>()?;
+    let rows: Vec<MemoryRow> = arguments
+        .context
+        .iter()
+        .map(|&context| row_of(&shape, accounting, context))
+        .collect::<Result<_>>()?;
     if !arguments.json {
         let text: Vec<String> = tables(&rows).iter().map(|table| table.to_terminal()).collect();
         return output::text(&text.join("\n"));

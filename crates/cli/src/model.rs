@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use bitkv_checkpoint::codec::i2s::Layout;
-use bitkv_lab::{Loading, Source, Subject, memory::Shape};
+use bitkv_models::{LoadedModel, Loading, Shape, Source};
 use clap::ValueEnum;
 
 /// What every command takes to name a model.
@@ -63,8 +63,8 @@ impl ModelArguments {
         self.reading.source(&self.model)
     }
 
-    pub(crate) fn open(&self) -> Result<Subject> {
-        self.source()?.open()
+    pub(crate) fn open(&self) -> Result<LoadedModel> {
+        Ok(self.source()?.open()?)
     }
 }
 
@@ -84,7 +84,7 @@ impl ReadingArguments {
 
     /// The model of this name, to be read as the arguments say.
     pub(crate) fn source(&self, model: &str) -> Result<Source> {
-        Source::find_with(model, self.loading())
+        Ok(Source::find_with(model, self.loading())?)
     }
 
     pub(crate) fn loading(&self) -> Loading {

@@ -2,7 +2,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use bitkv_evict::{Budget, Need, Plan, Policy};
-use bitkv_lab::{Subject, context::Context, tensors::Tensors};
+use bitkv_lab::{context::Context, tensors::Tensors};
+use bitkv_models::LoadedModel;
 use serde_json::json;
 
 use crate::{
@@ -109,7 +110,7 @@ fn of_model(arguments: &Arguments, model: &ModelArguments, policy: &Policy) -> R
     Ok(Planned { model: subject.name.clone(), budget, plan })
 }
 
-fn context_tokens(arguments: &Arguments, subject: &Subject) -> Result<Vec<u32>> {
+fn context_tokens(arguments: &Arguments, subject: &LoadedModel) -> Result<Vec<u32>> {
     match (&arguments.tokens, &arguments.text) {
         (Some(path), _) => input::tokens(path, subject),
         (None, Some(path)) => Ok(subject.tokenizer()?.encode(&input::text(path)?, true)?),

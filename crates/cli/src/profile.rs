@@ -3,12 +3,11 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 use bitkv_evict::{Budget, Need, Policy};
 use bitkv_lab::{
-    Subject,
     evidence::{self, Evidence, Numbers},
     profile::{Entropies, measure},
-    suite,
     window::Window,
 };
+use bitkv_models::{LoadedModel, suite};
 use bitkv_progress::Progress;
 use bitkv_record::{
     FileHash, PlanExport, Profile, PublishedProfile, PublishedShape, Queries, Split, Text, Thresholds,
@@ -93,7 +92,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json { output::text(&(profile.to_json()? + "\n")) } else { output::text(&table(&profile)) }
 }
 
-fn windows(arguments: &Arguments, subject: &Subject) -> Result<(Vec<Window>, Vec<FileHash>)> {
+fn windows(arguments: &Arguments, subject: &LoadedModel) -> Result<(Vec<Window>, Vec<FileHash>)> {
     if let Some(path) = &arguments.tokens {
         let tokens = input::tokens(path, subject)?;
         ensure!(tokens.len() >= 2, "{} holds one token and entropy needs two or more", path.display());
@@ -110,7 +109,7 @@ fn windows(arguments: &Arguments, subject: &Subject) -> Result<(Vec<Window>, Vec
 
 fn profile(
     arguments: &Arguments,
-    subject: &Subject,
+    subject: &LoadedModel,
     entropies: &Entropies,
     texts: Vec<FileHash>,
 ) -> Result<Profile> {
@@ -126,7 +125,7 @@ fn profile(
     Ok(Profile::new(&subject.name, Some(context), texts, thresholds, &entropies.by_layer(context, rows))?)
 }
 
-fn published(subject: &Subject, profile: &Profile) -> Result<PublishedProfile> {
+fn published(subject: &LoadedModel, profile: &Profile) -> Result<PublishedProfile> {
     let config = subject.config();
     let shape = PublishedShape {
         n_head_kv: config.num_key_value_heads,
@@ -150,7 +149,7 @@ fn check(policy: &Policy) -> Result<()> {
 
 /// What every KV head may keep of a context as long as those that were profiled.
 fn budgets(
-    subject: &Subject,
+    subject: &LoadedModel,
     profile: &Profile,
     tokens: usize,
     policy: &Policy,

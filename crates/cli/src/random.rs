@@ -5,7 +5,7 @@ use bitkv_checkpoint::write_random;
 use bitkv_progress::Progress;
 use serde_json::json;
 
-use crate::{output, shape};
+use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let config = shape::config(&arguments.shape)?;
+    let config = bitkv_models::config_of(&arguments.shape)?;
     let bar = Progress::bytes("writing", 0);
     let mut bytes = 0;
     write_random(&config, arguments.seed, &arguments.out, &mut |done, total| {

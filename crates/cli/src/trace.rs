@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use bitkv_bitnet::{Observe, Observed, Step, StepNorms};
 use bitkv_checkpoint::write_f32_tensors;
-use bitkv_lab::Subject;
+use bitkv_models::LoadedModel;
 use bitkv_report::Table;
 use serde_json::json;
 
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     output::text(&tables.join("\n\n"))
 }
 
-fn trace(subject: &Subject, tokens: Vec<u32>, arguments: &Arguments) -> Result<Trace> {
+fn trace(subject: &LoadedModel, tokens: Vec<u32>, arguments: &Arguments) -> Result<Trace> {
     let saved = arguments.out.is_some();
     let observe = Observe { steps: true, hidden: saved, qkv: saved, entropy: saved, ..Observe::default() };
     let mut cache = subject.model.new_cache_of(arguments.kv.precision());
@@ -84,7 +84,7 @@ fn top(trace: &Trace, count: usize) -> Vec<(u32, f32)> {
     ranked
 }
 
-fn steps(subject: &Subject, trace: &Trace) -> Table {
+fn steps(subject: &LoadedModel, trace: &Trace) -> Table {
     let title = format!("{}: norms of every step, {} tokens", subject.name, trace.tokens.len());
     let mut table = Table::titled(title, "step|>width|>norm|>last token|>largest|>not finite");
     for step in &trace.steps {
@@ -106,7 +106,7 @@ fn figures(value: f64) -> String {
     if value == 0.0 || (1e-3..1e6).contains(&value) { format!("{value:.4}") } else { format!("{value:.4e}") }
 }
 
-fn next(subject: &Subject, top: &[(u32, f32)]) -> Table {
+fn next(subject: &LoadedModel, top: &[(u32, f32)]) -> Table {
     let mut table = Table::titled("The most likely next tokens", ">token|>logit|text");
     for (id, logit) in top {
         table.push(vec![id.to_string(), format!("{logit:.4}"), shown(subject, *id).unwrap_or_default()]);
@@ -115,11 +115,11 @@ fn next(subject: &Subject, top: &[(u32, f32)]) -> Table {
 }
 
 /// A token as the vocabulary writes it.
-fn shown(subject: &Subject, id: u32) -> Option<String> {
+fn shown(subject: &LoadedModel, id: u32) -> Option<String> {
     subject.tokenizer.as_ref()?.token(id)
 }
 
-fn document(subject: &Subject, trace: &Trace, top: &[(u32, f32)]) -> serde_json::Value {
+fn document(subject: &LoadedModel, trace: &Trace, top: &[(u32, f32)]) -> serde_json::Value {
     let step = |s: &StepNorms| {
         json!({
             "name": s.name(), "layer": s.layer, "step": s.step.name(), "width": s.width, "norm": s.total(),
@@ -137,7 +137,7 @@ fn document(subject: &Subject, trace: &Trace, top: &[(u32, f32)]) -> serde_json:
 
 /// `logits [tokens, vocab]`, `hidden.{i} [tokens, hidden]` (0 is the embedding), `q.{i} [query_heads, tokens, head_dim]`,
 /// `k.{i}` and `v.{i} [kv_heads, tokens, head_dim]` after RoPE, `entropy [layers, query_heads, tokens]` in bits.
-fn write(path: &Path, subject: &Subject, trace: &Trace) -> Result<()> {
+fn write(path: &Path, subject: &LoadedModel, trace: &Trace) -> Result<()> {
     let (config, count) = (subject.config(), trace.tokens.len());
     let observed = &trace.observed;
     let entropy: Vec<f32> = observed.entropy.iter().flatten().flatten().copied().collect();

@@ -37,7 +37,7 @@ fn every_definition_can_be_read() {
 
 #[test]
 fn the_texts_are_those_of_their_manifest() {
-    assert!(bitkv_lab::suite::texts().unwrap().all().len() >= 40);
+    assert!(bitkv_models::suite::texts().unwrap().all().len() >= 40);
 }
 
 #[test]

@@ -11,6 +11,8 @@
 //! # Ok::<(), bitkv_hub::Error>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod address;
 mod cache;
 mod checksum;

@@ -3,10 +3,10 @@
 use anyhow::{Result, ensure};
 use bitkv_bitnet::{Cache, KvCache, Observe, Observed};
 use bitkv_evict::{Need, Needs, Plan, Shape};
+use bitkv_models::LoadedModel;
 use bitkv_stats::argmax;
 
 use crate::{
-    Subject,
     evidence::{self, Evidence, Numbers},
     logits::Logits,
 };
@@ -14,7 +14,7 @@ use crate::{
 /// A context in the cache, what was observed while it was read, and what full attention makes of its
 /// continuation.
 pub struct Context<'a> {
-    subject: &'a Subject,
+    subject: &'a LoadedModel,
     tokens: Vec<u32>,
     cache: Cache,
     evidence: Evidence,
@@ -48,7 +48,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// When either is empty or the model refuses them.
     pub fn read(
-        subject: &'a Subject,
+        subject: &'a LoadedModel,
         context: &[u32],
         continuation: &[u32],
         needs: &Needs,
@@ -76,7 +76,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// When it is empty or the model refuses it.
     pub fn observe(
-        subject: &'a Subject,
+        subject: &'a LoadedModel,
         context: &[u32],
         needs: &Needs,
         numbers: &Numbers,
@@ -145,7 +145,7 @@ impl<'a> Context<'a> {
     }
 
     /// The model.
-    pub fn subject(&self) -> &'a Subject {
+    pub fn subject(&self) -> &'a LoadedModel {
         self.subject
     }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use bitkv_bitnet::{Cache, Observe, Observed, QueryMoments};
 use bitkv_evict::{Need, Needs, Observation, Shape};
+use bitkv_models::LoadedModel;
 
-use crate::{Subject, reconstruction};
+use crate::reconstruction;
 
 /// Numbers that come from calibration or from a file: entropies, head scores, head patterns.
 pub type Numbers = BTreeMap<Need, Vec<f64>>;
@@ -42,7 +43,7 @@ pub fn observe(needs: &Needs) -> Observe {
 }
 
 /// The extent of a model's cache after `tokens` tokens.
-pub fn shape(subject: &Subject, tokens: usize) -> Shape {
+pub fn shape(subject: &LoadedModel, tokens: usize) -> Shape {
     let config = subject.config();
     Shape {
         layers: config.num_hidden_layers,
@@ -63,7 +64,7 @@ impl Evidence {
     /// What a forward pass that ended after `tokens` tokens showed, as far as `needs` asks for it. What other passes
     /// give is added by [`Evidence::insert`].
     pub fn gather(
-        subject: &Subject,
+        subject: &LoadedModel,
         tokens: usize,
         observed: Observed,
         needs: &Needs,
@@ -104,7 +105,7 @@ impl Evidence {
     /// When the context cannot be repeated, see [`reconstruction::attention`].
     pub fn reconstruct(
         &mut self,
-        subject: &Subject,
+        subject: &LoadedModel,
         cache: &Cache,
         context: &[u32],
         needs: &Needs,

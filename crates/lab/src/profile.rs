@@ -2,11 +2,12 @@
 
 use anyhow::{Result, ensure};
 use bitkv_bitnet::Observe;
+use bitkv_models::LoadedModel;
 use bitkv_progress::Progress;
 use bitkv_record::Queries;
 use bitkv_stats::normalised;
 
-use crate::{Subject, window::Window};
+use crate::window::Window;
 
 /// Entropies of one model over texts, at every query position.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ fn rows_of(queries: Queries, context: usize) -> Vec<usize> {
 ///
 /// # Errors
 /// When there are no windows, they differ in length or are shorter than two tokens, or the model fails.
-pub fn measure(subject: &Subject, windows: &[Window], steps: &Progress) -> Result<Entropies> {
+pub fn measure(subject: &LoadedModel, windows: &[Window], steps: &Progress) -> Result<Entropies> {
     ensure!(!windows.is_empty(), "there are no calibration texts to profile {} on", subject.name);
     let context = windows[0].tokens.len();
     ensure!(

@@ -9,7 +9,7 @@ use bitkv_bitnet::{Cache, KvCache, Observe, Observed};
 use bitkv_kernels::attention::{Floats, Input, Statistics, Wanted, attend};
 use rayon::prelude::*;
 
-use crate::Subject;
+use bitkv_models::LoadedModel;
 
 /// Tokens repeated at a time, where the model has positions for them.
 const CHUNK: usize = 2048;
@@ -28,7 +28,7 @@ const SUFFIX: &str = "\n";
 ///
 /// # Errors
 /// When the model has no tokenizer, or no positions are left for the repetition.
-pub fn attention(subject: &Subject, cache: &Cache, context: &[u32]) -> Result<Vec<Vec<f32>>> {
+pub fn attention(subject: &LoadedModel, cache: &Cache, context: &[u32]) -> Result<Vec<Vec<f32>>> {
     let config = subject.config();
     let requests = Requests::new(subject)?;
     let room = config.max_position_embeddings.saturating_sub(context.len() + requests.longest());
@@ -64,7 +64,7 @@ struct Requests {
 }
 
 impl Requests {
-    fn new(subject: &Subject) -> Result<Requests> {
+    fn new(subject: &LoadedModel) -> Result<Requests> {
         let tokenizer = subject.tokenizer()?;
         let encode = |text| tokenizer.encode(text, false);
         Ok(Requests { first: encode(FIRST_REQUEST)?, next: encode(NEXT_REQUEST)?, suffix: encode(SUFFIX)? })
@@ -87,7 +87,7 @@ impl Requests {
 
 /// The most attention that any repeating query of the group pays to each token of `span`.
 fn most_attention(
-    subject: &Subject,
+    subject: &LoadedModel,
     cache: &Cache,
     observed: &Observed,
     head: usize,

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use bitkv_record::Definition;
 use toml::{Table, Value};
 
-use crate::{Loading, Source};
+use bitkv_models::{Loading, Source};
 
 /// The definition as it stands in `experiments/`.
 const DEFINITION: &str = include_str!("../../../experiments/verify.toml");
@@ -84,7 +84,7 @@ fn check(changes: &Changes, [calibration, context, scored]: [usize; 3]) -> Resul
             "two models are named {model}: give each once, or rename one folder"
         );
     }
-    let built_in = crate::built_in().into_iter().map(str::to_owned).collect();
+    let built_in = bitkv_models::built_in().into_iter().map(str::to_owned).collect();
     for model in if changes.models.is_empty() { &built_in } else { &changes.models } {
         let source = Source::find_with(model, changes.loading.clone())?;
         let longest = source.checkpoint()?.config().max_position_embeddings;
@@ -154,7 +154,7 @@ fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &
 
 /// Puts models in place of the built-in ones wherever those are listed.
 fn rename(table: &mut Table, models: &[String]) {
-    let built_in: Value = crate::built_in().into();
+    let built_in: Value = bitkv_models::built_in().into();
     let sections = table.iter_mut().filter_map(|(_, value)| value.as_array_mut()).flatten();
     for section in sections.filter_map(Value::as_table_mut) {
         if section.get("models") == Some(&built_in) {

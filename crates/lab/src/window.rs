@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use bitkv_record::Text;
 
-use crate::Subject;
+use bitkv_models::LoadedModel;
 
 /// The first tokens of a text, the beginning-of-sequence token included.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ impl Window {
     ///
     /// # Errors
     /// When the text is shorter or the model has no tokenizer.
-    pub fn of(subject: &Subject, text: &Text, length: usize) -> Result<Window> {
+    pub fn of(subject: &LoadedModel, text: &Text, length: usize) -> Result<Window> {
         let mut tokens = subject.tokenizer()?.encode(&text.content, true)?;
         ensure!(
             tokens.len() >= length,
@@ -37,7 +37,7 @@ impl Window {
     ///
     /// # Errors
     /// As [`Window::of`].
-    pub fn of_all(subject: &Subject, texts: &[&Text], length: usize) -> Result<Vec<Window>> {
+    pub fn of_all(subject: &LoadedModel, texts: &[&Text], length: usize) -> Result<Vec<Window>> {
         texts.iter().map(|text| Window::of(subject, text, length)).collect()
     }
 }
@@ -46,7 +46,7 @@ impl Window {
 ///
 /// # Errors
 /// When the tokenizer fails.
-pub fn bytes_of(subject: &Subject, tokens: &[u32]) -> Result<usize> {
+pub fn bytes_of(subject: &LoadedModel, tokens: &[u32]) -> Result<usize> {
     let text = subject.tokenizer()?.decode(tokens).context("cannot decode the scored tokens")?;
     Ok(text.len())
 }

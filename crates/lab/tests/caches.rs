@@ -6,11 +6,11 @@ mod support;
 use bitkv_bitnet::{Cache, CacheShape, KvCache, MaskedCache, Observe, Quantisation};
 use bitkv_evict::{Budget, Need, Needs, Plan, Planner, Policy};
 use bitkv_lab::{
-    Subject,
     context::Context,
     evidence::{Evidence, observe},
     logits::Logits,
 };
+use bitkv_models::LoadedModel;
 use support::{every_policy, needs, numbers, subjects, window};
 
 /// How far two logits of the same model may be apart; both paths do the same arithmetic, so nothing is allowed. This
@@ -22,7 +22,7 @@ const CONTINUATION: usize = 20;
 /// Tokens decoded between two cuts.
 const EVERY: usize = 5;
 
-fn logits(subject: &Subject, tokens: &[u32], cache: &mut dyn KvCache) -> Vec<Vec<f32>> {
+fn logits(subject: &LoadedModel, tokens: &[u32], cache: &mut dyn KvCache) -> Vec<Vec<f32>> {
     let hidden = subject.model.forward(tokens, cache, None).unwrap().hidden;
     subject.model.logits(&hidden).unwrap().to_vec2().unwrap()
 }
@@ -37,7 +37,7 @@ fn distance(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
 }
 
 /// A full-size cache of the context.
-fn masked(subject: &Subject, context: &[u32]) -> MaskedCache {
+fn masked(subject: &LoadedModel, context: &[u32]) -> MaskedCache {
     let mut cache = MaskedCache::new(CacheShape::of(subject.config()));
     subject.model.forward(context, &mut cache, None).unwrap();
     cache
@@ -85,7 +85,7 @@ fn evicting_equals_masking() {
 
 /// What a policy goes by after a block of tokens was read into an already cut cache.
 fn after_block(
-    subject: &Subject,
+    subject: &LoadedModel,
     block: &[u32],
     cache: &mut Cache,
     policy: &Policy,

@@ -4,7 +4,8 @@ mod support;
 
 use bitkv_bitnet::Observe;
 use bitkv_evict::{Need, Needs, Policy};
-use bitkv_lab::{Subject, context::Context, evidence::Numbers};
+use bitkv_lab::{context::Context, evidence::Numbers};
+use bitkv_models::LoadedModel;
 use support::{subjects, window};
 
 const CONTEXT: usize = 70;
@@ -13,7 +14,7 @@ const CONTINUATION: usize = 15;
 const ROUNDING: f32 = 1e-3;
 
 fn read<'a>(
-    subject: &'a Subject,
+    subject: &'a LoadedModel,
     before: &[u32],
     after: &[u32],
     needs: &Needs,

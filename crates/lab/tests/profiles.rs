@@ -3,17 +3,17 @@
 mod support;
 
 use bitkv_lab::{
-    Subject,
     profile::{Entropies, measure},
     window::Window,
 };
+use bitkv_models::LoadedModel;
 use bitkv_progress::Progress;
 use bitkv_record::Queries;
 use support::{subjects, window};
 
 const LONG: usize = 120;
 
-fn windows(subject: &Subject, tokens: usize) -> Vec<Window> {
+fn windows(subject: &LoadedModel, tokens: usize) -> Vec<Window> {
     let one = |index| Window {
         name: format!("{index}"),
         register: String::new(),
@@ -22,7 +22,7 @@ fn windows(subject: &Subject, tokens: usize) -> Vec<Window> {
     (0..3).map(one).collect()
 }
 
-fn entropies(subject: &Subject, tokens: usize) -> Entropies {
+fn entropies(subject: &LoadedModel, tokens: usize) -> Entropies {
     measure(subject, &windows(subject, tokens), &Progress::hidden()).unwrap()
 }
 

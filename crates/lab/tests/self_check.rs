@@ -6,9 +6,9 @@ use bitkv_bitnet::Observe;
 use bitkv_lab::{
     context::Context,
     grid::{self, Grid, Options},
-    suite,
     tasks::{Words, draw},
 };
+use bitkv_models::suite;
 use bitkv_record::{AskedBudget, Definition, GridRow, PolicyRole, ScoredTask, TaskKind};
 use support::{needs, numbers, policies, subjects};
 

@@ -2,8 +2,9 @@
 
 mod support;
 
+use bitkv_lab::metrics::accuracy;
 use bitkv_lab::tasks::{Question, Words, draw, kinds};
-use bitkv_lab::{Subject, metrics::accuracy};
+use bitkv_models::LoadedModel;
 use bitkv_record::TaskKind;
 use bitkv_stats::argmax;
 use support::subjects;
@@ -14,7 +15,7 @@ const TOKENS: usize = 132;
 const CONTEXTS: usize = 11;
 
 /// What the model finds most likely after each token of a question that is asked of `context` alone.
-fn ask(subject: &Subject, context: &[u32], questions: &[Question]) -> Vec<Vec<usize>> {
+fn ask(subject: &LoadedModel, context: &[u32], questions: &[Question]) -> Vec<Vec<usize>> {
     let mut cache = subject.model.new_cache();
     subject.model.forward(context, &mut cache, None).unwrap();
     let answer = |question: &Question| {
@@ -26,7 +27,7 @@ fn ask(subject: &Subject, context: &[u32], questions: &[Question]) -> Vec<Vec<us
 }
 
 /// Part answered with the whole context, and with none but the end of a line.
-fn answered(subject: &Subject, kind: TaskKind) -> (f64, f64) {
+fn answered(subject: &LoadedModel, kind: TaskKind) -> (f64, f64) {
     let words = Words::of(subject).unwrap();
     let none = [words.bos().unwrap(), words.newline()];
     let (mut questions, mut with, mut without) = (Vec::new(), Vec::new(), Vec::new());

@@ -2,6 +2,8 @@
 //!
 //! Both tell the rate and the time that is left.
 
+#![forbid(unsafe_code)]
+
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

@@ -3,6 +3,8 @@
 //! Readers are strict: an unknown key, a missing column, a value out of range or a summary that does not follow
 //! from its data is refused with one sentence naming the file and the value. What was written reads back equal.
 
+#![forbid(unsafe_code)]
+
 mod asked_budget;
 mod axes;
 mod column;

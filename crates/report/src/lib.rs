@@ -2,6 +2,8 @@
 //!
 //! Nothing here measures or opens a model: every number comes from the rows of a run, with its interval, or is missing.
 
+#![forbid(unsafe_code)]
+
 pub mod claims;
 mod colour;
 mod compare;

@@ -1,5 +1,7 @@
 //! Finds the known name that a mistyped word probably meant.
 
+#![forbid(unsafe_code)]
+
 /// The known name nearest to `word`, counted in edits of one character and swaps of two neighbours (the optimal string
 /// alignment distance). `None` when even the nearest name differs in more than a third of the word.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -5,6 +5,8 @@
 //! a value that does not exist is `None`, or NaN where the documentation of a
 //! function returning a bare number says so.
 
+#![forbid(unsafe_code)]
+
 mod apportion;
 mod bootstrap;
 mod correlation;

@@ -6,6 +6,8 @@
 //! SentencePiece's `▁` with bytes for what the pieces lack. The merging itself is done by the crate
 //! `tokenizers`. A [`Chat`] turns messages into the text that a model was tuned on.
 
+#![forbid(unsafe_code)]
+
 mod assemble;
 mod chat;
 mod error;

@@ -3,6 +3,8 @@
 //! Masters stay in f32; the forward pass sees ternary weights and int8 activations, gradients pass
 //! straight through both (Bengio et al. 2013, arXiv:1308.3432; Ma et al. 2024, arXiv:2402.17764).
 
+#![forbid(unsafe_code)]
+
 mod baseline;
 mod card;
 pub mod checkpoint;

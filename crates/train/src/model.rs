@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bitkv_kernels::fused::{Attention, Gate, Scores};
+use bitkv_kernels::training::{Attention, Gate, Scores};
 use candle_core::{Device, Result, Tensor, Var};
 use serde::{Deserialize, Serialize};
 

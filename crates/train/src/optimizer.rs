@@ -1,6 +1,6 @@
 //! AdamW over all parameters, with global gradient clipping.
 
-use bitkv_kernels::fused::{AdamW, adamw, sum_of_squares};
+use bitkv_kernels::training::{AdamW, adamw, sum_of_squares};
 use candle_core::{Device, Result, Tensor, backprop::GradStore, bail};
 
 use crate::{model::Model, ops::with_floats};

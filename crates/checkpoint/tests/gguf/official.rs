@@ -22,7 +22,7 @@ pub(crate) fn floats(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
 }
 
 pub(crate) fn code(name: &str, row: usize, col: usize) -> u8 {
-    let seed = name.bytes().fold(0, |sum, b| sum * 31 + u64::from(b));
+    let seed = name.bytes().fold(0u64, |sum, b| sum.wrapping_mul(31).wrapping_add(u64::from(b)));
     (noise(seed << 40 | (row << 20 | col) as u64) % 3) as u8
 }
 

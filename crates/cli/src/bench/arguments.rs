@@ -1,5 +1,5 @@
 use anyhow::Result;
-use bitkv_lab::throughput::{Cut, Fill, Probe, Request};
+use bitkv_bench::{Cut, Fill, Probe, Request};
 
 use crate::{head::Head, model::OptionalModel};
 
@@ -76,7 +76,7 @@ impl Arguments {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Request {
             prefill: if none { vec![512] } else { self.prefill.clone() },
-            probes: self.probes.iter().map(|name| Probe::find(name)).collect::<Result<_>>()?,
+            probes: self.probes.iter().map(|name| Ok(Probe::find(name)?)).collect::<Result<_>>()?,
             fit: self.fit.clone(),
             decode: self.decode.unwrap_or(if none { 64 } else { 0 }),
             depths: self.depth.clone(),

@@ -2,16 +2,16 @@ mod arguments;
 mod table;
 
 use anyhow::{Result, bail, ensure};
+use bitkv_bench::{Measured, Request, measure, steps};
 use bitkv_bitnet::{Checkpoint, Config, Model};
-use bitkv_lab::throughput::{Measured, Request, measure, steps};
 use bitkv_progress::Progress;
 
-use crate::{output, shape};
+use crate::output;
 
 pub(crate) use arguments::Arguments;
 
 /// A model and what it is called.
-struct Subject {
+struct LoadedModel {
     name: String,
     random: bool,
     model: Model,
@@ -20,7 +20,7 @@ struct Subject {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     bitkv_kernels::check_isa()?;
     let request = arguments.request()?;
-    let Subject { name, random, model } = subject(arguments, &request)?;
+    let LoadedModel { name, random, model } = subject(arguments, &request)?;
     let model = model.with_head(arguments.head.precision())?;
     let bar = Progress::steps("measuring", steps(&request));
     let measured = Measured { name: &name, random, model: &model };
@@ -32,14 +32,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-fn subject(arguments: &Arguments, request: &Request) -> Result<Subject> {
+fn subject(arguments: &Arguments, request: &Request) -> Result<LoadedModel> {
     match (&arguments.shape, arguments.model.given()) {
         (Some(name), None) => {
             let config = random_config(arguments, request, name)?;
             // Before hundreds of megabytes are made.
             request.check(&config)?;
             let model = Model::load(&Checkpoint::random(&config, arguments.seed))?;
-            Ok(Subject { name: name.clone(), random: true, model })
+            Ok(LoadedModel { name: name.clone(), random: true, model })
         }
         (None, Some(model)) => {
             ensure!(
@@ -53,7 +53,7 @@ fn subject(arguments: &Arguments, request: &Request) -> Result<Subject> {
                 "a llama skeleton multiplies floats, which is not what is measured here: leave out --skeleton"
             );
             request.check(checkpoint.config())?;
-            Ok(Subject { name: source.name(), random: false, model: Model::load(&checkpoint)? })
+            Ok(LoadedModel { name: source.name(), random: false, model: Model::load(&checkpoint)? })
         }
         _ => bail!("give either a --shape to measure with random weights, or a --model"),
     }
@@ -61,7 +61,7 @@ fn subject(arguments: &Arguments, request: &Request) -> Result<Subject> {
 
 /// The shape as it is to be run.
 fn random_config(arguments: &Arguments, request: &Request, name: &str) -> Result<Config> {
-    let mut config = shape::config(name)?;
+    let mut config = bitkv_models::config_of(name)?;
     if let Some(layers) = arguments.layers {
         let all = config.num_hidden_layers;
         ensure!((1..=all).contains(&layers), "--layers {layers}: {name} has {all}; use 1 to {all}");

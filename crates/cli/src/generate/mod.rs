@@ -8,10 +8,8 @@ use bitkv_bitnet::{
     AfterPrefill, Cache, Generated, GenerationOptions, KvCache, Observe, Observed, Sampling, generate_batch,
 };
 use bitkv_evict::{Budget, Need, Policy};
-use bitkv_lab::{
-    Subject,
-    evidence::{self, Evidence, Numbers},
-};
+use bitkv_lab::evidence::{self, Evidence, Numbers};
+use bitkv_models::LoadedModel;
 
 use crate::{
     budget::BudgetArguments,
@@ -137,7 +135,7 @@ fn checked(policy: &str, budget: &BudgetArguments) -> Result<Policy> {
     Ok(policy)
 }
 
-fn options(arguments: &Arguments, subject: &Subject) -> Result<GenerationOptions> {
+fn options(arguments: &Arguments, subject: &LoadedModel) -> Result<GenerationOptions> {
     let sampling = if arguments.greedy {
         Sampling::Greedy
     } else {
@@ -155,7 +153,7 @@ fn options(arguments: &Arguments, subject: &Subject) -> Result<GenerationOptions
 /// Generates after all prompts, evicting from each one's cache if that is asked for.
 fn generate(
     arguments: &Arguments,
-    subject: &Subject,
+    subject: &LoadedModel,
     prompts: Vec<Vec<u32>>,
     options: &GenerationOptions,
     eviction: Option<&Eviction>,

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Context, Error, Result};
 use bitkv_bitnet::{Generated, Stop};
-use bitkv_lab::Subject;
+use bitkv_models::LoadedModel;
 use bitkv_tokenizer::TextStream;
 use serde_json::{Value, json};
 
@@ -13,13 +13,13 @@ use crate::output;
 
 /// Shows one text while it is made; several are shown when all are done.
 pub(super) struct Shown<'a> {
-    subject: &'a Subject,
+    subject: &'a LoadedModel,
     stream: Option<TextStream<'a>>,
     failed: Option<Error>,
 }
 
 impl<'a> Shown<'a> {
-    pub(super) fn new(subject: &'a Subject, prompts: &[Vec<u32>], json: bool) -> Self {
+    pub(super) fn new(subject: &'a LoadedModel, prompts: &[Vec<u32>], json: bool) -> Self {
         let live = prompts.len() == 1 && !json;
         let stream = subject.tokenizer.as_ref().filter(|_| live).map(|t| t.stream());
         // No text of a skeleton may be taken for the model's.
@@ -58,7 +58,7 @@ fn print(piece: &str) -> Result<()> {
 }
 
 /// Finished texts, each under its number if there are several.
-fn texts(subject: &Subject, outcome: &Outcome) -> Result<String> {
+fn texts(subject: &LoadedModel, outcome: &Outcome) -> Result<String> {
     let mut all = String::new();
     for (i, made) in outcome.made.iter().enumerate() {
         if outcome.made.len() > 1 {
@@ -70,7 +70,7 @@ fn texts(subject: &Subject, outcome: &Outcome) -> Result<String> {
     Ok(all)
 }
 
-fn text(subject: &Subject, made: &Generated) -> Result<Option<String>> {
+fn text(subject: &LoadedModel, made: &Generated) -> Result<Option<String>> {
     let Some(tokenizer) = &subject.tokenizer else { return Ok(None) };
     Ok(Some(tokenizer.decode(&made.tokens)?))
 }
@@ -101,7 +101,7 @@ impl Totals {
     }
 }
 
-fn summary(subject: &Subject, outcome: &Outcome) -> String {
+fn summary(subject: &LoadedModel, outcome: &Outcome) -> String {
     let totals = Totals::of(outcome);
     let peak = bitkv_bytes::peak_resident_bytes().map_or(String::new(), |peak| {
         format!(", {:.0} MB resident at most ({:.0} MB needed)", mega(peak), mega(needed(subject, outcome)))
@@ -124,13 +124,13 @@ fn mega(bytes: u64) -> f64 {
 }
 
 /// Bytes of weights as held, cache, and activations of the longest prompt.
-fn needed(subject: &Subject, outcome: &Outcome) -> u64 {
+fn needed(subject: &LoadedModel, outcome: &Outcome) -> u64 {
     let longest = outcome.prompts.iter().map(Vec::len).max().unwrap_or(0);
     let model = &subject.model;
     (model.weight_bytes() + Totals::of(outcome).cache_bytes + model.activation_bytes(longest)) as u64
 }
 
-fn document(subject: &Subject, arguments: &Arguments, outcome: &Outcome) -> Result<Value> {
+fn document(subject: &LoadedModel, arguments: &Arguments, outcome: &Outcome) -> Result<Value> {
     let totals = Totals::of(outcome);
     let mut document = json!({
         "model": subject.name,
@@ -154,7 +154,7 @@ fn document(subject: &Subject, arguments: &Arguments, outcome: &Outcome) -> Resu
     Ok(document)
 }
 
-fn sequence(subject: &Subject, outcome: &Outcome, i: usize) -> Result<Value> {
+fn sequence(subject: &LoadedModel, outcome: &Outcome, i: usize) -> Result<Value> {
     let made = &outcome.made[i];
     Ok(json!({
         "prompt_tokens": outcome.prompts[i],
@@ -169,7 +169,7 @@ fn sequence(subject: &Subject, outcome: &Outcome, i: usize) -> Result<Value> {
 
 /// Which head there was, and what another than the exact one did: its error as parts of the exact logits' range behind
 /// the prompt, and how many of their logits were computed exactly.
-fn head(subject: &Subject, made: &Generated) -> Value {
+fn head(subject: &LoadedModel, made: &Generated) -> Value {
     let precision = subject.model.head().name();
     match made.head {
         None => json!({"precision": precision}),

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use anyhow::{Context, Result, bail, ensure};
-use bitkv_lab::Subject;
+use bitkv_models::LoadedModel;
 use bitkv_tokenizer::Message;
 
 use super::Arguments;
@@ -32,7 +32,11 @@ pub(super) fn texts(arguments: &Arguments) -> Result<Vec<String>> {
 }
 
 /// The prompts as token ids.
-pub(super) fn tokens(arguments: &Arguments, texts: Vec<String>, subject: &Subject) -> Result<Vec<Vec<u32>>> {
+pub(super) fn tokens(
+    arguments: &Arguments,
+    texts: Vec<String>,
+    subject: &LoadedModel,
+) -> Result<Vec<Vec<u32>>> {
     if texts.is_empty() {
         return arguments.tokens.iter().map(|path| input::tokens(path, subject)).collect();
     }
@@ -50,7 +54,7 @@ pub(super) fn tokens(arguments: &Arguments, texts: Vec<String>, subject: &Subjec
 }
 
 /// The id of a stop token.
-pub(super) fn stop(token: &str, subject: &Subject) -> Result<u32> {
+pub(super) fn stop(token: &str, subject: &LoadedModel) -> Result<u32> {
     let vocabulary = subject.config().vocab_size;
     if let Ok(id) = token.parse::<u32>() {
         ensure!(

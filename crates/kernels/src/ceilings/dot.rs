@@ -36,13 +36,13 @@ impl Dot {
         found
     }
 
-    /// Multiplications and additions a second of the current pool; none where the machine lacks the instructions. Vector
-    /// instructions work on registers alone.
-    pub fn ops_per_second(self) -> Option<f64> {
+    /// Multiplies and adds. Returns how many multiplications and additions it did, or `None` where the machine lacks the
+    /// instructions. Vector instructions work on registers alone.
+    pub fn run(self) -> Option<u64> {
         if !Dot::available().contains(&self) {
             return None;
         }
-        Some(super::rate(&|_| match self {
+        Some(match self {
             Dot::Plain => plain(),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: AVX2 is available.
@@ -57,7 +57,7 @@ impl Dot {
             Dot::Amx => tiles::int8(),
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("only x86-64 lists these instructions"),
-        }))
+        })
     }
 }
 

@@ -7,21 +7,22 @@ use crate::{Isa, simd::dispatch};
 /// Times that each sum grows in one call.
 const TIMES: u64 = 2048;
 
-/// f32 multiplications and additions a second of the current pool, by the widest registers there are.
-pub fn f32_ops_per_second() -> f64 {
+/// Multiplies and adds f32 numbers in the widest registers there are. Returns how many multiplications and additions it
+/// did.
+pub fn multiply_and_add() -> u64 {
     #[cfg(target_arch = "x86_64")]
     {
         let has = |isa: Isa| Isa::available().contains(&isa);
         if has(Isa::Avx512) {
             // SAFETY: AVX-512 is available.
-            return super::rate(&|_| unsafe { avx512() });
+            return unsafe { avx512() };
         }
         if has(Isa::Avx2) {
             // SAFETY: AVX2 and FMA are available.
-            return super::rate(&|_| unsafe { avx2() });
+            return unsafe { avx2() };
         }
     }
-    super::rate(&|_| plain_call())
+    plain_call()
 }
 
 #[cfg(target_arch = "x86_64")]

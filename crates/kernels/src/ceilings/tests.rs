@@ -1,51 +1,23 @@
 use super::*;
 
-fn in_a_pool<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
-}
-
 #[test]
-fn every_instruction_that_is_available_has_a_rate_and_no_other() {
-    in_a_pool(1, || {
-        for dot in [Dot::Plain, Dot::Avx2, Dot::Vnni256, Dot::Vnni512, Dot::Amx] {
-            let rate = dot.ops_per_second();
-            assert_eq!(rate.is_some(), Dot::available().contains(&dot), "{dot:?}");
-            assert!(rate.is_none_or(|rate| rate.is_finite() && rate > 0.0), "{dot:?}: {rate:?}");
-        }
-        let tiles = amx_bf16_ops_per_second();
-        assert_eq!(tiles.is_some(), Dot::available().contains(&Dot::Amx));
-        assert!(tiles.is_none_or(|rate| rate > 0.0) && f32_ops_per_second() > 0.0);
-    });
-}
-
-#[test]
-fn reading_goes_round_every_threads_own_part() {
-    // Smaller than what is read in the time, so that each thread comes round.
-    let buffer = ReadBuffer::new(3 << 20, 2);
-    assert_eq!(buffer.bytes(), 3 << 20);
-    for threads in [1, 2] {
-        for streams in [Streams::One, Streams::Several] {
-            let rate = in_a_pool(threads, || buffer.bytes_per_second(streams));
-            assert!(rate.is_finite() && rate > 0.0, "{threads} {streams:?}: {rate}");
-        }
+fn every_instruction_that_is_available_works_and_no_other() {
+    for dot in [Dot::Plain, Dot::Avx2, Dot::Vnni256, Dot::Vnni512, Dot::Amx] {
+        let done = dot.run();
+        assert_eq!(done.is_some(), Dot::available().contains(&dot), "{dot:?}");
+        assert!(done.is_none_or(|done| done > 0), "{dot:?}: {done:?}");
     }
-    assert_eq!(ReadBuffer::new(1, 5).bytes(), 5 << 20, "a piece for each thread");
+    let tiles = multiply_bf16_tiles();
+    assert_eq!(tiles.is_some(), Dot::available().contains(&Dot::Amx));
+    assert!(tiles.is_none_or(|done| done > 0) && multiply_and_add() > 0);
 }
 
 #[test]
-#[should_panic(expected = "made for 1 threads")]
-fn a_pool_larger_than_the_buffers() {
-    let buffer = ReadBuffer::new(1, 1);
-    in_a_pool(2, || buffer.bytes_per_second(Streams::One));
-}
-
-#[test]
-fn a_rate_is_that_of_the_work() {
-    // Two units in at least a millisecond each: never more than 2,000 a second and thread.
-    let work = |_| {
-        std::thread::sleep(Duration::from_millis(1));
-        2
-    };
-    let rate = in_a_pool(2, || rate(&work));
-    assert!(rate > 0.0 && rate <= 4000.0, "{rate}");
+fn every_word_is_read() {
+    let mut words = vec![0; PIECE];
+    for at in [0, 1, PIECE / 4, PIECE - 1] {
+        words[at] = 1 << (at % 64);
+        let expected = words.iter().fold(0, |sum, word| sum ^ word);
+        assert_eq!([read_front_to_back(&words), read_several_streams(&words)], [expected; 2]);
+    }
 }

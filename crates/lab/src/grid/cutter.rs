@@ -3,17 +3,15 @@
 use anyhow::Result;
 use bitkv_bitnet::{Cache, KvCache, Observe, Observed, Output};
 use bitkv_evict::{Budget, Need, Needs, Plan, Policy};
+use bitkv_models::LoadedModel;
 use bitkv_record::{KvFormat, Positions};
 
 use super::storage;
-use crate::{
-    Subject,
-    evidence::{Evidence, Numbers, observe},
-};
+use crate::evidence::{Evidence, Numbers, observe};
 
 /// Cuts one cache by one policy, as often as asked.
 pub(super) struct Cutter<'a> {
-    subject: &'a Subject,
+    subject: &'a LoadedModel,
     policy: &'a Policy,
     numbers: &'a Numbers,
     positions: Positions,
@@ -26,7 +24,7 @@ pub(super) struct Cutter<'a> {
 impl<'a> Cutter<'a> {
     /// A cutter of a cache that nothing is known of yet.
     pub(super) fn new(
-        subject: &'a Subject,
+        subject: &'a LoadedModel,
         policy: &'a Policy,
         numbers: &'a Numbers,
         positions: Positions,

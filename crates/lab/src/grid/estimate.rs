@@ -12,7 +12,7 @@ use super::{
     plan::{Grid, Job},
     unit::{Scored, Unit},
 };
-use crate::{memory::Shape, profile};
+use crate::{memory::kv_bytes, profile};
 
 /// Tokens that are read where a longer context will be.
 const PROBE: usize = 128;
@@ -74,7 +74,7 @@ fn of_study(study: &Study) -> Result<Estimate> {
     let first = &windows[..windows.len().min(1)];
     let one = seconds(|| profile::measure(subject, first, &Progress::hidden()).map(drop))?;
     let longest = first.iter().map(|window| window.tokens.len()).max().unwrap_or(0);
-    let kv = Shape::of(subject).kv_bytes(longest);
+    let kv = kv_bytes(subject.config(), longest);
     Ok(Estimate {
         experiment: study.name().to_owned(),
         model: study.model().to_owned(),

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 use bitkv_bitnet::{Cache, KvCache};
+use bitkv_models::LoadedModel;
 use bitkv_stats::argmax;
 use candle_core::Tensor;
 
 use super::flight::forward;
-use crate::{Subject, context::Context, logits::borrow};
+use crate::{context::Context, logits::borrow};
 
 /// Tokens generated, fewer where the continuation is shorter.
 const TOKENS: usize = 64;
@@ -42,7 +43,7 @@ fn best(logits: &Tensor) -> Result<Vec<u32>> {
 ///
 /// # Errors
 /// When the model fails.
-pub(super) fn decode_seconds(subject: &Subject, cache: &Cache) -> Result<f64> {
+pub(super) fn decode_seconds(subject: &LoadedModel, cache: &Cache) -> Result<f64> {
     let mut cache = cache.clone();
     let room = subject.config().max_position_embeddings.saturating_sub(cache.tokens_seen());
     let mut seconds = Vec::new();

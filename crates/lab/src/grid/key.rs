@@ -4,7 +4,8 @@ use std::{fmt::Write, sync::OnceLock};
 
 use bitkv_evict::Plan;
 use bitkv_kernels::Isa;
-use bitkv_record::{IsaClass, Named, sha256_file, sha256_of_parts};
+use bitkv_models::provenance;
+use bitkv_record::{IsaClass, Named, Versions, sha256_file, sha256_of_parts};
 
 use super::{
     plan::{Cell, Grid, Job},
@@ -85,9 +86,9 @@ pub(super) fn isa_class() -> IsaClass {
 pub(super) fn code() -> &'static str {
     static CODE: OnceLock<String> = OnceLock::new();
     CODE.get_or_init(|| {
-        let revision = env!("BITKV_REVISION");
-        if env!("BITKV_DIRTY") != "true" && revision != "unknown" {
-            return revision.to_owned();
+        let Versions { revision, dirty, .. } = provenance::versions();
+        if !dirty && revision != "unknown" {
+            return revision;
         }
         let program = std::env::current_exe().ok().and_then(|program| sha256_file(&program).ok());
         format!("{revision}+{}", program.map_or_else(|| "unknown".to_owned(), |(hash, _)| hash))

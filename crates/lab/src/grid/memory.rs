@@ -3,23 +3,21 @@
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, ensure};
+use bitkv_models::{LoadedModel, Shape, configuration};
 use bitkv_record::{Accounting, Form, Journal, MemoryRow, MemoryStudy, Row};
 
 use super::{
     locked,
     plan::{Loaded, Wanted},
 };
-use crate::{
-    Subject,
-    memory::{self, Shape},
-};
+use crate::memory;
 
 /// A study on one model, checked before anything is computed.
 pub struct MemoryJob {
     study: MemoryStudy,
     shape: Shape,
     /// The model itself; none where its configuration alone is known.
-    subject: Option<Arc<Subject>>,
+    subject: Option<Arc<LoadedModel>>,
 }
 
 /// The memory studies of a definition that are wanted.
@@ -36,7 +34,7 @@ pub(super) fn memory_jobs(wanted: &Wanted<'_>, loaded: &mut Loaded) -> Result<Ve
 }
 
 fn checked(study: &MemoryStudy, model: &str, form: Form, loaded: &mut Loaded) -> Result<MemoryJob> {
-    if let Some(shape) = memory::configuration(model)? {
+    if let Some(shape) = configuration(model)? {
         ensure!(
             !study.accounting.contains(&Accounting::Measured),
             "{model} is known by its configuration only, and measured bytes come from a loaded model: remove \
@@ -76,7 +74,7 @@ impl MemoryJob {
     }
 
     /// The model itself; none where its configuration alone is known.
-    pub(super) fn subject(&self) -> Option<&Subject> {
+    pub(super) fn subject(&self) -> Option<&LoadedModel> {
         self.subject.as_deref()
     }
 
@@ -95,14 +93,14 @@ impl MemoryJob {
     fn row(&self, context: usize, accounting: Accounting) -> Result<MemoryRow> {
         let row = match (accounting, &self.subject) {
             (Accounting::Measured, Some(subject)) => measured(subject, context)?,
-            _ => self.shape.row(accounting, context)?,
+            _ => memory::row_of(&self.shape, accounting, context)?,
         };
         Ok(MemoryRow { study: self.study.name.clone(), ..row })
     }
 }
 
 /// Bytes of the real buffers of a model after a prefill; activations are computed.
-fn measured(subject: &Subject, context: usize) -> Result<MemoryRow> {
+fn measured(subject: &LoadedModel, context: usize) -> Result<MemoryRow> {
     let config = subject.config();
     let mut cache = subject.model.new_cache();
     subject.model.forward(&vec![config.bos_token_id.unwrap_or(0); context], &mut cache, None)?;

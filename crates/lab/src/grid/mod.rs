@@ -27,6 +27,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use bitkv_evict::{Need, Planner};
+use bitkv_models::{LoadedModel, provenance};
 use bitkv_progress::Progress;
 use bitkv_record::{
     FileHash, GridRow, HeadRow, Journal, Manifest, MemoryRow, Metric, ModelEntry, Queries, RecordError,
@@ -35,9 +36,7 @@ use bitkv_record::{
 use rayon::prelude::*;
 use serde_json::json;
 
-use crate::{
-    Subject, context::Context, evidence::Numbers, manifest, profile::measure as profile, window::Window,
-};
+use crate::{context::Context, evidence::Numbers, profile::measure as profile, window::Window};
 pub use estimate::{Estimate, Estimates, estimate};
 use key::{Keys, UnitKeys};
 use measure::{Reader, Shared};
@@ -200,7 +199,7 @@ fn manifest_of(grid: &Grid, started: SystemTime, seconds: f64) -> Manifest {
     let serde_json::Value::Object(options) = options else { unreachable!("a literal object is one") };
     let seed = grid.jobs.first().and_then(|job| job.experiment.seeds.first()).copied().unwrap_or(0);
     let models = grid.models.clone();
-    Manifest { seconds, ..manifest::new(started, seed, models, grid.texts.clone(), options) }
+    Manifest { seconds, ..provenance::manifest(started, seed, models, grid.texts.clone(), options) }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -228,7 +227,7 @@ fn measure(grid: &Grid, job: &Job, records: &Records) -> Result<Vec<String>> {
         let numbers = numbers(job)?;
         let name = format!("{} {}", job.experiment.name, job.subject.name);
         let progress = Progress::steps(&name, job.rows()).after(there as u64);
-        let subject: &Subject = &job.subject;
+        let subject: &LoadedModel = &job.subject;
         let measure_unit = |&unit: &usize| {
             let unit = &job.units[unit];
             read(job, subject, unit, keys.unit(unit), &numbers, records, &progress)
@@ -247,7 +246,7 @@ fn measure(grid: &Grid, job: &Job, records: &Records) -> Result<Vec<String>> {
 /// Reads a context and measures the cells that are not measured yet.
 fn read(
     job: &Job,
-    subject: &Subject,
+    subject: &LoadedModel,
     unit: &Unit,
     keys: UnitKeys,
     numbers: &Numbers,

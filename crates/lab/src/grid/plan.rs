@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Context as _, Result, bail, ensure};
 use bitkv_checkpoint::codec::i2s::Layout;
 use bitkv_evict::{Need, Needs, Policy, Role};
+use bitkv_models::{LoadedModel, Loading, Source, configuration, suite};
 use bitkv_record::{
     AskedBudget, Axes, AxisLists, Calibration, Definition, Experiment, FileHash, Form, Metric, ModelEntry,
     Named, Profile, PublishedProfile, Split, Text, TextSource, Texts,
@@ -15,7 +16,7 @@ use super::{
     profiles::{Study, studies},
     unit::{Unit, units},
 };
-use crate::{Loading, Source, Subject, evidence::shape, head_file, memory, suite, window::Window};
+use crate::{evidence::shape, head_file, window::Window};
 
 /// What of a definition is run, and how its models are read.
 #[derive(Clone, Debug, Default)]
@@ -50,9 +51,9 @@ pub struct Job {
     /// What the weights are run as.
     pub form: Form,
     /// The model.
-    pub subject: Arc<Subject>,
+    pub subject: Arc<LoadedModel>,
     /// The model in its true form, where predictions are compared with it.
-    pub truth: Option<Arc<Subject>>,
+    pub truth: Option<Arc<LoadedModel>>,
     /// Policies in the order of the definition, by seed.
     pub policies: Vec<Seeded>,
     /// What any of them needs.
@@ -221,7 +222,7 @@ impl Wanted<'_> {
 
 /// Models by name and form in the order of opening, each loaded once.
 pub(super) struct Loaded {
-    models: Vec<(Source, Form, Arc<Subject>)>,
+    models: Vec<(Source, Form, Arc<LoadedModel>)>,
     /// Names under which the definition asks for the memory of models whose configuration alone is known.
     taken: Vec<String>,
     i2s_layout: Option<Layout>,
@@ -231,15 +232,15 @@ impl Loaded {
     fn of(definition: &Definition, options: &Options) -> Result<Loaded> {
         let mut taken = Vec::new();
         for model in definition.memory.iter().flat_map(|study| &study.models) {
-            taken.extend(memory::configuration(model)?.map(|shape| shape.name));
+            taken.extend(configuration(model)?.map(|shape| shape.name));
         }
         Ok(Loaded { models: Vec::new(), taken, i2s_layout: options.i2s_layout })
     }
 
-    pub(super) fn open(&mut self, model: &str, form: Form) -> Result<Arc<Subject>> {
+    pub(super) fn open(&mut self, model: &str, form: Form) -> Result<Arc<LoadedModel>> {
         let loading = Loading { plain_llama: form == Form::PlainLlama, i2s_layout: self.i2s_layout };
         let source = Source::find_with(model, loading)?;
-        let is_same = |known: &Source, other: &Form| known.place() == source.place() && *other == form;
+        let is_same = |known: &Source, other: &Form| known.has_files_of(&source) && *other == form;
         if let Some((.., subject)) = self.models.iter().find(|(known, other, _)| is_same(known, other)) {
             return Ok(Arc::clone(subject));
         }
@@ -252,14 +253,14 @@ impl Loaded {
             self.models.iter().all(|(.., other)| other.name != name),
             "two models are named {name}: give each once, or rename one folder"
         );
-        let subject = Arc::new(Subject { name, ..source.open()? });
+        let subject = Arc::new(source.open()?.named(name));
         self.models.push((source, form, Arc::clone(&subject)));
         Ok(subject)
     }
 
     fn entries(&self) -> Result<Vec<ModelEntry>> {
         let entry =
-            |subject: &Arc<Subject>| Ok(ModelEntry { name: subject.name.clone(), ..subject.entry()? });
+            |subject: &Arc<LoadedModel>| Ok(ModelEntry { name: subject.name.clone(), ..subject.entry()? });
         self.models.iter().map(|(.., subject)| entry(subject)).collect()
     }
 }
@@ -290,7 +291,7 @@ fn policies(experiment: &Experiment) -> Result<Vec<Seeded>> {
 fn job(
     experiment: &Experiment,
     form: Form,
-    subject: Arc<Subject>,
+    subject: Arc<LoadedModel>,
     policies: &[Seeded],
     texts: &mut Vec<FileHash>,
 ) -> Result<Job> {
@@ -360,7 +361,12 @@ fn folder_texts(folder: &Path, split: Split) -> Result<Texts> {
 }
 
 /// Checks that calibration and evaluation do not overlap, and that files are of this model.
-fn sources(experiment: &Experiment, subject: &Subject, needs: &Needs, evaluated: &Texts) -> Result<Sources> {
+fn sources(
+    experiment: &Experiment,
+    subject: &LoadedModel,
+    needs: &Needs,
+    evaluated: &Texts,
+) -> Result<Sources> {
     let mut found = Sources { profiled: None, entropy: None, head_scores: None, fingerprint: String::new() };
     let scores = match &experiment.calibration {
         Calibration::Texts { texts, tokens, head_scores } => {
@@ -421,7 +427,7 @@ fn sources(experiment: &Experiment, subject: &Subject, needs: &Needs, evaluated:
 ///
 /// # Errors
 /// When the file is none, or one of another model.
-pub(super) fn profile_of(subject: &Subject, file: &Path) -> Result<(Vec<f64>, Vec<FileHash>)> {
+pub(super) fn profile_of(subject: &LoadedModel, file: &Path) -> Result<(Vec<f64>, Vec<FileHash>)> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("calibration.profile: cannot read {}", file.display()))?;
     let read = || match text.contains("\"format_version\"") {
@@ -450,7 +456,7 @@ pub(super) fn profile_of(subject: &Subject, file: &Path) -> Result<(Vec<f64>, Ve
 }
 
 /// A budget in bytes must hold a token of every head.
-fn check_budgets(experiment: &Experiment, subject: &Subject) -> Result<()> {
+fn check_budgets(experiment: &Experiment, subject: &LoadedModel) -> Result<()> {
     let extent = shape(subject, experiment.context);
     for budget in &experiment.budgets {
         if let AskedBudget::Bytes(bytes) = budget {

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use anyhow::{Context as _, Result, ensure};
+use bitkv_models::LoadedModel;
 use bitkv_progress::Progress;
 use bitkv_record::{FileHash, Form, HeadRow, Journal, ProfileStudy, Row, Text, Texts};
 
@@ -11,7 +12,6 @@ use super::{
     plan::{Loaded, Wanted, texts_of},
 };
 use crate::{
-    Subject,
     profile::{self, Entropies},
     window::Window,
 };
@@ -20,7 +20,7 @@ use crate::{
 pub struct Study {
     study: ProfileStudy,
     form: Form,
-    subject: std::sync::Arc<Subject>,
+    subject: std::sync::Arc<LoadedModel>,
     texts: Texts,
 }
 
@@ -36,7 +36,7 @@ impl Study {
         config.num_hidden_layers * config.num_attention_heads
     }
 
-    pub(super) fn subject(&self) -> &Subject {
+    pub(super) fn subject(&self) -> &LoadedModel {
         &self.subject
     }
 

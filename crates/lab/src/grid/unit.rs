@@ -1,10 +1,10 @@
 //! The contexts that cells are measured on.
 
 use anyhow::{Context as _, Result, ensure};
+use bitkv_models::LoadedModel;
 use bitkv_record::{Experiment, GridTask, ScoredTask, TaskKind, Text, Texts};
 
 use crate::{
-    Subject,
     tasks::{self, Question, Retrieval, Words},
     window::{Window, bytes_of},
 };
@@ -79,7 +79,7 @@ impl Scored {
 ///
 /// # Errors
 /// When texts are too short, or the model has no tokenizer or too few positions.
-pub(super) fn units(experiment: &Experiment, subject: &Subject, texts: &Texts) -> Result<Vec<Unit>> {
+pub(super) fn units(experiment: &Experiment, subject: &LoadedModel, texts: &Texts) -> Result<Vec<Unit>> {
     let mut all = Vec::new();
     for task in &experiment.tasks {
         all.extend(match task.task.kind {
@@ -120,7 +120,7 @@ impl Unit {
     }
 }
 
-fn of_texts(experiment: &Experiment, subject: &Subject, texts: &Texts) -> Result<Vec<Unit>> {
+fn of_texts(experiment: &Experiment, subject: &LoadedModel, texts: &Texts) -> Result<Vec<Unit>> {
     let all: Vec<&Text> = texts.all().iter().collect();
     let windows = Window::of_all(subject, &all, experiment.context + experiment.horizon + 1)
         .context("context and horizon are too long for texts")?;
@@ -144,7 +144,7 @@ fn of_texts(experiment: &Experiment, subject: &Subject, texts: &Texts) -> Result
     windows.into_iter().map(unit).collect()
 }
 
-fn of_retrieval(experiment: &Experiment, subject: &Subject, task: &GridTask) -> Result<Vec<Unit>> {
+fn of_retrieval(experiment: &Experiment, subject: &LoadedModel, task: &GridTask) -> Result<Vec<Unit>> {
     let words = Words::of(subject)?;
     let seed = experiment.seeds.first().copied().unwrap_or(0);
     let mut units = Vec::new();

@@ -15,7 +15,7 @@ fn vocabularies() -> Vec<Words> {
 
 fn trained() -> Words {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/models/first-mha");
-    Words::of(&crate::Subject::open(folder).unwrap()).unwrap()
+    Words::of(&bitkv_models::LoadedModel::open(folder).unwrap()).unwrap()
 }
 
 /// The kinds whose contexts are exactly as long as asked; the other one has tests of its own.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail, ensure};
 use bitkv_stats::Rng;
 
-use crate::Subject;
+use bitkv_models::LoadedModel;
 
 /// Common words; those that are one token of a model's vocabulary are its keys and values.
 const WORDS: &str = "\
@@ -46,7 +46,7 @@ impl Words {
     ///
     /// # Errors
     /// When the model has no tokenizer, too few such words, or no newline.
-    pub fn of(subject: &Subject) -> Result<Words> {
+    pub fn of(subject: &LoadedModel) -> Result<Words> {
         let tokenizer = subject.tokenizer()?;
         let single = |text: &str| -> Result<Option<u32>> {
             let ids = tokenizer.encode(text, false)?;

@@ -4,12 +4,11 @@
 
 use bitkv_evict::{Error, Kind, Need, Needs, Policy, registry};
 use bitkv_lab::{
-    Subject,
     evidence::Numbers,
-    suite,
     verification::{Changes, definition},
     window::Window,
 };
+use bitkv_models::{LoadedModel, suite};
 
 /// A folder of `testdata/models`.
 pub(crate) fn frozen(name: &str) -> String {
@@ -17,12 +16,12 @@ pub(crate) fn frozen(name: &str) -> String {
 }
 
 /// The trained models that tests run on: with as many KV heads as query heads, and with fewer.
-pub(crate) fn subjects() -> Vec<Subject> {
-    ["first-mha", "first-gqa"].map(|name| Subject::open(&frozen(name)).unwrap()).into()
+pub(crate) fn subjects() -> Vec<LoadedModel> {
+    ["first-mha", "first-gqa"].map(|name| LoadedModel::open(&frozen(name)).unwrap()).into()
 }
 
 /// The first tokens of the suite's evaluation text number `index`.
-pub(crate) fn window(subject: &Subject, index: usize, tokens: usize) -> Vec<u32> {
+pub(crate) fn window(subject: &LoadedModel, index: usize, tokens: usize) -> Vec<u32> {
     let texts = suite::texts().unwrap();
     Window::of(subject, texts.evaluation().nth(index).unwrap(), tokens).unwrap().tokens
 }
@@ -39,14 +38,14 @@ pub(crate) fn needs(policies: &[Policy]) -> Needs {
 }
 
 /// A profile in which every head differs: rising entropies, in bits.
-pub(crate) fn profile(subject: &Subject) -> Vec<f64> {
+pub(crate) fn profile(subject: &LoadedModel) -> Vec<f64> {
     let config = subject.config();
     let heads = config.num_hidden_layers * config.num_attention_heads;
     (0..heads).map(|i| 0.2 + 4.0 * i as f64 / heads as f64).collect()
 }
 
 /// The profile, head scores and a pattern in which every head differs.
-pub(crate) fn numbers(subject: &Subject) -> Numbers {
+pub(crate) fn numbers(subject: &LoadedModel) -> Numbers {
     let config = subject.config();
     let profile = profile(subject);
     let kv_heads = config.num_hidden_layers * config.num_key_value_heads;

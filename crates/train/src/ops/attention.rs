@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex};
 
-use bitkv_kernels::fused::{Attention, AttentionSaved};
+use bitkv_kernels::training::{Attention, AttentionSaved};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 use super::{floats, shaped, with_floats};

@@ -1,6 +1,6 @@
 use std::sync::Mutex;
 
-use bitkv_kernels::{bf16, fused};
+use bitkv_kernels::training::{self, bf16};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::{floats, shaped, with_floats};
@@ -25,7 +25,7 @@ pub struct BitLinear {
 }
 
 struct Saved {
-    input: fused::Activations,
+    input: training::Activations,
     /// Codes times scales.
     weight: Vec<f32>,
 }
@@ -45,16 +45,16 @@ impl BitLinear {
         let (mut codes, mut scales, mut row) = (vec![0.0; w.len()], vec![0.0; rows], 0);
         for &segment in &self.segments {
             let range = row * k..(row + segment) * k;
-            scales[row..row + segment].fill(fused::ternarize(&w[range.clone()], &mut codes[range]));
+            scales[row..row + segment].fill(training::ternarize(&w[range.clone()], &mut codes[range]));
             row += segment;
         }
         (codes, scales)
     }
 
-    fn input(&self, x: &[f32], k: usize) -> fused::Activations {
+    fn input(&self, x: &[f32], k: usize) -> training::Activations {
         match self.precision {
-            Precision::Ternary => fused::quantize_activations(x, k),
-            Precision::Full => fused::Activations { values: x.to_vec(), scales: vec![1.0; x.len() / k] },
+            Precision::Ternary => training::quantize_activations(x, k),
+            Precision::Full => training::Activations { values: x.to_vec(), scales: vec![1.0; x.len() / k] },
         }
     }
 }

@@ -1,4 +1,4 @@
-use bitkv_kernels::fused::{self, Gate};
+use bitkv_kernels::training::{self, Gate};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::{floats, shaped, with_floats};
@@ -13,13 +13,13 @@ impl CustomOp1 for Glu {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, both) = layout.shape().dims2()?;
-        let y = fused::glu(floats(x, layout)?, both / 2, self.0);
+        let y = training::glu(floats(x, layout)?, both / 2, self.0);
         Ok((CpuStorage::F32(y), Shape::from((rows, both / 2))))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let width = x.dims2()?.1 / 2;
-        let dx = with_floats(x, |x| with_floats(dy, |dy| fused::glu_backward(x, width, self.0, dy)))??;
+        let dx = with_floats(x, |x| with_floats(dy, |dy| training::glu_backward(x, width, self.0, dy)))??;
         Ok(Some(shaped(dx, x)?))
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex};
 
-use bitkv_kernels::fused::{self, HeadGradients, Scores};
+use bitkv_kernels::training::{self, HeadGradients, Scores};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::{floats, shaped};
@@ -40,7 +40,7 @@ impl CustomOp2 for CrossEntropyHead {
     ) -> Result<(CpuStorage, Shape)> {
         let width = le.shape().dims2()?.1;
         let (scores, gradients) =
-            fused::cross_entropy(floats(x, lx)?, floats(e, le)?, width, &self.targets, self.train);
+            training::cross_entropy(floats(x, lx)?, floats(e, le)?, width, &self.targets, self.train);
         let count = self.targets.iter().filter(|&&t| t != u32::MAX).count().max(1);
         let loss = scores.nll.iter().map(|&v| v as f64).sum::<f64>() / count as f64;
         *self.scored.lock().expect("one thread runs a step") = scores;

@@ -1,6 +1,6 @@
 //! The fused layers as candle operations with their own backward passes.
 //!
-//! Each wraps a pair of functions of `bitkv_kernels::fused`; plain candle operations spend most of
+//! Each wraps a pair of functions of `bitkv_kernels::training`; plain candle operations spend most of
 //! their time allocating temporaries, and would train about ten times slower.
 
 mod attention;

@@ -1,4 +1,4 @@
-use bitkv_kernels::fused;
+use bitkv_kernels::training;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::{floats, shaped, with_floats};
@@ -21,7 +21,7 @@ impl CustomOp2 for RmsNorm {
         gain: &CpuStorage,
         lg: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let y = fused::rms_norm(floats(x, lx)?, floats(gain, lg)?, self.eps);
+        let y = training::rms_norm(floats(x, lx)?, floats(gain, lg)?, self.eps);
         Ok((CpuStorage::F32(y), lx.shape().clone()))
     }
 
@@ -33,7 +33,7 @@ impl CustomOp2 for RmsNorm {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (dx, dgain) = with_floats(x, |x| {
-            with_floats(gain, |gain| with_floats(dy, |dy| fused::rms_norm_backward(x, gain, self.eps, dy)))
+            with_floats(gain, |gain| with_floats(dy, |dy| training::rms_norm_backward(x, gain, self.eps, dy)))
         })???;
         Ok((Some(shaped(dx, x)?), Some(shaped(dgain, gain)?)))
     }

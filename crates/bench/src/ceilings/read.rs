@@ -1,0 +1,58 @@
+//! How fast memory is read that no cache holds.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use bitkv_kernels::ceilings::{PIECE, read_front_to_back, read_several_streams};
+
+/// How a thread reads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Streams {
+    /// Front to back.
+    One,
+    /// Four places at a time, each asked for 2 KiB ahead: what a matrix product can do with its rows.
+    Several,
+}
+
+/// Memory to read, touched once. Each thread has a part of its own and goes on where it left off, so that a buffer far
+/// larger than the last-level cache is never found there.
+pub(crate) struct ReadBuffer {
+    words: Vec<u64>,
+    /// Where each thread is, in pieces of its part.
+    places: Vec<AtomicUsize>,
+}
+
+impl ReadBuffer {
+    /// At least `bytes`, and a piece for each of `threads`.
+    pub(crate) fn new(bytes: usize, threads: usize) -> ReadBuffer {
+        let pieces = (bytes / 8).div_ceil(PIECE).max(threads);
+        // A number that is not zero, because pages of zeros may all be the same one.
+        let words = vec![0x9E37_79B9_7F4A_7C15; pieces * PIECE];
+        ReadBuffer { words, places: (0..threads).map(|_| AtomicUsize::new(0)).collect() }
+    }
+
+    /// Size in bytes.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.words.len() * 8
+    }
+
+    /// Bytes a second that the current pool reads.
+    ///
+    /// # Panics
+    /// When the pool has more threads than the buffer was made for.
+    pub(crate) fn bytes_per_second(&self, streams: Streams) -> f64 {
+        let threads = rayon::current_num_threads();
+        assert!(threads <= self.places.len(), "the buffer was made for {} threads", self.places.len());
+        let own = self.words.len() / PIECE / threads;
+        super::rate::rate(&|thread| {
+            let place = self.places[thread].fetch_add(1, Relaxed) % own;
+            let piece = &self.words[(thread * own + place) * PIECE..][..PIECE];
+            let sum = match streams {
+                Streams::One => read_front_to_back(piece),
+                Streams::Several => read_several_streams(piece),
+            };
+            std::hint::black_box(sum);
+            8 * PIECE as u64
+        })
+    }
+}

@@ -1,0 +1,36 @@
+//! How the cost of a prefill grows with its length.
+
+use bitkv_record::{FitPoint, PrefillFit, Range, ThroughputRow, Timed};
+use bitkv_stats::linear_and_quadratic;
+
+use crate::Request;
+
+/// One fit for each number of threads.
+pub(crate) fn all(request: &Request, rows: &[ThroughputRow]) -> Vec<PrefillFit> {
+    let one = |threads: &usize| {
+        let wanted = |row: &&ThroughputRow| {
+            let plain = row.test == Timed::Prefill && row.probes == "off";
+            plain && row.threads == *threads && request.fit.contains(&row.tokens)
+        };
+        let found = rows.iter().filter(wanted);
+        let points: Vec<(f64, f64)> =
+            found.filter_map(|row| Some((row.tokens as f64, Range::of(&row.seconds)?.median))).collect();
+        fit(*threads, &points)
+    };
+    request.threads.iter().filter(|_| !request.fit.is_empty()).filter_map(one).collect()
+}
+
+fn fit(threads: usize, points: &[(f64, f64)]) -> Option<PrefillFit> {
+    let (linear, quadratic) = linear_and_quadratic(points)?;
+    let point = |&(tokens, seconds): &(f64, f64)| {
+        let fitted = linear * tokens + quadratic * tokens * tokens;
+        FitPoint { tokens: tokens as usize, seconds, residual: seconds / fitted - 1.0 }
+    };
+    Some(PrefillFit {
+        threads,
+        linear_seconds_per_token: linear,
+        quadratic_seconds_per_token_squared: quadratic,
+        equal_at_tokens: (quadratic > 0.0).then(|| linear / quadratic),
+        points: points.iter().map(point).collect(),
+    })
+}

@@ -1,0 +1,100 @@
+//! From seconds to rows.
+
+use bitkv_bitnet::{CacheShape, Model, Precision};
+use bitkv_record::{Ceilings, MemoryUse, Range, ThroughputRow, Timed};
+
+use crate::{Request, Test, ceilings::int8_of};
+
+/// Rows of all tests; `seconds` are those of each repeat, by threads and test.
+pub(crate) fn all(
+    model: &Model,
+    request: &Request,
+    tests: &[Test],
+    seconds: &[Vec<Vec<f64>>],
+    ceilings: &[Ceilings],
+) -> Vec<ThroughputRow> {
+    let mut rows = Vec::new();
+    for (ceilings, seconds) in ceilings.iter().zip(seconds) {
+        let bare = tests.iter().position(|test| matches!(test, Test::Decode { depth: 0, .. }));
+        let bare = bare.map(|at| &seconds[at][..]);
+        for (test, seconds) in tests.iter().zip(seconds) {
+            let mut row = row(model, request, test, seconds, ceilings);
+            if let (Some(bare), true) = (bare, row.test == Timed::Decode && row.depth > 0) {
+                let more: Vec<f64> =
+                    seconds.iter().zip(bare).map(|(s, bare)| (s - bare) / row.tokens as f64).collect();
+                row.attention_seconds_per_token = Range::of(&more).map(|range| range.median);
+            }
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+fn row(model: &Model, request: &Request, test: &Test, seconds: &[f64], ceilings: &Ceilings) -> ThroughputRow {
+    let (timed, tokens, depth, budget, probes) = match *test {
+        Test::Prefill { tokens, probe } => (Timed::Prefill, tokens, 0, 1.0, probe.name()),
+        Test::Decode { tokens, depth, budget } => (Timed::Decode, tokens, depth, budget, "off"),
+    };
+    let rates: Vec<f64> = seconds.iter().map(|s| tokens as f64 / s).collect();
+    let rate = Range::of(&rates).unwrap_or(Range { min: 0.0, median: 0.0, max: 0.0 });
+    let entries = entries(request, CacheShape::of(model.config()), depth, budget);
+    let entry = 2 * model.config().head_dim * Precision::default().bytes();
+    let read = (timed == Timed::Decode).then(|| {
+        let parts = model.weight_parts();
+        let shape = CacheShape::of(model.config());
+        // One token was decoded before the first that counts; each reads itself too.
+        let mean_new = 1.0 + (tokens as f64 + 1.0) / 2.0;
+        let cache = entries as f64 + mean_new * (shape.layers * shape.kv_heads) as f64;
+        // The few rows that a rounded head multiplies exactly are not counted.
+        rate.median * ((parts.ternary + parts.head) as f64 + cache * entry as f64)
+    });
+    let operations = rate.median * 2.0 * ternary_weights(model) as f64;
+    let prefill = timed == Timed::Prefill;
+    ThroughputRow {
+        test: timed,
+        tokens,
+        depth,
+        budget,
+        probes: probes.into(),
+        threads: ceilings.threads,
+        tokens_per_second: rate,
+        spread: rate.spread(),
+        seconds: seconds.to_vec(),
+        bytes_per_second: read,
+        ops_per_second: operations,
+        read_fraction: read.map(|read| read / ceilings.read_bytes_per_second),
+        ops_fraction: int8_of(bitkv_kernels::isa(), ceilings).filter(|_| prefill).map(|c| operations / c),
+        attention_seconds_per_token: None,
+        cache_entries: entries,
+        cache_bytes: entries * entry as u64,
+    }
+}
+
+/// Entries that a cut leaves in all layers and heads.
+fn entries(request: &Request, shape: CacheShape, depth: usize, budget: f64) -> u64 {
+    let layer = |layer| match budget < 1.0 {
+        true => request.cut.kept(depth, budget, shape, layer).iter().sum(),
+        false => depth * shape.kv_heads,
+    };
+    (0..shape.layers).map(layer).sum::<usize>() as u64
+}
+
+fn ternary_weights(model: &Model) -> usize {
+    model.config().all_linears().map(|linear| linear.rows * linear.cols).sum()
+}
+
+/// Where the memory went: the largest cache is that of the longest prefill or the deepest decode.
+pub(crate) fn memory(model: &Model, rows: &[ThroughputRow], peak: Option<u64>) -> MemoryUse {
+    let (parts, shape) = (model.weight_parts(), CacheShape::of(model.config()));
+    let entry = 2 * shape.head_dim * Precision::default().bytes() * shape.layers * shape.kv_heads;
+    let cache = rows.iter().map(|row| row.depth + row.tokens).max().unwrap_or_default() * entry;
+    let known = parts.ternary + parts.head + parts.embedding + parts.norms + cache;
+    MemoryUse {
+        ternary_bytes: parts.ternary as u64,
+        head_bytes: parts.head as u64,
+        embedding_bytes: parts.embedding as u64,
+        norm_bytes: parts.norms as u64,
+        cache_bytes: cache as u64,
+        rest_bytes: peak.map(|peak| peak as i64 - known as i64),
+    }
+}

@@ -1,0 +1,33 @@
+//! Why an examination cannot be made.
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what the fields are")]
+pub enum Error {
+    #[error("no masters for {model}: {source}")]
+    Masters { model: String, source: Box<bitkv_models::Error> },
+    #[error("there is no tokenizer for a text")]
+    NoTokenizer,
+    #[error("{reason}")]
+    RefusedTokenizer { reason: String },
+    #[error("the suite has no text")]
+    NoText,
+    #[error("the model reads {tokens} tokens only")]
+    TooFewTokens { tokens: usize },
+    #[error(transparent)]
+    BitNet(#[from] bitkv_bitnet::Error),
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+    #[error(transparent)]
+    Checkpoint(#[from] bitkv_checkpoint::Error),
+    #[error(transparent)]
+    Safetensors(#[from] safetensors::SafeTensorError),
+    #[error(transparent)]
+    Texts(#[from] bitkv_record::TextsError),
+    #[error(transparent)]
+    Tokenizer(#[from] bitkv_tokenizer::Error),
+}

@@ -1,0 +1,46 @@
+//! Stretches of zero bytes in linear weights: parts of a file that never arrived.
+
+use crate::{
+    Examination, Finding,
+    codes::Matrix,
+    finding::{fault, if_incomplete, warning},
+};
+
+const CHECK: &str = "weight-holes";
+
+/// Zeros among floats can be weights that an f16 could not hold; more than this part of a matrix cannot.
+const MAX_EMPTY_FLOATS: f64 = 0.01;
+
+/// Whether a part of the matrix is missing.
+pub(crate) fn has_hole(matrix: &Matrix) -> bool {
+    let stored = matrix.linear.stored();
+    let allowed = if stored.coding.is_ternary() { 0.0 } else { MAX_EMPTY_FLOATS };
+    matrix.empty_bytes as f64 > allowed * stored.bytes.len() as f64
+}
+
+pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+    let matrices = &examination.codes.matrices;
+    let holed: Vec<&Matrix> = matrices.iter().filter(|matrix| has_hole(matrix)).collect();
+    let Some(first) = holed.first() else { return Vec::new() };
+    let (empty, size) = holed.iter().fold((0, 0), |(empty, size), matrix| {
+        (empty + matrix.empty_bytes, size + matrix.linear.bytes().len())
+    });
+    let stored = first.linear.stored();
+    let remedy = if_incomplete(&stored.file);
+    let judgement = if stored.coding.is_ternary() {
+        fault(
+            "these parts of the file never arrived: a truncated or sparse download has the right length and \
+             zeros where data is missing, which decode as weights of -1",
+            remedy,
+        )
+    } else {
+        warning(
+            "parts of the file that never arrived, as in a truncated or sparse download, or dead weights \
+             that an f16 could not hold",
+            remedy,
+        )
+    };
+    let place = format!("{} of {} linear weights, the first {}", holed.len(), matrices.len(), first.name());
+    let found = format!("{empty} of their {size} bytes lie in stretches of nothing but zeros");
+    vec![Finding::of(CHECK, place, found, judgement)]
+}

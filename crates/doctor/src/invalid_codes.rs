@@ -1,0 +1,48 @@
+//! Code 3, which no ternary weight has.
+
+use crate::{
+    Examination, Finding,
+    codes::Matrix,
+    finding::{fault, if_changed},
+};
+
+const CHECK: &str = "invalid-code";
+
+/// Random bytes hold code 3 in every fourth place. From this part of all on, bytes are taken for something else than codes.
+const FOREIGN: f64 = 0.05;
+
+pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+    let matrices = &examination.codes.matrices;
+    let bad: Vec<&Matrix> = matrices.iter().filter(|matrix| matrix.counts[3] > 0).collect();
+    let Some(first) = bad.first() else { return Vec::new() };
+    let (invalid, all) =
+        bad.iter().fold((0, 0), |(invalid, all), matrix| (invalid + matrix.counts[3], all + matrix.len()));
+    let (row, column) = position(first);
+    let file = &first.linear.stored().file;
+    let judgement = if invalid as f64 > FOREIGN * all as f64 {
+        fault(
+            "these bytes are no two-bit codes of this layout: their type says something else than they hold",
+            format!("convert the model again from its source; {file} cannot be mended"),
+        )
+    } else {
+        fault(
+            "bytes were changed after the weights were packed: 00, 01 and 10 are the only codes there are",
+            if_changed(file),
+        )
+    };
+    let place = format!("{} of {} linear weights, the first {}", bad.len(), matrices.len(), first.name());
+    let found = format!("{invalid} of {all} codes are 3, the first in row {row}, column {column}");
+    vec![Finding::of(CHECK, place, found, judgement)]
+}
+
+fn position(matrix: &Matrix) -> (usize, usize) {
+    let shape = matrix.linear.shape();
+    let mut codes = vec![0; shape.cols];
+    let column = |row: usize, codes: &mut Vec<u8>| {
+        matrix.linear.codes(row, codes);
+        codes.iter().position(|code| *code == 3)
+    };
+    (0..shape.rows)
+        .find_map(|row| column(row, &mut codes).map(|column| (row, column)))
+        .expect("the histogram counted one")
+}

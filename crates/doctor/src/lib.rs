@@ -1,0 +1,99 @@
+//! What is wrong with a checkpoint, and what to do about it.
+//!
+//! ```text
+//! diagnose(source, masters): open -> Evidence::gather -> examine -> findings, worst first
+//! ```
+//!
+//! Damage that a loader refuses is named as well as damage that loads and computes nonsense: codes decoded with another
+//! map, rows assembled from four neurons each, holes where a download stopped. One file a check; a check looks at the
+//! weights themselves wherever they say enough, so that it works on files that do not load.
+
+#![forbid(unsafe_code)]
+
+mod codes;
+mod decode_map;
+mod embedding;
+mod error;
+mod evidence;
+mod finding;
+mod gguf;
+mod holes;
+mod interleaving;
+mod invalid_codes;
+mod map;
+mod masters;
+mod norms;
+mod order;
+mod overflow;
+mod perplexity;
+mod run;
+mod scale_direction;
+mod scale_rule;
+mod tensors;
+mod tokenizer;
+
+pub use error::{Error, Result};
+pub use evidence::Evidence;
+pub use finding::{Finding, Severity};
+
+use bitkv_models::Source;
+
+use codes::Codes;
+use finding::fault;
+use map::Verdict;
+use run::Run;
+
+/// What the checks look at: the evidence, and what more than one of them needs of it.
+struct Examination<'a> {
+    evidence: &'a Evidence,
+    codes: Codes,
+    /// Which code stands for zero.
+    map: Verdict,
+    /// The model on a text, or why it did not run.
+    run: std::result::Result<Run, Error>,
+}
+
+/// Every check, in the order of findings of one severity.
+const CHECKS: [fn(&Examination<'_>) -> Vec<Finding>; 15] = [
+    tensors::check,
+    holes::check,
+    invalid_codes::check,
+    decode_map::check,
+    interleaving::check,
+    masters::check,
+    embedding::check,
+    norms::check,
+    scale_rule::check,
+    scale_direction::check,
+    tokenizer::check,
+    gguf::check,
+    perplexity::check,
+    overflow::check,
+    run::check,
+];
+
+/// Everything that is wrong or worth knowing, worst first.
+pub fn examine(evidence: &Evidence) -> Vec<Finding> {
+    let codes = Codes::of(&evidence.checkpoint);
+    let map = Verdict::of(&codes.sound());
+    let run = Run::of(&evidence.checkpoint, &evidence.tokenizer);
+    let examination = Examination { evidence, codes, map, run };
+    let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(&examination)).collect();
+    findings.sort_by_key(|finding| finding.severity);
+    findings
+}
+
+/// Opens a model and [`examine`]s it. One that cannot be opened has that one fault.
+///
+/// # Errors
+/// When the masters cannot be opened.
+pub fn diagnose(source: &Source, masters: Option<&Source>) -> Result<Vec<Finding>> {
+    match source.checkpoint() {
+        Ok(checkpoint) => Ok(examine(&Evidence::gather(source, checkpoint, masters)?)),
+        Err(refusal) => {
+            let means = "the files cannot be read as a BitNet checkpoint, so that nothing else was examined";
+            let judgement = fault(means, "do what the sentence says, and examine the model again");
+            Ok(vec![Finding::of("open", source.name(), refusal.to_string(), judgement)])
+        }
+    }
+}

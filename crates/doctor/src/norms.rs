@@ -1,0 +1,90 @@
+//! Norms with impossible values, dead ones, and features that only look like faults.
+
+use bitkv_checkpoint::{Checkpoint, NormShape};
+
+use crate::{
+    Examination, Finding,
+    finding::{fault, fine, if_changed, if_incomplete, note, warning},
+};
+
+const FINITE: &str = "norm-finite";
+const DEAD: &str = "norm-dead";
+const HOLES: &str = "norm-holes";
+const CHANNELS: &str = "dead-channels";
+const NEGATIVE: &str = "negative-norms";
+
+/// Weights below this switch their channel off. BitNet-b1.58-2B-4T has them around 1e-32.
+const TINY: f32 = 1e-20;
+
+/// More exact zeros than this part of a norm do not come of training, which leaves tiny values.
+const MAX_ZEROS: f64 = 0.01;
+
+pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+    let checkpoint = &examination.evidence.checkpoint;
+    let mut findings = Vec::new();
+    let mut weights = Vec::new();
+    for shape in checkpoint.config().all_norms() {
+        findings.extend(not_finite(checkpoint, &shape));
+        // A missing one is named by the check of tensors.
+        if let Ok(norm) = checkpoint.norm(&shape) {
+            findings.extend(zeros(&shape, &norm, &checkpoint.file()));
+            weights.push((shape, norm));
+        }
+    }
+    findings.extend(channels(&weights));
+    findings.extend(negative(&weights));
+    findings
+}
+
+fn not_finite(checkpoint: &Checkpoint, shape: &NormShape) -> Option<Finding> {
+    let stored = checkpoint.stored_norm(shape).ok()?;
+    let index = stored.first_not_finite()?;
+    let found = format!("the weight of channel {index} is infinite or no number");
+    let judgement = fault("every token's hidden state becomes no number", if_changed(&stored.file));
+    Some(Finding::of(FINITE, &shape.name, found, judgement))
+}
+
+fn zeros(shape: &NormShape, norm: &[f32], file: &str) -> Option<Finding> {
+    let zeros = norm.iter().filter(|w| **w == 0.0).count();
+    let dead = norm.iter().all(|w| w.abs() < TINY);
+    if !dead && zeros as f64 <= MAX_ZEROS * norm.len() as f64 {
+        return None;
+    }
+    let found = format!("{zeros} of {} weights are exactly zero", norm.len());
+    let remedy = if_incomplete(file);
+    let (check, judgement) = if dead {
+        let means = "what lies behind this norm gets no input at all: a truncated or sparse download";
+        (DEAD, fault(means, remedy))
+    } else {
+        let means = "a hole in the file, or tiny weights that an f16 could not hold; training leaves values \
+                     near 1e-32";
+        (HOLES, warning(means, remedy))
+    };
+    Some(Finding::of(check, &shape.name, found, judgement))
+}
+
+/// Channels that training switched off.
+fn channels(norms: &[(NormShape, Vec<f32>)]) -> Option<Finding> {
+    let tiny = |w: &&f32| **w != 0.0 && w.abs() < TINY;
+    let (place, weights) = count(norms, tiny)?;
+    let found = format!("{weights} weights are smaller than {TINY:e}, though not zero");
+    let means = "dead channels, which training leaves (BitNet-b1.58-2B-4T has them in every deep layer): \
+                 they contribute nothing, and are no damage";
+    let remedy = "nothing; do not store norms as f16, which would flush them";
+    Some(Finding::of(CHANNELS, place, found, note(means, remedy)))
+}
+
+fn negative(norms: &[(NormShape, Vec<f32>)]) -> Option<Finding> {
+    let (place, weights) = count(norms, |w| **w < 0.0)?;
+    let means = "signs that training learnt (BitNet-b1.58-2B-4T has them in late layers): they are no damage";
+    Some(Finding::of(NEGATIVE, place, format!("{weights} weights are negative"), fine(means)))
+}
+
+/// The norms with such weights, and how many weights these are; `None` when there are none.
+fn count(norms: &[(NormShape, Vec<f32>)], such: impl Fn(&&f32) -> bool) -> Option<(String, usize)> {
+    let counts = norms.iter().map(|(shape, norm)| (shape, norm.iter().filter(&such).count()));
+    let some: Vec<_> = counts.filter(|(_, weights)| *weights > 0).collect();
+    let (first, _) = some.first()?;
+    let place = format!("{} of {} norms, the first {}", some.len(), norms.len(), first.name);
+    Some((place, some.iter().map(|(_, weights)| weights).sum()))
+}

@@ -1,0 +1,168 @@
+//! Orders of codes that come of wrong unpacking, and how to undo them.
+//!
+//! transformers packs row `r` of each quarter of a matrix into packed row `r`: its byte `c` holds column `c` of the rows
+//! `r`, `r + R`, `r + 2R` and `r + 3R`, where `R` is a quarter of the rows. Whoever takes the four codes of a byte for
+//! neighbours gets another matrix, and whoever packs neighbours into a byte writes one.
+
+use bitkv_checkpoint::Linear;
+use rayon::prelude::*;
+
+/// A mistake in the order of codes. Each exchanges codes only within groups of four rows, which lie either together or a
+/// quarter of the matrix apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Order {
+    /// None.
+    Right,
+    /// The bytes hold four neighbours of a row.
+    NeighboursPacked,
+    /// The bytes were unpacked as if they held four neighbours of a row, and the result was written.
+    NeighboursUnpacked,
+    /// The bytes hold a column of four neighbouring rows.
+    RowsPacked,
+    /// The bytes were unpacked as if they held a column of four neighbouring rows, and the result was written.
+    RowsUnpacked,
+    /// The first quarter of the rows lies in the highest bits instead of the lowest.
+    HighPairFirst,
+}
+
+impl Order {
+    /// Every mistake.
+    pub(crate) const WRONG: [Order; 5] = [
+        Order::NeighboursPacked,
+        Order::NeighboursUnpacked,
+        Order::RowsPacked,
+        Order::RowsUnpacked,
+        Order::HighPairFirst,
+    ];
+
+    /// What was done to the weights.
+    pub(crate) fn means(self) -> &'static str {
+        match self {
+            Order::Right => "codes are in the order they were trained in",
+            Order::NeighboursPacked => {
+                "each byte holds four neighbours of one row, although the four codes of a byte belong to rows that are a \
+                 quarter of the matrix apart"
+            }
+            Order::NeighboursUnpacked => {
+                "the original was unpacked as four neighbours per byte, although the four codes of a byte belong to rows \
+                 that are a quarter of the matrix apart: each row is assembled from quarters of four unrelated neurons"
+            }
+            Order::RowsPacked => {
+                "each byte holds a column of the neighbouring rows 4r to 4r+3, although the four codes of a byte belong \
+                 to rows that are a quarter of the matrix apart: the neurons are in a wrong order"
+            }
+            Order::RowsUnpacked => {
+                "the original was unpacked as rows 4r+i, although the four codes of a byte belong to rows that are a \
+                 quarter of the matrix apart: the neurons are in a wrong order"
+            }
+            Order::HighPairFirst => {
+                "the first quarter of the rows lies in the highest two bits of each byte instead of the lowest: the \
+                 neurons are in a wrong order"
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn remedy(self) -> &'static str {
+        match self {
+            Order::Right => "nothing",
+            Order::NeighboursPacked | Order::RowsPacked | Order::HighPairFirst => {
+                "pack the weights again: bits 2i and 2i+1 of packed row r are row r + i * rows/4"
+            }
+            Order::NeighboursUnpacked | Order::RowsUnpacked => {
+                "go back to the original file and unpack bits 2i and 2i+1 of packed row r into row r + i * rows/4"
+            }
+        }
+    }
+
+    /// Whether codes of different rows got into one.
+    pub(crate) fn mixes_rows(self) -> bool {
+        matches!(self, Order::NeighboursPacked | Order::NeighboursUnpacked)
+    }
+
+    /// The four rows of group `r` of a matrix of `4 * quarter`: where they are stored, and where they belong.
+    pub(crate) fn rows(self, r: usize, quarter: usize) -> ([usize; 4], [usize; 4]) {
+        let apart = [0, 1, 2, 3].map(|i| r + i * quarter);
+        let together = [0, 1, 2, 3].map(|i| 4 * r + i);
+        match self {
+            Order::Right => (together, together),
+            Order::NeighboursPacked | Order::RowsPacked => (apart, together),
+            Order::NeighboursUnpacked | Order::RowsUnpacked => (together, apart),
+            Order::HighPairFirst => (apart, [apart[3], apart[2], apart[1], apart[0]]),
+        }
+    }
+
+    /// Writes the rows of group `r` in the order they belong, one after another, and returns which rows they are.
+    pub(crate) fn undo(self, linear: &Linear, r: usize, buffers: &mut Buffers) -> [usize; 4] {
+        let cols = linear.shape().cols;
+        let (stored, belong) = self.rows(r, linear.shape().rows / 4);
+        for (row, out) in stored.into_iter().zip(buffers.stored.chunks_exact_mut(cols)) {
+            linear.codes(row, out);
+        }
+        let (from, to) = (&buffers.stored, &mut buffers.mended);
+        match self {
+            Order::NeighboursPacked => (0..4 * cols).for_each(|at| to[at] = from[at % 4 * cols + at / 4]),
+            Order::NeighboursUnpacked => (0..4 * cols).for_each(|at| to[at % 4 * cols + at / 4] = from[at]),
+            _ => to.copy_from_slice(from),
+        }
+        belong
+    }
+}
+
+/// Room for the codes of four rows as they are stored and as they belong.
+pub(crate) struct Buffers {
+    stored: Vec<u8>,
+    pub(crate) mended: Vec<u8>,
+}
+
+impl Buffers {
+    pub(crate) fn new(cols: usize) -> Buffers {
+        Buffers { stored: vec![0; 4 * cols], mended: vec![0; 4 * cols] }
+    }
+}
+
+/// How many weights of each row and of each column are not zero.
+#[derive(Clone)]
+pub(crate) struct NonZeros {
+    pub(crate) rows: Vec<f32>,
+    pub(crate) cols: Vec<f32>,
+}
+
+/// Groups that one task counts.
+const TASK: usize = 64;
+
+impl NonZeros {
+    /// Counts codes other than `zero` after undoing `order`.
+    pub(crate) fn count(linear: &Linear, order: Order, zero: u8) -> NonZeros {
+        let (groups, cols) = (linear.shape().rows / 4, linear.shape().cols);
+        let part = |first: usize| {
+            let (mut buffers, mut sums, mut rows) = (Buffers::new(cols), vec![0u32; cols], Vec::new());
+            for group in first..groups.min(first + TASK) {
+                let belong = order.undo(linear, group, &mut buffers);
+                for (row, codes) in belong.into_iter().zip(buffers.mended.chunks_exact(cols)) {
+                    rows.push((row, codes.iter().map(|code| u32::from(*code != zero)).sum::<u32>()));
+                    sums.iter_mut().zip(codes).for_each(|(sum, code)| *sum += u32::from(*code != zero));
+                }
+            }
+            (sums, rows)
+        };
+        let firsts: Vec<usize> = (0..groups).step_by(TASK).collect();
+        let parts: Vec<_> = firsts.into_par_iter().map(part).collect();
+        let mut counts = NonZeros { rows: vec![0.0; 4 * groups], cols: vec![0.0; cols] };
+        for (sums, rows) in parts {
+            counts.cols.iter_mut().zip(sums).for_each(|(count, sum)| *count += sum as f32);
+            rows.into_iter().for_each(|(row, count)| counts.rows[row] = count as f32);
+        }
+        counts
+    }
+
+    /// What [`NonZeros::count`] gives for an order that leaves rows whole, from what it gives for the right one.
+    pub(crate) fn reordered(&self, order: Order) -> NonZeros {
+        let (groups, mut rows) = (self.rows.len() / 4, vec![0.0; self.rows.len()]);
+        for group in 0..groups {
+            let (stored, belong) = order.rows(group, groups);
+            belong.into_iter().zip(stored).for_each(|(to, from)| rows[to] = self.rows[from]);
+        }
+        NonZeros { rows, cols: self.cols.clone() }
+    }
+}

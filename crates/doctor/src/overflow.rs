@@ -1,0 +1,50 @@
+//! Whether f16 would hold what the forward pass computes.
+
+use bitkv_bitnet::{Step, StepNorms};
+
+use crate::{
+    Examination, Finding,
+    finding::{fault, fine, note, short},
+};
+
+const CHECK: &str = "f16-overflow";
+const FINITE: &str = "activations-finite";
+
+/// The largest finite f16.
+const LARGEST: f32 = 65504.0;
+
+pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+    let Ok(run) = &examination.run else { return Vec::new() };
+    let mut findings: Vec<Finding> = not_finite(&run.steps).into_iter().collect();
+    let of = |step: Step| {
+        let steps = run.steps.iter().filter(move |norms| norms.step == step);
+        steps.max_by(|a, b| a.largest.total_cmp(&b.largest))
+    };
+    let (Some(product), Some(residual)) = (of(Step::Activation), of(Step::Output)) else { return findings };
+    let judgement = if product.largest.max(residual.largest) > LARGEST {
+        note(
+            "an engine that computes the feed-forward layer or the residual stream in f16 gets infinities \
+             and no numbers; this one computes in f32",
+            "never run this model with f16 activations; use f32 or bf16",
+        )
+    } else {
+        fine("f16 would hold these values, with what room the numbers show")
+    };
+    let found = format!(
+        "act(gate) * up reaches {} ({}), the residual stream {} ({}); the largest f16 is {LARGEST}",
+        short(product.largest.into()),
+        product.name(),
+        short(residual.largest.into()),
+        residual.name()
+    );
+    findings.push(Finding::of(CHECK, format!("activations on the text {}", run.text), found, judgement));
+    findings
+}
+
+fn not_finite(steps: &[StepNorms]) -> Option<Finding> {
+    let first = steps.iter().find(|norms| norms.not_finite > 0)?;
+    let found = format!("{} values are infinite or no numbers, first in this step", first.not_finite);
+    let means = "a weight or scale in front of this step is far too large, so that f32 overflows";
+    let remedy = "see the other findings about weights and scales, and download the model again";
+    Some(Finding::of(FINITE, first.name(), found, fault(means, remedy)))
+}

@@ -1,0 +1,69 @@
+//! The model on the beginning of a text that comes with the suite.
+
+use bitkv_bitnet::{Model, Observe, StepNorms};
+use bitkv_checkpoint::Checkpoint;
+use bitkv_stats::nll_from_logits;
+use bitkv_tokenizer::Tokenizer;
+
+use bitkv_models::suite;
+
+use crate::{Error, Examination, Finding, Result, finding::note};
+
+const CHECK: &str = "run";
+
+/// Enough for a mean of losses, and soon read.
+const TOKENS: usize = 128;
+
+/// What the model made of a text.
+pub(crate) struct Run {
+    /// The text's name.
+    pub(crate) text: String,
+    /// Bits that each token but the first costs.
+    pub(crate) bits: Vec<f64>,
+    /// Every step of the forward pass.
+    pub(crate) steps: Vec<StepNorms>,
+}
+
+impl Run {
+    pub(crate) fn of(
+        checkpoint: &Checkpoint,
+        tokenizer: &bitkv_models::Result<Option<Tokenizer>>,
+    ) -> Result<Run> {
+        let tokenizer = match tokenizer {
+            Ok(tokenizer) => tokenizer.as_ref().ok_or(Error::NoTokenizer)?,
+            Err(refusal) => return Err(Error::RefusedTokenizer { reason: refusal.to_string() }),
+        };
+        let model = Model::load(checkpoint)?;
+        let texts = suite::texts()?;
+        let text = texts.calibration().next().ok_or(Error::NoText)?;
+        let mut tokens = tokenizer.encode(&text.content, true)?;
+        tokens.truncate(TOKENS.min(checkpoint.config().max_position_embeddings));
+        if tokens.len() < 2 {
+            return Err(Error::TooFewTokens { tokens: tokens.len() });
+        }
+        let (read, targets) = (&tokens[..tokens.len() - 1], &tokens[1..]);
+        let observe = Observe { steps: true, ..Observe::default() };
+        let output = model.forward(read, &mut model.new_cache(), Some(&observe))?;
+        let logits: Vec<Vec<f32>> = model.logits(&output.hidden)?.to_vec2()?;
+        let bits = logits
+            .iter()
+            .zip(targets)
+            .map(|(logits, target)| nll_from_logits(logits, *target as usize) / std::f64::consts::LN_2)
+            .collect();
+        let steps = output.observed.unwrap_or_default().steps;
+        Ok(Run { text: text.entry.name.clone(), bits, steps })
+    }
+
+    /// Mean bits of a token.
+    pub(crate) fn mean_bits(&self) -> f64 {
+        self.bits.iter().sum::<f64>() / self.bits.len() as f64
+    }
+}
+
+/// Says so when no text was read.
+pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+    let Err(refusal) = &examination.run else { return Vec::new() };
+    let means = "perplexity, the direction of scales and overflow were not examined";
+    let judgement = note(means, "mend what stands in the way and examine it again");
+    vec![Finding::of(CHECK, "the model on a text", format!("it was not run: {refusal}"), judgement)]
+}

@@ -1,0 +1,48 @@
+//! Whether the configuration says what a weight scale means, and what scales there are.
+
+use bitkv_checkpoint::{Architecture, ScaleRule, WeightFormat};
+use bitkv_stats::median;
+
+use crate::{
+    Examination, Finding, Severity,
+    finding::{Judgement, fine, short},
+};
+
+const CHECK: &str = "scale-rule";
+
+pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+    let multipliers: Vec<f64> =
+        examination.codes.matrices.iter().map(|matrix| f64::from(matrix.linear.multiplier())).collect();
+    let Some(middle) = median(&multipliers) else { return Vec::new() };
+    let least = multipliers.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = multipliers.iter().copied().fold(0.0, f64::max);
+    let [least, middle, most] = [least, middle, most].map(short);
+    let found = format!("sums of codes are multiplied by {least} to {most}, {middle} in the middle");
+    vec![Finding::of(CHECK, format!("{} weight scales", multipliers.len()), found, judge(examination))]
+}
+
+fn judge(examination: &Examination<'_>) -> Judgement {
+    let checkpoint = &examination.evidence.checkpoint;
+    let config = checkpoint.config();
+    let rule = match config.weights {
+        _ if checkpoint.gguf().is_some() => return fine("a GGUF file holds the multipliers themselves"),
+        WeightFormat::Masters => return fine("they are mean|W| of the masters"),
+        WeightFormat::Packed(rule) => rule,
+    };
+    let does = if rule == ScaleRule::Multiply { "multiplies by" } else { "divides by" };
+    let quantization = examination.evidence.settings.as_ref().map(|json| &json["quantization_config"]);
+    let silent = quantization.is_some_and(|quantization| quantization["linear_class"].is_null());
+    if !silent {
+        return fine(format!("the configuration says so: it {does} each weight_scale"));
+    }
+    let means = format!(
+        "the configuration names no `linear_class`: a model {does} each weight_scale then, and scale and reciprocal both \
+         look plausible where masters are of order one"
+    );
+    // transformers' own upload of a llama never names it, and divides.
+    let usual = config.architecture == Architecture::Llama && rule == ScaleRule::Divide;
+    let severity = if usual { Severity::Note } else { Severity::Warning };
+    let remedy = "if the model talks nonsense, set `linear_class` in `quantization_config` to autobitlinear (multiply) or \
+                  bitlinear (divide), whichever it was packed for; --masters tells which";
+    Judgement::of(severity, means, remedy)
+}

@@ -1,0 +1,79 @@
+//! Tensors that are missing, misshapen, or there for nothing.
+
+use std::collections::BTreeSet;
+
+use bitkv_checkpoint::Error;
+
+use crate::{
+    Examination, Finding,
+    finding::{fault, warning},
+};
+
+const CHECK: &str = "tensors";
+const UNREAD: &str = "unread-tensors";
+
+/// Missing tensors that are listed one by one.
+const LISTED: usize = 8;
+
+/// Left in files by training code, or repeated by converters: nothing is lost without them.
+const HARMLESS: [&str; 5] =
+    ["inv_freq", "rope_freqs.weight", "lm_head.weight", "output.weight", "position_ids"];
+
+pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+    let mut findings = refused(examination);
+    findings.extend(unread(examination));
+    findings
+}
+
+fn refused(examination: &Examination<'_>) -> Vec<Finding> {
+    let checkpoint = &examination.evidence.checkpoint;
+    let mut refusals: Vec<String> = examination.codes.refused.iter().map(Error::to_string).collect();
+    let norms = checkpoint.config().all_norms().filter_map(|norm| checkpoint.norm(&norm).err());
+    // Values are another check's.
+    let dense = [checkpoint.unchecked_embedding().err(), checkpoint.head().err()].into_iter().flatten();
+    let elsewhere = |error: &Error| matches!(error, Error::NotFinite { .. } | Error::ZeroRows { .. });
+    refusals.extend(norms.chain(dense).filter(|error| !elsewhere(error)).map(|error| error.to_string()));
+    let more = refusals.len().saturating_sub(LISTED);
+    let mut findings: Vec<Finding> = refusals
+        .into_iter()
+        .take(LISTED)
+        .map(|found| {
+            let remedy =
+                "use a configuration and weights that belong together, and download incomplete files again";
+            Finding::of(CHECK, checkpoint.file(), found, fault("the model cannot be loaded", remedy))
+        })
+        .collect();
+    if let Some(last) = findings.last_mut().filter(|_| more > 0) {
+        last.found += &format!(" (and {more} more tensors like this)");
+    }
+    findings
+}
+
+/// Tensors that nothing reads. A bias among them would be missed.
+fn unread(examination: &Examination<'_>) -> Option<Finding> {
+    let checkpoint = &examination.evidence.checkpoint;
+    let mut read = BTreeSet::new();
+    for matrix in &examination.codes.matrices {
+        read.insert(matrix.name().to_string());
+        let stem = matrix.name().trim_end_matches(".weight");
+        read.extend(["weight_scale", "scale"].map(|scale| format!("{stem}.{scale}")));
+    }
+    let norms = checkpoint.config().all_norms().filter_map(|norm| checkpoint.stored_norm(&norm).ok());
+    read.extend(norms.map(|norm| norm.name));
+    read.extend(checkpoint.unchecked_embedding().ok().map(|embedding| embedding.stored().name.clone()));
+    let harmless = |name: &str| HARMLESS.iter().any(|end| name.ends_with(end));
+    let unread: Vec<String> = checkpoint
+        .tensors()
+        .ok()?
+        .into_iter()
+        .map(|tensor| tensor.name)
+        .filter(|name| !read.contains(name) && !harmless(name))
+        .collect();
+    // Those of a matrix that is refused are no surprise.
+    let first = unread.first().filter(|_| examination.codes.refused.is_empty())?;
+    let place = format!("{} tensors, the first {first}", unread.len());
+    let means = "the model may be of another kind than its configuration says: biases and further norms \
+                 change what it computes";
+    let remedy = "check `architectures` in the configuration against where the weights come from";
+    Some(Finding::of(UNREAD, place, "no part of this architecture reads them", warning(means, remedy)))
+}

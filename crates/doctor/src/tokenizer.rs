@@ -1,0 +1,101 @@
+//! Whether tokenizer, configuration and vocabulary belong together.
+
+use bitkv_tokenizer::Tokenizer;
+
+use crate::{
+    Examination, Finding,
+    finding::{Judgement, fault, fine, note, warning},
+};
+
+const FIT: &str = "tokenizer";
+const MISSING: &str = "ids-without-token";
+const FIRST: &str = "bos-token";
+const LAST: &str = "eos-token";
+
+/// What to do about a tokenizer of another model.
+const USE_ITS_OWN: &str = "use the tokenizer that came with the weights";
+
+/// More ids without a token than this part of all are no padding.
+const MAX_MISSING: f64 = 0.01;
+
+pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
+    let tokenizer = match &examination.evidence.tokenizer {
+        Ok(Some(tokenizer)) => tokenizer,
+        Ok(None) => {
+            let judgement = note(
+                "nothing that reads text was examined, and texts cannot be used with this model",
+                "put the tokenizer.json that came with the weights beside them",
+            );
+            return vec![finding(FIT, "there is no tokenizer beside the weights", judgement)];
+        }
+        Err(refusal) => {
+            let means = "its ids are not those that the embedding was trained on, or it cannot be read";
+            return vec![finding(FIT, format!("{refusal}"), fault(means, USE_ITS_OWN))];
+        }
+    };
+    [missing_ids(tokenizer), first(examination, tokenizer), last(examination, tokenizer)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn missing_ids(tokenizer: &Tokenizer) -> Option<Finding> {
+    let ranges = tokenizer.missing_ids();
+    let missing: usize = ranges.iter().map(ExactSizeIterator::len).sum();
+    let first = ranges.first()?;
+    let padding = ranges.len() == 1 && first.end as usize == tokenizer.vocab_size();
+    let many = missing as f64 > MAX_MISSING * tokenizer.vocab_size() as f64;
+    let found =
+        format!("{missing} of {} ids have no token, the first {}", tokenizer.vocab_size(), first.start);
+    let judgement = if padding && !many {
+        fine("the vocabulary is padded to a round size; the model hardly ever chooses these ids")
+    } else if many {
+        warning(
+            "far more than padding: the tokenizer may be of another model, or its added tokens are missing",
+            USE_ITS_OWN,
+        )
+    } else {
+        fine("ids that the vocabulary leaves out")
+    };
+    Some(finding(MISSING, found, judgement))
+}
+
+/// A token that the configuration names and the tokenizer lacks.
+fn of_different_models() -> Judgement {
+    fault("tokenizer and configuration are of different models", USE_ITS_OWN)
+}
+
+fn first(examination: &Examination<'_>, tokenizer: &Tokenizer) -> Option<Finding> {
+    let Some(id) = examination.evidence.checkpoint.config().bos_token_id else {
+        let judgement = warning(
+            "BitNet models are trained with a first token on every text; without it the first positions are out of range",
+            "set `bos_token_id` in config.json to that of the model this one was made from",
+        );
+        return Some(finding(FIRST, "the configuration names no `bos_token_id`", judgement));
+    };
+    let found = format!("`bos_token_id` is {id}, and the tokenizer has no such token");
+    tokenizer.token(id).is_none().then(|| finding(FIRST, found, of_different_models()))
+}
+
+fn last(examination: &Examination<'_>, tokenizer: &Tokenizer) -> Option<Finding> {
+    let named = &examination.evidence.checkpoint.config().eos_token_ids;
+    let (found, judgement) = if named.is_empty() {
+        let remedy = "set `eos_token_id` in config.json or generation_config.json";
+        let judgement = warning("generation never ends by itself", remedy);
+        ("the configuration names no `eos_token_id`".into(), judgement)
+    } else if let Some(id) = named.iter().find(|id| tokenizer.token(**id).is_none()) {
+        (format!("`eos_token_id` names {id}, and the tokenizer has no such token"), of_different_models())
+    } else {
+        let own = tokenizer.special_ids().eos.filter(|own| !named.contains(own))?;
+        let judgement = warning(
+            "generation may go on past the end of an answer",
+            "add the id to `eos_token_id` in config.json or generation_config.json",
+        );
+        (format!("the tokenizer ends a text with {own}, and `eos_token_id` is {named:?}"), judgement)
+    };
+    Some(finding(LAST, found, judgement))
+}
+
+fn finding(check: &'static str, found: impl Into<String>, judgement: Judgement) -> Finding {
+    Finding::of(check, "tokenizer", found, judgement)
+}

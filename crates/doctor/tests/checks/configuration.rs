@@ -1,0 +1,130 @@
+//! Settings and tokenizers that do not belong to the weights.
+
+use bitkv_doctor::{Finding, Severity};
+use serde_json::{Value, json};
+
+use crate::model::{Files, NAMES, named, only, says};
+
+fn with_config(name: &str, change: impl FnOnce(&mut Value)) -> Vec<Finding> {
+    let mut files = Files::of(name);
+    change(&mut files.config);
+    files.findings()
+}
+
+/// Scales of a tenth, divided by instead of multiplied.
+#[test]
+fn the_wrong_direction_of_scales_is_named() {
+    for name in NAMES {
+        let findings = with_config(name, |config| {
+            config["quantization_config"]["linear_class"] = "bitlinear".into();
+        });
+        let finding = only(&findings, "scale-direction", Severity::Fault);
+        says(finding, &["wrong direction", "`linear_class`", "to autobitlinear"]);
+        says(only(&findings, "scale-rule", Severity::Note), &["divides by"]);
+    }
+}
+
+/// As where masters are of order one: scale and reciprocal both look plausible, and only a text tells.
+#[test]
+fn the_direction_of_scales_around_one_is_told_by_a_text() {
+    for name in NAMES {
+        let mut files = Files::of(name);
+        // The same model to rounding: what scales gain, the norms in front of their layers lose.
+        for (name, tensor) in &mut files.tensors {
+            let factor = match name {
+                _ if name.ends_with("weight_scale") => 20.0,
+                _ if name.contains(".layers.") && tensor.shape.len() == 1 => 1.0 / 20.0,
+                _ => continue,
+            };
+            tensor.change(|values| values.iter_mut().for_each(|value| *value *= factor));
+        }
+        let findings = files.findings();
+        says(only(&findings, "scale-direction", Severity::Note), &["that of training"]);
+        assert!(findings.iter().all(|finding| finding.severity == Severity::Note), "{findings:#?}");
+        files.config["quantization_config"]["linear_class"] = "bitlinear".into();
+        let findings = files.findings();
+        // The text is worse, but not as bad as guessing.
+        says(only(&findings, "scale-direction", Severity::Warning), &["wrong direction", "to autobitlinear"]);
+        assert_eq!(named(&findings, Severity::Fault), [""; 0]);
+    }
+}
+
+#[test]
+fn a_silent_configuration_is_a_warning() {
+    let findings = with_config("first-gqa", |config| {
+        config["quantization_config"].as_object_mut().unwrap().remove("linear_class");
+    });
+    says(
+        only(&findings, "scale-rule", Severity::Warning),
+        &["no `linear_class`", "divides by", "autobitlinear"],
+    );
+    only(&findings, "scale-direction", Severity::Fault);
+    // The first upload of BitNet-b1.58-2B-4T.
+    let findings = with_config("first-gqa", |config| {
+        config["quantization_config"] = json!({"quant_method": "bitnet", "offline_quantization": true});
+    });
+    says(only(&findings, "scale-rule", Severity::Warning), &["multiplies by"]);
+    assert_eq!(named(&findings, Severity::Fault), [""; 0]);
+}
+
+#[test]
+fn a_tokenizer_that_is_too_large_is_refused() {
+    let mut files = Files::of("first-gqa");
+    let mut added = files.tokenizer["added_tokens"][0].clone();
+    (added["id"], added["content"]) = (2048.into(), "<one too many>".into());
+    files.tokenizer["added_tokens"].as_array_mut().unwrap().push(added);
+    let findings = files.findings();
+    assert_eq!(named(&findings, Severity::Fault), ["tokenizer"]);
+    says(only(&findings, "tokenizer", Severity::Fault), &["token id 2048", "came with the weights"]);
+    says(only(&findings, "run", Severity::Note), &["was not run"]);
+}
+
+#[test]
+fn a_missing_tokenizer_is_noted() {
+    let mut evidence = Files::of("first-gqa").evidence();
+    evidence.tokenizer = Ok(None);
+    let findings = bitkv_doctor::examine(&evidence);
+    assert_eq!(named(&findings, Severity::Fault), [""; 0]);
+    says(only(&findings, "tokenizer", Severity::Note), &["no tokenizer"]);
+}
+
+/// The model of a larger vocabulary with the same tokenizer.
+fn padded_to(vocabulary: usize) -> Vec<Finding> {
+    let mut files = Files::of("first-gqa");
+    files.config["vocab_size"] = vocabulary.into();
+    let tensor = files.tensor("model.embed_tokens.weight");
+    let row = tensor.data[..tensor.data.len() / tensor.shape[0]].to_vec();
+    (tensor.shape[0]..vocabulary).for_each(|_| tensor.data.extend(&row));
+    tensor.shape[0] = vocabulary;
+    files.findings()
+}
+
+#[test]
+fn ids_without_a_token_are_counted() {
+    let findings = padded_to(2064);
+    says(only(&findings, "ids-without-token", Severity::Note), &["16 of 2064 ids", "2048", "padded"]);
+    let findings = padded_to(4096);
+    says(only(&findings, "ids-without-token", Severity::Warning), &["2048 of 4096 ids", "another model"]);
+    assert_eq!(named(&findings, Severity::Fault), [""; 0]);
+}
+
+#[test]
+fn first_and_last_tokens_must_exist() {
+    let findings = with_config("first-gqa", |config| {
+        config["bos_token_id"] = Value::Null;
+        config["eos_token_id"] = json!([]);
+    });
+    says(only(&findings, "bos-token", Severity::Warning), &["no `bos_token_id`"]);
+    says(only(&findings, "eos-token", Severity::Warning), &["no `eos_token_id`", "never ends"]);
+    let mut files = Files::of("first-gqa");
+    let tensor = files.tensor("model.embed_tokens.weight");
+    let row = tensor.data[..tensor.data.len() / 2048].to_vec();
+    tensor.data.extend(row);
+    tensor.shape[0] = 2049;
+    files.config["vocab_size"] = 2049.into();
+    files.config["bos_token_id"] = 2048.into();
+    files.config["eos_token_id"] = json!([1, 2048]);
+    let findings = files.findings();
+    says(only(&findings, "bos-token", Severity::Fault), &["`bos_token_id` is 2048"]);
+    says(only(&findings, "eos-token", Severity::Fault), &["names 2048"]);
+}

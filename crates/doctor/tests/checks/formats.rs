@@ -1,0 +1,137 @@
+//! Folders and GGUF files as they lie on a disk.
+
+use std::fs;
+
+use bitkv_checkpoint::{
+    Checkpoint, Config,
+    codec::i2s::Layout,
+    gguf::{self, Target, WriteOptions},
+    write_random,
+};
+use bitkv_doctor::{Finding, Severity, diagnose};
+use bitkv_models::{Loading, Source, vocabulary};
+use tempfile::TempDir;
+
+use crate::{
+    engine::{NEIGHBOURS, ZERO_FIRST, decode},
+    model::{Files, named, only, packed, says, trained},
+};
+
+/// Writes a GGUF file beside nothing.
+fn write(
+    checkpoint: &Checkpoint,
+    vocabulary: Option<&gguf::Vocabulary>,
+    target: Target,
+) -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let options = WriteOptions { target, embedding: None, lossy: true, vocabulary, name: "model" };
+    gguf::write(&path, checkpoint, &options, &mut |_, _| ()).unwrap();
+    (folder, path.to_str().unwrap().into())
+}
+
+/// A model as a GGUF file, with a vocabulary that `change` makes odd.
+fn of_gguf(files: &Files, target: Target, change: impl FnOnce(&mut gguf::Vocabulary)) -> Vec<Finding> {
+    read_as(files, target, Loading::default(), change)
+}
+
+fn read_as(
+    files: &Files,
+    target: Target,
+    loading: Loading,
+    change: impl FnOnce(&mut gguf::Vocabulary),
+) -> Vec<Finding> {
+    let evidence = files.evidence();
+    let tokenizer = evidence.tokenizer.unwrap().unwrap();
+    let mut vocabulary = tokenizer.vocabulary().unwrap();
+    vocabulary.special.eos = vocabulary.special.eos.or(Some(1));
+    let mut vocabulary = vocabulary::for_gguf(vocabulary, None);
+    change(&mut vocabulary);
+    let (_folder, path) = write(&evidence.checkpoint, Some(&vocabulary), target);
+    diagnose(&Source::find_with(&path, loading).unwrap(), None).unwrap()
+}
+
+/// Reads I2_S tensors in a layout, whatever the weights look like.
+fn layout(layout: Layout) -> Loading {
+    Loading { i2s_layout: Some(layout), ..Loading::default() }
+}
+
+#[test]
+fn what_a_gguf_file_leaves_open_is_noted() {
+    let findings = of_gguf(&Files::of("first-gqa"), Target::I2S, |vocabulary| {
+        vocabulary.pre = None;
+        vocabulary.chat_template = Some("Human: {{ x }} BITNETAssistant: ".into());
+    });
+    assert_eq!(named(&findings, Severity::Fault), [""; 0], "{findings:#?}");
+    says(only(&findings, "i2s-layout", Severity::Note), &["the layout x86", "arm", "only one makes sense"]);
+    says(only(&findings, "gguf-pre-tokenizer", Severity::Note), &["bitnet.cpp", "--tokens"]);
+    says(only(&findings, "gguf-chat-template", Severity::Note), &["BITNETAssistant", "replaced"]);
+    says(only(&findings, "scale-rule", Severity::Note), &["the multipliers themselves"]);
+    says(only(&findings, "decode-map", Severity::Note), &["the decode map is right"]);
+    says(only(&findings, "interleaving", Severity::Note), &["in the order they were trained in"]);
+}
+
+#[test]
+fn every_gguf_type_keeps_its_health() {
+    for target in [Target::I2S, Target::Tq1_0, Target::Tq2_0] {
+        let findings = of_gguf(&Files::of("first-gqa"), target, |_| ());
+        let worse: Vec<_> = findings.iter().filter(|f| f.severity != Severity::Note).collect();
+        assert!(worse.is_empty(), "{target:?}: {worse:#?}");
+    }
+}
+
+/// A converter that decoded wrongly before it wrote a GGUF file.
+#[test]
+fn mistakes_survive_conversion_and_are_named() {
+    let mut files = Files::of("first-gqa");
+    files.change_packed(|bytes, rows, cols| {
+        packed(&decode(bytes, rows, cols, ZERO_FIRST, NEIGHBOURS), rows, cols)
+    });
+    for target in [Target::I2S, Target::Tq2_0] {
+        let findings = read_as(&files, target, layout(Layout::X86), |_| ());
+        says(only(&findings, "decode-map", Severity::Fault), &["00=0, 01=+1, 10=-1"]);
+        says(only(&findings, "interleaving", Severity::Fault), &["four neighbours"]);
+    }
+}
+
+#[test]
+fn a_layout_that_nothing_tells_is_a_warning() {
+    let config = Config::from_json(&Files::of("first-gqa").config.to_string(), "config.json").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    write_random(&config, 5, folder.path(), &mut |_, _| ()).unwrap();
+    let (_folder, path) = write(&Checkpoint::open(folder.path()).unwrap(), None, Target::I2S);
+    let findings = diagnose(&Source::find(&path).unwrap(), None).unwrap();
+    says(only(&findings, "i2s-layout", Severity::Warning), &["--i2s-layout", "x86"]);
+    let findings = diagnose(&Source::find_with(&path, layout(Layout::X86)).unwrap(), None).unwrap();
+    says(only(&findings, "i2s-layout", Severity::Note), &["it was asked for"]);
+}
+
+#[test]
+fn a_wrong_layout_is_noticed() {
+    let findings = read_as(&Files::of("first-gqa"), Target::I2S, layout(Layout::Arm), |_| ());
+    says(only(&findings, "interleaving", Severity::Warning), &["another layout", "--i2s-layout"]);
+}
+
+#[test]
+fn a_folder_is_examined_with_what_lies_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+        fs::copy(trained("first-mha").join(file), folder.path().join(file)).unwrap();
+    }
+    let source = Source::find(folder.path().to_str().unwrap()).unwrap();
+    let masters = Source::find(trained("first-mha").to_str().unwrap()).unwrap();
+    let findings = diagnose(&source, Some(&masters)).unwrap();
+    assert!(findings.iter().all(|finding| finding.severity == Severity::Note), "{findings:#?}");
+    says(only(&findings, "masters", Severity::Note), &["100.0000 %"]);
+    says(only(&findings, "scale-rule", Severity::Note), &["the configuration says so"]);
+
+    let weights = folder.path().join("model.safetensors");
+    let bytes = fs::read(&weights).unwrap();
+    fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    let findings = diagnose(&source, None).unwrap();
+    assert_eq!(findings.len(), 1);
+    says(
+        only(&findings, "open", Severity::Fault),
+        &["model.safetensors", "truncated", "nothing else was examined"],
+    );
+}

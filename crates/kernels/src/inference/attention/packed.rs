@@ -1,0 +1,117 @@
+//! Quantised rows, decoded one at a time into a tile.
+
+use half::f16;
+
+use crate::lanes::{LANES, Lanes, Portable};
+
+/// Rows of whole-number codes with a scale and a minimum for each group of them, and newest rows as half floats behind:
+/// a number is `code * scale + minimum`.
+///
+/// A row's codes fill `row_bytes` bytes: with `b` bits, byte `j` holds those of channels `j`, `j + row_bytes` ...
+/// `j + (8 / b - 1) * row_bytes`, lowest bits first, so that one shift and one mask give neighbours.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a> {
+    /// Numbers of a row.
+    pub width: usize,
+    /// Bits of a code: 2, 4 or 8.
+    pub bits: usize,
+    /// Rows that share scales and minima.
+    pub token_group: usize,
+    /// Neighbouring channels that share scales and minima; the last group of a row may be smaller.
+    pub channel_group: usize,
+    /// `[rows, row_bytes]`, whole groups of rows.
+    pub codes: &'a [u8],
+    /// `[rows / token_group, groups of channels]`.
+    pub scales: &'a [f16],
+    /// Shaped as the scales.
+    pub minima: &'a [f16],
+    /// Rows behind the coded ones, `[rows, width]`.
+    pub newest: &'a [f16],
+}
+
+impl Packed<'_> {
+    /// Bytes of a row's codes.
+    pub fn row_bytes(width: usize, bits: usize) -> usize {
+        (width * bits).div_ceil(8)
+    }
+
+    /// Rows that are held as codes.
+    pub fn coded_rows(&self) -> usize {
+        self.codes.len() / Packed::row_bytes(self.width, self.bits)
+    }
+
+    /// Rows, coded or not.
+    pub fn rows(&self) -> usize {
+        self.coded_rows() + self.newest.len() / self.width
+    }
+
+    /// Writes a row as f32 into the front of `to`.
+    ///
+    /// # Panics
+    /// When there is no such row, or it does not fit.
+    pub fn row(&self, row: usize, to: &mut [f32]) {
+        // SAFETY: plain code.
+        unsafe { self.load::<Portable>(row, to) }
+    }
+
+    /// [`Packed::row`] with the instructions of `L`; all give the same bits.
+    ///
+    /// # Safety
+    /// The instructions of `L` must be present.
+    #[inline(always)]
+    pub(super) unsafe fn load<L: Lanes>(&self, row: usize, to: &mut [f32]) {
+        let (width, coded) = (self.width, self.coded_rows());
+        let to = &mut to[..width];
+        if row >= coded {
+            let halves = &self.newest[(row - coded) * width..][..width];
+            // SAFETY: passed on.
+            return unsafe {
+                crate::inference::dense::convert(to, halves, |at| L::load_f16(at), f16::to_f32)
+            };
+        }
+        self.unpack(row, to);
+        let groups = width.div_ceil(self.channel_group);
+        let at = row / self.token_group * groups;
+        let (scales, minima) = (&self.scales[at..][..groups], &self.minima[at..][..groups]);
+        if self.channel_group == 1 {
+            // SAFETY: passed on.
+            return unsafe { scale_channels::<L>(to, scales, minima) };
+        }
+        for (to, (scale, minimum)) in to.chunks_mut(self.channel_group).zip(scales.iter().zip(minima)) {
+            let (scale, minimum) = (scale.to_f32(), minimum.to_f32());
+            to.iter_mut().for_each(|x| *x = *x * scale + minimum);
+        }
+    }
+
+    /// The codes of a row as floats.
+    #[inline(always)]
+    fn unpack(&self, row: usize, to: &mut [f32]) {
+        let bytes = Packed::row_bytes(self.width, self.bits);
+        let codes = &self.codes[row * bytes..][..bytes];
+        let mask = (0xffu8) >> (8 - self.bits);
+        for (part, to) in to.chunks_mut(bytes).enumerate() {
+            let shift = part * self.bits;
+            to.iter_mut().zip(codes).for_each(|(x, byte)| *x = f32::from((byte >> shift) & mask));
+        }
+    }
+}
+
+/// Every channel by its own scale and minimum. Not fused, so that all instruction sets agree.
+///
+/// # Safety
+/// The instructions of `L` must be present.
+#[inline(always)]
+unsafe fn scale_channels<L: Lanes>(to: &mut [f32], scales: &[f16], minima: &[f16]) {
+    let whole = to.len() / LANES * LANES;
+    for i in (0..whole).step_by(LANES) {
+        let (to, scales, minima) = (&mut to[i..i + LANES], &scales[i..i + LANES], &minima[i..i + LANES]);
+        // SAFETY: 16 values from here on are inside all three slices.
+        unsafe {
+            let scaled = L::load(to.as_ptr()).mul(L::load_f16(scales.as_ptr()));
+            scaled.add(L::load_f16(minima.as_ptr())).store(to.as_mut_ptr());
+        }
+    }
+    for i in whole..to.len() {
+        to[i] = to[i] * scales[i].to_f32() + minima[i].to_f32();
+    }
+}

@@ -1,0 +1,57 @@
+//! Which rows can be among the largest.
+
+use super::{Int8, activations::Activations};
+use crate::isa;
+
+/// A list of more than this part of all rows is no shorter way to the exact products.
+const MOST: f64 = 0.125;
+
+impl Int8 {
+    /// Rows, ascending, of which the `k` largest exact products with `x [cols]` are, all that equal the least of these
+    /// included. Exact products are those of [`matmul`](crate::inference::dense::matmul) with the weights that were rounded.
+    ///
+    /// Rows `always`, ascending, are on the list, and the `k` largest are those of the other rows.
+    ///
+    /// None when the list would be no use: it is long, `x` is not finite, or there is nothing to leave out.
+    ///
+    /// # Panics
+    /// When `x` is not one token.
+    pub fn shortlist(&self, x: &[f32], k: usize, always: &[u32]) -> Option<Vec<u32>> {
+        let most = (MOST * self.rows.len() as f64) as usize;
+        self.possible(x, k, always).filter(|list| list.len() <= most)
+    }
+
+    /// The list, however long it is.
+    pub(super) fn possible(&self, x: &[f32], k: usize, always: &[u32]) -> Option<Vec<u32>> {
+        let x = self.activations(x);
+        let [x] = &x[..] else { panic!("a list is for one token") };
+        let about = self.products(isa(), std::slice::from_ref(x));
+        let errors: Vec<f64> = (0..about.len()).map(|row| self.bound(x, row, about[row])).collect();
+        let free = |row: &usize| always.binary_search(&(*row as u32)).is_err();
+        let mut least: Vec<f64> =
+            (0..about.len()).filter(free).map(|row| f64::from(about[row]) - errors[row]).collect();
+        if k == 0 || k >= least.len() || least.iter().any(|least| !least.is_finite()) {
+            return None;
+        }
+        // At least k products are not below it.
+        let threshold = *least.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1;
+        let can = |row: &usize| f64::from(about[*row]) + errors[*row] >= threshold || !free(row);
+        Some((0..about.len()).filter(can).map(|row| row as u32).collect())
+    }
+
+    /// How far a row's product `about` can be from the exact kernels' product.
+    ///
+    /// With `w'` and `x'` for the rounded forms, `w x - w' x' = (w - w') x + w' (x - x')`. To this comes the rounding of the
+    /// exact kernels' f32 sums, at most three terms a column (Higham, *Accuracy and Stability of Numerical Algorithms*,
+    /// section 3.1), numbers below the normal range, which the tile unit takes as zero, and the rounding of `about`.
+    pub(super) fn bound(&self, x: &Activations, row: usize, about: f32) -> f64 {
+        let (error, norm) = (f64::from(self.rows[row].error), f64::from(self.rows[row].norm));
+        let terms = 3.0 * (self.stride + 64) as f64;
+        let part = terms * f64::from(f32::EPSILON) / 2.0;
+        let sums = part / (1.0 - part) * norm * x.norm;
+        let tiny = terms * f64::from(f32::MIN_POSITIVE) * (1.0 + norm + x.norm);
+        let rounded = f64::from(about.abs()) * f64::from(f32::EPSILON);
+        // The last factor covers the f64 arithmetic of norms and of this line.
+        (error * x.norm + (norm + error) * x.error + sums + tiny + rounded) * (1.0 + 1e-6)
+    }
+}

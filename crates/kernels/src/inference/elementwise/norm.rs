@@ -1,0 +1,114 @@
+//! RMS norm, to f32 or to int8 at once.
+
+use rayon::prelude::*;
+
+use super::task_rows;
+use crate::{
+    inference::ternary::{Quantized, QuantizedRow, to_int8},
+    simd::dispatch,
+};
+
+/// An RMS norm: `y = weight * x / sqrt(mean(x^2) + eps)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
+    /// Factors on the features, `[width]`.
+    pub weight: &'a [f32],
+    /// Added to the mean of the squares.
+    pub eps: f64,
+}
+
+impl Norm<'_> {
+    /// Norms `x [tokens, width]` into `out`.
+    ///
+    /// # Panics
+    /// When the lengths differ or are not whole tokens.
+    pub fn apply(&self, x: &[f32], out: &mut [f32]) {
+        let width = self.width(x);
+        assert_eq!(x.len(), out.len(), "the output is as long as the input");
+        let rows = out.par_chunks_exact_mut(width).zip(x.par_chunks_exact(width));
+        let one = |(out, x): (&mut [f32], &[f32])| scale(x, self.weight, factor(x, self.eps), out);
+        rows.with_min_len(task_rows(width)).for_each(one);
+    }
+
+    /// Norms `x [tokens, width]` and quantises it: the same integers and factors as those of [`Quantized::of`] what
+    /// [`Norm::apply`] gives.
+    ///
+    /// # Panics
+    /// When `x` is not whole tokens.
+    pub fn quantise(&self, x: &[f32], out: &mut Quantized) {
+        let width = self.width(x);
+        out.reset(x.len() / width, width);
+        let rows = x.par_chunks_exact(width).zip(out.rows_mut());
+        rows.with_min_len(task_rows(width)).for_each(|(x, row)| self.quantise_row(x, row));
+    }
+
+    /// One token.
+    pub(super) fn quantise_row(&self, x: &[f32], row: QuantizedRow<'_>) {
+        assert_eq!(x.len(), row.values.len(), "a token has as many activations as the layer columns");
+        (*row.scale, *row.sum) = scale_quantised(x, self.weight, factor(x, self.eps), row.values);
+    }
+
+    fn width(&self, x: &[f32]) -> usize {
+        let width = self.weight.len();
+        assert!(width > 0 && x.len().is_multiple_of(width), "activations are [tokens, {width}]");
+        width
+    }
+}
+
+fn factor(x: &[f32], eps: f64) -> f32 {
+    1.0 / (sum_of_squares(x) / x.len() as f64 + eps).sqrt() as f32
+}
+
+dispatch! {
+/// In f64: after a squared ReLU the squares leave the range of f32 long before the values do.
+fn sum_of_squares(x: &[f32]) -> f64 {
+    let mut sums = [0.0f64; 32];
+    let chunks = x.chunks_exact(32);
+    for (sum, v) in sums.iter_mut().zip(chunks.remainder()) {
+        *sum = f64::from(*v) * f64::from(*v);
+    }
+    for chunk in chunks {
+        for i in 0..32 {
+            sums[i] += f64::from(chunk[i]) * f64::from(chunk[i]);
+        }
+    }
+    sums.iter().sum()
+}
+}
+
+dispatch! {
+fn scale(x: &[f32], weight: &[f32], factor: f32, out: &mut [f32]) {
+    for ((y, x), w) in out.iter_mut().zip(x).zip(weight) {
+        *y = w * (x * factor);
+    }
+}
+}
+
+dispatch! {
+/// [`scale`], then as [`quantize_activations`](crate::inference::ternary::quantize_activations).
+fn scale_quantised(x: &[f32], weight: &[f32], factor: f32, out: &mut [i8]) -> (f32, i32) {
+    let (weight, out) = (&weight[..x.len()], &mut out[..x.len()]);
+    let mut largest = [0.0f32; 32];
+    let whole = x.len() / 32 * 32;
+    for start in (0..whole).step_by(32) {
+        let (x, w) = (&x[start..start + 32], &weight[start..start + 32]);
+        for i in 0..32 {
+            let y = (w[i] * (x[i] * factor)).abs();
+            largest[i] = if y > largest[i] { y } else { largest[i] };
+        }
+    }
+    for i in whole..x.len() {
+        let y = (weight[i] * (x[i] * factor)).abs();
+        largest[i - whole] = if y > largest[i - whole] { y } else { largest[i - whole] };
+    }
+    let absmax = largest.iter().fold(1e-5f32, |a, &b| if b > a { b } else { a });
+    let scale = 127.0 / absmax;
+    let mut sum = 0;
+    for i in 0..x.len() {
+        let value = to_int8((weight[i] * (x[i] * factor)) * scale);
+        out[i] = value as i8;
+        sum += value;
+    }
+    (absmax / 127.0, sum)
+}
+}

@@ -1,0 +1,75 @@
+//! Codes to the layout that the kernels read.
+
+use bitkv_bytes::Pages;
+use rayon::prelude::*;
+
+use super::{GROUP, MAX_COLS, TILE, TILE_BYTES, Ternary};
+use crate::simd::dispatch;
+
+/// A code that no weight has, and where it stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InvalidCode {
+    /// Row of the matrix.
+    pub row: usize,
+    /// Column of the matrix.
+    pub column: usize,
+}
+
+impl Ternary {
+    /// Packs a matrix of which `codes(row, out)` writes the rows as codes 0, 1 and 2, the weight plus one. Rows are asked
+    /// for in parallel and in any order, so that no full matrix is ever expanded.
+    ///
+    /// # Errors
+    /// When a code is above 2.
+    ///
+    /// # Panics
+    /// When the matrix is empty, or has so many columns that a sum could leave `i32` (over 262,144);
+    /// or when the system has no memory left.
+    pub fn pack_codes(
+        rows: usize,
+        cols: usize,
+        codes: impl Fn(usize, &mut [u8]) + Sync,
+    ) -> Result<Self, InvalidCode> {
+        assert!(rows > 0 && cols > 0, "a ternary matrix has rows and columns");
+        assert!(cols <= MAX_COLS, "{cols} columns: sums are exact up to {MAX_COLS}");
+        let (groups, tiles) = (rows.div_ceil(GROUP), cols.div_ceil(TILE));
+        let mut packed =
+            Pages::zeroed(groups * tiles * TILE_BYTES).expect("the system has room for the weights");
+        // Padding is code 0, so that it adds nothing whatever it is multiplied by.
+        let buffer = || vec![0u8; tiles * TILE];
+        let pack_group = |row_codes: &mut Vec<u8>, (group, out): (usize, &mut [u8])| {
+            for row in group * GROUP..rows.min((group + 1) * GROUP) {
+                codes(row, &mut row_codes[..cols]);
+                if !pack_row(row_codes, row % GROUP, out) {
+                    let column = row_codes.iter().position(|code| *code > 2).unwrap_or_default();
+                    return Some(InvalidCode { row, column });
+                }
+            }
+            None
+        };
+        let by_group = packed.par_chunks_mut(tiles * TILE_BYTES).enumerate();
+        match by_group.map_init(buffer, pack_group).find_first(Option::is_some).flatten() {
+            Some(bad) => Err(bad),
+            None => Ok(Ternary { rows, cols, packed }),
+        }
+    }
+}
+
+dispatch! {
+/// Writes one row of a group; false when a code is above 2.
+fn pack_row(codes: &[u8], row: usize, out: &mut [u8]) -> bool {
+    let mut largest = 0;
+    for (out, codes) in out.chunks_exact_mut(64).zip(codes.chunks_exact(16)) {
+        let mut bytes = [0; 4];
+        for j in 0..4 {
+            let four = [codes[j], codes[4 + j], codes[8 + j], codes[12 + j]];
+            bytes[j] = four[0] | four[1] << 2 | four[2] << 4 | four[3] << 6;
+            for code in four {
+                largest = if code > largest { code } else { largest };
+            }
+        }
+        out[row * 4..][..4].copy_from_slice(&bytes);
+    }
+    largest <= 2
+}
+}

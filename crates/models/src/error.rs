@@ -1,0 +1,65 @@
+//! What can be wrong when a model is opened by name, one sentence each.
+
+use std::{io, path::PathBuf};
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what the fields are")]
+pub enum Error {
+    #[error(
+        "there is no model '{asked}': use {built_in}, a folder with config.json and model.safetensors, a .gguf file, or organisation/name on the hub"
+    )]
+    UnknownModel { asked: String, built_in: String },
+    #[error("{asked} is not a model of the hub ({source}); {built_in} are built in")]
+    HubName { asked: String, built_in: String, source: Box<bitkv_hub::Error> },
+    #[error("{asked} is neither a folder nor a .gguf file: name the folder that holds config.json")]
+    NotAModel { asked: String },
+    #[error("{folder} has no {file}: a model's folder holds config.json and model.safetensors")]
+    IncompleteFolder { folder: String, file: &'static str },
+    #[error("{asked} is no .gguf file and has no I2_S tensors: leave out --i2s-layout")]
+    LayoutOfFolder { asked: String },
+    #[error("there is no shape {shape}: use 2b-4t, large, {built_in}, or a config.json")]
+    UnknownShape { shape: String, built_in: String },
+    #[error(
+        "{file} is not built in; this program was built from an incomplete folder of models, so build it again"
+    )]
+    NotBuiltIn { file: String },
+    #[error("{model} was not trained to chat: give the prompt without --chat")]
+    NoChat { model: String },
+    #[error(
+        "{model} has no chat template: put tokenizer_config.json with one beside its weights, or leave out --chat"
+    )]
+    NoChatTemplate { model: String },
+    #[error(
+        "{model} has no tokenizer.json or tokenizer.model: put one beside its weights, or use a command that takes --tokens"
+    )]
+    NoTokenizer { model: String },
+    #[error("a plain Llama is a way to run a model, not a model to write: leave out --skeleton")]
+    PlainLlamaWritten,
+    #[error("the tokenizer cannot be written into a GGUF file: {source}")]
+    Vocabulary { source: bitkv_tokenizer::Error },
+    #[error("{} exists already; name another place or remove it", path.display())]
+    Exists { path: PathBuf },
+    #[error("{} is no name for a folder; name a folder to write", path.display())]
+    FolderName { path: PathBuf },
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("cannot copy {} to {}: {source}", from.display(), to.display())]
+    Copy { from: PathBuf, to: PathBuf, source: io::Error },
+    #[error(transparent)]
+    BitNet(#[from] bitkv_bitnet::Error),
+    #[error(transparent)]
+    Checkpoint(#[from] bitkv_checkpoint::Error),
+    #[error(transparent)]
+    Hub(#[from] bitkv_hub::Error),
+    #[error(transparent)]
+    Record(#[from] bitkv_record::RecordError),
+    #[error(transparent)]
+    Tokenizer(#[from] bitkv_tokenizer::Error),
+}

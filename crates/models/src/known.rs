@@ -1,0 +1,128 @@
+//! Models whose configuration is known without their weights.
+
+use std::path::Path;
+
+use bitkv_checkpoint::Config;
+
+use crate::{Error, LoadedModel, PLAIN_LLAMA_MARK, Result, Source, built_in, built_in_name};
+
+/// A model whose configuration is known.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Its name.
+    pub name: String,
+    /// Its configuration.
+    pub config: Config,
+}
+
+/// A published model: its name, what else it is called, and its configuration as JSON.
+struct Published {
+    name: &'static str,
+    short: &'static str,
+    /// On the hub.
+    id: &'static str,
+    config: &'static str,
+}
+
+/// The two models the claims are about; their configurations are shipped, their weights are not needed.
+const PUBLISHED: [Published; 2] = [
+    Published {
+        name: "bitnet_b1_58-large",
+        short: "large",
+        id: "1bitLLM/bitnet_b1_58-large",
+        config: include_str!("../data/bitnet_b1_58-large.json"),
+    },
+    Published {
+        name: "BitNet-b1.58-2B-4T",
+        short: "2b-4t",
+        id: "microsoft/bitnet-b1.58-2B-4T",
+        config: include_str!("../data/BitNet-b1.58-2B-4T.json"),
+    },
+];
+
+impl Published {
+    fn shape(&self) -> Result<Shape> {
+        Ok(Shape { name: self.name.into(), config: Config::from_json(self.config, self.name)? })
+    }
+}
+
+/// The models whose configurations are shipped.
+pub fn published_models() -> Result<Vec<Shape>> {
+    PUBLISHED.iter().map(Published::shape).collect()
+}
+
+/// The published model that is called this: its name, its short name or its id on the hub, in any case. An id with a
+/// revision is none of these, because another revision may have another configuration.
+pub fn published_model(name: &str) -> Result<Option<Shape>> {
+    let called = |known: &&Published| {
+        [known.name, known.short, known.id].iter().any(|other| other.eq_ignore_ascii_case(name))
+    };
+    PUBLISHED.iter().find(called).map(Published::shape).transpose()
+}
+
+/// The configuration of the [`published_model`] that is called this, unless there is a file or folder of that name.
+///
+/// # Errors
+/// When a shipped configuration is damaged.
+pub fn configuration(name: &str) -> Result<Option<Shape>> {
+    if Path::new(name).exists() {
+        return Ok(None);
+    }
+    published_model(name)
+}
+
+/// The configuration in a file, of a published model by any of its names, or of a built-in model.
+///
+/// # Errors
+/// When there is none of that name, or the file is refused.
+pub fn config_of(shape: &str) -> Result<Config> {
+    if Path::new(shape).is_file() {
+        let text =
+            std::fs::read_to_string(shape).map_err(|source| Error::Read { path: shape.into(), source })?;
+        return Ok(Config::from_json(&text, shape)?);
+    }
+    if let Some(known) = published_model(shape)? {
+        return Ok(known.config);
+    }
+    let Some(name) = built_in_name(shape) else {
+        return Err(Error::UnknownShape { shape: shape.into(), built_in: built_in().join(", ") });
+    };
+    Ok(Source::find(name)?.checkpoint()?.config().clone())
+}
+
+impl Shape {
+    /// The shape of a loaded model.
+    pub fn of(model: &LoadedModel) -> Shape {
+        Shape { name: model.name.clone(), config: model.config().clone() }
+    }
+
+    /// The same model, run as a plain Llama.
+    pub fn as_plain_llama(self) -> Shape {
+        Shape { name: format!("{}{PLAIN_LLAMA_MARK}", self.name), config: self.config.as_llama_skeleton() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_models_are_found_by_every_name_in_any_case() {
+        let found = |name: &str| published_model(name).unwrap().map(|shape| shape.name);
+        for known in &PUBLISHED {
+            for name in [known.name, known.short, known.id] {
+                for name in [name.to_owned(), name.to_uppercase(), name.to_lowercase()] {
+                    assert_eq!(found(&name).as_deref(), Some(known.name), "{name}");
+                }
+            }
+            for name in [
+                format!("{}@main", known.id),
+                format!("{}@main", known.name),
+                format!("other/{}", known.name),
+            ] {
+                assert_eq!(found(&name), None, "{name}");
+            }
+        }
+        assert_eq!(found(""), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! Where a number comes from: which program computed it, on which machine, from which files.
+
+use std::{fs, time::SystemTime};
+
+use bitkv_record::{FileHash, Machine, Manifest, ModelEntry, Versions, rfc3339};
+use serde_json::{Map, Value};
+
+/// A manifest of what this process runs now; `seconds` is still to be set.
+pub fn manifest(
+    started: SystemTime,
+    seed: u64,
+    models: Vec<ModelEntry>,
+    texts: Vec<FileHash>,
+    options: Map<String, Value>,
+) -> Manifest {
+    let Versions { bitkv, revision, dirty } = versions();
+    Manifest {
+        format: bitkv_record::FORMAT,
+        bitkv_version: bitkv,
+        revision,
+        dirty,
+        command: command(),
+        started: rfc3339(started),
+        seconds: 0.0,
+        machine: machine(),
+        threads: rayon::current_num_threads(),
+        seed,
+        models,
+        texts,
+        options,
+        files: Vec::new(),
+    }
+}
+
+/// What this program was built from.
+pub fn versions() -> Versions {
+    Versions {
+        bitkv: env!("CARGO_PKG_VERSION").into(),
+        revision: env!("BITKV_REVISION").into(),
+        dirty: env!("BITKV_DIRTY") == "true",
+    }
+}
+
+/// The machine this process runs on.
+pub fn machine() -> Machine {
+    Machine {
+        cpu: cpu(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        simd: bitkv_kernels::features().into_iter().map(str::to_owned).collect(),
+    }
+}
+
+/// The arguments, with the program by its name only: where it lies says nothing about the numbers.
+fn command() -> Vec<String> {
+    std::iter::once("bitkv".to_owned()).chain(std::env::args().skip(1)).collect()
+}
+
+fn cpu() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}

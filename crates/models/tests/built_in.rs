@@ -1,0 +1,30 @@
+//! Built-in models as such, whichever they are: their names, and that they are the files of `models`.
+
+use std::path::Path;
+
+use bitkv_models::{Source, built_in};
+
+#[test]
+fn they_are_found_by_name_in_any_case() {
+    assert!(!built_in().is_empty(), "nothing is built in");
+    for name in built_in() {
+        for asked in [name.to_owned(), name.to_uppercase()] {
+            let entry = Source::find(&asked).unwrap().entry().unwrap();
+            assert_eq!((entry.name.as_str(), entry.source.as_str()), (name, "built-in"), "{asked}");
+        }
+        let error = Source::find(&format!("{name}s")).unwrap_err().to_string();
+        assert!(error.contains(&built_in().join(", ")), "{error}");
+    }
+}
+
+#[test]
+fn they_are_the_files_of_their_folders() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    for name in built_in() {
+        let folder = Source::find(models.join(name).to_str().unwrap()).unwrap();
+        let [own, its] = [Source::find(name).unwrap(), folder];
+        assert_eq!(own.checkpoint().unwrap().config(), its.checkpoint().unwrap().config());
+        let (own, its) = (own.entry().unwrap(), its.entry().unwrap());
+        assert_eq!((own.name, own.files), (its.name, its.files));
+    }
+}
