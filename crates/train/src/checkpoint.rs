@@ -57,10 +57,9 @@ pub fn save(
         ("shape".to_owned(), serde_json::to_string(&model.shape)?),
         ("run".to_owned(), identity(recipe, precision)),
     ]);
-    let (path, draft) = (folder.join(FILE), folder.join(format!(".{FILE}.partial")));
-    safetensors::serialize_to_file(views, Some(metadata), &draft)
-        .with_context(|| format!("cannot write {}", draft.display()))?;
-    fs::rename(&draft, &path).with_context(|| format!("cannot write {}", path.display()))
+    let path = folder.join(FILE);
+    let bytes = safetensors::serialize(views, Some(metadata))?;
+    bitkv_bytes::write(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// What may not change between the parts of a run. Stages may: a run can be steered while it goes on, and the

@@ -9,10 +9,10 @@ use anyhow::{Context, Result, anyhow, ensure};
 use tokenizers::Tokenizer;
 
 use crate::{
-    random::Rng,
     tasks::{self, Sequence},
     vocabulary::{self, EOS_ID},
 };
+use bitkv_stats::Rng;
 
 /// Separates documents in the text files.
 const SEPARATOR: &str = "<|endoftext|>";

@@ -7,9 +7,9 @@ use crate::{
     corpus::Corpus,
     model::{Batch, Model},
     ops::Precision,
-    random::Rng,
     tasks::{Kind, Sequence, UNSCORED, Words},
 };
+use bitkv_stats::Rng;
 
 /// Sequences evaluated at a time.
 const BATCH: usize = 8;

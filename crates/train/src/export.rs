@@ -52,9 +52,10 @@ pub fn export(
     same_loss(trainer.model(), &model, corpus)?;
     let text = card::write(recipe, corpus, sources, trainer, &model, &tokenizer)?;
     let path = folder.join("recipe.toml");
-    fs::write(&path, recipe_text).with_context(|| format!("cannot write {}", path.display()))?;
+    bitkv_bytes::write(&path, recipe_text.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
     let path = folder.join("README.md");
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    bitkv_bytes::write(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The configuration `bitnet` and transformers read.

@@ -14,7 +14,6 @@ pub mod export;
 pub mod model;
 pub mod ops;
 pub mod optimizer;
-pub mod random;
 pub mod recipe;
 mod start;
 pub mod tasks;

@@ -7,7 +7,9 @@
 //! - As many query heads of layer 0 as the recipe says attend to the previous token: the first half of an
 //!   induction circuit (Olsson et al. 2022, arXiv:2209.11895). Training may keep or undo it.
 
-use crate::{model::Shape, random::Rng, recipe::Start};
+use bitkv_stats::Rng;
+
+use crate::{model::Shape, recipe::Start};
 
 /// Standard deviation of the embedding around the shared row, and of that row.
 const EMBEDDING: f32 = 0.25;

@@ -3,7 +3,9 @@
 use anyhow::{Result, ensure};
 use tokenizers::Tokenizer;
 
-use crate::{random::Rng, vocabulary::BOS_ID};
+use bitkv_stats::Rng;
+
+use crate::vocabulary::BOS_ID;
 
 /// A position that is not scored.
 pub const UNSCORED: u32 = u32::MAX;

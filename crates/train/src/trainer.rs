@@ -17,10 +17,10 @@ use crate::{
     model::Model,
     ops::Precision,
     optimizer::Optimizer,
-    random::Rng,
     recipe::{Recipe, Stage},
     tasks::{Kind, Sequence, UNSCORED, Words},
 };
+use bitkv_stats::Rng;
 
 /// Steps over which the learning rate rises at the very start.
 const WARMUP: usize = 100;
@@ -171,7 +171,7 @@ impl<'a> Trainer<'a> {
 
     /// The batch of the next step: the same for every model with the same data seed.
     fn sequences(&self, stage: &Stage) -> Vec<Sequence> {
-        let mut rng = Rng::of_step(self.recipe.data_seed, self.position.step as u64);
+        let mut rng = Rng::of_part(self.recipe.data_seed, self.position.step as u64);
         let words = self.words.first(stage.alphabet);
         let draw = |_| {
             let kind = rng.unit();

@@ -1,9 +1,9 @@
 //! The fused operations against the same model in plain candle operations and candle's own autograd.
 
+use bitkv_stats::Rng;
 use bitkv_train::{
     model::{Batch, Model, Shape, Style},
     ops::Precision,
-    random::Rng,
     recipe::Start,
 };
 use candle_core::{D, Device, Result, Tensor};

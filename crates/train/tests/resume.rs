@@ -3,13 +3,13 @@
 use std::{fs, path::Path};
 
 use bitkv_bitnet::{Checkpoint, Model};
+use bitkv_stats::Rng;
 use bitkv_tokenizer::{Options, Tokenizer};
 use bitkv_train::{
     corpus::Corpus,
     export::export,
     model::{Shape, Style},
     ops::Precision,
-    random::Rng,
     recipe::{Recipe, Stage, Start},
     trainer::{LogRow, Trainer},
 };

@@ -1,6 +1,5 @@
 //! Random packed checkpoints of any shape, for measuring what does not depend on the weights' meaning.
 
-mod chance;
 mod tensor;
 mod write;
 

@@ -1,9 +1,9 @@
 //! The tensors of a random checkpoint, made part by part.
 
+use bitkv_stats::Rng;
 use half::bf16;
 use safetensors::Dtype;
 
-use super::chance::Chance;
 use crate::{
     Coding, Config, LinearShape,
     codec::folded,
@@ -82,27 +82,35 @@ impl Tensor {
 
     /// Writes the bytes from `part * PART` on.
     pub(super) fn fill(&self, seed: u64, part: usize, out: &mut [u8]) {
-        let mut chance = Chance::of(seed, &self.name, part);
+        let mut random = numbers_of(seed, &self.name, part);
         let (pairs, _) = out.as_chunks_mut::<2>();
         match self.values {
             Values::Normal => {
-                pairs.iter_mut().for_each(|p| *p = bf16::from_f32(chance.near_normal()).to_le_bytes());
+                pairs.iter_mut().for_each(|p| *p = bf16::from_f32(random.near_normal()).to_le_bytes());
             }
             Values::Constant(value) => {
                 pairs.iter_mut().for_each(|p| *p = bf16::from_f32(value).to_le_bytes());
             }
-            Values::Codes { rows } => fill_codes(&mut chance, [rows, self.shape[1]], part * PART, out),
+            Values::Codes { rows } => fill_codes(&mut random, [rows, self.shape[1]], part * PART, out),
         }
     }
 }
 
 /// Codes of the packed bytes from `first` on, of a matrix of `[rows, cols]`.
-fn fill_codes(chance: &mut Chance, [rows, cols]: [usize; 2], first: usize, out: &mut [u8]) {
+/// Random numbers for a part of a tensor, a sequence of their own so that parts may be made in any order.
+fn numbers_of(seed: u64, tensor: &str, part: usize) -> Rng {
+    // FNV-1a (Fowler, Noll and Vo).
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+    let bytes = tensor.bytes().chain(seed.to_le_bytes()).chain((part as u64).to_le_bytes());
+    Rng::new(Rng::new(bytes.fold(0xCBF2_9CE4_8422_2325, mix)).next_u64())
+}
+
+fn fill_codes(random: &mut Rng, [rows, cols]: [usize; 2], first: usize, out: &mut [u8]) {
     // Chance to code, by a table.
     let table: [u8; 256] =
         std::array::from_fn(|i| if i < NONZERO { 0 } else { 1 + u8::from(i < 2 * NONZERO) });
     for pair in out.chunks_mut(2) {
-        let bytes = chance.next().to_le_bytes();
+        let bytes = random.next_u64().to_le_bytes();
         for (byte, chance) in pair.iter_mut().zip(bytes.chunks_exact(4)) {
             *byte = (0..4).fold(0, |byte, plane| byte | table[usize::from(chance[plane])] << (2 * plane));
         }
