@@ -15,7 +15,7 @@ use bitkv_lab::{
 };
 use bitkv_models::{LoadedModel, suite};
 use bitkv_progress::Progress;
-use bitkv_record::{Profile, PublishedProfile, Queries, Split, Text, Texts};
+use bitkv_record::{Profile, Queries, Split, Text, Texts};
 
 /// Tokens of a calibration text when a profile has to be measured.
 pub(crate) const CALIBRATION_TOKENS: usize = 512;
@@ -87,7 +87,7 @@ pub(crate) fn numbers_of_file(shape: Shape, policy: &Policy, from: &Calibration)
     if policy.needs().contains(Need::Entropy) {
         let lacking = || format!("{} goes by entropies: give a file with --profile", policy.spec());
         let file = from.profile.as_deref().with_context(lacking)?;
-        let entropies = profile(file)?.entropies().concat();
+        let entropies = Profile::of_file(file)?.entropies().concat();
         ensure!(
             entropies.len() == shape.all_query_heads(),
             "{} has {} heads and the tensors {}: use a profile of their model",
@@ -136,44 +136,7 @@ fn entropies(subject: &LoadedModel, policy: &str, file: Option<&Path>) -> Result
         steps.finish();
         return Ok(entropies.mean(length, Queries::Published));
     };
-    profile_of(subject, file)
-}
-
-/// The entropies of a profile of this model, `[layers * query_heads]`.
-fn profile_of(subject: &LoadedModel, file: &Path) -> Result<Vec<f64>> {
-    let profile = profile(file)?;
-    // Published profiles name the organisation too.
-    let name = profile.model.rsplit('/').next();
-    ensure!(
-        name == Some(subject.name.as_str()),
-        "{} is a profile of {}, not of {}: use one of this model",
-        file.display(),
-        profile.model,
-        subject.name
-    );
-    let entropies: Vec<f64> = profile.entropies().concat();
     let config = subject.config();
     let heads = config.num_hidden_layers * config.num_attention_heads;
-    ensure!(
-        entropies.len() == heads,
-        "{} has {} heads and {} has {heads}: use a profile of this model",
-        file.display(),
-        entropies.len(),
-        subject.name
-    );
-    Ok(entropies)
-}
-
-/// Reads a profile in the suite's format or in the published one.
-fn profile(file: &Path) -> Result<Profile> {
-    let text = text(file)?;
-    let keys: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(&text).with_context(|| {
-            format!("{} is not a JSON object: use a file of `bitkv profile --out`", file.display())
-        })?;
-    if keys.contains_key("format_version") {
-        Ok(PublishedProfile::read(file)?.to_profile()?)
-    } else {
-        Ok(Profile::read(file)?)
-    }
+    Ok(Profile::of_file(file)?.entropies_of(file, &subject.name, heads)?)
 }

@@ -59,6 +59,36 @@ pub enum RecordError {
         /// The column, its value and what was expected.
         reason: String,
     },
+    /// A file was to be an entropy profile and is none.
+    #[error("{} is not a JSON object: use a file of `bitkv profile --out` ({source})", .path.display())]
+    NoProfile {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A profile is of another model.
+    #[error("{} is a profile of {profile}, not of {model}: use one of this model", .path.display())]
+    OtherModel {
+        /// The file.
+        path: PathBuf,
+        /// The model that it is of.
+        profile: String,
+        /// The model that is run.
+        model: String,
+    },
+    /// A profile has not as many heads as the model of its name.
+    #[error("{} has {found} heads and {model} has {expected}: use a profile of this model", .path.display())]
+    Heads {
+        /// The file.
+        path: PathBuf,
+        /// Heads in the profile.
+        found: usize,
+        /// The model that is run.
+        model: String,
+        /// Heads of the model, over all layers.
+        expected: usize,
+    },
     /// A folder was to be read as a finished run and is none.
     #[error("'{}' is no finished run: name the folder that `bitkv run` or `bitkv verify` wrote, with definition.toml and rows.csv", .path.display())]
     NoRun {

@@ -25,6 +25,7 @@ mod overlap;
 mod plan_export;
 mod policy_text;
 mod profile;
+mod profile_file;
 mod published_profile;
 mod resumable;
 mod rows;

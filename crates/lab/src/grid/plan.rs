@@ -8,7 +8,7 @@ use bitkv_evict::{Need, Needs, Policy, Role};
 use bitkv_models::{LoadedModel, Loading, Source, configuration, suite};
 use bitkv_record::{
     AskedBudget, Axes, AxisLists, Calibration, Definition, Experiment, FileHash, Form, Metric, ModelEntry,
-    Named, Profile, PublishedProfile, Split, Text, TextSource, Texts,
+    Named, Profile, Split, Text, TextSource, Texts,
 };
 
 use super::{
@@ -423,35 +423,14 @@ fn sources(
     Ok(found)
 }
 
-/// The entropies of a profile in the suite's format or in the published one, and the texts it is of where it says.
+/// The entropies of a profile of this model, `[layers * query_heads]`, and the texts that it was measured on.
 ///
 /// # Errors
-/// When the file is none, or one of another model.
+/// When the file is no profile, or one of another model.
 pub(super) fn profile_of(subject: &LoadedModel, file: &Path) -> Result<(Vec<f64>, Vec<FileHash>)> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("calibration.profile: cannot read {}", file.display()))?;
-    let read = || match text.contains("\"format_version\"") {
-        true => PublishedProfile::read(file)?.to_profile(),
-        false => Profile::read(file),
-    };
-    let profile = read().context("calibration.profile")?;
-    // Published profiles name the organisation too.
-    let name = profile.model.rsplit('/').next().unwrap_or_default();
-    ensure!(
-        name == subject.name,
-        "calibration.profile: {} is a profile of {}, not of {}: use one of this model",
-        file.display(),
-        profile.model,
-        subject.name
-    );
-    let (entropies, heads) = (profile.entropies().concat(), shape(subject, 1).all_query_heads());
-    ensure!(
-        entropies.len() == heads,
-        "calibration.profile: {} has {} heads and {} has {heads}: use a profile of this model",
-        file.display(),
-        entropies.len(),
-        subject.name
-    );
+    let profile = Profile::of_file(file).context("calibration.profile")?;
+    let heads = shape(subject, 1).all_query_heads();
+    let entropies = profile.entropies_of(file, &subject.name, heads).context("calibration.profile")?;
     Ok((entropies, profile.texts))
 }
 
