@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let rows: Vec<MemoryRow> = arguments
         .context
         .iter()
-        .map(|&context| row_of(&shape, accounting, context))
+        .map(|&context| Ok(row_of(&shape, accounting, context)?))
         .collect::<Result<_>>()?;
     if !arguments.json {
         let text: Vec<String> = tables(&rows).iter().map(|table| table.to_terminal()).collect();

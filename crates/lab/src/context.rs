@@ -1,12 +1,13 @@
 //! One prefill that serves every policy and budget.
 
-use anyhow::{Result, ensure};
 use bitkv_bitnet::{Cache, KvCache, Observe, Observed};
 use bitkv_evict::{Need, Needs, Plan, Shape};
 use bitkv_models::LoadedModel;
 use bitkv_stats::argmax;
 
 use crate::{
+    Result,
+    error::ensure,
     evidence::{self, Evidence, Numbers},
     logits::Logits,
 };
@@ -55,7 +56,7 @@ impl<'a> Context<'a> {
         numbers: &Numbers,
         dense: &Observe,
     ) -> Result<Context<'a>> {
-        ensure!(!continuation.is_empty(), "a continuation needs tokens");
+        ensure!(Unfit, !continuation.is_empty(), "a continuation needs tokens");
         let mut context = Context::observe(subject, context, needs, numbers)?;
         context.continuation = continuation.to_vec();
         let look = Observe { accumulated: needs.contains(Need::Future), ..dense.clone() };

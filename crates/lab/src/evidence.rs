@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use bitkv_bitnet::{Cache, Observe, Observed, QueryMoments};
 use bitkv_evict::{Need, Needs, Observation, Shape};
 use bitkv_models::LoadedModel;
 
-use crate::reconstruction;
+use crate::{Result, reconstruction};
 
 /// Numbers that come from calibration or from a file: entropies, head scores, head patterns.
 pub type Numbers = BTreeMap<Need, Vec<f64>>;

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::{
+    Error, Result,
+    error::{Place as _, Refuse as _, bail, ensure},
+};
 
 /// Reads `[layers][heads]` numbers, layer by layer: a JSON array of rows, a JSON object from `"layer-head"` to a
 /// number or a list of numbers whose mean counts (HeadKV's files), or one line of numbers a layer (DuoAttention's
@@ -12,14 +15,17 @@ use anyhow::{Context, Result, bail, ensure};
 /// When the file cannot be read, is none of these, or has other layers or heads.
 pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
     let name = path.display();
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read the head scores {name}"))?;
+    let text = fs::read_to_string(path).refuse(Error::File, format!("cannot read the head scores {name}"))?;
     let rows = match text.trim_start().as_bytes().first() {
-        Some(b'[') => serde_json::from_str(&text)
-            .with_context(|| format!("{name} is not a JSON array with a row of numbers for each layer"))?,
-        Some(b'{') => keyed(&text).with_context(|| format!("{name} holds no HeadKV scores"))?,
-        _ => lines(&text).with_context(|| format!("{name} is not a line of numbers for each layer"))?,
+        Some(b'[') => serde_json::from_str(&text).refuse(
+            Error::File,
+            format!("{name} is not a JSON array with a row of numbers for each layer"),
+        )?,
+        Some(b'{') => keyed(&text).at(format!("{name} holds no HeadKV scores"))?,
+        _ => lines(&text).at(format!("{name} is not a line of numbers for each layer"))?,
     };
     ensure!(
+        File,
         rows.len() == layers && rows.iter().all(|row| row.len() == heads),
         "{name} has {} layers of {} heads, and the model {layers} of {heads}: use a file of this model",
         rows.len(),
@@ -28,6 +34,7 @@ pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
     let scores = rows.concat();
     match scores.iter().position(|s| !s.is_finite() || *s < 0.0) {
         Some(at) => bail!(
+            File,
             "{name}: the score of layer {}, head {} is {}: write a finite number that is not negative",
             at / heads,
             at % heads,
@@ -38,7 +45,7 @@ pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
 }
 
 fn lines(text: &str) -> Result<Vec<Vec<f64>>> {
-    let number = |word: &str| word.parse::<f64>().with_context(|| format!("`{word}` is no number"));
+    let number = |word: &str| word.parse::<f64>().refuse(Error::File, format!("`{word}` is no number"));
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines.map(|line| line.split_whitespace().map(number).collect()).collect()
 }
@@ -51,14 +58,20 @@ enum Score {
 }
 
 fn keyed(text: &str) -> Result<Vec<Vec<f64>>> {
-    let scores: BTreeMap<String, Score> =
-        serde_json::from_str(text).context("expected an object of numbers or lists of numbers")?;
+    let scores: BTreeMap<String, Score> = serde_json::from_str(text)
+        .refuse(Error::File, "expected an object of numbers or lists of numbers")?;
     let mut by_place = BTreeMap::new();
     for (key, score) in scores {
         let place =
             key.split_once('-').and_then(|(l, h)| Some((l.parse::<usize>().ok()?, h.parse::<usize>().ok()?)));
-        let place = place.with_context(|| format!("key `{key}` is not LAYER-HEAD, such as 0-3"))?;
-        ensure!(!by_place.contains_key(&place), "the score of head {}-{} is there twice", place.0, place.1);
+        let place = place.refuse(Error::File, format!("key `{key}` is not LAYER-HEAD, such as 0-3"))?;
+        ensure!(
+            File,
+            !by_place.contains_key(&place),
+            "the score of head {}-{} is there twice",
+            place.0,
+            place.1
+        );
         let mean = match score {
             Score::One(score) => score,
             Score::Several(list) => list.iter().sum::<f64>() / list.len() as f64,
@@ -71,7 +84,7 @@ fn keyed(text: &str) -> Result<Vec<Vec<f64>>> {
             rows.push(Vec::new());
         }
         let row = rows.get_mut(layer).filter(|row| row.len() == head);
-        row.with_context(|| format!("the heads before {layer}-{head} are missing"))?.push(score);
+        row.refuse(Error::File, format!("the heads before {layer}-{head} are missing"))?.push(score);
     }
     Ok(rows)
 }
@@ -101,13 +114,13 @@ mod tests {
     #[test]
     fn a_head_has_one_score() {
         let said =
-            format!("{:#}", written(r#"{"0-0": 1, "00-0": 2, "0-1": 1, "1-0": 1, "1-1": 1}"#).unwrap_err());
+            format!("{}", written(r#"{"0-0": 1, "00-0": 2, "0-1": 1, "1-0": 1, "1-1": 1}"#).unwrap_err());
         assert!(said.contains("the score of head 0-0 is there twice"), "{said}");
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        let said = |text: &str| format!("{:#}", written(text).unwrap_err());
+        let said = |text: &str| format!("{}", written(text).unwrap_err());
         assert!(said("[[0, 1]]").contains("has 1 layers of 2 heads, and the model 2 of 2"));
         assert!(said("[[0, 1], [0, -1]]").contains("layer 1, head 1 is -1"));
         assert!(said(r#"{"a": 1}"#).contains("`a` is not LAYER-HEAD"));

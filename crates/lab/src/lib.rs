@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod context;
+mod error;
 pub mod evidence;
 pub mod grid;
 pub mod head_file;
@@ -18,3 +19,5 @@ pub mod tasks;
 pub mod tensors;
 pub mod verification;
 pub mod window;
+
+pub use error::{Error, Result};

@@ -1,7 +1,8 @@
 //! Logits in one piece.
 
-use anyhow::{Result, bail};
 use candle_core::{CpuStorage, Storage, Tensor};
+
+use crate::{Result, error::bail};
 
 /// Rows of logits, `[rows * classes]`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,7 +54,7 @@ pub fn borrow<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let (storage, layout) = tensor.storage_and_layout();
     match (&*storage, layout.contiguous_offsets()) {
         (Storage::Cpu(CpuStorage::F32(values)), Some((first, end))) => Ok(read(&values[first..end])),
-        _ => bail!("logits must be contiguous f32 numbers in main memory, not {tensor:?}"),
+        _ => bail!(Unfit, "logits must be contiguous f32 numbers in main memory, not {tensor:?}"),
     }
 }
 

@@ -1,9 +1,13 @@
 //! How much memory weights, cache and activations take: as published, as it really is, and measured.
 
-use anyhow::{Result, ensure};
 use bitkv_bitnet::{Architecture, Config};
 use bitkv_models::Shape;
 use bitkv_record::{Accounting, MemoryRow};
+
+use crate::{
+    Result,
+    error::{bail, ensure},
+};
 
 /// Bits of a weight as the published table counts them.
 const PUBLISHED_BITS: f64 = 1.58;
@@ -38,6 +42,7 @@ pub fn published_share(model: &str, context: usize) -> Option<f64> {
 pub fn row_of(shape: &Shape, accounting: Accounting, context: usize) -> Result<MemoryRow> {
     let config = &shape.config;
     ensure!(
+        Definition,
         (1..=LONGEST).contains(&context),
         "a context of {context} tokens has no memory table: use 1 to {LONGEST}"
     );
@@ -45,7 +50,7 @@ pub fn row_of(shape: &Shape, accounting: Accounting, context: usize) -> Result<M
         Accounting::Published => (published_parameters(config) as f64 * PUBLISHED_BITS / 8.0).round() as u64,
         Accounting::Actual => stored_bytes(config),
         Accounting::Measured => {
-            anyhow::bail!("measured bytes come from a loaded model, not from a shape")
+            bail!(Definition, "measured bytes come from a loaded model, not from a shape")
         }
     };
     let kv = kv_bytes(config, context);

@@ -1,13 +1,12 @@
 //! Attention entropy of every head over calibration texts.
 
-use anyhow::{Result, ensure};
 use bitkv_bitnet::Observe;
 use bitkv_models::LoadedModel;
 use bitkv_progress::Progress;
 use bitkv_record::Queries;
 use bitkv_stats::normalised;
 
-use crate::window::Window;
+use crate::{Result, error::ensure, window::Window};
 
 /// Entropies of one model over texts, at every query position.
 #[derive(Clone, Debug)]
@@ -39,13 +38,18 @@ fn rows_of(queries: Queries, context: usize) -> Vec<usize> {
 /// # Errors
 /// When there are no windows, they differ in length or are shorter than two tokens, or the model fails.
 pub fn measure(subject: &LoadedModel, windows: &[Window], steps: &Progress) -> Result<Entropies> {
-    ensure!(!windows.is_empty(), "there are no calibration texts to profile {} on", subject.name);
+    ensure!(Unfit, !windows.is_empty(), "there are no calibration texts to profile {} on", subject.name);
     let context = windows[0].tokens.len();
     ensure!(
+        Unfit,
         context >= 2,
         "calibration windows of {context} tokens have no entropy to measure: use 2 tokens or more"
     );
-    ensure!(windows.iter().all(|w| w.tokens.len() == context), "calibration windows must be of one length");
+    ensure!(
+        Unfit,
+        windows.iter().all(|w| w.tokens.len() == context),
+        "calibration windows must be of one length"
+    );
     let observe = Observe { entropy: true, ..Observe::default() };
     let mut bits = Vec::new();
     for window in windows {

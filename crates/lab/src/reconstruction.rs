@@ -4,12 +4,13 @@
 //! chunk behind a request to do so, and a token counts by the most attention that any query of its group pays to it.
 //! Attention is taken over the sinks, the chunk and the repetition itself.
 
-use anyhow::{Result, ensure};
 use bitkv_bitnet::{Cache, KvCache, Observe, Observed};
 use bitkv_kernels::attention::{Floats, Input, Statistics, Wanted, attend};
 use rayon::prelude::*;
 
 use bitkv_models::LoadedModel;
+
+use crate::{Result, error::ensure};
 
 /// Tokens repeated at a time, where the model has positions for them.
 const CHUNK: usize = 2048;
@@ -33,6 +34,7 @@ pub fn attention(subject: &LoadedModel, cache: &Cache, context: &[u32]) -> Resul
     let requests = Requests::new(subject)?;
     let room = config.max_position_embeddings.saturating_sub(context.len() + requests.longest());
     ensure!(
+        Unfit,
         room >= FEWEST.min(context.len()),
         "kvzip repeats the context, but {} has {} positions and the context takes {} of them: shorten it",
         subject.name,

@@ -10,7 +10,6 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use anyhow::{Context, Result, bail, ensure};
 use bitkv_bitnet::output_norms::l1_norms;
 use bitkv_evict::{Need, Needs, Shape};
 use bitkv_kernels::attention::{Floats, Input, Statistics, Wanted, attend};
@@ -19,6 +18,11 @@ use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::evidence::{Evidence, Numbers};
+
+use crate::{
+    Error, Result,
+    error::{Place as _, Refuse as _, bail, ensure},
+};
 
 /// An opened file.
 pub struct Tensors {
@@ -35,24 +39,22 @@ impl Tensors {
     /// When the file cannot be read, holds no layer 0, or layers that do not agree.
     pub fn open(path: &Path) -> Result<Tensors> {
         let name = path.display().to_string();
-        let bytes = fs::read(path).with_context(|| format!("cannot read the tensor file {name}"))?;
+        let bytes = fs::read(path).refuse(Error::File, format!("cannot read the tensor file {name}"))?;
         let (_, header) = SafeTensors::read_metadata(&bytes)
-            .with_context(|| format!("{name} is not a safetensors file"))?;
+            .refuse(Error::File, format!("{name} is not a safetensors file"))?;
         let about = header.metadata().clone().unwrap_or_default();
         let rope_theta = match about.get("rope_theta") {
             None => 10_000.0,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|theta: &f64| theta.is_finite() && *theta > 1.0)
-                .with_context(|| {
-                    format!(
-                        "{name}: rope_theta = {text} is no base of rotary frequencies: write a number above 1"
-                    )
-                })?,
+            Some(text) => text.parse().ok().filter(|theta: &f64| theta.is_finite() && *theta > 1.0).refuse(
+                Error::File,
+                format!(
+                    "{name}: rope_theta = {text} is no base of rotary frequencies: write a number above 1"
+                ),
+            )?,
         };
         if let Some(pairs) = about.get("rope_pairs").filter(|pairs| *pairs != "halves") {
             bail!(
+                File,
                 "{name}: rope_pairs = {pairs} is not supported: rotate channel i with i + head_dim / 2 (`halves`)"
             );
         }
@@ -65,27 +67,38 @@ impl Tensors {
         let file = self.parsed()?;
         let layers = (0..).take_while(|layer| file.tensor(&format!("k.{layer}")).is_ok()).count();
         ensure!(
+            File,
             layers > 0,
             "{} has no tensor `k.0`: name the keys of layer 0, 1, ... `k.0`, `k.1`, ...",
             self.name
         );
         if let Some(beyond) = file.names().into_iter().filter(|name| layer_of(name) >= Some(layers)).min() {
-            bail!("{} has a tensor `{beyond}` and no `k.{layers}`: add the keys of every layer", self.name);
+            bail!(
+                File,
+                "{} has a tensor `{beyond}` and no `k.{layers}`: add the keys of every layer",
+                self.name
+            );
         }
-        let key = file.tensor("k.0")?;
+        let key = file.tensor("k.0").refuse(Error::File, &self.name)?;
         let &[kv_heads, tokens, head_dim] = key.shape() else {
-            bail!("{}: `k.0` has shape {:?}, not [kv_heads, tokens, head_dim]", self.name, key.shape())
+            bail!(File, "{}: `k.0` has shape {:?}, not [kv_heads, tokens, head_dim]", self.name, key.shape())
         };
-        ensure!(head_dim > 0, "{}: `k.0` has a head_dim of 0: save keys of at least one channel", self.name);
+        ensure!(
+            File,
+            head_dim > 0,
+            "{}: `k.0` has a head_dim of 0: save keys of at least one channel",
+            self.name
+        );
         let query = ["q.0", "q_pre.0"].iter().find_map(|name| file.tensor(name).ok());
         let query_heads = query.map_or(kv_heads, |query| query.shape().first().copied().unwrap_or(0));
         let shape = Shape { layers, query_heads, kv_heads, tokens, head_dim };
-        shape.check().with_context(|| format!("{} holds an impossible cache", self.name))?;
+        shape.check().at(format!("{} holds an impossible cache", self.name))?;
         Ok(shape)
     }
 
     fn parsed(&self) -> Result<SafeTensors<'_>> {
-        Ok(SafeTensors::deserialize(&self.bytes)?)
+        SafeTensors::deserialize(&self.bytes)
+            .refuse(Error::File, format!("{} is not a safetensors file", self.name))
     }
 
     /// The extent of the cache.
@@ -147,13 +160,14 @@ impl Tensors {
         let name = format!("o_proj.{layer}");
         let width = query_heads * head_dim;
         let hidden = self.parsed()?.tensor(&name).ok().and_then(|t| t.shape().first().copied());
-        let hidden = hidden.with_context(|| {
+        let hidden = hidden.refuse(
+            Error::File,
             format!(
                 "{} has no tensor `{name}`, which the policy needs: add it with shape [hidden, {width}]",
                 self.name
-            )
-        })?;
-        ensure!(hidden > 0, "{}: `{name}` has no rows: save the output projection's weight", self.name);
+            ),
+        )?;
+        ensure!(File, hidden > 0, "{}: `{name}` has no rows: save the output projection's weight", self.name);
         let weights = self.read(&name, &[hidden, width])?;
         let gain = match sub_norm {
             true => self.gain(layer, width)?,
@@ -174,6 +188,7 @@ impl Tensors {
     fn gain(&self, layer: usize, width: usize) -> Result<Vec<f32>> {
         let name = format!("attn_sub_norm.{layer}");
         ensure!(
+            File,
             self.parsed()?.tensor(&name).is_ok(),
             "{} has no tensor `{name}`: add the norm's gain with shape [{width}], or plan a model without one with norm='plain'",
             self.name
@@ -183,24 +198,32 @@ impl Tensors {
 
     fn read(&self, tensor: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let file = self.parsed()?;
-        let view = file.tensor(tensor).ok().with_context(|| {
+        let view = file.tensor(tensor).ok().refuse(
+            Error::File,
             format!(
                 "{} has no tensor `{tensor}`, which the policy needs: add it with shape {shape:?}",
                 self.name
-            )
-        })?;
+            ),
+        )?;
         ensure!(
+            File,
             view.shape() == shape,
             "{}: `{tensor}` has shape {:?} where {shape:?} is due: check its layout",
             self.name,
             view.shape()
         );
-        let numbers = floats(&view).with_context(|| {
-            format!("{}: `{tensor}` is of type {:?}: save it as F32, F16 or BF16", self.name, view.dtype())
-        })?;
+        let numbers = floats(&view).refuse(
+            Error::File,
+            format!("{}: `{tensor}` is of type {:?}: save it as F32, F16 or BF16", self.name, view.dtype()),
+        )?;
         match numbers.iter().position(|x| !x.is_finite()) {
             Some(at) => {
-                bail!("{}: `{tensor}` holds {} at index {at}: it must be finite", self.name, numbers[at])
+                bail!(
+                    File,
+                    "{}: `{tensor}` holds {} at index {at}: it must be finite",
+                    self.name,
+                    numbers[at]
+                )
             }
             None => Ok(numbers),
         }

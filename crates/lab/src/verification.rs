@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
 use bitkv_record::Definition;
 use toml::{Table, Value};
 
 use bitkv_models::{Loading, Source};
+
+use crate::{
+    Error, Result,
+    error::{Refuse as _, ensure},
+};
 
 /// The definition as it stands in `experiments/`.
 const DEFINITION: &str = include_str!("../../../experiments/verify.toml");
@@ -47,7 +51,8 @@ pub struct Changes {
 /// # Errors
 /// When a model cannot be found, or the sizes do not fit it.
 pub fn definition(changes: &Changes) -> Result<Definition> {
-    let mut table: Table = DEFINITION.parse().context("the compiled-in definition is damaged")?;
+    let mut table: Table =
+        DEFINITION.parse().refuse(Error::Definition, "the compiled-in definition is damaged")?;
     let before = table.clone();
     let experiment = first(&mut table, "experiment")?.clone();
     let size = |key: &str| experiment.get(key).and_then(Value::as_integer).unwrap_or(0) as usize;
@@ -59,19 +64,25 @@ pub fn definition(changes: &Changes) -> Result<Definition> {
         changes.scored_tokens.unwrap_or(size("horizon")),
     ];
     ensure!(
+        Definition,
         changes.recalls.is_none_or(|count| count <= MOST_RECALLS),
         "--recalls {} is too many: use at most {MOST_RECALLS}",
         changes.recalls.unwrap_or_default()
     );
     check(changes, sizes)?;
     apply(changes, sizes, &mut table)?;
-    let text = if table == before { DEFINITION.to_owned() } else { toml::to_string(&table)? };
+    let text = if table == before {
+        DEFINITION.to_owned()
+    } else {
+        toml::to_string(&table).refuse(Error::Definition, FILE)?
+    };
     Ok(Definition::from_toml(&text, FILE)?)
 }
 
 /// Whether the windows are long enough and fit every model; weights are not read.
 fn check(changes: &Changes, [calibration, context, scored]: [usize; 3]) -> Result<()> {
     ensure!(
+        Definition,
         calibration >= SHORTEST && context >= SHORTEST && scored >= 1,
         "windows of {calibration} calibration, {context} context and {scored} scored tokens are too short: use {SHORTEST}, \
          {SHORTEST} and 1 or more"
@@ -80,6 +91,7 @@ fn check(changes: &Changes, [calibration, context, scored]: [usize; 3]) -> Resul
     let wanted = calibration.max(context.saturating_add(scored).saturating_add(1)).max(recall);
     for (i, model) in changes.models.iter().enumerate() {
         ensure!(
+            Definition,
             !changes.models[..i].contains(model),
             "two models are named {model}: give each once, or rename one folder"
         );
@@ -89,6 +101,7 @@ fn check(changes: &Changes, [calibration, context, scored]: [usize; 3]) -> Resul
         let source = Source::find_with(model, changes.loading.clone())?;
         let longest = source.checkpoint()?.config().max_position_embeddings;
         ensure!(
+            Definition,
             wanted <= longest,
             "{} reads {longest} tokens at most and the verification wants {wanted}: lower --calibration-tokens, \
              --context-tokens or --scored-tokens",
@@ -111,17 +124,25 @@ fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &
     if let Some(seed) = changes.seed {
         experiment.insert(
             "seeds".into(),
-            vec![i64::try_from(seed).context("--seed is too large: use at most 2^63 - 1")?].into(),
+            vec![
+                i64::try_from(seed)
+                    .map_err(|_| Error::Definition("--seed is too large: use at most 2^63 - 1".into()))?,
+            ]
+            .into(),
         );
     }
     if let Some(folder) = &changes.evaluation {
         experiment.insert("texts".into(), path(folder)?);
     }
     let folder = changes.calibration.as_deref().map(path).transpose()?;
-    let from = experiment.get_mut("calibration").and_then(Value::as_table_mut).context("no calibration")?;
+    let from = experiment
+        .get_mut("calibration")
+        .and_then(Value::as_table_mut)
+        .refuse(Error::Definition, "no calibration")?;
     set(from, "tokens", Some(calibration));
     from.extend(folder.clone().map(|folder| ("texts".to_owned(), folder)));
-    let tasks = experiment.get_mut("tasks").and_then(Value::as_array_mut).context("no tasks")?;
+    let tasks =
+        experiment.get_mut("tasks").and_then(Value::as_array_mut).refuse(Error::Definition, "no tasks")?;
     match changes.recalls {
         Some(0) => tasks.retain(|task| !task.is_table()),
         recalls => {
@@ -138,7 +159,10 @@ fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &
     profile.insert("lengths".into(), lengths.into());
     profile.extend(folder.map(|folder| ("texts".to_owned(), folder)));
     let models = first(table, "experiment")?.get("models").cloned();
-    let studies = table.get_mut("memory").and_then(Value::as_array_mut).context("no memory studies")?;
+    let studies = table
+        .get_mut("memory")
+        .and_then(Value::as_array_mut)
+        .refuse(Error::Definition, "no memory studies")?;
     for study in studies.iter_mut().filter_map(Value::as_table_mut) {
         // The published models are what they are.
         if study.get("models") != models.as_ref() {
@@ -165,7 +189,8 @@ fn rename(table: &mut Table, models: &[String]) {
 
 fn first<'t>(table: &'t mut Table, key: &str) -> Result<&'t mut Table> {
     let list = table.get_mut(key).and_then(Value::as_array_mut);
-    list.and_then(|list| list.first_mut()?.as_table_mut()).with_context(|| format!("{FILE} has no [[{key}]]"))
+    list.and_then(|list| list.first_mut()?.as_table_mut())
+        .refuse(Error::Definition, format!("{FILE} has no [[{key}]]"))
 }
 
 fn set(table: &mut Table, key: &str, value: Option<usize>) {
@@ -178,6 +203,6 @@ fn set(table: &mut Table, key: &str, value: Option<usize>) {
 fn path(folder: &Path) -> Result<Value> {
     let text = folder
         .to_str()
-        .with_context(|| format!("the folder {} is not UTF-8 text: rename it", folder.display()))?;
+        .refuse(Error::Definition, format!("the folder {} is not UTF-8 text: rename it", folder.display()))?;
     Ok(if folder.is_absolute() { text.to_owned() } else { format!("./{text}") }.into())
 }

@@ -1,9 +1,13 @@
 //! A text as the tokens one measurement reads.
 
-use anyhow::{Context, Result, ensure};
 use bitkv_record::Text;
 
 use bitkv_models::LoadedModel;
+
+use crate::{
+    Result,
+    error::{Place as _, ensure},
+};
 
 /// The first tokens of a text, the beginning-of-sequence token included.
 #[derive(Clone, Debug)]
@@ -24,6 +28,7 @@ impl Window {
     pub fn of(subject: &LoadedModel, text: &Text, length: usize) -> Result<Window> {
         let mut tokens = subject.tokenizer()?.encode(&text.content, true)?;
         ensure!(
+            Unfit,
             tokens.len() >= length,
             "{} has {} tokens and {length} are needed: use a longer text or a shorter context",
             text.entry.file,
@@ -47,6 +52,6 @@ impl Window {
 /// # Errors
 /// When the tokenizer fails.
 pub fn bytes_of(subject: &LoadedModel, tokens: &[u32]) -> Result<usize> {
-    let text = subject.tokenizer()?.decode(tokens).context("cannot decode the scored tokens")?;
+    let text = subject.tokenizer()?.decode(tokens).at("cannot decode the scored tokens")?;
     Ok(text.len())
 }

@@ -18,7 +18,7 @@ fn read<'a>(
     before: &[u32],
     after: &[u32],
     needs: &Needs,
-) -> anyhow::Result<Context<'a>> {
+) -> bitkv_lab::Result<Context<'a>> {
     Context::read(subject, before, after, needs, &Numbers::new(), &Observe::default())
 }
 

@@ -1,6 +1,5 @@
 //! A cache that is cut, and cut again.
 
-use anyhow::Result;
 use bitkv_bitnet::{Cache, KvCache, Observe, Observed, Output};
 use bitkv_evict::{Budget, Need, Needs, Plan, Policy};
 use bitkv_models::LoadedModel;
@@ -8,6 +7,8 @@ use bitkv_record::{KvFormat, Positions};
 
 use super::storage;
 use crate::evidence::{Evidence, Numbers, observe};
+
+use crate::Result;
 
 /// Cuts one cache by one policy, as often as asked.
 pub(super) struct Cutter<'a> {

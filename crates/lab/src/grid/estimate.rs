@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
 use bitkv_bitnet::{Cache, KvCache};
 use bitkv_progress::Progress;
 use bitkv_record::Metric;
@@ -12,7 +11,7 @@ use super::{
     plan::{Grid, Job},
     unit::{Scored, Unit},
 };
-use crate::{memory::kv_bytes, profile};
+use crate::{Error, Result, memory::kv_bytes, profile};
 
 /// Tokens that are read where a longer context will be.
 const PROBE: usize = 128;
@@ -161,7 +160,10 @@ fn scored(unit: &Unit) -> usize {
     unit.scored.sequences().iter().map(Vec::len).sum()
 }
 
-fn seconds<E>(run: impl FnOnce() -> Result<(), E>) -> Result<f64, E> {
+fn seconds<E>(run: impl FnOnce() -> Result<(), E>) -> Result<f64>
+where
+    Error: From<E>,
+{
     let started = Instant::now();
     run()?;
     Ok(started.elapsed().as_secs_f64())

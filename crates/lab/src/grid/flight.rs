@@ -1,6 +1,5 @@
 //! Cells that are run together: each weight is read once for all of them, and every row is what it would be alone.
 
-use anyhow::Result;
 use bitkv_bitnet::{Cache, Model, Sequence};
 use bitkv_record::Metric;
 use candle_core::Tensor;
@@ -10,6 +9,8 @@ use super::{
     plan::{Cell, Job},
     unit::{Scored, Unit},
 };
+
+use crate::Result;
 
 /// Questions asked at a time: each has a copy of the cut cache.
 pub(super) const BATCH: usize = 16;

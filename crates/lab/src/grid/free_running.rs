@@ -2,14 +2,13 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
 use bitkv_bitnet::{Cache, KvCache};
 use bitkv_models::LoadedModel;
 use bitkv_stats::argmax;
 use candle_core::Tensor;
 
 use super::flight::forward;
-use crate::{context::Context, logits::borrow};
+use crate::{Result, context::Context, logits::borrow};
 
 /// Tokens generated, fewer where the continuation is shorter.
 const TOKENS: usize = 64;

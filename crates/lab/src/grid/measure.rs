@@ -2,7 +2,6 @@
 
 use std::{cell::OnceCell, time::Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
 use bitkv_bitnet::{Cache, Observe};
 use bitkv_evict::{Budget, Need, Needs, Plan, Planner, Policy, Role, Shape};
 use bitkv_record::{
@@ -23,14 +22,13 @@ use super::{
     unit::{Group, Scored, Unit},
 };
 use crate::{
+    Error, Result,
     context::Context,
+    error::{Refuse as _, bail},
     evidence::Numbers,
     logits::borrow,
     metrics::{self, Compared, Reference},
 };
-
-/// How an error begins after which no number of a run can be trusted.
-const DEFECT: &str = "the self-check failed";
 
 /// A unit with everything that its cells share.
 pub(super) struct Reader<'a> {
@@ -95,7 +93,8 @@ impl<'a> Reader<'a> {
     pub(super) fn measure(&self, cells: &[&Cell]) -> Result<Vec<Measured>> {
         let measured = match (self.measured(cells), cells) {
             (Ok(measured), _) => measured,
-            (Err(error), [cell]) => vec![(self.failed(cell, &format!("{error:#}")), None)],
+            (Err(error @ Error::SelfCheck { .. }), [_]) => return Err(error),
+            (Err(error), [cell]) => vec![(self.failed(cell, &format!("{error}")), None)],
             // One of them failed, and the others must not fail with it.
             (Err(_), _) => {
                 let alone = cells.iter().map(|&cell| self.measure(&[cell]));
@@ -164,7 +163,7 @@ impl<'a> Reader<'a> {
         if let Some(reason) = &self.unrepeatable
             && self.policy(cell).needs().contains(Need::Reconstruction)
         {
-            bail!("{reason}");
+            bail!(Unfit, "{reason}");
         }
         let mut budget = storage::budget(cell.budget, cell.axes.kv, self.job.experiment.equal, shape)?;
         if let AskedBudget::Realised(_, rule) = cell.budget
@@ -185,6 +184,7 @@ impl<'a> Reader<'a> {
             }
             Some(_) if !self.unit.lookahead.is_empty() => {
                 bail!(
+                    Unfit,
                     "a question is seen before the eviction only where that happens once: use when = [\"once\"]"
                 )
             }
@@ -226,7 +226,8 @@ impl<'a> Reader<'a> {
             reference.compare(&of_each)
         })?;
         for (row, compared) in rows.iter_mut().zip(compared) {
-            let compared = compared.context(
+            let compared = compared.refuse(
+                Error::Unfit,
                 "the logits are not finite: the weights are damaged, or the cache format is too coarse",
             )?;
             compared.record(row);
@@ -248,7 +249,10 @@ impl<'a> Reader<'a> {
                 let other = Context::read(truth, tokens, after, &Needs::default(), &Numbers::new(), &none)?;
                 let found =
                     Reference::of(other.reference(), targets).compare(&[self.context.reference().values()]);
-                found[0].context("the logits of a form are not finite: examine it with `bitkv doctor`")
+                found[0].refuse(
+                    Error::Unfit,
+                    "the logits of a form are not finite: examine it with `bitkv doctor`",
+                )
             })?;
             (row.form_kl_nats, row.form_agreement) = (Some(found.kl), Some(found.agreement));
         }
@@ -309,12 +313,10 @@ impl<'a> Reader<'a> {
         let of_cell = |((cell, right), row): ((&&Cell, Vec<bool>), GridRow)| {
             if self.is_untouched(cell) {
                 let full = self.full_answers()?;
-                ensure!(
-                    right == *full,
-                    "{DEFECT}: {} at budget 1 on {} answers otherwise",
-                    row.policy,
-                    row.text
-                );
+                if right != *full {
+                    let (policy, text) = (row.policy.clone(), row.text.clone());
+                    return Err(Error::SelfCheck { policy, text, found: "answers otherwise".into() });
+                }
             }
             let of_group = |group: &Group| GridRow {
                 correct: Some(group.questions.iter().filter(|&&question| right[question]).count()),
@@ -451,16 +453,11 @@ impl<'a> Reader<'a> {
     /// Then nothing may change.
     fn self_check(&self, cell: &Cell, row: &GridRow) -> Result<()> {
         let exact = row.kl_nats.is_none_or(|kl| kl == 0.0) && row.agreement.is_none_or(|part| part == 1.0);
-        let broken = row.error.as_ref().is_some_and(|error| error.starts_with(DEFECT));
-        ensure!(
-            !broken && (!self.is_untouched(cell) || row.error.is_some() || exact),
-            "{DEFECT}: {} at budget 1 on {} has a KL of {:?} and an agreement of {:?}; report this as a defect",
-            row.policy,
-            row.text,
-            row.kl_nats,
-            row.agreement
-        );
-        Ok(())
+        if exact || !self.is_untouched(cell) || row.error.is_some() {
+            return Ok(());
+        }
+        let found = format!("has a KL of {:?} and an agreement of {:?}", row.kl_nats, row.agreement);
+        Err(Error::SelfCheck { policy: row.policy.clone(), text: row.text.clone(), found })
     }
 }
 
@@ -495,6 +492,6 @@ fn chunked<'a>(
         plan = Some(cutter.cut(&evidence, budget, &mut cache)?);
         plan_seconds += started.elapsed().as_secs_f64();
     }
-    let plan = plan.ok_or_else(|| anyhow::anyhow!("the context is empty"))?;
+    let plan = plan.ok_or_else(|| Error::Unfit("the context is empty".into()))?;
     Ok(Cut { cache, plan, budget, cutter, plan_seconds })
 }

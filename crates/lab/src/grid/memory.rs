@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context as _, Result, ensure};
 use bitkv_models::{LoadedModel, Shape, configuration};
 use bitkv_record::{Accounting, Form, Journal, MemoryRow, MemoryStudy, Row};
 
@@ -10,7 +9,11 @@ use super::{
     locked,
     plan::{Loaded, Wanted},
 };
-use crate::memory;
+use crate::{
+    Result,
+    error::{Place as _, ensure},
+    memory,
+};
 
 /// A study on one model, checked before anything is computed.
 pub struct MemoryJob {
@@ -29,13 +32,14 @@ pub(super) fn memory_jobs(wanted: &Wanted<'_>, loaded: &mut Loaded) -> Result<Ve
         &wanted.definition.memory,
         |study| (&study.name, &study.models, &study.forms),
         MemoryJob::model,
-        |study, model, form| checked(study, model, form, loaded).context("models"),
+        |study, model, form| checked(study, model, form, loaded).at("models"),
     )
 }
 
 fn checked(study: &MemoryStudy, model: &str, form: Form, loaded: &mut Loaded) -> Result<MemoryJob> {
     if let Some(shape) = configuration(model)? {
         ensure!(
+            Definition,
             !study.accounting.contains(&Accounting::Measured),
             "{model} is known by its configuration only, and measured bytes come from a loaded model: remove \
              \"measured\", or name a folder"

@@ -25,7 +25,6 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use anyhow::{Context as _, Result};
 use bitkv_evict::{Need, Planner};
 use bitkv_models::{LoadedModel, provenance};
 use bitkv_progress::Progress;
@@ -36,7 +35,10 @@ use bitkv_record::{
 use rayon::prelude::*;
 use serde_json::json;
 
-use crate::{context::Context, evidence::Numbers, profile::measure as profile, window::Window};
+use crate::{
+    Result, context::Context, error::Place as _, evidence::Numbers, profile::measure as profile,
+    window::Window,
+};
 pub use estimate::{Estimate, Estimates, estimate};
 use key::{Keys, UnitKeys};
 use measure::{Reader, Shared};
@@ -231,7 +233,7 @@ fn measure(grid: &Grid, job: &Job, records: &Records) -> Result<Vec<String>> {
         let measure_unit = |&unit: &usize| {
             let unit = &job.units[unit];
             read(job, subject, unit, keys.unit(unit), &numbers, records, &progress)
-                .with_context(|| format!("{} on {}", job.experiment.name, unit.name))
+                .at(format!("{} on {}", job.experiment.name, unit.name))
         };
         if subject.config().vocab_size <= SMALL_VOCABULARY {
             lacking.par_iter().try_for_each(measure_unit)?;
@@ -261,8 +263,7 @@ fn read(
     };
     // Repeating a context may fail where reading it does not: that concerns the policies that ask for it only.
     let needs = &job.needs.without(&[Need::Reconstruction].into());
-    let repeat =
-        |context: &mut Context<'_>| context.repeat(&job.needs).err().map(|error| format!("{error:#}"));
+    let repeat = |context: &mut Context<'_>| context.repeat(&job.needs).err().map(|error| format!("{error}"));
     let (context, unrepeatable) = match &unit.scored {
         Scored::Text { continuation, .. } | Scored::Together { continuation, .. } => {
             let dense = measure::dense(job);

@@ -1,10 +1,9 @@
 //! What a cut does to the output of attention, asked by the queries of the uncut run.
 
-use anyhow::Result;
 use bitkv_bitnet::{Cache, KvCache};
 use bitkv_kernels::attention::{Input, attend};
 
-use crate::{context::Context, metrics};
+use crate::{Result, context::Context, metrics};
 
 /// Relative error of the attention output (before sub-norm and output projection), mean over layers: the queries, keys
 /// and values of the continuation are those of the uncut run, only the context is cut.

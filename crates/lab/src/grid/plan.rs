@@ -2,7 +2,6 @@
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Context as _, Result, bail, ensure};
 use bitkv_checkpoint::codec::i2s::Layout;
 use bitkv_evict::{Need, Needs, Policy, Role};
 use bitkv_models::{LoadedModel, Loading, Source, configuration, suite};
@@ -16,7 +15,13 @@ use super::{
     profiles::{Study, studies},
     unit::{Unit, units},
 };
-use crate::{evidence::shape, head_file, window::Window};
+use crate::{
+    Error, Result,
+    error::{Place as _, Refuse as _, bail, ensure},
+    evidence::shape,
+    head_file,
+    window::Window,
+};
 
 /// What of a definition is run, and how its models are read.
 #[derive(Clone, Debug, Default)]
@@ -117,7 +122,12 @@ impl Grid {
     pub fn of(definition: Definition, options: &Options) -> Result<Grid> {
         let (names, only) = (definition.names(), &options.only);
         if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
-            bail!("{} has no experiment `{unknown}`: it has {}", definition.file(), names.join(", "));
+            bail!(
+                Definition,
+                "{} has no experiment `{unknown}`: it has {}",
+                definition.file(),
+                names.join(", ")
+            );
         }
         let mut loaded = Loaded::of(&definition, options)?;
         let mut texts = Vec::new();
@@ -129,10 +139,10 @@ impl Grid {
             |experiment, model, form| {
                 // Policies first: a slip in a name should not wait for models.
                 let policies = policies(experiment)?;
-                let subject = loaded.open(model, form).context("models")?;
+                let subject = loaded.open(model, form).at("models")?;
                 let mut job = job(experiment, form, subject, &policies, &mut texts)?;
                 if job.wants(Metric::Form) && form != Form::True {
-                    job.truth = Some(loaded.open(model, Form::True).context("models")?);
+                    job.truth = Some(loaded.open(model, Form::True).at("models")?);
                 }
                 Ok(job)
             },
@@ -144,6 +154,7 @@ impl Grid {
         let (models, i2s_layout) = (loaded.entries()?, options.i2s_layout);
         let grid = Grid { definition, jobs, studies, memory, models, texts, i2s_layout };
         ensure!(
+            Definition,
             grid.rows() > 0,
             "{}: there is nothing to measure: every context is longer than its model can read",
             grid.definition.file()
@@ -206,9 +217,10 @@ impl Wanted<'_> {
             let first = parts.len();
             for (model, &form) in models.iter().flat_map(|model| forms.iter().map(move |form| (model, form)))
             {
-                let part = part(section, model, form).with_context(place)?;
+                let part = part(section, model, form).at(place())?;
                 let name = model_of(&part);
                 ensure!(
+                    Definition,
                     parts[first..].iter().all(|other| model_of(other) != name),
                     "{}: models lists {name} twice: give it once",
                     place()
@@ -250,6 +262,7 @@ impl Loaded {
             false => source.name(),
         };
         ensure!(
+            Definition,
             self.models.iter().all(|(.., other)| other.name != name),
             "two models are named {name}: give each once, or rename one folder"
         );
@@ -268,7 +281,7 @@ impl Loaded {
 fn policies(experiment: &Experiment) -> Result<Vec<Seeded>> {
     let mut policies: Vec<Seeded> = Vec::new();
     for text in &experiment.policies {
-        let policy = Policy::parse(text).with_context(|| format!("policies lists `{text}`"))?;
+        let policy = Policy::parse(text).at(format!("policies lists `{text}`"))?;
         let mut found = Vec::new();
         for &seed in &experiment.seeds {
             let seeded = Policy::seeded(text, seed)?;
@@ -279,6 +292,7 @@ fn policies(experiment: &Experiment) -> Result<Vec<Seeded>> {
         }
         for one in found {
             ensure!(
+                Definition,
                 policies.iter().all(|earlier| earlier.policy.spec() != one.policy.spec()),
                 "policies lists `{text}` twice, once as it stands and once in other words: remove one of them"
             );
@@ -306,6 +320,7 @@ fn job(
     texts.extend(evaluated.hashes());
     texts.extend(calibration.profiled.iter().flat_map(|(texts, _)| texts.hashes()));
     ensure!(
+        Definition,
         !needs.contains(Need::HeadPattern),
         "policies: a head pattern cannot be given in a definition: use duo{{by='measured'}}"
     );
@@ -357,7 +372,7 @@ pub(super) fn texts_of(source: &TextSource) -> Result<Texts> {
 }
 
 fn folder_texts(folder: &Path, split: Split) -> Result<Texts> {
-    Texts::from_folder(folder, split).with_context(|| format!("texts: {} cannot be used", folder.display()))
+    Texts::from_folder(folder, split).at(format!("texts: {} cannot be used", folder.display()))
 }
 
 /// Checks that calibration and evaluation do not overlap, and that files are of this model.
@@ -375,18 +390,19 @@ fn sources(
                 _ => suite::texts()?.only(Split::Calibration),
             };
             // Also where no policy needs entropies: the texts are named as apart.
-            profiled.clone().join(evaluated.clone()).context(
+            profiled.clone().join(evaluated.clone()).at(
                 "texts: calibration and evaluation must have nothing in common: name other texts in one of them",
             )?;
             if needs.contains(Need::Entropy) {
                 let all: Vec<&Text> = profiled.all().iter().collect();
                 let positions = subject.config().max_position_embeddings;
                 ensure!(
+                    Definition,
                     *tokens <= positions,
                     "calibration.tokens = {tokens} is more than the {positions} positions of {}: write fewer",
                     subject.name
                 );
-                Window::of_all(subject, &all, *tokens).context("calibration.tokens")?;
+                Window::of_all(subject, &all, *tokens).at("calibration.tokens")?;
                 let hashes: Vec<String> = profiled.hashes().into_iter().map(|hash| hash.sha256).collect();
                 found.fingerprint = format!("{} tokens of {}", tokens, hashes.join(" "));
                 found.profiled = Some((profiled, *tokens));
@@ -400,6 +416,7 @@ fn sources(
                 texts.iter().find(|text| judged.iter().any(|other| other.sha256 == text.sha256))
             {
                 bail!(
+                    Definition,
                     "calibration.profile: {} was measured on {}, which is evaluated too: use a profile of other texts",
                     profile.display(),
                     text.name
@@ -411,12 +428,13 @@ fn sources(
         }
     };
     if needs.contains(Need::HeadScores) {
-        let file = scores.as_ref().context(
+        let file = scores.as_ref().refuse(
+            Error::Definition,
             "policies: one goes by head scores, so give a file as calibration = { head-scores = \"FILE\" }",
         )?;
         let extent = shape(subject, 1);
         let scores =
-            head_file::read(file, extent.layers, extent.query_heads).context("calibration.head-scores")?;
+            head_file::read(file, extent.layers, extent.query_heads).at("calibration.head-scores")?;
         found.fingerprint += &format!("{scores:?}");
         found.head_scores = Some(scores);
     }
@@ -428,9 +446,9 @@ fn sources(
 /// # Errors
 /// When the file is no profile, or one of another model.
 pub(super) fn profile_of(subject: &LoadedModel, file: &Path) -> Result<(Vec<f64>, Vec<FileHash>)> {
-    let profile = Profile::of_file(file).context("calibration.profile")?;
+    let profile = Profile::of_file(file).at("calibration.profile")?;
     let heads = shape(subject, 1).all_query_heads();
-    let entropies = profile.entropies_of(file, &subject.name, heads).context("calibration.profile")?;
+    let entropies = profile.entropies_of(file, &subject.name, heads).at("calibration.profile")?;
     Ok((entropies, profile.texts))
 }
 
@@ -441,6 +459,7 @@ fn check_budgets(experiment: &Experiment, subject: &LoadedModel) -> Result<()> {
         if let AskedBudget::Bytes(bytes) = budget {
             let least = (extent.all_kv_heads() * 4 * extent.head_dim) as u64;
             ensure!(
+                Definition,
                 *bytes >= least,
                 "budgets: {budget} does not hold one token of each of the {} KV heads of {}: ask for at least {least} B",
                 extent.all_kv_heads(),
@@ -448,6 +467,7 @@ fn check_budgets(experiment: &Experiment, subject: &LoadedModel) -> Result<()> {
             );
             let most = least * extent.tokens as u64;
             ensure!(
+                Definition,
                 *bytes <= most,
                 "budgets: {budget} is more than the {most} B of {} tokens of {}: ask for less",
                 extent.tokens,

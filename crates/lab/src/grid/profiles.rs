@@ -2,7 +2,6 @@
 
 use std::sync::Mutex;
 
-use anyhow::{Context as _, Result, ensure};
 use bitkv_models::LoadedModel;
 use bitkv_progress::Progress;
 use bitkv_record::{FileHash, Form, HeadRow, Journal, ProfileStudy, Row, Text, Texts};
@@ -12,6 +11,8 @@ use super::{
     plan::{Loaded, Wanted, texts_of},
 };
 use crate::{
+    Result,
+    error::{Place as _, ensure},
     profile::{self, Entropies},
     window::Window,
 };
@@ -85,15 +86,16 @@ fn checked(
     texts: Texts,
     loaded: &mut Loaded,
 ) -> Result<Study> {
-    let subject = loaded.open(model, form).context("models")?;
+    let subject = loaded.open(model, form).at("models")?;
     let (longest, positions) = (longest(study), subject.config().max_position_embeddings);
     ensure!(
+        Definition,
         longest <= positions,
         "lengths: {longest} tokens are more than the {positions} positions of {}: leave out the longest",
         subject.name
     );
     let study = Study { study: study.clone(), form, subject, texts };
-    study.windows().context("lengths: the longest is too long for texts")?;
+    study.windows().at("lengths: the longest is too long for texts")?;
     Ok(study)
 }
 

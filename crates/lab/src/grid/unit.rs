@@ -1,10 +1,11 @@
 //! The contexts that cells are measured on.
 
-use anyhow::{Context as _, Result, ensure};
 use bitkv_models::LoadedModel;
 use bitkv_record::{Experiment, GridTask, ScoredTask, TaskKind, Text, Texts};
 
 use crate::{
+    Result,
+    error::{Place as _, ensure},
     tasks::{self, Question, Retrieval, Words},
     window::{Window, bytes_of},
 };
@@ -90,6 +91,7 @@ pub(super) fn units(experiment: &Experiment, subject: &LoadedModel, texts: &Text
     let longest = all.iter().map(Unit::longest).max().unwrap_or(0);
     let positions = subject.config().max_position_embeddings;
     ensure!(
+        Definition,
         longest <= positions,
         "context and what is scored take {longest} positions and {} has {positions}: shorten context or horizon",
         subject.name
@@ -123,7 +125,7 @@ impl Unit {
 fn of_texts(experiment: &Experiment, subject: &LoadedModel, texts: &Texts) -> Result<Vec<Unit>> {
     let all: Vec<&Text> = texts.all().iter().collect();
     let windows = Window::of_all(subject, &all, experiment.context + experiment.horizon + 1)
-        .context("context and horizon are too long for texts")?;
+        .at("context and horizon are too long for texts")?;
     let unit = |window: Window| {
         let (context, rest) = window.tokens.split_at(experiment.context);
         let targets = rest[1..].to_vec();
@@ -150,7 +152,7 @@ fn of_retrieval(experiment: &Experiment, subject: &LoadedModel, task: &GridTask)
     let mut units = Vec::new();
     for index in 0..task.count {
         let drawn = tasks::draw(task.task.kind, &words, task.tokens, index, seed)
-            .with_context(|| format!("tasks: `{}` cannot be drawn for {}", task.task, subject.name))?;
+            .at(format!("tasks: `{}` cannot be drawn for {}", task.task, subject.name))?;
         let name = format!("{}-{}-{index:02}", task.task, task.tokens);
         if task.task.aware {
             units.extend(aware_units(task.task, &name, drawn));

@@ -1,10 +1,11 @@
 //! Words by how often they occur.
 
-use anyhow::Result;
 use bitkv_stats::Rng;
 
 use super::haystack::{Haystack, WORDS_PER_LINE};
 use super::{Question, Retrieval, TaskKind, Words};
+
+use crate::Result;
 
 /// Shares of the common words in half of all words, the most common first.
 const SHARES: [usize; 4] = [8, 6, 4, 2];

@@ -1,10 +1,11 @@
 //! A passage to be continued from its beginning.
 
-use anyhow::Result;
 use bitkv_stats::Rng;
 
 use super::haystack::{FEWEST_LINES, Haystack, WORDS_PER_LINE};
 use super::{Question, Retrieval, TaskKind, Words, swept};
+
+use crate::Result;
 
 /// Words of the passage that the question gives away.
 const CUE: usize = 4;

@@ -1,9 +1,10 @@
 //! Lines of interest between lines of filler.
 
-use anyhow::{Result, ensure};
 use bitkv_stats::Rng;
 
 use super::{TaskKind, Words, deck::Deck};
+
+use crate::{Result, error::ensure};
 
 /// Words of a full line of filler.
 pub(super) const WORDS_PER_LINE: usize = 12;
@@ -58,6 +59,7 @@ impl Haystack<'_> {
     /// Refuses a context of fewer tokens than `needed`.
     pub(super) fn ensure_tokens(&self, needed: usize) -> Result<()> {
         ensure!(
+            Unfit,
             self.tokens >= needed,
             "a context of the task {} needs {needed} tokens or more: {} are too few",
             self.kind,

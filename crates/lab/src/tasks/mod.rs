@@ -19,9 +19,10 @@ mod words;
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result};
 use bitkv_record::TaskKind;
 use bitkv_stats::Rng;
+
+use crate::{Error, Result, error::Refuse as _};
 
 pub use words::Words;
 
@@ -111,7 +112,8 @@ pub struct Retrieval {
 /// # Errors
 /// When the kind asks no questions, and when the length or the vocabulary does not suit it, saying what it needs.
 pub fn draw(kind: TaskKind, words: &Words, tokens: usize, index: usize, seed: u64) -> Result<Retrieval> {
-    let task = TASKS.iter().find(|task| task.kind == kind).context("a text asks no questions")?;
+    let task =
+        TASKS.iter().find(|task| task.kind == kind).refuse(Error::Definition, "a text asks no questions")?;
     let mut rng = match task.salt {
         // Drawn twice, so that neighbouring seeds, kinds and indices share nothing.
         Some(salt) => Rng::new(Rng::new(Rng::new(seed).next_u64() ^ (salt << 56) ^ index as u64).next_u64()),

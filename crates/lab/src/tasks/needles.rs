@@ -1,10 +1,11 @@
 //! Several facts in filler, of which some are asked.
 
-use anyhow::Result;
 use bitkv_stats::Rng;
 
 use super::haystack::{Haystack, Planted};
 use super::{Question, Retrieval, TaskKind, Words};
+
+use crate::Result;
 
 const KEYS: usize = 8;
 /// Values of a key; all must be said.

@@ -1,10 +1,11 @@
 //! One fact in filler.
 
-use anyhow::Result;
 use bitkv_stats::Rng;
 
 use super::haystack::{Haystack, Planted};
 use super::{Question, Retrieval, TaskKind, Words, swept};
+
+use crate::Result;
 
 /// Words of the value: guessing one of them is not knowing the key.
 const VALUE: usize = 4;

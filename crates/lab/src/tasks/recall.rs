@@ -1,9 +1,10 @@
 //! A context full of facts.
 
-use anyhow::Result;
 use bitkv_stats::Rng;
 
 use super::{Question, Retrieval, TaskKind, Words, haystack::Haystack};
+
+use crate::Result;
 
 /// Tokens of a line: key, value, newline.
 const LINE: usize = 3;

@@ -1,9 +1,10 @@
 //! Facts, some of which are asked again, all in one continuation.
 
-use anyhow::{Result, ensure};
 use bitkv_stats::Rng;
 
 use super::{Question, Retrieval, Words};
+
+use crate::{Result, error::ensure};
 
 /// Tokens of a line: key, value, newline.
 const LINE: usize = 3;
@@ -17,6 +18,7 @@ pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -
     let facts = tokens.saturating_sub(1) / LINE;
     let (fewest, most) = (1 + QUESTIONS * LINE, 1 + pool.len() * LINE);
     ensure!(
+        Unfit,
         facts >= QUESTIONS && facts <= pool.len(),
         "a context of the task recall-together needs {fewest} to {most} tokens: {tokens} are {}",
         if facts < QUESTIONS { "too few" } else { "too many" }

@@ -1,10 +1,11 @@
 //! Variables that take each other's value.
 
-use anyhow::Result;
 use bitkv_stats::Rng;
 
 use super::haystack::{Haystack, Planted};
 use super::{Question, Retrieval, TaskKind, Words};
+
+use crate::Result;
 
 /// Chains in a context. The first is the worked example at the head of every question, the others are asked.
 const CHAINS: usize = 3;

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, bail, ensure};
 use bitkv_stats::Rng;
 
 use bitkv_models::LoadedModel;
+
+use crate::{
+    Result,
+    error::{bail, ensure},
+};
 
 /// Common words; those that are one token of a model's vocabulary are its keys and values.
 const WORDS: &str = "\
@@ -59,7 +63,7 @@ impl Words {
             pool.extend(found.filter(|id| !pool.contains(id)));
         }
         let Some(&newline) = tokenizer.encode("\n", false)?.last() else {
-            bail!("the tokenizer of {} has no newline: retrieval tasks need one", subject.name)
+            bail!(Unfit, "the tokenizer of {} has no newline: retrieval tasks need one", subject.name)
         };
         Words::new(pool, newline, subject.config().bos_token_id, &subject.name)
     }
@@ -71,6 +75,7 @@ impl Words {
     /// When there are fewer than 64 words, or a token has two roles.
     pub fn new(pool: Vec<u32>, newline: u32, bos: Option<u32>, model: &str) -> Result<Words> {
         ensure!(
+            Unfit,
             pool.len() >= FEWEST,
             "the tokenizer of {model} has {} of the tasks' words as single tokens: retrieval tasks need {FEWEST}",
             pool.len()
@@ -78,6 +83,7 @@ impl Words {
         let mut roles: BTreeSet<u32> = [newline].into_iter().chain(bos).collect();
         for &word in &pool {
             ensure!(
+                Unfit,
                 roles.insert(word),
                 "token {word} of {model} has two roles in retrieval tasks: give every word, the newline and the \
                  beginning of a sequence a token of its own"
