@@ -14,7 +14,7 @@ mod rows;
 mod test;
 
 use bitkv_bitnet::Model;
-use bitkv_progress::Progress;
+use bitkv_progress::Work;
 use bitkv_record::{Method, ModelShape, Throughput};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -41,7 +41,7 @@ pub struct Measured<'a> {
 ///
 /// # Errors
 /// When the request does not fit the model, or a thread cannot be started.
-pub fn measure(measured: &Measured<'_>, request: &Request, steps: &Progress) -> Result<Throughput> {
+pub fn measure(measured: &Measured<'_>, request: &Request, steps: &Work<'_>) -> Result<Throughput> {
     let config = measured.model.config();
     request.check(config)?;
     let tests = request.tests();

@@ -4,21 +4,23 @@ use std::path::Path;
 
 use safetensors::Dtype;
 
+use bitkv_progress::Progress;
+
 use crate::{
     Checkpoint, Config, FloatType, Linear, Result, ScaleRule, Stored, WeightFormat,
     codec::folded,
-    safetensors_file::{self, Entry, Progress},
+    safetensors_file::{self, Entry},
     shapes::{EMBEDDING, HEAD},
 };
 
 /// Writes `checkpoint` as `model.safetensors` and `config.json` into `folder` (made if absent): ternary codes four rows
 /// a byte, with a `weight_scale` that results are multiplied by (`autobitlinear`, `offline`). Codes and multipliers are
 /// those of the checkpoint, to the bit. Floats are stored in the smallest of BF16, F16 and F32 that holds
-/// every value. At most a row of each quarter of a matrix is in memory at a time.
+/// every value. At most a row of each quarter of a matrix is in memory at a time. Returns the bytes of the tensors.
 ///
 /// # Errors
 /// When the folder has such a file already, the checkpoint is damaged, or a file cannot be written.
-pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: Progress<'_>) -> Result<()> {
+pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: &dyn Progress) -> Result<u64> {
     safetensors_file::refuse_model(folder)?;
     let config = Config {
         weights: WeightFormat::Packed(ScaleRule::Multiply),

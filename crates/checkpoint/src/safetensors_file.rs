@@ -10,6 +10,7 @@ use safetensors::Dtype;
 use serde_json::{Map, Value, json};
 
 use bitkv_bytes::AtomicFile;
+use bitkv_progress::{Progress, Silent, Work};
 
 use crate::{Config, Error, FloatType, Result};
 
@@ -29,9 +30,6 @@ impl Entry<'_> {
         self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
     }
 }
-
-/// Called after each tensor with the bytes written so far and the bytes there will be.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// Writes f32 tensors, each by name and shape, under a temporary name that is then changed. `metadata` says what they
 /// are of.
@@ -53,7 +51,7 @@ pub fn write_f32_tensors(
         let (name, shape) = (name.clone(), shape.clone());
         entries.push(Entry { name, dtype: Dtype::F32, shape, values: Box::new(write) });
     }
-    write(path, metadata, entries, &mut |_, _| ())
+    write(path, metadata, entries, &Silent).map(drop)
 }
 
 /// The files of a model's folder, in the order they are written: one without a configuration is no model yet.
@@ -65,43 +63,47 @@ pub(crate) fn refuse_model(folder: &Path) -> Result<()> {
     there.map_or(Ok(()), |path| Err(Error::Exists { path }))
 }
 
-/// Writes a model's folder (made if absent), each file whole or not at all.
+/// Writes a model's folder (made if absent), each file whole or not at all. Returns the bytes of the tensors.
 pub(crate) fn write_model(
     folder: &Path,
     config: &Config,
     entries: Vec<Entry<'_>>,
-    progress: Progress<'_>,
-) -> Result<()> {
+    progress: &dyn Progress,
+) -> Result<u64> {
     fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
     let [weights, configuration] = FILES.map(|name| folder.join(name));
-    write(&weights, &[], entries, progress)?;
-    bitkv_bytes::write(&configuration, config.to_json().as_bytes()).map_err(Error::writing(&configuration))
+    let bytes = write(&weights, &[], entries, progress)?;
+    bitkv_bytes::write(&configuration, config.to_json().as_bytes())
+        .map_err(Error::writing(&configuration))?;
+    Ok(bytes)
 }
 
-/// Writes a whole file or none.
+/// Writes a whole file or none. Returns the bytes of the tensors.
 fn write(
     path: &Path,
     metadata: &[(&str, &str)],
     mut entries: Vec<Entry<'_>>,
-    progress: Progress<'_>,
-) -> Result<()> {
+    progress: &dyn Progress,
+) -> Result<u64> {
     // Widest types first, so that every tensor is aligned as its type needs it; then by name.
     entries.sort_by(|a, b| b.dtype.bitsize().cmp(&a.dtype.bitsize()).then_with(|| a.name.cmp(&b.name)));
     let header = header(metadata, &entries);
     let total = entries.iter().map(|e| e.bytes() as u64).sum::<u64>();
     let mut file = AtomicFile::create(path).map_err(Error::writing(path))?;
-    let mut done = 0;
+    let (work, mut done) = (Work::bytes(progress, "writing", total, 0), 0);
     let mut put = || -> io::Result<()> {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(header.as_bytes())?;
         for entry in &entries {
             (entry.values)(&mut file)?;
             done += entry.bytes() as u64;
-            progress(done, total);
+            work.reach(done);
         }
         Ok(())
     };
-    put().and_then(|()| file.commit()).map_err(Error::writing(path))
+    put().and_then(|()| file.commit()).map_err(Error::writing(path))?;
+    work.finish();
+    Ok(total)
 }
 
 fn header(metadata: &[(&str, &str)], entries: &[Entry<'_>]) -> String {

@@ -4,6 +4,8 @@ use std::{borrow::Cow, path::Path};
 
 use safetensors::Dtype;
 
+use bitkv_progress::Silent;
+
 use crate::{
     Config, Error, FloatType, LinearShape, Result, ScaleRule, Ternarised, WeightFormat,
     codec::folded,
@@ -63,7 +65,7 @@ pub fn write_packed<'a>(
         entries.push(float(&format!("{}.weight_scale", shape.name), &[1], FloatType::F32, multiplier));
         entries.push(codes(shape, weights, scale));
     }
-    safetensors_file::write_model(folder, &config, entries, &mut |_, _| ())
+    safetensors_file::write_model(folder, &config, entries, &Silent).map(drop)
 }
 
 fn checked<'a>(

@@ -1,9 +1,9 @@
 use anyhow::{Result, ensure};
 use bitkv_doctor::{Finding, Severity, diagnose};
-use bitkv_models::{PLAIN_LLAMA_MARK, Source};
+use bitkv_models::{Loading, PLAIN_LLAMA_MARK, Source};
 use serde_json::{Value, json};
 
-use crate::{model::ReadingArguments, output};
+use crate::{bars::BARS, model::ReadingArguments, output};
 
 /// Lines are at most this wide.
 const WIDTH: usize = 100;
@@ -28,7 +28,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         !source.name().ends_with(PLAIN_LLAMA_MARK),
         "a llama skeleton is a mistake made on purpose, which needs no doctor: leave out --skeleton"
     );
-    let masters = arguments.masters.as_deref().map(Source::find).transpose()?;
+    let masters = arguments
+        .masters
+        .as_deref()
+        .map(|masters| Source::find_with(masters, Loading::default(), &BARS))
+        .transpose()?;
     let findings = diagnose(&source, masters.as_ref())?;
     let faults = findings.iter().filter(|finding| finding.severity == Severity::Fault).count();
     if arguments.json {

@@ -14,8 +14,10 @@ use bitkv_lab::{
     window::Window,
 };
 use bitkv_models::{LoadedModel, suite};
-use bitkv_progress::Progress;
+use bitkv_progress::Work;
 use bitkv_record::{Profile, Queries, Split, Text, Texts};
+
+use crate::bars::BARS;
 
 /// Tokens of a calibration text when a profile has to be measured.
 pub(crate) const CALIBRATION_TOKENS: usize = 512;
@@ -131,7 +133,7 @@ fn entropies(subject: &LoadedModel, policy: &str, file: Option<&Path>) -> Result
         let windows = Window::of_all(subject, &texts, length).with_context(|| {
             format!("{policy} needs a profile of {}; give one with --profile", subject.name)
         })?;
-        let steps = Progress::steps("calibration", windows.len());
+        let steps = Work::steps(&BARS, "calibration", windows.len());
         let entropies = measure(subject, &windows, &steps)?;
         steps.finish();
         return Ok(entropies.mean(length, Queries::Published));

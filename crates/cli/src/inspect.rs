@@ -1,7 +1,7 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
-use bitkv_checkpoint::{Checkpoint, Linear, Stored, codec::i2s::Layout, gguf};
+use bitkv_checkpoint::{Checkpoint, Contents, Held, codec::i2s::Layout, gguf};
 use bitkv_models::Source;
 use bitkv_report::Table;
 use serde_json::{Value, json};
@@ -22,54 +22,27 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// A tensor and, of a linear layer, its codes.
-struct Row {
-    stored: Stored,
-    /// Shape as the layer has it.
-    linear: Option<(Linear, [u64; 4])>,
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.reading.source(&arguments.model)?;
     let checkpoint = source.checkpoint()?;
-    let (rows, unread) = rows(&checkpoint, arguments.summary)?;
+    let Contents { tensors: held, unread } = checkpoint.contents(!arguments.summary)?;
     if arguments.json {
-        let mut document = document(&source, &checkpoint, &rows);
+        let mut document = document(&source, &checkpoint, &held);
         document["unread"] = unread.into();
         if !arguments.summary {
-            document["tensors"] = rows.iter().map(tensor).collect();
+            document["tensors"] = held.iter().map(tensor).collect();
         }
         return output::json(&document);
     }
     let mut tables = vec![configuration(&source, &checkpoint)];
     tables.extend(checkpoint.gguf().map(metadata));
-    tables.push(memory(&rows));
+    tables.push(memory(&held));
     if !arguments.summary {
-        tables.push(tensors(&rows));
+        tables.push(tensors(&held));
     }
     let text: Vec<String> = tables.iter().map(Table::to_terminal).collect();
     output::text(&(text.join("\n\n") + "\n"))?;
     output::text(&unread.iter().map(|reason| format!("unread: {reason}\n")).collect::<String>())
-}
-
-/// All tensors, and why layers that the configuration asks for cannot be read.
-fn rows(checkpoint: &Checkpoint, summary: bool) -> Result<(Vec<Row>, Vec<String>)> {
-    let (mut linears, mut unread) = (HashMap::new(), Vec::new());
-    for shape in checkpoint.config().all_linears() {
-        match checkpoint.linear(&shape) {
-            Ok(linear) => drop(linears.insert(linear.stored().name.clone(), linear)),
-            Err(error) => unread.push(error.to_string()),
-        }
-    }
-    let row = |stored: Stored| {
-        let linear = linears.remove(&stored.name).map(|linear| {
-            let histogram = if summary { [0; 4] } else { linear.histogram() };
-            linear.bytes().release();
-            (linear, histogram)
-        });
-        Row { stored, linear }
-    };
-    Ok((checkpoint.tensors()?.into_iter().map(row).collect(), unread))
 }
 
 fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
@@ -118,9 +91,9 @@ fn metadata(gguf: &gguf::Gguf) -> Table {
 }
 
 /// Bytes in the files by type.
-fn memory(rows: &[Row]) -> Table {
+fn memory(held: &[Held]) -> Table {
     let mut kinds: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
-    for row in rows {
+    for row in held {
         let (count, bytes) = kinds.entry(row.stored.coding.name()).or_default();
         *count += 1;
         *bytes += row.stored.bytes.len() as u64;
@@ -131,13 +104,13 @@ fn memory(rows: &[Row]) -> Table {
     for (kind, (count, bytes)) in &kinds {
         table.push(vec![(*kind).into(), count.to_string(), bytes.to_string(), share(*bytes)]);
     }
-    table.push(vec!["all".into(), rows.len().to_string(), total.to_string(), share(total)]);
+    table.push(vec!["all".into(), held.len().to_string(), total.to_string(), share(total)]);
     table
 }
 
-fn tensors(rows: &[Row]) -> Table {
+fn tensors(held: &[Held]) -> Table {
     let mut table = Table::titled("Tensors", "tensor|type|shape|>bytes|>-1|>0|>+1|>invalid|>scale");
-    for Row { stored, linear } in rows {
+    for Held { stored, linear } in held {
         let mut cells = vec![
             stored.name.clone(),
             stored.coding.name().into(),
@@ -158,7 +131,7 @@ fn tensors(rows: &[Row]) -> Table {
     table
 }
 
-fn tensor(Row { stored, linear }: &Row) -> Value {
+fn tensor(Held { stored, linear }: &Held) -> Value {
     let mut value = json!({
         "name": stored.name, "type": stored.coding.name(), "shape": stored.shape, "bytes": stored.bytes.len(),
         "file": stored.file,
@@ -174,13 +147,13 @@ fn tensor(Row { stored, linear }: &Row) -> Value {
 }
 
 /// All but the list of tensors.
-fn document(source: &Source, checkpoint: &Checkpoint, rows: &[Row]) -> Value {
+fn document(source: &Source, checkpoint: &Checkpoint, held: &[Held]) -> Value {
     let mut document = json!({
         "model": source.name(),
         "config": serde_json::from_str::<Value>(&checkpoint.config().to_json()).unwrap_or_default(),
         "tied": checkpoint.is_tied(),
         "tensor_bytes": checkpoint.tensor_bytes(),
-        "ternary_bytes": rows.iter().filter(|r| r.stored.coding.is_ternary())
+        "ternary_bytes": held.iter().filter(|r| r.stored.coding.is_ternary())
             .map(|r| r.stored.bytes.len()).sum::<usize>(),
     });
     if let Some(gguf) = checkpoint.gguf() {

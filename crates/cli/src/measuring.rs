@@ -6,7 +6,7 @@ use anyhow::Result;
 use bitkv_lab::grid::{self, Estimate, Grid};
 use bitkv_report::{Recorded, Run, Table, files};
 
-use crate::output;
+use crate::{bars::BARS, output};
 
 /// A finished run.
 pub(crate) struct Done {
@@ -28,7 +28,7 @@ impl Done {
 
 /// Measures what is not measured yet, writes the reports and moves the run to its name.
 pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<Done> {
-    let measured = grid::run(grid, folder)?;
+    let measured = grid::run(grid, folder, &BARS)?;
     let target = measured.target().display().to_string();
     let reports = files(&Run {
         definition: &grid.definition,

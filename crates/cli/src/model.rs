@@ -5,6 +5,8 @@ use bitkv_checkpoint::codec::i2s::Layout;
 use bitkv_models::{LoadedModel, Loading, Shape, Source};
 use clap::ValueEnum;
 
+use crate::bars::BARS;
+
 /// What every command takes to name a model.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ModelArguments {
@@ -84,7 +86,7 @@ impl ReadingArguments {
 
     /// The model of this name, to be read as the arguments say.
     pub(crate) fn source(&self, model: &str) -> Result<Source> {
-        Ok(Source::find_with(model, self.loading())?)
+        Ok(Source::find_with(model, self.loading(), &BARS)?)
     }
 
     pub(crate) fn loading(&self) -> Loading {

@@ -8,13 +8,13 @@ use bitkv_lab::{
     window::Window,
 };
 use bitkv_models::{LoadedModel, suite};
-use bitkv_progress::Progress;
+use bitkv_progress::Work;
 use bitkv_record::{
     FileHash, PlanExport, Profile, PublishedProfile, PublishedShape, Queries, Split, Text, Thresholds,
 };
 use clap::ValueEnum;
 
-use crate::{export, input, model::ModelArguments, output};
+use crate::{bars::BARS, export, input, model::ModelArguments, output};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum RowChoice {
@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     check(&policy)?;
     let subject = arguments.model.open()?;
     let (windows, hashes) = windows(arguments, &subject)?;
-    let steps = Progress::steps("entropies", windows.len());
+    let steps = Work::steps(&BARS, "entropies", windows.len());
     let entropies = measure(&subject, &windows, &steps)?;
     steps.finish();
     let profile = profile(arguments, &subject, &entropies, hashes)?;

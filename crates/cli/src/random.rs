@@ -2,10 +2,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use bitkv_checkpoint::write_random;
-use bitkv_progress::Progress;
 use serde_json::json;
 
-use crate::output;
+use crate::{bars::BARS, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -25,13 +24,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let config = bitkv_models::config_of(&arguments.shape)?;
-    let bar = Progress::bytes("writing", 0);
-    let mut bytes = 0;
-    write_random(&config, arguments.seed, &arguments.out, &mut |done, total| {
-        bytes = total;
-        bar.reach_of(done, total);
-    })?;
-    bar.clear();
+    let bytes = write_random(&config, arguments.seed, &arguments.out, &BARS)?;
     let folder = arguments.out.display().to_string();
     if arguments.json {
         return output::json(&json!({"folder": folder, "tensor_bytes": bytes, "seed": arguments.seed}));

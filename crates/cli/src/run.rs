@@ -5,7 +5,7 @@ use bitkv_lab::grid::{Grid, Options};
 use bitkv_report::render_terminal;
 use serde_json::json;
 
-use crate::{definitions, measuring, output};
+use crate::{bars::BARS, definitions, measuring, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return list(arguments);
     };
     let path = definitions::find(definition);
-    let grid = Grid::read(&path, &Options { only: arguments.only.clone(), i2s_layout: None })?;
+    let grid = Grid::read(&path, &Options { only: &arguments.only, progress: &BARS, ..Options::default() })?;
     if arguments.dry_run {
         return measuring::dry_run(&grid, arguments.json);
     }

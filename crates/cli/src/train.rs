@@ -4,7 +4,7 @@ use anyhow::Result;
 use bitkv_train::{corpus::Corpus, export::export, ops::Precision, recipe::Recipe, trainer::Trainer};
 use serde_json::json;
 
-use crate::output;
+use crate::{bars::BARS, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let corpus = Corpus::open(&arguments.corpus, &data, recipe.shape.vocabulary)?;
     let precision = if arguments.full_precision { Precision::Full } else { Precision::Ternary };
     let mut trainer = Trainer::open(&recipe, &corpus, &arguments.out, precision)?;
-    trainer.run(arguments.steps)?;
+    trainer.run(arguments.steps, &BARS)?;
     if let Some(folder) = &arguments.export {
         let text = fs::read_to_string(&arguments.recipe)?;
         let sources = fs::read_to_string(arguments.corpus.join("SOURCES.md")).ok();

@@ -11,7 +11,7 @@ use bitkv_record::free_name;
 use bitkv_report::{claims, render_terminal};
 use serde_json::{Value, json};
 
-use crate::{measuring, model::ReadingArguments, output};
+use crate::{bars::BARS, measuring, model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -55,8 +55,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let loading = arguments.reading.loading();
-    let options = Options { only: Vec::new(), i2s_layout: loading.i2s_layout };
-    let definition = definition(&Changes {
+    let options = Options { i2s_layout: loading.i2s_layout, progress: &BARS, ..Options::default() };
+    let changes = Changes {
         models: arguments.model.clone(),
         loading,
         calibration: arguments.calibration.clone(),
@@ -66,8 +66,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         scored_tokens: arguments.scored_tokens,
         recalls: arguments.recalls,
         seed: arguments.seed,
-    })?;
-    let grid = Grid::of(definition, &options)?;
+    };
+    let grid = Grid::of(definition(&changes, &BARS)?, &options)?;
     if arguments.dry_run {
         return measuring::dry_run(&grid, arguments.json);
     }

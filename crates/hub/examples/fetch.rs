@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
-use bitkv_hub::{Bars, ModelId, Settings, fetch};
+use bitkv_hub::{ModelId, Settings, fetch};
+use bitkv_progress::Silent;
 
 fn main() -> ExitCode {
     let Some(name) = std::env::args().nth(1) else {
         eprintln!("name a model, such as microsoft/bitnet-b1.58-2B-4T");
         return ExitCode::FAILURE;
     };
-    let fetched = ModelId::parse(&name).and_then(|id| fetch(&id, &Settings::of_process()?, &mut Bars::new()));
+    let fetched = ModelId::parse(&name).and_then(|id| fetch(&id, &Settings::of_process()?, &Silent));
     match fetched {
         Ok(path) => {
             println!("{}", path.display());

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
+use bitkv_progress::Progress;
+
 use crate::{
-    Error, Lack, ModelId, Progress, Result, Settings,
+    Error, Lack, ModelId, Result, Settings,
     cache::{Cache, Cached},
     client::Client,
     link,
@@ -25,7 +27,7 @@ use crate::{
 /// When the model is not cached and the hub cannot be reached, denies it or does not have it; when the
 /// repository lacks what a BitNet checkpoint needs; when a transfer breaks off again and again, or brings
 /// other bytes than announced; when the cache cannot be written.
-pub fn fetch(id: &ModelId, settings: &Settings, progress: &mut dyn Progress) -> Result<PathBuf> {
+pub fn fetch(id: &ModelId, settings: &Settings, progress: &dyn Progress) -> Result<PathBuf> {
     let cache = Cache::new(settings, id);
     let cached = cache.cached();
     if settings.offline {
@@ -60,7 +62,7 @@ fn is_passing(error: &Error) -> bool {
     matches!(error, Unreachable { .. } | Status { .. } | Answer { .. } | Denied { .. })
 }
 
-fn use_cached(id: &ModelId, cached: Cached, why: &str, progress: &mut dyn Progress) -> PathBuf {
+fn use_cached(id: &ModelId, cached: Cached, why: &str, progress: &dyn Progress) -> PathBuf {
     if let Some(file) = cached.gguf.filter(|_| id.file().is_none()) {
         // The repository may have other weights as well, which the hub would have told.
         progress.note(&format!("{why}; of {id} the cache has the file {file}, which is used"));
@@ -78,7 +80,7 @@ struct Download<'a> {
 
 impl Download<'_> {
     /// Small files come first, so that a refusal does not come after gigabytes.
-    fn all(&self, names: &BTreeSet<String>, progress: &mut dyn Progress) -> Result<PathBuf> {
+    fn all(&self, names: &BTreeSet<String>, progress: &dyn Progress) -> Result<PathBuf> {
         match Wanted::of(self.id, names).map_err(|lack| self.lacks(lack))? {
             Wanted::Gguf(file) => self.needed(&file, progress),
             Wanted::Checkpoint { needed, optional } => {
@@ -97,7 +99,7 @@ impl Download<'_> {
         }
     }
 
-    fn needed(&self, file: &str, progress: &mut dyn Progress) -> Result<PathBuf> {
+    fn needed(&self, file: &str, progress: &dyn Progress) -> Result<PathBuf> {
         self.file(file, progress)?.ok_or_else(|| self.lacks(Lack::File(file.into())))
     }
 
@@ -106,7 +108,7 @@ impl Download<'_> {
     }
 
     /// Where a file is once it is in the cache; none when the hub does not have it.
-    fn file(&self, file: &str, progress: &mut dyn Progress) -> Result<Option<PathBuf>> {
+    fn file(&self, file: &str, progress: &dyn Progress) -> Result<Option<PathBuf>> {
         let pointer = self.cache.snapshot(self.commit).join(file);
         if pointer.exists() {
             return Ok(Some(pointer));
@@ -119,7 +121,7 @@ impl Download<'_> {
     }
 
     /// The content of a file, downloaded unless it is there.
-    fn blob(&self, file: &str, metadata: Metadata, progress: &mut dyn Progress) -> Result<PathBuf> {
+    fn blob(&self, file: &str, metadata: Metadata, progress: &dyn Progress) -> Result<PathBuf> {
         let etag = metadata.checksum.hex();
         let blob = self.cache.blob(etag);
         let unwritable = |source| Error::Write { path: blob.clone(), source };
@@ -136,14 +138,14 @@ impl Download<'_> {
         let address = self.client.file(self.commit, file)?;
         let model = self.id.to_string();
         let source = Source { client: self.client, model: &model, file, address, metadata };
-        source.transfer(&part, progress).inspect_err(|_| {
+        let work = source.transfer(&part, progress).inspect_err(|_| {
             // Under a name of its own, no later call could go on with it.
             if !lock.is_held() {
                 let _ = fs::remove_file(&part);
             }
         })?;
         fs::rename(&part, &blob).map_err(unwritable)?;
-        progress.finished();
+        work.finish();
         Ok(blob)
     }
 }

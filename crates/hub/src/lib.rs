@@ -6,7 +6,7 @@
 //! use bitkv_hub::{Bars, ModelId, Settings, fetch};
 //!
 //! let id = ModelId::parse("microsoft/bitnet-b1.58-2B-4T")?;
-//! let folder = fetch(&id, &Settings::of_process()?, &mut Bars::new())?;
+//! let folder = fetch(&id, &Settings::of_process()?, &bitkv_progress::Silent)?;
 //! println!("{}", folder.join("config.json").display());
 //! # Ok::<(), bitkv_hub::Error>(())
 //! ```
@@ -26,7 +26,6 @@ mod model_id;
 mod name;
 mod part;
 mod patience;
-mod progress;
 mod settings;
 mod transfer;
 mod wanted;
@@ -34,5 +33,4 @@ mod wanted;
 pub use error::{Error, Lack, Result};
 pub use fetch::fetch;
 pub use model_id::ModelId;
-pub use progress::{Bars, Progress};
 pub use settings::{Settings, Token};

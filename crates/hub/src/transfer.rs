@@ -2,8 +2,10 @@
 
 use std::{io::Read, path::Path};
 
+use bitkv_progress::{Progress, Work};
+
 use crate::{
-    Error, Progress, Result,
+    Error, Result,
     address::Address,
     client::{Answer, Client},
     metadata::Metadata,
@@ -25,14 +27,14 @@ pub(crate) struct Source<'a> {
 
 impl Source<'_> {
     /// Writes the file to `path`, going on with what is there. After a break the beginning stays for the
-    /// next call; after a wrong checksum or length nothing does.
-    pub(crate) fn transfer(&self, path: &Path, progress: &mut dyn Progress) -> Result<()> {
+    /// next call; after a wrong checksum or length nothing does. The work is finished when the file is in its place.
+    pub(crate) fn transfer<'p>(&self, path: &Path, progress: &'p dyn Progress) -> Result<Work<'p>> {
         let mut part = Part::open(path, &self.metadata)?;
-        progress.started(self.file, self.metadata.size, part.len());
+        let work = Work::bytes(progress, self.file, self.metadata.size, part.len());
         let mut patience = Patience::new(self.client.settings);
         let mut furthest = part.len();
         while part.missing() > 0 {
-            let received = self.receive(&mut part, progress);
+            let received = self.receive(&mut part, &work);
             // A server that always starts over gets no further, however much it sends.
             if part.len() > furthest {
                 furthest = part.len();
@@ -54,11 +56,12 @@ impl Source<'_> {
             kind: checksum.name(),
             expected: checksum.hex().into(),
             found,
-        })
+        })?;
+        Ok(work)
     }
 
     /// One request for what is missing.
-    fn receive(&self, part: &mut Part, progress: &mut dyn Progress) -> Result<(), Failure> {
+    fn receive(&self, part: &mut Part, work: &Work<'_>) -> Result<(), Failure> {
         let answer = self.client.content(&self.address, part.len()).map_err(|failure| match failure {
             Failure::Passing(error) if part.len() > 0 => self.broken(part, &error.to_string()),
             other => other,
@@ -75,7 +78,7 @@ impl Source<'_> {
             _ => return Err(Failure::Final(self.client.refusal(&answer))),
         }
         self.check_length(&answer, part)?;
-        self.pour(answer, part, progress)
+        self.pour(answer, part, work)
     }
 
     fn check_length(&self, answer: &Answer, part: &Part) -> Result<(), Failure> {
@@ -88,7 +91,7 @@ impl Source<'_> {
     }
 
     /// The body of an answer into the part.
-    fn pour(&self, answer: Answer, part: &mut Part, progress: &mut dyn Progress) -> Result<(), Failure> {
+    fn pour(&self, answer: Answer, part: &mut Part, work: &Work<'_>) -> Result<(), Failure> {
         let Answer { address, response } = answer;
         let mut body = response.into_body().into_reader();
         let mut block = vec![0; BLOCK];
@@ -104,7 +107,7 @@ impl Source<'_> {
                 return Err(self.wrong_length(&address, sent));
             }
             part.append(&block[..n]).map_err(Failure::Final)?;
-            progress.reached(part.len());
+            work.reach(part.len());
         }
     }
 

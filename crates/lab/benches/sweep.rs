@@ -145,7 +145,8 @@ fn sweep(name: &str, grid: &Grid, turns: usize) {
         seconds.time("continuations", || continuations(job, caches));
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         seconds.time("sweep", || {
-            let measured = grid::run(grid, &folder.path().join("run")).expect("the grid runs");
+            let measured =
+                grid::run(grid, &folder.path().join("run"), &bitkv_progress::Silent).expect("the grid runs");
             measured.finish(&[]).expect("the run can be moved")
         });
     }
@@ -185,7 +186,7 @@ fn main() {
     for shape in asked(["tiny", "2b-4t"]) {
         if shape == "2b-4t" {
             let config = Config::from_json(FOUR_LAYERS, "config.json").expect("the configuration is valid");
-            write_random(&config, 1, &large, &mut |_, _| ()).expect("the folder can be written");
+            write_random(&config, 1, &large, &bitkv_progress::Silent).expect("the folder can be written");
             fs::write(large.join("tokenizer.json"), TOKENIZER).expect("the folder can be written");
         }
         for grid in asked(["own", "kvpress"]) {

@@ -2,7 +2,7 @@
 
 use bitkv_bitnet::Observe;
 use bitkv_models::LoadedModel;
-use bitkv_progress::Progress;
+use bitkv_progress::Work;
 use bitkv_record::Queries;
 use bitkv_stats::normalised;
 
@@ -37,7 +37,7 @@ fn rows_of(queries: Queries, context: usize) -> Vec<usize> {
 ///
 /// # Errors
 /// When there are no windows, they differ in length or are shorter than two tokens, or the model fails.
-pub fn measure(subject: &LoadedModel, windows: &[Window], steps: &Progress) -> Result<Entropies> {
+pub fn measure(subject: &LoadedModel, windows: &[Window], steps: &Work<'_>) -> Result<Entropies> {
     ensure!(Unfit, !windows.is_empty(), "there are no calibration texts to profile {} on", subject.name);
     let context = windows[0].tokens.len();
     ensure!(

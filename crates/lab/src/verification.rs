@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bitkv_progress::Progress;
 use bitkv_record::Definition;
 use toml::{Table, Value};
 
@@ -46,11 +47,11 @@ pub struct Changes {
     pub seed: Option<u64>,
 }
 
-/// The definition with changes; without any, byte for byte as it is compiled in.
+/// The definition with changes (`progress` hears of downloads); without any, byte for byte as it is compiled in.
 ///
 /// # Errors
 /// When a model cannot be found, or the sizes do not fit it.
-pub fn definition(changes: &Changes) -> Result<Definition> {
+pub fn definition(changes: &Changes, progress: &dyn Progress) -> Result<Definition> {
     let mut table: Table =
         DEFINITION.parse().refuse(Error::Definition, "the compiled-in definition is damaged")?;
     let before = table.clone();
@@ -69,7 +70,7 @@ pub fn definition(changes: &Changes) -> Result<Definition> {
         "--recalls {} is too many: use at most {MOST_RECALLS}",
         changes.recalls.unwrap_or_default()
     );
-    check(changes, sizes)?;
+    check(changes, sizes, progress)?;
     apply(changes, sizes, &mut table)?;
     let text = if table == before {
         DEFINITION.to_owned()
@@ -80,7 +81,11 @@ pub fn definition(changes: &Changes) -> Result<Definition> {
 }
 
 /// Whether the windows are long enough and fit every model; weights are not read.
-fn check(changes: &Changes, [calibration, context, scored]: [usize; 3]) -> Result<()> {
+fn check(
+    changes: &Changes,
+    [calibration, context, scored]: [usize; 3],
+    progress: &dyn Progress,
+) -> Result<()> {
     ensure!(
         Definition,
         calibration >= SHORTEST && context >= SHORTEST && scored >= 1,
@@ -98,7 +103,7 @@ fn check(changes: &Changes, [calibration, context, scored]: [usize; 3]) -> Resul
     }
     let built_in = bitkv_models::built_in().into_iter().map(str::to_owned).collect();
     for model in if changes.models.is_empty() { &built_in } else { &changes.models } {
-        let source = Source::find_with(model, changes.loading.clone())?;
+        let source = Source::find_with(model, changes.loading.clone(), progress)?;
         let longest = source.checkpoint()?.config().max_position_embeddings;
         ensure!(
             Definition,

@@ -32,7 +32,7 @@ fn rows(model: &str) -> Vec<GridRow> {
     );
     let definition = Definition::from_toml(&definition, "check.toml").unwrap();
     let grid = Grid::of(definition, &Options::default()).unwrap();
-    grid::run(&grid, &folder.path().join("run")).unwrap().rows
+    grid::run(&grid, &folder.path().join("run"), &bitkv_progress::Silent).unwrap().rows
 }
 
 /// Rows that kept everything, of one task.

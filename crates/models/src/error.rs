@@ -41,7 +41,7 @@ pub enum Error {
     #[error("a plain Llama is a way to run a model, not a model to write: leave out --skeleton")]
     PlainLlamaWritten,
     #[error("the tokenizer cannot be written into a GGUF file: {source}")]
-    Vocabulary { source: bitkv_tokenizer::Error },
+    Vocabulary { source: Box<bitkv_tokenizer::Error> },
     #[error("{} exists already; name another place or remove it", path.display())]
     Exists { path: PathBuf },
     #[error("{} is no name for a folder; name a folder to write", path.display())]
@@ -53,13 +53,32 @@ pub enum Error {
     #[error("cannot copy {} to {}: {source}", from.display(), to.display())]
     Copy { from: PathBuf, to: PathBuf, source: io::Error },
     #[error(transparent)]
-    BitNet(#[from] bitkv_bitnet::Error),
+    BitNet(Box<bitkv_bitnet::Error>),
     #[error(transparent)]
-    Checkpoint(#[from] bitkv_checkpoint::Error),
+    Checkpoint(Box<bitkv_checkpoint::Error>),
     #[error(transparent)]
-    Hub(#[from] bitkv_hub::Error),
+    Hub(Box<bitkv_hub::Error>),
     #[error(transparent)]
-    Record(#[from] bitkv_record::RecordError),
+    Record(Box<bitkv_record::RecordError>),
     #[error(transparent)]
-    Tokenizer(#[from] bitkv_tokenizer::Error),
+    Tokenizer(Box<bitkv_tokenizer::Error>),
 }
+
+/// The errors of other crates are boxed, so that results stay small.
+macro_rules! boxed {
+    ($($kind:ident($error:ty)),+) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Error {
+                Error::$kind(Box::new(error))
+            }
+        }
+    )+};
+}
+
+boxed!(
+    BitNet(bitkv_bitnet::Error),
+    Checkpoint(bitkv_checkpoint::Error),
+    Hub(bitkv_hub::Error),
+    Record(bitkv_record::RecordError),
+    Tokenizer(bitkv_tokenizer::Error)
+);

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod convert;
 mod error;
 mod known;
 mod loaded_model;

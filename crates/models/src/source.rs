@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use bitkv_checkpoint::{Architecture, Checkpoint, Config, codec::i2s::Layout, gguf::Options};
-use bitkv_hub::{Bars, ModelId, Settings};
+use bitkv_hub::{ModelId, Settings};
+use bitkv_progress::{Progress, Silent};
 use bitkv_record::{FileHash, ModelEntry};
 use bitkv_tokenizer::{Chat, Tokenizer};
 use include_dir::{Dir, include_dir};
@@ -73,15 +74,15 @@ impl Source {
     /// # Errors
     /// When there is none of these.
     pub fn find(model: &str) -> Result<Source> {
-        Source::find_with(model, Loading::default())
+        Source::find_with(model, Loading::default(), &Silent)
     }
 
-    /// [`Source::find`], to be read in another way than it says.
+    /// [`Source::find`], to be read in another way than it says. `progress` hears of downloads.
     ///
     /// # Errors
     /// As [`Source::find`].
-    pub fn find_with(model: &str, loading: Loading) -> Result<Source> {
-        let (place, name) = find(model)?;
+    pub fn find_with(model: &str, loading: Loading, progress: &dyn Progress) -> Result<Source> {
+        let (place, name) = find(model, progress)?;
         Ok(Source { place, name, asked: model.into(), loading })
     }
 
@@ -239,7 +240,7 @@ pub fn tokenizer_options(config: &Config) -> bitkv_tokenizer::Options {
     bitkv_tokenizer::Options { bos: config.bos_token_id, vocab_size: config.vocab_size }
 }
 
-fn find(model: &str) -> Result<(Place, String)> {
+fn find(model: &str, progress: &dyn Progress) -> Result<(Place, String)> {
     let path = Path::new(model);
     // In another case than its own, a name may be that of a folder.
     if let Some(name) = built_in_name(model).filter(|name| *name == model || !path.exists()) {
@@ -265,7 +266,7 @@ fn find(model: &str) -> Result<(Place, String)> {
         built_in: built_in().join(", "),
         source: Box::new(source),
     })?;
-    let found = bitkv_hub::fetch(&id, &Settings::of_process()?, &mut Bars::new())?;
+    let found = bitkv_hub::fetch(&id, &Settings::of_process()?, progress)?;
     let name = id.repository().rsplit('/').next().unwrap_or_default().to_string();
     Ok(if found.is_file() { (Place::Gguf(found), name) } else { (Place::Folder(found), name) })
 }

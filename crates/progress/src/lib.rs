@@ -1,207 +1,142 @@
-//! Progress of long work on standard error: a bar where a person watches, a plain line now and then where nobody does.
-//!
-//! Both tell the rate and the time that is left.
+//! What libraries say about long work while it goes on. Whoever calls them decides what is shown of it: the command line
+//! draws bars, tests listen, and [`Silent`] shows nothing.
 
 #![forbid(unsafe_code)]
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-/// Between two plain lines: a log of an hour stays short.
-const PAUSE: Duration = Duration::from_secs(30);
-/// Between two drawings of a bar on which nothing happens, so that its time goes on.
-const TICK: Duration = Duration::from_millis(500);
-
-/// What a bar counts.
+/// What a piece of work is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
+pub enum Unit {
+    /// Steps of any kind.
     Steps,
+    /// Bytes.
     Bytes,
 }
 
-/// Work of which some is done.
-#[derive(Debug)]
-pub struct Progress {
-    /// Draws nothing where standard error is no terminal.
-    bar: ProgressBar,
-    unit: Unit,
-    /// Where plain lines are written instead.
-    plain: Option<Mutex<Plain>>,
+/// Listens to long work. Pieces of work may be nested: what is said concerns the piece that began last and has not ended.
+pub trait Progress: Sync {
+    /// A piece of work begins; `done` of its `length` were done by an earlier process.
+    fn begin(&self, name: &str, unit: Unit, length: u64, done: u64) {
+        let _ = (name, unit, length, done);
+    }
+
+    /// One more step is done.
+    fn advance(&self) {}
+
+    /// `done` is done in all. It can be less than before, where work has to start over.
+    fn reach(&self, done: u64) {
+        let _ = done;
+    }
+
+    /// What else can be said of the work as it stands.
+    fn describe(&self, state: &str) {
+        let _ = state;
+    }
+
+    /// The piece of work ends. It is complete unless it failed.
+    fn end(&self, complete: bool) {
+        let _ = complete;
+    }
+
+    /// A sentence that a person at the terminal should read, such as that a cached copy is used.
+    fn note(&self, sentence: &str) {
+        let _ = sentence;
+    }
 }
 
-/// When plain lines are due, and what their rate is measured from.
-#[derive(Debug)]
-struct Plain {
-    began: Instant,
-    /// Work that was done when it began; an earlier process did it.
-    before: u64,
-    last: Instant,
+/// Listens to nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}
+
+/// A piece of work that goes on. When it is dropped before it is finished, it has failed.
+pub struct Work<'p> {
+    listener: &'p dyn Progress,
+    finished: bool,
 }
 
-impl Progress {
-    /// `count` steps of work.
-    pub fn steps(name: &str, count: usize) -> Progress {
-        Progress::new(name, count as u64, Unit::Steps)
+impl<'p> Work<'p> {
+    /// Begins work of `count` steps.
+    pub fn steps(listener: &'p dyn Progress, name: &str, count: usize) -> Work<'p> {
+        Work::resumed(listener, name, count, 0)
     }
 
-    /// `size` bytes of work.
-    pub fn bytes(name: &str, size: u64) -> Progress {
-        Progress::new(name, size, Unit::Bytes)
+    /// Begins work of `count` steps, of which an earlier process did `done`.
+    pub fn resumed(listener: &'p dyn Progress, name: &str, count: usize, done: usize) -> Work<'p> {
+        listener.begin(name, Unit::Steps, count as u64, done as u64);
+        Work { listener, finished: false }
     }
 
-    /// Work of which nobody is told.
-    pub fn hidden() -> Progress {
-        Progress { bar: ProgressBar::hidden(), unit: Unit::Steps, plain: None }
-    }
-
-    fn new(name: &str, length: u64, unit: Unit) -> Progress {
-        let template = match unit {
-            Unit::Steps => {
-                "{prefix:<28} [{bar:24}] {pos}/{len} {msg} {per_sec} {elapsed_precise}, {eta_precise} left"
-            }
-            Unit::Bytes => {
-                "{prefix:<28} [{bar:24}] {binary_bytes}/{binary_total_bytes} {msg} {binary_bytes_per_sec}, {eta_precise} left"
-            }
-        };
-        let style = ProgressStyle::with_template(template).expect("the template is constant");
-        let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
-        let bar = bar.with_style(style).with_prefix(name.to_owned());
-        let now = Instant::now();
-        let plain = bar.is_hidden().then(|| Mutex::new(Plain { began: now, before: 0, last: now }));
-        if plain.is_none() {
-            bar.enable_steady_tick(TICK);
-        }
-        Progress { bar, unit, plain }
-    }
-
-    /// The same work, of which `done` was there before: it does not count as speed.
-    pub fn after(self, done: u64) -> Progress {
-        self.bar.set_position(done);
-        self.bar.reset_eta();
-        if let Some(plain) = &self.plain {
-            plain.lock().unwrap_or_else(PoisonError::into_inner).before = done;
-        }
-        self
+    /// Begins work on `size` bytes, of which an earlier process did `done`.
+    pub fn bytes(listener: &'p dyn Progress, name: &str, size: u64, done: u64) -> Work<'p> {
+        listener.begin(name, Unit::Bytes, size, done);
+        Work { listener, finished: false }
     }
 
     /// One more step is done.
     pub fn advance(&self) {
-        self.bar.inc(1);
-        self.write_if_due();
+        self.listener.advance();
     }
 
-    /// So much is done. It can be less than before, where work has to start over.
+    /// `done` is done in all.
     pub fn reach(&self, done: u64) {
-        self.bar.set_position(done);
-        self.write_if_due();
+        self.listener.reach(done);
     }
 
-    /// So much is done of work whose length is known only now.
-    pub fn reach_of(&self, done: u64, length: u64) {
-        self.bar.set_length(length);
-        self.reach(done);
-    }
-
-    /// What else can be told of the work as it stands.
-    pub fn tell(&self, message: String) {
-        self.bar.set_message(message);
-    }
-
-    /// Writes a sentence without disturbing the bar.
-    pub fn note(&self, sentence: &str) {
-        self.bar.suspend(|| eprintln!("{sentence}"));
+    /// What else can be said of the work as it stands.
+    pub fn describe(&self, state: &str) {
+        self.listener.describe(state);
     }
 
     /// All is done.
-    pub fn finish(self) {
-        self.bar.finish();
-    }
-
-    /// All is done, and the bar is not worth keeping.
-    pub fn clear(self) {
-        self.bar.finish_and_clear();
-    }
-
-    fn write_if_due(&self) {
-        let Some(plain) = &self.plain else { return };
-        let mut plain = plain.lock().unwrap_or_else(PoisonError::into_inner);
-        if plain.last.elapsed() < PAUSE {
-            return;
-        }
-        plain.last = Instant::now();
-        // Work that starts over has no rate.
-        let done = self.bar.position();
-        let made = done.saturating_sub(plain.before);
-        let length = self.bar.length().unwrap_or(done);
-        let line = line(
-            self.unit,
-            [done, length, made],
-            plain.began.elapsed(),
-            &self.bar.prefix(),
-            &self.bar.message(),
-        );
-        eprintln!("{line}");
+    pub fn finish(mut self) {
+        self.finished = true;
     }
 }
 
-/// One plain line from what is done, what is to be done and what was made in the time since the beginning.
-fn line(unit: Unit, [done, length, made]: [u64; 3], elapsed: Duration, name: &str, message: &str) -> String {
-    let shown = |amount: u64| match unit {
-        Unit::Steps => amount.to_string(),
-        Unit::Bytes => HumanBytes(amount).to_string(),
-    };
-    let rate = made as f64 / elapsed.as_secs_f64().max(1e-9);
-    let speed = match unit {
-        Unit::Steps if rate >= 1.0 || made == 0 => format!("{rate:.1} a second"),
-        Unit::Steps => format!("{:.1} s each", 1.0 / rate),
-        Unit::Bytes => format!("{} a second", HumanBytes(rate as u64)),
-    };
-    let left = match made {
-        0 => "time left not known yet".to_owned(),
-        _ => {
-            let seconds = length.saturating_sub(done) as f64 / rate;
-            format!("about {} left", HumanDuration(Duration::from_secs_f64(seconds)))
-        }
-    };
-    let also = if message.is_empty() { String::new() } else { format!(" ({message})") };
-    format!("{name}: {} of {}, {speed}, {left}{also}", shown(done), shown(length))
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        self.listener.end(self.finished);
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
-    #[test]
-    fn a_line_tells_rate_and_time_left() {
-        let minute = Duration::from_secs(60);
-        assert_eq!(
-            line(Unit::Steps, [120, 360, 120], minute, "scorers tiny-mha", ""),
-            "scorers tiny-mha: 120 of 360, 2.0 a second, about 2 minutes left"
-        );
-        // What was there before is no speed.
-        assert_eq!(
-            line(Unit::Steps, [350, 360, 5], minute, "resumed", "loss 2.5"),
-            "resumed: 350 of 360, 12.0 s each, about 2 minutes left (loss 2.5)"
-        );
-        assert_eq!(
-            line(Unit::Bytes, [3 << 20, 9 << 20, 3 << 20], minute, "writing", ""),
-            "writing: 3.00 MiB of 9.00 MiB, 51.20 KiB a second, about 2 minutes left"
-        );
-        assert_eq!(
-            line(Unit::Steps, [0, 8, 0], minute, "slow", ""),
-            "slow: 0 of 8, 0.0 a second, time left not known yet"
-        );
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Heard {
+        fn hear(&self, what: String) {
+            self.0.lock().unwrap().push(what);
+        }
+    }
+
+    impl Progress for Heard {
+        fn begin(&self, name: &str, unit: Unit, length: u64, done: u64) {
+            self.hear(format!("{name} {unit:?} {done}/{length}"));
+        }
+
+        fn advance(&self) {
+            self.hear("advance".into());
+        }
+
+        fn end(&self, complete: bool) {
+            self.hear(format!("end {complete}"));
+        }
     }
 
     #[test]
-    fn work_is_counted_from_what_was_there() {
-        let progress = Progress::steps("work", 10).after(4);
-        progress.advance();
-        assert_eq!((progress.bar.position(), progress.bar.length()), (5, Some(10)));
-        progress.reach_of(2, 20);
-        assert_eq!((progress.bar.position(), progress.bar.length()), (2, Some(20)));
-        progress.clear();
+    fn work_that_is_dropped_has_failed() {
+        let heard = Heard::default();
+        let outer = Work::resumed(&heard, "outer", 4, 1);
+        drop(Work::bytes(&heard, "inner", 9, 0));
+        outer.advance();
+        outer.finish();
+        let expected = ["outer Steps 1/4", "inner Bytes 0/9", "end false", "advance", "end true"];
+        assert_eq!(*heard.0.lock().unwrap(), expected);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use bitkv_progress::Progress;
+use bitkv_progress::{Progress, Work};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -103,8 +103,8 @@ impl<'a> Trainer<'a> {
     }
 
     /// Trains to the end of the last stage, or for `steps` steps.
-    pub fn run(&mut self, steps: Option<usize>) -> Result<()> {
-        let bar = Progress::steps("training", self.recipe.steps()).after(self.position.step as u64);
+    pub fn run(&mut self, steps: Option<usize>, progress: &dyn Progress) -> Result<()> {
+        let work = Work::resumed(progress, "training", self.recipe.steps(), self.position.step);
         let last = steps.map_or(usize::MAX, |n| self.position.step + n);
         let (started, tokens) = (Instant::now(), self.position.tokens);
         while let Some(stage) = self.recipe.stages.get(self.position.stage) {
@@ -115,11 +115,11 @@ impl<'a> Trainer<'a> {
             let mut row = self.step(stage)?;
             self.position.seconds += before.elapsed().as_secs_f64();
             row.tokens_per_second = (self.position.tokens - tokens) as f64 / started.elapsed().as_secs_f64();
-            bar.tell(format!(
+            work.describe(&format!(
                 "stage {} loss {:.3} copy {:.2} recall {:.2} {:.0} tokens/s",
                 row.stage, row.loss, row.copy_accuracy, row.recall_accuracy, row.tokens_per_second
             ));
-            bar.reach(self.position.step as u64);
+            work.reach(self.position.step as u64);
             self.record(row)?;
             self.advance(stage);
             if self.position.step.is_multiple_of(self.recipe.checkpoint_every) {
@@ -127,7 +127,7 @@ impl<'a> Trainer<'a> {
             }
         }
         self.save()?;
-        bar.finish();
+        work.finish();
         Ok(())
     }
 

@@ -82,10 +82,13 @@ fn a_resumed_run_ends_as_an_uninterrupted_one() {
     let corpus = corpus(folder.path());
     let recipe = recipe(Style::TwoB4T);
     let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
-    Trainer::open(&recipe, &corpus, &whole, Precision::Ternary).unwrap().run(None).unwrap();
+    Trainer::open(&recipe, &corpus, &whole, Precision::Ternary)
+        .unwrap()
+        .run(None, &bitkv_progress::Silent)
+        .unwrap();
     for steps in [5, 2, 100] {
         let mut trainer = Trainer::open(&recipe, &corpus, &parts, Precision::Ternary).unwrap();
-        trainer.run(Some(steps)).unwrap();
+        trainer.run(Some(steps), &bitkv_progress::Silent).unwrap();
     }
     let resumed = Trainer::open(&recipe, &corpus, &parts, Precision::Ternary).unwrap();
     let uninterrupted = Trainer::open(&recipe, &corpus, &whole, Precision::Ternary).unwrap();
@@ -107,14 +110,20 @@ fn steps_after_the_last_checkpoint_are_made_again() {
     let corpus = corpus(folder.path());
     let recipe = recipe(Style::TwoB4T);
     let run = folder.path().join("run");
-    Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap().run(Some(3)).unwrap();
+    Trainer::open(&recipe, &corpus, &run, Precision::Ternary)
+        .unwrap()
+        .run(Some(3), &bitkv_progress::Silent)
+        .unwrap();
     let kept = fs::read(run.join("checkpoint.safetensors")).unwrap();
-    Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap().run(Some(2)).unwrap();
+    Trainer::open(&recipe, &corpus, &run, Precision::Ternary)
+        .unwrap()
+        .run(Some(2), &bitkv_progress::Silent)
+        .unwrap();
     // As after a kill: the log is ahead of the checkpoint.
     fs::write(run.join("checkpoint.safetensors"), kept).unwrap();
     let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
     assert_eq!(trainer.position().step, 3);
-    trainer.run(None).unwrap();
+    trainer.run(None, &bitkv_progress::Silent).unwrap();
     let steps: Vec<usize> = log(&run).iter().map(|r| r.step).collect();
     assert_eq!(steps, [4, 8], "each logged step stands once");
 }
@@ -127,7 +136,7 @@ fn both_styles_export_what_they_trained() {
         let recipe = recipe(style);
         let (run, out) = (folder.path().join("run"), folder.path().join("model"));
         let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
-        trainer.run(Some(4)).unwrap();
+        trainer.run(Some(4), &bitkv_progress::Silent).unwrap();
         // Compares the losses of trained and packed model itself.
         export(&out, (&recipe, "recipe text"), &corpus, Some("| source |"), &trainer, &run).unwrap();
         let model = Model::load(&Checkpoint::open(&out).unwrap()).unwrap();
@@ -148,7 +157,10 @@ fn another_run_is_refused() {
     let corpus = corpus(folder.path());
     let run = folder.path().join("run");
     let first = recipe(Style::TwoB4T);
-    Trainer::open(&first, &corpus, &run, Precision::Ternary).unwrap().run(Some(1)).unwrap();
+    Trainer::open(&first, &corpus, &run, Precision::Ternary)
+        .unwrap()
+        .run(Some(1), &bitkv_progress::Silent)
+        .unwrap();
     let mut second = first.clone();
     second.shape.layers = 1;
     let error = Trainer::open(&second, &corpus, &run, Precision::Ternary).err().unwrap().to_string();

@@ -4,9 +4,11 @@ use std::{ops::Range, path::Path};
 
 use rayon::prelude::*;
 
+use bitkv_progress::{Progress, Work};
+
 use crate::{
     Architecture, Checkpoint, Coding, Config, Dense, Error, FloatType, Linear, LinearShape, NormShape,
-    Progress, Result,
+    Result,
     codec::Written,
     shapes::{EMBEDDING, HEAD},
 };
@@ -47,7 +49,7 @@ enum Part {
 }
 
 /// Writes `checkpoint` to a GGUF file. Codes, scales, norms and embedding keep their values, except where `options` say
-/// otherwise. A part of a tensor is in memory at a time; `progress` is called with the bytes written and the bytes in all.
+/// otherwise. A part of a tensor is in memory at a time; `progress` hears of it. Returns the bytes of the tensors.
 ///
 /// # Errors
 /// When the file exists, the checkpoint is refused, a shape does not fit the type, a scale would be rounded, or the file cannot be
@@ -56,8 +58,8 @@ pub fn write(
     path: &Path,
     checkpoint: &Checkpoint,
     options: &WriteOptions<'_>,
-    progress: Progress<'_>,
-) -> Result<()> {
+    progress: &dyn Progress,
+) -> Result<u64> {
     if path.exists() {
         return Err(Error::Exists { path: path.into() });
     }
@@ -74,10 +76,11 @@ pub fn write(
     let fields = describe::fields(architecture, config, file_type, options.vocabulary, options.name);
     let mut writer = GgufWriter::create(path, &fields, &announced)?;
     let (mut done, all) = (0, announced.iter().map(|tensor| tensor.bytes).sum());
+    let work = Work::bytes(progress, "writing", all, 0);
     let mut put = |bytes: &[u8]| -> Result<()> {
         writer.append(bytes)?;
         done += bytes.len() as u64;
-        progress(done, all);
+        work.reach(done);
         Ok(())
     };
     for part in &parts {
@@ -90,7 +93,9 @@ pub fn write(
             Part::Linear(shape) => write_linear(&checkpoint.linear(shape)?, config, options, &mut put)?,
         }
     }
-    writer.finish()
+    writer.finish()?;
+    work.finish();
+    Ok(all)
 }
 
 /// In the order of the official file.

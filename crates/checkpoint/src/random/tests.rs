@@ -20,8 +20,11 @@ fn histogram(checkpoint: &Checkpoint) -> [u64; 4] {
 fn opens_and_repeats() {
     let make = |seed| {
         let folder = tempfile::tempdir().unwrap();
-        write_random(&config(), seed, folder.path(), &mut |_, _| ()).unwrap();
-        assert!(write_random(&config(), seed, folder.path(), &mut |_, _| ()).is_err(), "nothing is replaced");
+        write_random(&config(), seed, folder.path(), &bitkv_progress::Silent).unwrap();
+        assert!(
+            write_random(&config(), seed, folder.path(), &bitkv_progress::Silent).is_err(),
+            "nothing is replaced"
+        );
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
         assert_eq!(checkpoint.embedding().unwrap().rows(), 61);
         assert!(checkpoint.head().unwrap().is_some());
@@ -39,7 +42,7 @@ fn in_memory_as_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     // Wide enough for several parts of a tensor.
     let config = Config { vocab_size: 2011, hidden_size: 132, intermediate_size: 2002, ..config() };
-    write_random(&config, 3, folder.path(), &mut |_, _| ()).unwrap();
+    write_random(&config, 3, folder.path(), &bitkv_progress::Silent).unwrap();
     let (file, memory) = (Checkpoint::open(folder.path()).unwrap(), Checkpoint::random(&config, 3));
     memory.refuse_unread().unwrap();
     assert_eq!(memory.config().weights, file.config().weights);

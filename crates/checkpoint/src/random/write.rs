@@ -8,9 +8,11 @@ use super::{
     Weights, packed,
     tensor::{PART, Tensor},
 };
+use bitkv_progress::Progress;
+
 use crate::{
     Config, Result,
-    safetensors_file::{self, Entry, Progress},
+    safetensors_file::{self, Entry},
 };
 
 /// Bytes in memory at once.
@@ -21,7 +23,7 @@ const SLAB: usize = 64 * PART;
 ///
 /// # Errors
 /// When the folder holds a model already or cannot be written.
-pub fn write_random(config: &Config, seed: u64, folder: &Path, progress: Progress<'_>) -> Result<()> {
+pub fn write_random(config: &Config, seed: u64, folder: &Path, progress: &dyn Progress) -> Result<u64> {
     let config = packed(config);
     safetensors_file::refuse_model(folder)?;
     let weights = Weights::new(&config, seed);

@@ -94,10 +94,12 @@ fn scales_are_not_rounded_unless_asked_for() {
     let original = checkpoint(Recipe::new(Architecture::Llama));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.gguf");
-    let message = write(&path, &original, &options(Target::Tq2_0), &mut |_, _| ()).unwrap_err().to_string();
+    let message =
+        write(&path, &original, &options(Target::Tq2_0), &bitkv_progress::Silent).unwrap_err().to_string();
     assert!(message.contains("cannot be written as TQ2_0: its scale 0.9"), "{message}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
-    write(&path, &original, &WriteOptions { lossy: true, ..options(Target::Tq2_0) }, &mut |_, _| ()).unwrap();
+    write(&path, &original, &WriteOptions { lossy: true, ..options(Target::Tq2_0) }, &bitkv_progress::Silent)
+        .unwrap();
     for ((name, scale, codes), (_, rounded, same)) in
         rows(&original).into_iter().zip(rows(&Checkpoint::open(&path).unwrap()))
     {
@@ -127,7 +129,8 @@ fn the_embedding_is_f16_when_that_is_exact() {
     let large = checkpoint(Recipe { step: 1024.0, ..recipe });
     let folder = tempfile::tempdir().unwrap();
     let half = WriteOptions { embedding: Some(FloatType::F16), ..options(Target::I2S) };
-    let message = write(&folder.path().join("a"), &large, &half, &mut |_, _| ()).unwrap_err().to_string();
+    let message =
+        write(&folder.path().join("a"), &large, &half, &bitkv_progress::Silent).unwrap_err().to_string();
     assert!(message.contains("`model.embed_tokens.weight` cannot be written as F16: it holds"), "{message}");
 }
 
@@ -137,7 +140,8 @@ fn a_file_in_the_way_stays() {
     let path = folder.path().join("small.gguf");
     std::fs::write(&path, "before").unwrap();
     let original = checkpoint(Recipe::new(Architecture::BitNet));
-    let message = write(&path, &original, &options(Target::I2S), &mut |_, _| ()).unwrap_err().to_string();
+    let message =
+        write(&path, &original, &options(Target::I2S), &bitkv_progress::Silent).unwrap_err().to_string();
     assert!(message.contains("small.gguf exists already"), "{message}");
     assert_eq!(std::fs::read(&path).unwrap(), b"before");
 }
@@ -150,7 +154,8 @@ fn shapes_that_do_not_fit_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.gguf");
     for (target, block) in [(Target::I2S, 128), (Target::Tq1_0, 256), (Target::Tq2_0, 256)] {
-        let message = write(&path, &small, &options(target), &mut |_, _| ()).unwrap_err().to_string();
+        let message =
+            write(&path, &small, &options(target), &bitkv_progress::Silent).unwrap_err().to_string();
         let expected = format!(
             "tensor `model.layers.0.mlp.down_proj.weight` cannot be written as {}: its rows have 320 weights, which is \
              not a multiple of {block}; write a packed folder instead",
@@ -165,7 +170,8 @@ fn activations_that_readers_would_not_compute_are_refused() {
     let recipe = Recipe::new(Architecture::BitNet);
     let skeleton = checkpoint(recipe).as_llama_skeleton();
     let path = std::env::temp_dir().join("never-written.gguf");
-    let message = write(&path, &skeleton, &options(Target::I2S), &mut |_, _| ()).unwrap_err().to_string();
+    let message =
+        write(&path, &skeleton, &options(Target::I2S), &bitkv_progress::Silent).unwrap_err().to_string();
     assert!(
         message.contains("`hidden_act` is silu") && message.contains("always compute relu2"),
         "{message}"

@@ -4,9 +4,9 @@ mod table;
 use anyhow::{Result, bail, ensure};
 use bitkv_bench::{Measured, Request, measure, steps};
 use bitkv_bitnet::{Checkpoint, Config, Model};
-use bitkv_progress::Progress;
+use bitkv_progress::Work;
 
-use crate::output;
+use crate::{bars::BARS, output};
 
 pub(crate) use arguments::Arguments;
 
@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let request = arguments.request()?;
     let LoadedModel { name, random, model } = subject(arguments, &request)?;
     let model = model.with_head(arguments.head.precision())?;
-    let bar = Progress::steps("measuring", steps(&request));
+    let bar = Work::steps(&BARS, "measuring", steps(&request));
     let measured = Measured { name: &name, random, model: &model };
     let document = measure(&measured, &request, &bar)?;
     bar.finish();

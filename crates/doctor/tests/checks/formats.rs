@@ -26,7 +26,7 @@ fn write(
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
     let options = WriteOptions { target, embedding: None, lossy: true, vocabulary, name: "model" };
-    gguf::write(&path, checkpoint, &options, &mut |_, _| ()).unwrap();
+    gguf::write(&path, checkpoint, &options, &bitkv_progress::Silent).unwrap();
     (folder, path.to_str().unwrap().into())
 }
 
@@ -48,7 +48,7 @@ fn read_as(
     let mut vocabulary = vocabulary::for_gguf(vocabulary, None);
     change(&mut vocabulary);
     let (_folder, path) = write(&evidence.checkpoint, Some(&vocabulary), target);
-    diagnose(&Source::find_with(&path, loading).unwrap(), None).unwrap()
+    diagnose(&Source::find_with(&path, loading, &bitkv_progress::Silent).unwrap(), None).unwrap()
 }
 
 /// Reads I2_S tensors in a layout, whatever the weights look like.
@@ -98,11 +98,13 @@ fn mistakes_survive_conversion_and_are_named() {
 fn a_layout_that_nothing_tells_is_a_warning() {
     let config = Config::from_json(&Files::of("first-gqa").config.to_string(), "config.json").unwrap();
     let folder = tempfile::tempdir().unwrap();
-    write_random(&config, 5, folder.path(), &mut |_, _| ()).unwrap();
+    write_random(&config, 5, folder.path(), &bitkv_progress::Silent).unwrap();
     let (_folder, path) = write(&Checkpoint::open(folder.path()).unwrap(), None, Target::I2S);
     let findings = diagnose(&Source::find(&path).unwrap(), None).unwrap();
     says(only(&findings, "i2s-layout", Severity::Warning), &["--i2s-layout", "x86"]);
-    let findings = diagnose(&Source::find_with(&path, layout(Layout::X86)).unwrap(), None).unwrap();
+    let findings =
+        diagnose(&Source::find_with(&path, layout(Layout::X86), &bitkv_progress::Silent).unwrap(), None)
+            .unwrap();
     says(only(&findings, "i2s-layout", Severity::Note), &["it was asked for"]);
 }
 

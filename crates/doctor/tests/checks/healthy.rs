@@ -61,7 +61,7 @@ fn many_random_seeds_are_not_accused() {
     let config = Config { vocab_size: 64, ..config };
     for seed in 0..8 {
         let folder = tempfile::tempdir().unwrap();
-        write_random(&config, seed, folder.path(), &mut |_, _| ()).unwrap();
+        write_random(&config, seed, folder.path(), &bitkv_progress::Silent).unwrap();
         let source = Source::find(folder.path().to_str().unwrap()).unwrap();
         let findings = diagnose(&source, None).unwrap();
         assert_eq!(named(&findings, Severity::Fault), [""; 0], "{findings:#?}");

@@ -5,9 +5,10 @@ mod repository;
 mod server;
 pub(crate) mod weights;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Mutex, time::Duration};
 
-use bitkv_hub::{Error, ModelId, Progress, Settings};
+use bitkv_hub::{Error, ModelId, Settings};
+use bitkv_progress::{Progress, Unit};
 pub(crate) use repository::Repository;
 pub(crate) use server::{Reply, Request, Server};
 
@@ -25,8 +26,9 @@ pub(crate) fn id(text: &str) -> ModelId {
 
 /// Fetches, and returns what was noted as well.
 pub(crate) fn fetch(text: &str, settings: &Settings) -> (Result<std::path::PathBuf, Error>, Listener) {
-    let mut listener = Listener::default();
-    (bitkv_hub::fetch(&id(text), settings, &mut listener), listener)
+    let listening = Mutex::new(Listener::default());
+    let fetched = bitkv_hub::fetch(&id(text), settings, &Listening(&listening));
+    (fetched, listening.into_inner().expect("no panic"))
 }
 
 /// Remembers what it was told.
@@ -39,21 +41,30 @@ pub(crate) struct Listener {
     pub(crate) finished: usize,
 }
 
-impl Progress for Listener {
-    fn started(&mut self, file: &str, size: u64, have: u64) {
-        self.started.push((file.into(), size, have));
+struct Listening<'a>(&'a Mutex<Listener>);
+
+impl Listening<'_> {
+    fn remember(&self, what: impl FnOnce(&mut Listener)) {
+        what(&mut self.0.lock().expect("no panic"));
+    }
+}
+
+impl Progress for Listening<'_> {
+    fn begin(&self, file: &str, unit: Unit, size: u64, have: u64) {
+        assert_eq!(unit, Unit::Bytes);
+        self.remember(|listener| listener.started.push((file.into(), size, have)));
     }
 
-    fn reached(&mut self, bytes: u64) {
-        self.reached.push(bytes);
+    fn reach(&self, bytes: u64) {
+        self.remember(|listener| listener.reached.push(bytes));
     }
 
-    fn finished(&mut self) {
-        self.finished += 1;
+    fn end(&self, complete: bool) {
+        self.remember(|listener| listener.finished += usize::from(complete));
     }
 
-    fn note(&mut self, sentence: &str) {
-        self.notes.push(sentence.into());
+    fn note(&self, sentence: &str) {
+        self.remember(|listener| listener.notes.push(sentence.into()));
     }
 }
 

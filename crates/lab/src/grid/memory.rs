@@ -27,7 +27,7 @@ pub struct MemoryJob {
 ///
 /// # Errors
 /// When a model cannot be loaded, or is to be measured and only its configuration is known.
-pub(super) fn memory_jobs(wanted: &Wanted<'_>, loaded: &mut Loaded) -> Result<Vec<MemoryJob>> {
+pub(super) fn memory_jobs(wanted: &Wanted<'_>, loaded: &mut Loaded<'_>) -> Result<Vec<MemoryJob>> {
     wanted.on_models(
         &wanted.definition.memory,
         |study| (&study.name, &study.models, &study.forms),
@@ -36,7 +36,7 @@ pub(super) fn memory_jobs(wanted: &Wanted<'_>, loaded: &mut Loaded) -> Result<Ve
     )
 }
 
-fn checked(study: &MemoryStudy, model: &str, form: Form, loaded: &mut Loaded) -> Result<MemoryJob> {
+fn checked(study: &MemoryStudy, model: &str, form: Form, loaded: &mut Loaded<'_>) -> Result<MemoryJob> {
     if let Some(shape) = configuration(model)? {
         ensure!(
             Definition,

@@ -27,7 +27,7 @@ use std::{
 
 use bitkv_evict::{Need, Planner};
 use bitkv_models::{LoadedModel, provenance};
-use bitkv_progress::Progress;
+use bitkv_progress::{Progress, Work};
 use bitkv_record::{
     FileHash, GridRow, HeadRow, Journal, Manifest, MemoryRow, Metric, ModelEntry, Queries, RecordError,
     ResumableRun, Row, Text, TimingRow, sha256_of_parts,
@@ -125,16 +125,18 @@ fn journal<R: Row>(
 /// # Errors
 /// When the run is finished or being written already, when its journal is of another definition, model, text or code, or
 /// when the self-check at budget 1 fails. What was measured stays for the next attempt.
-pub fn run(grid: &Grid, folder: &Path) -> Result<Measured> {
+pub fn run(grid: &Grid, folder: &Path, progress: &dyn Progress) -> Result<Measured> {
     let (started, clock) = (SystemTime::now(), Instant::now());
     let run = ResumableRun::open(folder, &fingerprint(grid))?;
     let records = Records::open(&run, grid)?;
     let resumed = records.count();
     let memory_order = in_order(&grid.memory, records.memory.as_ref(), memory::measure)?;
-    let head_order = in_order(&grid.studies, records.heads.as_ref(), profiles::measure)?;
+    let head_order = in_order(&grid.studies, records.heads.as_ref(), |study, rows| {
+        profiles::measure(study, rows, progress)
+    })?;
     let mut order = Vec::new();
     for job in &grid.jobs {
-        order.extend(measure(grid, job, &records)?);
+        order.extend(measure(grid, job, &records, progress)?);
     }
     let timed = |key: &&String| records.timings.as_ref().is_some_and(|rows| locked(rows).contains(key));
     let timed: Vec<String> = order.iter().filter(timed).cloned().collect();
@@ -209,7 +211,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Measures what a job still lacks; returns the keys of all its rows in their order.
-fn measure(grid: &Grid, job: &Job, records: &Records) -> Result<Vec<String>> {
+fn measure(grid: &Grid, job: &Job, records: &Records, progress: &dyn Progress) -> Result<Vec<String>> {
     let keys = Keys::of(job, grid);
     let order = |unit: &Unit| {
         let keys = keys.unit(unit);
@@ -226,13 +228,13 @@ fn measure(grid: &Grid, job: &Job, records: &Records) -> Result<Vec<String>> {
         ((0..job.units.len()).filter(lacks).collect(), there)
     };
     if !lacking.is_empty() {
-        let numbers = numbers(job)?;
+        let numbers = numbers(job, progress)?;
         let name = format!("{} {}", job.experiment.name, job.subject.name);
-        let progress = Progress::steps(&name, job.rows()).after(there as u64);
+        let work = Work::resumed(progress, &name, job.rows(), there);
         let subject: &LoadedModel = &job.subject;
         let measure_unit = |&unit: &usize| {
             let unit = &job.units[unit];
-            read(job, subject, unit, keys.unit(unit), &numbers, records, &progress)
+            read(job, subject, unit, keys.unit(unit), &numbers, records, &work)
                 .at(format!("{} on {}", job.experiment.name, unit.name))
         };
         if subject.config().vocab_size <= SMALL_VOCABULARY {
@@ -240,7 +242,7 @@ fn measure(grid: &Grid, job: &Job, records: &Records) -> Result<Vec<String>> {
         } else {
             lacking.iter().try_for_each(measure_unit)?;
         }
-        progress.finish();
+        work.finish();
     }
     Ok(order.concat())
 }
@@ -253,7 +255,7 @@ fn read(
     keys: UnitKeys,
     numbers: &Numbers,
     records: &Records,
-    progress: &Progress,
+    work: &Work<'_>,
 ) -> Result<()> {
     let missing: Vec<&Cell> = {
         let rows = locked(&records.rows);
@@ -292,19 +294,14 @@ fn read(
     let size = flight::size(job, unit, context.cache().bytes());
     for cells in flight::flights(&missing, size) {
         for (rows, timing) in reader.measure(cells)? {
-            write(records, rows, timing, progress)?;
+            write(records, rows, timing, work)?;
         }
     }
     Ok(())
 }
 
 /// Adds what is new to the journals.
-fn write(
-    records: &Records,
-    rows: Vec<GridRow>,
-    timing: Option<TimingRow>,
-    progress: &Progress,
-) -> Result<()> {
+fn write(records: &Records, rows: Vec<GridRow>, timing: Option<TimingRow>, work: &Work<'_>) -> Result<()> {
     if let (Some(timing), Some(timings)) = (timing, &records.timings) {
         let mut timings = locked(timings);
         if !timings.contains(&timing.key) {
@@ -315,19 +312,19 @@ fn write(
     for row in rows {
         if !journal.contains(&row.key) {
             journal.append(row)?;
-            progress.advance();
+            work.advance();
         }
     }
     Ok(())
 }
 
 /// Entropies and scores of heads, as the job's policies need them.
-fn numbers(job: &Job) -> Result<Numbers> {
+fn numbers(job: &Job, progress: &dyn Progress) -> Result<Numbers> {
     let mut numbers = Numbers::new();
     if let Some((texts, tokens)) = &job.calibration.profiled {
         let texts: Vec<&Text> = texts.all().iter().collect();
         let windows = Window::of_all(&job.subject, &texts, *tokens)?;
-        let steps = Progress::steps(&format!("{} calibration", job.subject.name), windows.len());
+        let steps = Work::steps(progress, &format!("{} calibration", job.subject.name), windows.len());
         numbers.insert(
             Need::Entropy,
             profile(&job.subject, &windows, &steps)?.mean(*tokens, Queries::Published),

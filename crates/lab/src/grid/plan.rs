@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use bitkv_checkpoint::codec::i2s::Layout;
 use bitkv_evict::{Need, Needs, Policy, Role};
 use bitkv_models::{LoadedModel, Loading, Source, configuration, suite};
+use bitkv_progress::{Progress, Silent};
 use bitkv_record::{
     AskedBudget, Axes, AxisLists, Calibration, Definition, Experiment, FileHash, Form, Metric, ModelEntry,
     Named, Profile, Split, Text, TextSource, Texts,
@@ -24,12 +25,20 @@ use crate::{
 };
 
 /// What of a definition is run, and how its models are read.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
     /// Names of the experiments, profiles and memory studies that are wanted; all if there is none.
-    pub only: Vec<String>,
+    pub only: &'a [String],
     /// The byte layout of I2_S tensors in .gguf files; found by plausibility when it is not given.
     pub i2s_layout: Option<Layout>,
+    /// Hears of downloads.
+    pub progress: &'a dyn Progress,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options { only: &[], i2s_layout: None, progress: &Silent }
+    }
 }
 
 /// A definition whose models are loaded and whose every cell is known.
@@ -111,7 +120,7 @@ impl Grid {
     ///
     /// # Errors
     /// With the file, the experiment and the key of whatever cannot be, before anything is computed.
-    pub fn read(path: &Path, options: &Options) -> Result<Grid> {
+    pub fn read(path: &Path, options: &Options<'_>) -> Result<Grid> {
         Grid::of(Definition::read(path)?, options)
     }
 
@@ -119,8 +128,8 @@ impl Grid {
     ///
     /// # Errors
     /// As [`Grid::read`].
-    pub fn of(definition: Definition, options: &Options) -> Result<Grid> {
-        let (names, only) = (definition.names(), &options.only);
+    pub fn of(definition: Definition, options: &Options<'_>) -> Result<Grid> {
+        let (names, only) = (definition.names(), options.only);
         if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
             bail!(
                 Definition,
@@ -233,25 +242,27 @@ impl Wanted<'_> {
 }
 
 /// Models by name and form in the order of opening, each loaded once.
-pub(super) struct Loaded {
+pub(super) struct Loaded<'a> {
     models: Vec<(Source, Form, Arc<LoadedModel>)>,
     /// Names under which the definition asks for the memory of models whose configuration alone is known.
     taken: Vec<String>,
     i2s_layout: Option<Layout>,
+    progress: &'a dyn Progress,
 }
 
-impl Loaded {
-    fn of(definition: &Definition, options: &Options) -> Result<Loaded> {
+impl<'a> Loaded<'a> {
+    fn of(definition: &Definition, options: &Options<'a>) -> Result<Loaded<'a>> {
         let mut taken = Vec::new();
         for model in definition.memory.iter().flat_map(|study| &study.models) {
             taken.extend(configuration(model)?.map(|shape| shape.name));
         }
-        Ok(Loaded { models: Vec::new(), taken, i2s_layout: options.i2s_layout })
+        let Options { i2s_layout, progress, .. } = *options;
+        Ok(Loaded { models: Vec::new(), taken, i2s_layout, progress })
     }
 
     pub(super) fn open(&mut self, model: &str, form: Form) -> Result<Arc<LoadedModel>> {
         let loading = Loading { plain_llama: form == Form::PlainLlama, i2s_layout: self.i2s_layout };
-        let source = Source::find_with(model, loading)?;
+        let source = Source::find_with(model, loading, self.progress)?;
         let is_same = |known: &Source, other: &Form| known.has_files_of(&source) && *other == form;
         if let Some((.., subject)) = self.models.iter().find(|(known, other, _)| is_same(known, other)) {
             return Ok(Arc::clone(subject));

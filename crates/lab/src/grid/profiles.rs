@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use bitkv_models::LoadedModel;
-use bitkv_progress::Progress;
+use bitkv_progress::{Progress, Silent, Work};
 use bitkv_record::{FileHash, Form, HeadRow, Journal, ProfileStudy, Row, Text, Texts};
 
 use super::{
@@ -64,7 +64,7 @@ impl Study {
 /// When a model cannot be loaded, or a text is shorter than the longest length.
 pub(super) fn studies(
     wanted: &Wanted<'_>,
-    loaded: &mut Loaded,
+    loaded: &mut Loaded<'_>,
     hashes: &mut Vec<FileHash>,
 ) -> Result<Vec<Study>> {
     wanted.on_models(
@@ -84,7 +84,7 @@ fn checked(
     model: &str,
     form: Form,
     texts: Texts,
-    loaded: &mut Loaded,
+    loaded: &mut Loaded<'_>,
 ) -> Result<Study> {
     let subject = loaded.open(model, form).at("models")?;
     let (longest, positions) = (longest(study), subject.config().max_position_embeddings);
@@ -108,14 +108,18 @@ fn longest(study: &ProfileStudy) -> usize {
 ///
 /// # Errors
 /// When the model fails.
-pub(super) fn measure(study: &Study, rows: &Mutex<Journal<HeadRow>>) -> Result<Vec<String>> {
+pub(super) fn measure(
+    study: &Study,
+    rows: &Mutex<Journal<HeadRow>>,
+    progress: &dyn Progress,
+) -> Result<Vec<String>> {
     let windows = study.windows()?;
     let order: Vec<Vec<String>> = windows.iter().map(|window| study.keys(window)).collect();
     let lacks = |i: &usize| order[*i].iter().any(|key| !locked(rows).contains(key));
     let lacking: Vec<usize> = (0..windows.len()).filter(lacks).collect();
-    let steps = Progress::steps(&format!("{} {}", study.study.name, study.subject.name), lacking.len());
+    let steps = Work::steps(progress, &format!("{} {}", study.study.name, study.subject.name), lacking.len());
     for i in lacking {
-        let entropies = profile::measure(&study.subject, &windows[i..=i], &Progress::hidden())?;
+        let entropies = profile::measure(&study.subject, &windows[i..=i], &Work::steps(&Silent, "", 1))?;
         let mut journal = locked(rows);
         for row in study.rows_of(&windows[i], &entropies) {
             if !journal.contains(&row.key()) {

@@ -28,7 +28,7 @@ pub(crate) fn window(subject: &LoadedModel, index: usize, tokens: usize) -> Vec<
 
 /// The policies that `verify` compares.
 pub(crate) fn policies() -> Vec<Policy> {
-    let definition = definition(&Changes::default()).unwrap();
+    let definition = definition(&Changes::default(), &bitkv_progress::Silent).unwrap();
     definition.experiments[0].policies.iter().map(|spec| Policy::parse(spec).unwrap()).collect()
 }
 

@@ -1,0 +1,202 @@
+//! Progress of long work on standard error: a bar where a person watches, a plain line now and then where nobody
+//! does. Both show the rate and the time that is left.
+
+use std::{
+    io::{self, IsTerminal},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bitkv_progress::{Progress, Unit};
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Between two plain lines: a log of an hour stays short.
+const PAUSE: Duration = Duration::from_secs(30);
+/// Between two drawings of a bar on which nothing happens, so that its time goes on.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Every piece of work that goes on, the innermost last.
+#[derive(Debug)]
+pub(crate) struct Bars(Mutex<Vec<Bar>>);
+
+/// The bars of this process: it has one standard error.
+pub(crate) static BARS: Bars = Bars(Mutex::new(Vec::new()));
+
+impl Bars {
+    fn bars(&self) -> MutexGuard<'_, Vec<Bar>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Progress for Bars {
+    fn begin(&self, name: &str, unit: Unit, length: u64, done: u64) {
+        self.bars().push(Bar::new(name, unit, length, done));
+    }
+
+    fn advance(&self) {
+        if let Some(bar) = self.bars().last_mut() {
+            bar.shown.inc(1);
+            bar.write_if_due();
+        }
+    }
+
+    fn reach(&self, done: u64) {
+        if let Some(bar) = self.bars().last_mut() {
+            bar.shown.set_position(done);
+            bar.write_if_due();
+        }
+    }
+
+    fn describe(&self, state: &str) {
+        if let Some(bar) = self.bars().last() {
+            bar.shown.set_message(state.to_owned());
+        }
+    }
+
+    fn end(&self, complete: bool) {
+        match (self.bars().pop(), complete) {
+            (Some(bar), true) => bar.shown.finish(),
+            (Some(bar), false) => bar.shown.abandon(),
+            (None, _) => {}
+        }
+    }
+
+    fn note(&self, sentence: &str) {
+        match self.bars().last() {
+            _ if !io::stderr().is_terminal() => {}
+            Some(bar) => bar.shown.suspend(|| eprintln!("{sentence}")),
+            None => eprintln!("{sentence}"),
+        }
+    }
+}
+
+/// A piece of work on standard error.
+#[derive(Debug)]
+struct Bar {
+    /// Draws nothing where standard error is no terminal.
+    shown: ProgressBar,
+    unit: Unit,
+    /// Where plain lines are written instead.
+    plain: Option<Plain>,
+}
+
+/// When plain lines are due, and what their rate is measured from.
+#[derive(Debug)]
+struct Plain {
+    began: Instant,
+    /// Work that an earlier process did.
+    before: u64,
+    last: Instant,
+}
+
+impl Bar {
+    fn new(name: &str, unit: Unit, length: u64, done: u64) -> Bar {
+        let template = match unit {
+            Unit::Steps => {
+                "{prefix:<28} [{bar:24}] {pos}/{len} {msg} {per_sec} {elapsed_precise}, {eta_precise} left"
+            }
+            Unit::Bytes => {
+                "{prefix:<28} [{bar:24}] {binary_bytes}/{binary_total_bytes} {msg} {binary_bytes_per_sec}, {eta_precise} left"
+            }
+        };
+        let style = ProgressStyle::with_template(template).expect("the template is constant");
+        let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+        let shown = bar.with_style(style).with_prefix(name.to_owned());
+        let now = Instant::now();
+        let plain = shown.is_hidden().then_some(Plain { began: now, before: done, last: now });
+        if plain.is_none() {
+            shown.enable_steady_tick(TICK);
+        }
+        shown.set_position(done);
+        shown.reset_eta();
+        Bar { shown, unit, plain }
+    }
+
+    fn write_if_due(&mut self) {
+        let Some(plain) = &mut self.plain else { return };
+        if plain.last.elapsed() < PAUSE {
+            return;
+        }
+        plain.last = Instant::now();
+        // Work that starts over has no rate.
+        let done = self.shown.position();
+        let made = done.saturating_sub(plain.before);
+        let length = self.shown.length().unwrap_or(done);
+        let line = line(
+            self.unit,
+            [done, length, made],
+            plain.began.elapsed(),
+            &self.shown.prefix(),
+            &self.shown.message(),
+        );
+        eprintln!("{line}");
+    }
+}
+
+/// One plain line from what is done, what is to be done and what was made in the time since the beginning.
+fn line(unit: Unit, [done, length, made]: [u64; 3], elapsed: Duration, name: &str, message: &str) -> String {
+    let shown = |amount: u64| match unit {
+        Unit::Steps => amount.to_string(),
+        Unit::Bytes => HumanBytes(amount).to_string(),
+    };
+    let rate = made as f64 / elapsed.as_secs_f64().max(1e-9);
+    let speed = match unit {
+        Unit::Steps if rate >= 1.0 || made == 0 => format!("{rate:.1} a second"),
+        Unit::Steps => format!("{:.1} s each", 1.0 / rate),
+        Unit::Bytes => format!("{} a second", HumanBytes(rate as u64)),
+    };
+    let left = match made {
+        0 => "time left not known yet".to_owned(),
+        _ => {
+            let seconds = length.saturating_sub(done) as f64 / rate;
+            format!("about {} left", HumanDuration(Duration::from_secs_f64(seconds)))
+        }
+    };
+    let also = if message.is_empty() { String::new() } else { format!(" ({message})") };
+    format!("{name}: {} of {}, {speed}, {left}{also}", shown(done), shown(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use bitkv_progress::Work;
+
+    use super::*;
+
+    #[test]
+    fn a_line_tells_rate_and_time_left() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(
+            line(Unit::Steps, [120, 360, 120], minute, "scorers tiny-mha", ""),
+            "scorers tiny-mha: 120 of 360, 2.0 a second, about 2 minutes left"
+        );
+        // What was there before is no speed.
+        assert_eq!(
+            line(Unit::Steps, [350, 360, 5], minute, "resumed", "loss 2.5"),
+            "resumed: 350 of 360, 12.0 s each, about 2 minutes left (loss 2.5)"
+        );
+        assert_eq!(
+            line(Unit::Bytes, [3 << 20, 9 << 20, 3 << 20], minute, "writing", ""),
+            "writing: 3.00 MiB of 9.00 MiB, 51.20 KiB a second, about 2 minutes left"
+        );
+        assert_eq!(
+            line(Unit::Steps, [0, 8, 0], minute, "slow", ""),
+            "slow: 0 of 8, 0.0 a second, time left not known yet"
+        );
+    }
+
+    #[test]
+    fn what_is_said_concerns_the_innermost_work() {
+        let bars = Bars(Mutex::new(Vec::new()));
+        let outer = Work::resumed(&bars, "outer", 10, 4);
+        outer.advance();
+        let inner = Work::bytes(&bars, "inner", 20, 0);
+        inner.reach(2);
+        let positions = || bars.bars().iter().map(|bar| bar.shown.position()).collect::<Vec<_>>();
+        assert_eq!(positions(), [5, 2]);
+        inner.finish();
+        outer.advance();
+        assert_eq!(positions(), [6]);
+        outer.finish();
+        assert!(positions().is_empty());
+    }
+}

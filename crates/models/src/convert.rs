@@ -1,0 +1,141 @@
+//! Writes a model in another format, with everything that belongs to it beside its weights.
+
+use std::{fs, path::Path};
+
+use bitkv_checkpoint::{
+    Checkpoint,
+    gguf::{self, Target, WriteOptions},
+    write_packed_folder,
+};
+use bitkv_progress::Progress;
+use bitkv_tokenizer::{Chat, Tokenizer};
+use serde_json::{Value, json};
+
+use crate::{Error, Result, Source, vocabulary};
+
+/// What belongs to a model beside its weights and is copied as it is.
+const COMPANIONS: [&str; 7] = [
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "generation_config.json",
+];
+
+/// Writes a packed folder with its tokenizer beside its place and moves it there when it is whole. Returns the bytes of
+/// the tensors.
+///
+/// # Errors
+/// When the place is taken, a file cannot be written, or the model runs as a plain Llama.
+pub fn write_packed(
+    source: &Source,
+    checkpoint: &Checkpoint,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<u64> {
+    refuse_plain_llama(checkpoint)?;
+    let taken = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) || out.is_file();
+    if taken {
+        return Err(Error::Exists { path: out.into() });
+    }
+    if out.file_name().is_none() {
+        return Err(Error::FolderName { path: out.into() });
+    }
+    let draft = bitkv_bytes::unused_name(out);
+    let unwritable = |source| Error::Write { path: out.into(), source };
+    let write = || -> Result<u64> {
+        let bytes = write_packed_folder(checkpoint, &draft, progress)?;
+        companions(source, checkpoint, &draft)?;
+        if out.is_dir() {
+            fs::remove_dir(out).map_err(unwritable)?;
+        }
+        fs::rename(&draft, out).map_err(unwritable)?;
+        Ok(bytes)
+    };
+    write().inspect_err(|_| {
+        // Best effort: the error that matters is the first one.
+        let _ = fs::remove_dir_all(&draft);
+    })
+}
+
+/// Writes a GGUF file with the tokenizer's vocabulary. With `lossy`, scales may be rounded where the format has a smaller
+/// type for them. Returns the bytes of the tensors.
+///
+/// # Errors
+/// When the place is taken, a tensor does not fit the format, or the model runs as a plain Llama.
+pub fn write_gguf(
+    source: &Source,
+    checkpoint: &Checkpoint,
+    out: &Path,
+    target: Target,
+    lossy: bool,
+    progress: &dyn Progress,
+) -> Result<u64> {
+    refuse_plain_llama(checkpoint)?;
+    let vocabulary = gguf_vocabulary(source, checkpoint)?;
+    let name = &source.name();
+    let options = WriteOptions { target, embedding: None, lossy, vocabulary: vocabulary.as_ref(), name };
+    Ok(gguf::write(out, checkpoint, &options, progress)?)
+}
+
+fn refuse_plain_llama(checkpoint: &Checkpoint) -> Result<()> {
+    if checkpoint.config().skeleton { Err(Error::PlainLlamaWritten) } else { Ok(()) }
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    bitkv_bytes::write(path, bytes).map_err(|source| Error::Write { path: path.into(), source })
+}
+
+/// The tokenizer's vocabulary as GGUF files hold it; `None` if the model has no tokenizer.
+fn gguf_vocabulary(source: &Source, checkpoint: &Checkpoint) -> Result<Option<gguf::Vocabulary>> {
+    if let Some(gguf) = checkpoint.gguf() {
+        return Ok(if gguf.has_vocabulary() { Some(gguf.vocabulary()?) } else { None });
+    }
+    let Some(tokenizer) = source.tokenizer(checkpoint)? else { return Ok(None) };
+    let mut vocabulary =
+        tokenizer.vocabulary().map_err(|source| Error::Vocabulary { source: Box::new(source) })?;
+    let config = checkpoint.config();
+    vocabulary.special.bos = vocabulary.special.bos.or(config.bos_token_id);
+    vocabulary.special.eos = vocabulary.special.eos.or(config.eos_token_ids.first().copied());
+    vocabulary.add_bos = vocabulary.add_bos.or(Some(vocabulary.special.bos.is_some()));
+    Ok(Some(vocabulary::for_gguf(vocabulary, source.chat_template()?)))
+}
+
+/// Tokenizer and the like: copied from a folder, written from a GGUF file's vocabulary.
+fn companions(source: &Source, checkpoint: &Checkpoint, out: &Path) -> Result<()> {
+    if let Some(folder) = source.folder() {
+        for name in COMPANIONS {
+            let (from, to) = (folder.join(name), out.join(name));
+            if from.is_file() {
+                fs::copy(&from, &to).map_err(|source| Error::Copy { from, to, source })?;
+            }
+        }
+        return Ok(());
+    }
+    let Some(tokenizer) = source.tokenizer(checkpoint)? else { return Ok(()) };
+    write_file(&out.join("tokenizer.json"), &tokenizer.to_json()?)?;
+    let gguf = checkpoint.gguf().filter(|gguf| gguf.has_vocabulary());
+    match gguf.map(gguf::Gguf::vocabulary).transpose()?.and_then(|vocabulary| vocabulary.chat_template) {
+        Some(template) => {
+            let config = tokenizer_config(&tokenizer, template, &checkpoint.file());
+            write_file(&out.join("tokenizer_config.json"), format!("{config:#}").as_bytes())
+        }
+        None => Ok(()),
+    }
+}
+
+/// The chat template of a GGUF file, with the tokens that it names, as folders hold it.
+fn tokenizer_config(tokenizer: &Tokenizer, template: String, file: &str) -> Value {
+    // One that cannot be used here may be of use elsewhere.
+    let template = Chat::from_gguf(&template, file, &[]).map_or(template, |chat| chat.template().into());
+    let mut config = json!({"chat_template": template});
+    let special = tokenizer.special_ids();
+    for (key, id) in [("bos_token", special.bos), ("eos_token", special.eos)] {
+        if let Some(token) = id.and_then(|id| tokenizer.token(id)) {
+            config[key] = token.into();
+        }
+    }
+    config
+}
