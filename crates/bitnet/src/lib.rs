@@ -23,10 +23,12 @@ mod norm;
 pub mod output_norms;
 mod probe;
 mod recorder;
+pub mod reference;
 mod rope;
 mod rotations;
 mod sample;
 mod steps;
+pub mod trace;
 
 pub use attention::Sequence;
 pub use bitkv_checkpoint::{
