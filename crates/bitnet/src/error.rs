@@ -34,6 +34,10 @@ pub enum Error {
     RoundedHead(std::io::Error),
     #[error("the after-prefill hook failed: {0}")]
     Hook(Box<dyn std::error::Error + Send + Sync>),
+    #[error(
+        "the device {name} cannot be used ({source}); build with `--features {name}` on a machine that has one, or use cpu"
+    )]
+    Device { name: &'static str, source: candle_core::Error },
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }

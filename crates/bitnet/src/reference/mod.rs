@@ -9,6 +9,7 @@
 //! Sources: transformers `models/bitnet/modeling_bitnet.py` and `models/llama/modeling_llama.py`; 1bitLLM's
 //! `modeling_bitnet.py`.
 
+mod device;
 mod load;
 mod quantise;
 mod watch;
@@ -19,6 +20,7 @@ use candle_nn::{Embedding, Init, VarBuilder, init, ops, rotary_emb::rope_slow};
 
 use crate::{Precision, Step};
 
+pub use device::DeviceKind;
 pub use load::tensors;
 pub use quantise::{Linear, Rounding, quantise_activations, round_half_even, straight_through, ternarise};
 pub use watch::{Attended, Watch, entropy_bits};

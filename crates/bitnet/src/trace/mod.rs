@@ -17,6 +17,16 @@ pub enum Engine {
     Reference,
 }
 
+impl Engine {
+    /// Its name in arguments and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Fast => "fast",
+            Engine::Reference => "reference",
+        }
+    }
+}
+
 /// What a trace keeps of a forward pass besides logits and norms.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Detail {
