@@ -4,6 +4,17 @@
 //! without a cache. Gradients reach every weight: it uses neither `softmax_last_dim`, `rms_norm` nor `rope` of candle-nn,
 //! which have no backward pass, and [quantisers](quantise_activations) that let gradients pass straight through.
 //!
+//! ```
+//! use bitkv_bitnet::{Checkpoint, reference::Reference};
+//! use candle_core::Device;
+//!
+//! let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-gqa");
+//! let reference = Reference::load(&Checkpoint::open(folder)?, &Device::Cpu)?;
+//! let logits = reference.logits(&[100, 101, 102])?;
+//! assert_eq!(logits.dims(), [3, reference.config().vocab_size]);
+//! # Ok::<(), bitkv_bitnet::Error>(())
+//! ```
+//!
 //! The cargo features `cuda` and `metal` pass through to candle. This project compiles and tests the CPU only.
 //!
 //! Sources: transformers `models/bitnet/modeling_bitnet.py` and `models/llama/modeling_llama.py`; 1bitLLM's
