@@ -5,7 +5,7 @@ use bitkv_kernels::attention::{self, Batch, Cached, Statistics, Wanted, attend_b
 
 use crate::{
     KvCache, Result, Step,
-    linear::{Activations, BitLinear, together},
+    linear::{Activations, Linear, together},
     norm::RmsNorm,
     recorder::Recorder,
     rotations::{HeadCounts, Rotations},
@@ -31,11 +31,11 @@ impl Sequence<'_> {
 }
 
 pub(crate) struct Attention {
-    q_proj: BitLinear,
-    k_proj: BitLinear,
-    v_proj: BitLinear,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
     pub(crate) sub_norm: Option<RmsNorm>,
-    pub(crate) o_proj: BitLinear,
+    pub(crate) o_proj: Linear,
     pub(crate) heads: usize,
     pub(crate) kv_heads: usize,
     pub(crate) head_dim: usize,
@@ -65,11 +65,11 @@ impl Attention {
         let [q, k, v, o, ..] = config.linears(layer);
         let sub_norm = config.norms(layer).attention_sub;
         Ok(Attention {
-            q_proj: BitLinear::load(checkpoint, &q)?,
-            k_proj: BitLinear::load(checkpoint, &k)?,
-            v_proj: BitLinear::load(checkpoint, &v)?,
+            q_proj: Linear::load(checkpoint, &q)?,
+            k_proj: Linear::load(checkpoint, &k)?,
+            v_proj: Linear::load(checkpoint, &v)?,
             sub_norm: sub_norm.map(|norm| RmsNorm::load(checkpoint, &norm)).transpose()?,
-            o_proj: BitLinear::load(checkpoint, &o)?,
+            o_proj: Linear::load(checkpoint, &o)?,
             heads: config.num_attention_heads,
             kv_heads: config.num_key_value_heads,
             head_dim: config.head_dim,

@@ -32,8 +32,20 @@ pub enum Error {
     HiddenShape { found: Vec<usize>, hidden_size: usize },
     #[error("the output head cannot be rounded to int8: {0}; use the exact head")]
     RoundedHead(std::io::Error),
+    #[error(
+        "{found} weights are not a matrix of {rows} rows and {cols} columns (1 to 262144): give row after row"
+    )]
+    WeightCount { found: usize, rows: usize, cols: usize },
+    #[error(
+        "the weight in row {row}, column {column} is not -1, 0 or 1, nor a master that can be rounded to one of them: masters must be finite, and go through `BitLinear::of_masters`"
+    )]
+    NotTernary { row: usize, column: usize },
     #[error("the after-prefill hook failed: {0}")]
     Hook(Box<dyn std::error::Error + Send + Sync>),
+    #[error(
+        "the device {name} cannot be used ({source}); build with `--features {name}` on a machine that has one, or use cpu"
+    )]
+    Device { name: &'static str, source: candle_core::Error },
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }

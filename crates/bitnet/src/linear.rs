@@ -1,13 +1,13 @@
-//! BitLinear: int8 activations times ternary weights, exactly.
+//! The linear layers of a model and what goes into them.
 
-use bitkv_checkpoint::{Checkpoint, Linear, LinearShape};
+use bitkv_checkpoint::{Checkpoint, Linear as Stored, LinearShape};
 use bitkv_kernels::{
     dense::{self, Dense},
-    ternary::{self, Product, Quantized, Ternary},
+    ternary::{self, Quantized},
 };
 use rayon::prelude::*;
 
-use crate::{Result, Step, norm::RmsNorm, recorder::Recorder};
+use crate::{BitLinear, Result, Step, norm::RmsNorm, recorder::Recorder};
 
 /// What goes into a linear layer: shared by layers with the same input.
 pub(crate) enum Activations {
@@ -49,68 +49,60 @@ fn copy(to: &mut Vec<f32>, from: &[f32]) {
     to.extend_from_slice(from);
 }
 
-pub(crate) enum BitLinear {
-    Ternary {
-        weights: Ternary,
-        scale: f32,
-    },
+/// A linear layer of a model.
+pub(crate) enum Linear {
+    Ternary(BitLinear),
     /// Masters, or ternary weights times their scale, read from the file whenever they are needed.
-    Skeleton(Linear),
+    Skeleton(Stored),
 }
 
-impl BitLinear {
+impl Linear {
     pub(crate) fn load(checkpoint: &Checkpoint, shape: &LinearShape) -> Result<Self> {
-        let linear = checkpoint.linear(shape)?;
-        // Code 3 is refused for a skeleton too.
-        let weights = Ternary::pack_codes(shape.rows, shape.cols, |row, out| linear.codes(row, out))
-            .map_err(|bad| linear.invalid_code(bad.row, bad.column))?;
-        if checkpoint.config().skeleton {
-            return Ok(BitLinear::Skeleton(linear));
+        if !checkpoint.config().skeleton {
+            return Ok(Linear::Ternary(BitLinear::load(checkpoint, shape)?));
         }
-        // The file's copy need not stay in memory beside ours.
-        linear.bytes().release();
-        Ok(BitLinear::Ternary { weights, scale: linear.multiplier() })
+        let stored = checkpoint.linear(shape)?;
+        // Code 3 is refused for a skeleton too.
+        BitLinear::pack(&stored)?;
+        Ok(Linear::Skeleton(stored))
     }
 
     /// All weights as f32, `[rows, cols]`: codes times the scale, or the masters of a skeleton.
     pub(crate) fn dequantised(&self) -> Vec<f32> {
-        let (rows, cols) = match self {
-            BitLinear::Ternary { weights, .. } => (weights.rows(), weights.cols()),
-            BitLinear::Skeleton(linear) => (linear.shape().rows, linear.shape().cols),
-        };
-        let mut out = vec![0.0; rows * cols];
-        out.par_chunks_exact_mut(cols).enumerate().for_each(|(row, out)| match self {
-            BitLinear::Ternary { weights, scale } => {
-                out.iter_mut().zip(weights.row(row)).for_each(|(w, code)| *w = f32::from(code) * scale);
+        match self {
+            Linear::Ternary(layer) => layer.dequantised(),
+            Linear::Skeleton(linear) => {
+                let (rows, cols) = (linear.shape().rows, linear.shape().cols);
+                let mut out = vec![0.0; rows * cols];
+                out.par_chunks_exact_mut(cols).enumerate().for_each(|(row, out)| linear.floats(row, out));
+                out
             }
-            BitLinear::Skeleton(linear) => linear.floats(row, out),
-        });
-        out
+        }
     }
 
     /// Bytes held in memory or mapped.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            BitLinear::Ternary { weights, .. } => weights.bytes() + size_of::<f32>(),
-            BitLinear::Skeleton(linear) => linear.bytes().len(),
+            Linear::Ternary(layer) => layer.bytes(),
+            Linear::Skeleton(linear) => linear.bytes().len(),
         }
     }
 }
 
 /// Runs layers that read the same `x [tokens, cols]`, each into its own `[tokens, rows]`, in one round of tasks.
-pub(crate) fn together<const N: usize>(layers: [(&BitLinear, &mut Vec<f32>); N], x: &Activations) {
+pub(crate) fn together<const N: usize>(layers: [(&Linear, &mut Vec<f32>); N], x: &Activations) {
     match x {
         Activations::Quantized(x) => {
             let products = layers.map(|(layer, out)| {
-                let BitLinear::Ternary { weights, scale } = layer else { unreachable!("{MIXED}") };
-                out.resize(x.tokens() * weights.rows(), 0.0);
-                Product { weights, scale: *scale, out }
+                let Linear::Ternary(layer) = layer else { unreachable!("{MIXED}") };
+                out.resize(x.tokens() * layer.rows(), 0.0);
+                layer.product(out)
             });
             ternary::linear(x, &mut { products });
         }
         Activations::Floats(x) => {
             for (layer, out) in layers {
-                let BitLinear::Skeleton(linear) = layer else { unreachable!("{MIXED}") };
+                let Linear::Skeleton(linear) = layer else { unreachable!("{MIXED}") };
                 let write = |row: usize, out: &mut [f32]| linear.floats(row, out);
                 let shape = linear.shape();
                 *out = dense::matmul(x, shape.cols, Dense::Rows { rows: shape.rows, write: &write });

@@ -5,16 +5,16 @@ use bitkv_kernels::elementwise::{self, Gate};
 
 use crate::{
     Result, Step,
-    linear::{Activations, BitLinear, together},
+    linear::{Activations, Linear, together},
     norm::RmsNorm,
     recorder::Recorder,
 };
 
 pub(crate) struct Mlp {
-    gate_proj: BitLinear,
-    up_proj: BitLinear,
+    gate_proj: Linear,
+    up_proj: Linear,
     sub_norm: Option<RmsNorm>,
-    down_proj: BitLinear,
+    down_proj: Linear,
     activation: Gate,
     /// Features between the layers.
     width: usize,
@@ -41,10 +41,10 @@ impl Mlp {
         let [.., gate, up, down] = checkpoint.config().linears(layer);
         let sub_norm = checkpoint.config().norms(layer).mlp_sub;
         Ok(Mlp {
-            gate_proj: BitLinear::load(checkpoint, &gate)?,
-            up_proj: BitLinear::load(checkpoint, &up)?,
+            gate_proj: Linear::load(checkpoint, &gate)?,
+            up_proj: Linear::load(checkpoint, &up)?,
             sub_norm: sub_norm.map(|norm| RmsNorm::load(checkpoint, &norm)).transpose()?,
-            down_proj: BitLinear::load(checkpoint, &down)?,
+            down_proj: Linear::load(checkpoint, &down)?,
             activation: match checkpoint.config().hidden_act {
                 Activation::Relu2 => Gate::ReluSquared,
                 Activation::Silu => Gate::Silu,

@@ -232,19 +232,8 @@ impl Model {
     }
 
     pub(crate) fn check(&self, tokens: &[u32], cache: &dyn KvCache) -> Result<()> {
-        let (limit, vocab_size) = (self.config.max_position_embeddings, self.config.vocab_size);
-        if tokens.is_empty() {
-            return Err(Error::NoTokens);
-        }
-        if let Some(index) = tokens.iter().position(|id| *id as usize >= vocab_size) {
-            return Err(Error::TokenOutOfVocabulary { id: tokens[index], index, vocab_size });
-        }
         self.check_shape(cache)?;
-        let end = cache.furthest_rotary_position() + tokens.len();
-        if end > limit {
-            return Err(Error::ContextTooLong { last: end - 1, limit });
-        }
-        Ok(())
+        check_tokens(&self.config, tokens, cache.furthest_rotary_position())
     }
 
     fn check_shape(&self, cache: &dyn KvCache) -> Result<()> {
@@ -254,4 +243,20 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// Refuses tokens that a model cannot run from position `first` on.
+pub(crate) fn check_tokens(config: &Config, tokens: &[u32], first: usize) -> Result<()> {
+    let (limit, vocab_size) = (config.max_position_embeddings, config.vocab_size);
+    if tokens.is_empty() {
+        return Err(Error::NoTokens);
+    }
+    if let Some(index) = tokens.iter().position(|id| *id as usize >= vocab_size) {
+        return Err(Error::TokenOutOfVocabulary { id: tokens[index], index, vocab_size });
+    }
+    let end = first + tokens.len();
+    if end > limit {
+        return Err(Error::ContextTooLong { last: end - 1, limit });
+    }
+    Ok(())
 }

@@ -3,10 +3,7 @@
 use std::{borrow::Cow, collections::HashMap, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use bitkv_bitnet::{
-    Activation, Architecture, Checkpoint, Config, FloatType, Model, PackedTypes, ScaleRule, WeightFormat,
-    write_packed,
-};
+use bitkv_bitnet::{Checkpoint, FloatType, Model, PackedTypes, write_packed};
 use bitkv_tokenizer::{Options, Tokenizer};
 use candle_core::Tensor;
 
@@ -14,11 +11,10 @@ use crate::{
     card, checkpoint,
     corpus::Corpus,
     evaluate::batch,
-    model::{EPS, Model as Masters, Shape, Style},
+    model::Model as Masters,
     ops::{Precision, with_floats},
     recipe::Recipe,
     trainer::Trainer,
-    vocabulary::{BOS_ID, EOS_ID},
 };
 
 /// How far the packed model's loss may be from the trained one's, in nats a token: the embedding is
@@ -35,8 +31,8 @@ pub fn export(
     run: &Path,
 ) -> Result<()> {
     let (recipe, recipe_text) = recipe;
-    let config = config(&recipe.shape);
-    let masters = masters(trainer.model(), &config)?;
+    let config = recipe.shape.config();
+    let masters = masters(trainer.model())?;
     let types = PackedTypes { embedding: FloatType::F16, norms: FloatType::F32 };
     write_packed(folder, &config, types, |name| masters.get(name).map(|v| Cow::Borrowed(v.as_slice())))?;
     let path = folder.join("tokenizer.json");
@@ -58,56 +54,10 @@ pub fn export(
     bitkv_bytes::write(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The configuration `bitnet` and transformers read.
-fn config(shape: &Shape) -> Config {
-    let (architecture, hidden_act) = match shape.style {
-        Style::Large => (Architecture::OneBitLlm, Activation::Silu),
-        Style::TwoB4T => (Architecture::BitNet, Activation::Relu2),
-    };
-    Config {
-        architecture,
-        vocab_size: shape.vocabulary,
-        hidden_size: shape.hidden,
-        intermediate_size: shape.intermediate,
-        num_hidden_layers: shape.layers,
-        num_attention_heads: shape.query_heads,
-        num_key_value_heads: shape.kv_heads,
-        head_dim: shape.head_dim,
-        hidden_act,
-        max_position_embeddings: shape.max_positions,
-        rms_norm_eps: EPS as f64,
-        rope_theta: shape.rope_theta as f64,
-        tie_word_embeddings: true,
-        bos_token_id: Some(BOS_ID),
-        eos_token_ids: vec![EOS_ID],
-        weights: WeightFormat::Packed(ScaleRule::Multiply),
-        skeleton: false,
-    }
-}
-
-/// The masters under the names of a checkpoint.
-fn masters(model: &Masters, config: &Config) -> Result<HashMap<String, Vec<f32>>> {
-    let floats = |tensor: &Tensor| with_floats(tensor, <[f32]>::to_vec);
-    let mut named = HashMap::from([
-        ("model.embed_tokens.weight".to_owned(), floats(model.tensor(0))?),
-        ("model.norm.weight".to_owned(), floats(model.tensor(model.parameters.len() - 1))?),
-    ]);
-    for layer in 0..config.num_hidden_layers {
-        for (norm, part) in config.norms(layer).into_iter().zip([0, 2, 4, 6]) {
-            named.insert(norm.name, floats(model.part(layer, part))?);
-        }
-        let [q, k, v, o, gate, up, down] = config.linears(layer);
-        for (part, linears) in [(1, vec![q, k, v]), (3, vec![o]), (5, vec![gate, up]), (7, vec![down])] {
-            let stacked = floats(model.part(layer, part))?;
-            let mut rest = stacked.as_slice();
-            for linear in linears {
-                let (one, others) = rest.split_at(linear.rows * linear.cols);
-                named.insert(format!("{}.weight", linear.name), one.to_vec());
-                rest = others;
-            }
-        }
-    }
-    Ok(named)
+/// The masters' values under the names of a checkpoint.
+fn masters(model: &Masters) -> Result<HashMap<String, Vec<f32>>> {
+    let values = |(name, tensor): (String, Tensor)| Ok((name, with_floats(&tensor, <[f32]>::to_vec)?));
+    model.named()?.into_iter().map(values).collect()
 }
 
 fn same_loss(masters: &Masters, packed: &Model, corpus: &Corpus) -> Result<()> {

@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod corpus;
 pub mod evaluate;
 pub mod export;
+mod hugging_face;
 pub mod model;
 pub mod ops;
 pub mod optimizer;

@@ -1,4 +1,4 @@
-//! The fused operations against the same model in plain candle operations and candle's own autograd.
+//! The fused operations against the reference of `bitnet`: plain candle operations and candle's own autograd.
 
 use bitkv_stats::Rng;
 use bitkv_train::{
@@ -6,7 +6,7 @@ use bitkv_train::{
     ops::Precision,
     recipe::Start,
 };
-use candle_core::{D, Device, Result, Tensor};
+use candle_core::{Device, Module as _, Result, Tensor};
 
 fn shape(style: Style, kv_heads: usize) -> Shape {
     Shape {
@@ -31,73 +31,13 @@ fn batch(sequences: usize, length: usize, vocabulary: usize) -> Batch {
     Batch { length, tokens, targets }
 }
 
-fn rms(x: &Tensor, gain: &Tensor) -> Result<Tensor> {
-    let mean = (x.sqr()?.mean_keepdim(D::Minus1)? + 1e-5)?;
-    x.broadcast_div(&mean.sqrt()?)?.broadcast_mul(gain)
-}
-
-/// A straight-through BitLinear.
-fn linear(x: &Tensor, w: &Tensor, precision: Precision) -> Result<Tensor> {
-    if precision == Precision::Full {
-        return x.matmul(&w.t()?);
-    }
-    let (xd, wd) = (x.detach(), w.detach());
-    let s = (xd.abs()?.max_keepdim(D::Minus1)?.maximum(1e-5)?.recip()? * 127.0)?;
-    let q = xd.broadcast_mul(&s)?.round()?.clamp(-128f32, 127f32)?.broadcast_div(&s)?;
-    let mean = wd.abs()?.mean_all()?.to_scalar::<f32>()?.max(1e-5) as f64;
-    let t = ((&wd / mean)?.round()?.clamp(-1f32, 1f32)? * mean)?;
-    (x + (q - &xd)?.detach())?.matmul(&(w + (t - &wd)?.detach())?.t()?)
-}
-
-fn rope_tables(s: &Shape, length: usize) -> Result<(Tensor, Tensor)> {
-    let half = s.head_dim / 2;
-    let angle = |i: usize| {
-        (i / half) as f64 / (s.rope_theta as f64).powf(2.0 * (i % half) as f64 / s.head_dim as f64)
-    };
-    let table = |f: fn(f64) -> f64| {
-        let values: Vec<f32> = (0..length * half).map(|i| f(angle(i)) as f32).collect();
-        Tensor::from_vec(values, (length, half), &Device::Cpu)
-    };
-    Ok((table(f64::cos)?, table(f64::sin)?))
-}
-
+/// The mean loss over the targets by the reference, one sequence after another.
 fn plain_loss(model: &Model, batch: &Batch, precision: Precision) -> Result<Tensor> {
-    let (s, t) = (&model.shape, batch.length);
-    let b = batch.tokens.len() / t;
-    let (cos, sin) = rope_tables(s, t)?;
-    let mask: Vec<f32> = (0..t * t).map(|i| if i % t > i / t { f32::NEG_INFINITY } else { 0.0 }).collect();
-    let mask = Tensor::from_vec(mask, (t, t), &Device::Cpu)?;
-    let (queries, keys) = (s.query_heads * s.head_dim, s.kv_heads * s.head_dim);
-    let heads = |x: Tensor, n: usize| x.reshape((b, t, n, s.head_dim))?.transpose(1, 2)?.contiguous();
-    let repeat = |x: Tensor| {
-        let group = s.query_heads / s.kv_heads;
-        let x = x.unsqueeze(2)?.expand((b, s.kv_heads, group, t, s.head_dim))?;
-        x.contiguous()?.reshape((b, s.query_heads, t, s.head_dim))
-    };
-    let ids = Tensor::from_slice(&batch.tokens, b * t, &Device::Cpu)?;
-    let mut h = model.tensor(0).index_select(&ids, 0)?;
-    for layer in 0..s.layers {
-        let w = |part| model.part(layer, part);
-        let a = rms(&h, w(0))?;
-        let project = |from, rows| linear(&a, &w(1).narrow(0, from, rows)?, precision);
-        let q = heads(project(0, queries)?, s.query_heads)?;
-        let k = heads(project(queries, keys)?, s.kv_heads)?;
-        let v = repeat(heads(project(queries + keys, keys)?, s.kv_heads)?)?;
-        let q = candle_nn::rotary_emb::rope_slow(&q, &cos, &sin)?;
-        let k = repeat(candle_nn::rotary_emb::rope_slow(&k, &cos, &sin)?)?;
-        let scores = (q.matmul(&k.t()?)? / (s.head_dim as f64).sqrt())?.broadcast_add(&mask)?;
-        let a = candle_nn::ops::softmax(&scores, D::Minus1)?.matmul(&v)?;
-        let a = a.transpose(1, 2)?.reshape((b * t, queries))?;
-        h = (h + linear(&rms(&a, w(2))?, w(3), precision)?)?;
-        let m = rms(&h, w(4))?;
-        let g = linear(&m, &w(5).narrow(0, 0, s.intermediate)?, precision)?;
-        let u = linear(&m, &w(5).narrow(0, s.intermediate, s.intermediate)?, precision)?;
-        let g = if s.style == Style::Large { candle_nn::ops::silu(&g)? } else { g.relu()?.sqr()? };
-        h = (h + linear(&rms(&(g * u)?, w(6))?, w(7), precision)?)?;
-    }
-    let logits = rms(&h, model.tensor(model.parameters.len() - 1))?.matmul(&model.tensor(0).t()?)?;
-    let targets = Tensor::from_slice(&batch.targets, b * t, &Device::Cpu)?;
-    candle_nn::loss::cross_entropy(&logits, &targets)
+    let reference = model.reference(precision)?;
+    let logits = |tokens: &[u32]| reference.forward(&Tensor::new(tokens, &Device::Cpu)?);
+    let logits: Vec<Tensor> = batch.tokens.chunks(batch.length).map(logits).collect::<Result<_>>()?;
+    let targets = Tensor::new(batch.targets.as_slice(), &Device::Cpu)?;
+    candle_nn::loss::cross_entropy(&Tensor::cat(&logits, 0)?, &targets)
 }
 
 fn cosine(a: &Tensor, b: &Tensor) -> Result<f64> {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod golden;
+
 use std::{borrow::Cow, collections::BTreeMap};
 
 use bitkv_bitnet::{

@@ -1,9 +1,12 @@
 //! From a Hugging Face checkpoint to a file and back: nothing changes.
 
+use std::sync::Mutex;
+
 use bitkv_checkpoint::{
     Architecture, Checkpoint, Coding, Config, FloatType, ScaleRule, WeightFormat,
     gguf::{Target, Vocabulary, WriteOptions, write},
 };
+use bitkv_progress::Progress;
 use safetensors::Dtype;
 
 use crate::model::{Recipe, checkpoint, config_json, of_json};
@@ -14,16 +17,24 @@ fn options(target: Target) -> WriteOptions<'static> {
     WriteOptions { target, embedding: None, vocabulary: None, name: "small", lossy: false }
 }
 
+/// Remembers how far the work was.
+#[derive(Default)]
+struct Heard(Mutex<Vec<u64>>);
+
+impl Progress for Heard {
+    fn reach(&self, done: u64) {
+        self.0.lock().unwrap().push(done);
+    }
+}
+
 fn written(checkpoint: &Checkpoint, options: &WriteOptions<'_>) -> Checkpoint {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.gguf");
-    let mut last = (0, 0);
-    write(&path, checkpoint, options, &mut |done, all| {
-        assert!(done > last.0 && done <= all);
-        last = (done, all);
-    })
-    .unwrap();
-    assert_eq!(last.0, last.1, "everything was written");
+    let heard = Heard::default();
+    let bytes = write(&path, checkpoint, options, &heard).unwrap();
+    let reached = heard.0.into_inner().unwrap();
+    assert!(reached.is_sorted_by(|a, b| a < b), "{reached:?}");
+    assert_eq!(reached.last(), Some(&bytes), "everything was written");
     Checkpoint::open(&path).unwrap()
 }
 

@@ -1,9 +1,10 @@
 use std::sync::{Arc, Mutex};
 
+use bitkv_bitnet::custom_op::floats;
 use bitkv_kernels::training::{Attention, AttentionSaved};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
-use super::{floats, shaped, with_floats};
+use super::{shaped, with_floats};
 
 /// Causal grouped-query attention with rotary positions on rows `[queries | keys | values]`.
 pub struct CausalAttention {
@@ -25,7 +26,7 @@ impl CustomOp1 for CausalAttention {
     }
 
     fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (y, saved) = self.shape.forward(floats(qkv, layout)?);
+        let (y, saved) = self.shape.forward(floats(self.name(), qkv, layout)?);
         *self.saved.lock().expect("one thread runs a step") = Some(saved);
         let shape = Shape::from((y.len() / self.width, self.width));
         Ok((CpuStorage::F32(y), shape))

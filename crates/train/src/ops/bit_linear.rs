@@ -1,9 +1,10 @@
 use std::sync::Mutex;
 
+use bitkv_bitnet::custom_op::floats;
 use bitkv_kernels::training::{self, bf16};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-use super::{floats, shaped, with_floats};
+use super::{shaped, with_floats};
 
 /// Whether a layer computes with ternary weights and int8 activations.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,8 +76,8 @@ impl CustomOp2 for BitLinear {
         if n != self.segments.iter().sum::<usize>() {
             bail!("a weight of {n} rows is not made of segments {:?}", self.segments);
         }
-        let input = self.input(floats(x, lx)?, k);
-        let (mut weight, scales) = self.weights(floats(w, lw)?, k);
+        let input = self.input(floats(self.name(), x, lx)?, k);
+        let (mut weight, scales) = self.weights(floats(self.name(), w, lw)?, k);
         let packed = bf16::pack_b_transposed_all(&weight, n, k);
         let y = bf16::gemm_rows(&input.values, k, &packed, n, Some(&input.scales), Some(&scales));
         for (row, scale) in weight.chunks_exact_mut(k).zip(&scales) {

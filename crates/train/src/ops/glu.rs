@@ -1,7 +1,8 @@
+use bitkv_bitnet::custom_op::floats;
 use bitkv_kernels::training::{self, Gate};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use super::{floats, shaped, with_floats};
+use super::{shaped, with_floats};
 
 /// `gate(g) * u` of rows `[g | u]`: `[rows, 2 * width]` to `[rows, width]`.
 pub struct Glu(pub Gate);
@@ -13,7 +14,7 @@ impl CustomOp1 for Glu {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, both) = layout.shape().dims2()?;
-        let y = training::glu(floats(x, layout)?, both / 2, self.0);
+        let y = training::glu(floats(self.name(), x, layout)?, both / 2, self.0);
         Ok((CpuStorage::F32(y), Shape::from((rows, both / 2))))
     }
 

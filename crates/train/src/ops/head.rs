@@ -1,9 +1,10 @@
 use std::sync::{Arc, Mutex};
 
+use bitkv_bitnet::custom_op::floats;
 use bitkv_kernels::training::{self, HeadGradients, Scores};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-use super::{floats, shaped};
+use super::shaped;
 
 /// What a batch scored, filled by the forward pass.
 pub type Scored = Arc<Mutex<Scores>>;
@@ -39,8 +40,13 @@ impl CustomOp2 for CrossEntropyHead {
         le: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let width = le.shape().dims2()?.1;
-        let (scores, gradients) =
-            training::cross_entropy(floats(x, lx)?, floats(e, le)?, width, &self.targets, self.train);
+        let (scores, gradients) = training::cross_entropy(
+            floats(self.name(), x, lx)?,
+            floats(self.name(), e, le)?,
+            width,
+            &self.targets,
+            self.train,
+        );
         let count = self.targets.iter().filter(|&&t| t != u32::MAX).count().max(1);
         let loss = scores.nll.iter().map(|&v| v as f64).sum::<f64>() / count as f64;
         *self.scored.lock().expect("one thread runs a step") = scores;

@@ -9,7 +9,8 @@ mod glu;
 mod head;
 mod rms_norm;
 
-use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
+use bitkv_bitnet::custom_op::floats;
+use candle_core::{Result, Storage, Tensor, bail};
 
 pub use attention::CausalAttention;
 pub use bit_linear::{BitLinear, Precision};
@@ -17,21 +18,12 @@ pub use glu::Glu;
 pub use head::{CrossEntropyHead, Scored};
 pub use rms_norm::RmsNorm;
 
-/// The contiguous f32 values behind a storage.
-fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    match (storage, layout.contiguous_offsets()) {
-        (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
-        (CpuStorage::F32(_), None) => bail!("a fused operation needs contiguous tensors"),
-        _ => bail!("a fused operation needs f32 tensors"),
-    }
-}
-
 /// Calls `read` with the f32 values of a tensor on the CPU.
 pub fn with_floats<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Result<R> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {
-        Storage::Cpu(storage) => Ok(read(floats(storage, layout)?)),
+        Storage::Cpu(storage) => Ok(read(floats("a fused operation", storage, layout)?)),
         _ => bail!("a fused operation runs on the CPU"),
     }
 }

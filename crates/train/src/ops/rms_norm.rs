@@ -1,7 +1,8 @@
+use bitkv_bitnet::custom_op::floats;
 use bitkv_kernels::training;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-use super::{floats, shaped, with_floats};
+use super::{shaped, with_floats};
 
 /// RMSNorm of `x [rows, width]` with `gain [width]`.
 pub struct RmsNorm {
@@ -21,7 +22,7 @@ impl CustomOp2 for RmsNorm {
         gain: &CpuStorage,
         lg: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let y = training::rms_norm(floats(x, lx)?, floats(gain, lg)?, self.eps);
+        let y = training::rms_norm(floats(self.name(), x, lx)?, floats(self.name(), gain, lg)?, self.eps);
         Ok((CpuStorage::F32(y), lx.shape().clone()))
     }
 

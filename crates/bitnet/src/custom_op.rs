@@ -1,0 +1,15 @@
+//! What operations of our own on candle tensors read.
+
+use candle_core::{CpuStorage, Layout, Result, bail};
+
+/// The values that the operation called `name` reads: f32, one after another.
+///
+/// # Errors
+/// When they are of another type, or strided.
+pub fn floats<'a>(name: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
+        (CpuStorage::F32(_), None) => bail!("{name} reads contiguous tensors: call `contiguous` first"),
+        _ => bail!("{name} reads f32 tensors: call `to_dtype(DType::F32)` first"),
+    }
+}

@@ -1,0 +1,291 @@
+//! The model on one page of plain candle, which the fast path is tested against.
+//!
+//! It runs every architecture and form that the loader knows on any candle device, a whole sequence at a time and
+//! without a cache. Gradients reach every weight: it uses neither `softmax_last_dim`, `rms_norm` nor `rope` of candle-nn,
+//! which have no backward pass, and [quantisers](quantise_activations) that let gradients pass straight through.
+//!
+//! ```
+//! use bitkv_bitnet::{Checkpoint, reference::Reference};
+//! use candle_core::Device;
+//!
+//! let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-gqa");
+//! let reference = Reference::load(&Checkpoint::open(folder)?, &Device::Cpu)?;
+//! let logits = reference.logits(&[100, 101, 102])?;
+//! assert_eq!(logits.dims(), [3, reference.config().vocab_size]);
+//! # Ok::<(), bitkv_bitnet::Error>(())
+//! ```
+//!
+//! The cargo features `cuda` and `metal` pass through to candle. This project compiles and tests the CPU only.
+//!
+//! Sources: transformers `models/bitnet/modeling_bitnet.py` and `models/llama/modeling_llama.py`; 1bitLLM's
+//! `modeling_bitnet.py`.
+
+mod device;
+mod load;
+mod quantise;
+mod watch;
+
+use bitkv_checkpoint::{Activation, Config, LinearShape, NormShape, WeightFormat};
+use candle_core::{D, DType, Device, Module, Result, Tensor};
+use candle_nn::{Embedding, Init, VarBuilder, init, ops, rotary_emb::rope_slow};
+
+use crate::{Precision, Step};
+
+pub use device::DeviceKind;
+pub use load::tensors;
+pub use quantise::{Linear, Rounding, quantise_activations, round_half_even, straight_through, ternarise};
+pub use watch::{Attended, Watch, entropy_bits};
+
+/// A decoder in plain candle. As a [`Module`] it takes ids `[tokens]`, u32, and gives logits `[tokens, vocab]`.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    config: Config,
+    embedding: Embedding,
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    /// `[vocab, hidden]`: the embedding where the two are tied.
+    lm_head: Tensor,
+    /// The type that keys and values are rounded to.
+    kv: DType,
+}
+
+#[derive(Clone, Debug)]
+struct Layer {
+    config: Config,
+    index: usize,
+    input_norm: RmsNorm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    attention_sub_norm: Option<RmsNorm>,
+    o_proj: Linear,
+    post_attention_norm: RmsNorm,
+    gate_proj: Linear,
+    up_proj: Linear,
+    mlp_sub_norm: Option<RmsNorm>,
+    down_proj: Linear,
+}
+
+#[derive(Clone, Debug)]
+struct RmsNorm {
+    gain: Tensor,
+    eps: f64,
+}
+
+impl Module for RmsNorm {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        ops::rms_norm_slow(x, &self.gain, self.eps as f32)
+    }
+}
+
+impl Rounding {
+    /// What the linear layers of a model of this configuration round.
+    pub fn of(config: &Config) -> Rounding {
+        match config.weights {
+            _ if config.skeleton => Rounding::Nothing,
+            WeightFormat::Masters => Rounding::Both,
+            WeightFormat::Packed(_) => Rounding::Activations,
+        }
+    }
+}
+
+impl Reference {
+    /// A model of the tensors in `vb`, under the names of a Hugging Face checkpoint. Linear weights are floats: masters, or
+    /// codes times their scale where the configuration says that weights are packed. A variable map that lacks a tensor gets a
+    /// random one.
+    ///
+    /// # Errors
+    /// When a tensor is missing or of another shape.
+    pub fn new(config: &Config, vb: &VarBuilder<'_>) -> Result<Reference> {
+        Reference::with_rounding(config, vb, Rounding::of(config))
+    }
+
+    /// [`Reference::new`] with linear layers that round something else than the configuration says.
+    ///
+    /// # Errors
+    /// As [`Reference::new`].
+    pub fn with_rounding(config: &Config, vb: &VarBuilder<'_>, rounding: Rounding) -> Result<Reference> {
+        let (vocab, hidden) = (config.vocab_size, config.hidden_size);
+        let random = Init::Randn { mean: 0.0, stdev: 1.0 };
+        let embedding = vb.get_with_hints((vocab, hidden), "model.embed_tokens.weight", random)?;
+        let lm_head = match config.tie_word_embeddings {
+            true => embedding.clone(),
+            false => vb.get_with_hints((vocab, hidden), "lm_head.weight", init::DEFAULT_KAIMING_NORMAL)?,
+        };
+        let layer = |index| Layer::new(index, config, vb, rounding);
+        Ok(Reference {
+            embedding: Embedding::new(embedding, hidden),
+            layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
+            norm: norm(&config.final_norm(), config, vb)?,
+            lm_head,
+            kv: vb.dtype(),
+            config: config.clone(),
+        })
+    }
+
+    /// The same model with keys and values rounded as a cache of this precision rounds them; otherwise nothing is rounded.
+    #[must_use]
+    pub fn with_kv(mut self, precision: Precision) -> Reference {
+        self.kv = match precision {
+            Precision::F16 => DType::F16,
+            Precision::F32 => self.lm_head.dtype(),
+        };
+        self
+    }
+
+    /// Shape and numerics.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        self.lm_head.device()
+    }
+
+    /// Logits `[tokens, vocab]` of `ids [tokens]`, u32; `watch` is shown every step.
+    ///
+    /// # Errors
+    /// When an id is outside the vocabulary, or `watch` fails.
+    pub fn run(&self, ids: &Tensor, watch: &mut dyn Watch) -> Result<Tensor> {
+        let mut h = self.embedding.forward(ids)?;
+        watch.step(None, Step::Embedding, &h)?;
+        let rope = rope_tables(&self.config, ids.dim(0)?, h.dtype(), self.device())?;
+        for layer in &self.layers {
+            h = layer.attention(&h, &rope, self.kv, watch)?;
+            h = layer.mlp(&h, watch)?;
+        }
+        let h = self.norm.forward(&h)?;
+        watch.step(None, Step::FinalNorm, &h)?;
+        let logits = h.matmul(&self.lm_head.t()?)?;
+        watch.step(None, Step::Logits, &logits)?;
+        Ok(logits)
+    }
+}
+
+impl Module for Reference {
+    fn forward(&self, ids: &Tensor) -> Result<Tensor> {
+        self.run(ids, &mut ())
+    }
+}
+
+impl Layer {
+    fn new(index: usize, config: &Config, vb: &VarBuilder<'_>, rounding: Rounding) -> Result<Layer> {
+        let norms = config.norms(index);
+        let norm = |shape: &NormShape| norm(shape, config, vb);
+        let linear = |LinearShape { name, rows, cols }: LinearShape| -> Result<Linear> {
+            let name = format!("{name}.weight");
+            let weight = vb.get_with_hints((rows, cols), &name, init::DEFAULT_KAIMING_NORMAL)?;
+            Ok(Linear { weight, rounding })
+        };
+        let [q, k, v, o, gate, up, down] = config.linears(index);
+        Ok(Layer {
+            config: config.clone(),
+            index,
+            input_norm: norm(&norms.input)?,
+            q_proj: linear(q)?,
+            k_proj: linear(k)?,
+            v_proj: linear(v)?,
+            attention_sub_norm: norms.attention_sub.as_ref().map(norm).transpose()?,
+            o_proj: linear(o)?,
+            post_attention_norm: norm(&norms.post_attention)?,
+            gate_proj: linear(gate)?,
+            up_proj: linear(up)?,
+            mlp_sub_norm: norms.mlp_sub.as_ref().map(norm).transpose()?,
+            down_proj: linear(down)?,
+        })
+    }
+
+    /// The residual stream `h [tokens, hidden]` after attention.
+    fn attention(
+        &self,
+        h: &Tensor,
+        rope: &(Tensor, Tensor),
+        kv: DType,
+        watch: &mut dyn Watch,
+    ) -> Result<Tensor> {
+        let Config { num_attention_heads, num_key_value_heads, head_dim, .. } = self.config;
+        let mut see = |step, x: Tensor| watch.step(Some(self.index), step, &x).map(|()| x);
+        let x = see(Step::InputNorm, self.input_norm.forward(h)?)?;
+        let q = heads(&see(Step::Q, self.q_proj.forward(&x)?)?, num_attention_heads)?;
+        let k = heads(&see(Step::K, self.k_proj.forward(&x)?)?, num_key_value_heads)?;
+        let values = heads(&see(Step::V, self.v_proj.forward(&x)?)?, num_key_value_heads)?;
+        let (queries, keys) = (rotate(&q, rope)?, rotate(&k, rope)?);
+        let group = self.config.group_size();
+        let k = repeat(&rounded(&keys, kv)?, group)?;
+        let v = repeat(&rounded(&values, kv)?, group)?;
+        let scores = (queries.matmul(&k.t()?)? / (head_dim as f64).sqrt())?;
+        let probabilities = ops::softmax(&scores.broadcast_add(&causal_mask(&scores)?)?, D::Minus1)?;
+        let attended = probabilities.matmul(&v)?.transpose(0, 1)?.flatten_from(1)?;
+        watch.attention(self.index, &Attended { queries, keys, values, probabilities })?;
+        let mut see = |step, x: Tensor| watch.step(Some(self.index), step, &x).map(|()| x);
+        let mut x = see(Step::Attention, attended)?;
+        if let Some(norm) = &self.attention_sub_norm {
+            x = see(Step::AttentionSubNorm, norm.forward(&x)?)?;
+        }
+        let o = see(Step::O, self.o_proj.forward(&x)?)?;
+        see(Step::AttentionResidual, (h + o)?)
+    }
+
+    /// The residual stream `h [tokens, hidden]` after the MLP.
+    fn mlp(&self, h: &Tensor, watch: &mut dyn Watch) -> Result<Tensor> {
+        let mut see = |step, x: Tensor| watch.step(Some(self.index), step, &x).map(|()| x);
+        let x = see(Step::PostAttentionNorm, self.post_attention_norm.forward(h)?)?;
+        let gate = see(Step::Gate, self.gate_proj.forward(&x)?)?;
+        let up = see(Step::Up, self.up_proj.forward(&x)?)?;
+        let gate = match self.config.hidden_act {
+            Activation::Relu2 => gate.relu()?.sqr()?,
+            Activation::Silu => gate.silu()?,
+        };
+        let mut x = see(Step::Activation, (gate * up)?)?;
+        if let Some(norm) = &self.mlp_sub_norm {
+            x = see(Step::MlpSubNorm, norm.forward(&x)?)?;
+        }
+        let down = see(Step::Down, self.down_proj.forward(&x)?)?;
+        see(Step::Output, (h + down)?)
+    }
+}
+
+fn norm(shape: &NormShape, config: &Config, vb: &VarBuilder<'_>) -> Result<RmsNorm> {
+    let gain = vb.get_with_hints(shape.width, &shape.name, Init::Const(1.0))?;
+    Ok(RmsNorm { gain, eps: config.rms_norm_eps })
+}
+
+/// `[tokens, heads * head_dim]` to `[heads, tokens, head_dim]`.
+fn heads(x: &Tensor, heads: usize) -> Result<Tensor> {
+    x.reshape((x.dim(0)?, heads, ()))?.transpose(0, 1)?.contiguous()
+}
+
+/// KV heads `[kv_heads, tokens, head_dim]` once for each query head that reads them.
+fn repeat(x: &Tensor, group: usize) -> Result<Tensor> {
+    let (heads, tokens, width) = x.dims3()?;
+    let copies = x.unsqueeze(1)?.expand((heads, group, tokens, width))?;
+    copies.contiguous()?.reshape((heads * group, tokens, width))
+}
+
+fn rounded(x: &Tensor, kv: DType) -> Result<Tensor> {
+    x.to_dtype(kv)?.to_dtype(x.dtype())
+}
+
+/// Turns `x [heads, tokens, head_dim]` to its positions.
+fn rotate(x: &Tensor, (cos, sin): &(Tensor, Tensor)) -> Result<Tensor> {
+    rope_slow(&x.unsqueeze(0)?, cos, sin)?.squeeze(0)
+}
+
+/// Cosines and sines of the rotary angles `p / theta^(2 j / head_dim)`, each `[tokens, head_dim / 2]`.
+fn rope_tables(config: &Config, tokens: usize, dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
+    let (theta, width) = (config.rope_theta as f32, config.head_dim);
+    let frequency = |j: usize| 1.0 / theta.powf((2 * j) as f32 / width as f32);
+    let frequencies: Vec<f32> = (0..width / 2).map(frequency).collect();
+    let positions = Tensor::arange(0u32, tokens as u32, device)?.to_dtype(DType::F32)?.unsqueeze(1)?;
+    let angles = positions.broadcast_mul(&Tensor::new(frequencies, device)?.unsqueeze(0)?)?;
+    Ok((angles.cos()?.to_dtype(dtype)?, angles.sin()?.to_dtype(dtype)?))
+}
+
+/// `[tokens, tokens]`: minus infinity where a query would see a later key.
+fn causal_mask(scores: &Tensor) -> Result<Tensor> {
+    let tokens = scores.dim(D::Minus1)?;
+    let row = |query| (0..tokens).map(move |key| if key > query { f32::NEG_INFINITY } else { 0.0 });
+    let mask: Vec<f32> = (0..tokens).flat_map(row).collect();
+    Tensor::from_vec(mask, (tokens, tokens), scores.device())?.to_dtype(scores.dtype())
+}

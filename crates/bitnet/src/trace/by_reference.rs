@@ -1,0 +1,50 @@
+//! A trace by the reference.
+
+use candle_core::Tensor;
+
+use super::{Detail, Trace, floats};
+use crate::{
+    Result, Step, StepNorms,
+    reference::{Attended, Reference, Watch, entropy_bits},
+};
+
+impl Trace {
+    /// Runs `tokens` through the reference.
+    ///
+    /// # Errors
+    /// As [`Reference::logits`].
+    pub fn of_reference(reference: &Reference, tokens: &[u32], detail: Detail) -> Result<Trace> {
+        let trace = Trace { tokens: tokens.into(), ..Trace::default() };
+        let mut recorder = Recorder { trace, detail };
+        let logits = reference.watched(tokens, &mut recorder)?;
+        Ok(Trace { logits: floats(&logits)?, ..recorder.trace })
+    }
+}
+
+/// Takes down what the reference shows.
+struct Recorder {
+    trace: Trace,
+    detail: Detail,
+}
+
+impl Watch for Recorder {
+    fn step(&mut self, layer: Option<usize>, step: Step, values: &Tensor) -> candle_core::Result<()> {
+        let values = floats(values)?;
+        let tokens = self.trace.tokens.len();
+        self.trace.steps.push(StepNorms::of(step, layer, &values, tokens));
+        if self.detail == Detail::Tensors && matches!(step, Step::Embedding | Step::Output) {
+            self.trace.hidden.push(values);
+        }
+        Ok(())
+    }
+
+    fn attention(&mut self, _: usize, attended: &Attended) -> candle_core::Result<()> {
+        if self.detail == Detail::Tensors {
+            self.trace.queries.push(floats(&attended.queries)?);
+            self.trace.keys.push(floats(&attended.keys)?);
+            self.trace.values.push(floats(&attended.values)?);
+            self.trace.entropy.push(floats(&entropy_bits(&attended.probabilities.detach())?)?);
+        }
+        Ok(())
+    }
+}

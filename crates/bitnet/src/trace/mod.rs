@@ -1,0 +1,129 @@
+//! A forward pass with every step of it, by the fast path or by the reference: what `bitkv trace` shows and saves.
+
+mod by_reference;
+mod tensors;
+
+use candle_core::Tensor;
+
+use crate::{Model, Observe, Precision, Result, Step, StepNorms, sample};
+
+/// What computes a forward pass.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Engine {
+    /// [`Model`]: packed weights and exact integer sums.
+    #[default]
+    Fast,
+    /// [`Reference`](crate::reference::Reference): plain candle.
+    Reference,
+}
+
+impl Engine {
+    /// Its name in arguments and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Fast => "fast",
+            Engine::Reference => "reference",
+        }
+    }
+}
+
+/// What a trace keeps of a forward pass besides logits and norms.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Detail {
+    /// Nothing.
+    Norms,
+    /// Hidden states, queries, keys, values and entropies.
+    Tensors,
+}
+
+/// A forward pass and everything seen in it.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// The tokens that were run.
+    pub tokens: Vec<u32>,
+    /// Every step in the order it was taken.
+    pub steps: Vec<StepNorms>,
+    /// `[tokens * vocab]`.
+    pub logits: Vec<f32>,
+    /// `[layers + 1][tokens * hidden]`: the embedding, then the output of each layer before the final norm.
+    pub hidden: Vec<Vec<f32>>,
+    /// After RoPE, `[layers][query_heads * tokens * head_dim]`.
+    pub queries: Vec<Vec<f32>>,
+    /// After RoPE, before a cache rounds them, `[layers][kv_heads * tokens * head_dim]`.
+    pub keys: Vec<Vec<f32>>,
+    /// Before a cache rounds them, `[layers][kv_heads * tokens * head_dim]`.
+    pub values: Vec<Vec<f32>>,
+    /// Bits, `[layers][query_heads * tokens]`.
+    pub entropy: Vec<Vec<f32>>,
+}
+
+impl Trace {
+    /// Runs `tokens` through the fast path, with a cache of this precision.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    pub fn of_model(model: &Model, tokens: &[u32], kv: Precision, detail: Detail) -> Result<Trace> {
+        let all = detail == Detail::Tensors;
+        let observe = Observe { steps: true, hidden: all, qkv: all, entropy: all, ..Observe::default() };
+        let output = model.forward(tokens, &mut model.new_cache_of(kv), Some(&observe))?;
+        let logits = floats(&model.logits(&output.hidden)?)?;
+        let observed = output.observed.unwrap_or_default();
+        let mut steps = observed.steps;
+        steps.push(StepNorms::of(Step::Logits, None, &logits, tokens.len()));
+        let config = model.config();
+        let heads_first = |layers: Vec<Vec<f32>>, heads: usize| {
+            layers.iter().map(|layer| heads_first(layer, heads, config.head_dim)).collect()
+        };
+        Ok(Trace {
+            tokens: tokens.into(),
+            steps,
+            logits,
+            hidden: observed.hidden,
+            queries: heads_first(observed.queries, config.num_attention_heads),
+            keys: heads_first(observed.new_keys, config.num_key_value_heads),
+            values: heads_first(observed.new_values, config.num_key_value_heads),
+            entropy: observed.entropy.into_iter().map(|heads| heads.concat()).collect(),
+        })
+    }
+
+    /// The `count` most likely tokens after the last one with their logits, the most likely first and the smallest id
+    /// first among equals.
+    pub fn top(&self, count: usize) -> Vec<(u32, f32)> {
+        let vocabulary = self.logits.len() / self.tokens.len();
+        let last = &self.logits[self.logits.len() - vocabulary..];
+        sample::ranked(last).into_iter().take(count).map(|id| (id, last[id as usize])).collect()
+    }
+}
+
+/// All values of a tensor, as f32.
+fn floats(x: &Tensor) -> candle_core::Result<Vec<f32>> {
+    x.to_dtype(candle_core::DType::F32)?.flatten_all()?.to_vec1()
+}
+
+/// `[tokens, heads, width]` to `[heads, tokens, width]`.
+fn heads_first(values: &[f32], heads: usize, width: usize) -> Vec<f32> {
+    let rows =
+        |head: usize| values.chunks_exact(heads * width).flat_map(move |row| &row[head * width..][..width]);
+    (0..heads).flat_map(rows).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_come_first() {
+        // Two tokens of three heads of width 2; tens count tokens, units heads.
+        let values = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 10.0, 10.5, 11.0, 11.5, 12.0, 12.5];
+        let expected = [0.0, 0.5, 10.0, 10.5, 1.0, 1.5, 11.0, 11.5, 2.0, 2.5, 12.0, 12.5];
+        assert_eq!(heads_first(&values, 3, 2), expected);
+    }
+
+    #[test]
+    fn the_most_likely_tokens_come_first() {
+        let logits = vec![9.0, 0.0, 0.0, 0.0, 1.0, 3.0, -1.0, 3.0];
+        let trace = Trace { tokens: vec![1, 2], logits, ..Trace::default() };
+        assert_eq!(trace.top(3), [(1, 3.0), (3, 3.0), (0, 1.0)]);
+        assert_eq!(trace.top(99).len(), 4);
+    }
+}

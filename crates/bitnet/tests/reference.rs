@@ -1,0 +1,112 @@
+//! The reference in plain candle: against transformers, against the fast path, and its gradients.
+
+mod common;
+
+use bitkv_bitnet::{
+    Architecture, Checkpoint, Error, Model, Precision,
+    reference::Reference,
+    trace::{Detail, Trace},
+};
+use bitkv_checkpoint::gguf::{self, Target, WriteOptions};
+use candle_core::{DType, Device, Module as _, Tensor};
+use candle_nn::VarBuilder;
+use common::golden::{CACHES, Golden, check_engines};
+
+const CPU: Device = Device::Cpu;
+
+fn load(checkpoint: &Checkpoint) -> Reference {
+    Reference::load(checkpoint, &CPU).unwrap()
+}
+
+/// The same tokens by the reference and by the fast path.
+fn both(checkpoint: &Checkpoint, tokens: &[u32], precision: Precision) -> (Trace, Trace) {
+    let reference = load(checkpoint).with_kv(precision);
+    let model = Model::load(checkpoint).unwrap();
+    (
+        Trace::of_reference(&reference, tokens, Detail::Tensors).unwrap(),
+        Trace::of_model(&model, tokens, precision, Detail::Tensors).unwrap(),
+    )
+}
+
+fn logits(reference: &Reference, tokens: &[u32]) -> Vec<Vec<f32>> {
+    reference.logits(tokens).unwrap().to_vec2().unwrap()
+}
+
+#[test]
+fn every_fixture_is_computed_as_transformers_and_the_fast_path_do() {
+    for golden in Golden::all() {
+        for (precision, mark) in CACHES {
+            let (reference, fast) = both(&golden.checkpoint, &golden.tokens("tokens", ""), precision);
+            golden.check("reference", &reference, mark);
+            check_engines(&format!("{}{mark}", golden.name), &reference, &fast);
+        }
+    }
+}
+
+#[test]
+fn a_plain_llama_is_the_fast_path_s() {
+    for golden in Golden::all() {
+        let tokens = golden.tokens("tokens", "");
+        let plain = golden.checkpoint.as_llama_skeleton();
+        let (reference, fast) = both(&plain, &tokens, Precision::F32);
+        check_engines(&format!("{} as a plain Llama", golden.name), &reference, &fast);
+    }
+}
+
+/// GGUF files hold scales as f32 or as f16.
+#[test]
+fn every_ternary_coding_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = Golden::named("packed-2b-aligned");
+    let tokens = golden.tokens("tokens", "");
+    let expected = golden.get("logits", "");
+    for target in Target::all() {
+        let path = folder.path().join(format!("{}.gguf", target.name()));
+        let options =
+            WriteOptions { target, embedding: None, vocabulary: None, name: "fixture", lossy: true };
+        gguf::write(&path, &golden.checkpoint, &options, &bitkv_progress::Silent).unwrap();
+        let checkpoint = Checkpoint::open(&path).unwrap();
+        let (reference, fast) = both(&checkpoint, &tokens, Precision::F32);
+        check_engines(target.name(), &reference, &fast);
+        let error = common::golden::of_range(&reference.logits, expected);
+        assert!(error < 1e-3, "{}: a scale in f16 changes little, not {error}", target.name());
+    }
+}
+
+#[test]
+fn a_safetensors_file_is_a_var_builder() {
+    let config = common::config(Architecture::BitNet);
+    let bytes = common::safetensors_of(&common::as_f32(&common::masters(&config, 3)));
+    let checkpoint = Checkpoint::from_bytes(&config.to_json(), bytes.clone()).unwrap();
+    let vb = VarBuilder::from_buffered_safetensors(bytes, DType::F32, &CPU).unwrap();
+    let (tokens, reference) = ([5, 17, 3, 60], Reference::new(&config, &vb).unwrap());
+    assert_eq!(logits(&reference, &tokens), logits(&load(&checkpoint), &tokens));
+    let ids = Tensor::new(&tokens, &CPU).unwrap();
+    assert_eq!(reference.forward(&ids).unwrap().to_vec2::<f32>().unwrap(), logits(&reference, &tokens));
+}
+
+#[test]
+fn a_later_token_changes_nothing_before_it() {
+    let golden = Golden::named("packed-falcon-style");
+    let (tokens, reference) = (golden.tokens("tokens", ""), load(&golden.checkpoint));
+    let (whole, part) = (logits(&reference, &tokens), logits(&reference, &tokens[..7]));
+    let difference = |(a, b): (&f32, &f32)| (a - b).abs();
+    let worst = whole.iter().zip(&part).map(|(a, b)| a.iter().zip(b).map(difference).fold(0.0, f32::max));
+    assert!(worst.fold(0.0, f32::max) < 1e-4);
+    assert_ne!(whole[6], whole[5]);
+}
+
+#[test]
+fn what_is_refused() {
+    let golden = Golden::named("master-2b-odd");
+    let reference = load(&golden.checkpoint);
+    assert!(matches!(reference.logits(&[]), Err(Error::NoTokens)));
+    let outside = reference.logits(&[1, 80]).unwrap_err();
+    assert!(matches!(outside, Error::TokenOutOfVocabulary { id: 80, index: 1, .. }), "{outside}");
+    let limit = reference.config().max_position_embeddings;
+    let long = reference.logits(&vec![1; limit + 1]).unwrap_err();
+    assert!(matches!(long, Error::ContextTooLong { .. }), "{long}");
+    let vb = VarBuilder::from_tensors(Default::default(), DType::F32, &CPU);
+    let missing = Reference::new(golden.checkpoint.config(), &vb).unwrap_err();
+    assert!(missing.to_string().contains("model.embed_tokens.weight"), "{missing}");
+}
