@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use bitkv_evict::{Listing, PRESETS, registry};
+use bitkv_evict::{Listing, Preset, Registry};
+use bitkv_lab::registry;
 use bitkv_models::{built_in, published_models};
 #[cfg(test)]
 use bitkv_record::TaskKind;
@@ -62,7 +63,7 @@ impl What {
     fn list(self) -> Result<Listed> {
         match self {
             What::Models => models(),
-            What::Policies => Ok(policies()),
+            What::Policies => Ok(policies(&registry()?)),
             What::Metrics => Ok(listed_metrics()),
             What::Experiments => {
                 let read = definitions::read()?;
@@ -81,7 +82,7 @@ fn models() -> Result<Listed> {
     Ok((vec![("models", json!({"built_in": built_in(), "configurations": shapes}))], vec![table]))
 }
 
-fn policies() -> Listed {
+fn policies(registry: &Registry) -> Listed {
     let policy = |l: &Listing| {
         let options: serde_json::Map<String, Value> =
             l.options.iter().map(|(name, default)| (name.clone(), default.as_str().into())).collect();
@@ -90,7 +91,7 @@ fn policies() -> Listed {
     };
     let title = "Policies: ALLOCATOR{options}+SCORER{options}, a rule, one of kvpress, or a preset";
     let mut methods = Table::titled(title, "kind|name|what it does|options and their defaults|source");
-    for l in registry() {
+    for l in registry.listings() {
         let name = if l.oracle { format!("{} (oracle)", l.name) } else { l.name.to_owned() };
         let options: Vec<String> =
             l.options.iter().map(|(name, default)| format!("{name}={default}")).collect();
@@ -98,11 +99,14 @@ fn policies() -> Listed {
         methods.push(vec![l.kind.name().into(), name, what, options.join(", "), source]);
     }
     let mut presets = Table::titled("Presets", "name|stands for|source");
-    PRESETS.iter().for_each(|p| presets.push([p.name, p.spec, p.source].map(String::from).to_vec()));
-    let preset = |p: &bitkv_evict::Preset| json!({"name": p.name, "spec": p.spec, "source": p.source});
+    registry
+        .presets()
+        .iter()
+        .for_each(|p| presets.push([p.name, p.spec, p.source].map(String::from).to_vec()));
+    let preset = |p: &Preset| json!({"name": p.name, "spec": p.spec, "source": p.source});
     let parts = vec![
-        ("policies", registry().iter().map(policy).collect()),
-        ("presets", PRESETS.iter().map(preset).collect()),
+        ("policies", registry.listings().iter().map(policy).collect()),
+        ("presets", registry.presets().iter().map(preset).collect()),
     ];
     (parts, vec![methods, presets])
 }

@@ -51,7 +51,7 @@ struct Planned {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let policy = Policy::parse(&arguments.policy)?;
+    let policy = bitkv_lab::registry()?.policy(&arguments.policy)?;
     arguments.budget.check()?;
     ensure!(
         !policy.needs().contains(Need::Future),

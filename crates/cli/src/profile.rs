@@ -72,7 +72,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let (policy, budget) = (Policy::parse(&arguments.policy)?, Budget::fraction(arguments.budget)?);
+    let policy = bitkv_lab::registry()?.policy(&arguments.policy)?;
+    let budget = Budget::fraction(arguments.budget)?;
     check(&policy)?;
     let subject = arguments.model.open()?;
     let (windows, hashes) = windows(arguments, &subject)?;

@@ -34,7 +34,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return list(arguments);
     };
     let path = definitions::find(definition);
-    let grid = Grid::read(&path, &Options { only: &arguments.only, progress: &BARS, ..Options::default() })?;
+    let options = Options { only: &arguments.only, progress: &BARS, ..Options::default() };
+    let grid = Grid::read(&path, &options, &bitkv_lab::registry()?)?;
     if arguments.dry_run {
         return measuring::dry_run(&grid, arguments.json);
     }

@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         recalls: arguments.recalls,
         seed: arguments.seed,
     };
-    let grid = Grid::of(definition(&changes, &BARS)?, &options)?;
+    let grid = Grid::of(definition(&changes, &BARS)?, &options, &bitkv_lab::registry()?)?;
     if arguments.dry_run {
         return measuring::dry_run(&grid, arguments.json);
     }

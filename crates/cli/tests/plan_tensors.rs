@@ -4,7 +4,8 @@ mod support;
 
 use std::{collections::BTreeMap, path::PathBuf, thread};
 
-use bitkv_evict::{Budget, Policy};
+use bitkv_evict::Budget;
+use bitkv_kvpress::undecided;
 use bitkv_lab::{evidence::Numbers, tensors::Tensors};
 use bitkv_record::PlanExport;
 use serde_json::Value;
@@ -13,11 +14,11 @@ use support::{Place, count, list};
 /// By how much, relative to the lowest score kept, another order of summation may change a score.
 const TIE: f32 = 1e-6;
 
-/// Press, ratio, layer and KV head of one fixture, as `testdata/kvpress/README.md` has it.
+/// Press, ratio, layer and KV head of one fixture, as `crates/kvpress/testdata/README.md` has it.
 type Presses = BTreeMap<String, BTreeMap<String, Vec<Vec<String>>>>;
 
 fn fixture(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/kvpress").join(file)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../kvpress/testdata").join(file)
 }
 
 fn text(path: &std::path::Path) -> &str {
@@ -75,10 +76,10 @@ fn compare(stem: &str, presses: &Presses) -> usize {
 
 fn differ_by_ties(stem: &str, policy: &str, ratio: &str, ours: &[Vec<u32>], theirs: &[Vec<u32>]) {
     let tensors = Tensors::open(&fixture(&format!("{stem}.safetensors"))).unwrap();
-    let policy = Policy::parse(policy).unwrap();
+    let policy = bitkv_lab::registry().unwrap().policy(policy).unwrap();
     let evidence = tensors.evidence(&policy.needs(), Numbers::new()).unwrap();
     let budget = Budget::ratio(ratio.parse().unwrap()).unwrap();
-    let undecided = policy.undecided(&evidence.view(), budget, TIE).unwrap();
+    let undecided = undecided(&policy, &evidence.view(), budget, TIE).unwrap();
     assert_eq!((ours.len(), theirs.len()), (undecided.len(), undecided.len()));
     for (head, ((ours, theirs), undecided)) in ours.iter().zip(theirs).zip(undecided).enumerate() {
         let missing = theirs.iter().filter(|at| !ours.contains(at));

@@ -1,3 +1,7 @@
+//! Why a policy could not be made, or not be applied.
+
+use crate::Reason;
+
 /// Why a policy could not be read, or not be applied.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
@@ -16,7 +20,19 @@ pub enum Error {
     #[error("`{method}` has no option `{option}`; {known}")]
     UnknownOption { method: &'static str, option: String, known: String },
     #[error("option `{option}` of `{method}` cannot be {value}: {reason}")]
-    Option { method: &'static str, option: String, value: String, reason: String },
+    Option { method: &'static str, option: String, value: String, reason: Reason },
+    #[error("the options of `{method}` have no TOML form: {reason}; make each a number, a text or a bool")]
+    Options { method: &'static str, reason: String },
+    #[error("policy `{spec}` asks for the compressor `{name}`, and none exists yet: end it before `|`")]
+    Compressor { spec: String, name: String },
+    #[error("there is a {kind} named `{name}` already; give the other one a name of its own")]
+    Duplicate { kind: &'static str, name: &'static str },
+    #[error("`{name}` cannot be the name of a method; use lower-case letters, digits and hyphens")]
+    Name { name: &'static str },
+    #[error(
+        "scorer `{scorer}` has an option `{option}`, which every scorer takes anyway; give it another name"
+    )]
+    Reserved { scorer: &'static str, option: String },
     #[error("a budget of {value} is outside (0, 1]; give the part of the cache to keep, such as 0.5")]
     Budget { value: f64 },
     #[error("a ratio of {value} is outside [0, 1); give the part of the cache to remove, such as 0.5")]
@@ -26,7 +42,7 @@ pub enum Error {
     #[error("`{allocator}+{scorer}` means nothing: {reason}")]
     Meaningless { allocator: &'static str, scorer: &'static str, reason: String },
     #[error("policy `{policy}` cannot plan this cache: {reason}")]
-    Impossible { policy: String, reason: String },
+    Impossible { policy: String, reason: Reason },
     #[error(
         "policy `{policy}` plans whole caches only, and this one has been cut: use ALLOCATOR+SCORER to cut a cache again"
     )]

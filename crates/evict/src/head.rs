@@ -14,7 +14,7 @@ pub struct Head<'a> {
 
 impl<'a> Head<'a> {
     /// KV head `index` of an observation that passed its check.
-    pub(crate) fn of(seen: &'a Observation<'a>, index: usize, pool: Pooling) -> Head<'a> {
+    pub fn of(seen: &'a Observation<'a>, index: usize, pool: Pooling) -> Head<'a> {
         Head { index, pool, seen }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Head<'a> {
     }
 
     /// All KV heads of its layer, itself among them.
-    pub(crate) fn of_layer(&self) -> impl Iterator<Item = Head<'a>> + use<'a> {
+    pub fn of_layer(&self) -> impl Iterator<Item = Head<'a>> + use<'a> {
         let (head, heads) = (*self, self.seen.shape.kv_heads);
         (head.layer() * heads..(head.layer() + 1) * heads).map(move |index| Head { index, ..head })
     }

@@ -120,7 +120,8 @@ impl Needs {
         self.with(other.0)
     }
 
-    pub(crate) fn with(mut self, more: impl IntoIterator<Item = Need>) -> Needs {
+    /// With more of them.
+    pub fn with(mut self, more: impl IntoIterator<Item = Need>) -> Needs {
         self.0.extend(more);
         self
     }

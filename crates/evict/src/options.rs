@@ -3,24 +3,23 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use toml::Table;
 
-use crate::{Error, Guard, Pooling};
+use crate::{Error, Guard, Pooling, Reason};
 
-/// A set of options of which each has a default and can be judged by itself.
-pub(crate) trait Options: Default + Serialize + DeserializeOwned {
+/// A set of options: a struct of plain values that has a default for each.
+///
+/// [`method!`](crate::method) implements it for the methods that it declares.
+pub trait Options: Default + Serialize + DeserializeOwned {
     /// Refuses values that have the right type and no meaning.
-    fn check(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// With the reason, when an option or several together mean nothing.
+    fn check(&self) -> Result<(), Reason> {
         Ok(())
-    }
-
-    /// Every option with its default value.
-    fn defaults() -> Table {
-        // Only a struct of plain values implements this, and those all have a TOML form.
-        Table::try_from(Self::default()).unwrap_or_default()
     }
 }
 
 /// The options that every scorer takes besides its own.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(crate) struct Common {
     #[serde(flatten)]
@@ -30,12 +29,30 @@ pub(crate) struct Common {
 
 impl Options for Common {}
 
+/// Every option of `options` with its value.
+pub(crate) fn table<O: Options>(method: &'static str, options: &O) -> Result<Table, Error> {
+    Table::try_from(options).map_err(|e| Error::Options { method, reason: e.to_string().replace('\n', ", ") })
+}
+
+/// Every option with its default value. It is empty where one of them has no TOML form, which
+/// [`check_defaults`] refuses.
+pub(crate) fn defaults<O: Options>() -> Table {
+    Table::try_from(O::default()).unwrap_or_default()
+}
+
+/// Refuses a method whose defaults are no options of it.
+pub(crate) fn check_defaults<O: Options>(method: &'static str) -> Result<(), Error> {
+    let defaults = table(method, &O::default())?;
+    read::<O>(method, &defaults).map(|_| ())
+}
+
 /// Reads `given`, whose keys are known to be options of `method`.
 pub(crate) fn read<O: Options>(method: &'static str, given: &Table) -> Result<O, Error> {
     let build = |given: &Table| {
-        let mut options = O::defaults();
+        let mut options = defaults::<O>();
         options.extend(given.clone());
-        let options: O = options.try_into().map_err(|e: toml::de::Error| e.message().replace('\n', ", "))?;
+        let options: O =
+            options.try_into().map_err(|e: toml::de::Error| Reason::from(e.message().replace('\n', ", ")))?;
         options.check().map(|()| options)
     };
     build(given).map_err(|whole| {
@@ -50,12 +67,6 @@ pub(crate) fn read<O: Options>(method: &'static str, given: &Table) -> Result<O,
         });
         Error::Option { method, option, value, reason }
     })
-}
-
-/// As [`read`], written back: every option, as `given` has it or by default, in the one form that its type has.
-pub(crate) fn complete<O: Options>(method: &'static str, given: &Table) -> Result<Table, Error> {
-    let options: O = read(method, given)?;
-    Ok(Table::try_from(options).unwrap_or_default())
 }
 
 /// Refuses a key of `given` that is no key of `known`.

@@ -18,12 +18,12 @@ impl Plan {
     }
 
     /// One set for each KV head, layer-major, where `asked` tokens were asked for.
-    pub(crate) fn of_kv_heads(shape: Shape, asked: usize, kept: Vec<Vec<u32>>) -> Plan {
+    pub fn of_kv_heads(shape: Shape, asked: usize, kept: Vec<Vec<u32>>) -> Plan {
         Plan { shape, asked, kept, query_kept: None }
     }
 
     /// One set for each query head, layer-major. A KV head must store the union over its group.
-    pub(crate) fn of_query_heads(shape: Shape, asked: usize, sets: Vec<Vec<u32>>) -> Plan {
+    pub fn of_query_heads(shape: Shape, asked: usize, sets: Vec<Vec<u32>>) -> Plan {
         let kept = sets.chunks(shape.group()).map(|group| union(group, shape.tokens)).collect();
         Plan { shape, asked, kept, query_kept: Some(sets) }
     }

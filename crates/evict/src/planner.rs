@@ -1,22 +1,46 @@
+//! Many plans of one observation.
+
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use crate::{Budget, Error, Needs, Observation, Plan, Policy, kvpress::Known};
+use crate::{
+    Budget, Error, Memo, Needs, Observation, Plan, Policy, Rule,
+    composed::{Composed, ScoreKey},
+    policy::Choice,
+};
 
 /// Makes many plans of one observation: what policies share is computed once.
+///
+/// ```
+/// use bitkv_evict::{Budget, Need, Observation, Planner, Policy, Shape};
+///
+/// let shape = Shape { layers: 1, query_heads: 1, kv_heads: 1, tokens: 4, head_dim: 1 };
+/// let keys = [1.0f32, 4.0, 2.0, 3.0];
+/// let seen = Observation::of(shape).with_rows(Need::Keys, [&keys]);
+/// let planner = Planner::new(&seen);
+/// let policy = Policy::parse("uniform+key-norm{sinks=0,recent=0}")?;
+/// for (tokens, kept) in [(1, &[0][..]), (2, &[0, 2])] {
+///     // The keys are measured at the first budget only.
+///     assert_eq!(planner.plan(&policy, Budget::tokens(tokens)?)?.kept(0, 0), kept);
+/// }
+/// # Ok::<(), bitkv_evict::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Planner<'a> {
     seen: &'a Observation<'a>,
     checked: RefCell<Needs>,
-    /// By the scorer, its options written out.
-    scores: RefCell<BTreeMap<String, Rc<Vec<Vec<f32>>>>>,
-    /// Of presses of kvpress.
-    known: Known,
+    scores: RefCell<BTreeMap<ScoreKey, Rc<Vec<Vec<f32>>>>>,
+    memo: Memo,
 }
 
 impl<'a> Planner<'a> {
     /// Nothing is looked at before a plan needs it.
     pub fn new(seen: &'a Observation<'a>) -> Planner<'a> {
-        Planner { seen, checked: RefCell::default(), scores: RefCell::default(), known: Known::default() }
+        Planner { seen, checked: RefCell::default(), scores: RefCell::default(), memo: Memo::default() }
+    }
+
+    /// What rules keep between plans.
+    pub fn memo(&self) -> &Memo {
+        &self.memo
     }
 
     /// As [`Policy::plan`].
@@ -25,19 +49,28 @@ impl<'a> Planner<'a> {
     /// As [`Policy::plan`].
     pub fn plan(&self, policy: &Policy, budget: Budget) -> Result<Plan, Error> {
         self.check(policy)?;
-        let Some(key) = policy.scorer() else {
-            return policy.plan_by_rule(self.seen, budget, &self.known);
-        };
-        let known = self.scores.borrow().get(key).cloned();
-        let scores = match known {
-            Some(scores) => scores,
-            None => {
-                let scores = Rc::new(policy.scores(self.seen)?);
-                self.scores.borrow_mut().insert(key.to_owned(), Rc::clone(&scores));
-                scores
-            }
-        };
-        policy.plan_scored(self.seen, &scores, budget)
+        match policy.choice() {
+            Choice::Composed(composed) => composed.plan(self.seen, &*self.scores(composed)?, budget),
+            Choice::Rule(rule) => self.plan_by_rule(policy, &**rule, budget),
+        }
+    }
+
+    fn plan_by_rule(&self, policy: &Policy, rule: &dyn Rule, budget: Budget) -> Result<Plan, Error> {
+        let policy = policy.spec().to_owned();
+        if !self.seen.is_whole() {
+            return Err(Error::Ragged { policy });
+        }
+        rule.plan(self.seen, budget, &self.memo).map_err(|reason| Error::Impossible { policy, reason })
+    }
+
+    fn scores(&self, composed: &Composed) -> Result<Rc<Vec<Vec<f32>>>, Error> {
+        let known = self.scores.borrow().get(&composed.key).cloned();
+        if let Some(scores) = known {
+            return Ok(scores);
+        }
+        let scores = Rc::new(composed.scores(self.seen)?);
+        self.scores.borrow_mut().insert(composed.key.clone(), Rc::clone(&scores));
+        Ok(scores)
     }
 
     /// Checks what no earlier plan needed.
@@ -50,5 +83,17 @@ impl<'a> Planner<'a> {
         self.seen.check(&needs.without(&checked), policy.spec())?;
         *checked = std::mem::take(&mut *checked).union(needs);
         Ok(())
+    }
+}
+
+impl Policy {
+    /// Chooses the tokens to keep. The same arguments always give the same plan. A [`Planner`] makes several
+    /// plans of one observation faster.
+    ///
+    /// # Errors
+    /// When something it needs was not observed, has the wrong extent, or is not finite, or
+    /// when a rule cannot plan this cache.
+    pub fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, Error> {
+        Planner::new(seen).plan(self, budget)
     }
 }

@@ -1,155 +1,94 @@
-use std::{fmt, str::FromStr, sync::Arc};
+//! A way to compress a cache to a budget.
+
+use std::{fmt, sync::Arc};
 
 use toml::Table;
 
 use crate::{
-    Allocator, Budget, Entry, Error, Guard, Needs, Observation, Plan, Planner, Pooling, Scorer, allocators,
-    kvpress,
-    options::{self, Common, Options},
-    presets,
-    registry::{Role, find, names, nearest},
-    rules::{self, Rule},
-    scorers,
-    spec::{self, Part, Written},
+    Allocator, Error, Guard, Needs, Pooling, Role, Rule, Scorer,
+    composed::Composed,
+    entry::{Made, with_common},
+    options::{self, Common},
+    spec::Written,
 };
 
-mod choose;
-
-/// A way to compress a cache to a budget.
+/// A way to compress a cache to a budget: an allocator joined to a scorer, or a rule.
+///
+/// It is read from a text, by [`Policy::parse`] or by a [`Registry`](crate::Registry) that knows more
+/// methods, or made of values by [`Policy::builder`].
+///
+/// ```
+/// use bitkv_evict::{Budget, Need, Observation, Policy, Shape};
+///
+/// let policy = Policy::parse("uniform+key-norm{sinks=1,recent=1}")?;
+/// assert!(policy.needs().contains(Need::Keys));
+///
+/// let shape = Shape { layers: 1, query_heads: 2, kv_heads: 1, tokens: 5, head_dim: 1 };
+/// let keys = [9.0f32, 3.0, 1.0, 2.0, 9.0];
+/// let seen = Observation::of(shape).with_rows(Need::Keys, [&keys]);
+/// let plan = policy.plan(&seen, Budget::tokens(3)?)?;
+/// assert_eq!(plan.kept(0, 0), [0, 2, 4]);
+/// # Ok::<(), bitkv_evict::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Policy {
     spec: String,
     explicit: String,
     oracle: bool,
     role: Role,
-    method: Method,
+    choice: Choice,
 }
 
+/// The two kinds of policies.
 #[derive(Clone, Debug)]
-enum Method {
-    Composed {
-        allocator: Arc<dyn Allocator>,
-        scorer: Arc<dyn Scorer>,
-        /// The scorer with every option written out.
-        scorer_spec: String,
-        common: Common,
-    },
+pub(crate) enum Choice {
+    Composed(Composed),
     Rule(Arc<dyn Rule>),
 }
 
 impl Policy {
-    /// Reads `ALLOCATOR+SCORER`, each with options in TOML inline form if need be, such as
-    /// `uniform+window-attention{window=64,kernel=5}`, or the name of a rule or of one of the
-    /// [presets](crate::PRESETS).
-    pub fn parse(text: &str) -> Result<Policy, Error> {
-        if text.trim().is_empty() {
-            return Err(Error::EmptySpec { rules: names(rules::ALL) });
+    /// An allocator joined to a scorer.
+    pub(crate) fn composed(
+        allocator: Made<dyn Allocator>,
+        scorer: Made<dyn Scorer>,
+        common: Common,
+    ) -> Result<Policy, Error> {
+        let (divides, ranks) = (allocator.about, scorer.about);
+        let divide = Written::of(divides.name, &allocator.defaults, &allocator.options);
+        let rank = written(&scorer, common)?;
+        if let Some(reason) = unpooled(&scorer).filter(|_| common.pool != Pooling::default()) {
+            let value = toml::Value::try_from(common.pool).map_or_else(|_| String::new(), |v| v.to_string());
+            let option = "pool".into();
+            return Err(Error::Option { method: ranks.name, option, value, reason: reason.into() });
         }
-        match &spec::parse(text)?[..] {
-            [part] => match presets::expand(&part.name) {
-                Some(spec) if part.options.is_empty() => Policy::parse(spec),
-                Some(spec) => Err(Error::PresetOptions { preset: part.name.clone(), spec }),
-                None => Policy::rule(text, part),
-            },
-            [allocator, scorer] => Policy::composed(allocator, scorer),
-            parts => {
-                let reason = format!("it has {} parts; write ALLOCATOR+SCORER", parts.len());
-                Err(Error::Spec { spec: text.into(), reason })
-            }
+        if let Some(reason) = scorer.method.incomparable().filter(|_| allocator.method.compares()) {
+            let reason = format!("`{}` lets heads compete by score, and {reason}", divides.name);
+            return Err(Error::Meaningless { allocator: divides.name, scorer: ranks.name, reason });
         }
-    }
-
-    /// The policy with `seed` wherever it is random and `text` names no seed; none where nothing of it is.
-    ///
-    /// # Errors
-    /// As [`Policy::parse`].
-    pub fn seeded(text: &str, seed: u64) -> Result<Option<Policy>, Error> {
-        Policy::parse(text)?;
-        let mut parts = spec::parse(text)?;
-        let [allocator, scorer] = &mut parts[..] else { return Ok(None) };
-        let allots = find(allocators::ALL, &allocator.name).map(|entry| (entry.defaults)());
-        let ranks = find(scorers::ALL, &scorer.name).map(|entry| (entry.defaults)());
-        let mut random = false;
-        for (part, defaults) in [(allocator, allots), (scorer, ranks)] {
-            let has_seed = defaults.is_some_and(|defaults| defaults.contains_key("seed"));
-            if has_seed && !part.options.contains_key("seed") {
-                part.options
-                    .insert("seed".into(), toml::Value::Integer(i64::from_ne_bytes(seed.to_ne_bytes())));
-                random = true;
-            }
-        }
-        let text: Vec<String> = parts.iter().map(|part| spec::write(&part.name, &part.options)).collect();
-        random.then(|| Policy::parse(&text.join("+"))).transpose()
-    }
-
-    fn composed(allocator: &Part, scorer: &Part) -> Result<Policy, Error> {
-        let entry = known("allocator", allocators::ALL, &allocator.name)?;
-        options::refuse_unknown(entry.name, &allocator.options, &(entry.defaults)())?;
-        let built = (entry.build)(&allocator.options)?;
-        let divide = Written::of(entry.name, &(entry.defaults)(), &(entry.complete)(&allocator.options)?);
-
-        let ranker = known("scorer", scorers::ALL, &scorer.name)?;
-        let defaults = scorers::defaults(ranker);
-        options::refuse_unknown(ranker.name, &scorer.options, &defaults)?;
-        let shared = Common::defaults();
-        let (common, own): (Table, Table) =
-            scorer.options.clone().into_iter().partition(|(key, _)| shared.contains_key(key));
-        let mut all = (ranker.complete)(&own)?;
-        all.extend(options::complete::<Common>(ranker.name, &common)?);
-        all.retain(|key, _| defaults.contains_key(key));
-        let rank = Written::of(ranker.name, &defaults, &all);
-        let scorer = (ranker.build)(&own)?;
-        let common: Common = options::read(ranker.name, &common)?;
-        if let Some(reason) = scorer.unpooled().filter(|_| common.pool != Pooling::default()) {
-            let value = all["pool"].to_string();
-            return Err(Error::Option { method: ranker.name, option: "pool".into(), value, reason });
-        }
-        if let Some(reason) = scorer.incomparable().filter(|_| built.compares()) {
-            let reason = format!("`{}` lets heads compete by score, and {reason}", entry.name);
-            return Err(Error::Meaningless { allocator: entry.name, scorer: ranker.name, reason });
-        }
-
+        let spec = format!("{}+{}", divide.short, rank.short);
         Ok(Policy {
-            spec: format!("{}+{}", divide.short, rank.short),
             explicit: format!("{}+{}", divide.full, rank.full),
-            oracle: entry.oracle || ranker.oracle,
-            role: together(entry.role, ranker.role),
-            method: Method::Composed { allocator: built, scorer, scorer_spec: rank.full, common },
+            oracle: divides.oracle || ranks.oracle,
+            role: divides.role.with_scorer(ranks.role),
+            choice: Choice::Composed(Composed {
+                spec: spec.clone(),
+                allocator: allocator.method,
+                scorer: scorer.method,
+                key: (scorer.id, rank.full),
+                common,
+            }),
+            spec,
         })
     }
 
-    fn rule(text: &str, part: &Part) -> Result<Policy, Error> {
-        let half = |reason| Err(Error::Spec { spec: text.into(), reason });
-        let name = &part.name;
-        let Some(entry) = find(rules::ALL, name).or_else(|| find(kvpress::ALL, name)) else {
-            if find(allocators::ALL, name).is_some() {
-                return half(format!(
-                    "`{name}` is an allocator; join it to a scorer, as in `{name}+recency`"
-                ));
-            }
-            if find(scorers::ALL, name).is_some() {
-                return half(format!(
-                    "`{name}` is a scorer; join an allocator to it, as in `uniform+{name}`"
-                ));
-            }
-            let (rules, allocators, scorers) =
-                (names(rules::ALL), names(allocators::ALL), names(scorers::ALL));
-            let known = format!(
-                "{rules}, a press of kvpress such as `kvpress:snapkv`, or ALLOCATOR+SCORER with an allocator of {allocators} and a scorer of {scorers}"
-            );
-            let rules = rules::ALL.iter().chain(kvpress::ALL).map(|e| e.name);
-            let all = rules.chain(presets::PRESETS.iter().map(|p| p.name));
-            let nearest = nearest(name, all);
-            return Err(Error::Unknown { kind: "policy", name: name.clone(), nearest, known });
-        };
-        options::refuse_unknown(entry.name, &part.options, &(entry.defaults)())?;
-        let written = Written::of(entry.name, &(entry.defaults)(), &(entry.complete)(&part.options)?);
-        let method = Method::Rule((entry.build)(&part.options)?);
-        let (oracle, role) = (entry.oracle, entry.role);
-        Ok(Policy { spec: written.short, explicit: written.full, oracle, role, method })
+    /// A rule.
+    pub(crate) fn rule(rule: Made<dyn Rule>) -> Policy {
+        let written = Written::of(rule.about.name, &rule.defaults, &rule.options);
+        let (oracle, role, choice) = (rule.about.oracle, rule.about.role, Choice::Rule(rule.method));
+        Policy { spec: written.short, explicit: written.full, oracle, role, choice }
     }
 
-    /// The shortest text that [`Policy::parse`] reads as this policy; equal for equal policies.
+    /// The shortest text that a registry with its methods reads as this policy; equal for equal policies.
     pub fn spec(&self) -> &str {
         &self.spec
     }
@@ -162,9 +101,9 @@ impl Policy {
 
     /// What a run must observe before it can call [`Policy::plan`].
     pub fn needs(&self) -> Needs {
-        match &self.method {
-            Method::Composed { allocator, scorer, .. } => allocator.needs().union(scorer.needs()),
-            Method::Rule(rule) => rule.needs(),
+        match &self.choice {
+            Choice::Composed(composed) => composed.allocator.needs().union(composed.scorer.needs()),
+            Choice::Rule(rule) => rule.needs(),
         }
     }
 
@@ -180,81 +119,43 @@ impl Policy {
 
     /// The tokens that it keeps whatever their score; none for a rule, which has no such option.
     pub fn guard(&self) -> Option<Guard> {
-        match &self.method {
-            Method::Composed { common, .. } => Some(common.guard),
-            Method::Rule(_) => None,
+        match &self.choice {
+            Choice::Composed(composed) => Some(composed.common.guard),
+            Choice::Rule(_) => None,
         }
     }
 
     /// Whether its plans keep exactly as many tokens as the budget asks for.
     pub fn conserves(&self) -> bool {
-        match &self.method {
-            Method::Composed { .. } => true,
-            Method::Rule(rule) => rule.conserves(),
+        match &self.choice {
+            Choice::Composed(_) => true,
+            Choice::Rule(rule) => rule.conserves(),
         }
     }
 
-    /// Chooses the tokens to keep. The same arguments always give the same plan.
-    ///
-    /// Fails when something it needs was not observed, has the wrong extent, or is not finite, or
-    /// when a rule cannot plan this cache.
-    pub fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, Error> {
-        Planner::new(seen).plan(self, budget)
-    }
-
-    /// The positions that a policy of kvpress keeps or drops by less than `tolerance`, relative to
-    /// the lowest score kept: those that another order of summation may decide otherwise, and that
-    /// an implementation of the same method may therefore differ in. `[layers * kv_heads]` lists,
-    /// ascending; empty ones for policies that are not kvpress'.
-    ///
-    /// # Errors
-    /// As [`Policy::plan`].
-    pub fn undecided(
-        &self,
-        seen: &Observation<'_>,
-        budget: Budget,
-        tolerance: f32,
-    ) -> Result<Vec<Vec<u32>>, Error> {
-        let Method::Rule(rule) = &self.method else { return Ok(vec![vec![]; seen.shape.all_kv_heads()]) };
-        self.plan(seen, budget)?;
-        let impossible = |reason| Error::Impossible { policy: self.spec.clone(), reason };
-        rule.undecided(seen, budget, tolerance).map_err(impossible)
-    }
-
-    /// What its scores depend on; none for a rule.
-    pub(crate) fn scorer(&self) -> Option<&str> {
-        match &self.method {
-            Method::Composed { scorer_spec, .. } => Some(scorer_spec),
-            Method::Rule(_) => None,
-        }
+    pub(crate) fn choice(&self) -> &Choice {
+        &self.choice
     }
 }
 
-/// The role of an allocator with a scorer: a policy that looks ahead is an oracle whatever divides its budget.
-fn together(allocator: Role, scorer: Role) -> Role {
-    match (allocator, scorer) {
-        (Role::Oracle, _) | (_, Role::Oracle) => Role::Oracle,
-        (Role::Control, _) | (_, Role::Control) => Role::Control,
-        _ => Role::Method,
-    }
+/// A scorer with its own options and those that all take.
+fn written(scorer: &Made<dyn Scorer>, common: Common) -> Result<Written, Error> {
+    let about = scorer.about;
+    let mut options: Table = scorer.options.clone();
+    options.extend(options::table(about.name, &common)?);
+    let defaults = with_common(scorer.defaults.clone(), about.pools);
+    options.retain(|key, _| defaults.contains_key(key));
+    Ok(Written::of(about.name, &defaults, &options))
 }
 
-fn known<'r, T: ?Sized>(kind: &'static str, all: &'r [Entry<T>], name: &str) -> Result<&'r Entry<T>, Error> {
-    find(all, name).ok_or_else(|| {
-        let nearest = nearest(name, all.iter().map(|entry| entry.name));
-        Error::Unknown { kind, name: name.into(), nearest, known: names(all) }
-    })
+/// Why a scorer does not pool its group by the option, if so.
+fn unpooled(scorer: &Made<dyn Scorer>) -> Option<String> {
+    let never = (!scorer.about.pools).then(|| format!("`{}` has no such option", scorer.about.name));
+    never.or_else(|| scorer.method.unpooled())
 }
 
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.spec)
-    }
-}
-
-impl FromStr for Policy {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Policy, Error> {
-        Policy::parse(text)
     }
 }

@@ -1,20 +1,11 @@
-//! Names for whole policies, above all for papers' own settings where they differ from ours.
+//! The list of presets: names for whole policies, above all for papers' own settings where they differ from ours.
 
-/// A name that stands for a specification.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Preset {
-    /// What may be written instead.
-    pub name: &'static str,
-    /// What it stands for.
-    pub spec: &'static str,
-    /// Whose setting it is.
-    pub source: &'static str,
-}
+use crate::Preset;
 
 /// Every preset, in the order lists show them. Some share the name of a scorer or an allocator: alone
 /// it is the preset, as a part of ALLOCATOR+SCORER it is the method with this suite's defaults.
 #[rustfmt::skip]
-pub static PRESETS: &[Preset] = &[
+pub(crate) const ALL: &[Preset] = &[
     Preset { name: "streaming-llm", spec: "uniform+recency{recent=0}", source: "Xiao et al. 2023, arXiv:2309.17453: four sinks and the latest tokens" },
     Preset { name: "h2o", spec: "uniform+accumulated-attention{recent-part=0.5,recent=0,sinks=0}", source: "Zhang et al. 2023, arXiv:2306.14048: half of the share is recent; a set for each KV head" },
     Preset { name: "observed-attention", spec: "uniform+accumulated-attention{normalised=true,recent=0,sinks=0}", source: "ObservedAttention of kvpress; of equal scores the later token is kept" },
@@ -38,8 +29,3 @@ pub static PRESETS: &[Preset] = &[
     Preset { name: "headkv", spec: "head-scores+window-attention{kernel=7,recent=0,sinks=0,smooth='max',window=8}", source: "Fu et al. 2024, arXiv:2410.19258; a set for each KV head where there is one for each query head there" },
     Preset { name: "duoattention", spec: "duo+recency{recent=0,sinks=64}", source: "Xiao et al. 2024, arXiv:2410.10819; the last retrieval head keeps what is left of the budget, and below 320 tokens a head all are streaming" },
 ];
-
-/// The specification that a name stands for.
-pub(crate) fn expand(name: &str) -> Option<&'static str> {
-    PRESETS.iter().find(|preset| preset.name == name).map(|preset| preset.spec)
-}

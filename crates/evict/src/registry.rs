@@ -1,168 +1,197 @@
-use std::sync::Arc;
+//! The methods that policies can name.
 
-use toml::Table;
+use std::sync::{Arc, LazyLock};
 
 use crate::{
-    Error, allocators, kvpress, options,
-    rules::{self, Rule},
-    scorers,
+    Allocator, Error, Kind, Listing, Method, Need, Needs, Preset, Rule, Scorer, allocators,
+    entry::{About, Entry},
+    options::{self, Common},
+    presets, rules, scorers,
 };
 
-/// The role of a policy in a comparison.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Role {
-    /// The full cache: nothing is evicted.
-    Full,
-    /// A rule of the published claims, as it was published.
-    Published,
-    /// A method that could be deployed.
-    Method,
-    /// A policy that ignores or reverses what methods use: what they must beat.
-    Control,
-    /// A reference that sees what no deployed cache can.
-    Oracle,
+/// The methods that policies can name: a value, cheap to clone, that a program makes once and shares.
+///
+/// ```
+/// use bitkv_evict::{Head, Registry, Scorer, method};
+///
+/// method! {
+///     /// Keeps the tokens nearest to the start.
+///     pub struct First {}
+///     "first" from "this example", "the earliest tokens"
+/// }
+///
+/// impl Scorer for First {
+///     fn incomparable(&self) -> Option<&'static str> {
+///         Some("the start is the same in every head")
+///     }
+///
+///     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
+///         out.iter_mut().zip(head.positions().iter()).for_each(|(score, &p)| *score = -(p as f32));
+///     }
+/// }
+///
+/// let registry = Registry::standard().with_scorer::<First>()?;
+/// assert_eq!(registry.policy("pyramid + first{recent=0}")?.spec(), "pyramid+first{recent=0}");
+/// assert!(registry.listings().iter().any(|listing| listing.name == "first"));
+/// assert!(registry.clone().with_scorer::<First>().is_err());
+/// # Ok::<(), bitkv_evict::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Registry(Arc<Methods>);
+
+/// What a registry holds, in the order reports list it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Methods {
+    pub(crate) allocators: Vec<Arc<Entry<dyn Allocator>>>,
+    pub(crate) scorers: Vec<Arc<Entry<dyn Scorer>>>,
+    pub(crate) rules: Vec<Arc<Entry<dyn Rule>>>,
+    pub(crate) presets: Vec<Preset>,
 }
 
-impl Role {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Role::Full => "full",
-            Role::Published => "published",
-            Role::Method => "method",
-            Role::Control => "control",
-            Role::Oracle => "oracle",
+static STANDARD: LazyLock<Registry> = LazyLock::new(|| {
+    Registry(Arc::new(Methods {
+        allocators: shared(allocators::all()),
+        scorers: shared(scorers::all()),
+        rules: shared(rules::all()),
+        presets: presets::ALL.to_vec(),
+    }))
+});
+
+impl Registry {
+    /// One that holds nothing.
+    pub fn empty() -> Registry {
+        Registry::default()
+    }
+
+    /// The allocators, scorers, rules and presets of this crate.
+    pub fn standard() -> Registry {
+        STANDARD.clone()
+    }
+
+    /// The same with one more allocator.
+    ///
+    /// # Errors
+    /// When there is a method of that name, when no specification can select the name, or when the default
+    /// options are not accepted.
+    pub fn with_allocator<A: Method + Allocator>(mut self) -> Result<Registry, Error> {
+        let entry = Entry::allocator::<A>();
+        self.admit(&entry)?;
+        self.methods_mut().allocators.push(Arc::new(entry));
+        Ok(self)
+    }
+
+    /// The same with one more scorer.
+    ///
+    /// # Errors
+    /// As [`Registry::with_allocator`], and when the scorer has an option of its own by the name of one that
+    /// all scorers take.
+    pub fn with_scorer<S: Method + Scorer>(mut self) -> Result<Registry, Error> {
+        let entry = Entry::scorer::<S>();
+        self.admit(&entry)?;
+        let (own, shared) = (options::defaults::<S>(), options::defaults::<Common>());
+        if let Some(option) = own.keys().find(|key| shared.contains_key(*key)) {
+            return Err(Error::Reserved { scorer: S::NAME, option: option.clone() });
+        }
+        self.methods_mut().scorers.push(Arc::new(entry));
+        Ok(self)
+    }
+
+    /// The same with one more rule. A rule of another suite has the suite's name and a colon before its own.
+    ///
+    /// # Errors
+    /// As [`Registry::with_allocator`].
+    pub fn with_rule<R: Method + Rule>(mut self) -> Result<Registry, Error> {
+        let entry = Entry::rule::<R>();
+        self.admit(&entry)?;
+        self.refuse_preset(R::NAME)?;
+        self.methods_mut().rules.push(Arc::new(entry));
+        Ok(self)
+    }
+
+    /// The same with one more name for a policy of its methods. The name may be that of an allocator or a
+    /// scorer: alone it is the preset.
+    ///
+    /// # Errors
+    /// When there is a rule or a preset of that name, when no specification can select the name, or when what
+    /// it stands for is no policy.
+    pub fn with_preset(mut self, preset: Preset) -> Result<Registry, Error> {
+        crate::spec::check_name(preset.name)?;
+        self.refuse_preset(preset.name)?;
+        if self.0.rules.iter().any(|entry| entry.about.name == preset.name) {
+            return Err(Error::Duplicate { kind: "rule", name: preset.name });
+        }
+        self.policy(preset.spec)?;
+        self.methods_mut().presets.push(preset);
+        Ok(self)
+    }
+
+    /// Every allocator, scorer and rule, in the order reports list them.
+    pub fn listings(&self) -> Vec<Listing> {
+        let methods = &*self.0;
+        let allocators =
+            methods.allocators.iter().map(|entry| listing(Kind::Allocator, entry, true, entry.usual.needs()));
+        let scorers =
+            methods.scorers.iter().map(|entry| listing(Kind::Scorer, entry, true, entry.usual.needs()));
+        let rules = methods.rules.iter().map(|entry| {
+            let (kind, rule) = (Kind::of_rule(entry.about.name), &entry.usual);
+            listing(kind, entry, rule.conserves(), rule.needs())
+        });
+        allocators.chain(scorers).chain(rules).collect()
+    }
+
+    /// Every preset, in the order lists show them.
+    pub fn presets(&self) -> &[Preset] {
+        &self.0.presets
+    }
+
+    pub(crate) fn methods(&self) -> &Methods {
+        &self.0
+    }
+
+    fn methods_mut(&mut self) -> &mut Methods {
+        Arc::make_mut(&mut self.0)
+    }
+
+    /// Refuses a method that could not be told from another, or not be selected.
+    fn admit<T: ?Sized + 'static>(&self, entry: &Entry<T>) -> Result<(), Error> {
+        entry.check()?;
+        let listed = self.listings().into_iter().find(|listing| listing.name == entry.about.name);
+        match listed {
+            Some(Listing { kind: Kind::Suite(_), name, .. }) => Err(Error::Duplicate { kind: "rule", name }),
+            Some(Listing { kind, name, .. }) => Err(Error::Duplicate { kind: kind.name(), name }),
+            None => Ok(()),
+        }
+    }
+
+    fn refuse_preset(&self, name: &'static str) -> Result<(), Error> {
+        match self.0.presets.iter().any(|preset| preset.name == name) {
+            true => Err(Error::Duplicate { kind: "preset", name }),
+            false => Ok(()),
         }
     }
 }
 
-/// One line of a registry: a method, where it comes from, and the way to build it.
-#[derive(Debug)]
-pub struct Entry<T: ?Sized> {
-    /// The name that a policy selects it by.
-    pub name: &'static str,
-    /// Where the method comes from.
-    pub source: &'static str,
-    /// What it does, in one line.
-    pub description: &'static str,
-    /// Whether it reads what a deployed cache could not have known, or chooses by it.
-    pub oracle: bool,
-    /// The role that it gives to a policy.
-    pub role: Role,
-    pub(crate) pools: bool,
-    pub(crate) defaults: fn() -> Table,
-    /// Every option, as given or by default.
-    pub(crate) complete: fn(&Table) -> Result<Table, Error>,
-    pub(crate) build: fn(&Table) -> Result<Arc<T>, Error>,
+fn shared<T: ?Sized>(entries: Vec<Entry<T>>) -> Vec<Arc<Entry<T>>> {
+    entries.into_iter().map(Arc::new).collect()
 }
 
-/// What a registry line needs to know about a method besides its options.
-pub(crate) trait Method: options::Options + 'static {
-    const NAME: &'static str;
-    const SOURCE: &'static str;
-    const DESCRIPTION: &'static str;
-    const ROLE: Role = Role::Method;
-    const ORACLE: bool = matches!(Self::ROLE, Role::Oracle);
-    /// Whether a scorer pools its group as the option `pool` says; if not it has no such option.
-    const POOLS: bool = true;
-
-    /// The method with these options, whose keys are known to be its own.
-    fn read(given: &Table) -> Result<Arc<Self>, Error> {
-        options::read(Self::NAME, given).map(Arc::new)
-    }
-}
-
-impl<T: ?Sized> Entry<T> {
-    /// The entry of method `M`, built by `build`.
-    pub(crate) const fn of<M: Method>(build: fn(&Table) -> Result<Arc<T>, Error>) -> Entry<T> {
-        let (name, source, description, oracle, role) =
-            (M::NAME, M::SOURCE, M::DESCRIPTION, M::ORACLE, M::ROLE);
-        let complete = |given: &Table| options::complete::<M>(M::NAME, given);
-        let (pools, defaults) = (M::POOLS, M::defaults as fn() -> Table);
-        Entry { name, source, description, oracle, role, pools, defaults, complete, build }
-    }
-}
-
-/// The entry of that name, if the registry lists it.
-pub(crate) fn find<'r, T: ?Sized>(registry: &'r [Entry<T>], name: &str) -> Option<&'r Entry<T>> {
-    registry.iter().find(|entry| entry.name == name)
-}
-
-/// The names of a registry, for messages.
-pub(crate) fn names<T: ?Sized>(registry: &[Entry<T>]) -> String {
-    registry.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
-}
-
-/// The name of a registry that is nearest to what was written, if any is near.
-pub(crate) fn nearest(written: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let distance = |name: &&str| strsim::damerau_levenshtein(written, name);
-    names.min_by_key(distance).filter(|name| distance(name) <= written.len() / 3)
-}
-
-/// The part that a method plays in a policy.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// Divides the budget among KV heads.
-    Allocator,
-    /// Ranks the tokens inside one head.
-    Scorer,
-    /// Is a whole policy by itself.
-    Rule,
-    /// Is a whole policy by itself: one of kvpress, as its code has it.
-    Kvpress,
-}
-
-impl Kind {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Allocator => "allocator",
-            Kind::Scorer => "scorer",
-            Kind::Rule => "rule",
-            Kind::Kvpress => "kvpress",
-        }
-    }
-}
-
-/// A method as lists and documentation show it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Listing {
-    /// The part it plays.
-    pub kind: Kind,
-    /// The name that a policy selects it by.
-    pub name: &'static str,
-    /// Where the method comes from.
-    pub source: &'static str,
-    /// What it does, in one line.
-    pub description: &'static str,
-    /// Whether it reads what a deployed cache could not have known, or chooses by it.
-    pub oracle: bool,
-    /// The role that it gives to a policy.
-    pub role: Role,
-    /// Whether policies made of it keep exactly as many tokens as the budget asks for.
-    pub conserving: bool,
-    /// Its options and their defaults in TOML, sorted by name.
-    pub options: Vec<(String, String)>,
-}
-
-/// Every allocator, scorer, rule and press of kvpress, in the order reports list them.
-pub fn registry() -> Vec<Listing> {
-    let allocators = allocators::ALL.iter().map(|e| listing(Kind::Allocator, e, true, (e.defaults)()));
-    let scorers = scorers::ALL.iter().map(|e| listing(Kind::Scorer, e, true, scorers::defaults(e)));
-    let whole = |kind| {
-        move |entry: &Entry<dyn Rule>| {
-            let conserves = (entry.build)(&Table::new()).is_ok_and(|rule| rule.conserves());
-            listing(kind, entry, conserves, (entry.defaults)())
-        }
-    };
-    let rules = rules::ALL.iter().map(whole(Kind::Rule));
-    let presses = kvpress::ALL.iter().map(whole(Kind::Kvpress));
-    allocators.chain(scorers).chain(rules).chain(presses).collect()
-}
-
-fn listing<T: ?Sized>(kind: Kind, entry: &Entry<T>, conserving: bool, defaults: Table) -> Listing {
-    let Entry { name, source, description, oracle, role, .. } = *entry;
-    let mut options: Vec<_> = defaults.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
+fn listing<T: ?Sized>(kind: Kind, entry: &Entry<T>, conserving: bool, needs: Needs) -> Listing {
+    let About { name, source, description, formula, differences, oracle, role, .. } = entry.about;
+    let options = entry.defaults.iter().map(|(key, value)| (key.clone(), value.to_string()));
+    let mut options: Vec<_> = options.collect();
     options.sort_unstable();
-    Listing { kind, name, source, description, oracle, role, conserving, options }
+    let reads = needs.iter().map(Need::name).collect();
+    Listing {
+        kind,
+        name,
+        source,
+        description,
+        formula,
+        differences,
+        reads,
+        oracle,
+        role,
+        conserving,
+        options,
+    }
 }

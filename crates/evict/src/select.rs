@@ -1,14 +1,16 @@
+//! The best-scored tokens of a head.
+
 use std::cmp::Ordering;
 
 use crate::Guard;
 
 /// The `count` best-scored positions, ascending; of equal scores the later is kept.
-pub(crate) fn best(scores: &[f32], count: usize) -> Vec<u32> {
+pub fn best(scores: &[f32], count: usize) -> Vec<u32> {
     guarded(scores, count, Guard { sinks: 0, recent: 0 })
 }
 
 /// As [`best`], with as much of `guard` as fits kept whatever its scores.
-pub(crate) fn guarded(scores: &[f32], count: usize, guard: Guard) -> Vec<u32> {
+pub fn guarded(scores: &[f32], count: usize, guard: Guard) -> Vec<u32> {
     let tokens = scores.len();
     let count = count.min(tokens);
     let Guard { sinks, recent } = guard.within(count);

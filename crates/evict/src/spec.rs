@@ -9,13 +9,27 @@ pub(crate) struct Part {
     pub(crate) options: toml::Table,
 }
 
-/// Splits a specification into its parts.
+/// Splits a specification into its parts. What follows a bar would be a compressor, and none exists yet.
 pub(crate) fn parse(spec: &str) -> Result<Vec<Part>, Error> {
-    split(spec).into_iter().map(|text| part(spec, text.trim())).collect()
+    if let Some(name) = split(spec, '|').get(1) {
+        return Err(Error::Compressor { spec: spec.trim().into(), name: name.trim().into() });
+    }
+    split(spec, '+').into_iter().map(|text| part(spec, text.trim())).collect()
 }
 
-/// Splits at every `+` outside braces and quotes.
-fn split(spec: &str) -> Vec<&str> {
+/// Refuses a name that [`parse`] does not read.
+pub(crate) fn check_name(name: &'static str) -> Result<(), Error> {
+    if is_name(name) { Ok(()) } else { Err(Error::Name { name }) }
+}
+
+/// Names of other suites, such as `kvpress:streaming_llm`, are kept as they are there.
+fn is_name(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_:".contains(c);
+    !text.is_empty() && text.chars().all(is_part)
+}
+
+/// Splits at every separator outside braces and quotes.
+fn split(spec: &str, separator: char) -> Vec<&str> {
     let (mut parts, mut start, mut depth, mut quote) = (Vec::new(), 0, 0i32, None);
     for (i, c) in spec.char_indices() {
         match (quote, c) {
@@ -24,7 +38,7 @@ fn split(spec: &str) -> Vec<&str> {
             (None, '"' | '\'') => quote = Some(c),
             (None, '{' | '[') => depth += 1,
             (None, '}' | ']') => depth -= 1,
-            (None, '+') if depth == 0 => {
+            (None, c) if c == separator && depth == 0 => {
                 parts.push(&spec[start..i]);
                 start = i + 1;
             }
@@ -42,8 +56,7 @@ fn part(spec: &str, text: &str) -> Result<Part, Error> {
     if name.is_empty() {
         return Err(refuse("a name is missing beside `+` or before `{`".into()));
     }
-    // Names of other suites, such as `kvpress:streaming_llm`, are kept as they are there.
-    if !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_:".contains(c)) {
+    if !is_name(name) {
         return Err(refuse(format!("`{name}` is not a name of lower-case letters, digits and hyphens")));
     }
     let options = match braces {
@@ -123,9 +136,20 @@ mod tests {
         assert!(!said("a{x=").contains('\n'));
     }
 
+    #[test]
+    fn no_compressor_exists_yet() {
+        assert_eq!(
+            said("a+b{x='|'} | merge{ratio=2}"),
+            "policy `a+b{x='|'} | merge{ratio=2}` asks for the compressor `merge{ratio=2}`, and none exists yet: \
+             end it before `|`"
+        );
+        assert!(said("full|").contains("the compressor ``"));
+        assert!(parse("a{x='|'}+b").is_ok());
+    }
+
     proptest! {
         #[test]
-        fn no_text_panics(spec in "[a-c{}=+,\"'\\[\\] \\n0-9.-]{0,24}") {
+        fn no_text_panics(spec in "[a-c{}=+|,\"'\\[\\] \\n0-9.-]{0,24}") {
             let _ = parse(&spec);
         }
     }

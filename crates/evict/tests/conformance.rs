@@ -3,9 +3,9 @@
 
 mod support;
 
-use bitkv_evict::{Budget, Error, Needs, Observation, Plan, Planner, Policy};
+use bitkv_evict::{Budget, Error, Kind, Needs, Observation, Plan, Planner, Policy};
 use proptest::prelude::*;
-use support::{Observed, composed, drawn, observed, ragged, rules};
+use support::{Observed, composed, drawn, names, observed, ragged, rules};
 
 fn ascending_and_cached(plan: &Plan) -> bool {
     let shape = plan.shape();
@@ -182,7 +182,7 @@ fn every_method_differs_from_the_plainest_on_some_cache() {
             plan(&policy) != plan(&plain)
         })
     };
-    for scorer in bitkv_evict::scorers::ALL.iter().map(|entry| entry.name).filter(|&name| name != "recency") {
+    for scorer in names(Kind::Scorer).into_iter().filter(|&name| name != "recency") {
         // Windows and partitions of the default sizes are longer than these caches.
         let small = match scorer {
             "window-attention" | "cake-attention" | "defensive" | "r-kv" => "window=4,",
@@ -193,9 +193,7 @@ fn every_method_differs_from_the_plainest_on_some_cache() {
         let spec = format!("uniform+{scorer}{{{small}sinks=0,recent=0}}");
         assert!(differs(&spec, "uniform+recency{sinks=0,recent=0}"), "{spec}");
     }
-    for allocator in
-        bitkv_evict::allocators::ALL.iter().map(|entry| entry.name).filter(|&name| name != "uniform")
-    {
+    for allocator in names(Kind::Allocator).into_iter().filter(|&name| name != "uniform") {
         let small = match allocator {
             "pyramid" | "head-scores" => "{window=1}",
             "cake" => "{window=4}",

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use bitkv_evict::{Kind, PRESETS, registry};
+use bitkv_evict::{Kind, Registry};
 
 /// The first `count` cells, which are code, of each row of a section's table.
 fn rows(section: &str, count: usize) -> BTreeSet<Vec<String>> {
@@ -24,7 +24,7 @@ fn rows(section: &str, count: usize) -> BTreeSet<Vec<String>> {
 fn every_method_is_documented_in_its_table() {
     for (section, kind) in [("Scorers", Kind::Scorer), ("Allocators", Kind::Allocator), ("Rules", Kind::Rule)]
     {
-        let listed = registry().into_iter().filter(|listing| listing.kind == kind);
+        let listed = Registry::standard().listings().into_iter().filter(|listing| listing.kind == kind);
         let listed: BTreeSet<_> = listed.map(|listing| vec![listing.name.to_owned()]).collect();
         assert_eq!(rows(section, 1), listed);
     }
@@ -32,6 +32,7 @@ fn every_method_is_documented_in_its_table() {
 
 #[test]
 fn every_preset_is_documented_with_what_it_stands_for() {
-    let listed = PRESETS.iter().map(|preset| vec![preset.name.to_owned(), preset.spec.to_owned()]);
+    let registry = Registry::standard();
+    let listed = registry.presets().iter().map(|preset| vec![preset.name.to_owned(), preset.spec.to_owned()]);
     assert_eq!(rows("Presets", 2), listed.collect());
 }

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use bitkv_evict::{Error, Kind, Need, Needs, PRESETS, Policy, registry};
+use bitkv_evict::{Error, Kind, Listing, Need, Needs, Policy, Registry};
 
 fn policy(spec: &str) -> Policy {
     Policy::parse(spec).unwrap_or_else(|e| panic!("{spec}: {e}"))
+}
+
+fn registry() -> Vec<Listing> {
+    Registry::standard().listings()
 }
 
 fn said(spec: &str) -> String {
@@ -124,7 +128,7 @@ fn unknown_names_list_what_there_is() {
 
 #[test]
 fn presets_stand_for_policies() {
-    for preset in PRESETS {
+    for preset in Registry::standard().presets() {
         let (named, spelt) = (policy(preset.name), policy(preset.spec));
         assert_eq!(named.explicit_spec(), spelt.explicit_spec());
         // Alone, the name of a scorer or an allocator is no policy; that of a rule is one.
@@ -206,17 +210,11 @@ fn the_registry_is_complete_and_tidy() {
     for listing in registry() {
         assert!(seen.insert(listing.name), "{} is listed twice", listing.name);
         let own = |c: char| c.is_ascii_lowercase() || c == '-';
-        let tidy = match listing.name.strip_prefix("kvpress:") {
-            Some(press) => {
-                listing.kind == Kind::Kvpress && press.replace('_', "-").replace('2', "").chars().all(own)
-            }
-            None => listing.kind != Kind::Kvpress && listing.name.chars().all(own),
-        };
+        let tidy = listing.name.chars().all(own);
         assert!(tidy, "{}", listing.name);
         assert!(!listing.source.is_empty() && !listing.description.is_empty());
         assert!(!listing.description.contains('\n') && listing.description.len() < 100, "{}", listing.name);
-        let uneven = ["kvpress:pyramidkv", "kvpress:chunkkv"].contains(&listing.name);
-        assert_eq!(listing.conserving, listing.kind != Kind::Rule && !uneven, "{}", listing.name);
+        assert_eq!(listing.conserving, listing.kind != Kind::Rule, "{}", listing.name);
         for common in ["sinks", "recent"] {
             let has = listing.options.iter().any(|(name, _)| name == common);
             // A streaming head of `duo` has room for some of either.

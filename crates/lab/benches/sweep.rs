@@ -97,7 +97,9 @@ fn one_text(definition: &str, model: Option<&Path>) -> Grid {
             definition.replace("context = 896", "context = 1024").replace("horizon = 127", "horizon = 128");
     }
     let definition = Definition::from_toml(&definition, "sweep.toml").expect("the definition is valid");
-    let mut grid = Grid::of(definition, &grid::Options::default()).expect("the model opens");
+    let mut grid =
+        Grid::of(definition, &grid::Options::default(), &bitkv_lab::registry().expect("names differ"))
+            .expect("the model opens");
     grid.jobs[0].units.truncate(1);
     grid
 }

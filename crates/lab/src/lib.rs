@@ -15,9 +15,11 @@ pub mod memory;
 pub mod metrics;
 pub mod profile;
 pub mod reconstruction;
+mod registry;
 pub mod tasks;
 pub mod tensors;
 pub mod verification;
 pub mod window;
 
 pub use error::{Error, Result};
+pub use registry::registry;

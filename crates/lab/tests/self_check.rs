@@ -31,7 +31,7 @@ fn rows(model: &str) -> Vec<GridRow> {
         policies.join(", ")
     );
     let definition = Definition::from_toml(&definition, "check.toml").unwrap();
-    let grid = Grid::of(definition, &Options::default()).unwrap();
+    let grid = Grid::of(definition, &Options::default(), &bitkv_lab::registry().unwrap()).unwrap();
     grid::run(&grid, &folder.path().join("run"), &bitkv_progress::Silent).unwrap().rows
 }
 

@@ -125,7 +125,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// Refuses before a model is loaded what can be refused before.
 fn checked(policy: &str, budget: &BudgetArguments) -> Result<Policy> {
-    let policy = Policy::parse(policy)?;
+    let policy = bitkv_lab::registry()?.policy(policy)?;
     budget.check()?;
     ensure!(
         !policy.needs().contains(Need::Future),

@@ -1,13 +1,13 @@
 use bitkv_stats::apportion_within;
 use serde::{Deserialize, Serialize};
 
-use super::{Allocator, Division, compete};
-use crate::checks;
+use super::compete;
+use crate::{Allocator, Division, checks};
 
 /// How a head that loses the competition is kept from losing everything.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Floor {
+pub enum Floor {
     /// The best of every head, that part of the average share, do not compete: as in kvpress.
     Safeguard,
     /// Shares are that part of the average and the rest of what the head would win by
@@ -17,11 +17,11 @@ enum Floor {
 
 method! {
     /// The heads of a layer compete for its tokens by their scores; layers get the same.
-    pub(super) struct Adaptive {
+    pub struct Adaptive {
         /// By what a head is kept from losing everything.
-        floor: Floor = Floor::Safeguard,
+        pub floor: Floor = Floor::Safeguard,
         /// The part of the average share that it has for certain, 0..=1.
-        safeguard: f64 = 0.2 => checks::part,
+        pub safeguard: f64 = 0.2 => checks::part,
     }
     "adaptive" from "Feng et al. 2024 (Ada-KV), arXiv:2407.11550",
     "the heads of a layer compete for its tokens by score"

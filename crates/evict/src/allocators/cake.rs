@@ -1,5 +1,5 @@
-use super::{Allocator, Division, layers};
-use crate::{Head, Need, Pooling, checks, scorers::PastRows};
+use super::layers;
+use crate::{Allocator, Division, Head, Need, PastRows, Pooling, Reason, checks};
 
 method! {
     /// More tokens to layers whose last queries attended widely and changeably. Every layer keeps a window; the
@@ -7,13 +7,13 @@ method! {
     /// all of a layer's attention before the window, `V` the sum over heads and tokens of its
     /// variance over the queries. The original hands what a layer cannot hold to the others
     /// evenly, this in proportion; it cuts layer by layer during the prefill, this afterwards.
-    pub(super) struct Cake {
+    pub struct Cake {
         /// How many of the last queries are asked; their tokens are kept in every layer.
-        window: usize = 32 => checks::window,
+        pub window: usize = 32 => checks::window,
         /// The temperature of entropy.
-        tau1: f64 = 1.6 => temperature,
+        pub tau1: f64 = 1.6 => temperature,
         /// The temperature of variance.
-        tau2: f64 = 0.4 => temperature,
+        pub tau2: f64 = 0.4 => temperature,
     }
     needs(self) [Need::WindowRows(self.window)];
     "cake" from "Qin et al. 2025 (CAKE), arXiv:2503.12491, after the prefill",
@@ -46,7 +46,7 @@ impl Allocator for Cake {
 }
 
 /// Far below 1 the layer with the most takes all, and further below the powers have no number.
-fn temperature(tau: &f64) -> Result<(), String> {
+fn temperature(tau: &f64) -> Result<(), Reason> {
     checks::within(0.001..=f64::MAX, "a temperature is finite and at least 0.001")(tau)
 }
 

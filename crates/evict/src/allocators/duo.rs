@@ -1,12 +1,11 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Allocator, Division};
-use crate::{Guard, Need, Observation, checks};
+use crate::{Allocator, Division, Guard, Need, Observation, Reason, checks};
 
 /// By what heads for retrieval are told.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum By {
+pub enum By {
     /// A pattern file.
     Pattern,
     /// How much of the last queries' attention falls on neither sinks nor recent tokens.
@@ -19,14 +18,15 @@ method! {
     /// has a whole number of such heads; here the last of them keeps what is left. A budget too
     /// small for all sinks and recent tokens is divided evenly, and if the guard keeps as many sinks
     /// as a streaming head has room for, they shrink in proportion to the share.
-    pub(super) struct Duo {
-        by: By = By::Pattern,
+    pub struct Duo {
+        /// By what heads for retrieval are told.
+        pub by: By = By::Pattern,
         /// First tokens that a streaming head has room for.
-        sinks: usize = 64,
+        pub sinks: usize = 64,
         /// Last tokens that a streaming head has room for.
-        recent: usize = 256,
+        pub recent: usize = 256,
         /// How many of the last queries are asked, if it is measured.
-        window: usize = 32 => checks::window,
+        pub window: usize = 32 => checks::window,
     }
     check Duo::has_room;
     needs(self) match self.by {
@@ -63,7 +63,7 @@ impl Allocator for Duo {
 }
 
 impl Duo {
-    fn has_room(&self) -> Result<(), String> {
+    fn has_room(&self) -> Result<(), Reason> {
         checks::within(1.., "a streaming head has room for at least one token")(&(self.sinks + self.recent))
     }
 

@@ -1,13 +1,12 @@
-use super::{Allocator, Division};
-use crate::{Group, Need};
+use crate::{Allocator, Division, Group, Need};
 
 method! {
     /// In proportion to `2^H` of the head's calibrated entropy in bits: to how many tokens even
     /// attention of that entropy would go. The entropy is a mean over rows; the mean of `2^H` over
     /// them would be larger, the more so the more the rows differ.
-    pub(super) struct EffectiveTokens {
+    pub struct EffectiveTokens {
         /// How the entropies of a group's query heads become one.
-        group: Group = Group::Max,
+        pub group: Group = Group::Max,
     }
     needs(self) [Need::Entropy];
     "effective-tokens" from "this suite: `entropy` in the unit that a budget has",

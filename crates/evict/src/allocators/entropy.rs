@@ -1,12 +1,11 @@
-use super::{Allocator, Division};
-use crate::{Group, Need};
+use crate::{Allocator, Division, Group, Need};
 
 method! {
     /// In proportion to the head's calibrated entropy: weight `H / mean(H)`. The published
     /// proportional rule without its clamp, made to conserve the budget.
-    pub(super) struct Entropy {
+    pub struct Entropy {
         /// How the entropies of a group's query heads become one.
-        group: Group = Group::Max,
+        pub group: Group = Group::Max,
     }
     needs(self) [Need::Entropy];
     "entropy" from "microsoft/BitNet pull request 497, conserving",
@@ -16,13 +15,6 @@ method! {
 impl Allocator for Entropy {
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
         weights(division, self.group)
-    }
-}
-
-impl Division<'_> {
-    /// The calibrated entropy of each KV head, in bits.
-    pub(super) fn entropy(&self, group: Group) -> Vec<f64> {
-        group.over(self.observation.numbers(Need::Entropy), self.observation.shape.group())
     }
 }
 

@@ -1,5 +1,4 @@
-use super::{Allocator, Division};
-use crate::{Group, Need};
+use crate::{Allocator, Division, Group, Need};
 
 /// Keeps the weight of a head of zero entropy finite: such a head gets at most eleven
 /// times the share of a head of one bit.
@@ -8,9 +7,9 @@ const OFFSET_BITS: f64 = 0.1;
 method! {
     /// In inverse proportion to the head's calibrated entropy: weight `1 / (H + 0.1)`, in
     /// bits. The sign of the published verification script against that of `entropy`.
-    pub(super) struct EntropyInverse {
+    pub struct EntropyInverse {
         /// How the entropies of a group's query heads become one.
-        group: Group = Group::Max,
+        pub group: Group = Group::Max,
     }
     needs(self) [Need::Entropy];
     "entropy-inverse" from "control of this suite",

@@ -1,16 +1,16 @@
 use bitkv_stats::Rng;
 
-use super::{Allocator, Division, entropy};
-use crate::{Group, Need};
+use super::entropy;
+use crate::{Allocator, Division, Group, Need};
 
 method! {
     /// The weights of `entropy`, each dealt to a head that it does not belong to. A gain that
     /// survives this comes from unequal shares, not from knowing which head is which.
-    pub(super) struct EntropyPermuted {
+    pub struct EntropyPermuted {
         /// How the entropies of a group's query heads become one.
-        group: Group = Group::Max,
+        pub group: Group = Group::Max,
         /// Which permutation.
-        seed: u64 = 0,
+        pub seed: u64 = 0,
     }
     needs(self) [Need::Entropy];
     "entropy-permuted" from "control of this suite",

@@ -1,11 +1,11 @@
-use super::{Allocator, Division, compete};
-use crate::checks;
+use super::compete;
+use crate::{Allocator, Division, checks};
 
 method! {
     /// All heads of all layers compete for the whole budget by their scores.
-    pub(super) struct Global {
+    pub struct Global {
         /// The part of the average share that every head has for certain, 0..=1.
-        safeguard: f64 = 0.0 => checks::part,
+        pub safeguard: f64 = 0.0 => checks::part,
     }
     "global" from "Feng et al. 2026 (Layer-DefensiveKV), repository FFY0/DefensiveKV; KVzip",
     "all heads of all layers compete for the budget by score"

@@ -1,16 +1,16 @@
-use super::{Allocator, Division};
-use crate::{Need, checks};
+use super::layers;
+use crate::{Allocator, Division, Need, checks};
 
 method! {
     /// More tokens to heads that a score file calls important. Behind a window that every head keeps,
     /// each has all but the part `1 / beta` of an even share for certain; those parts of all heads are
     /// divided in proportion to their scores. A KV head has the sum of its query heads' scores
     /// (the original stores one set of tokens for each query head).
-    pub(super) struct HeadScores {
+    pub struct HeadScores {
         /// One over the part of the shares that is divided anew.
-        beta: f64 = 1.01 => checks::within(1.0..=f64::MAX, "the part to divide, 1 / beta, is at most 1"),
+        pub beta: f64 = 1.01 => checks::within(1.0..=f64::MAX, "the part to divide, 1 / beta, is at most 1"),
         /// Tokens that every head keeps.
-        window: usize = 8,
+        pub window: usize = 8,
     }
     needs(self) [Need::HeadScores];
     "head-scores" from "Fu et al. 2024 (HeadKV), arXiv:2410.19258, a KV head each",
@@ -25,6 +25,6 @@ impl Allocator for HeadScores {
         let average = division.tokens_a_head();
         let window = average.min(self.window as f64);
         let certain = (average - window) * (1.0 - 1.0 / self.beta);
-        super::layers::above(window + certain, average, &scores)
+        layers::above(window + certain, average, &scores)
     }
 }

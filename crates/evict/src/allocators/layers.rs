@@ -1,7 +1,5 @@
 //! What allocators share that divide a budget among layers and give a layer's heads the same.
 
-use super::Division;
-
 /// Each layer's tokens a head, for every head of it.
 pub(super) fn spread(layers: &[f64], kv_heads: usize) -> Vec<f64> {
     layers.iter().flat_map(|&tokens| std::iter::repeat_n(tokens, kv_heads)).collect()
@@ -14,16 +12,4 @@ pub(super) fn above(floor: f64, tokens: f64, weights: &[f64]) -> Vec<f64> {
     let rest = (tokens - floor).max(0.0) * weights.len() as f64;
     let share = |w: &f64| if sum > 0.0 { w / sum } else { 1.0 / weights.len() as f64 };
     weights.iter().map(|w| tokens.min(floor) + rest * share(w)).collect()
-}
-
-impl Division<'_> {
-    /// Tokens that an average head keeps.
-    pub(super) fn tokens_a_head(&self) -> f64 {
-        self.total as f64 / self.scores.len() as f64
-    }
-
-    /// Tokens that the head with the most holds.
-    pub(super) fn longest(&self) -> f64 {
-        self.scores.iter().map(Vec::len).max().unwrap_or_default() as f64
-    }
 }

@@ -1,7 +1,9 @@
-//! Ways to divide a budget among KV heads. To add one: write its file with `method!`, then add
-//! its `mod` and its line of [`ALL`]. Tests, lists and error messages follow from there.
+//! The list of allocators: ways to divide a budget among KV heads.
+//!
+//! To add one: write its file with `method!`, then add its lines here: its `mod`, its `pub use` and its
+//! place in the list. The trait is [`Allocator`](crate::Allocator).
 
-use crate::{Entry, Guard, Observation, Reads, registry::Method};
+use crate::{Allocator, entry::Entry};
 
 mod adaptive;
 mod cake;
@@ -19,56 +21,35 @@ mod squeeze;
 mod uniform;
 mod zig_zag;
 
+pub use adaptive::{Adaptive, Floor};
+pub use cake::Cake;
+pub use duo::{By, Duo};
+pub use effective_tokens::EffectiveTokens;
+pub use entropy::Entropy;
+pub use entropy_inverse::EntropyInverse;
+pub use entropy_permuted::EntropyPermuted;
+pub use global::Global;
+pub use head_scores::HeadScores;
+pub use pyramid::Pyramid;
+pub use squeeze::Squeeze;
+pub use uniform::Uniform;
+pub use zig_zag::ZigZag;
+
 /// Every allocator, in the order reports list them.
-#[rustfmt::skip]
-pub static ALL: &[Entry<dyn Allocator>] = &[
-    entry::<uniform::Uniform>(),
-    entry::<entropy::Entropy>(),
-    entry::<entropy_permuted::EntropyPermuted>(),
-    entry::<entropy_inverse::EntropyInverse>(),
-    entry::<effective_tokens::EffectiveTokens>(),
-    entry::<pyramid::Pyramid>(),
-    entry::<adaptive::Adaptive>(),
-    entry::<global::Global>(),
-    entry::<cake::Cake>(),
-    entry::<zig_zag::ZigZag>(),
-    entry::<squeeze::Squeeze>(),
-    entry::<head_scores::HeadScores>(),
-    entry::<duo::Duo>(),
-];
-
-/// Divides a budget among KV heads.
-///
-/// An allocator returns weights, not counts: rounding, floors and ceilings are the same
-/// for all, so that no policy can spend more than another. No head gets less than one
-/// token, and weights that are all zero mean an even split.
-pub trait Allocator: Reads {
-    /// Whether heads compete by their scores, which then must be comparable.
-    fn compares(&self) -> bool {
-        false
-    }
-
-    /// How much of `guard` a head of `share` tokens keeps. By default, as [`Guard::within`] has it.
-    fn fit(&self, guard: Guard, share: usize) -> Guard {
-        guard.within(share)
-    }
-
-    /// A finite weight, zero or more, for each KV head in layer-major order.
-    fn weigh(&self, division: &Division<'_>) -> Vec<f64>;
-}
-
-/// What an allocator may go by.
-#[derive(Clone, Copy, Debug)]
-pub struct Division<'a> {
-    /// What was observed, checked against the allocator's needs.
-    pub observation: &'a Observation<'a>,
-    /// The scores of the tokens that each KV head holds, `[layers * kv_heads][held]`, infinite where protected
-    /// or guarded.
-    pub scores: &'a [Vec<f32>],
-    /// The entries to divide, fewer than are held.
-    pub total: usize,
-}
-
-const fn entry<A: Method + Allocator>() -> Entry<dyn Allocator> {
-    Entry::of::<A>(|given| Ok(A::read(given)?))
+pub(crate) fn all() -> Vec<Entry<dyn Allocator>> {
+    vec![
+        Entry::allocator::<Uniform>(),
+        Entry::allocator::<Entropy>(),
+        Entry::allocator::<EntropyPermuted>(),
+        Entry::allocator::<EntropyInverse>(),
+        Entry::allocator::<EffectiveTokens>(),
+        Entry::allocator::<Pyramid>(),
+        Entry::allocator::<Adaptive>(),
+        Entry::allocator::<Global>(),
+        Entry::allocator::<Cake>(),
+        Entry::allocator::<ZigZag>(),
+        Entry::allocator::<Squeeze>(),
+        Entry::allocator::<HeadScores>(),
+        Entry::allocator::<Duo>(),
+    ]
 }

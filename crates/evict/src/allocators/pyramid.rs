@@ -1,17 +1,17 @@
-use super::{Allocator, Division, layers};
-use crate::checks;
+use super::layers;
+use crate::{Allocator, Division, checks};
 
 method! {
     /// Fewer tokens the higher the layer, in equal steps: behind a window that every layer keeps, the
     /// last layer has the average's part `1 / beta` and the first as much above the average as that is
     /// below. Where the first would have more than there is, the line is flattened around its mean.
     /// The original rounds each layer down and adds the window to the budget; this spends the budget.
-    pub(super) struct Pyramid {
+    pub struct Pyramid {
         /// How many times the last layer's share goes into the average one.
-        beta: f64 = 20.0 =>
+        pub beta: f64 = 20.0 =>
             checks::within(1.0..=f64::MAX, "the last layer's share goes into the average at least once"),
         /// Tokens that every layer keeps.
-        window: usize = 32,
+        pub window: usize = 32,
     }
     "pyramid" from "Cai et al. 2024 (PyramidKV), arXiv:2406.02069, conserving",
     "fewer tokens the higher the layer, in equal steps"

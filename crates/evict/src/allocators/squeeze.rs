@@ -1,5 +1,5 @@
-use super::{Allocator, Division, layers};
-use crate::{Need, checks};
+use super::layers;
+use crate::{Allocator, Division, Need, checks};
 
 /// How many classes of layers there are.
 const CLASSES: usize = 3;
@@ -9,9 +9,9 @@ method! {
     /// by the cosine of the stream before and after their attention; the class of the largest gets
     /// the part `part` of an even share, the others what that leaves, evenly. The classes are
     /// those of least squares, found exactly, where the original starts k-means by chance.
-    pub(super) struct Squeeze {
+    pub struct Squeeze {
         /// What the layers that change least get of an even share, 0..=1.
-        part: f64 = 0.3 => checks::part,
+        pub part: f64 = 0.3 => checks::part,
     }
     needs(self) [Need::ResidualSimilarity];
     "squeeze" from "Wang et al. 2024 (SqueezeAttention), arXiv:2404.04793",

@@ -1,12 +1,12 @@
-use super::{Allocator, Division};
+use crate::{Allocator, Division};
 
 method! {
     /// The same for every head. The first `whole-layers` can be left whole; where they would leave less
     /// than one token to a head of the others, nothing is.
     #[serde(rename_all = "kebab-case")]
-    pub(super) struct Uniform {
+    pub struct Uniform {
         /// How many first layers keep all that they hold.
-        whole_layers: usize = 0,
+        pub whole_layers: usize = 0,
     }
     "uniform" from "the usual baseline",
     "as many tokens to every head"

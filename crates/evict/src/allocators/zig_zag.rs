@@ -1,17 +1,17 @@
-use super::{Allocator, Division, layers};
-use crate::{Need, checks};
+use super::layers;
+use crate::{Allocator, Division, Need, checks};
 
 method! {
     /// More tokens to layers that need more of them to keep most of their attention: above a part
     /// that every layer gets, in proportion to the mean over query heads of the fewest tokens that
     /// make up `mass` of the last queries' mean attention.
-    pub(super) struct ZigZag {
+    pub struct ZigZag {
         /// How many of the last queries are asked.
-        window: usize = 32 => checks::window,
+        pub window: usize = 32 => checks::window,
         /// The part of attention to keep, 0..=1.
-        mass: f64 = 0.9 => checks::part,
+        pub mass: f64 = 0.9 => checks::part,
         /// The part of the average share that every layer gets, 0..=1.
-        least: f64 = 0.2 => checks::part,
+        pub least: f64 = 0.2 => checks::part,
     }
     needs(self) [Need::Window(self.window)];
     "zig-zag" from "Zhong et al. 2024 (ZigZagKV), arXiv:2412.09036",

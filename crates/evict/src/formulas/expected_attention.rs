@@ -1,8 +1,8 @@
-use super::{MeanRotation, softmax};
+use super::{mean_rotation::MeanRotation, sums::softmax};
 
 /// The mean and covariance of one head's queries, rotated to the positions at which queries
 /// are yet to come.
-pub(crate) struct QueryMoments {
+pub struct QueryMoments {
     mean: Vec<f64>,
     /// `[head_dim * head_dim]`, its columns one after another; empty when it is to be left out.
     covariance: Vec<f64>,
@@ -11,7 +11,7 @@ pub(crate) struct QueryMoments {
 impl QueryMoments {
     /// Of `moments` `[head_dim + head_dim * head_dim]` before rotary embedding: the mean, then
     /// the biased covariance, which is left out on request.
-    pub(crate) fn rotated(
+    pub fn rotated(
         moments: &[f32],
         head_dim: usize,
         future: &MeanRotation,
@@ -63,7 +63,7 @@ const TOGETHER: usize = 8;
 /// which sums to 1.
 ///
 /// Source: Devoto et al. 2025 (Expected Attention), arXiv:2510.00636.
-pub(crate) fn expected_attention(queries: &QueryMoments, keys: &[f32]) -> Vec<f64> {
+pub fn expected_attention(queries: &QueryMoments, keys: &[f32]) -> Vec<f64> {
     let head_dim = queries.mean.len();
     let of_keys = |keys: &[f32]| queries.log_weights(keys).into_iter().take(keys.len() / head_dim);
     let mut weights: Vec<f64> = keys.chunks(TOGETHER * head_dim).flat_map(of_keys).collect();

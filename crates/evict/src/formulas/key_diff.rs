@@ -1,10 +1,10 @@
-use super::dot;
+use super::sums::dot;
 
 /// How unlike the mean direction of all keys each key is: `-cos(k_j, mean_i k_i / |k_i|)`,
 /// `[tokens]` in -1..=1, of `keys` `[tokens * head_dim]`. A key of length 0 has a cosine of 0.
 ///
 /// Source: Park et al. 2025 (KeyDiff), arXiv:2504.15364.
-pub(crate) fn key_diff(keys: &[f32], head_dim: usize) -> Vec<f32> {
+pub fn key_diff(keys: &[f32], head_dim: usize) -> Vec<f32> {
     let length = |key: &[f32]| dot(key, key).sqrt();
     let mut anchor = vec![0.0f64; head_dim];
     for key in keys.chunks_exact(head_dim) {

@@ -1,4 +1,4 @@
-use super::softmax;
+use super::sums::softmax;
 
 /// How unusual each of `states` `[tokens * head_dim]` is beside the partition that follows it,
 /// `reference` `[any * head_dim]`: the standard deviation over channels (unbiased) of the state
@@ -25,7 +25,7 @@ fn lag_relative(states: &[f32], reference: &[f32], head_dim: usize) -> Vec<f32> 
 /// The mean of [`lag_relative`] of keys and of values, each partition of `lag` tokens beside
 /// the one that follows it. Both are `[tokens * head_dim]`; whole partitions only, and none
 /// for the last.
-pub(crate) fn lag_scores(keys: &[f32], values: &[f32], head_dim: usize, lag: usize) -> Vec<Vec<f32>> {
+pub fn lag_scores(keys: &[f32], values: &[f32], head_dim: usize, lag: usize) -> Vec<Vec<f32>> {
     let partitions = |states: &[f32]| -> Vec<Vec<f32>> {
         let parts: Vec<&[f32]> = states.chunks_exact(lag * head_dim).collect();
         parts.windows(2).map(|pair| lag_relative(pair[0], pair[1], head_dim)).collect()
@@ -36,7 +36,7 @@ pub(crate) fn lag_scores(keys: &[f32], values: &[f32], head_dim: usize, lag: usi
 }
 
 /// The rank of each score, from 0 for the lowest; of equal scores the first ranks lowest.
-pub(crate) fn ranks(scores: &[f32]) -> Vec<usize> {
+pub fn ranks(scores: &[f32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
     let mut ranks = vec![0; scores.len()];

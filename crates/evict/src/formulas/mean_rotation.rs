@@ -4,14 +4,14 @@
 /// Channel `i` is rotated with channel `i + head_dim / 2` by `position * theta^(-2i / head_dim)`.
 /// Frequencies and angles are rounded to `f32` where models in `f32` round them: at position
 /// 1000 that is already 1e-5 of a turn.
-pub(crate) struct MeanRotation {
+pub struct MeanRotation {
     cos: Vec<f64>,
     sin: Vec<f64>,
 }
 
 impl MeanRotation {
     /// Over `count` positions from `start`, for heads of `head_dim` channels, an even number.
-    pub(crate) fn over(start: usize, count: usize, head_dim: usize, theta: f64) -> MeanRotation {
+    pub fn over(start: usize, count: usize, head_dim: usize, theta: f64) -> MeanRotation {
         let mean = |pair: usize, part: fn(f64) -> f64| {
             let power = (2 * pair) as f32 / head_dim as f32;
             let frequency = 1.0 / theta.powf(f64::from(power)) as f32;
@@ -23,14 +23,14 @@ impl MeanRotation {
     }
 
     /// `R x` of a vector `[head_dim]`.
-    pub(crate) fn vector(&self, x: &[f32]) -> Vec<f64> {
+    pub fn vector(&self, x: &[f32]) -> Vec<f64> {
         let mut rotated: Vec<f64> = x.iter().copied().map(f64::from).collect();
         self.rotate(&mut rotated, 1);
         rotated
     }
 
     /// `R C R^T` of a matrix `[head_dim * head_dim]`.
-    pub(crate) fn matrix(&self, c: &[f32]) -> Vec<f64> {
+    pub fn matrix(&self, c: &[f32]) -> Vec<f64> {
         let dim = 2 * self.cos.len();
         let mut rotated: Vec<f64> = c.iter().copied().map(f64::from).collect();
         // The columns, each of which is strided by a row, then the rows.

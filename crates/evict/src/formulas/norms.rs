@@ -1,12 +1,12 @@
-use super::dot;
+use super::sums::dot;
 
 /// Euclidean length of each of `rows` `[tokens * width]`, `[tokens]`.
-pub(crate) fn row_norms(rows: &[f32], width: usize) -> Vec<f32> {
+pub fn row_norms(rows: &[f32], width: usize) -> Vec<f32> {
     rows.chunks_exact(width).map(|row| dot(row, row).sqrt() as f32).collect()
 }
 
 /// The mean of rows of equal length, such as those of a group's query heads.
-pub(crate) fn mean_rows<R: AsRef<[f32]>>(rows: &[R]) -> Vec<f32> {
+pub fn mean_rows<R: AsRef<[f32]>>(rows: &[R]) -> Vec<f32> {
     let length = rows.first().map_or(0, |row| row.as_ref().len());
     let mean = |at: usize| {
         let sum: f64 = rows.iter().map(|row| f64::from(row.as_ref()[at])).sum();

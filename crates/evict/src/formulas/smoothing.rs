@@ -1,6 +1,6 @@
 /// The centred mean over `kernel` (odd) neighbours of each number. Beyond both ends are zeros,
 /// and they count: torch's `avg_pool1d` divides by `kernel` everywhere.
-pub(crate) fn smoothed(row: &[f32], kernel: usize) -> Vec<f32> {
+pub fn smoothed(row: &[f32], kernel: usize) -> Vec<f32> {
     let reach = kernel / 2;
     let mean = |i: usize| {
         let around = &row[i.saturating_sub(reach)..(i + reach + 1).min(row.len())];

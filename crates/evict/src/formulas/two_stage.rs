@@ -3,7 +3,7 @@
 /// already chosen by `scores` alone.
 ///
 /// Source: Feng et al. 2025 (Identify Critical KV Cache), arXiv:2502.03805.
-pub(crate) fn two_stage(scores: &[f32], norms: &[f32], chosen: &[u32], epsilon: f32) -> Vec<f32> {
+pub fn two_stage(scores: &[f32], norms: &[f32], chosen: &[u32], epsilon: f32) -> Vec<f32> {
     let mut both: Vec<f32> = scores.iter().zip(norms).map(|(s, norm)| (s + epsilon) * norm).collect();
     chosen.iter().for_each(|&at| both[at as usize] = f32::MAX);
     both

@@ -1,21 +1,21 @@
 use bitkv_stats::Summary;
 
-use super::{mean, scale};
-use crate::{Budget, Group, Need, Observation, Plan, Shape, rules::Rule, select};
+use super::parts::{mean, scale};
+use crate::{Budget, Group, Memo, Need, Observation, Plan, Reason, Rule, Shape, select};
 
 method! {
     /// One budget for all heads and layers, and one order of importance for all tokens.
     ///
     /// The context length that the code takes its budget from is here that of the cache. Its
     /// coefficient of variation is that of the query heads' entropies, as profiles record it.
-    pub(crate) struct EntropyGlobal {}
+    pub struct EntropyGlobal {}
     needs(self) [Need::Entropy];
     "entropy-global" from "microsoft/BitNet pull request 497, entropy_kv_cache.cpp",
     "published: one budget for all heads, first token and latest tokens", role: Published
 }
 
 impl Rule for EntropyGlobal {
-    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String> {
+    fn plan(&self, seen: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
         let shape = seen.shape;
         let count = global_budget(shape, seen.numbers(Need::Entropy), budget.part(seen.shape));
         let cv = Summary::of(seen.numbers(Need::Entropy)).map_or(0.0, |s| s.cv);

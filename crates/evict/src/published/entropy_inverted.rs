@@ -1,5 +1,5 @@
-use super::{best_of_rows, mean};
-use crate::{Budget, Need, Observation, Plan, rules::Rule};
+use super::parts::{best_of_rows, mean};
+use crate::{Budget, Memo, Need, Observation, Plan, Reason, Rule};
 
 /// Bounds on the part that a head keeps.
 const CLIP: (f64, f64) = (0.05, 1.0);
@@ -7,7 +7,7 @@ const CLIP: (f64, f64) = (0.05, 1.0);
 method! {
     /// Each query head keeps the best of the last query's own row, more where entropy is
     /// *low*: the rule behind the published percentages. The first position is added on top.
-    pub(crate) struct EntropyInverted {}
+    pub struct EntropyInverted {}
     needs(self) [Need::Entropy, Need::Window(1)];
     "entropy-inverted" from "microsoft/BitNet pull request 497, verify_kv_savings.py",
     "published: the best of the last query's row, more for query heads of low entropy",
@@ -15,7 +15,7 @@ method! {
 }
 
 impl Rule for EntropyInverted {
-    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String> {
+    fn plan(&self, seen: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
         let parts = inverted_budgets(seen.numbers(Need::Entropy), 1.0 / budget.part(seen.shape));
         let mut sets = best_of_rows(seen, parts);
         sets.iter_mut().filter(|set| set.first() != Some(&0)).for_each(|set| set.insert(0, 0));

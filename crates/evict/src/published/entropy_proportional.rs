@@ -1,10 +1,10 @@
-use super::{best_of_rows, mean, scale};
-use crate::{Budget, Need, Observation, Plan, rules::Rule};
+use super::parts::{best_of_rows, mean, scale};
+use crate::{Budget, Memo, Need, Observation, Plan, Reason, Rule};
 
 method! {
     /// Each query head keeps the best of the last query's own row, in proportion to its
     /// entropy. No sinks and no recent tokens are forced, and the budget is not conserved.
-    pub(crate) struct EntropyProportional {}
+    pub struct EntropyProportional {}
     needs(self) [Need::Entropy, Need::Window(1)];
     "entropy-proportional" from "SCJedi, entropy-adaptive-kv-cache (GPT-2 study)",
     "published: the best of the last query's row, more for query heads of high entropy",
@@ -12,7 +12,7 @@ method! {
 }
 
 impl Rule for EntropyProportional {
-    fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, String> {
+    fn plan(&self, seen: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
         let parts = proportional_budgets(seen.numbers(Need::Entropy), budget.part(seen.shape));
         Ok(Plan::of_query_heads(seen.shape, budget.total(seen.shape), best_of_rows(seen, parts)))
     }

@@ -1,16 +1,15 @@
-use super::Scorer;
-use crate::{Head, Need, checks};
+use crate::{Head, Need, Scorer, checks};
 
 method! {
     /// Keeps the tokens that all queries so far together attended to most. The running sum favours
     /// early tokens, which more queries could see; `normalised` takes that away.
     #[serde(rename_all = "kebab-case")]
-    pub(super) struct AccumulatedAttention {
+    pub struct AccumulatedAttention {
         /// Whether the sum is divided by the number of queries that could see the token.
-        normalised: bool = false,
+        pub normalised: bool = false,
         /// The part of a head's share that its latest tokens have for certain, 0..=1. Heads compete
         /// without regard to it.
-        recent_part: f64 = 0.0 => checks::part,
+        pub recent_part: f64 = 0.0 => checks::part,
     }
     needs(self) [Need::Accumulated];
     "accumulated-attention" from

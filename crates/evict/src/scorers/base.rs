@@ -1,23 +1,37 @@
+//! A scorer named by an option of another.
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ALL, Scorer};
+use super::{
+    accumulated_attention::AccumulatedAttention, cake_attention::CakeAttention,
+    expected_attention::ExpectedAttention, kvzip::Kvzip, tova::Tova, window_attention::WindowAttention,
+};
 use crate::{
+    Method, Reason, Scorer,
+    entry::{Entry, Made},
     options,
-    registry::{Method, find},
     spec::{self, Written},
 };
 
 /// Scorers that can be the first of two stages: their scores are never negative, so that a
 /// factor at least 0 keeps its sense, and they know nothing of the future.
-const BASES: [&str; 6] =
-    ["window-attention", "accumulated-attention", "tova", "expected-attention", "cake-attention", "kvzip"];
+fn bases() -> [Entry<dyn Scorer>; 6] {
+    [
+        Entry::scorer::<WindowAttention>(),
+        Entry::scorer::<AccumulatedAttention>(),
+        Entry::scorer::<Tova>(),
+        Entry::scorer::<ExpectedAttention>(),
+        Entry::scorer::<CakeAttention>(),
+        Entry::scorer::<Kvzip>(),
+    ]
+}
 
 /// A scorer named by an option of another, such as `window-attention{window=64}`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub(super) struct Base {
+pub struct Base {
     spec: String,
     /// Whether it pools its group as the option `pool` says.
     pub(super) pools: bool,
@@ -25,34 +39,35 @@ pub(super) struct Base {
 }
 
 impl Base {
-    /// A scorer with its default options, of that name.
-    pub(super) fn of<S: Method + Scorer>(scorer: S) -> Base {
-        Base { spec: S::NAME.into(), pools: S::POOLS, scorer: Arc::new(scorer) }
+    /// A scorer with its default options.
+    pub(super) fn usual<S: Method + Scorer>() -> Base {
+        Base { spec: S::NAME.into(), pools: S::POOLS, scorer: Arc::new(S::default()) }
     }
 
     /// Its name, and its options where they are not the defaults.
-    pub(super) fn spec(&self) -> &str {
+    pub fn spec(&self) -> &str {
         &self.spec
     }
 }
 
 impl TryFrom<String> for Base {
-    type Error = String;
-    fn try_from(spec: String) -> Result<Base, String> {
+    type Error = Reason;
+    fn try_from(spec: String) -> Result<Base, Reason> {
         let parts = spec::parse(&spec).map_err(|e| e.to_string())?;
-        let entry = match &parts[..] {
-            [part] if BASES.contains(&part.name.as_str()) => find(ALL, &part.name).map(|entry| (entry, part)),
+        let named = |part: &spec::Part| bases().into_iter().find(|base| base.about.name == part.name);
+        let found = match &parts[..] {
+            [part] => named(part).map(|base| (base, part)),
             _ => None,
         };
-        let Some((entry, part)) = entry else {
-            return Err(format!("the first stage is one of {}", BASES.join(", ")));
+        let Some((entry, part)) = found else {
+            let names = bases().map(|base| base.about.name).join(", ");
+            return Err(format!("the first stage is one of {names}").into());
         };
-        let defaults = (entry.defaults)();
-        let built = options::refuse_unknown(entry.name, &part.options, &defaults).and_then(|()| {
-            let spec = Written::of(entry.name, &defaults, &(entry.complete)(&part.options)?).short;
-            Ok(Base { spec, pools: entry.pools, scorer: (entry.build)(&part.options)? })
-        });
-        built.map_err(|e| e.to_string())
+        let made = options::refuse_unknown(entry.about.name, &part.options, &entry.own)
+            .and_then(|()| entry.read(&part.options));
+        let Made { about, defaults, options, method, .. } = made.map_err(|e| e.to_string())?;
+        let spec = Written::of(about.name, &defaults, &options).short;
+        Ok(Base { spec, pools: about.pools, scorer: method })
     }
 }
 

@@ -1,16 +1,15 @@
-use super::{PastRows, Scorer};
-use crate::{Head, Need, checks, formulas::smoothed};
+use crate::{Head, Need, PastRows, Scorer, checks, formulas::smoothed};
 
 method! {
     /// Keeps the tokens that the last queries attended to much or unevenly: mean plus `gamma` times
     /// the variance over these queries, smoothed over neighbours; and the queries' own tokens.
-    pub(super) struct CakeAttention {
+    pub struct CakeAttention {
         /// How many of the last queries are asked.
-        window: usize = 32 => checks::window,
+        pub window: usize = 32 => checks::window,
         /// Width of the centred mean that smooths the scores; odd.
-        kernel: usize = 5 => checks::odd_kernel,
+        pub kernel: usize = 5 => checks::odd_kernel,
         /// The weight of the variance.
-        gamma: f64 = 200.0 => checks::within(0.0..=f64::MAX, "a weight is finite, and not negative"),
+        pub gamma: f64 = 200.0 => checks::within(0.0..=f64::MAX, "a weight is finite, and not negative"),
     }
     needs(self) [Need::WindowRows(self.window)];
     "cake-attention" from "Qin et al. 2025 (CAKE), arXiv:2503.12491",

@@ -1,20 +1,20 @@
-use super::{Scorer, base::Base, output_norm::OutputNorm, window_attention::WindowAttention};
-use crate::{Head, checks, formulas::two_stage, select};
+use super::{base::Base, output_norm::OutputNorm, window_attention::WindowAttention};
+use crate::{Head, Scorer, checks, formulas::two_stage, select};
 
 method! {
     /// Fills the first part of a head's share by another scorer's scores and the rest by these
     /// scores times how much the token's value can change the output. Heads compete by the
     /// scores of the first stage.
     #[serde(rename_all = "kebab-case")]
-    pub(super) struct Critical {
+    pub struct Critical {
         /// The scorer of the first stage, with its own options.
-        base: Base = Base::of(WindowAttention::default()),
+        pub base: Base = Base::usual::<WindowAttention>(),
         /// Which length of the value's output.
-        norm: OutputNorm = OutputNorm::SubNorm,
+        pub norm: OutputNorm = OutputNorm::SubNorm,
         /// What is added to the first stage's scores before they are multiplied.
-        epsilon: f64 = 1e-4 => checks::part,
+        pub epsilon: f64 = 1e-4 => checks::part,
         /// The part of the share that the first stage fills, 0..=1.
-        first_stage: f64 = 0.5 => checks::part,
+        pub first_stage: f64 = 0.5 => checks::part,
     }
     needs(self) self.base.scorer.needs().with([self.norm.need()]);
     "critical" from "Feng et al. 2025 (CriticalKV), arXiv:2502.03805",

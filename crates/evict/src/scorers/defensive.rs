@@ -1,5 +1,5 @@
-use super::{PastRows, Scorer, output_norm::OutputNorm};
-use crate::{Head, Need, checks, formulas::smoothed, select};
+use super::output_norm::OutputNorm;
+use crate::{Head, Need, PastRows, Scorer, checks, formulas::smoothed, select};
 
 method! {
     /// Keeps the tokens that any of the last queries, of any query head of the group, attended to
@@ -10,15 +10,15 @@ method! {
     /// Before all others come the tokens most attended to on average, fewer than it takes to reach
     /// `mass` less what the `window` tokens before the window receive, on average over the layer. Its
     /// authors' code takes these tokens for the window's own. An average head has room for them.
-    pub(super) struct Defensive {
+    pub struct Defensive {
         /// How many of the last queries are asked.
-        window: usize = 32 => checks::window,
+        pub window: usize = 32 => checks::window,
         /// Width of the centred mean that smooths each query's attention; odd.
-        kernel: usize = 5 => checks::odd_kernel,
+        pub kernel: usize = 5 => checks::odd_kernel,
         /// Which length of the value's output.
-        norm: OutputNorm = OutputNorm::SubNorm,
+        pub norm: OutputNorm = OutputNorm::SubNorm,
         /// The part of the mean attention whose tokens come first, 0..=1.
-        mass: f64 = 0.9 => checks::part,
+        pub mass: f64 = 0.9 => checks::part,
     }
     needs(self) [Need::WindowRows(self.window), self.norm.need()];
     "defensive" from "Feng et al. 2026 (DefensiveKV), repository FFY0/DefensiveKV",

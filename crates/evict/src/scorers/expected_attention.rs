@@ -1,6 +1,5 @@
-use super::Scorer;
 use crate::{
-    Head, Need, Needs, checks,
+    Head, Need, Needs, Scorer, checks,
     formulas::{self, MeanRotation, QueryMoments, row_norms},
 };
 
@@ -8,17 +7,17 @@ method! {
     /// Keeps the tokens that queries yet to come are expected to attend to, if they are distributed
     /// normally with the moments of the queries so far, times the length of their values.
     #[serde(rename_all = "kebab-case")]
-    pub(super) struct ExpectedAttention {
+    pub struct ExpectedAttention {
         /// Over how many positions to come the rotation is averaged.
-        future: usize = 512 => checks::within(1.., "there must be a position to come"),
+        pub future: usize = 512 => checks::within(1.., "there must be a position to come"),
         /// How many first positions are no part of the moments nor of the softmax; they are kept first.
-        skip: usize = 4,
+        pub skip: usize = 4,
         /// Whether the covariance of the queries counts besides their mean.
-        covariance: bool = true,
+        pub covariance: bool = true,
         /// Whether expected attention is multiplied by the length of the value.
-        value_norm: bool = true,
+        pub value_norm: bool = true,
         /// What is added to expected attention before it is.
-        epsilon: f64 = 0.0 => checks::part,
+        pub epsilon: f64 = 0.0 => checks::part,
     }
     needs(self) Needs::from([Need::Keys, Need::QueryMoments(self.skip)])
         .with(self.value_norm.then_some(Need::Values));

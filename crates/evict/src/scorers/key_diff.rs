@@ -1,10 +1,9 @@
-use super::Scorer;
-use crate::{Head, Need, formulas};
+use crate::{Head, Need, Scorer, formulas};
 
 method! {
     /// Keeps the tokens whose keys point away from the mean direction of all keys: what looks like
     /// every other key adds little.
-    pub(super) struct KeyDiff {}
+    pub struct KeyDiff {}
     needs(self) [Need::Keys];
     "key-diff" from "Park et al. 2025 (KeyDiff), arXiv:2504.15364",
     "the tokens whose keys are least like the mean key", pools: false

@@ -1,10 +1,9 @@
-use super::Scorer;
-use crate::{Head, Need};
+use crate::{Head, Need, Scorer};
 
 method! {
     /// Keeps the tokens whose keys are short: in trained models a short key tends to attract
     /// attention.
-    pub(super) struct KeyNorm {}
+    pub struct KeyNorm {}
     needs(self) [Need::Keys];
     "key-norm" from "Devoto et al. 2024, arXiv:2406.11430",
     "the tokens with the shortest keys"

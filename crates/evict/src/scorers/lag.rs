@@ -1,6 +1,5 @@
-use super::Scorer;
 use crate::{
-    Head, Need, checks,
+    Head, Need, Scorer, checks,
     formulas::{lag_scores, ranks},
 };
 
@@ -10,13 +9,13 @@ method! {
     /// of them before all. A cache of fewer than two partitions is cut by recency. Ranks within a
     /// partition leave the same number of each, one more of the later where that does not divide.
     #[serde(rename_all = "kebab-case")]
-    pub(super) struct Lag {
+    pub struct Lag {
         /// Tokens in a partition.
-        lag: usize = 128 => checks::within(1.., "a partition has at least one token"),
+        pub lag: usize = 128 => checks::within(1.., "a partition has at least one token"),
         /// How many of the first tokens held are in no partition.
-        skip: usize = 4,
+        pub skip: usize = 4,
         /// Whether partitions compete by their scores instead of giving up the same part each.
-        cross_scoring: bool = false,
+        pub cross_scoring: bool = false,
     }
     needs(self) [Need::Keys, Need::Values];
     "lag" from "Liang et al. 2025 (LagKV), arXiv:2504.04704",

@@ -1,11 +1,10 @@
-use super::Scorer;
-use crate::{Head, Need};
+use crate::{Head, Need, Scorer};
 
 method! {
     /// Keeps the tokens that the queries yet to come will attend to most: no method, as none can know
     /// them. With uniform shares no other choice retains more of the attention that it pools over the
     /// group; it bounds neither other allocators nor how far outputs diverge.
-    pub(super) struct Oracle {}
+    pub struct Oracle {}
     needs(self) [Need::Future];
     "oracle" from "control of this suite",
     "the tokens that the continuation will attend to most, which no cache can know", role: Oracle

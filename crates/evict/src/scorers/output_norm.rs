@@ -5,7 +5,7 @@ use crate::{Head, Need, formulas::mean_rows};
 /// Which length of a value's output says how much dropping its token can change the output.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum OutputNorm {
+pub enum OutputNorm {
     /// Of the value times the gain of the norm that BitNet has in front of the output
     /// projection. That norm's scale depends on the whole output and is left out: it is the
     /// same for all tokens.

@@ -1,5 +1,5 @@
-use super::{PastRows, Scorer, smooth::Smooth};
-use crate::{Head, Need, checks};
+use super::smooth::Smooth;
+use crate::{Head, Need, PastRows, Scorer, checks};
 
 method! {
     /// Keeps the tokens that the last queries attended to and whose keys say what no others do:
@@ -14,17 +14,17 @@ method! {
     /// keys. With one query head a group that is the same; with more, this compares probabilities,
     /// each relative to its own head's sum, and may rank otherwise. `threshold` and `spared` are of
     /// that code, which spares the first token too where a key has no near-duplicate.
-    pub(super) struct RKv {
+    pub struct RKv {
         /// How many of the last queries are asked.
-        window: usize = 8 => checks::window,
+        pub window: usize = 8 => checks::window,
         /// Over how many neighbours, with the token itself, the maximum is taken; odd.
-        kernel: usize = 7 => checks::odd_kernel,
+        pub kernel: usize = 7 => checks::odd_kernel,
         /// The weight of importance, 0..=1.
-        lambda: f64 = 0.1 => checks::part,
+        pub lambda: f64 = 0.1 => checks::part,
         /// The cosine above which keys are near-duplicates.
-        threshold: f64 = 0.5 => checks::within(-1.0..=1.0, "a cosine is between -1 and 1"),
+        pub threshold: f64 = 0.5 => checks::within(-1.0..=1.0, "a cosine is between -1 and 1"),
         /// How many of its near-duplicates each key spares.
-        spared: usize = 1,
+        pub spared: usize = 1,
     }
     needs(self) [Need::Keys, Need::WindowRows(self.window)];
     "r-kv" from "Cai et al. 2025 (R-KV), arXiv:2505.24133",

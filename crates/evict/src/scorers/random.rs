@@ -1,13 +1,12 @@
 use bitkv_stats::Rng;
 
-use super::Scorer;
-use crate::Head;
+use crate::{Head, Scorer};
 
 method! {
     /// Keeps tokens by chance, each head its own: what any method must beat.
-    pub(super) struct Random {
+    pub struct Random {
         /// Which chance.
-        seed: u64 = 0,
+        pub seed: u64 = 0,
     }
     "random" from "control of this suite",
     "tokens drawn by chance", role: Control

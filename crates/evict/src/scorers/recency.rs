@@ -1,9 +1,8 @@
-use super::Scorer;
-use crate::Head;
+use crate::{Head, Scorer};
 
 method! {
     /// Keeps the latest tokens. With the guard's sinks this is StreamingLLM, at true positions.
-    pub(super) struct Recency {}
+    pub struct Recency {}
     "recency" from "Xiao et al. 2023 (StreamingLLM), arXiv:2309.17453",
     "the latest tokens"
 }

@@ -5,7 +5,7 @@ use crate::formulas::smoothed;
 /// How attention is smoothed over neighbouring tokens.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Smooth {
+pub enum Smooth {
     /// The centred mean, in which zeros beyond both ends count.
     Mean,
     /// The centred maximum.

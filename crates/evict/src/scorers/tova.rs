@@ -1,10 +1,9 @@
-use super::Scorer;
-use crate::{Head, Need};
+use crate::{Head, Need, Scorer};
 
 method! {
     /// Keeps the tokens that the last query attended to, on average over all query heads of the
     /// layer: one ranking for the whole layer. The last token competes like any other.
-    pub(super) struct Tova {}
+    pub struct Tova {}
     needs(self) [Need::Window(1)];
     "tova" from "Oren et al. 2024 (TOVA), arXiv:2401.06104",
     "what the last query attended to, on average over the layer's heads", pools: false

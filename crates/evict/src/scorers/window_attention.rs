@@ -1,17 +1,17 @@
-use super::{Scorer, smooth::Smooth};
-use crate::{Head, Need, checks};
+use super::smooth::Smooth;
+use crate::{Head, Need, Scorer, checks};
 
 method! {
     /// Keeps the tokens that the last queries attended to, smoothed over neighbours, and the
     /// tokens of those queries themselves. A context no longer than the window is all
     /// window, of which the latest tokens are kept.
-    pub(super) struct WindowAttention {
+    pub struct WindowAttention {
         /// How many of the last queries are asked.
-        window: usize = 32 => checks::window,
+        pub window: usize = 32 => checks::window,
         /// How many neighbours, with the token itself, smooth their attention; odd.
-        kernel: usize = 5 => checks::odd_kernel,
+        pub kernel: usize = 5 => checks::odd_kernel,
         /// By what the neighbours smooth it.
-        smooth: Smooth = Smooth::Mean,
+        pub smooth: Smooth = Smooth::Mean,
     }
     needs(self) [Need::Window(self.window)];
     "window-attention" from "Li et al. 2024 (SnapKV), arXiv:2404.14469",

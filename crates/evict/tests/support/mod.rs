@@ -5,7 +5,7 @@ use std::{
     sync::LazyLock,
 };
 
-use bitkv_evict::{Error, Kind, Need, Needs, Observation, Policy, Shape, allocators, registry, scorers};
+use bitkv_evict::{Error, Kind, Need, Needs, Observation, Policy, Registry, Shape};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 /// What an [`Observation`] borrows from.
@@ -125,11 +125,12 @@ fn row(need: Need, held: usize, shape: Shape, draw: &mut impl FnMut(usize) -> Ve
 /// to one allocator with another guard and pooling; and every other choice that options offer.
 pub(crate) fn composed() -> &'static [Policy] {
     static COMPOSED: LazyLock<Vec<Policy>> = LazyLock::new(|| {
-        let pairs = allocators::ALL.iter().flat_map(|a| scorers::ALL.iter().map(move |s| (a.name, s.name)));
+        let (all_allocators, all_scorers) = (names(Kind::Allocator), names(Kind::Scorer));
+        let pairs = all_allocators.iter().flat_map(|a| all_scorers.iter().map(move |s| (a, s)));
         let plain = pairs.map(|(allocator, scorer)| format!("{allocator}+{scorer}"));
         let guarded = OPTIONS.iter().flat_map(|options| {
-            let allocators = allocators::ALL.iter().map(move |a| format!("{}+key-norm{options}", a.name));
-            allocators.chain(scorers::ALL.iter().map(move |s| format!("uniform+{}{options}", s.name)))
+            let allocators = all_allocators.iter().map(move |a| format!("{a}+key-norm{options}"));
+            allocators.chain(all_scorers.iter().map(move |s| format!("uniform+{s}{options}")))
         });
         let others = OTHERS.iter().map(|&spec| spec.to_owned());
         plain.chain(guarded).chain(others).filter_map(|spec| meant(&spec)).collect()
@@ -183,9 +184,13 @@ const OTHERS: [&str; 26] = [
 
 /// The reference and the published rules.
 pub(crate) fn rules() -> &'static [Policy] {
-    static RULES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
-        let rules = registry().into_iter().filter(|listing| listing.kind == Kind::Rule);
-        rules.map(|rule| Policy::parse(rule.name).unwrap()).collect()
-    });
+    static RULES: LazyLock<Vec<Policy>> =
+        LazyLock::new(|| names(Kind::Rule).into_iter().map(|name| Policy::parse(name).unwrap()).collect());
     &RULES
+}
+
+/// The names of one kind, in the order of the standard registry.
+pub(crate) fn names(kind: Kind) -> Vec<&'static str> {
+    let listed = Registry::standard().listings().into_iter().filter(|listing| listing.kind == kind);
+    listed.map(|listing| listing.name).collect()
 }

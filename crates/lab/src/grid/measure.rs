@@ -169,7 +169,12 @@ impl<'a> Reader<'a> {
         if let AskedBudget::Realised(_, rule) = cell.budget
             && self.policy(cell).conserves()
         {
-            let realised = self.planner.plan(&Policy::parse(rule.name())?, budget)?;
+            let rule = self
+                .job
+                .rules
+                .get(&rule)
+                .refuse(Error::Definition, "a rule of the job's budgets was not read")?;
+            let realised = self.planner.plan(rule, budget)?;
             budget = Budget::entries(realised.total())?;
         }
         let cutter = Cutter::new(subject, self.policy(cell), self.numbers, cell.axes.positions);

@@ -1,14 +1,14 @@
 //! What a definition asks to be measured, checked before anything is computed.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use bitkv_checkpoint::codec::i2s::Layout;
-use bitkv_evict::{Need, Needs, Policy, Role};
+use bitkv_evict::{Need, Needs, Policy, Registry, Role};
 use bitkv_models::{LoadedModel, Loading, Source, configuration, suite};
 use bitkv_progress::{Progress, Silent};
 use bitkv_record::{
     AskedBudget, Axes, AxisLists, Calibration, Definition, Experiment, FileHash, Form, Metric, ModelEntry,
-    Named, Profile, Split, Text, TextSource, Texts,
+    Named, Profile, PublishedRule, Split, Text, TextSource, Texts,
 };
 
 use super::{
@@ -70,6 +70,8 @@ pub struct Job {
     pub truth: Option<Arc<LoadedModel>>,
     /// Policies in the order of the definition, by seed.
     pub policies: Vec<Seeded>,
+    /// The rules by which budgets are asked for.
+    pub rules: BTreeMap<PublishedRule, Policy>,
     /// What any of them needs.
     pub needs: Needs,
     /// Contexts, each of which is read once for all its cells.
@@ -116,19 +118,19 @@ pub struct Cell {
 }
 
 impl Grid {
-    /// Reads a definition, finds and loads its models, and lists its cells.
+    /// Reads a definition, whose policies are of a registry, finds and loads its models, and lists its cells.
     ///
     /// # Errors
     /// With the file, the experiment and the key of whatever cannot be, before anything is computed.
-    pub fn read(path: &Path, options: &Options<'_>) -> Result<Grid> {
-        Grid::of(Definition::read(path)?, options)
+    pub fn read(path: &Path, options: &Options<'_>, registry: &Registry) -> Result<Grid> {
+        Grid::of(Definition::read(path)?, options, registry)
     }
 
     /// As [`Grid::read`].
     ///
     /// # Errors
     /// As [`Grid::read`].
-    pub fn of(definition: Definition, options: &Options<'_>) -> Result<Grid> {
+    pub fn of(definition: Definition, options: &Options<'_>, registry: &Registry) -> Result<Grid> {
         let (names, only) = (definition.names(), options.only);
         if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
             bail!(
@@ -147,9 +149,10 @@ impl Grid {
             |job: &Job| &job.subject.name,
             |experiment, model, form| {
                 // Policies first: a slip in a name should not wait for models.
-                let policies = policies(experiment)?;
+                let policies = policies(experiment, registry)?;
                 let subject = loaded.open(model, form).at("models")?;
-                let mut job = job(experiment, form, subject, &policies, &mut texts)?;
+                let rules = rules(experiment, registry)?;
+                let mut job = job(experiment, form, subject, policies, rules, &mut texts)?;
                 if job.wants(Metric::Form) && form != Form::True {
                     job.truth = Some(loaded.open(model, Form::True).at("models")?);
                 }
@@ -289,18 +292,11 @@ impl<'a> Loaded<'a> {
     }
 }
 
-fn policies(experiment: &Experiment) -> Result<Vec<Seeded>> {
+fn policies(experiment: &Experiment, registry: &Registry) -> Result<Vec<Seeded>> {
     let mut policies: Vec<Seeded> = Vec::new();
     for text in &experiment.policies {
-        let policy = Policy::parse(text).at(format!("policies lists `{text}`"))?;
-        let mut found = Vec::new();
-        for &seed in &experiment.seeds {
-            let seeded = Policy::seeded(text, seed)?;
-            if seeded.is_some() || found.is_empty() {
-                let policy = seeded.unwrap_or_else(|| policy.clone());
-                found.push(Seeded { written: text.clone(), policy, seed });
-            }
-        }
+        let found = seeded(text, &experiment.seeds, registry);
+        let found = found.at(format!("policies lists `{text}`"))?;
         for one in found {
             ensure!(
                 Definition,
@@ -313,19 +309,45 @@ fn policies(experiment: &Experiment) -> Result<Vec<Seeded>> {
     Ok(policies)
 }
 
+/// The policy with every seed where it is random, and else with the first.
+fn seeded(text: &str, seeds: &[u64], registry: &Registry) -> Result<Vec<Seeded>, bitkv_evict::Error> {
+    let mut found = Vec::new();
+    for &seed in seeds {
+        let written = text.to_owned();
+        match registry.seeded(text, seed)? {
+            Some(policy) => found.push(Seeded { written, policy, seed }),
+            None if found.is_empty() => {
+                found.push(Seeded { written, policy: registry.policy(text)?, seed });
+            }
+            None => {}
+        }
+    }
+    Ok(found)
+}
+
+/// The rules by which budgets are asked for.
+fn rules(experiment: &Experiment, registry: &Registry) -> Result<BTreeMap<PublishedRule, Policy>> {
+    let asked = experiment.budgets.iter().filter_map(|budget| match budget {
+        AskedBudget::Realised(_, rule) => Some(*rule),
+        _ => None,
+    });
+    let policy = |rule: PublishedRule| {
+        let policy = registry.policy(rule.name());
+        Ok((rule, policy.at(format!("budgets asks for what `{rule}` keeps"))?))
+    };
+    asked.map(policy).collect()
+}
+
 fn job(
     experiment: &Experiment,
     form: Form,
     subject: Arc<LoadedModel>,
-    policies: &[Seeded],
+    policies: Vec<Seeded>,
+    rules: BTreeMap<PublishedRule, Policy>,
     texts: &mut Vec<FileHash>,
 ) -> Result<Job> {
-    let mut needs = policies.iter().fold(Needs::default(), |needs, p| needs.union(p.policy.needs()));
-    for budget in &experiment.budgets {
-        if let AskedBudget::Realised(_, rule) = budget {
-            needs = needs.union(Policy::parse(rule.name())?.needs());
-        }
-    }
+    let all = policies.iter().map(|seeded| &seeded.policy).chain(rules.values());
+    let needs = all.fold(Needs::default(), |needs, policy| needs.union(policy.needs()));
     let evaluated = texts_of(&experiment.texts)?;
     let calibration = sources(experiment, &subject, &needs, &evaluated)?;
     texts.extend(evaluated.hashes());
@@ -337,13 +359,14 @@ fn job(
     );
     check_budgets(experiment, &subject)?;
     let units = units(experiment, &subject, &evaluated)?;
-    let cells = cells(experiment, form, policies);
+    let cells = cells(experiment, form, &policies);
     Ok(Job {
         experiment: experiment.clone(),
         form,
         subject,
         truth: None,
-        policies: policies.to_vec(),
+        policies,
+        rules,
         needs,
         units,
         cells,

@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use bitkv_evict::{Error, Kind, Need, Needs, Policy, registry};
+use bitkv_evict::{Error, Kind, Need, Needs, Policy};
+use bitkv_lab::registry;
 use bitkv_lab::{
     evidence::Numbers,
     verification::{Changes, definition},
@@ -56,12 +57,13 @@ pub(crate) fn numbers(subject: &LoadedModel) -> Numbers {
 /// Every allocator joined to every scorer that it makes sense with, and every rule and press; windows short enough for
 /// contexts of `tokens`.
 pub(crate) fn every_policy() -> Vec<Policy> {
-    let listed = registry();
+    let registry = registry().unwrap();
+    let listed = registry.listings();
     let of = |kind| listed.iter().filter(move |l| l.kind == kind).map(|l| l.name);
     let pairs = of(Kind::Allocator).flat_map(|a| of(Kind::Scorer).map(move |s| format!("{a}+{s}")));
     let wholes = listed.iter().filter(|l| !matches!(l.kind, Kind::Allocator | Kind::Scorer));
     let specs: Vec<String> = pairs.chain(wholes.map(|l| l.name.to_owned())).collect();
-    let parse = |spec: &String| match Policy::parse(spec) {
+    let parse = |spec: &String| match registry.policy(spec) {
         Err(Error::Meaningless { .. }) => None,
         policy => Some(policy.unwrap()),
     };

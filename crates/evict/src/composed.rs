@@ -1,0 +1,104 @@
+//! How an allocator and a scorer come from scores to the tokens that each head keeps.
+
+use std::{any::TypeId, borrow::Cow, sync::Arc};
+
+use crate::{Allocator, Budget, Division, Error, Head, Observation, Plan, Scorer, options::Common, select};
+
+/// What the scores of a policy depend on: the type of its scorer, and every option written out.
+pub(crate) type ScoreKey = (TypeId, String);
+
+/// An allocator joined to a scorer, with the options that all scorers have.
+#[derive(Clone, Debug)]
+pub(crate) struct Composed {
+    /// The policy's specification, for messages.
+    pub(crate) spec: String,
+    pub(crate) allocator: Arc<dyn Allocator>,
+    pub(crate) scorer: Arc<dyn Scorer>,
+    pub(crate) key: ScoreKey,
+    pub(crate) common: Common,
+}
+
+impl Composed {
+    /// The scores of the tokens that every KV head holds, `[layers * kv_heads][held]`, infinite where the
+    /// scorer protects them or the guard keeps them.
+    pub(crate) fn scores(&self, seen: &Observation<'_>) -> Result<Vec<Vec<f32>>, Error> {
+        let shape = seen.shape;
+        let score = |index| {
+            let held = seen.held(index);
+            let mut scores = vec![0.0; held];
+            self.scorer.score(&self.head(seen, index), &mut scores);
+            if let Some(at) = scores.iter().position(|s| !s.is_finite()) {
+                let (layer, head, value) = (index / shape.kv_heads, index % shape.kv_heads, scores[at]);
+                let position = seen.held_positions(index)[at] as usize;
+                return Err(Error::Score { policy: self.spec.clone(), layer, head, position, value });
+            }
+            let last = self.scorer.protects().max(self.common.guard.recent);
+            scores[held.saturating_sub(last)..].fill(f32::INFINITY);
+            scores[..self.common.guard.sinks.min(held)].fill(f32::INFINITY);
+            Ok(scores)
+        };
+        (0..shape.all_kv_heads()).map(score).collect()
+    }
+
+    /// Chooses by the scores that [`Composed::scores`] gave.
+    pub(crate) fn plan(
+        &self,
+        seen: &Observation<'_>,
+        scores: &[Vec<f32>],
+        budget: Budget,
+    ) -> Result<Plan, Error> {
+        let held: Vec<usize> = scores.iter().map(Vec::len).collect();
+        let total = budget.total(seen.shape).min(held.iter().sum());
+        if total == held.iter().sum() {
+            return Ok(Plan::of_kv_heads(seen.shape, total, all_positions(seen)));
+        }
+        let scores = self.promoted(seen, scores, total / held.len());
+        let weights = self.allocator.weigh(&Division { observation: seen, scores: &scores, total });
+        let counts = bitkv_stats::apportion_within(total, &weights, 1, &held).ok_or_else(|| {
+            let (heads, tokens) = (held.len(), seen.shape.tokens);
+            Error::Division { policy: self.spec.clone(), total, heads, tokens }
+        })?;
+        let kept = counts.into_iter().enumerate();
+        let kept = kept.map(|(index, count)| self.keep(seen, index, count, scores[index].clone())).collect();
+        Ok(Plan::of_kv_heads(seen.shape, total, kept))
+    }
+
+    /// The positions that a KV head keeps of a share of `count` tokens.
+    fn keep(&self, seen: &Observation<'_>, index: usize, count: usize, mut scores: Vec<f32>) -> Vec<u32> {
+        self.scorer.rerank(&self.head(seen, index), count, &mut scores);
+        let guard = self.allocator.fit(self.common.guard, count);
+        // Sinks that were scored as guarded and find no room.
+        scores.iter_mut().take(self.common.guard.sinks).skip(guard.sinks).for_each(|s| *s = f32::MIN);
+        let kept = select::guarded(&scores, count, guard);
+        match seen.positions.get(index) {
+            Some(positions) => kept.iter().map(|&row| positions[row as usize]).collect(),
+            None => kept,
+        }
+    }
+
+    /// The scores, infinite where the scorer promotes a row for a head of `average` tokens.
+    fn promoted<'s>(
+        &self,
+        seen: &Observation<'_>,
+        scores: &'s [Vec<f32>],
+        average: usize,
+    ) -> Cow<'s, [Vec<f32>]> {
+        let mut promoted = Cow::Borrowed(scores);
+        for index in 0..scores.len() {
+            let rows = self.scorer.promotes(&self.head(seen, index), average);
+            if !rows.is_empty() {
+                let scores = &mut promoted.to_mut()[index];
+                rows.into_iter().for_each(|row| scores[row as usize] = f32::INFINITY);
+            }
+        }
+        promoted
+    }
+
+    fn head<'a>(&self, seen: &'a Observation<'a>, index: usize) -> Head<'a> {
+        Head::of(seen, index, self.common.pool)
+    }
+}
+
+fn all_positions(seen: &Observation<'_>) -> Vec<Vec<u32>> {
+    (0..seen.shape.all_kv_heads()).map(|head| seen.held_positions(head).into_owned()).collect()
+}

@@ -1,0 +1,16 @@
+//! The reference that keeps everything.
+
+use crate::{Budget, Memo, Observation, Plan, Reason, Rule};
+
+method! {
+    /// Keeps everything, whatever the budget.
+    pub struct Full {}
+    "full" from "the uncompressed cache",
+    "everything, whatever the budget: the reference", role: Full
+}
+
+impl Rule for Full {
+    fn plan(&self, seen: &Observation<'_>, _: Budget, _: &Memo) -> Result<Plan, Reason> {
+        Ok(Plan::everything(seen.shape))
+    }
+}

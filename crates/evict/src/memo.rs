@@ -1,0 +1,56 @@
+//! What rules keep between plans of one observation.
+
+use std::{
+    any::{Any, TypeId},
+    cell::RefCell,
+    collections::BTreeMap,
+    rc::Rc,
+};
+
+/// One value of every type that a rule asks for, shared by all plans of one observation.
+///
+/// A rule that computes the same thing at every budget, or shares it with other rules, keeps it in a type
+/// of its own with interior mutability, for example a map of scores by layer:
+///
+/// ```
+/// use std::cell::Cell;
+///
+/// #[derive(Default)]
+/// struct Plans(Cell<usize>);
+///
+/// let memo = bitkv_evict::Memo::default();
+/// memo.of::<Plans>().0.set(1);
+/// assert_eq!(memo.of::<Plans>().0.get(), 1);
+/// ```
+#[derive(Debug, Default)]
+pub struct Memo(RefCell<BTreeMap<TypeId, Rc<dyn Any>>>);
+
+impl Memo {
+    /// The value of this type, which is its default when it is first asked for.
+    pub fn of<T: Any + Default>(&self) -> Rc<T> {
+        let known = self.0.borrow().get(&TypeId::of::<T>()).cloned();
+        // A value is only ever stored under its own type.
+        if let Some(value) = known.and_then(|value| value.downcast().ok()) {
+            return value;
+        }
+        let value = Rc::new(T::default());
+        self.0.borrow_mut().insert(TypeId::of::<T>(), Rc::<T>::clone(&value));
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn every_type_has_one_value() {
+        let memo = Memo::default();
+        memo.of::<Cell<u8>>().set(1);
+        memo.of::<Cell<u16>>().set(2);
+        assert_eq!((memo.of::<Cell<u8>>().get(), memo.of::<Cell<u16>>().get()), (1, 2));
+        assert_eq!(Memo::default().of::<Cell<u8>>().get(), 0);
+    }
+}

@@ -1,0 +1,203 @@
+//! Texts to policies.
+
+use std::{str::FromStr, sync::Arc};
+
+use toml::{Table, Value};
+
+use crate::{
+    Error, Kind, Policy, Registry,
+    entry::Entry,
+    options::{self, Common},
+    spec::{self, Part},
+};
+
+impl Registry {
+    /// Reads `ALLOCATOR+SCORER`, each with options in TOML inline form if need be, such as
+    /// `uniform+window-attention{window=64,kernel=5}`, or the name of a rule or of a preset.
+    ///
+    /// A compressor would follow a bar, as in `ALLOCATOR+SCORER|COMPRESSOR`. None exists yet.
+    ///
+    /// # Errors
+    /// With what is wrong, and the names or options that could stand there instead.
+    pub fn policy(&self, text: &str) -> Result<Policy, Error> {
+        self.made(text, &self.parts(text)?)
+    }
+
+    /// The policy with `seed` wherever it is random and `text` names no seed; none where nothing of it is.
+    ///
+    /// ```
+    /// let registry = bitkv_evict::Registry::standard();
+    /// let seeded = |text| registry.seeded(text, 7).map(|policy| policy.map(|policy| policy.spec().to_owned()));
+    /// assert_eq!(seeded("uniform+random")?.as_deref(), Some("uniform+random{seed=7}"));
+    /// assert_eq!(seeded("uniform+recency")?, None);
+    /// # Ok::<(), bitkv_evict::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Registry::policy`].
+    pub fn seeded(&self, text: &str, seed: u64) -> Result<Option<Policy>, Error> {
+        let mut parts = self.parts(text)?;
+        let mut random = false;
+        let alone = parts.len() == 1;
+        for (index, part) in parts.iter_mut().enumerate() {
+            let has_seed = self.defaults(part, index, alone).is_some_and(|known| known.contains_key("seed"));
+            if has_seed && !part.options.contains_key("seed") {
+                let seed = i64::from_ne_bytes(seed.to_ne_bytes());
+                part.options.insert("seed".into(), Value::Integer(seed));
+                random = true;
+            }
+        }
+        let policy = self.made(text, &parts)?;
+        Ok(random.then_some(policy))
+    }
+
+    /// The parts of a specification, or of what a preset stands for.
+    fn parts(&self, text: &str) -> Result<Vec<Part>, Error> {
+        if text.trim().is_empty() {
+            return Err(Error::EmptySpec { rules: names_of(&self.methods().rules) });
+        }
+        let parts = spec::parse(text)?;
+        let [part] = &parts[..] else { return Ok(parts) };
+        match self.presets().iter().find(|preset| preset.name == part.name) {
+            Some(preset) if part.options.is_empty() => self.parts(preset.spec),
+            Some(preset) => Err(Error::PresetOptions { preset: part.name.clone(), spec: preset.spec }),
+            None => Ok(parts),
+        }
+    }
+
+    fn made(&self, text: &str, parts: &[Part]) -> Result<Policy, Error> {
+        match parts {
+            [part] => self.rule(text, part),
+            [allocator, scorer] => self.composed(allocator, scorer),
+            parts => {
+                let reason = format!("it has {} parts; write ALLOCATOR+SCORER", parts.len());
+                Err(Error::Spec { spec: text.into(), reason })
+            }
+        }
+    }
+
+    /// The options of a part, with their defaults, where its name is known.
+    fn defaults(&self, part: &Part, index: usize, alone: bool) -> Option<&Table> {
+        let methods = self.methods();
+        match (alone, index) {
+            (true, _) => find(&methods.rules, &part.name).map(|entry| &entry.defaults),
+            (false, 0) => find(&methods.allocators, &part.name).map(|entry| &entry.defaults),
+            (false, _) => find(&methods.scorers, &part.name).map(|entry| &entry.defaults),
+        }
+    }
+
+    fn composed(&self, allocator: &Part, scorer: &Part) -> Result<Policy, Error> {
+        let entry = known("allocator", &self.methods().allocators, &allocator.name)?;
+        options::refuse_unknown(entry.about.name, &allocator.options, &entry.defaults)?;
+        let allocator = entry.read(&allocator.options)?;
+
+        let entry = known("scorer", &self.methods().scorers, &scorer.name)?;
+        options::refuse_unknown(entry.about.name, &scorer.options, &entry.defaults)?;
+        let shared = options::defaults::<Common>();
+        let (common, own): (Table, Table) =
+            scorer.options.clone().into_iter().partition(|(key, _)| shared.contains_key(key));
+        let scorer = entry.read(&own)?;
+        Policy::composed(allocator, scorer, options::read(entry.about.name, &common)?)
+    }
+
+    fn rule(&self, text: &str, part: &Part) -> Result<Policy, Error> {
+        let entry =
+            find(&self.methods().rules, &part.name).ok_or_else(|| self.no_policy(text, &part.name))?;
+        options::refuse_unknown(entry.about.name, &part.options, &entry.defaults)?;
+        Ok(Policy::rule(entry.read(&part.options)?))
+    }
+
+    /// What is said of a name alone that is no policy.
+    fn no_policy(&self, text: &str, name: &str) -> Error {
+        let methods = self.methods();
+        let half = |reason| Error::Spec { spec: text.into(), reason };
+        if find(&methods.allocators, name).is_some() {
+            return half(format!("`{name}` is an allocator; join it to a scorer, as in `{name}+recency`"));
+        }
+        if find(&methods.scorers, name).is_some() {
+            return half(format!("`{name}` is a scorer; join an allocator to it, as in `uniform+{name}`"));
+        }
+        let (allocators, scorers) = (names_of(&methods.allocators), names_of(&methods.scorers));
+        let known = format!(
+            "{}or ALLOCATOR+SCORER with an allocator of {allocators} and a scorer of {scorers}",
+            self.whole_policies()
+        );
+        Error::Unknown { kind: "policy", name: name.into(), nearest: nearest(name, self.all_names()), known }
+    }
+
+    /// The rules of this suite by name, and an example of each other suite, each followed by a comma.
+    fn whole_policies(&self) -> String {
+        let (mut whole, mut suites) = (String::new(), Vec::new());
+        for name in self.methods().rules.iter().map(|entry| entry.about.name) {
+            match Kind::of_rule(name) {
+                Kind::Suite(suite) if suites.contains(&suite) => {}
+                Kind::Suite(suite) => {
+                    suites.push(suite);
+                    whole += &format!("one of {suite} such as `{name}`, ");
+                }
+                _ => whole += &format!("{name}, "),
+            }
+        }
+        whole
+    }
+
+    /// Every name that it holds, those of whole policies first.
+    fn all_names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let methods = self.methods();
+        let rules = methods.rules.iter().map(|entry| entry.about.name);
+        let presets = methods.presets.iter().map(|preset| preset.name);
+        let allocators = methods.allocators.iter().map(|entry| entry.about.name);
+        let scorers = methods.scorers.iter().map(|entry| entry.about.name);
+        rules.chain(presets).chain(allocators).chain(scorers)
+    }
+}
+
+impl Policy {
+    /// Reads a policy of the [standard registry](Registry::standard); see [`Registry::policy`].
+    ///
+    /// # Errors
+    /// As [`Registry::policy`].
+    pub fn parse(text: &str) -> Result<Policy, Error> {
+        Registry::standard().policy(text)
+    }
+
+    /// As [`Registry::seeded`], of the [standard registry](Registry::standard).
+    ///
+    /// # Errors
+    /// As [`Registry::policy`].
+    pub fn seeded(text: &str, seed: u64) -> Result<Option<Policy>, Error> {
+        Registry::standard().seeded(text, seed)
+    }
+}
+
+impl FromStr for Policy {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Policy, Error> {
+        Policy::parse(text)
+    }
+}
+
+fn find<'r, T: ?Sized>(entries: &'r [Arc<Entry<T>>], name: &str) -> Option<&'r Entry<T>> {
+    entries.iter().find(|entry| entry.about.name == name).map(|entry| &**entry)
+}
+
+fn known<'r, T: ?Sized>(
+    kind: &'static str,
+    entries: &'r [Arc<Entry<T>>],
+    name: &str,
+) -> Result<&'r Entry<T>, Error> {
+    find(entries, name).ok_or_else(|| {
+        let nearest = nearest(name, entries.iter().map(|entry| entry.about.name));
+        Error::Unknown { kind, name: name.into(), nearest, known: names_of(entries) }
+    })
+}
+
+fn names_of<T: ?Sized>(entries: &[Arc<Entry<T>>]) -> String {
+    entries.iter().map(|entry| entry.about.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The name that is nearest to what was written, if any is near.
+fn nearest(written: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let distance = |name: &&str| strsim::damerau_levenshtein(written, name);
+    names.min_by_key(distance).filter(|name| distance(name) <= written.len() / 3)
+}

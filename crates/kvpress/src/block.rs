@@ -1,0 +1,40 @@
+use bitkv_evict::{Need, Reason, formulas, method};
+
+use crate::{checks, contest::Contest, layer::Layer, press::Press, ties::Ties};
+
+method! {
+    /// kvpress' `BlockPress` of KeyDiff: block after block joins what is kept, and is cut with it to
+    /// the budget.
+    pub(crate) struct BlockKeyDiff {
+        /// Tokens that join at a time.
+        block_size: usize = 128 => checks::within(1.., "a block has at least one token"),
+    }
+    needs(self) [Need::Keys];
+    "kvpress:block_keydiff" from "kvpress BlockPress(KeyDiffPress); Park et al. 2025, arXiv:2504.15364",
+    "the keys least like the mean key, block after block"
+}
+
+impl Press for BlockKeyDiff {
+    fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, Reason> {
+        Ok((0..layer.kv_heads).map(|head| self.of_head(layer, head, ties)).collect())
+    }
+}
+
+impl BlockKeyDiff {
+    fn of_head(&self, layer: &Layer<'_>, head: usize, ties: &mut Ties) -> Vec<u32> {
+        let (keys, dim) = (layer.row(Need::Keys, head), layer.head_dim);
+        let mut kept: Vec<u32> = (0..layer.kept as u32).collect();
+        for start in (layer.kept..layer.tokens).step_by(self.block_size) {
+            let end = (start + self.block_size).min(layer.tokens);
+            kept.extend(start as u32..end as u32);
+            let key = |&position: &u32| &keys[position as usize * dim..][..dim];
+            let joined: Vec<f32> = kept.iter().flat_map(key).copied().collect();
+            let mut scores = vec![f32::NEG_INFINITY; layer.tokens];
+            for (&position, score) in kept.iter().zip(formulas::key_diff(&joined, dim)) {
+                scores[position as usize] = score;
+            }
+            kept = ties.decide_in_head(&Contest::in_head(head, scores, layer.kept));
+        }
+        kept
+    }
+}

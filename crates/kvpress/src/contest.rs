@@ -1,0 +1,113 @@
+use std::{cmp::Ordering, ops::Range};
+
+/// Tokens of one head or of several that compete for places by their scores.
+#[derive(Debug)]
+pub(crate) struct Contest {
+    /// The KV heads that take part, counted within the layer.
+    heads: Range<usize>,
+    /// Of each of them, `[tokens]`. A token at negative infinity does not take part.
+    scores: Vec<Vec<f32>>,
+    places: usize,
+}
+
+impl Contest {
+    /// Of one head's tokens.
+    pub(crate) fn in_head(head: usize, scores: Vec<f32>, places: usize) -> Contest {
+        Contest { heads: head..head + 1, scores: vec![scores], places }
+    }
+
+    /// Of the tokens of all heads of a layer.
+    pub(crate) fn in_layer(scores: Vec<Vec<f32>>, places: usize) -> Contest {
+        Contest { heads: 0..scores.len(), scores, places }
+    }
+
+    /// The positions that win in each head, ascending: those of the highest scores; of equal
+    /// ones that of the lower head, then the earlier.
+    pub(crate) fn winners(&self) -> Vec<Vec<u32>> {
+        let mut winners = vec![Vec::new(); self.scores.len()];
+        let mut order = self.by_score();
+        order.truncate(self.places);
+        order.into_iter().for_each(|(head, position)| winners[head].push(position));
+        winners.iter_mut().for_each(|positions| positions.sort_unstable());
+        winners
+    }
+
+    /// Marks, in `close` `[kv_heads][tokens]`, the positions that might win or lose if every
+    /// score were off by as much as `tolerance` times the lowest winner's.
+    pub(crate) fn mark_close(&self, tolerance: f32, close: &mut [Vec<bool>]) {
+        let Some(cut) = self.close_cut(tolerance) else { return };
+        for (scores, close) in self.scores.iter().zip(&mut close[self.heads.clone()]) {
+            for (score, close) in scores.iter().zip(close) {
+                *close |= is_near(*score, cut, tolerance);
+            }
+        }
+    }
+
+    /// How few and how many of each head's tokens win, whichever of those within `tolerance`
+    /// of the cut do.
+    pub(crate) fn wins_within(&self, tolerance: f32) -> Vec<(usize, usize)> {
+        let cut = self.close_cut(tolerance);
+        let near = |score: f32| cut.is_some_and(|cut| is_near(score, cut, tolerance));
+        let count = |scores: &[f32], wins: Vec<u32>| {
+            let at_stake = wins.iter().filter(|&&p| near(scores[p as usize])).count();
+            let all_near = scores.iter().filter(|&&s| near(s)).count();
+            (wins.len() - at_stake, wins.len() - at_stake + all_near)
+        };
+        self.scores.iter().zip(self.winners()).map(|(scores, wins)| count(scores, wins)).collect()
+    }
+
+    /// The lowest score that wins, where the highest that loses is near it.
+    fn close_cut(&self, tolerance: f32) -> Option<f32> {
+        let order = self.by_score();
+        let score = |&(head, position): &(usize, u32)| self.scores[head][position as usize];
+        let cut = score(order.get(self.places.checked_sub(1)?)?);
+        let best_loser = score(order.get(self.places)?);
+        is_near(best_loser, cut, tolerance).then_some(cut)
+    }
+
+    /// All who take part, the best first.
+    fn by_score(&self) -> Vec<(usize, u32)> {
+        let all = self.scores.iter().enumerate().flat_map(|(head, scores)| {
+            let taking_part = scores.iter().enumerate().filter(|(_, s)| **s > f32::NEG_INFINITY);
+            taking_part.map(move |(position, _)| (head, position as u32))
+        });
+        let mut order: Vec<(usize, u32)> = all.collect();
+        let score = |&(head, position): &(usize, u32)| self.scores[head][position as usize];
+        // A stable sort leaves equal scores in the order of head and position.
+        order.sort_by(|a, b| score(b).partial_cmp(&score(a)).unwrap_or(Ordering::Equal));
+        order
+    }
+}
+
+fn is_near(score: f32, cut: f32, tolerance: f32) -> bool {
+    (score - cut).abs() <= tolerance * cut.abs() || score == cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_scores_the_first_wins() {
+        let contest = Contest::in_head(0, vec![1.0, 2.0, 1.0, 1.0, f32::NEG_INFINITY], 2);
+        assert_eq!(contest.winners(), [[0, 1]]);
+        let contest = Contest::in_layer(vec![vec![0.0, 3.0], vec![3.0, 4.0]], 2);
+        assert_eq!(contest.winners(), [vec![1], vec![1]]);
+        assert_eq!(contest.wins_within(0.0), [(0, 1), (1, 2)]);
+        assert_eq!(Contest::in_head(0, vec![1.0, 2.0], 1).wins_within(0.0), [(1, 1)]);
+    }
+
+    #[test]
+    fn close_are_those_that_rounding_could_swap() {
+        let marked = |scores: &[f32], places| {
+            let mut close = vec![vec![false; scores.len()]];
+            Contest::in_head(0, scores.to_vec(), places).mark_close(0.01, &mut close);
+            (0..scores.len()).filter(|&i| close[0][i]).collect::<Vec<_>>()
+        };
+        assert_eq!(marked(&[9.0, 1.0, 0.995, 0.98], 2), [1, 2]);
+        assert_eq!(marked(&[0.0, 0.0, -1.0], 1), [0, 1]);
+        assert_eq!(marked(&[9.0, 1.0, 0.98], 2), []);
+        assert_eq!(marked(&[1.0, 1.0], 2), []);
+        assert_eq!(marked(&[1.0, 1.0], 0), []);
+    }
+}

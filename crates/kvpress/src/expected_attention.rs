@@ -1,0 +1,112 @@
+use std::rc::Rc;
+
+use bitkv_evict::{
+    Need, Options, Reason, Shape,
+    formulas::{self, MeanRotation, QueryMoments},
+    method,
+};
+
+use crate::{
+    checks,
+    known::Scores,
+    layer::Layer,
+    press::{self, ScorerPress},
+};
+
+method! {
+    /// kvpress' `ExpectedAttentionPress`: the attention that queries yet to come are expected to
+    /// pay, if they are like those so far, times the length of the value.
+    pub(crate) struct ExpectedAttention {
+        #[serde(flatten)]
+        future: Future = Future::default() => Options::check,
+        /// Whether to multiply by the length of the value.
+        use_vnorm: bool = true,
+        /// Added to the expected attention before that.
+        epsilon: f64 = 0.0 => checks::not_negative,
+    }
+    needs(self) self.future.needs().with(self.use_vnorm.then_some(Need::Values));
+    "kvpress:expected_attention" from "kvpress ExpectedAttentionPress; Devoto et al. 2025, arXiv:2510.00636",
+    "expected attention of queries yet to come, times the length of the value"
+}
+
+method! {
+    /// The same without the value's length: what [`CriticalKv`](crate::critical::CriticalKv) asks for.
+    pub(crate) struct Future {
+        /// How many of the positions that follow the queries are spread over.
+        n_future_positions: usize = 512 => checks::within(1.., "a mean over no positions does not exist"),
+        /// First tokens that are kept, and whose queries do not count.
+        n_sink: usize = 4,
+        /// Whether the spread of the queries counts, and not only their mean.
+        use_covariance: bool = true,
+    }
+    needs(self) [Need::Keys, Need::QueryMoments(self.n_sink)];
+}
+
+impl ExpectedAttention {
+    pub(crate) fn with_epsilon(epsilon: f64) -> ExpectedAttention {
+        ExpectedAttention { epsilon, ..ExpectedAttention::default() }
+    }
+}
+
+impl ScorerPress for ExpectedAttention {
+    fn refuse(&self, shape: Shape) -> Result<(), Reason> {
+        ScorerPress::refuse(&self.future, shape)
+    }
+
+    fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
+        let mut scores = self.future.expected(layer).to_vec();
+        if self.use_vnorm {
+            for (head, scores) in scores.iter_mut().enumerate() {
+                let norms = formulas::row_norms(layer.row(Need::Values, head), layer.head_dim);
+                let behind_sinks = &norms[self.future.n_sink..];
+                let weighted = |(s, norm): (&mut f32, &f32)| *s = (*s + self.epsilon as f32) * norm;
+                scores.iter_mut().zip(behind_sinks).for_each(weighted);
+            }
+        }
+        self.future.behind_sinks(scores)
+    }
+}
+
+impl ScorerPress for Future {
+    fn refuse(&self, shape: Shape) -> Result<(), Reason> {
+        if !shape.head_dim.is_multiple_of(2) {
+            let reason = format!("rotary embedding pairs channels, and head_dim is {}", shape.head_dim);
+            return Err(reason.into());
+        }
+        checks::more_tokens_than("n_sink", self.n_sink, shape)
+    }
+
+    fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
+        self.behind_sinks(self.expected(layer).to_vec())
+    }
+}
+
+impl Future {
+    /// Expected attention to the tokens behind the sinks, on the mean over each group.
+    fn expected(&self, layer: &Layer<'_>) -> Rc<Scores> {
+        layer.known("expected", self, || self.computed(layer))
+    }
+
+    fn computed(&self, layer: &Layer<'_>) -> Scores {
+        let dim = layer.head_dim;
+        let ahead = MeanRotation::over(layer.tokens, self.n_future_positions, dim, layer.rope_theta);
+        let of_group = |head| {
+            let keys = &layer.row(Need::Keys, head)[self.n_sink * dim..];
+            let queries = layer.group(Need::QueryMoments(self.n_sink), head);
+            let of_query_head = |moments: &&[f32]| {
+                let moments = QueryMoments::rotated(moments, dim, &ahead, self.use_covariance);
+                formulas::expected_attention(&moments, keys)
+            };
+            let all: Vec<Vec<f64>> = queries.iter().map(of_query_head).collect();
+            let mean = |j: usize| (all.iter().map(|row| row[j]).sum::<f64>() / all.len() as f64) as f32;
+            (0..layer.tokens - self.n_sink).map(mean).collect()
+        };
+        (0..layer.kv_heads).map(of_group).collect()
+    }
+
+    fn behind_sinks(&self, mut scores: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+        let sinks = vec![press::above(&scores); self.n_sink];
+        scores.iter_mut().for_each(|scores| drop(scores.splice(0..0, sinks.iter().copied())));
+        scores
+    }
+}

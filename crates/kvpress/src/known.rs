@@ -1,0 +1,51 @@
+use std::{cell::RefCell, collections::BTreeMap, fmt::Debug, rc::Rc};
+
+/// Of each KV head of a layer, `[kv_heads][tokens]`.
+pub(crate) type Scores = Vec<Vec<f32>>;
+
+/// Scores of one observation that presses share, and that one press asks for again at every budget.
+#[derive(Debug, Default)]
+pub(crate) struct Known(RefCell<BTreeMap<(usize, String), Rc<Scores>>>);
+
+impl Known {
+    /// What `compute` gives for `method` of a layer, computed once. A method writes every one of its options when it is
+    /// debugged, which is what tells two of them apart.
+    pub(crate) fn of(
+        &self,
+        layer: usize,
+        part: &str,
+        method: &dyn Debug,
+        compute: impl FnOnce() -> Scores,
+    ) -> Rc<Scores> {
+        let key = (layer, format!("{part} {method:?}"));
+        let known = self.0.borrow().get(&key).cloned();
+        // Nothing is borrowed while it computes: scores may be made of others that are known too.
+        known.unwrap_or_else(|| {
+            let scores = Rc::new(compute());
+            self.0.borrow_mut().insert(key, Rc::clone(&scores));
+            scores
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_computed_once() {
+        let (known, times) = (Known::default(), RefCell::new(0));
+        let ask = |layer, part, method: &dyn Debug| {
+            known.of(layer, part, method, || {
+                *times.borrow_mut() += 1;
+                vec![vec![*times.borrow() as f32]]
+            })
+        };
+        let first = ask(0, "scores", &Some(1));
+        assert_eq!(ask(0, "scores", &Some(1)), first);
+        for other in [ask(1, "scores", &Some(1)), ask(0, "parts", &Some(1)), ask(0, "scores", &Some(2))] {
+            assert_ne!(other, first);
+        }
+        assert_eq!(*times.borrow(), 4);
+    }
+}

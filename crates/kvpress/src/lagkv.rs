@@ -1,0 +1,55 @@
+use bitkv_evict::{Need, formulas, method};
+
+use crate::{checks, layer::Layer, press::ScorerPress};
+
+method! {
+    /// kvpress' `LagKVPress`: tokens whose keys and values stand out beside the partition that
+    /// follows; the sinks and the last partition stay.
+    pub(crate) struct LagKv {
+        /// Tokens kept at the start.
+        n_sink: usize = 4,
+        /// Length of a partition.
+        lag_size: usize = 128 => checks::within(1.., "a partition has at least one token"),
+        /// Whether partitions compete with each other, by score and not by rank.
+        cross_scoring: bool = false,
+    }
+    needs(self) [Need::Keys, Need::Values];
+    "kvpress:lagkv" from "kvpress LagKVPress; Liang et al. 2025, arXiv:2504.04704",
+    "tokens that stand out beside the partition that follows"
+}
+
+impl ScorerPress for LagKv {
+    fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
+        if layer.tokens < self.n_sink + 2 * self.lag_size {
+            return vec![self.latest(layer.tokens); layer.kv_heads];
+        }
+        (0..layer.kv_heads).map(|head| self.of_head(layer, head)).collect()
+    }
+}
+
+impl LagKv {
+    /// Scores without partitions to compare: the sinks, then the latest tokens.
+    fn latest(&self, tokens: usize) -> Vec<f32> {
+        let behind = tokens.saturating_sub(self.n_sink);
+        let score = |i| if i < self.n_sink { 1.0 } else { (i - self.n_sink) as f32 / behind as f32 };
+        (0..tokens).map(score).collect()
+    }
+
+    fn of_head(&self, layer: &Layer<'_>, head: usize) -> Vec<f32> {
+        let behind = |need| &layer.row(need, head)[self.n_sink * layer.head_dim..];
+        let parts =
+            formulas::lag_scores(behind(Need::Keys), behind(Need::Values), layer.head_dim, self.lag_size);
+        let mut scores = vec![1.0; self.n_sink];
+        for part in parts {
+            match self.cross_scoring {
+                true => scores.extend(part),
+                false => {
+                    let rank = |rank: usize| rank as f32 / self.lag_size as f32;
+                    scores.extend(formulas::ranks(&part).into_iter().map(rank));
+                }
+            }
+        }
+        scores.resize(layer.tokens, 1.0);
+        scores
+    }
+}

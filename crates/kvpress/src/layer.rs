@@ -1,0 +1,83 @@
+use std::{fmt::Debug, rc::Rc};
+
+use bitkv_evict::{Budget, Need, Observation, Shape, formulas::mean_rows};
+
+use crate::known::{Known, Scores};
+
+/// One layer of a whole cache, as a press sees it.
+pub(crate) struct Layer<'a> {
+    pub(crate) index: usize,
+    /// All layers that the model has.
+    pub(crate) count: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) tokens: usize,
+    pub(crate) head_dim: usize,
+    /// Tokens that a head keeps on average: `max(1, int(tokens * (1 - ratio)))`.
+    pub(crate) kept: usize,
+    /// The part kept, `1 - ratio`.
+    pub(crate) part: f64,
+    pub(crate) rope_theta: f64,
+    seen: &'a Observation<'a>,
+    known: &'a Known,
+}
+
+impl<'a> Layer<'a> {
+    pub(crate) fn new(
+        seen: &'a Observation<'a>,
+        index: usize,
+        budget: Budget,
+        known: &'a Known,
+    ) -> Layer<'a> {
+        let shape = seen.shape;
+        Layer {
+            index,
+            count: shape.layers,
+            kv_heads: shape.kv_heads,
+            tokens: shape.tokens,
+            head_dim: shape.head_dim,
+            kept: budget.per_head(shape),
+            part: budget.part(shape),
+            // Checked to be there when query moments are needed, and else not read.
+            rope_theta: seen.rope_theta.unwrap_or(1.0),
+            seen,
+            known,
+        }
+    }
+
+    /// What `compute` gives for `method`, which does not read the budget: computed once for all plans.
+    pub(crate) fn known(
+        &self,
+        part: &str,
+        method: &dyn Debug,
+        compute: impl FnOnce() -> Scores,
+    ) -> Rc<Scores> {
+        self.known.of(self.index, part, method, compute)
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        self.seen.shape
+    }
+
+    /// The row of KV head `head` of a need that has one for each.
+    pub(crate) fn row(&self, need: Need, head: usize) -> &'a [f32] {
+        self.seen.rows(need)[self.index * self.kv_heads + head]
+    }
+
+    /// The rows of the query heads that share KV head `head`.
+    pub(crate) fn group(&self, need: Need, head: usize) -> &[&'a [f32]] {
+        let group = self.seen.shape.group();
+        let first = (self.index * self.kv_heads + head) * group;
+        &self.seen.rows(need)[first..first + group]
+    }
+
+    /// The mean over the group of KV head `head`, `[tokens]`.
+    pub(crate) fn group_mean(&self, need: Need, head: usize) -> Vec<f32> {
+        mean_rows(self.group(need, head))
+    }
+
+    /// The mean over all query heads, `[tokens]`.
+    pub(crate) fn mean(&self, need: Need) -> Vec<f32> {
+        let heads = self.seen.shape.query_heads;
+        mean_rows(&self.seen.rows(need)[self.index * heads..(self.index + 1) * heads])
+    }
+}

@@ -1,0 +1,24 @@
+use bitkv_evict::{Need, method};
+
+use crate::{layer::Layer, press::ScorerPress};
+
+method! {
+    /// kvpress' `ObservedAttentionPress`: the attention that a token received, on the mean over
+    /// the queries that could attend to it.
+    pub(crate) struct ObservedAttention {}
+    needs(self) [Need::Accumulated];
+    "kvpress:observed_attention" from
+        "kvpress ObservedAttentionPress; related to Zhang et al. 2023, arXiv:2306.14048",
+    "the mean attention of all later queries"
+}
+
+impl ScorerPress for ObservedAttention {
+    fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
+        let queries = |position: usize| (layer.tokens - position) as f32;
+        let scores = |head| {
+            let sums = layer.group_mean(Need::Accumulated, head).into_iter().enumerate();
+            sums.map(|(position, sum)| sum / queries(position)).collect()
+        };
+        (0..layer.kv_heads).map(scores).collect()
+    }
+}

@@ -1,0 +1,66 @@
+use bitkv_evict::{Reads, Reason, Shape};
+
+use crate::{contest::Contest, layer::Layer, ties::Ties};
+
+/// Compresses one layer of a cache.
+pub(crate) trait Press: Reads {
+    /// Whether the heads of a layer keep `layer.kept` tokens on average.
+    fn conserves(&self) -> bool {
+        true
+    }
+
+    /// The positions that each KV head keeps, ascending, `ties` deciding wherever scores do.
+    /// Fails on a cache that kvpress refuses, and on a score that is not finite.
+    fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, Reason>;
+}
+
+/// A press that keeps the best-scored tokens of each head: kvpress' `ScorerPress`.
+pub(crate) trait ScorerPress: Reads {
+    /// Refuses, in a clause, a cache that kvpress refuses.
+    fn refuse(&self, _: Shape) -> Result<(), Reason> {
+        Ok(())
+    }
+
+    /// Whether scores are others at another budget.
+    fn follows_budget(&self) -> bool {
+        false
+    }
+
+    /// A score for each token of each KV head, `[kv_heads][tokens]`.
+    fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>>;
+}
+
+impl<S: ScorerPress> Press for S {
+    fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, Reason> {
+        Ok(keep_best(finite_scores(self, layer)?, layer.kept, ties))
+    }
+}
+
+/// Keeps the `count` best-scored tokens of each head.
+pub(crate) fn keep_best(scores: Vec<Vec<f32>>, count: usize, ties: &mut Ties) -> Vec<Vec<u32>> {
+    let best = |(head, scores)| ties.decide_in_head(&Contest::in_head(head, scores, count));
+    scores.into_iter().enumerate().map(best).collect()
+}
+
+/// The scores of a press, unless it refuses the cache or one of them is not finite.
+pub(crate) fn finite_scores<S: ScorerPress>(press: &S, layer: &Layer<'_>) -> Result<Vec<Vec<f32>>, Reason> {
+    press.refuse(layer.shape())?;
+    let scores = match press.follows_budget() {
+        true => press.scores(layer),
+        false => layer.known("scores", press, || press.scores(layer)).to_vec(),
+    };
+    for (head, scores) in scores.iter().enumerate() {
+        if let Some(at) = scores.iter().position(|s| !s.is_finite()) {
+            let (layer, score) = (layer.index, scores[at]);
+            let reason =
+                format!("position {at} of layer {layer}, KV head {head} scores {score}, which is not finite");
+            return Err(reason.into());
+        }
+    }
+    Ok(scores)
+}
+
+/// The score of tokens that kvpress protects: 1 more than the largest of all heads.
+pub(crate) fn above(scores: &[Vec<f32>]) -> f32 {
+    scores.iter().flatten().copied().fold(f32::NEG_INFINITY, f32::max) + 1.0
+}

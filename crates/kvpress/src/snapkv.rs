@@ -1,0 +1,39 @@
+use bitkv_evict::{Need, Reason, Shape, formulas, method};
+
+use crate::{
+    checks,
+    layer::Layer,
+    press::{self, ScorerPress},
+};
+
+method! {
+    /// kvpress' `SnapKVPress`: what the last queries attend to, smoothed over neighbours, and the
+    /// tokens of these queries.
+    pub(crate) struct SnapKv {
+        /// How many of the last queries are asked.
+        pub(crate) window_size: usize = 64 => checks::window,
+        /// Width of the centred mean that smooths their attention; odd.
+        kernel_size: usize = 5 => checks::odd("a centred mean has an odd width"),
+    }
+    needs(self) [Need::Window(self.window_size)];
+    "kvpress:snapkv" from "kvpress SnapKVPress; Li et al. 2024, arXiv:2404.14469",
+    "the last queries' tokens, and what these queries attended to, smoothed"
+}
+
+impl ScorerPress for SnapKv {
+    fn refuse(&self, shape: Shape) -> Result<(), Reason> {
+        checks::more_tokens_than("window_size", self.window_size, shape)
+    }
+
+    fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
+        let before = layer.tokens - self.window_size;
+        let smoothed = |head| {
+            let attention = layer.group_mean(Need::Window(self.window_size), head);
+            formulas::smoothed(&attention[..before], self.kernel_size)
+        };
+        let mut scores: Vec<Vec<f32>> = (0..layer.kv_heads).map(smoothed).collect();
+        let above = press::above(&scores);
+        scores.iter_mut().for_each(|scores| scores.resize(layer.tokens, above));
+        scores
+    }
+}

@@ -1,0 +1,165 @@
+//! What kvpress kept of the fixtures in `testdata`, and what is kept here.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use bitkv_evict::{Budget, Needs, Observation, Policy};
+use bitkv_kvpress::undecided;
+
+use crate::{
+    support::{listings, read},
+    tensors::{Rows, Tensors},
+};
+
+/// By how much, relative to the lowest score kept, another order of summation may change a score.
+const TIE: f32 = 1e-6;
+
+/// File, press, ratio, layer and KV head, as `testdata/README.md` has it.
+type Plans = BTreeMap<String, BTreeMap<String, BTreeMap<String, Vec<Vec<String>>>>>;
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata")
+}
+
+fn plans() -> Plans {
+    serde_json::from_str(&std::fs::read_to_string(folder().join("plans.json")).unwrap()).unwrap()
+}
+
+fn policy(press: &str) -> Policy {
+    read(&format!("kvpress:{press}")).unwrap()
+}
+
+/// How far a press agrees, counted in heads.
+#[derive(Clone, Copy, Default)]
+struct Agreement {
+    heads: usize,
+    exact: usize,
+    by_ties: usize,
+}
+
+/// Presses that give the same score to many tokens: all of a window, or of equal rank.
+const TYING: [&str; 7] =
+    ["snapkv", "pyramidkv", "chunkkv", "lagkv", "critical_snapkv", "adakv_snapkv", "critical_adakv_snapkv"];
+
+#[test]
+fn the_same_positions_are_kept_but_for_ties() {
+    let mut agreements: BTreeMap<String, Agreement> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (stem, presses) in plans() {
+        let (tensors, rows) = observed(&stem);
+        let seen = tensors.view(&rows);
+        for (press, ratios) in presses {
+            let agreement = agreements.entry(press.clone()).or_default();
+            for (ratio, layers) in ratios {
+                compare(&policy(&press), &seen, removing(&ratio), &layers, agreement)
+                    .unwrap_or_else(|said| wrong.push(format!("{stem}, ratio {ratio}: {said}")));
+            }
+        }
+    }
+    for (press, Agreement { heads, exact, by_ties }) in &agreements {
+        println!("{press}: of {heads} heads {exact} are exact and {by_ties} differ by ties only");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let bare = |press: &str| press.split('{').next().unwrap_or_default().to_owned();
+    let unexpected = agreements.iter().filter(|(press, a)| a.by_ties > 0 && !TYING.contains(&&*bare(press)));
+    assert_eq!(unexpected.map(|(press, _)| press).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[test]
+fn a_press_that_is_not_the_one_is_found_out() {
+    let (tensors, rows) = observed("gqa-96");
+    let seen = tensors.view(&rows);
+    let of = |press: &str, ratio: &str| plans()["gqa-96"][press][ratio].clone();
+    for (named, taken) in [
+        ("knorm", "keydiff"),
+        ("adakv_knorm", "knorm"),
+        ("snapkv{window_size=8}", "snapkv{kernel_size=7,window_size=8}"),
+        ("expected_attention", "expected_attention{use_covariance=false,use_vnorm=false}"),
+        ("critical_expected_attention", "expected_attention"),
+        ("adakv_expected_attention", "adakv_expected_attention_e2"),
+    ] {
+        let plans = of(taken, "0.5");
+        let said = compare(&policy(named), &seen, removing("0.5"), &plans, &mut Agreement::default());
+        assert!(said.unwrap_err().contains("differs in layer"), "{named} as {taken}");
+    }
+    let plans = of("knorm", "0.5");
+    let said = compare(&policy("knorm"), &seen, removing("0.75"), &plans, &mut Agreement::default());
+    assert!(said.is_err());
+}
+
+#[test]
+fn every_press_has_a_fixture() {
+    let plans = plans();
+    for listing in listings() {
+        let press = listing.name.strip_prefix("kvpress:").unwrap();
+        assert!(plans.values().all(|file| file.contains_key(press)), "{press} has no fixture");
+    }
+    for press in plans.values().flat_map(BTreeMap::keys) {
+        assert_eq!(policy(press).spec(), format!("kvpress:{press}"));
+    }
+}
+
+#[test]
+fn every_press_is_documented() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/KVPRESS.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let first_cell = |line: &str| line.split(" | ").next().unwrap_or_default().to_owned();
+    let cells: Vec<String> = text.lines().filter(|line| line.starts_with("| `")).map(first_cell).collect();
+    // A cell names presses in code quotes, with the names of options that follow a brace.
+    let named = cells.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let mut named: Vec<&str> = named.map(|code| code.split('{').next().unwrap_or_default()).collect();
+    let mut listed: Vec<&str> =
+        listings().into_iter().map(|listing| &listing.name["kvpress:".len()..]).collect();
+    named.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(named, listed);
+}
+
+/// The tensors of a file, and what all presses read of them.
+fn observed(stem: &str) -> (Tensors, Rows) {
+    let tensors = Tensors::read(&folder().join(format!("{stem}.safetensors")));
+    let all = plans()[stem].keys().fold(Needs::default(), |all, press| all.union(policy(press).needs()));
+    let rows = tensors.observe(&all);
+    (tensors, rows)
+}
+
+fn removing(ratio: &str) -> Budget {
+    Budget::ratio(ratio.parse().unwrap()).unwrap()
+}
+
+fn compare(
+    policy: &Policy,
+    seen: &Observation<'_>,
+    budget: Budget,
+    layers: &[Vec<String>],
+    agreement: &mut Agreement,
+) -> Result<(), String> {
+    let plan = policy.plan(seen, budget).map_err(|e| e.to_string())?;
+    let undecided = undecided(policy, seen, budget, TIE).map_err(|e| e.to_string())?;
+    let heads = layers.iter().enumerate().flat_map(|(layer, heads)| {
+        heads.iter().enumerate().map(move |(head, bitmap)| (layer, head, positions(bitmap)))
+    });
+    let mut wrong = Vec::new();
+    for ((layer, head, theirs), undecided) in heads.zip(undecided) {
+        let ours = plan.kept(layer, head);
+        let either =
+            theirs.iter().filter(|p| !ours.contains(p)).chain(ours.iter().filter(|p| !theirs.contains(p)));
+        let differing: Vec<u32> = either.copied().collect();
+        agreement.heads += 1;
+        match differing.iter().all(|p| undecided.contains(p)) {
+            true if differing.is_empty() => agreement.exact += 1,
+            true => agreement.by_ties += 1,
+            false => {
+                wrong.push(format!("{policy} differs in layer {layer}, KV head {head} at {differing:?}"))
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+}
+
+/// The positions of a bitmap: bit `p % 4` of hexadecimal digit `p / 4`.
+fn positions(bitmap: &str) -> Vec<u32> {
+    let digits = bitmap.chars().map(|digit| digit.to_digit(16).unwrap());
+    let bits =
+        |(at, digit): (u32, u32)| (0..4).filter(move |bit| digit >> bit & 1 == 1).map(move |b| 4 * at + b);
+    (0..).zip(digits).flat_map(bits).collect()
+}

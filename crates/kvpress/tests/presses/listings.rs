@@ -1,0 +1,47 @@
+//! How presses are listed and written.
+
+use bitkv_evict::{Kind, Policy, Registry, Role};
+
+use crate::support::{listings, read};
+
+#[test]
+fn the_list_is_complete_and_tidy() {
+    assert_eq!(listings().len(), 20);
+    for listing in listings() {
+        let press = listing.name.strip_prefix("kvpress:").unwrap();
+        let own = |c: char| c.is_ascii_lowercase() || c == '_' || c == '2';
+        assert!(press.chars().all(own), "{press}");
+        assert!(listing.source.starts_with("kvpress ") && !listing.description.is_empty(), "{press}");
+        assert!(!listing.description.contains('\n') && listing.description.len() < 100, "{press}");
+        assert_eq!(listing.conserving, !["pyramidkv", "chunkkv"].contains(&press), "{press}");
+        assert_eq!((listing.kind.name(), listing.role, listing.oracle), ("kvpress", Role::Method, false));
+        assert!(listing.options.iter().all(|(option, _)| option != "sinks" && option != "recent"), "{press}");
+    }
+}
+
+#[test]
+fn an_option_given_its_default_is_as_if_it_were_not_given() {
+    let spec = |text: &str| read(text).unwrap().spec().to_owned();
+    for listing in listings() {
+        for (key, value) in &listing.options {
+            assert_eq!(spec(&format!("{}{{{key}={value}}}", listing.name)), listing.name, "{key}={value}");
+        }
+        let policy = read(listing.name).unwrap();
+        assert_eq!(spec(policy.explicit_spec()), listing.name);
+    }
+    assert_eq!(spec("kvpress:adakv_snapkv{alpha_safeguard=1}"), "kvpress:adakv_snapkv{alpha_safeguard=1.0}");
+}
+
+#[test]
+fn presses_are_added_once_to_a_registry() {
+    assert!(Policy::parse("kvpress:snapkv").is_err());
+    let registry = bitkv_kvpress::presses(Registry::empty()).unwrap();
+    assert!(registry.listings().iter().all(|listing| listing.kind == Kind::Suite("kvpress")));
+    let said = bitkv_kvpress::presses(registry).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "there is a rule named `kvpress:streaming_llm` already; give the other one a name of its own"
+    );
+    let said = read("kvprss").unwrap_err().to_string();
+    assert!(said.contains(", one of kvpress such as `kvpress:streaming_llm`, or ALLOCATOR+SCORER"), "{said}");
+}

@@ -1,0 +1,168 @@
+//! What holds of every press of kvpress, whatever was observed.
+
+use std::collections::BTreeMap;
+
+use bitkv_evict::{Budget, Need, Needs, Observation, Planner, Policy, Shape};
+use bitkv_kvpress::undecided;
+use proptest::prelude::*;
+
+use crate::support::{listings, read};
+
+const DIM: usize = 4;
+
+/// Every press, with windows and the like small enough for the caches drawn here.
+fn presses() -> Vec<Policy> {
+    let small = [("window_size", 3), ("kernel_size", 3), ("lag_size", 3), ("block_size", 4)];
+    let small = small.into_iter().chain([("chunk_length", 4), ("n_sink", 2), ("num_sinks", 2)]);
+    let small: Vec<(&str, i64)> = small.chain([("beta", 2), ("n_future_positions", 5)]).collect();
+    let press = |options: Vec<(String, String)>, name: &str| {
+        let has = |option: &str| options.iter().any(|(name, _)| name == option);
+        let given = small.iter().filter(|(option, _)| has(option)).map(|(o, value)| format!("{o}={value}"));
+        let given: Vec<String> = given.collect();
+        read(&format!("{name}{{{}}}", given.join(","))).unwrap()
+    };
+    listings().into_iter().map(|listing| press(listing.options, listing.name)).collect()
+}
+
+fn is_of_kv_heads(need: Need) -> bool {
+    matches!(need, Need::Keys | Need::Values)
+}
+
+#[derive(Clone, Debug)]
+struct Observed {
+    shape: Shape,
+    rows: BTreeMap<Need, Vec<Vec<f32>>>,
+}
+
+impl Observed {
+    fn view(&self) -> Observation<'_> {
+        let mut seen = Observation::of(self.shape);
+        seen.rope_theta = Some(10_000.0);
+        self.rows.iter().fold(seen, |seen, (&need, rows)| seen.with_rows(need, rows))
+    }
+}
+
+/// Caches of 4 to 39 tokens; equal numbers are common, no key or value is all zeros.
+fn observed() -> impl Strategy<Value = Observed> {
+    let shapes =
+        (1usize..4, 1usize..4, 1usize..4, 4usize..40).prop_map(|(layers, kv_heads, group, tokens)| Shape {
+            layers,
+            query_heads: kv_heads * group,
+            kv_heads,
+            tokens,
+            head_dim: DIM,
+        });
+    let chance = prop::collection::vec(prop_oneof![1 => Just(0.25f32), 6 => 0.01..1.0f32], 4096);
+    (shapes, chance).prop_map(|(shape, chance)| {
+        let needs = presses().iter().fold(Needs::default(), |needs, press| needs.union(press.needs()));
+        let mut drawn = chance.iter().cycle().copied();
+        let mut rows_of = |need: Need| {
+            let heads = if is_of_kv_heads(need) { shape.all_kv_heads() } else { shape.all_query_heads() };
+            let length = match need {
+                Need::Keys | Need::Values => shape.tokens * DIM,
+                Need::QueryMoments(_) => DIM + DIM * DIM,
+                _ => shape.tokens,
+            };
+            (need, (0..heads).map(|_| drawn.by_ref().take(length).collect()).collect())
+        };
+        Observed { shape, rows: needs.iter().map(&mut rows_of).collect() }
+    })
+}
+
+fn kept(policy: &Policy, seen: &Observation<'_>, budget: Budget) -> Vec<Vec<u32>> {
+    let (plan, shape) = (policy.plan(seen, budget).unwrap(), seen.shape);
+    let heads = 0..shape.all_kv_heads();
+    heads.map(|i| plan.kept(i / shape.kv_heads, i % shape.kv_heads).to_vec()).collect()
+}
+
+/// How a press spreads its budget.
+fn spread(policy: &Policy) -> &'static str {
+    let name = policy.spec().split('{').next().unwrap_or_default();
+    match name.strip_prefix("kvpress:").unwrap_or_default() {
+        "pyramidkv" | "chunkkv" => "otherwise",
+        name if name.contains("adakv") => "over the heads of a layer",
+        _ => "evenly",
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// One planner scores a layer once for all budgets and for all presses that score alike.
+    #[test]
+    fn one_planner_plans_as_many_do(seen in observed(), parts in prop::collection::vec(0.05..1.0f64, 2..4)) {
+        let view = seen.view();
+        let planner = Planner::new(&view);
+        for press in presses() {
+            for &part in &parts {
+                let budget = Budget::fraction(part).unwrap();
+                prop_assert_eq!(planner.plan(&press, budget).ok(), press.plan(&view, budget).ok(), "{}", press);
+            }
+        }
+    }
+
+    #[test]
+    fn a_press_spends_its_budget(observed in observed(), ratio in 0.05..0.95f64) {
+        let (seen, shape) = (observed.view(), observed.shape);
+        let n = ((shape.tokens as f64 * (1.0 - ratio)) as usize).max(1);
+        for policy in presses() {
+            let kept = kept(&policy, &seen, Budget::ratio(ratio).unwrap());
+            for set in &kept {
+                prop_assert!(set.is_sorted_by(|a, b| a < b), "{policy}: {set:?}");
+                prop_assert!(set.last().is_none_or(|&last| (last as usize) < shape.tokens), "{policy}");
+            }
+            for layer in kept.chunks(shape.kv_heads) {
+                let counts: Vec<usize> = layer.iter().map(Vec::len).collect();
+                match spread(&policy) {
+                    "evenly" => prop_assert_eq!(&counts, &vec![n; shape.kv_heads], "{}", policy),
+                    "otherwise" => prop_assert!(counts.iter().all(|&c| c == counts[0] && c > 0), "{}", policy),
+                    _ => {
+                        prop_assert_eq!(counts.iter().sum::<usize>(), n * shape.kv_heads, "{}", policy);
+                        prop_assert!(counts.iter().all(|&c| c > 0), "{}", policy);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_press_that_conserves_keeps_what_is_asked(observed in observed(), count in 1usize..200) {
+        let seen = observed.view();
+        for budget in [Budget::tokens(count).unwrap(), Budget::entries(count).unwrap()] {
+            for policy in presses() {
+                let plan = policy.plan(&seen, budget).unwrap();
+                let even = budget.per_head(observed.shape) * observed.shape.all_kv_heads();
+                prop_assert_eq!(plan.asked(), even, "{}", policy);
+                prop_assert_eq!(policy.conserves(), spread(&policy) != "otherwise", "{}", policy);
+                prop_assert!(!policy.conserves() || plan.total() == even, "{}", policy);
+            }
+        }
+    }
+
+    #[test]
+    fn a_press_reads_only_what_it_declares(observed in observed(), ratio in 0.05..0.95f64) {
+        let (seen, budget) = (observed.view(), Budget::ratio(ratio).unwrap());
+        for policy in presses() {
+            let declared = seen.clone().only(&policy.needs());
+            prop_assert_eq!(kept(&policy, &seen, budget), kept(&policy, &declared, budget), "{}", policy);
+        }
+    }
+
+    #[test]
+    fn undecided_are_few_and_none_at_full_budget(observed in observed(), ratio in 0.05..0.95f64) {
+        let seen = observed.view();
+        for policy in presses() {
+            let wide = undecided(&policy, &seen, Budget::ratio(ratio).unwrap(), 0.1).unwrap();
+            let narrow = undecided(&policy, &seen, Budget::ratio(ratio).unwrap(), 1e-6).unwrap();
+            prop_assert_eq!(wide.len(), observed.shape.all_kv_heads());
+            for (wide, narrow) in wide.iter().zip(&narrow) {
+                // CriticalAdaKV's wider division may decide more; all others only ever gain.
+                prop_assert!(policy.spec().contains("critical_adakv") || narrow.iter().all(|p| wide.contains(p)));
+            }
+            let full = undecided(&policy, &seen, Budget::FULL, 0.1).unwrap();
+            prop_assert!(full.iter().all(Vec::is_empty), "{}", policy);
+            let everything: Vec<u32> = (0..observed.shape.tokens as u32).collect();
+            prop_assert!(kept(&policy, &seen, Budget::FULL).iter().all(|set| *set == everything), "{}", policy);
+        }
+    }
+}
