@@ -1,8 +1,7 @@
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use bitkv_evict::{Listing, Preset, Registry};
-use bitkv_lab::registry;
 use bitkv_models::{built_in, published_models};
 #[cfg(test)]
 use bitkv_record::TaskKind;
@@ -11,7 +10,7 @@ use bitkv_report::{Table, metrics};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::{definitions, output, report};
+use crate::{command, definitions, output, report};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum What {
@@ -19,13 +18,15 @@ enum What {
     Policies,
     Metrics,
     Experiments,
+    Commands,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// What to list; everything by default.
     what: Option<What>,
-    /// Put the table of metrics into a Markdown file, between the lines `<!-- metrics -->` and `<!-- /metrics -->`.
+    /// Put the table of metrics or of commands into a Markdown file, between the lines `<!-- metrics -->` and
+    /// `<!-- /metrics -->`, or those for commands.
     #[arg(long, value_name = "FILE")]
     splice: Option<PathBuf>,
     /// One JSON document on standard output.
@@ -33,23 +34,27 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     if let Some(path) = &arguments.splice {
-        ensure!(
-            matches!(arguments.what, None | Some(What::Metrics)) && !arguments.json,
-            "--splice writes the table of metrics only: use `bitkv list metrics --splice {}`",
-            path.display()
-        );
-        return report::splice_into(path, "metrics", &metrics_table().to_bare_markdown());
+        ensure!(!arguments.json, "--splice prints no document: leave out --json");
+        let (mark, table) = match arguments.what {
+            None | Some(What::Metrics) => ("metrics", metrics_table().to_bare_markdown()),
+            Some(What::Commands) => ("commands", command::markdown()),
+            Some(_) => bail!(
+                "--splice writes the table of metrics or of commands: use `bitkv list metrics --splice {}`",
+                path.display()
+            ),
+        };
+        return report::splice_into(path, mark, &table);
     }
-    let all = [What::Models, What::Policies, What::Metrics, What::Experiments];
+    let all = [What::Models, What::Policies, What::Metrics, What::Experiments, What::Commands];
     let (mut document, mut texts) = (serde_json::Map::new(), Vec::new());
     for what in all.into_iter().filter(|what| arguments.what.is_none_or(|chosen| chosen == *what)) {
         // Who asks for everything is not refused for want of a folder.
         if what == What::Experiments && arguments.what.is_none() && !definitions::are_here() {
             continue;
         }
-        let (parts, tables) = what.list()?;
+        let (parts, tables) = what.list(registry)?;
         document.extend(parts.into_iter().map(|(name, value)| (name.to_owned(), value)));
         texts.extend(tables.iter().map(Table::to_terminal));
     }
@@ -60,11 +65,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 type Listed = (Vec<(&'static str, Value)>, Vec<Table>);
 
 impl What {
-    fn list(self) -> Result<Listed> {
+    fn list(self, registry: &Registry) -> Result<Listed> {
         match self {
             What::Models => models(),
-            What::Policies => Ok(policies(&registry()?)),
+            What::Policies => Ok(policies(registry)),
             What::Metrics => Ok(listed_metrics()),
+            What::Commands => Ok(commands()),
             What::Experiments => {
                 let read = definitions::read()?;
                 let document = definitions::document(&read);
@@ -109,6 +115,10 @@ fn policies(registry: &Registry) -> Listed {
         ("presets", registry.presets().iter().map(preset).collect()),
     ];
     (parts, vec![methods, presets])
+}
+
+fn commands() -> Listed {
+    (vec![("commands", json!(command::described()))], vec![command::table()])
 }
 
 fn listed_metrics() -> Listed {

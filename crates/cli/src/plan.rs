@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
-use bitkv_evict::{Budget, Need, Plan, Policy};
+use bitkv_evict::{Budget, Need, Plan, Policy, Registry};
 use bitkv_lab::{context::Context, tensors::Tensors};
 use bitkv_models::LoadedModel;
 use serde_json::json;
@@ -50,8 +50,8 @@ struct Planned {
     plan: Plan,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let policy = bitkv_lab::registry()?.policy(&arguments.policy)?;
+pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
+    let policy = registry.policy(&arguments.policy)?;
     arguments.budget.check()?;
     ensure!(
         !policy.needs().contains(Need::Future),

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
-use bitkv_evict::{Budget, Need, Policy};
+use bitkv_evict::{Budget, Need, Policy, Registry};
 use bitkv_lab::{
     evidence::{self, Evidence, Numbers},
     profile::{Entropies, measure},
@@ -71,8 +71,8 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let policy = bitkv_lab::registry()?.policy(&arguments.policy)?;
+pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
+    let policy = registry.policy(&arguments.policy)?;
     let budget = Budget::fraction(arguments.budget)?;
     check(&policy)?;
     let subject = arguments.model.open()?;

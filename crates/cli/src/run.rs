@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use bitkv_evict::Registry;
 use bitkv_lab::grid::{Grid, Options};
 use bitkv_report::render_terminal;
 use serde_json::json;
@@ -29,13 +30,13 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let Some(definition) = arguments.definition.as_deref().filter(|_| !arguments.list) else {
         return list(arguments);
     };
     let path = definitions::find(definition);
     let options = Options { only: &arguments.only, progress: &BARS, ..Options::default() };
-    let grid = Grid::read(&path, &options, &bitkv_lab::registry()?)?;
+    let grid = Grid::read(&path, &options, registry)?;
     if arguments.dry_run {
         return measuring::dry_run(&grid, arguments.json);
     }

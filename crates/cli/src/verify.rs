@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use bitkv_evict::Registry;
 use bitkv_lab::{
     grid::{Grid, Options},
     verification::{Changes, definition},
@@ -53,7 +54,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let loading = arguments.reading.loading();
     let options = Options { i2s_layout: loading.i2s_layout, progress: &BARS, ..Options::default() };
     let changes = Changes {
@@ -67,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         recalls: arguments.recalls,
         seed: arguments.seed,
     };
-    let grid = Grid::of(definition(&changes, &BARS)?, &options, &bitkv_lab::registry()?)?;
+    let grid = Grid::of(definition(&changes, &BARS)?, &options, registry)?;
     if arguments.dry_run {
         return measuring::dry_run(&grid, arguments.json);
     }

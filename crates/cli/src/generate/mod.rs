@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use bitkv_bitnet::{
     AfterPrefill, Cache, Generated, GenerationOptions, KvCache, Observe, Observed, Sampling, generate_batch,
 };
-use bitkv_evict::{Budget, Need, Policy};
+use bitkv_evict::{Budget, Need, Policy, Registry};
 use bitkv_lab::evidence::{self, Evidence, Numbers};
 use bitkv_models::LoadedModel;
 
@@ -95,7 +95,7 @@ struct Outcome {
     kept: Vec<Option<usize>>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     ensure!(
         arguments.policy.is_some() || !arguments.budget.is_given(),
         "a budget without a policy evicts nothing: give --policy, such as uniform+window-attention"
@@ -104,7 +104,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         arguments.head == Head::Exact || arguments.greedy || arguments.top_k > 0,
         "--head int8 finds the most likely tokens only: give --greedy or --top-k with it, or leave it out"
     );
-    let plan = arguments.policy.as_deref().map(|policy| checked(policy, &arguments.budget)).transpose()?;
+    let plan =
+        arguments.policy.as_deref().map(|policy| checked(policy, &arguments.budget, registry)).transpose()?;
     let texts = prompts::texts(arguments)?;
     let mut subject = arguments.model.open()?;
     subject.model = subject.model.with_head(arguments.head.precision())?;
@@ -124,8 +125,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Refuses before a model is loaded what can be refused before.
-fn checked(policy: &str, budget: &BudgetArguments) -> Result<Policy> {
-    let policy = bitkv_lab::registry()?.policy(policy)?;
+fn checked(policy: &str, budget: &BudgetArguments, registry: &Registry) -> Result<Policy> {
+    let policy = registry.policy(policy)?;
     budget.check()?;
     ensure!(
         !policy.needs().contains(Need::Future),
