@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Result;
 use bitkv_bitnet::{GenerationOptions, Model, Observe, Sampling, generate};
 use bitkv_tokenizer::Tokenizer;
 
 use crate::{
+    Result,
     baseline::baselines,
     corpus::Corpus,
     evaluate::{Accuracy, DISTANCES, accuracy, bits_per_byte},

@@ -1,13 +1,21 @@
 //! Where a run stands, written whole or not at all.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::{
+    SafeTensorError,
+    tensor::{Dtype, SafeTensors, TensorView},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{model::Model, ops::Precision, optimizer::Optimizer, recipe::Recipe};
+use crate::{
+    Error, Result, error::Source, model::Model, ops::Precision, optimizer::Optimizer, recipe::Recipe,
+};
 
 /// The file inside a run's folder.
 pub const FILE: &str = "checkpoint.safetensors";
@@ -32,6 +40,9 @@ pub struct Position {
 }
 
 /// Writes weights, moments and position.
+///
+/// # Errors
+/// When the file cannot be written.
 pub fn save(
     folder: &Path,
     recipe: &Recipe,
@@ -40,6 +51,22 @@ pub fn save(
     optimizer: &Optimizer,
     position: &Position,
 ) -> Result<()> {
+    let path = folder.join(FILE);
+    let about = [
+        ("position", serde_json::to_string(position).map_err(Error::writing(&path))?),
+        ("shape", serde_json::to_string(&model.shape).map_err(Error::writing(&path))?),
+        ("run", identity(recipe, precision)),
+    ];
+    let bytes = serialise(model, optimizer, about).map_err(Error::writing(&path))?;
+    bitkv_bytes::write(&path, &bytes).map_err(Error::writing(path))
+}
+
+/// A safetensors file of everything that training changes.
+fn serialise(
+    model: &Model,
+    optimizer: &Optimizer,
+    about: [(&str, String); 3],
+) -> std::result::Result<Vec<u8>, SafeTensorError> {
     let groups = [("weight", &optimizer.weights), ("first", &optimizer.first), ("second", &optimizer.second)];
     let mut tensors = Vec::new();
     for (group, values) in groups {
@@ -51,15 +78,9 @@ pub fn save(
     let views = tensors
         .iter()
         .map(|(name, dims, bytes)| Ok((name, TensorView::new(Dtype::F32, dims.clone(), bytes)?)))
-        .collect::<Result<Vec<_>>>()?;
-    let metadata = HashMap::from([
-        ("position".to_owned(), serde_json::to_string(position)?),
-        ("shape".to_owned(), serde_json::to_string(&model.shape)?),
-        ("run".to_owned(), identity(recipe, precision)),
-    ]);
-    let path = folder.join(FILE);
-    let bytes = safetensors::serialize(views, Some(metadata))?;
-    bitkv_bytes::write(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))
+        .collect::<std::result::Result<Vec<_>, SafeTensorError>>()?;
+    let metadata = HashMap::from(about.map(|(key, value)| (key.to_owned(), value)));
+    safetensors::serialize(views, Some(metadata))
 }
 
 /// What may not change between the parts of a run. Stages may: a run can be steered while it goes on, and the
@@ -69,6 +90,9 @@ fn identity(recipe: &Recipe, precision: Precision) -> String {
 }
 
 /// Restores what [`save`] wrote, if there is anything.
+///
+/// # Errors
+/// When the file is damaged, or of another run.
 pub fn load(
     folder: &Path,
     recipe: &Recipe,
@@ -79,29 +103,14 @@ pub fn load(
     if !path.exists() {
         return Ok(None);
     }
-    let named = || format!("cannot resume from {}", path.display());
-    let bytes = fs::read(&path).with_context(named)?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).with_context(named)?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let position: Position =
-        serde_json::from_str(metadata.get("position").map_or("", |s| s)).with_context(named)?;
-    let shape = metadata.get("shape").cloned().unwrap_or_default();
-    ensure!(
-        shape == serde_json::to_string(&recipe.shape)?,
-        "{} is of another shape than the recipe: use an empty folder",
-        path.display()
-    );
-    let (found, wanted) = (metadata.get("run"), identity(recipe, precision));
-    ensure!(
-        found.is_none_or(|found| *found == wanted),
-        "{} is of the run \"{}\" and this is \"{wanted}\": use an empty folder",
-        path.display(),
-        found.map_or("", |s| s)
-    );
-    let tensors = SafeTensors::deserialize(&bytes).with_context(named)?;
+    let bytes = fs::read(&path).map_err(Error::reading(&path))?;
+    let position = position(&path, &bytes, recipe, precision)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(damaged(&path))?;
     let group = |group: &str| -> Result<Vec<Vec<f32>>> {
         let read = |name: &str| Ok(floats(tensors.tensor(&format!("{group}.{name}"))?.data()));
-        model.parameters.iter().map(|p| read(&p.name)).collect::<Result<_>>().with_context(named)
+        let values: std::result::Result<_, SafeTensorError> =
+            model.parameters.iter().map(|p| read(&p.name)).collect();
+        values.map_err(damaged(&path))
     };
     let mut optimizer = Optimizer::new(model)?;
     (optimizer.weights, optimizer.first, optimizer.second) =
@@ -109,10 +118,34 @@ pub fn load(
     optimizer.steps = position.step;
     for (parameter, values) in model.parameters.iter().zip(&optimizer.weights) {
         let var = &parameter.var;
-        ensure!(values.len() == var.elem_count(), "{}: {} has another size", path.display(), parameter.name);
+        if values.len() != var.elem_count() {
+            return Err(Error::TensorSize { path, name: parameter.name.clone() });
+        }
         var.set(&Tensor::from_slice(values, var.shape(), &Device::Cpu)?)?;
     }
     Ok(Some((optimizer, position)))
+}
+
+/// Where the run of a file stands, which must be the run of this recipe.
+fn position(path: &Path, bytes: &[u8], recipe: &Recipe, precision: Precision) -> Result<Position> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged(path))?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let get = |key: &str| metadata.get(key).map_or("", |value| value);
+    let position = serde_json::from_str(get("position")).map_err(damaged(path))?;
+    if get("shape") != serde_json::to_string(&recipe.shape).map_err(damaged(path))? {
+        return Err(Error::OtherShape { path: path.into() });
+    }
+    let (found, wanted) = (metadata.get("run"), identity(recipe, precision));
+    match found.filter(|found| **found != wanted) {
+        None => Ok(position),
+        Some(found) => Err(Error::OtherRun { path: path.into(), found: found.clone(), wanted }),
+    }
+}
+
+/// For `map_err`: why a file cannot be resumed from.
+fn damaged<E: Into<Source>>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Error {
+    let path = path.into();
+    |source| Error::Resume { path, source: source.into() }
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

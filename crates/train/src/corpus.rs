@@ -5,15 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
 use tokenizers::Tokenizer;
 
 use crate::{
+    Error, Result,
     tasks::{self, Sequence},
     vocabulary::{self, EOS_ID},
 };
 use bitkv_stats::Rng;
 
+/// Most tokens of a text that is too short to train on.
+const SHORTEST: usize = 4096;
 /// Separates documents in the text files.
 const SEPARATOR: &str = "<|endoftext|>";
 /// Bytes encoded as one piece: long pieces are slow to encode.
@@ -34,19 +36,20 @@ pub struct Corpus {
 
 impl Corpus {
     /// Reads the prepared data in `prepared`, or prepares it from `train.txt` and `valid.txt` in `folder`.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, a text is too short, or the vocabulary is of another size.
     pub fn open(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<Corpus> {
         let file = |name: &str| prepared.join(name);
         if !file("tokenizer.json").exists() {
             prepare(folder, prepared, vocabulary)?;
         }
         let tokenizer = Tokenizer::from_file(file("tokenizer.json"))
-            .map_err(|e| anyhow!("cannot read {}: {e}", file("tokenizer.json").display()))?;
+            .map_err(|source| Error::ReadTokenizer { path: file("tokenizer.json"), source })?;
         let found = tokenizer.get_vocab_size(true);
-        ensure!(
-            found == vocabulary,
-            "{} holds {found} tokens, the recipe wants {vocabulary}: prepare into another folder",
-            file("tokenizer.json").display()
-        );
+        if found != vocabulary {
+            return Err(Error::Vocabulary { path: file("tokenizer.json"), found, wanted: vocabulary });
+        }
         let token_bytes = vocabulary::token_bytes(&tokenizer);
         Ok(Corpus {
             tokenizer,
@@ -56,14 +59,13 @@ impl Corpus {
         })
     }
 
-    /// Whether it holds more than `length` tokens of either kind.
+    /// Refuses a corpus that does not hold more than `length` tokens of either kind.
+    ///
+    /// # Errors
+    /// When it does not.
     pub fn covers(&self, length: usize) -> Result<()> {
         for (name, tokens) in [("train.txt", &self.train), ("valid.txt", &self.valid)] {
-            ensure!(
-                tokens.len() > length,
-                "{name} has {} tokens and windows of {length} are wanted: add text",
-                tokens.len()
-            );
+            enough(name, tokens.len(), length)?;
         }
         Ok(())
     }
@@ -84,20 +86,29 @@ impl Corpus {
 fn prepare(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<()> {
     let read = |name: &str| {
         let path = folder.join(name);
-        fs::read_to_string(&path).with_context(|| format!("cannot read the corpus file {}", path.display()))
+        fs::read_to_string(&path).map_err(Error::reading(path))
     };
     let (train, valid) = (read("train.txt")?, read("valid.txt")?);
-    fs::create_dir_all(prepared).with_context(|| format!("cannot create {}", prepared.display()))?;
+    fs::create_dir_all(prepared).map_err(Error::creating(prepared))?;
     let tokenizer = vocabulary::train(&split(&train), vocabulary)?;
-    for (name, text) in [("train.bin", &train), ("valid.bin", &valid)] {
+    for (file, name, text) in [("train.txt", "train.bin", &train), ("valid.txt", "valid.bin", &valid)] {
         let tokens = encode(&tokenizer, text)?;
-        ensure!(tokens.len() > 4096, "{name}: only {} tokens of text: add more", tokens.len());
+        enough(file, tokens.len(), SHORTEST)?;
         let bytes: Vec<u8> = tokens.iter().flat_map(|t| t.to_le_bytes()).collect();
-        fs::write(prepared.join(name), bytes).with_context(|| format!("cannot write {name}"))?;
+        let path = prepared.join(name);
+        fs::write(&path, bytes).map_err(Error::writing(path))?;
     }
     // Last, because its presence says that the rest is there.
     let path = prepared.join("tokenizer.json");
-    tokenizer.save(&path, false).map_err(|e| anyhow!("cannot write {}: {e}", path.display()))
+    tokenizer.save(&path, false).map_err(Error::writing(path))
+}
+
+/// Refuses a text of `file` with no more than `most` tokens.
+fn enough(file: &'static str, found: usize, most: usize) -> Result<()> {
+    match found > most {
+        true => Ok(()),
+        false => Err(Error::ShortText { file, found, needed: most + 1 }),
+    }
 }
 
 fn split(text: &str) -> Vec<&str> {
@@ -108,7 +119,8 @@ fn split(text: &str) -> Vec<&str> {
 fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u16>> {
     let mut tokens = Vec::new();
     for document in split(text) {
-        let encoded = tokenizer.encode_batch(pieces(document), false).map_err(|e| anyhow!(e))?;
+        let encoded =
+            tokenizer.encode_batch(pieces(document), false).map_err(|source| Error::Encode { source })?;
         for piece in encoded {
             tokens.extend(piece.get_ids().iter().map(|&id| id as u16));
         }
@@ -132,6 +144,6 @@ fn pieces(document: &str) -> Vec<&str> {
 }
 
 fn load(path: &PathBuf) -> Result<Vec<u16>> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = fs::read(path).map_err(Error::reading(path))?;
     Ok(bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect())
 }

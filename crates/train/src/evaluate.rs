@@ -1,9 +1,9 @@
 //! What a model can do: bits per byte on held-out text, and accuracy of the tasks against distance.
 
-use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
+    Result,
     corpus::Corpus,
     model::{Batch, Model},
     ops::Precision,
@@ -47,6 +47,9 @@ pub fn batch(sequences: &[Sequence]) -> Batch {
 }
 
 /// Bits per byte on `windows` held-out windows of `length` tokens.
+///
+/// # Errors
+/// When candle cannot run the model.
 pub fn bits_per_byte(
     model: &Model,
     corpus: &Corpus,
@@ -65,6 +68,9 @@ pub fn bits_per_byte(
 }
 
 /// Accuracy of `kind` for each of [`DISTANCES`], over `count` sequences of each class.
+///
+/// # Errors
+/// When candle cannot run the model.
 pub fn accuracy(
     model: &Model,
     words: &Words,

@@ -2,26 +2,29 @@
 
 use std::{borrow::Cow, collections::HashMap, fs, path::Path};
 
-use anyhow::{Context, Result, ensure};
 use bitkv_bitnet::{Checkpoint, FloatType, Model, PackedTypes, write_packed};
 use bitkv_tokenizer::{Options, Tokenizer};
 use candle_core::Tensor;
 
 use crate::{
-    card, checkpoint,
+    Error, Result, card, checkpoint,
     corpus::Corpus,
     evaluate::batch,
     model::Model as Masters,
     ops::{Precision, with_floats},
     recipe::Recipe,
-    trainer::Trainer,
+    trainer::{LOG, Trainer},
 };
 
 /// How far the packed model's loss may be from the trained one's, in nats a token: the embedding is
 /// rounded to f16 and keys and values are cached in f16.
 const TOLERANCE: f64 = 0.01;
 
-/// Writes `folder` from a run, its recipe (and that recipe's text) and a Markdown account of the data's sources, and checks that what it holds predicts as the trained model does.
+/// Writes `folder` from a run, its recipe (and that recipe's text) and a Markdown account of the data's sources, and checks
+/// that what it holds predicts as the trained model does.
+///
+/// # Errors
+/// When a file cannot be written, or the packed model's loss is not that of the trained one.
 pub fn export(
     folder: &Path,
     recipe: (&Recipe, &str),
@@ -34,24 +37,21 @@ pub fn export(
     let config = recipe.shape.config();
     let masters = masters(trainer.model())?;
     let types = PackedTypes { embedding: FloatType::F16, norms: FloatType::F32 };
-    write_packed(folder, &config, types, |name| masters.get(name).map(|v| Cow::Borrowed(v.as_slice())))?;
+    write_packed(folder, &config, types, |name| masters.get(name).map(|v| Cow::Borrowed(v.as_slice())))
+        .map_err(bitkv_bitnet::Error::from)?;
     let path = folder.join("tokenizer.json");
-    corpus
-        .tokenizer
-        .save(&path, false)
-        .map_err(|e| anyhow::anyhow!("cannot write {}: {e}", path.display()))?;
+    corpus.tokenizer.save(&path, false).map_err(Error::writing(&path))?;
     let log = folder.join("training-log.csv");
-    fs::copy(run.join("log.csv"), &log).with_context(|| format!("cannot write {}", log.display()))?;
-    let model = Model::load(&Checkpoint::open(folder)?)?;
+    fs::copy(run.join(LOG), &log).map_err(Error::writing(log))?;
+    let model = Model::load(&Checkpoint::open(folder).map_err(bitkv_bitnet::Error::from)?)?;
     let tokenizer =
         Tokenizer::from_file(&path, &Options { bos: config.bos_token_id, vocab_size: config.vocab_size })?;
     same_loss(trainer.model(), &model, corpus)?;
     let text = card::write(recipe, corpus, sources, trainer, &model, &tokenizer)?;
     let path = folder.join("recipe.toml");
-    bitkv_bytes::write(&path, recipe_text.as_bytes())
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    bitkv_bytes::write(&path, recipe_text.as_bytes()).map_err(Error::writing(path))?;
     let path = folder.join("README.md");
-    bitkv_bytes::write(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
+    bitkv_bytes::write(&path, text.as_bytes()).map_err(Error::writing(path))
 }
 
 /// The masters' values under the names of a checkpoint.
@@ -72,11 +72,9 @@ fn same_loss(masters: &Masters, packed: &Model, corpus: &Corpus) -> Result<()> {
             logits.iter().zip(&sequence.targets).map(|(row, &target)| nll(row, target as usize)).sum::<f64>();
     }
     let found = total / scores.nll.len() as f64;
-    ensure!(
-        (found - trained).abs() < TOLERANCE,
-        "the packed model scores {found:.4} nats a token and the trained one {trained:.4}: {} is damaged",
-        checkpoint::FILE
-    );
+    if (found - trained).abs() >= TOLERANCE || found.is_nan() {
+        return Err(Error::OtherLoss { packed: found, trained, file: checkpoint::FILE });
+    }
     Ok(())
 }
 

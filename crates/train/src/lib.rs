@@ -9,6 +9,7 @@ mod baseline;
 mod card;
 pub mod checkpoint;
 pub mod corpus;
+mod error;
 pub mod evaluate;
 pub mod export;
 mod hugging_face;
@@ -20,3 +21,5 @@ mod start;
 pub mod tasks;
 pub mod trainer;
 pub mod vocabulary;
+
+pub use error::{Error, Result};

@@ -75,6 +75,9 @@ const PARTS: usize = 8;
 
 impl Model {
     /// A new model with random weights.
+    ///
+    /// # Errors
+    /// When candle cannot make a variable.
     pub fn new(shape: &Shape, start: &Start, seed: u64) -> Result<Model> {
         let values = start::values(shape, start, seed);
         let parameters = shape.parameters().into_iter().zip(values).map(|((name, dims), values)| {
@@ -101,6 +104,9 @@ impl Model {
     }
 
     /// The mean loss over the targets of `batch` and what each position scored.
+    ///
+    /// # Errors
+    /// When the batch does not fit the model.
     pub fn loss(&self, batch: &Batch, precision: Precision, train: bool) -> Result<(Tensor, Scores)> {
         let s = &self.shape;
         let attention =

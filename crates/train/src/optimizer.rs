@@ -1,9 +1,9 @@
 //! AdamW over all parameters, with global gradient clipping.
 
 use bitkv_kernels::training::{AdamW, adamw, sum_of_squares};
-use candle_core::{Device, Result, Tensor, backprop::GradStore, bail};
+use candle_core::{Device, Tensor, backprop::GradStore};
 
-use crate::{model::Model, ops::with_floats};
+use crate::{Error, Result, model::Model, ops::with_floats};
 
 /// Largest norm of the whole gradient.
 const CLIP: f64 = 1.0;
@@ -21,27 +21,40 @@ pub struct Optimizer {
 
 impl Optimizer {
     /// Fresh moments for `model`.
+    ///
+    /// # Errors
+    /// When candle cannot copy the weights.
     pub fn new(model: &Model) -> Result<Optimizer> {
-        let weights: Vec<Vec<f32>> =
-            model.parameters.iter().map(|p| p.var.flatten_all()?.to_vec1()).collect::<Result<_>>()?;
+        let weights: Vec<Vec<f32>> = model
+            .parameters
+            .iter()
+            .map(|p| p.var.flatten_all()?.to_vec1())
+            .collect::<candle_core::Result<_>>()?;
         let zeros: Vec<Vec<f32>> = weights.iter().map(|w| vec![0.0; w.len()]).collect();
         Ok(Optimizer { weights, first: zeros.clone(), second: zeros.clone(), gradient: zeros, steps: 0 })
     }
 
     /// Adds the gradients of one micro-batch to those of the step.
+    ///
+    /// # Errors
+    /// When a parameter has no gradient.
     pub fn accumulate(&mut self, model: &Model, gradients: &GradStore) -> Result<()> {
         for (sum, p) in self.gradient.iter_mut().zip(&model.parameters) {
-            let Some(g) = gradients.get(&p.var) else { bail!("{} has no gradient", p.name) };
+            let missing = || Error::NoGradient { parameter: p.name.clone() };
+            let g = gradients.get(&p.var).ok_or_else(missing)?;
             with_floats(g, |g| sum.iter_mut().zip(g).for_each(|(sum, g)| *sum += g))?;
         }
         Ok(())
     }
 
     /// Moves the model against the accumulated gradient and clears it; returns its norm before clipping.
+    ///
+    /// # Errors
+    /// When the gradient is not finite; then the model is unchanged.
     pub fn step(&mut self, model: &Model, rate: f32, decay: f32) -> Result<f32> {
         let norm = self.gradient.iter().map(|g| sum_of_squares(g)).sum::<f64>().sqrt();
         if !norm.is_finite() {
-            bail!("the gradient is not finite at step {}: lower the learning rate", self.steps + 1);
+            return Err(Error::NotFinite { step: self.steps + 1 });
         }
         self.steps += 1;
         for (i, p) in model.parameters.iter().enumerate() {

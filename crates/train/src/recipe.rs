@@ -2,10 +2,9 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::model::Shape;
+use crate::{Error, Result, model::Shape};
 
 /// A whole training run.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -74,71 +73,91 @@ impl Eq for Stage {}
 
 impl Recipe {
     /// Reads and checks a recipe.
+    ///
+    /// # Errors
+    /// When the file cannot be read or understood, or holds a value that cannot be trained.
     pub fn read(path: &Path) -> Result<Recipe> {
-        let text =
-            fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?;
+        let text = fs::read_to_string(path).map_err(Error::reading(path))?;
         let recipe: Recipe = toml::from_str(&text)
-            .with_context(|| format!("cannot understand the recipe {}", path.display()))?;
-        recipe.check().with_context(|| format!("the recipe {} cannot be trained", path.display()))?;
+            .map_err(|source| Error::Recipe { path: path.into(), source: Box::new(source) })?;
+        recipe.check().map_err(|Refused { key, value, remedy }| {
+            let path = path.into();
+            Error::RecipeValue { path, key, value, remedy }
+        })?;
         Ok(recipe)
     }
 
-    fn check(&self) -> Result<()> {
-        let s = &self.shape;
-        for (key, value) in [
-            ("vocabulary", s.vocabulary),
-            ("hidden", s.hidden),
-            ("intermediate", s.intermediate),
-            ("head-dim", s.head_dim),
-        ] {
-            ensure!(
-                value > 0 && value % 32 == 0,
-                "shape.{key} is {value}: make it a positive multiple of 32"
-            );
+    fn check(&self) -> Checked {
+        self.shape.check()?;
+        require(!self.stages.is_empty(), "stage", "not there", "add a [[stage]]")?;
+        for (key, steps) in
+            [("checkpoint-every", self.checkpoint_every), ("validate-every", self.validate_every)]
+        {
+            require(steps > 0, key, steps, "make it positive")?;
         }
-        ensure!(
-            s.vocabulary <= 1 << 16,
-            "shape.vocabulary is {}: tokens are stored in 16 bits, so use 65536 or fewer",
-            s.vocabulary
-        );
-        ensure!(
-            s.max_positions.is_multiple_of(32) && s.max_positions >= 96,
-            "shape.max-positions is {}: make it a multiple of 32 of at least 96",
-            s.max_positions
-        );
-        ensure!(
-            s.kv_heads > 0 && s.query_heads > 0 && s.query_heads.is_multiple_of(s.kv_heads),
-            "shape.query-heads is {} and shape.kv-heads {}: the first must be a multiple of the second",
-            s.query_heads,
-            s.kv_heads
-        );
-        ensure!(!self.stages.is_empty(), "there is no [[stage]]: add one");
-        ensure!(self.checkpoint_every > 0 && self.validate_every > 0, "the intervals must be positive");
-        for (i, stage) in self.stages.iter().enumerate() {
-            ensure!(
-                stage.length > 0 && stage.length % 32 == 0 && stage.length <= s.max_positions,
-                "stage {i}: length is {}: make it a multiple of 32 of at most shape.max-positions = {}",
-                stage.length,
-                s.max_positions
-            );
-            ensure!(
-                (0.0..=1.0).contains(&stage.synthetic),
-                "stage {i}: synthetic is {}: use 0 to 1",
-                stage.synthetic
-            );
-            ensure!(
-                (4..stage.length).contains(&stage.distance),
-                "stage {i}: distance is {}: use 4 to length - 1 = {}",
-                stage.distance,
-                stage.length - 1
-            );
-            ensure!(stage.batch > 0 && stage.steps > 0, "stage {i}: steps and batch must be positive");
-        }
-        Ok(())
+        self.stages.iter().enumerate().try_for_each(|(i, stage)| stage.check(i, self.shape.max_positions))
     }
 
     /// Most steps of all stages.
     pub fn steps(&self) -> usize {
         self.stages.iter().map(|s| s.steps).sum()
+    }
+}
+
+/// A value of a recipe that cannot be trained.
+struct Refused {
+    key: String,
+    value: String,
+    remedy: String,
+}
+
+type Checked = std::result::Result<(), Refused>;
+
+fn require(holds: bool, key: &str, value: impl ToString, remedy: &str) -> Checked {
+    match holds {
+        true => Ok(()),
+        false => Err(Refused { key: key.into(), value: value.to_string(), remedy: remedy.into() }),
+    }
+}
+
+impl Shape {
+    fn check(&self) -> Checked {
+        let widths = [
+            ("shape.vocabulary", self.vocabulary),
+            ("shape.hidden", self.hidden),
+            ("shape.intermediate", self.intermediate),
+            ("shape.head-dim", self.head_dim),
+        ];
+        for (key, value) in widths {
+            let holds = value > 0 && value.is_multiple_of(32);
+            require(holds, key, value, "make it a positive multiple of 32")?;
+        }
+        let holds = self.vocabulary <= 1 << 16;
+        let remedy = "tokens are stored in 16 bits, so use 65536 or fewer";
+        require(holds, "shape.vocabulary", self.vocabulary, remedy)?;
+        let holds = self.max_positions.is_multiple_of(32) && self.max_positions >= 96;
+        let remedy = "make it a multiple of 32 of at least 96";
+        require(holds, "shape.max-positions", self.max_positions, remedy)?;
+        let (queries, kv) = (self.query_heads, self.kv_heads);
+        let holds = kv > 0 && queries > 0 && queries.is_multiple_of(kv);
+        let remedy = format!("make it a multiple of shape.kv-heads, which is {kv}, and both positive");
+        require(holds, "shape.query-heads", queries, &remedy)
+    }
+}
+
+impl Stage {
+    /// Checks the stage of this index for a model of so many positions.
+    fn check(&self, index: usize, max_positions: usize) -> Checked {
+        let key = |name: &str| format!("{name} of stage {index}");
+        let length = self.length;
+        let holds = length > 0 && length.is_multiple_of(32) && length <= max_positions;
+        let remedy = format!("make it a multiple of 32 of at most shape.max-positions = {max_positions}");
+        require(holds, &key("length"), length, &remedy)?;
+        let holds = (0.0..=1.0).contains(&self.synthetic);
+        require(holds, &key("synthetic"), self.synthetic, "use 0 to 1")?;
+        let remedy = format!("use 4 to length - 1 = {}", length - 1);
+        require((4..length).contains(&self.distance), &key("distance"), self.distance, &remedy)?;
+        require(self.steps > 0, &key("steps"), self.steps, "make it positive")?;
+        require(self.batch > 0, &key("batch"), self.batch, "make it positive")
     }
 }

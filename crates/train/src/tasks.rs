@@ -1,11 +1,10 @@
 //! In-context tasks made on the fly: what a cache is for, with answers that are known.
 
-use anyhow::{Result, ensure};
 use tokenizers::Tokenizer;
 
 use bitkv_stats::Rng;
 
-use crate::vocabulary::BOS_ID;
+use crate::{Error, Result, vocabulary::BOS_ID};
 
 /// A position that is not scored.
 pub const UNSCORED: u32 = u32::MAX;
@@ -52,6 +51,9 @@ const LONGEST_STRING: usize = 16;
 
 impl Words {
     /// Finds them in a byte-level vocabulary.
+    ///
+    /// # Errors
+    /// When it has too few whole words, or no newline.
     pub fn new(tokenizer: &Tokenizer) -> Result<Words> {
         let size = tokenizer.get_vocab_size(true) as u32;
         let is_word = |id: &u32| {
@@ -64,10 +66,11 @@ impl Words {
             })
         };
         let pool: Vec<u32> = (0..size).filter(is_word).collect();
-        ensure!(pool.len() >= 64, "the vocabulary has {} whole words: tasks need 64 or more", pool.len());
+        if pool.len() < 64 {
+            return Err(Error::FewWords { found: pool.len() });
+        }
         // U+010A is a newline.
-        let newline = tokenizer.token_to_id("\u{10a}");
-        let Some(newline) = newline else { anyhow::bail!("the vocabulary has no token for a newline") };
+        let newline = tokenizer.token_to_id("\u{10a}").ok_or(Error::NoNewline)?;
         Ok(Words { pool, newline })
     }
 

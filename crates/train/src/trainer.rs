@@ -6,11 +6,11 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context, Result, bail};
 use bitkv_progress::{Progress, Work};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Error, Result,
     checkpoint::{self, Position},
     corpus::Corpus,
     evaluate::{batch, bits_per_byte, tally},
@@ -22,6 +22,8 @@ use crate::{
 };
 use bitkv_stats::Rng;
 
+/// The log inside a run's folder.
+pub(crate) const LOG: &str = "log.csv";
 /// Steps over which the learning rate rises at the very start.
 const WARMUP: usize = 100;
 /// Steps between lines of the log.
@@ -73,20 +75,23 @@ pub struct Trainer<'a> {
 
 impl<'a> Trainer<'a> {
     /// Starts in `folder`, or resumes what it holds.
+    ///
+    /// # Errors
+    /// When the corpus is too small for the recipe, or the folder holds another run or damaged files.
     pub fn open(
         recipe: &'a Recipe,
         corpus: &'a Corpus,
         folder: &Path,
         precision: Precision,
     ) -> Result<Trainer<'a>> {
-        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(folder).map_err(Error::creating(folder))?;
         corpus.covers(recipe.shape.max_positions)?;
         let model = Model::new(&recipe.shape, &recipe.start, recipe.seed)?;
         let (optimizer, position) = match checkpoint::load(folder, recipe, precision, &model)? {
             Some(found) => found,
             None => (Optimizer::new(&model)?, Position::default()),
         };
-        let log = open_log(&folder.join("log.csv"), position.step)?;
+        let log = open_log(&folder.join(LOG), position.step)?;
         let words = Words::new(&corpus.tokenizer)?;
         let folder = folder.to_owned();
         Ok(Trainer { recipe, corpus, words, precision, folder, model, optimizer, position, log })
@@ -103,6 +108,9 @@ impl<'a> Trainer<'a> {
     }
 
     /// Trains to the end of the last stage, or for `steps` steps.
+    ///
+    /// # Errors
+    /// When the gradient is not finite, or a file cannot be written.
     pub fn run(&mut self, steps: Option<usize>, progress: &dyn Progress) -> Result<()> {
         let work = Work::resumed(progress, "training", self.recipe.steps(), self.position.step);
         let last = steps.map_or(usize::MAX, |n| self.position.step + n);
@@ -227,8 +235,9 @@ impl<'a> Trainer<'a> {
                 Some(bits_per_byte(&self.model, self.corpus, self.precision, WINDOWS, length)?);
         }
         if row.step.is_multiple_of(LOG_EVERY) || row.valid_bits_per_byte.is_some() {
-            self.log.serialize(row).context("cannot write the training log")?;
-            self.log.flush().context("cannot write the training log")?;
+            let path = self.folder.join(LOG);
+            self.log.serialize(row).map_err(Error::writing(&path))?;
+            self.log.flush().map_err(Error::writing(path))?;
         }
         Ok(())
     }
@@ -249,15 +258,14 @@ impl<'a> Trainer<'a> {
 fn open_log(path: &Path, step: usize) -> Result<csv::Writer<File>> {
     let mut rows: Vec<LogRow> = Vec::new();
     if path.exists() {
-        for row in csv::Reader::from_path(path)?.deserialize() {
-            let Ok(row) = row else { bail!("{} is damaged: remove it to go on", path.display()) };
-            rows.push(row);
-        }
+        let damaged = |source| Error::DamagedLog { path: path.into(), source };
+        let found = csv::Reader::from_path(path).map_err(damaged)?.into_deserialize();
+        rows = found.collect::<std::result::Result<_, _>>().map_err(damaged)?;
     }
-    let mut log = csv::Writer::from_path(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut log = csv::Writer::from_path(path).map_err(Error::writing(path))?;
     for row in rows.into_iter().filter(|row| row.step <= step) {
-        log.serialize(row)?;
+        log.serialize(row).map_err(Error::writing(path))?;
     }
-    log.flush()?;
+    log.flush().map_err(Error::writing(path))?;
     Ok(log)
 }

@@ -1,6 +1,5 @@
 //! A byte-level BPE trained on the corpus, and what the tasks need of it.
 
-use anyhow::{Context, Result, anyhow, ensure};
 use tokenizers::{
     AddedToken, DecoderWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer,
     models::{
@@ -10,6 +9,8 @@ use tokenizers::{
     pre_tokenizers::{byte_level::ByteLevel, digits::Digits, sequence::Sequence},
     processors::template::TemplateProcessing,
 };
+
+use crate::{Error, Result, error::Source};
 
 /// Starts every sequence.
 pub const BOS: &str = "<s>";
@@ -21,6 +22,9 @@ pub const BOS_ID: u32 = 0;
 pub const EOS_ID: u32 = 1;
 
 /// Trains a tokenizer of `size` tokens on `documents`; digits stand alone.
+///
+/// # Errors
+/// When the documents are too few for so many tokens.
 pub fn train(documents: &[&str], size: usize) -> Result<Tokenizer> {
     let mut tokenizer = Tokenizer::new(BPE::default());
     let split: Vec<PreTokenizerWrapper> =
@@ -37,21 +41,29 @@ pub fn train(documents: &[&str], size: usize) -> Result<Tokenizer> {
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
         .build();
     let mut trainer = TrainerWrapper::BpeTrainer(trainer);
-    tokenizer.train(&mut trainer, documents.iter().map(|d| d.to_string())).map_err(|e| anyhow!(e))?;
-    let template = TemplateProcessing::builder()
-        .try_single(format!("{BOS} $A"))
-        .map_err(|e| anyhow!(e))?
-        .special_tokens(vec![(BOS, BOS_ID)])
-        .build()
-        .context("cannot set the template of the tokenizer")?;
-    tokenizer.with_post_processor(Some(PostProcessorWrapper::Template(template)));
+    tokenizer
+        .train(&mut trainer, documents.iter().map(|d| d.to_string()))
+        .map_err(|source| Error::TrainTokenizer { source })?;
+    tokenizer.with_post_processor(Some(PostProcessorWrapper::Template(template()?)));
     let found = tokenizer.get_vocab_size(true);
-    ensure!(
-        found == size,
-        "the corpus yields {found} tokens, not {size}: use more text or a smaller vocabulary"
-    );
-    ensure!(tokenizer.token_to_id(BOS) == Some(BOS_ID) && tokenizer.token_to_id(EOS) == Some(EOS_ID));
+    if found != size {
+        return Err(Error::SmallCorpus { found, size });
+    }
+    for (token, id) in [(BOS, BOS_ID), (EOS, EOS_ID)] {
+        if tokenizer.token_to_id(token) != Some(id) {
+            return Err(Error::SpecialToken { token, id });
+        }
+    }
     Ok(tokenizer)
+}
+
+/// What puts [`BOS`] before a text.
+fn template() -> Result<TemplateProcessing> {
+    let refused = |source: Source| Error::TrainTokenizer { source };
+    let mut builder = TemplateProcessing::builder();
+    builder.try_single(format!("{BOS} $A")).map_err(|e| refused(e.into()))?;
+    let built = builder.special_tokens(vec![(BOS, BOS_ID)]).build();
+    built.map_err(|e| refused(e.into()))
 }
 
 /// How many bytes of text each token stands for; 0 for special tokens.

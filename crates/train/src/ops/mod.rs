@@ -19,6 +19,9 @@ pub use head::{CrossEntropyHead, Scored};
 pub use rms_norm::RmsNorm;
 
 /// Calls `read` with the f32 values of a tensor on the CPU.
+///
+/// # Errors
+/// When it is of another type or device.
 pub fn with_floats<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Result<R> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();

@@ -1,0 +1,98 @@
+//! What can go wrong when a model is trained, one sentence each.
+
+use std::{error::Error as StdError, io, path::PathBuf};
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of a library that has several kinds.
+pub(crate) type Source = Box<dyn StdError + Send + Sync>;
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what the fields are")]
+pub enum Error {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: Source },
+    #[error("cannot create the folder {}: {source}", path.display())]
+    Create { path: PathBuf, source: io::Error },
+    #[error("cannot understand the recipe {}: {source}", path.display())]
+    Recipe { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("the recipe {} cannot be trained: {key} is {value}; {remedy}", path.display())]
+    RecipeValue { path: PathBuf, key: String, value: String, remedy: String },
+    #[error("{file} holds {found} tokens of text, but at least {needed} are needed; add text")]
+    ShortText { file: &'static str, found: usize, needed: usize },
+    #[error(
+        "the corpus yields {found} tokens of a vocabulary, not {size}; use more text or a smaller vocabulary"
+    )]
+    SmallCorpus { found: usize, size: usize },
+    #[error("the tokenizer cannot be trained on the corpus: {source}")]
+    TrainTokenizer { source: Source },
+    #[error(
+        "the tokenizer that was trained gives {token} another id than {id}; this is a defect, so report it"
+    )]
+    SpecialToken { token: &'static str, id: u32 },
+    #[error("cannot use the tokenizer {}: {source}; remove it to train it anew", path.display())]
+    ReadTokenizer { path: PathBuf, source: Source },
+    #[error(
+        "{} holds {found} tokens, but the recipe asks for {wanted}; prepare into another folder", path.display()
+    )]
+    Vocabulary { path: PathBuf, found: usize, wanted: usize },
+    #[error("the corpus cannot be encoded: {source}")]
+    Encode { source: Source },
+    #[error("the vocabulary has {found} whole words, but tasks need 64 or more; use a larger vocabulary")]
+    FewWords { found: usize },
+    #[error(
+        "the vocabulary has no token for a newline, which ends the lines of a task; train another tokenizer"
+    )]
+    NoNewline,
+    #[error("the parameter {parameter} has no gradient; this is a defect, so report it")]
+    NoGradient { parameter: String },
+    #[error("the gradient is not finite at step {step}; lower the learning rate")]
+    NotFinite { step: usize },
+    #[error("cannot resume from {}: {source}; remove it to start anew", path.display())]
+    Resume { path: PathBuf, source: Source },
+    #[error("{} is of another shape than the recipe; use an empty folder", path.display())]
+    OtherShape { path: PathBuf },
+    #[error("{} is of the run \"{found}\" and this is \"{wanted}\"; use an empty folder", path.display())]
+    OtherRun { path: PathBuf, found: String, wanted: String },
+    #[error("{}: the tensor {name} has another size than the model's; use an empty folder", path.display())]
+    TensorSize { path: PathBuf, name: String },
+    #[error("the training log {} is damaged: {source}; remove it to go on", path.display())]
+    DamagedLog { path: PathBuf, source: csv::Error },
+    #[error(
+        "the packed model scores {packed:.4} nats a token and the trained one {trained:.4}; {file} is damaged"
+    )]
+    OtherLoss { packed: f64, trained: f64, file: &'static str },
+    #[error("the model's card cannot be formatted: {0}")]
+    Card(#[from] std::fmt::Error),
+    #[error(transparent)]
+    Tokenizer(#[from] bitkv_tokenizer::Error),
+    #[error(transparent)]
+    BitNet(#[from] bitkv_bitnet::Error),
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// For `map_err`: why a file cannot be read.
+    pub(crate) fn reading(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
+        let path = path.into();
+        |source| Error::Read { path, source }
+    }
+
+    /// For `map_err`: why a file cannot be written.
+    pub(crate) fn writing<E: Into<Source>>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Error {
+        let path = path.into();
+        |source| Error::Write { path, source: source.into() }
+    }
+
+    /// For `map_err`: why a folder cannot be created.
+    pub(crate) fn creating(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
+        let path = path.into();
+        |source| Error::Create { path, source }
+    }
+}

@@ -1,0 +1,121 @@
+//! What training refuses, in one sentence that names the file or the key and says what to do.
+
+use std::{fs, path::Path};
+
+use bitkv_train::{Error, corpus::Corpus, ops::Precision, recipe::Recipe, trainer::Trainer};
+
+const RECIPE: &str = r#"
+name = "small"
+seed = 1
+data-seed = 2
+checkpoint-every = 3
+validate-every = 4
+
+[shape]
+style = "2b-4t"
+vocabulary = 448
+hidden = 32
+intermediate = 64
+layers = 1
+query-heads = 2
+kv-heads = 1
+head-dim = 32
+rope-theta = 10000
+max-positions = 96
+
+[[stage]]
+steps = 2
+length = 64
+batch = 1
+synthetic = 0.5
+distance = 16
+rate = [1e-3, 1e-4]
+decay = 0.1
+"#;
+
+fn read(folder: &Path, text: &str) -> Result<Recipe, Error> {
+    let path = folder.join("recipe.toml");
+    fs::write(&path, text).unwrap();
+    Recipe::read(&path)
+}
+
+/// Words of letters in an order without end.
+fn text(words: u32) -> String {
+    let letter = |n: u32| char::from(b'a' + (n % 26) as u8);
+    let word = |i: u32| -> String {
+        let n = i.wrapping_mul(2_654_435_761) >> 16;
+        [n / 7, n / 11, n / 13].map(letter).iter().collect()
+    };
+    (0..words).map(|i| word(i % 150) + if i % 9 == 8 { "\n" } else { " " }).collect()
+}
+
+fn corpus(folder: &Path) -> Corpus {
+    fs::write(folder.join("train.txt"), text(9000)).unwrap();
+    fs::write(folder.join("valid.txt"), text(7000)).unwrap();
+    Corpus::open(folder, &folder.join("data"), 448).unwrap()
+}
+
+#[test]
+fn values_that_cannot_be_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(read(folder.path(), RECIPE).is_ok());
+    for (from, to, key, remedy) in [
+        ("hidden = 32", "hidden = 33", "shape.hidden is 33", "multiple of 32"),
+        ("vocabulary = 448", "vocabulary = 65568", "shape.vocabulary is 65568", "65536 or fewer"),
+        ("max-positions = 96", "max-positions = 64", "shape.max-positions is 64", "at least 96"),
+        ("kv-heads = 1", "kv-heads = 3", "shape.query-heads is 2", "shape.kv-heads, which is 3"),
+        ("validate-every = 4", "validate-every = 0", "validate-every is 0", "positive"),
+        ("length = 64", "length = 128", "length of stage 0 is 128", "shape.max-positions = 96"),
+        ("length = 64", "length = 0", "length of stage 0 is 0", "multiple of 32"),
+        ("synthetic = 0.5", "synthetic = 1.5", "synthetic of stage 0 is 1.5", "0 to 1"),
+        ("distance = 16", "distance = 64", "distance of stage 0 is 64", "4 to length - 1 = 63"),
+        ("batch = 1", "batch = 0", "batch of stage 0 is 0", "positive"),
+    ] {
+        let said = read(folder.path(), &RECIPE.replacen(from, to, 1)).unwrap_err().to_string();
+        for part in ["recipe.toml", "cannot be trained", key, remedy] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    let said = read(folder.path(), &RECIPE.replace("seed = 1", "sed = 1")).unwrap_err().to_string();
+    assert!(said.contains("cannot understand the recipe") && said.contains("sed"), "{said}");
+    let said = Recipe::read(&folder.path().join("none.toml")).unwrap_err().to_string();
+    assert!(said.contains("cannot read") && said.contains("none.toml"), "{said}");
+}
+
+#[test]
+fn texts_that_are_too_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Corpus::open(folder.path(), &folder.path().join("data"), 448).err().unwrap().to_string();
+    assert!(open().contains("train.txt"), "{}", open());
+    fs::write(folder.path().join("train.txt"), text(9000)).unwrap();
+    fs::write(folder.path().join("valid.txt"), text(30)).unwrap();
+    let said = open();
+    assert!(said.contains("valid.txt holds") && said.contains("at least 4097 are needed"), "{said}");
+    fs::write(folder.path().join("train.txt"), "a").unwrap();
+    assert!(open().contains("more text or a smaller vocabulary"), "{}", open());
+    let corpus = corpus(folder.path());
+    let said = corpus.covers(1 << 20).unwrap_err().to_string();
+    assert!(said.contains("train.txt holds") && said.contains("1048577 are needed"), "{said}");
+    let said = Corpus::open(folder.path(), &folder.path().join("data"), 480).err().unwrap().to_string();
+    assert!(said.contains("holds 448 tokens") && said.contains("asks for 480"), "{said}");
+}
+
+#[test]
+fn damaged_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recipe, corpus) = (read(folder.path(), RECIPE).unwrap(), corpus(folder.path()));
+    let run = folder.path().join("run");
+    let open = || Trainer::open(&recipe, &corpus, &run, Precision::Ternary);
+    open().unwrap().run(None, &bitkv_progress::Silent).unwrap();
+    let refused = |file: &str, bytes: &[u8], parts: &[&str]| {
+        let path = run.join(file);
+        let kept = fs::read(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+        let said = open().err().unwrap().to_string();
+        assert!(said.contains(file) && parts.iter().all(|part| said.contains(part)), "{said}");
+        fs::write(&path, kept).unwrap();
+    };
+    refused("checkpoint.safetensors", b"nothing", &["cannot resume", "remove it to start anew"]);
+    refused("log.csv", b"step,tokens\n1,x\n", &["is damaged", "remove it to go on"]);
+    assert!(open().is_ok());
+}
