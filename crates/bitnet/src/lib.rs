@@ -75,7 +75,9 @@ pub use bitkv_checkpoint::{
     Ternarised, WeightFormat, write_packed,
 };
 pub use bitkv_kernels::attention::Floats;
-pub use cache::{Cache, CacheShape, CacheView, KvCache, MaskedCache, Precision, Quantisation};
+#[cfg(feature = "masked-cache")]
+pub use cache::MaskedCache;
+pub use cache::{Cache, CacheShape, CacheView, KvCache, Precision, Quantisation};
 pub use error::{Error, Result};
 pub use generate::{AfterPrefill, Generated, GenerationOptions, Stop, generate, generate_batch};
 pub use head::{HeadError, HeadPrecision, HeadUse};

@@ -2,7 +2,7 @@
 ///
 /// `None` when the lengths differ, fewer than two pairs are given, a value is not
 /// finite, or one side does not vary.
-pub fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
+fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
     if x.len() != y.len() || x.len() < 2 || x.iter().chain(y).any(|v| !v.is_finite()) {
         return None;
     }
@@ -24,7 +24,7 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
     r.is_finite().then(|| r.clamp(-1.0, 1.0))
 }
 
-/// Spearman's rank correlation: [`pearson`] of the [`ranks`]. `None` as there.
+/// Spearman's rank correlation: Pearson's correlation of the [`ranks`]. `None` as there.
 pub fn spearman(x: &[f64], y: &[f64]) -> Option<f64> {
     if x.iter().chain(y).any(|v| !v.is_finite()) {
         return None;

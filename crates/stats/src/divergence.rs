@@ -19,15 +19,6 @@ impl Normaliser {
     }
 }
 
-/// Natural logarithms of the softmax of `logits`, `[n]` to `[n]`.
-///
-/// A logit of negative infinity gives negative infinity. A row that holds a NaN
-/// or positive infinity, or nothing but negative infinities, gives NaN throughout.
-pub fn log_softmax(logits: &[f32]) -> Vec<f64> {
-    let norm = Normaliser::of(logits);
-    logits.iter().map(|&x| norm.log_p(x)).collect()
-}
-
 /// The softmax of a row of logits: what a model predicts.
 #[derive(Debug)]
 pub struct Prediction<'a> {
@@ -120,6 +111,12 @@ pub fn argmax(values: &[f32]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn log_softmax(logits: &[f32]) -> Vec<f64> {
+        let norm = Normaliser::of(logits);
+        logits.iter().map(|&x| norm.log_p(x)).collect()
+    }
+
     use proptest::prelude::*;
 
     const LN: fn(f64) -> f64 = f64::ln;

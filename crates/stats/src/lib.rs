@@ -20,9 +20,9 @@ mod sequence;
 mod summary;
 
 pub use apportion::{apportion, apportion_within};
-pub use bootstrap::{Interval, mean_interval, paired_bootstrap};
-pub use correlation::{pearson, ranks, spearman};
-pub use divergence::{Prediction, ReferencePrediction, argmax, kl_from_logits, log_softmax, nll_from_logits};
+pub use bootstrap::{Interval, paired_bootstrap};
+pub use correlation::{ranks, spearman};
+pub use divergence::{Prediction, ReferencePrediction, argmax, kl_from_logits, nll_from_logits};
 pub use entropy::{entropy_bits, normalised};
 pub use growth::linear_and_quadratic;
 pub use preservation::{attention_preservation, retained_mass};

@@ -3,6 +3,7 @@
 mod buffer;
 mod codes;
 mod head;
+#[cfg(feature = "masked-cache")]
 mod masked;
 mod quantisation;
 mod ragged;
@@ -12,6 +13,7 @@ use bitkv_kernels::attention::Floats;
 
 use crate::{Error, Result, Rope};
 
+#[cfg(feature = "masked-cache")]
 pub use masked::MaskedCache;
 pub use quantisation::Quantisation;
 pub use ragged::Cache;
@@ -77,7 +79,8 @@ pub struct CacheView<'a> {
     pub mask: Option<&'a [bool]>,
 }
 
-/// A cache that a model can run on: the ragged [`Cache`], or the [`MaskedCache`] it is tested against.
+/// A cache that a model can run on: the ragged [`Cache`], or the masked one (feature `masked-cache`) that it is tested
+/// against.
 pub trait KvCache: Send + Sync {
     /// Number and width of the buffers.
     fn shape(&self) -> CacheShape;

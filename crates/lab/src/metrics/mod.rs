@@ -5,12 +5,10 @@
 
 mod attention;
 mod prediction;
-mod retrieval;
 
 pub use attention::{attention_cosine, output_error, output_errors, retained_mass};
 pub use bitkv_stats::{first_difference, matching_fraction};
-pub use prediction::{Compared, Reference, agreement, kl, nll, nll_difference};
-pub use retrieval::accuracy;
+pub use prediction::{Compared, Reference};
 
 /// The mean of values; NaN for none.
 fn mean(values: impl IntoIterator<Item = f64>) -> f64 {

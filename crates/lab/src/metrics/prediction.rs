@@ -5,30 +5,9 @@
 
 use bitkv_kernels::prediction::{Divergence, Prediction, divergences, predictions};
 use bitkv_record::GridRow;
-use bitkv_stats::{argmax, kl_from_logits, nll_from_logits};
 
-use super::{mean, of_pairs};
+use super::mean;
 use crate::logits::Logits;
-
-/// Mean KL divergence of the cut cache's next-token distributions from the full cache's, in nats per token.
-pub fn kl(full: &[Vec<f32>], cut: &[Vec<f32>]) -> f64 {
-    of_pairs(full, cut, |full, cut| kl_from_logits(full, cut))
-}
-
-/// Part of the tokens after which both caches find the same token most likely, 0..1.
-pub fn agreement(full: &[Vec<f32>], cut: &[Vec<f32>]) -> f64 {
-    of_pairs(full, cut, |full, cut| same_best(argmax(full), argmax(cut)))
-}
-
-/// Mean negative log-likelihood of the tokens that really follow, `[scored tokens]`, in nats per token.
-pub fn nll(logits: &[Vec<f32>], targets: &[u32]) -> f64 {
-    of_pairs(logits, targets, |row, &target| nll_from_logits(row, target as usize))
-}
-
-/// [`nll`] through the cut cache less that through the full one, on the same targets; negative where cutting helps.
-pub fn nll_difference(full: &[Vec<f32>], cut: &[Vec<f32>], targets: &[u32]) -> f64 {
-    nll(cut, targets) - nll(full, targets)
-}
 
 /// What full attention predicts after each scored token, prepared once for all cells of a context.
 pub struct Reference<'a> {
@@ -39,16 +18,16 @@ pub struct Reference<'a> {
     nll: f64,
 }
 
-/// What a cut cache predicts beside the full one: [`kl`], [`agreement`], [`nll`] and [`nll_difference`].
+/// What an evicted cache predicts beside the full one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Compared {
-    /// [`kl`].
+    /// Mean KL divergence of its next-token distributions from the full cache's, in nats per token.
     pub kl: f64,
-    /// [`agreement`].
+    /// Part of the tokens after which both caches find the same token most likely, 0..1.
     pub agreement: f64,
-    /// [`nll`] through the cut cache.
+    /// Mean negative log-likelihood of the tokens that really follow, in nats per token.
     pub nll: f64,
-    /// [`nll_difference`].
+    /// The same less that through the full cache, on the same targets; negative where eviction helps.
     pub nll_difference: f64,
 }
 
@@ -70,9 +49,8 @@ impl<'a> Reference<'a> {
         Reference { logits, predicted, targets, nll }
     }
 
-    /// Compares the logits of several cut caches, each `[scored tokens * vocabulary]`, with the full one's. The same as
-    /// the functions of these names, whose f64 sums are taken in another order: the values differ by less than 1e-10,
-    /// those of equal logits not at all. `None` where logits are not finite.
+    /// Compares the logits of several cut caches, each `[scored tokens * vocabulary]`, with the full one's. `None`
+    /// where logits are not finite.
     pub fn compare(&self, cuts: &[&[f32]]) -> Vec<Option<Compared>> {
         let values = self.logits.values();
         if cuts.iter().any(|cut| cut.len() != values.len()) || self.targets.len() != self.predicted.len() {
@@ -96,7 +74,7 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// [`nll`] of rows that are summed up already.
+/// Mean negative log-likelihood of rows that are summed up already.
 fn mean_nll(
     predicted: impl ExactSizeIterator<Item = Option<Prediction>>,
     logits: &[f32],
@@ -123,7 +101,30 @@ fn same_best(full: Option<usize>, cut: Option<usize>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use bitkv_stats::{argmax, kl_from_logits, nll_from_logits};
+
     use super::*;
+    use crate::metrics::of_pairs;
+
+    /// Mean KL divergence of the cut cache's next-token distributions from the full cache's, in nats per token.
+    fn kl(full: &[Vec<f32>], cut: &[Vec<f32>]) -> f64 {
+        of_pairs(full, cut, |full, cut| kl_from_logits(full, cut))
+    }
+
+    /// Part of the tokens after which both caches find the same token most likely, 0..1.
+    fn agreement(full: &[Vec<f32>], cut: &[Vec<f32>]) -> f64 {
+        of_pairs(full, cut, |full, cut| same_best(argmax(full), argmax(cut)))
+    }
+
+    /// Mean negative log-likelihood of the tokens that really follow, `[scored tokens]`, in nats per token.
+    fn nll(logits: &[Vec<f32>], targets: &[u32]) -> f64 {
+        of_pairs(logits, targets, |row, &target| nll_from_logits(row, target as usize))
+    }
+
+    /// [`nll`] through the cut cache less that through the full one, on the same targets; negative where cutting helps.
+    fn nll_difference(full: &[Vec<f32>], cut: &[Vec<f32>], targets: &[u32]) -> f64 {
+        nll(cut, targets) - nll(full, targets)
+    }
 
     /// Logits of probabilities.
     fn row(p: &[f32]) -> Vec<f32> {
