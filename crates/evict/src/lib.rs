@@ -39,6 +39,7 @@ mod method;
 
 pub mod allocators;
 pub mod checks;
+pub mod conformance;
 pub mod formulas;
 pub mod published;
 pub mod scorers;
@@ -103,3 +104,8 @@ pub use scorer::Scorer;
 #[doc(hidden)]
 pub use serde;
 pub use shape::Shape;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,7 +2,7 @@
 
 use crate::{Options, Reads, Role};
 
-/// A method that a policy can be made of, as registries and lists know it. [`method!`](crate::method)
+/// A method that a policy can be made of, as registries and lists know it. [`method!`](crate::method!)
 /// implements it.
 pub trait Method: Options + Reads + 'static {
     /// The name that a policy selects it by: lower-case letters, digits and hyphens.

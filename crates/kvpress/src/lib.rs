@@ -50,3 +50,8 @@ mod undecided;
 
 pub use presses::presses;
 pub use undecided::undecided;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
