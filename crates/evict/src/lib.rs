@@ -37,6 +37,9 @@ extern crate self as bitkv_evict;
 #[macro_use]
 mod method;
 
+#[doc(hidden)]
+pub mod derive;
+
 pub mod allocators;
 pub mod checks;
 pub mod conformance;
@@ -100,9 +103,6 @@ pub use registry::Registry;
 pub use role::Role;
 pub use rule::Rule;
 pub use scorer::Scorer;
-/// What [`method!`] derives with.
-#[doc(hidden)]
-pub use serde;
 pub use shape::Shape;
 
 /// The examples of the README.

@@ -80,8 +80,8 @@ macro_rules! method {
             $(, formula: $formula:literal)? $(, differences: $differences:literal)?
         );*
     ) => {
-        #[derive(Debug, $crate::serde::Deserialize, $crate::serde::Serialize)]
-        #[serde(crate = "bitkv_evict::serde", default)]
+        #[derive(Debug, $crate::derive::serde::Deserialize, $crate::derive::serde::Serialize)]
+        #[serde(crate = "bitkv_evict::derive::serde", default)]
         $(#[$about])*
         $vis struct $type $(<$upon>)? {
             $($(#[$doc])* $seen $option: $value,)*
