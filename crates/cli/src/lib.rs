@@ -25,6 +25,7 @@ mod memory;
 mod model;
 mod output;
 mod plan;
+mod policy_tables;
 mod profile;
 mod random;
 mod report;

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use bitkv_evict::{Listing, Preset, Registry};
@@ -10,7 +10,7 @@ use bitkv_report::{Table, metrics};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::{command, definitions, output, report};
+use crate::{command, definitions, output, policy_tables, report};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum What {
@@ -25,8 +25,8 @@ enum What {
 pub(crate) struct Arguments {
     /// What to list; everything by default.
     what: Option<What>,
-    /// Put the table of metrics or of commands into a Markdown file, between the lines `<!-- metrics -->` and
-    /// `<!-- /metrics -->`, or those for commands.
+    /// Put the table of metrics or of commands, or the tables of policies, into a Markdown file, each between lines
+    /// such as `<!-- metrics -->` and `<!-- /metrics -->`.
     #[arg(long, value_name = "FILE")]
     splice: Option<PathBuf>,
     /// One JSON document on standard output.
@@ -37,15 +37,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     if let Some(path) = &arguments.splice {
         ensure!(!arguments.json, "--splice prints no document: leave out --json");
-        let (mark, table) = match arguments.what {
-            None | Some(What::Metrics) => ("metrics", metrics_table().to_bare_markdown()),
-            Some(What::Commands) => ("commands", command::markdown()),
-            Some(_) => bail!(
-                "--splice writes the table of metrics or of commands: use `bitkv list metrics --splice {}`",
-                path.display()
-            ),
-        };
-        return report::splice_into(path, mark, &table);
+        return splice(arguments.what, path, registry);
     }
     let all = [What::Models, What::Policies, What::Metrics, What::Experiments, What::Commands];
     let (mut document, mut texts) = (serde_json::Map::new(), Vec::new());
@@ -59,6 +51,24 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         texts.extend(tables.iter().map(Table::to_terminal));
     }
     if arguments.json { output::json(&document) } else { output::text(&texts.join("\n")) }
+}
+
+/// Puts the tables of what is listed into a document.
+fn splice(what: Option<What>, path: &Path, registry: &Registry) -> Result<()> {
+    match what {
+        None | Some(What::Metrics) => {
+            report::splice_into(path, "metrics", &metrics_table().to_bare_markdown())
+        }
+        Some(What::Commands) => report::splice_into(path, "commands", &command::markdown()),
+        Some(What::Policies) => {
+            let tables = policy_tables::tables(registry);
+            tables.iter().try_for_each(|(name, table)| report::splice_into(path, name, table))
+        }
+        Some(What::Models | What::Experiments) => bail!(
+            "--splice writes the tables of metrics, commands or policies: use `bitkv list metrics --splice {}`",
+            path.display()
+        ),
+    }
 }
 
 /// Named parts of the document, and the tables.

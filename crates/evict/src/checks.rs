@@ -1,4 +1,4 @@
-//! Checks on the values of options, for the declarations of [`method!`](crate::method).
+//! Checks on the values of options, for the declarations of [`method!`](crate::method!).
 
 use std::ops::RangeBounds;
 

@@ -71,6 +71,9 @@ impl Made<dyn Scorer> {
     }
 }
 
+/// Makes a method of its own options.
+type Read<T> = dyn Fn(&Table) -> Result<Made<T>, Error> + Send + Sync;
+
 /// One line of a registry.
 pub(crate) struct Entry<T: ?Sized> {
     pub(crate) about: About,
@@ -81,7 +84,7 @@ pub(crate) struct Entry<T: ?Sized> {
     /// The method with its default options.
     pub(crate) usual: Arc<T>,
     check: fn() -> Result<(), Error>,
-    read: Box<dyn Fn(&Table) -> Result<Made<T>, Error> + Send + Sync>,
+    read: Box<Read<T>>,
 }
 
 impl<T: ?Sized + 'static> Entry<T> {

@@ -6,7 +6,8 @@ method! {
     /// Keeps everything, whatever the budget.
     pub struct Full {}
     "full" from "the uncompressed cache",
-    "everything, whatever the budget: the reference", role: Full
+    "everything, whatever the budget: the reference", role: Full,
+    formula: "everything"
 }
 
 impl Rule for Full {

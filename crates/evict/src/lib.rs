@@ -37,8 +37,12 @@ extern crate self as bitkv_evict;
 #[macro_use]
 mod method;
 
+#[doc(hidden)]
+pub mod derive;
+
 pub mod allocators;
 pub mod checks;
+pub mod conformance;
 pub mod formulas;
 pub mod published;
 pub mod scorers;
@@ -99,7 +103,9 @@ pub use registry::Registry;
 pub use role::Role;
 pub use rule::Rule;
 pub use scorer::Scorer;
-/// What [`method!`] derives with.
-#[doc(hidden)]
-pub use serde;
 pub use shape::Shape;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -48,7 +48,7 @@ pub struct Listing {
     pub formula: &'static str,
     /// Where it differs from its source; empty where it does not, or where nothing is said.
     pub differences: &'static str,
-    /// What it reads with its default options, as messages call it.
+    /// What it reads with its default options, as messages call it; `scores` of an allocator that compares heads.
     pub reads: Vec<String>,
     /// Whether it reads what a deployed cache could not have known, or chooses by it.
     pub oracle: bool,

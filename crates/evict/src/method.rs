@@ -2,7 +2,7 @@
 
 use crate::{Options, Reads, Role};
 
-/// A method that a policy can be made of, as registries and lists know it. [`method!`](crate::method)
+/// A method that a policy can be made of, as registries and lists know it. [`method!`](crate::method!)
 /// implements it.
 pub trait Method: Options + Reads + 'static {
     /// The name that a policy selects it by: lower-case letters, digits and hyphens.
@@ -80,8 +80,8 @@ macro_rules! method {
             $(, formula: $formula:literal)? $(, differences: $differences:literal)?
         );*
     ) => {
-        #[derive(Debug, $crate::serde::Deserialize, $crate::serde::Serialize)]
-        #[serde(crate = "bitkv_evict::serde", default)]
+        #[derive(Debug, $crate::derive::serde::Deserialize, $crate::derive::serde::Serialize)]
+        #[serde(crate = "bitkv_evict::derive::serde", default)]
         $(#[$about])*
         $vis struct $type $(<$upon>)? {
             $($(#[$doc])* $seen $option: $value,)*

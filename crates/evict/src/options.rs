@@ -7,7 +7,7 @@ use crate::{Error, Guard, Pooling, Reason};
 
 /// A set of options: a struct of plain values that has a default for each.
 ///
-/// [`method!`](crate::method) implements it for the methods that it declares.
+/// [`method!`](crate::method!) implements it for the methods that it declares.
 pub trait Options: Default + Serialize + DeserializeOwned {
     /// Refuses values that have the right type and no meaning.
     ///

@@ -122,7 +122,12 @@ impl Registry {
             "{}or ALLOCATOR+SCORER with an allocator of {allocators} and a scorer of {scorers}",
             self.whole_policies()
         );
-        Error::Unknown { kind: "policy", name: name.into(), nearest: nearest(name, self.all_names()), known }
+        Error::Unknown {
+            kind: "policy",
+            name: name.into(),
+            nearest: bitkv_spelling::nearest(name, self.all_names()),
+            known,
+        }
     }
 
     /// The rules of this suite by name, and an example of each other suite, each followed by a comma.
@@ -187,17 +192,11 @@ fn known<'r, T: ?Sized>(
     name: &str,
 ) -> Result<&'r Entry<T>, Error> {
     find(entries, name).ok_or_else(|| {
-        let nearest = nearest(name, entries.iter().map(|entry| entry.about.name));
+        let nearest = bitkv_spelling::nearest(name, entries.iter().map(|entry| entry.about.name));
         Error::Unknown { kind, name: name.into(), nearest, known: names_of(entries) }
     })
 }
 
 fn names_of<T: ?Sized>(entries: &[Arc<Entry<T>>]) -> String {
     entries.iter().map(|entry| entry.about.name).collect::<Vec<_>>().join(", ")
-}
-
-/// The name that is nearest to what was written, if any is near.
-fn nearest(written: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let distance = |name: &&str| strsim::damerau_levenshtein(written, name);
-    names.min_by_key(distance).filter(|name| distance(name) <= written.len() / 3)
 }

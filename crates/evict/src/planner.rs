@@ -50,7 +50,7 @@ impl<'a> Planner<'a> {
     pub fn plan(&self, policy: &Policy, budget: Budget) -> Result<Plan, Error> {
         self.check(policy)?;
         match policy.choice() {
-            Choice::Composed(composed) => composed.plan(self.seen, &*self.scores(composed)?, budget),
+            Choice::Composed(composed) => composed.plan(self.seen, &self.scores(composed)?, budget),
             Choice::Rule(rule) => self.plan_by_rule(policy, &**rule, budget),
         }
     }

@@ -128,8 +128,11 @@ impl Registry {
     /// Every allocator, scorer and rule, in the order reports list them.
     pub fn listings(&self) -> Vec<Listing> {
         let methods = &*self.0;
-        let allocators =
-            methods.allocators.iter().map(|entry| listing(Kind::Allocator, entry, true, entry.usual.needs()));
+        let allocators = methods.allocators.iter().map(|entry| {
+            let mut listing = listing(Kind::Allocator, entry, true, entry.usual.needs());
+            listing.reads.extend(entry.usual.compares().then(|| "scores".to_owned()));
+            listing
+        });
         let scorers =
             methods.scorers.iter().map(|entry| listing(Kind::Scorer, entry, true, entry.usual.needs()));
         let rules = methods.rules.iter().map(|entry| {

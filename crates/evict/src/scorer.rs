@@ -2,7 +2,7 @@
 
 use crate::{Head, Reads};
 
-/// Ranks the tokens of one head. See [`method!`](crate::method) for how one is declared, and
+/// Ranks the tokens of one head. See [`method!`](crate::method!) for how one is declared, and
 /// [`conformance`](crate::conformance) for what must hold of it.
 pub trait Scorer: Reads {
     /// How many of the last tokens outrank all others whatever `score` says.

@@ -3,7 +3,7 @@
 
 mod support;
 
-use bitkv_evict::{Budget, Error, Kind, Needs, Observation, Plan, Planner, Policy};
+use bitkv_evict::{Budget, Error, Kind, Needs, Observation, Plan, Planner, Policy, Registry, conformance};
 use proptest::prelude::*;
 use support::{Observed, composed, drawn, names, observed, ragged, rules};
 
@@ -219,4 +219,11 @@ fn the_random_scorer_depends_on_its_seed_and_on_the_head() {
     }
     // Were the streams of neighbouring seeds one stream, their heads would trade places.
     assert_ne!(one.kept(0, 1), two.kept(0, 0));
+}
+
+#[test]
+fn every_method_and_every_pair_passes_the_public_checks() {
+    let failures = conformance::check(&Registry::standard());
+    let told: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    assert!(told.is_empty(), "{}", told.join("\n"));
 }

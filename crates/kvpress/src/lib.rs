@@ -3,7 +3,7 @@
 //! both beside each other. Where a paper's own method differs, that of `bitkv-evict` follows the paper.
 //!
 //! A press reads one layer at a time. Of equal scores it keeps the first; kvpress keeps
-//! whichever `torch.topk` happens to find; [`undecided`] lists the positions that this concerns.
+//! whichever `torch.topk` happens to find; [`undecided()`] lists the positions that this concerns.
 //!
 //! The crate uses only what `bitkv-evict` offers to anybody who writes a method outside of it.
 //!
@@ -50,3 +50,8 @@ mod undecided;
 
 pub use presses::presses;
 pub use undecided::undecided;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

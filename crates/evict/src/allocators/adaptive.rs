@@ -24,7 +24,10 @@ method! {
         pub safeguard: f64 = 0.2 => checks::part,
     }
     "adaptive" from "Feng et al. 2024 (Ada-KV), arXiv:2407.11550",
-    "the heads of a layer compete for its tokens by score"
+    "the heads of a layer compete for its tokens by score",
+    formula: "the best-scored tokens of the layer; `floor='safeguard'`: the best `safeguard` x `n` of \
+         each head in any case; `'linear'`: (1 - `safeguard`) x what it would win + `safeguard` x `n`",
+    differences: "`'linear'` is the paper's; `'safeguard'` is that of kvpress"
 }
 
 impl Allocator for Adaptive {

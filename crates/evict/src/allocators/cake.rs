@@ -17,7 +17,11 @@ method! {
     }
     needs(self) [Need::WindowRows(self.window)];
     "cake" from "Qin et al. 2025 (CAKE), arXiv:2503.12491, after the prefill",
-    "more tokens to layers that attend widely and changeably"
+    "more tokens to layers that attend widely and changeably",
+    formula: "of the layer: `w` + in proportion to `H^(1/tau1) V^(1/tau2)`, the entropy in nats and the \
+         variance over queries of its attention",
+    differences: "layers are compressed one after the other during the prefill there. `tau1` 1.6 and \
+         `tau2` 0.4 are those of Llama 3.1 at a capacity of 1024"
 }
 
 impl Allocator for Cake {

@@ -34,7 +34,12 @@ method! {
         By::Measured => [Need::Window(self.window)],
     };
     "duo" from "Xiao et al. 2024 (DuoAttention), arXiv:2410.10819",
-    "everything to heads for retrieval, sinks and recent tokens to others"
+    "everything to heads for retrieval, sinks and recent tokens to others",
+    formula: "`sinks` + `recent`; then all for the heads most for retrieval, as far as the budget goes",
+    differences: "a whole number of such heads there, gates found by training; `by='measured'` reads \
+         attention of the last `w` instead of a pattern file. Where `n` is below `sinks` + `recent` it \
+         is `uniform`, with `recency` sinks and recent tokens in proportion (if the guard's sinks are \
+         at least its own): patterns and measurements then say nothing"
 }
 
 impl Allocator for Duo {

@@ -10,7 +10,9 @@ method! {
     }
     needs(self) [Need::Entropy];
     "effective-tokens" from "this suite: `entropy` in the unit that a budget has",
-    "in proportion to 2^H, the tokens that even attention would go to"
+    "in proportion to 2^H, the tokens that even attention would go to",
+    formula: "in proportion to `2^H` of the mean entropy `H`",
+    differences: "the mean of `2^H` over rows would be larger"
 }
 
 impl Allocator for EffectiveTokens {

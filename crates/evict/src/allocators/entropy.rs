@@ -9,7 +9,9 @@ method! {
     }
     needs(self) [Need::Entropy];
     "entropy" from "microsoft/BitNet pull request 497, conserving",
-    "more tokens to heads of high calibrated entropy, in proportion"
+    "more tokens to heads of high calibrated entropy, in proportion",
+    formula: "in proportion to the entropy",
+    differences: "without the clamps there, and conserving"
 }
 
 impl Allocator for Entropy {

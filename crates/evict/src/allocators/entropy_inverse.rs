@@ -13,7 +13,8 @@ method! {
     }
     needs(self) [Need::Entropy];
     "entropy-inverse" from "control of this suite",
-    "more tokens to heads of low calibrated entropy, as 1 / (H + 0.1 bits)", role: Control
+    "more tokens to heads of low calibrated entropy, as 1 / (H + 0.1 bits)", role: Control,
+    formula: "in proportion to 1 / (entropy + 0.1 bits)"
 }
 
 impl Allocator for EntropyInverse {

@@ -14,7 +14,8 @@ method! {
     }
     needs(self) [Need::Entropy];
     "entropy-permuted" from "control of this suite",
-    "the shares of `entropy`, every one dealt to a wrong head", role: Control
+    "the shares of `entropy`, every one dealt to a wrong head", role: Control,
+    formula: "those of `entropy`, each dealt to another head"
 }
 
 impl Allocator for EntropyPermuted {

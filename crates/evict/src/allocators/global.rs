@@ -8,7 +8,8 @@ method! {
         pub safeguard: f64 = 0.0 => checks::part,
     }
     "global" from "Feng et al. 2026 (Layer-DefensiveKV), repository FFY0/DefensiveKV; KVzip",
-    "all heads of all layers compete for the budget by score"
+    "all heads of all layers compete for the budget by score",
+    formula: "the best-scored tokens of all layers"
 }
 
 impl Allocator for Global {

@@ -14,7 +14,10 @@ method! {
     }
     needs(self) [Need::HeadScores];
     "head-scores" from "Fu et al. 2024 (HeadKV), arXiv:2410.19258, a KV head each",
-    "more tokens to heads that a score file calls important"
+    "more tokens to heads that a score file calls important",
+    formula: "`window` + (`n` - `window`)(1 - 1/`beta`) + the rest in proportion to the group's summed \
+         scores",
+    differences: "each query head by itself there"
 }
 
 impl Allocator for HeadScores {

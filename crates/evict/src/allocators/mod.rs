@@ -1,7 +1,7 @@
 //! The list of allocators: ways to divide a budget among KV heads.
 //!
 //! To add one: write its file with `method!`, then add its lines here: its `mod`, its `pub use` and its
-//! place in the list. The trait is [`Allocator`](crate::Allocator).
+//! place in the list. The trait is [`Allocator`].
 
 use crate::{Allocator, entry::Entry};
 

@@ -14,7 +14,10 @@ method! {
         pub window: usize = 32,
     }
     "pyramid" from "Cai et al. 2024 (PyramidKV), arXiv:2406.02069, conserving",
-    "fewer tokens the higher the layer, in equal steps"
+    "fewer tokens the higher the layer, in equal steps",
+    formula: "`window` + a line over the layers from 2(`n` - `window`) less its last to (`n` - \
+         `window`) / `beta`",
+    differences: "the window is on top of the budget there"
 }
 
 impl Allocator for Pyramid {

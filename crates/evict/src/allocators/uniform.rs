@@ -9,7 +9,11 @@ method! {
         pub whole_layers: usize = 0,
     }
     "uniform" from "the usual baseline",
-    "as many tokens to every head"
+    "as many tokens to every head",
+    formula: "the same; `whole-layers`: all that the first layers hold, the same in the others, and in \
+         all where these had less than a token a head",
+    differences: "`whole-layers=2` is that of arXiv:2406.11430, whose other layers keep their part \
+         whatever those two take"
 }
 
 impl Allocator for Uniform {

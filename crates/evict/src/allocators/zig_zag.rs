@@ -15,7 +15,9 @@ method! {
     }
     needs(self) [Need::Window(self.window)];
     "zig-zag" from "Zhong et al. 2024 (ZigZagKV), arXiv:2412.09036",
-    "more tokens to layers that need more for most of their attention"
+    "more tokens to layers that need more for most of their attention",
+    formula: "of the layer: `least` x `n` + in proportion to the fewest tokens that make up `mass` of \
+         it, on average over heads"
 }
 
 impl Allocator for ZigZag {

@@ -22,9 +22,12 @@ fn lag_relative(states: &[f32], reference: &[f32], head_dim: usize) -> Vec<f32> 
     spreads.into_iter().map(|s| s as f32).collect()
 }
 
-/// The mean of [`lag_relative`] of keys and of values, each partition of `lag` tokens beside
-/// the one that follows it. Both are `[tokens * head_dim]`; whole partitions only, and none
-/// for the last.
+/// How unusual each token is beside the partition that follows its own, the mean of keys and of values: the
+/// deviation over channels, scaled to the range of that partition, softmaxed over the tokens of its own. `keys` and
+/// `values` are `[tokens * head_dim]`, a partition has `lag` tokens; the result has every whole partition but the
+/// last, `[partitions - 1][lag]`.
+///
+/// Source: Liang et al. 2025 (LagKV), arXiv:2504.04704.
 pub fn lag_scores(keys: &[f32], values: &[f32], head_dim: usize, lag: usize) -> Vec<Vec<f32>> {
     let partitions = |states: &[f32]| -> Vec<Vec<f32>> {
         let parts: Vec<&[f32]> = states.chunks_exact(lag * head_dim).collect();

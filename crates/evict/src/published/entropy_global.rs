@@ -11,7 +11,8 @@ method! {
     pub struct EntropyGlobal {}
     needs(self) [Need::Entropy];
     "entropy-global" from "microsoft/BitNet pull request 497, entropy_kv_cache.cpp",
-    "published: one budget for all heads, first token and latest tokens", role: Published
+    "published: one budget for all heads, first token and latest tokens", role: Published,
+    formula: "one budget for all heads: one sink and the latest tokens"
 }
 
 impl Rule for EntropyGlobal {

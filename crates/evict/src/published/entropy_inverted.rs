@@ -11,7 +11,8 @@ method! {
     needs(self) [Need::Entropy, Need::Window(1)];
     "entropy-inverted" from "microsoft/BitNet pull request 497, verify_kv_savings.py",
     "published: the best of the last query's row, more for query heads of low entropy",
-    role: Published, oracle: true
+    role: Published, oracle: true,
+    formula: "for each query head the best of that row, more where entropy is low"
 }
 
 impl Rule for EntropyInverted {

@@ -8,7 +8,8 @@ method! {
     needs(self) [Need::Entropy, Need::Window(1)];
     "entropy-proportional" from "SCJedi, entropy-adaptive-kv-cache (GPT-2 study)",
     "published: the best of the last query's row, more for query heads of high entropy",
-    role: Published, oracle: true
+    role: Published, oracle: true,
+    formula: "for each query head the best of that row, in proportion to its entropy within clamps"
 }
 
 impl Rule for EntropyProportional {

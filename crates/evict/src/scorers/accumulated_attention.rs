@@ -14,7 +14,9 @@ method! {
     needs(self) [Need::Accumulated];
     "accumulated-attention" from
         "Zhang et al. 2023 (H2O), arXiv:2306.14048; normalised: ObservedAttention of kvpress",
-    "the tokens that all queries so far attended to most"
+    "the tokens that all queries so far attended to most",
+    formula: "the sum; `normalised`: divided by the number of queries that could see `j`",
+    differences: "in H2O half of the share is for the latest tokens: `recent-part=0.5`"
 }
 
 impl Scorer for AccumulatedAttention {

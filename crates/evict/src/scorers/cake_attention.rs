@@ -13,7 +13,8 @@ method! {
     }
     needs(self) [Need::WindowRows(self.window)];
     "cake-attention" from "Qin et al. 2025 (CAKE), arXiv:2503.12491",
-    "what the last queries attended to, much or unevenly, smoothed"
+    "what the last queries attended to, much or unevenly, smoothed",
+    formula: "mean + `gamma` x variance over the queries, smoothed"
 }
 
 impl Scorer for CakeAttention {

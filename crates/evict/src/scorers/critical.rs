@@ -18,7 +18,12 @@ method! {
     }
     needs(self) self.base.scorer.needs().with([self.norm.need()]);
     "critical" from "Feng et al. 2025 (CriticalKV), arXiv:2502.03805",
-    "half by another score, half by it times the length of the value's output"
+    "half by another score, half by it times the length of the value's output",
+    formula: "first `first-stage` of the share by `base`; then (`base` + `epsilon`) x mean over the \
+         group of `||W_o v_j||_1`",
+    differences: "`norm='sub-norm'` multiplies the value by the gain of BitNet's norm before `W_o`; \
+         `'plain'` is the paper's. It reads what `base` reads besides; `pool` is that of `base`; `tova` \
+         and `kvzip` have none"
 }
 
 impl Scorer for Critical {

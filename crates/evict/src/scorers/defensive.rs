@@ -22,7 +22,14 @@ method! {
     }
     needs(self) [Need::WindowRows(self.window), self.norm.need()];
     "defensive" from "Feng et al. 2026 (DefensiveKV), repository FFY0/DefensiveKV",
-    "what any of the last queries attended to most, times the length of its output", pools: false
+    "what any of the last queries attended to most, times the length of its output", pools: false,
+    formula: "max over group and queries of the smoothed row, at least the head's mean, x the norm \
+         beside the layer's mean at `j`; first of all the tokens that stay below `mass` of mean \
+         attention, less what the `w` tokens before the window have; they win where heads compete, up \
+         to `n` a head",
+    differences: "as its code has it: with one KV head a layer norms say nothing, and `mass` is lowered \
+         by tokens that are not the window's. Tokens that not all heads of the layer hold are this \
+         suite's"
 }
 
 impl Scorer for Defensive {

@@ -22,7 +22,10 @@ method! {
     needs(self) Needs::from([Need::Keys, Need::QueryMoments(self.skip)])
         .with(self.value_norm.then_some(Need::Values));
     "expected-attention" from "Devoto et al. 2025 (Expected Attention), arXiv:2510.00636",
-    "what queries to come are expected to attend to, by their moments so far"
+    "what queries to come are expected to attend to, by their moments so far",
+    formula: "(softmax of `mu.k/sqrt(d) + k.Sigma.k/2d` + `epsilon`) x `||v_j||_2`, moments rotated to \
+         the mean over `future` positions",
+    differences: "the moments are those of this text's queries"
 }
 
 impl Scorer for ExpectedAttention {

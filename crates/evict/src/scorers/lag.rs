@@ -19,7 +19,13 @@ method! {
     }
     needs(self) [Need::Keys, Need::Values];
     "lag" from "Liang et al. 2025 (LagKV), arXiv:2504.04704",
-    "of each partition, keys and values that the next makes unusual", pools: false
+    "of each partition, keys and values that the next makes unusual", pools: false,
+    formula: "rank within a partition of `lag` of the deviation over channels, scaled to the range of \
+         the next partition; `cross-scoring`: its softmax",
+    differences: "there each partition keeps the same number, as here by ranks, where what does not \
+         divide goes to later partitions. A cache shorter than `skip` and two partitions is compressed \
+         by recency; so is, but for `skip`, a share that does not reach beyond the last partition and \
+         what follows it"
 }
 
 impl Scorer for Lag {

@@ -1,7 +1,7 @@
 //! The list of scorers: ways to rank the tokens of one head.
 //!
 //! To add one: write its file with `method!`, then add its lines here: its `mod`, its `pub use` and its
-//! place in the list. The trait is [`Scorer`](crate::Scorer).
+//! place in the list. The trait is [`Scorer`].
 
 use crate::{Scorer, entry::Entry};
 

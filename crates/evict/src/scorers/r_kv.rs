@@ -28,7 +28,14 @@ method! {
     }
     needs(self) [Need::Keys, Need::WindowRows(self.window)];
     "r-kv" from "Cai et al. 2025 (R-KV), arXiv:2505.24133",
-    "what the last queries attended to, less what other keys say as well", pools: false
+    "what the last queries attended to, less what other keys say as well", pools: false,
+    formula: "`lambda` x importance - (1 - `lambda`) x softmax of the mean cosine with other keys; \
+         importance: the group's maximum brought to a sum of 1, the mean over queries, the maximum over \
+         `kernel` neighbours",
+    differences: "`lambda` 0.1 and `w` 8 are the paper's, `threshold` 0.5, `kernel` 7 and one spared \
+         duplicate its code's. There the group's maximum is that of the products of queries and keys, \
+         before one softmax; here it is that of probabilities, the same where a group has one query \
+         head only"
 }
 
 impl Scorer for RKv {

@@ -9,7 +9,8 @@ method! {
         pub seed: u64 = 0,
     }
     "random" from "control of this suite",
-    "tokens drawn by chance", role: Control
+    "tokens drawn by chance", role: Control,
+    formula: "drawn from `seed` and the head"
 }
 
 impl Scorer for Random {

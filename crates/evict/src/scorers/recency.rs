@@ -4,7 +4,9 @@ method! {
     /// Keeps the latest tokens. With the guard's sinks this is StreamingLLM, at true positions.
     pub struct Recency {}
     "recency" from "Xiao et al. 2023 (StreamingLLM), arXiv:2309.17453",
-    "the latest tokens"
+    "the latest tokens",
+    formula: "`j`",
+    differences: "keys are rotated to cache positions there"
 }
 
 impl Scorer for Recency {

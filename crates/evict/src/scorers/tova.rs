@@ -6,7 +6,8 @@ method! {
     pub struct Tova {}
     needs(self) [Need::Window(1)];
     "tova" from "Oren et al. 2024 (TOVA), arXiv:2401.06104",
-    "what the last query attended to, on average over the layer's heads", pools: false
+    "what the last query attended to, on average over the layer's heads", pools: false,
+    formula: "mean over all query heads of the layer that hold `j`"
 }
 
 impl Scorer for Tova {

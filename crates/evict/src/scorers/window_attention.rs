@@ -15,7 +15,9 @@ method! {
     }
     needs(self) [Need::Window(self.window)];
     "window-attention" from "Li et al. 2024 (SnapKV), arXiv:2404.14469",
-    "the last queries' tokens, and what these queries attended to, smoothed"
+    "the last queries' tokens, and what these queries attended to, smoothed",
+    formula: "mean over `kernel` neighbours, or `smooth='max'`",
+    differences: "a set for each query head there, and no eviction below the capacity"
 }
 
 impl Scorer for WindowAttention {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bitkv_evict::{Budget, Need, Needs, Observation, Planner, Policy, Shape};
+use bitkv_evict::{Budget, Need, Needs, Observation, Planner, Policy, Registry, Shape, conformance};
 use bitkv_kvpress::undecided;
 use proptest::prelude::*;
 
@@ -165,4 +165,12 @@ proptest! {
             prop_assert!(kept(&policy, &seen, Budget::FULL).iter().all(|set| *set == everything), "{}", policy);
         }
     }
+}
+
+#[test]
+fn every_press_passes_the_public_checks() {
+    let registry = bitkv_kvpress::presses(Registry::empty()).unwrap();
+    let failures = conformance::check(&registry);
+    let told: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    assert!(told.is_empty(), "{}", told.join("\n"));
 }

@@ -1,0 +1,61 @@
+//! The tables of docs/POLICIES.md, which say what the registry says.
+
+use bitkv_evict::{Kind, Registry};
+
+/// Every table by the name of its place in the document.
+pub(crate) fn tables(registry: &Registry) -> [(&'static str, String); 4] {
+    [
+        ("scorers", methods(registry, Kind::Scorer, "score of token `j`")),
+        ("allocators", methods(registry, Kind::Allocator, "share of a head")),
+        ("rules", methods(registry, Kind::Rule, "what it keeps")),
+        ("presets", presets(registry)),
+    ]
+}
+
+fn methods(registry: &Registry, kind: Kind, formula: &str) -> String {
+    let mut table = head(&["name", "reads", formula, "source", "what differs"]);
+    for listing in registry.listings().iter().filter(|listing| listing.kind == kind) {
+        let reads = if listing.reads.is_empty() { "nothing".to_owned() } else { listing.reads.join(", ") };
+        let name = format!("`{}`", listing.name);
+        table += &row(&[&name, &reads, listing.formula, listing.source, listing.differences]);
+    }
+    table
+}
+
+fn presets(registry: &Registry) -> String {
+    let mut table = head(&["name", "stands for", "whose setting it is"]);
+    for preset in registry.presets() {
+        table += &row(&[&format!("`{}`", preset.name), &format!("`{}`", preset.spec), preset.source]);
+    }
+    table
+}
+
+fn head(titles: &[&str]) -> String {
+    row(titles) + &row(&vec!["---"; titles.len()])
+}
+
+/// Cells are written in Markdown; only what ends a cell is escaped.
+fn row(cells: &[&str]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+    format!("| {} |\n", cells.join(" | "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = include_str!("../../../docs/POLICIES.md");
+
+    #[test]
+    fn the_document_has_the_tables_of_the_registry() {
+        for (name, table) in tables(&bitkv_lab::registry().unwrap()) {
+            let due = bitkv_report::splice(DOCUMENT, name, &table).unwrap();
+            assert!(due == DOCUMENT, "run `bitkv list policies --splice docs/POLICIES.md`");
+        }
+    }
+
+    #[test]
+    fn a_bar_ends_no_cell() {
+        assert_eq!(row(&["`a`", "|b|"]), "| `a` | \\|b\\| |\n");
+    }
+}

@@ -1,0 +1,32 @@
+//! A scorer of your own beside those of this crate, on the keys and values that a real model has of a text.
+
+pub(crate) mod observed;
+
+use bitkv_evict::{Budget, Head, Need, Planner, Registry, Scorer, conformance, method};
+
+method! {
+    /// Keeps the tokens whose values are long: what a token adds to the output is its value.
+    pub(crate) struct ValueNorm {}
+    needs(self) [Need::Values];
+    "value-norm" from "this example", "the tokens with the longest values", pools: false
+}
+
+impl Scorer for ValueNorm {
+    fn score(&self, head: &Head<'_>, out: &mut [f32]) {
+        let values = head.values().chunks_exact(head.head_dim());
+        out.iter_mut().zip(values).for_each(|(score, value)| *score = value.iter().map(|x| x.abs()).sum());
+    }
+}
+
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
+    assert_eq!(conformance::check_scorer(ValueNorm::default())?, []);
+    let registry = Registry::standard().with_scorer::<ValueNorm>()?;
+    let observed = observed::tiny_gqa()?;
+    let (view, budget) = (observed.view(), Budget::fraction(0.25)?);
+    let planner = Planner::new(&view);
+    for spec in ["uniform+value-norm", "adaptive+value-norm", "adaptive+key-norm"] {
+        let plan = planner.plan(&registry.policy(spec)?, budget)?;
+        println!("{spec} keeps {:?} tokens", plan.counts().collect::<Vec<_>>());
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Checks that every method must pass, whoever wrote it.
+//!
+//! ```
+//! use bitkv_evict::{Head, Registry, Scorer, conformance, method};
+//!
+//! method! {
+//!     /// Keeps the tokens nearest to the middle of the text, and takes rows for positions.
+//!     pub struct Middle {}
+//!     "middle" from "this example", "the tokens nearest to the middle"
+//! }
+//!
+//! impl Scorer for Middle {
+//!     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
+//!         let middle = head.tokens_seen() as f32 / 2.0;
+//!         out.iter_mut().enumerate().for_each(|(row, score)| *score = -(row as f32 - middle).abs());
+//!     }
+//! }
+//!
+//! let registry = Registry::standard().with_scorer::<Middle>()?;
+//! let failures: Vec<String> = conformance::check(&registry).iter().map(ToString::to_string).collect();
+//! assert_eq!(failures[0], "`middle`: a token must be known by its position, which is not its row, but the order \
+//!     of like tokens changes when others are evicted; use `Head::positions`, or declare `regroups` if that is meant");
+//! assert!(failures[1].starts_with("`adaptive+middle`: heads can only compete by scores that differ among them"));
+//! # Ok::<(), bitkv_evict::Error>(())
+//! ```
+
+mod allocators;
+mod caches;
+mod failure;
+mod policies;
+mod scorers;
+
+pub use failure::{Expectation, Failure};
+
+use crate::{Allocator, Error, Method, Needs, Observation, Planner, Policy, Registry, Scorer, entry::Made};
+use caches::{Cache, usual_needs};
+use failure::findings;
+use policies::Planned;
+
+/// What does not hold of a registry's allocators, scorers and rules with their default options, and of every
+/// allocator joined to every scorer. It takes seconds.
+pub fn check(registry: &Registry) -> Vec<Failure> {
+    let (methods, needs) = (registry.methods(), all_needs(registry));
+    let mut failures = Vec::new();
+    for entry in &methods.scorers {
+        failures.extend(scorers::check(entry.about, &*entry.usual, &needs));
+    }
+    for entry in &methods.allocators {
+        failures.extend(allocators::check(entry.about.name, &*entry.usual, &needs));
+    }
+    // Names of the registry are known, and a pair that means nothing is no policy.
+    let policies: Vec<Policy> =
+        specs(registry).iter().filter_map(|spec| registry.policy(spec).ok()).collect();
+    failures.extend(compared(registry, &needs));
+    failures.extend(planned(&policies, &needs));
+    failures
+}
+
+/// What does not hold of a scorer with these options, by itself.
+///
+/// # Errors
+/// When an option has a value without meaning.
+pub fn check_scorer<S: Method + Scorer>(scorer: S) -> Result<Vec<Failure>, Error> {
+    let Made { about, method, .. } = Made::scorer(scorer)?;
+    let needs = usual_needs().union(method.needs());
+    let mut failures = scorers::check(about, &*method, &needs);
+    failures.extend(comparable(about.name, &*method, &needs));
+    Ok(failures)
+}
+
+/// What does not hold of an allocator with these options, by itself.
+///
+/// # Errors
+/// When an option has a value without meaning.
+pub fn check_allocator<A: Method + Allocator>(allocator: A) -> Result<Vec<Failure>, Error> {
+    let Made { about, method, .. } = Made::allocator(allocator)?;
+    let needs = usual_needs().union(method.needs());
+    Ok(allocators::check(about.name, &*method, &needs))
+}
+
+fn all_needs(registry: &Registry) -> Needs {
+    let methods = registry.methods();
+    let allocators = methods.allocators.iter().map(|entry| entry.usual.needs());
+    let scorers = methods.scorers.iter().map(|entry| entry.usual.needs());
+    let rules = methods.rules.iter().map(|entry| entry.usual.needs());
+    allocators.chain(scorers).chain(rules).fold(usual_needs(), Needs::union)
+}
+
+/// Every allocator joined to every scorer, and every rule.
+fn specs(registry: &Registry) -> Vec<String> {
+    let methods = registry.methods();
+    let scorers: Vec<&str> = methods.scorers.iter().map(|entry| entry.about.name).collect();
+    let of =
+        |allocator: &str| scorers.iter().map(|scorer| format!("{allocator}+{scorer}")).collect::<Vec<_>>();
+    let pairs = methods.allocators.iter().flat_map(|entry| of(entry.about.name));
+    pairs.chain(methods.rules.iter().map(|entry| entry.about.name.to_owned())).collect()
+}
+
+/// The pairs whose heads compete by scores that are the same in all of them.
+fn compared(registry: &Registry, needs: &Needs) -> Vec<Failure> {
+    let methods = registry.methods();
+    let comparing: Vec<&str> = methods
+        .allocators
+        .iter()
+        .filter(|entry| entry.usual.compares())
+        .map(|entry| entry.about.name)
+        .collect();
+    let mut failures = Vec::new();
+    for scorer in &methods.scorers {
+        let found = comparable(scorer.about.name, &*scorer.usual, needs);
+        for allocator in &comparing {
+            let pair = format!("{allocator}+{}", scorer.about.name);
+            failures.extend(found.iter().map(|failure| Failure { policy: pair.clone(), ..failure.clone() }));
+        }
+    }
+    failures
+}
+
+/// Whether a scorer that says so can be compared from head to head.
+fn comparable(name: &str, scorer: &dyn Scorer, needs: &Needs) -> Vec<Failure> {
+    findings(name, |findings| {
+        let alike = scorer.incomparable().is_none() && scorers::are_alike(scorer, needs);
+        findings.expect(Expectation::Comparable, !alike, || {
+            "all heads of a layer are scored alike; declare `incomparable`".into()
+        });
+    })
+}
+
+/// What policies plan, of caches that all of them share.
+fn planned(policies: &[Policy], needs: &Needs) -> Vec<Failure> {
+    let caches = Cache::several(needs);
+    let views: Vec<Observation<'_>> = caches.iter().map(Cache::view).collect();
+    let planned = caches.iter().zip(&views);
+    let planned: Vec<Planned<'_>> =
+        planned.map(|(cache, view)| Planned { cache, view, planner: Planner::new(view) }).collect();
+    policies.iter().flat_map(|policy| policies::check(policy, needs, &planned)).collect()
+}
