@@ -3,7 +3,7 @@
 use bitkv_bitnet::{Cache, CacheShape, KvCache, Model};
 use bitkv_stats::{Rng, apportion_within};
 
-use crate::{Error, Result, test::ids};
+use crate::{Error, Result, ids::ids};
 
 /// First tokens that every head keeps: attention sinks (arXiv 2309.17453).
 const SINKS: usize = 4;

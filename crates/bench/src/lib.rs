@@ -9,6 +9,7 @@ mod cache;
 mod ceilings;
 mod error;
 mod fit;
+mod ids;
 mod request;
 mod rows;
 mod test;

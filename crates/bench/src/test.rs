@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bitkv_bitnet::{Cache, HeadPrecision, Model};
 
-use crate::{Probe, Request, Result, cache};
+use crate::{Probe, Request, Result, cache, ids::ids};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Test {
@@ -52,10 +52,4 @@ fn prefill(model: &Model, tokens: usize, probe: Probe) -> Result<f64> {
     // What is freed afterwards is not the test's.
     drop(std::hint::black_box((result, cache)));
     Ok(seconds)
-}
-
-/// Token ids that are spread over the vocabulary: 7919 is a prime.
-pub(crate) fn ids(model: &Model, count: usize) -> Vec<u32> {
-    let vocabulary = model.config().vocab_size;
-    (0..count).map(|i| ((i * 7919 + 13) % vocabulary) as u32).collect()
 }

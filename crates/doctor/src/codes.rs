@@ -3,6 +3,9 @@
 use bitkv_checkpoint::{Checkpoint, Error, Linear};
 use rayon::prelude::*;
 
+/// Zeros among floats can be weights that an f16 could not hold; more than this part of a matrix cannot.
+const MAX_EMPTY_FLOATS: f64 = 0.01;
+
 /// Bytes looked at together. Ternary bytes that are zero stand for four -1: this many in a row never come of training.
 const BLOCK: usize = 512;
 
@@ -39,6 +42,15 @@ pub(crate) struct Codes {
     pub(crate) refused: Vec<Error>,
 }
 
+impl Matrix {
+    /// Whether a part of the matrix is missing.
+    pub(crate) fn has_hole(&self) -> bool {
+        let stored = self.linear.stored();
+        let allowed = if stored.coding.is_ternary() { 0.0 } else { MAX_EMPTY_FLOATS };
+        self.empty_bytes as f64 > allowed * stored.bytes.len() as f64
+    }
+}
+
 impl Codes {
     pub(crate) fn of(checkpoint: &Checkpoint) -> Codes {
         let mut codes = Codes { matrices: Vec::new(), refused: Vec::new() };
@@ -53,7 +65,7 @@ impl Codes {
 
     /// Those without invalid codes and holes: the others would mislead statistics.
     pub(crate) fn sound(&self) -> Vec<&Matrix> {
-        let whole = |matrix: &&Matrix| matrix.counts[3] == 0 && !super::holes::has_hole(matrix);
+        let whole = |matrix: &&Matrix| matrix.counts[3] == 0 && !matrix.has_hole();
         self.matrices.iter().filter(whole).collect()
     }
 

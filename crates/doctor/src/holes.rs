@@ -8,19 +8,9 @@ use crate::{
 
 const CHECK: &str = "weight-holes";
 
-/// Zeros among floats can be weights that an f16 could not hold; more than this part of a matrix cannot.
-const MAX_EMPTY_FLOATS: f64 = 0.01;
-
-/// Whether a part of the matrix is missing.
-pub(crate) fn has_hole(matrix: &Matrix) -> bool {
-    let stored = matrix.linear.stored();
-    let allowed = if stored.coding.is_ternary() { 0.0 } else { MAX_EMPTY_FLOATS };
-    matrix.empty_bytes as f64 > allowed * stored.bytes.len() as f64
-}
-
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let matrices = &examination.codes.matrices;
-    let holed: Vec<&Matrix> = matrices.iter().filter(|matrix| has_hole(matrix)).collect();
+    let holed: Vec<&Matrix> = matrices.iter().filter(|matrix| matrix.has_hole()).collect();
     let Some(first) = holed.first() else { return Vec::new() };
     let (empty, size) = holed.iter().fold((0, 0), |(empty, size), matrix| {
         (empty + matrix.empty_bytes, size + matrix.linear.bytes().len())

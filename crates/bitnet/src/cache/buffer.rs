@@ -6,6 +6,7 @@ use half::{f16, slice::HalfFloatSliceExt};
 use super::{
     Precision,
     codes::{Codes, Layout},
+    gather::gather,
 };
 
 /// Rows of one KV head, all of one width.
@@ -117,10 +118,4 @@ impl Buffer {
             Buffer::Coded(codes) => codes.allocated_bytes(),
         }
     }
-}
-
-pub(super) fn gather<T: Copy>(from: &[T], rows: &[usize], width: usize) -> Vec<T> {
-    let mut kept = Vec::with_capacity(rows.len() * width);
-    rows.iter().for_each(|row| kept.extend_from_slice(&from[row * width..][..width]));
-    kept
 }

@@ -3,7 +3,7 @@
 use bitkv_kernels::attention::Packed;
 use half::{f16, slice::HalfFloatSliceExt};
 
-use super::buffer::gather;
+use super::gather::gather;
 
 /// How rows are grouped and which of them are quantised.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -2,6 +2,7 @@
 
 mod buffer;
 mod codes;
+mod gather;
 mod head;
 #[cfg(feature = "masked-cache")]
 mod masked;

@@ -1,52 +1,23 @@
 //! A GGUF file as a store of tensors.
 
-use std::path::Path;
-
-use crate::{Bytes, Coding, Config, Error, Result, Stored, codec::i2s::Layout};
+use crate::{Coding, Error, Result, Stored, codec::i2s::Layout};
 
 use super::{
-    config,
     header::{Entry, Header, Place},
     keys::Keys,
-    layout::{self, LayoutChoice},
+    layout_choice::LayoutChoice,
     names, vocabulary,
     vocabulary::Vocabulary,
 };
 
-/// What a GGUF file does not tell.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The byte layout of I2_S tensors; found by plausibility when it is not given.
-    pub i2s_layout: Option<Layout>,
-}
-
 /// A GGUF file.
 pub struct Gguf {
-    file: String,
-    header: Header,
-    layout: Option<LayoutChoice>,
+    pub(super) file: String,
+    pub(super) header: Header,
+    pub(super) layout: Option<LayoutChoice>,
 }
 
 impl Gguf {
-    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self> {
-        Gguf::parse(path.display().to_string(), Bytes::map(path)?, options)
-    }
-
-    pub(crate) fn from_bytes(bytes: Vec<u8>, options: &Options) -> Result<Self> {
-        Gguf::parse("the GGUF file in memory".into(), Bytes::owned(bytes), options)
-    }
-
-    fn parse(file: String, bytes: Bytes, options: &Options) -> Result<Self> {
-        match Header::parse(&bytes) {
-            Ok(header) => {
-                let mut gguf = Gguf { file, header, layout: None };
-                gguf.layout = layout::choose(&gguf, options.i2s_layout);
-                Ok(gguf)
-            }
-            Err(reason) => Err(Error::Gguf { file, reason }),
-        }
-    }
-
     /// The file.
     pub fn file(&self) -> &str {
         &self.file
@@ -60,11 +31,6 @@ impl Gguf {
     /// The layout of its I2_S tensors; `None` when it has none.
     pub fn i2s_layout(&self) -> Option<&LayoutChoice> {
         self.layout.as_ref()
-    }
-
-    /// The configuration that the metadata gives.
-    pub(crate) fn config(&self) -> Result<Config> {
-        config::read(self)
     }
 
     /// Whether the file holds a tokenizer.

@@ -10,7 +10,10 @@ use crate::{
     structure::{NonZeros, agreement},
 };
 
-use super::file::Gguf;
+use super::{
+    file::Gguf,
+    layout_choice::{LayoutChoice, Reason},
+};
 
 /// A norm, and a layer that its output goes into.
 const PAIRS: [(&str, &str); 4] = [
@@ -29,29 +32,6 @@ const ROWS: usize = 1024;
 /// the right layout, and at most 15 in a wrong one.
 const CLEAR: f64 = 12.0;
 const RATIO: f64 = 2.0;
-
-/// Why a layout was chosen.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reason {
-    /// It was asked for.
-    Given,
-    /// Norms and columns agree in it, and in no other.
-    Plausible,
-    /// Nothing tells the layouts apart, so that it is the one of the published file.
-    Default,
-}
-
-/// A file's I2_S layout.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LayoutChoice {
-    /// The layout.
-    pub layout: Layout,
-    /// Why.
-    pub reason: Reason,
-    /// How well norms and columns agree in each layout that the shapes allow: about 0 when they do not. Empty when
-    /// a layout was given.
-    pub scores: Vec<(Layout, f64)>,
-}
 
 /// The choice for `gguf`; `None` when it has no I2_S tensors.
 pub(super) fn choose(gguf: &Gguf, given: Option<Layout>) -> Option<LayoutChoice> {

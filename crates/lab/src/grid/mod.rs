@@ -11,13 +11,16 @@ mod estimate;
 mod flight;
 mod free_running;
 mod key;
+mod loaded;
 mod measure;
 mod memory;
 mod output_error;
 mod plan;
 mod profiles;
+mod sources;
 mod storage;
 mod unit;
+mod wanted;
 
 use std::{
     path::{Path, PathBuf},
@@ -43,8 +46,9 @@ pub use estimate::{Estimate, Estimates, estimate};
 use key::{Keys, UnitKeys};
 use measure::{Reader, Shared};
 pub use memory::MemoryJob;
-pub use plan::{Cell, Grid, Job, Options, Seeded, Sources};
+pub use plan::{Cell, Grid, Job, Options, Seeded};
 pub use profiles::Study;
+pub use sources::Sources;
 pub use unit::{Group, Scored, Unit};
 
 /// Vocabularies up to this are small enough to read several contexts at once: each in flight holds logits of its whole

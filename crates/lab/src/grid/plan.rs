@@ -4,24 +4,25 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use bitkv_checkpoint::codec::i2s::Layout;
 use bitkv_evict::{Need, Needs, Policy, Registry, Role};
-use bitkv_models::{LoadedModel, Loading, Source, configuration, suite};
+use bitkv_models::LoadedModel;
 use bitkv_progress::{Progress, Silent};
 use bitkv_record::{
-    AskedBudget, Axes, AxisLists, Calibration, Definition, Experiment, FileHash, Form, Metric, ModelEntry,
-    Named, Profile, PublishedRule, Split, Text, TextSource, Texts,
+    AskedBudget, Axes, AxisLists, Definition, Experiment, FileHash, Form, Metric, ModelEntry, Named,
+    PublishedRule,
 };
 
 use super::{
+    loaded::Loaded,
     memory::{MemoryJob, memory_jobs},
     profiles::{Study, studies},
+    sources::{Sources, sources, texts_of},
     unit::{Unit, units},
+    wanted::Wanted,
 };
 use crate::{
-    Error, Result,
-    error::{Place as _, Refuse as _, bail, ensure},
+    Result,
+    error::{Place as _, bail, ensure},
     evidence::shape,
-    head_file,
-    window::Window,
 };
 
 /// What of a definition is run, and how its models are read.
@@ -93,19 +94,6 @@ pub struct Seeded {
     pub seed: u64,
 }
 
-/// What numbers about heads come from.
-#[derive(Clone, Debug)]
-pub struct Sources {
-    /// Texts to be profiled at a length.
-    pub profiled: Option<(Texts, usize)>,
-    /// Entropies read from a file, `[layers * query_heads]`.
-    pub entropy: Option<Vec<f64>>,
-    /// Scores read from a file, `[layers * query_heads]`.
-    pub head_scores: Option<Vec<f64>>,
-    /// Stands for all of them in keys.
-    pub fingerprint: String,
-}
-
 /// One way to compress a cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cell {
@@ -140,7 +128,7 @@ impl Grid {
                 names.join(", ")
             );
         }
-        let mut loaded = Loaded::of(&definition, options)?;
+        let mut loaded = Loaded::of(&definition, options.i2s_layout, options.progress)?;
         let mut texts = Vec::new();
         let wanted = Wanted { definition: &definition, only };
         let jobs = wanted.on_models(
@@ -196,99 +184,6 @@ impl Job {
     /// Whether a metric is wanted.
     pub fn wants(&self, metric: Metric) -> bool {
         self.experiment.metrics.contains(&metric)
-    }
-}
-
-/// The sections of a definition that are run.
-pub(super) struct Wanted<'d> {
-    pub(super) definition: &'d Definition,
-    /// Their names; all if there is none.
-    only: &'d [String],
-}
-
-impl Wanted<'_> {
-    /// One part for every section of a kind, each of its models and each of its forms; `about` tells name, models and
-    /// forms of a section, `model_of` the name of a part's model.
-    ///
-    /// # Errors
-    /// When a part cannot be made, or a section has the same model twice.
-    pub(super) fn on_models<'s, S, P>(
-        &self,
-        sections: &'s [S],
-        about: impl Fn(&'s S) -> (&'s String, &'s [String], &'s [Form]),
-        model_of: impl Fn(&P) -> &str,
-        mut part: impl FnMut(&'s S, &'s str, Form) -> Result<P>,
-    ) -> Result<Vec<P>> {
-        let mut parts = Vec::new();
-        for section in sections {
-            let (name, models, forms) = about(section);
-            if !self.only.is_empty() && !self.only.contains(name) {
-                continue;
-            }
-            let place = || format!("{}, experiment '{name}'", self.definition.file());
-            let first = parts.len();
-            for (model, &form) in models.iter().flat_map(|model| forms.iter().map(move |form| (model, form)))
-            {
-                let part = part(section, model, form).at(place())?;
-                let name = model_of(&part);
-                ensure!(
-                    Definition,
-                    parts[first..].iter().all(|other| model_of(other) != name),
-                    "{}: models lists {name} twice: give it once",
-                    place()
-                );
-                parts.push(part);
-            }
-        }
-        Ok(parts)
-    }
-}
-
-/// Models by name and form in the order of opening, each loaded once.
-pub(super) struct Loaded<'a> {
-    models: Vec<(Source, Form, Arc<LoadedModel>)>,
-    /// Names under which the definition asks for the memory of models whose configuration alone is known.
-    taken: Vec<String>,
-    i2s_layout: Option<Layout>,
-    progress: &'a dyn Progress,
-}
-
-impl<'a> Loaded<'a> {
-    fn of(definition: &Definition, options: &Options<'a>) -> Result<Loaded<'a>> {
-        let mut taken = Vec::new();
-        for model in definition.memory.iter().flat_map(|study| &study.models) {
-            taken.extend(configuration(model)?.map(|shape| shape.name));
-        }
-        let Options { i2s_layout, progress, .. } = *options;
-        Ok(Loaded { models: Vec::new(), taken, i2s_layout, progress })
-    }
-
-    pub(super) fn open(&mut self, model: &str, form: Form) -> Result<Arc<LoadedModel>> {
-        let loading = Loading { plain_llama: form == Form::PlainLlama, i2s_layout: self.i2s_layout };
-        let source = Source::find_with(model, loading, self.progress)?;
-        let is_same = |known: &Source, other: &Form| known.has_files_of(&source) && *other == form;
-        if let Some((.., subject)) = self.models.iter().find(|(known, other, _)| is_same(known, other)) {
-            return Ok(Arc::clone(subject));
-        }
-        // Found before any weights are read: rows tell models apart by name.
-        let name = match self.taken.contains(&source.name()) {
-            true => format!("{} (measured)", source.name()),
-            false => source.name(),
-        };
-        ensure!(
-            Definition,
-            self.models.iter().all(|(.., other)| other.name != name),
-            "two models are named {name}: give each once, or rename one folder"
-        );
-        let subject = Arc::new(source.open()?.named(name));
-        self.models.push((source, form, Arc::clone(&subject)));
-        Ok(subject)
-    }
-
-    fn entries(&self) -> Result<Vec<ModelEntry>> {
-        let entry =
-            |subject: &Arc<LoadedModel>| Ok(ModelEntry { name: subject.name.clone(), ..subject.entry()? });
-        self.models.iter().map(|(.., subject)| entry(subject)).collect()
     }
 }
 
@@ -394,96 +289,6 @@ fn cells(experiment: &Experiment, form: Form, policies: &[Seeded]) -> Vec<Cell> 
         }
     }
     cells
-}
-
-pub(super) fn texts_of(source: &TextSource) -> Result<Texts> {
-    Ok(match source {
-        TextSource::Evaluation => suite::texts()?.only(Split::Evaluation),
-        TextSource::Calibration => suite::texts()?.only(Split::Calibration),
-        TextSource::Suite => suite::texts()?,
-        TextSource::Folder(folder) => folder_texts(folder, Split::Evaluation)?,
-    })
-}
-
-fn folder_texts(folder: &Path, split: Split) -> Result<Texts> {
-    Texts::from_folder(folder, split).at(format!("texts: {} cannot be used", folder.display()))
-}
-
-/// Checks that calibration and evaluation do not overlap, and that files are of this model.
-fn sources(
-    experiment: &Experiment,
-    subject: &LoadedModel,
-    needs: &Needs,
-    evaluated: &Texts,
-) -> Result<Sources> {
-    let mut found = Sources { profiled: None, entropy: None, head_scores: None, fingerprint: String::new() };
-    let scores = match &experiment.calibration {
-        Calibration::Texts { texts, tokens, head_scores } => {
-            let profiled = match texts {
-                TextSource::Folder(folder) => folder_texts(folder, Split::Calibration)?,
-                _ => suite::texts()?.only(Split::Calibration),
-            };
-            // Also where no policy needs entropies: the texts are named as apart.
-            profiled.clone().join(evaluated.clone()).at(
-                "texts: calibration and evaluation must have nothing in common: name other texts in one of them",
-            )?;
-            if needs.contains(Need::Entropy) {
-                let all: Vec<&Text> = profiled.all().iter().collect();
-                let positions = subject.config().max_position_embeddings;
-                ensure!(
-                    Definition,
-                    *tokens <= positions,
-                    "calibration.tokens = {tokens} is more than the {positions} positions of {}: write fewer",
-                    subject.name
-                );
-                Window::of_all(subject, &all, *tokens).at("calibration.tokens")?;
-                let hashes: Vec<String> = profiled.hashes().into_iter().map(|hash| hash.sha256).collect();
-                found.fingerprint = format!("{} tokens of {}", tokens, hashes.join(" "));
-                found.profiled = Some((profiled, *tokens));
-            }
-            head_scores
-        }
-        Calibration::File { profile, head_scores } => {
-            let (entropy, texts) = profile_of(subject, profile)?;
-            let judged = evaluated.hashes();
-            if let Some(text) =
-                texts.iter().find(|text| judged.iter().any(|other| other.sha256 == text.sha256))
-            {
-                bail!(
-                    Definition,
-                    "calibration.profile: {} was measured on {}, which is evaluated too: use a profile of other texts",
-                    profile.display(),
-                    text.name
-                );
-            }
-            found.fingerprint = format!("{entropy:?}");
-            found.entropy = Some(entropy);
-            head_scores
-        }
-    };
-    if needs.contains(Need::HeadScores) {
-        let file = scores.as_ref().refuse(
-            Error::Definition,
-            "policies: one goes by head scores, so give a file as calibration = { head-scores = \"FILE\" }",
-        )?;
-        let extent = shape(subject, 1);
-        let scores =
-            head_file::read(file, extent.layers, extent.query_heads).at("calibration.head-scores")?;
-        found.fingerprint += &format!("{scores:?}");
-        found.head_scores = Some(scores);
-    }
-    Ok(found)
-}
-
-/// The entropies of a profile of this model, `[layers * query_heads]`, and the texts that it was measured on.
-///
-/// # Errors
-/// When the file is no profile, or one of another model.
-pub(super) fn profile_of(subject: &LoadedModel, file: &Path) -> Result<(Vec<f64>, Vec<FileHash>)> {
-    let profile = Profile::of_file(file).at("calibration.profile")?;
-    let heads = shape(subject, 1).all_query_heads();
-    let entropies = profile.entropies_of(file, &subject.name, heads).at("calibration.profile")?;
-    Ok((entropies, profile.texts))
 }
 
 /// A budget in bytes must hold a token of every head.

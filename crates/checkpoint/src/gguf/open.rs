@@ -1,0 +1,40 @@
+//! Opening a GGUF file, and the configuration that it gives.
+
+use std::path::Path;
+
+use crate::{Bytes, Config, Error, Result, codec::i2s::Layout};
+
+use super::{config, file::Gguf, header::Header, layout};
+
+/// What a GGUF file does not tell.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The byte layout of I2_S tensors; found by plausibility when it is not given.
+    pub i2s_layout: Option<Layout>,
+}
+
+impl Gguf {
+    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self> {
+        Gguf::parse(path.display().to_string(), Bytes::map(path)?, options)
+    }
+
+    pub(crate) fn from_bytes(bytes: Vec<u8>, options: &Options) -> Result<Self> {
+        Gguf::parse("the GGUF file in memory".into(), Bytes::owned(bytes), options)
+    }
+
+    fn parse(file: String, bytes: Bytes, options: &Options) -> Result<Self> {
+        match Header::parse(&bytes) {
+            Ok(header) => {
+                let mut gguf = Gguf { file, header, layout: None };
+                gguf.layout = layout::choose(&gguf, options.i2s_layout);
+                Ok(gguf)
+            }
+            Err(reason) => Err(Error::Gguf { file, reason }),
+        }
+    }
+
+    /// The configuration that the metadata gives.
+    pub(crate) fn config(&self) -> Result<Config> {
+        config::read(self)
+    }
+}
