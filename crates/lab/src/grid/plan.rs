@@ -8,7 +8,7 @@ use bitkv_models::{LoadedModel, Loading, Source, configuration, suite};
 use bitkv_progress::{Progress, Silent};
 use bitkv_record::{
     AskedBudget, Axes, AxisLists, Calibration, Definition, Experiment, FileHash, Form, Metric, ModelEntry,
-    Named, Profile, PublishedRule, Split, Text, TextSource, Texts,
+    Profile, RuleName, Split, Text, TextSource, Texts,
 };
 
 use super::{
@@ -21,6 +21,7 @@ use crate::{
     error::{Place as _, Refuse as _, bail, ensure},
     evidence::shape,
     head_file,
+    registry::role_of,
     window::Window,
 };
 
@@ -71,7 +72,7 @@ pub struct Job {
     /// Policies in the order of the definition, by seed.
     pub policies: Vec<Seeded>,
     /// The rules by which budgets are asked for.
-    pub rules: BTreeMap<PublishedRule, Policy>,
+    pub rules: BTreeMap<RuleName, Policy>,
     /// What any of them needs.
     pub needs: Needs,
     /// Contexts, each of which is read once for all its cells.
@@ -140,6 +141,7 @@ impl Grid {
                 names.join(", ")
             );
         }
+        definition.check_roles(|text| role_of(registry, text))?;
         let mut loaded = Loaded::of(&definition, options)?;
         let mut texts = Vec::new();
         let wanted = Wanted { definition: &definition, only };
@@ -326,14 +328,19 @@ fn seeded(text: &str, seeds: &[u64], registry: &Registry) -> Result<Vec<Seeded>,
 }
 
 /// The rules by which budgets are asked for.
-fn rules(experiment: &Experiment, registry: &Registry) -> Result<BTreeMap<PublishedRule, Policy>> {
+fn rules(experiment: &Experiment, registry: &Registry) -> Result<BTreeMap<RuleName, Policy>> {
     let asked = experiment.budgets.iter().filter_map(|budget| match budget {
         AskedBudget::Realised(_, rule) => Some(*rule),
         _ => None,
     });
-    let policy = |rule: PublishedRule| {
-        let policy = registry.policy(rule.name());
-        Ok((rule, policy.at(format!("budgets asks for what `{rule}` keeps"))?))
+    let published = registry.listings().into_iter().filter(|listing| listing.role == Role::Published);
+    let published: Vec<&str> = published.map(|listing| listing.name).collect();
+    let policy = |rule: RuleName| {
+        if !published.contains(&rule.as_str()) {
+            let remedy = bitkv_spelling::instead(rule.as_str(), &published);
+            return Err(Error::Definition(format!("budgets: '{rule}' is no published rule: {remedy}")));
+        }
+        Ok((rule, registry.policy(rule.as_str()).at("budgets")?))
     };
     asked.map(policy).collect()
 }
@@ -343,7 +350,7 @@ fn job(
     form: Form,
     subject: Arc<LoadedModel>,
     policies: Vec<Seeded>,
-    rules: BTreeMap<PublishedRule, Policy>,
+    rules: BTreeMap<RuleName, Policy>,
     texts: &mut Vec<FileHash>,
 ) -> Result<Job> {
     let all = policies.iter().map(|seeded| &seeded.policy).chain(rules.values());
@@ -386,7 +393,7 @@ fn cells(experiment: &Experiment, form: Form, policies: &[Seeded]) -> Vec<Cell> 
             // What a rule realises is asked of that rule and of those that can keep exactly as much.
             let asked = |budget: &&AskedBudget| match budget {
                 AskedBudget::Realised(_, rule) => {
-                    seeded.policy.conserves() || seeded.policy.spec() == rule.name()
+                    seeded.policy.conserves() || seeded.policy.spec() == rule.as_str()
                 }
                 _ => true,
             };
