@@ -30,8 +30,10 @@ fn every_definition_can_be_read() {
     let definitions: Vec<&PathBuf> =
         paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
     assert!(definitions.len() >= 11, "{definitions:?}");
+    let registry = bitkv_lab::registry().unwrap();
     for path in definitions {
-        Definition::read(path).unwrap();
+        let definition = Definition::read(path).unwrap();
+        definition.check_roles(|policy| bitkv_lab::role_of(&registry, policy)).unwrap();
     }
 }
 

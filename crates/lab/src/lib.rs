@@ -22,4 +22,4 @@ pub mod verification;
 pub mod window;
 
 pub use error::{Error, Result};
-pub use registry::registry;
+pub use registry::{registry, role_of};

@@ -1,6 +1,7 @@
-//! The methods that experiments can name.
+//! The methods that experiments can name, and what rows call their roles.
 
-use bitkv_evict::{Error, Registry};
+use bitkv_evict::{Error, Registry, Role};
+use bitkv_record::PolicyRole;
 
 /// The methods of `bitkv-evict` and the presses of `bitkv-kvpress`.
 ///
@@ -8,4 +9,46 @@ use bitkv_evict::{Error, Registry};
 /// When two of them have the same name.
 pub fn registry() -> Result<Registry, Error> {
     bitkv_kvpress::presses(Registry::standard())
+}
+
+/// The role of a specification as rows have it; none where the registry reads no policy.
+pub fn role_of(registry: &Registry, text: &str) -> Option<PolicyRole> {
+    registry.policy(text).ok().map(|policy| recorded(policy.role()))
+}
+
+/// A role as rows have it.
+pub(crate) fn recorded(role: Role) -> PolicyRole {
+    match role {
+        Role::Full => PolicyRole::Full,
+        Role::Published => PolicyRole::Published,
+        Role::Method => PolicyRole::Method,
+        Role::Control => PolicyRole::Control,
+        Role::Oracle => PolicyRole::Oracle,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bitkv_record::Named;
+
+    use super::*;
+
+    #[test]
+    fn roles_have_the_same_names_in_rows() {
+        let registry = registry().unwrap();
+        for (text, role) in [
+            ("full", PolicyRole::Full),
+            ("entropy-global", PolicyRole::Published),
+            ("kvpress:snapkv", PolicyRole::Method),
+            ("entropy-permuted+recency", PolicyRole::Control),
+            ("uniform+random", PolicyRole::Control),
+            ("entropy-inverse+oracle", PolicyRole::Oracle),
+        ] {
+            assert_eq!(role_of(&registry, text), Some(role), "{text}");
+        }
+        assert_eq!(role_of(&registry, "nothing"), None);
+        for listing in registry.listings() {
+            assert_eq!(recorded(listing.role).name(), listing.role.name());
+        }
+    }
 }

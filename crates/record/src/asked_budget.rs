@@ -2,7 +2,7 @@
 
 use crate::field::text_field;
 use crate::{
-    Named, PublishedRule,
+    RuleName,
     units::{self, UNITS},
 };
 use serde::{Deserialize, Serialize};
@@ -20,9 +20,9 @@ pub enum AskedBudget {
     Tokens(usize),
     /// Bytes of the whole cache.
     Bytes(u64),
-    /// As many entries as a published rule, asked for this fraction, keeps of the same context: the only fair
+    /// As many entries as a rule, asked for this fraction, keeps of the same context: the only fair
     /// comparison with a rule that does not keep what it is asked to.
-    Realised(f64, PublishedRule),
+    Realised(f64, RuleName),
 }
 
 impl AskedBudget {
@@ -54,7 +54,7 @@ impl fmt::Display for AskedBudget {
         match *self {
             // Debug keeps the point of 1.0 and is otherwise the shortest text that reads back equal.
             Self::Fraction(fraction) => write!(f, "{fraction:?}"),
-            Self::Realised(fraction, rule) => write!(f, "{fraction:?} by {}", rule.name()),
+            Self::Realised(fraction, rule) => write!(f, "{fraction:?} by {rule}"),
             Self::Tokens(1) => write!(f, "1 token"),
             Self::Tokens(tokens) => write!(f, "{tokens} tokens"),
             Self::Bytes(bytes) => {
@@ -85,7 +85,7 @@ impl FromStr for AskedBudget {
             else {
                 return Err(wrong());
             };
-            return PublishedRule::from_name(rule.trim()).map(|rule| Self::Realised(fraction, rule));
+            return rule.trim().parse().map(|rule| Self::Realised(fraction, rule));
         }
         let (number, unit) = units::split(text).ok_or_else(wrong)?;
         if number == 0 {
@@ -114,7 +114,7 @@ mod tests {
             (Bytes(1000), "1000 B"),
             (Bytes(32 << 10), "32 KiB"),
             (Bytes(3 << 20), "3 MiB"),
-            (Realised(0.2, PublishedRule::Global), "0.2 by entropy-global"),
+            (Realised(0.2, "entropy-global".parse().unwrap()), "0.2 by entropy-global"),
         ];
         for (budget, text) in cases {
             assert_eq!(budget.to_string(), text);
@@ -151,7 +151,7 @@ mod tests {
             ("half", "is not a budget"),
             ("half by entropy-global", "is not a budget"),
             ("2 by entropy-global", "is not a fraction kept"),
-            ("0.2 by entropy", "'entropy' is no published rule"),
+            ("0.2 by Entropy", "'Entropy' is not the name of a rule"),
         ];
         for (text, says) in cases {
             let said = text.parse::<AskedBudget>().unwrap_err();

@@ -6,6 +6,7 @@ mod keys;
 mod memory;
 mod parts;
 mod profile;
+mod roles;
 #[cfg(test)]
 mod tests;
 

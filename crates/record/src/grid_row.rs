@@ -1,9 +1,11 @@
 //! `rows.csv`: one row for each cell of an experiment, whether it was measured or failed.
 
+mod format_1;
+
 use crate::column::{ANY, FROM_ONE, FROM_ZERO, UNIT, rows};
 use crate::{
-    Arithmetic, AskedBudget, Axes, Column, Compressor, IsaClass, Named, PolicyRole, PolicyText,
-    PublishedRule, Row, ScoredTask, WeightKind, When, column::Need,
+    Arithmetic, AskedBudget, Axes, Column, Compressor, IsaClass, PolicyRole, Row, ScoredTask, WeightKind,
+    When, column::Need,
 };
 
 /// Hex digits of a cell's key and of the hash of a plan.
@@ -130,18 +132,8 @@ impl Row for GridRow {
         self.check_scores()
     }
 
-    /// Format 1 had no roles: they follow from the names of its policies.
     fn upgrade(&mut self) {
-        let text = PolicyText::new(&self.policy);
-        let is = |names: &[&str]| text.parts.iter().any(|part| names.contains(&part.name.as_str()));
-        let published: Vec<&str> = PublishedRule::ALL.iter().map(|rule| rule.name()).collect();
-        self.role = match text.parts.len() {
-            1 if text.is_named(&["full"]) => PolicyRole::Full,
-            1 if is(&published) => PolicyRole::Published,
-            _ if self.oracle => PolicyRole::Oracle,
-            _ if is(&["random", "entropy-permuted", "entropy-inverse"]) => PolicyRole::Control,
-            _ => PolicyRole::Method,
-        };
+        self.role = format_1::role(&self.policy, self.oracle);
     }
 }
 

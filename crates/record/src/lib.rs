@@ -29,6 +29,7 @@ mod profile_file;
 mod published_profile;
 mod resumable;
 mod rows;
+mod rule_name;
 mod scored_task;
 mod texts;
 mod throughput;
@@ -53,7 +54,7 @@ pub use manifest::{Machine, Manifest, ModelEntry};
 pub use memory_row::MemoryRow;
 pub use names::{
     Accounting, Arithmetic, Better, ClaimId, Compressor, Equal, Form, HeadClass, IsaClass, KvFormat, Metric,
-    Named, PolicyRole, Positions, PublishedRule, Queries, Split, TaskKind, Timed, Unit, WeightKind,
+    Named, PolicyRole, Positions, Queries, Split, TaskKind, Timed, Unit, WeightKind,
 };
 pub use plan_export::{PlanExport, ShareExport};
 pub use policy_text::{PolicyPart, PolicyText};
@@ -61,6 +62,7 @@ pub use profile::{Profile, ProfileHead, ProfileSummary};
 pub use published_profile::{HeadKey, PublishedProfile, PublishedShape, PublishedStats, PublishedTypes};
 pub use resumable::ResumableRun;
 pub use rows::{FORMAT, Row, has_rows, read_rows, read_rows_noting, write_rows};
+pub use rule_name::RuleName;
 pub use scored_task::ScoredTask;
 pub use texts::{MANIFEST_FILE, Text, TextEntry, Texts, TextsError};
 pub use throughput::{

@@ -191,12 +191,6 @@ named! {
     Mixed = "mixed", "Many tokens.";
     Diffuse = "diffuse", "Nearly all tokens.";
 
-    /// A published rule: it keeps what it keeps, whatever the budget asks for.
-    PublishedRule, "published rule";
-    Proportional = "entropy-proportional", "The rule of the GPT-2 study.";
-    Global = "entropy-global", "The rule of the C++ that would ship.";
-    Inverted = "entropy-inverted", "The rule behind the published percentages.";
-
     /// What was timed.
     Timed, "timed test";
     Prefill = "prefill", "Many tokens at once into an empty cache, and the logits after the last.";

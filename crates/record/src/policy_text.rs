@@ -5,6 +5,9 @@ use std::fmt;
 /// The option that only says which draw of chance was taken.
 const SEED: &str = "seed";
 
+/// The allocator that all others are compared with.
+const UNIFORM: &str = "uniform";
+
 /// A policy specification such as `entropy{group='max'} + recency`. Two are equal when they differ in no more than
 /// blanks, kinds of quotes and the order of options; that an option has its default value is not known here.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +42,11 @@ impl PolicyText {
     /// Whether the parts have these names, whatever their options.
     pub fn is_named(&self, names: &[&str]) -> bool {
         self.parts.iter().map(|part| part.name.as_str()).eq(names.iter().copied())
+    }
+
+    /// Whether every head gets as much: the baseline of allocators.
+    pub fn is_uniform(&self) -> bool {
+        self.parts.len() == 2 && self.parts[0].name == UNIFORM
     }
 
     /// The same without its seeds, and the first of them, where there is one.

@@ -5,8 +5,8 @@ use std::{cell::OnceCell, time::Instant};
 use bitkv_bitnet::{Cache, Observe};
 use bitkv_evict::{Budget, Need, Needs, Plan, Planner, Policy, Role, Shape};
 use bitkv_record::{
-    Arithmetic, AskedBudget, Form, GridRow, KvFormat, Metric, Named, PolicyRole, Positions, TimingRow,
-    WeightKind, one_line,
+    Arithmetic, AskedBudget, Form, GridRow, KvFormat, Metric, PolicyRole, Positions, TimingRow, WeightKind,
+    one_line,
 };
 use bitkv_stats::argmax;
 use candle_core::Tensor;
@@ -28,6 +28,7 @@ use crate::{
     evidence::Numbers,
     logits::borrow,
     metrics::{self, Compared, Reference},
+    registry::recorded,
 };
 
 /// A unit with everything that its cells share.
@@ -412,7 +413,7 @@ impl<'a> Reader<'a> {
             isa: Some(key::isa_class()),
             policy: policy.spec().to_owned(),
             written: seeded.written.clone(),
-            role: PolicyRole::from_name(policy.role().name()).unwrap_or_default(),
+            role: recorded(policy.role()),
             oracle: policy.is_oracle(),
             conserving: policy.conserves(),
             guard: policy

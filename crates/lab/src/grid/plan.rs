@@ -7,8 +7,7 @@ use bitkv_evict::{Need, Needs, Policy, Registry, Role};
 use bitkv_models::LoadedModel;
 use bitkv_progress::{Progress, Silent};
 use bitkv_record::{
-    AskedBudget, Axes, AxisLists, Definition, Experiment, FileHash, Form, Metric, ModelEntry, Named,
-    PublishedRule,
+    AskedBudget, Axes, AxisLists, Definition, Experiment, FileHash, Form, Metric, ModelEntry, RuleName,
 };
 
 use super::{
@@ -20,9 +19,10 @@ use super::{
     wanted::Wanted,
 };
 use crate::{
-    Result,
+    Error, Result,
     error::{Place as _, bail, ensure},
     evidence::shape,
+    registry::role_of,
 };
 
 /// What of a definition is run, and how its models are read.
@@ -72,7 +72,7 @@ pub struct Job {
     /// Policies in the order of the definition, by seed.
     pub policies: Vec<Seeded>,
     /// The rules by which budgets are asked for.
-    pub rules: BTreeMap<PublishedRule, Policy>,
+    pub rules: BTreeMap<RuleName, Policy>,
     /// What any of them needs.
     pub needs: Needs,
     /// Contexts, each of which is read once for all its cells.
@@ -128,6 +128,7 @@ impl Grid {
                 names.join(", ")
             );
         }
+        definition.check_roles(|text| role_of(registry, text))?;
         let mut loaded = Loaded::of(&definition, options.i2s_layout, options.progress)?;
         let mut texts = Vec::new();
         let wanted = Wanted { definition: &definition, only };
@@ -221,14 +222,19 @@ fn seeded(text: &str, seeds: &[u64], registry: &Registry) -> Result<Vec<Seeded>,
 }
 
 /// The rules by which budgets are asked for.
-fn rules(experiment: &Experiment, registry: &Registry) -> Result<BTreeMap<PublishedRule, Policy>> {
+fn rules(experiment: &Experiment, registry: &Registry) -> Result<BTreeMap<RuleName, Policy>> {
     let asked = experiment.budgets.iter().filter_map(|budget| match budget {
         AskedBudget::Realised(_, rule) => Some(*rule),
         _ => None,
     });
-    let policy = |rule: PublishedRule| {
-        let policy = registry.policy(rule.name());
-        Ok((rule, policy.at(format!("budgets asks for what `{rule}` keeps"))?))
+    let published = registry.listings().into_iter().filter(|listing| listing.role == Role::Published);
+    let published: Vec<&str> = published.map(|listing| listing.name).collect();
+    let policy = |rule: RuleName| {
+        if !published.contains(&rule.as_str()) {
+            let remedy = bitkv_spelling::instead(rule.as_str(), &published);
+            return Err(Error::Definition(format!("budgets: '{rule}' is no published rule: {remedy}")));
+        }
+        Ok((rule, registry.policy(rule.as_str()).at("budgets")?))
     };
     asked.map(policy).collect()
 }
@@ -238,7 +244,7 @@ fn job(
     form: Form,
     subject: Arc<LoadedModel>,
     policies: Vec<Seeded>,
-    rules: BTreeMap<PublishedRule, Policy>,
+    rules: BTreeMap<RuleName, Policy>,
     texts: &mut Vec<FileHash>,
 ) -> Result<Job> {
     let all = policies.iter().map(|seeded| &seeded.policy).chain(rules.values());
@@ -281,7 +287,7 @@ fn cells(experiment: &Experiment, form: Form, policies: &[Seeded]) -> Vec<Cell> 
             // What a rule realises is asked of that rule and of those that can keep exactly as much.
             let asked = |budget: &&AskedBudget| match budget {
                 AskedBudget::Realised(_, rule) => {
-                    seeded.policy.conserves() || seeded.policy.spec() == rule.name()
+                    seeded.policy.conserves() || seeded.policy.spec() == rule.as_str()
                 }
                 _ => true,
             };

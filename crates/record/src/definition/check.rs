@@ -4,19 +4,6 @@ use super::keys::Place;
 use super::{Equal, Experiment, Metric};
 use crate::{AskedBudget, Form, PolicyText, RecordError, TaskKind};
 
-/// What it is, an example, and how it is recognised.
-type Control = (&'static str, &'static str, fn(&PolicyText) -> bool);
-
-/// What an experiment must list beside the policies it is about.
-const CONTROLS: [Control; 3] = [
-    ("the full cache", "full", |policy| policy.is_named(&["full"])),
-    // Reports subtract it from every policy: another allocator would put its own effect into the difference.
-    ("random choice with uniform budgets", "uniform+random", |policy| {
-        policy.is_named(&["uniform", "random"])
-    }),
-    ("an oracle", "uniform+oracle", |policy| policy.parts.iter().skip(1).any(|part| part.name == "oracle")),
-];
-
 /// A definition says its format, or is of the first.
 pub(super) fn format(table: &toml::Table, known: usize) -> Result<(), String> {
     match table.get("format").map(|value| value.as_integer()) {
@@ -73,20 +60,11 @@ fn budgets(experiment: &Experiment) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the controls are there is known where policies are: see [`Definition::check_roles`](super::Definition).
 fn controls(experiment: &Experiment) -> Result<(), String> {
-    if !experiment.controls {
-        return match experiment.analysis {
-            Some(_) => Ok(()),
-            None => Err("controls = false needs a reason: give it in analysis of this experiment".to_owned()),
-        };
-    }
-    let policies: Vec<PolicyText> = experiment.policies.iter().map(|text| PolicyText::new(text)).collect();
-    match CONTROLS.iter().find(|(_, _, is)| !policies.iter().any(is)) {
-        Some((what, example, _)) => Err(format!(
-            "policies lacks {what}, without which nothing can be judged: add \"{example}\", or write controls = false \
-             and the reason in analysis of this experiment"
-        )),
-        None => Ok(()),
+    match experiment.controls || experiment.analysis.is_some() {
+        true => Ok(()),
+        false => Err("controls = false needs a reason: give it in analysis of this experiment".to_owned()),
     }
 }
 
@@ -149,13 +127,6 @@ fn metrics(experiment: &Experiment) -> Result<(), String> {
     let texts = experiment.tasks.iter().any(|task| task.task.kind == TaskKind::Text);
     if texts && !experiment.metrics.contains(&Metric::Kl) {
         return Err("metrics lacks \"kl\", by which the check at budget 1.0 is made: add it".to_owned());
-    }
-    let full = |text: &&String| PolicyText::new(text).is_named(&["full"]);
-    if experiment.metrics.contains(&Metric::Form) && !experiment.policies.iter().any(|text| full(&text)) {
-        return Err(format!(
-            "metrics lists \"{}\", which is measured on the full cache, but policies does not list it: add \"full\"",
-            Metric::Form
-        ));
     }
     let both = [Form::True, Form::PlainLlama].iter().all(|form| experiment.axes.form.contains(form));
     if experiment.metrics.contains(&Metric::Form) && !both {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{KvFormat, Positions, TaskKind, When};
+use crate::{KvFormat, PolicyRole, Positions, TaskKind, When};
 
 const GOOD: &str = r#"
 analysis = '''Does it help? Refuted if the interval includes zero.'''
@@ -166,10 +166,6 @@ fn impossible_values_are_refused() {
             changed("64 tokens", "897 tokens"),
             "'897 tokens' is more than the 896 tokens of a context of task 'text'",
         ),
-        (changed("\"full\", ", ""), "policies lacks the full cache"),
-        (changed("+random", "+recency{sinks=4}"), "policies lacks random choice with uniform"),
-        (changed("uniform+random", "entropy+random"), "add \"uniform+random\""),
-        (changed("oracle", "recent"), "policies lacks an oracle"),
         (with("pairs = [\"full\"]"), "pairs has \"full\" where two policies should stand"),
         (with("pairs = [[\"full\", \"a\", \"b\"]]"), "where two policies should stand"),
         (with("pairs = [[\"full\", 3]]"), "pairs = 3 is a whole number: write a text in quotes"),
@@ -233,4 +229,50 @@ fn a_file_is_read_and_one_that_is_not_there_is_named() {
     let definition = Definition::read(&path).unwrap();
     assert_eq!(definition.experiments[0].texts, TextSource::Folder(folder.path().join("own/texts")));
     assert!(Definition::read(Path::new("no/such.toml")).unwrap_err().to_string().contains("no/such.toml"));
+}
+
+/// Roles as a registry would tell them.
+fn role_of(policy: &str) -> Option<PolicyRole> {
+    let is = |name: &str| policy.split(['+', '{']).any(|part| part.trim() == name);
+    let all = [("full", PolicyRole::Full), ("random", PolicyRole::Control), ("oracle", PolicyRole::Oracle)];
+    let found = all.into_iter().find(|(name, _)| is(name)).map(|(_, role)| role);
+    found.or((!is("nothing")).then_some(PolicyRole::Method))
+}
+
+#[test]
+fn an_experiment_lists_its_controls() {
+    let said = |from: &str, to: &str| {
+        let text = GOOD.replacen(from, to, 1);
+        let checked = Definition::from_toml(&text, "lab/sweep.toml").unwrap().check_roles(role_of);
+        checked.map_or_else(|error| error.to_string(), |()| "nothing".to_owned())
+    };
+    assert_eq!(said("x", "x"), "nothing");
+    assert_eq!(
+        said("\"full\", ", ""),
+        "'lab/sweep.toml', experiment 'scorers': policies lacks the full cache, without which nothing can be judged: \
+         add \"full\", or write controls = false and the reason in analysis of this experiment"
+    );
+    assert!(
+        said("+random", "+recency{sinks=4}").contains("policies lacks random choice with uniform budgets")
+    );
+    assert!(said("uniform+random", "entropy+random").contains("add \"uniform+random\""));
+    assert!(said("uniform+random", "uniform+nothing").contains("add \"uniform+random\""));
+    assert!(said("oracle", "recent").contains("policies lacks an oracle"));
+    let off = "seeds = [0]\ncontrols = false\nanalysis = \"none\"\npolicies = [\"uniform+recency\"]\n";
+    assert_eq!(
+        said(
+            "policies = [\"full\", \" uniform+recency \", \"uniform+random\", \"uniform + oracle{horizon=3}\"]",
+            off
+        ),
+        "nothing"
+    );
+    let forms = format!("{off}metrics = [\"kl\", \"form\"]\nforms = [\"true\", \"plain-llama\"]\n");
+    let said = said(
+        "policies = [\"full\", \" uniform+recency \", \"uniform+random\", \"uniform + oracle{horizon=3}\"]",
+        &forms,
+    );
+    assert!(
+        said.ends_with("measured on the full cache, but policies does not list it: add \"full\""),
+        "{said}"
+    );
 }

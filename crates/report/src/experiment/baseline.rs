@@ -30,20 +30,20 @@ impl Baseline {
     /// The policy of the slice that this one is compared with.
     fn of<'a>(self, slice: &Slice<'a>, policy: &str) -> Option<&'a str> {
         let own = PolicyText::new(policy);
-        let is_other = |other: &PolicyText| match self {
+        let is_other = |other: &PolicyText, role: PolicyRole| match self {
             Self::Uniform => {
                 own.parts.len() == 2
-                    && own.parts[0].name != "uniform"
-                    && other.parts.first().is_some_and(|first| first.name == "uniform")
+                    && !own.is_uniform()
+                    && other.is_uniform()
                     && other.parts[1..] == own.parts[1..]
             }
-            Self::Random => other.is_named(&["uniform", "random"]) && *other != own,
+            Self::Random => other.is_uniform() && role == PolicyRole::Control && *other != own,
         };
         let others = slice.policies().into_iter().map(|other| (PolicyText::new(other), other));
         let options = |other: &PolicyText| other.parts.iter().map(|part| part.options.len()).sum::<usize>();
         // Of several, the one as it is by default.
-        let found = others.filter(|(text, _)| is_other(text)).min_by_key(|(text, _)| options(text));
-        found.map(|(_, other)| other)
+        let found = others.filter(|(text, other)| is_other(text, slice.contender(other).role));
+        found.min_by_key(|(text, _)| options(text)).map(|(_, other)| other)
     }
 
     /// A policy less its baseline, where it has one. The full cache keeps more, so that its difference would

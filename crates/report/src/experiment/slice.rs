@@ -70,14 +70,21 @@ impl<'a> Slice<'a> {
         self.rows.is_empty()
     }
 
-    /// From the most to the least of what was asked: fractions, then tokens, then bytes. Everything is left out where
+    /// From the most to the least of what was asked: fractions, then tokens, then bytes, then what rules
+    /// keep, rule by rule in order of first appearance. Everything is left out where
     /// it changed nothing, which the self-check says.
     pub(super) fn budgets(&self) -> Vec<AskedBudget> {
+        let rules = unique(self.rows.iter().filter_map(|row| match row.budget {
+            AskedBudget::Realised(_, rule) => Some(rule),
+            _ => None,
+        }));
         let rank = |budget: &AskedBudget| match *budget {
             AskedBudget::Fraction(fraction) => (0, fraction),
             AskedBudget::Tokens(tokens) => (1, tokens as f64),
             AskedBudget::Bytes(bytes) => (2, bytes as f64),
-            AskedBudget::Realised(fraction, rule) => (3 + rule as usize, fraction),
+            AskedBudget::Realised(fraction, rule) => {
+                (3 + rules.iter().position(|other| *other == rule).unwrap_or_default(), fraction)
+            }
         };
         let mut budgets = unique(self.rows.iter().map(|row| row.budget));
         budgets.sort_by(|a, b| {

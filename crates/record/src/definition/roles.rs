@@ -1,0 +1,59 @@
+//! What must be true of the roles of an experiment's policies, which only a registry knows.
+
+use super::keys::Place;
+use super::{Definition, Experiment};
+use crate::{Metric, PolicyRole, PolicyText, RecordError};
+
+/// Tells the role of a policy's specification, where it is known.
+type RoleOf<'r> = dyn Fn(&str) -> Option<PolicyRole> + 'r;
+
+impl Definition {
+    /// Refuses an experiment without the policies that make its others worth measuring: the full cache, random choice
+    /// with uniform budgets, and an oracle, unless its controls are off. `role_of` tells what a specification is.
+    ///
+    /// # Errors
+    /// One sentence with the experiment and what it lacks.
+    pub fn check_roles(&self, role_of: impl Fn(&str) -> Option<PolicyRole>) -> Result<(), RecordError> {
+        let file = Place::file(&self.file);
+        self.experiments.iter().try_for_each(|experiment| {
+            let checked = controls(experiment, &role_of).and_then(|()| form(experiment, &role_of));
+            checked.map_err(|reason| file.in_experiment(&experiment.name).refuse(reason))
+        })
+    }
+}
+
+fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), String> {
+    if !experiment.controls {
+        return Ok(());
+    }
+    let lacks = |is: &dyn Fn(&str, PolicyRole) -> bool| {
+        !experiment.policies.iter().any(|text| role_of(text).is_some_and(|role| is(text, role)))
+    };
+    // Reports subtract it from every policy: another allocator would put its own effect into the difference.
+    let random = |text: &str, role| role == PolicyRole::Control && PolicyText::new(text).is_uniform();
+    let (what, example) = if lacks(&|_, role| role == PolicyRole::Full) {
+        ("the full cache", "full")
+    } else if lacks(&random) {
+        ("random choice with uniform budgets", "uniform+random")
+    } else if lacks(&|_, role| role == PolicyRole::Oracle) {
+        ("an oracle", "uniform+oracle")
+    } else {
+        return Ok(());
+    };
+    Err(format!(
+        "policies lacks {what}, without which nothing can be judged: add \"{example}\", or write controls = false \
+         and the reason in analysis of this experiment"
+    ))
+}
+
+/// Forms are compared on the full cache.
+fn form(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), String> {
+    let is_full = |text: &String| role_of(text) == Some(PolicyRole::Full);
+    match experiment.metrics.contains(&Metric::Form) && !experiment.policies.iter().any(is_full) {
+        true => Err(format!(
+            "metrics lists \"{}\", which is measured on the full cache, but policies does not list it: add \"full\"",
+            Metric::Form
+        )),
+        false => Ok(()),
+    }
+}

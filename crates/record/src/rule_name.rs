@@ -1,0 +1,68 @@
+//! The name of a rule in a budget.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Characters that a name may have.
+const LONGEST: usize = 40;
+
+/// The name of a rule by which a budget is asked for. What it names is not known here. It is as short as names of
+/// policies are, so that a budget is copied like a number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleName {
+    /// Lower-case letters, digits, hyphens, underscores and colons, then zeros.
+    characters: [u8; LONGEST],
+}
+
+impl RuleName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        let end = self.characters.iter().position(|c| *c == 0).unwrap_or(LONGEST);
+        std::str::from_utf8(&self.characters[..end]).unwrap_or_default()
+    }
+}
+
+impl FromStr for RuleName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_:".contains(&c);
+        let mut characters = [0; LONGEST];
+        match text.len() {
+            1..=LONGEST if text.bytes().all(plain) => {
+                characters[..text.len()].copy_from_slice(text.as_bytes());
+                Ok(Self { characters })
+            }
+            _ => Err(format!(
+                "'{text}' is not the name of a rule: write lower-case letters, digits and hyphens, at most {LONGEST}"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_equal_and_others_are_refused() {
+        for name in ["entropy-global", "kvpress:adakv_expected_attention_e2", &"x".repeat(LONGEST)] {
+            assert_eq!(name.parse::<RuleName>().unwrap().to_string(), *name);
+        }
+        for name in ["", "Entropy", "entropy global", &"x".repeat(LONGEST + 1)] {
+            assert!(name.parse::<RuleName>().unwrap_err().contains("is not the name of a rule"), "{name}");
+        }
+    }
+}
