@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod block;
 pub mod claims;
 mod colour;
 mod compare;
@@ -24,6 +25,7 @@ mod sections;
 mod splice;
 mod svg;
 mod table;
+mod verdict;
 
 pub use compare::{
     CompareError, Compared, Comparison, Difference, compare, render_comparison_markdown,

@@ -1,9 +1,8 @@
 //! Claim 3: what compressing the cache costs.
 
-use super::{
-    Cells, Claim, Statement, check, decided, decimals, judged, missing, percent, reaches, show, tested,
-    untested,
-};
+use super::cells::Cells;
+use super::claim::{Claim, Statement};
+use super::words::{check, decided, decimals, judged, missing, percent, reaches, show, tested, untested};
 use crate::experiment::{Quantity, difference, mean_over_texts, over_texts};
 use crate::interval::Estimate;
 use crate::{Run, unique};

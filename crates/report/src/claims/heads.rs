@@ -1,6 +1,8 @@
 //! Claim 2: how attention heads divide into classes by entropy.
 
-use super::{Cells, Claim, Statement, check, judged, percent, reproduction, tested, untested};
+use super::cells::Cells;
+use super::claim::{Claim, Statement};
+use super::words::{check, judged, percent, reproduction, tested, untested};
 use crate::heads::below;
 use crate::published::{PUBLISHED_HEADS, published_entropies};
 use crate::{Run, unique};

@@ -1,6 +1,7 @@
 //! What must be true of a model before a claim about it means anything.
 
-use super::{Cells, percent};
+use super::cells::Cells;
+use super::words::percent;
 use crate::experiment::{Quantity, over_texts};
 use crate::interval::Estimate;
 use bitkv_record::{GridRow, PolicyRole, ScoredTask};

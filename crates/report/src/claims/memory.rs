@@ -1,6 +1,7 @@
 //! Claim 1: how much of the memory is KV cache.
 
-use super::{Claim, Statement, missing, percent, reproduction, tested};
+use super::claim::{Claim, Statement};
+use super::words::{missing, percent, reproduction, tested};
 use crate::Run;
 use bitkv_record::{Accounting, ClaimId, MemoryRow};
 use serde_json::json;

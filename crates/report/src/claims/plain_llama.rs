@@ -2,8 +2,10 @@
 //!
 //! What would show that it is was written before anything was measured.
 
+use super::cells::Cells;
+use super::claim::{Claim, Statement};
 use super::heads::{Heads, means};
-use super::{Cells, Claim, Statement, decided, decimals, judged, missing, show, tested, untested};
+use super::words::{decided, decimals, judged, missing, show, tested, untested};
 use crate::experiment::{Quantity, difference, mean_over_texts, over_texts, true_name};
 use crate::heads::below;
 use crate::interval::{self, Estimate};

@@ -1,4 +1,6 @@
+use super::words::{check, decided, judged, reaches, reproduction};
 use super::*;
+use crate::interval::Estimate;
 
 fn statements(holds: &[Option<bool>]) -> Vec<Statement> {
     holds

@@ -1,7 +1,7 @@
 //! A comparison as tables.
 
 use super::{Compared, Comparison, Difference};
-use crate::document::{Block, Document};
+use crate::block::{Block, Document};
 use crate::format::{MISSING, estimate, fixed, percent, significant};
 use crate::render;
 use crate::table::Table;

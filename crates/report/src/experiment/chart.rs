@@ -7,6 +7,9 @@ use crate::curve::{Axis, Chart, Point, Scale, Series};
 use crate::policies::is_faint;
 use bitkv_record::{AskedBudget, PolicyRole};
 
+/// What the grey lines of a chart are.
+pub(super) const GREY: &str = "Grey: controls and the oracle.";
+
 /// One line a policy. The full budget is left out; none where nothing is above zero.
 pub(super) fn against_kept(
     slice: &Slice<'_>,

@@ -1,6 +1,6 @@
 //! Cells that failed, and whether a full budget changed anything.
 
-use crate::document::Block;
+use crate::block::Block;
 use crate::format::significant;
 use crate::unique;
 use bitkv_record::{AskedBudget, GridRow, KvFormat, PolicyRole, ScoredTask};

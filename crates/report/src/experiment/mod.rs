@@ -18,25 +18,23 @@ mod variants;
 pub(crate) use quantity::{Quantity, by_text, difference, mean_over_texts, over_texts};
 pub(crate) use units::{true_name, unit};
 
+use crate::block::Block;
+use crate::block::{drawn, paragraphs};
 use crate::curve::Scale;
-use crate::document::Block;
 use crate::policies::is_loose;
-use crate::sections::{drawn, paragraphs};
 use crate::table::Table;
 use crate::{Run, unique};
 use baseline::Baseline;
 use bitkv_record::{Axes, Experiment, GridRow, ScoredTask};
-use chart::against_kept;
+use chart::{GREY, against_kept};
 use measure::{ACCURACY, AGREEMENT, KEPT, KL, particulars};
-use slice::{Slice, slices};
+use slice::{Slice, slices, with_comma};
 
 /// How the tables are to be read; said once above them.
 pub(crate) const READING: &str = "The columns are budgets: what is asked to be kept, as a fraction of the cache, tokens for each KV \
 head or bytes. Numbers are means over texts of tokens predicted through the compressed cache, compared with the full \
 cache on the same tokens. Within a group the policy with the lowest KL over the budgets that all of the group have comes first. The \
 pairs of the definition say which differences decide.";
-
-const GREY: &str = "Grey: controls and the oracle.";
 
 /// Names of experiments that were measured: those of the definition, then those that only rows name.
 pub(crate) fn names<'a>(run: &Run<'a>) -> Vec<&'a str> {
@@ -194,11 +192,6 @@ fn at_last_budget(slice: &Slice<'_>, texts: &Slice<'_>, label: &str) -> Option<T
     // The marks are explained already.
     table.drop_notes();
     Some(table)
-}
-
-/// A label after a name; nothing where there is none.
-fn with_comma(label: &str) -> String {
-    if label.is_empty() { String::new() } else { format!(", {label}") }
 }
 
 fn rows_of<'a>(run: &Run<'a>, experiment: &str) -> Vec<&'a GridRow> {

@@ -1,17 +1,16 @@
 //! Answers about generated contexts, by task, length and depth.
 
-use super::GREY;
 use super::baseline::{Baseline, against_in_groups, budgets_of};
-use super::chart::against_kept;
+use super::chart::{GREY, against_kept};
 use super::matrix::measured;
 use super::measure::{ACCURACY, AGREEMENT, marked};
 use super::quantity::{Quantity, difference, mean_over_texts};
 use super::slice::{Slice, heading};
+use crate::block::Block;
+use crate::block::drawn;
 use crate::curve::Scale;
-use crate::document::Block;
 use crate::format::{fixed, optional, percent};
 use crate::policies::explain_marks;
-use crate::sections::drawn;
 use crate::table::Table;
 use crate::unique;
 use bitkv_record::{GridRow, Named, PolicyRole, ScoredTask, TaskKind};

@@ -189,3 +189,8 @@ impl<'a> Slice<'a> {
 pub(super) fn heading(budget: AskedBudget) -> String {
     format!("budget {budget}")
 }
+
+/// A label after a name; nothing where there is none.
+pub(super) fn with_comma(label: &str) -> String {
+    if label.is_empty() { String::new() } else { format!(", {label}") }
+}

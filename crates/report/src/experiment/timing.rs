@@ -1,7 +1,6 @@
 //! What planning, scoring and decoding took.
 
-use super::slice::heading;
-use super::with_comma;
+use super::slice::{heading, with_comma};
 use crate::format::{megabytes, optional, significant};
 use crate::table::Table;
 use crate::unique;

@@ -1,6 +1,7 @@
 //! Entropy against length, and layer by head.
 
-use super::{Model, View};
+use super::model::Model;
+use super::view::View;
 use crate::curve::{Axis, Chart, Point, Scale, Series};
 use crate::heat_map::HeatMap;
 

@@ -1,6 +1,8 @@
 //! Classes, statistics and lengths as tables.
 
-use super::{BOUNDS, Model, View};
+use super::bounds::BOUNDS;
+use super::model::Model;
+use super::view::View;
 use crate::format::{MISSING, estimate, fixed, optional, percent};
 use crate::published::{PUBLISHED_HEADS, PublishedHeads};
 use crate::table::Table;

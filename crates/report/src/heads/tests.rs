@@ -1,5 +1,7 @@
+use super::model::Model;
 use super::*;
 use crate::HeatMap;
+use bitkv_record::HeadRow;
 use bitkv_record::{Definition, Machine, Manifest};
 
 const DEFINITION: &str = r#"

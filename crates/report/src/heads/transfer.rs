@@ -1,6 +1,6 @@
 //! Whether heads keep their order between lengths, registers and texts.
 
-use super::Model;
+use super::model::Model;
 use crate::table::Table;
 use crate::unique;
 use bitkv_record::HeadRow;

@@ -1,6 +1,6 @@
 //! The entropies of one model at one context length, arranged.
 
-use super::below;
+use super::bounds::below;
 use crate::interval::{Estimate, mean};
 use crate::published::PublishedEntropies;
 use crate::unique;

@@ -1,8 +1,8 @@
 //! One self-contained HTML page.
 
-use crate::claims::Verdict;
-use crate::document::{Block, Document};
+use crate::block::{Block, Document};
 use crate::escape::{html as escape, slug};
+use crate::verdict::Verdict;
 
 const STYLE: &str = include_str!("style.css");
 

@@ -1,7 +1,7 @@
 //! Markdown.
 
-use super::figure_path;
-use crate::document::{Block, Document};
+use crate::block::figure_path;
+use crate::block::{Block, Document};
 use crate::escape;
 
 pub(crate) fn markdown(document: &Document) -> String {

@@ -1,6 +1,6 @@
 //! Plain text.
 
-use crate::document::{Block, Document};
+use crate::block::{Block, Document};
 use crate::escape;
 use crate::table::LINE_WIDTH;
 

@@ -1,7 +1,7 @@
 //! What a reader must not conclude from a report.
 
+use crate::block::Block;
 use crate::claims::Claim;
-use crate::document::Block;
 use crate::policies::is_loose;
 use crate::{Run, unique};
 use bitkv_record::{GridRow, IsaClass, PolicyRole, ScoredTask};

@@ -1,6 +1,6 @@
 //! What was run, and how to run it again.
 
-use crate::document::Block;
+use crate::block::Block;
 use crate::escape;
 use crate::format::fixed;
 use crate::table::Table;

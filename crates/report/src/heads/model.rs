@@ -1,0 +1,48 @@
+//! The profiles of one model.
+
+use bitkv_record::{ClaimId, HeadRow, ProfileStudy};
+
+use crate::published::published_entropies;
+use crate::{Run, unique};
+
+use super::view::View;
+
+/// The profiles of one model in a study.
+pub(super) struct Model<'a> {
+    pub(super) name: String,
+    /// Measured profiles by rising context; the published one alone where the model is a published one.
+    pub(super) views: Vec<View>,
+    pub(super) rows: Vec<&'a HeadRow>,
+}
+
+impl Model<'_> {
+    /// The profile with the longest context, which is shown in full.
+    pub(super) fn foremost(&self) -> Option<&View> {
+        self.views.last()
+    }
+}
+
+/// The models of a study, and before them the published ones where a claim is about them.
+pub(super) fn models<'a>(run: &Run<'a>, study: &ProfileStudy) -> Vec<Model<'a>> {
+    let mut models = Vec::new();
+    if run.definition.claims.contains(&ClaimId::Heads) {
+        models.extend(published_entropies().iter().map(|profile| Model {
+            name: profile.model.to_owned(),
+            views: vec![View::published(profile)],
+            rows: Vec::new(),
+        }));
+    }
+    let rows: Vec<&HeadRow> = run.heads.iter().filter(|row| row.study == study.name).collect();
+    for name in unique(rows.iter().map(|row| row.model.as_str())) {
+        let own: Vec<&HeadRow> = rows.iter().filter(|row| row.model == name).copied().collect();
+        let mut contexts = unique(own.iter().map(|row| row.context));
+        contexts.sort_unstable();
+        let view = |context: usize| {
+            let at: Vec<&HeadRow> = own.iter().filter(|row| row.context == context).copied().collect();
+            View::of(&study.name, context, &at, run.manifest.seed)
+        };
+        let views = contexts.into_iter().map(view).collect();
+        models.push(Model { name: name.to_owned(), views, rows: own });
+    }
+    models
+}
