@@ -5,7 +5,7 @@ mod matching;
 
 use crate::experiment::{Quantity, by_text, unit};
 use crate::interval::{self, Estimate, paired_difference};
-use crate::unique;
+use crate::unique::unique;
 use bitkv_record::{AskedBudget, Axes, Field, GridRow, Row, ScoredTask};
 use matching::{by_cell, pairs};
 use serde::Serialize;

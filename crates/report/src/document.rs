@@ -1,8 +1,8 @@
-//! A report as a list of blocks, and its three forms.
+//! A report as a list of blocks.
 
 use crate::claims::Verdict;
+use crate::escape;
 use crate::table::Table;
-use crate::{Run, escape, render, sections};
 
 /// A report before it has a form.
 pub(crate) struct Document {
@@ -41,12 +41,14 @@ pub(crate) struct Figure {
     pub(crate) svg: String,
 }
 
-impl Document {
-    /// The whole report: what a reader wants to know first comes first.
-    fn new(run: &Run<'_>) -> Self {
-        Self::of(sections::title(run), sections::whole(run))
+impl Figure {
+    /// Where it lies, seen from the report.
+    pub(crate) fn path(&self) -> String {
+        format!("figures/{}.svg", self.id)
     }
+}
 
+impl Document {
     /// A document whose figures have names.
     pub(crate) fn of(title: String, mut blocks: Vec<Block>) -> Self {
         name_figures(&mut blocks, &mut Vec::new());
@@ -64,7 +66,7 @@ impl Document {
 fn collect_figures(blocks: Vec<Block>, found: &mut Vec<(String, String)>) {
     for block in blocks {
         match block {
-            Block::Figure(figure) => found.push((render::figure_path(&figure.id), figure.svg)),
+            Block::Figure(figure) => found.push((figure.path(), figure.svg)),
             Block::Details(_, inner) => collect_figures(inner, found),
             _ => {}
         }
@@ -90,38 +92,4 @@ fn name_figures(blocks: &mut [Block], taken: &mut Vec<String>) {
             _ => {}
         }
     }
-}
-
-/// The report in short as plain text for a terminal: verdicts and key numbers of claims, then of each experiment the
-/// self-check, the failures, and KL, agreement and answers by policy and budget. The rest stands in the other two forms.
-pub fn render_terminal(run: &Run<'_>) -> String {
-    render::terminal(&Document { title: sections::title(run), blocks: sections::brief(run) })
-}
-
-/// The report as Markdown; it refers to the files that [`figures`] gives.
-pub fn render_markdown(run: &Run<'_>) -> String {
-    render::markdown(&Document::new(run))
-}
-
-/// The report as one HTML page that needs nothing else: no scripts, no fonts, no files.
-pub fn render_html(run: &Run<'_>) -> String {
-    render::html(&Document::new(run))
-}
-
-/// The figures that the Markdown report refers to: path beside the report, and SVG.
-pub fn figures(run: &Run<'_>) -> Vec<(String, String)> {
-    Document::new(run).figures()
-}
-
-/// All files of a report with their names beside the rows: figures, Markdown, HTML and, where the definition asks for
-/// claims, `verification.json`.
-pub fn files(run: &Run<'_>) -> Vec<(String, String)> {
-    let document = Document::new(run);
-    let texts = [("report.md", render::markdown(&document)), ("report.html", render::html(&document))];
-    let mut files = document.figures();
-    files.extend(texts.map(|(name, text)| (name.to_owned(), text)));
-    if !run.definition.claims.is_empty() {
-        files.push(("verification.json".into(), crate::claims::verification(run).to_json()));
-    }
-    files
 }

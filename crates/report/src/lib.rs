@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod blocks;
 pub mod claims;
 mod colour;
 mod compare;
@@ -19,31 +20,22 @@ pub mod memory;
 mod policies;
 mod published;
 mod render;
+mod rendered;
 mod run;
 mod sections;
 mod splice;
 mod svg;
 mod table;
+mod unique;
 
 pub use compare::{
     CompareError, Compared, Comparison, Difference, compare, render_comparison_markdown,
     render_comparison_terminal,
 };
-pub use document::{figures, files, render_html, render_markdown, render_terminal};
 pub use heat_map::HeatMap;
 pub use interval::Estimate;
 pub use published::{PUBLISHED_HEADS, PublishedHeads};
+pub use rendered::{figures, files, render_html, render_markdown, render_terminal};
 pub use run::{Recorded, Run};
 pub use splice::{findings, metrics, splice};
 pub use table::{Align, Table};
-
-/// Distinct values in order of first appearance.
-fn unique<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
-    let mut seen = Vec::new();
-    for value in values {
-        if !seen.contains(&value) {
-            seen.push(value);
-        }
-    }
-    seen
-}

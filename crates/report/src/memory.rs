@@ -3,7 +3,7 @@
 use crate::curve::{Axis, Chart, Point, Scale, Series};
 use crate::format::{MISSING, fixed, megabytes, optional, percent};
 use crate::table::Table;
-use crate::unique;
+use crate::unique::unique;
 use bitkv_record::{Accounting, MemoryRow};
 
 /// One table a model: a row for each context length and accounting, beside the published share.

@@ -4,9 +4,10 @@ use super::{
     Cells, Claim, Statement, check, decided, decimals, judged, missing, percent, reaches, show, tested,
     untested,
 };
+use crate::Run;
 use crate::experiment::{Quantity, difference, mean_over_texts, over_texts};
 use crate::interval::Estimate;
-use crate::{Run, unique};
+use crate::unique::unique;
 use bitkv_record::{AskedBudget, ClaimId, GridRow, PolicyRole, ScoredTask};
 use serde_json::json;
 

@@ -1,9 +1,10 @@
 //! Claim 2: how attention heads divide into classes by entropy.
 
 use super::{Cells, Claim, Statement, check, judged, percent, reproduction, tested, untested};
+use crate::Run;
 use crate::heads::below;
 use crate::published::{PUBLISHED_HEADS, published_entropies};
-use crate::{Run, unique};
+use crate::unique::unique;
 use bitkv_record::{ClaimId, ClassCounts, HeadClass, HeadRow, Named, Thresholds};
 use bitkv_stats::{Summary, spearman};
 use serde_json::json;

@@ -59,7 +59,7 @@ fn at<'a>(
 /// The largest published share of each model, beside what a runtime stores.
 fn key_numbers(rows: &[MemoryRow]) -> Vec<[String; 3]> {
     let mut numbers = Vec::new();
-    for model in crate::unique(rows.iter().map(|row| row.model.as_str())) {
+    for model in crate::unique::unique(rows.iter().map(|row| row.model.as_str())) {
         let published = rows
             .iter()
             .filter(|row| row.model == model)

@@ -12,9 +12,10 @@ mod plain_llama;
 #[cfg(test)]
 mod tests;
 
+use crate::Run;
 use crate::format::estimate;
 use crate::interval::Estimate;
-use crate::{Run, unique};
+use crate::unique::unique;
 use bitkv_record::{ClaimId, GridRow};
 use serde::{Serialize, Serializer};
 

@@ -4,10 +4,11 @@
 
 use super::heads::{Heads, means};
 use super::{Cells, Claim, Statement, decided, decimals, judged, missing, show, tested, untested};
+use crate::Run;
 use crate::experiment::{Quantity, difference, mean_over_texts, over_texts, true_name};
 use crate::heads::below;
 use crate::interval::{self, Estimate};
-use crate::{Run, unique};
+use crate::unique::unique;
 use bitkv_record::{ClaimId, Form, GridRow, PolicyRole, ScoredTask};
 use bitkv_stats::spearman;
 use serde_json::json;

@@ -5,7 +5,7 @@ use crate::document::{Block, Document};
 use crate::format::{MISSING, estimate, fixed, percent, significant};
 use crate::render;
 use crate::table::Table;
-use crate::unique;
+use crate::unique::unique;
 use bitkv_record::{Axes, ScoredTask};
 
 /// The comparison for a terminal.

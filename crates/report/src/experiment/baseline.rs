@@ -92,5 +92,5 @@ pub(super) fn against_in_groups(
 
 /// The budgets of all slices in the order of the first that has each.
 pub(super) fn budgets_of(slices: &[(String, Slice<'_>)]) -> Vec<AskedBudget> {
-    crate::unique(slices.iter().flat_map(|(_, slice)| slice.budgets()))
+    crate::unique::unique(slices.iter().flat_map(|(_, slice)| slice.budgets()))
 }

@@ -2,7 +2,7 @@
 
 use crate::document::Block;
 use crate::format::significant;
-use crate::unique;
+use crate::unique::unique;
 use bitkv_record::{AskedBudget, GridRow, KvFormat, PolicyRole, ScoredTask};
 
 /// How many different errors are listed.

@@ -6,7 +6,7 @@ use super::slice::{Contender, Slice};
 use crate::format::MISSING;
 use crate::policies::{self, explain_marks};
 use crate::table::Table;
-use crate::unique;
+use crate::unique::unique;
 use bitkv_record::{AskedBudget, GridRow, PolicyRole};
 
 /// One measure of every policy at every budget.

@@ -18,12 +18,13 @@ mod variants;
 pub(crate) use quantity::{Quantity, by_text, difference, mean_over_texts, over_texts};
 pub(crate) use units::{true_name, unit};
 
+use crate::Run;
+use crate::blocks::{drawn, paragraphs};
 use crate::curve::Scale;
 use crate::document::Block;
 use crate::policies::is_loose;
-use crate::sections::{drawn, paragraphs};
 use crate::table::Table;
-use crate::{Run, unique};
+use crate::unique::unique;
 use baseline::Baseline;
 use bitkv_record::{Axes, Experiment, GridRow, ScoredTask};
 use chart::against_kept;

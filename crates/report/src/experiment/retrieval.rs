@@ -7,13 +7,13 @@ use super::matrix::measured;
 use super::measure::{ACCURACY, AGREEMENT, marked};
 use super::quantity::{Quantity, difference, mean_over_texts};
 use super::slice::{Slice, heading};
+use crate::blocks::drawn;
 use crate::curve::Scale;
 use crate::document::Block;
 use crate::format::{fixed, optional, percent};
 use crate::policies::explain_marks;
-use crate::sections::drawn;
 use crate::table::Table;
-use crate::unique;
+use crate::unique::unique;
 use bitkv_record::{GridRow, Named, PolicyRole, ScoredTask, TaskKind};
 
 /// Bands of depth: wide enough to have answers in each.

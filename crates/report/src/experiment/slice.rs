@@ -4,7 +4,7 @@ use super::failures::TOLERANCE;
 use super::measure::{Measure, marked};
 use super::quantity::{Quantity, difference, mean_over_texts};
 use crate::policies::is_loose;
-use crate::unique;
+use crate::unique::unique;
 use bitkv_record::{AskedBudget, Axes, Experiment, GridRow, PolicyRole, ScoredTask};
 
 /// Measured rows that may be compared with each other.

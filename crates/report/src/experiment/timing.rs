@@ -4,7 +4,7 @@ use super::slice::heading;
 use super::with_comma;
 use crate::format::{megabytes, optional, significant};
 use crate::table::Table;
-use crate::unique;
+use crate::unique::unique;
 use bitkv_record::{Axes, TimingRow};
 
 /// Means over texts, in groups by budget; none without timings.

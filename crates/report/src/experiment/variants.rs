@@ -5,7 +5,7 @@ use super::quantity::difference;
 use super::slice::{Slice, heading};
 use crate::policies::explain_marks;
 use crate::table::Table;
-use crate::unique;
+use crate::unique::unique;
 use bitkv_record::{Axes, GridRow};
 
 /// A measure of every policy under every variant, in groups by budget.

@@ -8,10 +8,10 @@ mod transfer;
 mod view;
 
 use crate::Run;
+use crate::blocks::{drawn, mapped, paragraphs};
 use crate::document::Block;
 use crate::published::published_entropies;
-use crate::sections::{drawn, mapped, paragraphs};
-use crate::unique;
+use crate::unique::unique;
 use bitkv_record::{ClaimId, HeadRow, ProfileStudy, Thresholds};
 use view::View;
 

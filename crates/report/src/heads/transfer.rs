@@ -2,7 +2,7 @@
 
 use super::Model;
 use crate::table::Table;
-use crate::unique;
+use crate::unique::unique;
 use bitkv_record::HeadRow;
 use bitkv_stats::spearman;
 

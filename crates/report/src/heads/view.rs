@@ -3,7 +3,7 @@
 use super::below;
 use crate::interval::{Estimate, mean};
 use crate::published::PublishedEntropies;
-use crate::unique;
+use crate::unique::unique;
 use bitkv_record::HeadRow;
 use bitkv_stats::Summary;
 use std::collections::BTreeMap;

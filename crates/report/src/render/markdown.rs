@@ -1,6 +1,5 @@
 //! Markdown.
 
-use super::figure_path;
 use crate::document::{Block, Document};
 use crate::escape;
 
@@ -26,7 +25,7 @@ fn push(text: &mut String, blocks: &[Block]) {
             Block::Table(table) => *text += &table.to_markdown(),
             Block::Figure(figure) => {
                 let caption = escape::markdown(&figure.caption).replace(['[', ']'], "");
-                *text += &format!("![{caption}]({})\n", figure_path(&figure.id));
+                *text += &format!("![{caption}]({})\n", figure.path());
                 if !figure.note.is_empty() {
                     *text += &format!("\n{}\n", escape::markdown(&figure.note));
                 }

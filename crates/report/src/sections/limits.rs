@@ -1,9 +1,10 @@
 //! What a reader must not conclude from a report.
 
+use crate::Run;
 use crate::claims::Claim;
 use crate::document::Block;
 use crate::policies::is_loose;
-use crate::{Run, unique};
+use crate::unique::unique;
 use bitkv_record::{GridRow, IsaClass, PolicyRole, ScoredTask};
 
 /// Texts below which a bootstrap over texts says too little about other texts.

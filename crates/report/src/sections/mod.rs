@@ -4,12 +4,12 @@ mod limits;
 mod run;
 mod statements;
 
+use crate::blocks::{drawn, paragraphs};
 use crate::claims::{self, Claim, StatementRole};
-use crate::curve::Chart;
-use crate::document::{Block, Figure};
+use crate::document::Block;
 use crate::experiment::{self, READING};
 use crate::table::{LINE_WIDTH, Table};
-use crate::{HeatMap, Run, heads, memory};
+use crate::{Run, heads, memory};
 use run::{provenance, reproduce};
 
 const MEMORY_NOTE: &str = "The cache's part of weights, cache and activations together.";
@@ -109,25 +109,4 @@ fn memory_blocks(run: &Run<'_>) -> Vec<Block> {
     let tables = memory::tables(run.memory).into_iter().map(Block::Table).collect();
     blocks.push(Block::Details("Memory by accounting, with activations".to_owned(), tables));
     blocks
-}
-
-/// Text as it was written, divided at empty lines.
-pub(crate) fn paragraphs(text: &str) -> Vec<Block> {
-    let parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
-    parts.filter(|part| !part.is_empty()).map(Block::Text).collect()
-}
-
-pub(crate) fn mapped(map: &HeatMap) -> Block {
-    figure(&map.title, format!("{}.", map.description()), map.to_svg())
-}
-
-/// A chart with what its marks mean.
-pub(crate) fn drawn(chart: &Chart, remark: &str) -> Block {
-    let sentences = [chart.reading(), remark.to_owned()];
-    let note = sentences.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
-    figure(&chart.title, note, chart.to_svg())
-}
-
-fn figure(caption: &str, note: String, svg: String) -> Block {
-    Block::Figure(Figure { id: String::new(), caption: caption.to_owned(), note, svg })
 }

@@ -3,7 +3,7 @@
 use crate::claims::{Claim, Statement};
 use crate::format::MISSING;
 use crate::table::Table;
-use crate::unique;
+use crate::unique::unique;
 
 /// All statements, by model. A reason that several share is told once, below the table.
 pub(super) fn table(claim: &Claim, models: &[String]) -> Table {
