@@ -1,5 +1,6 @@
 //! Experiment definitions: a TOML file that says what is asked, what would refute it, and which cells are measured.
 
+mod axis_value;
 mod check;
 mod experiment;
 mod keys;
@@ -14,9 +15,9 @@ use crate::{
     Accounting, AskedBudget, AxisLists, ClaimId, Equal, Form, Metric, Queries, RecordError, ScoredTask, json,
     sha256,
 };
+pub(crate) use axis_value::AxisValue;
 pub(crate) use keys::Keys;
 use keys::Place;
-pub(crate) use parts::AxisValue;
 use std::path::{Path, PathBuf};
 
 /// The version of the format of definitions.

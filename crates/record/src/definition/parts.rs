@@ -2,7 +2,7 @@
 
 use super::keys::{Keys, Place, count, named, shown, table, text};
 use super::{Calibration, GridTask, TextSource};
-use crate::{AskedBudget, Named, RecordError, ScoredTask, TaskKind, When};
+use crate::{AskedBudget, RecordError, ScoredTask, TaskKind};
 use toml::Value;
 
 const CALIBRATION_TOKENS: usize = 512;
@@ -70,32 +70,6 @@ pub(super) fn pair(place: &Place, value: Value) -> Result<(String, String), Reco
             "{key} has {} where two policies should stand: write [\"uniform+recency\", \"uniform+random\"]",
             shown(&value)
         ))),
-    }
-}
-
-/// A value on an axis, as a definition writes it.
-pub(crate) trait AxisValue: Sized {
-    fn read(place: &Place, value: Value) -> Result<Self, RecordError>;
-}
-
-impl<T: Named> AxisValue for T {
-    fn read(place: &Place, value: Value) -> Result<Self, RecordError> {
-        named(place, value)
-    }
-}
-
-impl AxisValue for When {
-    fn read(place: &Place, value: Value) -> Result<Self, RecordError> {
-        if !value.is_table() {
-            let read = text(place, value)?.parse();
-            return read.map_err(|reason| place.refuse(format!("{}: {reason}", place.key())));
-        }
-        let mut keys = Keys::new(table(value, place)?, &["prefill-chunk", "every"], place.clone())?;
-        let when = When { prefill_chunk: keys.count("prefill-chunk", 1)?, every: keys.count("every", 1)? };
-        match when == When::ONCE {
-            true => Err(place.refuse(format!("{} has an empty table: write \"once\"", place.key()))),
-            false => Ok(when),
-        }
     }
 }
 
