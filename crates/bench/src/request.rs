@@ -126,6 +126,15 @@ impl Request {
         }
     }
 
+    /// The positions that a model with random weights has for these tests, of `positions` that its shape has. Random
+    /// weights were trained for no length: fits may be longer, and tokens may be decoded after a full context.
+    pub fn positions(&self, positions: usize) -> usize {
+        let depths = self.depths.iter().filter(|depth| **depth <= positions);
+        let decoded = depths.map(|depth| depth.saturating_add(self.decode).saturating_add(1));
+        let longest = self.fit.iter().copied().chain(decoded).max();
+        positions.max(longest.unwrap_or_default())
+    }
+
     /// Each test once, in the order of the table.
     pub(crate) fn tests(&self) -> Vec<Test> {
         let mut tests: Vec<Test> = Vec::new();

@@ -44,6 +44,8 @@
 //! [quantised](KvCache::quantise). Every result of a token depends on that token and the cache only, so that one
 //! prefill and token-by-token decoding give the same bits (but for KIVI, which quantises behind each pass).
 
+#![forbid(unsafe_code)]
+
 mod attention;
 mod bit_linear;
 mod cache;

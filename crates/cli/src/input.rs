@@ -6,21 +6,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use bitkv_evict::{Need, Policy, Shape};
-use bitkv_lab::{
-    evidence::{self, Numbers},
-    head_file,
-    profile::measure,
-    window::Window,
-};
-use bitkv_models::{LoadedModel, suite};
-use bitkv_progress::Work;
-use bitkv_record::{Profile, Queries, Split, Text, Texts};
-
-use crate::bars::BARS;
-
-/// Tokens of a calibration text when a profile has to be measured.
-pub(crate) const CALIBRATION_TOKENS: usize = 512;
+use bitkv_lab::head_numbers::HeadFiles;
+use bitkv_models::LoadedModel;
+use bitkv_record::{Split, Texts};
 
 /// Reads a JSON array of token ids that the model knows and can read at once.
 pub(crate) fn tokens(path: &Path, subject: &LoadedModel) -> Result<Vec<u32>> {
@@ -61,7 +49,7 @@ pub(crate) fn texts(folder: &Path, split: Split) -> Result<Texts> {
 }
 
 /// Where numbers about heads come from.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Calibration {
     /// A profile for policies that need entropies; measured when it is not given.
     #[arg(long, value_name = "FILE")]
@@ -74,71 +62,10 @@ pub(crate) struct Calibration {
     head_pattern: Option<PathBuf>,
 }
 
-/// The numbers that a policy needs, from files; entropies are measured on the calibration texts where no file is given.
-pub(crate) fn numbers(subject: &LoadedModel, policy: &Policy, from: &Calibration) -> Result<Numbers> {
-    let mut numbers = head_files(evidence::shape(subject, 1), policy, from)?;
-    if policy.needs().contains(Need::Entropy) {
-        numbers.insert(Need::Entropy, entropies(subject, policy.spec(), from.profile.as_deref())?);
+impl Calibration {
+    /// The files that were named.
+    pub(crate) fn files(&self) -> HeadFiles {
+        let Calibration { profile, head_scores, head_pattern } = self.clone();
+        HeadFiles { profile, head_scores, head_pattern }
     }
-    Ok(numbers)
-}
-
-/// The same where there is no model: all from files.
-pub(crate) fn numbers_of_file(shape: Shape, policy: &Policy, from: &Calibration) -> Result<Numbers> {
-    let mut numbers = head_files(shape, policy, from)?;
-    if policy.needs().contains(Need::Entropy) {
-        let lacking = || format!("{} goes by entropies: give a file with --profile", policy.spec());
-        let file = from.profile.as_deref().with_context(lacking)?;
-        let entropies = Profile::of_file(file)?.entropies().concat();
-        ensure!(
-            entropies.len() == shape.all_query_heads(),
-            "{} has {} heads and the tensors {}: use a profile of their model",
-            file.display(),
-            entropies.len(),
-            shape.all_query_heads()
-        );
-        numbers.insert(Need::Entropy, entropies);
-    }
-    Ok(numbers)
-}
-
-fn head_files(shape: Shape, policy: &Policy, from: &Calibration) -> Result<Numbers> {
-    let (needs, mut numbers) = (policy.needs(), Numbers::new());
-    let files = [
-        (Need::HeadScores, &from.head_scores, shape.query_heads, "--head-scores"),
-        (Need::HeadPattern, &from.head_pattern, shape.kv_heads, "--head-pattern"),
-    ];
-    for (need, file, heads, option) in files {
-        if needs.contains(need) {
-            let file = file.as_ref().with_context(|| {
-                format!("{} goes by {}: give a file with {option}", policy.spec(), need.name())
-            })?;
-            let mut scores = head_file::read(file, shape.layers, heads)?;
-            if need == Need::HeadPattern {
-                // DuoAttention's gates may leave 0..1 a little, and are clipped there too.
-                scores.iter_mut().for_each(|gate| *gate = gate.clamp(0.0, 1.0));
-            }
-            numbers.insert(need, scores);
-        }
-    }
-    Ok(numbers)
-}
-
-/// Per-head entropies, `[layers * query_heads]`: from a file, or measured on the calibration texts.
-fn entropies(subject: &LoadedModel, policy: &str, file: Option<&Path>) -> Result<Vec<f64>> {
-    let Some(file) = file else {
-        let texts = suite::texts()?;
-        let texts: Vec<&Text> = texts.calibration().collect();
-        let length = CALIBRATION_TOKENS.min(subject.config().max_position_embeddings);
-        let windows = Window::of_all(subject, &texts, length).with_context(|| {
-            format!("{policy} needs a profile of {}; give one with --profile", subject.name)
-        })?;
-        let steps = Work::steps(&BARS, "calibration", windows.len());
-        let entropies = measure(subject, &windows, &steps)?;
-        steps.finish();
-        return Ok(entropies.mean(length, Queries::Published));
-    };
-    let config = subject.config();
-    let heads = config.num_hidden_layers * config.num_attention_heads;
-    Ok(Profile::of_file(file)?.entropies_of(file, &subject.name, heads)?)
 }

@@ -13,7 +13,6 @@ mod compare;
 mod convert;
 mod definitions;
 mod doctor;
-mod export;
 mod generate;
 mod head;
 mod input;

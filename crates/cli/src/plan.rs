@@ -2,13 +2,13 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use bitkv_evict::{Budget, Need, Plan, Policy, Registry};
-use bitkv_lab::{context::Context, tensors::Tensors};
+use bitkv_lab::{context::Context, plan_export, tensors::Tensors};
 use bitkv_models::LoadedModel;
 use serde_json::json;
 
 use crate::{
+    bars::BARS,
     budget::BudgetArguments,
-    export,
     input::{self, Calibration},
     model::{ModelArguments, OptionalModel},
     output,
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     };
     let Planned { model, budget, plan } = &planned;
     if let Some(path) = &arguments.export {
-        export::positions(model, &policy, budget.part(plan.shape()), plan).write(path)?;
+        plan_export::positions(model, &policy, budget.part(plan.shape()), plan).write(path)?;
     }
     if arguments.json {
         return output::json(&json!({
@@ -92,7 +92,7 @@ fn of_tensors(arguments: &Arguments, path: &std::path::Path, policy: &Policy) ->
             need.name()
         );
     }
-    let numbers = input::numbers_of_file(tensors.shape(), policy, &arguments.calibration)?;
+    let numbers = arguments.calibration.files().numbers_of_shape(tensors.shape(), policy)?;
     let evidence = tensors.evidence(&needs, numbers)?;
     let budget = arguments.budget.of(tensors.shape())?;
     let plan = policy.plan(&evidence.view(), budget)?;
@@ -103,7 +103,7 @@ fn of_tensors(arguments: &Arguments, path: &std::path::Path, policy: &Policy) ->
 fn of_model(arguments: &Arguments, model: &ModelArguments, policy: &Policy) -> Result<Planned> {
     let subject = model.open()?;
     let tokens = context_tokens(arguments, &subject)?;
-    let numbers = input::numbers(&subject, policy, &arguments.calibration)?;
+    let numbers = arguments.calibration.files().numbers(&subject, policy, &BARS)?;
     let context = Context::observe(&subject, &tokens, &policy.needs(), &numbers)?;
     let budget = arguments.budget.of(context.shape())?;
     let plan = policy.plan(&context.evidence().view(), budget)?;

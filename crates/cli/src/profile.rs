@@ -1,20 +1,19 @@
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
-use bitkv_evict::{Budget, Need, Policy, Registry};
+use anyhow::{Result, ensure};
+use bitkv_evict::{Budget, Registry};
 use bitkv_lab::{
-    evidence::{self, Evidence, Numbers},
+    head_numbers::CALIBRATION_TOKENS,
+    plan_export::{self, refuse_needs},
     profile::{Entropies, measure},
     window::Window,
 };
 use bitkv_models::{LoadedModel, suite};
 use bitkv_progress::Work;
-use bitkv_record::{
-    FileHash, PlanExport, Profile, PublishedProfile, PublishedShape, Queries, Split, Text, Thresholds,
-};
+use bitkv_record::{FileHash, Profile, PublishedProfile, PublishedShape, Queries, Split, Text, Thresholds};
 use clap::ValueEnum;
 
-use crate::{bars::BARS, export, input, model::ModelArguments, output};
+use crate::{bars::BARS, input, model::ModelArguments, output};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum RowChoice {
@@ -43,7 +42,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
     /// Tokens of each text.
-    #[arg(long, default_value_t = input::CALIBRATION_TOKENS)]
+    #[arg(long, default_value_t = CALIBRATION_TOKENS)]
     context: usize,
     /// The queries that are averaged.
     #[arg(long, value_enum, default_value_t = RowChoice::Published)]
@@ -74,7 +73,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let policy = registry.policy(&arguments.policy)?;
     let budget = Budget::fraction(arguments.budget)?;
-    check(&policy)?;
+    refuse_needs(&policy)?;
     let subject = arguments.model.open()?;
     let (windows, hashes) = windows(arguments, &subject)?;
     let steps = Work::steps(&BARS, "entropies", windows.len());
@@ -88,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         published(&subject, &profile)?.write(path)?;
     }
     if let Some(path) = &arguments.export {
-        budgets(&subject, &profile, entropies.context, &policy, budget)?.write(path)?;
+        plan_export::of_profile(&subject, &profile, entropies.context, &policy, budget)?.write(path)?;
     }
     if arguments.json { output::text(&(profile.to_json()? + "\n")) } else { output::text(&table(&profile)) }
 }
@@ -134,33 +133,6 @@ fn published(subject: &LoadedModel, profile: &Profile) -> Result<PublishedProfil
         model_info: serde_json::from_str(&config.to_json())?,
     };
     Ok(PublishedProfile::from_profile(profile, shape)?)
-}
-
-/// Refuses a policy that looks at more than a profile has.
-fn check(policy: &Policy) -> Result<()> {
-    match policy.needs().iter().find(|need| *need != Need::Entropy) {
-        Some(need) => bail!(
-            "{} goes by {}, of which a profile knows nothing: give --policy one that needs only entropies, such as entropy+recency, or use `bitkv plan --export` on a context",
-            policy.spec(),
-            need.name()
-        ),
-        None => Ok(()),
-    }
-}
-
-/// What every KV head may keep of a context as long as those that were profiled.
-fn budgets(
-    subject: &LoadedModel,
-    profile: &Profile,
-    tokens: usize,
-    policy: &Policy,
-    budget: Budget,
-) -> Result<PlanExport> {
-    let numbers = Numbers::from([(Need::Entropy, profile.entropies().concat())]);
-    let shape = evidence::shape(subject, tokens);
-    let evidence = Evidence::of(shape, subject.config().rope_theta).with_numbers(numbers);
-    let plan = policy.plan(&evidence.view(), budget)?;
-    Ok(export::budgets(&subject.name, policy, budget.part(shape), &plan))
 }
 
 /// A line a layer, then the classes.

@@ -8,11 +8,14 @@
 pub mod context;
 mod error;
 pub mod evidence;
+pub mod generation;
 pub mod grid;
 pub mod head_file;
+pub mod head_numbers;
 pub mod logits;
 pub mod memory;
 pub mod metrics;
+pub mod plan_export;
 pub mod profile;
 pub mod reconstruction;
 mod registry;

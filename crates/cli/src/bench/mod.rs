@@ -11,7 +11,7 @@ use crate::{bars::BARS, output};
 pub(crate) use arguments::Arguments;
 
 /// A model and what it is called.
-struct LoadedModel {
+struct Benched {
     name: String,
     random: bool,
     model: Model,
@@ -20,7 +20,7 @@ struct LoadedModel {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     bitkv_kernels::check_isa()?;
     let request = arguments.request()?;
-    let LoadedModel { name, random, model } = subject(arguments, &request)?;
+    let Benched { name, random, model } = subject(arguments, &request)?;
     let model = model.with_head(arguments.head.precision())?;
     let bar = Work::steps(&BARS, "measuring", steps(&request));
     let measured = Measured { name: &name, random, model: &model };
@@ -32,14 +32,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-fn subject(arguments: &Arguments, request: &Request) -> Result<LoadedModel> {
+fn subject(arguments: &Arguments, request: &Request) -> Result<Benched> {
     match (&arguments.shape, arguments.model.given()) {
         (Some(name), None) => {
             let config = random_config(arguments, request, name)?;
             // Before hundreds of megabytes are made.
             request.check(&config)?;
             let model = Model::load(&Checkpoint::random(&config, arguments.seed))?;
-            Ok(LoadedModel { name: name.clone(), random: true, model })
+            Ok(Benched { name: name.clone(), random: true, model })
         }
         (None, Some(model)) => {
             ensure!(
@@ -53,7 +53,7 @@ fn subject(arguments: &Arguments, request: &Request) -> Result<LoadedModel> {
                 "a llama skeleton multiplies floats, which is not what is measured here: leave out --skeleton"
             );
             request.check(checkpoint.config())?;
-            Ok(LoadedModel { name: source.name(), random: false, model: Model::load(&checkpoint)? })
+            Ok(Benched { name: source.name(), random: false, model: Model::load(&checkpoint)? })
         }
         _ => bail!("give either a --shape to measure with random weights, or a --model"),
     }
@@ -67,11 +67,6 @@ fn random_config(arguments: &Arguments, request: &Request, name: &str) -> Result
         ensure!((1..=all).contains(&layers), "--layers {layers}: {name} has {all}; use 1 to {all}");
         config.num_hidden_layers = layers;
     }
-    // Random weights were trained for no length: fits may be longer, and a full context may be decoded behind.
-    let positions = config.max_position_embeddings;
-    let depths = request.depths.iter().filter(|depth| **depth <= positions);
-    let decoded = depths.map(|depth| depth.saturating_add(request.decode).saturating_add(1));
-    let longest = request.fit.iter().copied().chain(decoded).max();
-    config.max_position_embeddings = positions.max(longest.unwrap_or_default());
+    config.max_position_embeddings = request.positions(config.max_position_embeddings);
     Ok(config)
 }

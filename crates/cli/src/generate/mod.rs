@@ -4,19 +4,16 @@ mod prompts;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use bitkv_bitnet::{
-    AfterPrefill, Cache, Generated, GenerationOptions, KvCache, Observe, Observed, Sampling, generate_batch,
+use bitkv_bitnet::{GenerationOptions, Sampling};
+use bitkv_evict::{Need, Policy, Registry};
+use bitkv_lab::{
+    evidence,
+    generation::{Eviction, Storage, generate},
 };
-use bitkv_evict::{Budget, Need, Policy, Registry};
-use bitkv_lab::evidence::{self, Evidence, Numbers};
 use bitkv_models::LoadedModel;
 
 use crate::{
-    budget::BudgetArguments,
-    head::Head,
-    input::{self, Calibration},
-    kv::Kv,
-    model::ModelArguments,
+    bars::BARS, budget::BudgetArguments, head::Head, input::Calibration, kv::Kv, model::ModelArguments,
 };
 use output::Shown;
 
@@ -79,22 +76,6 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// A policy at a budget, with what it needs to plan.
-struct Eviction {
-    policy: Policy,
-    budget: Budget,
-    numbers: Numbers,
-}
-
-/// What a run left.
-struct Outcome {
-    prompts: Vec<Vec<u32>>,
-    made: Vec<Generated>,
-    caches: Vec<Cache>,
-    /// Entries that an eviction kept, by prompt.
-    kept: Vec<Option<usize>>,
-}
-
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     ensure!(
         arguments.policy.is_some() || !arguments.budget.is_given(),
@@ -114,14 +95,17 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let eviction = match plan {
         Some(policy) => {
             let budget = arguments.budget.of(evidence::shape(&subject, 1))?;
-            let numbers = input::numbers(&subject, &policy, &arguments.calibration)?;
+            let numbers = arguments.calibration.files().numbers(&subject, &policy, &BARS)?;
             Some(Eviction { policy, budget, numbers })
         }
         None => None,
     };
     let mut shown = Shown::new(&subject, &prompts, arguments.json);
-    let outcome = generate(arguments, &subject, prompts, &options, eviction.as_ref(), &mut shown)?;
-    shown.finish(arguments, &outcome)
+    let storage = Storage { precision: arguments.kv.precision(), quantisation: arguments.kv.quantisation() };
+    let on_token = &mut |i, id| shown.token(i, id);
+    let made = generate(&subject, prompts, storage, &options, eviction.as_ref(), on_token);
+    shown.check()?;
+    shown.finish(arguments, &made?)
 }
 
 /// Refuses before a model is loaded what can be refused before.
@@ -149,45 +133,4 @@ fn options(arguments: &Arguments, subject: &LoadedModel) -> Result<GenerationOpt
     }
     let Arguments { max_tokens, repetition_penalty, .. } = *arguments;
     Ok(GenerationOptions { max_tokens, stop, sampling, repetition_penalty })
-}
-
-/// Generates after all prompts, evicting from each one's cache if that is asked for.
-fn generate(
-    arguments: &Arguments,
-    subject: &LoadedModel,
-    prompts: Vec<Vec<u32>>,
-    options: &GenerationOptions,
-    eviction: Option<&Eviction>,
-    shown: &mut Shown<'_>,
-) -> Result<Outcome> {
-    let mut caches = vec![subject.model.new_cache_of(arguments.kv.precision()); prompts.len()];
-    let mut kept = vec![None; prompts.len()];
-    let needs = eviction.map(|e| e.policy.needs()).unwrap_or_default();
-    let observe = evidence::observe(&needs);
-    let quantise = |cache: &mut dyn KvCache| match arguments.kv.quantisation() {
-        Some(quantisation) => Ok(cache.quantise(quantisation)?),
-        None => Ok(()),
-    };
-    let mut evict = |i: usize, observed: &Observed, cache: &mut dyn KvCache| {
-        let Some(Eviction { policy, budget, numbers }) = eviction else { return quantise(cache) };
-        let mut seen = Evidence::gather(subject, prompts[i].len(), observed.clone(), &needs, numbers);
-        if needs.contains(Need::Reconstruction) {
-            let mut whole = subject.model.new_cache();
-            subject.model.forward(&prompts[i], &mut whole, None)?;
-            seen.reconstruct(subject, &whole, &prompts[i], &needs)?;
-        }
-        let plan = policy.plan(&seen.view(), *budget)?;
-        kept[i] = Some(plan.total());
-        cache.keep(&|layer, head| plan.kept(layer, head).to_vec())?;
-        quantise(cache)
-    };
-    let cuts = eviction.is_some() || arguments.kv.quantisation().is_some();
-    let hook: Option<(&Observe, AfterPrefill<'_>)> = if cuts { Some((&observe, &mut evict)) } else { None };
-    let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-    let mut borrowed: Vec<&mut dyn KvCache> = caches.iter_mut().map(|c| c as &mut dyn KvCache).collect();
-    let made = generate_batch(&subject.model, &slices, &mut borrowed, options, hook, &mut |i, id| {
-        shown.token(i, id)
-    });
-    shown.check()?;
-    Ok(Outcome { made: made?, prompts, caches, kept })
 }

@@ -4,11 +4,12 @@ use std::io::Write;
 
 use anyhow::{Context, Error, Result};
 use bitkv_bitnet::{Generated, Stop};
+use bitkv_lab::generation::Outcome;
 use bitkv_models::LoadedModel;
 use bitkv_tokenizer::TextStream;
 use serde_json::{Value, json};
 
-use super::{Arguments, Outcome};
+use super::Arguments;
 use crate::output;
 
 /// Shows one text while it is made; several are shown when all are done.

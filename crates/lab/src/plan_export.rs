@@ -1,0 +1,74 @@
+//! What an engine needs to evict as a policy says.
+
+use bitkv_evict::{Budget, Need, Plan, Policy};
+use bitkv_models::LoadedModel;
+use bitkv_record::{PlanExport, Profile, ShareExport};
+
+use crate::{
+    Result,
+    error::bail,
+    evidence::{self, Evidence, Numbers},
+};
+
+/// The tokens that every KV head may keep by `plan`, without saying which.
+pub fn budgets(model: &str, policy: &Policy, part: f64, plan: &Plan) -> PlanExport {
+    let shape = plan.shape();
+    let share = |i: usize| {
+        let (layer, kv_head) = (i / shape.kv_heads, i % shape.kv_heads);
+        ShareExport { layer, kv_head, budget: plan.kept(layer, kv_head).len(), kept: Vec::new() }
+    };
+    PlanExport {
+        model: model.to_owned(),
+        policy: policy.explicit_spec().to_owned(),
+        budget: part,
+        tokens: shape.tokens,
+        n_layer: shape.layers,
+        n_head: shape.query_heads,
+        n_head_kv: shape.kv_heads,
+        heads: (0..shape.all_kv_heads()).map(share).collect(),
+    }
+}
+
+/// The same with the positions that are kept.
+pub fn positions(model: &str, policy: &Policy, part: f64, plan: &Plan) -> PlanExport {
+    let mut export = budgets(model, policy, part, plan);
+    for share in &mut export.heads {
+        share.kept = plan.kept(share.layer, share.kv_head).to_vec();
+    }
+    export
+}
+
+/// What every KV head may keep, by a profile's entropies, of a context of `tokens` tokens.
+///
+/// # Errors
+/// When the policy reads more than entropies, or cannot divide the budget.
+pub fn of_profile(
+    subject: &LoadedModel,
+    profile: &Profile,
+    tokens: usize,
+    policy: &Policy,
+    budget: Budget,
+) -> Result<PlanExport> {
+    refuse_needs(policy)?;
+    let numbers = Numbers::from([(Need::Entropy, profile.entropies().concat())]);
+    let shape = evidence::shape(subject, tokens);
+    let evidence = Evidence::of(shape, subject.config().rope_theta).with_numbers(numbers);
+    let plan = policy.plan(&evidence.view(), budget)?;
+    Ok(budgets(&subject.name, policy, budget.part(shape), &plan))
+}
+
+/// Refuses a policy that looks at more than a profile has.
+///
+/// # Errors
+/// When the policy reads anything but entropies.
+pub fn refuse_needs(policy: &Policy) -> Result<()> {
+    match policy.needs().iter().find(|need| *need != Need::Entropy) {
+        Some(need) => bail!(
+            Unfit,
+            "{} goes by {}, of which a profile knows nothing: give --policy one that needs only entropies, such as entropy+recency, or use `bitkv plan --export` on a context",
+            policy.spec(),
+            need.name()
+        ),
+        None => Ok(()),
+    }
+}
