@@ -1,3 +1,5 @@
+//! How much of a cache to keep.
+
 use crate::{Error, Shape};
 
 /// How much of a cache to keep.
@@ -18,6 +20,9 @@ impl Budget {
     pub const FULL: Budget = Budget(Amount::Fraction(1.0));
 
     /// Keeps this part of the tokens seen, in (0, 1].
+    ///
+    /// # Errors
+    /// When it is outside of that, or no number.
     pub fn fraction(value: f64) -> Result<Budget, Error> {
         if value > 0.0 && value <= 1.0 {
             Ok(Budget(Amount::Fraction(value)))
@@ -28,6 +33,9 @@ impl Budget {
 
     /// Removes this part, in [0, 1): kvpress' compression ratio, kept as it is so that its own
     /// rounding, `int(tokens * (1 - ratio))`, can be followed.
+    ///
+    /// # Errors
+    /// When it is outside of that, or no number.
     pub fn ratio(removed: f64) -> Result<Budget, Error> {
         if (0.0..1.0).contains(&removed) {
             Ok(Budget(Amount::Removed(removed)))
@@ -37,12 +45,18 @@ impl Budget {
     }
 
     /// Keeps this many tokens in an average KV head, whatever the length of the context.
+    ///
+    /// # Errors
+    /// When it is none.
     pub fn tokens(count: usize) -> Result<Budget, Error> {
         if count > 0 { Ok(Budget(Amount::Tokens(count))) } else { Err(Error::NoTokens) }
     }
 
     /// Keeps this many entries (a token of one KV head) over all KV heads together; at least
     /// one in each. A budget in bytes is one of entries, given the bytes of an entry.
+    ///
+    /// # Errors
+    /// When it is none.
     pub fn entries(count: usize) -> Result<Budget, Error> {
         if count > 0 { Ok(Budget(Amount::Entries(count))) } else { Err(Error::NoTokens) }
     }

@@ -96,7 +96,7 @@ impl<T: ?Sized + 'static> Entry<T> {
         Entry { about: About::of::<M>(), defaults, own, usual, check, read: Box::new(read) }
     }
 
-    /// The method with these options, all of which are its own.
+    /// The method with these options, which are all its own.
     pub(crate) fn read(&self, given: &Table) -> Result<Made<T>, Error> {
         (self.read)(given)
     }

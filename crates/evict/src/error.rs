@@ -44,7 +44,7 @@ pub enum Error {
     #[error("policy `{policy}` cannot plan this cache: {reason}")]
     Impossible { policy: String, reason: Reason },
     #[error(
-        "policy `{policy}` plans whole caches only, and this one has been cut: use ALLOCATOR+SCORER to cut a cache again"
+        "policy `{policy}` plans whole caches only, and this one was compressed before: use ALLOCATOR+SCORER to compress it again"
     )]
     Ragged { policy: String },
     #[error("policy `{policy}` needs {missing}; observe what the policy's needs list before planning")]

@@ -1,3 +1,5 @@
+//! Tokens that are kept whatever their score.
+
 use serde::{Deserialize, Serialize};
 
 /// Tokens that every head keeps whatever their score.

@@ -1,3 +1,5 @@
+//! What a scorer sees of one head.
+
 use std::borrow::Cow;
 
 use crate::{Need, Observation, Pooling};

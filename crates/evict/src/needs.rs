@@ -1,3 +1,5 @@
+//! What a run can observe, and what methods read of it.
+
 use std::{collections::BTreeSet, fmt::Debug};
 
 use crate::Shape;
@@ -26,7 +28,7 @@ pub enum Need {
     /// L1 norm of the output projection of each value, `||W_o^h v_j||_1`,
     /// `[layers * query_heads][held]`.
     OutputNorms,
-    /// The same of the value times the gain of the norm in front of the output projection.
+    /// The same of the value times the gain of the norm before the output projection.
     SubNormOutputNorms,
     /// Attention of queries yet to come, `[layers * query_heads][held]`. Only oracles read it.
     Future,
@@ -87,7 +89,7 @@ impl Need {
             Need::QueryMoments(_) => "query moments".into(),
             Need::Reconstruction => "reconstruction attention".into(),
             Need::OutputNorms => "output norms".into(),
-            Need::SubNormOutputNorms => "output norms behind the sub-norm".into(),
+            Need::SubNormOutputNorms => "output norms after the sub-norm".into(),
             Need::Future => "future attention".into(),
             Need::Entropy => "calibrated entropies".into(),
             Need::ResidualSimilarity => "residual similarities".into(),

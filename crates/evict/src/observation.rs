@@ -1,3 +1,5 @@
+//! What was observed of a cache.
+
 use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
@@ -7,6 +9,24 @@ use crate::{
 
 /// What was observed of a cache and of its heads, in layer-major order. Whatever no
 /// policy needs may be missing.
+///
+/// ```
+/// use bitkv_evict::{Budget, Need, Observation, Policy, Shape};
+///
+/// // One layer of two KV heads that hold different tokens of the six seen: each has rows of its own length.
+/// let shape = Shape { layers: 1, query_heads: 2, kv_heads: 2, tokens: 6, head_dim: 1 };
+/// let (first, second) = ([0u32, 2, 5], [1u32, 3, 4, 5]);
+/// let mut seen = Observation::of(shape)
+///     .with_rows(Need::Accumulated, [&[0.1f32, 0.7, 0.2][..], &[0.4, 0.1, 0.2, 0.3]])
+///     .with_numbers(Need::Entropy, &[2.0, 2.0]);
+/// seen.positions = vec![&first, &second];
+/// assert_eq!((seen.held(0), seen.is_whole()), (3, false));
+///
+/// let policy = Policy::parse("entropy+accumulated-attention{sinks=0,recent=0}")?;
+/// let plan = policy.plan(&seen, Budget::tokens(2)?)?;
+/// assert_eq!((plan.kept(0, 0), plan.kept(0, 1)), (&[2, 5][..], &[1, 5][..]));
+/// # Ok::<(), bitkv_evict::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Observation<'a> {
     /// The extent of the cache; `tokens` are those seen, held or not.
@@ -21,7 +41,7 @@ pub struct Observation<'a> {
 }
 
 impl<'a> Observation<'a> {
-    /// A cache of which nothing but its shape is known.
+    /// A cache whose shape is known, and nothing else.
     pub fn of(shape: Shape) -> Observation<'a> {
         let (rows, numbers) = (BTreeMap::new(), BTreeMap::new());
         Observation { shape, positions: vec![], rope_theta: None, rows, numbers }
@@ -107,7 +127,7 @@ impl<'a> Observation<'a> {
                 return refuse("holds positions that do not ascend");
             }
             if positions.last().is_some_and(|&last| last as usize >= self.shape.tokens) {
-                return refuse("holds a position behind the last token");
+                return refuse("holds a position after the last token");
             }
         }
         Ok(())

@@ -1,3 +1,5 @@
+//! What a policy keeps.
+
 use crate::Shape;
 
 /// The positions each head keeps, ascending.

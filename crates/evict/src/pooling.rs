@@ -1,3 +1,5 @@
+//! How the numbers of a group of query heads become one.
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! The extent of a cache.
+
 use crate::Error;
 
 /// The extent of a cache.
@@ -33,6 +35,9 @@ impl Shape {
 
     /// Refuses an empty cache, query heads that do not divide among the KV heads, and
     /// sizes whose products or positions overflow.
+    ///
+    /// # Errors
+    /// With what is impossible about the shape.
     pub fn check(&self) -> Result<(), Error> {
         let Shape { layers, query_heads, kv_heads, tokens, head_dim } = *self;
         let refuse = |reason: String| Err(Error::Shape { reason });

@@ -127,7 +127,7 @@ fn impossible_positions_are_refused() {
     refused(vec![&[]], "layer 0, KV head 0 holds no token");
     refused(vec![&[1, 0]], "positions that do not ascend");
     refused(vec![&[0, 0]], "positions that do not ascend");
-    refused(vec![&[0, 3]], "a position behind the last token");
+    refused(vec![&[0, 3]], "a position after the last token");
     refused(vec![&[0], &[1]], "list of positions has 2 entries");
 }
 

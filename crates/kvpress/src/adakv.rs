@@ -1,3 +1,5 @@
+//! kvpress' `AdaKVPress`.
+
 use bitkv_evict::{Options, Reason, method};
 
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
 };
 
 method! {
-    /// kvpress' `AdaKVPress`: the heads of a layer compete for its budget by score, behind a
+    /// kvpress' `AdaKVPress`: the heads of a layer compete for its budget by score, after a
     /// safeguard that each has for itself.
     pub(crate) struct AdaKv<S> {
         /// The part of an equal share that every head keeps in any case.

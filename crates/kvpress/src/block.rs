@@ -1,9 +1,11 @@
+//! kvpress' `BlockPress`.
+
 use bitkv_evict::{Need, Reason, formulas, method};
 
 use crate::{checks, contest::Contest, layer::Layer, press::Press, ties::Ties};
 
 method! {
-    /// kvpress' `BlockPress` of KeyDiff: block after block joins what is kept, and is cut with it to
+    /// kvpress' `BlockPress` of KeyDiff: block after block joins what is kept, and is compressed with it to
     /// the budget.
     pub(crate) struct BlockKeyDiff {
         /// Tokens that join at a time.

@@ -3,7 +3,7 @@
 pub(crate) use bitkv_evict::checks::{odd, window, within};
 use bitkv_evict::{Reason, Shape};
 
-/// Refuses a cache of which the press' option `option`, now `count`, spares nothing.
+/// Refuses a cache that is no longer than the `count` tokens that the press protects by its option `option`.
 pub(crate) fn more_tokens_than(option: &str, count: usize, shape: Shape) -> Result<(), Reason> {
     let tokens = shape.tokens;
     if tokens > count {

@@ -1,3 +1,5 @@
+//! kvpress' `ChunkKVPress`.
+
 use bitkv_evict::{Options, Reason, method};
 
 use crate::{

@@ -1,3 +1,5 @@
+//! Tokens that compete for places.
+
 use std::{cmp::Ordering, ops::Range};
 
 /// Tokens of one head or of several that compete for places by their scores.

@@ -1,3 +1,5 @@
+//! kvpress' `CriticalKVPress`.
+
 use bitkv_evict::{Need, Options, Reason, formulas, method};
 
 use crate::{

@@ -1,3 +1,5 @@
+//! kvpress' `CriticalAdaKVPress`.
+
 use std::ops::RangeInclusive;
 
 use bitkv_evict::{Need, Options, Reason, formulas, method};

@@ -1,3 +1,5 @@
+//! kvpress' `CURPress`.
+
 use bitkv_evict::{Need, Needs, formulas, method};
 use serde::{Deserialize, Serialize};
 

@@ -1,3 +1,5 @@
+//! kvpress' `ExpectedAttentionPress`.
+
 use std::rc::Rc;
 
 use bitkv_evict::{
@@ -58,12 +60,12 @@ impl ScorerPress for ExpectedAttention {
         if self.use_vnorm {
             for (head, scores) in scores.iter_mut().enumerate() {
                 let norms = formulas::row_norms(layer.row(Need::Values, head), layer.head_dim);
-                let behind_sinks = &norms[self.future.n_sink..];
+                let after_sinks = &norms[self.future.n_sink..];
                 let weighted = |(s, norm): (&mut f32, &f32)| *s = (*s + self.epsilon as f32) * norm;
-                scores.iter_mut().zip(behind_sinks).for_each(weighted);
+                scores.iter_mut().zip(after_sinks).for_each(weighted);
             }
         }
-        self.future.behind_sinks(scores)
+        self.future.after_sinks(scores)
     }
 }
 
@@ -77,12 +79,12 @@ impl ScorerPress for Future {
     }
 
     fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
-        self.behind_sinks(self.expected(layer).to_vec())
+        self.after_sinks(self.expected(layer).to_vec())
     }
 }
 
 impl Future {
-    /// Expected attention to the tokens behind the sinks, on the mean over each group.
+    /// Expected attention to the tokens after the sinks, on the mean over each group.
     fn expected(&self, layer: &Layer<'_>) -> Rc<Scores> {
         layer.known("expected", self, || self.computed(layer))
     }
@@ -104,7 +106,7 @@ impl Future {
         (0..layer.kv_heads).map(of_group).collect()
     }
 
-    fn behind_sinks(&self, mut scores: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+    fn after_sinks(&self, mut scores: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
         let sinks = vec![press::above(&scores); self.n_sink];
         scores.iter_mut().for_each(|scores| drop(scores.splice(0..0, sinks.iter().copied())));
         scores

@@ -1,3 +1,5 @@
+//! kvpress' `KeyDiffPress`.
+
 use bitkv_evict::{Need, formulas, method};
 
 use crate::{layer::Layer, press::ScorerPress};

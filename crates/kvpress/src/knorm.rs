@@ -1,3 +1,5 @@
+//! kvpress' `KnormPress`.
+
 use bitkv_evict::{Need, formulas, method};
 
 use crate::{layer::Layer, press::ScorerPress};

@@ -1,3 +1,5 @@
+//! Scores that presses share.
+
 use std::{cell::RefCell, collections::BTreeMap, fmt::Debug, rc::Rc};
 
 /// Of each KV head of a layer, `[kv_heads][tokens]`.

@@ -1,3 +1,5 @@
+//! kvpress' `LagKVPress`.
+
 use bitkv_evict::{Need, formulas, method};
 
 use crate::{checks, layer::Layer, press::ScorerPress};
@@ -30,15 +32,15 @@ impl ScorerPress for LagKv {
 impl LagKv {
     /// Scores without partitions to compare: the sinks, then the latest tokens.
     fn latest(&self, tokens: usize) -> Vec<f32> {
-        let behind = tokens.saturating_sub(self.n_sink);
-        let score = |i| if i < self.n_sink { 1.0 } else { (i - self.n_sink) as f32 / behind as f32 };
+        let after = tokens.saturating_sub(self.n_sink);
+        let score = |i| if i < self.n_sink { 1.0 } else { (i - self.n_sink) as f32 / after as f32 };
         (0..tokens).map(score).collect()
     }
 
     fn of_head(&self, layer: &Layer<'_>, head: usize) -> Vec<f32> {
-        let behind = |need| &layer.row(need, head)[self.n_sink * layer.head_dim..];
+        let after = |need| &layer.row(need, head)[self.n_sink * layer.head_dim..];
         let parts =
-            formulas::lag_scores(behind(Need::Keys), behind(Need::Values), layer.head_dim, self.lag_size);
+            formulas::lag_scores(after(Need::Keys), after(Need::Values), layer.head_dim, self.lag_size);
         let mut scores = vec![1.0; self.n_sink];
         for part in parts {
             match self.cross_scoring {

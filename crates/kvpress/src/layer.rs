@@ -1,3 +1,5 @@
+//! One layer of a cache, as a press sees it.
+
 use std::{fmt::Debug, rc::Rc};
 
 use bitkv_evict::{Budget, Need, Observation, Shape, formulas::mean_rows};

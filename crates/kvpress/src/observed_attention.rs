@@ -1,3 +1,5 @@
+//! kvpress' `ObservedAttentionPress`.
+
 use bitkv_evict::{Need, method};
 
 use crate::{layer::Layer, press::ScorerPress};

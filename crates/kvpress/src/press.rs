@@ -1,3 +1,5 @@
+//! What a press is.
+
 use bitkv_evict::{Reads, Reason, Shape};
 
 use crate::{contest::Contest, layer::Layer, ties::Ties};

@@ -1,3 +1,5 @@
+//! kvpress' `PyramidKVPress`.
+
 use bitkv_evict::{Options, Reason, method};
 
 use crate::{

@@ -1,3 +1,5 @@
+//! kvpress' `SnapKVPress`.
+
 use bitkv_evict::{Need, Reason, Shape, formulas, method};
 
 use crate::{

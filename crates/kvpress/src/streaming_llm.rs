@@ -1,3 +1,5 @@
+//! kvpress' `StreamingLLMPress`.
+
 use bitkv_evict::{Reason, Shape, method};
 
 use crate::{checks, layer::Layer, press::ScorerPress};

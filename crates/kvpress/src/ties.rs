@@ -1,3 +1,5 @@
+//! Decisions by a hair, noted where they are asked for.
+
 use crate::contest::Contest;
 
 /// Decides contests, and notes which positions won or lost by less than a tolerance.

@@ -1,3 +1,5 @@
+//! kvpress' `TOVAPress`.
+
 use bitkv_evict::{Need, method};
 
 use crate::{

@@ -1,3 +1,5 @@
+//! The allocator `adaptive`.
+
 use bitkv_stats::apportion_within;
 use serde::{Deserialize, Serialize};
 

@@ -1,3 +1,5 @@
+//! The allocator `cake`.
+
 use super::layers;
 use crate::{Allocator, Division, Head, Need, PastRows, Pooling, Reason, checks};
 
@@ -6,7 +8,7 @@ method! {
     /// rest is divided in proportion to `H^(1/tau1) * V^(1/tau2)`. `H` is the entropy in nats of
     /// all of a layer's attention before the window, `V` the sum over heads and tokens of its
     /// variance over the queries. The original hands what a layer cannot hold to the others
-    /// evenly, this in proportion; it cuts layer by layer during the prefill, this afterwards.
+    /// evenly, this in proportion; it compresses layer by layer during the prefill, this afterwards.
     pub struct Cake {
         /// How many of the last queries are asked; their tokens are kept in every layer.
         pub window: usize = 32 => checks::window,

@@ -1,3 +1,5 @@
+//! Competition of heads by their scores.
+
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use bitkv_stats::apportion_within;

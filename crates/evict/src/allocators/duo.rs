@@ -1,3 +1,5 @@
+//! The allocator `duo`.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Allocator, Division, Guard, Need, Observation, Reason, checks};

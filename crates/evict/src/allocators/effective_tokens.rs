@@ -1,3 +1,5 @@
+//! The allocator `effective-tokens`.
+
 use crate::{Allocator, Division, Group, Need};
 
 method! {

@@ -1,3 +1,5 @@
+//! The allocator `entropy`.
+
 use crate::{Allocator, Division, Group, Need};
 
 method! {

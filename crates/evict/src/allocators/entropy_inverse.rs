@@ -1,3 +1,5 @@
+//! The allocator `entropy-inverse`.
+
 use crate::{Allocator, Division, Group, Need};
 
 /// Keeps the weight of a head of zero entropy finite: such a head gets at most eleven

@@ -1,3 +1,5 @@
+//! The allocator `entropy-permuted`.
+
 use bitkv_stats::Rng;
 
 use super::entropy;

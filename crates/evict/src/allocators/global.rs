@@ -1,3 +1,5 @@
+//! The allocator `global`.
+
 use super::compete;
 use crate::{Allocator, Division, checks};
 

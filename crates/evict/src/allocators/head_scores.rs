@@ -1,3 +1,5 @@
+//! The allocator `head-scores`.
+
 use super::layers;
 use crate::{Allocator, Division, Need, checks};
 

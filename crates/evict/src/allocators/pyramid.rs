@@ -1,8 +1,10 @@
+//! The allocator `pyramid`.
+
 use super::layers;
 use crate::{Allocator, Division, checks};
 
 method! {
-    /// Fewer tokens the higher the layer, in equal steps: behind a window that every layer keeps, the
+    /// Fewer tokens the higher the layer, in equal steps: after a window that every layer keeps, the
     /// last layer has the average's part `1 / beta` and the first as much above the average as that is
     /// below. Where the first would have more than there is, the line is flattened around its mean.
     /// The original rounds each layer down and adds the window to the budget; this spends the budget.

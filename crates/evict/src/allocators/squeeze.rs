@@ -1,3 +1,5 @@
+//! The allocator `squeeze`.
+
 use super::layers;
 use crate::{Allocator, Division, Need, checks};
 

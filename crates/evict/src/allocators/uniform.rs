@@ -1,3 +1,5 @@
+//! The allocator `uniform`.
+
 use crate::{Allocator, Division};
 
 method! {

@@ -1,3 +1,5 @@
+//! The allocator `zig-zag`.
+
 use super::layers;
 use crate::{Allocator, Division, Need, checks};
 

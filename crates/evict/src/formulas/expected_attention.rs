@@ -1,3 +1,5 @@
+//! Attention that queries yet to come are expected to pay.
+
 use super::{mean_rotation::MeanRotation, sums::softmax};
 
 /// The mean and covariance of one head's queries, rotated to the positions at which queries

@@ -1,3 +1,5 @@
+//! How unlike the other keys each key is.
+
 use super::sums::dot;
 
 /// How unlike the mean direction of all keys each key is: `-cos(k_j, mean_i k_i / |k_i|)`,

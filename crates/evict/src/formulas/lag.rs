@@ -1,3 +1,5 @@
+//! How unusual each token is beside the partition that follows.
+
 use super::sums::softmax;
 
 /// How unusual each of `states` `[tokens * head_dim]` is beside the partition that follows it,

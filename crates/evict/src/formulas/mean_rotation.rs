@@ -1,3 +1,5 @@
+//! Rotary embedding on the mean over positions.
+
 /// The mean of the rotary embedding's matrices over a range of positions: what a query's
 /// mean and covariance become when it is not known at which of them it will be asked.
 ///

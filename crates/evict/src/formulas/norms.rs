@@ -1,3 +1,5 @@
+//! Lengths and means of rows.
+
 use super::sums::dot;
 
 /// Euclidean length of each of `rows` `[tokens * width]`, `[tokens]`.

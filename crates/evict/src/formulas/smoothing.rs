@@ -1,3 +1,5 @@
+//! The centred mean over neighbours.
+
 /// The centred mean over `kernel` (odd) neighbours of each number. Beyond both ends are zeros,
 /// and they count: torch's `avg_pool1d` divides by `kernel` everywhere.
 pub fn smoothed(row: &[f32], kernel: usize) -> Vec<f32> {

@@ -1,3 +1,5 @@
+//! CriticalKV's scores.
+
 /// CriticalKV's scores: `(score + epsilon) * norm`, where `norms` bound how much dropping a
 /// token can change the output; above all others, the positions that a first stage has
 /// already chosen by `scores` alone.

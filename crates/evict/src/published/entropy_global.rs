@@ -1,3 +1,5 @@
+//! The rule `entropy-global`.
+
 use bitkv_stats::Summary;
 
 use super::parts::{mean, scale};

@@ -1,3 +1,5 @@
+//! The rule `entropy-inverted`.
+
 use super::parts::{best_of_rows, mean};
 use crate::{Budget, Memo, Need, Observation, Plan, Reason, Rule};
 

@@ -1,3 +1,5 @@
+//! The rule `entropy-proportional`.
+
 use super::parts::{best_of_rows, mean, scale};
 use crate::{Budget, Memo, Need, Observation, Plan, Reason, Rule};
 

@@ -1,3 +1,5 @@
+//! The scorer `accumulated-attention`.
+
 use crate::{Head, Need, Scorer, checks};
 
 method! {

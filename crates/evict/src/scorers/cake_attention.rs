@@ -1,3 +1,5 @@
+//! The scorer `cake-attention`.
+
 use crate::{Head, Need, PastRows, Scorer, checks, formulas::smoothed};
 
 method! {

@@ -1,3 +1,5 @@
+//! The scorer `critical`.
+
 use super::{base::Base, output_norm::OutputNorm, window_attention::WindowAttention};
 use crate::{Head, Scorer, checks, formulas::two_stage, select};
 

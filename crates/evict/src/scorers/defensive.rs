@@ -1,3 +1,5 @@
+//! The scorer `defensive`.
+
 use super::output_norm::OutputNorm;
 use crate::{Head, Need, PastRows, Scorer, checks, formulas::smoothed, select};
 

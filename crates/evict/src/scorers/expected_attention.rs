@@ -1,3 +1,5 @@
+//! The scorer `expected-attention`.
+
 use crate::{
     Head, Need, Needs, Scorer, checks,
     formulas::{self, MeanRotation, QueryMoments, row_norms},

@@ -1,3 +1,5 @@
+//! The scorer `key-diff`.
+
 use crate::{Head, Need, Scorer, formulas};
 
 method! {

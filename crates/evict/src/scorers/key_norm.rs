@@ -1,3 +1,5 @@
+//! The scorer `key-norm`.
+
 use crate::{Head, Need, Scorer};
 
 method! {

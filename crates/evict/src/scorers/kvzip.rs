@@ -1,3 +1,5 @@
+//! The scorer `kvzip`.
+
 use crate::{Head, Need, Scorer};
 
 method! {

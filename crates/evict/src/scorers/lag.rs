@@ -1,3 +1,5 @@
+//! The scorer `lag`.
+
 use crate::{
     Head, Need, Scorer, checks,
     formulas::{lag_scores, ranks},
@@ -5,8 +7,8 @@ use crate::{
 
 method! {
     /// Keeps, of each partition of the cache, the tokens whose keys and values are unusual beside the
-    /// partition after it. The last whole partition and what is left behind it come first, the latest
-    /// of them before all. A cache of fewer than two partitions is cut by recency. Ranks within a
+    /// partition after it. The last whole partition and what follows it come first, the latest
+    /// of them before all. A cache of fewer than two partitions is evicted by recency. Ranks within a
     /// partition leave the same number of each, one more of the later where that does not divide.
     #[serde(rename_all = "kebab-case")]
     pub struct Lag {

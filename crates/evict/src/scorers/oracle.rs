@@ -1,3 +1,5 @@
+//! The scorer `oracle`.
+
 use crate::{Head, Need, Scorer};
 
 method! {

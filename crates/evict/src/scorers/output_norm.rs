@@ -1,3 +1,5 @@
+//! How long the output of a value is.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Head, Need, formulas::mean_rows};
@@ -6,7 +8,7 @@ use crate::{Head, Need, formulas::mean_rows};
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutputNorm {
-    /// Of the value times the gain of the norm that BitNet has in front of the output
+    /// Of the value times the gain of the norm that BitNet has before the output
     /// projection. That norm's scale depends on the whole output and is left out: it is the
     /// same for all tokens.
     SubNorm,

@@ -1,3 +1,5 @@
+//! The scorer `r-kv`.
+
 use super::smooth::Smooth;
 use crate::{Head, Need, PastRows, Scorer, checks};
 

@@ -1,3 +1,5 @@
+//! The scorer `random`.
+
 use bitkv_stats::Rng;
 
 use crate::{Head, Scorer};
@@ -22,7 +24,7 @@ impl Scorer for Random {
         // Mixed twice, so that the streams of neighbouring seeds and heads do not overlap.
         let seed = Rng::new(self.seed).next_u64() ^ head.index as u64;
         let mut rng = Rng::new(Rng::new(seed).next_u64());
-        // A token keeps its score when the cache is cut again.
+        // A token keeps its score when more of the cache is evicted.
         let drawn: Vec<f32> = (0..head.tokens_seen()).map(|_| rng.unit() as f32).collect();
         out.iter_mut().zip(head.positions().iter()).for_each(|(s, &p)| *s = drawn[p as usize]);
     }

@@ -1,3 +1,5 @@
+//! The scorer `recency`.
+
 use crate::{Head, Scorer};
 
 method! {

@@ -1,3 +1,5 @@
+//! Smoothing over neighbouring tokens.
+
 use serde::{Deserialize, Serialize};
 
 use crate::formulas::smoothed;

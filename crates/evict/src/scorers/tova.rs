@@ -1,3 +1,5 @@
+//! The scorer `tova`.
+
 use crate::{Head, Need, Scorer};
 
 method! {

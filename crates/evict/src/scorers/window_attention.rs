@@ -1,10 +1,12 @@
+//! The scorer `window-attention`.
+
 use super::smooth::Smooth;
 use crate::{Head, Need, Scorer, checks};
 
 method! {
     /// Keeps the tokens that the last queries attended to, smoothed over neighbours, and the
     /// tokens of those queries themselves. A context no longer than the window is all
-    /// window, of which the latest tokens are kept.
+    /// window, and its latest tokens are kept.
     pub struct WindowAttention {
         /// How many of the last queries are asked.
         pub window: usize = 32 => checks::window,
