@@ -14,8 +14,8 @@ pub enum Error {
         "there is no model '{asked}': use {built_in}, a folder with config.json and model.safetensors, a .gguf file, or organisation/name on the hub"
     )]
     UnknownModel { asked: String, built_in: String },
-    #[error("{asked} is not a model of the hub ({source}); {built_in} are built in")]
-    HubName { asked: String, built_in: String, source: Box<bitkv_hub::Error> },
+    #[error("{source}; the built-in models are {built_in}")]
+    HubName { built_in: String, source: Box<bitkv_hub::Error> },
     #[error("{asked} is neither a folder nor a .gguf file: name the folder that holds config.json")]
     NotAModel { asked: String },
     #[error("{folder} has no {file}: a model's folder holds config.json and model.safetensors")]

@@ -261,11 +261,8 @@ fn find(model: &str, progress: &dyn Progress) -> Result<(Place, String)> {
     if !model.contains('/') || model.starts_with(['/', '.', '~']) {
         return Err(Error::UnknownModel { asked: model.into(), built_in: built_in().join(", ") });
     }
-    let id = ModelId::parse(model).map_err(|source| Error::HubName {
-        asked: model.into(),
-        built_in: built_in().join(", "),
-        source: Box::new(source),
-    })?;
+    let id = ModelId::parse(model)
+        .map_err(|source| Error::HubName { built_in: built_in().join(", "), source: Box::new(source) })?;
     let found = bitkv_hub::fetch(&id, &Settings::of_process()?, progress)?;
     let name = id.repository().rsplit('/').next().unwrap_or_default().to_string();
     Ok(if found.is_file() { (Place::Gguf(found), name) } else { (Place::Folder(found), name) })
