@@ -1,6 +1,6 @@
 //! How much to keep: the same arguments for every command that evicts.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bitkv_evict::{Budget, Shape};
 use bitkv_record::parse_bytes;
 
@@ -23,8 +23,8 @@ pub(crate) struct BudgetArguments {
 }
 
 /// A number of bytes that memory can have.
-fn bytes(text: &str) -> Result<usize, String> {
-    usize::try_from(parse_bytes(text)?).map_err(|_| format!("'{text}' is more than memory can have"))
+fn bytes(text: &str) -> Result<usize> {
+    usize::try_from(parse_bytes(text)?).with_context(|| format!("'{text}' is more than memory can have"))
 }
 
 impl BudgetArguments {
@@ -76,12 +76,11 @@ mod tests {
 
     #[test]
     fn bytes_have_units() {
-        assert_eq!(
-            (bytes("10"), bytes("10B"), bytes("64KiB"), bytes("2 MiB")),
-            (Ok(10), Ok(10), Ok(65536), Ok(2 << 20))
-        );
+        for (text, due) in [("10", 10), ("10B", 10), ("64KiB", 65536), ("2 MiB", 2 << 20)] {
+            assert_eq!(bytes(text).unwrap(), due, "{text}");
+        }
         for wrong in ["", "KiB", "-1", "1.5MiB", "10 kB", "99999999999GiB"] {
-            assert!(bytes(wrong).unwrap_err().contains("is no number of bytes"), "{wrong}");
+            assert!(bytes(wrong).unwrap_err().to_string().contains("is no number of bytes"), "{wrong}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The cache is the one that Python's `huggingface_hub` keeps, so either finds what the other has fetched.
 //!
 //! ```no_run
-//! use bitkv_hub::{Bars, ModelId, Settings, fetch};
+//! use bitkv_hub::{ModelId, Settings, fetch};
 //!
 //! let id = ModelId::parse("microsoft/bitnet-b1.58-2B-4T")?;
 //! let folder = fetch(&id, &Settings::of_process()?, &bitkv_progress::Silent)?;

@@ -11,6 +11,17 @@ use crate::{Error, Result, checksum::Hasher, metadata::Metadata};
 /// Read from disk at once, in bytes.
 const BLOCK: usize = 1 << 18;
 
+/// How a file that is whole ends.
+pub(crate) enum Ended {
+    /// It is on disk.
+    Kept,
+    /// Its checksum was wrong, and it is deleted.
+    Deleted {
+        /// The checksum of what was there.
+        found: String,
+    },
+}
+
 /// The beginning of a file, on disk and hashed so far; never more than the announced length.
 pub(crate) struct Part {
     file: File,
@@ -82,18 +93,17 @@ impl Part {
         fs::remove_file(&self.path).map_err(|source| Error::Write { path: self.path, source })
     }
 
-    /// Ends a whole file: makes sure that it is on disk when its checksum is right, otherwise deletes it and
-    /// says what the checksum is.
-    pub(crate) fn finish(self) -> Result<Result<(), String>> {
+    /// Ends a whole file: makes sure that it is on disk when its checksum is right, otherwise deletes it.
+    pub(crate) fn finish(self) -> Result<Ended> {
         let Part { file, path, expected, hasher, .. } = self;
         let found = hasher.hex();
-        let (ended, verdict) = if found == expected.checksum.hex() {
-            (file.sync_all(), Ok(()))
+        let (done, ended) = if found == expected.checksum.hex() {
+            (file.sync_all(), Ended::Kept)
         } else {
             drop(file);
-            (fs::remove_file(&path), Err(found))
+            (fs::remove_file(&path), Ended::Deleted { found })
         };
-        ended.map(|()| verdict).map_err(|source| Error::Write { path, source })
+        done.map(|()| ended).map_err(|source| Error::Write { path, source })
     }
 
     fn unwritable(&self, source: io::Error) -> Error {

@@ -9,7 +9,7 @@ use crate::{
     address::Address,
     client::{Answer, Client},
     metadata::Metadata,
-    part::Part,
+    part::{Ended, Part},
     patience::{Failure, Patience},
 };
 
@@ -50,14 +50,16 @@ impl Source<'_> {
             }
         }
         let checksum = &self.metadata.checksum;
-        part.finish()?.map_err(|found| Error::Checksum {
-            model: self.model.into(),
-            file: self.file.into(),
-            kind: checksum.name(),
-            expected: checksum.hex().into(),
-            found,
-        })?;
-        Ok(work)
+        match part.finish()? {
+            Ended::Kept => Ok(work),
+            Ended::Deleted { found } => Err(Error::Checksum {
+                model: self.model.into(),
+                file: self.file.into(),
+                kind: checksum.name(),
+                expected: checksum.hex().into(),
+                found,
+            }),
+        }
     }
 
     /// One request for what is missing.

@@ -2,7 +2,7 @@
 
 use crate::field::text_field;
 use crate::{
-    RuleName,
+    RuleName, ValueError,
     units::{self, UNITS},
 };
 use serde::{Deserialize, Serialize};
@@ -32,11 +32,11 @@ impl AskedBudget {
     /// A fraction kept.
     ///
     /// # Errors
-    /// One clause when it is not in (0, 1].
-    pub fn fraction(value: f64) -> Result<Self, String> {
+    /// When it is not in (0, 1].
+    pub fn fraction(value: f64) -> Result<Self, ValueError> {
         match value > 0.0 && value <= 1.0 {
             true => Ok(Self::Fraction(value)),
-            false => Err(format!("{value:?} is not a fraction kept in (0, 1]: write one such as 0.5")),
+            false => Err(ValueError::NotAFraction { value }),
         }
     }
 }
@@ -67,15 +67,10 @@ impl fmt::Display for AskedBudget {
 }
 
 impl FromStr for AskedBudget {
-    type Err = String;
+    type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "'{text}' is not a budget: write a fraction such as 0.5, '64 tokens', '32 KiB' (B, KiB, MiB, GiB) or \
-                 '0.5 by entropy-global'"
-            )
-        };
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let wrong = || ValueError::NotABudget { text: text.to_owned() };
         let text = text.trim();
         if let Ok(value) = text.parse() {
             return Self::fraction(value);
@@ -89,7 +84,7 @@ impl FromStr for AskedBudget {
         }
         let (number, unit) = units::split(text).ok_or_else(wrong)?;
         if number == 0 {
-            return Err(format!("'{text}' keeps nothing: ask for at least 1"));
+            return Err(ValueError::KeepsNothing { text: text.to_owned() });
         }
         match unit {
             "token" | "tokens" => usize::try_from(number).map(Self::Tokens).map_err(|_| wrong()),
@@ -154,7 +149,7 @@ mod tests {
             ("0.2 by Entropy", "'Entropy' is not the name of a rule"),
         ];
         for (text, says) in cases {
-            let said = text.parse::<AskedBudget>().unwrap_err();
+            let said = text.parse::<AskedBudget>().unwrap_err().to_string();
             assert!(said.contains(says), "{text}: {said}");
         }
     }

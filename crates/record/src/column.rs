@@ -1,7 +1,7 @@
 //! What is known of a column: one line of a table, from which headers, checks, lists, reports and
 //! documentation follow.
 
-use crate::{Better, Field, Metric, Named, Unit};
+use crate::{Better, Field, Metric, Named, RowError, Unit};
 
 /// The table's entry for a measured column.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,7 +72,7 @@ impl<R> Column<R> {
     }
 
     /// Whether the value in a row is possible.
-    pub(crate) fn check(&self, row: &R) -> Result<(), String> {
+    pub(crate) fn check(&self, row: &R) -> Result<(), RowError> {
         let Some(value) = (self.get)(row).number() else { return Ok(()) };
         let (low, high) = self.measure.map_or((f64::MIN, f64::MAX), |measure| measure.range);
         within(self.name, value, low, high)
@@ -83,15 +83,21 @@ impl<R> Column<R> {
 const ROUNDING: f64 = 1e-4;
 
 /// Checks a value; NaN is in no range, and infinity neither.
-fn within(name: &str, value: f64, low: f64, high: f64) -> Result<(), String> {
+fn within(column: &'static str, value: f64, low: f64, high: f64) -> Result<(), RowError> {
     // The largest floats are not moved by this, so that infinity stays outside.
     match (low - ROUNDING..=high + ROUNDING).contains(&value) {
         true => Ok(()),
-        false if low == f64::MIN && high == f64::MAX => Err(format!("{name} = {value} is not finite")),
-        false => {
-            let bound = if high == f64::MAX { "infinity".to_owned() } else { high.to_string() };
-            Err(format!("{name} = {value} is not between {low} and {bound}"))
-        }
+        false if low == f64::MIN && high == f64::MAX => Err(RowError::NotFinite { column, value }),
+        false => Err(RowError::OutOfRange { column, value, low, high }),
+    }
+}
+
+/// Checks a value that is not measured, where there is one: 0 to 1, both possible.
+pub(crate) fn unit(column: &'static str, value: Option<f64>) -> Result<(), RowError> {
+    let (low, high) = UNIT;
+    match value.filter(|value| !(low..=high).contains(value)) {
+        Some(value) => Err(RowError::OutOfRange { column, value, low, high }),
+        None => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be wrong with a recorded file.
 
+use crate::{ContentError, DefinitionError, HeaderError, LineError};
 use std::path::PathBuf;
 
 /// Why a recorded file could not be read or written. Every message is one sentence that names the file.
@@ -39,7 +40,7 @@ pub enum RecordError {
         /// The format, for example "entropy profile".
         kind: &'static str,
         /// The key, its value and what was expected.
-        reason: String,
+        reason: ContentError,
     },
     /// The header of a CSV file is not that of its format.
     #[error("the first line of '{}' cannot be read: {reason}", .path.display())]
@@ -47,7 +48,7 @@ pub enum RecordError {
         /// The file.
         path: PathBuf,
         /// Which column is wrong and why.
-        reason: String,
+        reason: HeaderError,
     },
     /// One line of a CSV file is wrong.
     #[error("'{}', line {line}: {reason}", .path.display())]
@@ -57,7 +58,7 @@ pub enum RecordError {
         /// Line number, the header being line 1.
         line: u64,
         /// The column, its value and what was expected.
-        reason: String,
+        reason: LineError,
     },
     /// A file was to be an entropy profile and is none.
     #[error("{} is not a JSON object: use a file of `bitkv profile --out` ({source})", .path.display())]
@@ -103,7 +104,7 @@ pub enum RecordError {
         /// `, experiment 'NAME'`; empty for what concerns the whole file.
         experiment: String,
         /// The key, its value and the remedy.
-        reason: String,
+        reason: Box<DefinitionError>,
     },
     /// The name asked for a run folder cannot be used.
     #[error("'{}' cannot name a run folder: give a path that ends in a plain name, such as runs/first", .path.display())]

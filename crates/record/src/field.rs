@@ -1,5 +1,7 @@
 //! How one value stands in a CSV file.
 
+use crate::ValueError;
+
 /// A value of a row, written as text and read back equal; an empty text stands for a value that is missing.
 pub trait Field {
     /// The text in a file.
@@ -9,7 +11,7 @@ pub trait Field {
     ///
     /// # Errors
     /// One clause that says what the text is not.
-    fn read(&mut self, text: &str) -> Result<(), String>;
+    fn read(&mut self, text: &str) -> Result<(), ValueError>;
 
     /// The value as a number, for range checks and for means; none where it is missing or no number.
     fn number(&self) -> Option<f64> {
@@ -27,7 +29,7 @@ impl Field for String {
         self.clone()
     }
 
-    fn read(&mut self, text: &str) -> Result<(), String> {
+    fn read(&mut self, text: &str) -> Result<(), ValueError> {
         text.clone_into(self);
         Ok(())
     }
@@ -38,8 +40,8 @@ impl Field for bool {
         self.to_string()
     }
 
-    fn read(&mut self, text: &str) -> Result<(), String> {
-        *self = text.parse().map_err(|_| format!("'{text}' is neither true nor false"))?;
+    fn read(&mut self, text: &str) -> Result<(), ValueError> {
+        *self = text.parse().map_err(|_| ValueError::NotABool { text: text.to_owned() })?;
         Ok(())
     }
 }
@@ -52,8 +54,9 @@ macro_rules! numbers {
                 format!("{self:?}")
             }
 
-            fn read(&mut self, text: &str) -> Result<(), String> {
-                *self = text.parse().map_err(|_| format!("'{text}' is not {}", $what))?;
+            fn read(&mut self, text: &str) -> Result<(), ValueError> {
+                let wrong = |_| ValueError::NotANumber { text: text.to_owned(), expected: $what };
+                *self = text.parse().map_err(wrong)?;
                 Ok(())
             }
 
@@ -71,7 +74,7 @@ impl<T: Field + Default> Field for Option<T> {
         self.as_ref().map_or_else(String::new, Field::write)
     }
 
-    fn read(&mut self, text: &str) -> Result<(), String> {
+    fn read(&mut self, text: &str) -> Result<(), ValueError> {
         *self = match text {
             "" => None,
             text => {
@@ -100,7 +103,7 @@ macro_rules! text_field {
                 self.to_string()
             }
 
-            fn read(&mut self, text: &str) -> Result<(), String> {
+            fn read(&mut self, text: &str) -> Result<(), $crate::ValueError> {
                 *self = text.parse()?;
                 Ok(())
             }
@@ -113,9 +116,9 @@ macro_rules! text_field {
         }
 
         impl TryFrom<String> for $type {
-            type Error = String;
+            type Error = $crate::ValueError;
 
-            fn try_from(text: String) -> Result<Self, String> {
+            fn try_from(text: String) -> Result<Self, Self::Error> {
                 text.parse()
             }
         }

@@ -2,10 +2,10 @@
 
 mod format_1;
 
-use crate::column::{ANY, FROM_ONE, FROM_ZERO, UNIT, rows};
+use crate::column::{ANY, FROM_ONE, FROM_ZERO, UNIT, rows, unit};
 use crate::{
-    Arithmetic, AskedBudget, Axes, Column, Compressor, IsaClass, PolicyRole, Row, ScoredTask, WeightKind,
-    When, column::Need,
+    Arithmetic, AskedBudget, Axes, Column, Compressor, IsaClass, PolicyRole, Row, RowError, ScoredTask,
+    WeightKind, When, column::Need,
 };
 
 /// Hex digits of a cell's key and of the hash of a plan.
@@ -125,7 +125,7 @@ impl Row for GridRow {
         self.key.clone()
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), RowError> {
         is_hash("key", &self.key)?;
         self.check_error()?;
         self.check_entries()?;
@@ -147,59 +147,53 @@ impl GridRow {
     }
 
     /// A failed cell has no result, a measured one no error.
-    fn check_error(&self) -> Result<(), String> {
+    fn check_error(&self) -> Result<(), RowError> {
         let Some(error) = &self.error else { return Ok(()) };
         if error.trim().is_empty() || error.contains(['\n', '\r']) {
-            return Err(format!("error = {error:?} is not one line of text"));
+            return Err(RowError::NotOneLine { error: error.clone() });
         }
         let given = |column: &&Column<Self>| column.need == Need::Result && !(column.get)(self).is_missing();
         match COLUMNS.iter().find(given) {
-            Some(column) => Err(format!("{} is given although error says that the cell failed", column.name)),
+            Some(column) => Err(RowError::ResultOfFailure { column: column.name }),
             None => Ok(()),
         }
     }
 
-    fn check_entries(&self) -> Result<(), String> {
+    fn check_entries(&self) -> Result<(), RowError> {
         if let Some(hash) = &self.plan_hash {
             is_hash("plan_hash", hash)?;
         }
         if let (Some(kept), Some(full)) = (self.kept_entries, self.full_entries)
             && kept > full
         {
-            return Err(format!("kept_entries = {kept} is more than full_entries = {full}"));
+            return Err(RowError::MoreThanFull { kept, full });
         }
         // Only of an eviction that happens once is the size known beforehand.
         if let (true, Some(asked), Some(kept)) = (self.conserving, self.asked_entries, self.kept_entries)
             && self.axes.when == When::ONCE
             && asked != kept
         {
-            return Err(format!("conserving is true but kept_entries = {kept} and asked_entries = {asked}"));
+            return Err(RowError::NotConserved { kept, asked });
         }
         Ok(())
     }
 
-    fn check_scores(&self) -> Result<(), String> {
+    fn check_scores(&self) -> Result<(), RowError> {
         if self.correct.is_some_and(|correct| correct > self.questions) {
-            return Err(format!("correct is more than questions = {}", self.questions));
+            return Err(RowError::MoreAnswersThanQuestions { questions: self.questions });
         }
         if self.targets == 0 && (self.kl_nats.or(self.agreement).or(self.nll_nats)).is_some() {
-            return Err("targets = 0, so there can be no KL, agreement or NLL".to_owned());
+            return Err(RowError::NoTargets);
         }
-        match self.depth.filter(|depth| !UNIT_RANGE.contains(depth)) {
-            Some(depth) => Err(format!("depth = {depth} is not between 0 and 1")),
-            None => Ok(()),
-        }
+        unit("depth", self.depth)
     }
 }
 
-/// Depths, 0 to 1.
-const UNIT_RANGE: std::ops::RangeInclusive<f64> = UNIT.0..=UNIT.1;
-
-pub(crate) fn is_hash(name: &str, text: &str) -> Result<(), String> {
+pub(crate) fn is_hash(column: &'static str, text: &str) -> Result<(), RowError> {
     let digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     match text.len() == DIGITS && text.bytes().all(digit) {
         true => Ok(()),
-        false => Err(format!("{name} = '{text}' is not {DIGITS} lower-case hex digits")),
+        false => Err(RowError::NotAHash { column, text: text.to_owned(), digits: DIGITS }),
     }
 }
 

@@ -26,6 +26,9 @@ impl FileHash {
     }
 
     /// The hash of a file, named by the last part of its path; read in blocks, so size does not matter.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
     pub fn of_file(path: &Path) -> Result<Self, RecordError> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let (sha256, bytes) = sha256_file(path)?;
@@ -50,6 +53,9 @@ pub fn sha256_of_parts<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> St
 }
 
 /// SHA-256 of a file as 64 lower-case hex digits, and its size in bytes.
+///
+/// # Errors
+/// When the file cannot be read.
 pub fn sha256_file(path: &Path) -> Result<(String, u64), RecordError> {
     let fail = |source| RecordError::Read { path: path.to_owned(), source };
     let mut file = std::fs::File::open(path).map_err(fail)?;

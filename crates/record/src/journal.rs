@@ -1,6 +1,6 @@
 //! Rows written one at a time, so that what was measured outlives the process that measured it.
 
-use crate::{RecordError, Row, rows};
+use crate::{LineError, RecordError, Row, rows};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -60,26 +60,25 @@ impl<R: Row> Journal<R> {
                 Ok(row) => self.take(row, line.len()),
                 Err(_) if lines.peek().is_none() => return Ok(()),
                 Err(reason) => {
-                    let reason = format!("{reason}: delete this line and all after it, or the folder");
-                    return Err(self.refuse(reason));
+                    return Err(self.refuse(LineError::Damaged { reason: Box::new(reason) }));
                 }
             }
         }
         Ok(())
     }
 
-    fn read_line(&self, line: &[u8]) -> Result<R, String> {
-        let line = line.strip_suffix(b"\n").ok_or("the line is torn")?;
-        let line = std::str::from_utf8(line).map_err(|_| "the line is not UTF-8 text")?;
+    fn read_line(&self, line: &[u8]) -> Result<R, LineError> {
+        let line = line.strip_suffix(b"\n").ok_or(LineError::Torn)?;
+        let line = std::str::from_utf8(line).map_err(|_| LineError::NotUtf8)?;
         let row: R = rows::from_line(line)?;
         self.check(&row)?;
         Ok(row)
     }
 
-    fn check(&self, row: &R) -> Result<(), String> {
+    fn check(&self, row: &R) -> Result<(), LineError> {
         rows::check(row)?;
         match self.contains(&row.key()) {
-            true => Err(format!("the row of {} is already there", row.key())),
+            true => Err(LineError::Present { key: row.key() }),
             false => Ok(()),
         }
     }
@@ -130,16 +129,12 @@ impl<R: Row> Journal<R> {
     pub fn finish(self, keys: &[String]) -> Result<Vec<R>, RecordError> {
         let missing: Vec<&String> = keys.iter().filter(|key| !self.contains(key)).collect();
         if let Some(first) = missing.first() {
-            let (missing, all) = (missing.len(), keys.len());
-            return Err(
-                self.refuse(format!("{missing} of {all} rows are missing, the first is that of {first}"))
-            );
+            let (missing, all, first) = (missing.len(), keys.len(), (*first).clone());
+            return Err(self.refuse(LineError::Missing { missing, all, first }));
         }
         let ranks: HashMap<&String, usize> = keys.iter().enumerate().map(|(rank, key)| (key, rank)).collect();
         if let Some(key) = self.rows.iter().map(Row::key).find(|key| !ranks.contains_key(key)) {
-            return Err(self.refuse(format!(
-                "the row of {key} belongs to no cell of this run: delete the folder of the unfinished run"
-            )));
+            return Err(self.refuse(LineError::Foreign { key }));
         }
         let mut rows = self.rows;
         rows.sort_by_key(|row| ranks[&row.key()]);
@@ -151,7 +146,7 @@ impl<R: Row> Journal<R> {
     }
 
     /// A row that cannot be taken, at the line where it would stand.
-    fn refuse(&self, reason: String) -> RecordError {
+    fn refuse(&self, reason: LineError) -> RecordError {
         RecordError::Line { path: self.path.clone(), line: self.rows.len() as u64 + 3, reason }
     }
 

@@ -33,17 +33,22 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), RecordError> {
         .map_err(|source| RecordError::Write { path: path.to_owned(), source })
 }
 
-/// Gives a type with `from_json` and `fault`, which says what is wrong with a value, if anything, the rest of
-/// a document: `read`, `write` and `check`, whose errors call it `KIND`.
+/// Gives a type with `from_json` and `agrees`, which says whether its values can be together, the rest of a document: `read`, `write` and `check`, whose errors call it `KIND`.
 macro_rules! document {
     ($type:ty) => {
         impl $type {
             /// Reads the file; see [`Self::from_json`] for what is refused.
+            ///
+            /// # Errors
+            /// When the file cannot be read or is refused.
             pub fn read(path: &std::path::Path) -> Result<Self, $crate::RecordError> {
                 Self::from_json(&$crate::json::read_text(path)?, &path.display().to_string())
             }
 
             /// Writes the file, refusing what [`Self::read`] would refuse.
+            ///
+            /// # Errors
+            /// When the value is refused or the file cannot be written.
             pub fn write(&self, path: &std::path::Path) -> Result<(), $crate::RecordError> {
                 let file = path.display().to_string();
                 self.check(&file)?;
@@ -53,7 +58,7 @@ macro_rules! document {
             fn check(&self, file: &str) -> Result<(), $crate::RecordError> {
                 let refuse =
                     |reason| $crate::RecordError::Content { file: file.to_owned(), kind: KIND, reason };
-                self.fault().map(refuse).map_or(Ok(()), Err)
+                self.agrees().map_err(refuse)
             }
         }
     };

@@ -1,6 +1,6 @@
 //! `manifest.json`: what was run, on what, with what.
 
-use crate::{FileHash, RecordError, json, rows, timestamp};
+use crate::{ContentError, FORMAT, FileHash, RecordError, json, rows, timestamp};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -83,11 +83,14 @@ impl Manifest {
     /// Parses a manifest; `file` names the text in errors. All keys must be there and known, the start an RFC
     /// 3339 UTC time, the duration finite and not negative, every hash 64 lower-case hex digits, every model
     /// named once.
+    ///
+    /// # Errors
+    /// When one of these does not hold, or the format is newer than this version.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
         // Before unknown keys, which a newer format may well have.
         let Version { format } = json::parse(text, file, KIND)?;
-        if format > crate::FORMAT {
-            let reason = format!("it {}", rows::newer(format));
+        if format > FORMAT {
+            let reason = ContentError::Newer { format, known: FORMAT };
             return Err(RecordError::Content { file: file.to_owned(), kind: KIND, reason });
         }
         let manifest: Self = json::parse(text, file, KIND)?;
@@ -105,39 +108,35 @@ impl Manifest {
             let bytes = rows::read(&path);
             let bytes = bytes.map_err(|source| RecordError::Read { path: path.clone(), source })?;
             if FileHash::of_bytes(&*file.name, &bytes) != *file {
-                let reason =
-                    "it is not the file that the run wrote, whose hash manifest.json has: put it back";
-                let (file, reason) = (path.display().to_string(), reason.to_owned());
+                let (file, reason) = (path.display().to_string(), ContentError::OtherFile);
                 return Err(RecordError::Content { file, kind: "file of rows", reason });
             }
         }
         Ok(())
     }
 
-    fn fault(&self) -> Option<String> {
+    fn agrees(&self) -> Result<(), ContentError> {
         if !timestamp::is_rfc3339_utc(&self.started) {
-            return Some(format!("started = '{}' is not an RFC 3339 time in UTC", self.started));
+            return Err(ContentError::Started { text: self.started.clone() });
         }
         if !self.seconds.is_finite() || self.seconds < 0.0 {
-            return Some(format!("seconds = {} is not a duration", self.seconds));
+            return Err(ContentError::Seconds { seconds: self.seconds });
         }
         if self.command.is_empty() {
-            return Some("command is empty, so the run cannot be repeated".to_owned());
+            return Err(ContentError::NoCommand);
         }
         for (i, model) in self.models.iter().enumerate() {
             if self.models[..i].iter().any(|earlier| earlier.name == model.name) {
-                return Some(format!("models lists '{}' twice", model.name));
+                return Err(ContentError::ModelTwice { name: model.name.clone() });
             }
         }
         for hash in self.models.iter().flat_map(|model| &model.files).chain(&self.texts) {
             if !is_sha256(&hash.sha256) {
-                return Some(format!(
-                    "sha256 = '{}' of '{}' is not 64 lower-case hex digits",
-                    hash.sha256, hash.name
-                ));
+                let (sha256, file) = (hash.sha256.clone(), hash.name.clone());
+                return Err(ContentError::NotAHash { sha256, file });
             }
         }
-        None
+        Ok(())
     }
 }
 

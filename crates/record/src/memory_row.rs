@@ -1,7 +1,7 @@
 //! `memory.csv`: the bytes of one model at one context length under one accounting.
 
-use crate::column::{FROM_ZERO, UNIT, rows};
-use crate::{Accounting, Column, Row};
+use crate::column::{FROM_ZERO, UNIT, rows, unit};
+use crate::{Accounting, Column, Row, RowError};
 
 rows! {
     /// Memory of one model at one context length under one accounting.
@@ -37,23 +37,17 @@ impl Row for MemoryRow {
         format!("study {study}, model {model}, {accounting}, context {context}")
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), RowError> {
         let sum = self.weight_bytes as f64 + self.kv_bytes as f64 + self.activation_bytes as f64;
         let total = self.total_bytes as f64;
         // The published formula has fractional bytes: each of the four numbers may be rounded on its own.
         if (sum - total).abs() > 4.0 {
-            return Err(format!("total_bytes = {total} is not the sum of its parts, {sum}"));
+            return Err(RowError::NotTheSum { total, sum });
         }
         let expected = if total > 0.0 { self.kv_bytes as f64 / total } else { self.kv_fraction };
         if (self.kv_fraction - expected).abs() > 1e-6 {
-            return Err(format!(
-                "kv_fraction = {} is not kv_bytes / total_bytes = {expected}",
-                self.kv_fraction
-            ));
+            return Err(RowError::NotTheQuotient { found: self.kv_fraction, expected });
         }
-        match self.published_fraction.filter(|share| !(0.0..=1.0).contains(share)) {
-            Some(share) => Err(format!("published_fraction = {share} is not between 0 and 1")),
-            None => Ok(()),
-        }
+        unit("published_fraction", self.published_fraction)
     }
 }

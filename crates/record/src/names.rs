@@ -1,6 +1,6 @@
 //! Lists of a few names: the values of axes, columns and keys, each list declared once.
 
-use crate::field::text_field;
+use crate::{ValueError, field::text_field};
 use serde::{Deserialize, Serialize};
 
 /// A set of values that files know by name.
@@ -24,11 +24,11 @@ pub trait Named: Copy + Eq + 'static {
     ///
     /// # Errors
     /// One clause with the known names, the nearest first, when there is none.
-    fn from_name(name: &str) -> Result<Self, String> {
+    fn from_name(name: &str) -> Result<Self, ValueError> {
         let names = Self::ALL.iter().map(|value| (value.name(), *value));
         let mut all = names.clone().chain(Self::OLD_NAMES.iter().copied());
-        let known: Vec<&str> = names.map(|(known, _)| known).collect();
-        let unknown = || format!("'{name}' is no {}: {}", Self::WHAT, bitkv_spelling::instead(name, &known));
+        let known = names.map(|(known, _)| known).collect();
+        let unknown = || ValueError::UnknownName { name: name.to_owned(), what: Self::WHAT, known };
         all.find(|(known, _)| *known == name).map(|(_, value)| value).ok_or_else(unknown)
     }
 }
@@ -78,9 +78,9 @@ macro_rules! named {
         }
 
         impl std::str::FromStr for $type {
-            type Err = String;
+            type Err = ValueError;
 
-            fn from_str(name: &str) -> Result<Self, String> {
+            fn from_str(name: &str) -> Result<Self, ValueError> {
                 Self::from_name(name)
             }
         }
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused_with_the_known_ones() {
-        let said = KvFormat::from_name("int3").unwrap_err();
+        let said = KvFormat::from_name("int3").unwrap_err().to_string();
         assert_eq!(
             said,
             "'int3' is no KV format: write 'int8' if that is meant, of f16, int8, int4, kivi4, kivi2"
@@ -255,6 +255,8 @@ mod tests {
     fn old_names_are_read_and_new_ones_written() {
         assert_eq!(Form::from_name("llama-skeleton"), Ok(Form::PlainLlama));
         assert_eq!(serde_json::from_str::<Form>("\"llama-skeleton\"").unwrap().to_string(), "plain-llama");
-        assert!(Form::from_name("llama").unwrap_err().ends_with("write one of true, plain-llama"));
+        assert!(
+            Form::from_name("llama").unwrap_err().to_string().ends_with("write one of true, plain-llama")
+        );
     }
 }

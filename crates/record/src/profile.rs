@@ -1,6 +1,6 @@
 //! The suite's entropy profile: one entropy and class for each query head of a model.
 
-use crate::{ClassCounts, FileHash, HeadClass, RecordError, Thresholds, json};
+use crate::{ClassCounts, ContentError, FileHash, HeadClass, RecordError, Thresholds, json};
 use serde::{Deserialize, Serialize};
 
 const KIND: &str = "entropy profile";
@@ -76,6 +76,9 @@ json::document!(Profile);
 impl Profile {
     /// Builds a profile from `entropies[layer][query head]` in bits; classes and summary follow from them.
     /// Every layer must have the same number of heads, every entropy must be finite and not negative.
+    ///
+    /// # Errors
+    /// When one of these does not hold, or the thresholds do not rise.
     pub fn new(
         model: impl Into<String>,
         context: Option<usize>,
@@ -100,6 +103,9 @@ impl Profile {
 
     /// Parses a profile; `file` names the text in errors. Refuses unknown keys, a missing or repeated head,
     /// and classes or a summary that do not follow from the entropies.
+    ///
+    /// # Errors
+    /// When the text is not such a profile.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
         let profile: Self = json::parse(text, file, KIND)?;
         profile.check(file)?;
@@ -107,6 +113,9 @@ impl Profile {
     }
 
     /// The profile as indented JSON: what the file holds and what `bitkv profile --json` prints.
+    ///
+    /// # Errors
+    /// When the profile was changed so that its parts contradict each other.
     pub fn to_json(&self) -> Result<String, RecordError> {
         self.check(&self.model)?;
         json::render(self, &self.model, KIND)
@@ -126,33 +135,26 @@ impl Profile {
         layers
     }
 
-    /// What is wrong with the profile, if anything.
-    fn fault(&self) -> Option<String> {
+    fn agrees(&self) -> Result<(), ContentError> {
         if !self.thresholds.are_ordered() {
-            return Some("thresholds do not rise from above 0".to_owned());
+            return Err(ContentError::Thresholds);
         }
         let width = self.heads.iter().take_while(|head| head.layer == 0).count();
         if width == 0 || !self.heads.len().is_multiple_of(width) {
-            return Some("heads must list every head of every layer, beginning with layer 0".to_owned());
+            return Err(ContentError::Ragged);
         }
         for (i, head) in self.heads.iter().enumerate() {
-            let (layer, index) = (i / width, i % width);
-            if (head.layer, head.head) != (layer, index) {
-                let found = format!("layer {}, head {}", head.layer, head.head);
-                return Some(format!("heads has {found} where layer {layer}, head {index} is due"));
+            let (due, found) = ((i / width, i % width), (head.layer, head.head));
+            if found != due {
+                return Err(ContentError::Order { found, due });
             }
-            if !head.entropy_bits.is_finite() || head.entropy_bits < 0.0 {
-                return Some(format!(
-                    "entropy_bits = {} of layer {layer}, head {index} is not an entropy",
-                    head.entropy_bits
-                ));
+            let ProfileHead { layer, head, entropy_bits: bits, class: found } = *head;
+            if !bits.is_finite() || bits < 0.0 {
+                return Err(ContentError::NotAnEntropy { bits, layer, head });
             }
-            let class = self.thresholds.classify(head.entropy_bits);
-            if head.class != class {
-                let found = head.class;
-                return Some(format!(
-                    "class of layer {layer}, head {index} is '{found}' but its entropy says '{class}'"
-                ));
+            let due = self.thresholds.classify(bits);
+            if found != due {
+                return Err(ContentError::Class { layer, head, found, due });
             }
         }
         let entropies: Vec<f64> = self.heads.iter().map(|head| head.entropy_bits).collect();
@@ -166,9 +168,12 @@ impl Profile {
             ("max", found.max, due.max),
         ];
         if let Some((name, found, due)) = pairs.into_iter().find(|(_, found, due)| !close(*found, *due)) {
-            return Some(format!("summary.{name} = {found} but the heads give {due}"));
+            return Err(ContentError::Summary { name, found, due });
         }
-        (found.classes != due.classes).then(|| "summary.classes does not count the heads' classes".to_owned())
+        match found.classes == due.classes {
+            true => Ok(()),
+            false => Err(ContentError::SummaryClasses),
+        }
     }
 }
 

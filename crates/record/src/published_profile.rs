@@ -1,7 +1,7 @@
 //! The published profile format (`entropy_config.json` of microsoft/BitNet pull request 497), read and written.
 
 use crate::profile::close;
-use crate::{ClassCounts, Profile, RecordError, Thresholds, json};
+use crate::{ClassCounts, ContentError, Profile, RecordError, Thresholds, ValueError, json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -91,6 +91,9 @@ json::document!(PublishedProfile);
 
 impl PublishedProfile {
     /// A profile of the suite in the published format.
+    ///
+    /// # Errors
+    /// When the shape and the entropies contradict each other.
     pub fn from_profile(profile: &Profile, shape: PublishedShape) -> Result<Self, RecordError> {
         let summary = profile.summary;
         let entry = |h: &crate::ProfileHead| (HeadKey { layer: h.layer, head: h.head }, h.entropy_bits);
@@ -119,6 +122,9 @@ impl PublishedProfile {
 
     /// As a profile of the suite, under the class bounds of the published code. The format does not hold the
     /// context length or the texts, so they are unknown.
+    ///
+    /// # Errors
+    /// When the profile was changed so that its parts contradict each other.
     pub fn to_profile(&self) -> Result<Profile, RecordError> {
         self.check(&self.model)?;
         let flat: Vec<f64> = self.head_entropies.values().copied().collect();
@@ -128,41 +134,40 @@ impl PublishedProfile {
 
     /// Parses a published profile; `file` names the text in errors. Every head of every layer must be there and no
     /// other, and the statistics and class counts must be those of the entropies.
+    ///
+    /// # Errors
+    /// When one of these does not hold.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
         let published: Self = json::parse(text, file, KIND)?;
         published.check(file)?;
         Ok(published)
     }
 
-    fn fault(&self) -> Option<String> {
+    fn agrees(&self) -> Result<(), ContentError> {
         if self.format_version != 1 {
-            return Some(format!("format_version = {} is not 1", self.format_version));
+            return Err(ContentError::PublishedVersion { version: self.format_version });
         }
         let (layers, heads, kv) = (self.n_layer, self.n_head, self.n_head_kv);
         if layers == 0 || heads == 0 || kv == 0 || !heads.is_multiple_of(kv) {
-            return Some(format!(
-                "n_layer = {layers}, n_head = {heads}, n_head_kv = {kv} is not the shape of a model"
-            ));
+            return Err(ContentError::PublishedShape { layers, heads, kv });
         }
         let due = (0..layers).flat_map(|layer| (0..heads).map(move |head| HeadKey { layer, head }));
         if !self.head_entropies.keys().copied().eq(due) {
             let found = self.head_entropies.len();
-            return Some(format!(
-                "head_entropies has {found} heads, not L0_H0 to L{}_H{}",
-                layers - 1,
-                heads - 1
-            ));
+            let (last_layer, last_head) = (layers - 1, heads - 1);
+            return Err(ContentError::PublishedHeads { found, last_layer, last_head });
         }
-        if let Some((key, h)) = self.head_entropies.iter().find(|(_, h)| !h.is_finite() || **h < 0.0) {
-            return Some(format!("head_entropies.{} = {h} is not an entropy", String::from(*key)));
+        if let Some((key, &bits)) = self.head_entropies.iter().find(|(_, h)| !h.is_finite() || **h < 0.0) {
+            return Err(ContentError::PublishedEntropy { key: (*key).into(), bits });
         }
-        self.stale_summary()
+        self.summary_agrees()
     }
 
-    /// Says where the recorded statistics are not those of the entropies.
-    fn stale_summary(&self) -> Option<String> {
+    /// Whether the recorded statistics are those of the entropies.
+    fn summary_agrees(&self) -> Result<(), ContentError> {
         let rows: Vec<Vec<f64>> = vec![self.head_entropies.values().copied().collect()];
-        let summary = Profile::new(&self.model, None, Vec::new(), Thresholds::CODE, &rows).ok()?.summary;
+        let profile = Profile::new(&self.model, None, Vec::new(), Thresholds::CODE, &rows);
+        let Ok(Profile { summary, .. }) = profile else { return Ok(()) };
         let stats = &self.entropy_stats;
         let pairs = [
             ("min", stats.min, summary.min),
@@ -172,10 +177,12 @@ impl PublishedProfile {
             ("cv", stats.cv, summary.cv),
         ];
         if let Some((name, found, due)) = pairs.into_iter().find(|(_, found, due)| !close(*found, *due)) {
-            return Some(format!("entropy_stats.{name} = {found} but head_entropies gives {due}"));
+            return Err(ContentError::PublishedStats { name, found, due });
         }
-        (self.head_types != summary.classes.into())
-            .then(|| "head_types does not count head_entropies below 0.5, 1.5, 3.0 and 4.0 bits".to_owned())
+        match self.head_types == summary.classes.into() {
+            true => Ok(()),
+            false => Err(ContentError::PublishedTypes),
+        }
     }
 }
 
@@ -187,14 +194,14 @@ impl From<ClassCounts> for PublishedTypes {
 }
 
 impl TryFrom<String> for HeadKey {
-    type Error = String;
+    type Error = ValueError;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, ValueError> {
         let parts = text.strip_prefix('L').and_then(|rest| rest.split_once("_H"));
         let number = |digits: &str| digits.parse().ok();
         parts
             .and_then(|(layer, head)| Some(Self { layer: number(layer)?, head: number(head)? }))
-            .ok_or_else(|| format!("'{text}' is not a head such as L0_H0"))
+            .ok_or_else(|| ValueError::NotAHead { text: text.clone() })
     }
 }
 

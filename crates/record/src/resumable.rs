@@ -78,22 +78,34 @@ impl ResumableRun {
     }
 
     /// Writes a text file, replacing that of an earlier attempt; `name` may contain folders, which are created.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
     pub fn write_text(&self, name: &str, text: &str) -> Result<(), RecordError> {
         json::write_text(&self.place(name)?, text)
     }
 
     /// Writes a value as indented JSON.
+    ///
+    /// # Errors
+    /// When the value has no JSON or the file cannot be written.
     pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), RecordError> {
         self.write_text(name, &json::render(value, name, "JSON document")?)
     }
 
     /// Writes rows as CSV.
+    ///
+    /// # Errors
+    /// When a value is impossible, a row is repeated or the file cannot be written.
     pub fn write_rows<R: Row>(&self, name: &str, rows: &[R]) -> Result<(), RecordError> {
         rows::write_rows(&self.place(name)?, rows)
     }
 
     /// Moves the folder to its name, removes the journals and returns where it is. Should the name have been taken
     /// meanwhile, the files are kept where they are and the error says where.
+    ///
+    /// # Errors
+    /// When the name was taken meanwhile or the folder cannot be moved.
     pub fn finish(self) -> Result<PathBuf, RecordError> {
         let (target, partial) = (self.target, self.partial);
         let moved = match folder::occupied(&target) {

@@ -1,7 +1,7 @@
 //! CSV files of rows: a header that is read by name, one row a line, the version of the format first, a checksum last.
 
 use crate::column::Need;
-use crate::{Column, RecordError};
+use crate::{Column, HeaderError, LineError, RecordError, RowError};
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -29,8 +29,11 @@ pub trait Row: Default + Clone + 'static {
     /// What makes a row unique: two rows with one key in a file are an error.
     fn key(&self) -> String;
 
-    /// Says which values contradict each other, in one clause; ranges are those of the columns.
-    fn check(&self) -> Result<(), String> {
+    /// Whether the values agree with each other; ranges are those of the columns.
+    ///
+    /// # Errors
+    /// With the values that contradict each other.
+    fn check(&self) -> Result<(), RowError> {
         Ok(())
     }
 
@@ -45,13 +48,16 @@ pub(crate) fn header<R: Row>() -> String {
 }
 
 /// Whether all values are possible, each by itself and together.
-pub(crate) fn check<R: Row>(row: &R) -> Result<(), String> {
+pub(crate) fn check<R: Row>(row: &R) -> Result<(), RowError> {
     R::columns().iter().try_for_each(|column| column.check(row))?;
     row.check()
 }
 
 /// Writes a header and the rows (the header even without rows), replacing the file. Refuses what
 /// [`read_rows`] would refuse: an impossible value or a repeated row.
+///
+/// # Errors
+/// With the line that is refused, or when the file cannot be written.
 pub fn write_rows<R: Row>(path: &Path, rows: &[R]) -> Result<(), RecordError> {
     check_all(path, rows.iter().enumerate().map(|(i, row)| (i as u64 + 2, row)))?;
     let mut text = header::<R>() + "\n";
@@ -63,7 +69,10 @@ pub fn write_rows<R: Row>(path: &Path, rows: &[R]) -> Result<(), RecordError> {
         .map_err(|source| RecordError::Write { path: path.to_owned(), source })
 }
 
-/// Reads rows, of a file packed by gzip where only `path` with `.gz` after it is there. See [`read_rows_noting`].
+/// Reads rows, of a file packed by gzip where only `path` with `.gz` after it is there.
+///
+/// # Errors
+/// See [`read_rows_noting`].
 pub fn read_rows<R: Row>(path: &Path) -> Result<Vec<R>, RecordError> {
     read_rows_noting(path, &mut Vec::new())
 }
@@ -76,10 +85,8 @@ pub fn read_rows<R: Row>(path: &Path) -> Result<Vec<R>, RecordError> {
 /// line whose checksum is wrong, a value that is impossible, or a row twice.
 pub fn read_rows_noting<R: Row>(path: &Path, notes: &mut Vec<String>) -> Result<Vec<R>, RecordError> {
     let fail = |source| RecordError::Read { path: path.to_owned(), source };
-    let text = String::from_utf8(read(path).map_err(fail)?).map_err(|_| RecordError::Header {
-        path: path.to_owned(),
-        reason: "it is not UTF-8 text".to_owned(),
-    })?;
+    let text = String::from_utf8(read(path).map_err(fail)?)
+        .map_err(|_| RecordError::Header { path: path.to_owned(), reason: HeaderError::NotUtf8 })?;
     let (first, body) = text.split_once('\n').unwrap_or((&text, ""));
     let layout = Layout::<R>::new(first.trim_end_matches('\r'))
         .map_err(|reason| RecordError::Header { path: path.to_owned(), reason })?;
@@ -110,23 +117,16 @@ struct Layout<R: Row> {
 }
 
 impl<R: Row> Layout<R> {
-    fn new(header: &str) -> Result<Self, String> {
+    fn new(header: &str) -> Result<Self, HeaderError> {
         let names: Vec<&str> = header.split(',').collect();
         if let Some(twice) = (1..names.len()).find(|&i| names[..i].contains(&names[i])) {
-            return Err(format!(
-                "it names the column '{}' twice: it was put together from two files",
-                names[twice]
-            ));
+            return Err(HeaderError::Twice { column: names[twice].to_owned() });
         }
         let all = || R::columns().iter().chain(R::old_columns());
         let columns: Vec<_> = names.iter().map(|name| all().find(|column| column.name == *name)).collect();
         let required = R::columns().iter().filter(|column| column.need == Need::Required);
-        if let Some(lacking) = required.map(|column| column.name).find(|name| !names.contains(name)) {
-            return Err(format!(
-                "it has no column '{lacking}', which every file of {} rows has: the file is of another kind, or its \
-                 first line is damaged",
-                R::KIND
-            ));
+        if let Some(column) = required.map(|column| column.name).find(|name| !names.contains(name)) {
+            return Err(HeaderError::Lacks { column, kind: R::KIND });
         }
         let own = |name: &&&str| **name == FORMAT_COLUMN || **name == CHECKSUM_COLUMN;
         let is_unknown = |(name, column): &(&&str, &Option<_>)| column.is_none() && !own(name);
@@ -136,26 +136,18 @@ impl<R: Row> Layout<R> {
         Ok(Self { columns, format, has_checksums: names.last() == Some(&CHECKSUM_COLUMN), unknown })
     }
 
-    fn row(&self, line: &str) -> Result<R, String> {
+    fn row(&self, line: &str) -> Result<R, LineError> {
         let values = values(line)?;
         // A newer format may have more or fewer values, so that its number comes first.
         let format = self.format.and_then(|place| values.get(place)).map(|text| text.parse::<u32>());
         match format {
             None if self.format.is_none() => {}
             Some(Ok(format)) if (1..=FORMAT).contains(&format) => {}
-            Some(Ok(format)) => return Err(newer(format)),
-            _ => {
-                return Err(
-                    "column format: the line does not begin with the version of the format".to_owned()
-                );
-            }
+            Some(Ok(format)) => return Err(LineError::Newer { format, known: FORMAT }),
+            _ => return Err(LineError::NoFormat),
         }
         if values.len() != self.columns.len() {
-            return Err(format!(
-                "has {} values, and the first line names {}",
-                values.len(),
-                self.columns.len()
-            ));
+            return Err(LineError::Count { found: values.len(), named: self.columns.len() });
         }
         if self.has_checksums {
             check_sum(line)?;
@@ -164,7 +156,7 @@ impl<R: Row> Layout<R> {
         for (value, column) in values.iter().zip(&self.columns) {
             if let Some(column) = column {
                 let read = (column.get_mut)(&mut row).read(value);
-                read.map_err(|reason| format!("column {}: {reason}", column.name))?;
+                read.map_err(|reason| LineError::Value { column: column.name, reason: Box::new(reason) })?;
             }
         }
         if self.format.is_none() {
@@ -174,49 +166,39 @@ impl<R: Row> Layout<R> {
     }
 }
 
-/// What is said of a file of a format that is not known yet.
-pub(crate) fn newer(format: u32) -> String {
-    format!(
-        "is of format {format}, and this version of bitkv reads formats up to {FORMAT}: use a newer bitkv"
-    )
-}
-
 /// One row as a line with its end.
-pub(crate) fn to_line<R: Row>(row: &R) -> Result<String, String> {
+pub(crate) fn to_line<R: Row>(row: &R) -> Result<String, LineError> {
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     let values = R::columns().iter().map(|column| (column.get)(row).write());
     let record: Vec<String> = [FORMAT.to_string()].into_iter().chain(values).collect();
-    writer.write_record(&record).map_err(|error| error.to_string())?;
-    let bytes = writer.into_inner().map_err(|error| error.to_string())?;
-    let line = String::from_utf8(bytes).map_err(|error| error.to_string())?;
+    writer.write_record(&record)?;
+    let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+    let line = String::from_utf8(bytes).map_err(|_| LineError::NotUtf8)?;
     let line = line.trim_end_matches('\n');
     match line.contains(['\n', '\r']) {
-        true => Err(format!("a text of {} has a line break", row.key())),
+        true => Err(LineError::LineBreak { key: row.key() }),
         false => Ok(format!("{line},{:08x}\n", crc32fast::hash(line.as_bytes()))),
     }
 }
 
 /// The row of a line of this version, without its end.
-pub(crate) fn from_line<R: Row>(line: &str) -> Result<R, String> {
+pub(crate) fn from_line<R: Row>(line: &str) -> Result<R, LineError> {
     Layout::new(&header::<R>())?.row(line)
 }
 
 /// The values of a line; one that a crash tore has none that count.
-fn values(line: &str) -> Result<Vec<String>, String> {
+fn values(line: &str) -> Result<Vec<String>, LineError> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
-    let record = reader.records().next().ok_or("the line is empty")?.map_err(|error| error.to_string())?;
+    let record = reader.records().next().ok_or(LineError::Empty)??;
     Ok(record.iter().map(str::to_owned).collect())
 }
 
-fn check_sum(line: &str) -> Result<(), String> {
+fn check_sum(line: &str) -> Result<(), LineError> {
     let (before, found) = line.rsplit_once(',').unwrap_or((line, ""));
     let due = format!("{:08x}", crc32fast::hash(before.as_bytes()));
     match found == due {
         true => Ok(()),
-        false => Err(format!(
-            "the checksum is '{found}' and the values give '{due}', so the line was changed after it was written: put \
-             the original file back"
-        )),
+        false => Err(LineError::Checksum { found: found.to_owned(), due }),
     }
 }
 
@@ -247,10 +229,10 @@ fn check_all<'a, R: Row>(path: &Path, rows: impl Iterator<Item = (u64, &'a R)>) 
     for (line, row) in rows {
         let refuse = |reason| Err(RecordError::Line { path: path.to_owned(), line, reason });
         if let Err(reason) = check(row) {
-            return refuse(reason);
+            return refuse(reason.into());
         }
         if let Some(earlier) = seen.insert(row.key(), line) {
-            return refuse(format!("repeats line {earlier} ({})", row.key()));
+            return refuse(LineError::Repeats { line: earlier, key: row.key() });
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The name of a rule in a budget.
 
+use crate::ValueError;
 use std::fmt;
 use std::str::FromStr;
 
@@ -23,9 +24,9 @@ impl RuleName {
 }
 
 impl FromStr for RuleName {
-    type Err = String;
+    type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ValueError> {
         let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_:".contains(&c);
         let mut characters = [0; LONGEST];
         match text.len() {
@@ -33,9 +34,7 @@ impl FromStr for RuleName {
                 characters[..text.len()].copy_from_slice(text.as_bytes());
                 Ok(Self { characters })
             }
-            _ => Err(format!(
-                "'{text}' is not the name of a rule: write lower-case letters, digits and hyphens, at most {LONGEST}"
-            )),
+            _ => Err(ValueError::NotARule { text: text.to_owned(), longest: LONGEST }),
         }
     }
 }
@@ -62,7 +61,8 @@ mod tests {
             assert_eq!(name.parse::<RuleName>().unwrap().to_string(), *name);
         }
         for name in ["", "Entropy", "entropy global", &"x".repeat(LONGEST + 1)] {
-            assert!(name.parse::<RuleName>().unwrap_err().contains("is not the name of a rule"), "{name}");
+            let said = name.parse::<RuleName>().unwrap_err().to_string();
+            assert!(said.contains("is not the name of a rule"), "{name}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a cell is scored on, as rows name it.
 
 use crate::field::text_field;
-use crate::{Named, TaskKind};
+use crate::{Named, TaskKind, ValueError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -34,13 +34,13 @@ impl fmt::Display for ScoredTask {
 }
 
 impl FromStr for ScoredTask {
-    type Err = String;
+    type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ValueError> {
         let (name, aware) = text.strip_suffix(AWARE).map_or((text, false), |name| (name, true));
         let kind = TaskKind::from_name(name)?;
         if aware && kind == TaskKind::Text {
-            return Err("a text asks no question: write 'text'".to_owned());
+            return Err(ValueError::NoQuestion);
         }
         Ok(Self { kind, aware })
     }
@@ -60,6 +60,6 @@ mod tests {
                 assert!(read.is_err() || read == Ok(task));
             }
         }
-        assert!("passkeys".parse::<ScoredTask>().unwrap_err().contains("'passkey'"));
+        assert!("passkeys".parse::<ScoredTask>().unwrap_err().to_string().contains("'passkey'"));
     }
 }

@@ -52,6 +52,9 @@ pub struct Texts {
 impl Texts {
     /// Loads the texts that `folder/manifest.json` lists, in its order, and checks sizes, hashes, UTF-8, repeats
     /// and overlap.
+    ///
+    /// # Errors
+    /// When the list or a file cannot be read, or a check fails.
     pub fn load(folder: &Path) -> Result<Self, TextsError> {
         let manifest = folder.join(MANIFEST_FILE);
         let list = json::read_text(&manifest)?;
@@ -60,6 +63,9 @@ impl Texts {
 
     /// Every `.txt` file directly in `folder`, by name, without a manifest: for a user's own texts. The file
     /// stem is the text's name; register and licence are recorded as "unspecified".
+    ///
+    /// # Errors
+    /// When the folder has no text or cannot be read, or a check fails.
     pub fn from_folder(folder: &Path, split: Split) -> Result<Self, TextsError> {
         let fail = |source| RecordError::Read { path: folder.to_owned(), source };
         let mut paths = Vec::new();
@@ -78,6 +84,9 @@ impl Texts {
 
     /// Texts compiled into a program: pairs of path below the folder and content, [`MANIFEST_FILE`] among them.
     /// The checks are those of [`Texts::load`].
+    ///
+    /// # Errors
+    /// When a listed file is missing or a check fails.
     pub fn from_embedded(files: &[(&str, &[u8])]) -> Result<Self, TextsError> {
         let find = |name: &str| {
             let found = files.iter().find(|(file, _)| *file == name);
@@ -93,6 +102,9 @@ impl Texts {
     }
 
     /// Checks texts already in memory against one another.
+    ///
+    /// # Errors
+    /// When a text is given twice, or a calibration text and an evaluation text overlap.
     pub fn new(texts: Vec<Text>) -> Result<Self, TextsError> {
         check::repeats(&texts)?;
         check::overlap(&texts)?;
@@ -101,6 +113,9 @@ impl Texts {
 
     /// Both collections together, checked against one another: for a user's own calibration texts beside the
     /// suite's evaluation texts.
+    ///
+    /// # Errors
+    /// See [`Texts::new`].
     pub fn join(self, other: Self) -> Result<Self, TextsError> {
         Self::new([self.texts, other.texts].concat())
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Machine, RecordError, Timed, json};
+use crate::{ContentError, Machine, RecordError, Timed, json};
 
 const KIND: &str = "throughput measurement";
 
@@ -242,7 +242,7 @@ impl Throughput {
         match found.rows.iter().map(|row| row.tokens_per_second.min).find(|rate| !is_rate(rate)) {
             None => Ok(found),
             Some(rate) => {
-                let reason = format!("tokens_per_second.min = {rate} is not a rate");
+                let reason = ContentError::NotARate { rate };
                 Err(RecordError::Content { file: file.to_owned(), kind: KIND, reason })
             }
         }

@@ -1,7 +1,7 @@
 //! `timings.csv`: what cells cost. Apart from the other rows, because no two runs take the same time.
 
 use crate::column::{FROM_ONE, FROM_ZERO, rows};
-use crate::{AskedBudget, Axes, Column, Row, grid_row::is_hash};
+use crate::{AskedBudget, Axes, Column, Row, RowError, grid_row::is_hash};
 
 rows! {
     /// Time and memory of one cell.
@@ -45,7 +45,7 @@ impl Row for TimingRow {
         self.key.clone()
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), RowError> {
         is_hash("key", &self.key)
     }
 }

@@ -1,18 +1,20 @@
 //! Numbers of bytes as people write them.
 
+use crate::ValueError;
+
 /// Units of bytes, the largest first.
 pub(crate) const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 /// A whole number of bytes: `64KiB`, `64 KiB`, `65536 B` or `65536`; the units are B, KiB, MiB and GiB.
 ///
 /// # Errors
-/// One sentence when it is not, or does not fit 64 bits.
-pub fn parse_bytes(text: &str) -> Result<u64, String> {
+/// When it is not, or does not fit 64 bits.
+pub fn parse_bytes(text: &str) -> Result<u64, ValueError> {
     let bytes = split(text).and_then(|(number, unit)| match unit {
         "" => Some(number),
         unit => bytes(number, unit),
     });
-    bytes.ok_or_else(|| format!("'{text}' is no number of bytes: write one such as 65536, 64KiB or 2 MiB"))
+    bytes.ok_or_else(|| ValueError::NotBytes { text: text.to_owned() })
 }
 
 /// A whole number and what follows it, with or without a space between.
@@ -69,7 +71,7 @@ mod tests {
             "99999999999GiB",
             "18446744073709551616",
         ] {
-            let said = parse_bytes(text).unwrap_err();
+            let said = parse_bytes(text).unwrap_err().to_string();
             assert!(said.starts_with(&format!("'{text}' is no number of bytes: write")), "{said}");
         }
     }

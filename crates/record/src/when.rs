@@ -1,6 +1,6 @@
 //! When a cache is compressed.
 
-use crate::field::text_field;
+use crate::{ValueError, field::text_field};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -39,15 +39,10 @@ impl fmt::Display for When {
 }
 
 impl FromStr for When {
-    type Err = String;
+    type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "'{text}' is not when a cache is cut: write 'once', 'chunked', 'decoding', 'chunked-128', \
-                 'decoding-16', 'chunked-128+decoding-16' or a table such as {{prefill-chunk = 128, every = 16}}"
-            )
-        };
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let wrong = || ValueError::NotAWhen { text: text.to_owned() };
         match text {
             "once" => return Ok(Self::ONCE),
             "chunked" => return Ok(Self::CHUNKED),
@@ -101,7 +96,7 @@ mod tests {
             "chunked-8+chunked-8",
             "once+decoding-8",
         ] {
-            let said = text.parse::<When>().unwrap_err();
+            let said = text.parse::<When>().unwrap_err().to_string();
             assert!(said.contains("is not when a cache is cut"), "{text}: {said}");
         }
     }

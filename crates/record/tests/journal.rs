@@ -1,6 +1,6 @@
 //! Runs that are interrupted end with the bytes of runs that are not.
 
-use bitkv_record::{Column, Journal, RecordError, ResumableRun, Row, read_rows};
+use bitkv_record::{Column, Journal, RecordError, ResumableRun, Row, RowError, read_rows};
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -31,9 +31,11 @@ impl Row for Cell {
         self.key.clone()
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), RowError> {
         match self.value {
-            Some(value) if value < 0.0 => Err(format!("value = {value} is negative")),
+            Some(value) if value < 0.0 => {
+                Err(RowError::OutOfRange { column: "value", value, low: 0.0, high: f64::MAX })
+            }
             _ => Ok(()),
         }
     }
@@ -149,7 +151,7 @@ fn rows_are_never_doubled_nor_impossible() {
     let before = fs::read(journal_file(root.path())).unwrap();
     let wrong = [
         (cells().remove(0), "already there"),
-        (Cell { value: Some(-1.0), ..cells().remove(1) }, "value = -1 is negative"),
+        (Cell { value: Some(-1.0), ..cells().remove(1) }, "value = -1 is not between 0 and infinity"),
         (Cell { note: "a\nb".into(), ..cells().remove(1) }, "line break"),
         (Cell { note: "a\r".into(), ..cells().remove(1) }, "line break"),
     ];

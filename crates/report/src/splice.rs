@@ -24,11 +24,21 @@ pub fn metrics() -> Vec<Measure> {
     of::<GridRow>().chain(of::<TimingRow>()).chain(of::<HeadRow>()).chain(of::<MemoryRow>()).collect()
 }
 
+/// A document does not have the lines between which a table is to stand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "it has no place for {name}: put the lines '<!-- {name} -->' and '<!-- /{name} -->' where the table is to stand"
+)]
+pub struct NoPlace {
+    /// The name in these lines.
+    pub name: String,
+}
+
 /// Puts `content` between the lines `<!-- NAME -->` and `<!-- /NAME -->` of a document.
 ///
 /// # Errors
-/// One sentence when the document does not have both lines, in this order, once.
-pub fn splice(document: &str, name: &str, content: &str) -> Result<String, String> {
+/// When the document does not have both lines, in this order, once.
+pub fn splice(document: &str, name: &str, content: &str) -> Result<String, NoPlace> {
     // A document keeps its kind of line ends.
     let end = if document.contains("\r\n") { "\r\n" } else { "\n" };
     let content = content.replace('\n', end);
@@ -38,10 +48,7 @@ pub fn splice(document: &str, name: &str, content: &str) -> Result<String, Strin
     let Some((before, after)) =
         parts.filter(|(before, after)| !before.contains(&close) && !after.contains(&open))
     else {
-        return Err(format!(
-            "it has no place for {name}: put the lines '{}' and '{close}' where the table is to stand",
-            open.trim_end()
-        ));
+        return Err(NoPlace { name: name.to_owned() });
     };
     Ok(format!("{before}{open}{content}{close}{after}"))
 }
@@ -58,7 +65,7 @@ mod tests {
         assert_eq!(splice(windows, "t", "new\n").unwrap(), "a\r\n<!-- t -->\r\nnew\r\n<!-- /t -->\r\n");
         for wrong in ["", "<!-- t -->\n", "<!-- /t -->\n<!-- t -->\n", "<!-- t -->\n<!-- /t --><!-- t -->\n"]
         {
-            assert!(splice(wrong, "t", "new").unwrap_err().contains("put the lines"), "{wrong}");
+            assert!(splice(wrong, "t", "new").unwrap_err().to_string().contains("put the lines"), "{wrong}");
         }
     }
 

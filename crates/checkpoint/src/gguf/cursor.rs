@@ -1,9 +1,10 @@
 //! Little-endian values one after another, each checked against what remains.
 
+use super::damage::Damage;
 use crate::Bytes;
 
-/// What is wrong with the bytes; the caller adds the file and the place.
-pub(super) type Read<T> = Result<T, String>;
+/// The caller adds the file and the place to what is wrong with the bytes.
+pub(super) type Read<T> = Result<T, Damage>;
 
 /// A position in a file.
 pub(super) struct Cursor<'a> {
@@ -25,7 +26,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn number<const N: usize>(&mut self) -> Read<[u8; N]> {
-        let bytes = self.bytes[self.at..].first_chunk::<N>().ok_or("it ends inside its header")?;
+        let bytes = self.bytes[self.at..].first_chunk::<N>().ok_or(Damage::Truncated)?;
         self.at += N;
         Ok(*bytes)
     }
@@ -40,13 +41,9 @@ impl<'a> Cursor<'a> {
 
     /// `count` items of `size` bytes.
     pub(super) fn block(&mut self, count: u64, size: usize) -> Read<Bytes> {
-        let end = count.checked_mul(size as u64).filter(|length| *length <= self.remaining());
-        let end = end.map(|length| self.at + length as usize).ok_or_else(|| {
-            format!(
-                "something in its header claims {count} items of {size} bytes where {} bytes remain",
-                self.remaining()
-            )
-        })?;
+        let remaining = self.remaining();
+        let length = count.checked_mul(size as u64).filter(|length| *length <= remaining);
+        let end = self.at + length.ok_or(Damage::Block { count, size, remaining })? as usize;
         let start = std::mem::replace(&mut self.at, end);
         Ok(self.bytes.part(start..end))
     }
@@ -64,8 +61,6 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn string(&mut self) -> Read<String> {
         let bytes = self.raw_string()?;
-        std::str::from_utf8(&bytes)
-            .map(String::from)
-            .map_err(|_| "a string in its header is not UTF-8".into())
+        std::str::from_utf8(&bytes).map(String::from).map_err(|_| Damage::NotUtf8)
     }
 }

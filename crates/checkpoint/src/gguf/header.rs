@@ -8,6 +8,7 @@ use crate::{Bytes, Coding, codec::i2s::Layout};
 
 use super::{
     cursor::{Cursor, Read},
+    damage::Damage,
     types::{self, Context, Size},
     value::{Kind, Value},
 };
@@ -54,9 +55,7 @@ impl Header {
     pub(super) fn parse(bytes: &Bytes) -> Read<Header> {
         let mut from = Cursor::new(bytes);
         if from.number::<4>()? != MAGIC {
-            return Err(
-                "it does not begin with the letters GGUF; give a .gguf file or a model's folder".into()
-            );
+            return Err(Damage::Magic);
         }
         check_version(from.u32()?)?;
         let (tensors, entries) = (from.u64()?, from.u64()?);
@@ -95,7 +94,7 @@ impl Header {
         match self.get(ALIGNMENT) {
             None => Ok(DEFAULT_ALIGNMENT),
             Some(Value::Integer(n)) if (1..=1 << 30).contains(n) && n.count_ones() == 1 => Ok(*n as u64),
-            Some(other) => Err(format!("`{ALIGNMENT}` is {other}, but must be a power of two")),
+            Some(other) => Err(Damage::NotAPower { key: ALIGNMENT, value: other.to_string() }),
         }
     }
 }
@@ -104,10 +103,8 @@ fn check_version(version: u32) -> Read<()> {
     match version {
         2 | 3 => Ok(()),
         // A small number with its bytes reversed.
-        _ if version.swap_bytes() < 16 => Err("it is big-endian; convert it to little-endian".into()),
-        other => {
-            Err(format!("its version is {other}, but only versions 2 and 3 are supported; convert it again"))
-        }
+        _ if version.swap_bytes() < 16 => Err(Damage::BigEndian),
+        other => Err(Damage::Version(other)),
     }
 }
 
@@ -116,9 +113,10 @@ fn read_entries(from: &mut Cursor<'_>, count: u64) -> Read<(Vec<Entry>, HashMap<
     let (mut entries, mut keys) = (Vec::new(), HashMap::new());
     for at in 0..count {
         let key = from.string()?;
-        let (kind, value) = Value::read(from).map_err(|reason| format!("at the key `{key}`, {reason}"))?;
+        let at_key = |damage| Damage::AtKey { key: key.clone(), reason: Box::new(damage) };
+        let (kind, value) = Value::read(from).map_err(at_key)?;
         if keys.insert(key.clone(), at as usize).is_some() {
-            return Err(format!("the key `{key}` stands there twice; it is damaged, so download it again"));
+            return Err(Damage::KeyTwice { key });
         }
         entries.push(Entry { key, kind, value });
     }
@@ -133,11 +131,10 @@ fn read_places(
     let (mut places, mut names) = (Vec::new(), HashMap::new());
     for at in 0..count {
         let name = from.string()?;
-        let of = |reason: String| format!("tensor `{name}` {reason}");
-        let shape = read_shape(from).map_err(of)?;
+        let shape = read_shape(from).map_err(|damage| damage.of_tensor(&name))?;
         let (kind, offset) = (from.u32()?, from.u64()?);
         if names.insert(name.clone(), at as usize).is_some() {
-            return Err(of("stands there twice; it is damaged, so download it again".into()));
+            return Err(Damage::Twice.of_tensor(&name));
         }
         places.push(Place { name, shape, kind, offset, bytes: bytes.part(0..0) });
     }
@@ -147,19 +144,14 @@ fn read_places(
 fn read_shape(from: &mut Cursor<'_>) -> Read<Vec<usize>> {
     let dimensions = from.u32()?;
     if dimensions > MAX_DIMENSIONS {
-        return Err(format!("has {dimensions} dimensions, but at most {MAX_DIMENSIONS} are supported"));
+        return Err(Damage::Dimensions { found: dimensions, most: MAX_DIMENSIONS });
     }
     let mut shape = Vec::new();
     for _ in 0..dimensions {
         let size = from.u64()?;
         match usize::try_from(size) {
             Ok(size) if (1..=isize::MAX as usize).contains(&size) => shape.push(size),
-            _ => {
-                return Err(format!(
-                    "has a dimension of {}; it is damaged, so download it again",
-                    size as i64
-                ));
-            }
+            _ => return Err(Damage::Dimension(size as i64)),
         }
     }
     shape.reverse();
@@ -174,12 +166,13 @@ fn place(places: &mut [Place], data: &Bytes, alignment: u64, context: Context<'_
     let (mut end_before, mut before) = (0, String::new());
     for (i, at) in order.iter().enumerate() {
         let place = &mut places[*at];
-        let of = |reason: String| format!("tensor `{}` {reason}", place.name);
+        let name = place.name.clone();
+        let of = |damage: Damage| damage.of_tensor(&name);
         if !place.offset.is_multiple_of(alignment) {
-            return Err(of(format!("begins at {}, which is not a multiple of {alignment}", place.offset)));
+            return Err(of(Damage::Unaligned { offset: place.offset, alignment }));
         }
         if place.offset < end_before {
-            return Err(of(format!("shares bytes with `{before}`; it is damaged, so download it again")));
+            return Err(of(Damage::Shared { other: before }));
         }
         // Where a size is unknown, the tensor may reach as far as the next one.
         let limit = starts.get(i + 1).copied().unwrap_or(u64::MAX).min(data.len() as u64);
@@ -188,13 +181,10 @@ fn place(places: &mut [Place], data: &Bytes, alignment: u64, context: Context<'_
             None => limit.max(place.offset),
         };
         if end > data.len() as u64 {
-            let has = data.len();
-            return Err(of(format!(
-                "ends at {end}, but its data ends at {has}; it is truncated, so download it again"
-            )));
+            return Err(of(Damage::TooLong { end, has: data.len() }));
         }
         place.bytes = data.part(place.offset as usize..end as usize);
-        (end_before, before) = (end, place.name.clone());
+        (end_before, before) = (end, name);
     }
     Ok(())
 }
@@ -202,17 +192,12 @@ fn place(places: &mut [Place], data: &Bytes, alignment: u64, context: Context<'_
 fn size(place: &Place, context: Context<'_>) -> Read<Option<u64>> {
     let values = place.shape.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
     let values = values.filter(|values| *values <= isize::MAX as u64);
-    let values = values.ok_or("is larger than any memory; it is damaged, so download it again")?;
+    let values = values.ok_or(Damage::TooLarge)?;
     let coding = types::coding(place.kind, Layout::X86, context);
     let inner = place.shape.last().copied().unwrap_or(1) as u64;
     match types::size(&coding, inner, values) {
         Size::Bytes(bytes) => Ok(Some(bytes)),
         Size::Unknown => Ok(None),
-        Size::Broken(block) => {
-            let name = coding.name();
-            Err(format!(
-                "has rows of {inner}, but {name} stores blocks of {block}; it is damaged, so download it again"
-            ))
-        }
+        Size::Broken(block) => Err(Damage::BrokenBlock { row: inner, coding: coding.name().into(), block }),
     }
 }

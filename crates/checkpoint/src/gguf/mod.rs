@@ -7,6 +7,7 @@
 mod config;
 mod convert;
 mod cursor;
+mod damage;
 mod dense;
 mod describe;
 mod file;

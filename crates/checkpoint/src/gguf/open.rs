@@ -29,7 +29,7 @@ impl Gguf {
                 gguf.layout = layout::choose(&gguf, options.i2s_layout);
                 Ok(gguf)
             }
-            Err(reason) => Err(Error::Gguf { file, reason }),
+            Err(damage) => Err(Error::Gguf { file, reason: damage.to_string() }),
         }
     }
 

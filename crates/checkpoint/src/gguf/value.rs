@@ -4,7 +4,10 @@ use std::fmt;
 
 use crate::Bytes;
 
-use super::cursor::{Cursor, Read};
+use super::{
+    cursor::{Cursor, Read},
+    damage::Damage,
+};
 
 /// A metadata value.
 #[derive(Clone, Debug)]
@@ -84,7 +87,7 @@ impl Kind {
 
     fn read(from: &mut Cursor<'_>) -> Read<Kind> {
         let id = from.u32()?;
-        KINDS.get(id as usize).map(|kind| kind.0).ok_or_else(|| format!("a value has the unknown type {id}"))
+        KINDS.get(id as usize).map(|kind| kind.0).ok_or(Damage::UnknownType(id))
     }
 }
 
@@ -128,7 +131,7 @@ impl Array {
     fn read(from: &mut Cursor<'_>) -> Read<Array> {
         let (kind, count) = (Kind::read(from)?, from.u64()?);
         let bytes = match kind {
-            Kind::Array => return Err("an array holds arrays, which no known model needs".into()),
+            Kind::Array => return Err(Damage::NestedArray),
             Kind::String => strings(from, count)?,
             sized => from.block(count, KINDS[sized as usize].2)?,
         };
@@ -138,8 +141,9 @@ impl Array {
 
 /// The bytes of `count` strings.
 fn strings(from: &mut Cursor<'_>, count: u64) -> Read<Bytes> {
-    if count > from.remaining() / 8 {
-        return Err(format!("an array claims {count} strings where {} bytes remain", from.remaining()));
+    let remaining = from.remaining();
+    if count > remaining / 8 {
+        return Err(Damage::Strings { count, remaining });
     }
     let start = from.position();
     for _ in 0..count {

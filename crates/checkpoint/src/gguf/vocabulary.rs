@@ -3,6 +3,8 @@
 use crate::{Error, Result};
 
 use super::{
+    cursor::Read,
+    damage::Damage,
     keys::Keys,
     value::{Kind, Value},
 };
@@ -102,15 +104,9 @@ fn items<T>(
         let reason = format!("but must be an array of {}", kind.name());
         return Err(keys.bad(key, Value::Array(array.clone()), reason));
     }
-    let damaged = |reason| {
-        let reason = format!("in `{key}`, {reason}; it is damaged, so download it again");
+    let damaged = |damage| {
+        let reason = Damage::InArray { key, reason: Box::new(damage) }.to_string();
         Error::Gguf { file: keys.file.into(), reason }
     };
-    let item = |value: std::result::Result<Value, String>| {
-        value
-            .map_err(damaged)
-            .map(&item)
-            .and_then(|value| value.ok_or_else(|| damaged("an item is odd".into())))
-    };
-    array.items().map(item).collect()
+    array.items().map(|value| item(value?).ok_or(Damage::OddItem)).collect::<Read<_>>().map_err(damaged)
 }

@@ -1,6 +1,6 @@
 //! A TOML table of which every key must be known and every value of its kind.
 
-use crate::{Named, RecordError};
+use crate::{DefinitionError, Named, RecordError};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -37,12 +37,12 @@ impl Place {
         &self.key
     }
 
-    pub(super) fn refuse(&self, reason: impl Into<String>) -> RecordError {
+    pub(super) fn refuse(&self, reason: impl Into<DefinitionError>) -> RecordError {
         let experiment = self.experiment.as_ref().map(|name| format!(", experiment '{name}'"));
         RecordError::Definition {
             file: self.file.clone(),
             experiment: experiment.unwrap_or_default(),
-            reason: reason.into(),
+            reason: Box::new(reason.into()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::keys::{Keys, Place, count, named, shown, table, text};
 use super::{Calibration, GridTask, TextSource};
-use crate::{AskedBudget, RecordError, ScoredTask, TaskKind};
+use crate::{AskedBudget, RecordError, ScoredTask, TaskKind, ValueError};
 use toml::Value;
 
 const CALIBRATION_TOKENS: usize = 512;
@@ -44,9 +44,7 @@ pub(super) fn budget(place: &Place, value: Value) -> Result<AskedBudget, RecordE
     let read = match value {
         Value::Float(fraction) => AskedBudget::fraction(fraction),
         Value::Integer(1) => Ok(AskedBudget::FULL),
-        Value::Integer(number) => Err(format!(
-            "{number} is neither a fraction in (0, 1] nor has a unit: write \"{number} tokens\" if that is meant"
-        )),
+        Value::Integer(number) => Err(ValueError::NoUnit { number }),
         other => text(place, other)?.parse(),
     };
     read.map_err(|reason| place.refuse(format!("{}: {reason}", place.key())))

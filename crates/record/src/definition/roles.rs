@@ -2,7 +2,7 @@
 
 use super::keys::Place;
 use super::{Definition, Experiment};
-use crate::{Metric, PolicyRole, PolicyText, RecordError};
+use crate::{DefinitionError, Metric, PolicyRole, PolicyText, RecordError};
 
 /// Tells the role of a policy's specification, where it is known.
 type RoleOf<'r> = dyn Fn(&str) -> Option<PolicyRole> + 'r;
@@ -22,7 +22,7 @@ impl Definition {
     }
 }
 
-fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), String> {
+fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), DefinitionError> {
     if !experiment.controls {
         return Ok(());
     }
@@ -31,7 +31,7 @@ fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), String>
     };
     // Reports subtract it from every policy: another allocator would put its own effect into the difference.
     let random = |text: &str, role| role == PolicyRole::Control && PolicyText::new(text).is_uniform();
-    let (what, example) = if lacks(&|_, role| role == PolicyRole::Full) {
+    let (lacking, example) = if lacks(&|_, role| role == PolicyRole::Full) {
         ("the full cache", "full")
     } else if lacks(&random) {
         ("random choice with uniform budgets", "uniform+random")
@@ -40,20 +40,14 @@ fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), String>
     } else {
         return Ok(());
     };
-    Err(format!(
-        "policies lacks {what}, without which nothing can be judged: add \"{example}\", or write controls = false \
-         and the reason in analysis of this experiment"
-    ))
+    Err(DefinitionError::NoControl { lacking, example })
 }
 
 /// Forms are compared on the full cache.
-fn form(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), String> {
+fn form(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), DefinitionError> {
     let is_full = |text: &String| role_of(text) == Some(PolicyRole::Full);
     match experiment.metrics.contains(&Metric::Form) && !experiment.policies.iter().any(is_full) {
-        true => Err(format!(
-            "metrics lists \"{}\", which is measured on the full cache, but policies does not list it: add \"full\"",
-            Metric::Form
-        )),
+        true => Err(DefinitionError::FormWithoutFull),
         false => Ok(()),
     }
 }

@@ -89,7 +89,7 @@ fn impossible_rows_are_refused() {
         (GridRow { error: Some(String::new()), ..failed(1) }, "not one line"),
     ];
     for (row, says) in cases {
-        let reason = check(&row).unwrap_err();
+        let reason = check(&row).unwrap_err().to_string();
         assert!(reason.contains(says), "{reason}");
     }
     let later =

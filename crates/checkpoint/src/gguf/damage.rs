@@ -1,0 +1,59 @@
+//! Why the header of a GGUF file cannot be read.
+
+/// What is wrong with a header: a clause with the remedy; the caller adds the file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Damage {
+    #[error("it does not begin with the letters GGUF; give a .gguf file or a model's folder")]
+    Magic,
+    #[error("it is big-endian; convert it to little-endian")]
+    BigEndian,
+    #[error("its version is {0}, but only versions 2 and 3 are supported; convert it again")]
+    Version(u32),
+    #[error("it ends inside its header")]
+    Truncated,
+    #[error("something in its header claims {count} items of {size} bytes where {remaining} bytes remain")]
+    Block { count: u64, size: usize, remaining: u64 },
+    #[error("an array claims {count} strings where {remaining} bytes remain")]
+    Strings { count: u64, remaining: u64 },
+    #[error("a string in its header is not UTF-8")]
+    NotUtf8,
+    #[error("a value has the unknown type {0}")]
+    UnknownType(u32),
+    #[error("an array holds arrays, which no known model needs")]
+    NestedArray,
+    #[error("an item is odd")]
+    OddItem,
+    #[error("`{key}` is {value}, but must be a power of two")]
+    NotAPower { key: &'static str, value: String },
+    #[error("at the key `{key}`, {reason}")]
+    AtKey { key: String, reason: Box<Damage> },
+    #[error("in `{key}`, {reason}; it is damaged, so download it again")]
+    InArray { key: &'static str, reason: Box<Damage> },
+    #[error("the key `{key}` stands there twice; it is damaged, so download it again")]
+    KeyTwice { key: String },
+    #[error("tensor `{tensor}` {reason}")]
+    Tensor { tensor: String, reason: Box<Damage> },
+    #[error("stands there twice; it is damaged, so download it again")]
+    Twice,
+    #[error("has {found} dimensions, but at most {most} are supported")]
+    Dimensions { found: u32, most: u32 },
+    #[error("has a dimension of {0}; it is damaged, so download it again")]
+    Dimension(i64),
+    #[error("begins at {offset}, which is not a multiple of {alignment}")]
+    Unaligned { offset: u64, alignment: u64 },
+    #[error("shares bytes with `{other}`; it is damaged, so download it again")]
+    Shared { other: String },
+    #[error("ends at {end}, but its data ends at {has}; it is truncated, so download it again")]
+    TooLong { end: u64, has: usize },
+    #[error("is larger than any memory; it is damaged, so download it again")]
+    TooLarge,
+    #[error("has rows of {row}, but {coding} stores blocks of {block}; it is damaged, so download it again")]
+    BrokenBlock { row: u64, coding: String, block: usize },
+}
+
+impl Damage {
+    /// The same of one tensor.
+    pub(super) fn of_tensor(self, tensor: &str) -> Damage {
+        Damage::Tensor { tensor: tensor.into(), reason: Box::new(self) }
+    }
+}

@@ -1,0 +1,65 @@
+//! Why a line of a file of rows cannot be read or written.
+
+use crate::{RowError, ValueError};
+
+/// Why a line of a file of rows cannot be read or written: a clause that names the column or the row.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what the variant and its fields are")]
+pub enum LineError {
+    #[error("the line is empty")]
+    Empty,
+    #[error("the line is torn")]
+    Torn,
+    #[error("the line is not UTF-8 text")]
+    NotUtf8,
+    #[error(transparent)]
+    Csv(#[from] csv::Error),
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    #[error("column format: the line does not begin with the version of the format")]
+    NoFormat,
+    #[error(
+        "is of format {format}, and this version of bitkv reads formats up to {known}: use a newer bitkv"
+    )]
+    Newer { format: u32, known: u32 },
+    #[error("has {found} values, and the first line names {named}")]
+    Count { found: usize, named: usize },
+    #[error(
+        "the checksum is '{found}' and the values give '{due}', so the line was changed after it was written: put \
+         the original file back"
+    )]
+    Checksum { found: String, due: String },
+    #[error("column {column}: {reason}")]
+    Value { column: &'static str, reason: Box<ValueError> },
+    #[error(transparent)]
+    Row(#[from] RowError),
+    #[error("a text of {key} has a line break")]
+    LineBreak { key: String },
+    #[error("repeats line {line} ({key})")]
+    Repeats { line: u64, key: String },
+    #[error("the row of {key} is already there")]
+    Present { key: String },
+    #[error("{missing} of {all} rows are missing, the first is that of {first}")]
+    Missing { missing: usize, all: usize, first: String },
+    #[error("the row of {key} belongs to no cell of this run: delete the folder of the unfinished run")]
+    Foreign { key: String },
+    #[error("{reason}: delete this line and all after it, or the folder")]
+    Damaged { reason: Box<LineError> },
+}
+
+/// Why the first line of a file of rows cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what the variant and its fields are")]
+pub enum HeaderError {
+    #[error("it is not UTF-8 text")]
+    NotUtf8,
+    #[error("it names the column '{column}' twice: it was put together from two files")]
+    Twice { column: String },
+    #[error(
+        "it has no column '{column}', which every file of {kind} rows has: the file is of another kind, or its first \
+         line is damaged"
+    )]
+    Lacks { column: &'static str, kind: &'static str },
+}

@@ -1,0 +1,42 @@
+//! Why a text is not a value.
+
+/// Why a text is not a value of its kind: a clause with the remedy.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each message says what the variant and its fields are")]
+pub enum ValueError {
+    #[error("'{text}' is neither true nor false")]
+    NotABool { text: String },
+    #[error("'{text}' is not {expected}")]
+    NotANumber { text: String, expected: &'static str },
+    #[error("'{name}' is no {what}: {}", bitkv_spelling::instead(.name, .known))]
+    UnknownName { name: String, what: &'static str, known: Vec<&'static str> },
+    #[error(
+        "'{text}' is not the name of a rule: write lower-case letters, digits and hyphens, at most {longest}"
+    )]
+    NotARule { text: String, longest: usize },
+    #[error("'{text}' is not a head such as L0_H0")]
+    NotAHead { text: String },
+    #[error("'{text}' is no number of bytes: write one such as 65536, 64KiB or 2 MiB")]
+    NotBytes { text: String },
+    #[error("{value:?} is not a fraction kept in (0, 1]: write one such as 0.5")]
+    NotAFraction { value: f64 },
+    #[error(
+        "{number} is neither a fraction in (0, 1] nor has a unit: write \"{number} tokens\" if that is meant"
+    )]
+    NoUnit { number: i64 },
+    #[error(
+        "'{text}' is not a budget: write a fraction such as 0.5, '64 tokens', '32 KiB' (B, KiB, MiB, GiB) or \
+         '0.5 by entropy-global'"
+    )]
+    NotABudget { text: String },
+    #[error("'{text}' keeps nothing: ask for at least 1")]
+    KeepsNothing { text: String },
+    #[error(
+        "'{text}' is not when a cache is cut: write 'once', 'chunked', 'decoding', 'chunked-128', 'decoding-16', \
+         'chunked-128+decoding-16' or a table such as {{prefill-chunk = 128, every = 16}}"
+    )]
+    NotAWhen { text: String },
+    #[error("a text asks no question: write 'text'")]
+    NoQuestion,
+}
