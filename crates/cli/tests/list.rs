@@ -8,7 +8,7 @@ use support::{Place, grid::definition, keys, list, model::BUILT_IN};
 #[test]
 fn the_document() {
     let document = Place::new().json(&["list"]);
-    assert_eq!(keys(&document), ["metrics", "models", "policies", "presets"]);
+    assert_eq!(keys(&document), ["commands", "metrics", "models", "policies", "presets"]);
     let names = |key: &str| list(&document["models"][key]).to_vec();
     assert!(names("built_in").contains(&BUILT_IN.into()), "{document}");
     assert_eq!(names("configurations"), ["bitnet_b1_58-large", "BitNet-b1.58-2B-4T"]);
