@@ -143,6 +143,6 @@ pub enum RecordError {
         /// Where the files are.
         partial: PathBuf,
         /// What the operating system said, or that the name was taken meanwhile.
-        reason: String,
+        reason: std::io::Error,
     },
 }

@@ -3,6 +3,7 @@
 use crate::{Journal, RecordError, Row, folder, json, rows};
 use serde::Serialize;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where the fingerprint of a run is kept among its journals.
@@ -109,8 +110,8 @@ impl ResumableRun {
     pub fn finish(self) -> Result<PathBuf, RecordError> {
         let (target, partial) = (self.target, self.partial);
         let moved = match folder::occupied(&target) {
-            true => Err("the name was taken meanwhile".to_owned()),
-            false => std::fs::rename(&partial, &target).map_err(|error| error.to_string()),
+            true => Err(io::Error::new(io::ErrorKind::AlreadyExists, "the name was taken meanwhile")),
+            false => std::fs::rename(&partial, &target),
         };
         if let Err(reason) = moved {
             return Err(RecordError::Finish { target, partial, reason });
