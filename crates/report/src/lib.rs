@@ -36,7 +36,7 @@ pub use heat_map::HeatMap;
 pub use interval::Estimate;
 pub use published::{PUBLISHED_HEADS, PublishedHeads};
 pub use run::{Recorded, Run};
-pub use splice::{findings, metrics, splice};
+pub use splice::{NoPlace, findings, metrics, splice};
 pub use table::{Align, Table};
 
 /// Distinct values in order of first appearance.
