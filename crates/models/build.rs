@@ -12,7 +12,15 @@ fn main() {
     let dirty = git(&["status", "--porcelain"]).is_none_or(|changes| !changes.is_empty());
     println!("cargo:rustc-env=BITKV_REVISION={revision}");
     println!("cargo:rustc-env=BITKV_DIRTY={dirty}");
-    for path in ["../../.git/HEAD", "../../.git/index", "../../crates", "../../models", "../../calibration"] {
+    for path in [
+        "../../.git/HEAD",
+        "../../.git/index",
+        "../../crates",
+        "../../models",
+        "../../calibration",
+        "../../examples",
+        "../../experiments",
+    ] {
         println!("cargo:rerun-if-changed={path}");
     }
 }

@@ -1,4 +1,7 @@
 //! A gated MLP of packed ternary layers, as any candle module: `cargo run -p bitkv-bitnet --example bit_linear`.
+//!
+//! It is for inference: the norm of candle-nn is fast here and has no backward pass. `bitkv_bitnet::reference` uses norms
+//! that have one.
 
 use bitkv_bitnet::{
     BitLinear, Result,

@@ -40,6 +40,8 @@ pub enum Error {
         "the weight in row {row}, column {column} is not -1, 0 or 1, nor a master that can be rounded to one of them: masters must be finite, and go through `BitLinear::of_masters`"
     )]
     NotTernary { row: usize, column: usize },
+    #[error("the trace has no tensors to write; make it with the detail `Tensors`")]
+    NoTensors,
     #[error("the after-prefill hook failed: {0}")]
     Hook(Box<dyn std::error::Error + Send + Sync>),
     #[error(

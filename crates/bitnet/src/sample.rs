@@ -1,5 +1,6 @@
 //! Choosing the next token from logits.
 
+use bitkv_stats::Rng;
 use std::collections::BTreeSet;
 
 use crate::{Error, Result};
@@ -27,7 +28,7 @@ pub(crate) struct Sampler {
     sampling: Sampling,
     penalty: f32,
     seen: BTreeSet<u32>,
-    state: u64,
+    random: Rng,
 }
 
 impl Sampler {
@@ -41,7 +42,7 @@ impl Sampler {
         }
         let seen = prompt.iter().copied().collect();
         let Sampling::Random { temperature, top_p, seed, .. } = sampling else {
-            return Ok(Sampler { sampling, penalty, seen, state: 0 });
+            return Ok(Sampler { sampling, penalty, seen, random: Rng::new(0) });
         };
         if !(temperature > 0.0 && temperature.is_finite()) {
             return bad(
@@ -53,7 +54,7 @@ impl Sampler {
         if !(top_p > 0.0 && top_p <= 1.0) {
             return bad("top_p", top_p, "but must be above 0 and at most 1");
         }
-        Ok(Sampler { sampling, penalty, seen, state: seed })
+        Ok(Sampler { sampling, penalty, seen, random: Rng::new(seed) })
     }
 
     /// The next token, which counts as seen from now on.
@@ -99,7 +100,7 @@ impl Sampler {
             nucleus += ranked[count].1;
             count += 1;
         }
-        let mut left = self.uniform() * nucleus;
+        let mut left = self.random.unit() * nucleus;
         for (id, weight) in &ranked[..count] {
             left -= weight;
             if left < 0.0 {
@@ -107,15 +108,6 @@ impl Sampler {
             }
         }
         ranked[count - 1].0
-    }
-
-    /// SplitMix64 (Steele, Lea and Flood 2014), 53 bits of [0, 1).
-    fn uniform(&mut self) -> f64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 

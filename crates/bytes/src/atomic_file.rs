@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     process,
@@ -9,11 +9,13 @@ use std::{
 };
 
 /// A file under a temporary name beside its place. It takes its place when it is committed. When it is dropped before
-/// that, it is removed, and the file that was in its place stays.
+/// that, it is removed, and the file that was in its place stays. A link is followed to its file. What is no regular file,
+/// such as a pipe or a device, is written as it is, because nothing can take its place.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
-    temporary: PathBuf,
+    /// `None` where the place itself is written.
+    temporary: Option<PathBuf>,
     /// `None` once it is committed.
     file: Option<BufWriter<File>>,
 }
@@ -24,9 +26,13 @@ impl AtomicFile {
     /// # Errors
     /// When the system does not allow it.
     pub fn create(path: &Path) -> io::Result<AtomicFile> {
-        let temporary = unused_name(path);
-        let file = File::create(&temporary)?;
-        Ok(AtomicFile { path: path.into(), temporary, file: Some(BufWriter::new(file)) })
+        let place = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        let is_special = fs::metadata(&place).is_ok_and(|there| !there.is_file() && !there.is_dir());
+        let (file, temporary) = match is_special {
+            true => (OpenOptions::new().write(true).open(&place)?, None),
+            false => create_beside(&place).map(|(file, name)| (file, Some(name)))?,
+        };
+        Ok(AtomicFile { path: place, temporary, file: Some(BufWriter::new(file)) })
     }
 
     /// The file's place.
@@ -41,8 +47,10 @@ impl AtomicFile {
     pub fn commit(mut self) -> io::Result<()> {
         let Some(writer) = &mut self.file else { return Ok(()) };
         writer.flush()?;
-        writer.get_ref().sync_all()?;
-        fs::rename(&self.temporary, &self.path)?;
+        if let Some(temporary) = &self.temporary {
+            writer.get_ref().sync_all()?;
+            fs::rename(temporary, &self.path)?;
+        }
         self.file = None;
         Ok(())
     }
@@ -56,6 +64,17 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes)?;
     file.commit()
+}
+
+/// Makes a new file beside `path`. A name that another machine took on a shared disk is passed over.
+fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
+    loop {
+        let name = unused_name(path);
+        match OpenOptions::new().write(true).create_new(true).open(&name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|file| (file, name)),
+        }
+    }
 }
 
 /// A hidden name beside `path` that no other process or thread uses.
@@ -82,7 +101,9 @@ impl Drop for AtomicFile {
             // The writer's destructor would write the rest.
             drop(file.into_parts());
             // Nothing is reported here: the error that matters came before.
-            let _ = fs::remove_file(&self.temporary);
+            if let Some(temporary) = &self.temporary {
+                let _ = fs::remove_file(temporary);
+            }
         }
     }
 }
@@ -122,6 +143,20 @@ mod tests {
             (fs::read(&path).unwrap(), names(folder.path())),
             (b"before".to_vec(), vec!["a".to_string()])
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_devices_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a"), folder.path().join("b"));
+        fs::write(&file, "before").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, b"after").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"after");
+        write(Path::new("/dev/null"), b"nothing").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod json;
 mod linear;
 mod packed;
 mod random;
+mod rewrite;
 mod safetensors_file;
 mod save;
 mod shapes;

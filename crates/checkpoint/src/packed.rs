@@ -66,12 +66,12 @@ fn check_codes(linear: &Linear) -> Result<()> {
 }
 
 fn float<'a>(name: &str, stored: &'a Stored) -> Entry<'a> {
-    let kind = FloatType::smallest_exact(stored);
+    let kind = stored.smallest_exact_type();
     Entry {
         name: name.into(),
         dtype: kind.dtype(),
         shape: stored.shape.clone(),
-        values: Box::new(move |to| kind.write_all(stored, to)),
+        values: Box::new(move |to| stored.write_as(kind, to)),
     }
 }
 

@@ -3,12 +3,12 @@
 
 use std::{
     io::{self, IsTerminal},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use bitkv_progress::{Progress, Unit};
-use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 /// Between two plain lines: a log of an hour stays short.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -18,6 +18,9 @@ const TICK: Duration = Duration::from_millis(500);
 /// Every piece of work that goes on, the innermost last.
 #[derive(Debug)]
 pub(crate) struct Bars(Mutex<Vec<Bar>>);
+
+/// The lines of bars on standard error, so that nested bars do not overwrite each other.
+static LINES: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// The bars of this process: it has one standard error.
 pub(crate) static BARS: Bars = Bars(Mutex::new(Vec::new()));
@@ -100,7 +103,7 @@ impl Bar {
             }
         };
         let style = ProgressStyle::with_template(template).expect("the template is constant");
-        let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+        let bar = LINES.add(ProgressBar::new(length));
         let shown = bar.with_style(style).with_prefix(name.to_owned());
         let now = Instant::now();
         let plain = shown.is_hidden().then_some(Plain { began: now, before: done, last: now });

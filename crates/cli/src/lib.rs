@@ -43,7 +43,7 @@ use command::commands;
 // The subcommands: each has its own file, its `mod` above and its entry here.
 commands! {
     registry;
-    /// Measure the published claims on a model and write a report; resumes.
+    /// Measure the published claims on a model and write a report. An interrupted run is resumed.
     ///
     /// Both built-in models by default, or any `--model`: memory, head classes, compression end to end, and the
     /// verdicts. It is the experiment `experiments/verify.toml`, a run like any other.
@@ -83,9 +83,10 @@ commands! {
     Doctor = doctor(), "M";
     /// Write a random packed checkpoint of a given shape.
     Random = random(), "--shape 2b-4t --out DIR";
-    /// Run an experiment definition; an interrupted run is resumed.
+    /// Run an experiment definition. An interrupted run is resumed.
     ///
-    /// Policies by budgets by texts, with one prefill a text. `--list`, `--dry-run` and `--only` choose.
+    /// It measures every policy at every budget on every text, with one prefill a text. `--list` shows the definitions,
+    /// `--dry-run` the cost, and `--only` limits the run to some experiments.
     Run = run(registry), "FILE";
     /// Show a finished run again from its rows, write its report anew, or put its findings into a document.
     ///
@@ -95,9 +96,9 @@ commands! {
     Compare = compare(), "A B";
     /// Tokens a second, beside what the machine could do: prefill and decode of a model or of a random one.
     Bench = bench(), "--shape 2b-4t";
-    /// Models, policies, metrics, experiments and commands there are.
+    /// List the models, policies, metrics, experiments and commands.
     List = list(registry), "";
-    /// Train a small BitNet from a folder of text; resumes what it finds.
+    /// Train a small BitNet from a folder of text. An interrupted run is resumed.
     Train = train(), "--recipe FILE --corpus DIR --out DIR";
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use bitkv_record::one_line;
 use serde::Serialize;
 
 /// Prints `value` as JSON.
@@ -30,7 +31,7 @@ pub(crate) fn notes(notes: &[String]) {
     notes.iter().for_each(|note| eprintln!("note: {note}"));
 }
 
-/// An error and its causes in one line. Many messages quote their cause already; then it is not said again.
+/// An error and its causes in one line: parsers quote the input they stumble over, line by line. Many messages quote their cause already; then it is not said again.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut sentence = String::new();
     for cause in error.chain() {
@@ -41,12 +42,6 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
         }
     }
     sentence
-}
-
-/// Parsers quote the input they stumble over, line by line.
-fn one_line(text: &str) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether the error is only that nobody reads any more, as behind `head`.

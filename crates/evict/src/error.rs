@@ -4,6 +4,7 @@ use crate::Reason;
 
 /// Why a policy could not be read, or not be applied.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum Error {
     #[error("the policy is empty; write ALLOCATOR+SCORER such as `uniform+recency`, or one of: {rules}")]

@@ -57,20 +57,9 @@ impl Plan {
         }
     }
 
-    /// Whether query heads have sets of their own, which a cache cannot store apart.
-    pub fn is_per_query_head(&self) -> bool {
-        self.query_kept.is_some()
-    }
-
     /// How many tokens each KV head keeps, layer-major.
     pub fn counts(&self) -> impl Iterator<Item = usize> + '_ {
         self.kept.iter().map(Vec::len)
-    }
-
-    /// How many tokens each query head attends to, layer-major.
-    pub fn query_counts(&self) -> impl Iterator<Item = usize> + '_ {
-        let heads = self.shape.query_heads;
-        (0..self.shape.all_query_heads()).map(move |i| self.query_kept(i / heads, i % heads).len())
     }
 
     /// Tokens kept over all KV heads: what the cache really stores.
@@ -109,7 +98,8 @@ mod tests {
         let plan = Plan::of_query_heads(SHAPE, 4, sets);
         assert_eq!((plan.kept(0, 0), plan.kept(0, 1)), (&[0, 3, 4][..], &[1][..]));
         assert_eq!(plan.query_kept(0, 1), [3, 4]);
-        assert_eq!(plan.query_counts().collect::<Vec<_>>(), [2, 2, 1, 1]);
+        let counts = (0..4).map(|head| plan.query_kept(0, head).len());
+        assert_eq!(counts.collect::<Vec<_>>(), [2, 2, 1, 1]);
         assert_eq!((plan.asked(), plan.total(), plan.realised()), (4, 4, 0.4));
     }
 
@@ -117,7 +107,6 @@ mod tests {
     fn a_query_head_otherwise_attends_to_what_its_kv_head_keeps() {
         let plan = Plan::of_kv_heads(SHAPE, 3, vec![vec![0, 1], vec![4]]);
         assert_eq!((plan.query_kept(0, 1), plan.query_kept(0, 2)), (&[0, 1][..], &[4][..]));
-        assert!(!plan.is_per_query_head());
         assert_eq!(Plan::everything(SHAPE).total(), 10);
     }
 }

@@ -18,7 +18,7 @@ method! {
     /// safeguard that each has for itself.
     pub(crate) struct AdaKv<S> {
         /// The part of an equal share that every head keeps in any case.
-        alpha_safeguard: f64 = 0.2 => checks::a_part,
+        alpha_safeguard: f64 = 0.2 => checks::part,
         #[serde(flatten)]
         press: S = S::default() => Options::check,
     }

@@ -1,6 +1,6 @@
 //! What presses ask of their options and of the cache.
 
-pub(crate) use bitkv_evict::checks::{odd, window, within};
+pub(crate) use bitkv_evict::checks::{odd, part, window, within};
 use bitkv_evict::{Reason, Shape};
 
 /// Refuses a cache that is no longer than the `count` tokens that the press protects by its option `option`.
@@ -16,8 +16,4 @@ pub(crate) fn more_tokens_than(option: &str, count: usize, shape: Shape) -> Resu
 
 pub(crate) fn not_negative(value: &f64) -> Result<(), Reason> {
     within(0.0..=f64::MAX, "it is added to scores: write a number of at least 0")(value)
-}
-
-pub(crate) fn a_part(value: &f64) -> Result<(), Reason> {
-    within(0.0..=1.0, "it is a part: write a number from 0 to 1")(value)
 }

@@ -18,7 +18,7 @@ method! {
         /// Added to the scores before they are multiplied.
         epsilon: f64 = 1e-4 => checks::not_negative,
         /// The part of the budget that goes by the scores alone.
-        first_stage_ratio: f64 = 0.5 => checks::a_part,
+        first_stage_ratio: f64 = 0.5 => checks::part,
         #[serde(flatten)]
         press: S = S::default() => Options::check,
     }

@@ -20,11 +20,11 @@ method! {
     /// and CriticalKV's two stages choose them.
     pub(crate) struct CriticalAdaKv<S> {
         /// The part of an equal share that every head keeps in any case.
-        alpha_safeguard: f64 = 0.2 => checks::a_part,
+        alpha_safeguard: f64 = 0.2 => checks::part,
         /// Added to the scores before they are multiplied.
         epsilon: f64 = 1e-4 => checks::not_negative,
         /// The part of a head's number that goes by the scores alone.
-        first_stage_ratio: f64 = 0.5 => checks::a_part,
+        first_stage_ratio: f64 = 0.5 => checks::part,
         #[serde(flatten)]
         press: S = S::default() => Options::check,
     }

@@ -62,7 +62,7 @@ impl HeadFiles {
     pub fn numbers_of_shape(&self, shape: Shape, policy: &Policy) -> Result<Numbers> {
         let mut numbers = self.of_heads(shape, policy)?;
         if policy.needs().contains(Need::Entropy) {
-            let lacking = format!("{} goes by entropies: give a file with --profile", policy.spec());
+            let lacking = format!("{} needs entropies: give a file with --profile", policy.spec());
             let file = self.profile.as_deref().refuse(Error::File, lacking)?;
             let entropies = Profile::of_file(file)?.entropies().concat();
             ensure!(
@@ -85,7 +85,7 @@ impl HeadFiles {
             (Need::HeadPattern, &self.head_pattern, shape.kv_heads, "--head-pattern"),
         ];
         for (need, file, heads, option) in files.into_iter().filter(|(need, ..)| needs.contains(*need)) {
-            let lacking = format!("{} goes by {}: give a file with {option}", policy.spec(), need.name());
+            let lacking = format!("{} needs {}: give a file with {option}", policy.spec(), need.name());
             let file = file.as_ref().refuse(Error::File, lacking)?;
             let mut scores = head_file::read(file, shape.layers, heads)?;
             if need == Need::HeadPattern {

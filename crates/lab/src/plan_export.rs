@@ -65,7 +65,7 @@ pub fn refuse_needs(policy: &Policy) -> Result<()> {
     match policy.needs().iter().find(|need| *need != Need::Entropy) {
         Some(need) => bail!(
             Unfit,
-            "{} goes by {}, of which a profile knows nothing: give --policy one that needs only entropies, such as entropy+recency, or use `bitkv plan --export` on a context",
+            "{} reads {}, which a profile does not hold: give --policy one that needs only entropies, such as entropy+recency, or use `bitkv plan --export` on a context",
             policy.spec(),
             need.name()
         ),

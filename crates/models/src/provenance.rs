@@ -1,6 +1,6 @@
 //! Where a number comes from: which program computed it, on which machine, from which files.
 
-use std::{fs, time::SystemTime};
+use std::{fs, path::Path, time::SystemTime};
 
 use bitkv_record::{FileHash, Machine, Manifest, ModelEntry, Versions, rfc3339};
 use serde_json::{Map, Value};
@@ -52,7 +52,10 @@ pub fn machine() -> Machine {
 
 /// The arguments, with the program by its name only: where it lies says nothing about the numbers.
 fn command() -> Vec<String> {
-    std::iter::once("bitkv".to_owned()).chain(std::env::args().skip(1)).collect()
+    let mut arguments = std::env::args();
+    let program =
+        arguments.next().and_then(|path| Some(Path::new(&path).file_stem()?.to_string_lossy().into()));
+    program.into_iter().chain(arguments).collect()
 }
 
 fn cpu() -> String {

@@ -1,5 +1,5 @@
-//! What libraries say about long work while it goes on. Whoever calls them decides what is shown of it: the command line
-//! draws bars, tests listen, and [`Silent`] shows nothing.
+//! The interface by which libraries report the progress of long work. Their caller decides what is shown: the command
+//! line draws bars, tests listen, and [`Silent`] shows nothing.
 
 #![forbid(unsafe_code)]
 

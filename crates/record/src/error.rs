@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 /// Why a recorded file could not be read or written. Every message is one sentence that names the file.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordError {
     /// The file or folder could not be read.
     #[error("cannot read '{}': {source}", .path.display())]
@@ -60,7 +61,7 @@ pub enum RecordError {
         /// The column, its value and what was expected.
         reason: LineError,
     },
-    /// A file was to be an entropy profile and is none.
+    /// A file is not an entropy profile.
     #[error("{} is not a JSON object: use a file of `bitkv profile --out` ({source})", .path.display())]
     NoProfile {
         /// The file.
@@ -78,7 +79,7 @@ pub enum RecordError {
         /// The model that is run.
         model: String,
     },
-    /// A profile has not as many heads as the model of its name.
+    /// A profile and its model differ in their number of heads.
     #[error("{} has {found} heads and {model} has {expected}: use a profile of this model", .path.display())]
     Heads {
         /// The file.

@@ -33,7 +33,8 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), RecordError> {
         .map_err(|source| RecordError::Write { path: path.to_owned(), source })
 }
 
-/// Gives a type with `from_json` and `agrees`, which says whether its values can be together, the rest of a document: `read`, `write` and `check`, whose errors call it `KIND`.
+/// Gives a type the functions `read`, `write` and `check` of a document. The type has `from_json`, and `agrees`, which
+/// says whether its values can stand together. Errors call the document `KIND`.
 macro_rules! document {
     ($type:ty) => {
         impl $type {

@@ -5,8 +5,9 @@ use std::fmt;
 /// The option that only says which draw of chance was taken.
 const SEED: &str = "seed";
 
-/// The allocator that all others are compared with.
+/// The allocator and the scorer that all others are compared with.
 const UNIFORM: &str = "uniform";
+const RANDOM: &str = "random";
 
 /// A policy specification such as `entropy{group='max'} + recency`. Two are equal when they differ in no more than
 /// blanks, kinds of quotes and the order of options; that an option has its default value is not known here.
@@ -47,6 +48,11 @@ impl PolicyText {
     /// Whether every head gets as much: the baseline of allocators.
     pub fn is_uniform(&self) -> bool {
         self.parts.len() == 2 && self.parts[0].name == UNIFORM
+    }
+
+    /// Whether every head gets as much and keeps random tokens: the baseline of all policies.
+    pub fn is_random_choice(&self) -> bool {
+        self.is_named(&[UNIFORM, RANDOM])
     }
 
     /// The same without its seeds, and the first of them, where there is one.

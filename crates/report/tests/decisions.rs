@@ -89,6 +89,10 @@ fn answers_are_summed_by_context_before_they_are_averaged() {
     let mut rows = answers("full", "recall", "recall-100-00", &[(1, 1), (9, 9)]);
     rows.extend(answers("uniform+p", "recall", "recall-100-00", &[(1, 1), (3, 9)]));
     rows.extend(answers("uniform+random", "recall", "recall-100-00", &[(0, 1), (1, 9)]));
+    // Another control that is measured first is not the random baseline.
+    let mut other = answers("uniform+spread", "recall", "recall-100-00", &[(0, 1), (0, 9)]);
+    other.iter_mut().for_each(|row| row.role = PolicyRole::Control);
+    rows.splice(0..0, other);
     let text = markdown(&rows);
     let table = after(&text, "first, m: recall in 1 contexts of 100 tokens: answers right");
     // 4 of 10, where the mean of the two depths would be two thirds.

@@ -83,10 +83,16 @@ fn serialise(
     safetensors::serialize(views, Some(metadata))
 }
 
+/// How random numbers become batches. A run that was begun with other draws cannot be resumed with these.
+const DRAWS: u32 = 2;
+
 /// What may not change between the parts of a run. Stages may: a run can be steered while it goes on, and the
 /// recipe that ships must then say what was done.
 fn identity(recipe: &Recipe, precision: Precision) -> String {
-    format!("{}, seeds {} and {}, {precision:?} weights", recipe.name, recipe.seed, recipe.data_seed)
+    format!(
+        "{}, seeds {} and {}, draws {DRAWS}, {precision:?} weights",
+        recipe.name, recipe.seed, recipe.data_seed
+    )
 }
 
 /// Restores what [`save`] wrote, if there is anything.

@@ -96,7 +96,7 @@ fn prepare(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<()> {
         enough(file, tokens.len(), SHORTEST)?;
         let bytes: Vec<u8> = tokens.iter().flat_map(|t| t.to_le_bytes()).collect();
         let path = prepared.join(name);
-        fs::write(&path, bytes).map_err(Error::writing(path))?;
+        bitkv_bytes::write(&path, &bytes).map_err(Error::writing(path))?;
     }
     // Last, because its presence says that the rest is there.
     let path = prepared.join("tokenizer.json");

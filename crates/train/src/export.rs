@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::HashMap, fs, path::Path};
 
 use bitkv_bitnet::{Checkpoint, FloatType, Model, PackedTypes, write_packed};
+use bitkv_stats::nll_from_logits;
 use bitkv_tokenizer::{Options, Tokenizer};
 use candle_core::Tensor;
 
@@ -68,18 +69,15 @@ fn same_loss(masters: &Masters, packed: &Model, corpus: &Corpus) -> Result<()> {
     for sequence in &sequences {
         let output = packed.forward(&sequence.tokens, &mut packed.new_cache(), None)?;
         let logits: Vec<Vec<f32>> = packed.logits(&output.hidden)?.to_vec2()?;
-        total +=
-            logits.iter().zip(&sequence.targets).map(|(row, &target)| nll(row, target as usize)).sum::<f64>();
+        total += logits
+            .iter()
+            .zip(&sequence.targets)
+            .map(|(row, &target)| nll_from_logits(row, target as usize))
+            .sum::<f64>();
     }
     let found = total / scores.nll.len() as f64;
     if (found - trained).abs() >= TOLERANCE || found.is_nan() {
         return Err(Error::OtherLoss { packed: found, trained, file: checkpoint::FILE });
     }
     Ok(())
-}
-
-fn nll(row: &[f32], target: usize) -> f64 {
-    let most = row.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b)) as f64;
-    let total: f64 = row.iter().map(|&z| (z as f64 - most).exp()).sum();
-    total.ln() + most - row[target] as f64
 }

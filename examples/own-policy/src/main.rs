@@ -14,7 +14,7 @@ use bitkv_evict::{Head, Scorer, checks, method};
 method! {
     /// Keeps tokens at even distances over the whole context, whatever is attended to.
     pub struct Spread {
-        /// Every so many positions one token is kept before all others.
+        /// The distance between tokens that are kept first.
         every: usize = 4 => checks::within(1.., "it is a distance: write at least 1"),
     }
     "spread" from "this example", "every fourth token, then the latest", role: Control, pools: false

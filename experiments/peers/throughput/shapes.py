@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-CONFIGURATIONS = HERE.parents[2] / "crates/lab/data"
+CONFIGURATIONS = HERE.parents[2] / "crates/models/data"
 NAMES = {"2b-4t": "BitNet-b1.58-2B-4T", "large": "bitnet_b1_58-large"}
 
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use bitkv_checkpoint::{Config, write_f32_tensors};
 
 use super::Trace;
-use crate::Result;
+use crate::{Error, Result};
 
 impl Trace {
     /// Writes a safetensors file, all f32, with metadata: `logits [tokens, vocab]`, `hidden.{i} [tokens, hidden]` (0 is the
@@ -13,12 +13,12 @@ impl Trace {
     /// keys after RoPE, and `entropy [layers, query_heads, tokens]` in bits.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    ///
-    /// # Panics
-    /// When the trace was made without [`Detail::Tensors`](super::Detail::Tensors), or by a model of another configuration.
+    /// When the trace was made without [`Detail::Tensors`](super::Detail::Tensors) or by a model of another configuration,
+    /// or the file cannot be written.
     pub fn write(&self, path: &Path, config: &Config, metadata: &[(&str, &str)]) -> Result<()> {
-        assert_eq!(self.entropy.len(), config.num_hidden_layers, "the trace keeps tensors");
+        if self.entropy.len() != config.num_hidden_layers {
+            return Err(Error::NoTensors);
+        }
         let count = self.tokens.len();
         let (heads, kv_heads, width) =
             (config.num_attention_heads, config.num_key_value_heads, config.head_dim);

@@ -96,7 +96,6 @@ impl Tensor {
     }
 }
 
-/// Codes of the packed bytes from `first` on, of a matrix of `[rows, cols]`.
 /// Random numbers for a part of a tensor, a sequence of their own so that parts may be made in any order.
 fn numbers_of(seed: u64, tensor: &str, part: usize) -> Rng {
     // FNV-1a (Fowler, Noll and Vo).
@@ -105,6 +104,7 @@ fn numbers_of(seed: u64, tensor: &str, part: usize) -> Rng {
     Rng::new(Rng::new(bytes.fold(0xCBF2_9CE4_8422_2325, mix)).next_u64())
 }
 
+/// Codes of the packed bytes from `first` on, of a matrix of `[rows, cols]`.
 fn fill_codes(random: &mut Rng, [rows, cols]: [usize; 2], first: usize, out: &mut [u8]) {
     // Chance to code, by a table.
     let table: [u8; 256] =

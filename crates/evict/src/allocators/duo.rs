@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Allocator, Division, Guard, Need, Observation, Reason, checks};
 
-/// By what heads for retrieval are told.
+/// How retrieval heads are found.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum By {
@@ -21,7 +21,7 @@ method! {
     /// small for all sinks and recent tokens is divided evenly, and if the guard keeps as many sinks
     /// as a streaming head has room for, they shrink in proportion to the share.
     pub struct Duo {
-        /// By what heads for retrieval are told.
+        /// How retrieval heads are found.
         pub by: By = By::Pattern,
         /// First tokens that a streaming head has room for.
         pub sinks: usize = 64,

@@ -1,4 +1,4 @@
-//! Small caches drawn by chance, with everything observed that anybody might read.
+//! Small caches random, with everything observed that anybody might read.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What is expected of methods, and how a failure is told.
+//! What is expected of methods, and how a failure is reported.
 
 use std::fmt;
 

@@ -64,7 +64,7 @@ fn a_cache_that_was_cut() {
 fn options_without_meaning() {
     assert_eq!(
         option("kvpress:adakv_snapkv{alpha_safeguard=1.5}"),
-        "option `alpha_safeguard` of `kvpress:adakv_snapkv` cannot be 1.5: it is a part: write a number from 0 to 1"
+        "option `alpha_safeguard` of `kvpress:adakv_snapkv` cannot be 1.5: it must be between 0 and 1"
     );
     for (press, reason) in [
         ("snapkv{window_size=0}", "at least one query"),

@@ -7,8 +7,11 @@ use bitkv_progress::{Silent, Work};
 use bitkv_record::Metric;
 
 use super::{
-    MemoryJob, SMALL_VOCABULARY, Study, flight,
+    flight,
+    in_parallel::SMALL_VOCABULARY,
+    memory::MemoryJob,
     plan::{Grid, Job},
+    profiles::Study,
     unit::{Scored, Unit},
 };
 use crate::{Error, Result, memory::kv_bytes, profile};

@@ -5,7 +5,7 @@ use bitkv_record::Metric;
 use candle_core::Tensor;
 
 use super::{
-    SMALL_VOCABULARY,
+    in_parallel::SMALL_VOCABULARY,
     plan::{Cell, Job},
     unit::{Scored, Unit},
 };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use bitkv_models::{LoadedModel, Shape, configuration};
 use bitkv_record::{Accounting, Form, Journal, MemoryRow, MemoryStudy, Row};
 
-use super::{loaded::Loaded, locked, wanted::Wanted};
+use super::{in_parallel::locked, loaded::Loaded, wanted::Wanted};
 use crate::{
     Result,
     error::{Place as _, ensure},

@@ -10,6 +10,7 @@ mod cutter;
 mod estimate;
 mod flight;
 mod free_running;
+mod in_parallel;
 mod key;
 mod loaded;
 mod measure;
@@ -24,7 +25,7 @@ mod wanted;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Instant, SystemTime},
 };
 
@@ -43,6 +44,7 @@ use crate::{
     window::Window,
 };
 pub use estimate::{Estimate, Estimates, estimate};
+use in_parallel::{SMALL_VOCABULARY, locked};
 use key::{Keys, UnitKeys};
 use measure::{Reader, Shared};
 pub use memory::MemoryJob;
@@ -50,10 +52,6 @@ pub use plan::{Cell, Grid, Job, Options, Seeded};
 pub use profiles::Study;
 pub use sources::Sources;
 pub use unit::{Group, Scored, Unit};
-
-/// Vocabularies up to this are small enough to read several contexts at once: each in flight holds logits of its whole
-/// continuation.
-const SMALL_VOCABULARY: usize = 32_768;
 
 /// Everything that a run measured; its folder is moved to its name by [`Measured::finish`].
 #[derive(Debug)]
@@ -189,7 +187,7 @@ fn fingerprint(grid: &Grid) -> String {
     let memory = grid.memory.iter().map(|job| job.name().to_owned());
     let calibration = grid.jobs.iter().map(|job| job.calibration.fingerprint.clone());
     let isa = key::isa_class().to_string();
-    let first = [grid.definition.sha256(), key::code().to_owned(), isa, grid.reading()];
+    let first = [grid.definition.sha256(), grid.code.clone(), isa, grid.reading()];
     let parts = first.into_iter().chain(models).chain(texts).chain(experiments).chain(studies).chain(memory);
     sha256_of_parts(parts.chain(calibration))
 }
@@ -208,10 +206,6 @@ fn manifest_of(grid: &Grid, started: SystemTime, seconds: f64) -> Manifest {
     let seed = grid.jobs.first().and_then(|job| job.experiment.seeds.first()).copied().unwrap_or(0);
     let models = grid.models.clone();
     Manifest { seconds, ..provenance::manifest(started, seed, models, grid.texts.clone(), options) }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Measures what a job still lacks; returns the keys of all its rows in their order.

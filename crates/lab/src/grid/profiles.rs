@@ -6,7 +6,7 @@ use bitkv_models::LoadedModel;
 use bitkv_progress::{Progress, Silent, Work};
 use bitkv_record::{FileHash, Form, HeadRow, Journal, ProfileStudy, Row, Text, Texts};
 
-use super::{loaded::Loaded, locked, sources::texts_of, wanted::Wanted};
+use super::{in_parallel::locked, loaded::Loaded, sources::texts_of, wanted::Wanted};
 use crate::{
     Result,
     error::{Place as _, ensure},

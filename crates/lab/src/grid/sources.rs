@@ -95,7 +95,7 @@ pub(super) fn sources(
     if needs.contains(Need::HeadScores) {
         let file = scores.as_ref().refuse(
             Error::Definition,
-            "policies: one goes by head scores, so give a file as calibration = { head-scores = \"FILE\" }",
+            "policies: one needs head scores, so give a file as calibration = { head-scores = \"FILE\" }",
         )?;
         let extent = shape(subject, 1);
         let scores =

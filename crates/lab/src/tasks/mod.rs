@@ -12,8 +12,6 @@ mod needles;
 mod passkey;
 mod recall;
 mod recall_together;
-#[cfg(test)]
-mod tests;
 mod variables;
 mod words;
 

@@ -108,7 +108,7 @@ impl Words {
     }
 
     /// The words in the order of the list, `[count]`.
-    pub(crate) fn pool(&self) -> &[u32] {
+    pub fn pool(&self) -> &[u32] {
         &self.pool
     }
 

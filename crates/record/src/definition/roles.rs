@@ -30,7 +30,7 @@ fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), Definit
         !experiment.policies.iter().any(|text| role_of(text).is_some_and(|role| is(text, role)))
     };
     // Reports subtract it from every policy: another allocator would put its own effect into the difference.
-    let random = |text: &str, role| role == PolicyRole::Control && PolicyText::new(text).is_uniform();
+    let random = |text: &str, role| role == PolicyRole::Control && PolicyText::new(text).is_random_choice();
     let (lacking, example) = if lacks(&|_, role| role == PolicyRole::Full) {
         ("the full cache", "full")
     } else if lacks(&random) {

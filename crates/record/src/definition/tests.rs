@@ -234,7 +234,12 @@ fn a_file_is_read_and_one_that_is_not_there_is_named() {
 /// Roles as a registry would tell them.
 fn role_of(policy: &str) -> Option<PolicyRole> {
     let is = |name: &str| policy.split(['+', '{']).any(|part| part.trim() == name);
-    let all = [("full", PolicyRole::Full), ("random", PolicyRole::Control), ("oracle", PolicyRole::Oracle)];
+    let all = [
+        ("full", PolicyRole::Full),
+        ("random", PolicyRole::Control),
+        ("spread", PolicyRole::Control),
+        ("oracle", PolicyRole::Oracle),
+    ];
     let found = all.into_iter().find(|(name, _)| is(name)).map(|(_, role)| role);
     found.or((!is("nothing")).then_some(PolicyRole::Method))
 }
@@ -256,6 +261,8 @@ fn an_experiment_lists_its_controls() {
         said("+random", "+recency{sinks=4}").contains("policies lacks random choice with uniform budgets")
     );
     assert!(said("uniform+random", "entropy+random").contains("add \"uniform+random\""));
+    // Another control is not random.
+    assert!(said("uniform+random", "uniform+spread").contains("add \"uniform+random\""));
     assert!(said("uniform+random", "uniform+nothing").contains("add \"uniform+random\""));
     assert!(said("oracle", "recent").contains("policies lacks an oracle"));
     let off = "seeds = [0]\ncontrols = false\nanalysis = \"none\"\npolicies = [\"uniform+recency\"]\n";

@@ -30,19 +30,19 @@ impl Baseline {
     /// The policy of the slice that this one is compared with.
     fn of<'a>(self, slice: &Slice<'a>, policy: &str) -> Option<&'a str> {
         let own = PolicyText::new(policy);
-        let is_other = |other: &PolicyText, role: PolicyRole| match self {
+        let is_other = |other: &PolicyText| match self {
             Self::Uniform => {
                 own.parts.len() == 2
                     && !own.is_uniform()
                     && other.is_uniform()
                     && other.parts[1..] == own.parts[1..]
             }
-            Self::Random => other.is_uniform() && role == PolicyRole::Control && *other != own,
+            Self::Random => other.is_random_choice() && *other != own,
         };
         let others = slice.policies().into_iter().map(|other| (PolicyText::new(other), other));
         let options = |other: &PolicyText| other.parts.iter().map(|part| part.options.len()).sum::<usize>();
         // Of several, the one as it is by default.
-        let found = others.filter(|(text, other)| is_other(text, slice.contender(other).role));
+        let found = others.filter(|(text, _)| is_other(text));
         found.min_by_key(|(text, _)| options(text)).map(|(_, other)| other)
     }
 

@@ -1,6 +1,7 @@
-use bitkv_record::Named;
+//! Retrieval contexts as they are drawn: lengths, places, answers and what may not repeat.
 
-use super::*;
+use bitkv_lab::tasks::*;
+use bitkv_record::{Named, TaskKind};
 
 /// Tokens of test contexts: the shortest that every kind takes, odd ones, and more lines than there are words.
 const LENGTHS: [usize; 5] = [131, 200, 257, 512, 1500];

@@ -1,0 +1,38 @@
+//! The values of a stored tensor on their way into another file.
+
+use std::io::{self, Write};
+
+use rayon::prelude::*;
+
+use crate::{FloatType, Stored};
+
+/// Values handled at once.
+const PART: usize = 1 << 16;
+
+impl Stored {
+    /// The smallest float type that holds every value: bfloat16, else half, else single.
+    pub(crate) fn smallest_exact_type(&self) -> FloatType {
+        let firsts: Vec<usize> = (0..self.len()).step_by(PART).collect();
+        let all = |kind: FloatType| {
+            firsts.par_iter().all(|&first| {
+                let mut values = vec![0.0; PART.min(self.len() - first)];
+                self.read_f32(first, &mut values);
+                self.release_values(first, values.len());
+                values.iter().all(|value| kind.holds(*value))
+            })
+        };
+        [FloatType::Bf16, FloatType::F16].into_iter().find(|kind| all(*kind)).unwrap_or(FloatType::F32)
+    }
+
+    /// Writes all values of a tensor, a part at a time, in a float type.
+    pub(crate) fn write_as(&self, kind: FloatType, to: &mut dyn Write) -> io::Result<()> {
+        let mut values = vec![0.0; PART.min(self.len())];
+        for first in (0..self.len()).step_by(PART) {
+            let values = &mut values[..PART.min(self.len() - first)];
+            self.read_f32(first, values);
+            kind.write(values, to)?;
+            self.release_values(first, values.len());
+        }
+        Ok(())
+    }
+}
