@@ -6,6 +6,7 @@
 //!            -> Reader (one prefill) -> batches of cells -> rows -> Journal
 //! ```
 
+mod code;
 mod cutter;
 mod estimate;
 mod flight;

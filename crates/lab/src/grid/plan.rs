@@ -11,7 +11,7 @@ use bitkv_record::{
 };
 
 use super::{
-    key,
+    code,
     loaded::Loaded,
     memory::{MemoryJob, memory_jobs},
     profiles::{Study, studies},
@@ -58,7 +58,7 @@ pub struct Grid {
     /// Hashes of all texts read.
     pub texts: Vec<FileHash>,
     i2s_layout: Option<Layout>,
-    /// What the rows follow from besides; see [`key::code`].
+    /// What the rows follow from besides; see [`code::code`].
     pub(super) code: String,
 }
 
@@ -156,7 +156,7 @@ impl Grid {
         texts.sort_by(|a: &FileHash, b| (&a.name, &a.sha256).cmp(&(&b.name, &b.sha256)));
         texts.dedup();
         let (models, i2s_layout) = (loaded.entries()?, options.i2s_layout);
-        let code = key::code(registry);
+        let code = code::code(registry);
         let grid = Grid { definition, jobs, studies, memory, models, texts, i2s_layout, code };
         ensure!(
             Definition,
