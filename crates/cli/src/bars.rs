@@ -58,6 +58,8 @@ impl Progress for Bars {
 
     fn end(&self, complete: bool) {
         match (self.bars().pop(), complete) {
+            // The command says what was written.
+            (Some(bar), true) if bar.unit == Unit::Bytes => bar.shown.finish_and_clear(),
             (Some(bar), true) => bar.shown.finish(),
             (Some(bar), false) => bar.shown.abandon(),
             (None, _) => {}

@@ -6,30 +6,30 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use bitkv_checkpoint::Config;
 use bitkv_lab::head_numbers::HeadFiles;
-use bitkv_models::LoadedModel;
 use bitkv_record::{Split, Texts};
 
 /// Reads a JSON array of token ids that the model knows and can read at once.
-pub(crate) fn tokens(path: &Path, subject: &LoadedModel) -> Result<Vec<u32>> {
+pub(crate) fn tokens(path: &Path, model: &str, config: &Config) -> Result<Vec<u32>> {
     let name = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read the token file {name}"))?;
     let ids: Vec<u32> = serde_json::from_str(&text)
         .with_context(|| format!("{name} is not a JSON array of token ids such as [1, 2, 3]"))?;
     ensure!(!ids.is_empty(), "{name} holds no token ids: put at least one into the array");
-    let (vocabulary, longest) = (subject.config().vocab_size, subject.config().max_position_embeddings);
+    let (vocabulary, longest) = (config.vocab_size, config.max_position_embeddings);
     if let Some(at) = ids.iter().position(|&id| id as usize >= vocabulary) {
         bail!(
             "{name}: token id {} at index {at} is outside the vocabulary of {vocabulary} of {}: use ids of its tokenizer",
             ids[at],
-            subject.name
+            model
         );
     }
     ensure!(
         ids.len() <= longest,
         "{name} holds {} tokens and {} reads {longest} at most: shorten it",
         ids.len(),
-        subject.name
+        model
     );
     Ok(ids)
 }

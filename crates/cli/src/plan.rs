@@ -112,7 +112,7 @@ fn of_model(arguments: &Arguments, model: &ModelArguments, policy: &Policy) -> R
 
 fn context_tokens(arguments: &Arguments, subject: &LoadedModel) -> Result<Vec<u32>> {
     match (&arguments.tokens, &arguments.text) {
-        (Some(path), _) => input::tokens(path, subject),
+        (Some(path), _) => input::tokens(path, &subject.name, subject.config()),
         (None, Some(path)) => Ok(subject.tokenizer()?.encode(&input::text(path)?, true)?),
         (None, None) => bail!("there is no context: give --tokens FILE or --text FILE"),
     }

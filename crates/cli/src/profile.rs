@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
 
 fn windows(arguments: &Arguments, subject: &LoadedModel) -> Result<(Vec<Window>, Vec<FileHash>)> {
     if let Some(path) = &arguments.tokens {
-        let tokens = input::tokens(path, subject)?;
+        let tokens = input::tokens(path, &subject.name, subject.config())?;
         ensure!(tokens.len() >= 2, "{} holds one token and entropy needs two or more", path.display());
         let window = Window { name: "tokens".into(), register: "tokens".into(), tokens };
         return Ok((vec![window], vec![FileHash::of_file(path)?]));

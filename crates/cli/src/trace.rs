@@ -2,12 +2,13 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use bitkv_bitnet::{
-    StepNorms,
+    Model, StepNorms,
     reference::{DeviceKind, Reference},
     trace::{Detail, Engine, Trace},
 };
-use bitkv_models::LoadedModel;
+use bitkv_checkpoint::Checkpoint;
 use bitkv_report::Table;
+use bitkv_tokenizer::Tokenizer;
 use clap::ValueEnum;
 use serde_json::json;
 
@@ -75,27 +76,42 @@ impl DeviceName {
     }
 }
 
+/// What tables say of a model: which engine's weights are loaded depends on the arguments.
+struct Traced {
+    name: String,
+    tokenizer: Option<Tokenizer>,
+}
+
+impl Traced {
+    fn tokenizer(&self) -> Result<&Tokenizer, bitkv_models::Error> {
+        let none = || bitkv_models::Error::NoTokenizer { model: self.name.clone() };
+        self.tokenizer.as_ref().ok_or_else(none)
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let loaded = arguments.model.open()?;
+    let source = arguments.model.source()?;
+    let checkpoint = source.checkpoint()?;
+    let model = Traced { name: source.name(), tokenizer: source.tokenizer(&checkpoint)? };
     let tokens = match (&arguments.prompt, &arguments.tokens) {
-        (Some(text), _) => loaded.tokenizer()?.encode(text, true)?,
-        (None, Some(path)) => input::tokens(path, &loaded)?,
+        (Some(text), _) => model.tokenizer()?.encode(text, true)?,
+        (None, Some(path)) => input::tokens(path, &model.name, checkpoint.config())?,
         (None, None) => bail!("there is nothing to trace: give --prompt TEXT or --tokens FILE"),
     };
-    let trace = trace(&loaded, &tokens, arguments)?;
+    let trace = trace(&checkpoint, &tokens, arguments)?;
     let top = trace.top(arguments.top);
     let engine = arguments.engine.engine().name();
     if let Some(path) = &arguments.out {
-        trace.write(path, loaded.config(), &[("model", &loaded.name), ("engine", engine)])?;
+        trace.write(path, checkpoint.config(), &[("model", &model.name), ("engine", engine)])?;
     }
     if arguments.json {
-        return output::json(&document(&loaded, engine, &trace, &top));
+        return output::json(&document(&model, engine, &trace, &top));
     }
-    let tables = [steps(&loaded, &trace), next(&loaded, &top)].map(|table| table.to_terminal());
+    let tables = [steps(&model, &trace), next(&model, &top)].map(|table| table.to_terminal());
     output::text(&tables.join("\n\n"))
 }
 
-fn trace(loaded: &LoadedModel, tokens: &[u32], arguments: &Arguments) -> Result<Trace> {
+fn trace(checkpoint: &Checkpoint, tokens: &[u32], arguments: &Arguments) -> Result<Trace> {
     let detail = if arguments.out.is_some() { Detail::Tensors } else { Detail::Norms };
     let (kv, device) = (arguments.kv.precision(), arguments.device.kind());
     Ok(match arguments.engine.engine() {
@@ -105,17 +121,17 @@ fn trace(loaded: &LoadedModel, tokens: &[u32], arguments: &Arguments) -> Result<
                 "the fast path runs on the CPU: add --engine reference to use --device {}",
                 device.name()
             );
-            Trace::of_model(&loaded.model, tokens, kv, detail)?
+            Trace::of_model(&Model::load(checkpoint)?, tokens, kv, detail)?
         }
         Engine::Reference => {
-            let reference = Reference::load(&loaded.source().checkpoint()?, &device.open()?)?;
+            let reference = Reference::load(checkpoint, &device.open()?)?;
             Trace::of_reference(&reference.with_kv(kv), tokens, detail)?
         }
     })
 }
 
-fn steps(loaded: &LoadedModel, trace: &Trace) -> Table {
-    let title = format!("{}: norms of every step, {} tokens", loaded.name, trace.tokens.len());
+fn steps(model: &Traced, trace: &Trace) -> Table {
+    let title = format!("{}: norms of every step, {} tokens", model.name, trace.tokens.len());
     let mut table = Table::titled(title, "step|>width|>norm|>last token|>largest|>not finite");
     for step in &trace.steps {
         let last = step.norms.last().copied().unwrap_or_default();
@@ -136,20 +152,20 @@ fn figures(value: f64) -> String {
     if value == 0.0 || (1e-3..1e6).contains(&value) { format!("{value:.4}") } else { format!("{value:.4e}") }
 }
 
-fn next(loaded: &LoadedModel, top: &[(u32, f32)]) -> Table {
+fn next(model: &Traced, top: &[(u32, f32)]) -> Table {
     let mut table = Table::titled("The most likely next tokens", ">token|>logit|text");
     for (id, logit) in top {
-        table.push(vec![id.to_string(), format!("{logit:.4}"), shown(loaded, *id).unwrap_or_default()]);
+        table.push(vec![id.to_string(), format!("{logit:.4}"), shown(model, *id).unwrap_or_default()]);
     }
     table
 }
 
 /// A token as the vocabulary writes it.
-fn shown(loaded: &LoadedModel, id: u32) -> Option<String> {
-    loaded.tokenizer.as_ref()?.token(id)
+fn shown(model: &Traced, id: u32) -> Option<String> {
+    model.tokenizer.as_ref()?.token(id)
 }
 
-fn document(loaded: &LoadedModel, engine: &str, trace: &Trace, top: &[(u32, f32)]) -> serde_json::Value {
+fn document(model: &Traced, engine: &str, trace: &Trace, top: &[(u32, f32)]) -> serde_json::Value {
     let step = |s: &StepNorms| {
         json!({
             "name": s.name(), "layer": s.layer, "step": s.step.name(), "width": s.width, "norm": s.total(),
@@ -157,11 +173,11 @@ fn document(loaded: &LoadedModel, engine: &str, trace: &Trace, top: &[(u32, f32)
         })
     };
     json!({
-        "model": loaded.name,
+        "model": model.name,
         "engine": engine,
         "tokens": trace.tokens,
         "steps": trace.steps.iter().map(step).collect::<Vec<_>>(),
-        "top": top.iter().map(|(id, logit)| json!({"token": id, "logit": logit, "text": shown(loaded, *id)}))
+        "top": top.iter().map(|(id, logit)| json!({"token": id, "logit": logit, "text": shown(model, *id)}))
             .collect::<Vec<_>>(),
     })
 }

@@ -1,6 +1,6 @@
 //! What to go on from.
 
-use std::io::Read;
+use std::{io::Read, path::PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use bitkv_models::LoadedModel;
@@ -38,7 +38,8 @@ pub(super) fn tokens(
     subject: &LoadedModel,
 ) -> Result<Vec<Vec<u32>>> {
     if texts.is_empty() {
-        return arguments.tokens.iter().map(|path| input::tokens(path, subject)).collect();
+        let read = |path: &PathBuf| input::tokens(path, &subject.name, subject.config());
+        return arguments.tokens.iter().map(read).collect();
     }
     let tokenizer = subject.tokenizer()?;
     if !arguments.chat {
