@@ -15,7 +15,7 @@ mod rows;
 mod test;
 
 use bitkv_bitnet::Model;
-use bitkv_progress::Work;
+use bitkv_progress::{Progress, Work};
 use bitkv_record::{Method, ModelShape, Throughput};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -42,14 +42,16 @@ pub struct Measured<'a> {
 ///
 /// # Errors
 /// When the request does not fit the model, or a thread cannot be started.
-pub fn measure(measured: &Measured<'_>, request: &Request, steps: &Work<'_>) -> Result<Throughput> {
+pub fn measure(measured: &Measured<'_>, request: &Request, progress: &dyn Progress) -> Result<Throughput> {
     let config = measured.model.config();
     request.check(config)?;
     let tests = request.tests();
     let pools = request.threads.iter().map(|threads| pool(*threads)).collect::<Result<Vec<_>>>()?;
     let mut seconds = vec![vec![Vec::new(); tests.len()]; pools.len()];
     let (mut peak, mut machine) = (None, None);
-    for pass in 0..request.warm_up + request.repeats {
+    let passes = request.warm_up + request.repeats;
+    let steps = Work::steps(progress, "measuring", passes * pools.len() * tests.len());
+    for pass in 0..passes {
         for (pool, seconds) in pools.iter().zip(&mut seconds) {
             for (test, seconds) in tests.iter().zip(seconds) {
                 let took = pool.install(|| test.run(measured.model, request))?;
@@ -65,6 +67,7 @@ pub fn measure(measured: &Measured<'_>, request: &Request, steps: &Work<'_>) -> 
             machine.get_or_insert_with(|| Machine::new(&request.threads)).measure(&pools);
         }
     }
+    steps.finish();
     let ceilings = machine.ok_or(Error::NoRepeats)?.medians();
     let rows = rows::all(measured.model, request, &tests, &seconds, &ceilings);
     Ok(Throughput {
@@ -106,11 +109,6 @@ fn shape(measured: &Measured<'_>) -> ModelShape {
         positions: config.max_position_embeddings,
         head: measured.model.head().name().into(),
     }
-}
-
-/// Steps that [`measure`] takes.
-pub fn steps(request: &Request) -> usize {
-    (request.warm_up + request.repeats) * request.threads.len() * request.tests().len()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use bitkv_bitnet::{Cache, CacheShape, Checkpoint, Config, KvCache, Model};
-use bitkv_progress::{Silent, Work};
+use bitkv_progress::Silent;
 use bitkv_record::{Throughput, Timed};
 
 use crate::{cache::prepare, *};
@@ -31,7 +31,7 @@ fn request() -> Request {
 fn measured(request: &Request) -> Throughput {
     let model = model();
     let measured = Measured { name: "m", random: true, model: &model };
-    measure(&measured, request, &Work::steps(&Silent, "", 1)).unwrap()
+    measure(&measured, request, &Silent).unwrap()
 }
 
 fn held(cache: &Cache) -> Vec<usize> {

@@ -62,7 +62,7 @@ impl Linear {
             return Ok(Linear::Ternary(BitLinear::load(checkpoint, shape)?));
         }
         let stored = checkpoint.linear(shape)?;
-        // Code 3 is refused for a skeleton too.
+        // A plain Llama refuses code 3 too.
         BitLinear::pack(&stored)?;
         Ok(Linear::Skeleton(stored))
     }

@@ -51,7 +51,7 @@ fn the_llama_skeleton_is_another_model() {
     let golden = Golden::named("master-2b-style");
     let tokens = golden.tokens("tokens", "");
     let expected = golden.get("logits", "").to_vec();
-    let skeleton = Model::load(&golden.checkpoint.as_llama_skeleton()).unwrap();
-    let trace = Trace::of_model(&skeleton, &tokens, Precision::F16, Detail::Norms).unwrap();
+    let plain_llama = Model::load(&golden.checkpoint.as_llama_skeleton()).unwrap();
+    let trace = Trace::of_model(&plain_llama, &tokens, Precision::F16, Detail::Norms).unwrap();
     assert!(relative(&trace.logits, &expected) > 0.3);
 }

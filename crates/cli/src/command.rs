@@ -3,7 +3,10 @@
 use bitkv_report::Table;
 use clap::CommandFactory;
 
-use crate::{Arguments, EXAMPLES};
+use crate::{
+    Arguments, EXAMPLES,
+    markdown::{head, row},
+};
 
 /// Declares the subcommands: what each does, its name and its file, whether it reads the registry, and an example of its
 /// arguments.
@@ -65,9 +68,8 @@ pub(crate) fn table() -> Table {
 
 /// The same as a Markdown table, in which what stands between backticks stays code.
 pub(crate) fn markdown() -> String {
-    let row = |command: Described| format!("| `{}` | {} |\n", command.example, command.does);
-    let rows: String = described().into_iter().map(row).collect();
-    format!("| command | does |\n| --- | --- |\n{rows}")
+    let line = |command: Described| row(&[&format!("`{}`", command.example), &command.does]);
+    head(&["command", "does"]) + &described().into_iter().map(line).collect::<String>()
 }
 
 #[cfg(test)]

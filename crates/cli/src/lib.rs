@@ -19,6 +19,7 @@ mod input;
 mod inspect;
 mod kv;
 mod list;
+mod markdown;
 mod measuring;
 mod memory;
 mod model;

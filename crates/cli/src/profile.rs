@@ -9,7 +9,6 @@ use bitkv_lab::{
     window::Window,
 };
 use bitkv_models::{LoadedModel, suite};
-use bitkv_progress::Work;
 use bitkv_record::{FileHash, Profile, PublishedProfile, PublishedShape, Queries, Split, Text, Thresholds};
 use clap::ValueEnum;
 
@@ -76,9 +75,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     refuse_needs(&policy)?;
     let subject = arguments.model.open()?;
     let (windows, hashes) = windows(arguments, &subject)?;
-    let steps = Work::steps(&BARS, "entropies", windows.len());
-    let entropies = measure(&subject, &windows, &steps)?;
-    steps.finish();
+    let entropies = measure(&subject, &windows, "entropies", &BARS)?;
     let profile = profile(arguments, &subject, &entropies, hashes)?;
     if let Some(path) = &arguments.out {
         profile.write(path)?;

@@ -7,6 +7,7 @@ use bitkv_bitnet::{
     trace::{Detail, Engine, Trace},
 };
 use bitkv_checkpoint::Checkpoint;
+use bitkv_models::required;
 use bitkv_report::Table;
 use bitkv_tokenizer::Tokenizer;
 use clap::ValueEnum;
@@ -82,19 +83,12 @@ struct Traced {
     tokenizer: Option<Tokenizer>,
 }
 
-impl Traced {
-    fn tokenizer(&self) -> Result<&Tokenizer, bitkv_models::Error> {
-        let none = || bitkv_models::Error::NoTokenizer { model: self.name.clone() };
-        self.tokenizer.as_ref().ok_or_else(none)
-    }
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.model.source()?;
     let checkpoint = source.checkpoint()?;
     let model = Traced { name: source.name(), tokenizer: source.tokenizer(&checkpoint)? };
     let tokens = match (&arguments.prompt, &arguments.tokens) {
-        (Some(text), _) => model.tokenizer()?.encode(text, true)?,
+        (Some(text), _) => required(model.tokenizer.as_ref(), &model.name)?.encode(text, true)?,
         (None, Some(path)) => input::tokens(path, &model.name, checkpoint.config())?,
         (None, None) => bail!("there is nothing to trace: give --prompt TEXT or --tokens FILE"),
     };

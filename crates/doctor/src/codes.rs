@@ -34,21 +34,19 @@ impl Matrix {
     pub(crate) fn len(&self) -> u64 {
         self.counts.iter().sum()
     }
-}
 
-/// Every ternary matrix that could be opened, and why others could not.
-pub(crate) struct Codes {
-    pub(crate) matrices: Vec<Matrix>,
-    pub(crate) refused: Vec<Error>,
-}
-
-impl Matrix {
     /// Whether a part of the matrix is missing.
     pub(crate) fn has_hole(&self) -> bool {
         let stored = self.linear.stored();
         let allowed = if stored.coding.is_ternary() { 0.0 } else { MAX_EMPTY_FLOATS };
         self.empty_bytes as f64 > allowed * stored.bytes.len() as f64
     }
+}
+
+/// Every ternary matrix that could be opened, and why others could not.
+pub(crate) struct Codes {
+    pub(crate) matrices: Vec<Matrix>,
+    pub(crate) refused: Vec<Error>,
 }
 
 impl Codes {

@@ -47,7 +47,7 @@ impl Budget {
     /// Keeps this many tokens in an average KV head, whatever the length of the context.
     ///
     /// # Errors
-    /// When it is none.
+    /// When `count` is 0.
     pub fn tokens(count: usize) -> Result<Budget, Error> {
         if count > 0 { Ok(Budget(Amount::Tokens(count))) } else { Err(Error::NoTokens) }
     }
@@ -56,7 +56,7 @@ impl Budget {
     /// one in each. A budget in bytes is one of entries, given the bytes of an entry.
     ///
     /// # Errors
-    /// When it is none.
+    /// When `count` is 0.
     pub fn entries(count: usize) -> Result<Budget, Error> {
         if count > 0 { Ok(Budget(Amount::Entries(count))) } else { Err(Error::NoTokens) }
     }

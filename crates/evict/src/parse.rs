@@ -23,7 +23,8 @@ impl Registry {
         self.made(text, &self.parts(text)?)
     }
 
-    /// The policy with `seed` wherever it is random and `text` names no seed; none where nothing of it is.
+    /// The policy with `seed` wherever it is random and `text` names no seed; `None` when no part of the
+    /// policy is random.
     ///
     /// ```
     /// let registry = bitkv_evict::Registry::standard();

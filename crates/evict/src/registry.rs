@@ -48,6 +48,21 @@ pub(crate) struct Methods {
     pub(crate) presets: Vec<Preset>,
 }
 
+impl Methods {
+    /// The word for what has this name, where there is such a method.
+    fn kind_of(&self, name: &str) -> Option<&'static str> {
+        fn lists<T: ?Sized>(entries: &[Arc<Entry<T>>], name: &str) -> bool {
+            entries.iter().any(|entry| entry.about.name == name)
+        }
+        let kinds = [
+            ("allocator", lists(&self.allocators, name)),
+            ("scorer", lists(&self.scorers, name)),
+            ("rule", lists(&self.rules, name)),
+        ];
+        kinds.into_iter().find(|(_, is_there)| *is_there).map(|(kind, _)| kind)
+    }
+}
+
 static STANDARD: LazyLock<Registry> = LazyLock::new(|| {
     Registry(Arc::new(Methods {
         allocators: shared(allocators::all()),
@@ -158,10 +173,9 @@ impl Registry {
     /// Refuses a method that could not be told from another, or not be selected.
     fn admit<T: ?Sized + 'static>(&self, entry: &Entry<T>) -> Result<(), Error> {
         entry.check()?;
-        let listed = self.listings().into_iter().find(|listing| listing.name == entry.about.name);
-        match listed {
-            Some(Listing { kind: Kind::Suite(_), name, .. }) => Err(Error::Duplicate { kind: "rule", name }),
-            Some(Listing { kind, name, .. }) => Err(Error::Duplicate { kind: kind.name(), name }),
+        let name = entry.about.name;
+        match self.0.kind_of(name) {
+            Some(kind) => Err(Error::Duplicate { kind, name }),
             None => Ok(()),
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bitkv_evict::{Need, Policy, Shape};
 use bitkv_models::{LoadedModel, suite};
-use bitkv_progress::{Progress, Work};
+use bitkv_progress::Progress;
 use bitkv_record::{Profile, Queries, Text};
 
 use crate::{
@@ -105,8 +105,6 @@ fn measured(subject: &LoadedModel, policy: &str, progress: &dyn Progress) -> Res
     let length = CALIBRATION_TOKENS.min(subject.config().max_position_embeddings);
     let windows = Window::of_all(subject, &texts, length)
         .at(format!("{policy} needs a profile of {}; give one with --profile", subject.name))?;
-    let steps = Work::steps(progress, "calibration", windows.len());
-    let entropies = measure(subject, &windows, &steps)?;
-    steps.finish();
+    let entropies = measure(subject, &windows, "calibration", progress)?;
     Ok(entropies.mean(length, Queries::Published))
 }

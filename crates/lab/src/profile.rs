@@ -2,7 +2,7 @@
 
 use bitkv_bitnet::Observe;
 use bitkv_models::LoadedModel;
-use bitkv_progress::Work;
+use bitkv_progress::{Progress, Work};
 use bitkv_record::Queries;
 use bitkv_stats::normalised;
 
@@ -32,12 +32,17 @@ fn rows_of(queries: Queries, context: usize) -> Vec<usize> {
     }
 }
 
-/// Runs every window once. A causal model gives the first n tokens the same entropies whatever
-/// follows, so one pass serves every shorter context.
+/// Runs every window once and reports each to `progress` under the name `work`. A causal model gives the
+/// first n tokens the same entropies whatever follows, so one pass serves every shorter context.
 ///
 /// # Errors
 /// When there are no windows, they differ in length or are shorter than two tokens, or the model fails.
-pub fn measure(subject: &LoadedModel, windows: &[Window], steps: &Work<'_>) -> Result<Entropies> {
+pub fn measure(
+    subject: &LoadedModel,
+    windows: &[Window],
+    work: &str,
+    progress: &dyn Progress,
+) -> Result<Entropies> {
     ensure!(Unfit, !windows.is_empty(), "there are no calibration texts to profile {} on", subject.name);
     let context = windows[0].tokens.len();
     ensure!(
@@ -50,6 +55,7 @@ pub fn measure(subject: &LoadedModel, windows: &[Window], steps: &Work<'_>) -> R
         windows.iter().all(|w| w.tokens.len() == context),
         "calibration windows must be of one length"
     );
+    let steps = Work::steps(progress, work, windows.len());
     let observe = Observe { entropy: true, ..Observe::default() };
     let mut bits = Vec::new();
     for window in windows {
@@ -58,6 +64,7 @@ pub fn measure(subject: &LoadedModel, windows: &[Window], steps: &Work<'_>) -> R
         bits.push(entropy.into_iter().flatten().collect());
         steps.advance();
     }
+    steps.finish();
     let config = subject.config();
     Ok(Entropies { layers: config.num_hidden_layers, heads: config.num_attention_heads, context, bits })
 }

@@ -7,7 +7,7 @@ use bitkv_lab::{
     window::Window,
 };
 use bitkv_models::LoadedModel;
-use bitkv_progress::{Silent, Work};
+use bitkv_progress::Silent;
 use bitkv_record::Queries;
 use support::{subjects, window};
 
@@ -23,7 +23,7 @@ fn windows(subject: &LoadedModel, tokens: usize) -> Vec<Window> {
 }
 
 fn entropies(subject: &LoadedModel, tokens: usize) -> Entropies {
-    measure(subject, &windows(subject, tokens), &Work::steps(&Silent, "", 1)).unwrap()
+    measure(subject, &windows(subject, tokens), "", &Silent).unwrap()
 }
 
 #[test]
@@ -63,8 +63,7 @@ fn entropies_lie_between_nothing_and_all_keys() {
 #[test]
 fn windows_that_cannot_be_profiled_are_refused() {
     let subject = &subjects()[0];
-    let refused =
-        |windows: &[Window]| measure(subject, windows, &Work::steps(&Silent, "", 1)).unwrap_err().to_string();
+    let refused = |windows: &[Window]| measure(subject, windows, "", &Silent).unwrap_err().to_string();
     assert!(refused(&[]).contains("no calibration texts"));
     assert!(refused(&windows(subject, 1)).contains("2 tokens or more"));
     let mixed = [&windows(subject, 10)[..], &windows(subject, 11)].concat();

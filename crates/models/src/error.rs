@@ -53,32 +53,20 @@ pub enum Error {
     #[error("cannot copy {} to {}: {source}", from.display(), to.display())]
     Copy { from: PathBuf, to: PathBuf, source: io::Error },
     #[error(transparent)]
-    BitNet(Box<bitkv_bitnet::Error>),
+    BitNet(#[from] bitkv_bitnet::Error),
     #[error(transparent)]
-    Checkpoint(Box<bitkv_checkpoint::Error>),
+    Checkpoint(#[from] bitkv_checkpoint::Error),
     #[error(transparent)]
     Hub(Box<bitkv_hub::Error>),
     #[error(transparent)]
-    Record(Box<bitkv_record::RecordError>),
+    Record(#[from] bitkv_record::RecordError),
     #[error(transparent)]
-    Tokenizer(Box<bitkv_tokenizer::Error>),
+    Tokenizer(#[from] bitkv_tokenizer::Error),
 }
 
-/// The errors of other crates are boxed, so that results stay small.
-macro_rules! boxed {
-    ($($kind:ident($error:ty)),+) => {$(
-        impl From<$error> for Error {
-            fn from(error: $error) -> Error {
-                Error::$kind(Box::new(error))
-            }
-        }
-    )+};
+// The largest of them is boxed, so that results stay small.
+impl From<bitkv_hub::Error> for Error {
+    fn from(error: bitkv_hub::Error) -> Error {
+        Error::Hub(Box::new(error))
+    }
 }
-
-boxed!(
-    BitNet(bitkv_bitnet::Error),
-    Checkpoint(bitkv_checkpoint::Error),
-    Hub(bitkv_hub::Error),
-    Record(bitkv_record::RecordError),
-    Tokenizer(bitkv_tokenizer::Error)
-);

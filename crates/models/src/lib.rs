@@ -21,4 +21,4 @@ pub mod vocabulary;
 pub use error::{Error, Result};
 pub use known::{Shape, config_of, configuration, published_model, published_models};
 pub use loaded_model::LoadedModel;
-pub use source::{Loading, PLAIN_LLAMA_MARK, Source, built_in, built_in_name, tokenizer_options};
+pub use source::{Loading, PLAIN_LLAMA_MARK, Source, built_in, built_in_name, required, tokenizer_options};

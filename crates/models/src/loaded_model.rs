@@ -6,7 +6,7 @@ use bitkv_bitnet::{Config, Model};
 use bitkv_record::ModelEntry;
 use bitkv_tokenizer::{Chat, Tokenizer};
 
-use crate::{Error, Result, Source};
+use crate::{Result, Source, source::required};
 
 /// A loaded model and where it came from.
 pub struct LoadedModel {
@@ -70,6 +70,6 @@ impl LoadedModel {
 
     /// The tokenizer, or a sentence that says what to do without one.
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
-        self.tokenizer.as_ref().ok_or_else(|| Error::NoTokenizer { model: self.name.clone() })
+        required(self.tokenizer.as_ref(), &self.name)
     }
 }

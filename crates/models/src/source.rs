@@ -97,11 +97,6 @@ impl Source {
         self.place == other.place
     }
 
-    /// Whether it was compiled in.
-    pub fn is_built_in(&self) -> bool {
-        matches!(self.place, Place::BuiltIn(_))
-    }
-
     /// What the user called it.
     pub fn asked(&self) -> &str {
         &self.asked
@@ -233,6 +228,14 @@ impl Source {
         };
         Ok(ModelEntry { name: self.name(), source: source.into(), files })
     }
+}
+
+/// The tokenizer that came with the model called `model`.
+///
+/// # Errors
+/// When none did, with what to do about it.
+pub fn required<'t>(tokenizer: Option<&'t Tokenizer>, model: &str) -> Result<&'t Tokenizer> {
+    tokenizer.ok_or_else(|| Error::NoTokenizer { model: model.into() })
 }
 
 /// What a model's tokenizer has to fit.

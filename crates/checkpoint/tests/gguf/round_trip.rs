@@ -179,10 +179,10 @@ fn shapes_that_do_not_fit_are_refused() {
 #[test]
 fn activations_that_readers_would_not_compute_are_refused() {
     let recipe = Recipe::new(Architecture::BitNet);
-    let skeleton = checkpoint(recipe).as_llama_skeleton();
+    let plain_llama = checkpoint(recipe).as_llama_skeleton();
     let path = std::env::temp_dir().join("never-written.gguf");
     let message =
-        write(&path, &skeleton, &options(Target::I2S), &bitkv_progress::Silent).unwrap_err().to_string();
+        write(&path, &plain_llama, &options(Target::I2S), &bitkv_progress::Silent).unwrap_err().to_string();
     assert!(
         message.contains("`hidden_act` is silu") && message.contains("always compute relu2"),
         "{message}"

@@ -2,9 +2,8 @@ mod arguments;
 mod table;
 
 use anyhow::{Result, bail, ensure};
-use bitkv_bench::{Measured, Request, measure, steps};
+use bitkv_bench::{Measured, Request, measure};
 use bitkv_bitnet::{Checkpoint, Config, Model};
-use bitkv_progress::Work;
 
 use crate::{bars::BARS, output};
 
@@ -22,10 +21,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let request = arguments.request()?;
     let Benched { name, random, model } = subject(arguments, &request)?;
     let model = model.with_head(arguments.head.precision())?;
-    let bar = Work::steps(&BARS, "measuring", steps(&request));
     let measured = Measured { name: &name, random, model: &model };
-    let document = measure(&measured, &request, &bar)?;
-    bar.finish();
+    let document = measure(&measured, &request, &BARS)?;
     match arguments.json {
         true => output::json(&document),
         false => output::text(&table::text(&document)),

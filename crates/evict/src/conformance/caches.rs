@@ -1,4 +1,4 @@
-//! Small caches random, with everything observed that anybody might read.
+//! Small random caches, with everything observed that a method might read.
 
 use std::collections::BTreeMap;
 

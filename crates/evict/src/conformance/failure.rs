@@ -8,7 +8,7 @@ use std::fmt;
 pub enum Expectation {
     /// It does not panic.
     NoPanic,
-    /// Scores are finite, and so are weights, none of which is negative.
+    /// Scores are finite. Weights are finite and not negative.
     Finite,
     /// The same cache is scored, weighed and planned the same every time.
     Deterministic,
@@ -22,7 +22,7 @@ pub enum Expectation {
     Positions,
     /// Heads compete only by scores that differ among them.
     Comparable,
-    /// An allocator goes by scores only if it declares that it compares heads.
+    /// An allocator reads scores only if it declares that it compares heads.
     DeclaredComparison,
     /// A fitted guard is within the guard and within the share.
     Guard,

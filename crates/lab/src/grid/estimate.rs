@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bitkv_bitnet::{Cache, KvCache};
-use bitkv_progress::{Silent, Work};
+use bitkv_progress::Silent;
 use bitkv_record::Metric;
 
 use super::{
@@ -74,7 +74,7 @@ pub fn estimate(grid: &Grid) -> Result<Estimates> {
 fn of_study(study: &Study) -> Result<Estimate> {
     let (subject, windows) = (study.subject(), study.windows()?);
     let first = &windows[..windows.len().min(1)];
-    let one = seconds(|| profile::measure(subject, first, &Work::steps(&Silent, "", 1)).map(drop))?;
+    let one = seconds(|| profile::measure(subject, first, "", &Silent).map(drop))?;
     let longest = first.iter().map(|window| window.tokens.len()).max().unwrap_or(0);
     let kv = kv_bytes(subject.config(), longest);
     Ok(Estimate {

@@ -40,10 +40,7 @@ use bitkv_record::{
 use rayon::prelude::*;
 use serde_json::json;
 
-use crate::{
-    Result, context::Context, error::Place as _, evidence::Numbers, profile::measure as profile,
-    window::Window,
-};
+use crate::{Result, context::Context, error::Place as _, evidence::Numbers, profile, window::Window};
 pub use estimate::{Estimate, Estimates, estimate};
 use in_parallel::{SMALL_VOCABULARY, locked};
 use key::{Keys, UnitKeys};
@@ -264,7 +261,7 @@ fn read(
     };
     // Repeating a context may fail where reading it does not: that concerns the policies that ask for it only.
     let needs = &job.needs.without(&[Need::Reconstruction].into());
-    let repeat = |context: &mut Context<'_>| context.repeat(&job.needs).err().map(|error| format!("{error}"));
+    let repeat = |context: &mut Context<'_>| context.repeat(&job.needs).err().map(|error| error.to_string());
     let (context, unrepeatable) = match &unit.scored {
         Scored::Text { continuation, .. } | Scored::Together { continuation, .. } => {
             let dense = measure::dense(job);
@@ -323,12 +320,9 @@ fn numbers(job: &Job, progress: &dyn Progress) -> Result<Numbers> {
     if let Some((texts, tokens)) = &job.calibration.profiled {
         let texts: Vec<&Text> = texts.all().iter().collect();
         let windows = Window::of_all(&job.subject, &texts, *tokens)?;
-        let steps = Work::steps(progress, &format!("{} calibration", job.subject.name), windows.len());
-        numbers.insert(
-            Need::Entropy,
-            profile(&job.subject, &windows, &steps)?.mean(*tokens, Queries::Published),
-        );
-        steps.finish();
+        let work = format!("{} calibration", job.subject.name);
+        let entropies = profile::measure(&job.subject, &windows, &work, progress)?;
+        numbers.insert(Need::Entropy, entropies.mean(*tokens, Queries::Published));
     }
     if let Some(entropy) = &job.calibration.entropy {
         numbers.insert(Need::Entropy, entropy.clone());

@@ -231,14 +231,14 @@ fn rules(experiment: &Experiment, registry: &Registry) -> Result<BTreeMap<RuleNa
         AskedBudget::Realised(_, rule) => Some(*rule),
         _ => None,
     });
-    let published = registry.listings().into_iter().filter(|listing| listing.role == Role::Published);
-    let published: Vec<&str> = published.map(|listing| listing.name).collect();
-    let policy = |rule: RuleName| {
-        if !published.contains(&rule.as_str()) {
+    let policy = |rule: RuleName| match registry.policy(rule.as_str()) {
+        Ok(policy) if policy.role() == Role::Published => Ok((rule, policy)),
+        _ => {
+            let published = registry.listings().into_iter().filter(|other| other.role == Role::Published);
+            let published: Vec<&str> = published.map(|listing| listing.name).collect();
             let remedy = bitkv_spelling::instead(rule.as_str(), &published);
-            return Err(Error::Definition(format!("budgets: '{rule}' is no published rule: {remedy}")));
+            Err(Error::Definition(format!("budgets: '{rule}' is no published rule: {remedy}")))
         }
-        Ok((rule, registry.policy(rule.as_str()).at("budgets")?))
     };
     asked.map(policy).collect()
 }

@@ -116,7 +116,7 @@ pub(super) fn measure(
     let lacking: Vec<usize> = (0..windows.len()).filter(lacks).collect();
     let steps = Work::steps(progress, &format!("{} {}", study.study.name, study.subject.name), lacking.len());
     for i in lacking {
-        let entropies = profile::measure(&study.subject, &windows[i..=i], &Work::steps(&Silent, "", 1))?;
+        let entropies = profile::measure(&study.subject, &windows[i..=i], "", &Silent)?;
         let mut journal = locked(rows);
         for row in study.rows_of(&windows[i], &entropies) {
             if !journal.contains(&row.key()) {

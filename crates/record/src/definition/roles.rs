@@ -26,16 +26,18 @@ fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), Definit
     if !experiment.controls {
         return Ok(());
     }
-    let lacks = |is: &dyn Fn(&str, PolicyRole) -> bool| {
-        !experiment.policies.iter().any(|text| role_of(text).is_some_and(|role| is(text, role)))
-    };
+    let known: Vec<(&String, PolicyRole)> =
+        experiment.policies.iter().filter_map(|text| Some((text, role_of(text)?))).collect();
+    let lacks = |wanted| known.iter().all(|(_, role)| *role != wanted);
     // Reports subtract it from every policy: another allocator would put its own effect into the difference.
-    let random = |text: &str, role| role == PolicyRole::Control && PolicyText::new(text).is_random_choice();
-    let (lacking, example) = if lacks(&|_, role| role == PolicyRole::Full) {
+    let is_random = |(text, role): &(&String, PolicyRole)| {
+        *role == PolicyRole::Control && PolicyText::new(text).is_random_choice()
+    };
+    let (lacking, example) = if lacks(PolicyRole::Full) {
         ("the full cache", "full")
-    } else if lacks(&random) {
+    } else if !known.iter().any(is_random) {
         ("random choice with uniform budgets", "uniform+random")
-    } else if lacks(&|_, role| role == PolicyRole::Oracle) {
+    } else if lacks(PolicyRole::Oracle) {
         ("an oracle", "uniform+oracle")
     } else {
         return Ok(());

@@ -1,0 +1,22 @@
+//! Tables of documents whose cells are Markdown themselves.
+
+/// The first two lines of a table.
+pub(crate) fn head(titles: &[&str]) -> String {
+    row(titles) + &row(&vec!["---"; titles.len()])
+}
+
+/// Cells are written in Markdown; only what ends a cell is escaped.
+pub(crate) fn row(cells: &[&str]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+    format!("| {} |\n", cells.join(" | "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_ends_no_cell() {
+        assert_eq!(row(&["`a`", "|b|"]), "| `a` | \\|b\\| |\n");
+    }
+}
