@@ -112,4 +112,180 @@ fn shape(measured: &Measured<'_>) -> ModelShape {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use bitkv_bitnet::{Cache, CacheShape, Checkpoint, Config, KvCache, Model};
+    use bitkv_progress::Silent;
+    use bitkv_record::{Throughput, Timed};
+
+    use crate::{cache::prepare, *};
+
+    fn model() -> Model {
+        let json = r#"{"architectures":["BitNetForCausalLM"],"vocab_size":61,"hidden_size":48,"intermediate_size":64,
+            "num_hidden_layers":2,"num_attention_heads":6,"num_key_value_heads":3,"tie_word_embeddings":true,
+            "max_position_embeddings":128}"#;
+        let config = Config::from_json(json, "config.json").unwrap();
+        Model::load(&Checkpoint::random(&config, 0)).unwrap()
+    }
+
+    fn request() -> Request {
+        Request {
+            prefill: vec![8, 20],
+            probes: vec![Probe::Off, Probe::Entropy],
+            fit: Vec::new(),
+            decode: 4,
+            depths: vec![0, 60],
+            budgets: vec![1.0, 0.2],
+            fill: Fill::Synthetic,
+            cut: Cut::Even,
+            threads: vec![1, 2],
+            warm_up: 1,
+            repeats: 2,
+        }
+    }
+
+    fn measured(request: &Request) -> Throughput {
+        let model = model();
+        let measured = Measured { name: "m", random: true, model: &model };
+        measure(&measured, request, &Silent).unwrap()
+    }
+
+    fn held(cache: &Cache) -> Vec<usize> {
+        let CacheShape { layers, kv_heads, .. } = cache.shape();
+        (0..layers)
+            .flat_map(|layer| (0..kv_heads).map(move |head| (layer, head)))
+            .map(|(l, h)| cache.len(l, h))
+            .collect()
+    }
+
+    #[test]
+    fn a_cache_holds_what_the_budget_says() {
+        let model = model();
+        for fill in [Fill::Synthetic, Fill::Prefill] {
+            let prepare = |depth, budget, cut| prepare(&model, depth, budget, fill, cut).unwrap();
+            let even = prepare(60, 0.2, Cut::Even);
+            assert_eq!((even.tokens_seen(), held(&even)), (60, vec![12; 6]));
+            assert_eq!(even.view(1, 2).positions, [0, 1, 2, 3, 52, 53, 54, 55, 56, 57, 58, 59]);
+            assert_eq!(held(&prepare(60, 1.0, Cut::Uneven)), [60; 6]);
+            // Half, all and one and a half of 12; another head is the longest in the next layer.
+            assert_eq!(held(&prepare(60, 0.2, Cut::Uneven)), [6, 12, 18, 12, 18, 6]);
+            // No head holds more than there is, and none holds nothing.
+            assert_eq!(held(&prepare(60, 0.9, Cut::Uneven))[..3].iter().sum::<usize>(), 3 * 54);
+            assert_eq!(held(&prepare(60, 0.001, Cut::Uneven)), [1; 6]);
+            assert_eq!(
+                (prepare(0, 0.2, Cut::Even).tokens_seen(), held(&prepare(0, 0.2, Cut::Even))),
+                (0, vec![0; 6])
+            );
+        }
+    }
+
+    #[test]
+    fn every_test_has_a_row_for_each_number_of_threads() {
+        let document = measured(&request());
+        let found: Vec<_> = document
+            .rows
+            .iter()
+            .filter(|row| row.threads == 2)
+            .map(|row| (row.test, row.tokens, row.probes.as_str(), row.depth, row.budget))
+            .collect();
+        let prefill = |tokens, probes| (Timed::Prefill, tokens, probes, 0, 1.0);
+        let decode = |depth, budget| (Timed::Decode, 4, "off", depth, budget);
+        assert_eq!(
+            found,
+            [
+                prefill(8, "off"),
+                prefill(8, "entropy"),
+                prefill(20, "off"),
+                prefill(20, "entropy"),
+                decode(0, 1.0),
+                decode(60, 1.0),
+                decode(60, 0.2),
+            ]
+        );
+        assert_eq!(document.rows.len(), 2 * found.len());
+        assert!(document.rows.iter().all(|row| row.seconds.len() == 2 && row.tokens_per_second.min > 0.0));
+        assert_eq!(document.ceilings_by_threads.iter().map(|c| c.threads).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(document.ceilings, document.ceilings_by_threads[1]);
+        let text = serde_json::to_string(&document).unwrap();
+        // Numbers may come back a bit off in their last digit.
+        let read = Throughput::from_json(&text, "bench.json").unwrap();
+        assert_eq!((read.rows.len(), read.memory, read.model), (14, document.memory, document.model));
+    }
+
+    #[test]
+    fn bytes_and_operations_are_those_of_the_model() {
+        let document = measured(&Request { threads: vec![1], ..request() });
+        // Two layers of 2 x 48 x 48 + 2 x 24 x 48 and three of 48 x 64.
+        let weights = 2.0 * (2 * 48 * 48 + 2 * 24 * 48 + 3 * 48 * 64) as f64;
+        // Keys and values, f16, heads of 8.
+        let entry = 2 * 2 * 8;
+        for row in &document.rows {
+            let operations = row.ops_per_second / row.tokens_per_second.median;
+            assert!((operations - 2.0 * weights).abs() < 1e-6 * weights, "{operations}");
+            let entries: u64 = if row.budget < 1.0 { 6 * 12 } else { 6 * row.depth as u64 };
+            assert_eq!((row.cache_entries, row.cache_bytes), (entries, entries * entry));
+            assert_eq!(row.read_fraction.is_some(), row.test == Timed::Decode);
+            assert_eq!(row.ops_fraction.is_some(), row.test == Timed::Prefill);
+            assert_eq!(row.attention_seconds_per_token.is_some(), row.depth > 0);
+            let Some(bytes) = row.bytes_per_second else { continue };
+            // Four tokens behind one that does not count: they read 2, 3, 4 and 5 new entries of each head.
+            let cache = (row.cache_bytes + 6 * entry * (2 + 3 + 4 + 5) / 4) as f64;
+            let memory = &document.memory;
+            let expected = (memory.ternary_bytes + memory.head_bytes) as f64 + cache;
+            let read = bytes / row.tokens_per_second.median;
+            assert!((read - expected).abs() < 1e-6 * expected, "{read} {expected}");
+        }
+        assert_eq!(document.memory.head_bytes, 2 * 61 * 48);
+        assert_eq!(document.memory.embedding_bytes, 0, "they are tied");
+        assert_eq!(document.memory.cache_bytes, 64 * 6 * entry);
+    }
+
+    #[test]
+    fn a_fit_is_of_its_own_lengths() {
+        let fit = vec![8, 16, 64];
+        let request = Request { prefill: vec![8, 32], decode: 0, fit, threads: vec![1], ..request() };
+        let document = measured(&request);
+        let points: Vec<usize> = document.fits[0].points.iter().map(|point| point.tokens).collect();
+        assert_eq!((document.fits.len(), points), (1, vec![8, 16, 64]));
+        let fit = &document.fits[0];
+        for point in &fit.points {
+            let t = point.tokens as f64;
+            let fitted = fit.linear_seconds_per_token * t + fit.quadratic_seconds_per_token_squared * t * t;
+            assert!((point.seconds / fitted - 1.0 - point.residual).abs() < 1e-9);
+        }
+        assert!(measured(&Request { fit: Vec::new(), ..request }).fits.is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_the_model_is_refused() {
+        let config = model().config().clone();
+        type Change = fn(&mut Request);
+        let refused = |change: Change| {
+            let mut request = request();
+            change(&mut request);
+            request.check(&config).expect_err("it is refused").to_string()
+        };
+        let cases: [(Change, &str); 14] = [
+            (|r| r.prefill = vec![129], "--prefill 129: the model has 128 positions"),
+            (|r| r.prefill = vec![0], "--prefill 0"),
+            (|r| r.fit = vec![64, 256], "--fit 256: the model has 128 positions"),
+            (|r| r.fit = vec![64], "two lengths"),
+            (|r| r.depths = vec![124], "--depth 124: 1 tokens more than the model's 128 positions"),
+            (|r| r.depths = vec![usize::MAX], "more than the model's 128 positions"),
+            (|r| r.budgets = vec![0.0], "--budget 0"),
+            (|r| r.budgets = vec![1.5], "--budget 1.5"),
+            (|r| r.budgets = vec![f64::NAN], "--budget NaN"),
+            (|r| r.threads = vec![0], "--threads 0"),
+            (|r| r.threads = Vec::new(), "--threads"),
+            (|r| r.threads = vec![1 << 20], "--threads 1048576"),
+            (|r| r.repeats = 0, "--repeats 0"),
+            (|r| (r.prefill, r.decode) = (Vec::new(), 0), "nothing to measure"),
+        ];
+        for (change, says) in cases {
+            let said = refused(change);
+            assert!(said.contains(says) && said.lines().count() == 1, "{said} does not say {says}");
+        }
+        let mut longest = request();
+        (longest.prefill, longest.depths) = (vec![128], vec![123]);
+        longest.check(&config).unwrap();
+    }
+}

@@ -1,0 +1,165 @@
+//! Random packed checkpoints of any shape, for measuring what does not depend on the weights' meaning.
+
+mod tensor;
+mod write;
+
+use bitkv_bytes::Pages;
+use rayon::prelude::*;
+
+use crate::{Bytes, Config, Error, Result, ScaleRule, Stored, WeightFormat};
+
+use self::tensor::{PART, Tensor};
+
+pub use write::write_random;
+
+/// Packed weights of a shape, made from a seed whenever one is asked for: bf16 floats, ternary codes with 42 % zeros,
+/// norms of 1, scales that keep the residual stream of order one.
+pub(crate) struct Weights {
+    seed: u64,
+    tensors: Vec<Tensor>,
+}
+
+/// Tensors of more bytes are made in large pages.
+const LARGE: usize = 32 << 20;
+/// What stands for a file's name in errors.
+const FILE: &str = "random weights";
+
+/// The configuration that random weights have.
+pub(crate) fn packed(config: &Config) -> Config {
+    Config { weights: WeightFormat::Packed(ScaleRule::Multiply), ..config.clone() }
+}
+
+impl Weights {
+    /// Those of one configuration and seed are always the same, in memory as in a file.
+    pub(crate) fn new(config: &Config, seed: u64) -> Weights {
+        Weights { seed, tensors: tensor::all(config) }
+    }
+
+    pub(crate) fn file(&self) -> &'static str {
+        FILE
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.tensors.iter().map(|tensor| tensor.bytes() as u64).sum()
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.iter().map(|tensor| tensor.name.as_str())
+    }
+
+    pub(crate) fn get(&self, name: &str, hint: &'static str) -> Result<Stored> {
+        let tensor = self.find(name).ok_or_else(|| Error::MissingTensor {
+            file: FILE.into(),
+            tensor: name.into(),
+            hint,
+        })?;
+        let fill = |out: &mut [u8]| {
+            let parts = out.par_chunks_mut(PART).enumerate();
+            parts.for_each(|(part, out)| tensor.fill(self.seed, part, out));
+        };
+        // An embedding stays; the small ones are packed and forgotten.
+        let pages = (tensor.bytes() > LARGE).then(|| Pages::zeroed(tensor.bytes()).ok()).flatten();
+        let bytes = match pages {
+            Some(mut pages) => {
+                fill(&mut pages);
+                Bytes::pages(pages)
+            }
+            None => {
+                let mut bytes = vec![0; tensor.bytes()];
+                fill(&mut bytes);
+                Bytes::owned(bytes)
+            }
+        };
+        Ok(Stored {
+            file: FILE.into(),
+            name: name.into(),
+            shape: tensor.shape.clone(),
+            coding: tensor.coding(),
+            bytes,
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Checkpoint;
+
+    fn config() -> Config {
+        let json = r#"{"architectures":["BitNetForCausalLM"],"vocab_size":61,"hidden_size":36,"intermediate_size":50,
+            "num_hidden_layers":2,"num_attention_heads":6,"num_key_value_heads":2,"tie_word_embeddings":false}"#;
+        Config::from_json(json, "config.json").unwrap()
+    }
+
+    fn histogram(checkpoint: &Checkpoint) -> [u64; 4] {
+        let mut counts = [0; 4];
+        for shape in checkpoint.config().all_linears() {
+            let found = checkpoint.linear(&shape).unwrap().histogram();
+            counts.iter_mut().zip(found).for_each(|(sum, count)| *sum += count);
+        }
+        counts
+    }
+
+    #[test]
+    fn opens_and_repeats() {
+        let make = |seed| {
+            let folder = tempfile::tempdir().unwrap();
+            write_random(&config(), seed, folder.path(), &bitkv_progress::Silent).unwrap();
+            assert!(
+                write_random(&config(), seed, folder.path(), &bitkv_progress::Silent).is_err(),
+                "nothing is replaced"
+            );
+            let checkpoint = Checkpoint::open(folder.path()).unwrap();
+            assert_eq!(checkpoint.embedding().unwrap().rows(), 61);
+            assert!(checkpoint.head().unwrap().is_some());
+            (std::fs::read(folder.path().join("model.safetensors")).unwrap(), histogram(&checkpoint))
+        };
+        let (bytes, counts) = make(1);
+        assert_eq!((make(1).0 == bytes, make(2).0 == bytes), (true, false));
+        let all: u64 = counts.iter().sum();
+        let zeros = counts[1] as f64 / all as f64;
+        assert!(counts[3] == 0 && (zeros - 0.42).abs() < 0.02, "{counts:?}");
+    }
+
+    #[test]
+    fn in_memory_as_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        // Wide enough for several parts of a tensor.
+        let config = Config { vocab_size: 2011, hidden_size: 132, intermediate_size: 2002, ..config() };
+        write_random(&config, 3, folder.path(), &bitkv_progress::Silent).unwrap();
+        let (file, memory) = (Checkpoint::open(folder.path()).unwrap(), Checkpoint::random(&config, 3));
+        memory.refuse_unread().unwrap();
+        assert_eq!(memory.config().weights, file.config().weights);
+        assert_eq!(memory.tensor_bytes(), file.tensor_bytes());
+        let tensors = memory.tensors().unwrap();
+        assert_eq!(tensors.len(), file.tensors().unwrap().len());
+        for made in tensors {
+            assert!(memory.has(&made.name) && file.has(&made.name));
+            let tensors = file.tensors().unwrap();
+            let read = tensors.iter().find(|read| read.name == made.name).unwrap();
+            assert_eq!((&made.shape, &made.bytes[..]), (&read.shape, &read.bytes[..]), "{}", made.name);
+        }
+        assert_eq!(histogram(&memory), histogram(&file));
+        assert!(!memory.has("model.layers.2.mlp.up_proj.weight"));
+    }
+
+    #[test]
+    fn rows_past_the_end_are_zeros() {
+        // 50 rows are 13 packed ones: two codes of the last plane lie outside.
+        let checkpoint = Checkpoint::random(&config(), 0);
+        let up = checkpoint.config().linears(0)[5].clone();
+        let tensors = checkpoint.tensors().unwrap();
+        let stored = tensors.iter().find(|t| t.name == format!("{}.weight", up.name)).unwrap();
+        assert_eq!((up.rows, &stored.shape[..]), (50, &[13, 36][..]));
+        assert!(stored.bytes[11 * 36..].iter().all(|byte| byte >> 6 == 1));
+        assert!(stored.bytes[..11 * 36].iter().any(|byte| byte >> 6 != 1));
+    }
+}

@@ -1,0 +1,253 @@
+//! Exact products of int8 activations with ternary weights.
+//!
+//! Codes 0, 1 and 2 (the weight plus one) are the unsigned operand of `vpmaddubsw`, `vpdpbusd`, `tdpbsud` and `sdot`,
+//! activations the signed one; a token's sum of activations comes off each of its results once.
+//!
+//! One layout serves all of them. Sixteen rows are a group, 64 columns of a group a tile of 256 bytes. Vector `i` of
+//! the four in a tile holds at byte `4 n + j` the codes of row `n` at columns `16 i + j`, `+ 4`, `+ 8` and `+ 12`, lowest
+//! bits first: a mask and a shift give sixteen rows of four neighbouring columns, which is what a 512-bit register
+//! multiplies by one broadcast of four activations, and a row of a tile's second operand. No sum ever crosses lanes, and a
+//! group is read from front to back.
+
+mod engine;
+mod pack;
+mod portable;
+mod product;
+mod quantized;
+
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
+pub use pack::InvalidCode;
+pub use product::{Product, linear, linear_with, sums, sums_with};
+pub(crate) use quantized::to_int8;
+pub use quantized::{Quantized, QuantizedRow, quantize_activations};
+
+use bitkv_bytes::Pages;
+
+/// Rows of a group.
+const GROUP: usize = 16;
+/// Columns of a tile.
+const TILE: usize = 64;
+/// Packed bytes of a tile: 16 rows of 64 columns.
+const TILE_BYTES: usize = GROUP * TILE / 4;
+/// The most columns for which no sum can leave `i32`, kept before its shift by six bits.
+const MAX_COLS: usize = 1 << 18;
+
+/// A ternary matrix `[rows, cols]`, two bits a weight, padded to groups of 16 rows and tiles of 64 columns.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ternary {
+    rows: usize,
+    cols: usize,
+    packed: Pages,
+}
+
+impl Ternary {
+    /// Packs row-major weights, each -1, 0 or 1.
+    ///
+    /// # Panics
+    /// When `weights` does not hold `rows * cols` values or holds another number.
+    pub fn pack(rows: usize, cols: usize, weights: &[i8]) -> Self {
+        assert_eq!(weights.len(), rows * cols, "weights are [rows, cols]");
+        let codes = |row: usize, out: &mut [u8]| {
+            let row = &weights[row * cols..][..cols];
+            out.iter_mut().zip(row).for_each(|(code, w)| *code = w.wrapping_add(1) as u8);
+        };
+        Ternary::pack_codes(rows, cols, codes).unwrap_or_else(|bad| panic!("weights are -1, 0 or 1: {bad:?}"))
+    }
+
+    /// Output features.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Input features.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Bytes held, padding included.
+    pub fn bytes(&self) -> usize {
+        self.packed.len()
+    }
+
+    /// One row as -1, 0 and 1.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn row(&self, row: usize) -> Vec<i8> {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        let group = self.group(row / GROUP);
+        (0..self.cols).map(|col| code(group, row % GROUP, col) as i8 - 1).collect()
+    }
+
+    /// Tiles of a group.
+    fn tiles(&self) -> usize {
+        self.cols.div_ceil(TILE)
+    }
+
+    /// Groups of rows.
+    fn groups(&self) -> usize {
+        self.rows.div_ceil(GROUP)
+    }
+
+    fn group_bytes(&self) -> usize {
+        self.tiles() * TILE_BYTES
+    }
+
+    fn group(&self, group: usize) -> &[u8] {
+        &self.packed[group * self.group_bytes()..][..self.group_bytes()]
+    }
+}
+
+/// The code of a group's row at a column.
+fn code(group: &[u8], row: usize, col: usize) -> u8 {
+    let (vector, within) = (col / 16, col % 16);
+    (group[vector * 64 + row * 4 + within % 4] >> (2 * (within / 4))) & 3
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rayon::prelude::*;
+
+    use super::*;
+    use crate::Isa;
+
+    /// These integers, unscaled.
+    fn quantized(x: &[i8], cols: usize) -> Quantized {
+        let mut quantized = Quantized::default();
+        quantized.reset(x.len() / cols, cols);
+        quantized.rows_mut().zip(x.par_chunks_exact(cols)).for_each(|(row, x)| {
+            row.values.copy_from_slice(x);
+            (*row.scale, *row.sum) = (1.0, x.iter().map(|v| i32::from(*v)).sum());
+        });
+        quantized
+    }
+
+    fn naive(x: &[i8], weights: &[i8], cols: usize) -> Vec<i32> {
+        let dot = |x: &[i8], w: &[i8]| x.iter().zip(w).map(|(&x, &w)| i32::from(x) * i32::from(w)).sum();
+        x.chunks(cols).flat_map(|x| weights.chunks(cols).map(move |w| dot(x, w))).collect()
+    }
+
+    fn check(tokens: usize, rows: usize, cols: usize, mut next: impl FnMut() -> u32) {
+        let weights: Vec<i8> = (0..rows * cols).map(|_| (next() % 3) as i8 - 1).collect();
+        let x: Vec<i8> = (0..tokens * cols).map(|_| next() as i8).collect();
+        let packed = Ternary::pack(rows, cols, &weights);
+        let expected = naive(&x, &weights, cols);
+        let x = quantized(&x, cols);
+        for isa in Isa::available() {
+            let mut out = vec![7; tokens * rows];
+            sums_with(*isa, &x, &packed, &mut out);
+            assert_eq!(out, expected, "{isa} {tokens} x {rows} x {cols}");
+        }
+        let unpacked: Vec<i8> = (0..rows).flat_map(|r| packed.row(r)).collect();
+        assert_eq!(unpacked, weights);
+    }
+
+    fn random(seed: u64) -> impl FnMut() -> u32 {
+        let mut state = seed;
+        move || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as u32
+        }
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        for weight in [-1, 1] {
+            for x in [i8::MIN, i8::MAX] {
+                let cols = 7000;
+                let packed = Ternary::pack(5, cols, &vec![weight; 5 * cols]);
+                for (isa, tokens) in
+                    Isa::available().iter().flat_map(|isa| [1, 3, 5, 17, 40].map(|t| (isa, t)))
+                {
+                    let mut out = vec![0; 5 * tokens];
+                    sums_with(*isa, &quantized(&vec![x; tokens * cols], cols), &packed, &mut out);
+                    let expected = i32::from(weight) * i32::from(x) * cols as i32;
+                    assert!(out.iter().all(|sum| *sum == expected), "{isa} {tokens}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_column_has_its_own_place() {
+        for col in 0..600 {
+            let mut weights = vec![0; 600];
+            weights[col] = -1;
+            let packed = Ternary::pack(1, 600, &weights);
+            let x: Vec<i8> = (0..600).map(|c| (c % 127 + 1) as i8).collect();
+            for isa in Isa::available() {
+                let mut out = [0];
+                sums_with(*isa, &quantized(&x, 600), &packed, &mut out);
+                assert_eq!(out[0], -i32::from(x[col]), "{isa} column {col}");
+            }
+        }
+    }
+
+    #[test]
+    fn large_shapes_run_on_several_threads() {
+        check(9, 1500, 1030, random(3));
+        check(1, 3001, 1030, random(4));
+        check(45, 300, 1030, random(5));
+    }
+
+    #[test]
+    fn layers_share_a_round_and_take_their_factors() {
+        let mut next = random(5);
+        let (tokens, cols) = (3, 190);
+        let x: Vec<f32> = (0..tokens * cols).map(|_| next() as f32 / (1u64 << 30) as f32 - 1.0).collect();
+        let x = Quantized::of(&x, cols);
+        let weights: Vec<Ternary> = [70, 1, 16]
+            .iter()
+            .map(|rows| {
+                Ternary::pack(
+                    *rows,
+                    cols,
+                    &(0..rows * cols).map(|_| (next() % 3) as i8 - 1).collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        for isa in Isa::available() {
+            let mut outs: Vec<Vec<f32>> = weights.iter().map(|w| vec![9.0; tokens * w.rows()]).collect();
+            let mut products: Vec<Product<'_>> = weights
+                .iter()
+                .zip(&mut outs)
+                .map(|(weights, out)| Product { weights, scale: 0.37, out })
+                .collect();
+            linear_with(*isa, &x, &mut products);
+            for (weights, out) in weights.iter().zip(&outs) {
+                let mut exact = vec![0; out.len()];
+                sums_with(Isa::Scalar, &x, weights, &mut exact);
+                for (i, (out, sum)) in out.iter().zip(exact).enumerate() {
+                    assert_eq!(*out, sum as f32 * (x.scales()[i / weights.rows()] * 0.37), "{isa} {i}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_shape_matches_plain_loops(tokens in 1usize..70, rows in 1usize..150, cols in 1usize..530, seed: u64) {
+            check(tokens, rows, cols, random(seed));
+        }
+    }
+
+    #[test]
+    fn codes_no_weight_has_are_found() {
+        for (rows, cols, row, column) in [(1, 1, 0, 0), (5, 300, 3, 299), (40, 256, 39, 17)] {
+            let codes = |r: usize, out: &mut [u8]| {
+                out.fill(2);
+                out[column] = if r == row { 3 } else { 0 };
+            };
+            assert_eq!(Ternary::pack_codes(rows, cols, codes), Err(InvalidCode { row, column }));
+        }
+    }
+}

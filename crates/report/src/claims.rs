@@ -1,0 +1,139 @@
+//! The published claims: functions from rows to statements to verdicts.
+//!
+//! A claim is taken apart into statements that the rows of a run decide. Before that its instrument is checked, in
+//! the module `instrument`: on a model that does not predict better than guessing, no statement about compression
+//! means anything, and the verdict says so.
+
+mod cells;
+mod claim;
+mod compression;
+mod heads;
+mod instrument;
+mod memory;
+mod plain_llama;
+mod words;
+
+use bitkv_record::ClaimId;
+use serde::Serialize;
+
+use crate::Run;
+
+pub use crate::verdict::Verdict;
+pub use claim::{Claim, Statement, StatementRole, verdict};
+
+/// `verification.json`: the published claims, what was measured, and whether each holds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verification {
+    /// The claims, each with its verdict.
+    pub claims: Vec<Claim>,
+    /// Models measured.
+    pub models: Vec<String>,
+    /// The run folder, where there is one.
+    pub run: Option<String>,
+}
+
+impl Verification {
+    /// The document as indented JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}
+
+/// The claims that the definition asks for, in its order.
+pub fn all(run: &Run<'_>) -> Vec<Claim> {
+    let claim = |id: &ClaimId| match id {
+        ClaimId::Memory => memory::claim(run),
+        ClaimId::Heads => heads::claim(run),
+        ClaimId::Compression => compression::claim(run),
+        ClaimId::PlainLlama => plain_llama::claim(run),
+    };
+    run.definition.claims.iter().map(claim).collect()
+}
+
+/// The claims with the models and the folder of a run.
+pub fn verification(run: &Run<'_>) -> Verification {
+    Verification { claims: all(run), models: models(run), run: run.folder.map(str::to_owned) }
+}
+
+/// Names of the models of a run.
+pub fn models(run: &Run<'_>) -> Vec<String> {
+    run.manifest.models.iter().map(|model| model.name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words::{check, decided, judged, reaches, reproduction};
+    use super::*;
+    use crate::interval::Estimate;
+
+    fn statements(holds: &[Option<bool>]) -> Vec<Statement> {
+        holds
+            .iter()
+            .map(|&holds| decided("KV share", "65.4 %".into(), "65.4 %".into(), holds, "r".into()))
+            .collect()
+    }
+
+    #[test]
+    fn the_verdict_follows_from_the_statements() {
+        let (yes, no, untested) = (Some(true), Some(false), None);
+        let cases: [(&[Option<bool>], Verdict); 9] = [
+            (&[], Verdict::NotTested),
+            (&[untested, untested], Verdict::NotTested),
+            (&[yes], Verdict::Holds),
+            (&[yes, yes], Verdict::Holds),
+            (&[yes, no], Verdict::PartlyHolds),
+            (&[yes, untested], Verdict::PartlyHolds),
+            (&[yes, no, untested], Verdict::PartlyHolds),
+            (&[no, no], Verdict::DoesNotHold),
+            (&[no, untested], Verdict::DoesNotHold),
+        ];
+        for (holds, expected) in cases {
+            assert_eq!(verdict(&statements(holds)), expected, "{holds:?}");
+        }
+    }
+
+    #[test]
+    fn reproductions_and_checks_decide_nothing() {
+        let aside = [
+            reproduction(statements(&[Some(true)]).remove(0)),
+            check("m", statements(&[Some(false)]).remove(0)),
+            check("m", statements(&[None]).remove(0)),
+        ];
+        assert_eq!(verdict(&aside), Verdict::NotTested);
+        for (holds, expected) in [(true, Verdict::Holds), (false, Verdict::DoesNotHold)] {
+            let all = [aside.to_vec(), statements(&[Some(holds)])].concat();
+            assert_eq!(verdict(&all), expected);
+        }
+    }
+
+    #[test]
+    fn what_fails_its_check_cannot_be_decided() {
+        let failing = || Some("it only guesses".to_owned());
+        let all = judged(
+            failing(),
+            [statements(&[Some(true)]), vec![check("m", statements(&[Some(true)]).remove(0))]].concat(),
+        );
+        assert_eq!((verdict(&all), all[0].holds, all[1].holds), (Verdict::CannotBeDecided, None, Some(true)));
+        assert!(
+            all[0].reason.contains("cannot be decided on this model: it only guesses"),
+            "{}",
+            all[0].reason
+        );
+        // Another model of the run still decides.
+        let both = [all, statements(&[Some(false)])].concat();
+        assert_eq!(verdict(&both), Verdict::DoesNotHold);
+        assert_eq!(judged(None, statements(&[Some(true)])), statements(&[Some(true)]));
+        let name = serde_json::to_value(Verdict::CannotBeDecided).unwrap();
+        assert_eq!(name, Verdict::CannotBeDecided.name());
+        assert!(Verdict::CannotBeDecided.name().contains("cannot be decided"));
+    }
+
+    #[test]
+    fn an_interval_across_the_figure_decides_nothing() {
+        let interval = |low, high| Estimate { value: (low + high) / 2.0, interval: Some((low, high)) };
+        assert_eq!(reaches(&interval(0.97, 0.99), 0.96), Some(true));
+        assert_eq!(reaches(&interval(0.90, 0.95), 0.96), Some(false));
+        assert_eq!(reaches(&interval(0.95, 0.97), 0.96), None);
+        assert_eq!(reaches(&interval(f64::NAN, f64::NAN), 0.96), None);
+    }
+}

@@ -1,0 +1,183 @@
+//! The part of a report about attention entropy: classes, statistics, dependence on length, and transfer between texts.
+
+mod bounds;
+mod figures;
+mod model;
+mod tables;
+mod transfer;
+mod view;
+
+use crate::Run;
+use crate::block::Block;
+use crate::block::{drawn, mapped, paragraphs};
+use bitkv_record::ProfileStudy;
+use model::models;
+
+pub(crate) use bounds::below;
+
+const NOTE: &str = "Means over the heads of a model; n is the number of keys a query sees.";
+const HEAT_MAP_NOTE: &str = "Bright is diffuse, dark is focused; all maps of this report have one scale.";
+
+/// Everything about the profiles of a run.
+pub(crate) fn blocks(run: &Run<'_>) -> Vec<Block> {
+    let measured = |study: &&ProfileStudy| run.heads.iter().any(|row| row.study == study.name);
+    run.definition.profiles.iter().filter(measured).flat_map(|study| of_study(run, study)).collect()
+}
+
+fn of_study(run: &Run<'_>, study: &ProfileStudy) -> Vec<Block> {
+    let models = models(run, study);
+    let mut blocks = vec![Block::Heading(2, format!("Profile {}", study.name))];
+    blocks.extend(study.analysis.as_deref().into_iter().flat_map(paragraphs));
+    let lengths = models.iter().filter_map(|model| tables::lengths(&study.name, model));
+    let mut all = vec![tables::classes(&models), tables::statistics(&models)];
+    all.extend(lengths);
+    all.extend(models.iter().flat_map(|model| transfer::tables(&study.name, model)));
+    blocks.extend(all.into_iter().filter(|table| !table.is_empty()).map(Block::Table));
+    blocks.extend(figures::charts(&models).iter().map(|chart| drawn(chart, NOTE)));
+    let (maps, others) = figures::heat_maps(&models);
+    blocks.push(Block::Text(HEAT_MAP_NOTE.to_owned()));
+    blocks.extend(maps.iter().map(mapped));
+    if !others.is_empty() {
+        let others = others.iter().map(mapped).collect();
+        blocks.push(Block::Details("Heat maps at the other context lengths".to_owned(), others));
+    }
+    blocks
+}
+
+/// Of each study one table: the published models, and each measured one at its shortest and longest context.
+pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
+    let tables = run.definition.profiles.iter().map(|study| tables::brief(&models(run, study)));
+    tables.filter(|table| !table.is_empty()).map(Block::Table).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::model::Model;
+    use super::*;
+    use crate::HeatMap;
+    use bitkv_record::HeadRow;
+    use bitkv_record::{Definition, Machine, Manifest};
+
+    const DEFINITION: &str = r#"
+    analysis = "Refuted if not."
+    claims = ["heads"]
+    [[profile]]
+    name = "calibration"
+    models = ["m"]
+    texts = "calibration"
+    lengths = [16, 64, 32]
+    "#;
+
+    /// One layer of heads with these entropies, on one text.
+    fn rows(context: usize, entropies: &[Option<f64>]) -> Vec<HeadRow> {
+        let row = |(head, entropy_bits): (usize, &Option<f64>)| HeadRow {
+            study: "calibration".into(),
+            model: "m".into(),
+            context,
+            text: "a".into(),
+            layer: 0,
+            head,
+            entropy_bits: *entropy_bits,
+            normalised_entropy: Some(0.5),
+            ..HeadRow::default()
+        };
+        entropies.iter().enumerate().map(row).collect()
+    }
+
+    /// What is made of the models of a small run, published ones first.
+    fn with<T>(make: impl Fn(&Run<'_>, &[Model<'_>]) -> T) -> T {
+        let definition = Definition::from_toml(DEFINITION, "d.toml").unwrap();
+        let heads = [
+            rows(16, &[Some(0.2), Some(1.0), Some(2.0), Some(2.2)]),
+            rows(64, &[Some(0.8), Some(2.0), Some(2.7), Some(5.5)]),
+            rows(32, &[Some(0.4), Some(2.0), Some(2.7), None]),
+        ]
+        .concat();
+        let manifest = Manifest {
+            format: 2,
+            bitkv_version: "0.1.0".into(),
+            revision: "abc123".into(),
+            dirty: false,
+            command: vec!["bitkv".into()],
+            started: "2026-01-02T03:04:05Z".into(),
+            seconds: 2.0,
+            machine: Machine { cpu: "a processor".into(), cores: 2, simd: vec![] },
+            threads: 1,
+            seed: 7,
+            models: vec![],
+            texts: vec![],
+            options: Default::default(),
+            files: vec![],
+        };
+        let (definition, manifest, heads) = (&definition, &manifest, &heads[..]);
+        let run = Run { definition, manifest, rows: &[], timings: &[], heads, memory: &[], folder: None };
+        make(&run, &models(&run, &definition.profiles[0]))
+    }
+
+    #[test]
+    fn both_bounds_are_counted_at_the_longest_context_only() {
+        let text = with(|_, models| tables::classes(models)).to_markdown();
+        assert!(
+            text.contains("| calibration-64 | 64 | code: 0.5/1.5/3.0/4.0 | 4 | 0 | 1 | 2 | 0 | 1 | 25.0 |"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "| calibration-64 | 64 | printed: 0.5/1.5/2.5/3.5 | 4 | 0 | 1 | 1 | 1 | 1 | 25.0 |"
+            ),
+            "{text}"
+        );
+        assert!(!text.contains("calibration-16") && !text.contains("calibration-32"));
+        assert_eq!(text.matches("as published").count(), 2, "published figures stand once a model");
+        assert!(
+            text.contains("BitNet-b1.58-2B-4T, published entropies, recounted: 21 of 600 heads have no"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_contexts_stand_in_one_table_by_rising_length() {
+        let found =
+            with(|_, models| models.iter().filter_map(|m| tables::lengths("s", m)).collect::<Vec<_>>());
+        assert_eq!(found.len(), 1, "published profiles have no lengths");
+        let text = found[0].to_markdown();
+        let at = |row: &str| text.find(row).unwrap_or_else(|| panic!("{row} in {text}"));
+        assert!(at("| 16 | 1.350 |") < at("| 32 | 1.700 |") && at("| 32 | 1.700 |") < at("| 64 | 2.750 |"));
+        assert!(text.contains("| 0.500 | 1 | 1 | 2 | 0 | 0 | 50.0 |"), "{text}");
+        assert!(
+            text.contains("| 32 | 1.700 | - | - | - | - | 0.500 |"),
+            "an unknown head leaves no statistics: {text}"
+        );
+    }
+
+    #[test]
+    fn maps_beside_the_longest_are_kept_apart() {
+        let (maps, others) = with(|_, models| figures::heat_maps(models));
+        let titles = |maps: &[HeatMap]| maps.iter().map(|map| map.title.clone()).collect::<Vec<_>>();
+        assert_eq!(
+            titles(&maps),
+            [
+                "bitnet_b1_58-large: attention entropy, published",
+                "BitNet-b1.58-2B-4T: attention entropy, published",
+                "m: attention entropy, calibration-64"
+            ]
+        );
+        assert_eq!(others.len(), 2);
+        assert!(maps.iter().chain(&others).all(|map| map.maximum == 6.0), "one scale");
+        let charts = with(|_, models| figures::charts(models));
+        assert_eq!((charts[0].series.len(), charts[0].series[0].label.as_str()), (1, "m"));
+    }
+
+    #[test]
+    fn a_terminal_shows_the_ends() {
+        let text = with(|run, _| {
+            brief(run).len().to_string()
+                + &tables::brief(&models(run, &run.definition.profiles[0])).to_markdown()
+        });
+        assert!(
+            text.starts_with('1') && text.contains("| m | 16 |") && text.contains("| m | 64 |"),
+            "{text}"
+        );
+        assert!(!text.contains("| m | 32 |") && text.contains("published, bitnet"), "{text}");
+    }
+}
