@@ -64,7 +64,7 @@ fn once(memory: &ReadBuffer) -> Ceilings {
 fn median(passes: &[Ceilings]) -> Ceilings {
     let all = |of: fn(&Ceilings) -> Option<f64>| {
         let values: Vec<f64> = passes.iter().filter_map(of).collect();
-        Range::of(&values).map(|range| range.median)
+        Range::new(&values).map(|range| range.median)
     };
     let always = |of: fn(&Ceilings) -> Option<f64>| all(of).unwrap_or_default();
     Ceilings {

@@ -14,7 +14,7 @@ pub(crate) fn all(request: &Request, rows: &[ThroughputRow]) -> Vec<PrefillFit> 
         };
         let found = rows.iter().filter(wanted);
         let points: Vec<(f64, f64)> =
-            found.filter_map(|row| Some((row.tokens as f64, Range::of(&row.seconds)?.median))).collect();
+            found.filter_map(|row| Some((row.tokens as f64, Range::new(&row.seconds)?.median))).collect();
         fit(*threads, &points)
     };
     request.threads.iter().filter(|_| !request.fit.is_empty()).filter_map(one).collect()

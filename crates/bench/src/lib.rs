@@ -107,7 +107,7 @@ fn shape(measured: &Measured<'_>) -> ModelShape {
         kv_heads: config.num_key_value_heads,
         vocabulary: config.vocab_size,
         positions: config.max_position_embeddings,
-        head: measured.model.head().name().into(),
+        head: measured.model.lm_head().name().into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is to be measured.
 
-use bitkv_bitnet::{Config, Observe};
+use bitkv_bitnet::{Config, Probes};
 
 use crate::{Cut, Error, Fill, Result, test::Test};
 
@@ -44,12 +44,12 @@ impl Probe {
         found.ok_or_else(|| Error::Probe { name: name.into() })
     }
 
-    pub(crate) fn observe(self) -> Option<Observe> {
+    pub(crate) fn observe(self) -> Option<Probes> {
         match self {
             Probe::Off => None,
-            Probe::Entropy => Some(Observe { entropy: true, ..Observe::default() }),
-            Probe::Accumulated => Some(Observe { accumulated: true, ..Observe::default() }),
-            Probe::Window => Some(Observe { windows: vec![WINDOW], ..Observe::default() }),
+            Probe::Entropy => Some(Probes { entropy: true, ..Probes::default() }),
+            Probe::Accumulated => Some(Probes { accumulated: true, ..Probes::default() }),
+            Probe::Window => Some(Probes { windows: vec![WINDOW], ..Probes::default() }),
         }
     }
 }

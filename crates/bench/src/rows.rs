@@ -22,7 +22,7 @@ pub(crate) fn all(
             if let (Some(bare), true) = (bare, row.test == Timed::Decode && row.depth > 0) {
                 let more: Vec<f64> =
                     seconds.iter().zip(bare).map(|(s, bare)| (s - bare) / row.tokens as f64).collect();
-                row.attention_seconds_per_token = Range::of(&more).map(|range| range.median);
+                row.attention_seconds_per_token = Range::new(&more).map(|range| range.median);
             }
             rows.push(row);
         }
@@ -36,7 +36,7 @@ fn row(model: &Model, request: &Request, test: &Test, seconds: &[f64], ceilings:
         Test::Decode { tokens, depth, budget } => (Timed::Decode, tokens, depth, budget, "off"),
     };
     let rates: Vec<f64> = seconds.iter().map(|s| tokens as f64 / s).collect();
-    let rate = Range::of(&rates).unwrap_or(Range { min: 0.0, median: 0.0, max: 0.0 });
+    let rate = Range::new(&rates).unwrap_or(Range { min: 0.0, median: 0.0, max: 0.0 });
     let entries = entries(request, CacheShape::of(model.config()), depth, budget);
     let entry = 2 * model.config().head_dim * Precision::default().bytes();
     let read = (timed == Timed::Decode).then(|| {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use bitkv_bitnet::{Cache, HeadPrecision, Model};
+use bitkv_bitnet::{Cache, LmHeadPrecision, Model};
 
 use crate::{Probe, Request, Result, cache, ids::ids};
 
@@ -34,7 +34,7 @@ impl Test {
 
 /// Runs a token up to all logits after it, or through a rounded head up to the most probable token after it.
 fn decode(model: &Model, id: u32, cache: &mut Cache) -> Result<()> {
-    if model.head() == HeadPrecision::Exact {
+    if model.lm_head() == LmHeadPrecision::Exact {
         std::hint::black_box(model.decode(id, cache)?);
         return Ok(());
     }

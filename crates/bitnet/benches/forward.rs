@@ -5,7 +5,7 @@ mod common;
 
 use std::hint::black_box;
 
-use bitkv_bitnet::{Architecture, Config, KvCache, Model, Observe, Quantisation};
+use bitkv_bitnet::{Architecture, Config, KvCache, Model, Probes, Quantisation};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 const TOKENS: usize = 512;
@@ -28,7 +28,7 @@ fn model() -> Model {
 fn forward(criterion: &mut Criterion) {
     let model = model();
     let tokens = common::Random(2).tokens(TOKENS, model.config().vocab_size);
-    let all = Observe { entropy: true, accumulated: true, windows: vec![32], ..Observe::default() };
+    let all = Probes { entropy: true, accumulated: true, windows: vec![32], ..Probes::default() };
 
     let mut group = criterion.benchmark_group("prefill-512");
     group.throughput(Throughput::Elements(TOKENS as u64)).sample_size(20);

@@ -50,7 +50,7 @@ fn masters(rows: usize, cols: usize, speed: f64) -> Result<Tensor> {
 }
 
 fn main() -> Result<()> {
-    let packed = mlp(64, 160, |masters| BitLinear::of_masters(&masters))?;
+    let packed = mlp(64, 160, |masters| BitLinear::from_masters(&masters))?;
     let plain = mlp(64, 160, |weight| Ok(Linear { weight, rounding: Rounding::Both }))?;
     let x = masters(5, 64, 0.31)?;
     let (y, expected) = (packed.forward(&x)?, plain.forward(&x)?);
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn packed_layers_are_those_of_plain_candle() {
-        let packed = mlp(64, 160, |masters| BitLinear::of_masters(&masters)).unwrap();
+        let packed = mlp(64, 160, |masters| BitLinear::from_masters(&masters)).unwrap();
         let plain = mlp(64, 160, |weight| Ok(Linear { weight, rounding: Rounding::Both })).unwrap();
         let x = masters(5, 64, 0.31).unwrap();
         let (y, expected) = (packed.forward(&x).unwrap(), plain.forward(&x).unwrap());

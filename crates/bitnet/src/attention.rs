@@ -53,9 +53,9 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    pub(crate) fn new(skeleton: bool) -> Self {
+    pub(crate) fn new(plain_llama: bool) -> Self {
         let (q, k, v, attended, out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Workspace { q, k, v, attended, x: Activations::empty(skeleton), out }
+        Workspace { q, k, v, attended, x: Activations::empty(plain_llama), out }
     }
 }
 

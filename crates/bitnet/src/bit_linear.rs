@@ -68,13 +68,13 @@ impl BitLinear {
     ///
     /// # Errors
     /// When the tensor is not a matrix of finite f32, or too large.
-    pub fn of_masters(masters: &Tensor) -> Result<BitLinear> {
+    pub fn from_masters(masters: &Tensor) -> Result<BitLinear> {
         let (rows, cols) = masters.dims2()?;
         let values: Vec<f32> = masters.flatten_all()?.to_vec1()?;
         if let Some(index) = values.iter().position(|w| !w.is_finite()) {
             return Err(Error::NotTernary { row: index / cols, column: index % cols });
         }
-        let scale = Ternarised::of(&values);
+        let scale = Ternarised::new(&values);
         let weights: Vec<i8> = values.iter().map(|w| scale.code(*w)).collect();
         BitLinear::new(rows, cols, &weights, scale.multiplier)
     }
@@ -154,7 +154,7 @@ impl CustomOp1 for BitLinear {
         let x = floats(self.name(), x, layout)?;
         let mut out = vec![0.0; x.len() / cols * self.rows()];
         if !x.is_empty() {
-            ternary::linear(&Quantized::of(x, cols), &mut [self.product(&mut out)]);
+            ternary::linear(&Quantized::new(x, cols), &mut [self.product(&mut out)]);
         }
         Ok((CpuStorage::F32(out), dims.into()))
     }
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn it_is_the_reference_s_layer_with_its_gradients() {
         let masters = Tensor::from_vec(values(40 * 24), (40, 24), &Device::Cpu).unwrap();
-        let layer = BitLinear::of_masters(&masters).unwrap();
+        let layer = BitLinear::from_masters(&masters).unwrap();
         let reference = reference::Linear { weight: masters, rounding: Rounding::Both };
         let x = Var::from_vec(values(2 * 3 * 24), (2, 3, 24), &Device::Cpu).unwrap();
         let run = |layer: &dyn Module| {
@@ -269,7 +269,7 @@ mod tests {
             assert!(refused(BitLinear::new(1, 1, &[1], scale)).contains("`scale`"));
         }
         let nan = Tensor::new(&[[0.5f32, 1.0], [f32::NAN, 2.0]], &Device::Cpu).unwrap();
-        assert!(refused(BitLinear::of_masters(&nan)).contains("row 1, column 0"));
+        assert!(refused(BitLinear::from_masters(&nan)).contains("row 1, column 0"));
         let layer = BitLinear::new(1, 2, &[1, 1], 1.0).unwrap();
         let run = |x: &Tensor| layer.forward(x).unwrap_err().to_string();
         let x = Tensor::ones((3, 4), DType::F32, &Device::Cpu).unwrap();

@@ -31,13 +31,13 @@ pub enum Error {
     #[error("hidden states have shape {found:?}, expected [tokens, {hidden_size}]")]
     HiddenShape { found: Vec<usize>, hidden_size: usize },
     #[error("the output head cannot be rounded to int8: {0}; use the exact head")]
-    RoundedHead(std::io::Error),
+    RoundedLmHead(std::io::Error),
     #[error(
         "{found} weights are not a matrix of {rows} rows and {cols} columns (1 to 262144): give row after row"
     )]
     WeightCount { found: usize, rows: usize, cols: usize },
     #[error(
-        "the weight in row {row}, column {column} is not -1, 0 or 1, nor a master that can be rounded to one of them: masters must be finite, and go through `BitLinear::of_masters`"
+        "the weight in row {row}, column {column} is not -1, 0 or 1, nor a master that can be rounded to one of them: masters must be finite, and go through `BitLinear::from_masters`"
     )]
     NotTernary { row: usize, column: usize },
     #[error("the trace has no tensors to write; make it with the detail `Tensors`")]

@@ -62,7 +62,7 @@ impl Model {
             // Once for the whole pass: growing by blocks would leave room for twice as many.
             sequences.iter_mut().for_each(|s| s.cache.reserve(s.tokens.len()));
         }
-        let (mut work, mut hidden) = (Workspace::new(self.config.skeleton), Vec::new());
+        let (mut work, mut hidden) = (Workspace::new(self.config.plain_llama), Vec::new());
         for (i, block) in blocks.iter().enumerate() {
             let h = self.run_block(sequences, block, &mut work, see);
             let wanted = match keep {
@@ -135,11 +135,11 @@ impl Model {
 }
 
 impl Workspace {
-    fn new(skeleton: bool) -> Self {
+    fn new(plain_llama: bool) -> Self {
         Workspace {
-            x: Activations::empty(skeleton),
-            attention: attention::Workspace::new(skeleton),
-            mlp: mlp::Workspace::new(skeleton),
+            x: Activations::empty(plain_llama),
+            attention: attention::Workspace::new(plain_llama),
+            mlp: mlp::Workspace::new(plain_llama),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use candle_core::Tensor;
 
 use crate::{
-    Error, HeadError, HeadPrecision, HeadUse, KvCache, Model, Observe, Observed, Result, Sampling, Sequence,
-    forward::Keep, head::Shortlisted, sample::Sampler,
+    Error, KvCache, LmHeadError, LmHeadPrecision, LmHeadStats, Model, ProbeOutput, Probes, Result, Sampling,
+    Sequence, forward::Keep, lm_head::Shortlisted, sample::Sampler,
 };
 
 /// What to generate.
@@ -47,14 +47,14 @@ pub struct Generated {
     /// Seconds for everything after the hook.
     pub decode_seconds: f64,
     /// What a head of other precision than exact did; the tokens are those of the exact head.
-    pub head: Option<HeadUse>,
+    pub head: Option<LmHeadStats>,
 }
 
 /// Called between prompt and generation with the prompt's index; may evict from the cache.
 pub type AfterPrefill<'a> =
     &'a mut dyn FnMut(
         usize,
-        &Observed,
+        &ProbeOutput,
         &mut dyn KvCache,
     ) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -68,7 +68,7 @@ pub fn generate(
     prompt: &[u32],
     cache: &mut dyn KvCache,
     options: &GenerationOptions,
-    after_prefill: Option<(&Observe, AfterPrefill<'_>)>,
+    after_prefill: Option<(&Probes, AfterPrefill<'_>)>,
     on_token: &mut dyn FnMut(u32) -> bool,
 ) -> Result<Generated> {
     let mut caches = [cache];
@@ -93,7 +93,7 @@ pub fn generate_batch(
     prompts: &[&[u32]],
     caches: &mut [&mut dyn KvCache],
     options: &GenerationOptions,
-    after_prefill: Option<(&Observe, AfterPrefill<'_>)>,
+    after_prefill: Option<(&Probes, AfterPrefill<'_>)>,
     on_token: &mut dyn FnMut(usize, u32) -> bool,
 ) -> Result<Vec<Generated>> {
     let mut runs = begin(model, prompts, caches, options, after_prefill)?;
@@ -107,7 +107,7 @@ fn begin<'a>(
     prompts: &[&[u32]],
     caches: &'a mut [&mut dyn KvCache],
     options: &GenerationOptions,
-    mut after_prefill: Option<(&Observe, AfterPrefill<'_>)>,
+    mut after_prefill: Option<(&Probes, AfterPrefill<'_>)>,
 ) -> Result<Vec<Run<'a>>> {
     assert_eq!(prompts.len(), caches.len(), "every prompt has a cache");
     let mut runs = Vec::new();
@@ -185,12 +185,12 @@ enum Head {
     /// All of them, from the exact head.
     All,
     /// Only those that can be chosen, found by another head.
-    Shortlist { count: usize, used: HeadUse },
+    Shortlist { count: usize, used: LmHeadStats },
 }
 
 impl Head {
     fn new(model: &Model, sampler: &Sampler) -> Result<Head> {
-        if model.head() == HeadPrecision::Exact {
+        if model.lm_head() == LmHeadPrecision::Exact {
             return Ok(Head::All);
         }
         let (Some(count), _) = sampler.needs() else {
@@ -198,7 +198,10 @@ impl Head {
                           give a top_k above 0, choose greedy sampling, or use the exact head";
             return Err(Error::Option { option: "top_k", value: "0".into(), reason });
         };
-        Ok(Head::Shortlist { count, used: HeadUse { error: HeadError { max: 0.0, rms: 0.0 }, rescored: 0 } })
+        Ok(Head::Shortlist {
+            count,
+            used: LmHeadStats { error: LmHeadError { max: 0.0, rms: 0.0 }, rescored: 0 },
+        })
     }
 }
 
@@ -209,7 +212,8 @@ fn logits(model: &Model, hidden: &Tensor, texts: &mut [(&mut Head, &Sampler)]) -
     for (text, (head, sampler)) in texts.iter_mut().enumerate() {
         let Head::Shortlist { count, used } = head else { return Ok(model.logits(hidden)?.to_vec2()?) };
         let hidden: Vec<f32> = hidden.get(text)?.to_vec1()?;
-        let Shortlisted { logits, rescored } = model.heads().shortlisted(&hidden, *count, &sampler.needs().1);
+        let Shortlisted { logits, rescored } =
+            model.lm_heads().shortlisted(&hidden, *count, &sampler.needs().1);
         used.rescored += rescored;
         rows.push(logits);
     }

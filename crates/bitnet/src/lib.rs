@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use bitkv_bitnet::{
-//!     Checkpoint, GenerationOptions, KvCache, Model, Observe, Sampling, generate,
+//!     Checkpoint, GenerationOptions, KvCache, Model, Probes, Sampling, generate,
 //! };
 //!
 //! let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny-gqa");
@@ -16,7 +16,7 @@
 //!
 //! let mut cache = model.new_cache();
 //! let prompt: Vec<u32> = (100..148).collect();
-//! let observe = Observe { entropy: true, ..Observe::default() };
+//! let observe = Probes { entropy: true, ..Probes::default() };
 //! let output = model.forward(&prompt, &mut cache, Some(&observe))?;
 //! let logits = model.logits(&output.hidden)?;
 //! assert_eq!(logits.dims(), [48, model.config().vocab_size]);
@@ -54,8 +54,8 @@ mod dense;
 mod error;
 mod forward;
 mod generate;
-mod head;
 mod linear;
+mod lm_head;
 mod mlp;
 mod model;
 mod moments;
@@ -82,11 +82,11 @@ pub use cache::MaskedCache;
 pub use cache::{Cache, CacheShape, CacheView, KvCache, Precision, Quantisation};
 pub use error::{Error, Result};
 pub use generate::{AfterPrefill, Generated, GenerationOptions, Stop, generate, generate_batch};
-pub use head::{HeadError, HeadPrecision, HeadUse};
+pub use lm_head::{LmHeadError, LmHeadPrecision, LmHeadStats};
 pub use model::{Model, Output, WeightBytes};
 pub use moments::QueryMoments;
 pub use output_norms::l1_norms;
-pub use probe::{Observe, Observed};
+pub use probe::{ProbeOutput, Probes};
 pub use rope::Rope;
 pub use sample::Sampling;
 pub use steps::{Step, StepNorms};

@@ -19,8 +19,12 @@ pub(crate) enum Activations {
 
 impl Activations {
     /// For layers of a skeleton or of a model.
-    pub(crate) fn empty(skeleton: bool) -> Self {
-        if skeleton { Activations::Floats(Vec::new()) } else { Activations::Quantized(Quantized::default()) }
+    pub(crate) fn empty(plain_llama: bool) -> Self {
+        if plain_llama {
+            Activations::Floats(Vec::new())
+        } else {
+            Activations::Quantized(Quantized::default())
+        }
     }
 
     /// Takes `x [tokens, width]` as it is.
@@ -53,25 +57,25 @@ fn copy(to: &mut Vec<f32>, from: &[f32]) {
 pub(crate) enum Linear {
     Ternary(BitLinear),
     /// Masters, or ternary weights times their scale, read from the file whenever they are needed.
-    Skeleton(Stored),
+    Float(Stored),
 }
 
 impl Linear {
     pub(crate) fn load(checkpoint: &Checkpoint, shape: &LinearShape) -> Result<Self> {
-        if !checkpoint.config().skeleton {
+        if !checkpoint.config().plain_llama {
             return Ok(Linear::Ternary(BitLinear::load(checkpoint, shape)?));
         }
         let stored = checkpoint.linear(shape)?;
         // A plain Llama refuses code 3 too.
         BitLinear::pack(&stored)?;
-        Ok(Linear::Skeleton(stored))
+        Ok(Linear::Float(stored))
     }
 
     /// All weights as f32, `[rows, cols]`: codes times the scale, or the masters of a skeleton.
     pub(crate) fn dequantised(&self) -> Vec<f32> {
         match self {
             Linear::Ternary(layer) => layer.dequantised(),
-            Linear::Skeleton(linear) => {
+            Linear::Float(linear) => {
                 let (rows, cols) = (linear.shape().rows, linear.shape().cols);
                 let mut out = vec![0.0; rows * cols];
                 out.par_chunks_exact_mut(cols).enumerate().for_each(|(row, out)| linear.floats(row, out));
@@ -84,7 +88,7 @@ impl Linear {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Linear::Ternary(layer) => layer.bytes(),
-            Linear::Skeleton(linear) => linear.bytes().len(),
+            Linear::Float(linear) => linear.bytes().len(),
         }
     }
 }
@@ -102,7 +106,7 @@ pub(crate) fn together<const N: usize>(layers: [(&Linear, &mut Vec<f32>); N], x:
         }
         Activations::Floats(x) => {
             for (layer, out) in layers {
-                let Linear::Skeleton(linear) = layer else { unreachable!("{MIXED}") };
+                let Linear::Float(linear) = layer else { unreachable!("{MIXED}") };
                 let write = |row: usize, out: &mut [f32]| linear.floats(row, out);
                 let shape = linear.shape();
                 *out = dense::matmul(x, shape.cols, Dense::Rows { rows: shape.rows, write: &write });

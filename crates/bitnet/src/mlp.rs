@@ -30,8 +30,8 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    pub(crate) fn new(skeleton: bool) -> Self {
-        let inner = Activations::empty(skeleton);
+    pub(crate) fn new(plain_llama: bool) -> Self {
+        let inner = Activations::empty(plain_llama);
         Workspace { gate: Vec::new(), up: Vec::new(), inner, out: Vec::new() }
     }
 }

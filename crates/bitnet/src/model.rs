@@ -8,8 +8,9 @@ use bitkv_kernels::dense::Int8;
 use candle_core::{Device, Tensor};
 
 use crate::{
-    Cache, CacheShape, Error, KvCache, Observe, Observed, Precision, Result, Sequence, attention::Attention,
-    dense::Matrix, forward::Keep, head::Heads, mlp::Mlp, norm::RmsNorm, recorder::Recorder, rope::Rope,
+    Cache, CacheShape, Error, KvCache, Precision, ProbeOutput, Probes, Result, Sequence,
+    attention::Attention, dense::Matrix, forward::Keep, lm_head::LmHeads, mlp::Mlp, norm::RmsNorm,
+    recorder::Recorder, rope::Rope,
 };
 
 pub(crate) struct Layer {
@@ -51,7 +52,7 @@ pub struct Output {
     /// Hidden states after the final norm, `[tokens, hidden]`; [`Model::logits`] makes logits of them.
     pub hidden: Tensor,
     /// Observations, if they were asked for.
-    pub observed: Option<Observed>,
+    pub observed: Option<ProbeOutput>,
 }
 
 impl Model {
@@ -73,7 +74,7 @@ impl Model {
         };
         checkpoint.refuse_unread()?;
         // All of the output head is read for every token.
-        let (embedding, head) = match (checkpoint.embedding()?, checkpoint.head()?) {
+        let (embedding, head) = match (checkpoint.embedding()?, checkpoint.lm_head()?) {
             (embedding, None) => (embedding.in_large_pages(), None),
             (embedding, Some(head)) => (embedding, Some(head.in_large_pages())),
         };
@@ -107,7 +108,7 @@ impl Model {
     /// Where the bytes of [`Model::weight_bytes`] are.
     pub fn weight_parts(&self) -> WeightBytes {
         let norms = self.config.all_norms().map(|norm| norm.width * size_of::<f32>()).sum();
-        let exact = self.heads().exact.bytes();
+        let exact = self.lm_heads().exact.bytes();
         let head = self.int8.as_ref().map_or(exact, Int8::bytes);
         let separate = self.head.as_ref().map_or(0, |_| self.embedding.bytes());
         let embedding = separate + self.int8.as_ref().map_or(0, |_| exact);
@@ -147,7 +148,7 @@ impl Model {
         &self,
         tokens: &[u32],
         cache: &mut dyn KvCache,
-        observe: Option<&Observe>,
+        observe: Option<&Probes>,
     ) -> Result<Output> {
         self.run_one(tokens, cache, observe, Keep::All)
     }
@@ -156,10 +157,10 @@ impl Model {
         &self,
         tokens: &[u32],
         cache: &mut dyn KvCache,
-        observe: Option<&Observe>,
+        observe: Option<&Probes>,
         keep: Keep,
     ) -> Result<Output> {
-        observe.map_or(Ok(()), Observe::check)?;
+        observe.map_or(Ok(()), Probes::check)?;
         let see = Recorder::new(observe, cache.tokens_seen(), tokens.len());
         self.run(&mut [Sequence { tokens, cache }], see, keep)
     }
@@ -174,8 +175,8 @@ impl Model {
     }
 
     /// The output head, exact and as it is used.
-    pub(crate) fn heads(&self) -> Heads<'_> {
-        Heads { exact: self.head.as_ref().unwrap_or(&self.embedding), int8: self.int8.as_ref() }
+    pub(crate) fn lm_heads(&self) -> LmHeads<'_> {
+        LmHeads { exact: self.head.as_ref().unwrap_or(&self.embedding), int8: self.int8.as_ref() }
     }
 
     pub(crate) fn set_int8(&mut self, head: Option<Int8>) {
@@ -193,7 +194,7 @@ impl Model {
             return Err(Error::HiddenShape { found: hidden.dims().to_vec(), hidden_size: width });
         }
         let x: Vec<f32> = hidden.flatten_all()?.to_vec1()?;
-        let Heads { exact, int8 } = self.heads();
+        let LmHeads { exact, int8 } = self.lm_heads();
         let logits = int8.map_or_else(|| exact.multiply(&x), |int8| int8.multiply(&x));
         Ok(Tensor::from_vec(logits, (hidden.dim(0)?, self.config.vocab_size), &Device::Cpu)?)
     }
@@ -206,8 +207,8 @@ impl Model {
         &self,
         tokens: &[u32],
         cache: &mut dyn KvCache,
-        observe: Option<&Observe>,
-    ) -> Result<(Vec<f32>, Option<Observed>)> {
+        observe: Option<&Probes>,
+    ) -> Result<(Vec<f32>, Option<ProbeOutput>)> {
         let output = self.run_one(tokens, cache, observe, Keep::Last)?;
         Ok((self.logits(&output.hidden)?.flatten_all()?.to_vec1()?, output.observed))
     }

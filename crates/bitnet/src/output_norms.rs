@@ -13,7 +13,7 @@ impl Model {
     /// holds, `sum_i |(W_h v_j)_i|`, where `W_h [hidden, head_dim]` are the columns of `o_proj` that read head `h`.
     /// CriticalKV (arXiv 2502.03805) multiplies attention by it.
     ///
-    /// `values` is `[layers * kv_heads][keys * head_dim]` as [`Observed::values`](crate::Observed::values) gives them;
+    /// `values` is `[layers * kv_heads][keys * head_dim]` as [`ProbeOutput::values`](crate::ProbeOutput::values) gives them;
     /// the result is `[layers * query_heads][keys]`. Weights are ternary codes times their scale, and values are
     /// not quantised, so that every token counts by itself. `with_sub_norm` multiplies values by the gain of the
     /// norm in front of `o_proj` (its division by the token's own root mean square is left out, being the same for

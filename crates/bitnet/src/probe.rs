@@ -8,7 +8,7 @@ use crate::{Error, QueryMoments, Result, StepNorms};
 
 /// Which observations a forward pass should make. Each costs time only when asked for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Observe {
+pub struct Probes {
     /// Entropy of every query's attention.
     pub entropy: bool,
     /// Attention summed over the queries of this call, per key.
@@ -37,7 +37,7 @@ pub struct Observe {
     pub attention_output: bool,
 }
 
-impl Observe {
+impl Probes {
     pub(crate) fn check(&self) -> Result<()> {
         let empty = self.windows.iter().chain(&self.window_rows).find(|w| **w == 0);
         empty.map_or(Ok(()), |w| Err(Error::EmptyWindow(*w)))
@@ -61,7 +61,7 @@ impl Observe {
 /// per-key rows run over the tokens that the head's KV head holds after the pass (`positions` names them), so
 /// rows of different heads may have different lengths.
 #[derive(Clone, Debug, Default)]
-pub struct Observed {
+pub struct ProbeOutput {
     /// Bits, `[layers][query_heads][queries]`; terms with p <= 1e-10 are dropped.
     pub entropy: Vec<Vec<Vec<f32>>>,
     /// Summed probability, `[layers * query_heads][keys]`.

@@ -3,16 +3,16 @@
 use bitkv_kernels::attention::{Statistics, Wanted};
 
 use crate::{
-    KvCache, Observe, Observed, StepNorms,
+    KvCache, ProbeOutput, Probes, StepNorms,
     moments::{QueryMoments, mean_cosine},
     steps::Step,
 };
 
 /// The observations of one sequence.
 pub(crate) struct Recorder<'a> {
-    observe: Option<&'a Observe>,
+    observe: Option<&'a Probes>,
     pub(crate) wanted: Option<Wanted>,
-    observed: Observed,
+    observed: ProbeOutput,
     /// Position of the first token.
     first: usize,
     tokens: usize,
@@ -21,12 +21,12 @@ pub(crate) struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     /// For `tokens` tokens, the first of them at position `first`.
-    pub(crate) fn new(observe: Option<&'a Observe>, first: usize, tokens: usize) -> Self {
+    pub(crate) fn new(observe: Option<&'a Probes>, first: usize, tokens: usize) -> Self {
         let wanted = observe.and_then(|o| o.wanted(tokens));
-        Recorder { observe, wanted, observed: Observed::default(), first, tokens, layer: None }
+        Recorder { observe, wanted, observed: ProbeOutput::default(), first, tokens, layer: None }
     }
 
-    fn asks(&self, which: impl Fn(&Observe) -> bool) -> bool {
+    fn asks(&self, which: impl Fn(&Probes) -> bool) -> bool {
         self.observe.is_some_and(which)
     }
 
@@ -43,14 +43,14 @@ impl<'a> Recorder<'a> {
     /// Whether a pass may run its tokens in blocks: nothing is asked for that is made of all of them.
     pub(crate) fn in_blocks(&self) -> bool {
         let Some(observe) = self.observe else { return true };
-        let Observe { entropy, keys, values, positions, .. } = *observe;
-        *observe == Observe { entropy, keys, values, positions, ..Observe::default() }
+        let Probes { entropy, keys, values, positions, .. } = *observe;
+        *observe == Probes { entropy, keys, values, positions, ..Probes::default() }
     }
 
     /// A step's result, `[tokens, width]`.
     pub(crate) fn step(&mut self, step: Step, values: &[f32]) {
         if self.asks(|o| o.steps) {
-            self.observed.steps.push(StepNorms::of(step, self.layer, values, self.tokens));
+            self.observed.steps.push(StepNorms::new(step, self.layer, values, self.tokens));
         }
     }
 
@@ -133,7 +133,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// What was seen; `cache` is the sequence's after the pass. `None` if nothing was asked for.
-    pub(crate) fn finish(self, cache: &dyn KvCache) -> Option<Observed> {
+    pub(crate) fn finish(self, cache: &dyn KvCache) -> Option<ProbeOutput> {
         let observe = self.observe?;
         let shape = cache.shape();
         let heads = || (0..shape.layers).flat_map(|layer| (0..shape.kv_heads).map(move |head| (layer, head)));

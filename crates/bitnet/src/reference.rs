@@ -80,9 +80,9 @@ impl Module for RmsNorm {
 
 impl Rounding {
     /// What the linear layers of a model of this configuration round.
-    pub fn of(config: &Config) -> Rounding {
+    pub fn new(config: &Config) -> Rounding {
         match config.weights {
-            _ if config.skeleton => Rounding::Nothing,
+            _ if config.plain_llama => Rounding::Nothing,
             WeightFormat::Masters => Rounding::Both,
             WeightFormat::Packed(_) => Rounding::Activations,
         }
@@ -97,7 +97,7 @@ impl Reference {
     /// # Errors
     /// When a tensor is missing or of another shape.
     pub fn new(config: &Config, vb: &VarBuilder<'_>) -> Result<Reference> {
-        Reference::with_rounding(config, vb, Rounding::of(config))
+        Reference::with_rounding(config, vb, Rounding::new(config))
     }
 
     /// [`Reference::new`] with linear layers that round something else than the configuration says.

@@ -74,7 +74,7 @@ pub struct StepNorms {
 
 impl StepNorms {
     /// Norms of `values [tokens, width]`.
-    pub fn of(step: Step, layer: Option<usize>, values: &[f32], tokens: usize) -> Self {
+    pub fn new(step: Step, layer: Option<usize>, values: &[f32], tokens: usize) -> Self {
         let width = values.len() / tokens;
         let norm = |row: &[f32]| row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         StepNorms {

@@ -5,7 +5,7 @@ mod tensors;
 
 use candle_core::Tensor;
 
-use crate::{Model, Observe, Precision, Result, Step, StepNorms, sample};
+use crate::{Model, Precision, Probes, Result, Step, StepNorms, sample};
 
 /// What computes a forward pass.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -62,14 +62,14 @@ impl Trace {
     ///
     /// # Errors
     /// As [`Model::forward`].
-    pub fn of_model(model: &Model, tokens: &[u32], kv: Precision, detail: Detail) -> Result<Trace> {
+    pub fn from_model(model: &Model, tokens: &[u32], kv: Precision, detail: Detail) -> Result<Trace> {
         let all = detail == Detail::Tensors;
-        let observe = Observe { steps: true, hidden: all, qkv: all, entropy: all, ..Observe::default() };
+        let observe = Probes { steps: true, hidden: all, qkv: all, entropy: all, ..Probes::default() };
         let output = model.forward(tokens, &mut model.new_cache_of(kv), Some(&observe))?;
         let logits = floats(&model.logits(&output.hidden)?)?;
         let observed = output.observed.unwrap_or_default();
         let mut steps = observed.steps;
-        steps.push(StepNorms::of(Step::Logits, None, &logits, tokens.len()));
+        steps.push(StepNorms::new(Step::Logits, None, &logits, tokens.len()));
         let config = model.config();
         let heads_first = |layers: Vec<Vec<f32>>, heads: usize| {
             layers.iter().map(|layer| heads_first(layer, heads, config.head_dim)).collect()

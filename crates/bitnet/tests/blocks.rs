@@ -4,7 +4,7 @@
 mod common;
 
 use bitkv_bitnet::{
-    Architecture, Cache, KvCache, MaskedCache, Model, Observe, Observed, Quantisation, Sequence,
+    Architecture, Cache, KvCache, MaskedCache, Model, ProbeOutput, Probes, Quantisation, Sequence,
 };
 use common::{BOTH, Random};
 
@@ -19,8 +19,8 @@ fn model(architecture: Architecture, seed: u64) -> Model {
 }
 
 /// Hidden states and entropies of a pass that is not in blocks.
-fn whole(model: &Model, tokens: &[u32], cache: &mut dyn KvCache) -> (Vec<Vec<f32>>, Observed) {
-    let observe = Observe { steps: true, entropy: true, ..Observe::default() };
+fn whole(model: &Model, tokens: &[u32], cache: &mut dyn KvCache) -> (Vec<Vec<f32>>, ProbeOutput) {
+    let observe = Probes { steps: true, entropy: true, ..Probes::default() };
     let output = model.forward(tokens, cache, Some(&observe)).unwrap();
     (output.hidden.to_vec2().unwrap(), output.observed.unwrap())
 }
@@ -74,7 +74,7 @@ fn blocks_are_the_whole_on_every_cache() {
                 }
                 let what = format!("{quantisation} {what}");
                 let (expected, steps) = whole(&model, &tokens, &mut *a);
-                let entropy = Observe { entropy: true, ..Observe::default() };
+                let entropy = Probes { entropy: true, ..Probes::default() };
                 let output = model.forward(&tokens, &mut *b, Some(&entropy)).unwrap();
                 assert_eq!(output.hidden.to_vec2::<f32>().unwrap(), expected, "{what}");
                 assert_eq!(output.observed.unwrap().entropy, steps.entropy, "{what}");

@@ -2,7 +2,7 @@
 
 mod common;
 
-use bitkv_bitnet::{Cache, CacheShape, Error, KvCache, MaskedCache, Model, Observe, Precision};
+use bitkv_bitnet::{Cache, CacheShape, Error, KvCache, MaskedCache, Model, Precision, Probes};
 use candle_core::Tensor;
 use common::{BOTH, Random};
 
@@ -120,7 +120,7 @@ fn keeping_everything_changes_nothing_and_evicting_does() {
 fn observing_changes_no_logit() {
     let model = common::model(BOTH[1], 3);
     let tokens = Random(4).tokens(40, 61);
-    let all = Observe {
+    let all = Probes {
         entropy: true,
         accumulated: true,
         windows: vec![8],
@@ -147,7 +147,7 @@ fn bad_calls_leave_the_cache_alone() {
     let model = common::model(BOTH[0], 5);
     let mut cache = model.new_cache();
     model.forward(&[1, 2, 3], &mut cache, None).unwrap();
-    let refuse = |tokens: &[u32], cache: &mut Cache, observe: Option<&Observe>| {
+    let refuse = |tokens: &[u32], cache: &mut Cache, observe: Option<&Probes>| {
         let error = model.forward(tokens, cache, observe).unwrap_err();
         assert_eq!((cache.tokens_seen(), cache.len(0, 0), cache.len(2, 1)), (3, 3, 3));
         error
@@ -157,7 +157,7 @@ fn bad_calls_leave_the_cache_alone() {
     assert!(matches!(outside, Error::TokenOutOfVocabulary { id: 61, index: 1, vocab_size: 61 }), "{outside}");
     let long = refuse(&[0; 298], &mut cache, None).to_string();
     assert!(long.contains("position 300") && long.contains("300 positions"), "{long}");
-    let empty_window = Observe { windows: vec![4, 0], ..Observe::default() };
+    let empty_window = Probes { windows: vec![4, 0], ..Probes::default() };
     assert!(matches!(refuse(&[1], &mut cache, Some(&empty_window)), Error::EmptyWindow(0)));
     let mut foreign = common::model(BOTH[1], 5).new_cache();
     let error = model.forward(&[1], &mut foreign, None).unwrap_err().to_string();

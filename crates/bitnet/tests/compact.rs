@@ -2,7 +2,7 @@
 
 mod common;
 
-use bitkv_bitnet::{Cache, CacheShape, KvCache, MaskedCache, Model, Observe, Precision, Quantisation};
+use bitkv_bitnet::{Cache, CacheShape, KvCache, MaskedCache, Model, Precision, Probes, Quantisation};
 use common::{BOTH, Random};
 use proptest::prelude::*;
 
@@ -57,7 +57,7 @@ fn compact_is_masked(quantisation: Quantisation, architecture: usize, seed: u64,
 
 /// What a ragged cache shows of its tokens is what a masked one shows of those that may be seen.
 fn same_observations(model: &Model, compact: &mut Cache, masked: &mut MaskedCache, tokens: &[u32]) {
-    let observe = Observe {
+    let observe = Probes {
         entropy: true,
         accumulated: true,
         windows: vec![4],
@@ -66,7 +66,7 @@ fn same_observations(model: &Model, compact: &mut Cache, masked: &mut MaskedCach
         values: true,
         positions: true,
         attention_output: true,
-        ..Observe::default()
+        ..Probes::default()
     };
     let look =
         |cache: &mut dyn KvCache| model.forward(tokens, cache, Some(&observe)).unwrap().observed.unwrap();

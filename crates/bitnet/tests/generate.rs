@@ -3,7 +3,7 @@
 mod common;
 
 use bitkv_bitnet::{
-    Architecture, Config, Generated, GenerationOptions, KvCache, Model, Observe, Sampling, Stop, generate,
+    Architecture, Config, Generated, GenerationOptions, KvCache, Model, Probes, Sampling, Stop, generate,
     generate_batch,
 };
 use common::{BOTH, Random};
@@ -67,9 +67,9 @@ fn it_stops_for_every_reason() {
 fn the_hook_sees_the_prompt_and_may_evict() {
     let model = untied(BOTH[0]);
     let prompt = Random(1).tokens(40, 61);
-    let observe = Observe { entropy: true, windows: vec![4], ..Observe::default() };
+    let observe = Probes { entropy: true, windows: vec![4], ..Probes::default() };
     let mut cache = model.new_cache();
-    let mut hook = |_: usize, observed: &bitkv_bitnet::Observed, cache: &mut dyn KvCache| {
+    let mut hook = |_: usize, observed: &bitkv_bitnet::ProbeOutput, cache: &mut dyn KvCache| {
         assert_eq!((observed.entropy[0][0].len(), observed.windows[&4].len()), (40, 18));
         cache.keep(&|_, _| (30..40).collect())?;
         Ok(())
@@ -77,7 +77,7 @@ fn the_hook_sees_the_prompt_and_may_evict() {
     generate(&model, &prompt, &mut cache, &options(5), Some((&observe, &mut hook)), &mut |_| true).unwrap();
     // The fifth token is never run.
     assert_eq!((cache.len(0, 0), cache.tokens_seen()), (14, 44));
-    let mut failing = |_: usize, _: &bitkv_bitnet::Observed, _: &mut dyn KvCache| Err("no plan".into());
+    let mut failing = |_: usize, _: &bitkv_bitnet::ProbeOutput, _: &mut dyn KvCache| Err("no plan".into());
     let error = generate(
         &model,
         &prompt,
@@ -95,16 +95,16 @@ fn a_turned_cache_is_not_full() {
     let model = untied(BOTH[1]);
     let prompt = Random(1).tokens(290, 61);
     for (turn, expected) in [(false, (11, Stop::ContextFull)), (true, (60, Stop::MaxTokens))] {
-        let mut hook = |_: usize, _: &bitkv_bitnet::Observed, cache: &mut dyn KvCache| {
+        let mut hook = |_: usize, _: &bitkv_bitnet::ProbeOutput, cache: &mut dyn KvCache| {
             cache.keep(&|_, _| (250..290).collect())?;
             if turn {
                 model.rerotate(cache)?;
             }
             Ok(())
         };
-        let observe = Observe::default();
+        let observe = Probes::default();
         let mut cache = model.new_cache();
-        let hook: Option<(&Observe, bitkv_bitnet::AfterPrefill<'_>)> = Some((&observe, &mut hook));
+        let hook: Option<(&Probes, bitkv_bitnet::AfterPrefill<'_>)> = Some((&observe, &mut hook));
         let made = generate(&model, &prompt, &mut cache, &options(60), hook, &mut |_| true).unwrap();
         assert_eq!((made.tokens.len(), made.stop), expected);
     }

@@ -15,7 +15,7 @@ fn every_step_of_every_fixture_is_the_reference_s() {
         let model = Model::load(&golden.checkpoint).unwrap();
         for (precision, mark) in CACHES {
             let tokens = golden.tokens("tokens", "");
-            let trace = Trace::of_model(&model, &tokens, precision, Detail::Tensors).unwrap();
+            let trace = Trace::from_model(&model, &tokens, precision, Detail::Tensors).unwrap();
             golden.check("fast", &trace, mark);
         }
     }
@@ -47,11 +47,11 @@ fn greedy(model: &Model, tokens: &[u32], count: usize, precision: Precision) -> 
 
 /// The mistake of the published verification is far outside every bound.
 #[test]
-fn the_llama_skeleton_is_another_model() {
+fn the_plain_llama_is_another_model() {
     let golden = Golden::named("master-2b-style");
     let tokens = golden.tokens("tokens", "");
     let expected = golden.get("logits", "").to_vec();
-    let plain_llama = Model::load(&golden.checkpoint.as_llama_skeleton()).unwrap();
-    let trace = Trace::of_model(&plain_llama, &tokens, Precision::F16, Detail::Norms).unwrap();
+    let plain_llama = Model::load(&golden.checkpoint.as_plain_llama()).unwrap();
+    let trace = Trace::from_model(&plain_llama, &tokens, Precision::F16, Detail::Norms).unwrap();
     assert!(relative(&trace.logits, &expected) > 0.3);
 }

@@ -50,7 +50,7 @@ impl Trained {
 #[test]
 fn gradients_reach_the_embedding_and_every_weight() {
     for golden in Golden::all() {
-        let trained = Trained::new(&golden, DType::F32, Rounding::of);
+        let trained = Trained::new(&golden, DType::F32, Rounding::new);
         let config = golden.checkpoint.config();
         let expected = config.all_linears().count() + config.all_norms().count() + 1;
         let untied = usize::from(!golden.checkpoint.is_tied());

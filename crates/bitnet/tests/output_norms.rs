@@ -2,7 +2,7 @@
 
 mod common;
 
-use bitkv_bitnet::{Architecture, Model, Observe, Precision};
+use bitkv_bitnet::{Architecture, Model, Precision, Probes};
 use common::{Masters, Random};
 
 /// Absmean: the scale of a layer, and its weights as -1, 0 or 1 times that.
@@ -13,7 +13,7 @@ fn ternarised(masters: &Masters, name: &str) -> Vec<f64> {
 }
 
 fn values(model: &Model) -> Vec<Vec<f32>> {
-    let observe = Observe { values: true, ..Observe::default() };
+    let observe = Probes { values: true, ..Probes::default() };
     let mut cache = model.new_cache_of(Precision::F32);
     model.forward(&Random(4).tokens(300, 61), &mut cache, Some(&observe)).unwrap().observed.unwrap().values
 }

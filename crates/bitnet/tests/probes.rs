@@ -2,11 +2,11 @@
 
 mod common;
 
-use bitkv_bitnet::{KvCache, Observe, Precision, Step};
+use bitkv_bitnet::{KvCache, Precision, Probes, Step};
 use common::{BOTH, Random};
 
-fn all(windows: &[usize]) -> Observe {
-    Observe {
+fn all(windows: &[usize]) -> Probes {
+    Probes {
         entropy: true,
         accumulated: true,
         windows: windows.to_vec(),
@@ -15,7 +15,7 @@ fn all(windows: &[usize]) -> Observe {
         values: true,
         positions: true,
         hidden: true,
-        ..Observe::default()
+        ..Probes::default()
     }
 }
 
@@ -161,7 +161,7 @@ fn attention_output_is_rows_times_values() {
     for architecture in BOTH {
         let model = common::model(architecture, 5);
         let (heads, kv_heads) = (model.config().num_attention_heads, model.config().num_key_value_heads);
-        let observe = Observe { attention_output: true, ..all(&[40]) };
+        let observe = Probes { attention_output: true, ..all(&[40]) };
         let mut cache = model.new_cache_of(Precision::F32);
         let seen =
             model.forward(&Random(3).tokens(40, 61), &mut cache, Some(&observe)).unwrap().observed.unwrap();
@@ -186,7 +186,7 @@ fn attention_output_is_rows_times_values() {
 #[test]
 fn residual_similarity_follows_from_norms() {
     let model = common::model(BOTH[1], 8);
-    let observe = Observe { steps: true, residual_similarity: true, ..Observe::default() };
+    let observe = Probes { steps: true, residual_similarity: true, ..Probes::default() };
     let tokens = Random(5).tokens(33, 61);
     let seen = model.forward(&tokens, &mut model.new_cache(), Some(&observe)).unwrap().observed.unwrap();
     assert_eq!(seen.residual_similarity.len(), 3);
@@ -217,7 +217,7 @@ fn query_moments_are_those_of_queries_before_rope() {
         let tokens = Random(7).tokens(70, 61);
         let mut cache = model.new_cache();
         model.forward(&tokens[..20], &mut cache, None).unwrap();
-        let observe = Observe { qkv: true, query_moments: vec![0, 24, 500], ..Observe::default() };
+        let observe = Probes { qkv: true, query_moments: vec![0, 24, 500], ..Probes::default() };
         let seen = model.forward(&tokens[20..], &mut cache, Some(&observe)).unwrap().observed.unwrap();
         assert_eq!(seen.query_moments[&0], seen.query_moments[&500], "where none are left, all count");
         let unrotated = |layer: usize, head: usize, token: usize| -> Vec<f64> {

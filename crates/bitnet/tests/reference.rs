@@ -23,8 +23,8 @@ fn both(checkpoint: &Checkpoint, tokens: &[u32], precision: Precision) -> (Trace
     let reference = load(checkpoint).with_kv(precision);
     let model = Model::load(checkpoint).unwrap();
     (
-        Trace::of_reference(&reference, tokens, Detail::Tensors).unwrap(),
-        Trace::of_model(&model, tokens, precision, Detail::Tensors).unwrap(),
+        Trace::from_reference(&reference, tokens, Detail::Tensors).unwrap(),
+        Trace::from_model(&model, tokens, precision, Detail::Tensors).unwrap(),
     )
 }
 
@@ -48,13 +48,13 @@ fn every_fixture_is_computed_as_transformers_and_the_fast_path_do() {
 fn a_plain_llama_is_the_fast_path_s() {
     for golden in Golden::all() {
         let tokens = golden.tokens("tokens", "");
-        let plain = golden.checkpoint.as_llama_skeleton();
+        let plain = golden.checkpoint.as_plain_llama();
         let vb = VarBuilder::from_tensors(tensors(&plain, &CPU).unwrap(), DType::F64, &CPU);
         let config = Config { tie_word_embeddings: plain.is_tied(), ..plain.config().clone() };
         let reference = Reference::new(&config, &vb).unwrap();
-        let expected = Trace::of_reference(&reference, &tokens, Detail::Tensors).unwrap();
+        let expected = Trace::from_reference(&reference, &tokens, Detail::Tensors).unwrap();
         let model = Model::load(&plain).unwrap();
-        let fast = Trace::of_model(&model, &tokens, Precision::F32, Detail::Tensors).unwrap();
+        let fast = Trace::from_model(&model, &tokens, Precision::F32, Detail::Tensors).unwrap();
         check_engines(&format!("{} as a plain Llama", golden.name), &expected, &fast);
     }
 }

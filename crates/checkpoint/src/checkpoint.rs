@@ -80,10 +80,10 @@ impl Checkpoint {
         Checkpoint { config, store }
     }
 
-    /// The same checkpoint, to run as the plain Llama it is not; see [`Config::as_llama_skeleton`].
+    /// The same checkpoint, to run as the plain Llama it is not; see [`Config::as_plain_llama`].
     #[must_use]
-    pub fn as_llama_skeleton(self) -> Self {
-        Checkpoint { config: self.config.as_llama_skeleton(), ..self }
+    pub fn as_plain_llama(self) -> Self {
+        Checkpoint { config: self.config.as_plain_llama(), ..self }
     }
 
     /// The model's configuration.
@@ -146,7 +146,7 @@ impl Checkpoint {
     pub fn refuse_unread(&self) -> Result<()> {
         let Store::Shards(shards) = &self.store else { return Ok(()) };
         // A skeleton leaves norms out on purpose.
-        let config = Config { skeleton: false, ..self.config.clone() };
+        let config = Config { plain_llama: false, ..self.config.clone() };
         let read: HashSet<String> = config.all_norms().map(|norm| norm.name).collect();
         let matters = |name: &String| {
             let changes = name.ends_with(".bias") || name.contains("norm") || name.contains("_ln");
@@ -204,7 +204,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`Checkpoint::embedding`].
-    pub fn head(&self) -> Result<Option<Dense>> {
+    pub fn lm_head(&self) -> Result<Option<Dense>> {
         if self.is_tied() {
             return Ok(None);
         }
@@ -248,7 +248,7 @@ impl Checkpoint {
                 WeightFormat::Masters if !stored.coding.is_float() => {
                     Err(stored.type_error("F32, F16 or BF16 masters"))
                 }
-                WeightFormat::Masters => Linear::of_masters(shape, stored),
+                WeightFormat::Masters => Linear::from_masters(shape, stored),
             },
         }
     }

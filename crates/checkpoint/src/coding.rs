@@ -27,7 +27,7 @@ pub enum Coding {
 
 impl Coding {
     /// The coding of a safetensors type.
-    pub fn of_dtype(dtype: Dtype) -> Coding {
+    pub fn from_dtype(dtype: Dtype) -> Coding {
         match dtype {
             Dtype::F32 => Coding::F32,
             Dtype::F16 => Coding::F16,

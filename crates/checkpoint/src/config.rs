@@ -104,8 +104,8 @@ pub struct Config {
     pub eos_token_ids: Vec<u32>,
     /// How linear weights are stored.
     pub weights: WeightFormat,
-    /// Whether the model is to run as the plain Llama it is not; see [`Config::as_llama_skeleton`].
-    pub skeleton: bool,
+    /// Whether the model is to run as the plain Llama it is not; see [`Config::as_plain_llama`].
+    pub plain_llama: bool,
 }
 
 impl Config {
@@ -126,8 +126,8 @@ impl Config {
 
     /// The mistake of the published verification, to measure what it does: float weights (masters unquantised, or
     /// packed ones times their scale), f32 activations, SiLU, and no sub-norms.
-    pub fn as_llama_skeleton(self) -> Config {
-        Config { hidden_act: Activation::Silu, skeleton: true, ..self }
+    pub fn as_plain_llama(self) -> Config {
+        Config { hidden_act: Activation::Silu, plain_llama: true, ..self }
     }
 
     /// The `config.json` of this model, readable by [`Config::from_json`] and by transformers.

@@ -103,7 +103,7 @@ impl Config {
             bos_token_id: special("bos_token_id", default_ids[0])?.first().copied(),
             eos_token_ids: special("eos_token_id", default_ids[1])?,
             weights: weight_format(&root, clues)?,
-            skeleton: false,
+            plain_llama: false,
         };
         config.check(&root)?;
         Ok(config)

@@ -30,6 +30,6 @@ pub use header::Entry;
 pub use layout_choice::{LayoutChoice, Reason};
 pub use open::Options;
 pub use target::Target;
-pub use value::{Array, Kind, Value};
+pub use value::{Array, Value, ValueType};
 pub use vocabulary::Vocabulary;
 pub use write::{Announced, Field, GgufWriter};

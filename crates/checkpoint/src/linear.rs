@@ -115,7 +115,7 @@ impl Linear {
     }
 
     /// The scale of full-precision masters `[rows, cols]`, or of floats that are ternary already.
-    pub(crate) fn of_masters(shape: &LinearShape, stored: Stored) -> Result<Linear> {
+    pub(crate) fn from_masters(shape: &LinearShape, stored: Stored) -> Result<Linear> {
         stored.check_shape(&[shape.rows, shape.cols])?;
         stored.check_finite()?;
         let scale = Ternarised::of_stored(&stored);

@@ -119,7 +119,7 @@ mod tests {
             );
             let checkpoint = Checkpoint::open(folder.path()).unwrap();
             assert_eq!(checkpoint.embedding().unwrap().rows(), 61);
-            assert!(checkpoint.head().unwrap().is_some());
+            assert!(checkpoint.lm_head().unwrap().is_some());
             (std::fs::read(folder.path().join("model.safetensors")).unwrap(), histogram(&checkpoint))
         };
         let (bytes, counts) = make(1);

@@ -60,7 +60,7 @@ pub fn write_packed<'a>(
     }
     for shape in config.all_linears() {
         let weights = get(&format!("{}.weight", shape.name), &[shape.rows, shape.cols])?;
-        let scale = Ternarised::of(&weights);
+        let scale = Ternarised::new(&weights);
         let multiplier = Cow::Owned(vec![scale.multiplier]);
         entries.push(float(&format!("{}.weight_scale", shape.name), &[1], FloatType::F32, multiplier));
         entries.push(codes(shape, weights, scale));

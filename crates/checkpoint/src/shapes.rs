@@ -55,7 +55,7 @@ impl Config {
             width,
         };
         let sub_norms = match self.architecture {
-            _ if self.skeleton => None,
+            _ if self.plain_llama => None,
             Architecture::BitNet => Some(("self_attn.attn_sub_norm", "mlp.ffn_sub_norm")),
             Architecture::OneBitLlm => Some(("self_attn.inner_attn_ln", "mlp.ffn_layernorm")),
             Architecture::Llama => None,

@@ -91,7 +91,7 @@ impl Shards {
             file: shard.file.clone(),
             name: name.into(),
             shape: info.shape.clone(),
-            coding: Coding::of_dtype(info.dtype),
+            coding: Coding::from_dtype(info.dtype),
             bytes: shard.data.part(info.data_offsets.0..info.data_offsets.1),
         })
     }

@@ -20,7 +20,7 @@ pub struct Ternarised {
 
 impl Ternarised {
     /// The scale of one tensor; the mean is taken in f64, so that the order of summation hardly matters.
-    pub fn of(masters: &[f32]) -> Self {
+    pub fn new(masters: &[f32]) -> Self {
         let sums: Vec<f64> = masters.par_chunks(TASK).map(absolute_sum).collect();
         Ternarised::of_mean(sums.iter().sum(), masters.len())
     }
@@ -59,14 +59,14 @@ mod tests {
 
     #[test]
     fn rounds_around_half_the_mean() {
-        let scale = Ternarised::of(&[2.0, -2.0, 0.0, 4.0]);
+        let scale = Ternarised::new(&[2.0, -2.0, 0.0, 4.0]);
         assert_eq!((scale.inverse, scale.multiplier), (0.5, 2.0));
         assert_eq!([0.9, 1.0, 1.1, -0.9, -1.1, 99.0, -99.0].map(|w| scale.code(w)), [0, 0, 1, 0, -1, 1, -1]);
     }
 
     #[test]
     fn dead_tensors_become_zeros() {
-        let scale = Ternarised::of(&[1e-34, -1e-34]);
+        let scale = Ternarised::new(&[1e-34, -1e-34]);
         assert_eq!((scale.code(1e-34), scale.code(0.0)), (0, 0));
         assert!(scale.multiplier > 0.0);
     }

@@ -19,8 +19,8 @@ struct Benched {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     bitkv_kernels::check_isa()?;
     let request = arguments.request()?;
-    let Benched { name, random, model } = subject(arguments, &request)?;
-    let model = model.with_head(arguments.head.precision())?;
+    let Benched { name, random, model } = loaded(arguments, &request)?;
+    let model = model.with_lm_head(arguments.lm_head.precision())?;
     let measured = Measured { name: &name, random, model: &model };
     let document = measure(&measured, &request, &BARS)?;
     match arguments.json {
@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-fn subject(arguments: &Arguments, request: &Request) -> Result<Benched> {
+fn loaded(arguments: &Arguments, request: &Request) -> Result<Benched> {
     match (&arguments.shape, arguments.model.given()) {
         (Some(name), None) => {
             let config = random_config(arguments, request, name)?;
@@ -46,8 +46,8 @@ fn subject(arguments: &Arguments, request: &Request) -> Result<Benched> {
             let source = model.source()?;
             let checkpoint = source.checkpoint()?;
             ensure!(
-                !checkpoint.config().skeleton,
-                "a llama skeleton multiplies floats, which is not what is measured here: leave out --skeleton"
+                !checkpoint.config().plain_llama,
+                "a llama skeleton multiplies floats, which is not what is measured here: leave out --as"
             );
             request.check(checkpoint.config())?;
             Ok(Benched { name: source.name(), random: false, model: Model::load(&checkpoint)? })

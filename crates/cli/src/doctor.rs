@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.reading.source(&arguments.model)?;
     ensure!(
         !source.name().ends_with(PLAIN_LLAMA_MARK),
-        "a llama skeleton is a mistake made on purpose, which needs no doctor: leave out --skeleton"
+        "a llama skeleton is a mistake made on purpose, which needs no doctor: leave out --as"
     );
     let masters = arguments
         .masters

@@ -7,13 +7,14 @@ use anyhow::{Result, ensure};
 use bitkv_bitnet::{GenerationOptions, Sampling};
 use bitkv_evict::{Need, Policy, Registry};
 use bitkv_lab::{
-    evidence,
     generation::{Eviction, Storage, generate},
+    observation,
 };
 use bitkv_models::LoadedModel;
 
 use crate::{
-    bars::BARS, budget::BudgetArguments, head::Head, input::Calibration, kv::Kv, model::ModelArguments,
+    bars::BARS, budget::BudgetArguments, input::Calibration, kv::Kv, lm_head::LmHeadArgument,
+    model::ModelArguments,
 };
 use output::Shown;
 
@@ -38,8 +39,8 @@ pub(crate) struct Arguments {
     max_tokens: usize,
     /// The output head's numbers. Other than exact it is read faster and the tokens are the same; give --greedy or
     /// --top-k with it.
-    #[arg(long, value_enum, default_value_t = Head::Exact)]
-    head: Head,
+    #[arg(long, value_enum, alias = "head", default_value_t = LmHeadArgument::Exact)]
+    lm_head: LmHeadArgument,
     /// Always the most likely token.
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p"])]
     greedy: bool,
@@ -82,28 +83,28 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         "a budget without a policy evicts nothing: give --policy, such as uniform+window-attention"
     );
     ensure!(
-        arguments.head == Head::Exact || arguments.greedy || arguments.top_k > 0,
-        "--head int8 finds the most likely tokens only: give --greedy or --top-k with it, or leave it out"
+        arguments.lm_head == LmHeadArgument::Exact || arguments.greedy || arguments.top_k > 0,
+        "--lm-head int8 finds the most likely tokens only: give --greedy or --top-k with it, or leave it out"
     );
     let plan =
         arguments.policy.as_deref().map(|policy| checked(policy, &arguments.budget, registry)).transpose()?;
     let texts = prompts::texts(arguments)?;
-    let mut subject = arguments.model.open()?;
-    subject.model = subject.model.with_head(arguments.head.precision())?;
-    let prompts = prompts::tokens(arguments, texts, &subject)?;
-    let options = options(arguments, &subject)?;
+    let mut loaded = arguments.model.open()?;
+    loaded.model = loaded.model.with_lm_head(arguments.lm_head.precision())?;
+    let prompts = prompts::tokens(arguments, texts, &loaded)?;
+    let options = options(arguments, &loaded)?;
     let eviction = match plan {
         Some(policy) => {
-            let budget = arguments.budget.of(evidence::shape(&subject, 1))?;
-            let numbers = arguments.calibration.files().numbers(&subject, &policy, &BARS)?;
+            let budget = arguments.budget.of(observation::shape(&loaded, 1))?;
+            let numbers = arguments.calibration.files().numbers(&loaded, &policy, &BARS)?;
             Some(Eviction { policy, budget, numbers })
         }
         None => None,
     };
-    let mut shown = Shown::new(&subject, &prompts, arguments.json);
+    let mut shown = Shown::new(&loaded, &prompts, arguments.json);
     let storage = Storage { precision: arguments.kv.precision(), quantisation: arguments.kv.quantisation() };
     let on_token = &mut |i, id| shown.token(i, id);
-    let made = generate(&subject, prompts, storage, &options, eviction.as_ref(), on_token);
+    let made = generate(&loaded, prompts, storage, &options, eviction.as_ref(), on_token);
     shown.check()?;
     shown.finish(arguments, &made?)
 }
@@ -120,16 +121,16 @@ fn checked(policy: &str, budget: &BudgetArguments, registry: &Registry) -> Resul
     Ok(policy)
 }
 
-fn options(arguments: &Arguments, subject: &LoadedModel) -> Result<GenerationOptions> {
+fn options(arguments: &Arguments, loaded: &LoadedModel) -> Result<GenerationOptions> {
     let sampling = if arguments.greedy {
         Sampling::Greedy
     } else {
         let Arguments { temperature, top_k, top_p, seed, .. } = *arguments;
         Sampling::Random { temperature, top_k, top_p, seed }
     };
-    let mut stop = subject.config().eos_token_ids.clone();
+    let mut stop = loaded.config().eos_token_ids.clone();
     for token in &arguments.stop {
-        stop.push(prompts::stop(token, subject)?);
+        stop.push(prompts::stop(token, loaded)?);
     }
     let Arguments { max_tokens, repetition_penalty, .. } = *arguments;
     Ok(GenerationOptions { max_tokens, stop, sampling, repetition_penalty })

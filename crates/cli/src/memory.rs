@@ -68,5 +68,5 @@ fn shape(arguments: &Arguments) -> Result<Shape> {
         true => error,
         false => anyhow!("{error}, or {}, whose configurations are known", known.join(" or ")),
     };
-    Ok(Shape::of(&arguments.reading.source(model).map_err(also)?.open()?))
+    Ok(Shape::new(&arguments.reading.source(model).map_err(also)?.open()?))
 }

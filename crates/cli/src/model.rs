@@ -38,16 +38,18 @@ impl OptionalModel {
 pub(crate) struct ReadingArguments {
     /// Load the weights into a plain Llama (float weights, no activation quantisation, SiLU, no sub-norms) to measure that
     /// error; every output is marked.
-    #[arg(long, value_enum)]
-    skeleton: Option<Skeleton>,
+    #[arg(long = "as", value_enum, value_name = "FORM", alias = "skeleton")]
+    run_as: Option<RunAs>,
     /// Byte layout of I2_S tensors in a .gguf file; found by plausibility when it is not given.
     #[arg(long, value_enum, value_name = "LAYOUT")]
     i2s_layout: Option<I2sLayout>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Skeleton {
-    Llama,
+enum RunAs {
+    // Definitions and scripts of the first edition say `--skeleton llama`.
+    #[value(alias = "llama")]
+    PlainLlama,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -78,9 +80,9 @@ impl ReadingArguments {
             "only the configuration of {} is known, which has no I2_S tensors: leave out --i2s-layout",
             known.name
         );
-        Ok(match self.skeleton {
+        Ok(match self.run_as {
             None => known,
-            Some(Skeleton::Llama) => known.as_plain_llama(),
+            Some(RunAs::PlainLlama) => known.as_plain_llama(),
         })
     }
 
@@ -96,6 +98,6 @@ impl ReadingArguments {
             I2sLayout::FourRow => Layout::FourRow,
         };
         let i2s_layout = self.i2s_layout.map(layout);
-        Loading { plain_llama: self.skeleton.is_some(), i2s_layout }
+        Loading { plain_llama: self.run_as.is_some(), i2s_layout }
     }
 }

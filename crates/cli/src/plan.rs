@@ -93,27 +93,27 @@ fn of_tensors(arguments: &Arguments, path: &std::path::Path, policy: &Policy) ->
         );
     }
     let numbers = arguments.calibration.files().numbers_of_shape(tensors.shape(), policy)?;
-    let evidence = tensors.evidence(&needs, numbers)?;
+    let observation = tensors.observation(&needs, numbers)?;
     let budget = arguments.budget.of(tensors.shape())?;
-    let plan = policy.plan(&evidence.view(), budget)?;
+    let plan = policy.plan(&observation.view(), budget)?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     Ok(Planned { model: stem.unwrap_or_default(), budget, plan })
 }
 
 fn of_model(arguments: &Arguments, model: &ModelArguments, policy: &Policy) -> Result<Planned> {
-    let subject = model.open()?;
-    let tokens = context_tokens(arguments, &subject)?;
-    let numbers = arguments.calibration.files().numbers(&subject, policy, &BARS)?;
-    let context = Context::observe(&subject, &tokens, &policy.needs(), &numbers)?;
+    let loaded = model.open()?;
+    let tokens = context_tokens(arguments, &loaded)?;
+    let numbers = arguments.calibration.files().numbers(&loaded, policy, &BARS)?;
+    let context = Context::observe(&loaded, &tokens, &policy.needs(), &numbers)?;
     let budget = arguments.budget.of(context.shape())?;
-    let plan = policy.plan(&context.evidence().view(), budget)?;
-    Ok(Planned { model: subject.name.clone(), budget, plan })
+    let plan = policy.plan(&context.observation().view(), budget)?;
+    Ok(Planned { model: loaded.name.clone(), budget, plan })
 }
 
-fn context_tokens(arguments: &Arguments, subject: &LoadedModel) -> Result<Vec<u32>> {
+fn context_tokens(arguments: &Arguments, loaded: &LoadedModel) -> Result<Vec<u32>> {
     match (&arguments.tokens, &arguments.text) {
-        (Some(path), _) => input::tokens(path, &subject.name, subject.config()),
-        (None, Some(path)) => Ok(subject.tokenizer()?.encode(&input::text(path)?, true)?),
+        (Some(path), _) => input::tokens(path, &loaded.name, loaded.config()),
+        (None, Some(path)) => Ok(loaded.tokenizer()?.encode(&input::text(path)?, true)?),
         (None, None) => bail!("there is no context: give --tokens FILE or --text FILE"),
     }
 }

@@ -1,20 +1,20 @@
 //! The tables of docs/POLICIES.md, which say what the registry says.
 
-use bitkv_evict::{Kind, Registry};
+use bitkv_evict::{PolicyKind, Registry};
 
 use crate::markdown::{head, row};
 
 /// Every table by the name of its place in the document.
 pub(crate) fn tables(registry: &Registry) -> [(&'static str, String); 4] {
     [
-        ("scorers", methods(registry, Kind::Scorer, "score of token `j`")),
-        ("allocators", methods(registry, Kind::Allocator, "share of a head")),
-        ("rules", methods(registry, Kind::Rule, "what it keeps")),
+        ("scorers", methods(registry, PolicyKind::Scorer, "score of token `j`")),
+        ("allocators", methods(registry, PolicyKind::Allocator, "share of a head")),
+        ("rules", methods(registry, PolicyKind::Rule, "what it keeps")),
         ("presets", presets(registry)),
     ]
 }
 
-fn methods(registry: &Registry, kind: Kind, formula: &str) -> String {
+fn methods(registry: &Registry, kind: PolicyKind, formula: &str) -> String {
     let mut table = head(&["name", "reads", formula, "source", "what differs"]);
     for listing in registry.listings().iter().filter(|listing| listing.kind == kind) {
         let reads = if listing.reads.is_empty() { "nothing".to_owned() } else { listing.reads.join(", ") };

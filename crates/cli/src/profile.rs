@@ -73,40 +73,40 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let policy = registry.policy(&arguments.policy)?;
     let budget = Budget::fraction(arguments.budget)?;
     refuse_needs(&policy)?;
-    let subject = arguments.model.open()?;
-    let (windows, hashes) = windows(arguments, &subject)?;
-    let entropies = measure(&subject, &windows, "entropies", &BARS)?;
-    let profile = profile(arguments, &subject, &entropies, hashes)?;
+    let loaded = arguments.model.open()?;
+    let (windows, hashes) = windows(arguments, &loaded)?;
+    let entropies = measure(&loaded, &windows, "entropies", &BARS)?;
+    let profile = profile(arguments, &loaded, &entropies, hashes)?;
     if let Some(path) = &arguments.out {
         profile.write(path)?;
     }
     if let Some(path) = &arguments.out_published {
-        published(&subject, &profile)?.write(path)?;
+        published(&loaded, &profile)?.write(path)?;
     }
     if let Some(path) = &arguments.export {
-        plan_export::of_profile(&subject, &profile, entropies.context, &policy, budget)?.write(path)?;
+        plan_export::of_profile(&loaded, &profile, entropies.context, &policy, budget)?.write(path)?;
     }
     if arguments.json { output::text(&(profile.to_json()? + "\n")) } else { output::text(&table(&profile)) }
 }
 
-fn windows(arguments: &Arguments, subject: &LoadedModel) -> Result<(Vec<Window>, Vec<FileHash>)> {
+fn windows(arguments: &Arguments, loaded: &LoadedModel) -> Result<(Vec<Window>, Vec<FileHash>)> {
     if let Some(path) = &arguments.tokens {
-        let tokens = input::tokens(path, &subject.name, subject.config())?;
+        let tokens = input::tokens(path, &loaded.name, loaded.config())?;
         ensure!(tokens.len() >= 2, "{} holds one token and entropy needs two or more", path.display());
         let window = Window { name: "tokens".into(), register: "tokens".into(), tokens };
-        return Ok((vec![window], vec![FileHash::of_file(path)?]));
+        return Ok((vec![window], vec![FileHash::from_file(path)?]));
     }
     let texts = match &arguments.texts {
         Some(folder) => input::texts(folder, Split::Calibration)?,
         None => suite::texts()?.only(Split::Calibration),
     };
     let all: Vec<&Text> = texts.all().iter().collect();
-    Ok((Window::of_all(subject, &all, arguments.context)?, texts.hashes()))
+    Ok((Window::all(loaded, &all, arguments.context)?, texts.hashes()))
 }
 
 fn profile(
     arguments: &Arguments,
-    subject: &LoadedModel,
+    loaded: &LoadedModel,
     entropies: &Entropies,
     texts: Vec<FileHash>,
 ) -> Result<Profile> {
@@ -119,11 +119,11 @@ fn profile(
         ThresholdChoice::Printed => Thresholds::PRINTED,
     };
     let context = entropies.context;
-    Ok(Profile::new(&subject.name, Some(context), texts, thresholds, &entropies.by_layer(context, rows))?)
+    Ok(Profile::new(&loaded.name, Some(context), texts, thresholds, &entropies.by_layer(context, rows))?)
 }
 
-fn published(subject: &LoadedModel, profile: &Profile) -> Result<PublishedProfile> {
-    let config = subject.config();
+fn published(loaded: &LoadedModel, profile: &Profile) -> Result<PublishedProfile> {
+    let config = loaded.config();
     let shape = PublishedShape {
         n_head_kv: config.num_key_value_heads,
         n_ctx: config.max_position_embeddings,

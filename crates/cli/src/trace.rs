@@ -115,11 +115,11 @@ fn trace(checkpoint: &Checkpoint, tokens: &[u32], arguments: &Arguments) -> Resu
                 "the fast path runs on the CPU: add --engine reference to use --device {}",
                 device.name()
             );
-            Trace::of_model(&Model::load(checkpoint)?, tokens, kv, detail)?
+            Trace::from_model(&Model::load(checkpoint)?, tokens, kv, detail)?
         }
         Engine::Reference => {
             let reference = Reference::load(checkpoint, &device.open()?)?;
-            Trace::of_reference(&reference.with_kv(kv), tokens, detail)?
+            Trace::from_reference(&reference.with_kv(kv), tokens, detail)?
         }
     })
 }

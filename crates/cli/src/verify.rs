@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         recalls: arguments.recalls,
         seed: arguments.seed,
     };
-    let grid = Grid::of(definition(&changes, &BARS)?, &options, registry)?;
+    let grid = Grid::new(definition(&changes, &BARS)?, &options, registry)?;
     if arguments.dry_run {
         return measuring::dry_run(&grid, arguments.json);
     }

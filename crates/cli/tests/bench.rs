@@ -99,7 +99,7 @@ fn instructions_can_be_forced() {
 fn a_rounded_head_is_smaller() {
     let place = Place::new();
     let [exact, rounded] =
-        ["exact", "int8"].map(|head| place.json(&short(&["--decode", "3", "--head", head])));
+        ["exact", "int8"].map(|head| place.json(&short(&["--decode", "3", "--lm-head", head])));
     let bytes = |document: &serde_json::Value| number(&document["memory"]["head_bytes"]);
     assert_eq!((&exact["model"]["head"], &rounded["model"]["head"]), (&"exact".into(), &"int8".into()));
     assert!(bytes(&rounded) < 0.6 * bytes(&exact), "{} {}", bytes(&rounded), bytes(&exact));
@@ -146,7 +146,7 @@ fn what_is_refused() {
     place.refuses(&["bench"], &["--shape", "--model"]);
     place.refuses(&["bench", "--shape", "tiny-mha", "--model", "tiny-mha"], &["either a --shape"]);
     place.refuses(&["bench", "--model", "tiny-mha", "--layers", "1"], &["--layers"]);
-    place.refuses(&["bench", "--model", "tiny-mha", "--skeleton", "llama"], &["leave out --skeleton"]);
+    place.refuses(&["bench", "--model", "tiny-mha", "--as", "plain-llama"], &["leave out --as"]);
     place.refuses(&["bench", "--shape", "tiny-mha", "--layers", "0"], &["--layers 0", "tiny-mha has"]);
     place.refuses(&["bench", "--shape", "7b"], &["no shape 7b", "2b-4t, large, tiny-mha, tiny-gqa"]);
     place.write("shape.json", "{\"architectures\": [");

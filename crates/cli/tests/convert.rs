@@ -136,8 +136,8 @@ fn nothing_is_replaced() {
 fn what_cannot_be_written() {
     let place = Place::new();
     place.refuses(&convert(MODEL, "no/where.gguf", "i2_s"), &["cannot write no/where.gguf"]);
-    let skeleton = [&convert(MODEL, "out.gguf", "i2_s")[..], &["--skeleton", "llama"]].concat();
-    place.refuses(&skeleton, &["skeleton", "leave out --skeleton"]);
+    let plain_llama = [&convert(MODEL, "out.gguf", "i2_s")[..], &["--as", "plain-llama"]].concat();
+    place.refuses(&plain_llama, &["skeleton", "leave out --as"]);
     place.refuses(&convert("nowhere", "out", "packed"), &["there is no model 'nowhere'"]);
     // The last tensor of a file is refused when the others are written already.
     Copy::new(&place, "broken").change_tensors(|tensors| {

@@ -97,5 +97,5 @@ fn what_is_refused() {
     Copy::new(&place, "cut").with("model.safetensors", [0; 100]);
     place
         .refuses(&["doctor", MODEL, "--masters", "cut"], &["no masters for", MODEL, "cut/model.safetensors"]);
-    place.refuses(&["doctor", MODEL, "--skeleton", "llama"], &["leave out --skeleton"]);
+    place.refuses(&["doctor", MODEL, "--as", "plain-llama"], &["leave out --as"]);
 }

@@ -25,7 +25,7 @@ fn made(place: &Place, model: &[&str]) -> Value {
 }
 
 #[test]
-fn a_skeleton_is_marked_wherever_it_is_named() {
+fn a_plain_llama_is_marked_wherever_it_is_named() {
     let place = place();
     for (model, name) in [(MODEL, MODEL), ("good.gguf", "good")] {
         let marked = format!("{name}+plain-llama");
@@ -37,28 +37,28 @@ fn a_skeleton_is_marked_wherever_it_is_named() {
         ];
         for command in commands {
             let named = [command, &["--model", model]].concat();
-            let document = place.json(&[&named[..], &["--skeleton", "llama"]].concat());
+            let document = place.json(&[&named[..], &["--as", "plain-llama"]].concat());
             assert_eq!(document["model"], *marked, "{command:?}");
             assert_eq!(place.json(&named)["model"], *name, "{command:?}");
         }
-        let inspected = place.json(&["inspect", model, "--skeleton", "llama"]);
+        let inspected = place.json(&["inspect", model, "--as", "plain-llama"]);
         assert_eq!(inspected["model"], *marked);
-        assert!(place.text(&["inspect", model, "--summary", "--skeleton", "llama"]).starts_with(&marked));
+        assert!(place.text(&["inspect", model, "--summary", "--as", "plain-llama"]).starts_with(&marked));
     }
 }
 
 #[test]
-fn a_skeleton_runs_as_what_it_is_not() {
+fn a_plain_llama_runs_as_what_it_is_not() {
     let place = place();
-    let skeleton = made(&place, &[MODEL, "--skeleton", "llama"]);
-    assert_ne!(skeleton, made(&place, &[MODEL]));
-    assert_eq!(skeleton, made(&place, &["good.gguf", "--skeleton", "llama"]));
-    let trace = ["trace", "--model", MODEL, "--tokens", "tokens.json", "--skeleton", "llama"];
+    let plain_llama = made(&place, &[MODEL, "--as", "plain-llama"]);
+    assert_ne!(plain_llama, made(&place, &[MODEL]));
+    assert_eq!(plain_llama, made(&place, &["good.gguf", "--as", "plain-llama"]));
+    let trace = ["trace", "--model", MODEL, "--tokens", "tokens.json", "--as", "plain-llama"];
     let document = place.json(&trace);
     let names: Vec<&str> =
         list(&document["steps"]).iter().map(|step| step["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"0.o") && !names.iter().any(|name| name.contains("sub_norm")), "{names:?}");
-    let text = place.text(&[&["generate", "--model", MODEL, "--skeleton", "llama"], &GREEDY[..]].concat());
+    let text = place.text(&[&["generate", "--model", MODEL, "--as", "plain-llama"], &GREEDY[..]].concat());
     assert!(text.starts_with("[first-gqa+plain-llama]\n"), "{text}");
     place.json(&[&trace[..], &["--out", "out.safetensors"]].concat());
     let saved = fs::read(place.path("out.safetensors")).unwrap();
@@ -66,11 +66,11 @@ fn a_skeleton_runs_as_what_it_is_not() {
 }
 
 #[test]
-fn a_skeletons_profile_is_no_profile_of_the_model() {
+fn a_plain_llamas_profile_is_no_profile_of_the_model() {
     let place = place();
-    let skeleton = ["--skeleton", "llama"];
+    let plain_llama = ["--as", "plain-llama"];
     let profile = ["profile", "--model", MODEL, "--tokens", "tokens.json", "--out", "bones.json"];
-    place.json(&[&profile[..], &skeleton].concat());
+    place.json(&[&profile[..], &plain_llama].concat());
     let with = [
         "--tokens",
         "tokens.json",
@@ -85,7 +85,7 @@ fn a_skeletons_profile_is_no_profile_of_the_model() {
         let says = ["bones.json is a profile of first-gqa+plain-llama, not of first-gqa"];
         let of_model = [&[command, "--model", MODEL], &with[..]].concat();
         place.refuses(&of_model, &says);
-        place.json(&[&of_model[..], &skeleton].concat());
+        place.json(&[&of_model[..], &plain_llama].concat());
     }
 }
 

@@ -111,7 +111,7 @@ fn a_rounded_head_gives_the_tokens_of_the_exact_one() {
     let drawn = ["--top-k", "20", "--seed", "3", "--temperature", "1.5"];
     for sampling in [&["--greedy"][..], &drawn, &["--greedy", "--repetition-penalty", "1.3"]] {
         let exact = generate(&place, sampling);
-        let rounded = generate(&place, &[sampling, &["--head", "int8"]].concat());
+        let rounded = generate(&place, &[sampling, &["--lm-head", "int8"]].concat());
         assert_eq!(rounded["tokens"], exact["tokens"], "{sampling:?}");
         assert_eq!(
             (&exact["head"]["precision"], &rounded["head"]["precision"]),
@@ -121,6 +121,6 @@ fn a_rounded_head_gives_the_tokens_of_the_exact_one() {
         assert!(0.0 < rms && rms < max && max < 0.05, "{max} {rms}");
         assert!(count(&rounded["head"]["rescored_rows"]) >= list(&exact["tokens"]).len());
     }
-    let all = ["generate", "--model", MODEL, "--tokens", "tokens.json", "--head", "int8"];
-    place.refuses(&all, &["--head int8", "--greedy or --top-k"]);
+    let all = ["generate", "--model", MODEL, "--tokens", "tokens.json", "--lm-head", "int8"];
+    place.refuses(&all, &["--lm-head int8", "--greedy or --top-k"]);
 }

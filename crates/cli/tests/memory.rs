@@ -90,7 +90,7 @@ fn known_configurations_need_no_hub() {
         for asked in [name].into_iter().chain(others) {
             assert_eq!(named(&place, asked, &[]), name, "{asked}");
             let marked = format!("{name}+plain-llama");
-            assert_eq!(named(&place, asked, &["--skeleton", "llama"]), marked, "{asked}");
+            assert_eq!(named(&place, asked, &["--as", "plain-llama"]), marked, "{asked}");
         }
     }
     assert_eq!(named(&place, &BUILT_IN.to_uppercase(), &[]), BUILT_IN);

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, thread};
 
 use bitkv_evict::Budget;
 use bitkv_kvpress::undecided;
-use bitkv_lab::{evidence::Numbers, tensors::Tensors};
+use bitkv_lab::{observation::Calibration, tensors::Tensors};
 use bitkv_record::PlanExport;
 use serde_json::Value;
 use support::{Place, count, list};
@@ -77,9 +77,9 @@ fn compare(stem: &str, presses: &Presses) -> usize {
 fn differ_by_ties(stem: &str, policy: &str, ratio: &str, ours: &[Vec<u32>], theirs: &[Vec<u32>]) {
     let tensors = Tensors::open(&fixture(&format!("{stem}.safetensors"))).unwrap();
     let policy = bitkv_lab::registry().unwrap().policy(policy).unwrap();
-    let evidence = tensors.evidence(&policy.needs(), Numbers::new()).unwrap();
+    let observation = tensors.observation(&policy.needs(), Calibration::new()).unwrap();
     let budget = Budget::ratio(ratio.parse().unwrap()).unwrap();
-    let undecided = undecided(&policy, &evidence.view(), budget, TIE).unwrap();
+    let undecided = undecided(&policy, &observation.view(), budget, TIE).unwrap();
     assert_eq!((ours.len(), theirs.len()), (undecided.len(), undecided.len()));
     for (head, ((ours, theirs), undecided)) in ours.iter().zip(theirs).zip(undecided).enumerate() {
         let missing = theirs.iter().filter(|at| !ours.contains(at));

@@ -121,7 +121,7 @@ fn a_dry_run_says_what_it_takes_and_leaves_nothing() {
 #[test]
 fn a_plain_llama_is_marked_in_every_file() {
     let place = Place::new();
-    place.json(&[&SMALL[..], &["runs/plain", "--skeleton", "llama"]].concat());
+    place.json(&[&SMALL[..], &["runs/plain", "--as", "plain-llama"]].concat());
     let folder = place.path("runs/plain");
     let name = format!("{MODEL}+plain-llama");
     let rows: Vec<GridRow> = read_rows(&folder.join("rows.csv")).unwrap();
@@ -176,7 +176,7 @@ fn the_manifest_says_what_was_read(run: &Path) {
     let model = &manifest.models[0];
     assert_eq!((manifest.models.len(), model.name.as_str(), model.source.as_str()), (1, MODEL, MODEL));
     for FileHash { name, sha256, .. } in &model.files {
-        assert_eq!(*sha256, FileHash::of_file(&original(name)).unwrap().sha256, "{name}");
+        assert_eq!(*sha256, FileHash::from_file(&original(name)).unwrap().sha256, "{name}");
     }
     assert_eq!((model.files.len(), manifest.command[0].as_str()), (3, "bitkv"));
     assert!(manifest.texts.len() >= 40 && manifest.seconds > 0.0 && manifest.threads >= 1);

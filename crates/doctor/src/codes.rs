@@ -19,7 +19,7 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
-    fn of(linear: Linear) -> Matrix {
+    fn new(linear: Linear) -> Matrix {
         let blocks = linear.bytes().par_chunks_exact(BLOCK);
         let empty_bytes = BLOCK * blocks.filter(|block| block.iter().all(|byte| *byte == 0)).count();
         Matrix { counts: linear.histogram(), linear, empty_bytes }
@@ -50,11 +50,11 @@ pub(crate) struct Codes {
 }
 
 impl Codes {
-    pub(crate) fn of(checkpoint: &Checkpoint) -> Codes {
+    pub(crate) fn new(checkpoint: &Checkpoint) -> Codes {
         let mut codes = Codes { matrices: Vec::new(), refused: Vec::new() };
         for shape in checkpoint.config().all_linears() {
             match checkpoint.linear(&shape) {
-                Ok(linear) => codes.matrices.push(Matrix::of(linear)),
+                Ok(linear) => codes.matrices.push(Matrix::new(linear)),
                 Err(error) => codes.refused.push(error),
             }
         }

@@ -18,7 +18,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let place = format!("all {} linear weights", sound.len());
-    let mut findings = vec![Finding::of(CHECK, place, frequencies(&sound), judge(&examination.map))];
+    let mut findings = vec![Finding::new(CHECK, place, frequencies(&sound), judge(&examination.map))];
     if examination.map.zero() == ZERO {
         findings.extend(single(&sound));
     }
@@ -50,10 +50,11 @@ fn judge(map: &Verdict) -> Judgement {
 
 /// Matrices that one of several converters may have written.
 fn single(sound: &[&Matrix]) -> Option<Finding> {
-    let odd = |matrix: &&&Matrix| Verdict::of(&[matrix]).zero() != ZERO && mean(&[matrix]).abs() > LARGE_MEAN;
+    let odd =
+        |matrix: &&&Matrix| Verdict::new(&[matrix]).zero() != ZERO && mean(&[matrix]).abs() > LARGE_MEAN;
     let odd: Vec<&Matrix> = sound.iter().filter(odd).copied().collect();
     let first = odd.first()?;
-    Some(Finding::of(
+    Some(Finding::new(
         CHECK,
         format!("{} of {} linear weights, the first {}", odd.len(), sound.len(), first.name()),
         frequencies(&odd),

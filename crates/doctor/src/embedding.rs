@@ -47,7 +47,7 @@ fn holes(tensor: &Stored) -> Option<Finding> {
     } else {
         fine("ids that are never used, as padding of a vocabulary")
     };
-    Some(Finding::of(HOLES, &tensor.name, found, judgement))
+    Some(Finding::new(HOLES, &tensor.name, found, judgement))
 }
 
 fn not_finite(tensor: &Stored) -> Option<Finding> {
@@ -56,5 +56,5 @@ fn not_finite(tensor: &Stored) -> Option<Finding> {
     let found = format!("a value in row {row}, column {column} is infinite or no number");
     let means =
         "one such value makes every logit of its token, and with attention of all that follow, no number";
-    Some(Finding::of(FINITE, &tensor.name, found, fault(means, if_changed(&tensor.file))))
+    Some(Finding::new(FINITE, &tensor.name, found, fault(means, if_changed(&tensor.file))))
 }

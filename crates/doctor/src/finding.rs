@@ -49,7 +49,7 @@ pub struct Finding {
 
 impl Finding {
     /// What a check found at a place, and what it makes of it.
-    pub(crate) fn of(
+    pub(crate) fn new(
         check: &'static str,
         place: impl Into<String>,
         found: impl Into<String>,
@@ -67,21 +67,21 @@ pub(crate) struct Judgement {
 }
 
 impl Judgement {
-    pub(crate) fn of(severity: Severity, means: impl Into<String>, remedy: impl Into<String>) -> Judgement {
+    pub(crate) fn new(severity: Severity, means: impl Into<String>, remedy: impl Into<String>) -> Judgement {
         Judgement { severity, means: means.into(), remedy: remedy.into() }
     }
 }
 
 pub(crate) fn fault(means: impl Into<String>, remedy: impl Into<String>) -> Judgement {
-    Judgement::of(Severity::Fault, means, remedy)
+    Judgement::new(Severity::Fault, means, remedy)
 }
 
 pub(crate) fn warning(means: impl Into<String>, remedy: impl Into<String>) -> Judgement {
-    Judgement::of(Severity::Warning, means, remedy)
+    Judgement::new(Severity::Warning, means, remedy)
 }
 
 pub(crate) fn note(means: impl Into<String>, remedy: impl Into<String>) -> Judgement {
-    Judgement::of(Severity::Note, means, remedy)
+    Judgement::new(Severity::Note, means, remedy)
 }
 
 /// As it should be, or harmless: there is nothing to do.

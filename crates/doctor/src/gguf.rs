@@ -24,7 +24,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
                      bitnet.cpp cuts such files' texts by its default and gets other ids for digits and \
                      punctuation";
         let remedy = "to compare with bitnet.cpp, give both the same token ids: --tokens";
-        Finding::of(PRE, "tokenizer.ggml.pre", found, note(means, remedy))
+        Finding::new(PRE, "tokenizer.ggml.pre", found, note(means, remedy))
     });
     let layout = gguf.i2s_layout().map(|choice| layout(choice, gguf.file()));
     [layout, pre, old_template(gguf)].into_iter().flatten().collect()
@@ -50,7 +50,7 @@ fn layout(choice: &LayoutChoice, file: &str) -> Finding {
         ),
     };
     let found = format!("I2_S tensors are read in the layout {}{scores}", choice.layout.name());
-    Finding::of(LAYOUT, file, found, judgement)
+    Finding::new(LAYOUT, file, found, judgement)
 }
 
 fn old_template(gguf: &Gguf) -> Option<Finding> {
@@ -60,6 +60,6 @@ fn old_template(gguf: &Gguf) -> Option<Finding> {
         let means = "an older wording that the published files carry, not the one that the model was tuned \
                      on; it is replaced here";
         let remedy = "elsewhere, use the chat template of the model's tokenizer_config.json";
-        Finding::of(TEMPLATE, "tokenizer.chat_template", found, note(means, remedy))
+        Finding::new(TEMPLATE, "tokenizer.chat_template", found, note(means, remedy))
     })
 }

@@ -32,5 +32,5 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     };
     let place = format!("{} of {} linear weights, the first {}", holed.len(), matrices.len(), first.name());
     let found = format!("{empty} of their {size} bytes lie in stretches of nothing but zeros");
-    vec![Finding::of(CHECK, place, found, judgement)]
+    vec![Finding::new(CHECK, place, found, judgement)]
 }

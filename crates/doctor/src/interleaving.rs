@@ -31,7 +31,7 @@ const PRESENT: f64 = 15.0;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let Examination { evidence, codes, map, .. } = examination;
-    let Some(scores) = Scores::of(&evidence.checkpoint, codes, map.zero()) else { return Vec::new() };
+    let Some(scores) = Scores::new(&evidence.checkpoint, codes, map.zero()) else { return Vec::new() };
     let (mistake, undone) = scores.best_mistake();
     let judgement = if scores.is_clear(undone) {
         fault(mistake.means(), mistake.remedy())
@@ -44,7 +44,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
          deviations: {} as stored; at best {undone} in another order",
         scores.right
     );
-    vec![Finding::of(CHECK, place, found, judgement)]
+    vec![Finding::new(CHECK, place, found, judgement)]
 }
 
 /// How much more tensors agree than unrelated ones would, in standard deviations.
@@ -92,11 +92,11 @@ struct Scores {
 }
 
 impl Scores {
-    fn of(checkpoint: &Checkpoint, codes: &Codes, zero: u8) -> Option<Scores> {
+    fn new(checkpoint: &Checkpoint, codes: &Codes, zero: u8) -> Option<Scores> {
         let count = checkpoint.config().num_hidden_layers;
         let step = count.div_ceil(LAYERS).max(1);
         let layers: Vec<Layer> =
-            (0..count).step_by(step).filter_map(|layer| Layer::of(checkpoint, codes, layer, zero)).collect();
+            (0..count).step_by(step).filter_map(|layer| Layer::new(checkpoint, codes, layer, zero)).collect();
         if layers.is_empty() {
             return None;
         }
@@ -141,7 +141,7 @@ struct Layer<'a> {
 
 impl<'a> Layer<'a> {
     /// `None` when a matrix is missing, damaged or not made of whole groups of four rows.
-    fn of(checkpoint: &Checkpoint, codes: &'a Codes, layer: usize, zero: u8) -> Option<Layer<'a>> {
+    fn new(checkpoint: &Checkpoint, codes: &'a Codes, layer: usize, zero: u8) -> Option<Layer<'a>> {
         let config = checkpoint.config();
         let usable = |shape: &bitkv_checkpoint::LinearShape| {
             let matrix = codes.named(&shape.name)?;

@@ -32,7 +32,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     };
     let place = format!("{} of {} linear weights, the first {}", bad.len(), matrices.len(), first.name());
     let found = format!("{invalid} of {all} codes are 3, the first in row {row}, column {column}");
-    vec![Finding::of(CHECK, place, found, judgement)]
+    vec![Finding::new(CHECK, place, found, judgement)]
 }
 
 fn position(matrix: &Matrix) -> (usize, usize) {

@@ -74,8 +74,8 @@ const CHECKS: [fn(&Examination<'_>) -> Vec<Finding>; 15] = [
 
 /// Everything that is wrong or worth knowing, worst first.
 pub fn examine(evidence: &Evidence) -> Vec<Finding> {
-    let codes = Codes::of(&evidence.checkpoint);
-    let map = Verdict::of(&codes.sound());
+    let codes = Codes::new(&evidence.checkpoint);
+    let map = Verdict::new(&codes.sound());
     let run = Run::of(&evidence.checkpoint, &evidence.tokenizer);
     let examination = Examination { evidence, codes, map, run };
     let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(&examination)).collect();
@@ -93,7 +93,7 @@ pub fn diagnose(source: &Source, masters: Option<&Source>) -> Result<Vec<Finding
         Err(refusal) => {
             let means = "the files cannot be read as a BitNet checkpoint, so that nothing else was examined";
             let judgement = fault(means, "do what the sentence says, and examine the model again");
-            Ok(vec![Finding::of("open", source.name(), refusal.to_string(), judgement)])
+            Ok(vec![Finding::new("open", source.name(), refusal.to_string(), judgement)])
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn of(matrices: &[&Matrix]) -> Verdict {
+    pub(crate) fn new(matrices: &[&Matrix]) -> Verdict {
         let sum = |zero: usize| matrices.iter().map(|matrix| squared_imbalance(&matrix.counts, zero)).sum();
         Verdict { imbalance: [sum(0), sum(1), sum(2)], matrices: matrices.len() }
     }

@@ -29,7 +29,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
         let remedy =
             format!("give the masters that {} was made from", examination.evidence.checkpoint.file());
         let judgement = fault("these are not masters of this model", remedy);
-        return vec![Finding::of(CHECK, "config.json", difference, judgement)];
+        return vec![Finding::new(CHECK, "config.json", difference, judgement)];
     }
     let mut pairs = Vec::new();
     for matrix in &examination.codes.matrices {
@@ -39,7 +39,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
                 let means =
                     "the masters are damaged or incomplete, so that nothing can be compared with them";
                 let judgement = fault(means, "download the masters again");
-                return vec![Finding::of(CHECK, masters.file(), refusal.to_string(), judgement)];
+                return vec![Finding::new(CHECK, masters.file(), refusal.to_string(), judgement)];
             }
         }
     }
@@ -156,7 +156,7 @@ fn codes(pairs: &[(&Linear, Linear)]) -> Finding {
             ),
         }
     };
-    Finding::of(CHECK, place, found, judgement)
+    Finding::new(CHECK, place, found, judgement)
 }
 
 fn scales(checkpoint: &Checkpoint, pairs: &[(&Linear, Linear)]) -> Finding {
@@ -190,7 +190,7 @@ fn scales(checkpoint: &Checkpoint, pairs: &[(&Linear, Linear)]) -> Finding {
         "within a unit in the last place of bf16, {equal} multipliers are the masters', {reciprocal} their \
          reciprocal, {other} neither"
     );
-    Finding::of(SCALES, format!("all {} linear weights", pairs.len()), found, judgement)
+    Finding::new(SCALES, format!("all {} linear weights", pairs.len()), found, judgement)
 }
 
 /// What turns the direction of scales round.

@@ -41,7 +41,7 @@ fn not_finite(checkpoint: &Checkpoint, shape: &NormShape) -> Option<Finding> {
     let index = stored.first_not_finite()?;
     let found = format!("the weight of channel {index} is infinite or no number");
     let judgement = fault("every token's hidden state becomes no number", if_changed(&stored.file));
-    Some(Finding::of(FINITE, &shape.name, found, judgement))
+    Some(Finding::new(FINITE, &shape.name, found, judgement))
 }
 
 fn zeros(shape: &NormShape, norm: &[f32], file: &str) -> Option<Finding> {
@@ -60,7 +60,7 @@ fn zeros(shape: &NormShape, norm: &[f32], file: &str) -> Option<Finding> {
                      near 1e-32";
         (HOLES, warning(means, remedy))
     };
-    Some(Finding::of(check, &shape.name, found, judgement))
+    Some(Finding::new(check, &shape.name, found, judgement))
 }
 
 /// Channels that training switched off.
@@ -71,13 +71,13 @@ fn channels(norms: &[(NormShape, Vec<f32>)]) -> Option<Finding> {
     let means = "dead channels, which training leaves (BitNet-b1.58-2B-4T has them in every deep layer): \
                  they contribute nothing, and are no damage";
     let remedy = "nothing; do not store norms as f16, which would flush them";
-    Some(Finding::of(CHANNELS, place, found, note(means, remedy)))
+    Some(Finding::new(CHANNELS, place, found, note(means, remedy)))
 }
 
 fn negative(norms: &[(NormShape, Vec<f32>)]) -> Option<Finding> {
     let (place, weights) = count(norms, |w| **w < 0.0)?;
     let means = "signs that training learnt (BitNet-b1.58-2B-4T has them in late layers): they are no damage";
-    Some(Finding::of(NEGATIVE, place, format!("{weights} weights are negative"), fine(means)))
+    Some(Finding::new(NEGATIVE, place, format!("{weights} weights are negative"), fine(means)))
 }
 
 /// The norms with such weights, and how many weights these are; `None` when there are none.

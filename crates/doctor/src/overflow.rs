@@ -37,7 +37,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
         short(residual.largest.into()),
         residual.name()
     );
-    findings.push(Finding::of(CHECK, format!("activations on the text {}", run.text), found, judgement));
+    findings.push(Finding::new(CHECK, format!("activations on the text {}", run.text), found, judgement));
     findings
 }
 
@@ -46,5 +46,5 @@ fn not_finite(steps: &[StepNorms]) -> Option<Finding> {
     let found = format!("{} values are infinite or no numbers, first in this step", first.not_finite);
     let means = "a weight or scale in front of this step is far too large, so that f32 overflows";
     let remedy = "see the other findings about weights and scales, and download the model again";
-    Some(Finding::of(FINITE, first.name(), found, fault(means, remedy)))
+    Some(Finding::new(FINITE, first.name(), found, fault(means, remedy)))
 }

@@ -37,5 +37,5 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
         "{bits:.2} bits per token, a perplexity of {}; guessing costs log2(vocabulary) = {uniform:.2}",
         short(bits.exp2())
     );
-    vec![Finding::of(CHECK, place, found, judgement)]
+    vec![Finding::new(CHECK, place, found, judgement)]
 }

@@ -1,6 +1,6 @@
 //! The model on the beginning of a text that comes with the suite.
 
-use bitkv_bitnet::{Model, Observe, StepNorms};
+use bitkv_bitnet::{Model, Probes, StepNorms};
 use bitkv_checkpoint::Checkpoint;
 use bitkv_stats::nll_from_logits;
 use bitkv_tokenizer::Tokenizer;
@@ -42,7 +42,7 @@ impl Run {
             return Err(Error::TooFewTokens { tokens: tokens.len() });
         }
         let (read, targets) = (&tokens[..tokens.len() - 1], &tokens[1..]);
-        let observe = Observe { steps: true, ..Observe::default() };
+        let observe = Probes { steps: true, ..Probes::default() };
         let output = model.forward(read, &mut model.new_cache(), Some(&observe))?;
         let logits: Vec<Vec<f32>> = model.logits(&output.hidden)?.to_vec2()?;
         let bits = logits
@@ -65,5 +65,5 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let Err(refusal) = &examination.run else { return Vec::new() };
     let means = "perplexity, the direction of scales and overflow were not examined";
     let judgement = note(means, "mend what stands in the way and examine it again");
-    vec![Finding::of(CHECK, "the model on a text", format!("it was not run: {refusal}"), judgement)]
+    vec![Finding::new(CHECK, "the model on a text", format!("it was not run: {refusal}"), judgement)]
 }

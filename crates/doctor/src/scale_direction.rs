@@ -33,7 +33,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     // Of two directions that are both worse than guessing, neither is that of training.
     let trained = other.mean_bits() < uniform;
     let judgement = if trained && is_better(&other.bits, &present.bits) {
-        Judgement::of(
+        Judgement::new(
             if present.mean_bits() >= BROKEN * uniform { Severity::Fault } else { Severity::Warning },
             "the scales are applied in the wrong direction: the text is far likelier the other way",
             masters::remedy(checkpoint.config()),
@@ -49,7 +49,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let place = format!("the weight scales, on the text {}", present.text);
     let (now, turned) = (present.mean_bits(), other.mean_bits());
     let found = format!("{now:.2} bits per token as configured, {turned:.2} with reciprocal scales");
-    vec![Finding::of(CHECK, place, found, judgement)]
+    vec![Finding::new(CHECK, place, found, judgement)]
 }
 
 fn is_better(bits: &[f64], than: &[f64]) -> bool {

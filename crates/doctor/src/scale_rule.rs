@@ -18,7 +18,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let most = multipliers.iter().copied().fold(0.0, f64::max);
     let [least, middle, most] = [least, middle, most].map(short);
     let found = format!("sums of codes are multiplied by {least} to {most}, {middle} in the middle");
-    vec![Finding::of(CHECK, format!("{} weight scales", multipliers.len()), found, judge(examination))]
+    vec![Finding::new(CHECK, format!("{} weight scales", multipliers.len()), found, judge(examination))]
 }
 
 fn judge(examination: &Examination<'_>) -> Judgement {
@@ -44,5 +44,5 @@ fn judge(examination: &Examination<'_>) -> Judgement {
     let severity = if usual { Severity::Note } else { Severity::Warning };
     let remedy = "if the model talks nonsense, set `linear_class` in `quantization_config` to autobitlinear (multiply) or \
                   bitlinear (divide), whichever it was packed for; --masters tells which";
-    Judgement::of(severity, means, remedy)
+    Judgement::new(severity, means, remedy)
 }

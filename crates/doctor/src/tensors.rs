@@ -30,7 +30,7 @@ fn refused(examination: &Examination<'_>) -> Vec<Finding> {
     let mut refusals: Vec<String> = examination.codes.refused.iter().map(Error::to_string).collect();
     let norms = checkpoint.config().all_norms().filter_map(|norm| checkpoint.norm(&norm).err());
     // Values are another check's.
-    let dense = [checkpoint.unchecked_embedding().err(), checkpoint.head().err()].into_iter().flatten();
+    let dense = [checkpoint.unchecked_embedding().err(), checkpoint.lm_head().err()].into_iter().flatten();
     let elsewhere = |error: &Error| matches!(error, Error::NotFinite { .. } | Error::ZeroRows { .. });
     refusals.extend(norms.chain(dense).filter(|error| !elsewhere(error)).map(|error| error.to_string()));
     let more = refusals.len().saturating_sub(LISTED);
@@ -40,7 +40,7 @@ fn refused(examination: &Examination<'_>) -> Vec<Finding> {
         .map(|found| {
             let remedy =
                 "use a configuration and weights that belong together, and download incomplete files again";
-            Finding::of(CHECK, checkpoint.file(), found, fault("the model cannot be loaded", remedy))
+            Finding::new(CHECK, checkpoint.file(), found, fault("the model cannot be loaded", remedy))
         })
         .collect();
     if let Some(last) = findings.last_mut().filter(|_| more > 0) {
@@ -75,5 +75,5 @@ fn unread(examination: &Examination<'_>) -> Option<Finding> {
     let means = "the model may be of another kind than its configuration says: biases and further norms \
                  change what it computes";
     let remedy = "check `architectures` in the configuration against where the weights come from";
-    Some(Finding::of(UNREAD, place, "no part of this architecture reads them", warning(means, remedy)))
+    Some(Finding::new(UNREAD, place, "no part of this architecture reads them", warning(means, remedy)))
 }

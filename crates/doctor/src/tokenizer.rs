@@ -97,5 +97,5 @@ fn last(examination: &Examination<'_>, tokenizer: &Tokenizer) -> Option<Finding>
 }
 
 fn finding(check: &'static str, found: impl Into<String>, judgement: Judgement) -> Finding {
-    Finding::of(check, "tokenizer", found, judgement)
+    Finding::new(check, "tokenizer", found, judgement)
 }

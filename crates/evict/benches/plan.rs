@@ -26,7 +26,7 @@ fn plan(c: &mut Criterion) {
     let keys = noise(&mut rng, SHAPE.all_kv_heads(), SHAPE.tokens * SHAPE.head_dim);
     let attention = noise(&mut rng, SHAPE.all_query_heads(), SHAPE.tokens);
     let entropy: Vec<f64> = (0..SHAPE.all_query_heads()).map(|_| 4.0 * rng.unit()).collect();
-    let seen = Observation::of(SHAPE)
+    let seen = Observation::new(SHAPE)
         .with_rows(Need::Keys, &keys)
         .with_rows(Need::Accumulated, &attention)
         .with_rows(Need::Window(1), &attention)

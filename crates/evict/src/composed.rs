@@ -50,7 +50,7 @@ impl Composed {
         let held: Vec<usize> = scores.iter().map(Vec::len).collect();
         let total = budget.total(seen.shape).min(held.iter().sum());
         if total == held.iter().sum() {
-            return Ok(Plan::of_kv_heads(seen.shape, total, all_positions(seen)));
+            return Ok(Plan::from_kv_heads(seen.shape, total, all_positions(seen)));
         }
         let scores = self.promoted(seen, scores, total / held.len());
         let weights = self.allocator.weigh(&Division { observation: seen, scores: &scores, total });
@@ -60,7 +60,7 @@ impl Composed {
         })?;
         let kept = counts.into_iter().enumerate();
         let kept = kept.map(|(index, count)| self.keep(seen, index, count, scores[index].clone())).collect();
-        Ok(Plan::of_kv_heads(seen.shape, total, kept))
+        Ok(Plan::from_kv_heads(seen.shape, total, kept))
     }
 
     /// The positions that a KV head keeps of a share of `count` tokens.
@@ -95,7 +95,7 @@ impl Composed {
     }
 
     fn head<'a>(&self, seen: &'a Observation<'a>, index: usize) -> Head<'a> {
-        Head::of(seen, index, self.common.pool)
+        Head::new(seen, index, self.common.pool)
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct About {
 }
 
 impl About {
-    fn of<M: Method>() -> About {
+    fn new<M: Method>() -> About {
         About {
             name: M::NAME,
             source: M::SOURCE,
@@ -51,23 +51,23 @@ pub(crate) struct Made<T: ?Sized> {
 
 impl<T: ?Sized> Made<T> {
     /// Of a method, whose options are checked; `share` is `Arc::new`.
-    fn of<M: Method>(method: M, share: fn(M) -> Arc<T>) -> Result<Made<T>, Error> {
+    fn new<M: Method>(method: M, share: fn(M) -> Arc<T>) -> Result<Made<T>, Error> {
         let options = options::table(M::NAME, &method)?;
         options::read::<M>(M::NAME, &options)?;
-        let (about, id, defaults) = (About::of::<M>(), TypeId::of::<M>(), options::defaults::<M>());
+        let (about, id, defaults) = (About::new::<M>(), TypeId::of::<M>(), options::defaults::<M>());
         Ok(Made { about, id, defaults, options, method: share(method) })
     }
 }
 
 impl Made<dyn Allocator> {
     pub(crate) fn allocator<A: Method + Allocator>(allocator: A) -> Result<Self, Error> {
-        Made::of(allocator, |allocator| Arc::new(allocator))
+        Made::new(allocator, |allocator| Arc::new(allocator))
     }
 }
 
 impl Made<dyn Scorer> {
     pub(crate) fn scorer<S: Method + Scorer>(scorer: S) -> Result<Self, Error> {
-        Made::of(scorer, |scorer| Arc::new(scorer))
+        Made::new(scorer, |scorer| Arc::new(scorer))
     }
 }
 
@@ -88,12 +88,12 @@ pub(crate) struct Entry<T: ?Sized> {
 }
 
 impl<T: ?Sized + 'static> Entry<T> {
-    fn of<M: Method>(defaults: Table, share: fn(M) -> Arc<T>) -> Entry<T> {
-        let read = move |given: &Table| Made::of(options::read::<M>(M::NAME, given)?, share);
+    fn new<M: Method>(defaults: Table, share: fn(M) -> Arc<T>) -> Entry<T> {
+        let read = move |given: &Table| Made::new(options::read::<M>(M::NAME, given)?, share);
         let check = || options::check_defaults::<M>(M::NAME);
         let usual = share(M::default());
         let own = options::defaults::<M>();
-        Entry { about: About::of::<M>(), defaults, own, usual, check, read: Box::new(read) }
+        Entry { about: About::new::<M>(), defaults, own, usual, check, read: Box::new(read) }
     }
 
     /// The method with these options, which are all its own.
@@ -110,19 +110,19 @@ impl<T: ?Sized + 'static> Entry<T> {
 
 impl Entry<dyn Allocator> {
     pub(crate) fn allocator<A: Method + Allocator>() -> Self {
-        Entry::of::<A>(options::defaults::<A>(), |allocator| Arc::new(allocator))
+        Entry::new::<A>(options::defaults::<A>(), |allocator| Arc::new(allocator))
     }
 }
 
 impl Entry<dyn Rule> {
     pub(crate) fn rule<R: Method + Rule>() -> Self {
-        Entry::of::<R>(options::defaults::<R>(), |rule| Arc::new(rule))
+        Entry::new::<R>(options::defaults::<R>(), |rule| Arc::new(rule))
     }
 }
 
 impl Entry<dyn Scorer> {
     pub(crate) fn scorer<S: Method + Scorer>() -> Self {
-        Entry::of::<S>(with_common(options::defaults::<S>(), S::POOLS), |scorer| Arc::new(scorer))
+        Entry::new::<S>(with_common(options::defaults::<S>(), S::POOLS), |scorer| Arc::new(scorer))
     }
 }
 

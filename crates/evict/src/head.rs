@@ -16,7 +16,7 @@ pub struct Head<'a> {
 
 impl<'a> Head<'a> {
     /// KV head `index` of an observation that passed its check.
-    pub fn of(seen: &'a Observation<'a>, index: usize, pool: Pooling) -> Head<'a> {
+    pub fn new(seen: &'a Observation<'a>, index: usize, pool: Pooling) -> Head<'a> {
         Head { index, pool, seen }
     }
 

@@ -17,7 +17,7 @@
 //!
 //! let shape = Shape { layers: 1, query_heads: 2, kv_heads: 1, tokens: 8, head_dim: 0 };
 //! let policy = Policy::parse("uniform+recency{sinks=1}")?;
-//! let plan = policy.plan(&Observation::of(shape), Budget::fraction(0.5)?)?;
+//! let plan = policy.plan(&Observation::new(shape), Budget::fraction(0.5)?)?;
 //! assert_eq!(plan.kept(0, 0), [0, 5, 6, 7]);
 //! # Ok::<(), bitkv_evict::Error>(())
 //! ```
@@ -27,7 +27,7 @@
 //! [`method!`] declares one in any crate; [`Scorer`], [`Allocator`] or [`Rule`] says what it does.
 //! [`Policy::builder`] makes a policy of it by value; a [`Registry`] lets specifications name it beside the
 //! [`scorers`] and [`allocators`] of this crate. [`formulas`], [`select`] and [`checks`] are what
-//! these are made of. The file `examples/own_scorer.rs` shows all of it.
+//! these are made of. The file `examples/own_scorer/main.rs` shows all of it.
 
 #![forbid(unsafe_code)]
 
@@ -86,7 +86,7 @@ pub use error::Error;
 pub use full::Full;
 pub use guard::Guard;
 pub use head::Head;
-pub use listing::{Kind, Listing};
+pub use listing::{Listing, PolicyKind};
 pub use memo::Memo;
 pub use method::Method;
 pub use needs::{Need, Needs, Reads};

@@ -4,7 +4,7 @@ use crate::Role;
 
 /// The part that a method plays in a policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
+pub enum PolicyKind {
     /// Divides the budget among KV heads.
     Allocator,
     /// Ranks the tokens inside one head.
@@ -16,19 +16,19 @@ pub enum Kind {
     Suite(&'static str),
 }
 
-impl Kind {
+impl PolicyKind {
     /// The kind of a rule of this name.
-    pub(crate) fn of_rule(name: &'static str) -> Kind {
-        name.split_once(':').map_or(Kind::Rule, |(suite, _)| Kind::Suite(suite))
+    pub(crate) fn for_rule(name: &'static str) -> PolicyKind {
+        name.split_once(':').map_or(PolicyKind::Rule, |(suite, _)| PolicyKind::Suite(suite))
     }
 
     /// The word for it in lists: that of another suite is the suite's name.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Allocator => "allocator",
-            Kind::Scorer => "scorer",
-            Kind::Rule => "rule",
-            Kind::Suite(suite) => suite,
+            PolicyKind::Allocator => "allocator",
+            PolicyKind::Scorer => "scorer",
+            PolicyKind::Rule => "rule",
+            PolicyKind::Suite(suite) => suite,
         }
     }
 }
@@ -37,7 +37,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listing {
     /// The part it plays.
-    pub kind: Kind,
+    pub kind: PolicyKind,
     /// The name that a policy selects it by.
     pub name: &'static str,
     /// Where the method comes from.

@@ -16,7 +16,7 @@ use crate::{
 /// // One layer of two KV heads that hold different tokens of the six seen: each has rows of its own length.
 /// let shape = Shape { layers: 1, query_heads: 2, kv_heads: 2, tokens: 6, head_dim: 1 };
 /// let (first, second) = ([0u32, 2, 5], [1u32, 3, 4, 5]);
-/// let mut seen = Observation::of(shape)
+/// let mut seen = Observation::new(shape)
 ///     .with_rows(Need::Accumulated, [&[0.1f32, 0.7, 0.2][..], &[0.4, 0.1, 0.2, 0.3]])
 ///     .with_numbers(Need::Entropy, &[2.0, 2.0]);
 /// seen.positions = vec![&first, &second];
@@ -42,7 +42,7 @@ pub struct Observation<'a> {
 
 impl<'a> Observation<'a> {
     /// A cache whose shape is known, and nothing else.
-    pub fn of(shape: Shape) -> Observation<'a> {
+    pub fn new(shape: Shape) -> Observation<'a> {
         let (rows, numbers) = (BTreeMap::new(), BTreeMap::new());
         Observation { shape, positions: vec![], rope_theta: None, rows, numbers }
     }

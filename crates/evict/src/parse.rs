@@ -5,7 +5,7 @@ use std::{str::FromStr, sync::Arc};
 use toml::{Table, Value};
 
 use crate::{
-    Error, Kind, Policy, Registry,
+    Error, Policy, PolicyKind, Registry,
     entry::Entry,
     options::{self, Common},
     spec::{self, Part},
@@ -135,9 +135,9 @@ impl Registry {
     fn whole_policies(&self) -> String {
         let (mut whole, mut suites) = (String::new(), Vec::new());
         for name in self.methods().rules.iter().map(|entry| entry.about.name) {
-            match Kind::of_rule(name) {
-                Kind::Suite(suite) if suites.contains(&suite) => {}
-                Kind::Suite(suite) => {
+            match PolicyKind::for_rule(name) {
+                PolicyKind::Suite(suite) if suites.contains(&suite) => {}
+                PolicyKind::Suite(suite) => {
                     suites.push(suite);
                     whole += &format!("one of {suite} such as `{name}`, ");
                 }

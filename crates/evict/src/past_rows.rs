@@ -13,7 +13,7 @@ pub struct PastRows<'a> {
 
 impl<'a> PastRows<'a> {
     /// Those of each query head of a group, as [`Need::WindowRows`] of `window` queries has them.
-    pub fn of(head: &Head<'a>, window: usize) -> Vec<PastRows<'a>> {
+    pub fn new(head: &Head<'a>, window: usize) -> Vec<PastRows<'a>> {
         let (held, past) = (head.held(), head.held().saturating_sub(window));
         let rows = head.group(Need::WindowRows(window)).iter();
         rows.map(|&row| PastRows { row, held, past }).collect()

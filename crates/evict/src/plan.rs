@@ -20,12 +20,12 @@ impl Plan {
     }
 
     /// One set for each KV head, layer-major, where `asked` tokens were asked for.
-    pub fn of_kv_heads(shape: Shape, asked: usize, kept: Vec<Vec<u32>>) -> Plan {
+    pub fn from_kv_heads(shape: Shape, asked: usize, kept: Vec<Vec<u32>>) -> Plan {
         Plan { shape, asked, kept, query_kept: None }
     }
 
     /// One set for each query head, layer-major. A KV head must store the union over its group.
-    pub fn of_query_heads(shape: Shape, asked: usize, sets: Vec<Vec<u32>>) -> Plan {
+    pub fn from_query_heads(shape: Shape, asked: usize, sets: Vec<Vec<u32>>) -> Plan {
         let kept = sets.chunks(shape.group()).map(|group| union(group, shape.tokens)).collect();
         Plan { shape, asked, kept, query_kept: Some(sets) }
     }
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_kv_head_stores_what_any_of_its_query_heads_keeps() {
         let sets = vec![vec![0, 3], vec![3, 4], vec![1], vec![1]];
-        let plan = Plan::of_query_heads(SHAPE, 4, sets);
+        let plan = Plan::from_query_heads(SHAPE, 4, sets);
         assert_eq!((plan.kept(0, 0), plan.kept(0, 1)), (&[0, 3, 4][..], &[1][..]));
         assert_eq!(plan.query_kept(0, 1), [3, 4]);
         let counts = (0..4).map(|head| plan.query_kept(0, head).len());
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_query_head_otherwise_attends_to_what_its_kv_head_keeps() {
-        let plan = Plan::of_kv_heads(SHAPE, 3, vec![vec![0, 1], vec![4]]);
+        let plan = Plan::from_kv_heads(SHAPE, 3, vec![vec![0, 1], vec![4]]);
         assert_eq!((plan.query_kept(0, 1), plan.query_kept(0, 2)), (&[0, 1][..], &[4][..]));
         assert_eq!(Plan::everything(SHAPE).total(), 10);
     }

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// let shape = Shape { layers: 1, query_heads: 1, kv_heads: 1, tokens: 4, head_dim: 1 };
 /// let keys = [1.0f32, 4.0, 2.0, 3.0];
-/// let seen = Observation::of(shape).with_rows(Need::Keys, [&keys]);
+/// let seen = Observation::new(shape).with_rows(Need::Keys, [&keys]);
 /// let planner = Planner::new(&seen);
 /// let policy = Policy::parse("uniform+key-norm{sinks=0,recent=0}")?;
 /// for (tokens, kept) in [(1, &[0][..]), (2, &[0, 2])] {

@@ -25,7 +25,7 @@ use crate::{
 ///
 /// let shape = Shape { layers: 1, query_heads: 2, kv_heads: 1, tokens: 5, head_dim: 1 };
 /// let keys = [9.0f32, 3.0, 1.0, 2.0, 9.0];
-/// let seen = Observation::of(shape).with_rows(Need::Keys, [&keys]);
+/// let seen = Observation::new(shape).with_rows(Need::Keys, [&keys]);
 /// let plan = policy.plan(&seen, Budget::tokens(3)?)?;
 /// assert_eq!(plan.kept(0, 0), [0, 2, 4]);
 /// # Ok::<(), bitkv_evict::Error>(())
@@ -54,7 +54,7 @@ impl Policy {
         common: Common,
     ) -> Result<Policy, Error> {
         let (divides, ranks) = (allocator.about, scorer.about);
-        let divide = Written::of(divides.name, &allocator.defaults, &allocator.options);
+        let divide = Written::new(divides.name, &allocator.defaults, &allocator.options);
         let rank = written(&scorer, common)?;
         if let Some(reason) = unpooled(&scorer).filter(|_| common.pool != Pooling::default()) {
             let value = toml::Value::try_from(common.pool).map_or_else(|_| String::new(), |v| v.to_string());
@@ -83,7 +83,7 @@ impl Policy {
 
     /// A rule.
     pub(crate) fn rule(rule: Made<dyn Rule>) -> Policy {
-        let written = Written::of(rule.about.name, &rule.defaults, &rule.options);
+        let written = Written::new(rule.about.name, &rule.defaults, &rule.options);
         let (oracle, role, choice) = (rule.about.oracle, rule.about.role, Choice::Rule(rule.method));
         Policy { spec: written.short, explicit: written.full, oracle, role, choice }
     }
@@ -145,7 +145,7 @@ fn written(scorer: &Made<dyn Scorer>, common: Common) -> Result<Written, Error> 
     options.extend(options::table(about.name, &common)?);
     let defaults = with_common(scorer.defaults.clone(), about.pools);
     options.retain(|key, _| defaults.contains_key(key));
-    Ok(Written::of(about.name, &defaults, &options))
+    Ok(Written::new(about.name, &defaults, &options))
 }
 
 /// Why a scorer does not pool its group by the option, if so.

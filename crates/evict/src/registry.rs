@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use crate::{
-    Allocator, Error, Kind, Listing, Method, Need, Needs, Preset, Rule, Scorer, allocators,
+    Allocator, Error, Listing, Method, Need, Needs, PolicyKind, Preset, Rule, Scorer, allocators,
     entry::{About, Entry},
     options::{self, Common},
     presets, rules, scorers,
@@ -144,14 +144,14 @@ impl Registry {
     pub fn listings(&self) -> Vec<Listing> {
         let methods = &*self.0;
         let allocators = methods.allocators.iter().map(|entry| {
-            let mut listing = listing(Kind::Allocator, entry, true, entry.usual.needs());
+            let mut listing = listing(PolicyKind::Allocator, entry, true, entry.usual.needs());
             listing.reads.extend(entry.usual.compares().then(|| "scores".to_owned()));
             listing
         });
         let scorers =
-            methods.scorers.iter().map(|entry| listing(Kind::Scorer, entry, true, entry.usual.needs()));
+            methods.scorers.iter().map(|entry| listing(PolicyKind::Scorer, entry, true, entry.usual.needs()));
         let rules = methods.rules.iter().map(|entry| {
-            let (kind, rule) = (Kind::of_rule(entry.about.name), &entry.usual);
+            let (kind, rule) = (PolicyKind::for_rule(entry.about.name), &entry.usual);
             listing(kind, entry, rule.conserves(), rule.needs())
         });
         allocators.chain(scorers).chain(rules).collect()
@@ -192,7 +192,7 @@ fn shared<T: ?Sized>(entries: Vec<Entry<T>>) -> Vec<Arc<Entry<T>>> {
     entries.into_iter().map(Arc::new).collect()
 }
 
-fn listing<T: ?Sized>(kind: Kind, entry: &Entry<T>, conserving: bool, needs: Needs) -> Listing {
+fn listing<T: ?Sized>(kind: PolicyKind, entry: &Entry<T>, conserving: bool, needs: Needs) -> Listing {
     let About { name, source, description, formula, differences, oracle, role, .. } = entry.about;
     let options = entry.defaults.iter().map(|(key, value)| (key.clone(), value.to_string()));
     let mut options: Vec<_> = options.collect();

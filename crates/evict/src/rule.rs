@@ -17,13 +17,13 @@ use crate::{Budget, Memo, Observation, Plan, Reads, Reason};
 /// impl Rule for FirstHalf {
 ///     fn plan(&self, seen: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
 ///         let half = (0..seen.shape.tokens.div_ceil(2) as u32).collect();
-///         Ok(Plan::of_kv_heads(seen.shape, budget.total(seen.shape), vec![half; seen.shape.all_kv_heads()]))
+///         Ok(Plan::from_kv_heads(seen.shape, budget.total(seen.shape), vec![half; seen.shape.all_kv_heads()]))
 ///     }
 /// }
 ///
 /// let registry = Registry::standard().with_rule::<FirstHalf>()?;
 /// let shape = Shape { layers: 1, query_heads: 1, kv_heads: 1, tokens: 4, head_dim: 0 };
-/// let plan = registry.policy("first-half")?.plan(&Observation::of(shape), Budget::fraction(0.25)?)?;
+/// let plan = registry.policy("first-half")?.plan(&Observation::new(shape), Budget::fraction(0.25)?)?;
 /// assert_eq!((plan.kept(0, 0), plan.asked()), (&[0, 1][..], 1));
 /// # Ok::<(), bitkv_evict::Error>(())
 /// ```

@@ -91,7 +91,7 @@ pub(crate) struct Written {
 
 impl Written {
     /// Of part `name` with `all` its options, whatever the text was that they were read from.
-    pub(crate) fn of(name: &str, defaults: &toml::Table, all: &toml::Table) -> Written {
+    pub(crate) fn new(name: &str, defaults: &toml::Table, all: &toml::Table) -> Written {
         let differs = |(key, value): &(&String, &toml::Value)| defaults.get(*key) != Some(*value);
         let short = all.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect();
         Written { short: write(name, &short), full: write(name, all) }

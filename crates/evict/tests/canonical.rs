@@ -1,6 +1,6 @@
 //! A policy has one specification, however its options are written: rows are told apart by it.
 
-use bitkv_evict::{Kind, Policy, Registry};
+use bitkv_evict::{Policy, PolicyKind, Registry};
 
 fn spec(text: &str) -> String {
     let policy = Policy::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
@@ -13,9 +13,9 @@ fn an_option_given_its_default_is_as_if_it_were_not_given() {
     let mut options = 0;
     for method in Registry::standard().listings() {
         let of = |options: &str| match method.kind {
-            Kind::Allocator => format!("{}{options}+kvzip", method.name),
-            Kind::Scorer => format!("uniform+{}{options}", method.name),
-            Kind::Rule | Kind::Suite(_) => format!("{}{options}", method.name),
+            PolicyKind::Allocator => format!("{}{options}+kvzip", method.name),
+            PolicyKind::Scorer => format!("uniform+{}{options}", method.name),
+            PolicyKind::Rule | PolicyKind::Suite(_) => format!("{}{options}", method.name),
         };
         for (key, value) in &method.options {
             assert_eq!(spec(&of(&format!("{{{key}={value}}}"))), of(""), "{key}={value}");

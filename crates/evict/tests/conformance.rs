@@ -3,7 +3,9 @@
 
 mod support;
 
-use bitkv_evict::{Budget, Error, Kind, Needs, Observation, Plan, Planner, Policy, Registry, conformance};
+use bitkv_evict::{
+    Budget, Error, Needs, Observation, Plan, Planner, Policy, PolicyKind, Registry, conformance,
+};
 use proptest::prelude::*;
 use support::{Observed, composed, drawn, names, observed, ragged, rules};
 
@@ -182,7 +184,7 @@ fn every_method_differs_from_the_plainest_on_some_cache() {
             plan(&policy) != plan(&plain)
         })
     };
-    for scorer in names(Kind::Scorer).into_iter().filter(|&name| name != "recency") {
+    for scorer in names(PolicyKind::Scorer).into_iter().filter(|&name| name != "recency") {
         // Windows and partitions of the default sizes are longer than these caches.
         let small = match scorer {
             "window-attention" | "cake-attention" | "defensive" | "r-kv" => "window=4,",
@@ -193,7 +195,7 @@ fn every_method_differs_from_the_plainest_on_some_cache() {
         let spec = format!("uniform+{scorer}{{{small}sinks=0,recent=0}}");
         assert!(differs(&spec, "uniform+recency{sinks=0,recent=0}"), "{spec}");
     }
-    for allocator in names(Kind::Allocator).into_iter().filter(|&name| name != "uniform") {
+    for allocator in names(PolicyKind::Allocator).into_iter().filter(|&name| name != "uniform") {
         let small = match allocator {
             "pyramid" | "head-scores" => "{window=1}",
             "cake" => "{window=4}",
@@ -210,7 +212,7 @@ fn the_random_scorer_depends_on_its_seed_and_on_the_head() {
     let shape = bitkv_evict::Shape { layers: 2, query_heads: 2, kv_heads: 2, tokens: 64, head_dim: 0 };
     let plan = |seed: u32| {
         let policy = Policy::parse(&format!("uniform+random{{seed={seed}}}")).unwrap();
-        policy.plan(&Observation::of(shape), Budget::fraction(0.5).unwrap()).unwrap()
+        policy.plan(&Observation::new(shape), Budget::fraction(0.5).unwrap()).unwrap()
     };
     let (one, two) = (plan(1), plan(2));
     assert_ne!(one, two);

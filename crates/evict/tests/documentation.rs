@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use bitkv_evict::{Kind, Registry};
+use bitkv_evict::{PolicyKind, Registry};
 
 /// The first `count` cells, which are code, of each row of a section's table.
 fn rows(section: &str, count: usize) -> BTreeSet<Vec<String>> {
@@ -22,7 +22,8 @@ fn rows(section: &str, count: usize) -> BTreeSet<Vec<String>> {
 
 #[test]
 fn every_method_is_documented_in_its_table() {
-    for (section, kind) in [("Scorers", Kind::Scorer), ("Allocators", Kind::Allocator), ("Rules", Kind::Rule)]
+    for (section, kind) in
+        [("Scorers", PolicyKind::Scorer), ("Allocators", PolicyKind::Allocator), ("Rules", PolicyKind::Rule)]
     {
         let listed = Registry::standard().listings().into_iter().filter(|listing| listing.kind == kind);
         let listed: BTreeSet<_> = listed.map(|listing| vec![listing.name.to_owned()]).collect();

@@ -138,7 +138,7 @@ impl Rule for Generous {
     fn plan(&self, seen: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
         let (shape, count) = (seen.shape, budget.per_head(seen.shape));
         let kept = (0..(count + 1).min(shape.tokens) as u32).collect();
-        Ok(Plan::of_kv_heads(shape, budget.total(shape), vec![kept; shape.all_kv_heads()]))
+        Ok(Plan::from_kv_heads(shape, budget.total(shape), vec![kept; shape.all_kv_heads()]))
     }
 }
 
@@ -156,7 +156,7 @@ impl Rule for Sloppy {
         let count = *known.get_or_init(|| budget.per_head(seen.shape) - usize::from(wide));
         let kept = |head| if head == 0 { vec![] } else { (0..count as u32).collect() };
         let kept = (0..seen.shape.all_kv_heads()).map(kept).collect();
-        Ok(Plan::of_kv_heads(seen.shape, budget.total(seen.shape), kept))
+        Ok(Plan::from_kv_heads(seen.shape, budget.total(seen.shape), kept))
     }
 }
 

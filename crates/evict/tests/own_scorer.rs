@@ -2,7 +2,7 @@
 
 use bitkv_evict::{Budget, Guard, Need, Policy, allocators::Uniform};
 
-#[path = "../examples/own_scorer.rs"]
+#[path = "../examples/own_scorer/main.rs"]
 mod own_scorer;
 
 use own_scorer::{ValueNorm, main as example, observed};

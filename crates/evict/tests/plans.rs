@@ -78,7 +78,7 @@ fn cases() -> Vec<Case> {
 
 fn observation(case: &Case) -> Observation<'_> {
     let Extent { layers, query_heads, kv_heads, tokens, head_dim } = case.shape;
-    let mut seen = Observation::of(Shape { layers, query_heads, kv_heads, tokens, head_dim });
+    let mut seen = Observation::new(Shape { layers, query_heads, kv_heads, tokens, head_dim });
     seen.positions = case.positions.iter().map(Vec::as_slice).collect();
     seen.rope_theta = case.rope_theta;
     let rows = [

@@ -34,7 +34,7 @@ fn the_global_rule_delivers_far_less_than_it_is_asked() {
 #[test]
 fn the_global_rule_is_one_sink_and_recency() {
     let entropy = large();
-    let seen = Observation::of(LARGE).with_numbers(Need::Entropy, &entropy);
+    let seen = Observation::new(LARGE).with_numbers(Need::Entropy, &entropy);
     let plan =
         |spec: &str, part| Policy::parse(spec).unwrap().plan(&seen, Budget::fraction(part).unwrap()).unwrap();
     let rule = plan("entropy-global", 0.5);

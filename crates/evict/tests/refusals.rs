@@ -13,7 +13,7 @@ fn refusal(spec: &str, seen: &Observation<'_>) -> String {
 
 #[test]
 fn what_was_not_observed_is_named() {
-    let blind = Observation::of(SHAPE);
+    let blind = Observation::new(SHAPE);
     assert_eq!(
         refusal("entropy+window-attention", &blind),
         "policy `entropy+window-attention` needs attention of the last 32 queries and calibrated entropies; \
@@ -28,7 +28,7 @@ fn what_was_not_observed_is_named() {
 #[test]
 fn another_window_will_not_do() {
     let rows = [[0.1f32; 3]; 2];
-    let seen = Observation::of(SHAPE).with_rows(Need::Window(16), &rows);
+    let seen = Observation::new(SHAPE).with_rows(Need::Window(16), &rows);
     assert!(refusal("uniform+window-attention", &seen).contains("the last 32 queries"));
     assert!(Policy::parse("uniform+window-attention{window=16}").unwrap().plan(&seen, Budget::FULL).is_ok());
 }
@@ -36,7 +36,7 @@ fn another_window_will_not_do() {
 #[test]
 fn wrong_extents_are_named() {
     let (short, row) = ([0.0f32; 2], [0.0f32; 3]);
-    let mut seen = Observation::of(SHAPE).with_rows(Need::Accumulated, [&row[..]]);
+    let mut seen = Observation::new(SHAPE).with_rows(Need::Accumulated, [&row[..]]);
     let spec = "uniform+accumulated-attention";
     assert_eq!(
         refusal(spec, &seen),
@@ -57,7 +57,7 @@ fn wrong_extents_are_named() {
 #[test]
 fn what_is_not_finite_is_named() {
     let (good, bad) = ([0.0f32; 3], [0.0, f32::NAN, 0.0]);
-    let mut seen = Observation::of(SHAPE).with_rows(Need::Accumulated, [&good, &bad]);
+    let mut seen = Observation::new(SHAPE).with_rows(Need::Accumulated, [&good, &bad]);
     let said = refusal("uniform+accumulated-attention{pool='max'}", &seen);
     assert!(said.contains("accumulated attention of layer 0, query head 1 at index 1 is NaN"), "{said}");
     for (value, entropy) in &[(f64::NAN, [1.0, f64::NAN]), (-1.0, [1.0, -1.0])] {
@@ -73,7 +73,7 @@ fn what_is_not_finite_is_named() {
 #[test]
 fn scores_that_overflow_are_refused() {
     let huge = [1.0, f32::MAX, 1.0];
-    let seen = Observation::of(SHAPE).with_rows(Need::Accumulated, [&huge, &huge]);
+    let seen = Observation::new(SHAPE).with_rows(Need::Accumulated, [&huge, &huge]);
     let said = refusal("uniform+accumulated-attention{pool='sum'}", &seen);
     assert!(said.contains("scores position 1 of layer 0, KV head 0 with inf"), "{said}");
 }
@@ -81,7 +81,7 @@ fn scores_that_overflow_are_refused() {
 #[test]
 fn impossible_shapes_are_refused() {
     let refused = |shape: Shape, why: &str| {
-        let said = refusal("uniform+recency", &Observation::of(shape));
+        let said = refusal("uniform+recency", &Observation::new(shape));
         assert!(said.contains(why), "{said}");
     };
     refused(Shape { tokens: 0, ..SHAPE }, "0 tokens, all of which must be at least 1");
@@ -93,14 +93,14 @@ fn impossible_shapes_are_refused() {
     refused(Shape { layers: usize::MAX, ..SHAPE }, "are too many");
     refused(Shape { tokens: 1 << 40, ..SHAPE }, "are too many");
     let empty = [0.0f32; 0];
-    let seen = Observation::of(Shape { head_dim: 0, ..SHAPE }).with_rows(Need::Keys, [&empty]);
+    let seen = Observation::new(Shape { head_dim: 0, ..SHAPE }).with_rows(Need::Keys, [&empty]);
     assert!(refusal("uniform+key-norm", &seen).contains("head_dim is 0"));
 }
 
 #[test]
 fn channels_that_have_no_pair_are_refused() {
     let (keys, moments) = ([0.0f32; 9], [0.0f32; 12]);
-    let mut seen = Observation::of(Shape { head_dim: 3, ..SHAPE })
+    let mut seen = Observation::new(Shape { head_dim: 3, ..SHAPE })
         .with_rows(Need::Keys, [&keys])
         .with_rows(Need::Values, [&keys])
         .with_rows(Need::QueryMoments(4), [&moments, &moments]);
@@ -111,7 +111,7 @@ fn channels_that_have_no_pair_are_refused() {
 
 #[test]
 fn errors_can_be_told_apart() {
-    let blind = Observation::of(SHAPE);
+    let blind = Observation::new(SHAPE);
     let policy = Policy::parse("uniform+oracle").unwrap();
     assert!(matches!(policy.plan(&blind, Budget::FULL), Err(Error::Unobserved { .. })));
 }
@@ -119,7 +119,7 @@ fn errors_can_be_told_apart() {
 #[test]
 fn impossible_positions_are_refused() {
     let refused = |positions: Vec<&[u32]>, why: &str| {
-        let mut seen = Observation::of(SHAPE);
+        let mut seen = Observation::new(SHAPE);
         seen.positions = positions;
         let said = refusal("uniform+recency", &seen);
         assert!(said.contains(why), "{said}");
@@ -133,7 +133,7 @@ fn impossible_positions_are_refused() {
 
 #[test]
 fn a_rule_refuses_a_cache_that_was_cut() {
-    let mut seen = Observation::of(SHAPE);
+    let mut seen = Observation::new(SHAPE);
     seen.positions = vec![&[0, 2]];
     assert!(refusal("full", &seen).starts_with("policy `full` plans whole caches only"));
 }

@@ -1,7 +1,7 @@
 //! Registries and builders: what they take, what they refuse, and what they say then.
 
 use bitkv_evict::{
-    Error, Guard, Head, Kind, Method, Policy, Pooling, Preset, Registry, Role, Scorer,
+    Error, Guard, Head, Method, Policy, PolicyKind, Pooling, Preset, Registry, Role, Scorer,
     allocators::{Adaptive, Uniform},
     method, published,
     scorers::{Critical, KeyDiff, Random, Recency, WindowAttention},
@@ -165,5 +165,5 @@ fn kinds_are_told_by_names() {
         ["allocator", "scorer", "rule"].iter().all(|kind| kinds.contains(kind))
             && !kinds.contains(&"kvpress")
     );
-    assert_eq!(Kind::Suite("kvpress").name(), "kvpress");
+    assert_eq!(PolicyKind::Suite("kvpress").name(), "kvpress");
 }

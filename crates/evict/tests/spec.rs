@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bitkv_evict::{Error, Kind, Listing, Need, Needs, Policy, Registry};
+use bitkv_evict::{Error, Listing, Need, Needs, Policy, PolicyKind, Registry};
 
 fn policy(spec: &str) -> Policy {
     Policy::parse(spec).unwrap_or_else(|e| panic!("{spec}: {e}"))
@@ -39,9 +39,9 @@ fn the_canonical_spec_leaves_out_defaults_and_sorts() {
 fn every_spec_reads_back() {
     let listed = registry();
     let of = |kind| listed.iter().filter(move |l| l.kind == kind).map(|l| l.name);
-    let pairs =
-        of(Kind::Allocator).flat_map(|a| of(Kind::Scorer).map(move |s| format!("{a}+{s}{{recent=3}}")));
-    for spec in pairs.chain(of(Kind::Rule).map(str::to_owned)) {
+    let pairs = of(PolicyKind::Allocator)
+        .flat_map(|a| of(PolicyKind::Scorer).map(move |s| format!("{a}+{s}{{recent=3}}")));
+    for spec in pairs.chain(of(PolicyKind::Rule).map(str::to_owned)) {
         let first = match Policy::parse(&spec) {
             Err(Error::Meaningless { .. }) => continue,
             first => first.unwrap(),
@@ -132,7 +132,7 @@ fn presets_stand_for_policies() {
         let (named, spelt) = (policy(preset.name), policy(preset.spec));
         assert_eq!(named.explicit_spec(), spelt.explicit_spec());
         // Alone, the name of a scorer or an allocator is no policy; that of a rule is one.
-        let hidden = registry().into_iter().any(|l| l.name == preset.name && l.kind == Kind::Rule);
+        let hidden = registry().into_iter().any(|l| l.name == preset.name && l.kind == PolicyKind::Rule);
         assert!(!hidden, "{}", preset.name);
         assert!(!preset.source.is_empty());
     }
@@ -162,7 +162,7 @@ fn a_meaningless_combination_says_why() {
     }
     // Nothing else is refused, and what is names the pair.
     let of = |kind| registry().into_iter().filter(move |l| l.kind == kind).map(|l| l.name);
-    let pairs = of(Kind::Allocator).flat_map(|a| of(Kind::Scorer).map(move |s| (a, s)));
+    let pairs = of(PolicyKind::Allocator).flat_map(|a| of(PolicyKind::Scorer).map(move |s| (a, s)));
     for (one, other) in pairs {
         match Policy::parse(&format!("{one}+{other}")) {
             Ok(_) => {}
@@ -222,13 +222,13 @@ fn the_registry_is_complete_and_tidy() {
         assert!(tidy, "{}", listing.name);
         assert!(!listing.source.is_empty() && !listing.description.is_empty());
         assert!(!listing.description.contains('\n') && listing.description.len() < 100, "{}", listing.name);
-        assert_eq!(listing.conserving, listing.kind != Kind::Rule, "{}", listing.name);
+        assert_eq!(listing.conserving, listing.kind != PolicyKind::Rule, "{}", listing.name);
         for common in ["sinks", "recent"] {
             let has = listing.options.iter().any(|(name, _)| name == common);
             // A streaming head of `duo` has room for some of either.
             assert_eq!(
                 has,
-                listing.kind == Kind::Scorer || listing.name == "duo",
+                listing.kind == PolicyKind::Scorer || listing.name == "duo",
                 "{} {common}",
                 listing.name
             );

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
         eprintln!("name a model, such as microsoft/bitnet-b1.58-2B-4T");
         return ExitCode::FAILURE;
     };
-    let fetched = ModelId::parse(&name).and_then(|id| fetch(&id, &Settings::of_process()?, &Silent));
+    let fetched = ModelId::parse(&name).and_then(|id| fetch(&id, &Settings::from_env()?, &Silent));
     match fetched {
         Ok(path) => {
             println!("{}", path.display());

@@ -95,7 +95,7 @@ impl<'a> Cache<'a> {
     fn complete(&self, commit: &str, snapshot: &Path) -> Result<Cached, Lack> {
         let mut names = BTreeSet::new();
         list(snapshot, "", DEPTH, &mut names);
-        let wanted = Wanted::of(self.id, &names)?;
+        let wanted = Wanted::new(self.id, &names)?;
         let certain = wanted.is_certain(self.id, &names, |name| self.marker(commit, name).exists());
         let (path, gguf) = match wanted {
             Wanted::Gguf(file) => (snapshot.join(&file), Some(file)),

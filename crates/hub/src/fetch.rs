@@ -81,7 +81,7 @@ struct Download<'a> {
 impl Download<'_> {
     /// Small files come first, so that a refusal does not come after gigabytes.
     fn all(&self, names: &BTreeSet<String>, progress: &dyn Progress) -> Result<PathBuf> {
-        match Wanted::of(self.id, names).map_err(|lack| self.lacks(lack))? {
+        match Wanted::new(self.id, names).map_err(|lack| self.lacks(lack))? {
             Wanted::Gguf(file) => self.needed(&file, progress),
             Wanted::Checkpoint { needed, optional } => {
                 for name in &optional {

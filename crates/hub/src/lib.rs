@@ -6,7 +6,7 @@
 //! use bitkv_hub::{ModelId, Settings, fetch};
 //!
 //! let id = ModelId::parse("microsoft/bitnet-b1.58-2B-4T")?;
-//! let folder = fetch(&id, &Settings::of_process()?, &bitkv_progress::Silent)?;
+//! let folder = fetch(&id, &Settings::from_env()?, &bitkv_progress::Silent)?;
 //! println!("{}", folder.join("config.json").display());
 //! # Ok::<(), bitkv_hub::Error>(())
 //! ```

@@ -42,12 +42,12 @@ impl Settings {
         }
     }
 
-    /// The settings of this process: [`Settings::from_env`] of its environment.
+    /// The settings of this process: [`Settings::from_variables`] of its environment.
     ///
     /// # Errors
-    /// As [`Settings::from_env`].
-    pub fn of_process() -> Result<Settings> {
-        Settings::from_env(|key| std::env::var_os(key))
+    /// As [`Settings::from_variables`].
+    pub fn from_env() -> Result<Settings> {
+        Settings::from_variables(|key| std::env::var_os(key))
     }
 
     /// Reads the variables that Python's `huggingface_hub` reads, by `variable`; empty ones count as unset.
@@ -58,7 +58,7 @@ impl Settings {
     ///
     /// # Errors
     /// When no folder for the cache can be told, or a token is there but unreadable or malformed.
-    pub fn from_env(variable: impl Fn(&str) -> Option<OsString>) -> Result<Settings> {
+    pub fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Settings> {
         let variable = |key: &str| variable(key).filter(|value| !value.is_empty());
         let text = |key: &str| variable(key).map(|value| value.to_string_lossy().into_owned());
         let user = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
@@ -148,7 +148,7 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings> {
         let variables: BTreeMap<_, _> = variables.iter().copied().collect();
-        Settings::from_env(|key| variables.get(key).map(OsString::from))
+        Settings::from_variables(|key| variables.get(key).map(OsString::from))
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(crate) enum Wanted {
 
 impl Wanted {
     /// Chooses among the files that a repository has, or a cached copy of it.
-    pub(crate) fn of(id: &ModelId, names: &BTreeSet<String>) -> Result<Wanted, Lack> {
+    pub(crate) fn new(id: &ModelId, names: &BTreeSet<String>) -> Result<Wanted, Lack> {
         let has = |name: &&str| names.contains(*name);
         if let Some(file) = id.file() {
             return if has(&file) { Ok(Wanted::Gguf(file.into())) } else { Err(Lack::File(file.into())) };
@@ -138,25 +138,25 @@ mod tests {
         ModelId::parse(text).expect(text)
     }
 
-    fn of(list: &[&str]) -> Result<Wanted, Lack> {
-        Wanted::of(&id("org/name"), &names(list))
+    fn wanted_from(list: &[&str]) -> Result<Wanted, Lack> {
+        Wanted::new(&id("org/name"), &names(list))
     }
 
     #[test]
     fn one_file_of_weights_comes_before_an_index_and_tokenizer_json_before_pieces() {
         let all = ["config.json", "tokenizer.json", "tokenizer.model", WEIGHTS, INDEX, "a.gguf", "x.bin"];
         let needed = ["config.json", "tokenizer.json", WEIGHTS].map(String::from).to_vec();
-        assert_eq!(of(&all), Ok(Wanted::Checkpoint { needed, optional: vec![] }));
+        assert_eq!(wanted_from(&all), Ok(Wanted::Checkpoint { needed, optional: vec![] }));
         let needed = ["config.json", "tokenizer.model", INDEX].map(String::from).to_vec();
         let rest = ["config.json", "tokenizer.model", INDEX];
-        assert_eq!(of(&rest), Ok(Wanted::Checkpoint { needed, optional: vec![] }));
+        assert_eq!(wanted_from(&rest), Ok(Wanted::Checkpoint { needed, optional: vec![] }));
     }
 
     #[test]
     fn a_copy_is_certain_when_every_other_name_is_known_to_be_absent() {
         let list = names(&["config.json", "tokenizer.json", WEIGHTS, "chat_template.jinja"]);
         let model = id("org/name");
-        let wanted = Wanted::of(&model, &list).expect("complete");
+        let wanted = Wanted::new(&model, &list).expect("complete");
         let absent: BTreeSet<_> = Wanted::absent(&list).collect();
         assert!(absent.contains("tokenizer.model") && !absent.contains("chat_template.jinja"));
         assert!(wanted.is_certain(&model, &list, |name| absent.contains(name)));
@@ -165,7 +165,7 @@ mod tests {
             assert!(!wanted.is_certain(&model, &list, |gone| gone != name), "{name}");
         }
         let pieces = names(&["config.json", "tokenizer.model", WEIGHTS]);
-        let wanted = Wanted::of(&model, &pieces).expect("complete");
+        let wanted = Wanted::new(&model, &pieces).expect("complete");
         assert!(!wanted.is_certain(&model, &pieces, |gone| gone != "tokenizer.json"));
     }
 
@@ -173,7 +173,7 @@ mod tests {
     fn long_lists_are_cut() {
         let list: Vec<String> = (0..20).map(|i| format!("{i:02}.gguf")).collect();
         let list: Vec<&str> = list.iter().map(String::as_str).collect();
-        let message = of(&list).expect_err("a choice").to_string();
+        let message = wanted_from(&list).expect_err("a choice").to_string();
         assert!(
             message.contains("07.gguf and 12 more)") && message.contains("`org/name/00.gguf@main`"),
             "{message}"

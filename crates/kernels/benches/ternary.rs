@@ -33,7 +33,7 @@ fn weights(rows: usize, cols: usize) -> Ternary {
 
 fn activations(tokens: usize, cols: usize) -> Quantized {
     let x: Vec<f32> = numbers(tokens * cols).map(|n| n as f32 / (1u64 << 30) as f32 - 1.0).collect();
-    Quantized::of(&x, cols)
+    Quantized::new(&x, cols)
 }
 
 fn prefill(criterion: &mut Criterion) {

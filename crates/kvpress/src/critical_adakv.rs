@@ -44,7 +44,7 @@ impl<S: ScorerPress> Press for CriticalAdaKv<S> {
         let scores = safeguarded(scores, safe_count(self.alpha_safeguard, layer), ties);
         let division = Contest::in_layer(scores.clone(), layer.kept * layer.kv_heads);
         let counts = division.winners().into_iter().map(|winners| winners.len());
-        let heads: Vec<Head> = scores.into_iter().enumerate().map(|(i, s)| Head::of(layer, i, s)).collect();
+        let heads: Vec<Head> = scores.into_iter().enumerate().map(|(i, s)| Head::new(layer, i, s)).collect();
         if let Some(tolerance) = ties.tolerance() {
             for (head, (fewest, most)) in heads.iter().zip(division.wins_within(tolerance)) {
                 self.note_if_count_changes_it(head, fewest..=most, ties);
@@ -62,7 +62,7 @@ struct Head {
 }
 
 impl Head {
-    fn of(layer: &Layer<'_>, index: usize, scores: Vec<f32>) -> Head {
+    fn new(layer: &Layer<'_>, index: usize, scores: Vec<f32>) -> Head {
         Head { index, scores, norms: layer.group_mean(Need::OutputNorms, index) }
     }
 }

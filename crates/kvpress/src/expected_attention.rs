@@ -10,9 +10,9 @@ use bitkv_evict::{
 
 use crate::{
     checks,
-    known::Scores,
     layer::Layer,
     press::{self, ScorerPress},
+    score_cache::Scores,
 };
 
 method! {

@@ -4,7 +4,7 @@ use std::{fmt::Debug, rc::Rc};
 
 use bitkv_evict::{Budget, Need, Observation, Shape, formulas::mean_rows};
 
-use crate::known::{Known, Scores};
+use crate::score_cache::{ScoreCache, Scores};
 
 /// One layer of a whole cache, as a press sees it.
 pub(crate) struct Layer<'a> {
@@ -20,7 +20,7 @@ pub(crate) struct Layer<'a> {
     pub(crate) part: f64,
     pub(crate) rope_theta: f64,
     seen: &'a Observation<'a>,
-    known: &'a Known,
+    known: &'a ScoreCache,
 }
 
 impl<'a> Layer<'a> {
@@ -28,7 +28,7 @@ impl<'a> Layer<'a> {
         seen: &'a Observation<'a>,
         index: usize,
         budget: Budget,
-        known: &'a Known,
+        known: &'a ScoreCache,
     ) -> Layer<'a> {
         let shape = seen.shape;
         Layer {
@@ -53,7 +53,7 @@ impl<'a> Layer<'a> {
         method: &dyn Debug,
         compute: impl FnOnce() -> Scores,
     ) -> Rc<Scores> {
-        self.known.of(self.index, part, method, compute)
+        self.known.get_or_compute(self.index, part, method, compute)
     }
 
     pub(crate) fn shape(&self) -> Shape {

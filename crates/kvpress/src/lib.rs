@@ -13,7 +13,7 @@
 //! let registry = bitkv_kvpress::presses(Registry::standard())?;
 //! let shape = Shape { layers: 1, query_heads: 1, kv_heads: 1, tokens: 4, head_dim: 1 };
 //! let keys = [4.0f32, 1.0, 2.0, 3.0];
-//! let seen = Observation::of(shape).with_rows(Need::Keys, [&keys]);
+//! let seen = Observation::new(shape).with_rows(Need::Keys, [&keys]);
 //! let plan = registry.policy("kvpress:knorm")?.plan(&seen, Budget::ratio(0.5)?)?;
 //! assert_eq!(plan.kept(0, 0), [1, 2]);
 //! # Ok::<(), bitkv_evict::Error>(())
@@ -35,13 +35,13 @@ mod cur;
 mod expected_attention;
 mod keydiff;
 mod knorm;
-mod known;
 mod lagkv;
 mod layer;
 mod observed_attention;
 mod press;
 mod presses;
 mod pyramidkv;
+mod score_cache;
 mod snapkv;
 mod streaming_llm;
 mod ties;

@@ -12,12 +12,12 @@ use crate::{
     expected_attention::{ExpectedAttention, Future},
     keydiff::KeyDiff,
     knorm::Knorm,
-    known::Known,
     lagkv::LagKv,
     layer::Layer,
     observed_attention::ObservedAttention,
     press::Press,
     pyramidkv::PyramidKv,
+    score_cache::ScoreCache,
     snapkv::SnapKv,
     streaming_llm::StreamingLlm,
     tova::Tova,
@@ -77,7 +77,7 @@ fn plan(press: &impl Press, seen: &Observation<'_>, budget: Budget, memo: &Memo)
     if budget.per_head(shape) >= shape.tokens {
         return Ok(Plan::everything(shape));
     }
-    let (known, noted) = (memo.of::<Known>(), memo.of::<Noted>());
+    let (known, noted) = (memo.of::<ScoreCache>(), memo.of::<Noted>());
     let mut kept = Vec::with_capacity(shape.all_kv_heads());
     for index in 0..shape.layers {
         let mut ties = noted.ties(shape);
@@ -85,5 +85,5 @@ fn plan(press: &impl Press, seen: &Observation<'_>, budget: Budget, memo: &Memo)
         noted.note(ties);
     }
     // kvpress divides evenly among layers: what does not go into all heads is not spent.
-    Ok(Plan::of_kv_heads(shape, budget.per_head(shape) * shape.all_kv_heads(), kept))
+    Ok(Plan::from_kv_heads(shape, budget.per_head(shape) * shape.all_kv_heads(), kept))
 }

@@ -57,12 +57,12 @@ impl PyramidKv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::known::Known;
+    use crate::score_cache::ScoreCache;
     use bitkv_evict::{Budget, Observation, Shape};
 
     fn budgets(tokens: usize, ratio: f64, layers: usize) -> Vec<usize> {
         let shape = Shape { layers, query_heads: 1, kv_heads: 1, tokens, head_dim: 1 };
-        let (seen, known) = (Observation::of(shape), Known::default());
+        let (seen, known) = (Observation::new(shape), ScoreCache::default());
         let budget = Budget::ratio(ratio).unwrap();
         (0..layers).map(|i| PyramidKv::default().budget(&Layer::new(&seen, i, budget, &known))).collect()
     }

@@ -14,8 +14,8 @@ use bitkv_checkpoint::{Config, write_random};
 use bitkv_evict::{Budget, Plan, Planner};
 use bitkv_lab::{
     context::Context,
-    evidence::Numbers,
     grid::{self, Cell, Grid, Job, Scored},
+    observation::Calibration,
 };
 use bitkv_record::{AskedBudget, Definition};
 
@@ -98,7 +98,7 @@ fn one_text(definition: &str, model: Option<&Path>) -> Grid {
     }
     let definition = Definition::from_toml(&definition, "sweep.toml").expect("the definition is valid");
     let mut grid =
-        Grid::of(definition, &grid::Options::default(), &bitkv_lab::registry().expect("names differ"))
+        Grid::new(definition, &grid::Options::default(), &bitkv_lab::registry().expect("names differ"))
             .expect("the model opens");
     grid.jobs[0].units.truncate(1);
     grid
@@ -106,7 +106,7 @@ fn one_text(definition: &str, model: Option<&Path>) -> Grid {
 
 /// Plans every cell of a text that was read.
 fn plans(job: &Job, context: &Context<'_>) -> Vec<Plan> {
-    let view = context.evidence().view();
+    let view = context.observation().view();
     let planner = Planner::new(&view);
     let plan = |cell: &Cell| {
         let AskedBudget::Fraction(part) = cell.budget else { panic!("budgets of this grid are fractions") };
@@ -119,10 +119,10 @@ fn plans(job: &Job, context: &Context<'_>) -> Vec<Plan> {
 /// Reads the continuation through every cache and computes its logits.
 fn continuations(job: &Job, mut caches: Vec<Cache>) {
     let Scored::Text { continuation, .. } = &job.units[0].scored else { panic!("a text is scored") };
-    let model = &job.subject.model;
+    let model = &job.loaded.model;
     let each = continuation.len() * model.config().vocab_size * size_of::<f32>();
-    for flight in caches.chunks_mut((LOGITS / each).clamp(1, MOST)) {
-        let mut sequences: Vec<Sequence<'_>> = flight
+    for batch in caches.chunks_mut((LOGITS / each).clamp(1, MOST)) {
+        let mut sequences: Vec<Sequence<'_>> = batch
             .iter_mut()
             .map(|cache| Sequence { tokens: continuation, cache: cache as &mut dyn KvCache })
             .collect();
@@ -133,8 +133,8 @@ fn continuations(job: &Job, mut caches: Vec<Cache>) {
 
 fn sweep(name: &str, grid: &Grid, turns: usize) {
     let job = &grid.jobs[0];
-    let (unit, model) = (&job.units[0], &job.subject.model);
-    let context = Context::observe(&job.subject, &unit.context, &job.needs, &Numbers::new())
+    let (unit, model) = (&job.units[0], &job.loaded.model);
+    let context = Context::observe(&job.loaded, &unit.context, &job.needs, &Calibration::new())
         .expect("the tokens are valid");
     let mut seconds = Seconds::default();
     for _ in 0..turns {

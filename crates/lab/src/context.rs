@@ -1,6 +1,6 @@
 //! One prefill that serves every policy and budget.
 
-use bitkv_bitnet::{Cache, KvCache, Observe, Observed};
+use bitkv_bitnet::{Cache, KvCache, ProbeOutput, Probes};
 use bitkv_evict::{Need, Needs, Plan, Shape};
 use bitkv_models::LoadedModel;
 use bitkv_stats::argmax;
@@ -8,22 +8,22 @@ use bitkv_stats::argmax;
 use crate::{
     Result,
     error::ensure,
-    evidence::{self, Evidence, Numbers},
     logits::Logits,
+    observation::{self, Calibration, OwnedObservation},
 };
 
 /// A context in the cache, what was observed while it was read, and what full attention makes of its
 /// continuation.
 pub struct Context<'a> {
-    subject: &'a LoadedModel,
+    loaded: &'a LoadedModel,
     tokens: Vec<u32>,
     cache: Cache,
-    evidence: Evidence,
+    observation: OwnedObservation,
     continuation: Vec<u32>,
     /// Logits after each token of the continuation under full attention.
     reference: Logits,
     /// What full attention did on the continuation, where that was asked for.
-    dense: Observed,
+    dense: ProbeOutput,
 }
 
 /// What the continuation gave through a cache.
@@ -49,25 +49,25 @@ impl<'a> Context<'a> {
     /// # Errors
     /// When either is empty or the model refuses them.
     pub fn read(
-        subject: &'a LoadedModel,
+        loaded: &'a LoadedModel,
         context: &[u32],
         continuation: &[u32],
         needs: &Needs,
-        numbers: &Numbers,
-        dense: &Observe,
+        numbers: &Calibration,
+        dense: &Probes,
     ) -> Result<Context<'a>> {
         ensure!(Unfit, !continuation.is_empty(), "a continuation needs tokens");
-        let mut context = Context::observe(subject, context, needs, numbers)?;
+        let mut context = Context::observe(loaded, context, needs, numbers)?;
         context.continuation = continuation.to_vec();
-        let look = Observe { accumulated: needs.contains(Need::Future), ..dense.clone() };
+        let look = Probes { accumulated: needs.contains(Need::Future), ..dense.clone() };
         let mut full = context.cache.clone();
-        let output = subject.model.forward(continuation, &mut full, Some(&look))?;
-        context.reference = Logits::of(&subject.model.logits(&output.hidden)?)?;
+        let output = loaded.model.forward(continuation, &mut full, Some(&look))?;
+        context.reference = Logits::from_tensor(&loaded.model.logits(&output.hidden)?)?;
         context.dense = output.observed.unwrap_or_default();
         if needs.contains(Need::Future) {
             let mut future = std::mem::take(&mut context.dense.accumulated);
             future.iter_mut().for_each(|row| row.truncate(context.tokens.len()));
-            context.evidence.insert(Need::Future, future);
+            context.observation.insert(Need::Future, future);
         }
         Ok(context)
     }
@@ -77,26 +77,26 @@ impl<'a> Context<'a> {
     /// # Errors
     /// When it is empty or the model refuses it.
     pub fn observe(
-        subject: &'a LoadedModel,
+        loaded: &'a LoadedModel,
         context: &[u32],
         needs: &Needs,
-        numbers: &Numbers,
+        numbers: &Calibration,
     ) -> Result<Context<'a>> {
-        let mut cache = subject.model.new_cache();
+        let mut cache = loaded.model.new_cache();
         // The last query's own row is what the published metric is computed on.
         let needs = needs.clone().union([Need::Window(1)].into());
-        let observe = evidence::observe(&needs);
+        let observe = observation::observe(&needs);
         let observed =
-            subject.model.forward(context, &mut cache, Some(&observe))?.observed.unwrap_or_default();
-        let evidence = Evidence::gather(subject, context.len(), observed, &needs, numbers);
+            loaded.model.forward(context, &mut cache, Some(&observe))?.observed.unwrap_or_default();
+        let observation = OwnedObservation::gather(loaded, context.len(), observed, &needs, numbers);
         let mut context = Context {
-            subject,
+            loaded,
             tokens: context.to_vec(),
             cache,
-            evidence,
+            observation,
             continuation: Vec::new(),
             reference: Logits::default(),
-            dense: Observed::default(),
+            dense: ProbeOutput::default(),
         };
         context.repeat(&needs)?;
         Ok(context)
@@ -107,7 +107,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// When it cannot be repeated, see [`crate::reconstruction::attention`].
     pub fn repeat(&mut self, needs: &Needs) -> Result<()> {
-        self.evidence.reconstruct(self.subject, &self.cache, &self.tokens, needs)
+        self.observation.reconstruct(self.loaded, &self.cache, &self.tokens, needs)
     }
 
     /// Takes the last tokens out of the cache, as if only the first `tokens` had been read; what was observed stays.
@@ -115,8 +115,8 @@ impl<'a> Context<'a> {
     /// # Errors
     /// When the model refuses them.
     pub fn rewind(&mut self, tokens: usize) -> Result<()> {
-        self.cache = self.subject.model.new_cache();
-        self.subject.model.forward(&self.tokens[..tokens], &mut self.cache, None)?;
+        self.cache = self.loaded.model.new_cache();
+        self.loaded.model.forward(&self.tokens[..tokens], &mut self.cache, None)?;
         Ok(())
     }
 
@@ -124,11 +124,11 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// When the model refuses one of them.
-    pub fn foresee(&mut self, sequences: &[Vec<u32>]) -> Result<()> {
-        let look = Observe { accumulated: true, ..Observe::default() };
+    pub fn observe_future(&mut self, sequences: &[Vec<u32>]) -> Result<()> {
+        let look = Probes { accumulated: true, ..Probes::default() };
         let mut future = vec![vec![0.0f32; self.tokens.len()]; self.shape().all_query_heads()];
         for tokens in sequences {
-            let output = self.subject.model.forward(tokens, &mut self.cache.clone(), Some(&look))?;
+            let output = self.loaded.model.forward(tokens, &mut self.cache.clone(), Some(&look))?;
             let seen = output.observed.unwrap_or_default().accumulated;
             for (sum, row) in future.iter_mut().zip(&seen) {
                 // What follows the cache is no part of what is cut.
@@ -136,18 +136,18 @@ impl<'a> Context<'a> {
                 sum.iter_mut().zip(row).take(held).for_each(|(sum, p)| *sum += p);
             }
         }
-        self.evidence.insert(Need::Future, future);
+        self.observation.insert(Need::Future, future);
         Ok(())
     }
 
     /// What policies go by.
-    pub fn evidence(&self) -> &Evidence {
-        &self.evidence
+    pub fn observation(&self) -> &OwnedObservation {
+        &self.observation
     }
 
     /// The model.
-    pub fn subject(&self) -> &'a LoadedModel {
-        self.subject
+    pub fn loaded(&self) -> &'a LoadedModel {
+        self.loaded
     }
 
     /// The context's tokens.
@@ -157,12 +157,12 @@ impl<'a> Context<'a> {
 
     /// The extent of the cache.
     pub fn shape(&self) -> Shape {
-        self.evidence.shape()
+        self.observation.shape()
     }
 
     /// The last query's attention, `[layers * query_heads][tokens]`.
     pub fn last_rows(&self) -> &[Vec<f32>] {
-        self.evidence.rows(Need::Window(1))
+        self.observation.rows(Need::Window(1))
     }
 
     /// Logits after each token of the continuation under full attention.
@@ -171,7 +171,7 @@ impl<'a> Context<'a> {
     }
 
     /// What full attention did on the continuation, as far as it was asked for.
-    pub fn dense(&self) -> &Observed {
+    pub fn dense(&self) -> &ProbeOutput {
         &self.dense
     }
 
@@ -205,8 +205,8 @@ impl<'a> Context<'a> {
     pub fn continue_with(&self, plan: &Plan) -> Result<Continued> {
         let mut cache = self.cut(plan)?;
         let bytes = cache.bytes() as u64;
-        let model = &self.subject.model;
+        let model = &self.loaded.model;
         let output = model.forward(&self.continuation, &mut cache, None)?;
-        Ok(Continued { logits: Logits::of(&model.logits(&output.hidden)?)?, bytes })
+        Ok(Continued { logits: Logits::from_tensor(&model.logits(&output.hidden)?)?, bytes })
     }
 }

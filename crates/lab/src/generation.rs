@@ -1,7 +1,7 @@
 //! Generation from a cache that a policy evicts from once the prompt is read.
 
 use bitkv_bitnet::{
-    AfterPrefill, Cache, Generated, GenerationOptions, KvCache, Observe, Observed, Precision, Quantisation,
+    AfterPrefill, Cache, Generated, GenerationOptions, KvCache, Precision, ProbeOutput, Probes, Quantisation,
     generate_batch,
 };
 use bitkv_evict::{Budget, Need, Policy};
@@ -9,7 +9,7 @@ use bitkv_models::LoadedModel;
 
 use crate::{
     Result,
-    evidence::{self, Evidence, Numbers},
+    observation::{self, Calibration, OwnedObservation},
 };
 
 /// A policy at a budget, with what it needs to plan.
@@ -19,8 +19,8 @@ pub struct Eviction {
     pub policy: Policy,
     /// How much is kept.
     pub budget: Budget,
-    /// Numbers about heads that it needs.
-    pub numbers: Numbers,
+    /// Calibration about heads that it needs.
+    pub numbers: Calibration,
 }
 
 /// What a generation made and left.
@@ -50,27 +50,27 @@ pub struct Storage {
 /// # Errors
 /// When a prompt or an option is refused, or the policy cannot plan.
 pub fn generate(
-    subject: &LoadedModel,
+    loaded: &LoadedModel,
     prompts: Vec<Vec<u32>>,
     storage: Storage,
     options: &GenerationOptions,
     eviction: Option<&Eviction>,
     on_token: &mut dyn FnMut(usize, u32) -> bool,
 ) -> Result<Outcome> {
-    let mut caches = vec![subject.model.new_cache_of(storage.precision); prompts.len()];
+    let mut caches = vec![loaded.model.new_cache_of(storage.precision); prompts.len()];
     let mut kept = vec![None; prompts.len()];
-    let observe = eviction.map(|e| evidence::observe(&e.policy.needs())).unwrap_or_default();
-    let mut after_prompt = |i: usize, observed: &Observed, cache: &mut dyn KvCache| {
+    let observe = eviction.map(|e| observation::observe(&e.policy.needs())).unwrap_or_default();
+    let mut after_prompt = |i: usize, observed: &ProbeOutput, cache: &mut dyn KvCache| {
         if let Some(eviction) = eviction {
-            kept[i] = Some(eviction.evict(subject, &prompts[i], observed, cache)?);
+            kept[i] = Some(eviction.evict(loaded, &prompts[i], observed, cache)?);
         }
         storage.quantisation.map_or(Ok(()), |quantisation| Ok(cache.quantise(quantisation)?))
     };
     let changes = eviction.is_some() || storage.quantisation.is_some();
-    let hook: Option<(&Observe, AfterPrefill<'_>)> = changes.then_some((&observe, &mut after_prompt));
+    let hook: Option<(&Probes, AfterPrefill<'_>)> = changes.then_some((&observe, &mut after_prompt));
     let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
     let mut borrowed: Vec<&mut dyn KvCache> = caches.iter_mut().map(|c| c as &mut dyn KvCache).collect();
-    let made = generate_batch(&subject.model, &slices, &mut borrowed, options, hook, on_token)?;
+    let made = generate_batch(&loaded.model, &slices, &mut borrowed, options, hook, on_token)?;
     Ok(Outcome { made, prompts, caches, kept })
 }
 
@@ -78,17 +78,18 @@ impl Eviction {
     /// Evicts from the cache of a prompt. Returns the entries kept.
     fn evict(
         &self,
-        subject: &LoadedModel,
+        loaded: &LoadedModel,
         prompt: &[u32],
-        observed: &Observed,
+        observed: &ProbeOutput,
         cache: &mut dyn KvCache,
     ) -> Result<usize> {
         let needs = self.policy.needs();
-        let mut seen = Evidence::gather(subject, prompt.len(), observed.clone(), &needs, &self.numbers);
+        let mut seen =
+            OwnedObservation::gather(loaded, prompt.len(), observed.clone(), &needs, &self.numbers);
         if needs.contains(Need::Reconstruction) {
-            let mut whole = subject.model.new_cache();
-            subject.model.forward(prompt, &mut whole, None)?;
-            seen.reconstruct(subject, &whole, prompt, &needs)?;
+            let mut whole = loaded.model.new_cache();
+            loaded.model.forward(prompt, &mut whole, None)?;
+            seen.reconstruct(loaded, &whole, prompt, &needs)?;
         }
         let plan = self.policy.plan(&seen.view(), self.budget)?;
         cache.keep(&|layer, head| plan.kept(layer, head).to_vec())?;

@@ -6,14 +6,14 @@
 //!            -> Reader (one prefill) -> batches of cells -> rows -> Journal
 //! ```
 
+mod batch;
 mod code;
-mod cutter;
 mod estimate;
-mod flight;
+mod evictor;
 mod free_running;
 mod in_parallel;
 mod key;
-mod loaded;
+mod loaded_models;
 mod measure;
 mod memory;
 mod output_error;
@@ -40,7 +40,7 @@ use bitkv_record::{
 use rayon::prelude::*;
 use serde_json::json;
 
-use crate::{Result, context::Context, error::Place as _, evidence::Numbers, profile, window::Window};
+use crate::{Result, context::Context, error::Place as _, observation::Calibration, profile, window::Window};
 pub use estimate::{Estimate, Estimates, estimate};
 use in_parallel::{SMALL_VOCABULARY, locked};
 use key::{Keys, UnitKeys};
@@ -146,7 +146,7 @@ pub fn run(grid: &Grid, folder: &Path, progress: &dyn Progress) -> Result<Measur
     let rows = finished(Some(records.rows), &order)?;
     let files = ["rows.csv", "timings.csv", "heads.csv", "memory.csv"].into_iter();
     let files = files.filter(|name| run.path().join(name).exists()).map(|name| {
-        let hashed = FileHash::of_file(&run.path().join(name))?;
+        let hashed = FileHash::from_file(&run.path().join(name))?;
         Ok(FileHash { name: name.to_owned(), ..hashed })
     });
     let files = files.collect::<Result<_, RecordError>>()?;
@@ -208,7 +208,7 @@ fn manifest_of(grid: &Grid, started: SystemTime, seconds: f64) -> Manifest {
 
 /// Measures what a job still lacks; returns the keys of all its rows in their order.
 fn measure(grid: &Grid, job: &Job, records: &Records, progress: &dyn Progress) -> Result<Vec<String>> {
-    let keys = Keys::of(job, grid);
+    let keys = Keys::new(job, grid);
     let order = |unit: &Unit| {
         let keys = keys.unit(unit);
         job.cells
@@ -225,15 +225,15 @@ fn measure(grid: &Grid, job: &Job, records: &Records, progress: &dyn Progress) -
     };
     if !lacking.is_empty() {
         let numbers = numbers(job, progress)?;
-        let name = format!("{} {}", job.experiment.name, job.subject.name);
+        let name = format!("{} {}", job.experiment.name, job.loaded.name);
         let work = Work::resumed(progress, &name, job.rows(), there);
-        let subject: &LoadedModel = &job.subject;
+        let loaded: &LoadedModel = &job.loaded;
         let measure_unit = |&unit: &usize| {
             let unit = &job.units[unit];
-            read(job, subject, unit, keys.unit(unit), &numbers, records, &work)
+            read(job, loaded, unit, keys.unit(unit), &numbers, records, &work)
                 .at(format!("{} on {}", job.experiment.name, unit.name))
         };
-        if subject.config().vocab_size <= SMALL_VOCABULARY {
+        if loaded.config().vocab_size <= SMALL_VOCABULARY {
             lacking.par_iter().try_for_each(measure_unit)?;
         } else {
             lacking.iter().try_for_each(measure_unit)?;
@@ -246,10 +246,10 @@ fn measure(grid: &Grid, job: &Job, records: &Records, progress: &dyn Progress) -
 /// Reads a context and measures the cells that are not measured yet.
 fn read(
     job: &Job,
-    subject: &LoadedModel,
+    loaded: &LoadedModel,
     unit: &Unit,
     keys: UnitKeys,
-    numbers: &Numbers,
+    numbers: &Calibration,
     records: &Records,
     work: &Work<'_>,
 ) -> Result<()> {
@@ -265,30 +265,30 @@ fn read(
     let (context, unrepeatable) = match &unit.scored {
         Scored::Text { continuation, .. } | Scored::Together { continuation, .. } => {
             let dense = measure::dense(job);
-            let mut context = Context::read(subject, &unit.context, continuation, needs, numbers, &dense)?;
+            let mut context = Context::read(loaded, &unit.context, continuation, needs, numbers, &dense)?;
             let unrepeatable = repeat(&mut context);
             (context, unrepeatable)
         }
         Scored::Questions(questions) => {
             let seen = [&unit.context[..], &unit.lookahead].concat();
-            let mut context = Context::observe(subject, &seen, needs, numbers)?;
+            let mut context = Context::observe(loaded, &seen, needs, numbers)?;
             let unrepeatable = repeat(&mut context);
             if !unit.lookahead.is_empty() {
                 context.rewind(unit.context.len())?;
             }
             if job.needs.contains(Need::Future) {
                 let asked: Vec<Vec<u32>> = questions.iter().map(|question| question.asked()).collect();
-                context.foresee(&asked)?;
+                context.observe_future(&asked)?;
             }
             (context, unrepeatable)
         }
     };
-    let view = context.evidence().view();
+    let view = context.observation().view();
     let planner = Planner::new(&view);
     let (context, planner, shared) = (&context, &planner, Shared::default());
     let reader = Reader { job, unit, keys, context, planner, numbers, unrepeatable, shared };
-    let size = flight::size(job, unit, context.cache().bytes());
-    for cells in flight::flights(&missing, size) {
+    let size = batch::size(job, unit, context.cache().bytes());
+    for cells in batch::batches(&missing, size) {
         for (rows, timing) in reader.measure(cells)? {
             write(records, rows, timing, work)?;
         }
@@ -315,13 +315,13 @@ fn write(records: &Records, rows: Vec<GridRow>, timing: Option<TimingRow>, work:
 }
 
 /// Entropies and scores of heads, as the job's policies need them.
-fn numbers(job: &Job, progress: &dyn Progress) -> Result<Numbers> {
-    let mut numbers = Numbers::new();
+fn numbers(job: &Job, progress: &dyn Progress) -> Result<Calibration> {
+    let mut numbers = Calibration::new();
     if let Some((texts, tokens)) = &job.calibration.profiled {
         let texts: Vec<&Text> = texts.all().iter().collect();
-        let windows = Window::of_all(&job.subject, &texts, *tokens)?;
-        let work = format!("{} calibration", job.subject.name);
-        let entropies = profile::measure(&job.subject, &windows, &work, progress)?;
+        let windows = Window::all(&job.loaded, &texts, *tokens)?;
+        let work = format!("{} calibration", job.loaded.name);
+        let entropies = profile::measure(&job.loaded, &windows, &work, progress)?;
         numbers.insert(Need::Entropy, entropies.mean(*tokens, Queries::Published));
     }
     if let Some(entropy) = &job.calibration.entropy {

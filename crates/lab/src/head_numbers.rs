@@ -1,4 +1,4 @@
-//! Numbers about heads that a policy needs besides what a forward pass shows: from files, or measured.
+//! Calibration about heads that a policy needs besides what a forward pass shows: from files, or measured.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use bitkv_record::{Profile, Queries, Text};
 use crate::{
     Error, Result,
     error::{Place as _, Refuse as _, ensure},
-    evidence::{self, Numbers},
     head_file,
+    observation::{self, Calibration},
     profile::measure,
     window::Window,
 };
@@ -37,18 +37,18 @@ impl HeadFiles {
     /// When a file is missing, cannot be read or is of another model.
     pub fn numbers(
         &self,
-        subject: &LoadedModel,
+        loaded: &LoadedModel,
         policy: &Policy,
         progress: &dyn Progress,
-    ) -> Result<Numbers> {
-        let shape = evidence::shape(subject, 1);
+    ) -> Result<Calibration> {
+        let shape = observation::shape(loaded, 1);
         let mut numbers = self.of_heads(shape, policy)?;
         if policy.needs().contains(Need::Entropy) {
             let entropies = match &self.profile {
                 Some(file) => {
-                    Profile::of_file(file)?.entropies_of(file, &subject.name, shape.all_query_heads())?
+                    Profile::from_file(file)?.entropies_of(file, &loaded.name, shape.all_query_heads())?
                 }
-                None => measured(subject, policy.spec(), progress)?,
+                None => measured(loaded, policy.spec(), progress)?,
             };
             numbers.insert(Need::Entropy, entropies);
         }
@@ -59,12 +59,12 @@ impl HeadFiles {
     ///
     /// # Errors
     /// When a file is missing, cannot be read or has another number of heads.
-    pub fn numbers_of_shape(&self, shape: Shape, policy: &Policy) -> Result<Numbers> {
+    pub fn numbers_of_shape(&self, shape: Shape, policy: &Policy) -> Result<Calibration> {
         let mut numbers = self.of_heads(shape, policy)?;
         if policy.needs().contains(Need::Entropy) {
             let lacking = format!("{} needs entropies: give a file with --profile", policy.spec());
             let file = self.profile.as_deref().refuse(Error::File, lacking)?;
-            let entropies = Profile::of_file(file)?.entropies().concat();
+            let entropies = Profile::from_file(file)?.entropies().concat();
             ensure!(
                 File,
                 entropies.len() == shape.all_query_heads(),
@@ -78,8 +78,8 @@ impl HeadFiles {
         Ok(numbers)
     }
 
-    fn of_heads(&self, shape: Shape, policy: &Policy) -> Result<Numbers> {
-        let (needs, mut numbers) = (policy.needs(), Numbers::new());
+    fn of_heads(&self, shape: Shape, policy: &Policy) -> Result<Calibration> {
+        let (needs, mut numbers) = (policy.needs(), Calibration::new());
         let files = [
             (Need::HeadScores, &self.head_scores, shape.query_heads, "--head-scores"),
             (Need::HeadPattern, &self.head_pattern, shape.kv_heads, "--head-pattern"),
@@ -99,12 +99,12 @@ impl HeadFiles {
 }
 
 /// Entropies on the suite's calibration texts, `[layers * query_heads]`.
-fn measured(subject: &LoadedModel, policy: &str, progress: &dyn Progress) -> Result<Vec<f64>> {
+fn measured(loaded: &LoadedModel, policy: &str, progress: &dyn Progress) -> Result<Vec<f64>> {
     let texts = suite::texts()?;
     let texts: Vec<&Text> = texts.calibration().collect();
-    let length = CALIBRATION_TOKENS.min(subject.config().max_position_embeddings);
-    let windows = Window::of_all(subject, &texts, length)
-        .at(format!("{policy} needs a profile of {}; give one with --profile", subject.name))?;
-    let entropies = measure(subject, &windows, "calibration", progress)?;
+    let length = CALIBRATION_TOKENS.min(loaded.config().max_position_embeddings);
+    let windows = Window::all(loaded, &texts, length)
+        .at(format!("{policy} needs a profile of {}; give one with --profile", loaded.name))?;
+    let entropies = measure(loaded, &windows, "calibration", progress)?;
     Ok(entropies.mean(length, Queries::Published))
 }

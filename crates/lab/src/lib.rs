@@ -7,7 +7,6 @@
 
 pub mod context;
 mod error;
-pub mod evidence;
 pub mod generation;
 pub mod grid;
 pub mod head_file;
@@ -15,6 +14,7 @@ pub mod head_numbers;
 pub mod logits;
 pub mod memory;
 pub mod metrics;
+pub mod observation;
 pub mod plan_export;
 pub mod profile;
 pub mod reconstruction;

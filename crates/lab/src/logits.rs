@@ -25,7 +25,7 @@ impl Logits {
     ///
     /// # Errors
     /// As [`borrow`].
-    pub fn of(tensor: &Tensor) -> Result<Logits> {
+    pub fn from_tensor(tensor: &Tensor) -> Result<Logits> {
         let classes = tensor.dims().last().copied().unwrap_or(0);
         borrow(tensor, |values| Logits::new(values.to_vec(), classes))
     }
@@ -69,7 +69,7 @@ mod tests {
         let tensor = Tensor::from_vec(vec![0f32, 1.0, 2.0, 3.0, 4.0, 5.0], (3, 2), &Device::Cpu).unwrap();
         let second = tensor.narrow(0, 1, 2).unwrap();
         assert_eq!(borrow(&second, <[f32]>::to_vec).unwrap(), [2.0, 3.0, 4.0, 5.0]);
-        let logits = Logits::of(&second).unwrap();
+        let logits = Logits::from_tensor(&second).unwrap();
         assert_eq!(logits.rows().collect::<Vec<_>>(), [&[2.0, 3.0], &[4.0, 5.0]]);
         let refused = borrow(&tensor.t().unwrap(), <[f32]>::len).unwrap_err().to_string();
         assert!(refused.contains("contiguous"), "{refused}");

@@ -7,7 +7,7 @@ use bitkv_record::{PlanExport, Profile, ShareExport};
 use crate::{
     Result,
     error::bail,
-    evidence::{self, Evidence, Numbers},
+    observation::{self, Calibration, OwnedObservation},
 };
 
 /// The tokens that every KV head may keep by `plan`, without saying which.
@@ -43,18 +43,18 @@ pub fn positions(model: &str, policy: &Policy, part: f64, plan: &Plan) -> PlanEx
 /// # Errors
 /// When the policy reads more than entropies, or cannot divide the budget.
 pub fn of_profile(
-    subject: &LoadedModel,
+    loaded: &LoadedModel,
     profile: &Profile,
     tokens: usize,
     policy: &Policy,
     budget: Budget,
 ) -> Result<PlanExport> {
     refuse_needs(policy)?;
-    let numbers = Numbers::from([(Need::Entropy, profile.entropies().concat())]);
-    let shape = evidence::shape(subject, tokens);
-    let evidence = Evidence::of(shape, subject.config().rope_theta).with_numbers(numbers);
-    let plan = policy.plan(&evidence.view(), budget)?;
-    Ok(budgets(&subject.name, policy, budget.part(shape), &plan))
+    let numbers = Calibration::from([(Need::Entropy, profile.entropies().concat())]);
+    let shape = observation::shape(loaded, tokens);
+    let observation = OwnedObservation::new(shape, loaded.config().rope_theta).with_numbers(numbers);
+    let plan = policy.plan(&observation.view(), budget)?;
+    Ok(budgets(&loaded.name, policy, budget.part(shape), &plan))
 }
 
 /// Refuses a policy that looks at more than a profile has.

@@ -1,6 +1,6 @@
 //! Attention entropy of every head over calibration texts.
 
-use bitkv_bitnet::Observe;
+use bitkv_bitnet::Probes;
 use bitkv_models::LoadedModel;
 use bitkv_progress::{Progress, Work};
 use bitkv_record::Queries;
@@ -38,12 +38,12 @@ fn rows_of(queries: Queries, context: usize) -> Vec<usize> {
 /// # Errors
 /// When there are no windows, they differ in length or are shorter than two tokens, or the model fails.
 pub fn measure(
-    subject: &LoadedModel,
+    loaded: &LoadedModel,
     windows: &[Window],
     work: &str,
     progress: &dyn Progress,
 ) -> Result<Entropies> {
-    ensure!(Unfit, !windows.is_empty(), "there are no calibration texts to profile {} on", subject.name);
+    ensure!(Unfit, !windows.is_empty(), "there are no calibration texts to profile {} on", loaded.name);
     let context = windows[0].tokens.len();
     ensure!(
         Unfit,
@@ -56,16 +56,16 @@ pub fn measure(
         "calibration windows must be of one length"
     );
     let steps = Work::steps(progress, work, windows.len());
-    let observe = Observe { entropy: true, ..Observe::default() };
+    let observe = Probes { entropy: true, ..Probes::default() };
     let mut bits = Vec::new();
     for window in windows {
-        let output = subject.model.forward(&window.tokens, &mut subject.model.new_cache(), Some(&observe))?;
+        let output = loaded.model.forward(&window.tokens, &mut loaded.model.new_cache(), Some(&observe))?;
         let entropy = output.observed.map(|o| o.entropy).unwrap_or_default();
         bits.push(entropy.into_iter().flatten().collect());
         steps.advance();
     }
     steps.finish();
-    let config = subject.config();
+    let config = loaded.config();
     Ok(Entropies { layers: config.num_hidden_layers, heads: config.num_attention_heads, context, bits })
 }
 

@@ -4,7 +4,7 @@
 //! chunk behind a request to do so, and a token counts by the most attention that any query of its group pays to it.
 //! Attention is taken over the sinks, the chunk and the repetition itself.
 
-use bitkv_bitnet::{Cache, KvCache, Observe, Observed};
+use bitkv_bitnet::{Cache, KvCache, ProbeOutput, Probes};
 use bitkv_kernels::attention::{Floats, Input, Statistics, Wanted, attend};
 use rayon::prelude::*;
 
@@ -29,15 +29,15 @@ const SUFFIX: &str = "\n";
 ///
 /// # Errors
 /// When the model has no tokenizer, or no positions are left for the repetition.
-pub fn attention(subject: &LoadedModel, cache: &Cache, context: &[u32]) -> Result<Vec<Vec<f32>>> {
-    let config = subject.config();
-    let requests = Requests::new(subject)?;
+pub fn attention(loaded: &LoadedModel, cache: &Cache, context: &[u32]) -> Result<Vec<Vec<f32>>> {
+    let config = loaded.config();
+    let requests = Requests::new(loaded)?;
     let room = config.max_position_embeddings.saturating_sub(context.len() + requests.longest());
     ensure!(
         Unfit,
         room >= FEWEST.min(context.len()),
         "kvzip repeats the context, but {} has {} positions and the context takes {} of them: shorten it",
-        subject.name,
+        loaded.name,
         config.max_position_embeddings,
         context.len()
     );
@@ -47,11 +47,11 @@ pub fn attention(subject: &LoadedModel, cache: &Cache, context: &[u32]) -> Resul
         let span = first..context.len().min(first + chunk);
         let mut repeat = requests.before(context, first);
         repeat.extend_from_slice(&context[span.clone()]);
-        let observe = Observe { qkv: true, ..Observe::default() };
-        let output = subject.model.forward(&repeat, &mut cache.clone(), Some(&observe))?;
+        let observe = Probes { qkv: true, ..Probes::default() };
+        let output = loaded.model.forward(&repeat, &mut cache.clone(), Some(&observe))?;
         let observed = output.observed.unwrap_or_default();
         let of_head = |(head, to): (usize, &mut Vec<f32>)| {
-            let part = most_attention(subject, cache, &observed, head, span.clone());
+            let part = most_attention(loaded, cache, &observed, head, span.clone());
             to[span.clone()].copy_from_slice(&part);
         };
         scores.par_iter_mut().enumerate().for_each(of_head);
@@ -66,8 +66,8 @@ struct Requests {
 }
 
 impl Requests {
-    fn new(subject: &LoadedModel) -> Result<Requests> {
-        let tokenizer = subject.tokenizer()?;
+    fn new(loaded: &LoadedModel) -> Result<Requests> {
+        let tokenizer = loaded.tokenizer()?;
         let encode = |text| tokenizer.encode(text, false);
         Ok(Requests { first: encode(FIRST_REQUEST)?, next: encode(NEXT_REQUEST)?, suffix: encode(SUFFIX)? })
     }
@@ -89,13 +89,13 @@ impl Requests {
 
 /// The most attention that any repeating query of the group pays to each token of `span`.
 fn most_attention(
-    subject: &LoadedModel,
+    loaded: &LoadedModel,
     cache: &Cache,
-    observed: &Observed,
+    observed: &ProbeOutput,
     head: usize,
     span: std::ops::Range<usize>,
 ) -> Vec<f32> {
-    let config = subject.config();
+    let config = loaded.config();
     let (heads, kv_heads, width) = (config.num_attention_heads, config.num_key_value_heads, config.head_dim);
     let (layer, kv, group) = (head / kv_heads, head % kv_heads, heads / kv_heads);
     let columns = |rows: &[f32], stride: usize, at: usize, width: usize| -> Vec<f32> {

@@ -1,4 +1,4 @@
-//! Evidence from queries, keys and values of any model, read from a safetensors file.
+//! OwnedObservation from queries, keys and values of any model, read from a safetensors file.
 //!
 //! For every layer from 0 on: `q.{layer} [query_heads, tokens, head_dim]`, `k.{layer}` and `v.{layer}`
 //! `[kv_heads, tokens, head_dim]`, all after rotary embedding; `q_pre.{layer}`, the queries before it;
@@ -17,7 +17,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use crate::evidence::{Evidence, Numbers};
+use crate::observation::{Calibration, OwnedObservation};
 
 use crate::{
     Error, Result,
@@ -110,8 +110,8 @@ impl Tensors {
     ///
     /// # Errors
     /// When a tensor that is needed is missing, has another shape, another type or a value that is not finite.
-    pub fn evidence(&self, needs: &Needs, numbers: Numbers) -> Result<Evidence> {
-        let mut evidence = Evidence::of(self.shape, self.rope_theta).with_numbers(numbers);
+    pub fn observation(&self, needs: &Needs, numbers: Calibration) -> Result<OwnedObservation> {
+        let mut observation = OwnedObservation::new(self.shape, self.rope_theta).with_numbers(numbers);
         let mut all = Rows::new();
         for layer in 0..self.shape.layers {
             for (need, rows) in self.layer(layer, needs)? {
@@ -119,9 +119,9 @@ impl Tensors {
             }
         }
         for (need, rows) in all.into_iter().filter(|(need, _)| needs.contains(*need)) {
-            evidence.insert(need, rows);
+            observation.insert(need, rows);
         }
-        Ok(evidence)
+        Ok(observation)
     }
 
     fn layer(&self, layer: usize, needs: &Needs) -> Result<Rows> {

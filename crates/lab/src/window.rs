@@ -25,8 +25,8 @@ impl Window {
     ///
     /// # Errors
     /// When the text is shorter or the model has no tokenizer.
-    pub fn of(subject: &LoadedModel, text: &Text, length: usize) -> Result<Window> {
-        let mut tokens = subject.tokenizer()?.encode(&text.content, true)?;
+    pub fn new(loaded: &LoadedModel, text: &Text, length: usize) -> Result<Window> {
+        let mut tokens = loaded.tokenizer()?.encode(&text.content, true)?;
         ensure!(
             Unfit,
             tokens.len() >= length,
@@ -41,9 +41,9 @@ impl Window {
     /// The first `length` tokens of each text.
     ///
     /// # Errors
-    /// As [`Window::of`].
-    pub fn of_all(subject: &LoadedModel, texts: &[&Text], length: usize) -> Result<Vec<Window>> {
-        texts.iter().map(|text| Window::of(subject, text, length)).collect()
+    /// As [`Window::new`].
+    pub fn all(loaded: &LoadedModel, texts: &[&Text], length: usize) -> Result<Vec<Window>> {
+        texts.iter().map(|text| Window::new(loaded, text, length)).collect()
     }
 }
 
@@ -51,7 +51,7 @@ impl Window {
 ///
 /// # Errors
 /// When the tokenizer fails.
-pub fn bytes_of(subject: &LoadedModel, tokens: &[u32]) -> Result<usize> {
-    let text = subject.tokenizer()?.decode(tokens).at("cannot decode the scored tokens")?;
+pub fn bytes_of(loaded: &LoadedModel, tokens: &[u32]) -> Result<usize> {
+    let text = loaded.tokenizer()?.decode(tokens).at("cannot decode the scored tokens")?;
     Ok(text.len())
 }

@@ -3,15 +3,15 @@
 
 mod support;
 
-use bitkv_bitnet::{Cache, CacheShape, KvCache, MaskedCache, Observe, Quantisation};
+use bitkv_bitnet::{Cache, CacheShape, KvCache, MaskedCache, Probes, Quantisation};
 use bitkv_evict::{Budget, Need, Needs, Plan, Planner, Policy};
 use bitkv_lab::{
     context::Context,
-    evidence::{Evidence, observe},
     logits::Logits,
+    observation::{OwnedObservation, observe},
 };
 use bitkv_models::LoadedModel;
-use support::{every_policy, needs, numbers, subjects, window};
+use support::{every_policy, loaded_models, needs, numbers, window};
 
 /// How far two logits of the same model may be apart; both paths do the same arithmetic, so nothing is allowed. This
 /// holds for quantised caches too: a masked cache quantises the tokens that it does not hide.
@@ -22,9 +22,9 @@ const CONTINUATION: usize = 20;
 /// Tokens decoded between two cuts.
 const EVERY: usize = 5;
 
-fn logits(subject: &LoadedModel, tokens: &[u32], cache: &mut dyn KvCache) -> Vec<Vec<f32>> {
-    let hidden = subject.model.forward(tokens, cache, None).unwrap().hidden;
-    subject.model.logits(&hidden).unwrap().to_vec2().unwrap()
+fn logits(loaded: &LoadedModel, tokens: &[u32], cache: &mut dyn KvCache) -> Vec<Vec<f32>> {
+    let hidden = loaded.model.forward(tokens, cache, None).unwrap().hidden;
+    loaded.model.logits(&hidden).unwrap().to_vec2().unwrap()
 }
 
 fn rows(logits: &Logits) -> Vec<Vec<f32>> {
@@ -37,9 +37,9 @@ fn distance(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
 }
 
 /// A full-size cache of the context.
-fn masked(subject: &LoadedModel, context: &[u32]) -> MaskedCache {
-    let mut cache = MaskedCache::new(CacheShape::of(subject.config()));
-    subject.model.forward(context, &mut cache, None).unwrap();
+fn masked(loaded: &LoadedModel, context: &[u32]) -> MaskedCache {
+    let mut cache = MaskedCache::new(CacheShape::of(loaded.config()));
+    loaded.model.forward(context, &mut cache, None).unwrap();
     cache
 }
 
@@ -49,15 +49,15 @@ fn keep(cache: &mut dyn KvCache, plan: &Plan) {
 
 #[test]
 fn evicting_equals_masking() {
-    for subject in subjects() {
-        let tokens = window(&subject, 1, CONTEXT + CONTINUATION);
+    for loaded in loaded_models() {
+        let tokens = window(&loaded, 1, CONTEXT + CONTINUATION);
         let policies = every_policy();
         let (before, after) = tokens.split_at(CONTEXT);
-        let (needs, numbers) = (needs(&policies), numbers(&subject));
-        let context = Context::read(&subject, before, after, &needs, &numbers, &Observe::default()).unwrap();
-        let view = context.evidence().view();
+        let (needs, numbers) = (needs(&policies), numbers(&loaded));
+        let context = Context::read(&loaded, before, after, &needs, &numbers, &Probes::default()).unwrap();
+        let view = context.observation().view();
         let planner = Planner::new(&view);
-        let whole = masked(&subject, before);
+        let whole = masked(&loaded, before);
         let (mut ragged_plans, mut refused) = (0, Vec::new());
         for (policy, budget) in policies.iter().flat_map(|policy| [0.5, 0.15].map(|b| (policy, b))) {
             let plan = match planner.plan(policy, Budget::fraction(budget).unwrap()) {
@@ -70,11 +70,11 @@ fn evicting_equals_masking() {
             let ragged = context.continue_with(&plan).unwrap();
             let mut hidden = whole.clone();
             keep(&mut hidden, &plan);
-            let found = distance(&rows(&ragged.logits), &logits(&subject, after, &mut hidden));
+            let found = distance(&rows(&ragged.logits), &logits(&loaded, after, &mut hidden));
             assert!(found <= TOLERANCE, "{policy} at {budget}: {found}");
             let lengths: Vec<usize> = plan.counts().collect();
             ragged_plans += lengths.iter().any(|&length| length != lengths[0]) as usize;
-            assert_eq!(ragged.bytes, (plan.total() * subject.config().head_dim * 4) as u64);
+            assert_eq!(ragged.bytes, (plan.total() * loaded.config().head_dim * 4) as u64);
             let changed = distance(&rows(&ragged.logits), &rows(context.reference()));
             assert!(plan.realised() == 1.0 || changed > 0.0, "{policy} at {budget} changes nothing");
         }
@@ -85,16 +85,16 @@ fn evicting_equals_masking() {
 
 /// What a policy goes by after a block of tokens was read into an already cut cache.
 fn after_block(
-    subject: &LoadedModel,
+    loaded: &LoadedModel,
     block: &[u32],
     cache: &mut Cache,
     policy: &Policy,
-) -> (Vec<Vec<f32>>, Evidence) {
+) -> (Vec<Vec<f32>>, OwnedObservation) {
     let needs = policy.needs();
-    let output = subject.model.forward(block, cache, Some(&observe(&needs))).unwrap();
-    let rows = subject.model.logits(&output.hidden).unwrap().to_vec2().unwrap();
-    let (seen, numbers) = (cache.tokens_seen(), numbers(subject));
-    (rows, Evidence::gather(subject, seen, output.observed.unwrap(), &needs, &numbers))
+    let output = loaded.model.forward(block, cache, Some(&observe(&needs))).unwrap();
+    let rows = loaded.model.logits(&output.hidden).unwrap().to_vec2().unwrap();
+    let (seen, numbers) = (cache.tokens_seen(), numbers(loaded));
+    (rows, OwnedObservation::gather(loaded, seen, output.observed.unwrap(), &needs, &numbers))
 }
 
 /// Policies that can cut a cache again: those that need no view of the future, and no repetition of the context.
@@ -107,26 +107,26 @@ fn again() -> Vec<Policy> {
 
 #[test]
 fn it_does_after_every_cut_while_decoding() {
-    for subject in subjects() {
-        let tokens = window(&subject, 2, CONTEXT + CONTINUATION);
+    for loaded in loaded_models() {
+        let tokens = window(&loaded, 2, CONTEXT + CONTINUATION);
         let (before, after) = tokens.split_at(CONTEXT);
-        let whole = masked(&subject, before);
+        let whole = masked(&loaded, before);
         let policies = again();
         assert!(policies.len() > 100);
         for policy in &policies {
-            let mut cache = subject.model.new_cache();
+            let mut cache = loaded.model.new_cache();
             let mut hidden = whole.clone();
-            let (_, mut evidence) = after_block(&subject, before, &mut cache, policy);
+            let (_, mut observation) = after_block(&loaded, before, &mut cache, policy);
             for block in after.chunks(EVERY) {
-                let plan = policy.plan(&evidence.view(), Budget::tokens(24).unwrap()).unwrap();
+                let plan = policy.plan(&observation.view(), Budget::tokens(24).unwrap()).unwrap();
                 keep(&mut cache, &plan);
                 keep(&mut hidden, &plan);
-                let bytes = plan.total() * subject.config().head_dim * 4;
+                let bytes = plan.total() * loaded.config().head_dim * 4;
                 assert_eq!(cache.bytes(), bytes, "{policy}");
-                let (rows, next) = after_block(&subject, block, &mut cache, policy);
-                let found = distance(&rows, &logits(&subject, block, &mut hidden));
+                let (rows, next) = after_block(&loaded, block, &mut cache, policy);
+                let found = distance(&rows, &logits(&loaded, block, &mut hidden));
                 assert!(found <= TOLERANCE, "{policy} after {} tokens: {found}", cache.tokens_seen());
-                evidence = next;
+                observation = next;
             }
         }
     }
@@ -136,10 +136,10 @@ fn it_does_after_every_cut_while_decoding() {
 fn it_does_where_keys_and_values_are_quantised() {
     let kivi = |bits| Quantisation::Kivi { bits, group: 8, residual: 8 };
     let formats = [Quantisation::Int8, Quantisation::Int4, kivi(4), kivi(2)];
-    for subject in subjects() {
-        let tokens = window(&subject, 4, CONTEXT + CONTINUATION);
+    for loaded in loaded_models() {
+        let tokens = window(&loaded, 4, CONTEXT + CONTINUATION);
         let (before, after) = tokens.split_at(CONTEXT);
-        let whole = masked(&subject, before);
+        let whole = masked(&loaded, before);
         for spec in [
             "uniform+recency",
             "entropy+window-attention",
@@ -149,21 +149,21 @@ fn it_does_where_keys_and_values_are_quantised() {
         ] {
             let policy = Policy::parse(spec).unwrap();
             for format in formats {
-                let mut cache = subject.model.new_cache();
-                let (_, evidence) = after_block(&subject, before, &mut cache, &policy);
-                let plan = policy.plan(&evidence.view(), Budget::fraction(0.5).unwrap()).unwrap();
+                let mut cache = loaded.model.new_cache();
+                let (_, observation) = after_block(&loaded, before, &mut cache, &policy);
+                let plan = policy.plan(&observation.view(), Budget::fraction(0.5).unwrap()).unwrap();
                 let mut hidden = whole.clone();
                 keep(&mut cache, &plan);
                 keep(&mut hidden, &plan);
-                let plain = logits(&subject, after, &mut cache.clone());
+                let plain = logits(&loaded, after, &mut cache.clone());
                 cache.quantise(format).unwrap();
                 hidden.quantise(format).unwrap();
                 assert!(
-                    cache.bytes() * 4 < plan.total() * subject.config().head_dim * 4 * 3,
+                    cache.bytes() * 4 < plan.total() * loaded.config().head_dim * 4 * 3,
                     "{spec} {format:?}"
                 );
-                let found = logits(&subject, after, &mut cache);
-                let apart = distance(&found, &logits(&subject, after, &mut hidden));
+                let found = logits(&loaded, after, &mut cache);
+                let apart = distance(&found, &logits(&loaded, after, &mut hidden));
                 assert!(apart <= TOLERANCE, "{spec} {format:?}: {apart}");
                 assert!(distance(&found, &plain) > 0.0, "{spec} {format:?} changes nothing");
             }
@@ -173,12 +173,12 @@ fn it_does_where_keys_and_values_are_quantised() {
 
 #[test]
 fn decoding_equals_prefill() {
-    for subject in subjects() {
-        let tokens = window(&subject, 2, CONTEXT);
-        let whole = logits(&subject, &tokens, &mut subject.model.new_cache());
-        let mut cache = subject.model.new_cache();
-        let each: Vec<Vec<f32>> = tokens.iter().flat_map(|&t| logits(&subject, &[t], &mut cache)).collect();
+    for loaded in loaded_models() {
+        let tokens = window(&loaded, 2, CONTEXT);
+        let whole = logits(&loaded, &tokens, &mut loaded.model.new_cache());
+        let mut cache = loaded.model.new_cache();
+        let each: Vec<Vec<f32>> = tokens.iter().flat_map(|&t| logits(&loaded, &[t], &mut cache)).collect();
         let found = distance(&whole, &each);
-        assert!(found <= TOLERANCE, "{}: {found}", subject.name);
+        assert!(found <= TOLERANCE, "{}: {found}", loaded.name);
     }
 }

@@ -16,7 +16,7 @@ fn vocabularies() -> Vec<Words> {
 
 fn trained() -> Words {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/models/first-mha");
-    Words::of(&bitkv_models::LoadedModel::open(folder).unwrap()).unwrap()
+    Words::from_model(&bitkv_models::LoadedModel::open(folder).unwrap()).unwrap()
 }
 
 /// The kinds whose contexts are exactly as long as asked; the other one has tests of its own.

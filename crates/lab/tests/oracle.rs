@@ -2,11 +2,11 @@
 
 mod support;
 
-use bitkv_bitnet::Observe;
+use bitkv_bitnet::Probes;
 use bitkv_evict::{Need, Needs, Policy};
-use bitkv_lab::{context::Context, evidence::Numbers};
+use bitkv_lab::{context::Context, observation::Calibration};
 use bitkv_models::LoadedModel;
-use support::{subjects, window};
+use support::{loaded_models, window};
 
 const CONTEXT: usize = 70;
 const CONTINUATION: usize = 15;
@@ -14,31 +14,31 @@ const CONTINUATION: usize = 15;
 const ROUNDING: f32 = 1e-3;
 
 fn read<'a>(
-    subject: &'a LoadedModel,
+    loaded: &'a LoadedModel,
     before: &[u32],
     after: &[u32],
     needs: &Needs,
 ) -> bitkv_lab::Result<Context<'a>> {
-    Context::read(subject, before, after, needs, &Numbers::new(), &Observe::default())
+    Context::read(loaded, before, after, needs, &Calibration::new(), &Probes::default())
 }
 
 #[test]
 fn future_attention_is_that_of_the_continuation_on_the_context() {
-    for subject in subjects() {
-        let tokens = window(&subject, 3, CONTEXT + CONTINUATION);
+    for loaded in loaded_models() {
+        let tokens = window(&loaded, 3, CONTEXT + CONTINUATION);
         let (before, after) = tokens.split_at(CONTEXT);
         let needs = Policy::parse("uniform+oracle").unwrap().needs();
         assert_eq!(needs, Needs::from([Need::Future]));
-        let context = read(&subject, before, after, &needs).unwrap();
-        let seen = context.evidence().view();
-        let heads = subject.config().num_hidden_layers * subject.config().num_attention_heads;
+        let context = read(&loaded, before, after, &needs).unwrap();
+        let seen = context.observation().view();
+        let heads = loaded.config().num_hidden_layers * loaded.config().num_attention_heads;
         assert_eq!(seen.rows(Need::Future).len(), heads);
 
         // The whole of it from the model itself: every query spreads a mass of 1 over all keys.
-        let mut cache = subject.model.new_cache();
-        subject.model.forward(before, &mut cache, None).unwrap();
-        let observe = Observe { accumulated: true, ..Observe::default() };
-        let all = subject.model.forward(after, &mut cache, Some(&observe)).unwrap().observed.unwrap();
+        let mut cache = loaded.model.new_cache();
+        loaded.model.forward(before, &mut cache, None).unwrap();
+        let observe = Probes { accumulated: true, ..Probes::default() };
+        let all = loaded.model.forward(after, &mut cache, Some(&observe)).unwrap().observed.unwrap();
         for (head, (future, all)) in seen.rows(Need::Future).iter().zip(&all.accumulated).enumerate() {
             assert_eq!((future.len(), all.len()), (CONTEXT, CONTEXT + CONTINUATION));
             assert_eq!(*future, &all[..CONTEXT], "head {head}");
@@ -52,20 +52,20 @@ fn future_attention_is_that_of_the_continuation_on_the_context() {
 
 #[test]
 fn nobody_else_is_shown_the_future() {
-    let subject = &subjects()[0];
-    let tokens = window(subject, 3, CONTEXT + CONTINUATION);
+    let loaded = &loaded_models()[0];
+    let tokens = window(loaded, 3, CONTEXT + CONTINUATION);
     let (before, after) = tokens.split_at(CONTEXT);
     let needs = Policy::parse("uniform+window-attention").unwrap().needs();
-    let context = read(subject, before, after, &needs).unwrap();
-    assert!(context.evidence().view().rows(Need::Future).is_empty());
+    let context = read(loaded, before, after, &needs).unwrap();
+    assert!(context.observation().view().rows(Need::Future).is_empty());
     let refused = Policy::parse("uniform+oracle").unwrap();
     let budget = bitkv_evict::Budget::fraction(0.5).unwrap();
     assert!(
         refused
-            .plan(&context.evidence().view(), budget)
+            .plan(&context.observation().view(), budget)
             .unwrap_err()
             .to_string()
             .contains("future attention")
     );
-    assert!(read(subject, before, &[], &needs).is_err(), "a continuation needs tokens");
+    assert!(read(loaded, before, &[], &needs).is_err(), "a continuation needs tokens");
 }

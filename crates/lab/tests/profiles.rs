@@ -9,29 +9,29 @@ use bitkv_lab::{
 use bitkv_models::LoadedModel;
 use bitkv_progress::Silent;
 use bitkv_record::Queries;
-use support::{subjects, window};
+use support::{loaded_models, window};
 
 const LONG: usize = 120;
 
-fn windows(subject: &LoadedModel, tokens: usize) -> Vec<Window> {
+fn windows(loaded: &LoadedModel, tokens: usize) -> Vec<Window> {
     let one = |index| Window {
         name: format!("{index}"),
         register: String::new(),
-        tokens: window(subject, index, tokens),
+        tokens: window(loaded, index, tokens),
     };
     (0..3).map(one).collect()
 }
 
-fn entropies(subject: &LoadedModel, tokens: usize) -> Entropies {
-    measure(subject, &windows(subject, tokens), "", &Silent).unwrap()
+fn entropies(loaded: &LoadedModel, tokens: usize) -> Entropies {
+    measure(loaded, &windows(loaded, tokens), "", &Silent).unwrap()
 }
 
 #[test]
 fn a_shorter_context_follows_from_a_longer_pass() {
-    for subject in subjects() {
-        let long = entropies(&subject, LONG);
+    for loaded in loaded_models() {
+        let long = entropies(&loaded, LONG);
         for context in [2, 16, 47, 100] {
-            let short = entropies(&subject, context);
+            let short = entropies(&loaded, context);
             for rows in [Queries::Published, Queries::All] {
                 assert_eq!(long.mean(context, rows), short.mean(context, rows), "{context} tokens, {rows:?}");
                 assert_eq!(long.mean_normalised(context, rows), short.mean_normalised(context, rows));
@@ -47,9 +47,9 @@ fn a_shorter_context_follows_from_a_longer_pass() {
 
 #[test]
 fn entropies_lie_between_nothing_and_all_keys() {
-    for subject in subjects() {
-        let entropies = entropies(&subject, LONG);
-        let heads = subject.config().num_hidden_layers * subject.config().num_attention_heads;
+    for loaded in loaded_models() {
+        let entropies = entropies(&loaded, LONG);
+        let heads = loaded.config().num_hidden_layers * loaded.config().num_attention_heads;
         for context in [2, LONG] {
             let bits = entropies.mean(context, Queries::All);
             assert_eq!(bits.len(), heads);
@@ -62,10 +62,10 @@ fn entropies_lie_between_nothing_and_all_keys() {
 
 #[test]
 fn windows_that_cannot_be_profiled_are_refused() {
-    let subject = &subjects()[0];
-    let refused = |windows: &[Window]| measure(subject, windows, "", &Silent).unwrap_err().to_string();
+    let loaded = &loaded_models()[0];
+    let refused = |windows: &[Window]| measure(loaded, windows, "", &Silent).unwrap_err().to_string();
     assert!(refused(&[]).contains("no calibration texts"));
-    assert!(refused(&windows(subject, 1)).contains("2 tokens or more"));
-    let mixed = [&windows(subject, 10)[..], &windows(subject, 11)].concat();
+    assert!(refused(&windows(loaded, 1)).contains("2 tokens or more"));
+    let mixed = [&windows(loaded, 10)[..], &windows(loaded, 11)].concat();
     assert!(refused(&mixed).contains("one length"));
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use bitkv_bitnet::Observe;
+use bitkv_bitnet::Probes;
 use bitkv_lab::{
     context::Context,
     grid::{self, Grid, Options},
@@ -10,7 +10,7 @@ use bitkv_lab::{
 };
 use bitkv_models::suite;
 use bitkv_record::{AskedBudget, Definition, GridRow, PolicyRole, ScoredTask, TaskKind};
-use support::{needs, numbers, policies, subjects};
+use support::{loaded_models, needs, numbers, policies};
 
 const CONTEXT: usize = 80;
 const SCORED: usize = 24;
@@ -31,7 +31,7 @@ fn rows(model: &str) -> Vec<GridRow> {
         policies.join(", ")
     );
     let definition = Definition::from_toml(&definition, "check.toml").unwrap();
-    let grid = Grid::of(definition, &Options::default(), &bitkv_lab::registry().unwrap()).unwrap();
+    let grid = Grid::new(definition, &Options::default(), &bitkv_lab::registry().unwrap()).unwrap();
     grid::run(&grid, &folder.path().join("run"), &bitkv_progress::Silent).unwrap().rows
 }
 
@@ -47,8 +47,8 @@ fn whole(rows: &[GridRow], task: TaskKind) -> Vec<&GridRow> {
 
 #[test]
 fn a_whole_budget_changes_nothing_and_a_tenth_does() {
-    for subject in subjects() {
-        let rows = rows(subject.source().asked());
+    for loaded in loaded_models() {
+        let rows = rows(loaded.source().asked());
         let texts = whole(&rows, TaskKind::Text);
         for row in &texts {
             assert_eq!((row.kl_nats, row.agreement), (Some(0.0), Some(1.0)), "{}", row.policy);
@@ -75,15 +75,15 @@ fn a_whole_budget_changes_nothing_and_a_tenth_does() {
 /// Not only the answers: every logit.
 #[test]
 fn a_whole_plan_gives_the_reference_logits() {
-    for subject in subjects() {
-        let words = Words::of(&subject).unwrap();
+    for loaded in loaded_models() {
+        let words = Words::from_model(&loaded).unwrap();
         let drawn = draw(TaskKind::RecallTogether, &words, 64, 0, 3).unwrap();
         let (policies, asked) = (policies(), drawn.together(words.newline()));
-        let (needs, numbers) = (needs(&policies), numbers(&subject));
+        let (needs, numbers) = (needs(&policies), numbers(&loaded));
         let context =
-            Context::read(&subject, &drawn.context, &asked, &needs, &numbers, &Observe::default()).unwrap();
+            Context::read(&loaded, &drawn.context, &asked, &needs, &numbers, &Probes::default()).unwrap();
         for policy in policies.iter().filter(|policy| policy.conserves()) {
-            let plan = policy.plan(&context.evidence().view(), bitkv_evict::Budget::FULL).unwrap();
+            let plan = policy.plan(&context.observation().view(), bitkv_evict::Budget::FULL).unwrap();
             assert_eq!(&context.continue_with(&plan).unwrap().logits, context.reference(), "{policy}");
         }
     }

@@ -6,7 +6,7 @@ use bitkv_lab::tasks::{Question, Words, draw, kinds};
 use bitkv_models::LoadedModel;
 use bitkv_record::TaskKind;
 use bitkv_stats::argmax;
-use support::subjects;
+use support::loaded_models;
 
 /// Tokens of a context; the models were trained on sequences of 128 to 192.
 const TOKENS: usize = 132;
@@ -14,26 +14,26 @@ const TOKENS: usize = 132;
 const CONTEXTS: usize = 11;
 
 /// What the model finds most likely after each token of a question that is asked of `context` alone.
-fn ask(subject: &LoadedModel, context: &[u32], questions: &[Question]) -> Vec<Vec<usize>> {
-    let mut cache = subject.model.new_cache();
-    subject.model.forward(context, &mut cache, None).unwrap();
+fn ask(loaded: &LoadedModel, context: &[u32], questions: &[Question]) -> Vec<Vec<usize>> {
+    let mut cache = loaded.model.new_cache();
+    loaded.model.forward(context, &mut cache, None).unwrap();
     let answer = |question: &Question| {
-        let read = subject.model.forward(&question.asked(), &mut cache.clone(), None).unwrap();
-        let logits: Vec<Vec<f32>> = subject.model.logits(&read.hidden).unwrap().to_vec2().unwrap();
+        let read = loaded.model.forward(&question.asked(), &mut cache.clone(), None).unwrap();
+        let logits: Vec<Vec<f32>> = loaded.model.logits(&read.hidden).unwrap().to_vec2().unwrap();
         logits.iter().map(|row| argmax(row).unwrap()).collect()
     };
     questions.iter().map(answer).collect()
 }
 
 /// Part answered with the whole context, and with none but the end of a line.
-fn answered(subject: &LoadedModel, kind: TaskKind) -> (f64, f64) {
-    let words = Words::of(subject).unwrap();
+fn answered(loaded: &LoadedModel, kind: TaskKind) -> (f64, f64) {
+    let words = Words::from_model(loaded).unwrap();
     let none = [words.bos().unwrap(), words.newline()];
     let (mut questions, mut with, mut without) = (Vec::new(), Vec::new(), Vec::new());
     for index in 0..CONTEXTS {
         let drawn = draw(kind, &words, TOKENS, index, 1).unwrap();
-        with.extend(ask(subject, &drawn.context, &drawn.questions));
-        without.extend(ask(subject, &none, &drawn.questions));
+        with.extend(ask(loaded, &drawn.context, &drawn.questions));
+        without.extend(ask(loaded, &none, &drawn.questions));
         questions.extend(drawn.questions);
     }
     let right = |predicted: &[Vec<usize>]| {
@@ -46,11 +46,11 @@ fn answered(subject: &LoadedModel, kind: TaskKind) -> (f64, f64) {
 
 #[test]
 fn trained_models_answer_from_the_context_and_only_from_it() {
-    for subject in subjects() {
-        let name = &subject.name;
+    for loaded in loaded_models() {
+        let name = &loaded.name;
         // Neither model can count words.
         for kind in kinds().filter(|kind| *kind != TaskKind::CommonWords) {
-            let (with, without) = answered(&subject, kind);
+            let (with, without) = answered(&loaded, kind);
             assert!(with > 0.5, "{name} answers {with} of {kind}");
             assert!(without < 0.1, "{name} guesses {without} of {kind}");
         }

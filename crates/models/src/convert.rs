@@ -81,7 +81,7 @@ pub fn write_gguf(
 }
 
 fn refuse_plain_llama(checkpoint: &Checkpoint) -> Result<()> {
-    if checkpoint.config().skeleton { Err(Error::PlainLlamaWritten) } else { Ok(()) }
+    if checkpoint.config().plain_llama { Err(Error::PlainLlamaWritten) } else { Ok(()) }
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {

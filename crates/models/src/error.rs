@@ -38,7 +38,7 @@ pub enum Error {
         "{model} has no tokenizer.json or tokenizer.model: put one beside its weights, or use a command that takes --tokens"
     )]
     NoTokenizer { model: String },
-    #[error("a plain Llama is a way to run a model, not a model to write: leave out --skeleton")]
+    #[error("a plain Llama is a way to run a model, not a model to write: leave out --as")]
     PlainLlamaWritten,
     #[error("the tokenizer cannot be written into a GGUF file: {source}")]
     Vocabulary { source: Box<bitkv_tokenizer::Error> },

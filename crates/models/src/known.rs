@@ -92,13 +92,13 @@ pub fn config_of(shape: &str) -> Result<Config> {
 
 impl Shape {
     /// The shape of a loaded model.
-    pub fn of(model: &LoadedModel) -> Shape {
+    pub fn new(model: &LoadedModel) -> Shape {
         Shape { name: model.name.clone(), config: model.config().clone() }
     }
 
     /// The same model, run as a plain Llama.
     pub fn as_plain_llama(self) -> Shape {
-        Shape { name: format!("{}{PLAIN_LLAMA_MARK}", self.name), config: self.config.as_llama_skeleton() }
+        Shape { name: format!("{}{PLAIN_LLAMA_MARK}", self.name), config: self.config.as_plain_llama() }
     }
 }
 

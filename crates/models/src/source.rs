@@ -42,7 +42,7 @@ pub fn built_in_name(name: &str) -> Option<&'static str> {
 /// How a model is to be read.
 #[derive(Clone, Debug, Default)]
 pub struct Loading {
-    /// As a plain Llama; see [`Config::as_llama_skeleton`].
+    /// As a plain Llama; see [`Config::as_plain_llama`].
     pub plain_llama: bool,
     /// The byte layout of a GGUF file's I2_S tensors; found by plausibility when it is not given.
     pub i2s_layout: Option<Layout>,
@@ -127,7 +127,7 @@ impl Source {
             }
             Place::Folder(path) | Place::Gguf(path) => Checkpoint::open_with(path, &options)?,
         };
-        Ok(if self.loading.plain_llama { checkpoint.as_llama_skeleton() } else { checkpoint })
+        Ok(if self.loading.plain_llama { checkpoint.as_plain_llama() } else { checkpoint })
     }
 
     /// The tokenizer that came with the weights, if one did.
@@ -214,12 +214,12 @@ impl Source {
         let files = match &self.place {
             Place::BuiltIn(name) => BUILT_IN
                 .iter()
-                .map(|file| Ok(FileHash::of_bytes(*file, embedded(name, file)?)))
+                .map(|file| Ok(FileHash::from_bytes(*file, embedded(name, file)?)))
                 .collect::<Result<Vec<_>>>()?,
-            Place::Gguf(path) => vec![FileHash::of_file(path)?],
+            Place::Gguf(path) => vec![FileHash::from_file(path)?],
             Place::Folder(folder) => {
                 let files = model_files(folder)?;
-                files.iter().map(|path| Ok(FileHash::of_file(path)?)).collect::<Result<_>>()?
+                files.iter().map(|path| Ok(FileHash::from_file(path)?)).collect::<Result<_>>()?
             }
         };
         let source = match self.place {
@@ -266,7 +266,7 @@ fn find(model: &str, progress: &dyn Progress) -> Result<(Place, String)> {
     }
     let id = ModelId::parse(model)
         .map_err(|source| Error::HubName { built_in: built_in().join(", "), source: Box::new(source) })?;
-    let found = bitkv_hub::fetch(&id, &Settings::of_process()?, progress)?;
+    let found = bitkv_hub::fetch(&id, &Settings::from_env()?, progress)?;
     let name = id.repository().rsplit('/').next().unwrap_or_default().to_string();
     Ok(if found.is_file() { (Place::Gguf(found), name) } else { (Place::Folder(found), name) })
 }

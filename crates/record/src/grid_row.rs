@@ -306,7 +306,7 @@ mod tests {
     key,experiment,model,form,policy,oracle,conserving,budget,when,positions,kv,seed,task,text,register,context_tokens,\
     asked_entries,kept_entries,full_entries,cache_bytes,full_bytes,plan_hash,attention_cosine,retained_mass,output_error,\
     kl_nats,agreement,nll_nats,nll_difference,targets,first_divergence,matching_fraction,correct,questions,depth,error
-    0123456789abcdef,e,m,llama-skeleton,uniform+random,false,true,0.5,once,original,f16,0,text,a,prose,8,4,4,8,32,64,\
+    0123456789abcdef,e,m,llama-plain_llama,uniform+random,false,true,0.5,once,original,f16,0,text,a,prose,8,4,4,8,32,64,\
     0123456789abcdef,,,,0.25,1.0,2.5,0.1,3,,,,0,,
     0123456789abcdee,e,m,true,entropy-inverted,true,false,64 tokens,chunked-128,original,kivi2,0,recall-aware,a,prose,8,,,,,,,,,,,,,,0,,,,4,0.5,too short
     ";

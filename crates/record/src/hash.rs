@@ -21,7 +21,7 @@ pub struct FileHash {
 
 impl FileHash {
     /// The hash of bytes already in memory.
-    pub fn of_bytes(name: impl Into<String>, bytes: &[u8]) -> Self {
+    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Self {
         Self { name: name.into(), sha256: sha256(bytes), bytes: bytes.len() as u64 }
     }
 
@@ -29,7 +29,7 @@ impl FileHash {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn of_file(path: &Path) -> Result<Self, RecordError> {
+    pub fn from_file(path: &Path) -> Result<Self, RecordError> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let (sha256, bytes) = sha256_file(path)?;
         Ok(Self { name, sha256, bytes })
@@ -105,7 +105,7 @@ mod tests {
         std::fs::write(file.path(), &bytes).unwrap();
         let (digest, size) = sha256_file(file.path()).unwrap();
         assert_eq!((digest, size), (sha256(&bytes), bytes.len() as u64));
-        let missing = FileHash::of_file(Path::new("no/such/file")).unwrap_err().to_string();
+        let missing = FileHash::from_file(Path::new("no/such/file")).unwrap_err().to_string();
         assert!(missing.contains("no/such/file"), "{missing}");
     }
 }

@@ -107,7 +107,7 @@ impl Manifest {
             let path = folder.join(&file.name);
             let bytes = rows::read(&path);
             let bytes = bytes.map_err(|source| RecordError::Read { path: path.clone(), source })?;
-            if FileHash::of_bytes(&*file.name, &bytes) != *file {
+            if FileHash::from_bytes(&*file.name, &bytes) != *file {
                 let (file, reason) = (path.display().to_string(), ContentError::OtherFile);
                 return Err(RecordError::Content { file, kind: "file of rows", reason });
             }
@@ -164,11 +164,11 @@ mod tests {
             models: vec![ModelEntry {
                 name: "tiny".into(),
                 source: "built-in".into(),
-                files: vec![FileHash::of_bytes("model.safetensors", b"weights")],
+                files: vec![FileHash::from_bytes("model.safetensors", b"weights")],
             }],
-            texts: vec![FileHash::of_bytes("a.txt", b"text")],
+            texts: vec![FileHash::from_bytes("a.txt", b"text")],
             options: options.as_object().unwrap().clone(),
-            files: vec![FileHash::of_bytes("rows.csv", b"rows")],
+            files: vec![FileHash::from_bytes("rows.csv", b"rows")],
         }
     }
 

@@ -188,7 +188,7 @@ mod tests {
 
     fn example() -> Profile {
         let entropies = [vec![0.25, 1.0], vec![2.0, 4.75]];
-        let texts = vec![FileHash::of_bytes("a.txt", b"a")];
+        let texts = vec![FileHash::from_bytes("a.txt", b"a")];
         Profile::new("tiny", Some(512), texts, Thresholds::CODE, &entropies).unwrap()
     }
 

@@ -11,7 +11,7 @@ impl Profile {
     ///
     /// # Errors
     /// When the file cannot be read or is neither.
-    pub fn of_file(file: &Path) -> Result<Profile, RecordError> {
+    pub fn from_file(file: &Path) -> Result<Profile, RecordError> {
         let keys: Map<String, Value> = serde_json::from_str(&json::read_text(file)?)
             .map_err(|source| RecordError::NoProfile { path: file.to_owned(), source })?;
         if keys.contains_key("format_version") {

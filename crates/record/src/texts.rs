@@ -173,7 +173,7 @@ fn own_text(path: &Path, split: Split) -> Result<Text, TextsError> {
     let bytes = read_bytes(path)?;
     let lossy = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     let (file, name) = (lossy(path.file_name()), lossy(path.file_stem()));
-    let FileHash { sha256, bytes: size, .. } = FileHash::of_bytes(&file, &bytes);
+    let FileHash { sha256, bytes: size, .. } = FileHash::from_bytes(&file, &bytes);
     let unspecified = || "unspecified".to_owned();
     let entry =
         TextEntry { split, name, register: unspecified(), file, sha256, bytes: size, licence: unspecified() };

@@ -102,7 +102,7 @@ pub struct Range {
 
 impl Range {
     /// Of at least one value; none where there is none.
-    pub fn of(values: &[f64]) -> Option<Range> {
+    pub fn new(values: &[f64]) -> Option<Range> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (min, max) = (*sorted.first()?, *sorted.last()?);
@@ -335,8 +335,8 @@ mod tests {
 
     #[test]
     fn ranges() {
-        assert_eq!(Range::of(&[]), None);
-        let range = Range::of(&[3.0, 1.0, 2.0, 6.0]).unwrap();
+        assert_eq!(Range::new(&[]), None);
+        let range = Range::new(&[3.0, 1.0, 2.0, 6.0]).unwrap();
         assert_eq!((range.min, range.median, range.max, range.spread()), (1.0, 2.5, 6.0, 2.0));
     }
 }

@@ -46,7 +46,7 @@ fn a_right_folder_loads_in_manifest_order() {
     assert_eq!(names(texts.calibration().collect()), ["lamp"]);
     assert_eq!(names(texts.evaluation().collect()), ["rope"]);
     assert_eq!(texts.all()[1].content, "A rope on the quay.\n");
-    assert_eq!(texts.hashes()[0], FileHash::of_bytes("lamp", b"A lamp in the window.\n"));
+    assert_eq!(texts.hashes()[0], FileHash::from_bytes("lamp", b"A lamp in the window.\n"));
 }
 
 #[test]

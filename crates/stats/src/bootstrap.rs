@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn the_bootstrap_of_a_mean_approaches_its_normal_interval() {
         let differences: Vec<f64> = (0..400).map(|i| f64::from(i % 20) - 9.5).collect();
-        let std = crate::Summary::of(&differences).unwrap().std;
+        let std = crate::Summary::new(&differences).unwrap().std;
         let reach = 1.96 * std / 20.0;
         let i = paired_bootstrap(&differences, 4000, 11);
         assert_eq!(i.mean, 0.0);

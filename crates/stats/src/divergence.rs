@@ -7,7 +7,7 @@ struct Normaliser {
 }
 
 impl Normaliser {
-    fn of(logits: &[f32]) -> Normaliser {
+    fn new(logits: &[f32]) -> Normaliser {
         let peak = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let sum: f64 = logits.iter().map(|&x| (f64::from(x) - peak).exp()).sum();
         Normaliser { peak, log_sum: sum.ln() }
@@ -28,8 +28,8 @@ pub struct Prediction<'a> {
 
 impl<'a> Prediction<'a> {
     /// Of a row of logits.
-    pub fn of(logits: &'a [f32]) -> Prediction<'a> {
-        Prediction { logits, norm: Normaliser::of(logits) }
+    pub fn new(logits: &'a [f32]) -> Prediction<'a> {
+        Prediction { logits, norm: Normaliser::new(logits) }
     }
 
     /// Negative log-likelihood of class `target` in nats; NaN when there is no such class or no softmax.
@@ -53,8 +53,8 @@ pub struct ReferencePrediction<'a> {
 
 impl<'a> ReferencePrediction<'a> {
     /// Of a row of logits.
-    pub fn of(logits: &'a [f32]) -> ReferencePrediction<'a> {
-        let prediction = Prediction::of(logits);
+    pub fn new(logits: &'a [f32]) -> ReferencePrediction<'a> {
+        let prediction = Prediction::new(logits);
         let probabilities = logits.iter().map(|&x| prediction.norm.log_p(x).exp()).collect();
         ReferencePrediction { prediction, probabilities }
     }
@@ -88,12 +88,12 @@ impl<'a> ReferencePrediction<'a> {
 /// Kullback-Leibler divergence of softmax(`other`) from softmax(`reference`), in nats: see
 /// [`ReferencePrediction::kl`].
 pub fn kl_from_logits(reference: &[f32], other: &[f32]) -> f64 {
-    ReferencePrediction::of(reference).kl(&Prediction::of(other))
+    ReferencePrediction::new(reference).kl(&Prediction::new(other))
 }
 
 /// Negative log-likelihood of class `target` under softmax(`logits`), in nats: see [`Prediction::nll`].
 pub fn nll_from_logits(logits: &[f32], target: usize) -> f64 {
-    Prediction::of(logits).nll(target)
+    Prediction::new(logits).nll(target)
 }
 
 /// Index of the largest value, the lowest index of equal ones. NaNs are passed
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn log_softmax(logits: &[f32]) -> Vec<f64> {
-        let norm = Normaliser::of(logits);
+        let norm = Normaliser::new(logits);
         logits.iter().map(|&x| norm.log_p(x)).collect()
     }
 

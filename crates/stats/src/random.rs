@@ -10,7 +10,7 @@ impl Rng {
     }
 
     /// The sequence of one part of a larger whole, such as one step of a run, so that parts can be made in any order.
-    pub fn of_part(seed: u64, part: u64) -> Rng {
+    pub fn for_part(seed: u64, part: u64) -> Rng {
         let first = Rng(seed).next_u64();
         Rng(first ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn parts_have_sequences_of_their_own() {
-        let first = |seed, part| Rng::of_part(seed, part).next_u64();
+        let first = |seed, part| Rng::for_part(seed, part).next_u64();
         assert_eq!(first(3, 4), first(3, 4));
         assert_ne!(first(3, 4), first(3, 5));
         assert_ne!(first(3, 4), first(4, 4));

@@ -17,7 +17,7 @@ pub struct Summary {
 
 impl Summary {
     /// Summarises `values`; `None` when there are none or one is not finite.
-    pub fn of(values: &[f64]) -> Option<Summary> {
+    pub fn new(values: &[f64]) -> Option<Summary> {
         if values.is_empty() || values.iter().any(|v| !v.is_finite()) {
             return None;
         }
@@ -65,22 +65,22 @@ mod tests {
 
     #[test]
     fn summarises() {
-        let s = Summary::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
+        let s = Summary::new(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
         assert_eq!(s, Summary { count: 8, mean: 5.0, std: 2.0, cv: 0.4, min: 2.0, max: 9.0 });
     }
 
     #[test]
     fn equal_values_have_no_spread() {
-        let s = Summary::of(&[0.1; 7]).unwrap();
+        let s = Summary::new(&[0.1; 7]).unwrap();
         assert_eq!((s.mean, s.std, s.cv), (0.1, 0.0, 0.0));
-        assert_eq!(Summary::of(&[0.0, 0.0]).unwrap().cv, 0.0);
+        assert_eq!(Summary::new(&[0.0, 0.0]).unwrap().cv, 0.0);
     }
 
     #[test]
     fn refuses_what_has_no_summary() {
-        assert_eq!(Summary::of(&[]), None);
-        assert_eq!(Summary::of(&[1.0, f64::NAN]), None);
-        assert_eq!(Summary::of(&[1.0, f64::INFINITY]), None);
+        assert_eq!(Summary::new(&[]), None);
+        assert_eq!(Summary::new(&[1.0, f64::NAN]), None);
+        assert_eq!(Summary::new(&[1.0, f64::INFINITY]), None);
     }
 
     #[test]

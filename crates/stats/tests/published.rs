@@ -16,7 +16,7 @@ fn entropies(file: &str) -> Vec<f64> {
 
 #[test]
 fn the_large_profile_has_the_published_statistics() {
-    let s = Summary::of(&entropies("bitnet_b1_58-large.csv")).unwrap();
+    let s = Summary::new(&entropies("bitnet_b1_58-large.csv")).unwrap();
     assert_eq!(s.count, 384);
     // To the last digits of entropy_config.json, which divides by the count.
     assert!((s.mean - 1.541_588_823_079_751_6).abs() < 1e-12);
@@ -29,7 +29,7 @@ fn the_large_profile_has_the_published_statistics() {
 fn the_heat_map_agrees_with_the_published_range() {
     let known = entropies("bitnet-b1.58-2B-4T.csv");
     assert_eq!(known.len(), 600 - 21);
-    let s = Summary::of(&known).unwrap();
+    let s = Summary::new(&known).unwrap();
     assert_eq!(s.max, 4.1);
     // The unknown heads lie in 0..0.5, which brackets the published mean of 2.402.
     let sum = s.mean * 579.0;

@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for Entries {
 impl File<'_> {
     fn parts(self, model: Bpe<'_>, file: &str) -> Result<Parts> {
         model.refuse_affixes(file)?;
-        let spelling = Spelling::of(file, &self.decoder, &self.pre_tokenizer, &self.normalizer)?;
+        let spelling = Spelling::new(file, &self.decoder, &self.pre_tokenizer, &self.normalizer)?;
         let unk = model.unk_token.as_ref().and_then(|unk| {
             let ids = model.vocab.0.iter().find(|(token, _)| token == unk).map(|(_, id)| *id);
             ids.or_else(|| self.added_tokens.iter().find(|a| a.token.content == *unk).map(|a| a.id))

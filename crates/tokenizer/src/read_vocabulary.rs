@@ -69,7 +69,7 @@ impl<'a> Typed<'a> {
             SpecialIds { bos: known(bos), eos: known(eos), unk: known(unk), pad: known(pad) };
         let mut types = vec![TokenType::Normal; count];
         for (id, code) in vocabulary.token_types.iter().enumerate() {
-            types[id] = match TokenType::of(*code) {
+            types[id] = match TokenType::from_code(*code) {
                 Some(kind) => kind,
                 // Some converters leave the type of plain tokens out.
                 None if *code == 0 => TokenType::Normal,

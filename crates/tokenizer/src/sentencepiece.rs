@@ -63,7 +63,7 @@ fn piece(message: &[u8], vocabulary: &mut Vocabulary) -> Option<()> {
             _ => {}
         }
     }
-    let kind = TokenType::of(i32::try_from(kind).ok()?)?;
+    let kind = TokenType::from_code(i32::try_from(kind).ok()?)?;
     vocabulary.tokens.push(text.into());
     vocabulary.scores.push(score);
     vocabulary.token_types.push(kind as i32);

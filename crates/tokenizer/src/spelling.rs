@@ -45,7 +45,12 @@ impl Spelling {
     }
 
     /// The spelling that a `tokenizer.json` means, by its decoder, or by what encodes if it has none.
-    pub(crate) fn of(file: &str, decoder: &Value, pre_tokenizer: &Value, normalizer: &Value) -> Result<Self> {
+    pub(crate) fn new(
+        file: &str,
+        decoder: &Value,
+        pre_tokenizer: &Value,
+        normalizer: &Value,
+    ) -> Result<Self> {
         let steps = steps(decoder);
         let is = |kind: &str| steps.iter().any(|step| step["type"] == kind);
         if steps.is_empty() {

@@ -55,7 +55,7 @@ pub enum TokenType {
 }
 
 impl TokenType {
-    pub(crate) fn of(code: i32) -> Option<TokenType> {
+    pub(crate) fn from_code(code: i32) -> Option<TokenType> {
         use TokenType::*;
         [Normal, Unknown, Control, UserDefined, Unused, Byte].into_iter().find(|kind| *kind as i32 == code)
     }

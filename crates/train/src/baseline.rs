@@ -24,7 +24,7 @@ struct Followers {
 /// Trains both on `train` and scores `valid`; `bytes` is the size of each token in UTF-8 bytes.
 pub(crate) fn baselines(train: &[u16], valid: &[u16], bytes: &[u32]) -> Baselines {
     let vocabulary = bytes.len();
-    let counts = Counts::of(train, vocabulary);
+    let counts = Counts::new(train, vocabulary);
     let size: f64 = valid.iter().skip(2).map(|&t| bytes[t as usize] as f64).sum();
     let (mut unigram, mut trigram) = (0.0, 0.0);
     for window in valid.windows(3) {
@@ -44,7 +44,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(train: &[u16], vocabulary: usize) -> Counts {
+    fn new(train: &[u16], vocabulary: usize) -> Counts {
         let mut counts = Counts {
             tokens: (train.len() + vocabulary) as f64,
             one: vec![1; vocabulary],
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn probabilities_sum_to_one() {
         let train: Vec<u16> = (0..500u32).map(|i| (i * i % 7) as u16).collect();
-        let counts = Counts::of(&train, 9);
+        let counts = Counts::new(&train, 9);
         for context in [[0, 1], [4, 2], [8, 8]] {
             let total: f64 = (0..9).map(|c| counts.trigram([context[0], context[1], c])).sum();
             assert!((total - 1.0).abs() < 1e-9, "{total} after {context:?}");

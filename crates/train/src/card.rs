@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bitkv_bitnet::{GenerationOptions, Model, Observe, Sampling, generate};
+use bitkv_bitnet::{GenerationOptions, Model, Probes, Sampling, generate};
 use bitkv_tokenizer::Tokenizer;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     model::Style,
     ops::Precision,
     recipe::Recipe,
-    tasks::{Kind, Words},
+    tasks::{TrainingTask, Words},
     trainer::Trainer,
     vocabulary::BOS_ID,
 };
@@ -118,7 +118,7 @@ fn tasks(card: &mut String, corpus: &Corpus, trainer: &Trainer<'_>) -> Result<()
     )?;
     let classes: Vec<String> = DISTANCES.iter().map(|d| format!("up to {d}")).collect();
     writeln!(card, "| task | {} |\n|---|{}", classes.join(" | "), "---|".repeat(DISTANCES.len()))?;
-    for (name, kind) in [("copy", Kind::Copy), ("recall", Kind::Recall)] {
+    for (name, kind) in [("copy", TrainingTask::Copy), ("recall", TrainingTask::Recall)] {
         let found = accuracy(trainer.model(), &words, Precision::Ternary, kind, SEQUENCES)?;
         let show = |a: &Accuracy| a.rate().map_or("-".to_owned(), |r| format!("{:.1} %", 100.0 * r));
         let cells: Vec<String> = found.iter().map(show).collect();
@@ -135,7 +135,7 @@ fn tasks(card: &mut String, corpus: &Corpus, trainer: &Trainer<'_>) -> Result<()
 /// Mean attention of all queries but the first on the first token, per head.
 fn sinks(card: &mut String, corpus: &Corpus, model: &Model) -> Result<()> {
     let length = 512.min(model.config().max_position_embeddings);
-    let observe = Observe { accumulated: true, ..Observe::default() };
+    let observe = Probes { accumulated: true, ..Probes::default() };
     let heads = model.config().num_attention_heads;
     let mut mass = vec![0.0; model.config().num_hidden_layers * heads];
     let sequences = corpus.validation(8, length);

@@ -7,7 +7,7 @@ use crate::{
     corpus::Corpus,
     model::{Batch, Model},
     ops::Precision,
-    tasks::{Kind, Sequence, UNSCORED, Words},
+    tasks::{Sequence, TrainingTask, UNSCORED, Words},
 };
 use bitkv_stats::Rng;
 
@@ -75,7 +75,7 @@ pub fn accuracy(
     model: &Model,
     words: &Words,
     precision: Precision,
-    kind: Kind,
+    kind: TrainingTask,
     count: usize,
 ) -> Result<Vec<Accuracy>> {
     let mut rng = Rng::new(0xE7A1 + kind as u64);
@@ -87,7 +87,7 @@ pub fn accuracy(
         }
         let sequences: Vec<Sequence> = (0..count)
             .map(|_| match kind {
-                Kind::Recall => words.recall(&mut rng, length, longest),
+                TrainingTask::Recall => words.recall(&mut rng, length, longest),
                 _ => words.copy(&mut rng, length, (longest / 2 + 1).max(4), longest),
             })
             .collect();

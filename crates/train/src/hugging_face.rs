@@ -39,7 +39,7 @@ impl Shape {
             bos_token_id: Some(BOS_ID),
             eos_token_ids: vec![EOS_ID],
             weights: WeightFormat::Masters,
-            skeleton: false,
+            plain_llama: false,
         }
     }
 }

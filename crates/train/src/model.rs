@@ -7,7 +7,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ops::{BitLinear, CausalAttention, CrossEntropyHead, Glu, Precision, RmsNorm},
+    ops::{BitLinear, CausalAttention, Glu, LmHeadCrossEntropy, Precision, RmsNorm},
     recipe::Start,
     start,
 };
@@ -118,7 +118,7 @@ impl Model {
             hidden = self.block(&hidden, layer, &attention, precision)?;
         }
         let hidden = hidden.apply_op2(self.tensor(self.parameters.len() - 1), RmsNorm { eps: EPS })?;
-        let (head, scored) = CrossEntropyHead::new(batch.targets.clone(), train);
+        let (head, scored) = LmHeadCrossEntropy::new(batch.targets.clone(), train);
         let loss = hidden.apply_op2(self.tensor(0), head)?;
         let scores = std::mem::take(&mut *scored.lock().expect("the forward pass is over"));
         Ok((loss, scores))

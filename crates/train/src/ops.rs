@@ -6,7 +6,7 @@
 mod attention;
 mod bit_linear;
 mod glu;
-mod head;
+mod lm_head;
 mod rms_norm;
 
 use bitkv_bitnet::custom_op::floats;
@@ -15,7 +15,7 @@ use candle_core::{Result, Storage, Tensor, bail};
 pub use attention::CausalAttention;
 pub use bit_linear::{BitLinear, Precision};
 pub use glu::Glu;
-pub use head::{CrossEntropyHead, Scored};
+pub use lm_head::{LmHeadCrossEntropy, Scored};
 pub use rms_norm::RmsNorm;
 
 /// Calls `read` with the f32 values of a tensor on the CPU.

@@ -11,7 +11,7 @@ pub const UNSCORED: u32 = u32::MAX;
 
 /// The kind of a sequence.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Kind {
+pub enum TrainingTask {
     /// A window of the corpus.
     Text,
     /// Strings of random words that come back once, each after a distance of its own.
@@ -25,7 +25,7 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Sequence {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: TrainingTask,
     /// Input tokens; the first is the beginning of a sequence.
     pub tokens: Vec<u32>,
     /// What each position should predict, or [`UNSCORED`].
@@ -86,7 +86,7 @@ impl Words {
     /// Every string has its own distance: with one period for a whole sequence, models learn to look back
     /// by a fixed number of tokens that many periods divide (24, say), and never by content.
     pub fn copy(&self, rng: &mut Rng, length: usize, shortest: usize, longest: usize) -> Sequence {
-        let mut draft = Draft::new(Kind::Copy);
+        let mut draft = Draft::new(TrainingTask::Copy);
         let mut fresh = Vec::new();
         while !draft.full(length) {
             let (low, high) = (shortest as f64, longest as f64);
@@ -108,7 +108,7 @@ impl Words {
     /// Lines of a key and a value. A key that comes back is answered from at most `longest` tokens
     /// ago, and only its value is scored.
     pub fn recall(&self, rng: &mut Rng, length: usize, longest: usize) -> Sequence {
-        let mut draft = Draft::new(Kind::Recall);
+        let mut draft = Draft::new(TrainingTask::Recall);
         // Key, value and the place where the value was last seen.
         let mut seen: Vec<(u32, u32, usize)> = Vec::new();
         let lines = length / LINE + 1;
@@ -147,7 +147,7 @@ impl Words {
 pub fn text(window: &[u16]) -> Sequence {
     let tokens = std::iter::once(BOS_ID).chain(window[..window.len() - 1].iter().map(|&t| t as u32));
     Sequence {
-        kind: Kind::Text,
+        kind: TrainingTask::Text,
         tokens: tokens.collect(),
         targets: window.iter().map(|&t| t as u32).collect(),
         distances: vec![0; window.len()],
@@ -156,13 +156,13 @@ pub fn text(window: &[u16]) -> Sequence {
 
 /// Tokens and, for each that is asked, how far back its answer is.
 struct Draft {
-    kind: Kind,
+    kind: TrainingTask,
     tokens: Vec<u32>,
     asked: Vec<Option<usize>>,
 }
 
 impl Draft {
-    fn new(kind: Kind) -> Draft {
+    fn new(kind: TrainingTask) -> Draft {
         Draft { kind, tokens: vec![BOS_ID], asked: vec![None] }
     }
 

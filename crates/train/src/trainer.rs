@@ -18,7 +18,7 @@ use crate::{
     ops::Precision,
     optimizer::Optimizer,
     recipe::{Recipe, Stage},
-    tasks::{Kind, Sequence, UNSCORED, Words},
+    tasks::{Sequence, TrainingTask, UNSCORED, Words},
 };
 use bitkv_stats::Rng;
 
@@ -179,7 +179,7 @@ impl<'a> Trainer<'a> {
 
     /// The batch of the next step: the same for every model with the same data seed.
     fn sequences(&self, stage: &Stage) -> Vec<Sequence> {
-        let mut rng = Rng::of_part(self.recipe.data_seed, self.position.step as u64);
+        let mut rng = Rng::for_part(self.recipe.data_seed, self.position.step as u64);
         let words = self.words.first(stage.alphabet);
         let draw = |_| {
             let kind = rng.unit();
@@ -203,7 +203,7 @@ impl<'a> Trainer<'a> {
     /// Updates the running accuracies.
     fn follow(&mut self, sequences: &[Sequence], predictions: &[u32]) {
         let length = sequences[0].tokens.len();
-        for kind in [Kind::Copy, Kind::Recall] {
+        for kind in [TrainingTask::Copy, TrainingTask::Recall] {
             let (mut right, mut asked) = (0, 0);
             for (i, sequence) in sequences.iter().enumerate().filter(|(_, s)| s.kind == kind) {
                 tally(std::slice::from_ref(sequence), &predictions[i * length..], |_, hit| {
@@ -212,7 +212,7 @@ impl<'a> Trainer<'a> {
                 });
             }
             let running =
-                if kind == Kind::Copy { &mut self.position.copy } else { &mut self.position.recall };
+                if kind == TrainingTask::Copy { &mut self.position.copy } else { &mut self.position.recall };
             if asked > 0 {
                 *running = MEMORY * *running + (1.0 - MEMORY) * right as f64 / asked as f64;
             }

@@ -54,7 +54,7 @@ pub fn tensors(checkpoint: &Checkpoint, device: &Device) -> Result<HashMap<Strin
     };
     let shape = [config.vocab_size, config.hidden_size];
     put("model.embed_tokens.weight".into(), dense(&checkpoint.embedding()?), &shape)?;
-    if let Some(lm_head) = checkpoint.head()? {
+    if let Some(lm_head) = checkpoint.lm_head()? {
         put("lm_head.weight".into(), dense(&lm_head), &shape)?;
     }
     for norm in config.all_norms() {
@@ -85,7 +85,7 @@ fn linear(weights: &Linear, config: &Config) -> Result<Vec<f32>> {
         if let Some(column) = codes.iter().position(|code| *code > 2) {
             return Err(Error::Checkpoint(weights.invalid_code(row, column)));
         }
-        if config.skeleton || config.weights == WeightFormat::Masters {
+        if config.plain_llama || config.weights == WeightFormat::Masters {
             weights.floats(row, out);
         } else {
             let weight = |code: u8| f32::from(code as i8 - 1) * weights.multiplier();

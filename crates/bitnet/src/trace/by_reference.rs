@@ -13,7 +13,7 @@ impl Trace {
     ///
     /// # Errors
     /// As [`Reference::logits`].
-    pub fn of_reference(reference: &Reference, tokens: &[u32], detail: Detail) -> Result<Trace> {
+    pub fn from_reference(reference: &Reference, tokens: &[u32], detail: Detail) -> Result<Trace> {
         let trace = Trace { tokens: tokens.into(), ..Trace::default() };
         let mut recorder = Recorder { trace, detail };
         let logits = reference.watched(tokens, &mut recorder)?;
@@ -31,7 +31,7 @@ impl Watch for Recorder {
     fn step(&mut self, layer: Option<usize>, step: Step, values: &Tensor) -> candle_core::Result<()> {
         let values = floats(values)?;
         let tokens = self.trace.tokens.len();
-        self.trace.steps.push(StepNorms::of(step, layer, &values, tokens));
+        self.trace.steps.push(StepNorms::new(step, layer, &values, tokens));
         if self.detail == Detail::Tensors && matches!(step, Step::Embedding | Step::Output) {
             self.trace.hidden.push(values);
         }

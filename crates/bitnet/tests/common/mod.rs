@@ -53,7 +53,7 @@ pub(crate) fn config(architecture: Architecture) -> Config {
         bos_token_id: Some(1),
         eos_token_ids: vec![2],
         weights: WeightFormat::Masters,
-        skeleton: false,
+        plain_llama: false,
     }
 }
 

@@ -25,7 +25,7 @@ fn read(checkpoint: &Checkpoint) -> Result<()> {
         (0..dense.rows()).for_each(|at| dense.row(at, &mut row));
     });
     let _ = embedding.map_err(|error| sentence(&error));
-    let _ = checkpoint.head().map(drop).map_err(|error| sentence(&error));
+    let _ = checkpoint.lm_head().map(drop).map_err(|error| sentence(&error));
     for norm in config.all_norms() {
         checkpoint.norm(&norm)?;
     }

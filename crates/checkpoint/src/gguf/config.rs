@@ -52,7 +52,7 @@ pub(super) fn read(gguf: &Gguf) -> Result<Config> {
         bos_token_id: keys.token(BOS)?,
         eos_token_ids: stop_tokens(&keys)?,
         weights: WeightFormat::Packed(ScaleRule::Multiply),
-        skeleton: false,
+        plain_llama: false,
     };
     check(&keys, prefix, &config)?;
     Ok(config)

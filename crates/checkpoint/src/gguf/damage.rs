@@ -53,7 +53,7 @@ pub(super) enum Damage {
 
 impl Damage {
     /// The same of one tensor.
-    pub(super) fn of_tensor(self, tensor: &str) -> Damage {
+    pub(super) fn in_tensor(self, tensor: &str) -> Damage {
         Damage::Tensor { tensor: tensor.into(), reason: Box::new(self) }
     }
 }

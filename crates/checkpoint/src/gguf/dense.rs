@@ -21,7 +21,7 @@ pub(super) fn target(dense: &Dense, asked: Option<FloatType>) -> Option<FloatTyp
 }
 
 pub(super) fn coding(kind: FloatType) -> Coding {
-    Coding::of_dtype(kind.dtype())
+    Coding::from_dtype(kind.dtype())
 }
 
 fn is_f16(dense: &Dense) -> bool {

@@ -10,7 +10,7 @@ use super::{
     cursor::{Cursor, Read},
     damage::Damage,
     types::{self, Context, Size},
-    value::{Kind, Value},
+    value::{Value, ValueType},
 };
 
 pub(super) const MAGIC: [u8; 4] = *b"GGUF";
@@ -25,7 +25,7 @@ pub struct Entry {
     /// Such as `general.architecture`.
     pub key: String,
     /// The type it is stored as.
-    pub kind: Kind,
+    pub kind: ValueType,
     /// What it says.
     pub value: Value,
 }
@@ -131,10 +131,10 @@ fn read_places(
     let (mut places, mut names) = (Vec::new(), HashMap::new());
     for at in 0..count {
         let name = from.string()?;
-        let shape = read_shape(from).map_err(|damage| damage.of_tensor(&name))?;
+        let shape = read_shape(from).map_err(|damage| damage.in_tensor(&name))?;
         let (kind, offset) = (from.u32()?, from.u64()?);
         if names.insert(name.clone(), at as usize).is_some() {
-            return Err(Damage::Twice.of_tensor(&name));
+            return Err(Damage::Twice.in_tensor(&name));
         }
         places.push(Place { name, shape, kind, offset, bytes: bytes.part(0..0) });
     }
@@ -167,7 +167,7 @@ fn place(places: &mut [Place], data: &Bytes, alignment: u64, context: Context<'_
     for (i, at) in order.iter().enumerate() {
         let place = &mut places[*at];
         let name = place.name.clone();
-        let of = |damage: Damage| damage.of_tensor(&name);
+        let of = |damage: Damage| damage.in_tensor(&name);
         if !place.offset.is_multiple_of(alignment) {
             return Err(of(Damage::Unaligned { offset: place.offset, alignment }));
         }

@@ -107,7 +107,7 @@ fn scale(stored: &Stored) -> Scale {
 /// Floats that are ternary already keep their value; others are masters.
 fn of_floats(shape: &LinearShape, stored: Stored) -> Result<Linear> {
     let ternary = ternary_value(&stored);
-    let mut linear = Linear::of_masters(shape, stored)?;
+    let mut linear = Linear::from_masters(shape, stored)?;
     if let Some(value) = ternary {
         linear.multiplier = value;
         linear.masters = Some(Ternarised { inverse: 1.0 / value, multiplier: value });

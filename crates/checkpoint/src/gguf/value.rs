@@ -28,7 +28,7 @@ pub enum Value {
 
 /// The type of a value or of an array's items.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
+pub enum ValueType {
     /// 8 bits, unsigned.
     U8,
     /// 8 bits.
@@ -58,23 +58,23 @@ pub enum Kind {
 }
 
 /// In the order of their numbers in files, with their names and sizes.
-const KINDS: [(Kind, &str, usize); 13] = [
-    (Kind::U8, "u8", 1),
-    (Kind::I8, "i8", 1),
-    (Kind::U16, "u16", 2),
-    (Kind::I16, "i16", 2),
-    (Kind::U32, "u32", 4),
-    (Kind::I32, "i32", 4),
-    (Kind::F32, "f32", 4),
-    (Kind::Bool, "bool", 1),
-    (Kind::String, "string", 0),
-    (Kind::Array, "array", 0),
-    (Kind::U64, "u64", 8),
-    (Kind::I64, "i64", 8),
-    (Kind::F64, "f64", 8),
+const KINDS: [(ValueType, &str, usize); 13] = [
+    (ValueType::U8, "u8", 1),
+    (ValueType::I8, "i8", 1),
+    (ValueType::U16, "u16", 2),
+    (ValueType::I16, "i16", 2),
+    (ValueType::U32, "u32", 4),
+    (ValueType::I32, "i32", 4),
+    (ValueType::F32, "f32", 4),
+    (ValueType::Bool, "bool", 1),
+    (ValueType::String, "string", 0),
+    (ValueType::Array, "array", 0),
+    (ValueType::U64, "u64", 8),
+    (ValueType::I64, "i64", 8),
+    (ValueType::F64, "f64", 8),
 ];
 
-impl Kind {
+impl ValueType {
     /// The name in tables.
     pub fn name(self) -> &'static str {
         KINDS[self as usize].1
@@ -85,7 +85,7 @@ impl Kind {
         self as u32
     }
 
-    fn read(from: &mut Cursor<'_>) -> Read<Kind> {
+    fn read(from: &mut Cursor<'_>) -> Read<ValueType> {
         let id = from.u32()?;
         KINDS.get(id as usize).map(|kind| kind.0).ok_or(Damage::UnknownType(id))
     }
@@ -94,14 +94,14 @@ impl Kind {
 /// Items of one type, not expanded.
 #[derive(Clone, Debug)]
 pub struct Array {
-    kind: Kind,
+    kind: ValueType,
     count: usize,
     bytes: Bytes,
 }
 
 impl Array {
     /// The type of the items.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ValueType {
         self.kind
     }
 
@@ -124,15 +124,15 @@ impl Array {
     /// The items of an array of strings, not copied.
     pub(super) fn raw_strings(&self) -> impl Iterator<Item = Bytes> + '_ {
         let mut from = Cursor::new(&self.bytes);
-        let count = if self.kind == Kind::String { self.count } else { 0 };
+        let count = if self.kind == ValueType::String { self.count } else { 0 };
         (0..count).map_while(move |_| from.raw_string().ok())
     }
 
     fn read(from: &mut Cursor<'_>) -> Read<Array> {
-        let (kind, count) = (Kind::read(from)?, from.u64()?);
+        let (kind, count) = (ValueType::read(from)?, from.u64()?);
         let bytes = match kind {
-            Kind::Array => return Err(Damage::NestedArray),
-            Kind::String => strings(from, count)?,
+            ValueType::Array => return Err(Damage::NestedArray),
+            ValueType::String => strings(from, count)?,
             sized => from.block(count, KINDS[sized as usize].2)?,
         };
         Ok(Array { kind, count: count as usize, bytes })
@@ -186,26 +186,26 @@ macro_rules! contents {
 contents!(as_integer: Integer(i128), as_f32: F32(f32), as_bool: Bool(bool), as_text: String(String), as_array: Array(Array));
 
 impl Value {
-    pub(super) fn read(from: &mut Cursor<'_>) -> Read<(Kind, Value)> {
-        let kind = Kind::read(from)?;
+    pub(super) fn read(from: &mut Cursor<'_>) -> Read<(ValueType, Value)> {
+        let kind = ValueType::read(from)?;
         Ok((kind, read_as(kind, from)?))
     }
 }
 
-fn read_as(kind: Kind, from: &mut Cursor<'_>) -> Read<Value> {
+fn read_as(kind: ValueType, from: &mut Cursor<'_>) -> Read<Value> {
     Ok(match kind {
-        Kind::U8 => Value::Integer(u8::from_le_bytes(from.number()?).into()),
-        Kind::I8 => Value::Integer(i8::from_le_bytes(from.number()?).into()),
-        Kind::U16 => Value::Integer(u16::from_le_bytes(from.number()?).into()),
-        Kind::I16 => Value::Integer(i16::from_le_bytes(from.number()?).into()),
-        Kind::U32 => Value::Integer(u32::from_le_bytes(from.number()?).into()),
-        Kind::I32 => Value::Integer(i32::from_le_bytes(from.number()?).into()),
-        Kind::U64 => Value::Integer(u64::from_le_bytes(from.number()?).into()),
-        Kind::I64 => Value::Integer(i64::from_le_bytes(from.number()?).into()),
-        Kind::F32 => Value::F32(f32::from_le_bytes(from.number()?)),
-        Kind::F64 => Value::F64(f64::from_le_bytes(from.number()?)),
-        Kind::Bool => Value::Bool(from.number::<1>()? != [0]),
-        Kind::String => Value::String(from.string()?),
-        Kind::Array => Value::Array(Array::read(from)?),
+        ValueType::U8 => Value::Integer(u8::from_le_bytes(from.number()?).into()),
+        ValueType::I8 => Value::Integer(i8::from_le_bytes(from.number()?).into()),
+        ValueType::U16 => Value::Integer(u16::from_le_bytes(from.number()?).into()),
+        ValueType::I16 => Value::Integer(i16::from_le_bytes(from.number()?).into()),
+        ValueType::U32 => Value::Integer(u32::from_le_bytes(from.number()?).into()),
+        ValueType::I32 => Value::Integer(i32::from_le_bytes(from.number()?).into()),
+        ValueType::U64 => Value::Integer(u64::from_le_bytes(from.number()?).into()),
+        ValueType::I64 => Value::Integer(i64::from_le_bytes(from.number()?).into()),
+        ValueType::F32 => Value::F32(f32::from_le_bytes(from.number()?)),
+        ValueType::F64 => Value::F64(f64::from_le_bytes(from.number()?)),
+        ValueType::Bool => Value::Bool(from.number::<1>()? != [0]),
+        ValueType::String => Value::String(from.string()?),
+        ValueType::Array => Value::Array(Array::read(from)?),
     })
 }

@@ -6,7 +6,7 @@ use super::{
     cursor::Read,
     damage::Damage,
     keys::Keys,
-    value::{Kind, Value},
+    value::{Value, ValueType},
 };
 
 /// A tokenizer as `tokenizer.*` keys describe it.
@@ -64,8 +64,8 @@ pub(super) fn read(keys: &Keys<'_>) -> Result<Vocabulary> {
     let vocabulary = Vocabulary {
         model: keys.text(MODEL)?.ok_or_else(|| keys.missing(MODEL))?.into(),
         pre: keys.text(PRE)?.map(String::from),
-        scores: items(keys, SCORES, Kind::F32, |value| value.as_f32().copied())?,
-        token_types: items(keys, TYPES, Kind::I32, |value| i32::try_from(*value.as_integer()?).ok())?,
+        scores: items(keys, SCORES, ValueType::F32, |value| value.as_f32().copied())?,
+        token_types: items(keys, TYPES, ValueType::I32, |value| i32::try_from(*value.as_integer()?).ok())?,
         merges: strings(keys, MERGES)?,
         bos: keys.token(BOS)?,
         eos: keys.token(EOS)?,
@@ -87,7 +87,7 @@ pub(super) fn read(keys: &Keys<'_>) -> Result<Vocabulary> {
 
 /// The strings of an array; none when it is absent.
 fn strings(keys: &Keys<'_>, key: &'static str) -> Result<Vec<String>> {
-    items(keys, key, Kind::String, |value| match value {
+    items(keys, key, ValueType::String, |value| match value {
         Value::String(text) => Some(text),
         _ => None,
     })
@@ -96,7 +96,7 @@ fn strings(keys: &Keys<'_>, key: &'static str) -> Result<Vec<String>> {
 fn items<T>(
     keys: &Keys<'_>,
     key: &'static str,
-    kind: Kind,
+    kind: ValueType,
     item: impl Fn(Value) -> Option<T>,
 ) -> Result<Vec<T>> {
     let Some(array) = keys.array(key)? else { return Ok(Vec::new()) };

@@ -12,7 +12,7 @@ use crate::{Coding, Error, Result};
 use super::{
     header::{DEFAULT_ALIGNMENT, MAGIC},
     types,
-    value::Kind,
+    value::ValueType,
 };
 
 const VERSION: u32 = 3;
@@ -129,22 +129,26 @@ fn text_bytes(text: &str) -> Vec<u8> {
 fn put_field(to: &mut Vec<u8>, field: Field<'_>) {
     // An array's number of items, the type, and the value or the items.
     let (count, kind, bytes) = match field {
-        Field::U32(n) => (None, Kind::U32, n.to_le_bytes().to_vec()),
-        Field::F32(x) => (None, Kind::F32, x.to_le_bytes().to_vec()),
-        Field::Bool(flag) => (None, Kind::Bool, vec![flag.into()]),
-        Field::Text(text) => (None, Kind::String, text_bytes(text)),
+        Field::U32(n) => (None, ValueType::U32, n.to_le_bytes().to_vec()),
+        Field::F32(x) => (None, ValueType::F32, x.to_le_bytes().to_vec()),
+        Field::Bool(flag) => (None, ValueType::Bool, vec![flag.into()]),
+        Field::Text(text) => (None, ValueType::String, text_bytes(text)),
         Field::Texts(texts) => {
-            (Some(texts.len()), Kind::String, texts.iter().flat_map(|text| text_bytes(text)).collect())
+            (Some(texts.len()), ValueType::String, texts.iter().flat_map(|text| text_bytes(text)).collect())
         }
-        Field::F32s(values) => {
-            (Some(values.len()), Kind::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        }
-        Field::I32s(values) => {
-            (Some(values.len()), Kind::I32, values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        }
+        Field::F32s(values) => (
+            Some(values.len()),
+            ValueType::F32,
+            values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        ),
+        Field::I32s(values) => (
+            Some(values.len()),
+            ValueType::I32,
+            values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        ),
     };
     if count.is_some() {
-        to.extend(Kind::Array.id().to_le_bytes());
+        to.extend(ValueType::Array.id().to_le_bytes());
     }
     to.extend(kind.id().to_le_bytes());
     to.extend(count.into_iter().flat_map(|count| (count as u64).to_le_bytes()));

@@ -73,7 +73,7 @@ impl Tensor {
     }
 
     pub(super) fn coding(&self) -> Coding {
-        Coding::of_dtype(self.dtype())
+        Coding::from_dtype(self.dtype())
     }
 
     pub(super) fn bytes(&self) -> usize {

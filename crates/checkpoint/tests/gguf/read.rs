@@ -20,7 +20,7 @@ fn a_file_like_the_published_one_is_read() {
         (500_000.0, 1e-5, 4096)
     );
     assert_eq!((config.bos_token_id, &config.eos_token_ids[..]), (Some(3), &[4][..]));
-    assert!(checkpoint.is_tied() && checkpoint.head().unwrap().is_none());
+    assert!(checkpoint.is_tied() && checkpoint.lm_head().unwrap().is_none());
     let (rows, multiplier) = query(&checkpoint);
     assert_eq!(multiplier, 1.25);
     assert!(rows.iter().enumerate().all(|(row, codes)| *codes == expected(row)));

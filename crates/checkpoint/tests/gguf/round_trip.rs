@@ -63,7 +63,7 @@ fn assert_same(a: &Checkpoint, b: &Checkpoint) {
         assert_eq!(a.norm(&norm).unwrap(), b.norm(&norm).unwrap(), "{}", norm.name);
     }
     let dense = |checkpoint: &Checkpoint| {
-        let head = checkpoint.head().unwrap();
+        let head = checkpoint.lm_head().unwrap();
         [Some(checkpoint.embedding().unwrap()), head].into_iter().flatten().collect::<Vec<_>>()
     };
     for (a, b) in dense(a).iter().zip(dense(b)) {
@@ -179,7 +179,7 @@ fn shapes_that_do_not_fit_are_refused() {
 #[test]
 fn activations_that_readers_would_not_compute_are_refused() {
     let recipe = Recipe::new(Architecture::BitNet);
-    let plain_llama = checkpoint(recipe).as_llama_skeleton();
+    let plain_llama = checkpoint(recipe).as_plain_llama();
     let path = std::env::temp_dir().join("never-written.gguf");
     let message =
         write(&path, &plain_llama, &options(Target::I2S), &bitkv_progress::Silent).unwrap_err().to_string();

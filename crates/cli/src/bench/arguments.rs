@@ -1,7 +1,7 @@
 use anyhow::Result;
 use bitkv_bench::{Cut, Fill, Probe, Request};
 
-use crate::{head::Head, model::OptionalModel};
+use crate::{lm_head::LmHeadArgument, model::OptionalModel};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -17,8 +17,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
     /// The output head's numbers; one other than exact decodes greedily.
-    #[arg(long, value_enum, default_value_t = Head::Exact)]
-    pub(super) head: Head,
+    #[arg(long, value_enum, alias = "head", default_value_t = LmHeadArgument::Exact)]
+    pub(super) lm_head: LmHeadArgument,
     /// Lengths of prefills in tokens, separated by commas. Without --prefill, --decode and --fit: 512, and 64 decoded.
     #[arg(long, value_delimiter = ',', value_name = "TOKENS")]
     prefill: Vec<usize>,

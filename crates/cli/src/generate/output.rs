@@ -14,19 +14,19 @@ use crate::output;
 
 /// Shows one text while it is made; several are shown when all are done.
 pub(super) struct Shown<'a> {
-    subject: &'a LoadedModel,
+    loaded: &'a LoadedModel,
     stream: Option<TextStream<'a>>,
     failed: Option<Error>,
 }
 
 impl<'a> Shown<'a> {
-    pub(super) fn new(subject: &'a LoadedModel, prompts: &[Vec<u32>], json: bool) -> Self {
+    pub(super) fn new(loaded: &'a LoadedModel, prompts: &[Vec<u32>], json: bool) -> Self {
         let live = prompts.len() == 1 && !json;
-        let stream = subject.tokenizer.as_ref().filter(|_| live).map(|t| t.stream());
+        let stream = loaded.tokenizer.as_ref().filter(|_| live).map(|t| t.stream());
         // No text of a skeleton may be taken for the model's.
-        let marked = !json && subject.config().skeleton;
-        let failed = if marked { output::text(&format!("[{}]\n", subject.name)).err() } else { None };
-        Shown { subject, stream, failed }
+        let marked = !json && loaded.config().plain_llama;
+        let failed = if marked { output::text(&format!("[{}]\n", loaded.name)).err() } else { None };
+        Shown { loaded, stream, failed }
     }
 
     /// A new token of a text; false when nobody can be shown it.
@@ -43,13 +43,13 @@ impl<'a> Shown<'a> {
 
     pub(super) fn finish(self, arguments: &Arguments, outcome: &Outcome) -> Result<()> {
         if arguments.json {
-            return output::json(&document(self.subject, arguments, outcome)?);
+            return output::json(&document(self.loaded, arguments, outcome)?);
         }
         match self.stream {
             Some(stream) => print(&(stream.finish()? + "\n"))?,
-            None => output::text(&texts(self.subject, outcome)?)?,
+            None => output::text(&texts(self.loaded, outcome)?)?,
         }
-        eprintln!("{}", summary(self.subject, outcome));
+        eprintln!("{}", summary(self.loaded, outcome));
         Ok(())
     }
 }
@@ -59,20 +59,20 @@ fn print(piece: &str) -> Result<()> {
 }
 
 /// Finished texts, each under its number if there are several.
-fn texts(subject: &LoadedModel, outcome: &Outcome) -> Result<String> {
+fn texts(loaded: &LoadedModel, outcome: &Outcome) -> Result<String> {
     let mut all = String::new();
     for (i, made) in outcome.made.iter().enumerate() {
         if outcome.made.len() > 1 {
             all += &format!("{}[{}]\n", if i > 0 { "\n" } else { "" }, i + 1);
         }
-        all += &text(subject, made)?.unwrap_or_else(|| format!("{:?}", made.tokens));
+        all += &text(loaded, made)?.unwrap_or_else(|| format!("{:?}", made.tokens));
         all += "\n";
     }
     Ok(all)
 }
 
-fn text(subject: &LoadedModel, made: &Generated) -> Result<Option<String>> {
-    let Some(tokenizer) = &subject.tokenizer else { return Ok(None) };
+fn text(loaded: &LoadedModel, made: &Generated) -> Result<Option<String>> {
+    let Some(tokenizer) = &loaded.tokenizer else { return Ok(None) };
     Ok(Some(tokenizer.decode(&made.tokens)?))
 }
 
@@ -102,15 +102,15 @@ impl Totals {
     }
 }
 
-fn summary(subject: &LoadedModel, outcome: &Outcome) -> String {
+fn summary(loaded: &LoadedModel, outcome: &Outcome) -> String {
     let totals = Totals::of(outcome);
     let peak = bitkv_bytes::peak_resident_bytes().map_or(String::new(), |peak| {
-        format!(", {:.0} MB resident at most ({:.0} MB needed)", mega(peak), mega(needed(subject, outcome)))
+        format!(", {:.0} MB resident at most ({:.0} MB needed)", mega(peak), mega(needed(loaded, outcome)))
     });
     format!(
         "{}: loaded in {:.2} s, {} prompt tokens in {:.2} s, {} tokens in {:.2} s ({:.1} tokens/s), cache {} bytes{peak}",
-        subject.name,
-        subject.load_seconds,
+        loaded.name,
+        loaded.load_seconds,
         totals.prompt_tokens,
         totals.prefill_seconds,
         totals.tokens,
@@ -125,17 +125,17 @@ fn mega(bytes: u64) -> f64 {
 }
 
 /// Bytes of weights as held, cache, and activations of the longest prompt.
-fn needed(subject: &LoadedModel, outcome: &Outcome) -> u64 {
+fn needed(loaded: &LoadedModel, outcome: &Outcome) -> u64 {
     let longest = outcome.prompts.iter().map(Vec::len).max().unwrap_or(0);
-    let model = &subject.model;
+    let model = &loaded.model;
     (model.weight_bytes() + Totals::of(outcome).cache_bytes + model.activation_bytes(longest)) as u64
 }
 
-fn document(subject: &LoadedModel, arguments: &Arguments, outcome: &Outcome) -> Result<Value> {
+fn document(loaded: &LoadedModel, arguments: &Arguments, outcome: &Outcome) -> Result<Value> {
     let totals = Totals::of(outcome);
     let mut document = json!({
-        "model": subject.name,
-        "load_seconds": subject.load_seconds,
+        "model": loaded.name,
+        "load_seconds": loaded.load_seconds,
         "prefill_seconds": totals.prefill_seconds,
         "decode_seconds": totals.decode_seconds,
         "tokens_per_second": totals.tokens_per_second(),
@@ -143,10 +143,10 @@ fn document(subject: &LoadedModel, arguments: &Arguments, outcome: &Outcome) -> 
         "budget": arguments.budget.written(),
         "cache_bytes": totals.cache_bytes,
         "peak_rss_bytes": bitkv_bytes::peak_resident_bytes(),
-        "needed_bytes": needed(subject, outcome),
+        "needed_bytes": needed(loaded, outcome),
     });
     let sequences =
-        (0..outcome.made.len()).map(|i| sequence(subject, outcome, i)).collect::<Result<Vec<_>>>()?;
+        (0..outcome.made.len()).map(|i| sequence(loaded, outcome, i)).collect::<Result<Vec<_>>>()?;
     // The keys of a single text stand at the top.
     match (&sequences[..], &mut document) {
         ([Value::Object(only)], Value::Object(all)) => all.extend(only.clone()),
@@ -155,23 +155,23 @@ fn document(subject: &LoadedModel, arguments: &Arguments, outcome: &Outcome) -> 
     Ok(document)
 }
 
-fn sequence(subject: &LoadedModel, outcome: &Outcome, i: usize) -> Result<Value> {
+fn sequence(loaded: &LoadedModel, outcome: &Outcome, i: usize) -> Result<Value> {
     let made = &outcome.made[i];
     Ok(json!({
         "prompt_tokens": outcome.prompts[i],
         "tokens": made.tokens,
-        "text": text(subject, made)?,
+        "text": text(loaded, made)?,
         "stop": stop(made.stop),
         "kept_tokens": outcome.kept[i],
         "cache_bytes": outcome.caches[i].bytes(),
-        "head": head(subject, made),
+        "head": head(loaded, made),
     }))
 }
 
 /// Which head there was, and what another than the exact one did: its error as parts of the exact logits' range behind
 /// the prompt, and how many of their logits were computed exactly.
-fn head(subject: &LoadedModel, made: &Generated) -> Value {
-    let precision = subject.model.head().name();
+fn head(loaded: &LoadedModel, made: &Generated) -> Value {
+    let precision = loaded.model.lm_head().name();
     match made.head {
         None => json!({"precision": precision}),
         Some(used) => json!({

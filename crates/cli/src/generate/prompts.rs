@@ -35,17 +35,17 @@ pub(super) fn texts(arguments: &Arguments) -> Result<Vec<String>> {
 pub(super) fn tokens(
     arguments: &Arguments,
     texts: Vec<String>,
-    subject: &LoadedModel,
+    loaded: &LoadedModel,
 ) -> Result<Vec<Vec<u32>>> {
     if texts.is_empty() {
-        let read = |path: &PathBuf| input::tokens(path, &subject.name, subject.config());
+        let read = |path: &PathBuf| input::tokens(path, &loaded.name, loaded.config());
         return arguments.tokens.iter().map(read).collect();
     }
-    let tokenizer = subject.tokenizer()?;
+    let tokenizer = loaded.tokenizer()?;
     if !arguments.chat {
         return texts.iter().map(|text| Ok(tokenizer.encode(text, true)?)).collect();
     }
-    let chat = subject.chat()?;
+    let chat = loaded.chat()?;
     let said = |text: String| {
         let system = arguments.system.iter().map(|system| Message::new("system", system.clone()));
         let messages: Vec<Message> = system.chain([Message::new("user", text)]).collect();
@@ -55,22 +55,22 @@ pub(super) fn tokens(
 }
 
 /// The id of a stop token.
-pub(super) fn stop(token: &str, subject: &LoadedModel) -> Result<u32> {
-    let vocabulary = subject.config().vocab_size;
+pub(super) fn stop(token: &str, loaded: &LoadedModel) -> Result<u32> {
+    let vocabulary = loaded.config().vocab_size;
     if let Ok(id) = token.parse::<u32>() {
         ensure!(
             (id as usize) < vocabulary,
             "--stop {id} is outside the vocabulary of {vocabulary} of {}: use an id below it",
-            subject.name
+            loaded.name
         );
         return Ok(id);
     }
-    let tokenizer = subject.tokenizer()?;
+    let tokenizer = loaded.tokenizer()?;
     if let Some(id) = tokenizer.id(token) {
         return Ok(id);
     }
     match tokenizer.encode(token, false)?[..] {
         [id] => Ok(id),
-        _ => bail!("--stop {token} is not one token of {}: use one of its tokens, or an id", subject.name),
+        _ => bail!("--stop {token} is not one token of {}: use one of its tokens, or an id", loaded.name),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::model::{Files, NAMES, named, only, says};
 
 fn with_config(name: &str, change: impl FnOnce(&mut Value)) -> Vec<Finding> {
-    let mut files = Files::of(name);
+    let mut files = Files::new(name);
     change(&mut files.config);
     files.findings()
 }
@@ -28,7 +28,7 @@ fn the_wrong_direction_of_scales_is_named() {
 #[test]
 fn the_direction_of_scales_around_one_is_told_by_a_text() {
     for name in NAMES {
-        let mut files = Files::of(name);
+        let mut files = Files::new(name);
         // The same model to rounding: what scales gain, the norms in front of their layers lose.
         for (name, tensor) in &mut files.tensors {
             let factor = match name {
@@ -69,7 +69,7 @@ fn a_silent_configuration_is_a_warning() {
 
 #[test]
 fn a_tokenizer_that_is_too_large_is_refused() {
-    let mut files = Files::of("first-gqa");
+    let mut files = Files::new("first-gqa");
     let mut added = files.tokenizer["added_tokens"][0].clone();
     (added["id"], added["content"]) = (2048.into(), "<one too many>".into());
     files.tokenizer["added_tokens"].as_array_mut().unwrap().push(added);
@@ -81,7 +81,7 @@ fn a_tokenizer_that_is_too_large_is_refused() {
 
 #[test]
 fn a_missing_tokenizer_is_noted() {
-    let mut evidence = Files::of("first-gqa").evidence();
+    let mut evidence = Files::new("first-gqa").evidence();
     evidence.tokenizer = Ok(None);
     let findings = bitkv_doctor::examine(&evidence);
     assert_eq!(named(&findings, Severity::Fault), [""; 0]);
@@ -90,7 +90,7 @@ fn a_missing_tokenizer_is_noted() {
 
 /// The model of a larger vocabulary with the same tokenizer.
 fn padded_to(vocabulary: usize) -> Vec<Finding> {
-    let mut files = Files::of("first-gqa");
+    let mut files = Files::new("first-gqa");
     files.config["vocab_size"] = vocabulary.into();
     let tensor = files.tensor("model.embed_tokens.weight");
     let row = tensor.data[..tensor.data.len() / tensor.shape[0]].to_vec();
@@ -116,7 +116,7 @@ fn first_and_last_tokens_must_exist() {
     });
     says(only(&findings, "bos-token", Severity::Warning), &["no `bos_token_id`"]);
     says(only(&findings, "eos-token", Severity::Warning), &["no `eos_token_id`", "never ends"]);
-    let mut files = Files::of("first-gqa");
+    let mut files = Files::new("first-gqa");
     let tensor = files.tensor("model.embed_tokens.weight");
     let row = tensor.data[..tensor.data.len() / 2048].to_vec();
     tensor.data.extend(row);

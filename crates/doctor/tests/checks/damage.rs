@@ -7,7 +7,7 @@ use crate::model::{Files, NAMES, Tensor, named, only, says};
 const EMBEDDING: &str = "model.embed_tokens.weight";
 
 fn damaged(change: impl FnOnce(&mut Files)) -> Vec<Finding> {
-    let mut files = Files::of("first-gqa");
+    let mut files = Files::new("first-gqa");
     change(&mut files);
     files.findings()
 }
@@ -21,7 +21,7 @@ fn faults(findings: &[Finding], expected: &[&str]) {
 #[test]
 fn a_truncated_embedding_is_named() {
     for name in NAMES {
-        let mut files = Files::of(name);
+        let mut files = Files::new(name);
         let tensor = files.tensor(EMBEDDING);
         let kept = tensor.shape[0] * 1707 / 128_256;
         let row = tensor.data.len() / tensor.shape[0];

@@ -58,7 +58,7 @@ fn layout(layout: Layout) -> Loading {
 
 #[test]
 fn what_a_gguf_file_leaves_open_is_noted() {
-    let findings = of_gguf(&Files::of("first-gqa"), Target::I2S, |vocabulary| {
+    let findings = of_gguf(&Files::new("first-gqa"), Target::I2S, |vocabulary| {
         vocabulary.pre = None;
         vocabulary.chat_template = Some("Human: {{ x }} BITNETAssistant: ".into());
     });
@@ -74,7 +74,7 @@ fn what_a_gguf_file_leaves_open_is_noted() {
 #[test]
 fn every_gguf_type_keeps_its_health() {
     for target in [Target::I2S, Target::Tq1_0, Target::Tq2_0] {
-        let findings = of_gguf(&Files::of("first-gqa"), target, |_| ());
+        let findings = of_gguf(&Files::new("first-gqa"), target, |_| ());
         let worse: Vec<_> = findings.iter().filter(|f| f.severity != Severity::Note).collect();
         assert!(worse.is_empty(), "{target:?}: {worse:#?}");
     }
@@ -83,7 +83,7 @@ fn every_gguf_type_keeps_its_health() {
 /// A converter that decoded wrongly before it wrote a GGUF file.
 #[test]
 fn mistakes_survive_conversion_and_are_named() {
-    let mut files = Files::of("first-gqa");
+    let mut files = Files::new("first-gqa");
     files.change_packed(|bytes, rows, cols| {
         packed(&decode(bytes, rows, cols, ZERO_FIRST, NEIGHBOURS), rows, cols)
     });
@@ -96,7 +96,7 @@ fn mistakes_survive_conversion_and_are_named() {
 
 #[test]
 fn a_layout_that_nothing_tells_is_a_warning() {
-    let config = Config::from_json(&Files::of("first-gqa").config.to_string(), "config.json").unwrap();
+    let config = Config::from_json(&Files::new("first-gqa").config.to_string(), "config.json").unwrap();
     let folder = tempfile::tempdir().unwrap();
     write_random(&config, 5, folder.path(), &bitkv_progress::Silent).unwrap();
     let (_folder, path) = write(&Checkpoint::open(folder.path()).unwrap(), None, Target::I2S);
@@ -110,7 +110,7 @@ fn a_layout_that_nothing_tells_is_a_warning() {
 
 #[test]
 fn a_wrong_layout_is_noticed() {
-    let findings = read_as(&Files::of("first-gqa"), Target::I2S, layout(Layout::Arm), |_| ());
+    let findings = read_as(&Files::new("first-gqa"), Target::I2S, layout(Layout::Arm), |_| ());
     says(only(&findings, "interleaving", Severity::Warning), &["another layout", "--i2s-layout"]);
 }
 

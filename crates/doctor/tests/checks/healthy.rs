@@ -57,7 +57,7 @@ fn random_models_are_not_accused() {
 
 #[test]
 fn many_random_seeds_are_not_accused() {
-    let config = Config::from_json(&Files::of("first-gqa").config.to_string(), "config.json").unwrap();
+    let config = Config::from_json(&Files::new("first-gqa").config.to_string(), "config.json").unwrap();
     let config = Config { vocab_size: 64, ..config };
     for seed in 0..8 {
         let folder = tempfile::tempdir().unwrap();
@@ -73,7 +73,7 @@ fn many_random_seeds_are_not_accused() {
 /// With a tokenizer they are run, and are no model of text in either direction of their scales.
 #[test]
 fn random_weights_are_only_accused_of_not_being_trained() {
-    let mut files = Files::of("first-mha");
+    let mut files = Files::new("first-mha");
     files.change_packed(|bytes, rows, cols| {
         let mut random = bitkv_stats::Rng::new(bytes.len() as u64);
         let values: Vec<i8> =

@@ -10,7 +10,7 @@ use crate::{
 
 /// Full-precision weights that ternarise to the codes and scales of a trained model.
 fn masters(name: &str) -> Files {
-    let mut files = Files::of(name);
+    let mut files = Files::new(name);
     let scales: Vec<(String, f32)> = files
         .tensors
         .iter()
@@ -44,7 +44,7 @@ fn compared(files: &Files, masters: &Files) -> Vec<Finding> {
 fn equal_codes_and_scales_are_noted() {
     for name in NAMES {
         let masters = masters(name);
-        let findings = compared(&Files::of(name), &masters);
+        let findings = compared(&Files::new(name), &masters);
         assert_eq!(named(&findings, Severity::Fault), [""; 0], "{findings:#?}");
         says(only(&findings, "masters", Severity::Note), &["100.0000 %"]);
         says(only(&findings, "masters-scale", Severity::Note), &["28 multipliers are the masters'"]);
@@ -68,7 +68,7 @@ fn every_mistake_is_told_from_the_masters() {
     ];
     let masters = masters("first-mha");
     for (map, place, words) in cases {
-        let mut files = Files::of("first-mha");
+        let mut files = Files::new("first-mha");
         files.change_packed(|bytes, rows, cols| packed(&decode(bytes, rows, cols, map, place), rows, cols));
         let findings = compared(&files, &masters);
         let finding = only(&findings, "masters", Severity::Fault);
@@ -85,30 +85,30 @@ fn unrelated_masters_are_told_from_rounding() {
     for tensor in masters.tensors.values_mut().filter(|t| t.dtype == Dtype::F32 && t.shape.len() == 2) {
         tensor.change(|weights| weights.iter_mut().step_by(250).for_each(|w| *w = 0.0));
     }
-    let findings = compared(&Files::of("first-gqa"), &masters);
+    let findings = compared(&Files::new("first-gqa"), &masters);
     says(only(&findings, "masters", Severity::Warning), &["rounding"]);
     for tensor in masters.tensors.values_mut().filter(|t| t.dtype == Dtype::F32 && t.shape.len() == 2) {
         tensor.change(|weights| weights.reverse());
     }
-    let findings = compared(&Files::of("first-gqa"), &masters);
+    let findings = compared(&Files::new("first-gqa"), &masters);
     says(only(&findings, "masters", Severity::Fault), &["no known decode map", "another model"]);
-    let findings = compared(&Files::of("first-gqa"), &Files::of("first-mha"));
+    let findings = compared(&Files::new("first-gqa"), &Files::new("first-mha"));
     says(only(&findings, "masters", Severity::Fault), &["in the masters", "not masters of this model"]);
 }
 
 #[test]
 fn reciprocal_and_damaged_scales_are_told_apart() {
     let masters = masters("first-gqa");
-    let mut files = Files::of("first-gqa");
+    let mut files = Files::new("first-gqa");
     files.config["quantization_config"]["linear_class"] = "bitlinear".into();
     let findings = compared(&files, &masters);
     says(only(&findings, "masters-scale", Severity::Fault), &["28 their reciprocal", "to autobitlinear"]);
-    let mut files = Files::of("first-gqa");
+    let mut files = Files::new("first-gqa");
     files.tensor("model.layers.0.mlp.up_proj.weight_scale").change(|scale| scale[0] *= 1.02);
     let findings = compared(&files, &masters);
     says(only(&findings, "masters-scale", Severity::Fault), &["27 multipliers", "1 neither", "damaged"]);
     // A unit in the last place of bf16 is what packing rounds away.
-    let mut files = Files::of("first-gqa");
+    let mut files = Files::new("first-gqa");
     files.tensor("model.layers.0.mlp.up_proj.weight_scale").change(|scale| scale[0] *= 1.005);
     only(&compared(&files, &masters), "masters-scale", Severity::Note);
 }
@@ -117,6 +117,6 @@ fn reciprocal_and_damaged_scales_are_told_apart() {
 fn damaged_masters_are_named_as_such() {
     let mut masters = masters("first-gqa");
     masters.tensors.remove("model.layers.1.mlp.up_proj.weight");
-    let findings = compared(&Files::of("first-gqa"), &masters);
+    let findings = compared(&Files::new("first-gqa"), &masters);
     says(only(&findings, "masters", Severity::Fault), &["layers.1.mlp.up_proj", "the masters are damaged"]);
 }

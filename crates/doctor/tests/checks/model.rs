@@ -87,7 +87,7 @@ pub(crate) struct Files {
 
 impl Files {
     /// One of [`NAMES`].
-    pub(crate) fn of(name: &str) -> Files {
+    pub(crate) fn new(name: &str) -> Files {
         let read = |file: &str| fs::read(trained(name).join(file)).unwrap();
         let bytes = read("model.safetensors");
         let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();

@@ -10,9 +10,9 @@ use crate::{
 /// What the doctor says of a model that an engine decoded and that was written properly afterwards, and of one that
 /// the engine's converter wrote.
 fn of_engine(name: &str, map: Map, place: Place) -> [Vec<Finding>; 2] {
-    let mut decoded = Files::of(name);
+    let mut decoded = Files::new(name);
     decoded.change_packed(|bytes, rows, cols| packed(&decode(bytes, rows, cols, map, place), rows, cols));
-    let mut written = Files::of(name);
+    let mut written = Files::new(name);
     written.change_packed(|bytes, rows, cols| encode(&values(bytes, rows, cols), rows, cols, map, place));
     [decoded, written].map(|files| files.findings())
 }
@@ -94,7 +94,7 @@ fn a_reversed_byte_is_named() {
 /// A checkpoint put together from the output of two converters.
 #[test]
 fn a_single_matrix_with_a_wrong_map_is_a_warning() {
-    let mut files = Files::of("first-gqa");
+    let mut files = Files::new("first-gqa");
     let name = "model.layers.1.self_attn.k_proj.weight";
     let tensor = files.tensor(name);
     let (rows, cols) = (4 * tensor.shape[0], tensor.shape[1]);

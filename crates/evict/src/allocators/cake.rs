@@ -33,8 +33,8 @@ impl Allocator for Cake {
             let heads = layer * shape.kv_heads..(layer + 1) * shape.kv_heads;
             let (mut entropy, mut variance) = (0.0, 0.0);
             for head in heads {
-                let head = Head::of(division.observation, head, Pooling::Mean);
-                for rows in PastRows::of(&head, self.window) {
+                let head = Head::new(division.observation, head, Pooling::Mean);
+                for rows in PastRows::new(&head, self.window) {
                     entropy += rows.iter().flatten().map(|&a| surprise(a)).sum::<f64>();
                     variance += rows.variance().iter().sum::<f64>();
                 }

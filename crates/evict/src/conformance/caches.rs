@@ -121,7 +121,7 @@ impl Cache {
 
     /// All of it, observed.
     pub(super) fn view(&self) -> Observation<'_> {
-        let mut seen = Observation::of(self.shape);
+        let mut seen = Observation::new(self.shape);
         seen.positions = self.positions.iter().map(Vec::as_slice).collect();
         seen.rope_theta = Some(10_000.0);
         let seen = self.rows.iter().fold(seen, |seen, (&need, rows)| seen.with_rows(need, rows));

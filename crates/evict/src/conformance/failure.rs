@@ -89,7 +89,7 @@ pub(super) struct Findings {
 
 impl Findings {
     /// None yet, of a policy or a method.
-    pub(super) fn of(policy: impl Into<String>) -> Findings {
+    pub(super) fn new(policy: impl Into<String>) -> Findings {
         Findings { policy: policy.into(), failures: Vec::new() }
     }
 
@@ -108,7 +108,7 @@ impl Findings {
 
 /// What `check` finds of a policy or a method; a panic is a failure too.
 pub(super) fn findings(policy: &str, check: impl FnOnce(&mut Findings)) -> Vec<Failure> {
-    let mut findings = Findings::of(policy);
+    let mut findings = Findings::new(policy);
     // After a panic only the findings made before it are read.
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&mut findings)));
     if let Err(payload) = done {

@@ -127,7 +127,7 @@ fn is_reversed(mut both: Vec<(f32, f32)>) -> bool {
 fn scores(scorer: &dyn Scorer, seen: &Observation<'_>, pool: Pooling, fill: f32) -> Vec<Vec<f32>> {
     let score = |index| {
         let mut out = vec![fill; seen.held(index)];
-        scorer.score(&Head::of(seen, index, pool), &mut out);
+        scorer.score(&Head::new(seen, index, pool), &mut out);
         out.truncate(out.len().saturating_sub(scorer.protects()));
         out
     };

@@ -21,10 +21,10 @@ impl Rule for EntropyGlobal {
     fn plan(&self, seen: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
         let shape = seen.shape;
         let count = global_budget(shape, seen.numbers(Need::Entropy), budget.part(seen.shape));
-        let cv = Summary::of(seen.numbers(Need::Entropy)).map_or(0.0, |s| s.cv);
+        let cv = Summary::new(seen.numbers(Need::Entropy)).map_or(0.0, |s| s.cv);
         // With no more cells than the budget nothing is evicted: `best` then keeps all.
         let set = select::best(&importance(shape.tokens, cv), count);
-        Ok(Plan::of_kv_heads(shape, budget.total(shape), vec![set; shape.all_kv_heads()]))
+        Ok(Plan::from_kv_heads(shape, budget.total(shape), vec![set; shape.all_kv_heads()]))
     }
 }
 

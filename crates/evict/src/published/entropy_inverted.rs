@@ -22,7 +22,7 @@ impl Rule for EntropyInverted {
         let parts = inverted_budgets(seen.numbers(Need::Entropy), 1.0 / budget.part(seen.shape));
         let mut sets = best_of_rows(seen, parts);
         sets.iter_mut().filter(|set| set.first() != Some(&0)).for_each(|set| set.insert(0, 0));
-        Ok(Plan::of_query_heads(seen.shape, budget.total(seen.shape), sets))
+        Ok(Plan::from_query_heads(seen.shape, budget.total(seen.shape), sets))
     }
 }
 

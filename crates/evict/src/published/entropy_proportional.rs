@@ -17,7 +17,7 @@ method! {
 impl Rule for EntropyProportional {
     fn plan(&self, seen: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
         let parts = proportional_budgets(seen.numbers(Need::Entropy), budget.part(seen.shape));
-        Ok(Plan::of_query_heads(seen.shape, budget.total(seen.shape), best_of_rows(seen, parts)))
+        Ok(Plan::from_query_heads(seen.shape, budget.total(seen.shape), best_of_rows(seen, parts)))
     }
 }
 

@@ -66,7 +66,7 @@ impl TryFrom<String> for Base {
         let made = options::refuse_unknown(entry.about.name, &part.options, &entry.own)
             .and_then(|()| entry.read(&part.options));
         let Made { about, defaults, options, method, .. } = made.map_err(|e| e.to_string())?;
-        let spec = Written::of(about.name, &defaults, &options).short;
+        let spec = Written::new(about.name, &defaults, &options).short;
         Ok(Base { spec, pools: about.pools, scorer: method })
     }
 }

@@ -30,7 +30,7 @@ impl Scorer for CakeAttention {
             let score = |(mean, variance)| (mean + self.gamma * variance) as f32;
             smoothed(&moments.map(score).collect::<Vec<f32>>(), self.kernel)
         };
-        let rows: Vec<Vec<f32>> = PastRows::of(head, self.window).into_iter().map(one).collect();
+        let rows: Vec<Vec<f32>> = PastRows::new(head, self.window).into_iter().map(one).collect();
         let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
         let pooled = head.pool.over(&rows);
         out[..pooled.len()].copy_from_slice(&pooled);

@@ -42,7 +42,7 @@ impl Scorer for Defensive {
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
         let past = head.held().saturating_sub(self.window);
         let mut worst = vec![0.0f64; past];
-        for rows in PastRows::of(head, self.window) {
+        for rows in PastRows::new(head, self.window) {
             for row in rows.iter() {
                 let smooth = rescaled(row, self.kernel);
                 worst.iter_mut().zip(smooth).for_each(|(w, a)| *w = w.max(a));
@@ -58,7 +58,7 @@ impl Scorer for Defensive {
     }
 
     fn promotes(&self, head: &Head<'_>, average: usize) -> Vec<u32> {
-        let mean = mean_attention(&PastRows::of(head, self.window));
+        let mean = mean_attention(&PastRows::new(head, self.window));
         let first = below(&mean, self.mass - mass_before_window(head, self.window));
         select::best(&mean, first.min(average.saturating_sub(self.window)))
     }
@@ -68,7 +68,7 @@ impl Scorer for Defensive {
         let mut first: Vec<usize> = (0..past).filter(|&at| scores[at].is_infinite()).collect();
         if first.len() > room {
             // A share below the average has room for some of those that come first.
-            let mean = mean_attention(&PastRows::of(head, self.window));
+            let mean = mean_attention(&PastRows::new(head, self.window));
             first.sort_by(|&a, &b| mean[b].total_cmp(&mean[a]).then(b.cmp(&a)));
             first[room..].iter().for_each(|&at| scores[at] = f32::MAX);
         }
@@ -97,7 +97,7 @@ fn mean_attention(group: &[PastRows<'_>]) -> Vec<f32> {
 
 /// What falls on the `window` tokens before the window, on average over the layer's query heads.
 fn mass_before_window(head: &Head<'_>, window: usize) -> f64 {
-    let rows: Vec<PastRows<'_>> = head.of_layer().flat_map(|head| PastRows::of(&head, window)).collect();
+    let rows: Vec<PastRows<'_>> = head.of_layer().flat_map(|head| PastRows::new(&head, window)).collect();
     rows.iter().map(|rows| rows.mass_of_last(window)).sum::<f64>() / rows.len() as f64
 }
 

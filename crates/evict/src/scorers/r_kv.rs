@@ -46,7 +46,7 @@ impl Scorer for RKv {
     }
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
-        let important = importance(&PastRows::of(head, self.window), self.kernel);
+        let important = importance(&PastRows::new(head, self.window), self.kernel);
         let redundant = redundancy(head.keys(), head.head_dim(), self.threshold, self.spared);
         for ((s, important), redundant) in out.iter_mut().zip(important).zip(redundant) {
             *s = (self.lambda * f64::from(important) - (1.0 - self.lambda) * redundant) as f32;

@@ -5,7 +5,7 @@ use std::{
     sync::LazyLock,
 };
 
-use bitkv_evict::{Error, Kind, Need, Needs, Observation, Policy, Registry, Shape};
+use bitkv_evict::{Error, Need, Needs, Observation, Policy, PolicyKind, Registry, Shape};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 /// What an [`Observation`] borrows from.
@@ -20,7 +20,7 @@ pub(crate) struct Observed {
 
 impl Observed {
     pub(crate) fn view(&self) -> Observation<'_> {
-        let mut seen = Observation::of(self.shape);
+        let mut seen = Observation::new(self.shape);
         seen.positions = self.positions.iter().map(Vec::as_slice).collect();
         seen.rope_theta = Some(10_000.0);
         for (&need, rows) in &self.rows {
@@ -125,7 +125,7 @@ fn row(need: Need, held: usize, shape: Shape, draw: &mut impl FnMut(usize) -> Ve
 /// to one allocator with another guard and pooling; and every other choice that options offer.
 pub(crate) fn composed() -> &'static [Policy] {
     static COMPOSED: LazyLock<Vec<Policy>> = LazyLock::new(|| {
-        let (all_allocators, all_scorers) = (names(Kind::Allocator), names(Kind::Scorer));
+        let (all_allocators, all_scorers) = (names(PolicyKind::Allocator), names(PolicyKind::Scorer));
         let pairs = all_allocators.iter().flat_map(|a| all_scorers.iter().map(move |s| (a, s)));
         let plain = pairs.map(|(allocator, scorer)| format!("{allocator}+{scorer}"));
         let guarded = OPTIONS.iter().flat_map(|options| {
@@ -184,13 +184,14 @@ const OTHERS: [&str; 26] = [
 
 /// The reference and the published rules.
 pub(crate) fn rules() -> &'static [Policy] {
-    static RULES: LazyLock<Vec<Policy>> =
-        LazyLock::new(|| names(Kind::Rule).into_iter().map(|name| Policy::parse(name).unwrap()).collect());
+    static RULES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
+        names(PolicyKind::Rule).into_iter().map(|name| Policy::parse(name).unwrap()).collect()
+    });
     &RULES
 }
 
 /// The names of one kind, in the order of the standard registry.
-pub(crate) fn names(kind: Kind) -> Vec<&'static str> {
+pub(crate) fn names(kind: PolicyKind) -> Vec<&'static str> {
     let listed = Registry::standard().listings().into_iter().filter(|listing| listing.kind == kind);
     listed.map(|listing| listing.name).collect()
 }

@@ -87,7 +87,7 @@ mod tests {
             let (mut y, mut fused) = (vec![0.0; x.len()], Quantized::default());
             norm.apply(&x, &mut y);
             norm.quantise(&x, &mut fused);
-            prop_assert!(quantised_equally(&fused, &Quantized::of(&y, width)));
+            prop_assert!(quantised_equally(&fused, &Quantized::new(&y, width)));
         }
 
         #[test]
@@ -111,7 +111,7 @@ mod tests {
                 if normed {
                     norm.apply(&gated, &mut y);
                 }
-                prop_assert!(quantised_equally(&fused, &Quantized::of(&y, width)));
+                prop_assert!(quantised_equally(&fused, &Quantized::new(&y, width)));
             }
         }
 

@@ -204,7 +204,7 @@ mod tests {
         let mut next = random(5);
         let (tokens, cols) = (3, 190);
         let x: Vec<f32> = (0..tokens * cols).map(|_| next() as f32 / (1u64 << 30) as f32 - 1.0).collect();
-        let x = Quantized::of(&x, cols);
+        let x = Quantized::new(&x, cols);
         let weights: Vec<Ternary> = [70, 1, 16]
             .iter()
             .map(|rows| {

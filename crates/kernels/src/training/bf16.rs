@@ -45,17 +45,17 @@ impl Engine {
         static BEST: OnceLock<Engine> = OnceLock::new();
         *BEST.get_or_init(|| {
             let within = Isa::available().iter().filter(|other| **other <= isa());
-            within.filter_map(|isa| Engine::of(*isa)).next_back().expect("plain loops run everywhere")
+            within.filter_map(|isa| Engine::new(*isa)).next_back().expect("plain loops run everywhere")
         })
     }
 
     /// Every engine this machine can run, slowest first.
     pub fn available() -> Vec<Engine> {
-        Isa::available().iter().filter_map(|isa| Engine::of(*isa)).collect()
+        Isa::available().iter().filter_map(|isa| Engine::new(*isa)).collect()
     }
 
     /// The engine of an instruction set, if it has one of its own.
-    fn of(isa: Isa) -> Option<Engine> {
+    fn new(isa: Isa) -> Option<Engine> {
         match isa {
             Isa::Scalar => Some(Engine::Portable),
             #[cfg(target_arch = "x86_64")]

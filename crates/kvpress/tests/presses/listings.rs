@@ -1,6 +1,6 @@
 //! How presses are listed and written.
 
-use bitkv_evict::{Kind, Policy, Registry, Role};
+use bitkv_evict::{Policy, PolicyKind, Registry, Role};
 
 use crate::support::{listings, read};
 
@@ -36,7 +36,7 @@ fn an_option_given_its_default_is_as_if_it_were_not_given() {
 fn presses_are_added_once_to_a_registry() {
     assert!(Policy::parse("kvpress:snapkv").is_err());
     let registry = bitkv_kvpress::presses(Registry::empty()).unwrap();
-    assert!(registry.listings().iter().all(|listing| listing.kind == Kind::Suite("kvpress")));
+    assert!(registry.listings().iter().all(|listing| listing.kind == PolicyKind::Suite("kvpress")));
     let said = bitkv_kvpress::presses(registry).unwrap_err().to_string();
     assert_eq!(
         said,

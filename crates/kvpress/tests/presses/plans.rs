@@ -14,7 +14,7 @@ const LAST: [[f32; 4]; 2] = [[0.5, 0.25, 0.125, 0.125], [0.125, 0.5, 0.25, 0.125
 const NORMS: [[f32; 4]; 2] = [[1.0, 1.0, 8.0, 1.0], [8.0, 1.0, 1.0, 1.0]];
 
 fn kept(press: &str, ratio: f64) -> [Vec<u32>; 2] {
-    let seen = Observation::of(SHAPE)
+    let seen = Observation::new(SHAPE)
         .with_rows(Need::Keys, &KEYS)
         .with_rows(Need::Values, &VALUES)
         .with_rows(Need::Window(1), &LAST)
@@ -79,7 +79,7 @@ fn a_block_joins_what_is_kept() {
 
 #[test]
 fn ties_are_listed() {
-    let seen = Observation::of(SHAPE).with_rows(Need::Keys, &KEYS);
+    let seen = Observation::new(SHAPE).with_rows(Need::Keys, &KEYS);
     let undecided = |press: &str, ratio| -> Vec<Vec<u32>> {
         let policy = read(press).unwrap();
         bitkv_kvpress::undecided(&policy, &seen, Budget::ratio(ratio).unwrap(), 1e-6).unwrap()

@@ -36,7 +36,7 @@ struct Observed {
 
 impl Observed {
     fn view(&self) -> Observation<'_> {
-        let mut seen = Observation::of(self.shape);
+        let mut seen = Observation::new(self.shape);
         seen.rope_theta = Some(10_000.0);
         self.rows.iter().fold(seen, |seen, (&need, rows)| seen.with_rows(need, rows))
     }

@@ -18,7 +18,7 @@ fn option(press: &str) -> String {
 #[test]
 fn a_cache_shorter_than_what_is_protected() {
     let row = [0.25f32; 4];
-    let seen = Observation::of(SHAPE).with_rows(Need::Window(4), [&row]);
+    let seen = Observation::new(SHAPE).with_rows(Need::Window(4), [&row]);
     assert_eq!(
         said("kvpress:snapkv{window_size=4}", &seen),
         "policy `kvpress:snapkv{window_size=4}` cannot plan this cache: it has 4 tokens, and kvpress asks \
@@ -42,7 +42,7 @@ fn a_cache_shorter_than_what_is_protected() {
 fn an_odd_width_and_scores_that_are_not_finite() {
     let row = [0.0f32; 12];
     let shape = Shape { head_dim: 3, ..SHAPE };
-    let mut seen = Observation::of(shape)
+    let mut seen = Observation::new(shape)
         .with_rows(Need::Keys, [&row])
         .with_rows(Need::Values, [&row])
         .with_rows(Need::QueryMoments(1), [&row]);
@@ -54,7 +54,7 @@ fn an_odd_width_and_scores_that_are_not_finite() {
 
 #[test]
 fn a_cache_that_was_cut() {
-    let mut seen = Observation::of(SHAPE);
+    let mut seen = Observation::new(SHAPE);
     let held = [0u32, 3];
     seen.positions = vec![&held];
     assert!(said("kvpress:streaming_llm{n_sink=1}", &seen).contains("plans whole caches only"));

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use bitkv_evict::{Error, Kind, Listing, Policy, Registry};
+use bitkv_evict::{Error, Listing, Policy, PolicyKind, Registry};
 
 /// The standard registry with the presses.
 pub(crate) fn registry() -> &'static Registry {
@@ -19,5 +19,5 @@ pub(crate) fn read(text: &str) -> Result<Policy, Error> {
 /// Every press.
 pub(crate) fn listings() -> Vec<Listing> {
     let listed = registry().listings().into_iter();
-    listed.filter(|listing| listing.kind == Kind::Suite("kvpress")).collect()
+    listed.filter(|listing| listing.kind == PolicyKind::Suite("kvpress")).collect()
 }

@@ -45,7 +45,7 @@ impl Tensors {
     }
 
     pub(crate) fn view<'a>(&self, rows: &'a Rows) -> Observation<'a> {
-        let mut seen = Observation::of(self.shape);
+        let mut seen = Observation::new(self.shape);
         seen.rope_theta = Some(self.rope_theta);
         rows.iter().fold(seen, |seen, (&need, rows)| seen.with_rows(need, rows))
     }

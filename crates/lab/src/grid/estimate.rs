@@ -7,7 +7,7 @@ use bitkv_progress::Silent;
 use bitkv_record::Metric;
 
 use super::{
-    flight,
+    batch,
     in_parallel::SMALL_VOCABULARY,
     memory::MemoryJob,
     plan::{Grid, Job},
@@ -72,11 +72,11 @@ pub fn estimate(grid: &Grid) -> Result<Estimates> {
 }
 
 fn of_study(study: &Study) -> Result<Estimate> {
-    let (subject, windows) = (study.subject(), study.windows()?);
+    let (loaded, windows) = (study.loaded(), study.windows()?);
     let first = &windows[..windows.len().min(1)];
-    let one = seconds(|| profile::measure(subject, first, "", &Silent).map(drop))?;
+    let one = seconds(|| profile::measure(loaded, first, "", &Silent).map(drop))?;
     let longest = first.iter().map(|window| window.tokens.len()).max().unwrap_or(0);
-    let kv = kv_bytes(subject.config(), longest);
+    let kv = kv_bytes(loaded.config(), longest);
     Ok(Estimate {
         experiment: study.name().to_owned(),
         model: study.model().to_owned(),
@@ -84,18 +84,18 @@ fn of_study(study: &Study) -> Result<Estimate> {
         cells: study.rows() / windows.len().max(1),
         rows: study.rows(),
         seconds: one * windows.len() as f64,
-        bytes: kv + (subject.model.weight_bytes() + subject.model.activation_bytes(longest)) as u64,
+        bytes: kv + (loaded.model.weight_bytes() + loaded.model.activation_bytes(longest)) as u64,
     })
 }
 
 /// Bytes are computed at once, but where they are measured a context is read.
 fn of_memory(job: &MemoryJob) -> Result<Estimate> {
     let (contexts, tokens) = (job.contexts(), job.measured_tokens());
-    let one = match (job.subject(), tokens) {
-        (Some(subject), 1..) => {
-            let probe = vec![subject.config().bos_token_id.unwrap_or(0); tokens.min(PROBE)];
-            let mut cache = subject.model.new_cache();
-            let one = seconds(|| subject.model.forward(&probe, &mut cache, None).map(drop))?;
+    let one = match (job.loaded(), tokens) {
+        (Some(loaded), 1..) => {
+            let probe = vec![loaded.config().bos_token_id.unwrap_or(0); tokens.min(PROBE)];
+            let mut cache = loaded.model.new_cache();
+            let one = seconds(|| loaded.model.forward(&probe, &mut cache, None).map(drop))?;
             one * tokens as f64 / probe.len() as f64
         }
         _ => 0.0,
@@ -107,15 +107,15 @@ fn of_memory(job: &MemoryJob) -> Result<Estimate> {
         cells: job.rows() / contexts.max(1),
         rows: job.rows(),
         seconds: one,
-        bytes: job.subject().map_or(0, |subject| subject.model.weight_bytes() as u64),
+        bytes: job.loaded().map_or(0, |loaded| loaded.model.weight_bytes() as u64),
     })
 }
 
 fn of_job(job: &Job) -> Result<Estimate> {
-    let model = &job.subject.model;
+    let model = &job.loaded.model;
     let mut estimate = Estimate {
         experiment: job.experiment.name.clone(),
-        model: job.subject.name.clone(),
+        model: job.loaded.name.clone(),
         contexts: job.units.len(),
         cells: job.cells.len(),
         rows: job.rows(),
@@ -132,8 +132,8 @@ fn of_job(job: &Job) -> Result<Estimate> {
     })? / scored(first).min(32) as f64;
     let decode = seconds(|| model.decode(first.context[0], &mut cache.clone()).map(drop))?;
 
-    let small = job.subject.config().vocab_size <= SMALL_VOCABULARY;
-    let flights = if small { rayon::current_num_threads() } else { 1 };
+    let small = job.loaded.config().vocab_size <= SMALL_VOCABULARY;
+    let batches = if small { rayon::current_num_threads() } else { 1 };
     let chunked = job.cells.iter().filter(|cell| cell.axes.when.prefill_chunk.is_some()).count();
     let free = if job.wants(Metric::FreeRunning) { FREE_TOKENS as f64 * decode } else { 0.0 };
     let of_unit = |unit: &Unit| {
@@ -145,16 +145,16 @@ fn of_job(job: &Job) -> Result<Estimate> {
     // A context read alone has both cores; several at once have one each.
     let speedup = if small { 1.5 } else { 1.0 };
     estimate.seconds = job.units.iter().map(of_unit).sum::<f64>() / speedup;
-    estimate.bytes += (flights * of_flight(job, first, &cache)) as u64;
+    estimate.bytes += (batches * batch_bytes(job, first, &cache)) as u64;
     Ok(estimate)
 }
 
-/// Bytes of one context in flight: its cache, the cut copies of cells that are run together, activations, and the logits
+/// Bytes of one context in batch: its cache, the cut copies of cells that are run together, activations, and the logits
 /// of all these.
-fn of_flight(job: &Job, unit: &Unit, cache: &Cache) -> usize {
-    let (tokens, cells) = (scored(unit), flight::size(job, unit, cache.bytes()));
-    let logits = tokens * job.subject.config().vocab_size * size_of::<f32>();
-    let activations = job.subject.model.activation_bytes(cache.tokens_seen().max(cells * tokens));
+fn batch_bytes(job: &Job, unit: &Unit, cache: &Cache) -> usize {
+    let (tokens, cells) = (scored(unit), batch::size(job, unit, cache.bytes()));
+    let logits = tokens * job.loaded.config().vocab_size * size_of::<f32>();
+    let activations = job.loaded.model.activation_bytes(cache.tokens_seen().max(cells * tokens));
     (1 + cells) * (cache.bytes() + logits) + activations
 }
 

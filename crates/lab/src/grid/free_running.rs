@@ -7,7 +7,7 @@ use bitkv_models::LoadedModel;
 use bitkv_stats::argmax;
 use candle_core::Tensor;
 
-use super::flight::forward;
+use super::batch::forward;
 use crate::{Result, context::Context, logits::borrow};
 
 /// Tokens generated, fewer where the continuation is shorter.
@@ -21,7 +21,7 @@ const TIMED: usize = 8;
 /// # Errors
 /// When the model fails.
 pub(super) fn greedy(context: &Context<'_>, mut caches: Vec<Cache>) -> Result<Vec<Vec<u32>>> {
-    let model = &context.subject().model;
+    let model = &context.loaded().model;
     let mut next = vec![context.continuation()[0]; caches.len()];
     let mut runs = vec![Vec::new(); caches.len()];
     for _ in 0..TOKENS.min(context.continuation().len()) {
@@ -42,13 +42,13 @@ fn best(logits: &Tensor) -> Result<Vec<u32>> {
 ///
 /// # Errors
 /// When the model fails.
-pub(super) fn decode_seconds(subject: &LoadedModel, cache: &Cache) -> Result<f64> {
+pub(super) fn decode_seconds(loaded: &LoadedModel, cache: &Cache) -> Result<f64> {
     let mut cache = cache.clone();
-    let room = subject.config().max_position_embeddings.saturating_sub(cache.tokens_seen());
+    let room = loaded.config().max_position_embeddings.saturating_sub(cache.tokens_seen());
     let mut seconds = Vec::new();
     for _ in 0..TIMED.min(room) {
         let started = Instant::now();
-        subject.model.decode(0, &mut cache)?;
+        loaded.model.decode(0, &mut cache)?;
         seconds.push(started.elapsed().as_secs_f64());
     }
     Ok(bitkv_stats::median(&seconds).unwrap_or(f64::NAN))

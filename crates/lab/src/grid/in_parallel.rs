@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Vocabularies up to this are small enough to read several contexts at once: each in flight holds logits of its whole
+/// Vocabularies up to this are small enough to read several contexts at once: each in batch holds logits of its whole
 /// continuation.
 pub(super) const SMALL_VOCABULARY: usize = 32_768;
 

@@ -20,16 +20,16 @@ pub(super) struct Keys {
 
 impl Keys {
     /// What all rows of a job share: experiment, model, how it is read, calibration, code and instruction sets.
-    pub(super) fn of(job: &Job, grid: &Grid) -> Keys {
+    pub(super) fn new(job: &Job, grid: &Grid) -> Keys {
         let files: Vec<&str> = grid
             .models
             .iter()
-            .filter(|entry| entry.name == job.subject.name)
+            .filter(|entry| entry.name == job.loaded.name)
             .flat_map(|entry| entry.files.iter().map(|file| file.sha256.as_str()))
             .collect();
         let parts = [
             job.experiment.name.as_str(),
-            &job.subject.name,
+            &job.loaded.name,
             &files.join(" "),
             &grid.reading(),
             &job.calibration.fingerprint,

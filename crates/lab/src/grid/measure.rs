@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, time::Instant};
 
-use bitkv_bitnet::{Cache, Observe};
+use bitkv_bitnet::{Cache, Probes};
 use bitkv_evict::{Budget, Need, Needs, Plan, Planner, Policy, Role, Shape};
 use bitkv_record::{
     Arithmetic, AskedBudget, Form, GridRow, KvFormat, Metric, PolicyRole, Positions, TimingRow, WeightKind,
@@ -12,8 +12,8 @@ use bitkv_stats::argmax;
 use candle_core::Tensor;
 
 use super::{
-    cutter::{Cutter, store},
-    flight::{BATCH, forward},
+    batch::{QUESTIONS_AT_ONCE, forward},
+    evictor::{Evictor, store},
     free_running, key,
     key::UnitKeys,
     output_error,
@@ -25,9 +25,9 @@ use crate::{
     Error, Result,
     context::Context,
     error::{Refuse as _, bail},
-    evidence::Numbers,
     logits::borrow,
     metrics::{self, Compared, Reference},
+    observation::Calibration,
     registry::recorded,
 };
 
@@ -39,7 +39,7 @@ pub(super) struct Reader<'a> {
     /// The unit as it was read.
     pub(super) context: &'a Context<'a>,
     pub(super) planner: &'a Planner<'a>,
-    pub(super) numbers: &'a Numbers,
+    pub(super) numbers: &'a Calibration,
     /// Why the context could not be repeated, where a policy wants it to be.
     pub(super) unrepeatable: Option<String>,
     pub(super) shared: Shared<'a>,
@@ -68,9 +68,9 @@ fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
 }
 
 /// What a job must see of the continuation under full attention.
-pub(super) fn dense(job: &Job) -> Observe {
+pub(super) fn dense(job: &Job) -> Probes {
     let error = job.wants(Metric::OutputError);
-    Observe { qkv: error, attention_output: error, ..Observe::default() }
+    Probes { qkv: error, attention_output: error, ..Probes::default() }
 }
 
 /// Rows of a cell and what it took.
@@ -81,7 +81,7 @@ struct Cut<'a> {
     cache: Cache,
     plan: Plan,
     budget: Budget,
-    cutter: Cutter<'a>,
+    evictor: Evictor<'a>,
     plan_seconds: f64,
 }
 
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
         let timing = |i: usize, rows: &[GridRow]| TimingRow {
             key: rows[0].key.clone(),
             experiment: self.job.experiment.name.clone(),
-            model: self.job.subject.name.clone(),
+            model: self.job.loaded.name.clone(),
             policy: rows[0].policy.clone(),
             budget: cells[i].budget,
             axes: cells[i].axes,
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
 
     /// Reads and cuts the context as the cell says.
     fn cut(&self, cell: &Cell) -> Result<Cut<'a>> {
-        let subject = self.context.subject();
+        let loaded = self.context.loaded();
         let shape = self.context.shape();
         if let Some(reason) = &self.unrepeatable
             && self.policy(cell).needs().contains(Need::Reconstruction)
@@ -178,15 +178,15 @@ impl<'a> Reader<'a> {
             let realised = self.planner.plan(rule, budget)?;
             budget = Budget::entries(realised.total())?;
         }
-        let cutter = Cutter::new(subject, self.policy(cell), self.numbers, cell.axes.positions);
+        let evictor = Evictor::new(loaded, self.policy(cell), self.numbers, cell.axes.positions);
         let mut cut = match cell.axes.when.prefill_chunk {
             None => {
                 let started = Instant::now();
                 let plan = self.planner.plan(self.policy(cell), budget)?;
                 let plan_seconds = started.elapsed().as_secs_f64();
-                let mut cutter = cutter.with_past(self.context.evidence());
-                let cache = cutter.kept(&plan, self.context.cache())?;
-                Cut { cache, budget: cap(budget, shape)?, plan, cutter, plan_seconds }
+                let mut evictor = evictor.with_past(self.context.observation());
+                let cache = evictor.kept(&plan, self.context.cache())?;
+                Cut { cache, budget: cap(budget, shape)?, plan, evictor, plan_seconds }
             }
             Some(_) if !self.unit.lookahead.is_empty() => {
                 bail!(
@@ -194,7 +194,7 @@ impl<'a> Reader<'a> {
                     "a question is seen before the eviction only where that happens once: use when = [\"once\"]"
                 )
             }
-            Some(chunk) => chunked(self.context.tokens(), chunk, budget, cutter, subject.model.new_cache())?,
+            Some(chunk) => chunked(self.context.tokens(), chunk, budget, evictor, loaded.model.new_cache())?,
         };
         store(&mut cut.cache, cell.axes.kv)?;
         Ok(cut)
@@ -222,11 +222,11 @@ impl<'a> Reader<'a> {
             }
         }
         let logits = match every {
-            Some(every) => self.go_on_cutting(every, &mut cuts, continuation)?,
+            Some(every) => self.evict_while_decoding(every, &mut cuts, continuation)?,
             None => self.go_on(cuts, continuation)?,
         };
         let reference =
-            self.shared.reference.get_or_init(|| Reference::of(self.context.reference(), targets));
+            self.shared.reference.get_or_init(|| Reference::new(self.context.reference(), targets));
         let compared = borrow(&logits, |values| {
             let of_each: Vec<&[f32]> = values.chunks_exact(values.len() / cells.len()).collect();
             reference.compare(&of_each)
@@ -239,7 +239,7 @@ impl<'a> Reader<'a> {
             compared.record(row);
             row.targets = targets.len();
             row.bytes_scored = Some(*bytes);
-            row.uniform_nats = Some((self.context.subject().config().vocab_size as f64).ln());
+            row.uniform_nats = Some((self.context.loaded().config().vocab_size as f64).ln());
         }
         self.record_forms(targets, &mut rows)?;
         Ok(rows.into_iter().map(|row| vec![row]).collect())
@@ -251,10 +251,11 @@ impl<'a> Reader<'a> {
         for row in rows.iter_mut().filter(|row| row.role == PolicyRole::Full) {
             let found = once(&self.shared.beside_truth, || {
                 let (tokens, after) = (self.context.tokens(), self.context.continuation());
-                let none = Observe::default();
-                let other = Context::read(truth, tokens, after, &Needs::default(), &Numbers::new(), &none)?;
+                let none = Probes::default();
+                let other =
+                    Context::read(truth, tokens, after, &Needs::default(), &Calibration::new(), &none)?;
                 let found =
-                    Reference::of(other.reference(), targets).compare(&[self.context.reference().values()]);
+                    Reference::new(other.reference(), targets).compare(&[self.context.reference().values()]);
                 found[0].refuse(
                     Error::Unfit,
                     "the logits of a form are not finite: examine it with `bitkv doctor`",
@@ -282,7 +283,7 @@ impl<'a> Reader<'a> {
 
     /// Logits after each token of the continuation, read through one cut cache after another.
     fn go_on(&self, cuts: Vec<Cut<'_>>, continuation: &[u32]) -> Result<Tensor> {
-        let model = &self.context.subject().model;
+        let model = &self.context.loaded().model;
         let mut caches: Vec<Cache> = cuts.into_iter().map(|cut| cut.cache).collect();
         let hidden = forward(model, &vec![continuation; caches.len()], &mut caches)?;
         drop(caches);
@@ -290,14 +291,19 @@ impl<'a> Reader<'a> {
     }
 
     /// The same where each cache is cut again after every so many tokens.
-    fn go_on_cutting(&self, every: usize, cuts: &mut [Cut<'a>], continuation: &[u32]) -> Result<Tensor> {
-        let model = &self.context.subject().model;
+    fn evict_while_decoding(
+        &self,
+        every: usize,
+        cuts: &mut [Cut<'a>],
+        continuation: &[u32],
+    ) -> Result<Tensor> {
+        let model = &self.context.loaded().model;
         let mut logits = Vec::new();
         for cut in cuts {
             for block in continuation.chunks(every) {
-                let (output, evidence) = cut.cutter.read(block, &mut cut.cache)?;
+                let (output, observation) = cut.evictor.read(block, &mut cut.cache)?;
                 logits.push(model.logits(&output.hidden)?);
-                cut.cutter.cut(&evidence, cut.budget, &mut cut.cache)?;
+                cut.evictor.cut(&observation, cut.budget, &mut cut.cache)?;
             }
         }
         Ok(Tensor::cat(&logits, 0)?)
@@ -336,11 +342,11 @@ impl<'a> Reader<'a> {
     /// Whether each question is answered right from a copy of each cache.
     fn answered(&self, caches: &[&Cache]) -> Result<Vec<Vec<bool>>> {
         let Scored::Questions(questions) = &self.unit.scored else { return Ok(Vec::new()) };
-        let model = &self.context.subject().model;
+        let model = &self.context.loaded().model;
         let all: Vec<_> =
             caches.iter().flat_map(|&cache| questions.iter().map(move |q| (cache, q))).collect();
         let mut right = Vec::new();
-        for batch in all.chunks(BATCH) {
+        for batch in all.chunks(QUESTIONS_AT_ONCE) {
             let asked: Vec<Vec<u32>> = batch.iter().map(|(_, question)| question.asked()).collect();
             let tokens: Vec<&[u32]> = asked.iter().map(Vec::as_slice).collect();
             let mut caches: Vec<Cache> = batch.iter().map(|&(cache, _)| cache.clone()).collect();
@@ -394,7 +400,7 @@ impl<'a> Reader<'a> {
 
     fn decode_seconds(&self, cache: &Cache) -> Result<Option<f64>> {
         match self.job.wants(Metric::Timing) {
-            true => free_running::decode_seconds(self.context.subject(), cache).map(Some),
+            true => free_running::decode_seconds(self.context.loaded(), cache).map(Some),
             false => Ok(None),
         }
     }
@@ -407,7 +413,7 @@ impl<'a> Reader<'a> {
         GridRow {
             key: self.keys.row(job, cell, group),
             experiment: job.experiment.name.clone(),
-            model: job.subject.name.clone(),
+            model: job.loaded.name.clone(),
             weights: Some(WeightKind::Ternary),
             arithmetic: Some(if job.form == Form::True { Arithmetic::Int8 } else { Arithmetic::F32 }),
             isa: Some(key::isa_class()),
@@ -487,17 +493,17 @@ fn chunked<'a>(
     tokens: &[u32],
     chunk: usize,
     budget: Budget,
-    mut cutter: Cutter<'a>,
+    mut evictor: Evictor<'a>,
     mut cache: Cache,
 ) -> Result<Cut<'a>> {
     let (mut plan, mut plan_seconds, mut budget) = (None, 0.0, budget);
     for part in tokens.chunks(chunk) {
-        let (_, evidence) = cutter.read(part, &mut cache)?;
+        let (_, observation) = evictor.read(part, &mut cache)?;
         let started = Instant::now();
-        budget = cap(budget, Shape { tokens: tokens.len(), ..evidence.shape() })?;
-        plan = Some(cutter.cut(&evidence, budget, &mut cache)?);
+        budget = cap(budget, Shape { tokens: tokens.len(), ..observation.shape() })?;
+        plan = Some(evictor.cut(&observation, budget, &mut cache)?);
         plan_seconds += started.elapsed().as_secs_f64();
     }
     let plan = plan.ok_or_else(|| Error::Unfit("the context is empty".into()))?;
-    Ok(Cut { cache, plan, budget, cutter, plan_seconds })
+    Ok(Cut { cache, plan, budget, evictor, plan_seconds })
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use bitkv_models::{LoadedModel, Shape, configuration};
 use bitkv_record::{Accounting, Form, Journal, MemoryRow, MemoryStudy, Row};
 
-use super::{in_parallel::locked, loaded::Loaded, wanted::Wanted};
+use super::{in_parallel::locked, loaded_models::LoadedModels, wanted::Wanted};
 use crate::{
     Result,
     error::{Place as _, ensure},
@@ -17,23 +17,23 @@ pub struct MemoryJob {
     study: MemoryStudy,
     shape: Shape,
     /// The model itself; none where its configuration alone is known.
-    subject: Option<Arc<LoadedModel>>,
+    loaded: Option<Arc<LoadedModel>>,
 }
 
 /// The memory studies of a definition that are wanted.
 ///
 /// # Errors
-/// When a model cannot be loaded, or is to be measured and only its configuration is known.
-pub(super) fn memory_jobs(wanted: &Wanted<'_>, loaded: &mut Loaded<'_>) -> Result<Vec<MemoryJob>> {
+/// When a model cannot be models, or is to be measured and only its configuration is known.
+pub(super) fn memory_jobs(wanted: &Wanted<'_>, models: &mut LoadedModels<'_>) -> Result<Vec<MemoryJob>> {
     wanted.on_models(
         &wanted.definition.memory,
         |study| (&study.name, &study.models, &study.forms),
         MemoryJob::model,
-        |study, model, form| checked(study, model, form, loaded).at("models"),
+        |study, model, form| checked(study, model, form, models).at("models"),
     )
 }
 
-fn checked(study: &MemoryStudy, model: &str, form: Form, loaded: &mut Loaded<'_>) -> Result<MemoryJob> {
+fn checked(study: &MemoryStudy, model: &str, form: Form, models: &mut LoadedModels<'_>) -> Result<MemoryJob> {
     if let Some(shape) = configuration(model)? {
         ensure!(
             Definition,
@@ -42,11 +42,11 @@ fn checked(study: &MemoryStudy, model: &str, form: Form, loaded: &mut Loaded<'_>
              \"measured\", or name a folder"
         );
         let shape = if form == Form::PlainLlama { shape.as_plain_llama() } else { shape };
-        return Ok(MemoryJob { study: study.clone(), shape, subject: None });
+        return Ok(MemoryJob { study: study.clone(), shape, loaded: None });
     }
-    let subject = loaded.open(model, form)?;
-    let shape = Shape::of(&subject);
-    Ok(MemoryJob { study: study.clone(), shape, subject: Some(subject) })
+    let loaded = models.open(model, form)?;
+    let shape = Shape::new(&loaded);
+    Ok(MemoryJob { study: study.clone(), shape, loaded: Some(loaded) })
 }
 
 impl MemoryJob {
@@ -75,8 +75,8 @@ impl MemoryJob {
     }
 
     /// The model itself; none where its configuration alone is known.
-    pub(super) fn subject(&self) -> Option<&LoadedModel> {
-        self.subject.as_deref()
+    pub(super) fn loaded(&self) -> Option<&LoadedModel> {
+        self.loaded.as_deref()
     }
 
     /// Rows that it has.
@@ -92,8 +92,8 @@ impl MemoryJob {
     }
 
     fn row(&self, context: usize, accounting: Accounting) -> Result<MemoryRow> {
-        let row = match (accounting, &self.subject) {
-            (Accounting::Measured, Some(subject)) => measured(subject, context)?,
+        let row = match (accounting, &self.loaded) {
+            (Accounting::Measured, Some(loaded)) => measured(loaded, context)?,
             _ => memory::row_of(&self.shape, accounting, context)?,
         };
         Ok(MemoryRow { study: self.study.name.clone(), ..row })
@@ -101,13 +101,13 @@ impl MemoryJob {
 }
 
 /// Bytes of the real buffers of a model after a prefill; activations are computed.
-fn measured(subject: &LoadedModel, context: usize) -> Result<MemoryRow> {
-    let config = subject.config();
-    let mut cache = subject.model.new_cache();
-    subject.model.forward(&vec![config.bos_token_id.unwrap_or(0); context], &mut cache, None)?;
+fn measured(loaded: &LoadedModel, context: usize) -> Result<MemoryRow> {
+    let config = loaded.config();
+    let mut cache = loaded.model.new_cache();
+    loaded.model.forward(&vec![config.bos_token_id.unwrap_or(0); context], &mut cache, None)?;
     let activations = (context * config.hidden_size * size_of::<f32>()) as u64;
-    let (weights, kv) = (subject.model.weight_bytes() as u64, cache.bytes() as u64);
-    Ok(memory::row(&subject.name, Accounting::Measured, context, weights, kv, activations))
+    let (weights, kv) = (loaded.model.weight_bytes() as u64, cache.bytes() as u64);
+    Ok(memory::row(&loaded.name, Accounting::Measured, context, weights, kv, activations))
 }
 
 /// Measures what a study still lacks; returns the keys of all its rows in their order.

@@ -11,7 +11,7 @@ use crate::{Result, context::Context, metrics};
 /// # Errors
 /// When the continuation was not observed.
 pub(super) fn relative(context: &Context<'_>, cut: &Cache) -> Result<f64> {
-    let (dense, config) = (context.dense(), context.subject().config());
+    let (dense, config) = (context.dense(), context.loaded().config());
     let mut cache = cut.clone();
     let mut layers = Vec::new();
     for layer in 0..config.num_hidden_layers {
@@ -23,7 +23,7 @@ pub(super) fn relative(context: &Context<'_>, cut: &Cache) -> Result<f64> {
 
 /// One layer's attention output, `[tokens * query_heads * head_dim]`.
 fn attended(context: &Context<'_>, cache: &Cache, layer: usize) -> Vec<f32> {
-    let config = context.subject().config();
+    let config = context.loaded().config();
     let (heads, kv_heads, width) = (config.num_attention_heads, config.num_key_value_heads, config.head_dim);
     let (group, stride) = (heads / kv_heads, heads * width);
     let queries = &context.dense().queries[layer];

@@ -12,7 +12,7 @@ use bitkv_record::{
 
 use super::{
     code,
-    loaded::Loaded,
+    loaded_models::LoadedModels,
     memory::{MemoryJob, memory_jobs},
     profiles::{Study, studies},
     sources::{Sources, sources, texts_of},
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Error, Result,
     error::{Place as _, bail, ensure},
-    evidence::shape,
+    observation::shape,
     registry::role_of,
 };
 
@@ -43,7 +43,7 @@ impl Default for Options<'_> {
     }
 }
 
-/// A definition whose models are loaded and whose every cell is known.
+/// A definition whose models are models and whose every cell is known.
 pub struct Grid {
     /// The definition.
     pub definition: Definition,
@@ -69,7 +69,7 @@ pub struct Job {
     /// What the weights are run as.
     pub form: Form,
     /// The model.
-    pub subject: Arc<LoadedModel>,
+    pub loaded: Arc<LoadedModel>,
     /// The model in its true form, where predictions are compared with it.
     pub truth: Option<Arc<LoadedModel>>,
     /// Policies in the order of the definition, by seed.
@@ -114,14 +114,14 @@ impl Grid {
     /// # Errors
     /// With the file, the experiment and the key of whatever cannot be, before anything is computed.
     pub fn read(path: &Path, options: &Options<'_>, registry: &Registry) -> Result<Grid> {
-        Grid::of(Definition::read(path)?, options, registry)
+        Grid::new(Definition::read(path)?, options, registry)
     }
 
     /// As [`Grid::read`].
     ///
     /// # Errors
     /// As [`Grid::read`].
-    pub fn of(definition: Definition, options: &Options<'_>, registry: &Registry) -> Result<Grid> {
+    pub fn new(definition: Definition, options: &Options<'_>, registry: &Registry) -> Result<Grid> {
         let (names, only) = (definition.names(), options.only);
         if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
             bail!(
@@ -132,30 +132,30 @@ impl Grid {
             );
         }
         definition.check_roles(|text| role_of(registry, text))?;
-        let mut loaded = Loaded::of(&definition, options.i2s_layout, options.progress)?;
+        let mut models = LoadedModels::new(&definition, options.i2s_layout, options.progress)?;
         let mut texts = Vec::new();
         let wanted = Wanted { definition: &definition, only };
         let jobs = wanted.on_models(
             &definition.experiments,
             |experiment| (&experiment.name, &experiment.models, &experiment.axes.form),
-            |job: &Job| &job.subject.name,
+            |job: &Job| &job.loaded.name,
             |experiment, model, form| {
                 // Policies first: a slip in a name should not wait for models.
                 let policies = policies(experiment, registry)?;
-                let subject = loaded.open(model, form).at("models")?;
+                let loaded = models.open(model, form).at("models")?;
                 let rules = rules(experiment, registry)?;
-                let mut job = job(experiment, form, subject, policies, rules, &mut texts)?;
+                let mut job = job(experiment, form, loaded, policies, rules, &mut texts)?;
                 if job.wants(Metric::Form) && form != Form::True {
-                    job.truth = Some(loaded.open(model, Form::True).at("models")?);
+                    job.truth = Some(models.open(model, Form::True).at("models")?);
                 }
                 Ok(job)
             },
         )?;
-        let studies = studies(&wanted, &mut loaded, &mut texts)?;
-        let memory = memory_jobs(&wanted, &mut loaded)?;
+        let studies = studies(&wanted, &mut models, &mut texts)?;
+        let memory = memory_jobs(&wanted, &mut models)?;
         texts.sort_by(|a: &FileHash, b| (&a.name, &a.sha256).cmp(&(&b.name, &b.sha256)));
         texts.dedup();
-        let (models, i2s_layout) = (loaded.entries()?, options.i2s_layout);
+        let (models, i2s_layout) = (models.entries()?, options.i2s_layout);
         let code = code::code(registry);
         let grid = Grid { definition, jobs, studies, memory, models, texts, i2s_layout, code };
         ensure!(
@@ -246,7 +246,7 @@ fn rules(experiment: &Experiment, registry: &Registry) -> Result<BTreeMap<RuleNa
 fn job(
     experiment: &Experiment,
     form: Form,
-    subject: Arc<LoadedModel>,
+    loaded: Arc<LoadedModel>,
     policies: Vec<Seeded>,
     rules: BTreeMap<RuleName, Policy>,
     texts: &mut Vec<FileHash>,
@@ -254,7 +254,7 @@ fn job(
     let all = policies.iter().map(|seeded| &seeded.policy).chain(rules.values());
     let needs = all.fold(Needs::default(), |needs, policy| needs.union(policy.needs()));
     let evaluated = texts_of(&experiment.texts)?;
-    let calibration = sources(experiment, &subject, &needs, &evaluated)?;
+    let calibration = sources(experiment, &loaded, &needs, &evaluated)?;
     texts.extend(evaluated.hashes());
     texts.extend(calibration.profiled.iter().flat_map(|(texts, _)| texts.hashes()));
     ensure!(
@@ -262,13 +262,13 @@ fn job(
         !needs.contains(Need::HeadPattern),
         "policies: a head pattern cannot be given in a definition: use duo{{by='measured'}}"
     );
-    check_budgets(experiment, &subject)?;
-    let units = units(experiment, &subject, &evaluated)?;
+    check_budgets(experiment, &loaded)?;
+    let units = units(experiment, &loaded, &evaluated)?;
     let cells = cells(experiment, form, &policies);
     Ok(Job {
         experiment: experiment.clone(),
         form,
-        subject,
+        loaded,
         truth: None,
         policies,
         rules,
@@ -302,8 +302,8 @@ fn cells(experiment: &Experiment, form: Form, policies: &[Seeded]) -> Vec<Cell> 
 }
 
 /// A budget in bytes must hold a token of every head.
-fn check_budgets(experiment: &Experiment, subject: &LoadedModel) -> Result<()> {
-    let extent = shape(subject, experiment.context);
+fn check_budgets(experiment: &Experiment, loaded: &LoadedModel) -> Result<()> {
+    let extent = shape(loaded, experiment.context);
     for budget in &experiment.budgets {
         if let AskedBudget::Bytes(bytes) = budget {
             let least = (extent.all_kv_heads() * 4 * extent.head_dim) as u64;
@@ -312,7 +312,7 @@ fn check_budgets(experiment: &Experiment, subject: &LoadedModel) -> Result<()> {
                 *bytes >= least,
                 "budgets: {budget} does not hold one token of each of the {} KV heads of {}: ask for at least {least} B",
                 extent.all_kv_heads(),
-                subject.name
+                loaded.name
             );
             let most = least * extent.tokens as u64;
             ensure!(
@@ -320,7 +320,7 @@ fn check_budgets(experiment: &Experiment, subject: &LoadedModel) -> Result<()> {
                 *bytes <= most,
                 "budgets: {budget} is more than the {most} B of {} tokens of {}: ask for less",
                 extent.tokens,
-                subject.name
+                loaded.name
             );
         }
     }

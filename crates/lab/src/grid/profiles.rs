@@ -6,7 +6,7 @@ use bitkv_models::LoadedModel;
 use bitkv_progress::{Progress, Silent, Work};
 use bitkv_record::{FileHash, Form, HeadRow, Journal, ProfileStudy, Row, Text, Texts};
 
-use super::{in_parallel::locked, loaded::Loaded, sources::texts_of, wanted::Wanted};
+use super::{in_parallel::locked, loaded_models::LoadedModels, sources::texts_of, wanted::Wanted};
 use crate::{
     Result,
     error::{Place as _, ensure},
@@ -18,7 +18,7 @@ use crate::{
 pub struct Study {
     study: ProfileStudy,
     form: Form,
-    subject: std::sync::Arc<LoadedModel>,
+    loaded: std::sync::Arc<LoadedModel>,
     texts: Texts,
 }
 
@@ -30,18 +30,18 @@ impl Study {
 
     /// Query heads of all layers.
     fn heads(&self) -> usize {
-        let config = self.subject.config();
+        let config = self.loaded.config();
         config.num_hidden_layers * config.num_attention_heads
     }
 
-    pub(super) fn subject(&self) -> &LoadedModel {
-        &self.subject
+    pub(super) fn loaded(&self) -> &LoadedModel {
+        &self.loaded
     }
 
     /// Every text at the longest length.
     pub(super) fn windows(&self) -> Result<Vec<Window>> {
         let all: Vec<&Text> = self.texts.all().iter().collect();
-        Window::of_all(&self.subject, &all, longest(&self.study))
+        Window::all(&self.loaded, &all, longest(&self.study))
     }
 
     /// Its name.
@@ -51,17 +51,17 @@ impl Study {
 
     /// Name of its model.
     pub fn model(&self) -> &str {
-        &self.subject.name
+        &self.loaded.name
     }
 }
 
 /// The profiles of a definition that are wanted.
 ///
 /// # Errors
-/// When a model cannot be loaded, or a text is shorter than the longest length.
+/// When a model cannot be models, or a text is shorter than the longest length.
 pub(super) fn studies(
     wanted: &Wanted<'_>,
-    loaded: &mut Loaded<'_>,
+    models: &mut LoadedModels<'_>,
     hashes: &mut Vec<FileHash>,
 ) -> Result<Vec<Study>> {
     wanted.on_models(
@@ -71,7 +71,7 @@ pub(super) fn studies(
         |study, model, form| {
             let texts = texts_of(&study.texts)?;
             hashes.extend(texts.hashes());
-            checked(study, model, form, texts, loaded)
+            checked(study, model, form, texts, models)
         },
     )
 }
@@ -81,17 +81,17 @@ fn checked(
     model: &str,
     form: Form,
     texts: Texts,
-    loaded: &mut Loaded<'_>,
+    models: &mut LoadedModels<'_>,
 ) -> Result<Study> {
-    let subject = loaded.open(model, form).at("models")?;
-    let (longest, positions) = (longest(study), subject.config().max_position_embeddings);
+    let loaded = models.open(model, form).at("models")?;
+    let (longest, positions) = (longest(study), loaded.config().max_position_embeddings);
     ensure!(
         Definition,
         longest <= positions,
         "lengths: {longest} tokens are more than the {positions} positions of {}: leave out the longest",
-        subject.name
+        loaded.name
     );
-    let study = Study { study: study.clone(), form, subject, texts };
+    let study = Study { study: study.clone(), form, loaded, texts };
     study.windows().at("lengths: the longest is too long for texts")?;
     Ok(study)
 }
@@ -114,9 +114,9 @@ pub(super) fn measure(
     let order: Vec<Vec<String>> = windows.iter().map(|window| study.keys(window)).collect();
     let lacks = |i: &usize| order[*i].iter().any(|key| !locked(rows).contains(key));
     let lacking: Vec<usize> = (0..windows.len()).filter(lacks).collect();
-    let steps = Work::steps(progress, &format!("{} {}", study.study.name, study.subject.name), lacking.len());
+    let steps = Work::steps(progress, &format!("{} {}", study.study.name, study.loaded.name), lacking.len());
     for i in lacking {
-        let entropies = profile::measure(&study.subject, &windows[i..=i], "", &Silent)?;
+        let entropies = profile::measure(&study.loaded, &windows[i..=i], "", &Silent)?;
         let mut journal = locked(rows);
         for row in study.rows_of(&windows[i], &entropies) {
             if !journal.contains(&row.key()) {
@@ -132,7 +132,7 @@ pub(super) fn measure(
 impl Study {
     /// The rows of one text, in the order of lengths, layers and heads.
     fn rows_of(&self, window: &Window, entropies: &Entropies) -> Vec<HeadRow> {
-        let config = self.subject.config();
+        let config = self.loaded.config();
         let (heads, group) = (config.num_attention_heads, config.group_size());
         let mut rows = Vec::new();
         for &context in &self.study.lengths {
@@ -150,10 +150,10 @@ impl Study {
 
     /// What the row of a head says it is of.
     fn row(&self, window: &Window, context: usize, index: usize) -> HeadRow {
-        let heads = self.subject.config().num_attention_heads;
+        let heads = self.loaded.config().num_attention_heads;
         HeadRow {
             study: self.study.name.clone(),
-            model: self.subject.name.clone(),
+            model: self.loaded.name.clone(),
             form: self.form,
             text: window.name.clone(),
             register: window.register.clone(),

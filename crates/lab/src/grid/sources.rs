@@ -9,8 +9,8 @@ use bitkv_record::{Calibration, Experiment, FileHash, Profile, Split, Text, Text
 use crate::{
     Error, Result,
     error::{Place as _, Refuse as _, bail, ensure},
-    evidence::shape,
     head_file,
+    observation::shape,
     window::Window,
 };
 
@@ -43,7 +43,7 @@ fn folder_texts(folder: &Path, split: Split) -> Result<Texts> {
 /// Checks that calibration and evaluation do not overlap, and that files are of this model.
 pub(super) fn sources(
     experiment: &Experiment,
-    subject: &LoadedModel,
+    loaded: &LoadedModel,
     needs: &Needs,
     evaluated: &Texts,
 ) -> Result<Sources> {
@@ -60,14 +60,14 @@ pub(super) fn sources(
             )?;
             if needs.contains(Need::Entropy) {
                 let all: Vec<&Text> = profiled.all().iter().collect();
-                let positions = subject.config().max_position_embeddings;
+                let positions = loaded.config().max_position_embeddings;
                 ensure!(
                     Definition,
                     *tokens <= positions,
                     "calibration.tokens = {tokens} is more than the {positions} positions of {}: write fewer",
-                    subject.name
+                    loaded.name
                 );
-                Window::of_all(subject, &all, *tokens).at("calibration.tokens")?;
+                Window::all(loaded, &all, *tokens).at("calibration.tokens")?;
                 let hashes: Vec<String> = profiled.hashes().into_iter().map(|hash| hash.sha256).collect();
                 found.fingerprint = format!("{} tokens of {}", tokens, hashes.join(" "));
                 found.profiled = Some((profiled, *tokens));
@@ -75,7 +75,7 @@ pub(super) fn sources(
             head_scores
         }
         Calibration::File { profile, head_scores } => {
-            let (entropy, texts) = profile_of(subject, profile)?;
+            let (entropy, texts) = profile_of(loaded, profile)?;
             let judged = evaluated.hashes();
             if let Some(text) =
                 texts.iter().find(|text| judged.iter().any(|other| other.sha256 == text.sha256))
@@ -97,7 +97,7 @@ pub(super) fn sources(
             Error::Definition,
             "policies: one needs head scores, so give a file as calibration = { head-scores = \"FILE\" }",
         )?;
-        let extent = shape(subject, 1);
+        let extent = shape(loaded, 1);
         let scores =
             head_file::read(file, extent.layers, extent.query_heads).at("calibration.head-scores")?;
         found.fingerprint += &format!("{scores:?}");
@@ -110,9 +110,9 @@ pub(super) fn sources(
 ///
 /// # Errors
 /// When the file is no profile, or one of another model.
-fn profile_of(subject: &LoadedModel, file: &Path) -> Result<(Vec<f64>, Vec<FileHash>)> {
-    let profile = Profile::of_file(file).at("calibration.profile")?;
-    let heads = shape(subject, 1).all_query_heads();
-    let entropies = profile.entropies_of(file, &subject.name, heads).at("calibration.profile")?;
+fn profile_of(loaded: &LoadedModel, file: &Path) -> Result<(Vec<f64>, Vec<FileHash>)> {
+    let profile = Profile::from_file(file).at("calibration.profile")?;
+    let heads = shape(loaded, 1).all_query_heads();
+    let entropies = profile.entropies_of(file, &loaded.name, heads).at("calibration.profile")?;
     Ok((entropies, profile.texts))
 }

@@ -80,21 +80,21 @@ impl Scored {
 ///
 /// # Errors
 /// When texts are too short, or the model has no tokenizer or too few positions.
-pub(super) fn units(experiment: &Experiment, subject: &LoadedModel, texts: &Texts) -> Result<Vec<Unit>> {
+pub(super) fn units(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts) -> Result<Vec<Unit>> {
     let mut all = Vec::new();
     for task in &experiment.tasks {
         all.extend(match task.task.kind {
-            TaskKind::Text => of_texts(experiment, subject, texts)?,
-            _ => of_retrieval(experiment, subject, task)?,
+            TaskKind::Text => of_texts(experiment, loaded, texts)?,
+            _ => of_retrieval(experiment, loaded, task)?,
         });
     }
     let longest = all.iter().map(Unit::longest).max().unwrap_or(0);
-    let positions = subject.config().max_position_embeddings;
+    let positions = loaded.config().max_position_embeddings;
     ensure!(
         Definition,
         longest <= positions,
         "context and what is scored take {longest} positions and {} has {positions}: shorten context or horizon",
-        subject.name
+        loaded.name
     );
     Ok(all)
 }
@@ -122,9 +122,9 @@ impl Unit {
     }
 }
 
-fn of_texts(experiment: &Experiment, subject: &LoadedModel, texts: &Texts) -> Result<Vec<Unit>> {
+fn of_texts(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts) -> Result<Vec<Unit>> {
     let all: Vec<&Text> = texts.all().iter().collect();
-    let windows = Window::of_all(subject, &all, experiment.context + experiment.horizon + 1)
+    let windows = Window::all(loaded, &all, experiment.context + experiment.horizon + 1)
         .at("context and horizon are too long for texts")?;
     let unit = |window: Window| {
         let (context, rest) = window.tokens.split_at(experiment.context);
@@ -137,7 +137,7 @@ fn of_texts(experiment: &Experiment, subject: &LoadedModel, texts: &Texts) -> Re
             lookahead: Vec::new(),
             scored: Scored::Text {
                 continuation: rest[..experiment.horizon].to_vec(),
-                bytes: bytes_of(subject, &targets)?,
+                bytes: bytes_of(loaded, &targets)?,
                 targets,
             },
             groups: vec![Group::default()],
@@ -146,13 +146,13 @@ fn of_texts(experiment: &Experiment, subject: &LoadedModel, texts: &Texts) -> Re
     windows.into_iter().map(unit).collect()
 }
 
-fn of_retrieval(experiment: &Experiment, subject: &LoadedModel, task: &GridTask) -> Result<Vec<Unit>> {
-    let words = Words::of(subject)?;
+fn of_retrieval(experiment: &Experiment, loaded: &LoadedModel, task: &GridTask) -> Result<Vec<Unit>> {
+    let words = Words::from_model(loaded)?;
     let seed = experiment.seeds.first().copied().unwrap_or(0);
     let mut units = Vec::new();
     for index in 0..task.count {
         let drawn = tasks::draw(task.task.kind, &words, task.tokens, index, seed)
-            .at(format!("tasks: `{}` cannot be drawn for {}", task.task, subject.name))?;
+            .at(format!("tasks: `{}` cannot be drawn for {}", task.task, loaded.name))?;
         let name = format!("{}-{}-{index:02}", task.task, task.tokens);
         if task.task.aware {
             units.extend(aware_units(task.task, &name, drawn));

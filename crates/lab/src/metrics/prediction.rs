@@ -43,7 +43,7 @@ impl Compared {
 
 impl<'a> Reference<'a> {
     /// Of the full cache's logits and the tokens that really follow.
-    pub fn of(logits: &'a Logits, targets: &'a [u32]) -> Reference<'a> {
+    pub fn new(logits: &'a Logits, targets: &'a [u32]) -> Reference<'a> {
         let predicted = predictions(logits.values(), logits.classes());
         let nll = mean_nll(predicted.iter().copied(), logits.values(), targets);
         Reference { logits, predicted, targets, nll }
@@ -141,7 +141,7 @@ mod tests {
         let cut = [row(&[0.5, 0.5]), row(&[0.25, 0.75]), row(&[0.3, 0.7])];
         let targets = [1, 0, 0];
         let logits = Logits::new(full.concat(), 2);
-        let reference = Reference::of(&logits, &targets);
+        let reference = Reference::new(&logits, &targets);
         let compared = reference.compare(&[&cut.concat(), &full.concat()]);
         let (of_cut, itself) = (compared[0].unwrap(), compared[1].unwrap());
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-10, "{a} {b}");
@@ -156,12 +156,12 @@ mod tests {
     fn what_does_not_fit_is_nan_and_what_is_damaged_is_nothing() {
         let logits = Logits::new(vec![0.0, 1.0, 2.0, 3.0], 2);
         let nan = |found: Option<Compared>| found.unwrap().kl.is_nan() && found.unwrap().nll.is_nan();
-        assert!(nan(Reference::of(&logits, &[0, 1]).compare(&[&[0.0, 1.0]])[0]));
-        assert!(nan(Reference::of(&logits, &[0]).compare(&[logits.values()])[0]));
-        let outside = Reference::of(&logits, &[0, 2]).compare(&[logits.values()])[0].unwrap();
+        assert!(nan(Reference::new(&logits, &[0, 1]).compare(&[&[0.0, 1.0]])[0]));
+        assert!(nan(Reference::new(&logits, &[0]).compare(&[logits.values()])[0]));
+        let outside = Reference::new(&logits, &[0, 2]).compare(&[logits.values()])[0].unwrap();
         assert!(outside.nll.is_nan() && outside.kl == 0.0);
         let damaged = [0.0, 1.0, f32::NAN, 3.0];
-        let found = Reference::of(&logits, &[0, 1]).compare(&[&damaged, logits.values()]);
+        let found = Reference::new(&logits, &[0, 1]).compare(&[&damaged, logits.values()]);
         assert!(found[0].is_none() && found[1].is_some());
     }
 

@@ -50,8 +50,8 @@ impl Words {
     ///
     /// # Errors
     /// When the model has no tokenizer, too few such words, or no newline.
-    pub fn of(subject: &LoadedModel) -> Result<Words> {
-        let tokenizer = subject.tokenizer()?;
+    pub fn from_model(loaded: &LoadedModel) -> Result<Words> {
+        let tokenizer = loaded.tokenizer()?;
         let single = |text: &str| -> Result<Option<u32>> {
             let ids = tokenizer.encode(text, false)?;
             Ok((ids.len() == 1).then(|| ids[0]))
@@ -63,9 +63,9 @@ impl Words {
             pool.extend(found.filter(|id| !pool.contains(id)));
         }
         let Some(&newline) = tokenizer.encode("\n", false)?.last() else {
-            bail!(Unfit, "the tokenizer of {} has no newline: retrieval tasks need one", subject.name)
+            bail!(Unfit, "the tokenizer of {} has no newline: retrieval tasks need one", loaded.name)
         };
-        Words::new(pool, newline, subject.config().bos_token_id, &subject.name)
+        Words::new(pool, newline, loaded.config().bos_token_id, &loaded.name)
     }
 
     /// Words given by their ids, the end of a line, and what begins a sequence, if anything; `model` names them in

@@ -2,10 +2,10 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use bitkv_evict::{Error, Kind, Need, Needs, Policy};
+use bitkv_evict::{Error, Need, Needs, Policy, PolicyKind};
 use bitkv_lab::registry;
 use bitkv_lab::{
-    evidence::Numbers,
+    observation::Calibration,
     verification::{Changes, definition},
     window::Window,
 };
@@ -17,14 +17,14 @@ pub(crate) fn frozen(name: &str) -> String {
 }
 
 /// The trained models that tests run on: with as many KV heads as query heads, and with fewer.
-pub(crate) fn subjects() -> Vec<LoadedModel> {
+pub(crate) fn loaded_models() -> Vec<LoadedModel> {
     ["first-mha", "first-gqa"].map(|name| LoadedModel::open(&frozen(name)).unwrap()).into()
 }
 
 /// The first tokens of the suite's evaluation text number `index`.
-pub(crate) fn window(subject: &LoadedModel, index: usize, tokens: usize) -> Vec<u32> {
+pub(crate) fn window(loaded: &LoadedModel, index: usize, tokens: usize) -> Vec<u32> {
     let texts = suite::texts().unwrap();
-    Window::of(subject, texts.evaluation().nth(index).unwrap(), tokens).unwrap().tokens
+    Window::new(loaded, texts.evaluation().nth(index).unwrap(), tokens).unwrap().tokens
 }
 
 /// The policies that `verify` compares.
@@ -39,16 +39,16 @@ pub(crate) fn needs(policies: &[Policy]) -> Needs {
 }
 
 /// A profile in which every head differs: rising entropies, in bits.
-pub(crate) fn profile(subject: &LoadedModel) -> Vec<f64> {
-    let config = subject.config();
+pub(crate) fn profile(loaded: &LoadedModel) -> Vec<f64> {
+    let config = loaded.config();
     let heads = config.num_hidden_layers * config.num_attention_heads;
     (0..heads).map(|i| 0.2 + 4.0 * i as f64 / heads as f64).collect()
 }
 
 /// The profile, head scores and a pattern in which every head differs.
-pub(crate) fn numbers(subject: &LoadedModel) -> Numbers {
-    let config = subject.config();
-    let profile = profile(subject);
+pub(crate) fn numbers(loaded: &LoadedModel) -> Calibration {
+    let config = loaded.config();
+    let profile = profile(loaded);
     let kv_heads = config.num_hidden_layers * config.num_key_value_heads;
     let pattern = (0..kv_heads).map(|i| (i * 7 % kv_heads) as f64 / kv_heads as f64).collect();
     [(Need::Entropy, profile.clone()), (Need::HeadScores, profile), (Need::HeadPattern, pattern)].into()
@@ -60,8 +60,9 @@ pub(crate) fn every_policy() -> Vec<Policy> {
     let registry = registry().unwrap();
     let listed = registry.listings();
     let of = |kind| listed.iter().filter(move |l| l.kind == kind).map(|l| l.name);
-    let pairs = of(Kind::Allocator).flat_map(|a| of(Kind::Scorer).map(move |s| format!("{a}+{s}")));
-    let wholes = listed.iter().filter(|l| !matches!(l.kind, Kind::Allocator | Kind::Scorer));
+    let pairs =
+        of(PolicyKind::Allocator).flat_map(|a| of(PolicyKind::Scorer).map(move |s| format!("{a}+{s}")));
+    let wholes = listed.iter().filter(|l| !matches!(l.kind, PolicyKind::Allocator | PolicyKind::Scorer));
     let specs: Vec<String> = pairs.chain(wholes.map(|l| l.name.to_owned())).collect();
     let parse = |spec: &String| match registry.policy(spec) {
         Err(Error::Meaningless { .. }) => None,

@@ -14,7 +14,7 @@ pub(super) struct Cells<'a> {
 
 impl<'a> Cells<'a> {
     /// Of every model of a run, in order of first appearance; cells that failed are left out.
-    pub(super) fn of_models(run: &Run<'a>) -> Vec<Cells<'a>> {
+    pub(super) fn for_models(run: &Run<'a>) -> Vec<Cells<'a>> {
         let measured = || run.rows.iter().filter(|row| row.error.is_none());
         let of = |model: &'a str| {
             let mut rows: Vec<&GridRow> = measured().filter(|row| row.model == model).collect();

@@ -28,7 +28,7 @@ const SUMMED: f64 = 0.2;
 
 /// "2-5x compression keeps 96 % of the quality."
 pub(super) fn claim(run: &Run<'_>) -> Claim {
-    let models = Cells::of_models(run);
+    let models = Cells::for_models(run);
     let statements =
         models.iter().flat_map(|cells| judged(cells.failing_check(), cells.statements())).collect();
     let measured: Vec<_> = models.iter().map(Cells::summary).collect();

@@ -23,8 +23,8 @@ const PUBLISHED_CONTEXT: usize = 64;
 /// "Half of the heads are sinks or focused."
 pub(super) fn claim(run: &Run<'_>) -> Claim {
     let models = unique(run.heads.iter().map(|row| row.model.as_str())).into_iter();
-    let models: Vec<Heads<'_>> = models.map(|model| Heads::of(run.heads, model)).collect();
-    let cells = Cells::of_models(run);
+    let models: Vec<Heads<'_>> = models.map(|model| Heads::new(run.heads, model)).collect();
+    let cells = Cells::for_models(run);
     let mut statements = vec![reproduction(recounted())];
     for heads in &models {
         let failing = match cells.iter().find(|cells| cells.model == heads.model) {
@@ -55,7 +55,7 @@ pub(super) struct Heads<'a> {
 }
 
 impl<'a> Heads<'a> {
-    pub(super) fn of(rows: &'a [HeadRow], model: &'a str) -> Self {
+    pub(super) fn new(rows: &'a [HeadRow], model: &'a str) -> Self {
         let mut own: Vec<&HeadRow> = rows.iter().filter(|row| row.model == model).collect();
         if let Some(study) = own.first().map(|first| &first.study) {
             own.retain(|row| row.study == *study);
@@ -157,7 +157,7 @@ impl<'a> Heads<'a> {
         let pairs = profiles.iter().enumerate().flat_map(|(i, a)| profiles[..i].iter().map(move |b| (a, b)));
         let each: Vec<f64> = pairs.filter_map(|(a, b)| spearman(a, b)).collect();
         let published = "correlation 0.975".to_owned();
-        let Some(found) = Summary::of(&each) else {
+        let Some(found) = Summary::new(&each) else {
             return untested(&text, published, "two texts or more are needed".into());
         };
         tested(
@@ -178,7 +178,7 @@ impl<'a> Heads<'a> {
     fn summary(&self) -> serde_json::Value {
         let of = |context: usize| {
             let bits = self.bits(context);
-            let (summary, counts) = (Summary::of(&bits), Thresholds::CODE.count(bits.iter().copied()));
+            let (summary, counts) = (Summary::new(&bits), Thresholds::CODE.count(bits.iter().copied()));
             json!({
                 "context": context,
                 "heads": bits.len(),
@@ -224,7 +224,7 @@ fn recounted() -> Statement {
 fn architecture(rows: &[HeadRow]) -> Statement {
     let text = "Multi-head against grouped-query attention is the single cause of the difference";
     let published = format!("{} against {}", percent(FOCUSED[0].1), percent(FOCUSED[1].1));
-    let at = |model| Heads::of(rows, model).bits(PUBLISHED_CONTEXT);
+    let at = |model| Heads::new(rows, model).bits(PUBLISHED_CONTEXT);
     let [mha, gqa] = ["tiny-mha", "tiny-gqa"].map(at);
     if mha.is_empty() || gqa.is_empty() {
         return untested(text, published, "needs both built-in models".into());

@@ -33,7 +33,7 @@ struct Pair<'a> {
 
 /// "BitNet weights can be verified in a plain Llama."
 pub(super) fn claim(run: &Run<'_>) -> Claim {
-    let cells = Cells::of_models(run);
+    let cells = Cells::for_models(run);
     let of_form =
         |form: Form| cells.iter().filter(move |cells| cells.rows.iter().all(|row| row.axes.form == form));
     let mut pairs = Vec::new();
@@ -81,7 +81,7 @@ impl Pair<'_> {
             ),
         };
         let mut statements = vec![costs, same];
-        let contexts = Heads::of(self.run.heads, model).contexts();
+        let contexts = Heads::new(self.run.heads, model).contexts();
         let longest = contexts.last().copied();
         let shown = unique([SHORT].into_iter().chain(longest)).into_iter().filter(|n| contexts.contains(n));
         statements.extend(shown.flat_map(|context| self.profile(context)));
@@ -122,7 +122,7 @@ impl Pair<'_> {
 
     /// Order and share of heads at one context length.
     fn profile(&self, context: usize) -> Vec<Statement> {
-        let heads = |model| Heads::of(self.run.heads, model).named_texts(context);
+        let heads = |model| Heads::new(self.run.heads, model).named_texts(context);
         let (own, its) = (heads(self.truth.model), heads(self.plain.model));
         let its = |text: &str| its.iter().find(|(name, _)| *name == text).map(|(_, bits)| bits.clone());
         let both = own.into_iter().filter_map(|(text, own)| Some((own, its(text)?)));

@@ -39,7 +39,7 @@ pub(super) fn models<'a>(run: &Run<'a>, study: &ProfileStudy) -> Vec<Model<'a>> 
         contexts.sort_unstable();
         let view = |context: usize| {
             let at: Vec<&HeadRow> = own.iter().filter(|row| row.context == context).copied().collect();
-            View::of(&study.name, context, &at, run.manifest.seed)
+            View::new(&study.name, context, &at, run.manifest.seed)
         };
         let views = contexts.into_iter().map(view).collect();
         models.push(Model { name: name.to_owned(), views, rows: own });

@@ -27,7 +27,7 @@ pub(super) struct View {
 
 impl View {
     /// The mean over texts of the rows of one model at one context length.
-    pub(super) fn of(study: &str, context: usize, rows: &[&HeadRow], seed: u64) -> Self {
+    pub(super) fn new(study: &str, context: usize, rows: &[&HeadRow], seed: u64) -> Self {
         let matrix = matrix(rows.iter().map(|row| (row.layer, row.head, row.entropy_bits)));
         let texts = unique(rows.iter().map(|row| row.text.as_str())).into_iter();
         let of_text =
@@ -65,7 +65,7 @@ impl View {
 
     /// Statistics over all heads; none when some are unknown, because those are never a random part.
     pub(super) fn statistics(&self) -> Option<Summary> {
-        if self.unknown() > 0 { None } else { Summary::of(&self.known()) }
+        if self.unknown() > 0 { None } else { Summary::new(&self.known()) }
     }
 
     /// The part of the known heads below 1.5 bits.

@@ -30,7 +30,7 @@ impl Norm<'_> {
         rows.with_min_len(task_rows(width)).for_each(one);
     }
 
-    /// Norms `x [tokens, width]` and quantises it: the same integers and factors as those of [`Quantized::of`] what
+    /// Norms `x [tokens, width]` and quantises it: the same integers and factors as those of [`Quantized::new`] what
     /// [`Norm::apply`] gives.
     ///
     /// # Panics

@@ -31,7 +31,7 @@ pub(super) enum Engine {
 
 impl Engine {
     /// Of an available instruction set. AVX-512 without VNNI multiplies as AVX2 does.
-    pub(super) fn of(isa: Isa) -> Engine {
+    pub(super) fn new(isa: Isa) -> Engine {
         match isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Amx => Engine::Amx,

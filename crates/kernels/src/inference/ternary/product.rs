@@ -60,7 +60,7 @@ pub fn sums_with(isa: Isa, x: &Quantized, weights: &Ternary, out: &mut [i32]) {
     check(isa);
     let out = Out::Sums(Scatter::new(out, x.tokens(), weights.rows));
     // SAFETY: checked above.
-    unsafe { run(Engine::of(isa), x, &[Job { weights, out }]) }
+    unsafe { run(Engine::new(isa), x, &[Job { weights, out }]) }
 }
 
 fn check(isa: Isa) {
@@ -76,7 +76,7 @@ unsafe fn run_linear(isa: Isa, x: &Quantized, products: &mut [Product<'_>]) {
         jobs.push(Job { weights, out: Out::Scaled { out, scale: *scale } });
     }
     // SAFETY: the caller's promise.
-    unsafe { run(Engine::of(isa), x, &jobs) }
+    unsafe { run(Engine::new(isa), x, &jobs) }
 }
 
 /// Where results go.

@@ -43,7 +43,7 @@ impl Quantized {
     ///
     /// # Panics
     /// When `x` does not hold whole tokens.
-    pub fn of(x: &[f32], cols: usize) -> Self {
+    pub fn new(x: &[f32], cols: usize) -> Self {
         let mut quantized = Quantized::default();
         quantized.fill(x, cols);
         quantized
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn buffers_are_used_again_for_other_shapes() {
-        let mut quantized = Quantized::of(&[1.0; 300], 100);
+        let mut quantized = Quantized::new(&[1.0; 300], 100);
         for (tokens, cols) in [(40, 7), (1, 900), (3, 100)] {
             let x: Vec<f32> = (0..tokens * cols).map(|i| (i % 31) as f32 - 15.0).collect();
             quantized.fill(&x, cols);

@@ -6,7 +6,7 @@ use crate::{Error, Model, Result, dense::Matrix};
 
 /// The numbers of the output head.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum HeadPrecision {
+pub enum LmHeadPrecision {
     /// Those of the checkpoint.
     #[default]
     Exact,
@@ -14,19 +14,19 @@ pub enum HeadPrecision {
     Int8,
 }
 
-impl HeadPrecision {
+impl LmHeadPrecision {
     /// Its name in arguments and records.
     pub fn name(self) -> &'static str {
         match self {
-            HeadPrecision::Exact => "exact",
-            HeadPrecision::Int8 => "int8",
+            LmHeadPrecision::Exact => "exact",
+            LmHeadPrecision::Int8 => "int8",
         }
     }
 }
 
 /// How far the logits of a cheaper head are from the exact ones, as parts of the exact logits' range.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct HeadError {
+pub struct LmHeadError {
     /// The largest error.
     pub max: f64,
     /// The root of the mean square.
@@ -35,9 +35,9 @@ pub struct HeadError {
 
 /// What a cheaper head did for a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct HeadUse {
+pub struct LmHeadStats {
     /// Its error behind the prompt.
-    pub error: HeadError,
+    pub error: LmHeadError,
     /// Rows of the exact head that were multiplied, over all tokens.
     pub rescored: usize,
 }
@@ -51,12 +51,12 @@ pub(crate) struct Shortlisted {
 }
 
 /// The exact head and its rounded form.
-pub(crate) struct Heads<'a> {
+pub(crate) struct LmHeads<'a> {
     pub(crate) exact: &'a Matrix,
     pub(crate) int8: Option<&'a Int8>,
 }
 
-impl Heads<'_> {
+impl LmHeads<'_> {
     /// Of a hidden state, exact logits of the `k` most probable tokens and of tokens `always`, ascending.
     pub(crate) fn shortlisted(&self, hidden: &[f32], k: usize, always: &[u32]) -> Shortlisted {
         let Some(list) = self.int8.and_then(|int8| int8.shortlist(hidden, k, always)) else {
@@ -76,18 +76,18 @@ impl Model {
     ///
     /// # Errors
     /// When the system has no room, or a row has more than 65,536 columns.
-    pub fn with_head(mut self, precision: HeadPrecision) -> Result<Self> {
+    pub fn with_lm_head(mut self, precision: LmHeadPrecision) -> Result<Self> {
         let head = match precision {
-            HeadPrecision::Exact => None,
-            HeadPrecision::Int8 => Some(self.heads().exact.int8().map_err(Error::RoundedHead)?),
+            LmHeadPrecision::Exact => None,
+            LmHeadPrecision::Int8 => Some(self.lm_heads().exact.int8().map_err(Error::RoundedLmHead)?),
         };
         self.set_int8(head);
         Ok(self)
     }
 
     /// The numbers of the output head.
-    pub fn head(&self) -> HeadPrecision {
-        self.heads().int8.map_or(HeadPrecision::Exact, |_| HeadPrecision::Int8)
+    pub fn lm_head(&self) -> LmHeadPrecision {
+        self.lm_heads().int8.map_or(LmHeadPrecision::Exact, |_| LmHeadPrecision::Int8)
     }
 
     /// The most probable token after `hidden [hidden]`, the smallest id among equals, and how many rows of the exact
@@ -97,7 +97,7 @@ impl Model {
     /// When `hidden` has another width.
     pub fn greedy(&self, hidden: &[f32]) -> Result<(u32, usize)> {
         self.check_row(hidden)?;
-        let Shortlisted { logits, rescored } = self.heads().shortlisted(hidden, 1, &[]);
+        let Shortlisted { logits, rescored } = self.lm_heads().shortlisted(hidden, 1, &[]);
         Ok((crate::sample::argmax(&logits), rescored))
     }
 
@@ -108,7 +108,7 @@ impl Model {
     /// When `hidden` has another width.
     pub fn top_k(&self, hidden: &[f32], k: usize) -> Result<Vec<(u32, f32)>> {
         self.check_row(hidden)?;
-        let logits = self.heads().shortlisted(hidden, k, &[]).logits;
+        let logits = self.lm_heads().shortlisted(hidden, k, &[]).logits;
         Ok(crate::sample::ranked(&logits).into_iter().take(k).map(|id| (id, logits[id as usize])).collect())
     }
 
@@ -116,10 +116,10 @@ impl Model {
     ///
     /// # Errors
     /// When `hidden` has another width.
-    pub fn head_error(&self, hidden: &[f32]) -> Result<HeadError> {
+    pub fn head_error(&self, hidden: &[f32]) -> Result<LmHeadError> {
         self.check_row(hidden)?;
-        let Heads { exact, int8: Some(int8) } = self.heads() else {
-            return Ok(HeadError { max: 0.0, rms: 0.0 });
+        let LmHeads { exact, int8: Some(int8) } = self.lm_heads() else {
+            return Ok(LmHeadError { max: 0.0, rms: 0.0 });
         };
         let (exact, about) = (exact.multiply(hidden), int8.multiply(hidden));
         let (least, most) =
@@ -131,7 +131,7 @@ impl Model {
         };
         let errors = || exact.iter().zip(&about).map(|(e, a)| (f64::from(*e) - f64::from(*a)).abs() / range);
         let rms = (errors().map(|e| e * e).sum::<f64>() / exact.len() as f64).sqrt();
-        Ok(HeadError { max: errors().fold(0.0, f64::max), rms })
+        Ok(LmHeadError { max: errors().fold(0.0, f64::max), rms })
     }
 
     fn check_row(&self, hidden: &[f32]) -> Result<()> {

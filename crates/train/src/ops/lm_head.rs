@@ -12,22 +12,22 @@ pub type Scored = Arc<Mutex<Scores>>;
 /// Tied output head and mean cross-entropy: `hidden [rows, width]`, `embedding [vocabulary, width]` to a scalar.
 ///
 /// The gradients are computed in the forward pass, while the logits exist.
-pub struct CrossEntropyHead {
+pub struct LmHeadCrossEntropy {
     targets: Vec<u32>,
     train: bool,
     scored: Scored,
     saved: Mutex<Option<HeadGradients>>,
 }
 
-impl CrossEntropyHead {
+impl LmHeadCrossEntropy {
     /// Scores `targets` (`u32::MAX`: not scored); `train` also computes gradients.
-    pub fn new(targets: Vec<u32>, train: bool) -> (CrossEntropyHead, Scored) {
+    pub fn new(targets: Vec<u32>, train: bool) -> (LmHeadCrossEntropy, Scored) {
         let scored = Scored::default();
-        (CrossEntropyHead { targets, train, scored: scored.clone(), saved: Mutex::new(None) }, scored)
+        (LmHeadCrossEntropy { targets, train, scored: scored.clone(), saved: Mutex::new(None) }, scored)
     }
 }
 
-impl CustomOp2 for CrossEntropyHead {
+impl CustomOp2 for LmHeadCrossEntropy {
     fn name(&self) -> &'static str {
         "cross-entropy-head"
     }

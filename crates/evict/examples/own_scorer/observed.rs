@@ -14,7 +14,7 @@ const SHAPE: Shape = Shape { layers: 4, query_heads: 8, kv_heads: 2, tokens: 64,
 impl Observed {
     /// As policies see it.
     pub(crate) fn view(&self) -> Observation<'_> {
-        Observation::of(SHAPE).with_rows(Need::Keys, &self.keys).with_rows(Need::Values, &self.values)
+        Observation::new(SHAPE).with_rows(Need::Keys, &self.keys).with_rows(Need::Values, &self.values)
     }
 }
 

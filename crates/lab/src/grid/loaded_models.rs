@@ -10,7 +10,7 @@ use bitkv_record::{Definition, Form, ModelEntry};
 use crate::{Result, error::ensure};
 
 /// Models by name and form in the order of opening, each loaded once.
-pub(super) struct Loaded<'a> {
+pub(super) struct LoadedModels<'a> {
     models: Vec<(Source, Form, Arc<LoadedModel>)>,
     /// Names under which the definition asks for the memory of models whose configuration alone is known.
     taken: Vec<String>,
@@ -18,25 +18,25 @@ pub(super) struct Loaded<'a> {
     progress: &'a dyn Progress,
 }
 
-impl<'a> Loaded<'a> {
-    pub(super) fn of(
+impl<'a> LoadedModels<'a> {
+    pub(super) fn new(
         definition: &Definition,
         i2s_layout: Option<Layout>,
         progress: &'a dyn Progress,
-    ) -> Result<Loaded<'a>> {
+    ) -> Result<LoadedModels<'a>> {
         let mut taken = Vec::new();
         for model in definition.memory.iter().flat_map(|study| &study.models) {
             taken.extend(configuration(model)?.map(|shape| shape.name));
         }
-        Ok(Loaded { models: Vec::new(), taken, i2s_layout, progress })
+        Ok(LoadedModels { models: Vec::new(), taken, i2s_layout, progress })
     }
 
     pub(super) fn open(&mut self, model: &str, form: Form) -> Result<Arc<LoadedModel>> {
         let loading = Loading { plain_llama: form == Form::PlainLlama, i2s_layout: self.i2s_layout };
         let source = Source::find_with(model, loading, self.progress)?;
         let is_same = |known: &Source, other: &Form| known.has_files_of(&source) && *other == form;
-        if let Some((.., subject)) = self.models.iter().find(|(known, other, _)| is_same(known, other)) {
-            return Ok(Arc::clone(subject));
+        if let Some((.., loaded)) = self.models.iter().find(|(known, other, _)| is_same(known, other)) {
+            return Ok(Arc::clone(loaded));
         }
         // Found before any weights are read: rows tell models apart by name.
         let name = match self.taken.contains(&source.name()) {
@@ -48,14 +48,14 @@ impl<'a> Loaded<'a> {
             self.models.iter().all(|(.., other)| other.name != name),
             "two models are named {name}: give each once, or rename one folder"
         );
-        let subject = Arc::new(source.open()?.named(name));
-        self.models.push((source, form, Arc::clone(&subject)));
-        Ok(subject)
+        let loaded = Arc::new(source.open()?.named(name));
+        self.models.push((source, form, Arc::clone(&loaded)));
+        Ok(loaded)
     }
 
     pub(super) fn entries(&self) -> Result<Vec<ModelEntry>> {
         let entry =
-            |subject: &Arc<LoadedModel>| Ok(ModelEntry { name: subject.name.clone(), ..subject.entry()? });
-        self.models.iter().map(|(.., subject)| entry(subject)).collect()
+            |loaded: &Arc<LoadedModel>| Ok(ModelEntry { name: loaded.name.clone(), ..loaded.entry()? });
+        self.models.iter().map(|(.., loaded)| entry(loaded)).collect()
     }
 }

@@ -1,21 +1,21 @@
 //! The numbers of the output head.
 
-use bitkv_bitnet::HeadPrecision;
+use bitkv_bitnet::LmHeadPrecision;
 use clap::ValueEnum;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Head {
+pub(crate) enum LmHeadArgument {
     /// Those of the checkpoint.
     Exact,
     /// Int8 finds the tokens that can be chosen, whose exact logits decide: the tokens of the exact head.
     Int8,
 }
 
-impl Head {
-    pub(crate) fn precision(self) -> HeadPrecision {
+impl LmHeadArgument {
+    pub(crate) fn precision(self) -> LmHeadPrecision {
         match self {
-            Head::Exact => HeadPrecision::Exact,
-            Head::Int8 => HeadPrecision::Int8,
+            LmHeadArgument::Exact => LmHeadPrecision::Exact,
+            LmHeadArgument::Int8 => LmHeadPrecision::Int8,
         }
     }
 }

@@ -1,20 +1,20 @@
 //! A cache that is cut, and cut again.
 
-use bitkv_bitnet::{Cache, KvCache, Observe, Observed, Output};
+use bitkv_bitnet::{Cache, KvCache, Output, ProbeOutput, Probes};
 use bitkv_evict::{Budget, Need, Needs, Plan, Policy};
 use bitkv_models::LoadedModel;
 use bitkv_record::{KvFormat, Positions};
 
 use super::storage;
-use crate::evidence::{Evidence, Numbers, observe};
+use crate::observation::{Calibration, OwnedObservation, observe};
 
 use crate::Result;
 
 /// Cuts one cache by one policy, as often as asked.
-pub(super) struct Cutter<'a> {
-    subject: &'a LoadedModel,
+pub(super) struct Evictor<'a> {
+    loaded: &'a LoadedModel,
     policy: &'a Policy,
-    numbers: &'a Numbers,
+    numbers: &'a Calibration,
     positions: Positions,
     needs: Needs,
     /// Attention that every held token has had so far, `[layers * query_heads][held]`: what H2O keeps summing up while
@@ -22,22 +22,22 @@ pub(super) struct Cutter<'a> {
     accumulated: Vec<Vec<f32>>,
 }
 
-impl<'a> Cutter<'a> {
-    /// A cutter of a cache that nothing is known of yet.
+impl<'a> Evictor<'a> {
+    /// A evictor of a cache that nothing is known of yet.
     pub(super) fn new(
-        subject: &'a LoadedModel,
+        loaded: &'a LoadedModel,
         policy: &'a Policy,
-        numbers: &'a Numbers,
+        numbers: &'a Calibration,
         positions: Positions,
-    ) -> Cutter<'a> {
-        Cutter { subject, policy, numbers, positions, needs: policy.needs(), accumulated: Vec::new() }
+    ) -> Evictor<'a> {
+        Evictor { loaded, policy, numbers, positions, needs: policy.needs(), accumulated: Vec::new() }
     }
 
-    /// The same where the whole cache was read before and `evidence` of it gathered.
+    /// The same where the whole cache was read before and `observation` of it gathered.
     #[must_use]
-    pub(super) fn with_past(mut self, evidence: &Evidence) -> Cutter<'a> {
+    pub(super) fn with_past(mut self, observation: &OwnedObservation) -> Evictor<'a> {
         if self.needs.contains(Need::Accumulated) {
-            self.accumulated = evidence.rows(Need::Accumulated).to_vec();
+            self.accumulated = observation.rows(Need::Accumulated).to_vec();
         }
         self
     }
@@ -46,18 +46,18 @@ impl<'a> Cutter<'a> {
     ///
     /// # Errors
     /// When the model refuses the tokens.
-    pub(super) fn read(&mut self, tokens: &[u32], cache: &mut Cache) -> Result<(Output, Evidence)> {
-        let look = Observe { positions: true, ..observe(&self.needs) };
-        let mut output = self.subject.model.forward(tokens, cache, Some(&look))?;
+    pub(super) fn read(&mut self, tokens: &[u32], cache: &mut Cache) -> Result<(Output, OwnedObservation)> {
+        let look = Probes { positions: true, ..observe(&self.needs) };
+        let mut output = self.loaded.model.forward(tokens, cache, Some(&look))?;
         let mut observed = output.observed.take().unwrap_or_default();
         self.accumulate(&mut observed);
-        let evidence =
-            Evidence::gather(self.subject, cache.tokens_seen(), observed, &self.needs, self.numbers);
-        Ok((output, evidence))
+        let observation =
+            OwnedObservation::gather(self.loaded, cache.tokens_seen(), observed, &self.needs, self.numbers);
+        Ok((output, observation))
     }
 
     /// Attention of this pass and all before it.
-    fn accumulate(&mut self, observed: &mut Observed) {
+    fn accumulate(&mut self, observed: &mut ProbeOutput) {
         if !self.needs.contains(Need::Accumulated) {
             return;
         }
@@ -71,8 +71,13 @@ impl<'a> Cutter<'a> {
     ///
     /// # Errors
     /// When the policy cannot plan such a cache.
-    pub(super) fn cut(&mut self, evidence: &Evidence, budget: Budget, cache: &mut Cache) -> Result<Plan> {
-        let plan = self.policy.plan(&evidence.view(), budget)?;
+    pub(super) fn cut(
+        &mut self,
+        observation: &OwnedObservation,
+        budget: Budget,
+        cache: &mut Cache,
+    ) -> Result<Plan> {
+        let plan = self.policy.plan(&observation.view(), budget)?;
         self.keep(&plan, cache)?;
         Ok(plan)
     }
@@ -115,7 +120,7 @@ impl<'a> Cutter<'a> {
 
     fn turn(&self, cache: &mut Cache) -> Result<()> {
         if self.positions == Positions::Rerotated {
-            self.subject.model.rerotate(cache)?;
+            self.loaded.model.rerotate(cache)?;
         }
         Ok(())
     }

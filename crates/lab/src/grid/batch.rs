@@ -13,16 +13,16 @@ use super::{
 use crate::Result;
 
 /// Questions asked at a time: each has a copy of the cut cache.
-pub(super) const BATCH: usize = 16;
-/// Most cells of a flight; with more the weights' part is too small to save any of it.
+pub(super) const QUESTIONS_AT_ONCE: usize = 16;
+/// Most cells of a batch; with more the weights' part is too small to save any of it.
 const MOST: usize = 16;
-/// Bytes of logits that all contexts in flight may make at a time.
+/// Bytes of logits that all contexts in batch may make at a time.
 const LOGITS: usize = 256 << 20;
 /// Bytes of cut caches that they may hold.
 const CACHES: usize = 1 << 30;
 
-/// Cells of one unit in flights, in their order. Those that are cut again while they go on fly alone.
-pub(super) fn flights<'c>(cells: &'c [&'c Cell], size: usize) -> impl Iterator<Item = &'c [&'c Cell]> {
+/// Cells of one unit in batches, in their order. Those that are cut again while they go on fly alone.
+pub(super) fn batches<'c>(cells: &'c [&'c Cell], size: usize) -> impl Iterator<Item = &'c [&'c Cell]> {
     let steady = |cell: &Cell| cell.axes.when.every.is_none();
     cells.chunk_by(move |a, b| steady(a) && steady(b)).flat_map(move |run| run.chunks(size))
 }
@@ -33,13 +33,13 @@ pub(super) fn size(job: &Job, unit: &Unit, bytes: usize) -> usize {
     if job.wants(Metric::Timing) {
         return 1;
     }
-    let vocabulary = job.subject.config().vocab_size;
+    let vocabulary = job.loaded.config().vocab_size;
     let contexts = if vocabulary <= SMALL_VOCABULARY { rayon::current_num_threads() } else { 1 };
     let by_work = match &unit.scored {
         Scored::Text { continuation, .. } | Scored::Together { continuation, .. } => {
             LOGITS / (contexts * continuation.len() * vocabulary * size_of::<f32>())
         }
-        Scored::Questions(questions) => BATCH / questions.len().max(1),
+        Scored::Questions(questions) => QUESTIONS_AT_ONCE / questions.len().max(1),
     };
     by_work.min(CACHES / (contexts * bytes).max(1)).clamp(1, MOST)
 }
@@ -69,8 +69,8 @@ mod tests {
         };
         let cells = [None, None, None, Some(8), Some(8), None].map(|every| cell(every, 0));
         let cells: Vec<&Cell> = cells.iter().collect();
-        let sizes: Vec<usize> = flights(&cells, 2).map(<[_]>::len).collect();
+        let sizes: Vec<usize> = batches(&cells, 2).map(<[_]>::len).collect();
         assert_eq!(sizes, [2, 1, 1, 1, 1]);
-        assert_eq!(flights(&cells, 1).count(), 6);
+        assert_eq!(batches(&cells, 1).count(), 6);
     }
 }

@@ -7,12 +7,12 @@ pub(crate) type Scores = Vec<Vec<f32>>;
 
 /// Scores of one observation that presses share, and that one press asks for again at every budget.
 #[derive(Debug, Default)]
-pub(crate) struct Known(RefCell<BTreeMap<(usize, String), Rc<Scores>>>);
+pub(crate) struct ScoreCache(RefCell<BTreeMap<(usize, String), Rc<Scores>>>);
 
-impl Known {
+impl ScoreCache {
     /// What `compute` gives for `method` of a layer, computed once. A method writes every one of its options when it is
     /// debugged, which is what tells two of them apart.
-    pub(crate) fn of(
+    pub(crate) fn get_or_compute(
         &self,
         layer: usize,
         part: &str,
@@ -36,9 +36,9 @@ mod tests {
 
     #[test]
     fn each_is_computed_once() {
-        let (known, times) = (Known::default(), RefCell::new(0));
+        let (known, times) = (ScoreCache::default(), RefCell::new(0));
         let ask = |layer, part, method: &dyn Debug| {
-            known.of(layer, part, method, || {
+            known.get_or_compute(layer, part, method, || {
                 *times.borrow_mut() += 1;
                 vec![vec![*times.borrow() as f32]]
             })

@@ -3,14 +3,14 @@
 mod common;
 
 use bitkv_bitnet::{
-    Architecture, Config, Error, Generated, GenerationOptions, HeadPrecision, Model, Sampling, generate,
+    Architecture, Config, Error, Generated, GenerationOptions, LmHeadPrecision, Model, Sampling, generate,
 };
 use common::{BOTH, Random, masters};
 
 const VOCAB: usize = 900;
 
 /// A vocabulary of which many rows are equal, or nearly.
-fn model(architecture: Architecture, tied: bool, precision: HeadPrecision) -> Model {
+fn model(architecture: Architecture, tied: bool, precision: LmHeadPrecision) -> Model {
     let config = Config { tie_word_embeddings: tied, vocab_size: VOCAB, ..common::config(architecture) };
     let mut masters = masters(&config, 8);
     let name = if tied { "model.embed_tokens.weight" } else { "lm_head.weight" };
@@ -23,7 +23,7 @@ fn model(architecture: Architecture, tied: bool, precision: HeadPrecision) -> Mo
             to[row % width] = to[row % width].next_up();
         }
     }
-    common::load_masters(&config, &masters).with_head(precision).unwrap()
+    common::load_masters(&config, &masters).with_lm_head(precision).unwrap()
 }
 
 fn hidden(model: &Model, seed: u64) -> Vec<f32> {
@@ -35,8 +35,10 @@ fn hidden(model: &Model, seed: u64) -> Vec<f32> {
 #[test]
 fn the_most_probable_tokens_are_those_of_the_exact_head() {
     for (architecture, tied) in [(BOTH[0], true), (BOTH[1], false)] {
-        let (exact, int8) =
-            (model(architecture, tied, HeadPrecision::Exact), model(architecture, tied, HeadPrecision::Int8));
+        let (exact, int8) = (
+            model(architecture, tied, LmHeadPrecision::Exact),
+            model(architecture, tied, LmHeadPrecision::Int8),
+        );
         let mut multiplied = 0;
         for seed in 0..30 {
             let hidden = hidden(&exact, seed);
@@ -57,7 +59,7 @@ fn the_most_probable_tokens_are_those_of_the_exact_head() {
 #[test]
 fn logits_are_close_and_the_error_is_told() {
     let (exact, int8) =
-        (model(BOTH[0], false, HeadPrecision::Exact), model(BOTH[0], false, HeadPrecision::Int8));
+        (model(BOTH[0], false, LmHeadPrecision::Exact), model(BOTH[0], false, LmHeadPrecision::Int8));
     let hidden = hidden(&exact, 3);
     let logits = |model: &Model| -> Vec<f32> {
         let row = candle_core::Tensor::from_slice(&hidden, (1, hidden.len()), &candle_core::Device::Cpu);
@@ -77,15 +79,15 @@ fn logits_are_close_and_the_error_is_told() {
 fn bytes_are_counted() {
     for tied in [true, false] {
         let (exact, int8) =
-            (model(BOTH[0], tied, HeadPrecision::Exact), model(BOTH[0], tied, HeadPrecision::Int8));
+            (model(BOTH[0], tied, LmHeadPrecision::Exact), model(BOTH[0], tied, LmHeadPrecision::Int8));
         let (before, after) = (exact.weight_parts(), int8.weight_parts());
         // 36 columns take 64 bytes, and a row has four more numbers.
         assert_eq!(after.head, VOCAB * (64 + 16));
         assert_eq!(after.embedding, before.embedding + before.head);
         assert_eq!(int8.weight_bytes(), exact.weight_bytes() + after.head);
         assert_eq!((after.ternary, after.norms), (before.ternary, before.norms));
-        let back = int8.with_head(HeadPrecision::Exact).unwrap();
-        assert_eq!((back.weight_parts(), back.head()), (before, HeadPrecision::Exact));
+        let back = int8.with_lm_head(LmHeadPrecision::Exact).unwrap();
+        assert_eq!((back.weight_parts(), back.lm_head()), (before, LmHeadPrecision::Exact));
     }
 }
 
@@ -97,7 +99,7 @@ fn run(model: &Model, sampling: Sampling, repetition_penalty: f32) -> bitkv_bitn
 #[test]
 fn texts_are_those_of_the_exact_head() {
     let (exact, int8) =
-        (model(BOTH[1], false, HeadPrecision::Exact), model(BOTH[1], false, HeadPrecision::Int8));
+        (model(BOTH[1], false, LmHeadPrecision::Exact), model(BOTH[1], false, LmHeadPrecision::Int8));
     let random = |top_k| Sampling::Random { temperature: 1.5, top_k, top_p: 0.9, seed: 5 };
     for sampling in [Sampling::Greedy, random(1), random(12)] {
         for penalty in [1.0, 1.7, 0.6] {

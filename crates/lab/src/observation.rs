@@ -2,29 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use bitkv_bitnet::{Cache, Observe, Observed, QueryMoments};
+use bitkv_bitnet::{Cache, ProbeOutput, Probes, QueryMoments};
 use bitkv_evict::{Need, Needs, Observation, Shape};
 use bitkv_models::LoadedModel;
 
 use crate::{Result, reconstruction};
 
-/// Numbers that come from calibration or from a file: entropies, head scores, head patterns.
-pub type Numbers = BTreeMap<Need, Vec<f64>>;
+/// Calibration that come from calibration or from a file: entropies, head scores, head patterns.
+pub type Calibration = BTreeMap<Need, Vec<f64>>;
 
 /// An [`Observation`] that owns what it shows.
 #[derive(Clone, Debug)]
-pub struct Evidence {
+pub struct OwnedObservation {
     shape: Shape,
     /// Of each KV head; empty where every head holds every token.
     positions: Vec<Vec<u32>>,
     rope_theta: f64,
     rows: BTreeMap<Need, Vec<Vec<f32>>>,
-    numbers: Numbers,
+    numbers: Calibration,
 }
 
 /// What a forward pass must observe for a policy that needs `needs`.
-pub fn observe(needs: &Needs) -> Observe {
-    let mut observe = Observe { positions: true, ..Observe::default() };
+pub fn observe(needs: &Needs) -> Probes {
+    let mut observe = Probes { positions: true, ..Probes::default() };
     for need in needs.iter() {
         match need {
             Need::Keys => observe.keys = true,
@@ -42,8 +42,8 @@ pub fn observe(needs: &Needs) -> Observe {
 }
 
 /// The extent of a model's cache after `tokens` tokens.
-pub fn shape(subject: &LoadedModel, tokens: usize) -> Shape {
-    let config = subject.config();
+pub fn shape(loaded: &LoadedModel, tokens: usize) -> Shape {
+    let config = loaded.config();
     Shape {
         layers: config.num_hidden_layers,
         query_heads: config.num_attention_heads,
@@ -53,49 +53,49 @@ pub fn shape(subject: &LoadedModel, tokens: usize) -> Shape {
     }
 }
 
-impl Evidence {
+impl OwnedObservation {
     /// Of a cache whose heads hold every one of its tokens, nothing else yet.
-    pub fn of(shape: Shape, rope_theta: f64) -> Evidence {
+    pub fn new(shape: Shape, rope_theta: f64) -> OwnedObservation {
         let (rows, numbers) = (BTreeMap::new(), BTreeMap::new());
-        Evidence { shape, positions: Vec::new(), rope_theta, rows, numbers }
+        OwnedObservation { shape, positions: Vec::new(), rope_theta, rows, numbers }
     }
 
     /// What a forward pass that ended after `tokens` tokens showed, as far as `needs` asks for it. What other passes
-    /// give is added by [`Evidence::insert`].
+    /// give is added by [`OwnedObservation::insert`].
     pub fn gather(
-        subject: &LoadedModel,
+        loaded: &LoadedModel,
         tokens: usize,
-        observed: Observed,
+        observed: ProbeOutput,
         needs: &Needs,
-        numbers: &Numbers,
-    ) -> Evidence {
-        let mut evidence = Evidence::of(shape(subject, tokens), subject.config().rope_theta);
+        numbers: &Calibration,
+    ) -> OwnedObservation {
+        let mut observation = OwnedObservation::new(shape(loaded, tokens), loaded.config().rope_theta);
         if observed.positions.iter().any(|positions| positions.len() < tokens) {
-            evidence.positions = observed.positions;
+            observation.positions = observed.positions;
         }
         for (need, with_sub_norm) in [(Need::OutputNorms, false), (Need::SubNormOutputNorms, true)] {
             if needs.contains(need) {
-                let norms = subject.model.value_output_norms(&observed.values, with_sub_norm);
-                evidence.insert(need, norms);
+                let norms = loaded.model.value_output_norms(&observed.values, with_sub_norm);
+                observation.insert(need, norms);
             }
         }
-        evidence.insert(Need::Keys, observed.keys);
-        evidence.insert(Need::Values, observed.values);
-        evidence.insert(Need::Accumulated, observed.accumulated);
+        observation.insert(Need::Keys, observed.keys);
+        observation.insert(Need::Values, observed.values);
+        observation.insert(Need::Accumulated, observed.accumulated);
         for (window, rows) in observed.windows {
-            evidence.insert(Need::Window(window), rows);
+            observation.insert(Need::Window(window), rows);
         }
         for (window, rows) in observed.window_rows {
-            evidence.insert(Need::WindowRows(window), rows);
+            observation.insert(Need::WindowRows(window), rows);
         }
         for (skipped, heads) in observed.query_moments {
-            evidence.insert(Need::QueryMoments(skipped), heads.into_iter().map(moments).collect());
+            observation.insert(Need::QueryMoments(skipped), heads.into_iter().map(moments).collect());
         }
-        evidence.numbers = numbers.clone();
+        observation.numbers = numbers.clone();
         if !observed.residual_similarity.is_empty() {
-            evidence.numbers.insert(Need::ResidualSimilarity, observed.residual_similarity);
+            observation.numbers.insert(Need::ResidualSimilarity, observed.residual_similarity);
         }
-        evidence
+        observation
     }
 
     /// Adds what further passes over `cache`, which holds the whole of `context`, show.
@@ -104,21 +104,21 @@ impl Evidence {
     /// When the context cannot be repeated, see [`reconstruction::attention`].
     pub fn reconstruct(
         &mut self,
-        subject: &LoadedModel,
+        loaded: &LoadedModel,
         cache: &Cache,
         context: &[u32],
         needs: &Needs,
     ) -> Result<()> {
         if needs.contains(Need::Reconstruction) {
-            self.insert(Need::Reconstruction, reconstruction::attention(subject, cache, context)?);
+            self.insert(Need::Reconstruction, reconstruction::attention(loaded, cache, context)?);
         }
         Ok(())
     }
 
     /// The same with the numbers of calibration.
     #[must_use]
-    pub fn with_numbers(self, numbers: Numbers) -> Evidence {
-        Evidence { numbers, ..self }
+    pub fn with_numbers(self, numbers: Calibration) -> OwnedObservation {
+        OwnedObservation { numbers, ..self }
     }
 
     /// Adds or replaces the rows of a need.
@@ -138,7 +138,7 @@ impl Evidence {
 
     /// What a policy looks at.
     pub fn view(&self) -> Observation<'_> {
-        let mut seen = Observation::of(self.shape);
+        let mut seen = Observation::new(self.shape);
         seen.positions = self.positions.iter().map(Vec::as_slice).collect();
         seen.rope_theta = Some(self.rope_theta);
         for (&need, rows) in &self.rows {
