@@ -3,8 +3,8 @@
 
 usage: .ci/words.py [--count] [--program BITKV] [PATH ...]
 
-It reads comments, doc comments, string literals and identifiers of Rust files, Markdown, and the prose of experiment
-definitions. Without PATH it reads everything that git tracks. With --program it also reads the help of every command.
+It reads comments, doc comments, string literals and identifiers of Rust files, Markdown, comments and texts of TOML files,
+and comments and docstrings of scripts. Without PATH it reads everything that git tracks. With --program it also reads the help of every command.
 It prints one line per fault, `file:line: rule: text`, and exits with 1 if there is any. With --count it prints the
 number of faults of each rule and exits with 0. It needs Python 3.11 or later and nothing else.
 """
@@ -118,6 +118,16 @@ def toml_passages(text):
             yield passage
 
 
+def script_passages(text):
+    """Comments of a shell or Python script, and the docstrings of Python."""
+    for token in re.finditer(r'"""(.*?)"""|^[ \t]*#(?!!)([^\n]*)', text, re.DOTALL | re.MULTILINE):
+        passage = Passage("prose")
+        first = text.count("\n", 0, token.start()) + 1
+        for number, line in enumerate((token.group(1) or token.group(2) or "").split("\n"), first):
+            passage.add(line + " ", number)
+        yield passage
+
+
 def passages(path, text):
     """The passages of a file, by the kind of the file."""
     match path.suffix:
@@ -125,15 +135,17 @@ def passages(path, text):
             return rust_passages(text)
         case ".toml":
             return toml_passages(text)
-        case _:
+        case ".md":
             return prose_passages(text)
+        case _:
+            return script_passages(text)
 
 
 def tracked(paths):
-    """The files to check: what git tracks under `paths`, without results and vendored texts."""
+    """The files to check: those of known kinds that git tracks under `paths`."""
     listed = subprocess.run(["git", "ls-files", "--", *paths], cwd=ROOT, check=True, capture_output=True, text=True)
     for name in listed.stdout.splitlines():
-        if name.endswith((".rs", ".md", ".toml")) and (ROOT / name).exists():
+        if name.endswith((".rs", ".md", ".toml", ".py", ".sh", ".ci/run")) and (ROOT / name).exists():
             yield name
 
 
@@ -207,7 +219,7 @@ def main():
     rules, exceptions = [Rule(table) for table in tables["rule"]], Exceptions(tables["exception"])
     faults = []
     for name in tracked(arguments.paths):
-        if any(fnmatch.fnmatch(name, left_out) for left_out in tables["left_out"]):
+        if any(fnmatch.fnmatch(name, table["file"]) for table in tables["left_out"]):
             continue
         text = (ROOT / name).read_text()
         lines = text.split("\n")

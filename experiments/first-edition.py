@@ -3,9 +3,10 @@
 
     python3 experiments/first-edition.py OLD_RUN NEW_RUN
 
-OLD_RUN holds cells.csv, heads.csv and memory.csv as the first edition wrote them (revision 5c8d2fc and before), NEW_RUN rows.csv,
-heads.csv and memory.csv. Every cell, head and share of memory of the old run must be in the new one with equal numbers; means over texts,
-which the new run leaves to reports, may differ by 1e-12. One line a file on standard output, and exit code 0, when all of that is so.
+OLD_RUN holds cells.csv, heads.csv and memory.csv as the first edition wrote them (revision 5c8d2fc and before). NEW_RUN
+holds rows.csv, heads.csv and memory.csv. Every cell, head and share of memory of the old run must be in the new one with
+equal numbers. Means over texts, which the new run leaves to reports, may differ by 1e-12. On success the script prints
+one line per file and exits with 0.
 """
 
 import csv
@@ -45,7 +46,7 @@ def read(folder, name):
 
 
 def same(old, new):
-    """Equal texts, or equal numbers."""
+    """Whether two values are equal as texts or as numbers."""
     if old == new:
         return True
     try:
@@ -59,7 +60,7 @@ def end(message):
 
 
 def compare(what, old, new, columns):
-    """Demands that every old row is among the new ones with equal values."""
+    """Fails unless every old row is among the new ones with equal values."""
     for key, row in old.items():
         if key not in new:
             end(f"{what} {key} is not in the new run")
@@ -71,7 +72,7 @@ def compare(what, old, new, columns):
 
 
 def text_of(row):
-    """Retrieval contexts had other names."""
+    """The first edition's name of a retrieval context."""
     task, name = row["task"], row["text"]
     return f"recall-{name.rsplit('-', 1)[1]}" if task == "recall-together" else name
 

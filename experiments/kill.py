@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Kills a sweep at random moments and checks that resuming loses nothing.
+"""Kills a run at random moments and checks that resuming it loses nothing.
 
     cargo build --release
     python3 experiments/kill.py target/release/bitkv experiments/kill.toml --kills 50
     python3 experiments/kill.py target/release/bitkv verify --kills 20
 
-The definition (or `bitkv verify`) is run once without interruption. Then it is run again and again and killed with SIGKILL at random
-moments, from the first millisecond to the last, and taken up after each. After every kill the journal must hold every
-whole row that it held before, none twice, and each with the bytes that it has in the uninterrupted run; a run that
-ends must have the same rows.csv, heads.csv, memory.csv and definition.toml, byte for byte, and say that it resumed rows. A run that
-ends before all kills were made is begun anew.
+The definition (or `bitkv verify`) runs once without interruption. Then it runs again and again: each time it is killed with
+SIGKILL at a random moment, from the first millisecond to the last, and then resumed. After every kill the journal must
+hold every complete row that it held before, none twice, each with the bytes that it has in the uninterrupted run. A run
+that ends must have the same rows.csv, heads.csv, memory.csv and definition.toml, byte for byte, and must report that it
+resumed rows. If a run ends before all kills were made, another one begins.
 
-One line on standard output, and exit code 0, when all of that is so.
+On success the script prints one line and exits with 0.
 """
 
 import argparse
@@ -33,21 +33,21 @@ HEADER = 2
 
 
 def start(binary, definition, folder):
-    """Starts the sweep in `folder`."""
+    """Starts the run in `folder`."""
     what = ["verify"] if definition == "verify" else ["run", definition]
     command = [binary, *what, "--out", str(folder / RUN), "--json"]
-    # Into files: a pipe that nobody reads holds a long document back.
+    # Output goes to files: a pipe that nobody reads would block a long document.
     with open(folder / DOCUMENT, "wb") as out, open(folder / SAID, "wb") as said:
         return subprocess.Popen(command, stdout=out, stderr=said)
 
 
 def whole_rows(folder):
-    """The rows of the journal whose line is complete, as bytes, in the order of their writing."""
+    """The journal's rows with complete lines, as bytes, in the order in which they were written."""
     try:
         content = (folder / JOURNAL).read_bytes()
     except FileNotFoundError:
         return []
-    # What follows the last line break is a torn line, or nothing.
+    # After the last line break there is an incomplete line, or nothing.
     return content.split(b"\n")[HEADER:-1]
 
 
@@ -63,20 +63,20 @@ def demand(holds, message):
 
 
 def finish(process, folder):
-    """Waits for a sweep that must succeed; gives the rows that it resumed."""
+    """Waits for a run that must succeed, and returns the rows that it resumed."""
     process.wait()
     demand(process.returncode == 0, f"the sweep ends with {process.returncode}: {(folder / SAID).read_text().strip()}")
     return json.loads((folder / DOCUMENT).read_bytes())["resumed"]
 
 
 def contents(folder):
-    """What a finished run holds that may not depend on interruptions, by file name."""
+    """The files of a finished run that may not depend on interruptions, by name."""
     names = ["rows.csv", "heads.csv", "memory.csv", "definition.toml"]
     return {name: (folder / RUN / name).read_bytes() for name in names if (folder / RUN / name).exists()}
 
 
 def uninterrupted(binary, definition, folder):
-    """Contents of the run, seconds to the first row, and seconds altogether."""
+    """Returns the contents of the run, the seconds to the first row, and the seconds in total."""
     folder.mkdir()
     began, first = time.monotonic(), None
     process = start(binary, definition, folder)
@@ -90,7 +90,7 @@ def uninterrupted(binary, definition, folder):
 
 
 def check_journal(folder, before, expected):
-    """Demands that no row was lost, doubled or changed; gives the rows that are there now."""
+    """Fails if a row was lost, doubled or changed; returns the rows that are there now."""
     rows = whole_rows(folder)
     keys = [key(row) for row in rows]
     demand(len(set(keys)) == len(keys), "a row is in the journal twice")
@@ -101,7 +101,7 @@ def check_journal(folder, before, expected):
 
 
 def check_end(folder, reference):
-    """Demands that a finished run has the rows of the uninterrupted one and nothing is left beside it."""
+    """Fails unless a finished run has the rows of the uninterrupted one and leaves no other files."""
     found = contents(folder)
     rows, due_rows = found["rows.csv"], reference["rows.csv"]
     keys = [key(row) for row in rows.split(b"\n")[1:-1]]
@@ -115,10 +115,10 @@ def check_end(folder, reference):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("binary", help="bitkv as it was built")
+    parser.add_argument("binary", help="the bitkv program")
     parser.add_argument("definition", help="a definition that takes some seconds, or the word verify")
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
     arguments = parser.parse_args()
     binary, definition = str(Path(arguments.binary).resolve()), arguments.definition
     moments = random.Random(arguments.seed)
@@ -127,7 +127,7 @@ def main():
         root = Path(temporary)
         reference, first, seconds = uninterrupted(binary, definition, root / "whole")
         expected = set(reference["rows.csv"].split(b"\n")[1:-1])
-        # A start and twice an equal share of the rows: on average the sweep is half through its second half at the end.
+        # Time for a start and for up to twice an equal share of the rows.
         longest = first + 2 * (seconds - first) / arguments.kills
 
         kills, sweeps, idle, before, resumed = 0, 0, 0, [], []
@@ -150,7 +150,7 @@ def main():
                 process.wait()
                 kills += 1
                 if (folder / RUN).exists():
-                    # Killed after the folder had its name: nothing is left to do but to leave.
+                    # The kill came after the folder got its name: the run is finished.
                     check_end(folder, reference)
                     sweeps += 1
                     folder, before = root / str(sweeps), []

@@ -1,6 +1,6 @@
-"""The same grid in bitkv and in transformers + kvpress, in turns: cells a second of either, and their ratio.
+"""Runs the same grid in bitkv and in transformers + kvpress, in turns: cells per second of each, and their ratio.
 
-Run it by run.sh, which sees to the versions of requirements.txt. What is timed and what is not: README.md.
+Start it with run.sh, which installs the versions of requirements.txt. README.md says what is timed.
 """
 
 import argparse
@@ -29,10 +29,10 @@ def arguments():
         default="random",
         help="whether the peer is a random Llama of the model's shape, or the model itself as transformers runs it",
     )
-    parser.add_argument("--texts", type=int, default=3, help="how many evaluation texts, spread over all")
-    parser.add_argument("--rounds", type=int, default=3, help="how often either runs the grid")
-    parser.add_argument("--threads", type=int, default=2, help="threads of either")
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="of the peer")
+    parser.add_argument("--texts", type=int, default=3, help="number of evaluation texts, evenly spread over the list")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each side runs the grid")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each side")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="number format of the peer")
     parser.add_argument("--out", type=Path, default=ROOT / "results/peers-grid", help="a folder for the results")
     return parser.parse_args()
 
@@ -44,7 +44,7 @@ def sample(count):
 
 
 def definition(model, folder):
-    """The committed definition, on another model and on texts of a folder."""
+    """The committed definition with another model and the texts of a folder."""
     text = DEFINITION.read_text()
     for old, new in [('models = ["tiny-gqa"]', f'models = ["{model}"]'), ('texts = "evaluation"', f'texts = "{folder}"')]:
         if text.count(old) != 1:
@@ -54,7 +54,7 @@ def definition(model, folder):
 
 
 def run_bitkv(binary, model, texts, threads):
-    """Seconds and processor seconds of the whole command, its start and its report included; its rows."""
+    """Returns the seconds, the processor seconds and the rows of the whole command, with its start and its report."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "texts").mkdir()
@@ -81,7 +81,7 @@ def children_seconds():
 
 
 def run_peer(peer, texts):
-    """Seconds and processor seconds of the grid on all texts, without loading anything; its cells."""
+    """Returns the seconds, the processor seconds and the cells of the grid on all texts, without loading time."""
     seconds, used, cells = zip(*(peer.grid(text.read_text()) for text in texts))
     return sum(seconds), sum(used), sum(cells, [])
 

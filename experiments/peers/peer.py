@@ -1,4 +1,4 @@
-"""The grid as kvpress runs it: a prefill for each press and ratio, then the continuation through what it left."""
+"""The grid as kvpress runs it: one prefill per press and ratio, then the continuation through the compressed cache."""
 
 import json
 import time
@@ -27,7 +27,7 @@ SHAPE = [
 
 def fitting_mask(attention, _, kwargs):
     """Fits the mask to the layer. transformers makes it for the first layer's cache, and PyramidKV and ChunkKV leave layers
-    of other lengths. Whatever is cached may be seen; the part among the tokens being read stands at the end."""
+    of other lengths. All cached tokens may be seen; the columns for the tokens that are being read come last."""
     mask, cache = kwargs["attention_mask"], kwargs["past_key_values"]
     if mask is not None:
         cached = cache.get_seq_length(attention.layer_idx)
@@ -37,7 +37,7 @@ def fitting_mask(attention, _, kwargs):
 
 
 def random_llama(config, dtype):
-    """A Llama of a built-in model's shape, which multiplies in floating point."""
+    """A floating-point Llama with the shape of a built-in model."""
     torch.manual_seed(0)
     rope = {"rope_type": "default", "rope_theta": config["rope_theta"]}
     shape = {key: config[key] for key in SHAPE}
@@ -59,7 +59,7 @@ class Peer:
             layer.self_attn.register_forward_pre_hook(fitting_mask, with_kwargs=True)
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.begin = config["bos_token_id"]
-        # The most tokens of which kvpress has so far found, in every cell, a key that all their queries ignore.
+        # The largest piece for which kvpress has so far found, in every cell, a key that all queries of the piece ignore.
         self.piece = HORIZON
 
     def tokens(self, text):
@@ -72,7 +72,7 @@ class Peer:
 
     @torch.inference_mode()
     def grid(self, text):
-        """Every press at every ratio on one text: seconds and processor seconds of all, and each cell."""
+        """Runs every press at every ratio on one text; returns seconds and processor seconds in total, and each cell."""
         context, continuation = self.tokens(text)
         started, used = time.perf_counter(), time.process_time()
         reference = log_softmax(self.continued(self.prefilled(context), continuation).float(), -1)
@@ -119,12 +119,12 @@ class Peer:
         return cache
 
     def continued(self, cache, tokens, start=CONTEXT):
-        """Logits after each of `tokens`, which stand where they stood in the text: `[tokens, vocabulary]`."""
+        """Logits after each of `tokens`, which keep their positions in the text: `[tokens, vocabulary]`."""
         positions = torch.arange(start, start + tokens.shape[1])[None]
         return self.model(input_ids=tokens, past_key_values=cache, position_ids=positions).logits[0]
 
     def in_pieces(self, read, tokens):
-        """As `continued`. kvpress looks for one key that every query of a pass ignores, and fails where they point
+        """As `continued`. kvpress looks for one key that every query of a pass ignores, and fails if they point
         everywhere; then the continuation is read in pieces of half the length, from a new prefill."""
         while True:
             cache = read()

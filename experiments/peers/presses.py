@@ -1,4 +1,4 @@
-"""The presses of the grid, by the names that bitkv gives their policies behind `kvpress:`."""
+"""The presses of the grid, by the names that bitkv writes after `kvpress:`."""
 
 from kvpress import (
     AdaKVPress,
@@ -34,17 +34,17 @@ PRESSES = {
     "critical_adakv_snapkv": lambda: CriticalAdaKVPress(SnapKVPress()),
 }
 
-# Masks what it removes, head by head, behind keys that no query of the continuation attends to.
+# Masks what it removes, head by head, with keys that no query of the continuation attends to.
 HEAD_WISE = {"adakv_snapkv", "adakv_knorm", "critical_adakv_snapkv"}
 
-# Reads attention weights, which only the eager implementation gives.
+# Reads attention weights, which only the eager implementation returns.
 EAGER = {"observed_attention"}
 
 RATIOS = [0.0, 0.5, 0.75, 0.8, 0.9, 0.95]
 
 
 def make(name, ratio):
-    """The press of a name, removing the part `ratio` of the cache."""
+    """The press of that name, which removes the share `ratio` of the cache."""
     press = PRESSES[name]()
     press.compression_ratio = ratio
     if name == "chunkkv":

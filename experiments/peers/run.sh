@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Times the grid of kvpress-grid.toml here and in transformers + kvpress, in turns; options are those of kvpress_grid.py.
-# PYTHON names an interpreter that has requirements.txt installed; without it one is made in target/.
+# Times the grid of kvpress-grid.toml in bitkv and in transformers + kvpress, in turns. The options are those of
+# kvpress_grid.py.
+# PYTHON names an interpreter that has requirements.txt installed. Without it, the script makes one in target/.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ -z "${PYTHON:-}" ]; then

@@ -9,7 +9,7 @@ PACKAGES = ["kvpress", "transformers", "torch"]
 
 
 def write(options, texts, rounds):
-    """Writes `grid.json` and `grid.md` and prints the latter."""
+    """Writes `grid.json` and `grid.md`, and prints `grid.md`."""
     summary = of(options, texts, rounds)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "grid.json").write_text(json.dumps(summary, indent=1) + "\n")
@@ -38,7 +38,7 @@ def of(options, texts, rounds):
         "processor_ratio": spread([r["peer_processor_seconds"] / r["bitkv_processor_seconds"] for r in rounds]),
         # What would remain of kvpress' time if the prefill, shared by all cells of a text, cost nothing.
         "ratio_without_prefills": spread([continuations(r) / r["bitkv_seconds"] for r in rounds]),
-        # What it would be if the presses masked in pieces took as long as the others.
+        # The time if the presses whose continuations are read in pieces took as long as the others.
         "ratio_of_one_pass_presses": spread([one_pass(r) * cells / r["bitkv_seconds"] for r in rounds]),
         "presses": {name: of_press(name, rounds) for name in names},
         "cells_of_kvpress": rounds[-1]["cells"],
@@ -50,7 +50,7 @@ def continuations(one):
 
 
 def one_pass(one):
-    """Mean seconds of a cell of the presses whose every continuation is read in one pass."""
+    """Mean seconds per cell over the presses that read every continuation in one pass."""
     longest = max(cell["piece"] for cell in one["cells"])
     masked = {cell["press"] for cell in one["cells"] if cell["piece"] < longest}
     seconds = [cell["seconds"] for cell in one["cells"] if cell["press"] not in masked]

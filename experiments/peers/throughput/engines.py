@@ -1,4 +1,4 @@
-"""The engines that are compared: how each is started and what it says. Each run is a process of its own."""
+"""The engines that are compared: how each is started, and what it prints. Each run is a separate process."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Callable
 
 HERE = Path(__file__).resolve().parent
 
-# A small parent whose only child is the engine, so that it can tell the largest memory of that one.
+# A small parent process whose only child is the engine, so that it can read the child's largest memory.
 PARENT = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:])
@@ -20,19 +20,19 @@ sys.exit(done.returncode)
 
 
 class Failed(Exception):
-    """A process that did not end well."""
+    """A process that failed."""
 
 
 @dataclass
 class Engine:
-    """A program that measures one model, and prints what it found."""
+    """A program that measures one model and prints the result."""
 
     name: str
     command: list
-    # From standard output to rows `{test, tokens, seconds}`, versions, and the largest memory where the engine tells it.
+    # From standard output to rows `{test, tokens, seconds}`, versions, and the largest memory if the engine prints it.
     read: Callable
     environment: dict = field(default_factory=dict)
-    # Why it does not run; empty if it does.
+    # Why the engine does not run; empty if it does.
     skipped: str = ""
 
     def run(self):
@@ -46,7 +46,7 @@ class Engine:
         return rows, versions, peak or int(lines[-1].split()[1])
 
     def said(self):
-        """Its command line, for the record; places on this machine say nothing."""
+        """The command line for the record, without the paths of this machine."""
         forced = [f"{key}={value}" for key, value in self.environment.items()]
         parts = [Path(part).name if "/" in str(part) else str(part) for part in self.command]
         return " ".join(forced + parts)
@@ -58,7 +58,7 @@ def of_json(said):
 
 
 def of_bitkv(said):
-    """bitkv tells its memory itself: that of the process includes what the ceilings are measured with."""
+    """bitkv prints its own memory, because that of the process includes the buffers of the ceilings."""
     found = json.loads(said)
     rows = []
     for row in found["rows"]:
@@ -80,7 +80,7 @@ def of_llama_bench(said):
 
 
 def has_module(name):
-    """Whether this interpreter can import it."""
+    """Whether this interpreter can import the module."""
     return subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True).returncode == 0
 
 

@@ -1,6 +1,6 @@
-"""Prefill and decode in llama.cpp, by the functions that its own llama-bench calls. Prints one JSON document.
+"""Prefill and decode in llama.cpp, with the functions that its own llama-bench calls. Prints one JSON document.
 
-With --quantise it writes a GGUF file again instead, its embedding (which is the head) as q6_K and the rest as it is.
+With --quantise it rewrites a GGUF file instead: the embedding (which is the LM head) as q6_K, the rest unchanged.
 """
 
 import argparse
@@ -17,7 +17,7 @@ def quantise(source, target):
     params.ftype = llama.LLAMA_FTYPE_MOSTLY_TQ2_0
     params.token_embedding_type = llama.GGML_TYPE_Q6_K
     params.output_tensor_type = llama.GGML_TYPE_Q6_K
-    # Ternary tensors are of the wanted type already, and stay as they are.
+    # Ternary tensors have the wanted type already and are not changed.
     params.allow_requantize = True
     if llama.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params)):
         raise SystemExit(f"llama.cpp cannot quantise {source}")
@@ -44,7 +44,7 @@ class Engine:
         llama.llama_memory_clear(llama.llama_get_memory(self.context), True)
 
     def read(self, first, count):
-        """Runs `count` tokens at once; logits after the last."""
+        """Runs `count` tokens in one batch, with logits after the last."""
         tokens = (llama.llama_token * count)(*((i * 7919 + 13) % self.words for i in range(first, first + count)))
         if llama.llama_decode(self.context, llama.llama_batch_get_one(tokens, count)):
             raise SystemExit("llama.cpp cannot run a batch")
@@ -69,7 +69,7 @@ def main():
     parser.add_argument("--prefill", type=int, default=0)
     parser.add_argument("--decode", type=int, default=0)
     options = parser.parse_args()
-    # What it has to say goes to standard error.
+    # llama.cpp logs to standard error.
     llama.llama_backend_init()
     if options.quantise:
         return quantise(*options.quantise)

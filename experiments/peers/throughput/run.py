@@ -1,6 +1,6 @@
-"""bitkv, llama.cpp, bitnet.cpp and transformers on the same shapes, in turns: one table of tokens a second and memory.
+"""bitkv, llama.cpp, bitnet.cpp and transformers on the same shapes, in turns: one table of tokens per second and memory.
 
-Run it by run.sh, which sees to the versions. What is timed and what is not: README.md.
+Start it with run.sh, which installs the versions. README.md says what is timed.
 """
 
 import argparse
@@ -26,8 +26,8 @@ def arguments():
         help="llama-bench of a built bitnet.cpp; also from BITNET_BENCH; without it bitnet.cpp is left out",
     )
     parser.add_argument("--shapes", default="2b-4t,large", help="shapes, separated by commas")
-    parser.add_argument("--layers", type=int, default=0, help="cut the shapes to so many layers, for a trial")
-    parser.add_argument("--isa", default="avx512,avx2", help="instruction sets to force bitkv to, besides its best")
+    parser.add_argument("--layers", type=int, default=0, help="number of layers to keep of each shape, for a trial; 0 keeps all")
+    parser.add_argument("--isa", default="avx512,avx2", help="instruction sets to run bitkv with, besides its best")
     parser.add_argument("--rounds", type=int, default=3, help="how often each engine runs")
     parser.add_argument("--threads", type=int, default=2, help="threads of each")
     parser.add_argument("--prefill", type=int, default=512, help="tokens of a prompt")
@@ -49,7 +49,7 @@ def arguments():
 
 
 def revision():
-    """The commit, unless something differs from it: a table belongs to a source."""
+    """The commit of the tree; fails if the tree differs from it, because a table belongs to one source."""
 
     def git(*command):
         return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
@@ -59,7 +59,7 @@ def revision():
 
 
 def measure(options, shape):
-    """Rounds of every engine in turns: one entry for each engine and test."""
+    """Runs every engine in turns; returns one entry per engine and test."""
     running = engines.all_of(options, shape)
     results = [{"engine": e.name, "command": e.said(), "skipped": e.skipped, "rounds": []} for e in running]
     for number in range(options.rounds):

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Times bitkv, llama.cpp, bitnet.cpp and transformers on the same shapes, in turns; options are those of run.py.
-# PEERS_VENV names a Python environment for the peers, made if it is absent; BITKV the binary, built if it is not given.
+# Times bitkv, llama.cpp, bitnet.cpp and transformers on the same shapes, in turns.
+# The options are those of run.py.
+# PEERS_VENV names a Python environment for the peers, which is made if it is absent. BITKV names the program, which is
+# built if it is not given.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 here=experiments/peers/throughput
@@ -9,7 +11,8 @@ if [ ! -x "$venv/bin/python" ]; then
     python3 -m venv "$venv"
 fi
 "$venv/bin/python" -m pip install --quiet --requirement "$here/requirements.txt"
-# llama.cpp is compiled for this machine, which takes a quarter of an hour and a C++ compiler; without it the table says so.
+# llama.cpp is compiled for this machine, which takes a quarter of an hour and a C++ compiler. Without one, the table
+# lists llama.cpp as not measured.
 if ! "$venv/bin/python" -c 'import llama_cpp' 2>/dev/null; then
     "$venv/bin/python" -m pip install --quiet cmake ninja
     CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF" \

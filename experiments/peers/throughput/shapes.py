@@ -1,4 +1,4 @@
-"""The models that the engines run: one set of random weights in the formats that each reads."""
+"""The models that the engines run: one set of random weights, in the format that each engine reads."""
 
 import json
 import shutil
@@ -14,12 +14,12 @@ NAMES = {"2b-4t": "BitNet-b1.58-2B-4T", "large": "bitnet_b1_58-large"}
 
 @dataclass
 class Shape:
-    """A shape and the files made of it."""
+    """A shape, and the files that were made from it."""
 
     name: str
     layers: int
     config: Path
-    # TQ2_0 by the head's numbers.
+    # TQ2_0 files by the format of the LM head.
     tq2: dict
     i2s: Path
 
@@ -33,7 +33,7 @@ def readable_by_llama(config):
 
 
 def prepare(options, name):
-    """Makes what is not there yet: a folder of random weights by `bitkv random`, GGUF files by `bitkv convert`."""
+    """Makes missing files: a folder of random weights with `bitkv random`, GGUF files with `bitkv convert`."""
     config = json.loads((CONFIGURATIONS / f"{NAMES[name]}.json").read_text())
     layers = options.layers or config["num_hidden_layers"]
     config["num_hidden_layers"] = layers
@@ -49,7 +49,7 @@ def prepare(options, name):
             sys.exit(f"{Path(command[0]).name} {command[1]} failed: {done.stderr.strip().splitlines()[-1]}")
 
     def make(file, *command):
-        """A file under another name first, so that none is left half written."""
+        """Writes a file under another name first, so that no half-written file stays."""
         if not file.exists():
             part = file.with_name("part-" + file.name)
             part.unlink(missing_ok=True)
@@ -57,7 +57,7 @@ def prepare(options, name):
             part.rename(file)
 
     def convert(file, config, *how):
-        """Random weights of a configuration, in a format."""
+        """Makes random weights of a configuration in one format."""
         if not file.exists():
             folder = place / "folder"
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Medians, spread and ratios of a comparison, as JSON and as Markdown; what is slower than a peer stands first."""
+"""Medians, spread and ratios of a comparison, as JSON and as Markdown; tests where a peer is faster come first."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def of(options, commit, measured):
 
 
 def machine(measured):
-    """What bitkv says of it, with the ceilings that it measured in between."""
+    """bitkv's own rows of a shape, with the ceilings that it measured between the passes."""
     rounds = [r["versions"] for one in measured for r in one["engines"][0]["rounds"]]
     keys = rounds[0]["ceilings"] if rounds else {}
     return {
@@ -49,7 +49,7 @@ def spread(values):
 
 
 def rates(engine, test):
-    """Tokens a second of each round, and how many tokens."""
+    """Tokens per second of each round, and the number of tokens."""
     found = [row for r in engine["rounds"] for row in r["rows"] if row["test"] == test]
     return [row["tokens"] / row["seconds"] for row in found], found[0]["tokens"] if found else 0
 
@@ -69,7 +69,7 @@ def of_shape(one):
             own, ours = RIVALS[test]
             if not engine["engine"].startswith("bitkv"):
                 mine, _ = rates(engines[own], ours)
-                # In pairs: engines of a round ran next to each other.
+                # Ratios are taken within a round, whose engines ran one after another.
                 row["ratio"] = spread([a / b for a, b in zip(mine, values)]) if mine else None
             rows.append(row)
     by_test = {row["test"]: row for row in rows if row["engine"] == "bitkv, probes"}
@@ -122,7 +122,7 @@ def of_table(shape):
         "| engine | test | tokens/s | ratio | peak memory, GB | load before |",
         "|---|---|---:|---:|---:|---:|",
     ]
-    # The peers that bitkv is behind of first, then by test.
+    # Peers that are faster than bitkv first, then by test.
     order = {"prefill": 0, "decode": 1, "entropy": 2}
 
     def place(row):

@@ -1,6 +1,6 @@
 """Prefill and decode of a BitNet in transformers: dense bf16 layers of the shape, random numbers, on the CPU.
 
-A process of its own, so that its largest memory can be told. Prints one JSON document.
+It is a separate process, so that its largest memory can be measured. Prints one JSON document.
 """
 
 import argparse
@@ -37,23 +37,23 @@ def model(config, attention):
         if "norm" in name:
             weights.data.fill_(1.0)
         else:
-            # Not normal numbers, which take a minute; a scale that keeps the residual stream of order one.
+            # Uniform numbers, because normal ones take a minute; the scale keeps the residual stream of order one.
             weights.data.uniform_(-1, 1).mul_(1.7 / weights.shape[-1] ** 0.5)
     made.tie_weights()
-    # Frequencies are no parameters, and were made without memory.
+    # Frequencies are not parameters, and were made without memory.
     made.model.rotary_emb = type(made.model.rotary_emb)(made.config)
     return made
 
 
 def prefill(made, tokens):
-    """A prompt into an empty cache, and the logits after its last token."""
+    """Reads a prompt into an empty cache, with the logits after its last token."""
     cache = DynamicCache()
     made(input_ids=tokens, past_key_values=cache, logits_to_keep=1)
     return cache
 
 
 def decode(made, tokens):
-    """One token after another into an empty cache, logits after each."""
+    """Reads one token after another into an empty cache, with logits after each."""
     cache = DynamicCache()
     for token in tokens[0]:
         made(input_ids=token.view(1, 1), past_key_values=cache)
@@ -86,7 +86,7 @@ def main():
     parser.add_argument("--entropy", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    # Not made in inference mode: products with weights that were made there are thirty times slower.
+    # Weights are not made in inference mode: products with such weights are thirty times slower.
     config = json.loads(options.config.read_text())
     made = model(config, options.attention)
 
