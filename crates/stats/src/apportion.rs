@@ -1,10 +1,12 @@
-/// Splits `total` indivisible units in proportion to `weights`, giving each entry
-/// between `lo` and `hi` units.
+//! Splits a number of indivisible units in proportion to weights, within bounds.
+
+/// Splits `total` indivisible units in proportion to `weights`, and gives each entry between `lo` and `hi`
+/// units.
 ///
-/// Shares are first solved exactly (proportional, clamped, summing to `total`) and then
-/// rounded by largest remainder, the earlier entry winning a tie. Entries of
-/// weight zero get `lo`, and share evenly what the others cannot take. Returns `None`
-/// when no split exists or a weight is negative or not finite.
+/// Fractional shares are computed first: they are proportional to the weights, clamped to the bounds, and sum
+/// to `total`. They are then rounded by largest remainder; the earlier entry wins a tie. Entries of weight
+/// zero get `lo` units, and share evenly the units that the other entries cannot take. Returns `None` if no
+/// split exists, or if a weight is negative or not finite.
 pub fn apportion(total: usize, weights: &[f64], lo: usize, hi: usize) -> Option<Vec<usize>> {
     if lo > hi {
         return None;
@@ -12,8 +14,9 @@ pub fn apportion(total: usize, weights: &[f64], lo: usize, hi: usize) -> Option<
     apportion_within(total, weights, lo, &vec![hi; weights.len()])
 }
 
-/// As [`apportion`], where each entry has a most of its own; an entry whose most is below `lo` gets its most.
-/// Also `None` unless there is one for each weight.
+/// Splits `total` as [`apportion`] does, with an upper bound for each entry. An entry whose bound is below
+/// `lo` receives its bound. Returns `None` in the same cases, and if there is not exactly one bound for each
+/// weight.
 pub fn apportion_within(total: usize, weights: &[f64], lo: usize, hi: &[usize]) -> Option<Vec<usize>> {
     let lo: Vec<usize> = hi.iter().map(|&hi| lo.min(hi)).collect();
     let sum = |bounds: &[usize]| bounds.iter().try_fold(0usize, |sum, &bound| sum.checked_add(bound));
@@ -41,9 +44,10 @@ pub fn apportion_within(total: usize, weights: &[f64], lo: usize, hi: &[usize]) 
     Some(units)
 }
 
-/// Fractional shares `clamp(m * weight, lo, hi)` with the `m` that makes them sum to
-/// `total`. Each round shares what is left among the entries still free, then fixes
-/// those beyond the bound that is exceeded by more: on that side they stay beyond it.
+/// Returns the fractional shares `clamp(m * weight, lo, hi)` with the `m` for which they sum to `total`. Each
+/// round shares what is left among the free entries. Some entries then exceed their lower bound and some
+/// their upper bound. The round fixes the entries on the side with the larger total excess, because these
+/// would exceed their bound in every later round too.
 fn clamped_shares(total: usize, weights: &[f64], lo: &[usize], hi: &[usize]) -> Vec<f64> {
     let (lo, hi) = (|i: usize| lo[i] as f64, |i: usize| hi[i] as f64);
     let mut shares = vec![0.0; weights.len()];
@@ -70,9 +74,9 @@ fn clamped_shares(total: usize, weights: &[f64], lo: &[usize], hi: &[usize]) -> 
     shares
 }
 
-/// Shares `left` among the `free` entries by weight, or evenly if all weigh nothing.
+/// Shares `left` among the `free` entries by weight, or evenly if all their weights are zero.
 fn share(left: f64, weights: &[f64], free: &[usize], shares: &mut [f64]) {
-    // Scaled by the largest, so that a sum of weights can neither vanish nor overflow.
+    // Weights are scaled by the largest, so that their sum can neither vanish nor overflow.
     let peak = free.iter().map(|&i| weights[i]).fold(0.0, f64::max);
     let part = |i: usize| if peak > 0.0 { weights[i] / peak } else { 1.0 };
     let sum: f64 = free.iter().map(|&i| part(i)).sum();

@@ -1,24 +1,26 @@
+//! Confidence intervals of means by bootstrap resampling.
+
 use crate::{Rng, summary::quantile_of_sorted};
 
-/// A mean with its two-sided 95 % interval. All three are NaN where there is no
-/// value to take a mean of, or one is not finite.
+/// A mean with its two-sided 95 % interval. All three numbers are NaN if there are no values or one is not
+/// finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// The mean of the values.
     pub mean: f64,
-    /// Lower end of the interval.
+    /// The lower end of the interval.
     pub low: f64,
-    /// Upper end of the interval.
+    /// The upper end of the interval.
     pub high: f64,
 }
 
 const NOTHING: Interval = Interval { mean: f64::NAN, low: f64::NAN, high: f64::NAN };
 
-/// The mean of paired `differences` (one per window, both arms on the same window),
-/// with the 95 % percentile interval of `resamples` bootstrap means.
+/// Returns the mean of paired `differences` with its 95 % bootstrap interval: the 2.5 % and 97.5 % quantiles
+/// of the means of `resamples` samples. A paired difference compares two policies on the same text.
 ///
-/// The same arguments give the same interval on every machine. With no resamples
-/// the interval is the mean alone.
+/// The same arguments give the same interval on every machine. If `resamples` is 0, both ends of the interval
+/// are the mean.
 pub fn paired_bootstrap(differences: &[f64], resamples: usize, seed: u64) -> Interval {
     let Some(mean) = mean(differences) else { return NOTHING };
     let n = differences.len();

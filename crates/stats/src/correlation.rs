@@ -1,12 +1,14 @@
-/// Pearson's linear correlation of `x` and `y`, -1..1.
+//! Rank correlation of two sets of values.
+
+/// Returns Pearson's linear correlation of `x` and `y`, -1..1.
 ///
-/// `None` when the lengths differ, fewer than two pairs are given, a value is not
-/// finite, or one side does not vary.
+/// Returns `None` if the lengths differ, if there are fewer than two pairs, if a value is not finite, or if
+/// all values of one side are equal.
 fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
     if x.len() != y.len() || x.len() < 2 || x.iter().chain(y).any(|v| !v.is_finite()) {
         return None;
     }
-    // A constant side must be refused exactly, not left to rounding in its mean.
+    // Equal values must be detected exactly; comparing them with their rounded mean would not.
     let varies = |v: &[f64]| v.iter().any(|a| *a != v[0]);
     if !varies(x) || !varies(y) {
         return None;
@@ -24,7 +26,9 @@ fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
     r.is_finite().then(|| r.clamp(-1.0, 1.0))
 }
 
-/// Spearman's rank correlation: Pearson's correlation of the [`ranks`]. `None` as there.
+/// Returns Spearman's rank correlation, -1..1: Pearson's correlation of the [`ranks`]. Returns `None` if the
+/// lengths differ, if there are fewer than two pairs, if a value is not finite, or if all values of one side
+/// are equal.
 pub fn spearman(x: &[f64], y: &[f64]) -> Option<f64> {
     if x.iter().chain(y).any(|v| !v.is_finite()) {
         return None;
@@ -32,7 +36,7 @@ pub fn spearman(x: &[f64], y: &[f64]) -> Option<f64> {
     pearson(&ranks(x), &ranks(y))
 }
 
-/// Ascending ranks from 1, equal values sharing the mean of their ranks.
+/// Returns the ascending ranks of the values, from 1. Equal values share the mean of their ranks.
 pub fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));

@@ -1,5 +1,10 @@
-/// The normaliser of a softmax in two parts, whose sum is `ln sum exp(logits)`. Kept
-/// apart because subtracting them one after the other loses no digits to a large peak.
+//! Predictions from logits: negative log-likelihood, KL divergence and argmax.
+//!
+//! A [`ReferencePrediction`] is compared with many [`Prediction`]s and computes its probabilities once.
+//! [`kl_from_logits`] and [`nll_from_logits`] are shorthands for single rows.
+
+/// The normaliser of a softmax, `ln sum exp(logits)`, as a sum of two parts. The parts are stored separately,
+/// because subtracting one after the other loses no digits if the peak is large.
 #[derive(Debug)]
 struct Normaliser {
     peak: f64,
@@ -13,13 +18,13 @@ impl Normaliser {
         Normaliser { peak, log_sum: sum.ln() }
     }
 
-    /// The log-probability of a logit; NaN if there is no softmax.
+    /// Returns the log-probability of a logit in nats, or NaN if there is no softmax.
     fn log_p(&self, logit: f32) -> f64 {
         (f64::from(logit) - self.peak) - self.log_sum
     }
 }
 
-/// The softmax of a row of logits: what a model predicts.
+/// The softmax of a row of logits, which is the prediction of a model.
 #[derive(Debug)]
 pub struct Prediction<'a> {
     logits: &'a [f32],
@@ -27,12 +32,13 @@ pub struct Prediction<'a> {
 }
 
 impl<'a> Prediction<'a> {
-    /// Of a row of logits.
+    /// Computes the softmax of a row of logits.
     pub fn new(logits: &'a [f32]) -> Prediction<'a> {
         Prediction { logits, norm: Normaliser::new(logits) }
     }
 
-    /// Negative log-likelihood of class `target` in nats; NaN when there is no such class or no softmax.
+    /// Returns the negative log-likelihood of class `target` in nats, or NaN if there is no such class or no
+    /// softmax.
     pub fn nll(&self, target: usize) -> f64 {
         self.logits.get(target).map_or(f64::NAN, |&x| 0.0 - self.norm.log_p(x))
     }
@@ -43,31 +49,32 @@ impl<'a> Prediction<'a> {
     }
 }
 
-/// A prediction that many others are compared with: its probabilities are computed once.
+/// A prediction that many others are compared with. Its probabilities are computed once.
 #[derive(Debug)]
 pub struct ReferencePrediction<'a> {
     prediction: Prediction<'a>,
-    /// `[classes]`.
+    /// The probabilities, `[classes]`.
     probabilities: Vec<f64>,
 }
 
 impl<'a> ReferencePrediction<'a> {
-    /// Of a row of logits.
+    /// Computes the softmax of a row of logits.
     pub fn new(logits: &'a [f32]) -> ReferencePrediction<'a> {
         let prediction = Prediction::new(logits);
         let probabilities = logits.iter().map(|&x| prediction.norm.log_p(x).exp()).collect();
         ReferencePrediction { prediction, probabilities }
     }
 
-    /// The prediction itself.
+    /// Returns the prediction.
     pub fn prediction(&self) -> &Prediction<'a> {
         &self.prediction
     }
 
-    /// Kullback-Leibler divergence of `other` from this prediction, in nats.
+    /// Returns the Kullback-Leibler divergence of `other` from this prediction, in nats.
     ///
-    /// Exactly 0 for identical rows and never negative by rounding. Infinite where `other` rules out what this one
-    /// allows. NaN for rows that differ in length, are empty, or have no softmax.
+    /// It is exactly 0 for identical rows and never negative by rounding. It is infinite if `other` gives
+    /// probability 0 to a class that has a higher probability in this prediction. It is NaN if the rows
+    /// differ in length, are empty or have no softmax.
     pub fn kl(&self, other: &Prediction<'_>) -> f64 {
         let own = &self.prediction;
         if own.logits.len() != other.logits.len() || own.is_none() || other.is_none() {
@@ -80,24 +87,25 @@ impl<'a> ReferencePrediction<'a> {
                 nats += p * (log_p - other.norm.log_p(y));
             }
         }
-        // Not `max`, which would turn a NaN into a perfect score.
+        // `max` would turn a NaN into 0, the perfect divergence.
         if nats < 0.0 { 0.0 } else { nats }
     }
 }
 
-/// Kullback-Leibler divergence of softmax(`other`) from softmax(`reference`), in nats: see
+/// Returns the Kullback-Leibler divergence of softmax(`other`) from softmax(`reference`), in nats; see
 /// [`ReferencePrediction::kl`].
 pub fn kl_from_logits(reference: &[f32], other: &[f32]) -> f64 {
     ReferencePrediction::new(reference).kl(&Prediction::new(other))
 }
 
-/// Negative log-likelihood of class `target` under softmax(`logits`), in nats: see [`Prediction::nll`].
+/// Returns the negative log-likelihood of class `target` under softmax(`logits`), in nats; see
+/// [`Prediction::nll`].
 pub fn nll_from_logits(logits: &[f32], target: usize) -> f64 {
     Prediction::new(logits).nll(target)
 }
 
-/// Index of the largest value, the lowest index of equal ones. NaNs are passed
-/// over; `None` when nothing else is there.
+/// Returns the index of the largest value, or the lowest such index if several are equal. NaNs are ignored.
+/// Returns `None` if there is no value except NaNs.
 pub fn argmax(values: &[f32]) -> Option<usize> {
     let mut best: Option<(usize, f32)> = None;
     for (i, &v) in values.iter().enumerate() {

@@ -1,25 +1,26 @@
-/// Probabilities at or below this carry no entropy, as in the published
-/// calibration (microsoft/BitNet pull request 497, `calibrate_entropy.py`).
+//! Shannon entropy of attention rows.
+
+/// Probabilities at or below this add nothing to the entropy, as in the published calibration
+/// (microsoft/BitNet pull request 497, `calibrate_entropy.py`).
 const NEGLIGIBLE: f64 = 1e-10;
 
-/// Shannon entropy of a probability row, in bits.
+/// Returns the Shannon entropy of a row of probabilities, in bits.
 ///
-/// The row is taken as it is, without renormalising. Zero or more for any row of
-/// probabilities; NaN if the row holds a NaN.
+/// The row is not renormalised. The entropy is never negative, and it is NaN if the row holds a NaN.
 pub fn entropy_bits(p: &[f32]) -> f64 {
     let mut bits = 0.0;
     for p in p.iter().map(|&p| f64::from(p)) {
-        // Written so that a NaN is not dropped with the negligible terms.
+        // Without `is_nan`, the comparison would drop a NaN with the negligible terms.
         if p > NEGLIGIBLE || p.is_nan() {
             bits -= p * p.log2();
         }
     }
-    // One entry rounded above 1 must not make the entropy negative, nor -0.
+    // A probability rounded above 1 must not make the entropy negative, nor -0.
     if bits <= 0.0 { 0.0 } else { bits }
 }
 
-/// Entropy as a part of the most that `keys` keys allow, `H / log2(keys)`:
-/// comparable between contexts of different lengths. Zero for fewer than two keys.
+/// Returns the entropy as a fraction of the highest entropy over `keys` keys, `H / log2(keys)`, so that
+/// contexts of different lengths can be compared. It is 0 for fewer than two keys.
 pub fn normalised(bits: f64, keys: usize) -> f64 {
     if keys < 2 { 0.0 } else { bits / (keys as f64).log2() }
 }

@@ -1,11 +1,14 @@
-/// The `a` and `b` of `y = a x + b x^2` that make the sum of squared relative errors `(y - fitted) / y` least, so that
-/// no point counts more for being large. `None` unless there are two different `x`, and every number is above zero and
-/// finite.
+//! A least-squares fit of linear and quadratic growth, such as that of prefill time with the length of the
+//! context.
+
+/// Returns the `a` and `b` of `y = a x + b x^2` that minimise the sum of squared relative errors
+/// `(y - fitted) / y`, so that large values do not dominate. Returns `None` unless there are two different
+/// `x` and every number is positive and finite.
 pub fn linear_and_quadratic(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     if points.iter().any(|&(x, y)| !(x > 0.0 && y > 0.0 && x.is_finite() && y.is_finite())) {
         return None;
     }
-    // In x of order one, or the determinant of large ones loses what tells them apart.
+    // `x` is scaled to order one. Otherwise the determinant would lose the digits in which large `x` differ.
     let unit = points.iter().map(|&(x, _)| x).fold(0.0, f64::max);
     let mut sums = [0.0; 5];
     for &(x, y) in points {
@@ -16,7 +19,7 @@ pub fn linear_and_quadratic(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     }
     let [uu, uv, vv, u, v] = sums;
     let determinant = uu * vv - uv * uv;
-    // Of one x the two columns are multiples of each other.
+    // If all `x` are equal, the two columns are multiples of each other.
     if determinant <= 1e-12 * uu * vv {
         return None;
     }

@@ -1,9 +1,8 @@
-//! Plain-slice numerics shared by policies, metrics and reports.
+//! Numerics on plain slices that policies, metrics and reports share.
 //!
-//! Entropies are in bits, divergences in nats, standard deviations are those
-//! of the population unless named otherwise. Nothing here panics on bad input:
-//! a value that does not exist is `None`, or NaN where the documentation of a
-//! function returning a bare number says so.
+//! Entropies are in bits and divergences in nats. Standard deviations are those of the population unless
+//! their name says otherwise. Nothing here panics on bad input: a function returns `None`, or NaN if its
+//! documentation says so, if the result is undefined.
 
 #![forbid(unsafe_code)]
 

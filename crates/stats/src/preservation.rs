@@ -1,4 +1,6 @@
-/// Sums of `p` and of `p^2` over the kept positions, and over all.
+//! Measures how much of an attention row the kept positions preserve.
+
+/// Returns the sums of `p` and of `p^2`, over the kept positions and over all positions.
 fn masses(row: &[f32], kept: &[u32]) -> [(f64, f64); 2] {
     let add = |(sum, squares): (f64, f64), p: f32| {
         let p = f64::from(p);
@@ -8,19 +10,20 @@ fn masses(row: &[f32], kept: &[u32]) -> [(f64, f64); 2] {
     [kept.fold((0.0, 0.0), add), row.iter().copied().fold((0.0, 0.0), add)]
 }
 
-/// Cosine of an attention row with its kept part renormalised: the published
-/// "attention preservation", `sqrt(sum_kept p^2 / sum p^2)`, 0..1.
+/// Returns the cosine between an attention row and its renormalised kept part: the published "attention
+/// preservation", `sqrt(sum_kept p^2 / sum p^2)`, 0..1.
 ///
-/// It forgives whatever a sink-dominated head loses; report [`retained_mass`] beside it.
-/// `kept` holds distinct positions; those beyond the row count for nothing. NaN
-/// for a row without mass.
+/// It stays high for a head that one sink dominates, regardless of what else is evicted, so report
+/// [`retained_mass`] with it. `kept` holds distinct positions; positions after the end of the row count as 0.
+/// The result is NaN if the row has no mass.
 pub fn attention_preservation(row: &[f32], kept: &[u32]) -> f64 {
     let [(_, kept), (_, all)] = masses(row, kept);
     (kept / all).sqrt()
 }
 
-/// The part of an attention row's mass that falls on the kept positions, 0..1. The row
-/// need not sum to 1. `kept` as for [`attention_preservation`]; NaN for a row without mass.
+/// Returns the fraction of an attention row's mass that falls on the kept positions, 0..1. The row need not
+/// sum to 1. `kept` holds distinct positions, as for [`attention_preservation`]. The result is NaN if the row
+/// has no mass.
 pub fn retained_mass(row: &[f32], kept: &[u32]) -> f64 {
     let [(kept, _), (all, _)] = masses(row, kept);
     kept / all

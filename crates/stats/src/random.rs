@@ -1,21 +1,24 @@
-/// SplitMix64 (Steele, Lea and Flood 2014): a small generator whose sequence is fixed by
-/// its seed on every machine and in every version, so that results can be redone.
+//! A small random number generator whose results can be reproduced.
+
+/// SplitMix64 (Steele, Lea and Flood 2014): a small generator. Its seed fixes its sequence on every machine
+/// and in every version, so that results can be reproduced.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// The sequence of `seed`.
+    /// Starts the sequence of `seed`.
     pub fn new(seed: u64) -> Rng {
         Rng(seed)
     }
 
-    /// The sequence of one part of a larger whole, such as one step of a run, so that parts can be made in any order.
+    /// Starts the sequence of one part of a computation, such as one step of a run. Every part has its own
+    /// sequence, so that parts can be computed in any order.
     pub fn for_part(seed: u64, part: u64) -> Rng {
         let first = Rng(seed).next_u64();
         Rng(first ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     #[inline]
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -25,11 +28,11 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number in `0..n`, each equally likely; 0 when `n` is 0.
+    /// Returns a number in `0..n`; all are equally likely. Returns 0 if `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         let n = n as u64;
-        // Lemire 2019: the high half of a product, rejecting the few low halves
-        // that would favour some values.
+        // Lemire 2019: the result is the high half of a product. A few low halves are rejected, because they
+        // would favour some results.
         let reject_under = n.wrapping_neg().checked_rem(n).unwrap_or(0);
         loop {
             let product = u128::from(self.next_u64()) * u128::from(n);
@@ -39,18 +42,19 @@ impl Rng {
         }
     }
 
-    /// A number in `[0, 1)` with 53 random bits.
+    /// Returns a number in `[0, 1)` with 53 random bits.
     pub fn unit(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// A number from the standard normal distribution (Box and Muller 1958).
+    /// Returns a number from the standard normal distribution (Box and Muller 1958).
     pub fn normal(&mut self) -> f32 {
         let (u, v) = (self.unit().max(1e-12), self.unit());
         ((-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32
     }
 
-    /// A number of mean 0 and variance 1 that is nearly normal and soon made: the sum of four uniform numbers.
+    /// Returns a number of mean 0 and variance 1 that is nearly normal and cheap to compute: the sum of four
+    /// uniform numbers.
     #[inline]
     pub fn near_normal(&mut self) -> f32 {
         let bits = self.next_u64();
@@ -58,7 +62,7 @@ impl Rng {
         (sum as f32 / 65_536.0 - 2.0) * 3f32.sqrt()
     }
 
-    /// `count` different items of `pool` in random order, or all of them when there are fewer.
+    /// Returns `count` different items of `pool` in random order, or all of them if there are fewer.
     pub fn sample<T: Copy>(&mut self, pool: &[T], count: usize) -> Vec<T> {
         let mut order = pool.to_vec();
         let count = count.min(order.len());
@@ -70,15 +74,15 @@ impl Rng {
         order
     }
 
-    /// Puts `items` into a random order, each order equally likely.
+    /// Puts `items` into a random order. Each order is equally likely.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
         }
     }
 
-    /// Moves every item to a place it did not have: one random cycle through all
-    /// of them (Sattolo 1986). A single item stays.
+    /// Moves every item to another place, by one random cycle through all of them (Sattolo 1986). A single
+    /// item stays.
     pub fn displace<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i));

@@ -1,8 +1,10 @@
-/// How far `other` is from `reference`, as a part of the length of `reference`:
+//! The relative error of a vector.
+
+/// Returns the distance of `other` from `reference`, relative to the length of `reference`:
 /// `||other - reference||_2 / ||reference||_2`.
 ///
-/// 0 for equal vectors, 1 for an `other` of zeros or for any other error as long as the reference; no upper
-/// limit. NaN for vectors that differ in length or hold a NaN, and for a reference without length.
+/// It is 0 for equal vectors, 1 if `other` is zero or if the error is as long as the reference, and has no
+/// upper limit. It is NaN if the vectors differ in length or hold a NaN, or if the reference is zero.
 pub fn relative_error(reference: &[f32], other: &[f32]) -> f64 {
     if reference.len() != other.len() {
         return f64::NAN;
@@ -10,7 +12,8 @@ pub fn relative_error(reference: &[f32], other: &[f32]) -> f64 {
     let pairs = reference.iter().zip(other).map(|(&r, &o)| (f64::from(r), f64::from(o)));
     let (error, length) =
         pairs.fold((0.0, 0.0), |(error, length), (r, o)| (error + (o - r).powi(2), length + r * r));
-    // 0 / 0 is the NaN that is wanted; an error without a length to compare it with would be infinite.
+    // If the reference is zero, the result is NaN even if the error is not zero; the quotient would be
+    // infinite.
     if length == 0.0 { f64::NAN } else { (error / length).sqrt() }
 }
 

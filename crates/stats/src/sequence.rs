@@ -1,13 +1,14 @@
-/// How many items two sequences share before they differ for the first time; all of them when one
-/// begins with the other.
+//! Comparison of two sequences, such as the tokens of two continuations.
+
+/// Returns the length of the common prefix of two sequences.
 pub fn first_difference<T: PartialEq>(a: &[T], b: &[T]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
-/// The part of the places at which two sequences of one length have the same item, 0..1.
+/// Returns the fraction of the positions at which two sequences of equal length have the same item, 0..1.
 ///
-/// Items are compared where they stand: one word more or less makes all behind it differ. NaN for sequences
-/// that differ in length or are empty.
+/// Items are compared position by position: if one sequence has an additional item, the items after it
+/// usually differ. The result is NaN if the sequences differ in length or are empty.
 pub fn matching_fraction<T: PartialEq>(a: &[T], b: &[T]) -> f64 {
     if a.len() != b.len() {
         return f64::NAN;
@@ -25,7 +26,7 @@ mod tests {
         let (a, b) = ([5, 6, 7, 8], [5, 6, 9, 8]);
         assert_eq!((first_difference(&a, &b), matching_fraction(&a, &b)), (2, 0.75));
         assert_eq!((first_difference(&a, &a), matching_fraction(&a, &a)), (4, 1.0));
-        // One item more in front: nothing matches although everything is there.
+        // With one additional item at the start, nothing matches, although both sequences share items.
         assert_eq!(matching_fraction(&[1, 2, 3], &[0, 1, 2]), 0.0);
     }
 
@@ -44,7 +45,7 @@ mod tests {
             b[at] += 1;
             prop_assert_eq!(first_difference(&a, &b), at);
             prop_assert!((matching_fraction(&a, &b) - (1.0 - 1.0 / a.len() as f64)).abs() < 1e-12);
-            // What is the same up to the first difference is at least so much of the whole.
+            // Everything before the first difference matches.
             prop_assert!(matching_fraction(&a, &b) >= at as f64 / a.len() as f64);
         }
     }

@@ -1,22 +1,24 @@
-/// What a set of values looks like.
+//! Summary statistics: mean, standard deviation, range, quantiles.
+
+/// Summary statistics of a set of values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
-    /// How many values there are.
+    /// The number of values.
     pub count: usize,
-    /// Their arithmetic mean.
+    /// The arithmetic mean.
     pub mean: f64,
-    /// Their population standard deviation (divided by `count`).
+    /// The population standard deviation (divided by `count`).
     pub std: f64,
-    /// Coefficient of variation, `std / mean`; 0 when all values are equal.
+    /// The coefficient of variation, `std / mean`; 0 if all values are equal.
     pub cv: f64,
-    /// The smallest.
+    /// The smallest value.
     pub min: f64,
-    /// The largest.
+    /// The largest value.
     pub max: f64,
 }
 
 impl Summary {
-    /// Summarises `values`; `None` when there are none or one is not finite.
+    /// Returns the statistics of `values`, or `None` if there are no values or one is not finite.
     pub fn new(values: &[f64]) -> Option<Summary> {
         if values.is_empty() || values.iter().any(|v| !v.is_finite()) {
             return None;
@@ -24,7 +26,7 @@ impl Summary {
         let count = values.len();
         let min = values.iter().copied().fold(f64::INFINITY, f64::min);
         let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        // A rounded mean of equal values may lie beside them, and give them a spread.
+        // The rounded mean of equal values may differ from them; without the clamp they would have a spread.
         let mean = (values.iter().sum::<f64>() / count as f64).clamp(min, max);
         let std = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count as f64).sqrt();
         let cv = if std == 0.0 { 0.0 } else { std / mean };
@@ -32,8 +34,8 @@ impl Summary {
     }
 }
 
-/// The `q` quantile (0..1) with linear interpolation between order statistics,
-/// numpy's default. `None` for no values, a NaN among them, or a `q` outside 0..1.
+/// Returns the `q` quantile (0..1) with linear interpolation between order statistics, as numpy does by
+/// default. Returns `None` if there are no values, if one is NaN, or if `q` is outside 0..1.
 pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     if values.is_empty() || values.iter().any(|v| v.is_nan()) {
         return None;
@@ -43,7 +45,7 @@ pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     quantile_of_sorted(&sorted, q)
 }
 
-/// [`quantile`] of values already in ascending order.
+/// Returns the same as [`quantile`] for values that are in ascending order already.
 pub(crate) fn quantile_of_sorted(sorted: &[f64], q: f64) -> Option<f64> {
     if sorted.is_empty() || !(0.0..=1.0).contains(&q) {
         return None;
@@ -54,7 +56,8 @@ pub(crate) fn quantile_of_sorted(sorted: &[f64], q: f64) -> Option<f64> {
     Some(if below == above { below } else { below + (above - below) * at.fract() })
 }
 
-/// The middle value, or the mean of the two middle ones; `None` as for [`quantile`].
+/// Returns the middle value, or the mean of the two middle values. Returns `None` if there are no values or
+/// one is NaN.
 pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }

@@ -1,4 +1,4 @@
-//! The published statistics of the published per-head entropies.
+//! The published statistics follow from the published entropies of each head.
 
 use std::path::Path;
 
@@ -18,7 +18,8 @@ fn entropies(file: &str) -> Vec<f64> {
 fn the_large_profile_has_the_published_statistics() {
     let s = Summary::new(&entropies("bitnet_b1_58-large.csv")).unwrap();
     assert_eq!(s.count, 384);
-    // To the last digits of entropy_config.json, which divides by the count.
+    // The values agree to the last digits with entropy_config.json, whose standard deviation divides by the
+    // count.
     assert!((s.mean - 1.541_588_823_079_751_6).abs() < 1e-12);
     assert!((s.std - 0.850_203_177_119_327_8).abs() < 1e-12);
     assert!((s.cv - 0.551_510_989_435_439_1).abs() < 1e-12);
@@ -31,7 +32,7 @@ fn the_heat_map_agrees_with_the_published_range() {
     assert_eq!(known.len(), 600 - 21);
     let s = Summary::new(&known).unwrap();
     assert_eq!(s.max, 4.1);
-    // The unknown heads lie in 0..0.5, which brackets the published mean of 2.402.
+    // The unknown heads are in 0..0.5 bits, which brackets the published mean of 2.402.
     let sum = s.mean * 579.0;
     assert!(sum / 600.0 < 2.402 && 2.402 < (sum + 21.0 * 0.5) / 600.0, "{sum}");
 }
