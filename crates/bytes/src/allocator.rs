@@ -1,6 +1,7 @@
-//! What this process does with its memory.
+//! Configures how this process allocates memory, and measures its peak memory.
 
-/// Tells glibc to keep freed memory instead of returning it to the system.
+/// Makes glibc keep freed memory instead of returning it to the operating system. Does nothing with other
+/// allocators.
 ///
 /// A training step allocates and frees the same large buffers again and again; by default each of
 /// them is mapped and faulted in anew, which took a third of the time. Does nothing elsewhere.
@@ -15,13 +16,13 @@ pub fn keep_freed() {
         (libc::M_TRIM_THRESHOLD, i32::MAX),
         (libc::M_TOP_PAD, 64 << 20),
     ] {
-        // SAFETY: `mallopt` takes plain numbers and ignores what it does not know.
+        // SAFETY: `mallopt` takes plain integers and ignores parameters that it does not know.
         unsafe { libc::mallopt(parameter, value) };
     }
 }
 
-/// The most bytes of memory that this process has had resident at once. `None` where the system does not say (it does on
-/// Linux).
+/// Returns the peak resident memory of this process in bytes, or `None` if the operating system does not
+/// report it (Linux does).
 pub fn peak_resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

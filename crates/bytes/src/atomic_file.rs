@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all.
+//! Atomic file writes: a reader sees the old file or the complete new one, never a part of it.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,23 +8,25 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// A file under a temporary name beside its place. It takes its place when it is committed. When it is dropped before
-/// that, it is removed, and the file that was in its place stays. A link is followed to its file. What is no regular file,
-/// such as a pipe or a device, is written as it is, because nothing can take its place.
+/// A file that is written under a temporary name in the folder of its final path.
+///
+/// [`AtomicFile::commit`] renames it to the final path. If it is dropped before that, the temporary file is
+/// removed and the old file remains. If the path is a symbolic link, the file that it points to is replaced.
+/// A pipe or a device is written directly, because it cannot be replaced by renaming.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
-    /// `None` where the place itself is written.
+    /// The temporary path; `None` if `path` itself is written.
     temporary: Option<PathBuf>,
-    /// `None` once it is committed.
+    /// `None` after the commit.
     file: Option<BufWriter<File>>,
 }
 
 impl AtomicFile {
-    /// Begins a file that is to be at `path`.
+    /// Creates the temporary file for a file whose final path is `path`.
     ///
     /// # Errors
-    /// When the system does not allow it.
+    /// Returns an error if the file cannot be created.
     pub fn create(path: &Path) -> io::Result<AtomicFile> {
         let place = fs::canonicalize(path).unwrap_or_else(|_| path.into());
         let is_special = fs::metadata(&place).is_ok_and(|there| !there.is_file() && !there.is_dir());
@@ -35,15 +37,15 @@ impl AtomicFile {
         Ok(AtomicFile { path: place, temporary, file: Some(BufWriter::new(file)) })
     }
 
-    /// The file's place.
+    /// Returns the final path, with symbolic links resolved.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes what is buffered to the disk and puts the file in its place.
+    /// Writes the buffered bytes to the disk and renames the temporary file to the final path.
     ///
     /// # Errors
-    /// When the system does not allow it. The temporary file is removed then.
+    /// Returns an error if writing or renaming fails. The temporary file is then removed.
     pub fn commit(mut self) -> io::Result<()> {
         let Some(writer) = &mut self.file else { return Ok(()) };
         writer.flush()?;
@@ -56,10 +58,10 @@ impl AtomicFile {
     }
 }
 
-/// Writes a whole file, in place of the one that is there.
+/// Writes `bytes` to `path` atomically and replaces any existing file.
 ///
 /// # Errors
-/// When the system does not allow it. The old file stays then.
+/// Returns an error if the file cannot be written. The old file then remains.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes)?;
@@ -77,7 +79,8 @@ fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
     }
 }
 
-/// A hidden name beside `path` that no other process or thread uses.
+/// Returns the path of a hidden file in the folder of `path`. No other process on this machine and no other
+/// thread uses this name.
 pub fn unused_name(path: &Path) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -98,9 +101,9 @@ impl Write for AtomicFile {
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         if let Some(file) = self.file.take() {
-            // The writer's destructor would write the rest.
+            // Dropping the writer itself would write its buffer.
             drop(file.into_parts());
-            // Nothing is reported here: the error that matters came before.
+            // A failure here is not reported: the error that matters was returned earlier.
             if let Some(temporary) = &self.temporary {
                 let _ = fs::remove_file(temporary);
             }
@@ -163,7 +166,7 @@ mod tests {
     fn a_failed_write_leaves_what_was_there() {
         let folder = tempfile::tempdir().unwrap();
         assert!(write(&folder.path().join("none/a"), b"new").is_err());
-        // A folder stands in the file's place, so the last step fails.
+        // A folder exists at the final path, so renaming fails.
         let path = folder.path().join("a");
         fs::create_dir(&path).unwrap();
         fs::write(path.join("b"), "before").unwrap();

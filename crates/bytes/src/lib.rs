@@ -1,8 +1,9 @@
-//! Bytes in files and in memory, as the operating system offers them: files that are mapped ([`map_file`]), files that
-//! are written whole or not at all ([`AtomicFile`]), memory in large pages ([`Pages`]), and what a process takes of it
-//! ([`peak_resident_bytes`]).
+//! Maps files into memory, writes files atomically, and allocates large pages.
 //!
-//! This crate and `bitkv-kernels` are the only two with `unsafe`.
+//! [`map_file`] maps a file into memory, [`AtomicFile`] and [`write()`] replace a file atomically, [`Pages`]
+//! is memory in large pages, and [`peak_resident_bytes`] returns the peak memory of this process.
+//!
+//! Only this crate and `bitkv-kernels` contain `unsafe` code.
 
 mod allocator;
 mod atomic_file;

@@ -1,8 +1,8 @@
-//! Files whose bytes are read when they are touched.
+//! Memory-mapped files, whose pages are read from the disk on first access.
 
 use std::{fs::File, io, ops::Range};
 
-/// A file's bytes, read when they are touched.
+/// The bytes of a memory-mapped file. It dereferences to `[u8]`.
 #[derive(Debug)]
 pub struct MappedFile {
     map: memmap2::Mmap,
@@ -10,13 +10,15 @@ pub struct MappedFile {
 
 /// Maps a file for reading.
 ///
-/// Nobody may truncate the file while it is mapped, as with every mapped checkpoint: touching what is gone ends
-/// the process. Any byte is a valid `u8`, so a file that changes can at worst be read as other numbers.
+/// As with every mapped checkpoint, no process may truncate the file while it is mapped: reading a page that
+/// no longer exists ends this process. Any byte is a valid `u8`, so if another process writes to the file,
+/// the worst result is other numbers.
 ///
 /// # Errors
-/// When the system cannot map it, as with an empty file.
+/// Returns an error if the operating system cannot map the file, for example because it is empty.
 pub fn map_file(file: &File) -> io::Result<MappedFile> {
-    // SAFETY: the mapping is private and read-only; see above for what another process could do to it.
+    // SAFETY: the mapping is private and read-only; the doc comment above says what another process could do
+    // to it.
     Ok(MappedFile { map: unsafe { memmap2::Mmap::map(file) }? })
 }
 
@@ -29,26 +31,30 @@ impl std::ops::Deref for MappedFile {
 }
 
 impl MappedFile {
-    /// Lets the system take back the pages that lie wholly inside `range`: they leave this process' resident memory,
-    /// and are read from the file again when touched. A hint: where there is no such call, nothing happens.
+    /// Releases the memory of all pages that are completely inside `range`. They leave the resident memory of
+    /// this process and are read from the file again on the next access.
+    ///
+    /// This is a hint. It does nothing on systems other than Linux.
     ///
     /// # Panics
-    /// When `range` reaches past the end.
+    /// Panics if `range` ends after the end of the file.
     pub fn release(&self, range: Range<usize>) {
         assert!(range.end <= self.map.len(), "the range lies inside the file");
         #[cfg(target_os = "linux")]
         {
-            // The system refuses what is not a multiple of its pages; elsewhere they may be larger.
+            // Linux rejects addresses that are not multiples of its page size, which may be larger on other
+            // processors.
             const PAGE: usize = if cfg!(target_arch = "x86_64") { 1 << 12 } else { 1 << 16 };
             let base = self.map.as_ptr() as usize;
             let start = (base + range.start).next_multiple_of(PAGE) - base;
             let end = ((base + range.end) / PAGE * PAGE).saturating_sub(base);
             if start < end {
-                // SAFETY: the mapping is of a file, private and read-only, so that dropped pages come back unchanged.
+                // SAFETY: this is a private read-only mapping of a file, so dropped pages are read again
+                // unchanged.
                 let done = unsafe {
                     self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start)
                 };
-                // Nothing is lost but memory.
+                // If the call fails, the pages only remain in memory.
                 drop(done);
             }
         }

@@ -1,4 +1,4 @@
-//! Bytes in large pages, for what is read from front to back again and again.
+//! Memory in large pages, for data that is read sequentially many times.
 
 use std::{
     io,
@@ -9,13 +9,16 @@ use std::{
 
 use memmap2::{MmapMut, MmapOptions};
 
-/// Bytes of a mapping that small pieces share: enough that most of it lies in whole large pages.
+/// Size in bytes of a mapping that small pieces share. It is large enough that large pages back most of it.
 const CHUNK: usize = 64 << 20;
-/// Pieces begin on a cache line.
+/// Size in bytes of a cache line. Every piece starts at a multiple of it.
 const LINE: usize = 64;
 
-/// A piece of a mapping that the system was asked to back with large pages. A decoding step reads every weight once, and
-/// with pages of 4 KB a third of its time went into translating addresses. What is never touched takes no memory.
+/// Bytes in a mapping that the operating system was asked to back with large pages. Pages that are never
+/// accessed take no memory.
+///
+/// A decoding step reads every weight once. With pages of 4 KB, it spent a third of its time on address
+/// translation.
 #[derive(Debug)]
 pub struct Pages {
     at: *mut u8,
@@ -23,7 +26,7 @@ pub struct Pages {
     _chunk: Arc<MmapMut>,
 }
 
-// SAFETY: a piece is the only one of its bytes, like a `Box<[u8]>`.
+// SAFETY: a piece owns its bytes exclusively, like a `Box<[u8]>`.
 unsafe impl Send for Pages {}
 // SAFETY: as above.
 unsafe impl Sync for Pages {}
@@ -31,7 +34,9 @@ unsafe impl Sync for Pages {}
 /// The mapping that the next piece is cut from.
 struct Open {
     chunk: Arc<MmapMut>,
+    /// The first unused byte.
     at: *mut u8,
+    /// Number of unused bytes.
     left: usize,
 }
 
@@ -41,10 +46,10 @@ unsafe impl Send for Open {}
 static OPEN: Mutex<Option<Open>> = Mutex::new(None);
 
 impl Pages {
-    /// Zeros, from a multiple of 64 on.
+    /// Returns `len` zeros that start at an address that is a multiple of 64.
     ///
     /// # Errors
-    /// When the system has no room.
+    /// Returns an error if there is not enough memory.
     pub fn zeroed(len: usize) -> io::Result<Pages> {
         let room = len.next_multiple_of(LINE);
         if room > CHUNK / 2 {
@@ -66,7 +71,7 @@ impl Pages {
 
 fn map(len: usize) -> io::Result<Open> {
     let mut chunk = MmapOptions::new().len(len).map_anon()?;
-    // A hint: small pages do as well, slower.
+    // This is a hint: small pages also work, but are slower.
     #[cfg(target_os = "linux")]
     drop(chunk.advise(memmap2::Advice::HugePage));
     Ok(Open { at: chunk.as_mut_ptr(), left: len, chunk: Arc::new(chunk) })
@@ -76,7 +81,8 @@ impl Deref for Pages {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the bytes are inside the mapping, which lives as long as `_chunk`, and no other piece has them.
+        // SAFETY: the bytes are inside the mapping, which lives as long as `_chunk`, and belong to no other
+        // piece.
         unsafe { slice::from_raw_parts(self.at, self.len) }
     }
 }
