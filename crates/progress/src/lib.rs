@@ -1,9 +1,12 @@
-//! The interface by which libraries report the progress of long work. Their caller decides what is shown: the command
-//! line draws bars, tests listen, and [`Silent`] shows nothing.
+//! The interface through which libraries report the progress of long work.
+//!
+//! A library begins a piece of work with [`Work`], which reports to a [`Progress`] that the caller provides.
+//! The caller decides what is shown: the command line draws bars, tests record the calls, and [`Silent`]
+//! shows nothing.
 
 #![forbid(unsafe_code)]
 
-/// What a piece of work is counted in.
+/// The unit in which a piece of work is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Steps of any kind.
@@ -12,44 +15,47 @@ pub enum Unit {
     Bytes,
 }
 
-/// Listens to long work. Pieces of work may be nested: what is said concerns the piece that began last and has not ended.
+/// Receives the progress of long work. Pieces of work may be nested: a call concerns the piece that began
+/// last and has not ended.
 pub trait Progress: Sync {
-    /// A piece of work begins; `done` of its `length` were done by an earlier process.
+    /// Called when a piece of work begins. It has `length` steps or bytes; an earlier process did `done` of
+    /// them.
     fn begin(&self, name: &str, unit: Unit, length: u64, done: u64) {
         let _ = (name, unit, length, done);
     }
 
-    /// One more step is done.
+    /// Called when one more step is done.
     fn advance(&self) {}
 
-    /// `done` is done in all. It can be less than before, where work has to start over.
+    /// Called when `done` steps or bytes are done in total. The number is smaller than before if the work had
+    /// to start again.
     fn reach(&self, done: u64) {
         let _ = done;
     }
 
-    /// What else can be said of the work as it stands.
+    /// Called with a description of the current state of the work, in a few words.
     fn describe(&self, state: &str) {
         let _ = state;
     }
 
-    /// The piece of work ends. It is complete unless it failed.
+    /// Called when the piece of work ends. `complete` is false if it failed.
     fn end(&self, complete: bool) {
         let _ = complete;
     }
 
-    /// A sentence that a person at the terminal should read, such as that a cached copy is used.
+    /// Called with a sentence that the user should read, for example that a cached copy is used.
     fn note(&self, sentence: &str) {
         let _ = sentence;
     }
 }
 
-/// Listens to nothing.
+/// Ignores all progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
 impl Progress for Silent {}
 
-/// A piece of work that goes on. When it is dropped before it is finished, it has failed.
+/// A piece of work in progress. It has failed if it is dropped before [`Work::finish`].
 pub struct Work<'p> {
     listener: &'p dyn Progress,
     finished: bool,
@@ -61,34 +67,34 @@ impl<'p> Work<'p> {
         Work::resumed(listener, name, count, 0)
     }
 
-    /// Begins work of `count` steps, of which an earlier process did `done`.
+    /// Begins work of `count` steps. An earlier process did `done` of them.
     pub fn resumed(listener: &'p dyn Progress, name: &str, count: usize, done: usize) -> Work<'p> {
         listener.begin(name, Unit::Steps, count as u64, done as u64);
         Work { listener, finished: false }
     }
 
-    /// Begins work on `size` bytes, of which an earlier process did `done`.
+    /// Begins work on `size` bytes. An earlier process did `done` of them.
     pub fn bytes(listener: &'p dyn Progress, name: &str, size: u64, done: u64) -> Work<'p> {
         listener.begin(name, Unit::Bytes, size, done);
         Work { listener, finished: false }
     }
 
-    /// One more step is done.
+    /// Reports that one more step is done.
     pub fn advance(&self) {
         self.listener.advance();
     }
 
-    /// `done` is done in all.
+    /// Reports that `done` steps or bytes are done in total.
     pub fn reach(&self, done: u64) {
         self.listener.reach(done);
     }
 
-    /// What else can be said of the work as it stands.
+    /// Describes the current state of the work in a few words.
     pub fn describe(&self, state: &str) {
         self.listener.describe(state);
     }
 
-    /// All is done.
+    /// Reports that the work is complete.
     pub fn finish(mut self) {
         self.finished = true;
     }
