@@ -2,8 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-/// The known name nearest to `word`, counted in edits of one character and swaps of two neighbours (the optimal string
-/// alignment distance). `None` when even the nearest name differs in more than a third of the word.
+/// Returns the known name nearest to `word`. The distance is the number of edits of one character and of
+/// swaps of two neighbours (the optimal string alignment distance). Returns `None` if the distance of the
+/// nearest name is more than 1 and more than a third of the number of characters of `word`.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |name: &str| strsim::osa_distance(&word.to_lowercase(), name);
     let (edits, name) =
