@@ -1,7 +1,8 @@
-//! Attention of a KV head of BitNet-b1.58-2B-4T: prefill in operations a second, to be put beside the rate of fused
-//! multiply-adds, and decoding in bytes of the cache a second, beside the rate of reading memory.
+//! Attention with the shapes of BitNet-b1.58-2B-4T.
 //!
-//! `BITKV_ISA` chooses the instructions.
+//! Prefill of one KV head is measured in operations per second, which compares with the peak rate of fused
+//! multiply-adds. Decoding of a layer is measured in bytes of the cache per second, which compares with the
+//! peak rate of reading memory. `BITKV_ISA` chooses the instruction set.
 
 use std::hint::black_box;
 
@@ -12,8 +13,9 @@ use bitkv_kernels::{
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
 
-/// Query heads of a KV head, and their width.
+/// Number of query heads that share a KV head.
 const GROUP: usize = 4;
+/// Width of a head.
 const WIDTH: usize = 128;
 const KV_HEADS: usize = 5;
 
@@ -40,7 +42,7 @@ fn attend(
     attend_batch(&Batch { queries, sequences, group: GROUP, head_dim: WIDTH, scale }, out, wanted)
 }
 
-/// One KV head, a prompt from its beginning on.
+/// Prefills one KV head from an empty cache.
 fn prefill(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(format!("attention-prefill-{}", isa()));
     group.sample_size(10);
@@ -50,7 +52,8 @@ fn prefill(criterion: &mut Criterion) {
         let (queries, sequences) =
             (queries(tokens * GROUP * WIDTH), [Sequence { tokens, heads: vec![cached] }]);
         let mut out = vec![0.0; queries.len()];
-        // Two products, each a multiplication and an addition for every channel of a visible key.
+        // There are two products, each with a multiplication and an addition for every channel of a visible
+        // key.
         group.throughput(Throughput::Elements((4 * WIDTH * GROUP * tokens * (tokens + 1) / 2) as u64));
         let entropy = Wanted { entropy: true, ..Wanted::default() };
         let all = Wanted { accumulated: true, windows: vec![tokens - 32], ..entropy.clone() };
@@ -63,7 +66,8 @@ fn prefill(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One new token of a layer, with a full cache, a fifth of it, and heads that keep different parts of a fifth.
+/// Decodes one token of a layer with a full cache, with a fifth of its entries, and with a fifth that is
+/// spread unevenly over the heads.
 fn decode(criterion: &mut Criterion) {
     const DEPTH: usize = 4096;
     let mut group = criterion.benchmark_group(format!("attention-decode-{}", isa()));

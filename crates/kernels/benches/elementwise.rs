@@ -1,4 +1,4 @@
-//! What stands between the products of a layer of BitNet-b1.58-2B-4T, fused and step by step.
+//! The operations between the matrix products of a layer of BitNet-b1.58-2B-4T, fused and step by step.
 
 use std::hint::black_box;
 

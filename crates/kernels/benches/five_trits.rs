@@ -1,7 +1,9 @@
-//! An experiment: five weights in a byte (base 3) against four, where decoding streams weights from memory.
+//! An experiment: five ternary weights per byte (base 3) compared with four, when decoding streams weights
+//! from memory.
 //!
-//! A byte below 243 is looked up (`vpermi2b`, AVX-512 VBMI) for four weights of two bits; the fifth comes from two
-//! comparisons. A fifth less is read and twice as many instructions are run.
+//! A byte is a number below 243. A table lookup (`vpermi2b`, AVX-512 VBMI) gives four weights of two bits,
+//! and two comparisons give the fifth. With five weights per byte, decoding reads a fifth less memory but
+//! runs twice as many instructions.
 
 #[cfg(target_arch = "x86_64")]
 mod streams {
@@ -9,14 +11,15 @@ mod streams {
 
     use bitkv_bytes::Pages;
 
-    /// Columns of the matrices: a whole number of vectors in both layouts.
+    /// Number of columns of the matrices. In both layouts they fill a whole number of vectors.
     pub(crate) const COLS: usize = 2560;
-    /// Bytes of sixteen rows with four weights a byte.
+    /// Number of bytes in sixteen rows with four weights per byte.
     pub(crate) const FOUR: usize = COLS / 16 * 64;
-    /// Bytes of sixteen rows with five weights a byte.
+    /// Number of bytes in sixteen rows with five weights per byte.
     pub(crate) const FIVE: usize = COLS / 20 * 64;
+    /// Prefetch distance in bytes.
     const AHEAD: usize = 2048;
-    /// The four lowest of a byte's five weights, two bits each.
+    /// The four lowest of the five weights of each byte, two bits per weight.
     static TABLE: [u8; 256] = {
         let (mut table, mut b) = ([0; 256], 0);
         while b < 256 {
@@ -30,7 +33,7 @@ mod streams {
         is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("avx512vnni")
     }
 
-    /// Groups of sixteen rows whose bytes are `code` of a counter.
+    /// Returns groups of sixteen rows whose bytes are `code` of a pseudorandom byte.
     pub(crate) fn weights(groups: usize, bytes: usize, code: fn(u8) -> u8) -> Pages {
         let mut pages = Pages::zeroed(groups * bytes).expect("there is room for an experiment");
         let mut state = 1u64;
@@ -43,7 +46,7 @@ mod streams {
 
     #[target_feature(enable = "avx512f")]
     unsafe fn broadcast(at: *const i8) -> __m512i {
-        // SAFETY: the caller has four bytes there.
+        // SAFETY: the caller guarantees four bytes.
         _mm512_set1_epi32(unsafe { at.cast::<i32>().read_unaligned() })
     }
 
@@ -54,14 +57,16 @@ mod streams {
         _mm512_reduce_add_epi32(_mm512_add_epi32(low, high))
     }
 
+    /// Multiplies a group with four weights per byte by `x` and returns the sum of all products.
+    ///
     /// # Safety
-    /// Needs what [`available`] asks for; `group` holds [`FOUR`] bytes and `x` [`COLS`] activations.
+    /// [`available`] must be true; `group` must hold [`FOUR`] bytes and `x` [`COLS`] activations.
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     pub(crate) unsafe fn four(x: &[i8], group: &[u8]) -> i32 {
         let masks = [3, 12, 48, 192].map(|mask: u8| _mm512_set1_epi8(mask as i8));
         let mut sums = [_mm512_setzero_si512(); 4];
         for (bytes, x) in group.chunks_exact(64).zip(x.chunks_exact(16)) {
-            // SAFETY: 64 bytes and 16 activations.
+            // SAFETY: the chunks hold 64 bytes and 16 activations.
             unsafe {
                 _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(AHEAD).cast());
                 let bytes = _mm512_loadu_si512(bytes.as_ptr().cast());
@@ -74,11 +79,13 @@ mod streams {
         total(sums)
     }
 
+    /// Multiplies a group with five weights per byte by `x` and returns the sum of all products.
+    ///
     /// # Safety
-    /// As [`four`], with [`FIVE`] bytes.
+    /// [`available`] must be true; `group` must hold [`FIVE`] bytes and `x` [`COLS`] activations.
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
     pub(crate) unsafe fn five(x: &[i8], group: &[u8]) -> i32 {
-        // SAFETY: four quarters of the table.
+        // SAFETY: the table has 256 bytes, four times 64.
         let (a, b, c, d) = unsafe {
             let at = TABLE.as_ptr().cast::<__m512i>();
             (
@@ -93,7 +100,7 @@ mod streams {
             (_mm512_set1_epi8(80), _mm512_set1_epi8(161u8 as i8), _mm512_set1_epi8(1));
         let (mut sums, mut fifth) = ([_mm512_setzero_si512(); 4], _mm512_setzero_si512());
         for (bytes, x) in group.chunks_exact(64).zip(x.chunks_exact(20)) {
-            // SAFETY: 64 bytes and 20 activations.
+            // SAFETY: the chunks hold 64 bytes and 20 activations.
             unsafe {
                 _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(AHEAD).cast());
                 let bytes = _mm512_loadu_si512(bytes.as_ptr().cast());
@@ -120,7 +127,7 @@ fn layouts(criterion: &mut criterion::Criterion) {
     use rayon::prelude::*;
     use streams::{COLS, FIVE, FOUR};
 
-    /// Groups of sixteen rows: half a gigabyte with four weights a byte.
+    /// Number of groups of sixteen rows. With four weights per byte they take half a gigabyte.
     const GROUPS: usize = 50_000;
     if !streams::available() {
         eprintln!("skipped: this machine has no AVX-512 VBMI");
@@ -133,7 +140,7 @@ fn layouts(criterion: &mut criterion::Criterion) {
     let mut group = criterion.benchmark_group("weights-in-a-byte");
     group.sample_size(20).throughput(Throughput::Elements((GROUPS * 16 * COLS) as u64));
     group.bench_function("four", |b| {
-        // SAFETY: the instructions are there, the groups of this size.
+        // SAFETY: the machine has the instructions, and the groups have this size.
         b.iter(|| four.par_chunks_exact(FOUR).map(|g| unsafe { streams::four(&x, g) as i64 }).sum::<i64>());
     });
     group.bench_function("five", |b| {

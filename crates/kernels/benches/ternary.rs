@@ -1,5 +1,7 @@
-//! Ternary products by every instruction set of this machine: prefill in operations a second, decoding in packed bytes
-//! a second out of weights that no cache holds.
+//! Ternary products with every instruction set of this machine.
+//!
+//! Prefill is measured in operations per second. Decoding is measured in packed bytes per second, with
+//! weights that do not fit a cache.
 
 use std::{
     hint::black_box,
@@ -12,10 +14,10 @@ use bitkv_kernels::{
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-/// Name, rows, columns: the linear layers of BitNet-b1.58-2B-4T and a small one.
+/// Name, rows and columns of the linear layers of BitNet-b1.58-2B-4T and of a small layer.
 const SHAPES: [(&str, usize, usize); 4] =
     [("2b-qo", 2560, 2560), ("2b-up", 6912, 2560), ("2b-down", 2560, 6912), ("small", 704, 256)];
-/// Bytes of weights that decoding runs through: more than a last-level cache's share.
+/// Bytes of weights that decoding reads one after another: more than fit the last-level cache.
 const STREAMED: usize = 512 << 20;
 
 fn numbers(count: usize) -> impl Iterator<Item = u32> {
@@ -46,7 +48,7 @@ fn prefill(criterion: &mut Criterion) {
             .measurement_time(Duration::from_secs(2));
         for tokens in [8, 128, 512] {
             let (x, mut out) = (activations(tokens, cols), vec![0.0; tokens * rows]);
-            // A multiplication and an addition a weight and token.
+            // There is one multiplication and one addition for each weight and token.
             group.throughput(Throughput::Elements((2 * tokens * rows * cols) as u64));
             for isa in Isa::available().iter().filter(|isa| **isa != Isa::Scalar || tokens == 8) {
                 group.bench_function(BenchmarkId::new(isa.name(), tokens), |b| {

@@ -1,4 +1,4 @@
-//! Bytes that begin on a cache line.
+//! Byte buffers that are aligned to cache lines.
 
 use std::{
     alloc::{Layout, alloc_zeroed, handle_alloc_error},
@@ -6,14 +6,14 @@ use std::{
     slice,
 };
 
-/// A cache line, a 512-bit register and a row of a tile.
+/// Size in bytes of a cache line, of a 512-bit register and of a row of an AMX tile.
 pub(crate) const LINE: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Line([u8; LINE]);
 
-/// Bytes whose first is at a multiple of 64, so that loads of 64 bytes never straddle two lines.
+/// Bytes whose address is a multiple of 64, so that an aligned load of 64 bytes never crosses a cache line.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Aligned {
     lines: Vec<Line>,
@@ -21,7 +21,7 @@ pub(crate) struct Aligned {
 }
 
 impl Aligned {
-    /// Zeros. Pages that nobody touches stay with the system.
+    /// Returns `len` zeros. Pages that are never accessed take no memory.
     pub(crate) fn zeroed(len: usize) -> Aligned {
         let count = len.div_ceil(LINE);
         if count == 0 {
@@ -39,7 +39,7 @@ impl Aligned {
         Aligned { lines, len }
     }
 
-    /// Makes room for `len` bytes, of any value.
+    /// Resizes the buffer to `len` bytes of unspecified value.
     pub(crate) fn reserve(&mut self, len: usize) {
         if self.lines.len() * LINE < len {
             *self = Aligned::zeroed(len);
@@ -52,14 +52,14 @@ impl Deref for Aligned {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the lines are `len` bytes or more, without gaps between them.
+        // SAFETY: the lines hold at least `len` bytes, without gaps between them.
         unsafe { slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }
 
 impl DerefMut for Aligned {
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above; any byte is valid.
+        // SAFETY: as in `deref`; any byte is valid.
         unsafe { slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
 }

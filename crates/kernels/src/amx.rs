@@ -1,11 +1,12 @@
-//! The tile unit: whether it is there, and its configuration. The intrinsics are not stable, so tiles are moved and
-//! multiplied by inline assembly where they are used.
+//! Detects and configures AMX, the matrix unit of recent Intel processors, which multiplies tiles of int8 or
+//! bf16.
 //!
-//! There is one configuration for all kernels, eight tiles of 16 rows x 64 bytes; operands are padded to it.
+//! All kernels use one configuration, eight tiles of 16 rows x 64 bytes, and pad their operands to it. The
+//! AMX intrinsics are not stable in Rust, so each kernel loads and multiplies tiles by inline assembly.
 
 use std::{arch::asm, arch::x86_64::__cpuid_count, cell::Cell, sync::OnceLock};
 
-/// Tile shapes for `ldtilecfg`.
+/// The operand of `ldtilecfg`: the shape of each tile.
 #[repr(C, align(64))]
 struct Shapes {
     palette: u8,
@@ -27,7 +28,8 @@ thread_local! {
     static CONFIGURED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the CPU has AMX-TILE, AMX-INT8 and AMX-BF16 and the kernel lets this process use them.
+/// Returns whether the CPU has AMX-TILE, AMX-INT8 and AMX-BF16 and the operating system lets this process use
+/// them.
 pub(crate) fn available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {
@@ -37,12 +39,13 @@ pub(crate) fn available() -> bool {
     })
 }
 
-/// Linux asks a process to request the tile state before its first use; threads inherit the grant.
+/// Requests permission to use the tiles. Linux requires this request before the first use; threads inherit
+/// the permission.
 #[cfg(target_os = "linux")]
 fn granted() -> bool {
     const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
     const XFEATURE_XTILEDATA: libc::c_long = 18;
-    // SAFETY: the call takes plain numbers and changes nothing but this process' permission.
+    // SAFETY: the call takes plain integers and changes only the permissions of this process.
     unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
 }
 
@@ -51,7 +54,7 @@ fn granted() -> bool {
     false
 }
 
-/// Configures this thread's tiles at their first use; they stay so for the thread's life.
+/// Configures the tiles of this thread on the first call. The configuration remains until the thread ends.
 ///
 /// # Safety
 /// [`available`] must be true.

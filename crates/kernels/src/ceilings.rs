@@ -1,6 +1,9 @@
-//! Loops that keep one unit of this machine as busy as it can be: what kernels are compared with. Each call does a fixed
-//! amount of work, well under a millisecond of it, and says how much that was. They are the machine's, whatever
-//! `BITKV_ISA` says.
+//! Loops that measure the peak rates of this machine, with which kernels are compared.
+//!
+//! [`Dot`] multiplies int8 numbers, [`multiply_bf16_tiles`] multiplies bf16 numbers, and [`multiply_and_add`]
+//! multiplies f32 numbers. [`read_front_to_back`] and [`read_several_streams`] read memory. Each arithmetic
+//! call does a fixed amount of work, well under a millisecond, and returns the number of operations. The
+//! loops use every instruction set that the machine has, regardless of `BITKV_ISA`.
 
 mod dot;
 #[cfg(target_arch = "x86_64")]
@@ -14,8 +17,9 @@ pub use dot::Dot;
 pub use float::multiply_and_add;
 pub use read::{PIECE, read_front_to_back, read_several_streams};
 
-/// Multiplies and adds bf16 numbers by AMX tiles, four loads for four products as in a real kernel. Returns how many
-/// multiplications and additions it did, or `None` where there are no tiles.
+/// Multiplies and adds bf16 numbers with AMX tiles, with four loads for four products as in a real kernel.
+///
+/// Returns the number of multiplications and additions, or `None` if the machine has no AMX.
 pub fn multiply_bf16_tiles() -> Option<u64> {
     #[cfg(target_arch = "x86_64")]
     {

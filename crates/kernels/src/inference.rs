@@ -1,4 +1,4 @@
-//! Kernels for inference: what a forward pass of a packed BitNet does, token by token.
+//! Kernels for inference: the operations of a forward pass of a packed BitNet.
 
 pub mod attention;
 pub mod dense;

@@ -1,7 +1,8 @@
-//! Sixteen f32 lanes with one meaning on every machine.
+//! Vectors of sixteen f32 lanes that behave the same with every instruction set.
 //!
-//! Sums are taken in an order fixed here, so that AVX-512 and AVX2 give the same bits. The
-//! portable form has no fused multiply-add and differs from them in the last bits.
+//! Kernels are generic over the trait [`Lanes`], which [`Avx512`], [`Avx2`] and [`Portable`] implement. The
+//! order of summation is fixed, so AVX-512 and AVX2 give the same bits. The portable implementation has no
+//! fused multiply-add and differs from them in the last bits.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -21,15 +22,16 @@ pub(crate) use portable::Portable;
 
 use crate::{Level, level};
 
-/// How many lanes there are.
+/// Number of lanes.
 pub(crate) const LANES: usize = 16;
 
-/// `x` rounded up to whole registers.
+/// Rounds `x` up to a multiple of [`LANES`].
 pub(crate) fn padded(x: usize) -> usize {
     x.next_multiple_of(LANES)
 }
 
-/// The level at which [`Lanes`] may run here: half floats need F16C besides AVX2.
+/// Returns the level that implementations of [`Lanes`] use. It is [`level`], or `Portable` if that is AVX2 on
+/// a machine without F16C, which converts half floats.
 pub(crate) fn lanes_level() -> Level {
     if level() == Level::Avx2 && !has_halves() { Level::Portable } else { level() }
 }
@@ -44,7 +46,7 @@ fn has_halves() -> bool {
     false
 }
 
-/// Every level that this machine has, whichever is asked for.
+/// Returns every level that this machine supports, regardless of `BITKV_ISA`.
 #[cfg(test)]
 pub(crate) fn available() -> Vec<Level> {
     let isas = crate::Isa::available();
@@ -56,14 +58,15 @@ pub(crate) fn available() -> Vec<Level> {
     [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter(has).collect()
 }
 
-/// Sixteen lanes.
+/// A vector of sixteen f32 lanes.
 ///
 /// # Safety
 /// Every method needs the instructions of the implementing type; pointers must be valid for 16 values.
 pub(crate) trait Lanes: Copy {
-    /// Sixteen f64 lanes.
+    /// A vector of sixteen f64 lanes.
     type Wide: Copy;
-    /// Rows and registers of a tile of sums that fit the register file beside their operands.
+    /// The largest tile of sums that fits the registers together with its operands: the number of rows, and
+    /// of vectors per row.
     const TILE: [usize; 2];
 
     unsafe fn splat(x: f32) -> Self;
@@ -71,14 +74,14 @@ pub(crate) trait Lanes: Copy {
     unsafe fn load_f16(at: *const f16) -> Self;
     unsafe fn load_bf16(at: *const bf16) -> Self;
     unsafe fn store(self, at: *mut f32);
-    /// `self + a * b`.
+    /// Returns `self + a * b`.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
     unsafe fn max(self, other: Self) -> Self;
-    /// `self` where `x > threshold`, elsewhere 0.
+    /// Returns `self` in lanes where `x > threshold`, and 0 in the others.
     unsafe fn where_above(self, x: Self, threshold: Self) -> Self;
-    /// `2^n` from `n + MAGIC`.
+    /// Returns `2^n` if `self` is `n + MAGIC`.
     unsafe fn power_of_two(self) -> Self;
     /// The sum over the lanes of each of four registers: halves, quarters, then `(0 + 1) + (2 + 3)`.
     unsafe fn sum4(of: [Self; 4]) -> [f32; 4];
@@ -92,12 +95,12 @@ pub(crate) trait Lanes: Copy {
     unsafe fn add_wide(a: Self::Wide, b: Self::Wide) -> Self::Wide;
     unsafe fn sub_wide(a: Self::Wide, b: Self::Wide) -> Self::Wide;
 
-    /// `e^x` for `x <= 0`, 0 below -87; relative error below 2e-7.
+    /// Returns `e^x` for `x <= 0`, and 0 for `x` below -87. The relative error is below 2e-7.
     #[inline(always)]
     unsafe fn exp(self) -> Self {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         unsafe {
-            // Lanes far below compute nonsense, which the last step drops.
+            // The result is meaningless in lanes far below -87; the last step replaces it by 0.
             let shifted = Self::splat(MAGIC).fma(self, Self::splat(std::f32::consts::LOG2_E));
             let n = shifted.add(Self::splat(-MAGIC));
             let r = self.fma(n, Self::splat(-LN2_HIGH)).fma(n, Self::splat(-LN2_LOW));
@@ -110,14 +113,16 @@ pub(crate) trait Lanes: Copy {
     }
 }
 
-/// Adding it to a small f32 leaves the nearest integer in the low bits.
+/// Adding this number to a small f32 leaves the nearest integer in the low bits.
 pub(crate) const MAGIC: f32 = 12_582_912.0;
-/// Below it `e^x` is a subnormal; taken as 0.
+/// Below this exponent `e^x` is subnormal and is replaced by 0.
 const LOWEST: f32 = -87.0;
+/// `ln 2` is `LN2_HIGH + LN2_LOW`.
 const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;
-/// Of all polynomials of this degree that are 1 at 0, the one whose largest relative error for |r| <= ln 2 / 2 is
-/// smallest: 2e-9, found by iteratively reweighted least squares. Highest power first.
+/// Coefficients of the polynomial for `e^r`, highest power first. Among the polynomials of this degree that
+/// are 1 at 0, it has the smallest maximum relative error for |r| <= ln 2 / 2, which is 2e-9. It was found by
+/// iteratively reweighted least squares.
 const POLYNOMIAL: [f32; 7] =
     [1.384_360_7e-3, 8.374_196e-3, 4.166_800_5e-2, 0.166_664_3, 0.499_999_94, 1.0, 1.0];
 
@@ -127,7 +132,7 @@ mod tests {
 
     fn exp_of<L: Lanes>(xs: [f32; LANES]) -> [f32; LANES] {
         let mut out = [0.0; LANES];
-        // SAFETY: the caller checked the level.
+        // SAFETY: the caller has checked the level.
         unsafe { L::load(xs.as_ptr()).exp().store(out.as_mut_ptr()) };
         out
     }
@@ -151,7 +156,7 @@ mod tests {
             let mut results = vec![exp_of::<Portable>(xs)];
             #[cfg(target_arch = "x86_64")]
             {
-                // SAFETY: guarded by the level.
+                // SAFETY: each call is guarded by a check of the level.
                 unsafe {
                     if available().contains(&Level::Avx2) {
                         results.push(exp_avx2(xs));

@@ -1,8 +1,15 @@
-//! SIMD on plain slices, chosen at run time. This crate and `bitkv-bytes` are the only two with `unsafe`.
+//! SIMD kernels on plain slices, with the instruction set chosen at run time.
 //!
-//! Every kernel has a portable form that the vector forms are tested against; callers never say which one runs. The
-//! kernels of a forward pass are in the folder `inference`, those of a training step in [`training`], and the loops that
-//! show what the machine can do at most in [`ceilings`].
+//! - For inference, [`ternary`] multiplies int8 activations by ternary weights, [`dense`] computes the LM
+//!   head, [`attention`] computes causal attention over a cache, [`elementwise`] has norms, gates and
+//!   rotations, and [`prediction`] compares logits.
+//! - [`training`] has the fused forward and backward passes of a training step.
+//! - [`ceilings`] measures the peak rates of the machine, with which kernels are compared.
+//!
+//! Every kernel has a portable implementation, and tests compare the vector implementations with it. [`isa`]
+//! is the instruction set in use; the environment variable `BITKV_ISA` overrides it.
+//!
+//! Only this crate and `bitkv-bytes` contain `unsafe` code.
 
 mod activation;
 mod aligned;

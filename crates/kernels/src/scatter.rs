@@ -1,11 +1,11 @@
-//! Writing one output from several threads, each to its own cells.
+//! An output matrix that several threads write. Each writes different cells.
 
 use std::marker::PhantomData;
 
-/// A `[tokens, rows]` output whose columns are filled by different threads.
+/// An output `[tokens, rows]` whose columns are written by different threads.
 ///
-/// Threads own ranges of rows, and the rows of one token are next to those of another thread, so
-/// the usual split into slices does not apply.
+/// Each thread writes a range of rows for all tokens. These cells are not contiguous, so the output cannot be
+/// split into one slice per thread.
 #[derive(Clone, Copy)]
 pub(crate) struct Scatter<'a, T> {
     at: *mut T,
@@ -25,6 +25,8 @@ impl<'a, T: Copy> Scatter<'a, T> {
         Scatter { at: out.as_mut_ptr(), tokens, rows, life: PhantomData }
     }
 
+    /// Writes one cell.
+    ///
     /// # Safety
     /// No other thread may write the same cell.
     #[inline(always)]
@@ -34,7 +36,7 @@ impl<'a, T: Copy> Scatter<'a, T> {
         unsafe { self.at.add(token * self.rows + row).write(value) }
     }
 
-    /// The cells of `count` rows from `first` on.
+    /// Returns the cells of `count` rows of a token, starting at row `first`.
     ///
     /// # Safety
     /// No other thread may use the same cells, and this thread no other slice of them at the same time.

@@ -1,27 +1,29 @@
-//! Which instruction sets this machine has, which of them to use, and a macro that compiles one body for each.
+//! Detection and choice of the instruction set, and a macro that compiles a function once for each vector
+//! width.
 
 use std::{env, sync::OnceLock};
 
-/// The environment variable that forces an instruction set.
+/// The environment variable that overrides the instruction set.
 const VARIABLE: &str = "BITKV_ISA";
 
-/// A set of instructions that kernels are written for; each contains those before it.
+/// An instruction set for which there are kernels. A processor that has one of these sets also has those
+/// before it, if they belong to its architecture.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Isa {
-    /// Plain loops: the reference.
+    /// Plain loops, the reference implementation.
     Scalar,
     /// NEON with its dot products, on aarch64.
     Neon,
     /// AVX2 and FMA.
     Avx2,
-    /// AVX-512 F, BW, DQ and VL; VNNI and BF16 are used where the machine has them.
+    /// AVX-512 F, BW, DQ and VL, with VNNI and BF16 if the machine has them.
     Avx512,
-    /// The int8 and bf16 tiles of AMX besides AVX-512.
+    /// The int8 and bf16 tiles of AMX, in addition to AVX-512.
     Amx,
 }
 
 impl Isa {
-    /// Its name in `BITKV_ISA` and in records.
+    /// Returns the name that `BITKV_ISA` and records use.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Scalar => "scalar",
@@ -32,7 +34,7 @@ impl Isa {
         }
     }
 
-    /// Every set this machine has, slowest first.
+    /// Returns every instruction set that this machine has, slowest first.
     pub fn available() -> &'static [Isa] {
         static AVAILABLE: OnceLock<Vec<Isa>> = OnceLock::new();
         AVAILABLE.get_or_init(detect)
@@ -45,7 +47,7 @@ impl std::fmt::Display for Isa {
     }
 }
 
-/// `BITKV_ISA` asks for what this machine does not have.
+/// The error for a value of `BITKV_ISA` that is not an instruction set of this machine.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UnknownIsa(String);
 
@@ -63,17 +65,19 @@ impl std::fmt::Display for UnknownIsa {
 
 impl std::error::Error for UnknownIsa {}
 
-/// The instruction set that kernels use: what `BITKV_ISA` names, or the last [available](Isa::available). A name that
-/// means nothing here counts as unset; programs call [`check_isa`] first.
+/// Returns the instruction set that kernels use: the one that `BITKV_ISA` names, or the fastest
+/// [available](Isa::available) one.
+///
+/// An unknown name is ignored here; programs call [`check_isa`] first to reject it.
 pub fn isa() -> Isa {
     static CHOSEN: OnceLock<Isa> = OnceLock::new();
     *CHOSEN.get_or_init(|| choose(env::var(VARIABLE).ok().as_deref()).unwrap_or_else(|_| best()))
 }
 
-/// Whether `BITKV_ISA` is unset or names what this machine has.
+/// Checks `BITKV_ISA` and returns the instruction set to use.
 ///
 /// # Errors
-/// When it does not.
+/// Returns an error if `BITKV_ISA` is set but does not name an instruction set of this machine.
 pub fn check_isa() -> Result<Isa, UnknownIsa> {
     choose(env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned()).as_deref())
 }
@@ -123,10 +127,10 @@ fn detect() -> Vec<Isa> {
     vec![Isa::Scalar]
 }
 
-/// The vector width that elementwise loops are compiled for.
+/// The vector width that a loop is compiled for.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Level {
-    /// Whatever the target guarantees (SSE2 on x86-64).
+    /// The baseline of the target (SSE2 on x86-64).
     Portable,
     /// AVX2 and FMA.
     Avx2,
@@ -134,7 +138,7 @@ pub enum Level {
     Avx512,
 }
 
-/// The width of [`isa`].
+/// Returns the vector width of [`isa`].
 pub fn level() -> Level {
     match isa() {
         Isa::Scalar | Isa::Neon => Level::Portable,
@@ -143,7 +147,7 @@ pub fn level() -> Level {
     }
 }
 
-/// The instruction sets that matter here and are present, for a run's manifest.
+/// Returns the names of the relevant CPU features that this machine has, for the manifest of a run.
 pub fn features() -> Vec<&'static str> {
     #[cfg(target_arch = "x86_64")]
     {
@@ -162,10 +166,10 @@ pub fn features() -> Vec<&'static str> {
     Isa::available().iter().map(|isa| isa.name()).collect()
 }
 
-/// Compiles the body of a function once for each [`Level`] and picks at run time.
+/// Compiles the body of a function once for each [`Level`] and chooses one at run time.
 ///
-/// Rust never contracts `a * b + c` by itself, so all levels give the same bits as long as
-/// the body fixes its own order of summation.
+/// Rust never contracts `a * b + c` on its own, so all levels give the same bits as long as the body fixes
+/// the order of summation.
 macro_rules! dispatch {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*

@@ -1,7 +1,9 @@
-//! Kernels for training: fused forward and backward passes of a BitNet layer, and products of bf16 matrices ([`bf16`]).
+//! Kernels for training: fused forward and backward passes of a BitNet layer, and products of bf16 matrices
+//! ([`bf16`]).
 //!
-//! Matrices are row-major; a row is a token. Backward passes recompute what is cheap and keep
-//! what is not. Sums run in 16 lanes in a fixed order, so results do not depend on the vector width.
+//! Matrices are row-major, and a row is a token. Backward passes recompute values that are cheap to compute;
+//! forward passes store the others. Sums run in 16 lanes in a fixed order, so results do not depend on the
+//! vector width.
 
 mod adamw;
 mod attention;
@@ -37,7 +39,7 @@ mod tests {
         (0..count).map(|_| next() * scale).collect()
     }
 
-    /// Attention by its definition in f64: output rows for `[queries | keys | values]` rows.
+    /// Computes attention by its definition in f64. Input rows are `[queries | keys | values]`.
     fn naive_attention(qkv: &[f32], t: usize, heads: usize, kv: usize, d: usize, theta: f64) -> Vec<f64> {
         let width = (heads + 2 * kv) * d;
         let rotated = |seq: usize, p: usize, head: usize| -> Vec<f64> {
@@ -77,8 +79,8 @@ mod tests {
         y
     }
 
-    /// Scores of order 10, so that attention is sharp and a misplaced key would show; operands are rounded to
-    /// bf16, 8 bits, which moves such scores by a few hundredths.
+    /// The scores are of order 10, so attention is sharp and a misplaced key would change the result visibly.
+    /// Operands are rounded to bf16 (8 bits), which changes such scores by a few hundredths.
     #[test]
     fn sharp_attention_finds_the_right_keys() {
         for (t, heads, kv, d) in [(128, 2, 1, 32), (96, 2, 2, 64)] {
@@ -91,7 +93,7 @@ mod tests {
         }
     }
 
-    /// Every input's gradient against central differences of the f64 definition.
+    /// Compares the gradients of queries, keys and values with central differences of the f64 definition.
     #[test]
     fn attention_gradients_match_differences() {
         let (t, heads, kv, d) = (64, 2, 1, 32);
@@ -104,7 +106,8 @@ mod tests {
         let loss = |x: &[f32]| -> f64 {
             naive_attention(x, t, heads, kv, d, 10_000.0).iter().zip(&dy).map(|(y, g)| y * *g as f64).sum()
         };
-        // Queries, keys and values apart: the values' gradients are much the largest.
+        // Queries, keys and values are compared separately, because the gradients of the values are much the
+        // largest.
         for (part, columns) in [
             ("queries", 0..heads * d),
             ("keys", heads * d..(heads + kv) * d),

@@ -1,6 +1,6 @@
-//! Squares of 16 x 16 words, turned over in place.
+//! In-place transposition of 16 x 16 words.
 
-/// Transposes 16 x 16 words.
+/// Transposes 16 x 16 words in place.
 #[inline]
 pub(crate) fn transpose(words: &mut [u32; 256]) {
     #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,6 @@
-//! Reductions in 16 lanes and an exponential that vectorises.
+//! Reductions over slices in 16 lanes, and an exponential that the compiler can vectorise.
 
-/// `e^x` to about 2e-7 relative; saturates instead of overflowing.
+/// Returns `e^x` with a relative error of about 2e-7. It saturates instead of overflowing.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     /// Adding and subtracting 1.5 * 2^23 rounds to the nearest integer.
@@ -20,6 +20,7 @@ pub fn exp(x: f32) -> f32 {
 
 const LANES: usize = 16;
 
+/// Folds `x` in 16 lanes, which all start at `from`, and then folds the lanes into one number.
 #[inline(always)]
 fn lanes(x: &[f32], from: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
     let mut sums = [from; LANES];
@@ -55,7 +56,7 @@ pub(super) fn sum_abs(x: &[f32]) -> f32 {
     lanes(x, 0.0, |a, b| a + b.abs())
 }
 
-/// The inner product.
+/// Returns the inner product of `x` and `y`.
 #[inline(always)]
 pub fn dot(x: &[f32], y: &[f32]) -> f32 {
     let mut sums = [0.0; LANES];
@@ -70,7 +71,7 @@ pub fn dot(x: &[f32], y: &[f32]) -> f32 {
 }
 
 crate::simd::dispatch! {
-/// `sum x^2`, in f64 across chunks so that long gradients keep their digits.
+/// Returns `sum x^2`. Chunks are added in f64 so that long gradients keep their precision.
 pub fn sum_of_squares(x: &[f32]) -> f64 {
     let mut total = 0.0;
     for chunk in x.chunks(4096) {

@@ -1,13 +1,13 @@
-//! int8 products summed in i32.
+//! Peak rate of int8 products that are summed in i32.
 
 #[cfg(target_arch = "x86_64")]
 use super::{dot_x86, tiles};
 use crate::simd::dispatch;
 
-/// Instructions that multiply unsigned bytes by signed ones and add up.
+/// The instructions of one loop that multiplies unsigned bytes by signed bytes and sums the products.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Dot {
-    /// Whatever a plain loop becomes.
+    /// A plain loop, as the compiler vectorises it.
     Plain,
     /// `vpmaddubsw`, `vpmaddwd` and `vpaddd` on 256 bits.
     Avx2,
@@ -15,12 +15,12 @@ pub enum Dot {
     Vnni256,
     /// `vpdpbusd` on 512 bits.
     Vnni512,
-    /// `tdpbusd`, four tiles loaded for four products.
+    /// `tdpbusd`, with four tile loads for four products.
     Amx,
 }
 
 impl Dot {
-    /// Those that this machine has, narrowest first.
+    /// Returns the instructions that this machine has, narrowest first.
     pub fn available() -> Vec<Dot> {
         let mut found = vec![Dot::Plain];
         #[cfg(target_arch = "x86_64")]
@@ -36,8 +36,9 @@ impl Dot {
         found
     }
 
-    /// Multiplies and adds. Returns how many multiplications and additions it did, or `None` where the machine lacks the
-    /// instructions. Vector instructions work on registers alone.
+    /// Runs the loop once. Vector instructions use only registers, not memory.
+    ///
+    /// Returns the number of multiplications and additions, or `None` if the machine lacks the instructions.
     pub fn run(self) -> Option<u64> {
         if !Dot::available().contains(&self) {
             return None;
@@ -61,6 +62,7 @@ impl Dot {
     }
 }
 
+/// Runs [`plain_dot`] and returns the number of operations.
 fn plain() -> u64 {
     const LENGTH: usize = 4096;
     let (x, codes) = (std::hint::black_box([3i8; LENGTH]), std::hint::black_box([2u8; LENGTH]));

@@ -1,15 +1,18 @@
-//! Products of bytes on registers alone: enough sums at once that none waits for the last.
+//! The loops of [`Dot`](super::Dot) on x86-64. They use only registers, and enough independent sums that no
+//! instruction waits for the previous one.
 
 use std::{
     arch::{asm, x86_64::*},
     hint::black_box,
 };
 
-/// Sums that do not depend on each other: two units times a latency of five.
+/// Number of independent sums. Two units with a latency of five cycles need at least ten.
 const SUMS: usize = 12;
-/// Times that each sum grows in one call.
+/// Number of additions to each sum in one call.
 const TIMES: u64 = 2048;
 
+/// Runs `vpmaddubsw`, `vpmaddwd` and `vpaddd` on 256 bits. Returns the number of operations.
+///
 /// # Safety
 /// Needs AVX2.
 #[target_feature(enable = "avx2")]
@@ -20,8 +23,8 @@ pub(super) unsafe fn avx2() -> u64 {
     let mut sums = black_box([_mm256_setzero_si256(); 4]);
     for _ in 0..TIMES {
         for (codes, sum) in codes.iter_mut().zip(&mut sums) {
-            // Codes that may be others every time: a product that is known need not be made again.
-            // SAFETY: nothing is done.
+            // The compiler must assume that the codes change, or it would compute each product only once.
+            // SAFETY: the assembly is only a comment.
             unsafe { asm!("/* {0} */", inout(ymm_reg) * codes, options(nomem, nostack, preserves_flags)) };
             for x in x {
                 *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_maddubs_epi16(*codes, x), ones));
@@ -32,6 +35,8 @@ pub(super) unsafe fn avx2() -> u64 {
     TIMES * 8 * 64
 }
 
+/// Runs `vpdpbusd` on 256 bits. Returns the number of operations.
+///
 /// # Safety
 /// Needs AVX-512 VL and VNNI.
 #[target_feature(enable = "avx512f,avx512vl,avx512vnni")]
@@ -47,6 +52,8 @@ pub(super) unsafe fn vnni256() -> u64 {
     TIMES * SUMS as u64 * 64
 }
 
+/// Runs `vpdpbusd` on 512 bits. Returns the number of operations.
+///
 /// # Safety
 /// Needs AVX-512 F and VNNI.
 #[target_feature(enable = "avx512f,avx512vnni")]

@@ -1,14 +1,15 @@
-//! f32 fused multiply-adds.
+//! Peak rate of fused multiply-adds on f32 numbers.
 
 use std::hint::black_box;
 
 use crate::{Isa, simd::dispatch};
 
-/// Times that each sum grows in one call.
+/// Number of multiply-adds that one call adds to each of its sums.
 const TIMES: u64 = 2048;
 
-/// Multiplies and adds f32 numbers in the widest registers there are. Returns how many multiplications and additions it
-/// did.
+/// Multiplies and adds f32 numbers in the widest registers that this machine has.
+///
+/// Returns the number of multiplications and additions.
 pub fn multiply_and_add() -> u64 {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,8 +1,8 @@
-//! Reading memory that no cache holds.
+//! Peak rate of reading memory that is not in a cache.
 
 use crate::simd::dispatch;
 
-/// 64-bit words to read in one piece of work: 1 MiB.
+/// Number of 64-bit words that one task reads: 1 MiB.
 pub const PIECE: usize = 1 << 17;
 /// Streams of [`read_several_streams`].
 const SEVERAL: usize = 4;
@@ -11,7 +11,7 @@ const SEVERAL: usize = 4;
 const AHEAD: usize = 256;
 
 dispatch! {
-/// Reads words front to back. Returns their exclusive or, so that none can be left out.
+/// Reads words sequentially. Returns their exclusive or, so that the compiler cannot skip any.
 pub fn read_front_to_back(words: &[u64]) -> u64 {
     let mut sums = [[0u64; 8]; 4];
     for lines in words.chunks_exact(32) {
@@ -26,8 +26,8 @@ pub fn read_front_to_back(words: &[u64]) -> u64 {
 }
 
 dispatch! {
-/// Reads words at four places at a time, each asked for 2 KiB ahead: what a matrix product can do with its rows. Returns
-/// their exclusive or.
+/// Reads words as four interleaved streams, each prefetched 2 KiB ahead, as a matrix product reads its rows.
+/// Returns their exclusive or.
 pub fn read_several_streams(words: &[u64]) -> u64 {
     let mut sums = [[0u64; 8]; SEVERAL];
     let stride = words.len() / SEVERAL;
@@ -49,7 +49,7 @@ fn ask(line: &[u64]) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing that the program sees and never faults, wherever it points.
+        // SAFETY: a prefetch does not change what the program sees and never faults, at any address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().wrapping_add(AHEAD).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]

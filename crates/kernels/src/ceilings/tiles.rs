@@ -1,27 +1,30 @@
-//! Products of AMX tiles as a kernel makes them: two tiles of each operand loaded, four products of them.
+//! Peak rate of AMX tiles, used as in a real kernel: each step loads two tiles of either operand and computes
+//! four products.
 
 use std::arch::asm;
 
 use crate::{Isa, amx};
 
-/// Bytes of a tile.
+/// Size of a tile in bytes.
 const TILE: usize = 1024;
-/// Pairs of tiles of each operand: 16 KiB, so that both stay in the first-level cache.
+/// Number of tile pairs of each operand: 16 KiB, so that both operands stay in the first-level cache.
 const STEPS: usize = 8;
-/// Passes over the operands in one call.
+/// Number of passes over the operands in one call.
 const PASSES: usize = 16;
 
 #[repr(C, align(64))]
 struct Operand([u8; 2 * STEPS * TILE]);
 
-/// bf16 numbers of 0x0101 are tiny, and bytes of 1 are 1: no product overflows.
+/// Bytes that are all 1. Read as bf16 they are the tiny number 0x0101, so no product overflows in either
+/// type.
 static OPERAND: Operand = Operand([1; 2 * STEPS * TILE]);
 
+/// Returns whether this machine has AMX.
 pub(super) fn available() -> bool {
     Isa::available().contains(&Isa::Amx) && amx::available()
 }
 
-/// Operations of one call.
+/// Returns the number of multiplications and additions of one call for tiles that sum over `depth` columns.
 const fn operations(depth: usize) -> u64 {
     (PASSES * STEPS * 4 * 16 * 16 * depth * 2) as u64
 }
@@ -33,8 +36,8 @@ macro_rules! products {
         // SAFETY: the tile unit is available, and this configures it.
         unsafe { amx::configure() };
         for _ in 0..PASSES {
-            // SAFETY: each step reads two tiles of either operand, which hold `2 * STEPS`. The tile registers belong to
-            // no one between kernels, and no value is kept in them.
+            // SAFETY: each step reads two tiles of either operand, which hold `2 * STEPS`. No kernel keeps
+            // values in the tile registers after it ends.
             unsafe {
                 asm!(
                     "2:",
@@ -54,13 +57,13 @@ macro_rules! products {
     }};
 }
 
-/// One call's `tdpbusd`: operations done.
+/// Multiplies int8 tiles with `tdpbusd`. Returns the number of operations.
 pub(super) fn int8() -> u64 {
     products!("tdpbusd");
     operations(64)
 }
 
-/// One call's `tdpbf16ps`: operations done.
+/// Multiplies bf16 tiles with `tdpbf16ps`. Returns the number of operations.
 pub(super) fn bf16() -> u64 {
     products!("tdpbf16ps");
     operations(32)

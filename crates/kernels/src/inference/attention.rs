@@ -1,9 +1,14 @@
-//! Causal attention of a KV head and the query heads that share it.
+//! Causal attention over a KV cache, with optional statistics of the attention probabilities.
 //!
-//! Scores exist for a block of query rows at a time, never for a whole sequence; every tile of keys or values is
-//! converted once for all rows of a block. Statistics are taken from each row of weights as it is made. Every result of
-//! a query row is computed in an order that does not depend on the other rows, so prefill and token-by-token decoding
-//! agree bit for bit; keys of probability 0 leave a result unchanged.
+//! [`attend_batch`] computes the attention of a layer for a [`Batch`] of sequences on all threads. [`attend`]
+//! computes it for one KV head and the query heads that share it, on the calling thread. [`Wanted`] selects
+//! which [`Statistics`] they return.
+//!
+//! Scores are in memory for one block of query rows at a time, never for a whole sequence. Each tile of keys
+//! or values is converted to f32 once for all rows of a block. Statistics are updated with each row of
+//! weights right after its softmax. The results of a query row are computed in an order that does not depend
+//! on the other rows, so prefill and token-by-token decoding agree bit for bit. A key with probability 0 does
+//! not change the result.
 
 mod batch;
 mod kernel;
@@ -25,19 +30,19 @@ pub use statistics::{Rows, Statistics, Wanted};
 use crate::{Level, lanes};
 use scratch::Scratch;
 
-/// Keys or values in the type that a cache holds them in.
+/// Keys or values, in the number format of a cache.
 #[derive(Clone, Copy, Debug)]
 pub enum Floats<'a> {
-    /// IEEE half floats, as deployed caches hold.
+    /// IEEE half floats, as in deployed caches.
     F16(&'a [f16]),
-    /// 32-bit floats: nothing is rounded.
+    /// 32-bit floats, which are not rounded.
     F32(&'a [f32]),
-    /// Codes of a few bits: decoded tile by tile, never as a whole.
+    /// Quantised codes, which are decoded tile by tile.
     Packed(Packed<'a>),
 }
 
 impl Floats<'_> {
-    /// Number of values.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         match self {
             Floats::F16(values) => values.len(),
@@ -46,7 +51,7 @@ impl Floats<'_> {
         }
     }
 
-    /// All values as f32.
+    /// Returns all values as f32.
     pub fn to_f32_vec(&self) -> Vec<f32> {
         match self {
             Floats::F16(values) => values.to_f32_vec(),
@@ -59,40 +64,40 @@ impl Floats<'_> {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What attention reads.
+/// The input of attention for one KV head of one sequence.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
     /// Queries after RoPE, `[tokens, group, head_dim]`.
     pub queries: &'a [f32],
-    /// Keys after RoPE, `[keys, head_dim]`, the new tokens' own keys last.
+    /// Keys after RoPE, `[keys, head_dim]`. The keys of the query tokens come last.
     pub keys: Floats<'a>,
     /// Values, `[keys, head_dim]`.
     pub values: Floats<'a>,
-    /// Query heads that share this KV head.
+    /// Number of query heads that share this KV head.
     pub group: usize,
     /// Width of a head.
     pub head_dim: usize,
-    /// Keys in front of the first query's own: query `i` sees keys `0 ..= offset + i`.
+    /// Number of keys before the key of the first query: query `i` sees keys `0 ..= offset + i`.
     pub offset: usize,
-    /// Which keys may be seen at all, `[keys]`; `None` means all.
+    /// Whether a query may see each key, `[keys]`; `None` means that it may see all.
     pub mask: Option<&'a [bool]>,
     /// Factor on the scores, usually `1 / sqrt(head_dim)`.
     pub scale: f32,
 }
 
 impl Input<'_> {
-    /// Number of query tokens.
+    /// Returns the number of query tokens.
     pub fn tokens(&self) -> usize {
         self.queries.len() / (self.group * self.head_dim)
     }
 
-    /// Number of keys that the last query sees.
+    /// Returns the number of keys that the last query sees.
     pub fn visible(&self) -> usize {
         self.offset + self.tokens()
     }
@@ -118,15 +123,17 @@ impl Input<'_> {
     }
 }
 
-/// Attends: `out [tokens, group, head_dim]`. A query that sees nothing gives zeros. Runs on this thread alone.
+/// Computes attention of one KV head into `out [tokens, group, head_dim]`, on the calling thread.
+///
+/// The output of a query that sees no key is 0.
 ///
 /// # Panics
-/// When a slice does not fit the shapes of `input`, or `statistics` were made for other shapes.
+/// Panics if a slice does not fit the shapes of `input`, or if `statistics` has other shapes.
 pub fn attend(input: &Input<'_>, out: &mut [f32], statistics: Option<&mut Statistics>) {
     attend_at(lanes::lanes_level(), input, out, statistics);
 }
 
-/// The level must be present, which the callers in this crate see to.
+/// Does the same as [`attend`] with the vector width `level`, which the machine must have.
 fn attend_at(level: Level, input: &Input<'_>, out: &mut [f32], statistics: Option<&mut Statistics>) {
     input.check(out);
     if let Some(s) = &statistics {
@@ -139,17 +146,21 @@ fn attend_at(level: Level, input: &Input<'_>, out: &mut [f32], statistics: Optio
     unsafe { run_at(level, &part, Output::new(out, stride), statistics) }
 }
 
-/// Some queries of one KV head's group, wherever they lie.
+/// The input of attention for some tokens of one KV head. It is an [`Input`] whose queries may be part of a
+/// larger array.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     /// `[tokens, stride]`, of which the first `group * head_dim` count.
     queries: &'a [f32],
+    /// Distance between the queries of neighbouring tokens, in floats.
     stride: usize,
+    /// Number of query tokens.
     tokens: usize,
     keys: Floats<'a>,
     values: Floats<'a>,
     group: usize,
     head_dim: usize,
+    /// Number of keys before the key of the first query.
     offset: usize,
     mask: Option<&'a [bool]>,
     scale: f32,
@@ -162,7 +173,7 @@ impl Part<'_> {
     }
 }
 
-/// Where a part's outputs go: rows of tokens, `stride` floats apart.
+/// The output of attention: one row per token, `stride` floats apart.
 #[derive(Clone, Copy)]
 struct Output<'a> {
     at: *mut f32,
@@ -175,24 +186,29 @@ impl<'a> Output<'a> {
         Output { at: out.as_mut_ptr(), stride, life: PhantomData }
     }
 
-    /// What begins `floats` further on, inside the slice.
+    /// Returns the part of the output that starts after `floats` more floats.
+    ///
+    /// # Safety
+    /// The new start must be inside the slice.
     unsafe fn skip(&self, floats: usize) -> Self {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract.
         Output { at: unsafe { self.at.add(floats) }, ..*self }
     }
 
-    /// Cells of one query head of a token.
+    /// Returns the output of one query head for one token, `[head_dim]`.
     ///
     /// # Safety
-    /// They must be inside the slice that `new` borrowed, and in nobody else's hands.
+    /// The cells must be inside the slice that `new` borrowed, and no one else may use them.
     unsafe fn row(&self, token: usize, head: usize, head_dim: usize) -> &'a mut [f32] {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract.
         unsafe {
             std::slice::from_raw_parts_mut(self.at.add(token * self.stride + head * head_dim), head_dim)
         }
     }
 }
 
+/// Runs the kernel with the vectors of `level`.
+///
 /// # Safety
 /// The level must be present; the part's outputs must be valid and in nobody else's hands.
 unsafe fn run_at(level: Level, part: &Part<'_>, out: Output<'_>, statistics: Option<&mut Statistics>) {
@@ -209,7 +225,7 @@ unsafe fn run_at(level: Level, part: &Part<'_>, out: Output<'_>, statistics: Opt
                 // SAFETY: this function has the features; the rest is passed on.
                 unsafe { kernel::run::<lanes::Avx2>(p, o, s, b) }
             }
-            // SAFETY: the level is present; the rest is passed on.
+            // SAFETY: the machine has the level; the caller upholds the rest of the contract.
             match level {
                 Level::Avx512 => return unsafe { avx512(part, out, statistics, scratch) },
                 Level::Avx2 => return unsafe { avx2(part, out, statistics, scratch) },
@@ -228,6 +244,7 @@ mod tests {
 
     use super::*;
 
+    /// Random queries, keys, values and a mask.
     pub(super) struct Case {
         pub(super) queries: Vec<f32>,
         keys: Vec<f16>,
@@ -269,7 +286,7 @@ mod tests {
             }
         }
 
-        /// Probabilities of query row `i` of head `g`, in f64.
+        /// Returns the probabilities of query `i` of head `g`, computed in f64.
         fn probabilities(&self, input: &Input<'_>, i: usize, g: usize) -> Vec<f64> {
             let q = &self.queries[(i * self.group + g) * self.head_dim..][..self.head_dim];
             let score = |k: usize| -> f64 {
@@ -289,7 +306,7 @@ mod tests {
         lanes::available()
     }
 
-    /// f32 sums of a few hundred terms of order one.
+    /// The largest allowed error of an f32 sum of a few hundred terms of order one.
     const TOLERANCE: f64 = 2e-5;
 
     fn check(case: &Case, masked: bool, windows: &[usize]) {

@@ -1,8 +1,12 @@
-//! f32 rows times dense weights kept as f32, f16 or bf16: the output head.
+//! Products of f32 activations with dense weights in f32, f16 or bf16: the LM head.
 //!
-//! There are two arithmetics. One is fused multiply-adds in f32 (plain ones without the instruction); the other, for
-//! bf16 weights on a machine with AMX, is the tile unit, which gets each activation as an exact sum of three bf16
-//! numbers. Which of them runs depends on the machine and the type of the weights only, never on the number of tokens.
+//! [`matmul`] computes the products with all rows of the weights, and [`matmul_rows`] those with some rows.
+//! [`Int8`] is a copy of the weights in int8 that finds the rows with the largest products.
+//!
+//! There are two implementations. One uses fused multiply-adds in f32, or separate multiplications and
+//! additions on machines without the instruction. The other, for bf16 weights on a machine with AMX, uses the
+//! tile unit and splits each activation into an exact sum of three bf16 numbers. The choice depends only on
+//! the instruction set and the type of the weights, never on the number of tokens.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -16,7 +20,7 @@ use crate::{Isa, Level, isa, scatter::Scatter};
 pub(crate) use fma::convert;
 pub use int8::Int8;
 
-/// Dense weights `[rows, cols]`, row-major, in the type they are stored in.
+/// Dense weights `[rows, cols]`, row-major, in their storage type.
 #[derive(Clone, Copy)]
 pub enum Dense<'a> {
     /// 32-bit floats.
@@ -25,7 +29,7 @@ pub enum Dense<'a> {
     F16(&'a [f16]),
     /// bfloat16.
     Bf16(&'a [bf16]),
-    /// Anything else: a function that writes a row as f32.
+    /// Weights of any other type, as a function that writes a row as f32.
     Rows {
         /// Number of rows.
         rows: usize,
@@ -35,6 +39,7 @@ pub enum Dense<'a> {
 }
 
 impl Dense<'_> {
+    /// Returns the number of weights.
     fn len(&self, cols: usize) -> usize {
         match self {
             Dense::F32(w) => w.len(),
@@ -45,29 +50,31 @@ impl Dense<'_> {
     }
 }
 
-/// `x [tokens, cols]` times the transpose of `weights [rows, cols]`: `[tokens, rows]`.
+/// Returns `x [tokens, cols]` times the transpose of `weights [rows, cols]`, `[tokens, rows]`.
 ///
-/// A result depends on its own two rows only, so one token gives the same bits as many.
+/// A result depends only on its token and its row of weights. So a token gives the same bits alone as
+/// together with others.
 ///
 /// # Panics
-/// When a slice does not hold whole rows of `cols`.
+/// Panics if a slice does not hold whole rows of `cols`.
 pub fn matmul(x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<f32> {
     matmul_at(isa(), x, cols, weights)
 }
 
-/// [`matmul`] by a chosen set of instructions.
+/// Computes [`matmul`] with a given instruction set.
 ///
 /// # Panics
-/// As [`matmul`], and when the set is not [available](Isa::available).
+/// Panics as [`matmul`] does, and if the instruction set is not [available](Isa::available).
 pub fn matmul_with(isa: Isa, x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<f32> {
     assert!(Isa::available().contains(&isa), "{isa} is not available on this machine");
     matmul_at(isa, x, cols, weights)
 }
 
-/// `x [tokens, cols]` times some rows only, `[tokens, rows.len()]`: the bits that [`matmul`] gives them.
+/// Returns the products of `x [tokens, cols]` with the given rows of the weights, `[tokens, rows.len()]`.
+/// They have the same bits as the results of [`matmul`].
 ///
 /// # Panics
-/// As [`matmul`], and when there is no such row.
+/// Panics as [`matmul`] does, and if a row does not exist.
 pub fn matmul_rows(x: &[f32], cols: usize, weights: Dense<'_>, rows: &[u32]) -> Vec<f32> {
     matmul_rows_at(isa(), x, cols, weights, rows)
 }
@@ -84,6 +91,7 @@ fn matmul_rows_at(isa: Isa, x: &[f32], cols: usize, weights: Dense<'_>, rows: &[
     }
 }
 
+/// Copies the given rows.
 fn gather<T: Copy>(weights: &[T], cols: usize, rows: &[u32]) -> Vec<T> {
     rows.iter().flat_map(|row| &weights[*row as usize * cols..][..cols]).copied().collect()
 }
@@ -101,19 +109,19 @@ fn matmul_at(isa: Isa, x: &[f32], cols: usize, weights: Dense<'_>) -> Vec<f32> {
     let scatter = Scatter::new(&mut out, tokens, rows);
     match weights {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the machine has the tile unit; the output is ours.
+        // SAFETY: the machine has the tile unit; this function owns the output.
         Dense::Bf16(weights) if isa == Isa::Amx => unsafe { amx::matmul(x, cols, weights, scatter) },
-        // SAFETY: the level is present; the output is ours.
+        // SAFETY: the machine has the level; this function owns the output.
         _ => unsafe { fma::matmul(level(isa), x, cols, weights, scatter) },
     }
     out
 }
 
-/// The vectors of a set.
+/// Returns the vector width to use for an instruction set.
 fn level(isa: Isa) -> Level {
     match isa {
         Isa::Scalar | Isa::Neon => Level::Portable,
-        // Half floats need F16C besides AVX2.
+        // AVX2 also needs F16C to convert half floats.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 if !is_x86_feature_detected!("f16c") => Level::Portable,
         Isa::Avx2 => Level::Avx2,
@@ -131,7 +139,7 @@ mod tests {
         Isa::available().iter().copied()
     }
 
-    /// Uniform in [-0.5, 0.5].
+    /// Returns uniform numbers in [-0.5, 0.5].
     fn numbers(seed: u32, count: usize) -> Vec<f32> {
         let mut state = seed | 1;
         let mut next = || {
@@ -169,7 +177,7 @@ mod tests {
         }
     }
 
-    /// Largest error over `x`'s tokens and bf16 rows, as a part of the norms' product.
+    /// Returns the largest error of a product of a token of `x` and a bf16 row, divided by the norms of both.
     fn largest_error(isa: Isa, x: &[f32], w: &[bf16], cols: usize) -> f64 {
         let (got, rows) = (matmul_with(isa, x, cols, Dense::Bf16(w)), w.len() / cols);
         let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
@@ -187,7 +195,7 @@ mod tests {
     fn every_set_is_as_exact_as_f32_sums_are() {
         const COLS: usize = 2560;
         let w: Vec<bf16> = numbers(5, 128 * COLS).into_iter().map(bf16::from_f32).collect();
-        // Activations behind a norm have outliers.
+        // Activations after a norm have outliers.
         let mut x = numbers(7, 16 * COLS);
         x.iter_mut().step_by(97).for_each(|x| *x *= 40.0);
         for isa in sets() {

@@ -1,7 +1,9 @@
-//! What stands between the products of a forward pass, token by token: norms, the gate, rotations, residuals.
+//! The operations between the matrix products of a forward pass: norms ([`Norm`]), the gate of the MLP
+//! ([`gate()`]), rotary positions ([`rotate()`]) and residuals ([`add`]).
 //!
-//! Each is one loop that is compiled for every vector width and fixes its order of summation, so that the widths and
-//! the number of threads give the same bits; what is quantised at once has the bits of what is kept as f32 first.
+//! Each operation is one loop, which is compiled for every vector width and has a fixed order of summation.
+//! So all widths and any number of threads give the same bits. The fused forms, which quantise their result
+//! at once, give the same bits as an f32 result that is quantised afterwards.
 
 mod gate;
 mod norm;
@@ -16,10 +18,10 @@ pub use rotate::rotate;
 
 use crate::simd::dispatch;
 
-/// Values that are worth a task of their own.
+/// Number of values in a task.
 const TASK: usize = 1 << 15;
 
-/// Rows of `width` values that make up a task.
+/// Returns the number of rows of `width` values in a task.
 fn task_rows(width: usize) -> usize {
     (TASK / width).max(1)
 }
@@ -27,7 +29,7 @@ fn task_rows(width: usize) -> usize {
 /// Adds `x` to `h`, value by value.
 ///
 /// # Panics
-/// When the lengths differ.
+/// Panics if the lengths differ.
 pub fn add(h: &mut [f32], x: &[f32]) {
     assert_eq!(h.len(), x.len(), "both are [tokens, width]");
     h.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(h, x)| add_some(h, x));
@@ -101,7 +103,7 @@ mod tests {
                         Gate::ReluSquared => f64::from(g.max(0.0)).powi(2),
                         Gate::Silu => silu(*g),
                     } * f64::from(*u);
-                    // The exponential saturates at 2^126, so that a sigmoid never falls below 2^-126.
+                    // The exponential saturates at 2^126, so a sigmoid is never below 2^-126.
                     let floor = 2e-38 * (f64::from(*g) * f64::from(*u)).abs() + 1e-37;
                     prop_assert!((f64::from(*y) - exact).abs() <= 1e-6 * exact.abs() + floor, "{y} {exact}");
                 }

@@ -1,8 +1,12 @@
-//! What rows of logits predict, and how far one prediction is from another: what a sweep computes of every cell.
+//! Predictions from logits, and divergences between predictions. A grid computes both for every cell.
 //!
-//! Logits are `[rows, classes]`. Exponentials and sums are in f64: a softmax's normaliser is off by less than 1e-12
-//! nats, a divergence by less than 1e-11 times `1 + max |z_p - z_q|`. A row depends on nothing but itself and its
-//! reference, every instruction set gives the same bits, and equal rows are exactly 0 apart.
+//! [`predictions`] summarises each row of logits; [`divergences`] compares rows with a reference. Logits are
+//! `[rows, classes]`.
+//!
+//! Exponentials and sums are computed in f64. The error of a softmax normaliser is below 1e-12 nats, and the
+//! error of a divergence is below 1e-11 times `1 + max |z_p - z_q|`, where `z_p` and `z_q` are the logits of
+//! the two rows. The result of a row depends only on the row and its reference. Every instruction set gives
+//! the same bits, and the divergence of equal rows is exactly 0.
 
 mod exp2;
 mod row;
@@ -11,50 +15,52 @@ use rayon::prelude::*;
 
 use row::{compare, summarise};
 
-/// What one row of finite logits predicts.
+/// The summary of one row of finite logits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prediction {
-    /// The class with the largest logit, the lowest of equals.
+    /// The class with the largest logit, the lowest index on ties.
     pub best: usize,
-    /// That logit.
+    /// The largest logit.
     pub peak: f32,
-    /// `ln sum exp(z - peak)`, in nats. Apart from the peak, whose digits it would lose.
+    /// `ln sum exp(z - peak)`, in nats. It is stored separately from the peak, because their sum would lose
+    /// precision.
     pub log_sum: f64,
 }
 
-/// A prediction beside the one it is compared with.
+/// A prediction and its divergence from a reference.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Divergence {
     /// The prediction itself.
     pub prediction: Prediction,
-    /// Kullback-Leibler divergence of this prediction from the reference, `sum_v p_v ln (p_v / q_v)` with p the
-    /// reference, in nats. Not clipped: where both are all but equal, rounding may leave it a little below 0.
+    /// Kullback-Leibler divergence of this prediction `q` from the reference `p`, `sum_v p_v ln (p_v / q_v)`,
+    /// in nats. It is not clipped at 0: if the two are nearly equal, rounding may make it slightly negative.
     pub kl: f64,
 }
 
 impl Prediction {
-    /// Negative log-likelihood in nats of the class whose logit is `logit`.
+    /// Returns the negative log-likelihood, in nats, of a class whose logit is `logit`.
     pub fn nll(&self, logit: f32) -> f64 {
         self.log_sum - (f64::from(logit) - f64::from(self.peak))
     }
 }
 
-/// What each row of `logits` predicts; `None` for a row that holds a NaN or an infinity.
+/// Returns the prediction of each row of `logits`; `None` for a row that contains a NaN or an infinity.
 ///
 /// # Panics
-/// When `logits` are no whole rows of `classes`, of which there is at least one.
+/// Panics if `classes` is 0 or `logits` does not hold whole rows of `classes`.
 pub fn predictions(logits: &[f32], classes: usize) -> Vec<Option<Prediction>> {
     assert!(classes > 0 && logits.len().is_multiple_of(classes), "logits are whole rows of {classes}");
     logits.par_chunks_exact(classes).with_min_len(rows_of_a_task(classes)).map(summarise).collect()
 }
 
-/// Compares each row of several `others` with the same row of `reference`, of which [`predictions`] made `predicted`:
-/// for each of `others` its rows, `None` where a row or its reference holds a NaN or an infinity.
+/// Compares every row of each of the `others` with the same row of `reference`. Returns `[others][rows]`; an
+/// entry is `None` if the row or its reference contains a NaN or an infinity.
 ///
-/// Each row of the reference is read once for all others.
+/// `predicted` is the result of [`predictions`] for `reference`. Each row of the reference is read once for
+/// all others.
 ///
 /// # Panics
-/// When the slices do not hold the same number of whole rows of `classes`.
+/// Panics if the slices do not hold the same number of whole rows of `classes`.
 pub fn divergences(
     reference: &[f32],
     predicted: &[Option<Prediction>],
@@ -144,7 +150,7 @@ mod tests {
     fn what_is_added_to_all_logits_changes_nothing() {
         let row: Vec<f32> = (0..4000).map(|i| (i as f32 * 0.37).sin() * 8.0).collect();
         let raised: Vec<f32> = row.iter().map(|z| z + 64.0).collect();
-        // The sums were rounded to f32.
+        // The raised logits were rounded to f32.
         assert!(divergence(&row, &raised).unwrap().kl.abs() < 1e-10);
     }
 
@@ -154,7 +160,7 @@ mod tests {
         predictions(&[0.0; 4], 3);
     }
 
-    /// Two rows of equal length that differ by up to `apart`.
+    /// Returns pairs of rows of equal length. Their logits differ by at most `10 * apart`.
     fn pairs(apart: f32) -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
         let length = prop_oneof![1usize..70, 1000usize..1100, 2000usize..2100];
         let rows = (length, -6..2).prop_flat_map(move |(length, scale)| {
@@ -179,7 +185,7 @@ mod tests {
             prop_assert_eq!(divergence(&reference, &reference).unwrap().kl, 0.0);
         }
 
-        /// Rows and others side by side change nothing.
+        /// The result for a row does not depend on the other rows or on the other logits.
         #[test]
         fn many_are_each_alone((a, b) in pairs(1.0), (c, _) in pairs(1.0)) {
             let classes = a.len();

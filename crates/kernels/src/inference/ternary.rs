@@ -1,13 +1,19 @@
 //! Exact products of int8 activations with ternary weights.
 //!
-//! Codes 0, 1 and 2 (the weight plus one) are the unsigned operand of `vpmaddubsw`, `vpdpbusd`, `tdpbsud` and `sdot`,
-//! activations the signed one; a token's sum of activations comes off each of its results once.
+//! [`Ternary`] holds packed weights and [`Quantized`] holds activations. [`linear`] multiplies them and
+//! scales the results for one or more layers ([`Product`]); [`sums`] returns the exact integers.
 //!
-//! One layout serves all of them. Sixteen rows are a group, 64 columns of a group a tile of 256 bytes. Vector `i` of
-//! the four in a tile holds at byte `4 n + j` the codes of row `n` at columns `16 i + j`, `+ 4`, `+ 8` and `+ 12`, lowest
-//! bits first: a mask and a shift give sixteen rows of four neighbouring columns, which is what a 512-bit register
-//! multiplies by one broadcast of four activations, and a row of a tile's second operand. No sum ever crosses lanes, and a
-//! group is read from front to back.
+//! A weight is stored as its code 0, 1 or 2, the weight plus one. Codes are the unsigned operand of
+//! `vpmaddubsw`, `vpdpbusd` and `tdpbsud`, and activations are the signed operand. For `sdot` both operands
+//! are signed, which does not change the value of a code. The sum of a token's activations is subtracted once
+//! from each of its results.
+//!
+//! All instruction sets share one layout. Sixteen rows form a group, and 64 columns of a group form a tile of
+//! 256 bytes, which is four vectors of 64 bytes. Byte `4 n + j` of vector `i` holds the codes of row `n` at
+//! columns `16 i + j`, `+ 4`, `+ 8` and `+ 12`, lowest bits first. A mask and a shift decode sixteen rows of
+//! four neighbouring columns: the operand that a 512-bit register multiplies by one broadcast of four
+//! activations, and one row of the second operand of an AMX tile product. No sum crosses lanes, and a group
+//! is read sequentially.
 
 mod engine;
 mod pack;
@@ -31,16 +37,18 @@ pub use quantized::{Quantized, QuantizedRow, quantize_activations};
 
 use bitkv_bytes::Pages;
 
-/// Rows of a group.
+/// Number of rows in a group.
 const GROUP: usize = 16;
-/// Columns of a tile.
+/// Number of columns in a tile.
 const TILE: usize = 64;
-/// Packed bytes of a tile: 16 rows of 64 columns.
+/// Number of packed bytes in a tile: 16 rows of 64 columns.
 const TILE_BYTES: usize = GROUP * TILE / 4;
-/// The most columns for which no sum can leave `i32`, kept before its shift by six bits.
+/// The largest number of columns for which no sum can overflow `i32`, not even a sum that is 64 times too
+/// large because it is shifted only at the end.
 const MAX_COLS: usize = 1 << 18;
 
-/// A ternary matrix `[rows, cols]`, two bits a weight, padded to groups of 16 rows and tiles of 64 columns.
+/// A ternary matrix `[rows, cols]` with two bits per weight, padded to groups of 16 rows and tiles of 64
+/// columns.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Ternary {
     rows: usize,
@@ -52,7 +60,7 @@ impl Ternary {
     /// Packs row-major weights, each -1, 0 or 1.
     ///
     /// # Panics
-    /// When `weights` does not hold `rows * cols` values or holds another number.
+    /// Panics if `weights` does not hold `rows * cols` values, or if a value is not -1, 0 or 1.
     pub fn pack(rows: usize, cols: usize, weights: &[i8]) -> Self {
         assert_eq!(weights.len(), rows * cols, "weights are [rows, cols]");
         let codes = |row: usize, out: &mut [u8]| {
@@ -62,51 +70,53 @@ impl Ternary {
         Ternary::pack_codes(rows, cols, codes).unwrap_or_else(|bad| panic!("weights are -1, 0 or 1: {bad:?}"))
     }
 
-    /// Output features.
+    /// Returns the number of rows, which are output features.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Input features.
+    /// Returns the number of columns, which are input features.
     pub fn cols(&self) -> usize {
         self.cols
     }
 
-    /// Bytes held, padding included.
+    /// Returns the number of bytes in memory, including padding.
     pub fn bytes(&self) -> usize {
         self.packed.len()
     }
 
-    /// One row as -1, 0 and 1.
+    /// Returns a row of weights, each -1, 0 or 1.
     ///
     /// # Panics
-    /// When there is no such row.
+    /// Panics if the row does not exist.
     pub fn row(&self, row: usize) -> Vec<i8> {
         assert!(row < self.rows, "row {row} of {}", self.rows);
         let group = self.group(row / GROUP);
         (0..self.cols).map(|col| code(group, row % GROUP, col) as i8 - 1).collect()
     }
 
-    /// Tiles of a group.
+    /// Returns the number of tiles in a group.
     fn tiles(&self) -> usize {
         self.cols.div_ceil(TILE)
     }
 
-    /// Groups of rows.
+    /// Returns the number of groups.
     fn groups(&self) -> usize {
         self.rows.div_ceil(GROUP)
     }
 
+    /// Returns the number of bytes in a group.
     fn group_bytes(&self) -> usize {
         self.tiles() * TILE_BYTES
     }
 
+    /// Returns the packed bytes of a group.
     fn group(&self, group: usize) -> &[u8] {
         &self.packed[group * self.group_bytes()..][..self.group_bytes()]
     }
 }
 
-/// The code of a group's row at a column.
+/// Returns the code of a row of a group at a column.
 fn code(group: &[u8], row: usize, col: usize) -> u8 {
     let (vector, within) = (col / 16, col % 16);
     (group[vector * 64 + row * 4 + within % 4] >> (2 * (within / 4))) & 3
@@ -120,7 +130,7 @@ mod tests {
     use super::*;
     use crate::Isa;
 
-    /// These integers, unscaled.
+    /// Returns the given integers with a scale of 1.
     fn quantized(x: &[i8], cols: usize) -> Quantized {
         let mut quantized = Quantized::default();
         quantized.reset(x.len() / cols, cols);

@@ -1,3 +1,5 @@
+//! The implementation of [`Lanes`] with AVX2.
+
 use std::arch::x86_64::*;
 
 use half::{bf16, f16};
@@ -7,14 +9,15 @@ use super::{
     quarters::{finish, quarter},
 };
 
-/// Two 256-bit registers; needs AVX2, FMA and F16C.
+/// Two 256-bit registers. Needs AVX2, FMA and F16C.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(__m256, __m256);
 
-// SAFETY (all blocks): the trait's contract passes the duty for instructions and pointers to the caller.
+// SAFETY (all blocks): by the trait's contract, the caller guarantees the instructions and the pointers.
 impl Lanes for Avx2 {
     type Wide = [__m256d; 4];
-    /// 12 halves of sums, 2 of an operand and a broadcast of 16 registers.
+    /// There are 16 registers of 256 bits, and a vector takes two: 12 registers hold six sums, 2 hold an
+    /// operand, and 1 a broadcast.
     const TILE: [usize; 2] = [6, 1];
 
     #[inline(always)]
@@ -187,7 +190,7 @@ impl Lanes for Avx2 {
     }
 }
 
-/// Transposes 8 x 8.
+/// Transposes a square of 8 x 8 values.
 ///
 /// # Safety
 /// Needs AVX.
@@ -204,7 +207,7 @@ unsafe fn square([a, b, c, d, e, f, g, h]: [__m256; 8]) -> [__m256; 8] {
     }
 }
 
-/// Transposes four rows inside each half: half `h` of result `c` holds column `4 h + c`.
+/// Transposes four rows within each half: half `h` of result `c` holds column `4 h + c`.
 ///
 /// # Safety
 /// Needs AVX.

@@ -1,3 +1,5 @@
+//! The implementation of [`Lanes`] with AVX-512.
+
 use std::arch::x86_64::*;
 
 use half::{bf16, f16};
@@ -7,10 +9,12 @@ use super::{
     quarters::{finish, quarter},
 };
 
-/// One 512-bit register; needs AVX-512 F.
+/// One 512-bit register. Needs AVX-512 F.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(__m512);
 
+/// Adds the two halves of `v`, then the two quarters of the sum.
+///
 /// # Safety
 /// Needs AVX-512 F.
 #[inline(always)]
@@ -22,10 +26,10 @@ unsafe fn halve512(v: __m512) -> __m128 {
     }
 }
 
-// SAFETY (all blocks): the trait's contract passes the duty for instructions and pointers to the caller.
+// SAFETY (all blocks): by the trait's contract, the caller guarantees the instructions and the pointers.
 impl Lanes for Avx512 {
     type Wide = [__m512d; 2];
-    /// 24 sums, 4 operands and a broadcast of 32 registers.
+    /// There are 32 registers: 24 hold sums, 4 hold an operand, and 1 a broadcast.
     const TILE: [usize; 2] = [6, 4];
 
     #[inline(always)]
@@ -151,7 +155,7 @@ impl Lanes for Avx512 {
     }
 }
 
-/// Transposes four rows inside each quarter: quarter `q` of result `c` holds column `4 q + c`.
+/// Transposes four rows within each quarter: quarter `q` of result `c` holds column `4 q + c`.
 ///
 /// # Safety
 /// Needs AVX-512 F.
@@ -170,7 +174,7 @@ unsafe fn quad([a, b, c, d]: [Avx512; 4]) -> [__m512; 4] {
     }
 }
 
-/// Quarters 0 and 2 of `a`, then of `b`.
+/// Returns quarters 0 and 2 of `a`, followed by quarters 0 and 2 of `b`.
 ///
 /// # Safety
 /// Needs AVX-512 F.
@@ -179,7 +183,7 @@ unsafe fn even_quarters(a: __m512, b: __m512) -> __m512 {
     unsafe { _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b) }
 }
 
-/// Quarters 1 and 3 of `a`, then of `b`.
+/// Returns quarters 1 and 3 of `a`, followed by quarters 1 and 3 of `b`.
 ///
 /// # Safety
 /// Needs AVX-512 F.

@@ -1,11 +1,14 @@
+//! The implementation of [`Lanes`] with plain arrays, for any machine.
+
 use half::{bf16, f16};
 
 use super::{LANES, Lanes};
 
-/// Plain arrays.
+/// A vector of sixteen f32 in a plain array.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable([f32; LANES]);
 
+/// Returns the vector whose lane `i` is `f(i)`.
 #[inline(always)]
 fn each(f: impl Fn(usize) -> f32) -> Portable {
     Portable(std::array::from_fn(f))
@@ -13,7 +16,7 @@ fn each(f: impl Fn(usize) -> f32) -> Portable {
 
 impl Lanes for Portable {
     type Wide = [f64; LANES];
-    /// 8 quarters of sums of 16 registers where those are 128 bits wide.
+    /// On a machine with 16 registers of 128 bits a vector takes four, so the two sums take 8 registers.
     const TILE: [usize; 2] = [2, 1];
 
     #[inline(always)]

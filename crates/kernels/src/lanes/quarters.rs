@@ -1,8 +1,8 @@
-//! The last steps of a sum over lanes, common to both widths.
+//! The last steps of a sum over lanes, shared by AVX2 and AVX-512.
 
 use std::arch::x86_64::*;
 
-/// The last steps of `sum4`: four quarters to four sums, `(0 + 1) + (2 + 3)`.
+/// Returns the sum `(0 + 1) + (2 + 3)` of the four lanes of each register. This is the last step of `sum4`.
 ///
 /// # Safety
 /// Needs SSE.
@@ -20,6 +20,8 @@ pub(super) unsafe fn finish([a, b, c, d]: [__m128; 4]) -> [f32; 4] {
     }
 }
 
+/// Adds the two quarters of `half`, which is half of a 512-bit vector.
+///
 /// # Safety
 /// Needs AVX.
 #[inline(always)]

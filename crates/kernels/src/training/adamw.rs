@@ -1,25 +1,29 @@
+//! One step of the AdamW optimiser.
+
 use rayon::prelude::*;
 
 use crate::simd::dispatch;
 
-/// What one step of AdamW is made with.
+/// Hyperparameters of one step of AdamW.
 #[derive(Clone, Copy, Debug)]
 pub struct AdamW {
     /// Learning rate of this step.
     pub rate: f32,
-    /// Decay of the first and second moments.
+    /// Decay rates of the first and second moments.
     pub betas: (f32, f32),
-    /// Added to the root of the second moment.
+    /// Added to the square root of the second moment.
     pub eps: f32,
-    /// Decoupled weight decay, before multiplication by the rate.
+    /// Decoupled weight decay, before multiplication by the learning rate.
     pub decay: f32,
-    /// Factor on the gradient (clipping).
+    /// Factor on the gradient, for clipping.
     pub gradient_scale: f32,
-    /// Steps made, this one included, for bias correction.
+    /// Number of steps including this one, for bias correction.
     pub step: i32,
 }
 
-/// Updates weights and moments in place (Loshchilov and Hutter 2019, arXiv:1711.05101).
+/// Updates the weights `w` and the moments `m` and `v` in place, given the gradient `g`.
+///
+/// Loshchilov and Hutter 2019, arXiv:1711.05101.
 pub fn adamw(options: AdamW, w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) {
     const CHUNK: usize = 16384;
     w.par_chunks_mut(CHUNK)

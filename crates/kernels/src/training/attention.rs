@@ -1,4 +1,5 @@
-//! Causal grouped-query attention with rotary positions, forward and backward, without a T x T matrix.
+//! Causal grouped-query attention with rotary positions: forward and backward passes that never hold a full
+//! tokens x tokens matrix.
 
 use rayon::prelude::*;
 
@@ -11,35 +12,38 @@ mod forward;
 use backward::Backward;
 use forward::Forward;
 
-/// The extent of attention over sequences that start at position 0.
+/// Attention over sequences that start at position 0, for one shape.
 ///
-/// Input rows are `[queries | keys | values]` of `query_heads + 2 * kv_heads` heads; output rows hold
+/// Input rows are `[queries | keys | values]` with `query_heads + 2 * kv_heads` heads; output rows have
 /// `query_heads` heads. Query head `h` reads KV head `h / (query_heads / kv_heads)`.
 #[derive(Clone, Debug)]
 pub struct Attention {
-    /// Tokens of each sequence, a multiple of 32.
+    /// Number of tokens in each sequence, a multiple of 32.
     tokens: usize,
     query_heads: usize,
     kv_heads: usize,
-    /// Length of one head, a multiple of 32.
+    /// Width of a head, a multiple of 32.
     head_dim: usize,
-    /// `[tokens, head_dim / 2]`.
+    /// Cosines of the rotary angles, `[tokens, head_dim / 2]`.
     cos: Vec<f32>,
+    /// Sines of the rotary angles, `[tokens, head_dim / 2]`.
     sin: Vec<f32>,
 }
 
-/// What the backward pass needs besides input and output.
+/// Values of the forward pass that the backward pass needs in addition to the input and output.
 #[derive(Debug)]
 pub struct Saved {
-    /// Logarithm of each row's softmax denominator, `[sequence][query_head][tokens]`.
+    /// Logarithm of the softmax denominator of each row, `[sequences][query_heads][tokens]`.
     log_sums: Vec<f32>,
 }
 
 impl Attention {
-    /// Prepares the rotary tables (half rotation, as in Llama).
+    /// Returns the operation for a shape, with its rotary tables. Channel `j` of a head is rotated together
+    /// with channel `j + head_dim / 2`, as in Llama.
     ///
     /// # Panics
-    /// When `tokens` or `head_dim` is no multiple of 32 or the heads do not form groups.
+    /// Panics if `tokens` or `head_dim` is not a multiple of 32, or if `query_heads` is not a multiple of
+    /// `kv_heads`.
     pub fn new(tokens: usize, query_heads: usize, kv_heads: usize, head_dim: usize, theta: f64) -> Attention {
         assert!(
             tokens.is_multiple_of(SIDE)
@@ -64,7 +68,7 @@ impl Attention {
         self.query_heads / self.kv_heads
     }
 
-    /// The output rows and what [`Attention::backward`] needs.
+    /// Returns the output rows for the input rows `qkv`, and the values that [`Attention::backward`] needs.
     pub fn forward(&self, qkv: &[f32]) -> (Vec<f32>, Saved) {
         let sequences = qkv.len() / (self.tokens * self.input_width());
         let mut y = vec![0.0; sequences * self.tokens * self.output_width()];
@@ -79,7 +83,7 @@ impl Attention {
         (y, Saved { log_sums })
     }
 
-    /// The gradient with respect to the input rows.
+    /// Returns the gradient with respect to the input rows, given the gradient `dy` of the output rows.
     pub fn backward(&self, qkv: &[f32], y: &[f32], saved: &Saved, dy: &[f32]) -> Vec<f32> {
         let mut dqkv = vec![0.0; qkv.len()];
         let (input, output) = (self.tokens * self.input_width(), self.tokens * self.output_width());
@@ -94,7 +98,7 @@ impl Attention {
         dqkv
     }
 
-    /// Copies head `head` of every row, rotated by its position and scaled.
+    /// Copies head `head` of every row to `out`, rotated by its position and scaled.
     fn rotated(&self, qkv: &[f32], head: usize, scale: f32, out: &mut [f32]) {
         rotate_rows(
             qkv,
@@ -108,13 +112,13 @@ impl Attention {
         );
     }
 
-    /// Writes the gradient of head `head`, rotating `d` back.
+    /// Writes `d`, rotated back and scaled, to `dqkv` as the gradient of head `head`.
     fn rotated_back(&self, d: &[f32], head: usize, scale: f32, dqkv: &mut [f32]) {
         let (width, at) = (self.input_width(), head * self.head_dim);
         rotate_rows_back(d, width, at, self.head_dim, &self.cos, &self.sin, scale, dqkv);
     }
 
-    /// `1 / sqrt(head_dim)`.
+    /// Returns `1 / sqrt(head_dim)`.
     fn scale(&self) -> f32 {
         1.0 / (self.head_dim as f32).sqrt()
     }

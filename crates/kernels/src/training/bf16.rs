@@ -1,9 +1,13 @@
 //! Matrix products of 32 x 32 blocks in bf16 with f32 sums, for training.
 //!
-//! A block is 1,024 bf16 values. *A* blocks are row-major, 32 rows of 32. *B* blocks hold two
-//! halves of 16 columns; each half is 16 rows of 16 pairs `(b[2k][n], b[2k+1][n])`: the layout of
-//! `tdpbf16ps` and `vdpbf16ps`. Small integers (int8 activations, ternary weights) are exact in
-//! bf16, so a quantised product is exact up to the order of f32 summation.
+//! A block is 1,024 bf16 values. *A* blocks are left operands and row-major: 32 rows of 32. *B* blocks are
+//! right operands and consist of two halves of 16 columns; each half is 16 rows of 16 pairs
+//! `(b[2k][n], b[2k+1][n])`. This is the layout that `tdpbf16ps` and `vdpbf16ps` read. The `pack_` functions
+//! create blocks, [`multiply`] multiplies them, and [`gemm_rows`] and [`gemm_weight_gradient`] multiply whole
+//! matrices.
+//!
+//! Small integers (int8 activations, ternary weights) are exact in bf16, so only the f32 sums of a quantised
+//! product are rounded.
 
 mod gemm;
 mod pack;
@@ -23,24 +27,24 @@ pub use pack::{
 
 use crate::{Isa, isa};
 
-/// Rows and columns of a block.
+/// Number of rows and of columns of a block.
 pub const SIDE: usize = 32;
-/// Values in a block.
+/// Number of values in a block.
 pub const BLOCK: usize = SIDE * SIDE;
 
-/// Which instructions multiply blocks.
+/// The instructions that multiply blocks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Engine {
     /// Plain loops.
     Portable,
     /// `vdpbf16ps` on 512-bit registers.
     Avx512,
-    /// `tdpbf16ps` on tiles.
+    /// `tdpbf16ps` on AMX tiles.
     Amx,
 }
 
 impl Engine {
-    /// The fastest engine of the instruction set in use, found once.
+    /// Returns the fastest engine that the instruction set in use allows.
     pub fn best() -> Engine {
         static BEST: OnceLock<Engine> = OnceLock::new();
         *BEST.get_or_init(|| {
@@ -49,12 +53,13 @@ impl Engine {
         })
     }
 
-    /// Every engine this machine can run, slowest first.
+    /// Returns every engine that this machine can run, slowest first.
     pub fn available() -> Vec<Engine> {
         Isa::available().iter().filter_map(|isa| Engine::new(*isa)).collect()
     }
 
-    /// The engine of an instruction set, if it has one of its own.
+    /// Returns the engine that uses an instruction set; `None` if no engine does or this machine cannot run
+    /// it.
     fn new(isa: Isa) -> Option<Engine> {
         match isa {
             Isa::Scalar => Some(Engine::Portable),
@@ -66,36 +71,38 @@ impl Engine {
     }
 }
 
-/// A run of equally spaced blocks.
+/// A sequence of equally spaced blocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Blocks<'a> {
-    /// The first block and everything after it.
+    /// The values, which begin with the first block.
     pub data: &'a [u16],
-    /// Values from the start of one block to the start of the next.
+    /// Distance between the starts of neighbouring blocks, in values.
     pub step: usize,
 }
 
 impl<'a> Blocks<'a> {
-    /// Blocks that follow each other.
+    /// Returns contiguous blocks.
     pub fn dense(data: &'a [u16]) -> Blocks<'a> {
         Blocks { data, step: BLOCK }
     }
 }
 
-/// `c[32 x 32] (+)= sum of a[i] * b[i]` over `count` pairs of blocks; `stride` is the distance of
-/// `c`'s rows in floats.
+/// Writes the sum of the products `a[i] * b[i]` of `count` pairs of blocks to `c`, 32 rows of 32. If
+/// `accumulate` is true, it adds this sum to `c`.
+///
+/// `stride` is the distance between rows of `c` in floats.
 ///
 /// # Panics
-/// When a slice is too short for `count` blocks or for 32 rows of `c`.
+/// Panics if a slice is too short for `count` blocks or for 32 rows of `c`.
 pub fn multiply(c: &mut [f32], stride: usize, a: Blocks<'_>, b: Blocks<'_>, count: usize, accumulate: bool) {
-    // SAFETY: `best` is one of the engines that were found on this machine.
+    // SAFETY: `best` is an engine that was detected on this machine.
     unsafe { run(Engine::best(), c, stride, a, b, count, accumulate) }
 }
 
-/// [`multiply`] by a chosen engine.
+/// Computes [`multiply`] with a given engine.
 ///
 /// # Panics
-/// As [`multiply`], and when the engine is not [available](Engine::available).
+/// Panics as [`multiply`] does, and if the engine is not [available](Engine::available).
 pub fn multiply_with(
     engine: Engine,
     c: &mut [f32],
@@ -106,7 +113,7 @@ pub fn multiply_with(
     accumulate: bool,
 ) {
     assert!(Engine::available().contains(&engine), "{engine:?} is not available on this machine");
-    // SAFETY: the engine's instructions are there.
+    // SAFETY: the machine has the engine's instructions.
     unsafe { run(engine, c, stride, a, b, count, accumulate) }
 }
 
@@ -126,7 +133,7 @@ unsafe fn run(
     match engine {
         Engine::Portable => portable::multiply(c, stride, a, b, count, accumulate),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the lengths were checked above; the caller vouches for the instructions.
+        // SAFETY: the lengths were checked above; the caller guarantees the instructions.
         Engine::Avx512 => unsafe { avx512::multiply(c.as_mut_ptr(), stride, a, b, count, accumulate) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
@@ -157,7 +164,8 @@ mod tests {
         (0..rows * n).map(cell).collect()
     }
 
-    /// f32 summation of at most 160 products of values below 1 in another order.
+    /// The largest allowed difference between f32 sums of at most 160 products of values below 1 in different
+    /// orders.
     const TOLERANCE: f64 = 1e-4;
 
     #[test]

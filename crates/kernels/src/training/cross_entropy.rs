@@ -1,3 +1,5 @@
+//! The LM head, its cross-entropy loss and the gradients, computed in one pass.
+
 use rayon::prelude::*;
 
 use crate::simd::dispatch;
@@ -6,33 +8,34 @@ use crate::training::bf16::{
 };
 use crate::vector::{exp, max, sum};
 
-/// What each position scored.
+/// The loss and the most likely token of each position.
 #[derive(Debug, Default)]
 pub struct Scores {
-    /// Negative log-likelihood of the target in nats, 0 where there is none.
+    /// Negative log-likelihood of the target in nats; 0 if the position has no target.
     pub nll: Vec<f32>,
-    /// The most likely token, the lowest of equals.
+    /// The most likely token, the lowest id on ties.
     pub prediction: Vec<u32>,
 }
 
-/// The gradients of the mean loss.
+/// The gradients of the mean loss over all scored positions.
 #[derive(Debug)]
 pub struct Gradients {
-    /// With respect to the hidden states, `[rows, width]`.
+    /// Gradient with respect to the hidden states, `[rows, width]`.
     pub hidden: Vec<f32>,
-    /// With respect to the output embedding, `[vocabulary, width]`.
+    /// Gradient with respect to the output embedding, `[vocabulary, width]`.
     pub embedding: Vec<f32>,
 }
 
-/// Rows whose logits exist at a time.
+/// Number of rows whose logits are in memory at a time.
 const CHUNK: usize = 512;
 
-/// Output head and cross-entropy in one pass: `logits = hidden . embedding^T`, the negative
-/// log-likelihood of `targets` (`u32::MAX`: not scored) and, if asked, the gradients of its mean.
-/// Logits are never kept for more than 512 rows.
+/// Computes the logits `hidden . embedding^T`. Returns the negative log-likelihoods of `targets` with the
+/// most likely tokens and, if `gradients` is true, the gradients of the mean loss.
+///
+/// A target of `u32::MAX` is not scored. Logits are in memory for at most 512 rows at a time.
 ///
 /// # Panics
-/// When the rows, the width or the vocabulary are no multiple of 32.
+/// Panics if the number of rows, the width or the vocabulary is not a multiple of 32.
 pub fn cross_entropy(
     hidden: &[f32],
     embedding: &[f32],
@@ -71,9 +74,11 @@ pub fn cross_entropy(
 struct Head {
     vocabulary: usize,
     width: usize,
+    /// Blocks for products with hidden states.
     forward: Vec<u16>,
+    /// Blocks for products with gradients of logits; empty if no gradients are computed.
     backward: Vec<u16>,
-    /// Weight of one scored position in the mean.
+    /// Weight of one scored position in the mean loss.
     weight: f32,
 }
 
@@ -116,7 +121,7 @@ impl Head {
     }
 }
 
-/// `y [32, n] = x [32, k] . B`.
+/// Computes `y [32, n] = x [32, k] . B`. `a` is a buffer for the packed `x`.
 fn product(y: &mut [f32], n: usize, x: &[f32], k: usize, b: &[u16], a: &mut [u16]) {
     let blocks = k / SIDE;
     for (j, block) in a.chunks_exact_mut(BLOCK).take(blocks).enumerate() {
@@ -128,7 +133,8 @@ fn product(y: &mut [f32], n: usize, x: &[f32], k: usize, b: &[u16], a: &mut [u16
 }
 
 dispatch! {
-/// Scores one row of logits and, with `weight`, replaces it by `weight * (softmax - one_hot)`.
+/// Returns the negative log-likelihood of `target` in nats, and the most likely token, for one row of logits.
+/// If `weight` is given, replaces the row by its gradient, `weight * (softmax - one_hot)`.
 fn score(row: &mut [f32], target: u32, weight: Option<f32>) -> (f32, u32) {
     let largest = max(row);
     let prediction = row.iter().position(|&z| z == largest).unwrap_or(0) as u32;

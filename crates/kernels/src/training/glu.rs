@@ -1,11 +1,13 @@
+//! The gated linear unit of the MLP, forward and backward.
+
 use rayon::prelude::*;
 
 use crate::{activation::Gate, simd::dispatch, vector::exp};
 
-/// Rows a task handles at a time.
+/// Number of rows in a task.
 const ROWS: usize = 32;
 
-/// `gate(g) * u` for rows `[g | u]` of `2 * width` values.
+/// Returns `gate(g) * u`, `[rows, width]`, for rows `[g | u]` of `2 * width` values.
 pub fn glu(x: &[f32], width: usize, gate: Gate) -> Vec<f32> {
     let mut y = vec![0.0; x.len() / 2];
     y.par_chunks_mut(ROWS * width)
@@ -31,7 +33,7 @@ fn forward(y: &mut [f32], x: &[f32], width: usize, gate: Gate) {
 }
 }
 
-/// The gradient of [`glu`] with respect to `x`.
+/// Returns the gradient of [`glu`] with respect to `x`, given the gradient `dy` of its output.
 pub fn glu_backward(x: &[f32], width: usize, gate: Gate, dy: &[f32]) -> Vec<f32> {
     let mut dx = vec![0.0; x.len()];
     dx.par_chunks_mut(ROWS * 2 * width)

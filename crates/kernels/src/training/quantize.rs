@@ -1,25 +1,26 @@
-//! The two quantisers of W1.58A8, as values that bf16 holds exactly.
+//! The two quantisers of a BitNet: ternary weights and int8 activations. Their integers are stored as f32 and
+//! are exact in bf16.
 
 use rayon::prelude::*;
 
 use crate::simd::dispatch;
 use crate::vector::{max_abs, sum_abs};
 
-/// Rows a task handles at a time.
+/// Number of rows in a task.
 const ROWS: usize = 64;
-/// The floor under both scales, as in the reference quantisers.
+/// The lower bound of the absmax and of the absmean, as in the reference quantisers.
 const FLOOR: f32 = 1e-5;
 
-/// Int8 activations, one scale a row: `x ~ values * scales[row]`.
+/// Int8 activations with one scale per row: `x ~ values * scales[row]`.
 #[derive(Debug)]
 pub struct Activations {
     /// Integers from -128 to 127, `[rows, width]`.
     pub values: Vec<f32>,
-    /// `max |x| / 127`, one a row.
+    /// `max |x| / 127` of each row, `[rows]`.
     pub scales: Vec<f32>,
 }
 
-/// Per-token absmax int8, half to even.
+/// Quantises each row of `x [rows, width]` to int8 by its absmax, rounding ties to even.
 pub fn quantize_activations(x: &[f32], width: usize) -> Activations {
     let rows = x.len() / width;
     let (mut values, mut scales) = (vec![0.0; x.len()], vec![0.0; rows]);
@@ -46,7 +47,8 @@ fn quantize_rows(values: &mut [f32], scales: &mut [f32], x: &[f32], width: usize
 }
 
 dispatch! {
-/// Absmean ternary: writes -1, 0 or 1 for each weight and returns the scale `mean |w|`.
+/// Quantises weights to ternary by their absmean: writes -1, 0 or 1 for each weight and returns the scale
+/// `mean |w|`.
 pub fn ternarize(w: &[f32], codes: &mut [f32]) -> f32 {
     let total: f64 = w.chunks(4096).map(|chunk| sum_abs(chunk) as f64).sum();
     let scale = ((total / w.len() as f64) as f32).max(FLOOR);

@@ -1,12 +1,14 @@
+//! RMS normalisation, forward and backward.
+
 use rayon::prelude::*;
 
 use crate::simd::dispatch;
 use crate::vector::dot;
 
-/// Rows a task handles at a time.
+/// Number of rows in a task.
 const ROWS: usize = 64;
 
-/// `y = x / sqrt(mean(x^2) + eps) * gain` for each row of `x [rows, gain.len()]`.
+/// Returns `x / sqrt(mean(x^2) + eps) * gain` for each row of `x [rows, gain.len()]`.
 pub fn rms_norm(x: &[f32], gain: &[f32], eps: f32) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
     let chunk = ROWS * gain.len();
@@ -26,7 +28,8 @@ fn forward(y: &mut [f32], x: &[f32], gain: &[f32], eps: f32) {
 }
 }
 
-/// The gradients of [`rms_norm`] with respect to `x` and `gain`.
+/// Returns the gradients of [`rms_norm`] with respect to `x` and `gain`, given the gradient `dy` of its
+/// output.
 pub fn rms_norm_backward(x: &[f32], gain: &[f32], eps: f32, dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let (mut dx, chunk) = (vec![0.0; x.len()], ROWS * gain.len());
     let parts: Vec<Vec<f32>> = dx
@@ -39,7 +42,8 @@ pub fn rms_norm_backward(x: &[f32], gain: &[f32], eps: f32, dy: &[f32]) -> (Vec<
             dgain
         })
         .collect();
-    // Collected in order, so that the sum does not depend on how tasks were stolen.
+    // The parts are added in the order of the rows, so that the sum does not depend on the scheduling of
+    // tasks.
     let mut dgain = vec![0.0; gain.len()];
     for part in parts {
         dgain.iter_mut().zip(part).for_each(|(sum, v)| *sum += v);

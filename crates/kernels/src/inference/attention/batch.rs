@@ -1,4 +1,4 @@
-//! All heads of a layer, of one sequence or of many, over the threads.
+//! Attention of all heads of a layer, for one or more sequences, on all threads.
 
 use std::{
     ops::Range,
@@ -10,25 +10,27 @@ use rayon::prelude::*;
 use super::{Floats, Output, Part, Statistics, Wanted, run_at};
 use crate::{Level, lanes};
 
-/// Fewest queries of a task of many: a block or two of rows each.
+/// The smallest number of tokens in a task if a sequence is divided. They make one or two blocks of query
+/// rows.
 const FEWEST_QUERIES: usize = 96;
-/// Most tasks that a head's queries are divided into, because statistics over keys exist once a task.
+/// The largest number of tasks into which the queries of a head are divided. Each task holds its own
+/// statistics for all keys, so more tasks need more memory.
 const MOST_PARTS: usize = 16;
-/// Multiply-adds below which another thread costs more than it takes over.
+/// The smallest number of multiply-adds for which waking another thread is worth it.
 const WORTH_A_THREAD: usize = 1 << 20;
 
-/// One KV head's cache of one sequence, the new tokens last.
+/// The cache of one KV head of one sequence. The keys and values of the new tokens come last.
 #[derive(Clone, Copy, Debug)]
 pub struct Cached<'a> {
     /// Keys after RoPE, `[keys, head_dim]`.
     pub keys: Floats<'a>,
     /// Values, `[keys, head_dim]`.
     pub values: Floats<'a>,
-    /// Which keys may be seen at all, `[keys]`; `None` means all.
+    /// Whether a query may see each key, `[keys]`; `None` means that it may see all.
     pub mask: Option<&'a [bool]>,
 }
 
-/// New tokens of one sequence.
+/// The number of new tokens of one sequence, and the caches of its KV heads, which already hold these tokens.
 #[derive(Clone, Debug)]
 pub struct Sequence<'a> {
     /// How many there are.
@@ -37,10 +39,10 @@ pub struct Sequence<'a> {
     pub heads: Vec<Cached<'a>>,
 }
 
-/// What a layer's attention reads.
+/// The input of attention for one layer and one or more sequences.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
-    /// Queries after RoPE, `[tokens, kv_heads, group, head_dim]`, the tokens of one sequence after another.
+    /// Queries after RoPE, `[tokens, kv_heads, group, head_dim]`. The tokens of each sequence are contiguous.
     pub queries: &'a [f32],
     /// The sequences in the order of their queries.
     pub sequences: &'a [Sequence<'a>],
@@ -52,30 +54,35 @@ pub struct Batch<'a> {
     pub scale: f32,
 }
 
-/// The queries `tokens` of a sequence's KV head.
+/// A task: the attention of some tokens of one sequence for one KV head.
 struct Task {
+    /// Index of the sequence.
     sequence: usize,
+    /// Index of the KV head.
     head: usize,
+    /// Query tokens, counted from the first new token of the sequence.
     tokens: Range<usize>,
-    /// Token of the batch that the sequence begins with.
+    /// Index in the batch of the sequence's first token.
     first: usize,
-    /// Scores to compute.
+    /// Number of scores to compute.
     scores: usize,
 }
 
-/// Attends: `out` has the shape of the queries. Results are those of [`attend`](super::attend) on every KV head alone,
-/// for any number of threads. Returns statistics `[sequences * kv_heads]` of what is `wanted`.
+/// Writes the attention output to `out`, which has the shape of the queries. Returns the statistics that
+/// `wanted` asks for, `[sequences * kv_heads]`, or an empty list if `wanted` is `None`.
 ///
-/// The tasks of all sequences and heads are in one list, longest first, and each thread takes the next when it is done
-/// with one: heads of different lengths keep all threads busy, and little work stays on this one.
+/// The outputs equal those of [`attend`](super::attend) on each KV head, for any number of threads.
+///
+/// The tasks of all sequences and heads are in one list, longest first, and each thread takes the next task
+/// when it finishes one. All threads therefore stay busy even if the heads have different lengths.
 ///
 /// # Panics
-/// When a slice does not fit the shapes of the batch.
+/// Panics if a slice does not fit the shapes of the batch.
 pub fn attend_batch(batch: &Batch<'_>, out: &mut [f32], wanted: Option<&Wanted>) -> Vec<Statistics> {
     attend_batch_at(lanes::lanes_level(), batch, out, wanted)
 }
 
-/// The level must be present, which the callers in this crate see to.
+/// Does the same as [`attend_batch`] with the vector width `level`, which the machine must have.
 pub(super) fn attend_batch_at(
     level: Level,
     batch: &Batch<'_>,
@@ -105,7 +112,7 @@ pub(super) fn attend_batch_at(
 }
 
 impl Batch<'_> {
-    /// Floats of a token's queries.
+    /// Returns the number of floats in the queries of a token.
     fn width(&self) -> usize {
         self.sequences.first().map_or(0, |s| s.heads.len()) * self.group * self.head_dim
     }
@@ -128,7 +135,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Longest first.
+    /// Returns the tasks of the batch, longest first.
     fn tasks(&self) -> Vec<Task> {
         let (mut tasks, mut first) = (Vec::new(), 0);
         for (sequence, of) in self.sequences.iter().enumerate() {
@@ -147,14 +154,16 @@ impl Batch<'_> {
         tasks
     }
 
-    /// Threads that are worth waking, this one included.
+    /// Returns the number of threads that are worth using, including the calling one.
     fn threads(&self, tasks: &[Task]) -> usize {
         let work = 2 * self.head_dim * tasks.iter().map(|task| task.scores).sum::<usize>();
         tasks.len().min(rayon::current_num_threads()).min(work / WORTH_A_THREAD)
     }
 
+    /// Runs a task. Returns its statistics if any are wanted.
+    ///
     /// # Safety
-    /// The level must be present, and nobody else may write the task's outputs.
+    /// The machine must have the level, and no one else may write the outputs of the task.
     unsafe fn run(
         &self,
         level: Level,
@@ -234,10 +243,10 @@ mod tests {
     const WIDTH: usize = 20;
     const GROUP: usize = 3;
 
-    /// Sequences of some new tokens over heads of several lengths.
+    /// Random sequences whose heads have different lengths.
     struct Ragged {
         queries: Vec<f32>,
-        /// New tokens, then for each KV head keys and values.
+        /// For each sequence, the number of new tokens and the keys and values of each KV head.
         sequences: Vec<(usize, Vec<[Vec<f16>; 2]>)>,
     }
 
@@ -325,7 +334,8 @@ mod tests {
         a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-10)
     }
 
-    /// Outputs, entropies and rows to the bit; sums over queries are taken task by task.
+    /// Compares a batch with its heads one by one. Outputs, entropies and rows have equal bits; sums over
+    /// queries may differ slightly because they are added task by task.
     fn check(ragged: &Ragged, windows: &[usize]) {
         let wanted = Wanted {
             entropy: true,
@@ -364,7 +374,7 @@ mod tests {
         }
     }
 
-    /// More queries than a task takes, enough work for several threads.
+    /// Each sequence has more queries than fit a task, and there is enough work for several threads.
     #[test]
     fn long_sequences_are_divided() {
         check(&Ragged::random(&[(230, vec![0, 150, 3]), (97, vec![40, 0, 300])], 5), &[60, 96]);

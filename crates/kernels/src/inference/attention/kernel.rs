@@ -1,4 +1,4 @@
-//! One block of query rows after another: scores, weights, outputs.
+//! The attention kernel: for each block of query rows, it computes scores, softmax weights and outputs.
 
 use super::{
     Output, Part, Statistics,
@@ -9,12 +9,14 @@ use super::{
 };
 use crate::lanes::{LANES, Lanes, padded};
 
-/// Scores that a block may hold: with its tiles they stay in a second-level cache of 2 MiB.
+/// The largest number of scores in a block. Together with the tiles of the block they fit into a second-level
+/// cache of 2 MiB.
 const SCORES: usize = 1 << 18;
-/// Query rows of a block. The more there are, the less the conversion of a tile of keys matters.
+/// Bounds on the number of query rows of a block. With more rows, the conversion of a tile of keys takes a
+/// smaller share of the time.
 const ROWS: std::ops::RangeInclusive<usize> = 24..=192;
 
-/// Keys of a tile: 128 wide as f32 they fill two thirds of a first-level cache.
+/// Number of keys in a tile. With 128 channels in f32, a tile fills two thirds of a first-level cache.
 const KEYS: usize = 64;
 /// Keys of a tile that few rows use: it is made and read at about the same pace, and leaves room for the next.
 const KEYS_OF_FEW: usize = 32;
@@ -26,8 +28,11 @@ fn block_tokens(part: &Part<'_>) -> usize {
     (rows / part.group).max(1)
 }
 
+/// Computes attention for all tokens of `input`, block by block.
+///
 /// # Safety
-/// The instructions of `L` must be present, and `out` valid for the part's rows and written by nobody else.
+/// The machine must have the instructions of `L`; `out` must be valid for the rows of `input`, and no one
+/// else may write them.
 #[inline(always)]
 pub(super) unsafe fn run<L: Lanes>(
     part: &Part<'_>,
@@ -48,28 +53,31 @@ pub(super) unsafe fn run<L: Lanes>(
     }
 }
 
-/// The queries of a few tokens: row `token * group + head`.
+/// The buffers for a block, which is the queries of a few tokens. Row `token * group + head` belongs to query
+/// head `head` of token `token`.
 struct Block<'a> {
     part: &'a Part<'a>,
     first: usize,
+    /// Number of query rows.
     rows: usize,
-    /// Floats of a row of queries, values or sums.
+    /// Padded number of floats in a row of queries, values or sums.
     width: usize,
-    /// Floats of a row of scores. Not a power of two, whose multiples would share a few lines of the cache.
+    /// Distance between rows of scores, in floats. It is not a power of two: if it were, all rows would
+    /// compete for the same few cache sets.
     stride: usize,
-    /// Keys of a tile.
+    /// Number of keys in a tile.
     keys: usize,
-    /// Scaled, `[rows, width]`.
+    /// Scaled queries, `[rows, width]`.
     queries: &'a mut [f32],
-    /// Keys, `[width, keys]`, or values, `[keys, width]`.
+    /// A tile of keys, `[width, keys]`, or of values, `[keys, width]`.
     tile: &'a mut [f32],
-    /// Keys on their way into the tile, `[LANES, width]`.
+    /// Keys as f32 before they are transposed into the tile, `[LANES, width]`.
     staging: &'a mut [f32],
-    /// Scores, then weights, `[rows, stride]`.
+    /// Scores, which become weights, `[rows, stride]`.
     scores: &'a mut [f32],
     /// Weighted sums of values, `[rows, width]`.
     sums: &'a mut [f32],
-    /// One over the sum of weights, `[rows]`.
+    /// The reciprocal of the sum of the weights of each row, `[rows]`.
     reciprocals: &'a mut [f32],
 }
 
@@ -100,13 +108,13 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Keys that a row may see.
+    /// Returns the number of keys that a row may see.
     #[inline(always)]
     fn visible(&self, row: usize) -> usize {
         self.part.offset + self.first + row / self.part.group + 1
     }
 
-    /// Keys that the last row may see.
+    /// Returns the number of keys that the last row may see.
     fn last(&self) -> usize {
         self.visible(self.rows - 1)
     }
@@ -134,7 +142,8 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// A product for each strip of rows that sees any key of the tile `from`: `of(self, first row, keys it sees)`.
+    /// Runs one product for each strip of rows that sees any key of the tile that starts at key `from`. The
+    /// product is `product_of(self, first row, number of keys that it sees)`.
     #[inline(always)]
     unsafe fn strips<L: Lanes>(&mut self, from: usize, of: impl Fn(&mut Self, usize, usize) -> Product) {
         let mut row = 0;
@@ -149,7 +158,8 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Scores become weights; hidden keys weigh nothing.
+    /// Replaces scores by softmax weights; keys that a row may not see get weight 0. Also updates the
+    /// statistics.
     #[inline(always)]
     unsafe fn weigh<L: Lanes>(&mut self, mut statistics: Option<&mut Statistics>) {
         let last = padded(self.last());
@@ -170,9 +180,10 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Values weighted and summed, key after key: keys of weight zero leave the sums as they are. Sums that are
-    /// scaled again whenever a larger score comes, as streaming forms of softmax have them, would depend on which keys
-    /// are there, and on how they are divided into tiles.
+    /// Computes the weighted sums of values, key by key. Keys with weight 0 do not change the sums.
+    ///
+    /// This is not a streaming softmax, which rescales its sums whenever it meets a larger score: its results
+    /// would depend on which keys are present and on how they are divided into tiles.
     #[inline(always)]
     unsafe fn sum_values<L: Lanes>(&mut self) {
         for from in (0..self.last()).step_by(self.keys) {
@@ -195,10 +206,11 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// Normalises the sums of values and writes them to `out`.
     unsafe fn write(&self, out: Output<'_>) {
         let (group, head_dim) = (self.part.group, self.part.head_dim);
         for (row, sums) in self.sums.chunks_exact(self.width).enumerate() {
-            // SAFETY: passed on.
+            // SAFETY: the caller upholds the contract.
             let to = unsafe { out.row(self.first + row / group, row % group, head_dim) };
             let reciprocal = self.reciprocals[row];
             to.iter_mut().zip(sums).for_each(|(to, sum)| *to = sum * reciprocal);

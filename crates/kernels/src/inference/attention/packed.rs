@@ -1,70 +1,74 @@
-//! Quantised rows, decoded one at a time into a tile.
+//! Quantised keys or values, which are decoded one row at a time.
 
 use half::f16;
 
 use crate::lanes::{LANES, Lanes, Portable};
 
-/// Rows of whole-number codes with a scale and a minimum for each group of them, and newest rows as half floats behind:
-/// a number is `code * scale + minimum`.
+/// Keys or values of one KV head: rows of integer codes with one scale and one minimum per group, followed by
+/// the newest rows as half floats.
 ///
-/// A row's codes fill `row_bytes` bytes: with `b` bits, byte `j` holds those of channels `j`, `j + row_bytes` ...
-/// `j + (8 / b - 1) * row_bytes`, lowest bits first, so that one shift and one mask give neighbours.
+/// A value is `code * scale + minimum`.
+///
+/// The codes of a row fill `row_bytes` bytes. With `b` bits, byte `j` holds the codes of channels `j`,
+/// `j + row_bytes` ... `j + (8 / b - 1) * row_bytes`, lowest bits first, so one shift and one mask decode
+/// neighbouring channels.
 #[derive(Clone, Copy, Debug)]
 pub struct Packed<'a> {
-    /// Numbers of a row.
+    /// Number of values in a row.
     pub width: usize,
-    /// Bits of a code: 2, 4 or 8.
+    /// Number of bits in a code: 2, 4 or 8.
     pub bits: usize,
-    /// Rows that share scales and minima.
+    /// Number of consecutive rows that share scales and minima.
     pub token_group: usize,
-    /// Neighbouring channels that share scales and minima; the last group of a row may be smaller.
+    /// Number of neighbouring channels that share scales and minima. The last group of a row may be smaller.
     pub channel_group: usize,
-    /// `[rows, row_bytes]`, whole groups of rows.
+    /// Codes, `[coded rows, row_bytes]`, in whole groups of rows.
     pub codes: &'a [u8],
-    /// `[rows / token_group, groups of channels]`.
+    /// Scales, `[coded rows / token_group, groups of channels]`.
     pub scales: &'a [f16],
-    /// Shaped as the scales.
+    /// Minima, in the shape of the scales.
     pub minima: &'a [f16],
-    /// Rows behind the coded ones, `[rows, width]`.
+    /// The rows after the coded rows, `[newest rows, width]`.
     pub newest: &'a [f16],
 }
 
 impl Packed<'_> {
-    /// Bytes of a row's codes.
+    /// Returns the number of bytes that the codes of a row take.
     pub fn row_bytes(width: usize, bits: usize) -> usize {
         (width * bits).div_ceil(8)
     }
 
-    /// Rows that are held as codes.
+    /// Returns the number of rows that are stored as codes.
     pub fn coded_rows(&self) -> usize {
         self.codes.len() / Packed::row_bytes(self.width, self.bits)
     }
 
-    /// Rows, coded or not.
+    /// Returns the number of all rows.
     pub fn rows(&self) -> usize {
         self.coded_rows() + self.newest.len() / self.width
     }
 
-    /// Writes a row as f32 into the front of `to`.
+    /// Writes a row as f32 to the start of `to`.
     ///
     /// # Panics
-    /// When there is no such row, or it does not fit.
+    /// Panics if the row does not exist or does not fit into `to`.
     pub fn row(&self, row: usize, to: &mut [f32]) {
-        // SAFETY: plain code.
+        // SAFETY: plain code needs no special instructions.
         unsafe { self.load::<Portable>(row, to) }
     }
 
-    /// [`Packed::row`] with the instructions of `L`; all give the same bits.
+    /// Does the same as [`Packed::row`] with the instructions of `L`. All instruction sets give the same
+    /// bits.
     ///
     /// # Safety
-    /// The instructions of `L` must be present.
+    /// The machine must have the instructions of `L`.
     #[inline(always)]
     pub(super) unsafe fn load<L: Lanes>(&self, row: usize, to: &mut [f32]) {
         let (width, coded) = (self.width, self.coded_rows());
         let to = &mut to[..width];
         if row >= coded {
             let halves = &self.newest[(row - coded) * width..][..width];
-            // SAFETY: passed on.
+            // SAFETY: the caller upholds the contract.
             return unsafe {
                 crate::inference::dense::convert(to, halves, |at| L::load_f16(at), f16::to_f32)
             };
@@ -74,7 +78,7 @@ impl Packed<'_> {
         let at = row / self.token_group * groups;
         let (scales, minima) = (&self.scales[at..][..groups], &self.minima[at..][..groups]);
         if self.channel_group == 1 {
-            // SAFETY: passed on.
+            // SAFETY: the caller upholds the contract.
             return unsafe { scale_channels::<L>(to, scales, minima) };
         }
         for (to, (scale, minimum)) in to.chunks_mut(self.channel_group).zip(scales.iter().zip(minima)) {
@@ -83,7 +87,7 @@ impl Packed<'_> {
         }
     }
 
-    /// The codes of a row as floats.
+    /// Writes the codes of a row as floats.
     #[inline(always)]
     fn unpack(&self, row: usize, to: &mut [f32]) {
         let bytes = Packed::row_bytes(self.width, self.bits);
@@ -96,10 +100,11 @@ impl Packed<'_> {
     }
 }
 
-/// Every channel by its own scale and minimum. Not fused, so that all instruction sets agree.
+/// Scales each channel by its own scale and minimum. The multiply-add is not fused, so that all instruction
+/// sets agree.
 ///
 /// # Safety
-/// The instructions of `L` must be present.
+/// The machine must have the instructions of `L`.
 #[inline(always)]
 unsafe fn scale_channels<L: Lanes>(to: &mut [f32], scales: &[f16], minima: &[f16]) {
     let whole = to.len() / LANES * LANES;
@@ -125,7 +130,7 @@ mod tests {
         *,
     };
 
-    /// Random codes and what they stand for, decoded one by one.
+    /// Random codes, and their values, which the test decodes one by one.
     struct Coded {
         codes: Vec<u8>,
         scales: Vec<f16>,
@@ -177,7 +182,7 @@ mod tests {
         ) {
             let (width, bits, rows) = (2 * half, 1 << power, offset + tokens);
             let coded = rows.saturating_sub(newest) / token_group * token_group;
-            // Keys and values are grouped the other way round.
+            // Keys are grouped by tokens, values by channels.
             let (key_groups, value_groups) = ([token_group, 1], [1, channel_group]);
             let keys = Coded::random([coded, rows - coded], width, bits, key_groups, seed);
             let values = Coded::random([coded, rows - coded], width, bits, value_groups, !seed);

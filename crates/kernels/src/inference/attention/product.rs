@@ -1,8 +1,10 @@
-//! The product of a few rows with a tile: scores from queries and turned keys, outputs from weights and values.
+//! Multiplies a few rows by a tile. Queries times transposed keys give scores, and weights times values give
+//! outputs.
 
 use crate::lanes::{LANES, Lanes};
 
-/// `out [rows, columns] (+)= a [rows, depth] * b [depth, columns]`; strides are floats from one row to the next.
+/// The operands of `out [rows, columns] = a [rows, depth] * b [depth, columns]`. Strides are the distances
+/// between rows, in floats.
 #[derive(Clone, Copy)]
 pub(super) struct Product {
     pub(super) a: *const f32,
@@ -12,13 +14,13 @@ pub(super) struct Product {
     pub(super) depth: usize,
     pub(super) out: *mut f32,
     pub(super) out_stride: usize,
-    /// A multiple of 16.
+    /// Number of columns, a multiple of 16.
     pub(super) columns: usize,
-    /// Goes on with what `out` holds instead of beginning at zero.
+    /// Whether to add the product to the values in `out`.
     pub(super) resume: bool,
 }
 
-/// How many of `left` rows to take together.
+/// Returns the number of rows in the next strip if `left` rows remain.
 #[inline(always)]
 pub(super) fn strip<L: Lanes>(left: usize) -> usize {
     match left {
@@ -30,14 +32,16 @@ pub(super) fn strip<L: Lanes>(left: usize) -> usize {
 }
 
 impl Product {
-    /// `rows` is what [`strip`] said. Each result is one chain of fused multiply-adds over the depth, whatever the
-    /// number of rows and columns, so that it does not depend on its neighbours.
+    /// Computes the product for `rows` rows, a number that [`strip_rows`] returned.
+    ///
+    /// Each result is one chain of fused multiply-adds over the depth, for any number of rows and columns. So
+    /// a result does not depend on the other rows and columns.
     ///
     /// # Safety
-    /// The instructions of `L` must be present and the operands valid.
+    /// The machine must have the instructions of `L`, and the operands must be valid.
     #[inline(always)]
     pub(super) unsafe fn run<L: Lanes>(self, rows: usize) {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract.
         unsafe {
             match rows {
                 6 if L::TILE[0] >= 6 => self.across::<L, 6>(),
@@ -48,10 +52,11 @@ impl Product {
         }
     }
 
+    /// Computes all columns of `R` rows, in tiles as wide as the registers allow.
     #[inline(always)]
     unsafe fn across<L: Lanes, const R: usize>(self) {
         let mut column = 0;
-        // SAFETY: whole registers inside the columns.
+        // SAFETY: every tile consists of whole registers inside the columns.
         unsafe {
             while L::TILE[1] >= 4 && column + 4 * LANES <= self.columns {
                 self.tile::<L, R, 4>(column);
@@ -68,11 +73,12 @@ impl Product {
         }
     }
 
-    /// `R` rows and `C` registers from `column` on.
+    /// Computes `R` rows of `C` registers, starting at `column`.
     #[inline(always)]
     unsafe fn tile<L: Lanes, const R: usize, const C: usize>(self, column: usize) {
-        // SAFETY: the rows and registers are inside the operands. No `from_fn` or `map` on registers: they are not
-        // compiled for the wide instructions, and a register that passes through them goes by way of memory.
+        // SAFETY: the rows and registers are inside the operands. This code does not use `from_fn` or `map`
+        // on registers. They are not compiled for the wide instructions, so a register that they return
+        // passes through memory.
         unsafe {
             let (b, out) = (self.b.add(column), self.out.add(column));
             let mut sums = [[L::splat(0.0); C]; R];

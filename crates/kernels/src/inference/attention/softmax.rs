@@ -1,36 +1,39 @@
-//! Weights of a row, their sum and their entropy in one pass over its scores.
+//! The softmax weights of a row, their sum and their entropy, in one pass over its scores.
 
 use crate::lanes::{LANES, Lanes};
 
-/// Adding it to a number of magnitude at most 1 and taking it away again leaves a multiple of 2^-36.
+/// Adding this number to a number of magnitude at most 1 and subtracting it again rounds that number to a
+/// multiple of 2^-36.
 ///
-/// Sums of such multiples are exact in f64 up to 2^17 keys: a row's sum is the same in whatever order its keys
-/// come and whichever keys of weight zero are among them. A compact cache therefore gives the bits of a masked one.
+/// Sums of such multiples are exact in f64 for up to 2^17 keys. The sum of a row therefore does not depend on
+/// the order of its keys or on keys with weight 0, and a compacted cache gives the same bits as a masked one.
 const GRID: f64 = 1.5 * (1u64 << 16) as f64;
-/// Weights at or below it, as parts of the largest, add nothing to an entropy.
+/// Weights at or below this fraction of the largest weight do not contribute to the mean in the entropy.
 const NEGLIGIBLE: f32 = 1e-10;
 
-/// What is known of a row once its scores have become weights.
+/// The normaliser of a row of weights, and the entropy of the row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Normaliser {
-    /// One over the sum of the weights; 0 if the row sees nothing.
+    /// The reciprocal of the sum of the weights; 0 if the row sees no key.
     pub(super) reciprocal: f32,
-    /// Entropy in bits; 0 unless asked for.
+    /// Entropy in bits; 0 if it was not requested.
     pub(super) entropy: f32,
 }
 
-/// Scores become `e^(score - largest)` in place.
+/// Replaces each score by its weight `e^(score - largest)`. Returns the normaliser of the weights and, if
+/// `entropy` is true, the entropy of the row.
 ///
-/// With `x = score - largest` and `Z` the sum of all `e^x`, a row's entropy is `ln Z` less the mean of `x` under the
-/// row's probabilities: no probability has to exist. Neither part is negative. The published tools drop terms of
-/// probability at most 1e-10; here those whose weight is at most 1e-10 are left out of the mean. No term that only one of
-/// the two drops is larger than 3.4e-9 bits.
+/// Let `x = score - largest` and let `Z` be the sum of all `e^x`. The entropy of the row is `ln Z` minus the
+/// mean of `x` under the row's probabilities, so the probabilities themselves are not needed. `ln Z` is at
+/// least 0 and the mean at most 0. The published tools leave out terms with a probability of at most 1e-10,
+/// but this function leaves out terms with a weight of at most 1e-10 from the mean. If only one of them
+/// leaves out a term, that term is at most 3.4e-9 bits.
 ///
 /// # Safety
-/// The instructions of `L` must be present and `scores` hold whole registers.
+/// The machine must have the instructions of `L`, and `scores` must consist of whole registers.
 #[inline(always)]
 pub(super) unsafe fn softmax<L: Lanes>(scores: &mut [f32], entropy: bool) -> Normaliser {
-    // SAFETY: passed on.
+    // SAFETY: the caller upholds the contract.
     unsafe {
         let largest = largest::<L>(scores);
         if largest == f32::NEG_INFINITY {
@@ -46,10 +49,10 @@ pub(super) unsafe fn softmax<L: Lanes>(scores: &mut [f32], entropy: bool) -> Nor
     }
 }
 
-/// The sums of `e^x` and of `x e^x`; the latter only if asked for.
+/// Replaces scores by `e^x`. Returns the sum of `e^x` and, if `ENTROPY`, the sum of `x e^x`.
 #[inline(always)]
 unsafe fn exponentials<L: Lanes, const ENTROPY: bool>(scores: &mut [f32], largest: f32) -> (f64, f64) {
-    // SAFETY: whole registers inside the row.
+    // SAFETY: every access is to a whole register inside the row.
     unsafe {
         let (lower, floor, grid) = (L::splat(-largest), L::splat(NEGLIGIBLE), L::splat_wide(GRID));
         let (mut sums, mut means) = (L::splat_wide(0.0), L::splat_wide(0.0));
@@ -66,27 +69,30 @@ unsafe fn exponentials<L: Lanes, const ENTROPY: bool>(scores: &mut [f32], larges
     }
 }
 
+/// Rounds `x` to the grid and adds it to `sums`. Sums of rounded numbers are the same in any order.
 #[inline(always)]
 unsafe fn add_exactly<L: Lanes>(sums: L::Wide, x: L, grid: L::Wide) -> L::Wide {
-    // SAFETY: passed on.
+    // SAFETY: the caller upholds the contract.
     unsafe {
         let on_grid = L::sub_wide(L::add_wide(x.widen(), grid), grid);
         L::add_wide(sums, on_grid)
     }
 }
 
+/// Returns the sum of the lanes.
 #[inline(always)]
 unsafe fn over_lanes<L: Lanes>(wide: L::Wide) -> f64 {
     let mut lanes = [0.0; LANES];
-    // SAFETY: there is room for 16 values.
+    // SAFETY: the array has room for 16 values.
     unsafe { L::store_wide(wide, lanes.as_mut_ptr()) };
     lanes.iter().sum()
 }
 
+/// Returns the largest score.
 #[inline(always)]
 unsafe fn largest<L: Lanes>(scores: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
-    // SAFETY: whole registers inside the row, and room for one.
+    // SAFETY: every access is to a whole register inside the row or to the array, which has room for one.
     unsafe {
         let mut largest = L::splat(f32::NEG_INFINITY);
         for scores in scores.chunks_exact(LANES) {

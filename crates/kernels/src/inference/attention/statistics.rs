@@ -1,25 +1,28 @@
-//! What can be learnt from probabilities while they exist.
+//! Statistics of attention probabilities, which are accumulated while the probabilities are in memory.
 
 use super::softmax::Normaliser;
 use crate::lanes::{LANES, Lanes};
 
-/// Which statistics a caller wants.
+/// The statistics that a caller requests.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Wanted {
-    /// Entropy of every query's attention.
+    /// The attention entropy of each query.
     pub entropy: bool,
-    /// Attention summed over all queries, per key.
+    /// The attention that each key receives, summed over all queries.
     pub accumulated: bool,
-    /// The largest attention that any query pays, per key.
+    /// The largest attention that each key receives from a single query.
     pub largest: bool,
-    /// For each entry, attention summed over the queries from this index (of this call) on, per key.
+    /// Each entry is the index of a query within the call. For each entry, the attention that each key
+    /// receives, summed over the queries from this index on.
     pub windows: Vec<usize>,
-    /// For each entry, the attention of the queries from this index (of this call) on, one by one.
+    /// Each entry is the index of a query within the call. For each entry, the attention probabilities of
+    /// every query from this index on.
     pub rows: Vec<usize>,
 }
 
 impl Wanted {
-    /// The same wishes for the part of the queries that begins at `first`.
+    /// Returns the request for a call that has only the queries from `first` on, with indices that count from
+    /// there.
     #[must_use]
     pub fn from_query(&self, first: usize) -> Wanted {
         let shift = |starts: &[usize]| starts.iter().map(|start| start.saturating_sub(first)).collect();
@@ -27,37 +30,38 @@ impl Wanted {
     }
 }
 
-/// Attention of the last queries of a call, one by one.
+/// The attention probabilities of the last queries of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
     /// The first query that is there.
     pub first: usize,
     /// Number of queries.
     pub queries: usize,
-    /// Probabilities, `[group, queries, keys]`, 0 where a query does not see a key.
+    /// Probabilities, `[group, queries, keys]`; 0 if the query does not see the key.
     pub probabilities: Vec<f32>,
 }
 
-/// Statistics of one call of [`attend`](super::attend), or of several [merged](Statistics::merge).
+/// Statistics of one call of [`attend`](super::attend), or of several calls [merged](Statistics::merge).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
     group: usize,
     tokens: usize,
     keys: usize,
-    /// Bits, `[group, tokens]`; empty if not wanted. Within 3.4e-9 bits a key of tools that drop terms with p <= 1e-10.
+    /// Entropy in bits, `[group, tokens]`; empty if not requested. It differs by at most 3.4e-9 bits per key
+    /// from the entropy of tools that leave out terms with p <= 1e-10.
     pub entropy: Vec<f32>,
-    /// Summed probability, `[group, keys]`; empty if not wanted.
+    /// Summed probability, `[group, keys]`; empty if not requested.
     pub accumulated: Vec<f64>,
-    /// Largest probability, `[group, keys]`; empty if not wanted.
+    /// Largest probability, `[group, keys]`; empty if not requested.
     pub largest: Vec<f32>,
-    /// The first query of each window and its sums `[group, keys]`.
+    /// For each window, the index of its first query and its summed probabilities `[group, keys]`.
     pub windows: Vec<(usize, Vec<f64>)>,
     /// One entry for each of [`Wanted::rows`].
     pub rows: Vec<Rows>,
 }
 
 impl Statistics {
-    /// Room for `tokens` queries of `group` heads over `keys` keys, all zero.
+    /// Returns statistics that are all 0, for `tokens` queries of `group` heads over `keys` keys.
     pub fn new(group: usize, tokens: usize, keys: usize, wanted: &Wanted) -> Self {
         let cells = |on: bool, n: usize| if on { group * n } else { 0 };
         let rows = |&first: &usize| {
@@ -76,7 +80,7 @@ impl Statistics {
         }
     }
 
-    /// Number of query heads.
+    /// Returns the number of query heads.
     pub fn group(&self) -> usize {
         self.group
     }
@@ -89,10 +93,11 @@ impl Statistics {
         !self.entropy.is_empty()
     }
 
-    /// Takes in a row: `weights` of the first keys, not yet normalised.
+    /// Adds the attention of one query to the statistics. `weights` are the weights of the first keys, before
+    /// normalisation.
     ///
     /// # Safety
-    /// The instructions of `L` must be present.
+    /// The machine must have the instructions of `L`.
     #[inline(always)]
     pub(super) unsafe fn see_row<L: Lanes>(
         &mut self,
@@ -126,11 +131,11 @@ impl Statistics {
         }
     }
 
-    /// Takes in the statistics of a part of this call's queries, `first` being the part's first query.
-    /// The part was made for [`Wanted::from_query`]`(first)`.
+    /// Adds the statistics of a part of the queries of this call. `first` is the index of the first query of
+    /// the part; the part must have been requested by [`Wanted::from_query`]`(first)`.
     ///
     /// # Panics
-    /// When the part has other heads, or more queries or keys than fit.
+    /// Panics if the part has another number of heads, or more queries or keys than fit.
     pub fn merge(&mut self, first: usize, part: &Statistics) {
         assert!(part.group == self.group && first + part.tokens <= self.tokens && part.keys <= self.keys);
         for head in 0..self.group {
@@ -174,14 +179,14 @@ impl Rows {
 /// Adds `weights * factor`, rounded to f32, to the sums.
 ///
 /// # Safety
-/// The instructions of `L` must be present.
+/// The machine must have the instructions of `L`.
 #[inline(always)]
 unsafe fn add<L: Lanes>(sums: &mut [f64], weights: &[f32], factor: f32) {
     let whole = weights.len() / LANES * LANES;
     let (weights, rest) = weights.split_at(whole);
     let (sums, last) = sums.split_at_mut(whole);
     for (sums, weights) in sums.chunks_exact_mut(LANES).zip(weights.chunks_exact(LANES)) {
-        // SAFETY: both hold 16 values.
+        // SAFETY: both slices hold 16 values.
         unsafe {
             let p = L::load(weights.as_ptr()).mul(L::splat(factor)).widen();
             L::store_wide(L::add_wide(L::load_wide(sums.as_ptr()), p), sums.as_mut_ptr());
@@ -190,6 +195,7 @@ unsafe fn add<L: Lanes>(sums: &mut [f64], weights: &[f32], factor: f32) {
     last.iter_mut().zip(rest).for_each(|(sum, weight)| *sum += f64::from(weight * factor));
 }
 
+/// Replaces each entry of `largest` by the entry of `row` if that is larger.
 #[inline(always)]
 fn raise(largest: &mut [f32], row: &[f32]) {
     for (largest, p) in largest.iter_mut().zip(row) {

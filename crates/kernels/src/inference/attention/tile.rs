@@ -1,4 +1,4 @@
-//! Keys and values on their way from a cache into tiles of f32.
+//! Converts cached keys and values into tiles of f32.
 
 use half::f16;
 
@@ -8,7 +8,7 @@ use crate::{
     lanes::{LANES, Lanes},
 };
 
-/// Some rows of a cache.
+/// `count` rows of a cache, starting at row `from`.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) floats: Floats<'a>,
@@ -26,32 +26,34 @@ impl<'a> Rows<'a> {
         Rows { from: self.from + first, count, ..self }
     }
 
-    /// Converts the rows to f32 rows of `width`; what is behind a row's end stays as it is.
+    /// Writes the rows to `tile` as f32, `width` floats apart. The padding at the end of each row is not
+    /// written.
     ///
     /// # Safety
-    /// The instructions of `L` must be present.
+    /// The machine must have the instructions of `L`.
     #[inline(always)]
     pub(super) unsafe fn load<L: Lanes>(self, width: usize, tile: &mut [f32]) {
         for (i, to) in tile.chunks_exact_mut(width).take(self.count).enumerate() {
             let row = self.from + i;
             let range = row * self.head_dim..(row + 1) * self.head_dim;
             match self.floats {
-                // SAFETY: passed on.
+                // SAFETY: the caller upholds the contract.
                 Floats::F16(halves) => unsafe {
                     convert(to, &halves[range], |at| L::load_f16(at), f16::to_f32)
                 },
                 Floats::F32(floats) => to[..self.head_dim].copy_from_slice(&floats[range]),
-                // SAFETY: passed on.
+                // SAFETY: the caller upholds the contract.
                 Floats::Packed(packed) => unsafe { packed.load::<L>(row, to) },
             }
         }
     }
 
-    /// Converts the rows to f32 columns: `[width, stride]`, whole registers of rows, those behind the last of any
-    /// value. `staging` holds 16 rows of `width`.
+    /// Writes the rows as columns of an f32 matrix `[width, stride]`. It writes whole registers of 16
+    /// columns, so the columns after the last row get unspecified values. `staging` is a buffer of 16 rows of
+    /// `width` floats.
     ///
     /// # Safety
-    /// The instructions of `L` must be present.
+    /// The machine must have the instructions of `L`.
     #[inline(always)]
     pub(super) unsafe fn turn<L: Lanes>(
         self,
@@ -64,7 +66,7 @@ impl<'a> Rows<'a> {
         for first in (0..self.count).step_by(LANES) {
             let rows = self.part(first, LANES.min(self.count - first));
             let whole = rows.count == LANES && width == self.head_dim;
-            // SAFETY: the rows are inside the cache or the staging, the columns inside theirs.
+            // SAFETY: the rows are inside the cache or inside `staging`, the columns inside `columns`.
             unsafe {
                 let to = columns.as_mut_ptr().add(first);
                 match self.floats {
@@ -86,11 +88,12 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Turns 16 rows of `width` square by square; `load` gives 16 values from a place in `[16, width]` on.
+/// Transposes 16 rows of `width` in squares of 16 x 16. `load` returns the 16 values at an offset in
+/// `[16, width]`.
 #[inline(always)]
 unsafe fn squares<L: Lanes>(width: usize, load: impl Fn(usize) -> L, stride: usize, to: *mut f32) {
     for channel in (0..width).step_by(LANES) {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract.
         unsafe {
             let mut rows = [L::splat(0.0); LANES];
             for (i, row) in rows.iter_mut().enumerate() {

@@ -1,8 +1,8 @@
-//! bf16 weights on the tile unit.
+//! Products with bf16 weights on the AMX tile unit.
 //!
-//! An f32 has 24 significant bits, a bf16 eight: an activation is exactly the sum of three bf16 numbers, and the
-//! products of these with bf16 weights are exact in f32. So nothing is rounded but the sums. The weights are the left
-//! operand, read where they lie; the activations are packed as the right one.
+//! An f32 has 24 significant bits and a bf16 has eight, so an activation is exactly the sum of three bf16
+//! numbers, whose products with bf16 weights are exact in f32. Only the sums are rounded. The weights are the
+//! left operand and are read in place; the activations are packed as the right operand.
 
 mod pack;
 mod tiles;
@@ -16,19 +16,22 @@ use tiles::Product;
 
 use crate::{scatter::Scatter, transpose::transpose};
 
-/// Rows of weights, or tokens, in a tile.
+/// Number of rows of weights, or of tokens, in a tile.
 const SIDE: usize = 16;
-/// Columns that one step multiplies.
+/// Number of columns that one step multiplies.
 const DEPTH: usize = 32;
-/// bf16 numbers that make up an f32.
+/// Number of bf16 numbers into which an f32 is split.
 const PARTS: usize = 3;
-/// Most rows whose sums stay in tiles: with the three parts of the activations and the weights that makes eight tiles.
+/// The largest number of rows whose sums stay in tiles. Their sums take four of the eight tiles. The three
+/// parts of the activations, and the weights, take the other four.
 const ROWS: usize = 4 * SIDE;
-/// Rows that one task handles for all tokens; they stay in the second-level cache.
+/// Number of rows in a task, which multiplies them by all tokens. These rows stay in the second-level cache.
 const TASK_ROWS: usize = 3 * ROWS;
 
+/// Writes `x [tokens, cols]` times the transpose of `weights [rows, cols]` to `out`.
+///
 /// # Safety
-/// The tile unit must be present and nobody else may write `out`.
+/// The machine must have the tile unit, and no one else may write `out`.
 pub(super) unsafe fn matmul(x: &[f32], cols: usize, weights: &[bf16], out: Scatter<'_, f32>) {
     let (packed, rows) = (Packed::new(x, cols), weights.len() / cols);
     let scratch = || vec![bf16::ZERO; SIDE * packed.steps * DEPTH];
@@ -42,23 +45,25 @@ pub(super) unsafe fn matmul(x: &[f32], cols: usize, weights: &[bf16], out: Scatt
     });
 }
 
+/// The operands of a task.
 struct Task<'a> {
     packed: &'a Packed,
     weights: &'a [bf16],
     cols: usize,
-    /// 16 rows of whole steps.
+    /// Buffer for 16 rows of weights, padded to whole steps.
     scratch: &'a mut [bf16],
     out: Scatter<'a, f32>,
 }
 
 impl Task<'_> {
-    /// The tokens of the group that starts at `first` times some rows.
+    /// Multiplies the group of up to 16 tokens that starts at `first` by a range of rows.
     ///
     /// # Safety
     /// As [`matmul`], for these rows.
     unsafe fn group(&mut self, first: usize, range: Range<usize>) {
         let tokens = SIDE.min(self.packed.tokens - first);
-        // More streams than the prefetchers follow slow a single pass over the weights down.
+        // With few tokens, the weights are read only once. Such a pass is slower if it reads more rows at a
+        // time than the prefetchers can follow.
         let most = if self.packed.tokens > SIDE { ROWS } else { ROWS / 2 };
         let mut sums = [[0.0; SIDE]; ROWS];
         let mut row = range.start;
@@ -80,7 +85,7 @@ impl Task<'_> {
             }
             let left = if whole { stored } else { &self.scratch[..] };
             let product = Product { left, stride, right: self.packed.group(first), tokens };
-            // SAFETY: the caller vouches for the unit and the rows.
+            // SAFETY: the caller guarantees the unit and the rows.
             unsafe {
                 match count {
                     ROWS => product.sum::<4>(&mut sums),
@@ -96,7 +101,7 @@ impl Task<'_> {
 
 const HALF: usize = ROWS / 2;
 
-/// Writes sums `[rows, 16]`, of which the first `tokens` columns count.
+/// Writes the first `tokens` columns of the sums `[rows, 16]` to `out`, from token `first` and row `row` on.
 ///
 /// # Safety
 /// No other thread may write these cells.
@@ -104,17 +109,17 @@ unsafe fn put(sums: &mut [[f32; SIDE]], row: usize, first: usize, tokens: usize,
     if tokens < SIDE || sums.len() < SIDE {
         for (r, sums) in sums.iter().enumerate() {
             for (t, sum) in sums[..tokens].iter().enumerate() {
-                // SAFETY: passed on.
+                // SAFETY: the caller upholds the contract.
                 unsafe { out.put(first + t, row + r, *sum) }
             }
         }
         return;
     }
     for (b, block) in sums.as_chunks_mut::<SIDE>().0.iter_mut().enumerate() {
-        // SAFETY: both are 256 words of four bytes, and any bits are valid in both.
+        // SAFETY: both types are 256 words of four bytes, and any bits are valid in both.
         transpose(unsafe { &mut *(&raw mut *block).cast() });
         for (t, sums) in block.iter().enumerate() {
-            // SAFETY: passed on.
+            // SAFETY: the caller upholds the contract.
             unsafe { out.row(first + t, row + b * SIDE, SIDE).copy_from_slice(sums) }
         }
     }

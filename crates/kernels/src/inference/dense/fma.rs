@@ -1,5 +1,7 @@
-//! Fused multiply-adds on sixteen lanes: lane `i` sums columns `i`, `i + 16` ..., then the lanes are added in a fixed
-//! order, so that neither the shape of a register tile nor the blocking for the caches shows in a result.
+//! Products by fused multiply-adds on sixteen lanes.
+//!
+//! Lane `i` sums the columns `i`, `i + 16` and so on; then the lanes are added in a fixed order. So the
+//! results depend neither on the shape of a register tile nor on the size of the blocks that stay in a cache.
 
 use std::ops::Range;
 
@@ -13,27 +15,32 @@ use crate::{
     scatter::Scatter,
 };
 
-/// Rows that one task handles; their f32 form stays in the second-level cache.
+/// Number of rows in a task. Their f32 copy stays in the second-level cache.
 const TASK_ROWS: usize = 64;
-/// Up to this many tokens, weights go from the file to registers without an f32 copy.
+/// With at most this many tokens, weights are loaded from the file directly into registers, without an f32
+/// copy.
 const STREAM_TOKENS: usize = 3;
-/// Tokens and columns that stay in the first-level cache while the task's rows pass.
+/// Number of tokens in a block of activations, which stays in the first-level cache while all rows of the
+/// task are read.
 const BLOCK_TOKENS: usize = 12;
+/// Number of columns in such a block.
 const BLOCK_COLS: usize = 512;
-/// Bytes from the weights in use to those fetched ahead, row by row.
+/// Prefetch distance within each row of weights, in bytes.
 const AHEAD: usize = 512;
 
-/// A type that weights are stored in.
+/// A storage type of weights.
 trait Stored: Copy + Default {
+    /// Loads sixteen weights as f32.
+    ///
     /// # Safety
-    /// As [`Lanes::load`].
+    /// The caller must uphold the contract of [`Lanes::load`].
     unsafe fn load<L: Lanes>(at: *const Self) -> L;
 }
 
 impl Stored for f32 {
     #[inline(always)]
     unsafe fn load<L: Lanes>(at: *const f32) -> L {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract.
         unsafe { L::load(at) }
     }
 }
@@ -41,7 +48,7 @@ impl Stored for f32 {
 impl Stored for f16 {
     #[inline(always)]
     unsafe fn load<L: Lanes>(at: *const f16) -> L {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract.
         unsafe { L::load_f16(at) }
     }
 }
@@ -49,7 +56,7 @@ impl Stored for f16 {
 impl Stored for bf16 {
     #[inline(always)]
     unsafe fn load<L: Lanes>(at: *const bf16) -> L {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract.
         unsafe { L::load_bf16(at) }
     }
 }
@@ -58,13 +65,16 @@ impl Stored for bf16 {
 struct Job<'a> {
     /// Rows of whole registers, padded with zeros.
     x: &'a [f32],
+    /// Padded number of columns.
     stride: usize,
     cols: usize,
     out: Scatter<'a, f32>,
 }
 
+/// Writes `x [tokens, cols]` times the transpose of `weights [rows, cols]` to `out`.
+///
 /// # Safety
-/// The level must be present and nobody else may write `out`.
+/// The machine must have the level, and no one else may write `out`.
 pub(super) unsafe fn matmul(level: Level, x: &[f32], cols: usize, weights: Dense<'_>, out: Scatter<'_, f32>) {
     let (rows, stride) = (weights.len(cols) / cols, padded(cols));
     let mut aligned = vec![0.0; x.len() / cols * stride];
@@ -83,7 +93,9 @@ pub(super) unsafe fn matmul(level: Level, x: &[f32], cols: usize, weights: Dense
     );
 }
 
-/// Rows whose sums stay in registers for one, two and three streamed tokens, and tokens x rows of a tile.
+/// Chooses the function for the type of the weights and the number of tokens. The first three literals are
+/// the numbers of rows whose sums stay in registers for one, two and three streamed tokens. The last two are
+/// the tokens and the rows of a register tile.
 macro_rules! shapes {
     ($lanes:ty, $job:ident, $weights:ident, $range:ident, $tile:ident, $one:literal $two:literal $three:literal, $t:literal x $s:literal) => {
         match ($weights, $job.tokens()) {
@@ -102,6 +114,9 @@ macro_rules! shapes {
     };
 }
 
+/// Multiplies all tokens by a range of rows. `tile` is a buffer for an f32 copy of these rows; it is empty if
+/// the rows are streamed.
+///
 /// # Safety
 /// The level must be present and no other thread may write these rows.
 unsafe fn rows_at(level: Level, job: &Job<'_>, weights: Dense<'_>, range: Range<usize>, tile: &mut [f32]) {
@@ -117,7 +132,7 @@ unsafe fn rows_at(level: Level, job: &Job<'_>, weights: Dense<'_>, range: Range<
             // SAFETY: passed on.
             unsafe { shapes!(lanes::Avx2, job, weights, range, tile, 4 3 2, 2 x 3) }
         }
-        // SAFETY: the caller vouches for the level.
+        // SAFETY: the caller guarantees the level.
         match level {
             Level::Avx512 => return unsafe { avx512(job, weights, range, tile) },
             Level::Avx2 => return unsafe { avx2(job, weights, range, tile) },
@@ -125,7 +140,7 @@ unsafe fn rows_at(level: Level, job: &Job<'_>, weights: Dense<'_>, range: Range<
         }
     }
     let _ = level;
-    // SAFETY: passed on.
+    // SAFETY: the caller upholds the contract.
     unsafe { shapes!(Portable, job, weights, range, tile, 1 1 1, 1 x 1) }
 }
 
@@ -134,10 +149,10 @@ impl Job<'_> {
         self.x.len() / self.stride
     }
 
-    /// `T` tokens, which are all, times rows read where they are stored, `S` at a time.
+    /// Multiplies all `T` tokens by rows that are read in place, `S` rows at a time.
     ///
     /// # Safety
-    /// As [`rows_at`].
+    /// The caller must uphold the contract of [`multiply_rows`].
     #[inline(always)]
     unsafe fn stream<L: Lanes, W: Stored, const T: usize, const S: usize>(
         &self,
@@ -159,8 +174,10 @@ impl Job<'_> {
         }
     }
 
+    /// Multiplies all `T` tokens by `S` rows, starting at `row`.
+    ///
     /// # Safety
-    /// As [`rows_at`], and `S` rows from `row` on must be there.
+    /// The caller must uphold the contract of [`multiply_rows`], and the `S` rows must exist.
     #[inline(always)]
     unsafe fn stream_rows<L: Lanes, W: Stored, const T: usize, const S: usize>(
         &self,
@@ -168,12 +185,12 @@ impl Job<'_> {
         row: usize,
     ) {
         let (cols, whole, ahead) = (self.cols, self.cols / LANES * LANES, AHEAD / size_of::<W>());
-        // SAFETY: whole registers lie inside rows; what is fetched ahead is never read by the program.
+        // SAFETY: every load is of a whole register inside a row; prefetched addresses are not read.
         unsafe {
             let w = weights.as_ptr().add(row * cols);
             let mut sums = [[L::splat(0.0); S]; T];
             for i in (0..whole).step_by(LANES) {
-                // Behind the end of these rows are the next ones.
+                // Near the end of these rows, the loop prefetches the start of the next ones.
                 let next = if i + ahead < cols { i + ahead } else { S * cols + i + ahead - cols };
                 let mut x = [L::splat(0.0); T];
                 for (t, x) in x.iter_mut().enumerate() {
@@ -202,10 +219,11 @@ impl Job<'_> {
         }
     }
 
-    /// All tokens times rows that are converted to f32 first; `T` tokens x `S` rows are a register tile.
+    /// Converts a range of rows to f32 and multiplies all tokens by them. A register tile is `T` tokens x `S`
+    /// rows.
     ///
     /// # Safety
-    /// As [`rows_at`].
+    /// The caller must uphold the contract of [`multiply_rows`].
     #[inline(always)]
     unsafe fn tiled<L: Lanes, const T: usize, const S: usize>(
         &self,
@@ -214,9 +232,9 @@ impl Job<'_> {
         tile: &mut [f32],
     ) {
         let count = range.len();
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         let mut kept = unsafe { [[L::splat(0.0); TASK_ROWS]; BLOCK_TOKENS] };
-        // SAFETY: tokens, rows and columns below are those of the job.
+        // SAFETY: all tokens, rows and columns below are inside the operands.
         unsafe {
             for (row, to) in range.clone().zip(tile.chunks_exact_mut(self.stride)) {
                 fill::<L>(weights, self.cols, row, to);
@@ -244,8 +262,11 @@ impl Job<'_> {
         }
     }
 
+    /// Multiplies all tokens of a block by the `S` rows from `row` on. `kept` holds the sums between blocks
+    /// of columns.
+    ///
     /// # Safety
-    /// As [`rows_at`].
+    /// The caller must uphold the contract of [`multiply_rows`].
     #[inline(always)]
     unsafe fn columns<L: Lanes, const T: usize, const S: usize>(
         &self,
@@ -267,8 +288,10 @@ impl Job<'_> {
         }
     }
 
+    /// Multiplies `T` tokens of the block by `S` rows.
+    ///
     /// # Safety
-    /// As [`rows_at`].
+    /// The caller must uphold the contract of [`multiply_rows`].
     #[inline(always)]
     unsafe fn register_tile<L: Lanes, const T: usize, const S: usize>(
         &self,
@@ -311,10 +334,10 @@ impl Job<'_> {
         }
     }
 
-    /// Adds up lanes and writes `T` tokens x `S` rows.
+    /// Adds the lanes of each sum and writes the results of `T` tokens x `S` rows.
     ///
     /// # Safety
-    /// As [`rows_at`].
+    /// The caller must uphold the contract of [`multiply_rows`].
     #[inline(always)]
     unsafe fn finish<L: Lanes, const T: usize, const S: usize>(
         &self,
@@ -324,7 +347,7 @@ impl Job<'_> {
     ) {
         for (t, sums) in sums.iter().enumerate() {
             for s in (0..S).step_by(4) {
-                // SAFETY: passed on.
+                // SAFETY: the caller upholds the contract.
                 unsafe {
                     let mut four = [L::splat(0.0); 4];
                     four[..4.min(S - s)].copy_from_slice(&sums[s..S.min(s + 4)]);
@@ -341,16 +364,19 @@ impl Job<'_> {
 struct Part<'a> {
     /// The task's rows in f32.
     tile: &'a [f32],
+    /// Columns of the block.
     cols: Range<usize>,
+    /// Tokens of the block.
     tokens: Range<usize>,
-    /// The task's first row.
+    /// Index of the first row of the task.
     start: usize,
 }
 
+/// Asks the CPU to load a cache line.
 #[inline(always)]
 fn prefetch<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint; SSE is part of x86-64.
+    // SAFETY: a prefetch is only a hint; SSE is part of x86-64.
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
     }
@@ -358,14 +384,14 @@ fn prefetch<T>(at: *const T) {
     let _ = at;
 }
 
-/// A row as f32 in front of a padded one.
+/// Writes a row as f32 to the start of a padded row.
 ///
 /// # Safety
-/// The instructions of `L` must be there.
+/// The machine must have the instructions of `L`.
 #[inline(always)]
 unsafe fn fill<L: Lanes>(weights: Dense<'_>, cols: usize, row: usize, to: &mut [f32]) {
     let range = row * cols..(row + 1) * cols;
-    // SAFETY: passed on.
+    // SAFETY: the caller upholds the contract.
     unsafe {
         match weights {
             Dense::F32(w) => to[..cols].copy_from_slice(&w[range]),
@@ -376,7 +402,10 @@ unsafe fn fill<L: Lanes>(weights: Dense<'_>, cols: usize, row: usize, to: &mut [
     }
 }
 
-/// Converts `from` into the front of `to`.
+/// Converts `from` to f32 at the start of `to`. `load` converts 16 values, `convert_one` converts one.
+///
+/// # Safety
+/// The machine must have the instructions of `L`.
 #[inline(always)]
 pub(crate) unsafe fn convert<L: Lanes, T: Copy>(
     to: &mut [f32],

@@ -1,9 +1,10 @@
-//! An output head in int8, and how far off its products can be.
+//! An LM head in int8 with bounds on the errors of its products.
 //!
-//! A row of weights is int8 with one factor, the largest in size as 127. Activations are the sum of two int8 numbers,
-//! `128 a + b`, so that their own rounding hardly counts. Each row keeps the norm of what its rounding lost: with the norm
-//! of the activations that bounds the error of its product (Cauchy and Schwarz), and rows that cannot be among the
-//! largest are known without their exact products.
+//! Each row of weights is stored as int8 with one scale, so that its largest absolute weight is 127. Each
+//! activation is the sum of two int8 numbers, `128 a + b`, so its rounding error is small in comparison. Each
+//! row also stores the norm of its rounding error. This norm times the norm of the activations bounds the
+//! error of the product (Cauchy-Schwarz inequality). So a row whose exact product cannot be among the largest
+//! is recognised without computing that product.
 
 mod activations;
 mod product;
@@ -15,11 +16,12 @@ use rayon::prelude::*;
 
 use crate::{Isa, isa, lanes::MAGIC, scatter::Scatter, simd::dispatch};
 
-/// Rows are padded with zeros to whole registers.
+/// Rows are padded with zeros to a multiple of this number of bytes, a whole register.
 const LINE: usize = 64;
-/// The most columns for which no sum of products can leave `i32`: `255 * 127 * 2^16 < 2^31`.
+/// The largest number of columns for which a sum of products cannot overflow `i32`:
+/// `255 * 127 * 2^16 < 2^31`.
 const MAX_COLS: usize = 1 << 16;
-/// Rows that one task handles for all tokens.
+/// Number of rows in a task, which multiplies them by all tokens.
 const TASK_ROWS: usize = 64;
 
 /// Weights `[rows, cols]` rounded to int8, row by row.
@@ -27,29 +29,29 @@ const TASK_ROWS: usize = 64;
 pub struct Int8 {
     cols: usize,
     stride: usize,
-    /// `[rows, stride]`, from -127 to 127.
+    /// Integers from -127 to 127, `[rows, stride]`.
     values: Pages,
     rows: Vec<Row>,
 }
 
-/// What is known of a row.
+/// The scale of a rounded row and the bounds of its rounding error.
 #[derive(Clone, Copy, Debug, Default)]
 struct Row {
     /// Factor that turns integers back into weights.
     scale: f32,
     /// Sum of the integers.
     sum: i32,
-    /// At least the norm of the weights less their rounded form.
+    /// An upper bound of the norm of the rounding error.
     error: f32,
-    /// At least the norm of the weights.
+    /// An upper bound of the norm of the weights.
     norm: f32,
 }
 
 impl Int8 {
-    /// Rounds rows that `write` writes as finite f32.
+    /// Rounds the rows to int8. `write(row, out)` writes a row as finite f32.
     ///
     /// # Errors
-    /// When the system has no room, or there are not 1 to 65,536 columns.
+    /// Returns an error if there is not enough memory, or if `cols` is not in 1 to 65,536.
     pub fn quantise(
         rows: usize,
         cols: usize,
@@ -72,25 +74,26 @@ impl Int8 {
         Ok(Int8 { cols, stride, values, rows: found })
     }
 
-    /// Bytes that a product reads.
+    /// Returns the number of bytes of the weights that a product reads.
     pub fn bytes(&self) -> usize {
         self.values.len() + self.rows.len() * size_of::<Row>()
     }
 
-    /// `x [tokens, cols]` times the transpose: about what the exact weights give, `[tokens, rows]`.
+    /// Returns `x [tokens, cols]` times the transpose of the rounded weights, `[tokens, rows]`. The results
+    /// approximate the products with the exact weights.
     ///
-    /// A token's products depend on that token only, and every instruction set gives the same bits.
+    /// The products of a token depend only on that token, and every instruction set gives the same bits.
     ///
     /// # Panics
-    /// When `x` does not hold whole tokens.
+    /// Panics if `x` does not hold whole tokens.
     pub fn multiply(&self, x: &[f32]) -> Vec<f32> {
         self.products(isa(), &self.activations(x))
     }
 
-    /// [`Int8::multiply`] by a chosen set of instructions.
+    /// Computes [`Int8::multiply`] with a given instruction set.
     ///
     /// # Panics
-    /// As [`Int8::multiply`], and when the set is not [available](Isa::available).
+    /// Panics as [`Int8::multiply`] does, and if the instruction set is not [available](Isa::available).
     pub fn multiply_with(&self, isa: Isa, x: &[f32]) -> Vec<f32> {
         assert!(Isa::available().contains(&isa), "{isa} is not available on this machine");
         self.products(isa, &self.activations(x))
@@ -111,7 +114,7 @@ impl Int8 {
             let mut sums = [[0; 2]; TASK_ROWS];
             for (token, x) in x.iter().enumerate() {
                 product::sums(isa, x, self, first, &mut sums[..count]);
-                // SAFETY: every task writes its own rows.
+                // SAFETY: every task writes only its own rows.
                 let out = unsafe { scatter.row(token, first, count) };
                 for ((out, [high, low]), row) in out.iter_mut().zip(&sums).zip(&self.rows[first..]) {
                     let sum = 128 * i64::from(*high) + i64::from(*low);
@@ -140,7 +143,8 @@ fn round_row(row: &[f32], out: &mut [u8]) -> Row {
         }
     }
     let scale = largest.iter().fold(0.0f32, |a, &b| if b > a { b } else { a }) / 127.0;
-    // Of numbers so small that this is infinite nothing is kept; the error says so.
+    // If the weights are so small that the inverse is infinite, all of them are rounded to 0. The error bound
+    // covers this case.
     let inverse = 1.0 / scale;
     let inverse = if inverse.is_finite() { inverse } else { 0.0 };
     let (mut errors, mut squares, mut sums) = ([0.0f64; LANES], [0.0f64; LANES], [0i32; LANES]);
@@ -167,7 +171,7 @@ mod tests {
     use super::*;
     use crate::inference::dense::{Dense, matmul_rows_at, matmul_with};
 
-    /// Numbers in [-1, 1).
+    /// Returns uniform numbers in [-1, 1).
     fn numbers(seed: u64, count: usize) -> Vec<f32> {
         let mut state = seed;
         let mut next = || {
@@ -182,7 +186,7 @@ mod tests {
         Int8::quantise(weights.len() / cols, cols, write).unwrap()
     }
 
-    /// Rows of which many are equal, or differ in the last bit of one weight: bf16 numbers as f32.
+    /// Returns rows of bf16 numbers as f32. Many rows are equal or differ in the last bit of one weight.
     fn near_ties(seed: u64, rows: usize, cols: usize) -> Vec<f32> {
         let kinds = numbers(seed, 5 * cols);
         let mut weights: Vec<f32> = Vec::new();
@@ -198,7 +202,7 @@ mod tests {
         weights
     }
 
-    /// Rows by their products, the greatest first, the first row first among equals.
+    /// Returns the rows sorted by their products, largest first; equal rows are sorted by index.
     fn ranked(products: &[f32]) -> Vec<u32> {
         let mut rows: Vec<u32> = (0..products.len() as u32).collect();
         rows.sort_by(|a, b| products[*b as usize].total_cmp(&products[*a as usize]).then(a.cmp(b)));
@@ -210,7 +214,7 @@ mod tests {
         fn every_set_sums_exactly(rows in 1usize..140, cols in 1usize..200, seed: u64, big in 0u32..3) {
             let mut w = numbers(seed, rows * cols);
             if big > 0 {
-                // Every weight at the ends of the range.
+                // Every weight is at an end of the range.
                 w.iter_mut().for_each(|w| *w = w.signum());
             }
             let mut x = numbers(!seed, cols);
@@ -277,7 +281,7 @@ mod tests {
                     for row in order.iter().filter(|row| exact[**row as usize] >= least) {
                         prop_assert!(list.contains(row), "{isa}: row {row}");
                     }
-                    // What is multiplied alone has the bits it has among all.
+                    // Rows that are multiplied alone give the same bits as among all rows.
                     let some = matmul_rows_at(*isa, &x, cols, weights, &list);
                     for (row, product) in list.iter().zip(some) {
                         prop_assert_eq!(product.to_bits(), exact[*row as usize].to_bits(), "{} row {}", isa, row);

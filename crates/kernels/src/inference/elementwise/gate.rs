@@ -1,4 +1,4 @@
-//! The gate of the MLP.
+//! The gate of the MLP, optionally fused with the norm and the quantisation that follow it.
 
 use rayon::prelude::*;
 
@@ -9,10 +9,10 @@ use crate::{
     vector::exp,
 };
 
-/// `gate = activation(gate) * up`, value by value.
+/// Replaces `gate` by `activation(gate) * up`, value by value.
 ///
 /// # Panics
-/// When the lengths differ.
+/// Panics if the lengths differ.
 pub fn gate(activation: Gate, gate: &mut [f32], up: &[f32]) {
     assert_eq!(gate.len(), up.len(), "gate and up are [tokens, width]");
     let tasks = gate.par_chunks_mut(super::TASK).zip(up.par_chunks(super::TASK));
@@ -34,11 +34,13 @@ fn gate_some(activation: Gate, gate: &mut [f32], up: &[f32]) {
 }
 
 impl Quantized {
-    /// Fills it with a gated MLP's inner activations: `activation(gates) * up`, normed if there is a norm, `[tokens, width]`.
-    /// What is in `gates` afterwards is of no use.
+    /// Fills `self` with the quantised inner activations of a gated MLP: `activation(gates) * up`,
+    /// `[tokens, width]`, which pass through the norm first if one is given.
+    ///
+    /// The values in `gates` are unspecified afterwards.
     ///
     /// # Panics
-    /// When the lengths differ or are not whole tokens.
+    /// Panics if the lengths differ or are not whole tokens.
     pub fn fill_gated(
         &mut self,
         activation: Gate,

@@ -1,4 +1,4 @@
-//! RMS norm, to f32 or to int8 at once.
+//! RMS norm with an f32 or an int8 result.
 
 use rayon::prelude::*;
 
@@ -11,17 +11,17 @@ use crate::{
 /// An RMS norm: `y = weight * x / sqrt(mean(x^2) + eps)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Norm<'a> {
-    /// Factors on the features, `[width]`.
+    /// Factor of each feature, `[width]`.
     pub weight: &'a [f32],
     /// Added to the mean of the squares.
     pub eps: f64,
 }
 
 impl Norm<'_> {
-    /// Norms `x [tokens, width]` into `out`.
+    /// Writes the norm of `x [tokens, width]` to `out`.
     ///
     /// # Panics
-    /// When the lengths differ or are not whole tokens.
+    /// Panics if the lengths differ or are not whole tokens.
     pub fn apply(&self, x: &[f32], out: &mut [f32]) {
         let width = self.width(x);
         assert_eq!(x.len(), out.len(), "the output is as long as the input");
@@ -30,11 +30,11 @@ impl Norm<'_> {
         rows.with_min_len(task_rows(width)).for_each(one);
     }
 
-    /// Norms `x [tokens, width]` and quantises it: the same integers and factors as those of [`Quantized::new`] what
-    /// [`Norm::apply`] gives.
+    /// Writes the quantised norm of `x [tokens, width]` to `out`. The integers and scales equal those of
+    /// [`Quantized::new`] for the result of [`Norm::apply`].
     ///
     /// # Panics
-    /// When `x` is not whole tokens.
+    /// Panics if `x` does not hold whole tokens.
     pub fn quantise(&self, x: &[f32], out: &mut Quantized) {
         let width = self.width(x);
         out.reset(x.len() / width, width);
@@ -42,12 +42,13 @@ impl Norm<'_> {
         rows.with_min_len(task_rows(width)).for_each(|(x, row)| self.quantise_row(x, row));
     }
 
-    /// One token.
+    /// Quantises the norm of one token.
     pub(super) fn quantise_row(&self, x: &[f32], row: QuantizedRow<'_>) {
         assert_eq!(x.len(), row.values.len(), "a token has as many activations as the layer columns");
         (*row.scale, *row.sum) = scale_quantised(x, self.weight, factor(x, self.eps), row.values);
     }
 
+    /// Returns the number of features, which must divide the length of `x`.
     fn width(&self, x: &[f32]) -> usize {
         let width = self.weight.len();
         assert!(width > 0 && x.len().is_multiple_of(width), "activations are [tokens, {width}]");
@@ -55,12 +56,14 @@ impl Norm<'_> {
     }
 }
 
+/// Returns `1 / sqrt(mean(x^2) + eps)`.
 fn factor(x: &[f32], eps: f64) -> f32 {
     1.0 / (sum_of_squares(x) / x.len() as f64 + eps).sqrt() as f32
 }
 
 dispatch! {
-/// In f64: after a squared ReLU the squares leave the range of f32 long before the values do.
+/// Returns the sum of squares in f64, because after a squared ReLU the squares can exceed the range of f32
+/// although the values do not.
 fn sum_of_squares(x: &[f32]) -> f64 {
     let mut sums = [0.0f64; 32];
     let chunks = x.chunks_exact(32);
@@ -77,6 +80,7 @@ fn sum_of_squares(x: &[f32]) -> f64 {
 }
 
 dispatch! {
+/// Writes `weight * (x * factor)` to `out`.
 fn scale(x: &[f32], weight: &[f32], factor: f32, out: &mut [f32]) {
     for ((y, x), w) in out.iter_mut().zip(x).zip(weight) {
         *y = w * (x * factor);
@@ -85,7 +89,9 @@ fn scale(x: &[f32], weight: &[f32], factor: f32, out: &mut [f32]) {
 }
 
 dispatch! {
-/// [`scale`], then as [`quantize_activations`](crate::inference::ternary::quantize_activations).
+/// Does in one pass what [`scale`] and then
+/// [`quantize_activations`](crate::inference::ternary::quantize_activations) do. Returns the scale and the
+/// sum of the integers.
 fn scale_quantised(x: &[f32], weight: &[f32], factor: f32, out: &mut [i8]) -> (f32, i32) {
     let (weight, out) = (&weight[..x.len()], &mut out[..x.len()]);
     let mut largest = [0.0f32; 32];

@@ -1,13 +1,13 @@
-//! Rotary positions.
+//! Rotary position embeddings.
 
 use crate::simd::dispatch;
 
 dispatch! {
-/// Turns each pair `(j, j + width / 2)` of every head of `x [heads, width]` by its angle; `cos` and `sin` are
-/// `[width / 2]`.
+/// Rotates each pair `(j, j + width / 2)` of every head of `x [heads, width]` by its angle. `cos` and `sin`
+/// are `[width / 2]`.
 ///
 /// # Panics
-/// When `x` is not whole heads or the angles are not as many.
+/// Panics if `x` does not hold whole heads, or if `sin` is shorter than `cos`.
 pub fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32]) {
     let half = cos.len();
     let sin = &sin[..half];

@@ -1,6 +1,7 @@
-//! A power of two that vectorises.
+//! Computes powers of two in a way that the compiler can vectorise.
 
-/// Minimax polynomial of `2^f` on [-0.5, 0.5], highest power first: relative error below 7.8e-13.
+/// Coefficients of the minimax polynomial of `2^f` on [-0.5, 0.5], highest power first. Its relative error is
+/// below 7.8e-13.
 const POLYNOMIAL: [f64; 9] = [
     1.317_585_882_142_459e-6,
     1.530_973_729_473_456e-5,
@@ -12,14 +13,16 @@ const POLYNOMIAL: [f64; 9] = [
     0.693_147_180_546_514_4,
     0.999_999_999_999_762_3,
 ];
-/// Adding 1.5 * 2^52 leaves the nearest integer in the low bits.
+/// Adding this number, 1.5 * 2^52, leaves the nearest integer in the low bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
-/// Smaller powers are taken as this one, 1e-301: no sum beside 1 sees them.
+/// Smaller exponents are replaced by this one. `2^-1000` is about 1e-301, too small to change a sum that
+/// contains 1.
 const LOWEST: f64 = -1000.0;
 
-/// `2^t` for `t <= 1023`; relative error below 1e-12 from -1000 on.
+/// Returns `2^t` for `t <= 1023`. The relative error is below 1e-12 for `t >= -1000`.
 ///
-/// Multiplies and adds in one rounding: one instruction where there is one, the same bits where there is none.
+/// Each multiply-add rounds once: it is one instruction if the machine has it, and a library call with the
+/// same bits otherwise.
 #[inline(always)]
 pub(super) fn exp2(t: f64) -> f64 {
     let t = if t > LOWEST { t } else { LOWEST };

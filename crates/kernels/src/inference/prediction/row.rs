@@ -1,4 +1,5 @@
-//! One pass over a row of logits, tile by tile, so that each tile is read from memory once.
+//! Summarises one row of logits and compares it with a reference, in one pass that reads each tile of the row
+//! from memory once.
 
 use std::f64::consts::LOG2_E;
 
@@ -6,11 +7,11 @@ use super::{Divergence, Prediction, exp2::exp2};
 use crate::simd::dispatch;
 
 const LANES: usize = 16;
-/// Logits of a tile: with their reference's weights they stay in the first cache.
+/// Number of logits in a tile. Together with the weights of the reference they stay in the first-level cache.
 const TILE: usize = 1024;
 
 dispatch! {
-/// As [`super::predictions`] has it, of one row.
+/// Returns the entry of [`predictions`](super::predictions) for one row.
 pub(super) fn summarise(row: &[f32]) -> Option<Prediction> {
     let mut seen = Seen::NOTHING;
     for (i, tile) in row.chunks(TILE).enumerate() {
@@ -22,7 +23,7 @@ pub(super) fn summarise(row: &[f32]) -> Option<Prediction> {
 }
 
 dispatch! {
-/// As [`super::divergences`] has it, of one row.
+/// Returns the entries of [`divergences`](super::divergences) for one row, `[others]`.
 pub(super) fn compare(reference: &[f32], predicted: &Prediction, others: &[&[f32]]) -> Vec<Option<Divergence>> {
     let mut weights = [0.0; TILE];
     let mut total = [0.0; LANES];
@@ -49,21 +50,22 @@ pub(super) fn compare(reference: &[f32], predicted: &Prediction, others: &[&[f32
 }
 }
 
-/// What is known of the tiles seen so far.
+/// The prediction from the tiles read so far.
 #[derive(Clone, Copy)]
 struct Seen {
     peak: f32,
+    /// The class of the largest logit.
     best: usize,
-    /// Sums of `exp(z - peak)`.
+    /// Sums of `exp(z - peak)`, one per lane.
     sums: [f64; LANES],
-    /// 0 as long as all logits are finite, else NaN.
+    /// 0 if all logits are finite, otherwise NaN.
     finite: f32,
 }
 
 impl Seen {
     const NOTHING: Seen = Seen { peak: f32::NEG_INFINITY, best: 0, sums: [0.0; LANES], finite: 0.0 };
 
-    /// Looks for a larger peak in the tile from class `first` on.
+    /// Updates the peak with a tile whose first class is `first`.
     #[inline(always)]
     fn raise(&mut self, first: usize, tile: &[f32]) {
         let (mut peaks, mut finite) = ([f32::NEG_INFINITY; LANES], [0.0; LANES]);
@@ -75,7 +77,7 @@ impl Seen {
         self.finite += finite.iter().sum::<f32>();
         let peak = peaks.into_iter().fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
         if peak > self.peak {
-            // Nothing was summed up under a peak of minus infinity.
+            // If the old peak is minus infinity, the factor is meaningless, but all sums are still 0.
             let factor = exp2((f64::from(self.peak) - f64::from(peak)) * LOG2_E);
             self.sums.iter_mut().for_each(|sum| *sum *= factor);
             self.peak = peak;
@@ -83,12 +85,14 @@ impl Seen {
         }
     }
 
+    /// Adds the weights `exp(z - peak)` of a tile to the sums.
     #[inline(always)]
     fn weigh(&mut self, tile: &[f32]) {
         let (sums, peak) = (&mut self.sums, f64::from(self.peak));
         each(tile.len(), |lane, i| sums[lane] += weight(tile[i], peak));
     }
 
+    /// Returns the prediction, or `None` if a logit is not finite.
     #[inline(always)]
     fn prediction(&self) -> Option<Prediction> {
         let finite = self.finite == 0.0 && self.peak > f32::NEG_INFINITY;
@@ -97,12 +101,13 @@ impl Seen {
     }
 }
 
+/// Returns `exp(z - peak)`.
 #[inline(always)]
 fn weight(z: f32, peak: f64) -> f64 {
     exp2((f64::from(z) - peak) * LOG2_E)
 }
 
-/// Writes the weights of a tile and adds them up.
+/// Writes the weights of a tile and adds them to `total`.
 #[inline(always)]
 fn weigh(tile: &[f32], peak: f32, weights: &mut [f64], total: &mut [f64; LANES]) {
     let peak = f64::from(peak);
@@ -112,7 +117,7 @@ fn weigh(tile: &[f32], peak: f32, weights: &mut [f64], total: &mut [f64; LANES])
     });
 }
 
-/// Adds `w (z_p - z_q)`.
+/// Adds `weight * (z_p - z_q)` of a tile to `differences`.
 #[inline(always)]
 fn add_differences(weights: &[f64], reference: &[f32], tile: &[f32], apart: &mut [f64; LANES]) {
     let (weights, reference) = (&weights[..tile.len()], &reference[..tile.len()]);
@@ -122,7 +127,7 @@ fn add_differences(weights: &[f64], reference: &[f32], tile: &[f32], apart: &mut
     });
 }
 
-/// Calls `f` for every index below `count` with the lane that it belongs to.
+/// Calls `f(lane, index)` for every index below `count`, where `lane` is the lane that sums this index.
 #[inline(always)]
 fn each(count: usize, mut f: impl FnMut(usize, usize)) {
     let whole = count / LANES * LANES;

@@ -1,19 +1,22 @@
-//! `tdpbsud`: sixteen tokens times sixteen rows of 64 columns in one instruction.
+//! The kernel for AMX. `tdpbsud` multiplies sixteen tokens by sixteen rows of 64 columns in one instruction.
 
 use std::arch::asm;
 
 use crate::amx;
 
-/// Tiles of columns that are multiplied before going on to other tokens: the codes of two groups then stay in the
-/// first-level cache, which the second one's bandwidth needs.
+/// Number of tiles of columns that are multiplied before the loop moves to other tokens. It is so small that
+/// the codes of two groups stay in the first-level cache; reading them from the second-level cache would be
+/// too slow.
 const CHUNK: usize = 16;
+/// Number of unpacked bytes in a tile.
 const CODE_TILE: usize = 1024;
 
-/// `tokens` tokens times `groups` unpacked groups: `out[token][16 * group + row]`. What is beyond them up to the next
-/// 16 tokens and the next even group must be readable and writable too.
+/// Multiplies `tokens` tokens by `groups` unpacked groups and writes the sums to
+/// `out[token][16 * group + row]`.
 ///
 /// # Safety
-/// The tile unit must be available; every pointer must be valid for its shape.
+/// The tile unit must be available, and every pointer must be valid for its shape. Memory up to the next
+/// multiple of 16 tokens and up to the next even number of groups must also be readable and writable.
 pub(super) unsafe fn block(
     tokens: usize,
     groups: usize,
@@ -22,7 +25,7 @@ pub(super) unsafe fn block(
     (out, out_stride): (*mut i32, usize),
 ) {
     let tiles = group_bytes / CODE_TILE;
-    // SAFETY: the caller vouches for the unit and the shapes.
+    // SAFETY: the caller guarantees the unit and the shapes.
     unsafe {
         amx::configure();
         for group in (0..groups).step_by(2) {
@@ -40,8 +43,10 @@ pub(super) unsafe fn block(
     }
 }
 
-/// `count` tiles of columns of 32 tokens times two groups. Two tiles of tokens and two of rows make four products from
-/// four loads.
+/// Multiplies 32 tokens by two groups over `count` tiles of columns. If `resume` is true, it adds to the sums
+/// in `out`.
+///
+/// Two tiles of tokens and two tiles of rows give four products from four loads.
 ///
 /// # Safety
 /// The tiles must be configured; every pointer must be valid for its shape.
@@ -52,8 +57,8 @@ unsafe fn two_by_two(
     (out, out_stride): (*mut i32, usize),
     resume: bool,
 ) {
-    // SAFETY: the caller vouches for the shapes. Tile registers are outside the compiler's allocation, so that separate
-    // statements may hand values over in them; nothing between these touches tiles.
+    // SAFETY: the caller guarantees the shapes. The compiler does not allocate tile registers, so separate
+    // statements may pass values in them; no code between these statements uses tiles.
     unsafe {
         let (below, bytes) = (out.add(16 * out_stride), out_stride * 4);
         if resume {
@@ -86,10 +91,10 @@ unsafe fn two_by_two(
     }
 }
 
-/// [`two_by_two`] for sixteen tokens.
+/// Does the same as [`two_by_two`] for sixteen tokens.
 ///
 /// # Safety
-/// As [`two_by_two`].
+/// The caller must uphold the contract of [`two_by_two`].
 unsafe fn one_by_two(
     (x, x_stride): (*const i8, usize),
     (codes, group_bytes): (*const u8, usize),

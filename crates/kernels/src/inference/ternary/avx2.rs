@@ -1,35 +1,39 @@
-//! `vpmaddubsw` on 256-bit registers: eight rows at a time.
+//! The kernels for AVX2. `vpmaddubsw` on 256-bit registers multiplies eight rows at a time.
 //!
-//! A pair of products is at most `2 * 2 * 128` in size, so that 63 of them fit 16 bits; only then are they widened.
+//! The absolute value of a pair of products is at most `2 * 2 * 128`, so the sum of 63 pairs fits 16 bits.
+//! Sums are widened to 32 bits before they have more pairs.
 
 use std::arch::x86_64::*;
 
-/// Vectors of packed bytes (each four pairs a lane) between widenings: 60 pairs.
+/// Number of vectors of packed bytes between widenings. Each vector adds four pairs to a lane, which makes 60
+/// pairs.
 const PACKED_STEPS: usize = 15;
-/// Vectors of codes (each one pair a lane) between widenings.
+/// Number of vectors of codes between widenings. Each vector adds one pair to a lane.
 const UNPACKED_STEPS: usize = 60;
 
+/// Loads 32 bytes.
+///
 /// # Safety
 /// `at` must be valid for 32 bytes.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn load(at: *const u8) -> __m256i {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller upholds the contract.
     unsafe { _mm256_loadu_si256(at.cast()) }
 }
 
-/// Four activations for every row.
+/// Loads four activations and repeats them for every row.
 ///
 /// # Safety
 /// `at` must be valid for 4 bytes.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn broadcast(at: *const i8) -> __m256i {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller upholds the contract.
     _mm256_set1_epi32(unsafe { at.cast::<i32>().read_unaligned() })
 }
 
-/// `T` tokens times one group straight from its packed bytes: `out[token][row]`.
+/// Multiplies `T` tokens by one packed group and writes the sums to `out[token][row]`.
 ///
 /// # Safety
 /// Needs AVX2; every pointer must be valid for its shape.
@@ -60,7 +64,8 @@ pub(super) unsafe fn packed<const T: usize>(
                 for (plane, codes) in planes.iter().enumerate() {
                     let codes = _mm256_and_si256(*codes, mask);
                     for (t, pairs) in pairs.iter_mut().enumerate() {
-                        // SAFETY: a packed vector holds sixteen columns, a quarter of its bytes.
+                        // SAFETY: 64 packed bytes hold sixteen columns, so byte `i` belongs to column
+                        // `i / 4`.
                         let x = unsafe { broadcast(x.add(t * x_stride + i / 4 + plane * 4)) };
                         pairs[half] = _mm256_add_epi16(pairs[half], _mm256_maddubs_epi16(codes, x));
                     }
@@ -69,20 +74,20 @@ pub(super) unsafe fn packed<const T: usize>(
         }
         widen(&mut sums, &pairs, ones);
     }
-    // SAFETY: sixteen results for each token.
+    // SAFETY: the caller guarantees room for sixteen results per token.
     unsafe { store(&sums, out, out_stride) }
 }
 
-/// One byte a code.
+/// Unpacks the codes into one byte per code.
 ///
 /// # Safety
-/// Needs AVX2; `codes` holds four bytes for each packed one.
+/// Needs AVX2; `codes` must hold four bytes for each packed byte.
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn unpack(packed: &[u8], codes: &mut [u8]) {
     super::portable::unpack(packed, codes);
 }
 
-/// Four tokens times one unpacked group: `out[token][row]`.
+/// Multiplies four tokens by one unpacked group and writes the sums to `out[token][row]`.
 ///
 /// # Safety
 /// Needs AVX2; every pointer must be valid for its shape.
@@ -97,7 +102,8 @@ pub(super) unsafe fn unpacked(
     for first in (0..group_bytes).step_by(64 * UNPACKED_STEPS) {
         let mut pairs = [[_mm256_setzero_si256(); 2]; 4];
         for i in (first..group_bytes.min(first + 64 * UNPACKED_STEPS)).step_by(64) {
-            // SAFETY: 64 codes from `i` on are inside the group, and a sixteenth as many activations in each token.
+            // SAFETY: 64 codes from `i` on are inside the group, and their four activations are inside each
+            // token.
             unsafe {
                 let codes = [load(codes.add(i)), load(codes.add(i + 32))];
                 for (t, pairs) in pairs.iter_mut().enumerate() {
@@ -110,10 +116,11 @@ pub(super) unsafe fn unpacked(
         }
         widen(&mut sums, &pairs, ones);
     }
-    // SAFETY: sixteen results for each token.
+    // SAFETY: the caller guarantees room for sixteen results per token.
     unsafe { store(&sums, out, out_stride) }
 }
 
+/// Adds sums of 16 bits to sums of 32 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn widen<const T: usize>(sums: &mut [[__m256i; 2]; T], pairs: &[[__m256i; 2]; T], ones: __m256i) {
@@ -124,14 +131,16 @@ fn widen<const T: usize>(sums: &mut [[__m256i; 2]; T], pairs: &[[__m256i; 2]; T]
     }
 }
 
+/// Writes sixteen results per token; tokens are `stride` results apart.
+///
 /// # Safety
-/// `out` must have room for sixteen results every `stride`, once a token.
+/// `out` must be valid for these results.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn store<const T: usize>(sums: &[[__m256i; 2]; T], out: *mut i32, stride: usize) {
     for (t, sums) in sums.iter().enumerate() {
         for (half, sum) in sums.iter().enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller upholds the contract.
             unsafe { _mm256_storeu_si256(out.add(t * stride + half * 8).cast(), *sum) };
         }
     }

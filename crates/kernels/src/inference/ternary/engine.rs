@@ -1,18 +1,18 @@
-//! Which kernel multiplies a block of tokens and groups.
+//! Chooses the kernel that multiplies a block of tokens by a block of groups.
 
 use super::portable;
 #[cfg(target_arch = "x86_64")]
 use super::{amx, avx2, avx512};
 use crate::Isa;
 
-/// Tokens of a block.
+/// The largest number of tokens in a block.
 pub(super) const TOKENS: usize = 64;
-/// Groups of a block.
+/// The largest number of groups in a block.
 pub(super) const GROUPS: usize = 4;
-/// From a result to the same row's of the next token.
+/// Distance between the results of neighbouring tokens for the same row, in results.
 pub(super) const OUT_STRIDE: usize = GROUPS * super::GROUP;
 
-/// Rows of bytes equally far apart: the first and the distance.
+/// Equally spaced rows: a pointer to the first row and the distance between rows.
 pub(super) type Rows<T> = (*const T, usize);
 
 /// The kernels of an instruction set.
@@ -30,7 +30,8 @@ pub(super) enum Engine {
 }
 
 impl Engine {
-    /// Of an available instruction set. AVX-512 without VNNI multiplies as AVX2 does.
+    /// Returns the engine of an instruction set that this machine has. AVX-512 without VNNI uses the kernels
+    /// of AVX2.
     pub(super) fn new(isa: Isa) -> Engine {
         match isa {
             #[cfg(target_arch = "x86_64")]
@@ -70,10 +71,10 @@ impl Engine {
         }
     }
 
-    /// `tokens` (at most 64) tokens times `groups` (at most 4) groups from their packed bytes.
+    /// Multiplies `tokens` (at most 64) tokens by `groups` (at most 4) packed groups.
     ///
     /// # Safety
-    /// The instructions must be there, and the pointers valid for these shapes.
+    /// The machine must have the instructions, and the pointers must be valid for these shapes.
     pub(super) unsafe fn packed(
         self,
         tokens: usize,
@@ -90,7 +91,8 @@ impl Engine {
                 let out = &mut out[first * OUT_STRIDE..];
                 #[cfg(target_arch = "x86_64")]
                 if matches!(self, Engine::Avx512 | Engine::Amx) && groups == GROUPS && count == 1 {
-                    // Four streams of weights at once: one would leave the memory waiting.
+                    // Four groups are read at once, because a single stream does not use the full memory
+                    // bandwidth.
                     avx512::packed::<1, GROUPS>(x, weights, (out.as_mut_ptr(), OUT_STRIDE));
                     continue;
                 }
@@ -102,11 +104,13 @@ impl Engine {
         }
     }
 
+    /// Multiplies up to four tokens by one packed group.
+    ///
     /// # Safety
-    /// As [`Engine::packed`], for up to four tokens and one group.
+    /// The caller must uphold the contract of [`Engine::packed`].
     unsafe fn packed_group(self, tokens: usize, x: Rows<i8>, weights: Rows<u8>, out: &mut [i32]) {
         let out = (out.as_mut_ptr(), OUT_STRIDE);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract.
         unsafe {
             match (self, tokens) {
                 #[cfg(target_arch = "x86_64")]
@@ -138,15 +142,15 @@ impl Engine {
         }
     }
 
-    /// One byte a code.
+    /// Unpacks the codes into one byte per code.
     ///
     /// # Safety
-    /// The instructions must be there.
+    /// The machine must have the instructions.
     pub(super) unsafe fn unpack(self, packed: &[u8], codes: &mut [u8]) {
         assert_eq!(packed.len() * 4, codes.len(), "four codes a byte");
         match self {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the caller's promise; the lengths were compared.
+            // SAFETY: the caller guarantees the instructions; the lengths were checked above.
             Engine::Avx512 | Engine::Amx => unsafe { avx512::unpack(packed, codes) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
@@ -155,11 +159,12 @@ impl Engine {
         }
     }
 
-    /// `tokens` (at most 64) tokens times `groups` (at most 4) unpacked groups.
+    /// Multiplies `tokens` (at most 64) tokens by `groups` (at most 4) unpacked groups. The results after the
+    /// last token and after the last group are unspecified.
     ///
     /// # Safety
-    /// The instructions must be there. Memory must be valid for tokens up to the next multiple of 16 and for an even
-    /// number of groups; what is beyond `tokens` and `groups` gives results that mean nothing.
+    /// The machine must have the instructions. Memory must be valid for tokens up to the next multiple of 16
+    /// and for an even number of groups.
     pub(super) unsafe fn unpacked(
         self,
         tokens: usize,
@@ -168,7 +173,7 @@ impl Engine {
         codes: Rows<u8>,
         out: &mut [i32; TOKENS * OUT_STRIDE],
     ) {
-        // SAFETY: all that is read or written is inside the shapes the caller vouches for, or inside `out`.
+        // SAFETY: every access is inside the shapes that the caller guarantees or inside `out`.
         unsafe {
             match self {
                 #[cfg(target_arch = "x86_64")]
@@ -183,7 +188,8 @@ impl Engine {
     }
 }
 
-/// Runs a kernel of `token_step` tokens and `group_step` groups over a block.
+/// Multiplies a whole block by calling `kernel`, which multiplies `token_step` tokens by `group_step` groups,
+/// as often as necessary.
 ///
 /// # Safety
 /// As [`Engine::unpacked`], and `kernel` must be safe for these shapes.
@@ -200,7 +206,7 @@ unsafe fn each(
 ) {
     for group in (0..groups).step_by(group_step) {
         for token in (0..tokens).step_by(token_step) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller upholds the contract.
             unsafe {
                 let to = out.as_mut_ptr().add(token * OUT_STRIDE + group * super::GROUP);
                 let x = (x.0.add(token * x.1), x.1);

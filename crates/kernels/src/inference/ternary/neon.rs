@@ -1,8 +1,10 @@
-//! `sdot` on 128-bit registers: four rows at a time. Codes 0 to 2 are the same number signed or not.
+//! The kernel for NEON. `sdot` on 128-bit registers multiplies four rows at a time. `sdot` reads codes as
+//! signed numbers, which is correct because codes are 0 to 2.
 
 use std::arch::{aarch64::*, asm};
 
-/// Four dot products of four codes with the four activations of lane `LANE`. The intrinsic is not stable.
+/// Adds four dot products of four codes with the four activations of lane `$lane`. It is assembly because the
+/// intrinsic is not stable.
 macro_rules! dot {
     ($sum:expr, $codes:expr, $x:expr, $lane:literal) => {
         asm!(concat!("sdot {0:v}.4s, {1:v}.16b, {2:v}.4b[", $lane, "]"),
@@ -10,7 +12,7 @@ macro_rules! dot {
     };
 }
 
-/// `T` tokens times one group straight from its packed bytes: `out[token][row]`.
+/// Multiplies `T` tokens by one packed group and writes the sums to `out[token][row]`.
 ///
 /// # Safety
 /// Needs NEON with dot products; every pointer must be valid for its shape.
@@ -21,7 +23,7 @@ pub(super) unsafe fn packed<const T: usize>(
     (out, out_stride): (*mut i32, usize),
 ) {
     let mask = vdupq_n_u8(3);
-    // SAFETY: 64 bytes from `i` on are inside the group, and a quarter as many activations in each token.
+    // SAFETY: 64 bytes from `i` on are inside the group, and their sixteen activations are inside each token.
     unsafe {
         let mut sums = [[vdupq_n_s32(0); 4]; T];
         for i in (0..group_bytes).step_by(64) {

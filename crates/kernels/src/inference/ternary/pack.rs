@@ -1,4 +1,4 @@
-//! Codes to the layout that the kernels read.
+//! Packs codes into the layout that the kernels read.
 
 use bitkv_bytes::Pages;
 use rayon::prelude::*;
@@ -6,25 +6,26 @@ use rayon::prelude::*;
 use super::{GROUP, MAX_COLS, TILE, TILE_BYTES, Ternary};
 use crate::simd::dispatch;
 
-/// A code that no weight has, and where it stands.
+/// The position of a code that is not 0, 1 or 2.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InvalidCode {
-    /// Row of the matrix.
+    /// Index of the row.
     pub row: usize,
-    /// Column of the matrix.
+    /// Index of the column.
     pub column: usize,
 }
 
 impl Ternary {
-    /// Packs a matrix of which `codes(row, out)` writes the rows as codes 0, 1 and 2, the weight plus one. Rows are asked
-    /// for in parallel and in any order, so that no full matrix is ever expanded.
+    /// Packs a matrix. `codes(row, out)` writes the codes of a row to `out`: 0, 1 or 2, the weight plus one.
+    ///
+    /// Rows are requested in parallel and in any order, so the full matrix is never unpacked in memory.
     ///
     /// # Errors
-    /// When a code is above 2.
+    /// Returns an error if a code is above 2.
     ///
     /// # Panics
-    /// When the matrix is empty, or has so many columns that a sum could leave `i32` (over 262,144);
-    /// or when the system has no memory left.
+    /// Panics if the matrix is empty, if it has so many columns that a sum could overflow `i32` (more than
+    /// 262,144), or if there is not enough memory.
     pub fn pack_codes(
         rows: usize,
         cols: usize,
@@ -56,7 +57,7 @@ impl Ternary {
 }
 
 dispatch! {
-/// Writes one row of a group; false when a code is above 2.
+/// Writes one row of a group. Returns false if a code is above 2.
 fn pack_row(codes: &[u8], row: usize, out: &mut [u8]) -> bool {
     let mut largest = 0;
     for (out, codes) in out.chunks_exact_mut(64).zip(codes.chunks_exact(16)) {

@@ -1,10 +1,11 @@
-//! The reference.
+//! The kernels with plain loops. Tests compare the other kernels with these.
 
 use std::slice;
 
 use super::{GROUP, TILE};
 
-/// Unpacks a group: 64 codes for each 16 packed bytes, four columns of sixteen rows after four.
+/// Unpacks groups into one byte per code. 64 packed bytes give four blocks of 64 codes, each with four
+/// columns of sixteen rows.
 pub(super) fn unpack(packed: &[u8], codes: &mut [u8]) {
     for (bytes, codes) in packed.chunks_exact(TILE).zip(codes.chunks_exact_mut(4 * TILE)) {
         for (plane, codes) in codes.chunks_exact_mut(TILE).enumerate() {
@@ -15,7 +16,7 @@ pub(super) fn unpack(packed: &[u8], codes: &mut [u8]) {
     }
 }
 
-/// One token times the sixteen rows of an unpacked group: `out[row]`.
+/// Multiplies one token by the sixteen rows of an unpacked group and writes the sums to `out[row]`.
 ///
 /// # Safety
 /// Every pointer must be valid for its shape.
@@ -24,7 +25,8 @@ pub(super) unsafe fn unpacked(
     (codes, group_bytes): (*const u8, usize),
     (out, _): (*mut i32, usize),
 ) {
-    // SAFETY: the caller's promise: a sixteenth as many activations as codes, and sixteen results.
+    // SAFETY: the caller guarantees the shapes: the group has sixteen codes per activation and sixteen
+    // results.
     let (x, codes, out) = unsafe {
         (
             slice::from_raw_parts(x, group_bytes / GROUP),

@@ -1,4 +1,4 @@
-//! Whole products: tasks of rows, shared out among the threads.
+//! Multiplies whole matrices, in parallel tasks of some rows each.
 
 use std::{cell::RefCell, ops::Range};
 
@@ -10,10 +10,11 @@ use super::{
 };
 use crate::{Isa, aligned::Aligned, isa, scatter::Scatter, simd::dispatch};
 
-/// Products below this many multiplications are not worth waking another thread.
+/// Products with fewer multiplications run on the calling thread, because waking another thread would not be
+/// worth it.
 const SERIAL: usize = 1 << 18;
 
-/// One layer's part in [`linear`].
+/// The weights and the output of one layer in [`linear`].
 #[derive(Debug)]
 pub struct Product<'a> {
     /// Weights `[rows, cols]`.
@@ -24,38 +25,41 @@ pub struct Product<'a> {
     pub out: &'a mut [f32],
 }
 
-/// `x [tokens, cols]` times the transpose of each product's weights, times the token's and the weights' factors, with
-/// the instructions in use. Layers that read the same activations share one round of tasks.
+/// Multiplies `x [tokens, cols]` by the transpose of the weights of each product, and by the scales of the
+/// token and of the weights. The results are in the `out` of each product.
+///
+/// Pass all layers that read the same activations in one call, so that their tasks run together.
 ///
 /// # Panics
-/// When shapes do not fit.
+/// Panics if the shapes do not fit.
 pub fn linear(x: &Quantized, products: &mut [Product<'_>]) {
-    // SAFETY: the instructions in use are there.
+    // SAFETY: the machine has the instruction set in use.
     unsafe { run_linear(isa(), x, products) }
 }
 
-/// [`linear`] by a chosen instruction set.
+/// Computes [`linear`] with a given instruction set.
 ///
 /// # Panics
-/// As [`linear`], and when this machine does not have it.
+/// Panics as [`linear`] does, and if this machine does not have the instruction set.
 pub fn linear_with(isa: Isa, x: &Quantized, products: &mut [Product<'_>]) {
     check(isa);
     // SAFETY: checked above.
     unsafe { run_linear(isa, x, products) }
 }
 
-/// The exact integers behind [`linear`]: `x [tokens, cols]` times the transpose of `weights`, `[tokens, rows]`.
+/// Writes the exact integer products `x [tokens, cols]` times the transpose of `weights` to
+/// `out [tokens, rows]`.
 ///
 /// # Panics
-/// When shapes do not fit.
+/// Panics if the shapes do not fit.
 pub fn sums(x: &Quantized, weights: &Ternary, out: &mut [i32]) {
     sums_with(isa(), x, weights, out);
 }
 
-/// [`sums`] by a chosen instruction set.
+/// Computes [`sums`] with a given instruction set.
 ///
 /// # Panics
-/// As [`sums`], and when this machine does not have it.
+/// Panics as [`sums`] does, and if this machine does not have the instruction set.
 pub fn sums_with(isa: Isa, x: &Quantized, weights: &Ternary, out: &mut [i32]) {
     check(isa);
     let out = Out::Sums(Scatter::new(out, x.tokens(), weights.rows));
@@ -63,12 +67,15 @@ pub fn sums_with(isa: Isa, x: &Quantized, weights: &Ternary, out: &mut [i32]) {
     unsafe { run(Engine::new(isa), x, &[Job { weights, out }]) }
 }
 
+/// Panics if this machine does not have the instruction set.
 fn check(isa: Isa) {
     assert!(Isa::available().contains(&isa), "{isa} is not available on this machine");
 }
 
+/// Computes [`linear`] with the engine of `isa`.
+///
 /// # Safety
-/// The instructions must be there.
+/// The machine must have the instructions.
 unsafe fn run_linear(isa: Isa, x: &Quantized, products: &mut [Product<'_>]) {
     let mut jobs = Vec::with_capacity(products.len());
     for Product { weights, scale, out } in products {
@@ -79,10 +86,11 @@ unsafe fn run_linear(isa: Isa, x: &Quantized, products: &mut [Product<'_>]) {
     unsafe { run(Engine::new(isa), x, &jobs) }
 }
 
-/// Where results go.
+/// The output of a product.
 #[derive(Clone, Copy)]
 enum Out<'a> {
     Sums(Scatter<'a, i32>),
+    /// Products times the scales of the token and of the weights.
     Scaled { out: Scatter<'a, f32>, scale: f32 },
 }
 
@@ -91,10 +99,10 @@ struct Job<'a> {
     out: Out<'a>,
 }
 
-/// What a thread needs for a task.
+/// Buffers of a thread, reused for every task.
 #[derive(Default)]
 struct Scratch {
-    /// Codes of a task's rows, one byte each.
+    /// Unpacked codes of the rows of a task, one byte per code.
     codes: Aligned,
     /// Sums of a block, `[TOKENS, OUT_STRIDE]`.
     sums: Aligned,
@@ -104,6 +112,8 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
+/// Divides the layers into tasks and runs them.
+///
 /// # Safety
 /// The engine's instructions must be there.
 unsafe fn run(engine: Engine, x: &Quantized, jobs: &[Job<'_>]) {
@@ -133,7 +143,7 @@ impl Job<'_> {
     /// Some tokens times the groups from `first` on.
     ///
     /// # Safety
-    /// The engine's instructions must be there, and no other thread may write these rows.
+    /// The machine must have the engine's instructions, and no other thread may write these rows.
     unsafe fn run(
         &self,
         engine: Engine,
@@ -149,13 +159,14 @@ impl Job<'_> {
         let unpacked = tokens.len() >= engine.many();
         if unpacked {
             scratch.codes.reserve(GROUPS * bytes * 4);
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller upholds the contract.
             unsafe { engine.unpack(packed, &mut scratch.codes[..packed.len() * 4]) };
         }
         for token in tokens.clone().step_by(TOKENS) {
             let tokens = TOKENS.min(tokens.end - token);
-            // SAFETY: the scratch holds so many integers, aligned. Activations are padded to 16 tokens, codes to four
-            // groups, and the packed bytes hold `groups`.
+            // SAFETY: `scratch.sums` holds an aligned array of this size. Activations are padded to a
+            // multiple of 16 tokens, the buffer of codes has room for four groups, and the packed bytes hold
+            // `groups` groups.
             unsafe {
                 let sums = &mut *scratch.sums.as_mut_ptr().cast::<[i32; TOKENS * OUT_STRIDE]>();
                 let rows = (x.as_ptr().add(token * x.stride()), x.stride());
@@ -168,16 +179,17 @@ impl Job<'_> {
         }
     }
 
-    /// Sums of codes to results of weights.
+    /// Converts sums over codes to products with weights and writes them to the output, from token `token`
+    /// and row `row` on.
     ///
     /// # Safety
     /// No other thread may write these rows.
     unsafe fn finish(&self, x: &Quantized, token: usize, tokens: usize, row: usize, sums: &[i32]) {
         let count = OUT_STRIDE.min(self.weights.rows - row);
         for (i, sums) in sums.chunks_exact(OUT_STRIDE).take(tokens).enumerate() {
-            // A code is the weight plus one.
+            // A code is the weight plus one, so each sum is too large by the sum of the token's activations.
             let (surplus, sums) = (x.sums()[token + i], &sums[..count]);
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller upholds the contract.
             unsafe {
                 match self.out {
                     Out::Sums(out) => correct(sums, surplus, out.row(token + i, row, count)),

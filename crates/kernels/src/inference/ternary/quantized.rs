@@ -1,12 +1,13 @@
-//! Absmax int8 activations.
+//! Int8 activations, with a scale from the largest magnitude (absmax) of each token.
 
 use rayon::prelude::*;
 
 use super::{GROUP, TILE};
 use crate::{aligned::Aligned, simd::dispatch};
 
-/// Int8 activations of some tokens, `[tokens, cols]`, with the factor that turns each token's integers back into
-/// activations. Rows are padded, so that kernels may read whole tiles; the buffers can be used again.
+/// Int8 activations, `[tokens, cols]`, with one scale per token that converts its integers to activations.
+///
+/// Rows are padded so that kernels can read whole tiles. [`Quantized::fill`] reuses the buffers.
 #[derive(Clone, Debug, Default)]
 pub struct Quantized {
     tokens: usize,
@@ -16,22 +17,22 @@ pub struct Quantized {
     sums: Vec<i32>,
 }
 
-/// One token of a [`Quantized`], to be filled.
+/// One token of a [`Quantized`], to be written.
 #[derive(Debug)]
 pub struct QuantizedRow<'a> {
     /// Integers, `[cols]`.
     pub values: &'a mut [i8],
-    /// Factor that turns them back into activations.
+    /// Factor that converts the integers to activations.
     pub scale: &'a mut f32,
     /// Sum of the integers.
     pub sum: &'a mut i32,
 }
 
 impl QuantizedRow<'_> {
-    /// Quantises one token's activations: see [`quantize_activations`].
+    /// Quantises the activations of one token with [`quantize_activations`].
     ///
     /// # Panics
-    /// When `x` has another length.
+    /// Panics if `x` does not have `cols` values.
     pub fn set(self, x: &[f32]) {
         assert_eq!(x.len(), self.values.len(), "a token has as many activations as the layer columns");
         (*self.scale, *self.sum) = quantize_activations(x, self.values);
@@ -39,27 +40,27 @@ impl QuantizedRow<'_> {
 }
 
 impl Quantized {
-    /// Quantises `x [tokens, cols]`, token by token.
+    /// Quantises each token of `x [tokens, cols]`.
     ///
     /// # Panics
-    /// When `x` does not hold whole tokens.
+    /// Panics if `x` does not hold whole tokens.
     pub fn new(x: &[f32], cols: usize) -> Self {
         let mut quantized = Quantized::default();
         quantized.fill(x, cols);
         quantized
     }
 
-    /// Quantises `x [tokens, cols]` into the same buffers.
+    /// Quantises each token of `x [tokens, cols]` and reuses the buffers.
     ///
     /// # Panics
-    /// When `x` does not hold whole tokens.
+    /// Panics if `x` does not hold whole tokens.
     pub fn fill(&mut self, x: &[f32], cols: usize) {
         assert!(cols > 0 && x.len().is_multiple_of(cols), "activations are [tokens, {cols}]");
         self.reset(x.len() / cols, cols);
         self.rows_mut().zip(x.par_chunks_exact(cols)).for_each(|(row, x)| row.set(x));
     }
 
-    /// Makes room for `tokens` tokens of any values.
+    /// Resizes the buffers to `tokens` tokens of `cols` activations. Their values are unspecified.
     pub fn reset(&mut self, tokens: usize, cols: usize) {
         (self.tokens, self.cols) = (tokens, cols);
         self.values.reserve(tokens.next_multiple_of(GROUP) * self.stride());
@@ -67,11 +68,12 @@ impl Quantized {
         self.sums.resize(tokens, 0);
     }
 
-    /// The tokens, each to be [set](QuantizedRow::set) or filled by hand.
+    /// Returns the tokens as mutable rows. The caller [sets](QuantizedRow::set) each row or writes its
+    /// fields.
     pub fn rows_mut(&mut self) -> impl IndexedParallelIterator<Item = QuantizedRow<'_>> {
         let (stride, cols) = (self.stride(), self.cols);
         let rows = self.values.par_chunks_exact_mut(stride).zip(&mut self.scales).zip(&mut self.sums);
-        // A task of a few rows is worth its scheduling.
+        // With fewer rows, a task would not be worth its scheduling.
         rows.with_min_len(8).map(move |((values, scale), sum)| QuantizedRow {
             values: signed_mut(&mut values[..cols]),
             scale,
@@ -79,76 +81,82 @@ impl Quantized {
         })
     }
 
-    /// Number of tokens.
+    /// Returns the number of tokens.
     pub fn tokens(&self) -> usize {
         self.tokens
     }
 
-    /// Activations of a token.
+    /// Returns the number of activations of a token.
     pub fn cols(&self) -> usize {
         self.cols
     }
 
-    /// The integers of a token, `[cols]`.
+    /// Returns the integers of a token, `[cols]`.
     ///
     /// # Panics
-    /// When there is no such token.
+    /// Panics if the token does not exist.
     pub fn values(&self, token: usize) -> &[i8] {
         assert!(token < self.tokens, "token {token} of {}", self.tokens);
         signed(&self.values[token * self.stride()..][..self.cols])
     }
 
-    /// The factor of each token.
+    /// Returns the scale of each token, `[tokens]`.
     pub fn scales(&self) -> &[f32] {
         &self.scales
     }
 
-    /// The sum of each token's integers.
+    /// Returns the sum of each token's integers, `[tokens]`.
     pub(super) fn sums(&self) -> &[i32] {
         &self.sums
     }
 
-    /// Bytes from a token to the next: an odd number of cache lines, so that 16 tokens never share a cache set.
+    /// Returns the distance between tokens in bytes. It is an odd number of cache lines, so that 16 tokens
+    /// never share a cache set.
     pub(super) fn stride(&self) -> usize {
         (self.cols.div_ceil(TILE) | 1) * TILE
     }
 
-    /// The first token's integers; rows up to the next multiple of 16 tokens may be read.
+    /// Returns a pointer to the integers of the first token. Rows up to the next multiple of 16 tokens can be
+    /// read.
     pub(super) fn as_ptr(&self) -> *const i8 {
         self.values.as_ptr().cast()
     }
 }
 
+/// Returns the bytes as signed numbers.
 fn signed(bytes: &[u8]) -> &[i8] {
     // SAFETY: the two types have the same size and alignment, and no invalid values.
     unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
 }
 
+/// Returns the bytes as mutable signed numbers.
 fn signed_mut(bytes: &mut [u8]) -> &mut [i8] {
-    // SAFETY: as above; the borrow is handed on.
+    // SAFETY: as in `signed`; the result borrows the bytes mutably.
     unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len()) }
 }
 
-/// Adding it to a small f32 leaves the nearest integer, ties to even, in the low bits.
+/// Adding this number to a small f32 leaves the nearest integer, ties to even, in the low bits.
 const MAGIC: f32 = 12_582_912.0;
 
-/// The nearest integer from -128 to 127. Casts of floats would check for what cannot be here, at a fifth of the speed.
+/// Returns the integer in -128 to 127 that is nearest to `x`. A cast from float to integer would be five
+/// times slower, because it also handles values that cannot occur here.
 #[inline(always)]
 pub(crate) fn to_int8(x: f32) -> i32 {
     ((x + MAGIC).to_bits() as i32 - MAGIC.to_bits() as i32).clamp(-128, 127)
 }
 
 dispatch! {
-/// One token's activations as int8: `q = clamp(round_half_even(x * 127 / max(max|x|, 1e-5)), -128, 127)`.
+/// Quantises one token's activations to int8:
+/// `q = clamp(round_half_even(x * 127 / max(max|x|, 1e-5)), -128, 127)`.
 ///
-/// Returns the factor that turns `q` back into activations, `max(max|x|, 1e-5) / 127`
-/// (transformers, `integrations/bitnet.py`, `ActQuant`), and the sum of `q`.
+/// Returns the factor that converts `q` to activations, `max(max|x|, 1e-5) / 127`, and the sum of `q`. This
+/// is the formula of `ActQuant` in transformers, `integrations/bitnet.py`.
 ///
 /// # Panics
-/// When `out` is shorter than `row`.
+/// Panics if `out` is shorter than `row`.
 pub fn quantize_activations(row: &[f32], out: &mut [i8]) -> (f32, i32) {
     let out = &mut out[..row.len()];
-    // Many running maxima, so that the loop has no chain.
+    // There are many running maxima, so that no iteration waits for the result of the previous one.
     let mut largest = [0.0f32; 32];
     let chunks = row.chunks_exact(32);
     for (i, x) in chunks.remainder().iter().enumerate() {

@@ -1,3 +1,5 @@
+//! The backward pass of attention over one sequence.
+
 use super::Attention;
 use crate::simd::dispatch;
 use crate::training::bf16::{
@@ -5,14 +7,15 @@ use crate::training::bf16::{
 };
 use crate::vector::{dot, exp};
 
-/// Work space of one task, reused over heads.
+/// Buffers of one task, reused for every head.
 pub(super) struct Backward {
+    /// One rotated head of every row, `[tokens, head_dim]`.
     rows: Vec<f32>,
-    /// Keys and values as *A* blocks, keys also as *B* blocks.
+    /// Keys as *A* blocks and as *B* blocks, values as *A* blocks.
     keys_a: Vec<u16>,
     keys_b: Vec<u16>,
     values_a: Vec<u16>,
-    /// Queries and output gradients, transposed and plain *B* blocks.
+    /// Queries and output gradients as *B* blocks, transposed (`_t`) and plain.
     query_t: Vec<u16>,
     query: Vec<u16>,
     output_t: Vec<u16>,
@@ -20,7 +23,7 @@ pub(super) struct Backward {
     d_query: Vec<f32>,
     d_key: Vec<f32>,
     d_value: Vec<f32>,
-    /// `sum(dy * y)` of each row.
+    /// The sum of `dy * y` over each row, `[tokens]`.
     delta: Vec<f32>,
 }
 
@@ -44,6 +47,7 @@ impl Backward {
         }
     }
 
+    /// Writes the gradients of one KV head and of its query heads to `dqkv`.
     #[expect(clippy::too_many_arguments, reason = "inputs and outputs of one pass")]
     pub(super) fn kv_head(
         &mut self,
@@ -77,6 +81,7 @@ impl Backward {
         }
     }
 
+    /// Computes the gradient of one query head and adds its share to the gradients of the keys and values.
     fn query_head(
         &mut self,
         shape: &Attention,
@@ -105,7 +110,7 @@ impl Backward {
         }
     }
 
-    /// 32 keys against 32 queries; scores are held transposed, `[key][query]`.
+    /// Adds the gradients that 32 queries and 32 keys contribute. Scores are transposed, `[key][query]`.
     fn block(&mut self, d: usize, keys: usize, queries: usize, log_sums: &[f32]) {
         let columns = d / SIDE;
         let (key, query) = (keys * columns * BLOCK, queries * columns * BLOCK);
@@ -159,13 +164,14 @@ impl Backward {
     }
 }
 
-/// Offset of each block of a `[tokens, dim]` matrix, its block row and its block column.
+/// Returns the offset, the block row and the block column of each 32 x 32 block of a `[tokens, dim]` matrix.
 fn blocks(tokens: usize, dim: usize) -> impl Iterator<Item = (usize, usize, usize)> {
     let columns = dim / SIDE;
     (0..tokens / SIDE * columns).map(move |i| (i * BLOCK, i / columns, i % columns))
 }
 
 dispatch! {
+/// Writes the inner product of each row of `y` with the same row of `dy` to `out`.
 fn row_dots(y: &[f32], dy: &[f32], stride: usize, dim: usize, out: &mut [f32]) {
     for (p, out) in out.iter_mut().enumerate() {
         *out = dot(&y[p * stride..][..dim], &dy[p * stride..][..dim]);
@@ -174,7 +180,8 @@ fn row_dots(y: &[f32], dy: &[f32], stride: usize, dim: usize, out: &mut [f32]) {
 }
 
 dispatch! {
-/// From scores and `v . dy` to probabilities and the gradient of the scores, both `[key][query]`.
+/// Replaces the scores in `p` by probabilities, and the products `v . dy` in `ds` by the gradient of the
+/// scores. Both are `[key][query]`.
 fn score_gradient(p: &mut [f32; 1024], ds: &mut [f32; 1024], log_sums: &[f32], delta: &[f32], diagonal: bool) {
     for key in 0..32 {
         let (p, ds) = (&mut p[key * 32..][..32], &mut ds[key * 32..][..32]);

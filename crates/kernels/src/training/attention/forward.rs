@@ -1,16 +1,18 @@
+//! The forward pass of attention over one sequence.
+
 use super::Attention;
 use crate::simd::dispatch;
 use crate::training::bf16::{BLOCK, Blocks, SIDE, multiply, pack_a, pack_b, pack_b_transposed};
 use crate::vector::{exp, max, sum};
 
-/// Work space of one task, reused over heads.
+/// Buffers of one task, reused for every head.
 pub(super) struct Forward {
-    /// One head of every row.
+    /// One rotated head of every row, `[tokens, head_dim]`.
     rows: Vec<f32>,
     keys: Vec<u16>,
     values: Vec<u16>,
     query: Vec<u16>,
-    /// 32 rows of scores, then of unnormalised probabilities.
+    /// 32 rows of scores, which then become unnormalised probabilities.
     scores: Vec<f32>,
     probabilities: Vec<u16>,
     output: Vec<f32>,
@@ -30,6 +32,7 @@ impl Forward {
         }
     }
 
+    /// Writes the outputs and softmax denominators of the query heads that share KV head `head`.
     pub(super) fn kv_head(
         &mut self,
         shape: &Attention,
@@ -56,7 +59,7 @@ impl Forward {
         }
     }
 
-    /// 32 queries of one head over the keys they see.
+    /// Computes attention for 32 queries of one head over the keys that they may see.
     fn query_block(
         &mut self,
         shape: &Attention,
@@ -93,7 +96,7 @@ impl Forward {
 }
 
 dispatch! {
-/// Exponentiates 32 rows of scores against their maximum; hidden keys become 0.
+/// Replaces 32 rows of scores by `e^(score - maximum)`; keys that a query may not see become 0.
 fn softmax_rows(scores: &mut [f32], stride: usize, block: usize, log_sums: &mut [f32], inverse: &mut [f32; 32]) {
     for r in 0..32 {
         let (visible, width) = (block * 32 + r + 1, (block + 1) * 32);

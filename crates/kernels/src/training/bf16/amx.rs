@@ -1,10 +1,12 @@
-//! `tdpbf16ps` by inline assembly: the intrinsics are not stable.
+//! Block products with `tdpbf16ps`, in inline assembly because the AMX intrinsics are not stable in Rust.
 
 use std::arch::asm;
 
 use super::Blocks;
 use crate::amx;
 
+/// Computes [`multiply`](super::multiply) with AMX tiles.
+///
 /// # Safety
 /// [`amx::available`] must be true; `a` and `b` must hold `count` blocks and `c` 32 rows.
 pub(super) unsafe fn multiply(
@@ -16,8 +18,8 @@ pub(super) unsafe fn multiply(
     accumulate: bool,
 ) {
     let bytes = stride * 4;
-    // SAFETY: the caller vouches for the unit and the lengths. The tile registers are outside the compiler's allocation,
-    // so three separate statements may hand values over in them; nothing between them touches tiles.
+    // SAFETY: the caller guarantees the unit and the lengths. The compiler does not allocate tile registers,
+    // so the three separate statements may pass values in them; no code between them uses tiles.
     unsafe {
         amx::configure();
         let lower = c.add(16 * stride);

@@ -1,11 +1,15 @@
+//! Block products with `vdpbf16ps`.
+
 use std::arch::x86_64::*;
 
 use super::{Blocks, SIDE};
 
-/// Rows whose sums stay in registers: 8 rows x 2 halves are 16 accumulators, enough to hide the
-/// latency of two `vdpbf16ps` a cycle.
+/// Number of rows whose sums stay in registers. With two halves per row there are 16 accumulators, enough to
+/// hide the latency of two `vdpbf16ps` per cycle.
 const ROWS: usize = 8;
 
+/// Computes [`multiply`](super::multiply) with AVX-512.
+///
 /// # Safety
 /// AVX-512 F and BF16 must be present; `a` and `b` must hold `count` blocks and `c` 32 rows.
 #[target_feature(enable = "avx512f,avx512bf16")]
@@ -18,7 +22,8 @@ pub(super) unsafe fn multiply(
     accumulate: bool,
 ) {
     for first in (0..SIDE).step_by(ROWS) {
-        // SAFETY: the caller vouches for the lengths; every offset below is inside one block or one row of `c`.
+        // SAFETY: the caller guarantees the lengths; every offset below is inside one block or one row of
+        // `c`.
         unsafe {
             let c = c.add(first * stride);
             let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
@@ -50,6 +55,6 @@ pub(super) unsafe fn multiply(
 /// Reinterprets 512 bits as 32 bf16 values.
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn bh(bits: __m512i) -> __m512bh {
-    // SAFETY: both are 64 plain bytes.
+    // SAFETY: both types are 64 plain bytes.
     unsafe { std::mem::transmute(bits) }
 }

@@ -1,13 +1,16 @@
-//! Products of whole matrices, block row by block row.
+//! Products of whole matrices, computed one row of blocks at a time.
 
 use rayon::prelude::*;
 
 use super::{BLOCK, Blocks, SIDE, multiply, pack_a, pack_a_transposed};
 
-/// `y [rows, n] = scale * row_scale * (x [rows, k] . B)` with `b` packed as `[n / 32][k / 32]` blocks.
+/// Returns `y [rows, n] = row_scale * column_scale * (x [rows, k] . B)`, with `b` packed as
+/// `[n / 32][k / 32]` blocks.
+///
+/// A scale that is `None` is 1.
 ///
 /// # Panics
-/// When a length is not a multiple of 32 or a slice does not fit.
+/// Panics if a length is not a multiple of 32 or a slice does not fit.
 pub fn gemm_rows(
     x: &[f32],
     k: usize,
@@ -37,6 +40,7 @@ pub fn gemm_rows(
     y
 }
 
+/// Multiplies each row and each column of `y [rows, n]` by its scale.
 fn scale(y: &mut [f32], n: usize, rows: Option<&[f32]>, columns: Option<&[f32]>) {
     for (i, row) in y.chunks_exact_mut(n).enumerate() {
         match (rows.map(|s| s[i]), columns) {
@@ -48,11 +52,13 @@ fn scale(y: &mut [f32], n: usize, rows: Option<&[f32]>, columns: Option<&[f32]>)
     }
 }
 
-/// `dw [m, k] (+)= sum over rows of dy[row, m] * scale[row] * x[row, k]`, with `x` packed by
-/// [`pack_b_all`](super::pack_b_all)` (x, rows, k)`.
+/// Computes `dw [m, k] = sum over rows of dy[row, m] * row_scale[row] * x[row, k]`. If `accumulate` is true,
+/// it adds this sum to `dw`.
+///
+/// `x` is packed by [`pack_b_all`](super::pack_b_all)` (x, rows, k)`.
 ///
 /// # Panics
-/// When a length is not a multiple of 32 or a slice does not fit.
+/// Panics if a length is not a multiple of 32 or a slice does not fit.
 pub fn gemm_weight_gradient(
     dw: &mut [f32],
     dy: &[f32],
@@ -62,7 +68,7 @@ pub fn gemm_weight_gradient(
     k: usize,
     accumulate: bool,
 ) {
-    /// Blocks packed at a time, so that they stay in the first-level cache's reach.
+    /// Number of blocks that are packed at a time: 64 KiB, so that they stay near the first-level cache.
     const CHUNK: usize = 32;
     let blocks = dy.len() / m / SIDE;
     dw.par_chunks_mut(SIDE * k).enumerate().for_each_init(

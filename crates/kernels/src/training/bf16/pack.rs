@@ -1,24 +1,25 @@
-//! From f32 rows to packed blocks.
+//! Packs f32 rows into bf16 blocks.
 
 use rayon::prelude::*;
 
 use super::{BLOCK, SIDE};
 use crate::{simd::dispatch, transpose::transpose};
 
-/// The nearest bf16, ties to even.
+/// Returns the bits of the bf16 that is nearest to `x`, ties to even.
 #[inline(always)]
 pub fn round(x: f32) -> u16 {
     let bits = x.to_bits();
     (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16
 }
 
+/// Rounds two values to bf16 and joins them in a word.
 #[inline(always)]
 fn pair(low: f32, high: f32) -> u32 {
     round(low) as u32 | (round(high) as u32) << 16
 }
 
 dispatch! {
-/// An *A* block from 32 rows of 32 values, `stride` floats apart.
+/// Packs an *A* block from 32 rows of 32 values, `stride` floats apart.
 pub fn pack_a(block: &mut [u16], rows: &[f32], stride: usize) {
     for (row, out) in block[..BLOCK].chunks_exact_mut(SIDE).enumerate() {
         let from = &rows[row * stride..][..SIDE];
@@ -30,7 +31,7 @@ pub fn pack_a(block: &mut [u16], rows: &[f32], stride: usize) {
 }
 
 dispatch! {
-/// A *B* block from 32 rows of 32 values, `stride` floats apart: row index is the summed one.
+/// Packs a *B* block from 32 rows of 32 values, `stride` floats apart. Products sum over the rows.
 pub fn pack_b(block: &mut [u16], rows: &[f32], stride: usize) {
     for k in 0..SIDE / 2 {
         let even = &rows[2 * k * stride..][..SIDE];
@@ -46,7 +47,8 @@ pub fn pack_b(block: &mut [u16], rows: &[f32], stride: usize) {
 }
 }
 
-/// A *B* block from 32 rows of 32 values, `stride` floats apart: the position in a row is the summed index.
+/// Packs a *B* block from 32 rows of 32 values, `stride` floats apart. Products sum over the positions within
+/// a row.
 pub fn pack_b_transposed(block: &mut [u16], rows: &[f32], stride: usize) {
     for half in 0..2 {
         let mut words = [0u32; 256];
@@ -56,7 +58,7 @@ pub fn pack_b_transposed(block: &mut [u16], rows: &[f32], stride: usize) {
     }
 }
 
-/// An *A* block whose rows are 32 columns of `rows`: `a[m][k] = rows[k][m] * scale[k]`.
+/// Packs an *A* block whose rows are 32 columns of `rows`: `a[m][k] = rows[k][m] * scale[k]`.
 pub fn pack_a_transposed(block: &mut [u16], rows: &[f32], stride: usize, scale: Option<&[f32]>) {
     for half in 0..2 {
         let mut words = [0u32; 256];
@@ -70,7 +72,7 @@ pub fn pack_a_transposed(block: &mut [u16], rows: &[f32], stride: usize, scale: 
 }
 
 dispatch! {
-/// 16 rows of 16 pairs of neighbours.
+/// Writes 16 rows of 16 pairs; the two values of a pair are neighbours within a row.
 fn pairs_along_rows(words: &mut [u32; 256], rows: &[f32], stride: usize) {
     for (row, out) in words.chunks_exact_mut(16).enumerate() {
         let from = &rows[row * stride..][..SIDE];
@@ -82,7 +84,7 @@ fn pairs_along_rows(words: &mut [u32; 256], rows: &[f32], stride: usize) {
 }
 
 dispatch! {
-/// 16 rows of 16 pairs taken from two rows each.
+/// Writes 16 rows of 16 pairs; each pair takes one value from each of two neighbouring rows.
 fn pairs_across(words: &mut [u32; 256], rows: &[f32], stride: usize) {
     for (k, out) in words.chunks_exact_mut(16).enumerate() {
         let even = &rows[2 * k * stride..][..16];
@@ -95,7 +97,7 @@ fn pairs_across(words: &mut [u32; 256], rows: &[f32], stride: usize) {
 }
 
 dispatch! {
-/// [`pairs_across`] with a factor for each row.
+/// Does the same as [`pairs_across`] with a factor for each row.
 fn pairs_across_scaled(words: &mut [u32; 256], rows: &[f32], stride: usize, scale: &[f32]) {
     for (k, out) in words.chunks_exact_mut(16).enumerate() {
         let even = &rows[2 * k * stride..][..16];
@@ -107,12 +109,12 @@ fn pairs_across_scaled(words: &mut [u32; 256], rows: &[f32], stride: usize, scal
 }
 }
 
-/// Writes pairs as they lie in memory on a little-endian machine: the lower half first.
+/// Writes pairs in the memory order of a little-endian machine: the lower half first.
 #[inline(always)]
 fn store(block: &mut [u16], words: &[u32]) {
     assert_eq!(block.len(), 2 * words.len());
     if cfg!(target_endian = "little") {
-        // SAFETY: both are plain bytes of the same length, and a `&mut` overlaps nothing.
+        // SAFETY: both are plain bytes of the same length, and a `&mut` slice overlaps no other slice.
         unsafe { std::ptr::copy_nonoverlapping(words.as_ptr().cast(), block.as_mut_ptr(), block.len()) };
         return;
     }
@@ -122,12 +124,12 @@ fn store(block: &mut [u16], words: &[u32]) {
     }
 }
 
-/// All *B* blocks of `w [n, k]` for products over `k`: layout `[n / 32][k / 32]`.
+/// Packs all *B* blocks of `w [n, k]` for products that sum over `k`. The layout is `[n / 32][k / 32]`.
 pub fn pack_b_transposed_all(w: &[f32], n: usize, k: usize) -> Vec<u16> {
     pack_all(n, k, |i, j, block| pack_b_transposed(block, &w[i * SIDE * k + j * SIDE..], k))
 }
 
-/// All *B* blocks of `x [k, n]` for products over `k`: layout `[n / 32][k / 32]`.
+/// Packs all *B* blocks of `x [k, n]` for products that sum over `k`. The layout is `[n / 32][k / 32]`.
 pub fn pack_b_all(x: &[f32], k: usize, n: usize) -> Vec<u16> {
     pack_all(n, k, |i, j, block| pack_b(block, &x[j * SIDE * n + i * SIDE..], n))
 }

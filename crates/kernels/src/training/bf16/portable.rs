@@ -1,12 +1,15 @@
+//! Block products with plain loops. Tests compare the other engines with these.
+
 use super::{BLOCK, Blocks, SIDE};
 use crate::simd::dispatch;
 
+/// Returns the bf16 with these bits as f32.
 fn value(bits: u16) -> f32 {
     f32::from_bits((bits as u32) << 16)
 }
 
 dispatch! {
-/// The reference: plain loops over the packed layout.
+/// Computes [`multiply`](super::multiply) with plain loops over the packed layout.
 pub(super) fn multiply(c: &mut [f32], stride: usize, a: Blocks<'_>, b: Blocks<'_>, count: usize, accumulate: bool) {
     for row in 0..SIDE {
         for half in 0..2 {

@@ -1,19 +1,21 @@
-//! Activations as right operands of the tile unit.
+//! Packs activations as right operands of the tile unit.
 
 use rayon::prelude::*;
 
 use super::{DEPTH, PARTS, SIDE};
 
+/// Activations, each split into three bf16 numbers.
 pub(super) struct Packed {
-    /// For each group of up to 16 tokens, for each step, for each part: 16 pairs of columns x the group's tokens.
-    /// A tile's row of padding follows: fewer tokens than 16 are read with whatever comes behind them.
+    /// `[groups of up to 16 tokens][steps][parts]`, each entry a tile of 16 pairs of columns by the tokens of
+    /// the group. One row of a tile follows as padding, because a tile of fewer than 16 tokens also reads the
+    /// words after its own.
     words: Vec<u32>,
     pub(super) tokens: usize,
     pub(super) steps: usize,
 }
 
 impl Packed {
-    /// Of `x [tokens, cols]`; columns are padded with zeros to whole steps.
+    /// Packs `x [tokens, cols]`. Columns are padded with zeros to whole steps.
     pub(super) fn new(x: &[f32], cols: usize) -> Packed {
         let (tokens, steps) = (x.len() / cols, cols.div_ceil(DEPTH));
         let per_token = steps * PARTS * SIDE;
@@ -25,12 +27,13 @@ impl Packed {
         Packed { words, tokens, steps }
     }
 
-    /// The group that starts at token `first`, and what follows it.
+    /// Returns the words from the group on that starts at token `first`.
     pub(super) fn group(&self, first: usize) -> &[u32] {
         &self.words[first * self.steps * PARTS * SIDE..]
     }
 }
 
+/// Packs one group of tokens.
 fn pack(words: &mut [u32], x: &[f32], cols: usize) {
     let tokens = x.len() / cols;
     for (t, x) in x.chunks_exact(cols).enumerate() {
@@ -47,8 +50,10 @@ fn pack(words: &mut [u32], x: &[f32], cols: usize) {
     }
 }
 
-/// Three numbers whose sum is `x` exactly, each with zeros in the lower half of its bits: by cutting off, which unlike
-/// rounding never leaves the range.
+/// Splits `x` into three bf16 numbers whose sum is exactly `x`. Returns their bits as f32, whose lower halves
+/// are zero.
+///
+/// The numbers are truncated, not rounded, because truncation never overflows.
 #[inline(always)]
 fn parts(x: f32) -> [u32; PARTS] {
     let cut = |x: f32| x.to_bits() & 0xffff_0000;

@@ -1,4 +1,4 @@
-//! The inner loop, by inline assembly: the intrinsics are not stable.
+//! The inner loop of the product, in inline assembly because the AMX intrinsics are not stable in Rust.
 
 use std::arch::{
     asm,
@@ -10,22 +10,23 @@ use half::bf16;
 use super::{DEPTH, PARTS, ROWS, SIDE};
 use crate::amx;
 
-/// Steps from the weights in use to those fetched ahead.
+/// Prefetch distance of the weights, in steps.
 const AHEAD: usize = 8;
 
-/// Neighbouring rows times a group of tokens.
+/// The operands of a product of neighbouring rows and a group of tokens.
 pub(super) struct Product<'a> {
-    /// Rows of weights, `stride` apart.
+    /// Rows of weights, `stride` values apart.
     pub(super) left: &'a [bf16],
-    /// A multiple of 32.
+    /// Distance between rows, a multiple of 32.
     pub(super) stride: usize,
-    /// As [`Packed`](super::Packed) holds them.
+    /// Activations in the layout of [`Packed`](super::Packed).
     pub(super) right: &'a [u32],
-    /// At most 16.
+    /// Number of tokens, at most 16.
     pub(super) tokens: usize,
 }
 
-/// One block of 16 rows: its sums, where they are, and its weights.
+/// Multiplies one block of 16 rows. The arguments are the tile of its sums, the address of its weights and
+/// their stride in bytes.
 macro_rules! block {
     ($sums:literal, $at:expr, $bytes:expr) => {
         asm!(
@@ -37,6 +38,7 @@ macro_rules! block {
     };
 }
 
+/// Stores a tile of sums.
 macro_rules! store {
     ($sums:literal, $at:expr) => {
         asm!(
@@ -46,26 +48,27 @@ macro_rules! store {
 }
 
 impl Product<'_> {
-    /// The first `BLOCKS * 16` rows: 1, 2 or 4 blocks. Columns of `sums` past the tokens mean nothing.
+    /// Computes the sums of the first `BLOCKS * 16` rows, for 1, 2 or 4 blocks. Columns of `sums` after the
+    /// last token are unspecified.
     ///
     /// Each step adds the products with the high, the middle and the low part, in this order.
     ///
     /// # Safety
-    /// The tile unit must be present.
+    /// The machine must have the tile unit.
     pub(super) unsafe fn sum<const BLOCKS: usize>(&self, sums: &mut [[f32; SIDE]; ROWS]) {
         let Product { left, stride, right, tokens } = *self;
         let (steps, part) = (stride / DEPTH, SIDE * tokens);
         assert!(left.len() >= BLOCKS * SIDE * stride && right.len() >= steps * PARTS * part + SIDE - tokens);
         let (bytes, row) = (stride * size_of::<bf16>(), tokens * size_of::<u32>());
-        // SAFETY: the operands are long enough: a tile of fewer tokens than 16 ends `16 - tokens` words behind its own.
-        // Tiles are outside the compiler's allocation, so that separate statements may hand values over in them;
-        // nothing between them touches tiles. What is fetched ahead is not read.
+        // SAFETY: the operands are long enough: a tile of fewer than 16 tokens reads `16 - tokens` words
+        // after its own. The compiler does not allocate tile registers, so separate statements may pass
+        // values in them; no code between them uses tiles. Prefetched addresses are not read.
         unsafe {
             amx::configure();
             asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nomem, nostack));
             for step in 0..steps {
                 let (a, b) = (left.as_ptr().add(step * DEPTH), right.as_ptr().add(step * PARTS * part));
-                // Behind the end of these rows are the next ones.
+                // Near the end of these rows, the loop prefetches the start of the next ones.
                 let next = if step + AHEAD < steps { 0 } else { (BLOCKS * SIDE - 1) * stride };
                 for r in 0..BLOCKS * SIDE {
                     _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(AHEAD * DEPTH + next + r * stride).cast());

@@ -1,24 +1,25 @@
-//! A token's activations as two int8 numbers each.
+//! Splits each activation of a token into two int8 numbers.
 
 use crate::aligned::Aligned;
 
-/// Integers of the largest activation: `128 * 127`.
+/// The integer to which the largest activation is scaled: `128 * 127`.
 const LARGEST: f64 = 16_256.0;
 
-/// `scale * (128 * high + low)`, padded with zeros.
+/// The activations of one token in the form `scale * (128 * high + low)`, padded with zeros.
 pub(super) struct Activations {
-    /// `[2, stride]`: high, from -127 to 127, and low, from -64 to 63.
+    /// The high numbers, from -127 to 127, and the low numbers, from -64 to 63, `[2, stride]`.
     values: Aligned,
     stride: usize,
-    /// NaN when an activation is not finite.
+    /// Factor that converts integers to activations; NaN if an activation is not finite.
     pub(super) scale: f64,
     /// The norm of the activations.
     pub(super) norm: f64,
-    /// The norm of the activations less their rounded form.
+    /// The norm of the rounding error of the activations.
     pub(super) error: f64,
 }
 
 impl Activations {
+    /// Rounds the activations of one token.
     pub(super) fn new(x: &[f32], stride: usize) -> Activations {
         let mut values = Aligned::zeroed(2 * stride);
         let norm = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
@@ -39,14 +40,14 @@ impl Activations {
         Activations { values, stride, scale, norm, error: squares.sqrt() }
     }
 
-    /// High and low integers, `[stride]` each.
+    /// Returns the high and the low integers, `[stride]` each.
     pub(super) fn parts(&self) -> [&[i8]; 2] {
         let (high, low) = self.values.split_at(self.stride);
         [high, low].map(signed)
     }
 }
 
-/// Bytes as signed numbers.
+/// Returns the bytes as signed numbers.
 pub(super) fn signed(bytes: &[u8]) -> &[i8] {
     // SAFETY: the two types have the same size and alignment, and no invalid values.
     unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }

@@ -1,4 +1,4 @@
-//! Exact integer products of rows with both parts of a token's activations.
+//! Exact integer products of rows of weights with the high and the low parts of a token's activations.
 
 use super::{
     Int8,
@@ -6,14 +6,14 @@ use super::{
 };
 use crate::Isa;
 
-/// `out[row]` becomes the products of row `first + row` with the high and the low part.
+/// Writes the products of row `first + row` with the high and the low part to `out[row]`.
 pub(super) fn sums(isa: Isa, x: &Activations, weights: &Int8, first: usize, out: &mut [[i32; 2]]) {
     let stride = weights.stride;
     let values = signed(&weights.values[first * stride..(first + out.len()) * stride]);
     let [high, low] = x.parts();
     assert!(high.len() == stride && low.len() == stride, "activations are as long as rows");
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the instructions are there; rows and parts are `stride` long, whole registers.
+    // SAFETY: the machine has the instructions; rows and parts have `stride` bytes, a multiple of a register.
     unsafe {
         match isa {
             Isa::Avx512 | Isa::Amx if is_x86_feature_detected!("avx512vnni") => {
@@ -38,15 +38,16 @@ pub(super) fn sums(isa: Isa, x: &Activations, weights: &Int8, first: usize, out:
 mod x86 {
     use std::arch::x86_64::*;
 
-    /// Rows whose sums stay in registers.
+    /// Number of rows whose sums stay in registers.
     const ROWS: usize = 4;
-    /// Bytes that each row is fetched ahead.
+    /// Prefetch distance within each row, in bytes.
     const AHEAD: usize = 1024;
 
-    /// Products that are `128` times the sum of a row too large: `vpdpbusd` wants unsigned activations.
+    /// Computes products that are too large by `128` times the sum of the row: `vpdpbusd` needs unsigned
+    /// activations, so 128 is added to each. The caller subtracts the excess.
     ///
     /// # Safety
-    /// Needs AVX-512 F, BW and VNNI; parts and rows are equally long, whole registers of 64 bytes.
+    /// Needs AVX-512 F, BW and VNNI; parts and rows must have the same length, a multiple of 64 bytes.
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     pub(super) unsafe fn vnni(high: &[i8], low: &[i8], values: &[i8], out: &mut [[i32; 2]]) {
         let stride = high.len();
@@ -63,15 +64,17 @@ mod x86 {
         }
     }
 
+    /// Computes the products of `R` rows.
+    ///
     /// # Safety
-    /// As [`vnni`], and `R` rows must be at `w`.
+    /// The caller must uphold the contract of [`vnni`], and `w` must point to `R` rows.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     unsafe fn vnni_rows<const R: usize>(high: &[i8], low: &[i8], w: *const i8, out: &mut [[i32; 2]]) {
         let (stride, flip) = (high.len(), _mm512_set1_epi8(-128));
         let mut sums = [[_mm512_setzero_si512(); 2]; R];
         for i in (0..stride).step_by(64) {
-            // Behind the end of these rows are the next ones.
+            // Near the end of these rows, the loop prefetches the start of the next ones.
             let next = if i + AHEAD < stride { i + AHEAD } else { (R - 1) * stride + i + AHEAD };
             // SAFETY: 64 bytes from `i` on are inside parts and rows; a prefetch may point anywhere.
             unsafe {
@@ -91,10 +94,11 @@ mod x86 {
         }
     }
 
-    /// `vpmaddubsw` of sizes, with the activations' signs on the weights: a pair is at most `2 * 127 * 127`, which fits.
+    /// Computes products with `vpmaddubsw` of the absolute activations and the weights with the signs of the
+    /// activations. A sum of two products is at most `2 * 127 * 127`, which fits 16 bits.
     ///
     /// # Safety
-    /// Needs AVX2; parts and rows are equally long, whole registers of 32 bytes.
+    /// Needs AVX2; parts and rows must have the same length, a multiple of 32 bytes.
     #[target_feature(enable = "avx2")]
     pub(super) unsafe fn avx2(high: &[i8], low: &[i8], values: &[i8], out: &mut [[i32; 2]]) {
         let (stride, ones) = (high.len(), _mm256_set1_epi16(1));
@@ -114,7 +118,7 @@ mod x86 {
                 }
             }
             *out = sums.map(|sum| {
-                // SAFETY: both are 32 bytes, and any bits are valid.
+                // SAFETY: both types are 32 bytes, and any bits are valid.
                 let lanes: [i32; 8] = unsafe { std::mem::transmute(sum) };
                 lanes.iter().sum()
             });

@@ -1,21 +1,24 @@
-//! Which rows can be among the largest.
+//! Finds the rows whose exact products can be among the largest.
 
 use super::{Int8, activations::Activations};
 use crate::isa;
 
-/// A list of more than this part of all rows is no shorter way to the exact products.
+/// If a list has more than this fraction of all rows, computing all exact products is as fast.
 const MOST: f64 = 0.125;
 
 impl Int8 {
-    /// Rows, ascending, of which the `k` largest exact products with `x [cols]` are, all that equal the least of these
-    /// included. Exact products are those of [`matmul`](crate::inference::dense::matmul) with the weights that were rounded.
+    /// Returns the indices of some rows, ascending. They provably include all rows whose exact products with
+    /// `x [cols]` are among the `k` largest, ties included. Exact products are those of
+    /// [`matmul`](crate::inference::dense::matmul) with the weights before rounding.
     ///
-    /// Rows `always`, ascending, are on the list, and the `k` largest are those of the other rows.
+    /// The list also includes the rows in `always`, which must be ascending; the `k` largest products are
+    /// those of the other rows.
     ///
-    /// None when the list would be no use: it is long, `x` is not finite, or there is nothing to leave out.
+    /// Returns `None` if a list is not useful: if it would have more than an eighth of the rows, if `x` is
+    /// not finite, or if `k` is 0 or at least the number of other rows.
     ///
     /// # Panics
-    /// When `x` is not one token.
+    /// Panics if `x` is not one token.
     pub fn shortlist(&self, x: &[f32], k: usize, always: &[u32]) -> Option<Vec<u32>> {
         let most = (MOST * self.rows.len() as f64) as usize;
         self.possible(x, k, always).filter(|list| list.len() <= most)
@@ -39,7 +42,8 @@ impl Int8 {
         Some((0..about.len()).filter(can).map(|row| row as u32).collect())
     }
 
-    /// How far a row's product `about` can be from the exact kernels' product.
+    /// Returns an upper bound of the difference between a row's `approximate` product and the product of the
+    /// exact kernels.
     ///
     /// With `w'` and `x'` for the rounded forms, `w x - w' x' = (w - w') x + w' (x - x')`. To this comes the rounding of the
     /// exact kernels' f32 sums, at most three terms a column (Higham, *Accuracy and Stability of Numerical Algorithms*,
