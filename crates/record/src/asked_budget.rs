@@ -1,4 +1,4 @@
-//! How much of a cache an experiment asks to be kept.
+//! The budget of a cell: how much of a cache an experiment asks to keep.
 
 use crate::field::text_field;
 use crate::{
@@ -9,30 +9,31 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// How much of a cache to keep. Its text, in definitions and rows, is `0.5`, `64 tokens`, `32 KiB` or
-/// `0.5 by entropy-global`; the space before a unit may be left out when it is read.
+/// How much of a cache to keep. In definitions and rows it is a text such as `0.5`, `64 tokens`, `32 KiB` or
+/// `0.5 by entropy-global`. The reader also accepts a unit without the space before it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum AskedBudget {
     /// A fraction of the entries, in (0, 1].
     Fraction(f64),
-    /// Tokens for each KV head, on average.
+    /// A number of tokens per KV head, on average.
     Tokens(usize),
-    /// Bytes of the whole cache.
+    /// A number of bytes for the whole cache.
     Bytes(u64),
-    /// As many entries as a rule, asked for this fraction, keeps of the same context: the only fair
-    /// comparison with a rule that does not keep what it is asked to.
+    /// The number of entries that the named rule keeps of the same context when it is asked for this
+    /// fraction. Only this budget makes a fair comparison with a rule that keeps more or less than it is
+    /// asked to.
     Realised(f64, RuleName),
 }
 
 impl AskedBudget {
-    /// Everything.
+    /// The whole cache.
     pub const FULL: Self = Self::Fraction(1.0);
 
-    /// A fraction kept.
+    /// Returns a budget that keeps the fraction `value` of the entries.
     ///
     /// # Errors
-    /// When it is not in (0, 1].
+    /// Fails if `value` is not in (0, 1].
     pub fn fraction(value: f64) -> Result<Self, ValueError> {
         match value > 0.0 && value <= 1.0 {
             true => Ok(Self::Fraction(value)),

@@ -1,10 +1,13 @@
-//! The axes of experiments: what a definition lists, a cell combines and a row names.
+//! The axes of an experiment besides policy and budget: form, time of eviction, positions and KV format.
+//!
+//! A definition has an [`AxisLists`], with several values per axis. Each cell and its row have one [`Axes`],
+//! with one value per axis.
 
 use crate::definition::{AxisValue, Keys};
 use crate::{Form, KvFormat, Positions, RecordError, When};
 use serde::Serialize;
 
-/// Declares the axes that every cell has beside its policy and budget: field, type, key in a definition, label.
+/// Declares the axes: for each one its field, type, key in a definition, and label.
 macro_rules! axes {
     ($($(#[$doc:meta])* $field:ident: $type:ty, $key:literal, $label:literal;)+) => {
         /// The values of a cell on the axes of its experiment.
@@ -13,7 +16,8 @@ macro_rules! axes {
             $($(#[$doc])* pub $field: $type,)+
         }
 
-        /// What an experiment lists on each axis; one value, the default, unless said otherwise.
+        /// The values that an experiment lists on each axis. An axis that is not listed has only its default
+        /// value.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct AxisLists {
             $($(#[$doc])* pub $field: Vec<$type>,)+
@@ -26,14 +30,15 @@ macro_rules! axes {
         }
 
         impl AxisLists {
-            /// The keys of a definition.
+            /// The keys of the axes in a definition.
             pub(crate) const KEYS: &'static [&'static str] = &[$($key),+];
 
+            /// Reads the axes from the keys of an experiment.
             pub(crate) fn read(keys: &mut Keys) -> Result<Self, RecordError> {
                 Ok(Self { $($field: keys.list($key, Some(vec![Default::default()]), AxisValue::read)?,)+ })
             }
 
-            /// Every combination, the first axis outermost.
+            /// Returns every combination of the listed values. The first axis varies slowest.
             pub fn product(&self) -> Vec<Axes> {
                 let mut all = vec![Axes::default()];
                 $(all = all
@@ -43,19 +48,21 @@ macro_rules! axes {
                 all
             }
 
-            /// The place of a cell in the order of the definition.
+            /// Returns the sort key that puts cells in the order of the definition: the index of the cell's
+            /// value on each axis.
             pub fn rank(&self, axes: &Axes) -> Vec<usize> {
                 vec![$(self.$field.iter().position(|other| *other == axes.$field).unwrap_or(self.$field.len())),+]
             }
         }
 
         impl Axes {
-            /// Name and value of every axis, as keys of rows are made of.
+            /// Returns the name and the value of every axis, from which the keys of rows are computed.
             pub fn values(&self) -> Vec<(&'static str, String)> {
                 vec![$((stringify!($field), self.$field.to_string())),+]
             }
 
-            /// The values of the axes on which `all` differ; empty where there is only one.
+            /// Returns a label with the values of the axes on which `all` differ; empty if they do not
+            /// differ.
             pub fn label(&self, all: &[Axes]) -> String {
                 let mut parts: Vec<String> = Vec::new();
                 $(if all.iter().any(|other| other.$field != self.$field) {
@@ -65,7 +72,7 @@ macro_rules! axes {
             }
         }
 
-        /// The columns of the axes, for rows that have them in their field `axes`.
+        /// The columns of the axes, for rows with a field `axes`.
         macro_rules! axis_columns {
             ($row:ty) => {
                 vec![$($crate::Column::<$row> {
@@ -82,11 +89,11 @@ macro_rules! axes {
 }
 
 axes! {
-    /// What the weights are run as.
+    /// The form in which the weights run.
     form: Form, "forms", "form {}";
     /// When the cache is compressed.
     when: When, "when", "eviction {}";
-    /// Where kept keys stand.
+    /// The positions that kept keys have after eviction.
     positions: Positions, "positions", "positions {}";
     /// How keys and values are stored.
     kv: KvFormat, "kv", "KV {}";

@@ -1,14 +1,17 @@
-//! What is known of a column: one line of a table, from which headers, checks, lists, reports and
-//! documentation follow.
+//! The description of the columns of a CSV file.
+//!
+//! Each kind of row declares its columns once, as a table in the macro `rows!`. The header, the checks, the
+//! list of metrics, the tables of reports and docs/METRICS.md all follow from this table. A [`Column`] reads
+//! and writes one field of a row; a column that was measured also has a [`Measure`].
 
 use crate::{Better, Field, Metric, Named, RowError, Unit};
 
-/// The table's entry for a measured column.
+/// The description of a measured column.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measure {
-    /// Name of the column.
+    /// The name of the column.
     pub name: &'static str,
-    /// What a table calls it.
+    /// The heading in tables.
     pub title: &'static str,
     /// What a definition lists under `metrics` to have it; none where every run has it, if it applies.
     pub group: Option<Metric>,
@@ -16,17 +19,17 @@ pub struct Measure {
     pub unit: Unit,
     /// The smallest and largest possible value, both possible.
     pub range: (f64, f64),
-    /// Which way it is better.
+    /// Whether higher or lower values are better.
     pub better: Better,
-    /// What it is, in one line; docs/METRICS.md has its formula and how it misleads.
+    /// What the column is, in one sentence. docs/METRICS.md has its formula and says how it can mislead.
     pub about: &'static str,
 }
 
 /// One column of rows of type `R`.
 pub struct Column<R> {
-    /// Its name in the header.
+    /// The name in the header.
     pub name: &'static str,
-    /// What is known of it where it was measured; none for what says which cell a row is of.
+    /// The description of a measured column; `None` for a column that identifies the cell.
     pub measure: Option<Measure>,
     pub(crate) need: Need,
     /// The value in a row.
@@ -34,19 +37,19 @@ pub struct Column<R> {
     pub(crate) get_mut: fn(&mut R) -> &mut dyn Field,
 }
 
-/// Where a column must be, and where it must not.
+/// Whether a file must have a column, and whether a failed cell may have a value in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// A file without it is no file of these rows.
     Required,
-    /// A file may lack it.
+    /// A file may lack the column.
     Optional,
-    /// A file may lack it, and a cell that failed has no value.
+    /// A file may lack the column, and a failed cell has no value in it.
     Result,
 }
 
 impl Measure {
-    /// The range as a list shows it, such as `0..1` or `0..`.
+    /// Returns the range as text, such as `0..1` or `0..`.
     pub fn range_text(&self) -> String {
         match self.range {
             (low, _) if low == f64::MIN => "any".to_owned(),
@@ -55,14 +58,14 @@ impl Measure {
         }
     }
 
-    /// The name of its group; empty where it has none.
+    /// Returns the name of the group; empty if there is no group.
     pub fn group_name(&self) -> &'static str {
         self.group.map_or("", Named::name)
     }
 }
 
 impl<R> Column<R> {
-    /// A column that any file of these rows must have and that is not measured.
+    /// Returns a column that every file of these rows has and that is not measured.
     pub const fn plain(
         name: &'static str,
         get: fn(&R) -> &dyn Field,
@@ -71,7 +74,7 @@ impl<R> Column<R> {
         Self { name, measure: None, need: Need::Required, get, get_mut }
     }
 
-    /// Whether the value in a row is possible.
+    /// Checks that the value in a row is in the column's range.
     pub(crate) fn check(&self, row: &R) -> Result<(), RowError> {
         let Some(value) = (self.get)(row).number() else { return Ok(()) };
         let (low, high) = self.measure.map_or((f64::MIN, f64::MAX), |measure| measure.range);
@@ -79,12 +82,12 @@ impl<R> Column<R> {
     }
 }
 
-/// How far a value computed in single precision may leave its mathematical range.
+/// How far a value may be outside its mathematical range because of rounding in single precision.
 const ROUNDING: f64 = 1e-4;
 
-/// Checks a value; NaN is in no range, and infinity neither.
+/// Checks that a value is in a range. NaN and infinity never are.
 fn within(column: &'static str, value: f64, low: f64, high: f64) -> Result<(), RowError> {
-    // The largest floats are not moved by this, so that infinity stays outside.
+    // Adding ROUNDING does not change the largest floats, so infinity stays outside.
     match (low - ROUNDING..=high + ROUNDING).contains(&value) {
         true => Ok(()),
         false if low == f64::MIN && high == f64::MAX => Err(RowError::NotFinite { column, value }),
@@ -92,7 +95,7 @@ fn within(column: &'static str, value: f64, low: f64, high: f64) -> Result<(), R
     }
 }
 
-/// Checks a value that is not measured, where there is one: 0 to 1, both possible.
+/// Checks that a value that is not measured is in [0, 1], if there is one.
 pub(crate) fn unit(column: &'static str, value: Option<f64>) -> Result<(), RowError> {
     let (low, high) = UNIT;
     match value.filter(|value| !(low..=high).contains(value)) {
@@ -101,21 +104,19 @@ pub(crate) fn unit(column: &'static str, value: Option<f64>) -> Result<(), RowEr
     }
 }
 
-/// From 0, without an upper bound.
+/// The range from 0 without an upper bound.
 pub(crate) const FROM_ZERO: (f64, f64) = (0.0, f64::MAX);
-/// From 1, without an upper bound.
+/// The range from 1 without an upper bound.
 pub(crate) const FROM_ONE: (f64, f64) = (1.0, f64::MAX);
-/// From 0 to 1.
+/// The range from 0 to 1.
 pub(crate) const UNIT: (f64, f64) = (0.0, 1.0);
-/// Every finite number.
+/// The range of all finite numbers.
 pub(crate) const ANY: (f64, f64) = (f64::MIN, f64::MAX);
 
-/// Declares a kind of row and, in `COLUMNS`, its columns in the order of the file: field, type, need, and of
-/// what is measured title, group of metrics (if any), unit, range, what is better, and what it is, which also
-/// documents the field. `axes` has a column for each axis.
-///
-/// What follows from a line: the header, the checks, `bitkv list metrics`, the tables of reports and the
-/// table in docs/METRICS.md.
+/// Declares a kind of row and, in `COLUMNS`, its columns in the order of the file. Each line has the field,
+/// its type and its [`Presence`]; a measured column also has a title, a group of metrics (if any), a unit, a
+/// range, the better direction, and a sentence that says what the column is and documents the field. The
+/// field `axes` has one column per axis.
 macro_rules! rows {
     (
         $(#[$row_doc:meta])* $row:ident;
@@ -144,7 +145,7 @@ macro_rules! rows {
     };
 }
 
-/// The columns of one line of [`rows`].
+/// The columns of one line in [`rows`].
 macro_rules! columns {
     ($row:ty, $field:ident, axes,) => {
         $crate::axes::axis_columns!($row)

@@ -1,8 +1,9 @@
-//! Why a JSON document says something impossible.
+//! Errors of JSON documents whose values are impossible.
 
 use crate::HeadClass;
 
-/// Why the content of a manifest, a profile or a measurement is impossible: a clause that names the key and its value.
+/// Why the content of a manifest, a profile or a measurement is impossible. The message is a clause that
+/// names the key and its value.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the variant and its fields are")]

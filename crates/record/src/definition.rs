@@ -1,4 +1,10 @@
-//! Experiment definitions: a TOML file that says what is asked, what would refute it, and which cells are measured.
+//! Experiment definitions: TOML files that state a question, what would refute the expected answer, and what
+//! to measure.
+//!
+//! [`Definition`] is the whole file. It has experiments ([`Experiment`], the product of lists of models,
+//! policies, budgets and so on), profiles of attention heads ([`ProfileStudy`]) and tables of memory
+//! ([`MemoryStudy`]). The submodules read one section each; `keys` takes the keys of a TOML table one by one
+//! and refuses the unknown ones, and `check` tests what must be true of an experiment as a whole.
 
 mod axis_value;
 mod check;
@@ -18,20 +24,21 @@ pub(crate) use keys::Keys;
 use keys::Place;
 use std::path::{Path, PathBuf};
 
-/// The version of the format of definitions.
+/// The newest version of the format of definitions.
 const FORMAT: usize = 1;
 
-/// The word without which an analysis says nothing that could turn out wrong.
+/// The word that an analysis must contain. Without it, the analysis does not say which result would be
+/// negative.
 const REFUTED: &str = "refuted";
 
-/// A file of experiments. Nothing in it can be changed without changing [`Definition::sha256`].
+/// A file of experiments. Any change to it changes [`Definition::sha256`].
 ///
 /// ```
 /// # use bitkv_record::{AskedBudget, Definition};
 /// let text = r#"
 /// analysis = """
 /// Does it pay to give wide heads more of the cache? Refuted if, at budget 0.25, the 95 % interval of the
-/// paired difference in KL (entropy less uniform) has zero in it or lies above it."""
+/// paired difference in KL (entropy minus uniform) includes zero or is above it."""
 ///
 /// [[experiment]]
 /// name = "wide-heads"                      # lower-case letters, digits, hyphens
@@ -42,18 +49,18 @@ const REFUTED: &str = "refuted";
 /// budgets = [1.0, 0.25, "64 tokens", "32 KiB"]
 /// policies = ["full", "uniform+recency", "entropy+recency", "uniform+random", "uniform+oracle"]
 ///
-/// ## What follows may be left out; these are the defaults, and what else there is.
-/// pairs = [["entropy+recency", "uniform+recency"]]   # differences that decide; none by default
+/// ## The keys below are optional. Each shows its default, and the comment other values.
+/// pairs = [["entropy+recency", "uniform+recency"]]   # differences to report; default: no pairs
 /// forms = ["true"]                         # "plain-llama"
 /// when = ["once"]                          # "chunked", "decoding", {prefill-chunk = 128, every = 16}
 /// positions = ["original"]                 # "rerotated"
 /// kv = ["f16"]                             # "int8", "int4", "kivi4", "kivi2"
-/// equal = "tokens"                         # "bytes", where there are several KV formats
+/// equal = "tokens"                         # "bytes", if kv lists several formats
 /// metrics = ["kl", "attention", "output-error", "free-running"]   # "form", "timing"
-/// tasks = ["text"]                         # "passkey", {kind = "recall", count = 10, tokens = 512, aware = false}
+/// tasks = ["text"]                  # "passkey", {kind = "recall", count = 10, tokens = 512, aware = false}
 /// calibration = {tokens = 512, texts = "calibration"}   # {profile = "file.json"}; head-scores = "file.json"
 /// seeds = [0]
-/// controls = true                          # false needs a reason in analysis of the experiment
+/// controls = true                          # false needs a reason in the analysis below
 /// analysis = "Remarks."
 /// "#;
 /// let definition = Definition::from_toml(text, "wide-heads.toml")?;
@@ -61,48 +68,50 @@ const REFUTED: &str = "refuted";
 ///
 /// let wrong = Definition::from_toml(&text.replace("horizon =", "horizons ="), "wide-heads.toml");
 /// assert!(wrong.unwrap_err().to_string().starts_with(
-///     "'wide-heads.toml', experiment 'wide-heads': there is no key 'horizons': remove it, or write 'horizon'"
+///     "'wide-heads.toml', experiment 'wide-heads': \
+///      there is no key 'horizons': remove it, or write 'horizon'"
 /// ));
 /// # Ok::<(), bitkv_record::RecordError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
-    /// The question, and what would refute the expected answer; written before anything is measured.
+    /// The question, and what would refute the expected answer. It is written before anything is measured.
     pub analysis: String,
     /// The experiments, in the order of the file.
     pub experiments: Vec<Experiment>,
-    /// Profiles of heads, in the order of the file.
+    /// The profiles of attention heads, in the order of the file.
     pub profiles: Vec<ProfileStudy>,
-    /// Memory by context length, in the order of the file.
+    /// The tables of memory by context length, in the order of the file.
     pub memory: Vec<MemoryStudy>,
-    /// Published claims that the rows are to decide; none unless said otherwise.
+    /// The published claims that the rows decide. Default: no claims.
     pub claims: Vec<ClaimId>,
     file: String,
     text: String,
 }
 
-/// One experiment: the product of its lists, on every model, form and context.
+/// One experiment. Its cells are the product of its lists, on every model, form and context.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
-    /// Name, unique in the file: lower-case letters, digits and hyphens.
+    /// The name, unique in the file. It consists of lower-case letters, digits and hyphens.
     pub name: String,
-    /// Models, as `--model` takes them.
+    /// The models, as `--model` takes them.
     pub models: Vec<String>,
-    /// Forms, times of eviction, positions and KV formats.
+    /// The forms, times of eviction, positions and KV formats.
     pub axes: AxisLists,
-    /// What is read.
+    /// The texts to read.
     pub texts: TextSource,
-    /// Tokens in the cache when it is compressed.
+    /// The number of tokens in the cache when it is compressed.
     pub context: usize,
-    /// Tokens scored after that, at least 1.
+    /// The number of tokens scored after the compression, at least 1.
     pub horizon: usize,
-    /// How much is kept; [`AskedBudget::FULL`] is always among them.
+    /// How much of the cache is kept. The list always includes [`AskedBudget::FULL`].
     pub budgets: Vec<AskedBudget>,
-    /// Policy specifications; what they mean is not known here.
+    /// The policy specifications. This crate does not interpret them.
     pub policies: Vec<String>,
-    /// Pairs of these policies whose differences, first less second, a report gives; none unless said otherwise.
+    /// Pairs of these policies. A report gives the difference of each pair, first minus second. Default: no
+    /// pairs.
     pub pairs: Vec<(String, String)>,
-    /// What is held equal among KV formats; the tokens unless said otherwise.
+    /// What is equal in a comparison of KV formats. Default: the tokens kept.
     pub equal: Equal,
     /// What is measured; all but timing unless said otherwise.
     pub metrics: Vec<Metric>,
@@ -112,42 +121,42 @@ pub struct Experiment {
     pub calibration: Calibration,
     /// Seeds of what is random; 0 unless said otherwise.
     pub seeds: Vec<u64>,
-    /// Whether the full cache, a random scorer and an oracle are among the policies, as they must be unless the
-    /// experiment's own analysis says why not.
+    /// Whether the policies must include the full cache, random choice and an oracle. If this is false, the
+    /// analysis of the experiment must say why.
     pub controls: bool,
-    /// Remarks of this experiment.
+    /// Remarks on this experiment.
     pub analysis: Option<String>,
 }
 
-/// Attention entropies of every head over texts, at several lengths.
+/// A profile: the attention entropy of every head over texts, at several context lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileStudy {
-    /// Name, unique in the file.
+    /// The name, unique in the file.
     pub name: String,
-    /// Models, as `--model` takes them.
+    /// The models, as `--model` takes them.
     pub models: Vec<String>,
-    /// What the weights are run as; the trained network unless said otherwise.
+    /// The forms in which the weights run. Default: `true`.
     pub forms: Vec<Form>,
-    /// What is read.
+    /// The texts to read.
     pub texts: TextSource,
-    /// Tokens of each text that are read.
+    /// The context lengths: how many tokens of each text are read.
     pub lengths: Vec<usize>,
-    /// The queries that are averaged; all unless said otherwise.
+    /// The queries whose entropies are averaged. Default: all.
     pub queries: Queries,
-    /// Remarks of this profile.
+    /// Remarks on this profile.
     pub analysis: Option<String>,
 }
 
-/// Bytes of weights, cache and activations at several context lengths.
+/// A table of memory: the bytes of weights, cache and activations at several context lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryStudy {
-    /// Name, unique in the file.
+    /// The name, unique in the file.
     pub name: String,
-    /// Models as `--model` takes them, or models whose configuration is known.
+    /// The models, as `--model` takes them, or names of models whose configuration is known.
     pub models: Vec<String>,
-    /// What the weights are run as.
+    /// The forms in which the weights run.
     pub forms: Vec<Form>,
-    /// Context lengths in tokens; those that a model cannot read are left out.
+    /// The context lengths in tokens. Lengths that a model cannot read are skipped.
     pub contexts: Vec<usize>,
     /// How bytes are counted.
     pub accounting: Vec<Accounting>,
@@ -160,63 +169,63 @@ pub enum TextSource {
     Evaluation,
     /// The suite's calibration texts.
     Calibration,
-    /// All of the suite's own texts; for profiles only.
+    /// All of the suite's texts. Only a profile may use them.
     Suite,
-    /// A folder; a path relative to the definition has its folder before it.
+    /// A folder. A relative path is already joined to the folder of the definition.
     Folder(PathBuf),
 }
 
 /// A task of an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GridTask {
-    /// What is scored.
+    /// The task.
     pub task: ScoredTask,
-    /// Contexts generated; 0 for texts, which are as many as there are.
+    /// The number of generated contexts. It is 0 for the task `text`, which uses all texts.
     pub count: usize,
-    /// Tokens of each context.
+    /// The length of each context in tokens.
     pub tokens: usize,
 }
 
-/// What the profiles of an experiment come from.
+/// Where an experiment gets its numbers about heads, such as entropies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Calibration {
     /// Texts are profiled.
     Texts {
-        /// Which texts.
+        /// The texts.
         texts: TextSource,
-        /// Tokens read of each; 512 unless said otherwise.
+        /// How many tokens of each text are read. Default: 512.
         tokens: usize,
-        /// A file of scores by head, where a policy needs one.
+        /// A file with one score per head, for policies that need it.
         head_scores: Option<PathBuf>,
     },
     /// A profile is read from a file.
     File {
         /// The file.
         profile: PathBuf,
-        /// A file of scores by head, where a policy needs one.
+        /// A file with one score per head, for policies that need it.
         head_scores: Option<PathBuf>,
     },
 }
 
 impl Definition {
-    /// Reads a definition.
+    /// Reads the definition at `path`.
     ///
     /// # Errors
-    /// See [`Definition::from_toml`].
+    /// Fails as [`Definition::from_toml`] does.
     pub fn read(path: &Path) -> Result<Self, RecordError> {
         Self::from_toml(&json::read_text(path)?, &path.display().to_string())
     }
 
-    /// Parses a definition; `file` names the text in errors, and relative paths begin in its folder.
+    /// Parses a definition. `file` names the text in errors; relative paths in the text start in its folder.
     ///
     /// # Errors
-    /// One sentence with file, experiment, key, value and remedy: for what is not TOML, for unknown and missing keys,
-    /// for values that cannot be, for repeated values and names, for experiments without budget 1.0 or without the
-    /// controls, and for an analysis that does not say what would refute it.
+    /// Fails if the text is not TOML, a key is unknown or missing, a value is impossible, a value or a name
+    /// is repeated, an experiment lacks budget 1.0, or the analysis does not say what would refute the
+    /// expectation. The message is one sentence with file, experiment, key, value and remedy.
     pub fn from_toml(text: &str, file: &str) -> Result<Self, RecordError> {
         let place = Place::file(file);
         let table = text.parse::<toml::Table>().map_err(|error| place.refuse(syntax(&error, text)))?;
-        // Before unknown keys, which a newer format may well have.
+        // The version is checked before the keys, because a newer format may have keys that are unknown here.
         check::format(&table, FORMAT).map_err(|reason| place.refuse(reason))?;
         let mut keys = Keys::new(table, &KEYS, place.clone())?;
         let analysis = keys.text("analysis")?.unwrap_or_default();
@@ -248,33 +257,33 @@ impl Definition {
         Ok(Self { analysis, experiments, profiles, memory, claims, file, text })
     }
 
-    /// Names of experiments, profiles and memory studies, in this order.
+    /// Returns the names of the experiments, profiles and memory studies, in this order.
     pub fn names(&self) -> Vec<&str> {
         let experiments = self.experiments.iter().map(|e| e.name.as_str());
         let profiles = self.profiles.iter().map(|p| p.name.as_str());
         experiments.chain(profiles).chain(self.memory.iter().map(|m| m.name.as_str())).collect()
     }
 
-    /// How the file was named.
+    /// Returns the name of the file, as it was given.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// The text, byte for byte.
+    /// Returns the text of the file, byte for byte.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// SHA-256 of the text, 64 lower-case hex digits.
+    /// Returns the SHA-256 of the text: 64 lower-case hex digits.
     pub fn sha256(&self) -> String {
         sha256(self.text.as_bytes())
     }
 }
 
-/// Keys of a whole definition.
+/// The keys at the top of a definition.
 const KEYS: [&str; 6] = ["format", "analysis", "claims", "experiment", "profile", "memory"];
 
-/// Where and why a text is not TOML, in one line.
+/// Says in one line where and why a text is not TOML.
 fn syntax(error: &toml::de::Error, text: &str) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map_or(1, |before| before.matches('\n').count() + 1);
@@ -336,7 +345,7 @@ mod tests {
         said
     }
 
-    /// What is said of the good definition with one thing changed.
+    /// Returns the error of the good definition with one change.
     fn changed(from: &str, to: &str) -> String {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD, "{from}");
@@ -532,7 +541,7 @@ mod tests {
         );
     }
 
-    /// Roles as a registry would tell them.
+    /// Returns the role of a policy, as a registry would return it.
     fn role_of(policy: &str) -> Option<PolicyRole> {
         let is = |name: &str| policy.split(['+', '{']).any(|part| part.trim() == name);
         let all = [

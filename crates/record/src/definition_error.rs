@@ -1,13 +1,13 @@
-//! Why an experiment definition cannot be used.
+//! Errors of experiment definitions.
 
 use crate::{Form, KvFormat, Metric, ScoredTask, When};
 
-/// Why a definition cannot be used: a clause that names the key and its value, with the remedy.
+/// Why a definition cannot be used. The message is a clause with the key, its value and the remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the variant and its fields are")]
 pub enum DefinitionError {
-    /// The text is not TOML, or one key is unknown, missing or of the wrong value.
+    /// The text is not TOML, or a key is unknown, missing or has the wrong value.
     #[error("{0}")]
     Key(String),
     #[error(

@@ -1,4 +1,4 @@
-//! What can be wrong with a recorded file.
+//! Errors of reading and writing recorded files.
 
 use crate::{ContentError, DefinitionError, HeaderError, LineError};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ pub enum RecordError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The file or folder could not be written.
@@ -20,20 +20,20 @@ pub enum RecordError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The text is not the JSON this format asks for.
+    /// The text is not JSON, or not the JSON of this format.
     #[error("'{file}' is not a valid {kind}: {source}")]
     Json {
         /// The file, or how the caller named the text.
         file: String,
         /// The format, for example "run manifest".
         kind: &'static str,
-        /// Where and why.
+        /// Where in the text and why.
         source: serde_json::Error,
     },
-    /// The content is well formed but says something impossible.
+    /// The JSON has the right form, but its values are impossible.
     #[error("'{file}' is not a valid {kind}: {reason}")]
     Content {
         /// The file, or how the caller named the text.
@@ -43,7 +43,7 @@ pub enum RecordError {
         /// The key, its value and what was expected.
         reason: ContentError,
     },
-    /// The header of a CSV file is not that of its format.
+    /// The first line of a CSV file is not the header of its format.
     #[error("the first line of '{}' cannot be read: {reason}", .path.display())]
     Header {
         /// The file.
@@ -56,7 +56,7 @@ pub enum RecordError {
     Line {
         /// The file.
         path: PathBuf,
-        /// Line number, the header being line 1.
+        /// The number of the line. The header is line 1.
         line: u64,
         /// The column, its value and what was expected.
         reason: LineError,
@@ -66,7 +66,7 @@ pub enum RecordError {
     NoProfile {
         /// The file.
         path: PathBuf,
-        /// Where and why.
+        /// Where in the text and why.
         source: serde_json::Error,
     },
     /// A profile is of another model.
@@ -74,7 +74,7 @@ pub enum RecordError {
     OtherModel {
         /// The file.
         path: PathBuf,
-        /// The model that it is of.
+        /// The model of the profile.
         profile: String,
         /// The model that is run.
         model: String,
@@ -84,11 +84,11 @@ pub enum RecordError {
     Heads {
         /// The file.
         path: PathBuf,
-        /// Heads in the profile.
+        /// The number of heads in the profile.
         found: usize,
         /// The model that is run.
         model: String,
-        /// Heads of the model, over all layers.
+        /// The number of heads of the model, over all layers.
         expected: usize,
     },
     /// A folder was to be read as a finished run and is none.
@@ -97,23 +97,23 @@ pub enum RecordError {
         /// The folder.
         path: PathBuf,
     },
-    /// An experiment definition says something that cannot be.
+    /// An experiment definition cannot be used.
     #[error("'{file}'{experiment}: {reason}")]
     Definition {
         /// The file, or how the caller named the text.
         file: String,
-        /// `, experiment 'NAME'`; empty for what concerns the whole file.
+        /// `, experiment 'NAME'`; empty if the error concerns the whole file.
         experiment: String,
         /// The key, its value and the remedy.
         reason: Box<DefinitionError>,
     },
-    /// The name asked for a run folder cannot be used.
+    /// A path cannot be the name of a run folder.
     #[error("'{}' cannot name a run folder: give a path that ends in a plain name, such as runs/first", .path.display())]
     RunName {
-        /// The path asked for.
+        /// The path.
         path: PathBuf,
     },
-    /// Another process writes the run.
+    /// Another process is writing the run.
     #[error("'{}' is being written by another process: wait until it ends, or give the run another name", .path.display())]
     Locked {
         /// The folder.
@@ -125,7 +125,7 @@ pub enum RecordError {
         /// The folder.
         path: PathBuf,
     },
-    /// An unfinished run was begun with something else.
+    /// An unfinished run in the same folder was begun with other inputs.
     #[error(
         "'{}' is of an unfinished run with another definition, model, text or revision (this one has the fingerprint \
          {fingerprint}): give the run another name, or delete the folder of the unfinished one", .path.display()
@@ -133,17 +133,17 @@ pub enum RecordError {
     OtherRun {
         /// The journal.
         path: PathBuf,
-        /// The fingerprint it was to have.
+        /// The fingerprint of the new run.
         fingerprint: String,
     },
-    /// The finished run could not be put under its name; its files are kept.
+    /// The finished run could not be moved to its name. Its files are kept.
     #[error("cannot move the finished run to '{}' ({reason}): its files are kept in '{}'", .target.display(), .partial.display())]
     Finish {
-        /// The name it should have had.
+        /// The path that the run should have had.
         target: PathBuf,
         /// Where the files are.
         partial: PathBuf,
-        /// What the operating system said, or that the name was taken meanwhile.
+        /// The error of the operating system, or that the name was taken in the meantime.
         reason: std::io::Error,
     },
 }

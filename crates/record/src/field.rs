@@ -1,24 +1,25 @@
-//! How one value stands in a CSV file.
+//! How one value is written in a CSV file and read back.
 
 use crate::ValueError;
 
-/// A value of a row, written as text and read back equal; an empty text stands for a value that is missing.
+/// A value of a row. It is written as text and reads back equal. An empty text means that the value is
+/// missing.
 pub trait Field {
-    /// The text in a file.
+    /// Returns the text of the value in a file.
     fn write(&self) -> String;
 
-    /// Takes the value from its text.
+    /// Reads the value from its text.
     ///
     /// # Errors
-    /// One clause that says what the text is not.
+    /// Fails if the text is not such a value.
     fn read(&mut self, text: &str) -> Result<(), ValueError>;
 
-    /// The value as a number, for range checks and for means; none where it is missing or no number.
+    /// Returns the value as a number, for range checks and means; `None` if it is missing or not a number.
     fn number(&self) -> Option<f64> {
         None
     }
 
-    /// Whether there is no value.
+    /// Returns whether the value is missing.
     fn is_missing(&self) -> bool {
         false
     }
@@ -46,7 +47,8 @@ impl Field for bool {
     }
 }
 
-/// Debug texts of floats keep the point and are otherwise the shortest that read back bit for bit.
+/// Implements [`Field`] for numbers. The `Debug` text of a float keeps the decimal point and is otherwise the
+/// shortest text that reads back bit for bit.
 macro_rules! numbers {
     ($($type:ty, $what:literal;)+) => {
         $(impl Field for $type {
@@ -95,7 +97,8 @@ impl<T: Field + Default> Field for Option<T> {
     }
 }
 
-/// Makes of a type with `Display` and `FromStr` a [`Field`], and a text in JSON.
+/// Implements [`Field`] for a type with `Display` and `FromStr`, and the conversions that make it a string in
+/// JSON.
 macro_rules! text_field {
     ($type:ty) => {
         impl $crate::Field for $type {

@@ -1,13 +1,13 @@
-//! Names of run folders.
+//! Chooses and checks the names of run folders.
 
 use crate::RecordError;
 use std::path::{Path, PathBuf};
 
-/// The name at which no finished run is yet: `path` itself, or the same with `-2`, `-3` and so on after it. An
-/// unfinished run under that name is there to be resumed.
+/// Returns the first name without a finished run: `path`, or `path` followed by `-2`, `-3` and so on. An
+/// unfinished run may have that name, and is then resumed.
 ///
 /// # Errors
-/// When the path has no name, such as `/` and `..`.
+/// Fails if the path does not end in a name, like `/` and `..`.
 pub fn free_name(path: &Path) -> Result<PathBuf, RecordError> {
     let (_, name) = parent_and_name(path)?;
     let numbered = (2..u32::MAX).map(|number| path.with_file_name(format!("{name}-{number}")));
@@ -15,14 +15,14 @@ pub fn free_name(path: &Path) -> Result<PathBuf, RecordError> {
     Ok(free.expect("no folder has billions of entries"))
 }
 
-/// The folder a run will be in, and its name there.
+/// Splits the path of a run into the folder that contains it and its name.
 pub(crate) fn parent_and_name(path: &Path) -> Result<(&Path, String), RecordError> {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| RecordError::RunName { path: path.to_owned() })?;
     Ok((path.parent().unwrap_or(Path::new("")), name.to_owned()))
 }
 
-/// Whether anything has this name, a dangling link included.
+/// Returns whether anything has this path, even a dangling link.
 pub(crate) fn occupied(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }

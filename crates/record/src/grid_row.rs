@@ -1,4 +1,4 @@
-//! `rows.csv`: one row for each cell of an experiment, whether it was measured or failed.
+//! The rows of `rows.csv`: one for each cell of an experiment, whether it was measured or failed.
 
 mod format_1;
 
@@ -8,54 +8,55 @@ use crate::{
     WeightKind, When, column::Need,
 };
 
-/// Hex digits of a cell's key and of the hash of a plan.
+/// The number of hex digits in the key of a row and in the hash of a plan.
 const DIGITS: usize = 16;
 
 rows! {
-    /// One cell: a model on one context under a policy at a budget. Where [`GridRow::error`] says why it
-    /// failed, it has no results.
+    /// One row: a cell (a policy at a budget with its axes) of a model, measured on one context. If that
+    /// failed, [`GridRow::error`] says why and there are no results.
     GridRow;
 
-    /// What the cell is of: the first 16 hex digits of a SHA-256 over model, tokens, policy, budget, axes and
-    /// code.
+    /// The key of the row: the first 16 hex digits of a SHA-256 of the model, tokens, policy, budget, axes
+    /// and code.
     key: String, Required;
-    /// Name of the experiment.
+    /// The name of the experiment.
     experiment: String, Required;
-    /// Name of the model, with the mark of its form where that is not the true one.
+    /// The name of the model, followed by `+plain-llama` if it ran in that form.
     model: String, Required;
-    /// Which kind of weights the model was trained with; empty in files of format 1.
+    /// The kind of weights that the model was trained with. Empty in files of format 1.
     weights: Option<WeightKind>, Optional;
-    /// What the linear layers multiplied; empty in files of format 1.
+    /// The numbers that the linear layers multiplied. Empty in files of format 1.
     arithmetic: Option<Arithmetic>, Optional;
-    /// The instruction sets that the numbers hold for; empty in files of format 1.
+    /// The class of instruction sets that gives these numbers. Empty in files of format 1.
     isa: Option<IsaClass>, Optional;
-    /// Canonical policy specification; "full" for the full cache.
+    /// The canonical specification of the policy; "full" for the full cache.
     policy: String, Required;
-    /// The policy as the definition writes it, such as the name of a preset; empty in files of format 1.
+    /// The policy as the definition writes it, for example the name of a preset. Empty in files of format 1.
     written: String, Optional;
     /// The role of the policy.
     role: PolicyRole, Optional;
-    /// Whether the policy sees what no deployable policy can.
+    /// Whether the policy sees something that no deployable policy can see.
     oracle: bool, Optional;
-    /// Whether the policy keeps exactly the entries asked for.
+    /// Whether the policy keeps exactly as many entries as it is asked to.
     conserving: bool, Optional;
-    /// The tokens that the policy protects whatever their score, such as `sinks=4 recent=8`; empty for rules.
+    /// The tokens that the policy keeps regardless of their score, such as `sinks=4 recent=8`. Empty for
+    /// rules.
     guard: String, Optional;
-    /// What became of what was not kept.
+    /// What happens to the entries that are not kept.
     compressor: Compressor, Optional;
-    /// How much was asked to be kept.
+    /// The budget: how much of the cache the policy was asked to keep.
     budget: AskedBudget, Required;
-    /// Form, time of eviction, positions and KV format.
+    /// The form, time of eviction, positions and KV format.
     axes: Axes, axes;
-    /// Seed of what is random.
+    /// The seed of random choices.
     seed: u64, Optional;
-    /// What was scored.
+    /// The task that was scored.
     task: ScoredTask, Required;
-    /// Name of the text, or of the generated context.
+    /// The name of the text, or of the generated context.
     text: String, Required;
-    /// Register of the text, for example "dialogue"; the task for generated contexts.
+    /// The register of the text, for example "dialogue"; for a generated context, the task.
     register: String, Optional;
-    /// Tokens in the cache when it was compressed.
+    /// The number of tokens in the cache when it was compressed.
     context_tokens: usize, Required;
     asked_entries: Option<usize>, Optional, "entries asked for", Entries, FROM_ONE, Neither,
         "keys and values that the budget comes to";
@@ -105,11 +106,12 @@ rows! {
         "answers that guessing among the words of the context gets right";
     /// Where in the context the answer stands, from 0 at the start to 1 at the end.
     depth: Option<f64>, Optional;
-    /// Why the cell failed, in one line (see [`one_line`]).
+    /// Why the cell failed, in one line (see [`one_line`]). Empty if it was measured.
     error: Option<String>, Optional;
 }
 
-/// A message in one line, as rows need it: line breaks and what surrounds them become one space.
+/// Returns a message as one line, for a row: each line break with the white space around it becomes one
+/// space.
 pub fn one_line(message: &str) -> String {
     message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -138,7 +140,8 @@ impl Row for GridRow {
 }
 
 impl GridRow {
-    /// What a report calls the policy: the name of a preset as it was written, else the canonical text.
+    /// Returns the name of the policy in a report: the name of a preset if the definition has one, otherwise
+    /// the canonical specification.
     pub fn policy_name(&self) -> &str {
         match self.written.contains(['+', '{']) || self.written.is_empty() {
             true => &self.policy,
@@ -146,7 +149,7 @@ impl GridRow {
         }
     }
 
-    /// A failed cell has no result, a measured one no error.
+    /// Checks that a failed cell has no results and that its error is one line.
     fn check_error(&self) -> Result<(), RowError> {
         let Some(error) = &self.error else { return Ok(()) };
         if error.trim().is_empty() || error.contains(['\n', '\r']) {
@@ -159,6 +162,7 @@ impl GridRow {
         }
     }
 
+    /// Checks the hash of the plan and the numbers of entries against each other.
     fn check_entries(&self) -> Result<(), RowError> {
         if let Some(hash) = &self.plan_hash {
             is_hash("plan_hash", hash)?;
@@ -168,7 +172,7 @@ impl GridRow {
         {
             return Err(RowError::MoreThanFull { kept, full });
         }
-        // Only of an eviction that happens once is the size known beforehand.
+        // The size after eviction is known in advance only if the cache is evicted once.
         if let (true, Some(asked), Some(kept)) = (self.conserving, self.asked_entries, self.kept_entries)
             && self.axes.when == When::ONCE
             && asked != kept
@@ -178,6 +182,7 @@ impl GridRow {
         Ok(())
     }
 
+    /// Checks the scores against the numbers of questions and scored tokens.
     fn check_scores(&self) -> Result<(), RowError> {
         if self.correct.is_some_and(|correct| correct > self.questions) {
             return Err(RowError::MoreAnswersThanQuestions { questions: self.questions });
@@ -203,7 +208,7 @@ mod tests {
     use crate::rows::check;
     use crate::{TaskKind, read_rows, write_rows};
 
-    /// A measured cell.
+    /// Returns a measured cell.
     fn row(key: u64) -> GridRow {
         GridRow {
             key: format!("{key:016x}"),
@@ -241,7 +246,7 @@ mod tests {
         }
     }
 
-    /// A cell that failed.
+    /// Returns a cell that failed.
     fn failed(key: u64) -> GridRow {
         let none = GridRow { attention_cosine: None, retained_mass: None, output_error: None, ..row(key) };
         let none = GridRow { kl_nats: None, agreement: None, nll_nats: None, nll_difference: None, ..none };

@@ -1,4 +1,4 @@
-//! SHA-256 of what went into a run.
+//! SHA-256 hashes of the inputs of a run.
 
 use crate::RecordError;
 use serde::{Deserialize, Serialize};
@@ -11,24 +11,25 @@ use std::path::Path;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileHash {
-    /// Name, relative to the model or text folder it belongs to.
+    /// The name, relative to the folder of the model or the texts.
     pub name: String,
-    /// SHA-256, 64 lower-case hex digits.
+    /// The SHA-256, 64 lower-case hex digits.
     pub sha256: String,
-    /// Size in bytes.
+    /// The size in bytes.
     pub bytes: u64,
 }
 
 impl FileHash {
-    /// The hash of bytes already in memory.
+    /// Returns the hash of bytes in memory.
     pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Self {
         Self { name: name.into(), sha256: sha256(bytes), bytes: bytes.len() as u64 }
     }
 
-    /// The hash of a file, named by the last part of its path; read in blocks, so size does not matter.
+    /// Returns the hash of a file. Its name is the last part of the path. The file is read in blocks, so it
+    /// can be larger than the memory.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// Fails if the file cannot be read.
     pub fn from_file(path: &Path) -> Result<Self, RecordError> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let (sha256, bytes) = sha256_file(path)?;
@@ -36,13 +37,13 @@ impl FileHash {
     }
 }
 
-/// SHA-256 of `bytes` as 64 lower-case hex digits.
+/// Returns the SHA-256 of `bytes` as 64 lower-case hex digits.
 pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// SHA-256 of several parts as 64 lower-case hex digits. The length of each part is hashed before it, so that parts
-/// divided otherwise hash otherwise.
+/// Returns the SHA-256 of several parts as 64 lower-case hex digits. The length of each part is hashed before
+/// the part, so that the same bytes divided differently have another hash.
 pub fn sha256_of_parts<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
@@ -52,10 +53,10 @@ pub fn sha256_of_parts<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> St
     hex(&hasher.finalize())
 }
 
-/// SHA-256 of a file as 64 lower-case hex digits, and its size in bytes.
+/// Returns the SHA-256 of a file as 64 lower-case hex digits, and its size in bytes.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// Fails if the file cannot be read.
 pub fn sha256_file(path: &Path) -> Result<(String, u64), RecordError> {
     let fail = |source| RecordError::Read { path: path.to_owned(), source };
     let mut file = std::fs::File::open(path).map_err(fail)?;

@@ -1,31 +1,32 @@
-//! The published classes of attention heads, by mean entropy.
+//! The published classes of attention heads, by mean attention entropy.
 
 use crate::{HeadClass, Named};
 use serde::{Deserialize, Serialize};
 
-/// Upper bounds of the classes in bits, exclusive; what reaches `mixed` is diffuse.
+/// The upper bounds of the classes in bits, exclusive. A head at or above `mixed` is diffuse.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Thresholds {
-    /// Below: sink.
+    /// The bound below which a head is a sink head.
     pub sink: f64,
-    /// Below: focused.
+    /// The bound below which the other heads are focused.
     pub focused: f64,
-    /// Below: moderate.
+    /// The bound below which the other heads are moderate.
     pub moderate: f64,
-    /// Below: mixed.
+    /// The bound below which the other heads are mixed.
     pub mixed: f64,
 }
 
 impl Thresholds {
-    /// The bounds of the published code (`calibrate_entropy.py`, microsoft/BitNet pull request 497). The published
-    /// counts are those of these bounds.
+    /// The bounds of the published code (`calibrate_entropy.py`, microsoft/BitNet pull request 497). The
+    /// published counts follow from these bounds.
     pub const CODE: Self = Self { sink: 0.5, focused: 1.5, moderate: 3.0, mixed: 4.0 };
 
-    /// The bounds printed in the same pull request's `VERIFICATION.md`; its counts do not follow from them.
+    /// The bounds printed in `VERIFICATION.md` of the same pull request. The published counts do not follow
+    /// from them.
     pub const PRINTED: Self = Self { sink: 0.5, focused: 1.5, moderate: 2.5, mixed: 3.5 };
 
-    /// The class of a head with this mean entropy in bits.
+    /// Returns the class of a head with the mean entropy `entropy_bits`, in bits.
     pub fn classify(&self, entropy_bits: f64) -> HeadClass {
         match entropy_bits {
             h if h < self.sink => HeadClass::Sink,
@@ -36,7 +37,7 @@ impl Thresholds {
         }
     }
 
-    /// How many of these heads fall into each class.
+    /// Returns the number of heads in each class. `entropies` are in bits, one per head.
     pub fn count(&self, entropies: impl IntoIterator<Item = f64>) -> ClassCounts {
         let mut counts = ClassCounts::default();
         for entropy in entropies {
@@ -45,13 +46,13 @@ impl Thresholds {
         counts
     }
 
-    /// Whether the bounds rise strictly from above zero.
+    /// Returns whether all bounds are above zero and each is higher than the one before.
     pub(crate) fn are_ordered(&self) -> bool {
         [0.0, self.sink, self.focused, self.moderate, self.mixed].is_sorted_by(|a, b| a < b)
     }
 }
 
-/// Heads in each class.
+/// The number of heads in each class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassCounts {
@@ -74,7 +75,7 @@ impl ClassCounts {
         *copy.of_mut(class)
     }
 
-    /// Heads altogether.
+    /// Returns the number of heads in all classes.
     pub fn total(&self) -> usize {
         HeadClass::ALL.iter().map(|&class| self.of(class)).sum()
     }

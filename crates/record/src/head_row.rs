@@ -1,4 +1,4 @@
-//! `heads.csv`: the attention entropy of one query head on one text.
+//! The rows of `heads.csv`: one for each query head, text and context length.
 
 use crate::column::{FROM_ZERO, UNIT, rows};
 use crate::{Column, Form, Queries, Row};
@@ -7,25 +7,25 @@ rows! {
     /// The attention entropy of one query head of one model on one text.
     HeadRow;
 
-    /// Name of the profile study.
+    /// The name of the profile study.
     study: String, Optional;
-    /// Model name.
+    /// The name of the model.
     model: String, Required;
-    /// What its weights were run as.
+    /// The form in which its weights ran.
     form: Form, Optional;
-    /// Text name.
+    /// The name of the text.
     text: String, Required;
-    /// Register of the text.
+    /// The register of the text, for example "dialogue".
     register: String, Optional;
-    /// The queries that were averaged.
+    /// The queries whose entropies were averaged.
     queries: Queries, Optional;
-    /// Context length in tokens.
+    /// The context length in tokens.
     context: usize, Required;
     /// Layer, from 0.
     layer: usize, Required;
     /// Query head, from 0.
     head: usize, Required;
-    /// The KV head that it reads, from 0; empty in files of format 1.
+    /// The KV head that the query head reads, from 0. Empty in files of format 1.
     kv_head: Option<usize>, Optional;
     entropy_bits: Option<f64>, Optional, "attention entropy", Bits, FROM_ZERO, Neither,
         "attention entropy of a query head, in profiles";
@@ -33,7 +33,7 @@ rows! {
         "the same as a part of log2(keys), the most that it can be";
 }
 
-/// Format 1 had study and register in one column.
+/// In format 1, one column had the study and the register, separated by a slash.
 const PROFILE: Column<HeadRow> = Column::plain("profile", |row| &row.study, |row| &mut row.study);
 
 impl Row for HeadRow {

@@ -1,4 +1,4 @@
-//! Rows written one at a time, so that what was measured outlives the process that measured it.
+//! A file to which a run appends each row as soon as it is measured, so that a killed process loses no row.
 
 use crate::{LineError, RecordError, Row, rows};
 use std::collections::HashMap;
@@ -6,22 +6,23 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Rows between two waits for the disk. A killed process loses nothing that it gave to the operating system, so this
-/// only bounds what a power cut costs; waiting at every row would cost more than many a row.
+/// How many rows are appended between two syncs to disk. A killed process loses nothing that it gave to the
+/// operating system, so this only limits the loss in a power failure. A sync after every row would take
+/// longer than many rows.
 const SYNC_EVERY: usize = 64;
 
-/// An append-only file of rows with a fingerprint of what they were measured with.
+/// An append-only file of rows, with a fingerprint of what they were measured with.
 ///
-/// The first line names the format and the fingerprint, the second the columns; every other line is one row, written
-/// in one call. Opening the file cuts off a last line that is torn or cannot be read and reads back the rest. No row
-/// is in it twice. See [`crate::ResumableRun::journal`].
+/// The first line has the format and the fingerprint, and the second line the columns. Every other line is
+/// one row, written in one call. Opening the file reads the rows back, and removes a last line that is
+/// incomplete or cannot be read. No row is in the file twice. See [`crate::ResumableRun::journal`].
 #[derive(Debug)]
 pub struct Journal<R> {
     path: PathBuf,
     /// The file that [`Journal::finish`] writes.
     finished: PathBuf,
     file: File,
-    /// Bytes of whole lines; what lies beyond is not a row.
+    /// The length of all complete lines in bytes. Anything after them is not a row.
     length: u64,
     rows: Vec<R>,
     places: HashMap<String, usize>,
@@ -29,7 +30,8 @@ pub struct Journal<R> {
 }
 
 impl<R: Row> Journal<R> {
-    /// Opens or begins the journal at `path`; its rows will be put in order in the file `finished`.
+    /// Opens the journal at `path`, or begins it. [`Journal::finish`] writes its rows in order to the file
+    /// `finished`.
     pub(crate) fn open(path: PathBuf, finished: PathBuf, fingerprint: &str) -> Result<Self, RecordError> {
         let fail = |source| RecordError::Write { path: path.clone(), source };
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(fail)?;
@@ -52,7 +54,8 @@ impl<R: Row> Journal<R> {
         Ok(journal)
     }
 
-    /// Takes in whole lines. One that cannot be read is damage, unless it is the last: then it is what a crash left.
+    /// Reads the lines after the header. A line that cannot be read is an error, unless it is the last: then
+    /// a crash interrupted it, and it is ignored.
     fn read_back(&mut self, body: &[u8]) -> Result<(), RecordError> {
         let mut lines = body.split_inclusive(|byte| *byte == b'\n').peekable();
         while let Some(line) = lines.next() {
@@ -67,6 +70,7 @@ impl<R: Row> Journal<R> {
         Ok(())
     }
 
+    /// Reads and checks one line with its line break.
     fn read_line(&self, line: &[u8]) -> Result<R, LineError> {
         let line = line.strip_suffix(b"\n").ok_or(LineError::Torn)?;
         let line = std::str::from_utf8(line).map_err(|_| LineError::NotUtf8)?;
@@ -75,6 +79,7 @@ impl<R: Row> Journal<R> {
         Ok(row)
     }
 
+    /// Checks that the values of a row are possible and that the row is not in the journal.
     fn check(&self, row: &R) -> Result<(), LineError> {
         rows::check(row)?;
         match self.contains(&row.key()) {
@@ -83,32 +88,33 @@ impl<R: Row> Journal<R> {
         }
     }
 
+    /// Adds a row whose line has `bytes` bytes.
     fn take(&mut self, row: R, bytes: usize) {
         self.places.insert(row.key(), self.rows.len());
         self.rows.push(row);
         self.length += bytes as u64;
     }
 
-    /// Whether there is a row with this [`Row::key`].
+    /// Returns whether the journal has a row with this [`Row::key`].
     pub fn contains(&self, key: &str) -> bool {
         self.places.contains_key(key)
     }
 
-    /// All rows in the order of their writing, those of earlier attempts first.
+    /// Returns all rows in the order in which they were written, those of earlier attempts first.
     pub fn rows(&self) -> &[R] {
         &self.rows
     }
 
-    /// Writes one row.
+    /// Appends one row.
     ///
     /// # Errors
-    /// When a value is impossible, when the row is already there, and when the file cannot be written; the file then is
-    /// as it was before.
+    /// Fails if a value is impossible, the row is already in the journal, or the file cannot be written. The
+    /// file is then unchanged.
     pub fn append(&mut self, row: R) -> Result<(), RecordError> {
         self.check(&row).map_err(|reason| self.refuse(reason))?;
         let line = rows::to_line(&row).map_err(|reason| self.refuse(reason))?;
         if let Err(source) = self.file.write_all(line.as_bytes()) {
-            // Half a line before the next one would spoil both.
+            // An incomplete line would damage the line after it too.
             let _ = self.file.set_len(self.length);
             return Err(self.failed(source));
         }
@@ -121,11 +127,11 @@ impl<R: Row> Journal<R> {
         Ok(())
     }
 
-    /// Writes the rows as CSV in the order of `keys` beside the folder of journals and gives them back, so that the
-    /// bytes depend neither on interruptions nor on which thread was first.
+    /// Writes the rows as CSV in the order of `keys` to the run folder, and returns them. Because of this
+    /// order, the bytes of the file depend neither on interruptions nor on the order of threads.
     ///
     /// # Errors
-    /// When a row is missing or is not asked for, or the file cannot be written.
+    /// Fails if a key has no row, a row belongs to none of the keys, or the file cannot be written.
     pub fn finish(self, keys: &[String]) -> Result<Vec<R>, RecordError> {
         let missing: Vec<&String> = keys.iter().filter(|key| !self.contains(key)).collect();
         if let Some(first) = missing.first() {
@@ -139,13 +145,13 @@ impl<R: Row> Journal<R> {
         let mut rows = self.rows;
         rows.sort_by_key(|row| ranks[&row.key()]);
         rows::write_rows(&self.finished, &rows)?;
-        // The journal is removed next, so the rows must be on the disk.
+        // The journal is removed after this, so the rows must be on disk.
         let synced = File::open(&self.finished).and_then(|file| file.sync_all());
         synced.map_err(|source| RecordError::Write { path: self.finished.clone(), source })?;
         Ok(rows)
     }
 
-    /// A row that cannot be taken, at the line where it would stand.
+    /// Returns the error for a row that cannot be appended, with the number that its line would have.
     fn refuse(&self, reason: LineError) -> RecordError {
         RecordError::Line { path: self.path.clone(), line: self.rows.len() as u64 + 3, reason }
     }
@@ -160,12 +166,13 @@ fn is_begun(bytes: &[u8]) -> bool {
     bytes.iter().filter(|byte| **byte == b'\n').count() > 2
 }
 
-/// Whether a journal has rows.
+/// Returns whether the journal at `path` has rows.
 pub(crate) fn has_rows(path: &Path) -> Result<bool, RecordError> {
     let bytes = std::fs::read(path);
     Ok(is_begun(&bytes.map_err(|source| RecordError::Read { path: path.to_owned(), source })?))
 }
 
+/// Returns the first two lines of a journal.
 fn header<R: Row>(fingerprint: &str) -> String {
     format!("# journal of {} rows, fingerprint {fingerprint}\n{}\n", R::KIND, rows::header::<R>())
 }

@@ -1,10 +1,11 @@
-//! Reading and writing one JSON document a file, the same way for every format.
+//! Reads and writes files with one JSON document each.
 
 use crate::RecordError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
+/// Parses a document. `file` and `kind` are for errors.
 pub(crate) fn parse<T: DeserializeOwned>(
     text: &str,
     file: &str,
@@ -13,7 +14,7 @@ pub(crate) fn parse<T: DeserializeOwned>(
     serde_json::from_str(text).map_err(|source| RecordError::Json { file: file.to_owned(), kind, source })
 }
 
-/// Indented, with a final newline, so that files are readable and diff well.
+/// Returns a value as indented JSON with a final newline, so that files are readable and diffs are small.
 pub(crate) fn render<T: Serialize>(value: &T, file: &str, kind: &'static str) -> Result<String, RecordError> {
     let mut text = serde_json::to_string_pretty(value).map_err(|source| RecordError::Json {
         file: file.to_owned(),
@@ -24,38 +25,41 @@ pub(crate) fn render<T: Serialize>(value: &T, file: &str, kind: &'static str) ->
     Ok(text)
 }
 
+/// Reads a text file.
 pub(crate) fn read_text(path: &Path) -> Result<String, RecordError> {
     std::fs::read_to_string(path).map_err(|source| RecordError::Read { path: path.to_owned(), source })
 }
 
+/// Writes a text file and replaces an existing one.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), RecordError> {
     bitkv_bytes::write(path, text.as_bytes())
         .map_err(|source| RecordError::Write { path: path.to_owned(), source })
 }
 
-/// Gives a type the functions `read`, `write` and `check` of a document. The type has `from_json`, and `agrees`, which
-/// says whether its values can stand together. Errors call the document `KIND`.
+/// Implements `read`, `write` and `check` for a type that is a document. The type must have `from_json`, and
+/// `check_values`, which checks its values against each other. `KIND` is the name of the format in errors.
 macro_rules! document {
     ($type:ty) => {
         impl $type {
-            /// Reads the file; see [`Self::from_json`] for what is refused.
+            /// Reads a file; see [`Self::from_json`].
             ///
             /// # Errors
-            /// When the file cannot be read or is refused.
+            /// Fails if the file cannot be read, or [`Self::from_json`] fails.
             pub fn read(path: &std::path::Path) -> Result<Self, $crate::RecordError> {
                 Self::from_json(&$crate::json::read_text(path)?, &path.display().to_string())
             }
 
-            /// Writes the file, refusing what [`Self::read`] would refuse.
+            /// Writes the file. Values that [`Self::read`] would not accept are an error.
             ///
             /// # Errors
-            /// When the value is refused or the file cannot be written.
+            /// Fails if the values are impossible or the file cannot be written.
             pub fn write(&self, path: &std::path::Path) -> Result<(), $crate::RecordError> {
                 let file = path.display().to_string();
                 self.check(&file)?;
                 $crate::json::write_text(path, &$crate::json::render(self, &file, KIND)?)
             }
 
+            /// Checks the values against each other; `file` is for errors.
             fn check(&self, file: &str) -> Result<(), $crate::RecordError> {
                 let refuse =
                     |reason| $crate::RecordError::Content { file: file.to_owned(), kind: KIND, reason };

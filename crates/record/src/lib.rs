@@ -1,7 +1,14 @@
-//! Every file format the suite reads or writes about experiments, one module a format.
+//! The file formats of experiments: what the suite reads before a run and writes during and after it.
 //!
-//! Readers are strict: an unknown key, a missing column, a value out of range or a summary that does not follow
-//! from its data is refused with one sentence naming the file and the value. What was written reads back equal.
+//! A researcher writes a [`Definition`] (TOML). A run measures its cells and appends each one as a
+//! [`GridRow`] to a [`Journal`] in a [`ResumableRun`], which becomes a finished folder with `rows.csv` and a
+//! [`Manifest`]. Profiles of attention heads are a [`Profile`] (JSON). [`Texts`] are the input of all
+//! measurements.
+//!
+//! Readers are strict. An unknown key, a missing required column, a value out of range, or a summary that
+//! does not follow from its data is an error: one sentence that names the file and the value. Missing
+//! optional columns are read as empty, and unknown columns are ignored with a note, so that files of other
+//! versions stay readable. Every value that is written reads back equal.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,9 @@
-//! Why a line of a file of rows cannot be read or written.
+//! Errors of the lines of a CSV file.
 
 use crate::{RowError, ValueError};
 
-/// Why a line of a file of rows cannot be read or written: a clause that names the column or the row.
+/// Why a line of a file of rows cannot be read or written. The message is a clause that names the column or
+/// the row.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the variant and its fields are")]

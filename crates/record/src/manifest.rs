@@ -1,4 +1,4 @@
-//! `manifest.json`: what was run, on what, with what.
+//! `manifest.json`: the provenance of a run.
 
 use crate::{ContentError, FORMAT, FileHash, RecordError, json, rows, timestamp};
 use serde::{Deserialize, Serialize};
@@ -6,43 +6,44 @@ use std::path::Path;
 
 const KIND: &str = "run manifest";
 
-/// The provenance of a run: everything needed to run it again and to know whether two runs may be compared.
+/// The provenance of a run: everything that is needed to repeat it, and to decide whether two runs can be
+/// compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The version of the format of the run's files, [`crate::FORMAT`]; 1 where a file does not say.
+    /// The version of the format of the run's files, [`crate::FORMAT`]. A manifest without it has version 1.
     #[serde(default = "first_format")]
     pub format: u32,
-    /// Version of the suite.
+    /// The version of the suite.
     pub bitkv_version: String,
-    /// Source revision the binary was built from; "unknown" when it was not built from a checkout.
+    /// The source revision that the program was built from; "unknown" if it was not built from a checkout.
     pub revision: String,
-    /// Whether the sources differed from that revision.
+    /// Whether the sources had changes that are not in this revision.
     pub dirty: bool,
-    /// The command, argument by argument, program name first.
+    /// The command: the name of the program and its arguments.
     pub command: Vec<String>,
-    /// When the run began: RFC 3339, UTC (see [`crate::rfc3339`]).
+    /// The time at which the run began, as RFC 3339 in UTC (see [`crate::rfc3339`]).
     pub started: String,
-    /// How long it took, in seconds.
+    /// The duration of the run in seconds.
     pub seconds: f64,
-    /// The machine it ran on.
+    /// The machine.
     pub machine: Machine,
-    /// Threads used.
+    /// The number of threads.
     pub threads: usize,
-    /// The seed every random choice of the run derives from.
+    /// The seed from which every random choice of the run derives.
     pub seed: u64,
-    /// The models measured.
+    /// The models that were measured.
     pub models: Vec<ModelEntry>,
-    /// The texts measured on.
+    /// The texts that they were measured on.
     pub texts: Vec<FileHash>,
-    /// Every option that can change a number, by name.
+    /// Every option that can change a result, by name.
     pub options: serde_json::Map<String, serde_json::Value>,
-    /// The files of rows as they were written, unpacked; none in files of format 1.
+    /// The hashes of the files of rows, without compression. Empty in files of format 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileHash>,
 }
 
-/// All that is read of a manifest before its version is known.
+/// The part of a manifest that is read before its version is known.
 #[derive(Deserialize)]
 struct Version {
     #[serde(default = "first_format")]
@@ -53,15 +54,15 @@ fn first_format() -> u32 {
     1
 }
 
-/// The machine a run took place on.
+/// The machine of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
-    /// Processor name as the operating system gives it.
+    /// The name of the processor, as the operating system gives it.
     pub cpu: String,
-    /// Logical cores available to the process.
+    /// The number of logical cores available to the process.
     pub cores: usize,
-    /// Instruction-set extensions found and used, for example "avx2".
+    /// The instruction-set extensions in use, for example "avx2".
     pub simd: Vec<String>,
 }
 
@@ -69,25 +70,25 @@ pub struct Machine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelEntry {
-    /// Name used in every row of the run.
+    /// The name of the model in the rows of the run.
     pub name: String,
-    /// Where it came from: "built-in", a folder, a file or a hub id.
+    /// Where the model came from: "built-in", a folder, a file or a hub id.
     pub source: String,
-    /// Its files.
+    /// The files of the model.
     pub files: Vec<FileHash>,
 }
 
 json::document!(Manifest);
 
 impl Manifest {
-    /// Parses a manifest; `file` names the text in errors. All keys must be there and known, the start an RFC
-    /// 3339 UTC time, the duration finite and not negative, every hash 64 lower-case hex digits, every model
-    /// named once.
+    /// Parses a manifest. `file` names the text in errors.
     ///
     /// # Errors
-    /// When one of these does not hold, or the format is newer than this version.
+    /// Fails if a key is missing or unknown, the start is not an RFC 3339 time in UTC, the duration is
+    /// negative or not finite, a hash is not 64 lower-case hex digits, a model is listed twice, or the format
+    /// is newer than this version reads.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
-        // Before unknown keys, which a newer format may well have.
+        // The version is read first, because a newer format may have keys that are unknown here.
         let Version { format } = json::parse(text, file, KIND)?;
         if format > FORMAT {
             let reason = ContentError::Newer { format, known: FORMAT };
@@ -98,10 +99,10 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Whether the files of rows in the run folder, packed or not, are those that the run wrote.
+    /// Checks that the files of rows in the run folder, compressed or not, are those that the run wrote.
     ///
     /// # Errors
-    /// With the first that is missing or was changed.
+    /// Fails if a file is missing or has changed. The message names the first one.
     pub fn check_files(&self, folder: &Path) -> Result<(), RecordError> {
         for file in &self.files {
             let path = folder.join(&file.name);
@@ -140,6 +141,7 @@ impl Manifest {
     }
 }
 
+/// Returns whether a text is 64 lower-case hex digits.
 pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -1,19 +1,19 @@
-//! `memory.csv`: the bytes of one model at one context length under one accounting.
+//! The rows of `memory.csv`: one for each model, context length and accounting.
 
 use crate::column::{FROM_ZERO, UNIT, rows, unit};
 use crate::{Accounting, Column, Row, RowError};
 
 rows! {
-    /// Memory of one model at one context length under one accounting.
+    /// The memory of one model at one context length under one accounting.
     MemoryRow;
 
-    /// Name of the memory study.
+    /// The name of the memory study.
     study: String, Optional;
-    /// Model name.
+    /// The name of the model.
     model: String, Required;
     /// How bytes were counted.
     accounting: Accounting, Required;
-    /// Context length in tokens.
+    /// The context length in tokens.
     context: usize, Required;
     weight_bytes: u64, Optional, "weights", Bytes, FROM_ZERO, Lower, "bytes of all parameters";
     kv_bytes: u64, Optional, "keys and values", Bytes, FROM_ZERO, Lower,
@@ -40,7 +40,8 @@ impl Row for MemoryRow {
     fn check(&self) -> Result<(), RowError> {
         let sum = self.weight_bytes as f64 + self.kv_bytes as f64 + self.activation_bytes as f64;
         let total = self.total_bytes as f64;
-        // The published formula has fractional bytes: each of the four numbers may be rounded on its own.
+        // The published formula gives fractional bytes, and each of the four numbers may be rounded
+        // separately.
         if (sum - total).abs() > 4.0 {
             return Err(RowError::NotTheSum { total, sum });
         }

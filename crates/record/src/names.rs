@@ -1,29 +1,30 @@
-//! Lists of a few names: the values of axes, columns and keys, each list declared once.
+//! The values that files write as names, such as forms, KV formats, metrics and tasks. Each set of names is
+//! one enum, declared by the macro `named!` with the name and the description of every value.
 
 use crate::{ValueError, field::text_field};
 use serde::{Deserialize, Serialize};
 
-/// A set of values that files know by name.
+/// A set of values that files write as names.
 pub trait Named: Copy + Eq + 'static {
-    /// What a value is called in errors, for example "metric".
+    /// The word for a value in errors, for example "metric".
     const WHAT: &'static str;
 
-    /// All values, in the order of documentation.
+    /// All values, in the order of the documentation.
     const ALL: &'static [Self];
 
-    /// Values that were written under other names in older files.
+    /// The other names that some values have in older files.
     const OLD_NAMES: &'static [(&'static str, Self)] = &[];
 
-    /// The name in files and tables.
+    /// Returns the name in files and tables.
     fn name(self) -> &'static str;
 
-    /// What it means, in one line.
+    /// Returns what the value means, in one sentence.
     fn about(self) -> &'static str;
 
-    /// The value with this name.
+    /// Returns the value with this name.
     ///
     /// # Errors
-    /// One clause with the known names, the nearest first, when there is none.
+    /// Fails if no value has this name. The message suggests the nearest name and lists all of them.
     fn from_name(name: &str) -> Result<Self, ValueError> {
         let names = Self::ALL.iter().map(|value| (value.name(), *value));
         let mut all = names.clone().chain(Self::OLD_NAMES.iter().copied());
@@ -33,8 +34,8 @@ pub trait Named: Copy + Eq + 'static {
     }
 }
 
-/// Declares enums by their names, the first of which is the default; a name after `was` is read for the one
-/// before.
+/// Declares enums. The first value is the default. A name after `was` is an older name of a value: it is
+/// read, but never written.
 macro_rules! named {
     ($(
         $(#[$doc:meta])+ $type:ident, $what:literal;
@@ -90,17 +91,17 @@ macro_rules! named {
 }
 
 named! {
-    /// Which network the weights of a model are run as.
+    /// The form in which the weights of a model run.
     Form, "form of a model";
     True = "true", "As they were trained.";
     PlainLlama = "plain-llama" was "llama-skeleton", "As a plain Llama: the mistake of the published verification.";
 
-    /// Where kept keys stand after eviction.
+    /// The positions that kept keys have after eviction.
     Positions, "kind of positions";
     Original = "original", "Where they stood in the text.";
     Rerotated = "rerotated", "Turned by RoPE to their place in the compressed cache.";
 
-    /// How keys and values are stored.
+    /// How keys and values are stored in the cache.
     KvFormat, "KV format";
     F16 = "f16", "Half precision.";
     Int8 = "int8", "Eight bits with a scale for each token.";
@@ -117,7 +118,7 @@ named! {
     Form = "form", "What a model that runs in another form predicts beside the true one.";
     Timing = "timing", "Seconds to plan and to decode, and peak memory; these are never the same twice.";
 
-    /// What a cell is scored on.
+    /// The task that a cell is scored on.
     TaskKind, "task";
     Text = "text", "Continuation of a text, teacher forced.";
     Passkey = "passkey", "One line with a key and its value of four words, in filler; the value is asked for.";
@@ -141,21 +142,21 @@ named! {
     Control = "control", "A policy that ignores or reverses what methods use: what they must beat.";
     Oracle = "oracle", "A reference that sees what no deployed cache can.";
 
-    /// What becomes of what is not kept.
+    /// What happens to the entries that are not kept.
     Compressor, "compressor";
     Drop = "drop", "It is dropped.";
 
-    /// What the linear layers multiply.
+    /// The numbers that the linear layers multiply.
     Arithmetic, "arithmetic";
     Int8 = "int8", "Activations quantised to int8; products with ternary weights are exact integers.";
     F32 = "f32", "Activations and weights in f32.";
 
-    /// Instruction sets that give the same numbers, bit for bit.
+    /// A class of instruction sets that give the same numbers, bit for bit.
     IsaClass, "class of instruction sets";
     Vector = "vector", "AVX2, AVX-512, AMX or NEON.";
     Scalar = "scalar", "Plain loops, which add in another order.";
 
-    /// Which kind of weights a model was trained with.
+    /// The kind of weights that a model was trained with.
     WeightKind, "kind of weights";
     Ternary = "ternary", "The weights of a BitNet.";
     Control = "control", "Full-precision weights: a control.";
@@ -183,7 +184,7 @@ named! {
     Calibration = "calibration", "Choosing thresholds, profiles and options.";
     Evaluation = "evaluation", "Measuring.";
 
-    /// Class of an attention head by its mean attention entropy.
+    /// The class of an attention head, by its mean attention entropy.
     HeadClass, "class of heads";
     Sink = "sink", "Nearly all attention on one token.";
     Focused = "focused", "A few tokens.";
@@ -191,7 +192,7 @@ named! {
     Mixed = "mixed", "Many tokens.";
     Diffuse = "diffuse", "Nearly all tokens.";
 
-    /// What was timed.
+    /// A test that is timed.
     Timed, "timed test";
     Prefill = "prefill", "Many tokens at once into an empty cache, and the logits after the last.";
     Decode = "decode", "One token after another behind a cache, logits after each.";

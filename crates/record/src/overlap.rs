@@ -1,15 +1,17 @@
-//! Finds text that two corpora share.
+//! Finds a passage that two collections of texts share.
 
 use std::collections::HashMap;
 
-/// Shared runs of this many bytes or more, after whitespace is normalised, make two texts overlap.
+/// Two texts overlap if they share a passage of at least this many bytes, after white space is normalised.
 pub(crate) const WINDOW: usize = 64;
 
-/// Any window holds one whole aligned block of half its size, so indexing aligned blocks alone misses nothing
-/// and costs a fraction of the memory of indexing every window.
+/// The size of an indexed block, in bytes. Every window contains one complete aligned block of half its size,
+/// so an index of aligned blocks misses nothing, and needs a fraction of the memory of an index of all
+/// windows.
 const BLOCK: usize = WINDOW / 2;
 
-/// A shared run: which text of each corpus, and an excerpt of what they share.
+/// A passage that two texts share: the index of the text in each collection, and the first [`WINDOW`] bytes
+/// of the passage.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Overlap {
     pub(crate) left: usize,
@@ -17,12 +19,13 @@ pub(crate) struct Overlap {
     pub(crate) excerpt: String,
 }
 
-/// Runs of whitespace become one space, so that wrapping lines differently does not hide a copy.
+/// Replaces each run of white space by one space, so that different line breaks do not hide a copy.
 pub(crate) fn normalise(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The first run of [`WINDOW`] bytes that a text of `left` shares with one of `right`; all texts normalised.
+/// Returns the first passage of [`WINDOW`] bytes that a text of `left` shares with one of `right`. All texts
+/// must be normalised.
 pub(crate) fn first_overlap(left: &[String], right: &[String]) -> Option<Overlap> {
     let mut blocks: HashMap<&[u8], Vec<(usize, usize)>> = HashMap::new();
     for (i, text) in left.iter().enumerate() {
@@ -43,7 +46,8 @@ pub(crate) fn first_overlap(left: &[String], right: &[String]) -> Option<Overlap
     None
 }
 
-/// Grows an equal block to both sides; the first [`WINDOW`] bytes of the run if it gets that long.
+/// Extends the equal blocks at `left[l..]` and `right[r..]` in both directions. Returns the first [`WINDOW`]
+/// bytes of the passage if it is that long.
 fn extend<'a>(left: &[u8], l: usize, right: &'a [u8], r: usize) -> Option<&'a [u8]> {
     let missing = WINDOW - BLOCK;
     let before = (1..=missing.min(l).min(r)).take_while(|&d| left[l - d] == right[r - d]).count();
@@ -55,7 +59,7 @@ fn extend<'a>(left: &[u8], l: usize, right: &'a [u8], r: usize) -> Option<&'a [u
 mod tests {
     use super::*;
 
-    /// Text without repetition: numbers written out.
+    /// Returns a text without repetition: the numbers in a range.
     fn numbers(from: usize, to: usize) -> String {
         (from..to).map(|n| format!("{n} ")).collect()
     }

@@ -1,4 +1,5 @@
-//! What an engine needs to evict as a plan says: how many tokens each KV head may hold, and which.
+//! The file of an exported plan: how many tokens each KV head keeps, and which ones. An inference engine can
+//! read it to evict the other tokens.
 
 use crate::{RecordError, json};
 use serde::{Deserialize, Serialize};
@@ -6,39 +7,40 @@ use std::path::Path;
 
 const KIND: &str = "exported plan";
 
-/// Budgets of every KV head of a model, under the names of the published configuration format where it has them.
+/// The budget of every KV head of a model. Keys that also occur in the published configuration format have
+/// the same names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanExport {
-    /// Model name.
+    /// The name of the model.
     pub model: String,
-    /// The policy, every option written out.
+    /// The policy with all its options.
     pub policy: String,
-    /// Part of the cache kept, 0..1.
+    /// The fraction of the cache that is kept, 0..1.
     pub budget: f64,
-    /// Tokens of the context that was planned for.
+    /// The number of tokens in the context of the plan.
     pub tokens: usize,
-    /// Layers.
+    /// The number of layers.
     pub n_layer: usize,
-    /// Query heads a layer.
+    /// The number of query heads per layer.
     pub n_head: usize,
-    /// KV heads a layer.
+    /// The number of KV heads per layer.
     pub n_head_kv: usize,
-    /// Every KV head, layer by layer.
+    /// The KV heads, layer by layer.
     pub heads: Vec<ShareExport>,
 }
 
-/// One KV head's part.
+/// The budget of one KV head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShareExport {
-    /// Layer, from 0.
+    /// The layer, from 0.
     pub layer: usize,
-    /// KV head, from 0.
+    /// The KV head, from 0.
     pub kv_head: usize,
-    /// Tokens that it keeps.
+    /// The number of tokens that it keeps.
     pub budget: usize,
-    /// Their positions, ascending; none where only budgets are planned.
+    /// The positions of these tokens, ascending. Empty if only budgets are planned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<u32>,
 }
@@ -47,7 +49,7 @@ impl PlanExport {
     /// Writes the plan as indented JSON.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), RecordError> {
         json::write_text(path, &json::render(self, &path.display().to_string(), KIND)?)
     }
@@ -55,7 +57,7 @@ impl PlanExport {
     /// Reads a plan.
     ///
     /// # Errors
-    /// When the file cannot be read, or is not such a plan.
+    /// Fails if the file cannot be read or is not an exported plan.
     pub fn read(path: &Path) -> Result<Self, RecordError> {
         json::parse(&json::read_text(path)?, &path.display().to_string(), KIND)
     }

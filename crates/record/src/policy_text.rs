@@ -1,33 +1,35 @@
-//! Policy specifications as texts: taken apart and compared without knowing what they mean.
+//! Parses and compares policy specifications as texts, without knowing what the policies mean.
 
 use std::fmt;
 
-/// The option that only says which draw of chance was taken.
+/// The option that only selects the random numbers.
 const SEED: &str = "seed";
 
-/// The allocator and the scorer that all others are compared with.
+/// The allocator that is the baseline of all others.
 const UNIFORM: &str = "uniform";
+/// The scorer that is the baseline of all others.
 const RANDOM: &str = "random";
 
-/// A policy specification such as `entropy{group='max'} + recency`. Two are equal when they differ in no more than
-/// blanks, kinds of quotes and the order of options; that an option has its default value is not known here.
+/// A policy specification such as `entropy{group='max'} + recency`. Two specifications are equal if they
+/// differ only in white space, in the kind of quotes and in the order of options. Default values of options
+/// are not known here.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyText {
-    /// What stands between the `+`; an allocator and a scorer, or a rule alone.
+    /// The parts between the `+`: an allocator and a scorer, or a rule alone.
     pub parts: Vec<PolicyPart>,
 }
 
 /// One part of a specification.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyPart {
-    /// What stands before the braces.
+    /// The text before the braces.
     pub name: String,
-    /// The options `key=value` in alphabetical order, without blanks, texts in double quotes.
+    /// The options `key=value` in alphabetical order, without white space, with strings in double quotes.
     pub options: Vec<String>,
 }
 
 impl PolicyText {
-    /// Takes a specification apart; any text has parts, whether they mean something or not.
+    /// Splits a specification into its parts. This never fails, even if no policy has these parts.
     pub fn new(policy: &str) -> Self {
         let part = |part: String| {
             let (name, options) = part.split_once('{').unwrap_or((&part, ""));
@@ -40,22 +42,22 @@ impl PolicyText {
         Self { parts: divided(policy, '+').into_iter().map(part).collect() }
     }
 
-    /// Whether the parts have these names, whatever their options.
+    /// Returns whether the parts have the given names, regardless of their options.
     pub fn is_named(&self, names: &[&str]) -> bool {
         self.parts.iter().map(|part| part.name.as_str()).eq(names.iter().copied())
     }
 
-    /// Whether every head gets as much: the baseline of allocators.
+    /// Returns whether every head gets the same budget: the baseline of allocators.
     pub fn is_uniform(&self) -> bool {
         self.parts.len() == 2 && self.parts[0].name == UNIFORM
     }
 
-    /// Whether every head gets as much and keeps random tokens: the baseline of all policies.
+    /// Returns whether every head gets the same budget and keeps random tokens: the baseline of all policies.
     pub fn is_random_choice(&self) -> bool {
         self.is_named(&[UNIFORM, RANDOM])
     }
 
-    /// The same without its seeds, and the first of them, where there is one.
+    /// Returns the specification without its seeds, and the first seed, if it has one.
     pub fn without_seed(mut self) -> (Self, Option<u64>) {
         let seed_of =
             |option: &String| option.split_once('=').filter(|(key, _)| *key == SEED)?.1.parse().ok();

@@ -1,4 +1,4 @@
-//! The suite's entropy profile: one entropy and class for each query head of a model.
+//! The suite's format of entropy profiles: the attention entropy and the class of each query head of a model.
 
 use crate::{ClassCounts, ContentError, FileHash, HeadClass, RecordError, Thresholds, json};
 use serde::{Deserialize, Serialize};
@@ -9,15 +9,15 @@ const KIND: &str = "entropy profile";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    /// Model name.
+    /// The name of the model.
     pub model: String,
-    /// Context length profiled at, in tokens; none where it is not known.
+    /// The context length of the profile in tokens; `None` if it is not known.
     pub context: Option<usize>,
-    /// The texts profiled on; empty where they are not known.
+    /// The texts of the profile; empty if they are not known.
     pub texts: Vec<FileHash>,
-    /// The class bounds.
+    /// The bounds of the classes.
     pub thresholds: Thresholds,
-    /// Every query head, layer by layer.
+    /// The query heads, layer by layer.
     pub heads: Vec<ProfileHead>,
     /// Statistics over the heads.
     pub summary: ProfileSummary,
@@ -27,31 +27,31 @@ pub struct Profile {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProfileHead {
-    /// Layer, from 0.
+    /// The layer, from 0.
     pub layer: usize,
-    /// Query head, from 0.
+    /// The query head, from 0.
     pub head: usize,
-    /// Mean attention entropy in bits.
+    /// The mean attention entropy in bits.
     pub entropy_bits: f64,
-    /// Its class.
+    /// The class of the head.
     pub class: HeadClass,
 }
 
-/// Statistics of the entropies of a profile, in bits.
+/// Statistics of the entropies of a profile. `mean`, `std`, `min` and `max` are in bits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProfileSummary {
-    /// Mean.
+    /// The mean.
     pub mean: f64,
-    /// Population standard deviation.
+    /// The population standard deviation.
     pub std: f64,
-    /// Coefficient of variation, `std / mean`; 0 when the mean is 0.
+    /// The coefficient of variation, `std / mean`; 0 if the mean is 0.
     pub cv: f64,
-    /// Smallest.
+    /// The smallest entropy.
     pub min: f64,
-    /// Largest.
+    /// The largest entropy.
     pub max: f64,
-    /// Heads in each class.
+    /// The number of heads in each class.
     pub classes: ClassCounts,
 }
 
@@ -74,11 +74,12 @@ impl ProfileSummary {
 json::document!(Profile);
 
 impl Profile {
-    /// Builds a profile from `entropies[layer][query head]` in bits; classes and summary follow from them.
-    /// Every layer must have the same number of heads, every entropy must be finite and not negative.
+    /// Builds a profile from `entropies[layer][query head]` in bits. The classes and the summary follow from
+    /// them.
     ///
     /// # Errors
-    /// When one of these does not hold, or the thresholds do not rise.
+    /// Fails if layers have different numbers of heads, an entropy is negative or not finite, or the
+    /// thresholds do not rise.
     pub fn new(
         model: impl Into<String>,
         context: Option<usize>,
@@ -101,32 +102,32 @@ impl Profile {
         Ok(profile)
     }
 
-    /// Parses a profile; `file` names the text in errors. Refuses unknown keys, a missing or repeated head,
-    /// and classes or a summary that do not follow from the entropies.
+    /// Parses a profile. `file` names the text in errors.
     ///
     /// # Errors
-    /// When the text is not such a profile.
+    /// Fails if the text has an unknown key or a missing or repeated head, or when the classes or the summary
+    /// do not follow from the entropies.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
         let profile: Self = json::parse(text, file, KIND)?;
         profile.check(file)?;
         Ok(profile)
     }
 
-    /// The profile as indented JSON: what the file holds and what `bitkv profile --json` prints.
+    /// Returns the profile as indented JSON, as in a file and as `bitkv profile --json` prints it.
     ///
     /// # Errors
-    /// When the profile was changed so that its parts contradict each other.
+    /// Fails if parts of the profile contradict each other.
     pub fn to_json(&self) -> Result<String, RecordError> {
         self.check(&self.model)?;
         json::render(self, &self.model, KIND)
     }
 
-    /// Number of layers.
+    /// Returns the number of layers.
     pub fn layers(&self) -> usize {
         self.heads.last().map_or(0, |last| last.layer + 1)
     }
 
-    /// The entropies as `[layer][query head]`, in bits.
+    /// Returns the entropies as `[layer][query head]`, in bits.
     pub fn entropies(&self) -> Vec<Vec<f64>> {
         let mut layers = vec![Vec::new(); self.layers()];
         for head in &self.heads {
@@ -177,7 +178,7 @@ impl Profile {
     }
 }
 
-/// Equal up to the rounding of a printed decimal.
+/// Returns whether two numbers are equal up to the rounding of a printed decimal.
 pub(crate) fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-6 * (1.0 + b.abs())
 }

@@ -1,4 +1,4 @@
-//! Entropy profiles in files, whichever of the two formats they have.
+//! Reads entropy profiles from files in either of the two formats.
 
 use std::path::Path;
 
@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 use crate::{Profile, PublishedProfile, RecordError, json};
 
 impl Profile {
-    /// Reads a profile in the suite's format or in the published one, which has the key `format_version`.
+    /// Reads a profile in the suite's format or in the published one. A file with the key `format_version`
+    /// has the published format.
     ///
     /// # Errors
-    /// When the file cannot be read or is neither.
+    /// Fails if the file cannot be read or has neither format.
     pub fn from_file(file: &Path) -> Result<Profile, RecordError> {
         let keys: Map<String, Value> = serde_json::from_str(&json::read_text(file)?)
             .map_err(|source| RecordError::NoProfile { path: file.to_owned(), source })?;
@@ -21,11 +22,11 @@ impl Profile {
         }
     }
 
-    /// The entropies in bits, `[layers * query_heads]`, of a profile that is of `model` with that many heads. `file` names
-    /// it in errors.
+    /// Returns the entropies in bits, `[layers * query_heads]`. The profile must belong to `model`, which has
+    /// `heads` heads over all layers. `file` names the profile in errors.
     ///
     /// # Errors
-    /// When it is a profile of another model, or has another number of heads.
+    /// Fails if the profile belongs to another model or has another number of heads.
     pub fn entropies_of(&self, file: &Path, model: &str, heads: usize) -> Result<Vec<f64>, RecordError> {
         let (path, own) = (file.to_owned(), &self.model);
         // Published profiles name the organisation too.

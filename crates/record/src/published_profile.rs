@@ -1,4 +1,5 @@
-//! The published profile format (`entropy_config.json` of microsoft/BitNet pull request 497), read and written.
+//! Reads and writes the published format of entropy profiles (`entropy_config.json` of microsoft/BitNet pull
+//! request 497).
 
 use crate::profile::close;
 use crate::{ClassCounts, ContentError, Profile, RecordError, Thresholds, ValueError, json};
@@ -7,50 +8,51 @@ use std::collections::BTreeMap;
 
 const KIND: &str = "published entropy profile";
 
-/// A profile in the published format. Keys this suite does not know are ignored, because the format is not ours.
+/// A profile in the published format. Unknown keys are ignored, because the suite does not define this
+/// format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PublishedProfile {
     /// Always 1.
     pub format_version: u32,
-    /// Model name.
+    /// The name of the model.
     pub model: String,
-    /// Layers.
+    /// The number of layers.
     pub n_layer: usize,
-    /// Query heads a layer.
+    /// The number of query heads per layer.
     pub n_head: usize,
-    /// KV heads a layer.
+    /// The number of KV heads per layer.
     pub n_head_kv: usize,
-    /// The model's longest context in tokens (not the length profiled at, which the format does not hold).
+    /// The model's longest context in tokens. The format does not have the context length of the profile.
     pub n_ctx: usize,
-    /// The model's shape, as its configuration gives it.
+    /// The shape of the model, as its configuration gives it.
     #[serde(default)]
     pub model_info: serde_json::Map<String, serde_json::Value>,
     /// Statistics over the heads.
     pub entropy_stats: PublishedStats,
-    /// Heads in each class; the original leaves empty classes out.
+    /// The number of heads in each class. The format leaves empty classes out.
     pub head_types: PublishedTypes,
-    /// Entropy in bits by head, keyed `L{layer}_H{head}`.
+    /// The entropy of each head in bits, under the key `L{layer}_H{head}`.
     pub head_entropies: BTreeMap<HeadKey, f64>,
 }
 
-/// Statistics of the entropies as published, in bits.
+/// Statistics of the entropies, as published. `min`, `max`, `mean` and `std` are in bits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PublishedStats {
-    /// Smallest.
+    /// The smallest entropy.
     pub min: f64,
-    /// Largest.
+    /// The largest entropy.
     pub max: f64,
-    /// Mean.
+    /// The mean.
     pub mean: f64,
-    /// Population standard deviation.
+    /// The population standard deviation.
     pub std: f64,
-    /// `std / mean`.
+    /// The coefficient of variation, `std / mean`.
     pub cv: f64,
-    /// `max / min`; none when the smallest is 0.
+    /// `max / min`; `None` if the smallest entropy is 0.
     pub range_ratio: Option<f64>,
 }
 
-/// Class counts as published: a class without heads is left out.
+/// The number of heads in each class, as published. A class without heads is left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PublishedTypes {
@@ -66,34 +68,34 @@ pub struct PublishedTypes {
     diffuse: usize,
 }
 
-/// `L{layer}_H{head}`, ordered by layer, then head.
+/// The key of a head, `L{layer}_H{head}`. Keys are ordered by layer, then by head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HeadKey {
-    /// Layer, from 0.
+    /// The layer, from 0.
     pub layer: usize,
-    /// Query head, from 0.
+    /// The query head, from 0.
     pub head: usize,
 }
 
-/// What the published format holds beyond the entropies.
+/// What the published format has in addition to the entropies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishedShape {
-    /// KV heads a layer.
+    /// The number of KV heads per layer.
     pub n_head_kv: usize,
     /// The model's longest context in tokens.
     pub n_ctx: usize,
-    /// The model's shape under the names of its configuration.
+    /// The shape of the model, under the names of its configuration.
     pub model_info: serde_json::Map<String, serde_json::Value>,
 }
 
 json::document!(PublishedProfile);
 
 impl PublishedProfile {
-    /// A profile of the suite in the published format.
+    /// Converts a profile of the suite to the published format.
     ///
     /// # Errors
-    /// When the shape and the entropies contradict each other.
+    /// Fails if the shape and the entropies contradict each other.
     pub fn from_profile(profile: &Profile, shape: PublishedShape) -> Result<Self, RecordError> {
         let summary = profile.summary;
         let entry = |h: &crate::ProfileHead| (HeadKey { layer: h.layer, head: h.head }, h.entropy_bits);
@@ -120,11 +122,11 @@ impl PublishedProfile {
         Ok(published)
     }
 
-    /// As a profile of the suite, under the class bounds of the published code. The format does not hold the
-    /// context length or the texts, so they are unknown.
+    /// Converts to a profile of the suite, with the class bounds of the published code. The context length
+    /// and the texts stay unknown, because the published format does not have them.
     ///
     /// # Errors
-    /// When the profile was changed so that its parts contradict each other.
+    /// Fails if parts of the profile contradict each other.
     pub fn to_profile(&self) -> Result<Profile, RecordError> {
         self.check(&self.model)?;
         let flat: Vec<f64> = self.head_entropies.values().copied().collect();
@@ -132,11 +134,11 @@ impl PublishedProfile {
         Profile::new(&self.model, None, Vec::new(), Thresholds::CODE, &layers)
     }
 
-    /// Parses a published profile; `file` names the text in errors. Every head of every layer must be there and no
-    /// other, and the statistics and class counts must be those of the entropies.
+    /// Parses a published profile. `file` names the text in errors.
     ///
     /// # Errors
-    /// When one of these does not hold.
+    /// Fails if a head is missing or does not belong to the shape, or when the statistics or the class counts
+    /// do not follow from the entropies.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
         let published: Self = json::parse(text, file, KIND)?;
         published.check(file)?;

@@ -1,4 +1,4 @@
-//! Run folders that survive the process: what was measured is kept until all of it is.
+//! Run folders that outlive the process: an interrupted run resumes, and nothing that was measured is lost.
 
 use crate::{Journal, RecordError, Row, folder, json, rows};
 use serde::Serialize;
@@ -6,33 +6,34 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where the fingerprint of a run is kept among its journals.
+/// The file with the fingerprint of a run, in the folder of journals.
 const FINGERPRINT: &str = "fingerprint";
-/// The folder of journals in a run folder; it is gone when the run is finished. No other program uses this name, so that
-/// removing what a kill left cannot remove anything else.
+/// The folder of journals in a run folder. A finished run no longer has it. No other program uses this name,
+/// so removing what a killed process left removes nothing else.
 const JOURNALS: &str = ".bitkv-journal";
 
-/// A run folder that is written over several attempts.
+/// A run folder that is written in several attempts.
 ///
-/// Files go into a hidden sibling, `.<name>.partial`, which stays where it is when the process ends in any way and is
-/// taken up again by [`ResumableRun::open`] with the same name and fingerprint. [`ResumableRun::finish`] renames it to
-/// `<name>`. A finished run is never overwritten, and two processes cannot write one run.
+/// Files are written to a hidden folder beside it, `.<name>.partial`, which stays if the process ends early.
+/// [`ResumableRun::open`] with the same name and fingerprint opens it again, and [`ResumableRun::finish`]
+/// renames it to `<name>`. A finished run is never overwritten, and two processes cannot write one run.
 #[derive(Debug)]
 pub struct ResumableRun {
     target: PathBuf,
     partial: PathBuf,
     fingerprint: String,
-    /// Locked while it is open, and so until the process ends in any way.
+    /// The lock ends when the file is closed, at the latest when the process ends.
     _lock: File,
 }
 
 impl ResumableRun {
-    /// Begins or takes up the run at `path`. The fingerprint is one line that stands for everything its rows depend
-    /// on, such as [`crate::sha256_of_parts`] of the definition, the hashes of models and texts and the code revision.
+    /// Begins the run at `path`, or resumes it. The fingerprint is one line that identifies everything the
+    /// rows depend on, such as [`crate::sha256_of_parts`] of the definition, the hashes of models and texts,
+    /// and the code revision.
     ///
     /// # Errors
-    /// When the run is finished, when another process writes it, when rows were measured under another fingerprint, and
-    /// when the folder cannot be written.
+    /// Fails if the run is finished, another process is writing it, its rows were measured under another
+    /// fingerprint, or the folder cannot be written.
     pub fn open(path: &Path, fingerprint: &str) -> Result<Self, RecordError> {
         let (parent, name) = folder::parent_and_name(path)?;
         let target = parent.join(&name);
@@ -48,7 +49,7 @@ impl ResumableRun {
             Err(TryLockError::WouldBlock) => return Err(RecordError::Locked { path: partial }),
             Err(TryLockError::Error(source)) => return Err(RecordError::Write { path: lock, source }),
         }
-        // Another process may have finished the run between the first look and the lock.
+        // Another process may have finished the run between the first check and the lock.
         if let Err(finished) = refuse_finished(&target) {
             let _ = std::fs::remove_file(&lock);
             let _ = std::fs::remove_dir(&journals).and_then(|()| std::fs::remove_dir(&partial));
@@ -58,12 +59,12 @@ impl ResumableRun {
         Ok(Self { target, partial, fingerprint: fingerprint.to_owned(), _lock: file })
     }
 
-    /// Where the run will be when finished.
+    /// Returns the path of the finished run.
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Where files are written until then.
+    /// Returns the folder in which files are written until the run is finished.
     pub fn path(&self) -> &Path {
         &self.partial
     }
@@ -71,17 +72,17 @@ impl ResumableRun {
     /// Opens or begins the journal whose rows will be in the file `name`, such as `rows.csv`.
     ///
     /// # Errors
-    /// When the journal was begun with another fingerprint, when a line before its last is damaged, and when it cannot
-    /// be read or written.
+    /// Fails if the journal was begun with another fingerprint, a line before the last one is damaged, or the
+    /// journal cannot be read or written.
     pub fn journal<R: Row>(&self, name: &str) -> Result<Journal<R>, RecordError> {
         let path = self.path().join(JOURNALS).join(format!("{name}.journal"));
         Journal::open(path, self.path().join(name), &self.fingerprint)
     }
 
-    /// Writes a text file, replacing that of an earlier attempt; `name` may contain folders, which are created.
+    /// Writes a text file and replaces that of an earlier attempt. Folders in `name` are created.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn write_text(&self, name: &str, text: &str) -> Result<(), RecordError> {
         json::write_text(&self.place(name)?, text)
     }
@@ -89,7 +90,7 @@ impl ResumableRun {
     /// Writes a value as indented JSON.
     ///
     /// # Errors
-    /// When the value has no JSON or the file cannot be written.
+    /// Fails if the value cannot be written as JSON or the file cannot be written.
     pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), RecordError> {
         self.write_text(name, &json::render(value, name, "JSON document")?)
     }
@@ -97,16 +98,16 @@ impl ResumableRun {
     /// Writes rows as CSV.
     ///
     /// # Errors
-    /// When a value is impossible, a row is repeated or the file cannot be written.
+    /// Fails if a value is impossible, a row is repeated or the file cannot be written.
     pub fn write_rows<R: Row>(&self, name: &str, rows: &[R]) -> Result<(), RecordError> {
         rows::write_rows(&self.place(name)?, rows)
     }
 
-    /// Moves the folder to its name, removes the journals and returns where it is. Should the name have been taken
-    /// meanwhile, the files are kept where they are and the error says where.
+    /// Moves the folder to its final name, removes the journals, and returns its path.
     ///
     /// # Errors
-    /// When the name was taken meanwhile or the folder cannot be moved.
+    /// Fails if the name was taken in the meantime or the folder cannot be moved. The files then stay where
+    /// they are, and the error says where.
     pub fn finish(self) -> Result<PathBuf, RecordError> {
         let (target, partial) = (self.target, self.partial);
         let moved = match folder::occupied(&target) {
@@ -116,7 +117,8 @@ impl ResumableRun {
         if let Err(reason) = moved {
             return Err(RecordError::Finish { target, partial, reason });
         }
-        // In this order a kill in between loses nothing; what is left then is removed by the next attempt to open.
+        // The journals are removed last, so that a process that is killed between the two steps loses
+        // nothing. The next attempt to open the run removes them.
         let _ = std::fs::remove_dir_all(target.join(JOURNALS));
         Ok(target)
     }
@@ -150,11 +152,12 @@ fn agree(journals: &Path, fingerprint: &str) -> Result<(), RecordError> {
     json::write_text(&path, fingerprint)
 }
 
+/// Returns an error if the run is already finished.
 fn refuse_finished(target: &Path) -> Result<(), RecordError> {
     if !folder::occupied(target) {
         return Ok(());
     }
-    // Left by a kill during the last step of `finish`.
+    // A process that was killed during the last step of `finish` leaves the journals.
     let _ = std::fs::remove_dir_all(target.join(JOURNALS));
     Err(RecordError::Finished { path: target.to_owned() })
 }

@@ -1,6 +1,7 @@
-//! Why the values of a row are impossible.
+//! Errors of rows whose values are impossible.
 
-/// Why the values of a row are impossible, each by itself or together: a clause that names the columns.
+/// Why a value of a row, or several values together, are impossible. The message is a clause that names the
+/// columns.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the variant and its fields are")]
@@ -29,7 +30,7 @@ pub enum RowError {
     NotTheQuotient { found: f64, expected: f64 },
 }
 
-/// An upper bound as a sentence shows it.
+/// Returns an upper bound, as messages show it.
 fn bound(high: f64) -> String {
     if high == f64::MAX { "infinity".to_owned() } else { high.to_string() }
 }

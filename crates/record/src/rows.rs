@@ -1,4 +1,8 @@
-//! CSV files of rows: a header that is read by name, one row a line, the version of the format first, a checksum last.
+//! Reads and writes CSV files of rows.
+//!
+//! The first line is the header. Each further line is one row: the version of the format, the values, and a
+//! checksum of the line. A type of row implements [`Row`]; [`write_rows`] and [`read_rows`] work for all of
+//! them. Columns are found by their name, so files of older versions can be read.
 
 use crate::column::Need;
 use crate::{Column, HeaderError, LineError, RecordError, RowError};
@@ -6,58 +10,58 @@ use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// The version of the format that is written. Version 1 had neither versions nor checksums in its files.
+/// The version of the format that is written. Files of version 1 have no column with the version and no
+/// checksums.
 pub const FORMAT: u32 = 2;
 /// The first column: the version of the format.
 const FORMAT_COLUMN: &str = "format";
-/// The last column: CRC-32 of the line before its last comma, 8 hex digits.
+/// The last column: the CRC-32 of the line up to its last comma, 8 hex digits.
 const CHECKSUM_COLUMN: &str = "checksum";
 
-/// One kind of CSV row.
+/// A type of CSV row.
 pub trait Row: Default + Clone + 'static {
-    /// What a file of these rows is called in errors.
+    /// The word for these rows in errors, such as "cell".
     const KIND: &'static str;
 
-    /// The columns, in the order of the file; format and checksum are added to them.
+    /// Returns the columns in the order of the file, without those of the version and the checksum.
     fn columns() -> &'static [Column<Self>];
 
-    /// Columns of older formats, read where a file has them and never written.
+    /// Columns of older formats. They are read if a file has them, and never written.
     fn old_columns() -> &'static [Column<Self>] {
         &[]
     }
 
-    /// What makes a row unique: two rows with one key in a file are an error.
+    /// Returns the key of the row. Two rows of a file cannot have the same key.
     fn key(&self) -> String;
 
-    /// Whether the values agree with each other; ranges are those of the columns.
+    /// Checks the values against each other. Ranges of single values are checked by the columns.
     ///
     /// # Errors
-    /// With the values that contradict each other.
+    /// Fails if values contradict each other.
     fn check(&self) -> Result<(), RowError> {
         Ok(())
     }
 
-    /// Fills in what a file of an older format does not have.
+    /// Fills in the values that a file of an older format does not have.
     fn upgrade(&mut self) {}
 }
 
-/// The header of a file of rows.
+/// Returns the header of a file of rows.
 pub(crate) fn header<R: Row>() -> String {
     let names = R::columns().iter().map(|column| column.name);
     [FORMAT_COLUMN].into_iter().chain(names).chain([CHECKSUM_COLUMN]).collect::<Vec<_>>().join(",")
 }
 
-/// Whether all values are possible, each by itself and together.
+/// Checks that every value of a row is possible, and that the values do not contradict each other.
 pub(crate) fn check<R: Row>(row: &R) -> Result<(), RowError> {
     R::columns().iter().try_for_each(|column| column.check(row))?;
     row.check()
 }
 
-/// Writes a header and the rows (the header even without rows), replacing the file. Refuses what
-/// [`read_rows`] would refuse: an impossible value or a repeated row.
+/// Writes the header and the rows, and replaces an existing file.
 ///
 /// # Errors
-/// With the line that is refused, or when the file cannot be written.
+/// Fails if a value is impossible, a row is repeated, or the file cannot be written.
 pub fn write_rows<R: Row>(path: &Path, rows: &[R]) -> Result<(), RecordError> {
     check_all(path, rows.iter().enumerate().map(|(i, row)| (i as u64 + 2, row)))?;
     let mut text = header::<R>() + "\n";
@@ -69,20 +73,20 @@ pub fn write_rows<R: Row>(path: &Path, rows: &[R]) -> Result<(), RecordError> {
         .map_err(|source| RecordError::Write { path: path.to_owned(), source })
 }
 
-/// Reads rows, of a file packed by gzip where only `path` with `.gz` after it is there.
+/// Reads rows. If there is no file at `path`, reads the gzip file at the same path with `.gz` appended.
 ///
 /// # Errors
-/// See [`read_rows_noting`].
+/// Fails as [`read_rows_noting`] does.
 pub fn read_rows<R: Row>(path: &Path) -> Result<Vec<R>, RecordError> {
     read_rows_noting(path, &mut Vec::new())
 }
 
-/// Reads rows of this format or an older one. Columns are found by name: those that this version does not know are
-/// ignored, with a sentence in `notes`; those that the file lacks are empty.
+/// Reads rows of this format or an older one. Unknown columns are ignored, with a sentence in `notes`;
+/// missing optional columns are empty.
 ///
 /// # Errors
-/// When the file is of a newer format, lacks a column without which it is no file of these rows, names one twice, has a
-/// line whose checksum is wrong, a value that is impossible, or a row twice.
+/// Fails if the file cannot be read, has a newer format, lacks a required column, has a column or a row
+/// twice, or has a line with a wrong checksum or an impossible value.
 pub fn read_rows_noting<R: Row>(path: &Path, notes: &mut Vec<String>) -> Result<Vec<R>, RecordError> {
     let fail = |source| RecordError::Read { path: path.to_owned(), source };
     let text = String::from_utf8(read(path).map_err(fail)?)
@@ -107,16 +111,18 @@ pub fn read_rows_noting<R: Row>(path: &Path, notes: &mut Vec<String>) -> Result<
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
-/// Where the columns of a file stand.
+/// The columns of a file, in its order.
 struct Layout<R: Row> {
-    /// For each place in a line, the column that stands there.
+    /// The column at each index of a line; `None` if it is unknown, or is the version or the checksum.
     columns: Vec<Option<&'static Column<R>>>,
+    /// The index of the version of the format, if the file has it.
     format: Option<usize>,
     has_checksums: bool,
     unknown: Vec<String>,
 }
 
 impl<R: Row> Layout<R> {
+    /// Reads the header.
     fn new(header: &str) -> Result<Self, HeaderError> {
         let names: Vec<&str> = header.split(',').collect();
         if let Some(twice) = (1..names.len()).find(|&i| names[..i].contains(&names[i])) {
@@ -136,6 +142,7 @@ impl<R: Row> Layout<R> {
         Ok(Self { columns, format, has_checksums: names.last() == Some(&CHECKSUM_COLUMN), unknown })
     }
 
+    /// Reads a row from one line without its line break.
     fn row(&self, line: &str) -> Result<R, LineError> {
         let values = values(line)?;
         // A newer format may have more or fewer values, so that its number comes first.
@@ -166,7 +173,7 @@ impl<R: Row> Layout<R> {
     }
 }
 
-/// One row as a line with its end.
+/// Returns a row as a line, with the line break.
 pub(crate) fn to_line<R: Row>(row: &R) -> Result<String, LineError> {
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     let values = R::columns().iter().map(|column| (column.get)(row).write());
@@ -181,12 +188,12 @@ pub(crate) fn to_line<R: Row>(row: &R) -> Result<String, LineError> {
     }
 }
 
-/// The row of a line of this version, without its end.
+/// Reads a row from a line of this version, without the line break.
 pub(crate) fn from_line<R: Row>(line: &str) -> Result<R, LineError> {
     Layout::new(&header::<R>())?.row(line)
 }
 
-/// The values of a line; one that a crash tore has none that count.
+/// Splits a line into its values.
 fn values(line: &str) -> Result<Vec<String>, LineError> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
     let record = reader.records().next().ok_or(LineError::Empty)??;
@@ -202,12 +209,13 @@ fn check_sum(line: &str) -> Result<(), LineError> {
     }
 }
 
-/// Whether there are rows at `path`, as they are or packed by gzip; see [`read_rows`].
+/// Returns whether there is a file of rows at `path`, plain or compressed by gzip; see [`read_rows`].
 pub fn has_rows(path: &Path) -> bool {
     path.exists() || packed(path).exists()
 }
 
-/// The bytes of a file, or of the same name with `.gz` after it, unpacked: large runs are kept packed.
+/// Returns the bytes of a file. If it does not exist, reads and decompresses the file with `.gz` appended,
+/// because large runs are kept compressed.
 pub(crate) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let packed = packed(path);
     if path.exists() || !packed.exists() {
@@ -224,6 +232,7 @@ fn packed(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Checks every row, and that no key is repeated. Each row comes with the number of its line.
 fn check_all<'a, R: Row>(path: &Path, rows: impl Iterator<Item = (u64, &'a R)>) -> Result<(), RecordError> {
     let mut seen = HashMap::new();
     for (line, row) in rows {

@@ -1,22 +1,23 @@
-//! The name of a rule in a budget.
+//! The name of a rule in a budget such as `0.5 by entropy-global`.
 
 use crate::ValueError;
 use std::fmt;
 use std::str::FromStr;
 
-/// Characters that a name may have.
+/// The longest name, in characters.
 const LONGEST: usize = 40;
 
-/// The name of a rule by which a budget is asked for. What it names is not known here. It is as short as names of
-/// policies are, so that a budget is copied like a number.
+/// The name of a rule whose realised size is a budget. Which rules exist is not known here. The name has a
+/// fixed maximum length, so that a budget is `Copy`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleName {
-    /// Lower-case letters, digits, hyphens, underscores and colons, then zeros.
+    /// The characters of the name (lower-case letters, digits, hyphens, underscores and colons), padded with
+    /// zeros.
     characters: [u8; LONGEST],
 }
 
 impl RuleName {
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         let end = self.characters.iter().position(|c| *c == 0).unwrap_or(LONGEST);
         std::str::from_utf8(&self.characters[..end]).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What a cell is scored on, as rows name it.
+//! The task of a cell and whether the policy saw the question, as rows write it.
 
 use crate::field::text_field;
 use crate::{Named, TaskKind, ValueError};
@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// The mark of a task whose question the policy saw.
+/// The suffix of a task whose question the policy saw.
 const AWARE: &str = "-aware";
 
-/// What a cell is scored on. Its text in rows is the name of the kind, such as `passkey`, and `passkey-aware` where the
-/// question was part of what the policy saw before it cut the cache.
+/// The task that a cell is scored on. Rows write the name of the task, such as `passkey`, or `passkey-aware`
+/// if the policy saw the question before it evicted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct ScoredTask {
-    /// Which task.
+    /// The task.
     pub kind: TaskKind,
-    /// Whether the policy saw the question; never for [`TaskKind::Text`], which asks none.
+    /// Whether the policy saw the question. Always false for [`TaskKind::Text`], which has no question.
     pub aware: bool,
 }
 
 impl ScoredTask {
-    /// Continuation of a text.
+    /// Continuing a text.
     pub const TEXT: Self = Self { kind: TaskKind::Text, aware: false };
 }
 

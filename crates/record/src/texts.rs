@@ -1,4 +1,5 @@
-//! The texts experiments run on: a folder of files with a manifest of hashes and licences, checked on loading.
+//! The texts of experiments: a folder of files with a manifest of hashes and licences. Loading verifies the
+//! hashes and checks that calibration and evaluation texts share no passage.
 
 mod check;
 
@@ -13,59 +14,59 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 
 const KIND: &str = "list of texts";
 
-/// One line of `manifest.json`.
+/// One entry of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextEntry {
     /// What the text may be used for.
     pub split: Split,
-    /// Name, unique over both splits; rows refer to it.
+    /// The name, unique over both splits. Rows refer to it.
     pub name: String,
-    /// Kind of language, for example "dialogue" or "code".
+    /// The kind of language, for example "dialogue" or "code".
     pub register: String,
-    /// Path below the folder, with `/` between parts.
+    /// The path below the folder, with `/` between parts.
     pub file: String,
-    /// SHA-256 of the file, 64 lower-case hex digits.
+    /// The SHA-256 of the file, 64 lower-case hex digits.
     pub sha256: String,
-    /// Size of the file in bytes.
+    /// The size of the file in bytes.
     pub bytes: u64,
-    /// SPDX licence expression.
+    /// The licence, as an SPDX expression.
     pub licence: String,
 }
 
 /// One text with its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
-    /// Where it comes from and what it may be used for.
+    /// The entry of the text in the manifest.
     pub entry: TextEntry,
-    /// The text itself.
+    /// The content.
     pub content: String,
 }
 
-/// Texts that passed every check: no text is given twice, and no calibration text shares a run of 64 bytes with an
-/// evaluation text.
+/// Texts that passed every check: all are different, and no calibration text shares a passage of 64 bytes
+/// with an evaluation text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Texts {
     texts: Vec<Text>,
 }
 
 impl Texts {
-    /// Loads the texts that `folder/manifest.json` lists, in its order, and checks sizes, hashes, UTF-8, repeats
-    /// and overlap.
+    /// Loads the texts that `folder/manifest.json` lists, in its order. Checks their sizes, hashes and
+    /// encoding, and that texts are not repeated and splits do not overlap.
     ///
     /// # Errors
-    /// When the list or a file cannot be read, or a check fails.
+    /// Fails if the list or a file cannot be read, or a check fails.
     pub fn load(folder: &Path) -> Result<Self, TextsError> {
         let manifest = folder.join(MANIFEST_FILE);
         let list = json::read_text(&manifest)?;
         Self::assemble(&list, &manifest.display().to_string(), |file| read_bytes(&folder.join(file)))
     }
 
-    /// Every `.txt` file directly in `folder`, by name, without a manifest: for a user's own texts. The file
-    /// stem is the text's name; register and licence are recorded as "unspecified".
+    /// Loads a user's own texts, without a manifest: every `.txt` file directly in `folder`, sorted by name.
+    /// The name of a text is that of its file without `.txt`; register and licence are "unspecified".
     ///
     /// # Errors
-    /// When the folder has no text or cannot be read, or a check fails.
+    /// Fails if the folder has no text or cannot be read, or a check fails.
     pub fn from_folder(folder: &Path, split: Split) -> Result<Self, TextsError> {
         let fail = |source| RecordError::Read { path: folder.to_owned(), source };
         let mut paths = Vec::new();
@@ -82,11 +83,11 @@ impl Texts {
         paths.iter().map(|path| own_text(path, split)).collect::<Result<_, _>>().and_then(Self::new)
     }
 
-    /// Texts compiled into a program: pairs of path below the folder and content, [`MANIFEST_FILE`] among them.
-    /// The checks are those of [`Texts::load`].
+    /// Loads texts that are compiled into a program. `files` are pairs of a path below the folder and the
+    /// content, including [`MANIFEST_FILE`]. The checks are those of [`Texts::load`].
     ///
     /// # Errors
-    /// When a listed file is missing or a check fails.
+    /// Fails if a listed file is missing or a check fails.
     pub fn from_embedded(files: &[(&str, &[u8])]) -> Result<Self, TextsError> {
         let find = |name: &str| {
             let found = files.iter().find(|(file, _)| *file == name);
@@ -101,51 +102,54 @@ impl Texts {
         Self::assemble(&list, MANIFEST_FILE, find)
     }
 
-    /// Checks texts already in memory against one another.
+    /// Checks texts in memory against each other.
     ///
     /// # Errors
-    /// When a text is given twice, or a calibration text and an evaluation text overlap.
+    /// Fails if two texts have the same name or content, or a calibration text and an evaluation text
+    /// overlap.
     pub fn new(texts: Vec<Text>) -> Result<Self, TextsError> {
         check::repeats(&texts)?;
         check::overlap(&texts)?;
         Ok(Self { texts })
     }
 
-    /// Both collections together, checked against one another: for a user's own calibration texts beside the
-    /// suite's evaluation texts.
+    /// Joins two collections and checks them against each other, for example a user's calibration texts and
+    /// the suite's evaluation texts.
     ///
     /// # Errors
-    /// See [`Texts::new`].
+    /// Fails as [`Texts::new`] does.
     pub fn join(self, other: Self) -> Result<Self, TextsError> {
         Self::new([self.texts, other.texts].concat())
     }
 
-    /// The texts of one split only.
+    /// Returns only the texts of one split.
     pub fn only(mut self, split: Split) -> Self {
         self.texts.retain(|text| text.entry.split == split);
         self
     }
 
-    /// All texts.
+    /// Returns all texts.
     pub fn all(&self) -> &[Text] {
         &self.texts
     }
 
-    /// The calibration texts.
+    /// Returns the calibration texts.
     pub fn calibration(&self) -> impl Iterator<Item = &Text> {
         self.texts.iter().filter(|text| text.entry.split == Split::Calibration)
     }
 
-    /// The evaluation texts.
+    /// Returns the evaluation texts.
     pub fn evaluation(&self) -> impl Iterator<Item = &Text> {
         self.texts.iter().filter(|text| text.entry.split == Split::Evaluation)
     }
 
-    /// Names, hashes and sizes, for a run manifest.
+    /// Returns the name, hash and size of every text, for a run manifest.
     pub fn hashes(&self) -> Vec<FileHash> {
         self.texts.iter().map(Text::hash).collect()
     }
 
+    /// Loads the texts of a manifest. `list` is its content, `file` its name for errors, and `read` reads a
+    /// listed file.
     fn assemble(
         list: &str,
         file: &str,
@@ -162,7 +166,7 @@ impl Texts {
 }
 
 impl Text {
-    /// Name, hash and size, for a run manifest.
+    /// Returns the name, hash and size of the text, for a run manifest.
     pub fn hash(&self) -> FileHash {
         let TextEntry { name, sha256, bytes, .. } = self.entry.clone();
         FileHash { name, sha256, bytes }

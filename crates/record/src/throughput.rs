@@ -1,4 +1,8 @@
-//! What `bitkv bench` measured: rows of tokens per second, the machine's ceilings beside them, and memory.
+//! The JSON document of `bitkv bench`.
+//!
+//! A [`Throughput`] has one [`ThroughputRow`] per test and number of threads. The [`Ceilings`] are what the
+//! machine can reach, and [`MemoryUse`] says what the memory was used for. A [`PrefillFit`] says how the time
+//! of a prefill grows with its length.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,98 +14,100 @@ const KIND: &str = "throughput measurement";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Throughput {
-    /// The suite's version, its revision, and whether the sources differed from that.
+    /// The version of the suite and of its sources.
     pub versions: Versions,
     /// The machine.
     pub machine: Machine,
-    /// The instruction set in use: what `BITKV_ISA` forces, or the machine's best.
+    /// The instruction set in use: the one in `BITKV_ISA`, or the best of the machine.
     pub isa: String,
-    /// What was run.
+    /// The shape of the model.
     pub model: ModelShape,
-    /// How often, and on what.
+    /// How the tests were run.
     pub method: Method,
-    /// One row for each test and number of threads.
+    /// One row per test and number of threads.
     pub rows: Vec<ThroughputRow>,
-    /// Ceilings with the most threads.
+    /// The ceilings with the largest number of threads.
     pub ceilings: Ceilings,
-    /// Ceilings for each number of threads.
+    /// The ceilings, one entry per number of threads.
     pub ceilings_by_threads: Vec<Ceilings>,
-    /// Where the memory went.
+    /// What the memory was used for.
     pub memory: MemoryUse,
-    /// Largest resident memory of the process after the first pass over all tests, before the ceilings' own buffer is
-    /// there; none where the system does not tell.
+    /// The largest resident memory of the process after the first pass over all tests, before the buffer for
+    /// the ceilings is allocated, or `None` if the operating system does not report it.
     pub peak_rss_bytes: Option<u64>,
-    /// How the cost of a prefill grows with its length, if that was asked for; one for each number of threads.
+    /// How the time of a prefill grows with its length, one fit per number of threads. Empty if no fit was
+    /// asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fits: Vec<PrefillFit>,
 }
 
-/// Where the binary came from.
+/// The version of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Versions {
-    /// Version of the suite.
+    /// The version of the suite.
     pub bitkv: String,
-    /// Source revision the binary was built from; "unknown" when it was not built from a checkout.
+    /// The source revision that the program was built from; "unknown" if it was not built from a checkout.
     pub revision: String,
-    /// Whether the sources differed from that revision.
+    /// Whether the sources had changes that are not in this revision.
     pub dirty: bool,
 }
 
-/// The model's shape.
+/// The shape of the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelShape {
-    /// Its name.
+    /// The name of the model.
     pub name: String,
-    /// Whether its weights are random.
+    /// Whether the weights are random.
     pub random: bool,
-    /// Layers run: fewer than the shape's own where it was cut.
+    /// The number of layers that were run. It can be smaller than that of the named model.
     pub layers: usize,
-    /// Width of the residual stream.
+    /// The width of the residual stream.
     pub hidden: usize,
-    /// Width of the MLP.
+    /// The width of the MLP.
     pub intermediate: usize,
-    /// Query heads.
+    /// The number of query heads per layer.
     pub heads: usize,
-    /// KV heads.
+    /// The number of KV heads per layer.
     pub kv_heads: usize,
-    /// Number of tokens known.
+    /// The number of tokens in the vocabulary.
     pub vocabulary: usize,
-    /// Positions a sequence may have; raised for a fit of random weights.
+    /// The largest number of positions. It is raised for a fit with random weights.
     pub positions: usize,
     /// The output head's numbers.
     pub head: String,
 }
 
-/// How it was measured.
+/// How the tests were run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Method {
-    /// Passes over all tests that are not counted.
+    /// The number of passes over all tests that are not counted.
     pub warm_up: usize,
-    /// Passes that are; each runs every test once, so that a disturbance falls on all of them.
+    /// The number of passes that are counted. Each pass runs every test once, so that a disturbance affects
+    /// all tests.
     pub repeats: usize,
-    /// Where the cache in front of a decode came from: "synthetic" (random keys and values) or "prefill".
+    /// Where the cache before a decode comes from: "synthetic" (random keys and values) or "prefill".
     pub fill: String,
     /// Which tokens a budget keeps, in words.
     pub cut: String,
 }
 
-/// Least, median and greatest of the repeats.
+/// The smallest, median and largest value of the repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
-    /// The least.
+    /// The smallest value.
     pub min: f64,
-    /// The one in the middle.
+    /// The median.
     pub median: f64,
-    /// The greatest.
+    /// The largest value.
     pub max: f64,
 }
 
 impl Range {
-    /// Of at least one value; none where there is none.
+    /// Returns the range of `values`; `None` if there are no values.
     pub fn new(values: &[f64]) -> Option<Range> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -114,7 +120,7 @@ impl Range {
         Some(Range { min, median, max })
     }
 
-    /// The greatest less the least, as a part of the median.
+    /// Returns the largest minus the smallest value, divided by the median.
     pub fn spread(&self) -> f64 {
         (self.max - self.min) / self.median
     }
@@ -124,118 +130,123 @@ impl Range {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ThroughputRow {
-    /// What was timed.
+    /// The test.
     pub test: Timed,
-    /// Tokens that went through the model.
+    /// The number of tokens that were read in the test.
     pub tokens: usize,
-    /// Tokens that had been through before, kept or not.
+    /// The number of tokens that were read before the test, whether they were kept or not.
     pub depth: usize,
-    /// The part of those that the cache still held, 0..1.
+    /// The fraction of these tokens that the cache still holds, 0..1.
     pub budget: f64,
-    /// What was observed meanwhile: "off" or the name of a probe.
+    /// What was observed during the test: "off" or the name of a probe.
     pub probes: String,
-    /// Threads.
+    /// The number of threads.
     pub threads: usize,
-    /// Tokens a second.
+    /// Tokens per second.
     pub tokens_per_second: Range,
-    /// The range of the repeats as a part of their median.
+    /// The largest minus the smallest rate of the repeats, divided by their median.
     pub spread: f64,
-    /// Seconds of each repeat, in order.
+    /// The seconds of each repeat, in order.
     pub seconds: Vec<f64>,
-    /// Bytes of weights, head and cache that a decode reads each second, in the median; none of a prefill.
+    /// The bytes of weights, LM head and cache that a decode reads per second, in the median; `None` for a
+    /// prefill.
     pub bytes_per_second: Option<f64>,
-    /// Additions and multiplications with ternary weights each second, in the median.
+    /// The additions and multiplications with ternary weights per second, in the median.
     pub ops_per_second: f64,
-    /// `bytes_per_second` as a part of the reading ceiling.
+    /// `bytes_per_second` as a fraction of the ceiling of reading.
     pub read_fraction: Option<f64>,
-    /// `ops_per_second` as a part of the int8 ceiling of the instruction set in use; none of a decode.
+    /// `ops_per_second` as a fraction of the int8 ceiling of the instruction set in use; `None` for a decode.
     pub ops_fraction: Option<f64>,
-    /// Seconds a token that a decode behind a cache takes longer than one behind none, the median of the differences
-    /// within each repeat: reading the cache. None without such a test beside it.
+    /// How many seconds per token a decode after a cache takes longer than one after an empty cache: the time
+    /// to read the cache. This is the median of the differences within each repeat; `None` if the decode
+    /// after an empty cache was not tested.
     pub attention_seconds_per_token: Option<f64>,
-    /// Tokens that the cache holds in front of the test, over all layers and KV heads.
+    /// The number of entries in the cache before the test, over all layers and KV heads.
     pub cache_entries: u64,
-    /// Bytes of keys and values that the cache holds in front of the test.
+    /// The bytes of keys and values in the cache before the test.
     pub cache_bytes: u64,
 }
 
-/// What the machine can do, measured between the tests; medians over the repeats.
+/// What the machine can reach, measured between the tests. All rates are medians over the repeats.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ceilings {
-    /// Threads that worked at once.
+    /// The number of threads that worked at once.
     pub threads: usize,
-    /// Bytes read a second: the better of one stream and several with prefetch, a thread.
+    /// The bytes read per second: the better of one stream per thread, and several streams per thread with
+    /// prefetch.
     pub read_bytes_per_second: f64,
-    /// The same with one stream a thread.
+    /// The bytes read per second with one stream per thread.
     pub read_one_stream_bytes_per_second: f64,
-    /// int8 multiplications and additions a second, by the widest vector instructions there are.
+    /// The int8 multiplications and additions per second, with the widest vector instructions of the machine.
     pub int8_ops_per_second: f64,
-    /// The same with AVX2 (`vpmaddubsw`).
+    /// The same rate with AVX2 (`vpmaddubsw`).
     pub int8_avx2_ops_per_second: Option<f64>,
-    /// The same with `vpdpbusd` on 256 bits.
+    /// The same rate with `vpdpbusd` on 256 bits.
     pub int8_vnni256_ops_per_second: Option<f64>,
-    /// The same with `vpdpbusd` on 512 bits.
+    /// The same rate with `vpdpbusd` on 512 bits.
     pub int8_vnni512_ops_per_second: Option<f64>,
-    /// The same with AMX tiles, loading every operand.
+    /// The same rate with AMX tiles, when every operand is loaded.
     pub amx_int8_ops_per_second: Option<f64>,
-    /// bf16 operations a second with AMX tiles, loading every operand.
+    /// The bf16 operations per second with AMX tiles, when every operand is loaded.
     pub amx_bf16_ops_per_second: Option<f64>,
-    /// f32 operations a second with the widest fused multiply-add.
+    /// The f32 operations per second with the widest fused multiply-add.
     pub f32_ops_per_second: f64,
 }
 
-/// Where the memory went, in bytes.
+/// What the memory was used for, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemoryUse {
-    /// Packed ternary weights with their scales.
+    /// The packed ternary weights with their scales.
     pub ternary_bytes: u64,
     /// The output head; it is the embedding where the two are tied.
     pub head_bytes: u64,
     /// An embedding besides the head.
     pub embedding_bytes: u64,
-    /// Norms.
+    /// The norms.
     pub norm_bytes: u64,
-    /// The largest cache of all tests, full or cut.
+    /// The largest cache of all tests, full or compressed.
     pub cache_bytes: u64,
-    /// The peak less all of these: activations, logits, copies of caches, the program itself.
+    /// The peak minus all of these: activations, logits, copies of caches, the program itself, or `None` if
+    /// the peak is not known.
     pub rest_bytes: Option<i64>,
 }
 
-/// `seconds = linear * tokens + quadratic * tokens^2`.
+/// The time of a prefill as a function of its length: `seconds = linear * tokens + quadratic * tokens^2`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PrefillFit {
-    /// Threads.
+    /// The number of threads.
     pub threads: usize,
-    /// Seconds a token.
+    /// The linear coefficient, in seconds per token.
     pub linear_seconds_per_token: f64,
-    /// Seconds a pair of tokens.
+    /// The quadratic coefficient, in seconds per token squared.
     pub quadratic_seconds_per_token_squared: f64,
-    /// The length from which the quadratic part is the larger, in tokens; none where it is not above zero.
+    /// The length in tokens above which the quadratic part is larger than the linear part; `None` if the
+    /// quadratic coefficient is not above zero.
     pub equal_at_tokens: Option<f64>,
-    /// The points that it was fitted to.
+    /// The measured points of the fit.
     pub points: Vec<FitPoint>,
 }
 
-/// A prefill of one length.
+/// The prefill of one length.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FitPoint {
-    /// Its length.
+    /// The length in tokens.
     pub tokens: usize,
-    /// Median seconds.
+    /// The median of the seconds.
     pub seconds: f64,
-    /// Measured less fitted, as a part of the fitted.
+    /// The measured minus the fitted seconds, divided by the fitted seconds.
     pub residual: f64,
 }
 
 impl Throughput {
-    /// Parses a measurement; `file` names the text in errors.
+    /// Parses a measurement. `file` names the text in errors.
     ///
     /// # Errors
-    /// When it is not one, or a rate in it is not above zero.
+    /// Fails if the text is not such a measurement, or one of its rates is not above zero.
     pub fn from_json(text: &str, file: &str) -> Result<Self, RecordError> {
         let found: Self = json::parse(text, file, KIND)?;
         let is_rate = |rate: &f64| *rate > 0.0;

@@ -1,17 +1,17 @@
-//! Times as text.
+//! Writes and checks times as RFC 3339 texts.
 
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-/// A time as RFC 3339 in UTC to the second, for example `2024-02-29T12:00:00Z`.
-/// A time that no calendar has is given as 1970-01-01T00:00:00Z: a wrong clock must not stop a run.
+/// Returns a time as RFC 3339 in UTC, to the second, for example `2024-02-29T12:00:00Z`. A time that the
+/// calendar cannot express becomes 1970-01-01T00:00:00Z, because a wrong clock must not stop a run.
 pub fn rfc3339(time: SystemTime) -> String {
     let time = Timestamp::try_from(time).unwrap_or_default();
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Whether `text` is a time that exists, as RFC 3339 in UTC: `YYYY-MM-DDTHH:MM:SS[.fraction]Z`.
+/// Returns whether `text` is an existing time as RFC 3339 in UTC: `YYYY-MM-DDTHH:MM:SS[.fraction]Z`.
 pub(crate) fn is_rfc3339_utc(text: &str) -> bool {
     // The library reads more: blanks for the `T`, offsets, and dates without separators.
     let is_written_so =

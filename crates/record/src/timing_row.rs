@@ -1,25 +1,26 @@
-//! `timings.csv`: what cells cost. Apart from the other rows, because no two runs take the same time.
+//! The rows of `timings.csv`: the time and memory of each cell. They are not in `rows.csv` because they
+//! differ between runs.
 
 use crate::column::{FROM_ONE, FROM_ZERO, rows};
 use crate::{AskedBudget, Axes, Column, Row, RowError, grid_row::is_hash};
 
 rows! {
-    /// Time and memory of one cell.
+    /// The time and memory of one cell.
     TimingRow;
 
-    /// Key of the cell, that of its [`crate::GridRow`].
+    /// The key of the cell, which its [`crate::GridRow`] has too.
     key: String, Required;
-    /// Name of the experiment.
+    /// The name of the experiment.
     experiment: String, Optional;
-    /// Name of the model.
+    /// The name of the model.
     model: String, Optional;
-    /// Policy specification.
+    /// The canonical specification of the policy.
     policy: String, Optional;
-    /// How much was asked to be kept.
+    /// The budget: how much of the cache the policy was asked to keep.
     budget: AskedBudget, Optional;
-    /// Form, time of eviction, positions and KV format.
+    /// The form, time of eviction, positions and KV format.
     axes: Axes, axes;
-    /// Name of the text, or of the generated context.
+    /// The name of the text, or of the generated context.
     text: String, Optional;
     plan_seconds: f64, Optional, "planning" of Timing, Seconds, FROM_ZERO, Lower, "choosing what is kept";
     continuation_seconds: f64, Optional, "continuation" of Timing, Seconds, FROM_ZERO, Lower,

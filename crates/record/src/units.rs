@@ -1,14 +1,15 @@
-//! Numbers of bytes as people write them.
+//! Reads numbers of bytes with units, such as `64 KiB`.
 
 use crate::ValueError;
 
-/// Units of bytes, the largest first.
+/// The units of bytes, the largest first.
 pub(crate) const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
-/// A whole number of bytes: `64KiB`, `64 KiB`, `65536 B` or `65536`; the units are B, KiB, MiB and GiB.
+/// Reads a whole number of bytes, such as `64KiB`, `64 KiB`, `65536 B` or `65536`. The units are B, KiB, MiB
+/// and GiB.
 ///
 /// # Errors
-/// When it is not, or does not fit 64 bits.
+/// Fails if the text is not such a number, or the number does not fit in 64 bits.
 pub fn parse_bytes(text: &str) -> Result<u64, ValueError> {
     let bytes = split(text).and_then(|(number, unit)| match unit {
         "" => Some(number),
@@ -17,7 +18,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, ValueError> {
     bytes.ok_or_else(|| ValueError::NotBytes { text: text.to_owned() })
 }
 
-/// A whole number and what follows it, with or without a space between.
+/// Splits a text into a whole number and its unit, with or without a space between them.
 pub(crate) fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
     let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
@@ -25,7 +26,7 @@ pub(crate) fn split(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit.trim_start()))
 }
 
-/// So many of a unit, if there is such a unit and they fit.
+/// Returns `number` units in bytes; `None` if the unit is unknown or the result does not fit in 64 bits.
 pub(crate) fn bytes(number: u64, unit: &str) -> Option<u64> {
     let (_, size) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
     number.checked_mul(size)

@@ -1,6 +1,6 @@
-//! Why a text is not a value.
+//! Errors of texts that should be values.
 
-/// Why a text is not a value of its kind: a clause with the remedy.
+/// Why a text is not a value of its type. The message is a clause with the remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the variant and its fields are")]

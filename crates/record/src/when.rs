@@ -1,27 +1,30 @@
-//! When a cache is compressed.
+//! The times at which a cache is compressed.
 
 use crate::{ValueError, field::text_field};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// When a cache is cut: once after prefill, after each chunk of the prefill, while decoding, or both. Its text, in
-/// definitions and rows, is `once`, `chunked-128`, `decoding-16` or `chunked-128+decoding-16`.
+/// When entries are evicted: once after the prefill, after each chunk of the prefill, while decoding, or both
+/// of the latter. In definitions and rows it is a text: `once`, `chunked-128`, `decoding-16` or
+/// `chunked-128+decoding-16`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct When {
-    /// Tokens in each chunk of the prefill; later chunks see only what earlier cuts left. None: prefill is one pass.
+    /// The number of tokens in each chunk of the prefill. Later chunks see only what is left of earlier ones.
+    /// `None` means that the prefill is one pass.
     pub prefill_chunk: Option<usize>,
-    /// Tokens decoded between cuts down to the budget. None: nothing is cut while decoding.
+    /// The number of tokens that are decoded between two evictions down to the budget. `None` means that
+    /// nothing is evicted while decoding.
     pub every: Option<usize>,
 }
 
 impl When {
-    /// Once, after prefill.
+    /// Once, after the prefill.
     pub const ONCE: Self = Self { prefill_chunk: None, every: None };
-    /// What a definition means by "chunked".
+    /// The meaning of "chunked" in a definition.
     pub const CHUNKED: Self = Self { prefill_chunk: Some(128), every: None };
-    /// What a definition means by "decoding".
+    /// The meaning of "decoding" in a definition.
     pub const DECODING: Self = Self { prefill_chunk: None, every: Some(16) };
 }
 

@@ -1,11 +1,11 @@
-//! Runs that are interrupted end with the bytes of runs that are not.
+//! An interrupted run ends with the same bytes as an uninterrupted one.
 
 use bitkv_record::{Column, Journal, RecordError, ResumableRun, Row, RowError, read_rows};
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// A row small enough to cut at every byte.
+/// A row that is short enough to truncate its file at every byte.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Cell {
     key: String,
@@ -55,7 +55,7 @@ fn keys(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// What an uninterrupted run writes, measured in any order.
+/// Returns the file that an uninterrupted run writes. The order of measurement does not matter.
 fn uninterrupted(folder: &Path) -> Vec<u8> {
     let run = ResumableRun::open(folder, "f").unwrap();
     let mut journal = run.journal::<Cell>("rows.csv").unwrap();
@@ -66,10 +66,11 @@ fn uninterrupted(folder: &Path) -> Vec<u8> {
     fs::read(folder.join("rows.csv")).unwrap()
 }
 
-/// Takes up the run, adds what is missing, one row an attempt, and finishes it; says how many rows were there.
+/// Resumes the run, adds one missing row per attempt, and finishes it. Returns how many rows were there at
+/// first.
 fn resume(folder: &Path) -> usize {
     let mut first = None;
-    // One more than there are rows: a run that does not come to an end has lost some.
+    // One attempt more than the number of rows. A run that is not finished by then has lost some.
     for _ in 0..=cells().len() {
         let run = ResumableRun::open(folder, "f").unwrap();
         let mut journal = run.journal::<Cell>("rows.csv").unwrap();
@@ -93,7 +94,7 @@ fn journal_file(root: &Path) -> std::path::PathBuf {
     root.join(".run.partial/.bitkv-journal/rows.csv.journal")
 }
 
-/// A run stopped before `finish`, with these rows.
+/// Writes these rows in a run that stops before `finish`. Returns the bytes of its journal.
 fn begin(root: &Path, cells: Vec<Cell>) -> Vec<u8> {
     let run = ResumableRun::open(&root.join("run"), "f").unwrap();
     let mut journal: Journal<Cell> = run.journal("rows.csv").unwrap();
@@ -192,7 +193,7 @@ fn another_fingerprint_is_refused_and_changes_nothing() {
 fn rows_of_another_file_are_not_lost_to_another_definition() {
     let root = tempfile::tempdir().unwrap();
     begin(root.path(), cells());
-    // The other definition has no such file, so that it would never open this journal.
+    // The other definition has no such file, so it would never open this journal.
     let folder = root.path().join("run");
     let refused = ResumableRun::open(&folder, "other").unwrap_err();
     assert!(
@@ -220,7 +221,7 @@ fn two_processes_cannot_write_one_run() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("run");
     let first = ResumableRun::open(&path, "f").unwrap();
-    // A lock belongs to an open file, so that this process stands for two.
+    // A lock belongs to an open file, so one process can test what two processes do.
     let error = ResumableRun::open(&path, "f").unwrap_err();
     assert!(matches!(error, RecordError::Locked { .. }), "{error}");
     drop(first);
@@ -232,7 +233,7 @@ fn a_finished_run_is_never_overwritten() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("run");
     let bytes = uninterrupted(&path);
-    // What a kill between the last two steps leaves.
+    // A process that is killed between the last two steps leaves this folder.
     fs::create_dir(path.join(".bitkv-journal")).unwrap();
     let error = ResumableRun::open(&path, "f").unwrap_err();
     assert!(matches!(error, RecordError::Finished { .. }), "{error}");

@@ -1,4 +1,4 @@
-//! The published profile format is read, turned into the suite's and written back unchanged.
+//! The published format of profiles is read, converted to the suite's format and written back unchanged.
 
 use bitkv_record::{HeadClass, Profile, PublishedProfile, PublishedShape, Thresholds};
 

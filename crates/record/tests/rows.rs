@@ -1,4 +1,4 @@
-//! Rows read back equal, columns are found by name, and what is impossible is refused with its line.
+//! Rows read back equal, columns are found by name, and errors name the line.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ fn head() -> HeadRow {
     }
 }
 
-/// A file of two rows, and what a change of its text makes of it.
+/// A file of two rows, which tests change and read again.
 struct Written {
     _folder: tempfile::TempDir,
     path: PathBuf,
@@ -101,7 +101,7 @@ fn packed_rows_are_read_where_there_are_no_others() {
     fs::remove_file(&plain).unwrap();
     assert!(has_rows(&plain));
     assert_eq!(read_rows::<MemoryRow>(&plain).unwrap(), [memory()]);
-    // What stands there unpacked counts.
+    // The uncompressed file has priority.
     write_rows::<MemoryRow>(&plain, &[]).unwrap();
     assert_eq!(read_rows::<MemoryRow>(&plain).unwrap(), []);
     fs::remove_file(&plain).unwrap();
@@ -113,7 +113,7 @@ fn packed_rows_are_read_where_there_are_no_others() {
 #[test]
 fn columns_are_found_by_name() {
     let file = Written::new();
-    // Another order, a column that nobody knows, and one that is lacking; a checksum that stands elsewhere is not one.
+    // The columns are in another order, one is unknown, and optional ones are missing.
     let text = "context,layer,colour,head,model,text,entropy_bits\n64,1,red,2,m,a,0.5\n";
     let (rows, notes) = file.read(|_| text.into()).unwrap();
     let due = HeadRow {
@@ -128,7 +128,7 @@ fn columns_are_found_by_name() {
     assert_eq!(rows, [due]);
     assert_eq!(notes.len(), 1);
     assert!(notes[0].contains("does not know the columns 'colour'"), "{notes:?}");
-    // With its checksums, a file may have more columns than this version knows.
+    // A file with checksums may also have unknown columns.
     let widened = |text: &str| {
         let widen = |(i, line): (usize, &str)| {
             let before = line.rsplit_once(',').unwrap().0;
@@ -194,7 +194,7 @@ fn changed_lines_are_refused_by_their_checksum() {
         let lines: Vec<&str> = text.lines().collect();
         format!("{}\n{}\n{}\n", lines[0], lines[1], lines[1])
     });
-    // Without checksums a file is read as it is.
+    // A file without checksums is read without this check.
     let stripped = |text: &str| -> String {
         text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned() + "\n").collect()
     };

@@ -1,4 +1,4 @@
-//! A folder of texts is loaded only when it is what its manifest says and its splits are apart.
+//! A folder of texts is loaded only if it matches its manifest and its splits do not overlap.
 
 use bitkv_record::{FileHash, MANIFEST_FILE, Split, TextEntry, Texts, sha256};
 use std::path::Path;
@@ -12,7 +12,7 @@ fn entry(split: Split, file: &str, content: &[u8]) -> TextEntry {
     TextEntry { split, name, register, file: file.to_owned(), sha256, bytes, licence }
 }
 
-/// Writes files and a manifest that is right for them, then lets `spoil` edit the entries.
+/// Writes files and their manifest. `spoil` changes the entries of the manifest before it is written.
 fn folder(files: &[(Split, &str, &[u8])], spoil: impl Fn(&mut Vec<TextEntry>)) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut entries = Vec::new();

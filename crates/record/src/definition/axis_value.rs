@@ -1,11 +1,15 @@
-//! Reads the values on an axis.
+//! Reads the values of an axis from a definition.
 
 use super::keys::{Keys, Place, named, table, text};
 use crate::{Named, RecordError, When};
 use toml::Value;
 
-/// A value on an axis, as a definition writes it.
+/// A value of an axis that a definition can list.
 pub(crate) trait AxisValue: Sized {
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// Fails if `value` is not a value of this axis.
     fn read(place: &Place, value: Value) -> Result<Self, RecordError>;
 }
 

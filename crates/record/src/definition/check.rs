@@ -1,10 +1,10 @@
-//! What must be true of an experiment as a whole.
+//! Checks of a definition that concern several keys at once.
 
 use super::keys::Place;
 use super::{Equal, Experiment, Metric};
 use crate::{AskedBudget, DefinitionError, Form, PolicyText, RecordError, TaskKind};
 
-/// A definition says its format, or is of the first.
+/// Checks the version of the format. A definition without a version has the first format.
 pub(super) fn format(table: &toml::Table, known: usize) -> Result<(), DefinitionError> {
     match table.get("format").map(|value| value.as_integer()) {
         None => Ok(()),
@@ -14,7 +14,7 @@ pub(super) fn format(table: &toml::Table, known: usize) -> Result<(), Definition
     }
 }
 
-/// Experiments, profiles and memory studies of a file have plain names, and no two have the same.
+/// Checks that the names of experiments, profiles and memory studies have valid characters and are unique.
 pub(super) fn names<'a>(names: impl Iterator<Item = &'a String>, place: &Place) -> Result<(), RecordError> {
     let mut seen = Vec::new();
     for name in names {
@@ -27,6 +27,7 @@ pub(super) fn names<'a>(names: impl Iterator<Item = &'a String>, place: &Place) 
     Ok(())
 }
 
+/// Checks an experiment as a whole.
 pub(super) fn experiment(experiment: &Experiment, place: &Place) -> Result<(), RecordError> {
     let checks = [budgets, controls, pairs, when, tasks, metrics, equal];
     checks.iter().try_for_each(|check| check(experiment).map_err(|reason| place.refuse(reason)))
@@ -40,6 +41,7 @@ fn plain(name: &str) -> Result<(), DefinitionError> {
     }
 }
 
+/// Checks that the full budget is listed and that no budget has more tokens than the shortest context.
 fn budgets(experiment: &Experiment) -> Result<(), DefinitionError> {
     if !experiment.budgets.contains(&AskedBudget::FULL) {
         return Err(DefinitionError::NoFullBudget);
@@ -56,7 +58,8 @@ fn budgets(experiment: &Experiment) -> Result<(), DefinitionError> {
     Ok(())
 }
 
-/// Whether the controls are there is known where policies are: see [`Definition::check_roles`](super::Definition).
+/// Checks that an experiment without controls says why. Whether the controls are listed needs a registry of
+/// policies: see [`Definition::check_roles`](super::Definition).
 fn controls(experiment: &Experiment) -> Result<(), DefinitionError> {
     match experiment.controls || experiment.analysis.is_some() {
         true => Ok(()),
@@ -64,7 +67,7 @@ fn controls(experiment: &Experiment) -> Result<(), DefinitionError> {
     }
 }
 
-/// Both of a pair are measured, and they are two.
+/// Checks that both policies of each pair are measured, and that they differ.
 fn pairs(experiment: &Experiment) -> Result<(), DefinitionError> {
     let measured: Vec<PolicyText> = experiment.policies.iter().map(|text| PolicyText::new(text)).collect();
     for (a, b) in &experiment.pairs {
@@ -79,6 +82,8 @@ fn pairs(experiment: &Experiment) -> Result<(), DefinitionError> {
     Ok(())
 }
 
+/// Checks that chunks are shorter than every context, and that eviction while decoding happens within the
+/// horizon.
 fn when(experiment: &Experiment) -> Result<(), DefinitionError> {
     let shortest = experiment.tasks.iter().map(|task| task.tokens).min().unwrap_or(experiment.context);
     for &when in &experiment.axes.when {
@@ -93,11 +98,12 @@ fn when(experiment: &Experiment) -> Result<(), DefinitionError> {
     Ok(())
 }
 
+/// Checks that the lengths can be added and that no task is listed twice with the same length.
 fn tasks(experiment: &Experiment) -> Result<(), DefinitionError> {
     if experiment.context.checked_add(experiment.horizon).is_none() {
         return Err(DefinitionError::TooLong);
     }
-    // Two lists of one task and length would give rows that cannot be told apart.
+    // The rows of two entries with the same task and length could not be distinguished.
     for (i, task) in experiment.tasks.iter().enumerate() {
         let same = |earlier: &&super::GridTask| (earlier.task, earlier.tokens) == (task.task, task.tokens);
         if experiment.tasks[..i].iter().any(|earlier| same(&earlier)) {
@@ -107,6 +113,7 @@ fn tasks(experiment: &Experiment) -> Result<(), DefinitionError> {
     Ok(())
 }
 
+/// Checks that texts are scored by KL, and that the metric `form` has two forms to compare.
 fn metrics(experiment: &Experiment) -> Result<(), DefinitionError> {
     let texts = experiment.tasks.iter().any(|task| task.task.kind == TaskKind::Text);
     if texts && !experiment.metrics.contains(&Metric::Kl) {
@@ -119,6 +126,7 @@ fn metrics(experiment: &Experiment) -> Result<(), DefinitionError> {
     Ok(())
 }
 
+/// Checks that `equal = "bytes"` has several KV formats to compare.
 fn equal(experiment: &Experiment) -> Result<(), DefinitionError> {
     match experiment.equal == Equal::Bytes && experiment.axes.kv.len() == 1 {
         true => Err(DefinitionError::OneKvFormat { kv: experiment.axes.kv[0] }),

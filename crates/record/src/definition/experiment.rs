@@ -1,11 +1,11 @@
-//! Reads one experiment of a definition.
+//! Reads a section `[[experiment]]` of a definition.
 
 use super::keys::{Keys, Place, count, named, text};
 use super::{Experiment, check, parts};
 use crate::{AxisLists, Equal, Metric, RecordError};
 use toml::Table;
 
-/// Keys beside those of the axes.
+/// The keys besides those of the axes.
 #[rustfmt::skip]
 const KEYS: [&str; 15] = [
     "name", "models", "texts", "context", "horizon", "budgets", "policies", "pairs", "equal", "metrics",
@@ -15,6 +15,7 @@ const KEYS: [&str; 15] = [
 /// All that concern every experiment and are the same in every run.
 const METRICS: [Metric; 4] = [Metric::Kl, Metric::Attention, Metric::OutputError, Metric::FreeRunning];
 
+/// Reads an experiment and checks it as a whole.
 pub(super) fn read(table: Table, file: &Place) -> Result<Experiment, RecordError> {
     let mut keys = Keys::named(table, &[&KEYS[..], AxisLists::KEYS].concat(), file)?;
     let at_least_one = |place: &Place, value| count(place, value, 1);

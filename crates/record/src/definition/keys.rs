@@ -1,42 +1,48 @@
-//! A TOML table of which every key must be known and every value of its kind.
+//! Takes the keys of a TOML table one by one. An unknown key or a value of the wrong type is an error that
+//! says where it is.
 
 use crate::{DefinitionError, Named, RecordError};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
-/// Where in a definition something stands.
+/// A place in a definition, for errors: the file, the experiment and the key.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     file: String,
     experiment: Option<String>,
-    /// Keys from the outside in, such as `calibration.tokens`; empty at the top.
+    /// The keys from the outermost to the innermost, such as `calibration.tokens`; empty at the top.
     key: String,
 }
 
 impl Place {
+    /// Returns the place at the top of a file.
     pub(super) fn file(file: &str) -> Self {
         Self { file: file.to_owned(), experiment: None, key: String::new() }
     }
 
+    /// Returns the place at the top of an experiment in this file.
     pub(super) fn in_experiment(&self, name: &str) -> Self {
         Self { experiment: Some(name.to_owned()), key: String::new(), ..self.clone() }
     }
 
+    /// Returns the place of a key in the table at this place.
     pub(super) fn at(&self, key: &str) -> Self {
         let key = if self.key.is_empty() { key.to_owned() } else { format!("{}.{key}", self.key) };
         Self { key, ..self.clone() }
     }
 
-    /// A path in the file; what is relative begins beside the definition.
+    /// Returns the path that `path` names in a definition. A relative path starts in the folder of the
+    /// definition.
     pub(super) fn path(&self, path: &str) -> PathBuf {
         Path::new(&self.file).parent().unwrap_or(Path::new("")).join(path)
     }
 
-    /// The key, as a sentence begins.
+    /// Returns the key, such as `calibration.tokens`.
     pub(super) fn key(&self) -> &str {
         &self.key
     }
 
+    /// Returns an error at this place.
     pub(super) fn refuse(&self, reason: impl Into<DefinitionError>) -> RecordError {
         let experiment = self.experiment.as_ref().map(|name| format!(", experiment '{name}'"));
         RecordError::Definition {
@@ -52,21 +58,25 @@ impl Place {
     }
 }
 
-/// A table whose keys are taken one by one.
+/// A TOML table whose keys are taken one by one.
 pub(crate) struct Keys {
     table: Table,
     pub(super) place: Place,
 }
 
 impl Keys {
-    /// The table of an experiment or a study; its name comes first, so that every other error can say it.
+    /// Returns the keys of an experiment or a study. Its name is read first, so that every other error can
+    /// include it.
     pub(super) fn named(table: Table, known: &[&str], file: &Place) -> Result<Self, RecordError> {
         let name = table.get("name").and_then(Value::as_str);
         let place = name.map_or_else(|| file.clone(), |name| file.in_experiment(name));
         Self::new(table, known, place)
     }
 
-    /// Refuses keys that are not among `known`.
+    /// Returns the keys of a table that may have only the keys `known`.
+    ///
+    /// # Errors
+    /// Fails if the table has another key.
     pub(super) fn new(table: Table, known: &[&str], place: Place) -> Result<Self, RecordError> {
         match table.keys().find(|key| !known.contains(&key.as_str())) {
             Some(key) => {
@@ -77,7 +87,7 @@ impl Keys {
         }
     }
 
-    /// Whether the key is there and was not taken yet.
+    /// Returns whether the table has the key and the key was not taken yet.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
@@ -86,6 +96,7 @@ impl Keys {
         self.table.remove(key).map(|value| (value, self.place.at(key)))
     }
 
+    /// Takes a key and reads its value; `None` if the table does not have the key.
     pub(super) fn value<T>(
         &mut self,
         key: &str,
@@ -94,26 +105,29 @@ impl Keys {
         self.take(key).map(|(value, place)| read(&place, value)).transpose()
     }
 
+    /// Takes a key whose value is a string that is not empty.
     pub(super) fn text(&mut self, key: &str) -> Result<Option<String>, RecordError> {
         self.value(key, text)
     }
 
+    /// Takes a key whose value is a path; see [`Place::path`].
     pub(super) fn path(&mut self, key: &str) -> Result<Option<PathBuf>, RecordError> {
         self.value(key, |place, value| Ok(place.path(&text(place, value)?)))
     }
 
+    /// Takes a key whose value is a boolean.
     pub(super) fn flag(&mut self, key: &str) -> Result<Option<bool>, RecordError> {
         self.value(key, |place, value| {
             value.as_bool().ok_or_else(|| place.wrong(&value, "true or false, without quotes"))
         })
     }
 
-    /// A whole number of at least `least`.
+    /// Takes a key whose value is a whole number of at least `least`.
     pub(super) fn count(&mut self, key: &str, least: usize) -> Result<Option<usize>, RecordError> {
         self.value(key, |place, value| count(place, value, least))
     }
 
-    /// A value that must be given, such as `example`.
+    /// Takes a key that must be given. If it is missing, the error shows `example` as its value.
     pub(super) fn required<T>(
         &mut self,
         key: &str,
@@ -126,7 +140,8 @@ impl Keys {
         })
     }
 
-    /// A list without repeats that is not empty; `default` where the key is not given, and none if it must be.
+    /// Takes a key whose value is a list that is not empty and has no value twice. If the key is missing,
+    /// returns `default`, or an error if there is no default.
     pub(crate) fn list<T: PartialEq>(
         &mut self,
         key: &str,
@@ -148,7 +163,8 @@ impl Keys {
         Ok(list)
     }
 
-    /// The tables of a list that may be absent.
+    /// Takes a key whose value is a list of tables, and reads each table. Returns an empty list if the key is
+    /// missing.
     pub(super) fn tables<T>(
         &mut self,
         key: &str,
@@ -160,7 +176,10 @@ impl Keys {
         }
     }
 
-    /// The entries of a list that must be there and not empty, each with the list's place.
+    /// Takes a key whose value is a list, and returns its entries with the place of the list.
+    ///
+    /// # Errors
+    /// Fails if the key is missing or the list is empty.
     pub(super) fn entries(
         &mut self,
         key: &str,
@@ -179,6 +198,7 @@ impl Keys {
     }
 }
 
+/// Reads a string that is not empty.
 pub(super) fn text(place: &Place, value: Value) -> Result<String, RecordError> {
     match value {
         Value::String(text) if text.trim().is_empty() => {
@@ -189,6 +209,7 @@ pub(super) fn text(place: &Place, value: Value) -> Result<String, RecordError> {
     }
 }
 
+/// Reads a whole number of at least `least`.
 pub(super) fn count(place: &Place, value: Value, least: usize) -> Result<usize, RecordError> {
     let number = value.as_integer().ok_or_else(|| place.wrong(&value, "a whole number"))?;
     usize::try_from(number).ok().filter(|number| *number >= least).ok_or_else(|| {
@@ -196,6 +217,7 @@ pub(super) fn count(place: &Place, value: Value, least: usize) -> Result<usize, 
     })
 }
 
+/// Reads a table.
 pub(super) fn table(value: Value, place: &Place) -> Result<Table, RecordError> {
     match value {
         Value::Table(table) => Ok(table),
@@ -203,12 +225,12 @@ pub(super) fn table(value: Value, place: &Place) -> Result<Table, RecordError> {
     }
 }
 
-/// One of a few names.
+/// Reads one of the names of `T`.
 pub(super) fn named<T: Named>(place: &Place, value: Value) -> Result<T, RecordError> {
     T::from_name(&text(place, value)?).map_err(|reason| place.refuse(format!("{}: {reason}", place.key)))
 }
 
-/// A value as a sentence shows it: in one line, and not too much of it.
+/// Returns a value as messages show it: on one line, shortened to 60 characters.
 pub(super) fn shown(value: &Value) -> String {
     let text = value.to_string().replace(['\n', '\r'], " ");
     match text.char_indices().nth(60) {

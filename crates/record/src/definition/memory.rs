@@ -1,4 +1,4 @@
-//! Reads a memory study of a definition: bytes by context length instead of policies.
+//! Reads a section `[[memory]]` of a definition: a table of bytes by context length.
 
 use super::MemoryStudy;
 use super::keys::{Keys, Place, count, named, text};
@@ -7,6 +7,7 @@ use toml::Table;
 
 const KEYS: [&str; 5] = ["name", "models", "forms", "contexts", "accounting"];
 
+/// Reads a memory study.
 pub(super) fn read(table: Table, file: &Place) -> Result<MemoryStudy, RecordError> {
     let mut keys = Keys::named(table, &KEYS, file)?;
     Ok(MemoryStudy {

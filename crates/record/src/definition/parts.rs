@@ -1,23 +1,26 @@
-//! Reads the values of an experiment that are more than a name or a number.
+//! Reads the values of an experiment that are more than a name or a number: texts, budgets, policies, pairs,
+//! tasks and the calibration.
 
 use super::keys::{Keys, Place, count, named, shown, table, text};
 use super::{Calibration, GridTask, TextSource};
 use crate::{AskedBudget, RecordError, ScoredTask, TaskKind, ValueError};
 use toml::Value;
 
+/// How many tokens of each calibration text are read by default.
 const CALIBRATION_TOKENS: usize = 512;
-/// Depths 0, 0.1, ... 1 of the tasks that sweep them.
+/// The default number of generated contexts: one for each of the depths 0, 0.1, ... 1.
 const CONTEXTS: usize = 11;
-/// More would only make the definition slow to read.
+/// The most contexts of a task. More would only make the definition slow to read.
 const MOST_CONTEXTS: usize = 10_000;
 
+/// Reads the key `texts` of an experiment.
 pub(super) fn texts(keys: &mut Keys) -> Result<TextSource, RecordError> {
     let words = [("evaluation", TextSource::Evaluation)];
     keys.required("texts", "\"evaluation\"", |place, value| source(place, value, &words))
 }
 
-/// The suite's own texts by one of the words that are possible here, or a folder. A word of another place, or one slip
-/// away, is not taken for a folder; what has a slash is one.
+/// Reads a source of texts: one of `words`, which name the suite's texts, or a folder. A value with a slash
+/// is always a folder. A word that only another key allows, and a misspelt word, are errors.
 pub(super) fn source(
     place: &Place,
     value: Value,
@@ -40,6 +43,7 @@ pub(super) fn source(
     Ok(TextSource::Folder(place.path(&text)))
 }
 
+/// Reads a budget: a number in (0, 1] or a string.
 pub(super) fn budget(place: &Place, value: Value) -> Result<AskedBudget, RecordError> {
     let read = match value {
         Value::Float(fraction) => AskedBudget::fraction(fraction),
@@ -50,7 +54,7 @@ pub(super) fn budget(place: &Place, value: Value) -> Result<AskedBudget, RecordE
     read.map_err(|reason| place.refuse(format!("{}: {reason}", place.key())))
 }
 
-/// A policy without the blanks around it.
+/// Reads a policy and removes the white space around it.
 pub(super) fn policy(place: &Place, value: Value) -> Result<String, RecordError> {
     let text = text(place, value)?;
     if text.contains(['\n', '\r']) {
@@ -59,7 +63,7 @@ pub(super) fn policy(place: &Place, value: Value) -> Result<String, RecordError>
     Ok(text.trim().to_owned())
 }
 
-/// Two policies, of which the second is subtracted from the first.
+/// Reads a pair of policies. Reports subtract the second from the first.
 pub(super) fn pair(place: &Place, value: Value) -> Result<(String, String), RecordError> {
     let key = place.key();
     match value.as_array().map(Vec::as_slice) {
@@ -71,12 +75,13 @@ pub(super) fn pair(place: &Place, value: Value) -> Result<(String, String), Reco
     }
 }
 
+/// Reads the key `tasks`. `context` is the length of the experiment's contexts in tokens.
 pub(super) fn tasks(keys: &mut Keys, context: usize) -> Result<Vec<GridTask>, RecordError> {
     let text = GridTask { task: ScoredTask::TEXT, count: 0, tokens: context };
     keys.list("tasks", Some(vec![text]), |place, value| task(place, value, context))
 }
 
-/// A name, or a table with options; contexts are as long as the experiment's unless said otherwise.
+/// Reads a task: a name, or a table with options. `context` is the default length of its contexts in tokens.
 fn task(place: &Place, value: Value, context: usize) -> Result<GridTask, RecordError> {
     if !value.is_table() {
         let kind = named(place, value)?;

@@ -1,4 +1,4 @@
-//! Reads a profile of a definition: entropies of heads instead of a grid of policies.
+//! Reads a section `[[profile]]` of a definition: the entropies of attention heads.
 
 use super::keys::{Keys, Place, count, named, text};
 use super::{ProfileStudy, TextSource, parts};
@@ -6,9 +6,10 @@ use crate::{Form, RecordError};
 use toml::Table;
 
 const KEYS: [&str; 7] = ["name", "models", "forms", "texts", "lengths", "queries", "analysis"];
-/// Fewest tokens: an entropy needs a query that sees two keys.
+/// The shortest length in tokens, because an entropy needs a query that sees two keys.
 const SHORTEST: usize = 2;
 
+/// Reads a profile study.
 pub(super) fn read(table: Table, file: &Place) -> Result<ProfileStudy, RecordError> {
     let mut keys = Keys::named(table, &KEYS, file)?;
     let words = [

@@ -1,18 +1,19 @@
-//! What must be true of the roles of an experiment's policies, which only a registry knows.
+//! Checks that an experiment lists its reference policies. Only a registry knows the roles of policies.
 
 use super::keys::Place;
 use super::{Definition, Experiment};
 use crate::{DefinitionError, Metric, PolicyRole, PolicyText, RecordError};
 
-/// Tells the role of a policy's specification, where it is known.
+/// Returns the role of a policy specification, or `None` if the policy is unknown.
 type RoleOf<'r> = dyn Fn(&str) -> Option<PolicyRole> + 'r;
 
 impl Definition {
-    /// Refuses an experiment without the policies that make its others worth measuring: the full cache, random choice
-    /// with uniform budgets, and an oracle, unless its controls are off. `role_of` tells what a specification is.
+    /// Checks that every experiment lists its controls: the full cache, random choice with uniform budgets,
+    /// and an oracle. Experiments with `controls = false` are exempt. `role_of` returns the role of a policy
+    /// specification.
     ///
     /// # Errors
-    /// One sentence with the experiment and what it lacks.
+    /// Fails if a control is missing. The message names the experiment and the policy to add.
     pub fn check_roles(&self, role_of: impl Fn(&str) -> Option<PolicyRole>) -> Result<(), RecordError> {
         let file = Place::file(&self.file);
         self.experiments.iter().try_for_each(|experiment| {
@@ -22,6 +23,7 @@ impl Definition {
     }
 }
 
+/// Checks that an experiment with controls lists all of them.
 fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), DefinitionError> {
     if !experiment.controls {
         return Ok(());
@@ -29,7 +31,8 @@ fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), Definit
     let known: Vec<(&String, PolicyRole)> =
         experiment.policies.iter().filter_map(|text| Some((text, role_of(text)?))).collect();
     let lacks = |wanted| known.iter().all(|(_, role)| *role != wanted);
-    // Reports subtract it from every policy: another allocator would put its own effect into the difference.
+    // Reports subtract this policy from every other one. Another allocator would add its own effect to the
+    // difference.
     let is_random = |(text, role): &(&String, PolicyRole)| {
         *role == PolicyRole::Control && PolicyText::new(text).is_random_choice()
     };
@@ -45,7 +48,7 @@ fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), Definit
     Err(DefinitionError::NoControl { lacking, example })
 }
 
-/// Forms are compared on the full cache.
+/// Checks that an experiment with the metric `form` lists the full cache, on which forms are compared.
 fn form(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), DefinitionError> {
     let is_full = |text: &String| role_of(text) == Some(PolicyRole::Full);
     match experiment.metrics.contains(&Metric::Form) && !experiment.policies.iter().any(is_full) {

@@ -1,12 +1,14 @@
-//! Rows of format 1, which had no roles. The policies of those rows are history: what follows lists them and is not
-//! to grow with the methods that there are.
+//! Finds the role of a policy in rows of format 1, which have no column for it. The lists below name the
+//! policies that such rows can contain, so they do not grow when policies are added.
 
 use crate::{PolicyRole, PolicyText};
 
+/// The published rules of that time.
 const PUBLISHED: [&str; 3] = ["entropy-proportional", "entropy-global", "entropy-inverted"];
+/// The controls of that time.
 const CONTROLS: [&str; 3] = ["random", "entropy-permuted", "entropy-inverse"];
 
-/// The role of a policy of those rows.
+/// Returns the role of a policy in a row of format 1. `oracle` is the value of the row's column of this name.
 pub(super) fn role(policy: &str, oracle: bool) -> PolicyRole {
     let text = PolicyText::new(policy);
     let is = |names: &[&str]| text.parts.iter().any(|part| names.contains(&part.name.as_str()));

@@ -1,4 +1,4 @@
-//! What must be true of the texts of an experiment.
+//! Checks of the texts of an experiment.
 
 use super::{Text, TextEntry};
 use crate::manifest::is_sha256;
@@ -7,7 +7,7 @@ use crate::{RecordError, Split, sha256};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-/// Why texts were refused. Every message is one sentence.
+/// Why texts cannot be used. Every message is one sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum TextsError {
     /// The list or a file could not be read.
@@ -19,7 +19,7 @@ pub enum TextsError {
         /// The file.
         file: String,
     },
-    /// A folder without any text.
+    /// A folder has no texts.
     #[error("'{}' holds no .txt file: put one text in each .txt file directly in the folder", .folder.display())]
     NoTexts {
         /// The folder.
@@ -42,9 +42,9 @@ pub enum TextsError {
         file: String,
         /// "bytes" or "sha256".
         key: &'static str,
-        /// What the file gives.
+        /// The value of the file.
         found: String,
-        /// What the manifest says.
+        /// The value in the manifest.
         listed: String,
     },
     /// A file is not UTF-8.
@@ -52,7 +52,7 @@ pub enum TextsError {
     NotUtf8 {
         /// The file.
         file: String,
-        /// Offset of the first bad byte.
+        /// The offset of the first byte that cannot be decoded.
         at: usize,
     },
     /// A file has no text in it.
@@ -90,6 +90,7 @@ pub enum TextsError {
     },
 }
 
+/// Checks that the path of a text stays in its folder.
 pub(super) fn path(entry: &TextEntry) -> Result<(), TextsError> {
     let inside = Path::new(&entry.file).components().all(|part| matches!(part, Component::Normal(_)));
     if inside && !entry.file.is_empty() {
@@ -98,7 +99,7 @@ pub(super) fn path(entry: &TextEntry) -> Result<(), TextsError> {
     Err(TextsError::Path { name: entry.name.clone(), file: entry.file.clone() })
 }
 
-/// Checks bytes against their entry and decodes them.
+/// Checks the size and the hash of a text against its entry, and decodes it.
 pub(super) fn content(entry: &TextEntry, bytes: Vec<u8>) -> Result<String, TextsError> {
     let changed = |key, found: String, listed: String| {
         Err(TextsError::Changed { name: entry.name.clone(), file: entry.file.clone(), key, found, listed })
@@ -119,7 +120,8 @@ pub(super) fn content(entry: &TextEntry, bytes: Vec<u8>) -> Result<String, Texts
     Ok(text)
 }
 
-/// No name and no content twice, within or between splits.
+/// Checks that no two texts have the same name or the same content, whether they are in the same split or
+/// not.
 pub(super) fn repeats(texts: &[Text]) -> Result<(), TextsError> {
     let mut names = HashMap::new();
     let mut contents = HashMap::new();
@@ -134,7 +136,7 @@ pub(super) fn repeats(texts: &[Text]) -> Result<(), TextsError> {
     Ok(())
 }
 
-/// No passage in both splits.
+/// Checks that no calibration text shares a passage with an evaluation text.
 pub(super) fn overlap(texts: &[Text]) -> Result<(), TextsError> {
     let of = |split| {
         let chosen = texts.iter().filter(move |text| text.entry.split == split);
