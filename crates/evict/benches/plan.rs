@@ -1,10 +1,11 @@
-//! Time to plan a cache of BitNet-b1.58-2B-4T's shape at its full context of 4096.
+//! Measures the time to plan a cache with the shape of BitNet-b1.58-2B-4T and its full context of 4096
+//! tokens.
 
 use bitkv_evict::{Budget, Need, Observation, Policy, Shape};
 use bitkv_stats::Rng;
 use criterion::{Criterion, criterion_group, criterion_main};
 
-// The dimension of keys is an eighth of the model's, to fit a small machine.
+// `head_dim` is an eighth of the model's, to fit a small machine.
 const SHAPE: Shape = Shape { layers: 30, query_heads: 20, kv_heads: 5, tokens: 4096, head_dim: 16 };
 
 const POLICIES: [&str; 7] = [

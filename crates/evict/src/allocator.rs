@@ -1,36 +1,43 @@
-//! What divides a budget among KV heads.
+//! The trait of allocators, which divide a budget among KV heads, and what an allocator can read.
 
 use crate::{Group, Guard, Need, Observation, Reads};
 
 /// Divides a budget among KV heads.
 ///
-/// An allocator returns weights, not counts: rounding, floors and ceilings are the same
-/// for all, so that no policy can spend more than another. No head gets less than one
-/// token, and weights that are all zero mean an even split.
+/// An allocator returns weights, not counts. Shared code turns the weights into counts: it rounds them, and
+/// gives every head at least one token and at most the tokens that the head holds. Therefore no allocator can
+/// spend more than another. If all weights are zero, the budget is divided evenly.
+///
+/// Declare an allocator with [`method!`](crate::method!), and check it with
+/// [`conformance::check_allocator`](crate::conformance::check_allocator).
 pub trait Allocator: Reads {
-    /// Whether heads compete by their scores, which then must be comparable.
+    /// Returns whether the allocator reads scores, so that heads compete for tokens. If it does, the scores
+    /// of different heads must be comparable; see [`Scorer::incomparable`](crate::Scorer::incomparable). The
+    /// default is `false`.
     fn compares(&self) -> bool {
         false
     }
 
-    /// How much of `guard` a head of `share` tokens keeps. By default, as [`Guard::within`] has it.
+    /// Returns the part of `guard` that a head with a share of `share` tokens keeps. The default is
+    /// [`Guard::within`].
     fn fit(&self, guard: Guard, share: usize) -> Guard {
         guard.within(share)
     }
 
-    /// A finite weight, zero or more, for each KV head in layer-major order.
+    /// Returns a finite, non-negative weight for each KV head, `[layers * kv_heads]`.
     fn weigh(&self, division: &Division<'_>) -> Vec<f64>;
 }
 
-/// What an allocator may go by.
+/// A budget to divide, with everything that an allocator may read.
 #[derive(Clone, Copy, Debug)]
 pub struct Division<'a> {
-    /// What was observed, checked against the allocator's needs.
+    /// The observation, checked against the allocator's needs.
     pub observation: &'a Observation<'a>,
-    /// The scores of the tokens that each KV head holds, `[layers * kv_heads][held]`, infinite where protected
-    /// or guarded.
+    /// The scores of the tokens that each KV head holds, `[layers * kv_heads][held]`. They are infinite for
+    /// tokens that the scorer protects or promotes and for tokens that the guard keeps.
     pub scores: &'a [Vec<f32>],
-    /// The entries to divide, fewer than are held.
+    /// The number of entries (one token of one KV head) to divide. It is smaller than the number of entries
+    /// that the cache holds.
     pub total: usize,
 }
 

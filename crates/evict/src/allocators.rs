@@ -1,7 +1,7 @@
-//! The list of allocators: ways to divide a budget among KV heads.
+//! The allocators of this crate: ways to divide a budget among KV heads.
 //!
-//! To add one: write its file with `method!`, then add its lines here: its `mod`, its `pub use` and its
-//! place in the list. The trait is [`Allocator`].
+//! To add an allocator to this crate, declare it with `method!` in a file of its own and add three lines
+//! here: its `mod`, its `pub use` and its entry in the list. The trait is [`Allocator`].
 
 use crate::{Allocator, entry::Entry};
 
@@ -35,7 +35,7 @@ pub use squeeze::Squeeze;
 pub use uniform::Uniform;
 pub use zig_zag::ZigZag;
 
-/// Every allocator, in the order reports list them.
+/// Returns every allocator of this crate, in the order of reports.
 pub(crate) fn all() -> Vec<Entry<dyn Allocator>> {
     vec![
         Entry::allocator::<Uniform>(),

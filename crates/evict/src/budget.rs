@@ -1,15 +1,24 @@
-//! How much of a cache to keep.
+//! Budgets: how much of a cache a policy keeps, as a fraction, a ratio, tokens or entries.
 
 use crate::{Error, Shape};
 
-/// How much of a cache to keep.
+/// How much of a cache to keep: a fraction, a ratio to remove, tokens per head, or entries in total.
+///
+/// ```
+/// use bitkv_evict::{Budget, Shape};
+///
+/// let shape = Shape { layers: 2, query_heads: 4, kv_heads: 2, tokens: 100, head_dim: 64 };
+/// assert_eq!(Budget::fraction(0.25)?.per_head(shape), 25);
+/// assert_eq!(Budget::tokens(32)?.total(shape), 4 * 32);
+/// # Ok::<(), bitkv_evict::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Budget(Amount);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Amount {
     Fraction(f64),
-    /// A part to remove: not the same as keeping the rest of 1, once it is rounded.
+    /// A fraction to remove. It is stored as given, because `1 - ratio` rounds differently.
     Removed(f64),
     Tokens(usize),
     Entries(usize),
@@ -19,10 +28,10 @@ impl Budget {
     /// Keeps everything.
     pub const FULL: Budget = Budget(Amount::Fraction(1.0));
 
-    /// Keeps this part of the tokens seen, in (0, 1].
+    /// Keeps this fraction of the tokens seen, in (0, 1].
     ///
     /// # Errors
-    /// When it is outside of that, or no number.
+    /// Fails if `value` is outside (0, 1] or NaN.
     pub fn fraction(value: f64) -> Result<Budget, Error> {
         if value > 0.0 && value <= 1.0 {
             Ok(Budget(Amount::Fraction(value)))
@@ -31,11 +40,11 @@ impl Budget {
         }
     }
 
-    /// Removes this part, in [0, 1): kvpress' compression ratio, kept as it is so that its own
-    /// rounding, `int(tokens * (1 - ratio))`, can be followed.
+    /// Removes this fraction of the tokens, in [0, 1). This is kvpress' compression ratio; it is stored as
+    /// given so that kvpress' rounding, `int(tokens * (1 - ratio))`, can be reproduced.
     ///
     /// # Errors
-    /// When it is outside of that, or no number.
+    /// Fails if `removed` is outside [0, 1) or NaN.
     pub fn ratio(removed: f64) -> Result<Budget, Error> {
         if (0.0..1.0).contains(&removed) {
             Ok(Budget(Amount::Removed(removed)))
@@ -44,24 +53,24 @@ impl Budget {
         }
     }
 
-    /// Keeps this many tokens in an average KV head, whatever the length of the context.
+    /// Keeps this many tokens in an average KV head, regardless of the length of the context.
     ///
     /// # Errors
-    /// When `count` is 0.
+    /// Fails if `count` is 0.
     pub fn tokens(count: usize) -> Result<Budget, Error> {
         if count > 0 { Ok(Budget(Amount::Tokens(count))) } else { Err(Error::NoTokens) }
     }
 
-    /// Keeps this many entries (a token of one KV head) over all KV heads together; at least
-    /// one in each. A budget in bytes is one of entries, given the bytes of an entry.
+    /// Keeps this many entries over all KV heads together, and at least one in each head. An entry is one
+    /// token of one KV head. For a budget in bytes, divide by the bytes of an entry.
     ///
     /// # Errors
-    /// When `count` is 0.
+    /// Fails if `count` is 0.
     pub fn entries(count: usize) -> Result<Budget, Error> {
         if count > 0 { Ok(Budget(Amount::Entries(count))) } else { Err(Error::NoTokens) }
     }
 
-    /// Whether it keeps everything of every cache.
+    /// Returns whether the budget keeps everything of every cache.
     pub fn is_full(self) -> bool {
         matches!(self.0, Amount::Fraction(1.0) | Amount::Removed(0.0))
     }
@@ -85,8 +94,8 @@ impl Budget {
         }
     }
 
-    /// Tokens that an average KV head of the shape keeps: a fraction rounded down in
-    /// `f64`, yet never below one, since an emptied head would fail silently.
+    /// Returns how many tokens an average KV head of the shape keeps. A fraction is rounded down in `f64`,
+    /// but never below one token, since a head without tokens would fail silently.
     pub fn per_head(self, shape: Shape) -> usize {
         let tokens = shape.tokens;
         let part = |part: f64| ((tokens as f64 * part).floor() as usize).max(1);
@@ -98,7 +107,7 @@ impl Budget {
         }
     }
 
-    /// Entries that all KV heads keep together.
+    /// Returns how many entries (one token of one KV head) all KV heads keep together.
     pub fn total(self, shape: Shape) -> usize {
         let heads = shape.all_kv_heads();
         match self.0 {

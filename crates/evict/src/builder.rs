@@ -1,11 +1,11 @@
-//! Policies made of values.
+//! Builds policies from values: an allocator and a scorer that no registry needs to know.
 
 use crate::{Allocator, Error, Guard, Method, Policy, Pooling, Scorer, entry::Made, options::Common};
 
-/// Makes a policy of an allocator and a scorer; see [`Policy::builder`].
+/// Builds a policy from an allocator and a scorer; see [`Policy::builder`].
 ///
-/// A compressor, which says what becomes of the tokens that are not kept, will be a third part of a policy
-/// and of this builder. No compressor exists yet: what is not kept is dropped.
+/// A compressor would be a third part of a policy and of this builder: it would decide what happens to the
+/// tokens that are not kept. No compressor exists yet, so these tokens are dropped.
 #[derive(Debug)]
 pub struct PolicyBuilder<A, S> {
     allocator: A,
@@ -14,7 +14,8 @@ pub struct PolicyBuilder<A, S> {
 }
 
 impl Policy {
-    /// A policy of these two parts, with the default guard and pooling. No registry need know them.
+    /// Starts a policy of an allocator and a scorer, with the default guard and pooling. No registry needs to
+    /// know either of them.
     ///
     /// ```
     /// use bitkv_evict::{Guard, Policy, Pooling, allocators::Adaptive, scorers::WindowAttention};
@@ -37,23 +38,23 @@ impl Policy {
 }
 
 impl<A: Method + Allocator, S: Method + Scorer> PolicyBuilder<A, S> {
-    /// The tokens that every head keeps whatever their score.
+    /// Sets the tokens that every head keeps regardless of their scores.
     pub fn guard(mut self, guard: Guard) -> Self {
         self.common.guard = guard;
         self
     }
 
-    /// How the attention of the query heads of a group becomes that of their KV head.
+    /// Sets how the attention of the query heads of a group is pooled for their KV head.
     pub fn pooling(mut self, pooling: Pooling) -> Self {
         self.common.pool = pooling;
         self
     }
 
-    /// The policy.
+    /// Builds the policy.
     ///
     /// # Errors
-    /// When an option has a value without meaning, when the scorer does not pool its group as it is told to, or
-    /// when the allocator compares heads by scores that mean nothing beside each other.
+    /// Fails if an option has an invalid value, if the scorer cannot pool as requested, or if the allocator
+    /// compares scores between heads although the scores of this scorer are not comparable.
     pub fn build(self) -> Result<Policy, Error> {
         Policy::composed(Made::allocator(self.allocator)?, Made::scorer(self.scorer)?, self.common)
     }

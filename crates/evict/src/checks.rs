@@ -1,10 +1,10 @@
-//! Checks on the values of options, for the declarations of [`method!`](crate::method!).
+//! Checks of option values, for the declarations of [`method!`](crate::method!).
 
 use std::ops::RangeBounds;
 
 use crate::Reason;
 
-/// Refuses, for the given reason, a value outside of a range.
+/// Returns a check that fails with `reason` unless the value is in `range`.
 pub fn within<T: PartialOrd>(
     range: impl RangeBounds<T>,
     reason: &'static str,
@@ -12,28 +12,28 @@ pub fn within<T: PartialOrd>(
     move |value| if range.contains(value) { Ok(()) } else { Err(reason.into()) }
 }
 
-/// Refuses, for the given reason, an even width, which has no middle.
+/// Returns a check that fails with `reason` if a width is even: a kernel of even width has no middle.
 pub fn odd(reason: &'static str) -> impl Fn(&usize) -> Result<(), Reason> {
     move |width| if width.is_multiple_of(2) { Err(reason.into()) } else { Ok(()) }
 }
 
-/// Refuses a window of no queries.
+/// Checks the number of queries of a window.
 ///
 /// # Errors
-/// When `queries` is 0.
+/// Fails if `queries` is 0.
 pub fn window(queries: &usize) -> Result<(), Reason> {
     within(1.., "a window has at least one query")(queries)
 }
 
-/// Refuses a kernel that has no middle.
+/// Checks the width of a centred kernel.
 ///
 /// # Errors
-/// When `width` is even.
+/// Fails if `width` is even.
 pub fn odd_kernel(width: &usize) -> Result<(), Reason> {
     odd("a centred kernel has an odd width")(width)
 }
 
-/// Refuses what is no part of a whole.
+/// Checks a fraction.
 ///
 /// # Errors
 /// When `value` is outside of 0..=1 or no number.

@@ -1,13 +1,14 @@
-//! How an allocator and a scorer come from scores to the tokens that each head keeps.
+//! Plans with an allocator and a scorer: from scores to the positions that each head keeps.
 
 use std::{any::TypeId, borrow::Cow, sync::Arc};
 
 use crate::{Allocator, Budget, Division, Error, Head, Observation, Plan, Scorer, options::Common, select};
 
-/// What the scores of a policy depend on: the type of its scorer, and every option written out.
+/// Identifies the scores of a policy: the type of its scorer, and the scorer's specification with every
+/// option.
 pub(crate) type ScoreKey = (TypeId, String);
 
-/// An allocator joined to a scorer, with the options that all scorers have.
+/// An allocator joined to a scorer, with the options that every scorer has.
 #[derive(Clone, Debug)]
 pub(crate) struct Composed {
     /// The policy's specification, for messages.
@@ -40,7 +41,7 @@ impl Composed {
         (0..shape.all_kv_heads()).map(score).collect()
     }
 
-    /// Chooses by the scores that [`Composed::scores`] gave.
+    /// Returns the plan for a budget, from the scores that [`Composed::scores`] returned.
     pub(crate) fn plan(
         &self,
         seen: &Observation<'_>,
@@ -67,7 +68,7 @@ impl Composed {
     fn keep(&self, seen: &Observation<'_>, index: usize, count: usize, mut scores: Vec<f32>) -> Vec<u32> {
         self.scorer.rerank(&self.head(seen, index), count, &mut scores);
         let guard = self.allocator.fit(self.common.guard, count);
-        // Sinks that were scored as guarded and find no room.
+        // Sinks that no longer fit the share must not win by their infinite score.
         scores.iter_mut().take(self.common.guard.sinks).skip(guard.sinks).for_each(|s| *s = f32::MIN);
         let kept = select::guarded(&scores, count, guard);
         match seen.positions.get(index) {
@@ -76,7 +77,7 @@ impl Composed {
         }
     }
 
-    /// The scores, infinite where the scorer promotes a row for a head of `average` tokens.
+    /// Returns the scores with infinity for the rows that the scorer promotes in a head of `average` tokens.
     fn promoted<'s>(
         &self,
         seen: &Observation<'_>,

@@ -1,12 +1,17 @@
-//! Checks that every method must pass, whoever wrote it.
+//! Checks that every scorer, allocator and rule must pass, whoever wrote it.
+//!
+//! Call [`check`] with a registry that holds your method: it checks every method of the registry and every
+//! pair of an allocator and a scorer on small random caches. [`check_scorer`] and [`check_allocator`] check
+//! one method with the options that you give. Each returns the [`Failure`]s found, and a failure says what to
+//! change. [`Expectation`] lists everything that is checked. In a test:
 //!
 //! ```
 //! use bitkv_evict::{Head, Registry, Scorer, conformance, method};
 //!
 //! method! {
-//!     /// Keeps the tokens nearest to the middle of the text, and takes rows for positions.
+//!     /// Keeps the tokens nearest to the middle of the text, but mistakes rows for positions.
 //!     pub struct Middle {}
-//!     "middle" from "this example", "the tokens nearest to the middle"
+//!     "middle" from "this example", "Keeps the tokens nearest to the middle."
 //! }
 //!
 //! impl Scorer for Middle {
@@ -18,9 +23,14 @@
 //!
 //! let registry = Registry::standard().with_scorer::<Middle>()?;
 //! let failures: Vec<String> = conformance::check(&registry).iter().map(ToString::to_string).collect();
-//! assert_eq!(failures[0], "`middle`: a token must be known by its position, which is not its row, but the order \
-//!     of like tokens changes when others are evicted; use `Head::positions`, or declare `regroups` if that is meant");
-//! assert!(failures[1].starts_with("`adaptive+middle`: heads can only compete by scores that differ among them"));
+//! assert_eq!(
+//!     failures[0],
+//!     "`middle`: a score must depend on the position of a token, not on its row, but the order of \
+//!      identical tokens changes when other tokens are evicted; read `Head::positions`, or implement \
+//!      `regroups` if rows are meant"
+//! );
+//! let second = "`adaptive+middle`: heads can compete only by scores that differ between heads";
+//! assert!(failures[1].starts_with(second));
 //! # Ok::<(), bitkv_evict::Error>(())
 //! ```
 
@@ -37,8 +47,8 @@ use caches::{Cache, usual_needs};
 use failure::findings;
 use policies::Planned;
 
-/// What does not hold of a registry's allocators, scorers and rules with their default options, and of every
-/// allocator joined to every scorer. It takes seconds.
+/// Checks all methods of a registry with their default options, and every allocator joined to every scorer.
+/// Returns the failures. The checks take seconds.
 pub fn check(registry: &Registry) -> Vec<Failure> {
     let (methods, needs) = (registry.methods(), all_needs(registry));
     let mut failures = Vec::new();
@@ -48,7 +58,7 @@ pub fn check(registry: &Registry) -> Vec<Failure> {
     for entry in &methods.allocators {
         failures.extend(allocators::check(entry.about.name, &*entry.usual, &needs));
     }
-    // Names of the registry are known, and a pair that means nothing is no policy.
+    // An invalid pair is not a policy. Every name is known, so there are no other errors.
     let policies: Vec<Policy> =
         specs(registry).iter().filter_map(|spec| registry.policy(spec).ok()).collect();
     failures.extend(compared(registry, &needs));
@@ -56,10 +66,10 @@ pub fn check(registry: &Registry) -> Vec<Failure> {
     failures
 }
 
-/// What does not hold of a scorer with these options, by itself.
+/// Checks a scorer with the options given, without joining it to an allocator. Returns the failures.
 ///
 /// # Errors
-/// When an option has a value without meaning.
+/// Fails if an option has an invalid value.
 pub fn check_scorer<S: Method + Scorer>(scorer: S) -> Result<Vec<Failure>, Error> {
     let Made { about, method, .. } = Made::scorer(scorer)?;
     let needs = usual_needs().union(method.needs());
@@ -68,10 +78,10 @@ pub fn check_scorer<S: Method + Scorer>(scorer: S) -> Result<Vec<Failure>, Error
     Ok(failures)
 }
 
-/// What does not hold of an allocator with these options, by itself.
+/// Checks an allocator with the options given, without joining it to a scorer. Returns the failures.
 ///
 /// # Errors
-/// When an option has a value without meaning.
+/// Fails if an option has an invalid value.
 pub fn check_allocator<A: Method + Allocator>(allocator: A) -> Result<Vec<Failure>, Error> {
     let Made { about, method, .. } = Made::allocator(allocator)?;
     let needs = usual_needs().union(method.needs());
@@ -86,7 +96,7 @@ fn all_needs(registry: &Registry) -> Needs {
     allocators.chain(scorers).chain(rules).fold(usual_needs(), Needs::union)
 }
 
-/// Every allocator joined to every scorer, and every rule.
+/// Returns the specification of every pair of an allocator and a scorer, and of every rule.
 fn specs(registry: &Registry) -> Vec<String> {
     let methods = registry.methods();
     let scorers: Vec<&str> = methods.scorers.iter().map(|entry| entry.about.name).collect();

@@ -1,3 +1,4 @@
-//! What [`method!`](crate::method!) derives with, so that a crate that declares methods need not depend on it.
+//! Re-exports `serde` for the derives of [`method!`](crate::method!), so that a crate that declares methods
+//! does not need to depend on it.
 
 pub use serde;

@@ -1,4 +1,4 @@
-//! One line of a registry: a method, what it says of itself, and the way to make it.
+//! Entries of a registry: a method, its metadata, its default options, and the way to read other options.
 
 use std::{any::TypeId, fmt, sync::Arc};
 
@@ -9,7 +9,7 @@ use crate::{
     options::{self, Common},
 };
 
-/// What a method says of itself.
+/// The metadata that a method declares; see [`Method`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct About {
     pub(crate) name: &'static str,
@@ -74,7 +74,7 @@ impl Made<dyn Scorer> {
 /// Makes a method of its own options.
 type Read<T> = dyn Fn(&Table) -> Result<Made<T>, Error> + Send + Sync;
 
-/// One line of a registry.
+/// An entry of a registry.
 pub(crate) struct Entry<T: ?Sized> {
     pub(crate) about: About,
     /// The options that a policy's text may give, with their defaults.
@@ -101,7 +101,7 @@ impl<T: ?Sized + 'static> Entry<T> {
         (self.read)(given)
     }
 
-    /// Refuses a name that no specification can select, and defaults that are no options.
+    /// Fails if the name cannot be written in a specification, or if the default options are invalid.
     pub(crate) fn check(&self) -> Result<(), Error> {
         crate::spec::check_name(self.about.name)?;
         (self.check)()
@@ -126,7 +126,7 @@ impl Entry<dyn Scorer> {
     }
 }
 
-/// The options of a scorer, its own and those that all take, with their defaults.
+/// Adds the options that every scorer has to a scorer's own, with their defaults.
 pub(crate) fn with_common(mut own: Table, pools: bool) -> Table {
     own.extend(options::defaults::<Common>());
     if !pools {

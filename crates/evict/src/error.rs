@@ -1,8 +1,8 @@
-//! Why a policy could not be made, or not be applied.
+//! The errors of this crate.
 
 use crate::Reason;
 
-/// Why a policy could not be read, or not be applied.
+/// The reason why a policy could not be read or built, or could not plan a cache.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say it")]

@@ -1,5 +1,5 @@
-//! What several methods compute, as functions of one head's numbers. Sums are taken in `f64`
-//! and rounded once, so that a score does not depend on the order of summation.
+//! Formulas that several methods share, as functions of the numbers of one head. Sums are taken in `f64` and
+//! rounded once, so that a score does not depend on the order of summation.
 
 mod expected_attention;
 mod key_diff;

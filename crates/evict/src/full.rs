@@ -1,9 +1,9 @@
-//! The reference that keeps everything.
+//! The rule `full`, the reference that keeps everything.
 
 use crate::{Budget, Memo, Observation, Plan, Reason, Rule};
 
 method! {
-    /// Keeps everything, whatever the budget.
+    /// Keeps everything, regardless of the budget.
     pub struct Full {}
     "full" from "the uncompressed cache",
     "everything, whatever the budget: the reference", role: Full,

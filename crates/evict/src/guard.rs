@@ -1,26 +1,26 @@
-//! Tokens that are kept whatever their score.
+//! The guard: the first and last tokens, which every head keeps regardless of their scores.
 
 use serde::{Deserialize, Serialize};
 
-/// Tokens that every head keeps whatever their score.
+/// The tokens that every head keeps regardless of their scores.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Guard {
-    /// The first tokens of the context.
+    /// The number of first tokens of the context.
     pub sinks: usize,
-    /// The last tokens of the context.
+    /// The number of last tokens of the context.
     pub recent: usize,
 }
 
 impl Default for Guard {
-    /// Four sinks, as StreamingLLM, and eight recent tokens.
+    /// Returns four sinks, as in StreamingLLM, and eight recent tokens.
     fn default() -> Guard {
         Guard { sinks: 4, recent: 8 }
     }
 }
 
 impl Guard {
-    /// The guard that fits a head keeping `share` tokens: the recent tokens give way
-    /// first, then the sinks, so that a guard never costs more than the budget.
+    /// Returns the part of the guard that fits into a share of `share` tokens. Recent tokens are given up
+    /// first, then sinks, so that a guard never costs more than the budget.
     pub fn within(self, share: usize) -> Guard {
         let sinks = self.sinks.min(share);
         Guard { sinks, recent: self.recent.min(share - sinks) }

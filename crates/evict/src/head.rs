@@ -1,15 +1,16 @@
-//! What a scorer sees of one head.
+//! The view that a scorer has of one KV head.
 
 use std::borrow::Cow;
 
 use crate::{Need, Observation, Pooling};
 
-/// What a scorer sees of one KV head. What it did not declare to need may be missing.
+/// The view that a scorer has of one KV head and of its group of query heads. Observations that the scorer
+/// did not declare in its needs may be missing.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
-    /// The KV head, counted over all layers.
+    /// The index of the KV head, counted over all layers.
     pub index: usize,
-    /// How the attention of the group's query heads is pooled.
+    /// How the rows of the group's query heads are pooled: the option `pool` of the policy.
     pub pool: Pooling,
     seen: &'a Observation<'a>,
 }
@@ -20,58 +21,62 @@ impl<'a> Head<'a> {
         Head { index, pool, seen }
     }
 
-    /// The whole observation, for what concerns the layer or the model.
+    /// Returns the whole observation, for scores that depend on the layer or the model.
     pub fn observation(&self) -> &'a Observation<'a> {
         self.seen
     }
 
-    /// Its layer.
+    /// Returns the index of the head's layer.
     pub fn layer(&self) -> usize {
         self.index / self.seen.shape.kv_heads
     }
 
-    /// Tokens seen, whether this head holds them or not: the position of the next token.
+    /// Returns the number of tokens seen, whether this head still holds them or not. It is the position of
+    /// the next token.
     pub fn tokens_seen(&self) -> usize {
         self.seen.shape.tokens
     }
 
-    /// Tokens that this head holds: the length of its rows.
+    /// Returns the number of tokens that this head holds, which is the length of its rows.
     pub fn held(&self) -> usize {
         self.seen.held(self.index)
     }
 
-    /// The positions that this head holds, ascending.
+    /// Returns the positions of the tokens that this head holds, ascending, `[held]`.
     pub fn positions(&self) -> Cow<'a, [u32]> {
         self.seen.held_positions(self.index)
     }
 
-    /// Width of a key or a value.
+    /// Returns the number of channels of a key or a value.
     pub fn head_dim(&self) -> usize {
         self.seen.shape.head_dim
     }
 
-    /// Keys after rotary embedding, `[held * head_dim]`.
+    /// Returns the keys after rotary embedding, `[held * head_dim]`.
     pub fn keys(&self) -> &'a [f32] {
         self.row(Need::Keys)
     }
 
-    /// Values, `[held * head_dim]`.
+    /// Returns the values, `[held * head_dim]`.
     pub fn values(&self) -> &'a [f32] {
         self.row(Need::Values)
     }
 
-    /// The row of a need that has one for each KV head; empty where it was not observed.
+    /// Returns this head's row of a need that has one row for each KV head. The row is empty if the need was
+    /// not observed.
     pub fn row(&self, need: Need) -> &'a [f32] {
         self.seen.rows(need).get(self.index).copied().unwrap_or_default()
     }
 
-    /// The rows of the group's query heads; none where the need was not observed.
+    /// Returns the rows of a need for the group's query heads, `[group][held]` for needs with one number per
+    /// token. The result is empty if the need was not observed.
     pub fn group(&self, need: Need) -> &'a [&'a [f32]] {
         let group = self.seen.shape.group();
         self.seen.rows(need).get(self.index * group..(self.index + 1) * group).unwrap_or_default()
     }
 
-    /// The rows of the group's query heads pooled into one, as the policy's option `pool` says.
+    /// Returns the rows of a need pooled over the group's query heads, as the option `pool` of the policy
+    /// says, `[held]`.
     pub fn pooled(&self, need: Need) -> Cow<'a, [f32]> {
         self.pool.over(self.group(need))
     }
@@ -82,8 +87,9 @@ impl<'a> Head<'a> {
         (head.layer() * heads..(head.layer() + 1) * heads).map(move |index| Head { index, ..head })
     }
 
-    /// The mean over all query heads of the layer of a need that has a number for each token, one
-    /// for each token that this head holds. A token counts for the heads that hold it.
+    /// Returns the mean of a need over all query heads of the layer, for each token that this head holds,
+    /// `[held]`. The need must have one number per token. Heads that do not hold a token are left out of its
+    /// mean.
     pub fn layer_mean(&self, need: Need) -> Vec<f32> {
         let shape = self.seen.shape;
         let mut sums = vec![(0.0f64, 0u32); shape.tokens];

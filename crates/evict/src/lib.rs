@@ -1,16 +1,15 @@
-//! Which cached tokens to keep, as a pure function of what was observed.
+//! Decides which tokens of a KV cache to keep, as a pure function of observations of the cache.
 //!
-//! A [`Policy`] is three choices that vary independently: an [`Allocator`] divides the
-//! budget among KV heads, a [`Scorer`] ranks the tokens inside one head, and a guard
-//! keeps the first and last tokens whatever their score. Because budgets, rounding and
-//! selection are shared code, two such policies given the same budget keep exactly the
-//! same number of tokens. A [`Rule`] is a policy by itself; those that were [`published`] do not
-//! keep what they are asked for.
+//! A [`Policy`] makes three choices that vary independently. An [`Allocator`] divides the budget among KV
+//! heads. A [`Scorer`] ranks the tokens of one head. A [`Guard`] keeps the first and last tokens regardless
+//! of their scores. Budgets, rounding and selection are shared code, so any two policies made of an allocator
+//! and a scorer keep exactly the same number of tokens at the same budget. A [`Rule`] is a complete policy on
+//! its own. The [`published`] rules do not keep the number of tokens that they are asked for.
 //!
-//! [`Policy::plan`] turns an [`Observation`] and a [`Budget`] into a [`Plan`], which is
-//! plain data: this crate never touches a tensor or a model. A [`Planner`] makes many plans of
-//! one observation and scores its tokens once for all that share a scorer. A cache that was compressed
-//! before, whose heads hold different tokens, can be compressed again.
+//! [`Policy::plan`] turns an [`Observation`] and a [`Budget`] into a [`Plan`]. Observation, budget and plan
+//! are plain data: this crate never touches a tensor or a model. [`Policy::needs`] lists what must be
+//! observed. A [`Planner`] makes many plans of one observation, and computes scores once for all policies
+//! that share a scorer. A cache whose heads already hold different tokens can be compressed again.
 //!
 //! ```
 //! use bitkv_evict::{Budget, Observation, Policy, Shape};
@@ -24,14 +23,15 @@
 //!
 //! # A method of your own
 //!
-//! [`method!`] declares one in any crate; [`Scorer`], [`Allocator`] or [`Rule`] says what it does.
-//! [`Policy::builder`] makes a policy of it by value; a [`Registry`] lets specifications name it beside the
-//! [`scorers`] and [`allocators`] of this crate. [`formulas`], [`select`] and [`checks`] are what
-//! these are made of. The file `examples/own_scorer/main.rs` shows all of it.
+//! Declare a struct with [`method!`], in any crate, and implement [`Scorer`], [`Allocator`] or [`Rule`] for
+//! it. [`Policy::builder`] builds a policy from its value; a [`Registry`] lets specifications name it,
+//! together with the [`scorers`] and [`allocators`] of this crate. [`conformance`] checks it. The building
+//! blocks are [`formulas`], [`select`] and [`checks`]. The file `examples/own_scorer/main.rs` shows all of
+//! this.
 
 #![forbid(unsafe_code)]
 
-// `method!` derives with the serde that is exported here, and finds it by this crate's name.
+// `method!` derives with the serde that is re-exported here, and finds it by the name of this crate.
 extern crate self as bitkv_evict;
 
 #[macro_use]
@@ -105,7 +105,7 @@ pub use rule::Rule;
 pub use scorer::Scorer;
 pub use shape::Shape;
 
-/// The examples of the README.
+/// Tests the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

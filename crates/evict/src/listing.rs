@@ -1,28 +1,28 @@
-//! A method as lists and documentation show it.
+//! The description of a method for lists and documentation.
 
 use crate::Role;
 
-/// The part that a method plays in a policy.
+/// The role that a method has in the specification of a policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PolicyKind {
-    /// Divides the budget among KV heads.
+    /// It divides the budget among KV heads.
     Allocator,
-    /// Ranks the tokens inside one head.
+    /// It ranks the tokens of one head.
     Scorer,
-    /// Is a whole policy by itself.
+    /// It is a complete policy.
     Rule,
-    /// Is a whole policy by itself: one of another suite, as its code has it, with the suite's name before
-    /// a colon in its own.
+    /// It is a complete policy that reproduces the code of another suite. Its name begins with the name of
+    /// the suite and a colon.
     Suite(&'static str),
 }
 
 impl PolicyKind {
-    /// The kind of a rule of this name.
+    /// Returns the kind of a rule with this name.
     pub(crate) fn for_rule(name: &'static str) -> PolicyKind {
         name.split_once(':').map_or(PolicyKind::Rule, |(suite, _)| PolicyKind::Suite(suite))
     }
 
-    /// The word for it in lists: that of another suite is the suite's name.
+    /// Returns the name of the kind in lists. For a policy of another suite it is the name of the suite.
     pub fn name(self) -> &'static str {
         match self {
             PolicyKind::Allocator => "allocator",
@@ -33,29 +33,30 @@ impl PolicyKind {
     }
 }
 
-/// A method as lists and documentation show it.
+/// The description of a method for lists and documentation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listing {
-    /// The part it plays.
+    /// The kind of method.
     pub kind: PolicyKind,
-    /// The name that a policy selects it by.
+    /// The name in the specification of a policy.
     pub name: &'static str,
-    /// Where the method comes from.
+    /// The source of the method.
     pub source: &'static str,
-    /// What it does, in one line.
+    /// One sentence that says what the method does.
     pub description: &'static str,
     /// The score of a token, the share of a head, or what a rule keeps.
     pub formula: &'static str,
-    /// Where it differs from its source; empty where it does not, or where nothing is said.
+    /// How the method differs from its source. It is empty if there is no known difference.
     pub differences: &'static str,
-    /// What it reads with its default options, as messages call it; `scores` of an allocator that compares heads.
+    /// The names of the observations that the method reads with its default options. An allocator that
+    /// compares heads also reads `scores`.
     pub reads: Vec<String>,
-    /// Whether it reads what a deployed cache could not have known, or chooses by it.
+    /// Whether the method uses information that a deployed cache cannot have.
     pub oracle: bool,
-    /// The role that it gives to a policy.
+    /// The role of policies made of the method.
     pub role: Role,
-    /// Whether policies made of it keep exactly as many tokens as the budget asks for.
+    /// Whether policies made of the method keep exactly the number of tokens that the budget asks for.
     pub conserving: bool,
-    /// Its options and their defaults in TOML, sorted by name.
+    /// The options with their default values in TOML, sorted by name.
     pub options: Vec<(String, String)>,
 }

@@ -1,4 +1,4 @@
-//! What rules keep between plans of one observation.
+//! Values that rules keep between the plans of one observation.
 
 use std::{
     any::{Any, TypeId},
@@ -7,10 +7,10 @@ use std::{
     rc::Rc,
 };
 
-/// One value of every type that a rule asks for, shared by all plans of one observation.
+/// Stores one value of each type that a rule asks for, and shares it between all plans of one observation.
 ///
-/// A rule that computes the same thing at every budget, or shares it with other rules, keeps it in a type
-/// of its own with interior mutability, for example a map of scores by layer:
+/// A rule that computes the same thing at every budget, or shares it with other rules, stores it in a type of
+/// its own with interior mutability, such as a map of scores by layer:
 ///
 /// ```
 /// use std::cell::Cell;
@@ -19,8 +19,8 @@ use std::{
 /// struct Plans(Cell<usize>);
 ///
 /// let memo = bitkv_evict::Memo::default();
-/// memo.of::<Plans>().0.set(1);
-/// assert_eq!(memo.of::<Plans>().0.get(), 1);
+/// memo.get::<Plans>().0.set(1);
+/// assert_eq!(memo.get::<Plans>().0.get(), 1);
 /// ```
 #[derive(Debug, Default)]
 pub struct Memo(RefCell<BTreeMap<TypeId, Rc<dyn Any>>>);

@@ -1,50 +1,52 @@
-//! What a method says of itself, and the macro that declares one.
+//! The metadata of a method, and the macro that declares a method.
 
 use crate::{Options, Reads, Role};
 
-/// A method that a policy can be made of, as registries and lists know it. [`method!`](crate::method!)
+/// The metadata of a scorer, an allocator or a rule, for registries and lists. [`method!`](crate::method!)
 /// implements it.
 pub trait Method: Options + Reads + 'static {
-    /// The name that a policy selects it by: lower-case letters, digits and hyphens.
+    /// The name in the specification of a policy: lower-case letters, digits and hyphens.
     const NAME: &'static str;
-    /// Where it comes from: authors, year, and an address or a number.
+    /// The source: authors, year, and an address or an arXiv number.
     const SOURCE: &'static str;
-    /// What it does, in one line.
+    /// One sentence that says what the method does, in fewer than 100 bytes.
     const DESCRIPTION: &'static str;
-    /// The role that it gives to a policy.
+    /// The role of policies made of the method.
     const ROLE: Role = Role::Method;
-    /// Whether it reads what a deployed cache could not have known, or chooses by it.
+    /// Whether the method uses information that a deployed cache cannot have.
     const ORACLE: bool = matches!(Self::ROLE, Role::Oracle);
-    /// Whether a scorer pools its group as the option `pool` says; if not it has no such option.
+    /// Whether a scorer pools the rows of its query heads by the option `pool`. If not, it does not have that
+    /// option.
     const POOLS: bool = true;
-    /// The score of a token, the share of a head, or what a rule keeps, as documentation writes it.
+    /// The score of a token, the share of a head, or what a rule keeps, as documentation shows it.
     const FORMULA: &'static str = Self::DESCRIPTION;
-    /// Where it differs from its source.
+    /// How the method differs from its source; empty if it does not.
     const DIFFERENCES: &'static str = "";
 }
 
-/// Declares a method once: its options, each with its default and what is asked of it; what it reads; the
-/// name that a policy selects it by, where it comes from, and what it does, in one line.
+/// Declares a method: a struct of options, each with its default and a check; what the method reads; and its
+/// name, source and description.
 ///
 /// ```
 /// use bitkv_evict::{Head, Need, Policy, Scorer, allocators::Uniform, checks, method};
 ///
 /// method! {
-///     /// Keeps the tokens that the last queries attended to, the earlier of them a little more.
+///     /// Keeps the tokens that the last queries attended to, and prefers earlier tokens a little.
 ///     pub struct Leaning {
-///         /// How many of the last queries are asked.
+///         /// The number of last queries whose attention is read.
 ///         pub window: usize = 32 => checks::window,
-///         /// What a token loses for every position.
+///         /// How much the score falls from one position to the next.
 ///         pub slope: f64 = 0.0,
 ///     }
 ///     needs(self) [Need::Window(self.window)];
-///     "leaning" from "this example", "the tokens that the last queries attended to"
+///     "leaning" from "this example", "Keeps the tokens that the last queries attended to."
 /// }
 ///
 /// impl Scorer for Leaning {
 ///     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
 ///         let row = head.pooled(Need::Window(self.window));
-///         for ((score, &attention), &position) in out.iter_mut().zip(row.iter()).zip(head.positions().iter()) {
+///         let positions = head.positions();
+///         for ((score, &attention), &position) in out.iter_mut().zip(row.iter()).zip(positions.iter()) {
 ///             *score = attention - self.slope as f32 * position as f32;
 ///         }
 ///     }
@@ -56,15 +58,17 @@ pub trait Method: Options + Reads + 'static {
 /// # Ok::<(), bitkv_evict::Error>(())
 /// ```
 ///
-/// The type of an option has a TOML form: a number, a `bool`, a text, or an enum that derives `Deserialize`
-/// and `Serialize`. After `=>` stands a function from a reference to the value to
-/// `Result<(), Reason>`; see [`checks`](crate::checks). A line `check Leaning::fits;` before `needs` judges
-/// options together. Without `needs`, only shape and positions are read.
-///
-/// After the description may follow, in this order, `role: Control`, `oracle: true`, `pools: false`,
-/// `formula: "…"` and `differences: "…"`, for methods that are not as [`Method`] has it by default. A method
-/// upon another, generic in it, has a name with each: `<Other> "name" from …, …;`. Without a name, it is a
-/// part of others.
+/// - **Options.** The type of an option must have a TOML form: a number, a `bool`, a string, or an enum that
+///   derives `Deserialize` and `Serialize`. After `=>` comes an optional check, a function from a reference
+///   to the value to `Result<(), Reason>`; see [`checks`](crate::checks). A line `check Leaning::fits;`
+///   before `needs` checks several options together.
+/// - **Needs.** `needs(self)` lists the observations that the method reads. Without it, the method may read
+///   only the shape and the positions.
+/// - **Metadata.** The name, the source and the description are required. They may be followed, in this
+///   order, by `role: Control`, `oracle: true`, `pools: false`, `formula: "…"` and `differences: "…"`.
+///   [`Method`] has the defaults.
+/// - **Generics.** A method that is generic in another method declares one name for each:
+///   `<Other> "name" from …, …;`. A struct without a name is not a method, but a part of methods.
 #[macro_export]
 macro_rules! method {
     (

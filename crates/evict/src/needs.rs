@@ -1,10 +1,11 @@
-//! What a run can observe, and what methods read of it.
+//! Needs: the things that a run can observe, and the sets of them that methods read.
 
 use std::{collections::BTreeSet, fmt::Debug};
 
 use crate::Shape;
 
-/// One thing that a run can observe and a method may read.
+/// One thing that a run can observe and a method may read. `held` is the number of tokens that the KV head
+/// holds.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Need {
     /// Keys after rotary embedding, `[layers * kv_heads][held * head_dim]`.
@@ -13,47 +14,48 @@ pub enum Need {
     Values,
     /// Attention summed over all queries so far, `[layers * query_heads][held]`.
     Accumulated,
-    /// Mean attention of that many last queries (of all where there are fewer),
-    /// `[layers * query_heads][held]`. A window of 1 is the last query's row.
+    /// Mean attention of the last queries, as many as given, or of all queries if there are fewer,
+    /// `[layers * query_heads][held]`. `Window(1)` is the row of the last query.
     Window(usize),
-    /// The attention rows of that many last queries one by one (of all where there are
-    /// fewer), the oldest first, `[layers * query_heads][queries * held]`.
+    /// The attention rows of the last queries, as many as given, or of all queries if there are fewer. The
+    /// rows follow one another, the oldest query first, `[layers * query_heads][queries * held]`.
     WindowRows(usize),
-    /// Mean and biased covariance of the queries before rotary embedding, without those of
-    /// that many first positions: `[layers * query_heads][head_dim + head_dim * head_dim]`.
+    /// Mean and biased covariance of the queries before rotary embedding. The queries at the first positions,
+    /// as many as given, are left out, `[layers * query_heads][head_dim + head_dim * head_dim]`.
     QueryMoments(usize),
-    /// The most attention that any query of the group pays to a token while the context is
-    /// repeated (KVzip), `[layers * kv_heads][held]`.
+    /// The highest attention that any query of the group pays to a token while the context is repeated
+    /// (KVzip), `[layers * kv_heads][held]`.
     Reconstruction,
     /// L1 norm of the output projection of each value, `||W_o^h v_j||_1`,
     /// `[layers * query_heads][held]`.
     OutputNorms,
     /// The same of the value times the gain of the norm before the output projection.
     SubNormOutputNorms,
-    /// Attention of queries yet to come, `[layers * query_heads][held]`. Only oracles read it.
+    /// Attention of the queries of the continuation, `[layers * query_heads][held]`. Only oracles read it.
     Future,
     /// Calibrated attention entropies in bits, `[layers * query_heads]`.
     Entropy,
-    /// Mean cosine of the residual stream before and after each attention block, `[layers]`.
+    /// Mean cosine between the residual stream before and after each attention block, `[layers]`.
     ResidualSimilarity,
-    /// Importance of each head from a file, `[layers * query_heads]`.
+    /// Importance of each query head, read from a file, `[layers * query_heads]`.
     HeadScores,
-    /// How much each KV head is one for retrieval, 0..1, from a file, `[layers * kv_heads]`.
+    /// Retrieval-head score of each KV head, 0..1, read from a file (DuoAttention), `[layers * kv_heads]`.
     HeadPattern,
 }
 
-/// How many rows an observation has and how long they are.
+/// The number of rows of an observation, and their length.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Extent {
-    /// A row for each KV head, so many numbers for each token that it holds.
+    /// A row for each KV head, with this many numbers for each token that the head holds.
     KvHeads(usize),
-    /// A row for each query head, one number for each token that its KV head holds.
+    /// A row for each query head, with one number for each token that its KV head holds.
     QueryHeads,
-    /// A row for each query head, a number for each token held and each of 1 to so many queries.
+    /// A row for each query head, with one number for each token held and each query; there are 1 to this
+    /// many queries.
     Queries(usize),
-    /// A row of so many numbers for each query head.
+    /// A row of this many numbers for each query head.
     Fixed(usize),
-    /// So many numbers altogether.
+    /// This many numbers in total.
     Numbers(usize),
 }
 
@@ -74,7 +76,7 @@ impl Need {
         }
     }
 
-    /// What messages call it.
+    /// Returns the name of the need in messages.
     pub fn name(self) -> String {
         let queries = |window| match window {
             1 => "the last query".into(),
@@ -99,46 +101,46 @@ impl Need {
     }
 }
 
-/// Reads an observation.
+/// A method, or a part of a method, that reads an observation.
 pub trait Reads: Debug + Send + Sync {
-    /// What it reads of it. By default, nothing but shape and positions.
+    /// Returns the needs that the method reads. By default it reads only the shape and the positions.
     fn needs(&self) -> Needs {
         Needs::default()
     }
 }
 
-/// What a method reads, so that a run observes nothing that nobody asked for.
+/// The set of needs of a method, so that a run observes only what is read.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Needs(BTreeSet<Need>);
 
 impl Needs {
-    /// Whether it is among them.
+    /// Returns whether the set contains `need`.
     pub fn contains(&self, need: Need) -> bool {
         self.0.contains(&need)
     }
 
-    /// What either reads.
+    /// Returns the needs in either set.
     pub fn union(self, other: Needs) -> Needs {
         self.with(other.0)
     }
 
-    /// With more of them.
+    /// Returns the set with `more` needs added.
     pub fn with(mut self, more: impl IntoIterator<Item = Need>) -> Needs {
         self.0.extend(more);
         self
     }
 
-    /// Whether only positions are read.
+    /// Returns whether the set is empty: only the shape and the positions are read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Each of them, in a fixed order.
+    /// Returns the needs in a fixed order.
     pub fn iter(&self) -> impl Iterator<Item = Need> + '_ {
         self.0.iter().copied()
     }
 
-    /// Those that are not among `others`.
+    /// Returns the needs that are not in `others`.
     pub fn without(&self, others: &Needs) -> Needs {
         Needs(self.0.difference(&others.0).copied().collect())
     }

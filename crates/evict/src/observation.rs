@@ -1,4 +1,4 @@
-//! What was observed of a cache.
+//! Observations: what policies may read of a cache.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -7,48 +7,49 @@ use crate::{
     needs::{Extent, Need},
 };
 
-/// What was observed of a cache and of its heads, in layer-major order. Whatever no
+/// What was observed of a cache and its heads, in layer-major order. It borrows its data. Anything that no
 /// policy needs may be missing.
 ///
 /// ```
 /// use bitkv_evict::{Budget, Need, Observation, Policy, Shape};
 ///
-/// // One layer of two KV heads that hold different tokens of the six seen: each has rows of its own length.
+/// // One layer of two KV heads. Each head holds some of the six tokens seen, so their rows have
+/// // different lengths.
 /// let shape = Shape { layers: 1, query_heads: 2, kv_heads: 2, tokens: 6, head_dim: 1 };
 /// let (first, second) = ([0u32, 2, 5], [1u32, 3, 4, 5]);
-/// let mut seen = Observation::new(shape)
+/// let mut observation = Observation::new(shape)
 ///     .with_rows(Need::Accumulated, [&[0.1f32, 0.7, 0.2][..], &[0.4, 0.1, 0.2, 0.3]])
 ///     .with_numbers(Need::Entropy, &[2.0, 2.0]);
-/// seen.positions = vec![&first, &second];
-/// assert_eq!((seen.held(0), seen.is_whole()), (3, false));
+/// observation.positions = vec![&first, &second];
+/// assert_eq!((observation.held(0), observation.is_whole()), (3, false));
 ///
 /// let policy = Policy::parse("entropy+accumulated-attention{sinks=0,recent=0}")?;
-/// let plan = policy.plan(&seen, Budget::tokens(2)?)?;
+/// let plan = policy.plan(&observation, Budget::tokens(2)?)?;
 /// assert_eq!((plan.kept(0, 0), plan.kept(0, 1)), (&[2, 5][..], &[1, 5][..]));
 /// # Ok::<(), bitkv_evict::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Observation<'a> {
-    /// The extent of the cache; `tokens` are those seen, held or not.
+    /// The shape of the cache. `tokens` counts every token seen, whether it is still held or not.
     pub shape: Shape,
-    /// The positions that each KV head holds, ascending, `[layers * kv_heads][held]`; without
-    /// any, every head holds every token.
+    /// The positions that each KV head holds, ascending, `[layers * kv_heads][held]`. If it is empty, every
+    /// head holds every token.
     pub positions: Vec<&'a [u32]>,
-    /// Base of the rotary embedding's frequencies; read with [`Need::QueryMoments`].
+    /// The base of the rotary embedding's frequencies. Policies that need [`Need::QueryMoments`] read it.
     pub rope_theta: Option<f64>,
     rows: BTreeMap<Need, Vec<&'a [f32]>>,
     numbers: BTreeMap<Need, &'a [f64]>,
 }
 
 impl<'a> Observation<'a> {
-    /// A cache whose shape is known, and nothing else.
+    /// Returns an observation with a shape and nothing else.
     pub fn new(shape: Shape) -> Observation<'a> {
         let (rows, numbers) = (BTreeMap::new(), BTreeMap::new());
         Observation { shape, positions: vec![], rope_theta: None, rows, numbers }
     }
 
-    /// The same with `rows` for one of the needs that have rows; see [`Need`] for their extent.
-    /// No rows mean that it was not observed.
+    /// Adds the rows for a need that is stored as rows; [`Need`] gives their shape. Empty `rows` mean that
+    /// the need was not observed.
     pub fn with_rows<R: AsRef<[f32]> + ?Sized + 'a>(
         mut self,
         need: Need,
@@ -62,8 +63,8 @@ impl<'a> Observation<'a> {
         self
     }
 
-    /// The same with the numbers of one of the needs that have one a head or a layer.
-    /// No numbers mean that it was not observed.
+    /// Adds the numbers of a need that has one number per head or per layer. Empty `numbers` mean that the
+    /// need was not observed.
     pub fn with_numbers(mut self, need: Need, numbers: &'a [f64]) -> Observation<'a> {
         match numbers.is_empty() {
             true => self.numbers.remove(&need),
@@ -72,29 +73,29 @@ impl<'a> Observation<'a> {
         self
     }
 
-    /// The same with only what `needs` lists.
+    /// Removes everything that `needs` does not list.
     pub fn only(mut self, needs: &Needs) -> Observation<'a> {
         self.rows.retain(|&need, _| needs.contains(need));
         self.numbers.retain(|&need, _| needs.contains(need));
         self
     }
 
-    /// The rows of a need; none where it was not observed.
+    /// Returns the rows of a need, or an empty slice if it was not observed.
     pub fn rows(&self, need: Need) -> &[&'a [f32]] {
         self.rows.get(&need).map_or(&[], Vec::as_slice)
     }
 
-    /// The numbers of a need; none where it was not observed.
+    /// Returns the numbers of a need, or an empty slice if it was not observed.
     pub fn numbers(&self, need: Need) -> &'a [f64] {
         self.numbers.get(&need).copied().unwrap_or_default()
     }
 
-    /// How many tokens KV head `index`, counted over all layers, holds.
+    /// Returns how many tokens KV head `index`, counted over all layers, holds.
     pub fn held(&self, index: usize) -> usize {
         self.positions.get(index).map_or(self.shape.tokens, |positions| positions.len())
     }
 
-    /// The positions that KV head `index` holds, ascending.
+    /// Returns the positions that KV head `index`, counted over all layers, holds, ascending.
     pub fn held_positions(&self, index: usize) -> Cow<'a, [u32]> {
         match self.positions.get(index) {
             Some(positions) => Cow::Borrowed(positions),
@@ -102,12 +103,12 @@ impl<'a> Observation<'a> {
         }
     }
 
-    /// Whether every head holds every token.
+    /// Returns whether every head holds every token.
     pub fn is_whole(&self) -> bool {
         (0..self.shape.all_kv_heads()).all(|head| self.held(head) == self.shape.tokens)
     }
 
-    /// Refuses an impossible cache.
+    /// Fails if the shape or the positions are impossible.
     pub(crate) fn check_cache(&self) -> Result<(), Error> {
         self.shape.check()?;
         if self.positions.is_empty() {
@@ -133,8 +134,8 @@ impl<'a> Observation<'a> {
         Ok(())
     }
 
-    /// Refuses an observation that lacks something in `needs`, or in which that something
-    /// has the wrong extent or a value that is not finite. Nothing else is looked at.
+    /// Fails if something in `needs` is missing, has the wrong shape, or has a value that is not finite.
+    /// Everything else is ignored.
     pub(crate) fn check(&self, needs: &Needs, policy: &str) -> Result<(), Error> {
         let missing: Vec<String> = needs.iter().filter(|&need| self.lacks(need)).map(Need::name).collect();
         if !missing.is_empty() {

@@ -1,24 +1,24 @@
-//! Reading a method's options: filled from its defaults, unknown ones refused.
+//! Reads the options of methods: missing ones get their defaults, and unknown ones are errors.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use toml::Table;
 
 use crate::{Error, Guard, Pooling, Reason};
 
-/// A set of options: a struct of plain values that has a default for each.
+/// A set of options: a struct of plain values with a default for each.
 ///
 /// [`method!`](crate::method!) implements it for the methods that it declares.
 pub trait Options: Default + Serialize + DeserializeOwned {
-    /// Refuses values that have the right type and no meaning.
+    /// Checks the values of the options.
     ///
     /// # Errors
-    /// With the reason, when an option or several together mean nothing.
+    /// Returns the reason if a value, or a combination of values, is invalid.
     fn check(&self) -> Result<(), Reason> {
         Ok(())
     }
 }
 
-/// The options that every scorer takes besides its own.
+/// The options that every scorer has in addition to its own.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(crate) struct Common {
@@ -29,24 +29,24 @@ pub(crate) struct Common {
 
 impl Options for Common {}
 
-/// Every option of `options` with its value.
+/// Returns every option of `options` with its value.
 pub(crate) fn table<O: Options>(method: &'static str, options: &O) -> Result<Table, Error> {
     Table::try_from(options).map_err(|e| Error::Options { method, reason: e.to_string().replace('\n', ", ") })
 }
 
-/// Every option with its default value. It is empty where one of them has no TOML form, which
-/// [`check_defaults`] refuses.
+/// Returns every option with its default value. The table is empty if one of them has no TOML form;
+/// [`check_defaults`] reports that.
 pub(crate) fn defaults<O: Options>() -> Table {
     Table::try_from(O::default()).unwrap_or_default()
 }
 
-/// Refuses a method whose defaults are no options of it.
+/// Fails if the default options of a method are not valid options.
 pub(crate) fn check_defaults<O: Options>(method: &'static str) -> Result<(), Error> {
     let defaults = table(method, &O::default())?;
     read::<O>(method, &defaults).map(|_| ())
 }
 
-/// Reads `given`, whose keys are known to be options of `method`.
+/// Reads the options `given`. The caller has checked that each key is an option of `method`.
 pub(crate) fn read<O: Options>(method: &'static str, given: &Table) -> Result<O, Error> {
     let build = |given: &Table| {
         let mut options = defaults::<O>();
@@ -56,7 +56,7 @@ pub(crate) fn read<O: Options>(method: &'static str, given: &Table) -> Result<O,
         options.check().map(|()| options)
     };
     build(given).map_err(|whole| {
-        // Each option alone shows which of them is at fault.
+        // Reading each option alone shows which of them is invalid.
         let alone = |(key, value): (&String, &toml::Value)| {
             let reason = build(&Table::from_iter([(key.clone(), value.clone())])).err()?;
             Some((key.clone(), value.to_string(), reason))
@@ -69,7 +69,7 @@ pub(crate) fn read<O: Options>(method: &'static str, given: &Table) -> Result<O,
     })
 }
 
-/// Refuses a key of `given` that is no key of `known`.
+/// Fails if a key of `given` is not a key of `known`.
 pub(crate) fn refuse_unknown(method: &'static str, given: &Table, known: &Table) -> Result<(), Error> {
     let Some(option) = given.keys().find(|key| !known.contains_key(*key)) else { return Ok(()) };
     let mut names: Vec<&str> = known.keys().map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! Texts to policies.
+//! Parses policies, such as `uniform+window-attention{window=64}`, with the methods of a registry.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -12,30 +12,31 @@ use crate::{
 };
 
 impl Registry {
-    /// Reads `ALLOCATOR+SCORER`, each with options in TOML inline form if need be, such as
-    /// `uniform+window-attention{window=64,kernel=5}`, or the name of a rule or of a preset.
+    /// Parses a policy: `ALLOCATOR+SCORER`, or the name of a rule or of a preset. Each name may be followed
+    /// by options in TOML inline form, as in `uniform+window-attention{window=64,kernel=5}`.
     ///
-    /// A compressor would follow a bar, as in `ALLOCATOR+SCORER|COMPRESSOR`. None exists yet.
+    /// A compressor would follow a bar, as in `ALLOCATOR+SCORER|COMPRESSOR`. No compressor exists yet.
     ///
     /// # Errors
-    /// With what is wrong, and the names or options that could stand there instead.
+    /// Fails if `text` is not a policy. The error lists the names or options that are valid at the faulty
+    /// place.
     pub fn policy(&self, text: &str) -> Result<Policy, Error> {
         self.made(text, &self.parts(text)?)
     }
 
-    /// The policy with `seed` wherever it is random and `text` names no seed; `None` when no part of the
-    /// policy is random.
+    /// Parses a policy and sets `seed` in each random part whose seed `text` does not set. Returns `None` if
+    /// there is no such part.
     ///
     /// ```
     /// let registry = bitkv_evict::Registry::standard();
-    /// let seeded = |text| registry.seeded(text, 7).map(|policy| policy.map(|policy| policy.spec().to_owned()));
-    /// assert_eq!(seeded("uniform+random")?.as_deref(), Some("uniform+random{seed=7}"));
-    /// assert_eq!(seeded("uniform+recency")?, None);
+    /// let random = registry.seeded("uniform+random", 7)?.expect("a part is random");
+    /// assert_eq!(random.spec(), "uniform+random{seed=7}");
+    /// assert!(registry.seeded("uniform+recency", 7)?.is_none());
     /// # Ok::<(), bitkv_evict::Error>(())
     /// ```
     ///
     /// # Errors
-    /// As [`Registry::policy`].
+    /// Fails as [`Registry::policy`] does.
     pub fn seeded(&self, text: &str, seed: u64) -> Result<Option<Policy>, Error> {
         let mut parts = self.parts(text)?;
         let mut random = false;
@@ -108,7 +109,7 @@ impl Registry {
         Ok(Policy::rule(entry.read(&part.options)?))
     }
 
-    /// What is said of a name alone that is no policy.
+    /// Returns the error for a single name that is not a policy.
     fn no_policy(&self, text: &str, name: &str) -> Error {
         let methods = self.methods();
         let half = |reason| Error::Spec { spec: text.into(), reason };
@@ -131,7 +132,7 @@ impl Registry {
         }
     }
 
-    /// The rules of this suite by name, and an example of each other suite, each followed by a comma.
+    /// Lists the rules of this suite by name and one example of each other suite, each followed by a comma.
     fn whole_policies(&self) -> String {
         let (mut whole, mut suites) = (String::new(), Vec::new());
         for name in self.methods().rules.iter().map(|entry| entry.about.name) {
@@ -147,7 +148,7 @@ impl Registry {
         whole
     }
 
-    /// Every name that it holds, those of whole policies first.
+    /// Returns every name in the registry, the names of complete policies first.
     fn all_names(&self) -> impl Iterator<Item = &'static str> + '_ {
         let methods = self.methods();
         let rules = methods.rules.iter().map(|entry| entry.about.name);
@@ -159,18 +160,19 @@ impl Registry {
 }
 
 impl Policy {
-    /// Reads a policy of the [standard registry](Registry::standard); see [`Registry::policy`].
+    /// Parses a policy with the [standard registry](Registry::standard); see [`Registry::policy`].
     ///
     /// # Errors
-    /// As [`Registry::policy`].
+    /// Fails as [`Registry::policy`] does.
     pub fn parse(text: &str) -> Result<Policy, Error> {
         Registry::standard().policy(text)
     }
 
-    /// As [`Registry::seeded`], of the [standard registry](Registry::standard).
+    /// Parses a policy with the [standard registry](Registry::standard) and sets its seed; see
+    /// [`Registry::seeded`].
     ///
     /// # Errors
-    /// As [`Registry::policy`].
+    /// Fails as [`Registry::policy`] does.
     pub fn seeded(text: &str, seed: u64) -> Result<Option<Policy>, Error> {
         Registry::standard().seeded(text, seed)
     }

@@ -1,54 +1,56 @@
-//! What a policy keeps.
+//! Plans: the positions that a policy keeps.
 
 use crate::Shape;
 
-/// The positions each head keeps, ascending.
+/// The positions that each head keeps, ascending.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Plan {
     shape: Shape,
     asked: usize,
     kept: Vec<Vec<u32>>,
-    /// Where query heads keep sets of their own, as some published rules have it.
+    /// The positions that each query head attends to, if a published rule chooses a set for each query head.
     query_kept: Option<Vec<Vec<u32>>>,
 }
 
 impl Plan {
-    /// Keeps everything.
+    /// Returns the plan that keeps everything.
     pub fn everything(shape: Shape) -> Plan {
         let kept = vec![(0..shape.tokens as u32).collect(); shape.all_kv_heads()];
         Plan { shape, asked: shape.tokens * shape.all_kv_heads(), kept, query_kept: None }
     }
 
-    /// One set for each KV head, layer-major, where `asked` tokens were asked for.
+    /// Returns a plan with one set of positions for each KV head, in layer-major order. `asked` is the number
+    /// of tokens that the budget asked for, over all KV heads.
     pub fn from_kv_heads(shape: Shape, asked: usize, kept: Vec<Vec<u32>>) -> Plan {
         Plan { shape, asked, kept, query_kept: None }
     }
 
-    /// One set for each query head, layer-major. A KV head must store the union over its group.
+    /// Returns a plan with one set of positions for each query head, in layer-major order. A KV head stores
+    /// the union of the sets of its group.
     pub fn from_query_heads(shape: Shape, asked: usize, sets: Vec<Vec<u32>>) -> Plan {
         let kept = sets.chunks(shape.group()).map(|group| union(group, shape.tokens)).collect();
         Plan { shape, asked, kept, query_kept: Some(sets) }
     }
 
-    /// The cache that was planned for.
+    /// Returns the shape of the cache that was planned.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// The positions that KV head `head` of `layer` keeps, ascending.
+    /// Returns the positions that KV head `head` of `layer` keeps, ascending.
     ///
     /// # Panics
-    /// When the cache has no such head, as indexing a slice does.
+    /// Panics if the cache does not have this head.
     pub fn kept(&self, layer: usize, head: usize) -> &[u32] {
         assert!(head < self.shape.kv_heads, "there is no KV head {head}");
         &self.kept[layer * self.shape.kv_heads + head]
     }
 
-    /// The positions that query head `head` of `layer` attends to, ascending: its own set
-    /// under a rule that has one for each query head, else that of its KV head.
+    /// Returns the positions that query head `head` of `layer` attends to, ascending. They are its own set if
+    /// the rule chooses one for each query head, and the set of its KV head otherwise.
     ///
     /// # Panics
-    /// When the cache has no such head, as indexing a slice does.
+    /// Panics if the cache does not have this head.
     pub fn query_kept(&self, layer: usize, head: usize) -> &[u32] {
         assert!(head < self.shape.query_heads, "there is no query head {head}");
         match &self.query_kept {
@@ -57,18 +59,18 @@ impl Plan {
         }
     }
 
-    /// How many tokens each KV head keeps, layer-major.
+    /// Returns how many tokens each KV head keeps, in layer-major order.
     pub fn counts(&self) -> impl Iterator<Item = usize> + '_ {
         self.kept.iter().map(Vec::len)
     }
 
-    /// Tokens kept over all KV heads: what the cache really stores.
+    /// Returns the number of tokens kept over all KV heads, which is what the cache stores.
     pub fn total(&self) -> usize {
         self.counts().sum()
     }
 
-    /// Tokens that the budget asked for, over all KV heads. Equal to [`Plan::total`] for
-    /// every policy that conserves its budget.
+    /// Returns the number of tokens that the budget asked for, over all KV heads. It is equal to
+    /// [`Plan::total`] for every policy that conserves its budget.
     pub fn asked(&self) -> usize {
         self.asked
     }
@@ -79,7 +81,7 @@ impl Plan {
     }
 }
 
-/// The positions in any of the sets, ascending.
+/// Returns the positions that are in any of the sets, ascending.
 fn union(sets: &[Vec<u32>], tokens: usize) -> Vec<u32> {
     let mut there = vec![false; tokens];
     sets.iter().flatten().for_each(|&p| there[p as usize] = true);

@@ -1,4 +1,4 @@
-//! Many plans of one observation.
+//! Makes many plans of one observation, and shares their scores.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
@@ -8,18 +8,19 @@ use crate::{
     policy::Choice,
 };
 
-/// Makes many plans of one observation: what policies share is computed once.
+/// Makes many plans of one observation. What policies share, such as the scores of one scorer, is computed
+/// once.
 ///
 /// ```
 /// use bitkv_evict::{Budget, Need, Observation, Planner, Policy, Shape};
 ///
 /// let shape = Shape { layers: 1, query_heads: 1, kv_heads: 1, tokens: 4, head_dim: 1 };
 /// let keys = [1.0f32, 4.0, 2.0, 3.0];
-/// let seen = Observation::new(shape).with_rows(Need::Keys, [&keys]);
-/// let planner = Planner::new(&seen);
+/// let observation = Observation::new(shape).with_rows(Need::Keys, [&keys]);
+/// let planner = Planner::new(&observation);
 /// let policy = Policy::parse("uniform+key-norm{sinks=0,recent=0}")?;
 /// for (tokens, kept) in [(1, &[0][..]), (2, &[0, 2])] {
-///     // The keys are measured at the first budget only.
+///     // The keys are scored at the first budget only.
 ///     assert_eq!(planner.plan(&policy, Budget::tokens(tokens)?)?.kept(0, 0), kept);
 /// }
 /// # Ok::<(), bitkv_evict::Error>(())
@@ -38,15 +39,15 @@ impl<'a> Planner<'a> {
         Planner { seen, checked: RefCell::default(), scores: RefCell::default(), memo: Memo::default() }
     }
 
-    /// What rules keep between plans.
+    /// Returns the values that rules keep between plans.
     pub fn memo(&self) -> &Memo {
         &self.memo
     }
 
-    /// As [`Policy::plan`].
+    /// Chooses the tokens to keep, as [`Policy::plan`] does.
     ///
     /// # Errors
-    /// As [`Policy::plan`].
+    /// Fails as [`Policy::plan`] does.
     pub fn plan(&self, policy: &Policy, budget: Budget) -> Result<Plan, Error> {
         self.check(policy)?;
         match policy.choice() {
@@ -73,7 +74,7 @@ impl<'a> Planner<'a> {
         Ok(scores)
     }
 
-    /// Checks what no earlier plan needed.
+    /// Checks the needs that no earlier plan checked.
     fn check(&self, policy: &Policy) -> Result<(), Error> {
         let mut checked = self.checked.borrow_mut();
         if checked.is_empty() {
@@ -87,8 +88,8 @@ impl<'a> Planner<'a> {
 }
 
 impl Policy {
-    /// Chooses the tokens to keep. The same arguments always give the same plan. A [`Planner`] makes several
-    /// plans of one observation faster.
+    /// Chooses the tokens to keep. The same arguments always give the same plan. To make several plans of one
+    /// observation, a [`Planner`] is faster.
     ///
     /// # Errors
     /// When something it needs was not observed, has the wrong extent, or is not finite, or

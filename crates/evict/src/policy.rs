@@ -1,4 +1,4 @@
-//! A way to compress a cache to a budget.
+//! Policies: ways to compress a cache to a budget.
 
 use std::{fmt, sync::Arc};
 
@@ -14,8 +14,8 @@ use crate::{
 
 /// A way to compress a cache to a budget: an allocator joined to a scorer, or a rule.
 ///
-/// It is read from a text, by [`Policy::parse`] or by a [`Registry`](crate::Registry) that knows more
-/// methods, or made of values by [`Policy::builder`].
+/// [`Policy::parse`] reads a policy from a text; a [`Registry`](crate::Registry) with more methods reads more
+/// texts. [`Policy::builder`] builds a policy from values.
 ///
 /// ```
 /// use bitkv_evict::{Budget, Need, Observation, Policy, Shape};
@@ -25,8 +25,8 @@ use crate::{
 ///
 /// let shape = Shape { layers: 1, query_heads: 2, kv_heads: 1, tokens: 5, head_dim: 1 };
 /// let keys = [9.0f32, 3.0, 1.0, 2.0, 9.0];
-/// let seen = Observation::new(shape).with_rows(Need::Keys, [&keys]);
-/// let plan = policy.plan(&seen, Budget::tokens(3)?)?;
+/// let observation = Observation::new(shape).with_rows(Need::Keys, [&keys]);
+/// let plan = policy.plan(&observation, Budget::tokens(3)?)?;
 /// assert_eq!(plan.kept(0, 0), [0, 2, 4]);
 /// # Ok::<(), bitkv_evict::Error>(())
 /// ```
@@ -47,7 +47,7 @@ pub(crate) enum Choice {
 }
 
 impl Policy {
-    /// An allocator joined to a scorer.
+    /// Joins an allocator to a scorer.
     pub(crate) fn composed(
         allocator: Made<dyn Allocator>,
         scorer: Made<dyn Scorer>,
@@ -88,18 +88,19 @@ impl Policy {
         Policy { spec: written.short, explicit: written.full, oracle, role, choice }
     }
 
-    /// The shortest text that a registry with its methods reads as this policy; equal for equal policies.
+    /// Returns the canonical specification: the shortest text that a registry with the policy's methods
+    /// parses as this policy. Equal policies have equal specifications.
     pub fn spec(&self) -> &str {
         &self.spec
     }
 
-    /// As [`Policy::spec`] with every option spelt out, so that a record of it outlives a
-    /// change of defaults.
+    /// Returns the specification with every option written out. A stored copy keeps its meaning if a default
+    /// changes.
     pub fn explicit_spec(&self) -> &str {
         &self.explicit
     }
 
-    /// What a run must observe before it can call [`Policy::plan`].
+    /// Returns what a run must observe before it calls [`Policy::plan`].
     pub fn needs(&self) -> Needs {
         match &self.choice {
             Choice::Composed(composed) => composed.allocator.needs().union(composed.scorer.needs()),
@@ -107,17 +108,18 @@ impl Policy {
         }
     }
 
-    /// Whether it reads what a deployed cache could not have known, or chooses by it.
+    /// Returns whether the policy uses information that a deployed cache cannot have.
     pub fn is_oracle(&self) -> bool {
         self.oracle
     }
 
-    /// Its role in a comparison.
+    /// Returns the role of the policy in a comparison.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// The tokens that it keeps whatever their score; none for a rule, which has no such option.
+    /// Returns the tokens that the policy keeps regardless of their scores, or `None` for a rule, which has
+    /// no such option.
     pub fn guard(&self) -> Option<Guard> {
         match &self.choice {
             Choice::Composed(composed) => Some(composed.common.guard),
@@ -125,7 +127,7 @@ impl Policy {
         }
     }
 
-    /// Whether its plans keep exactly as many tokens as the budget asks for.
+    /// Returns whether the policy's plans keep exactly the number of tokens that the budget asks for.
     pub fn conserves(&self) -> bool {
         match &self.choice {
             Choice::Composed(_) => true,

@@ -1,19 +1,19 @@
-//! How the numbers of a group of query heads become one.
+//! Pooling: how the numbers of a group of query heads become one number for their KV head.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// How the attention of the query heads of a group becomes that of their KV head.
+/// How the attention of the query heads of a group is pooled for their KV head.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
-    /// Their mean.
+    /// The mean.
     #[default]
     Mean,
-    /// The largest, position by position.
+    /// The maximum of each position.
     Max,
-    /// Their sum.
+    /// The sum.
     Sum,
 }
 
@@ -38,14 +38,14 @@ impl Pooling {
     }
 }
 
-/// How the entropies of the query heads of a group become that of their KV head.
+/// How the entropies of the query heads of a group are pooled for their KV head.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Group {
     /// The largest, as in the published C++: what the widest query head needs.
     #[default]
     Max,
-    /// Their mean.
+    /// The mean.
     Mean,
 }
 

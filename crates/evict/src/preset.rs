@@ -1,12 +1,12 @@
-//! A name for a whole policy.
+//! Presets: names for complete policies.
 
-/// A name that stands for a specification.
+/// A name for a policy with all its options.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Preset {
-    /// What may be written instead.
+    /// The name that may be written instead of the specification.
     pub name: &'static str,
-    /// What it stands for.
+    /// The specification of the policy.
     pub spec: &'static str,
-    /// Whose setting it is.
+    /// The source of the setting, and how it differs from the source.
     pub source: &'static str,
 }

@@ -1,9 +1,10 @@
-//! The list of presets: names for whole policies, above all for papers' own settings where they differ from ours.
+//! The presets of this crate: names for complete policies. Most have the settings of a paper that differ from
+//! the defaults of this crate.
 
 use crate::Preset;
 
-/// Every preset, in the order lists show them. Some share the name of a scorer or an allocator: alone
-/// it is the preset, as a part of ALLOCATOR+SCORER it is the method with this suite's defaults.
+/// Every preset, in the order of lists. Some have the name of a scorer or an allocator. On its own, such a
+/// name means the preset; as a part of ALLOCATOR+SCORER it means the method with the defaults of this crate.
 #[rustfmt::skip]
 pub(crate) const ALL: &[Preset] = &[
     Preset { name: "streaming-llm", spec: "uniform+recency{recent=0}", source: "Xiao et al. 2023, arXiv:2309.17453: four sinks and the latest tokens" },

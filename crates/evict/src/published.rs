@@ -1,8 +1,8 @@
-//! The three budget rules published as the "entropy-adaptive KV cache", as their code has
-//! them. They disagree with each other, and none of them conserves the budget.
+//! The three budget rules published as the "entropy-adaptive KV cache", as their code computes them. They
+//! disagree with each other, and none of them conserves the budget.
 //!
-//! Source: microsoft/BitNet pull request 497 (commit 6311866) and the study of GPT-2 by the
-//! same author that came before it.
+//! Source: microsoft/BitNet pull request 497 (commit 6311866), and the earlier study of GPT-2 by the same
+//! author.
 
 mod entropy_global;
 mod entropy_inverted;

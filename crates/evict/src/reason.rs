@@ -1,7 +1,7 @@
-//! Why a method refuses something.
+//! The reason why a method does not accept an option or a cache.
 
-/// Why a method refuses a value of an option, or a cache: a clause that completes the sentence of an
-/// [`Error`](crate::Error), such as "a window has at least one query".
+/// The reason why a method does not accept a value of an option, or a cache. It is a clause that completes
+/// the sentence of an [`Error`](crate::Error), such as "a window has at least one query".
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct Reason(String);

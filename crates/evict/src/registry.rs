@@ -1,4 +1,4 @@
-//! The methods that policies can name.
+//! Registries: the methods and presets that the text of a policy can name.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,20 +9,21 @@ use crate::{
     presets, rules, scorers,
 };
 
-/// The methods that policies can name: a value, cheap to clone, that a program makes once and shares.
+/// The methods and presets that the text of a policy can name. A registry is a value that is cheap to clone:
+/// make it once and share it.
 ///
 /// ```
 /// use bitkv_evict::{Head, Registry, Scorer, method};
 ///
 /// method! {
-///     /// Keeps the tokens nearest to the start.
+///     /// Keeps the earliest tokens.
 ///     pub struct First {}
-///     "first" from "this example", "the earliest tokens"
+///     "first" from "this example", "Keeps the earliest tokens."
 /// }
 ///
 /// impl Scorer for First {
 ///     fn incomparable(&self) -> Option<&'static str> {
-///         Some("the start is the same in every head")
+///         Some("the start of the text is the same in every head")
 ///     }
 ///
 ///     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
@@ -39,7 +40,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Registry(Arc<Methods>);
 
-/// What a registry holds, in the order reports list it.
+/// The contents of a registry, in the order of reports.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Methods {
     pub(crate) allocators: Vec<Arc<Entry<dyn Allocator>>>,
@@ -49,7 +50,7 @@ pub(crate) struct Methods {
 }
 
 impl Methods {
-    /// The word for what has this name, where there is such a method.
+    /// Returns the kind of the method with this name, or `None` if there is no such method.
     fn kind_of(&self, name: &str) -> Option<&'static str> {
         fn lists<T: ?Sized>(entries: &[Arc<Entry<T>>], name: &str) -> bool {
             entries.iter().any(|entry| entry.about.name == name)
@@ -73,21 +74,21 @@ static STANDARD: LazyLock<Registry> = LazyLock::new(|| {
 });
 
 impl Registry {
-    /// One that holds nothing.
+    /// Returns an empty registry.
     pub fn empty() -> Registry {
         Registry::default()
     }
 
-    /// The allocators, scorers, rules and presets of this crate.
+    /// Returns a registry with the allocators, scorers, rules and presets of this crate.
     pub fn standard() -> Registry {
         STANDARD.clone()
     }
 
-    /// The same with one more allocator.
+    /// Adds an allocator.
     ///
     /// # Errors
-    /// When there is a method of that name, when no specification can select the name, or when the default
-    /// options are not accepted.
+    /// Fails if there already is a method with this name, if the name cannot be written in a specification,
+    /// or if the default options are invalid.
     pub fn with_allocator<A: Method + Allocator>(mut self) -> Result<Registry, Error> {
         let entry = Entry::allocator::<A>();
         self.admit(&entry)?;
@@ -95,11 +96,11 @@ impl Registry {
         Ok(self)
     }
 
-    /// The same with one more scorer.
+    /// Adds a scorer.
     ///
     /// # Errors
-    /// As [`Registry::with_allocator`], and when the scorer has an option of its own by the name of one that
-    /// all scorers take.
+    /// Fails as [`Registry::with_allocator`] does, and if an option of the scorer has the name of an option
+    /// that every scorer has.
     pub fn with_scorer<S: Method + Scorer>(mut self) -> Result<Registry, Error> {
         let entry = Entry::scorer::<S>();
         self.admit(&entry)?;
@@ -111,10 +112,11 @@ impl Registry {
         Ok(self)
     }
 
-    /// The same with one more rule. A rule of another suite has the suite's name and a colon before its own.
+    /// Adds a rule. The name of a rule of another suite is the name of the suite, a colon and the rule's own
+    /// name.
     ///
     /// # Errors
-    /// As [`Registry::with_allocator`].
+    /// Fails as [`Registry::with_allocator`] does, and if there already is a preset with this name.
     pub fn with_rule<R: Method + Rule>(mut self) -> Result<Registry, Error> {
         let entry = Entry::rule::<R>();
         self.admit(&entry)?;
@@ -123,12 +125,12 @@ impl Registry {
         Ok(self)
     }
 
-    /// The same with one more name for a policy of its methods. The name may be that of an allocator or a
-    /// scorer: alone it is the preset.
+    /// Adds a preset for a policy made of the registry's methods. A preset may have the name of an allocator
+    /// or a scorer: on its own, the name means the preset.
     ///
     /// # Errors
-    /// When there is a rule or a preset of that name, when no specification can select the name, or when what
-    /// it stands for is no policy.
+    /// Fails if there already is a rule or a preset with this name, if the name cannot be written in a
+    /// specification, or if the specification of the preset is not a policy.
     pub fn with_preset(mut self, preset: Preset) -> Result<Registry, Error> {
         crate::spec::check_name(preset.name)?;
         self.refuse_preset(preset.name)?;
@@ -140,7 +142,7 @@ impl Registry {
         Ok(self)
     }
 
-    /// Every allocator, scorer and rule, in the order reports list them.
+    /// Returns the description of every allocator, scorer and rule, in the order of reports.
     pub fn listings(&self) -> Vec<Listing> {
         let methods = &*self.0;
         let allocators = methods.allocators.iter().map(|entry| {
@@ -157,7 +159,7 @@ impl Registry {
         allocators.chain(scorers).chain(rules).collect()
     }
 
-    /// Every preset, in the order lists show them.
+    /// Returns every preset, in the order of lists.
     pub fn presets(&self) -> &[Preset] {
         &self.0.presets
     }
@@ -170,7 +172,8 @@ impl Registry {
         Arc::make_mut(&mut self.0)
     }
 
-    /// Refuses a method that could not be told from another, or not be selected.
+    /// Fails if the name of a method is already taken or cannot be written in a specification, or if its
+    /// default options are invalid.
     fn admit<T: ?Sized + 'static>(&self, entry: &Entry<T>) -> Result<(), Error> {
         entry.check()?;
         let name = entry.about.name;

@@ -1,22 +1,22 @@
-//! What a policy stands for in a comparison.
+//! Roles: whether a policy takes part in a comparison as a method, as a control or as a reference.
 
 /// The role of a policy in a comparison.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Role {
-    /// The full cache: nothing is evicted.
+    /// The full cache, in which nothing is evicted.
     Full,
-    /// A rule of the published claims, as it was published.
+    /// A rule of the published claims, exactly as published.
     Published,
     /// A method that could be deployed.
     Method,
-    /// A policy that ignores or reverses what methods use: what they must beat.
+    /// A policy that ignores or reverses what methods use. A method must beat it.
     Control,
-    /// A reference that sees what no deployed cache can.
+    /// A reference that uses information that no deployed cache has.
     Oracle,
 }
 
 impl Role {
-    /// The word for it, as rows and lists have it.
+    /// Returns the name of the role in rows and lists.
     pub fn name(self) -> &'static str {
         match self {
             Role::Full => "full",
@@ -27,8 +27,8 @@ impl Role {
         }
     }
 
-    /// The role of an allocator of this role with a scorer of that one: a policy that looks ahead is an
-    /// oracle whatever divides its budget.
+    /// Returns the role of an allocator of this role joined to a scorer of role `scorer`. If either looks
+    /// ahead, the policy is an oracle.
     pub(crate) fn with_scorer(self, scorer: Role) -> Role {
         match (self, scorer) {
             (Role::Oracle, _) | (_, Role::Oracle) => Role::Oracle,

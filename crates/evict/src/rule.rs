@@ -1,9 +1,9 @@
-//! A policy that is a whole by itself.
+//! The trait of rules: complete policies that are not made of an allocator and a scorer.
 
 use crate::{Budget, Memo, Observation, Plan, Reads, Reason};
 
-/// A policy that is a whole by itself: it keeps what it keeps, not what the budget asks for, and it plans
-/// whole caches only.
+/// A complete policy that is not made of an allocator and a scorer. It decides on its own how many tokens it
+/// keeps, not necessarily as many as the budget asks for, and it plans whole caches only.
 ///
 /// ```
 /// use bitkv_evict::{Budget, Memo, Observation, Plan, Reason, Registry, Rule, Shape, method};
@@ -11,13 +11,14 @@ use crate::{Budget, Memo, Observation, Plan, Reads, Reason};
 /// method! {
 ///     /// Keeps the first half of every head.
 ///     pub struct FirstHalf {}
-///     "first-half" from "this example", "the first half of the tokens"
+///     "first-half" from "this example", "Keeps the first half of the tokens."
 /// }
 ///
 /// impl Rule for FirstHalf {
-///     fn plan(&self, seen: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
-///         let half = (0..seen.shape.tokens.div_ceil(2) as u32).collect();
-///         Ok(Plan::from_kv_heads(seen.shape, budget.total(seen.shape), vec![half; seen.shape.all_kv_heads()]))
+///     fn plan(&self, observation: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
+///         let shape = observation.shape;
+///         let half = (0..shape.tokens.div_ceil(2) as u32).collect();
+///         Ok(Plan::from_kv_heads(shape, budget.total(shape), vec![half; shape.all_kv_heads()]))
 ///     }
 /// }
 ///
@@ -28,14 +29,14 @@ use crate::{Budget, Memo, Observation, Plan, Reads, Reason};
 /// # Ok::<(), bitkv_evict::Error>(())
 /// ```
 pub trait Rule: Reads {
-    /// The tokens to keep of a whole cache, observed and checked against the needs. `memo` holds what
-    /// earlier plans of the same observation have kept there.
+    /// Returns the plan for a whole cache. The observation is checked against the needs. `memo` holds values
+    /// that earlier plans of the same observation stored.
     ///
     /// # Errors
     /// When the rule has no plan for this cache.
     fn plan(&self, seen: &Observation<'_>, budget: Budget, memo: &Memo) -> Result<Plan, Reason>;
 
-    /// Whether it keeps exactly as many tokens as it is asked for.
+    /// Returns whether the rule keeps exactly as many tokens as the budget asks for. The default is `false`.
     fn conserves(&self) -> bool {
         false
     }

@@ -1,4 +1,5 @@
-//! The list of rules: policies that are a whole by themselves. The trait is [`Rule`].
+//! The rules of this crate: complete policies that are not made of an allocator and a scorer. The trait is
+//! [`Rule`].
 
 use crate::{
     Rule,
@@ -7,7 +8,7 @@ use crate::{
     published::{EntropyGlobal, EntropyInverted, EntropyProportional},
 };
 
-/// Every rule of this crate, in the order reports list them.
+/// Returns every rule of this crate, in the order of reports.
 pub(crate) fn all() -> Vec<Entry<dyn Rule>> {
     vec![
         Entry::rule::<Full>(),

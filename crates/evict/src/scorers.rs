@@ -1,7 +1,7 @@
-//! The list of scorers: ways to rank the tokens of one head.
+//! The scorers of this crate: ways to rank the tokens of one head.
 //!
-//! To add one: write its file with `method!`, then add its lines here: its `mod`, its `pub use` and its
-//! place in the list. The trait is [`Scorer`].
+//! To add a scorer to this crate, declare it with `method!` in a file of its own and add three lines here:
+//! its `mod`, its `pub use` and its entry in the list. The trait is [`Scorer`].
 
 use crate::{Scorer, entry::Entry};
 
@@ -43,7 +43,7 @@ pub use smooth::Smooth;
 pub use tova::Tova;
 pub use window_attention::WindowAttention;
 
-/// Every scorer, in the order reports list them.
+/// Returns every scorer of this crate, in the order of reports.
 pub(crate) fn all() -> Vec<Entry<dyn Scorer>> {
     vec![
         Entry::scorer::<Recency>(),

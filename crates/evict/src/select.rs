@@ -1,10 +1,11 @@
-//! The best-scored tokens of a head.
+//! Selects the tokens of a head that have the highest scores.
 
 use std::cmp::Ordering;
 
 use crate::Guard;
 
-/// The `count` best-scored positions, ascending; of equal scores the later is kept.
+/// Returns the positions of the `count` highest scores, ascending. If scores are equal, the later position is
+/// kept.
 pub fn best(scores: &[f32], count: usize) -> Vec<u32> {
     guarded(scores, count, Guard { sinks: 0, recent: 0 })
 }
@@ -16,7 +17,7 @@ pub fn guarded(scores: &[f32], count: usize, guard: Guard) -> Vec<u32> {
     let Guard { sinks, recent } = guard.within(count);
     let middle = count - sinks - recent;
     let mut kept: Vec<u32> = (sinks as u32..(tokens - recent) as u32).collect();
-    // Scores hold no NaN, and no two positions are equal: the order is strict and total.
+    // Scores hold no NaN, and no two positions are equal, so the order is strict and total.
     let better = |a: &u32, b: &u32| {
         let (x, y) = (scores[*a as usize], scores[*b as usize]);
         y.partial_cmp(&x).unwrap_or(Ordering::Equal).then(b.cmp(a))

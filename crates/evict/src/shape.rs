@@ -1,43 +1,45 @@
-//! The extent of a cache.
+//! The shape of a cache: its layers, heads and tokens.
 
 use crate::Error;
 
-/// The extent of a cache.
+/// The shape of a cache: its layers, heads and tokens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Shape {
-    /// Transformer layers.
+    /// The number of transformer layers.
     pub layers: usize,
-    /// Query heads in each layer; query head `q` reads KV head `q / group`.
+    /// The number of query heads in each layer. Query head `q` reads KV head `q / group`.
     pub query_heads: usize,
-    /// Key-value heads in each layer.
+    /// The number of key-value heads in each layer.
     pub kv_heads: usize,
-    /// Cached tokens in each KV head.
+    /// The number of tokens seen, which is the number that each KV head holds if nothing was evicted.
     pub tokens: usize,
-    /// Length of one key; read only where keys are.
+    /// The number of channels of a key or a value. It is read only by policies that need keys, values or
+    /// query moments.
     pub head_dim: usize,
 }
 
 impl Shape {
-    /// Query heads that share one KV head. Meaningful for a shape that passed [`Shape::check`].
+    /// Returns the number of query heads that share one KV head. It is meaningful for a shape that passed
+    /// [`Shape::check`].
     pub fn group(&self) -> usize {
         self.query_heads / self.kv_heads.max(1)
     }
 
-    /// KV heads over all layers.
+    /// Returns the number of KV heads over all layers.
     pub fn all_kv_heads(&self) -> usize {
         self.layers * self.kv_heads
     }
 
-    /// Query heads over all layers.
+    /// Returns the number of query heads over all layers.
     pub fn all_query_heads(&self) -> usize {
         self.layers * self.query_heads
     }
 
-    /// Refuses an empty cache, query heads that do not divide among the KV heads, and
-    /// sizes whose products or positions overflow.
+    /// Checks that the cache is not empty, that the query heads divide evenly among the KV heads, and that no
+    /// product of sizes and no position overflows.
     ///
     /// # Errors
-    /// With what is impossible about the shape.
+    /// Returns what is wrong with the shape.
     pub fn check(&self) -> Result<(), Error> {
         let Shape { layers, query_heads, kv_heads, tokens, head_dim } = *self;
         let refuse = |reason: String| Err(Error::Shape { reason });

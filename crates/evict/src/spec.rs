@@ -1,8 +1,9 @@
-//! The text of a policy, `NAME{options}` joined by `+`, taken apart but not yet understood.
+//! The syntax of specifications, `NAME{options}` joined by `+`. This module only splits names and options; a
+//! registry gives them their meaning.
 
 use crate::Error;
 
-/// One `NAME{options}`.
+/// One `NAME{options}` of a specification.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Part {
     pub(crate) name: String,
@@ -17,12 +18,12 @@ pub(crate) fn parse(spec: &str) -> Result<Vec<Part>, Error> {
     split(spec, '+').into_iter().map(|text| part(spec, text.trim())).collect()
 }
 
-/// Refuses a name that [`parse`] does not read.
+/// Fails if [`parse`] cannot read the name.
 pub(crate) fn check_name(name: &'static str) -> Result<(), Error> {
     if is_name(name) { Ok(()) } else { Err(Error::Name { name }) }
 }
 
-/// Names of other suites, such as `kvpress:streaming_llm`, are kept as they are there.
+/// Underscores and colons are allowed for the names of other suites, such as `kvpress:streaming_llm`.
 fn is_name(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_:".contains(c);
     !text.is_empty() && text.chars().all(is_part)
@@ -73,7 +74,7 @@ fn part(spec: &str, text: &str) -> Result<Part, Error> {
     Ok(Part { name: name.into(), options })
 }
 
-/// Writes a part so that [`parse`] reads it back, its options in alphabetical order.
+/// Writes a part so that [`parse`] can read it, with its options in alphabetical order.
 pub(crate) fn write(name: &str, options: &toml::Table) -> String {
     if options.is_empty() {
         return name.to_owned();

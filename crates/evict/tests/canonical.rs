@@ -1,4 +1,5 @@
-//! A policy has one specification, however its options are written: rows are told apart by it.
+//! A policy has one canonical specification, regardless of how its options are written. Rows are identified
+//! by this specification.
 
 use bitkv_evict::{Policy, PolicyKind, Registry};
 
@@ -20,7 +21,7 @@ fn an_option_given_its_default_is_as_if_it_were_not_given() {
         for (key, value) in &method.options {
             assert_eq!(spec(&of(&format!("{{{key}={value}}}"))), of(""), "{key}={value}");
             options += 1;
-            // A number without a fraction may be written without a point.
+            // A whole number may be written without a decimal point.
             if let Some(whole) = value.strip_suffix(".0") {
                 assert_eq!(spec(&of(&format!("{{{key}={whole}}}"))), of(""), "{key}={whole}");
             }

@@ -1,5 +1,5 @@
-//! What must hold of every allocator joined to every scorer, and of every rule. The
-//! registries drive these tests, so a new method is tested the moment it is listed.
+//! Properties that must hold for every allocator joined to every scorer, and for every rule. The registry
+//! drives these tests, so a new method is tested as soon as it is listed.
 
 mod support;
 
@@ -22,7 +22,7 @@ fn ascending_and_cached(plan: &Plan) -> bool {
     })
 }
 
-/// The guard of the policies that `support` lists, told by their spec.
+/// Returns the guard of a policy that `support` lists, from its specification.
 fn guard_of(policy: &Policy) -> (usize, usize) {
     match policy.spec().split('+').next_back().unwrap() {
         spec if spec.contains("sinks=2") => (2, 3),
@@ -173,7 +173,7 @@ proptest! {
     }
 }
 
-/// A method that never does anything but what it is compared with is that method under another name.
+/// A method whose plans never differ from the plainest method is that method under another name.
 #[test]
 fn every_method_differs_from_the_plainest_on_some_cache() {
     let seen = drawn(48);
@@ -219,7 +219,7 @@ fn the_random_scorer_depends_on_its_seed_and_on_the_head() {
     for (a, b) in [((0, 0), (0, 1)), ((0, 0), (1, 0)), ((0, 1), (1, 0))] {
         assert_ne!(one.kept(a.0, a.1), one.kept(b.0, b.1));
     }
-    // Were the streams of neighbouring seeds one stream, their heads would trade places.
+    // If neighbouring seeds shared a stream, their heads would swap places.
     assert_ne!(one.kept(0, 1), two.kept(0, 0));
 }
 

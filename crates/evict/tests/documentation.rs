@@ -1,10 +1,10 @@
-//! `docs/POLICIES.md` lists what there is, and nothing else.
+//! `docs/POLICIES.md` lists every method and every preset, and nothing else.
 
 use std::{collections::BTreeSet, path::Path};
 
 use bitkv_evict::{PolicyKind, Registry};
 
-/// The first `count` cells, which are code, of each row of a section's table.
+/// Returns the first `count` cells, which are code, of each row of a section's table.
 fn rows(section: &str, count: usize) -> BTreeSet<Vec<String>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/POLICIES.md");
     let text = std::fs::read_to_string(path).unwrap();

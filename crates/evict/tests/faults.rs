@@ -1,4 +1,4 @@
-//! Methods with one fault each: the conformance checks find it, and nothing else.
+//! Methods with known faults: the conformance checks find these faults, and no others.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,7 +10,7 @@ use bitkv_evict::{
     method,
 };
 
-/// Declares a scorer with no options.
+/// Declares a scorer without options.
 macro_rules! scorer {
     ($type:ident, $name:literal, [$($need:expr)?], $score:expr $(, $more:item)*) => {
         method! {
@@ -31,7 +31,7 @@ macro_rules! scorer {
     };
 }
 
-/// Distance to the middle of the text, by a place for each row.
+/// Scores each row by its nearness to the middle of the text; `places` has the place of each row.
 fn nearness(places: impl Iterator<Item = usize>, tokens: usize, out: &mut [f32]) {
     out.iter_mut()
         .zip(places)
@@ -93,7 +93,7 @@ scorer!(Panicking, "panicking", [Need::Accumulated], |head, out| {
 });
 
 method! {
-    /// Divides by the best score of a head, and does not say so.
+    /// Divides by the best score of a head, and does not declare it.
     pub struct Secret {}
     "secret" from "these tests", "what it says"
 }
@@ -106,8 +106,8 @@ impl Allocator for Secret {
 }
 
 method! {
-    /// Divides by entropies that it does not declare, has no weight for the last head, and keeps a guard that
-    /// does not fit.
+    /// Divides by entropies that it does not declare, has no weight for the last head, and returns a guard
+    /// that does not fit.
     pub struct Careless {}
     "careless" from "these tests", "what it says"
 }
@@ -125,7 +125,7 @@ impl Allocator for Careless {
 }
 
 method! {
-    /// Keeps one token more than it is asked for, and says that it conserves its budget.
+    /// Keeps one token more than it is asked for, and declares that it conserves its budget.
     pub struct Generous {}
     "generous" from "these tests", "what it says"
 }
@@ -143,8 +143,8 @@ impl Rule for Generous {
 }
 
 method! {
-    /// Reads entropies that it does not declare, keeps what it kept in its first plan, and holds no token of some
-    /// heads.
+    /// Reads entropies that it does not declare, always keeps as many tokens as in its first plan, and keeps
+    /// no token of some heads.
     pub struct Sloppy {}
     "sloppy" from "these tests", "what it says"
 }

@@ -1,4 +1,4 @@
-//! What is said of options that a method does not have, and of values that mean nothing.
+//! The error messages for options that a method does not have, and for invalid values.
 
 use bitkv_evict::Policy;
 

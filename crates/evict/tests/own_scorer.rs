@@ -1,4 +1,4 @@
-//! The example of a scorer of one's own runs, and keeps what it says.
+//! The example `own_scorer` runs, and its scorer keeps the tokens that it should.
 
 use bitkv_evict::{Budget, Guard, Need, Policy, allocators::Uniform};
 
@@ -27,6 +27,6 @@ fn it_keeps_the_longest_values_of_a_real_model() {
         let evicted = (0..64).filter(|p| !kept.contains(p)).map(length).fold(0.0, f32::max);
         assert!(kept.len() == 8 && shortest > evicted, "KV head {head}: {shortest} and {evicted}");
     }
-    // The recorded observation is the same as when this plan was written down.
+    // The recorded observation has not changed since this plan was written down.
     assert_eq!(plan.kept(3, 1), [0, 3, 11, 26, 28, 37, 44, 57]);
 }

@@ -1,4 +1,4 @@
-//! Runs `testdata/plans.toml`, and checks that no listed method lacks a case.
+//! Runs the cases of `testdata/plans.toml`, and checks that every listed method has one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ struct Case {
     shape: Extent,
     policy: String,
     budget: f64,
-    /// The positions that each KV head holds; all of them where there is none.
+    /// The positions that each KV head holds; empty if every head holds every token.
     #[serde(default)]
     positions: Vec<Vec<u32>>,
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! The published figures, from the published per-head entropies.
+//! The published rules reproduce the published figures from the published entropies of each head.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use bitkv_evict::{
 
 const LARGE: Shape = Shape { layers: 24, query_heads: 16, kv_heads: 16, tokens: 2048, head_dim: 96 };
 
-/// Entropies in layer-major order, `None` where they were not published.
+/// Returns the entropies in bits in layer-major order; `None` for those that were not published.
 fn profile(file: &str) -> Vec<Option<f64>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/published").join(file);
     let text = std::fs::read_to_string(path).unwrap();
@@ -61,7 +61,8 @@ fn the_rules_give_opposite_orders() {
     let inverted = inverted_budgets(&entropy, 2.0);
     assert!(bitkv_stats::spearman(&entropy, &proportional).unwrap() > 0.95);
     assert!(bitkv_stats::spearman(&entropy, &inverted).unwrap() < -0.999);
-    // Unclipped here, the inverted rule does spend its budget; the other falls short of it.
+    // No share is clipped here, so the inverted rule does spend its budget; the other rule spends less than
+    // its budget.
     let mean = |parts: &[f64]| parts.iter().sum::<f64>() / parts.len() as f64;
     assert!((mean(&inverted) - 0.5).abs() < 1e-12);
     assert!(mean(&proportional_budgets(&entropy, 1.0)) < 0.85);

@@ -1,4 +1,4 @@
-//! What a plan is refused for, in one sentence each.
+//! The errors of planning, each one sentence.
 
 use bitkv_evict::{Budget, Error, Need, Observation, Policy, Shape};
 

@@ -1,4 +1,4 @@
-//! Registries and builders: what they take, what they refuse, and what they say then.
+//! Registries and builders: what they accept, what they refuse, and their error messages.
 
 use bitkv_evict::{
     Error, Guard, Head, Method, Policy, PolicyKind, Pooling, Preset, Registry, Role, Scorer,
@@ -7,7 +7,7 @@ use bitkv_evict::{
     scorers::{Critical, KeyDiff, Random, Recency, WindowAttention},
 };
 
-/// Declares a scorer that scores nothing, with the options given.
+/// Declares a scorer with the given options that writes no scores.
 macro_rules! scorer {
     ($type:ident, $name:literal, {$($option:ident: $value:ty = $default:expr $(=> $check:expr)?),*}) => {
         method! {
@@ -77,7 +77,7 @@ fn every_method_of_the_standard_registry_is_one_that_a_registry_takes() {
             .to_string()
             .contains("ALLOCATOR+SCORER with an allocator of uniform")
     );
-    // What is added to a copy is not in the original.
+    // Adding to a copy does not change the original.
     assert!(standard.clone().with_scorer::<Drawn>().is_ok() && standard.policy("uniform+drawn").is_err());
 }
 
@@ -88,7 +88,7 @@ fn presets_are_names_of_policies() {
     let registry = registry.with_preset(preset("mine", "uniform+drawn{recent=0}")).unwrap();
     assert_eq!(registry.policy("mine").unwrap().spec(), "uniform+drawn{recent=0}");
     assert_eq!(registry.presets().last().unwrap().name, "mine");
-    // Chance in a preset is seeded like any other.
+    // A random part of a preset is seeded like any other.
     assert_eq!(registry.seeded("mine", 5).unwrap().unwrap().spec(), "uniform+drawn{recent=0,seed=5}");
     let refused = |preset| registry.clone().with_preset(preset).unwrap_err().to_string();
     assert!(refused(preset("mine", "full")).starts_with("there is a preset named `mine` already"));

@@ -1,4 +1,4 @@
-//! What can be written as a policy, what is said of what cannot, and what is listed.
+//! Specifications of policies: what can be written, the errors for what cannot, and the listings.
 
 use std::collections::BTreeSet;
 
@@ -131,7 +131,7 @@ fn presets_stand_for_policies() {
     for preset in Registry::standard().presets() {
         let (named, spelt) = (policy(preset.name), policy(preset.spec));
         assert_eq!(named.explicit_spec(), spelt.explicit_spec());
-        // Alone, the name of a scorer or an allocator is no policy; that of a rule is one.
+        // On its own, the name of a scorer or an allocator is not a policy, but the name of a rule is.
         let hidden = registry().into_iter().any(|l| l.name == preset.name && l.kind == PolicyKind::Rule);
         assert!(!hidden, "{}", preset.name);
         assert!(!preset.source.is_empty());
@@ -225,7 +225,7 @@ fn the_registry_is_complete_and_tidy() {
         assert_eq!(listing.conserving, listing.kind != PolicyKind::Rule, "{}", listing.name);
         for common in ["sinks", "recent"] {
             let has = listing.options.iter().any(|(name, _)| name == common);
-            // A streaming head of `duo` has room for some of either.
+            // `duo` has options for the sinks and recent tokens of a streaming head.
             assert_eq!(
                 has,
                 listing.kind == PolicyKind::Scorer || listing.name == "duo",

@@ -1,11 +1,12 @@
-//! A scorer of your own beside those of this crate, on the keys and values that a real model has of a text.
+//! Defines a scorer, checks it, and plans with it and with scorers of this crate, on the keys and values of a
+//! real model for a text.
 
 pub(crate) mod observed;
 
 use bitkv_evict::{Budget, Head, Need, Planner, Registry, Scorer, conformance, method};
 
 method! {
-    /// Keeps the tokens whose values are long: what a token adds to the output is its value.
+    /// Keeps the tokens whose values are long: the value is what a token adds to the output.
     pub(crate) struct ValueNorm {}
     needs(self) [Need::Values];
     "value-norm" from "this example", "the tokens with the longest values", pools: false
@@ -19,10 +20,13 @@ impl Scorer for ValueNorm {
 }
 
 pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Each failure says what is wrong and what to change.
     assert_eq!(conformance::check_scorer(ValueNorm::default())?, []);
+    // A registry lets specifications name the scorer.
     let registry = Registry::standard().with_scorer::<ValueNorm>()?;
     let observed = observed::tiny_gqa()?;
     let (view, budget) = (observed.view(), Budget::fraction(0.25)?);
+    // A planner computes the scores of each scorer once.
     let planner = Planner::new(&view);
     for spec in ["uniform+value-norm", "adaptive+value-norm", "adaptive+key-norm"] {
         let plan = planner.plan(&registry.policy(spec)?, budget)?;

@@ -6,21 +6,22 @@ use serde::{Deserialize, Serialize};
 use super::compete;
 use crate::{Allocator, Division, checks};
 
-/// How a head that loses the competition is kept from losing everything.
+/// How a head that wins few tokens is kept from losing all of them.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Floor {
-    /// The best of every head, that part of the average share, do not compete: as in kvpress.
+    /// Every head keeps its best tokens without competing for them: `safeguard` times the average share, as
+    /// in kvpress.
     Safeguard,
-    /// Shares are that part of the average and the rest of what the head would win by
-    /// competing for everything: as in the original.
+    /// A share is `safeguard` times the average share, plus `1 - safeguard` times what the head would win if
+    /// it competed for every token, as in the paper.
     Linear,
 }
 
 method! {
-    /// The heads of a layer compete for its tokens by their scores; layers get the same.
+    /// The heads of a layer compete for the layer's tokens by score. Every layer gets the same budget.
     pub struct Adaptive {
-        /// By what a head is kept from losing everything.
+        /// How a head is kept from losing all its tokens.
         pub floor: Floor = Floor::Safeguard,
         /// The part of the average share that it has for certain, 0..=1.
         pub safeguard: f64 = 0.2 => checks::part,
@@ -48,7 +49,7 @@ impl Allocator for Adaptive {
 }
 
 impl Adaptive {
-    /// The shares of one layer's heads.
+    /// Returns the shares of the heads of one layer.
     fn divide(&self, scores: &[Vec<f32>], total: usize) -> Vec<f64> {
         let held: Vec<usize> = scores.iter().map(Vec::len).collect();
         let average = total as f64 / scores.len() as f64;
@@ -59,7 +60,7 @@ impl Adaptive {
                 won(0).map(|won| (1.0 - self.safeguard) * won + self.safeguard * average).collect()
             }
         };
-        // Rounded within the layer, so that rounding takes nothing to another.
+        // Shares are rounded within the layer, so that a layer takes no tokens from another layer.
         let shares = apportion_within(total, &weights, 1, &held);
         shares.map_or(weights, |shares| shares.into_iter().map(|share| share as f64).collect())
     }

@@ -4,13 +4,16 @@ use super::layers;
 use crate::{Allocator, Division, Head, Need, PastRows, Pooling, Reason, checks};
 
 method! {
-    /// More tokens to layers whose last queries attended widely and changeably. Every layer keeps a window; the
-    /// rest is divided in proportion to `H^(1/tau1) * V^(1/tau2)`. `H` is the entropy in nats of
-    /// all of a layer's attention before the window, `V` the sum over heads and tokens of its
-    /// variance over the queries. The original hands what a layer cannot hold to the others
-    /// evenly, this in proportion; it compresses layer by layer during the prefill, this afterwards.
+    /// Gives more tokens to layers whose last queries attended to many tokens, and to different ones from
+    /// query to query. Every layer keeps `window` tokens; the rest of the budget is divided in proportion to
+    /// `H^(1/tau1) * V^(1/tau2)`. `H` is the entropy in nats of all of a layer's attention before the window.
+    /// `V` is the variance of that attention over the queries, summed over heads and tokens.
+    ///
+    /// Tokens of the budget that a layer cannot hold go to the other layers: evenly in the original, in
+    /// proportion to their preferences here. The original compresses layer by layer during the prefill; here
+    /// the cache is compressed after the prefill.
     pub struct Cake {
-        /// How many of the last queries are asked; their tokens are kept in every layer.
+        /// The number of last queries that are read; their tokens are kept in every layer.
         pub window: usize = 32 => checks::window,
         /// The temperature of entropy.
         pub tau1: f64 = 1.6 => temperature,
@@ -41,7 +44,8 @@ impl Allocator for Cake {
             }
             entropy.max(0.0).ln() / self.tau1 + variance.ln() / self.tau2
         };
-        // As parts of the largest, which no temperature makes too large or too small for a number.
+        // Preferences are relative to the largest one, so that no temperature makes one overflow or all
+        // vanish.
         let logarithms: Vec<f64> = (0..shape.layers).map(preference).collect();
         let most = logarithms.iter().copied().fold(f64::MIN, f64::max);
         let preferences: Vec<f64> =
@@ -51,7 +55,8 @@ impl Allocator for Cake {
     }
 }
 
-/// Far below 1 the layer with the most takes all, and further below the powers have no number.
+/// Checks a temperature. With a low temperature the layer of the highest preference gets everything; below
+/// 0.001 the powers overflow.
 fn temperature(tau: &f64) -> Result<(), Reason> {
     checks::within(0.001..=f64::MAX, "a temperature is finite and at least 0.001")(tau)
 }

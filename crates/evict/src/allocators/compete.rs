@@ -1,4 +1,4 @@
-//! Competition of heads by their scores.
+//! Lets heads compete for tokens by score.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -29,7 +29,8 @@ pub(super) fn winners(scores: &[Vec<f32>], total: usize, safe: usize) -> Vec<usi
     won
 }
 
-/// One token after the other to the head that has the fewest, of those that have `equals` left.
+/// Gives the tokens of equal score one by one to the head that has won the fewest so far. `equals` is the
+/// number of such tokens in each head.
 fn share_equals(won: &mut [usize], mut equals: Vec<usize>, total: usize) {
     let mut left = total - won.iter().sum::<usize>();
     let waiting = (0..won.len()).filter(|&head| equals[head] > 0);
@@ -45,6 +46,7 @@ fn share_equals(won: &mut [usize], mut equals: Vec<usize>, total: usize) {
     }
 }
 
+/// Returns the scores without the `count` highest, in any order.
 fn without_best(scores: &[f32], count: usize) -> Vec<f32> {
     let mut scores = scores.to_vec();
     if count > 0 {
@@ -107,7 +109,7 @@ mod tests {
             let sorted: Vec<Vec<u8>> = sorted.collect();
             for (a, &winner) in won.iter().enumerate() {
                 for (b, &loser) in won.iter().enumerate() {
-                    // The worst unsafe winner of one head and the best loser of another.
+                    // The worst winner of one head, unless it is safe, and the best loser of another head.
                     if winner > safe && loser < sorted[b].len() {
                         prop_assert!(sorted[a][winner - 1] >= sorted[b][loser]);
                     }

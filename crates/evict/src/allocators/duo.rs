@@ -10,24 +10,27 @@ use crate::{Allocator, Division, Guard, Need, Observation, Reason, checks};
 pub enum By {
     /// A pattern file.
     Pattern,
-    /// How much of the last queries' attention falls on neither sinks nor recent tokens.
+    /// The heads with the highest fraction of the last queries' attention on tokens that are neither sinks
+    /// nor recent.
     Measured,
 }
 
 method! {
-    /// Every head has room for sinks and recent tokens; then the heads that are most for retrieval
-    /// keep all that they hold, one after the other, as long as the budget lasts. The original
-    /// has a whole number of such heads; here the last of them keeps what is left. A budget too
-    /// small for all sinks and recent tokens is divided evenly, and if the guard keeps as many sinks
-    /// as a streaming head has room for, they shrink in proportion to the share.
+    /// Every head gets room for sinks and recent tokens. Then the heads with the highest retrieval scores
+    /// keep all tokens that they hold, one head after the other, until the budget is spent.
+    ///
+    /// The original has a whole number of retrieval heads; here the last of them keeps the rest of the
+    /// budget. If the budget is too small for the sinks and recent tokens of all heads, it is divided evenly.
+    /// If the guard also asks for at least as many sinks as a streaming head has room for, the number of
+    /// sinks is lowered in proportion to the share.
     pub struct Duo {
         /// How retrieval heads are found.
         pub by: By = By::Pattern,
         /// First tokens that a streaming head has room for.
         pub sinks: usize = 64,
-        /// Last tokens that a streaming head has room for.
+        /// The number of last tokens that a streaming head has room for.
         pub recent: usize = 256,
-        /// How many of the last queries are asked, if it is measured.
+        /// The number of last queries that are read with `by='measured'`.
         pub window: usize = 32 => checks::window,
     }
     check Duo::has_room;

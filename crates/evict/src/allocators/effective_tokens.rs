@@ -3,9 +3,10 @@
 use crate::{Allocator, Division, Group, Need};
 
 method! {
-    /// In proportion to `2^H` of the head's calibrated entropy in bits: to how many tokens even
-    /// attention of that entropy would go. The entropy is a mean over rows; the mean of `2^H` over
-    /// them would be larger, the more so the more the rows differ.
+    /// Gives tokens in proportion to `2^H`, where `H` is the head's calibrated attention entropy in bits.
+    /// Attention that is spread evenly over `2^H` tokens has this entropy. `H` is a mean over attention rows;
+    /// the mean of `2^H` over the rows would be larger, and the difference grows with the differences between
+    /// the rows.
     pub struct EffectiveTokens {
         /// How the entropies of a group's query heads become one.
         pub group: Group = Group::Max,
@@ -20,7 +21,7 @@ method! {
 impl Allocator for EffectiveTokens {
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
         let entropy = division.entropy(self.group);
-        // Beside the widest head, so that no power overflows.
+        // Entropies are taken relative to the largest one, so that no power overflows.
         let widest = entropy.iter().copied().fold(0.0, f64::max);
         entropy.into_iter().map(|h| (h - widest).exp2()).collect()
     }

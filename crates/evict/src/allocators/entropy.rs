@@ -3,8 +3,8 @@
 use crate::{Allocator, Division, Group, Need};
 
 method! {
-    /// In proportion to the head's calibrated entropy: weight `H / mean(H)`. The published
-    /// proportional rule without its clamp, made to conserve the budget.
+    /// Gives tokens in proportion to the head's calibrated attention entropy: the weight is `H / mean(H)`.
+    /// This is the published proportional rule without its clamp, and it conserves the budget.
     pub struct Entropy {
         /// How the entropies of a group's query heads become one.
         pub group: Group = Group::Max,

@@ -2,13 +2,14 @@
 
 use crate::{Allocator, Division, Group, Need};
 
-/// Keeps the weight of a head of zero entropy finite: such a head gets at most eleven
-/// times the share of a head of one bit.
+/// Keeps the weight of a head of zero entropy finite: such a head gets at most eleven times the share of a
+/// head of one bit.
 const OFFSET_BITS: f64 = 0.1;
 
 method! {
-    /// In inverse proportion to the head's calibrated entropy: weight `1 / (H + 0.1)`, in
-    /// bits. The sign of the published verification script against that of `entropy`.
+    /// Gives tokens in inverse proportion to the head's calibrated attention entropy: the weight is
+    /// `1 / (H + 0.1)`, with `H` in bits. The published verification script has this sign, which is opposite
+    /// to that of `entropy`.
     pub struct EntropyInverse {
         /// How the entropies of a group's query heads become one.
         pub group: Group = Group::Max,

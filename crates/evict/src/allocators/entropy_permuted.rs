@@ -6,8 +6,8 @@ use super::entropy;
 use crate::{Allocator, Division, Group, Need};
 
 method! {
-    /// The weights of `entropy`, each dealt to a head that it does not belong to. A gain that
-    /// survives this comes from unequal shares, not from knowing which head is which.
+    /// Gives each head the weight that `entropy` computes for another head. If a gain survives this, it comes
+    /// from unequal shares and not from knowing which head is which.
     pub struct EntropyPermuted {
         /// How the entropies of a group's query heads become one.
         pub group: Group = Group::Max,

@@ -4,7 +4,7 @@ use super::compete;
 use crate::{Allocator, Division, checks};
 
 method! {
-    /// All heads of all layers compete for the whole budget by their scores.
+    /// All heads of all layers compete for the whole budget by score.
     pub struct Global {
         /// The part of the average share that every head has for certain, 0..=1.
         pub safeguard: f64 = 0.0 => checks::part,

@@ -4,10 +4,11 @@ use super::layers;
 use crate::{Allocator, Division, Need, checks};
 
 method! {
-    /// More tokens to heads that a score file calls important. Behind a window that every head keeps,
-    /// each has all but the part `1 / beta` of an even share for certain; those parts of all heads are
-    /// divided in proportion to their scores. A KV head has the sum of its query heads' scores
-    /// (the original stores one set of tokens for each query head).
+    /// Gives more tokens to heads that a score file calls important. Every head keeps `window` tokens. The
+    /// rest of an even share is split in two parts. Every head keeps the fraction `1 - 1 / beta` of it. The
+    /// remaining fractions, `1 / beta`, of all heads are pooled and divided in proportion to the scores of
+    /// the heads. The score of a KV head is the sum over its query heads, because a KV head stores one set of
+    /// tokens. The original stores one set for each query head.
     pub struct HeadScores {
         /// One over the part of the shares that is divided anew.
         pub beta: f64 = 1.01 => checks::within(1.0..=f64::MAX, "the part to divide, 1 / beta, is at most 1"),

@@ -1,4 +1,4 @@
-//! What allocators share that divide a budget among layers and give a layer's heads the same.
+//! Helpers of the allocators that divide a budget among layers and give all heads of a layer the same share.
 
 /// Each layer's tokens a head, for every head of it.
 pub(super) fn spread(layers: &[f64], kv_heads: usize) -> Vec<f64> {

@@ -4,12 +4,13 @@ use super::layers;
 use crate::{Allocator, Division, checks};
 
 method! {
-    /// Fewer tokens the higher the layer, in equal steps: after a window that every layer keeps, the
-    /// last layer has the average's part `1 / beta` and the first as much above the average as that is
-    /// below. Where the first would have more than there is, the line is flattened around its mean.
-    /// The original rounds each layer down and adds the window to the budget; this spends the budget.
+    /// Gives fewer tokens to later layers: budgets fall linearly with depth. Every layer first keeps `window`
+    /// tokens. If `average` is the rest of an even share, the last layer gets `average / beta` more tokens
+    /// and the first layer `2 * average - average / beta`. If the first layer would get more tokens than
+    /// there are, the line is flattened around its mean. The original rounds each layer down and adds the
+    /// window to the budget; this allocator spends the budget exactly.
     pub struct Pyramid {
-        /// How many times the last layer's share goes into the average one.
+        /// The average share divided by the share of the last layer.
         pub beta: f64 = 20.0 =>
             checks::within(1.0..=f64::MAX, "the last layer's share goes into the average at least once"),
         /// Tokens that every layer keeps.

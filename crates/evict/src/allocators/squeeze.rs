@@ -3,14 +3,15 @@
 use super::layers;
 use crate::{Allocator, Division, Need, checks};
 
-/// How many classes of layers there are.
+/// The number of classes of layers.
 const CLASSES: usize = 3;
 
 method! {
-    /// Fewer tokens to layers that change the residual stream little: layers are put in three classes
-    /// by the cosine of the stream before and after their attention; the class of the largest gets
-    /// the part `part` of an even share, the others what that leaves, evenly. The classes are
-    /// those of least squares, found exactly, where the original starts k-means by chance.
+    /// Gives fewer tokens to layers that change the residual stream little. Layers are put into three classes
+    /// by the cosine between the residual stream before and after their attention. The class with the highest
+    /// cosines gets the fraction `part` of an even share; the other layers share the rest evenly. The classes
+    /// minimise the squared distances to their means, found exactly; the original runs k-means from a random
+    /// start.
     pub struct Squeeze {
         /// What the layers that change least get of an even share, 0..=1.
         pub part: f64 = 0.3 => checks::part,
@@ -61,7 +62,7 @@ fn least_of_highest_class(numbers: &[f64]) -> f64 {
     sorted[best.1]
 }
 
-/// The squared distances to the mean.
+/// Returns the sum of squared distances to the mean.
 fn squares(numbers: &[f64]) -> f64 {
     let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
     numbers.iter().map(|x| (x - mean).powi(2)).sum()

@@ -3,11 +3,11 @@
 use crate::{Allocator, Division};
 
 method! {
-    /// The same for every head. The first `whole-layers` can be left whole; where they would leave less
-    /// than one token to a head of the others, nothing is.
+    /// Gives every head the same number of tokens. The first `whole-layers` layers can be kept whole. If that
+    /// would leave less than one token for each head of the other layers, no layer is kept whole.
     #[serde(rename_all = "kebab-case")]
     pub struct Uniform {
-        /// How many first layers keep all that they hold.
+        /// The number of first layers that keep every token that they hold.
         pub whole_layers: usize = 0,
     }
     "uniform" from "the usual baseline",

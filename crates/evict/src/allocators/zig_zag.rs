@@ -4,11 +4,12 @@ use super::layers;
 use crate::{Allocator, Division, Need, checks};
 
 method! {
-    /// More tokens to layers that need more of them to keep most of their attention: above a part
-    /// that every layer gets, in proportion to the mean over query heads of the fewest tokens that
-    /// make up `mass` of the last queries' mean attention.
+    /// Gives more tokens to layers that need more of them to keep most of their attention. Every layer gets
+    /// the fraction `least` of the average share. The rest is divided in proportion to the smallest number of
+    /// tokens that make up `mass` of the mean attention of the last queries, averaged over the layer's query
+    /// heads.
     pub struct ZigZag {
-        /// How many of the last queries are asked.
+        /// The number of last queries that are read.
         pub window: usize = 32 => checks::window,
         /// The part of attention to keep, 0..=1.
         pub mass: f64 = 0.9 => checks::part,
@@ -35,7 +36,8 @@ impl Allocator for ZigZag {
     }
 }
 
-/// How few of the numbers make up that part of their sum.
+/// Returns how many of the largest numbers of `row` are needed to make up the fraction `mass` of the sum of
+/// `row`.
 fn fewest(row: &[f32], mass: f64) -> usize {
     let mut sorted: Vec<f64> = row.iter().copied().map(f64::from).collect();
     sorted.sort_unstable_by(|a, b| b.total_cmp(a));

@@ -1,4 +1,4 @@
-//! What must hold of an allocator by itself.
+//! Checks of an allocator that is not joined to a scorer.
 
 use bitkv_stats::Rng;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Allocator, Division, Guard, Needs, Observation};
 
-/// The failures of an allocator; `needs` are those of everything around it.
+/// Returns the failures of an allocator. `needs` are the needs of all methods that are checked.
 pub(super) fn check(name: &str, allocator: &dyn Allocator, needs: &Needs) -> Vec<Failure> {
     findings(name, |findings| {
         guard(findings, allocator);

@@ -1,4 +1,4 @@
-//! Small random caches, with everything observed that a method might read.
+//! Small random caches, with observations of everything that a method might read.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,25 @@ use bitkv_stats::Rng;
 
 use crate::{Need, Needs, Observation, Shape, needs::Extent};
 
-/// What an observation borrows from.
+/// A cache with the data that an [`Observation`] borrows.
 #[derive(Clone, Debug)]
 pub(super) struct Cache {
-    /// What failures call it.
+    /// The name of the cache in failures.
     pub(super) name: &'static str,
     pub(super) shape: Shape,
-    /// Of each KV head; empty where every head holds every token.
+    /// The positions that each KV head holds; empty if every head holds every token.
     positions: Vec<Vec<u32>>,
     rows: BTreeMap<Need, Vec<Vec<f32>>>,
     numbers: BTreeMap<Need, Vec<f64>>,
 }
 
 const SMALL: Shape = Shape { layers: 2, query_heads: 4, kv_heads: 2, tokens: 24, head_dim: 4 };
-/// Longer than the windows that methods have by default.
+/// The shape of a cache that is longer than the default windows of all methods.
 pub(super) const LARGE: Shape = Shape { tokens: 192, ..SMALL };
 
 impl Cache {
-    /// Caches of several shapes: whole ones first, then one whose heads have evicted different tokens.
+    /// Returns caches of several shapes: whole caches first, then one whose heads have evicted different
+    /// tokens.
     pub(super) fn several(needs: &Needs) -> Vec<Cache> {
         let mut rng = Rng::new(1);
         let one_token = Shape { tokens: 1, ..SMALL };
@@ -38,7 +39,7 @@ impl Cache {
         ]
     }
 
-    /// The whole cache of [`LARGE`].
+    /// Returns a whole cache of shape [`LARGE`].
     pub(super) fn large(needs: &Needs) -> Cache {
         Cache::whole("a cache of 192 tokens", LARGE, needs, &mut Rng::new(2))
     }
@@ -54,7 +55,8 @@ impl Cache {
             let width = if let Extent::KvHeads(width) = need.extent(LARGE) { width } else { 1 };
             let fixed = matches!(need.extent(LARGE), Extent::Fixed(_));
             for row in rows.iter_mut() {
-                // As many are drawn for every set of positions, so that its tokens are the same.
+                // The count of numbers drawn does not depend on `positions`, so that the tokens are the same
+                // for every set of positions.
                 let token: Vec<f32> = (0..width).map(|_| rng.unit() as f32).collect();
                 match fixed {
                     true => row.iter_mut().for_each(|x| *x = rng.unit() as f32),
@@ -97,7 +99,7 @@ impl Cache {
             Extent::Fixed(count) | Extent::Numbers(count) => count,
             Extent::QueryHeads => held,
         };
-        // Keys and values have signs; attention, lengths and importance have none.
+        // Keys and values can be negative; attention, norms and importance cannot.
         let (scale, least) = if matches!(need, Need::Keys | Need::Values) { (6.0, -3.0) } else { (1.0, 0.0) };
         let mut row = |head: usize| -> Vec<f32> {
             let one = |_| number(rng, scale, least);
@@ -119,7 +121,7 @@ impl Cache {
         cache
     }
 
-    /// All of it, observed.
+    /// Returns an observation of the whole cache.
     pub(super) fn view(&self) -> Observation<'_> {
         let mut seen = Observation::new(self.shape);
         seen.positions = self.positions.iter().map(Vec::as_slice).collect();
@@ -129,7 +131,8 @@ impl Cache {
     }
 }
 
-/// Everything that the methods of this crate read by default; what others read comes in addition.
+/// Returns everything that the methods of this crate read by default. The needs of other methods are added to
+/// it.
 pub(super) fn usual_needs() -> Needs {
     Needs::from([
         Need::Keys,
@@ -150,7 +153,7 @@ pub(super) fn usual_needs() -> Needs {
     ])
 }
 
-/// A number of that scale above the least, or zero: zeros, and so ties, are common.
+/// Returns a random number between `least` and `least + scale`, or zero: zeros, and so ties, are common.
 fn number(rng: &mut Rng, scale: f64, least: f64) -> f32 {
     let drawn = scale * rng.unit() + least;
     if rng.unit() < 0.15 { 0.0 } else { drawn as f32 }

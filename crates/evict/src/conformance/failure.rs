@@ -1,45 +1,47 @@
-//! What is expected of methods, and how a failure is reported.
+//! The expectations that methods must meet, and the failures to meet them.
 
 use std::fmt;
 
-/// What must hold of a method or of a policy.
+/// Something that must hold for a method or a policy.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Expectation {
-    /// It does not panic.
+    /// The method does not panic.
     NoPanic,
     /// Scores are finite. Weights are finite and not negative.
     Finite,
-    /// The same cache is scored, weighed and planned the same every time.
+    /// Scoring, weighing and planning the same cache again gives the same result.
     Deterministic,
-    /// Every score is written that is not protected.
+    /// A scorer writes every score, except those of protected tokens.
     Written,
-    /// Nothing is read that the needs do not declare.
+    /// A method reads only the observations that its needs declare.
     DeclaredNeeds,
-    /// The option `pool` changes the scores of a method that has it and reads query heads, and of no other.
+    /// The option `pool` changes the scores of every scorer that has the option and reads query heads, and of
+    /// no other scorer.
     DeclaredPooling,
-    /// A token is known by its position and not by its row, which changes when others are evicted.
+    /// A score depends on the position of a token and not on its row, which changes when other tokens are
+    /// evicted.
     Positions,
-    /// Heads compete only by scores that differ among them.
+    /// Heads compete only by scores that differ between heads.
     Comparable,
     /// An allocator reads scores only if it declares that it compares heads.
     DeclaredComparison,
-    /// A fitted guard is within the guard and within the share.
+    /// The guard that an allocator fits to a share is not larger than the guard given or the share.
     Guard,
-    /// As many tokens are kept as the budget asks for.
+    /// A plan keeps exactly the number of tokens that the budget asks for.
     Budget,
-    /// Heads keep positions that they hold, ascending, and at least one.
+    /// Every head keeps at least one position, in ascending order, and only positions that it holds.
     HeldPositions,
-    /// A full budget keeps everything.
+    /// A plan for a full budget keeps everything.
     Everything,
     /// A plan does not depend on earlier plans of the same observation.
     Independent,
-    /// Some cache can be planned.
+    /// At least one cache can be planned.
     Plannable,
 }
 
 impl Expectation {
-    /// What was expected, as a clause.
+    /// Returns what was expected, as a clause.
     pub fn clause(self) -> &'static str {
         match self {
             Expectation::NoPanic => "it must not panic",
@@ -63,14 +65,15 @@ impl Expectation {
     }
 }
 
-/// An expectation that does not hold.
+/// An expectation that a method or a policy does not meet. It is displayed as one line that says what to
+/// change.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Failure {
-    /// The policy or the method that it is about, as a specification writes it.
+    /// The policy or the method, as a specification writes it.
     pub policy: String,
     /// What was expected.
     pub expectation: Expectation,
-    /// What was found, as a clause.
+    /// What was found instead and, if possible, what to change, as a clause.
     pub found: String,
 }
 
@@ -80,7 +83,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Failures that are found of one policy or method; of every expectation the first is kept.
+/// The failures of one policy or method. Only the first failure of each expectation is kept.
 #[derive(Debug)]
 pub(super) struct Findings {
     policy: String,
@@ -88,12 +91,12 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// None yet, of a policy or a method.
+    /// Returns findings without a failure.
     pub(super) fn new(policy: impl Into<String>) -> Findings {
         Findings { policy: policy.into(), failures: Vec::new() }
     }
 
-    /// Notes a failure where something does not hold.
+    /// Adds a failure unless `holds` is true.
     pub(super) fn expect(&mut self, expectation: Expectation, holds: bool, found: impl FnOnce() -> String) {
         if !holds && self.failures.iter().all(|failure| failure.expectation != expectation) {
             let (policy, found) = (self.policy.clone(), found());
@@ -106,10 +109,10 @@ impl Findings {
     }
 }
 
-/// What `check` finds of a policy or a method; a panic is a failure too.
+/// Returns the failures that `check` finds in a policy or a method. A panic is a failure too.
 pub(super) fn findings(policy: &str, check: impl FnOnce(&mut Findings)) -> Vec<Failure> {
     let mut findings = Findings::new(policy);
-    // After a panic only the findings made before it are read.
+    // After a panic, only the findings made before it are read.
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&mut findings)));
     if let Err(payload) = done {
         let text = payload.downcast_ref::<String>().map(String::as_str);

@@ -1,4 +1,4 @@
-//! What must hold of policies: allocators joined to scorers, and rules.
+//! Checks of policies: allocators joined to scorers, and rules.
 
 use super::{
     caches::Cache,
@@ -23,7 +23,7 @@ pub(super) fn check(policy: &Policy, needs: &Needs, planners: &[Planned<'_>]) ->
                         sets(findings, cache, view, &plan);
                         spent(findings, policy, cache, view, &plan, budget);
                     }
-                    // Rules plan whole caches, and may refuse others.
+                    // A rule plans whole caches only, and may refuse others.
                     Err(Error::Ragged { .. } | Error::Impossible { .. }) if is_rule => {}
                     Err(error) => findings.expect(Expectation::Plannable, false, || {
                         format!("{} has no plan: {error}", cache.name)
@@ -45,7 +45,7 @@ pub(super) struct Planned<'a> {
     pub(super) planner: Planner<'a>,
 }
 
-/// A third, two tokens, which most guards do not fit into, and everything.
+/// Returns three budgets: a third, two tokens (too few for most guards), and everything.
 fn budgets() -> Vec<Budget> {
     let parts = [Budget::fraction(0.33), Budget::tokens(2), Ok(Budget::FULL)];
     parts.into_iter().flatten().collect()
@@ -86,7 +86,7 @@ fn spent(
     findings.expect(Expectation::Budget, !policy.conserves() || kept == asked, || {
         format!("{kept} of {} were kept where {asked} were asked for", cache.name)
     });
-    // What a rule that does not conserve its budget keeps of a full one is its own affair.
+    // A rule that does not conserve its budget may keep less than everything.
     let everything = !policy.conserves() || !budget.is_full() || kept == held;
     findings.expect(Expectation::Everything, everything, || {
         format!("{kept} of {held} were kept of {}", cache.name)

@@ -1,4 +1,4 @@
-//! What must hold of a scorer by itself.
+//! Checks of a scorer that is not joined to an allocator.
 
 use super::{
     caches::{Cache, LARGE},
@@ -6,10 +6,10 @@ use super::{
 };
 use crate::{Head, Needs, Observation, Pooling, Scorer, entry::About, needs::Extent};
 
-/// How much two scores differ, relative to the larger, that are not called equal.
+/// The relative difference above which two scores are not equal.
 const APART: f32 = 1e-5;
 
-/// Tokens at either end whose neighbours are others after an eviction.
+/// The number of tokens at either end that are not compared, because an eviction changes their neighbours.
 const MARGIN: usize = 16;
 
 /// The failures of a scorer; `needs` are those of everything around it.
@@ -107,11 +107,13 @@ fn of_level_cache(scorer: &dyn Scorer, held: &[u32], needs: &Needs) -> Vec<Vec<f
     scores(scorer, &cache.view(), Pooling::Mean, 0.0)
 }
 
-/// Whether one of two tokens is clearly better before and clearly worse after.
+/// Returns whether one of two tokens scores clearly higher than the other before an eviction and clearly
+/// lower after it. `both` holds the scores of each token before and after the eviction.
 fn is_reversed(mut both: Vec<(f32, f32)>) -> bool {
     both.sort_by(|a, b| a.0.total_cmp(&b.0));
     let better = |a: f32, b: f32| a - b > APART * a.abs().max(b.abs());
-    // Of those clearly worse before than a token, none may be clearly better after; the best of them tells.
+    // A token that was clearly worse before must not be clearly better after. It is enough to compare the
+    // best of these tokens.
     let (mut best, mut passed) = (f32::NEG_INFINITY, 0);
     both.iter().any(|&(before, after)| {
         while better(before, both[passed].0) {
@@ -134,7 +136,7 @@ fn scores(scorer: &dyn Scorer, seen: &Observation<'_>, pool: Pooling, fill: f32)
     (0..seen.shape.all_kv_heads()).map(score).collect()
 }
 
-/// Whether scores are the same, bit for bit.
+/// Returns whether scores are the same, bit for bit.
 fn same(a: &[Vec<f32>], b: &[Vec<f32>]) -> bool {
     let bits = |scores: &[Vec<f32>]| -> Vec<Vec<u32>> {
         scores.iter().map(|row| row.iter().map(|score| score.to_bits()).collect()).collect()

@@ -1,18 +1,17 @@
-//! Attention that queries yet to come are expected to pay.
+//! The attention that future queries are expected to pay.
 
 use super::{mean_rotation::MeanRotation, sums::softmax};
 
-/// The mean and covariance of one head's queries, rotated to the positions at which queries
-/// are yet to come.
+/// The mean and covariance of the queries of one query head, rotated to the positions of future queries.
 pub struct QueryMoments {
     mean: Vec<f64>,
-    /// `[head_dim * head_dim]`, its columns one after another; empty when it is to be left out.
+    /// The covariance, `[head_dim * head_dim]`, in column-major order; empty if it is left out.
     covariance: Vec<f64>,
 }
 
 impl QueryMoments {
-    /// Of `moments` `[head_dim + head_dim * head_dim]` before rotary embedding: the mean, then
-    /// the biased covariance, which is left out on request.
+    /// Rotates `moments`, `[head_dim + head_dim * head_dim]`: the mean and then the biased covariance of the
+    /// queries before rotary embedding. If `covariance` is false, the covariance is left out.
     pub fn rotated(
         moments: &[f32],
         head_dim: usize,
@@ -24,11 +23,12 @@ impl QueryMoments {
         QueryMoments { mean: future.vector(mean), covariance }
     }
 
-    /// The logarithm of the mean of `exp(q.k / sqrt(d))` over normally distributed queries, for each of up to
-    /// [`TOGETHER`] keys `[keys * head_dim]`: all of them for each number of the covariance, which is larger than a cache.
+    /// Returns the logarithm of the mean of `exp(q.k / sqrt(d))` over normally distributed queries `q`, for
+    /// each of up to [`TOGETHER`] keys `[keys * head_dim]`. The keys are processed together because the
+    /// covariance is larger than a CPU cache: it is read once for all of them.
     fn log_weights(&self, keys: &[f32]) -> [f64; TOGETHER] {
         let dim = self.mean.len();
-        // By channel; keys that are not there are zeros.
+        // The keys are transposed to `[head_dim][TOGETHER]`; missing keys are zeros.
         let mut of_channel = vec![[0.0f64; TOGETHER]; dim];
         for (at, key) in keys.chunks_exact(dim).enumerate() {
             of_channel.iter_mut().zip(key).for_each(|(channel, &k)| channel[at] = f64::from(k));
@@ -52,17 +52,16 @@ impl QueryMoments {
     }
 }
 
-/// Rounding leaves a rotated covariance a little asymmetric.
+/// Returns the transposed matrix. A rotated covariance is not exactly symmetric because of rounding.
 fn transposed(matrix: &[f64], side: usize) -> Vec<f64> {
     (0..side).flat_map(|column| matrix.iter().skip(column).step_by(side)).copied().collect()
 }
 
-/// Keys that share a reading of the covariance.
+/// The number of keys for which the covariance is read once.
 const TOGETHER: usize = 8;
 
-/// The attention that one query head's queries yet to come are expected to pay to each of
-/// `keys` `[tokens * head_dim]`, as if they came from a normal distribution: `[tokens]`,
-/// which sums to 1.
+/// Returns the attention that the future queries of one query head are expected to pay to each of `keys`,
+/// `[tokens * head_dim]`, if the queries are normally distributed. The result is `[tokens]` and sums to 1.
 ///
 /// Source: Devoto et al. 2025 (Expected Attention), arXiv:2510.00636.
 pub fn expected_attention(queries: &QueryMoments, keys: &[f32]) -> Vec<f64> {

@@ -1,9 +1,9 @@
-//! How unlike the other keys each key is.
+//! How different each key is from the other keys.
 
 use super::sums::dot;
 
-/// How unlike the mean direction of all keys each key is: `-cos(k_j, mean_i k_i / |k_i|)`,
-/// `[tokens]` in -1..=1, of `keys` `[tokens * head_dim]`. A key of length 0 has a cosine of 0.
+/// Returns how different each of `keys`, `[tokens * head_dim]`, is from the mean direction of all keys:
+/// `-cos(k_j, mean_i k_i / |k_i|)`, `[tokens]` in -1..=1. The cosine of a key of length 0 is 0.
 ///
 /// Source: Park et al. 2025 (KeyDiff), arXiv:2504.15364.
 pub fn key_diff(keys: &[f32], head_dim: usize) -> Vec<f32> {
@@ -13,7 +13,7 @@ pub fn key_diff(keys: &[f32], head_dim: usize) -> Vec<f32> {
         let length = length(key).max(f64::MIN_POSITIVE);
         anchor.iter_mut().zip(key).for_each(|(a, &k)| *a += f64::from(k) / length);
     }
-    // The anchor's length needs no division by the number of keys: only its direction counts.
+    // The anchor is not divided by the number of keys, since only its direction matters.
     let anchor_length = anchor.iter().map(|a| a * a).sum::<f64>().sqrt();
     let cosine = |key: &[f32]| {
         let dot: f64 = key.iter().zip(&anchor).map(|(&k, a)| f64::from(k) * a).sum();

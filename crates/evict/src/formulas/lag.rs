@@ -1,11 +1,11 @@
-//! How unusual each token is beside the partition that follows.
+//! How unusual each token is compared with the next partition of the cache.
 
 use super::sums::softmax;
 
-/// How unusual each of `states` `[tokens * head_dim]` is beside the partition that follows it,
-/// `reference` `[any * head_dim]`: the standard deviation over channels (unbiased) of the state
-/// scaled to the reference's range of each channel, softmaxed over the tokens, `[tokens]`.
-/// A channel in which the reference has no range says nothing and counts as 0.
+/// Returns how unusual each of `states`, `[tokens * head_dim]`, is compared with the next partition,
+/// `reference`, `[reference_tokens * head_dim]`. Each channel is scaled by its range in the reference. The
+/// result, `[tokens]`, is the softmax over tokens of the unbiased standard deviation over channels. A channel
+/// that is constant in the reference counts as 0.
 ///
 /// Source: Liang et al. 2025 (LagKV), arXiv:2504.04704.
 fn lag_relative(states: &[f32], reference: &[f32], head_dim: usize) -> Vec<f32> {
@@ -24,10 +24,12 @@ fn lag_relative(states: &[f32], reference: &[f32], head_dim: usize) -> Vec<f32> 
     spreads.into_iter().map(|s| s as f32).collect()
 }
 
-/// How unusual each token is beside the partition that follows its own, the mean of keys and of values: the
-/// deviation over channels, scaled to the range of that partition, softmaxed over the tokens of its own. `keys` and
-/// `values` are `[tokens * head_dim]`, a partition has `lag` tokens; the result has every whole partition but the
-/// last, `[partitions - 1][lag]`.
+/// Returns how unusual each token is compared with the next partition: the mean of the scores of its key and
+/// its value. To score the keys of a partition, each channel is scaled by its range in the next partition;
+/// the score of a key is the softmax, over the tokens of its partition, of the standard deviation over
+/// channels. Values are scored in the same way. `keys` and `values` are `[tokens * head_dim]`, and a
+/// partition has `lag` tokens. The result has one row for every whole partition except the last,
+/// `[partitions - 1][lag]`.
 ///
 /// Source: Liang et al. 2025 (LagKV), arXiv:2504.04704.
 pub fn lag_scores(keys: &[f32], values: &[f32], head_dim: usize, lag: usize) -> Vec<Vec<f32>> {
@@ -40,7 +42,7 @@ pub fn lag_scores(keys: &[f32], values: &[f32], head_dim: usize, lag: usize) -> 
     partitions(keys).into_iter().zip(partitions(values)).map(mean).collect()
 }
 
-/// The rank of each score, from 0 for the lowest; of equal scores the first ranks lowest.
+/// Returns the rank of each score, from 0 for the lowest. If scores are equal, the first has the lowest rank.
 pub fn ranks(scores: &[f32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
@@ -49,7 +51,7 @@ pub fn ranks(scores: &[f32]) -> Vec<usize> {
     ranks
 }
 
-/// The standard deviation with `n - 1` in the denominator; 0 of a single number.
+/// Returns the standard deviation with `n - 1` in the denominator, or 0 for a single number.
 fn deviation(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;

@@ -1,11 +1,11 @@
-//! Rotary embedding on the mean over positions.
+//! The rotary embedding averaged over positions.
 
-/// The mean of the rotary embedding's matrices over a range of positions: what a query's
-/// mean and covariance become when it is not known at which of them it will be asked.
+/// The mean of the rotary embedding's rotation matrices over a range of positions. It rotates the mean and
+/// the covariance of queries whose exact position in the range is not known.
 ///
-/// Channel `i` is rotated with channel `i + head_dim / 2` by `position * theta^(-2i / head_dim)`.
-/// Frequencies and angles are rounded to `f32` where models in `f32` round them: at position
-/// 1000 that is already 1e-5 of a turn.
+/// Channel `i` is rotated with channel `i + head_dim / 2` by `position * theta^(-2i / head_dim)`. Frequencies
+/// and angles are rounded to `f32` as models in `f32` round them: at position 1000 that already makes a
+/// difference of 1e-5 of a turn.
 pub struct MeanRotation {
     cos: Vec<f64>,
     sin: Vec<f64>,
@@ -24,18 +24,18 @@ impl MeanRotation {
         MeanRotation { cos: all(f64::cos), sin: all(f64::sin) }
     }
 
-    /// `R x` of a vector `[head_dim]`.
+    /// Returns `R x` for a vector `x`, `[head_dim]`.
     pub fn vector(&self, x: &[f32]) -> Vec<f64> {
         let mut rotated: Vec<f64> = x.iter().copied().map(f64::from).collect();
         self.rotate(&mut rotated, 1);
         rotated
     }
 
-    /// `R C R^T` of a matrix `[head_dim * head_dim]`.
+    /// Returns `R C R^T` for a matrix `C`, `[head_dim * head_dim]`.
     pub fn matrix(&self, c: &[f32]) -> Vec<f64> {
         let dim = 2 * self.cos.len();
         let mut rotated: Vec<f64> = c.iter().copied().map(f64::from).collect();
-        // The columns, each of which is strided by a row, then the rows.
+        // The columns are rotated first; their elements are one row apart. Then the rows are rotated.
         (0..dim).for_each(|column| self.rotate(&mut rotated[column..], dim));
         rotated.chunks_exact_mut(dim).for_each(|row| self.rotate(row, 1));
         rotated

@@ -1,13 +1,13 @@
-//! Lengths and means of rows.
+//! Norms and means of rows.
 
 use super::sums::dot;
 
-/// Euclidean length of each of `rows` `[tokens * width]`, `[tokens]`.
+/// Returns the Euclidean length of each of `rows`, `[tokens * width]`, as `[tokens]`.
 pub fn row_norms(rows: &[f32], width: usize) -> Vec<f32> {
     rows.chunks_exact(width).map(|row| dot(row, row).sqrt() as f32).collect()
 }
 
-/// The mean of rows of equal length, such as those of a group's query heads.
+/// Returns the mean of rows of equal length, position by position, such as the rows of a group's query heads.
 pub fn mean_rows<R: AsRef<[f32]>>(rows: &[R]) -> Vec<f32> {
     let length = rows.first().map_or(0, |row| row.as_ref().len());
     let mean = |at: usize| {

@@ -1,7 +1,7 @@
-//! The centred mean over neighbours.
+//! Smoothing by the centred mean over neighbours.
 
-/// The centred mean over `kernel` (odd) neighbours of each number. Beyond both ends are zeros,
-/// and they count: torch's `avg_pool1d` divides by `kernel` everywhere.
+/// Returns, for each number, the mean of the `kernel` (odd) numbers around it. Numbers beyond both ends count
+/// as zeros, as in torch's `avg_pool1d`, which divides by `kernel` everywhere.
 pub fn smoothed(row: &[f32], kernel: usize) -> Vec<f32> {
     let reach = kernel / 2;
     let mean = |i: usize| {

@@ -1,8 +1,8 @@
-//! CriticalKV's scores.
+//! The scores of CriticalKV's two stages.
 
-/// CriticalKV's scores: `(score + epsilon) * norm`, where `norms` bound how much dropping a
-/// token can change the output; above all others, the positions that a first stage has
-/// already chosen by `scores` alone.
+/// Returns CriticalKV's scores, `(score + epsilon) * norm`, where `norms` bound how much evicting a token can
+/// change the output. The positions in `chosen`, which the first stage has chosen by `scores` alone, get the
+/// highest score.
 ///
 /// Source: Feng et al. 2025 (Identify Critical KV Cache), arXiv:2502.03805.
 pub fn two_stage(scores: &[f32], norms: &[f32], chosen: &[u32], epsilon: f32) -> Vec<f32> {

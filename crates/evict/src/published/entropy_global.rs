@@ -6,10 +6,11 @@ use super::parts::{mean, scale};
 use crate::{Budget, Group, Memo, Need, Observation, Plan, Reason, Rule, Shape, select};
 
 method! {
-    /// One budget for all heads and layers, and one order of importance for all tokens.
+    /// Keeps the same tokens in all heads and layers: all heads have the same budget, and all rank the tokens
+    /// in the same order.
     ///
-    /// The context length that the code takes its budget from is here that of the cache. Its
-    /// coefficient of variation is that of the query heads' entropies, as profiles record it.
+    /// The code takes the budget from a context length; here it is the length of the cache. The coefficient
+    /// of variation is computed over the entropies of the query heads, as in profiles.
     pub struct EntropyGlobal {}
     needs(self) [Need::Entropy];
     "entropy-global" from "microsoft/BitNet pull request 497, entropy_kv_cache.cpp",
@@ -28,12 +29,12 @@ impl Rule for EntropyGlobal {
     }
 }
 
-/// Cells that the published C++ keeps of a context of `shape.tokens`.
+/// Returns how many tokens the published C++ keeps of a context of `shape.tokens`.
 ///
-/// A KV head's entropy is the largest in its group, its budget
-/// `clamp(floor(tokens * keep * clamp(H / mean(H), 0.3, 2.5)), 1, tokens)`, a layer's
-/// budget the largest of its heads, and the budget of all the mean of the layers, rounded
-/// down. `entropy` holds `[layers * query_heads]` bits; `shape` must pass [`Shape::check`].
+/// The entropy of a KV head is the largest in its group. Its budget is
+/// `clamp(floor(tokens * keep * clamp(H / mean(H), 0.3, 2.5)), 1, tokens)`. The budget of a layer is the
+/// largest of its heads, and the budget of the cache is the mean over layers, rounded down. `entropy` holds
+/// bits, `[layers * query_heads]`; `shape` must pass [`Shape::check`].
 pub fn global_budget(shape: Shape, entropy: &[f64], keep: f64) -> usize {
     let tokens = shape.tokens;
     let entropy = Group::Max.over(entropy, shape.group());
@@ -46,10 +47,10 @@ pub fn global_budget(shape: Shape, entropy: &[f64], keep: f64) -> usize {
     layers.iter().sum::<usize>() / layers.len().max(1)
 }
 
-/// The importance that the published C++ gives each position: 1e10 to the first, else
-/// `exp(-2 * distance / (last * (1 + cv)))`, and 0.5 more within a tenth of the
-/// context. Beyond the first position it only ever rises, so that keeping the most
-/// important is StreamingLLM with one sink.
+/// Returns the importance that the published C++ gives each position, `[tokens]`. It is 1e10 for the first
+/// position and `exp(-2 * distance / (last * (1 + cv)))` for the others, plus 0.5 for the last tenth of the
+/// context. After the first position it only rises, so keeping the most important positions is StreamingLLM
+/// with one sink.
 pub fn importance(tokens: usize, cv: f64) -> Vec<f32> {
     let last = tokens.saturating_sub(1) as f64;
     let alpha = 2.0 / (last * (1.0 + cv));

@@ -3,12 +3,13 @@
 use super::parts::{best_of_rows, mean};
 use crate::{Budget, Memo, Need, Observation, Plan, Reason, Rule};
 
-/// Bounds on the part that a head keeps.
+/// Bounds of the fraction that a head keeps.
 const CLIP: (f64, f64) = (0.05, 1.0);
 
 method! {
-    /// Each query head keeps the best of the last query's own row, more where entropy is
-    /// *low*: the rule behind the published percentages. The first position is added on top.
+    /// Each query head keeps the tokens with the highest attention in the row of the last query, more of them
+    /// if its entropy is *low*. This rule produced the published percentages. The first position is kept in
+    /// addition.
     pub struct EntropyInverted {}
     needs(self) [Need::Entropy, Need::Window(1)];
     "entropy-inverted" from "microsoft/BitNet pull request 497, verify_kv_savings.py",
@@ -26,8 +27,8 @@ impl Rule for EntropyInverted {
     }
 }
 
-/// The part (0.05..1) of its row that each query head keeps at a compression of `ratio`
-/// (2 for half): `raw / mean(raw) / ratio` with `raw = 2 - (H - min) / (max - min)`.
+/// Returns the fraction (0.05..1) of its row that each query head keeps at a compression of `ratio` (2 keeps
+/// half): `raw / mean(raw) / ratio` with `raw = 2 - (H - min) / (max - min)`.
 pub fn inverted_budgets(entropy: &[f64], ratio: f64) -> Vec<f64> {
     let min = entropy.iter().copied().fold(f64::INFINITY, f64::min);
     let max = entropy.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -36,14 +37,15 @@ pub fn inverted_budgets(entropy: &[f64], ratio: f64) -> Vec<f64> {
     raw.iter().map(|raw| part(*raw, mean, ratio)).collect()
 }
 
-/// The smallest and the largest of [`inverted_budgets`] for heads whose entropies have
-/// this minimum, mean and maximum.
+/// Returns the smallest and the largest of [`inverted_budgets`] for heads whose entropies have this minimum,
+/// mean and maximum.
 pub fn inverted_range(min: f64, mean: f64, max: f64, ratio: f64) -> [f64; 2] {
     // `raw` is linear in the entropy, so its mean is that of the mean entropy.
     [max, min].map(|h| part(raw(h, min, max), raw(mean, min, max), ratio))
 }
 
-/// 2 for the head of lowest entropy, 1 for that of the highest; 2 where all are equal.
+/// Returns the raw weight of a head: 2 for the lowest entropy, 1 for the highest, and 2 if all entropies are
+/// equal.
 fn raw(entropy: f64, min: f64, max: f64) -> f64 {
     if max > min { 2.0 - (entropy - min) / (max - min) } else { 2.0 }
 }

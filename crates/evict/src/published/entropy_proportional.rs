@@ -4,8 +4,9 @@ use super::parts::{best_of_rows, mean, scale};
 use crate::{Budget, Memo, Need, Observation, Plan, Reason, Rule};
 
 method! {
-    /// Each query head keeps the best of the last query's own row, in proportion to its
-    /// entropy. No sinks and no recent tokens are forced, and the budget is not conserved.
+    /// Each query head keeps the tokens with the highest attention in the row of the last query, in
+    /// proportion to its entropy. It does not force sinks or recent tokens to be kept, and does not conserve
+    /// the budget.
     pub struct EntropyProportional {}
     needs(self) [Need::Entropy, Need::Window(1)];
     "entropy-proportional" from "SCJedi, entropy-adaptive-kv-cache (GPT-2 study)",
@@ -21,8 +22,8 @@ impl Rule for EntropyProportional {
     }
 }
 
-/// The part (0..1) of its row that each query head keeps:
-/// `min(1, keep * clamp(H / mean(H), 0.3, 2.5))`, entropies in bits.
+/// Returns the fraction (0..1) of its row that each query head keeps:
+/// `min(1, keep * clamp(H / mean(H), 0.3, 2.5))`, with entropies in bits.
 pub fn proportional_budgets(entropy: &[f64], keep: f64) -> Vec<f64> {
     let mean = mean(entropy);
     entropy.iter().map(|&h| (keep * scale(h, mean)).min(1.0)).collect()

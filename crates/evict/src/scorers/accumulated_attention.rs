@@ -3,11 +3,11 @@
 use crate::{Head, Need, Scorer, checks};
 
 method! {
-    /// Keeps the tokens that all queries so far together attended to most. The running sum favours
-    /// early tokens, which more queries could see; `normalised` takes that away.
+    /// Keeps the tokens that received the most attention from all queries so far. The sum favours early
+    /// tokens, because more queries could attend to them; `normalised` removes this bias.
     #[serde(rename_all = "kebab-case")]
     pub struct AccumulatedAttention {
-        /// Whether the sum is divided by the number of queries that could see the token.
+        /// Whether the sum is divided by the number of queries that could attend to the token.
         pub normalised: bool = false,
         /// The part of a head's share that its latest tokens have for certain, 0..=1. Heads compete
         /// without regard to it.

@@ -1,4 +1,4 @@
-//! A scorer named by an option of another.
+//! A scorer that is an option of another scorer.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::{
     spec::{self, Written},
 };
 
-/// Scorers that can be the first of two stages: their scores are never negative, so that a
-/// factor at least 0 keeps its sense, and they know nothing of the future.
+/// Returns the scorers that can be the first of two stages. Their scores are never negative, so that
+/// multiplying by a non-negative factor keeps its meaning, and they do not look ahead.
 fn bases() -> [Entry<dyn Scorer>; 6] {
     [
         Entry::scorer::<WindowAttention>(),
@@ -28,12 +28,12 @@ fn bases() -> [Entry<dyn Scorer>; 6] {
     ]
 }
 
-/// A scorer named by an option of another, such as `window-attention{window=64}`.
+/// A scorer that is an option of another scorer, such as `window-attention{window=64}`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Base {
     spec: String,
-    /// Whether it pools its group as the option `pool` says.
+    /// Whether the scorer pools its group by the option `pool`.
     pub(super) pools: bool,
     pub(super) scorer: Arc<dyn Scorer>,
 }
@@ -44,7 +44,7 @@ impl Base {
         Base { spec: S::NAME.into(), pools: S::POOLS, scorer: Arc::new(S::default()) }
     }
 
-    /// Its name, and its options where they are not the defaults.
+    /// Returns the name of the scorer, and the options that differ from their defaults.
     pub fn spec(&self) -> &str {
         &self.spec
     }

@@ -3,12 +3,13 @@
 use crate::{Head, Need, PastRows, Scorer, checks, formulas::smoothed};
 
 method! {
-    /// Keeps the tokens that the last queries attended to much or unevenly: mean plus `gamma` times
-    /// the variance over these queries, smoothed over neighbours; and the queries' own tokens.
+    /// Keeps the tokens that the last queries attended to strongly or unevenly. The score is the mean
+    /// attention plus `gamma` times its variance over these queries, smoothed over neighbours. The tokens of
+    /// these queries are kept too.
     pub struct CakeAttention {
-        /// How many of the last queries are asked.
+        /// The number of last queries that are read.
         pub window: usize = 32 => checks::window,
-        /// Width of the centred mean that smooths the scores; odd.
+        /// The width of the centred mean that smooths the scores; odd.
         pub kernel: usize = 5 => checks::odd_kernel,
         /// The weight of the variance.
         pub gamma: f64 = 200.0 => checks::within(0.0..=f64::MAX, "a weight is finite, and not negative"),

@@ -4,9 +4,9 @@ use super::{base::Base, output_norm::OutputNorm, window_attention::WindowAttenti
 use crate::{Head, Scorer, checks, formulas::two_stage, select};
 
 method! {
-    /// Fills the first part of a head's share by another scorer's scores and the rest by these
-    /// scores times how much the token's value can change the output. Heads compete by the
-    /// scores of the first stage.
+    /// Fills a head's share in two stages. The first stage keeps the best tokens of another scorer. The
+    /// second stage multiplies these scores by a norm that says how much the token's value can change the
+    /// output. Allocators compare heads by the scores of the first stage.
     #[serde(rename_all = "kebab-case")]
     pub struct Critical {
         /// The scorer of the first stage, with its own options.

@@ -4,20 +4,22 @@ use super::output_norm::OutputNorm;
 use crate::{Head, Need, PastRows, Scorer, checks, formulas::smoothed, select};
 
 method! {
-    /// Keeps the tokens that any of the last queries, of any query head of the group, attended to
-    /// much: the worst case where others take the mean. No token is scored below the head's mean.
-    /// Scores are multiplied by how long the value's output is beside those of the layer's other
-    /// heads: a layer of one KV head ranks by attention alone.
+    /// Keeps the tokens that any of the last queries, of any query head of the group, attended to strongly.
+    /// Other scorers take the mean over these queries; this one takes the maximum, the worst case. No token
+    /// is scored below the mean of its head. Scores are multiplied by the norm of the value's output relative
+    /// to the mean of the layer, so a layer with one KV head ranks by attention alone.
     ///
-    /// Before all others come the tokens most attended to on average, fewer than it takes to reach
-    /// `mass` less what the `window` tokens before the window receive, on average over the layer. Its
-    /// authors' code takes these tokens for the window's own. An average head has room for them.
+    /// The tokens that receive the most attention on average are promoted before all others, as long as
+    /// together they stay below a bar. The bar is `mass` minus the attention that the `window` tokens before
+    /// the window receive, averaged over the layer. The authors' code mistakes these tokens for those of the
+    /// window itself, and this scorer reproduces that. It promotes at most as many tokens as an average head
+    /// has room for.
     pub struct Defensive {
-        /// How many of the last queries are asked.
+        /// The number of last queries that are read.
         pub window: usize = 32 => checks::window,
-        /// Width of the centred mean that smooths each query's attention; odd.
+        /// The width of the centred mean that smooths the attention of each query; odd.
         pub kernel: usize = 5 => checks::odd_kernel,
-        /// Which length of the value's output.
+        /// Which norm of the value's output is used.
         pub norm: OutputNorm = OutputNorm::SubNorm,
         /// The part of the mean attention whose tokens come first, 0..=1.
         pub mass: f64 = 0.9 => checks::part,
@@ -67,7 +69,7 @@ impl Scorer for Defensive {
         let (past, room) = (head.held().saturating_sub(self.window), count.saturating_sub(self.window));
         let mut first: Vec<usize> = (0..past).filter(|&at| scores[at].is_infinite()).collect();
         if first.len() > room {
-            // A share below the average has room for some of those that come first.
+            // A share below the average has room for only some of the promoted tokens.
             let mean = mean_attention(&PastRows::new(head, self.window));
             first.sort_by(|&a, &b| mean[b].total_cmp(&mean[a]).then(b.cmp(&a)));
             first[room..].iter().for_each(|&at| scores[at] = f32::MAX);
@@ -75,7 +77,7 @@ impl Scorer for Defensive {
     }
 }
 
-/// The smoothed row, brought back to the sum that it had before.
+/// Returns the smoothed row, rescaled to the sum of `row`.
 fn rescaled(row: &[f32], kernel: usize) -> impl Iterator<Item = f64> {
     let sum = |row: &[f32]| row.iter().copied().map(f64::from).sum::<f64>();
     let smooth = smoothed(row, kernel);
@@ -83,7 +85,7 @@ fn rescaled(row: &[f32], kernel: usize) -> impl Iterator<Item = f64> {
     smooth.into_iter().map(move |a| f64::from(a) * factor)
 }
 
-/// Mean attention over the group and the queries for each token before the window.
+/// Returns the mean attention over the group and the queries for each token before the window.
 fn mean_attention(group: &[PastRows<'_>]) -> Vec<f32> {
     let heads = group.len() as f64;
     let mut mean: Vec<f64> = Vec::new();
@@ -95,7 +97,7 @@ fn mean_attention(group: &[PastRows<'_>]) -> Vec<f32> {
     mean.into_iter().map(|m| m as f32).collect()
 }
 
-/// What falls on the `window` tokens before the window, on average over the layer's query heads.
+/// Returns the attention to the `window` tokens before the window, averaged over the layer's query heads.
 fn mass_before_window(head: &Head<'_>, window: usize) -> f64 {
     let rows: Vec<PastRows<'_>> = head.of_layer().flat_map(|head| PastRows::new(&head, window)).collect();
     rows.iter().map(|rows| rows.mass_of_last(window)).sum::<f64>() / rows.len() as f64

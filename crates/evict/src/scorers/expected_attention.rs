@@ -6,15 +6,15 @@ use crate::{
 };
 
 method! {
-    /// Keeps the tokens that queries yet to come are expected to attend to, if they are distributed
-    /// normally with the moments of the queries so far, times the length of their values.
+    /// Keeps the tokens that future queries are expected to attend to, times the length of their values.
+    /// Future queries are taken to be normally distributed with the moments of the queries so far.
     #[serde(rename_all = "kebab-case")]
     pub struct ExpectedAttention {
         /// Over how many positions to come the rotation is averaged.
         pub future: usize = 512 => checks::within(1.., "there must be a position to come"),
         /// How many first positions are no part of the moments nor of the softmax; they are kept first.
         pub skip: usize = 4,
-        /// Whether the covariance of the queries counts besides their mean.
+        /// Whether the covariance of the queries is used in addition to their mean.
         pub covariance: bool = true,
         /// Whether expected attention is multiplied by the length of the value.
         pub value_norm: bool = true,

@@ -3,8 +3,8 @@
 use crate::{Head, Need, Scorer, formulas};
 
 method! {
-    /// Keeps the tokens whose keys point away from the mean direction of all keys: what looks like
-    /// every other key adds little.
+    /// Keeps the tokens whose keys point away from the mean direction of all keys: a token whose key is like
+    /// every other adds little.
     pub struct KeyDiff {}
     needs(self) [Need::Keys];
     "key-diff" from "Park et al. 2025 (KeyDiff), arXiv:2504.15364",

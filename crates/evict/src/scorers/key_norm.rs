@@ -3,8 +3,7 @@
 use crate::{Head, Need, Scorer};
 
 method! {
-    /// Keeps the tokens whose keys are short: in trained models a short key tends to attract
-    /// attention.
+    /// Keeps the tokens with short keys: in trained models, a short key tends to attract attention.
     pub struct KeyNorm {}
     needs(self) [Need::Keys];
     "key-norm" from "Devoto et al. 2024, arXiv:2406.11430",

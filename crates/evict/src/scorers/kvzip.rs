@@ -3,8 +3,8 @@
 use crate::{Head, Need, Scorer};
 
 method! {
-    /// Keeps the tokens that are attended to when the context is repeated word by word: what that
-    /// does not look at, no answer needs.
+    /// Keeps the tokens that are attended to when the context is repeated word by word. A token that the
+    /// repetition does not attend to is assumed to be needed by no answer.
     pub struct Kvzip {}
     needs(self) [Need::Reconstruction];
     "kvzip" from "Kim et al. 2025 (KVzip), arXiv:2505.23416",

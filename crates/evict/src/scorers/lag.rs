@@ -6,17 +6,18 @@ use crate::{
 };
 
 method! {
-    /// Keeps, of each partition of the cache, the tokens whose keys and values are unusual beside the
-    /// partition after it. The last whole partition and what follows it come first, the latest
-    /// of them before all. A cache of fewer than two partitions is evicted by recency. Ranks within a
-    /// partition leave the same number of each, one more of the later where that does not divide.
+    /// Keeps, in each partition of the cache, the tokens whose keys and values are unusual compared with the
+    /// next partition. The last whole partition and the tokens after it are kept first, starting with the
+    /// latest token. A cache of fewer than two partitions is evicted by recency. Because tokens are ranked
+    /// within their partition, every partition keeps the same number of tokens; if the number does not divide
+    /// evenly, later partitions keep one more.
     #[serde(rename_all = "kebab-case")]
     pub struct Lag {
-        /// Tokens in a partition.
+        /// The number of tokens in a partition.
         pub lag: usize = 128 => checks::within(1.., "a partition has at least one token"),
-        /// How many of the first tokens held are in no partition.
+        /// The number of first tokens held that belong to no partition.
         pub skip: usize = 4,
-        /// Whether partitions compete by their scores instead of giving up the same part each.
+        /// Whether partitions compete by their scores. If not, each loses the same fraction.
         pub cross_scoring: bool = false,
     }
     needs(self) [Need::Keys, Need::Values];
@@ -37,7 +38,7 @@ impl Scorer for Lag {
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
         let (held, dim) = (head.held(), head.head_dim());
-        // Scores and ranks stay below 1; of equal scores the later token is kept.
+        // Scores and ranks stay below 1. If scores are equal, the later token is kept.
         out.fill(1.0);
         if held < self.skip.saturating_add(self.lag.saturating_mul(2)) {
             let recency = |(i, s): (usize, &mut f32)| *s = (i - self.skip) as f32 / held as f32;

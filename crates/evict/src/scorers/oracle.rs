@@ -3,9 +3,9 @@
 use crate::{Head, Need, Scorer};
 
 method! {
-    /// Keeps the tokens that the queries yet to come will attend to most: no method, as none can know
-    /// them. With uniform shares no other choice retains more of the attention that it pools over the
-    /// group; it bounds neither other allocators nor how far outputs diverge.
+    /// Keeps the tokens that the queries of the continuation will attend to most. It is not a method, because
+    /// no cache can know these queries. With uniform shares, no other choice retains more of their attention,
+    /// pooled over the group. This does not bound other allocators, nor the divergence of outputs.
     pub struct Oracle {}
     needs(self) [Need::Future];
     "oracle" from "control of this suite",

@@ -1,23 +1,23 @@
-//! How long the output of a value is.
+//! The norm of a value's output, which scorers weigh attention with.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Head, Need, formulas::mean_rows};
 
-/// Which length of a value's output says how much dropping its token can change the output.
+/// Which norm of a value's output measures how much evicting its token can change the output.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutputNorm {
-    /// Of the value times the gain of the norm that BitNet has before the output
-    /// projection. That norm's scale depends on the whole output and is left out: it is the
-    /// same for all tokens.
+    /// The norm of the value times the gain of the norm that BitNet has before the output projection. The
+    /// scale of BitNet's norm depends on the whole output and is left out, since it is the same for all
+    /// tokens.
     SubNorm,
-    /// Of the value as it is, as in models without such a norm.
+    /// The norm of the value without that gain, as in models without such a norm.
     Plain,
 }
 
 impl OutputNorm {
-    /// What it reads.
+    /// Returns the need that the norm is read from.
     pub(super) fn need(self) -> Need {
         match self {
             OutputNorm::SubNorm => Need::SubNormOutputNorms,

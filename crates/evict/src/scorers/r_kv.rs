@@ -4,28 +4,29 @@ use super::smooth::Smooth;
 use crate::{Head, Need, PastRows, Scorer, checks};
 
 method! {
-    /// Keeps the tokens that the last queries attended to and whose keys say what no others do:
-    /// `lambda * importance - (1 - lambda) * redundancy`; and the queries' own tokens.
+    /// Keeps the tokens that the last queries attended to and whose keys are not redundant:
+    /// `lambda * importance - (1 - lambda) * redundancy`. The tokens of these queries are kept too.
     ///
-    /// Importance: each query's attention before the window, its maximum over the group brought to a
-    /// sum of 1, the mean over queries, then the maximum over neighbours. Redundancy: the softmax over
-    /// tokens of the mean cosine between a key and all others, where of its near-duplicates (cosines
-    /// above `threshold`) every key spares the `spared` latest.
+    /// Importance is computed from the attention before the window. For each query, take the maximum over the
+    /// group and rescale it to a sum of 1; then take the mean over queries, and the maximum over neighbours.
     ///
-    /// The authors' code takes the group's maximum before the softmax, of the products of queries and
-    /// keys. With one query head a group that is the same; with more, this compares probabilities,
-    /// each relative to its own head's sum, and may rank otherwise. `threshold` and `spared` are of
-    /// that code, which spares the first token too where a key has no near-duplicate.
+    /// Redundancy is the softmax over tokens of the mean cosine between a key and all others. Near-duplicates
+    /// are keys with a cosine above `threshold`; each key leaves out its `spared` latest near-duplicates.
+    ///
+    /// The authors' code takes the maximum over the group before the softmax, of the products of queries and
+    /// keys. With one query head per group that is the same. With more, this scorer compares probabilities,
+    /// each relative to the sum of its own head, and may rank differently. `threshold` and `spared` come from
+    /// that code, which also spares the first token if a key has no near-duplicate.
     pub struct RKv {
-        /// How many of the last queries are asked.
+        /// The number of last queries that are read.
         pub window: usize = 8 => checks::window,
-        /// Over how many neighbours, with the token itself, the maximum is taken; odd.
+        /// The number of neighbours, including the token itself, over which the maximum is taken; odd.
         pub kernel: usize = 7 => checks::odd_kernel,
         /// The weight of importance, 0..=1.
         pub lambda: f64 = 0.1 => checks::part,
         /// The cosine above which keys are near-duplicates.
         pub threshold: f64 = 0.5 => checks::within(-1.0..=1.0, "a cosine is between -1 and 1"),
-        /// How many of its near-duplicates each key spares.
+        /// The number of latest near-duplicates that each key leaves out of its redundancy.
         pub spared: usize = 1,
     }
     needs(self) [Need::Keys, Need::WindowRows(self.window)];
@@ -54,7 +55,7 @@ impl Scorer for RKv {
     }
 }
 
-/// Of each token before the window.
+/// Returns the importance of each token before the window.
 fn importance(group: &[PastRows<'_>], kernel: usize) -> Vec<f32> {
     let mut heads: Vec<_> = group.iter().map(PastRows::iter).collect();
     let (mut mean, mut queries) = (Vec::<f64>::new(), 0.0);
@@ -71,7 +72,7 @@ fn importance(group: &[PastRows<'_>], kernel: usize) -> Vec<f32> {
     Smooth::Max.over(&mean, kernel)
 }
 
-/// Of each key.
+/// Returns the redundancy of each key, `[held]`.
 fn redundancy(keys: &[f32], dim: usize, threshold: f64, spared: usize) -> Vec<f64> {
     let units: Vec<Vec<f32>> = keys.chunks_exact(dim).map(unit).collect();
     let mut sum = vec![0.0f64; dim];
@@ -90,12 +91,14 @@ fn redundancy(keys: &[f32], dim: usize, threshold: f64, spared: usize) -> Vec<f6
     softmax(cosines.into_iter().map(|c| c / count).collect())
 }
 
+/// Returns the key divided by its length.
 fn unit(key: &[f32]) -> Vec<f32> {
     let length = key.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt() + 1e-8;
     key.iter().map(|&x| (f64::from(x) / length) as f32).collect()
 }
 
-/// In eight sums side by side, as there may be a product for every pair of keys.
+/// Returns the dot product. It sums eight products in parallel, because it may be called for every pair of
+/// keys.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0.0f32; 8];

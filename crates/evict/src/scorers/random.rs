@@ -5,9 +5,9 @@ use bitkv_stats::Rng;
 use crate::{Head, Scorer};
 
 method! {
-    /// Keeps tokens by chance, each head its own: what any method must beat.
+    /// Keeps tokens drawn at random, independently in each head. Any method must beat it.
     pub struct Random {
-        /// Which chance.
+        /// The seed of the random numbers.
         pub seed: u64 = 0,
     }
     "random" from "control of this suite",
@@ -21,7 +21,7 @@ impl Scorer for Random {
     }
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
-        // Mixed twice, so that the streams of neighbouring seeds and heads do not overlap.
+        // The seed is mixed twice, so that the streams of neighbouring seeds and heads do not overlap.
         let seed = Rng::new(self.seed).next_u64() ^ head.index as u64;
         let mut rng = Rng::new(Rng::new(seed).next_u64());
         // A token keeps its score when more of the cache is evicted.

@@ -3,7 +3,8 @@
 use crate::{Head, Scorer};
 
 method! {
-    /// Keeps the latest tokens. With the guard's sinks this is StreamingLLM, at true positions.
+    /// Keeps the latest tokens. With the sinks of the guard this is StreamingLLM, except that tokens keep
+    /// their true positions.
     pub struct Recency {}
     "recency" from "Xiao et al. 2023 (StreamingLLM), arXiv:2309.17453",
     "the latest tokens",
@@ -17,7 +18,7 @@ impl Scorer for Recency {
     }
 
     fn score(&self, _: &Head<'_>, out: &mut [f32]) {
-        // Of positions that an f32 cannot tell apart, selection keeps the later anyway.
+        // Selection keeps the later of two positions that are equal in f32.
         out.iter_mut().enumerate().for_each(|(i, s)| *s = i as f32);
     }
 }

@@ -1,4 +1,4 @@
-//! Smoothing over neighbouring tokens.
+//! How scorers smooth attention over neighbouring tokens.
 
 use serde::{Deserialize, Serialize};
 

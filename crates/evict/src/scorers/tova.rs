@@ -3,8 +3,8 @@
 use crate::{Head, Need, Scorer};
 
 method! {
-    /// Keeps the tokens that the last query attended to, on average over all query heads of the
-    /// layer: one ranking for the whole layer. The last token competes like any other.
+    /// Keeps the tokens that the last query attended to, averaged over all query heads of the layer: the
+    /// whole layer has one ranking. The last token is not protected.
     pub struct Tova {}
     needs(self) [Need::Window(1)];
     "tova" from "Oren et al. 2024 (TOVA), arXiv:2401.06104",

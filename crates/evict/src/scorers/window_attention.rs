@@ -4,13 +4,12 @@ use super::smooth::Smooth;
 use crate::{Head, Need, Scorer, checks};
 
 method! {
-    /// Keeps the tokens that the last queries attended to, smoothed over neighbours, and the
-    /// tokens of those queries themselves. A context no longer than the window is all
-    /// window, and its latest tokens are kept.
+    /// Keeps the tokens that the last queries attended to, smoothed over neighbours, and the tokens of those
+    /// queries. In a context that is not longer than the window, it keeps the latest tokens.
     pub struct WindowAttention {
-        /// How many of the last queries are asked.
+        /// The number of last queries that are read.
         pub window: usize = 32 => checks::window,
-        /// How many neighbours, with the token itself, smooth their attention; odd.
+        /// The number of neighbours, including the token itself, over which attention is smoothed; odd.
         pub kernel: usize = 5 => checks::odd_kernel,
         /// By what the neighbours smooth it.
         pub smooth: Smooth = Smooth::Mean,
@@ -28,8 +27,8 @@ impl Scorer for WindowAttention {
     }
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
-        // The window's own columns are no part of what is smoothed: like the outside
-        // of the context they count as zeros, as in torch's `avg_pool1d`.
+        // The columns of the window itself are not smoothed: like the positions beyond the context, they
+        // count as zeros, as in torch's `avg_pool1d`.
         let row = head.pooled(Need::Window(self.window));
         let past = row.len().saturating_sub(self.window);
         out[..past].copy_from_slice(&self.smooth.over(&row[..past], self.kernel));

@@ -1,4 +1,4 @@
-//! Observations drawn by proptest, and the policies that every test goes through.
+//! Random observations, and the policies that every test uses.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,11 +8,11 @@ use std::{
 use bitkv_evict::{Error, Need, Needs, Observation, Policy, PolicyKind, Registry, Shape};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
-/// What an [`Observation`] borrows from.
+/// The data that an [`Observation`] borrows.
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
     pub(crate) shape: Shape,
-    /// None where every head holds every token.
+    /// The positions that each KV head holds; empty if every head holds every token.
     pub(crate) positions: Vec<Vec<u32>>,
     pub(crate) rows: BTreeMap<Need, Vec<Vec<f32>>>,
     pub(crate) numbers: BTreeMap<Need, Vec<f64>>,
@@ -37,7 +37,7 @@ impl Observed {
     }
 }
 
-/// Everything that a listed policy reads with the options given here.
+/// Returns everything that the policies of [`composed`] and [`rules`] read.
 pub(crate) fn all_needs() -> Needs {
     composed().iter().chain(rules()).fold(Needs::default(), |needs, policy| needs.union(policy.needs()))
 }
@@ -114,15 +114,15 @@ fn is_of_kv_heads(need: Need) -> bool {
 fn row(need: Need, held: usize, shape: Shape, draw: &mut impl FnMut(usize) -> Vec<f32>) -> Vec<f32> {
     match need {
         Need::Keys | Need::Values => draw(held * HEAD_DIM).into_iter().map(|x| 6.0 * x - 3.0).collect(),
-        // As many queries as a context of so many tokens has.
+        // A context has no more queries than tokens.
         Need::WindowRows(window) => draw(held * window.min(shape.tokens)),
         Need::QueryMoments(_) => draw(HEAD_DIM + HEAD_DIM * HEAD_DIM),
         _ => draw(held),
     }
 }
 
-/// Every allocator joined to every scorer, as listed; each allocator to one scorer and each scorer
-/// to one allocator with another guard and pooling; and every other choice that options offer.
+/// Returns every allocator joined to every scorer, as listed; each allocator with one scorer, and each scorer
+/// with one allocator, with other guards and pooling; and every other choice that options offer.
 pub(crate) fn composed() -> &'static [Policy] {
     static COMPOSED: LazyLock<Vec<Policy>> = LazyLock::new(|| {
         let (all_allocators, all_scorers) = (names(PolicyKind::Allocator), names(PolicyKind::Scorer));
@@ -142,7 +142,7 @@ pub(crate) fn composed() -> &'static [Policy] {
 fn meant(spec: &str) -> Option<Policy> {
     match Policy::parse(spec) {
         Err(Error::Meaningless { .. }) => None,
-        // Some scorers have a pooling of their own.
+        // Some scorers do not have the option `pool`.
         Err(Error::UnknownOption { option, .. }) if option == "pool" => {
             meant(&format!("{}}}", spec.split(",pool").next().unwrap()))
         }
@@ -152,7 +152,7 @@ fn meant(spec: &str) -> Option<Policy> {
 
 const OPTIONS: [&str; 2] = ["{sinks=2,recent=3,pool='max'}", "{sinks=0,recent=0,pool='sum'}"];
 
-/// Small windows and partitions besides, so that small caches have something outside them.
+/// Other options. Small windows and partitions leave something outside them in small caches.
 const OTHERS: [&str; 26] = [
     "entropy{group='mean'}+window-attention{window=4,kernel=1}",
     "uniform+window-attention{window=4,kernel=3,smooth='max'}",
@@ -182,7 +182,7 @@ const OTHERS: [&str; 26] = [
     "zig-zag{window=4,least=0}+tova",
 ];
 
-/// The reference and the published rules.
+/// Returns the reference and the published rules.
 pub(crate) fn rules() -> &'static [Policy] {
     static RULES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
         names(PolicyKind::Rule).into_iter().map(|name| Policy::parse(name).unwrap()).collect()
@@ -190,7 +190,7 @@ pub(crate) fn rules() -> &'static [Policy] {
     &RULES
 }
 
-/// The names of one kind, in the order of the standard registry.
+/// Returns the names of the methods of one kind, in the order of the standard registry.
 pub(crate) fn names(kind: PolicyKind) -> Vec<&'static str> {
     let listed = Registry::standard().listings().into_iter().filter(|listing| listing.kind == kind);
     listed.map(|listing| listing.name).collect()
