@@ -1,4 +1,4 @@
-//! kvpress' `AdaKVPress`.
+//! `AdaKVPress` of kvpress.
 
 use bitkv_evict::{Options, Reason, method};
 
@@ -14,8 +14,8 @@ use crate::{
 };
 
 method! {
-    /// kvpress' `AdaKVPress`: the heads of a layer compete for its budget by score, after a
-    /// safeguard that each has for itself.
+    /// `AdaKVPress` of kvpress: every head first keeps a safeguard of its own best tokens; then the heads of
+    /// a layer compete by score for the rest of the layer's budget.
     pub(crate) struct AdaKv<S> {
         /// The part of an equal share that every head keeps in any case.
         alpha_safeguard: f64 = 0.2 => checks::part,
@@ -41,13 +41,13 @@ impl<S: ScorerPress> Press for AdaKv<S> {
     }
 }
 
-/// Tokens that a head keeps whatever the others score.
+/// Returns the number of tokens that a head keeps regardless of the scores of other heads.
 pub(crate) fn safe_count(alpha: f64, layer: &Layer<'_>) -> usize {
     let count = (layer.kept as f64 * alpha) as usize;
     if alpha > 0.0 { count.max(1) } else { count }
 }
 
-/// The scores, with the `count` best of each head above all others.
+/// Returns the scores, `[kv_heads][tokens]`, with the `count` best of each head raised above all others.
 pub(crate) fn safeguarded(mut scores: Vec<Vec<f32>>, count: usize, ties: &mut Ties) -> Vec<Vec<f32>> {
     let safe = keep_best(scores.clone(), count, ties);
     for (scores, safe) in scores.iter_mut().zip(safe) {
@@ -57,8 +57,8 @@ pub(crate) fn safeguarded(mut scores: Vec<Vec<f32>>, count: usize, ties: &mut Ti
 }
 
 method! {
-    /// The same with the `epsilon` of kvpress' evaluation, which calls it `expected_attention` since
-    /// version 0.4.1, and had called it `adakv_expected_attention_e2`.
+    /// [`AdaKv`] of [`ExpectedAttention`] with the `epsilon` of kvpress' evaluation. The evaluation calls it
+    /// `expected_attention` since version 0.4.1; it was called `adakv_expected_attention_e2` before.
     #[serde(transparent)]
     pub(crate) struct AdaExpectedAttentionE2 {
         press: AdaKv<ExpectedAttention> =

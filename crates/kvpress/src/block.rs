@@ -1,14 +1,14 @@
-//! kvpress' `BlockPress`.
+//! `BlockPress` of kvpress.
 
 use bitkv_evict::{Need, Reason, formulas, method};
 
 use crate::{checks, contest::Contest, layer::Layer, press::Press, ties::Ties};
 
 method! {
-    /// kvpress' `BlockPress` of KeyDiff: block after block joins what is kept, and is compressed with it to
-    /// the budget.
+    /// `BlockPress` of kvpress with KeyDiff. It compresses the cache block by block: it adds each block to
+    /// the tokens kept so far, and compresses the result to the budget.
     pub(crate) struct BlockKeyDiff {
-        /// Tokens that join at a time.
+        /// The number of tokens in a block.
         block_size: usize = 128 => checks::within(1.., "a block has at least one token"),
     }
     needs(self) [Need::Keys];

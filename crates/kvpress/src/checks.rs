@@ -1,9 +1,10 @@
-//! What presses ask of their options and of the cache.
+//! Checks of the presses' options and of the caches that they plan.
 
 pub(crate) use bitkv_evict::checks::{odd, part, window, within};
 use bitkv_evict::{Reason, Shape};
 
-/// Refuses a cache that is no longer than the `count` tokens that the press protects by its option `option`.
+/// Returns an error unless the cache has more tokens than the press protects. The press protects `count`
+/// tokens because of its option `option`.
 pub(crate) fn more_tokens_than(option: &str, count: usize, shape: Shape) -> Result<(), Reason> {
     let tokens = shape.tokens;
     if tokens > count {
@@ -14,6 +15,7 @@ pub(crate) fn more_tokens_than(option: &str, count: usize, shape: Shape) -> Resu
     Err(reason.into())
 }
 
+/// Returns an error unless the value is at least 0.
 pub(crate) fn not_negative(value: &f64) -> Result<(), Reason> {
     within(0.0..=f64::MAX, "it is added to scores: write a number of at least 0")(value)
 }

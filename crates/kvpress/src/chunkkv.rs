@@ -1,4 +1,4 @@
-//! kvpress' `ChunkKVPress`.
+//! `ChunkKVPress` of kvpress.
 
 use bitkv_evict::{Options, Reason, method};
 
@@ -12,10 +12,11 @@ use crate::{
 };
 
 method! {
-    /// kvpress' `ChunkKVPress` of SnapKV: whole chunks, the same for all heads of a layer. It keeps
-    /// so many chunks as the budget is of all, rounded down: more or fewer tokens than asked for.
+    /// `ChunkKVPress` of kvpress with SnapKV: keeps whole chunks, the same for all heads of a layer. The
+    /// number of chunks kept is the budget's fraction of all chunks, rounded down. The press may therefore
+    /// keep more or fewer tokens than the budget asks for.
     pub(crate) struct ChunkKv {
-        /// Tokens in a chunk; the last may be shorter.
+        /// The number of tokens in a chunk; the last chunk may be shorter.
         chunk_length: usize = 20 => checks::within(1.., "a chunk has at least one token"),
         #[serde(flatten)]
         press: SnapKv = SnapKv::default() => Options::check,
@@ -51,7 +52,8 @@ impl Press for ChunkKv {
 }
 
 impl ChunkKv {
-    /// The mean over a chunk's tokens of the sum over all heads.
+    /// Returns the score of each chunk, `[chunks]`: the sum of the scores of all heads, averaged over the
+    /// tokens of the chunk.
     fn chunk_scores(&self, scores: &[Vec<f32>], tokens: usize) -> Vec<f32> {
         let sums: Vec<f64> =
             (0..tokens).map(|at| scores.iter().map(|head| f64::from(head[at])).sum()).collect();

@@ -1,30 +1,31 @@
-//! Tokens that compete for places.
+//! A [`Contest`] decides by score which tokens of one or several heads are kept.
 
 use std::{cmp::Ordering, ops::Range};
 
-/// Tokens of one head or of several that compete for places by their scores.
+/// Tokens of one or several KV heads that compete by score. The `places` tokens with the highest scores win.
 #[derive(Debug)]
 pub(crate) struct Contest {
     /// The KV heads that take part, counted within the layer.
     heads: Range<usize>,
-    /// Of each of them, `[tokens]`. A token at negative infinity does not take part.
+    /// The scores of these heads, `[heads][tokens]`. A token with a score of negative infinity does not take
+    /// part.
     scores: Vec<Vec<f32>>,
     places: usize,
 }
 
 impl Contest {
-    /// Of one head's tokens.
+    /// Returns a contest between the tokens of one KV head.
     pub(crate) fn in_head(head: usize, scores: Vec<f32>, places: usize) -> Contest {
         Contest { heads: head..head + 1, scores: vec![scores], places }
     }
 
-    /// Of the tokens of all heads of a layer.
+    /// Returns a contest between the tokens of all KV heads of a layer.
     pub(crate) fn in_layer(scores: Vec<Vec<f32>>, places: usize) -> Contest {
         Contest { heads: 0..scores.len(), scores, places }
     }
 
-    /// The positions that win in each head, ascending: those of the highest scores; of equal
-    /// ones that of the lower head, then the earlier.
+    /// Returns the positions that win in each head, ascending. If scores are equal, the head with the lower
+    /// index wins, then the earlier position.
     pub(crate) fn winners(&self) -> Vec<Vec<u32>> {
         let mut winners = vec![Vec::new(); self.scores.len()];
         let mut order = self.by_score();
@@ -34,8 +35,8 @@ impl Contest {
         winners
     }
 
-    /// Marks, in `close` `[kv_heads][tokens]`, the positions that might win or lose if every
-    /// score were off by as much as `tolerance` times the lowest winner's.
+    /// Marks, in `close` `[kv_heads][tokens]`, the positions that might win or lose if every score were wrong
+    /// by up to `tolerance` times the score of the lowest winner.
     pub(crate) fn mark_close(&self, tolerance: f32, close: &mut [Vec<bool>]) {
         let Some(cut) = self.close_cut(tolerance) else { return };
         for (scores, close) in self.scores.iter().zip(&mut close[self.heads.clone()]) {
@@ -45,8 +46,8 @@ impl Contest {
         }
     }
 
-    /// How few and how many of each head's tokens win, whichever of those within `tolerance`
-    /// of the cut do.
+    /// Returns the smallest and the largest possible number of winners of each head, if scores within
+    /// `tolerance` of the lowest winning score can win or lose.
     pub(crate) fn wins_within(&self, tolerance: f32) -> Vec<(usize, usize)> {
         let cut = self.close_cut(tolerance);
         let near = |score: f32| cut.is_some_and(|cut| is_near(score, cut, tolerance));
@@ -67,7 +68,7 @@ impl Contest {
         is_near(best_loser, cut, tolerance).then_some(cut)
     }
 
-    /// All who take part, the best first.
+    /// Returns the head and the position of every token that takes part, the highest score first.
     fn by_score(&self) -> Vec<(usize, u32)> {
         let all = self.scores.iter().enumerate().flat_map(|(head, scores)| {
             let taking_part = scores.iter().enumerate().filter(|(_, s)| **s > f32::NEG_INFINITY);
@@ -75,7 +76,7 @@ impl Contest {
         });
         let mut order: Vec<(usize, u32)> = all.collect();
         let score = |&(head, position): &(usize, u32)| self.scores[head][position as usize];
-        // A stable sort leaves equal scores in the order of head and position.
+        // The sort is stable: equal scores stay in the order of head and position.
         order.sort_by(|a, b| score(b).partial_cmp(&score(a)).unwrap_or(Ordering::Equal));
         order
     }

@@ -1,4 +1,4 @@
-//! kvpress' `CriticalKVPress`.
+//! `CriticalKVPress` of kvpress.
 
 use bitkv_evict::{Need, Options, Reason, formulas, method};
 
@@ -12,10 +12,11 @@ use crate::{
 };
 
 method! {
-    /// kvpress' `CriticalKVPress`: half of the budget by the scores of another press, the rest by
-    /// these scores times how much the token's value can move the layer's output.
+    /// `CriticalKVPress` of kvpress: fills half of the budget by the scores of another press, and the rest by
+    /// these scores times the norm of the projected value. The norm bounds how far the token can move the
+    /// layer's output.
     pub(crate) struct CriticalKv<S> {
-        /// Added to the scores before they are multiplied.
+        /// The number that is added to the scores before they are multiplied.
         epsilon: f64 = 1e-4 => checks::not_negative,
         /// The part of the budget that goes by the scores alone.
         first_stage_ratio: f64 = 0.5 => checks::part,
@@ -45,7 +46,7 @@ impl<S: ScorerPress> Press for CriticalKv<S> {
 }
 
 impl<S> CriticalKv<S> {
-    /// Tokens that each head keeps by the scores alone.
+    /// Returns the number of tokens that each head keeps by the scores alone.
     fn first_stage(&self, layer: &Layer<'_>) -> usize {
         if self.first_stage_ratio == 0.0 {
             return 0;

@@ -1,4 +1,4 @@
-//! kvpress' `CriticalAdaKVPress`.
+//! `CriticalAdaKVPress` of kvpress.
 
 use std::ops::RangeInclusive;
 
@@ -16,8 +16,8 @@ use crate::{
 };
 
 method! {
-    /// kvpress' `CriticalAdaKVPress`: AdaKV's competition gives each head its number of tokens,
-    /// and CriticalKV's two stages choose them.
+    /// `CriticalAdaKVPress` of kvpress: AdaKV's competition decides how many tokens each head keeps, and
+    /// CriticalKV's two stages choose them.
     pub(crate) struct CriticalAdaKv<S> {
         /// The part of an equal share that every head keeps in any case.
         alpha_safeguard: f64 = 0.2 => checks::part,

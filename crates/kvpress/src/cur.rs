@@ -1,4 +1,4 @@
-//! kvpress' `CURPress`.
+//! `CURPress` of kvpress.
 
 use bitkv_evict::{Need, Needs, formulas, method};
 use serde::{Deserialize, Serialize};
@@ -6,15 +6,16 @@ use serde::{Deserialize, Serialize};
 use crate::{checks, layer::Layer, press::ScorerPress};
 
 method! {
-    /// kvpress' `CURPress`: the largest share of the squared lengths of keys and values around
-    /// them. Its random projection is left out: it cannot be reproduced.
+    /// `CURPress` of kvpress: scores a token by the squared norms of its key and value, as a share of those
+    /// of all tokens or of its stretch of the context. The random projection of kvpress is left out, because
+    /// it cannot be reproduced.
     pub(crate) struct Cur {
-        /// Tokens kept at the start.
+        /// The number of first tokens that are kept.
         num_sinks: usize = 4,
         leverage_type: Leverage = Leverage::KvProduct,
-        /// Whether shares are taken of stretches, and not of the whole context.
+        /// Whether shares are relative to a stretch of the context instead of the whole context.
         use_local_approximation: bool = true,
-        /// Tokens in a stretch.
+        /// The number of tokens in a stretch.
         local_window_size: usize = 16 => checks::within(1.., "a stretch has at least one token"),
     }
     needs(self) match self.leverage_type {
@@ -26,7 +27,8 @@ method! {
     "the largest share of the squared lengths of keys and values around"
 }
 
-/// Of what a token's share is taken.
+/// What the leverage score of a token is: the share of its key, the share of its value, or the mean or the
+/// product of both shares.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Leverage {
@@ -59,7 +61,8 @@ impl ScorerPress for Cur {
 }
 
 impl Cur {
-    /// Squared lengths, each as its share of its stretch where there are any.
+    /// Returns the squared norm of each row, `[tokens]`, divided by the sum over its stretch if
+    /// `use_local_approximation` is set.
     fn shares(&self, rows: &[f32], width: usize) -> Vec<f32> {
         let mut squares: Vec<f32> = formulas::row_norms(rows, width).into_iter().map(|n| n * n).collect();
         if self.use_local_approximation {

@@ -1,4 +1,4 @@
-//! kvpress' `ExpectedAttentionPress`.
+//! `ExpectedAttentionPress` of kvpress.
 
 use std::rc::Rc;
 
@@ -16,14 +16,15 @@ use crate::{
 };
 
 method! {
-    /// kvpress' `ExpectedAttentionPress`: the attention that queries yet to come are expected to
-    /// pay, if they are like those so far, times the length of the value.
+    /// `ExpectedAttentionPress` of kvpress: scores a token by the attention that future queries are expected
+    /// to pay to it, times the norm of its value. Future queries are assumed to be distributed like the
+    /// queries so far.
     pub(crate) struct ExpectedAttention {
         #[serde(flatten)]
         future: Future = Future::default() => Options::check,
-        /// Whether to multiply by the length of the value.
+        /// Whether to multiply by the norm of the value.
         use_vnorm: bool = true,
-        /// Added to the expected attention before that.
+        /// The number that is added to the expected attention before it is multiplied.
         epsilon: f64 = 0.0 => checks::not_negative,
     }
     needs(self) self.future.needs().with(self.use_vnorm.then_some(Need::Values));
@@ -32,13 +33,14 @@ method! {
 }
 
 method! {
-    /// The same without the value's length: what [`CriticalKv`](crate::critical::CriticalKv) asks for.
+    /// Scores a token by its expected attention alone, without the norm of the value.
+    /// [`CriticalKv`](crate::critical::CriticalKv) uses it.
     pub(crate) struct Future {
         /// How many of the positions that follow the queries are spread over.
         n_future_positions: usize = 512 => checks::within(1.., "a mean over no positions does not exist"),
         /// First tokens that are kept, and whose queries do not count.
         n_sink: usize = 4,
-        /// Whether the spread of the queries counts, and not only their mean.
+        /// Whether the covariance of the queries is used in addition to their mean.
         use_covariance: bool = true,
     }
     needs(self) [Need::Keys, Need::QueryMoments(self.n_sink)];
@@ -84,7 +86,8 @@ impl ScorerPress for Future {
 }
 
 impl Future {
-    /// Expected attention to the tokens after the sinks, on the mean over each group.
+    /// Returns the expected attention to the tokens after the sinks, averaged over each group of query heads,
+    /// `[kv_heads][tokens - n_sink]`.
     fn expected(&self, layer: &Layer<'_>) -> Rc<Scores> {
         layer.known("expected", self, || self.computed(layer))
     }

@@ -1,11 +1,11 @@
-//! kvpress' `KeyDiffPress`.
+//! `KeyDiffPress` of kvpress.
 
 use bitkv_evict::{Need, formulas, method};
 
 use crate::{layer::Layer, press::ScorerPress};
 
 method! {
-    /// kvpress' `KeyDiffPress`: the keys least like the mean key.
+    /// `KeyDiffPress` of kvpress: keeps the tokens whose keys are least like the mean key.
     pub(crate) struct KeyDiff {}
     needs(self) [Need::Keys];
     "kvpress:keydiff" from "kvpress KeyDiffPress; Park et al. 2025, arXiv:2504.15364",

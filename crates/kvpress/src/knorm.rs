@@ -1,11 +1,11 @@
-//! kvpress' `KnormPress`.
+//! `KnormPress` of kvpress.
 
 use bitkv_evict::{Need, formulas, method};
 
 use crate::{layer::Layer, press::ScorerPress};
 
 method! {
-    /// kvpress' `KnormPress`: the shortest keys.
+    /// `KnormPress` of kvpress: keeps the tokens with the shortest keys.
     pub(crate) struct Knorm {}
     needs(self) [Need::Keys];
     "kvpress:knorm" from "kvpress KnormPress; Devoto et al. 2024, arXiv:2406.11430",

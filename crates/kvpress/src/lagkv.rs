@@ -1,18 +1,19 @@
-//! kvpress' `LagKVPress`.
+//! `LagKVPress` of kvpress.
 
 use bitkv_evict::{Need, formulas, method};
 
 use crate::{checks, layer::Layer, press::ScorerPress};
 
 method! {
-    /// kvpress' `LagKVPress`: tokens whose keys and values stand out beside the partition that
-    /// follows; the sinks and the last partition stay.
+    /// `LagKVPress` of kvpress: keeps the tokens whose keys and values stand out compared with the next
+    /// partition. The first tokens and the last partition are always kept.
     pub(crate) struct LagKv {
-        /// Tokens kept at the start.
+        /// The number of first tokens that are kept.
         n_sink: usize = 4,
-        /// Length of a partition.
+        /// The number of tokens in a partition.
         lag_size: usize = 128 => checks::within(1.., "a partition has at least one token"),
-        /// Whether partitions compete with each other, by score and not by rank.
+        /// Whether tokens of different partitions compete by score. If not, tokens are ranked within their
+        /// partition.
         cross_scoring: bool = false,
     }
     needs(self) [Need::Keys, Need::Values];
@@ -30,7 +31,8 @@ impl ScorerPress for LagKv {
 }
 
 impl LagKv {
-    /// Scores without partitions to compare: the sinks, then the latest tokens.
+    /// Returns the scores, `[tokens]`, of a context that is too short for partitions. They rank the first
+    /// tokens highest, then the latest.
     fn latest(&self, tokens: usize) -> Vec<f32> {
         let after = tokens.saturating_sub(self.n_sink);
         let score = |i| if i < self.n_sink { 1.0 } else { (i - self.n_sink) as f32 / after as f32 };

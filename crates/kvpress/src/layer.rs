@@ -1,4 +1,4 @@
-//! One layer of a cache, as a press sees it.
+//! A [`Layer`] is what a press reads of one layer of a cache.
 
 use std::{fmt::Debug, rc::Rc};
 
@@ -6,17 +6,18 @@ use bitkv_evict::{Budget, Need, Observation, Shape, formulas::mean_rows};
 
 use crate::score_cache::{ScoreCache, Scores};
 
-/// One layer of a whole cache, as a press sees it.
+/// One layer of a whole cache, with the observations and the budget that a press reads.
 pub(crate) struct Layer<'a> {
+    /// The number of the layer, from 0.
     pub(crate) index: usize,
-    /// All layers that the model has.
+    /// The number of layers of the model.
     pub(crate) count: usize,
     pub(crate) kv_heads: usize,
     pub(crate) tokens: usize,
     pub(crate) head_dim: usize,
-    /// Tokens that a head keeps on average: `max(1, int(tokens * (1 - ratio)))`.
+    /// The number of tokens that a KV head keeps on average: `max(1, int(tokens * (1 - ratio)))`.
     pub(crate) kept: usize,
-    /// The part kept, `1 - ratio`.
+    /// The fraction of the cache that is kept, `1 - ratio`.
     pub(crate) part: f64,
     pub(crate) rope_theta: f64,
     seen: &'a Observation<'a>,
@@ -60,24 +61,25 @@ impl<'a> Layer<'a> {
         self.seen.shape
     }
 
-    /// The row of KV head `head` of a need that has one for each.
+    /// Returns the row of KV head `head`, for a need that has one row per KV head.
     pub(crate) fn row(&self, need: Need, head: usize) -> &'a [f32] {
         self.seen.rows(need)[self.index * self.kv_heads + head]
     }
 
-    /// The rows of the query heads that share KV head `head`.
+    /// Returns the rows of the query heads that share KV head `head`, for a need that has one row per query
+    /// head.
     pub(crate) fn group(&self, need: Need, head: usize) -> &[&'a [f32]] {
         let group = self.seen.shape.group();
         let first = (self.index * self.kv_heads + head) * group;
         &self.seen.rows(need)[first..first + group]
     }
 
-    /// The mean over the group of KV head `head`, `[tokens]`.
+    /// Returns the mean row over the query heads that share KV head `head`, `[tokens]`.
     pub(crate) fn group_mean(&self, need: Need, head: usize) -> Vec<f32> {
         mean_rows(self.group(need, head))
     }
 
-    /// The mean over all query heads, `[tokens]`.
+    /// Returns the mean row over all query heads of the layer, `[tokens]`.
     pub(crate) fn mean(&self, need: Need) -> Vec<f32> {
         let heads = self.seen.shape.query_heads;
         mean_rows(&self.seen.rows(need)[self.index * heads..(self.index + 1) * heads])

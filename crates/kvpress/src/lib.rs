@@ -1,11 +1,14 @@
-//! What NVIDIA's kvpress keeps, index for index, under its own names and with its own options,
-//! defaults and arithmetic: so that its figures can be set beside those of `bitkv-evict`, and the methods of
-//! both beside each other. Where a paper's own method differs, that of `bitkv-evict` follows the paper.
+//! The presses of NVIDIA's kvpress as policies of `bitkv-evict`. They keep the same positions as kvpress, and
+//! have its names, options, defaults and arithmetic, so that results of the two suites can be compared. If
+//! kvpress differs from the paper of a method, the press follows kvpress, and the method of `bitkv-evict`
+//! follows the paper.
 //!
-//! A press reads one layer at a time. Of equal scores it keeps the first; kvpress keeps
-//! whichever `torch.topk` happens to find; [`undecided()`] lists the positions that this concerns.
+//! [`presses()`] adds every press to a registry. A press (`Press`) reads one layer at a time (`Layer`): its
+//! tokens compete by score for the places that the budget allows (`Contest`). If scores are equal, a press
+//! keeps the first position; kvpress keeps the one that `torch.topk` happens to find. [`undecided()`] lists
+//! the positions that depend on such ties.
 //!
-//! The crate uses only what `bitkv-evict` offers to anybody who writes a method outside of it.
+//! The crate uses only the public interface that `bitkv-evict` offers to authors of methods.
 //!
 //! ```
 //! use bitkv_evict::{Budget, Need, Observation, Registry, Shape};
@@ -19,8 +22,7 @@
 //! # Ok::<(), bitkv_evict::Error>(())
 //! ```
 //!
-//! Source: <https://github.com/NVIDIA/kvpress>, versions 0.5.4 and 0.5.5, folder
-//! `kvpress/presses`.
+//! Source: <https://github.com/NVIDIA/kvpress>, versions 0.5.4 and 0.5.5, folder `kvpress/presses`.
 
 #![forbid(unsafe_code)]
 

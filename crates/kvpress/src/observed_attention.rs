@@ -1,11 +1,11 @@
-//! kvpress' `ObservedAttentionPress`.
+//! `ObservedAttentionPress` of kvpress.
 
 use bitkv_evict::{Need, method};
 
 use crate::{layer::Layer, press::ScorerPress};
 
 method! {
-    /// kvpress' `ObservedAttentionPress`: the attention that a token received, on the mean over
+    /// `ObservedAttentionPress` of kvpress: scores a token by the attention that it received, averaged over
     /// the queries that could attend to it.
     pub(crate) struct ObservedAttention {}
     needs(self) [Need::Accumulated];

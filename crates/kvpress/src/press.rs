@@ -1,4 +1,5 @@
-//! What a press is.
+//! A [`Press`] compresses one layer of a cache. A [`ScorerPress`] is a press that keeps the best-scored
+//! tokens.
 
 use bitkv_evict::{Reads, Reason, Shape};
 
@@ -6,29 +7,33 @@ use crate::{contest::Contest, layer::Layer, ties::Ties};
 
 /// Compresses one layer of a cache.
 pub(crate) trait Press: Reads {
-    /// Whether the heads of a layer keep `layer.kept` tokens on average.
+    /// Returns whether the KV heads of a layer keep `layer.kept` tokens on average.
     fn conserves(&self) -> bool {
         true
     }
 
-    /// The positions that each KV head keeps, ascending, `ties` deciding wherever scores do.
-    /// Fails on a cache that kvpress refuses, and on a score that is not finite.
+    /// Returns the positions that each KV head keeps, ascending, `[kv_heads][kept]`. `ties` decides every
+    /// contest between scores.
+    ///
+    /// # Errors
+    /// Returns an error if kvpress refuses the cache or a score is not finite.
     fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, Reason>;
 }
 
 /// A press that keeps the best-scored tokens of each head: kvpress' `ScorerPress`.
 pub(crate) trait ScorerPress: Reads {
-    /// Refuses, in a clause, a cache that kvpress refuses.
+    /// Returns an error if kvpress refuses a cache of this shape. The reason is a clause in which "it" is the
+    /// cache.
     fn refuse(&self, _: Shape) -> Result<(), Reason> {
         Ok(())
     }
 
-    /// Whether scores are others at another budget.
+    /// Returns whether the scores depend on the budget.
     fn follows_budget(&self) -> bool {
         false
     }
 
-    /// A score for each token of each KV head, `[kv_heads][tokens]`.
+    /// Returns the scores, `[kv_heads][tokens]`. Tokens with higher scores are kept.
     fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>>;
 }
 
@@ -38,13 +43,16 @@ impl<S: ScorerPress> Press for S {
     }
 }
 
-/// Keeps the `count` best-scored tokens of each head.
+/// Returns the positions of the `count` best-scored tokens of each head, ascending.
 pub(crate) fn keep_best(scores: Vec<Vec<f32>>, count: usize, ties: &mut Ties) -> Vec<Vec<u32>> {
     let best = |(head, scores)| ties.decide_in_head(&Contest::in_head(head, scores, count));
     scores.into_iter().enumerate().map(best).collect()
 }
 
-/// The scores of a press, unless it refuses the cache or one of them is not finite.
+/// Returns the scores of a press, `[kv_heads][tokens]`.
+///
+/// # Errors
+/// Returns an error if the press refuses the cache or a score is not finite.
 pub(crate) fn finite_scores<S: ScorerPress>(press: &S, layer: &Layer<'_>) -> Result<Vec<Vec<f32>>, Reason> {
     press.refuse(layer.shape())?;
     let scores = match press.follows_budget() {

@@ -1,4 +1,4 @@
-//! The list of presses, each a rule of `bitkv-evict`.
+//! The list of presses. Each is a [`Rule`] of `bitkv-evict`.
 
 use bitkv_evict::{Budget, Error, Memo, Observation, Plan, Reason, Registry, Rule};
 
@@ -24,13 +24,14 @@ use crate::{
     undecided::Noted,
 };
 
-/// Declares the presses, in the order reports list them: each is made a rule and a line of a registry.
+/// Implements [`Rule`] for each press and defines the function that adds them to a registry, in the order of
+/// reports.
 macro_rules! presses {
     ($($press:ty),+ $(,)?) => {
-        /// The registry with every press of kvpress, named `kvpress:NAME`.
+        /// Adds every press of kvpress to `registry`, named `kvpress:NAME`.
         ///
         /// # Errors
-        /// When it has methods of these names already.
+        /// Returns an error if the registry already has a method with one of these names.
         pub fn presses(registry: Registry) -> Result<Registry, Error> {
             $(let registry = registry.with_rule::<$press>()?;)+
             Ok(registry)
@@ -71,7 +72,7 @@ presses! {
     CriticalAdaKv<Future>,
 }
 
-/// The plan of a press, layer by layer.
+/// Plans a cache with a press, layer by layer.
 fn plan(press: &impl Press, seen: &Observation<'_>, budget: Budget, memo: &Memo) -> Result<Plan, Reason> {
     let shape = seen.shape;
     if budget.per_head(shape) >= shape.tokens {
@@ -84,6 +85,6 @@ fn plan(press: &impl Press, seen: &Observation<'_>, budget: Budget, memo: &Memo)
         kept.extend(press.compress(&Layer::new(seen, index, budget, &known), &mut ties)?);
         noted.note(ties);
     }
-    // kvpress divides evenly among layers: what does not go into all heads is not spent.
+    // kvpress gives every layer the same budget. The remainder of the division by all heads is not spent.
     Ok(Plan::from_kv_heads(shape, budget.per_head(shape) * shape.all_kv_heads(), kept))
 }

@@ -1,4 +1,4 @@
-//! kvpress' `PyramidKVPress`.
+//! `PyramidKVPress` of kvpress.
 
 use bitkv_evict::{Options, Reason, method};
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 method! {
-    /// kvpress' `PyramidKVPress`: SnapKV, with budgets that fall from layer to layer.
+    /// `PyramidKVPress` of kvpress: SnapKV with budgets that fall from layer to layer.
     pub(crate) struct PyramidKv {
         /// The last layer keeps about this many times less than the average.
         beta: usize = 20 => checks::within(1.., "the average is divided by it"),
@@ -35,8 +35,8 @@ impl Press for PyramidKv {
 }
 
 impl PyramidKv {
-    /// Tokens that each head of the layer keeps: `get_layer_budget`, step by step in `f64`, as
-    /// the order of its roundings matters.
+    /// Returns the number of tokens that each head of the layer keeps. It follows kvpress' `get_layer_budget`
+    /// step by step in `f64`, because the order of the roundings matters.
     fn budget(&self, layer: &Layer<'_>) -> usize {
         let (tokens, window) = (layer.tokens as f64, self.press.window_size as f64);
         let capacity = window + tokens * layer.part;
@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(budgets(700, 0.5, 4), [636, 445, 255, 64]);
         let deep = budgets(4096, 0.5, 30);
         assert_eq!((deep[0], deep[29]), (3994, 102));
-        // With a window that does not fit into the least budget all layers are equal.
+        // If the window does not fit into the smallest budget, all layers have the same budget.
         assert_eq!(budgets(300, 0.75, 3), [75, 75, 75]);
         assert_eq!(budgets(4096, 0.5, 1), [3994]);
     }

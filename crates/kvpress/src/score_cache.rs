@@ -1,17 +1,19 @@
-//! Scores that presses share.
+//! A [`ScoreCache`] holds scores that several presses and budgets share.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt::Debug, rc::Rc};
 
-/// Of each KV head of a layer, `[kv_heads][tokens]`.
+/// The scores of a layer, `[kv_heads][tokens]`.
 pub(crate) type Scores = Vec<Vec<f32>>;
 
-/// Scores of one observation that presses share, and that one press asks for again at every budget.
+/// The scores that were computed for one observation. Several presses share them, and a press reuses them at
+/// every budget.
 #[derive(Debug, Default)]
 pub(crate) struct ScoreCache(RefCell<BTreeMap<(usize, String), Rc<Scores>>>);
 
 impl ScoreCache {
-    /// What `compute` gives for `method` of a layer, computed once. A method writes every one of its options when it is
-    /// debugged, which is what tells two of them apart.
+    /// Returns the result of `compute` for a layer, a method and a part of the method, and computes it once.
+    /// The key is the `Debug` text of the method, which contains all of its options, so methods with
+    /// different options do not share scores.
     pub(crate) fn get_or_compute(
         &self,
         layer: usize,

@@ -1,4 +1,4 @@
-//! kvpress' `SnapKVPress`.
+//! `SnapKVPress` of kvpress.
 
 use bitkv_evict::{Need, Reason, Shape, formulas, method};
 
@@ -9,12 +9,12 @@ use crate::{
 };
 
 method! {
-    /// kvpress' `SnapKVPress`: what the last queries attend to, smoothed over neighbours, and the
-    /// tokens of these queries.
+    /// `SnapKVPress` of kvpress: keeps the last tokens, and the tokens to which their queries pay the most
+    /// attention, smoothed over neighbours.
     pub(crate) struct SnapKv {
-        /// How many of the last queries are asked.
+        /// The number of last queries whose attention is read.
         pub(crate) window_size: usize = 64 => checks::window,
-        /// Width of the centred mean that smooths their attention; odd.
+        /// The width in tokens of the centred mean that smooths their attention; odd.
         kernel_size: usize = 5 => checks::odd("a centred mean has an odd width"),
     }
     needs(self) [Need::Window(self.window_size)];

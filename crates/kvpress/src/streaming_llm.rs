@@ -1,13 +1,13 @@
-//! kvpress' `StreamingLLMPress`.
+//! `StreamingLLMPress` of kvpress.
 
 use bitkv_evict::{Reason, Shape, method};
 
 use crate::{checks, layer::Layer, press::ScorerPress};
 
 method! {
-    /// kvpress' `StreamingLLMPress`: the first and the last tokens.
+    /// `StreamingLLMPress` of kvpress: keeps the first and the last tokens.
     pub(crate) struct StreamingLlm {
-        /// Tokens kept at the start.
+        /// The number of first tokens that are kept.
         n_sink: usize = 4,
     }
     "kvpress:streaming_llm" from "kvpress StreamingLLMPress; Xiao et al. 2023, arXiv:2309.17453",

@@ -1,22 +1,24 @@
-//! Decisions by a hair, noted where they are asked for.
+//! [`Ties`] decides contests and, if it has a tolerance, notes the positions that were decided closely.
 
 use crate::contest::Contest;
 
-/// Decides contests, and notes which positions won or lost by less than a tolerance.
+/// Decides contests and notes the positions that won or lost by less than a tolerance.
 #[derive(Debug)]
 pub(crate) struct Ties {
+    /// The tolerance, relative to the lowest winning score. If it is `None`, nothing is noted.
     tolerance: Option<f32>,
-    /// `[kv_heads][tokens]`.
+    /// The noted positions, `[kv_heads][tokens]`.
     close: Vec<Vec<bool>>,
 }
 
 impl Ties {
-    /// Notes nothing.
+    /// Returns a `Ties` that notes nothing.
     pub(crate) fn ignored() -> Ties {
         Ties { tolerance: None, close: vec![] }
     }
 
-    /// Notes what `tolerance`, relative to the lowest winner's score, could change.
+    /// Returns a `Ties` that notes the positions that an error of `tolerance`, relative to the lowest winning
+    /// score, could change.
     pub(crate) fn within(tolerance: f32, kv_heads: usize, tokens: usize) -> Ties {
         Ties { tolerance: Some(tolerance), close: vec![vec![false; tokens]; kv_heads] }
     }
@@ -30,7 +32,7 @@ impl Ties {
         self.tolerance
     }
 
-    /// The winners of a contest; see [`Contest::winners`].
+    /// Returns the winners of a contest, and notes close positions; see [`Contest::winners`].
     pub(crate) fn decide(&mut self, contest: &Contest) -> Vec<Vec<u32>> {
         if let Some(tolerance) = self.tolerance {
             contest.mark_close(tolerance, &mut self.close);
@@ -38,7 +40,7 @@ impl Ties {
         contest.winners()
     }
 
-    /// The winners of a contest within one head.
+    /// Returns the winners of a contest within one head, ascending, and notes close positions.
     pub(crate) fn decide_in_head(&mut self, contest: &Contest) -> Vec<u32> {
         self.decide(contest).pop().unwrap_or_default()
     }
@@ -50,7 +52,7 @@ impl Ties {
         }
     }
 
-    /// The positions noted in each row, ascending.
+    /// Returns the noted positions of each row, ascending.
     pub(crate) fn positions(self) -> impl Iterator<Item = Vec<u32>> {
         let noted = |row: Vec<bool>| (0..row.len() as u32).filter(|&p| row[p as usize]).collect();
         self.close.into_iter().map(noted)

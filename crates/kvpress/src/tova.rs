@@ -1,4 +1,4 @@
-//! kvpress' `TOVAPress`.
+//! `TOVAPress` of kvpress.
 
 use bitkv_evict::{Need, method};
 
@@ -8,8 +8,8 @@ use crate::{
 };
 
 method! {
-    /// kvpress' `TOVAPress`: what the last query attends to, on the mean over all heads of the
-    /// layer, and its own token.
+    /// `TOVAPress` of kvpress: keeps the last token, and the tokens to which its query pays the most
+    /// attention, averaged over all heads of the layer.
     pub(crate) struct Tova {}
     needs(self) [Need::Window(1)];
     "kvpress:tova" from "kvpress TOVAPress; Oren et al. 2024, arXiv:2401.06104",

@@ -1,4 +1,4 @@
-//! Positions that a press decides by a hair.
+//! [`undecided()`] lists the positions whose eviction depends on a tie or on less than a rounding error.
 
 use std::cell::{Cell, RefCell};
 
@@ -6,13 +6,13 @@ use bitkv_evict::{Budget, Error, Observation, Planner, Policy, Shape};
 
 use crate::ties::Ties;
 
-/// The positions that a press keeps or drops by less than `tolerance`, relative to the lowest score kept:
-/// those that another order of summation may decide otherwise, and that another implementation of the same
-/// press may therefore differ in. `[layers * kv_heads]` lists, ascending; empty ones for a policy that is no
-/// press.
+/// Returns the positions that a press keeps or evicts because of a difference of less than `tolerance`,
+/// relative to the lowest score kept. Another implementation of the press may sum in another order and decide
+/// these positions differently. The result is one ascending list for each KV head, `[layers * kv_heads]`; the
+/// lists are empty if the policy is not a press.
 ///
 /// # Errors
-/// As [`Policy::plan`].
+/// Fails as [`Policy::plan`] does.
 pub fn undecided(
     policy: &Policy,
     seen: &Observation<'_>,
@@ -28,11 +28,11 @@ pub fn undecided(
     Ok(positions)
 }
 
-/// What the plans of one observation note of their ties: nothing, unless a tolerance is set.
+/// The close positions of the plans of one observation. Nothing is noted unless a tolerance is set.
 #[derive(Debug, Default)]
 pub(crate) struct Noted {
     tolerance: Cell<Option<f32>>,
-    /// Of the KV heads of all layers planned so far.
+    /// The undecided positions of each KV head of the layers planned so far.
     positions: RefCell<Vec<Vec<u32>>>,
 }
 
@@ -45,7 +45,7 @@ impl Noted {
         }
     }
 
-    /// Notes those of one layer.
+    /// Adds the notes of the next layer.
     pub(crate) fn note(&self, ties: Ties) {
         self.positions.borrow_mut().extend(ties.positions());
     }

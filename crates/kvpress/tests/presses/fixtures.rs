@@ -1,4 +1,4 @@
-//! What kvpress kept of the fixtures in `testdata`, and what is kept here.
+//! Compares the positions that kvpress kept, stored in `testdata`, with the positions that the presses keep.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -10,10 +10,11 @@ use crate::{
     tensors::{Rows, Tensors},
 };
 
-/// By how much, relative to the lowest score kept, another order of summation may change a score.
+/// The relative error that another order of summation may cause in a score.
 const TIE: f32 = 1e-6;
 
-/// File, press, ratio, layer and KV head, as `testdata/README.md` has it.
+/// The bitmaps of `plans.json`, indexed by file, press, ratio, layer and KV head. `testdata/README.md`
+/// describes them.
 type Plans = BTreeMap<String, BTreeMap<String, BTreeMap<String, Vec<Vec<String>>>>>;
 
 fn folder() -> PathBuf {
@@ -28,7 +29,7 @@ fn policy(press: &str) -> Policy {
     read(&format!("kvpress:{press}")).unwrap()
 }
 
-/// How far a press agrees, counted in heads.
+/// The agreement of a press with kvpress, counted in KV heads.
 #[derive(Clone, Copy, Default)]
 struct Agreement {
     heads: usize,
@@ -36,7 +37,7 @@ struct Agreement {
     by_ties: usize,
 }
 
-/// Presses that give the same score to many tokens: all of a window, or of equal rank.
+/// Presses that give the same score to many tokens: to all tokens of a window, or to tokens of equal rank.
 const TYING: [&str; 7] =
     ["snapkv", "pyramidkv", "chunkkv", "lagkv", "critical_snapkv", "adakv_snapkv", "critical_adakv_snapkv"];
 
@@ -104,7 +105,7 @@ fn every_press_is_documented() {
     let text = std::fs::read_to_string(path).unwrap();
     let first_cell = |line: &str| line.split(" | ").next().unwrap_or_default().to_owned();
     let cells: Vec<String> = text.lines().filter(|line| line.starts_with("| `")).map(first_cell).collect();
-    // A cell names presses in code quotes, with the names of options that follow a brace.
+    // A cell names presses in code quotes; options follow in braces.
     let named = cells.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2));
     let mut named: Vec<&str> = named.map(|code| code.split('{').next().unwrap_or_default()).collect();
     let mut listed: Vec<&str> =
@@ -126,6 +127,8 @@ fn removing(ratio: &str) -> Budget {
     Budget::ratio(ratio.parse().unwrap()).unwrap()
 }
 
+/// Compares the plan of a policy with the bitmaps of kvpress, and counts the heads in `agreement`. Returns an
+/// error that lists the differences that no tie explains.
 fn compare(
     policy: &Policy,
     seen: &Observation<'_>,
@@ -156,7 +159,7 @@ fn compare(
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }
 
-/// The positions of a bitmap: bit `p % 4` of hexadecimal digit `p / 4`.
+/// Returns the positions of a bitmap: position `p` is bit `p % 4` of the hexadecimal digit `p / 4`.
 fn positions(bitmap: &str) -> Vec<u32> {
     let digits = bitmap.chars().map(|digit| digit.to_digit(16).unwrap());
     let bits =

@@ -1,4 +1,4 @@
-//! How presses are listed and written.
+//! Tests of the list of presses and of the text of their options.
 
 use bitkv_evict::{Policy, PolicyKind, Registry, Role};
 

@@ -1,4 +1,5 @@
-//! What holds of the presses: as kvpress has them, by hand, whatever was observed, and what they refuse.
+//! Tests of the presses: against fixtures of kvpress, against plans worked out by hand, for random
+//! observations, and of the inputs that they refuse.
 
 mod fixtures;
 mod listings;

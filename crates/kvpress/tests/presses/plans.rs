@@ -1,4 +1,4 @@
-//! Plans worked out by hand, of what the fixtures of kvpress do not reach.
+//! Plans worked out by hand, for options that the fixtures of kvpress do not cover.
 
 use bitkv_evict::{Budget, Need, Observation, Shape};
 
@@ -6,10 +6,10 @@ use crate::support::read;
 
 const SHAPE: Shape = Shape { layers: 1, query_heads: 2, kv_heads: 2, tokens: 4, head_dim: 1 };
 
-/// Keys 4 1 2 3 and 1 1 1 9 long, values 1 8 1 3 and 9 1 2 1.
+/// Keys with the norms 4 1 2 3 and 1 1 1 9, and values with the norms 1 8 1 3 and 9 1 2 1.
 const KEYS: [[f32; 4]; 2] = [[4.0, -1.0, 2.0, 3.0], [1.0, 1.0, -1.0, 9.0]];
 const VALUES: [[f32; 4]; 2] = [[1.0, -8.0, 1.0, 3.0], [9.0, 1.0, -2.0, 1.0]];
-/// Attention of the last query, and lengths of what the output projection makes of the values.
+/// The attention of the last query, and the norms of the projected values.
 const LAST: [[f32; 4]; 2] = [[0.5, 0.25, 0.125, 0.125], [0.125, 0.5, 0.25, 0.125]];
 const NORMS: [[f32; 4]; 2] = [[1.0, 1.0, 8.0, 1.0], [8.0, 1.0, 1.0, 1.0]];
 
@@ -45,7 +45,7 @@ fn chunks_are_the_same_for_all_heads() {
         |options: &str, ratio| kept(&format!("chunkkv{{window_size=1,kernel_size=1,{options}}}"), ratio);
     assert_eq!(chunks("chunk_length=2", 0.5), [vec![2, 3], vec![2, 3]]);
     assert_eq!(chunks("chunk_length=3", 0.5), [vec![3], vec![3]]);
-    // A context shorter than a chunk is cut token by token.
+    // A context shorter than a chunk is compressed token by token.
     assert_eq!(chunks("chunk_length=5", 0.5), [vec![0, 3], vec![1, 3]]);
 }
 
@@ -86,7 +86,7 @@ fn ties_are_listed() {
     };
     assert_eq!(undecided("kvpress:knorm", 0.5), [vec![], vec![0, 1, 2]]);
     assert_eq!(undecided("kvpress:knorm", 0.25), [Vec::<u32>::new(), vec![]]);
-    // Room for the sinks and nothing else: both score the same, and one of them goes.
+    // The budget has room for one of the two sinks. Both have the same score.
     assert_eq!(undecided("kvpress:streaming_llm{n_sink=2}", 0.75), [vec![0, 1], vec![0, 1]]);
     assert_eq!(undecided("kvpress:streaming_llm{n_sink=1}", 0.5), [Vec::<u32>::new(), vec![]]);
     assert_eq!(undecided("uniform+recency", 0.5), [Vec::<u32>::new(), vec![]]);

@@ -1,4 +1,4 @@
-//! What holds of every press of kvpress, whatever was observed.
+//! Properties of every press for random observations.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::support::{listings, read};
 
 const DIM: usize = 4;
 
-/// Every press, with windows and the like small enough for the caches drawn here.
+/// Returns every press, with windows and other sizes small enough for the random caches of these tests.
 fn presses() -> Vec<Policy> {
     let small = [("window_size", 3), ("kernel_size", 3), ("lag_size", 3), ("block_size", 4)];
     let small = small.into_iter().chain([("chunk_length", 4), ("n_sink", 2), ("num_sinks", 2)]);
@@ -28,6 +28,7 @@ fn is_of_kv_heads(need: Need) -> bool {
     matches!(need, Need::Keys | Need::Values)
 }
 
+/// A random observation with its rows.
 #[derive(Clone, Debug)]
 struct Observed {
     shape: Shape,
@@ -75,7 +76,7 @@ fn kept(policy: &Policy, seen: &Observation<'_>, budget: Budget) -> Vec<Vec<u32>
     heads.map(|i| plan.kept(i / shape.kv_heads, i % shape.kv_heads).to_vec()).collect()
 }
 
-/// How a press spreads its budget.
+/// Returns over what a press spreads its budget, as a phrase.
 fn spread(policy: &Policy) -> &'static str {
     let name = policy.spec().split('{').next().unwrap_or_default();
     match name.strip_prefix("kvpress:").unwrap_or_default() {
@@ -88,7 +89,7 @@ fn spread(policy: &Policy) -> &'static str {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// One planner scores a layer once for all budgets and for all presses that score alike.
+    // A planner scores a layer once for all budgets and for all presses that have the same scores.
     #[test]
     fn one_planner_plans_as_many_do(seen in observed(), parts in prop::collection::vec(0.05..1.0f64, 2..4)) {
         let view = seen.view();
@@ -156,7 +157,8 @@ proptest! {
             let narrow = undecided(&policy, &seen, Budget::ratio(ratio).unwrap(), 1e-6).unwrap();
             prop_assert_eq!(wide.len(), observed.shape.all_kv_heads());
             for (wide, narrow) in wide.iter().zip(&narrow) {
-                // CriticalAdaKV's wider division may decide more; all others only ever gain.
+                // With a wider tolerance CriticalAdaKV may decide more positions. All other presses only add
+                // some.
                 prop_assert!(policy.spec().contains("critical_adakv") || narrow.iter().all(|p| wide.contains(p)));
             }
             let full = undecided(&policy, &seen, Budget::FULL, 0.1).unwrap();

@@ -1,4 +1,4 @@
-//! What presses of kvpress refuse, and how they say it.
+//! Tests of the inputs that presses refuse, and of the error messages.
 
 use bitkv_evict::{Budget, Need, Observation, Shape};
 

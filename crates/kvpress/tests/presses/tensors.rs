@@ -1,4 +1,4 @@
-//! What was observed of a fixture's tensors, computed plainly in `f64`.
+//! Computes the observation of a fixture from its tensors, directly in `f64`.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -13,7 +13,7 @@ pub(crate) struct Tensors {
     tensors: BTreeMap<String, Vec<f64>>,
 }
 
-/// Rows by need, of the needs that fixtures have tensors for.
+/// The rows of each need that the tensors of a fixture determine.
 pub(crate) type Rows = BTreeMap<Need, Vec<Vec<f32>>>;
 
 impl Tensors {
@@ -39,7 +39,7 @@ impl Tensors {
         Tensors { shape, rope_theta, tensors: file.names().iter().map(|n| numbers(n)).collect() }
     }
 
-    /// The rows of every need of `needs`.
+    /// Returns the rows of every need of `needs`.
     pub(crate) fn observe(&self, needs: &Needs) -> Rows {
         needs.iter().map(|need| (need, self.rows(need))).collect()
     }
@@ -71,7 +71,7 @@ impl Tensors {
         }
     }
 
-    /// The rows of one head, `[tokens * head_dim]`.
+    /// Returns the rows of one head in the tensor `name.{layer}`, `[tokens * head_dim]`.
     fn head(&self, name: &str, layer: usize, head: usize, tokens: usize) -> Vec<f64> {
         let length = tokens * self.shape.head_dim;
         self.tensors[&format!("{name}.{layer}")][head * length..][..length].to_vec()
@@ -81,7 +81,7 @@ impl Tensors {
         query_head / self.shape.group()
     }
 
-    /// The mean causal attention of the last `window` queries, `[tokens]`.
+    /// Returns the mean causal attention of the last `window` queries, `[tokens]`.
     fn attention(&self, layer: usize, head: usize, window: usize) -> Vec<f64> {
         let (tokens, dim) = (self.shape.tokens, self.shape.head_dim);
         let queries = self.head("q", layer, head, tokens);
@@ -100,7 +100,8 @@ impl Tensors {
         mean
     }
 
-    /// Mean, then biased covariance, of the queries before rotary embedding from `skipped` on.
+    /// Returns the mean and then the biased covariance of the queries before rotary embedding, without the
+    /// first `skipped`.
     fn moments(&self, layer: usize, head: usize, skipped: usize) -> Vec<f64> {
         let (tokens, dim) = (self.shape.tokens, self.shape.head_dim);
         let queries = self.head("q_pre", layer, head, tokens);
