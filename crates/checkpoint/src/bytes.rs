@@ -1,4 +1,4 @@
-//! Bytes of a file, mapped or in memory (in large pages if they are read again and again), shared by whoever needs a part of them.
+//! The bytes of a checkpoint file, memory-mapped or in memory. A tensor holds a range of them.
 
 use std::{fs::File, ops::Range, path::Path, sync::Arc};
 
@@ -7,16 +7,17 @@ use rayon::prelude::*;
 
 use crate::{Error, Result};
 
+/// The bytes of a whole file, by where they are stored.
 enum Whole {
     Mapped(MappedFile),
     Owned(Vec<u8>),
     Pages(Pages),
 }
 
-/// Bytes copied, and given back, at a time.
+/// The number of bytes that are copied, and released from the mapping, at a time.
 const SLAB: usize = 32 << 20;
 
-/// A part of a file. Cloning shares it; the file stays mapped as long as a part of it is held.
+/// A range of a file's bytes. Cloning shares the bytes; a file stays mapped as long as a range of it is held.
 #[derive(Clone)]
 pub struct Bytes {
     whole: Arc<Whole>,
@@ -24,7 +25,10 @@ pub struct Bytes {
 }
 
 impl Bytes {
-    /// Maps a file.
+    /// Maps a file into memory.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be opened or mapped.
     pub(crate) fn map(path: &Path) -> Result<Bytes> {
         let read = |source| Error::Read { path: path.into(), source };
         let map = map_file(&File::open(path).map_err(read)?).map_err(read)?;
@@ -32,18 +36,21 @@ impl Bytes {
         Ok(Bytes { whole: Arc::new(Whole::Mapped(map)), range })
     }
 
+    /// Wraps bytes that are in memory.
     pub(crate) fn owned(bytes: Vec<u8>) -> Bytes {
         let range = 0..bytes.len();
         Bytes { whole: Arc::new(Whole::Owned(bytes)), range }
     }
 
+    /// Wraps bytes in large pages.
     pub(crate) fn pages(pages: Pages) -> Bytes {
         let range = 0..pages.len();
         Bytes { whole: Arc::new(Whole::Pages(pages)), range }
     }
 
-    /// The same bytes in large pages, which are read faster than a mapped file; mapped ones are given back to the
-    /// system as they are copied. Where there is no room for a copy they stay where they are.
+    /// Copies mapped bytes to large pages, which are read faster than a mapped file; the mapped pages are
+    /// released as they are copied. Returns the bytes unchanged if they are not mapped or if there is no
+    /// memory for the copy.
     #[must_use]
     pub(crate) fn in_large_pages(self) -> Bytes {
         let (true, Ok(mut copy)) = (matches!(&*self.whole, Whole::Mapped(_)), Pages::zeroed(self.len()))
@@ -59,18 +66,18 @@ impl Bytes {
         Bytes::pages(copy)
     }
 
-    /// A part of this part.
+    /// Returns a range of these bytes.
     ///
     /// # Panics
-    /// When it reaches past the end.
+    /// Panics if the range reaches past the end.
     pub(crate) fn part(&self, range: Range<usize>) -> Bytes {
         assert!(range.start <= range.end && range.end <= self.range.len(), "a part lies inside the whole");
         let start = self.range.start;
         Bytes { whole: self.whole.clone(), range: start + range.start..start + range.end }
     }
 
-    /// Tells the system that these bytes are not needed for now: mapped pages leave this process'
-    /// resident memory and are read again when touched. Does nothing for bytes in memory.
+    /// Removes mapped pages from the resident memory of this process. They are read from the file again when
+    /// they are accessed. Does nothing for bytes in memory.
     pub fn release(&self) {
         if let Whole::Mapped(map) = &*self.whole {
             map.release(self.range.clone());

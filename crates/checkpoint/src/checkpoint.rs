@@ -1,4 +1,5 @@
-//! A checkpoint: configuration and tensors, from a folder, a GGUF file, memory, or chance.
+//! A checkpoint: the configuration and the tensors of a model. It is opened from a Hugging Face folder or a
+//! GGUF file, read from bytes in memory, or filled with random weights.
 
 use std::{collections::HashSet, path::Path};
 
@@ -13,29 +14,29 @@ use crate::{
     shards::Shards,
 };
 
-/// Where the tensors are.
+/// The place from which tensors are read.
 enum Store {
     Shards(Shards),
     Gguf(Gguf),
     Random(Weights),
 }
 
-/// Configuration and tensors of a model. Nothing is converted until it is asked for.
+/// The configuration and the tensors of a model. A tensor is decoded only when it is read.
 pub struct Checkpoint {
     config: Config,
     store: Store,
 }
 
 impl Checkpoint {
-    /// Opens a Hugging Face folder or a `.gguf` file; weights are memory-mapped.
+    /// Opens a Hugging Face folder or a `.gguf` file. The weights are memory-mapped.
     ///
     /// # Errors
-    /// When a file is missing, truncated or refused.
+    /// Returns an error if a file is missing, truncated or not valid, or the model is not supported.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Checkpoint::open_with(path, &Options::default())
     }
 
-    /// [`Checkpoint::open`] with a say in what GGUF files do not tell.
+    /// Opens a checkpoint as [`Checkpoint::open`] does, with settings for what a GGUF file does not record.
     ///
     /// # Errors
     /// As [`Checkpoint::open`].
@@ -45,7 +46,7 @@ impl Checkpoint {
             let gguf = Gguf::open(path, options)?;
             return Ok(Checkpoint { config: gguf.config()?, store: Store::Gguf(gguf) });
         }
-        // First, because a folder without it is not a model's folder.
+        // This check comes first because a folder without a configuration is not a model's folder.
         Config::exists(path)?;
         let shards = Shards::open(path)?;
         let mut config = Config::from_folder_with(path, clues(&shards))?;
@@ -53,17 +54,17 @@ impl Checkpoint {
         Ok(Checkpoint { config, store: Store::Shards(shards) })
     }
 
-    /// A folder's two files from memory.
+    /// Reads a `config.json` and a safetensors file from memory.
     ///
     /// # Errors
-    /// When either is refused.
+    /// Returns an error if one of the two is not valid, or the model is not supported.
     pub fn from_bytes(config_json: &str, safetensors: Vec<u8>) -> Result<Self> {
         let shards = Shards::from_bytes(safetensors)?;
         let config = Config::from_json_with(config_json, "config.json", clues(&shards))?;
         Ok(Checkpoint { config, store: Store::Shards(shards) })
     }
 
-    /// A GGUF file from memory.
+    /// Reads a GGUF file from memory.
     ///
     /// # Errors
     /// When it is refused.
@@ -72,26 +73,27 @@ impl Checkpoint {
         Ok(Checkpoint { config: gguf.config()?, store: Store::Gguf(gguf) })
     }
 
-    /// Random packed weights of a configuration's shape, as [`write_random`](crate::write_random) writes them. None is in
-    /// memory until it is asked for, and each is made anew every time.
+    /// Returns a checkpoint of random packed weights, equal to what [`write_random`](crate::write_random)
+    /// writes for the same configuration and seed. No tensor is kept in memory: each is generated whenever it
+    /// is read.
     pub fn random(config: &Config, seed: u64) -> Self {
         let config = random::packed(config);
         let store = Store::Random(Weights::new(&config, seed));
         Checkpoint { config, store }
     }
 
-    /// The same checkpoint, to run as the plain Llama it is not; see [`Config::as_plain_llama`].
+    /// Returns the same checkpoint, to be run as a plain Llama; see [`Config::as_plain_llama`].
     #[must_use]
     pub fn as_plain_llama(self) -> Self {
         Checkpoint { config: self.config.as_plain_llama(), ..self }
     }
 
-    /// The model's configuration.
+    /// Returns the configuration of the model.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The GGUF file, if it is one.
+    /// Returns the GGUF file, or `None` if the checkpoint is not one.
     pub fn gguf(&self) -> Option<&Gguf> {
         match &self.store {
             Store::Gguf(gguf) => Some(gguf),
@@ -99,7 +101,7 @@ impl Checkpoint {
         }
     }
 
-    /// The file, or the first of several.
+    /// Returns the name of the file, or of the first one if there are several.
     pub fn file(&self) -> String {
         match &self.store {
             Store::Shards(shards) => shards.file(),
@@ -108,7 +110,7 @@ impl Checkpoint {
         }
     }
 
-    /// Bytes of all tensors.
+    /// Returns the size of all tensors in bytes.
     pub fn tensor_bytes(&self) -> u64 {
         match &self.store {
             Store::Shards(shards) => shards.bytes(),
@@ -117,7 +119,7 @@ impl Checkpoint {
         }
     }
 
-    /// All tensors under the names they have in the files, in file order.
+    /// Returns all tensors in file order, with the names that they have in the files.
     ///
     /// # Errors
     /// When one cannot be located.
@@ -129,7 +131,7 @@ impl Checkpoint {
         }
     }
 
-    /// Whether there is a tensor of this Hugging Face name.
+    /// Returns whether there is a tensor with this Hugging Face name.
     pub fn has(&self, name: &str) -> bool {
         match &self.store {
             Store::Shards(shards) => shards.has(name),
@@ -138,14 +140,14 @@ impl Checkpoint {
         }
     }
 
-    /// Refuses biases and norms inside the layers that this architecture does not read: leaving them out would run
-    /// another model.
+    /// Checks that no layer has a bias or a norm that this architecture does not use. Ignoring such a tensor
+    /// would run a different model.
     ///
     /// # Errors
     /// When there is one.
     pub fn refuse_unread(&self) -> Result<()> {
         let Store::Shards(shards) = &self.store else { return Ok(()) };
-        // A skeleton leaves norms out on purpose.
+        // A plain Llama ignores the sub-norms on purpose.
         let config = Config { plain_llama: false, ..self.config.clone() };
         let read: HashSet<String> = config.all_norms().map(|norm| norm.name).collect();
         let matters = |name: &String| {
@@ -166,15 +168,16 @@ impl Checkpoint {
         }
     }
 
-    /// A norm's weights.
+    /// Returns the weights of a norm, `[width]`.
     ///
     /// # Errors
-    /// When they are missing, of another shape or type, or not finite.
+    /// Returns an error if the tensor is missing, has another shape or type, or holds values that are not
+    /// finite.
     pub fn norm(&self, shape: &NormShape) -> Result<Vec<f32>> {
         self.stored_norm(shape)?.f32s(&[shape.width])
     }
 
-    /// A norm's weights as they are stored.
+    /// Returns the weights of a norm as they are stored.
     ///
     /// # Errors
     /// When they are missing.
@@ -182,28 +185,29 @@ impl Checkpoint {
         self.get(&shape.name, "")
     }
 
-    /// The embedding.
+    /// Returns the embedding, `[vocabulary, hidden]`, after checking its values.
     ///
     /// # Errors
-    /// When it is missing, of another shape or type, holds values that are not finite, or has holes.
+    /// Returns an error if the tensor is missing, has another shape or type, holds values that are not
+    /// finite, or has more rows of zeros than a trained model.
     pub fn embedding(&self) -> Result<Dense> {
         let dense = self.dense(EMBEDDING)?;
         dense.check(Pages::Keep)?;
         Ok(dense)
     }
 
-    /// The embedding as it is, whatever it holds.
+    /// Returns the embedding without checking its values.
     ///
     /// # Errors
-    /// When it is missing, or of another shape or type.
+    /// Returns an error if the tensor is missing, or has another shape or type.
     pub fn unchecked_embedding(&self) -> Result<Dense> {
         self.dense(EMBEDDING)
     }
 
-    /// The output head; `None` if it is the embedding.
+    /// Returns the LM head, `[vocabulary, hidden]`; `None` if it is tied to the embedding.
     ///
     /// # Errors
-    /// As [`Checkpoint::embedding`].
+    /// Fails as [`Checkpoint::embedding`] does.
     pub fn lm_head(&self) -> Result<Option<Dense>> {
         if self.is_tied() {
             return Ok(None);
@@ -222,20 +226,23 @@ impl Checkpoint {
         Ok((embedding, head))
     }
 
-    /// Whether the output head is the embedding. The 1bitLLM files are tied in fact, whatever they say.
+    /// Returns whether the LM head is tied to the embedding. A 1bitLLM model without an LM head is tied, even
+    /// if its configuration says otherwise.
     pub fn is_tied(&self) -> bool {
         let falls_back = self.config.architecture == crate::Architecture::OneBitLlm && !self.has(HEAD);
         self.config.tie_word_embeddings || falls_back
     }
 
+    /// Returns a tensor as a matrix `[vocabulary, hidden]`.
     fn dense(&self, name: &str) -> Result<Dense> {
         Dense::new(self.get(name, "")?, self.config.vocab_size, self.config.hidden_size)
     }
 
-    /// A linear layer's weights; codes are not looked at yet.
+    /// Returns the weights of a linear layer. Its codes are not checked.
     ///
     /// # Errors
-    /// When a tensor is missing, of another shape or type, or its scale is none.
+    /// Returns an error if a tensor is missing or has another shape or type, or when its scale is not
+    /// positive and finite.
     pub fn linear(&self, shape: &LinearShape) -> Result<Linear> {
         let stored = self.get(&format!("{}.weight", shape.name), "")?;
         match &self.store {
@@ -273,11 +280,13 @@ impl Checkpoint {
     }
 }
 
-/// The layer that a tensor belongs to. Those past the last are of a model that is cut on purpose.
+/// Returns the index of the layer to which a tensor belongs; `None` if it belongs to none. The caller ignores
+/// tensors of layers after the last one, because a configuration may have fewer layers on purpose.
 fn layer_of(name: &str) -> Option<usize> {
     name.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()
 }
 
+/// Returns what the names of the tensors reveal about the model.
 fn clues(shards: &Shards) -> Clues {
     let names = shards.names();
     let ends = |end: &str| names.iter().any(|name| name.ends_with(end));

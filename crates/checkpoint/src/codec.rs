@@ -1,7 +1,8 @@
-//! Codings of ternary and block-quantised values: pure functions between bytes and codes.
+//! The codecs of ternary and block-quantised values: pure functions that convert bytes to codes and back.
 //!
-//! A ternary code is the weight plus one: 0, 1 or 2. Decoders write 3 where a file holds that invalid code, so
-//! that callers can name the place.
+//! A ternary code is the weight plus one: 0, 1 or 2. A decoder writes 3 where a file holds that invalid code,
+//! so that the caller can name its position. [`packed_u8`] is the packing of transformers. [`CODECS`] lists
+//! the ternary codings of GGUF files. [`q8_0`] and [`q6_k`] decode block-quantised embeddings.
 
 mod blocks;
 pub mod folded;
@@ -15,28 +16,31 @@ use std::fmt;
 
 use crate::FloatType;
 
-/// The ternary codings of GGUF files, in the order of lists. Reading, converting, options, errors and help follow it, and
-/// a test holds docs/CHECKPOINTS.md to it.
+/// The ternary codings of GGUF files, in the order in which they are listed. Readers, writers, options,
+/// errors and help use this table, and a test checks that docs/CHECKPOINTS.md agrees with it.
 pub static CODECS: &[Codec] = &[i2s::X86, i2s::ARM, i2s::FOUR_ROW, tq1_0::CODEC, tq2_0::CODEC];
 
-/// A ternary coding of matrices in GGUF files.
+/// A ternary coding of matrices in GGUF files: how it is named, read and written.
 #[derive(Clone, Copy)]
 pub struct Codec {
-    /// The name in tables and errors, which the layouts of a type share.
+    /// The name in tables and errors. All layouts of a type have the same name.
     pub name: &'static str,
-    /// The type's number in files.
+    /// The number by which GGUF files identify the type.
     pub id: u32,
-    /// Which order of codes it is, where files do not say it.
+    /// The order of the codes, for a type whose order is not recorded in the file.
     pub layout: Option<i2s::Layout>,
-    /// Codes of a block.
+    /// The number of codes in a block.
     pub block: usize,
-    /// Bytes of a tensor with rows of so many codes and so many in all, if they fill whole blocks.
+    /// Returns the size in bytes of a tensor, given the codes per row and in total; `None` if the rows do not
+    /// consist of whole blocks.
     pub bytes: fn(usize, usize) -> Option<usize>,
-    /// The rows and columns of a linear layer must be multiples of these two numbers.
+    /// The number of rows and of columns of a linear layer must be multiples of these two numbers.
     pub unit: [usize; 2],
-    /// What codes minus one are multiplied by, in a tensor of so many codes; `None` when blocks differ.
+    /// Returns the multiplier of a tensor, given its bytes and its number of codes:
+    /// `weight = (code - 1) * multiplier`. `None` if its blocks have different scales.
     pub scale: fn(&[u8], usize) -> Option<f32>,
-    /// Writes the codes of a row of a matrix that fits.
+    /// Writes the codes of a row, given the bytes of the tensor and the index of the row. The matrix must
+    /// consist of whole blocks.
     pub decode_row: fn(&[u8], usize, &mut [u8]),
     /// How it is written; `None` where it is only read.
     pub written: Option<Written>,
@@ -47,20 +51,20 @@ pub struct Codec {
 pub struct Written {
     /// Names in options, the usual one first.
     pub options: &'static [&'static str],
-    /// What it is good for.
+    /// The description in help texts.
     pub about: &'static str,
-    /// `general.file_type`.
+    /// The value of `general.file_type`.
     pub file_type: u32,
-    /// The type of the scale.
+    /// The type in which the scale is stored.
     pub scale: FloatType,
-    /// Appends a row of codes with their scale.
+    /// Appends a row of codes, given the scale.
     pub encode_row: fn(&[u8], f32, &mut Vec<u8>),
-    /// What follows the last row, from the scale.
+    /// Returns the bytes after the last row, given the scale.
     pub tail: Option<fn(f32) -> Vec<u8>>,
 }
 
 impl Codec {
-    /// Whether every row of a matrix can be decoded.
+    /// Returns whether every row of a matrix `[rows, cols]` can be decoded.
     pub fn fits(&self, rows: usize, cols: usize) -> bool {
         rows.is_multiple_of(self.unit[0]) && cols.is_multiple_of(self.unit[1])
     }
@@ -83,7 +87,7 @@ impl PartialEq for Codec {
 
 impl Eq for Codec {}
 
-/// Every type's name once, for sentences.
+/// Returns the names of all ternary types, separated by commas, for error messages.
 pub(crate) fn names() -> String {
     let mut names: Vec<&str> = CODECS.iter().map(|codec| codec.name).collect();
     names.dedup();
@@ -129,7 +133,7 @@ mod tests {
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
     }
 
-    /// A matrix with the scale 0.5.
+    /// Returns the bytes of a matrix with the scale 0.5.
     fn encoded(codec: &Codec, codes: &[u8], cols: usize) -> Vec<u8> {
         if let (Some(layout), None) = (codec.layout, codec.written) {
             let row = |row: usize, out: &mut [u8]| out.copy_from_slice(&codes[row * cols..][..cols]);
@@ -142,7 +146,7 @@ mod tests {
     }
 
     proptest! {
-        /// Folded, every coding of the table, and back: every step reads what the one before wrote.
+        /// Codes survive the packing of transformers, followed by any coding of the table.
         #[test]
         fn codes_survive_every_coding(groups in 1usize..4, blocks in 1usize..3, seed in any::<u64>()) {
             let (rows, cols) = (4 * groups, 256 * blocks);

@@ -1,4 +1,4 @@
-//! How the values of a tensor are stored.
+//! How the values of a tensor are stored in a file.
 
 use safetensors::Dtype;
 
@@ -7,9 +7,9 @@ use crate::codec::Codec;
 /// A coding of tensor values in a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Coding {
-    /// IEEE single.
+    /// IEEE single precision.
     F32,
-    /// IEEE half.
+    /// IEEE half precision.
     F16,
     /// bfloat16.
     Bf16,
@@ -17,16 +17,16 @@ pub enum Coding {
     Folded,
     /// A ternary coding of GGUF files.
     Ternary(&'static Codec),
-    /// Blocks of 32 int8 with an f16 scale.
+    /// Blocks of 32 int8 values with an f16 scale.
     Q8_0,
-    /// Blocks of 256 six-bit values with sub-block scales.
+    /// Blocks of 256 six-bit values with scales per group.
     Q6K,
-    /// Anything else, by its name in the file's format: listed, but not read.
+    /// Any other coding, by its name in the file's format. Its tensors are listed, but cannot be read.
     Other(String),
 }
 
 impl Coding {
-    /// The coding of a safetensors type.
+    /// Returns the coding of a safetensors type.
     pub fn from_dtype(dtype: Dtype) -> Coding {
         match dtype {
             Dtype::F32 => Coding::F32,
@@ -37,7 +37,7 @@ impl Coding {
         }
     }
 
-    /// The name in tables and errors.
+    /// Returns the name in tables and errors.
     pub fn name(&self) -> &str {
         match self {
             Coding::F32 => "F32",
@@ -51,17 +51,17 @@ impl Coding {
         }
     }
 
-    /// Whether values are ternary codes.
+    /// Returns whether the values are ternary codes.
     pub fn is_ternary(&self) -> bool {
         matches!(self, Coding::Folded | Coding::Ternary(_))
     }
 
-    /// Whether values are blocks of small integers with scales.
+    /// Returns whether the values are stored in blocks of small integers with scales.
     pub fn is_blocks(&self) -> bool {
         matches!(self, Coding::Q8_0 | Coding::Q6K)
     }
 
-    /// Whether values are plain floats, one after another.
+    /// Returns whether the values are plain floats, one after another.
     pub fn is_float(&self) -> bool {
         matches!(self, Coding::F32 | Coding::F16 | Coding::Bf16)
     }

@@ -1,9 +1,10 @@
-//! `config.json` of the BitNet b1.58 families.
+//! The configuration of a model, as `config.json` of the BitNet b1.58 families describes it.
 //!
 //! References: transformers `models/bitnet/configuration_bitnet.py` (2B-4T), `configuration_bitnet.py` of
-//! 1bitLLM/bitnet_b1_58-large, and `models/llama/configuration_llama.py` (Falcon3-1.58bit, Falcon-E, HF1BitLLM).
+//! 1bitLLM/bitnet_b1_58-large, and `models/llama/configuration_llama.py` (Falcon3-1.58bit, Falcon-E,
+//! HF1BitLLM).
 
-/// Which family's names and defaults a checkpoint follows.
+/// The family whose tensor names and defaults a checkpoint follows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Architecture {
     /// `BitNetForCausalLM`: microsoft/bitnet-b1.58-2B-4T.
@@ -15,7 +16,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// The name in `architectures`.
+    /// Returns the name in `architectures`.
     pub fn name(self) -> &'static str {
         match self {
             Architecture::BitNet => "BitNetForCausalLM",
@@ -24,6 +25,7 @@ impl Architecture {
         }
     }
 
+    /// Returns the value of `model_type`.
     pub(crate) fn model_type(self) -> &'static str {
         match self {
             Architecture::BitNet => "bitnet",
@@ -32,7 +34,7 @@ impl Architecture {
     }
 }
 
-/// Activation of the gated MLP.
+/// The activation of the gated MLP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Activation {
     /// `max(x, 0)^2`.
@@ -42,7 +44,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// The name in `hidden_act`.
+    /// Returns the name in `hidden_act`.
     pub fn name(self) -> &'static str {
         match self {
             Activation::Relu2 => "relu2",
@@ -51,86 +53,87 @@ impl Activation {
     }
 }
 
-/// What a stored `weight_scale` means.
+/// How a stored `weight_scale` is applied.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ScaleRule {
-    /// `autobitlinear`: about mean|W|; results are multiplied by it.
+    /// `autobitlinear`: the scale is about mean|W|, and results are multiplied by it.
     Multiply,
-    /// `bitlinear`: about 1 / mean|W|; results are divided by it.
+    /// `bitlinear`: the scale is about 1 / mean|W|, and results are divided by it.
     Divide,
 }
 
-/// How linear weights are stored.
+/// How the weights of linear layers are stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum WeightFormat {
-    /// Two-bit codes in U8 with a scale beside them.
+    /// Two-bit codes in U8, with a separate scale tensor.
     Packed(ScaleRule),
-    /// Full-precision masters, made ternary when loaded.
+    /// Full-precision master weights, which are ternarised when they are loaded.
     Masters,
 }
 
-/// Shape and numerics of a model.
+/// The shape and the numerics of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Names and defaults.
+    /// The family, which decides tensor names and defaults.
     pub architecture: Architecture,
-    /// Token ids are below this.
+    /// The size of the vocabulary; token ids are below this.
     pub vocab_size: usize,
-    /// Width of the residual stream.
+    /// The width of the residual stream.
     pub hidden_size: usize,
-    /// Width of the MLP.
+    /// The width of the MLP.
     pub intermediate_size: usize,
-    /// Number of layers.
+    /// The number of layers.
     pub num_hidden_layers: usize,
-    /// Query heads.
+    /// The number of query heads.
     pub num_attention_heads: usize,
-    /// KV heads; divides the query heads.
+    /// The number of KV heads, which divides the number of query heads.
     pub num_key_value_heads: usize,
-    /// Width of a head; even.
+    /// The width of a head, which is even.
     pub head_dim: usize,
-    /// Activation of the MLP.
+    /// The activation of the MLP.
     pub hidden_act: Activation,
-    /// Positions the model was trained for.
+    /// The number of positions that the model was trained for.
     pub max_position_embeddings: usize,
-    /// Added to the mean square in every RMS norm.
+    /// The number that every RMS norm adds to the mean square.
     pub rms_norm_eps: f64,
-    /// Base of the rotary frequencies.
+    /// The base of the rotary frequencies.
     pub rope_theta: f64,
-    /// Whether the output head is the embedding.
+    /// Whether the LM head is tied to the embedding.
     pub tie_word_embeddings: bool,
-    /// First token of every text, if there is one.
+    /// The first token of every text, if there is one.
     pub bos_token_id: Option<u32>,
-    /// Tokens that end a text.
+    /// The tokens that end a text.
     pub eos_token_ids: Vec<u32>,
-    /// How linear weights are stored.
+    /// How the weights of linear layers are stored.
     pub weights: WeightFormat,
-    /// Whether the model is to run as the plain Llama it is not; see [`Config::as_plain_llama`].
+    /// Whether to run the model as a plain Llama; see [`Config::as_plain_llama`].
     pub plain_llama: bool,
 }
 
 impl Config {
-    /// Query heads that share a KV head.
+    /// Returns the number of query heads per KV head.
     pub fn group_size(&self) -> usize {
         self.num_attention_heads / self.num_key_value_heads
     }
 
-    /// Width of all query heads together.
+    /// Returns the width of all query heads together.
     pub fn query_width(&self) -> usize {
         self.num_attention_heads * self.head_dim
     }
 
-    /// Width of all KV heads together.
+    /// Returns the width of all KV heads together.
     pub fn kv_width(&self) -> usize {
         self.num_key_value_heads * self.head_dim
     }
 
-    /// The mistake of the published verification, to measure what it does: float weights (masters unquantised, or
-    /// packed ones times their scale), f32 activations, SiLU, and no sub-norms.
+    /// Returns the configuration for running the model as a plain Llama, as the published verification
+    /// mistakenly did: with float weights (master weights without quantisation, or packed weights times their
+    /// scale), f32 activations, SiLU, and no sub-norms. This measures the effect of that mistake.
     pub fn as_plain_llama(self) -> Config {
         Config { hidden_act: Activation::Silu, plain_llama: true, ..self }
     }
 
-    /// The `config.json` of this model, readable by [`Config::from_json`] and by transformers.
+    /// Returns the `config.json` of this model, which [`Config::from_json`] and transformers can read.
     pub fn to_json(&self) -> String {
         let quantization = match self.weights {
             WeightFormat::Packed(rule) => serde_json::json!({

@@ -1,4 +1,4 @@
-//! Reading and checking a `config.json`.
+//! Reads and checks a `config.json`.
 
 use std::path::Path;
 
@@ -9,51 +9,59 @@ use crate::{
     json::{self, Object},
 };
 
-/// Sizes above these are taken for a damaged file rather than for a model.
+/// A larger width is treated as damage to the file.
 pub(crate) const MAX_WIDTH: u64 = 1 << 20;
+/// A larger number of layers is treated as damage.
 pub(crate) const MAX_LAYERS: u64 = 1 << 12;
+/// A larger number of positions is treated as damage.
 pub(crate) const MAX_POSITIONS: u64 = 1 << 26;
+/// A larger vocabulary is treated as damage.
 pub(crate) const MAX_VOCABULARY: u64 = 1 << 24;
 
-/// What the tensors' names say where a configuration does not.
+/// What the names of the tensors reveal about a model whose configuration is incomplete.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Clues {
-    /// Some weight has a scale beside it.
+    /// Whether some weight has a separate scale tensor.
     pub(crate) packed: bool,
-    /// There are `inner_attn_ln` norms, as only the 1bitLLM models have them.
+    /// Whether there are `inner_attn_ln` norms, which only the 1bitLLM models have.
     pub(crate) inner_norms: bool,
 }
 
 impl Config {
-    /// Reads `config.json` in `folder`, knowing nothing of the tensors beside it.
+    /// Reads `config.json` in `folder`, without looking at the tensors.
     ///
     /// # Errors
-    /// When the file cannot be read or [`Config::from_json`] refuses it.
+    /// Returns an error if the file cannot be read or [`Config::from_json`] fails.
     pub fn from_folder(folder: &Path) -> Result<Self> {
         Config::from_folder_with(folder, Clues::default())
     }
 
-    /// Refuses a folder without a `config.json` that can be read.
+    /// Checks that there is a `config.json` in `folder`.
+    ///
+    /// # Errors
+    /// Returns an error if its metadata cannot be read.
     pub(crate) fn exists(folder: &Path) -> Result<()> {
         let path = folder.join("config.json");
         std::fs::metadata(&path).map(drop).map_err(|source| Error::Read { path, source })
     }
 
+    /// Reads `config.json` in `folder`, with clues from the names of the tensors.
     pub(crate) fn from_folder_with(folder: &Path, clues: Clues) -> Result<Self> {
         let path = folder.join("config.json");
         Config::from_json_with(&json::read_text(&path)?, &path.display().to_string(), clues)
     }
 
-    /// Reads the text of a `config.json`; `file` is what errors call it. Keys that are missing take the
-    /// defaults of the reference class.
+    /// Reads the text of a `config.json`; errors call it `file`. Missing keys take the defaults of the
+    /// reference class.
     ///
     /// # Errors
-    /// When a needed key is missing, a value is of the wrong type, zero, absurd or unsupported, or
-    /// sizes do not divide.
+    /// Returns an error if a required key is missing, a value has the wrong type or is zero, implausibly
+    /// large or unsupported, or one size does not divide another.
     pub fn from_json(text: &str, file: &str) -> Result<Self> {
         Config::from_json_with(text, file, Clues::default())
     }
 
+    /// Reads the text of a `config.json`, with clues from the names of the tensors.
     pub(crate) fn from_json_with(text: &str, file: &str, clues: Clues) -> Result<Self> {
         let value = json::parse(text, file)?;
         let root = Object::root(file, &value)?;
@@ -65,8 +73,8 @@ impl Config {
         let num_attention_heads = root.needed_size("num_attention_heads", MAX_WIDTH)?;
         let vocab_size = root.needed_size("vocab_size", MAX_VOCABULARY)?;
         let default_ids = if bitnet { [128_000, 128_001] } else { [1, 2] };
-        // A default beyond a small vocabulary means that the model has no such token.
-        // An explicit null means the same.
+        // If the default id is outside a small vocabulary, the model has no such token. An explicit null
+        // means the same.
         let special = |key: &'static str, id: u32| match root.token_ids(key)? {
             Some(ids) => Ok(ids),
             None if root.is_null(key) || id as usize >= vocab_size => Ok(vec![]),
@@ -79,7 +87,7 @@ impl Config {
             intermediate_size: root.needed_size("intermediate_size", MAX_WIDTH)?,
             num_hidden_layers: root.needed_size("num_hidden_layers", MAX_LAYERS)?,
             num_attention_heads,
-            // The classes take an explicit null for as many as query heads.
+            // The reference classes read an explicit null as the number of query heads.
             num_key_value_heads: match root.size("num_key_value_heads", MAX_WIDTH)? {
                 Some(heads) => heads,
                 None if bitnet && !root.is_null("num_key_value_heads") => 5,
@@ -109,6 +117,7 @@ impl Config {
         Ok(config)
     }
 
+    /// Checks that sizes divide each other and that token ids are in the vocabulary.
     fn check(&self, root: &Object<'_>) -> Result<()> {
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
         divide(root, "num_attention_heads", heads, "num_key_value_heads", kv_heads)?;
@@ -123,6 +132,10 @@ impl Config {
     }
 }
 
+/// Returns `size / by`, where `size` is the value of `key` and `by` the value of `by_key`.
+///
+/// # Errors
+/// Returns an error if `by` does not divide `size`.
 fn divide(root: &Object<'_>, key: &str, size: usize, by_key: &str, by: usize) -> Result<usize> {
     if size.is_multiple_of(by) {
         return Ok(size / by);
@@ -131,7 +144,8 @@ fn divide(root: &Object<'_>, key: &str, size: usize, by_key: &str, by: usize) ->
     Err(root.bad(key, size, format!("which is not a multiple of {by}")))
 }
 
-/// The class decides, not `model_type`: the 1bitLLM files call themselves llama.
+/// Returns the architecture. The name of the class decides, not `model_type`, because the 1bitLLM files have
+/// the type llama.
 fn architecture(root: &Object<'_>, clues: Clues) -> Result<Architecture> {
     let Some(names) = root.get("architectures") else {
         return match clues.inner_norms {
@@ -162,6 +176,7 @@ fn architecture(root: &Object<'_>, clues: Clues) -> Result<Architecture> {
     Err(root.bad("architectures", names, reason))
 }
 
+/// Returns the activation of the MLP; `None` if the key is missing.
 fn activation(root: &Object<'_>) -> Result<Option<Activation>> {
     let Some(name) = root.text("hidden_act")? else { return Ok(None) };
     [Activation::Relu2, Activation::Silu]
@@ -171,7 +186,8 @@ fn activation(root: &Object<'_>) -> Result<Option<Activation>> {
         .ok_or_else(|| root.bad("hidden_act", name, "but only relu2 and silu are supported"))
 }
 
-/// `rope_theta`, or `rope_parameters.rope_theta` as transformers 5 writes it.
+/// Returns `rope_theta`, or `rope_parameters.rope_theta` as transformers 5 writes it; `None` if both are
+/// missing.
 fn rope_theta(root: &Object<'_>) -> Result<Option<f64>> {
     let Some(parameters) = root.object("rope_parameters")? else { return root.positive("rope_theta") };
     if let Some(kind) = parameters.text("rope_type")?.filter(|kind| *kind != "default") {
@@ -181,9 +197,11 @@ fn rope_theta(root: &Object<'_>) -> Result<Option<f64>> {
     Ok(parameters.positive("rope_theta")?.or(root.positive("rope_theta")?))
 }
 
+/// Returns how linear weights are stored, according to `quantization_config` and the names of the tensors.
 fn weight_format(root: &Object<'_>, clues: Clues) -> Result<WeightFormat> {
     let Some(quantization) = root.object("quantization_config")? else {
-        // Scales beside packed weights that no configuration describes: the class default divides.
+        // If there are packed weights with scales but no configuration describes them, the default of the
+        // reference class applies: results are divided by the scale.
         return Ok(if clues.packed {
             WeightFormat::Packed(ScaleRule::Divide)
         } else {
@@ -198,7 +216,7 @@ fn weight_format(root: &Object<'_>, clues: Clues) -> Result<WeightFormat> {
         return Err(quantization.bad("use_rms_norm", Value::from(true), reason));
     }
     refuse_unconverted(&quantization)?;
-    // The first upload of 2B-4T, which multiplies.
+    // This is the first upload of 2B-4T, whose results are multiplied by the scale.
     if quantization.flag("offline_quantization")? == Some(true) && quantization.get("linear_class").is_none()
     {
         return Ok(WeightFormat::Packed(ScaleRule::Multiply));
@@ -208,7 +226,7 @@ fn weight_format(root: &Object<'_>, clues: Clues) -> Result<WeightFormat> {
     match (class, mode) {
         ("autobitlinear", "online") => Ok(WeightFormat::Masters),
         ("autobitlinear", "offline") => Ok(WeightFormat::Packed(ScaleRule::Multiply)),
-        // This class knows no masters: the mode does not matter.
+        // This class does not have master weights, so the mode does not matter.
         ("bitlinear", "offline" | "online") => Ok(WeightFormat::Packed(ScaleRule::Divide)),
         ("autobitlinear" | "bitlinear", other) => {
             Err(quantization.bad("quantization_mode", Value::from(other), "but must be offline or online"))
@@ -221,7 +239,7 @@ fn weight_format(root: &Object<'_>, clues: Clues) -> Result<WeightFormat> {
     }
 }
 
-/// Only the output head may stay as it was.
+/// Checks that only the LM head is excluded from quantisation.
 fn refuse_unconverted(quantization: &Object<'_>) -> Result<()> {
     let key = "modules_to_not_convert";
     let Some(value) = quantization.get(key) else { return Ok(()) };
@@ -235,6 +253,7 @@ fn refuse_unconverted(quantization: &Object<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Checks that the model has no biases, no partial or scaled RoPE and no sliding window.
 fn refuse_unsupported(root: &Object<'_>) -> Result<()> {
     for key in ["attention_bias", "mlp_bias"] {
         if root.flag(key)? == Some(true) {

@@ -1,10 +1,10 @@
-//! Everything that a checkpoint holds, tensor by tensor.
+//! Lists the contents of a checkpoint, tensor by tensor.
 
 use std::collections::HashMap;
 
 use crate::{Checkpoint, Linear, Result, Stored};
 
-/// The tensors of a checkpoint.
+/// The tensors of a checkpoint, and the layers that cannot be read.
 pub struct Contents {
     /// In the order of the files.
     pub tensors: Vec<Held>,
@@ -22,10 +22,12 @@ pub struct Held {
 }
 
 impl Checkpoint {
-    /// Lists all tensors. With `count_codes`, the codes of every linear layer are counted, which reads all weights.
+    /// Lists all tensors. With `count_codes`, the codes of every linear layer are counted, which reads all
+    /// weights.
     ///
     /// # Errors
-    /// When the list of tensors is damaged. A layer that cannot be read is listed in [`Contents::unread`].
+    /// Returns an error if the list of tensors is damaged. A layer that cannot be read is listed in
+    /// [`Contents::unreadable`] instead.
     pub fn contents(&self, count_codes: bool) -> Result<Contents> {
         let (mut linears, mut unread) = (HashMap::new(), Vec::new());
         for shape in self.config().all_linears() {

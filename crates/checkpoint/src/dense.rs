@@ -1,10 +1,10 @@
-//! The embedding and the output head, where they lie in the file.
+//! The embedding and the LM head, which are used in place in the mapped file.
 
 use std::ops::Range;
 
 use crate::{Error, Result, Stored};
 
-/// A matrix `[rows, cols]` of floats or of quantised blocks, not copied.
+/// A matrix `[rows, cols]` of floats or of quantised blocks, which is not copied.
 #[derive(Clone, Debug)]
 pub struct Dense {
     stored: Stored,
@@ -12,17 +12,17 @@ pub struct Dense {
     cols: usize,
 }
 
-/// More all-zero rows than this part of all are taken for a hole in the file.
+/// If a larger fraction of the rows is all zero, the file is treated as incomplete.
 pub(crate) const MAX_ZERO_ROWS: f64 = 0.01;
-/// Bytes looked at between two releases.
+/// The number of bytes that are checked before their pages are released.
 const SLAB: usize = 32 << 20;
 
-/// What to do with mapped pages that were looked at.
+/// What to do with mapped pages after they are checked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Pages {
     /// They are needed again.
     Keep,
-    /// Only one pass is made.
+    /// Release them, because this is the only pass.
     Release,
 }
 
@@ -35,7 +35,8 @@ impl Dense {
         Ok(Dense { stored, rows, cols })
     }
 
-    /// The same matrix in memory that is read faster than a mapped file, for who reads all of it for every token.
+    /// Copies the matrix to large pages, which are read faster than a mapped file. This pays off if the whole
+    /// matrix is read for every token.
     #[must_use]
     pub fn in_large_pages(self) -> Dense {
         let Dense { stored, rows, cols } = self;
@@ -47,12 +48,12 @@ impl Dense {
         &self.stored
     }
 
-    /// Number of rows: the vocabulary.
+    /// Returns the number of rows, which is the size of the vocabulary.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Width of a row.
+    /// Returns the width of a row.
     pub fn cols(&self) -> usize {
         self.cols
     }
@@ -65,7 +66,7 @@ impl Dense {
             zero += slab.zero_rows();
             if let Some(index) = slab.first_not_finite() {
                 let mut value = [0.0; 256];
-                // Blocks are read whole.
+                // The values of a block must be read together.
                 let count = if slab.coding.is_float() { 1 } else { value.len().min(slab.len() - index) };
                 slab.read_f32(index, &mut value[..count]);
                 let value = value[..count].iter().copied().find(|v| !v.is_finite()).unwrap_or(f32::NAN);
@@ -83,7 +84,7 @@ impl Dense {
         Ok(())
     }
 
-    /// Ranges of rows of about so many bytes.
+    /// Returns ranges of rows that take about `bytes` bytes each.
     pub(crate) fn slabs(&self, bytes: usize) -> impl Iterator<Item = Range<usize>> + use<> {
         let (all, row) = (self.rows, (self.stored.bytes.len() / self.rows).max(1));
         let rows = (bytes / row).max(1);
@@ -103,7 +104,7 @@ impl Dense {
     /// Writes a row as f32.
     ///
     /// # Panics
-    /// When there is no such row or `out` does not hold `cols` values.
+    /// Panics if there is no such row or `out` does not hold `cols` values.
     pub fn row(&self, row: usize, out: &mut [f32]) {
         assert!(row < self.rows && out.len() == self.cols, "a row of {}", self.cols);
         self.stored.read_f32(row * self.cols, out);

@@ -1,14 +1,14 @@
-//! What can be wrong with a checkpoint, one sentence each.
+//! The errors of this crate. Each is one sentence.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-/// Shorthand for results of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of this crate. `file` is a path, or a description of bytes given in memory.
+/// What is wrong with a checkpoint. `file` is a path, or a description of a file in memory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the fields are")]
@@ -73,7 +73,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Turns an error of the system into one that names the file that was being written.
+    /// Returns a function that turns a system error into an error that names the file being written.
     pub(crate) fn writing(path: &Path) -> impl Fn(io::Error) -> Error {
         move |source| Error::Write { path: path.into(), source }
     }

@@ -1,22 +1,23 @@
-//! Floats on their way into a file.
+//! The float types that a checkpoint is written in.
 
 use std::io::{self, Write};
 
 use half::{bf16, f16};
 use safetensors::Dtype;
 
-/// A float type to store in.
+/// A float type for stored values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FloatType {
-    /// 32 bits: exact.
+    /// IEEE single precision, which is exact.
     F32,
-    /// IEEE half.
+    /// IEEE half precision.
     F16,
-    /// bfloat16: the type of the published checkpoints.
+    /// bfloat16, the type of the published checkpoints.
     Bf16,
 }
 
 impl FloatType {
+    /// Returns the safetensors type.
     pub(crate) fn dtype(self) -> Dtype {
         match self {
             FloatType::F32 => Dtype::F32,
@@ -25,7 +26,7 @@ impl FloatType {
         }
     }
 
-    /// Whether a value survives.
+    /// Returns whether this type represents `value` exactly.
     pub fn holds(self, value: f32) -> bool {
         match self {
             FloatType::F32 => true,
@@ -34,6 +35,7 @@ impl FloatType {
         }
     }
 
+    /// Writes the values in this type, little-endian.
     pub(crate) fn write(self, values: &[f32], to: &mut dyn Write) -> io::Result<()> {
         let bytes: Vec<u8> = match self {
             FloatType::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),

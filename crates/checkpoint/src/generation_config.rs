@@ -1,4 +1,4 @@
-//! What `generation_config.json` adds: chat models stop at more tokens than `config.json` lists.
+//! Reads `generation_config.json`, in which chat models list more stop tokens than in `config.json`.
 
 use std::{io, path::Path};
 
@@ -7,7 +7,11 @@ use crate::{
     json::{self, Object},
 };
 
-/// Adds the stop tokens of `folder`'s `generation_config.json`, if there is one, to the configuration's.
+/// Adds the stop tokens of `generation_config.json` in `folder` to the configuration. Does nothing if there
+/// is no such file.
+///
+/// # Errors
+/// Returns an error if the file is not valid, or a token is outside the vocabulary.
 pub(crate) fn add_stop_tokens(folder: &Path, config: &mut Config) -> Result<()> {
     let path = folder.join("generation_config.json");
     let text = match json::read_text(&path) {

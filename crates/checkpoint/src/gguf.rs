@@ -1,8 +1,12 @@
-//! GGUF files: the container, what models store in it, and writing them.
+//! Reads and writes GGUF files: the container, and what models store in it.
 //!
 //! ```text
-//! bytes -> Header (metadata, places of tensors) -> Gguf (configuration, vocabulary, tensors by Hugging Face's names)
+//! bytes -> Header: metadata, positions of tensors
+//!       -> Gguf: configuration, vocabulary, tensors by Hugging Face name
 //! ```
+//!
+//! [`Gguf`] is an open file; [`ReadOptions`] say what the file does not record. [`write()`] converts a
+//! checkpoint to a [`Target`] type, with [`WriteOptions`]. [`GgufWriter`] writes any other container.
 
 mod config;
 mod convert;

@@ -1,10 +1,17 @@
-//! What a checkpoint holds: configuration, tensors and their codings, whatever the file format.
+//! Reads and writes the checkpoints of BitNet models in every file format: the configuration, the tensors,
+//! and the codings of ternary weights.
 //!
 //! ```text
 //! Checkpoint::open(folder or .gguf) -> config, norms, embedding, linear layers as ternary codes
 //! ```
 //!
-//! Weights are memory-mapped and nothing is expanded: a linear layer decodes rows of codes when it is asked.
+//! A [`Checkpoint`] opens a Hugging Face folder or a GGUF file. It has a [`Config`] and returns its tensors
+//! by role: a [`Linear`] is a ternary matrix, a [`Dense`] is the embedding or the LM head, and a
+//! [`StoredTensor`] is any tensor with its bytes. Weights are memory-mapped and are not decoded in advance: a
+//! linear layer decodes its codes row by row when they are read.
+//!
+//! [`write_packed_folder`] and [`gguf::write`] convert any checkpoint, [`write_packed`] writes a trained one,
+//! and [`write_random`] writes random weights. [`codec`] holds the codings themselves.
 
 #![forbid(unsafe_code)]
 

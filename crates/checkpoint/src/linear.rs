@@ -1,15 +1,15 @@
-//! A linear layer's weights as ternary codes, whatever they are stored as.
+//! A linear layer's weights as ternary codes, independent of how they are stored.
 
 use rayon::prelude::*;
 
 use crate::{Bytes, Coding, Error, LinearShape, Result, Stored, Ternarised, codec};
 
-/// Rows that one task of a check decodes.
+/// The number of rows that one parallel task decodes.
 const TASK_ROWS: usize = 64;
 
 /// A ternary matrix `[rows, cols]` in a checkpoint: weight = (code - 1) * `multiplier`.
 ///
-/// Nothing is expanded: rows are decoded when they are asked for.
+/// The matrix is not decoded in advance: each row is decoded when it is read.
 #[derive(Debug)]
 pub struct Linear {
     pub(crate) shape: LinearShape,
@@ -21,12 +21,13 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Name, output features and input features.
+    /// Returns the name, the output features and the input features.
     pub fn shape(&self) -> &LinearShape {
         &self.shape
     }
 
-    /// What products of codes minus one are multiplied by: about mean|W|.
+    /// Returns the `multiplier` in `weight = (code - 1) * multiplier`: about the mean magnitude of the master
+    /// weights.
     pub fn multiplier(&self) -> f32 {
         self.multiplier
     }
@@ -36,15 +37,16 @@ impl Linear {
         &self.stored
     }
 
-    /// Whether codes are computed from full-precision masters.
+    /// Returns whether the codes are computed from full-precision master weights.
     pub fn has_masters(&self) -> bool {
         self.masters.is_some()
     }
 
-    /// Writes a row's codes, 0, 1 or 2, or 3 where the file holds that invalid code.
+    /// Writes the codes of a row to `out`: 0, 1 or 2. If the file holds the invalid code 3, it is written as
+    /// 3.
     ///
     /// # Panics
-    /// When there is no such row or `out` does not hold `cols` codes.
+    /// Panics if there is no such row or `out` does not hold `cols` codes.
     pub fn codes(&self, row: usize, out: &mut [u8]) {
         let LinearShape { rows, cols, .. } = self.shape;
         assert!(row < rows && out.len() == cols, "a row of {cols} codes");
@@ -61,14 +63,15 @@ impl Linear {
         }
     }
 
-    /// Writes a row as floats: the masters where there are some, otherwise weights of -1, 0 and 1 times the multiplier.
+    /// Writes a row as floats: the master weights if there are any, otherwise the codes minus one times the
+    /// multiplier.
     ///
     /// # Panics
-    /// As [`Linear::codes`].
+    /// Panics as [`Linear::codes`] does.
     pub fn floats(&self, row: usize, out: &mut [f32]) {
         if let Some(scale) = self.masters {
             self.stored.read_f32(self.stored_row(row) * self.shape.cols, out);
-            // GGUF files can hold a scale beside floats.
+            // GGUF files can hold a separate scale for float weights.
             if self.multiplier != scale.multiplier {
                 out.iter_mut().for_each(|w| *w *= self.multiplier / scale.multiplier);
             }
@@ -79,7 +82,7 @@ impl Linear {
         out.iter_mut().zip(codes).for_each(|(w, code)| *w = f32::from(code as i8 - 1) * self.multiplier);
     }
 
-    /// How often each of the four codes occurs.
+    /// Returns how often each of the four codes occurs.
     pub fn histogram(&self) -> [u64; 4] {
         let LinearShape { rows, cols, .. } = self.shape;
         let part = |first: usize| {
@@ -96,17 +99,19 @@ impl Linear {
         firsts.into_par_iter().map(part).reduce(|| [0; 4], sum)
     }
 
-    /// The error for code 3 at a place.
+    /// Returns the error for code 3 in a row and column.
     pub fn invalid_code(&self, row: usize, column: usize) -> Error {
         let (file, tensor) = (self.stored.file.clone(), self.stored.name.clone());
         Error::InvalidCode { file, tensor, row: self.stored_row(row), column }
     }
 
-    /// The bytes it is read from, to be released when they are no longer needed.
+    /// Returns the bytes of the weights. A caller that no longer needs them can [release](Bytes::release)
+    /// them.
     pub fn bytes(&self) -> &Bytes {
         &self.stored.bytes
     }
 
+    /// Returns the index in the file of a row of the layer.
     fn stored_row(&self, row: usize) -> usize {
         let Some(heads) = self.interleaved_heads else { return row };
         let width = self.shape.rows / heads;

@@ -1,4 +1,4 @@
-//! Any checkpoint as a packed Hugging Face folder.
+//! Writes any checkpoint as a packed Hugging Face folder.
 
 use std::path::Path;
 
@@ -13,13 +13,17 @@ use crate::{
     shapes::{EMBEDDING, HEAD},
 };
 
-/// Writes `checkpoint` as `model.safetensors` and `config.json` into `folder` (made if absent): ternary codes four rows
-/// a byte, with a `weight_scale` that results are multiplied by (`autobitlinear`, `offline`). Codes and multipliers are
-/// those of the checkpoint, to the bit. Floats are stored in the smallest of BF16, F16 and F32 that holds
-/// every value. At most a row of each quarter of a matrix is in memory at a time. Returns the bytes of the tensors.
+/// Writes `checkpoint` as `model.safetensors` and `config.json` into `folder`, which is created if it does
+/// not exist. Returns the size of the tensors in bytes.
+///
+/// Ternary codes are packed four rows to a byte, with a `weight_scale` by which results are multiplied
+/// (`autobitlinear`, `offline`). Codes and multipliers equal those of the checkpoint exactly. Floats are
+/// stored in the smallest of BF16, F16 and F32 that holds every value exactly. At most one row from each
+/// quarter of a matrix is in memory at a time.
 ///
 /// # Errors
-/// When the folder has such a file already, the checkpoint is damaged, or a file cannot be written.
+/// Returns an error if one of the files exists already, the checkpoint is damaged, or a file cannot be
+/// written.
 pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: &dyn Progress) -> Result<u64> {
     safetensors_file::refuse_model(folder)?;
     let config = Config {
@@ -48,7 +52,7 @@ pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: &dy
     safetensors_file::write_model(folder, &config, entries, progress)
 }
 
-/// A damaged matrix is refused before anything is written.
+/// Checks the codes of a matrix, so that a damaged one is refused before anything is written.
 fn check_codes(linear: &Linear) -> Result<()> {
     let invalid = linear.histogram()[3] > 0;
     linear.bytes().release();

@@ -1,4 +1,4 @@
-//! Random packed checkpoints of any shape, for measuring what does not depend on the weights' meaning.
+//! Checkpoints of random packed weights of any shape, for measurements of speed and memory.
 
 mod tensor;
 mod write;
@@ -19,12 +19,12 @@ pub(crate) struct Weights {
     tensors: Vec<Tensor>,
 }
 
-/// Tensors of more bytes are made in large pages.
+/// Larger tensors than this, in bytes, are generated in large pages.
 const LARGE: usize = 32 << 20;
-/// What stands for a file's name in errors.
+/// The name that errors use in place of the name of a file.
 const FILE: &str = "random weights";
 
-/// The configuration that random weights have.
+/// Returns `config` with the weight format of random weights, which is packed.
 pub(crate) fn packed(config: &Config) -> Config {
     Config { weights: WeightFormat::Packed(ScaleRule::Multiply), ..config.clone() }
 }
@@ -35,18 +35,22 @@ impl Weights {
         Weights { seed, tensors: tensor::all(config) }
     }
 
+    /// Returns the name that errors use in place of the name of a file.
     pub(crate) fn file(&self) -> &'static str {
         FILE
     }
 
+    /// Returns the size of all tensors in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.tensors.iter().map(|tensor| tensor.bytes() as u64).sum()
     }
 
+    /// Returns whether there is a tensor with this Hugging Face name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
+    /// Returns the Hugging Face names of all tensors.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.iter().map(|tensor| tensor.name.as_str())
     }
@@ -61,7 +65,8 @@ impl Weights {
             let parts = out.par_chunks_mut(PART).enumerate();
             parts.for_each(|(part, out)| tensor.fill(self.seed, part, out));
         };
-        // An embedding stays; the small ones are packed and forgotten.
+        // A large tensor is an embedding, which stays in use; small tensors are packed again by the model and
+        // then dropped.
         let pages = (tensor.bytes() > LARGE).then(|| Pages::zeroed(tensor.bytes()).ok()).flatten();
         let bytes = match pages {
             Some(mut pages) => {
@@ -132,7 +137,7 @@ mod tests {
     #[test]
     fn in_memory_as_in_a_file() {
         let folder = tempfile::tempdir().unwrap();
-        // Wide enough for several parts of a tensor.
+        // The sizes are so large that a tensor consists of several parts.
         let config = Config { vocab_size: 2011, hidden_size: 132, intermediate_size: 2002, ..config() };
         write_random(&config, 3, folder.path(), &bitkv_progress::Silent).unwrap();
         let (file, memory) = (Checkpoint::open(folder.path()).unwrap(), Checkpoint::random(&config, 3));

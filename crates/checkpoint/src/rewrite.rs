@@ -1,4 +1,4 @@
-//! The values of a stored tensor on their way into another file.
+//! Writes the values of a stored tensor to another file.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::{FloatType, Stored};
 
-/// Values handled at once.
+/// The number of values that are converted at once.
 const PART: usize = 1 << 16;
 
 impl Stored {
@@ -24,7 +24,7 @@ impl Stored {
         [FloatType::Bf16, FloatType::F16].into_iter().find(|kind| all(*kind)).unwrap_or(FloatType::F32)
     }
 
-    /// Writes all values of a tensor, a part at a time, in a float type.
+    /// Writes all values as floats of type `kind`, a part at a time.
     pub(crate) fn write_as(&self, kind: FloatType, to: &mut dyn Write) -> io::Result<()> {
         let mut values = vec![0.0; PART.min(self.len())];
         for first in (0..self.len()).step_by(PART) {

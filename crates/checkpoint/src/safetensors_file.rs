@@ -1,4 +1,4 @@
-//! Writing a safetensors file tensor by tensor: never more than a part of one is in memory.
+//! Writes safetensors files tensor by tensor, so that at most a part of one tensor is in memory.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use bitkv_progress::{Progress, Silent, Work};
 
 use crate::{Config, Error, FloatType, Result};
 
-/// Writes the values of a tensor, in order.
+/// A function that writes the values of a tensor, in order.
 type Values<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
 
 /// A tensor that is to be written.
@@ -31,14 +31,14 @@ impl Entry<'_> {
     }
 }
 
-/// Writes f32 tensors, each by name and shape, under a temporary name that is then changed. `metadata` says what they
-/// are of.
+/// Writes f32 tensors, each given by its name, its shape and its values. The file is written under a
+/// temporary name and then renamed. `metadata` describes the tensors.
 ///
 /// # Errors
-/// When the file cannot be written; then nothing is there.
+/// Returns an error if the file cannot be written. No file is left in that case.
 ///
 /// # Panics
-/// When values do not fill their shape.
+/// Panics if values do not fill their shape.
 pub fn write_f32_tensors(
     path: &Path,
     metadata: &[(&str, &str)],
@@ -54,16 +54,21 @@ pub fn write_f32_tensors(
     write(path, metadata, entries, &Silent).map(drop)
 }
 
-/// The files of a model's folder, in the order they are written: one without a configuration is no model yet.
+/// The files of a model's folder, in the order in which they are written. The configuration is last, because
+/// a folder without it is not a model yet.
 const FILES: [&str; 2] = ["model.safetensors", "config.json"];
 
-/// Refuses a folder that has such a file already.
+/// Checks that a folder has neither of these files.
+///
+/// # Errors
+/// Returns an error if it has one of them.
 pub(crate) fn refuse_model(folder: &Path) -> Result<()> {
     let there = FILES.iter().map(|name| folder.join(name)).find(|path| path.exists());
     there.map_or(Ok(()), |path| Err(Error::Exists { path }))
 }
 
-/// Writes a model's folder (made if absent), each file whole or not at all. Returns the bytes of the tensors.
+/// Writes a model's folder, which is created if it does not exist. Each file is written completely or not at
+/// all. Returns the size of the tensors in bytes.
 pub(crate) fn write_model(
     folder: &Path,
     config: &Config,
@@ -78,14 +83,15 @@ pub(crate) fn write_model(
     Ok(bytes)
 }
 
-/// Writes a whole file or none. Returns the bytes of the tensors.
+/// Writes a file completely or not at all. Returns the size of the tensors in bytes.
 fn write(
     path: &Path,
     metadata: &[(&str, &str)],
     mut entries: Vec<Entry<'_>>,
     progress: &dyn Progress,
 ) -> Result<u64> {
-    // Widest types first, so that every tensor is aligned as its type needs it; then by name.
+    // Tensors with the widest types come first, so that every tensor is aligned for its type. Tensors with
+    // types of the same width are sorted by name.
     entries.sort_by(|a, b| b.dtype.bitsize().cmp(&a.dtype.bitsize()).then_with(|| a.name.cmp(&b.name)));
     let header = header(metadata, &entries);
     let total = entries.iter().map(|e| e.bytes() as u64).sum::<u64>();
@@ -122,7 +128,7 @@ fn header(metadata: &[(&str, &str)], entries: &[Entry<'_>]) -> String {
         at = end;
     }
     let mut text = Value::Object(map).to_string();
-    // The data starts at a multiple of 8, as the format asks.
+    // The format requires that the data starts at a multiple of 8.
     text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
     text
 }

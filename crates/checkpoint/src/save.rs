@@ -1,4 +1,4 @@
-//! From full-precision masters to a packed checkpoint that this crate and transformers load.
+//! Writes full-precision master weights as a packed checkpoint that this crate and transformers load.
 
 use std::{borrow::Cow, path::Path};
 
@@ -13,12 +13,14 @@ use crate::{
     shapes,
 };
 
-/// Types of what is not ternary. Scales are always f32, so that products are those of the masters.
+/// The types of the tensors that are not ternary. Scales are always f32, so that products equal those of the
+/// master weights.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PackedTypes {
-    /// Embedding and untied output head.
+    /// The type of the embedding and of an untied LM head.
     pub embedding: FloatType,
-    /// Norms; small, and f32 by default, because trained norms span more than f16 can hold.
+    /// The type of the norms. They are small, and f32 by default, because trained norms span more than f16
+    /// can represent.
     pub norms: FloatType,
 }
 
@@ -28,15 +30,18 @@ impl Default for PackedTypes {
     }
 }
 
-/// Writes `model.safetensors` and `config.json` into `folder` (made if absent). `masters` gives the f32 values
-/// of a tensor by its name in a master checkpoint, such as `model.layers.0.self_attn.q_proj.weight`.
+/// Writes `model.safetensors` and `config.json` into `folder`, which is created if it does not exist.
+/// `masters` returns the f32 values of a tensor, given its name in a checkpoint of master weights, such as
+/// `model.layers.0.self_attn.q_proj.weight`.
 ///
-/// Linear weights become U8 codes (four rows a byte, `ceil(rows / 4)` apart) with an f32 `weight_scale` that results
-/// are multiplied by; the configuration says `autobitlinear`, `offline`. Each file is written under a temporary
-/// name and renamed, so that a reader never finds half of one.
+/// Linear weights become U8 codes. A byte holds the codes of four rows, which are `ceil(rows / 4)` rows
+/// apart. Results are multiplied by the f32 `weight_scale`, so the configuration says `autobitlinear` and
+/// `offline`. Each file is written under a temporary name and renamed, so that a reader never finds an
+/// incomplete file.
 ///
 /// # Errors
-/// When a master is missing, of the wrong length or not finite, or a file cannot be written.
+/// Returns an error if a master tensor is missing, has the wrong length or is not finite, or when a file
+/// cannot be written.
 pub fn write_packed<'a>(
     folder: &Path,
     config: &Config,
@@ -68,6 +73,8 @@ pub fn write_packed<'a>(
     safetensors_file::write_model(folder, &config, entries, &Silent).map(drop)
 }
 
+/// Returns the master weights of a tensor, after checking that there are as many as the shape needs and that
+/// they are finite.
 fn checked<'a>(
     masters: &impl Fn(&str) -> Option<Cow<'a, [f32]>>,
     name: &str,

@@ -1,34 +1,35 @@
-//! Names and shapes of a checkpoint's tensors, in one place for reading and writing.
+//! The names and shapes of a checkpoint's tensors, in one place for reading and writing.
 
 use crate::{Architecture, Config};
 
-/// A ternary linear layer's weight.
+/// The name and the shape of a ternary linear layer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LinearShape {
-    /// Without the `.weight` at its end.
+    /// The Hugging Face name, without `.weight`.
     pub name: String,
-    /// Output features.
+    /// The number of output features.
     pub rows: usize,
-    /// Input features.
+    /// The number of input features.
     pub cols: usize,
 }
 
-/// A norm's weight.
+/// The name and the width of a norm.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NormShape {
-    /// With the `.weight` at its end.
+    /// The Hugging Face name, with `.weight`.
     pub name: String,
-    /// Number of weights.
+    /// The number of weights.
     pub width: usize,
 }
 
-/// The embedding's name.
+/// The Hugging Face name of the embedding.
 pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
+/// The Hugging Face name of the norm after the last layer.
 pub(crate) const FINAL_NORM: &str = "model.norm.weight";
 pub(crate) const HEAD: &str = "lm_head.weight";
 
 impl Config {
-    /// The seven linear layers of a layer: q, k, v, o, gate, up, down.
+    /// Returns the seven linear layers of a transformer layer: q, k, v, o, gate, up, down.
     pub fn linears(&self, layer: usize) -> [LinearShape; 7] {
         let (hidden, inner) = (self.hidden_size, self.intermediate_size);
         let (query, kv) = (self.query_width(), self.kv_width());
@@ -48,7 +49,7 @@ impl Config {
         })
     }
 
-    /// The norms of a layer.
+    /// Returns the norms of a transformer layer.
     pub fn norms(&self, layer: usize) -> LayerNorms {
         let norm = |name: &str, width: usize| NormShape {
             name: format!("model.layers.{layer}.{name}.weight"),
@@ -68,33 +69,33 @@ impl Config {
         }
     }
 
-    /// The norm behind the last layer.
+    /// Returns the norm after the last layer.
     pub fn final_norm(&self) -> NormShape {
         NormShape { name: FINAL_NORM.into(), width: self.hidden_size }
     }
 
-    /// Every linear layer of the model, layer by layer.
+    /// Returns every linear layer of the model, one transformer layer after another.
     pub fn all_linears(&self) -> impl Iterator<Item = LinearShape> + '_ {
         (0..self.num_hidden_layers).flat_map(|layer| self.linears(layer))
     }
 
-    /// Every norm of the model: the layers' in order, then the final one.
+    /// Returns every norm of the model: those of the layers in order, then the final one.
     pub fn all_norms(&self) -> impl Iterator<Item = NormShape> + '_ {
         let layers = (0..self.num_hidden_layers).flat_map(|layer| self.norms(layer).into_iter());
         layers.chain([self.final_norm()])
     }
 }
 
-/// The norms of a layer, in the order they are applied.
+/// The norms of a transformer layer, in the order in which they are applied.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LayerNorms {
-    /// In front of attention.
+    /// The norm before attention.
     pub input: NormShape,
-    /// In front of `o_proj`, where the architecture has one.
+    /// The norm before `o_proj`, if the architecture has one.
     pub attention_sub: Option<NormShape>,
-    /// In front of the MLP.
+    /// The norm before the MLP.
     pub post_attention: NormShape,
-    /// In front of `down_proj`, where the architecture has one.
+    /// The norm before `down_proj`, if the architecture has one.
     pub mlp_sub: Option<NormShape>,
 }
 

@@ -1,4 +1,4 @@
-//! Safetensors: one file, or several with an index.
+//! Reads safetensors files: a single file, or several with an index.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -14,16 +14,18 @@ use crate::{Bytes, Coding, Error, Result, Stored, json};
 
 /// The file of a checkpoint that is not sharded.
 pub(crate) const SINGLE: &str = "model.safetensors";
-/// The index of one that is.
+/// The index of a checkpoint that is sharded.
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
-/// Larger headers are taken for damage; the published checkpoints need under 100 kB.
+/// The size of a header, in bytes, above which the file is treated as damaged. The published checkpoints need
+/// less than 100 kB.
 const MAX_HEADER: u64 = 100 << 20;
 
+/// A safetensors file.
 struct Shard {
     file: String,
     metadata: Metadata,
-    /// What follows the header.
+    /// The bytes after the header.
     data: Bytes,
 }
 
@@ -35,7 +37,10 @@ pub(crate) struct Shards {
 }
 
 impl Shards {
-    /// Opens `model.safetensors` in `folder`, or what `model.safetensors.index.json` lists.
+    /// Opens `model.safetensors` in `folder`, or the files that `model.safetensors.index.json` lists.
+    ///
+    /// # Errors
+    /// Returns an error if a file is missing or not valid, or the index and the files disagree.
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         let index = folder.join(INDEX);
         if folder.join(SINGLE).exists() || !index.exists() {
@@ -56,10 +61,12 @@ impl Shards {
         Shards::join(shards)
     }
 
+    /// Reads a safetensors file from memory.
     pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
         Shards::join(vec![Shard::parse("the checkpoint in memory".into(), Bytes::owned(bytes))?])
     }
 
+    /// Joins files whose tensors have different names.
     fn join(shards: Vec<Shard>) -> Result<Self> {
         let mut places = BTreeMap::new();
         for (i, shard) in shards.iter().enumerate() {
@@ -72,11 +79,12 @@ impl Shards {
         Ok(Shards { shards, places })
     }
 
-    /// Names in file order.
+    /// Returns the names of all tensors in file order.
     pub(crate) fn names(&self) -> Vec<String> {
         self.shards.iter().flat_map(|s| s.metadata.offset_keys()).collect()
     }
 
+    /// Returns whether there is a tensor with this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.places.contains_key(name)
     }
@@ -96,12 +104,12 @@ impl Shards {
         })
     }
 
-    /// The file, or the first of several.
+    /// Returns the name of the file, or of the first one if there are several.
     pub(crate) fn file(&self) -> String {
         self.shards.first().map_or_else(String::new, |s| s.file.clone())
     }
 
-    /// Bytes of all files' tensors.
+    /// Returns the size of the tensors of all files in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.shards.iter().map(|s| s.data.len() as u64).sum()
     }
@@ -112,6 +120,7 @@ impl Shard {
         Shard::parse(path.display().to_string(), Bytes::map(path)?)
     }
 
+    /// Reads the header of a file.
     fn parse(file: String, bytes: Bytes) -> Result<Self> {
         let bad = |reason: String| Error::Safetensors { file: file.clone(), reason };
         let length = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
@@ -119,7 +128,8 @@ impl Shard {
         if length > MAX_HEADER || length > bytes.len() as u64 - 8 {
             return Err(bad(format!("its header claims {length} bytes and the file has {}", bytes.len())));
         }
-        // First, because offsets of a tensor that stands there twice do not fit either.
+        // This check comes first, because a tensor that appears twice would otherwise cause an error about
+        // its offsets.
         if let Some(name) = repeated_name(&bytes[8..8 + length as usize]) {
             return Err(Error::DuplicateName { file, name });
         }
@@ -129,7 +139,7 @@ impl Shard {
     }
 }
 
-/// Tensor to file name, from an index.
+/// Reads an index and returns the file name of every tensor.
 fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     let file = path.display().to_string();
     let value = json::parse(&json::read_text(path)?, &file)?;
@@ -144,13 +154,14 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     map.iter().map(entry).collect()
 }
 
-/// A name that stays inside its folder.
+/// Returns whether a name is the plain name of a file, so that it cannot lead out of the folder.
 fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
 }
 
-/// The first key that stands twice at the top level of a JSON object, which parsers into maps do not notice.
+/// Returns the first key that appears twice at the top level of a JSON object. A parser that returns a map
+/// does not notice it.
 fn repeated_name(header: &[u8]) -> Option<String> {
     struct Names;
     impl<'de> Visitor<'de> for Names {

@@ -1,23 +1,24 @@
-//! A tensor as it lies in its file.
+//! A tensor as it is stored in its file.
 
 use half::{bf16, f16};
 use rayon::prelude::*;
 
 use crate::{Bytes, Coding, Error, Result, codec};
 
-/// Values looked at together when a tensor is checked: one task.
+/// The number of values that one parallel task checks.
 const CHECKED: usize = 1 << 16;
 
-/// A tensor's bytes, with what the file says about them.
+/// A tensor with its bytes and what the file says about them.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// The file it is in.
     pub file: String,
-    /// The name it has there.
+    /// The name in that file.
     pub name: String,
-    /// Row-major, outermost first, as stored: four rows of a folded matrix are one.
+    /// The dimensions as stored, row-major, outermost first. Transformers' packing stores four rows of a
+    /// matrix as one.
     pub shape: Vec<usize>,
-    /// How values are stored.
+    /// How the values are stored.
     pub coding: Coding,
     /// The values.
     pub bytes: Bytes,
@@ -32,6 +33,7 @@ impl Stored {
         Err(Error::TensorShape { file, tensor, found: self.shape.clone(), expected: expected.into() })
     }
 
+    /// Returns the error for a tensor that has another type than `expected`.
     pub(crate) fn type_error(&self, expected: &'static str) -> Error {
         Error::TensorType {
             file: self.file.clone(),
@@ -41,12 +43,12 @@ impl Stored {
         }
     }
 
-    /// Number of values.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether there are no values.
+    /// Returns whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -54,8 +56,8 @@ impl Stored {
     /// Writes the values `from .. from + out.len()` as f32.
     ///
     /// # Panics
-    /// When they reach past the end, when the coding has no values of its own (ternary codes, unknown ones), or
-    /// when a block coding is asked for a part that does not begin at a block.
+    /// Panics if they reach past the end, when the coding has no plain values (ternary and unknown codings),
+    /// or when `from` is not the start of a block of a block coding.
     pub fn read_f32(&self, from: usize, out: &mut [f32]) {
         let bytes = &self.bytes[..];
         match self.coding {
@@ -68,14 +70,18 @@ impl Stored {
         }
     }
 
-    /// Releases the pages of values that are not needed for now; see [`Bytes::release`].
+    /// Releases the mapped pages of `count` values from `first` on; see [`Bytes::release`].
     pub(crate) fn release_values(&self, first: usize, count: usize) {
         let (bytes, values) = (self.bytes.len(), self.len().max(1));
         let at = |value: usize| (value as u128 * bytes as u128 / values as u128) as usize;
         self.bytes.part(at(first)..at(first + count)).release();
     }
 
-    /// All values as f32; every one is finite.
+    /// Returns all values as f32.
+    ///
+    /// # Errors
+    /// Returns an error if the tensor has another shape, does not hold floats, or holds a value that is not
+    /// finite.
     pub(crate) fn f32s(&self, shape: &[usize]) -> Result<Vec<f32>> {
         self.check_shape(shape)?;
         if !self.coding.is_float() {
@@ -87,7 +93,7 @@ impl Stored {
         Ok(out)
     }
 
-    /// Refuses plain floats that are infinite or no numbers.
+    /// Returns an error if a float is infinite or NaN.
     pub(crate) fn check_finite(&self) -> Result<()> {
         let Some(index) = self.first_not_finite() else { return Ok(()) };
         let mut value = [0.0];
@@ -96,7 +102,8 @@ impl Stored {
         Err(Error::NotFinite { file, tensor, index, value: value[0] })
     }
 
-    /// The index of the first float that is infinite or no number; in block codings, the start of its block.
+    /// Returns the index of the first float that is infinite or NaN; `None` if all are finite. In block
+    /// codings, it is the index of the first value of the block whose scale is not finite.
     pub fn first_not_finite(&self) -> Option<usize> {
         match self.coding {
             Coding::F32 => find(&self.bytes, |b: [u8; 4]| u32::from_le_bytes(b) & 0x7F80_0000 == 0x7F80_0000),
@@ -108,7 +115,7 @@ impl Stored {
         }
     }
 
-    /// How many rows of a float matrix `[rows, cols]` hold nothing but zeros.
+    /// Returns the number of rows of a float matrix `[rows, cols]` that are all zero.
     pub fn zero_rows(&self) -> usize {
         let row = self.bytes.len() / self.shape.first().copied().unwrap_or(1).max(1);
         if row == 0 {
@@ -118,15 +125,17 @@ impl Stored {
     }
 }
 
+/// Decodes values of `N` bytes each by `value` and writes them to `out`.
 fn fill<const N: usize>(out: &mut [f32], bytes: &[u8], value: impl Fn([u8; N]) -> f32) {
     let (values, _) = bytes.as_chunks::<N>();
     let values = &values[..out.len()];
     out.iter_mut().zip(values).for_each(|(to, from)| *to = value(*from));
 }
 
+/// Returns the index of the first value of `N` bytes for which `bad` returns true.
 fn find<const N: usize>(bytes: &[u8], bad: impl Fn([u8; N]) -> bool + Sync) -> Option<usize> {
     let (values, _) = bytes.as_chunks::<N>();
-    // All of a task are looked at: a search that stops would not become vector code.
+    // Each task looks at all of its values: a search that stops early would not be vectorised.
     let dirty =
         values.par_chunks(CHECKED).position_first(|part| part.iter().fold(false, |any, v| any | bad(*v)))?;
     values[dirty * CHECKED..].iter().position(|v| bad(*v)).map(|i| dirty * CHECKED + i)

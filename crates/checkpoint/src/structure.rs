@@ -1,20 +1,22 @@
-//! Signs of training in ternary weights, by which a wrong order of codes is noticed.
+//! Statistics of trained ternary weights, which reveal a wrong order of codes.
 //!
-//! A trained matrix is no noise: some input channels and some output channels have more zeros than others. Reading
-//! codes in a wrong order either mixes channels, which evens them out ([`score`] falls), or exchanges channels,
-//! which leaves each of them as it was, but no longer in step with other tensors of the model ([`agreement`] falls).
+//! A trained matrix is not noise: some input channels and some output channels have more zeros than others.
+//! If codes are read in a wrong order, either channels are mixed or whole channels are exchanged. Mixing
+//! evens out the numbers of zeros, so [`score`] falls. Exchanged channels no longer match the other tensors
+//! of the model, so [`agreement`] falls.
 
-/// How many weights are not zero in each row and in each column.
+/// The number of nonzero weights in each row and in each column.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NonZeros {
-    /// By row.
+    /// The counts by row.
     pub rows: Vec<u32>,
-    /// By column.
+    /// The counts by column.
     pub cols: Vec<u32>,
 }
 
 impl NonZeros {
-    /// Counts the codes other than 1 of a matrix `[rows, cols]` of which `decode(row, out)` gives the rows.
+    /// Counts the nonzero weights (codes other than 1) of a matrix `[rows, cols]`. `decode(row, out)` writes
+    /// the codes of a row to `out`.
     pub fn count(rows: usize, cols: usize, decode: impl Fn(usize, &mut [u8])) -> Self {
         let mut counts = NonZeros { rows: Vec::with_capacity(rows), cols: vec![0; cols] };
         let mut codes = vec![0; cols];
@@ -27,23 +29,24 @@ impl NonZeros {
     }
 }
 
-/// How far the rows and columns of a matrix differ in their number of zeros, in standard deviations of what
-/// independent codes would show: about 0 for noise, far above it for a trained matrix.
+/// Returns how much the rows and columns of a matrix differ in their number of zeros. The unit is the
+/// standard deviation for independent codes: noise scores about 0, and a trained matrix far above it.
 ///
-/// Blind to a permutation of whole rows or whole columns.
+/// The score does not change if whole rows or whole columns are exchanged.
 pub fn score(rows: usize, cols: usize, decode: impl Fn(usize, &mut [u8])) -> f64 {
     let counts = NonZeros::count(rows, cols, decode);
     (overdispersion(&counts.rows, cols) + overdispersion(&counts.cols, rows)) / 2f64.sqrt()
 }
 
-/// How much more counts of successes in `trials` vary than those of a binomial, in standard deviations.
+/// Returns how much more the `counts` of successes in `trials` vary than a binomial distribution would, in
+/// standard deviations.
 ///
-/// Reference: Pearson's chi-squared statistic, brought to mean 0 and variance 1.
+/// Reference: Pearson's chi-squared statistic, normalised to mean 0 and variance 1.
 pub fn overdispersion(counts: &[u32], trials: usize) -> f64 {
     let free = counts.len() as f64 - 1.0;
     let mean = counts.iter().map(|count| f64::from(*count)).sum::<f64>() / counts.len() as f64;
     let variance = mean * (1.0 - mean / trials as f64);
-    // Nothing can vary.
+    // Nothing can vary in this case.
     if free < 1.0 || variance <= 0.0 {
         return 0.0;
     }
@@ -51,11 +54,11 @@ pub fn overdispersion(counts: &[u32], trials: usize) -> f64 {
     (squares / variance - free) / (2.0 * free).sqrt()
 }
 
-/// Spearman's rank correlation of two lists over the same channels, in standard deviations of what lists in
-/// arbitrary orders would show; 0 if one of them is constant.
+/// Returns Spearman's rank correlation of two lists over the same channels, divided by its standard deviation
+/// for lists in random order. Returns 0 if one of the lists is constant.
 ///
 /// # Panics
-/// When the lists differ in length.
+/// Panics if the lists differ in length.
 pub fn agreement(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len(), "the same channels");
     let (a, b) = (centred_ranks(a), centred_ranks(b));
@@ -64,7 +67,7 @@ pub fn agreement(a: &[f32], b: &[f32]) -> f64 {
     if norm == 0.0 { 0.0 } else { dot(&a, &b) / norm * (a.len() as f64 - 1.0).sqrt() }
 }
 
-/// Ranks less their mean; equal values share theirs.
+/// Returns the rank of each value minus the mean rank; equal values share a rank.
 fn centred_ranks(values: &[f32]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|i, j| values[*i].total_cmp(&values[*j]));

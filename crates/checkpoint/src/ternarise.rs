@@ -1,4 +1,4 @@
-//! Absmean ternarisation of full-precision masters.
+//! Absmean ternarisation of full-precision master weights.
 //!
 //! Reference: transformers `integrations/bitnet.py`, `WeightQuant`, in f32.
 
@@ -6,15 +6,16 @@ use rayon::prelude::*;
 
 use crate::Stored;
 
-/// Values summed by one task. Fixed, so that a sum does not depend on the number of threads.
+/// The number of values that one parallel task adds up. It is fixed, so that a sum does not depend on the
+/// number of threads.
 const TASK: usize = 1 << 16;
 
-/// A master's scale: `weight = code * multiplier`.
+/// The scale with which master weights are ternarised: `weight = code * multiplier`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ternarised {
     /// `1 / max(mean|W|, 1e-5)`, what masters are multiplied by before rounding.
     pub inverse: f32,
-    /// What codes are multiplied by, `1 / inverse`.
+    /// The factor by which codes are multiplied: `1 / inverse`.
     pub multiplier: f32,
 }
 
@@ -43,12 +44,14 @@ impl Ternarised {
         Ternarised { inverse, multiplier: 1.0 / inverse }
     }
 
-    /// -1, 0 or 1: the nearest to `master / mean|W|`, ties to even.
+    /// Returns the code of a master weight: -1, 0 or 1, whichever is nearest to `master / mean|W|`, ties to
+    /// even.
     pub fn code(self, master: f32) -> i8 {
         (master * self.inverse).round_ties_even().clamp(-1.0, 1.0) as i8
     }
 }
 
+/// Returns the sum of the absolute values.
 fn absolute_sum(values: &[f32]) -> f64 {
     values.iter().map(|w| f64::from(w.abs())).sum()
 }

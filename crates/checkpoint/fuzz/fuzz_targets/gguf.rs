@@ -1,4 +1,5 @@
-//! Any bytes as a GGUF file: refused with a sentence, or readable to the last row.
+//! Fuzzes the GGUF reader: any bytes must give an error of one sentence, or a checkpoint that can be read to
+//! the last row.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Any bytes as a folder's two files: the configuration's length in the first two bytes, the configuration, and
-//! the weights.
+//! Fuzzes the reader of folders. The first two bytes are the length of the configuration; then come the
+//! configuration and the weights.
 
 #![no_main]
 

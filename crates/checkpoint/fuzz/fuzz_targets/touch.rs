@@ -1,4 +1,4 @@
-//! Everything that a model reads of a checkpoint.
+//! Reads every part of a checkpoint that loading a model would read.
 
 use bitkv_checkpoint::{Checkpoint, Error, Result};
 

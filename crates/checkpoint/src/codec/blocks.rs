@@ -1,17 +1,19 @@
-//! Blocks of 256 ternary codes, each followed by an f16 scale: what llama.cpp's ternary types share.
+//! Blocks of 256 ternary codes, each followed by an f16 scale. TQ1_0 and TQ2_0 of llama.cpp share these
+//! functions.
 
 use half::f16;
 
-/// Codes of a block.
+/// The number of codes in a block.
 pub(super) const BLOCK: usize = 256;
 
-/// Bytes of a tensor of so many codes, if its rows of `cols` have whole blocks.
+/// Returns the size in bytes of a tensor of `values` codes; `None` unless its rows of `cols` codes consist of
+/// whole blocks.
 pub(super) fn length<const BYTES: usize>(cols: usize, values: usize) -> Option<usize> {
     cols.is_multiple_of(BLOCK).then_some(values / BLOCK * BYTES)
 }
 
-/// Writes the codes of row number `row` to `out`. Rows consist of whole blocks, and `unpack` reads one block. A block
-/// whose scale is 0 holds zeros.
+/// Writes the codes of row `row` to `out`. Rows consist of whole blocks, and `unpack` decodes one block. A
+/// block whose scale is 0 decodes to zeros.
 pub(super) fn decode_row<const BYTES: usize>(
     data: &[u8],
     row: usize,
@@ -29,7 +31,7 @@ pub(super) fn decode_row<const BYTES: usize>(
     }
 }
 
-/// Appends a row of whole blocks to `to`. `pack` writes the codes of one block; every block gets the scale `d`.
+/// Appends a row of whole blocks to `to`. `pack` encodes one block; every block gets the scale `d`.
 pub(super) fn encode_row(codes: &[u8], d: f16, to: &mut Vec<u8>, pack: impl Fn(&[u8; BLOCK], &mut Vec<u8>)) {
     for block in codes.as_chunks::<BLOCK>().0 {
         pack(block, to);
@@ -37,7 +39,8 @@ pub(super) fn encode_row(codes: &[u8], d: f16, to: &mut Vec<u8>, pack: impl Fn(&
     }
 }
 
-/// The scale that all blocks share, those of scale 0 apart; `None` when they differ. 0 when there are no others.
+/// Returns the scale that all blocks share; blocks of scale 0 are ignored. Returns 0 if all scales are 0, and
+/// `None` if the scales differ.
 pub(super) fn scale<const BYTES: usize>(data: &[u8]) -> Option<f32> {
     let mut scales = data.as_chunks::<BYTES>().0.iter().map(block_scale);
     let Some(first) = scales.find(|d| *d != 0.0) else { return Some(0.0) };

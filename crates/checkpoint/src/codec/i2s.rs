@@ -1,17 +1,18 @@
-//! bitnet.cpp's I2_S: two-bit codes, most significant pair first, with one f32 scale behind them.
+//! I2_S of bitnet.cpp: two-bit codes, most significant pair first, followed by one f32 scale per tensor.
 //!
-//! Reference: bitnet.cpp `src/ggml-bitnet-mad.cpp`, `quantize_i2_s`. Its builds disagree about the order of the
-//! codes, and files do not say which build wrote them.
+//! Reference: bitnet.cpp `src/ggml-bitnet-mad.cpp`, `quantize_i2_s`. Its builds disagree about the order of
+//! the codes, and files do not record which build wrote them.
 
 use std::ops::Range;
 
 use super::{Codec, Written};
 use crate::FloatType;
 
-/// The first layout, which is also written.
+/// I2_S in the layout of x86 builds, the only one that is written.
 pub const X86: Codec = Codec {
     name: "I2_S",
-    // In the forks that bitnet.cpp builds on; llama.cpp has retired it.
+    // This is the number in the forks of llama.cpp that bitnet.cpp builds on. llama.cpp itself no longer uses
+    // it.
     id: 36,
     layout: Some(Layout::X86),
     block: 4,
@@ -29,7 +30,7 @@ pub const X86: Codec = Codec {
     }),
 };
 
-/// The second layout.
+/// I2_S in the layout of Arm builds.
 pub const ARM: Codec = Codec {
     layout: Some(Layout::Arm),
     unit: Layout::Arm.unit(),
@@ -38,7 +39,7 @@ pub const ARM: Codec = Codec {
     ..X86
 };
 
-/// The third layout.
+/// I2_S in the four-row layout.
 pub const FOUR_ROW: Codec = Codec {
     layout: Some(Layout::FourRow),
     unit: Layout::FourRow.unit(),
@@ -47,27 +48,27 @@ pub const FOUR_ROW: Codec = Codec {
     ..X86
 };
 
-/// What follows the codes: the scale in the first four bytes, and padding that nobody sets.
+/// The number of bytes after the codes: the scale in the first four, then padding whose value is undefined.
 const TAIL: usize = 32;
 
-/// Which codes share a byte. The first of four has the two highest bits.
+/// The order of the codes: which four of them share a byte. The first of the four has the two highest bits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Layout {
-    /// Byte `p` of a block of 128 columns holds columns `p`, `p + 32`, `p + 64` and `p + 96`: the published file, and
-    /// all default builds but Arm's.
+    /// Byte `p` of a block of 128 columns holds columns `p`, `p + 32`, `p + 64` and `p + 96`. The published
+    /// file and all default builds except Arm's use it.
     X86,
-    /// Byte `p` of a block of 64 columns holds columns `p`, `p + 16`, `p + 32` and `p + 48`: Arm builds since
-    /// November 2025.
+    /// Byte `p` of a block of 64 columns holds columns `p`, `p + 16`, `p + 32` and `p + 48`. Arm builds use
+    /// it since November 2025.
     Arm,
-    /// Byte `c` of a group of four rows holds column `c` of each: builds without `ACT_PARALLEL`.
+    /// Byte `c` of a group of four rows holds column `c` of these rows. Builds without `ACT_PARALLEL` use it.
     FourRow,
 }
 
 impl Layout {
-    /// All of them, the most common one first.
+    /// All layouts, the most common one first.
     pub const ALL: [Layout; 3] = [Layout::X86, Layout::Arm, Layout::FourRow];
 
-    /// The name in options and tables.
+    /// Returns the name in options and tables.
     pub fn name(self) -> &'static str {
         match self {
             Layout::X86 => "x86",
@@ -76,7 +77,7 @@ impl Layout {
         }
     }
 
-    /// Rows and columns of a block.
+    /// Returns the rows and columns of a block.
     const fn unit(self) -> [usize; 2] {
         match self {
             Layout::X86 => [1, 128],
@@ -86,30 +87,30 @@ impl Layout {
     }
 }
 
-/// Whether a matrix `[rows, cols]` has whole blocks.
+/// Returns whether a matrix `[rows, cols]` consists of whole blocks.
 pub fn fits(layout: Layout, rows: usize, cols: usize) -> bool {
     let [unit_rows, unit_cols] = layout.unit();
     rows.is_multiple_of(unit_rows) && cols.is_multiple_of(unit_cols)
 }
 
-/// Bytes that `values` codes take with their scale, if they fill whole bytes.
+/// Returns the size in bytes of `values` codes with their scale; `None` unless they fill whole bytes.
 pub fn byte_length(values: usize) -> Option<usize> {
     values.is_multiple_of(4).then_some(values / 4 + TAIL)
 }
 
-/// What codes minus one are multiplied by, in a tensor of `values` codes.
+/// Returns the multiplier of a tensor of `values` codes: `weight = (code - 1) * multiplier`.
 ///
 /// # Panics
-/// When `data` is too short.
+/// Panics if `data` is too short.
 pub fn scale(data: &[u8], values: usize) -> f32 {
     let bytes = data[values / 4..].first_chunk().expect("the scale follows the codes");
     f32::from_le_bytes(*bytes)
 }
 
-/// Writes the codes of `row` of a matrix `[.., out.len()]` that [`fits`].
+/// Writes the codes of row `row` of a matrix `[.., out.len()]` that [`fits`].
 ///
 /// # Panics
-/// When `data` is too short.
+/// Panics if `data` is too short.
 pub fn decode_row(data: &[u8], layout: Layout, row: usize, out: &mut [u8]) {
     let cols = out.len();
     match layout {
@@ -122,10 +123,11 @@ pub fn decode_row(data: &[u8], layout: Layout, row: usize, out: &mut [u8]) {
     }
 }
 
-/// Packs a matrix `[rows, cols]` that [`fits`], of which `codes(row, out)` gives the rows. The padding is zero.
+/// Returns the bytes of a matrix `[rows, cols]` that [`fits`], with padding of zeros. `codes(row, out)`
+/// writes the codes of a row to `out`.
 ///
 /// # Panics
-/// When the matrix does not fit.
+/// Panics if the matrix does not fit.
 pub fn encode(
     layout: Layout,
     rows: usize,
@@ -151,20 +153,21 @@ pub fn encode(
     bytes
 }
 
-/// Appends a row of a matrix in the x86 layout, which [`fits`].
+/// Appends a row of a matrix that [`fits`], in the x86 layout.
 pub fn encode_row(codes: &[u8], to: &mut Vec<u8>) {
     let from = to.len();
     to.resize(from + codes.len() / 4, 0);
     join_blocks::<32, 128>(codes, &mut to[from..]);
 }
 
-/// What follows a tensor's codes: the scale, and padding of zeros.
+/// Returns the bytes that follow the codes of a tensor: the scale, and padding of zeros.
 pub fn tail(multiplier: f32) -> Vec<u8> {
     let mut bytes = multiplier.to_le_bytes().to_vec();
     bytes.resize(TAIL, 0);
     bytes
 }
 
+/// Returns the range of bytes that hold a row of `cols` codes.
 fn row_bytes(row: usize, cols: usize) -> Range<usize> {
     row * cols / 4..(row + 1) * cols / 4
 }
@@ -174,7 +177,8 @@ fn shift(place: usize) -> usize {
     6 - 2 * place
 }
 
-// `W` bytes hold `B = 4 * W` codes. Constants, so that the loops become vector code.
+/// Decodes blocks of `W` bytes to `B = 4 * W` codes. The sizes are constants, so that the loops are
+/// vectorised.
 fn split_blocks<const W: usize, const B: usize>(bytes: &[u8], codes: &mut [u8]) {
     let blocks = bytes.as_chunks::<W>().0.iter().zip(codes.as_chunks_mut::<B>().0);
     for (bytes, codes) in blocks {
@@ -185,6 +189,7 @@ fn split_blocks<const W: usize, const B: usize>(bytes: &[u8], codes: &mut [u8]) 
     }
 }
 
+/// Encodes blocks of `B = 4 * W` codes to `W` bytes.
 fn join_blocks<const W: usize, const B: usize>(codes: &[u8], bytes: &mut [u8]) {
     let blocks = bytes.as_chunks_mut::<W>().0.iter_mut().zip(codes.as_chunks::<B>().0);
     for (bytes, codes) in blocks {

@@ -1,18 +1,19 @@
-//! Blocks of 256 six-bit values: sixteen groups of 16 with int8 scales, and an f16 scale for all.
+//! Q6_K of llama.cpp: blocks of 256 six-bit values, in sixteen groups of 16. Each group has an int8 scale and
+//! each block an f16 scale.
 //!
 //! Reference: llama.cpp `ggml-quants.c`, `dequantize_row_q6_K`.
 
 use half::f16;
 
-/// Values of a block.
+/// The number of values in a block.
 pub const BLOCK: usize = 256;
-/// Bytes of a block: 128 of low halves, 64 of high bits, 16 scales, and the scale for all.
+/// The bytes of a block: 128 of low bits, 64 of high bits, 16 group scales, and the block's scale.
 pub const BLOCK_BYTES: usize = 128 + 64 + 16 + 2;
 
 /// Writes the values `from .. from + out.len()`.
 ///
 /// # Panics
-/// When they reach past the end of `data` or `from` is not the start of a block.
+/// Panics if they reach past the end of `data` or `from` is not the start of a block.
 pub fn read(data: &[u8], from: usize, out: &mut [f32]) {
     assert!(from.is_multiple_of(BLOCK), "the start of a block");
     let blocks = &data.as_chunks::<BLOCK_BYTES>().0[from / BLOCK..][..out.len().div_ceil(BLOCK)];
@@ -23,14 +24,15 @@ pub fn read(data: &[u8], from: usize, out: &mut [f32]) {
     }
 }
 
-/// The first value of the first block whose scale is infinite or no number.
+/// Returns the index of the first value of the first block whose scale is infinite or NaN.
 pub fn first_not_finite(data: &[u8]) -> Option<usize> {
     let blocks = data.as_chunks::<BLOCK_BYTES>().0;
     blocks.iter().position(|block| !block_scale(block).is_finite()).map(|block| block * BLOCK)
 }
 
-/// Each half of a block has 64 bytes of low bits, 32 of high bits and 8 scales; quarter `q` of its values takes the
-/// lower (`q < 2`) or upper four bits of one half of the former, and bits `2q, 2q + 1` of the second.
+/// Decodes a block. Each half of it has 64 bytes of low bits, 32 bytes of high bits and 8 group scales. The
+/// values of quarter `q` of a half have their low four bits in the lower (`q < 2`) or upper four bits of one
+/// half of the low bytes, and their high two bits in bits `2q` and `2q + 1` of the high bytes.
 fn expand(block: &[u8; BLOCK_BYTES], out: &mut [f32; BLOCK]) {
     let d = block_scale(block);
     let (low, high, scales) = (&block[..128], &block[128..192], &block[192..208]);
@@ -55,13 +57,14 @@ fn block_scale(block: &[u8; BLOCK_BYTES]) -> f32 {
 mod tests {
     use super::*;
 
+    /// Returns a block of arbitrary bytes with a finite scale.
     fn known() -> Vec<u8> {
         let mut bytes: Vec<u8> = (0..BLOCK_BYTES).map(|i| ((i * 73 + 41 + i * i / 7) % 256) as u8).collect();
         bytes[BLOCK_BYTES - 2..].copy_from_slice(&[0x4C, 0x22]);
         bytes
     }
 
-    /// As the Python package `gguf` reads them.
+    /// The expected values were computed by the Python package `gguf`.
     #[test]
     fn known_values() {
         let mut out = [0.0; BLOCK];

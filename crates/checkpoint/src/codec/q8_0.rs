@@ -1,18 +1,18 @@
-//! Blocks of 32 int8 with an f16 scale in front.
+//! Q8_0 of llama.cpp: blocks of an f16 scale and 32 int8 values.
 //!
 //! Reference: llama.cpp `ggml-quants.c`, `dequantize_row_q8_0`.
 
 use half::f16;
 
-/// Values of a block.
+/// The number of values in a block.
 pub const BLOCK: usize = 32;
-/// Bytes of a block.
+/// The bytes of a block.
 pub const BLOCK_BYTES: usize = 2 + BLOCK;
 
 /// Writes the values `from .. from + out.len()`.
 ///
 /// # Panics
-/// When they reach past the end of `data` or `from` is not the start of a block.
+/// Panics if they reach past the end of `data` or `from` is not the start of a block.
 pub fn read(data: &[u8], from: usize, out: &mut [f32]) {
     assert!(from.is_multiple_of(BLOCK), "the start of a block");
     let blocks = &data.as_chunks::<BLOCK_BYTES>().0[from / BLOCK..][..out.len().div_ceil(BLOCK)];
@@ -22,7 +22,7 @@ pub fn read(data: &[u8], from: usize, out: &mut [f32]) {
     }
 }
 
-/// The first value of the first block whose scale is infinite or no number.
+/// Returns the index of the first value of the first block whose scale is infinite or NaN.
 pub fn first_not_finite(data: &[u8]) -> Option<usize> {
     let blocks = data.as_chunks::<BLOCK_BYTES>().0;
     blocks.iter().position(|block| !block_scale(block).is_finite()).map(|block| block * BLOCK)
@@ -36,7 +36,7 @@ fn block_scale(block: &[u8; BLOCK_BYTES]) -> f32 {
 mod tests {
     use super::*;
 
-    /// What the Python package `gguf` makes of `0.375 * (37 * i % 64 - 31)`.
+    /// The values `0.375 * (37 * i % 64 - 31)` as the Python package `gguf` encodes them.
     #[rustfmt::skip]
     const KNOWN: [u8; BLOCK_BYTES] = [
         0x0C, 0x2E, 0x85, 0x18, 0xAD, 0x40, 0xD4, 0x67, 0xFC, 0x91, 0x24, 0xB9, 0x4B, 0xE0, 0x73, 0x08, 0x9D,

@@ -1,7 +1,7 @@
-//! llama.cpp's TQ1_0: blocks of 256 codes, five ternary digits a byte, each with an f16 scale.
+//! TQ1_0 of llama.cpp: blocks of 256 codes, five ternary digits per byte, each block with an f16 scale.
 //!
-//! A byte is a fraction of 256, rounded up, whose first digits in base 3 are the codes: multiplying by 3 brings the
-//! next digit in front. Reference: llama.cpp `ggml-quants.c`, `dequantize_row_tq1_0`.
+//! A byte divided by 256 is a fraction, rounded up, whose first digits in base 3 are the codes. Multiplying
+//! by 3 moves the next digit before the point. Reference: llama.cpp `ggml-quants.c`, `dequantize_row_tq1_0`.
 
 use half::f16;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::FloatType;
 
-/// What files say of it.
+/// The entry in the table of codecs.
 pub const CODEC: Codec = Codec {
     name: "TQ1_0",
     id: 34,
@@ -32,13 +32,15 @@ pub const CODEC: Codec = Codec {
     }),
 };
 
-/// Bytes of a block: 32 and 16 bytes of five codes, 4 bytes of four, then the scale.
+/// The bytes of a block: 32 and 16 bytes that hold five codes each, 4 bytes that hold four codes each, then
+/// the scale.
 pub const BLOCK_BYTES: usize = 32 + 16 + 4 + 2;
 
-/// Writes the codes of `row` of a matrix `[.., out.len()]` of whole blocks; one whose scale is 0 holds zeros.
+/// Writes the codes of row `row` of a matrix `[.., out.len()]` of whole blocks. A block whose scale is 0
+/// decodes to zeros.
 ///
 /// # Panics
-/// When `data` is too short.
+/// Panics if `data` is too short.
 pub fn decode_row(data: &[u8], row: usize, out: &mut [u8]) {
     blocks::decode_row::<BLOCK_BYTES>(data, row, out, |block, out| {
         digits::<32>(&block[..32], &mut out[..160]);
@@ -47,7 +49,7 @@ pub fn decode_row(data: &[u8], row: usize, out: &mut [u8]) {
     });
 }
 
-/// Appends a row of whole blocks; every one gets the scale `d`.
+/// Appends a row of whole blocks; every block gets the scale `d`.
 pub fn encode_row(codes: &[u8], d: f16, to: &mut Vec<u8>) {
     blocks::encode_row(codes, d, to, |block, to| {
         pack::<32>(&block[..160], to);
@@ -56,19 +58,20 @@ pub fn encode_row(codes: &[u8], d: f16, to: &mut Vec<u8>) {
     });
 }
 
-/// The digits of `W` bytes: the first digit of each, then the second of each, and so on.
+/// Writes the digits of `W` bytes to `codes`: the first digit of every byte, then the second digit of every
+/// byte, and so on.
 fn digits<const W: usize>(bytes: &[u8], codes: &mut [u8]) {
     let mut bytes: [u8; W] = *bytes.first_chunk().expect("the caller cuts W bytes");
     for codes in codes.as_chunks_mut::<W>().0 {
         for (code, byte) in codes.iter_mut().zip(&mut bytes) {
-            // floor(3 * byte / 256) by comparison, to stay in vectors of bytes.
+            // This computes floor(3 * byte / 256) by comparison, to stay in vectors of bytes.
             *code = u8::from(*byte >= 86) + u8::from(*byte >= 171);
             *byte = byte.wrapping_mul(3);
         }
     }
 }
 
-/// The opposite of [`digits`]; digits that are not there count as 0.
+/// Appends the bytes whose [`digits`] are `codes`. Missing digits count as 0.
 fn pack<const W: usize>(codes: &[u8], to: &mut Vec<u8>) {
     for at in 0..W {
         let digit = |place: usize| codes.get(at + W * place).map_or(0, |code| u32::from(*code));
@@ -81,7 +84,8 @@ fn pack<const W: usize>(codes: &[u8], to: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// What the Python package `gguf` makes of [`super::super::known::codes`] times 1.21875.
+    /// The codes of [`super::super::test_codes::codes`] times 1.21875, as the Python package `gguf` encodes
+    /// them.
     #[rustfmt::skip]
     const KNOWN: [u8; BLOCK_BYTES] = [
         0x4A, 0xA3, 0xF1, 0x40, 0xF7, 0xC1, 0x73, 0x40, 0xE8, 0xB4, 0x2A, 0x03, 0x29, 0x54, 0x20, 0xBA, 0xB9,

@@ -1,4 +1,5 @@
-//! llama.cpp's TQ2_0: blocks of 256 two-bit codes, least significant pair first, each with an f16 scale.
+//! TQ2_0 of llama.cpp: blocks of 256 two-bit codes, least significant pair first, each block with an f16
+//! scale.
 //!
 //! Reference: llama.cpp `ggml-quants.c`, `dequantize_row_tq2_0`.
 
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::FloatType;
 
-/// What files say of it.
+/// The entry in the table of codecs.
 pub const CODEC: Codec = Codec {
     name: "TQ2_0",
     id: 35,
@@ -30,13 +31,14 @@ pub const CODEC: Codec = Codec {
     }),
 };
 
-/// Bytes of a block: two bits a code, then the scale.
+/// The bytes of a block: two bits per code, then the scale.
 pub const BLOCK_BYTES: usize = BLOCK / 4 + 2;
 
-/// Writes the codes of `row` of a matrix `[.., out.len()]` of whole blocks; one whose scale is 0 holds zeros.
+/// Writes the codes of row `row` of a matrix `[.., out.len()]` of whole blocks. A block whose scale is 0
+/// decodes to zeros.
 ///
 /// # Panics
-/// When `data` is too short.
+/// Panics if `data` is too short.
 pub fn decode_row(data: &[u8], row: usize, out: &mut [u8]) {
     blocks::decode_row::<BLOCK_BYTES>(data, row, out, |block, out| {
         let halves = block.as_chunks::<32>().0.iter().zip(out.as_chunks_mut::<{ BLOCK / 2 }>().0);
@@ -48,7 +50,7 @@ pub fn decode_row(data: &[u8], row: usize, out: &mut [u8]) {
     });
 }
 
-/// Appends a row of whole blocks; every one gets the scale `d`.
+/// Appends a row of whole blocks; every block gets the scale `d`.
 pub fn encode_row(codes: &[u8], d: f16, to: &mut Vec<u8>) {
     blocks::encode_row(codes, d, to, |block, to| {
         for half in block.as_chunks::<{ BLOCK / 2 }>().0 {
@@ -62,7 +64,8 @@ pub fn encode_row(codes: &[u8], d: f16, to: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// What the Python package `gguf` makes of [`super::super::known::codes`] times 1.21875.
+    /// The codes of [`super::super::test_codes::codes`] times 1.21875, as the Python package `gguf` encodes
+    /// them.
     #[rustfmt::skip]
     const KNOWN: [u8; BLOCK_BYTES] = [
         0x98, 0x29, 0x5A, 0x88, 0x2A, 0x62, 0x05, 0x88, 0x4A, 0x82, 0x54, 0x00, 0x14, 0xA8, 0x44, 0x52, 0x52,

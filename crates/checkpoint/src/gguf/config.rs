@@ -1,6 +1,6 @@
-//! The configuration that metadata and tensor names give.
+//! Reads a model's configuration from the metadata and the tensor names of a GGUF file.
 //!
-//! Reference: llama.cpp `llm_load_hparams` and the forks of it that bitnet.cpp builds on.
+//! Reference: llama.cpp `llm_load_hparams`, and the forks of it that bitnet.cpp builds on.
 
 use crate::{
     Activation, Architecture, Coding, Config, Result, ScaleRule, WeightFormat,
@@ -18,9 +18,13 @@ use super::{
     vocabulary::{BOS, EOS, EOT, TOKENS},
 };
 
-/// Tokens that end a turn, by which files without [`EOT`] are known to have one.
+/// The tokens that end a turn of a chat. They are looked up in the vocabulary if a file lacks [`EOT`].
 pub(super) const END_OF_TURN: [&[u8]; 2] = [b"<|eot_id|>", b"<|im_end|>"];
 
+/// Reads the configuration.
+///
+/// # Errors
+/// Returns an error if a required key is missing, a value is not valid, or the model is not supported.
 pub(super) fn read(gguf: &Gguf) -> Result<Config> {
     let keys = gguf.keys();
     let (architecture, hidden_act) = architecture(&keys)?;
@@ -58,6 +62,7 @@ pub(super) fn read(gguf: &Gguf) -> Result<Config> {
     Ok(config)
 }
 
+/// Returns the family and the activation of an architecture name.
 fn architecture(keys: &Keys<'_>) -> Result<(Architecture, Activation)> {
     let key = "general.architecture";
     match keys.text(key)?.ok_or_else(|| keys.missing(key))? {
@@ -71,7 +76,8 @@ fn architecture(keys: &Keys<'_>) -> Result<(Architecture, Activation)> {
     }
 }
 
-/// What the tensors are that this crate cannot read, and the metadata that changes what a model computes.
+/// Checks that there are no tensors that this crate cannot read, and no metadata that changes what a model
+/// computes.
 fn refuse_unsupported(gguf: &Gguf) -> Result<()> {
     for place in gguf.places() {
         let coding = gguf.coding(place);
@@ -111,7 +117,8 @@ fn refuse_unsupported(gguf: &Gguf) -> Result<()> {
     Ok(())
 }
 
-/// A plain Llama would compute nonsense with activations of eight bits.
+/// Checks that the weights of a llama are ternary. An ordinary Llama would compute nonsense with eight-bit
+/// activations.
 fn require_ternary(gguf: &Gguf) -> Result<()> {
     let packed = |place: &Place| gguf.coding(place).is_ternary() && place.name.starts_with("blk.");
     let first = gguf.place("blk.0.attn_q.weight").map(|place| gguf.stored(place));
@@ -121,7 +128,8 @@ fn require_ternary(gguf: &Gguf) -> Result<()> {
     Err(gguf.bad("its architecture is llama, but its weights are not ternary, so it is no BitNet".into()))
 }
 
-/// The key, or the tokens, or the rows of the embedding.
+/// Returns the size of the vocabulary: the value of its key, else the number of tokens, else the rows of the
+/// embedding.
 fn vocabulary_size(gguf: &Gguf, key: Option<usize>) -> Result<usize> {
     let keys = gguf.keys();
     let tokens = keys.array(TOKENS)?.map(super::value::Array::len);
@@ -134,6 +142,7 @@ fn vocabulary_size(gguf: &Gguf, key: Option<usize>) -> Result<usize> {
     Ok(size)
 }
 
+/// Returns the width of a head, which the widths of rotation and values must equal.
 fn head_dim(keys: &Keys<'_>, prefix: &str, hidden: usize, heads: usize) -> Result<usize> {
     let key = |key: &str| format!("{prefix}.{key}");
     let length = keys.size(&key("attention.key_length"), MAX_WIDTH)?;
@@ -155,6 +164,7 @@ fn head_dim(keys: &Keys<'_>, prefix: &str, hidden: usize, heads: usize) -> Resul
     Ok(width)
 }
 
+/// Returns the tokens that end a text or a turn.
 fn stop_tokens(keys: &Keys<'_>) -> Result<Vec<u32>> {
     let turn = match keys.token(EOT)? {
         Some(id) => Some(id),
@@ -168,6 +178,7 @@ fn stop_tokens(keys: &Keys<'_>) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
+/// Checks that sizes divide each other and that token ids are in the vocabulary.
 fn check(keys: &Keys<'_>, prefix: &str, config: &Config) -> Result<()> {
     let (heads, kv_heads) = (config.num_attention_heads, config.num_key_value_heads);
     if !heads.is_multiple_of(kv_heads) {

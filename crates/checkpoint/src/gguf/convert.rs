@@ -1,4 +1,4 @@
-//! From any checkpoint to a GGUF file, code for code.
+//! Converts any checkpoint to a GGUF file without changing its codes.
 
 use std::{ops::Range, path::Path};
 
@@ -20,24 +20,25 @@ use super::{
     write::{Announced, GgufWriter},
 };
 
-/// What to write.
+/// How to write a GGUF file.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteOptions<'a> {
     /// The type of linear weights.
     pub target: Target,
-    /// The type of the embedding and of an output head of its own. `None` changes no value: F16 when that is
-    /// exact, as in the official file, and otherwise the type they are stored in.
+    /// The type of the embedding and of an untied LM head. `None` changes no value: it is F16 if that is
+    /// exact, as in the official file, and otherwise the type in which they are stored.
     pub embedding: Option<FloatType>,
-    /// The tokenizer; readers have none when there is none.
+    /// The tokenizer; `None` writes a file without one.
     pub vocabulary: Option<&'a Vocabulary>,
-    /// `general.name`.
+    /// The value of `general.name`.
     pub name: &'a str,
     /// Whether scales may be rounded to the type that the target has for them.
     pub lossy: bool,
 }
 
-/// Rows of codes that are encoded together, and by one task.
+/// The number of rows that are encoded before they are written to the file.
 const SLAB_ROWS: usize = 512;
+/// The number of rows that one parallel task encodes.
 const TASK_ROWS: usize = 32;
 
 /// A tensor to write.
@@ -48,12 +49,13 @@ enum Part {
     Linear(LinearShape),
 }
 
-/// Writes `checkpoint` to a GGUF file. Codes, scales, norms and embedding keep their values, except where `options` say
-/// otherwise. A part of a tensor is in memory at a time; `progress` hears of it. Returns the bytes of the tensors.
+/// Writes `checkpoint` to a GGUF file and returns the size of its tensors in bytes. Codes, scales, norms and
+/// the embedding keep their values, unless `options` say otherwise. Only a part of a tensor is in memory at a
+/// time.
 ///
 /// # Errors
-/// When the file exists, the checkpoint is refused, a shape does not fit the type, a scale would be rounded, or the file cannot be
-/// written.
+/// Returns an error if the file exists, the checkpoint is not valid, a shape does not fit the type, a scale
+/// would be rounded, or the file cannot be written.
 pub fn write(
     path: &Path,
     checkpoint: &Checkpoint,
@@ -149,6 +151,7 @@ impl Part {
     }
 }
 
+/// Checks that the rows of a matrix consist of whole blocks.
 fn check_fits(checkpoint: &Checkpoint, shape: &LinearShape, target: Target) -> Result<()> {
     let (cols, multiple) = (shape.cols, target.codec().unit[1]);
     if cols.is_multiple_of(multiple) {
@@ -161,7 +164,7 @@ fn check_fits(checkpoint: &Checkpoint, shape: &LinearShape, target: Target) -> R
     Err(Error::NotConvertible { file, tensor, target: target.name(), reason })
 }
 
-/// Before anything is written, a scale that the type cannot hold is refused.
+/// Checks that the target's type represents a scale exactly, before anything is written.
 fn check_scale(linear: &Linear, options: &WriteOptions<'_>) -> Result<()> {
     let (scale, target, value) = (options.target.written().scale, options.target.name(), linear.multiplier());
     if options.lossy || scale.holds(value) {
@@ -177,6 +180,7 @@ fn check_scale(linear: &Linear, options: &WriteOptions<'_>) -> Result<()> {
     Err(Error::NotConvertible { file, tensor, target, reason })
 }
 
+/// Writes the codes of a linear layer, slab by slab.
 fn write_linear(
     linear: &Linear,
     config: &Config,
@@ -213,8 +217,8 @@ fn encode(linear: &Linear, rows: Range<usize>, config: &Config, written: &Writte
     Ok(bytes)
 }
 
-/// Which of the model's rows is a file's row: in the llama architecture, files have the two halves of query and key
-/// heads interleaved.
+/// Returns the index of the model's row that is row `row` in the file. In the llama architecture, files
+/// interleave the two halves of every query and key head.
 fn model_row(shape: &LinearShape, config: &Config, row: usize) -> usize {
     let rotary = shape.name.ends_with(".q_proj") || shape.name.ends_with(".k_proj");
     if config.architecture != Architecture::Llama || !rotary {

@@ -1,9 +1,9 @@
-//! Little-endian values one after another, each checked against what remains.
+//! Reads little-endian values one after another, and checks that each fits into the rest of the file.
 
 use super::damage::Damage;
 use crate::Bytes;
 
-/// The caller adds the file and the place to what is wrong with the bytes.
+/// The result of reading. The caller adds the name of the file and the place in it to the damage.
 pub(super) type Read<T> = Result<T, Damage>;
 
 /// A position in a file.
@@ -13,18 +13,22 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// Returns a cursor at the start of `bytes`.
     pub(super) fn new(bytes: &'a Bytes) -> Self {
         Cursor { bytes, at: 0 }
     }
 
+    /// Returns the number of bytes read so far.
     pub(super) fn position(&self) -> usize {
         self.at
     }
 
+    /// Returns the number of bytes that are left.
     pub(super) fn remaining(&self) -> u64 {
         (self.bytes.len() - self.at) as u64
     }
 
+    /// Reads `N` bytes.
     pub(super) fn number<const N: usize>(&mut self) -> Read<[u8; N]> {
         let bytes = self.bytes[self.at..].first_chunk::<N>().ok_or(Damage::Truncated)?;
         self.at += N;
@@ -39,7 +43,7 @@ impl<'a> Cursor<'a> {
         Ok(u64::from_le_bytes(self.number()?))
     }
 
-    /// `count` items of `size` bytes.
+    /// Reads `count` items of `size` bytes, without copying them.
     pub(super) fn block(&mut self, count: u64, size: usize) -> Read<Bytes> {
         let remaining = self.remaining();
         let length = count.checked_mul(size as u64).filter(|length| *length <= remaining);
@@ -48,17 +52,18 @@ impl<'a> Cursor<'a> {
         Ok(self.bytes.part(start..end))
     }
 
-    /// What has been read since a position.
+    /// Returns the bytes from position `start` to the current one.
     pub(super) fn since(&self, start: usize) -> Bytes {
         self.bytes.part(start..self.at)
     }
 
-    /// A length and as many bytes.
+    /// Reads a length and that many bytes.
     pub(super) fn raw_string(&mut self) -> Read<Bytes> {
         let length = self.u64()?;
         self.block(length, 1)
     }
 
+    /// Reads a length and a UTF-8 string.
     pub(super) fn string(&mut self) -> Read<String> {
         let bytes = self.raw_string()?;
         std::str::from_utf8(&bytes).map(String::from).map_err(|_| Damage::NotUtf8)

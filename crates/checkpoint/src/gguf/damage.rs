@@ -1,6 +1,6 @@
-//! Why the header of a GGUF file cannot be read.
+//! The reasons why the header of a GGUF file cannot be read.
 
-/// What is wrong with a header: a clause with the remedy; the caller adds the file.
+/// What is wrong with a header. The message is a clause with the remedy, to which the caller adds the file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Damage {
     #[error("it does not begin with the letters GGUF; give a .gguf file or a model's folder")]
@@ -52,7 +52,7 @@ pub(super) enum Damage {
 }
 
 impl Damage {
-    /// The same of one tensor.
+    /// Adds the name of the tensor that is damaged.
     pub(super) fn in_tensor(self, tensor: &str) -> Damage {
         Damage::Tensor { tensor: tensor.into(), reason: Box::new(self) }
     }

@@ -1,4 +1,4 @@
-//! An embedding or output head on its way into a GGUF file.
+//! Writes an embedding or an LM head to a GGUF file.
 
 use std::ops::Range;
 
@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use crate::{Coding, Dense, Error, FloatType, Result};
 
-/// Bytes that are converted together.
+/// The number of bytes that are converted at once.
 const PART: usize = 1 << 20;
 
-/// The type to convert to; `None` when the stored values are copied.
+/// Returns the type to which the matrix is converted; `None` if the stored values are copied.
 pub(super) fn target(dense: &Dense, asked: Option<FloatType>) -> Option<FloatType> {
     let target = match asked {
         Some(kind) => Some(kind),
@@ -20,10 +20,12 @@ pub(super) fn target(dense: &Dense, asked: Option<FloatType>) -> Option<FloatTyp
     target.filter(|kind| coding(*kind) != dense.stored().coding)
 }
 
+/// Returns the coding of a float type.
 pub(super) fn coding(kind: FloatType) -> Coding {
     Coding::from_dtype(kind.dtype())
 }
 
+/// Returns whether F16 represents every value exactly.
 fn is_f16(dense: &Dense) -> bool {
     dense.stored().coding == Coding::F16
         || dense.slabs(PART).collect::<Vec<_>>().into_par_iter().all(|slab| {
@@ -33,16 +35,19 @@ fn is_f16(dense: &Dense) -> bool {
         })
 }
 
+/// Returns the values of a range of rows.
 fn read(dense: &Dense, slab: Range<usize>) -> Vec<f32> {
     let mut values = vec![0.0; slab.len() * dense.cols()];
     values.chunks_exact_mut(dense.cols()).zip(slab).for_each(|(values, row)| dense.row(row, values));
     values
 }
 
+/// Releases the mapped pages of a range of rows.
 fn release(dense: &Dense, slab: Range<usize>) {
     dense.slab(slab).bytes.release();
 }
 
+/// Passes the bytes of the matrix to `put`, slab by slab, converted to `target` if it is given.
 pub(super) fn write(
     dense: &Dense,
     target: Option<FloatType>,
@@ -64,7 +69,8 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Rounding is asked for; becoming infinite is not.
+/// Returns an error if a value would become infinite. Rounding was requested, but that would be more than
+/// rounding.
 fn check_range(dense: &Dense, values: &[f32], kind: FloatType) -> Result<()> {
     let Some(value) = values.iter().find(|x| kind == FloatType::F16 && f16::from_f32(**x).is_infinite())
     else {

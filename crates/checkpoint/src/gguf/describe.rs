@@ -1,7 +1,7 @@
-//! The metadata of a model, as the official file has it and as llama.cpp needs it.
+//! Describes a model as GGUF metadata, with the keys that the official file has and that llama.cpp needs.
 //!
-//! References: the metadata of microsoft/bitnet-b1.58-2B-4T-gguf; `llm_load_hparams` and `llm_load_vocab` of
-//! bitnet.cpp's llama.cpp.
+//! References: the metadata of microsoft/bitnet-b1.58-2B-4T-gguf; `llm_load_hparams` and `llm_load_vocab` in
+//! the llama.cpp of bitnet.cpp.
 
 use crate::{Activation, Architecture, Config, Error, Result};
 
@@ -13,15 +13,15 @@ use super::{
     write::Field,
 };
 
-/// The version of the block formats, which never changed.
+/// The version of the block formats, which has never changed.
 const QUANTIZATION_VERSION: u32 = 2;
-/// What llama.cpp takes for a model without a tokenizer.
+/// The tokenizer model by which llama.cpp recognises a model without a tokenizer.
 const NO_VOCABULARY: &str = "no_vocab";
 
-/// The architecture's name in files.
+/// Returns the name of the architecture in files.
 ///
 /// # Errors
-/// When the model computes something else than what readers of that architecture do.
+/// Returns an error if readers of that architecture would compute something else than the model does.
 pub(super) fn architecture(config: &Config, file: &str) -> Result<&'static str> {
     let (name, activation) = match config.architecture {
         Architecture::BitNet => ("bitnet-b1.58", Activation::Relu2),
@@ -42,7 +42,7 @@ pub(super) fn architecture(config: &Config, file: &str) -> Result<&'static str> 
     })
 }
 
-/// Keys and values in the order of the official file.
+/// Returns the keys and values in the order of the official file.
 pub(super) fn fields<'a>(
     architecture: &'static str,
     config: &Config,
@@ -66,7 +66,7 @@ pub(super) fn fields<'a>(
         own("attention.layer_norm_rms_epsilon", Field::F32(config.rms_norm_eps as f32)),
         own("rope.freq_base", Field::F32(config.rope_theta as f32)),
     ];
-    // What readers would divide.
+    // Without this key, readers would divide the hidden size by the number of heads.
     if config.head_dim * config.num_attention_heads != config.hidden_size {
         fields.push(size("attention.key_length", config.head_dim));
         fields.push(size("attention.value_length", config.head_dim));
@@ -77,7 +77,8 @@ pub(super) fn fields<'a>(
     fields
 }
 
-/// A file has room for two stop tokens: of several others, the one that ends a turn of a chat.
+/// Returns the second stop token to write. A file has room for two, so if there are several others, this is
+/// the one that ends a turn of a chat.
 fn end_of_turn(config: &Config, vocabulary: Option<&Vocabulary>) -> Option<u32> {
     let others = config.eos_token_ids.get(1..).unwrap_or_default();
     let ends_turn = |id: &&u32| {
@@ -87,6 +88,7 @@ fn end_of_turn(config: &Config, vocabulary: Option<&Vocabulary>) -> Option<u32> 
     others.iter().find(ends_turn).or(others.first()).copied()
 }
 
+/// Returns the keys and values of the tokenizer.
 fn tokenizer<'a>(config: &Config, vocabulary: Option<&'a Vocabulary>) -> Vec<(&'static str, Field<'a>)> {
     let mut fields = vec![(MODEL, Field::Text(vocabulary.map_or(NO_VOCABULARY, |v| &v.model)))];
     let mut add = |key, field: Option<Field<'a>>| fields.extend(field.map(|field| (key, field)));

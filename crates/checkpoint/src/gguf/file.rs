@@ -1,4 +1,4 @@
-//! A GGUF file as a store of tensors.
+//! An open GGUF file: its metadata, its tensors and its vocabulary.
 
 use crate::{Coding, Error, Result, Stored, codec::i2s::Layout};
 
@@ -10,7 +10,7 @@ use super::{
     vocabulary::Vocabulary,
 };
 
-/// A GGUF file.
+/// An open GGUF file.
 pub struct Gguf {
     pub(super) file: String,
     pub(super) header: Header,
@@ -18,7 +18,7 @@ pub struct Gguf {
 }
 
 impl Gguf {
-    /// The file.
+    /// Returns the name of the file.
     pub fn file(&self) -> &str {
         &self.file
     }
@@ -28,25 +28,25 @@ impl Gguf {
         &self.header.entries
     }
 
-    /// The layout of its I2_S tensors; `None` when it has none.
+    /// Returns the layout of the I2_S tensors; `None` if there are no such tensors.
     pub fn i2s_layout(&self) -> Option<&LayoutChoice> {
         self.layout.as_ref()
     }
 
-    /// Whether the file holds a tokenizer.
+    /// Returns whether the file holds a tokenizer.
     pub fn has_vocabulary(&self) -> bool {
         self.metadata().iter().any(|entry| entry.key == "tokenizer.ggml.tokens")
     }
 
-    /// The tokenizer's vocabulary.
+    /// Returns the tokenizer's vocabulary.
     ///
     /// # Errors
-    /// When the file has none, or it is damaged.
+    /// Returns an error if the file has no vocabulary, or it is damaged.
     pub fn vocabulary(&self) -> Result<Vocabulary> {
         vocabulary::read(&self.keys())
     }
 
-    /// Bytes of all tensors.
+    /// Returns the size of all tensors in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.header.places.iter().map(|place| place.bytes.len() as u64).sum()
     }
@@ -56,7 +56,7 @@ impl Gguf {
         Ok(self.header.places.iter().map(|place| self.stored(place)).collect())
     }
 
-    /// Whether there is a tensor of this Hugging Face name.
+    /// Returns whether there is a tensor with this Hugging Face name.
     pub(crate) fn has(&self, name: &str) -> bool {
         names::to_gguf(name).is_some_and(|name| self.place(&name).is_some())
     }
@@ -94,14 +94,17 @@ impl Gguf {
         self.header.coding(place, self.layout.as_ref().map_or(Layout::X86, |choice| choice.layout))
     }
 
+    /// Returns the name of the architecture; empty if the key is missing.
     pub(super) fn architecture(&self) -> &str {
         self.header.architecture()
     }
 
+    /// Returns a reader of the metadata.
     pub(super) fn keys(&self) -> Keys<'_> {
         Keys { file: &self.file, header: &self.header }
     }
 
+    /// Returns an error that says what is wrong with this file.
     pub(super) fn bad(&self, reason: String) -> Error {
         Error::Gguf { file: self.file.clone(), reason }
     }

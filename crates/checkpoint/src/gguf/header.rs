@@ -1,4 +1,4 @@
-//! The part of a GGUF file in front of the tensors: metadata, and where each tensor is.
+//! The header of a GGUF file: the metadata, and the position of each tensor.
 //!
 //! Reference: the GGUF specification in ggml's documentation. Versions 2 and 3 have the same structure.
 
@@ -14,9 +14,10 @@ use super::{
 };
 
 pub(super) const MAGIC: [u8; 4] = *b"GGUF";
+/// The alignment of tensors, in bytes, of a file that does not record it.
 pub(super) const DEFAULT_ALIGNMENT: u64 = 32;
 pub(super) const ALIGNMENT: &str = "general.alignment";
-/// More than any tensor library stores.
+/// The largest number of dimensions that tensor libraries store.
 const MAX_DIMENSIONS: u32 = 4;
 
 /// A metadata key with its value.
@@ -24,26 +25,26 @@ const MAX_DIMENSIONS: u32 = 4;
 pub struct Entry {
     /// Such as `general.architecture`.
     pub key: String,
-    /// The type it is stored as.
+    /// The type in which the value is stored.
     pub kind: ValueType,
-    /// What it says.
+    /// The value.
     pub value: Value,
 }
 
-/// Where a tensor is.
+/// The name, shape, type and position of a tensor.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) name: String,
-    /// Outermost first: the reverse of the file's order.
+    /// The dimensions, outermost first, which is the reverse of the file's order.
     pub(super) shape: Vec<usize>,
-    /// The type's number.
+    /// The number of the type.
     pub(super) kind: u32,
-    /// From the start of the file's tensor data.
+    /// The offset from the start of the file's tensor data.
     offset: u64,
     pub(super) bytes: Bytes,
 }
 
-/// All of it.
+/// The parsed header.
 pub(super) struct Header {
     pub(super) entries: Vec<Entry>,
     keys: HashMap<String, usize>,
@@ -52,6 +53,7 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// Parses the header and locates every tensor.
     pub(super) fn parse(bytes: &Bytes) -> Read<Header> {
         let mut from = Cursor::new(bytes);
         if from.number::<4>()? != MAGIC {
@@ -69,6 +71,7 @@ impl Header {
         Ok(header)
     }
 
+    /// Returns the value of a key.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         self.keys.get(key).map(|at| &self.entries[*at].value)
     }
@@ -77,6 +80,7 @@ impl Header {
         self.names.get(name).map(|at| &self.places[*at])
     }
 
+    /// Returns the name of the architecture; empty if the key is missing.
     pub(super) fn architecture(&self) -> &str {
         self.get("general.architecture").and_then(Value::as_text).map_or("", String::as_str)
     }
@@ -85,11 +89,13 @@ impl Header {
         types::coding(place.kind, layout, self.context())
     }
 
+    /// Returns the metadata on which the meaning of ambiguous type numbers depends.
     fn context(&self) -> Context<'_> {
         let file_type = self.get("general.file_type").and_then(Value::as_integer).copied();
         Context { architecture: self.architecture(), file_type }
     }
 
+    /// Returns the alignment of the tensors in bytes.
     fn alignment(&self) -> Read<u64> {
         match self.get(ALIGNMENT) {
             None => Ok(DEFAULT_ALIGNMENT),
@@ -99,10 +105,11 @@ impl Header {
     }
 }
 
+/// Checks the version, and recognises big-endian files by it.
 fn check_version(version: u32) -> Read<()> {
     match version {
         2 | 3 => Ok(()),
-        // A small number with its bytes reversed.
+        // The version is a small number whose bytes are reversed.
         _ if version.swap_bytes() < 16 => Err(Damage::BigEndian),
         other => Err(Damage::Version(other)),
     }
@@ -141,6 +148,7 @@ fn read_places(
     Ok((places, names))
 }
 
+/// Reads the dimensions of a tensor.
 fn read_shape(from: &mut Cursor<'_>) -> Read<Vec<usize>> {
     let dimensions = from.u32()?;
     if dimensions > MAX_DIMENSIONS {
@@ -174,7 +182,7 @@ fn place(places: &mut [Place], data: &Bytes, alignment: u64, context: Context<'_
         if place.offset < end_before {
             return Err(of(Damage::Shared { other: before }));
         }
-        // Where a size is unknown, the tensor may reach as far as the next one.
+        // A tensor of unknown size is assumed to end where the next one begins.
         let limit = starts.get(i + 1).copied().unwrap_or(u64::MAX).min(data.len() as u64);
         let end = match size(place, context).map_err(of)? {
             Some(size) => place.offset.saturating_add(size),

@@ -1,4 +1,4 @@
-//! Reading metadata with errors that name file, key and value.
+//! Reads metadata keys. Errors name the file, the key and the value.
 
 use crate::{Error, Result};
 
@@ -7,22 +7,25 @@ use super::{
     value::{Array, Value},
 };
 
-/// A file's metadata.
+/// The metadata of a file.
 pub(super) struct Keys<'a> {
     pub(super) file: &'a str,
     pub(super) header: &'a Header,
 }
 
 impl<'a> Keys<'a> {
+    /// Returns the value of a key.
     pub(super) fn get(&self, key: &str) -> Option<&'a Value> {
         self.header.get(key)
     }
 
+    /// Returns the error for a required key that is missing.
     pub(super) fn missing(&self, key: &str) -> Error {
         let reason = format!("it lacks the key `{key}`, which this model needs; convert it again");
         Error::Gguf { file: self.file.into(), reason }
     }
 
+    /// Returns the error for a value of a key. `reason` continues the sentence after the value.
     pub(super) fn bad(&self, key: &str, value: impl ToString, reason: impl Into<String>) -> Error {
         Error::ConfigValue {
             file: self.file.into(),
@@ -32,7 +35,10 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// What `item` makes of a key's value, which must be what `reason` says.
+    /// Returns a key's value, converted by `convert`; `None` if the key is missing.
+    ///
+    /// # Errors
+    /// Returns an error if `convert` returns `None`. `reason` says what the value must be.
     fn read<T>(
         &self,
         key: &str,
@@ -43,18 +49,20 @@ impl<'a> Keys<'a> {
         item(value).map(Some).ok_or_else(|| self.bad(key, value, reason))
     }
 
-    /// A positive integer of at most `limit`.
+    /// Returns a positive integer of at most `limit`.
     pub(super) fn size(&self, key: &str, limit: u64) -> Result<Option<usize>> {
         let size = |n: &i128| (1..=i128::from(limit)).contains(n).then_some(*n as usize);
         let reason = format!("but must be an integer from 1 to {limit}");
         self.read(key, |value| value.as_integer().and_then(size), reason)
     }
 
+    /// Returns a positive integer of at most `limit` for a required key.
     pub(super) fn needed_size(&self, key: &str, limit: u64) -> Result<usize> {
         self.size(key, limit)?.ok_or_else(|| self.missing(key))
     }
 
-    /// A finite number above 0. A single is read as the decimal that it was written for, such as 1e-5.
+    /// Returns a finite number above 0. A single-precision value is read as its shortest decimal, such as
+    /// 1e-5.
     pub(super) fn positive(&self, key: &str) -> Result<Option<f64>> {
         let number = |value: &Value| match value {
             Value::F32(x) => x.to_string().parse().ok(),
@@ -66,19 +74,23 @@ impl<'a> Keys<'a> {
         self.read(key, |value| number(value).filter(positive), "but must be a positive number")
     }
 
+    /// Returns a boolean.
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>> {
         self.read(key, |value| value.as_bool().copied(), "but must be a truth value")
     }
 
+    /// Returns a string.
     pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>> {
         self.read(key, |value| value.as_text().map(String::as_str), "but must be a string")
     }
 
+    /// Returns a token id.
     pub(super) fn token(&self, key: &str) -> Result<Option<u32>> {
         let id = |n: &i128| u32::try_from(*n).ok();
         self.read(key, |value| value.as_integer().and_then(id), "but must be a token id")
     }
 
+    /// Returns an array.
     pub(super) fn array(&self, key: &str) -> Result<Option<&'a Array>> {
         self.read(key, Value::as_array, "but must be an array")
     }

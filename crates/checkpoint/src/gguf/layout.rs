@@ -1,8 +1,8 @@
-//! Which I2_S layout a file has, told from the weights.
+//! Recognises the I2_S layout of a file from its weights, because no field records it.
 //!
-//! No field says it. But a norm's weights and the columns of the layer behind it belong to the same channels, and
-//! training leaves both in step: the columns of channels that the norm turns down have fewer or more zeros. A wrong layout
-//! exchanges or mixes columns, and the agreement is gone.
+//! The weights of a norm and the columns of the linear layer after it belong to the same channels, and
+//! training correlates them: the columns of channels that the norm scales down have fewer or more zeros. A
+//! wrong layout exchanges or mixes columns, which destroys the correlation.
 
 use crate::{
     Coding, Stored,
@@ -15,7 +15,7 @@ use super::{
     layout_choice::{LayoutChoice, Reason},
 };
 
-/// A norm, and a layer that its output goes into.
+/// Each pair is a norm, and a linear layer that reads the output of the norm.
 const PAIRS: [(&str, &str); 4] = [
     ("attn_norm", "attn_q"),
     ("attn_sub_norm", "attn_output"),
@@ -23,17 +23,20 @@ const PAIRS: [(&str, &str); 4] = [
     ("ffn_sub_norm", "ffn_down"),
 ];
 
-/// Layers and rows looked at: enough for any trained model, and quickly read.
+/// The number of layers that are read. This number suffices for any trained model, and reading is quick.
 const LAYERS: usize = 4;
+/// The number of rows of a linear layer that are read.
 const ROWS: usize = 1024;
 
-/// A layout is believed when its score is at least this, and at least `RATIO` times every other's. Codes without
-/// structure score 0 with a standard deviation of 1; the two models that come with this repository score 138 and 244 in
-/// the right layout, and at most 15 in a wrong one.
+/// A layout is accepted if its score is at least this, and at least `RATIO` times every other score. Codes
+/// without structure score 0 with a standard deviation of 1. The two models that come with this repository
+/// score 138 and 244 in the right layout, and at most 15 in a wrong one.
 const CLEAR: f64 = 12.0;
+/// The smallest ratio between an accepted score and every other score.
 const RATIO: f64 = 2.0;
 
-/// The choice for `gguf`; `None` when it has no I2_S tensors.
+/// Returns the layout to use for `gguf`, which is `given` if that is not `None`. Returns `None` if there are
+/// no I2_S tensors.
 pub(super) fn choose(gguf: &Gguf, given: Option<Layout>) -> Option<LayoutChoice> {
     let tensors: Vec<Stored> = gguf.places().iter().map(|place| gguf.stored(place)).filter(is_i2s).collect();
     tensors.first()?;
@@ -46,6 +49,7 @@ pub(super) fn choose(gguf: &Gguf, given: Option<Layout>) -> Option<LayoutChoice>
     Some(judge(scores))
 }
 
+/// Returns the layout with the best score if that score is clear, and otherwise the first one that fits.
 fn judge(scores: Vec<(Layout, f64)>) -> LayoutChoice {
     let best = scores.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
     let clear = |best: &(Layout, f64)| {
@@ -61,7 +65,8 @@ fn judge(scores: Vec<(Layout, f64)>) -> LayoutChoice {
     }
 }
 
-/// How much the squares of all agreements exceed those of noise, in standard deviations.
+/// Returns by how much the sum of the squared agreements of all pairs exceeds that of noise, in standard
+/// deviations.
 fn score(gguf: &Gguf, layout: Layout) -> f64 {
     let layers =
         (0..).take_while(|layer| gguf.place(&format!("blk.{layer}.attn_norm.weight")).is_some()).count();

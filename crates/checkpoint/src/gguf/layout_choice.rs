@@ -1,4 +1,4 @@
-//! The I2_S layout that a file is read in, and why.
+//! The I2_S layout in which a file is read, and the reason for it.
 
 use crate::codec::i2s::Layout;
 
@@ -7,13 +7,14 @@ use crate::codec::i2s::Layout;
 pub enum Reason {
     /// It was asked for.
     Given,
-    /// Norms and columns agree in it, and in no other.
+    /// Norms and columns agree clearly better in this layout than in the others.
     Plausible,
-    /// Nothing tells the layouts apart, so that it is the one of the published file.
+    /// No layout is clearly the best, so this is the first one that fits, usually the layout of the published
+    /// file.
     Default,
 }
 
-/// A file's I2_S layout.
+/// The I2_S layout of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayoutChoice {
     /// The layout.

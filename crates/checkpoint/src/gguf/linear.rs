@@ -1,13 +1,14 @@
-//! A linear layer of a GGUF file.
+//! Reads the linear layers of a GGUF file.
 
 use crate::{Coding, Linear, LinearShape, Result, Stored, Ternarised, codec, config_read::MAX_WIDTH};
 
 use super::{file::Gguf, names};
 
-/// Values looked at together.
+/// The number of values that are compared at once.
 const PART: usize = 1 << 16;
 
-/// The scale of a matrix of zeros where the file says 0: what [`Ternarised`] gives one.
+/// The scale of a matrix of zeros if the file says that it is 0. [`TernaryScale`] gives a matrix of zeros the
+/// same scale.
 const DEAD: f32 = 1e-5;
 
 const HEADS: &str = "llama.attention.head_count";
@@ -44,7 +45,8 @@ impl Gguf {
         Ok(linear)
     }
 
-    /// A scale beside the weight, which results are multiplied by.
+    /// Returns the value of the separate scale tensor of a layer, by which results are multiplied; 1 if there
+    /// is no such tensor.
     fn extra_scale(&self, shape: &LinearShape) -> Result<f32> {
         let name = names::to_gguf(&format!("{}.weight", shape.name)).unwrap_or_default();
         let name = name.replace(".weight", ".scale");
@@ -57,8 +59,8 @@ impl Gguf {
         Ok(stored.f32s(&stored.shape)?[0])
     }
 
-    /// llama.cpp turns pairs of rotary dimensions in its llama architecture that lie half a head apart into
-    /// neighbours.
+    /// Returns the number of heads if the rows of this layer are interleaved. In the llama architecture,
+    /// llama.cpp stores rotary dimensions as neighbours that are half a head apart in the model.
     fn interleaved_heads(&self, shape: &LinearShape) -> Result<Option<usize>> {
         if self.architecture() != "llama" {
             return Ok(None);
@@ -72,12 +74,13 @@ impl Gguf {
     }
 }
 
+/// The scale of a tensor.
 enum Scale {
-    /// One for all codes.
+    /// One scale for all codes.
     Shared(f32),
-    /// There are no codes.
+    /// The tensor holds floats instead of codes.
     Floats,
-    /// The tensor cannot be a linear layer.
+    /// The tensor cannot be a linear layer; the text is the reason.
     Refused(String),
 }
 
@@ -131,6 +134,6 @@ pub(super) fn ternary_value(stored: &Stored) -> Option<f32> {
             return None;
         }
     }
-    // A subnormal has no reciprocal.
+    // A subnormal number does not have a finite reciprocal.
     (value.is_normal() && (1.0 / value).is_normal()).then_some(value)
 }

@@ -1,17 +1,17 @@
-//! Tensor names in GGUF files and in Hugging Face's, in one table for reading and writing.
+//! The names of tensors in GGUF files and in Hugging Face folders, in one table for reading and writing.
 //!
 //! Reference: llama.cpp `gguf-py/gguf/tensor_mapping.py`.
 
 use crate::shapes;
 
-/// Outside the layers: GGUF, Hugging Face.
+/// The tensors outside the layers: GGUF name, Hugging Face name.
 const MODEL: [(&str, &str); 3] = [
     ("token_embd.weight", shapes::EMBEDDING),
     ("output_norm.weight", shapes::FINAL_NORM),
     ("output.weight", shapes::HEAD),
 ];
 
-/// Inside a layer, without what follows the last dot.
+/// The tensors of a layer, without `.weight`: GGUF name, Hugging Face name.
 const LAYER: [(&str, &str); 13] = [
     ("attn_norm", "input_layernorm"),
     ("attn_q", "self_attn.q_proj"),
@@ -28,7 +28,8 @@ const LAYER: [(&str, &str); 13] = [
     ("ffn_sub_norm", "mlp.ffn_layernorm"),
 ];
 
-/// The GGUF name of a tensor, or of a linear layer given without its `.weight`.
+/// Returns the GGUF name of a tensor, or of a linear layer whose name is given without `.weight`; `None` if
+/// there is no such name.
 pub fn to_gguf(name: &str) -> Option<String> {
     if let Some(pair) = MODEL.iter().find(|pair| pair.1 == name) {
         return Some(pair.0.into());
@@ -42,6 +43,7 @@ pub fn to_gguf(name: &str) -> Option<String> {
     is_number(layer).then(|| format!("blk.{layer}.{}{end}", pair.0))
 }
 
+/// Returns whether a text consists of digits.
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }

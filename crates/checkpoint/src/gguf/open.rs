@@ -1,4 +1,4 @@
-//! Opening a GGUF file, and the configuration that it gives.
+//! Opens a GGUF file.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::{Bytes, Config, Error, Result, codec::i2s::Layout};
 
 use super::{config, file::Gguf, header::Header, layout};
 
-/// What a GGUF file does not tell.
+/// Settings for what a GGUF file does not record.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The byte layout of I2_S tensors; found by plausibility when it is not given.
@@ -33,7 +33,7 @@ impl Gguf {
         }
     }
 
-    /// The configuration that the metadata gives.
+    /// Returns the configuration that the metadata describes.
     pub(crate) fn config(&self) -> Result<Config> {
         config::read(self)
     }

@@ -1,12 +1,12 @@
-//! The types that ternary weights are written in.
+//! The types in which ternary weights can be written.
 
 use crate::codec::{CODECS, Codec, Written, i2s, tq1_0, tq2_0};
 
-/// A coding that is written.
+/// A ternary coding that can be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Target(&'static Codec);
 
-/// Some of [`Target::all`], for those who want a certain one.
+/// Names for some of [`Target::all`].
 #[allow(missing_docs, non_upper_case_globals, reason = "the names are the types")]
 impl Target {
     pub const I2S: Target = Target(&i2s::X86);
@@ -15,12 +15,12 @@ impl Target {
 }
 
 impl Target {
-    /// Every one there is.
+    /// Returns every coding that can be written.
     pub fn all() -> impl Iterator<Item = Target> {
         CODECS.iter().filter(|codec| codec.written.is_some()).map(Target)
     }
 
-    /// The name of the type.
+    /// Returns the name of the type.
     pub fn name(self) -> &'static str {
         self.0.name
     }
@@ -31,6 +31,7 @@ impl Target {
         self.0.written.as_ref().expect("a target is a coding that is written")
     }
 
+    /// Returns the entry in the table of codecs.
     pub(super) fn codec(self) -> &'static Codec {
         self.0
     }

@@ -1,23 +1,26 @@
-//! Tensor types: what the numbers in files mean, and how many bytes values take.
+//! The tensor types of GGUF files: what their numbers mean, and how many bytes their values take.
 //!
-//! References: ggml.h of llama.cpp, and of the forks that bitnet.cpp builds on, which gave the numbers 36 to 39 to
-//! types of their own. llama.cpp has since used 39 for something else.
+//! References: ggml.h of llama.cpp, and of the forks that bitnet.cpp builds on. The forks use the numbers 36
+//! to 39 for types of their own; llama.cpp has since given 39 to another type.
 
 use crate::{
     Coding,
     codec::{CODECS, i2s},
 };
 
-/// Lookup-table types of the forks, whose tile sizes are not in the file.
+/// A lookup-table type of the forks, whose tile sizes are not in the file.
 pub(super) const TL1: &str = "TL1";
+/// Another lookup-table type of the forks.
 pub(super) const TL2: &str = "TL2";
 
-/// The forks' `general.file_type` of a file with TL2 tensors.
+/// The value of `general.file_type` that the forks write for a file with TL2 tensors.
 const TL2_FILE: i128 = 39;
 
-/// Number, name, values of a block, and bytes of a block, where these are not in the table of ternary codings.
+/// The number, name, values per block and bytes per block of a type that is not in the table of ternary
+/// codings.
 type Row = (u32, &'static str, usize, usize);
 
+/// The types that are not in the table of ternary codings.
 #[rustfmt::skip]
 const TYPES: [Row; 33] = [
     (0, "F32", 1, 4), (1, "F16", 1, 2), (2, "Q4_0", 32, 18), (3, "Q4_1", 32, 20), (6, "Q5_0", 32, 22),
@@ -30,14 +33,14 @@ const TYPES: [Row; 33] = [
     (41, "Q1_0", 128, 18), (42, "Q2_0", 64, 18),
 ];
 
-/// What else in a file tells the meaning of a number.
+/// The metadata that decide the meaning of a type number.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) architecture: &'a str,
     pub(super) file_type: Option<i128>,
 }
 
-/// The coding of a type number.
+/// Returns the coding of a type number.
 pub(super) fn coding(id: u32, layout: i2s::Layout, context: Context<'_>) -> Coding {
     let own = |own: i2s::Layout| own == layout;
     if let Some(codec) = CODECS.iter().find(|codec| codec.id == id && codec.layout.is_none_or(own)) {
@@ -60,7 +63,7 @@ pub(super) fn coding(id: u32, layout: i2s::Layout, context: Context<'_>) -> Codi
     }
 }
 
-/// The number of a coding that files can be written in.
+/// Returns the number of a coding in files; `None` if files with this coding cannot be written.
 pub(super) fn id(coding: &Coding) -> Option<u32> {
     match coding {
         Coding::Ternary(codec) => Some(codec.id),
@@ -68,17 +71,17 @@ pub(super) fn id(coding: &Coding) -> Option<u32> {
     }
 }
 
-/// How many bytes a tensor takes.
+/// The size of a tensor.
 pub(super) enum Size {
-    /// As many as this.
+    /// The size in bytes.
     Bytes(u64),
-    /// The type is not known well enough to tell.
+    /// The size is unknown, because the type is unknown.
     Unknown,
-    /// The innermost dimension does not have whole blocks of this many values.
+    /// The innermost dimension does not consist of whole blocks of this many values.
     Broken(usize),
 }
 
-/// The size of `values` values in rows of `inner`.
+/// Returns the size of a tensor of `values` values, in rows of `inner` values.
 pub(super) fn size(coding: &Coding, inner: u64, values: u64) -> Size {
     if let Coding::Ternary(codec) = coding {
         let bytes = (codec.bytes)(inner as usize, values as usize);

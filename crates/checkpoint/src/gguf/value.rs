@@ -1,4 +1,4 @@
-//! Metadata values. Arrays stay in the file until they are asked for.
+//! Metadata values. The items of an array are decoded only when they are read.
 
 use std::fmt;
 
@@ -12,15 +12,15 @@ use super::{
 /// A metadata value.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// Any integer type.
+    /// An integer of any type.
     Integer(i128),
-    /// IEEE single.
+    /// IEEE single precision.
     F32(f32),
-    /// IEEE double.
+    /// IEEE double precision.
     F64(f64),
     /// One byte, 0 or 1.
     Bool(bool),
-    /// UTF-8.
+    /// A UTF-8 string.
     String(String),
     /// Items of one type.
     Array(Array),
@@ -31,29 +31,29 @@ pub enum Value {
 pub enum ValueType {
     /// 8 bits, unsigned.
     U8,
-    /// 8 bits.
+    /// 8 bits, signed.
     I8,
     /// 16 bits, unsigned.
     U16,
-    /// 16 bits.
+    /// 16 bits, signed.
     I16,
     /// 32 bits, unsigned.
     U32,
-    /// 32 bits.
+    /// 32 bits, signed.
     I32,
-    /// IEEE single.
+    /// IEEE single precision.
     F32,
     /// One byte.
     Bool,
-    /// A length and UTF-8.
+    /// A length and a UTF-8 string.
     String,
     /// Items of one type.
     Array,
     /// 64 bits, unsigned.
     U64,
-    /// 64 bits.
+    /// 64 bits, signed.
     I64,
-    /// IEEE double.
+    /// IEEE double precision.
     F64,
 }
 
@@ -75,12 +75,12 @@ const KINDS: [(ValueType, &str, usize); 13] = [
 ];
 
 impl ValueType {
-    /// The name in tables.
+    /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         KINDS[self as usize].1
     }
 
-    /// The number in files.
+    /// Returns the number in files.
     pub(super) fn id(self) -> u32 {
         self as u32
     }
@@ -91,7 +91,7 @@ impl ValueType {
     }
 }
 
-/// Items of one type, not expanded.
+/// Items of one type, which are decoded when they are read.
 #[derive(Clone, Debug)]
 pub struct Array {
     kind: ValueType,
@@ -100,28 +100,29 @@ pub struct Array {
 }
 
 impl Array {
-    /// The type of the items.
+    /// Returns the type of the items.
     pub fn kind(&self) -> ValueType {
         self.kind
     }
 
-    /// Number of items.
+    /// Returns the number of items.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there are no items.
+    /// Returns whether there are no items.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The items, read one by one.
+    /// Decodes the items one by one.
     pub(super) fn items(&self) -> impl Iterator<Item = Read<Value>> + '_ {
         let mut from = Cursor::new(&self.bytes);
         (0..self.count).map(move |_| read_as(self.kind, &mut from))
     }
 
-    /// The items of an array of strings, not copied.
+    /// Returns the bytes of each item of an array of strings, without copying them. Returns no items if the
+    /// array holds another type.
     pub(super) fn raw_strings(&self) -> impl Iterator<Item = Bytes> + '_ {
         let mut from = Cursor::new(&self.bytes);
         let count = if self.kind == ValueType::String { self.count } else { 0 };
@@ -139,7 +140,7 @@ impl Array {
     }
 }
 
-/// The bytes of `count` strings.
+/// Returns the bytes of `count` strings.
 fn strings(from: &mut Cursor<'_>, count: u64) -> Read<Bytes> {
     let remaining = from.remaining();
     if count > remaining / 8 {
@@ -152,10 +153,10 @@ fn strings(from: &mut Cursor<'_>, count: u64) -> Read<Bytes> {
     Ok(from.since(start))
 }
 
-/// Strings are cut to this many characters when they are shown.
+/// The number of characters of a string that are shown.
 const SHOWN: usize = 60;
 
-/// Short: the value, the start of a long string, or an array's type and length.
+/// Writes the value. A long string is shortened, and an array is written as its length and type.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -173,7 +174,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// The content of a value, if it is of the kind that is asked for.
+/// Defines a method that returns the content of a value, or `None` if it has another type.
 macro_rules! contents {
     ($($name:ident: $variant:ident($content:ty)),+) => {
         impl Value {
@@ -186,12 +187,14 @@ macro_rules! contents {
 contents!(as_integer: Integer(i128), as_f32: F32(f32), as_bool: Bool(bool), as_text: String(String), as_array: Array(Array));
 
 impl Value {
+    /// Reads a value and its type.
     pub(super) fn read(from: &mut Cursor<'_>) -> Read<(ValueType, Value)> {
         let kind = ValueType::read(from)?;
         Ok((kind, read_as(kind, from)?))
     }
 }
 
+/// Reads a value of a type.
 fn read_as(kind: ValueType, from: &mut Cursor<'_>) -> Read<Value> {
     Ok(match kind {
         ValueType::U8 => Value::Integer(u8::from_le_bytes(from.number()?).into()),

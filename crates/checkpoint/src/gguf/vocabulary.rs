@@ -1,4 +1,4 @@
-//! The tokenizer's part of the metadata.
+//! Reads the part of the metadata that describes the tokenizer.
 
 use crate::{Error, Result};
 
@@ -9,35 +9,35 @@ use super::{
     value::{Value, ValueType},
 };
 
-/// A tokenizer as `tokenizer.*` keys describe it.
+/// A tokenizer as the keys `tokenizer.*` describe it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Vocabulary {
     /// `gpt2` for byte-level BPE, `llama` for SentencePiece.
     pub model: String,
-    /// Which pre-tokenizer; published BitNet files lack it.
+    /// The name of the pre-tokenizer. Published BitNet files lack it.
     pub pre: Option<String>,
     /// The pieces, by id.
     pub tokens: Vec<String>,
-    /// SentencePiece scores, by id; empty when there are none.
+    /// The SentencePiece scores, by id; empty if the file has no scores.
     pub scores: Vec<f32>,
-    /// llama.cpp's token types, by id: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. Empty when
-    /// there are none.
+    /// llama.cpp's token types, by id: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
+    /// Empty if the file has no types.
     pub token_types: Vec<i32>,
-    /// Pairs of pieces with a space between them, best first; empty when there are none.
+    /// Pairs of pieces with a space between them, best first; empty if the file has no merges.
     pub merges: Vec<String>,
-    /// Begins a text.
+    /// The token that begins a text.
     pub bos: Option<u32>,
-    /// Ends a text.
+    /// The token that ends a text.
     pub eos: Option<u32>,
-    /// Stands for what has no token.
+    /// The token for text that the vocabulary cannot represent.
     pub unk: Option<u32>,
-    /// Fills rows of a batch.
+    /// The token that fills the rows of a batch.
     pub pad: Option<u32>,
-    /// Whether `bos` is put in front of every text.
+    /// Whether every text is prefixed with `bos`.
     pub add_bos: Option<bool>,
-    /// Whether SentencePiece puts a space in front of every text.
+    /// Whether SentencePiece puts a space before every text.
     pub add_space_prefix: Option<bool>,
-    /// A Jinja template.
+    /// The chat template, in Jinja.
     pub chat_template: Option<String>,
 }
 
@@ -56,6 +56,10 @@ pub(super) const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
 pub(super) const ADD_SPACE: &str = "tokenizer.ggml.add_space_prefix";
 pub(super) const TEMPLATE: &str = "tokenizer.chat_template";
 
+/// Reads the vocabulary.
+///
+/// # Errors
+/// Returns an error if there is no vocabulary, or it is damaged.
 pub(super) fn read(keys: &Keys<'_>) -> Result<Vocabulary> {
     let tokens = strings(keys, TOKENS)?;
     if tokens.is_empty() {
@@ -85,7 +89,7 @@ pub(super) fn read(keys: &Keys<'_>) -> Result<Vocabulary> {
     Ok(vocabulary)
 }
 
-/// The strings of an array; none when it is absent.
+/// Returns the strings of an array; empty if the key is missing.
 fn strings(keys: &Keys<'_>, key: &'static str) -> Result<Vec<String>> {
     items(keys, key, ValueType::String, |value| match value {
         Value::String(text) => Some(text),
@@ -93,6 +97,7 @@ fn strings(keys: &Keys<'_>, key: &'static str) -> Result<Vec<String>> {
     })
 }
 
+/// Returns the items of an array, converted by `convert`; empty if the key is missing.
 fn items<T>(
     keys: &Keys<'_>,
     key: &'static str,

@@ -1,4 +1,4 @@
-//! Writing the container, one tensor after another.
+//! Writes a GGUF container, one tensor after another.
 
 use std::{
     io::{self, Write},
@@ -15,6 +15,7 @@ use super::{
     value::ValueType,
 };
 
+/// The version of the format that is written.
 const VERSION: u32 = 3;
 
 /// A metadata value to write.
@@ -30,33 +31,34 @@ pub enum Field<'a> {
     I32s(&'a [i32]),
 }
 
-/// A tensor that is going to be written.
+/// The header entry of a tensor that is going to be written.
 #[derive(Clone, Debug)]
 pub struct Announced {
     /// Its name in the file.
     pub name: String,
-    /// Outermost first.
+    /// The dimensions, outermost first.
     pub shape: Vec<usize>,
-    /// One that files have a number for.
+    /// The coding, which must have a number in files.
     pub coding: Coding,
-    /// Length in bytes.
+    /// The size in bytes.
     pub bytes: u64,
 }
 
-/// A file being written: everything but the tensors' values is in it. It appears when it is finished.
+/// A file whose header is written and to which tensors are appended. It gets its name when
+/// [`GgufWriter::finish`] is called.
 pub struct GgufWriter {
     file: AtomicFile,
-    /// Lengths of the tensors not yet written, last first.
+    /// The sizes in bytes of the tensors that are not complete, in reverse order of the file.
     lengths: Vec<u64>,
-    /// Bytes of the present tensor that are in the file.
+    /// The number of bytes of the current tensor that are in the file.
     written: u64,
 }
 
 impl GgufWriter {
-    /// Begins a file with this metadata, and these tensors in this order.
+    /// Creates a file with this metadata, and with the header entries of these tensors in this order.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Returns an error if the file cannot be written.
     ///
     /// # Panics
     /// When a coding has no number in files.
@@ -81,13 +83,13 @@ impl GgufWriter {
         Ok(GgufWriter { file, lengths, written: 0 })
     }
 
-    /// Appends to the present tensor's values; when they are complete, the next tensor's turn has come.
+    /// Appends bytes to the current tensor. When it is complete, the next tensor becomes the current one.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Returns an error if the file cannot be written.
     ///
     /// # Panics
-    /// When there are more than were announced.
+    /// Panics if the tensor becomes longer than its entry in the header says.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let length = *self.lengths.last().expect("a tensor that was announced");
         self.written += bytes.len() as u64;
@@ -107,13 +109,13 @@ impl GgufWriter {
         Ok(())
     }
 
-    /// Puts the file in its place.
+    /// Moves the complete file to its path.
     ///
     /// # Errors
-    /// When the system does not allow it.
+    /// Returns an error if the file cannot be moved.
     ///
     /// # Panics
-    /// When a tensor is missing.
+    /// Panics if a tensor is incomplete.
     pub fn finish(self) -> Result<()> {
         assert!(self.lengths.is_empty(), "every announced tensor is written");
         let path = self.file.path().to_owned();
@@ -121,13 +123,15 @@ impl GgufWriter {
     }
 }
 
-/// A length and as many bytes.
+/// Returns the bytes of a text, preceded by its length as GGUF files store it.
 fn text_bytes(text: &str) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
 }
 
+/// Appends the type and the bytes of a value.
 fn put_field(to: &mut Vec<u8>, field: Field<'_>) {
-    // An array's number of items, the type, and the value or the items.
+    // The three values are the number of items if the field is an array, the type, and the bytes of the value
+    // or of the items.
     let (count, kind, bytes) = match field {
         Field::U32(n) => (None, ValueType::U32, n.to_le_bytes().to_vec()),
         Field::F32(x) => (None, ValueType::F32, x.to_le_bytes().to_vec()),

@@ -1,4 +1,4 @@
-//! The tensors of a random checkpoint, made part by part.
+//! The tensors of a random checkpoint, which are generated part by part.
 
 use bitkv_stats::Rng;
 use half::bf16;
@@ -10,29 +10,30 @@ use crate::{
     shapes::{EMBEDDING, HEAD},
 };
 
-/// Bytes made at once, from chance of their own.
+/// The number of bytes that are generated at once, from one random sequence.
 pub(super) const PART: usize = 1 << 16;
-/// Of 256 bytes of chance, how many become -1, and how many 1; the rest, 42 %, become 0, as in BitNet-b1.58-2B-4T.
+/// The number of values of a random byte that become the weight -1, and the number that become 1. The other
+/// 42 % become 0, as in BitNet-b1.58-2B-4T.
 const NONZERO: usize = 74;
 
-/// What a tensor's bytes are.
+/// What a tensor holds.
 enum Values {
-    /// bf16, mean 0 and variance 1.
+    /// bf16 values with mean 0 and variance 1.
     Normal,
-    /// bf16, all the same.
+    /// bf16 values that are all the same.
     Constant(f32),
-    /// Codes of so many rows, four rows a byte.
+    /// The ternary codes of a matrix of `rows` rows, packed four rows to a byte.
     Codes { rows: usize },
 }
 
-/// A tensor that can be made.
+/// A tensor that can be generated.
 pub(super) struct Tensor {
     pub(super) name: String,
     pub(super) shape: Vec<usize>,
     values: Values,
 }
 
-/// Every tensor of a configuration.
+/// Returns every tensor of a configuration.
 pub(super) fn all(config: &Config) -> Vec<Tensor> {
     let dense = |name: &str| Tensor {
         name: name.into(),
@@ -58,13 +59,15 @@ pub(super) fn all(config: &Config) -> Vec<Tensor> {
     all
 }
 
-/// An output is a sum of `0.58 * cols` terms of order one; each layer adds to the residual stream twice.
+/// Returns the scale tensor of a layer. An output is a sum of `0.58 * cols` terms of order one, and each
+/// layer adds to the residual stream twice; with this scale the stream stays of order one.
 fn scale(shape: &LinearShape, layers: usize) -> Tensor {
     let value = (1.0 / (0.58 * shape.cols as f64 * 2.0 * layers as f64).sqrt()) as f32;
     Tensor { name: format!("{}.weight_scale", shape.name), shape: vec![1], values: Values::Constant(value) }
 }
 
 impl Tensor {
+    /// Returns the safetensors type.
     pub(super) fn dtype(&self) -> Dtype {
         match self.values {
             Values::Codes { .. } => Dtype::U8,
@@ -72,15 +75,17 @@ impl Tensor {
         }
     }
 
+    /// Returns the coding.
     pub(super) fn coding(&self) -> Coding {
         Coding::from_dtype(self.dtype())
     }
 
+    /// Returns the size in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype().bitsize() / 8
     }
 
-    /// Writes the bytes from `part * PART` on.
+    /// Writes the bytes of the tensor from byte `part * PART` on to `out`.
     pub(super) fn fill(&self, seed: u64, part: usize, out: &mut [u8]) {
         let mut random = numbers_of(seed, &self.name, part);
         let (pairs, _) = out.as_chunks_mut::<2>();
@@ -104,9 +109,9 @@ fn numbers_of(seed: u64, tensor: &str, part: usize) -> Rng {
     Rng::new(Rng::new(bytes.fold(0xCBF2_9CE4_8422_2325, mix)).next_u64())
 }
 
-/// Codes of the packed bytes from `first` on, of a matrix of `[rows, cols]`.
+/// Writes the bytes of a packed matrix `[rows, cols]` to `out`, from byte `first` on.
 fn fill_codes(random: &mut Rng, [rows, cols]: [usize; 2], first: usize, out: &mut [u8]) {
-    // Chance to code, by a table.
+    // The table maps a random byte to a code.
     let table: [u8; 256] =
         std::array::from_fn(|i| if i < NONZERO { 0 } else { 1 + u8::from(i < 2 * NONZERO) });
     for pair in out.chunks_mut(2) {

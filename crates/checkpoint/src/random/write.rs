@@ -1,4 +1,4 @@
-//! A random checkpoint as a folder.
+//! Writes a random checkpoint as a folder.
 
 use std::{io::Write, path::Path};
 
@@ -15,14 +15,15 @@ use crate::{
     safetensors_file::{self, Entry},
 };
 
-/// Bytes in memory at once.
+/// The number of bytes that are in memory at once.
 const SLAB: usize = 64 * PART;
 
-/// Writes a packed checkpoint of random weights with the shape of `config` into `folder` (made if absent): what
-/// [`Checkpoint::random`](crate::Checkpoint::random) has in memory. The same seed gives the same files.
+/// Writes a packed checkpoint of random weights with the shape of `config` into `folder`, which is created if
+/// it does not exist. The weights equal those of [`Checkpoint::random`](crate::Checkpoint::random) in memory,
+/// and the same seed gives the same files. Returns the size of the tensors in bytes.
 ///
 /// # Errors
-/// When the folder holds a model already or cannot be written.
+/// Returns an error if the folder already holds a model, or cannot be written.
 pub fn write_random(config: &Config, seed: u64, folder: &Path, progress: &dyn Progress) -> Result<u64> {
     let config = packed(config);
     safetensors_file::refuse_model(folder)?;

@@ -1,4 +1,5 @@
-//! Hostile and damaged containers: one sentence each, and nothing reserved on their word.
+//! Damaged and hostile containers. Each gives a message of one sentence, and no memory is reserved for a size
+//! only because a file claims it.
 
 use bitkv_checkpoint::{Checkpoint, gguf::Options};
 use proptest::prelude::*;
@@ -34,7 +35,7 @@ fn what_is_no_gguf() {
     }
 }
 
-/// However long a valid file is cut, it is refused, and never with a panic.
+/// A valid file of any shorter length is refused without a panic.
 #[test]
 fn every_truncation_is_refused() {
     let file = official("bitnet");
@@ -175,7 +176,7 @@ fn odd_values() {
     assert_says(&refusal(&wide), "is 63, which is not a multiple of 2");
 }
 
-/// Empty names and gaps between tensors harm nobody.
+/// Empty names and gaps between tensors are accepted.
 #[test]
 fn what_is_odd_but_harmless() {
     let mut file = official("bitnet");
@@ -189,7 +190,8 @@ fn what_is_odd_but_harmless() {
 }
 
 proptest! {
-    /// Whatever bytes of the header are changed: a sentence, or a checkpoint whose every row can be read.
+    /// If any bytes of the header are changed, the file gives an error, or a checkpoint whose every row can
+    /// be read.
     #[test]
     fn any_damage_is_refused_or_harmless(edits in prop::collection::vec((0usize..3000, any::<u8>()), 1..6)) {
         let mut bytes = official("llama").bytes();

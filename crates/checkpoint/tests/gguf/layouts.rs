@@ -1,4 +1,4 @@
-//! Files of one type with three layouts.
+//! I2_S files in each of the three layouts.
 
 use bitkv_checkpoint::{
     Checkpoint, NormShape,
@@ -23,11 +23,13 @@ fn norm_of(linear: &str) -> &'static str {
     }
 }
 
+/// Returns the weight of a norm in a channel.
 fn norm_weight(name: &str, channel: usize) -> f32 {
     (noise((channel + 1000 * name.len()) as u64) % 100) as f32 / 50.0
 }
 
-/// A file in a layout. In a trained one, columns have the more zeros the smaller the norm's weight is.
+/// Returns a file in a layout. If `trained` is true, columns have more zeros if the weight of their norm is
+/// smaller.
 fn file(layout: Layout, trained: bool) -> File {
     let mut file = official("bitnet-b1.58");
     for (name, rows, cols) in LINEARS {
@@ -82,7 +84,7 @@ fn a_layout_that_is_given_is_taken() {
     assert_eq!(checkpoint.linear(&checkpoint.config().linears(0)[0]).unwrap().multiplier(), 1.25);
 }
 
-/// Rows of 64 columns have whole blocks on Arm only, or in groups of four.
+/// Rows of 64 columns consist of whole blocks only in the Arm layout, or in groups of four rows.
 #[test]
 fn a_layout_that_does_not_fit_is_not_considered() {
     let codes = i2s::encode(Layout::Arm, 3, 64, |_, out| out.fill(2), 1.0);
@@ -92,7 +94,7 @@ fn a_layout_that_does_not_fit_is_not_considered() {
     assert_eq!((choice.layout, choice.reason, choice.scores.len()), (Layout::Arm, Reason::Default, 1));
 }
 
-/// Two trained models, written in each layout.
+/// The test writes two trained models in each layout.
 #[test]
 fn small_trained_models_show_their_layout() {
     for name in ["first-gqa", "first-mha"] {
@@ -108,6 +110,7 @@ fn small_trained_models_show_their_layout() {
     }
 }
 
+/// Returns the file of a checkpoint in a layout.
 fn as_file(original: &Checkpoint, layout: Layout) -> File {
     let config = original.config();
     let mut file = official("bitnet-b1.58");
@@ -168,7 +171,7 @@ fn agreement_is_of_ranks() {
     assert!((structure::agreement(&a, &cubes) - 10.0).abs() < 1e-9);
     assert!((structure::agreement(&a, &down) + 10.0).abs() < 1e-9);
     assert_eq!(structure::agreement(&a, &[3.0; 101]), 0.0);
-    // Ties share a rank: worked by hand from ranks 0, 1.5, 1.5, 3 and 0, 1, 2, 3.
+    // Ties share a rank. The value is worked out by hand from the ranks 0, 1.5, 1.5, 3 and 0, 1, 2, 3.
     let z = structure::agreement(&[1.0, 5.0, 5.0, 9.0], &[1.0, 2.0, 3.0, 4.0]);
     assert!((z - 4.5 / (4.5f64 * 5.0).sqrt() * 3f64.sqrt()).abs() < 1e-12, "{z}");
 }

@@ -1,4 +1,5 @@
-//! GGUF files: every architecture and type there and back, layouts, real and hostile containers.
+//! Tests of GGUF files: every architecture and type is written and read back, layouts are recognised, and
+//! valid and hostile containers are read.
 
 mod damage;
 mod layouts;

@@ -1,4 +1,4 @@
-//! What a file's metadata means, and what is refused for it.
+//! What the metadata of a file means, and which metadata is refused.
 
 use bitkv_checkpoint::{Activation, Architecture, Coding};
 
@@ -84,7 +84,7 @@ fn what_is_not_supported_is_named() {
     assert!(refusal(&heads).contains("is 4, which is not a multiple of `bitnet.attention.head_count_kv` 3"));
 }
 
-/// Type 39 belongs to two programs.
+/// Two programs use type 39 for different types.
 #[test]
 fn colliding_type_numbers_are_told_apart() {
     let mut file = official("llama");
@@ -103,7 +103,7 @@ fn colliding_type_numbers_are_told_apart() {
     );
 }
 
-/// Without this, activations of eight bits would make nonsense of an ordinary model.
+/// With eight-bit activations, an ordinary Llama would compute nonsense.
 #[test]
 fn a_llama_without_ternary_weights_is_refused() {
     let mut file = official("llama");

@@ -1,4 +1,4 @@
-//! Small checkpoints in memory, each with different codes everywhere.
+//! Small checkpoints in memory, whose tensors all have different codes.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use bitkv_checkpoint::{Architecture, Checkpoint, Config, codec::folded};
 use half::{bf16, f16};
 use safetensors::{Dtype, tensor::TensorView};
 
-/// What a small model is made of.
+/// The properties of a small model.
 #[derive(Clone, Copy)]
 pub(crate) struct Recipe {
     pub(crate) architecture: Architecture,
     pub(crate) tied: bool,
-    /// What the weights' scales are multiplied by, from 1 on.
+    /// The smallest scale of the weights. Other linear layers have slightly larger scales.
     pub(crate) scale: f32,
     pub(crate) embedding: Dtype,
-    /// The embedding's values are multiples of this.
+    /// The values of the embedding are multiples of this.
     pub(crate) step: f32,
 }
 
@@ -24,13 +24,14 @@ impl Recipe {
     }
 }
 
-/// A number without a pattern.
+/// Returns a number without a pattern.
 pub(crate) fn noise(seed: u64) -> u64 {
     let mixed = (seed ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xD6E8_FEB8_6659_FD93);
     (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 32
 }
 
-/// Two layers, 256 wide, 512 inside, four query heads and two KV heads of 64.
+/// Returns the configuration of a model with two layers, a width of 256, an MLP width of 512, four query
+/// heads and two KV heads of width 64.
 pub(crate) fn config_json(recipe: Recipe) -> String {
     let (name, model_type) = match recipe.architecture {
         Architecture::BitNet => ("BitNetForCausalLM", "bitnet"),
@@ -71,7 +72,7 @@ fn floats(dtype: Dtype, shape: &[usize], value: impl Fn(usize) -> f32) -> Tensor
     Tensor { dtype, shape: shape.into(), bytes }
 }
 
-/// The checkpoint of a recipe.
+/// Returns the checkpoint of a recipe.
 pub(crate) fn checkpoint(recipe: Recipe) -> Checkpoint {
     of_json(&config_json(recipe), recipe)
 }
@@ -81,7 +82,7 @@ pub(crate) fn of_json(json: &str, recipe: Recipe) -> Checkpoint {
     Checkpoint::from_bytes(json, weights(json, recipe)).unwrap()
 }
 
-/// Its safetensors file.
+/// Returns the safetensors file of a recipe.
 pub(crate) fn weights(json: &str, recipe: Recipe) -> Vec<u8> {
     let config = Config::from_json(json, "config.json").unwrap();
     let mut tensors = BTreeMap::new();
@@ -105,7 +106,7 @@ pub(crate) fn weights(json: &str, recipe: Recipe) -> Vec<u8> {
         let code = |row: usize, col: usize| (noise((seed << 32 | row << 16 | col) as u64) % 3) as u8;
         let scale = recipe.scale + seed as f32 / 64.0;
         if recipe.architecture == Architecture::OneBitLlm {
-            // Masters, all near the weights they are to become.
+            // Master weights that round to the codes.
             let master = |i: usize| scale * (f32::from(code(i / shape.cols, i % shape.cols)) - 1.0) * 1.3;
             tensors.insert(
                 format!("{}.weight", shape.name),

@@ -1,4 +1,4 @@
-//! A small file like the published one, to be changed by tests.
+//! A small file like the published one, which tests modify.
 
 use bitkv_checkpoint::{
     Checkpoint, Error,
@@ -16,11 +16,12 @@ pub(crate) const HIDDEN: usize = 256;
 pub(crate) const KV: usize = 128;
 pub(crate) const VOCABULARY: usize = 40;
 
-/// F32 values.
+/// Returns the bytes of F32 values.
 pub(crate) fn floats(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
     values.into_iter().flat_map(f32::to_le_bytes).collect()
 }
 
+/// Returns the code of a weight.
 pub(crate) fn code(name: &str, row: usize, col: usize) -> u8 {
     let seed = name.bytes().fold(0u64, |sum, b| sum.wrapping_mul(31).wrapping_add(u64::from(b)));
     (noise(seed << 40 | (row << 20 | col) as u64) % 3) as u8
@@ -29,7 +30,7 @@ pub(crate) fn code(name: &str, row: usize, col: usize) -> u8 {
 fn i2s_tensor(name: &str, rows: usize, cols: usize) -> Tensor {
     let fill = |row: usize, out: &mut [u8]| (0..cols).for_each(|col| out[col] = code(name, row, col));
     let mut bytes = i2s::encode(Layout::X86, rows, cols, fill, 1.25);
-    // Nobody sets the padding.
+    // bitnet.cpp leaves the padding uninitialised.
     bytes[rows * cols / 4 + 4..].fill(0xAA);
     Tensor::new(name, &[cols as u64, rows as u64], 36, bytes)
 }
@@ -45,7 +46,7 @@ pub(crate) const LINEARS: [(&str, usize, usize); 7] = [
     ("blk.0.ffn_down.weight", HIDDEN, HIDDEN),
 ];
 
-/// One layer as the published 2B-4T file has thirty.
+/// Returns a file with one layer like the thirty of the published 2B-4T file.
 pub(crate) fn official(architecture: &str) -> File {
     let own = |key: &str| format!("{architecture}.{key}");
     let tokens: Vec<String> = (0..VOCABULARY).map(|id| format!("t{id}")).collect();
@@ -90,6 +91,7 @@ pub(crate) fn open(file: &File) -> Result<Checkpoint, Error> {
     Checkpoint::from_gguf_bytes(file.bytes(), &Options::default())
 }
 
+/// Returns the error message for a file.
 pub(crate) fn refusal(file: &File) -> String {
     open(file).err().expect("it is refused").to_string()
 }
@@ -110,7 +112,7 @@ pub(crate) fn tensor_mut<'f>(file: &'f mut File, name: &str) -> &'f mut Tensor {
     file.tensors.iter_mut().find(|tensor| tensor.name == name).expect("there is such a tensor")
 }
 
-/// The codes and the multiplier of query rows.
+/// Returns the codes of the query weight, by row, and its multiplier.
 pub(crate) fn query(checkpoint: &Checkpoint) -> (Vec<Vec<u8>>, f32) {
     let [q, ..] = checkpoint.config().linears(0);
     let linear = checkpoint.linear(&q).unwrap();
@@ -122,7 +124,7 @@ pub(crate) fn query(checkpoint: &Checkpoint) -> (Vec<Vec<u8>>, f32) {
     ((0..q.rows).map(row).collect(), linear.multiplier())
 }
 
-/// The codes of a stored row of the query weight.
+/// Returns the codes of a stored row of the query weight.
 pub(crate) fn expected(row: usize) -> Vec<u8> {
     (0..HIDDEN).map(|col| code("blk.0.attn_q.weight", row, col)).collect()
 }

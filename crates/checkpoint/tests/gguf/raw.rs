@@ -1,6 +1,6 @@
-//! A writer of containers that writes whatever it is told, right or wrong.
+//! Writes GGUF containers from parts that need not be valid.
 
-/// A metadata value: its type's number and its bytes.
+/// The number of a metadata value's type, and the bytes of the value.
 pub(crate) type Raw = (u32, Vec<u8>);
 
 pub(crate) fn text(text: &str) -> Vec<u8> {
@@ -36,14 +36,14 @@ pub(crate) fn array(kind: u32, count: u64, items: Vec<u8>) -> Raw {
     (9, bytes)
 }
 
-/// A tensor's entry, and the bytes put at its offset.
+/// The header entry of a tensor, and the bytes at its offset.
 #[derive(Clone)]
 pub(crate) struct Tensor {
     pub(crate) name: String,
-    /// Innermost first, as in files.
+    /// The dimensions, innermost first, as in files.
     pub(crate) dims: Vec<u64>,
     pub(crate) kind: u32,
-    /// Behind the one before when it is not given.
+    /// The offset; `None` places the tensor after the previous one.
     pub(crate) offset: Option<u64>,
     pub(crate) bytes: Vec<u8>,
 }
@@ -54,7 +54,7 @@ impl Tensor {
     }
 }
 
-/// A file.
+/// The parts of a file.
 #[derive(Clone)]
 pub(crate) struct File {
     pub(crate) version: u32,

@@ -1,4 +1,4 @@
-//! Files as others write them.
+//! Tests that files as other programs write them are read.
 
 use bitkv_checkpoint::{Activation, Architecture, codec::tq2_0};
 use half::f16;
@@ -47,7 +47,8 @@ fn a_file_like_the_published_one_is_read() {
     );
 }
 
-/// llama.cpp's rule: dimension `i` of a head's first half and of its second half are neighbours.
+/// The order is llama.cpp's: dimension `i` of a head's first half and dimension `i` of its second half are
+/// neighbours.
 #[test]
 fn rotary_rows_of_the_llama_architecture_are_put_in_order() {
     let (rows, _) = query(&open(&official("llama")).unwrap());
@@ -76,7 +77,8 @@ fn a_scale_beside_a_weight_multiplies() {
     }
 }
 
-/// What converters write before bitnet.cpp packs it: floats of one magnitude, with or without a scale beside them.
+/// Converters write such files, which bitnet.cpp then packs: floats of one magnitude, with or without a
+/// separate scale.
 #[test]
 fn floats_that_are_ternary_keep_their_value() {
     let value = |row: usize, col: usize| 0.3 * (f32::from(code("blk.0.attn_q.weight", row, col)) - 1.0);
@@ -96,7 +98,7 @@ fn floats_that_are_ternary_keep_their_value() {
     checkpoint.linear(&q).unwrap().floats(3, &mut floats_of);
     assert!((0..HIDDEN).all(|col| floats_of[col] == 2.0 * value(3, col)));
 
-    // Masters are made ternary by their mean.
+    // Master weights are ternarised by their mean.
     let tensor = tensor_mut(&mut file, "blk.0.attn_q.weight");
     tensor.bytes = floats(
         (0..HIDDEN * HIDDEN).map(|i| value(i / HIDDEN, i % HIDDEN) * if i % 2 == 0 { 1.0 } else { 1.1 }),
@@ -152,8 +154,11 @@ fn embeddings_can_be_blocks() {
     let eight_bits: Vec<u8> = (0..8).flat_map(|i| [vec![0x00, 0x38], vec![i * 3; 32]].concat()).collect();
     let values = row(8, eight_bits.clone());
     assert!(values.iter().enumerate().all(|(i, x)| *x == 0.5 * 3.0 * (i / 32) as f32), "{values:?}");
-    // Low bits 1, high bits 2, group scales 4, scale 0.5: (1 + 32 - 32) * 4 * 0.5.
+    // The low bits are 1, the high bits 2, the group scales 4 and the scale 0.5, so a value is (1 + 32 - 32)
+    // * 4 * 0.5.
     let six_bits = [vec![0x11; 128], vec![0xAA; 64], vec![4; 16], vec![0x00, 0x38]].concat();
+    // The low bits are 1, the high bits 2, the group scales 4 and the scale 0.5, so a value is (1 + 32 - 32)
+    // * 4 * 0.5.
     assert_eq!(row(14, six_bits), vec![2.0; HIDDEN]);
 
     let mut infinite = eight_bits;

@@ -1,4 +1,4 @@
-//! From a Hugging Face checkpoint to a file and back: nothing changes.
+//! Tests that checkpoints are unchanged if they are written as GGUF files and read back.
 
 use std::sync::Mutex;
 
@@ -17,7 +17,7 @@ fn options(target: Target) -> WriteOptions<'static> {
     WriteOptions { target, embedding: None, vocabulary: None, name: "small", lossy: false }
 }
 
-/// Remembers how far the work was.
+/// Records the progress of the work.
 #[derive(Default)]
 struct Heard(Mutex<Vec<u64>>);
 
@@ -27,6 +27,7 @@ impl Progress for Heard {
     }
 }
 
+/// Returns the checkpoint that is read back from the file.
 fn written(checkpoint: &Checkpoint, options: &WriteOptions<'_>) -> Checkpoint {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.gguf");
@@ -76,7 +77,8 @@ fn assert_same(a: &Checkpoint, b: &Checkpoint) {
     }
 }
 
-/// Scales that are exact in bf16 and f16: every type is exact then. Llama's are divided by, so they are powers of two.
+/// The scales are exact in bf16 and f16, so every type is exact. In the llama architecture results are
+/// divided by the scale, so the scales are powers of two.
 #[test]
 fn every_architecture_survives_every_type() {
     for architecture in ALL {
@@ -132,7 +134,7 @@ fn the_embedding_is_f16_when_that_is_exact() {
     let recipe = Recipe::new(Architecture::BitNet);
     assert_eq!(coding(recipe, None), Coding::F16);
     assert_eq!(coding(Recipe { embedding: Dtype::F32, ..recipe }, None), Coding::F16);
-    // Smaller than any f16 but 0.
+    // The values are smaller than any nonzero f16.
     assert_eq!(coding(Recipe { step: 1e-9, ..recipe }, None), Coding::Bf16);
     assert_eq!(coding(Recipe { step: 1e-9, embedding: Dtype::F32, ..recipe }, None), Coding::F32);
     assert_eq!(coding(recipe, Some(FloatType::F32)), Coding::F32);

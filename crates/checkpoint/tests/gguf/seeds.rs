@@ -1,4 +1,4 @@
-//! What the fuzz targets begin with: small valid files of every kind, in `fuzz/seeds`.
+//! The seeds of the fuzz targets: small valid files of every kind, in `fuzz/seeds`.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -16,7 +16,7 @@ use crate::{
     raw::{File, Tensor, f32, flag, string, strings, u32},
 };
 
-/// A model of one layer with one head of two.
+/// Returns the file of a model with one layer, whose one head has a width of two.
 fn file(architecture: &str, hidden: usize, inner: usize, kind: u32) -> File {
     let own = |key: &str| format!("{architecture}.{key}");
     let file = File::new()
@@ -65,7 +65,7 @@ fn file(architecture: &str, hidden: usize, inner: usize, kind: u32) -> File {
     file.tensor(Tensor::new("output_norm.weight", &[hidden as u64], 0, floats(vec![1.0; hidden])))
 }
 
-/// Of this kind if it fits, and otherwise F16.
+/// Returns a linear layer of this type if its shape fits, and of F16 otherwise.
 fn linear(name: &str, rows: usize, cols: usize, kind: u32) -> Tensor {
     let fill = |row: usize, out: &mut [u8]| {
         (0..cols).for_each(|col| out[col] = (noise((row * cols + col) as u64) % 3) as u8);
@@ -85,6 +85,7 @@ fn linear(name: &str, rows: usize, cols: usize, kind: u32) -> Tensor {
     Tensor::new(name, &dims, kind, bytes)
 }
 
+/// Returns the seed of a folder: the length of the configuration, the configuration and the weights.
 fn folder_files(recipe: Recipe) -> Vec<u8> {
     let json = config_json(recipe)
         .replace("\"vocab_size\": 96", "\"vocab_size\": 4")
@@ -97,7 +98,7 @@ fn folder_files(recipe: Recipe) -> Vec<u8> {
     [&(json.len() as u16).to_le_bytes()[..], json.as_bytes(), &weights].concat()
 }
 
-/// Path below the seeds' folder, and content.
+/// Returns the content of every seed, by its path below the folder of seeds.
 fn seeds() -> BTreeMap<String, Vec<u8>> {
     let recipe = Recipe::new(Architecture::BitNet);
     let mut seeds = BTreeMap::from([
@@ -116,7 +117,7 @@ fn seeds() -> BTreeMap<String, Vec<u8>> {
         ),
         ("safetensors/f16".into(), folder_files(Recipe { embedding: Dtype::F16, ..recipe })),
     ]);
-    // A file as bitnet.cpp's build for other machines writes it.
+    // A file in the four-row layout of bitnet.cpp.
     let four_rows = i2s::encode(Layout::FourRow, 4, 4, |row, out| out.fill((row % 3) as u8), 1.0);
     let mut odd = file("bitnet", 4, 4, 1).tensor(Tensor::new("blk.1.odd.weight", &[4, 4], 36, four_rows));
     odd.tensors.push(Tensor::new("blk.0.attn_q.scale", &[], 0, floats([2.0])));
