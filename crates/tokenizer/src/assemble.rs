@@ -1,4 +1,5 @@
-//! What all files come down to, checked and put together.
+//! Builds a tokenizer from its parts, after checking them. The reader of every file format produces these
+//! parts.
 
 use std::collections::HashMap;
 
@@ -17,11 +18,11 @@ use crate::{
 pub(crate) struct Parts {
     /// Where it is from, for messages.
     pub(crate) file: String,
-    /// Tokens of the model and their ids.
+    /// The tokens of the BPE model and their ids.
     pub(crate) tokens: Vec<(String, u32)>,
-    /// Pairs to merge, first ones first.
+    /// The pairs to merge, in order of priority.
     pub(crate) merges: Merges,
-    /// Tokens that are found in a text before anything else; they need not be among `tokens`.
+    /// The tokens that are found in a text before anything else. They need not be among `tokens`.
     pub(crate) added: Vec<(u32, AddedToken)>,
     pub(crate) unk_token: Option<String>,
     pub(crate) fuse_unk: bool,
@@ -33,11 +34,11 @@ pub(crate) struct Parts {
     pub(crate) special: SpecialIds,
     pub(crate) adds_bos: Option<bool>,
     pub(crate) assumes_pre: bool,
-    /// Scores of the pieces by id, if the merges come from such.
+    /// The scores of the pieces by id, if the merges were derived from scores.
     pub(crate) scores: Option<Vec<f32>>,
 }
 
-/// Fewer bits would do, but an id this large is a fault of the file, not a token.
+/// The largest id that a file may have; a larger one is treated as damage.
 const LARGEST_ID: u32 = (1 << 24) - 1;
 
 impl Parts {
@@ -82,8 +83,9 @@ impl Parts {
         })
     }
 
-    /// All tokens, added ones too: within the model they get the ids that the file gives them, whatever gaps
-    /// there are. Leaves `self.tokens` complete, and ascending by id.
+    /// Returns the id of every token, including added ones. Added tokens become part of the BPE model, so
+    /// that they keep their ids in the file even if there are gaps between the ids. Afterwards `self.tokens`
+    /// contains all tokens, sorted by id.
     fn ids_by_token(&mut self) -> Result<Vocab> {
         let mut ids = Vocab::with_capacity(self.tokens.len() + self.added.len());
         for (token, id) in &self.tokens {
@@ -107,7 +109,7 @@ impl Parts {
         Ok(ids)
     }
 
-    /// `self.tokens` are in ascending order of their ids.
+    /// Checks that ids are unique and inside the model's vocabulary. `self.tokens` must be sorted by id.
     fn check_ids(&self, vocab_size: usize) -> Result<()> {
         let Some((_, largest)) = self.tokens.last() else {
             return Err(self.wrong("it has no tokens"));
@@ -124,6 +126,10 @@ impl Parts {
         }
     }
 
+    /// Returns the ids of the two tokens of each merge.
+    ///
+    /// # Errors
+    /// Returns an error if a token or the merged token does not exist.
     fn merge_ids(&self, ids: &Vocab) -> Result<Vec<(u32, u32)>> {
         let mut whole = String::new();
         let find = |a: &str, b: &str, token: &str| {
@@ -141,6 +147,7 @@ impl Parts {
         self.merges.iter().map(merge).collect()
     }
 
+    /// Returns the bytes of every token.
     fn pieces(&self) -> Pieces {
         let added: HashMap<u32, bool> = self.added.iter().map(|(id, token)| (*id, token.special)).collect();
         let shown = |id| match added.get(&id) {
@@ -153,6 +160,7 @@ impl Parts {
         Pieces::new(self.spelling, tokens)
     }
 
+    /// Returns an error that says what is wrong with the file.
     fn wrong(&self, reason: impl Into<String>) -> Error {
         Error::tokenizer(&self.file, reason)
     }

@@ -1,4 +1,4 @@
-//! Messages to the text that a model was tuned on.
+//! Chat templates, which turn messages into text in the format on which a model was tuned.
 
 mod environment;
 mod find;
@@ -14,41 +14,43 @@ use crate::{Error, Result};
 /// A message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who speaks: `system`, `user` or `assistant`, as far as the template knows them.
+    /// The speaker: `system`, `user`, `assistant`, or another role that the template knows.
     pub role: String,
-    /// What is said.
+    /// The text of the message.
     pub content: String,
 }
 
 impl Message {
-    /// A message of a role.
+    /// Returns a message of a role.
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Message {
         Message { role: role.into(), content: content.into() }
     }
 
+    /// Returns the message as a value that templates can read.
     fn value(&self) -> Value {
         Value::from_pairs([("role", self.role.as_str()), ("content", self.content.as_str())])
     }
 }
 
-/// A chat template, rendered by the rules of HF's `apply_chat_template`.
+/// A chat template, rendered by the rules of Hugging Face's `apply_chat_template`.
 ///
-/// Those are: blocks take their line's white space and line end with them, undefined names are empty, Python's
-/// methods of strings and mappings work, `raise_exception` fails with its message. `strftime_now` is not
-/// defined, so that a template that asks first gives the same text every day, and one that does not ask fails.
+/// The rules are these. A block tag removes the white space before it and the line end after it. Undefined
+/// names are empty. Python's methods of strings and mappings work. `raise_exception` fails with its message.
+/// `strftime_now` is not defined, so that a conversation gives the same text every day; a template fails if
+/// it calls this function without checking that it is defined.
 ///
-/// The steps of a template and the length of what it writes are bounded, but not the memory that it may use for
-/// texts on the way.
+/// The number of steps of a template and the length of its output are limited. The memory for intermediate
+/// texts is not.
 pub struct Chat {
     environment: Environment<'static>,
     template: String,
     file: String,
-    /// `bos_token`, `eos_token` and so on.
+    /// The tokens that the template knows by name, such as `bos_token`: names and values.
     tokens: Vec<(String, String)>,
 }
 
-/// What Microsoft's BitNet b1.58 2B-4T was tuned on: a turn is the role with a capital, a colon, the trimmed text
-/// and `<|eot_id|>`.
+/// The template that Microsoft's BitNet b1.58 2B-4T was tuned on: a turn is the capitalised role, a colon,
+/// the trimmed text and `<|eot_id|>`.
 const BITNET_2B_4T: &str = "\
 {%- for message in messages -%}
 {%- if loop.first -%}{{ bos_token }}{%- endif -%}
@@ -57,17 +59,18 @@ const BITNET_2B_4T: &str = "\
 {%- if add_generation_prompt -%}{{ 'Assistant: ' }}{%- endif -%}
 ";
 
-/// Work that a template may do: as much as a long conversation needs many times over, and over soon.
+/// The number of steps that a template may take. It is many times what a long conversation needs, but small
+/// enough that a hostile template ends quickly.
 const STEPS: u64 = 20_000;
-/// The same for every message.
+/// The number of additional steps per message.
 const STEPS_PER_MESSAGE: u64 = 2_000;
 
 impl Chat {
-    /// From the text of a template, as in `chat_template` of `tokenizer_config.json`. `tokens` are what it knows
-    /// by name, such as `("bos_token", "<s>")`; `file` is named in errors.
+    /// Compiles the text of a template, as in `chat_template` of `tokenizer_config.json`. `tokens` are the
+    /// tokens that it knows by name, such as `("bos_token", "<s>")`; errors name `file`.
     ///
     /// # Errors
-    /// When it is not a template.
+    /// Returns an error if the text is not a template.
     pub fn new(template: &str, file: &str, tokens: &[(&str, &str)]) -> Result<Chat> {
         let mut environment = environment::new();
         let added = environment.add_template_owned(TEMPLATE, template.to_string());
@@ -77,23 +80,25 @@ impl Chat {
         Ok(Chat { environment, template, file: file.into(), tokens: tokens.iter().map(own).collect() })
     }
 
-    /// The template of BitNet b1.58 2B-4T and those tuned from it.
+    /// Returns the template of BitNet b1.58 2B-4T and of models that were tuned from it.
     pub fn bitnet_2b_4t() -> Chat {
         let bos = [("bos_token", "<|begin_of_text|>")];
         Chat::new(BITNET_2B_4T, "the template of BitNet b1.58 2B-4T", &bos).expect("a valid template")
     }
 
-    /// The template's own text.
+    /// Returns the text of the template.
     pub fn template(&self) -> &str {
         &self.template
     }
 
-    /// The text of a conversation. Encode it by [`Tokenizer::encode`](crate::Tokenizer::encode), which turns
-    /// its special tokens into ids, and those that a message's content spells out, too. With
-    /// `add_generation_prompt`, the assistant's turn is begun for the model to go on with.
+    /// Returns the text of a conversation. With `add_generation_prompt`, it ends with the beginning of the
+    /// assistant's turn, which the model continues.
+    ///
+    /// Encode the text with [`Tokenizer::encode`](crate::Tokenizer::encode), which turns special tokens into
+    /// their ids. That includes special tokens that are spelt out in the content of a message.
     ///
     /// # Errors
-    /// When the template fails, such as on a role that it does not know, or takes too long.
+    /// Returns an error if the template fails, for example on an unknown role, or takes too many steps.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(STEPS + STEPS_PER_MESSAGE * messages.len() as u64));
@@ -119,8 +124,10 @@ impl Chat {
     }
 }
 
+/// The name of the template in its environment.
 const TEMPLATE: &str = "chat template";
 
+/// Returns the error for a template that fails.
 fn failed(file: &str, error: &minijinja::Error) -> Error {
     let reason = match error.kind() {
         ErrorKind::OutOfFuel => "it takes too many steps".into(),

@@ -1,11 +1,11 @@
-//! What can go wrong, one sentence each.
+//! The errors of this crate. Each is one sentence.
 
 use std::path::PathBuf;
 
-/// Shorthand for results of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of this crate. `file` is a path, or a description of bytes given in memory.
+/// What is wrong with a tokenizer or a text. `file` is a path, or a description of a file in memory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the fields are")]
@@ -40,10 +40,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the error for a file that is not a usable tokenizer.
     pub(crate) fn tokenizer(file: &str, reason: impl Into<String>) -> Error {
         Error::Tokenizer { file: file.into(), reason: reason.into() }
     }
 
+    /// Returns the error for a part of a tokenizer that is not supported.
     pub(crate) fn unsupported(
         file: &str,
         what: &'static str,
@@ -53,6 +55,7 @@ impl Error {
         Error::Unsupported { file: file.into(), what, name: name.into(), known: known.into() }
     }
 
+    /// Returns the error for a file that is not valid JSON.
     pub(crate) fn json(file: &str, reason: impl ToString) -> Error {
         Error::Json { file: file.into(), reason: reason.to_string() }
     }

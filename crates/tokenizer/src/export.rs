@@ -1,4 +1,4 @@
-//! Back to the vocabulary of a GGUF file, if that gives the same ids.
+//! Exports a tokenizer as the vocabulary of a GGUF file, if such a vocabulary gives the same ids.
 
 use serde_json::Value;
 use tokenizers::{AddedToken, Model};
@@ -9,16 +9,17 @@ use crate::{
     spelling::{Spelling, byte_piece, prepends, replaces_spaces, steps},
 };
 
-/// More ids than any model has; a vocabulary is padded up to the model's size.
+/// The largest number of ids that is exported, which is more than any model has. A vocabulary is padded to
+/// the size of the model, so this number limits the memory.
 const MOST_IDS: usize = 1 << 24;
 
 impl Tokenizer {
-    /// The vocabulary for a GGUF file of the same model, such that llama.cpp and [`Tokenizer::from_vocabulary`]
-    /// give the same ids. Ids that have no token are there as unused ones named `[PADn]`, up to
-    /// [`Tokenizer::vocab_size`].
+    /// Returns the vocabulary for a GGUF file of the same model, with which llama.cpp and
+    /// [`Tokenizer::from_vocabulary`] give the same ids as this tokenizer. Ids without a token, up to
+    /// [`Tokenizer::vocab_size`], become unused tokens named `[PADn]`.
     ///
     /// # Errors
-    /// When such a vocabulary cannot say what this tokenizer does.
+    /// Returns an error if no such vocabulary gives the same ids.
     pub fn vocabulary(&self) -> Result<Vocabulary> {
         if self.vocab_size > MOST_IDS {
             return Err(self.inexact(format!("the model claims {} ids", self.vocab_size)));
@@ -47,6 +48,7 @@ impl Tokenizer {
         }
     }
 
+    /// Returns the type of the token of an id.
     fn token_type(&self, id: u32) -> TokenType {
         let sentencepiece = self.spelling != Spelling::ByteLevel;
         let unknown = sentencepiece && self.special.unk == Some(id);
@@ -62,6 +64,7 @@ impl Tokenizer {
         }
     }
 
+    /// Completes the vocabulary of a byte-level tokenizer.
     fn byte_level(&self, vocabulary: Vocabulary) -> Result<Vocabulary> {
         let cut = self.pre_tokenizer_json();
         let Some(known) = PreTokenizer::recognise(&cut) else {
@@ -87,7 +90,7 @@ impl Tokenizer {
         Ok(Vocabulary { model, pre, merges: merges.collect(), ..vocabulary })
     }
 
-    /// A token that its own text does not merge to.
+    /// Returns a token that the merges do not make from its own text, if there is one.
     fn unmergeable(&self) -> Option<String> {
         let mut merging = self.model.clone();
         merging.ignore_merges = false;
@@ -99,6 +102,7 @@ impl Tokenizer {
         })
     }
 
+    /// Completes the vocabulary of a SentencePiece tokenizer.
     fn sentencepiece(&self, vocabulary: Vocabulary) -> Result<Vocabulary> {
         let prefix = self.space_prefix().ok_or_else(|| {
             let parts = serde_json::json!([self.normalizer, self.pre_tokenizer]);
@@ -120,8 +124,8 @@ impl Tokenizer {
         Ok(Vocabulary { model, pre, scores, add_space_prefix: Some(prefix), ..vocabulary })
     }
 
-    /// Whether a space is put before every stretch of text; `None` if spaces are treated in another way than
-    /// GGUF has words for.
+    /// Returns whether encoding puts a space before every stretch of text between special tokens; `None` if
+    /// spaces are treated in a way that GGUF files cannot describe.
     fn space_prefix(&self) -> Option<bool> {
         let normalizer = serde_json::to_value(&self.normalizer).ok()?;
         let cut = self.pre_tokenizer_json();
@@ -137,16 +141,18 @@ impl Tokenizer {
         }
     }
 
+    /// Returns the pre-tokenizer as in a `tokenizer.json`.
     fn pre_tokenizer_json(&self) -> Value {
         serde_json::to_value(&self.pre_tokenizer).unwrap_or_default()
     }
 
+    /// Returns the error for a tokenizer that no GGUF vocabulary reproduces exactly.
     pub(crate) fn inexact(&self, reason: impl Into<String>) -> Error {
         Error::Export { file: self.file.clone(), reason: reason.into() }
     }
 }
 
-/// A part of a `tokenizer.json` for a message.
+/// Returns the first characters of a part of a `tokenizer.json`, for an error message.
 fn shortened(part: &Value) -> String {
     let text = part.to_string();
     match text.char_indices().nth(200) {

@@ -1,4 +1,4 @@
-//! Finding the tokenizer of a model in its folder.
+//! Finds the tokenizer in a model's folder.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,8 @@ use tokenizers::AddedToken;
 use crate::{Error, Options, Result, TokenType, Tokenizer, Vocabulary, sentencepiece, tiktoken};
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json` or a `tokenizer.model` of either kind, told apart by what is in it.
+    /// Reads a `tokenizer.json`, or a `tokenizer.model` of SentencePiece or tiktoken. The format is
+    /// recognised by the content.
     ///
     /// # Errors
     /// When it cannot be read, is no tokenizer of a known kind, or does not fit the model.
@@ -21,8 +22,9 @@ impl Tokenizer {
         Tokenizer::from_bytes_and(&read(path)?, BTreeMap::new(), &path.display().to_string(), options)
     }
 
-    /// The tokenizer of a model's folder, if it has one: `tokenizer.json`, or else `tokenizer.model` with the
-    /// tokens that `tokenizer_config.json` or `added_tokens.json` add to it.
+    /// Returns the tokenizer of a model's folder, or `None` if it has no tokenizer. It is `tokenizer.json`,
+    /// or else `tokenizer.model` with the tokens that `tokenizer_config.json` or `added_tokens.json` add to
+    /// it.
     ///
     /// # Errors
     /// As [`Tokenizer::from_file`], for any of these files.
@@ -51,19 +53,21 @@ impl Tokenizer {
             _ if tiktoken::is_tiktoken(bytes) => tiktoken::vocabulary(bytes, file)?,
             _ => sentencepiece::vocabulary(bytes, file)?,
         };
-        // Added tokens may rename the special ones.
+        // The added tokens may replace special tokens of the file, as in folders that rename the tokens of
+        // Llama 3.
         vocabulary.add(&more, file)?;
         Tokenizer::from_vocabulary_and(vocabulary, more, file, options)
     }
 }
 
 impl Vocabulary {
-    /// Puts added tokens at their ids, over those that are there; gaps before them become unused ids.
+    /// Puts added tokens at their ids, where they replace other tokens. Ids in a gap before an added token
+    /// become unused.
     pub(crate) fn add(&mut self, more: &BTreeMap<u32, AddedToken>, file: &str) -> Result<()> {
         let limit = self.tokens.len() + more.len();
         for (id, token) in more {
             let at = *id as usize;
-            // Ids without a token are known of model files, but a file full of them is damaged.
+            // Model files are known to have some ids without a token, but a file with a large gap is damaged.
             if at >= 2 * limit {
                 let reason = format!("`{}` is added as id {id}, far beyond the last one", token.content);
                 return Err(Error::tokenizer(file, reason));
@@ -111,7 +115,8 @@ fn more_tokens(folder: &Path) -> Result<BTreeMap<u32, AddedToken>> {
         single_word: added.single_word,
         lstrip: added.lstrip,
         rstrip: added.rstrip,
-        // Whether they match before or after spaces are rewritten only matters for tokens that hold spaces.
+        // This says whether a token is matched before or after spaces are rewritten, which matters only for
+        // tokens that contain spaces.
         normalized: false,
         special: added.special,
     };
@@ -140,11 +145,12 @@ fn names(config: &Value, token: &str) -> bool {
     })
 }
 
+/// Returns the bytes of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| Error::Read { path: PathBuf::from(path), source })
 }
 
-/// A JSON file that need not be there.
+/// Returns the content of a JSON file, or `None` if there is no such file.
 pub(crate) fn optional(path: &Path) -> Result<Option<Value>> {
     if !path.exists() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! HF's `tokenizer.json`.
+//! Reads Hugging Face's `tokenizer.json`.
 
 use serde::{
     Deserialize, Deserializer,
@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl Tokenizer {
-    /// From a `tokenizer.json`, whose `file` name is for errors. What it says of truncation, padding and dropout
-    /// is for training and left out, and so is its post-processor but for [`Tokenizer::adds_bos`].
+    /// Reads a `tokenizer.json`; errors name `file`. The settings for truncation, padding and dropout are
+    /// ignored, because they are for training. The post-processor is used only for [`Tokenizer::adds_bos`].
     ///
     /// # Errors
     /// When it is no such file, its model is not BPE, a token or id is there twice, or it has ids that the model
@@ -32,6 +32,7 @@ impl Tokenizer {
     }
 }
 
+/// The parts of a `tokenizer.json` that this crate uses.
 #[derive(Deserialize)]
 struct File<'a> {
     #[serde(default)]
@@ -48,6 +49,7 @@ struct File<'a> {
     model: &'a RawValue,
 }
 
+/// An entry of `added_tokens`.
 #[derive(Deserialize)]
 struct Added {
     id: u32,
@@ -55,12 +57,14 @@ struct Added {
     token: AddedToken,
 }
 
+/// The type of the model.
 #[derive(Deserialize)]
 struct Kind {
     #[serde(rename = "type")]
     name: Option<String>,
 }
 
+/// A BPE model.
 #[derive(Deserialize)]
 struct Bpe<'a> {
     vocab: Entries,
@@ -74,7 +78,8 @@ struct Bpe<'a> {
     ignore_merges: Option<bool>,
 }
 
-/// The entries of an object as written, so that a token that is there twice is not lost.
+/// The tokens and ids of a vocabulary in the order in which they are written. A map would lose a token that
+/// appears twice.
 struct Entries(Vec<(String, u32)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -128,6 +133,7 @@ impl File<'_> {
 }
 
 impl Bpe<'_> {
+    /// Checks that the model does not mark words by prefixes or suffixes of tokens.
     fn refuse_affixes(&self, file: &str) -> Result<()> {
         let affixes = [
             ("continuing_subword_prefix", &self.continuing_subword_prefix),
@@ -142,11 +148,16 @@ impl Bpe<'_> {
     }
 }
 
+/// Returns a part of the file, or `None` if it is null.
 fn part<'a, T: Deserialize<'a>>(value: &'a Value, name: &str, file: &str) -> Result<Option<T>> {
     Option::deserialize(value)
         .map_err(|e| Error::tokenizer(file, format!("its {name} is not understood: {e}")))
 }
 
+/// Returns the pre-tokenizer, or `None` if it is null.
+///
+/// # Errors
+/// Returns an error if it would split texts into pieces of length 0.
 fn pre_tokenizer(value: &Value, file: &str) -> Result<Option<PreTokenizerWrapper>> {
     let endless = |step: &&Value| step["type"] == "FixedLength" && step["length"] == 0;
     if steps(value).iter().any(endless) {
@@ -155,7 +166,8 @@ fn pre_tokenizer(value: &Value, file: &str) -> Result<Option<PreTokenizerWrapper
     part(value, "pre_tokenizer", file)
 }
 
-/// Pairs, or in older files a line each with a space between.
+/// Returns the merges. A file lists them as pairs of tokens; older files list them as lines of two tokens
+/// with a space between.
 fn merges(json: &RawValue, file: &str) -> Result<Merges> {
     let wrong = |reason: String| Error::tokenizer(file, format!("its merges are not understood: {reason}"));
     let Ok(lines) = serde_json::from_str::<Vec<String>>(json.get()) else {
@@ -169,7 +181,7 @@ fn merges(json: &RawValue, file: &str) -> Result<Merges> {
     lines.map(pair).collect()
 }
 
-/// Whether a post-processor puts a special token in front of every text; `None` if there is no telling.
+/// Returns whether a post-processor puts a special token before every text; `None` if it has no template.
 fn adds_bos(post_processor: &Value) -> Option<bool> {
     let parts = post_processor["processors"].as_array();
     let mut steps = parts.map_or(vec![post_processor], |parts| parts.iter().collect()).into_iter();

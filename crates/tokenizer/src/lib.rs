@@ -1,10 +1,11 @@
-//! Text to token ids and back, exactly as the model was trained.
+//! Converts text to token ids and back, exactly as the model was trained.
 //!
-//! A [`Tokenizer`] comes from a `tokenizer.json`, from a `tokenizer.model` (SentencePiece as Llama 2 has it, or
-//! tiktoken as Llama 3 has it) or from the [`Vocabulary`] of a GGUF file, and can be written back as one.
-//! Two families are known, which is all that BitNet checkpoints use: byte-level BPE, and BPE over
-//! SentencePiece's `▁` with bytes for what the pieces lack. The merging itself is done by the crate
-//! `tokenizers`. A [`Chat`] turns messages into the text that a model was tuned on.
+//! A [`Tokenizer`] is read from a `tokenizer.json`, from a `tokenizer.model` (the SentencePiece format of
+//! Llama 2, or the tiktoken format of Llama 3), or from the [`Vocabulary`] of a GGUF file, and can be
+//! exported as such a vocabulary. It supports the two families that BitNet checkpoints use: byte-level BPE,
+//! and the BPE of SentencePiece, which writes `▁` for a space and has byte tokens for characters without a
+//! piece. The crate `tokenizers` does the merging. A [`TextStream`] decodes ids as they are generated, and a
+//! [`Chat`] turns messages into text in the format on which a model was tuned.
 
 #![forbid(unsafe_code)]
 

@@ -1,17 +1,18 @@
-//! Merges from an order of tokens.
+//! Derives the list of merges from the scores of tokens.
 //!
-//! SentencePiece and tiktoken keep no list of merges: they join any two neighbours that make a token, best token
-//! first. As a list that is every way to cut every token in two tokens.
+//! SentencePiece and tiktoken have no list of merges: they join any two neighbours that make a token, best
+//! token first. The equivalent list contains every split of every token into two tokens.
 
 use tokenizers::models::bpe::{Merges, Vocab};
 
 use crate::{Error, Result};
 
-/// The longest token, in bytes, that is cut in every way. The longest of Llama 3 has 256.
+/// The longest token, in bytes, whose splits are listed. The longest token of Llama 3 has 256 bytes.
 const LONGEST: usize = 1024;
 
-/// All pairs that make a token, each token with its score. Pairs come in the order of HF's converter: the best
-/// score first, of equal ones the longer left part, of equal ones the longer right part.
+/// Returns all pairs of `parts` that together make one of `tokens`, which are given with their scores. The
+/// pairs have the same order as in Hugging Face's converter: a pair with a better score comes first. If
+/// scores are equal, the pair with the longer left part comes first, then the one with the longer right part.
 pub(crate) fn all_merges<'a>(
     tokens: impl Iterator<Item = (&'a str, f32)>,
     parts: &Vocab,
@@ -30,7 +31,7 @@ pub(crate) fn all_merges<'a>(
     Ok(merges.into_iter().map(|(.., (left, right))| (left.into(), right.into())).collect())
 }
 
-/// Characters of both parts.
+/// Returns the number of characters of both parts.
 fn lengths((left, right): (&str, &str)) -> (usize, usize) {
     (left.chars().count(), right.chars().count())
 }

@@ -1,12 +1,13 @@
-//! The bytes of every token.
+//! A table of the bytes to which every token decodes.
 
 use crate::spelling::Spelling;
 
-/// Bytes by token id. Ids may have gaps, and be as large as a hostile file likes.
+/// The bytes to which tokens decode, by id. It stores only ids that have a token, because there may be gaps
+/// between ids, and a damaged file may have very large ones.
 pub(crate) struct Pieces {
-    /// Ascending.
+    /// The ids that have a token, ascending.
     ids: Vec<u32>,
-    /// Where the bytes of each id end.
+    /// The end of each id's bytes in `bytes`.
     ends: Vec<usize>,
     bytes: Vec<u8>,
 }
@@ -15,9 +16,9 @@ pub(crate) struct Pieces {
 pub(crate) enum Shown {
     /// Spelt as the family spells.
     Spelt,
-    /// As it is written, such as a token added to the vocabulary.
+    /// The token exactly as it is written, as for a token that was added to a byte-level vocabulary.
     Literal,
-    /// Not at all: special tokens are no text.
+    /// No text, because the token is special.
     Hidden,
 }
 
@@ -37,14 +38,14 @@ impl Pieces {
         pieces
     }
 
-    /// The bytes of a token; none for special tokens and for ids without a token.
+    /// Returns the bytes of a token; empty for special tokens and for ids without a token.
     pub(crate) fn get(&self, id: u32) -> &[u8] {
         let Ok(index) = self.ids.binary_search(&id) else { return &[] };
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.bytes[start..self.ends[index]]
     }
 
-    /// All ids, ascending.
+    /// Returns all ids that have a token, ascending.
     pub(crate) fn ids(&self) -> &[u32] {
         &self.ids
     }

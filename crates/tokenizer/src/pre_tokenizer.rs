@@ -1,4 +1,4 @@
-//! How byte-level tokenizers cut a text before merging, by the names that llama.cpp gives them.
+//! The ways in which byte-level tokenizers split a text before merging, which GGUF files identify by names.
 
 use serde_json::Value;
 use tokenizers::{
@@ -14,7 +14,7 @@ use tokenizers::{
 use crate::{Error, Result, spelling::steps};
 
 const LLAMA_3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// The same with the cases written out, as llama.cpp has it.
+/// The same expression as llama.cpp writes it, with both cases spelt out.
 const LLAMA_3_SPELT: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const GPT_2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 const PUNCTUATION: &str = r"[\p{P}\$\+<=>\^~\|]+";
@@ -22,20 +22,20 @@ const NUMBERS: &str = r"\p{N}+";
 const NUMBER: &str = r"\p{N}";
 const THREE_DIGITS: &str = "[0-9][0-9][0-9]";
 
-/// A way to cut a text.
+/// A way to split a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PreTokenizer {
-    /// Llama 3: digits by three, contractions in either case.
+    /// Llama 3: groups of three digits, and contractions in either case.
     Llama3,
     /// GPT-2.
     Gpt2,
-    /// Every digit alone, then GPT-2. The suite's own tokenizers are of this kind.
+    /// Every digit alone, then GPT-2. The suite's own tokenizers use it.
     Digits,
-    /// What llama.cpp does if a file says `default`, and bitnet.cpp if it says nothing.
+    /// The split of llama.cpp for files with the name `default`, and of bitnet.cpp for files without a name.
     LlamaCppDefault,
 }
 
-/// Names in GGUF files; the first of each kind is the one to write.
+/// The names of each pre-tokenizer in GGUF files. The first one is written; all of them are read.
 const NAMES: [(PreTokenizer, &[&str]); 4] = [
     (PreTokenizer::Llama3, &["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "falcon_e"]),
     (PreTokenizer::Gpt2, &["gpt-2", "phi-2", "olmo"]),
@@ -53,17 +53,17 @@ impl PreTokenizer {
         })
     }
 
-    /// The name to write.
+    /// Returns the name that is written to GGUF files.
     pub(crate) fn name(self) -> &'static str {
         NAMES.iter().find(|(kind, _)| *kind == self).expect("every kind has a name").1[0]
     }
 
-    /// Whether a piece that is a token as a whole is taken as one, without merging.
+    /// Returns whether a piece of text that equals a token becomes that token without merging.
     pub(crate) fn ignores_merges(self) -> bool {
         self == PreTokenizer::Llama3
     }
 
-    /// The steps that do it.
+    /// Returns the steps that split a text in this way.
     pub(crate) fn build(self) -> PreTokenizerWrapper {
         let patterns: &[&str] = match self {
             PreTokenizer::Gpt2 => return ByteLevel::new(false, true, true).into(),
@@ -82,7 +82,8 @@ impl PreTokenizer {
         Sequence::new(patterns.iter().map(split).chain([bytes]).collect()).into()
     }
 
-    /// Recognises the `pre_tokenizer` of a `tokenizer.json`; nothing unless the cuts are the same on every text.
+    /// Returns the pre-tokenizer that splits every text in the same way as the `pre_tokenizer` of a
+    /// `tokenizer.json`; `None` if no pre-tokenizer does.
     pub(crate) fn recognise(part: &Value) -> Option<PreTokenizer> {
         let mut steps = steps(part);
         let last = steps.pop().filter(|last| last["type"] == "ByteLevel")?;

@@ -1,4 +1,4 @@
-//! From the vocabulary of a GGUF file to a tokenizer.
+//! Builds a tokenizer from the vocabulary of a GGUF file.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use crate::{
 };
 
 impl Tokenizer {
-    /// From the vocabulary of a GGUF file, or one like it. `file` is named in errors.
+    /// Builds a tokenizer from a vocabulary as GGUF files have it. Errors name `file`.
     ///
-    /// A `gpt2` vocabulary that does not say how it cuts texts is taken to do so as Llama 3 does; see
-    /// [`Tokenizer::assumes_pre_tokenizer`]. Unused tokens are left out.
+    /// A `gpt2` vocabulary that does not name its pre-tokenizer is assumed to split texts as Llama 3 does;
+    /// see [`Tokenizer::assumes_pre_tokenizer`]. Unused tokens are left out.
     ///
     /// # Errors
     /// When lists differ in length, a token or id is there twice, a merge lacks a token, the model or the
@@ -71,7 +71,7 @@ impl<'a> Typed<'a> {
         for (id, code) in vocabulary.token_types.iter().enumerate() {
             types[id] = match TokenType::from_code(*code) {
                 Some(kind) => kind,
-                // Some converters leave the type of plain tokens out.
+                // Some converters leave out the type of plain tokens.
                 None if *code == 0 => TokenType::Normal,
                 None => return wrong(format!("token {id} has the type {code}, but types are 1 to 6")),
             };
@@ -135,13 +135,15 @@ impl<'a> Typed<'a> {
         })
     }
 
+    /// Returns the token for text that the vocabulary cannot represent, if there is one.
     fn unknown(&self) -> Option<&str> {
         let named = self.vocabulary.special.unk.and_then(|id| self.vocabulary.tokens.get(id as usize));
         let typed = || self.of_type(&[TokenType::Unknown]).next().map(|(_, token)| token);
         named.map(String::as_str).or_else(typed)
     }
 
-    /// Every way to make a piece, the piece with the best score first.
+    /// Returns the merges in the order of the scores: all ways to make the piece with the best score come
+    /// first.
     fn merges_by_score(&self) -> Result<Merges> {
         let pieces = || self.of_type(&[TokenType::Normal]);
         let parts: Vocab = pieces().map(|(id, piece)| (piece.to_string(), id)).collect();
@@ -184,7 +186,7 @@ impl<'a> Typed<'a> {
     }
 }
 
-/// The two sides of a merge. The left one may begin with a space, as far as llama.cpp cares.
+/// Returns the two tokens of a merge. As in llama.cpp, the first one may begin with a space.
 fn pair(line: &str, file: &str) -> Result<(String, String)> {
     let after_first = line.chars().next().map_or(0, char::len_utf8);
     let space = line[after_first..].find(' ').map(|at| after_first + at);
@@ -196,7 +198,7 @@ fn pair(line: &str, file: &str) -> Result<(String, String)> {
     }
 }
 
-/// Writes `▁` for spaces, and one more in front of a text if `prefix`.
+/// Returns a normalizer that writes `▁` for every space and, if `prefix` is true, puts a `▁` before the text.
 fn spaces(prefix: bool) -> NormalizerWrapper {
     let prepend = prefix.then(|| NormalizerWrapper::from(Prepend::new(SPACE.into())));
     let replace = Replace::new(" ", SPACE.to_string()).expect("a valid expression").into();

@@ -1,15 +1,16 @@
-//! Writing a `tokenizer.json`.
+//! Writes a `tokenizer.json`.
 
 use serde_json::{Value, json};
 
 use crate::{Error, Result, Tokenizer, spelling::Spelling};
 
 impl Tokenizer {
-    /// A `tokenizer.json` that [`Tokenizer::from_json_bytes`] and HF's tokenizers read as this tokenizer. Without a
-    /// post-processor: who puts a first token in front of a text says so when encoding.
+    /// Returns the bytes of a `tokenizer.json` that [`Tokenizer::from_json_bytes`] and Hugging Face's
+    /// tokenizers read as this tokenizer. It has no post-processor, so the caller of an encoder decides
+    /// whether the first token is added.
     ///
     /// # Errors
-    /// When a part cannot be written as JSON.
+    /// Returns an error if a part cannot be written as JSON.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let failed = |e: serde_json::Error| Error::tokenizer(&self.file, e.to_string());
         let mut added: Vec<_> = self.parsing.get_added_tokens_decoder().iter().collect();
@@ -34,6 +35,7 @@ impl Tokenizer {
     }
 }
 
+/// Returns the `decoder` of a `tokenizer.json` for a spelling.
 fn decoder(spelling: Spelling) -> Value {
     match spelling {
         Spelling::ByteLevel => {

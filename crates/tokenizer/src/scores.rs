@@ -1,4 +1,4 @@
-//! Scores of pieces from a list of merges.
+//! Derives scores of pieces from a list of merges.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,9 +10,15 @@ use crate::{
 };
 
 impl Tokenizer {
-    /// Scores such that making the best piece first is what the merges do. That needs every way to cut a piece
-    /// in two to be a merge, and all merges of a piece to follow each other, or to be mixed with those of others
-    /// just as [`all_merges`] mixes those of pieces with the same score.
+    /// Returns a score for every id, `[ids]`, such that merging the best piece first gives the same result as
+    /// applying the merges in order.
+    ///
+    /// Such scores exist if every split of a piece is a merge, and if all merges that make the same piece are
+    /// next to each other in the list. Merges of several pieces may also be mixed, but only as [`all_merges`]
+    /// mixes the merges of pieces with the same score.
+    ///
+    /// # Errors
+    /// Returns an error if no such scores exist.
     pub(crate) fn scores_of_merges(&self, vocabulary: &Vocabulary) -> Result<Vec<f32>> {
         let normal = |id: &u32| vocabulary.token_types[*id as usize] == TokenType::Normal as i32;
         let token = |id: u32| vocabulary.tokens[id as usize].as_str();

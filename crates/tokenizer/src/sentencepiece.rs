@@ -1,4 +1,4 @@
-//! SentencePiece's `tokenizer.model`, as Llama 2 has it.
+//! Reads SentencePiece's `tokenizer.model`, the format of Llama 2.
 
 use crate::{
     Error, Options, Result, SpecialIds, TokenType, Tokenizer, Vocabulary,
@@ -6,11 +6,11 @@ use crate::{
 };
 
 impl Tokenizer {
-    /// From a SentencePiece model: BPE without normalisation of the text, which is all that Llama's kin have.
-    /// `file` is named in errors.
+    /// Reads a SentencePiece model of the kind that Llama 2 uses: BPE that does not normalise the text.
+    /// Errors name `file`.
     ///
-    /// Follows HF's "legacy" reading, which llama.cpp shares: a space in front of the text and after every
-    /// special token in it.
+    /// This follows the "legacy" behaviour of Hugging Face, which llama.cpp shares: a space is put before the
+    /// text and after every special token in it.
     ///
     /// # Errors
     /// When the file is damaged, its model is not BPE, it changes texts in other ways, or it does not fit the
@@ -20,7 +20,7 @@ impl Tokenizer {
     }
 }
 
-/// Reads a `ModelProto`; field numbers are those of `sentencepiece_model.proto`.
+/// Reads a `ModelProto`. The field numbers are those of `sentencepiece_model.proto`.
 pub(crate) fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
     let mut read = Vocabulary { model: "llama".into(), ..Vocabulary::default() };
     let mut trainer = Trainer::default();
@@ -52,7 +52,7 @@ pub(crate) fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
     Ok(read)
 }
 
-/// Adds a `SentencePiece`; nothing if it is damaged.
+/// Adds a `SentencePiece` to the vocabulary; returns `None` if it is damaged.
 fn piece(message: &[u8], vocabulary: &mut Vocabulary) -> Option<()> {
     let (mut text, mut score, mut kind) = ("", 0.0, TokenType::Normal as u64);
     for field in Fields::new(message) {
@@ -70,11 +70,12 @@ fn piece(message: &[u8], vocabulary: &mut Vocabulary) -> Option<()> {
     Some(())
 }
 
-/// What of `TrainerSpec` matters, with its defaults.
+/// The fields of `TrainerSpec` that matter, with their defaults.
 struct Trainer {
     model_type: u64,
     space_as_suffix: bool,
-    /// Unknown, first, last, padding; the last is usually -1 for none.
+    /// The ids of the unknown, first, last and padding tokens. The padding id is usually -1, which means that
+    /// there is no such token.
     ids: [Option<u64>; 4],
 }
 
@@ -85,6 +86,7 @@ impl Default for Trainer {
 }
 
 impl Trainer {
+    /// Reads the fields; returns `None` if the message is damaged.
     fn read(&mut self, message: &[u8]) -> Option<()> {
         for field in Fields::new(message) {
             match field.ok()? {
@@ -97,6 +99,7 @@ impl Trainer {
         Some(())
     }
 
+    /// Checks that the model is BPE and writes spaces before words.
     fn check(&self, file: &str) -> Result<()> {
         if self.model_type != 2 {
             let names = ["none", "unigram", "BPE", "word", "char"];
@@ -112,7 +115,7 @@ impl Trainer {
     }
 }
 
-/// What of `NormalizerSpec` matters, with its defaults.
+/// The fields of `NormalizerSpec` that matter, with their defaults.
 struct Normalizer {
     name: String,
     changes: bool,
@@ -129,6 +132,7 @@ impl Default for Normalizer {
 }
 
 impl Normalizer {
+    /// Reads the fields; returns `None` if the message is damaged.
     fn read(&mut self, message: &[u8]) -> Option<()> {
         for field in Fields::new(message) {
             match field.ok()? {
@@ -143,6 +147,7 @@ impl Normalizer {
         Some(())
     }
 
+    /// Checks that the model does not change texts, except that it writes `▁` for a space.
     fn check(&self, file: &str) -> Result<()> {
         let known = |name: &str| {
             let known = "identity, with spaces kept and written as `▁`";

@@ -1,25 +1,25 @@
-//! How a family of tokenizers writes the bytes of a token as characters.
+//! The ways in which the two families of tokenizers write the bytes of a token as characters.
 
 use serde_json::Value;
 
 use crate::{Error, Result};
 
-/// What SentencePiece writes for a space, U+2581.
+/// The character that SentencePiece writes for a space, U+2581.
 pub(crate) const SPACE: char = '▁';
 
-/// A family's way to spell bytes.
+/// The way in which a family of tokenizers writes bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spelling {
-    /// One character a byte, as GPT-2 has it; printable bytes stand for themselves.
+    /// One character per byte, as in GPT-2. Printable bytes are written as themselves.
     ByteLevel,
-    /// `▁` for a space and `<0xNN>` for a byte; `strip` drops one space at the start of a text, which
-    /// encoding has put there.
+    /// `▁` for a space and `<0xNN>` for a byte. With `strip`, decoding drops one space at the start of a
+    /// text, which encoding has put there.
     SentencePiece { strip: bool },
 }
 
 impl Spelling {
-    /// Adds the bytes of a token to `out`. A byte-level token with a character that stands for no byte is
-    /// taken literally, as HF does.
+    /// Appends the bytes of a token to `out`. A byte-level token with a character that does not represent a
+    /// byte is taken literally, as Hugging Face does.
     pub(crate) fn write(self, token: &str, out: &mut Vec<u8>) {
         match self {
             Spelling::ByteLevel => {
@@ -39,12 +39,13 @@ impl Spelling {
         }
     }
 
-    /// Whether the first space of a text is dropped.
+    /// Returns whether decoding drops the first space of a text.
     pub(crate) fn strips(self) -> bool {
         self == Spelling::SentencePiece { strip: true }
     }
 
-    /// The spelling that a `tokenizer.json` means, by its decoder, or by what encodes if it has none.
+    /// Returns the spelling of a `tokenizer.json`. It follows from the decoder or, without a decoder, from
+    /// the normalizer and the pre-tokenizer.
     pub(crate) fn new(
         file: &str,
         decoder: &Value,
@@ -66,6 +67,7 @@ impl Spelling {
         }
     }
 
+    /// Returns the spelling of a `tokenizer.json` without a decoder.
     fn without_decoder(file: &str, pre_tokenizer: &Value, normalizer: &Value) -> Result<Self> {
         let encoders = [steps(normalizer), steps(pre_tokenizer)].concat();
         if encoders.iter().any(|step| step["type"] == "ByteLevel") {
@@ -79,13 +81,15 @@ impl Spelling {
     }
 }
 
+/// Returns the error for a decoder that is not supported.
 fn unknown(file: &str, step: &Value) -> Error {
     let name = step["type"].as_str().map_or_else(|| step.to_string(), String::from);
     let known = "ByteLevel, Metaspace, and Replace of `▁` with ByteFallback, Fuse and Strip";
     Error::unsupported(file, "decoder", name, known)
 }
 
-/// The steps of a part of a `tokenizer.json`, sequences within sequences laid flat; none for `null`.
+/// Returns the steps of a part of a `tokenizer.json`. Nested sequences are flattened, and `null` has no
+/// steps.
 pub(crate) fn steps(part: &Value) -> Vec<&Value> {
     let inner = ["decoders", "pretokenizers", "normalizers"].iter().find_map(|key| part[*key].as_array());
     match inner {
@@ -95,12 +99,12 @@ pub(crate) fn steps(part: &Value) -> Vec<&Value> {
     }
 }
 
-/// Whether a step writes `▁` for spaces.
+/// Returns whether a step writes `▁` for spaces.
 pub(crate) fn replaces_spaces(step: &Value) -> bool {
     step["type"] == "Replace" && step["pattern"]["String"] == " " && step["content"] == "▁"
 }
 
-/// Whether a step puts a space in front of a text.
+/// Returns whether a step puts a space before a text.
 pub(crate) fn prepends(step: &Value) -> bool {
     match step["type"].as_str() {
         Some("Prepend") => step["prepend"] == "▁",
@@ -109,6 +113,7 @@ pub(crate) fn prepends(step: &Value) -> bool {
     }
 }
 
+/// Returns whether a step drops one space at the start.
 fn strips(step: &Value) -> bool {
     step["type"] == "Strip" && step["content"] == " " && step["start"] == 1
 }
@@ -123,25 +128,25 @@ fn of_sentencepiece(step: &Value) -> bool {
     }
 }
 
-/// The byte that a piece like `<0x0A>` stands for.
+/// Returns the byte that a piece like `<0x0A>` represents.
 pub(crate) fn byte_piece(piece: &str) -> Option<u8> {
     let digits = piece.strip_prefix("<0x")?.strip_suffix('>')?;
     let hex = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit());
     if hex { u8::from_str_radix(digits, 16).ok() } else { None }
 }
 
-/// The character that byte-level tokenizers write for a byte (GPT-2, `bytes_to_unicode`).
+/// Returns the character that byte-level tokenizers write for a byte (`bytes_to_unicode` of GPT-2).
 pub(crate) fn char_of(byte: u8) -> char {
     let shown = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     if shown(byte) {
         return char::from(byte);
     }
-    // The others take the characters from U+0100 on, in their order.
+    // The other bytes are written as the characters from U+0100 on, in order.
     let before = (0..byte).filter(|b| !shown(*b)).count() as u32;
     char::from_u32(0x100 + before).expect("at most U+0143")
 }
 
-/// The byte that a character of a byte-level token stands for.
+/// Returns the byte that a character of a byte-level token represents.
 pub(crate) fn byte_of(c: char) -> Option<u8> {
     match u32::from(c) {
         code @ (0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF) => u8::try_from(code).ok(),

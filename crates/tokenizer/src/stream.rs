@@ -1,31 +1,33 @@
-//! Bytes of tokens become text as they come.
+//! Decodes tokens to text as they arrive.
 
 use crate::{Result, Tokenizer};
 
-/// Turns ids into text piece by piece; a piece ends only where a character does.
+/// Decodes ids to text as they arrive. Every returned piece of text consists of whole characters.
 ///
-/// The pieces and [`TextStream::finish`] together equal [`Tokenizer::decode`] of all ids. To go on after a
-/// prompt as the model saw it, push the ids of the prompt first and leave their pieces out: a SentencePiece
-/// tokenizer drops the space at the very start of what it decodes.
+/// All pieces, followed by the text of [`TextStream::finish`], equal the result of [`Tokenizer::decode`] for
+/// all ids. To decode the text that follows a prompt, push the ids of the prompt first and ignore their
+/// pieces: a SentencePiece tokenizer drops the space at the start of a text, which must be the start of the
+/// prompt.
 pub struct TextStream<'a> {
     tokenizer: &'a Tokenizer,
-    /// How many ids have come.
+    /// The number of ids that were pushed.
     taken: usize,
-    /// The start of a character whose other bytes have not come.
+    /// The first bytes of a character whose other bytes are missing.
     pending: Vec<u8>,
-    /// Whether the space at the start is still to be dropped.
+    /// Whether the space at the start of the text must still be dropped.
     strip: bool,
 }
 
 impl<'a> TextStream<'a> {
+    /// Returns a stream at the start of a text.
     pub(crate) fn new(tokenizer: &'a Tokenizer) -> Self {
         TextStream { tokenizer, taken: 0, pending: Vec::new(), strip: tokenizer.spelling.strips() }
     }
 
-    /// Takes an id; returns the text that it completes, which may be empty.
+    /// Takes an id and returns the text that it completes, which may be empty.
     ///
     /// # Errors
-    /// When the id is outside the model's vocabulary.
+    /// Returns an error if the id is outside the model's vocabulary.
     pub fn push(&mut self, id: u32) -> Result<String> {
         let mut bytes = self.tokenizer.bytes(id, self.taken)?;
         self.taken += 1;
@@ -39,17 +41,17 @@ impl<'a> TextStream<'a> {
         Ok(take_characters(&mut self.pending))
     }
 
-    /// What is left when no more ids come: an unfinished character, as U+FFFD.
+    /// Returns the text that is left after the last id: U+FFFD for an unfinished character, or nothing.
     ///
     /// # Errors
-    /// Never so far.
+    /// The current implementation never fails.
     pub fn finish(self) -> Result<String> {
         Ok(String::from_utf8_lossy(&self.pending).into_owned())
     }
 }
 
-/// Takes all whole characters from the front of `bytes`. What can never become one turns into U+FFFD, just as
-/// [`String::from_utf8_lossy`] of everything would have it.
+/// Removes all complete characters from the front of `bytes` and returns them. Bytes that can never become a
+/// character become U+FFFD, as [`String::from_utf8_lossy`] of the whole text would write them.
 fn take_characters(bytes: &mut Vec<u8>) -> String {
     let (mut text, mut taken) = (String::new(), 0);
     for chunk in bytes.utf8_chunks() {

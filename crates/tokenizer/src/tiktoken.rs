@@ -1,4 +1,5 @@
-//! The tiktoken style of `tokenizer.model`, as Llama 3 has it: a line each of a token in base64 and its rank.
+//! Reads the tiktoken format of `tokenizer.model`, which Llama 3 uses: each line has a token in base64 and
+//! its rank.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tokenizers::models::bpe::Vocab;
@@ -9,8 +10,8 @@ use crate::{
 };
 
 impl Tokenizer {
-    /// From a tiktoken file with Llama 3's cuts and its 256 special tokens behind the ranks. `file` is named in
-    /// errors.
+    /// Reads a tiktoken file. Texts are split as in Llama 3, and its 256 special tokens follow the ranked
+    /// tokens. Errors name `file`.
     ///
     /// # Errors
     /// When a line is not a token and its rank, ranks are not 0, 1, 2 and so on, a byte has no token, or it does
@@ -20,6 +21,7 @@ impl Tokenizer {
     }
 }
 
+/// Returns the vocabulary of a tiktoken file.
 pub(crate) fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
     let ranks = ranks(bytes, file)?;
     let spelt: Vec<String> = ranks.iter().map(|token| token.iter().map(|b| char_of(*b)).collect()).collect();
@@ -50,7 +52,7 @@ pub(crate) fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
     })
 }
 
-/// Tokens by rank.
+/// Returns the tokens by rank.
 fn ranks(bytes: &[u8], file: &str) -> Result<Vec<Vec<u8>>> {
     let mut tokens = Vec::new();
     for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
@@ -70,22 +72,23 @@ fn ranks(bytes: &[u8], file: &str) -> Result<Vec<Vec<u8>>> {
     Ok(tokens)
 }
 
+/// Returns the token and the rank of a line.
 fn entry(line: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (token, rank) = std::str::from_utf8(line).ok()?.split_once(' ')?;
     let token = STANDARD.decode(token).ok().filter(|token| !token.is_empty())?;
     Some((token, rank.parse().ok()?))
 }
 
-/// Whether a file is of this kind, by its first line.
+/// Returns whether the first line of a file has the tiktoken format.
 pub(crate) fn is_tiktoken(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     entry(line.trim_ascii()).is_some()
 }
 
-/// How many special tokens Llama 3 has.
+/// The number of special tokens of Llama 3.
 const SPECIAL: usize = 256;
 
-/// Llama 3's special tokens in the order of their ids.
+/// Returns Llama 3's special tokens in the order of their ids.
 fn special_tokens() -> impl Iterator<Item = String> {
     (0..SPECIAL).scan(0, |reserved, index| {
         let named = match index {

@@ -1,4 +1,4 @@
-//! Encoding and decoding.
+//! Encodes texts and decodes ids.
 
 use std::ops::Range;
 
@@ -9,26 +9,26 @@ use tokenizers::{
 
 use crate::{Error, Result, SpecialIds, TextStream, pieces::Pieces, spelling::Spelling};
 
-/// What a tokenizer has to fit.
+/// The properties of a model that its tokenizer must fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The id that starts a sequence, by the model's configuration; `None` to take the one that the tokenizer's
     /// own file names, if any.
     pub bos: Option<u32>,
-    /// How many ids the model has; a tokenizer with a larger id is refused.
+    /// The number of ids of the model. A tokenizer with a larger id is refused.
     pub vocab_size: usize,
 }
 
 /// A tokenizer that fits a model.
 pub struct Tokenizer {
     pub(crate) model: BPE,
-    /// Ids of the pairs to merge, first ones first.
+    /// The ids of the pairs to merge, in order of priority.
     pub(crate) merges: Vec<(u32, u32)>,
     pub(crate) normalizer: Option<NormalizerWrapper>,
     pub(crate) pre_tokenizer: Option<PreTokenizerWrapper>,
-    /// Finds added tokens in a text, special ones included.
+    /// Finds all added tokens in a text.
     pub(crate) parsing: AddedVocabulary,
-    /// Finds all but special ones.
+    /// Finds only those added tokens that are not special.
     pub(crate) plain: AddedVocabulary,
     pub(crate) pieces: Pieces,
     pub(crate) spelling: Spelling,
@@ -41,22 +41,24 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// The ids of a text. With `bos`, the model's first token comes first, exactly once.
+    /// Returns the ids of a text. With `bos`, the model's first token is put before them, unless the text
+    /// starts with it.
     ///
-    /// Special tokens that are written out in the text, such as `<|eot_id|>`, become their ids, as in HF's
-    /// tokenizers; see [`Tokenizer::encode_plain`] for text that must not do so.
+    /// Special tokens that are written out in the text, such as `<|eot_id|>`, become their ids, as in Hugging
+    /// Face's tokenizers. Use [`Tokenizer::encode_plain`] if they must not.
     ///
     /// # Errors
-    /// When the text has a character that the tokenizer has no way to say.
+    /// Returns an error if the text has a character that the vocabulary cannot represent.
     pub fn encode(&self, text: &str, bos: bool) -> Result<Vec<u32>> {
         self.encode_by(&self.parsing, text, bos)
     }
 
-    /// As [`Tokenizer::encode`], but special tokens in the text are text like any other (HF's
-    /// `split_special_tokens`). Tokens that were added to a vocabulary without being special are still found.
+    /// Returns the ids of a text as [`Tokenizer::encode`] does, but treats special tokens as ordinary text
+    /// (Hugging Face's `split_special_tokens`). Tokens that were added to a vocabulary without being special
+    /// are still found.
     ///
     /// # Errors
-    /// As [`Tokenizer::encode`].
+    /// Fails as [`Tokenizer::encode`] does.
     pub fn encode_plain(&self, text: &str, bos: bool) -> Result<Vec<u32>> {
         self.encode_by(&self.plain, text, bos)
     }
@@ -74,12 +76,12 @@ impl Tokenizer {
         Ok(first.into_iter().chain(ids.iter().copied()).collect())
     }
 
-    /// The text of ids. Special tokens are left out, and so are ids that have no token. Bytes that are no UTF-8
-    /// become U+FFFD, one for each run that no further byte could complete. If encoding puts a space in front of
-    /// a text, decoding takes it away.
+    /// Returns the text of `ids`. Special tokens and ids without a token are left out. Bytes that are not
+    /// UTF-8 become U+FFFD: one for each sequence that cannot become a character. If encoding puts a space
+    /// before a text, decoding removes it.
     ///
     /// # Errors
-    /// When an id is outside the model's vocabulary.
+    /// Returns an error if an id is outside the model's vocabulary.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         let mut bytes = Vec::new();
         for (index, id) in ids.iter().enumerate() {
@@ -89,7 +91,8 @@ impl Tokenizer {
         Ok(String::from_utf8_lossy(&bytes[dropped..]).into_owned())
     }
 
-    /// The bytes of the id at `index` of what is decoded.
+    /// Returns the bytes to which `id` decodes. `index` is its position among the ids to decode, for the
+    /// error message.
     pub(crate) fn bytes(&self, id: u32, index: usize) -> Result<&[u8]> {
         if id as usize >= self.vocab_size {
             return Err(Error::TokenOutOfVocabulary { id, index, vocab_size: self.vocab_size });
@@ -97,65 +100,69 @@ impl Tokenizer {
         Ok(self.pieces.get(id))
     }
 
-    /// Text from ids as they come.
+    /// Returns a decoder for ids that arrive one by one.
     pub fn stream(&self) -> TextStream<'_> {
         TextStream::new(self)
     }
 
-    /// The id of a token as the vocabulary writes it, if there is one.
+    /// Returns the id of a token as the vocabulary writes it; `None` if there is no such token.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.model.token_to_id(token)
     }
 
-    /// The token of an id as the vocabulary writes it (`Ġthe`, `▁the`, `<0x0A>`), if there is one.
+    /// Returns the token of an id as the vocabulary writes it (`Ġthe`, `▁the`, `<0x0A>`); `None` if the id
+    /// has no token.
     pub fn token(&self, id: u32) -> Option<String> {
         self.model.id_to_token(id)
     }
 
-    /// Whether an id is a special token, which is no text.
+    /// Returns whether an id is a special token, which has no text.
     pub fn is_special(&self, id: u32) -> bool {
         self.parsing.get_added_tokens_decoder().get(&id).is_some_and(|token| token.special)
     }
 
-    /// The ids with a role that are known. `bos` is [`Options::bos`], or else what the tokenizer's file says.
+    /// Returns the ids with a role, as far as they are known. `bos` is [`TokenizerOptions::bos`], or else the
+    /// id that the tokenizer's file names.
     pub fn special_ids(&self) -> SpecialIds {
         self.special
     }
 
-    /// Whether the tokenizer's file asks for a first token on every text, if it says.
+    /// Returns whether the tokenizer's file asks for a first token before every text; `None` if it does not
+    /// say.
     pub fn adds_bos(&self) -> Option<bool> {
         self.adds_bos
     }
 
-    /// Whether a GGUF file did not say how it cuts texts, so that it was taken to be as Llama 3 does. That gives
-    /// the ids of HF's tokenizer for BitNet b1.58 2B-4T; bitnet.cpp takes its own default on such files and
-    /// gives others.
+    /// Returns whether a GGUF file did not name its pre-tokenizer, so that Llama 3's was assumed. This gives
+    /// the ids of Hugging Face's tokenizer for BitNet b1.58 2B-4T; bitnet.cpp uses its own default for such
+    /// files and gives different ids.
     pub fn assumes_pre_tokenizer(&self) -> bool {
         self.assumes_pre
     }
 
-    /// How many ids the model has ([`Options::vocab_size`]), whether or not they have tokens.
+    /// Returns the number of ids of the model ([`TokenizerOptions::vocab_size`]), whether or not they have
+    /// tokens.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
     }
 
-    /// How many ids have a token.
+    /// Returns the number of ids that have a token.
     pub fn len(&self) -> usize {
         self.pieces.ids().len()
     }
 
-    /// Whether no id has a token. Never so: such a file is refused.
+    /// Returns whether no id has a token. This is always false, because such a file is refused.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The largest id that has a token.
+    /// Returns the largest id that has a token.
     pub fn largest_id(&self) -> u32 {
         self.pieces.ids().last().copied().unwrap_or_default()
     }
 
-    /// Ids of the model that have no token, ascending. Models are often padded at the end; a gap in the middle,
-    /// or a large one, tells of a tokenizer of another model.
+    /// Returns the ranges of ids that have no token, ascending. The vocabulary of a model is often padded at
+    /// the end. A gap in the middle, or a large gap, indicates that the tokenizer belongs to another model.
     pub fn missing_ids(&self) -> Vec<Range<u32>> {
         let end = u32::try_from(self.vocab_size).unwrap_or(u32::MAX);
         let (mut missing, mut next) = (Vec::new(), 0);

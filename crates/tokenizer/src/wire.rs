@@ -1,6 +1,6 @@
-//! The wire format of Protocol Buffers, as far as a SentencePiece model needs it.
+//! Reads the wire format of Protocol Buffers, as far as a SentencePiece model needs it.
 
-/// A field of a message. Slices point into the message.
+/// The value of a field. Slices borrow from the message.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Value<'a> {
     /// Integers, enumerations and booleans.
@@ -9,32 +9,34 @@ pub(crate) enum Value<'a> {
     Bytes(&'a [u8]),
     /// Floats.
     Fixed32([u8; 4]),
-    /// Doubles, which no field of interest is.
+    /// Doubles. No field that this crate reads has this type.
     Fixed64,
 }
 
-/// Reads the fields of a message: number and value.
+/// Reads the fields of a message, each with its number and its value.
 pub(crate) struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
+    /// Returns a reader at the start of a message.
     pub(crate) fn new(message: &'a [u8]) -> Self {
         Fields { rest: message }
     }
 
-    /// How many bytes of the message are left.
+    /// Returns the number of bytes of the message that are left.
     pub(crate) fn left(&self) -> usize {
         self.rest.len()
     }
 
+    /// Takes `count` bytes; `None` if fewer are left.
     fn take(&mut self, count: u64) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(usize::try_from(count).ok()?)?;
         self.rest = rest;
         Some(taken)
     }
 
-    /// Seven bits a byte, lowest first; at most ten bytes.
+    /// Reads an integer: seven bits per byte, lowest first, at most ten bytes.
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
@@ -47,6 +49,7 @@ impl<'a> Fields<'a> {
         None
     }
 
+    /// Reads a field; `None` if the message is damaged.
     fn field(&mut self) -> Option<(u64, Value<'a>)> {
         let key = self.varint()?;
         let value = match key & 7 {
@@ -63,7 +66,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Ends after the last field, or with `Err(())` where the message breaks off or is no message.
+/// Ends after the last field. If the message is truncated or not valid, the last item is `Err(())`.
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u64, Value<'a>), ()>;
 

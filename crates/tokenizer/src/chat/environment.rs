@@ -1,4 +1,4 @@
-//! The rules by which HF renders chat templates.
+//! The environment that renders chat templates by the rules of Hugging Face.
 
 use std::io;
 
@@ -7,6 +7,7 @@ use minijinja_contrib::pycompat::unknown_method_callback;
 
 use crate::{Message, chat::python_json::to_json};
 
+/// Returns an environment with Hugging Face's syntax, filters and functions.
 pub(super) fn new() -> Environment<'static> {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
@@ -36,6 +37,7 @@ impl Limited {
         Limited { bytes: Vec::new(), limit: OWN + COPIES * given }
     }
 
+    /// Returns the text that was written.
     pub(super) fn into_string(self) -> String {
         String::from_utf8(self.bytes).expect("templates write characters")
     }

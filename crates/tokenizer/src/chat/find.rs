@@ -1,4 +1,4 @@
-//! Finding the chat template of a model.
+//! Finds the chat template of a model.
 
 use std::path::Path;
 
@@ -9,15 +9,17 @@ use crate::{
     folder::{optional, read},
 };
 
-/// Found in the template that GGUF files of BitNet b1.58 2B-4T carry, which is not what the model was tuned on.
+/// A text by which the outdated template in GGUF files of BitNet b1.58 2B-4T is recognised. The model was
+/// tuned on a different template.
 const OUTDATED: &str = "BITNETAssistant";
 
 impl Chat {
-    /// The chat template of a model's folder, if it has one: `chat_template.jinja`, or else `chat_template` in
-    /// `tokenizer_config.json`, where of several the one named `default` counts.
+    /// Returns the chat template of a model's folder, or `None` if it has no template. The template is in
+    /// `chat_template.jinja`, or else at the key `chat_template` of `tokenizer_config.json`. If this key has
+    /// several templates, the one named `default` is used.
     ///
     /// # Errors
-    /// When a file cannot be read or is not what it should be.
+    /// Returns an error if a file cannot be read or is not valid.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Option<Chat>> {
         let folder = folder.as_ref();
         let path = folder.join("tokenizer_config.json");
@@ -36,11 +38,11 @@ impl Chat {
         template(&config, &name)?.map(|text| Chat::new(text, &name, &tokens)).transpose()
     }
 
-    /// The chat template of a GGUF file, `tokenizer.chat_template`. For BitNet b1.58 2B-4T the files carry an
-    /// outdated one; the right one is taken in its place.
+    /// Compiles the chat template of a GGUF file, `tokenizer.chat_template`. The files of BitNet b1.58 2B-4T
+    /// contain an outdated template, which is replaced by the right one.
     ///
     /// # Errors
-    /// When it is not a template.
+    /// Returns an error if the text is not a template.
     pub fn from_gguf(template: &str, file: &str, tokens: &[(&str, &str)]) -> Result<Chat> {
         if template.contains(OUTDATED) {
             return Ok(Chat::bitnet_2b_4t());
@@ -49,7 +51,8 @@ impl Chat {
     }
 }
 
-/// `bos_token` and so on, which are texts or carry one as `content`.
+/// Returns the names and values of the special tokens of a configuration, such as `bos_token`. A value in the
+/// file is a text, or an object whose `content` is a text.
 fn tokens(config: &Value) -> Vec<(&str, &str)> {
     let entries = config.as_object().into_iter().flatten();
     let roles = entries.filter(|(name, _)| name.ends_with("_token"));
@@ -57,6 +60,7 @@ fn tokens(config: &Value) -> Vec<(&str, &str)> {
     texts.filter_map(|(name, text)| Some((name, text?))).collect()
 }
 
+/// Returns `chat_template` of a configuration, or `None` if it is missing.
 fn template<'a>(config: &'a Value, file: &str) -> Result<Option<&'a str>> {
     let wrong = |reason| Error::Json { file: file.into(), reason };
     match &config["chat_template"] {

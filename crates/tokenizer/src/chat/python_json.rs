@@ -1,4 +1,4 @@
-//! JSON as Python's `json.dumps` writes it, which is what HF's `tojson` is.
+//! Writes JSON as Python's `json.dumps` does, which Hugging Face's filter `tojson` calls.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use minijinja::{Error, ErrorKind, Value, value::Kwargs};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-/// A space after `,` and `:`.
+/// A formatter that writes a space after `,` and `:`.
 struct Spaced;
 
 impl Formatter for Spaced {
@@ -23,7 +23,7 @@ impl Formatter for Spaced {
     }
 }
 
-/// The most spaces to indent by; more is no use but to write a lot.
+/// The largest indentation, in spaces. It limits how much a template can write.
 const MOST_INDENT: usize = 16;
 
 /// The filter `tojson`, with `indent` as its only option.

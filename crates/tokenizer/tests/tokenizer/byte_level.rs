@@ -1,4 +1,4 @@
-//! Byte-level BPE by a `tokenizer.json`.
+//! Byte-level BPE, read from a `tokenizer.json`.
 
 use bitkv_tokenizer::{Error, Options, Tokenizer};
 use proptest::prelude::*;

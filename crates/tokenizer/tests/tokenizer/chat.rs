@@ -97,7 +97,7 @@ fn a_template_that_fails_is_named_with_its_line() {
         unfinished.starts_with("folder/chat_template.jinja, line 3: the chat template fails:"),
         "{unfinished}"
     );
-    // What the engine does with this is its own fault, but no panic gets out.
+    // The engine may crash on this template, but no panic gets out.
     let backwards =
         Chat::new("{{ ''[::-1] }}{{ messages[::-1] | length }}", "x", &[]).unwrap().render(&talk(), false);
     assert!(backwards.is_ok_and(|text| text == "4") || failing("{{ ''[::-1] }}").contains("gives up"));
@@ -122,7 +122,7 @@ fn templates_that_never_end_are_stopped() {
     assert!(rendered("{{ 'ab' * 1000000 }}").unwrap_err().to_string().contains("it writes too much"));
     let nested = format!("{{{{ {}1", "(".repeat(5000));
     assert!(Chat::new(&nested, "x", &[]).is_err());
-    // A long conversation is no hostile template.
+    // A long conversation does not count as a hostile template.
     let many: Vec<Message> = (0..5000).map(|i| Message::new("user", format!("{i}").repeat(50))).collect();
     assert!(Chat::bitnet_2b_4t().render(&many, true).unwrap().len() > 900_000);
 }

@@ -1,4 +1,4 @@
-//! Small tokenizers of both families, trained here, and texts to try them on.
+//! Trains small tokenizers of both families, and generates texts to test them with.
 
 use bitkv_tokenizer::{Options, SpecialIds, TokenType, Tokenizer, Vocabulary};
 use proptest::prelude::*;
@@ -73,8 +73,8 @@ fn train(
     tokenizer.train(&mut trainer, TEXT.lines().map(String::from)).unwrap();
 }
 
-/// The pieces of a SentencePiece model: unknown, first, last, all bytes, merged pieces from the best down, and
-/// then characters.
+/// Returns the pieces of a SentencePiece model: the unknown, first and last tokens, all bytes, merged pieces
+/// from the best score down, and then characters.
 pub(crate) fn pieces() -> Vec<(String, f32, TokenType)> {
     let mut tokenizer = tokenizers::Tokenizer::new(BPE::default());
     let spaces = json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"});
@@ -103,7 +103,7 @@ pub(crate) fn pieces() -> Vec<(String, f32, TokenType)> {
     own.into_iter().chain(bytes).chain(rest).collect()
 }
 
-/// The vocabulary of a GGUF file of such pieces.
+/// Returns the vocabulary of a GGUF file with these pieces.
 pub(crate) fn vocabulary(pieces: &[(String, f32, TokenType)]) -> Vocabulary {
     Vocabulary {
         model: "llama".into(),
@@ -118,7 +118,7 @@ pub(crate) fn vocabulary(pieces: &[(String, f32, TokenType)]) -> Vocabulary {
     }
 }
 
-/// What HF's converter makes of such pieces.
+/// Returns the `tokenizer.json` that Hugging Face's converter makes from these pieces.
 pub(crate) fn sentencepiece_json(pieces: &[(String, f32, TokenType)]) -> Value {
     let vocab: serde_json::Map<String, Value> =
         pieces.iter().enumerate().map(|(id, (piece, ..))| (piece.clone(), id.into())).collect();
@@ -151,13 +151,13 @@ pub(crate) fn from_json(json: &Value) -> Tokenizer {
     Tokenizer::from_json_bytes(json.to_string().as_bytes(), "tokenizer.json", &ROOM).unwrap()
 }
 
-/// The same by the crate `tokenizers` alone.
+/// Returns the tokenizer that the crate `tokenizers` reads from the same JSON, for comparison.
 pub(crate) fn oracle(json: &Value) -> tokenizers::Tokenizer {
     tokenizers::Tokenizer::from_bytes(json.to_string().as_bytes()).unwrap()
 }
 
-/// Texts of what tokenizers stumble over: words of the corpus, white space, digits, punctuation, special tokens
-/// and whatever characters.
+/// Returns texts that are hard for tokenizers: words of the corpus, white space, digits, punctuation, special
+/// tokens and arbitrary characters.
 pub(crate) fn texts() -> impl Strategy<Value = String> {
     let words: Vec<&str> = TEXT.split_inclusive(' ').collect();
     let part = prop_oneof![

@@ -1,4 +1,4 @@
-//! Through the vocabulary of a GGUF file and back.
+//! Tests that tokenizers can be exported as the vocabulary of a GGUF file and read back.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -74,7 +74,8 @@ fn sentencepiece_vocabularies_give_the_same_ids() {
     assert_eq!(back.encode(text, false).unwrap(), of_vocabulary.encode(text, false).unwrap());
 }
 
-/// Llama 2 has pieces of spaces with one score for all; HF's converter mixes the merges of such.
+/// In Llama 2, several pieces that consist of spaces have the same score. Hugging Face's converter mixes the
+/// merges of such pieces.
 #[test]
 fn pieces_of_one_score_have_one_score_again() {
     let mut tied = pieces();
@@ -145,7 +146,7 @@ fn the_models_of_the_suite_can_be_written() {
     assert!(written > 0);
 }
 
-/// The reason why a tokenizer cannot be written.
+/// Returns the reason why a tokenizer cannot be exported.
 fn refusal(json: &Value) -> String {
     from_json(json).vocabulary().unwrap_err().to_string()
 }

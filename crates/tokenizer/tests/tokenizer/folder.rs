@@ -1,4 +1,4 @@
-//! Tokenizers in a model's folder.
+//! Finding the tokenizer in a model's folder.
 
 use bitkv_tokenizer::Tokenizer;
 use serde_json::json;

@@ -1,10 +1,10 @@
-//! The metadata of a GGUF file, as far as vocabularies need them.
+//! Reads the metadata of a GGUF file, as far as vocabularies need it.
 
 use std::collections::BTreeMap;
 
 use bitkv_tokenizer::{SpecialIds, Vocabulary};
 
-/// A value; integers of all widths are one kind.
+/// A metadata value. Integers of all widths are one variant.
 #[derive(Debug)]
 enum Value {
     Integer(i64),
@@ -47,7 +47,7 @@ impl Reader<'_> {
     }
 }
 
-/// The vocabulary of a file.
+/// Returns the vocabulary of a file.
 pub(crate) fn vocabulary(bytes: &[u8]) -> Vocabulary {
     let mut reader = Reader(bytes);
     assert_eq!(&reader.take::<4>(), b"GGUF");

@@ -1,4 +1,4 @@
-//! Damaged and hostile files give one sentence each.
+//! Damaged and hostile files. Each gives a message of one sentence.
 
 use bitkv_tokenizer::{Options, SpecialIds, TokenType, Tokenizer, Vocabulary};
 use proptest::prelude::*;

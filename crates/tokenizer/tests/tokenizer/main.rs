@@ -1,4 +1,4 @@
-//! Tokenizers of both families, from every kind of file, against others that do the same.
+//! Tokenizers of both families, from every kind of file, compared with other implementations.
 
 mod byte_level;
 mod chat;

@@ -1,4 +1,4 @@
-//! Writing `tokenizer.model` files, and what is made of them.
+//! Writes `tokenizer.model` files for the tests.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use bitkv_tokenizer::{Options, TokenType, Tokenizer};
 
 use crate::reference;
 
-/// A field of a message in the wire format of Protocol Buffers.
+/// A field of a message in the wire format of Protocol Buffers: its number and its value.
 pub(crate) enum Field<'a> {
     Integer(u64, u64),
     Float(u64, f32),
@@ -22,6 +22,7 @@ fn varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
+/// Returns the bytes of a message.
 pub(crate) fn message(fields: &[Field<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
     for field in fields {
@@ -66,7 +67,7 @@ pub(crate) fn with(pieces: &[(String, f32, TokenType)], trainer: &[u8], normaliz
     message(&fields)
 }
 
-/// A tiktoken file: all bytes, in an order of their own, and words with all their beginnings.
+/// Returns a tiktoken file and its ranks: all bytes in an unusual order, then words with all their prefixes.
 pub(crate) fn tiktoken() -> (Vec<u8>, HashMap<Vec<u8>, u32>) {
     let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte.wrapping_mul(5)]).collect();
     for word in

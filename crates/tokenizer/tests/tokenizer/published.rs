@@ -1,7 +1,8 @@
-//! Published vocabularies against the ids that llama.cpp keeps for them.
+//! Tests published vocabularies against the ids in the test cases of llama.cpp.
 //!
-//! They are too large to keep here. The variable `BITKV_TOKENIZERS` names a folder with `llama2/tokenizer.model`,
-//! `llama3/tokenizer.model` and, from llama.cpp's `models`, `llama.cpp/ggml-vocab-*.gguf` with their cases.
+//! The vocabularies are too large for this repository. The variable `BITKV_TOKENIZERS` names a folder with
+//! `llama2/tokenizer.model`, `llama3/tokenizer.model` and, from llama.cpp's `models`,
+//! `llama.cpp/ggml-vocab-*.gguf` with their test cases.
 
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use bitkv_tokenizer::{Options, Tokenizer, Vocabulary};
 
 use crate::gguf;
 
-/// The folder, or a line that says why nothing is tested.
+/// Returns the folder of the vocabularies. If it is not set, prints a line that says why nothing is tested.
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("BITKV_TOKENIZERS");
     if folder.is_none() {
@@ -22,7 +23,7 @@ fn options(vocab_size: usize) -> Options {
     Options { bos: None, vocab_size }
 }
 
-/// Texts and their ids.
+/// Returns the test cases of a vocabulary: texts and their ids.
 fn cases(folder: &std::path::Path, name: &str) -> Vec<(String, Vec<u32>)> {
     let read = |kind: &str| {
         std::fs::read_to_string(folder.join(format!("llama.cpp/ggml-vocab-{name}.gguf.{kind}"))).unwrap()
@@ -31,7 +32,7 @@ fn cases(folder: &std::path::Path, name: &str) -> Vec<(String, Vec<u32>)> {
     let texts: Vec<&str> = texts.split("\n__ggml_vocab_test__\n").collect();
     let ids: Vec<Vec<u32>> =
         ids.lines().map(|line| line.split_whitespace().map(|id| id.parse().unwrap()).collect()).collect();
-    // The last text ends with a separator, after which there is nothing.
+    // The last text ends with a separator, so an empty text may follow it.
     assert!(texts.len() == ids.len() || (texts.len() == ids.len() + 1 && texts.last() == Some(&"")));
     texts.into_iter().map(String::from).zip(ids).collect()
 }
@@ -44,7 +45,7 @@ fn check(tokenizer: &Tokenizer, cases: &[(String, Vec<u32>)]) {
     }
 }
 
-/// The same ids after a way through a GGUF vocabulary and back.
+/// Checks that the ids are the same after exporting a GGUF vocabulary and reading it back.
 fn check_round_trip(tokenizer: &Tokenizer, cases: &[(String, Vec<u32>)]) -> Vocabulary {
     let vocabulary = tokenizer.vocabulary().unwrap();
     let back = Tokenizer::from_vocabulary(vocabulary.clone(), "x", &options(tokenizer.vocab_size())).unwrap();
@@ -102,13 +103,14 @@ fn llama_3() {
     let tokenizer = Tokenizer::from_file(folder.join("llama3/tokenizer.model"), &options(128_256)).unwrap();
     check(&tokenizer, &cases);
     let vocabulary = check_round_trip(&tokenizer, &cases);
-    // As many as HF's tokenizer.json lists, and so the GGUF file of BitNet b1.58 2B-4T.
+    // Hugging Face's tokenizer.json lists this number of merges, and so does the GGUF file of BitNet b1.58
+    // 2B-4T.
     assert_eq!(vocabulary.merges.len(), 280_147);
     let ids =
         ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"];
     assert_eq!(ids.map(|token| tokenizer.id(token).unwrap()), [128_000, 128_001, 128_006, 128_007, 128_009]);
     assert_eq!(tokenizer.id("<|reserved_special_token_250|>"), Some(128_255));
-    // From Meta's tests of its own tokenizer.
+    // These are from Meta's tests of its own tokenizer.
     let sentence = tokenizer.encode("This is a test sentence.<|end_of_text|>", true).unwrap();
     assert_eq!(sentence, [128_000, 2028, 374, 264, 1296, 11914, 13, 128_001]);
     let header =
@@ -120,7 +122,7 @@ fn llama_3() {
     );
 }
 
-/// What bitnet.cpp does with a file that does not say how it cuts texts, which is not what HF does.
+/// bitnet.cpp splits texts differently from Hugging Face if a file does not name its pre-tokenizer.
 #[test]
 fn llama_3_cut_as_bitnet_cpp_cuts() {
     let Some(folder) = folder() else { return };

@@ -1,11 +1,12 @@
-//! Merging as SentencePiece and tiktoken describe it, step by step.
+//! A step-by-step implementation of the merging that SentencePiece and tiktoken describe.
 
 use std::collections::HashMap;
 
 use bitkv_tokenizer::TokenType;
 
-/// The ids of a text by SentencePiece: of all neighbours that make a piece, join those that make the best one,
-/// the leftmost of several; bytes stand for characters that are no piece.
+/// Returns the ids of a text in SentencePiece. At each step, the two neighbours that make the piece with the
+/// best score are joined; if there are several such pairs, the leftmost one. A character without a piece is
+/// represented by its bytes.
 pub(crate) fn sentencepiece(pieces: &[(String, f32, TokenType)], text: &str) -> Vec<u32> {
     if text.is_empty() {
         return Vec::new();
@@ -36,8 +37,9 @@ pub(crate) fn sentencepiece(pieces: &[(String, f32, TokenType)], text: &str) -> 
     parts.iter().flat_map(ids).collect()
 }
 
-/// The ids of one cut of a text by tiktoken: a whole that is a token is one; otherwise of all neighbours that make
-/// a token, join those that make the one of the lowest rank, the leftmost of several.
+/// Returns the ids of a word in tiktoken. A word that is a token becomes that token. Otherwise, at each step,
+/// the two neighbours that make the token of the lowest rank are joined; if there are several such pairs, the
+/// leftmost one.
 pub(crate) fn tiktoken(ranks: &HashMap<Vec<u8>, u32>, word: &[u8]) -> Vec<u32> {
     if let Some(rank) = ranks.get(word) {
         return vec![*rank];

@@ -42,7 +42,7 @@ fn special_tokens_are_parsed_as_hf_does() {
         prop_assert_eq!(&ids, expected.get_ids());
         prop_assert_eq!(tokenizer.decode(&ids).unwrap(), oracle.decode(&ids, true).unwrap());
     });
-    // A space is put before every stretch of text, and the one at the very start is taken away again.
+    // Encoding puts a space before every stretch of text; decoding removes only the one at the start.
     let ids = tokenizer.encode("the</s>the", true).unwrap();
     let the = tokenizer.id("▁the").unwrap();
     assert_eq!(ids, [1, the, 2, the]);

@@ -1,4 +1,4 @@
-//! Text as it comes.
+//! Decoding token by token.
 
 use std::cell::Cell;
 
@@ -12,7 +12,7 @@ fn families() -> [Tokenizer; 2] {
     [from_json(&byte_level(&gpt_2_cut())), sentencepiece]
 }
 
-/// The pieces of a stream, the last one from its end.
+/// Returns the pieces of a stream, followed by the text that `finish` returns.
 fn pieces_of(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<String> {
     let mut stream = tokenizer.stream();
     let mut pieces: Vec<String> = ids.iter().map(|id| stream.push(*id).unwrap()).collect();
@@ -24,7 +24,8 @@ fn pieces_of(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<String> {
 fn pieces_of_any_ids_make_what_decoding_makes() {
     for tokenizer in families() {
         let largest = tokenizer.largest_id();
-        // Low ids are special tokens and bytes, which is where UTF-8 breaks; beyond the largest there is nothing.
+        // Low ids are special tokens and bytes, which can make invalid UTF-8. Ids above the largest one have
+        // no token.
         let ids = proptest::collection::vec(prop_oneof![0..259u32, 0..=largest + 2], 0..40);
         let broken = Cell::new(0);
         proptest!(|(ids in ids)| {
@@ -58,7 +59,7 @@ fn characters_come_whole_and_at_once() {
         let ids = tokenizer.encode(text, false).unwrap();
         let pieces = pieces_of(&tokenizer, &ids);
         assert_eq!(pieces.concat(), text);
-        // What the ids so far can say has been said.
+        // Every character is returned as soon as its ids are complete.
         for end in 0..ids.len() {
             let shown = pieces[..end].concat();
             assert_eq!(shown, tokenizer.decode(&ids[..end]).unwrap().trim_end_matches('\u{FFFD}'));
