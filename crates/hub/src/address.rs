@@ -1,4 +1,4 @@
-//! Addresses of the web: which server one leads to, and where a redirect leads.
+//! Parses web addresses, compares their servers and resolves redirects.
 
 use std::fmt;
 
@@ -6,12 +6,13 @@ use ureq::http::Uri;
 
 use crate::Error;
 
-/// An absolute http or https address.
+/// An absolute address with the scheme http or https.
 #[derive(Clone, Debug)]
 pub(crate) struct Address(Uri);
 
 impl Address {
-    /// Reads one, or says what is wrong with it.
+    /// Parses an address. The error is a clause that says what is wrong with it, such as "which names no
+    /// server".
     pub(crate) fn parse(text: &str) -> Result<Address, &'static str> {
         let uri: Uri = text.parse().map_err(|_| "which is not an address")?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
@@ -29,8 +30,8 @@ impl Address {
         Address::parse(&format!("{}/{path}", base.trim_end_matches('/')))
     }
 
-    /// Where a `Location` header of an answer from here leads (RFC 3986, section 5.2, without dot segments,
-    /// which servers resolve).
+    /// Resolves the `Location` header of an answer from this address (RFC 3986, section 5.2). Segments `.`
+    /// and `..` stay, because servers resolve them.
     pub(crate) fn join(&self, location: &str) -> Result<Address, &'static str> {
         let scheme = self.0.scheme_str().unwrap_or("https");
         let authority = self.0.authority().map_or("", |authority| authority.as_str());
@@ -45,25 +46,26 @@ impl Address {
         })
     }
 
-    /// Whether both lead to one server: same scheme, host and port.
+    /// Whether both addresses are on one server: the same scheme, host and port.
     pub(crate) fn same_server(&self, other: &Address) -> bool {
         self.server() == other.server()
     }
 
+    /// The scheme, the host in lower case, and the port.
     fn server(&self) -> (Option<&str>, String, u16) {
         let usual = if self.0.scheme_str() == Some("http") { 80 } else { 443 };
         let host = self.0.host().unwrap_or_default().to_ascii_lowercase();
         (self.0.scheme_str(), host, self.0.port_u16().unwrap_or(usual))
     }
 
-    /// Whether it leads to this machine, to which no proxy is needed.
+    /// Whether the address is on this machine, which is reached without a proxy.
     pub(crate) fn is_local(&self) -> bool {
         let host = self.0.host().unwrap_or_default().trim_matches(['[', ']']);
         host.eq_ignore_ascii_case("localhost")
             || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// Host and port, for messages.
+    /// The host, with the port if the address has one, for messages.
     pub(crate) fn host(&self) -> &str {
         self.0.authority().map_or("", |authority| authority.as_str())
     }
@@ -78,7 +80,7 @@ impl Address {
     }
 }
 
-/// Without the query, which may hold a signature.
+/// Writes the address without its query, which may contain a signature.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.0.scheme_str().unwrap_or_default(), self.host(), self.0.path())

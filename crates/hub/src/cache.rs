@@ -1,12 +1,13 @@
-//! The cache on disk, laid out as Python's `huggingface_hub` lays it out.
+//! The cache on disk. Its layout is that of Python's `huggingface_hub`, so both programs find each other's
+//! files.
 //!
 //! ```text
 //! CACHE/.locks/models--ORG--NAME/ETAG.lock
-//! CACHE/models--ORG--NAME/blobs/ETAG                  the content of files
-//! CACHE/models--ORG--NAME/blobs/ETAG.incomplete       while it is being downloaded
+//! CACHE/models--ORG--NAME/blobs/ETAG                  the content of a file
+//! CACHE/models--ORG--NAME/blobs/ETAG.incomplete       the part of a file that was downloaded so far
 //! CACHE/models--ORG--NAME/refs/REVISION               the commit of a branch or tag
-//! CACHE/models--ORG--NAME/snapshots/COMMIT/FILE       link to a blob
-//! CACHE/models--ORG--NAME/.no_exist/COMMIT/FILE       the commit is known to lack the file
+//! CACHE/models--ORG--NAME/snapshots/COMMIT/FILE       a link to a blob
+//! CACHE/models--ORG--NAME/.no_exist/COMMIT/FILE       a note: the commit does not have the file
 //! ```
 
 use std::{
@@ -23,7 +24,7 @@ use crate::{
     wanted::{self, Wanted},
 };
 
-/// Folders within a snapshot that are looked into, at most.
+/// The number of nested folders in which the files of a snapshot are listed.
 const DEPTH: usize = 4;
 
 /// The part of the cache that belongs to one repository.
@@ -34,13 +35,14 @@ pub(crate) struct Cache<'a> {
     locks: PathBuf,
 }
 
-/// A model that can be used without the network.
+/// A cached model that is complete enough to run without the network.
 pub(crate) struct Cached {
-    /// The snapshot, or the GGUF file in it.
+    /// The folder of the snapshot, or the GGUF file in it.
     pub(crate) path: PathBuf,
-    /// The GGUF file, if it is one.
+    /// The name of the GGUF file; `None` for a checkpoint in safetensors.
     pub(crate) gguf: Option<String>,
-    /// Whether asking the hub about the same commit could give no other answer.
+    /// Whether asking the hub about the same commit cannot change the result, because the cache has every
+    /// file of the commit that would be chosen.
     pub(crate) certain: bool,
 }
 
@@ -56,27 +58,32 @@ impl<'a> Cache<'a> {
         }
     }
 
+    /// Returns the folder of the snapshot at a commit.
     pub(crate) fn snapshot(&self, commit: &str) -> PathBuf {
         self.layout.pointer_path(commit)
     }
 
+    /// Returns the path of the file that holds the content with this etag.
     pub(crate) fn blob(&self, etag: &str) -> PathBuf {
         self.layout.blob_path(etag)
     }
 
+    /// Returns the path of the file that is locked while the content with this etag is downloaded.
     pub(crate) fn lock(&self, etag: &str) -> PathBuf {
         self.locks.join(format!("{etag}.lock"))
     }
 
+    /// Returns the path of the empty file by which the cache notes that a commit does not have `file`.
     fn marker(&self, commit: &str, file: &str) -> PathBuf {
         self.folder.join(".no_exist").join(commit).join(file)
     }
 
+    /// Returns the path of the file that holds the commit of the revision.
     fn reference(&self) -> PathBuf {
         self.folder.join("refs").join(self.id.revision())
     }
 
-    /// The commit that the revision was at when it was last fetched.
+    /// Returns the commit of the revision when it was last fetched; `None` if it was never fetched.
     fn commit(&self) -> Option<String> {
         if self.id.is_pinned() {
             return Some(self.id.revision().into());
@@ -101,7 +108,7 @@ impl<'a> Cache<'a> {
             Wanted::Gguf(file) => (snapshot.join(&file), Some(file)),
             Wanted::Checkpoint { needed, .. } => {
                 if needed.iter().any(|name| name == wanted::INDEX) {
-                    // An index that cannot be read is as good as none.
+                    // An index that cannot be read counts as missing.
                     let shards = wanted::shards(self.id, &snapshot.join(wanted::INDEX));
                     let shards = shards.map_err(|_| Lack::File(wanted::INDEX.into()))?;
                     let missing = shards.into_iter().find(|shard| !names.contains(shard));
@@ -113,9 +120,11 @@ impl<'a> Cache<'a> {
         Ok(Cached { path, gguf, certain })
     }
 
-    /// Notes for later calls, also those of Python, which commit the revision is at and what it lacks.
+    /// Records the commit of the revision and the files that the commit does not have, for later calls and
+    /// for Python.
     ///
-    /// Only spares requests, so failing is no error: a cache may be shared and read-only.
+    /// These notes only save requests later. A failure to write them is ignored, because a cache may be
+    /// shared and read-only.
     pub(crate) fn remember(&self, commit: &str, absent: impl Iterator<Item = &'static str>) {
         for name in absent {
             let marker = self.marker(commit, name);
@@ -141,7 +150,8 @@ impl<'a> Cache<'a> {
     }
 }
 
-/// The files of a snapshot with `/` between folders; links to blobs that are gone do not count.
+/// Adds the paths of the files in `folder` to `names`, with `/` between folders. A link whose blob does not
+/// exist is left out.
 fn list(folder: &Path, prefix: &str, depth: usize, names: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };

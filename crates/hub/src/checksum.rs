@@ -1,9 +1,9 @@
-//! The two checksums by which the hub names files.
+//! The two checksums that the hub announces for files: SHA-256, and the SHA-1 that git computes.
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256, digest::DynDigest};
 
-/// What a file's content must hash to, as its etag says.
+/// The checksum that a file's content must have, read from its etag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Checksum {
     kind: Kind,
@@ -15,12 +15,12 @@ pub(crate) struct Checksum {
 enum Kind {
     /// Files in large file storage: SHA-256 of the content.
     Sha256,
-    /// Files in git: SHA-1 of `blob`, the length and the content, as git hashes them.
+    /// SHA-1 of `blob`, the length and the content, as git computes it, for files in git.
     GitBlob,
 }
 
 impl Checksum {
-    /// Reads an `ETag` header, weak or strong; none when it is of neither kind.
+    /// Reads an `ETag` header, weak or strong. Returns `None` if it is not one of the two checksums.
     pub(crate) fn from_etag(etag: &str) -> Option<Checksum> {
         let etag = etag.trim();
         let hex = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"').to_ascii_lowercase();
@@ -32,12 +32,12 @@ impl Checksum {
         hex.bytes().all(|b| b.is_ascii_hexdigit()).then_some(Checksum { kind, hex })
     }
 
-    /// The digits; the name of the file's blob in the cache.
+    /// The hex digits, which are also the name of the file's blob in the cache.
     pub(crate) fn hex(&self) -> &str {
         &self.hex
     }
 
-    /// What messages call it.
+    /// The name of the checksum, for messages.
     pub(crate) fn name(&self) -> &'static str {
         match self.kind {
             Kind::Sha256 => "SHA-256",
@@ -45,7 +45,7 @@ impl Checksum {
         }
     }
 
-    /// Begins to hash a file of `size` bytes.
+    /// Returns a hasher for a file of `size` bytes.
     pub(crate) fn hasher(&self, size: u64) -> Hasher {
         match self.kind {
             Kind::Sha256 => Hasher(Box::new(Sha256::new())),
@@ -54,16 +54,16 @@ impl Checksum {
     }
 }
 
-/// A checksum in the making.
+/// Computes a checksum from the bytes of a file.
 pub(crate) struct Hasher(Box<dyn DynDigest + Send>);
 
 impl Hasher {
-    /// Takes the next bytes of the file.
+    /// Adds the next bytes of the file.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The checksum of what was taken, in lower-case digits.
+    /// The checksum of all bytes so far, in lower-case hex digits.
     pub(crate) fn hex(self) -> String {
         self.0.finalize().iter().map(|b| format!("{b:02x}")).collect()
     }
@@ -79,7 +79,7 @@ mod tests {
         hasher.hex()
     }
 
-    /// Values of `sha256sum` and `git hash-object`.
+    /// The expected values were computed by `sha256sum` and `git hash-object`.
     #[test]
     fn published_values_come_out() {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

@@ -17,37 +17,42 @@ use crate::{
 
 const USER_AGENT: &str = concat!("bitkv-hub/", env!("CARGO_PKG_VERSION"));
 pub(crate) const MAX_REDIRECTS: usize = 10;
-/// Far above the listing of any model repository, in bytes.
+/// The size in bytes of the largest listing of files that is read. No model repository has such a long
+/// listing.
 const MAX_LISTING: u64 = 32 << 20;
 
+/// The time that resolving a host name may take, and the time that connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// The time within which the head of an answer must arrive.
 const ANSWER: Duration = Duration::from_secs(30);
-/// A connection that is silent for so long is taken for broken.
+/// The time after which a connection without new bytes counts as broken.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// The HTTP method of a request.
 #[derive(Clone, Copy)]
 pub(crate) enum Method {
     Head,
     Get,
 }
 
-/// An answer, and the address that gave it.
+/// An answer, and the address that it came from.
 pub(crate) struct Answer {
     pub(crate) address: Address,
     pub(crate) response: Response<Body>,
 }
 
 impl Answer {
-    /// A header's text, if it is there.
+    /// The text of a header; `None` if the answer does not have it.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// The HTTP status.
     pub(crate) fn status(&self) -> u16 {
         self.response.status().as_u16()
     }
 
-    /// Where it redirects to, if it does.
+    /// Returns the address to which the answer redirects; `None` if it is not a redirect.
     pub(crate) fn redirect(&self) -> Result<Option<Address>> {
         if !matches!(self.status(), 301 | 302 | 303 | 307 | 308) {
             return Ok(None);
@@ -58,7 +63,7 @@ impl Answer {
     }
 }
 
-/// Asks for one model.
+/// Sends requests about one model.
 pub(crate) struct Client<'a> {
     agent: Agent,
     pub(crate) settings: &'a Settings,
@@ -74,7 +79,7 @@ impl<'a> Client<'a> {
         let agent = Agent::config_builder()
             .user_agent(USER_AGENT)
             .http_status_as_error(false)
-            // Redirects are followed here, where it is decided who gets the token.
+            // This client follows redirects, because it decides which server gets the token.
             .max_redirects(0)
             .timeout_resolve(Some(CONNECT))
             .timeout_connect(Some(CONNECT))
@@ -86,9 +91,9 @@ impl<'a> Client<'a> {
         Ok(Client { agent, settings, endpoint, repo, model: id.to_string() })
     }
 
-    /// The commit that the revision is at now, and the names of its files. With `once` there is one try:
-    /// whoever has a cached copy should not have to wait for a hub that is down. Nor should anyone wait who
-    /// is not connected at all.
+    /// Asks the hub for the commit of the revision and for the names of its files. If `once` is true, a
+    /// failed request is not repeated: a caller that has a cached copy should not wait for a hub that is
+    /// down. A request to an unreachable hub is never repeated, because the machine is probably offline.
     pub(crate) fn info(&self, once: bool) -> Result<RepoInfo> {
         let address = self.at(&format!("api/{}", self.repo.api_url()))?;
         let mut patience = Patience::new(self.settings);
@@ -114,7 +119,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// The address of a file of the model at a commit.
+    /// Returns the address of a file of the model at a commit.
     pub(crate) fn file(&self, commit: &str, file: &str) -> Result<Address> {
         self.at(&format!("{}/resolve/{commit}/{file}", self.repo.url()))
     }
@@ -124,12 +129,13 @@ impl<'a> Client<'a> {
             .map_err(|reason| Error::Endpoint { value: self.settings.endpoint.clone(), reason })
     }
 
-    /// Whether an address leads to the hub itself rather than to a server that it redirects to.
+    /// Whether an address is on the hub itself, not on a server to which the hub redirects.
     pub(crate) fn is_hub(&self, address: &Address) -> bool {
         address.same_server(&self.endpoint)
     }
 
-    /// Sends until there is an answer or no patience left.
+    /// Sends a request, again after a transient failure, as often as the settings allow. Returns the answer,
+    /// which may be a redirect.
     pub(crate) fn ask(&self, method: Method, address: &Address) -> Result<Answer> {
         let mut patience = Patience::new(self.settings);
         loop {
@@ -141,7 +147,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// The answer to a request for content from byte `from` on, redirects followed.
+    /// Requests content from byte `from` on. Follows redirects.
     pub(crate) fn content(&self, address: &Address, from: u64) -> Result<Answer, Failure> {
         let mut address = address.clone();
         for _ in 0..=MAX_REDIRECTS {
@@ -154,7 +160,7 @@ impl<'a> Client<'a> {
         Err(Failure::Final(address.odd("redirects without end")))
     }
 
-    /// One request; no redirect is followed. Only the hub itself gets the token.
+    /// Sends one request without following redirects. Only the hub gets the token.
     fn send(&self, method: Method, address: &Address, from: u64) -> Result<Answer> {
         let mut request = match method {
             Method::Head => self.agent.head(address.uri()),
@@ -163,7 +169,7 @@ impl<'a> Client<'a> {
         if address.is_local() {
             request = request.config().proxy(None).build();
         }
-        // Compressed content would have another length than was announced.
+        // Compressed content would not have the announced length.
         request = request.header(header::ACCEPT_ENCODING, "identity");
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
@@ -191,7 +197,7 @@ impl<'a> Client<'a> {
         if answer.response.status().is_success() { Ok(answer) } else { Err(self.refusal(&answer)) }
     }
 
-    /// What a status means that is no success.
+    /// Returns the error for an answer whose status is not a success.
     pub(crate) fn refusal(&self, answer: &Answer) -> Error {
         let (model, status) = (self.model.clone(), answer.status());
         match status {

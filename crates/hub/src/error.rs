@@ -1,11 +1,11 @@
-//! What can go wrong, one sentence each.
+//! The errors of this crate. Each is one sentence that says what to do.
 
 use std::{io, path::PathBuf};
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Errors of this crate. `model` is written as [`crate::ModelId`] reads it; sizes are in bytes.
+/// The errors of this crate. `model` is in the form that [`crate::ModelId`] parses; sizes are in bytes.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the fields are")]
@@ -70,7 +70,8 @@ pub enum Error {
     Checksum { model: String, file: String, kind: &'static str, expected: String, found: String },
 }
 
-/// What a repository, or the cached copy of it, has not.
+/// Why a repository, or its cached copy, cannot be used as a BitNet model. The message is a clause that
+/// follows the name of the model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the fields are")]

@@ -1,4 +1,4 @@
-//! A model from the cache, or from the hub into the cache.
+//! Finds a model in the cache, or downloads it from the hub into the cache.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -15,18 +15,18 @@ use crate::{
     wanted::{self, Wanted},
 };
 
-/// Makes a model available on disk and returns where it is: the folder of the snapshot for a checkpoint in
-/// safetensors, the file itself for GGUF.
+/// Makes a model available on disk and returns its path: the folder of the snapshot for a checkpoint in
+/// safetensors, or the GGUF file.
 ///
-/// A pinned commit whose files are all cached needs no network. For a branch the hub is asked for the
-/// current commit; when it cannot be reached or does not answer as it should, the cached copy is used, and
-/// `progress` is told. With [`Settings::offline`] no request is made. Every file is checked against the
-/// checksum that the hub announces before it becomes visible in the cache.
+/// If `id` names a commit and all its files are cached, no request is sent. For a branch or a tag, the hub is
+/// asked for the current commit. If the hub cannot be reached or does not answer as it should, the cached
+/// copy is used and `progress` receives a note. With [`Settings::offline`], no request is sent. Every file is
+/// verified against the checksum that the hub announces before it becomes visible in the cache.
 ///
 /// # Errors
-/// When the model is not cached and the hub cannot be reached, denies it or does not have it; when the
-/// repository lacks what a BitNet checkpoint needs; when a transfer breaks off again and again, or brings
-/// other bytes than announced; when the cache cannot be written.
+/// Returns an error if the model is not cached and the hub cannot be reached, denies access or does not have
+/// the model. Also returns an error if the repository does not have the files of a BitNet checkpoint, if a
+/// transfer keeps breaking off or delivers other bytes than announced, or if the cache cannot be written.
 pub fn fetch(id: &ModelId, settings: &Settings, progress: &dyn Progress) -> Result<PathBuf> {
     let cache = Cache::new(settings, id);
     let cached = cache.cached();
@@ -62,6 +62,8 @@ fn is_passing(error: &Error) -> bool {
     matches!(error, Unreachable { .. } | Status { .. } | Answer { .. } | Denied { .. })
 }
 
+/// Returns the path of a cached model. Adds a note to `progress` if the repository may have other weights
+/// that would be preferred.
 fn use_cached(id: &ModelId, cached: Cached, why: &str, progress: &dyn Progress) -> PathBuf {
     if let Some(file) = cached.gguf.filter(|_| id.file().is_none()) {
         // The repository may have other weights as well, which the hub would have told.
@@ -70,7 +72,7 @@ fn use_cached(id: &ModelId, cached: Cached, why: &str, progress: &dyn Progress) 
     cached.path
 }
 
-/// The files of one commit on their way into the cache.
+/// Downloads the files of one commit into the cache.
 struct Download<'a> {
     id: &'a ModelId,
     client: &'a Client<'a>,
@@ -79,7 +81,8 @@ struct Download<'a> {
 }
 
 impl Download<'_> {
-    /// Small files come first, so that a refusal does not come after gigabytes.
+    /// Downloads every file that the model needs and returns the model's path. Small files come first, so
+    /// that most errors appear before gigabytes of weights are downloaded.
     fn all(&self, names: &BTreeSet<String>, progress: &dyn Progress) -> Result<PathBuf> {
         match Wanted::new(self.id, names).map_err(|lack| self.lacks(lack))? {
             Wanted::Gguf(file) => self.needed(&file, progress),
@@ -99,6 +102,8 @@ impl Download<'_> {
         }
     }
 
+    /// Returns the path of a file in the cache, after downloading it if necessary. Returns an error if the
+    /// hub does not have the file.
     fn needed(&self, file: &str, progress: &dyn Progress) -> Result<PathBuf> {
         self.file(file, progress)?.ok_or_else(|| self.lacks(Lack::File(file.into())))
     }
@@ -107,7 +112,8 @@ impl Download<'_> {
         Error::Repository { model: self.id.to_string(), lack }
     }
 
-    /// Where a file is once it is in the cache; none when the hub does not have it.
+    /// Returns the path of a file in the cache, after downloading it if necessary; `None` if the hub does not
+    /// have the file.
     fn file(&self, file: &str, progress: &dyn Progress) -> Result<Option<PathBuf>> {
         let pointer = self.cache.snapshot(self.commit).join(file);
         if pointer.exists() {
@@ -120,7 +126,7 @@ impl Download<'_> {
         Ok(Some(pointer))
     }
 
-    /// The content of a file, downloaded unless it is there.
+    /// Returns the path of the blob that holds the content of a file, after downloading it if necessary.
     fn blob(&self, file: &str, metadata: Metadata, progress: &dyn Progress) -> Result<PathBuf> {
         let etag = metadata.checksum.hex();
         let blob = self.cache.blob(etag);
@@ -139,7 +145,7 @@ impl Download<'_> {
         let model = self.id.to_string();
         let source = Source { client: self.client, model: &model, file, address, metadata };
         let work = source.transfer(&part, progress).inspect_err(|_| {
-            // Under a name of its own, no later call could go on with it.
+            // The name of this partial file is unique, so no later call could resume from it.
             if !lock.is_held() {
                 let _ = fs::remove_file(&part);
             }

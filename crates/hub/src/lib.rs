@@ -1,6 +1,9 @@
-//! Models from the Hugging Face hub: the cache first, then the network.
+//! Gets models from the Hugging Face hub: from the cache if they are there, otherwise over the network.
 //!
-//! The cache is the one that Python's `huggingface_hub` keeps, so either finds what the other has fetched.
+//! A [`ModelId`] names a repository, a revision and possibly a GGUF file. [`Settings`] contain the folder of
+//! the cache, the address of the server and the token to send. [`fetch()`] returns the path of the model. The
+//! cache has the layout of Python's `huggingface_hub`, so each program finds the models that the other one
+//! downloaded.
 //!
 //! ```no_run
 //! use bitkv_hub::{ModelId, Settings, fetch};

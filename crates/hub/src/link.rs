@@ -1,10 +1,10 @@
-//! Files put into place so that no reader ever sees half of one.
+//! Puts files into the cache in one step, so that no reader sees an incomplete file.
 
 use std::{fs, io, path::Path};
 
 use bitkv_bytes::unused_name;
 
-/// Makes the folder that a file is to be in.
+/// Creates the folder of a file.
 pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)
 }

@@ -1,4 +1,4 @@
-//! One download of a file at a time, also among processes and with Python's `huggingface_hub`.
+//! Locks that let only one process download a file at a time. Python's `huggingface_hub` uses the same locks.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -7,14 +7,15 @@ use std::{
 
 use crate::{Error, Result, link};
 
-/// Held until it is dropped, or until the process ends in any way.
+/// A lock on one file of the cache. It is held until it is dropped or the process ends.
 pub(crate) struct Lock {
-    /// The open file is what holds it; none where the file system has no locks.
+    /// The open file holds the lock; `None` if the file system has no locks.
     held: Option<File>,
 }
 
 impl Lock {
-    /// Waits for the lock on the file at `path`; calls `waiting` first if another holds it.
+    /// Locks the file at `path`. If another process holds the lock, calls `waiting` and then waits for the
+    /// lock.
     pub(crate) fn take(path: &Path, waiting: impl FnOnce()) -> Result<Lock> {
         let failed = |source| Error::Write { path: path.into(), source };
         link::make_parent(path).map_err(failed)?;
@@ -27,11 +28,11 @@ impl Lock {
             }
             Err(TryLockError::Error(source)) => Err(source),
         };
-        // Some network file systems have no locks; the name of the partial file must then be unique.
+        // Some network file systems have no locks. The partial file must then have a unique name.
         Ok(Lock { held: taken.is_ok().then_some(file) })
     }
 
-    /// Whether no other process can be downloading the same file.
+    /// Whether the lock is held, so that no other process can be downloading the same file.
     pub(crate) fn is_held(&self) -> bool {
         self.held.is_some()
     }

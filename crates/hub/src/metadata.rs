@@ -1,4 +1,4 @@
-//! What the hub says of a file before it is downloaded.
+//! The length and checksum that the hub announces for a file.
 
 use crate::{
     Result,
@@ -7,18 +7,18 @@ use crate::{
     client::{Answer, Client, MAX_REDIRECTS, Method},
 };
 
-/// Length and checksum of a file at a commit.
+/// The length and checksum of a file at a commit.
 #[derive(Clone, Debug)]
 pub(crate) struct Metadata {
-    /// In bytes.
+    /// The length in bytes.
     pub(crate) size: u64,
     pub(crate) checksum: Checksum,
 }
 
-/// Asks for a file's metadata; none when the repository has no such file.
+/// Asks the hub for a file's metadata. Returns `None` if the repository does not have the file.
 ///
-/// Files in large file storage redirect to a server whose own `ETag` means nothing to us; the hub's answer
-/// before that names the file's checksum and length as `X-Linked-Etag` and `X-Linked-Size`.
+/// The hub redirects a file in large file storage to another server, whose `ETag` is not the file's checksum.
+/// The hub's own answer has the checksum and the length, as `X-Linked-Etag` and `X-Linked-Size`.
 pub(crate) fn metadata(client: &Client<'_>, commit: &str, file: &str) -> Result<Option<Metadata>> {
     let mut address = client.file(commit, file)?;
     let (mut etag, mut size) = (None, None);
@@ -35,7 +35,7 @@ pub(crate) fn metadata(client: &Client<'_>, commit: &str, file: &str) -> Result<
             let etag = etag.as_deref().or(answer.header("etag"));
             return read(&address, etag, size.as_deref().or(answer.header("content-length"))).map(Some);
         };
-        // What another server says of the file is no announcement of the hub.
+        // Only headers of the hub are used, not those of another server.
         if (etag.is_some() && size.is_some()) || !client.is_hub(&target) {
             return read(&address, etag.as_deref(), size.as_deref()).map(Some);
         }
@@ -44,6 +44,7 @@ pub(crate) fn metadata(client: &Client<'_>, commit: &str, file: &str) -> Result<
     Err(address.odd("redirects without end"))
 }
 
+/// Checks that an answer is about the commit that was requested.
 fn check_commit(answer: &Answer, commit: &str) -> Result<()> {
     match answer.header("x-repo-commit") {
         Some(found) if found != commit => {
@@ -53,6 +54,7 @@ fn check_commit(answer: &Answer, commit: &str) -> Result<()> {
     }
 }
 
+/// Parses the headers of an answer from `address`.
 fn read(address: &Address, etag: Option<&str>, size: Option<&str>) -> Result<Metadata> {
     let etag = etag.ok_or_else(|| address.odd("names no ETag"))?;
     let checksum = Checksum::from_etag(etag)

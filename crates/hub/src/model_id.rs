@@ -1,14 +1,14 @@
-//! How a model on the hub is named.
+//! The names of models on the hub.
 
 use std::{fmt, str::FromStr};
 
 use crate::{Error, Result, name};
 
-/// Longest name of a repository on the hub, in bytes.
+/// The longest name of a repository on the hub, in bytes.
 const LONGEST_REPOSITORY: usize = 96;
 const DEFAULT_REVISION: &str = "main";
 
-/// A repository on the hub at a revision, and a GGUF file in it if one was named.
+/// A repository on the hub, a revision, and optionally a GGUF file in the repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelId {
     repository: String,
@@ -17,11 +17,12 @@ pub struct ModelId {
 }
 
 impl ModelId {
-    /// Reads `org/name`, `org/name@revision` or `org/name/file.gguf@revision`; the revision is a branch, a
-    /// tag or a commit, `main` if there is none.
+    /// Parses `org/name`, `org/name@revision` or `org/name/file.gguf@revision`. The revision is a branch, a
+    /// tag or a commit; the default is `main`.
     ///
     /// # Errors
-    /// When a part is missing or has characters that names on the hub have not, such as `..` or `\`.
+    /// Returns an error if a part is missing, or if a part contains something that is not allowed in names on
+    /// the hub, such as `..` or `\`.
     pub fn parse(text: &str) -> Result<ModelId> {
         let refuse = |reason: String| Error::ModelId { text: text.into(), reason };
         let (path, revision) = text.split_once('@').unwrap_or((text, DEFAULT_REVISION));
@@ -47,12 +48,12 @@ impl ModelId {
         Ok(ModelId { repository, file: file.map(str::to_string), revision: revision.into() })
     }
 
-    /// `org/name`.
+    /// The repository, as `org/name`.
     pub fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// The GGUF file within the repository, if one was named.
+    /// The path of the GGUF file in the repository, if one was named.
     pub fn file(&self) -> Option<&str> {
         self.file.as_deref()
     }
@@ -62,23 +63,25 @@ impl ModelId {
         &self.revision
     }
 
-    /// Whether the revision is a whole commit hash, so that its content can never change.
+    /// Whether the revision is a full commit hash, so that its content can never change.
     pub fn is_pinned(&self) -> bool {
         is_commit(&self.revision)
     }
 }
 
-/// A SHA-1 in lower case, as git writes commits.
+/// Whether `text` is a SHA-1 in lower-case hex digits, as git writes commits.
 pub(crate) fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether a name ends as GGUF files do.
+/// Whether a file name ends in `.gguf`, in upper or lower case.
 pub(crate) fn is_gguf(name: &str) -> bool {
     name.len() > 5 && name.as_bytes()[name.len() - 5..].eq_ignore_ascii_case(b".gguf")
 }
 
-/// The hub's own rules. Two hyphens separate organisation and name in the cache's folder names.
+/// Returns what is wrong with the name of a repository under the hub's rules; `None` if it is valid. A
+/// repository cannot contain two hyphens in a row, because they separate organisation and name in the folders
+/// of the cache.
 fn repository_fault(repository: &str) -> Option<&'static str> {
     let edge = |c: char| c == '-' || c == '.';
     if repository.len() > LONGEST_REPOSITORY {

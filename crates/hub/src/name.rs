@@ -1,12 +1,12 @@
-//! Names that are safe as paths of the cache and in addresses.
+//! Checks that names from the hub are safe as paths in the cache and in addresses.
 
-/// Longest part of a path, in bytes; what common file systems take.
+/// The longest part of a path, in bytes, on common file systems.
 const LONGEST: usize = 255;
 
-/// Why a relative path with `/` between its parts must not be used, if so.
+/// Returns what is wrong with a relative path whose parts are separated by `/`; `None` if it is safe.
 ///
-/// Names come from servers and become paths, so what is not known to be harmless is refused: only letters,
-/// digits and `-_.+` pass, which no file system and no address reads in another way.
+/// Names come from servers and become paths. Only letters, digits and `-_.+` are allowed, because these
+/// characters have no special meaning in any file system or address.
 pub(crate) fn fault(path: &str) -> Option<&'static str> {
     path.split('/').find_map(fault_of_part)
 }

@@ -1,4 +1,4 @@
-//! Where the cache is, which server is asked, and with which token.
+//! The settings of a download: where the cache is, which server is asked, and with which token.
 
 use std::{
     ffi::OsString,
@@ -11,26 +11,26 @@ use crate::{Error, Result};
 
 const HUB: &str = "https://huggingface.co";
 
-/// What [`crate::fetch()`] goes by.
+/// The settings of [`crate::fetch()`].
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The folder that holds `models--ORG--NAME` folders.
+    /// The folder of the cache. It contains folders named `models--ORG--NAME`.
     pub cache: PathBuf,
-    /// Base address of the hub, such as `https://huggingface.co`.
+    /// The base address of the hub, such as `https://huggingface.co`.
     pub endpoint: String,
-    /// Sent to the endpoint, and to no other server.
+    /// The token. It is sent to the endpoint and to no other server.
     pub token: Option<Token>,
-    /// Whether the network must not be used.
+    /// Whether only the cache is used and no request is made.
     pub offline: bool,
-    /// How many times in a row a request may fail for passing reasons before it is given up; a download that
-    /// got further starts counting anew.
+    /// The number of consecutive transient failures after which a request fails. The count starts again
+    /// whenever a download makes progress.
     pub attempts: u32,
-    /// The wait after the first failure; each further wait doubles it, up to ten seconds.
+    /// The wait after the first failure. Each further wait is twice as long, up to ten seconds.
     pub backoff: Duration,
 }
 
 impl Settings {
-    /// The public hub, anonymously, with a cache folder.
+    /// Settings for anonymous access to the public hub with the cache in `cache`.
     pub fn new(cache: impl Into<PathBuf>) -> Settings {
         Settings {
             cache: cache.into(),
@@ -42,22 +42,25 @@ impl Settings {
         }
     }
 
-    /// The settings of this process: [`Settings::from_variables`] of its environment.
+    /// Reads the settings from the environment of this process.
     ///
     /// # Errors
-    /// As [`Settings::from_variables`].
+    /// Fails as [`Settings::from_variables`] does.
     pub fn from_env() -> Result<Settings> {
         Settings::from_variables(|key| std::env::var_os(key))
     }
 
-    /// Reads the variables that Python's `huggingface_hub` reads, by `variable`; empty ones count as unset.
+    /// Reads the variables that Python's `huggingface_hub` reads. `variable` returns the value of a variable;
+    /// an empty value counts as unset.
     ///
-    /// `HF_HUB_CACHE`, else `HF_HOME/hub`, else `XDG_CACHE_HOME/huggingface/hub`, else
-    /// `~/.cache/huggingface/hub`; `HF_ENDPOINT`; `HF_HUB_OFFLINE`; `HF_TOKEN`, else the file
-    /// `HF_TOKEN_PATH`, else `HF_HOME/token`, and none of these with `HF_HUB_DISABLE_IMPLICIT_TOKEN`.
+    /// - The cache is `HF_HUB_CACHE`, else `HF_HOME/hub`, else `XDG_CACHE_HOME/huggingface/hub`, else
+    ///   `~/.cache/huggingface/hub`.
+    /// - The endpoint is `HF_ENDPOINT`; `HF_HUB_OFFLINE` forbids requests.
+    /// - The token is `HF_TOKEN`, else the content of the file `HF_TOKEN_PATH`, else the content of the file
+    ///   `HF_HOME/token`. With `HF_HUB_DISABLE_IMPLICIT_TOKEN` no token is used.
     ///
     /// # Errors
-    /// When no folder for the cache can be told, or a token is there but unreadable or malformed.
+    /// Returns an error if no variable says where the cache is, or a token cannot be read or is malformed.
     pub fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Settings> {
         let variable = |key: &str| variable(key).filter(|value| !value.is_empty());
         let text = |key: &str| variable(key).map(|value| value.to_string_lossy().into_owned());
@@ -93,7 +96,8 @@ fn is_yes(value: &str) -> bool {
     ["1", "true", "on", "yes"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes))
 }
 
-/// A leading `~/` is the home folder, also where no shell has replaced it.
+/// Replaces a leading `~/` by the home folder, because a variable that no shell expanded may still contain
+/// it.
 fn in_home(value: OsString, home: Option<&Path>) -> PathBuf {
     let path = PathBuf::from(value);
     match (path.strip_prefix("~"), home) {
@@ -102,16 +106,17 @@ fn in_home(value: OsString, home: Option<&Path>) -> PathBuf {
     }
 }
 
-/// A secret of the user; printing it for debugging does not show it.
+/// An access token of the hub. Its `Debug` output does not show the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
 impl Token {
-    /// Takes a token; space around it does not count, and nothing but space is no token. `place` is what
-    /// an error calls its origin.
+    /// Reads a token from a text and ignores white space around it. Returns `None` if the text has nothing
+    /// else. `place` names the origin of the text in errors.
     ///
     /// # Errors
-    /// When it is not one line of visible ASCII characters, which is all that a request can carry.
+    /// Returns an error if the text is not one line of visible ASCII characters: a request cannot contain
+    /// other characters.
     pub fn read(text: &str, place: &str) -> Result<Option<Token>> {
         match text.trim() {
             "" => Ok(None),
@@ -120,6 +125,7 @@ impl Token {
         }
     }
 
+    /// Reads a token from a file. Returns `None` if the file is missing or empty.
     fn from_file(path: &Path) -> Result<Option<Token>> {
         match fs::read_to_string(path) {
             Ok(text) => Token::read(&text, &path.display().to_string()),

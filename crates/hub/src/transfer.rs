@@ -1,4 +1,4 @@
-//! One file from the hub to disk: resumed where it broke off, and checked.
+//! Transfers one file from the hub to disk, resumes it after a break, and verifies it.
 
 use std::{io::Read, path::Path};
 
@@ -13,7 +13,7 @@ use crate::{
     patience::{Failure, Patience},
 };
 
-/// Read from the network at once, in bytes.
+/// The number of bytes that are read from the network at once.
 const BLOCK: usize = 1 << 18;
 
 /// A file at a commit, as the hub announces it.
@@ -35,7 +35,8 @@ impl Source<'_> {
         let mut furthest = part.len();
         while part.missing() > 0 {
             let received = self.receive(&mut part, &work);
-            // A server that always starts over gets no further, however much it sends.
+            // Only bytes beyond the furthest ones count as progress: a server that always starts over makes
+            // none, no matter how much it sends.
             if part.len() > furthest {
                 furthest = part.len();
                 patience.renew();
@@ -72,7 +73,7 @@ impl Source<'_> {
             200 if part.len() > 0 => part.restart().map_err(Failure::Final)?,
             200 => {}
             206 if starts_at(&answer, part.len()) => {}
-            // It has another idea of what is there; ask for the whole.
+            // The server did not send the requested range, so the whole file is requested next.
             206 | 416 if part.len() > 0 => {
                 part.restart().map_err(Failure::Final)?;
                 return Err(self.broken(part, "the server did not go on from there"));
@@ -119,6 +120,8 @@ impl Source<'_> {
         Failure::Passing(Error::Broken { model, file, received, size, reason })
     }
 
+    /// Returns the failure of a transfer whose length is not the announced one. `sent` says how many bytes
+    /// the server sends.
     fn wrong_length(&self, address: &Address, sent: String) -> Failure {
         let (model, file) = (self.model.into(), self.file.into());
         let (address, announced) = (address.to_string(), self.metadata.size);
@@ -126,7 +129,7 @@ impl Source<'_> {
     }
 }
 
-/// Whether a partial answer begins at a byte: `Content-Range: bytes 5-9/10`.
+/// Whether a partial answer begins at `byte`, according to a header such as `Content-Range: bytes 5-9/10`.
 fn starts_at(answer: &Answer, byte: u64) -> bool {
     let range = answer.header("content-range").and_then(|range| range.trim().strip_prefix("bytes "));
     range.and_then(|range| range.split('-').next()).and_then(|first| first.parse().ok()) == Some(byte)

@@ -1,4 +1,4 @@
-//! Which files of a repository a BitNet checkpoint needs.
+//! Chooses the files of a repository that a BitNet checkpoint needs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 const CONFIG: &str = "config.json";
 const TOKENIZERS: [&str; 2] = ["tokenizer.json", "tokenizer.model"];
-/// Taken where they exist.
+/// Files that are downloaded if they exist.
 const OPTIONAL: [&str; 5] = [
     "generation_config.json",
     "tokenizer_config.json",
@@ -22,18 +22,18 @@ const OPTIONAL: [&str; 5] = [
     "special_tokens_map.json",
     "added_tokens.json",
 ];
-/// More than any index of shards has, in bytes.
+/// The largest index of shards that is read, in bytes; larger than any real one.
 const MAX_INDEX: u64 = 64 << 20;
-/// How many names a message lists.
+/// The most file names that a message lists.
 const SHOWN: usize = 8;
 
-/// The files to take.
+/// The files of a repository that a model needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// Weights in safetensors: all of `needed`, with the shards that an index among them names, and
-    /// `optional`.
+    /// A checkpoint in safetensors. It consists of the files `needed` and `optional`; if `needed` contains an
+    /// index, the shards that the index lists belong to it too.
     Checkpoint { needed: Vec<String>, optional: Vec<String> },
-    /// One file that holds everything.
+    /// A single file with everything.
     Gguf(String),
 }
 
@@ -57,14 +57,14 @@ impl Wanted {
         })
     }
 
-    /// Names that would have been taken had the repository had them.
+    /// Returns the files that would be chosen if the repository had them, but that are not among `names`.
     pub(crate) fn absent(names: &BTreeSet<String>) -> impl Iterator<Item = &'static str> {
         let all = [WEIGHTS, INDEX, CONFIG].into_iter().chain(TOKENIZERS).chain(OPTIONAL);
         all.filter(|name| !names.contains(*name))
     }
 
-    /// Whether a cached copy has all that the repository has of this, given which names the repository is
-    /// known not to have.
+    /// Whether every file of the repository that would be chosen is known: it is among the cached files
+    /// `names`, or `is_absent` returns true because the repository is known not to have it.
     pub(crate) fn is_certain(
         &self,
         id: &ModelId,
@@ -102,7 +102,7 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// The shards that an index names.
+/// Reads the names of the shards from the index at `path`.
 pub(crate) fn shards(id: &ModelId, path: &Path) -> Result<BTreeSet<String>> {
     let unreadable = |source| Error::Read { path: path.into(), source };
     let odd = |reason: String| Error::Index { path: path.into(), reason };

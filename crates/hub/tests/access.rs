@@ -1,4 +1,4 @@
-//! Who gets the token, who is let in, and where redirects lead.
+//! Tests of access: which server gets the token, which requests are denied, and where redirects lead.
 
 mod support;
 
@@ -85,7 +85,8 @@ fn an_address_that_expired_is_asked_for_again() {
     assert_eq!(hub.asked("GET", "/model.safetensors").len(), 2, "a new address each time");
 }
 
-/// Renamed repositories redirect within the hub, as do small files since they have a cache of their own.
+/// Renamed repositories redirect within the hub. Small files do so too, since the hub has a separate cache
+/// for them.
 #[test]
 fn redirects_within_the_hub_are_followed() {
     let repository = Repository::checkpoint(1000);
@@ -130,7 +131,7 @@ fn the_hubs_checksum_counts_and_not_that_of_the_storage() {
         let mut reply = repository.answer(request);
         reply.headers.retain(|(name, _)| name != "X-Linked-Size");
         for (_, value) in reply.headers.iter_mut().filter(|(name, _)| name == "ETag") {
-            // As long as a checksum, as some storages name content by MD5 or SHA-1 of their own.
+            // As long as a checksum, because the ETag of some storages is an MD5 or SHA-1 of another kind.
             *value = if value.contains("storage") { "0".repeat(40) } else { value.clone() };
         }
         reply

@@ -1,4 +1,4 @@
-//! When the cache is enough.
+//! Tests of when the cache is used instead of the network.
 
 mod support;
 
@@ -142,7 +142,7 @@ fn a_branch_that_moved_brings_only_what_changed() {
     let (fetched, listener) = fetch("org/name", &settings);
     let new = fetched.expect("fetched");
     assert_eq!(new, cache.path().join("models--org--name/snapshots").join(&moved));
-    // `{}` is also the content of generation_config.json, so even that is there already.
+    // `{}` is also the content of generation_config.json, so even this blob is cached already.
     assert_eq!(listener.started, []);
     assert_eq!(fs::read_to_string(new.join("config.json")).expect("content"), "{}");
     assert!(fs::read_to_string(old.join("config.json")).expect("content").contains("model"));

@@ -1,4 +1,4 @@
-//! What is downloaded, and where it ends up.
+//! Tests that the right files are downloaded to the right places in the cache.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Transfers that break or collide.
+//! Tests of transfers that break off, and of two transfers at once.
 
 mod support;
 

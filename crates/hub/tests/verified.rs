@@ -1,4 +1,4 @@
-//! Only what was announced gets into the cache.
+//! Tests that only content with the announced checksum and length gets into the cache.
 
 mod support;
 

@@ -24,18 +24,18 @@ pub(crate) fn id(text: &str) -> ModelId {
     ModelId::parse(text).expect(text)
 }
 
-/// Fetches, and returns what was noted as well.
+/// Fetches a model. Returns the result and the recorded progress.
 pub(crate) fn fetch(text: &str, settings: &Settings) -> (Result<std::path::PathBuf, Error>, Listener) {
     let listening = Mutex::new(Listener::default());
     let fetched = bitkv_hub::fetch(&id(text), settings, &Listening(&listening));
     (fetched, listening.into_inner().expect("no panic"))
 }
 
-/// Remembers what it was told.
+/// Records the progress of a download.
 #[derive(Default)]
 pub(crate) struct Listener {
     pub(crate) notes: Vec<String>,
-    /// File, size and bytes that were there.
+    /// The name of each file, its size, and the number of bytes that were already there.
     pub(crate) started: Vec<(String, u64, u64)>,
     pub(crate) reached: Vec<u64>,
     pub(crate) finished: usize,
@@ -68,7 +68,7 @@ impl Progress for Listening<'_> {
     }
 }
 
-/// Names in a folder, sorted; none when there is no folder.
+/// The names in a folder, sorted; empty if there is no folder.
 pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().expect("text")).collect();
@@ -76,7 +76,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Bytes without a pattern that a wrong offset could hide in.
+/// Bytes without a pattern, so that a wrong offset is noticed.
 pub(crate) fn noise(len: usize) -> Vec<u8> {
     let mut state = 1u32;
     let next = || {

@@ -1,4 +1,4 @@
-//! The files of `org/name`, served as the hub serves them.
+//! A test repository `org/name` that answers requests as the hub does.
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -7,12 +7,12 @@ use super::{Reply, Request};
 
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// A repository at one commit, which is what every revision but other commits leads to.
+/// A repository at one commit, to which every requested revision resolves.
 #[derive(Clone)]
 pub(crate) struct Repository {
     commit: String,
     files: Vec<File>,
-    /// Where large files are; the hub itself if empty.
+    /// The address of the server with the large files; empty for the hub.
     storage: String,
 }
 
@@ -28,7 +28,7 @@ impl Repository {
         Repository { commit: COMMIT.into(), files: vec![], storage: String::new() }
     }
 
-    /// A checkpoint with weights of so many bytes in large file storage.
+    /// A checkpoint with `weights` bytes of weights in large file storage.
     pub(crate) fn checkpoint(weights: usize) -> Repository {
         Repository::empty()
             .small("README.md", "not needed")
@@ -38,25 +38,25 @@ impl Repository {
             .large("model.safetensors", super::noise(weights))
     }
 
-    /// With a file that is kept in git.
+    /// Adds a file that is stored in git.
     pub(crate) fn small(mut self, name: &str, content: impl Into<Vec<u8>>) -> Repository {
         self.files.push(File { name: name.into(), content: content.into(), large: false });
         self
     }
 
-    /// With a file that is kept in large file storage.
+    /// Adds a file that is stored in large file storage.
     pub(crate) fn large(mut self, name: &str, content: impl Into<Vec<u8>>) -> Repository {
         self.files.push(File { name: name.into(), content: content.into(), large: true });
         self
     }
 
-    /// Whose large files are on another server.
+    /// Moves the large files to another server.
     pub(crate) fn stored_at(mut self, storage: &super::Server) -> Repository {
         self.storage = storage.endpoint();
         self
     }
 
-    /// The same at another commit.
+    /// Changes the commit.
     pub(crate) fn at(mut self, commit: &str) -> Repository {
         self.commit = commit.into();
         self
@@ -87,7 +87,7 @@ impl Repository {
         }
         if let Some(etag) = path.strip_prefix("/storage/") {
             let file = self.files.iter().find(|file| file.large && file.etag() == etag);
-            // The storage's own tag is not the checksum.
+            // The ETag of the storage is not the checksum.
             let serve = |file: &File| ranged(request, &file.content).with("ETag", "\"of-the-storage\"");
             return file.map_or(Reply::new(404, "no such blob"), serve);
         }
@@ -134,7 +134,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The content, or the part of it that is asked for.
+/// The content, or the requested range of it.
 fn ranged(request: &Request, content: &[u8]) -> Reply {
     let first = request.header("range").and_then(|range| range.strip_prefix("bytes="));
     let Some(first) = first.and_then(|range| range.strip_suffix('-')) else {

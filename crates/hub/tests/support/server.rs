@@ -1,4 +1,4 @@
-//! HTTP/1.1, one request a connection.
+//! An HTTP/1.1 server that answers one request per connection.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// What a client asked for; header names in lower case.
+/// A request. Its header names are in lower case.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -43,7 +43,7 @@ impl Request {
     }
 }
 
-/// What is sent back.
+/// An answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -79,7 +79,7 @@ impl Reply {
     }
 }
 
-/// A server on a port of its own until it is dropped.
+/// A server on an unused port. It runs until it is dropped.
 pub(crate) struct Server {
     port: u16,
     log: Arc<Mutex<Vec<Request>>>,
@@ -104,7 +104,7 @@ impl Server {
                     let Some(request) = Request::read(&stream) else { return };
                     let reply = answer(&request);
                     seen.lock().expect("the log").push(request.clone());
-                    // A client may hang up early.
+                    // A client may close the connection early.
                     let _ = reply.write(request.method == "HEAD", &stream);
                 });
             }
@@ -121,18 +121,18 @@ impl Server {
         self.log.lock().expect("the log").clone()
     }
 
-    /// Requests of a method whose path ends so.
+    /// The requests with this method whose path ends in `path_end`.
     pub(crate) fn asked(&self, method: &str, path_end: &str) -> Vec<Request> {
         self.requests().into_iter().filter(|request| request.is(method, path_end)).collect()
     }
 }
 
 impl Server {
-    /// Stops to listen; its port refuses connections from now on.
+    /// Stops the server. Its port then refuses connections.
     pub(crate) fn close(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         self.stop.store(true, Ordering::SeqCst);
-        // Wakes the thread, which waits for a connection.
+        // This wakes the thread, which waits for a connection.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         thread.join().expect("the server's thread");
     }

@@ -1,4 +1,4 @@
-//! A checkpoint whose weights arrive in bad ways.
+//! A checkpoint whose weights are transferred with faults.
 
 use std::{
     fs,
@@ -8,11 +8,13 @@ use std::{
 
 use super::{Reply, Repository, Request, Server};
 
+/// The size of the weights, in bytes.
 pub(crate) const SIZE: usize = 700_000;
 pub(crate) const CUT: usize = 300_000;
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 
-/// A server of a checkpoint whose answers with weights, counted from zero, can be spoilt.
+/// Returns a checkpoint and its server. `spoil` changes the answers that contain weights; its first argument
+/// counts them from zero.
 pub(crate) fn spoilt(
     spoil: impl Fn(usize, &Request, Reply) -> Reply + Send + Sync + 'static,
 ) -> (Repository, Server) {
@@ -36,7 +38,7 @@ pub(crate) fn part(cache: &Path, repository: &Repository) -> PathBuf {
     blobs(cache).join(format!("{}.incomplete", repository.etag(WEIGHTS)))
 }
 
-/// The ranges that were asked for of the weights.
+/// Returns the requested ranges of the weights; `None` for a request without a range.
 pub(crate) fn ranges(server: &Server) -> Vec<Option<String>> {
     let weights = server.requests().into_iter();
     let weights = weights.filter(|r| r.method == "GET" && r.path.starts_with("/storage/"));
