@@ -1,4 +1,5 @@
-//! Prefill with and without probes, and decoding from caches of several kinds, on a seeded random model.
+//! Measures prefill with and without probes, and decoding with several kinds of caches, on a model with
+//! random weights from a fixed seed.
 
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -1,7 +1,8 @@
-//! A gated MLP of packed ternary layers, as any candle module: `cargo run -p bitkv-bitnet --example bit_linear`.
+//! A gated MLP of packed ternary layers, used like any candle module:
+//! `cargo run -p bitkv-bitnet --example bit_linear`.
 //!
-//! It is for inference: the norm of candle-nn is fast here and has no backward pass. `bitkv_bitnet::reference` uses norms
-//! that have one.
+//! The example is for inference: it uses the fast norm of candle-nn, which has no backward pass. For
+//! training, use the norms of `bitkv_bitnet::reference`.
 
 use bitkv_bitnet::{
     BitLinear, Result,
@@ -10,7 +11,7 @@ use bitkv_bitnet::{
 use candle_core::{Device, Module, Tensor};
 use candle_nn::RmsNorm;
 
-/// `down(norm(relu(gate(x))^2 * up(x)))`, as the MLP of BitNet-b1.58-2B-4T.
+/// Computes `down(norm(relu(gate(x))^2 * up(x)))`, as the MLP of BitNet-b1.58-2B-4T does.
 struct GatedMlp<L> {
     input_norm: RmsNorm,
     gate: L,
@@ -27,7 +28,8 @@ impl<L: Module> Module for GatedMlp<L> {
     }
 }
 
-/// An MLP of `width` features and `inner` ones between, of layers that `layer` makes of full-precision masters.
+/// Builds an MLP of `width` features and `inner` features between the projections. `layer` makes a layer from
+/// full-precision master weights.
 fn mlp<L>(width: usize, inner: usize, layer: impl Fn(Tensor) -> Result<L>) -> Result<GatedMlp<L>> {
     let norm = |width| -> Result<RmsNorm> { Ok(RmsNorm::new(ones(width)?, 1e-5)) };
     Ok(GatedMlp {
@@ -43,7 +45,7 @@ fn ones(width: usize) -> Result<Tensor> {
     Ok(Tensor::ones(width, candle_core::DType::F32, &Device::Cpu)?)
 }
 
-/// `[rows, cols]`, in the place of trained weights.
+/// Returns a matrix `[rows, cols]` of made-up master weights; a real program would load trained ones.
 fn masters(rows: usize, cols: usize, speed: f64) -> Result<Tensor> {
     let angles = Tensor::arange(0f32, (rows * cols) as f32, &Device::Cpu)?.affine(speed, 0.0)?;
     Ok(angles.sin()?.reshape((rows, cols))?)

@@ -11,11 +11,11 @@ use crate::{
     rotations::{HeadCounts, Rotations},
 };
 
-/// Tokens to run, and the cache of those before them.
+/// Tokens to run, and the cache of the tokens before them.
 pub struct Sequence<'a> {
-    /// At least one.
+    /// The tokens, at least one.
     pub tokens: &'a [u32],
-    /// Gets the tokens' keys and values.
+    /// The cache; the keys and values of the tokens are appended to it.
     pub cache: &'a mut dyn KvCache,
 }
 
@@ -30,6 +30,7 @@ impl Sequence<'_> {
     }
 }
 
+/// The attention block of one layer.
 pub(crate) struct Attention {
     q_proj: Linear,
     k_proj: Linear,
@@ -41,14 +42,14 @@ pub(crate) struct Attention {
     pub(crate) head_dim: usize,
 }
 
-/// Buffers that every layer uses again.
+/// Buffers that all layers reuse.
 pub(crate) struct Workspace {
     q: Vec<f32>,
     k: Vec<f32>,
     v: Vec<f32>,
     attended: Vec<f32>,
     x: Activations,
-    /// The result, `[tokens, hidden]`.
+    /// The output, `[tokens, hidden]`.
     pub(crate) out: Vec<f32>,
 }
 
@@ -80,7 +81,8 @@ impl Attention {
         HeadCounts { heads: self.heads, kv_heads: self.kv_heads, head_dim: self.head_dim }
     }
 
-    /// `x [tokens, hidden]`, normed, to `[tokens, hidden]` in the workspace's `out`; the tokens are those of `sequences` one after another.
+    /// Runs the attention block on the normed input `x [tokens, hidden]`, which holds the tokens of all
+    /// `sequences` one after another. Writes the result to `workspace.out`.
     pub(crate) fn forward(
         &self,
         x: &Activations,
@@ -117,7 +119,8 @@ impl Attention {
         see.step(Step::O, out);
     }
 
-    /// `q [tokens, heads, head_dim]` to `out` of the same shape, whatever it holds; gives statistics of every sequence's KV heads.
+    /// Writes the attention output for the queries `q [tokens, heads, head_dim]` to `out`, which has the same
+    /// shape. Returns the statistics that `wanted` asks for, one entry per sequence and KV head.
     fn attend(
         &self,
         q: &[f32],

@@ -1,4 +1,5 @@
-//! BitLinear on packed weights, as a candle module: int8 activations times ternary weights, exactly.
+//! [`BitLinear`], a linear layer on packed weights as a candle module: int8 activations times ternary
+//! weights, exactly.
 
 use std::sync::Arc;
 
@@ -12,17 +13,19 @@ use rayon::prelude::*;
 
 use crate::{Error, Result, custom_op::floats};
 
-/// The most columns of a layer, so that every sum is an exact integer.
+/// The largest number of columns of a layer. With at most this many columns, every sum is an exact integer.
 const MAX_COLS: usize = 1 << 18;
 
-/// What [`BitLinear`] says on another device.
+/// The error message when the input of a [`BitLinear`] is not on the CPU.
 const CPU_ONLY: &str = "BitLinear on packed weights runs on the CPU: move its input there with `to_device`, or use `reference::Linear`";
 
-/// A linear layer without bias of packed ternary weights `[rows, cols]`: two bits a weight, one scale for all.
+/// A linear layer without bias, with packed ternary weights `[rows, cols]`: two bits per weight, and one
+/// scale for the whole matrix.
 ///
-/// As a [`Module`] it takes f32 activations `[.., cols]` on the CPU and gives `[.., rows]`. It rounds each row to int8 by its
-/// largest magnitude, as transformers' `ActQuant` does, and multiplies integers exactly, with the kernels and to the bit of
-/// [`Model`](crate::Model). Gradients pass straight through the rounding to the activations; the weights are constants.
+/// As a [`Module`] it takes f32 activations `[.., cols]` on the CPU and returns `[.., rows]`. It rounds each
+/// row of activations to int8 by its largest magnitude, as transformers' `ActQuant` does, and multiplies
+/// integers exactly. It runs the same kernels as [`Model`](crate::Model), with bit-identical results.
+/// Gradients pass straight through the rounding to the activations; the weights are constants.
 ///
 /// ```
 /// use bitkv_bitnet::BitLinear;
@@ -40,10 +43,11 @@ pub struct BitLinear {
 }
 
 impl BitLinear {
-    /// A layer of weights -1, 0 and 1, `[rows, cols]` row by row, times `scale`.
+    /// Packs a layer whose weights are `scale` times -1, 0 or 1. `weights` is `[rows, cols]`, row by row.
     ///
     /// # Errors
-    /// When the weights are not `rows * cols`, one is another number, or the scale is not positive and finite.
+    /// Fails if the number of weights is not `rows * cols`, if a weight is not -1, 0 or 1, if the scale is
+    /// not positive and finite, or if `cols` is above 262144.
     pub fn new(rows: usize, cols: usize, weights: &[i8], scale: f32) -> Result<BitLinear> {
         if rows == 0 || cols == 0 || cols > MAX_COLS || weights.len() != rows * cols {
             return Err(Error::WeightCount { found: weights.len(), rows, cols });
@@ -52,7 +56,7 @@ impl BitLinear {
             let reason = "but a weight scale must be positive and finite";
             return Err(Error::Option { option: "scale", value: scale.to_string(), reason });
         }
-        // What is no weight becomes code 3, which is refused.
+        // A weight that is not ternary becomes code 3, which packing rejects.
         let codes = |row: usize, out: &mut [u8]| {
             let row = &weights[row * cols..][..cols];
             let code = |w: i8| if (-1..=1).contains(&w) { (w + 1) as u8 } else { 3 };
@@ -63,11 +67,12 @@ impl BitLinear {
         Ok(BitLinear { weights: Arc::new(weights), scale })
     }
 
-    /// A layer of full-precision masters `[rows, cols]`, rounded as transformers' `WeightQuant` does: the nearest of -1, 0
-    /// and 1 to each weight over their mean magnitude, which becomes the scale.
+    /// Packs full-precision master weights `[rows, cols]`, rounded as transformers' `WeightQuant` does. The
+    /// scale is their mean magnitude; each weight is divided by the scale and rounded to the nearest of -1, 0
+    /// and 1.
     ///
     /// # Errors
-    /// When the tensor is not a matrix of finite f32, or too large.
+    /// Fails if the tensor is not a matrix of finite f32, or has more than 262144 columns.
     pub fn from_masters(masters: &Tensor) -> Result<BitLinear> {
         let (rows, cols) = masters.dims2()?;
         let values: Vec<f32> = masters.flatten_all()?.to_vec1()?;
@@ -79,18 +84,19 @@ impl BitLinear {
         BitLinear::new(rows, cols, &weights, scale.multiplier)
     }
 
-    /// A layer of a checkpoint, whatever its format.
+    /// Loads one layer from a checkpoint of any format.
     ///
     /// # Errors
-    /// When a tensor is missing, of another shape or type, or holds a code that no weight has.
+    /// Fails if a tensor is missing, has the wrong shape or type, or holds an invalid code.
     pub fn load(checkpoint: &Checkpoint, shape: &LinearShape) -> Result<BitLinear> {
         let linear = checkpoint.linear(shape)?;
         let layer = BitLinear::pack(&linear)?;
-        // The file's copy need not stay in memory beside ours.
+        // The weights are packed now, so the pages of the file need not stay in memory.
         linear.bytes().release();
         Ok(layer)
     }
 
+    /// Packs the weights of a linear layer of a checkpoint.
     pub(crate) fn pack(linear: &Linear) -> Result<BitLinear> {
         let LinearShape { rows, cols, .. } = *linear.shape();
         let weights = Ternary::pack_codes(rows, cols, |row, out| linear.codes(row, out))
@@ -98,27 +104,27 @@ impl BitLinear {
         Ok(BitLinear { weights: Arc::new(weights), scale: linear.multiplier() })
     }
 
-    /// Output features.
+    /// The number of output features.
     pub fn rows(&self) -> usize {
         self.weights.rows()
     }
 
-    /// Input features.
+    /// The number of input features.
     pub fn cols(&self) -> usize {
         self.weights.cols()
     }
 
-    /// What weights of -1, 0 and 1 are multiplied by.
+    /// The number by which the ternary weights are multiplied.
     pub fn scale(&self) -> f32 {
         self.scale
     }
 
-    /// Bytes held in memory.
+    /// The bytes of the packed weights and their scale in memory.
     pub fn bytes(&self) -> usize {
         self.weights.bytes() + size_of::<f32>()
     }
 
-    /// All weights times their scale, `[rows * cols]`, row by row.
+    /// Returns all weights times their scale, `[rows * cols]`, row by row.
     pub fn dequantised(&self) -> Vec<f32> {
         let (rows, cols) = (self.rows(), self.cols());
         let mut out = vec![0.0; rows * cols];
@@ -128,7 +134,7 @@ impl BitLinear {
         out
     }
 
-    /// The layer's part in a round of tasks that writes `out [tokens, rows]`.
+    /// Returns the kernel task that writes the output of this layer to `out [tokens, rows]`.
     pub(crate) fn product<'a>(&'a self, out: &'a mut [f32]) -> Product<'a> {
         Product { weights: &self.weights, scale: self.scale, out }
     }
@@ -176,7 +182,7 @@ impl CustomOp1 for BitLinear {
 
 #[cfg(test)]
 mod tests {
-    //! The module against the fast path's linear layers, the reference's, and arithmetic by hand.
+    //! These tests compare the module with the fast path, with the reference, and with arithmetic by hand.
 
     use std::path::{Path, PathBuf};
 
@@ -193,7 +199,7 @@ mod tests {
         Checkpoint::open(folder).unwrap()
     }
 
-    /// Numbers from -1 to 1 that follow no simple rule.
+    /// Returns irregular numbers from -1 to 1.
     fn values(count: usize) -> Vec<f32> {
         (0..count).map(|i| (i as f32 * 12.9898).sin()).collect()
     }
@@ -247,7 +253,7 @@ mod tests {
         let layer = BitLinear::new(2, 4, &[1, 0, -1, 1, 0, 1, 1, 0], 0.25).unwrap();
         assert_eq!((layer.rows(), layer.cols(), layer.scale()), (2, 4, 0.25));
         assert_eq!(layer.dequantised(), [0.25, 0.0, -0.25, 0.25, 0.0, 0.25, 0.25, 0.0]);
-        // 127 is the largest, so that 2.5 becomes 2, a tie that goes to the even number, and 3.4 becomes 3.
+        // 127 is the largest magnitude, so 2.5 becomes 2, a tie that rounds to even, and 3.4 becomes 3.
         let x = Tensor::new(&[[127.0f32, 2.5, 3.4, -1.0]], &Device::Cpu).unwrap();
         let y = layer.forward(&x).unwrap();
         assert_eq!(floats_of(&y), [(127.0 - 3.0 - 1.0) * 0.25, (2.0 + 3.0) * 0.25]);
@@ -278,7 +284,7 @@ mod tests {
         assert!(run(&x).contains("f32"), "{}", run(&x));
     }
 
-    /// The storage of a device that this build does not have can be named, but holds nothing.
+    /// This build supports only the CPU. The storage types of other devices exist in it, but are empty.
     #[cfg(not(any(feature = "cuda", feature = "metal")))]
     #[test]
     fn another_device_gets_one_sentence() {

@@ -1,4 +1,10 @@
-//! The KV cache: one ragged buffer per layer and KV head, really smaller after eviction.
+//! The KV cache. Eviction frees memory, because every KV head of every layer has its own buffer.
+//!
+//! [`Cache`] is the cache to use, and the trait [`KvCache`] has its operations. [`KvCache::keep`] evicts: it
+//! keeps the positions that a plan names for each layer and KV head. [`KvCache::quantise`] stores keys and
+//! values in fewer bits (see [`Quantisation`]), and [`KvCache::rerotate`] moves keys to new rotary positions.
+//! [`CacheView`] is the content of one KV head. `MaskedCache` (feature `masked-cache`) hides evicted tokens
+//! with a mask instead of removing them; tests compare [`Cache`] with it.
 
 mod buffer;
 mod codes;
@@ -19,13 +25,13 @@ pub use masked::MaskedCache;
 pub use quantisation::Quantisation;
 pub use ragged::Cache;
 
-/// The type that a cache holds keys and values in.
+/// The floating-point type in which a cache holds keys and values.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Precision {
     /// IEEE half: what deployed caches hold.
     #[default]
     F16,
-    /// Single: for comparing with references that round nothing.
+    /// Single precision, for comparisons with references that do not round keys and values.
     F32,
 }
 
@@ -39,14 +45,14 @@ impl Precision {
     }
 }
 
-/// How many buffers a cache has and how wide they are.
+/// The number of layers of a cache, its KV heads per layer, and their width.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CacheShape {
-    /// Layers of the model.
+    /// The number of layers.
     pub layers: usize,
-    /// KV heads of a layer.
+    /// The number of KV heads per layer.
     pub kv_heads: usize,
-    /// Width of a head.
+    /// The width of a head.
     pub head_dim: usize,
 }
 
@@ -67,44 +73,48 @@ impl std::fmt::Display for CacheShape {
     }
 }
 
-/// What attention reads of one KV head.
+/// The keys and values of one KV head, as attention reads them.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheView<'a> {
-    /// Keys after RoPE, at their original positions or those of [`KvCache::rerotate`], `[tokens, head_dim]`.
+    /// Keys after RoPE, `[tokens, head_dim]`. They are rotated to their original positions or, after
+    /// [`KvCache::rerotate`], to their new ones.
     pub keys: Floats<'a>,
     /// Values, `[tokens, head_dim]`.
     pub values: Floats<'a>,
-    /// Original positions, ascending.
+    /// The original positions of the tokens, ascending, `[tokens]`.
     pub positions: &'a [u32],
-    /// Which of them may be seen; `None` means all.
+    /// Whether attention may see each token, `[tokens]`; `None` means that it sees all.
     pub mask: Option<&'a [bool]>,
 }
 
-/// A cache that a model can run on: the ragged [`Cache`], or the masked one (feature `masked-cache`) that it is tested
-/// against.
+/// The operations of a cache that a model can run on.
+///
+/// The implementations are [`Cache`] and, for tests, `MaskedCache` (feature `masked-cache`).
 pub trait KvCache: Send + Sync {
-    /// Number and width of the buffers.
+    /// The number of layers, the KV heads per layer, and their width.
     fn shape(&self) -> CacheShape;
 
-    /// Tokens processed so far, kept or not: the position of the next token.
+    /// The number of tokens processed so far, including evicted ones. This is the original position of the
+    /// next token.
     fn tokens_seen(&self) -> usize;
 
-    /// The position that one KV head's next token is rotated to: `tokens_seen()` unless the head was
-    /// [rerotated](KvCache::rerotate).
+    /// The position to which the next token of a KV head is rotated. It is `tokens_seen()` unless the head
+    /// was [rerotated](KvCache::rerotate).
     fn rotary_position(&self, layer: usize, head: usize) -> usize;
 
-    /// The largest [`rotary_position`](KvCache::rotary_position) of any head: what a model's number of positions bounds.
+    /// The largest [`rotary_position`](KvCache::rotary_position) of any head. It must be below the number of
+    /// positions of the model for another token to run.
     fn furthest_rotary_position(&self) -> usize {
         let shape = self.shape();
         let of_layer = |layer| (0..shape.kv_heads).map(move |head| self.rotary_position(layer, head));
         (0..shape.layers).flat_map(of_layer).max().unwrap_or_default()
     }
 
-    /// Appends new tokens at positions `tokens_seen() ..` to all KV heads of a layer; `keys` and `values` are
+    /// Appends new tokens at positions `tokens_seen() ..` to all KV heads of a layer. `keys` and `values` are
     /// `[tokens, kv_heads, head_dim]`.
     fn append(&mut self, layer: usize, keys: &[f32], values: &[f32]);
 
-    /// Makes room for exactly so many more tokens in all KV heads, where that is worth while.
+    /// Reserves room for exactly this number of additional tokens in every KV head. The default does nothing.
     fn reserve(&mut self, _tokens: usize) {}
 
     /// Counts tokens as seen, once all layers have them; more of the same pass may follow.
@@ -113,49 +123,57 @@ pub trait KvCache: Send + Sync {
     /// Ends a pass: quantises what waited for its end.
     fn settle(&mut self);
 
-    /// Counts the tokens of a pass as seen, once all layers have them, and ends the pass.
+    /// Counts the `tokens` of a pass that all layers have appended, and ends the pass.
     fn advance(&mut self, tokens: usize) {
         self.count(tokens);
         self.settle();
     }
 
-    /// The buffers of one KV head.
+    /// Returns the keys, values and positions of one KV head.
     fn view(&self, layer: usize, head: usize) -> CacheView<'_>;
 
-    /// Keeps, in every layer and KV head, only the tokens whose original positions `kept` returns, ascending.
+    /// Evicts all tokens except those that a plan keeps: `kept(layer, head)` returns the original positions
+    /// that this KV head keeps, ascending.
     ///
     /// # Errors
-    /// When a position is not in the cache or positions are not ascending; then nothing is changed.
+    /// Fails if a position is not in the cache, or if the positions are not ascending. An error leaves the
+    /// cache unchanged.
     fn keep(&mut self, kept: &dyn Fn(usize, usize) -> Vec<u32>) -> Result<()>;
 
-    /// Holds keys and values in fewer bits from now on, or in f16 again. Best done behind a cut: what is cut later was
-    /// quantised among its old neighbours, see [`Quantisation::Kivi`].
+    /// Stores old and new keys and values in fewer bits from now on, or in f16 again.
+    ///
+    /// Evict before you quantise: a token that is evicted later was quantised together with its neighbours,
+    /// so it has influenced their codes; see [`Quantisation::Kivi`].
     ///
     /// # Errors
-    /// When an option is out of range; then nothing is changed.
+    /// Fails if an option is out of range. An error leaves the cache unchanged.
     fn quantise(&mut self, quantisation: Quantisation) -> Result<()>;
 
-    /// Turns every head's keys to rotary positions 0, 1, 2 ... in the order they are held, so that the head's next
-    /// token is rotated to the number of tokens it holds; original positions stay as they are. StreamingLLM
-    /// (arXiv 2309.17453) and kvpress' `KeyRerotationPress` rotate so. Each time rounds the keys that move once
-    /// more; quantised keys that move are read back, turned and quantised again. `rope` is the model's: see [`Model::rerotate`](crate::Model::rerotate).
+    /// Rotates the keys of every head to rotary positions 0, 1, 2 ..., in their present order. The next token
+    /// of a head is then rotated to the number of tokens that the head holds. Original positions stay as they
+    /// are.
+    ///
+    /// StreamingLLM (arXiv 2309.17453) and kvpress' `KeyRerotationPress` do the same. Keys whose position
+    /// changes are rounded once more by each call; if they are quantised, they are read back, rotated and
+    /// quantised again. `rope` must be the rotary angles of the model;
+    /// [`Model::rerotate`](crate::Model::rerotate) passes them.
     ///
     /// # Panics
-    /// When `rope` is for heads of another width.
+    /// Panics if the heads of `rope` have another width than those of the cache.
     fn rerotate(&mut self, rope: &Rope);
 
-    /// Keys of one KV head as f32, `[tokens, head_dim]`.
+    /// Returns the keys of one KV head as f32, `[tokens, head_dim]`.
     fn keys_f32(&self, layer: usize, head: usize) -> Vec<f32> {
         self.view(layer, head).keys.to_f32_vec()
     }
 
-    /// Values of one KV head as f32, `[tokens, head_dim]`.
+    /// Returns the values of one KV head as f32, `[tokens, head_dim]`.
     fn values_f32(&self, layer: usize, head: usize) -> Vec<f32> {
         self.view(layer, head).values.to_f32_vec()
     }
 }
 
-/// For every layer and KV head the indices of the kept positions in its buffers.
+/// Returns the rows that a plan keeps in the buffers of each KV head, `[layers * kv_heads][kept]`, ascending.
 pub(crate) fn kept_rows(
     cache: &dyn KvCache,
     kept: &dyn Fn(usize, usize) -> Vec<u32>,

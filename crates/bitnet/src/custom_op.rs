@@ -1,8 +1,9 @@
-//! What operations of our own on candle tensors read.
+//! Reads the input tensors of custom candle operations.
 
 use candle_core::{CpuStorage, Layout, Result, bail};
 
-/// The values that the operation called `name` reads: f32, one after another.
+/// Returns the f32 values of a contiguous tensor on the CPU. Error messages begin with `name`, the name of
+/// the operation.
 ///
 /// # Errors
 /// When they are of another type, or strided.

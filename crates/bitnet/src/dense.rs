@@ -1,10 +1,11 @@
-//! The embedding and the output head, read where they lie in the file.
+//! The embedding and the LM head, used in place from the mapped file.
 
 use bitkv_checkpoint::{Coding, Dense as Stored};
 use bitkv_kernels::dense::{self, Dense, Int8};
 
+/// An embedding or an LM head.
 pub(crate) struct Matrix {
-    /// `[vocab, hidden]`.
+    /// The weights, `[vocab, hidden]`.
     stored: Stored,
 }
 
@@ -23,12 +24,13 @@ impl Matrix {
         out
     }
 
-    /// `x [tokens, hidden]` times the transpose: `[tokens, vocab]`.
+    /// Returns `x [tokens, hidden]` times the transpose of the matrix, `[tokens, vocab]`.
     pub(crate) fn multiply(&self, x: &[f32]) -> Vec<f32> {
         self.with_weights(|weights| dense::matmul(x, self.stored.cols(), weights))
     }
 
-    /// The same for some rows only, `[tokens, rows.len()]`, with the same bits.
+    /// Returns the columns `rows` of the result of [`Matrix::multiply`], `[tokens, rows.len()]`,
+    /// bit-identical to it. Only these rows of the matrix are read.
     pub(crate) fn multiply_rows(&self, x: &[f32], rows: &[u32]) -> Vec<f32> {
         self.with_weights(|weights| dense::matmul_rows(x, self.stored.cols(), weights, rows))
     }
@@ -37,7 +39,7 @@ impl Matrix {
         let bytes = &self.stored.stored().bytes[..];
         let write = |row: usize, out: &mut [f32]| self.stored.row(row, out);
         let rows = Dense::Rows { rows: self.stored.rows(), write: &write };
-        // A file may place floats where they are not aligned; then they are read one by one.
+        // If the floats of the file are not aligned in memory, they are read one by one.
         let floats = match self.stored.stored().coding {
             Coding::F32 => bytemuck::try_cast_slice(bytes).map(Dense::F32),
             Coding::F16 => bytemuck::try_cast_slice(bytes).map(Dense::F16),
@@ -47,7 +49,7 @@ impl Matrix {
         use_them(floats.unwrap_or(rows))
     }
 
-    /// A copy rounded to int8.
+    /// Returns a copy of the matrix, rounded to int8.
     pub(crate) fn int8(&self) -> std::io::Result<Int8> {
         Int8::quantise(self.count(), self.stored.cols(), |row, out| self.stored.row(row, out))
     }

@@ -1,9 +1,9 @@
-//! What can go wrong, one sentence each.
+//! The errors of this crate, each with a message of one sentence.
 
-/// Shorthand for results of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of this crate. `file` is a path, or a description of bytes given in memory.
+/// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the fields are")]

@@ -1,5 +1,7 @@
-//! A forward pass: blocks of tokens run through all layers one after another, so that only the cache grows with a
-//! prompt's length.
+//! The forward pass.
+//!
+//! A long prompt is split into blocks of tokens, which run through all layers one after another. So the
+//! buffers do not grow with the length of the prompt; only the cache does.
 
 use std::ops::Range;
 
@@ -11,33 +13,35 @@ use crate::{
     rotations::Rotations,
 };
 
-/// Tokens that run through the layers at once. Each token of the 2B4T model takes 45 kB of buffers outside of the
-/// MLP, so that a block takes 23 MB.
+/// The number of tokens that run through the layers at once. A token of the 2B-4T model takes 45 kB of
+/// buffers outside of the MLP, so a block takes 23 MB.
 const BLOCK: usize = 512;
 
-/// Tokens that are inside an MLP at once: each takes 70 kB there, so that they take 18 MB.
+/// The number of tokens that run through an MLP at once. A token of the 2B-4T model takes 70 kB there, so
+/// they take 18 MB.
 const MLP_BLOCK: usize = 256;
 
-/// Which hidden states a pass gives back.
+/// Which hidden states a pass returns.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Keep {
     All,
-    /// Those of the last token of all.
+    /// The hidden state of the last token of the pass, `[1, hidden]`.
     Last,
 }
 
-/// Buffers that every layer of every block uses again.
+/// Buffers that all layers and blocks reuse.
 struct Workspace {
-    /// What goes into a layer's first products.
+    /// The normed residual stream, which the attention block or the MLP reads.
     x: Activations,
     attention: attention::Workspace,
     mlp: mlp::Workspace,
 }
 
-/// Some tokens of one of the sequences.
+/// Consecutive tokens of one sequence: the index of the sequence and the range of its tokens.
 type Piece = (usize, Range<usize>);
 
 impl Model {
+    /// Runs all sequences; the recorder observes the first one.
     pub(crate) fn run(
         &self,
         sequences: &mut [Sequence<'_>],
@@ -59,7 +63,8 @@ impl Model {
         let blocks = if see.in_blocks() { BLOCK } else { usize::MAX };
         let blocks = blocks_of(sequences.iter().map(|s| s.tokens.len()), blocks);
         if blocks.len() > 1 {
-            // Once for the whole pass: growing by blocks would leave room for twice as many.
+            // Room is reserved once for the whole pass: growing block by block would leave room for twice as
+            // many tokens.
             sequences.iter_mut().for_each(|s| s.cache.reserve(s.tokens.len()));
         }
         let (mut work, mut hidden) = (Workspace::new(self.config.plain_llama), Vec::new());
@@ -82,7 +87,8 @@ impl Model {
         hidden
     }
 
-    /// The residual stream behind the last layer, `[tokens, hidden]`.
+    /// Runs one block through all layers; returns the residual stream after the last layer,
+    /// `[tokens, hidden]`.
     fn run_block(
         &self,
         sequences: &mut [Sequence<'_>],
@@ -107,7 +113,7 @@ impl Model {
         h
     }
 
-    /// Takes the residual stream `h [tokens, hidden]` through a layer.
+    /// Runs the residual stream `h [tokens, hidden]` through one layer, in place.
     fn run_layer(
         &self,
         layer: usize,

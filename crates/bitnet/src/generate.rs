@@ -1,4 +1,8 @@
-//! Generation, token by token.
+//! Text generation, token by token.
+//!
+//! [`generate`] continues one prompt, and [`generate_batch`] continues several at once. Both take
+//! [`GenerationOptions`] and return a [`Generated`] per prompt. An [`AfterPrefill`] hook may look at the
+//! probes of the prompt and evict from the cache before the first token is generated.
 
 use std::time::Instant;
 
@@ -9,16 +13,17 @@ use crate::{
     Sequence, forward::Keep, lm_head::Shortlisted, sample::Sampler,
 };
 
-/// What to generate.
+/// The options of a generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerationOptions {
-    /// Most tokens to generate.
+    /// The largest number of tokens to generate.
     pub max_tokens: usize,
-    /// Tokens that end the text; they are not part of it.
+    /// The tokens that end the text. They are not part of the result.
     pub stop: Vec<u32>,
-    /// How tokens are chosen.
+    /// How the next token is chosen.
     pub sampling: Sampling,
-    /// Above 1 makes tokens that were seen, in the prompt too, less likely; 1 changes nothing.
+    /// The repetition penalty. Above 1, tokens that occurred in the prompt or in the generated text become
+    /// less likely; 1 has no effect.
     pub repetition_penalty: f32,
 }
 
@@ -27,30 +32,31 @@ pub struct GenerationOptions {
 pub enum Stop {
     /// A stop token came.
     Token(u32),
-    /// `max_tokens` are there.
+    /// `max_tokens` tokens were generated.
     MaxTokens,
-    /// The model has no position left.
+    /// The model has no position left for another token.
     ContextFull,
-    /// The token callback returned false.
+    /// The callback `on_token` returned false.
     Caller,
 }
 
 /// A generated text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generated {
-    /// New tokens, without a stop token.
+    /// The generated tokens, without a stop token.
     pub tokens: Vec<u32>,
     /// Why it ended.
     pub stop: Stop,
     /// Seconds for the prompt.
     pub prefill_seconds: f64,
-    /// Seconds for everything after the hook.
+    /// The seconds that decoding took, after the `after_prefill` hook.
     pub decode_seconds: f64,
     /// What a head of other precision than exact did; the tokens are those of the exact head.
     pub head: Option<LmHeadStats>,
 }
 
-/// Called between prompt and generation with the prompt's index; may evict from the cache.
+/// A hook that is called after the prompt and before the first generated token. It receives the index of the
+/// prompt, the output of the probes, and the cache, from which it may evict.
 pub type AfterPrefill<'a> =
     &'a mut dyn FnMut(
         usize,
@@ -58,11 +64,15 @@ pub type AfterPrefill<'a> =
         &mut dyn KvCache,
     ) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-/// Runs `prompt` and generates. Through a head of other precision than exact the tokens are those of the exact head. With `after_prefill`, the prompt is observed as asked, and the hook gets the
-/// observations and the cache. `on_token` sees each new token and may end the text by returning false.
+/// Runs `prompt` and generates the tokens that follow.
+///
+/// `after_prefill` contains the probes that observe the prompt, and the hook that is called before the first
+/// token is chosen. `on_token` receives each new token; the text ends if it returns false. The tokens do not
+/// depend on the precision of the LM head.
 ///
 /// # Errors
-/// When options are out of range or rank tokens that such a head does not, the hook fails, or as [`Model::forward`].
+/// Fails if an option is out of range, if the sampling needs all logits but the LM head is int8, if the hook
+/// fails, or as [`Model::forward`] does.
 pub fn generate(
     model: &Model,
     prompt: &[u32],
@@ -77,17 +87,17 @@ pub fn generate(
     Ok(begun.remove(0).finish(decode_seconds))
 }
 
-/// Generates after several prompts at once: each decoding step reads the weights once for all of them. Every text
-/// equals that of [`generate`] with the same options. `on_token` gets the index of the prompt too; returning false
-/// ends that text.
+/// Continues several prompts at once. Each decoding step reads the weights once for all texts.
 ///
-/// Each result has its own prompt's seconds, and the seconds of decoding all of them.
+/// Each text equals the one that [`generate`] returns for its prompt. `on_token` also receives the index of
+/// the prompt; if it returns false, only that text ends. In each result, `prefill_seconds` is the time of its
+/// own prompt, and `decode_seconds` the time of decoding all texts.
 ///
 /// # Errors
-/// As [`generate`].
+/// Fails as [`generate`] does.
 ///
 /// # Panics
-/// When there are not as many caches as prompts.
+/// Panics if the number of caches is not the number of prompts.
 pub fn generate_batch(
     model: &Model,
     prompts: &[&[u32]],
@@ -154,7 +164,8 @@ impl Run<'_> {
         Generated { tokens, stop, prefill_seconds, decode_seconds, head }
     }
 
-    /// Takes the next token; false when the text is at its end.
+    /// Chooses the next token and passes it to `show`. Returns false if the text has ended. `limit` is the
+    /// number of positions of the model.
     fn advance(&mut self, options: &GenerationOptions, limit: usize, show: impl FnOnce(u32) -> bool) -> bool {
         if self.tokens.len() == options.max_tokens {
             return false;
@@ -220,7 +231,7 @@ fn logits(model: &Model, hidden: &Tensor, texts: &mut [(&mut Head, &Sampler)]) -
     Ok(rows)
 }
 
-/// Decodes until every text has ended; returns the seconds it took.
+/// Decodes until every text has ended; returns the seconds that this took.
 fn decode(
     model: &Model,
     runs: &mut [Run<'_>],

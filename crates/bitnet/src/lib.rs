@@ -1,10 +1,11 @@
-//! BitNet b1.58 on candle: forward pass, a per-head KV cache that can keep a plan, probes, and generation.
+//! Runs BitNet b1.58 models on the CPU: an exact forward pass, a KV cache that can evict different tokens in
+//! every head, attention probes, and text generation.
 //!
 //! ```text
-//! Checkpoint::open -> Model::load -> Model::forward(tokens, cache, observe) -> Output -> Model::logits
+//! Checkpoint::open -> Model::load -> Model::forward(tokens, cache, probes) -> Output -> Model::logits
 //! ```
 //!
-//! Load a model, run a prompt, keep a part of every head's cache, and generate through what is left:
+//! This example loads a model, runs a prompt, evicts two thirds of the cache, and generates from the rest:
 //!
 //! ```
 //! use bitkv_bitnet::{
@@ -16,16 +17,17 @@
 //!
 //! let mut cache = model.new_cache();
 //! let prompt: Vec<u32> = (100..148).collect();
-//! let observe = Probes { entropy: true, ..Probes::default() };
-//! let output = model.forward(&prompt, &mut cache, Some(&observe))?;
+//! let probes = Probes { entropy: true, ..Probes::default() };
+//! let output = model.forward(&prompt, &mut cache, Some(&probes))?;
 //! let logits = model.logits(&output.hidden)?;
 //! assert_eq!(logits.dims(), [48, model.config().vocab_size]);
-//! assert_eq!(output.observed.unwrap().entropy.len(), model.config().num_hidden_layers);
+//! assert_eq!(output.probed.unwrap().entropy.len(), model.config().num_hidden_layers);
 //!
-//! // The first four tokens and the last twelve; a plan may keep others in every layer and KV head.
-//! let before = cache.bytes();
+//! // Every head keeps the first four tokens and the last twelve.
+//! // The plan may be different for each layer and KV head.
+//! let bytes_before = cache.bytes();
 //! cache.keep(&|_layer, _kv_head| (0..4).chain(36..48).collect())?;
-//! assert_eq!(cache.bytes(), before / 3);
+//! assert_eq!(cache.bytes(), bytes_before / 3);
 //!
 //! let options = GenerationOptions {
 //!     max_tokens: 8,
@@ -33,16 +35,32 @@
 //!     sampling: Sampling::Greedy,
 //!     repetition_penalty: 1.0,
 //! };
-//! let made = generate(&model, &[150, 151], &mut cache, &options, None, &mut |_token| true)?;
-//! assert!(made.tokens.len() <= 8);
+//! let generated = generate(&model, &[150, 151], &mut cache, &options, None, &mut |_token| true)?;
+//! assert!(generated.tokens.len() <= 8);
 //! # Ok::<(), bitkv_bitnet::Error>(())
 //! ```
 //!
-//! [`mod@reference`] is the same model on one page of plain candle, and [`BitLinear`] a layer of it as a candle module.
+//! # Where to start
 //!
-//! Activations are f32 throughout, ternary products exact integers, keys and values f16 unless a cache is
-//! [quantised](KvCache::quantise). Every result of a token depends on that token and the cache only, so that one
-//! prefill and token-by-token decoding give the same bits (but for KIVI, which quantises behind each pass).
+//! - [`Model`] holds the weights. It runs prompts ([`Model::prefill`]), single tokens ([`Model::decode`]) and
+//!   batches of sequences ([`Model::forward_batch`]).
+//! - [`Cache`] is the KV cache. Its trait [`KvCache`] has the operations: [`keep`](KvCache::keep) evicts,
+//!   [`quantise`](KvCache::quantise) stores keys and values in fewer bits, and
+//!   [`rerotate`](KvCache::rerotate) moves keys to new rotary positions.
+//! - [`Probes`] selects what a forward pass observes, and [`ProbeOutput`] holds the result: entropies of
+//!   attention, accumulated attention, keys, values, hidden states and more.
+//! - [`generate`](fn@generate) and [`generate_batch`] generate text. A hook between prompt and generation may
+//!   evict.
+//! - [`mod@reference`] is a second, short implementation in plain candle; tests compare the fast path with
+//!   it. [`mod@trace`] records every step of either implementation.
+//! - [`BitLinear`] is a single layer of packed ternary weights as a candle module.
+//!
+//! # Numerics
+//!
+//! Activations are f32, and products with ternary weights are exact integer sums. Keys and values are f16
+//! unless the cache has another [`CachePrecision`] or is [quantised](KvCache::quantise). The results of a
+//! token depend only on that token and the cache, so a single prefill and token-by-token decoding give
+//! bit-identical results. KIVI is the exception: it quantises at the end of each pass.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The linear layers of a model and what goes into them.
+//! The linear layers of a model, and the input that layers share.
 
 use bitkv_checkpoint::{Checkpoint, Linear as Stored, LinearShape};
 use bitkv_kernels::{
@@ -9,16 +9,16 @@ use rayon::prelude::*;
 
 use crate::{BitLinear, Result, Step, norm::RmsNorm, recorder::Recorder};
 
-/// What goes into a linear layer: shared by layers with the same input.
+/// The input of linear layers; layers with the same input share it.
 pub(crate) enum Activations {
-    /// Several tokens as int8, with one factor each.
+    /// Int8 activations, with one scale per token.
     Quantized(Quantized),
-    /// As they are: the llama skeleton quantises nothing.
+    /// Unquantised floats, for a plain Llama.
     Floats(Vec<f32>),
 }
 
 impl Activations {
-    /// For layers of a skeleton or of a model.
+    /// Returns an empty input; `plain_llama` selects floats.
     pub(crate) fn empty(plain_llama: bool) -> Self {
         if plain_llama {
             Activations::Floats(Vec::new())
@@ -27,7 +27,7 @@ impl Activations {
         }
     }
 
-    /// Takes `x [tokens, width]` as it is.
+    /// Sets the input to `x [tokens, width]`.
     pub(crate) fn fill(&mut self, x: &[f32], width: usize) {
         match self {
             Activations::Quantized(quantized) => quantized.fill(x, width),
@@ -48,6 +48,7 @@ impl Activations {
     }
 }
 
+/// Replaces the content of the buffer `to` by `from`.
 fn copy(to: &mut Vec<f32>, from: &[f32]) {
     to.clear();
     to.extend_from_slice(from);
@@ -56,7 +57,8 @@ fn copy(to: &mut Vec<f32>, from: &[f32]) {
 /// A linear layer of a model.
 pub(crate) enum Linear {
     Ternary(BitLinear),
-    /// Masters, or ternary weights times their scale, read from the file whenever they are needed.
+    /// The float weights of a plain Llama: masters, or ternary codes times their scale. They are read from
+    /// the mapped file at each use.
     Float(Stored),
 }
 
@@ -66,12 +68,13 @@ impl Linear {
             return Ok(Linear::Ternary(BitLinear::load(checkpoint, shape)?));
         }
         let stored = checkpoint.linear(shape)?;
-        // A plain Llama refuses code 3 too.
+        // Packing checks the codes: the invalid code 3 must be an error for a plain Llama too.
         BitLinear::pack(&stored)?;
         Ok(Linear::Float(stored))
     }
 
-    /// All weights as f32, `[rows, cols]`: codes times the scale, or the masters of a skeleton.
+    /// Returns all weights as f32, `[rows * cols]` row by row: codes times the scale, or the masters of a
+    /// plain Llama.
     pub(crate) fn dequantised(&self) -> Vec<f32> {
         match self {
             Linear::Ternary(layer) => layer.dequantised(),
@@ -84,7 +87,7 @@ impl Linear {
         }
     }
 
-    /// Bytes held in memory or mapped.
+    /// The bytes of the weights, in memory or in the mapped file.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Linear::Ternary(layer) => layer.bytes(),

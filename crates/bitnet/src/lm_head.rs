@@ -1,21 +1,26 @@
-//! A cheaper output head, and exact answers through it.
+//! The int8 LM head, which reads fewer bytes per token and still gives the exact tokens.
+//!
+//! The int8 LM head finds a shortlist of rows that provably contains the most probable tokens, and the exact
+//! LM head computes the logits of these rows only. So greedy and top-k sampling choose the same tokens as
+//! with the exact LM head.
 
 use bitkv_kernels::dense::Int8;
 
 use crate::{Error, Model, Result, dense::Matrix};
 
-/// The numbers of the output head.
+/// The numeric format of the LM head.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum LmHeadPrecision {
-    /// Those of the checkpoint.
+    /// The format of the checkpoint.
     #[default]
     Exact,
-    /// Int8, the largest weight of a row as 127; activations keep 15 bits.
+    /// Int8 with one scale per row, so that the largest weight of a row becomes 127. Activations are rounded
+    /// to 15 bits.
     Int8,
 }
 
 impl LmHeadPrecision {
-    /// Its name in arguments and records.
+    /// The name of the format in arguments and records.
     pub fn name(self) -> &'static str {
         match self {
             LmHeadPrecision::Exact => "exact",
@@ -24,21 +29,22 @@ impl LmHeadPrecision {
     }
 }
 
-/// How far the logits of a cheaper head are from the exact ones, as parts of the exact logits' range.
+/// The error of the logits of an int8 LM head, as fractions of the range (largest minus smallest) of the
+/// exact logits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LmHeadError {
-    /// The largest error.
+    /// The largest absolute error.
     pub max: f64,
-    /// The root of the mean square.
+    /// The root mean square of the errors.
     pub rms: f64,
 }
 
-/// What a cheaper head did for a text.
+/// The error of an int8 LM head during one generation, and the number of rows that were computed exactly.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LmHeadStats {
-    /// Its error behind the prompt.
+    /// The error of the logits after the last token of the prompt.
     pub error: LmHeadError,
-    /// Rows of the exact head that were multiplied, over all tokens.
+    /// The number of rows of the exact LM head that were multiplied for all generated tokens together.
     pub rescored: usize,
 }
 
@@ -46,11 +52,11 @@ pub struct LmHeadStats {
 pub(crate) struct Shortlisted {
     /// `[vocab]`; minus infinity where a token cannot be among the most probable.
     pub(crate) logits: Vec<f32>,
-    /// Rows that were multiplied exactly.
+    /// The number of rows of the exact LM head that were multiplied.
     pub(crate) rescored: usize,
 }
 
-/// The exact head and its rounded form.
+/// The exact LM head and its int8 form, if the model has one.
 pub(crate) struct LmHeads<'a> {
     pub(crate) exact: &'a Matrix,
     pub(crate) int8: Option<&'a Int8>,
@@ -72,10 +78,11 @@ impl LmHeads<'_> {
 }
 
 impl Model {
-    /// The same model with an output head of other numbers. The exact head stays, for embeddings and exact answers.
+    /// Returns the model with an LM head of this format. The exact LM head stays in memory, because
+    /// embeddings and exact logits need it.
     ///
     /// # Errors
-    /// When the system has no room, or a row has more than 65,536 columns.
+    /// Fails if memory cannot be allocated, or if a row has more than 65,536 columns.
     pub fn with_lm_head(mut self, precision: LmHeadPrecision) -> Result<Self> {
         let head = match precision {
             LmHeadPrecision::Exact => None,
@@ -90,8 +97,9 @@ impl Model {
         self.lm_heads().int8.map_or(LmHeadPrecision::Exact, |_| LmHeadPrecision::Int8)
     }
 
-    /// The most probable token after `hidden [hidden]`, the smallest id among equals, and how many rows of the exact
-    /// head that took: the token of the exact head, whichever head there is.
+    /// Returns the most probable token after `hidden [hidden]` and the number of rows of the exact LM head
+    /// that were multiplied to find it. Of equally probable tokens, it is the one with the smallest id. The
+    /// token does not depend on the format of the LM head.
     ///
     /// # Errors
     /// When `hidden` has another width.
@@ -101,18 +109,19 @@ impl Model {
         Ok((crate::sample::argmax(&logits), rescored))
     }
 
-    /// The `k` most probable tokens after `hidden [hidden]` with their exact logits, the most probable first and the
-    /// smallest id first among equals; all tokens where there are no more.
+    /// Returns the `k` most probable tokens after `hidden [hidden]` with their exact logits, the most
+    /// probable first. Tokens with equal logits are in ascending order. If `k` is larger than the vocabulary,
+    /// all tokens are returned.
     ///
     /// # Errors
-    /// When `hidden` has another width.
+    /// Fails if `hidden` has another width.
     pub fn top_k(&self, hidden: &[f32], k: usize) -> Result<Vec<(u32, f32)>> {
         self.check_row(hidden)?;
         let logits = self.lm_heads().shortlisted(hidden, k, &[]).logits;
         Ok(crate::sample::ranked(&logits).into_iter().take(k).map(|id| (id, logits[id as usize])).collect())
     }
 
-    /// How far this head's logits after `hidden [hidden]` are from the exact ones; 0 for the exact head.
+    /// Returns the error of the logits after `hidden [hidden]`; 0 for the exact LM head.
     ///
     /// # Errors
     /// When `hidden` has another width.
@@ -124,7 +133,7 @@ impl Model {
         let (exact, about) = (exact.multiply(hidden), int8.multiply(hidden));
         let (least, most) =
             exact.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), l| (a.min(*l), b.max(*l)));
-        // Equal logits have no range; their error is absolute.
+        // If all exact logits are equal, their range is 0, so the error is not divided by it.
         let range = match f64::from(most) - f64::from(least) {
             range if range > 0.0 => range,
             _ => 1.0,

@@ -1,4 +1,4 @@
-//! The gated MLP, with its inner norm where the architecture has one.
+//! The gated MLP, with a norm before the down projection in architectures that have one.
 
 use bitkv_checkpoint::{Activation, Checkpoint};
 use bitkv_kernels::elementwise::{self, Gate};
@@ -10,22 +10,23 @@ use crate::{
     recorder::Recorder,
 };
 
+/// The MLP of one layer.
 pub(crate) struct Mlp {
     gate_proj: Linear,
     up_proj: Linear,
     sub_norm: Option<RmsNorm>,
     down_proj: Linear,
     activation: Gate,
-    /// Features between the layers.
+    /// The number of features between the projections.
     width: usize,
 }
 
-/// Buffers that every layer uses again.
+/// Buffers that all layers reuse.
 pub(crate) struct Workspace {
     gate: Vec<f32>,
     up: Vec<f32>,
     inner: Activations,
-    /// The result, `[tokens, hidden]`.
+    /// The output, `[tokens, hidden]`.
     pub(crate) out: Vec<f32>,
 }
 

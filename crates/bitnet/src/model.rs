@@ -1,7 +1,7 @@
-//! The BitNet b1.58 decoder.
+//! The BitNet b1.58 decoder: loading, prefill, decoding and logits.
 //!
-//! References: *The Era of 1-bit LLMs* (arXiv 2402.17764), *BitNet b1.58 2B4T Technical Report*
-//! (arXiv 2504.12285), and transformers `models/bitnet/modeling_bitnet.py`.
+//! References: *The Era of 1-bit LLMs* (arXiv 2402.17764), *BitNet b1.58 2B4T Technical Report* (arXiv
+//! 2504.12285), and transformers `models/bitnet/modeling_bitnet.py`.
 
 use bitkv_checkpoint::{Checkpoint, Config, NormShape};
 use bitkv_kernels::dense::Int8;
@@ -13,6 +13,7 @@ use crate::{
     recorder::Recorder, rope::Rope,
 };
 
+/// The weights of one decoder layer.
 pub(crate) struct Layer {
     pub(crate) input_norm: RmsNorm,
     pub(crate) attention: Attention,
@@ -20,7 +21,10 @@ pub(crate) struct Layer {
     pub(crate) mlp: Mlp,
 }
 
-/// A model ready to run.
+/// A model whose weights are loaded and ready to run.
+///
+/// [`Model::forward`] runs tokens and returns their hidden states; [`Model::logits`] turns hidden states into
+/// logits. [`Model::prefill`] and [`Model::decode`] do both, and return the logits of the last token only.
 pub struct Model {
     pub(crate) config: Config,
     pub(crate) embedding: Matrix,
@@ -33,7 +37,7 @@ pub struct Model {
     pub(crate) rope: Rope,
 }
 
-/// Bytes of a model's weights in memory, by what they are.
+/// The bytes that the weights of a model take in memory, by kind of weight.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct WeightBytes {
     /// Linear layers with their scales.
@@ -42,24 +46,25 @@ pub struct WeightBytes {
     pub head: usize,
     /// An embedding besides the head, and the exact head besides a rounded one.
     pub embedding: usize,
-    /// Norms.
+    /// Norm weights.
     pub norms: usize,
 }
 
-/// What a forward pass returns.
+/// The result of a forward pass.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Hidden states after the final norm, `[tokens, hidden]`; [`Model::logits`] makes logits of them.
+    /// Hidden states after the final norm, `[tokens, hidden]`. [`Model::logits`] turns them into logits.
     pub hidden: Tensor,
     /// Observations, if they were asked for.
     pub observed: Option<ProbeOutput>,
 }
 
 impl Model {
-    /// Loads and checks every tensor.
+    /// Loads and checks every tensor of a checkpoint.
     ///
     /// # Errors
-    /// When a tensor is missing, of another shape or type, or holds values no BitNet has.
+    /// Fails if a tensor is missing, has the wrong shape or type, or holds values that are invalid in a
+    /// BitNet.
     pub fn load(checkpoint: &Checkpoint) -> Result<Self> {
         let config = checkpoint.config().clone();
         let norm = |shape: &NormShape| RmsNorm::load(checkpoint, shape);
@@ -90,17 +95,17 @@ impl Model {
         })
     }
 
-    /// Shape and numerics.
+    /// The model's configuration: its shape and numerics.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The attention blocks, layer by layer.
+    /// The attention blocks in the order of the layers.
     pub(crate) fn attentions(&self) -> impl Iterator<Item = &Attention> {
         self.layers.iter().map(|layer| &layer.attention)
     }
 
-    /// An empty cache of this model's shape.
+    /// Returns an empty f16 cache of this model's shape.
     pub fn new_cache(&self) -> Cache {
         Cache::new(CacheShape::of(&self.config))
     }
@@ -115,7 +120,7 @@ impl Model {
         WeightBytes { ternary: self.weight_bytes() - norms - head - embedding, head, embedding, norms }
     }
 
-    /// Bytes of the weights in memory.
+    /// The bytes that all weights take in memory.
     pub fn weight_bytes(&self) -> usize {
         let layer = |l: &Layer| {
             l.input_norm.bytes() + l.attention.bytes() + l.post_attention_norm.bytes() + l.mlp.bytes()
@@ -129,9 +134,11 @@ impl Model {
         Cache::with_precision(CacheShape::of(&self.config), precision)
     }
 
-    /// About the most bytes that the activations of `tokens` tokens run at once take, as those of passes are that
-    /// observe more than entropy (others run blocks of a few hundred tokens one after another): what the widest layer holds
-    /// at a time, and one row of logits.
+    /// Estimates the peak bytes of activations when `tokens` tokens run at once: those of the layer that
+    /// needs most, plus one row of logits.
+    ///
+    /// A pass runs all its tokens at once only if its [`Probes`] require it. Other passes run blocks of a few
+    /// hundred tokens one after another.
     pub fn activation_bytes(&self, tokens: usize) -> usize {
         let c = &self.config;
         let attention = 4 * c.hidden_size + 3 * c.query_width() + 2 * c.kv_width();
@@ -139,11 +146,12 @@ impl Model {
         (tokens * attention.max(mlp) + 2 * c.vocab_size) * size_of::<f32>()
     }
 
-    /// Runs `tokens` after those that `cache` has seen, and adds them to it.
+    /// Runs `tokens` after the tokens that `cache` has seen, and appends their keys and values to it.
     ///
     /// # Errors
-    /// When there are no tokens, one is outside the vocabulary, the positions run out, or the cache is of
-    /// another model's shape; then the cache is unchanged.
+    /// Fails if there are no tokens, a token is outside the vocabulary, the model has too few positions, a
+    /// window of `probes` is empty, or the cache has the shape of another model. An error leaves the cache
+    /// unchanged.
     pub fn forward(
         &self,
         tokens: &[u32],
@@ -153,6 +161,7 @@ impl Model {
         self.run_one(tokens, cache, observe, Keep::All)
     }
 
+    /// Does the same as [`Model::forward`], but returns only the hidden states that `rows` selects.
     pub(crate) fn run_one(
         &self,
         tokens: &[u32],
@@ -165,16 +174,18 @@ impl Model {
         self.run(&mut [Sequence { tokens, cache }], see, keep)
     }
 
-    /// Runs several sequences at once, so that each weight is read once for all of them. Hidden states are those
-    /// of one sequence after another, equal to the bit to running each alone.
+    /// Runs several sequences at once, reading each weight once for all of them.
+    ///
+    /// Returns the hidden states of the sequences one after another, `[tokens of all sequences, hidden]`.
+    /// They are bit-identical to running each sequence alone.
     ///
     /// # Errors
-    /// As [`Model::forward`]; then no cache is changed.
+    /// Fails as [`Model::forward`] does. An error leaves all caches unchanged.
     pub fn forward_batch(&self, sequences: &mut [Sequence<'_>]) -> Result<Tensor> {
         Ok(self.run(sequences, Recorder::new(None, 0, 0), Keep::All)?.hidden)
     }
 
-    /// The output head, exact and as it is used.
+    /// The exact LM head, and the int8 LM head if the model has one.
     pub(crate) fn lm_heads(&self) -> LmHeads<'_> {
         LmHeads { exact: self.head.as_ref().unwrap_or(&self.embedding), int8: self.int8.as_ref() }
     }
@@ -183,11 +194,13 @@ impl Model {
         self.int8 = head;
     }
 
-    /// Logits of hidden states: `[tokens, hidden]` to `[tokens, vocab]`, f32. Those of a
-    /// [rounded head](Model::with_head) have its error.
+    /// Returns the logits `[tokens, vocab]` of hidden states `[tokens, hidden]`, f32.
+    ///
+    /// With an [int8 LM head](Model::with_lm_head) the logits are approximate; [`Model::lm_head_error`]
+    /// measures by how much.
     ///
     /// # Errors
-    /// When `hidden` has another width.
+    /// Fails if `hidden` has another width.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         let width = self.config.hidden_size;
         if hidden.rank() != 2 || hidden.dim(1)? != width {
@@ -199,10 +212,10 @@ impl Model {
         Ok(Tensor::from_vec(logits, (hidden.dim(0)?, self.config.vocab_size), &Device::Cpu)?)
     }
 
-    /// Runs a prompt; returns the logits after its last token, `[vocab]`, and observations if asked for.
+    /// Runs a prompt. Returns the logits after its last token, `[vocab]`, and what `probes` observed.
     ///
     /// # Errors
-    /// As [`Model::forward`].
+    /// Fails as [`Model::forward`] does.
     pub fn prefill(
         &self,
         tokens: &[u32],
@@ -213,30 +226,33 @@ impl Model {
         Ok((self.logits(&output.hidden)?.flatten_all()?.to_vec1()?, output.observed))
     }
 
-    /// Runs one token; returns the logits after it, `[vocab]`.
+    /// Runs one token and returns the logits after it, `[vocab]`.
     ///
     /// # Errors
-    /// As [`Model::forward`].
+    /// Fails as [`Model::forward`] does.
     pub fn decode(&self, token: u32, cache: &mut dyn KvCache) -> Result<Vec<f32>> {
         Ok(self.prefill(&[token], cache, None)?.0)
     }
 
-    /// Turns the keys of every head of `cache` to positions 0, 1, 2 ...: see [`KvCache::rerotate`]. A cache that is cut
-    /// and rerotated now and then never runs out of positions.
+    /// Rotates the keys of every head of `cache` to rotary positions 0, 1, 2 ...; see [`KvCache::rerotate`].
+    ///
+    /// A cache that is evicted and rerotated from time to time never runs out of positions.
     ///
     /// # Errors
-    /// When the cache is of another model's shape.
+    /// Fails if the cache has the shape of another model.
     pub fn rerotate(&self, cache: &mut dyn KvCache) -> Result<()> {
         self.check_shape(cache)?;
         cache.rerotate(&self.rope);
         Ok(())
     }
 
+    /// Checks that the tokens can run on this cache.
     pub(crate) fn check(&self, tokens: &[u32], cache: &dyn KvCache) -> Result<()> {
         self.check_shape(cache)?;
         check_tokens(&self.config, tokens, cache.furthest_rotary_position())
     }
 
+    /// Checks that the cache has the shape of this model.
     fn check_shape(&self, cache: &dyn KvCache) -> Result<()> {
         let (found, expected) = (cache.shape(), CacheShape::of(&self.config));
         if found != expected {
@@ -246,7 +262,7 @@ impl Model {
     }
 }
 
-/// Refuses tokens that a model cannot run from position `first` on.
+/// Checks that a model of this configuration can run `tokens` from position `first` on.
 pub(crate) fn check_tokens(config: &Config, tokens: &[u32], first: usize) -> Result<()> {
     let (limit, vocab_size) = (config.max_position_embeddings, config.vocab_size);
     if tokens.is_empty() {

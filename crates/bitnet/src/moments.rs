@@ -1,15 +1,17 @@
-//! Moments of queries, and how alike two streams are.
+//! The moments of queries, and the cosine similarity of residual streams.
 
 use rayon::prelude::*;
 
-/// Mean and covariance of one head's queries before RoPE.
+/// The mean and covariance of one head's queries before RoPE.
 ///
-/// ExpectedAttention (arXiv 2510.00636) takes the queries to come for normally distributed with these moments.
+/// ExpectedAttention (arXiv 2510.00636) assumes that future queries are normally distributed with these
+/// moments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryMoments {
-    /// `[head_dim]`.
+    /// The mean, `[head_dim]`.
     pub mean: Vec<f32>,
-    /// Sums of products of deviations divided by the count, `[head_dim * head_dim]`.
+    /// The covariance, `[head_dim * head_dim]`: sums of products of deviations from the mean, divided by the
+    /// number of queries.
     pub covariance: Vec<f32>,
 }
 
@@ -32,7 +34,7 @@ impl QueryMoments {
             let centred = deviations.iter_mut().zip(row).zip(&mean);
             centred.for_each(|((deviation, x), mean)| *deviation = f64::from(*x) - mean);
             for (i, (sums, deviation)) in sums.chunks_exact_mut(head_dim).zip(&deviations).enumerate() {
-                // The matrix is symmetric: its lower triangle is copied below.
+                // The matrix is symmetric: its lower triangle is copied from the upper one below.
                 let upper = sums[i..].iter_mut().zip(&deviations[i..]);
                 upper.for_each(|(sum, other)| *sum += deviation * other);
             }
@@ -45,7 +47,8 @@ impl QueryMoments {
     }
 }
 
-/// Mean over rows of `width` of the cosine between `a` and `b`; a row of zeros counts as cosine 0.
+/// Returns the cosine between each row of `a` and the same row of `b`, averaged over rows of `width` values.
+/// A row of zeros has cosine 0.
 pub(crate) fn mean_cosine(a: &[f32], b: &[f32], width: usize) -> f64 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let cosine = |(a, b): (&[f32], &[f32])| {
@@ -66,7 +69,7 @@ mod tests {
         let queries = [1.0, 2.0, 10.0, 20.0, 3.0, -2.0, 30.0, -20.0, 5.0, 3.0, 50.0, 30.0];
         let moments = QueryMoments::of_heads(&queries, 2, 2);
         assert_eq!(moments[0].mean, [3.0, 1.0]);
-        // Deviations (-2, 1), (0, -3), (2, 2).
+        // The deviations from the mean are (-2, 1), (0, -3) and (2, 2).
         let expected = [8.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0, 14.0 / 3.0];
         assert_eq!(moments[0].covariance, expected);
         assert_eq!(moments[1].mean, [30.0, 10.0]);

@@ -1,10 +1,11 @@
-//! RMS norm in f32.
+//! The RMS norm, in f32.
 
 use bitkv_checkpoint::{Checkpoint, NormShape};
 use bitkv_kernels::elementwise::Norm;
 
 use crate::Result;
 
+/// The weights of an RMS norm.
 pub(crate) struct RmsNorm {
     weight: Vec<f32>,
     eps: f64,
@@ -15,18 +16,19 @@ impl RmsNorm {
         Ok(RmsNorm { weight: checkpoint.norm(shape)?, eps: checkpoint.config().rms_norm_eps })
     }
 
-    /// `x [tokens, width]` times `weight / sqrt(mean(x^2) + eps)`, row by row.
+    /// Returns `x [tokens, width]` times `weight / sqrt(mean(x^2) + eps)`, row by row.
     pub(crate) fn forward(&self, x: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; x.len()];
         self.kernel().apply(x, &mut out);
         out
     }
 
+    /// The norm in the form that the kernels take.
     pub(crate) fn kernel(&self) -> Norm<'_> {
         Norm { weight: &self.weight, eps: self.eps }
     }
 
-    /// Factors on the features, `[width]`.
+    /// The weights, `[width]`.
     pub(crate) fn gain(&self) -> &[f32] {
         &self.weight
     }

@@ -1,26 +1,30 @@
-//! How much a cached value can add to the output of its attention block.
+//! Norms of cached values after the output projection: how much a value can add to the output of its
+//! attention block.
 
 use bitkv_kernels::dense::{self, Dense};
 use rayon::prelude::*;
 
 use crate::{Model, attention::Attention};
 
-/// Tokens whose projected values exist at a time.
+/// The number of tokens whose values are projected at a time.
 const BLOCK: usize = 256;
 
 impl Model {
-    /// L1 norms of cached values behind the output projection: for query head `h` and the token `j` that its KV head
-    /// holds, `sum_i |(W_h v_j)_i|`, where `W_h [hidden, head_dim]` are the columns of `o_proj` that read head `h`.
-    /// CriticalKV (arXiv 2502.03805) multiplies attention by it.
+    /// Returns the L1 norms of cached values after the output projection. For query head `h` and a token `j`
+    /// in the cache of its KV head, the norm is `sum_i |(W_h v_j)_i|`, where `W_h [hidden, head_dim]` are the
+    /// columns of `o_proj` that read head `h`. The policy CriticalKV (arXiv 2502.03805) multiplies attention
+    /// by these norms.
     ///
-    /// `values` is `[layers * kv_heads][keys * head_dim]` as [`ProbeOutput::values`](crate::ProbeOutput::values) gives them;
-    /// the result is `[layers * query_heads][keys]`. Weights are ternary codes times their scale, and values are
-    /// not quantised, so that every token counts by itself. `with_sub_norm` multiplies values by the gain of the
-    /// norm in front of `o_proj` (its division by the token's own root mean square is left out, being the same for
-    /// all keys); models without that norm give the plain norms.
+    /// `values` is `[layers * kv_heads][keys * head_dim]`, as in
+    /// [`ProbeOutput::values`](crate::ProbeOutput::values); the result is `[layers * query_heads][keys]`.
+    /// Weights are ternary codes times their scale. Values are not quantised, so the norm of a token does not
+    /// depend on other tokens. `with_sub_norm` multiplies values by the gain of the norm before `o_proj`, if
+    /// the model has that norm. The division by the token's root mean square is left out, because it is the
+    /// same for all keys.
     ///
     /// # Panics
-    /// When `values` has not one row for each layer and KV head, or a row is not whole tokens.
+    /// Panics if `values` does not have one row per layer and KV head, or if a row does not hold whole
+    /// tokens.
     pub fn value_output_norms(&self, values: &[Vec<f32>], with_sub_norm: bool) -> Vec<Vec<f32>> {
         let heads = self.config().num_key_value_heads;
         assert_eq!(
@@ -34,7 +38,7 @@ impl Model {
 }
 
 impl Attention {
-    /// One layer's norms, `[query_heads][keys]`, of `values [kv_heads][keys * head_dim]`.
+    /// Returns one layer's norms, `[query_heads][keys]`, for `values [kv_heads][keys * head_dim]`.
     fn value_output_norms(&self, values: &[Vec<f32>], with_sub_norm: bool) -> Vec<Vec<f32>> {
         let (width, head_dim) = (self.heads * self.head_dim, self.head_dim);
         let weights = self.o_proj.dequantised();
@@ -54,10 +58,11 @@ impl Attention {
     }
 }
 
-/// L1 norms of the products of `values [keys, head_dim]` with a matrix of `rows` rows that `write` gives, one for each key.
+/// Returns the L1 norm of each row of `values [keys, head_dim]` times a matrix, `[keys]`. The matrix has
+/// `rows` output rows of `head_dim` weights; `write_row` writes one of them.
 ///
 /// # Panics
-/// When `values` is not whole rows.
+/// Panics if `values` does not hold whole rows.
 pub fn l1_norms(
     values: &[f32],
     head_dim: usize,

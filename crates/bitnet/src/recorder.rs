@@ -1,4 +1,4 @@
-//! Takes down what a forward pass shows.
+//! The recorder, which collects the output of probes during a forward pass.
 
 use bitkv_kernels::attention::{Statistics, Wanted};
 
@@ -8,7 +8,7 @@ use crate::{
     steps::Step,
 };
 
-/// The observations of one sequence.
+/// Collects what the probes of one sequence ask for.
 pub(crate) struct Recorder<'a> {
     observe: Option<&'a Probes>,
     pub(crate) wanted: Option<Wanted>,
@@ -16,6 +16,7 @@ pub(crate) struct Recorder<'a> {
     /// Position of the first token.
     first: usize,
     tokens: usize,
+    /// The layer that runs now; `None` before the first layer and after the last.
     layer: Option<usize>,
 }
 
@@ -132,7 +133,8 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// What was seen; `cache` is the sequence's after the pass. `None` if nothing was asked for.
+    /// Returns what was recorded, or `None` if there were no probes. `cache` is the cache of the sequence
+    /// after the pass.
     pub(crate) fn finish(self, cache: &dyn KvCache) -> Option<ProbeOutput> {
         let observe = self.observe?;
         let shape = cache.shape();

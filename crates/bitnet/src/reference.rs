@@ -1,8 +1,10 @@
-//! The model on one page of plain candle, which the fast path is tested against.
+//! The reference: the same model in plain candle, in as little code as possible. Tests compare the fast path
+//! with it.
 //!
-//! It runs every architecture and form that the loader knows on any candle device, a whole sequence at a time and
-//! without a cache. Gradients reach every weight: it uses neither `softmax_last_dim`, `rms_norm` nor `rope` of candle-nn,
-//! which have no backward pass, and [quantisers](quantise_activations) that let gradients pass straight through.
+//! [`Reference`] runs every architecture that the loader reads, as a BitNet or as a plain Llama, on any
+//! candle device. It runs a whole sequence at a time and has no KV cache. Gradients reach every weight: it
+//! avoids `softmax_last_dim`, `rms_norm` and `rope` of candle-nn, which have no backward pass, and its
+//! [quantisers](quantise_activations) pass gradients straight through. A [`Watch`] sees every step of a pass.
 //!
 //! ```
 //! use bitkv_bitnet::{Checkpoint, reference::Reference};
@@ -15,7 +17,8 @@
 //! # Ok::<(), bitkv_bitnet::Error>(())
 //! ```
 //!
-//! The cargo features `cuda` and `metal` pass through to candle. This project compiles and tests the CPU only.
+//! The cargo features `cuda` and `metal` enable candle's features of the same names. This project compiles
+//! and tests only the CPU.
 //!
 //! Sources: transformers `models/bitnet/modeling_bitnet.py` and `models/llama/modeling_llama.py`; 1bitLLM's
 //! `modeling_bitnet.py`.
@@ -36,14 +39,15 @@ pub use load::tensors;
 pub use quantise::{Linear, Rounding, quantise_activations, round_half_even, straight_through, ternarise};
 pub use watch::{Attended, Watch, entropy_bits};
 
-/// A decoder in plain candle. As a [`Module`] it takes ids `[tokens]`, u32, and gives logits `[tokens, vocab]`.
+/// A decoder in plain candle. As a [`Module`] it takes token ids `[tokens]`, u32, and returns logits
+/// `[tokens, vocab]`.
 #[derive(Clone, Debug)]
 pub struct Reference {
     config: Config,
     embedding: Embedding,
     layers: Vec<Layer>,
     norm: RmsNorm,
-    /// `[vocab, hidden]`: the embedding where the two are tied.
+    /// The LM head, `[vocab, hidden]`. It is the embedding if the two are tied.
     lm_head: Tensor,
     /// The type that keys and values are rounded to.
     kv: DType,
@@ -79,7 +83,7 @@ impl Module for RmsNorm {
 }
 
 impl Rounding {
-    /// What the linear layers of a model of this configuration round.
+    /// Returns what the linear layers of a model with this configuration round.
     pub fn new(config: &Config) -> Rounding {
         match config.weights {
             _ if config.plain_llama => Rounding::Nothing,
@@ -90,20 +94,23 @@ impl Rounding {
 }
 
 impl Reference {
-    /// A model of the tensors in `vb`, under the names of a Hugging Face checkpoint. Linear weights are floats: masters, or
-    /// codes times their scale where the configuration says that weights are packed. A variable map that lacks a tensor gets a
-    /// random one.
+    /// Builds a model from the tensors in `vb`, under the names of a Hugging Face checkpoint.
+    ///
+    /// Linear weights are floats: full-precision masters, or codes times their scale if the configuration
+    /// says that weights are packed. If `vb` reads a `VarMap`, tensors that the map lacks are created with
+    /// random values.
     ///
     /// # Errors
-    /// When a tensor is missing or of another shape.
+    /// Fails if a tensor is missing or has another shape.
     pub fn new(config: &Config, vb: &VarBuilder<'_>) -> Result<Reference> {
         Reference::with_rounding(config, vb, Rounding::new(config))
     }
 
-    /// [`Reference::new`] with linear layers that round something else than the configuration says.
+    /// Builds a model as [`Reference::new`] does, but `rounding` decides what its linear layers round, not
+    /// the configuration.
     ///
     /// # Errors
-    /// As [`Reference::new`].
+    /// Fails as [`Reference::new`] does.
     pub fn with_rounding(config: &Config, vb: &VarBuilder<'_>, rounding: Rounding) -> Result<Reference> {
         let (vocab, hidden) = (config.vocab_size, config.hidden_size);
         let random = Init::Randn { mean: 0.0, stdev: 1.0 };
@@ -123,7 +130,8 @@ impl Reference {
         })
     }
 
-    /// The same model with keys and values rounded as a cache of this precision rounds them; otherwise nothing is rounded.
+    /// Returns the model with keys and values rounded as a cache of this precision rounds them. By default
+    /// they are not rounded.
     #[must_use]
     pub fn with_kv(mut self, precision: Precision) -> Reference {
         self.kv = match precision {
@@ -133,20 +141,20 @@ impl Reference {
         self
     }
 
-    /// Shape and numerics.
+    /// The model's configuration: its shape and numerics.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Where it computes.
+    /// The device on which the model computes.
     pub fn device(&self) -> &Device {
         self.lm_head.device()
     }
 
-    /// Logits `[tokens, vocab]` of `ids [tokens]`, u32; `watch` is shown every step.
+    /// Returns the logits `[tokens, vocab]` of `ids [tokens]`, u32. `watch` sees every step.
     ///
     /// # Errors
-    /// When an id is outside the vocabulary, or `watch` fails.
+    /// Fails if an id is outside the vocabulary, or if `watch` fails.
     pub fn run(&self, ids: &Tensor, watch: &mut dyn Watch) -> Result<Tensor> {
         let mut h = self.embedding.forward(ids)?;
         watch.step(None, Step::Embedding, &h)?;
@@ -196,7 +204,7 @@ impl Layer {
         })
     }
 
-    /// The residual stream `h [tokens, hidden]` after attention.
+    /// Returns the residual stream `h [tokens, hidden]` after attention.
     fn attention(
         &self,
         h: &Tensor,
@@ -227,7 +235,7 @@ impl Layer {
         see(Step::AttentionResidual, (h + o)?)
     }
 
-    /// The residual stream `h [tokens, hidden]` after the MLP.
+    /// Returns the residual stream `h [tokens, hidden]` after the MLP.
     fn mlp(&self, h: &Tensor, watch: &mut dyn Watch) -> Result<Tensor> {
         let mut see = |step, x: Tensor| watch.step(Some(self.index), step, &x).map(|()| x);
         let x = see(Step::PostAttentionNorm, self.post_attention_norm.forward(h)?)?;
@@ -267,12 +275,13 @@ fn rounded(x: &Tensor, kv: DType) -> Result<Tensor> {
     x.to_dtype(kv)?.to_dtype(x.dtype())
 }
 
-/// Turns `x [heads, tokens, head_dim]` to its positions.
+/// Rotates `x [heads, tokens, head_dim]` to its positions.
 fn rotate(x: &Tensor, (cos, sin): &(Tensor, Tensor)) -> Result<Tensor> {
     rope_slow(&x.unsqueeze(0)?, cos, sin)?.squeeze(0)
 }
 
-/// Cosines and sines of the rotary angles `p / theta^(2 j / head_dim)`, each `[tokens, head_dim / 2]`.
+/// Returns the cosines and sines of the rotary angles `p / theta^(2 j / head_dim)`, each
+/// `[tokens, head_dim / 2]`.
 fn rope_tables(config: &Config, tokens: usize, dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
     let (theta, width) = (config.rope_theta as f32, config.head_dim);
     let frequency = |j: usize| 1.0 / theta.powf((2 * j) as f32 / width as f32);
@@ -282,7 +291,7 @@ fn rope_tables(config: &Config, tokens: usize, dtype: DType, device: &Device) ->
     Ok((angles.cos()?.to_dtype(dtype)?, angles.sin()?.to_dtype(dtype)?))
 }
 
-/// `[tokens, tokens]`: minus infinity where a query would see a later key.
+/// Returns a mask `[tokens, tokens]`: minus infinity for keys later than the query, 0 for others.
 fn causal_mask(scores: &Tensor) -> Result<Tensor> {
     let tokens = scores.dim(D::Minus1)?;
     let row = |query| (0..tokens).map(move |key| if key > query { f32::NEG_INFINITY } else { 0.0 });

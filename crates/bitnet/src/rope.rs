@@ -1,4 +1,4 @@
-//! Rotary positions, half-rotation pairs `(j, j + head_dim / 2)`.
+//! Rotary position embedding. Channel `j` of a head is rotated together with channel `j + head_dim / 2`.
 
 use std::ops::Range;
 
@@ -6,19 +6,21 @@ use bitkv_checkpoint::Config;
 use bitkv_kernels::elementwise::rotate;
 use rayon::prelude::*;
 
-/// Positions that are worth a task of their own.
+/// A parallel task rotates at least this many positions.
 const TASK_POSITIONS: usize = 16;
 
-/// A model's rotary angles: pair `j` of position `p` is turned by `p / theta^(2 j / head_dim)` radians.
+/// The rotary angles of a model: at position `p`, pair `j` of channels is rotated by
+/// `p / theta^(2 j / head_dim)` radians.
 #[derive(Clone, Debug)]
 pub struct Rope {
     frequencies: Vec<f32>,
 }
 
-/// Cosines and sines of some positions, made once for all layers.
+/// Cosines and sines of some positions, computed once for all layers.
 pub(crate) struct Rotation {
-    /// `[positions, head_dim / 2]`.
+    /// Cosines, `[positions, head_dim / 2]`.
     cos: Vec<f32>,
+    /// Sines, `[positions, head_dim / 2]`.
     sin: Vec<f32>,
     half: usize,
 }
@@ -31,7 +33,7 @@ impl Rope {
         }
     }
 
-    /// Width of a head.
+    /// The width of a head.
     pub(crate) fn width(&self) -> usize {
         2 * self.frequencies.len()
     }
@@ -59,7 +61,8 @@ impl Turns {
         2 * self.0.half
     }
 
-    /// Turns a key `[head_dim]` that was rotated to position `from`, so that it is as if rotated to `to`.
+    /// Moves a key `[head_dim]`, which is rotated to position `from`, to position `to`. The result is as if
+    /// the key had been rotated to `to` directly.
     ///
     /// The angle is the difference of the two that rotating itself uses, rounding included.
     pub(crate) fn turn(&self, key: &mut [f32], from: usize, to: usize) {
@@ -90,7 +93,7 @@ impl Rotation {
         });
     }
 
-    /// Cosines and sines of the `index`-th position.
+    /// Returns the cosines and sines, `[head_dim / 2]` each, of the position at this index.
     fn angles(&self, index: usize) -> (&[f32], &[f32]) {
         let range = index * self.half..(index + 1) * self.half;
         (&self.cos[range.clone()], &self.sin[range])

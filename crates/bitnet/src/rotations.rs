@@ -1,18 +1,19 @@
-//! Which rotation each KV head's new tokens get.
+//! The rotations of new tokens, which may differ between KV heads after a rerotation.
 
 use crate::{
     KvCache, Sequence,
     rope::{Rope, Rotation},
 };
 
-/// The rotations of a forward pass.
+/// The rotations of one forward pass.
 pub(crate) struct Rotations<'a> {
     rope: &'a Rope,
-    /// At the positions that follow the tokens seen: right for every head that was not rerotated.
+    /// The rotation of new tokens to their original positions. It is right for every head that was not
+    /// rerotated.
     common: Rotation,
 }
 
-/// How the heads of a layer lie side by side.
+/// The number and the width of the heads of a layer.
 #[derive(Clone, Copy)]
 pub(crate) struct HeadCounts {
     pub(crate) heads: usize,
@@ -29,7 +30,8 @@ impl<'a> Rotations<'a> {
         Rotations { rope, common: rope.at(sequences.iter().map(positions)) }
     }
 
-    /// Rotates a layer's queries `[tokens, heads, head_dim]` and keys `[tokens, kv_heads, head_dim]` in place.
+    /// Rotates a layer's queries `[tokens, heads, head_dim]` and keys `[tokens, kv_heads, head_dim]` in
+    /// place.
     pub(crate) fn apply(
         &self,
         layer: usize,
@@ -57,7 +59,8 @@ impl<'a> Rotations<'a> {
         }
     }
 
-    /// Rotates one sequence's queries and keys, those of each KV head from its own position in `starts` on.
+    /// Rotates the queries and keys of one sequence. The first token of KV head `i` is rotated to
+    /// `starts[i]`.
     fn apply_by_head(&self, starts: &[usize], heads: usize, q: &mut [f32], k: &mut [f32]) {
         let (kv_heads, group) = (starts.len(), heads / starts.len());
         let tokens = k.len() / kv_heads / self.rope.width();

@@ -1,4 +1,4 @@
-//! Choosing the next token from logits.
+//! Chooses the next token from logits.
 
 use bitkv_stats::Rng;
 use std::collections::BTreeSet;
@@ -8,17 +8,18 @@ use crate::{Error, Result};
 /// How the next token is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sampling {
-    /// The most probable token; the smallest id among equals.
+    /// The most probable token. Of equally probable tokens, it is the one with the smallest id.
     Greedy,
-    /// A random token.
+    /// A token drawn at random.
     Random {
-        /// Logits are divided by it; above 0.
+        /// The temperature by which logits are divided; above 0.
         temperature: f32,
-        /// Only this many of the most probable tokens; 0 means all.
+        /// Only the `top_k` most probable tokens can be drawn; 0 means all.
         top_k: usize,
-        /// Only the most probable tokens that together reach this probability (among the top k); above 0, at most 1.
+        /// Only the most probable of the top k tokens, as many as together reach this probability, can be
+        /// drawn; above 0, at most 1.
         top_p: f32,
-        /// Start of the random numbers.
+        /// The seed of the random numbers.
         seed: u64,
     },
 }
@@ -32,8 +33,9 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// `penalty` is the repetition penalty of CTRL (Keskar et al. 2019) as transformers applies it: logits of tokens
-    /// that were seen are divided by it when positive, multiplied when negative. 1 changes nothing.
+    /// Returns a sampler for the tokens after `prompt`. `penalty` is the repetition penalty of CTRL (Keskar
+    /// et al. 2019), as transformers applies it: a positive logit of a token that occurred before is divided
+    /// by the penalty, a negative one is multiplied by it. 1 has no effect.
     pub(crate) fn new(sampling: Sampling, penalty: f32, prompt: &[u32]) -> Result<Self> {
         let bad =
             |option, value: f32, reason| Err(Error::Option { option, value: value.to_string(), reason });
@@ -57,7 +59,8 @@ impl Sampler {
         Ok(Sampler { sampling, penalty, seen, random: Rng::new(seed) })
     }
 
-    /// The next token, which counts as seen from now on.
+    /// Returns the next token, to which the repetition penalty applies from now on. The penalty changes
+    /// `logits`, `[vocab]`.
     pub(crate) fn next(&mut self, logits: &mut [f32]) -> u32 {
         if self.penalty != 1.0 {
             for id in &self.seen {
@@ -86,6 +89,7 @@ impl Sampler {
         (count, changed)
     }
 
+    /// Draws a token from those that `top_k` and `top_p` leave.
     fn draw(&mut self, logits: &[f32], temperature: f64, top_k: usize, top_p: f64) -> u32 {
         let largest = f64::from(logits[argmax(logits) as usize]);
         let weight = |l: &f32| ((f64::from(*l) - largest) / temperature).exp();
@@ -111,13 +115,14 @@ impl Sampler {
     }
 }
 
-/// Tokens, the most probable first, the smallest id first among equals.
+/// Returns the ids of all tokens, the most probable first. Tokens with equal logits are in ascending order.
 pub(crate) fn ranked(logits: &[f32]) -> Vec<u32> {
     let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
     ids.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b)));
     ids
 }
 
+/// Returns the index of the largest logit, the first of equal ones.
 pub(crate) fn argmax(logits: &[f32]) -> u32 {
     let best = logits
         .iter()
@@ -149,7 +154,7 @@ mod tests {
         let mut logits = [2.0 * 0.5f32.ln(), 2.0 * 0.3f32.ln(), 2.0 * 0.2f32.ln()];
         let mut counts = [0; 3];
         (0..20_000).for_each(|_| counts[sampler.next(&mut logits) as usize] += 1);
-        // Five standard deviations of a binomial of 20,000.
+        // The tolerance is five standard deviations of a binomial of 20,000 draws.
         for (count, p) in counts.iter().zip([0.5, 0.3, 0.2]) {
             assert!(
                 (f64::from(*count) / 20_000.0 - p).abs() < 5.0 * (p * (1.0 - p) / 20_000.0f64).sqrt(),
@@ -193,7 +198,7 @@ mod tests {
         assert_eq!(drawn(1, 1.0), [1]);
         assert_eq!(drawn(2, 1.0), [1, 2]);
         assert_eq!(drawn(0, 1.0), [0, 1, 2, 3]);
-        // Of the two, the first alone has 0.57 of the probability.
+        // The first of the two tokens has 0.57 of their joint probability.
         assert_eq!((drawn(2, 0.5), drawn(2, 0.6)), (vec![1], vec![1, 2]));
     }
 

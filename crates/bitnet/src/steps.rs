@@ -1,20 +1,22 @@
-//! The steps of a forward pass, and how large their results are.
+//! The named steps of a forward pass, and the norms of their results.
 
-/// A step, in the order of the forward pass.
+/// A step of the forward pass; the variants are in the order of the pass.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[allow(missing_docs, reason = "the names in `name` say it")]
 pub enum Step {
     Embedding,
     InputNorm,
-    /// Before RoPE, as the keys.
+    /// Queries, before RoPE.
     Q,
+    /// Keys, before RoPE.
     K,
+    /// Values.
     V,
-    /// Heads side by side, before any sub-norm.
+    /// The output of attention, all heads concatenated, before any sub-norm.
     Attention,
     AttentionSubNorm,
     O,
-    /// The residual stream behind attention.
+    /// The residual stream after attention.
     AttentionResidual,
     PostAttentionNorm,
     Gate,
@@ -23,14 +25,14 @@ pub enum Step {
     Activation,
     MlpSubNorm,
     Down,
-    /// The residual stream behind the layer.
+    /// The residual stream after the layer.
     Output,
     FinalNorm,
     Logits,
 }
 
 impl Step {
-    /// The name in tables and files.
+    /// The name of the step in tables and files.
     pub fn name(self) -> &'static str {
         match self {
             Step::Embedding => "embedding",
@@ -55,25 +57,25 @@ impl Step {
     }
 }
 
-/// How large one step's result is.
+/// The norms of one step's result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepNorms {
-    /// Which step.
+    /// The step.
     pub step: Step,
-    /// Of which layer; `None` in front of the first and behind the last.
+    /// The layer; `None` before the first layer and after the last.
     pub layer: Option<usize>,
-    /// Features of a token.
+    /// The number of features of a token.
     pub width: usize,
-    /// Euclidean norm of every token's features, `[tokens]`.
+    /// The Euclidean norm of each token's features, `[tokens]`.
     pub norms: Vec<f64>,
-    /// Largest magnitude of all.
+    /// The largest magnitude of any value.
     pub largest: f32,
-    /// Values that are infinite or no numbers.
+    /// The number of values that are infinite or NaN.
     pub not_finite: usize,
 }
 
 impl StepNorms {
-    /// Norms of `values [tokens, width]`.
+    /// Computes the norms of `values [tokens, width]`.
     pub fn new(step: Step, layer: Option<usize>, values: &[f32], tokens: usize) -> Self {
         let width = values.len() / tokens;
         let norm = |row: &[f32]| row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
@@ -87,13 +89,13 @@ impl StepNorms {
         }
     }
 
-    /// `layer.step`, or the step alone outside the layers.
+    /// Returns the name `LAYER.STEP`, or `STEP` for a step outside the layers.
     pub fn name(&self) -> String {
         let step = self.step.name();
         self.layer.map_or_else(|| step.into(), |layer| format!("{layer}.{step}"))
     }
 
-    /// Euclidean norm of all tokens' features together.
+    /// The Euclidean norm of the features of all tokens together.
     pub fn total(&self) -> f64 {
         self.norms.iter().map(|n| n * n).sum::<f64>().sqrt()
     }

@@ -1,4 +1,9 @@
-//! A forward pass with every step of it, by the fast path or by the reference: what `bitkv trace` shows and saves.
+//! Traces: records of one forward pass with the norms of every step, for comparing implementations.
+//!
+//! [`Trace::from_model`] records a pass of the fast path ([`Engine::Fast`]), and [`Trace::from_reference`] a
+//! pass of the plain candle [reference](crate::reference) ([`Engine::Reference`]). With [`Detail::Tensors`] a
+//! trace also holds hidden states, queries, keys, values and entropies, and [`Trace::write`] saves them to a
+//! safetensors file. `bitkv trace` prints and saves traces.
 
 mod by_reference;
 mod tensors;
@@ -7,7 +12,7 @@ use candle_core::Tensor;
 
 use crate::{Model, Precision, Probes, Result, Step, StepNorms, sample};
 
-/// What computes a forward pass.
+/// The implementation that computes a forward pass.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Engine {
     /// [`Model`]: packed weights and exact integer sums.
@@ -18,7 +23,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Its name in arguments and files.
+    /// The name of the engine in arguments and files.
     pub fn name(self) -> &'static str {
         match self {
             Engine::Fast => "fast",
@@ -27,7 +32,7 @@ impl Engine {
     }
 }
 
-/// What a trace keeps of a forward pass besides logits and norms.
+/// What a trace records besides logits and norms.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Detail {
     /// Nothing.
@@ -36,29 +41,30 @@ pub enum Detail {
     Tensors,
 }
 
-/// A forward pass and everything seen in it.
+/// A forward pass and what was recorded of it. Tensors are empty unless the detail is [`Detail::Tensors`].
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     /// The tokens that were run.
     pub tokens: Vec<u32>,
-    /// Every step in the order it was taken.
+    /// The norms of every step, in the order of the pass.
     pub steps: Vec<StepNorms>,
-    /// `[tokens * vocab]`.
+    /// Logits, `[tokens * vocab]`.
     pub logits: Vec<f32>,
-    /// `[layers + 1][tokens * hidden]`: the embedding, then the output of each layer before the final norm.
+    /// Hidden states, `[layers + 1][tokens * hidden]`: the embedding, then the output of each layer before
+    /// the final norm.
     pub hidden: Vec<Vec<f32>>,
-    /// After RoPE, `[layers][query_heads * tokens * head_dim]`.
+    /// Queries after RoPE, `[layers][query_heads * tokens * head_dim]`.
     pub queries: Vec<Vec<f32>>,
-    /// After RoPE, before a cache rounds them, `[layers][kv_heads * tokens * head_dim]`.
+    /// Keys after RoPE, before a cache rounds them, `[layers][kv_heads * tokens * head_dim]`.
     pub keys: Vec<Vec<f32>>,
-    /// Before a cache rounds them, `[layers][kv_heads * tokens * head_dim]`.
+    /// Values before a cache rounds them, `[layers][kv_heads * tokens * head_dim]`.
     pub values: Vec<Vec<f32>>,
-    /// Bits, `[layers][query_heads * tokens]`.
+    /// Attention entropy of every query in bits, `[layers][query_heads * tokens]`.
     pub entropy: Vec<Vec<f32>>,
 }
 
 impl Trace {
-    /// Runs `tokens` through the fast path, with a cache of this precision.
+    /// Runs `tokens` through the fast path, with an empty cache of this precision.
     ///
     /// # Errors
     /// As [`Model::forward`].
@@ -95,12 +101,12 @@ impl Trace {
     }
 }
 
-/// All values of a tensor, as f32.
+/// Returns all values of a tensor as f32.
 fn floats(x: &Tensor) -> candle_core::Result<Vec<f32>> {
     x.to_dtype(candle_core::DType::F32)?.flatten_all()?.to_vec1()
 }
 
-/// `[tokens, heads, width]` to `[heads, tokens, width]`.
+/// Transposes `[tokens, heads, width]` to `[heads, tokens, width]`.
 fn heads_first(values: &[f32], heads: usize, width: usize) -> Vec<f32> {
     let rows =
         |head: usize| values.chunks_exact(heads * width).flat_map(move |row| &row[head * width..][..width]);

@@ -1,5 +1,4 @@
-//! A pass that runs its tokens in blocks gives the bits of one that runs them all at once, as a pass does that shows
-//! its steps.
+//! A pass that runs its tokens in blocks is bit-identical to a pass that runs them all at once.
 
 mod common;
 
@@ -8,7 +7,7 @@ use bitkv_bitnet::{
 };
 use common::{BOTH, Random};
 
-/// More than two blocks.
+/// More tokens than two blocks hold.
 const TOKENS: usize = 1100;
 
 fn model(architecture: Architecture, seed: u64) -> Model {

@@ -42,7 +42,7 @@ fn logits_are_finite_and_differ() {
     }
 }
 
-/// Keeps each token with a probability of its own for every head; some heads keep nothing.
+/// Plans to keep a random share of the tokens of each head; some heads keep nothing.
 fn random_plan(
     shape: CacheShape,
     held: impl Fn(usize, usize) -> Vec<u32>,

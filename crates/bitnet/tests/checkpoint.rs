@@ -1,4 +1,5 @@
-//! Packed checkpoints equal their masters, and damaged ones are refused by name.
+//! A packed checkpoint gives the same results as its masters, and the error about a damaged checkpoint names
+//! the tensor.
 
 mod common;
 
@@ -36,7 +37,7 @@ fn load(config: &Config, tensors: &Tensors) -> Result<Model, Error> {
 #[test]
 fn packed_equals_masters() {
     for (architecture, tied) in BOTH.into_iter().flat_map(|a| [true, false].map(|tied| (a, tied))) {
-        // 50 rows are not a multiple of four.
+        // A layer of 50 rows is not a multiple of four rows.
         let config = Config { tie_word_embeddings: tied, ..common::config(architecture) };
         let masters = common::masters(&config, 1);
         let expected = logits(&common::load_masters(&config, &masters));
@@ -133,7 +134,7 @@ fn dividing_by_the_reciprocal_scale_is_multiplying() {
     }
     let divide = Config { weights: WeightFormat::Packed(ScaleRule::Divide), ..config.clone() };
     let (a, b) = (logits(&load(&config, &tensors).unwrap()), logits(&load(&divide, &reciprocal).unwrap()));
-    // The reciprocal is rounded twice, so a few activations may land on the other side of a rounding step.
+    // The reciprocal is rounded twice, so a few activations may round to a neighbouring integer.
     let worst = a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     let wrong = logits(&load(&divide, &tensors).unwrap());
     let off = a.iter().flatten().zip(wrong.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

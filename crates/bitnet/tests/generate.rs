@@ -1,4 +1,4 @@
-//! Generation.
+//! Generation: greedy decoding, stop reasons, hooks, sampling and batches.
 
 mod common;
 
@@ -8,7 +8,8 @@ use bitkv_bitnet::{
 };
 use common::{BOTH, Random};
 
-/// Untied, because a random tied model repeats its last token for ever.
+/// Returns a model whose LM head is not tied to the embedding: a random tied model repeats its last token
+/// forever.
 fn untied(architecture: Architecture) -> Model {
     let config = Config { tie_word_embeddings: false, ..common::config(architecture) };
     common::load_masters(&config, &common::masters(&config, 6))
@@ -89,7 +90,7 @@ fn the_hook_sees_the_prompt_and_may_evict() {
     assert!(error.unwrap_err().to_string().contains("no plan"));
 }
 
-/// The model has 300 positions: a text goes on behind them once its keys are turned to the front.
+/// The model has 300 positions. A text can be longer if its keys are rerotated after an eviction.
 #[test]
 fn a_turned_cache_is_not_full() {
     let model = untied(BOTH[1]);
@@ -126,7 +127,7 @@ fn a_batch_is_each_alone() {
     let model = untied(Architecture::BitNet);
     let prompts: Vec<Vec<u32>> = [5, 1, 17].map(|n| Random(n as u64).tokens(n, 61)).to_vec();
     let sampling = Sampling::Random { temperature: 1.5, top_k: 30, top_p: 0.9, seed: 3 };
-    // Some token that one of them soon draws, so that texts end at different steps.
+    // The first text soon draws the stop token, so texts end at different steps.
     let first = generate_alone(&model, &prompts[0], &GenerationOptions { sampling, ..options(20) });
     let options = GenerationOptions { sampling, stop: vec![first.tokens[7]], ..options(20) };
     let mut caches = vec![model.new_cache(); 3];

@@ -1,5 +1,5 @@
-//! Every step, logits, entropies and greedy tokens of the fast path against outside references, for every fixture in
-//! `testdata/golden`.
+//! Compares the fast path with references from outside this project: every step, logits, entropies and greedy
+//! tokens of every fixture in `testdata/golden`.
 
 mod common;
 
@@ -45,7 +45,7 @@ fn greedy(model: &Model, tokens: &[u32], count: usize, precision: Precision) -> 
     generate(model, tokens, &mut cache, &options, None, &mut |_| true).unwrap().tokens
 }
 
-/// The mistake of the published verification is far outside every bound.
+/// BitNet weights that run as a plain Llama, as in the published verification, exceed every bound by far.
 #[test]
 fn the_plain_llama_is_another_model() {
     let golden = Golden::named("master-2b-style");

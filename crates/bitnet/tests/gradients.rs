@@ -1,4 +1,4 @@
-//! Gradients through the reference reach every weight, and are the slopes of the loss.
+//! Gradients of the reference reach every weight and equal the slopes of the loss.
 
 mod common;
 
@@ -11,10 +11,10 @@ use candle_nn::{VarBuilder, VarMap, loss::cross_entropy};
 use common::golden::Golden;
 
 const CPU: Device = Device::Cpu;
-/// Tokens that a loss is of.
+/// The number of tokens that a loss is computed from.
 const TOKENS: usize = 16;
 
-/// A fixture's reference on variables, by name.
+/// The reference of a fixture, with its weights as variables under their names.
 struct Trained {
     reference: Reference,
     variables: Vec<(String, Var)>,
@@ -39,7 +39,7 @@ impl Trained {
         Trained { reference, variables, tokens }
     }
 
-    /// Mean cross-entropy of every next token.
+    /// Returns the mean cross-entropy of every next token.
     fn loss(&self) -> Result<Tensor> {
         let last = self.tokens.len() - 1;
         let logits = self.reference.forward(&Tensor::new(&self.tokens[..last], &CPU)?)?;
@@ -65,7 +65,8 @@ fn gradients_reach_the_embedding_and_every_weight() {
     }
 }
 
-/// Where nothing is rounded, the loss is smooth: its slope in any direction is that of the gradients, here in f64.
+/// Without rounding the loss is smooth, so its slope in any direction follows from the gradients. This test
+/// uses f64.
 #[test]
 fn gradients_are_the_slopes_of_the_loss() {
     for name in ["master-2b-style", "master-1bitllm-style", "master-llama-tied", "packed-falcon-style"] {
@@ -84,6 +85,7 @@ fn gradients_are_the_slopes_of_the_loss() {
     }
 }
 
+/// Returns the slope of the loss in a direction, by central differences.
 fn slope(trained: &Trained, var: &Var, direction: &Tensor) -> Result<f64> {
     let (step, start) = (1e-6, var.as_tensor().copy()?);
     let at = |step: f64| {

@@ -1,4 +1,4 @@
-//! Heads of other precision than exact.
+//! The int8 LM head chooses the same tokens as the exact one.
 
 mod common;
 
@@ -9,7 +9,7 @@ use common::{BOTH, Random, masters};
 
 const VOCAB: usize = 900;
 
-/// A vocabulary of which many rows are equal, or nearly.
+/// Returns a model whose LM head has many equal or nearly equal rows.
 fn model(architecture: Architecture, tied: bool, precision: LmHeadPrecision) -> Model {
     let config = Config { tie_word_embeddings: tied, vocab_size: VOCAB, ..common::config(architecture) };
     let mut masters = masters(&config, 8);

@@ -1,11 +1,12 @@
-//! Norms of values behind the output projection, against weights ternarised by hand.
+//! Compares the norms of values after the output projection with norms computed from weights that the test
+//! ternarises itself.
 
 mod common;
 
 use bitkv_bitnet::{Architecture, Model, Precision, Probes};
 use common::{Masters, Random};
 
-/// Absmean: the scale of a layer, and its weights as -1, 0 or 1 times that.
+/// Returns the weights of a layer as -1, 0 or 1 times their mean magnitude.
 fn ternarised(masters: &Masters, name: &str) -> Vec<f64> {
     let weights = &masters[name].1;
     let scale = weights.iter().map(|w| f64::from(w.abs())).sum::<f64>() / weights.len() as f64;
@@ -25,7 +26,7 @@ fn they_are_sums_of_projected_values() {
         let masters = common::masters(&config, 3);
         let model = common::load_masters(&config, &masters);
         let mut values = values(&model);
-        // Heads of different lengths, one of them empty.
+        // Heads may have different lengths; one of them is empty here.
         values[1].truncate(17 * 6);
         values[2].clear();
         let (heads, kv_heads, hidden) = (6, config.num_key_value_heads, 36);

@@ -1,4 +1,4 @@
-//! Probes against attention recomputed from the cache, and their bookkeeping over calls and evictions.
+//! Compares probes with attention that the tests compute from the cache, over several calls and evictions.
 
 mod common;
 
@@ -114,7 +114,7 @@ fn rows_follow_the_ragged_lengths() {
     }
 }
 
-/// Recomputed in f64 from the keys in the cache: with a window of one, the last query's probabilities.
+/// Recomputes the entropy in f64 from the last query's probabilities, which a window of one holds.
 #[test]
 fn entropy_is_that_of_the_window_of_one() {
     let model = common::model(BOTH[0], 9);
@@ -155,7 +155,7 @@ fn rows_of_a_window_are_its_queries() {
     }
 }
 
-/// Rows times values, in f64, are what the sub-norm gets.
+/// The rows of attention times the values, computed in f64, equal the input of the sub-norm.
 #[test]
 fn attention_output_is_rows_times_values() {
     for architecture in BOTH {
@@ -182,7 +182,8 @@ fn attention_output_is_rows_times_values() {
     }
 }
 
-/// The three sides of a triangle give the cosine: stream before, what attention adds, stream behind.
+/// The cosine follows from three norms, as an angle follows from the sides of a triangle: the norms of the
+/// stream before attention, of what attention adds, and of the stream after it.
 #[test]
 fn residual_similarity_follows_from_norms() {
     let model = common::model(BOTH[1], 8);
@@ -208,7 +209,7 @@ fn residual_similarity_follows_from_norms() {
     }
 }
 
-/// Queries rotated back by hand have the moments that were observed.
+/// The observed moments equal those of the queries after RoPE, rotated back by the test.
 #[test]
 fn query_moments_are_those_of_queries_before_rope() {
     for architecture in BOTH {

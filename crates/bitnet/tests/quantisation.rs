@@ -1,11 +1,12 @@
-//! Quantised caches: bytes, what they hold, and that neither blocks nor cuts change what a token sees.
+//! Tests of quantised caches: their bytes and content, and that a pass in blocks and an eviction do not
+//! change what a token sees.
 
 mod common;
 
 use bitkv_bitnet::{Cache, CacheShape, Error, Floats, KvCache, MaskedCache, Model, Quantisation};
 use common::{BOTH, Random};
 
-/// Groups that do not divide what they group.
+/// KIVI with groups that do not divide the width or the number of tokens.
 const KIVI: Quantisation = Quantisation::Kivi { bits: 2, group: 5, residual: 7 };
 const ALL: [Quantisation; 5] =
     [Quantisation::Int8, Quantisation::Int4, KIVI, Quantisation::kivi(4), Quantisation::kivi(2)];
@@ -19,7 +20,7 @@ fn heads(shape: CacheShape) -> impl Iterator<Item = (usize, usize)> {
     (0..shape.layers).flat_map(move |layer| (0..shape.kv_heads).map(move |head| (layer, head)))
 }
 
-/// A cache of wide heads filled with numbers, no model behind it.
+/// Returns a cache of wide heads filled with random values, without a model.
 fn filled(tokens: usize, head_dim: usize) -> Cache {
     let mut cache = Cache::new(CacheShape { layers: 2, kv_heads: 3, head_dim });
     let mut random = Random(7);
@@ -38,7 +39,7 @@ fn bytes_are_those_of_codes_scales_and_residual() {
         (Quantisation::None, 2 * 300 * 128 * 2),
         (Quantisation::Int8, 2 * 300 * (128 + 4)),
         (Quantisation::Int4, 2 * 300 * (64 + 4 * 4)),
-        // 160 tokens are codes and 140 are halves; 128 * 5 groups of keys, 160 * 4 of values.
+        // 160 tokens are codes and 140 are f16. Keys have 128 * 5 groups, values 160 * 4.
         (Quantisation::kivi(2), 2 * (160 * 32 + 140 * 256) + (128 * 5 + 160 * 4) * 4),
         (Quantisation::kivi(4), 2 * (160 * 64 + 140 * 256) + (128 * 5 + 160 * 4) * 4),
     ];
@@ -81,7 +82,8 @@ fn what_is_read_back_is_near() {
     }
 }
 
-/// A block of tokens is what its tokens are one by one; floats become what would have been appended.
+/// A block of tokens gives the same cache as the same tokens one by one. A float cache that is quantised
+/// later has the same codes.
 #[test]
 fn tokens_are_quantised_alone() {
     for (architecture, quantisation) in BOTH.into_iter().flat_map(|a| ALL[..2].iter().map(move |q| (a, *q))) {
@@ -100,7 +102,8 @@ fn tokens_are_quantised_alone() {
         for (layer, head) in heads(block.shape()) {
             assert_eq!(block.keys_f32(layer, head), single.keys_f32(layer, head));
         }
-        // Layer 0 sees no quantised neighbour, so its keys are those of a half-float cache quantised later.
+        // Layer 0 does not depend on quantised keys, so its keys equal those of an f16 cache that is
+        // quantised later.
         let mut later = model.new_cache();
         assert_ne!(logits(&model, &tokens, &mut later), whole);
         later.quantise(quantisation).unwrap();
@@ -109,7 +112,7 @@ fn tokens_are_quantised_alone() {
     }
 }
 
-/// Behind a call the newest tokens are halves: 7 and what is left of a group of 5.
+/// After each call the newest tokens are f16: at least 7, and up to 4 more that do not fill a group of 5.
 #[test]
 fn kivi_quantises_behind_a_call() {
     let model = common::model(BOTH[0], 3);

@@ -1,4 +1,4 @@
-//! The reference in plain candle: against transformers, against the fast path, and its gradients.
+//! Compares the reference in plain candle with transformers and with the fast path.
 
 mod common;
 
@@ -43,7 +43,8 @@ fn every_fixture_is_computed_as_transformers_and_the_fast_path_do() {
     }
 }
 
-/// Nothing is rounded there to absorb small differences, so that the reference computes in f64.
+/// A plain Llama has no rounding to int8 that would absorb small differences, so the reference computes in
+/// f64.
 #[test]
 fn a_plain_llama_is_the_fast_path_s() {
     for golden in Golden::all() {

@@ -1,4 +1,5 @@
-//! Keys turned to cache positions: as if rotated there at once, and a stream may outlast the model's positions.
+//! Tests of rerotation: keys equal keys that were rotated to the new positions directly, and a stream may
+//! have more tokens than the model has positions.
 
 mod common;
 
@@ -10,7 +11,7 @@ fn logits(model: &Model, tokens: &[u32], cache: &mut dyn KvCache) -> Vec<Vec<f32
     model.logits(&hidden).unwrap().to_vec2().unwrap()
 }
 
-/// Which positions each head keeps of `held`: a part of its own.
+/// Returns a plan that keeps a random share of the tokens of each head.
 fn ragged_plan(cache: &dyn KvCache, random: &mut Random) -> Vec<Vec<u32>> {
     let shape = cache.shape();
     let heads = (0..shape.layers).flat_map(|l| (0..shape.kv_heads).map(move |h| (l, h)));
@@ -29,7 +30,7 @@ fn keep(cache: &mut dyn KvCache, plan: &[Vec<u32>]) {
     cache.keep(&|layer, head| plan[layer * heads + head].clone()).unwrap();
 }
 
-/// A key `[head_dim]` rotated from `from` to `to` in f64, by the angles that the engine rounds to f32.
+/// Returns a key `[head_dim]` rotated in f64 from `from` to `to`, by the angles that the model rounds to f32.
 fn rotated(theta: f32, key: &[f32], from: usize, to: usize) -> Vec<f64> {
     let half = key.len() / 2;
     let angle = |j: usize| {
@@ -81,7 +82,8 @@ fn keys_are_as_if_rotated_to_their_place() {
     }
 }
 
-/// The first layer's keys depend on their tokens only: running the tokens that a head keeps alone rotates them directly.
+/// The keys of the first layer depend only on their tokens. So a run of only those tokens that a head keeps
+/// rotates the same keys to the same positions directly.
 #[test]
 fn repeated_cuts_end_where_one_run_begins() {
     for (architecture, seed) in BOTH.into_iter().flat_map(|a| (0..4).map(move |seed| (a, seed))) {
@@ -94,10 +96,10 @@ fn repeated_cuts_end_where_one_run_begins() {
             logits(&model, &tokens, &mut cache);
             text.extend(tokens);
             let mut plan = ragged_plan(&cache, &mut random);
-            // One head keeps its oldest tokens, which need no turn now; those to come do.
+            // One head keeps its oldest tokens. They need no rotation now, but later tokens do.
             plan[0] = cache.view(0, 0).positions[..20].to_vec();
             keep(&mut cache, &plan);
-            // Now and then two cuts before a rotation.
+            // In some rounds nothing is rerotated, so two evictions come before the next rerotation.
             if round % 3 == 1 {
                 continue;
             }
@@ -209,7 +211,7 @@ fn an_uncut_cache_does_not_change() {
     assert_eq!(logits(&model, &tokens[30..], &mut turned), logits(&model, &tokens[30..], &mut cache));
 }
 
-/// The model has 300 positions; 700 tokens pass through a window.
+/// The model has 300 positions, and 700 tokens run with a sliding window.
 #[test]
 fn a_stream_outlasts_the_positions() {
     for architecture in BOTH {
@@ -229,7 +231,7 @@ fn a_stream_outlasts_the_positions() {
             }
         }
         assert_eq!((cache.tokens_seen(), cache.len(0, 0), cache.furthest_rotary_position()), (700, 34, 34));
-        // What was not rerotated ends where it did.
+        // A cache that was not rerotated ends at the last position of the model.
         let mut plain = model.new_cache();
         logits(&model, &random.tokens(300, 61), &mut plain);
         plain.keep(&|_, _| vec![0, 299]).unwrap();

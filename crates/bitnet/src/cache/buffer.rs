@@ -1,4 +1,4 @@
-//! Keys or values of one KV head.
+//! The buffer that holds the keys or the values of one KV head.
 
 use bitkv_kernels::attention::Floats;
 use half::{f16, slice::HalfFloatSliceExt};
@@ -9,7 +9,7 @@ use super::{
     gather::gather,
 };
 
-/// Rows of one KV head, all of one width.
+/// The keys or the values of one KV head: one row per token, all rows of the same width.
 #[derive(Clone, Debug)]
 pub(super) enum Buffer {
     F16(Vec<f16>),
@@ -25,7 +25,7 @@ impl Buffer {
         }
     }
 
-    /// Makes room for exactly so many more numbers; what becomes codes makes its own.
+    /// Reserves room for exactly this number of additional floats. Does nothing for codes.
     pub(super) fn reserve(&mut self, numbers: usize) {
         match self {
             Buffer::F16(values) => values.reserve_exact(numbers),
@@ -49,7 +49,7 @@ impl Buffer {
         Buffer::Coded(Codes::new(layout, width, &self.view().to_f32_vec()))
     }
 
-    /// Appends `width` values from `at` on of each row of `stride`.
+    /// Appends a part of each of the rows `[tokens, stride]`: the `width` values from column `at` on.
     pub(super) fn extend(&mut self, rows: &[f32], stride: usize, at: usize, width: usize) {
         let parts = rows.chunks_exact(stride).map(|row| &row[at..][..width]);
         match self {
@@ -79,7 +79,8 @@ impl Buffer {
         }
     }
 
-    /// The chosen rows in a new allocation: shrinking the old one might leave it as large as it was.
+    /// Returns a copy of the chosen rows. The copy has a new allocation, because shrinking the old one might
+    /// free no memory.
     pub(super) fn gather(&self, rows: &[usize], width: usize) -> Buffer {
         match self {
             Buffer::F16(values) => Buffer::F16(gather(values, rows, width)),
@@ -88,7 +89,7 @@ impl Buffer {
         }
     }
 
-    /// Puts other numbers in the place of the last rows.
+    /// Overwrites the last rows with `rows`.
     pub(super) fn replace_end(&mut self, rows: &[f32]) {
         match self {
             Buffer::F16(values) => {

@@ -1,22 +1,22 @@
-//! Quantised rows of one KV head that grow, shrink and are replaced.
+//! The quantised keys or values of one KV head. Rows can be appended, removed and replaced.
 
 use bitkv_kernels::attention::Packed;
 use half::{f16, slice::HalfFloatSliceExt};
 
 use super::gather::gather;
 
-/// How rows are grouped and which of them are quantised.
+/// How rows are divided into groups, and which rows are quantised.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Layout {
     /// Bits of a code.
     pub(super) bits: usize,
-    /// Rows that share scales: 1 or `step`.
+    /// The number of rows that share a scale: 1 or `step`.
     pub(super) token_group: usize,
-    /// Channels that share scales.
+    /// The number of channels that share a scale.
     pub(super) channel_group: usize,
-    /// Rows are quantised so many at a time.
+    /// The number of rows that are quantised together.
     pub(super) step: usize,
-    /// The newest rows, which stay f16.
+    /// The number of newest rows that stay f16.
     pub(super) residual: usize,
 }
 
@@ -26,7 +26,7 @@ impl Layout {
         rows.saturating_sub(self.residual) / self.step * self.step
     }
 
-    /// Whether rows do not know each other and are quantised as they come.
+    /// Whether each row is quantised independently of the others, as soon as it is appended.
     pub(super) fn row_by_row(&self) -> bool {
         self.step == 1 && self.residual == 0
     }
@@ -36,12 +36,12 @@ impl Layout {
         first.min(self.coded(rows)) / self.step * self.step
     }
 
-    /// Groups of `coded` rows of `width` numbers.
+    /// Returns the number of groups, and so of scales, in `coded` quantised rows of `width` values.
     fn groups(&self, coded: usize, width: usize) -> usize {
         coded / self.token_group * width.div_ceil(self.channel_group)
     }
 
-    /// Bytes of `rows` rows of `width` numbers.
+    /// Returns the bytes of `rows` rows of `width` values, including scales, minima and the rows in f16.
     pub(super) fn bytes(&self, rows: usize, width: usize) -> usize {
         let coded = self.coded(rows);
         let halves = 2 * self.groups(coded, width) + (rows - coded) * width;
@@ -49,7 +49,7 @@ impl Layout {
     }
 }
 
-/// Rows as [`Packed`] lays them out.
+/// Quantised rows in the layout of [`Packed`], and the newest rows in f16.
 #[derive(Clone, Debug)]
 pub(super) struct Codes {
     layout: Layout,
@@ -82,7 +82,8 @@ impl Codes {
         }
     }
 
-    /// Appends rows; they become codes now if rows do not know each other, else with [`Codes::settle`].
+    /// Appends rows. A layout that quantises row by row does so now; with other layouts,
+    /// [`Codes::quantise_due`] does it at the end of the pass.
     pub(super) fn extend<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]>) {
         for row in rows {
             let old = self.newest.len();
@@ -102,12 +103,13 @@ impl Codes {
             let halves = std::mem::take(&mut self.newest);
             let (old, newest) = halves.split_at(due * self.width);
             self.encode(&old.to_f32_vec());
-            // A new allocation: the old one has room for a whole prompt.
+            // The old allocation has room for a whole prompt, so the remaining rows move to a new one.
             self.newest = newest.to_vec();
         }
     }
 
-    /// Keeps the chosen rows, ascending.
+    /// Returns a copy with only the chosen `rows`, which are ascending. If several rows share a scale, the
+    /// rows from the group of the first evicted one on are quantised again.
     pub(super) fn gather(&self, rows: &[usize]) -> Codes {
         if self.layout.row_by_row() {
             let groups = self.width.div_ceil(self.layout.channel_group);
@@ -126,7 +128,7 @@ impl Codes {
         kept
     }
 
-    /// Puts other numbers in the place of the last rows.
+    /// Overwrites the last rows with `rows`, and quantises the groups again that they belong to.
     pub(super) fn replace_end(&mut self, rows: &[f32]) {
         let held = self.view().rows();
         let first = held - rows.len() / self.width;
@@ -136,6 +138,7 @@ impl Codes {
         self.restart(start, &end);
     }
 
+    /// Reads the chosen rows back as f32.
     fn read(&self, rows: &[usize]) -> Vec<f32> {
         let (view, mut out) = (self.view(), vec![0.0; rows.len() * self.width]);
         out.chunks_exact_mut(self.width).zip(rows).for_each(|(out, row)| view.row(*row, out));
@@ -145,7 +148,7 @@ impl Codes {
     /// Keeps the first `start` rows, all of them codes and whole groups, and quantises `rows` behind them.
     fn restart(&mut self, start: usize, rows: &[f32]) {
         let groups = self.layout.groups(start, self.width);
-        // New allocations: shrinking the old ones might leave them as large as they were.
+        // These are new allocations: shrinking the old ones might leave them as large as they were.
         self.codes = self.codes[..start * Packed::row_bytes(self.width, self.layout.bits)].to_vec();
         (self.scales, self.minima) = (self.scales[..groups].to_vec(), self.minima[..groups].to_vec());
         let mut halves = vec![f16::ZERO; rows.len()];
@@ -160,7 +163,7 @@ impl Codes {
         self.newest = newest.to_vec();
     }
 
-    /// Appends codes of whole groups of rows, which hold numbers of f16.
+    /// Quantises `rows` and appends their codes. The rows must be whole groups, and their values f16 numbers.
     fn encode(&mut self, rows: &[f32]) {
         for block in rows.chunks_exact(self.layout.token_group * self.width) {
             let (first, bytes) = (self.codes.len(), Packed::row_bytes(self.width, self.layout.bits));
@@ -171,7 +174,7 @@ impl Codes {
         }
     }
 
-    /// Codes the numbers of some channels of a block, whose codes begin at byte `first`.
+    /// Quantises one group: some `channels` of a block of rows, whose codes begin at byte `first`.
     fn encode_group(&mut self, block: &[f32], channels: std::ops::Range<usize>, first: usize) {
         let (bits, bytes) = (self.layout.bits, Packed::row_bytes(self.width, self.layout.bits));
         let numbers = || block.chunks_exact(self.width).flat_map(|row| &row[channels.clone()]).copied();
@@ -181,7 +184,7 @@ impl Codes {
         let half_scale = f16::from_f32((max - min) / top);
         self.scales.push(half_scale);
         self.minima.push(f16::from_f32(min));
-        // The scale that is stored, so that codes are right for what is read back.
+        // Codes are computed with the stored scale, because reading back uses it.
         let scale = half_scale.to_f32();
         if scale == 0.0 {
             return;
@@ -219,7 +222,8 @@ mod tests {
         let halves = |numbers: &[f32]| numbers.iter().map(|x| f16::from_f32(*x)).collect::<Vec<_>>();
         assert_eq!(codes.scales, halves(&[1.0, 0.0, 0.0, 1.0 / 3.0, 0.5, 0.0]));
         assert_eq!(codes.minima, halves(&[0.0, 1.0, 5.0, -1.0, 2.0, 0.25]));
-        // Two bytes a row: byte j has channels j, j + 2 and j + 4; code 3 for the larger of a pair.
+        // A row takes two bytes: byte j holds channels j, j + 2 and j + 4. The larger value of a pair has
+        // code 3.
         assert_eq!(codes.codes, [0, 3, 0, 3 | 3 << 2]);
         assert_eq!(codes.bytes(), 4 + 2 * 6 * 2);
         let mut row = [9.0; 5];
@@ -234,7 +238,8 @@ mod tests {
         let codes = Codes::new(by_channel, 2, &rows);
         assert_eq!(codes.scales, [f16::from_f32(2.0), f16::ZERO]);
         assert_eq!(codes.minima, [f16::ZERO, f16::from_f32(7.0)]);
-        // 0, 15 and 11.4 / 2 = 5.7, which is 6; the constant channel in the high nibbles is 0.
+        // The codes are 0, 15 and 11.4 / 2 = 5.7, rounded to 6. The codes of the constant channel are in the
+        // high nibbles and are 0.
         assert_eq!(codes.codes, [0, 15, 6]);
         assert_eq!(codes.newest.len(), 4, "of five rows one is residual and one waits for its group");
         assert_eq!(codes.bytes(), 3 + 4 * 2 + 4 * 2);
@@ -272,7 +277,7 @@ mod tests {
                 codes.view().row(i, &mut row);
                 for (c, (got, exact)) in row.iter().zip(exact).enumerate() {
                     let scale = codes.scales[i / token_group * groups + c / channel_group].to_f32();
-                    // The scale is an f16, so the largest number may be a little out of its reach.
+                    // The scale is rounded to f16, so the largest value may be slightly out of range.
                     let allowed = scale * (0.5 + 2f32.powi(bits as i32 - 11)) + 1e-6;
                     assert!((got - exact).abs() <= allowed, "{bits} bits: {got} for {exact}, step {scale}");
                 }

@@ -1,17 +1,18 @@
-//! One KV head of a cache.
+//! The cache of one KV head.
 
 use super::{Precision, Quantisation, buffer::Buffer};
 use crate::rope::Turns;
 
+/// Keys, values and positions of one KV head.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
     pub(super) keys: Buffer,
     pub(super) values: Buffer,
     /// Original positions, ascending.
     pub(super) positions: Vec<u32>,
-    /// Positions that the keys are rotated to, ascending, once they are no longer the original ones.
+    /// The positions to which the keys are rotated, ascending; `None` if these are the original positions.
     rotary: Option<Vec<u32>>,
-    /// By how much the next token's rotary position is below its original one.
+    /// The original position of the next token minus its rotary position.
     shift: usize,
 }
 
@@ -26,7 +27,8 @@ impl Head {
         }
     }
 
-    /// Holds keys and values in another way; floats of any type stay as they are if floats are asked for.
+    /// Quantises keys and values of `width` numbers per token. With [`Quantisation::None`], codes become f16,
+    /// and floats keep their type.
     pub(super) fn quantise(&mut self, quantisation: Quantisation, width: usize) {
         let take = |buffer: &mut Buffer| std::mem::replace(buffer, Buffer::new(Precision::F16));
         let (keys, values) = (take(&mut self.keys), take(&mut self.values));
@@ -45,14 +47,15 @@ impl Head {
         self.positions.len()
     }
 
-    /// Makes room for `tokens` more rows of `width` numbers.
+    /// Reserves room for the keys and values of `tokens` more tokens, each of `width` numbers.
     pub(super) fn reserve(&mut self, tokens: usize, width: usize) {
         self.keys.reserve(tokens * width);
         self.values.reserve(tokens * width);
         self.positions.reserve_exact(tokens);
     }
 
-    /// Notes that `tokens` tokens from position `first` on were appended to the buffers.
+    /// Appends the positions `first .. first + tokens`, for tokens whose keys and values are already in the
+    /// buffers.
     pub(super) fn extend_positions(&mut self, first: usize, tokens: usize) {
         self.positions.extend((first..first + tokens).map(|p| p as u32));
         if let Some(rotary) = &mut self.rotary {
@@ -72,12 +75,12 @@ impl Head {
         }
     }
 
-    /// Positions that the keys are rotated to, ascending.
+    /// The positions to which the keys are rotated, ascending, `[tokens]`.
     pub(super) fn rotary(&self) -> &[u32] {
         self.rotary.as_deref().unwrap_or(&self.positions)
     }
 
-    /// The rotary position of the token at original position `position`, which is still to come.
+    /// Returns the rotary position of a token that will be appended at original position `position`.
     pub(super) fn rotary_position(&self, position: usize) -> usize {
         position - self.shift
     }
@@ -88,9 +91,10 @@ impl Head {
         let width = turns.width();
         assert_eq!(self.values.view().len(), self.len() * width, "the angles are for heads of this width");
         self.shift = next - rows.len();
-        // From now on new tokens get other rotary positions than original ones, even if no old one does.
+        // From now on, the rotary positions of new tokens differ from the original ones, even if no old key
+        // moves.
         let rotary = self.rotary.get_or_insert_with(|| self.positions.clone());
-        // Positions ascend from at least 0, so those that stay are in front of those that change.
+        // Positions ascend from at least 0, so the keys that stay come before those that move.
         let first = (0..rows.len()).find(|&i| rotary[rows[i]] as usize != i)?;
         let first_row = rows[first];
         let mut keys = self.keys.view().to_f32_vec().split_off(first_row * width);

@@ -1,4 +1,4 @@
-//! The reference for eviction: a full-size cache with a mask.
+//! The reference for eviction: a cache that keeps all tokens and masks the evicted ones.
 
 use half::f16;
 
@@ -11,20 +11,22 @@ use super::{
 };
 use crate::{Result, Rope};
 
-/// Holds every token and hides the evicted ones. As large as the sequence; for tests and for checking plans.
+/// A cache that keeps every token and hides the evicted ones with a mask.
 ///
-/// Once quantised it holds f32 numbers that were quantised and read back, no codes.
+/// Eviction does not make it smaller: it is for tests and for checking plans. After [`KvCache::quantise`] it
+/// holds no codes, but the f32 values of the codes.
 #[derive(Clone, Debug)]
 pub struct MaskedCache {
     full: Cache,
     masks: Vec<Vec<bool>>,
     quantisation: Quantisation,
-    /// Of each head's visible tokens, how many of the first were quantised.
+    /// The number of quantised tokens of each head, `[layers * kv_heads]`. These are its oldest visible
+    /// tokens.
     coded: Vec<usize>,
 }
 
 impl MaskedCache {
-    /// An empty cache of half floats.
+    /// Returns an empty f16 cache.
     pub fn new(shape: CacheShape) -> Self {
         MaskedCache::with_precision(shape, Precision::default())
     }
@@ -40,7 +42,8 @@ impl MaskedCache {
         }
     }
 
-    /// Indices of the visible tokens of a layer and KV head.
+    /// Returns the indices of the visible tokens of a head. `head` is an index over the KV heads of all
+    /// layers.
     fn visible(&self, head: usize) -> Vec<usize> {
         (0..self.masks[head].len()).filter(|i| self.masks[head][*i]).collect()
     }

@@ -1,51 +1,55 @@
-//! How a cache may hold keys and values in fewer bits.
+//! Quantisation of the keys and values in a cache.
 
 use super::codes::Layout;
 use crate::{Error, Result};
 
-/// Channels that share a scale in an int4 cache.
+/// The number of channels that share a scale in an int4 cache.
 const INT4_CHANNELS: usize = 32;
 
-/// How keys and values are held. Numbers are first rounded to f16, as a deployed cache would hold them; then, within
-/// a group, `code = round((x - min) / scale)` with `scale = (max - min) / (2^bits - 1)`, clamped to the codes there are,
-/// and read back as `code * scale + min`. Scale and min are f16 and counted in the bytes; a group of equal numbers
-/// has scale 0.
+/// How a cache stores keys and values.
+///
+/// Numbers are first rounded to f16, because a deployed cache would hold f16. Then, within a group,
+/// `code = round((x - min) / scale)` with `scale = (max - min) / (2^bits - 1)`, clamped to the range of
+/// codes. A code is read back as `code * scale + min`. Scale and min are f16 and count towards the bytes. A
+/// group of equal values has scale 0.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Quantisation {
-    /// Floats.
+    /// Floats, not quantised.
     #[default]
     None,
-    /// 8 bits; a group is one token of a KV head. Tokens are quantised as they come.
+    /// 8 bits. A group is one token of a KV head. Tokens are quantised when they are appended.
     Int8,
-    /// 4 bits; a group is 32 neighbouring channels (fewer at a row's end) of one token. Tokens are quantised as they come.
+    /// 4 bits. A group is 32 neighbouring channels (fewer at the end of a row) of one token. Tokens are
+    /// quantised when they are appended.
     Int4,
-    /// KIVI (arXiv 2402.02750): keys in groups of `group` tokens of one channel, values in groups of `group` channels of
-    /// one token, and the newest tokens in f16.
+    /// KIVI (arXiv 2402.02750). A group of keys is `group` tokens of one channel, a group of values is
+    /// `group` channels of one token, and the newest tokens stay f16.
     ///
-    /// Of a head's `len` tokens, the newest `residual + (len - residual) % group` are f16 (all while there are fewer than
-    /// `residual + group`), for keys and values alike, while the authors' code lets the keys' part run empty; the rest
-    /// is quantised behind each forward pass, which itself sees its own tokens in f16. Keeping a part of the tokens
-    /// regroups those behind the first gap: they are read back and quantised again.
+    /// A head of `len` tokens holds the newest `residual + (len - residual) % group` of them in f16, or all
+    /// of them if there are fewer than `residual + group`. This is the same for keys and values; in the
+    /// authors' code, the f16 part of the keys can become empty. The other tokens are quantised at the end of
+    /// each forward pass; the pass sees its own tokens in f16. Eviction changes the groups from the first
+    /// evicted token on: their tokens are read back and quantised again.
     Kivi {
-        /// Bits of a code: 2, 4 or 8.
+        /// The bits of one code: 2, 4 or 8.
         bits: usize,
-        /// Tokens or channels that share a scale.
+        /// The number of tokens or channels that share a scale.
         group: usize,
-        /// Tokens that stay f16 at least.
+        /// At least this many of the newest tokens stay f16.
         residual: usize,
     },
 }
 
 impl Quantisation {
-    /// KIVI with the groups of 32 and the residual of 128 tokens that its authors use.
+    /// Returns KIVI with groups of 32 and a residual of 128 tokens, as its authors use.
     pub const fn kivi(bits: usize) -> Self {
         Quantisation::Kivi { bits, group: 32, residual: 128 }
     }
 
-    /// Whether the options make sense.
+    /// Checks the options of KIVI.
     ///
     /// # Errors
-    /// When KIVI has other bits than 2, 4 and 8, or an empty group.
+    /// Fails if `bits` is not 2, 4 or 8, or if `group` is 0.
     pub fn check(self) -> Result<()> {
         let Quantisation::Kivi { bits, group, .. } = self else { return Ok(()) };
         let refuse =
@@ -57,7 +61,8 @@ impl Quantisation {
         }
     }
 
-    /// Bytes that the keys and values of one KV head take, scales and minima included, once `tokens` tokens are quantised.
+    /// Returns the bytes that the keys and values of `tokens` tokens of one KV head take, including scales,
+    /// minima and tokens that stay f16.
     pub fn bytes(self, tokens: usize, head_dim: usize) -> usize {
         match self.layouts(head_dim) {
             None => tokens * head_dim * 2 * size_of::<half::f16>(),

@@ -1,11 +1,14 @@
-//! The cache that evicts: one ragged buffer per layer and KV head.
+//! [`Cache`], the cache that evicts: each layer and KV head has a buffer of its own length.
 
 use rayon::prelude::*;
 
 use super::{CacheShape, CacheView, KvCache, Precision, Quantisation, head::Head, kept_rows};
 use crate::{Result, Rope};
 
-/// A cache whose KV heads may hold different numbers of tokens. Cloning it lets one prefill serve many plans.
+/// A KV cache whose heads may hold different numbers of tokens.
+///
+/// To try several plans after one prefill, clone it or call [`Cache::kept_copy`]. The trait [`KvCache`] has
+/// its operations.
 #[derive(Clone, Debug)]
 pub struct Cache {
     shape: CacheShape,
@@ -15,7 +18,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// An empty cache of half floats.
+    /// Returns an empty f16 cache.
     pub fn new(shape: CacheShape) -> Self {
         Cache::with_precision(shape, Precision::default())
     }
@@ -26,28 +29,29 @@ impl Cache {
         Cache { shape, heads, seen: 0, quantisation: Quantisation::None }
     }
 
-    /// Bytes of the keys and values held: with half floats `4 * head_dim` per token, layer and KV head; of a quantised
-    /// cache codes, scales, minima and what is still f16.
+    /// The bytes of the keys and values: `4 * head_dim` per token, layer and KV head in f16. In a quantised
+    /// cache, these are the bytes of codes, scales, minima and tokens that are still f16.
     pub fn bytes(&self) -> usize {
         self.heads.iter().map(Head::bytes).sum()
     }
 
-    /// Bytes allocated for keys, values and positions, including room to grow.
+    /// The bytes allocated for keys, values and positions, including room to grow.
     pub fn allocated_bytes(&self) -> usize {
         self.heads.iter().map(Head::allocated_bytes).sum()
     }
 
-    /// Tokens held by one KV head.
+    /// The number of tokens that one KV head holds.
     pub fn len(&self, layer: usize, head: usize) -> usize {
         self.head(layer, head).len()
     }
 
-    /// Whether no head holds anything.
+    /// Whether all heads are empty.
     pub fn is_empty(&self) -> bool {
         self.heads.iter().all(|h| h.len() == 0)
     }
 
-    /// A cache that holds only what [`KvCache::keep`] would leave of this one: nothing else is copied.
+    /// Returns a copy that holds only the tokens of a plan, as if [`KvCache::keep`] had been called on a
+    /// clone. Evicted tokens are not copied.
     ///
     /// # Errors
     /// As [`KvCache::keep`].
@@ -61,13 +65,14 @@ impl Cache {
         &self.heads[layer * self.shape.kv_heads + head]
     }
 
-    /// How keys and values are held.
+    /// How keys and values are stored.
     pub fn quantisation(&self) -> Quantisation {
         self.quantisation
     }
 
-    /// Turns the keys of each head's `rows` to rotary positions 0, 1, 2 ...; all rows where there is no list. Returns,
-    /// for each head, the index of the first of these rows that was turned.
+    /// Rotates the keys in `rows`, `[layers * kv_heads][..]`, to rotary positions 0, 1, 2 ...; `None` means
+    /// all keys. Returns for each head the index, within its entry of `rows`, of the first key whose position
+    /// changed.
     pub(super) fn rerotate_rows(&mut self, rows: Option<&[Vec<usize>]>, rope: &Rope) -> Vec<Option<usize>> {
         let last = self.heads.iter().flat_map(Head::rotary).max();
         let (turns, seen) = (rope.turns(last.map_or(0, |p| *p as usize + 1)), self.seen);
@@ -132,7 +137,7 @@ impl KvCache for Cache {
 
     fn keep(&mut self, kept: &dyn Fn(usize, usize) -> Vec<u32>) -> Result<()> {
         let (rows, width) = (kept_rows(self, kept)?, self.shape.head_dim);
-        // Head by head, so that no second cache is held.
+        // Heads are replaced one by one, so there is never a second whole cache.
         self.heads.par_iter_mut().zip(rows).for_each(|(head, rows)| *head = head.gather(&rows, width));
         Ok(())
     }

@@ -1,10 +1,10 @@
-//! Where the reference computes.
+//! The devices on which the reference can run.
 
 use candle_core::Device;
 
 use crate::{Error, Result};
 
-/// A kind of device. This project compiles and tests the CPU only; the others are candle's.
+/// A kind of device. This project compiles and tests only the CPU; the others are provided by candle.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum DeviceKind {
     /// The CPU.
@@ -17,7 +17,7 @@ pub enum DeviceKind {
 }
 
 impl DeviceKind {
-    /// Its name in arguments and cargo features.
+    /// The name of the kind in arguments and cargo features.
     pub fn name(self) -> &'static str {
         match self {
             DeviceKind::Cpu => "cpu",
@@ -26,10 +26,10 @@ impl DeviceKind {
         }
     }
 
-    /// The device.
+    /// Opens the first device of this kind.
     ///
     /// # Errors
-    /// When the machine has none, or the build does not support it.
+    /// Fails if the machine has no such device, or the build does not support it.
     pub fn open(self) -> Result<Device> {
         let device = match self {
             DeviceKind::Cpu => Ok(Device::Cpu),

@@ -1,4 +1,4 @@
-//! From any checkpoint that the loader knows to tensors under their Hugging Face names.
+//! Loads the reference from a checkpoint of any format.
 
 use std::collections::HashMap;
 
@@ -10,27 +10,31 @@ use super::Reference;
 use crate::{Error, Result, model};
 
 impl Reference {
-    /// Loads a checkpoint of any format in f32: masters as they are, other linear weights as codes times their scale.
+    /// Loads a checkpoint of any format as f32. Linear weights that are stored as codes become codes times
+    /// their scale; masters stay as they are.
     ///
     /// # Errors
-    /// When a tensor is missing, of another shape or type, or holds values no BitNet has, or the device has no room.
+    /// Fails if a tensor is missing, has the wrong shape or type, or holds values that are invalid in a
+    /// BitNet, or if the device has too little memory.
     pub fn load(checkpoint: &Checkpoint, device: &Device) -> Result<Reference> {
         let tensors = tensors(checkpoint, device)?;
         let vb = VarBuilder::from_tensors(tensors, DType::F32, device);
-        // Some files are tied in fact, whatever their configuration says.
+        // Some checkpoints have no LM head although their configuration says that it is not tied to the
+        // embedding.
         let config = Config { tie_word_embeddings: checkpoint.is_tied(), ..checkpoint.config().clone() };
         Ok(Reference::new(&config, &vb)?)
     }
 
-    /// Logits of `tokens`, `[tokens, vocab]`, in the type and on the device of the weights.
+    /// Returns the logits of `tokens`, `[tokens, vocab]`, in the type and on the device of the weights.
     ///
     /// # Errors
-    /// When there are no tokens, one is outside the vocabulary, or there are more than the model has positions.
+    /// Fails if there are no tokens, if a token is outside the vocabulary, or if there are more tokens than
+    /// the model has positions.
     pub fn logits(&self, tokens: &[u32]) -> Result<Tensor> {
         self.watched(tokens, &mut ())
     }
 
-    /// [`Reference::logits`], with `watch` shown every step.
+    /// Returns the same as [`Reference::logits`]; `watch` sees every step of the pass.
     ///
     /// # Errors
     /// As [`Reference::logits`], and when `watch` fails.
@@ -40,10 +44,11 @@ impl Reference {
     }
 }
 
-/// All tensors that a model reads, in f32, by the names that [`VarBuilder`] is asked for.
+/// Returns all tensors that a model needs, f32, under their names in a Hugging Face checkpoint, which
+/// [`Reference::new`] asks [`VarBuilder`] for.
 ///
 /// # Errors
-/// As [`Reference::load`].
+/// Fails as [`Reference::load`] does.
 pub fn tensors(checkpoint: &Checkpoint, device: &Device) -> Result<HashMap<String, Tensor>> {
     let config = checkpoint.config();
     checkpoint.refuse_unread()?;

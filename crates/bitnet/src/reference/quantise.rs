@@ -4,42 +4,45 @@
 
 use candle_core::{D, Module, Result, Tensor};
 
-/// The floor under both scales.
+/// The lower bound of the magnitudes from which the two quantisers compute their scales.
 const FLOOR: f64 = 1e-5;
 
 /// What a linear layer rounds in its forward pass.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Rounding {
-    /// Weights to ternary and activations to int8: the weights are full-precision masters.
+    /// Weights become ternary, and activations int8. This is right for full-precision masters.
     Both,
-    /// Activations only: the weights are ternary already.
+    /// Only activations, to int8. This is right for weights that are ternary already.
     Activations,
-    /// Nothing: a plain Llama, or the control of a training run.
+    /// Nothing. This is right for a plain Llama, and for the control of a training run.
     Nothing,
 }
 
-/// `value` in the forward pass; in the backward pass, as if it were `x` (Bengio et al. 2013, arXiv 1308.3432).
+/// Returns `value` in the forward pass; in the backward pass, gradients reach `x` as if the result were `x`
+/// (Bengio et al. 2013, arXiv 1308.3432).
 ///
 /// # Errors
-/// When the shapes, types or devices differ.
+/// Fails if the shapes, types or devices differ.
 pub fn straight_through(x: &Tensor, value: &Tensor) -> Result<Tensor> {
     x + (value - x)?.detach()
 }
 
-/// The nearest integers, ties to the even one as torch rounds them. ([`Tensor::round`] takes ties away from zero.)
+/// Rounds to the nearest integer, and ties to the even one, as torch does. [`Tensor::round`] rounds ties away
+/// from zero.
 ///
 /// # Errors
-/// When candle cannot compute with the type of `x`.
+/// Fails if candle cannot compute with the type of `x`.
 pub fn round_half_even(x: &Tensor) -> Result<Tensor> {
     let is_tie = (x - x.floor()?)?.eq(0.5)?;
     let even = ((x / 2.0)?.round()? * 2.0)?;
     is_tie.where_cond(&even, &x.round()?)
 }
 
-/// Activations `[.., width]` rounded to int8, row by row: `round(x * 127 / max|x|)`, divided by the same factor.
+/// Returns activations `[.., width]` rounded to int8, row by row: `round(x * 127 / max|x|)`, divided by the
+/// same factor.
 ///
 /// # Errors
-/// When candle cannot compute with the type of `x`.
+/// Fails if candle cannot compute with the type of `x`.
 pub fn quantise_activations(x: &Tensor) -> Result<Tensor> {
     let values = x.detach();
     let largest = values.abs()?.max_keepdim(D::Minus1)?.maximum(FLOOR)?;
@@ -48,13 +51,13 @@ pub fn quantise_activations(x: &Tensor) -> Result<Tensor> {
     straight_through(x, &codes.broadcast_div(&scale)?)
 }
 
-/// A master matrix with every weight rounded to -1, 0 or 1 times the mean magnitude of all.
+/// Returns a master matrix with every weight rounded to -1, 0 or 1 times the mean magnitude of all weights.
 ///
 /// # Errors
-/// When candle cannot compute with the type of `weight`.
+/// Fails if candle cannot compute with the type of `weight`.
 pub fn ternarise(weight: &Tensor) -> Result<Tensor> {
     let values = weight.detach();
-    // By row first: one long sum in f32 would be inexact.
+    // The mean of each row is computed first, because one long sum in f32 would be inexact.
     let mean = values.abs()?.mean(D::Minus1)?.mean_all()?.maximum(FLOOR)?;
     let codes = round_half_even(&values.broadcast_div(&mean)?)?.clamp(-1.0, 1.0)?;
     straight_through(weight, &codes.broadcast_mul(&mean)?)
@@ -63,9 +66,9 @@ pub fn ternarise(weight: &Tensor) -> Result<Tensor> {
 /// A linear layer without bias: `x [.., cols]` times the transpose of `weight [rows, cols]`.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    /// `[rows, cols]`.
+    /// The weights, `[rows, cols]`.
     pub weight: Tensor,
-    /// What it rounds.
+    /// What the layer rounds in its forward pass.
     pub rounding: Rounding,
 }
 
@@ -122,7 +125,8 @@ mod tests {
         assert_eq!(values(&ternarise(&row(&[0.0, 0.0])).unwrap()), [0.0, 0.0]);
     }
 
-    /// The gradients of `y = x w^T` at the rounded operands: those of x are rounded weights, those of w rounded activations.
+    /// The gradients of `y = x w^T` are computed from the rounded operands: the gradient of x is the rounded
+    /// weights, and the gradient of w is the rounded activations.
     #[test]
     fn gradients_pass_straight_through_both_roundings() {
         let x = Var::new(&[[0.3f32, -1.0, 0.8]], &Device::Cpu).unwrap();

@@ -1,31 +1,33 @@
-//! What a pass of the reference shows while it runs.
+//! The interface through which a caller observes a pass of the reference.
 
 use candle_core::{D, Result, Tensor};
 
 use crate::Step;
 
-/// One layer's attention, heads first.
+/// The tensors of the attention of one layer. The first dimension is the head.
 #[derive(Debug)]
 pub struct Attended {
     /// After RoPE, `[query_heads, tokens, head_dim]`.
     pub queries: Tensor,
-    /// After RoPE, not rounded, `[kv_heads, tokens, head_dim]`.
+    /// Keys after RoPE, not rounded, `[kv_heads, tokens, head_dim]`.
     pub keys: Tensor,
-    /// Not rounded, `[kv_heads, tokens, head_dim]`.
+    /// Values, not rounded, `[kv_heads, tokens, head_dim]`.
     pub values: Tensor,
-    /// `[query_heads, tokens, tokens]`: queries by keys.
+    /// Attention probabilities, `[query_heads, tokens, tokens]`: queries by keys.
     pub probabilities: Tensor,
 }
 
-/// Is shown a forward pass, step by step. `()` looks at nothing.
+/// Receives the steps of a forward pass as they are computed. `()` ignores them.
 pub trait Watch {
-    /// A step's result, `[tokens, width]`, of a layer; `None` before the first layer and after the last.
+    /// Receives the result of a step, `[tokens, width]`. `layer` is `None` for steps before the first layer
+    /// and after the last.
     ///
     /// # Errors
-    /// Whatever ends the pass.
+    /// Any error ends the pass.
     fn step(&mut self, layer: Option<usize>, step: Step, values: &Tensor) -> Result<()>;
 
-    /// A layer's attention, after its step [`Step::V`] and before [`Step::Attention`].
+    /// Receives the tensors of the attention of a layer, after its step [`Step::V`] and before
+    /// [`Step::Attention`].
     ///
     /// # Errors
     /// Whatever ends the pass.
@@ -42,12 +44,12 @@ impl Watch for () {
     }
 }
 
-/// Entropy of each row of probabilities, in bits: `[.., keys]` to `[..]`.
+/// Returns the entropies `[..]` of probabilities `[.., keys]`, in bits.
 ///
 /// # Errors
-/// When candle cannot compute with the type of `probabilities`.
+/// Fails if candle cannot compute with the type of `probabilities`.
 pub fn entropy_bits(probabilities: &Tensor) -> Result<Tensor> {
-    // A probability of 0 contributes nothing, whatever stands in for its logarithm.
+    // A probability of 0 contributes 0, so its logarithm only has to be finite.
     let logs = probabilities.maximum(1e-30)?.log()?;
     (probabilities * logs)?.sum(D::Minus1)? / -std::f64::consts::LN_2
 }

@@ -1,4 +1,4 @@
-//! A trace as tensors of a file.
+//! Writes a trace to a safetensors file.
 
 use std::path::Path;
 
@@ -8,13 +8,20 @@ use super::Trace;
 use crate::{Error, Result};
 
 impl Trace {
-    /// Writes a safetensors file, all f32, with metadata: `logits [tokens, vocab]`, `hidden.{i} [tokens, hidden]` (0 is the
-    /// embedding), `q.{i} [query_heads, tokens, head_dim]`, `k.{i}` and `v.{i} [kv_heads, tokens, head_dim]`, queries and
-    /// keys after RoPE, and `entropy [layers, query_heads, tokens]` in bits.
+    /// Writes the trace to a safetensors file, all tensors f32:
+    ///
+    /// - `logits [tokens, vocab]`
+    /// - `hidden.{i} [tokens, hidden]`; 0 is the embedding
+    /// - `q.{i} [query_heads, tokens, head_dim]`, after RoPE
+    /// - `k.{i} [kv_heads, tokens, head_dim]`, after RoPE
+    /// - `v.{i} [kv_heads, tokens, head_dim]`
+    /// - `entropy [layers, query_heads, tokens]`, in bits
+    ///
+    /// `metadata` is the metadata of the file.
     ///
     /// # Errors
-    /// When the trace was made without [`Detail::Tensors`](super::Detail::Tensors) or by a model of another configuration,
-    /// or the file cannot be written.
+    /// Fails if the trace was made without [`Detail::Tensors`](super::Detail::Tensors) or by a model of
+    /// another configuration, or if the file cannot be written.
     pub fn write(&self, path: &Path, config: &Config, metadata: &[(&str, &str)]) -> Result<()> {
         if self.entropy.len() != config.num_hidden_layers {
             return Err(Error::NoTensors);

@@ -1,15 +1,22 @@
-//! The fixtures of `testdata/golden`, and how near to them a forward pass must come.
+//! The fixtures of `testdata/golden`, and the largest allowed differences of a forward pass from them.
 //!
-//! A fixture is a checkpoint folder and `golden.safetensors`: `tokens` (integers), `logits [tokens, vocab]`, `entropy [layers,
-//! query_heads, tokens]` in bits, `hidden.{i} [tokens, hidden]` (`hidden.0` is the embedding), `norms [steps, tokens]`
-//! with the steps' names in the metadata, and `greedy`, the tokens that follow. They come from transformers, or where it does
-//! not read a checkpoint from a float64 implementation that is checked against it; see `make_goldens.py` there.
-//! References keep keys and values in f32; names ending in `.f16_kv` are the same with both rounded to f16. We run with
-//! either cache. Tokens were drawn so that no rounding to int8 or f16 is near a boundary: f32 arithmetic in another order
-//! gives the same integers, and what is left is the rounding of f32.
+//! A fixture is a checkpoint folder with a `golden.safetensors`:
 //!
-//! The bounds are 1e-4 (norms, relative), 1e-3 of their range (logits) and 1e-3 bits. The bounds here are a tenth
-//! to a hundredth of that: sums of up to a few hundred f32 products carry relative errors of about 1e-6.
+//! - `tokens` and `greedy` (integers): the input, and the greedy tokens that follow
+//! - `logits [tokens, vocab]`
+//! - `entropy [layers, query_heads, tokens]`, in bits
+//! - `hidden.{i} [tokens, hidden]`; `hidden.0` is the embedding
+//! - `norms [steps, tokens]`; the names of the steps are in the metadata
+//!
+//! They were made by transformers or, for checkpoints that it does not read, by a float64 implementation that
+//! is checked against it; see `make_goldens.py` there. References keep keys and values in f32. Tensors whose
+//! name ends in `.f16_kv` were computed with keys and values rounded to f16. We test caches of both
+//! precisions. Tokens were drawn so that no rounding to int8 or f16 is near a boundary: f32 arithmetic in
+//! another order gives the same integers, so the results differ only by the rounding of f32.
+//!
+//! The required bounds are 1e-4 (norms, relative), 1e-3 of their range (logits) and 1e-3 bits. The bounds
+//! here are a tenth to a hundredth of that: sums of up to a few hundred f32 products have relative errors of
+//! about 1e-6.
 
 use std::{
     collections::HashMap,
@@ -19,13 +26,13 @@ use std::{
 use bitkv_bitnet::{Checkpoint, Precision, Step, StepNorms, trace::Trace};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-/// Largest relative difference of a step's norm at a token.
+/// The largest allowed relative difference of a norm.
 const NORM: f64 = 1e-5;
-/// Largest difference of a logit, as a part of the range of all.
+/// The largest allowed difference of a logit, as a fraction of the range of all logits.
 const LOGIT: f64 = 1e-5;
-/// Largest difference of an entropy, in bits.
+/// The largest allowed difference of an entropy, in bits.
 const ENTROPY: f64 = 5e-5;
-/// Largest relative difference (Euclidean) of a layer's output.
+/// The largest allowed relative difference (Euclidean) of a layer's output.
 const HIDDEN: f64 = 1e-5;
 
 /// The two caches, and the mark of what references compute with each.
@@ -39,7 +46,7 @@ pub(crate) struct Golden {
 }
 
 impl Golden {
-    /// All of them.
+    /// Opens all fixtures.
     pub(crate) fn all() -> Vec<Golden> {
         let root = folder();
         let entries = std::fs::read_dir(&root).unwrap_or_else(|e| panic!("{}: {e}", root.display()));
@@ -73,7 +80,8 @@ impl Golden {
         self.get(key, mark).iter().map(|id| *id as u32).collect()
     }
 
-    /// The step norms, logits, entropies and hidden states of a pass by `engine` with the cache of this mark.
+    /// Checks the norms, logits, entropies and hidden states of a pass of `engine`. `mark` is the suffix of
+    /// the reference tensors, one of [`CACHES`].
     pub(crate) fn check(&self, engine: &str, trace: &Trace, mark: &str) {
         let within = |what: &str, error: f64, allowed: f64| {
             eprintln!("{} {engine} {what}{mark}: {error:.1e} (allowed {allowed:.0e})", self.name);
@@ -85,7 +93,7 @@ impl Golden {
         within("norms", worst_ratio(&norms, self.get("norms", mark)), NORM);
         within("logits", of_range(&trace.logits, self.get("logits", mark)), LOGIT);
         within("entropy", farthest(&trace.entropy.concat(), self.get("entropy", mark)), ENTROPY);
-        // The rounding of keys and values is in the logits; hidden states are saved of f32 alone.
+        // Fixtures hold hidden states only for f32 keys and values; the logits cover the rounding to f16.
         if mark.is_empty() {
             for (i, hidden) in trace.hidden.iter().enumerate() {
                 let error = relative(hidden, self.get(&format!("hidden.{i}"), ""));
@@ -96,7 +104,7 @@ impl Golden {
     }
 }
 
-/// Passes of two engines over the same tokens, within the same bounds.
+/// Checks that the passes of two engines over the same tokens differ by no more than the same bounds.
 pub(crate) fn check_engines(name: &str, ours: &Trace, expected: &Trace) {
     let within = |what: &str, error: f64, allowed: f64| {
         eprintln!("{name} reference - fast, {what}: {error:.1e} (allowed {allowed:.0e})");
@@ -126,6 +134,7 @@ pub(crate) fn of_range(ours: &[f32], reference: &[f64]) -> f64 {
     farthest(ours, reference) / (most - least)
 }
 
+/// Returns the Euclidean norm of the difference, divided by the norm of the reference.
 pub(crate) fn relative(ours: &[f32], reference: &[f64]) -> f64 {
     assert_eq!(ours.len(), reference.len());
     let squares = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();

@@ -1,4 +1,4 @@
-//! Random small models of both families, the same for the same seed.
+//! Builds small random models of both architectures; the seed determines the weights.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
@@ -11,7 +11,7 @@ use bitkv_bitnet::{
 };
 use safetensors::{Dtype, tensor::TensorView};
 
-/// Uniform numbers in [-1, 1).
+/// Random numbers from a seed.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -20,6 +20,7 @@ impl Random {
         self.0 >> 33
     }
 
+    /// Returns a number in [-1, 1).
     pub(crate) fn uniform(&mut self) -> f32 {
         self.bits() as f32 / (1u64 << 30) as f32 - 1.0
     }
@@ -33,7 +34,7 @@ impl Random {
     }
 }
 
-/// A shape with nothing divisible by more than it must be.
+/// Returns a configuration whose sizes have as few common divisors as possible.
 pub(crate) fn config(architecture: Architecture) -> Config {
     let gqa = architecture == Architecture::BitNet;
     Config {
@@ -57,6 +58,7 @@ pub(crate) fn config(architecture: Architecture) -> Config {
     }
 }
 
+/// The shapes and values of full-precision weights, by name.
 pub(crate) type Masters = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 pub(crate) fn masters(config: &Config, seed: u64) -> Masters {
@@ -86,7 +88,7 @@ pub(crate) fn bytes_of(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// A safetensors file of these tensors.
+/// Returns a safetensors file of these tensors.
 pub(crate) fn safetensors_of(tensors: &BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>) -> Vec<u8> {
     let views = tensors.iter().map(|(n, (t, s, b))| (n.clone(), TensorView::new(*t, s.clone(), b).unwrap()));
     safetensors::serialize(views, None).unwrap()
@@ -101,7 +103,7 @@ pub(crate) fn load_masters(config: &Config, masters: &Masters) -> Model {
     Model::load(&Checkpoint::from_bytes(&config.to_json(), bytes).unwrap()).unwrap()
 }
 
-/// A random model of a family.
+/// Returns a random model of an architecture.
 pub(crate) fn model(architecture: Architecture, seed: u64) -> Model {
     let config = config(architecture);
     load_masters(&config, &masters(&config, seed))
