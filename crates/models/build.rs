@@ -1,4 +1,4 @@
-//! Records the source revision, so that every run's manifest can name it.
+//! Records the git revision of the source, so that the manifest of every run can name it.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Writes a model in another format, with everything that belongs to it beside its weights.
+//! Writes a model in another format, with its tokenizer and the other files that belong to it.
 
 use std::{fs, path::Path};
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{Error, Result, Source, vocabulary};
 
-/// What belongs to a model beside its weights and is copied as it is.
+/// The files of a model's folder, other than configuration and weights, that are copied unchanged.
 const COMPANIONS: [&str; 7] = [
     "tokenizer.json",
     "tokenizer.model",
@@ -24,11 +24,12 @@ const COMPANIONS: [&str; 7] = [
     "generation_config.json",
 ];
 
-/// Writes a packed folder with its tokenizer beside its place and moves it there when it is whole. Returns the bytes of
-/// the tensors.
+/// Writes a folder of packed weights, with the tokenizer, to `out`. The folder is written under a temporary
+/// name next to `out` and renamed when it is complete. Returns the size of the tensors in bytes.
 ///
 /// # Errors
-/// When the place is taken, a file cannot be written, or the model runs as a plain Llama.
+/// Returns an error if `out` is a file or a folder that is not empty, a file cannot be written, or the model
+/// runs as a plain Llama.
 pub fn write_packed(
     source: &Source,
     checkpoint: &Checkpoint,
@@ -55,16 +56,16 @@ pub fn write_packed(
         Ok(bytes)
     };
     write().inspect_err(|_| {
-        // Best effort: the error that matters is the first one.
+        // A failure to remove the draft is ignored, because the first error is the one to report.
         let _ = fs::remove_dir_all(&draft);
     })
 }
 
-/// Writes a GGUF file with the tokenizer's vocabulary. With `lossy`, scales may be rounded where the format has a smaller
-/// type for them. Returns the bytes of the tensors.
+/// Writes a GGUF file with the tokenizer's vocabulary to `out`. If `lossy` is true, scales may be rounded to
+/// the type in which the format stores them. Returns the size of the tensors in bytes.
 ///
 /// # Errors
-/// When the place is taken, a tensor does not fit the format, or the model runs as a plain Llama.
+/// Returns an error if `out` exists, a tensor does not fit the format, or the model runs as a plain Llama.
 pub fn write_gguf(
     source: &Source,
     checkpoint: &Checkpoint,
@@ -88,7 +89,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     bitkv_bytes::write(path, bytes).map_err(|source| Error::Write { path: path.into(), source })
 }
 
-/// The tokenizer's vocabulary as GGUF files hold it; `None` if the model has no tokenizer.
+/// Returns the vocabulary of the tokenizer as GGUF files store it; `None` if the model has no tokenizer.
 fn gguf_vocabulary(source: &Source, checkpoint: &Checkpoint) -> Result<Option<gguf::Vocabulary>> {
     if let Some(gguf) = checkpoint.gguf() {
         return Ok(if gguf.has_vocabulary() { Some(gguf.vocabulary()?) } else { None });
@@ -126,9 +127,10 @@ fn companions(source: &Source, checkpoint: &Checkpoint, out: &Path) -> Result<()
     }
 }
 
-/// The chat template of a GGUF file, with the tokens that it names, as folders hold it.
+/// Returns the `tokenizer_config.json` for the chat template of a GGUF file, with the special tokens to which
+/// templates refer by name.
 fn tokenizer_config(tokenizer: &Tokenizer, template: String, file: &str) -> Value {
-    // One that cannot be used here may be of use elsewhere.
+    // A template that bitkv cannot render is copied as it is: other programs may be able to use it.
     let template = Chat::from_gguf(&template, file, &[]).map_or(template, |chat| chat.template().into());
     let mut config = json!({"chat_template": template});
     let special = tokenizer.special_ids();

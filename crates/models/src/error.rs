@@ -1,4 +1,4 @@
-//! What can be wrong when a model is opened by name, one sentence each.
+//! Errors of finding, opening and converting a model. Each message is one sentence.
 
 use std::{io, path::PathBuf};
 
@@ -64,7 +64,7 @@ pub enum Error {
     Tokenizer(#[from] bitkv_tokenizer::Error),
 }
 
-// The largest of them is boxed, so that results stay small.
+// The largest error is boxed, so that `Result`s stay small.
 impl From<bitkv_hub::Error> for Error {
     fn from(error: bitkv_hub::Error) -> Error {
         Error::Hub(Box::new(error))

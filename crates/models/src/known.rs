@@ -1,4 +1,4 @@
-//! Models whose configuration is known without their weights.
+//! A [`Shape`] is the configuration of a model whose weights need not be loaded, such as a published model.
 
 use std::path::Path;
 
@@ -6,25 +6,28 @@ use bitkv_checkpoint::Config;
 
 use crate::{Error, LoadedModel, PLAIN_LLAMA_MARK, Result, Source, built_in, built_in_name};
 
-/// A model whose configuration is known.
+/// The name and the configuration of a model.
 #[derive(Clone, Debug)]
 pub struct Shape {
-    /// Its name.
+    /// The model's name.
     pub name: String,
-    /// Its configuration.
+    /// The model's configuration.
     pub config: Config,
 }
 
-/// A published model: its name, what else it is called, and its configuration as JSON.
+/// A published model whose configuration is compiled in.
 struct Published {
     name: &'static str,
+    /// The short name that the command line accepts.
     short: &'static str,
-    /// On the hub.
+    /// The repository on the Hugging Face hub.
     id: &'static str,
+    /// The configuration as JSON.
     config: &'static str,
 }
 
-/// The two models the claims are about; their configurations are shipped, their weights are not needed.
+/// The two models that the published claims are about. Their configurations are compiled in; their weights
+/// are not needed.
 const PUBLISHED: [Published; 2] = [
     Published {
         name: "bitnet_b1_58-large",
@@ -46,13 +49,13 @@ impl Published {
     }
 }
 
-/// The models whose configurations are shipped.
+/// Returns the published models whose configurations are compiled in.
 pub fn published_models() -> Result<Vec<Shape>> {
     PUBLISHED.iter().map(Published::shape).collect()
 }
 
-/// The published model that is called this: its name, its short name or its id on the hub, in any case. An id with a
-/// revision is none of these, because another revision may have another configuration.
+/// Returns the published model with the given name, short name or hub id, in any case. A hub id with a
+/// revision does not match, because another revision may have another configuration.
 pub fn published_model(name: &str) -> Result<Option<Shape>> {
     let called = |known: &&Published| {
         [known.name, known.short, known.id].iter().any(|other| other.eq_ignore_ascii_case(name))
@@ -60,7 +63,8 @@ pub fn published_model(name: &str) -> Result<Option<Shape>> {
     PUBLISHED.iter().find(called).map(Published::shape).transpose()
 }
 
-/// The configuration of the [`published_model`] that is called this, unless there is a file or folder of that name.
+/// Returns the [`published_model`] with the given name; `None` if there is no such model, or if a file or
+/// folder has that name.
 ///
 /// # Errors
 /// When a shipped configuration is damaged.
@@ -71,7 +75,8 @@ pub fn configuration(name: &str) -> Result<Option<Shape>> {
     published_model(name)
 }
 
-/// The configuration in a file, of a published model by any of its names, or of a built-in model.
+/// Returns the configuration that `shape` names. It may be a `config.json` file, a published model by any of
+/// its names, or a built-in model.
 ///
 /// # Errors
 /// When there is none of that name, or the file is refused.
@@ -91,12 +96,12 @@ pub fn config_of(shape: &str) -> Result<Config> {
 }
 
 impl Shape {
-    /// The shape of a loaded model.
+    /// Returns the shape of a loaded model.
     pub fn new(model: &LoadedModel) -> Shape {
         Shape { name: model.name.clone(), config: model.config().clone() }
     }
 
-    /// The same model, run as a plain Llama.
+    /// Returns the shape of the same model, run as a plain Llama.
     pub fn as_plain_llama(self) -> Shape {
         Shape { name: format!("{}{PLAIN_LLAMA_MARK}", self.name), config: self.config.as_plain_llama() }
     }

@@ -1,11 +1,15 @@
-//! Opens a model by name: a built-in one, a Hugging Face folder, a `.gguf` file, or a model of the hub; with its tokenizer.
+//! Opens a model by name, with its tokenizer: a built-in model, a Hugging Face folder, a `.gguf` file, or a
+//! model of the Hugging Face hub.
 //!
 //! ```text
 //! Source::find(name) -> Source -> checkpoint, tokenizer, chat template -> LoadedModel
 //! ```
 //!
-//! [`suite`] holds the texts that are built in beside the models, and [`provenance`] says for a record which program ran
-//! on which machine.
+//! [`Source::find`] locates the files of a model and downloads them if necessary. A [`Source`] opens the
+//! parts of a model one by one; a [`LoadedModel`] holds its weights and its tokenizer, ready to run. A
+//! [`Shape`] is the configuration of a model whose weights are not needed. [`convert`] writes a model in
+//! another format, [`suite`] holds the texts that are compiled in, and [`provenance`] records which program
+//! ran on which machine.
 
 #![forbid(unsafe_code)]
 

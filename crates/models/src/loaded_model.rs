@@ -1,4 +1,4 @@
-//! A model that is ready to run.
+//! A [`LoadedModel`] holds the weights and the tokenizer of a model, ready to run.
 
 use std::time::Instant;
 
@@ -10,13 +10,13 @@ use crate::{Result, Source, source::required};
 
 /// A loaded model and where it came from.
 pub struct LoadedModel {
-    /// Name in every row.
+    /// The name of the model in every row of a run.
     pub name: String,
     /// The weights.
     pub model: Model,
-    /// The tokenizer, when there is one.
+    /// The tokenizer; `None` if the model came without one.
     pub tokenizer: Option<Tokenizer>,
-    /// How long the model took to load, its tokenizer aside.
+    /// The time in seconds that the weights took to load, without the tokenizer.
     pub load_seconds: f64,
     source: Source,
 }
@@ -25,7 +25,7 @@ impl LoadedModel {
     /// Opens a model by name; see [`Source::find`].
     ///
     /// # Errors
-    /// As [`Source::find`] and the loaders say.
+    /// Returns an error if no such model is found or its files cannot be loaded.
     pub fn open(model: &str) -> Result<LoadedModel> {
         Source::find(model)?.open()
     }
@@ -39,36 +39,42 @@ impl LoadedModel {
         Ok(LoadedModel { name: source.name(), model, tokenizer, load_seconds, source })
     }
 
-    /// The same under another name in every row.
+    /// Returns the model under another name, which every row then states.
     #[must_use]
     pub fn named(self, name: String) -> LoadedModel {
         LoadedModel { name, ..self }
     }
 
-    /// The configuration.
+    /// The configuration of the model.
     pub fn config(&self) -> &Config {
         self.model.config()
     }
 
-    /// Where it came from.
+    /// The source that the model was loaded from.
     pub fn source(&self) -> &Source {
         &self.source
     }
 
-    /// For a manifest: the model's files with their hashes.
+    /// Returns the entry of a manifest that names the files of the model, with their hashes.
     ///
     /// # Errors
-    /// When a file cannot be read any more.
+    /// Returns an error if a file can no longer be read.
     pub fn entry(&self) -> Result<ModelEntry> {
         self.source.entry()
     }
 
-    /// The model's chat template, or a sentence that says that there is none.
+    /// Returns the chat template of the model.
+    ///
+    /// # Errors
+    /// Returns an error if the model has no tokenizer or no chat template, or the template is damaged.
     pub fn chat(&self) -> Result<Chat> {
         self.source.chat(self.tokenizer()?)
     }
 
-    /// The tokenizer, or a sentence that says what to do without one.
+    /// The tokenizer.
+    ///
+    /// # Errors
+    /// Returns an error that says what to do if the model has no tokenizer.
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         required(self.tokenizer.as_ref(), &self.name)
     }

@@ -1,11 +1,12 @@
-//! Where a number comes from: which program computed it, on which machine, from which files.
+//! The provenance of a result: which program computed it, on which machine, from which files.
 
 use std::{fs, path::Path, time::SystemTime};
 
 use bitkv_record::{FileHash, Machine, Manifest, ModelEntry, Versions, rfc3339};
 use serde_json::{Map, Value};
 
-/// A manifest of what this process runs now; `seconds` is still to be set.
+/// Returns the manifest for a run of this process. The caller sets `seconds` and `files` at the end of the
+/// run.
 pub fn manifest(
     started: SystemTime,
     seed: u64,
@@ -32,7 +33,7 @@ pub fn manifest(
     }
 }
 
-/// What this program was built from.
+/// Returns the version of this program, and the source revision from which it was built.
 pub fn versions() -> Versions {
     Versions {
         bitkv: env!("CARGO_PKG_VERSION").into(),
@@ -41,7 +42,7 @@ pub fn versions() -> Versions {
     }
 }
 
-/// The machine this process runs on.
+/// Returns a description of the machine on which this process runs.
 pub fn machine() -> Machine {
     Machine {
         cpu: cpu(),
@@ -50,7 +51,8 @@ pub fn machine() -> Machine {
     }
 }
 
-/// The arguments, with the program by its name only: where it lies says nothing about the numbers.
+/// Returns the command line. The program is the first entry, without its folder, which does not affect
+/// results.
 fn command() -> Vec<String> {
     let mut arguments = std::env::args();
     let program =

@@ -1,4 +1,4 @@
-//! Where a model comes from: built in, a folder, a GGUF file, or the hub.
+//! A [`Source`] knows where the files of a model are, and how to read them.
 
 use std::path::{Path, PathBuf};
 
@@ -13,42 +13,43 @@ use crate::{Error, LoadedModel, Result, vocabulary};
 
 static MODELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../models");
 
-/// The files a built-in model is made of.
+/// The files of a built-in model.
 const BUILT_IN: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
 
-/// What the template of BitNet-b1.58-2B-4T ends every turn with.
+/// The token that ends every turn in the chat template of BitNet-b1.58-2B-4T.
 const TURN_END: &str = "<|eot_id|>";
 
-/// After the name of a model that runs as a plain Llama, so that no row can be taken for the true model's.
+/// The suffix of the name of a model that runs as a plain Llama, so that its rows cannot be mistaken for
+/// those of the true model.
 pub const PLAIN_LLAMA_MARK: &str = "+plain-llama";
 
-/// Names of the built-in models, in the order of reports.
+/// Returns the names of the built-in models, in the order in which reports list them.
 pub fn built_in() -> Vec<&'static str> {
     let mut names: Vec<&str> = MODELS
         .dirs()
         .filter(|dir| dir.get_file(dir.path().join("model.safetensors")).is_some())
         .filter_map(|dir| dir.path().to_str())
         .collect();
-    // Multi-head before grouped-query, as the claims are told.
+    // The multi-head model precedes the grouped-query model, as in the published claims.
     names.sort_by_key(|name| std::cmp::Reverse(*name));
     names
 }
 
-/// The built-in model of this name, in any case.
+/// Returns the exact name of the built-in model called `name`, in any case; `None` if there is no such model.
 pub fn built_in_name(name: &str) -> Option<&'static str> {
     built_in().into_iter().find(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// How a model is to be read.
+/// Options for reading a model.
 #[derive(Clone, Debug, Default)]
 pub struct Loading {
-    /// As a plain Llama; see [`Config::as_plain_llama`].
+    /// Whether the weights run as a plain Llama; see [`Config::as_plain_llama`].
     pub plain_llama: bool,
-    /// The byte layout of a GGUF file's I2_S tensors; found by plausibility when it is not given.
+    /// The byte layout of a GGUF file's I2_S tensors; `None` to choose the plausible one.
     pub i2s_layout: Option<Layout>,
 }
 
-/// Where the files of a model lie.
+/// The place where the files of a model are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     BuiltIn(String),
@@ -56,53 +57,54 @@ enum Place {
     Gguf(PathBuf),
 }
 
-/// Where a model comes from; none of its weights are read yet.
+/// A model that was found by name. Its weights are not yet read.
 #[derive(Clone, Debug)]
 pub struct Source {
     place: Place,
-    /// The model's name without marks.
+    /// The model's name, without [`PLAIN_LLAMA_MARK`].
     name: String,
-    /// What the user called it.
+    /// The name or path that the user gave.
     asked: String,
     loading: Loading,
 }
 
 impl Source {
-    /// Finds a built-in model by name in any case, a Hugging Face folder, a `.gguf` file, or a model of the hub as
-    /// `organisation/name[@revision]`, which is downloaded unless it is in the hub's cache.
+    /// Finds a built-in model by name in any case, a Hugging Face folder, a `.gguf` file, or a model of the
+    /// hub as `organisation/name[@revision]`, which is downloaded unless it is in the hub's cache.
     ///
     /// # Errors
-    /// When there is none of these.
+    /// Returns an error if `model` is not found, the folder is incomplete, or the download fails.
     pub fn find(model: &str) -> Result<Source> {
         Source::find_with(model, Loading::default(), &Silent)
     }
 
-    /// [`Source::find`], to be read in another way than it says. `progress` hears of downloads.
+    /// Finds a model as [`Source::find`] does, with options for reading it. Downloads are reported to
+    /// `progress`.
     ///
     /// # Errors
-    /// As [`Source::find`].
+    /// Fails as [`Source::find`] does.
     pub fn find_with(model: &str, loading: Loading, progress: &dyn Progress) -> Result<Source> {
         let (place, name) = find(model, progress)?;
         Ok(Source { place, name, asked: model.into(), loading })
     }
 
-    /// The model's name in every row, with a mark if it runs as a plain Llama.
+    /// The model's name in every row, with [`PLAIN_LLAMA_MARK`] if it runs as a plain Llama.
     pub fn name(&self) -> String {
         let mark = if self.loading.plain_llama { PLAIN_LLAMA_MARK } else { "" };
         format!("{}{mark}", self.name)
     }
 
-    /// Whether both have the same files, however they are read.
+    /// Whether both sources are the same files, regardless of how they are read.
     pub fn has_files_of(&self, other: &Source) -> bool {
         self.place == other.place
     }
 
-    /// What the user called it.
+    /// The name or path that the user gave.
     pub fn asked(&self) -> &str {
         &self.asked
     }
 
-    /// The folder, unless the model is built in or a single file.
+    /// The model's folder; `None` if the model is built in or a single file.
     pub fn folder(&self) -> Option<&Path> {
         match &self.place {
             Place::Folder(folder) => Some(folder),
@@ -110,10 +112,11 @@ impl Source {
         }
     }
 
-    /// Opens the checkpoint; weights are mapped.
+    /// Opens the checkpoint. The weights of files are memory-mapped.
     ///
     /// # Errors
-    /// As the readers say.
+    /// Returns an error if a file cannot be read or is invalid, or if an I2_S layout is given for a model
+    /// that is not a GGUF file.
     pub fn checkpoint(&self) -> Result<Checkpoint> {
         let options = Options { i2s_layout: self.loading.i2s_layout };
         let is_gguf = matches!(self.place, Place::Gguf(_));
@@ -130,10 +133,10 @@ impl Source {
         Ok(if self.loading.plain_llama { checkpoint.as_plain_llama() } else { checkpoint })
     }
 
-    /// The tokenizer that came with the weights, if one did.
+    /// Returns the tokenizer that came with the weights; `None` if none came with them.
     ///
     /// # Errors
-    /// When it cannot be read or is of another model.
+    /// Returns an error if the tokenizer cannot be read or belongs to another model.
     pub fn tokenizer(&self, checkpoint: &Checkpoint) -> Result<Option<Tokenizer>> {
         let options = tokenizer_options(checkpoint.config());
         match &self.place {
@@ -152,10 +155,11 @@ impl Source {
         }
     }
 
-    /// The text of the folder's chat template, for a GGUF file.
+    /// Returns the text of the chat template, for writing it into a GGUF file; `None` if the model is not a
+    /// folder, or if the folder has no template.
     ///
     /// # Errors
-    /// When a file that may hold one is damaged.
+    /// Returns an error if a file that may hold a template is damaged.
     pub fn chat_template(&self) -> Result<Option<String>> {
         Ok(match &self.place {
             Place::Folder(folder) => Chat::from_folder(folder)?.map(|chat| chat.template().into()),
@@ -163,11 +167,11 @@ impl Source {
         })
     }
 
-    /// The chat template that came with the weights, or that of BitNet-b1.58-2B-4T for models of its architecture
-    /// with its special tokens.
+    /// Returns the chat template that came with the weights. If none came with them and the model has the
+    /// architecture and the special tokens of BitNet-b1.58-2B-4T, returns the template of BitNet-b1.58-2B-4T.
     ///
     /// # Errors
-    /// When there is none, or it is damaged.
+    /// Returns an error if there is no template or it is damaged.
     pub fn chat(&self, tokenizer: &Tokenizer) -> Result<Chat> {
         let (found, architecture) = match &self.place {
             Place::BuiltIn(_) => {
@@ -201,15 +205,15 @@ impl Source {
     /// Loads the model.
     ///
     /// # Errors
-    /// As the loaders say.
+    /// Returns an error if a file cannot be read or is invalid.
     pub fn open(&self) -> Result<LoadedModel> {
         LoadedModel::load(self.clone())
     }
 
-    /// For a manifest: the model's files with their hashes.
+    /// Returns the entry of a manifest that names the files of the model, with their hashes.
     ///
     /// # Errors
-    /// When a file cannot be read any more.
+    /// Returns an error if a file can no longer be read.
     pub fn entry(&self) -> Result<ModelEntry> {
         let files = match &self.place {
             Place::BuiltIn(name) => BUILT_IN
@@ -230,10 +234,10 @@ impl Source {
     }
 }
 
-/// The tokenizer that came with the model called `model`.
+/// Returns the tokenizer, or an error about the model called `model`.
 ///
 /// # Errors
-/// When none did, with what to do about it.
+/// Returns an error that says what to do if `tokenizer` is `None`.
 pub fn required<'t>(tokenizer: Option<&'t Tokenizer>, model: &str) -> Result<&'t Tokenizer> {
     tokenizer.ok_or_else(|| Error::NoTokenizer { model: model.into() })
 }
@@ -245,7 +249,7 @@ pub fn tokenizer_options(config: &Config) -> bitkv_tokenizer::Options {
 
 fn find(model: &str, progress: &dyn Progress) -> Result<(Place, String)> {
     let path = Path::new(model);
-    // In another case than its own, a name may be that of a folder.
+    // A folder takes precedence over a built-in name that is given in another case.
     if let Some(name) = built_in_name(model).filter(|name| *name == model || !path.exists()) {
         return Ok((Place::BuiltIn(name.into()), name.into()));
     }
@@ -260,7 +264,7 @@ fn find(model: &str, progress: &dyn Progress) -> Result<(Place, String)> {
         check_folder(model, path)?;
         return Ok((Place::Folder(path.into()), name));
     }
-    // Whatever looks like a path was meant as one.
+    // A name that looks like a path was meant as a path, not as a model of the hub.
     if !model.contains('/') || model.starts_with(['/', '.', '~']) {
         return Err(Error::UnknownModel { asked: model.into(), built_in: built_in().join(", ") });
     }
@@ -287,7 +291,7 @@ fn embedded(name: &str, file: &str) -> Result<&'static [u8]> {
     MODELS.get_file(&path).map(|f| f.contents()).ok_or(Error::NotBuiltIn { file: path })
 }
 
-/// What of a folder decides about results, by name.
+/// Returns the files of a folder that can affect results, sorted by name.
 fn model_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |source| Error::Read { path: folder.into(), source };
     let entries = std::fs::read_dir(folder).map_err(unreadable)?;

@@ -1,14 +1,15 @@
-//! The suite's own texts, compiled in.
+//! The calibration and evaluation texts that are compiled into the program.
 
 use bitkv_record::{Texts, TextsError};
 use include_dir::{Dir, include_dir};
 
 static CALIBRATION: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../calibration");
 
-/// Calibration and evaluation texts, checked against their manifest and each other.
+/// Returns the calibration and evaluation texts, after checking them against their manifest and against each
+/// other.
 ///
 /// # Errors
-/// When a text that is built in does not agree with its manifest.
+/// Returns an error if a compiled-in text does not agree with the manifest.
 pub fn texts() -> Result<Texts, TextsError> {
     let mut files = Vec::new();
     collect(&CALIBRATION, &mut files);

@@ -1,4 +1,4 @@
-//! A GGUF file's vocabulary between the crate that reads files and the one that reads texts.
+//! Converts vocabularies between `bitkv-checkpoint`, which reads GGUF files, and `bitkv-tokenizer`.
 
 use bitkv_checkpoint::gguf;
 use bitkv_tokenizer::{SpecialIds, Vocabulary};
@@ -11,7 +11,7 @@ pub fn of_gguf(vocabulary: gguf::Vocabulary) -> Vocabulary {
     Vocabulary { model, pre, tokens, scores, token_types, merges, special, add_bos, add_space_prefix }
 }
 
-/// As a GGUF file takes it.
+/// Converts the vocabulary of a tokenizer, with a chat template, to the vocabulary of a GGUF file.
 pub fn for_gguf(vocabulary: Vocabulary, chat_template: Option<String>) -> gguf::Vocabulary {
     let Vocabulary { model, pre, tokens, scores, token_types, merges, special, add_bos, add_space_prefix } =
         vocabulary;

@@ -1,4 +1,4 @@
-//! Built-in models as such, whichever they are: their names, and that they are the files of `models`.
+//! Checks that every built-in model is found by name, and that it equals its files in `models/`.
 
 use std::path::Path;
 
