@@ -1,9 +1,12 @@
-//! What a sweep costs beside what no sweep can do without: 15 policies by 6 budgets on a text, against one prefill of it
-//! and, for every cell, the continuation through the cut cache with its logits, as many cells at a time as a sweep runs.
+//! Compares the time of a sweep with the time of the forward passes that no sweep can avoid. The sweep
+//! measures 15 policies at 6 budgets on one text. The forward passes are one prefill of the text and, for
+//! every cell, the continuation through the compressed cache with its logits, in batches of the same size as
+//! those of a sweep.
 //!
-//! Two models: the trained `first-gqa` of `testdata/models`, and random weights of BitNet-b1.58-2B-4T's shape with 4 of its 30 layers. Two
-//! grids: the suite's own methods, and kvpress' presses. The parts are timed in turns; the figures are of the fastest of
-//! each, which other work on the machine disturbs least.
+//! There are two models: the trained `first-gqa` of `testdata/models`, and random weights of the shape of
+//! BitNet-b1.58-2B-4T with 4 of its 30 layers. There are two grids: the suite's own methods, and the presses
+//! of kvpress. The parts are timed in turns. The figures are those of the fastest turn of each part, which
+//! other work on the machine disturbs least.
 //!
 //! `cargo bench -p bitkv-lab --bench sweep -- [tiny|2b-4t] [own|kvpress] [TURNS]`
 
@@ -19,8 +22,8 @@ use bitkv_lab::{
 };
 use bitkv_record::{AskedBudget, Definition};
 
-/// The suite's own methods; those that read a calibration or a second pass are left out, as these are paid for once a
-/// model or once a text.
+/// The suite's own methods. Methods that need calibration or a second pass are left out, because these cost
+/// time only once per model or once per text.
 const OWN: &str = r#"
 analysis = "A sweep costs little beyond its passes; refuted if it takes more than 1.1 times as long as they do."
 
@@ -53,25 +56,26 @@ policies = [
 metrics = ["kl"]
 "#;
 
-/// kvpress' presses, as `experiments/peers` compares them.
+/// The presses of kvpress, as `experiments/peers` compares them.
 const PRESSES: &str = include_str!("../../../experiments/peers/kvpress-grid.toml");
 
-/// BitNet-b1.58-2B-4T with 4 layers.
+/// The configuration of BitNet-b1.58-2B-4T with 4 layers.
 const FOUR_LAYERS: &str = r#"{"architectures": ["BitNetForCausalLM"], "model_type": "bitnet", "vocab_size": 128256,
     "hidden_size": 2560, "intermediate_size": 6912, "num_hidden_layers": 4, "num_attention_heads": 20,
     "num_key_value_heads": 5, "hidden_act": "relu2", "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
     "max_position_embeddings": 4096, "tie_word_embeddings": true}"#;
-/// Its weights do not matter, its text does a little: any tokenizer will do that has fewer tokens.
+/// The tokenizer of the random model. Any tokenizer with fewer tokens than the model will do, because weights
+/// do not matter and texts matter little.
 const TOKENIZER: &str = include_str!("../../../testdata/models/first-gqa/tokenizer.json");
 
-/// The trained model, which no later edition replaces.
+/// The folder of the trained model, which never changes.
 const TRAINED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/models/first-gqa");
 
 /// Bytes of logits that a sweep makes at a time, and the most cells.
 const LOGITS: usize = 256 << 20;
 const MOST: usize = 16;
 
-/// Seconds of every turn of every part.
+/// The seconds of every turn of every part.
 #[derive(Default)]
 struct Seconds(BTreeMap<&'static str, Vec<f64>>);
 
@@ -88,7 +92,7 @@ impl Seconds {
     }
 }
 
-/// A grid of one text, on the trained model or another.
+/// Returns a grid with one text, on the model in the folder `model` or else on the trained model.
 fn one_text(definition: &str, model: Option<&Path>) -> Grid {
     let folder = model.unwrap_or(Path::new(TRAINED)).display().to_string();
     let mut definition = definition.replace("\"tiny-gqa\"", &format!("{folder:?}"));
@@ -104,7 +108,7 @@ fn one_text(definition: &str, model: Option<&Path>) -> Grid {
     grid
 }
 
-/// Plans every cell of a text that was read.
+/// Plans every cell of a context.
 fn plans(job: &Job, context: &Context<'_>) -> Vec<Plan> {
     let view = context.observation().view();
     let planner = Planner::new(&view);
@@ -171,7 +175,7 @@ fn sweep(name: &str, grid: &Grid, turns: usize) {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo test` runs every target once, without it.
+    // `cargo test` runs every target once, without `--bench`.
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }

@@ -1,4 +1,4 @@
-//! One prefill that serves every policy and budget.
+//! A [`Context`] is one prefill that serves every policy and budget that evicts after the prefill.
 
 use bitkv_bitnet::{Cache, KvCache, ProbeOutput, Probes};
 use bitkv_evict::{Need, Needs, Plan, Shape};
@@ -12,42 +12,42 @@ use crate::{
     observation::{self, Calibration, OwnedObservation},
 };
 
-/// A context in the cache, what was observed while it was read, and what full attention makes of its
-/// continuation.
+/// A context in the cache, the observation that policies read, and the logits of the continuation under full
+/// attention.
 pub struct Context<'a> {
     loaded: &'a LoadedModel,
     tokens: Vec<u32>,
     cache: Cache,
     observation: OwnedObservation,
     continuation: Vec<u32>,
-    /// Logits after each token of the continuation under full attention.
+    /// The logits after each token of the continuation under full attention.
     reference: Logits,
     /// What full attention did on the continuation, where that was asked for.
     dense: ProbeOutput,
 }
 
-/// What the continuation gave through a cache.
+/// The result of running the continuation through a compressed cache.
 #[derive(Clone, Debug)]
 pub struct Continued {
-    /// Logits after each token of the continuation.
+    /// The logits after each token of the continuation.
     pub logits: Logits,
-    /// Bytes of the cache when the continuation began.
+    /// The size of the cache in bytes when the continuation began.
     pub bytes: u64,
 }
 
 impl Continued {
-    /// The most likely token after each token of the continuation.
+    /// Returns the most likely token after each token of the continuation.
     pub fn predictions(&self) -> Vec<usize> {
         self.logits.rows().map(|row| argmax(row).unwrap_or(usize::MAX)).collect()
     }
 }
 
 impl<'a> Context<'a> {
-    /// Reads `context`, observing what `needs` asks for, then `continuation` with full attention, of which `dense` is
-    /// kept. `numbers` are what calibration gave.
+    /// Reads `context` and observes what `needs` asks for, then reads `continuation` with full attention and
+    /// keeps what `continuation_probes` asks for.
     ///
     /// # Errors
-    /// When either is empty or the model refuses them.
+    /// Returns an error if either is empty or the model refuses them.
     pub fn read(
         loaded: &'a LoadedModel,
         context: &[u32],
@@ -72,10 +72,10 @@ impl<'a> Context<'a> {
         Ok(context)
     }
 
-    /// Reads `context` only: enough to plan, nothing to score.
+    /// Reads `context` only, which is enough to plan. There is no continuation to score.
     ///
     /// # Errors
-    /// When it is empty or the model refuses it.
+    /// Returns an error if the context is empty or the model refuses it.
     pub fn observe(
         loaded: &'a LoadedModel,
         context: &[u32],
@@ -83,7 +83,7 @@ impl<'a> Context<'a> {
         numbers: &Calibration,
     ) -> Result<Context<'a>> {
         let mut cache = loaded.model.new_cache();
-        // The last query's own row is what the published metric is computed on.
+        // The published attention metric is computed on the attention of the last query.
         let needs = needs.clone().union([Need::Window(1)].into());
         let observe = observation::observe(&needs);
         let observed =
@@ -102,28 +102,29 @@ impl<'a> Context<'a> {
         Ok(context)
     }
 
-    /// Repeats the context where `needs` asks for that, as KVzip does.
+    /// Repeats the context as KVzip does and observes the attention, if `needs` asks for it.
     ///
     /// # Errors
-    /// When it cannot be repeated, see [`crate::reconstruction::attention`].
+    /// Returns an error if the context cannot be repeated; see [`crate::reconstruction::attention`].
     pub fn repeat(&mut self, needs: &Needs) -> Result<()> {
         self.observation.reconstruct(self.loaded, &self.cache, &self.tokens, needs)
     }
 
-    /// Takes the last tokens out of the cache, as if only the first `tokens` had been read; what was observed stays.
+    /// Shortens the cache to the first `tokens` tokens by reading them again. The observation stays as it is.
     ///
     /// # Errors
-    /// When the model refuses them.
+    /// Returns an error if the model refuses the tokens.
     pub fn rewind(&mut self, tokens: usize) -> Result<()> {
         self.cache = self.loaded.model.new_cache();
         self.loaded.model.forward(&self.tokens[..tokens], &mut self.cache, None)?;
         Ok(())
     }
 
-    /// Lets oracles look at what each of several sequences, read after the context alone, attends to.
+    /// Observes, for oracles, the attention that each of several sequences pays to the context when it is
+    /// read directly after it. The attention of all sequences is summed.
     ///
     /// # Errors
-    /// When the model refuses one of them.
+    /// Returns an error if the model refuses one of the sequences.
     pub fn observe_future(&mut self, sequences: &[Vec<u32>]) -> Result<()> {
         let look = Probes { accumulated: true, ..Probes::default() };
         let mut future = vec![vec![0.0f32; self.tokens.len()]; self.shape().all_query_heads()];
@@ -140,22 +141,22 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// What policies go by.
+    /// Returns the observation that policies read.
     pub fn observation(&self) -> &OwnedObservation {
         &self.observation
     }
 
-    /// The model.
+    /// Returns the model.
     pub fn loaded(&self) -> &'a LoadedModel {
         self.loaded
     }
 
-    /// The context's tokens.
+    /// Returns the tokens of the context.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens
     }
 
-    /// The extent of the cache.
+    /// Returns the shape of the cache.
     pub fn shape(&self) -> Shape {
         self.observation.shape()
     }
@@ -165,7 +166,7 @@ impl<'a> Context<'a> {
         self.observation.rows(Need::Window(1))
     }
 
-    /// Logits after each token of the continuation under full attention.
+    /// Returns the logits after each token of the continuation under full attention.
     pub fn reference(&self) -> &Logits {
         &self.reference
     }
@@ -175,22 +176,22 @@ impl<'a> Context<'a> {
         &self.dense
     }
 
-    /// Tokens of the continuation.
+    /// Returns the tokens of the continuation.
     pub fn continuation(&self) -> &[u32] {
         &self.continuation
     }
 
-    /// The cache of the whole context.
+    /// Returns the cache of the whole context.
     pub fn cache(&self) -> &Cache {
         &self.cache
     }
 
-    /// Bytes of the whole context in the cache.
+    /// Returns the size in bytes of the cache of the whole context.
     pub fn full_bytes(&self) -> u64 {
         self.cache.bytes() as u64
     }
 
-    /// A copy of the cache that keeps `plan` only.
+    /// Returns a copy of the cache that keeps only the positions of `plan`.
     ///
     /// # Errors
     /// When the plan is not of this cache.
@@ -198,10 +199,10 @@ impl<'a> Context<'a> {
         Ok(self.cache.kept(&|layer, head| plan.kept(layer, head).to_vec())?)
     }
 
-    /// Runs the continuation through a copy of the cache that keeps `plan` only.
+    /// Runs the continuation through a copy of the cache that keeps only the positions of `plan`.
     ///
     /// # Errors
-    /// When the plan is not of this cache.
+    /// Returns an error if the plan does not fit this cache.
     pub fn continue_with(&self, plan: &Plan) -> Result<Continued> {
         let mut cache = self.cut(plan)?;
         let bytes = cache.bytes() as u64;

@@ -1,4 +1,4 @@
-//! What can go wrong in an experiment.
+//! [`Error`] lists the errors of experiments; the traits and macros here make them.
 
 use std::fmt::Display;
 
@@ -9,60 +9,61 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A definition, or a change to the one of `verify`, asks for what cannot be. The sentence names the key.
+    /// A definition, or an option of `bitkv verify`, asks for something impossible. The sentence names the
+    /// key.
     #[error("{0}")]
     Definition(String),
     /// A file of tensors or of head scores does not hold what it should. The sentence names the file.
     #[error("{0}")]
     File(String),
-    /// A model, its tokenizer or a text is not fit for what is asked of it.
+    /// A model, its tokenizer or a text cannot be used for what is asked of it.
     #[error("{0}")]
     Unfit(String),
-    /// Nothing was evicted and yet something changed, so no number of the run can be trusted.
+    /// Nothing was evicted and yet a result changed, so no number of the run can be trusted.
     #[error("the self-check failed: {policy} at budget 1 on {text} {found}; report this as a defect")]
     SelfCheck {
         /// The policy.
         policy: String,
-        /// The text or the questions.
+        /// The text or the generated context.
         text: String,
-        /// What differs from the full cache.
+        /// The difference from the full cache, as the rest of the sentence.
         found: String,
     },
-    /// Another error, and where it happened.
+    /// Another error, with the place where it happened.
     #[error("{place}: {source}")]
     At {
         /// The key of the definition, the experiment or the file.
         place: String,
-        /// What happened there.
+        /// The error.
         source: Box<Error>,
     },
-    /// The forward pass.
+    /// An error of the forward pass.
     #[error(transparent)]
     BitNet(Box<bitkv_bitnet::Error>),
-    /// A tensor operation.
+    /// An error of a tensor operation.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
-    /// The checkpoint of a model.
+    /// An error in the checkpoint of a model.
     #[error(transparent)]
     Checkpoint(Box<bitkv_checkpoint::Error>),
-    /// A policy.
+    /// An error of a policy.
     #[error(transparent)]
     Evict(Box<bitkv_evict::Error>),
-    /// A model.
+    /// An error of finding or opening a model.
     #[error(transparent)]
     Model(Box<bitkv_models::Error>),
-    /// A file of the run.
+    /// An error in a file of the run.
     #[error(transparent)]
     Record(Box<bitkv_record::RecordError>),
-    /// The texts of an experiment.
+    /// An error in the texts of an experiment.
     #[error(transparent)]
     Texts(#[from] bitkv_record::TextsError),
-    /// The tokenizer of a model.
+    /// An error of the tokenizer of a model.
     #[error(transparent)]
     Tokenizer(#[from] bitkv_tokenizer::Error),
 }
 
-/// The errors of other crates that are large are boxed, so that results stay small.
+/// Converts large errors of other crates. They are boxed, so that `Result`s stay small.
 macro_rules! boxed {
     ($($kind:ident($error:ty)),+) => {$(
         impl From<$error> for Error {
@@ -81,9 +82,9 @@ boxed!(
     Record(bitkv_record::RecordError)
 );
 
-/// Says where an error happened.
+/// Adds the place where an error happened.
 pub(crate) trait Place<T> {
-    /// The same with `place` before its sentence.
+    /// Returns the result. If it is an error, `place` is put before its sentence.
     fn at(self, place: impl Display) -> Result<T>;
 }
 
@@ -93,9 +94,10 @@ impl<T, E: Into<Error>> Place<T> for Result<T, E> {
     }
 }
 
-/// Refuses what lacks a value, or what another library refuses, with a sentence of a kind.
+/// Turns a missing value, or an error of another library, into an error of this crate.
 pub(crate) trait Refuse<T> {
-    /// An error of `kind` with `sentence`, and with the other library's reason if it gave one.
+    /// Returns the value, or an error of `kind` with `sentence` and the other library's reason, if there is
+    /// one.
     fn refuse(self, kind: fn(String) -> Error, sentence: impl Display) -> Result<T>;
 }
 
@@ -111,14 +113,14 @@ impl<T, E: Display> Refuse<T> for Result<T, E> {
     }
 }
 
-/// Returns an error of a kind with a formatted sentence.
+/// Returns from the function with an error of a kind and a formatted sentence.
 macro_rules! bail {
     ($kind:ident, $($sentence:tt)+) => {
         return Err($crate::Error::$kind(format!($($sentence)+)))
     };
 }
 
-/// The same unless a condition holds.
+/// Returns from the function with an error of a kind and a formatted sentence unless a condition holds.
 macro_rules! ensure {
     ($kind:ident, $condition:expr, $($sentence:tt)+) => {
         if !$condition {

@@ -1,4 +1,4 @@
-//! Generation from a cache that a policy evicts from once the prompt is read.
+//! Generates text from a cache that a policy compresses after the prompt is read.
 
 use bitkv_bitnet::{
     AfterPrefill, Cache, Generated, GenerationOptions, KvCache, Precision, ProbeOutput, Probes, Quantisation,
@@ -12,7 +12,7 @@ use crate::{
     observation::{self, Calibration, OwnedObservation},
 };
 
-/// A policy at a budget, with what it needs to plan.
+/// A policy at a budget, with the calibration that it needs to plan.
 #[derive(Debug)]
 pub struct Eviction {
     /// The policy.
@@ -35,7 +35,7 @@ pub struct Outcome {
     pub kept: Vec<Option<usize>>,
 }
 
-/// What the caches hold, before and after the prompts are read.
+/// The formats of the caches while and after the prompts are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Storage {
     /// The type of numbers while prompts are read.
@@ -44,11 +44,12 @@ pub struct Storage {
     pub quantisation: Option<Quantisation>,
 }
 
-/// Generates after all prompts, and evicts from each one's cache if that is asked for. `on_token` is called with the
-/// prompt's index and each new token; when it returns false, that prompt ends.
+/// Generates tokens after all prompts. With `eviction`, each cache is compressed after its prompt. `on_token`
+/// is called with the index of the prompt and each new token; when it returns false, the generation for that
+/// prompt ends.
 ///
 /// # Errors
-/// When a prompt or an option is refused, or the policy cannot plan.
+/// Returns an error if a prompt or an option is refused, or the policy cannot plan.
 pub fn generate(
     loaded: &LoadedModel,
     prompts: Vec<Vec<u32>>,
@@ -75,7 +76,7 @@ pub fn generate(
 }
 
 impl Eviction {
-    /// Evicts from the cache of a prompt. Returns the entries kept.
+    /// Evicts from the cache of a prompt. Returns the number of entries that are kept.
     fn evict(
         &self,
         loaded: &LoadedModel,

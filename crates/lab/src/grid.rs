@@ -1,10 +1,25 @@
-//! Runs a definition: every policy at every budget on every context. Each context is prefilled once; a run resumes after
-//! any row.
+//! Runs an experiment: every policy at every budget on every context. Each context is prefilled once, and an
+//! interrupted run resumes after any row.
 //!
 //! ```text
 //! Definition -> Grid -> Job (experiment x model x form) -> Unit (context) x Cell (policy x budget x axes)
-//!            -> Reader (one prefill) -> batches of cells -> rows -> Journal
+//!            -> Context + OwnedObservation (one prefill per Unit)
+//!            -> UnitMeasurer -> batches of Cells -> Evictor (compressed caches) -> GridRow -> Journal
 //! ```
+//!
+//! [`Grid::read`] resolves a `Definition`: it loads every model, parses every policy, tokenises every text
+//! and checks every budget, so that mistakes are found before anything is computed. The [`Grid`] has one
+//! [`Job`] for every experiment, model and form. A job has [`Unit`]s (a context, and what is scored after it)
+//! and [`Cell`]s (a policy at a budget, with its axes); every cell is measured on every unit. [`run`] takes
+//! the units that lack rows. For each it prefills a `Context`, whose `OwnedObservation` is all that policies
+//! may read. A `UnitMeasurer` then measures the missing cells in batches: an `Evictor` makes a compressed
+//! copy of the cache for each cell of a batch, the scored tokens are read through all these copies together,
+//! and each cell gives one `GridRow` (for questions, one per depth or per quarter of the context). Rows go
+//! into the run's `Journal` at once. A row is identified by a hash of everything that its numbers depend on,
+//! so a later run of the same definition measures only what is missing.
+//!
+//! Head entropies ([`ProfileJob`]) and memory tables ([`MemoryJob`]) of a definition are measured by the same
+//! run.
 
 mod batch;
 mod code;
@@ -51,20 +66,20 @@ pub use profiles::Study;
 pub use sources::Sources;
 pub use unit::{Group, Scored, Unit};
 
-/// Everything that a run measured; its folder is moved to its name by [`Measured::finish`].
+/// Everything that a run measured. [`MeasuredRun::finish`] moves the run's folder to its final name.
 #[derive(Debug)]
 pub struct Measured {
     /// Rows of cells, in the order of the definition.
     pub rows: Vec<GridRow>,
-    /// What the cells took, where that was asked for.
+    /// The time that each cell took; empty unless the definition asks for timings.
     pub timings: Vec<TimingRow>,
-    /// Entropies of heads, where the definition has profiles.
+    /// The entropies of heads; empty unless the definition has profiles.
     pub heads: Vec<HeadRow>,
-    /// Bytes by context length, where the definition has memory studies.
+    /// Bytes by context length; empty unless the definition has memory studies.
     pub memory: Vec<MemoryRow>,
-    /// Rows that an earlier attempt had measured.
+    /// The number of rows that an earlier attempt measured, timings not counted.
     pub resumed: usize,
-    /// What was run.
+    /// The record of what was run.
     pub manifest: Manifest,
     run: ResumableRun,
 }
@@ -75,10 +90,11 @@ impl Measured {
         self.run.target()
     }
 
-    /// Writes further files beside the rows, such as reports, and moves the run to its name.
+    /// Writes further files next to the rows, such as reports, and moves the run to its final name. `files`
+    /// are names with their text. Returns the run's folder.
     ///
     /// # Errors
-    /// When a file cannot be written, or the name was taken meanwhile.
+    /// Returns an error if a file cannot be written, or if the name is now in use.
     pub fn finish(self, files: &[(String, String)]) -> Result<PathBuf> {
         files.iter().try_for_each(|(name, text)| self.run.write_text(name, text))?;
         Ok(self.run.finish()?)
@@ -120,7 +136,7 @@ fn journal<R: Row>(
     Ok(if wanted { Some(Mutex::new(run.journal(name)?)) } else { None })
 }
 
-/// Measures everything that is not measured yet and writes the rows into the run at `folder`.
+/// Measures everything that is not yet measured and writes the rows into the run at `folder`.
 ///
 /// # Errors
 /// When the run is finished or being written already, when its journal is of another definition, model, text or code, or
@@ -172,7 +188,7 @@ fn finished<R: Row>(journal: Option<Mutex<Journal<R>>>, order: &[String]) -> Res
     journal.into_inner().unwrap_or_else(PoisonError::into_inner).finish(order)
 }
 
-/// Stands for everything that rows depend on.
+/// Returns a hash of everything that the rows of a run depend on.
 fn fingerprint(grid: &Grid) -> String {
     let of_model = |model: &ModelEntry| {
         let files = model.files.iter().map(|file| file.sha256.clone());
@@ -259,7 +275,8 @@ fn read(
             |cell: &Cell| unit.groups.iter().all(|group| rows.contains(&keys.row(job, cell, group)));
         job.cells.iter().filter(|cell| !measured(cell)).collect()
     };
-    // Repeating a context may fail where reading it does not: that concerns the policies that ask for it only.
+    // Repeating a context can fail although reading it succeeds. Only the policies that need the repetition
+    // then fail.
     let needs = &job.needs.without(&[Need::Reconstruction].into());
     let repeat = |context: &mut Context<'_>| context.repeat(&job.needs).err().map(|error| error.to_string());
     let (context, unrepeatable) = match &unit.scored {

@@ -1,4 +1,4 @@
-//! Logits in one piece.
+//! [`Logits`] hold rows of logits in one piece of memory.
 
 use candle_core::{CpuStorage, Storage, Tensor};
 
@@ -12,44 +12,45 @@ pub struct Logits {
 }
 
 impl Logits {
-    /// Whole rows of `classes`.
+    /// Returns the logits `values`, which are rows of `classes` values each.
     ///
     /// # Panics
-    /// When a row is not whole.
+    /// Panics if `classes` is 0 or the last row is incomplete.
     pub fn new(values: Vec<f32>, classes: usize) -> Logits {
         assert!(classes > 0 && values.len().is_multiple_of(classes), "logits are whole rows of {classes}");
         Logits { values, classes }
     }
 
-    /// A copy of what a model made, `[rows, classes]`.
+    /// Returns a copy of a model's logits, `[rows, classes]`.
     ///
     /// # Errors
-    /// As [`borrow`].
+    /// Fails as [`borrow`] does.
     pub fn from_tensor(tensor: &Tensor) -> Result<Logits> {
         let classes = tensor.dims().last().copied().unwrap_or(0);
         borrow(tensor, |values| Logits::new(values.to_vec(), classes))
     }
 
-    /// All values, `[rows * classes]`.
+    /// Returns all values, `[rows * classes]`.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
 
-    /// Values of a row.
+    /// Returns the number of values per row.
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// Row by row.
+    /// Returns the rows, `[classes]` each.
     pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
         self.values.chunks_exact(self.classes.max(1))
     }
 }
 
-/// Reads the numbers of a tensor where they stand: a copy of many rows of logits takes as long as comparing them.
+/// Passes the values of a tensor to `read` without a copy. Copying many rows of logits takes as long as
+/// comparing them.
 ///
 /// # Errors
-/// When the tensor is not a contiguous one of f32 in main memory.
+/// Returns an error unless the tensor is contiguous, of type f32 and in main memory.
 pub fn borrow<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let (storage, layout) = tensor.storage_and_layout();
     match (&*storage, layout.contiguous_offsets()) {

@@ -1,4 +1,5 @@
-//! How much memory weights, cache and activations take: as published, as it really is, and measured.
+//! The memory of weights, cache and activations: as the published script counts it, as a runtime stores it,
+//! and measured.
 
 use bitkv_bitnet::{Architecture, Config};
 use bitkv_models::Shape;
@@ -9,18 +10,19 @@ use crate::{
     error::{bail, ensure},
 };
 
-/// Bits of a weight as the published table counts them.
+/// The bits per weight that the published table assumes.
 const PUBLISHED_BITS: f64 = 1.58;
-/// Bits of a ternary weight as every runtime stores it.
+/// The bits that every runtime stores per ternary weight.
 const STORED_BITS: u64 = 2;
-/// Longer than any model reads, and short enough for bytes to be counted in 64 bits.
+/// The longest context in tokens. No model reads as many, and their bytes can be counted in 64 bits.
 const LONGEST: usize = 1 << 26;
-/// Bytes of an f16.
+/// The bytes of an f16 value.
 const HALF: u64 = 2;
-/// Bytes of an f32.
+/// The bytes of an f32 value.
 const SINGLE: u64 = 4;
 
-/// The KV share that was published for a model at a context length, as a fraction.
+/// Returns the published fraction of memory that the KV cache takes, for a model at a context length; `None`
+/// if none was published.
 pub fn published_share(model: &str, context: usize) -> Option<f64> {
     let percent = match (model, context) {
         ("bitnet_b1_58-large", 512) => 32.7,
@@ -35,7 +37,7 @@ pub fn published_share(model: &str, context: usize) -> Option<f64> {
     Some(percent / 100.0)
 }
 
-/// One row of the memory table at `context` tokens.
+/// Returns the row of the memory table at `context` tokens, computed from a model's configuration.
 ///
 /// # Errors
 /// When the context is empty or absurd, or the accounting is `measured`, which needs a model and not a shape.
@@ -58,30 +60,32 @@ pub fn row_of(shape: &Shape, accounting: Accounting, context: usize) -> Result<M
     Ok(row(&shape.name, accounting, context, weights, kv, activations))
 }
 
-/// `2 * kv_heads * head_dim * 2 bytes * layers` a token.
+/// Returns the bytes of the KV cache in f16: `2 * kv_heads * head_dim * 2 bytes * layers` per token.
 pub fn kv_bytes(config: &Config, context: usize) -> u64 {
     2 * (config.kv_width() * context * config.num_hidden_layers) as u64 * HALF
 }
 
-/// Weights of the linear layers.
+/// Returns the number of weights of the linear layers.
 fn ternary(config: &Config) -> u64 {
     let linears = (0..config.num_hidden_layers).flat_map(|layer| config.linears(layer));
     linears.map(|l| (l.rows * l.cols) as u64).sum()
 }
 
+/// Returns the number of weights of the embedding.
 fn embedding(config: &Config) -> u64 {
     (config.vocab_size * config.hidden_size) as u64
 }
 
-/// Parameters as the published script counts them: four norms of `hidden` a layer, and an untied
-/// head for the 1bitLLM models, whatever their configuration says.
+/// Returns the number of parameters as the published script counts them. It assumes four norms of `hidden`
+/// values per layer, and an untied `lm_head` for the 1bitLLM models regardless of their configuration.
 fn published_parameters(config: &Config) -> u64 {
     let untied = config.architecture == Architecture::OneBitLlm || !config.tie_word_embeddings;
     let norms = (4 * config.hidden_size * config.num_hidden_layers + config.hidden_size) as u64;
     ternary(config) + embedding(config) * (1 + untied as u64) + norms
 }
 
-/// Bytes a runtime holds: 2 bits a ternary weight, an f16 embedding (and head), f32 norms.
+/// Returns the bytes of weights that a runtime holds: 2 bits per ternary weight, an f16 embedding (and
+/// `lm_head` if it is untied), and f32 norms.
 fn stored_bytes(config: &Config) -> u64 {
     let norms: usize =
         (0..config.num_hidden_layers).flat_map(|layer| config.norms(layer)).map(|n| n.width).sum();

@@ -1,7 +1,9 @@
-//! What a cut cache is judged by, as functions of plain slices; docs/METRICS.md says how each misleads.
+//! The metrics of compressed caches, as functions of plain slices. docs/METRICS.md describes how each can
+//! mislead.
 //!
-//! Every function returns NaN where there is nothing to average or its inputs do not fit each other: a row refuses
-//! NaN, so that what was not measured never passes for a perfect value.
+//! [`Reference`] compares predictions with those of the full cache; the other functions compare attention.
+//! Every function returns NaN if there is nothing to average or if its inputs do not fit each other. Rows
+//! refuse NaN, so a value that was not measured is never mistaken for a perfect one.
 
 mod attention;
 mod prediction;
@@ -10,7 +12,7 @@ pub use attention::{attention_cosine, output_error, output_errors, retained_mass
 pub use bitkv_stats::{first_difference, matching_fraction};
 pub use prediction::{Compared, Reference};
 
-/// The mean of values; NaN for none.
+/// Returns the mean of values; NaN if there are no values.
 fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
     let (sum, count) = values.into_iter().fold((0.0, 0usize), |(sum, n), value| (sum + value, n + 1));
     sum / count as f64

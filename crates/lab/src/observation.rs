@@ -1,4 +1,9 @@
-//! What policies go by, gathered from a forward pass.
+//! The observation that policies read, gathered from forward passes.
+//!
+//! A policy of `bitkv-evict` declares its needs. [`probes_for`] says what a forward pass must record for
+//! them, and [`OwnedObservation::gather`] turns the recorded [`ProbeOutput`] and the [`Calibration`] into an
+//! [`OwnedObservation`], whose [`view`](OwnedObservation::view) is the `Observation` that the policy plans
+//! from.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +13,16 @@ use bitkv_models::LoadedModel;
 
 use crate::{Result, reconstruction};
 
-/// Calibration that come from calibration or from a file: entropies, head scores, head patterns.
+/// Numbers about heads that come from calibration texts or from files: entropies, head scores and head
+/// patterns.
 pub type Calibration = BTreeMap<Need, Vec<f64>>;
 
-/// An [`Observation`] that owns what it shows.
+/// An [`Observation`] that owns its data.
 #[derive(Clone, Debug)]
 pub struct OwnedObservation {
     shape: Shape,
-    /// Of each KV head; empty where every head holds every token.
+    /// The positions that each KV head holds, `[layers * kv_heads][held]`; empty if every head holds all of
+    /// them.
     positions: Vec<Vec<u32>>,
     rope_theta: f64,
     rows: BTreeMap<Need, Vec<Vec<f32>>>,
@@ -41,7 +48,7 @@ pub fn observe(needs: &Needs) -> Probes {
     observe
 }
 
-/// The extent of a model's cache after `tokens` tokens.
+/// Returns the shape of a model's cache after `tokens` tokens.
 pub fn shape(loaded: &LoadedModel, tokens: usize) -> Shape {
     let config = loaded.config();
     Shape {
@@ -54,14 +61,14 @@ pub fn shape(loaded: &LoadedModel, tokens: usize) -> Shape {
 }
 
 impl OwnedObservation {
-    /// Of a cache whose heads hold every one of its tokens, nothing else yet.
+    /// Returns an observation without rows, of a cache whose heads hold all tokens.
     pub fn new(shape: Shape, rope_theta: f64) -> OwnedObservation {
         let (rows, numbers) = (BTreeMap::new(), BTreeMap::new());
         OwnedObservation { shape, positions: Vec::new(), rope_theta, rows, numbers }
     }
 
-    /// What a forward pass that ended after `tokens` tokens showed, as far as `needs` asks for it. What other passes
-    /// give is added by [`OwnedObservation::insert`].
+    /// Returns the observation of a forward pass that ended after `tokens` tokens and recorded `probed`, as
+    /// far as `needs` asks for it. [`OwnedObservation::insert`] adds the results of other passes.
     pub fn gather(
         loaded: &LoadedModel,
         tokens: usize,
@@ -98,10 +105,11 @@ impl OwnedObservation {
         observation
     }
 
-    /// Adds what further passes over `cache`, which holds the whole of `context`, show.
+    /// Adds the attention of KVzip's repetition of `context`, if `needs` asks for it. `cache` must hold the
+    /// whole context.
     ///
     /// # Errors
-    /// When the context cannot be repeated, see [`reconstruction::attention`].
+    /// Returns an error if the context cannot be repeated; see [`reconstruction::attention`].
     pub fn reconstruct(
         &mut self,
         loaded: &LoadedModel,
@@ -115,7 +123,7 @@ impl OwnedObservation {
         Ok(())
     }
 
-    /// The same with the numbers of calibration.
+    /// Returns the same observation with another calibration.
     #[must_use]
     pub fn with_numbers(self, numbers: Calibration) -> OwnedObservation {
         OwnedObservation { numbers, ..self }
@@ -126,17 +134,17 @@ impl OwnedObservation {
         self.rows.insert(need, rows);
     }
 
-    /// The rows of a need; none where it was not observed.
+    /// Returns the rows of a need; empty if it was not observed.
     pub fn rows(&self, need: Need) -> &[Vec<f32>] {
         self.rows.get(&need).map_or(&[], Vec::as_slice)
     }
 
-    /// The extent of the cache.
+    /// Returns the shape of the cache.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// What a policy looks at.
+    /// Returns the borrowed form that a policy plans from.
     pub fn view(&self) -> Observation<'_> {
         let mut seen = Observation::new(self.shape);
         seen.positions = self.positions.iter().map(Vec::as_slice).collect();

@@ -1,4 +1,4 @@
-//! What an engine needs to evict as a policy says.
+//! Exports plans, so that another inference engine can evict the tokens that a policy does not keep.
 
 use bitkv_evict::{Budget, Need, Plan, Policy};
 use bitkv_models::LoadedModel;
@@ -10,7 +10,8 @@ use crate::{
     observation::{self, Calibration, OwnedObservation},
 };
 
-/// The tokens that every KV head may keep by `plan`, without saying which.
+/// Returns the number of tokens that every KV head keeps by `plan`, without the positions. `part` is the
+/// fraction of the cache that was asked for.
 pub fn budgets(model: &str, policy: &Policy, part: f64, plan: &Plan) -> PlanExport {
     let shape = plan.shape();
     let share = |i: usize| {
@@ -29,7 +30,7 @@ pub fn budgets(model: &str, policy: &Policy, part: f64, plan: &Plan) -> PlanExpo
     }
 }
 
-/// The same with the positions that are kept.
+/// Returns the number of tokens that every KV head keeps by `plan`, with the positions.
 pub fn positions(model: &str, policy: &Policy, part: f64, plan: &Plan) -> PlanExport {
     let mut export = budgets(model, policy, part, plan);
     for share in &mut export.heads {
@@ -38,7 +39,8 @@ pub fn positions(model: &str, policy: &Policy, part: f64, plan: &Plan) -> PlanEx
     export
 }
 
-/// What every KV head may keep, by a profile's entropies, of a context of `tokens` tokens.
+/// Returns the number of tokens that every KV head keeps of a context of `tokens` tokens, by the entropies of
+/// a profile.
 ///
 /// # Errors
 /// When the policy reads more than entropies, or cannot divide the budget.
@@ -57,7 +59,7 @@ pub fn of_profile(
     Ok(budgets(&loaded.name, policy, budget.part(shape), &plan))
 }
 
-/// Refuses a policy that looks at more than a profile has.
+/// Checks that a policy needs only entropies, which is all that a profile has.
 ///
 /// # Errors
 /// When the policy reads anything but entropies.

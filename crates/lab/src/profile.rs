@@ -1,4 +1,4 @@
-//! Attention entropy of every head over calibration texts.
+//! Measures the attention entropy of every head over calibration texts ([`Entropies`]).
 
 use bitkv_bitnet::Probes;
 use bitkv_models::LoadedModel;
@@ -8,16 +8,16 @@ use bitkv_stats::normalised;
 
 use crate::{Result, error::ensure, window::Window};
 
-/// Entropies of one model over texts, at every query position.
+/// The attention entropies of one model over texts, at every query position.
 #[derive(Clone, Debug)]
 pub struct Entropies {
-    /// Layers of the model.
+    /// The number of layers of the model.
     pub layers: usize,
-    /// Query heads of a layer.
+    /// The number of query heads per layer.
     pub heads: usize,
-    /// Tokens of each text.
+    /// The number of tokens of each text.
     pub context: usize,
-    /// Bits: `[text][layer * heads + head][query]`.
+    /// The entropies in bits, `[texts][layers * heads][queries]`.
     bits: Vec<Vec<Vec<f32>>>,
 }
 
@@ -32,11 +32,12 @@ fn rows_of(queries: Queries, context: usize) -> Vec<usize> {
     }
 }
 
-/// Runs every window once and reports each to `progress` under the name `work`. A causal model gives the
-/// first n tokens the same entropies whatever follows, so one pass serves every shorter context.
+/// Reads every window once and reports each to `progress` under the name `work`. In a causal model, the
+/// entropies of the first n tokens do not depend on later tokens, so one pass serves every shorter context.
 ///
 /// # Errors
-/// When there are no windows, they differ in length or are shorter than two tokens, or the model fails.
+/// Returns an error if there are no windows, if they differ in length or are shorter than two tokens, or if
+/// the model fails.
 pub fn measure(
     loaded: &LoadedModel,
     windows: &[Window],
@@ -70,12 +71,14 @@ pub fn measure(
 }
 
 impl Entropies {
-    /// Mean entropy of each head in bits over texts and `queries` of the first `context` tokens, `[layers * heads]`.
+    /// Returns the mean entropy of each head in bits, over texts and the `queries` of the first `context`
+    /// tokens, `[layers * heads]`.
     pub fn mean(&self, context: usize, queries: Queries) -> Vec<f64> {
         self.average(context, queries, |bits, _| bits)
     }
 
-    /// The same divided, query by query, by the logarithm of the number of visible keys.
+    /// Returns the mean as [`Entropies::mean`] does, but of normalised entropies: each entropy is divided by
+    /// the logarithm of the number of keys that the query sees.
     pub fn mean_normalised(&self, context: usize, queries: Queries) -> Vec<f64> {
         self.average(context, queries, |bits, row| normalised(bits, row + 1))
     }
@@ -91,7 +94,7 @@ impl Entropies {
         (0..self.layers * self.heads).map(of_head).collect()
     }
 
-    /// Means by layer, `[layer][head]`.
+    /// Returns the means of [`Entropies::mean`] by layer, `[layers][heads]`.
     pub fn by_layer(&self, context: usize, queries: Queries) -> Vec<Vec<f64>> {
         self.mean(context, queries).chunks(self.heads).map(<[f64]>::to_vec).collect()
     }
@@ -112,7 +115,7 @@ mod tests {
     fn means_run_over_texts_and_rows() {
         let text = |scale: f32| vec![(0..8).map(|i| i as f32 * scale).collect::<Vec<f32>>()];
         let entropies = Entropies { layers: 1, heads: 1, context: 8, bits: vec![text(1.0), text(3.0)] };
-        // Rows 2, 4, 6 and 7: 19 / 4, and thrice that, on average twice.
+        // Rows 2, 4, 6 and 7 have the mean 19 / 4 in the first text and three times that in the second.
         assert_eq!(entropies.mean(8, Queries::Published), [9.5]);
         assert_eq!(entropies.mean(4, Queries::All), [(1.0 + 2.0 + 3.0) * 2.0 / 3.0]);
     }

@@ -1,8 +1,9 @@
-//! KVzip's view of a cache: which tokens a model needs to repeat its context.
+//! Measures which tokens of a context are needed to repeat it, as KVzip does.
 //!
-//! Source: Kim et al. 2025 (KVzip), arXiv:2505.23416, as kvpress' `kvzip` press has it: the context is repeated chunk by
-//! chunk behind a request to do so, and a token counts by the most attention that any query of its group pays to it.
-//! Attention is taken over the sinks, the chunk and the repetition itself.
+//! Source: Kim et al. 2025 (KVzip), arXiv:2505.23416, as implemented by kvpress' `kvzip` press. The model
+//! reads a request to repeat the context and then the context again, chunk by chunk. The score of a token is
+//! the most attention that any query of the KV head's group pays to it. Attention is computed over the sinks,
+//! the chunk and the repetition itself.
 
 use bitkv_bitnet::{Cache, KvCache, ProbeOutput, Probes};
 use bitkv_kernels::attention::{Floats, Input, Statistics, Wanted, attend};
@@ -12,23 +13,23 @@ use bitkv_models::LoadedModel;
 
 use crate::{Result, error::ensure};
 
-/// Tokens repeated at a time, where the model has positions for them.
+/// The number of tokens that are repeated at a time; fewer if the model has too few positions.
 const CHUNK: usize = 2048;
-/// Fewest tokens worth a pass.
+/// The fewest positions that must be left for a repetition.
 const FEWEST: usize = 16;
-/// First tokens that every chunk may attend to.
+/// The number of first tokens of the context, which every chunk may attend to.
 const SINKS: usize = 4;
-/// Tokens of the previous chunk that the request for the next one quotes.
+/// The number of last tokens of a chunk, which the request for the next chunk quotes.
 const QUOTED: usize = 8;
 const FIRST_REQUEST: &str = "\n\nRepeat the previous context exactly.";
 const NEXT_REQUEST: &str = "\n\nRepeat the part of the previous context exactly, starting with";
 const SUFFIX: &str = "\n";
 
-/// The most attention paid to each token while the context is repeated, `[layers * kv_heads][tokens]`. `cache` holds
-/// the whole of `context`.
+/// Returns the most attention paid to each token while the context is repeated,
+/// `[layers * kv_heads][tokens]`. `cache` must hold the whole `context`.
 ///
 /// # Errors
-/// When the model has no tokenizer, or no positions are left for the repetition.
+/// Returns an error if the model has no tokenizer or too few positions are left for the repetition.
 pub fn attention(loaded: &LoadedModel, cache: &Cache, context: &[u32]) -> Result<Vec<Vec<f32>>> {
     let config = loaded.config();
     let requests = Requests::new(loaded)?;
@@ -59,6 +60,7 @@ pub fn attention(loaded: &LoadedModel, cache: &Cache, context: &[u32]) -> Result
     Ok(scores)
 }
 
+/// The tokens of the requests to repeat a chunk.
 struct Requests {
     first: Vec<u32>,
     next: Vec<u32>,
@@ -72,6 +74,7 @@ impl Requests {
         Ok(Requests { first: encode(FIRST_REQUEST)?, next: encode(NEXT_REQUEST)?, suffix: encode(SUFFIX)? })
     }
 
+    /// Returns the number of tokens of the longest request.
     fn longest(&self) -> usize {
         self.first.len().max(self.next.len() + QUOTED) + self.suffix.len()
     }
@@ -87,7 +90,8 @@ impl Requests {
     }
 }
 
-/// The most attention that any repeating query of the group pays to each token of `span`.
+/// Returns the most attention that any repeating query of the group of a KV head pays to each token of
+/// `span`. `head` counts the KV heads of all layers.
 fn most_attention(
     loaded: &LoadedModel,
     cache: &Cache,

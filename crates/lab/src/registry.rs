@@ -1,17 +1,17 @@
-//! The methods that experiments can name, and what rows call their roles.
+//! The registry of the methods that experiments can name, and the roles of policies in rows.
 
 use bitkv_evict::{Error, Registry, Role};
 use bitkv_record::PolicyRole;
 
-/// The methods of `bitkv-evict` and the presses of `bitkv-kvpress`.
+/// Returns the registry with the methods of `bitkv-evict` and the presses of `bitkv-kvpress`.
 ///
 /// # Errors
-/// When two of them have the same name.
+/// Returns an error if two of them have the same name.
 pub fn registry() -> Result<Registry, Error> {
     bitkv_kvpress::presses(Registry::standard())
 }
 
-/// The role of a specification as rows have it; none where the registry reads no policy.
+/// Returns the role that rows record for a policy; `None` if `text` is not a policy of the registry.
 pub fn role_of(registry: &Registry, text: &str) -> Option<PolicyRole> {
     registry.policy(text).ok().map(|policy| recorded(policy.role()))
 }

@@ -1,8 +1,11 @@
-//! Retrieval tasks that any tokenizer can express: a context made of single-token words, and questions about it.
+//! Retrieval tasks that any tokenizer can express: a context made of single-token words, and questions about
+//! it.
 //!
-//! Every question has one answer, which the context alone decides: a reader who keeps everything can be right. A question
-//! is never part of its context: a policy that compresses the cache before the question is asked cannot keep what it
-//! happens to need. To let the policy see the question, append [`Question::prompt`] to the context before compressing.
+//! [`draw`] makes a [`Retrieval`] (a context and its [`Question`]s) from the [`Words`] of a model's
+//! vocabulary. Every question has one answer, which the context alone determines, so a model with the full
+//! cache can be right. A question is never part of its context, so a policy that compresses the cache before
+//! the question is asked cannot know which tokens it will need. To let the policy see the question, append
+//! [`Question::prompt`] to the context before compressing.
 
 mod common_words;
 mod copy;
@@ -24,16 +27,17 @@ use crate::{Error, Result, error::Refuse as _};
 
 pub use words::Words;
 
-/// How contexts of a kind are drawn.
+/// A kind of task and the function that draws its contexts.
 struct Task {
     kind: TaskKind,
-    /// What keeps the draws of kinds apart; a kind without one is seeded by the sum of seed and index alone.
+    /// A number that makes the random numbers of the kinds differ. A kind without a salt is seeded by the sum
+    /// of seed and index.
     salt: Option<u64>,
-    /// From words, tokens of the context, its number and a generator.
+    /// Draws a context from the words, the number of tokens, the index of the context and a generator.
     draw: fn(&Words, usize, usize, &mut Rng) -> Result<Retrieval>,
 }
 
-/// One line a kind that asks questions.
+/// The tasks that ask questions.
 static TASKS: [Task; 7] = [
     Task { kind: TaskKind::Passkey, salt: Some(0), draw: passkey::draw },
     Task { kind: TaskKind::Needles, salt: Some(1), draw: needles::draw },
@@ -44,7 +48,7 @@ static TASKS: [Task; 7] = [
     Task { kind: TaskKind::Copy, salt: Some(5), draw: copy::draw },
 ];
 
-/// The kinds that ask questions, in the order of documentation.
+/// Returns the kinds of task that ask questions, in the order of the documentation.
 pub fn kinds() -> impl Iterator<Item = TaskKind> {
     TASKS.iter().map(|task| task.kind)
 }
@@ -52,22 +56,23 @@ pub fn kinds() -> impl Iterator<Item = TaskKind> {
 /// A question about a context.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
-    /// What follows the context: tokens of the question.
+    /// The tokens of the question, which follow the context.
     pub prompt: Vec<u32>,
-    /// What must follow the prompt, token by token.
+    /// The tokens that must follow the prompt.
     pub answer: Vec<u32>,
-    /// Where in the context the answer stands, 0 (first line) to 1 (last line): the part of the filler that comes
-    /// before it. None where it has no single place.
+    /// The position of the answer in the context, from 0 (first line) to 1 (last line): the fraction of the
+    /// filler that comes before it, or `None` if the answer has no single position.
     pub depth: Option<f64>,
 }
 
 impl Retrieval {
-    /// All questions with their answers, a line each, as one continuation.
+    /// Returns all questions with their answers, one per line, as one continuation.
     pub fn together(&self, newline: u32) -> Vec<u32> {
         self.questions.iter().flat_map(|q| [&q.prompt[..], &q.answer, &[newline]].concat()).collect()
     }
 
-    /// What guessing gets right of some of the questions: any word of the context for every token of an answer.
+    /// Returns the expected fraction of right answers to the given questions if every token of an answer is
+    /// guessed among all different tokens of the context.
     pub fn chance(&self, questions: &[usize]) -> f64 {
         let words: BTreeSet<u32> = self.context.iter().copied().collect();
         let of =
@@ -77,50 +82,53 @@ impl Retrieval {
 }
 
 impl Question {
-    /// What a model reads to be asked, after the context: the prompt and the answer without its last token.
+    /// Returns the tokens that a model reads after the context when the question is asked: the prompt, and
+    /// the answer without its last token.
     pub fn asked(&self) -> Vec<u32> {
         let answer = self.answer.split_last().map_or(&[][..], |(_, before)| before);
         [&self.prompt, answer].concat()
     }
 
-    /// Whether every token of the answer is the most likely one after the tokens before it, which is when greedy
-    /// decoding gives the answer exactly. `predictions[i]` is the most likely token after `asked()[i]`; false
-    /// unless there is one for each.
+    /// Returns whether greedy decoding gives exactly the answer: every token of it is the most likely one
+    /// after the tokens before it. `predictions[i]` is the most likely token after `asked()[i]`. Returns
+    /// false if their number is wrong.
     pub fn correct(&self, predictions: &[usize]) -> bool {
         let said = predictions.get(self.prompt.len().saturating_sub(1)..).unwrap_or_default();
         said.len() == self.answer.len() && said.iter().zip(&self.answer).all(|(&p, &a)| p == a as usize)
     }
 }
 
-/// A context and what is asked about it.
+/// A context and the questions about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retrieval {
-    /// Beginning of sequence, where the model has one, and lines; the last token ends a line.
+    /// The beginning-of-sequence token, if the model has one, and then lines. The last token ends a line.
     pub context: Vec<u32>,
-    /// Questions, each to be asked of the context alone.
+    /// The questions. Each is asked directly after the context.
     pub questions: Vec<Question>,
 }
 
-/// Context number `index` of a kind, of exactly `tokens` tokens, the beginning of the sequence included; of
-/// [`TaskKind::RecallTogether`], of as many as whole lines fill.
+/// Draws context number `index` of a kind, of exactly `tokens` tokens including the beginning-of-sequence
+/// token. A context of [`TaskKind::RecallTogether`] has only as many tokens as whole lines fill.
 ///
-/// The same arguments always give the same context. Kinds with a single place of interest
-/// ([`TaskKind::Passkey`], [`TaskKind::Copy`]) put it at depth 0, 0.1, ... 1 for index 0 to 10, and begin again.
+/// The same arguments always give the same context. Kinds with a single fact or passage
+/// ([`TaskKind::Passkey`], [`TaskKind::Copy`]) put it at depth 0, 0.1, ... 1 for the indices 0 to 10, and
+/// then start again at 0.
 ///
 /// # Errors
-/// When the kind asks no questions, and when the length or the vocabulary does not suit it, saying what it needs.
+/// Returns an error if the kind asks no questions, or if the length or the vocabulary does not suit it; the
+/// message says what is needed.
 pub fn draw(kind: TaskKind, words: &Words, tokens: usize, index: usize, seed: u64) -> Result<Retrieval> {
     let task =
         TASKS.iter().find(|task| task.kind == kind).refuse(Error::Definition, "a text asks no questions")?;
     let mut rng = match task.salt {
-        // Drawn twice, so that neighbouring seeds, kinds and indices share nothing.
+        // The seed is drawn twice, so that neighbouring seeds, kinds and indices share no numbers.
         Some(salt) => Rng::new(Rng::new(Rng::new(seed).next_u64() ^ (salt << 56) ^ index as u64).next_u64()),
         None => Rng::new(seed.wrapping_add(index as u64)),
     };
     (task.draw)(words, tokens, index, &mut rng)
 }
 
-/// Depths that contexts with one place of interest go through.
+/// The number of depths of contexts with a single fact or passage.
 const DEPTHS: usize = 11;
 
 /// The depth of context number `index`.

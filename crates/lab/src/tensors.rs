@@ -1,12 +1,19 @@
-//! OwnedObservation from queries, keys and values of any model, read from a safetensors file.
+//! [`Tensors`] makes an observation from the queries, keys and values of any model, read from a safetensors
+//! file.
 //!
-//! For every layer from 0 on: `q.{layer} [query_heads, tokens, head_dim]`, `k.{layer}` and `v.{layer}`
-//! `[kv_heads, tokens, head_dim]`, all after rotary embedding; `q_pre.{layer}`, the queries before it;
-//! `o_proj.{layer} [hidden, query_heads * head_dim]`, the weight of the output projection; and, for models with a norm
-//! in front of that, `attn_sub_norm.{layer} [query_heads * head_dim]`, its gain. Only what a policy reads must be
-//! there, `k.0` always. Types are F32, F16 or BF16. Metadata: `rope_theta`, the base of the rotary frequencies (10000 if
-//! it is not said), and `rope_pairs`, which must be `halves`. Attention is causal over the whole file, its logits
-//! divided by `sqrt(head_dim)`.
+//! The file has these tensors for every layer, counted from 0:
+//!
+//! - `q.{layer} [query_heads, tokens, head_dim]`: queries after rotary embedding.
+//! - `k.{layer} [kv_heads, tokens, head_dim]`: keys after rotary embedding.
+//! - `v.{layer} [kv_heads, tokens, head_dim]`: values.
+//! - `q_pre.{layer} [query_heads, tokens, head_dim]`: queries before rotary embedding.
+//! - `o_proj.{layer} [hidden, query_heads * head_dim]`: the weight of the output projection.
+//! - `attn_sub_norm.{layer} [query_heads * head_dim]`: the gain of the norm before the output projection, for
+//!   models that have one.
+//!
+//! Only the tensors that a policy reads are required; `k.{layer}` always is. Types are F32, F16 or BF16.
+//! Metadata: `rope_theta`, the base of the rotary frequencies (default 10000), and `rope_pairs`, which must
+//! be `halves`. Attention is causal over the whole file, and its logits are divided by `sqrt(head_dim)`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -24,7 +31,7 @@ use crate::{
     error::{Place as _, Refuse as _, bail, ensure},
 };
 
-/// An opened file.
+/// An opened file of tensors.
 pub struct Tensors {
     name: String,
     bytes: Vec<u8>,
@@ -33,10 +40,10 @@ pub struct Tensors {
 }
 
 impl Tensors {
-    /// Opens a file and finds its shape from `k.{layer}` and `q.{layer}` or `q_pre.{layer}`.
+    /// Opens a file and finds the cache's shape from `k.{layer}` and from `q.0` or `q_pre.0`.
     ///
     /// # Errors
-    /// When the file cannot be read, holds no layer 0, or layers that do not agree.
+    /// Returns an error if the file cannot be read, has no keys of a layer, or has an impossible shape.
     pub fn open(path: &Path) -> Result<Tensors> {
         let name = path.display().to_string();
         let bytes = fs::read(path).refuse(Error::File, format!("cannot read the tensor file {name}"))?;
@@ -101,12 +108,12 @@ impl Tensors {
             .refuse(Error::File, format!("{} is not a safetensors file", self.name))
     }
 
-    /// The extent of the cache.
+    /// Returns the shape of the cache.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// What policies with these needs go by.
+    /// Returns the observation for policies with these needs.
     ///
     /// # Errors
     /// When a tensor that is needed is missing, has another shape, another type or a value that is not finite.
@@ -155,6 +162,8 @@ impl Tensors {
         Ok(rows)
     }
 
+    /// Returns the norm `||W_o^h v_j||_1` of each token for each query head, `[query_heads][tokens]`. If
+    /// `sub_norm` is true, the weight is multiplied by the gain of the norm before the output projection.
     fn output_norms(&self, layer: usize, values: &[Vec<f32>], sub_norm: bool) -> Result<Vec<Vec<f32>>> {
         let Shape { query_heads, head_dim, .. } = self.shape;
         let name = format!("o_proj.{layer}");
@@ -184,7 +193,10 @@ impl Tensors {
         Ok((0..query_heads).map(of_head).collect())
     }
 
-    /// The gain of the norm in front of the output projection. A model without such a norm has none to read.
+    /// Returns the gain of the norm before the output projection, `[width]`.
+    ///
+    /// # Errors
+    /// Returns an error if the file does not have it. A model without this norm does not have one.
     fn gain(&self, layer: usize, width: usize) -> Result<Vec<f32>> {
         let name = format!("attn_sub_norm.{layer}");
         ensure!(
@@ -196,6 +208,7 @@ impl Tensors {
         self.read(&name, &[width])
     }
 
+    /// Reads a tensor as f32 values.
     fn read(&self, tensor: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let file = self.parsed()?;
         let view = file.tensor(tensor).ok().refuse(
@@ -230,7 +243,7 @@ impl Tensors {
     }
 }
 
-/// The layer that a tensor of this format is of.
+/// Returns the layer that a tensor of this format belongs to; `None` for other tensors.
 fn layer_of(tensor: &str) -> Option<usize> {
     let (name, layer) = tensor.split_once('.')?;
     let known = ["q_pre", "q", "k", "v", "o_proj", "attn_sub_norm"].contains(&name);
@@ -239,9 +252,10 @@ fn layer_of(tensor: &str) -> Option<usize> {
 
 const EMPTY: Shape = Shape { layers: 0, query_heads: 0, kv_heads: 0, tokens: 0, head_dim: 0 };
 
-/// What was observed for each need, head by head.
+/// The rows of each need, head by head.
 type Rows = BTreeMap<Need, Vec<Vec<f32>>>;
 
+/// Returns the values of a tensor as f32; `None` if its type is not F32, F16 or BF16.
 fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
     fn wide<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         let (numbers, _) = bytes.as_chunks::<N>();
@@ -255,6 +269,7 @@ fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
     }
 }
 
+/// Splits values into `heads` rows of equal length.
 fn split(numbers: &[f32], heads: usize) -> Vec<Vec<f32>> {
     numbers.chunks_exact(numbers.len() / heads).map(<[f32]>::to_vec).collect()
 }
@@ -275,7 +290,8 @@ fn wanted(needs: &Needs, tokens: usize) -> (bool, Wanted) {
     (wanted != Wanted::default(), wanted)
 }
 
-/// Attention of one layer: `queries [query_heads, tokens, head_dim]` on `keys [kv_heads, tokens, head_dim]`.
+/// Returns the attention rows of one layer, from `queries [query_heads, tokens, head_dim]` and
+/// `keys [kv_heads, tokens, head_dim]`.
 fn attention(shape: Shape, queries: &[f32], keys: &[f32], needs: &Needs, wanted: &Wanted) -> Rows {
     let one = |kv: usize| attention_of_group(shape, queries, keys, kv, wanted);
     let heads: Vec<Statistics> = (0..shape.kv_heads).into_par_iter().map(one).collect();
@@ -328,7 +344,8 @@ fn attention_of_group(shape: Shape, queries: &[f32], keys: &[f32], kv: usize, wa
     statistics
 }
 
-/// Mean and biased covariance of `queries [tokens, width]` from position `skipped` on, of all where none are left.
+/// Returns the mean of `queries [tokens, width]`, followed by their biased covariance. The first `skipped`
+/// queries are left out, unless none would be left.
 fn moments(queries: &[f32], width: usize, skipped: usize) -> Vec<f32> {
     let rows =
         queries.get(skipped.saturating_mul(width)..).filter(|rest| !rest.is_empty()).unwrap_or(queries);

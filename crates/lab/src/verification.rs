@@ -1,4 +1,4 @@
-//! The definition behind `bitkv verify`: the one that is compiled in, on other models, texts and sizes where asked.
+//! The definition of `bitkv verify`. It is compiled in; [`Changes`] replace its models, texts and sizes.
 
 use std::path::{Path, PathBuf};
 
@@ -13,44 +13,45 @@ use crate::{
     error::{Refuse as _, ensure},
 };
 
-/// The definition as it stands in `experiments/`.
+/// The compiled-in definition.
 const DEFINITION: &str = include_str!("../../../experiments/verify.toml");
-/// How errors name it.
+/// The name of the definition in error messages.
 const FILE: &str = "verify.toml";
-/// Shortest calibration text and shortest context.
+/// The shortest calibration text and the shortest context, in tokens.
 const SHORTEST: usize = 64;
-/// As many as a definition may have.
+/// The most retrieval contexts that a definition may have.
 const MOST_RECALLS: usize = 10_000;
-/// Tokens of a retrieval context and its questions.
+/// The tokens of a retrieval context and its questions.
 const RECALL: usize = 241 + 60;
 
-/// What is changed of the definition; nothing by default.
+/// Changes to the definition. The default changes nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// Models in place of the built-in ones, as `--model` takes them.
+    /// The models that replace the built-in ones, as `--model` takes them; empty to keep the built-in ones.
     pub models: Vec<String>,
-    /// How they are read.
+    /// How the models are read.
     pub loading: Loading,
-    /// Folder of texts to calibrate on.
+    /// A folder of texts to calibrate on.
     pub calibration: Option<PathBuf>,
-    /// Folder of texts to evaluate on.
+    /// A folder of texts to evaluate on.
     pub evaluation: Option<PathBuf>,
-    /// Tokens of each calibration text.
+    /// The tokens that are read of each calibration text.
     pub calibration_tokens: Option<usize>,
-    /// Tokens of each evaluation text in the cache when it is compressed.
+    /// The tokens of each evaluation text that are in the cache when it is compressed.
     pub context_tokens: Option<usize>,
-    /// Tokens scored after that.
+    /// The tokens that are scored after the context.
     pub scored_tokens: Option<usize>,
-    /// Retrieval contexts.
+    /// The number of retrieval contexts.
     pub recalls: Option<usize>,
-    /// Start of everything random.
+    /// The seed of everything random.
     pub seed: Option<u64>,
 }
 
-/// The definition with changes (`progress` hears of downloads); without any, byte for byte as it is compiled in.
+/// Returns the definition with changes. Without changes it is the compiled-in text, byte for byte. Downloads
+/// are reported to `progress`.
 ///
 /// # Errors
-/// When a model cannot be found, or the sizes do not fit it.
+/// Returns an error if a model cannot be found, or if the sizes do not fit it.
 pub fn definition(changes: &Changes, progress: &dyn Progress) -> Result<Definition> {
     let mut table: Table =
         DEFINITION.parse().refuse(Error::Definition, "the compiled-in definition is damaged")?;
@@ -80,7 +81,7 @@ pub fn definition(changes: &Changes, progress: &dyn Progress) -> Result<Definiti
     Ok(Definition::from_toml(&text, FILE)?)
 }
 
-/// Whether the windows are long enough and fit every model; weights are not read.
+/// Checks that the windows are long enough and fit every model, without reading weights.
 fn check(
     changes: &Changes,
     [calibration, context, scored]: [usize; 3],
@@ -116,6 +117,7 @@ fn check(
     Ok(())
 }
 
+/// Applies the changes to the parsed definition.
 fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &mut Table) -> Result<()> {
     if !changes.models.is_empty() {
         rename(table, &changes.models);
@@ -169,7 +171,7 @@ fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &
         .and_then(Value::as_array_mut)
         .refuse(Error::Definition, "no memory studies")?;
     for study in studies.iter_mut().filter_map(Value::as_table_mut) {
-        // The published models are what they are.
+        // The studies of the published models keep their models and contexts.
         if study.get("models") != models.as_ref() {
             continue;
         }
@@ -192,19 +194,22 @@ fn rename(table: &mut Table, models: &[String]) {
     }
 }
 
+/// Returns the first section of the list `key`.
 fn first<'t>(table: &'t mut Table, key: &str) -> Result<&'t mut Table> {
     let list = table.get_mut(key).and_then(Value::as_array_mut);
     list.and_then(|list| list.first_mut()?.as_table_mut())
         .refuse(Error::Definition, format!("{FILE} has no [[{key}]]"))
 }
 
+/// Sets a key to a number, if there is one.
 fn set(table: &mut Table, key: &str, value: Option<usize>) {
     if let Some(value) = value {
         table.insert(key.into(), Value::Integer(value as i64));
     }
 }
 
-/// A folder as a definition names it: a word of the suite's own would be taken for the suite's texts.
+/// Returns a folder as a definition names it. A relative path gets `./` before it, because a word such as
+/// `suite` names the suite's own texts.
 fn path(folder: &Path) -> Result<Value> {
     let text = folder
         .to_str()

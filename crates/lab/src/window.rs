@@ -1,4 +1,4 @@
-//! A text as the tokens one measurement reads.
+//! A [`Window`] holds the first tokens of a text, which one measurement reads.
 
 use bitkv_record::Text;
 
@@ -9,22 +9,22 @@ use crate::{
     error::{Place as _, ensure},
 };
 
-/// The first tokens of a text, the beginning-of-sequence token included.
+/// The first tokens of a text, including the beginning-of-sequence token.
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// Name of the text.
+    /// The name of the text.
     pub name: String,
-    /// Its register.
+    /// The register of the text, such as prose or code.
     pub register: String,
-    /// Token ids.
+    /// The token ids.
     pub tokens: Vec<u32>,
 }
 
 impl Window {
-    /// The first `length` tokens of `text`.
+    /// Returns the first `length` tokens of `text`.
     ///
     /// # Errors
-    /// When the text is shorter or the model has no tokenizer.
+    /// Returns an error if the text is shorter than `length` tokens or the model has no tokenizer.
     pub fn new(loaded: &LoadedModel, text: &Text, length: usize) -> Result<Window> {
         let mut tokens = loaded.tokenizer()?.encode(&text.content, true)?;
         ensure!(
@@ -38,16 +38,16 @@ impl Window {
         Ok(Window { name: text.entry.name.clone(), register: text.entry.register.clone(), tokens })
     }
 
-    /// The first `length` tokens of each text.
+    /// Returns the first `length` tokens of each text.
     ///
     /// # Errors
-    /// As [`Window::new`].
+    /// Fails as [`Window::new`] does.
     pub fn all(loaded: &LoadedModel, texts: &[&Text], length: usize) -> Result<Vec<Window>> {
         texts.iter().map(|text| Window::new(loaded, text, length)).collect()
     }
 }
 
-/// UTF-8 bytes that `tokens` stand for.
+/// Returns the number of UTF-8 bytes of the text that `tokens` decode to.
 ///
 /// # Errors
 /// When the tokenizer fails.

@@ -1,5 +1,6 @@
-//! On two trained models: whatever the policy, a cache that is really smaller gives the logits of one that hides what
-//! was evicted; again after more is evicted while decoding, and where keys and values are quantised.
+//! A cache that really drops evicted tokens gives the same logits as a cache that masks them. This is checked
+//! on two trained models for every policy, also for repeated eviction while decoding and for quantised keys
+//! and values.
 
 mod support;
 
@@ -13,13 +14,14 @@ use bitkv_lab::{
 use bitkv_models::LoadedModel;
 use support::{every_policy, loaded_models, needs, numbers, window};
 
-/// How far two logits of the same model may be apart; both paths do the same arithmetic, so nothing is allowed. This
-/// holds for quantised caches too: a masked cache quantises the tokens that it does not hide.
+/// The largest allowed difference between two logits. It is 0, because both caches do the same arithmetic.
+/// This holds for quantised caches too, because a masked cache quantises only the tokens that it does not
+/// mask.
 const TOLERANCE: f32 = 0.0;
 
 const CONTEXT: usize = 90;
 const CONTINUATION: usize = 20;
-/// Tokens decoded between two cuts.
+/// The tokens that are decoded between two evictions.
 const EVERY: usize = 5;
 
 fn logits(loaded: &LoadedModel, tokens: &[u32], cache: &mut dyn KvCache) -> Vec<Vec<f32>> {
@@ -36,7 +38,7 @@ fn distance(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
     a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// A full-size cache of the context.
+/// Returns a masked cache that holds the whole context.
 fn masked(loaded: &LoadedModel, context: &[u32]) -> MaskedCache {
     let mut cache = MaskedCache::new(CacheShape::of(loaded.config()));
     loaded.model.forward(context, &mut cache, None).unwrap();

@@ -1,12 +1,13 @@
-//! Retrieval contexts as they are drawn: lengths, places, answers and what may not repeat.
+//! Tests of drawn retrieval contexts: their lengths, depths and answers, and that facts occur only once.
 
 use bitkv_lab::tasks::*;
 use bitkv_record::{Named, TaskKind};
 
-/// Tokens of test contexts: the shortest that every kind takes, odd ones, and more lines than there are words.
+/// The tokens of test contexts: the shortest that every kind accepts, odd lengths, and one with more lines
+/// than words.
 const LENGTHS: [usize; 5] = [131, 200, 257, 512, 1500];
 
-/// 64 words, the fewest allowed, and 300.
+/// Returns a vocabulary of 64 words, the fewest allowed, and one of 300.
 fn vocabularies() -> Vec<Words> {
     vec![
         Words::new((10..74).collect(), 1, Some(0), "small").unwrap(),
@@ -14,6 +15,7 @@ fn vocabularies() -> Vec<Words> {
     ]
 }
 
+/// Returns the words of a trained model.
 fn trained() -> Words {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/models/first-mha");
     Words::from_model(&bitkv_models::LoadedModel::open(folder).unwrap()).unwrap()
@@ -68,7 +70,7 @@ fn every_question_is_a_question() {
     });
 }
 
-/// Where a prompt stands in the context it stands once, and the answer follows it.
+/// A prompt occurs in the context exactly once, and the answer follows it there.
 #[test]
 fn answers_of_facts_follow_their_only_key() {
     each(|kind, _, _, _, Retrieval { context, questions }| {
@@ -84,7 +86,8 @@ fn answers_of_facts_follow_their_only_key() {
     });
 }
 
-/// The depth of a line is the part of the context before it, the line itself aside, to within a line of filler on either side.
+/// The depth of a line is the fraction of the other lines that come before it, to within a line of filler on
+/// either side.
 #[test]
 fn depths_are_as_said() {
     each(|kind, words, tokens, index, Retrieval { context, questions }| {
@@ -100,7 +103,7 @@ fn depths_are_as_said() {
             let length = context[at..].iter().position(|token| *token == words.newline()).unwrap() + 1;
             let before = at as f64 / (tokens - length) as f64;
             let depth = question.depth.unwrap();
-            // Other needles stand between the lines of filler and shift it by up to one of theirs.
+            // The lines of other needles shift it by up to the length of one of them.
             let slack = 17.0 / tokens as f64;
             assert!((before - depth).abs() <= slack, "{kind:?} of {tokens}: {before} for {depth}");
         }
@@ -118,7 +121,7 @@ fn what_a_value_is_made_of_stands_nowhere_else() {
     });
 }
 
-/// A reader of the lines, which knows nothing of how they were drawn, follows each variable to its value.
+/// Each variable is followed to its value by reading only the lines of the context.
 #[test]
 fn variables_lead_to_their_value() {
     each(|kind, words, _, _, Retrieval { context, questions }| {

@@ -1,4 +1,4 @@
-//! The oracle's view: the attention that the continuation really pays to the context.
+//! The observation of the oracle: the attention that the continuation pays to the context.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::{loaded_models, window};
 
 const CONTEXT: usize = 70;
 const CONTINUATION: usize = 15;
-/// Rounding of sums of single-precision probabilities.
+/// The largest rounding error of sums of single-precision probabilities.
 const ROUNDING: f32 = 1e-3;
 
 fn read<'a>(
@@ -34,7 +34,7 @@ fn future_attention_is_that_of_the_continuation_on_the_context() {
         let heads = loaded.config().num_hidden_layers * loaded.config().num_attention_heads;
         assert_eq!(seen.rows(Need::Future).len(), heads);
 
-        // The whole of it from the model itself: every query spreads a mass of 1 over all keys.
+        // The model itself gives the attention to all keys. Every query spreads a mass of 1 over them.
         let mut cache = loaded.model.new_cache();
         loaded.model.forward(before, &mut cache, None).unwrap();
         let observe = Probes { accumulated: true, ..Probes::default() };

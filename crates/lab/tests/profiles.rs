@@ -1,4 +1,4 @@
-//! Entropies: one long pass serves every shorter context.
+//! Tests of entropies: one pass over a long text gives the entropies of every shorter context.
 
 mod support;
 

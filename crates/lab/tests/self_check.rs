@@ -1,4 +1,4 @@
-//! A whole budget must cost nothing, whatever the policy: the check that every run carries.
+//! A budget of 1 must change nothing for any policy. Every run checks this too.
 
 mod support;
 
@@ -15,7 +15,8 @@ use support::{loaded_models, needs, numbers, policies};
 const CONTEXT: usize = 80;
 const SCORED: usize = 24;
 
-/// Every policy of `verify` on one text and one retrieval context, with all of the cache and with a tenth.
+/// Returns the rows of every policy of `verify` on one text and one retrieval context, at a budget of 1 and
+/// of 0.1.
 fn rows(model: &str) -> Vec<GridRow> {
     let folder = tempfile::tempdir().unwrap();
     let texts = folder.path().join("texts");
@@ -59,7 +60,7 @@ fn a_whole_budget_changes_nothing_and_a_tenth_does() {
         for row in &answers {
             assert_eq!((row.correct, row.questions), (answers[0].correct, 20), "{}", row.policy);
         }
-        // The same cells at a tenth are not zero, so the check above can fail.
+        // The same cells at a budget of a tenth are not zero, which shows that the check above can fail.
         let tenth = rows.iter().filter(|row| row.budget != AskedBudget::FULL && row.conserving);
         for row in tenth {
             assert!(
@@ -72,7 +73,7 @@ fn a_whole_budget_changes_nothing_and_a_tenth_does() {
     }
 }
 
-/// Not only the answers: every logit.
+/// At a budget of 1 every logit is the same, not only the answers.
 #[test]
 fn a_whole_plan_gives_the_reference_logits() {
     for loaded in loaded_models() {

@@ -1,4 +1,4 @@
-//! Retrieval tasks asked of two trained models: questions can be answered from the context, and only from it.
+//! Retrieval tasks on two trained models: questions can be answered from the context, and only from it.
 
 mod support;
 
@@ -8,9 +8,9 @@ use bitkv_record::TaskKind;
 use bitkv_stats::argmax;
 use support::loaded_models;
 
-/// Tokens of a context; the models were trained on sequences of 128 to 192.
+/// The tokens of a context. The models were trained on sequences of 128 to 192 tokens.
 const TOKENS: usize = 132;
-/// Contexts of each kind.
+/// The number of contexts of each kind.
 const CONTEXTS: usize = 11;
 
 /// What the model finds most likely after each token of a question that is asked of `context` alone.
@@ -25,7 +25,8 @@ fn ask(loaded: &LoadedModel, context: &[u32], questions: &[Question]) -> Vec<Vec
     questions.iter().map(answer).collect()
 }
 
-/// Part answered with the whole context, and with none but the end of a line.
+/// Returns the fraction of questions that are answered right with the whole context, and with only a newline
+/// as context.
 fn answered(loaded: &LoadedModel, kind: TaskKind) -> (f64, f64) {
     let words = Words::from_model(loaded).unwrap();
     let none = [words.bos().unwrap(), words.newline()];

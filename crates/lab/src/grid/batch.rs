@@ -1,4 +1,5 @@
-//! Cells that are run together: each weight is read once for all of them, and every row is what it would be alone.
+//! Batches of cells that run together. Each weight is read once for the whole batch, and every row has the
+//! same numbers as if its cell ran alone.
 
 use bitkv_bitnet::{Cache, Model, Sequence};
 use bitkv_record::Metric;
@@ -12,7 +13,7 @@ use super::{
 
 use crate::Result;
 
-/// Questions asked at a time: each has a copy of the cut cache.
+/// The number of questions that are asked at a time. Each needs a copy of the compressed cache.
 pub(super) const QUESTIONS_AT_ONCE: usize = 16;
 /// Most cells of a batch; with more the weights' part is too small to save any of it.
 const MOST: usize = 16;
@@ -21,13 +22,14 @@ const LOGITS: usize = 256 << 20;
 /// Bytes of cut caches that they may hold.
 const CACHES: usize = 1 << 30;
 
-/// Cells of one unit in batches, in their order. Those that are cut again while they go on fly alone.
+/// Splits the cells of one unit into batches, in order. Cells that evict while decoding cannot be batched.
 pub(super) fn batches<'c>(cells: &'c [&'c Cell], size: usize) -> impl Iterator<Item = &'c [&'c Cell]> {
     let steady = |cell: &Cell| cell.axes.when.every.is_none();
     cells.chunk_by(move |a, b| steady(a) && steady(b)).flat_map(move |run| run.chunks(size))
 }
 
-/// How many cells of a unit, whose whole context takes `bytes`, are run together.
+/// Returns the number of cells of a unit that run together, if the cache of the whole context takes `bytes`
+/// bytes.
 pub(super) fn size(job: &Job, unit: &Unit, bytes: usize) -> usize {
     // A cell that is timed has the machine for itself.
     if job.wants(Metric::Timing) {
@@ -44,10 +46,11 @@ pub(super) fn size(job: &Job, unit: &Unit, bytes: usize) -> usize {
     by_work.min(CACHES / (contexts * bytes).max(1)).clamp(1, MOST)
 }
 
-/// Runs the tokens of each cache, all at once: hidden states of one after another.
+/// Reads the tokens of each cache in one forward pass. Returns the hidden states of all sequences, one
+/// sequence after another.
 ///
 /// # Errors
-/// When the model refuses the tokens of one; then no cache is changed.
+/// Returns an error if the model refuses the tokens of one sequence; then no cache is changed.
 pub(super) fn forward(model: &Model, tokens: &[&[u32]], caches: &mut [Cache]) -> Result<Tensor> {
     let mut sequences: Vec<Sequence<'_>> =
         tokens.iter().zip(caches).map(|(tokens, cache)| Sequence { tokens, cache }).collect();

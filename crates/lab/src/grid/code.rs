@@ -1,12 +1,13 @@
-//! Which code rows follow from.
+//! Identifies the code that rows depend on.
 
 use bitkv_evict::Registry;
 use bitkv_models::provenance;
 use bitkv_record::{Versions, sha256_file};
 
-/// The code that rows follow from: the revision that the suite was built from. The program's own hash is added for a
-/// changed or unknown tree, and where methods of another crate were added, whose code no revision of the suite names. So
-/// two builds never share rows.
+/// Returns a text that identifies the code that rows depend on: the git revision that the suite was built
+/// from. The hash of the executable is added if the tree was changed or is unknown, or if methods of another
+/// crate were added, because the revision of the suite does not identify that code. Therefore rows of
+/// different code never count as the same.
 pub(super) fn code(registry: &Registry) -> String {
     let Versions { revision, dirty, .. } = provenance::versions();
     if !dirty && revision != "unknown" && is_own(registry) {
@@ -28,7 +29,7 @@ mod tests {
     use super::*;
 
     method! {
-        /// Keeps nothing in particular.
+        /// Gives every token the same score.
         struct Foreign {}
         "foreign" from "a test", "any tokens", pools: false
     }

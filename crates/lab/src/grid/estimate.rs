@@ -1,4 +1,4 @@
-//! What a run will take, from one context read on this machine.
+//! Estimates the time and memory of a run from one context that is read on this machine.
 
 use std::time::Instant;
 
@@ -16,54 +16,54 @@ use super::{
 };
 use crate::{Error, Result, memory::kv_bytes, profile};
 
-/// Tokens that are read where a longer context will be.
+/// The tokens that are read to estimate the time of a longer context.
 const PROBE: usize = 128;
 /// Tokens of a greedy continuation, and what they cost beside a token of a prefill, roughly.
 const FREE_TOKENS: usize = 64;
 
-/// What one section will take on one model.
+/// The estimated cost of one section of a definition on one model.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Estimate {
-    /// Name of the experiment, profile or memory study.
+    /// The name of the experiment, profile or memory study.
     pub experiment: String,
-    /// Name of the model.
+    /// The name of the model.
     pub model: String,
-    /// Contexts.
+    /// The number of contexts.
     pub contexts: usize,
-    /// Cells of each context.
+    /// The number of cells per context.
     pub cells: usize,
-    /// Rows altogether.
+    /// The number of rows of all contexts.
     pub rows: usize,
-    /// Seconds on this machine, as it is now.
+    /// The seconds that it takes on this machine under its present load.
     pub seconds: f64,
-    /// Bytes of weights, caches and logits at once.
+    /// The peak bytes of weights, caches, activations and logits.
     pub bytes: u64,
 }
 
-/// What a run will take, section by section.
+/// The estimated cost of a run, section by section.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Estimates {
-    /// Rows of every kind.
+    /// The number of rows of all sections.
     pub rows: usize,
-    /// Of every experiment on every model.
+    /// One estimate for every experiment on every model.
     pub jobs: Vec<Estimate>,
-    /// Of every profile on every model; the cells of a context are its heads at every length.
+    /// One estimate for every profile on every model. The cells of a context are its heads at every length.
     pub profiles: Vec<Estimate>,
-    /// Of every memory study on every model; the cells of a context are the ways to count its bytes.
+    /// One estimate for every memory study on every model. The cells of a context are its accountings.
     pub memory: Vec<Estimate>,
 }
 
 impl Estimates {
-    /// All of them in the order of a run.
+    /// Returns all estimates in the order of a run.
     pub fn all(&self) -> impl Iterator<Item = &Estimate> {
         self.memory.iter().chain(&self.profiles).chain(&self.jobs)
     }
 }
 
-/// Estimates every section: its first context is read once.
+/// Estimates the cost of every section. The first context of each is read once.
 ///
 /// # Errors
-/// When a model refuses a context.
+/// Returns an error if a model refuses a context.
 pub fn estimate(grid: &Grid) -> Result<Estimates> {
     let jobs = grid.jobs.iter().map(of_job).collect::<Result<Vec<_>>>()?;
     let profiles = grid.studies.iter().map(of_study).collect::<Result<Vec<_>>>()?;
@@ -142,15 +142,15 @@ fn of_job(job: &Job) -> Result<Estimate> {
         let cell = per_token * scored(unit) as f64 + if text { free } else { 0.0 };
         prefill * scale * (1 + chunked) as f64 + cell * job.cells.len() as f64
     };
-    // A context read alone has both cores; several at once have one each.
+    // A context that is read alone uses all cores; contexts that are read in parallel have one core each.
     let speedup = if small { 1.5 } else { 1.0 };
     estimate.seconds = job.units.iter().map(of_unit).sum::<f64>() / speedup;
     estimate.bytes += (batches * batch_bytes(job, first, &cache)) as u64;
     Ok(estimate)
 }
 
-/// Bytes of one context in batch: its cache, the cut copies of cells that are run together, activations, and the logits
-/// of all these.
+/// Returns the bytes that one context takes while a batch of its cells runs: its cache, the compressed
+/// copies, the logits of all of them, and the activations.
 fn batch_bytes(job: &Job, unit: &Unit, cache: &Cache) -> usize {
     let (tokens, cells) = (scored(unit), batch::size(job, unit, cache.bytes()));
     let logits = tokens * job.loaded.config().vocab_size * size_of::<f32>();
@@ -158,11 +158,12 @@ fn batch_bytes(job: &Job, unit: &Unit, cache: &Cache) -> usize {
     (1 + cells) * (cache.bytes() + logits) + activations
 }
 
-/// Tokens read after each eviction.
+/// Returns the number of tokens that are read after eviction.
 fn scored(unit: &Unit) -> usize {
     unit.scored.sequences().iter().map(Vec::len).sum()
 }
 
+/// Returns the seconds that `run` takes.
 fn seconds<E>(run: impl FnOnce() -> Result<(), E>) -> Result<f64>
 where
     Error: From<E>,

@@ -1,4 +1,5 @@
-//! A cache that is cut, and cut again.
+//! An [`Evictor`] applies one policy to one cache, once or repeatedly (chunked prefill, eviction while
+//! decoding).
 
 use bitkv_bitnet::{Cache, KvCache, Output, ProbeOutput, Probes};
 use bitkv_evict::{Budget, Need, Needs, Plan, Policy};
@@ -17,13 +18,13 @@ pub(super) struct Evictor<'a> {
     numbers: &'a Calibration,
     positions: Positions,
     needs: Needs,
-    /// Attention that every held token has had so far, `[layers * query_heads][held]`: what H2O keeps summing up while
-    /// tokens go. Empty where no policy asks.
+    /// The attention that each held token has received so far, `[layers * query_heads][held]`. H2O sums it
+    /// over all passes. Empty unless the policy needs it.
     accumulated: Vec<Vec<f32>>,
 }
 
 impl<'a> Evictor<'a> {
-    /// A evictor of a cache that nothing is known of yet.
+    /// Returns an evictor for an empty cache.
     pub(super) fn new(
         loaded: &'a LoadedModel,
         policy: &'a Policy,
@@ -33,7 +34,7 @@ impl<'a> Evictor<'a> {
         Evictor { loaded, policy, numbers, positions, needs: policy.needs(), accumulated: Vec::new() }
     }
 
-    /// The same where the whole cache was read before and `observation` of it gathered.
+    /// Returns the evictor for a cache that was already read. `observation` was gathered in that pass.
     #[must_use]
     pub(super) fn with_past(mut self, observation: &OwnedObservation) -> Evictor<'a> {
         if self.needs.contains(Need::Accumulated) {
@@ -42,10 +43,10 @@ impl<'a> Evictor<'a> {
         self
     }
 
-    /// Reads tokens into the cache and gathers what the policy needs for the next cut.
+    /// Reads tokens into the cache and gathers the observation that the policy needs for the next eviction.
     ///
     /// # Errors
-    /// When the model refuses the tokens.
+    /// Returns an error if the model refuses the tokens.
     pub(super) fn read(&mut self, tokens: &[u32], cache: &mut Cache) -> Result<(Output, OwnedObservation)> {
         let look = Probes { positions: true, ..observe(&self.needs) };
         let mut output = self.loaded.model.forward(tokens, cache, Some(&look))?;
@@ -67,7 +68,8 @@ impl<'a> Evictor<'a> {
         self.accumulated.clone_from(&observed.accumulated);
     }
 
-    /// Plans by what the last read showed, and keeps the plan only.
+    /// Plans from the observation of the last read and evicts everything that the plan does not keep. Returns
+    /// the plan.
     ///
     /// # Errors
     /// When the policy cannot plan such a cache.
@@ -82,17 +84,17 @@ impl<'a> Evictor<'a> {
         Ok(plan)
     }
 
-    /// Keeps a plan only, as far as the cache holds it.
+    /// Evicts everything from the cache that the plan does not keep.
     ///
     /// # Errors
-    /// When the plan is not of this cache.
+    /// Returns an error if the plan does not fit this cache.
     pub(super) fn keep(&mut self, plan: &Plan, cache: &mut Cache) -> Result<()> {
         self.forget(plan, cache);
         cache.keep(&of_plan(plan, cache.tokens_seen()))?;
         self.turn(cache)
     }
 
-    /// A cache that holds a plan of another only, which stays as it is.
+    /// Returns a copy of `whole` that holds only what the plan keeps. `whole` does not change.
     ///
     /// # Errors
     /// When the plan is not of this cache.
@@ -133,10 +135,10 @@ fn of_plan(plan: &Plan, seen: usize) -> impl Fn(usize, usize) -> Vec<u32> {
     }
 }
 
-/// Stores a cut cache as a format says.
+/// Quantises a cache to a format.
 ///
 /// # Errors
-/// Never for the formats that definitions know.
+/// Returns an error if the cache refuses the quantisation, which the formats of definitions never cause.
 pub(super) fn store(cache: &mut Cache, kv: KvFormat) -> Result<()> {
     match storage::quantisation(kv) {
         Some(quantisation) => Ok(cache.quantise(quantisation)?),

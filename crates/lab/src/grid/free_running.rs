@@ -1,4 +1,4 @@
-//! What a cache goes on with by itself.
+//! Greedy continuations, and the time that decoding a token takes.
 
 use std::time::Instant;
 
@@ -10,16 +10,16 @@ use candle_core::Tensor;
 use super::batch::forward;
 use crate::{Result, context::Context, logits::borrow};
 
-/// Tokens generated, fewer where the continuation is shorter.
+/// The number of tokens that are generated; fewer if the continuation is shorter.
 const TOKENS: usize = 64;
 /// Tokens that decoding is timed over.
 const TIMED: usize = 8;
 
-/// Greedy tokens of each cache behind the first token of the continuation. That one is given, because a prediction of
-/// it would come from the prefill, before anything was cut.
+/// Returns the greedy continuation of each cache after the first token of the continuation. The first token
+/// is given, because its prediction would come from the prefill, before anything was evicted.
 ///
 /// # Errors
-/// When the model fails.
+/// Returns an error if the model fails.
 pub(super) fn greedy(context: &Context<'_>, mut caches: Vec<Cache>) -> Result<Vec<Vec<u32>>> {
     let model = &context.loaded().model;
     let mut next = vec![context.continuation()[0]; caches.len()];
@@ -38,10 +38,10 @@ fn best(logits: &Tensor) -> Result<Vec<u32>> {
     borrow(logits, |values| values.chunks_exact(classes).map(|row| argmax(row).unwrap_or(0) as u32).collect())
 }
 
-/// Seconds to decode a token through the cache, the median of a few; the cache is left as it is.
+/// Returns the median of the seconds that decoding one token through a copy of the cache takes.
 ///
 /// # Errors
-/// When the model fails.
+/// Returns an error if the model fails.
 pub(super) fn decode_seconds(loaded: &LoadedModel, cache: &Cache) -> Result<f64> {
     let mut cache = cache.clone();
     let room = loaded.config().max_position_embeddings.saturating_sub(cache.tokens_seen());

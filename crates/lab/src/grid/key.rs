@@ -1,4 +1,4 @@
-//! What a row is of, in sixteen hex digits.
+//! Keys of rows: 16 hex digits that identify everything that the numbers of a row depend on.
 
 use std::fmt::Write;
 
@@ -13,13 +13,16 @@ use super::{
 
 const DIGITS: usize = 16;
 
-/// Names every row of a job: the same as long as everything that its numbers depend on is.
+/// Makes the keys of a job's rows. A key is the same as long as everything that the row's numbers depend on
+/// is the same.
 pub(super) struct Keys {
+    /// The hash of everything that all rows of the job depend on.
     job: String,
 }
 
 impl Keys {
-    /// What all rows of a job share: experiment, model, how it is read, calibration, code and instruction sets.
+    /// Hashes what all rows of a job share: the experiment, the model and how it is read, the calibration,
+    /// the code and the class of instruction sets.
     pub(super) fn new(job: &Job, grid: &Grid) -> Keys {
         let files: Vec<&str> = grid
             .models
@@ -39,7 +42,7 @@ impl Keys {
         Keys { job: sha256_of_parts(parts) }
     }
 
-    /// One unit's, for [`UnitKeys::row`].
+    /// Returns the keys of the rows of one unit.
     pub(super) fn unit(&self, unit: &Unit) -> UnitKeys {
         let tokens: Vec<String> = unit.tokens().iter().map(u32::to_string).collect();
         let (context, task) = (unit.context.len().to_string(), unit.task.to_string());
@@ -49,8 +52,9 @@ impl Keys {
     }
 }
 
-/// Names the rows of one unit.
+/// Makes the keys of the rows of one unit.
 pub(super) struct UnitKeys {
+    /// The hash of the job and of the unit.
     unit: String,
 }
 
@@ -72,7 +76,7 @@ impl UnitKeys {
     }
 }
 
-/// The instruction sets that the numbers of this process hold for.
+/// Returns the class of instruction sets that this process uses. Numbers are the same only within a class.
 pub(super) fn isa_class() -> IsaClass {
     match bitkv_kernels::isa() {
         Isa::Scalar => IsaClass::Scalar,
@@ -80,7 +84,7 @@ pub(super) fn isa_class() -> IsaClass {
     }
 }
 
-/// The first digits of a hash over kept positions, KV head by KV head.
+/// Returns the first 16 hex digits of a hash of the kept positions, KV head by KV head.
 pub(super) fn plan_hash(plan: &Plan) -> String {
     let shape = plan.shape();
     let of_head = |i: usize| {

@@ -1,4 +1,4 @@
-//! The models of a definition, each loaded once.
+//! [`LoadedModels`] loads each model of a definition once.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use bitkv_record::{Definition, Form, ModelEntry};
 
 use crate::{Result, error::ensure};
 
-/// Models by name and form in the order of opening, each loaded once.
+/// The models that were opened, each loaded once per form, in the order of opening.
 pub(super) struct LoadedModels<'a> {
     models: Vec<(Source, Form, Arc<LoadedModel>)>,
-    /// Names under which the definition asks for the memory of models whose configuration alone is known.
+    /// The names of models for which the definition asks only for memory computed from a known configuration.
     taken: Vec<String>,
     i2s_layout: Option<Layout>,
     progress: &'a dyn Progress,
@@ -31,6 +31,10 @@ impl<'a> LoadedModels<'a> {
         Ok(LoadedModels { models: Vec::new(), taken, i2s_layout, progress })
     }
 
+    /// Opens a model in a form; loads it unless it is already loaded.
+    ///
+    /// # Errors
+    /// Returns an error if the model cannot be opened, or if another model has the same name.
     pub(super) fn open(&mut self, model: &str, form: Form) -> Result<Arc<LoadedModel>> {
         let loading = Loading { plain_llama: form == Form::PlainLlama, i2s_layout: self.i2s_layout };
         let source = Source::find_with(model, loading, self.progress)?;
@@ -53,6 +57,7 @@ impl<'a> LoadedModels<'a> {
         Ok(loaded)
     }
 
+    /// Returns the entries of all models for the manifest.
     pub(super) fn entries(&self) -> Result<Vec<ModelEntry>> {
         let entry =
             |loaded: &Arc<LoadedModel>| Ok(ModelEntry { name: loaded.name.clone(), ..loaded.entry()? });

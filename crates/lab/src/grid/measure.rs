@@ -1,4 +1,5 @@
-//! One cell on one context.
+//! A [`UnitMeasurer`] measures the cells of one unit. It compresses the cache for each cell of a batch, reads
+//! the scored tokens through all compressed caches at once, and compares the result with the full cache.
 
 use std::{cell::OnceCell, time::Instant};
 
@@ -36,7 +37,7 @@ pub(super) struct Reader<'a> {
     pub(super) job: &'a Job,
     pub(super) unit: &'a Unit,
     pub(super) keys: UnitKeys,
-    /// The unit as it was read.
+    /// The prefilled context of the unit.
     pub(super) context: &'a Context<'a>,
     pub(super) planner: &'a Planner<'a>,
     pub(super) numbers: &'a Calibration,
@@ -45,12 +46,12 @@ pub(super) struct Reader<'a> {
     pub(super) shared: Shared<'a>,
 }
 
-/// What cells are compared with, found when the first of them asks.
+/// Results of the full cache that cells are compared with. Each is computed when the first cell needs it.
 #[derive(Default)]
 pub(super) struct Shared<'a> {
     /// What the uncut cache predicts.
     reference: OnceCell<Reference<'a>>,
-    /// Whether the uncut cache answers each question right.
+    /// Whether the full cache answers each question right.
     answers: OnceCell<Vec<bool>>,
     /// The greedy continuation under the full cache.
     free: OnceCell<Vec<u32>>,
@@ -79,7 +80,9 @@ pub(super) type Measured = (Vec<GridRow>, Option<TimingRow>);
 /// A cut cache and how it was made.
 struct Cut<'a> {
     cache: Cache,
+    /// The last plan that was applied.
     plan: Plan,
+    /// The budget of every later eviction.
     budget: Budget,
     evictor: Evictor<'a>,
     plan_seconds: f64,
@@ -128,7 +131,7 @@ impl<'a> Reader<'a> {
             axes: cells[i].axes,
             text: self.unit.name.clone(),
             plan_seconds: plan_seconds[i],
-            // Cells that are timed are run one at a time.
+            // A timed cell is the only one of its batch.
             continuation_seconds: seconds,
             decode_seconds_per_token: decode[i],
             peak_rss_bytes: bitkv_bytes::peak_resident_bytes(),
@@ -245,7 +248,8 @@ impl<'a> Reader<'a> {
         Ok(rows.into_iter().map(|row| vec![row]).collect())
     }
 
-    /// What the full cache of this form predicts beside that of the true form, where that is wanted.
+    /// Records how far the predictions of this form are from those of the true form, both with the full
+    /// cache, if the job compares forms.
     fn record_forms(&self, targets: &[u32], rows: &mut [GridRow]) -> Result<()> {
         let Some(truth) = &self.job.truth else { return Ok(()) };
         for row in rows.iter_mut().filter(|row| row.role == PolicyRole::Full) {
@@ -290,7 +294,8 @@ impl<'a> Reader<'a> {
         Ok(model.logits(&hidden)?)
     }
 
-    /// The same where each cache is cut again after every so many tokens.
+    /// Reads the continuation through all caches, and evicts from each of them after every `every` tokens.
+    /// Returns the logits in the same shape as [`UnitMeasurer::continue_all`].
     fn evict_while_decoding(
         &self,
         every: usize,
@@ -382,6 +387,7 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Returns whether the full cache answers each question right.
     fn full_answers(&self) -> Result<&Vec<bool>> {
         once(&self.shared.answers, || match &self.unit.scored {
             Scored::Together { answers, .. } => {
@@ -398,6 +404,7 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Returns the seconds that decoding one token takes; `None` unless the job is timed.
     fn decode_seconds(&self, cache: &Cache) -> Result<Option<f64>> {
         match self.job.wants(Metric::Timing) {
             true => free_running::decode_seconds(self.context.loaded(), cache).map(Some),
@@ -462,7 +469,8 @@ impl<'a> Reader<'a> {
         whole && cell.budget == AskedBudget::FULL && cell.axes.kv == KvFormat::F16
     }
 
-    /// Then nothing may change.
+    /// Returns an error if the cell keeps everything and yet the predictions differ from those of the full
+    /// cache.
     fn self_check(&self, cell: &Cell, row: &GridRow) -> Result<()> {
         let exact = row.kl_nats.is_none_or(|kl| kl == 0.0) && row.agreement.is_none_or(|part| part == 1.0);
         if exact || !self.is_untouched(cell) || row.error.is_some() {

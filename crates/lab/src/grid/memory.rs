@@ -1,4 +1,4 @@
-//! Bytes of weights, cache and activations by context length.
+//! A [`MemoryJob`] computes or measures the bytes of weights, cache and activations by context length.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,15 +12,15 @@ use crate::{
     memory,
 };
 
-/// A study on one model, checked before anything is computed.
+/// A memory study on one model. It is checked before anything is computed.
 pub struct MemoryJob {
     study: MemoryStudy,
     shape: Shape,
-    /// The model itself; none where its configuration alone is known.
+    /// The loaded model; `None` if only its configuration is known.
     loaded: Option<Arc<LoadedModel>>,
 }
 
-/// The memory studies of a definition that are wanted.
+/// Returns the selected memory studies of a definition, on each of their models.
 ///
 /// # Errors
 /// When a model cannot be models, or is to be measured and only its configuration is known.
@@ -50,22 +50,22 @@ fn checked(study: &MemoryStudy, model: &str, form: Form, models: &mut LoadedMode
 }
 
 impl MemoryJob {
-    /// Name of the study.
+    /// Returns the name of the study.
     pub fn name(&self) -> &str {
         &self.study.name
     }
 
-    /// Name of the model.
+    /// Returns the name of the model.
     pub fn model(&self) -> &str {
         &self.shape.name
     }
 
-    /// Context lengths that the model can read.
+    /// Returns the number of context lengths that the model can read.
     pub(super) fn contexts(&self) -> usize {
         self.cells().len() / self.study.accounting.len().max(1)
     }
 
-    /// Tokens of all contexts that are really read.
+    /// Returns the number of tokens of all contexts that must be read to be measured.
     pub(super) fn measured_tokens(&self) -> usize {
         self.cells()
             .iter()
@@ -74,17 +74,17 @@ impl MemoryJob {
             .sum()
     }
 
-    /// The model itself; none where its configuration alone is known.
+    /// Returns the loaded model; `None` if only its configuration is known.
     pub(super) fn loaded(&self) -> Option<&LoadedModel> {
         self.loaded.as_deref()
     }
 
-    /// Rows that it has.
+    /// Returns the number of rows: one per context length and accounting.
     pub fn rows(&self) -> usize {
         self.cells().len()
     }
 
-    /// Context lengths that the model can read, each under every accounting.
+    /// Returns the context lengths that the model can read, each with every accounting.
     fn cells(&self) -> Vec<(usize, Accounting)> {
         let longest = self.shape.config.max_position_embeddings;
         let contexts = self.study.contexts.iter().filter(|context| **context <= longest);
@@ -100,7 +100,8 @@ impl MemoryJob {
     }
 }
 
-/// Bytes of the real buffers of a model after a prefill; activations are computed.
+/// Returns the row with the sizes of the buffers of a loaded model after a prefill. Activations are computed,
+/// not measured.
 fn measured(loaded: &LoadedModel, context: usize) -> Result<MemoryRow> {
     let config = loaded.config();
     let mut cache = loaded.model.new_cache();
@@ -110,10 +111,10 @@ fn measured(loaded: &LoadedModel, context: usize) -> Result<MemoryRow> {
     Ok(memory::row(&loaded.name, Accounting::Measured, context, weights, kv, activations))
 }
 
-/// Measures what a study still lacks; returns the keys of all its rows in their order.
+/// Measures the missing rows of a study. Returns the keys of all its rows in order.
 ///
 /// # Errors
-/// When the model fails, or a context is absurd.
+/// Returns an error if the model fails or a context is empty or too long to count its bytes.
 pub(super) fn measure(job: &MemoryJob, rows: &Mutex<Journal<MemoryRow>>) -> Result<Vec<String>> {
     let mut order = Vec::new();
     for (context, accounting) in job.cells() {

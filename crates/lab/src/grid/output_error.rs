@@ -1,12 +1,13 @@
-//! What a cut does to the output of attention, asked by the queries of the uncut run.
+//! The error that eviction causes in the output of attention, for the queries of the full cache's run.
 
 use bitkv_bitnet::{Cache, KvCache};
 use bitkv_kernels::attention::{Input, attend};
 
 use crate::{Result, context::Context, metrics};
 
-/// Relative error of the attention output (before sub-norm and output projection), mean over layers: the queries, keys
-/// and values of the continuation are those of the uncut run, only the context is cut.
+/// Returns the relative error of the attention output (before sub-norm and output projection), averaged over
+/// layers. The queries, keys and values of the continuation are those of the full cache's run; only the
+/// context is compressed.
 ///
 /// # Errors
 /// When the continuation was not observed.

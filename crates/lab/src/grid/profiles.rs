@@ -1,4 +1,4 @@
-//! Entropies of heads over texts, at several lengths.
+//! A [`ProfileJob`] measures the entropies of heads over texts, at several context lengths.
 
 use std::sync::Mutex;
 
@@ -28,7 +28,7 @@ impl Study {
         self.study.lengths.len() * self.texts.all().len() * self.heads()
     }
 
-    /// Query heads of all layers.
+    /// Returns the number of query heads of all layers.
     fn heads(&self) -> usize {
         let config = self.loaded.config();
         config.num_hidden_layers * config.num_attention_heads
@@ -38,24 +38,25 @@ impl Study {
         &self.loaded
     }
 
-    /// Every text at the longest length.
+    /// Returns the tokens of every text, at the longest length.
     pub(super) fn windows(&self) -> Result<Vec<Window>> {
         let all: Vec<&Text> = self.texts.all().iter().collect();
         Window::all(&self.loaded, &all, longest(&self.study))
     }
 
-    /// Its name.
+    /// Returns the name of the study.
     pub fn name(&self) -> &str {
         &self.study.name
     }
 
-    /// Name of its model.
+    /// Returns the name of the model.
     pub fn model(&self) -> &str {
         &self.loaded.name
     }
 }
 
-/// The profiles of a definition that are wanted.
+/// Returns the selected profiles of a definition, on each of their models. The hashes of their texts are
+/// added to `hashes`.
 ///
 /// # Errors
 /// When a model cannot be models, or a text is shorter than the longest length.
@@ -96,15 +97,16 @@ fn checked(
     Ok(study)
 }
 
+/// Returns the longest context of a study, in tokens.
 fn longest(study: &ProfileStudy) -> usize {
     study.lengths.iter().copied().max().unwrap_or(0)
 }
 
-/// Measures what a study still lacks; returns the keys of all its rows in their order. One pass over a text serves all
-/// lengths.
+/// Measures the missing rows of a study. Returns the keys of all its rows in order. One pass over a text
+/// serves all lengths.
 ///
 /// # Errors
-/// When the model fails.
+/// Returns an error if the model fails.
 pub(super) fn measure(
     study: &Study,
     rows: &Mutex<Journal<HeadRow>>,
@@ -165,6 +167,7 @@ impl Study {
         }
     }
 
+    /// Returns the keys of the rows of one text, in the same order.
     fn keys(&self, window: &Window) -> Vec<String> {
         let of_length = |&context: &usize| (0..self.heads()).map(move |i| self.row(window, context, i).key());
         self.study.lengths.iter().flat_map(of_length).collect()

@@ -1,4 +1,5 @@
-//! What numbers about heads come from, and the texts that experiments read.
+//! Finds the texts that experiments read, and where the numbers about heads come from
+//! ([`CalibrationSources`]).
 
 use std::path::Path;
 
@@ -14,16 +15,16 @@ use crate::{
     window::Window,
 };
 
-/// What numbers about heads come from.
+/// Where the numbers about heads of a job come from. Only what the job's policies need is set.
 #[derive(Clone, Debug)]
 pub struct Sources {
     /// Texts to be profiled at a length.
     pub profiled: Option<(Texts, usize)>,
-    /// Entropies read from a file, `[layers * query_heads]`.
+    /// The entropies of heads from a file, in bits, `[layers * query_heads]`.
     pub entropy: Option<Vec<f64>>,
-    /// Scores read from a file, `[layers * query_heads]`.
+    /// The scores of heads from a file, `[layers * query_heads]`.
     pub head_scores: Option<Vec<f64>>,
-    /// Stands for all of them in keys.
+    /// A text that identifies all of these; the keys of rows depend on it.
     pub fingerprint: String,
 }
 
@@ -54,7 +55,8 @@ pub(super) fn sources(
                 TextSource::Folder(folder) => folder_texts(folder, Split::Calibration)?,
                 _ => suite::texts()?.only(Split::Calibration),
             };
-            // Also where no policy needs entropies: the texts are named as apart.
+            // This is checked even if no policy needs entropies, because the definition declares the texts to
+            // be disjoint.
             profiled.clone().join(evaluated.clone()).at(
                 "texts: calibration and evaluation must have nothing in common: name other texts in one of them",
             )?;
@@ -106,7 +108,8 @@ pub(super) fn sources(
     Ok(found)
 }
 
-/// The entropies of a profile of this model, `[layers * query_heads]`, and the texts that it was measured on.
+/// Returns the entropies of a profile of this model, `[layers * query_heads]`, and the texts that it was
+/// measured on.
 ///
 /// # Errors
 /// When the file is no profile, or one of another model.

@@ -1,15 +1,15 @@
-//! How many entries fit into how many bytes.
+//! Converts between cache entries and bytes, for each cache format.
 
 use bitkv_bitnet::Quantisation;
 use bitkv_evict::{Budget, Shape};
 use bitkv_record::{AskedBudget, Equal, KvFormat};
 
-/// Bytes of an entry in f16: a key and a value.
+/// Returns the bytes of one entry (a key and a value) in f16.
 fn f16_bytes(head_dim: usize) -> u64 {
     4 * head_dim as u64
 }
 
-/// What a format does to keys and values; none for f16.
+/// Returns the quantisation of a cache format; `None` for f16.
 pub(super) fn quantisation(kv: KvFormat) -> Option<Quantisation> {
     match kv {
         KvFormat::F16 => None,
@@ -20,10 +20,10 @@ pub(super) fn quantisation(kv: KvFormat) -> Option<Quantisation> {
     }
 }
 
-/// The budget that a cell asks of its policy on a cache of `shape`.
+/// Returns the budget of a cell's policy on a cache of `shape`.
 ///
 /// # Errors
-/// When it keeps nothing.
+/// Returns an error if the budget keeps nothing.
 pub(super) fn budget(
     asked: AskedBudget,
     kv: KvFormat,
@@ -33,7 +33,7 @@ pub(super) fn budget(
     let plain = match asked {
         AskedBudget::Fraction(part) => Budget::fraction(part)?,
         AskedBudget::Tokens(tokens) => Budget::tokens(tokens)?,
-        // Bytes are the cache's whatever its format.
+        // A budget in bytes is compared with the bytes of the cache in the cell's format.
         AskedBudget::Bytes(bytes) => return fitting(bytes, kv, shape),
         AskedBudget::Realised(part, _) => Budget::fraction(part)?,
     };
@@ -45,7 +45,8 @@ pub(super) fn budget(
     }
 }
 
-/// As many entries as fit into `bytes` where every head holds the same number, at least one a head.
+/// Returns the number of entries that fit into `bytes` if every KV head holds the same number; at least one
+/// per head.
 fn fitting(bytes: u64, kv: KvFormat, shape: Shape) -> Result<Budget, bitkv_evict::Error> {
     let heads = shape.all_kv_heads();
     let Some(quantisation) = quantisation(kv) else {

@@ -1,4 +1,4 @@
-//! The contexts that cells are measured on.
+//! [`Unit`]s: the contexts that cells are measured on, and what is scored after each.
 
 use bitkv_models::LoadedModel;
 use bitkv_record::{Experiment, GridTask, ScoredTask, TaskKind, Text, Texts};
@@ -10,62 +10,64 @@ use crate::{
     window::{Window, bytes_of},
 };
 
-/// A context, read once, and what is scored after it.
+/// A context, which is read once, and what is scored after it.
 #[derive(Clone, Debug)]
 pub struct Unit {
-    /// Name of the text or of the generated context.
+    /// The name of the text or of the generated context.
     pub name: String,
-    /// Register of the text, or the task.
+    /// The register of the text, or the name of the task.
     pub register: String,
-    /// What is scored.
+    /// The task that is scored.
     pub task: ScoredTask,
-    /// Tokens in the cache when it is cut.
+    /// The tokens in the cache when it is compressed.
     pub context: Vec<u32>,
-    /// What policies see beyond the context before they evict: the last token of a question, where they are aware of it.
-    /// The cache does not hold it: the answer follows it and must be predicted through the compressed cache.
+    /// The tokens that policies see beyond the context before they evict: the last token of the question if
+    /// policies are aware of it, otherwise nothing. The cache does not hold this token, because the answer
+    /// follows it and must be predicted through the compressed cache.
     pub lookahead: Vec<u32>,
-    /// What is scored after the cut.
+    /// What is scored after eviction.
     pub scored: Scored,
     /// One row each: the depth of the questions in it and their indices. A text has one without questions.
     pub groups: Vec<Group>,
 }
 
-/// Questions of one row.
+/// The questions of one row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Group {
     /// Where their answers stand in the context, 0..1; none where they have no place or many.
     pub depth: Option<f64>,
-    /// Indices of the questions.
+    /// The indices of the questions.
     pub questions: Vec<usize>,
-    /// What guessing gets right of them; none without questions.
+    /// The expected fraction of right answers when guessing; `None` without questions.
     pub chance: Option<f64>,
 }
 
-/// What is scored after the cut.
+/// What is scored after eviction.
 #[derive(Clone, Debug)]
 pub enum Scored {
-    /// The text goes on.
+    /// The continuation of a text.
     Text {
-        /// Tokens read through the cut cache.
+        /// The tokens that are read through the compressed cache.
         continuation: Vec<u32>,
-        /// The token that really follows each.
+        /// The token that follows each of them in the text.
         targets: Vec<u32>,
-        /// UTF-8 bytes of the targets.
+        /// The number of UTF-8 bytes of the targets.
         bytes: usize,
     },
-    /// Questions, each asked of the compressed cache alone.
+    /// Questions, each asked directly after the compressed context.
     Questions(Vec<Question>),
-    /// Questions, all asked in one continuation.
+    /// Questions that are all asked in one continuation.
     Together {
-        /// Questions with their answers.
+        /// The questions with their answers.
         continuation: Vec<u32>,
-        /// Where in the continuation each answer is predicted, and the answer.
+        /// For each question, the index in the continuation after which the answer is predicted, and the
+        /// answer.
         answers: Vec<(usize, u32)>,
     },
 }
 
 impl Scored {
-    /// The tokens read after the eviction, one sequence for each time that the cache is used.
+    /// Returns the sequences of tokens that are read after eviction, each from a copy of the cache.
     pub fn sequences(&self) -> Vec<Vec<u32>> {
         match self {
             Scored::Text { continuation, .. } | Scored::Together { continuation, .. } => {
@@ -76,10 +78,10 @@ impl Scored {
     }
 }
 
-/// Every unit of an experiment on a model.
+/// Returns all units of an experiment on a model.
 ///
 /// # Errors
-/// When texts are too short, or the model has no tokenizer or too few positions.
+/// Returns an error if texts are too short, or the model has no tokenizer or too few positions.
 pub(super) fn units(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts) -> Result<Vec<Unit>> {
     let mut all = Vec::new();
     for task in &experiment.tasks {
@@ -100,13 +102,13 @@ pub(super) fn units(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts
 }
 
 impl Unit {
-    /// Tokens of the context and the longest that follows it.
+    /// Returns the number of tokens of the context and of the longest sequence after it.
     pub fn longest(&self) -> usize {
         let after = self.scored.sequences().iter().map(Vec::len).max();
         self.context.len() + after.unwrap_or(0)
     }
 
-    /// All tokens read: what stands for the unit in keys.
+    /// Returns all tokens that are read or scored; the keys of rows depend on them.
     pub fn tokens(&self) -> Vec<u32> {
         let mut tokens = [&self.context[..], &self.lookahead].concat();
         match &self.scored {
@@ -170,7 +172,8 @@ fn of_retrieval(experiment: &Experiment, loaded: &LoadedModel, task: &GridTask) 
     Ok(units)
 }
 
-/// The answer to a question is predicted after the last token of its prompt.
+/// Returns all questions in one continuation. The answer to each is predicted after the last token of its
+/// prompt.
 fn together(drawn: &Retrieval, newline: u32) -> Scored {
     let (mut answers, mut at) = (Vec::new(), 0);
     for question in &drawn.questions {
@@ -180,7 +183,8 @@ fn together(drawn: &Retrieval, newline: u32) -> Scored {
     Scored::Together { continuation: drawn.together(newline), answers }
 }
 
-/// One unit a question: each has an eviction of its own, which sees it.
+/// Returns one unit per question. The cache is evicted separately for each question, and the policy sees that
+/// question.
 fn aware_units(task: ScoredTask, name: &str, drawn: Retrieval) -> Vec<Unit> {
     let unit = |(number, question): (usize, &Question)| {
         let (context, asked) = aware(&drawn.context, question.clone());
@@ -198,13 +202,14 @@ fn aware_units(task: ScoredTask, name: &str, drawn: Retrieval) -> Vec<Unit> {
     drawn.questions.iter().enumerate().map(unit).collect()
 }
 
-/// The question moves into the context, but for its last token, which remains to be asked.
+/// Returns the context followed by the question without its last token, and the question that is asked after
+/// the eviction.
 fn aware(context: &[u32], question: Question) -> (Vec<u32>, Question) {
     let (seen, last) = question.prompt.split_at(question.prompt.len().saturating_sub(1));
     ([context, seen].concat(), Question { prompt: last.to_vec(), ..question })
 }
 
-/// Parts of the context by which questions are grouped when their answers stand in many places.
+/// The number of parts of the context by which questions are grouped if their answers have many depths.
 const PARTS: usize = 4;
 
 /// Questions by depth: each depth its own row where there are few, else one row for every quarter of the context.

@@ -1,24 +1,26 @@
-//! What a cut takes from attention itself.
+//! Metrics of the attention that is lost by eviction.
 
 use bitkv_stats::{attention_preservation, relative_error};
 
 use super::{mean, of_pairs};
 
-/// Mean over heads of the cosine of an attention row with its kept part: the published "attention preservation".
+/// Returns the cosine of an attention row with its kept part, averaged over heads: the published "attention
+/// preservation".
 ///
-/// `rows` are `[heads][tokens]`, `kept[head]` the positions kept for that head. Equal to the square root of the kept
-/// part of the row's squared mass, which one large weight can be nearly all of.
+/// `rows` are `[heads][tokens]`, and `kept[head]` are the positions that are kept for that head. The cosine
+/// is the square root of the kept fraction of the row's squared mass. One large weight can make up nearly all
+/// of that mass.
 pub fn attention_cosine(rows: &[Vec<f32>], kept: &[&[u32]]) -> f64 {
     of_pairs(rows, kept, |row, kept| attention_preservation(row, kept))
 }
 
-/// Mean over heads of the part of an attention row's mass on kept positions, 0..1; arguments as for
-/// [`attention_cosine`].
+/// Returns the fraction of an attention row's mass on kept positions, 0..1, averaged over heads. The
+/// arguments are those of [`attention_cosine`].
 pub fn retained_mass(rows: &[Vec<f32>], kept: &[&[u32]]) -> f64 {
     of_pairs(rows, kept, |row, kept| bitkv_stats::retained_mass(row, kept))
 }
 
-/// Relative error of the attention output of every layer, `||cut - full||_2 / ||full||_2`.
+/// Returns the relative error of the attention output of every layer, `||compressed - full||_2 / ||full||_2`.
 ///
 /// Both are `[layers][tokens * width]`: what attention gives for the scored tokens through either cache. Each layer
 /// has a value of its own; one NaN if the numbers of layers differ.

@@ -1,7 +1,8 @@
-//! What a model predicts through a cut cache, teacher forced.
+//! Metrics of the predictions of a model through a compressed cache, with teacher forcing.
 //!
-//! Logits are `[scored tokens][vocabulary]`. The first row must come from a query that read the cut cache: the
-//! logits after the last token of the context are the dense prefill's, and are the same whatever was cut.
+//! Logits are `[scored tokens][vocabulary]`. The first row must come from a query that read the compressed
+//! cache. The logits after the last token of the context come from the prefill with full attention, so
+//! eviction does not change them.
 
 use bitkv_kernels::prediction::{Divergence, Prediction, divergences, predictions};
 use bitkv_record::GridRow;
@@ -9,25 +10,25 @@ use bitkv_record::GridRow;
 use super::mean;
 use crate::logits::Logits;
 
-/// What full attention predicts after each scored token, prepared once for all cells of a context.
+/// The predictions of full attention after each scored token, prepared once for all cells of a context.
 pub struct Reference<'a> {
     logits: &'a Logits,
     predicted: Vec<Option<Prediction>>,
     targets: &'a [u32],
-    /// NaN where the targets do not fit.
+    /// The mean negative log-likelihood of the targets, in nats; NaN if the targets do not fit the logits.
     nll: f64,
 }
 
-/// What an evicted cache predicts beside the full one.
+/// The predictions of a compressed cache compared with those of the full cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Compared {
     /// Mean KL divergence of its next-token distributions from the full cache's, in nats per token.
     pub kl: f64,
-    /// Part of the tokens after which both caches find the same token most likely, 0..1.
+    /// The fraction of scored tokens after which both caches find the same token most likely, 0..1.
     pub agreement: f64,
-    /// Mean negative log-likelihood of the tokens that really follow, in nats per token.
+    /// The mean negative log-likelihood of the tokens that follow in the text, in nats per token.
     pub nll: f64,
-    /// The same less that through the full cache, on the same targets; negative where eviction helps.
+    /// `nll` minus that of the full cache on the same targets; negative if eviction helps.
     pub nll_difference: f64,
 }
 
@@ -42,7 +43,7 @@ impl Compared {
 }
 
 impl<'a> Reference<'a> {
-    /// Of the full cache's logits and the tokens that really follow.
+    /// Prepares the logits of the full cache and the tokens that follow in the text, one per row.
     pub fn new(logits: &'a Logits, targets: &'a [u32]) -> Reference<'a> {
         let predicted = predictions(logits.values(), logits.classes());
         let nll = mean_nll(predicted.iter().copied(), logits.values(), targets);
@@ -64,7 +65,7 @@ impl<'a> Reference<'a> {
 
     fn compared(&self, rows: &[Option<Divergence>], cut: &[f32]) -> Option<Compared> {
         let rows: Vec<Divergence> = rows.iter().copied().collect::<Option<_>>()?;
-        // Not `max`, which would turn a NaN into a perfect score.
+        // `max` would turn a NaN into a perfect score.
         let kl = mean(rows.iter().map(|row| if row.kl < 0.0 { 0.0 } else { row.kl }));
         let best = self.predicted.iter().map(|full| full.map(|full| full.best));
         let agreement =
@@ -74,7 +75,8 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// Mean negative log-likelihood of rows that are summed up already.
+/// Returns the mean negative log-likelihood of the targets, from predictions whose log-sum-exp is already
+/// known.
 fn mean_nll(
     predicted: impl ExactSizeIterator<Item = Option<Prediction>>,
     logits: &[f32],
@@ -116,7 +118,7 @@ mod tests {
         of_pairs(full, cut, |full, cut| same_best(argmax(full), argmax(cut)))
     }
 
-    /// Mean negative log-likelihood of the tokens that really follow, `[scored tokens]`, in nats per token.
+    /// Returns the mean negative log-likelihood of the targets, `[scored tokens]`, in nats per token.
     fn nll(logits: &[Vec<f32>], targets: &[u32]) -> f64 {
         of_pairs(logits, targets, |row, &target| nll_from_logits(row, target as usize))
     }
@@ -126,7 +128,7 @@ mod tests {
         nll(cut, targets) - nll(full, targets)
     }
 
-    /// Logits of probabilities.
+    /// Returns the logits of probabilities.
     fn row(p: &[f32]) -> Vec<f32> {
         p.iter().map(|p| p.ln()).collect()
     }

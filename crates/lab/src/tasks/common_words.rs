@@ -1,4 +1,4 @@
-//! Words by how often they occur.
+//! The task `common-words`: order words by how often they occur.
 
 use bitkv_stats::Rng;
 
@@ -7,15 +7,17 @@ use super::{Question, Retrieval, TaskKind, Words};
 
 use crate::Result;
 
-/// Shares of the common words in half of all words, the most common first.
+/// The relative frequencies of the four common words, which together are half of all words; the most common
+/// first.
 const SHARES: [usize; 4] = [8, 6, 4, 2];
 
-/// Fewest lines: from here on the least common of the four occurs twice as often as any of 60 rare words or more.
+/// The fewest lines. With these, the least common of the four words occurs at least twice as often as any of
+/// 60 or more rare words.
 const FEWEST_LINES: usize = 10;
 
-/// Lines of words in random order. Half of the words are the four common ones, 8 : 6 : 4 : 2; the others
-/// take turns, and none is as common. A question says the most common words, the most common first, and the answer is
-/// the next.
+/// Draws lines of words in random order. Half of the words are the four common ones, in the ratio 8:6:4:2.
+/// The rare words take turns, and none of them is as common as these four. A question lists the most common
+/// words, the most common first, and the answer is the next one.
 pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let all = words.shuffled(rng);
     let (common, rare) = all.split_at(SHARES.len());
@@ -36,7 +38,7 @@ pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -
     Ok(Retrieval { context, questions: (1..common.len()).map(question).collect() })
 }
 
-/// `count` words: each common one as often as its share says, then the rare ones in turn.
+/// Returns a list of `count` words: each common word as often as its share says, then the rare words in turn.
 fn list(common: &[u32], rare: &[u32], count: usize) -> Vec<u32> {
     let all: usize = 2 * SHARES.iter().sum::<usize>();
     let mut list = Vec::with_capacity(count);

@@ -1,4 +1,4 @@
-//! A passage to be continued from its beginning.
+//! The task `copy`: continue a passage of the context from its first words.
 
 use bitkv_stats::Rng;
 
@@ -7,10 +7,11 @@ use super::{Question, Retrieval, TaskKind, Words, swept};
 
 use crate::Result;
 
-/// Words of the passage that the question gives away.
+/// The number of first words of the passage, which are the question.
 const CUE: usize = 4;
 
-/// Lines of random words, all alike; one of them is asked by its first words, which follow each other nowhere else.
+/// Draws lines of random words. The question is the first words of one line, in an order that occurs nowhere
+/// else in the context.
 pub(super) fn draw(words: &Words, tokens: usize, index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let depth = swept(index);
     let hay = Haystack { kind: TaskKind::Copy, words, filler: words.pool(), tokens };
@@ -20,10 +21,11 @@ pub(super) fn draw(words: &Words, tokens: usize, index: usize, rng: &mut Rng) ->
         let lines = hay.lines(tokens - bos.len(), rng);
         let context = [&bos[..], &lines.concat()].concat();
         let passage = &lines[(depth * (lines.len() - 1) as f64).round() as usize];
-        // The first line may be too short to be asked.
+        // The first line may be too short to be the passage.
         let passage = if passage.len() > WORDS_PER_LINE { passage } else { &lines[1] };
         let (cue, answer) = passage[..WORDS_PER_LINE].split_at(CUE);
-        // Four words almost never follow each other twice by chance; where they do, the draw is repeated.
+        // Random lines almost never have the same four words in a row twice. If they do, the draw is
+        // repeated.
         if context.windows(CUE).filter(|window| *window == cue).count() == 1 {
             let question = Question { prompt: cue.to_vec(), answer: answer.to_vec(), depth: Some(depth) };
             return Ok(Retrieval { context, questions: vec![question] });

@@ -1,11 +1,11 @@
-//! Random words without needless repetition.
+//! A [`Deck`] deals random words without needless repetition.
 
 use bitkv_stats::Rng;
 
-/// Deals words in random order, and begins again in another order when all were dealt.
+/// Deals words in random order. When all words were dealt, it deals them again in another order.
 ///
-/// Words drawn one by one would come back after a few: what follows a word would then have several answers long
-/// before the vocabulary is used up.
+/// If words were drawn independently, some would repeat early. A question about what follows a word would
+/// then have several answers long before the vocabulary is used up.
 #[derive(Clone, Debug)]
 pub(super) struct Deck<'a> {
     words: &'a [u32],
@@ -17,7 +17,7 @@ impl<'a> Deck<'a> {
         Deck { words, left: Vec::new() }
     }
 
-    /// The next `count` words.
+    /// Returns the next `count` words.
     pub(super) fn deal(&mut self, count: usize, rng: &mut Rng) -> Vec<u32> {
         let mut dealt = Vec::with_capacity(count);
         while dealt.len() < count {

@@ -1,4 +1,4 @@
-//! Lines of interest between lines of filler.
+//! A [`Haystack`] makes contexts with a few lines of facts between lines of filler.
 
 use bitkv_stats::Rng;
 
@@ -6,34 +6,34 @@ use super::{TaskKind, Words, deck::Deck};
 
 use crate::{Result, error::ensure};
 
-/// Words of a full line of filler.
+/// The number of words of a full line of filler.
 pub(super) const WORDS_PER_LINE: usize = 12;
 
-/// Fewest full lines of filler among which a depth means something.
+/// The fewest full lines of filler. A depth among fewer lines would mean little.
 pub(super) const FEWEST_LINES: usize = 4;
 
-/// A line and the part of the filler that comes before it, 0..=1.
+/// A line that is put into the filler.
 #[derive(Clone, Debug)]
 pub(super) struct Planted {
     pub(super) depth: f64,
-    /// Words of the line, without its end.
+    /// The words of the line, without the newline.
     pub(super) words: Vec<u32>,
 }
 
-/// How contexts of a kind are filled.
+/// The filler of a context and its length.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Haystack<'a> {
     pub(super) kind: TaskKind,
     pub(super) words: &'a Words,
-    /// What lines of filler are made of.
+    /// The words that lines of filler are made of.
     pub(super) filler: &'a [u32],
-    /// Tokens of the context.
+    /// The number of tokens of the context.
     pub(super) tokens: usize,
 }
 
 impl Haystack<'_> {
-    /// The context: beginning of sequence, then `planted` among random lines of filler. A line is put between
-    /// whole lines of filler, those of equal depth in the order given.
+    /// Makes the context: the beginning-of-sequence token, then the `planted` lines between random lines of
+    /// filler. Planted lines never split a line of filler. Lines of equal depth keep their order.
     ///
     /// # Errors
     /// When the planted lines leave less than four lines of filler.
@@ -56,7 +56,7 @@ impl Haystack<'_> {
         Ok(context)
     }
 
-    /// Refuses a context of fewer tokens than `needed`.
+    /// Returns an error if the context has fewer than `needed` tokens.
     pub(super) fn ensure_tokens(&self, needed: usize) -> Result<()> {
         ensure!(
             Unfit,
@@ -68,7 +68,8 @@ impl Haystack<'_> {
         Ok(())
     }
 
-    /// `tokens` tokens of words dealt from the filler, in lines; the first line is the short one.
+    /// Returns lines of filler with `tokens` tokens in total, including newlines. If the last tokens do not
+    /// fill a line, the first line is shorter.
     pub(super) fn lines(&self, tokens: usize, rng: &mut Rng) -> Vec<Vec<u32>> {
         let first = tokens % (WORDS_PER_LINE + 1);
         let full = std::iter::repeat_n(WORDS_PER_LINE + 1, tokens / (WORDS_PER_LINE + 1));

@@ -1,4 +1,4 @@
-//! Several facts in filler, of which some are asked.
+//! The task `needles`: several facts between lines of filler. Questions ask for some of the facts.
 
 use bitkv_stats::Rng;
 
@@ -8,12 +8,13 @@ use super::{Question, Retrieval, TaskKind, Words};
 use crate::Result;
 
 const KEYS: usize = 8;
-/// Values of a key; all must be said.
+/// The number of values of a key. The answer must have all of them.
 const VALUES: usize = 2;
-/// Keys asked; the others are there to distract.
+/// The number of keys that questions ask for. The other keys are distractors.
 const QUESTIONS: usize = 4;
 
-/// Lines of a key and its values, evenly spread over the depths; no word of them stands anywhere else.
+/// Draws lines of a key and its values, evenly spread over the depths. Their words occur nowhere else in the
+/// context.
 pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let all = words.shuffled(rng);
     let (facts, filler) = all.split_at(KEYS * (1 + VALUES));

@@ -1,4 +1,4 @@
-//! One fact in filler.
+//! The task `passkey`: one fact between lines of filler.
 
 use bitkv_stats::Rng;
 
@@ -7,10 +7,11 @@ use super::{Question, Retrieval, TaskKind, Words, swept};
 
 use crate::Result;
 
-/// Words of the value: guessing one of them is not knowing the key.
+/// The number of words of the value. There are several, so that a lucky guess of one word is not a right
+/// answer.
 const VALUE: usize = 4;
 
-/// A line of the key and the words of its value, which stand nowhere else in the context.
+/// Draws one line with the key and the words of its value. They occur nowhere else in the context.
 pub(super) fn draw(words: &Words, tokens: usize, index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let all = words.shuffled(rng);
     let (fact, filler) = all.split_at(1 + VALUE);

@@ -1,4 +1,4 @@
-//! A context full of facts.
+//! The task `recall`: a context full of facts. Each question asks for one fact.
 
 use bitkv_stats::Rng;
 
@@ -6,15 +6,15 @@ use super::{Question, Retrieval, TaskKind, Words, haystack::Haystack};
 
 use crate::Result;
 
-/// Tokens of a line: key, value, newline.
+/// The number of tokens of a line: key, value, newline.
 const LINE: usize = 3;
-/// Words that are values and never keys, so that a key stands in the context once.
+/// The number of words that are values and never keys, so that a key occurs in the context only once.
 const VALUES: usize = 32;
-/// Most keys asked of one context.
+/// The most keys that questions about one context ask for.
 const QUESTIONS: usize = 16;
 
-/// Lines of a key and a value. Where the context has more lines than there are keys, the rest are lines of
-/// two values, spread among the facts; what a whole line does not fill is a shorter line at the beginning.
+/// Draws lines of a key and a value. If the context has more lines than there are keys, the other lines have
+/// two values and are spread among the facts. Tokens that do not fill a line become a shorter first line.
 pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let bos = usize::from(words.bos().is_some());
     let needed = bos + QUESTIONS * LINE;
@@ -29,7 +29,8 @@ pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -
     context.extend((rest > 0).then_some(words.newline()));
     let mut questions = Vec::with_capacity(keys.len());
     for i in 0..lines {
-        // Whole numbers spread the keys evenly: a line has one where their count goes up.
+        // The number of keys up to a line, rounded down, spreads the keys evenly: a line has a key if the
+        // number rises.
         let (before, after) = (i * keys.len() / lines, (i + 1) * keys.len() / lines);
         let line = [if after > before { keys[before] } else { value() }, value(), words.newline()];
         if after > before {

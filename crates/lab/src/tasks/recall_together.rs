@@ -1,4 +1,4 @@
-//! Facts, some of which are asked again, all in one continuation.
+//! The task `recall-together`: a context full of facts. One continuation asks for some of them.
 
 use bitkv_stats::Rng;
 
@@ -6,13 +6,13 @@ use super::{Question, Retrieval, Words};
 
 use crate::{Result, error::ensure};
 
-/// Tokens of a line: key, value, newline.
+/// The number of tokens of a line: key, value, newline.
 const LINE: usize = 3;
-/// Keys that are asked.
+/// The number of keys that are asked for.
 const QUESTIONS: usize = 20;
 
-/// Lines of a key and a value, as many as fit into `tokens`, and twenty of them in another order. What is drawn is what
-/// the first edition of `bitkv verify` drew: its results stand on these draws.
+/// Draws as many lines of a key and a value as fit into `tokens`, and asks for twenty of them in another
+/// order. The draws must never change, because committed results of `bitkv verify` depend on them.
 pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let pool = words.pool();
     let facts = tokens.saturating_sub(1) / LINE;
@@ -26,7 +26,7 @@ pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -
     Ok(lines(words, facts, QUESTIONS, rng))
 }
 
-/// `facts` lines with different keys, and `asked` of them in another order.
+/// Draws `facts` lines with different keys, and asks for `asked` of them in another order.
 fn lines(words: &Words, facts: usize, asked: usize, rng: &mut Rng) -> Retrieval {
     let (pool, newline) = (words.pool(), words.newline());
     let keys = words.shuffled(rng);

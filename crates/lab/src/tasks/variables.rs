@@ -1,4 +1,4 @@
-//! Variables that take each other's value.
+//! The task `variables`: chains of variables, each assigned from the one before.
 
 use bitkv_stats::Rng;
 
@@ -7,14 +7,16 @@ use super::{Question, Retrieval, TaskKind, Words};
 
 use crate::Result;
 
-/// Chains in a context. The first is the worked example at the head of every question, the others are asked.
+/// The number of chains in a context. The first is the worked example at the beginning of every question; the
+/// others are asked.
 const CHAINS: usize = 3;
-/// Variables of a chain: as many steps lead from the last one to the value.
+/// The number of variables in a chain, which is also the number of steps from the last variable to the value.
 const NAMES: usize = 3;
 
-/// A chain is a word that is a value and then names, each assigned in a line `name before`; lines keep their order
-/// but stand apart. A question shows the first chain followed back, `name3 name2 name1 value`, and the
-/// last name of another; the answer follows that one back.
+/// Draws chains of variables between lines of filler. A chain is a value and then names. The line
+/// `name previous` assigns each name from the one before it (the first from the value); the lines of a chain
+/// are in order, with filler between them. A question shows the first chain traced back,
+/// `name3 name2 name1 value`, and the last name of another chain; the answer traces that chain back.
 pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let all = words.shuffled(rng);
     let (chains, filler) = all.split_at(CHAINS * (1 + NAMES));

@@ -1,4 +1,4 @@
-//! The tokens that tasks are made of: words that are one token each, and the end of a line.
+//! [`Words`] are the tokens that tasks are made of: words that are one token each, and the newline.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::{
     error::{bail, ensure},
 };
 
-/// Common words; those that are one token of a model's vocabulary are its keys and values.
+/// Common English words. The tasks use those that are a single token of the model's vocabulary.
 const WORDS: &str = "\
 about above across after again against all almost along already also always among and another any are around \
 as ask at away back because been before began behind being below best better between big black body book both \
@@ -34,10 +34,10 @@ turn turned two under until up upon us use used very voice walk wall want war wa
 were what when where which while white who whole why wife will wind with within without woman women word words \
 work world would write year years yet you young your";
 
-/// Fewest words a vocabulary must share with the list.
+/// The fewest words of the list that must be single tokens.
 const FEWEST: usize = 64;
 
-/// What a model's tokenizer offers.
+/// The tokens of a model's vocabulary that tasks use.
 #[derive(Clone, Debug)]
 pub struct Words {
     pool: Vec<u32>,
@@ -46,10 +46,10 @@ pub struct Words {
 }
 
 impl Words {
-    /// Words of the list that are single tokens of a model's vocabulary.
+    /// Returns the words of the list that are single tokens of a model's vocabulary.
     ///
     /// # Errors
-    /// When the model has no tokenizer, too few such words, or no newline.
+    /// Returns an error if the model has no tokenizer, too few such words, or no newline.
     pub fn from_model(loaded: &LoadedModel) -> Result<Words> {
         let tokenizer = loaded.tokenizer()?;
         let single = |text: &str| -> Result<Option<u32>> {
@@ -58,7 +58,8 @@ impl Words {
         };
         let mut pool = Vec::new();
         for word in WORDS.split(' ') {
-            // Vocabularies mark a word by the space in front of it, or add that space themselves.
+            // Some vocabularies have the space before a word in its token; others add that space when they
+            // encode.
             let found = single(&format!(" {word}"))?.or(single(word)?);
             pool.extend(found.filter(|id| !pool.contains(id)));
         }
@@ -68,11 +69,11 @@ impl Words {
         Words::new(pool, newline, loaded.config().bos_token_id, &loaded.name)
     }
 
-    /// Words given by their ids, the end of a line, and what begins a sequence, if anything; `model` names them in
-    /// errors.
+    /// Returns words with the given token ids, newline and beginning-of-sequence token. `model` is the name
+    /// in error messages.
     ///
     /// # Errors
-    /// When there are fewer than 64 words, or a token has two roles.
+    /// Returns an error if there are fewer than 64 words, or a token has two roles.
     pub fn new(pool: Vec<u32>, newline: u32, bos: Option<u32>, model: &str) -> Result<Words> {
         ensure!(
             Unfit,
@@ -92,27 +93,27 @@ impl Words {
         Ok(Words { pool, newline, bos })
     }
 
-    /// How many there are.
+    /// Returns the number of words.
     pub fn count(&self) -> usize {
         self.pool.len()
     }
 
-    /// The token that ends a line.
+    /// Returns the token that ends a line.
     pub fn newline(&self) -> u32 {
         self.newline
     }
 
-    /// The token that begins a sequence, if the model has one.
+    /// Returns the token that begins a sequence, if the model has one.
     pub fn bos(&self) -> Option<u32> {
         self.bos
     }
 
-    /// The words in the order of the list, `[count]`.
+    /// Returns the words in the order of the list, `[count]`.
     pub fn pool(&self) -> &[u32] {
         &self.pool
     }
 
-    /// All words in a random order.
+    /// Returns all words in a random order.
     pub(crate) fn shuffled(&self, rng: &mut Rng) -> Vec<u32> {
         let mut words = self.pool.clone();
         rng.shuffle(&mut words);

@@ -1,4 +1,4 @@
-//! Two trained models, their tokens, and the policies under test.
+//! The two trained models that the tests run on, their tokens, and the policies under test.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
@@ -11,34 +11,35 @@ use bitkv_lab::{
 };
 use bitkv_models::{LoadedModel, suite};
 
-/// A folder of `testdata/models`.
+/// Returns the path of a folder in `testdata/models`.
 pub(crate) fn frozen(name: &str) -> String {
     format!("{}/../../testdata/models/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The trained models that tests run on: with as many KV heads as query heads, and with fewer.
+/// Returns the trained models that tests run on: one with the same number of KV heads and query heads, and
+/// one with fewer KV heads.
 pub(crate) fn loaded_models() -> Vec<LoadedModel> {
     ["first-mha", "first-gqa"].map(|name| LoadedModel::open(&frozen(name)).unwrap()).into()
 }
 
-/// The first tokens of the suite's evaluation text number `index`.
+/// Returns the first tokens of evaluation text number `index` of the suite.
 pub(crate) fn window(loaded: &LoadedModel, index: usize, tokens: usize) -> Vec<u32> {
     let texts = suite::texts().unwrap();
     Window::new(loaded, texts.evaluation().nth(index).unwrap(), tokens).unwrap().tokens
 }
 
-/// The policies that `verify` compares.
+/// Returns the policies that `verify` compares.
 pub(crate) fn policies() -> Vec<Policy> {
     let definition = definition(&Changes::default(), &bitkv_progress::Silent).unwrap();
     definition.experiments[0].policies.iter().map(|spec| Policy::parse(spec).unwrap()).collect()
 }
 
-/// What any of `policies` reads.
+/// Returns the union of the needs of `policies`.
 pub(crate) fn needs(policies: &[Policy]) -> Needs {
     policies.iter().fold(Needs::default(), |needs, policy| needs.union(policy.needs()))
 }
 
-/// A profile in which every head differs: rising entropies, in bits.
+/// Returns a profile in which every head differs: rising entropies in bits, `[layers * query_heads]`.
 pub(crate) fn profile(loaded: &LoadedModel) -> Vec<f64> {
     let config = loaded.config();
     let heads = config.num_hidden_layers * config.num_attention_heads;
@@ -54,8 +55,7 @@ pub(crate) fn numbers(loaded: &LoadedModel) -> Calibration {
     [(Need::Entropy, profile.clone()), (Need::HeadScores, profile), (Need::HeadPattern, pattern)].into()
 }
 
-/// Every allocator joined to every scorer that it makes sense with, and every rule and press; windows short enough for
-/// contexts of `tokens`.
+/// Returns every meaningful combination of an allocator and a scorer, and every rule and press.
 pub(crate) fn every_policy() -> Vec<Policy> {
     let registry = registry().unwrap();
     let listed = registry.listings();
