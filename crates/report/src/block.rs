@@ -1,4 +1,4 @@
-//! A report before it has a form: a list of blocks.
+//! A report before it is rendered: a title and a list of blocks.
 
 use crate::curve::Chart;
 use crate::escape;
@@ -6,7 +6,7 @@ use crate::heat_map::HeatMap;
 use crate::table::Table;
 use crate::verdict::Verdict;
 
-/// A report before it has a form.
+/// A report before it is rendered as HTML, Markdown or text.
 pub(crate) struct Document {
     pub(crate) title: String,
     pub(crate) blocks: Vec<Block>,
@@ -22,24 +22,25 @@ pub(crate) enum Block {
     List(Vec<String>),
     /// A command line.
     Code(String),
-    /// What became of a claim.
+    /// The verdict on a claim.
     Verdict { title: String, verdict: Verdict },
     /// A table.
     Table(Table),
     /// A figure.
     Figure(Figure),
-    /// Particulars that most readers skip: folded in HTML.
+    /// Details that most readers skip, with a title. HTML shows them folded.
     Details(String, Vec<Block>),
 }
 
-/// An image with its words.
+/// An image with its caption and its note.
 pub(crate) struct Figure {
-    /// File name without extension, and anchor; unique in a document.
+    /// The file name without its extension, and the anchor; unique in a document.
     pub(crate) id: String,
-    /// Its title, which the image shows too.
+    /// The title, which the image also shows.
     pub(crate) caption: String,
-    /// How it is to be read; may be empty.
+    /// A sentence that says how to read the image; may be empty.
     pub(crate) note: String,
+    /// The image as SVG.
     pub(crate) svg: String,
 }
 
@@ -50,7 +51,8 @@ impl Document {
         Self { title, blocks }
     }
 
-    /// The figures that the Markdown form refers to: path beside it, and SVG.
+    /// Returns the figures that the Markdown report refers to: each path, relative to the report, with its
+    /// SVG.
     pub(crate) fn figures(self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         collect_figures(self.blocks, &mut found);
@@ -58,6 +60,7 @@ impl Document {
     }
 }
 
+/// Moves the figures of the blocks into `found`.
 fn collect_figures(blocks: Vec<Block>, found: &mut Vec<(String, String)>) {
     for block in blocks {
         match block {
@@ -68,7 +71,7 @@ fn collect_figures(blocks: Vec<Block>, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// Gives figures whose captions come out alike different names.
+/// Names the figures after their captions, with a number if a name is taken.
 fn name_figures(blocks: &mut [Block], taken: &mut Vec<String>) {
     for block in blocks {
         match block {
@@ -89,12 +92,12 @@ fn name_figures(blocks: &mut [Block], taken: &mut Vec<String>) {
     }
 }
 
-/// Where a figure lies, seen from the report.
+/// Returns the path of a figure, relative to the report.
 pub(crate) fn figure_path(id: &str) -> String {
     format!("figures/{id}.svg")
 }
 
-/// Text as it was written, divided at empty lines.
+/// Returns the paragraphs of a text, which empty lines divide.
 pub(crate) fn paragraphs(text: &str) -> Vec<Block> {
     let parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
     parts.filter(|part| !part.is_empty()).map(Block::Text).collect()
@@ -111,6 +114,7 @@ pub(crate) fn drawn(chart: &Chart, remark: &str) -> Block {
     figure(&chart.title, note, chart.to_svg())
 }
 
+/// Returns a figure that has no name yet.
 fn figure(caption: &str, note: String, svg: String) -> Block {
     Block::Figure(Figure { id: String::new(), caption: caption.to_owned(), note, svg })
 }

@@ -1,8 +1,9 @@
-//! The published claims: functions from rows to statements to verdicts.
+//! Decides the published claims from the rows of a run.
 //!
-//! A claim is taken apart into statements that the rows of a run decide. Before that its instrument is checked, in
-//! the module `instrument`: on a model that does not predict better than guessing, no statement about compression
-//! means anything, and the verdict says so.
+//! Each [`Claim`] is divided into [`Statement`]s, and each statement is decided by rows. The [`Verdict`]
+//! follows from the statements. The module `instrument` first checks that a model can serve as evidence. On a
+//! model that predicts no better than guessing, for example, no statement about compression is meaningful,
+//! and the verdict says so.
 
 mod cells;
 mod claim;
@@ -21,25 +22,25 @@ use crate::Run;
 pub use crate::verdict::Verdict;
 pub use claim::{Claim, Statement, StatementRole, verdict};
 
-/// `verification.json`: the published claims, what was measured, and whether each holds.
+/// The content of `verification.json`: the published claims, what was measured, and whether each claim holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verification {
     /// The claims, each with its verdict.
     pub claims: Vec<Claim>,
-    /// Models measured.
+    /// The names of the measured models.
     pub models: Vec<String>,
-    /// The run folder, where there is one.
+    /// The run folder, if there is one.
     pub run: Option<String>,
 }
 
 impl Verification {
-    /// The document as indented JSON.
+    /// Returns the document as indented JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 }
 
-/// The claims that the definition asks for, in its order.
+/// Returns the claims that the definition asks for, in its order.
 pub fn all(run: &Run<'_>) -> Vec<Claim> {
     let claim = |id: &ClaimId| match id {
         ClaimId::Memory => memory::claim(run),
@@ -50,12 +51,12 @@ pub fn all(run: &Run<'_>) -> Vec<Claim> {
     run.definition.claims.iter().map(claim).collect()
 }
 
-/// The claims with the models and the folder of a run.
+/// Returns the claims with the models and the folder of the run.
 pub fn verification(run: &Run<'_>) -> Verification {
     Verification { claims: all(run), models: models(run), run: run.folder.map(str::to_owned) }
 }
 
-/// Names of the models of a run.
+/// Returns the names of the models of a run.
 pub fn models(run: &Run<'_>) -> Vec<String> {
     run.manifest.models.iter().map(|model| model.name.clone()).collect()
 }

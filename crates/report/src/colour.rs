@@ -1,6 +1,6 @@
-//! Colours that can be told apart, on light and on dark ground.
+//! Colours that can be distinguished on light and on dark backgrounds.
 
-/// Nine anchors of matplotlib's `viridis` map, evenly spaced; its lightness rises evenly from end to end.
+/// Nine evenly spaced anchors of matplotlib's `viridis` map, whose lightness rises evenly.
 const VIRIDIS: [[u8; 3]; 9] = [
     [0x44, 0x01, 0x54],
     [0x47, 0x2d, 0x7b],
@@ -13,19 +13,21 @@ const VIRIDIS: [[u8; 3]; 9] = [
     [0xfd, 0xe7, 0x25],
 ];
 
-/// Line colours after Okabe and Ito, which also differ for colour-blind readers; its yellow is left out, because it
-/// cannot be seen on white.
+/// Line colours after Okabe and Ito, which colour-blind readers can also distinguish. Their yellow is left
+/// out, because it is hard to see on white.
 const LINES: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1"];
 
 /// Dashes, so that lines differ without colour.
 const DASHES: [&str; 4] = ["none", "7 3", "2 3", "9 3 2 3"];
 
-/// The colour at `position` in 0..1 of a perceptually even scale, as `#rrggbb`; what lies outside is clamped.
+/// Returns the colour at `position` in 0..1 of a perceptually even scale, as `#rrggbb`. Other positions are
+/// clamped.
 pub(crate) fn scale(position: f64) -> String {
     let [r, g, b] = rgb(position);
     format!("#{r:02x}{g:02x}{b:02x}")
 }
 
+/// Returns the red, green and blue of a position, 0 to 255.
 fn rgb(position: f64) -> [u8; 3] {
     let steps = VIRIDIS.len() - 1;
     let at = if position.is_nan() { 0.0 } else { position.clamp(0.0, 1.0) } * steps as f64;
@@ -37,12 +39,12 @@ fn rgb(position: f64) -> [u8; 3] {
     })
 }
 
-/// Colour and dash pattern of the line with this number; 28 lines differ.
+/// Returns the colour and the dash pattern of a line by its index. The first 28 lines differ.
 pub(crate) fn stroke(index: usize) -> (&'static str, &'static str) {
     (LINES[index % LINES.len()], DASHES[index / LINES.len() % DASHES.len()])
 }
 
-/// Grey that can be seen on white and on black, in the dash pattern with this number.
+/// Returns a grey that is visible on white and on black, and the dash pattern of a line by its index.
 pub(crate) fn faint_stroke(index: usize) -> (&'static str, &'static str) {
     ("#808890", DASHES[(index + 1) % DASHES.len()])
 }
@@ -51,7 +53,7 @@ pub(crate) fn faint_stroke(index: usize) -> (&'static str, &'static str) {
 mod tests {
     use super::*;
 
-    /// CIE lightness of an sRGB colour.
+    /// Returns the CIE lightness of an sRGB colour.
     fn lightness(colour: [u8; 3]) -> f64 {
         let linear = colour.map(|c| {
             let c = f64::from(c) / 255.0;

@@ -1,4 +1,7 @@
-//! Two runs of a grid, cell by cell.
+//! Compares two runs cell by cell.
+//!
+//! [`compare`] matches the cells of two runs and returns a [`Comparison`]. Its [`ComparedCell`]s have a
+//! [`Difference`] for each measure.
 
 mod document;
 mod matching;
@@ -12,47 +15,47 @@ use serde::Serialize;
 
 pub use document::{render_comparison_markdown, render_comparison_terminal};
 
-/// Why two runs cannot be compared. Every message is one sentence.
+/// The reason why two runs cannot be compared. Every message is one sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
-    /// No cell is in both.
+    /// The runs have no cell in common.
     #[error(
         "'{a}' and '{b}' have no cell in common: compare runs that share experiment, model, policy, budget, task and text"
     )]
     NothingMatches {
-        /// The first run.
+        /// The name of the first run.
         a: String,
-        /// The second run.
+        /// The name of the second run.
         b: String,
     },
-    /// The cells would match, but for the length of their contexts.
+    /// Cells match except for the length of their contexts.
     #[error(
         "'{a}' and '{b}' cut their caches at different lengths ({length_a} and {length_b} tokens for text '{text}'): \
          compare runs with the same context"
     )]
     Contexts {
-        /// The first run.
+        /// The name of the first run.
         a: String,
-        /// The second run.
+        /// The name of the second run.
         b: String,
-        /// A text that both have.
+        /// The name of a text that both runs have.
         text: String,
-        /// Tokens in the cache of the first run.
+        /// The number of tokens in the cache of the first run.
         length_a: usize,
-        /// Tokens in the cache of the second run.
+        /// The number of tokens in the cache of the second run.
         length_b: usize,
     },
-    /// The cells would match, but for what was scored.
+    /// Cells match except for what was scored.
     #[error(
         "'{a}' and '{b}' score {scored_a} and {scored_b} of text '{text}': compare runs with the same horizon and the same \
          tasks"
     )]
     Scored {
-        /// The first run.
+        /// The name of the first run.
         a: String,
-        /// The second run.
+        /// The name of the second run.
         b: String,
-        /// A text that both have.
+        /// The name of a text that both runs have.
         text: String,
         /// What the first run scored, such as "60 tokens".
         scored_a: String,
@@ -61,75 +64,78 @@ pub enum CompareError {
     },
 }
 
-/// What two runs have in common and where they differ.
+/// The result of comparing two runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
-    /// The first run.
+    /// The name of the first run.
     pub a: String,
-    /// The second run.
+    /// The name of the second run.
     pub b: String,
-    /// Cells that both have.
+    /// The number of cells that both runs have.
     pub matched: usize,
-    /// Of those, cells that are equal in everything measured, in what was kept and in how they failed.
+    /// The number of matched cells with equal measurements, equal kept positions and equal errors.
     pub identical: usize,
-    /// Of those, cells that failed in at least one run; they are in no difference.
+    /// The number of matched cells that failed in at least one run. They are not in any difference.
     pub failed: usize,
-    /// Cells of the first run that the second lacks.
+    /// The number of cells that only the first run has.
     pub only_a: usize,
-    /// Cells of the second run that the first lacks.
+    /// The number of cells that only the second run has.
     pub only_b: usize,
     /// Differences by everything but text and seed, in order of the first run.
     pub groups: Vec<Compared>,
 }
 
-/// One policy at one budget in both runs.
+/// One policy at one budget in both runs, pooled over texts and seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Compared {
     /// Name of the experiment.
     pub experiment: String,
-    /// Name of the model.
+    /// The name of the model.
     pub model: String,
-    /// Policy specification.
+    /// The policy.
     pub policy: String,
-    /// How much was asked to be kept.
+    /// The requested budget.
     pub budget: AskedBudget,
-    /// Form, time of eviction, positions and KV format.
+    /// The form, time of eviction, positions and KV format.
     #[serde(flatten)]
     pub axes: Axes,
-    /// What was scored.
+    /// The task that was scored.
     pub task: ScoredTask,
-    /// Texts or contexts in both runs.
+    /// The number of texts or contexts that both runs have.
     pub texts: usize,
-    /// KL divergence from the full cache, nats.
+    /// The KL divergence from the full cache, nats.
     pub kl_nats: Option<Difference>,
-    /// Fraction of targets with the full cache's most likely token.
+    /// The fraction of targets with the full cache's most likely token.
     pub agreement: Option<Difference>,
-    /// Negative log-likelihood, nats a target.
+    /// The negative log-likelihood in nats per target.
     pub nll_nats: Option<Difference>,
-    /// Fraction of answers that were right.
+    /// The fraction of right answers.
     pub accuracy: Option<Difference>,
-    /// Fraction of entries kept.
+    /// The fraction of entries kept.
     pub kept: Option<Difference>,
 }
 
-/// One measure in both runs, over the texts that both measured.
+/// One measure in both runs, over the texts that both runs measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Difference {
-    /// Mean of the first run.
+    /// The mean of the first run.
     pub a: f64,
-    /// Mean of the second run.
+    /// The mean of the second run.
     pub b: f64,
-    /// Mean over texts of second less first, with the 95 % interval of a bootstrap over texts.
+    /// The mean over texts of the second run minus the first, with the 95 % interval of a bootstrap over
+    /// texts.
     pub difference: Estimate,
 }
 
-/// Compares two runs, given their rows and names. Cells are matched by experiment, model, form, policy, budget, when,
-/// positions, KV format, seed, task, text, depth, length of context, tokens scored and questions asked; of a cell that
-/// failed nothing was scored, so the last two do not count. Differences pool the seeds of a policy and the questions of
-/// a context. `seed` seeds the bootstrap.
+/// Compares two runs, each given as its name and its rows. Cells match by experiment, model, form, policy,
+/// budget, time of eviction, positions, KV format, seed, task, text, depth, context length, number of scored
+/// tokens and number of questions. The last two are ignored for a failed cell, which scored nothing.
+/// Differences pool the seeds of a policy and the questions of a context. `seed` is the seed of the
+/// bootstrap.
 ///
 /// # Errors
-/// When no cell matches; the error says whether the lengths of contexts or what was scored are the reason.
+/// Returns an error if no cell matches. It says whether different context lengths or different scoring are
+/// the reason.
 pub fn compare(
     (a, rows_a): (&str, &[GridRow]),
     (b, rows_b): (&str, &[GridRow]),
@@ -154,10 +160,10 @@ pub fn compare(
     })
 }
 
-/// Whether everything measured is the same, and so are the kept positions and the failure.
+/// Returns whether two cells have equal measurements, equal kept positions and equal errors.
 fn same(a: &GridRow, b: &GridRow) -> bool {
     let measured = GridRow::columns().iter().filter(|column| column.measure.is_some());
-    // What a file of the first format has no column for is no difference; such files do not say their instruction set.
+    // A column that files of format 1 lack is not a difference. Such files do not have the instruction set.
     let old = a.isa.is_none() || b.isa.is_none();
     let alike =
         |a: &dyn Field, b: &dyn Field| a.write() == b.write() || (old && (a.is_missing() || b.is_missing()));
@@ -184,7 +190,8 @@ fn compared(pairs: &[(&GridRow, &GridRow)], seed: u64) -> Option<Compared> {
     })
 }
 
-/// Where both rows have the measure: means over texts, those over seeds first, and their paired difference.
+/// Returns the means of both runs and their paired difference, over the pairs in which both rows have the
+/// quantity. Seeds are averaged within a text first.
 fn difference(pairs: &[(&GridRow, &GridRow)], quantity: Quantity, seed: u64) -> Option<Difference> {
     let both = |(a, b): &&(&GridRow, &GridRow)| quantity.of(a).is_some() && quantity.of(b).is_some();
     let (a, b): (Vec<&GridRow>, Vec<&GridRow>) = pairs.iter().filter(both).copied().unzip();

@@ -1,4 +1,5 @@
-//! Line charts with intervals: quality against budget, entropy or memory against context length.
+//! Line charts with intervals, as SVG: quality against entries kept, entropy or memory against context
+//! length.
 
 mod axis;
 mod legend;
@@ -10,39 +11,42 @@ use legend::{Legend, Style, draw_marker, strokes};
 
 pub use axis::{Axis, Scale};
 
+/// The width and the height of the plot, in pixels.
 const PLOT: (f64, f64) = (460.0, 300.0);
+// The margins of the plot, in pixels.
 const LEFT: f64 = 76.0;
 const TOP: f64 = 36.0;
 const BOTTOM: f64 = 48.0;
 const RIGHT: f64 = 20.0;
+/// Half the width of the end of a whisker, in pixels.
 const CAP: f64 = 3.0;
 
 /// One measured point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// Where it is measured.
+    /// The horizontal value.
     pub x: f64,
-    /// What was measured.
+    /// The measured value.
     pub y: f64,
-    /// The ends of its 95 % interval, where there is one.
+    /// The ends of the 95 % interval of `y`, if there is one.
     pub interval: Option<(f64, f64)>,
 }
 
 /// One line of a chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// What the legend calls it.
+    /// The label in the legend.
     pub label: String,
-    /// Whether it is drawn in grey: what the coloured lines are to be compared with.
+    /// Whether the line is grey, as a reference for the coloured lines.
     pub faint: bool,
-    /// Its points in any order; they are joined from left to right.
+    /// The points in any order; the line joins them from left to right.
     pub points: Vec<Point>,
 }
 
-/// A line chart with its legend below it; lines differ in colour, in dashes and in markers.
+/// A line chart with its legend below the plot. Lines differ in colour, in dashes and in markers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
-    /// Shown above the plot.
+    /// The title above the plot.
     pub title: String,
     /// The horizontal axis.
     pub x: Axis,
@@ -52,7 +56,7 @@ pub struct Chart {
     pub series: Vec<Series>,
 }
 
-/// The chart's axes with their domains, in pixels.
+/// The axes of a chart with their domains.
 struct Frame {
     x: Scaled,
     y: Scaled,
@@ -65,7 +69,7 @@ impl Frame {
 }
 
 impl Chart {
-    /// The chart as SVG, each point with its numbers in a tooltip.
+    /// Returns the chart as SVG. Each point has its numbers in a tooltip.
     pub fn to_svg(&self) -> String {
         let width = (LEFT + PLOT.0 + RIGHT).max(LEFT + self.title.chars().count() as f64 * 7.0);
         let legend = Legend::new(width, TOP + PLOT.1 + BOTTOM, &self.series);
@@ -105,6 +109,7 @@ impl Chart {
         sentences.join(" ")
     }
 
+    /// Draws the grid, the axes and their labels.
     fn draw_axes(&self, svg: &mut Svg, frame: &Frame) {
         let (bottom, right) = (TOP + PLOT.1, LEFT + PLOT.0);
         for (value, label) in frame.x.ticks() {
@@ -123,10 +128,11 @@ impl Chart {
         svg.vertical_text(16.0, TOP + PLOT.1 / 2.0, &self.y.label);
     }
 
+    /// Draws the line, the whiskers and the markers of a series.
     fn draw_series(&self, svg: &mut Svg, frame: &Frame, (index, (colour, dash)): Style, series: &Series) {
         let mut points = series.points.clone();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        // A line down to the floor of a logarithmic axis would show values that nobody measured.
+        // A line down to the floor of a logarithmic axis would show values that were not measured.
         let drawn = |p: &&Point| self.y.scale != Scale::Log || p.y > 0.0;
         let path: Vec<String> = points
             .iter()
@@ -155,12 +161,14 @@ impl Chart {
         format!("{} {x}, {} {y}{range}", self.x.label, self.y.label)
     }
 
+    /// Returns a sentence for screen readers.
     fn description(&self) -> String {
         let labels: Vec<&str> = self.series.iter().map(|series| series.label.as_str()).collect();
         format!("{} against {} for {}", self.y.label, self.x.label, labels.join(", "))
     }
 }
 
+/// Draws the interval of a point.
 fn draw_whisker(svg: &mut Svg, low: (f64, f64), high: (f64, f64), colour: &str) {
     let attributes = format!("class=\"whisker\" stroke=\"{colour}\"");
     svg.line(low, high, &attributes);
@@ -191,7 +199,8 @@ mod tests {
     #[test]
     fn lines_run_from_left_to_right_and_intervals_have_whiskers() {
         let svg = chart(Scale::Log).to_svg();
-        // 0.1 and 0.5 of the width. The axis has four decades: down to 0.001 for the whisker, one more for zero.
+        // 0.1 and 0.5 of the width. The axis has four decades: down to 0.001 for the whisker, one more for
+        // zero.
         assert!(svg.contains("points=\"122,36 306,186\""), "{svg}");
         assert_eq!(svg.matches("class=\"whisker\"").count(), 3);
         assert!(

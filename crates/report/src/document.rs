@@ -1,4 +1,4 @@
-//! The report of a run in its three forms.
+//! The report of a run as text, Markdown and HTML, and its files.
 
 use crate::block::Document;
 use crate::{Run, claims, render, sections};
@@ -8,29 +8,30 @@ fn whole(run: &Run<'_>) -> Document {
     Document::of(sections::title(run), sections::whole(run))
 }
 
-/// The report in short as plain text for a terminal: verdicts and key numbers of claims, then of each experiment the
-/// self-check, the failures, and KL, agreement and answers by policy and budget. The rest stands in the other two forms.
+/// Returns a short report as plain text for a terminal. It has the verdicts and key numbers of the claims,
+/// and for each experiment the self-check, the failures, and KL, agreement and right answers by policy and
+/// budget. The other two forms have everything.
 pub fn render_terminal(run: &Run<'_>) -> String {
     render::terminal(&Document { title: sections::title(run), blocks: sections::brief(run) })
 }
 
-/// The report as Markdown; it refers to the files that [`figures`] gives.
+/// Returns the full report as Markdown. It refers to the files that [`figures`] returns.
 pub fn render_markdown(run: &Run<'_>) -> String {
     render::markdown(&whole(run))
 }
 
-/// The report as one HTML page that needs nothing else: no scripts, no fonts, no files.
+/// Returns the full report as one HTML page that needs no scripts, no fonts and no other files.
 pub fn render_html(run: &Run<'_>) -> String {
     render::html(&whole(run))
 }
 
-/// The figures that the Markdown report refers to: path beside the report, and SVG.
+/// Returns the figures that the Markdown report refers to: each path, relative to the report, with its SVG.
 pub fn figures(run: &Run<'_>) -> Vec<(String, String)> {
     whole(run).figures()
 }
 
-/// All files of a report with their names beside the rows: figures, Markdown, HTML and, where the definition asks for
-/// claims, `verification.json`.
+/// Returns all files of a report, with their names in the run folder: figures, Markdown, HTML and, if the
+/// definition has claims, `verification.json`.
 pub fn files(run: &Run<'_>) -> Vec<(String, String)> {
     let document = whole(run);
     let texts = [("report.md", render::markdown(&document)), ("report.html", render::html(&document))];

@@ -1,7 +1,7 @@
-//! Text made safe for the place it is put in. Names come from files, so none of it is trusted.
+//! Escapes text for HTML, Markdown, terminals and shells. Names come from files, so no text is trusted.
 
-/// For HTML and SVG, in text and in quoted attributes. Control characters, which XML cannot hold, become spaces; a
-/// percent sign stays on the line of its number.
+/// Escapes text for HTML and SVG, inside and outside of quoted attributes. Control characters, which XML does
+/// not allow, become spaces. A percent sign stays on the line of its number.
 pub(crate) fn html(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
@@ -21,7 +21,7 @@ pub(crate) fn html(text: &str) -> String {
     safe
 }
 
-/// For running text and table cells of Markdown: nothing in it can begin markup or end a cell.
+/// Escapes running text and table cells of Markdown, so that they cannot begin markup or end a cell.
 pub(crate) fn markdown(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut previous = ' ';
@@ -29,10 +29,10 @@ pub(crate) fn markdown(text: &str) -> String {
     while let Some(c) = characters.next() {
         let next = characters.peek().copied().unwrap_or(' ');
         match c {
-            // Within a word it begins nothing, and names are full of it.
+            // Within a word it begins no emphasis, and names often have it.
             '_' if previous.is_alphanumeric() && next.is_alphanumeric() => safe.push(c),
             '\\' | '`' | '*' | '_' | '<' | '>' | '|' | '~' | '&' => safe.extend(['\\', c]),
-            // A bracket alone is only a bracket, and intervals are full of them; this is how a link begins.
+            // Intervals have many brackets, so only those that could begin a link are escaped.
             '(' | '[' | ':' if previous == ']' => safe.extend(['\\', c]),
             c if c.is_control() => safe.push(' '),
             c => safe.push(c),
@@ -42,7 +42,8 @@ pub(crate) fn markdown(text: &str) -> String {
     safe
 }
 
-/// For a terminal, broken at spaces into lines of at most `width` characters; a longer word keeps its line.
+/// Escapes text for a terminal and wraps it at spaces into lines of at most `width` characters. A longer word
+/// has a line of its own.
 pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in terminal(text).split(' ').filter(|word| !word.is_empty()) {
@@ -57,12 +58,12 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// For a terminal: one line, and no escape sequence gets through.
+/// Escapes text for a terminal: the result is one line without escape sequences.
 pub(crate) fn terminal(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// One argument of a command line for a POSIX shell.
+/// Quotes one argument of a command line for a POSIX shell, if it needs quotes.
 pub(crate) fn shell(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
     match !argument.is_empty() && argument.chars().all(plain) {
@@ -71,7 +72,7 @@ pub(crate) fn shell(argument: &str) -> String {
     }
 }
 
-/// Lower-case letters, digits and single hyphens: for file names and anchors.
+/// Returns the text in lower-case letters, digits and single hyphens, for file names and anchors.
 pub(crate) fn slug(text: &str) -> String {
     let mapped: String =
         text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();

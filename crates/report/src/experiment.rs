@@ -1,5 +1,10 @@
-//! The part of a report about one experiment: policies by budget, each with its interval over texts and beside its
-//! controls.
+//! The sections of a report about one experiment: policies by budget, with intervals over texts, and compared
+//! with controls.
+//!
+//! The rows of an experiment are divided into [`Slice`]s: one model and one variant (form, time of eviction,
+//! positions, KV format). A [`Quantity`] is a number of a row; a `Measure` is a quantity with its unit and
+//! its format. The modules `matrix`, `baseline`, `pairs`, `variants`, `forms` and `retrieval` make tables of
+//! measures from slices.
 
 mod baseline;
 mod chart;
@@ -36,7 +41,7 @@ head or bytes. Numbers are means over texts of tokens predicted through the comp
 cache on the same tokens. Within a group the policy with the lowest KL over the budgets that all of the group have comes first. The \
 pairs of the definition say which differences decide.";
 
-/// Names of experiments that were measured: those of the definition, then those that only rows name.
+/// Returns the names of the measured experiments: those of the definition, then those that only rows have.
 pub(crate) fn names<'a>(run: &Run<'a>) -> Vec<&'a str> {
     let defined = run.definition.experiments.iter().map(|experiment| experiment.name.as_str());
     let measured: Vec<&str> = unique(run.rows.iter().map(|row| row.experiment.as_str()));
@@ -46,7 +51,7 @@ pub(crate) fn names<'a>(run: &Run<'a>) -> Vec<&'a str> {
         .collect()
 }
 
-/// Everything about one experiment.
+/// Returns the sections about one experiment.
 pub(crate) fn blocks(run: &Run<'_>, name: &str) -> Vec<Block> {
     let rows = rows_of(run, name);
     let mut blocks = vec![Block::Heading(2, format!("Experiment {name}"))];
@@ -130,7 +135,7 @@ fn of_slice(slice: &Slice<'_>, asked: &[(String, String)], caption: &str) -> Vec
     if KL.is_in(texts.rows()) {
         tables.push(matrix::measured(&texts, &caption, &KL));
     }
-    // Where all keep what was asked, the budgets say it already.
+    // If all policies keep what was requested, the budgets already show it.
     let loose = texts.rows().iter().any(|row| is_loose(row));
     if loose {
         tables.push(matrix::measured(&texts, &caption, &KEPT));
@@ -158,7 +163,8 @@ fn of_slice(slice: &Slice<'_>, asked: &[(String, String)], caption: &str) -> Vec
     blocks
 }
 
-/// The self-check and the failures, then KL at every budget and the other measures at the last, without intervals.
+/// Returns the short section of an experiment: the self-check, the failures, KL at every budget, and the
+/// other measures at the smallest budget, without intervals.
 pub(crate) fn brief(run: &Run<'_>, name: &str) -> Vec<Block> {
     let rows = rows_of(run, name);
     let mut blocks = vec![Block::Heading(2, name.to_owned())];
@@ -178,7 +184,8 @@ pub(crate) fn brief(run: &Run<'_>, name: &str) -> Vec<Block> {
     blocks
 }
 
-/// What was kept of the cache, agreement, and answers of every task; none where nothing of that was measured.
+/// Returns the table of entries kept, agreement, and right answers of every task at the last budget, or
+/// `None` if none of these was measured.
 fn at_last_budget(slice: &Slice<'_>, texts: &Slice<'_>, label: &str) -> Option<Table> {
     let on_texts = [(&KEPT, texts), (&AGREEMENT, texts)].into_iter();
     let mut columns: Vec<_> = on_texts
@@ -189,11 +196,12 @@ fn at_last_budget(slice: &Slice<'_>, texts: &Slice<'_>, label: &str) -> Option<T
     columns.extend(tasks.map(|(name, own)| (format!("{}: {name}", ACCURACY.with_unit()), &ACCURACY, own)));
     let budget = slice.budgets().last().copied().filter(|_| !columns.is_empty())?;
     let mut table = matrix::at_budget(slice, &format!("{label}, at budget {budget}"), budget, &columns);
-    // The marks are explained already.
+    // The table before it explains the marks.
     table.drop_notes();
     Some(table)
 }
 
+/// Returns the rows of one experiment.
 fn rows_of<'a>(run: &Run<'a>, experiment: &str) -> Vec<&'a GridRow> {
     run.rows.iter().filter(|row| row.experiment == experiment).collect()
 }

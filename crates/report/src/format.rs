@@ -1,11 +1,11 @@
-//! One way to print each kind of number. Units stand in the headers; what is missing or not finite is `-`.
+//! Formats numbers for tables. Units are in the column headings. A missing or non-finite value is `-`.
 
 use crate::interval::Estimate;
 
-/// What stands for a missing number.
+/// The text for a missing number.
 pub(crate) const MISSING: &str = "-";
 
-/// A fixed number of decimals, without a negative zero.
+/// Formats with a fixed number of decimals, without a negative zero.
 pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return MISSING.to_owned();
@@ -15,7 +15,7 @@ pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     if is_zero { text.trim_start_matches('-').to_owned() } else { text }
 }
 
-/// A number of significant digits; very small and very large numbers in powers of ten.
+/// Formats with a number of significant digits. Very small and very large numbers have a power of ten.
 pub(crate) fn significant(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return MISSING.to_owned();
@@ -30,27 +30,27 @@ pub(crate) fn significant(value: f64, digits: usize) -> String {
     fixed(value, (digits as i32 - 1 - magnitude).max(0) as usize)
 }
 
-/// A fraction as a percentage, for columns headed `%`.
+/// Formats a fraction as a percentage, for columns with the heading `%`.
 pub(crate) fn percent(fraction: f64) -> String {
     fixed(100.0 * fraction, 1)
 }
 
-/// Bytes as megabytes of 10^6 bytes, as in the published tables, for columns headed `MB`.
+/// Formats bytes as megabytes of 10^6 bytes, as in the published tables, for columns with the heading `MB`.
 pub(crate) fn megabytes(bytes: f64) -> String {
     significant(bytes / 1e6, 4)
 }
 
-/// A count that may be a mean of counts: one decimal only if it needs one.
+/// Formats a count or a mean of counts, with one decimal only if it needs one.
 pub(crate) fn count(value: f64) -> String {
     if value.fract().abs() < 0.05 { fixed(value.round(), 0) } else { fixed(value, 1) }
 }
 
-/// A value that may be missing.
+/// Formats a value that may be missing.
 pub(crate) fn optional(value: Option<f64>, print: impl Fn(f64) -> String) -> String {
     value.map_or_else(|| MISSING.to_owned(), print)
 }
 
-/// A value with its interval, as `value [low, high]`.
+/// Formats a value with its interval as `value [low, high]`.
 pub(crate) fn estimate(estimate: Option<Estimate>, print: impl Fn(f64) -> String) -> String {
     let Some(Estimate { value, interval }) = estimate else { return MISSING.to_owned() };
     match interval {

@@ -1,4 +1,7 @@
-//! The part of a report about attention entropy: classes, statistics, dependence on length, and transfer between texts.
+//! The sections of a report about attention entropy: classes, statistics, dependence on length, and transfer
+//! between texts.
+//!
+//! A [`ModelProfiles`](model::ModelProfiles) has one [`View`](view::View) for each context length of a model.
 
 mod bounds;
 mod figures;
@@ -18,7 +21,7 @@ pub(crate) use bounds::below;
 const NOTE: &str = "Means over the heads of a model; n is the number of keys a query sees.";
 const HEAT_MAP_NOTE: &str = "Bright is diffuse, dark is focused; all maps of this report have one scale.";
 
-/// Everything about the profiles of a run.
+/// Returns the sections about the profile studies of a run.
 pub(crate) fn blocks(run: &Run<'_>) -> Vec<Block> {
     let measured = |study: &&ProfileStudy| run.heads.iter().any(|row| row.study == study.name);
     run.definition.profiles.iter().filter(measured).flat_map(|study| of_study(run, study)).collect()
@@ -44,7 +47,8 @@ fn of_study(run: &Run<'_>, study: &ProfileStudy) -> Vec<Block> {
     blocks
 }
 
-/// Of each study one table: the published models, and each measured one at its shortest and longest context.
+/// Returns one table per study: the published models, and each measured model at its shortest and longest
+/// context.
 pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
     let tables = run.definition.profiles.iter().map(|study| tables::brief(&models(run, study)));
     tables.filter(|table| !table.is_empty()).map(Block::Table).collect()
@@ -68,7 +72,7 @@ mod tests {
     lengths = [16, 64, 32]
     "#;
 
-    /// One layer of heads with these entropies, on one text.
+    /// Returns the rows of one layer of heads with these entropies, on one text.
     fn rows(context: usize, entropies: &[Option<f64>]) -> Vec<HeadRow> {
         let row = |(head, entropy_bits): (usize, &Option<f64>)| HeadRow {
             study: "calibration".into(),

@@ -1,12 +1,12 @@
-//! Layer by head heat maps of attention entropy.
+//! Heat maps of attention entropy, by layer and head, as SVG.
 
 use crate::colour;
 use crate::format::{count, fixed};
 use crate::svg::{Anchor, Svg};
 
-/// Sides of a cell in maps of many layers and of few.
+/// The side of a cell in maps with many layers and with few layers, in pixels.
 const CELLS: (f64, f64) = (16.0, 26.0);
-/// Maps with at most this many layers have large cells.
+/// The largest number of layers of a map with large cells.
 const FEW_LAYERS: usize = 12;
 const LEFT: f64 = 56.0;
 const TOP: f64 = 34.0;
@@ -14,19 +14,19 @@ const BOTTOM: f64 = 44.0;
 const LEGEND: f64 = 96.0;
 const LEGEND_STEPS: usize = 48;
 
-/// A heat map of `values[layer][head]` in bits; an unknown value is drawn empty.
+/// A heat map of the entropy of heads. A head with an unknown entropy is drawn empty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeatMap {
-    /// Shown above the map.
+    /// The title above the map.
     pub title: String,
-    /// Entropies in bits, `[layer][head]`.
+    /// The entropies in bits, `[layer][head]`.
     pub values: Vec<Vec<Option<f64>>>,
-    /// Entropy in bits at the bright end of the scale; equal scales make maps comparable.
+    /// The entropy in bits at the bright end of the scale. Maps with equal scales can be compared.
     pub maximum: f64,
 }
 
 impl HeatMap {
-    /// The map as SVG, with a legend and each value in a tooltip.
+    /// Returns the map as SVG, with a legend, and with each value in a tooltip.
     pub fn to_svg(&self) -> String {
         let (layers, heads) = (self.values.len(), self.values.iter().map(Vec::len).max().unwrap_or(0));
         let cell = self.cell();
@@ -41,10 +41,12 @@ impl HeatMap {
         svg.finish(&self.title, &self.description())
     }
 
+    /// Returns the side of a cell in pixels.
     fn cell(&self) -> f64 {
         if self.values.len() > FEW_LAYERS { CELLS.0 } else { CELLS.1 }
     }
 
+    /// Draws one rectangle per head, with its entropy in a tooltip.
     fn draw_cells(&self, svg: &mut Svg) {
         let cell = self.cell();
         for (layer, row) in self.values.iter().enumerate() {
@@ -61,12 +63,13 @@ impl HeatMap {
         }
     }
 
+    /// Draws the scale of colours, `height` pixels high, at the horizontal position `x`.
     fn draw_legend(&self, svg: &mut Svg, x: f64, height: f64) {
         let step = height / LEGEND_STEPS as f64;
         for i in 0..LEGEND_STEPS {
             let fill = colour::scale((i as f64 + 0.5) / LEGEND_STEPS as f64);
             let y = TOP + height - (i as f64 + 1.0) * step;
-            // A little taller than its step, so that no seam shows between two.
+            // Each step is a little taller than its distance to the next, so that no gap shows.
             svg.rect((x, y), (14.0, step + 0.3), &format!("fill=\"{fill}\""), None);
         }
         for bits in self.ticks() {
@@ -77,7 +80,8 @@ impl HeatMap {
         svg.text(x, TOP + height + 18.0, Anchor::Start, "bits");
     }
 
-    /// Whole bits, at most seven of them; the ends of a scale that has none.
+    /// Returns the ticks of the scale: at most seven whole numbers of bits, or the two ends of a scale below
+    /// 1 bit.
     fn ticks(&self) -> Vec<f64> {
         let step = (self.maximum / 6.0).ceil();
         let whole: Vec<f64> =
@@ -85,7 +89,8 @@ impl HeatMap {
         if whole.len() > 1 { whole } else { vec![0.0, self.maximum] }
     }
 
-    /// How many heads, from what to what, and how many are not known.
+    /// Returns a description: the number of heads, the range and the mean in bits, and the number of unknown
+    /// heads.
     pub(crate) fn description(&self) -> String {
         let known: Vec<f64> = self.values.iter().flatten().copied().flatten().collect();
         if known.is_empty() {
@@ -107,6 +112,7 @@ impl HeatMap {
     }
 }
 
+/// Draws the labels of layers and heads.
 fn draw_axes(svg: &mut Svg, (layers, heads): (usize, usize), cell: f64) {
     let bottom = TOP + layers as f64 * cell;
     for layer in (0..layers).step_by(spacing(layers)) {
@@ -119,7 +125,8 @@ fn draw_axes(svg: &mut Svg, (layers, heads): (usize, usize), cell: f64) {
     svg.text(LEFT + heads as f64 * cell / 2.0, bottom + 34.0, Anchor::Middle, "query head");
 }
 
-/// Every label, every second or every fifth, so that they do not run into one another.
+/// Returns the distance between labels: every one, every second or every fifth, so that labels do not
+/// overlap.
 fn spacing(count: usize) -> usize {
     match count {
         0..=10 => 1,

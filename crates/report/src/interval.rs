@@ -1,34 +1,35 @@
-//! Estimates with 95 % intervals.
+//! Means with 95 % intervals from a bootstrap over texts.
 
 use bitkv_stats::{Interval, paired_bootstrap};
 use serde::Serialize;
 
+/// The number of bootstrap resamples.
 const RESAMPLES: usize = 2000;
 
-/// A value and the ends of its 95 % interval; no interval where there is only one observation.
+/// A value and its 95 % interval. A single observation has no interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
     /// The value itself.
     pub value: f64,
-    /// Low and high end.
+    /// The low and the high end of the 95 % interval.
     pub interval: Option<(f64, f64)>,
 }
 
-/// Mean of one value a text, with the percentile bootstrap over texts (Efron and Tibshirani 1993, chapter 13).
-/// None without values, or when one is not finite.
+/// Returns the mean of one value per text, with the interval of a percentile bootstrap over texts (Efron and
+/// Tibshirani 1993, chapter 13), or `None` if there are no values, or if one of them is not finite.
 pub(crate) fn mean(values: &[f64], seed: u64) -> Option<Estimate> {
     let Interval { mean: value, low, high } = paired_bootstrap(values, RESAMPLES, seed);
     let interval = (values.len() > 1).then_some((low, high));
     value.is_finite().then_some(Estimate { value, interval })
 }
 
-/// Mean alone. None without values, or when one is not finite.
+/// Returns the mean without an interval, or `None` if there are no values, or if one of them is not finite.
 pub(crate) fn point(values: &[f64]) -> Option<f64> {
     let mean = paired_bootstrap(values, 0, 0).mean;
     mean.is_finite().then_some(mean)
 }
 
-/// Mean of `own - reference`, text by text; resampling texts keeps the pairs together.
+/// Returns the mean of `own - reference` over texts. The bootstrap resamples texts, so pairs stay together.
 pub(crate) fn paired_difference(own: &[f64], reference: &[f64], seed: u64) -> Option<Estimate> {
     let differences: Vec<f64> = own.iter().zip(reference).map(|(a, b)| a - b).collect();
     mean(&differences, seed)
@@ -38,7 +39,7 @@ pub(crate) fn paired_difference(own: &[f64], reference: &[f64], seed: u64) -> Op
 mod tests {
     use super::*;
 
-    /// Two-sided 95 % quantile of the normal distribution.
+    /// The two-sided 95 % quantile of the normal distribution.
     const Z: f64 = 1.959_963_984_540_054;
 
     #[test]

@@ -1,6 +1,12 @@
-//! The rows of a run as statements, verdicts, terminal tables, Markdown and one self-contained HTML page.
+//! Turns the rows of a run into statements, verdicts, terminal tables, Markdown and one self-contained HTML
+//! page.
 //!
-//! Nothing here measures or opens a model: every number comes from the rows of a run, with its interval, or is missing.
+//! This crate does not measure anything and opens no model: every number comes from the rows of a run.
+//!
+//! A caller reads a finished run with [`RecordedRun::read`] and passes its [`Run`] to [`render_terminal`],
+//! [`render_markdown`] or [`render_html`], or to [`files`], which returns all files of the report. [`claims`]
+//! decides the published claims. [`compare()`] compares two runs cell by cell. [`Table`] is the table that
+//! every command prints.
 
 #![forbid(unsafe_code)]
 
@@ -39,7 +45,7 @@ pub use run::{Recorded, Run};
 pub use splice::{NoPlace, findings, metrics, splice};
 pub use table::{Align, Table};
 
-/// Distinct values in order of first appearance.
+/// Returns the distinct values in the order of their first appearance.
 fn unique<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = Vec::new();
     for value in values {

@@ -1,4 +1,4 @@
-//! The memory claim: tables and figures of how much of the memory is KV cache.
+//! Tables and charts of the KV cache as a share of memory, by context length and accounting.
 
 use crate::curve::{Axis, Chart, Point, Scale, Series};
 use crate::format::{MISSING, fixed, megabytes, optional, percent};
@@ -6,11 +6,13 @@ use crate::table::Table;
 use crate::unique;
 use bitkv_record::{Accounting, MemoryRow};
 
-/// One table a model: a row for each context length and accounting, beside the published share.
+/// Returns one table per model, with a row for each context length and accounting, and with the published
+/// share.
 pub fn tables(rows: &[MemoryRow]) -> Vec<Table> {
     unique(rows.iter().map(|row| row.model.as_str())).into_iter().map(|model| table(model, rows)).collect()
 }
 
+/// Returns the table of one model.
 fn table(model: &str, rows: &[MemoryRow]) -> Table {
     let mut table = Table::titled(
         format!("{model}: memory by context length"),
@@ -37,7 +39,8 @@ fn table(model: &str, rows: &[MemoryRow]) -> Table {
     table
 }
 
-/// All models in one table: a row for each context length, the accountings side by side; none without rows.
+/// Returns one table of all models, with a row for each context length and columns for the accountings, or
+/// `None` if there are no rows.
 pub fn overview(rows: &[MemoryRow]) -> Option<Table> {
     let mut table = Table::titled(
         "Memory by context length",
@@ -58,6 +61,7 @@ pub fn overview(rows: &[MemoryRow]) -> Option<Table> {
     table.unless_empty()
 }
 
+/// Returns the row of one model and context length in the overview.
 fn overview_row(model: &str, context: usize, rows: &[MemoryRow]) -> [String; 8] {
     let at = |accounting| {
         rows.iter().find(|r| r.model == model && r.context == context && r.accounting == accounting)
@@ -80,7 +84,8 @@ fn overview_row(model: &str, context: usize, rows: &[MemoryRow]) -> [String; 8] 
     ]
 }
 
-/// One row a model, at its longest context, for a terminal; none without rows.
+/// Returns a table for a terminal, with one row per model, at its longest context, or `None` if there are no
+/// rows.
 pub fn brief(rows: &[MemoryRow]) -> Option<Table> {
     let titles = "model|>context|>KV MB|>weights MB, as stored|>KV %, published formula|>KV %, as stored";
     let mut table = Table::titled("Memory at the longest context", titles);
@@ -93,7 +98,8 @@ pub fn brief(rows: &[MemoryRow]) -> Option<Table> {
     table.unless_empty()
 }
 
-/// One chart a model with two or more context lengths: the cache's share against context length.
+/// Returns a chart of the cache's share against context length, for each model with two or more context
+/// lengths.
 pub fn charts(rows: &[MemoryRow]) -> Vec<Chart> {
     let chart = |model: &str| {
         let series = [Accounting::Published, Accounting::Actual, Accounting::Measured].map(|accounting| {

@@ -1,4 +1,4 @@
-//! How policies are called, marked and grouped.
+//! How tables mark policies and group them by role.
 
 use crate::table::Table;
 use bitkv_record::{GridRow, PolicyRole};
@@ -6,7 +6,7 @@ use bitkv_record::{GridRow, PolicyRole};
 const ORACLE: &str = "† Selects with attention that comes after the eviction (oracle scorers), or with the row that the attention cosine is computed on.";
 const LOOSE: &str = "‡ Does not keep the number of entries asked for: compare it by what it kept.";
 
-/// The heading of a role's group in a table.
+/// Returns the heading of a role's group in a table.
 pub(crate) fn heading(role: PolicyRole) -> &'static str {
     match role {
         PolicyRole::Full => "full cache",
@@ -17,17 +17,18 @@ pub(crate) fn heading(role: PolicyRole) -> &'static str {
     }
 }
 
-/// Whether a chart draws the role in grey: what the coloured lines are to be compared with.
+/// Returns whether a chart draws the role in grey, as a reference for the coloured lines.
 pub(crate) fn is_faint(role: PolicyRole) -> bool {
     matches!(role, PolicyRole::Control | PolicyRole::Oracle)
 }
 
-/// Whether a policy may keep another number of entries than it was asked for; the full cache is asked for nothing.
+/// Returns whether a policy may keep another number of entries than requested. Nothing is requested of the
+/// full cache.
 pub(crate) fn is_loose(row: &GridRow) -> bool {
     !row.conserving && row.role != PolicyRole::Full
 }
 
-/// Notes for the marks that the names of rows and groups have.
+/// Adds notes for the marks in the names of rows and groups.
 pub(crate) fn explain_marks(table: &mut Table) {
     for (mark, note) in [('†', ORACLE), ('‡', LOOSE)] {
         if table.has_mark(mark) {

@@ -1,29 +1,29 @@
-//! The published head statistics that measured ones are shown beside.
+//! The published head statistics, which reports show next to the measured ones.
 
 use bitkv_record::ClassCounts;
 use std::sync::LazyLock;
 
-/// Head statistics of one model as published, entropies in bits.
+/// The published head statistics of one model. Entropies are in bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PublishedHeads {
-    /// Model name.
+    /// The model's name.
     pub model: &'static str,
-    /// Heads in each class, under the bounds of the published code.
+    /// The number of heads in each class, under the class bounds of the published code.
     pub classes: ClassCounts,
-    /// Mean.
+    /// The mean entropy.
     pub mean: f64,
-    /// Population standard deviation.
+    /// The population standard deviation.
     pub std: f64,
-    /// Coefficient of variation.
+    /// The coefficient of variation.
     pub cv: f64,
-    /// Smallest.
+    /// The smallest entropy.
     pub min: f64,
-    /// Largest.
+    /// The largest entropy.
     pub max: f64,
 }
 
-/// What microsoft/BitNet pull request 497 publishes: `entropy_config.json` for the 0.7B model and `VERIFICATION.md`
-/// for the 2B model. Both were profiled on 20 texts of at most 64 tokens.
+/// The statistics in microsoft/BitNet pull request 497: `entropy_config.json` has those of the 0.7B model,
+/// `VERIFICATION.md` those of the 2B model. Both models were profiled on 20 texts of at most 64 tokens.
 pub const PUBLISHED_HEADS: [PublishedHeads; 2] = [
     PublishedHeads {
         model: "bitnet_b1_58-large",
@@ -47,9 +47,9 @@ pub const PUBLISHED_HEADS: [PublishedHeads; 2] = [
 
 /// The published entropy of every head of one model.
 pub(crate) struct PublishedEntropies {
-    /// Model name.
+    /// The model's name.
     pub(crate) model: &'static str,
-    /// Every query head, layer by layer.
+    /// All query heads, layer by layer.
     pub(crate) heads: Vec<PublishedHead>,
 }
 
@@ -57,17 +57,19 @@ pub(crate) struct PublishedEntropies {
 pub(crate) struct PublishedHead {
     pub(crate) layer: usize,
     pub(crate) head: usize,
-    /// Bits; none where the publication only says "below 0.5".
+    /// The entropy in bits, or `None` if the publication only says that it is below 0.5, which makes the head
+    /// a sink.
     pub(crate) entropy_bits: Option<f64>,
 }
 
-/// Files of layer, head and entropy: the first exact, the second a heat map rounded to 0.1 bit.
+/// Files of layer, head and entropy in bits. The first has exact values, the second those of a heat map,
+/// rounded to 0.1 bit.
 const FILES: [(&str, &str); 2] = [
     ("bitnet_b1_58-large", include_str!("../../../testdata/published/bitnet_b1_58-large.csv")),
     ("BitNet-b1.58-2B-4T", include_str!("../../../testdata/published/bitnet-b1.58-2B-4T.csv")),
 ];
 
-/// The published entropies, compiled in.
+/// Returns the published entropies, which are compiled into the program.
 pub(crate) fn published_entropies() -> &'static [PublishedEntropies] {
     static ALL: LazyLock<Vec<PublishedEntropies>> =
         LazyLock::new(|| FILES.map(|(model, text)| PublishedEntropies { model, heads: heads(text) }).into());
@@ -99,13 +101,13 @@ mod tests {
     fn the_large_profile_has_the_published_classes() {
         let published = PUBLISHED_HEADS[0].classes;
         assert_eq!(counts(0, Thresholds::CODE), published);
-        // So the bounds printed beside the counts cannot be those that were counted with.
+        // So the printed bounds are not the bounds that the counts were made with.
         assert_ne!(counts(0, Thresholds::PRINTED), published);
     }
 
     #[test]
     fn the_heat_map_is_near_the_published_classes() {
-        // Rounding to 0.1 bit moves heads near a bound; the 21 sinks have no figure.
+        // Rounding to 0.1 bit moves heads near a bound. The 21 sinks have no value.
         let found = counts(1, Thresholds::CODE);
         assert_eq!(found.sink, 0);
         assert!(found.focused.abs_diff(53) < 10 && found.mixed.abs_diff(139) < 20, "{found:?}");

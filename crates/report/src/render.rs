@@ -1,4 +1,4 @@
-//! The three forms of a document.
+//! Renders a document as HTML, as Markdown and as plain text.
 
 mod html;
 mod markdown;

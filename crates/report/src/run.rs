@@ -1,4 +1,4 @@
-//! What a run recorded.
+//! The records of a run: what a report is made from, and reading them from a run folder.
 
 use bitkv_record::{
     Definition, GridRow, HeadRow, Manifest, MemoryRow, RecordError, Row, TimingRow, has_rows,
@@ -6,26 +6,26 @@ use bitkv_record::{
 };
 use std::path::Path;
 
-/// Everything that a report is made of.
+/// Everything that a report is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
-    /// What was asked.
+    /// The experiment definition.
     pub definition: &'a Definition,
-    /// What was run.
+    /// The manifest: program, machine, models and texts.
     pub manifest: &'a Manifest,
-    /// Cells, failures included.
+    /// The measured cells, including those that failed.
     pub rows: &'a [GridRow],
-    /// What the cells cost; may be empty.
+    /// The times of the cells; may be empty.
     pub timings: &'a [TimingRow],
-    /// Entropies of heads, of the profiles of the definition; may be empty.
+    /// The entropies of heads, from the profile studies of the definition; may be empty.
     pub heads: &'a [HeadRow],
-    /// Bytes by context length, of the memory studies of the definition; may be empty.
+    /// Bytes by context length, from the memory studies of the definition; may be empty.
     pub memory: &'a [MemoryRow],
-    /// The run folder, where there is one.
+    /// The run folder, if there is one.
     pub folder: Option<&'a str>,
 }
 
-/// A finished run, read from its folder.
+/// A finished run that was read from its folder.
 #[derive(Debug, Clone)]
 pub struct Recorded {
     definition: Definition,
@@ -35,7 +35,7 @@ pub struct Recorded {
     heads: Vec<HeadRow>,
     memory: Vec<MemoryRow>,
     folder: String,
-    /// What of the files this version does not know and ignores, a sentence each.
+    /// Columns in the files that this version does not know and ignores, with one sentence per file.
     pub notes: Vec<String>,
 }
 
@@ -43,14 +43,14 @@ impl Recorded {
     /// Reads a finished run; no model is opened.
     ///
     /// # Errors
-    /// When the folder is none, or what it holds cannot be read.
+    /// Returns an error if the folder is not that of a finished run, or if one of its files cannot be read.
     pub fn read(folder: &Path) -> Result<Self, RecordError> {
         let definition = folder.join("definition.toml");
         if !definition.exists() || !has_rows(&folder.join("rows.csv")) {
             return Err(RecordError::NoRun { path: folder.to_owned() });
         }
         let mut notes = Vec::new();
-        // The manifest first: of a newer format nothing else need be looked at.
+        // The manifest is read first: if its format is newer, no other file is read.
         let manifest = Manifest::read(&folder.join("manifest.json"))?;
         let recorded = Self {
             manifest,
@@ -62,12 +62,12 @@ impl Recorded {
             folder: folder.display().to_string(),
             notes,
         };
-        // Last, because what is wrong with a line says more.
+        // Hashes are checked last, because an error that names a line says more.
         recorded.manifest.check_files(folder)?;
         Ok(recorded)
     }
 
-    /// What its report is made of.
+    /// Returns the borrowed form that reports are made from.
     pub fn run(&self) -> Run<'_> {
         Run {
             definition: &self.definition,
@@ -81,6 +81,7 @@ impl Recorded {
     }
 }
 
+/// Reads rows. The result is empty if there is no such file.
 fn optional<R: Row>(path: &Path, notes: &mut Vec<String>) -> Result<Vec<R>, RecordError> {
     if has_rows(path) { read_rows_noting(path, notes) } else { Ok(Vec::new()) }
 }

@@ -1,4 +1,4 @@
-//! What a report says, section by section: what a reader wants to know first comes first.
+//! The sections of a report, the most important ones first.
 
 mod limits;
 mod run;
@@ -13,6 +13,7 @@ use run::{provenance, reproduce};
 
 const MEMORY_NOTE: &str = "The cache's part of weights, cache and activations together.";
 
+/// Returns the title of the report.
 pub(crate) fn title(run: &Run<'_>) -> String {
     let names = run.definition.names();
     match run.definition.claims.is_empty() {
@@ -39,7 +40,7 @@ pub(crate) fn whole(run: &Run<'_>) -> Vec<Block> {
     blocks
 }
 
-/// The few lines that a terminal shows.
+/// Returns the short report that a terminal shows.
 pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
     let claims = claims::all(run);
     let mut blocks = Vec::new();
@@ -68,7 +69,7 @@ pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
     blocks
 }
 
-/// The verdicts at a glance, and the numbers that tell most.
+/// Returns the tables of verdicts and of key numbers.
 fn summary(claims: &[Claim]) -> Vec<Block> {
     let mut verdicts = Table::titled("Verdicts", "claim|verdict|statements");
     verdicts.extend(
@@ -89,7 +90,7 @@ fn decided(claim: &Claim, run: &Run<'_>) -> [Block; 3] {
     ]
 }
 
-/// Of the statements that decide the verdict.
+/// Returns how many of the statements that count hold, fail or are open, such as `1 holds, 9 do not`.
 fn counts(claim: &Claim) -> String {
     let parts = || claim.statements.iter().filter(|s| s.role == StatementRole::Claim);
     let count = |holds| parts().filter(|s| s.holds == holds).count();
@@ -101,6 +102,7 @@ fn counts(claim: &Claim) -> String {
     format!("{} hold, {} do not{undecided}{untested}", count(Some(true)), count(Some(false)))
 }
 
+/// Returns the section about memory, empty without rows.
 fn memory_blocks(run: &Run<'_>) -> Vec<Block> {
     let Some(overview) = memory::overview(run.memory) else { return Vec::new() };
     let mut blocks = vec![Block::Heading(2, "Memory".to_owned()), Block::Table(overview)];

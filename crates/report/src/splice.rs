@@ -1,10 +1,10 @@
-//! Tables that stand in documents and follow from rows or from the table of columns.
+//! Tables that are generated into documents: the findings of a run, and the list of metrics.
 
 use crate::table::Table;
 use crate::{Run, claims};
 use bitkv_record::{Column, GridRow, HeadRow, Measure, MemoryRow, Row, TimingRow};
 
-/// The findings of a run as a Markdown table: the key numbers of each claim and its verdict.
+/// Returns the findings of a run as a Markdown table: the key numbers of each claim with its verdict.
 pub fn findings(run: &Run<'_>) -> String {
     let mut table = Table::titled("", "claim|published|found|verdict");
     for claim in claims::all(run) {
@@ -16,7 +16,7 @@ pub fn findings(run: &Run<'_>) -> String {
     table.to_bare_markdown()
 }
 
-/// Every measured column of the rows that the suite writes, in the order of documentation.
+/// Returns every measured column of all kinds of rows, in the order of the documentation.
 pub fn metrics() -> Vec<Measure> {
     fn of<R: Row>() -> impl Iterator<Item = Measure> {
         R::columns().iter().filter_map(|column: &Column<R>| column.measure)
@@ -24,7 +24,7 @@ pub fn metrics() -> Vec<Measure> {
     of::<GridRow>().chain(of::<TimingRow>()).chain(of::<HeadRow>()).chain(of::<MemoryRow>()).collect()
 }
 
-/// A document does not have the lines between which a table is to stand.
+/// A document does not have the two lines that enclose a generated table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "it has no place for {name}: put the lines '<!-- {name} -->' and '<!-- /{name} -->' where the table is to stand"
@@ -34,7 +34,7 @@ pub struct NoPlace {
     pub name: String,
 }
 
-/// Puts `content` between the lines `<!-- NAME -->` and `<!-- /NAME -->` of a document.
+/// Returns a document with `content` between its lines `<!-- NAME -->` and `<!-- /NAME -->`.
 ///
 /// # Errors
 /// When the document does not have both lines, in this order, once.

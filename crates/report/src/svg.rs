@@ -1,15 +1,15 @@
-//! The few SVG elements the figures are made of.
+//! A small builder for the SVG elements of the figures.
 
 use crate::escape;
 use std::fmt::{Display, Write as _};
 
-/// Foreground and faint lines follow the reader's light or dark scheme, in a page and as a file of its own.
+/// The style sheet. Colours follow the reader's light or dark scheme, both in a page and in a separate file.
 const STYLE: &str = "<style>\
 .fg{fill:#1b1f24}.axis{stroke:#57606a}.grid{stroke:#d0d7de}.line{fill:none;stroke-width:1.8}\
 @media(prefers-color-scheme:dark){.fg{fill:#e6edf3}.axis{stroke:#8b949e}.grid{stroke:#30363d}}\
 text{font:12px system-ui,sans-serif}</style>";
 
-/// Where a text is anchored.
+/// The point at which a text is anchored.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Anchor {
     Start,
@@ -17,7 +17,7 @@ pub(crate) enum Anchor {
     End,
 }
 
-/// An SVG image being drawn; sizes in CSS pixels.
+/// An SVG image under construction. Sizes are in CSS pixels.
 pub(crate) struct Svg {
     body: String,
     width: f64,
@@ -25,21 +25,23 @@ pub(crate) struct Svg {
 }
 
 impl Svg {
+    /// Returns an empty image.
     pub(crate) fn new(width: f64, height: f64) -> Self {
         Self { body: String::new(), width, height }
     }
 
-    /// Text in the foreground colour.
+    /// Adds a text in the foreground colour.
     pub(crate) fn text(&mut self, x: f64, y: f64, anchor: Anchor, text: &str) {
         self.placed_text(x, y, anchor, "", text);
     }
 
-    /// Text read from bottom to top, centred at a point.
+    /// Adds a text that runs from bottom to top, centred at a point.
     pub(crate) fn vertical_text(&mut self, x: f64, y: f64, text: &str) {
         let turn = format!(" transform=\"rotate(-90 {} {})\"", number(x), number(y));
         self.placed_text(x, y, Anchor::Middle, &turn, text);
     }
 
+    /// Adds a text with attributes, which are markup.
     fn placed_text(&mut self, x: f64, y: f64, anchor: Anchor, attributes: &str, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
@@ -54,13 +56,13 @@ impl Svg {
         ));
     }
 
-    /// A straight line; `attributes` are markup and must not contain text from outside.
+    /// Adds a straight line. `attributes` are markup and must not contain untrusted text.
     pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), attributes: &str) {
         let [x1, y1, x2, y2] = [from.0, from.1, to.0, to.1].map(number);
         self.push(format_args!("<line x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" {attributes}/>"));
     }
 
-    /// A filled rectangle with an optional tooltip.
+    /// Adds a filled rectangle with an optional tooltip. `attributes` are markup.
     pub(crate) fn rect(
         &mut self,
         corner: (f64, f64),
@@ -76,12 +78,12 @@ impl Svg {
         }
     }
 
-    /// Any other element, as markup.
+    /// Adds any other element, as markup.
     pub(crate) fn push(&mut self, markup: impl Display) {
         let _ = writeln!(self.body, "{markup}"); // writing to a String cannot fail
     }
 
-    /// The image; `title` and `description` are what a screen reader says.
+    /// Returns the image. A screen reader reads `title` and `description`.
     pub(crate) fn finish(self, title: &str, description: &str) -> String {
         let (w, h) = (number(self.width), number(self.height));
         let (title, description) = (escape::html(title), escape::html(description));
@@ -94,7 +96,7 @@ impl Svg {
     }
 }
 
-/// A coordinate with at most two decimals.
+/// Formats a coordinate with at most two decimals.
 pub(crate) fn number(value: f64) -> String {
     let text = crate::format::fixed(value, 2);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -1,46 +1,47 @@
-//! A small table that prints to a terminal, to Markdown and to HTML.
+//! A table of text that renders as plain text, as Markdown and as HTML.
 
 use crate::escape;
 use crate::format::MISSING;
 
-/// First columns whose cells are at most this long are kept on one line in HTML: they are names.
+/// The longest name in characters. If no cell of the first column is longer, HTML keeps each on one line.
 const NAME_LENGTH: usize = 40;
 
-/// Columns of text in a terminal are at most this wide, unless a single word is wider.
+/// The largest width of a column in a terminal, in characters, unless a single word is wider.
 const CELL_WIDTH: usize = 44;
 
-/// Sentences in a terminal are at most this wide.
+/// The largest width of a sentence in a terminal, in characters.
 pub(crate) const LINE_WIDTH: usize = 120;
 
-/// On which side a column's values stand.
+/// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// Names and sentences.
+    /// For names and sentences.
     Left,
-    /// Numbers.
+    /// For numbers.
     Right,
 }
 
-/// A table: a caption, titled columns, rows of text, which may be in groups, and notes. The first column names its
-/// row.
+/// A table with a caption, titled columns, rows of text and notes. Rows may be in groups. The first column
+/// names its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     caption: String,
     columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
-    /// Where a group of rows begins, and what it is called.
+    /// The groups of rows, each with the index of its first row and its label.
     groups: Vec<(usize, String)>,
     notes: Vec<String>,
 }
 
 impl Table {
-    /// An empty table.
+    /// Returns an empty table with these columns.
     pub fn new(caption: impl Into<String>, columns: &[(&str, Align)]) -> Self {
         let columns = columns.iter().map(|&(title, align)| (title.to_owned(), align)).collect();
         Self { caption: caption.into(), columns, rows: Vec::new(), groups: Vec::new(), notes: Vec::new() }
     }
 
-    /// An empty table with these titles, divided by `|`; `>` marks columns of numbers.
+    /// Returns an empty table with these titles, which `|` separates. A title with `>` before it is for
+    /// numbers.
     pub fn titled(caption: impl Into<String>, titles: &str) -> Self {
         let column = |title: &str| match title.strip_prefix('>') {
             Some(title) => (title.to_owned(), Align::Right),
@@ -60,23 +61,23 @@ impl Table {
         Self { columns, ..Self::new(caption, &[]) }
     }
 
-    /// Adds a row; values that are lacking are shown as missing, values beyond the last column are dropped.
+    /// Adds a row. Values that the row lacks are shown as missing; values beyond the last column are dropped.
     pub fn push(&mut self, mut row: Vec<String>) {
         row.resize(self.columns.len(), MISSING.to_owned());
         self.rows.push(row);
     }
 
-    /// Adds rows, as [`Self::push`] does.
+    /// Adds several rows, as [`Self::push`] does.
     pub fn extend(&mut self, rows: impl IntoIterator<Item = Vec<String>>) {
         rows.into_iter().for_each(|row| self.push(row));
     }
 
-    /// Adds a row of a name and values.
+    /// Adds a row with a name and values.
     pub(crate) fn row(&mut self, name: String, values: impl IntoIterator<Item = String>) {
         self.push([name].into_iter().chain(values).collect());
     }
 
-    /// Adds such a row unless all values are missing.
+    /// Adds a row with a name and values, unless all values are missing.
     pub(crate) fn row_if_any(&mut self, name: String, values: impl IntoIterator<Item = String>) {
         let values: Vec<String> = values.into_iter().collect();
         if values.iter().any(|value| value != MISSING) {
@@ -84,44 +85,44 @@ impl Table {
         }
     }
 
-    /// Whether a row or a group has this mark in its name.
+    /// Returns whether the name of a row or of a group contains this mark.
     pub(crate) fn has_mark(&self, mark: char) -> bool {
         let names = self.rows.iter().filter_map(|row| row.first());
         names.chain(self.groups.iter().map(|(_, label)| label)).any(|name| name.contains(mark))
     }
 
-    /// The table, if it has rows.
+    /// Returns the table, or `None` if it has no rows.
     pub(crate) fn unless_empty(self) -> Option<Self> {
         (!self.is_empty()).then_some(self)
     }
 
-    /// Adds a note shown below the table.
+    /// Adds a note below the table.
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
-    /// Leaves out the notes, where another table has the same.
+    /// Removes the notes, for a table that follows one with the same notes.
     pub(crate) fn drop_notes(&mut self) {
         self.notes.clear();
     }
 
-    /// Heads the rows that follow; a group without rows is not shown.
+    /// Begins a group: `label` is the heading of the rows that follow. A group without rows is not shown.
     pub fn group(&mut self, label: impl Into<String>) {
         self.groups.retain(|(first, _)| *first < self.rows.len());
         self.groups.push((self.rows.len(), label.into()));
     }
 
-    /// The label of the group that begins with this row.
+    /// Returns the label of the group that begins with this row, if one does.
     fn group_at(&self, row: usize) -> Option<&str> {
         self.groups.iter().find(|(first, _)| *first == row).map(|(_, label)| label.as_str())
     }
 
-    /// Whether the table has no rows.
+    /// Returns whether the table has no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Aligned plain text; long sentences are wrapped within their column.
+    /// Returns the table as aligned plain text. Long sentences wrap within their column.
     pub fn to_terminal(&self) -> String {
         let titles: Vec<Vec<String>> =
             self.columns.iter().map(|(title, _)| vec![escape::terminal(title)]).collect();
@@ -145,7 +146,7 @@ impl Table {
         text
     }
 
-    /// The lines of one row of a terminal.
+    /// Returns the lines of one row of plain text.
     fn lines(&self, row: &[Vec<String>], widths: &[usize]) -> String {
         let mut text = String::new();
         for line in 0..row.iter().map(Vec::len).max().unwrap_or(0) {
@@ -157,12 +158,12 @@ impl Table {
         text
     }
 
-    /// A Markdown table with its caption in bold above it.
+    /// Returns the table as Markdown, with its caption in bold above it.
     pub fn to_markdown(&self) -> String {
         format!("**{}**\n\n{}", escape::markdown(&self.caption), self.to_bare_markdown())
     }
 
-    /// A Markdown table without its caption.
+    /// Returns the table as Markdown, without its caption.
     pub fn to_bare_markdown(&self) -> String {
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let rule = |align: &Align| if *align == Align::Right { "---:" } else { "---" }.to_owned();
@@ -180,10 +181,11 @@ impl Table {
         text
     }
 
-    /// An HTML table with caption and header scopes, in a box that scrolls sideways when it is too wide.
+    /// Returns the table as HTML, with a caption and header scopes, in a box that scrolls sideways if the
+    /// table is too wide.
     pub fn to_html(&self) -> String {
         let caption = escape::html(&self.caption);
-        // A box that scrolls must be reachable by keyboard, and then it needs a name.
+        // A box that scrolls must be reachable by keyboard, and therefore needs a name.
         let mut html = format!(
             "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{caption}\">\n<table>\n\
              <caption>{caption}</caption>\n<thead><tr>"
@@ -208,6 +210,7 @@ impl Table {
         html
     }
 
+    /// Returns one row as HTML.
     fn html_row(&self, row: &[String]) -> String {
         let mut html = "<tr>".to_owned();
         for (i, (cell, (_, align))) in row.iter().zip(&self.columns).enumerate() {
@@ -221,12 +224,13 @@ impl Table {
         html + "</tr>\n"
     }
 
-    /// Whether the first column has names, which are read as one word, rather than sentences.
+    /// Returns whether the first column has names, which must not wrap, and not sentences.
     fn has_names(&self) -> bool {
         self.rows.iter().all(|row| row.first().is_none_or(|name| name.chars().count() <= NAME_LENGTH))
     }
 }
 
+/// Pads a text to a width.
 fn pad(text: &str, width: usize, align: Align) -> String {
     match align {
         Align::Left => format!("{text:<width$}"),
@@ -234,6 +238,7 @@ fn pad(text: &str, width: usize, align: Align) -> String {
     }
 }
 
+/// Returns the HTML attribute of the class of a column.
 fn class(align: Align) -> &'static str {
     if align == Align::Right { " class=\"number\"" } else { "" }
 }

@@ -1,24 +1,25 @@
-//! What a claim's statements amount to.
+//! The verdict on a claim.
 
 use serde::{Serialize, Serializer};
 
-/// What a claim's statements amount to.
+/// The verdict on a claim, which follows from its statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
-    /// Every statement was tested and holds.
+    /// Every statement holds.
     Holds,
-    /// Some statements hold; others do not, or were not tested.
+    /// Some statements hold; others do not, or were not decided.
     PartlyHolds,
-    /// At least one statement was tested and none holds.
+    /// At least one statement was decided, and none holds.
     DoesNotHold,
-    /// No statement was tested.
+    /// No statement was decided.
     NotTested,
-    /// No statement can be tested on the models of this run, because the instrument fails its checks there.
+    /// No statement can be decided, because the models of this run fail the checks that come before the
+    /// statements.
     CannotBeDecided,
 }
 
 impl Verdict {
-    /// The words used in files and reports.
+    /// Returns the verdict in words, as in files and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Holds => "holds",

@@ -1,4 +1,4 @@
-//! What claims decide on rows that lack something: nothing of that.
+//! Claims leave open what the rows do not show.
 
 #[allow(dead_code, reason = "each test binary uses a part")]
 mod fixture;
@@ -16,13 +16,14 @@ fn claim(recorded: &Recorded, id: &str) -> Claim {
     found
 }
 
-/// Why the compression claim cannot be decided.
+/// Returns why the compression claim cannot be decided.
 fn failing(recorded: &Recorded) -> String {
     let claim = claim(recorded, "compression");
     assert_eq!(claim.verdict, Verdict::CannotBeDecided);
     claim.statements.iter().find_map(|statement| statement.failing_check.clone()).unwrap()
 }
 
+/// Returns the recorded run without some of its rows.
 fn without(unwanted: impl Fn(&GridRow) -> bool) -> Recorded {
     let mut all = recorded();
     all.rows.retain(|row| !unwanted(row));

@@ -1,4 +1,4 @@
-//! The comparison of two runs, on rows whose numbers can be worked by hand.
+//! The comparison of two runs, on rows whose numbers can be checked by hand.
 
 mod cells;
 
@@ -8,7 +8,7 @@ use bitkv_report::{
 };
 use cells::row;
 
-/// Two texts under two policies.
+/// Rows of two texts under two policies.
 fn run() -> Vec<GridRow> {
     let texts = [("a", 1.0), ("b", 3.0)];
     texts.iter().flat_map(|(text, kl)| ["p", "q"].map(|policy| row(policy, "0.5", text, *kl))).collect()
@@ -18,7 +18,7 @@ fn compared(a: &[GridRow], b: &[GridRow]) -> Comparison {
     compare(("A-run", a), ("B-run", b), 5).unwrap()
 }
 
-/// The same cells, of which the KL of policy `p` is a quarter higher, in another order and under other keys.
+/// Returns the same cells in another order and with other keys. The KL of policy `p` is higher by a quarter.
 fn changed() -> Vec<GridRow> {
     let change = |row: GridRow| GridRow {
         key: "f".repeat(16),
@@ -133,7 +133,7 @@ fn what_scored_another_number_of_tokens_is_not_matched() {
     mixed[0].targets = 5;
     let found = compared(&run(), &mixed);
     assert_eq!((found.matched, found.only_a, found.only_b), (3, 1, 1));
-    // Of a cell that failed nothing was scored, and it is the same cell.
+    // A failed cell scored nothing, and it is still the same cell.
     mixed[0] = GridRow { targets: 0, kl_nats: None, error: Some("too long".into()), ..mixed[0].clone() };
     let found = compared(&run(), &mixed);
     assert_eq!((found.matched, found.failed, found.only_a), (4, 1, 0));
@@ -154,7 +154,7 @@ fn answers_count_by_their_questions_and_contexts() {
     let b = [asked("00", 0, 0), asked("00", 1, 0), asked("00", 2, 0), asked("01", 0, 0)];
     let found = compared(&a, &b);
     let accuracy = found.groups[0].accuracy.unwrap();
-    // Two contexts with 2 of 3 and 0 of 1.
+    // Two contexts: 2 of 3 answers and 0 of 1.
     assert_eq!((found.groups[0].texts, accuracy.a, accuracy.b), (2, 1.0 / 3.0, 0.0));
 }
 

@@ -1,4 +1,4 @@
-//! The tables that decide what a definition asks, on rows whose numbers can be worked by hand.
+//! The tables that decide the question of a definition, on rows whose numbers can be checked by hand.
 
 mod cells;
 mod rendered;
@@ -34,13 +34,13 @@ fn line<'a>(text: &'a str, start: &str) -> &'a str {
     found.unwrap_or_else(|| panic!("{start} in\n{text}"))
 }
 
-/// KL of `p` is below that of `q` by 1 on text a and by 3 on text b.
+/// Rows of two policies on two texts: the KL of `p` is below that of `q` by 1 on text a and by 3 on text b.
 fn pair() -> Vec<GridRow> {
     let kl = [("a", 1.0, 2.0), ("b", 1.0, 4.0)];
     kl.iter().flat_map(|(text, p, q)| [row("uniform+p", "0.5", text, *p), row(Q, "0.5", text, *q)]).collect()
 }
 
-/// Rows of one context, each with right answers and questions.
+/// Rows of one context. Each of `counts` is a row with its right answers and its questions.
 fn answers(policy: &str, task: &str, text: &str, counts: &[(usize, usize)]) -> Vec<GridRow> {
     let task: ScoredTask = task.parse().unwrap();
     let of = |(depth, (correct, questions)): (usize, &(usize, usize))| GridRow {
@@ -196,7 +196,7 @@ fn the_order_of_policies_is_compared_between_forms() {
     in_order(
         table,
         &[
-            // Of four ranks two are exchanged: 1 - 6 * 2 / (4 * 15).
+            // Two of four ranks are exchanged: 1 - 6 * 2 / (4 * 15).
             "budget 0.5: rank correlation 0.800, 1 of 3 neighbours change places",
             "| uniform+oracle †, uniform+p | 0.500 [0.500, 0.500] \\* | 0.500 [0.500, 0.500] \\* | same |",
             "| 1.00 [1.00, 1.00] \\* | 3.00 [3.00, 3.00] \\* | same |",
@@ -242,7 +242,7 @@ fn policies_are_ordered_by_the_budgets_that_all_have() {
     let mut rows = pair();
     // `q` was not measured at the harder budget, where `p` looks worse than `q` does at the easier.
     rows.push(row("uniform+p", "0.25", "a", 100.0));
-    // Rules that share no budget stay as they come.
+    // Rules without a common budget stay in the order of their rows.
     rows.push(row("entropy-proportional", "0.5", "a", 9.0));
     rows.push(row("entropy-global", "0.25", "a", 1.0));
     let text = markdown(&rows);

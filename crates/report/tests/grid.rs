@@ -1,4 +1,4 @@
-//! The report of a grid, on rows whose numbers can be worked by hand.
+//! The report of a run of policies by budgets, on rows whose numbers can be checked by hand.
 
 mod cells;
 mod markup;
@@ -26,7 +26,8 @@ budgets = [1.0, 0.5, "10 tokens"]
 policies = ["full", "uniform+recency", "entropy+recency", "uniform+random", "uniform+oracle", "entropy-global"]
 "#;
 
-/// Three texts, at budget 1.0, 0.5 and 10 tokens. Entropy is better than uniform by exactly a quarter of a nat on each.
+/// Rows of three texts at the budgets 1.0, 0.5 and 10 tokens. `entropy` is better than `uniform` by exactly a
+/// quarter of a nat on each text.
 fn grid() -> Vec<GridRow> {
     let texts = [("a", 1.0), ("b", 2.0), ("c", 6.0)];
     let mut rows = Vec::new();
@@ -91,7 +92,7 @@ fn policies_stand_by_kind_with_the_mean_over_texts() {
             "**published rules**",
             "| entropy-global ‡ | 7.00 [7.00, 7.00] |",
             "**methods**",
-            // (1 + 2 + 6) / 3 less a quarter, then without it.
+            // (1 + 2 + 6) / 3 minus a quarter, then without it.
             "| entropy+recency | 2.75 [0.750, 5.75] | 5.75 ",
             "| uniform+recency | 3.00 [1.00, 6.00] | 6.00 ",
             "**controls**",
@@ -171,7 +172,7 @@ fn a_full_budget_that_changes_something_is_said_and_shown() {
     let text = markdown(&rows);
     assert!(text.contains("Self-check FAILED: 1 of 6 cells"), "{text}");
     assert!(text.contains("| policy | 1.0 | 0.5 | 10 tokens |"), "{text}");
-    // Quantisation changes something at a full budget and is no failure.
+    // Quantisation may change something at a full budget: that is not a failure.
     rows[1].axes.kv = KvFormat::Int4;
     let text = markdown(&rows);
     assert!(text.contains("Self-check: in all 5 cells"), "{text}");

@@ -1,5 +1,5 @@
-//! The claim that a plain Llama is a harmless way to run BitNet weights, on rows that can be worked by hand: each of its
-//! parts can hold and can fail.
+//! The claim that running BitNet weights as a plain Llama is harmless, on rows that can be checked by hand.
+//! Each of its statements can hold and can fail.
 
 mod cells;
 #[allow(dead_code, reason = "each test binary uses a part")]
@@ -29,21 +29,21 @@ controls = false
 analysis = "Two forms are compared, not policies."
 "#;
 const TEXTS: [&str; 4] = ["a", "b", "c", "d"];
-/// Entropies of six heads in bits, rising.
+/// The entropies of six heads in bits, ascending.
 const ENTROPIES: [f64; 6] = [0.5, 1.0, 2.0, 3.0, 4.0, 5.0];
 
-/// What was measured of both forms.
+/// The measurements of both forms.
 #[derive(Clone)]
 struct Measured {
     /// Nats a token of the true model; guessing costs 8.
     nats: f64,
-    /// Bits a token more as a plain Llama, text by text.
+    /// The additional bits per token of the plain Llama, for each text.
     more: [f64; 4],
-    /// Next tokens that stay, text by text.
+    /// The share of next tokens that stay the same, for each text.
     agreement: [f64; 4],
-    /// Entropies of the plain Llama's heads.
+    /// The entropies of the plain Llama's heads in bits.
     entropies: [f64; 6],
-    /// Added to the entropies of the true model on the second and fourth text, head by head.
+    /// What is added to the entropies of the BitNet on the second and fourth text, for each head.
     between: [f64; 6],
 }
 
@@ -102,7 +102,7 @@ impl Measured {
     }
 }
 
-/// What the statements of the claim amount to, one by one, and the verdict.
+/// Returns whether each statement of the claim holds, and the verdict.
 fn judged(rows: &[GridRow], heads: &[HeadRow]) -> (Vec<Option<bool>>, Verdict) {
     let definition = Definition::from_toml(DEFINITION, "first.toml").unwrap();
     let manifest = rendered::manifest();
@@ -152,7 +152,7 @@ fn tokens_that_change_are_no_harmless_matter() {
 #[test]
 fn heads_in_another_order_are_measured_by_the_halves_of_the_texts() {
     let mut other = ENTROPIES;
-    // Between them lies no bound: the share of heads below it stays.
+    // No bound is between the two entropies, so the share of heads below it stays.
     other.swap(4, 5);
     let changed = Measured { entropies: other, ..Measured::harmless() };
     assert_eq!(changed.judged().0[2..], [NO, YES]);

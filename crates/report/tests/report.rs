@@ -1,5 +1,5 @@
-//! A small verification rendered in all three forms: the parts are there, nothing leaks through, the markup is whole,
-//! and verdicts say what rows say.
+//! A small verification in all three forms: its parts, its escaping and its markup are right, and its
+//! verdicts follow from its rows.
 
 mod fixture;
 mod markup;
@@ -45,7 +45,7 @@ fn every_form_gives_verdicts_numbers_command_and_limits() {
         assert!(form.contains("bitkv verify --model"));
         assert!(form.contains("Limits") && form.contains("The program was built from sources"));
         assert!(form.contains("3 texts") && form.contains("printed: 0.5/1.5/2.5/3.5"));
-        // Measures that are computed as published have a comma before that.
+        // Titles of measures that are computed as published have a comma before these words.
         let rows = form.matches("as published").count() - form.matches(", as published").count();
         assert_eq!(rows, 4, "the heads of two published models stand once in each of two tables");
         assert!(form.contains("perplexity [95") && form.contains("bits per byte"));
@@ -207,7 +207,7 @@ fn a_model_that_only_guesses_decides_nothing() {
         let reason = &part.unwrap().reason;
         assert!(reason.contains("cannot be decided") && reason.contains("guessing costs 7.50"), "{reason}");
     }
-    // What the bytes are does not depend on what the model can do.
+    // Bytes do not depend on what the model can do.
     assert_ne!(claim(&recorded, 0).verdict, Verdict::CannotBeDecided);
     let terminal = render_terminal(&recorded.run());
     assert!(terminal.contains("CANNOT BE DECIDED ON THIS MODEL"), "{terminal}");

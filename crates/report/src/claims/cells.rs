@@ -1,11 +1,11 @@
-//! The rows that claims are decided on.
+//! The rows of one model that decide a claim.
 
 use bitkv_record::GridRow;
 
 use crate::{Run, unique};
 
-/// The rows of one model that claims are decided on: of the first experiment that has the model, with the first value
-/// on every axis but the form.
+/// The rows of one model that decide a claim. They belong to the first experiment that has the model, and all
+/// have the axes (time of eviction, positions, KV format) of its first row.
 pub(super) struct Cells<'a> {
     pub(super) rows: Vec<&'a GridRow>,
     pub(super) model: &'a str,
@@ -13,7 +13,7 @@ pub(super) struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// Of every model of a run, in order of first appearance; cells that failed are left out.
+    /// Returns the rows of every model of a run, in order of first appearance. Failed cells are left out.
     pub(super) fn for_models(run: &Run<'a>) -> Vec<Cells<'a>> {
         let measured = || run.rows.iter().filter(|row| row.error.is_none());
         let of = |model: &'a str| {

@@ -1,26 +1,26 @@
-//! A claim, the statements it is taken apart into, and the verdict on them.
+//! A claim, its statements, and the verdict that follows from them.
 
 use bitkv_record::ClaimId;
 use serde::Serialize;
 
 use crate::verdict::Verdict;
 
-/// One published claim beside its measurement.
+/// One published claim with its measurement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Claim {
-    /// Which claim.
+    /// Identifies the claim.
     pub id: ClaimId,
-    /// One line for people.
+    /// The claim in one line, for people.
     pub title: String,
-    /// What tells most: what it is, what was published, what this run found.
+    /// The most important numbers. Each is a description, the published value and the value of this run.
     pub key_numbers: Vec<[String; 3]>,
-    /// The claim, taken apart into statements that can be tested.
+    /// The testable statements that the claim consists of.
     pub statements: Vec<Statement>,
     /// The published numbers, for programs.
     pub published: serde_json::Value,
     /// The measured numbers, for programs.
     pub measured: serde_json::Value,
-    /// What the statements amount to; always [`verdict`] of them.
+    /// The verdict on the claim: always [`verdict`] of its statements.
     pub verdict: Verdict,
 }
 
@@ -28,36 +28,38 @@ pub struct Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StatementRole {
-    /// Part of what was published; decides the verdict.
+    /// The statement is part of the claim and counts towards the verdict.
     Claim,
-    /// Whether the published figures follow from the published inputs; says nothing about the world.
+    /// The statement says whether the published figures follow from the published inputs. It does not count.
     Reproduction,
-    /// Whether the claim was tested by means that could have failed it, or carries over; decides nothing.
+    /// The statement checks the method: whether the test could have failed, or carries over. It does not
+    /// count.
     Check,
 }
 
 /// One testable statement of a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Statement {
-    /// What is stated.
+    /// The statement in words.
     pub text: String,
-    /// What was published, formatted.
+    /// The published value, as text.
     pub published: String,
-    /// What was measured, formatted; empty when nothing was.
+    /// The measured value, as text. It is empty if nothing was measured.
     pub measured: String,
-    /// Whether it holds; none when it was not tested.
+    /// Whether the statement holds, or `None` if it was not tested, or if the measurement leaves it open.
     pub holds: Option<bool>,
-    /// Why it holds, fails or was not tested.
+    /// What decides the statement, or why it was not decided, in whole sentences.
     pub reason: String,
-    /// What it is for.
+    /// The role of the statement.
     pub role: StatementRole,
-    /// The check of the instrument that failed, so that the statement cannot be decided on this model.
+    /// The check that the model failed, if that is why the statement cannot be decided on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_check: Option<String>,
 }
 
-/// The verdict on a claim, from the statements that are part of it ([`StatementRole::Claim`]). A statement that was not
-/// tested keeps a claim from holding altogether, because "holds" is said of the whole claim.
+/// Returns the verdict on a claim. Only statements that are part of the claim count
+/// ([`StatementRole::Claim`]). A claim with a statement that was not decided never "holds", because "holds"
+/// refers to the whole claim.
 pub fn verdict(statements: &[Statement]) -> Verdict {
     let parts = || statements.iter().filter(|s| s.role == StatementRole::Claim);
     let held = parts().filter(|s| s.holds == Some(true)).count();
@@ -72,7 +74,7 @@ pub fn verdict(statements: &[Statement]) -> Verdict {
 }
 
 impl Claim {
-    /// A claim with the verdict its statements amount to.
+    /// Returns a claim with the verdict that follows from its statements.
     pub fn new(
         id: ClaimId,
         title: impl Into<String>,

@@ -1,4 +1,4 @@
-//! Claim 3: what compressing the cache costs.
+//! Claim 3: entropy-adaptive budgets compress the cache at little cost.
 
 use super::cells::Cells;
 use super::claim::{Claim, Statement};
@@ -9,19 +9,22 @@ use crate::{Run, unique};
 use bitkv_record::{AskedBudget, ClaimId, GridRow, PolicyRole, ScoredTask};
 use serde_json::json;
 
-/// Published attention preservation of `entropy-inverted` for BitNet-b1.58-2B-4T at up to 64 tokens, by part kept.
+/// The published attention preservation of `entropy-inverted` for BitNet-b1.58-2B-4T at up to 64 tokens, each
+/// with the fraction kept.
 const PRESERVATION: [(f64, f64); 3] = [(0.5, 0.9897), (0.2, 0.9618), (0.1, 0.9077)];
-/// Published exact match for a BitNet model by part kept; neither code nor data came with it.
+/// The published exact match for a BitNet model, each with the fraction kept. Neither code nor data was
+/// published.
 const MATCH: [(f64, f64); 3] = [(0.5, 0.965), (0.2, 0.96), (0.1, 0.96)];
-/// Attention preservation, as published.
+/// Attention preservation as published, which rows have as `attention_cosine`.
 const PRESERVED: Quantity = Quantity::new(|row| row.attention_cosine);
-/// The rules that the claim is about. One that was not measured is a statement that was not tested.
+/// The rules that the claim is about. A rule that was not measured leaves its statements untested.
 const RULES: [&str; 3] = ["entropy-proportional", "entropy-global", "entropy-inverted"];
-/// Without protected tokens, unlike its rivals.
+/// Random choice without protected tokens.
 const RANDOM: &str = "uniform+random{recent=0,sinks=0}";
-/// How far realised tokens may be from those asked and still be the compression that was named.
+/// The largest relative difference between kept and requested entries at which a rule delivers its
+/// compression.
 const SPENDING: f64 = 0.05;
-/// The parts kept that the claim is about.
+/// The fractions kept that the claim is about: 2x, 5x and 10x compression.
 const BUDGETS: [f64; 3] = [0.5, 0.2, 0.1];
 /// The part kept at which compression is summed up.
 const SUMMED: f64 = 0.2;
@@ -46,6 +49,7 @@ pub(super) fn claim(run: &Run<'_>) -> Claim {
 }
 
 impl Cells<'_> {
+    /// Returns the statements about one model, in the order of the report.
     fn statements(&self) -> Vec<Statement> {
         let mut statements = Vec::new();
         statements.extend(PRESERVATION.map(|(budget, published)| self.preservation(budget, published)));
@@ -59,8 +63,8 @@ impl Cells<'_> {
         statements
     }
 
-    /// What tells most: agreement of the best published rule and of the best method at 5x, preservation at 10x, and
-    /// whether entropy is the reason.
+    /// Returns the most important numbers: agreement of the best published rule and of the best method at 5x,
+    /// preservation at 10x, and the compressions at which entropy is the reason.
     fn key_numbers(&self) -> Vec<[String; 3]> {
         let mut numbers = Vec::new();
         let best = |role: PolicyRole| {
@@ -108,22 +112,23 @@ impl Cells<'_> {
         self.rows.iter().filter(wanted).copied().collect()
     }
 
-    /// A mean over texts with its interval; none where there are none.
+    /// Returns a mean over texts with its interval, or `None` if the run has no such texts.
     fn estimate(&self, policy: &str, budget: f64, quantity: Quantity) -> Option<Estimate> {
         over_texts(&self.of(policy, budget), quantity, self.seed)
     }
 
-    /// The same without an interval.
+    /// Returns a mean over texts without an interval.
     fn mean(&self, policy: &str, budget: f64, quantity: Quantity) -> Option<f64> {
         mean_over_texts(&self.of(policy, budget), quantity)
     }
 
-    /// One policy less another on the texts that both have.
+    /// Returns the mean of one policy minus another on the texts that both have.
     fn difference(&self, [own, other]: [&str; 2], budget: f64, quantity: Quantity) -> Option<Estimate> {
         difference(&self.of(own, budget), &self.of(other, budget), quantity, self.seed)
     }
 
-    /// Part of the cache really kept, over all text cells; none where there are none.
+    /// Returns the fraction of the cache that was kept, over all texts, or `None` if the run has no such
+    /// texts.
     fn realised(&self, policy: &str, budget: f64) -> Option<f64> {
         let cells = self.of(policy, budget);
         let sum = |value: fn(&GridRow) -> Option<usize>| {
@@ -133,6 +138,7 @@ impl Cells<'_> {
         (full > 0.0).then(|| sum(|c| c.kept_entries) / full)
     }
 
+    /// Returns the statement on whether `entropy-inverted` reaches the published attention preservation.
     fn preservation(&self, budget: f64, published: f64) -> Statement {
         let text =
             format!("{}: attention preservation of entropy-inverted at {:.0}x", self.model, 1.0 / budget);
@@ -150,7 +156,8 @@ impl Cells<'_> {
         )
     }
 
-    /// A metric that a random choice passes says nothing about a selection.
+    /// Returns the check that the metric can fail: a metric on which random choice scores as well says
+    /// nothing about a selection.
     fn discrimination(&self) -> Statement {
         let text = "attention preservation tells the rule from a random half of the cache";
         let of = |policy: &str| self.mean(policy, 0.5, PRESERVED);
@@ -172,7 +179,7 @@ impl Cells<'_> {
         )
     }
 
-    /// A model that does not look back has nothing to lose.
+    /// Checks that the model uses its context: otherwise eviction has nothing to destroy.
     fn retrieval(&self) -> Statement {
         let asked: Vec<&&GridRow> =
             self.rows.iter().filter(|row| row.questions > 0 && row.role == PolicyRole::Full).collect();
@@ -192,7 +199,7 @@ impl Cells<'_> {
         )
     }
 
-    /// Whether a rule delivers the compression that is asked.
+    /// Returns the statement on whether a rule delivers the requested compression.
     fn spending(&self, rule: &str) -> Statement {
         let text = format!("{}: {rule} delivers the compression it is asked for", self.model);
         let realised: Vec<f64> = BUDGETS.iter().filter_map(|budget| self.realised(rule, *budget)).collect();
@@ -211,7 +218,7 @@ impl Cells<'_> {
         )
     }
 
-    /// The quality that was published, at the compression that was published.
+    /// Returns the statement on whether a rule reaches the published quality at the published compression.
     fn agreement(&self, rule: &str, budget: f64, published: f64) -> Statement {
         const RIVAL: &str = "uniform+recency";
         let text = format!("{}: {rule} at {:.0}x predicts the same next token", self.model, 1.0 / budget);
@@ -240,7 +247,8 @@ impl Cells<'_> {
         )
     }
 
-    /// Whether entropy is the reason: against uniform and permuted budgets, same scorer, same tokens.
+    /// Returns the statement on whether entropy is the reason. It compares budgets by entropy with uniform
+    /// and permuted budgets, at the same scorer and the same number of entries.
     fn reason(&self, budget: f64) -> Statement {
         let text =
             format!("{}: entropy-weighted budgets beat uniform ones at {:.0}x", self.model, 1.0 / budget);
@@ -266,6 +274,7 @@ impl Cells<'_> {
         )
     }
 
+    /// Returns the measured means of every policy and budget, for programs.
     fn summary(&self) -> serde_json::Value {
         let fraction = |row: &&&GridRow| match row.budget {
             AskedBudget::Fraction(fraction) => Some(fraction),

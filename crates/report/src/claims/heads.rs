@@ -1,4 +1,4 @@
-//! Claim 2: how attention heads divide into classes by entropy.
+//! Claim 2: half of the attention heads are sinks or focused, by their entropy.
 
 use super::cells::Cells;
 use super::claim::{Claim, Statement};
@@ -10,14 +10,14 @@ use bitkv_record::{ClaimId, ClassCounts, HeadClass, HeadRow, Named, Thresholds};
 use bitkv_stats::{Summary, spearman};
 use serde_json::json;
 
-/// Published part of the heads below 1.5 bits, by model.
+/// The published share of heads below 1.5 bits, by model.
 const FOCUSED: [(&str, f64); 2] = [("bitnet_b1_58-large", 0.498), ("BitNet-b1.58-2B-4T", 0.123)];
-/// How far a part of the heads may be off and still count as the same, five percentage points.
+/// The largest difference at which two shares of heads count as the same: five percentage points.
 const TOLERANCE: f64 = 0.05;
-/// Rank correlation from which heads count as keeping their rank.
+/// The smallest rank correlation at which heads count as keeping their rank.
 const RANK: f64 = 0.95;
 
-/// The longest context of the published calibration.
+/// The longest context of the published calibration, in tokens.
 const PUBLISHED_CONTEXT: usize = 64;
 
 /// "Half of the heads are sinks or focused."
@@ -67,14 +67,15 @@ impl<'a> Heads<'a> {
         self.rows.iter().copied().filter(move |row| row.context == context)
     }
 
-    /// Context lengths by rising length.
+    /// Returns the context lengths, ascending, in tokens.
     pub(super) fn contexts(&self) -> Vec<usize> {
         let mut all = unique(self.rows.iter().map(|row| row.context));
         all.sort_unstable();
         all
     }
 
-    /// The entropies of each text at one context length, `[layer * heads + head]`, in bits.
+    /// Returns the name of each text at one context length with its entropies, `[layer * heads + head]`, in
+    /// bits.
     pub(super) fn named_texts(&self, context: usize) -> Vec<(&'a str, Vec<f64>)> {
         let of = |name: &'a str| {
             let own = self.at(context).filter(|row| row.text == name);
@@ -83,25 +84,28 @@ impl<'a> Heads<'a> {
         unique(self.at(context).map(|row| row.text.as_str())).into_iter().map(of).collect()
     }
 
-    /// The same without the names of the texts, `[text][layer * heads + head]`.
+    /// Returns the entropies at one context length, `[text][layer * heads + head]`, in bits.
     fn texts(&self, context: usize) -> Vec<Vec<f64>> {
         self.named_texts(context).into_iter().map(|(_, bits)| bits).collect()
     }
 
-    /// Means over texts, `[layer * heads + head]`, in bits.
+    /// Returns the mean entropy of every head over texts, `[layer * heads + head]`, in bits.
     pub(super) fn bits(&self, context: usize) -> Vec<f64> {
         means(&self.texts(context))
     }
 
-    /// Whether query heads share KV heads.
+    /// Returns whether query heads share KV heads.
     fn is_grouped(&self) -> bool {
         self.rows.iter().any(|row| row.kv_head.is_some_and(|kv_head| kv_head != row.head))
     }
 
+    /// Returns the longest context in tokens, or 0 if there are no profiles.
     fn longest(&self) -> usize {
         self.contexts().last().copied().unwrap_or(0)
     }
 
+    /// Returns the share of heads below 1.5 bits at the published and at the longest context, or `None` if
+    /// there are no profiles.
     fn key_number(&self) -> Option<[String; 3]> {
         let (first, last) = (PUBLISHED_CONTEXT, self.longest());
         let all = FOCUSED.map(|(model, part)| format!("{} ({model})", percent(part))).join(", ");
@@ -113,7 +117,8 @@ impl<'a> Heads<'a> {
         (last > 0).then(|| [format!("heads below 1.5 bits, {}", self.model), all, here])
     }
 
-    /// Whether the published part carries over to another model of the same kind of attention.
+    /// Returns the statement on whether the published share carries over to another model with the same kind
+    /// of attention.
     fn share(&self) -> Statement {
         let (reference, published) = FOCUSED[usize::from(self.is_grouped())];
         let text = format!("{}: {} of the heads are below 1.5 bits", self.model, percent(published));
@@ -132,7 +137,8 @@ impl<'a> Heads<'a> {
         )
     }
 
-    /// Budgets are used at the length of the whole context, profiles were measured at 64 tokens.
+    /// Returns the check that profiles at 64 tokens, as published, describe the longer contexts at which
+    /// budgets are used.
     fn length(&self) -> Statement {
         let text = "the part of the heads below 1.5 bits is the same at longer contexts";
         let published = "measured at up to 64 tokens".to_owned();
@@ -150,7 +156,7 @@ impl<'a> Heads<'a> {
         )
     }
 
-    /// Whether one text's profile ranks heads as another's does.
+    /// Returns the statement on whether the profiles of two texts rank heads alike.
     fn transfer(&self) -> Statement {
         let text = format!("{}: heads keep their rank from text to text", self.model);
         let profiles = self.texts(self.longest());
@@ -175,6 +181,7 @@ impl<'a> Heads<'a> {
         )
     }
 
+    /// Returns statistics and class counts at every context length, for programs.
     fn summary(&self) -> serde_json::Value {
         let of = |context: usize| {
             let bits = self.bits(context);
@@ -196,7 +203,7 @@ impl<'a> Heads<'a> {
     }
 }
 
-/// Means over texts of `[text][head]`.
+/// Returns the mean over texts of `[text][head]`, for each head.
 pub(super) fn means(texts: &[Vec<f64>]) -> Vec<f64> {
     let heads = texts.first().map_or(0, Vec::len);
     let mean = |head: usize| texts.iter().filter_map(|text| text.get(head)).sum::<f64>() / texts.len() as f64;
@@ -220,7 +227,8 @@ fn recounted() -> Statement {
     )
 }
 
-/// "The root cause is the architecture: MHA against GQA." One pair that differs in more than that cannot say.
+/// "The root cause is the architecture: MHA against GQA." A single pair of models that also differ in other
+/// ways cannot decide it.
 fn architecture(rows: &[HeadRow]) -> Statement {
     let text = "Multi-head against grouped-query attention is the single cause of the difference";
     let published = format!("{} against {}", percent(FOCUSED[0].1), percent(FOCUSED[1].1));

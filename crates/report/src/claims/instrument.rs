@@ -1,4 +1,4 @@
-//! What must be true of a model before a claim about it means anything.
+//! Checks that a model must pass before a claim about it can be decided.
 
 use super::cells::Cells;
 use super::words::percent;
@@ -7,8 +7,8 @@ use crate::interval::Estimate;
 use bitkv_record::{GridRow, PolicyRole, ScoredTask};
 
 impl Cells<'_> {
-    /// The first check that the model fails as a predictor of text: it must be better than guessing. A check that was
-    /// not made is a check that failed.
+    /// Returns why the model fails the check of prediction: it must predict text better than guessing. A
+    /// check that was not made counts as failed.
     pub(super) fn failing_prediction(&self) -> Option<String> {
         let texts = self.full(|row| row.task == ScoredTask::TEXT);
         let excess = Quantity::new(|row| Some(row.nll_nats? - row.uniform_nats?));
@@ -30,13 +30,14 @@ impl Cells<'_> {
         )
     }
 
-    /// The first check that the model fails as an instrument of compression: it predicts text, answers questions about
-    /// its context, and random choice of what is kept changes it.
+    /// Returns why the model cannot decide anything about compression: the first check that it fails. It must
+    /// predict text, answer questions about its context, and change when entries are evicted at random.
     pub(super) fn failing_check(&self) -> Option<String> {
         self.failing_prediction().or_else(|| self.failing_recall()).or_else(|| self.failing_control())
     }
 
-    /// With the full cache, answers must be better than chance by their interval.
+    /// Returns why the model fails the check of recall: with the full cache, the whole 95 % interval of its
+    /// share of right answers must be above the share that guessing gets right.
     fn failing_recall(&self) -> Option<String> {
         let asked = self.full(|row| row.questions > 0);
         let Some(found) = over_texts(&asked, Quantity::ACCURACY, self.seed) else {
@@ -61,7 +62,8 @@ impl Cells<'_> {
         )
     }
 
-    /// At the smallest budget random choice must change something.
+    /// Returns why the model fails the check of sensitivity: at the smallest budget, random eviction must
+    /// change its predictions.
     fn failing_control(&self) -> Option<String> {
         let random =
             self.rows.iter().filter(|row| row.role == PolicyRole::Control && row.task == ScoredTask::TEXT);
@@ -85,7 +87,7 @@ impl Cells<'_> {
         )
     }
 
-    /// Rows of the full cache.
+    /// Returns the rows of the full cache that `wanted` selects.
     fn full(&self, wanted: impl Fn(&GridRow) -> bool) -> Vec<&GridRow> {
         self.rows.iter().copied().filter(|row| row.role == PolicyRole::Full && wanted(row)).collect()
     }

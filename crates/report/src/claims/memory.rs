@@ -1,4 +1,4 @@
-//! Claim 1: how much of the memory is KV cache.
+//! Claim 1: the KV cache dominates the memory of a BitNet model.
 
 use super::claim::{Claim, Statement};
 use super::words::{missing, percent, reproduction, tested};
@@ -6,13 +6,13 @@ use crate::Run;
 use bitkv_record::{Accounting, ClaimId, MemoryRow};
 use serde_json::json;
 
-/// The model and the context that the headline was stated for.
+/// The model that the headline was stated for.
 const HEADLINE_MODEL: &str = "bitnet_b1_58-large";
-/// Parameters and bits that the headline counts, without activations.
+/// The bytes of weights that the headline counts: 0.7e9 parameters of 1.58 bits. It counts no activations.
 const HEADLINE_WEIGHTS: f64 = 0.7e9 * 1.58 / 8.0;
-/// The headline.
+/// The headline: the KV share of memory.
 const HEADLINE: f64 = 0.686;
-/// The context it was stated for.
+/// The context that the headline was stated for, in tokens.
 const HEADLINE_CONTEXT: usize = 2048;
 const RUNTIME: &str = "no runtime stores embeddings at 1.58 bits: 2 bits a ternary weight, f16 embedding, f32 norms; within 1 point";
 /// How far a share may be off and still count as the same, one percentage point.
@@ -57,7 +57,7 @@ fn at<'a>(
     rows.iter().find(|r| r.model == model && r.context == context && r.accounting == accounting)
 }
 
-/// The largest published share of each model, beside what a runtime stores.
+/// Returns the largest published share of each model with the share that a runtime stores.
 fn key_numbers(rows: &[MemoryRow]) -> Vec<[String; 3]> {
     let mut numbers = Vec::new();
     for model in crate::unique(rows.iter().map(|row| row.model.as_str())) {
@@ -79,7 +79,7 @@ fn key_numbers(rows: &[MemoryRow]) -> Vec<[String; 3]> {
     numbers
 }
 
-/// Whether the published arithmetic gives the published table.
+/// Returns the statement on whether the published formula gives the published table.
 fn reproduced(rows: &[MemoryRow]) -> Statement {
     let pairs: Vec<(f64, f64)> =
         rows.iter().filter_map(|r| Some((r.published_fraction?, r.kv_fraction))).collect();
@@ -98,6 +98,7 @@ fn reproduced(rows: &[MemoryRow]) -> Statement {
     )
 }
 
+/// Returns the statement on whether a formula without activations gives the headline.
 fn headline_share(row: &MemoryRow) -> Statement {
     let share = row.kv_bytes as f64 / (row.kv_bytes as f64 + HEADLINE_WEIGHTS);
     tested(
@@ -109,7 +110,8 @@ fn headline_share(row: &MemoryRow) -> Statement {
     )
 }
 
-/// The headline against what a runtime holds of the model it was stated for.
+/// Returns the statement that compares the headline with what a runtime stores, for the model of the
+/// headline.
 fn dominates(headline: Option<&MemoryRow>) -> Statement {
     let text = "68.6 % of the memory of a BitNet model is KV cache";
     match headline {
@@ -124,7 +126,8 @@ fn dominates(headline: Option<&MemoryRow>) -> Statement {
     }
 }
 
-/// The model at hand, from its buffers.
+/// Returns the statement on whether the cache is most of the memory of a measured model, by the bytes of its
+/// buffers.
 fn measured(row: &MemoryRow) -> Statement {
     tested(
         &format!("{}: the KV cache is most of the memory", row.model),

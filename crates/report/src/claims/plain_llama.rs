@@ -1,6 +1,6 @@
-//! Whether running BitNet weights as a plain Llama is harmless, as the published verification took for granted.
+//! Claim 4: running BitNet weights as a plain Llama is harmless, as the published verification assumed.
 //!
-//! What would show that it is was written before anything was measured.
+//! The bounds that decide the claim were written before anything was measured.
 
 use super::cells::Cells;
 use super::claim::{Claim, Statement};
@@ -15,16 +15,16 @@ use bitkv_stats::spearman;
 use serde_json::json;
 use std::f64::consts::LN_2;
 
-/// Bits a token that hardly anyone would notice.
+/// The largest difference that counts as harmless, in bits per token.
 const BITS: f64 = 0.05;
-/// The part of next tokens that has to stay.
+/// The smallest share of unchanged next tokens that counts as harmless.
 const AGREEMENT: f64 = 0.95;
-/// How far the share of heads below 1.5 bits may move.
+/// The largest harmless change of the share of heads below 1.5 bits.
 const SHARE: f64 = 0.05;
-/// As long as the published calibration texts.
+/// The length of the published calibration texts, in tokens.
 const SHORT: usize = 64;
 
-/// A model in both forms.
+/// One model in both forms: as the BitNet that it is (`truth`) and as a plain Llama.
 struct Pair<'a> {
     run: &'a Run<'a>,
     truth: &'a Cells<'a>,
@@ -53,6 +53,7 @@ pub(super) fn claim(run: &Run<'_>) -> Claim {
 }
 
 impl Pair<'_> {
+    /// Returns the statements about one model, in the order of the report.
     fn statements(&self) -> Vec<Statement> {
         let (model, taken) = (self.truth.model, || "taken for granted".to_owned());
         let costs = format!("{model}: costs within {BITS} bits a token of the true model");
@@ -88,29 +89,31 @@ impl Pair<'_> {
         statements
     }
 
-    /// The texts that were read with the full cache, in one of the forms.
+    /// Returns the rows of texts that were read with the full cache, in one of the forms.
     fn texts(&self, plain: bool) -> Vec<&GridRow> {
         let cells = if plain { self.plain } else { self.truth };
         let full = |row: &&GridRow| row.role == PolicyRole::Full && row.task == ScoredTask::TEXT;
         cells.rows.iter().copied().filter(full).collect()
     }
 
-    /// Bits a token that the plain Llama costs more, text by text.
+    /// Returns the bits per token of the plain Llama minus those of the BitNet, paired by text.
     fn bits_more(&self) -> Option<Estimate> {
         let bits = Quantity::new(|row| Some(row.nll_nats? / LN_2));
         difference(&self.texts(true), &self.texts(false), bits, self.truth.seed)
     }
 
+    /// Returns the share of next tokens that are the same in both forms.
     fn agreement(&self) -> Option<Estimate> {
         over_texts(&self.texts(true), Quantity::new(|row| row.form_agreement), self.truth.seed)
     }
 
-    /// Bits a token of the true model, as a plain Llama and of guessing, over all texts.
+    /// Returns the bits per token of the BitNet, of the plain Llama and of guessing: means over all texts.
     fn bits(&self) -> Option<[f64; 3]> {
         let mean = |plain, value| Some(mean_over_texts(&self.texts(plain), Quantity::new(value))? / LN_2);
         Some([mean(false, |r| r.nll_nats)?, mean(true, |r| r.nll_nats)?, mean(false, |r| r.uniform_nats)?])
     }
 
+    /// Returns the bits per token in both forms and the agreement, as a key number.
     fn key_number(&self) -> Option<[String; 3]> {
         let ([truth, plain, guessing], same) = (self.bits()?, 100.0 * self.agreement()?.value);
         Some([
@@ -120,7 +123,7 @@ impl Pair<'_> {
         ])
     }
 
-    /// Order and share of heads at one context length.
+    /// Returns the statements about the rank of heads and the share below 1.5 bits, at one context length.
     fn profile(&self, context: usize) -> Vec<Statement> {
         let heads = |model| Heads::new(self.run.heads, model).named_texts(context);
         let (own, its) = (heads(self.truth.model), heads(self.plain.model));
@@ -160,6 +163,7 @@ impl Pair<'_> {
         vec![order, share]
     }
 
+    /// Returns the measured means, for programs.
     fn summary(&self) -> serde_json::Value {
         let kl = mean_over_texts(&self.texts(true), Quantity::new(|row| row.form_kl_nats));
         let bits = self.bits().map(
@@ -174,7 +178,8 @@ impl Pair<'_> {
     }
 }
 
-/// Correlation of the mean profiles of every other text and of the rest: what chance leaves of 1.
+/// Returns the rank correlation between the mean profiles of two halves of the texts, which random variation
+/// keeps below 1, or `None` for fewer than two texts.
 fn between_halves(texts: &[Vec<f64>]) -> Option<f64> {
     if texts.len() < 2 {
         return None;
@@ -183,7 +188,7 @@ fn between_halves(texts: &[Vec<f64>]) -> Option<f64> {
     spearman(&half(0), &half(1))
 }
 
-/// Whether all of the interval is nearer to 0 than `bound`; none where there is no interval.
+/// Returns whether the whole interval is nearer to 0 than `bound`, or `None` if there is no interval.
 fn within(found: &Estimate, bound: f64) -> Option<bool> {
     found.interval.map(|(low, high)| -bound < low && high < bound)
 }

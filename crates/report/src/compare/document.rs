@@ -1,4 +1,4 @@
-//! A comparison as tables.
+//! Renders a comparison as tables.
 
 use super::{Compared, Comparison, Difference};
 use crate::block::{Block, Document};
@@ -8,12 +8,12 @@ use crate::table::Table;
 use crate::unique;
 use bitkv_record::{Axes, ScoredTask};
 
-/// The comparison for a terminal.
+/// Returns the comparison as plain text for a terminal.
 pub fn render_comparison_terminal(comparison: &Comparison) -> String {
     render::terminal(&document(comparison))
 }
 
-/// The comparison as Markdown.
+/// Returns the comparison as Markdown.
 pub fn render_comparison_markdown(comparison: &Comparison) -> String {
     render::markdown(&document(comparison))
 }
@@ -33,6 +33,7 @@ const SHOWN: [Shown; 5] = [
     Shown { title: "entries kept, %", of: |cell| cell.kept, print: percent },
 ];
 
+/// Returns the comparison as a document: the counts, then a table for each measure that differs.
 fn document(comparison: &Comparison) -> Document {
     let mut blocks = vec![Block::List(counts(comparison))];
     if comparison.identical < comparison.matched {
@@ -47,6 +48,7 @@ fn document(comparison: &Comparison) -> Document {
     Document::of(format!("{} and {}", comparison.a, comparison.b), blocks)
 }
 
+/// Returns sentences that count the cells.
 fn counts(comparison: &Comparison) -> Vec<String> {
     let Comparison { a, b, matched, identical, failed, only_a, only_b, .. } = comparison;
     let mut list = vec![match identical == matched {

@@ -1,11 +1,11 @@
-//! Which cells of two runs are the same.
+//! Matches the cells of two runs.
 
 use super::CompareError;
 use crate::experiment::true_name;
 use bitkv_record::{Axes, GridRow, ScoredTask};
 use std::collections::HashMap;
 
-/// What a cell is of, text and seed aside. Budgets and times of cutting are compared by their text, which is exact.
+/// What identifies a cell, without its text and seed. The budget is compared as text, which is exact.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Cell<'a> {
     names: [&'a str; 3],
@@ -26,15 +26,16 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// What makes a row the same in two runs, but for the length of its context.
+/// What identifies a row in two runs, without the length of its context: cell, seed, text and depth.
 type Identity<'a> = (Cell<'a>, u64, &'a str, Option<u64>);
 
+/// Returns what identifies a row in two runs.
 fn identity(row: &GridRow) -> Identity<'_> {
     (Cell::of(row), row.seed, &row.text, row.depth.map(f64::to_bits))
 }
 
-/// The rows of cells that both runs have, in the order of the first. Rows that a run has more than once are matched one
-/// to one, in order.
+/// Returns the rows of cells that both runs have, in the order of the first run. Rows that a run has more
+/// than once are matched one to one, in order.
 pub(super) fn pairs<'a>(a: &'a [GridRow], b: &'a [GridRow]) -> Vec<(&'a GridRow, &'a GridRow)> {
     let mut others: HashMap<(Identity<'a>, usize), Vec<&GridRow>> = HashMap::new();
     for row in b {
@@ -48,13 +49,14 @@ pub(super) fn pairs<'a>(a: &'a [GridRow], b: &'a [GridRow]) -> Vec<(&'a GridRow,
     a.iter().filter_map(|row| Some((row, other(row)?))).collect()
 }
 
-/// Whether both scored as much; of a cell that failed nothing was.
+/// Returns whether both rows scored equally many tokens and questions, or one of them failed and scored
+/// nothing.
 fn scored_alike(a: &GridRow, b: &GridRow) -> bool {
     let failed = a.error.is_some() || b.error.is_some();
     failed || (a.targets, a.questions) == (b.targets, b.questions)
 }
 
-/// Pairs by cell, in order of first appearance.
+/// Groups pairs by cell, in order of first appearance.
 pub(super) fn by_cell(pairs: &[(GridRow, GridRow)]) -> Vec<Vec<(&GridRow, &GridRow)>> {
     let mut groups: Vec<Vec<_>> = Vec::new();
     let mut places = HashMap::new();
@@ -68,7 +70,7 @@ pub(super) fn by_cell(pairs: &[(GridRow, GridRow)]) -> Vec<Vec<(&GridRow, &GridR
     groups
 }
 
-/// Why nothing matches.
+/// Returns the error that says why nothing matches.
 pub(super) fn refusal((a, rows_a): (&str, &[GridRow]), (b, rows_b): (&str, &[GridRow])) -> CompareError {
     let others: HashMap<Identity<'_>, &GridRow> = rows_b.iter().map(|row| (identity(row), row)).collect();
     let other = rows_a.iter().find_map(|row| Some((row, *others.get(&identity(row))?)));
@@ -83,6 +85,7 @@ pub(super) fn refusal((a, rows_a): (&str, &[GridRow]), (b, rows_b): (&str, &[Gri
     }
 }
 
+/// Returns what a row scored, in words.
 fn scored(row: &GridRow) -> String {
     match row.task {
         ScoredTask::TEXT => format!("{} tokens", row.targets),

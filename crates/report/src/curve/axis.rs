@@ -1,45 +1,46 @@
-//! Domains, positions and ticks of an axis.
+//! Axes: their domains, positions and ticks.
 
 use crate::format::{fixed, significant};
 
-/// A logarithmic axis shows at most this many decades; what is smaller stands on its floor.
+/// The largest number of decades on a logarithmic axis. Smaller values are drawn on its floor.
 const DECADES: i32 = 8;
 
-/// How values are laid out along an axis.
+/// The scale of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     /// From 0 (or below, if a value is) to the largest value.
     Linear,
-    /// From below the smallest to the largest value, without 0: values that lie close together.
+    /// From below the smallest to the largest value, without 0, for values that are close together.
     Fit,
-    /// From 0 to 1: fractions.
+    /// From 0 to 1, for fractions.
     Unit,
-    /// Powers of ten; zero stands on the floor.
+    /// Powers of ten. Zero is drawn on the floor.
     Log,
-    /// Doublings, with a tick at each value: context lengths.
+    /// Powers of two, with a tick at each value, for context lengths.
     Doubling,
 }
 
 /// An axis before its values are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Axis {
-    /// What it shows, with its unit.
+    /// The label, with its unit.
     pub label: String,
-    /// How values are laid out.
+    /// The scale.
     pub scale: Scale,
 }
 
-/// An axis over the values it has to show.
+/// An axis with the domain of its values.
 pub(super) struct Scaled {
     scale: Scale,
-    /// Ends of the axis, in the logarithm for logarithmic ones.
+    /// The low end. Both ends are logarithms if the scale is logarithmic.
     low: f64,
     high: f64,
-    /// Distinct values, for axes with a tick at each.
+    /// The distinct values, ascending.
     values: Vec<f64>,
 }
 
 impl Scaled {
+    /// Returns an axis that shows all finite `values`.
     pub(super) fn new(axis: &Axis, values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.filter(|v| v.is_finite()).collect();
         values.sort_by(f64::total_cmp);
@@ -54,7 +55,7 @@ impl Scaled {
             Scale::Log => {
                 let high = if largest > 0.0 { largest.log10().ceil() } else { 0.0 };
                 let low = positive.map_or(high - 1.0, |v| v.log10().floor());
-                // One decade below the smallest value keeps the floor for what is really zero.
+                // Zero has the floor to itself, one decade below the smallest positive value.
                 let low = if smallest.is_some_and(|v| v <= 0.0) { low - 1.0 } else { low };
                 (low.max(high - f64::from(DECADES)).min(high - 1.0), high)
             }
@@ -66,7 +67,8 @@ impl Scaled {
         Self { scale: axis.scale, low, high, values }
     }
 
-    /// Where a value stands, from 0 at the low end to 1; what lies outside is moved to the end.
+    /// Returns the position of a value, from 0 at the low end to 1 at the high end. Values outside are
+    /// clamped.
     pub(super) fn position(&self, value: f64) -> f64 {
         let coordinate = match self.scale {
             Scale::Linear | Scale::Fit | Scale::Unit => value,
@@ -77,7 +79,7 @@ impl Scaled {
         ((coordinate - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
 
-    /// Values with a tick, and what to write there.
+    /// Returns the values with a tick, and their labels.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
         match self.scale {
             Scale::Doubling => self.values.iter().map(|&v| (v, fixed(v, 0))).collect(),
@@ -101,21 +103,22 @@ impl Scaled {
     }
 }
 
+/// Returns the label of a power of ten.
 fn decade(exponent: i32) -> String {
     significant(10f64.powi(exponent), 1)
 }
 
-/// Ends at whole steps.
+/// Returns the ends of an axis that contains `low` and `high`, at whole steps.
 fn linear_ends(low: f64, high: f64) -> (f64, f64) {
     let span = if high > low { high - low } else { 1.0 };
     let step = nice_step(span);
     let (top, low) = (low + span, (low / step).floor() * step);
-    // A hair less than a whole number of steps must not open another one.
+    // Rounding must not add another step.
     let steps = ((top - low) / step - 1e-9).ceil().max(1.0);
     (low, low + steps * step)
 }
 
-/// 1, 2 or 5 times a power of ten, such that about five steps make the span.
+/// Returns 1, 2 or 5 times a power of ten, so that the span has about five steps.
 fn nice_step(span: f64) -> f64 {
     let rough = span / 5.0;
     let power = 10f64.powf(rough.log10().floor());

@@ -1,18 +1,20 @@
-//! How lines are told apart: colours, dashes, markers and the legend.
+//! The colours, dashes and markers of lines, and the legend.
 
 use super::Series;
 use crate::colour;
 use crate::svg::{Anchor, Svg, number};
 
+/// The height of a row of the legend, in pixels.
 const ROW: f64 = 19.0;
+/// The left margin of the legend, in pixels.
 const LEFT: f64 = 12.0;
-/// About the width of a character of a label.
+/// The approximate width of a character of a label, in pixels.
 const CHARACTER: f64 = 6.4;
 
-/// Number of a line, which gives its marker, with its colour and dashes.
+/// The index of a line, which selects its marker, and its colour and dashes.
 pub(super) type Style = (usize, (&'static str, &'static str));
 
-/// Colour and dashes for each line; grey lines use up no colours.
+/// Returns the colour and the dashes of each line. Grey lines do not use up colours.
 pub(super) fn strokes(series: &[Series]) -> Vec<(&'static str, &'static str)> {
     let (mut coloured, mut faint) = (0.., 0..);
     let next = |series: &Series| match series.faint {
@@ -22,8 +24,8 @@ pub(super) fn strokes(series: &[Series]) -> Vec<(&'static str, &'static str)> {
     series.iter().map(next).collect()
 }
 
-/// A square, a triangle, a diamond, a triangle upside down or a bar; five shapes and seven colours never coincide before
-/// the thirty-sixth line.
+/// Draws a square, a triangle, a diamond, an inverted triangle or a bar, by the index of the line. With five
+/// shapes and seven colours, no combination repeats among the first 35 lines.
 pub(super) fn draw_marker(
     svg: &mut Svg,
     (x, y): (f64, f64),
@@ -45,7 +47,7 @@ pub(super) fn draw_marker(
     svg.push(format_args!("<polygon fill=\"{colour}\" points=\"{}\">{title}</polygon>", points.join(" ")));
 }
 
-/// The names of the lines below the plot, in as many columns as fit.
+/// The labels of the lines below the plot, in up to four columns.
 pub(super) struct Legend {
     top: f64,
     columns: usize,
@@ -54,6 +56,7 @@ pub(super) struct Legend {
 }
 
 impl Legend {
+    /// Lays out the legend for an image of `width` pixels, `top` pixels from its top.
     pub(super) fn new(width: f64, top: f64, series: &[Series]) -> Self {
         let longest = series.iter().map(|s| s.label.chars().count()).max().unwrap_or(0);
         let column_width = 48.0 + longest as f64 * CHARACTER;
@@ -61,10 +64,12 @@ impl Legend {
         Self { top, columns, rows: series.len().div_ceil(columns), column_width }
     }
 
+    /// Returns the height in pixels.
     pub(super) fn height(&self) -> f64 {
         self.rows as f64 * ROW + 8.0
     }
 
+    /// Draws the entry of one line.
     pub(super) fn draw(&self, svg: &mut Svg, (index, (colour, dash)): Style, label: &str) {
         let (column, row) =
             if self.columns > 1 { (index / self.rows, index % self.rows) } else { (0, index) };

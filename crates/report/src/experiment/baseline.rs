@@ -1,4 +1,4 @@
-//! Policies against what they must beat, text by text.
+//! Differences between policies and the baselines that they must beat, paired by text.
 
 use super::matrix::filled;
 use super::measure::{Measure, tell};
@@ -8,7 +8,7 @@ use crate::policies::explain_marks;
 use crate::table::Table;
 use bitkv_record::{AskedBudget, PolicyRole, PolicyText};
 
-/// What policies are compared with.
+/// A baseline that policies are compared with.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Baseline {
     /// The uniform allocator with the same scorer.
@@ -90,7 +90,7 @@ pub(super) fn against_in_groups(
     table.unless_empty()
 }
 
-/// The budgets of all slices in the order of the first that has each.
+/// Returns the budgets of all slices, in order of first appearance.
 pub(super) fn budgets_of(slices: &[(String, Slice<'_>)]) -> Vec<AskedBudget> {
     crate::unique(slices.iter().flat_map(|(_, slice)| slice.budgets()))
 }

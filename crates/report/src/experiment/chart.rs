@@ -1,4 +1,4 @@
-//! Measures against the part of the cache that is really held.
+//! Charts of a measure against the fraction of the cache that was kept.
 
 use super::measure::Measure;
 use super::quantity::{Quantity, mean_over_texts, over_texts};
@@ -10,7 +10,7 @@ use bitkv_record::{AskedBudget, PolicyRole};
 /// What the grey lines of a chart are.
 pub(super) const GREY: &str = "Grey: controls and the oracle.";
 
-/// One line a policy. The full budget is left out; none where nothing is above zero.
+/// Returns a chart with one line per policy, without the full budget, or `None` if no value is above zero.
 pub(super) fn against_kept(
     slice: &Slice<'_>,
     caption: &str,

@@ -1,14 +1,14 @@
-//! Cells that failed, and whether a full budget changed anything.
+//! Failed cells, and the self-check: a full budget must change nothing.
 
 use crate::block::Block;
 use crate::format::significant;
 use crate::unique;
 use bitkv_record::{AskedBudget, GridRow, KvFormat, PolicyRole, ScoredTask};
 
-/// How many different errors are listed.
+/// The largest number of different errors that are listed.
 const SHOWN: usize = 20;
 
-/// The errors, each with how many cells it stopped and which was the first.
+/// Returns the list of errors, each with its number of cells and its first cell.
 pub(super) fn blocks(rows: &[&GridRow]) -> Vec<Block> {
     let failed: Vec<(&GridRow, &str)> =
         rows.iter().filter_map(|row| Some((*row, row.error.as_deref()?))).collect();
@@ -35,7 +35,7 @@ pub(super) fn blocks(rows: &[&GridRow]) -> Vec<Block> {
     vec![Block::Text(text), Block::List(list)]
 }
 
-/// KL that summing in another order may cause, in nats; eviction causes far more.
+/// The KL in nats that summation in another order may cause. Eviction causes far more.
 pub(super) const TOLERANCE: f64 = 1e-5;
 
 /// Cells that kept everything in f16 must give the answers of the full cache: how many of them have a KL or

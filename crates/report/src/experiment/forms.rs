@@ -1,4 +1,4 @@
-//! Whether policies come out in the same order when the weights run as another network.
+//! Compares the order of policies between a BitNet and the same weights as a plain Llama.
 
 use super::measure::{DIFFERENCES, KL};
 use super::quantity::{Quantity, mean_over_texts};
@@ -8,8 +8,9 @@ use crate::table::Table;
 use bitkv_record::{AskedBudget, Axes, Form, PolicyRole};
 use bitkv_stats::spearman;
 
-/// At each budget the rank correlation of the policies' mean KL, and every two neighbours of the trained network's order
-/// with their difference in both forms. None unless both forms were measured.
+/// Returns the table that compares the order of policies in both forms. Each budget is a group with the rank
+/// correlation of the policies' mean KL; its rows are the neighbours in the trained network's order, with
+/// their difference in both forms. Returns `None` unless both forms were measured.
 pub(super) fn order(slices: &[Slice<'_>], caption: &str) -> Option<Table> {
     let of = |slice: &Slice<'_>| slice.axes.form == Form::True;
     let trained = slices.iter().find(|slice| of(slice))?;
@@ -43,7 +44,7 @@ struct Ranked<'a> {
     other: f64,
 }
 
-/// The policies that both forms measured, by the trained network's mean KL.
+/// Returns the policies that were measured in both forms, by rising mean KL of the trained network.
 fn ranked<'a>(trained: &Slice<'a>, other: &Slice<'_>, budget: AskedBudget) -> Vec<Ranked<'a>> {
     let kl = |slice: &Slice<'_>, policy: &str| mean_over_texts(&slice.at(policy, budget), Quantity::KL);
     let evicting =
@@ -60,6 +61,7 @@ fn changes(pair: &[Ranked<'_>]) -> bool {
     pair[0].other > pair[1].other
 }
 
+/// Returns the heading of a budget's group.
 fn summary(ranked: &[Ranked<'_>], budget: AskedBudget) -> String {
     let values = |of: fn(&Ranked<'_>) -> f64| ranked.iter().map(of).collect::<Vec<f64>>();
     let correlation = spearman(&values(|one| one.trained), &values(|one| one.other));

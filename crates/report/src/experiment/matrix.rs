@@ -1,4 +1,4 @@
-//! Policies by budgets.
+//! Tables with a row for each policy and a column for each budget.
 
 use super::measure::Measure;
 use super::quantity::{Quantity, mean_over_texts};
@@ -19,7 +19,8 @@ pub(super) fn points(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Tab
     of(slice, &format!("{caption}: {}", measure.with_unit()), |rows| measure.point(rows))
 }
 
-/// The register on which a policy does worst, with its KL; none where all texts have one register.
+/// Returns the table of the register (kind of text) with the highest KL. `None` if all texts have one
+/// register.
 pub(super) fn worst_register(slice: &Slice<'_>, caption: &str) -> Option<Table> {
     let registers = unique(slice.rows().iter().map(|row| row.register.as_str()));
     let worst = |rows: &[&GridRow]| {
@@ -49,7 +50,8 @@ pub(super) fn filled(
     by_policy(slice, caption, &budgets, |contender, i| cell(contender, budgets[i]))
 }
 
-/// Several measures of every policy at one budget, without intervals, each with the rows that it is of.
+/// Returns the table of several measures at one budget, without intervals. Each column has its heading, its
+/// measure and the slice with its rows.
 pub(super) fn at_budget(
     slice: &Slice<'_>,
     caption: &str,
@@ -63,7 +65,8 @@ pub(super) fn at_budget(
     })
 }
 
-/// Rows of policies; a cell is of a policy and the number of its column.
+/// Returns a table with a row for each policy, in groups by role. A cell is computed from a policy and the
+/// index of its column.
 fn by_policy<T: std::fmt::Display>(
     slice: &Slice<'_>,
     caption: &str,
@@ -73,7 +76,7 @@ fn by_policy<T: std::fmt::Display>(
     let mut table = Table::of_numbers(caption, "policy", heads);
     let mut role = None;
     for contender in slice.contenders() {
-        // The full cache stands first and needs no heading.
+        // The full cache is first and needs no heading.
         if role.replace(contender.role) != Some(contender.role) && contender.role != PolicyRole::Full {
             table.group(policies::heading(contender.role));
         }

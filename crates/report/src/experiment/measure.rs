@@ -1,4 +1,4 @@
-//! What was measured, each with its unit and its way of printing.
+//! The measures that tables show: quantities with their units and formats.
 
 use super::quantity::{Quantity, mean_over_texts, over_texts};
 use crate::format::{MISSING, estimate, fixed, megabytes, optional, percent, significant};
@@ -6,16 +6,16 @@ use crate::interval::Estimate;
 use crate::table::Table;
 use bitkv_record::{Better, Column, GridRow, Metric, Named, Row, Unit};
 
-/// One number of a row, as tables show it.
+/// A quantity of a row, as tables show it.
 #[derive(Clone, Copy)]
 pub(super) struct Measure {
-    /// What it is.
+    /// The name that tables and figures show.
     title: &'static str,
-    /// The unit of its printed values.
+    /// The unit of the printed values; empty if they have no unit.
     unit: &'static str,
     pub(super) quantity: Quantity,
     print: fn(f64) -> String,
-    /// Whether its interval is shown.
+    /// Whether tables show the interval.
     interval: bool,
     better: Better,
 }
@@ -26,17 +26,17 @@ pub(super) const AGREEMENT: Measure =
 pub(super) const ACCURACY: Measure =
     Measure::new(Better::Higher, "answers right", "%", Quantity::ACCURACY, percent).with_interval();
 pub(super) const KEPT: Measure = Measure::new(Better::Lower, "entries kept", "%", Quantity::KEPT, percent);
-/// What the text costs a token, as it is usually told.
+/// The perplexity per token.
 const PERPLEXITY: Measure =
     Measure::new(Better::Lower, "perplexity", "", Quantity::new(|row| row.nll_nats), |nll| {
         significant(nll.exp(), 4)
     })
     .with_interval();
-/// What the text costs a byte.
+/// The bits per byte of the scored text.
 const BITS_PER_BYTE: Measure =
     Measure::new(Better::Lower, "bits per byte", "", Quantity::new(bits_per_byte), |bits| fixed(bits, 3));
 
-/// Columns that tables of their own show.
+/// The columns that have tables of their own.
 const SHOWN: [&str; 3] = ["kl_nats", "kept_entries", "correct"];
 
 /// All other measures of the table of columns, for those who read on.
@@ -60,11 +60,13 @@ fn of_column(column: &'static Column<GridRow>) -> Option<Measure> {
     Some(Measure { title, unit, quantity, print, interval: measure.group == Some(Metric::Kl), better })
 }
 
+/// Returns the bits per byte of the scored text of a row.
 fn bits_per_byte(row: &GridRow) -> Option<f64> {
     Some(row.nll_nats? * row.targets as f64 / std::f64::consts::LN_2 / row.bytes_scored? as f64)
 }
 
 impl Measure {
+    /// Returns a measure whose interval is not shown.
     const fn new(
         better: Better,
         title: &'static str,
@@ -75,30 +77,34 @@ impl Measure {
         Self { title, unit, quantity, print, interval: false, better }
     }
 
+    /// Returns the measure with its interval shown.
     const fn with_interval(self) -> Self {
         Self { interval: true, ..self }
     }
 
+    /// Returns the name without the unit.
     pub(super) fn name(&self) -> &'static str {
         self.title
     }
 
-    /// The unit of an axis, which shows shares and not percentages.
+    /// Returns the unit for the label of an axis, `, nats`. It is empty for percentages, which axes show as
+    /// fractions.
     pub(super) fn axis_unit(&self) -> String {
         if matches!(self.unit, "" | "%") { String::new() } else { format!(", {}", self.unit) }
     }
 
-    /// What a table of it shows.
+    /// Returns the title of a table: the name, the unit, and whether intervals are shown.
     pub(super) fn title(&self) -> String {
         format!("{}{}", self.with_unit(), self.mark())
     }
 
-    /// What it is, with its unit.
+    /// Returns the name with the unit.
     pub(super) fn with_unit(&self) -> String {
         let unit = if self.unit.is_empty() { String::new() } else { format!(", {}", self.unit) };
         format!("{}{unit}", self.title)
     }
 
+    /// Returns the suffix of titles, which says that intervals are shown.
     fn mark(&self) -> &'static str {
         if self.interval { " [95 % CI]" } else { "" }
     }
@@ -110,7 +116,7 @@ impl Measure {
         format!("{} less that of {other}, {unit}{}", self.title, self.mark())
     }
 
-    /// The mean over texts as a cell of a table.
+    /// Returns the mean over texts as a cell of a table, with its interval if the measure shows one.
     pub(super) fn cell(&self, rows: &[&GridRow], seed: u64) -> String {
         match self.interval {
             true => estimate(over_texts(rows, self.quantity, seed), self.print),
@@ -118,12 +124,12 @@ impl Measure {
         }
     }
 
-    /// The mean alone.
+    /// Returns the mean over texts as a cell, without an interval.
     pub(super) fn point(&self, rows: &[&GridRow]) -> String {
         optional(mean_over_texts(rows, self.quantity), self.print)
     }
 
-    /// Whether any row has it.
+    /// Returns whether any of the rows has the quantity.
     pub(super) fn is_in(&self, rows: &[&GridRow]) -> bool {
         rows.iter().any(|row| self.quantity.of(row).is_some())
     }

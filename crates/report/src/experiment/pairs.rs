@@ -1,4 +1,4 @@
-//! The pairs of policies that a definition names: the differences that decide.
+//! Differences between the pairs of policies that a definition names. These differences decide its question.
 
 use super::baseline::budgets_of;
 use super::measure::{ACCURACY, AGREEMENT, DIFFERENCES, KEPT, KL};
@@ -9,7 +9,7 @@ use bitkv_record::PolicyText;
 
 const READING: &str = "In KL below zero, in agreement and answers above zero the first of a pair is better.";
 
-/// A pair as rows name it.
+/// A pair of measured policies, with the names that rows have.
 struct Pair<'a> {
     a: &'a str,
     b: &'a str,
@@ -46,7 +46,7 @@ pub(super) fn on_texts(slice: &Slice<'_>, asked: &[(String, String)], caption: &
     let (pairs, lacking) = found(slice, asked);
     let title = format!("{caption}: pairs of the definition, first less second [95 % CI]");
     let titles = ["KL, nats", "agreement, percentage points", "entries kept, percentage points"];
-    // Where all keep what was asked, their difference is nothing to read.
+    // If all policies keep what was requested, the difference in entries is not interesting.
     let loose = slice.rows().iter().any(|row| is_loose(row));
     let shown = if loose { 3 } else { 2 };
     let mut table = Table::of_numbers(title, "budget", &titles[..shown]);
@@ -87,6 +87,7 @@ pub(super) fn on_tasks(
     finish(table, Vec::new())
 }
 
+/// Adds the notes and returns the table, or `None` if the table has no rows and no pair is missing.
 fn finish(mut table: Table, lacking: Vec<String>) -> Option<Table> {
     explain_marks(&mut table);
     table.note(format!("{READING} {DIFFERENCES}"));

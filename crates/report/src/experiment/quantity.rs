@@ -1,10 +1,10 @@
-//! One number of a row, and its mean over texts.
+//! Quantities: numbers of a row, and their means over texts.
 
 use crate::interval::{self, Estimate, paired_difference};
 use bitkv_record::{Column, GridRow};
 use std::collections::BTreeMap;
 
-/// A number of a row, and what it weighs beside other rows of the same text and seed.
+/// A number of a row, and its weight among the rows of the same text and seed.
 #[derive(Clone, Copy)]
 pub(crate) struct Quantity {
     of: Of,
@@ -18,11 +18,11 @@ enum Of {
 }
 
 impl Quantity {
-    /// KL divergence from the full cache, nats.
+    /// The KL divergence from the full cache, nats.
     pub(crate) const KL: Self = Self::new(|row| row.kl_nats);
-    /// Fraction of targets with the full cache's most likely token.
+    /// The fraction of targets with the full cache's most likely token.
     pub(crate) const AGREEMENT: Self = Self::new(|row| row.agreement);
-    /// Fraction of entries kept.
+    /// The fraction of entries kept.
     pub(crate) const KEPT: Self = Self::new(kept);
     /// Fraction of answers that were right. A text has a row for each depth: their answers and questions are summed.
     pub(crate) const ACCURACY: Self = Self { of: Of::Function(accuracy), weight: |row| row.questions as f64 };
@@ -31,7 +31,7 @@ impl Quantity {
         Self { of: Of::Function(of), weight: |_| 1.0 }
     }
 
-    /// The number in a column.
+    /// Returns the quantity that a column of the rows holds.
     pub(crate) const fn column(column: &'static Column<GridRow>) -> Self {
         Self { of: Of::Column(column), weight: |_| 1.0 }
     }
@@ -44,17 +44,20 @@ impl Quantity {
     }
 }
 
+/// Returns the fraction of right answers of a row, or `None` if nothing was asked.
 fn accuracy(row: &GridRow) -> Option<f64> {
     let asked = (row.questions > 0).then_some(row.questions as f64)?;
     row.correct.map(|correct| correct as f64 / asked)
 }
 
+/// Returns the fraction of entries that a row kept.
 fn kept(row: &GridRow) -> Option<f64> {
     let full = row.full_entries.filter(|full| *full > 0)?;
     row.kept_entries.map(|kept| kept as f64 / full as f64)
 }
 
-/// What was measured on each text: the rows of a seed by their weight, then the mean over seeds.
+/// Returns the value of each text, by name and context length: the weighted mean of the rows of a seed, then
+/// the mean over seeds.
 pub(crate) fn by_text<'a>(rows: &[&'a GridRow], quantity: Quantity) -> BTreeMap<(&'a str, usize), f64> {
     let mut sums: BTreeMap<(&str, usize, u64), (f64, f64)> = BTreeMap::new();
     for row in rows {
@@ -72,17 +75,18 @@ pub(crate) fn by_text<'a>(rows: &[&'a GridRow], quantity: Quantity) -> BTreeMap<
     seeds.into_iter().map(|(text, (sum, count))| (text, sum / count)).collect()
 }
 
-/// Mean over texts, which are what is resampled.
+/// Returns the mean over texts, with an interval from a bootstrap that resamples texts.
 pub(crate) fn over_texts(rows: &[&GridRow], quantity: Quantity, seed: u64) -> Option<Estimate> {
     interval::mean(&by_text(rows, quantity).into_values().collect::<Vec<_>>(), seed)
 }
 
-/// The same without an interval.
+/// Returns the mean over texts without an interval.
 pub(crate) fn mean_over_texts(rows: &[&GridRow], quantity: Quantity) -> Option<f64> {
     interval::point(&by_text(rows, quantity).into_values().collect::<Vec<_>>())
 }
 
-/// Mean of `own` less `other` over the texts that both have, resampled in pairs.
+/// Returns the mean of `own` minus `other` over the texts that both have, with an interval from a bootstrap
+/// that resamples pairs.
 pub(crate) fn difference(
     own: &[&GridRow],
     other: &[&GridRow],

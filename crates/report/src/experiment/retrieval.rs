@@ -1,4 +1,4 @@
-//! Answers about generated contexts, by task, length and depth.
+//! Right answers about generated contexts, by task, context length and depth.
 
 use super::baseline::{Baseline, against_in_groups, budgets_of};
 use super::chart::{GREY, against_kept};
@@ -15,14 +15,14 @@ use crate::table::Table;
 use crate::unique;
 use bitkv_record::{GridRow, Named, PolicyRole, ScoredTask, TaskKind};
 
-/// Bands of depth: wide enough to have answers in each.
+/// The number of bands of depth. Each band is wide enough to have answers.
 const BANDS: usize = 4;
 
 const DEPTH_NOTE: &str = "Depth is where in the context the answer stands, from its start to its end.";
 const SHARE_NOTE: &str = "Answers right as a share of those that the full cache gets right, beside agreement with the full \
 cache on text: what falls faster is lost sooner. Above 100 % a policy is better than the full cache.";
 
-/// The rows of each task and length, with what they are.
+/// Returns the slice of each task and context length, with its name.
 pub(super) fn tasks<'a>(slice: &Slice<'a>) -> Vec<(String, Slice<'a>)> {
     let asked = slice.rows().iter().filter(|row| row.task.kind != TaskKind::Text);
     let tasks = unique(asked.map(|row| (row.task, row.context_tokens)));
@@ -38,8 +38,8 @@ fn described(task: ScoredTask, tokens: usize, contexts: usize) -> String {
     format!("{} in {contexts} contexts of {tokens} tokens{question}", task.kind)
 }
 
-/// What is left of the full cache's answers, then for each task accuracy by policy and budget, then by depth; the
-/// differences from the baselines are folded.
+/// Returns the section about answers. It shows right answers as a share of the full cache's, and then, for
+/// each task, right answers by policy and budget and by depth. The differences from the baselines are folded.
 pub(super) fn blocks(slice: &Slice<'_>, caption: &str) -> Vec<Block> {
     let tasks = tasks(slice);
     let mut blocks: Vec<Block> = shares(slice, &tasks, caption).map(Block::Table).into_iter().collect();
@@ -136,7 +136,7 @@ fn unmarked(rows: &[&GridRow], task: ScoredTask) -> Vec<GridRow> {
     own.map(|row| plain(&row)).collect()
 }
 
-/// Accuracy by band of depth, in groups by budget.
+/// Returns the table of right answers by band of depth, in groups by budget.
 fn by_depth(slice: &Slice<'_>, caption: &str) -> Table {
     let edge = |i: usize| fixed(100.0 * i as f64 / BANDS as f64, 0);
     let heads = (0..BANDS).map(|i| format!("{} to {} %", edge(i), edge(i + 1)));

@@ -1,4 +1,4 @@
-//! What may stand in one table: the rows of one experiment and model whose other axes are equal.
+//! Slices: the rows of one experiment and model with equal axes, which one table may compare.
 
 use super::failures::TOLERANCE;
 use super::measure::{Measure, marked};
@@ -7,29 +7,30 @@ use crate::policies::is_loose;
 use crate::unique;
 use bitkv_record::{AskedBudget, Axes, Experiment, GridRow, PolicyRole, ScoredTask};
 
-/// Measured rows that may be compared with each other.
+/// Measured rows that may be compared with each other: those of one model with equal axes.
 pub(super) struct Slice<'a> {
     pub(super) model: &'a str,
     pub(super) axes: Axes,
     rows: Vec<&'a GridRow>,
-    /// Seeds the bootstrap of intervals.
+    /// The seed of the bootstrap.
     pub(super) seed: u64,
 }
 
-/// A policy of a slice.
+/// A policy of a slice, as tables show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Contender<'a> {
     pub(super) policy: &'a str,
-    /// What tables call it.
+    /// The name in tables.
     name: &'a str,
     pub(super) role: PolicyRole,
     oracle: bool,
     loose: bool,
-    /// Seeds it was measured with, of which texts have the mean.
+    /// The number of seeds. Each text has the mean over them.
     seeds: usize,
 }
 
 impl Contender<'_> {
+    /// Returns the name with its marks, † and ‡, and the number of seeds.
     pub(super) fn marked(&self) -> String {
         let seeds = if self.seeds > 1 { format!(" (mean of {} seeds)", self.seeds) } else { String::new() };
         let (oracle, loose) = (if self.oracle { " †" } else { "" }, if self.loose { " ‡" } else { "" });
@@ -37,8 +38,8 @@ impl Contender<'_> {
     }
 }
 
-/// The slices of one experiment's rows, by model and then by variant: in the order of the definition, where there is
-/// one, else of first appearance.
+/// Returns the slices of one experiment's rows, by model and then by variant. Variants are in the order of
+/// the definition, or of first appearance without a definition.
 pub(super) fn slices<'a>(rows: &[&'a GridRow], defined: Option<&Experiment>, seed: u64) -> Vec<Slice<'a>> {
     let measured = || rows.iter().copied().filter(|row| row.error.is_none());
     let mut keys = unique(measured().map(|row| (row.model.as_str(), row.axes)));
@@ -55,24 +56,26 @@ pub(super) fn slices<'a>(rows: &[&'a GridRow], defined: Option<&Experiment>, see
 }
 
 impl<'a> Slice<'a> {
-    /// Rows of one task; contexts of several lengths are several tasks.
+    /// Returns the part of the slice with one task and, if given, one context length.
     pub(super) fn only(&self, task: ScoredTask, tokens: Option<usize>) -> Self {
         let chosen =
             |row: &&&GridRow| row.task == task && tokens.is_none_or(|tokens| row.context_tokens == tokens);
         Self { rows: self.rows.iter().filter(chosen).copied().collect(), ..*self }
     }
 
+    /// Returns the rows of the slice.
     pub(super) fn rows(&self) -> &[&'a GridRow] {
         &self.rows
     }
 
+    /// Returns whether the slice has no rows.
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// From the most to the least of what was asked: fractions, then tokens, then bytes, then what rules
-    /// keep, rule by rule in order of first appearance. Everything is left out where
-    /// it changed nothing, which the self-check says.
+    /// Returns the budgets, largest first: fractions, then tokens, then bytes, then what each rule keeps, in
+    /// the order in which rules first appear. The full budget is left out if it changed nothing, because the
+    /// self-check says so.
     pub(super) fn budgets(&self) -> Vec<AskedBudget> {
         let rules = unique(self.rows.iter().filter_map(|row| match row.budget {
             AskedBudget::Realised(_, rule) => Some(rule),
@@ -100,13 +103,14 @@ impl<'a> Slice<'a> {
         budgets
     }
 
-    /// The names of all policies, in order of first appearance.
+    /// Returns the policies in order of first appearance, as rows name them.
     pub(super) fn policies(&self) -> Vec<&'a str> {
         unique(self.rows.iter().map(|row| row.policy.as_str()))
     }
 
-    /// By role, then by rising KL over the budgets at which all of the role were measured; where there is no such budget,
-    /// and what has no KL, stays in order.
+    /// Returns the policies by role, then by rising KL over the budgets at which all policies of the role
+    /// were measured. Policies without KL are last. If there is no such budget, policies stay in order of
+    /// first appearance.
     pub(super) fn contenders(&self) -> Vec<Contender<'a>> {
         let contenders: Vec<Contender<'a>> =
             self.policies().into_iter().map(|policy| self.contender(policy)).collect();
@@ -116,17 +120,17 @@ impl<'a> Slice<'a> {
         roles.into_iter().flat_map(|role| self.ordered(of(role))).collect()
     }
 
-    /// The full cache, where it was measured.
+    /// Returns the policy that keeps the full cache, if it was measured.
     pub(super) fn full(&self) -> Option<&'a str> {
         self.rows.iter().find(|row| row.role == PolicyRole::Full).map(|row| row.policy.as_str())
     }
 
-    /// A policy as the definition writes it; empty in old rows.
+    /// Returns a policy as the definition writes it. Empty in old rows.
     pub(super) fn written(&self, policy: &str) -> &'a str {
         self.rows.iter().find(|row| row.policy == policy).map_or("", |row| row.written.as_str())
     }
 
-    /// A policy as rows say it is.
+    /// Returns a policy with what its rows say about it.
     pub(super) fn contender(&self, policy: &'a str) -> Contender<'a> {
         let own = || self.rows.iter().filter(|row| row.policy == policy);
         Contender {
@@ -139,6 +143,7 @@ impl<'a> Slice<'a> {
         }
     }
 
+    /// Sorts the policies of one role by rising KL.
     fn ordered(&self, contenders: Vec<Contender<'a>>) -> Vec<Contender<'a>> {
         let budgets = self.budgets();
         let kl = |contender: &Contender<'a>| -> Vec<Option<f64>> {
@@ -162,8 +167,8 @@ impl<'a> Slice<'a> {
         ranked.into_iter().map(|(contender, _)| contender).collect()
     }
 
-    /// The rows of a policy at a budget. The full cache is the same at every budget, so where it was measured at
-    /// another one that stands for all.
+    /// Returns the rows of a policy at a budget. The full cache is the same at every budget, so its rows at
+    /// the full budget are returned if it has none at this one.
     pub(super) fn at(&self, policy: &str, budget: AskedBudget) -> Vec<&'a GridRow> {
         let of = |budget| {
             let own = |row: &&&GridRow| row.policy == policy && row.budget == budget;
@@ -179,18 +184,18 @@ impl<'a> Slice<'a> {
         marked(difference(&own, &other, measure.quantity, self.seed), measure)
     }
 
-    /// How many texts or contexts there are, as a caption says it.
+    /// Returns the number of texts or contexts, for captions.
     pub(super) fn texts(&self) -> usize {
         unique(self.rows.iter().map(|row| (row.text.as_str(), row.context_tokens))).len()
     }
 }
 
-/// A budget as the heading of a group.
+/// Returns the heading of a budget's group.
 pub(super) fn heading(budget: AskedBudget) -> String {
     format!("budget {budget}")
 }
 
-/// A label after a name; nothing where there is none.
+/// Returns a label with a comma before it, empty if the label is.
 pub(super) fn with_comma(label: &str) -> String {
     if label.is_empty() { String::new() } else { format!(", {label}") }
 }

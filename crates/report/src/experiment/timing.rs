@@ -1,4 +1,4 @@
-//! What planning, scoring and decoding took.
+//! Tables of the times of planning, continuation and decoding.
 
 use super::slice::{heading, with_comma};
 use crate::format::{megabytes, optional, significant};
@@ -6,7 +6,8 @@ use crate::table::Table;
 use crate::unique;
 use bitkv_record::{Axes, TimingRow};
 
-/// Means over texts, in groups by budget; none without timings.
+/// Returns a table of mean times over texts for each model and variant, in groups by budget. Empty without
+/// timings.
 pub(super) fn tables(timings: &[TimingRow], experiment: &str) -> Vec<Table> {
     let own: Vec<&TimingRow> = timings.iter().filter(|row| row.experiment == experiment).collect();
     let keys = unique(own.iter().map(|row| (row.model.as_str(), row.axes)));
@@ -34,6 +35,7 @@ pub(super) fn tables(timings: &[TimingRow], experiment: &str) -> Vec<Table> {
     keys.iter().map(|key| table(*key)).collect()
 }
 
+/// Returns the means of planning, continuation, decoding and peak memory, as cells.
 fn means(rows: &[&TimingRow]) -> [String; 4] {
     let mean = |of: fn(&TimingRow) -> Option<f64>| {
         let values: Vec<f64> = rows.iter().filter_map(|row| of(row)).collect();

@@ -1,8 +1,8 @@
-//! Rows as tables count them: one policy whatever its seed, one text for each context that was drawn.
+//! Rewrites rows so that tables pool them: seeds of one policy, and questions of one context.
 
 use bitkv_record::{Form, GridRow, PolicyText};
 
-/// What rows of a model that is run as a plain Llama add to its name; the second in files of format 1.
+/// What rows add to the name of a model that runs as a plain Llama. The second is in files of format 1.
 pub(crate) const PLAIN_LLAMA: [&str; 2] = ["+plain-llama", "+llama-skeleton"];
 
 /// The row with its policy without seeds, which go to the column of seeds; with its model whatever it was run as, which
@@ -27,8 +27,8 @@ pub(crate) fn true_name(model: &str) -> &str {
     PLAIN_LLAMA.iter().find_map(|mark| model.strip_suffix(mark)).unwrap_or(model)
 }
 
-/// The context a row is of. Where policies see the question, each question has its own cut and its number at the end of
-/// the name, but questions of one context are not independent.
+/// Returns the name of a row's context. If policies see the question, each question has an eviction of its
+/// own and a number at the end of its name, but the questions of one context are not independent.
 fn context(row: &GridRow) -> &str {
     let number = |end: &str| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
     match row.text.rsplit_once('-') {

@@ -1,4 +1,4 @@
-//! One policy under several variants: when caches are cut, where keys stand, how they are stored, which network runs.
+//! Tables of one policy under several variants: time of eviction, positions of keys, KV format and form.
 
 use super::measure::{DIFFERENCES, Measure, marked};
 use super::quantity::difference;
@@ -8,7 +8,7 @@ use crate::table::Table;
 use crate::unique;
 use bitkv_record::{Axes, GridRow};
 
-/// A measure of every policy under every variant, in groups by budget.
+/// Returns the table of a measure of every policy under every variant, in groups by budget.
 pub(super) fn side_by_side(slices: &[Slice<'_>], caption: &str, measure: &Measure) -> Table {
     let mut table = Table::of_numbers(format!("{caption}: {}", measure.title()), "policy", labels(slices));
     let seed = slices.first().map_or(0, |slice| slice.seed);
@@ -16,7 +16,8 @@ pub(super) fn side_by_side(slices: &[Slice<'_>], caption: &str, measure: &Measur
     table
 }
 
-/// Every variant less the first, in groups by what is scored and by budget; none where no policy has both.
+/// Returns the table of every variant minus the first, in groups by task and budget, or `None` if no policy
+/// has both.
 pub(super) fn differences(
     groups: &[(String, Vec<Slice<'_>>)],
     caption: &str,
@@ -38,12 +39,14 @@ pub(super) fn differences(
     table.unless_empty()
 }
 
+/// Returns the label of every variant: the axes in which they differ.
 fn labels(slices: &[Slice<'_>]) -> Vec<String> {
     let all: Vec<Axes> = slices.iter().map(|slice| slice.axes).collect();
     all.iter().map(|axes| axes.label(&all)).collect()
 }
 
-/// Rows by group, budget and policy; `cell` is given the rows of the first variant and those of each from `from` on.
+/// Adds the rows by group, budget and policy. `cell` receives the rows of the first variant and those of each
+/// variant from the index `from`.
 fn fill(
     table: &mut Table,
     groups: &[(String, &[Slice<'_>])],
@@ -63,7 +66,7 @@ fn fill(
     explain_marks(table);
 }
 
-/// The policies of all variants with their names, in the order of the first that has each.
+/// Returns the policies of all variants with their marked names, in order of first appearance.
 fn policies<'a>(slices: &[Slice<'a>]) -> Vec<(&'a str, String)> {
     let mut found: Vec<(&str, String)> = Vec::new();
     for contender in slices.iter().flat_map(Slice::contenders) {

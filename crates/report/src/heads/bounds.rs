@@ -1,14 +1,14 @@
-//! Where classes of heads begin.
+//! The bounds between the classes of heads.
 
 use bitkv_record::Thresholds;
 
-/// The two published sets of class bounds, with the names used in tables.
+/// The two published sets of class bounds, with their names in tables.
 pub(super) const BOUNDS: [(&str, Thresholds); 2] =
     [("code: 0.5/1.5/3.0/4.0", Thresholds::CODE), ("printed: 0.5/1.5/2.5/3.5", Thresholds::PRINTED)];
-/// Bits below which a head counts as a sink or as focused, under both sets of bounds.
+/// The entropy in bits below which a head is a sink or focused, under both sets of bounds.
 const FOCUSED_BITS: f64 = 1.5;
 
-/// The part of the heads below 1.5 bits.
+/// Returns the share of heads below 1.5 bits, or 0 if there are no heads.
 pub(crate) fn below(bits: &[f64]) -> f64 {
     bits.iter().filter(|&&b| b < FOCUSED_BITS).count() as f64 / bits.len().max(1) as f64
 }

@@ -1,4 +1,4 @@
-//! Entropy against length, and layer by head.
+//! Charts of entropy against context length, and heat maps by layer and head.
 
 use super::model::Model;
 use super::view::View;

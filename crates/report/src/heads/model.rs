@@ -1,4 +1,4 @@
-//! The profiles of one model.
+//! The entropy profiles of one model at several context lengths.
 
 use bitkv_record::{ClaimId, HeadRow, ProfileStudy};
 
@@ -10,8 +10,9 @@ use super::view::View;
 /// The profiles of one model in a study.
 pub(super) struct Model<'a> {
     pub(super) name: String,
-    /// Measured profiles by rising context; the published one alone where the model is a published one.
+    /// The measured profiles by rising context length. A published model has only its published profile.
     pub(super) views: Vec<View>,
+    /// The rows of the model, empty for a published model.
     pub(super) rows: Vec<&'a HeadRow>,
 }
 

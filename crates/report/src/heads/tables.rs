@@ -1,4 +1,4 @@
-//! Classes, statistics and lengths as tables.
+//! Tables of classes, of statistics and of the dependence on context length.
 
 use super::bounds::BOUNDS;
 use super::model::Model;
@@ -8,7 +8,7 @@ use crate::published::{PUBLISHED_HEADS, PublishedHeads};
 use crate::table::Table;
 use bitkv_record::{ClassCounts, HeadClass, Named, Thresholds};
 
-/// The context of the published profiles.
+/// The context length of the published profiles, in tokens.
 const PUBLISHED_CONTEXT: &str = "≤ 64";
 
 /// The published figures of a model whose published entropies are shown.
@@ -17,7 +17,7 @@ fn published(model: &Model<'_>) -> Option<&'static PublishedHeads> {
     PUBLISHED_HEADS.iter().find(|published| is_published && published.model == model.name)
 }
 
-/// Columns of numbers for the classes, as the end of a list of titles.
+/// Returns the titles of the columns of classes, as the end of a list of titles.
 fn class_titles() -> String {
     HeadClass::ALL.iter().map(|class| format!("|>{class}")).collect()
 }
@@ -51,6 +51,7 @@ pub(super) fn classes(models: &[Model<'_>]) -> Table {
     table
 }
 
+/// Returns a row of the table of classes.
 fn class_row(source: &str, context: String, bounds: &str, counts: ClassCounts) -> Vec<String> {
     let share = (counts.sink + counts.focused) as f64 / counts.total() as f64;
     let mut row = vec![source.to_owned(), context, bounds.to_owned(), counts.total().to_string()];
@@ -65,7 +66,7 @@ pub(super) fn statistics(models: &[Model<'_>]) -> Table {
     for model in models {
         table.group(&model.name);
         table.extend(published(model).map(published_statistics));
-        // The published entropies of one model are incomplete, and have no statistics.
+        // The published entropies of one model are incomplete, so it has no recounted statistics.
         let shown = |view: &&View| view.context.is_some() || view.statistics().is_some();
         for view in model.foremost().into_iter().filter(shown) {
             let mut row = vec![view.source().to_owned(), view.context_text()];
@@ -78,13 +79,13 @@ pub(super) fn statistics(models: &[Model<'_>]) -> Table {
     table
 }
 
-/// Mean, standard deviation, coefficient of variation, smallest and largest.
+/// Returns the mean, standard deviation, coefficient of variation, smallest and largest entropy, as cells.
 fn spread(view: &View, decimals: usize) -> [String; 5] {
     let numbers = view.statistics().map_or([None; 5], |s| [s.mean, s.std, s.cv, s.min, s.max].map(Some));
     numbers.map(|number| optional(number, |n| fixed(n, decimals)))
 }
 
-/// As many decimals as were published.
+/// Returns the published statistics as a row, with the published number of decimals.
 fn published_statistics(p: &PublishedHeads) -> Vec<String> {
     let mut row = vec!["as published".to_owned(), PUBLISHED_CONTEXT.to_owned()];
     row.extend([p.mean, p.std, p.cv, p.min, p.max].map(|n| fixed(n, 4).trim_end_matches('0').to_owned()));
@@ -108,6 +109,7 @@ pub(super) fn lengths(study: &str, model: &Model<'_>) -> Option<Table> {
     Some(table)
 }
 
+/// Returns the row of one context length.
 fn length_row(view: &View) -> Vec<String> {
     let [_, rest @ ..] = spread(view, 3);
     let counts = Thresholds::CODE.count(view.known());
@@ -124,7 +126,8 @@ pub(super) fn brief(models: &[Model<'_>]) -> Table {
     let titles = format!("model|>context|>heads|>mean, bits|>< 1.5 bits %{}", class_titles());
     let mut table = Table::titled("Heads by class, bounds of the published code", &titles);
     let row = |name: String, context: String, mean: Option<f64>, counts: ClassCounts| {
-        // Columns of `class_row` after its bounds, with the mean put in and the share moved to the front.
+        // These are the columns of `class_row` after its bounds, with the mean added and the share moved
+        // forward.
         let mut tail = class_row("", String::new(), "", counts).split_off(3);
         let (share, heads) = (tail.pop().unwrap_or_default(), tail.remove(0));
         [vec![name, context, heads, optional(mean, |m| fixed(m, 3)), share], tail].concat()

@@ -1,4 +1,4 @@
-//! Whether heads keep their order between lengths, registers and texts.
+//! Rank correlations of head entropies between context lengths, registers (kinds of text) and texts.
 
 use super::model::Model;
 use crate::table::Table;
@@ -6,7 +6,7 @@ use crate::unique;
 use bitkv_record::HeadRow;
 use bitkv_stats::spearman;
 
-/// Columns of the widest matrix.
+/// The largest number of columns of a matrix.
 const WIDEST: usize = 8;
 
 /// Rank correlations between lengths, and at the longest one between registers and single texts.
@@ -50,6 +50,7 @@ fn mean_of(rows: &[&HeadRow], meant: impl Fn(&HeadRow) -> bool) -> Vec<f64> {
     sums
 }
 
+/// Returns a table of the correlation of every pair.
 fn matrix(caption: String, names: Vec<String>, entropies: Vec<Vec<f64>>) -> Table {
     let mut table = Table::of_numbers(caption, "", &names);
     for (name, own) in names.iter().zip(&entropies) {
@@ -59,7 +60,8 @@ fn matrix(caption: String, names: Vec<String>, entropies: Vec<Vec<f64>>) -> Tabl
     table
 }
 
-/// Where a matrix would be too wide: each beside all others.
+/// Returns a table for more registers than a matrix has columns: the mean correlation of each with the
+/// others, and the lowest.
 fn with_others(caption: String, names: &[String], entropies: &[Vec<f64>]) -> Table {
     let mut table = Table::titled(caption, "register|>mean with others|>lowest|with");
     for (i, name) in names.iter().enumerate() {
@@ -79,7 +81,7 @@ fn shown(correlation: Option<f64>) -> String {
     correlation.map_or_else(String::new, |r| format!("{r:.3}"))
 }
 
-/// Single texts: those of one register beside those of two.
+/// Returns the table of correlations between single texts, of the same register and of different registers.
 fn between_texts(study: &str, model: &str, rows: &[&HeadRow]) -> Table {
     let texts = unique(rows.iter().map(|row| (row.register.as_str(), row.text.as_str())));
     let profiles: Vec<Vec<f64>> =

@@ -1,4 +1,4 @@
-//! The entropies of one model at one context length, arranged.
+//! One entropy profile: the heads of one model at one context length.
 
 use super::bounds::below;
 use crate::interval::{Estimate, mean};
@@ -11,22 +11,22 @@ use std::collections::BTreeMap;
 /// More layers, or heads in one, than any model has.
 const MOST: usize = 4096;
 
-/// One profile of one model.
+/// One entropy profile of one model.
 pub(super) struct View {
-    /// What a table calls it, such as `calibration-512`.
+    /// The name in tables, such as `calibration-512`.
     pub(super) profile: String,
-    /// Context length in tokens; none where it is not known.
+    /// The context length in tokens, or `None` for a published profile.
     pub(super) context: Option<usize>,
-    /// Entropy in bits, `[layer][head]`.
+    /// The entropies in bits, `[layer][head]`, or `None` if an entropy is not known.
     pub(super) matrix: Vec<Vec<Option<f64>>>,
-    /// Mean over heads and texts of the normalised entropy.
+    /// The mean of the normalised entropy over heads and texts.
     pub(super) normalised: Option<f64>,
-    /// Mean entropy over heads, with its interval over texts.
+    /// The mean entropy over heads in bits, with its interval over texts.
     pub(super) mean: Option<Estimate>,
 }
 
 impl View {
-    /// The mean over texts of the rows of one model at one context length.
+    /// Returns the profile of one model at one context length: means over the texts of its rows.
     pub(super) fn new(study: &str, context: usize, rows: &[&HeadRow], seed: u64) -> Self {
         let matrix = matrix(rows.iter().map(|row| (row.layer, row.head, row.entropy_bits)));
         let texts = unique(rows.iter().map(|row| row.text.as_str())).into_iter();
@@ -44,7 +44,7 @@ impl View {
         }
     }
 
-    /// The published entropies of a model.
+    /// Returns the published profile of a model.
     pub(super) fn published(profile: &PublishedEntropies) -> Self {
         let heads = profile.heads.iter().map(|head| (head.layer, head.head, head.entropy_bits));
         let matrix = matrix(heads);
@@ -53,40 +53,41 @@ impl View {
         Self { profile: "published".to_owned(), context: None, matrix, normalised: None, mean }
     }
 
-    /// The entropies that are known, layer by layer.
+    /// Returns the known entropies in bits, layer by layer.
     pub(super) fn known(&self) -> Vec<f64> {
         self.matrix.iter().flatten().copied().flatten().collect()
     }
 
-    /// How many heads have no recorded entropy.
+    /// Returns the number of heads without a recorded entropy.
     pub(super) fn unknown(&self) -> usize {
         self.matrix.iter().flatten().filter(|value| value.is_none()).count()
     }
 
-    /// Statistics over all heads; none when some are unknown, because those are never a random part.
+    /// Returns statistics over all heads, or `None` if some are unknown, because the unknown heads are not a
+    /// random sample.
     pub(super) fn statistics(&self) -> Option<Summary> {
         if self.unknown() > 0 { None } else { Summary::new(&self.known()) }
     }
 
-    /// The part of the known heads below 1.5 bits.
+    /// Returns the share of known heads below 1.5 bits.
     pub(super) fn focused_share(&self) -> Option<f64> {
         let known = self.known();
         (!known.is_empty()).then(|| below(&known))
     }
 
-    /// What a table calls it.
+    /// Returns the source of the profile, as tables name it.
     pub(super) fn source(&self) -> &str {
         if self.context.is_none() { "published entropies, recounted" } else { &self.profile }
     }
 
-    /// The context length.
+    /// Returns the context length as a cell.
     pub(super) fn context_text(&self) -> String {
         self.context.map_or_else(|| crate::format::MISSING.to_owned(), |context| context.to_string())
     }
 }
 
-/// Arranges layer, head and entropy as `[layer][head]`, averaging values of the same head; a head without a row is
-/// unknown.
+/// Arranges layers, heads and entropies as `[layer][head]`. Several values of a head are averaged; a head
+/// without values is `None`.
 fn matrix(heads: impl Iterator<Item = (usize, usize, Option<f64>)>) -> Vec<Vec<Option<f64>>> {
     let mut cells: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
     // An absurd index in a damaged file must not ask for an absurd allocation.
@@ -107,6 +108,7 @@ fn matrix(heads: impl Iterator<Item = (usize, usize, Option<f64>)>) -> Vec<Vec<O
     layers
 }
 
+/// Returns the mean, or `None` if there are no values.
 fn average(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let (sum, n) = values.into_iter().fold((0.0, 0usize), |(sum, n), value| (sum + value, n + 1));
     (n > 0).then(|| sum / n as f64)

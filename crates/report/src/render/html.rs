@@ -1,4 +1,4 @@
-//! One self-contained HTML page.
+//! Renders a document as one self-contained HTML page.
 
 use crate::block::{Block, Document};
 use crate::escape::{html as escape, slug};
@@ -6,6 +6,7 @@ use crate::verdict::Verdict;
 
 const STYLE: &str = include_str!("style.css");
 
+/// Returns the document as an HTML page.
 pub(crate) fn html(document: &Document) -> String {
     let title = escape(&document.title);
     let mut page = format!(
@@ -14,7 +15,7 @@ pub(crate) fn html(document: &Document) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
     );
-    // The summary comes before the contents: most readers need nothing else.
+    // The summary comes before the contents, because most readers need only the summary.
     let is_heading = |block: &Block| matches!(block, Block::Heading(..));
     let summary = document.blocks.iter().position(is_heading).unwrap_or(document.blocks.len());
     push(&mut page, &document.blocks[..summary], 0);
@@ -24,7 +25,7 @@ pub(crate) fn html(document: &Document) -> String {
     page
 }
 
-/// Links to the sections.
+/// Returns the links to the sections.
 fn contents(blocks: &[Block]) -> String {
     let link = |(i, block): (usize, &Block)| match block {
         Block::Heading(2, title) => {
@@ -36,12 +37,12 @@ fn contents(blocks: &[Block]) -> String {
     format!("<nav aria-label=\"Contents\">\n<ul>\n{links}</ul>\n</nav>\n")
 }
 
-/// The place in the list keeps anchors of equal titles apart.
+/// Returns the anchor of a section. The index distinguishes sections with equal titles.
 fn anchor(index: usize, title: &str) -> String {
     format!("s{index}-{}", slug(title))
 }
 
-/// Appends blocks, the first of which has the number `first` in the document; neighbouring figures share a row.
+/// Appends blocks. `first` is the index of the first block in the document. Neighbouring figures share a row.
 fn push(page: &mut String, blocks: &[Block], first: usize) {
     let is_figure = |i: usize| matches!(blocks.get(i), Some(Block::Figure(_)));
     for (i, block) in blocks.iter().enumerate() {
@@ -55,6 +56,7 @@ fn push(page: &mut String, blocks: &[Block], first: usize) {
     }
 }
 
+/// Returns one block as HTML.
 fn rendered(block: &Block, index: usize) -> String {
     match block {
         Block::Heading(2, title) => format!("<h2 id=\"{}\">{}</h2>\n", anchor(index, title), escape(title)),
@@ -81,7 +83,7 @@ fn rendered(block: &Block, index: usize) -> String {
     }
 }
 
-/// The verdict stands in words; its colour only repeats them.
+/// Returns the box of a verdict. Its colour only repeats its words.
 fn verdict_box(title: &str, verdict: Verdict) -> String {
     let class = slug(verdict.name());
     format!(

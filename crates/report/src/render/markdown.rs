@@ -1,15 +1,17 @@
-//! Markdown.
+//! Renders a document as Markdown.
 
 use crate::block::figure_path;
 use crate::block::{Block, Document};
 use crate::escape;
 
+/// Returns the document as Markdown.
 pub(crate) fn markdown(document: &Document) -> String {
     let mut text = format!("# {}\n", escape::markdown(&document.title));
     push(&mut text, &document.blocks);
     text
 }
 
+/// Appends blocks.
 fn push(text: &mut String, blocks: &[Block]) {
     for block in blocks {
         *text += "\n";
@@ -39,7 +41,7 @@ fn push(text: &mut String, blocks: &[Block]) {
     }
 }
 
-/// A fence longer than any run of backticks in the code.
+/// Returns the code in a fence that is longer than any run of backticks in it.
 fn fenced(code: &str) -> String {
     let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);

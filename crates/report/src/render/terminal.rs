@@ -1,9 +1,10 @@
-//! Plain text.
+//! Renders a document as plain text for a terminal.
 
 use crate::block::{Block, Document};
 use crate::escape;
 use crate::table::LINE_WIDTH;
 
+/// Returns the document as plain text.
 pub(crate) fn terminal(document: &Document) -> String {
     let title = escape::terminal(&document.title);
     let mut text = format!("{title}\n{}\n", "=".repeat(title.chars().count()));
@@ -17,6 +18,7 @@ pub(crate) fn terminal(document: &Document) -> String {
     text
 }
 
+/// Returns one block as plain text.
 fn part(block: &Block) -> String {
     match block {
         Block::Heading(_, title) => format!("== {} ==\n", escape::terminal(title)),
@@ -25,12 +27,12 @@ fn part(block: &Block) -> String {
         Block::Code(code) => format!("  {}\n", escape::terminal(code)),
         Block::Verdict { verdict, .. } => format!("Verdict: {}\n", verdict.name().to_uppercase()),
         Block::Table(table) => table.to_terminal(),
-        // The brief document has none of these.
+        // The short report does not have figures or details.
         Block::Figure(_) | Block::Details(..) => String::new(),
     }
 }
 
-/// Wrapped lines behind a mark, the later ones indented as far.
+/// Returns wrapped lines. The first begins with `mark`; the others are indented by its width.
 fn paragraph(text: &str, mark: &str) -> String {
     let indent = " ".repeat(mark.len());
     let lines = escape::wrapped(text, LINE_WIDTH - mark.len()).into_iter().enumerate();

@@ -1,4 +1,4 @@
-//! What a reader must not conclude from a report.
+//! The limits of a run: what a reader must not conclude from its numbers.
 
 use crate::block::Block;
 use crate::claims::Claim;
@@ -6,7 +6,7 @@ use crate::policies::is_loose;
 use crate::{Run, unique};
 use bitkv_record::{GridRow, IsaClass, PolicyRole, ScoredTask};
 
-/// Texts below which a bootstrap over texts says too little about other texts.
+/// With fewer texts than this, the intervals of a bootstrap over texts are too narrow.
 const FEW: usize = 10;
 
 const ATTENTION: &str = "The attention cosine compares single attention rows of an unperturbed model. A head with one \
@@ -28,7 +28,7 @@ from theirs by up to 6e-5 nats.";
 const DIRTY: &str =
     "The program was built from sources with uncommitted changes: the revision does not fix it.";
 
-/// Limits that follow from what was, and was not, measured in this run.
+/// Returns the limits that follow from what this run measured and did not measure.
 pub(super) fn blocks(run: &Run<'_>, claims: &[Claim]) -> Vec<Block> {
     let any = |is: fn(&GridRow) -> bool| run.rows.iter().any(is);
     let models =

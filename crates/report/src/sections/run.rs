@@ -1,4 +1,4 @@
-//! What was run, and how to run it again.
+//! What was run, and the command that runs it again.
 
 use crate::block::Block;
 use crate::escape;
@@ -6,7 +6,7 @@ use crate::format::fixed;
 use crate::table::Table;
 use bitkv_record::Manifest;
 
-/// Where the numbers come from, in one line.
+/// Returns one line that says where the numbers come from.
 pub(super) fn provenance(m: &Manifest) -> Block {
     let revision: String = m.revision.chars().take(12).collect();
     let dirty = if m.dirty { " with uncommitted changes" } else { "" };
@@ -19,6 +19,7 @@ pub(super) fn provenance(m: &Manifest) -> Block {
     ))
 }
 
+/// Returns the table of facts about the run.
 fn facts(m: &Manifest, run: Option<&str>) -> Table {
     let mut table = Table::titled("The run", "property|value");
     let mut push = |name: &str, value: String| table.push(vec![name.to_owned(), value]);
@@ -46,7 +47,8 @@ fn facts(m: &Manifest, run: Option<&str>) -> Table {
     table
 }
 
-/// What was run, the command, and the particulars that must be equal for equal numbers; `run` is the run folder.
+/// Returns the sections about what was run and how to reproduce it: the command, its options and the input
+/// files. `run` is the run folder.
 pub(super) fn reproduce(m: &Manifest, run: Option<&str>) -> Vec<Block> {
     let command: Vec<String> = m.command.iter().map(|argument| escape::shell(argument)).collect();
     let mut blocks = vec![

@@ -1,11 +1,12 @@
-//! The statements of a claim, in full and in short.
+//! The statements of a claim, as a full table and as short lines.
 
 use crate::claims::{Claim, Statement};
 use crate::format::MISSING;
 use crate::table::Table;
 use crate::unique;
 
-/// All statements, by model. A reason that several share is told once, below the table.
+/// Returns the table of all statements, in groups by model. A reason that several statements share is a note
+/// below the table.
 pub(super) fn table(claim: &Claim, models: &[String]) -> Table {
     let mut table = Table::titled("Statement by statement", "statement|published|measured|holds|reason");
     let shared = shared_reasons(&claim.statements);
@@ -13,7 +14,7 @@ pub(super) fn table(claim: &Claim, models: &[String]) -> Table {
     for statement in &claim.statements {
         let (model, text) = split_model(&statement.text, models);
         if group.replace(model) != Some(model) {
-            // What is said of no model in particular needs a heading only after something that is.
+            // Statements about no particular model need a heading only after those about one.
             match model {
                 Some(model) => table.group(model),
                 None if !table.is_empty() => table.group("all models"),
@@ -35,8 +36,8 @@ pub(super) fn table(claim: &Claim, models: &[String]) -> Table {
     table
 }
 
-/// One line a statement; neighbours that differ in one word share a line. Numbers are told where they fit on it, without
-/// their intervals; reasons are left to the full table.
+/// Returns one line per statement of at most `width` characters. Neighbours that differ in one word share a
+/// line. A line has the numbers if they fit, without intervals; reasons are only in the full table.
 pub(super) fn lines(claim: &Claim, models: &[String], width: usize) -> Vec<String> {
     let mut merged: Vec<Merged<'_>> = Vec::new();
     for statement in &claim.statements {
@@ -51,7 +52,7 @@ pub(super) fn lines(claim: &Claim, models: &[String], width: usize) -> Vec<Strin
 struct Merged<'a> {
     /// Words of the statement; the one that varies holds all its values.
     words: Vec<String>,
-    /// Where the statements differ, once there are two.
+    /// The index of the word that varies, if the line has several statements.
     varies: Option<usize>,
     first: &'a Statement,
     holds: Vec<&'static str>,
@@ -66,7 +67,8 @@ impl<'a> Merged<'a> {
         Self { words, varies: None, first, holds: vec![said(first)], published, measured }
     }
 
-    /// Takes a statement in if it differs in one word, the same as those before it.
+    /// Adds a statement if it differs from the first in one word, the word in which the others differ.
+    /// Returns whether it was added.
     fn absorb(&mut self, other: &Statement) -> bool {
         let first: Vec<&str> = self.first.text.split_whitespace().collect();
         let words: Vec<&str> = other.text.split_whitespace().collect();
@@ -75,7 +77,7 @@ impl<'a> Merged<'a> {
         }
         let different: Vec<usize> = (0..words.len()).filter(|&i| words[i] != first[i]).collect();
         let [at] = different[..] else { return false };
-        // A colon ends the name of a model: models are told apart, budgets and rules are not.
+        // A colon ends the name of a model. Models have lines of their own; budgets and rules share lines.
         if self.varies.is_some_and(|varies| varies != at) || words[at].ends_with(':') {
             return false;
         }
@@ -90,7 +92,7 @@ impl<'a> Merged<'a> {
     /// The longest of three lines that fits: with all numbers, with the measured ones, with none.
     fn line(&self, models: &[String], width: usize) -> String {
         let text = self.words.join(" ");
-        // The only model of a run need not be named again and again.
+        // If the run has one model, its name is left out.
         let text = if models.len() > 1 { &text } else { split_model(&text, models).1 };
         let bare = format!("{}: {text}", joined(&self.holds, ", "));
         let (measured, published) = (joined(&self.measured, "; "), joined(&self.published, "; "));
@@ -105,7 +107,7 @@ impl<'a> Merged<'a> {
     }
 }
 
-/// Values that are not empty; one when all are equal.
+/// Joins the values that are not empty. Equal values are written once.
 fn joined<T: AsRef<str>>(values: &[T], separator: &str) -> String {
     let known: Vec<&str> = values.iter().map(AsRef::as_ref).filter(|value| !value.is_empty()).collect();
     match unique(known.iter())[..] {
@@ -114,14 +116,14 @@ fn joined<T: AsRef<str>>(values: &[T], separator: &str) -> String {
     }
 }
 
-/// Reasons given more than once, in order of first appearance.
+/// Returns the reasons that several statements share, in order of first appearance.
 fn shared_reasons(statements: &[Statement]) -> Vec<&str> {
     let count = |reason: &str| statements.iter().filter(|s| s.reason == reason).count();
     let reasons = unique(statements.iter().map(|s| s.reason.as_str())).into_iter();
     reasons.filter(|reason| !reason.is_empty() && count(reason) > 1).collect()
 }
 
-/// The model that a text begins with, and the rest.
+/// Splits a text into the model that it begins with, if it does, and the rest.
 fn split_model<'a>(text: &'a str, models: &'a [String]) -> (Option<&'a str>, &'a str) {
     let split = |model: &'a String| {
         Some((Some(model.as_str()), text.strip_prefix(model.as_str())?.strip_prefix(": ")?))
@@ -129,7 +131,7 @@ fn split_model<'a>(text: &'a str, models: &'a [String]) -> (Option<&'a str>, &'a
     models.iter().find_map(split).unwrap_or((None, text))
 }
 
-/// The text without ` [low, high]` behind its numbers.
+/// Returns the text without the intervals, ` [low, high]`, after its numbers.
 fn without_intervals(text: &str) -> String {
     let mut short = String::new();
     let mut rest = text;
@@ -150,6 +152,7 @@ fn said(statement: &Statement) -> &'static str {
     }
 }
 
+/// Returns the text, or the mark of a missing value if it is empty.
 fn or_missing(text: &str) -> String {
     if text.is_empty() { MISSING.to_owned() } else { text.to_owned() }
 }

@@ -1,8 +1,8 @@
-//! Rows of a grid in which every number is easy to follow.
+//! Rows with numbers that are easy to check by hand.
 
 use bitkv_record::{AskedBudget, GridRow, Row};
 
-/// A measured cell of which the KL is given.
+/// Returns a measured cell with the given KL.
 pub(crate) fn row(policy: &str, budget: &str, text: &str, kl: f64) -> GridRow {
     let budget: AskedBudget = budget.parse().unwrap();
     let whole = policy == "full" || budget == AskedBudget::FULL;

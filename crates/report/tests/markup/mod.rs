@@ -1,9 +1,9 @@
 //! A checker for the markup the report writes: tags nest, attributes are quoted, no stray `<` or `&`.
 
-/// Elements of HTML that have no end.
+/// The HTML elements without an end tag.
 const VOID: [&str; 3] = ["meta", "br", "hr"];
 
-/// Panics, naming the place, when `text` is not well formed or repeats an `id`.
+/// Panics, with the position, if `text` is not well formed or repeats an `id`.
 pub(crate) fn check(text: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut ids: Vec<&str> = Vec::new();
@@ -36,7 +36,7 @@ pub(crate) fn check(text: &str) {
     assert_eq!(ids.len(), count, "an id is used twice");
 }
 
-/// Checks `name="value"` pairs and gives the value of `id`, if there is one.
+/// Checks `name="value"` pairs and returns the value of `id`, if there is one.
 fn check_attributes(text: &str) -> Option<&str> {
     let mut rest = text.trim();
     let mut id = None;

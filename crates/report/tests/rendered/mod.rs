@@ -1,9 +1,9 @@
-//! Reports of a definition and its rows, and what they must say.
+//! Renders reports of a definition and its rows, and looks for their parts.
 
 use bitkv_record::{Definition, GridRow, Machine, Manifest, TimingRow};
 use bitkv_report::Run;
 
-/// What was run: nothing that a report of these rows depends on, but its seed.
+/// Returns a manifest. Only its seed affects the reports of these rows.
 pub(crate) fn manifest() -> Manifest {
     Manifest {
         format: 2,
@@ -45,7 +45,7 @@ pub(crate) fn with(
     text
 }
 
-/// Panics unless the parts stand in this order.
+/// Panics unless `text` contains the parts in this order.
 pub(crate) fn in_order(text: &str, parts: &[&str]) {
     let mut from = 0;
     for part in parts {
@@ -54,7 +54,7 @@ pub(crate) fn in_order(text: &str, parts: &[&str]) {
     }
 }
 
-/// The part of a report that begins with a caption, to its end.
+/// Returns the rest of a report, from a caption to its end.
 pub(crate) fn after<'a>(text: &'a str, caption: &str) -> &'a str {
     &text[text.find(caption).unwrap_or_else(|| panic!("{caption} in\n{text}"))..]
 }
