@@ -1,20 +1,22 @@
-//! The codes of every ternary matrix, counted once for all checks.
+//! Counts the codes of every ternary matrix once, for all checks.
 
 use bitkv_checkpoint::{Checkpoint, Error, Linear};
 use rayon::prelude::*;
 
-/// Zeros among floats can be weights that an f16 could not hold; more than this part of a matrix cannot.
+/// The largest fraction of zero blocks that a matrix of floats may have. Zeros among floats can be weights
+/// that were too small for f16, but not as many as this.
 const MAX_EMPTY_FLOATS: f64 = 0.01;
 
-/// Bytes looked at together. Ternary bytes that are zero stand for four -1: this many in a row never come of training.
+/// The size of a block in bytes. A zero byte encodes four weights of -1, and training never produces a whole
+/// block of them.
 const BLOCK: usize = 512;
 
 /// A ternary matrix of the model.
 pub(crate) struct Matrix {
     pub(crate) linear: Linear,
-    /// How often each code occurs.
+    /// How often each of the codes 0 to 3 occurs.
     pub(crate) counts: [u64; 4],
-    /// Bytes in blocks of nothing but zeros.
+    /// The number of bytes in blocks that contain only zeros.
     pub(crate) empty_bytes: usize,
 }
 
@@ -25,17 +27,17 @@ impl Matrix {
         Matrix { counts: linear.histogram(), linear, empty_bytes }
     }
 
-    /// The tensor's name in its file.
+    /// Returns the name of the tensor in its file.
     pub(crate) fn name(&self) -> &str {
         &self.linear.stored().name
     }
 
-    /// Number of codes.
+    /// Returns the number of codes.
     pub(crate) fn len(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Whether a part of the matrix is missing.
+    /// Returns whether a part of the matrix is missing from the file.
     pub(crate) fn has_hole(&self) -> bool {
         let stored = self.linear.stored();
         let allowed = if stored.coding.is_ternary() { 0.0 } else { MAX_EMPTY_FLOATS };
@@ -43,7 +45,7 @@ impl Matrix {
     }
 }
 
-/// Every ternary matrix that could be opened, and why others could not.
+/// Every ternary matrix that could be opened, and the errors of the others.
 pub(crate) struct Codes {
     pub(crate) matrices: Vec<Matrix>,
     pub(crate) refused: Vec<Error>,
@@ -67,7 +69,8 @@ impl Codes {
         self.matrices.iter().filter(whole).collect()
     }
 
-    /// The matrix of a layer's projection, by its Hugging Face name without `.weight`.
+    /// Returns the matrix of a projection by its Hugging Face name without `.weight`; `None` if it could not
+    /// be opened.
     pub(crate) fn named(&self, name: &str) -> Option<&Matrix> {
         self.matrices.iter().find(|matrix| matrix.linear.shape().name == name)
     }

@@ -1,4 +1,7 @@
-//! A decode map that takes another code for zero.
+//! Checks that code 1 is decoded as zero.
+//!
+//! Some engines use a decode map in which another two-bit code is zero. [`CodeBalance`] finds the code that
+//! is zero.
 
 use crate::{
     Examination, Finding,
@@ -9,7 +12,8 @@ use crate::{
 
 const CHECK: &str = "decode-map";
 
-/// A single matrix is doubted when its mean is beyond this too, in units of its multiplier. Trained ones stay below 0.02.
+/// A single matrix is suspected only if the absolute value of its mean exceeds this, in units of its
+/// multiplier. Trained matrices stay below 0.02.
 const LARGE_MEAN: f64 = 0.05;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
@@ -65,7 +69,7 @@ fn single(sound: &[&Matrix]) -> Option<Finding> {
     ))
 }
 
-/// The mean of codes minus one.
+/// Returns the mean of the weights, which are their codes minus one.
 fn mean(matrices: &[&Matrix]) -> f64 {
     let (plus, minus) = (total(matrices, 2) as f64, total(matrices, 0) as f64);
     (plus - minus) / matrices.iter().map(|matrix| matrix.len()).sum::<u64>() as f64

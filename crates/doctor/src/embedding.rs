@@ -1,4 +1,4 @@
-//! Holes and impossible values in the embedding and the output head.
+//! Checks the embedding and the LM head for holes and for values that are not finite.
 
 use bitkv_checkpoint::Stored;
 
@@ -10,7 +10,7 @@ use crate::{
 const HOLES: &str = "embedding-holes";
 const FINITE: &str = "embedding-finite";
 
-/// More all-zero rows than this part of all are no padding.
+/// The largest fraction of all-zero rows that can be padding of the vocabulary.
 const MAX_ZERO_ROWS: f64 = 0.01;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
@@ -19,7 +19,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let head = checkpoint.tensors().into_iter().flatten().find(|tensor| {
         !checkpoint.is_tied() && ["lm_head.weight", "output.weight"].contains(&tensor.name.as_str())
     });
-    // One of another shape is named by the check of tensors.
+    // The check of tensors reports a tensor with a wrong shape.
     let embedding = checkpoint.unchecked_embedding().ok().map(|embedding| embedding.stored().clone());
     let whole = |tensor: &Stored| matches!(tensor.shape[..], [rows, _] if rows == vocabulary);
     let tensors = embedding.into_iter().chain(head).filter(whole);

@@ -1,9 +1,9 @@
-//! Why an examination cannot be made.
+//! The errors of this crate.
 
-/// Shorthand for results of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of this crate.
+/// The reasons why a checkpoint, or a part of it, cannot be examined.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the fields are")]

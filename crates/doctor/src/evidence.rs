@@ -1,4 +1,4 @@
-//! What an examination starts from.
+//! The checkpoint to examine, with the files that came with it.
 
 use std::fs;
 
@@ -10,24 +10,25 @@ use bitkv_models::Source;
 
 use crate::{Error, Result};
 
-/// A checkpoint with what came with it.
+/// A checkpoint with the files that came with it: everything that the checks read.
 pub struct Evidence {
-    /// The weights; they need not be fit to run.
+    /// The weights, which may be damaged.
     pub checkpoint: Checkpoint,
-    /// The tokenizer beside them, if there is one, or why it is refused.
+    /// The tokenizer beside the weights; `None` if there is no tokenizer, or the error if it cannot be used.
     pub tokenizer: bitkv_models::Result<Option<Tokenizer>>,
-    /// The text of `config.json` as it is, where there is such a file.
+    /// The content of `config.json` as it is; `None` if there is no such file.
     pub settings: Option<Value>,
-    /// Another checkpoint of the same model, taken to be right: full-precision masters, or other files.
+    /// Another checkpoint of the same model that is taken to be right, such as the full-precision master
+    /// weights.
     pub masters: Option<Checkpoint>,
 }
 
 impl Evidence {
-    /// What lies beside an opened checkpoint, and its masters if they are at hand. A tokenizer that is refused is part of
-    /// the evidence.
+    /// Reads the files beside an opened checkpoint, and opens its master weights if they are given. A
+    /// tokenizer that cannot be used is not an error here; the checks report it.
     ///
     /// # Errors
-    /// When the masters cannot be opened.
+    /// Fails if the master weights cannot be opened.
     pub fn gather(source: &Source, checkpoint: Checkpoint, masters: Option<&Source>) -> Result<Evidence> {
         let masters = masters
             .map(|masters| {
@@ -37,7 +38,7 @@ impl Evidence {
             })
             .transpose()?;
         let tokenizer = source.tokenizer(&checkpoint);
-        // The checkpoint is open, so that a file there is can be read.
+        // The checkpoint could be opened, so the file can be read if it exists.
         let text = source.folder().and_then(|folder| fs::read_to_string(folder.join("config.json")).ok());
         let settings = text.and_then(|text| serde_json::from_str(&text).ok());
         Ok(Evidence { checkpoint, tokenizer, settings, masters })

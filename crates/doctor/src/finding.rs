@@ -1,20 +1,20 @@
-//! A statement about a checkpoint.
+//! What a check says about a checkpoint: a [`Finding`] with its [`Severity`].
 
 use std::fmt;
 
-/// How bad it is, worst first.
+/// How bad a finding is, worst first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Severity {
-    /// Results would be wrong, or there would be none.
+    /// The model computes wrong results, or cannot be loaded.
     Fault,
-    /// Something is unusual, and may make results wrong.
+    /// Something is unusual and may make results wrong.
     Warning,
-    /// As it should be, or harmless, but worth knowing.
+    /// The model is sound in this respect, or the finding is harmless but worth knowing.
     Note,
 }
 
 impl Severity {
-    /// The name in tables and files.
+    /// Returns the name in tables and files.
     pub fn name(self) -> &'static str {
         match self {
             Severity::Fault => "fault",
@@ -30,25 +30,26 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One thing that an examination found. Every text is a sentence or part of one, without a full stop at its end.
+/// One thing that an examination found. `found`, `means` and `remedy` are sentences without the full stop at
+/// their end.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
-    /// Which check found it, such as `decode-map`; a stable name.
+    /// The name of the check, such as `decode-map`. Names do not change.
     pub check: &'static str,
     /// How bad it is.
     pub severity: Severity,
-    /// The tensor, file or part of the model.
+    /// The tensor, the file or the part of the model that the finding concerns.
     pub place: String,
     /// What was measured.
     pub found: String,
-    /// What that tells.
+    /// What that means for the model.
     pub means: String,
     /// What to do.
     pub remedy: String,
 }
 
 impl Finding {
-    /// What a check found at a place, and what it makes of it.
+    /// Combines what a check found at a place with its judgement.
     pub(crate) fn new(
         check: &'static str,
         place: impl Into<String>,
@@ -59,7 +60,7 @@ impl Finding {
     }
 }
 
-/// What a check makes of what it found: how bad it is, what it tells and what to do.
+/// How a check judges what it found: how bad it is, what it means and what to do.
 pub(crate) struct Judgement {
     severity: Severity,
     means: String,
@@ -84,22 +85,22 @@ pub(crate) fn note(means: impl Into<String>, remedy: impl Into<String>) -> Judge
     Judgement::new(Severity::Note, means, remedy)
 }
 
-/// As it should be, or harmless: there is nothing to do.
+/// Returns a note about something that is sound or harmless and needs no remedy.
 pub(crate) fn fine(means: impl Into<String>) -> Judgement {
     note(means, "nothing")
 }
 
-/// What to do about a file of which parts are missing.
+/// Returns the remedy for a file that lacks some of its data.
 pub(crate) fn if_incomplete(file: &str) -> String {
     format!("compare size and SHA-256 of {file} with those of its source and download it again")
 }
 
-/// What to do about a file whose bytes were changed.
+/// Returns the remedy for a file whose bytes were changed.
 pub(crate) fn if_changed(file: &str) -> String {
     format!("compare the SHA-256 of {file} with that of its source and download it again")
 }
 
-/// A magnitude with four digits or so.
+/// Formats a magnitude with about four significant digits.
 pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),

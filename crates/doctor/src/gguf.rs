@@ -1,4 +1,5 @@
-//! What only GGUF files leave open: the layout of I2_S, how texts are cut, and the chat template.
+//! Checks what a GGUF file may leave open: the layout of I2_S tensors, the pre-tokenizer, and the chat
+//! template.
 
 use bitkv_checkpoint::gguf::{Gguf, LayoutChoice, Reason};
 
@@ -11,7 +12,7 @@ const LAYOUT: &str = "i2s-layout";
 const PRE: &str = "gguf-pre-tokenizer";
 const TEMPLATE: &str = "gguf-chat-template";
 
-/// Only in the template that the published files of BitNet-b1.58-2B-4T carry.
+/// A word that only occurs in the chat template of the published files of BitNet-b1.58-2B-4T.
 const OLD_TEMPLATE: &str = "BITNETAssistant";
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {

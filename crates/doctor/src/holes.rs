@@ -1,4 +1,4 @@
-//! Stretches of zero bytes in linear weights: parts of a file that never arrived.
+//! Finds blocks of zero bytes in linear weights: parts of a file that were never downloaded.
 
 use crate::{
     Examination, Finding,

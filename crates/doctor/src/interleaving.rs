@@ -1,9 +1,10 @@
-//! Codes in another order than they were trained in.
+//! Checks that codes are in the order they were trained in.
 //!
-//! No byte tells, and no norm of an activation: every projection is followed or preceded by a norm. But tensors of one
-//! model are in step: channels that a norm turns down have other numbers of zeros in the columns that read them, and
-//! neurons with few inputs have few outputs. In a wrong order that agreement is gone; undoing the right mistake brings
-//! it back. [`structure`] does the same for layouts of GGUF files.
+//! Neither the bytes nor the norms of activations show a wrong order, because a norm precedes or follows
+//! every projection. But the tensors of a trained model are correlated: the columns that read a channel have
+//! an unusual number of zeros if the norm scales that channel down, and neurons with few inputs have few
+//! outputs. A wrong order destroys this agreement, and undoing the right mistake restores it. [`structure`]
+//! does the same for the layouts of GGUF files.
 
 use bitkv_checkpoint::{Checkpoint, NormShape, structure};
 
@@ -16,17 +17,18 @@ use crate::{
 
 const CHECK: &str = "interleaving";
 
-/// Layers looked at: enough for any trained model, and quickly read.
+/// The number of layers that are examined: enough for any trained model, and quick to read.
 const LAYERS: usize = 4;
 
-/// An order is believed when it brings this much more agreement than the stored one, in standard deviations of what
-/// unrelated tensors show. In the two models that come with this repository the right order brings 89 and 76 of that to
-/// rows and 143 and 211 to columns, and a wrong one at most 14; random weights show 4 at most.
+/// A mistake is reported only if undoing it increases the agreement by this much, and by the factor
+/// [`RATIO`]. The unit is the standard deviation of the agreement of unrelated tensors. In the two built-in
+/// models the right order gives 89 and 76 for rows and 143 and 211 for columns, a wrong order at most 14, and
+/// random weights show at most 4.
 const CLEAR: f64 = 30.0;
-/// .. and its rows agree this many times better.
+/// Undoing a mistake must also make the agreement of rows this many times larger.
 const RATIO: f64 = 2.0;
 
-/// Agreement of the stored order is there from here on.
+/// The least agreement that shows the stored order to be right, in standard deviations.
 const PRESENT: f64 = 15.0;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
@@ -47,12 +49,12 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     vec![Finding::new(CHECK, place, found, judgement)]
 }
 
-/// How much more tensors agree than unrelated ones would, in standard deviations.
+/// How much more tensors agree than unrelated tensors would, in standard deviations.
 #[derive(Clone, Copy, Debug, Default)]
 struct Score {
-    /// Over columns and norms.
+    /// The agreement of columns with the norms of the same channels.
     columns: f64,
-    /// Over rows and what belongs to the same channels.
+    /// The agreement of rows with norms and columns of the same channels.
     rows: f64,
 }
 
@@ -61,7 +63,8 @@ impl Score {
         self.columns + self.rows
     }
 
-    /// What an agreement means that no mistake explains better; `layouts` if columns could be read in several orders.
+    /// Judges the agreement of the stored order if no mistake explains it better. `layouts` says whether
+    /// columns could be read in several layouts.
     fn judge(self, layouts: bool) -> Judgement {
         let means = match (self.columns >= PRESENT, self.rows >= PRESENT) {
             (true, true) => return fine(Order::Right.means()),
@@ -86,12 +89,14 @@ impl std::fmt::Display for Score {
     }
 }
 
+/// The scores of the stored order and of every mistake undone.
 struct Scores {
     right: Score,
     wrong: [(Order, Score); 5],
 }
 
 impl Scores {
+    /// Returns `None` if no layer can be examined.
     fn new(checkpoint: &Checkpoint, codes: &Codes, zero: u8) -> Option<Scores> {
         let count = checkpoint.config().num_hidden_layers;
         let step = count.div_ceil(LAYERS).max(1);
@@ -118,7 +123,8 @@ impl Scores {
     }
 }
 
-/// How much squares of agreements exceed those of unrelated lists, in standard deviations; 0 if there are none.
+/// Returns how much the sum of squared agreements exceeds that of unrelated lists, in standard deviations; 0
+/// for an empty slice.
 fn beyond_chance(squares: &[f64]) -> f64 {
     let count = squares.len() as f64;
     if squares.is_empty() {
@@ -127,9 +133,10 @@ fn beyond_chance(squares: &[f64]) -> f64 {
     (squares.iter().sum::<f64>() - count) / (2.0 * count).sqrt()
 }
 
-/// A layer's matrices with counts as they are stored, and its norms.
+/// The matrices of a layer, with their counts in the stored order, and the absolute values of the weights of
+/// its norms.
 struct Layer<'a> {
-    /// q, k, v, o, gate, up, down.
+    /// q, k, v, o, gate, up and down.
     matrices: [(&'a Matrix, NonZeros); 7],
     input: Option<Vec<f32>>,
     attention_sub: Option<Vec<f32>>,
@@ -140,7 +147,7 @@ struct Layer<'a> {
 }
 
 impl<'a> Layer<'a> {
-    /// `None` when a matrix is missing, damaged or not made of whole groups of four rows.
+    /// Returns `None` if a matrix is missing or damaged, or if its number of rows is not a multiple of four.
     fn new(checkpoint: &Checkpoint, codes: &'a Codes, layer: usize, zero: u8) -> Option<Layer<'a>> {
         let config = checkpoint.config();
         let usable = |shape: &bitkv_checkpoint::LinearShape| {
@@ -164,14 +171,15 @@ impl<'a> Layer<'a> {
         })
     }
 
-    /// Squared agreements after undoing `order`: of norms with columns, and of rows with what has the same channels.
+    /// Returns squared agreements after undoing `order`: first of columns with norms, then of rows with norms
+    /// and columns of the same channels.
     fn squares(&self, order: Order, zero: u8) -> (Vec<f64>, Vec<f64>) {
         let [q, k, v, o, gate, up, down] = self.matrices.each_ref().map(|(matrix, stored)| match order {
             Order::Right => stored.clone(),
             _ if order.mixes_rows() => NonZeros::count(&matrix.linear, order, zero),
             _ => stored.reordered(order),
         });
-        // What the query heads of a group read is the same KV head's.
+        // All query heads of a group read the values of one KV head.
         let values: Vec<f32> =
             v.rows.chunks(self.head_dim).flat_map(|head| head.repeat(self.group)).collect();
         let columns = [
@@ -194,6 +202,7 @@ impl<'a> Layer<'a> {
     }
 }
 
+/// Returns the squared agreement of two lists.
 fn squared(a: &[f32], b: &[f32]) -> f64 {
     structure::agreement(a, b).powi(2)
 }

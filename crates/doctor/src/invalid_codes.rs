@@ -1,4 +1,4 @@
-//! Code 3, which no ternary weight has.
+//! Finds code 3, which is not the code of a ternary weight.
 
 use crate::{
     Examination, Finding,
@@ -8,7 +8,8 @@ use crate::{
 
 const CHECK: &str = "invalid-code";
 
-/// Random bytes hold code 3 in every fourth place. From this part of all on, bytes are taken for something else than codes.
+/// If at least this fraction of the codes is 3, the bytes are taken for something other than codes. In random
+/// bytes every fourth code is 3.
 const FOREIGN: f64 = 0.05;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
@@ -35,6 +36,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     vec![Finding::new(CHECK, place, found, judgement)]
 }
 
+/// Returns the row and the column of the first code 3.
 fn position(matrix: &Matrix) -> (usize, usize) {
     let shape = matrix.linear.shape();
     let mut codes = vec![0; shape.cols];

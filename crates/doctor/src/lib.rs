@@ -1,12 +1,12 @@
-//! What is wrong with a checkpoint, and what to do about it.
+//! Finds what is wrong with a checkpoint, and says what to do about it.
 //!
-//! ```text
-//! diagnose(source, masters): open -> Evidence::gather -> examine -> findings, worst first
-//! ```
+//! [`diagnose`] opens a model, collects what the checks read ([`Evidence`]), runs every check with
+//! [`examine`], and returns [`Finding`]s, worst first.
 //!
-//! Damage that a loader refuses is named as well as damage that loads and computes nonsense: codes decoded with another
-//! map, rows assembled from four neurons each, holes where a download stopped. One file a check; a check looks at the
-//! weights themselves wherever they say enough, so that it works on files that do not load.
+//! The checks report damage that a loader refuses, and also damage that loads and computes nonsense: codes
+//! decoded with a wrong map, rows assembled from four neurons each, holes where a download stopped. Each
+//! check has its own file. A check reads the weights themselves if they show enough, so that it also works on
+//! checkpoints that do not load.
 
 #![forbid(unsafe_code)]
 
@@ -43,7 +43,7 @@ use finding::fault;
 use map::Verdict;
 use run::Run;
 
-/// What the checks look at: the evidence, and what more than one of them needs of it.
+/// What the checks read: the evidence, and results that several checks need.
 struct Examination<'a> {
     evidence: &'a Evidence,
     codes: Codes,
@@ -53,7 +53,7 @@ struct Examination<'a> {
     run: std::result::Result<Run, Error>,
 }
 
-/// Every check, in the order of findings of one severity.
+/// Every check. Findings of the same severity are listed in this order.
 const CHECKS: [fn(&Examination<'_>) -> Vec<Finding>; 15] = [
     tensors::check,
     holes::check,
@@ -72,7 +72,7 @@ const CHECKS: [fn(&Examination<'_>) -> Vec<Finding>; 15] = [
     run::check,
 ];
 
-/// Everything that is wrong or worth knowing, worst first.
+/// Runs every check and returns its findings, worst first.
 pub fn examine(evidence: &Evidence) -> Vec<Finding> {
     let codes = Codes::new(&evidence.checkpoint);
     let map = Verdict::new(&codes.sound());
@@ -83,10 +83,10 @@ pub fn examine(evidence: &Evidence) -> Vec<Finding> {
     findings
 }
 
-/// Opens a model and [`examine`]s it. One that cannot be opened has that one fault.
+/// Opens a model and [`examine`]s it. For a model that cannot be opened, the only finding is that fault.
 ///
 /// # Errors
-/// When the masters cannot be opened.
+/// Fails if the master weights cannot be opened.
 pub fn diagnose(source: &Source, masters: Option<&Source>) -> Result<Vec<Finding>> {
     match source.checkpoint() {
         Ok(checkpoint) => Ok(examine(&Evidence::gather(source, checkpoint, masters)?)),

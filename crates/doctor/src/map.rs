@@ -1,20 +1,23 @@
-//! Which of the three codes stands for zero, told from how often each occurs.
+//! Finds which of the three codes means zero, from how often each code occurs.
 //!
-//! Training leaves as many weights of +1 as of -1, and another number of zeros. So the code that stands for zero is the
-//! one without which the other two are balanced, in every matrix. Which of those two is +1 no histogram tells.
+//! Training produces as many weights of +1 as of -1, and a different number of zeros. In every matrix, the
+//! two codes that do not mean zero are therefore equally frequent. A histogram cannot show which of these two
+//! is +1.
 
 use crate::codes::Matrix;
 
-/// The code that stands for zero in every BitNet checkpoint.
+/// The code that means zero in every BitNet checkpoint.
 pub(crate) const ZERO: u8 = 1;
 
-/// A wrong map is believed when undoing it makes the sum of squared imbalances this many times smaller, ..
+/// A wrong map is reported only if correcting it makes the sum of squared imbalances smaller by this factor,
+/// and by [`CLEAR`].
 const RATIO: f64 = 4.0;
-/// .. by this many standard deviations of what balanced codes would show. In the two models that come with this
-/// repository the ratio is 21 and 55, and the difference more than 300 standard deviations; random codes show 0 to 5.
+/// The least decrease that correcting a wrong map must bring, in standard deviations of what balanced codes
+/// would show. In the two built-in models the ratio is 21 and 55, and the difference is more than 300
+/// standard deviations; random codes show 0 to 5.
 const CLEAR: f64 = 12.0;
 
-/// How far the codes other than one are from being balanced.
+/// For each code that could mean zero, how far the other two codes are from being equally frequent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verdict {
     /// By the code taken for zero: the sum over matrices of the squared imbalance of the other two, in units of its
@@ -40,16 +43,17 @@ impl Verdict {
         (0..3).filter(|other| *other != zero).all(|other| self.is_clearly(zero, other))
     }
 
-    /// Whether `zero` stands for zero if otherwise `other` would.
+    /// Returns whether the histograms clearly favour `zero` over `other` as the code of zero.
     fn is_clearly(&self, zero: u8, other: u8) -> bool {
         let [zero, other] = [zero, other].map(|code| self.imbalance[usize::from(code)]);
-        // The difference of two chi-squared variables.
+        // The standard deviation of the difference of two chi-squared variables.
         let deviation = (4.0 * self.matrices as f64).sqrt();
         other >= RATIO * zero && other - zero >= CLEAR * deviation
     }
 }
 
-/// Pearson's chi-squared statistic of the two codes other than `zero` being equally likely.
+/// Returns Pearson's chi-squared statistic for the hypothesis that the two codes other than `zero` are
+/// equally likely.
 fn squared_imbalance(counts: &[u64; 4], zero: usize) -> f64 {
     let [a, b] = [(zero + 1) % 3, (zero + 2) % 3].map(|code| counts[code] as f64);
     if a + b == 0.0 { 0.0 } else { (a - b).powi(2) / (a + b) }
@@ -64,7 +68,7 @@ pub(crate) fn mended(code: u8, zero: u8) -> u8 {
 mod tests {
     use super::*;
 
-    /// What an engine with 00 = 0, 01 = +1, 10 = -1 makes of a proper file.
+    /// An engine with the map 00 = 0, 01 = +1, 10 = -1 reads or writes a file.
     #[test]
     fn the_familiar_mistake_is_undone() {
         let engine = [0i8, 1, -1];

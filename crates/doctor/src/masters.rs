@@ -1,4 +1,4 @@
-//! Codes and scales against those of the masters, where both are at hand.
+//! Compares codes and scales with those of the master weights, if these are given.
 
 use bitkv_checkpoint::{Architecture, Checkpoint, Config, Linear, ScaleRule, WeightFormat};
 
@@ -12,14 +12,17 @@ use crate::{
 const CHECK: &str = "masters";
 const SCALES: &str = "masters-scale";
 
-/// Groups of four rows that are compared in each matrix.
+/// The number of groups of four rows that are compared in each matrix.
 const GROUPS: usize = 8;
 
-/// Codes equal to those of the masters: a sum in another order flips one in a million, arithmetic in bf16 one in a thousand.
+/// If at least this fraction of the codes is equal, the weights were made ternary as in transformers. A
+/// different order of summation changes one code in a million.
 const EXACT: f64 = 0.9999;
+/// If at least this fraction of the codes is equal, the differences come from rounding. Arithmetic in bf16
+/// changes one code in a thousand.
 const ROUNDED: f64 = 0.99;
 
-/// One unit in the last place of a bf16 scale.
+/// One unit in the last place of a bf16 scale, as a fraction of the scale.
 const SCALE_ULP: f32 = 1.0 / 128.0;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
@@ -49,6 +52,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     vec![codes(&pairs), scales(&examination.evidence.checkpoint, &pairs)]
 }
 
+/// Describes the first size in which two configurations differ; `None` if they agree.
 fn difference(ours: &Config, theirs: &Config) -> Option<String> {
     type Size = fn(&Config) -> usize;
     let sizes: [(&str, Size); 7] = [
@@ -64,10 +68,12 @@ fn difference(ours: &Config, theirs: &Config) -> Option<String> {
     Some(format!("`{key}` is {} here and {} in the masters", size(ours), size(theirs)))
 }
 
-/// How the stored codes could be read: the zero, the signs, the order.
+/// One way to read the stored codes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Reading {
+    /// The code that means zero.
     zero: u8,
+    /// Whether +1 and -1 are exchanged.
     exchanged: bool,
     order: Order,
 }
@@ -75,6 +81,7 @@ struct Reading {
 const AS_STORED: Reading = Reading { zero: ZERO, exchanged: false, order: Order::Right };
 
 impl Reading {
+    /// Returns every reading that differs from the stored one.
     fn wrong() -> impl Iterator<Item = Reading> {
         let orders = [Order::Right].into_iter().chain(Order::WRONG);
         let maps = move |order| {
@@ -85,6 +92,7 @@ impl Reading {
         orders.flat_map(maps).filter(|reading| *reading != AS_STORED)
     }
 
+    /// Returns the right code for a stored one.
     fn code(self, stored: u8) -> u8 {
         let code = mended(stored, self.zero);
         if self.exchanged && code < 3 { 2 - code } else { code }
@@ -97,7 +105,7 @@ impl Reading {
         same as f64 / all.max(1) as f64
     }
 
-    /// Equal codes of a matrix, and all that were compared.
+    /// Returns how many codes of a matrix are equal, and how many were compared.
     fn count(self, ours: &Linear, theirs: &Linear) -> (usize, usize) {
         let (groups, cols) = (ours.shape().rows / 4, ours.shape().cols);
         let (mut buffers, mut master, mut same, mut all) = (Buffers::new(cols), vec![0; cols], 0, 0);
@@ -193,7 +201,7 @@ fn scales(checkpoint: &Checkpoint, pairs: &[(&Linear, Linear)]) -> Finding {
     Finding::new(SCALES, format!("all {} linear weights", pairs.len()), found, judgement)
 }
 
-/// What turns the direction of scales round.
+/// Returns the remedy for scales that are applied in the wrong direction.
 pub(crate) fn remedy(config: &Config) -> String {
     match config.weights {
         WeightFormat::Packed(rule)

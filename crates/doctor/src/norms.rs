@@ -1,4 +1,4 @@
-//! Norms with impossible values, dead ones, and features that only look like faults.
+//! Checks the norms: values that are not finite, dead norms, holes, and features that only look like faults.
 
 use bitkv_checkpoint::{Checkpoint, NormShape};
 
@@ -13,10 +13,11 @@ const HOLES: &str = "norm-holes";
 const CHANNELS: &str = "dead-channels";
 const NEGATIVE: &str = "negative-norms";
 
-/// Weights below this switch their channel off. BitNet-b1.58-2B-4T has them around 1e-32.
+/// A smaller weight switches its channel off. BitNet-b1.58-2B-4T has weights around 1e-32.
 const TINY: f32 = 1e-20;
 
-/// More exact zeros than this part of a norm do not come of training, which leaves tiny values.
+/// The largest fraction of exact zeros that training may leave in a norm. Weights that training switches off
+/// are tiny, but not zero.
 const MAX_ZEROS: f64 = 0.01;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
@@ -25,7 +26,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let mut weights = Vec::new();
     for shape in checkpoint.config().all_norms() {
         findings.extend(not_finite(checkpoint, &shape));
-        // A missing one is named by the check of tensors.
+        // The check of tensors reports a missing norm.
         if let Ok(norm) = checkpoint.norm(&shape) {
             findings.extend(zeros(&shape, &norm, &checkpoint.file()));
             weights.push((shape, norm));
@@ -63,7 +64,7 @@ fn zeros(shape: &NormShape, norm: &[f32], file: &str) -> Option<Finding> {
     Some(Finding::new(check, &shape.name, found, judgement))
 }
 
-/// Channels that training switched off.
+/// Reports channels that training has switched off.
 fn channels(norms: &[(NormShape, Vec<f32>)]) -> Option<Finding> {
     let tiny = |w: &&f32| **w != 0.0 && w.abs() < TINY;
     let (place, weights) = count(norms, tiny)?;
@@ -74,6 +75,7 @@ fn channels(norms: &[(NormShape, Vec<f32>)]) -> Option<Finding> {
     Some(Finding::new(CHANNELS, place, found, note(means, remedy)))
 }
 
+/// Reports weights that training has made negative.
 fn negative(norms: &[(NormShape, Vec<f32>)]) -> Option<Finding> {
     let (place, weights) = count(norms, |w| **w < 0.0)?;
     let means = "signs that training learnt (BitNet-b1.58-2B-4T has them in late layers): they are no damage";

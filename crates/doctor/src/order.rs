@@ -1,27 +1,29 @@
-//! Orders of codes that come of wrong unpacking, and how to undo them.
+//! Wrong orders of codes, which mistakes in packing and unpacking cause, and how to undo them.
 //!
-//! transformers packs row `r` of each quarter of a matrix into packed row `r`: its byte `c` holds column `c` of the rows
-//! `r`, `r + R`, `r + 2R` and `r + 3R`, where `R` is a quarter of the rows. Whoever takes the four codes of a byte for
-//! neighbours gets another matrix, and whoever packs neighbours into a byte writes one.
+//! transformers packs row `r` of each quarter of a matrix into packed row `r`: its byte `c` holds column `c`
+//! of the rows `r`, `r + R`, `r + 2R` and `r + 3R`, where `R` is a quarter of the rows. An engine that takes
+//! the four codes of a byte for neighbours reads a different matrix, and a converter that packs neighbours
+//! into a byte writes one.
 
 use bitkv_checkpoint::Linear;
 use rayon::prelude::*;
 
-/// A mistake in the order of codes. Each exchanges codes only within groups of four rows, which lie either together or a
-/// quarter of the matrix apart.
+/// A mistake in the order of codes. Each mistake exchanges codes only within groups of four rows, which are
+/// either adjacent or a quarter of the matrix apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Order {
-    /// None.
+    /// There is no mistake.
     Right,
-    /// The bytes hold four neighbours of a row.
+    /// Each byte holds four neighbours of a row.
     NeighboursPacked,
-    /// The bytes were unpacked as if they held four neighbours of a row, and the result was written.
+    /// The bytes were unpacked as if each held four neighbours of a row, and the result was written.
     NeighboursUnpacked,
-    /// The bytes hold a column of four neighbouring rows.
+    /// Each byte holds one column of four neighbouring rows.
     RowsPacked,
-    /// The bytes were unpacked as if they held a column of four neighbouring rows, and the result was written.
+    /// The bytes were unpacked as if each held one column of four neighbouring rows, and the result was
+    /// written.
     RowsUnpacked,
-    /// The first quarter of the rows lies in the highest bits instead of the lowest.
+    /// The first quarter of the rows is in the highest two bits of each byte instead of the lowest.
     HighPairFirst,
 }
 
@@ -35,7 +37,7 @@ impl Order {
         Order::HighPairFirst,
     ];
 
-    /// What was done to the weights.
+    /// Describes what was done to the weights.
     pub(crate) fn means(self) -> &'static str {
         match self {
             Order::Right => "codes are in the order they were trained in",
@@ -62,7 +64,7 @@ impl Order {
         }
     }
 
-    /// What to do about it.
+    /// Says what to do about the mistake.
     pub(crate) fn remedy(self) -> &'static str {
         match self {
             Order::Right => "nothing",
@@ -75,12 +77,13 @@ impl Order {
         }
     }
 
-    /// Whether codes of different rows got into one.
+    /// Returns whether the mistake put codes of different rows into one row.
     pub(crate) fn mixes_rows(self) -> bool {
         matches!(self, Order::NeighboursPacked | Order::NeighboursUnpacked)
     }
 
-    /// The four rows of group `r` of a matrix of `4 * quarter`: where they are stored, and where they belong.
+    /// Returns the four rows of group `r` of a matrix with `4 * quarter` rows: where they are stored, and
+    /// where they belong.
     pub(crate) fn rows(self, r: usize, quarter: usize) -> ([usize; 4], [usize; 4]) {
         let apart = [0, 1, 2, 3].map(|i| r + i * quarter);
         let together = [0, 1, 2, 3].map(|i| 4 * r + i);
@@ -92,7 +95,8 @@ impl Order {
         }
     }
 
-    /// Writes the rows of group `r` in the order they belong, one after another, and returns which rows they are.
+    /// Writes the rows of group `r` in the right order to `buffers.restored`, one after another, and returns
+    /// which rows they are.
     pub(crate) fn undo(self, linear: &Linear, r: usize, buffers: &mut Buffers) -> [usize; 4] {
         let cols = linear.shape().cols;
         let (stored, belong) = self.rows(r, linear.shape().rows / 4);
@@ -109,7 +113,7 @@ impl Order {
     }
 }
 
-/// Room for the codes of four rows as they are stored and as they belong.
+/// Buffers for the codes of four rows, as they are stored and in the right order, `[4 * cols]` each.
 pub(crate) struct Buffers {
     stored: Vec<u8>,
     pub(crate) mended: Vec<u8>,
@@ -121,18 +125,18 @@ impl Buffers {
     }
 }
 
-/// How many weights of each row and of each column are not zero.
+/// The number of weights that are not zero in each row and in each column.
 #[derive(Clone)]
 pub(crate) struct NonZeros {
     pub(crate) rows: Vec<f32>,
     pub(crate) cols: Vec<f32>,
 }
 
-/// Groups that one task counts.
+/// The number of groups of four rows that one task counts.
 const TASK: usize = 64;
 
 impl NonZeros {
-    /// Counts codes other than `zero` after undoing `order`.
+    /// Counts the codes other than `zero` after undoing `order`.
     pub(crate) fn count(linear: &Linear, order: Order, zero: u8) -> NonZeros {
         let (groups, cols) = (linear.shape().rows / 4, linear.shape().cols);
         let part = |first: usize| {
@@ -156,7 +160,8 @@ impl NonZeros {
         counts
     }
 
-    /// What [`NonZeros::count`] gives for an order that leaves rows whole, from what it gives for the right one.
+    /// Returns the counts that [`NonZeros::count`] gives for a mistake that leaves rows whole. `self` must be
+    /// the counts of the stored order.
     pub(crate) fn reordered(&self, order: Order) -> NonZeros {
         let (groups, mut rows) = (self.rows.len() / 4, vec![0.0; self.rows.len()]);
         for group in 0..groups {

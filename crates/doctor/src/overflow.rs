@@ -1,4 +1,4 @@
-//! Whether f16 would hold what the forward pass computes.
+//! Checks whether f16 could hold the values that the forward pass computes, and whether they are finite.
 
 use bitkv_bitnet::{Step, StepNorms};
 

@@ -1,4 +1,4 @@
-//! Whether the model predicts text better than guessing does.
+//! Checks whether the model predicts text better than guessing.
 
 use crate::{
     Examination, Finding,
@@ -7,7 +7,7 @@ use crate::{
 
 const CHECK: &str = "perplexity";
 
-/// The part of the bits of guessing from which on a model has hardly learnt anything.
+/// A model that needs at least this fraction of the bits of guessing is hardly better than guessing.
 const POOR: f64 = 0.8;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {

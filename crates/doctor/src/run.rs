@@ -1,4 +1,4 @@
-//! The model on the beginning of a text that comes with the suite.
+//! Runs the model on the start of a calibration text of the suite.
 
 use bitkv_bitnet::{Model, Probes, StepNorms};
 use bitkv_checkpoint::Checkpoint;
@@ -11,16 +11,16 @@ use crate::{Error, Examination, Finding, Result, finding::note};
 
 const CHECK: &str = "run";
 
-/// Enough for a mean of losses, and soon read.
+/// The number of tokens that the model reads: enough for a mean of losses, and fast.
 const TOKENS: usize = 128;
 
 /// What the model made of a text.
 pub(crate) struct Run {
     /// The text's name.
     pub(crate) text: String,
-    /// Bits that each token but the first costs.
+    /// The bits that each token after the first costs.
     pub(crate) bits: Vec<f64>,
-    /// Every step of the forward pass.
+    /// The norms of every step of the forward pass.
     pub(crate) steps: Vec<StepNorms>,
 }
 
@@ -54,13 +54,13 @@ impl Run {
         Ok(Run { text: text.entry.name.clone(), bits, steps })
     }
 
-    /// Mean bits of a token.
+    /// Returns the mean bits per token.
     pub(crate) fn mean_bits(&self) -> f64 {
         self.bits.iter().sum::<f64>() / self.bits.len() as f64
     }
 }
 
-/// Says so when no text was read.
+/// Reports that the model was not run, with the reason.
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let Err(refusal) = &examination.run else { return Vec::new() };
     let means = "perplexity, the direction of scales and overflow were not examined";

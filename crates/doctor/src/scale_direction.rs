@@ -1,7 +1,8 @@
-//! Whether scales are applied in the direction the model was trained for, told by what it makes of a text.
+//! Checks whether scales are applied in the direction that the model was trained with, by running it on a
+//! text in both directions.
 //!
-//! Magnitudes do not tell: where masters are of order one, so are the scale and its reciprocal. A text does, because one
-//! direction is that of training.
+//! The magnitudes of scales do not show the direction: if the master weights are of order one, so are the
+//! scale and its reciprocal. The model predicts a text better in the direction it was trained with.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +18,14 @@ use crate::{
 
 const CHECK: &str = "scale-direction";
 
-/// One direction has to win by this many standard errors of the mean difference ..
+/// One direction is better only if it wins by this many standard errors of the mean difference, and by
+/// [`BITS`].
 const CLEAR: f64 = 3.0;
-/// .. and by this many bits per token.
+/// The least difference between the directions, in bits per token.
 const BITS: f64 = 0.1;
 
-/// The part of the bits of guessing from which on the present direction is taken for broken.
+/// If the model needs at least this fraction of the bits of guessing, the configured direction counts as
+/// broken.
 const BROKEN: f64 = 0.9;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
@@ -30,7 +33,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let (Ok(present), Ok(Some(other))) = (&examination.run, turned(checkpoint)) else { return Vec::new() };
     let Ok(other) = Run::of(&other, &examination.evidence.tokenizer) else { return Vec::new() };
     let uniform = (checkpoint.config().vocab_size as f64).log2();
-    // Of two directions that are both worse than guessing, neither is that of training.
+    // If both directions are worse than guessing, the model was trained with neither.
     let trained = other.mean_bits() < uniform;
     let judgement = if trained && is_better(&other.bits, &present.bits) {
         Judgement::new(
@@ -52,12 +55,13 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     vec![Finding::new(CHECK, place, found, judgement)]
 }
 
+/// Returns whether `bits` are clearly less than `than`.
 fn is_better(bits: &[f64], than: &[f64]) -> bool {
     let gains: Vec<f64> = bits.iter().zip(than).map(|(a, b)| b - a).collect();
     let count = gains.len() as f64;
     let mean = gains.iter().sum::<f64>() / count;
     let variance = gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-    // Also false when something is no number.
+    // NaN makes this false too.
     mean >= BITS && mean >= CLEAR * (variance / count).sqrt()
 }
 
@@ -81,7 +85,7 @@ fn turned(checkpoint: &Checkpoint) -> Result<Option<Checkpoint>> {
     Ok(Some(Checkpoint::from_bytes(&config.to_json(), bytes)?))
 }
 
-/// The type of a tensor in a safetensors file; `None` for types that no part of a model has.
+/// Returns the safetensors type of a coding; `None` for a coding that packed folders do not use.
 fn dtype(coding: &Coding) -> Option<Dtype> {
     match coding {
         Coding::F32 => Some(Dtype::F32),

@@ -1,4 +1,4 @@
-//! Whether the configuration says what a weight scale means, and what scales there are.
+//! Checks whether the configuration says how a weight scale is applied, and reports the range of the scales.
 
 use bitkv_checkpoint::{Architecture, ScaleRule, WeightFormat};
 use bitkv_stats::median;
@@ -39,7 +39,8 @@ fn judge(examination: &Examination<'_>) -> Judgement {
         "the configuration names no `linear_class`: a model {does} each weight_scale then, and scale and reciprocal both \
          look plausible where masters are of order one"
     );
-    // transformers' own upload of a llama never names it, and divides.
+    // The published Llama checkpoint in the format of transformers does not name `linear_class`, and its
+    // scales divide.
     let usual = config.architecture == Architecture::Llama && rule == ScaleRule::Divide;
     let severity = if usual { Severity::Note } else { Severity::Warning };
     let remedy = "if the model talks nonsense, set `linear_class` in `quantization_config` to autobitlinear (multiply) or \

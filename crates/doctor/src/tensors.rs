@@ -1,4 +1,4 @@
-//! Tensors that are missing, misshapen, or there for nothing.
+//! Reports tensors that are missing, that have a wrong shape, or that nothing reads.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use crate::{
 const CHECK: &str = "tensors";
 const UNREAD: &str = "unread-tensors";
 
-/// Missing tensors that are listed one by one.
+/// The most tensors that are listed one by one.
 const LISTED: usize = 8;
 
-/// Left in files by training code, or repeated by converters: nothing is lost without them.
+/// Tensors that training code leaves in files or that converters repeat. The model does not need them.
 const HARMLESS: [&str; 5] =
     ["inv_freq", "rope_freqs.weight", "lm_head.weight", "output.weight", "position_ids"];
 
@@ -25,11 +25,12 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Reports every tensor that a loader would refuse.
 fn refused(examination: &Examination<'_>) -> Vec<Finding> {
     let checkpoint = &examination.evidence.checkpoint;
     let mut refusals: Vec<String> = examination.codes.refused.iter().map(Error::to_string).collect();
     let norms = checkpoint.config().all_norms().filter_map(|norm| checkpoint.norm(&norm).err());
-    // Values are another check's.
+    // Another check reports wrong values.
     let dense = [checkpoint.unchecked_embedding().err(), checkpoint.lm_head().err()].into_iter().flatten();
     let elsewhere = |error: &Error| matches!(error, Error::NotFinite { .. } | Error::ZeroRows { .. });
     refusals.extend(norms.chain(dense).filter(|error| !elsewhere(error)).map(|error| error.to_string()));
@@ -49,7 +50,7 @@ fn refused(examination: &Examination<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Tensors that nothing reads. A bias among them would be missed.
+/// Reports tensors that nothing reads, such as a bias, without which the model computes something else.
 fn unread(examination: &Examination<'_>) -> Option<Finding> {
     let checkpoint = &examination.evidence.checkpoint;
     let mut read = BTreeSet::new();
@@ -69,7 +70,7 @@ fn unread(examination: &Examination<'_>) -> Option<Finding> {
         .map(|tensor| tensor.name)
         .filter(|name| !read.contains(name) && !harmless(name))
         .collect();
-    // Those of a matrix that is refused are no surprise.
+    // The scale of a matrix that was refused is expected to be unread.
     let first = unread.first().filter(|_| examination.codes.refused.is_empty())?;
     let place = format!("{} tensors, the first {first}", unread.len());
     let means = "the model may be of another kind than its configuration says: biases and further norms \

@@ -1,4 +1,4 @@
-//! Whether tokenizer, configuration and vocabulary belong together.
+//! Checks whether the tokenizer, the configuration and the vocabulary belong together.
 
 use bitkv_tokenizer::Tokenizer;
 
@@ -12,10 +12,10 @@ const MISSING: &str = "ids-without-token";
 const FIRST: &str = "bos-token";
 const LAST: &str = "eos-token";
 
-/// What to do about a tokenizer of another model.
+/// The remedy for a tokenizer of another model.
 const USE_ITS_OWN: &str = "use the tokenizer that came with the weights";
 
-/// More ids without a token than this part of all are no padding.
+/// The largest fraction of ids without a token that can be padding.
 const MAX_MISSING: f64 = 0.01;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {

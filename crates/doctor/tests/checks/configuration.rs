@@ -1,4 +1,4 @@
-//! Settings and tokenizers that do not belong to the weights.
+//! Configurations and tokenizers that do not belong to the weights.
 
 use bitkv_doctor::{Finding, Severity};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ fn with_config(name: &str, change: impl FnOnce(&mut Value)) -> Vec<Finding> {
     files.findings()
 }
 
-/// Scales of a tenth, divided by instead of multiplied.
+/// The scales are about 0.1, and the configuration divides by them instead of multiplying.
 #[test]
 fn the_wrong_direction_of_scales_is_named() {
     for name in NAMES {
@@ -24,12 +24,14 @@ fn the_wrong_direction_of_scales_is_named() {
     }
 }
 
-/// As where masters are of order one: scale and reciprocal both look plausible, and only a text tells.
+/// If master weights are of order one, a scale and its reciprocal both look plausible, and only a text shows
+/// the direction.
 #[test]
 fn the_direction_of_scales_around_one_is_told_by_a_text() {
     for name in NAMES {
         let mut files = Files::new(name);
-        // The same model to rounding: what scales gain, the norms in front of their layers lose.
+        // The model stays the same except for rounding: scales grow, and the norms before their layers
+        // shrink.
         for (name, tensor) in &mut files.tensors {
             let factor = match name {
                 _ if name.ends_with("weight_scale") => 20.0,
@@ -43,7 +45,7 @@ fn the_direction_of_scales_around_one_is_told_by_a_text() {
         assert!(findings.iter().all(|finding| finding.severity == Severity::Note), "{findings:#?}");
         files.config["quantization_config"]["linear_class"] = "bitlinear".into();
         let findings = files.findings();
-        // The text is worse, but not as bad as guessing.
+        // The model predicts the text worse, but better than guessing.
         says(only(&findings, "scale-direction", Severity::Warning), &["wrong direction", "to autobitlinear"]);
         assert_eq!(named(&findings, Severity::Fault), [""; 0]);
     }
@@ -59,7 +61,7 @@ fn a_silent_configuration_is_a_warning() {
         &["no `linear_class`", "divides by", "autobitlinear"],
     );
     only(&findings, "scale-direction", Severity::Fault);
-    // The first upload of BitNet-b1.58-2B-4T.
+    // The first upload of BitNet-b1.58-2B-4T has this configuration.
     let findings = with_config("first-gqa", |config| {
         config["quantization_config"] = json!({"quant_method": "bitnet", "offline_quantization": true});
     });
@@ -88,7 +90,7 @@ fn a_missing_tokenizer_is_noted() {
     says(only(&findings, "tokenizer", Severity::Note), &["no tokenizer"]);
 }
 
-/// The model of a larger vocabulary with the same tokenizer.
+/// Returns the findings for a model with a larger vocabulary and the same tokenizer.
 fn padded_to(vocabulary: usize) -> Vec<Finding> {
     let mut files = Files::new("first-gqa");
     files.config["vocab_size"] = vocabulary.into();

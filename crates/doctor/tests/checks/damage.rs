@@ -1,4 +1,4 @@
-//! Values that no model has: invalid codes, holes, what is no number.
+//! Damaged weights: invalid codes, holes, and values that are not finite.
 
 use bitkv_doctor::{Finding, Severity};
 
@@ -17,7 +17,7 @@ fn faults(findings: &[Finding], expected: &[&str]) {
     assert_eq!(named(findings, Severity::Fault), expected, "{findings:#?}");
 }
 
-/// As in the download of which 1,707 of 128,256 rows had arrived.
+/// An incomplete download of BitNet-b1.58-2B-4T had 1,707 of 128,256 rows; this one has the same fraction.
 #[test]
 fn a_truncated_embedding_is_named() {
     for name in NAMES {
@@ -35,7 +35,7 @@ fn a_truncated_embedding_is_named() {
             &[EMBEDDING, &rows, &from, "download it again"],
         );
         says(only(&findings, "run", Severity::Note), &["was not run", "all zero"]);
-        // The weights are looked at all the same.
+        // The weights are examined nevertheless.
         only(&findings, "decode-map", Severity::Note);
     }
 }
@@ -63,7 +63,7 @@ fn code_3_is_placed() {
     let findings = damaged(|files| {
         let tensor = files.tensor(name);
         let (cols, quarter) = (tensor.shape[1], tensor.shape[0]);
-        // The third row of its quarter, the second quarter.
+        // The third row of the second quarter.
         tensor.data[2 * cols + 5] |= 0b1100;
         assert_eq!(quarter, 192);
     });
@@ -71,7 +71,7 @@ fn code_3_is_placed() {
     let finding = only(&findings, "invalid-code", Severity::Fault);
     says(finding, &["1 of 28", name, "1 of 196608 codes", "row 194, column 5", "changed after"]);
     says(only(&findings, "run", Severity::Note), &["invalid ternary code 3"]);
-    // The other matrices still tell.
+    // The other matrices still show the map.
     says(only(&findings, "decode-map", Severity::Note), &["the decode map is right"]);
 }
 
@@ -112,7 +112,7 @@ fn impossible_norms_are_named() {
     says(only(&findings, "norm-holes", Severity::Warning), &[name, "8 of 256"]);
 }
 
-/// What BitNet-b1.58-2B-4T really has.
+/// BitNet-b1.58-2B-4T has such norms.
 #[test]
 fn tiny_and_negative_norms_are_no_faults() {
     let findings = damaged(|files| {
@@ -131,7 +131,7 @@ fn tiny_and_negative_norms_are_no_faults() {
 #[test]
 fn an_embedding_with_no_number_is_placed() {
     let findings = damaged(|files| {
-        // All bits set are no number in any float type.
+        // A value with all bits set is NaN in any float type.
         let tensor = files.tensor(EMBEDDING);
         let width = tensor.data.len() / (2048 * 256);
         tensor.data[(3 * 256 + 2) * width..][..width].fill(0xFF);

@@ -1,4 +1,4 @@
-//! Folders and GGUF files as they lie on a disk.
+//! Folders and GGUF files on disk.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ use crate::{
     model::{Files, named, only, packed, says, trained},
 };
 
-/// Writes a GGUF file beside nothing.
+/// Writes a GGUF file into an empty folder.
 fn write(
     checkpoint: &Checkpoint,
     vocabulary: Option<&gguf::Vocabulary>,
@@ -51,7 +51,7 @@ fn read_as(
     diagnose(&Source::find_with(&path, loading, &bitkv_progress::Silent).unwrap(), None).unwrap()
 }
 
-/// Reads I2_S tensors in a layout, whatever the weights look like.
+/// Reads I2_S tensors in the given layout, without detecting it.
 fn layout(layout: Layout) -> Loading {
     Loading { i2s_layout: Some(layout), ..Loading::default() }
 }
@@ -80,7 +80,7 @@ fn every_gguf_type_keeps_its_health() {
     }
 }
 
-/// A converter that decoded wrongly before it wrote a GGUF file.
+/// The converter decoded the weights wrongly before it wrote a GGUF file.
 #[test]
 fn mistakes_survive_conversion_and_are_named() {
     let mut files = Files::new("first-gqa");

@@ -8,7 +8,7 @@ use bitkv_models::{Source, built_in};
 
 use crate::model::{Files, NAMES, named, only, packed, repository, says, trained};
 
-/// Demands that nothing worse than a note is said of a model.
+/// Asserts that all findings for a model are notes, and that they say that it is sound.
 #[track_caller]
 fn gets_nothing_but_notes(model: &str) {
     let source = Source::find(model).unwrap();
@@ -28,12 +28,12 @@ fn gets_nothing_but_notes(model: &str) {
     }
 }
 
-/// Whichever they are.
 #[test]
 fn the_built_in_models_are_sound() {
     built_in().into_iter().for_each(gets_nothing_but_notes);
 }
 
+/// The other tests damage copies of these models.
 #[test]
 fn the_models_that_are_damaged_here_are_sound() {
     for name in NAMES {
@@ -41,7 +41,7 @@ fn the_models_that_are_damaged_here_are_sound() {
     }
 }
 
-/// Random weights have no structure to judge by, and no tokenizer, but no damage either.
+/// Random models show no structure and lack a tokenizer, but they are not damaged.
 #[test]
 fn random_models_are_not_accused() {
     let golden = fs::read_dir(repository("testdata/golden")).unwrap();
@@ -70,7 +70,7 @@ fn many_random_seeds_are_not_accused() {
     }
 }
 
-/// With a tokenizer they are run, and are no model of text in either direction of their scales.
+/// With a tokenizer, random weights are run. They do not predict text in either direction of their scales.
 #[test]
 fn random_weights_are_only_accused_of_not_being_trained() {
     let mut files = Files::new("first-mha");

@@ -1,4 +1,4 @@
-//! The doctor names every mistake that old engines made, and finds no fault in sound models.
+//! The doctor reports every mistake that old engines made, and finds no fault in sound models.
 
 mod configuration;
 mod damage;

@@ -1,4 +1,4 @@
-//! Comparison with full-precision masters.
+//! Comparison with full-precision master weights.
 
 use bitkv_doctor::{Evidence, Finding, Severity, examine};
 use safetensors::Dtype;
@@ -8,7 +8,7 @@ use crate::{
     model::{Files, NAMES, Tensor, named, only, packed, says, values},
 };
 
-/// Full-precision weights that ternarise to the codes and scales of a trained model.
+/// Returns full-precision weights that ternarise to the codes and scales of a trained model.
 fn masters(name: &str) -> Files {
     let mut files = Files::new(name);
     let scales: Vec<(String, f32)> = files
@@ -22,7 +22,8 @@ fn masters(name: &str) -> Files {
         let (rows, cols) = (4 * tensor.shape[0], tensor.shape[1]);
         let codes = values(&tensor.data, rows, cols);
         let zeros = codes.iter().filter(|code| **code == 0).count() as f64 / codes.len() as f64;
-        // Zeros are 0.4 of the mean from 0, and the others where that makes the mean right.
+        // The weights of code 0 are 0.4 of the mean away from 0. The others are as far away as makes the mean
+        // right.
         let far = ((1.0 - 0.4 * zeros) / (1.0 - zeros)) as f32;
         let value = |(i, code): (usize, &i8)| match code {
             0 => scale * if i % 2 == 0 { 0.4 } else { -0.4 },
@@ -81,7 +82,7 @@ fn every_mistake_is_told_from_the_masters() {
 #[test]
 fn unrelated_masters_are_told_from_rounding() {
     let mut masters = masters("first-gqa");
-    // One in 250 weights goes beyond the boundary.
+    // One in 250 weights gets another code.
     for tensor in masters.tensors.values_mut().filter(|t| t.dtype == Dtype::F32 && t.shape.len() == 2) {
         tensor.change(|weights| weights.iter_mut().step_by(250).for_each(|w| *w = 0.0));
     }

@@ -1,4 +1,4 @@
-//! Copies of two trained models, to be damaged, and what the doctor says of them.
+//! Copies of two trained models that tests damage, and helpers that search the findings.
 
 use std::{borrow::Cow, collections::BTreeMap, fs, path::PathBuf};
 
@@ -12,17 +12,17 @@ use serde_json::Value;
 /// Folders of `testdata/models`.
 pub(crate) const NAMES: [&str; 2] = ["first-mha", "first-gqa"];
 
-/// A folder of the repository.
+/// Returns the path of a file or folder of the repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// One of [`NAMES`], as it lies in the repository.
+/// Returns the folder of one of [`NAMES`] in the repository.
 pub(crate) fn trained(name: &str) -> PathBuf {
     repository("testdata/models").join(name)
 }
 
-/// A tensor that can be changed.
+/// A tensor whose values can be changed.
 #[derive(Clone)]
 pub(crate) struct Tensor {
     pub(crate) dtype: Dtype,
@@ -39,7 +39,7 @@ impl Tensor {
         Tensor { dtype: Dtype::F32, shape, data: values.iter().flat_map(|v| v.to_le_bytes()).collect() }
     }
 
-    /// Values of an F32 or BF16 tensor.
+    /// Returns the values of an F32 or BF16 tensor.
     pub(crate) fn values(&self) -> Vec<f32> {
         match self.dtype {
             Dtype::F32 => self.data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
@@ -51,7 +51,7 @@ impl Tensor {
         }
     }
 
-    /// Changes values, which become F32.
+    /// Changes the values, and stores them as F32.
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut Vec<f32>)) {
         let mut values = self.values();
         change(&mut values);
@@ -86,7 +86,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// One of [`NAMES`].
+    /// Reads one of [`NAMES`].
     pub(crate) fn new(name: &str) -> Files {
         let read = |file: &str| fs::read(trained(name).join(file)).unwrap();
         let bytes = read("model.safetensors");
@@ -102,7 +102,8 @@ impl Files {
         self.tensors.get_mut(name).unwrap_or_else(|| panic!("no {name}"))
     }
 
-    /// Replaces the bytes of every packed weight; `change(bytes, rows, cols)` knows the shape of the unpacked matrix.
+    /// Replaces the bytes of every packed weight. `change(bytes, rows, cols)` gets the shape of the unpacked
+    /// matrix.
     pub(crate) fn change_packed(&mut self, change: impl Fn(&[u8], usize, usize) -> Vec<u8>) {
         for tensor in self.tensors.values_mut().filter(|tensor| tensor.dtype == Dtype::U8) {
             let [packed, cols] = tensor.shape[..] else { panic!("{:?}", tensor.shape) };
@@ -133,7 +134,7 @@ impl Files {
     }
 }
 
-/// A packed matrix as values, row by row, by transformers' layout.
+/// Unpacks a matrix in the layout of transformers into values, row by row.
 pub(crate) fn values(bytes: &[u8], rows: usize, cols: usize) -> Vec<i8> {
     let mut codes = vec![0; rows * cols];
     for (row, out) in codes.chunks_exact_mut(cols).enumerate() {
@@ -142,21 +143,21 @@ pub(crate) fn values(bytes: &[u8], rows: usize, cols: usize) -> Vec<i8> {
     codes.into_iter().map(|code| code as i8 - 1).collect()
 }
 
-/// Values, row by row, in transformers' layout.
+/// Packs values, row by row, in the layout of transformers.
 pub(crate) fn packed(values: &[i8], rows: usize, cols: usize) -> Vec<u8> {
     folded::encode(rows, cols, |row, out| {
         out.iter_mut().zip(&values[row * cols..]).for_each(|(code, value)| *code = (value + 1) as u8);
     })
 }
 
-/// The checks that found something of a severity, each once, in order.
+/// Returns the names of the checks with findings of a severity, in order and without repetitions.
 pub(crate) fn named(findings: &[Finding], severity: Severity) -> Vec<&'static str> {
     let mut checks: Vec<_> = findings.iter().filter(|f| f.severity == severity).map(|f| f.check).collect();
     checks.dedup();
     checks
 }
 
-/// The one finding of a check with a severity.
+/// Returns the finding of a check with a severity. There must be exactly one.
 #[track_caller]
 pub(crate) fn only<'a>(findings: &'a [Finding], check: &str, severity: Severity) -> &'a Finding {
     let of_check: Vec<_> = findings.iter().filter(|f| f.check == check && f.severity == severity).collect();
@@ -164,7 +165,7 @@ pub(crate) fn only<'a>(findings: &'a [Finding], check: &str, severity: Severity)
     finding
 }
 
-/// Whether a finding's texts hold these words.
+/// Asserts that the texts of a finding contain these words.
 #[track_caller]
 pub(crate) fn says(finding: &Finding, words: &[&str]) {
     let text =

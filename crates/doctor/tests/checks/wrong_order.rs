@@ -1,4 +1,4 @@
-//! Codes that an old engine decoded or wrote, with its map and in its order.
+//! Codes that an engine decoded or wrote with a wrong map or in a wrong order.
 
 use bitkv_doctor::{Finding, Severity};
 
@@ -17,7 +17,8 @@ fn of_engine(name: &str, map: Map, place: Place) -> [Vec<Finding>; 2] {
     [decoded, written].map(|files| files.findings())
 }
 
-/// Only these checks may find faults; that the model cannot predict text follows from any of them.
+/// Asserts that exactly these checks find faults, except for perplexity: any of these faults can cause a bad
+/// one.
 #[track_caller]
 fn faults(findings: &[Finding], expected: &[&str]) {
     let faults: Vec<_> =
@@ -91,7 +92,7 @@ fn a_reversed_byte_is_named() {
     }
 }
 
-/// A checkpoint put together from the output of two converters.
+/// The checkpoint contains the output of two converters.
 #[test]
 fn a_single_matrix_with_a_wrong_map_is_a_warning() {
     let mut files = Files::new("first-gqa");
