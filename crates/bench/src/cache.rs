@@ -1,34 +1,38 @@
-//! The cache in front of a decode.
+//! Prepares the KV cache that a decode test starts with.
+//!
+//! [`Fill`] says where its keys and values come from, and [`HeadBudgets`] how many of them each head keeps.
 
 use bitkv_bitnet::{Cache, CacheShape, KvCache, Model};
 use bitkv_stats::{Rng, apportion_within};
 
 use crate::{Error, Result, ids::ids};
 
-/// First tokens that every head keeps: attention sinks (arXiv 2309.17453).
+/// The number of first tokens that every head keeps: attention sinks (arXiv 2309.17453).
 const SINKS: usize = 4;
 
-/// Where the tokens in front of a decode come from.
+/// Where the cached keys and values before a decode come from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fill {
-    /// Random keys and values: what is read is as long as after a prefill, which takes no time.
+    /// Random keys and values. A decode reads as many bytes as after a prefill, but filling the cache is
+    /// fast.
     Synthetic,
-    /// A real prefill, each time.
+    /// A real prefill before every decode.
     Prefill,
 }
 
-/// Which tokens a budget keeps: the first four of each head and its most recent ones.
+/// How a budget is divided among the KV heads of a layer. Each head keeps its first four tokens and its most
+/// recent ones.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cut {
     /// Equally many in every head.
     Even,
-    /// Half the mean in one head of each layer, one and a half times the mean in another, and those between in equal
-    /// steps; the sum is that of an even cut.
+    /// One head of each layer keeps half the mean, another one and a half times the mean, and the others are
+    /// equally spaced between them. A layer keeps as many tokens as with [`HeadBudgets::Even`].
     Uneven,
 }
 
 impl Fill {
-    /// Its name.
+    /// Returns the name that `bitkv bench --fill` takes and that records hold.
     pub fn name(self) -> &'static str {
         match self {
             Fill::Synthetic => "synthetic",
@@ -36,10 +40,10 @@ impl Fill {
         }
     }
 
-    /// A way by its name.
+    /// Returns the fill with this name.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// Fails if no fill has this name.
     pub fn find(name: &str) -> Result<Fill> {
         let ways = [Fill::Synthetic, Fill::Prefill];
         let found = ways.into_iter().find(|way| way.name() == name);
@@ -70,7 +74,7 @@ impl Cut {
         }
     }
 
-    /// Tokens that each head of a layer keeps of `depth`.
+    /// Returns how many of `depth` tokens each KV head of a layer keeps, `[kv_heads]`.
     pub(crate) fn kept(self, depth: usize, budget: f64, shape: CacheShape, layer: usize) -> Vec<usize> {
         let heads = shape.kv_heads;
         let kept = ((budget * depth as f64).round() as usize).max(1);
@@ -78,7 +82,7 @@ impl Cut {
         if self == Cut::Even || heads == 1 || kept == depth {
             return even;
         }
-        // Another head is the longest in every layer.
+        // In each layer a different head is the longest.
         let weight = |head: usize| 0.5 + ((head + layer) % heads) as f64 / (heads - 1) as f64;
         let weights: Vec<f64> = (0..heads).map(weight).collect();
         apportion_within(kept * heads, &weights, 1, &vec![depth; heads]).unwrap_or(even)
@@ -110,7 +114,8 @@ pub(crate) fn prepare(model: &Model, depth: usize, budget: f64, fill: Fill, cut:
     Ok(cache)
 }
 
-/// Numbers between -1 and 1. Layers and keys and values begin at other places of one row of them.
+/// Appends `depth` tokens of random keys and values between -1 and 1. All layers share one random sequence;
+/// the keys and the values of each layer start at different offsets of it.
 fn synthesise(cache: &mut Cache, depth: usize) {
     let shape = cache.shape();
     let count = depth * shape.kv_heads * shape.head_dim;

@@ -1,4 +1,5 @@
-//! What the machine can do, measured between the tests.
+//! Measures the ceilings of the machine, bytes read and operations per second, between the passes of the
+//! tests.
 
 mod rate;
 mod read;
@@ -15,12 +16,14 @@ use self::{
     read::{ReadBuffer, Streams},
 };
 
-/// Far more than a last-level cache holds of one process's memory; tests, which run side by side, do with less.
+/// The size of the memory that is read, in bytes: far more than a last-level cache holds. Unit tests run in
+/// parallel and use less.
 const READ_BYTES: usize = if cfg!(test) { 1 << 24 } else { 1 << 30 };
 
-/// Ceilings of every pass, for each number of threads.
+/// Collects the ceilings of every pass, for each number of threads.
 pub(crate) struct Machine {
     memory: ReadBuffer,
+    /// The ceilings of every pass, `[numbers of threads][passes]`.
     passes: Vec<Vec<Ceilings>>,
 }
 
@@ -30,12 +33,14 @@ impl Machine {
         Machine { memory: ReadBuffer::new(READ_BYTES, most), passes: vec![Vec::new(); threads.len()] }
     }
 
+    /// Measures the ceilings once on each pool.
     pub(crate) fn measure(&mut self, pools: &[ThreadPool]) {
         for (pool, passes) in pools.iter().zip(&mut self.passes) {
             passes.push(pool.install(|| once(&self.memory)));
         }
     }
 
+    /// Returns the medians over all passes, for each number of threads.
     pub(crate) fn medians(&self) -> Vec<Ceilings> {
         self.passes.iter().map(|passes| median(passes)).collect()
     }

@@ -1,9 +1,9 @@
-//! Why something cannot be measured, one sentence each. Arguments are called as `bitkv bench` calls them.
+//! The errors of this crate. Messages name the options of `bitkv bench` that gave a bad value.
 
-/// Shorthand for results of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of this crate.
+/// The reasons why a request cannot be measured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the fields are")]

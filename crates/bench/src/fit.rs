@@ -1,4 +1,4 @@
-//! How the cost of a prefill grows with its length.
+//! Fits the time of a prefill of T tokens to `a T + b T^2`.
 
 use bitkv_record::{FitPoint, PrefillFit, Range, ThroughputRow, Timed};
 use bitkv_stats::linear_and_quadratic;
@@ -20,6 +20,7 @@ pub(crate) fn all(request: &Request, rows: &[ThroughputRow]) -> Vec<PrefillFit> 
     request.threads.iter().filter(|_| !request.fit.is_empty()).filter_map(one).collect()
 }
 
+/// Returns the fit of `points`, which are pairs of tokens and seconds, or `None` if they have no fit.
 fn fit(threads: usize, points: &[(f64, f64)]) -> Option<PrefillFit> {
     let (linear, quadratic) = linear_and_quadratic(points)?;
     let point = |&(tokens, seconds): &(f64, f64)| {

@@ -1,7 +1,11 @@
-//! How fast a model runs here, beside what the machine could do.
+//! Measures how fast a model prefills and decodes, and what fraction that is of what the machine can do.
 //!
-//! Every pass runs each test once, so that a disturbance falls on all of them, and measures the ceilings behind them.
-//! Tests of one pass can thus be compared in pairs.
+//! [`measure`] takes a [`NamedModel`] and a [`Request`], and returns a [`Throughput`] record. A request lists
+//! the lengths of prefills, what they observe ([`Probe`]), and decodes after a cache of some depth and
+//! budget; [`Fill`] and [`HeadBudgets`] say what such a cache holds.
+//!
+//! Every pass runs each test once and then measures the ceilings of the machine. A disturbance thus affects
+//! all tests of a pass, and the tests of one pass can be compared in pairs.
 
 #![forbid(unsafe_code)]
 
@@ -27,7 +31,7 @@ pub use cache::{Cut, Fill};
 pub use error::{Error, Result};
 pub use request::{Probe, Request};
 
-/// What is measured, and what it is called.
+/// A model and the name that the record gives it.
 #[derive(Clone, Copy)]
 pub struct Measured<'a> {
     /// Name in the record.
@@ -38,7 +42,8 @@ pub struct Measured<'a> {
     pub model: &'a Model,
 }
 
-/// Runs every test of `request`, first the passes that do not count and then those that do.
+/// Runs every test of `request`: first the warm-up passes, which are not recorded, and then the recorded
+/// ones.
 ///
 /// # Errors
 /// When the request does not fit the model, or a thread cannot be started.
@@ -61,7 +66,8 @@ pub fn measure(measured: &Measured<'_>, request: &Request, progress: &dyn Progre
                 steps.advance();
             }
         }
-        // The ceilings' buffer is no part of what the model needs.
+        // The peak is read before the buffer of the ceilings is allocated, because the model does not need
+        // that buffer.
         peak = peak.or_else(bitkv_bytes::peak_resident_bytes);
         if pass >= request.warm_up {
             machine.get_or_insert_with(|| Machine::new(&request.threads)).measure(&pools);
@@ -90,6 +96,7 @@ pub fn measure(measured: &Measured<'_>, request: &Request, progress: &dyn Progre
     })
 }
 
+/// Starts a pool of `threads` threads.
 fn pool(threads: usize) -> Result<ThreadPool> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|source| Error::Pool { threads, source })
@@ -206,7 +213,7 @@ mod tests {
         assert_eq!(document.ceilings_by_threads.iter().map(|c| c.threads).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(document.ceilings, document.ceilings_by_threads[1]);
         let text = serde_json::to_string(&document).unwrap();
-        // Numbers may come back a bit off in their last digit.
+        // Numbers that are read back may differ in their last digit.
         let read = Throughput::from_json(&text, "bench.json").unwrap();
         assert_eq!((read.rows.len(), read.memory, read.model), (14, document.memory, document.model));
     }
@@ -214,9 +221,9 @@ mod tests {
     #[test]
     fn bytes_and_operations_are_those_of_the_model() {
         let document = measured(&Request { threads: vec![1], ..request() });
-        // Two layers of 2 x 48 x 48 + 2 x 24 x 48 and three of 48 x 64.
+        // Two layers, each with 2 matrices of 48 x 48, 2 of 24 x 48 and 3 of 48 x 64.
         let weights = 2.0 * (2 * 48 * 48 + 2 * 24 * 48 + 3 * 48 * 64) as f64;
-        // Keys and values, f16, heads of 8.
+        // A key and a value in f16, of 8 channels each.
         let entry = 2 * 2 * 8;
         for row in &document.rows {
             let operations = row.ops_per_second / row.tokens_per_second.median;
@@ -227,7 +234,8 @@ mod tests {
             assert_eq!(row.ops_fraction.is_some(), row.test == Timed::Prefill);
             assert_eq!(row.attention_seconds_per_token.is_some(), row.depth > 0);
             let Some(bytes) = row.bytes_per_second else { continue };
-            // Four tokens behind one that does not count: they read 2, 3, 4 and 5 new entries of each head.
+            // One token is decoded before the clock starts. The four timed tokens read 2, 3, 4 and 5 new
+            // entries per head.
             let cache = (row.cache_bytes + 6 * entry * (2 + 3 + 4 + 5) / 4) as f64;
             let memory = &document.memory;
             let expected = (memory.ternary_bytes + memory.head_bytes) as f64 + cache;

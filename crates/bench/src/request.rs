@@ -1,12 +1,12 @@
-//! What is to be measured.
+//! What is to be measured: a [`Request`] lists the tests and how often they run.
 
 use bitkv_bitnet::{Config, Probes};
 
 use crate::{Cut, Error, Fill, Result, test::Test};
 
-/// The last queries that [`Probe::Window`] watches, SnapKV's number (arXiv 2404.14469).
+/// The number of last queries that [`Probe::Window`] observes: the window of SnapKV (arXiv 2404.14469).
 const WINDOW: usize = 64;
-/// More threads than any machine has are a slip.
+/// The most threads that a request may ask for. No machine has more, so a larger number is a typing error.
 const MOST_THREADS: usize = 4096;
 
 /// What is observed during a prefill.
@@ -25,7 +25,7 @@ pub enum Probe {
 impl Probe {
     const ALL: [Probe; 4] = [Probe::Off, Probe::Entropy, Probe::Accumulated, Probe::Window];
 
-    /// Its name.
+    /// Returns the name that `bitkv bench --probes` takes and that records hold.
     pub fn name(self) -> &'static str {
         match self {
             Probe::Off => "off",
@@ -35,15 +35,16 @@ impl Probe {
         }
     }
 
-    /// A probe by its name.
+    /// Returns the probe with this name.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// Fails if no probe has this name.
     pub fn find(name: &str) -> Result<Probe> {
         let found = Probe::ALL.into_iter().find(|probe| probe.name() == name);
         found.ok_or_else(|| Error::Probe { name: name.into() })
     }
 
+    /// Returns what a prefill has to observe; `None` for [`Probe::Off`].
     pub(crate) fn observe(self) -> Option<Probes> {
         match self {
             Probe::Off => None,
@@ -54,38 +55,38 @@ impl Probe {
     }
 }
 
-/// Tests and how often they are run.
+/// The tests to run, and how often.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Lengths of prefills, in tokens.
+    /// The lengths of prefills, in tokens.
     pub prefill: Vec<usize>,
-    /// What is observed during each of them.
+    /// What is observed during prefills. Each prefill runs once with each probe.
     pub probes: Vec<Probe>,
-    /// Lengths of the prefills that a cost is fitted to; none for no fit.
+    /// The lengths of the prefills that a cost is fitted to, in tokens; empty for no fit.
     pub fit: Vec<usize>,
-    /// Tokens decoded one by one; 0 for no such test.
+    /// The number of tokens to decode one by one; 0 for no decode test.
     pub decode: usize,
-    /// Tokens that went before them.
+    /// The numbers of tokens that were read before a decode.
     pub depths: Vec<usize>,
-    /// Parts of those that the cache holds, above 0 and at most 1.
+    /// The fractions of these tokens that the cache holds, above 0 and at most 1.
     pub budgets: Vec<f64>,
-    /// Where those come from.
+    /// Where the cached keys and values come from.
     pub fill: Fill,
     /// Which of those are kept.
     pub cut: Cut,
     /// Numbers of threads.
     pub threads: Vec<usize>,
-    /// Passes over all tests that do not count.
+    /// The number of passes over all tests that are not recorded.
     pub warm_up: usize,
-    /// Passes that do.
+    /// The number of passes over all tests that are recorded.
     pub repeats: usize,
 }
 
 impl Request {
-    /// Whether the model can do it.
+    /// Checks whether a model of this configuration can run the tests.
     ///
     /// # Errors
-    /// When a number is out of range; the sentence names the argument of `bitkv bench` that gave it.
+    /// Fails if a number is out of range. The message names the option of `bitkv bench` that gave it.
     pub fn check(&self, config: &Config) -> Result<()> {
         let limit = config.max_position_embeddings;
         if self.tests().is_empty() {
@@ -126,8 +127,9 @@ impl Request {
         }
     }
 
-    /// The positions that a model with random weights has for these tests, of `positions` that its shape has. Random
-    /// weights were trained for no length: fits may be longer, and tokens may be decoded after a full context.
+    /// Returns how many positions a model with random weights needs for these tests, at least the `positions`
+    /// of its shape. Random weights were not trained for any length, so fits may be longer than the shape
+    /// allows, and tokens may be decoded after a full context.
     pub fn positions(&self, positions: usize) -> usize {
         let depths = self.depths.iter().filter(|depth| **depth <= positions);
         let decoded = depths.map(|depth| depth.saturating_add(self.decode).saturating_add(1));
@@ -135,7 +137,7 @@ impl Request {
         positions.max(longest.unwrap_or_default())
     }
 
-    /// Each test once, in the order of the table.
+    /// Returns each test once, in the order of the table.
     pub(crate) fn tests(&self) -> Vec<Test> {
         let mut tests: Vec<Test> = Vec::new();
         let mut add = |test: Test| {
@@ -148,7 +150,7 @@ impl Request {
         }
         self.fit.iter().for_each(|&tokens| add(Test::Prefill { tokens, probe: Probe::Off }));
         for &depth in self.depths.iter().filter(|_| self.decode > 0) {
-            // Nothing can be cut where nothing is.
+            // An empty cache has nothing to evict.
             let budgets = if depth == 0 { &[1.0][..] } else { &self.budgets };
             budgets.iter().for_each(|&budget| add(Test::Decode { tokens: self.decode, depth, budget }));
         }

@@ -1,4 +1,4 @@
-//! From seconds to rows.
+//! Turns the seconds of the tests into rows of rates, and accounts for the memory.
 
 use bitkv_bitnet::{CacheShape, Model, Precision};
 use bitkv_record::{Ceilings, MemoryUse, Range, ThroughputRow, Timed};
@@ -70,7 +70,7 @@ fn row(model: &Model, request: &Request, test: &Test, seconds: &[f64], ceilings:
     }
 }
 
-/// Entries that a cut leaves in all layers and heads.
+/// Returns how many entries the cache holds in all layers and KV heads before a test.
 fn entries(request: &Request, shape: CacheShape, depth: usize, budget: f64) -> u64 {
     let layer = |layer| match budget < 1.0 {
         true => request.cut.kept(depth, budget, shape, layer).iter().sum(),
@@ -83,7 +83,8 @@ fn ternary_weights(model: &Model) -> usize {
     model.config().all_linears().map(|linear| linear.rows * linear.cols).sum()
 }
 
-/// Where the memory went: the largest cache is that of the longest prefill or the deepest decode.
+/// Returns what the memory was used for. The largest cache belongs to the longest prefill or the deepest
+/// decode.
 pub(crate) fn memory(model: &Model, rows: &[ThroughputRow], peak: Option<u64>) -> MemoryUse {
     let (parts, shape) = (model.weight_parts(), CacheShape::of(model.config()));
     let entry = 2 * shape.head_dim * Precision::default().bytes() * shape.layers * shape.kv_heads;

@@ -1,4 +1,4 @@
-//! One thing that is timed.
+//! One test: a prefill or a decode that is timed.
 
 use std::time::Instant;
 
@@ -6,6 +6,7 @@ use bitkv_bitnet::{Cache, LmHeadPrecision, Model};
 
 use crate::{Probe, Request, Result, cache, ids::ids};
 
+/// A prefill or a decode of `tokens` tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Test {
     Prefill { tokens: usize, probe: Probe },
@@ -13,14 +14,16 @@ pub(crate) enum Test {
 }
 
 impl Test {
-    /// Seconds that it takes on the current thread pool. What only sets the stage is not counted.
+    /// Runs the test on the current thread pool and returns its seconds, without the time to prepare the
+    /// cache.
     pub(crate) fn run(&self, model: &Model, request: &Request) -> Result<f64> {
         match *self {
             Test::Prefill { tokens, probe } => prefill(model, tokens, probe),
             Test::Decode { tokens, depth, budget } => {
                 let mut cache = cache::prepare(model, depth, budget, request.fill, request.cut)?;
                 let ids = ids(model, tokens + 1);
-                // Buffers grow behind a cut, and where nothing was yet: once, however much is decoded.
+                // The first token makes the buffers of a new or compressed cache grow. That happens once, so
+                // it is not timed.
                 decode(model, ids[0], &mut cache)?;
                 let started = Instant::now();
                 for id in &ids[1..] {
@@ -32,7 +35,8 @@ impl Test {
     }
 }
 
-/// Runs a token up to all logits after it, or through a rounded head up to the most probable token after it.
+/// Decodes one token: with an exact LM head up to all logits, with an int8 LM head up to the most probable
+/// next token.
 fn decode(model: &Model, id: u32, cache: &mut Cache) -> Result<()> {
     if model.lm_head() == LmHeadPrecision::Exact {
         std::hint::black_box(model.decode(id, cache)?);
@@ -43,13 +47,14 @@ fn decode(model: &Model, id: u32, cache: &mut Cache) -> Result<()> {
     Ok(())
 }
 
+/// Returns the seconds of a prefill into a new cache.
 fn prefill(model: &Model, tokens: usize, probe: Probe) -> Result<f64> {
     let (ids, observe) = (ids(model, tokens), probe.observe());
     let started = Instant::now();
     let mut cache = model.new_cache();
     let result = model.prefill(&ids, &mut cache, observe.as_ref())?;
     let seconds = started.elapsed().as_secs_f64();
-    // What is freed afterwards is not the test's.
+    // Memory is freed after the clock has stopped.
     drop(std::hint::black_box((result, cache)));
     Ok(seconds)
 }

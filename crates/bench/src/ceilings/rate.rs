@@ -1,14 +1,15 @@
-//! How many units of work a second the threads of a pool do together.
+//! Measures how many units of work per second the threads of a pool do together.
 
 use std::time::{Duration, Instant};
 
-/// How long one measurement takes.
+/// The duration of one measurement.
 const DURATION: Duration = Duration::from_millis(25);
-/// Measurements whose median counts.
+/// The number of measurements whose median is returned.
 const MEASUREMENTS: usize = 3;
 
-/// Units a second of all threads of the current rayon pool together, the median of three measurements. `work` is given
-/// the thread's number, takes well under a millisecond, and returns how many units it did.
+/// Returns the units per second that all threads of the current rayon pool do together, as the median of
+/// three measurements. `work` receives the index of its thread and returns how many units it did. One call
+/// should take well under a millisecond.
 pub(crate) fn rate(work: &(dyn Fn(usize) -> u64 + Sync)) -> f64 {
     let once = || {
         let started = Instant::now();

@@ -1,4 +1,4 @@
-//! How fast memory is read that no cache holds.
+//! Measures how fast memory is read that is not in any CPU cache.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -7,14 +7,14 @@ use bitkv_kernels::ceilings::{PIECE, read_front_to_back, read_several_streams};
 /// How a thread reads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Streams {
-    /// Front to back.
+    /// One stream, from front to back.
     One,
-    /// Four places at a time, each asked for 2 KiB ahead: what a matrix product can do with its rows.
+    /// Four streams at a time, each prefetched 2 KiB ahead, as a matrix product can read its rows.
     Several,
 }
 
-/// Memory to read, touched once. Each thread has a part of its own and goes on where it left off, so that a buffer far
-/// larger than the last-level cache is never found there.
+/// Memory to read, whose pages were all written once. Each thread has its own part and continues where it
+/// stopped, so that a buffer far larger than the last-level cache is never served from that cache.
 pub(crate) struct ReadBuffer {
     words: Vec<u64>,
     /// Where each thread is, in pieces of its part.
@@ -22,24 +22,24 @@ pub(crate) struct ReadBuffer {
 }
 
 impl ReadBuffer {
-    /// At least `bytes`, and a piece for each of `threads`.
+    /// Allocates at least `bytes` and at least one piece for each of `threads`.
     pub(crate) fn new(bytes: usize, threads: usize) -> ReadBuffer {
         let pieces = (bytes / 8).div_ceil(PIECE).max(threads);
-        // A number that is not zero, because pages of zeros may all be the same one.
+        // The value is not zero, because the system may map all pages of zeros to one page.
         let words = vec![0x9E37_79B9_7F4A_7C15; pieces * PIECE];
         ReadBuffer { words, places: (0..threads).map(|_| AtomicUsize::new(0)).collect() }
     }
 
-    /// Size in bytes.
+    /// Returns the size in bytes.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.words.len() * 8
     }
 
-    /// Bytes a second that the current pool reads.
+    /// Returns how many bytes per second the current rayon pool reads.
     ///
     /// # Panics
-    /// When the pool has more threads than the buffer was made for.
+    /// Panics if the pool has more threads than the buffer was made for.
     pub(crate) fn bytes_per_second(&self, streams: Streams) -> f64 {
         let threads = rayon::current_num_threads();
         assert!(threads <= self.places.len(), "the buffer was made for {} threads", self.places.len());
