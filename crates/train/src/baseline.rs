@@ -1,27 +1,29 @@
-//! What counting alone achieves: unigram and trigram models of the same tokens.
+//! Baselines for the quality on held-out text: unigram and trigram models of the same tokens.
 
 use std::collections::HashMap;
 
-/// Discount of every count above 0 (absolute discounting, Ney, Essen and Kneser 1994).
+/// The discount of every count above 0 (absolute discounting, Ney, Essen and Kneser 1994).
 const DISCOUNT: f64 = 0.75;
 
-/// Bits per byte on held-out tokens.
+/// The bits per byte of the two baselines on held-out tokens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Baselines {
-    /// Relative frequencies with one added to every count.
+    /// The unigram model: relative frequencies, with one added to every count.
     pub unigram: f64,
-    /// Trigrams with absolute discounting, backing off to bigrams and unigrams.
+    /// The trigram model with absolute discounting, which backs off to bigrams and unigrams.
     pub trigram: f64,
 }
 
-/// Counts of what follows one context.
+/// The counts of the tokens that follow one context.
 #[derive(Debug, Default)]
 struct Followers {
+    /// The number of tokens that follow it.
     total: u32,
+    /// The number of different tokens that follow it.
     different: u32,
 }
 
-/// Trains both on `train` and scores `valid`; `bytes` is the size of each token in UTF-8 bytes.
+/// Counts the n-grams of `train` and scores `valid`; `bytes` is the number of UTF-8 bytes of each token.
 pub(crate) fn baselines(train: &[u16], valid: &[u16], bytes: &[u32]) -> Baselines {
     let vocabulary = bytes.len();
     let counts = Counts::new(train, vocabulary);
@@ -34,7 +36,9 @@ pub(crate) fn baselines(train: &[u16], valid: &[u16], bytes: &[u32]) -> Baseline
     Baselines { unigram: unigram / size, trigram: trigram / size }
 }
 
+/// The n-gram counts of a text.
 struct Counts {
+    /// The number of tokens, plus one for each entry of the vocabulary.
     tokens: f64,
     one: Vec<u32>,
     two: HashMap<u32, u32>,
@@ -96,6 +100,8 @@ fn bump<K: std::hash::Hash + Eq>(
     followers.different += (*count == 1) as u32;
 }
 
+/// Returns the discounted probability of the last token of an n-gram. `lower` returns its probability given
+/// one token less, to which this probability backs off.
 fn discounted(count: Option<&u32>, after: Option<&Followers>, lower: impl Fn() -> f64) -> f64 {
     let Some(after) = after else { return lower() };
     let total = after.total as f64;

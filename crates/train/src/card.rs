@@ -1,4 +1,4 @@
-//! The model card: where a model comes from, what it can do and what it cannot.
+//! Writes the model card: the origin of a model, what it can do and what it cannot.
 
 use std::fmt::Write as _;
 
@@ -18,17 +18,17 @@ use crate::{
     vocabulary::BOS_ID,
 };
 
-/// Held-out windows of the final evaluation.
+/// The number of held-out windows of the final evaluation.
 const WINDOWS: usize = 128;
-/// Sequences of each task and distance class.
+/// The number of sequences per task and distance class.
 const SEQUENCES: usize = 64;
-/// Mean attention on the first token above which a head counts as a sink.
+/// The mean attention on the first token above which a head counts as a sink.
 const SINK: f64 = 0.5;
 
 const PROMPTS: [&str; 3] =
     ["The old man looked at the sea and", "It was a dark morning when", "This function returns the"];
 
-/// Measures the model and writes its card.
+/// Measures the model and returns its card in Markdown.
 pub(crate) fn write(
     recipe: &Recipe,
     corpus: &Corpus,

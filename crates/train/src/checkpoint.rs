@@ -1,4 +1,4 @@
-//! Where a run stands, written whole or not at all.
+//! Checkpoints, from which an interrupted run resumes. A checkpoint is written completely or not at all.
 
 use std::{
     collections::HashMap,
@@ -17,32 +17,32 @@ use crate::{
     Error, Result, error::Source, model::Model, ops::Precision, optimizer::Optimizer, recipe::Recipe,
 };
 
-/// The file inside a run's folder.
+/// The name of the checkpoint in the folder of a run.
 pub const FILE: &str = "checkpoint.safetensors";
 
-/// Everything about a run's position that is not a tensor.
+/// The progress of a run, without its tensors.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Position {
-    /// Steps made.
+    /// The number of steps that were run.
     pub step: usize,
-    /// Tokens seen.
+    /// The number of tokens that were trained on.
     pub tokens: u64,
-    /// Seconds spent training.
+    /// The seconds spent training.
     pub seconds: f64,
-    /// Index of the stage.
+    /// The index of the current stage.
     pub stage: usize,
-    /// Steps made in the stage.
+    /// The number of steps that were run in the current stage.
     pub stage_step: usize,
-    /// Running accuracy of the copy task.
+    /// The running accuracy of the copy task, 0 to 1.
     pub copy: f64,
-    /// Running accuracy of the recall task.
+    /// The running accuracy of the recall task, 0 to 1.
     pub recall: f64,
 }
 
-/// Writes weights, moments and position.
+/// Writes the weights, the moments of the optimizer and the position of the run.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// Fails if the file cannot be written.
 pub fn save(
     folder: &Path,
     recipe: &Recipe,
@@ -61,7 +61,7 @@ pub fn save(
     bitkv_bytes::write(&path, &bytes).map_err(Error::writing(path))
 }
 
-/// A safetensors file of everything that training changes.
+/// Returns the bytes of a safetensors file with everything that training changes.
 fn serialise(
     model: &Model,
     optimizer: &Optimizer,
@@ -86,8 +86,8 @@ fn serialise(
 /// How random numbers become batches. A run that was begun with other draws cannot be resumed with these.
 const DRAWS: u32 = 2;
 
-/// What may not change between the parts of a run. Stages may: a run can be steered while it goes on, and the
-/// recipe that ships must then say what was done.
+/// Returns a description of what must not change when a run resumes. Stages may be edited during a run; the
+/// exported recipe must then describe what was really done.
 fn identity(recipe: &Recipe, precision: Precision) -> String {
     format!(
         "{}, seeds {} and {}, draws {DRAWS}, {precision:?} weights",
@@ -95,10 +95,10 @@ fn identity(recipe: &Recipe, precision: Precision) -> String {
     )
 }
 
-/// Restores what [`save`] wrote, if there is anything.
+/// Restores what [`save`] wrote; returns `None` if there is no checkpoint.
 ///
 /// # Errors
-/// When the file is damaged, or of another run.
+/// Fails if the file is damaged or belongs to another run.
 pub fn load(
     folder: &Path,
     recipe: &Recipe,

@@ -1,4 +1,4 @@
-//! Text as token ids, prepared once and shared by the models trained on it.
+//! The corpus: text as token ids, prepared once and shared by all models that are trained on it.
 
 use std::{
     fs,
@@ -18,27 +18,28 @@ use bitkv_stats::Rng;
 const SHORTEST: usize = 4096;
 /// Separates documents in the text files.
 const SEPARATOR: &str = "<|endoftext|>";
-/// Bytes encoded as one piece: long pieces are slow to encode.
+/// The size in bytes of the pieces in which a text is encoded. Long pieces are slow to encode.
 const PIECE: usize = 8192;
 
-/// Tokens of the training and validation text and the tokenizer that made them.
+/// The tokens of the training and the validation text, and the tokenizer that made them.
 #[derive(Debug)]
 pub struct Corpus {
-    /// The byte-level BPE.
+    /// The byte-level BPE tokenizer.
     pub tokenizer: Tokenizer,
-    /// Training tokens; documents end with the end-of-sequence token.
+    /// Training tokens. Each document ends with the end-of-sequence token.
     pub train: Vec<u16>,
     /// Validation tokens.
     pub valid: Vec<u16>,
-    /// Bytes of text each token stands for.
+    /// The length in bytes of the text of each token, `[vocabulary]`.
     pub token_bytes: Vec<u32>,
 }
 
 impl Corpus {
-    /// Reads the prepared data in `prepared`, or prepares it from `train.txt` and `valid.txt` in `folder`.
+    /// Reads the prepared data in `prepared`, or prepares it there from `train.txt` and `valid.txt` in
+    /// `folder`.
     ///
     /// # Errors
-    /// When a file cannot be read or written, a text is too short, or the vocabulary is of another size.
+    /// Fails if a file cannot be read or written, a text is too short, or the vocabulary has another size.
     pub fn open(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<Corpus> {
         let file = |name: &str| prepared.join(name);
         if !file("tokenizer.json").exists() {
@@ -59,7 +60,7 @@ impl Corpus {
         })
     }
 
-    /// Refuses a corpus that does not hold more than `length` tokens of either kind.
+    /// Checks that the training and the validation text each have more than `length` tokens.
     ///
     /// # Errors
     /// When it does not.
@@ -83,6 +84,7 @@ impl Corpus {
     }
 }
 
+/// Trains the tokenizer and writes the tokens of both texts.
 fn prepare(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<()> {
     let read = |name: &str| {
         let path = folder.join(name);
@@ -98,7 +100,7 @@ fn prepare(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<()> {
         let path = prepared.join(name);
         bitkv_bytes::write(&path, &bytes).map_err(Error::writing(path))?;
     }
-    // Last, because its presence says that the rest is there.
+    // The tokenizer is written last, because its presence means that the other files are complete.
     let path = prepared.join("tokenizer.json");
     tokenizer.save(&path, false).map_err(Error::writing(path))
 }
@@ -115,7 +117,7 @@ fn split(text: &str) -> Vec<&str> {
     text.split(SEPARATOR).map(|d| d.trim_matches('\n')).filter(|d| !d.is_empty()).collect()
 }
 
-/// Token ids of a text of several documents.
+/// Returns the token ids of a text of several documents.
 fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u16>> {
     let mut tokens = Vec::new();
     for document in split(text) {
@@ -129,7 +131,7 @@ fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u16>> {
     Ok(tokens)
 }
 
-/// Cuts a document at line ends, so that no token is torn.
+/// Splits a document at line ends, so that no token is split.
 fn pieces(document: &str) -> Vec<&str> {
     let (mut pieces, mut start, mut at) = (Vec::new(), 0, 0);
     for line in document.split_inclusive('\n') {

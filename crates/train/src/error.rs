@@ -1,14 +1,14 @@
-//! What can go wrong when a model is trained, one sentence each.
+//! The errors of this crate, each with a message of one sentence.
 
 use std::{error::Error as StdError, io, path::PathBuf};
 
-/// Shorthand for results of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error of a library that has several kinds.
+/// An error of a library that has several error types.
 pub(crate) type Source = Box<dyn StdError + Send + Sync>;
 
-/// Errors of this crate.
+/// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the fields are")]
@@ -78,19 +78,19 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`: why a file cannot be read.
+    /// Returns a function for `map_err`, which makes the error about a file that cannot be read.
     pub(crate) fn reading(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
         let path = path.into();
         |source| Error::Read { path, source }
     }
 
-    /// For `map_err`: why a file cannot be written.
+    /// Returns a function for `map_err`, which makes the error about a file that cannot be written.
     pub(crate) fn writing<E: Into<Source>>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Error {
         let path = path.into();
         |source| Error::Write { path, source: source.into() }
     }
 
-    /// For `map_err`: why a folder cannot be created.
+    /// Returns a function for `map_err`, which makes the error about a folder that cannot be created.
     pub(crate) fn creating(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
         let path = path.into();
         |source| Error::Create { path, source }

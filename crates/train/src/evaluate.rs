@@ -1,4 +1,4 @@
-//! What a model can do: bits per byte on held-out text, and accuracy of the tasks against distance.
+//! Evaluation: bits per byte on held-out text, and accuracy of the tasks by distance.
 
 use serde::Serialize;
 
@@ -11,22 +11,22 @@ use crate::{
 };
 use bitkv_stats::Rng;
 
-/// Sequences evaluated at a time.
+/// The number of sequences that are evaluated at a time.
 const BATCH: usize = 8;
-/// Upper ends of the distance classes, in tokens.
+/// The largest distance of each distance class, in tokens.
 pub const DISTANCES: [usize; 6] = [16, 32, 64, 128, 256, 512];
 
-/// Right answers of one distance class.
+/// The number of right answers in one distance class.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Accuracy {
-    /// Answers asked for.
+    /// The number of scored answers.
     pub asked: usize,
-    /// Answers given.
+    /// The number of right answers.
     pub right: usize,
 }
 
 impl Accuracy {
-    /// Part of the answers that were right; none when nothing was asked.
+    /// Returns the fraction of right answers; `None` if there were no answers.
     pub fn rate(&self) -> Option<f64> {
         (self.asked > 0).then(|| self.right as f64 / self.asked as f64)
     }
@@ -46,10 +46,10 @@ pub fn batch(sequences: &[Sequence]) -> Batch {
     }
 }
 
-/// Bits per byte on `windows` held-out windows of `length` tokens.
+/// Returns the bits per byte on `windows` held-out windows of `length` tokens.
 ///
 /// # Errors
-/// When candle cannot run the model.
+/// Fails if candle cannot run the model.
 pub fn bits_per_byte(
     model: &Model,
     corpus: &Corpus,
@@ -67,7 +67,7 @@ pub fn bits_per_byte(
     Ok(nats / std::f64::consts::LN_2 / bytes as f64)
 }
 
-/// Accuracy of `kind` for each of [`DISTANCES`], over `count` sequences of each class.
+/// Returns the accuracy of the task `kind` for each of [`DISTANCES`], over `count` sequences per class.
 ///
 /// # Errors
 /// When candle cannot run the model.

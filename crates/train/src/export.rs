@@ -1,4 +1,4 @@
-//! A trained model as it ships: packed ternary weights, tokenizer, recipe, log and card.
+//! Exports a trained model: packed ternary weights, tokenizer, recipe, log and model card.
 
 use std::{borrow::Cow, collections::HashMap, fs, path::Path};
 
@@ -17,15 +17,18 @@ use crate::{
     trainer::{LOG, Trainer},
 };
 
-/// How far the packed model's loss may be from the trained one's, in nats a token: the embedding is
-/// rounded to f16 and keys and values are cached in f16.
+/// The largest allowed difference between the losses of the packed and the trained model, in nats per token.
+/// The packed model's embedding is rounded to f16, and its keys and values are cached in f16.
 const TOLERANCE: f64 = 0.01;
 
-/// Writes `folder` from a run, its recipe (and that recipe's text) and a Markdown account of the data's sources, and checks
-/// that what it holds predicts as the trained model does.
+/// Writes the trained model to `folder` and checks that the files predict as the trained model does.
+///
+/// `recipe` is the recipe with its text, `sources` is a Markdown description of the sources of the data, and
+/// `run` is the folder of the run.
 ///
 /// # Errors
-/// When a file cannot be written, or the packed model's loss is not that of the trained one.
+/// Fails if a file cannot be written, or if the loss of the packed model differs from the loss of the trained
+/// one by more than 0.01 nats per token.
 pub fn export(
     folder: &Path,
     recipe: (&Recipe, &str),

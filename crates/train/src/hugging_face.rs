@@ -1,4 +1,5 @@
-//! A trained model under the names and in the configuration of a Hugging Face checkpoint, for export and for the reference.
+//! Gives a trained model the names and the configuration of a Hugging Face checkpoint, for export and for the
+//! reference.
 
 use std::collections::HashMap;
 
@@ -16,7 +17,8 @@ use crate::{
 };
 
 impl Shape {
-    /// The configuration that `bitnet` and transformers read, of full-precision masters.
+    /// Returns the configuration of a checkpoint of full-precision master weights, which `bitkv-bitnet` and
+    /// transformers read.
     pub fn config(&self) -> Config {
         let (architecture, hidden_act) = match self.style {
             Style::Large => (Architecture::OneBitLlm, Activation::Silu),
@@ -45,7 +47,8 @@ impl Shape {
 }
 
 impl Model {
-    /// The masters under the names of a checkpoint. Each is a part of a trained parameter, which gradients reach.
+    /// Returns the master weights by their names in a Hugging Face checkpoint. Each tensor is a slice of a
+    /// trained parameter, so gradients reach the parameter.
     ///
     /// # Errors
     /// When candle cannot divide a parameter.
@@ -72,10 +75,11 @@ impl Model {
         Ok(named)
     }
 
-    /// The same model in plain candle, on the same variables: what the fused operations are tested against.
+    /// Returns the same model in plain candle, with the same variables as weights. Tests compare the fused
+    /// operations with it.
     ///
     /// # Errors
-    /// As [`Model::named`].
+    /// Fails as [`Model::named_tensors`] does.
     pub fn reference(&self, precision: Precision) -> Result<Reference> {
         let rounding = match precision {
             Precision::Ternary => Rounding::Both,

@@ -1,4 +1,4 @@
-//! A small BitNet whose weights are full-precision masters.
+//! The model that is trained: a small BitNet with full-precision master weights.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use crate::{
     start,
 };
 
-/// Whose structure a model follows.
+/// The published model whose structure a model follows.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Style {
-    /// SiLU gate, names of 1bitLLM/bitnet_b1_58-large.
+    /// The structure and the tensor names of 1bitLLM/bitnet_b1_58-large, with a SiLU gate.
     Large,
-    /// Squared ReLU gate, names of microsoft/BitNet-b1.58-2B-4T.
+    /// The structure and the tensor names of microsoft/BitNet-b1.58-2B-4T, with a squared ReLU gate.
     #[serde(rename = "2b-4t")]
     TwoB4T,
 }
@@ -27,54 +27,57 @@ pub enum Style {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Shape {
-    /// Whose structure it follows.
+    /// The published model whose structure the model follows.
     pub style: Style,
-    /// Tokens of the vocabulary, a multiple of 32.
+    /// The number of tokens in the vocabulary, a multiple of 32.
     pub vocabulary: usize,
-    /// Width of the residual stream, a multiple of 32.
+    /// The width of the residual stream, a multiple of 32.
     pub hidden: usize,
-    /// Width of the feed-forward layer, a multiple of 32.
+    /// The width of the feed-forward layer, a multiple of 32.
     pub intermediate: usize,
-    /// Layers.
+    /// The number of layers.
     pub layers: usize,
-    /// Query heads.
+    /// The number of query heads per layer.
     pub query_heads: usize,
-    /// Key-value heads.
+    /// The number of KV heads per layer.
     pub kv_heads: usize,
-    /// Length of a head, a multiple of 32.
+    /// The width of a head, a multiple of 32.
     pub head_dim: usize,
-    /// Base of the rotary frequencies.
+    /// The base of the rotary frequencies.
     pub rope_theta: u32,
-    /// Longest sequence it is trained for.
+    /// The largest number of tokens in a training sequence.
     pub max_positions: usize,
 }
 
-/// Added to every mean square.
+/// The term that every norm adds to the mean square.
 pub(crate) const EPS: f32 = 1e-5;
-/// One named tensor that is trained.
+
+/// A named tensor that is trained.
 #[derive(Debug)]
 pub struct Parameter {
-    /// `embed`, `norm` or `layers.{i}.{part}`.
+    /// The name: `embed`, `norm` or `layers.{i}.{part}`.
     pub name: String,
-    /// Its master value.
+    /// The full-precision values.
     pub var: Var,
-    /// Whether weight decay applies: matrices only.
+    /// Whether weight decay applies; it applies to matrices except the embedding.
     pub decay: bool,
 }
 
-/// Parameters in a fixed order: the embedding, eight of each layer, the final norm.
+/// A model that can be trained. Its parameters are in a fixed order: the embedding, eight parameters per
+/// layer, the final norm.
 #[derive(Debug)]
 pub struct Model {
-    /// Its shape.
+    /// The shape.
     pub shape: Shape,
-    /// Its weights.
+    /// The trained parameters, in the order of [`Shape::parameters`].
     pub parameters: Vec<Parameter>,
 }
 
+/// The number of parameters per layer.
 const PARTS: usize = 8;
 
 impl Model {
-    /// A new model with random weights.
+    /// Returns a new model with random weights from `seed`.
     ///
     /// # Errors
     /// When candle cannot make a variable.
@@ -88,12 +91,12 @@ impl Model {
         Ok(Model { shape: shape.clone(), parameters })
     }
 
-    /// Trained numbers.
+    /// The number of values that are trained.
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().map(|p| p.var.elem_count()).sum()
     }
 
-    /// A parameter by its place.
+    /// The parameter at this index.
     pub fn tensor(&self, index: usize) -> &Tensor {
         self.parameters[index].var.as_tensor()
     }
@@ -103,10 +106,11 @@ impl Model {
         self.tensor(1 + layer * PARTS + part)
     }
 
-    /// The mean loss over the targets of `batch` and what each position scored.
+    /// Returns the mean loss over the targets of `batch`, in nats, and the loss and prediction of each
+    /// position. If `train` is true, the gradients are computed too.
     ///
     /// # Errors
-    /// When the batch does not fit the model.
+    /// Fails if the batch does not fit the model.
     pub fn loss(&self, batch: &Batch, precision: Precision, train: bool) -> Result<(Tensor, Scores)> {
         let s = &self.shape;
         let attention =
@@ -124,6 +128,7 @@ impl Model {
         Ok((loss, scores))
     }
 
+    /// Runs one layer.
     fn block(
         &self,
         x: &Tensor,
@@ -146,7 +151,7 @@ impl Model {
 }
 
 impl Shape {
-    /// The gate's activation.
+    /// The activation of the gate.
     pub fn gate(&self) -> Gate {
         match self.style {
             Style::Large => Gate::Silu,
@@ -154,7 +159,7 @@ impl Shape {
         }
     }
 
-    /// Name and dimensions of every parameter, in order.
+    /// Returns the name and the dimensions of every parameter, in order.
     pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
         let (d, f) = (self.hidden, self.intermediate);
         let (q, kv) = (self.query_heads * self.head_dim, self.kv_heads * self.head_dim);
@@ -177,13 +182,13 @@ impl Shape {
     }
 }
 
-/// Sequences of equal length and what each position should predict.
+/// Sequences of equal length, and the token that each position should predict.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// Tokens of each sequence.
+    /// The number of tokens per sequence.
     pub length: usize,
-    /// `[sequences * length]`.
+    /// The tokens, `[sequences * length]`.
     pub tokens: Vec<u32>,
-    /// `[sequences * length]`, `u32::MAX` where nothing is scored.
+    /// The targets, `[sequences * length]`; `u32::MAX` at positions that are not scored.
     pub targets: Vec<u32>,
 }

@@ -1,7 +1,8 @@
-//! The fused layers as candle operations with their own backward passes.
+//! Fused layers as candle operations with their own backward passes.
 //!
-//! Each wraps a pair of functions of `bitkv_kernels::training`; plain candle operations spend most of
-//! their time allocating temporaries, and would train about ten times slower.
+//! Each operation wraps a forward and a backward function of `bitkv_kernels::training`. Training with plain
+//! candle operations would be about ten times slower, because they spend most of their time allocating
+//! temporaries.
 
 mod attention;
 mod bit_linear;
@@ -21,7 +22,7 @@ pub use rms_norm::RmsNorm;
 /// Calls `read` with the f32 values of a tensor on the CPU.
 ///
 /// # Errors
-/// When it is of another type or device.
+/// Fails if the tensor has another type or is on another device.
 pub fn with_floats<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Result<R> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
@@ -31,7 +32,7 @@ pub fn with_floats<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Result
     }
 }
 
-/// A tensor of the same shape as `like`.
+/// Returns a tensor with these values and the shape of `like`.
 fn shaped(values: Vec<f32>, like: &Tensor) -> Result<Tensor> {
     Tensor::from_vec(values, like.shape().clone(), like.device())
 }

@@ -1,29 +1,30 @@
-//! AdamW over all parameters, with global gradient clipping.
+//! AdamW for all parameters. The gradient is clipped by its norm over all parameters.
 
 use bitkv_kernels::training::{AdamW, adamw, sum_of_squares};
 use candle_core::{Device, Tensor, backprop::GradStore};
 
 use crate::{Error, Result, model::Model, ops::with_floats};
 
-/// Largest norm of the whole gradient.
+/// The largest norm of the gradient over all parameters; a longer gradient is scaled down to it.
 const CLIP: f64 = 1.0;
 
-/// Masters, moments and the gradient of the step being made, flat, in the order of the model's parameters.
+/// The state of AdamW: master weights, moments and the gradient of the current step. Each is one flat list in
+/// the order of the parameters of the model.
 #[derive(Debug)]
 pub struct Optimizer {
     pub(crate) weights: Vec<Vec<f32>>,
     pub(crate) first: Vec<Vec<f32>>,
     pub(crate) second: Vec<Vec<f32>>,
     gradient: Vec<Vec<f32>>,
-    /// Steps made.
+    /// The number of steps that were run.
     pub(crate) steps: usize,
 }
 
 impl Optimizer {
-    /// Fresh moments for `model`.
+    /// Returns an optimizer for `model` with all moments 0.
     ///
     /// # Errors
-    /// When candle cannot copy the weights.
+    /// Fails if candle cannot copy the weights.
     pub fn new(model: &Model) -> Result<Optimizer> {
         let weights: Vec<Vec<f32>> = model
             .parameters
@@ -34,10 +35,10 @@ impl Optimizer {
         Ok(Optimizer { weights, first: zeros.clone(), second: zeros.clone(), gradient: zeros, steps: 0 })
     }
 
-    /// Adds the gradients of one micro-batch to those of the step.
+    /// Adds the gradients of one micro-batch to the gradient of the current step.
     ///
     /// # Errors
-    /// When a parameter has no gradient.
+    /// Fails if a parameter has no gradient.
     pub fn accumulate(&mut self, model: &Model, gradients: &GradStore) -> Result<()> {
         for (sum, p) in self.gradient.iter_mut().zip(&model.parameters) {
             let missing = || Error::NoGradient { parameter: p.name.clone() };
@@ -47,10 +48,11 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Moves the model against the accumulated gradient and clears it; returns its norm before clipping.
+    /// Updates the model with the accumulated gradient and clears the gradient. Returns the norm of the
+    /// gradient before clipping.
     ///
     /// # Errors
-    /// When the gradient is not finite; then the model is unchanged.
+    /// Fails if the gradient is not finite. An error leaves the model unchanged.
     pub fn step(&mut self, model: &Model, rate: f32, decay: f32) -> Result<f32> {
         let norm = self.gradient.iter().map(|g| sum_of_squares(g)).sum::<f64>().sqrt();
         if !norm.is_finite() {

@@ -1,4 +1,4 @@
-//! How a model is trained: one TOML file.
+//! Recipes: the TOML files that describe a model and its training.
 
 use std::{fs, path::Path};
 
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, model::Shape};
 
-/// A whole training run.
+/// A recipe: everything that determines a training run, except the corpus.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Recipe {
-    /// Name of the model.
+    /// The name of the model.
     pub name: String,
-    /// Seed of the initial weights.
+    /// The seed of the initial weights.
     pub seed: u64,
-    /// Seed of the data: equal for models that are to see the same batches.
+    /// The seed of the data; models with the same seed see the same batches.
     pub data_seed: u64,
-    /// Steps between checkpoints.
+    /// The number of steps between checkpoints.
     pub checkpoint_every: usize,
-    /// Steps between validations.
+    /// The number of steps between validations.
     pub validate_every: usize,
-    /// The model's shape.
+    /// The shape of the model.
     pub shape: Shape,
-    /// How its weights start.
+    /// How the weights are initialised.
     #[serde(default)]
     pub start: Start,
     /// What is trained on, one stage after the other.
@@ -30,41 +30,42 @@ pub struct Recipe {
     pub stages: Vec<Stage>,
 }
 
-/// What new weights hold besides random numbers.
+/// How weights are initialised, in addition to random numbers.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Start {
     /// Query heads of layer 0, on different KV heads, that attend to the previous token.
     pub previous_token_heads: usize,
-    /// How sharply: the size of their queries and keys in each of four rotary pairs. At 5 a head pays the previous
-    /// token a third of its attention, and training soon moves it to the current one; at 10 nearly all.
+    /// How sharply these heads attend: the size of their queries and keys in each of four rotary pairs. At 5,
+    /// a head pays a third of its attention to the previous token, and training soon moves this attention to
+    /// the current token. At 10, a head pays nearly all of its attention to the previous token.
     pub amplitude: f32,
 }
 
 impl Eq for Start {}
 
-/// A stretch of training with one mixture of data.
+/// A stage of training with one mixture of data.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Stage {
-    /// Most steps it lasts.
+    /// The largest number of steps of the stage.
     pub steps: usize,
-    /// Tokens of a sequence, a multiple of 32.
+    /// The number of tokens per sequence, a multiple of 32.
     pub length: usize,
-    /// Sequences of a step.
+    /// The number of sequences per step.
     pub batch: usize,
-    /// Part of the sequences that are in-context tasks, 0 to 1.
+    /// The fraction of sequences that are in-context tasks, 0 to 1.
     pub synthetic: f64,
-    /// Longest distance, in tokens, between what a task shows and what it asks.
+    /// The largest distance, in tokens, between an answer of a task and its earlier occurrence.
     pub distance: usize,
-    /// Words the tasks draw from; 0 is all there are.
+    /// The number of words that the tasks use; 0 means all.
     #[serde(default)]
     pub alphabet: usize,
-    /// Learning rate at the first and at the last step.
+    /// The learning rate at the first and at the last step.
     pub rate: [f32; 2],
-    /// Decoupled weight decay of matrices.
+    /// The decoupled weight decay of matrices.
     pub decay: f32,
-    /// The stage ends early once copy and recall accuracy both exceed this.
+    /// The stage ends early once the accuracies of copy and recall both exceed this value, 0 to 1.
     #[serde(default)]
     pub gate: Option<f64>,
 }
@@ -75,7 +76,7 @@ impl Recipe {
     /// Reads and checks a recipe.
     ///
     /// # Errors
-    /// When the file cannot be read or understood, or holds a value that cannot be trained.
+    /// Fails if the file cannot be read or parsed, or holds a value that cannot be trained.
     pub fn read(path: &Path) -> Result<Recipe> {
         let text = fs::read_to_string(path).map_err(Error::reading(path))?;
         let recipe: Recipe = toml::from_str(&text)
@@ -98,7 +99,7 @@ impl Recipe {
         self.stages.iter().enumerate().try_for_each(|(i, stage)| stage.check(i, self.shape.max_positions))
     }
 
-    /// Most steps of all stages.
+    /// The largest number of steps of all stages together.
     pub fn steps(&self) -> usize {
         self.stages.iter().map(|s| s.steps).sum()
     }

@@ -1,4 +1,5 @@
-//! In-context tasks made on the fly: what a cache is for, with answers that are known.
+//! In-context tasks, which are generated during training: sequences whose answers a model can find only in
+//! its context.
 
 use tokenizers::Tokenizer;
 
@@ -6,18 +7,18 @@ use bitkv_stats::Rng;
 
 use crate::{Error, Result, vocabulary::BOS_ID};
 
-/// A position that is not scored.
+/// The target of a position that is not scored.
 pub const UNSCORED: u32 = u32::MAX;
 
-/// The kind of a sequence.
+/// The kind of a training sequence.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum TrainingTask {
     /// A window of the corpus.
     Text,
-    /// Strings of random words that come back once, each after a distance of its own.
+    /// Strings of random words. Each is repeated once, after a random distance of its own.
     Copy,
-    /// Lines `key value`; keys come back and their value is asked (multi-query associative recall,
-    /// Arora et al. 2023, arXiv:2312.04927).
+    /// Lines `key value`. Keys are repeated, and the model must give their value (multi-query associative
+    /// recall, Arora et al. 2023, arXiv:2312.04927).
     Recall,
 }
 
@@ -26,40 +27,42 @@ pub enum TrainingTask {
 pub struct Sequence {
     /// Its kind.
     pub kind: TrainingTask,
-    /// Input tokens; the first is the beginning of a sequence.
+    /// The input tokens; the first is the beginning-of-sequence token.
     pub tokens: Vec<u32>,
-    /// What each position should predict, or [`UNSCORED`].
+    /// The target of each position, or [`UNSCORED`].
     pub targets: Vec<u32>,
-    /// How many tokens back the answer was last seen, 0 where that means nothing.
+    /// The number of tokens since the answer of each position last occurred; 0 if the position has no such
+    /// answer.
     pub distances: Vec<u32>,
 }
 
-/// The tokens tasks are made of.
+/// The tokens from which tasks are made.
 #[derive(Clone, Debug)]
 pub struct Words {
-    /// Single tokens that are a space and a lower-case word.
+    /// The tokens that consist of a space and a lower-case word.
     pub pool: Vec<u32>,
-    /// The end of a line.
+    /// The token of a newline.
     pub newline: u32,
 }
 
-/// Tokens of a recall line: key, value, newline.
+/// The number of tokens of a recall line: key, value, newline.
 const LINE: usize = 3;
-/// Tokens of a string to be copied.
+/// The smallest number of tokens in a string of the copy task.
 const SHORTEST_STRING: usize = 4;
+/// The largest number of tokens in a string of the copy task.
 const LONGEST_STRING: usize = 16;
 
 impl Words {
-    /// Finds them in a byte-level vocabulary.
+    /// Finds the words in a byte-level vocabulary.
     ///
     /// # Errors
-    /// When it has too few whole words, or no newline.
+    /// Fails if the vocabulary has fewer than 64 whole words, or no token for a newline.
     pub fn new(tokenizer: &Tokenizer) -> Result<Words> {
         let size = tokenizer.get_vocab_size(true) as u32;
         let is_word = |id: &u32| {
             tokenizer.id_to_token(*id).is_some_and(|token| {
                 let mut chars = token.chars();
-                // U+0120 is how byte-level vocabularies write a space.
+                // Byte-level vocabularies write a space as U+0120.
                 chars.next() == Some('\u{120}')
                     && token.chars().count() >= 3
                     && chars.all(|c| c.is_ascii_lowercase())
@@ -69,7 +72,7 @@ impl Words {
         if pool.len() < 64 {
             return Err(Error::FewWords { found: pool.len() });
         }
-        // U+010A is a newline.
+        // Byte-level vocabularies write a newline as U+010A.
         let newline = tokenizer.token_to_id("\u{10a}").ok_or(Error::NoNewline)?;
         Ok(Words { pool, newline })
     }
@@ -80,8 +83,8 @@ impl Words {
         Words { pool: self.pool[..count].to_vec(), newline: self.newline }
     }
 
-    /// Strings of different words, each followed by other words and then by itself. Only the repetition is
-    /// scored, without its first word; it stands `shortest` to `longest` tokens behind the original.
+    /// Returns a sequence of the copy task: strings of different words, each followed by other words and then
+    /// repeated.
     ///
     /// Every string has its own distance: with one period for a whole sequence, models learn to look back
     /// by a fixed number of tokens that many periods divide (24, say), and never by content.
@@ -109,7 +112,7 @@ impl Words {
     /// ago, and only its value is scored.
     pub fn recall(&self, rng: &mut Rng, length: usize, longest: usize) -> Sequence {
         let mut draft = Draft::new(TrainingTask::Recall);
-        // Key, value and the place where the value was last seen.
+        // Each entry is a key, its value, and the index at which the value last occurred.
         let mut seen: Vec<(u32, u32, usize)> = Vec::new();
         let lines = length / LINE + 1;
         let keys = rng.sample(&self.pool, lines);
@@ -154,7 +157,8 @@ pub fn text(window: &[u16]) -> Sequence {
     }
 }
 
-/// Tokens and, for each that is asked, how far back its answer is.
+/// A sequence that is being generated: its tokens and, for each token that is an answer, the number of tokens
+/// since it last occurred.
 struct Draft {
     kind: TrainingTask,
     tokens: Vec<u32>,
@@ -205,7 +209,8 @@ mod tests {
             let (at, back) = (i + 1, distance as usize);
             assert!(back >= 1 && back <= longest, "distance {back} of at most {longest}");
             assert_eq!(sequence.tokens[at - back], target);
-            // What precedes the answer is the same now as then, so it can be found by content.
+            // The same token comes before the answer and before its earlier occurrence, so the answer can be
+            // found by content.
             assert_eq!(sequence.tokens[at - back - 1], sequence.tokens[at - 1]);
             scored += 1;
         }

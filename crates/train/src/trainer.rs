@@ -1,4 +1,4 @@
-//! The training loop: stages, checkpoints, log, progress.
+//! The training loop, which runs the stages, writes checkpoints and the log, and reports progress.
 
 use std::{
     fs::{self, File},
@@ -22,45 +22,46 @@ use crate::{
 };
 use bitkv_stats::Rng;
 
-/// The log inside a run's folder.
+/// The name of the log in the folder of a run.
 pub(crate) const LOG: &str = "log.csv";
-/// Steps over which the learning rate rises at the very start.
+/// The number of steps over which the learning rate rises at the start of a run.
 const WARMUP: usize = 100;
-/// Steps between lines of the log.
+/// The number of steps between rows of the log.
 const LOG_EVERY: usize = 20;
-/// Weight of the past in running accuracies.
+/// The weight of the old value when a running accuracy is updated.
 const MEMORY: f64 = 0.95;
-/// Tokens of one forward and backward pass: their temporaries fit the cache and the allocator keeps them.
+/// The number of tokens of one forward and backward pass. The temporaries of so few tokens fit the CPU cache,
+/// and the allocator reuses their memory.
 const MICRO_BATCH: usize = 2048;
-/// Held-out windows of a validation during training.
+/// The number of held-out windows of a validation during training.
 const WINDOWS: usize = 32;
 
-/// One line of `log.csv`.
+/// One row of `log.csv`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct LogRow {
-    /// Steps made.
+    /// The number of steps that were run.
     pub step: usize,
-    /// Tokens seen.
+    /// The number of tokens that were trained on.
     pub tokens: u64,
-    /// Stage, from 0.
+    /// The index of the stage, from 0.
     pub stage: usize,
-    /// Mean loss of the batch in nats per scored token.
+    /// The mean loss of the batch, in nats per scored token.
     pub loss: f64,
-    /// Running accuracy of the copy task.
+    /// The running accuracy of the copy task, 0 to 1.
     pub copy_accuracy: f64,
-    /// Running accuracy of the recall task.
+    /// The running accuracy of the recall task, 0 to 1.
     pub recall_accuracy: f64,
-    /// Learning rate.
+    /// The learning rate.
     pub rate: f32,
-    /// Norm of the gradient before clipping.
+    /// The norm of the gradient before clipping.
     pub gradient_norm: f32,
     /// Tokens per second since the run was started or resumed.
     pub tokens_per_second: f64,
-    /// Bits per byte on held-out text, when it was measured at this step.
+    /// Bits per byte on held-out text, if it was measured at this step.
     pub valid_bits_per_byte: Option<f64>,
 }
 
-/// A run in its folder.
+/// A training run and the folder that it writes to.
 pub struct Trainer<'a> {
     recipe: &'a Recipe,
     corpus: &'a Corpus,
@@ -74,10 +75,10 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// Starts in `folder`, or resumes what it holds.
+    /// Starts a run in `folder`, or resumes the run that is there.
     ///
     /// # Errors
-    /// When the corpus is too small for the recipe, or the folder holds another run or damaged files.
+    /// Fails if the corpus is too small for the recipe, or if the folder holds another run or damaged files.
     pub fn open(
         recipe: &'a Recipe,
         corpus: &'a Corpus,
@@ -97,20 +98,20 @@ impl<'a> Trainer<'a> {
         Ok(Trainer { recipe, corpus, words, precision, folder, model, optimizer, position, log })
     }
 
-    /// The model as it stands.
+    /// The model, with the weights after the last step.
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// Where the run stands.
+    /// The progress of the run.
     pub fn position(&self) -> &Position {
         &self.position
     }
 
-    /// Trains to the end of the last stage, or for `steps` steps.
+    /// Trains to the end of the last stage, or for at most `steps` steps.
     ///
     /// # Errors
-    /// When the gradient is not finite, or a file cannot be written.
+    /// Fails if the gradient is not finite, or if a file cannot be written.
     pub fn run(&mut self, steps: Option<usize>, progress: &dyn Progress) -> Result<()> {
         let work = Work::resumed(progress, "training", self.recipe.steps(), self.position.step);
         let last = steps.map_or(usize::MAX, |n| self.position.step + n);
@@ -139,6 +140,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
+    /// Runs one step and returns its row of the log.
     fn step(&mut self, stage: &Stage) -> Result<LogRow> {
         let sequences = self.sequences(stage);
         let (loss, predictions) = self.gradient(&sequences)?;
@@ -219,7 +221,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Goes to the next stage when this one is over or its gate is passed.
+    /// Moves to the next stage if this one has no steps left, or if both running accuracies exceed its gate.
     fn advance(&mut self, stage: &Stage) {
         let passed = stage.gate.is_some_and(|gate| self.position.copy.min(self.position.recall) > gate);
         if passed || self.position.stage_step >= stage.steps {
@@ -254,7 +256,8 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Opens the log for appending, without rows of steps that a resumed run makes again.
+/// Opens the log for appending. Rows of steps after `step` are removed, because a resumed run repeats these
+/// steps.
 fn open_log(path: &Path, step: usize) -> Result<csv::Writer<File>> {
     let mut rows: Vec<LogRow> = Vec::new();
     if path.exists() {

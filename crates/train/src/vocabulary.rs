@@ -1,4 +1,4 @@
-//! A byte-level BPE trained on the corpus, and what the tasks need of it.
+//! Trains a byte-level BPE tokenizer on the corpus.
 
 use tokenizers::{
     AddedToken, DecoderWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer,
@@ -12,19 +12,19 @@ use tokenizers::{
 
 use crate::{Error, Result, error::Source};
 
-/// Starts every sequence.
+/// The token that starts every sequence.
 pub const BOS: &str = "<s>";
-/// Stands between documents.
+/// The token that ends every document.
 pub const EOS: &str = "</s>";
-/// Id of [`BOS`].
+/// The id of [`BOS`].
 pub const BOS_ID: u32 = 0;
-/// Id of [`EOS`].
+/// The id of [`EOS`].
 pub const EOS_ID: u32 = 1;
 
-/// Trains a tokenizer of `size` tokens on `documents`; digits stand alone.
+/// Trains a tokenizer of `size` tokens on `documents`; every digit is a token of its own.
 ///
 /// # Errors
-/// When the documents are too few for so many tokens.
+/// Fails if the documents are too few for this many tokens.
 pub fn train(documents: &[&str], size: usize) -> Result<Tokenizer> {
     let mut tokenizer = Tokenizer::new(BPE::default());
     let split: Vec<PreTokenizerWrapper> =
@@ -57,7 +57,7 @@ pub fn train(documents: &[&str], size: usize) -> Result<Tokenizer> {
     Ok(tokenizer)
 }
 
-/// What puts [`BOS`] before a text.
+/// Returns the post-processor that puts [`BOS`] before a text.
 fn template() -> Result<TemplateProcessing> {
     let refused = |source: Source| Error::TrainTokenizer { source };
     let mut builder = TemplateProcessing::builder();
@@ -66,9 +66,9 @@ fn template() -> Result<TemplateProcessing> {
     built.map_err(|e| refused(e.into()))
 }
 
-/// How many bytes of text each token stands for; 0 for special tokens.
+/// Returns the length in bytes of the text of each token, `[vocabulary]`; 0 for special tokens.
 pub fn token_bytes(tokenizer: &Tokenizer) -> Vec<u32> {
-    // A byte-level token is written with one character a byte.
+    // A byte-level token is written with one character per byte.
     let bytes = |id| tokenizer.id_to_token(id).map_or(0, |token| token.chars().count() as u32);
     let size = tokenizer.get_vocab_size(true) as u32;
     (0..size).map(|id| if id == BOS_ID || id == EOS_ID { 0 } else { bytes(id) }).collect()

@@ -1,4 +1,5 @@
-//! The fused operations against the reference of `bitnet`: plain candle operations and candle's own autograd.
+//! Compares the fused operations with the reference of `bitkv-bitnet`, which has plain candle operations and
+//! candle's autograd.
 
 use bitkv_stats::Rng;
 use bitkv_train::{
@@ -31,7 +32,7 @@ fn batch(sequences: usize, length: usize, vocabulary: usize) -> Batch {
     Batch { length, tokens, targets }
 }
 
-/// The mean loss over the targets by the reference, one sequence after another.
+/// Returns the mean loss over the targets of a batch, computed by the reference, one sequence after another.
 fn plain_loss(model: &Model, batch: &Batch, precision: Precision) -> Result<Tensor> {
     let reference = model.reference(precision)?;
     let logits = |tokens: &[u32]| reference.forward(&Tensor::new(tokens, &Device::Cpu)?);

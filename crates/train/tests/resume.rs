@@ -1,4 +1,5 @@
-//! A run that is stopped and resumed ends where an uninterrupted one ends, and what it exports is what it trained.
+//! Tests that a run that is interrupted and resumed ends like an uninterrupted one, and that the exported
+//! model is the trained one.
 
 use std::{fs, path::Path};
 
@@ -14,7 +15,7 @@ use bitkv_train::{
     trainer::{LogRow, Trainer},
 };
 
-/// Sentences of made-up words, enough of them for a vocabulary.
+/// Returns sentences of made-up words, enough for a vocabulary.
 fn text(seed: u64, sentences: usize) -> String {
     const PARTS: [&str; 16] = [
         "ra", "to", "mi", "sel", "ban", "ko", "lu", "ner", "pa", "di", "ves", "ga", "hol", "tri", "mon", "fu",
@@ -119,7 +120,7 @@ fn steps_after_the_last_checkpoint_are_made_again() {
         .unwrap()
         .run(Some(2), &bitkv_progress::Silent)
         .unwrap();
-    // As after a kill: the log is ahead of the checkpoint.
+    // This is the state after the process was killed: the log has rows of steps after the checkpoint.
     fs::write(run.join("checkpoint.safetensors"), kept).unwrap();
     let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
     assert_eq!(trainer.position().step, 3);
@@ -137,7 +138,7 @@ fn both_styles_export_what_they_trained() {
         let (run, out) = (folder.path().join("run"), folder.path().join("model"));
         let mut trainer = Trainer::open(&recipe, &corpus, &run, Precision::Ternary).unwrap();
         trainer.run(Some(4), &bitkv_progress::Silent).unwrap();
-        // Compares the losses of trained and packed model itself.
+        // The export itself compares the losses of the trained and the packed model.
         export(&out, (&recipe, "recipe text"), &corpus, Some("| source |"), &trainer, &run).unwrap();
         let model = Model::load(&Checkpoint::open(&out).unwrap()).unwrap();
         let options = Options { bos: model.config().bos_token_id, vocab_size: model.config().vocab_size };

@@ -1,3 +1,5 @@
+//! [`CausalAttention`], the attention operation.
+
 use std::sync::{Arc, Mutex};
 
 use bitkv_bitnet::custom_op::floats;
@@ -6,7 +8,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 use super::{shaped, with_floats};
 
-/// Causal grouped-query attention with rotary positions on rows `[queries | keys | values]`.
+/// Causal grouped-query attention with rotary positions, on rows `[queries | keys | values]`.
 pub struct CausalAttention {
     shape: Arc<Attention>,
     width: usize,
@@ -14,7 +16,7 @@ pub struct CausalAttention {
 }
 
 impl CausalAttention {
-    /// `width` is that of the output: query heads times head size.
+    /// Returns the operation; `width` is the width of the output, query heads times head size.
     pub fn new(shape: Arc<Attention>, width: usize) -> CausalAttention {
         CausalAttention { shape, width, saved: Mutex::new(None) }
     }

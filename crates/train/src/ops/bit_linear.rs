@@ -1,3 +1,6 @@
+//! [`BitLinear`], the linear operation, and [`Precision`], which switches its quantisers off for a control
+//! run.
+
 use std::sync::Mutex;
 
 use bitkv_bitnet::custom_op::floats;
@@ -9,35 +12,38 @@ use super::{shaped, with_floats};
 /// Whether a layer computes with ternary weights and int8 activations.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Precision {
-    /// W1.58A8 with a straight-through estimator.
+    /// W1.58A8, with straight-through gradients.
     Ternary,
-    /// Neither is quantised: the control.
+    /// Full precision, for a control run.
     Full,
 }
 
-/// `y = x . w^T` for `x [rows, k]` and stacked matrices `w [sum(segments), k]`.
+/// Computes `y = x . w^T` for `x [rows, k]` and stacked matrices `w [sum(segments), k]`.
 ///
-/// Each segment has its own ternary scale; all share one quantisation of `x`. Gradients pass
-/// straight through both quantisers, evaluated at the quantised operands.
+/// Each segment has its own ternary scale; all segments share one quantisation of `x`. Gradients pass
+/// straight through both quantisers and are computed from the quantised operands.
 pub struct BitLinear {
     segments: Vec<usize>,
     precision: Precision,
     saved: Mutex<Option<Saved>>,
 }
 
+/// The values of the forward pass that the backward pass needs.
 struct Saved {
     input: training::Activations,
-    /// Codes times scales.
+    /// The quantised weights, codes times scales, `[sum(segments), k]`.
     weight: Vec<f32>,
 }
 
 impl BitLinear {
-    /// One layer whose weight stacks matrices of `segments` rows.
+    /// Returns the operation for a weight that stacks one matrix per entry of `segments`, which is its number
+    /// of rows.
     pub fn new(segments: &[usize], precision: Precision) -> BitLinear {
         BitLinear { segments: segments.to_vec(), precision, saved: Mutex::new(None) }
     }
 
-    /// The codes (or weights) and the scale of each output.
+    /// Returns the ternary codes and the scale of each output. In full precision, returns the weights
+    /// themselves and scales of 1.
     fn weights(&self, w: &[f32], k: usize) -> (Vec<f32>, Vec<f32>) {
         let rows = w.len() / k;
         if self.precision == Precision::Full {
@@ -52,6 +58,8 @@ impl BitLinear {
         (codes, scales)
     }
 
+    /// Returns the quantised input and its scales. In full precision, returns the input itself and scales of
+    /// 1.
     fn input(&self, x: &[f32], k: usize) -> training::Activations {
         match self.precision {
             Precision::Ternary => training::quantize_activations(x, k),

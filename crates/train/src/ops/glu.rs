@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::{shaped, with_floats};
 
-/// `gate(g) * u` of rows `[g | u]`: `[rows, 2 * width]` to `[rows, width]`.
+/// Computes `gate(g) * u`, `[rows, width]`, from rows `[g | u]`, `[rows, 2 * width]`.
 pub struct Glu(pub Gate);
 
 impl CustomOp1 for Glu {

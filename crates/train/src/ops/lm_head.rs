@@ -1,3 +1,5 @@
+//! [`LmHeadCrossEntropy`], the LM head fused with its loss.
+
 use std::sync::{Arc, Mutex};
 
 use bitkv_bitnet::custom_op::floats;
@@ -9,7 +11,8 @@ use super::shaped;
 /// What a batch scored, filled by the forward pass.
 pub type Scored = Arc<Mutex<Scores>>;
 
-/// Tied output head and mean cross-entropy: `hidden [rows, width]`, `embedding [vocabulary, width]` to a scalar.
+/// The tied LM head fused with the mean cross-entropy. From `hidden [rows, width]` and
+/// `embedding [vocabulary, width]` it computes a scalar, the loss in nats.
 ///
 /// The gradients are computed in the forward pass, while the logits exist.
 pub struct LmHeadCrossEntropy {

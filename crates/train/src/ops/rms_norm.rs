@@ -4,9 +4,9 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::{shaped, with_floats};
 
-/// RMSNorm of `x [rows, width]` with `gain [width]`.
+/// Computes the RMS norm of `x [rows, width]` with the weights `gain [width]`.
 pub struct RmsNorm {
-    /// Added to the mean square.
+    /// The term added to the mean square.
     pub eps: f32,
 }
 
