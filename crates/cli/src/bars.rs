@@ -1,5 +1,5 @@
-//! Progress of long work on standard error: a bar where a person watches, a plain line now and then where nobody
-//! does. Both show the rate and the time that is left.
+//! Shows the progress of long work on standard error: a bar on a terminal, and otherwise a plain line every
+//! 30 seconds. Both show the rate and the remaining time.
 
 use std::{
     io::{self, IsTerminal},
@@ -10,19 +10,19 @@ use std::{
 use bitkv_progress::{Progress, Unit};
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
-/// Between two plain lines: a log of an hour stays short.
+/// The time between two plain lines: the log of an hour has 120 lines.
 const PAUSE: Duration = Duration::from_secs(30);
-/// Between two drawings of a bar on which nothing happens, so that its time goes on.
+/// The time between two drawings of a bar without progress, so that its elapsed time stays current.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Every piece of work that goes on, the innermost last.
+/// Every piece of work in progress, with the innermost last.
 #[derive(Debug)]
 pub(crate) struct Bars(Mutex<Vec<Bar>>);
 
-/// The lines of bars on standard error, so that nested bars do not overwrite each other.
+/// Arranges the bars on standard error, so that nested bars do not overwrite each other.
 static LINES: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// The bars of this process: it has one standard error.
+/// The bars of this process. They are global because a process has one standard error.
 pub(crate) static BARS: Bars = Bars(Mutex::new(Vec::new()));
 
 impl Bars {
@@ -58,7 +58,7 @@ impl Progress for Bars {
 
     fn end(&self, complete: bool) {
         match (self.bars().pop(), complete) {
-            // The command says what was written.
+            // The command prints what was written, so a bar of bytes is not needed any more.
             (Some(bar), true) if bar.unit == Unit::Bytes => bar.shown.finish_and_clear(),
             (Some(bar), true) => bar.shown.finish(),
             (Some(bar), false) => bar.shown.abandon(),
@@ -75,17 +75,17 @@ impl Progress for Bars {
     }
 }
 
-/// A piece of work on standard error.
+/// A piece of work that is shown on standard error.
 #[derive(Debug)]
 struct Bar {
-    /// Draws nothing where standard error is no terminal.
+    /// Draws nothing if standard error is not a terminal.
     shown: ProgressBar,
     unit: Unit,
     /// Where plain lines are written instead.
     plain: Option<Plain>,
 }
 
-/// When plain lines are due, and what their rate is measured from.
+/// When the last plain line was written, and what the rate is measured from.
 #[derive(Debug)]
 struct Plain {
     began: Instant,
@@ -138,7 +138,8 @@ impl Bar {
     }
 }
 
-/// One plain line from what is done, what is to be done and what was made in the time since the beginning.
+/// Formats one plain line. `done` of `length` is done, and this process did `made` of it in the time
+/// `elapsed`.
 fn line(unit: Unit, [done, length, made]: [u64; 3], elapsed: Duration, name: &str, message: &str) -> String {
     let shown = |amount: u64| match unit {
         Unit::Steps => amount.to_string(),
@@ -174,7 +175,7 @@ mod tests {
             line(Unit::Steps, [120, 360, 120], minute, "scorers tiny-mha", ""),
             "scorers tiny-mha: 120 of 360, 2.0 a second, about 2 minutes left"
         );
-        // What was there before is no speed.
+        // Work that an earlier process did does not count for the rate.
         assert_eq!(
             line(Unit::Steps, [350, 360, 5], minute, "resumed", "loss 2.5"),
             "resumed: 350 of 360, 12.0 s each, about 2 minutes left (loss 2.5)"

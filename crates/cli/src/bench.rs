@@ -1,3 +1,5 @@
+//! `bitkv bench`: tokens per second of a model, beside what the machine can do.
+
 mod arguments;
 mod table;
 
@@ -33,7 +35,7 @@ fn loaded(arguments: &Arguments, request: &Request) -> Result<Benched> {
     match (&arguments.shape, arguments.model.given()) {
         (Some(name), None) => {
             let config = random_config(arguments, request, name)?;
-            // Before hundreds of megabytes are made.
+            // The request is checked before hundreds of megabytes of weights are made.
             request.check(&config)?;
             let model = Model::load(&Checkpoint::random(&config, arguments.seed))?;
             Ok(Benched { name: name.clone(), random: true, model })
@@ -56,7 +58,7 @@ fn loaded(arguments: &Arguments, request: &Request) -> Result<Benched> {
     }
 }
 
-/// The shape as it is to be run.
+/// Returns the configuration of a shape, with the layers and the positions that the request needs.
 fn random_config(arguments: &Arguments, request: &Request, name: &str) -> Result<Config> {
     let mut config = bitkv_models::config_of(name)?;
     if let Some(layers) = arguments.layers {

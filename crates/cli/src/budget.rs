@@ -1,10 +1,10 @@
-//! How much to keep: the same arguments for every command that evicts.
+//! The arguments that say how much of the cache is kept, for every command that evicts.
 
 use anyhow::{Context, Result, bail, ensure};
 use bitkv_evict::{Budget, Shape};
 use bitkv_record::parse_bytes;
 
-/// One of them says how much of the cache is kept.
+/// The budget of a policy. At most one of these arguments can be given.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 pub(crate) struct BudgetArguments {
@@ -14,7 +14,7 @@ pub(crate) struct BudgetArguments {
     /// Part of the cache removed, from 0 and below 1: kvpress' compression ratio, rounded as kvpress does.
     #[arg(long, allow_negative_numbers = true)]
     ratio: Option<f64>,
-    /// Tokens that an average KV head keeps, whatever the length of the context.
+    /// Number of tokens that a KV head keeps on average, for any length of the context.
     #[arg(long, value_name = "TOKENS")]
     budget_tokens: Option<usize>,
     /// Bytes of keys and values in f16 that all KV heads keep together, such as 65536, `64KiB` or `2 MiB`.
@@ -22,7 +22,7 @@ pub(crate) struct BudgetArguments {
     budget_bytes: Option<usize>,
 }
 
-/// A number of bytes that memory can have.
+/// Parses a number of bytes that fits into memory.
 fn bytes(text: &str) -> Result<usize> {
     usize::try_from(parse_bytes(text)?).with_context(|| format!("'{text}' is more than memory can have"))
 }
@@ -56,7 +56,11 @@ impl BudgetArguments {
         Ok(Budget::entries(bytes / entry.max(1))?)
     }
 
-    /// Refuses what can be refused before a model is known; bytes pass as they are.
+    /// Checks what can be checked before a model is loaded. A budget in bytes is not converted to entries
+    /// yet.
+    ///
+    /// # Errors
+    /// When there is no budget, or it is out of range.
     pub(crate) fn check(&self) -> Result<Budget> {
         match (self.budget, self.ratio, self.budget_tokens, self.budget_bytes) {
             (Some(part), ..) => Ok(Budget::fraction(part)?),

@@ -1,4 +1,5 @@
-//! What follows from the list of subcommands: their enum, dispatch, and the table of the README.
+//! Turns the table of subcommands into the type that clap parses, the dispatch, the examples in the help, and
+//! the table of the README.
 
 use bitkv_report::Table;
 use clap::CommandFactory;
@@ -8,20 +9,22 @@ use crate::{
     markdown::{head, row},
 };
 
-/// Declares the subcommands: what each does, its name and its file, whether it reads the registry, and an example of its
-/// arguments.
+/// Declares the subcommands. An entry has the help of the command as a doc comment, then its name, its file,
+/// whether its `run` takes the registry, the arguments that the README shows, and two examples:
+/// `command line => what it does`.
 macro_rules! commands {
     (
         $registry:ident;
         $($(#[$about:meta])* $name:ident = $file:ident($($with:ident)?), $example:literal;)+
     ) => {
+        /// A subcommand with its arguments.
         #[derive(Debug, clap::Subcommand)]
         pub(crate) enum Command {
             $($(#[$about])* $name($file::Arguments),)+
         }
 
         impl Command {
-            /// Runs it with the methods that policies can name.
+            /// Runs the command. Policies may name the methods of the registry.
             pub(crate) fn run(&self, $registry: &bitkv_evict::Registry) -> anyhow::Result<()> {
                 match self {
                     $(Command::$name(arguments) => $file::run(arguments $(, $with)?),)+
@@ -59,14 +62,14 @@ pub(crate) fn described() -> Vec<Described> {
     EXAMPLES.iter().map(described).collect()
 }
 
-/// The same as a table.
+/// Returns the subcommands as a table for the terminal.
 pub(crate) fn table() -> Table {
     let mut table = Table::titled("Commands", "command|does");
     described().into_iter().for_each(|command| table.push(vec![command.example, command.does]));
     table
 }
 
-/// The same as a Markdown table, in which what stands between backticks stays code.
+/// Returns the subcommands as a Markdown table. Text between backticks stays code.
 pub(crate) fn markdown() -> String {
     let line = |command: Described| row(&[&format!("`{}`", command.example), &command.does]);
     head(&["command", "does"]) + &described().into_iter().map(line).collect::<String>()

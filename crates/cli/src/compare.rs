@@ -1,3 +1,5 @@
+//! `bitkv compare`: two runs, cell by cell.
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
@@ -8,17 +10,17 @@ use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A run folder of `bitkv run` or `bitkv verify`, such as results/sinks.
+    /// The first run: a folder of `bitkv run` or `bitkv verify`, such as results/sinks, or its rows.csv.
     a: PathBuf,
-    /// Another, or the same definition run with other code.
+    /// The second run, such as the same definition run with other code. Differences are B minus A.
     b: PathBuf,
-    /// Start of the bootstrap.
+    /// Seed of the bootstrap intervals.
     #[arg(long, default_value_t = 20_261_121)]
     seed: u64,
-    /// Also write the comparison as Markdown.
+    /// Also write the comparison to a Markdown file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
@@ -67,7 +69,7 @@ fn same_inputs(a: &Path, b: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The rows of a run folder, or of a file alone.
+/// Reads the rows of a run folder, or of a CSV file.
 fn rows(path: &Path) -> Result<Vec<GridRow>> {
     let (rows, notes) = if path.join("manifest.json").exists() {
         let recorded = Recorded::read(path)?;

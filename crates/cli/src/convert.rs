@@ -1,3 +1,5 @@
+//! `bitkv convert`: a checkpoint in another format.
+
 use std::{path::PathBuf, sync::LazyLock};
 
 use anyhow::Result;
@@ -11,23 +13,24 @@ use crate::{bars::BARS, model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// What to convert: a built-in name, a folder, a .gguf file, or organisation/name on the hub.
+    /// The checkpoint to convert: a built-in name, a folder, a .gguf file, or organisation/name on the hub.
     model: String,
-    /// The folder or .gguf file to write; nothing is replaced.
+    /// The folder or .gguf file to write. It must not exist yet.
     out: PathBuf,
-    /// What to write.
+    /// The format to write.
     #[arg(long, value_enum)]
     to: Format,
-    /// Allow scales to be rounded where the format has a smaller type for them.
+    /// Allow scales to be rounded if the format stores them in a smaller type, f16.
     #[arg(long)]
     lossy: bool,
     #[command(flatten)]
     reading: ReadingArguments,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
 
+/// A format that can be written.
 #[derive(Clone, Copy, Debug)]
 enum Format {
     Packed,
@@ -69,6 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     report(arguments, &checkpoint, bytes)
 }
 
+/// Prints how many bytes were read and written.
 fn report(arguments: &Arguments, checkpoint: &Checkpoint, bytes: u64) -> Result<()> {
     let (out, read) = (arguments.out.display().to_string(), checkpoint.tensor_bytes());
     let peak = peak_resident_bytes();

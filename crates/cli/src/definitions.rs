@@ -1,4 +1,4 @@
-//! The definitions in the folder of experiments.
+//! Finds and lists experiment definitions in the folder `experiments`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,10 +7,10 @@ use bitkv_record::Definition;
 use bitkv_report::Table;
 use serde_json::{Value, json};
 
-/// Where definitions are looked for.
+/// The folder in which definitions are looked up by name, relative to the working directory.
 const EXPERIMENTS: &str = "experiments";
 
-/// A file as it is, or a name in the folder of experiments.
+/// Returns the path of a definition, which is either a file or a name in the folder of experiments.
 pub(crate) fn find(definition: &Path) -> PathBuf {
     let named = Path::new(EXPERIMENTS).join(definition).with_extension("toml");
     match definition.exists() || definition.extension().is_some() || !named.exists() {
@@ -24,7 +24,7 @@ pub(crate) fn are_here() -> bool {
     Path::new(EXPERIMENTS).is_dir()
 }
 
-/// All of them, by file name.
+/// Reads all definitions in the folder, sorted by file name.
 pub(crate) fn read() -> Result<Vec<Definition>> {
     let files = std::fs::read_dir(EXPERIMENTS).with_context(|| {
         format!("there is no folder `{EXPERIMENTS}` here: run in the repository, or name a definition's file")
@@ -38,13 +38,13 @@ pub(crate) fn read() -> Result<Vec<Definition>> {
     Ok(paths.iter().map(|path| Definition::read(path)).collect::<Result<_, _>>()?)
 }
 
-/// Files, what they ask, and the names in them.
+/// Returns the file of every definition, its question, and the names of its experiments as JSON.
 pub(crate) fn document(definitions: &[Definition]) -> Value {
     let one = |d: &Definition| json!({"file": d.file(), "analysis": d.analysis, "experiments": d.names()});
     definitions.iter().map(one).collect()
 }
 
-/// A line a file with the first sentence of what it asks.
+/// Returns a table with one row per file, which shows the first sentence of its question.
 pub(crate) fn table(definitions: &[Definition]) -> Table {
     let mut table = Table::titled("Definitions", "file|experiments|question");
     for definition in definitions {

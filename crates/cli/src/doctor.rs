@@ -1,3 +1,5 @@
+//! `bitkv doctor`: the findings about a checkpoint.
+
 use anyhow::{Result, ensure};
 use bitkv_doctor::{Finding, Severity, diagnose};
 use bitkv_models::{Loading, PLAIN_LLAMA_MARK, Source};
@@ -5,19 +7,20 @@ use serde_json::{Value, json};
 
 use crate::{bars::BARS, model::ReadingArguments, output};
 
-/// Lines are at most this wide.
+/// The largest width of a line, in columns.
 const WIDTH: usize = 100;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A built-in name, a folder, a .gguf file, or organisation/name on the hub.
+    /// The checkpoint to examine: a built-in name, a folder, a .gguf file, or organisation/name on the hub.
     model: String,
-    /// The full-precision masters, or any other checkpoint of the same model that is known to be right.
+    /// Another checkpoint of the same model that is known to be right, such as the full-precision master
+    /// weights. Codes and scales are compared with it.
     #[arg(long, value_name = "MODEL")]
     masters: Option<String>,
     #[command(flatten)]
     reading: ReadingArguments,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
@@ -63,6 +66,7 @@ fn document(model: &str, findings: &[Finding], faults: usize) -> Value {
     })
 }
 
+/// Formats one finding as four labelled paragraphs.
 fn table(finding: &Finding) -> String {
     let lines = [
         (finding.severity.name(), format!("{}: {}", finding.check, finding.place)),
@@ -73,11 +77,11 @@ fn table(finding: &Finding) -> String {
     lines.into_iter().flat_map(|(label, text)| wrapped(label, &text)).collect()
 }
 
-/// A label and its text, with lines after the first below the text.
+/// Returns the lines of a label and its text. Lines after the first are indented to the start of the text.
 fn wrapped(label: &str, text: &str) -> Vec<String> {
     const INDENT: usize = 9;
     let mut lines = vec![format!("{label:<INDENT$}")];
-    // Names come from files, which may hold anything.
+    // Names come from files, which may contain control characters.
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     for (i, word) in text.split_whitespace().enumerate() {
         let full = lines.last().is_some_and(|line| line.chars().count() + word.chars().count() >= WIDTH);

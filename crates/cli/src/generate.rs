@@ -1,3 +1,5 @@
+//! `bitkv generate`: text after a prompt, with an optional policy and budget.
+
 mod output;
 mod prompts;
 
@@ -22,44 +24,46 @@ use output::Shown;
 pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// The prompt, or - for standard input; repeat for several, which are generated together.
+    /// The prompt, or - to read it from standard input. Repeat the option to generate several texts in one
+    /// batch.
     #[arg(long, value_name = "TEXT", conflicts_with = "tokens")]
     prompt: Vec<String>,
-    /// A JSON array of token ids as the prompt; repeat for several.
+    /// A file with a JSON array of token ids as the prompt. Repeat the option for several prompts.
     #[arg(long, value_name = "FILE")]
     tokens: Vec<PathBuf>,
-    /// Each prompt is what the user says to a chat model, put into its chat template.
+    /// Put each prompt into the model's chat template as the message of the user.
     #[arg(long, conflicts_with = "tokens")]
     chat: bool,
-    /// What the system says first.
+    /// The system message before the message of the user.
     #[arg(long, value_name = "TEXT", requires = "chat")]
     system: Option<String>,
-    /// Most tokens to generate.
+    /// The largest number of tokens to generate for each prompt.
     #[arg(long, default_value_t = 128)]
     max_tokens: usize,
-    /// The output head's numbers. Other than exact it is read faster and the tokens are the same; give --greedy or
-    /// --top-k with it.
+    /// Numeric format of the LM head. `int8` is read faster and gives the same tokens; it needs --greedy or
+    /// --top-k.
     #[arg(long, value_enum, alias = "head", default_value_t = LmHeadArgument::Exact)]
     lm_head: LmHeadArgument,
-    /// Always the most likely token.
+    /// Always choose the most likely token.
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p"])]
     greedy: bool,
-    /// Logits are divided by it.
+    /// Divide logits by this number: lower values make likely tokens likelier.
     #[arg(long, default_value_t = 0.8, allow_negative_numbers = true)]
     temperature: f32,
-    /// Only this many of the most likely tokens; 0 means all.
+    /// Choose among this number of the most likely tokens; 0 means all tokens.
     #[arg(long, default_value_t = 0)]
     top_k: usize,
-    /// Only the most likely tokens that together reach this probability.
+    /// Choose among the most likely tokens that together reach this probability, from 0 to 1.
     #[arg(long, default_value_t = 0.95, allow_negative_numbers = true)]
     top_p: f32,
-    /// Above 1 makes tokens that were seen, in the prompt too, less likely.
+    /// Values above 1 make tokens that occurred before, also in the prompt, less likely.
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     repetition_penalty: f32,
-    /// Start of the random numbers.
+    /// Seed of the random choices.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// A token that ends the text, as its id or as the vocabulary writes it, besides the model's own; repeatable.
+    /// A token that ends the text, besides the model's own: its id, or its text in the vocabulary. Repeat the
+    /// option for several tokens.
     #[arg(long, value_name = "TOKEN")]
     stop: Vec<String>,
     /// What the cache holds; in fewer bits than 16 from the end of the prompt on.

@@ -1,4 +1,4 @@
-//! What several commands read: tokens, texts, profiles.
+//! Reads the files that several commands take: tokens, texts, and numbers about heads.
 
 use std::{
     fs,
@@ -10,7 +10,10 @@ use bitkv_checkpoint::Config;
 use bitkv_lab::head_numbers::HeadFiles;
 use bitkv_record::{Split, Texts};
 
-/// Reads a JSON array of token ids that the model knows and can read at once.
+/// Reads a JSON array of token ids.
+///
+/// # Errors
+/// When an id is outside the vocabulary, or there are more ids than the model has positions.
 pub(crate) fn tokens(path: &Path, model: &str, config: &Config) -> Result<Vec<u32>> {
     let name = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read the token file {name}"))?;
@@ -43,21 +46,23 @@ pub(crate) fn text(path: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// Reads a folder of the user's own texts; the files are named without it.
+/// Reads a folder of the user's own texts. Errors name the folder.
 pub(crate) fn texts(folder: &Path, split: Split) -> Result<Texts> {
     Texts::from_folder(folder, split).with_context(|| format!("cannot use the texts of {}", folder.display()))
 }
 
-/// Where numbers about heads come from.
+/// The files with numbers about heads that some policies need.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Calibration {
     /// A profile for policies that need entropies; measured when it is not given.
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
-    /// Importance of every query head for policies that need it: rows of numbers, one a layer (JSON, TSV or HeadKV's format).
+    /// The importance of every query head, for policies that need it: one row of numbers per layer, as JSON,
+    /// TSV or in HeadKV's format.
     #[arg(long, value_name = "FILE")]
     head_scores: Option<PathBuf>,
-    /// How much each KV head is one for retrieval, 0 to 1, for policies that need it: DuoAttention's TSV, or JSON rows.
+    /// The retrieval score of every KV head, 0 to 1, for policies that need it: one row per layer, as
+    /// DuoAttention's TSV or JSON.
     #[arg(long, value_name = "FILE")]
     head_pattern: Option<PathBuf>,
 }

@@ -1,3 +1,5 @@
+//! `bitkv inspect`: what a checkpoint contains.
+
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -10,14 +12,14 @@ use crate::{model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A built-in name, a folder, a .gguf file, or organisation/name on the hub.
+    /// The checkpoint: a built-in name, a folder, a .gguf file, or organisation/name on the hub.
     model: String,
     /// Leave out the list of tensors.
     #[arg(long)]
     summary: bool,
     #[command(flatten)]
     reading: ReadingArguments,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }

@@ -1,27 +1,28 @@
-//! What a cache may hold.
+//! Numeric formats of the KV cache, as arguments.
 
 use bitkv_bitnet::{Precision, Quantisation};
 use clap::ValueEnum;
 
-/// Types of numbers.
+/// A floating-point format of the cache.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Precise {
     F16,
     F32,
 }
 
-/// Types of numbers, and what they can be stored as once the prompt is read.
+/// A format of the cache: floating point, or quantised after the prompt is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Kv {
     F16,
+    /// 32-bit floating point.
     F32,
-    /// 8 bits, a scale for each token.
+    /// 8 bits, with one scale per token.
     Int8,
-    /// 4 bits, a scale for every 32 channels of a token.
+    /// 4 bits, with one scale per 32 channels of a token.
     Int4,
     /// KIVI at 4 bits: keys by channel, values by token, the newest 128 tokens in f16.
     Kivi4,
-    /// The same at 2 bits.
+    /// KIVI at 2 bits: keys by channel, values by token, the newest 128 tokens in f16.
     Kivi2,
 }
 
@@ -40,7 +41,7 @@ impl Kv {
         if self == Kv::F32 { Precision::F32 } else { Precision::F16 }
     }
 
-    /// What the cache is stored as then; none where it stays as it is.
+    /// Returns how the cache is quantised after the prompt; `None` if it stays in floating point.
     pub(crate) fn quantisation(self) -> Option<Quantisation> {
         match self {
             Kv::F16 | Kv::F32 => None,

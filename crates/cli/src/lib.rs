@@ -1,7 +1,10 @@
-//! The command line `bitkv`: arguments, progress, exit codes. One file a subcommand, no logic.
+//! The command line `bitkv`: its arguments, its output, progress bars and exit codes.
 //!
-//! [`main`] takes the methods that policies can name. A program with a policy of its own is this command line with one
-//! more method, as `examples/own-policy` shows.
+//! [`main`] runs the command line with a [`Registry`] of the methods that policies can name. A program with
+//! its own policy is this command line with one more method in the registry, as `examples/own-policy` shows.
+//!
+//! Each subcommand has one file, with its arguments and a function `run`; the work is done by the other
+//! crates. The table `commands!` below declares the subcommands with their help.
 
 #![forbid(unsafe_code)]
 
@@ -41,10 +44,11 @@ use clap::Parser;
 
 use command::commands;
 
-// The subcommands: each has its own file, its `mod` above and its entry here.
+// A new subcommand needs its own file, a `mod` above, and an entry here: its help, its file, the arguments
+// that the README shows, and two examples that work in a fresh clone of the repository.
 commands! {
     registry;
-    /// Measure the published claims on a model and write a report. An interrupted run is resumed.
+    /// Verify the published claims about the entropy-adaptive KV cache on a model, and write a report.
     ///
     /// Both built-in models by default, or any `--model`: memory, head classes, compression end to end, and the
     /// verdicts. It is the experiment `experiments/verify.toml`, a run like any other.
@@ -103,7 +107,7 @@ commands! {
     Train = train(), "--recipe FILE --corpus DIR --out DIR";
 }
 
-/// KV-cache research and benchmarking for BitNet b1.58 models.
+/// The arguments of the program.
 #[derive(Debug, Parser)]
 #[command(name = "bitkv", version, arg_required_else_help = true)]
 struct Arguments {

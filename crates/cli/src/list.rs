@@ -1,3 +1,5 @@
+//! `bitkv list`: models, policies, metrics, experiments and commands.
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
@@ -12,12 +14,17 @@ use serde_json::{Value, json};
 
 use crate::{command, definitions, output, policy_tables, report};
 
+/// What can be listed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum What {
     Models,
+    /// Allocators, scorers, rules, presses of kvpress, and presets.
     Policies,
+    /// The metrics of an experiment.
     Metrics,
+    /// The definitions in the folder experiments.
     Experiments,
+    /// The subcommands of bitkv.
     Commands,
 }
 
@@ -29,7 +36,7 @@ pub(crate) struct Arguments {
     /// such as `<!-- metrics -->` and `<!-- /metrics -->`.
     #[arg(long, value_name = "FILE")]
     splice: Option<PathBuf>,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
@@ -71,7 +78,7 @@ fn splice(what: Option<What>, path: &Path, registry: &Registry) -> Result<()> {
     }
 }
 
-/// Named parts of the document, and the tables.
+/// The named parts of the JSON document, and the tables.
 type Listed = (Vec<(&'static str, Value)>, Vec<Table>);
 
 impl What {
@@ -160,7 +167,7 @@ mod tests {
         assert!(due == DOCUMENT, "run `bitkv list metrics --splice docs/METRICS.md`");
     }
 
-    /// A row of a table of formulas, or of tasks.
+    /// Whether the document has a row or a paragraph about this metric or task.
     fn is_explained(name: &str) -> bool {
         let row = format!("| `{name}` |");
         DOCUMENT.lines().any(|line| line.starts_with(&row)) || DOCUMENT.contains(&format!("\n`{name}` "))

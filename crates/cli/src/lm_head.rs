@@ -1,13 +1,15 @@
-//! The numbers of the output head.
+//! Numeric formats of the LM head, as arguments.
 
 use bitkv_bitnet::LmHeadPrecision;
 use clap::ValueEnum;
 
+/// A format of the LM head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum LmHeadArgument {
-    /// Those of the checkpoint.
+    /// The format of the checkpoint.
     Exact,
-    /// Int8 finds the tokens that can be chosen, whose exact logits decide: the tokens of the exact head.
+    /// 8 bits; the logits of the likeliest tokens are then computed exactly, so the chosen tokens are the
+    /// same.
     Int8,
 }
 

@@ -1,4 +1,4 @@
-//! The binary `bitkv`.
+//! The program `bitkv`: the command line with the methods that come with the suite.
 
 #![forbid(unsafe_code)]
 

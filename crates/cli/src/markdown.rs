@@ -1,11 +1,11 @@
-//! Tables of documents whose cells are Markdown themselves.
+//! Markdown tables whose cells contain Markdown.
 
-/// The first two lines of a table.
+/// Returns the first two lines of a table.
 pub(crate) fn head(titles: &[&str]) -> String {
     row(titles) + &row(&vec!["---"; titles.len()])
 }
 
-/// Cells are written in Markdown; only what ends a cell is escaped.
+/// Returns one line of a table. Only `|` is escaped, because it would end a cell.
 pub(crate) fn row(cells: &[&str]) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
     format!("| {} |\n", cells.join(" | "))

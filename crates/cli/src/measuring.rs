@@ -1,4 +1,4 @@
-//! What `run` and `verify` have in common: rows first, then the reports that are made of them.
+//! Runs a grid of experiments for `bitkv run` and `bitkv verify`: measures the rows, then writes the reports.
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ pub(crate) struct Done {
     pub(crate) recorded: Recorded,
     /// Rows of every kind that an earlier attempt had measured.
     pub(crate) resumed: usize,
+    /// The seconds of measuring.
     pub(crate) seconds: f64,
     pub(crate) folder: PathBuf,
 }
@@ -44,7 +45,7 @@ pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<Done> {
     Ok(Done { recorded: Recorded::read(&folder)?, resumed, seconds, folder })
 }
 
-/// Says what a run would take.
+/// Prints what a run would cost: rows, seconds, and memory.
 pub(crate) fn dry_run(grid: &Grid, as_json: bool) -> Result<()> {
     let estimates = grid::estimate(grid)?;
     if as_json {

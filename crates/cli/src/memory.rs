@@ -1,3 +1,5 @@
+//! `bitkv memory`: the memory of weights, KV cache and activations.
+
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
@@ -11,7 +13,7 @@ use crate::{model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// bitnet_b1_58-large or BitNet-b1.58-2B-4T, or their ids on the hub, which need no weights; or any other model.
+    /// Any model, or bitnet_b1_58-large or BitNet-b1.58-2B-4T, which need no weights.
     #[arg(long)]
     model: String,
     #[command(flatten)]
@@ -19,10 +21,11 @@ pub(crate) struct Arguments {
     /// Context lengths in tokens, separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "512,1024,2048,4096")]
     context: Vec<usize>,
-    /// `published` counts embeddings at 1.58 bits, `actual` what a runtime stores.
+    /// How bytes are counted: `published` counts embeddings at 1.58 bits per weight, and `actual` counts what
+    /// a runtime stores.
     #[arg(long, default_value = "actual")]
     accounting: String,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
@@ -57,7 +60,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     output::json(&json!({"model": shape.name, "accounting": arguments.accounting, "rows": rows}))
 }
 
-/// A shape by name: the published models need no weights, unless a folder or file of that name is there.
+/// Returns the shape of a model. For a published model the known configuration is used, unless a folder or a
+/// file has that name.
 fn shape(arguments: &Arguments) -> Result<Shape> {
     let model = arguments.model.as_str();
     if let Some(known) = configuration(model)? {

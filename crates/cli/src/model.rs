@@ -1,4 +1,4 @@
-//! Which model, and how to read it: the same arguments for every command.
+//! The arguments that name a model and say how to read it, for every command.
 
 use anyhow::{Result, ensure};
 use bitkv_checkpoint::codec::i2s::Layout;
@@ -7,20 +7,22 @@ use clap::ValueEnum;
 
 use crate::bars::BARS;
 
-/// What every command takes to name a model.
+/// A model that must be given.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ModelArguments {
-    /// A built-in name, a Hugging Face folder, a .gguf file, or `organisation/name[@revision]` on the hub.
+    /// The model: a built-in name, a Hugging Face folder, a .gguf file, or `organisation/name[@revision]` on
+    /// the hub.
     #[arg(long)]
     pub(crate) model: String,
     #[command(flatten)]
     pub(crate) reading: ReadingArguments,
 }
 
-/// The same where another argument may stand in for a model.
+/// A model that may be missing because another argument replaces it.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct OptionalModel {
-    /// A built-in name, a Hugging Face folder, a .gguf file, or `organisation/name[@revision]` on the hub.
+    /// The model: a built-in name, a Hugging Face folder, a .gguf file, or `organisation/name[@revision]` on
+    /// the hub.
     #[arg(long)]
     model: Option<String>,
     #[command(flatten)]
@@ -33,32 +35,34 @@ impl OptionalModel {
     }
 }
 
-/// How a model is to be read.
+/// How to read a model.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ReadingArguments {
-    /// Load the weights into a plain Llama (float weights, no activation quantisation, SiLU, no sub-norms) to measure that
-    /// error; every output is marked.
+    /// Load the weights into a plain Llama (float weights, no activation quantisation, SiLU, no sub-norms),
+    /// to measure the error of doing so. All output is marked.
     #[arg(long = "as", value_enum, value_name = "FORM", alias = "skeleton")]
     run_as: Option<RunAs>,
-    /// Byte layout of I2_S tensors in a .gguf file; found by plausibility when it is not given.
+    /// Byte layout of I2_S tensors in a .gguf file [default: the layout that the weights fit best].
     #[arg(long, value_enum, value_name = "LAYOUT")]
     i2s_layout: Option<I2sLayout>,
 }
 
+/// Another network that the weights can be loaded into.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum RunAs {
-    // Definitions and scripts of the first edition say `--skeleton llama`.
+    // Older scripts use the aliases of this value and of its option.
     #[value(alias = "llama")]
     PlainLlama,
 }
 
+/// A byte layout of I2_S tensors.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum I2sLayout {
-    /// Blocks of 128, as in the published file.
+    /// Blocks of 128 weights, as in the published file.
     X86,
-    /// Blocks of 64, as ARM builds write since November 2025.
+    /// Blocks of 64 weights, as ARM builds have written since November 2025.
     Arm,
-    /// Four rows a byte.
+    /// Each byte holds one column of four rows.
     FourRow,
 }
 
@@ -73,7 +77,7 @@ impl ModelArguments {
 }
 
 impl ReadingArguments {
-    /// A known configuration, to be read as the arguments say.
+    /// Returns a known configuration, changed as the arguments say.
     pub(crate) fn shape(&self, known: Shape) -> Result<Shape> {
         ensure!(
             self.i2s_layout.is_none(),
@@ -86,7 +90,7 @@ impl ReadingArguments {
         })
     }
 
-    /// The model of this name, to be read as the arguments say.
+    /// Finds the model with this name.
     pub(crate) fn source(&self, model: &str) -> Result<Source> {
         Ok(Source::find_with(model, self.loading(), &BARS)?)
     }

@@ -1,4 +1,5 @@
-//! One document on standard output, and nothing else there; files that are there whole or not at all.
+//! Writes to standard output and to files. With `--json`, standard output has only one document; a file is
+//! written completely or not at all.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -14,24 +15,25 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     text(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
-/// Prints text as it is.
+/// Prints text without changes.
 pub(crate) fn text(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }
 
-/// Writes a file, in place of the one that is there.
+/// Writes a file, and replaces an existing one.
 pub(crate) fn file(path: &Path, bytes: &[u8]) -> Result<()> {
     bitkv_bytes::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Says on standard error what was ignored.
+/// Prints on standard error what was ignored.
 pub(crate) fn notes(notes: &[String]) {
     notes.iter().for_each(|note| eprintln!("note: {note}"));
 }
 
-/// An error and its causes in one line: parsers quote the input they stumble over, line by line. Many messages quote their cause already; then it is not said again.
+/// Formats an error and its causes as one line, although parsers quote lines of their input. A cause that a
+/// message already contains is not repeated.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut sentence = String::new();
     for cause in error.chain() {

@@ -18,17 +18,17 @@ use crate::{
 pub(crate) struct Arguments {
     #[command(flatten)]
     model: OptionalModel,
-    /// A safetensors file with `q.{layer}`, `k.{layer}`, `v.{layer}` and what else the policy needs, of any model,
-    /// instead of a model and its context.
+    /// A safetensors file of any model instead of --model and a context. It contains `q.{layer}`,
+    /// `k.{layer}`, `v.{layer}` and the other tensors that the policy needs.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tokens", "text", "model"])]
     tensors: Option<PathBuf>,
-    /// A JSON array of token ids: the context.
+    /// The context as a file with a JSON array of token ids.
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     tokens: Option<PathBuf>,
-    /// A text file: the context.
+    /// The context as a text file in UTF-8.
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
-    /// ALLOCATOR+SCORER{options}, a rule or a preset; see `bitkv list policies`.
+    /// The policy: ALLOCATOR{options}+SCORER{options}, a rule, or a preset; see `bitkv list policies`.
     #[arg(long)]
     policy: String,
     #[command(flatten)]
@@ -38,12 +38,12 @@ pub(crate) struct Arguments {
     /// Also write how many tokens every KV head may keep, and which, for an engine to read.
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
 
-/// What was planned.
+/// A plan, with the model and the budget that it is for.
 struct Planned {
     model: String,
     budget: Budget,
@@ -118,6 +118,7 @@ fn context_tokens(arguments: &Arguments, loaded: &LoadedModel) -> Result<Vec<u32
     }
 }
 
+/// Returns the kept positions of every KV head, by layer, as JSON.
 fn layers(plan: &Plan) -> Vec<serde_json::Value> {
     let shape = plan.shape();
     let head = |layer, head| json!({"kept": plan.kept(layer, head)});
@@ -125,7 +126,7 @@ fn layers(plan: &Plan) -> Vec<serde_json::Value> {
     (0..shape.layers).map(layer).collect()
 }
 
-/// A line a head: how many positions, and which, as ranges.
+/// Formats one line per KV head, with the number of kept positions and their ranges.
 fn table(planned: &Planned, policy: &Policy) -> String {
     let (plan, shape) = (&planned.plan, planned.plan.shape());
     let mut text = format!(
@@ -144,6 +145,7 @@ fn table(planned: &Planned, policy: &Policy) -> String {
     text
 }
 
+/// Formats ascending positions as ranges, such as `0-2,5`.
 fn ranges(positions: &[u32]) -> String {
     let runs = positions.chunk_by(|a, b| a + 1 == *b);
     let show = |run: &[u32]| match run {

@@ -1,10 +1,10 @@
-//! The tables of docs/POLICIES.md, which say what the registry says.
+//! Makes the tables of docs/POLICIES.md from the registry.
 
 use bitkv_evict::{PolicyKind, Registry};
 
 use crate::markdown::{head, row};
 
-/// Every table by the name of its place in the document.
+/// Returns every table, with the name of its markers in the document.
 pub(crate) fn tables(registry: &Registry) -> [(&'static str, String); 4] {
     [
         ("scorers", methods(registry, PolicyKind::Scorer, "score of token `j`")),

@@ -1,3 +1,5 @@
+//! `bitkv profile`: the attention entropy and the class of every head.
+
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
@@ -14,19 +16,21 @@ use clap::ValueEnum;
 
 use crate::{bars::BARS, input, model::ModelArguments, output};
 
+/// The queries whose entropies are averaged, of a context of n tokens.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum RowChoice {
-    /// n/4, n/2, 3n/4 and n-1, as in the published calibration.
+    /// The queries n/4, n/2, 3n/4 and n-1, as in the published calibration.
     Published,
-    /// Every query but the first.
+    /// Every query except the first.
     All,
 }
 
+/// The entropies at which one class of heads ends and the next begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum ThresholdChoice {
     /// 0.5, 1.5, 3.0 and 4.0 bits, as in the published code.
     Code,
-    /// 0.5, 1.5, 2.5 and 3.5 bits, as printed.
+    /// 0.5, 1.5, 2.5 and 3.5 bits, as in the published text.
     Printed,
 }
 
@@ -34,37 +38,38 @@ enum ThresholdChoice {
 pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Folder of .txt files instead of the suite's calibration texts.
+    /// Folder of .txt files to measure on [default: the calibration texts of the suite].
     #[arg(long, value_name = "DIR", conflicts_with = "tokens")]
     texts: Option<PathBuf>,
-    /// A JSON array of token ids instead of texts.
+    /// A file with a JSON array of token ids to measure on, instead of texts.
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
-    /// Tokens of each text.
+    /// Number of tokens that are read of each text.
     #[arg(long, default_value_t = CALIBRATION_TOKENS)]
     context: usize,
-    /// The queries that are averaged.
+    /// The queries whose entropies are averaged.
     #[arg(long, value_enum, default_value_t = RowChoice::Published)]
     rows: RowChoice,
-    /// The bounds of the classes.
+    /// The entropies that separate the classes of heads.
     #[arg(long, value_enum, default_value_t = ThresholdChoice::Code)]
     thresholds: ThresholdChoice,
-    /// Also write the profile to a file.
+    /// Also write the profile to a JSON file, which other commands read with --profile.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Also write it in the published configuration format.
+    /// Also write the profile in the published configuration format.
     #[arg(long, value_name = "FILE")]
     out_published: Option<PathBuf>,
-    /// Also write how many tokens every KV head may keep by this profile, for an engine to read.
+    /// Also write a JSON file for an inference engine, with the number of tokens that every KV head keeps by
+    /// this profile.
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
-    /// What divides the budget in the exported file: a policy that needs nothing but entropies.
+    /// The policy that divides the budget in the exported file. It must need only entropies.
     #[arg(long, requires = "export", default_value = "entropy+recency")]
     policy: String,
     /// Part of the cache that is divided in the exported file, above 0 and at most 1.
     #[arg(long, requires = "export", allow_negative_numbers = true, default_value_t = 0.25)]
     budget: f64,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
@@ -89,6 +94,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     if arguments.json { output::text(&(profile.to_json()? + "\n")) } else { output::text(&table(&profile)) }
 }
 
+/// Returns the token windows to measure on, and the hashes of the files they come from.
 fn windows(arguments: &Arguments, loaded: &LoadedModel) -> Result<(Vec<Window>, Vec<FileHash>)> {
     if let Some(path) = &arguments.tokens {
         let tokens = input::tokens(path, &loaded.name, loaded.config())?;
@@ -122,6 +128,7 @@ fn profile(
     Ok(Profile::new(&loaded.name, Some(context), texts, thresholds, &entropies.by_layer(context, rows))?)
 }
 
+/// Converts a profile to the published format.
 fn published(loaded: &LoadedModel, profile: &Profile) -> Result<PublishedProfile> {
     let config = loaded.config();
     let shape = PublishedShape {
@@ -132,7 +139,7 @@ fn published(loaded: &LoadedModel, profile: &Profile) -> Result<PublishedProfile
     Ok(PublishedProfile::from_profile(profile, shape)?)
 }
 
-/// A line a layer, then the classes.
+/// Formats one line per layer, then a summary and the classes.
 fn table(profile: &Profile) -> String {
     let s = &profile.summary;
     let mut text = format!("{}: mean attention entropy in bits, a line a layer\n", profile.model);

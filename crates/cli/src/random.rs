@@ -1,3 +1,5 @@
+//! `bitkv random`: a checkpoint with random weights.
+
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -8,16 +10,16 @@ use crate::{bars::BARS, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// `2b-4t`, `large`, a built-in model's name, or a config.json.
+    /// The shape: `2b-4t`, `large`, a built-in model's name, or a config.json file.
     #[arg(long)]
     shape: String,
-    /// Folder for config.json and model.safetensors, made if absent.
+    /// Folder for config.json and model.safetensors. It is created if it does not exist.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Start of the random numbers.
+    /// Seed of the random weights.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! `bitkv report`: a finished run again, from its rows alone.
+//! `bitkv report`: the report of a finished run, computed from its rows.
 
 use std::{
     fs,
@@ -10,21 +10,22 @@ use bitkv_report::{Recorded, claims, files, findings, render_terminal, splice};
 
 use crate::output;
 
-/// The run whose findings documents state, unless another is named.
+/// The run that is used if `--splice` is given without a run.
 const FINDINGS: &str = "results/verify";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A finished run folder of `bitkv run` or `bitkv verify`. With --splice it can be left out: results/verify.
+    /// A finished run folder of `bitkv run` or `bitkv verify` [default with --splice: results/verify].
     #[arg(required_unless_present = "splice")]
     run: Option<PathBuf>,
-    /// Write report.md, report.html and figures anew; the rows stay as they are.
+    /// Write report.md, report.html and the figures again. The rows do not change.
     #[arg(long)]
     write: bool,
-    /// Put the table of the run's findings into a Markdown file, between the lines `<!-- findings -->` and `<!-- /findings -->`.
+    /// Put the table of the run's findings into a Markdown file, between the lines `<!-- findings -->` and
+    /// `<!-- /findings -->`.
     #[arg(long, value_name = "FILE")]
     splice: Option<PathBuf>,
-    /// One JSON document on standard output: the claims of the definition with their verdicts.
+    /// Print one JSON document on standard output: the claims of the definition with their verdicts.
     #[arg(long)]
     json: bool,
 }
@@ -51,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-/// Puts a table into its place in a document.
+/// Puts a table between the markers `name` of a document.
 pub(crate) fn splice_into(path: &Path, name: &str, content: &str) -> Result<()> {
     let shown = path.display();
     let document = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
@@ -59,6 +60,7 @@ pub(crate) fn splice_into(path: &Path, name: &str, content: &str) -> Result<()> 
     output::file(path, spliced.as_bytes())
 }
 
+/// Writes the files of a report into a run folder.
 fn write(folder: &Path, files: &[(String, String)]) -> Result<()> {
     for (name, text) in files {
         let path = folder.join(name);

@@ -1,3 +1,5 @@
+//! `bitkv run`: the experiments of a definition.
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -10,22 +12,22 @@ use crate::{bars::BARS, definitions, measuring, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A definition: a TOML file, or the name of one in `experiments/`.
+    /// The definition: a TOML file, or the name of one in `experiments/`.
     #[arg(required_unless_present = "list")]
     definition: Option<PathBuf>,
-    /// List the definitions in `experiments/` and what they ask, and run nothing.
+    /// List the definitions in `experiments/` with their questions, and run nothing.
     #[arg(long)]
     list: bool,
-    /// Check the definition and say how many cells it has and about what they will take, and run nothing.
+    /// Check the definition, estimate its rows, time and memory, and run nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Run only this experiment of the definition; repeat for several.
+    /// Run only this experiment of the definition. Repeat the option for several experiments.
     #[arg(long, value_name = "EXPERIMENT")]
     only: Vec<String>,
-    /// Where the run folder is written; an unfinished run there is taken up where it was.
+    /// The run folder to write [default: runs/NAME of the definition]. An unfinished run there resumes.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }

@@ -1,3 +1,5 @@
+//! `bitkv trace`: the steps of a forward pass.
+
 use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
@@ -19,16 +21,17 @@ use crate::{input, kv::Precise, model::ModelArguments, output};
 pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// The text to run.
+    /// The text that the model reads.
     #[arg(long, value_name = "TEXT", conflicts_with = "tokens")]
     prompt: Option<String>,
-    /// A JSON array of token ids to run.
+    /// A file with a JSON array of token ids that the model reads.
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
-    /// What computes: the fast path on packed weights, or the reference model in plain candle, slower and in f32.
+    /// The implementation: `fast` computes on packed weights, and `reference` is slower and computes in f32
+    /// in plain candle.
     #[arg(long, value_enum, default_value_t = EngineName::Fast)]
     engine: EngineName,
-    /// Where the reference computes; cuda and metal need a build with the cargo feature of that name.
+    /// The device of the reference; `cuda` and `metal` need a build with the cargo feature of that name.
     #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
     device: DeviceName,
     /// Numbers that the cache holds: f32 rounds nothing, as references do; models generate with f16.
@@ -40,17 +43,19 @@ pub(crate) struct Arguments {
     /// Also write logits, hidden states, queries, keys, values and entropies to a safetensors file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }
 
+/// An implementation of the forward pass.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum EngineName {
     Fast,
     Reference,
 }
 
+/// A device of the reference.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum DeviceName {
     Cpu,
@@ -141,7 +146,7 @@ fn steps(model: &Traced, trace: &Trace) -> Table {
     table
 }
 
-/// Norms span many orders of magnitude.
+/// Formats a norm. Norms span many orders of magnitude.
 fn figures(value: f64) -> String {
     if value == 0.0 || (1e-3..1e6).contains(&value) { format!("{value:.4}") } else { format!("{value:.4e}") }
 }

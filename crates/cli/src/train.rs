@@ -1,3 +1,5 @@
+//! `bitkv train`: a small BitNet model from a folder of text.
+
 use std::{fs, path::PathBuf};
 
 use anyhow::Result;
@@ -8,28 +10,29 @@ use crate::{bars::BARS, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The recipe, a TOML file.
+    /// The recipe: a TOML file with the shape of the model and the stages of training.
     #[arg(long, value_name = "FILE")]
     recipe: PathBuf,
-    /// Folder with train.txt and valid.txt, and, for the card, SOURCES.md.
+    /// Folder with train.txt and valid.txt; the model card also uses SOURCES.md.
     #[arg(long, value_name = "DIR")]
     corpus: PathBuf,
-    /// Folder of the run: checkpoint and log. What it holds is resumed.
+    /// Folder of the run, for checkpoints and the log. A run that it contains resumes.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Folder of the tokenizer and the encoded corpus, made if absent; models trained on the same data share it.
+    /// Folder of the tokenizer and the encoded corpus, which models with the same data can share [default:
+    /// data in --out].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Stop after this many steps; 0 only evaluates and exports.
+    /// Stop after this number of steps [default: all steps of the recipe]; 0 only evaluates and exports.
     #[arg(long)]
     steps: Option<usize>,
-    /// Train without quantisation: the control.
+    /// Train without quantisation, as a control.
     #[arg(long)]
     full_precision: bool,
     /// Evaluate and write the packed model, its card and its log to this folder.
     #[arg(long, value_name = "DIR", conflicts_with = "full_precision")]
     export: Option<PathBuf>,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! `bitkv verify`: the published claims, as a run like any other.
+//! `bitkv verify`: the published claims, as a run of the definition `experiments/verify.toml`.
 
 use std::path::PathBuf;
 
@@ -16,40 +16,41 @@ use crate::{bars::BARS, measuring, model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A built-in name, a folder, a .gguf file, or `organisation/name[@revision]` on the hub; repeat for several.
+    /// The model: a built-in name, a folder, a .gguf file, or `organisation/name[@revision]` on the hub.
+    /// Repeat the option for several models [default: both built-in models].
     #[arg(long)]
     model: Vec<String>,
     #[command(flatten)]
     reading: ReadingArguments,
-    /// Folder of .txt files to calibrate on instead of the suite's own.
+    /// Folder of .txt files to calibrate on [default: the texts of the suite].
     #[arg(long, value_name = "DIR")]
     calibration: Option<PathBuf>,
-    /// Folder of .txt files to evaluate on instead of the suite's own.
+    /// Folder of .txt files to evaluate on [default: the texts of the suite].
     #[arg(long, value_name = "DIR")]
     evaluation: Option<PathBuf>,
-    /// Where the run folder is written. An unfinished run there is resumed; a finished one is left alone and a number
-    /// added.
+    /// The run folder to write. An unfinished run there resumes; if a finished run is there, a number is
+    /// added to the name.
     #[arg(long, value_name = "DIR", default_value = "runs/verify")]
     out: PathBuf,
-    /// Tokens of each calibration text [default: 512].
+    /// Number of tokens that are read of each calibration text [default: 512].
     #[arg(long)]
     calibration_tokens: Option<usize>,
-    /// Tokens of each evaluation text in the cache when it is compressed [default: 896].
+    /// Number of tokens of each evaluation text that are in the cache when it is compressed [default: 896].
     #[arg(long)]
     context_tokens: Option<usize>,
-    /// Tokens scored after that [default: 127].
+    /// Number of tokens that are scored after the context [default: 127].
     #[arg(long)]
     scored_tokens: Option<usize>,
-    /// Retrieval contexts [default: 20].
+    /// Number of retrieval contexts [default: 20].
     #[arg(long)]
     recalls: Option<usize>,
-    /// Start of everything random [default: 20261121].
+    /// Seed of everything random [default: 20261121].
     #[arg(long)]
     seed: Option<u64>,
-    /// Say how many cells there are and about what they will take, and run nothing.
+    /// Estimate the rows, the time and the memory, and run nothing.
     #[arg(long)]
     dry_run: bool,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
 }

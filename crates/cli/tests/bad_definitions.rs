@@ -1,4 +1,5 @@
-//! A definition that cannot be run is refused in one sentence before anything is computed, and leaves nothing.
+//! A definition that cannot be run is refused in one sentence before anything is computed, and leaves no
+//! file.
 
 mod support;
 
@@ -8,13 +9,14 @@ use support::{
     model::BUILT_IN,
 };
 
-/// Demands a sentence with the file and all of `says` of the small definition with one thing changed.
+/// Asserts that the small definition with one change is refused with a message that contains the file and all
+/// of `says`.
 #[track_caller]
 fn refuses(place: &Place, from: &str, to: &str, says: &[&str]) {
     refuses_text(place, &definition(&[(from, to)]), says);
 }
 
-/// The same of any definition, run or only looked at.
+/// Asserts the same for any definition, with and without `--dry-run`.
 #[track_caller]
 fn refuses_text(place: &Place, text: &str, says: &[&str]) {
     place.write("small.toml", text);
@@ -195,7 +197,7 @@ fn calibrations_of_other_models() {
     refuses_text(&place, &scores, &[IN, "calibration.head-scores", "scores.json"]);
 }
 
-/// Found out before anything is computed, not when the entropies are needed.
+/// This is found before anything is computed, not when the entropies are needed.
 #[test]
 fn calibration_texts_that_are_too_short() {
     let place = Place::with_texts();

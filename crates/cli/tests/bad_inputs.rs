@@ -1,4 +1,4 @@
-//! Every impossible argument or input file is refused in one sentence that says what to do.
+//! Every impossible argument and input file is refused in one sentence that says what to do.
 
 mod support;
 
@@ -7,7 +7,7 @@ use support::{
     model::{Copy, MODEL, size},
 };
 
-/// The start of a `plan` or `generate` on the trained model.
+/// The start of a command line that uses the trained model.
 fn on(command: &'static str) -> Vec<&'static str> {
     vec![command, "--model", MODEL]
 }
@@ -97,7 +97,7 @@ fn profiles() {
         &with("shallow.json"),
         &["shallow.json", "a profile of shallow", MODEL, "use one of this model"],
     );
-    // Named like this model, with another number of heads.
+    // A profile with the name of this model and another number of heads.
     let named = std::fs::read_to_string(place.path("shallow.json")).unwrap().replace("shallow", MODEL);
     std::fs::write(place.path("named.json"), named).unwrap();
     place.refuses(&with("named.json"), &["named.json", "heads", MODEL, "use a profile of this model"]);
@@ -165,7 +165,7 @@ fn contexts_of_a_memory_table() {
     place.refuses(&arguments, &["no accounting honest", "published", "actual"]);
 }
 
-/// Usage errors are clap's: several lines, exit code 2, still nothing on standard output.
+/// Usage errors come from clap: several lines, exit code 2, and nothing on standard output.
 #[test]
 fn unknown_arguments() {
     let place = Place::new();

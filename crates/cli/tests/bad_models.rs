@@ -1,4 +1,4 @@
-//! Every damaged checkpoint is refused by every command that loads it, in one sentence.
+//! Every command that loads a damaged checkpoint refuses it in one sentence.
 
 mod support;
 
@@ -7,7 +7,7 @@ use support::{
     model::{BUILT_IN, Copy, size},
 };
 
-/// Runs each command that loads a model on the folder `model`.
+/// Asserts that every command that loads a model refuses `model`.
 #[track_caller]
 fn refused(place: &Place, model: &str, says: &[&str]) {
     place.tokens("tokens.json", 40);
@@ -98,7 +98,7 @@ fn weights_that_are_no_numbers() {
     let place = Place::new();
     let broken = Copy::new(&place, "broken");
     for name in ["model.norm.weight", "model.embed_tokens.weight"] {
-        // All bits set are a NaN in every float type.
+        // A value with all bits set is NaN in every float type.
         broken.change_tensors(|tensors| tensors.get_mut(name).unwrap().data[..4].fill(0xff));
         refused(&place, "broken", &["broken/model.safetensors", name, "NaN", "index 0", "finite"]);
     }

@@ -1,4 +1,4 @@
-//! Runs that cannot be read are refused in one sentence that names the file and the remedy, whoever asks for them.
+//! Every command that reads a damaged run refuses it in one sentence that names the file and the remedy.
 
 mod support;
 
@@ -17,7 +17,7 @@ fn ran() -> Place {
     place
 }
 
-/// Changes a file of the run, and demands that reporting and comparing both refuse it; then puts it back.
+/// Changes a file of the run, asserts that `report` and `compare` refuse it, and restores the file.
 #[track_caller]
 fn refused(place: &Place, file: &str, change: impl Fn(&str) -> String, says: &[&str]) {
     let path = place.path(RUN).join(file);
@@ -44,10 +44,10 @@ fn damaged_rows_and_newer_formats() {
     refused(&place, "rows.csv", cut, &["no column 'text'"]);
     let mixed = |text: &str| text.replacen(",policy,", ",policy,model,", 1);
     refused(&place, "rows.csv", mixed, &["'model' twice"]);
-    // A line of another file, or one that was changed by hand.
+    // A line from another file, or one that was changed by hand.
     let changed = |text: &str| text.replacen(",16,", ",17,", 1);
     refused(&place, "rows.csv", changed, &["line 2", "checksum"]);
-    // Keys that are there twice.
+    // A key and a value that occur twice.
     let twice = |text: &str| text.replacen("kv = [\"f16\"]", "kv = [\"f16\"]\nkv = [\"f16\"]", 1);
     refused(&place, "definition.toml", twice, &["line 9 gives the key 'kv' a second time", "remove one"]);
     let twice = |text: &str| text.replacen("kv = [\"f16\"]", "kv = [\"f16\", \"f16\"]", 1);
@@ -58,7 +58,7 @@ fn damaged_rows_and_newer_formats() {
     refused(&place, "rows.csv", exchanged, &put_back);
     let shorter = |text: &str| text.trim_end().rsplit_once('\n').unwrap().0.to_owned() + "\n";
     refused(&place, "rows.csv", shorter, &put_back);
-    // After all this the run is as it was.
+    // The restored run is intact.
     place.text(&["report", RUN]);
 }
 
@@ -83,7 +83,8 @@ fn columns_of_another_version_are_noted_and_lacking_ones_are_empty() {
     document.as_object_mut().unwrap().remove("files").unwrap();
     fs::write(&manifest, document.to_string()).unwrap();
     let mut lines = whole.lines();
-    // As another version may write it: one column more, and without checksums, which tell of the line as it was.
+    // Another version may write one more column. The checksums are removed, because they belong to the old
+    // lines.
     let header = lines.next().unwrap().replace(",checksum", ",colour");
     let body = lines.map(|line| format!("{},red\n", line.rsplit_once(',').unwrap().0));
     fs::write(&path, format!("{header}\n{}", body.collect::<String>())).unwrap();

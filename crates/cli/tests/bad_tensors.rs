@@ -1,4 +1,4 @@
-//! Tensor files that cannot be planned on are refused in one sentence that names the file and the tensor.
+//! A tensor file that a policy cannot use is refused in one sentence that names the file and the tensor.
 
 mod support;
 
@@ -15,7 +15,7 @@ fn tensor(shape: &[usize]) -> Tensor {
     Tensor { dtype: Dtype::F32, shape: shape.to_vec(), data }
 }
 
-/// Two layers of two query heads that share one KV head.
+/// The tensors of two layers, each with two query heads that share one KV head.
 fn whole() -> BTreeMap<String, Tensor> {
     let layer = |l: usize| {
         let queries = ["q", "q_pre"].map(|name| (format!("{name}.{l}"), tensor(&[2, TOKENS, 4])));
@@ -33,7 +33,7 @@ fn write(place: &Place, tensors: &BTreeMap<String, Tensor>, about: &[(&str, &str
 
 const PLAN: [&str; 6] = ["plan", "--tensors", "t.safetensors", "--budget", "0.5", "--policy"];
 
-/// Demands that a file with one thing changed is planned before the change and refused after it.
+/// Asserts that a file can be planned on before a change and is refused after it.
 #[track_caller]
 fn refuses(policy: &str, change: impl FnOnce(&mut BTreeMap<String, Tensor>), says: &[&str]) {
     let (place, mut tensors) = (Place::new(), whole());
@@ -53,7 +53,7 @@ fn tensors_that_are_missing() {
         move |tensors: &mut BTreeMap<String, Tensor>| tensors.retain(|tensor, _| !tensor.starts_with(name))
     };
     refuses("uniform+recency", without("k"), &["no tensor `k.0`", "name the keys"]);
-    // A layer that other tensors speak of has keys.
+    // A layer with other tensors must have keys.
     refuses("uniform+recency", without("k.1"), &["no `k.1`", "keys of every layer"]);
     let missing = |policy: &str, name: &'static str, shape: &str| {
         let tensor = format!("no tensor `{name}`");
@@ -116,7 +116,7 @@ fn files_and_metadata_that_are_wrong() {
     }
 }
 
-/// A profile is of one model, and tensors have no name to check it by but their extent.
+/// A profile belongs to one model. Tensors have no model name, so only the number of heads can be checked.
 #[test]
 fn profiles_of_other_extents() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! A verification that cannot be done is refused in one sentence, and no run folder is left.
+//! A verification that cannot be done is refused in one sentence and leaves no run folder.
 
 mod support;
 
@@ -7,13 +7,13 @@ use support::{
     model::{Copy, MODEL, size},
 };
 
-/// A verification small enough for a test, with more arguments.
+/// The arguments of a verification that is small enough for a test, and more arguments.
 fn verify<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let small = ["--calibration-tokens", "64", "--context-tokens", "96", "--scored-tokens", "32"];
     [&["verify", "--out", "run", "--recalls", "1"], &small[..], more].concat()
 }
 
-/// Text without repetition: numbers written out.
+/// Returns a text of consecutive numbers, which has no repetitions.
 fn numbers(from: usize, count: usize) -> String {
     (from..from + count).map(|n| format!("{n} ")).collect()
 }
@@ -63,7 +63,7 @@ fn texts_that_calibrate_and_judge() {
     place.write("same/b.txt", numbers(0, 1000));
     let says = ["'a'", "'b'", "same content", "remove one"];
     place.refuses(&verify(&["--model", MODEL, "--calibration", "one", "--evaluation", "same"]), &says);
-    // One passage is enough, however its lines are broken.
+    // One common passage is enough, even with other line breaks.
     place
         .write("part/c.txt", numbers(5000, 300) + &numbers(400, 20).replace(' ', "\n") + &numbers(7000, 300));
     let says = ["calibration text 'a'", "evaluation text 'c'", "400 401", "tuned on"];
@@ -97,7 +97,7 @@ fn windows_that_do_not_fit() {
     }
 }
 
-/// Rows tell models apart by name; that is found before the first is measured.
+/// Rows distinguish models by name, so equal names are refused before the first model is measured.
 #[test]
 fn models_of_one_name() {
     let place = Place::new();
@@ -107,7 +107,7 @@ fn models_of_one_name() {
     place.refuses(&verify(&["--model", MODEL, "--model", &other]), &["two models are named", "rename"]);
 }
 
-/// A model measured already does not leave a run behind when the next cannot be loaded.
+/// If the second model cannot be loaded, the first one, which was already measured, leaves no run.
 #[test]
 fn a_second_model_that_fails() {
     let place = Place::new();

@@ -48,7 +48,7 @@ fn rows_and_ceilings() {
     }
     assert_eq!(ceilings["threads"], 2);
     assert_eq!((&document["model"]["layers"], &document["model"]["random"]), (&2.into(), &true.into()));
-    // The cut cache holds a quarter of what the full one does.
+    // The compressed cache holds a quarter of the entries of the full one.
     let cache = |budget: f64| {
         let row = rows.iter().find(|row| row["depth"] == 40 && row["budget"] == budget).unwrap();
         number(&row["cache_bytes"])
@@ -105,7 +105,7 @@ fn a_rounded_head_is_smaller() {
     assert!(bytes(&rounded) < 0.6 * bytes(&exact), "{} {}", bytes(&rounded), bytes(&exact));
 }
 
-/// Told by the refusal of a depth, which costs nothing.
+/// Compares the messages for an impossible number of layers, which is refused before any work.
 #[test]
 fn a_shape_by_any_of_its_names() {
     let place = Place::new();

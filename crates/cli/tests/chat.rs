@@ -8,7 +8,7 @@ use support::{
     model::{BUILT_IN, Copy},
 };
 
-/// A template that writes who speaks.
+/// A template that writes the role of each message.
 const TEMPLATE: &str = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}\
                         {% if add_generation_prompt %}assistant:{% endif %}";
 
@@ -29,7 +29,7 @@ fn chat() {
     let rendered = talk(&place, "talker", &["--prompt", "system: be brief\nuser: hello\nassistant:"]);
     let system = ["--chat", "--system", "be brief", "--prompt", "hello"];
     assert_eq!(talk(&place, "talker", &system)["prompt_tokens"], rendered["prompt_tokens"]);
-    // The template goes along into a GGUF file, and out of it.
+    // A conversion to GGUF and back keeps the template.
     place.text(&["convert", "talker", "talker.gguf", "--to", "i2_s"]);
     place.text(&["convert", "talker.gguf", "back", "--to", "packed"]);
     for model in ["talker.gguf", "back"] {
@@ -37,7 +37,7 @@ fn chat() {
     }
 }
 
-/// A template that writes the first token leaves nothing to add.
+/// If the template writes the first token, it is not added again.
 #[test]
 fn the_first_token_comes_once() {
     let place = Place::new();
@@ -56,7 +56,8 @@ fn the_first_token_comes_once() {
     }
 }
 
-/// A BitNet model with the published model's special tokens has its template; others have none.
+/// A model without a template gets the published one only if it has the special tokens of the published
+/// model.
 #[test]
 fn models_without_a_template() {
     let place = Place::new();

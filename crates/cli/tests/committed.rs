@@ -1,4 +1,5 @@
-//! What is committed can still be read: definitions, texts and results, and the README says what its run says.
+//! What is committed can still be read: definitions, texts and results, and the README says what its run
+//! says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Everything in a folder, by name.
+/// Returns everything in a folder, sorted by name.
 fn entries(folder: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(repository().join(folder)).unwrap();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -18,7 +19,8 @@ fn entries(folder: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// Runs in `results/`; the first edition's are kept and not read any more.
+/// Returns the runs in `results/`. Those of the first edition are kept but cannot be read any more, so they
+/// are left out.
 fn runs() -> Vec<PathBuf> {
     entries("results").into_iter().filter(|path| path.join("definition.toml").exists()).collect()
 }
@@ -60,7 +62,7 @@ fn results_have_a_definition_and_a_line_in_the_script_that_makes_them() {
     let script = fs::read_to_string(repository().join("experiments/regenerate.sh")).unwrap();
     for path in runs() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        // Made before the definition had its present name.
+        // This run was made when its definition had another name.
         let name = if name == "skeleton-policies" { "plain-llama-policies".to_owned() } else { name };
         assert!(script.lines().any(|line| line.starts_with(&format!("{name}:"))), "{name}");
     }

@@ -33,14 +33,14 @@ fn runs_of_one_definition_are_identical() {
     }
     let text = place.text(&["compare", "a", "b"]);
     assert!(text.contains("All 26 cells that both runs have are identical"), "{text}");
-    // A run's file stands for the run.
+    // The rows.csv of a run can be given instead of its folder.
     assert_eq!(count(&place.json(&["compare", "a/rows.csv", "b"])["matched"]), 26);
 }
 
 #[test]
 fn differences_are_those_of_the_rows() {
     let place = Place::with_texts();
-    // Other entropies divide the budget in another way.
+    // Entropies of fewer tokens divide the budget in another way.
     let entropy = ("uniform+recency", "entropy+recency");
     run(&place, "a", &[entropy]);
     run(&place, "b", &[entropy, ("{ tokens = 64 }", "{ tokens = 8 }")]);

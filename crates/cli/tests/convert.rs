@@ -1,4 +1,4 @@
-//! `bitkv convert`: there and back with every code and scale, what is refused, and that nothing is left half-written.
+//! `bitkv convert`: a conversion and back keeps every code and scale, and a failed conversion leaves no file.
 
 mod support;
 
@@ -27,7 +27,7 @@ fn convert<'a>(model: &'a str, out: &'a str, to: &'a str) -> [&'a str; 5] {
     ["convert", model, out, "--to", to]
 }
 
-/// Runs every conversion; all of them succeed.
+/// Runs every conversion, and asserts that it succeeds.
 fn converted(place: &Place, all: &[[&str; 3]]) {
     for [model, out, to] in all {
         place.text(&convert(model, out, to));
@@ -39,7 +39,7 @@ fn i2s_there_and_back_is_every_bit_the_same() {
     let place = Place::new();
     for model in [MODEL, "first-mha"] {
         let [direct, file, again] = ["direct", "file.gguf", "again.gguf"].map(|end| format!("{model}-{end}"));
-        // A GGUF file holds its model's name, which is that of the folder.
+        // A GGUF file contains the name of its model, which is the name of the folder.
         let back = format!("back/{model}");
         let there = [[model, &direct, "packed"], [model, &file, "i2_s"], [&file, &back, "packed"]];
         converted(&place, &there);
@@ -95,7 +95,7 @@ fn f16_scales_are_lossy_and_say_so() {
     }
 }
 
-/// Scales that f16 holds are written without being asked.
+/// Scales that f16 holds exactly are written without `--lossy`.
 #[test]
 fn exact_scales_are_not_lossy() {
     let (place, model) = (Place::new(), golden("packed-2b-aligned").display().to_string());
@@ -139,7 +139,7 @@ fn what_cannot_be_written() {
     let plain_llama = [&convert(MODEL, "out.gguf", "i2_s")[..], &["--as", "plain-llama"]].concat();
     place.refuses(&plain_llama, &["skeleton", "leave out --as"]);
     place.refuses(&convert("nowhere", "out", "packed"), &["there is no model 'nowhere'"]);
-    // The last tensor of a file is refused when the others are written already.
+    // The last tensor is refused after the others have been written.
     Copy::new(&place, "broken").change_tensors(|tensors| {
         let last = tensors.get_mut("model.layers.3.self_attn.v_proj.weight").unwrap();
         last.data[5] = 0xff;
@@ -187,8 +187,8 @@ fn same_but_for_order(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6 * largest)
 }
 
-/// Every kind of checkpoint, masters included, computes the same logits to the last bit when it is packed; and the same
-/// but for the order of sums through GGUF, where its rows are long enough.
+/// Every kind of checkpoint, masters included, computes the same logits to the last bit when it is packed;
+/// and the same but for the order of sums through GGUF, where its rows are long enough.
 #[test]
 fn every_kind_of_checkpoint() {
     let place = Place::new();
@@ -220,7 +220,7 @@ fn the_document() {
     assert_eq!(keys(&document), ["out", "peak_rss_bytes", "tensor_bytes_read", "tensor_bytes_written"]);
     let written = count(&document["tensor_bytes_written"]);
     assert!(document["out"] == "out.gguf" && number(&document["peak_rss_bytes"]) > 0.0);
-    // Two bits become two bits; only 32 bytes of each layer hold a scale.
+    // Codes keep their two bits. Only the scales take other sizes: 32 bytes per linear weight.
     assert!(written.abs_diff(count(&document["tensor_bytes_read"])) < 4096, "{document}");
     let length = fs::metadata(place.path("out.gguf")).unwrap().len() as usize;
     assert!(written < length && length < written + 200_000, "{length} bytes with {written} of tensors");

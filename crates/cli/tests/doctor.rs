@@ -8,7 +8,7 @@ use support::{
     model::{BUILT_IN, Copy, MODEL, config, size},
 };
 
-/// The document of a model with faults, and what is said about them.
+/// Returns the JSON document of a model with faults, and the message on standard error.
 fn faulty(place: &Place, arguments: &[&str]) -> (Value, String) {
     let output = place.run(&[&["doctor"], arguments, &["--json"]].concat());
     assert_eq!(output.status.code(), Some(1), "{arguments:?}");

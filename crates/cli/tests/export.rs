@@ -1,4 +1,4 @@
-//! `bitkv profile --export`: the budgets of KV heads that a profile gives, for an engine to read.
+//! `bitkv profile --export`: a file for inference engines with the budgets of KV heads by a profile.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::{
 
 const TOKENS: usize = 64;
 
-/// A profile of 64 tokens and what it exports with more arguments.
+/// Profiles 64 tokens with more arguments, and returns what is exported.
 fn export(place: &Place, more: &[&str]) -> PlanExport {
     place.tokens("tokens.json", TOKENS as u32);
     let arguments = ["profile", "--model", MODEL, "--tokens", "tokens.json", "--export", "heads.json"];
@@ -39,7 +39,7 @@ fn a_quarter_is_divided_by_entropy_unless_said_otherwise() {
     assert_eq!(budgets.iter().sum::<usize>(), layers * kv_heads * TOKENS / 4);
     assert!(export.heads.iter().all(|head| head.kept.is_empty()), "a profile knows no positions");
 
-    // The same as of a plan of a context as long, which goes by the same profile.
+    // A plan for a context of the same length and with the same profile has the same budgets.
     let plan = [
         "plan",
         "--model",

@@ -1,4 +1,5 @@
-//! What a file is read as: skeletons are marked, layouts can be forced, and damage is said in one sentence.
+//! How files are read: a plain Llama is marked, layouts can be forced, and damage is reported in one
+//! sentence.
 
 mod support;
 
@@ -105,7 +106,7 @@ fn a_layout_can_be_forced() {
     }
 }
 
-/// Commands that read all of a model's weights.
+/// Asserts that commands that read all weights of a model refuse it.
 #[track_caller]
 fn refused(place: &Place, model: &str, says: &[&str]) {
     let tokens = ["--tokens", "tokens.json"];
@@ -114,14 +115,14 @@ fn refused(place: &Place, model: &str, says: &[&str]) {
     place.refuses(&["convert", model, "out", "--to", "packed"], says);
 }
 
-/// And one that shows what is in a file without running it.
+/// Asserts that `inspect` refuses it too, although it does not run the model.
 #[track_caller]
 fn unreadable(place: &Place, model: &str, says: &[&str]) {
     refused(place, model, says);
     place.refuses(&["inspect", model], says);
 }
 
-/// `bytes` with `old` replaced by `new`, which is as long.
+/// Returns `bytes` with `old` replaced by `new`, which must have the same length.
 fn replaced(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
     let at = position(bytes, old);
     [&bytes[..at], new.as_bytes(), &bytes[at + old.len()..]].concat()
@@ -145,7 +146,7 @@ fn damaged_gguf_files() {
     unreadable(&place, "bad.gguf", &["bad.gguf", "`blk.1.attn_k.weight` stands there twice"]);
     place.write("bad.gguf", fs::read(original("model.safetensors")).unwrap());
     unreadable(&place, "bad.gguf", &["does not begin with the letters GGUF"]);
-    // Behind a name come the number of dimensions, two of them, and the type.
+    // After the name come the number of dimensions (4 bytes), two dimensions (8 bytes each), and the type.
     let mut lookup = good.clone();
     lookup[position(&good, "blk.1.attn_q.weight") + 19 + 4 + 16] = 38;
     place.write("bad.gguf", &lookup);
@@ -172,7 +173,7 @@ fn damaged_safetensors_files() {
         bad.with("model.safetensors", [&length.to_le_bytes(), &good[8..]].concat());
         unreadable(&place, "bad", &["bad/model.safetensors", &format!("header claims {length} bytes")]);
     }
-    // The name of a tensor in the place of another's.
+    // One tensor has the name of another.
     let (k, v) = ["k", "v"].map(|part| format!("model.layers.1.self_attn.{part}_proj.weight\"")).into();
     bad.with("model.safetensors", replaced(&good, &k, &v));
     let twice = "`model.layers.1.self_attn.v_proj.weight` stands there twice";
@@ -181,7 +182,7 @@ fn damaged_safetensors_files() {
     unreadable(&place, "bad", &["bad/model.safetensors", "`model.norm.weight` stands there twice"]);
 }
 
-/// The header with what it says of the final norm once more.
+/// Returns the file with the entry of the final norm twice in its header.
 fn with_entry_twice(file: &[u8]) -> Vec<u8> {
     let (length, rest) = file.split_first_chunk().unwrap();
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
@@ -208,7 +209,7 @@ fn an_index_of_what_is_not_there() {
     }
 }
 
-/// Files that a download tool reserves in full are zero where nothing has arrived.
+/// Some download tools allocate the whole file first; parts that never arrive stay zero.
 #[test]
 fn holes() {
     let place = place();
@@ -226,7 +227,7 @@ fn holes() {
     file[start + embedding.len() / 2..start + embedding.len()].fill(0);
     place.write("bad.gguf", &file);
     refused(&place, "bad.gguf", &[&says[..], &["bad.gguf", "token_embd.weight"]].concat());
-    // Nothing has arrived behind it.
+    // Nothing has arrived after the embedding.
     let mut file = fs::read(place.path("good.gguf")).unwrap();
     file[start + embedding.len()..].fill(0);
     place.write("bad.gguf", &file);

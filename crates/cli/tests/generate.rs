@@ -26,7 +26,7 @@ fn at_most(place: &Place, tokens: &str, more: &[&str]) -> Value {
     place.json(&[&base[..], more].concat())
 }
 
-/// Bytes of a cache that holds `entries` keys and values.
+/// Returns the bytes of a cache that holds `entries` keys and values in f16.
 fn bytes(entries: usize) -> usize {
     entries * size("head_dim") * 4
 }

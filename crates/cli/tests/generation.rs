@@ -111,7 +111,7 @@ fn fed(place: &Place, arguments: &[&str], input: &[u8]) -> Output {
     let mut command = place.command(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A command that does not read has closed the pipe.
+    // The write fails if the command ends without reading.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
 }
@@ -158,7 +158,7 @@ fn one_token_to_choose_from_is_the_most_likely() {
     for seed in ["1", "2", "3"] {
         assert_eq!(drawn(&["--top-k", "1", "--temperature", "2", "--seed", seed]), plain);
     }
-    // Without a limit such a temperature draws something else, and no limit is what 0 means.
+    // Without a limit, this temperature draws other tokens. The value 0 means no limit.
     let free = ["--temperature", "2", "--top-p", "1", "--seed", "1"];
     assert_ne!(drawn(&free), plain);
     assert_eq!(drawn(&[&free[..], &["--top-k", "0"]].concat()), drawn(&free));
@@ -195,7 +195,7 @@ fn stop_tokens() {
     let word = ids(&greedy(&place, &[" the"], &[])["prompt_tokens"])[1];
     let at = tokens.iter().position(|id| *id == word).expect("a usual word");
     let id = word.to_string();
-    // By id, as the vocabulary writes it, and as text; also as the second of two.
+    // As an id, as the vocabulary writes it, as text, and as the second of two options.
     for stop in [&[&*id][..], &["Ġthe"], &[" the"], &["2047", &id]] {
         let with: Vec<&str> = stop.iter().flat_map(|token| ["--stop", token]).collect();
         let stopped = greedy(&place, &["hi"], &with);
@@ -222,7 +222,7 @@ fn speed_and_memory() {
     let speed = made as f64 / number(&document["decode_seconds"]);
     assert!((number(&document["tokens_per_second"]) / speed - 1.0).abs() < 1e-6, "{document}");
     assert!(number(&document["load_seconds"]) > 0.0);
-    // More than the weights, less than a hundred times them.
+    // The weights need more than 1 MB, and everything together less than 100 MB.
     let (peak, needed) = (number(&document["peak_rss_bytes"]), number(&document["needed_bytes"]));
     assert!((1e6..1e8).contains(&needed) && (needed..1e8).contains(&peak), "{document}");
 }

@@ -1,4 +1,5 @@
-//! Models by name: downloaded once, used without network, and refused when their bytes are not those announced.
+//! Models by name: downloaded once, used without network, and refused when their bytes are not those
+//! announced.
 
 mod support;
 
@@ -22,7 +23,7 @@ fn files() -> Files {
         .into()
 }
 
-/// A command with a cache in `place` and nothing of the user's.
+/// Returns a command with its hub cache in `place` and without the user's settings.
 fn command(place: &Place, arguments: &[&str]) -> Command {
     let mut command = place.command(arguments);
     let theirs = std::env::vars_os().map(|variable| variable.0);
@@ -39,7 +40,7 @@ fn online(place: &Place, hub: &Hub, arguments: &[&str]) -> Output {
     command(place, arguments).env("HF_ENDPOINT", hub.endpoint()).output().unwrap()
 }
 
-/// A server that nobody is at would be asked at port 1.
+/// Runs a command offline. If it did ask the server, it would fail, because nobody listens at port 1.
 fn offline(place: &Place, arguments: &[&str]) -> Output {
     let endpoint = "http://127.0.0.1:1";
     command(place, arguments).env("HF_HUB_OFFLINE", "1").env("HF_ENDPOINT", endpoint).output().unwrap()
@@ -55,7 +56,7 @@ fn document(output: &Output) -> Value {
 fn refused(output: &Output, says: &[&str]) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    // Progress may stand before it.
+    // Lines of progress may precede the error.
     let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
     assert!(errors.len() == 1 && output.stdout.is_empty(), "{said}");
     assert!(said.ends_with(&format!("{}\n", errors[0])), "{said}");
@@ -76,7 +77,7 @@ fn a_model_is_downloaded_once() {
     let first = document(&online(&place, &hub, &generate("org/tiny")));
     assert_eq!((&first["tokens"], &first["text"]), (&expected["tokens"], &expected["text"]));
     assert_eq!(first["model"], "tiny");
-    // A later run asks for the commit, and for no file.
+    // A later run asks only for the commit, not for files.
     let before = hub.requests();
     let again = document(&online(&place, &hub, &generate("org/tiny")));
     assert_eq!((&again["tokens"], hub.requests()), (&expected["tokens"], before + 1));
@@ -121,7 +122,7 @@ fn other_bytes_than_announced() {
     let mut cached = place.entries().into_iter().filter(|path| path.starts_with(place.path("home")));
     let large = cached.find(|path| fs::metadata(path).is_ok_and(|m| m.len() == whole));
     assert_eq!(large, None, "the damaged file is kept");
-    // With the right bytes the same cache serves.
+    // With the right bytes, the same cache works.
     let hub = Hub::start(files(), "");
     assert!(!document(&online(&place, &hub, &generate("org/tiny")))["tokens"].as_array().unwrap().is_empty());
 }

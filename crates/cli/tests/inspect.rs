@@ -1,4 +1,5 @@
-//! `bitkv inspect`: configuration, metadata and every tensor's codes, of every kind of checkpoint.
+//! `bitkv inspect`: the configuration, the metadata and the codes of every tensor, for every kind of
+//! checkpoint.
 
 mod support;
 
@@ -20,7 +21,7 @@ fn kinds() -> Place {
     place
 }
 
-/// The linear layers of a document, by what identifies them in every kind of checkpoint: their scale.
+/// Returns the linear layers of a document by their scale, which identifies them in every kind of checkpoint.
 fn linears(document: &Value) -> BTreeMap<String, &Value> {
     let all = list(&document["tensors"]).iter().filter(|tensor| tensor.get("codes").is_some());
     all.map(|tensor| (tensor["scale"].to_string(), tensor)).collect()
@@ -146,7 +147,7 @@ fn a_summary_has_no_list_of_tensors() {
     assert_eq!(place.json(&["inspect", "file.gguf", "--summary"]), short);
 }
 
-/// Masters are counted as the codes that they are run as.
+/// Master weights are counted as the codes that they are quantised to.
 #[test]
 fn masters() {
     let place = Place::new();
@@ -174,7 +175,7 @@ fn a_code_that_means_nothing_is_counted() {
     place.refuses(&["trace", "--model", "odd", "--prompt", "a"], &[name, "invalid ternary code 3"]);
 }
 
-/// What cannot be run can still be looked at.
+/// A model that cannot be run can still be inspected.
 #[test]
 fn a_layer_that_cannot_be_read() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! `bitkv list`: what there is, as the registry and the built-in models say.
+//! `bitkv list`: the models, policies, metrics and experiments.
 
 mod support;
 

@@ -15,7 +15,7 @@ fn memory(place: &Place, model: &str, context: &str, accounting: &str) -> Value 
     place.json(&["memory", "--model", model, "--context", context, "--accounting", accounting])
 }
 
-/// KV shares in percent to one decimal.
+/// Returns the KV shares in percent, rounded to one decimal.
 fn shares(document: &Value) -> Vec<f64> {
     let rows = list(&document["rows"]).iter();
     rows.map(|row| (number(&row["kv_fraction"]) * 1000.0).round() / 10.0).collect()
@@ -51,7 +51,7 @@ fn the_document() {
             assert_eq!(count(&row["total_bytes"]), bytes.iter().sum::<usize>());
             assert_eq!(number(&row["kv_fraction"]), bytes[1] as f64 / count(&row["total_bytes"]) as f64);
         }
-        // Weights do not depend on the context, the cache is proportional to it.
+        // Weights do not depend on the context, and the cache is proportional to it.
         assert_eq!(rows[0]["weight_bytes"], rows[1]["weight_bytes"]);
         assert_eq!(count(&rows[0]["kv_bytes"]) * 512, count(&rows[1]["kv_bytes"]) * 17);
     }
@@ -63,7 +63,7 @@ fn the_table_for_people_has_the_same_shares() {
     assert!(["32.7", "49.1", "65.4"].iter().all(|share| text.contains(share)), "{text}");
 }
 
-/// A command that can neither reach the hub nor find anything in its cache.
+/// Runs a command that can neither reach the hub nor find a model in its cache.
 fn offline(place: &Place, arguments: &[&str]) -> Output {
     let mut command = place.command(arguments);
     let home = place.path("home");
@@ -71,7 +71,7 @@ fn offline(place: &Place, arguments: &[&str]) -> Output {
     command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", home).output().unwrap()
 }
 
-/// The model that the table is of.
+/// Returns the name of the model in the document.
 #[track_caller]
 fn named(place: &Place, model: &str, more: &[&str]) -> Value {
     let base = ["memory", "--model", model, "--context", "4096", "--json"];
@@ -100,7 +100,7 @@ fn known_configurations_need_no_hub() {
     );
 }
 
-/// A revision may have another configuration.
+/// A revision may have another configuration, so the known configuration is not used.
 #[test]
 fn a_revision_is_asked_of_the_hub() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! `bitkv plan`: the document, and that budgets are kept.
+//! `bitkv plan`: the document and the exact budgets.
 
 mod support;
 
@@ -18,13 +18,13 @@ fn plan(place: &Place, policy: &str, budget: &str) -> Value {
     place.json(&[&arguments[..], &tokens].concat())
 }
 
-/// The positions of every head, layer by layer.
+/// Returns the kept positions of every KV head, layer by layer.
 fn kept(plan: &Value) -> Vec<Vec<usize>> {
     let heads = list(&plan["layers"]).iter().flat_map(|layer| list(&layer["heads"]));
     heads.map(|head| list(&head["kept"]).iter().map(count).collect()).collect()
 }
 
-/// Every policy that conserves its budget and can be planned, by the command's own list.
+/// Returns every policy of `bitkv list policies` that conserves its budget and can be planned.
 fn conserving(place: &Place) -> Vec<String> {
     let listed = place.json(&["list", "policies"]);
     let of = |kind: &str| -> Vec<String> {
@@ -34,11 +34,11 @@ fn conserving(place: &Place) -> Vec<String> {
     };
     let (allocators, scorers) = (of("allocator"), of("scorer"));
     let pairs = allocators.iter().flat_map(|a| scorers.iter().map(move |s| format!("{a}+{s}")));
-    // Heads cannot compete by every score; that is refused by name, and tested elsewhere.
+    // Some scores cannot be compared between heads. Such pairs are refused, which other tests check.
     pairs.filter(|pair| !matches!(Policy::parse(pair), Err(Error::Meaningless { .. }))).collect()
 }
 
-/// A plan with a profile at hand, so that none is measured.
+/// Makes a plan with a profile from a file, so that none is measured.
 fn profiled(place: &Place, policy: &str, budget: &str) -> Value {
     place.json(&[
         "plan",
@@ -129,7 +129,7 @@ fn published_rules_say_what_they_were_asked_and_what_they_keep() {
     }
 }
 
-/// Sinks and recent tokens by hand.
+/// The expected sinks and recent tokens are computed by hand.
 #[test]
 fn recency_keeps_the_ends() {
     let place = place_with_profile();

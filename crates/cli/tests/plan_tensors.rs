@@ -1,4 +1,5 @@
-//! `bitkv plan --tensors`: any model's queries, keys and values, and the positions that kvpress keeps of them.
+//! `bitkv plan --tensors`: plans for the queries, keys and values of any model, compared with those of
+//! kvpress.
 
 mod support;
 
@@ -11,10 +12,11 @@ use bitkv_record::PlanExport;
 use serde_json::Value;
 use support::{Place, count, list};
 
-/// By how much, relative to the lowest score kept, another order of summation may change a score.
+/// The change of a score that another order of summation may cause, relative to the lowest kept score.
 const TIE: f32 = 1e-6;
 
-/// Press, ratio, layer and KV head of one fixture, as `crates/kvpress/testdata/README.md` has it.
+/// The plans of one fixture by press, ratio, layer and KV head, as `crates/kvpress/testdata/README.md`
+/// describes.
 type Presses = BTreeMap<String, BTreeMap<String, Vec<Vec<String>>>>;
 
 fn fixture(file: &str) -> PathBuf {
@@ -30,13 +32,13 @@ fn plan(file: &str, policy: &str, budget: &[&str]) -> Value {
     Place::new().json(&[&["plan", "--tensors", text(&tensors), "--policy", policy], budget].concat())
 }
 
-/// The positions of every head, layer by layer.
+/// Returns the kept positions of every KV head, layer by layer.
 fn kept(plan: &Value) -> Vec<Vec<u32>> {
     let heads = list(&plan["layers"]).iter().flat_map(|layer| list(&layer["heads"]));
     heads.map(|head| list(&head["kept"]).iter().map(|at| count(at) as u32).collect()).collect()
 }
 
-/// The positions of a bitmap: bit `p % 4` of hexadecimal digit `p / 4`.
+/// Returns the positions of a bitmap: position `p` is bit `p % 4` of hexadecimal digit `p / 4`.
 fn positions(bitmap: &str) -> Vec<u32> {
     let digits = (0..).zip(bitmap.chars().map(|digit| digit.to_digit(16).unwrap()));
     digits
@@ -57,7 +59,8 @@ fn every_press_keeps_what_kvpress_keeps() {
     assert!(compared >= 5 * 30 * 5, "{compared}");
 }
 
-/// Plans of one fixture that were compared: the same positions, but for those that tie.
+/// Compares the plans of one fixture, which may differ only in positions with equal scores, and returns their
+/// number.
 fn compare(stem: &str, presses: &Presses) -> usize {
     let mut compared = 0;
     for (press, ratios) in presses {

@@ -1,4 +1,4 @@
-//! `bitkv profile`: the document, the files, and that a plan can use them.
+//! `bitkv profile`: the document, the files, and a plan that uses them.
 
 mod support;
 
@@ -46,7 +46,7 @@ fn the_document() {
     }
 }
 
-/// The classes that a pair of thresholds gives, from the same entropies.
+/// Both sets of thresholds classify the same entropies.
 #[test]
 fn thresholds_and_rows_can_be_chosen() {
     let place = Place::new();
@@ -104,7 +104,7 @@ fn a_plan_uses_a_profile_from_a_file() {
         ])
     };
     let before = plan("profile.json");
-    // Steeper entropies with the order turned round: other heads must get the room.
+    // With steeper entropies in reverse order, other heads must get the tokens.
     let own = Profile::read(&place.path("profile.json")).unwrap();
     let mut heads = own.entropies().concat();
     heads.reverse();

@@ -1,4 +1,4 @@
-//! `bitkv random`: models of a published shape, from a seed.
+//! `bitkv random`: random weights of a given shape, from a seed.
 
 mod support;
 
@@ -52,7 +52,7 @@ fn it_runs_and_converts() {
     );
     place.text(&["convert", "model", "model.gguf", "--to", "i2_s"]);
     assert_eq!(made("model.gguf")["tokens"], document["tokens"]);
-    // About a third of the codes each.
+    // Each code has about a third of the weights.
     let document = place.json(&["inspect", "model"]);
     for tensor in list(&document["tensors"]).iter().filter(|tensor| tensor.get("codes").is_some()) {
         let all = (count(&tensor["rows"]) * count(&tensor["columns"])) as f64;

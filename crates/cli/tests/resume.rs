@@ -1,4 +1,4 @@
-//! `bitkv run` that is killed, taken up, or in the way of another run.
+//! `bitkv run`: interrupted runs resume, and runs do not overwrite each other.
 
 mod support;
 
@@ -18,7 +18,7 @@ use support::{
 /// How long a started run may take to write a row.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Eight hundred short cells: enough to be killed in the middle.
+/// A definition with about 800 short cells, so that the run can be killed before it ends.
 fn long() -> String {
     let budgets: Vec<String> = (1..=100).map(|part| format!("{:.2}", f64::from(part) / 100.0)).collect();
     definition(&[("[1.0, 0.5, 0.25]", &format!("[{}]", budgets.join(", ")))]) + "metrics = [\"kl\"]\n"
@@ -28,7 +28,7 @@ fn journal(place: &Place) -> PathBuf {
     place.path("runs/.small.partial/.bitkv-journal/rows.csv.journal")
 }
 
-/// Rows that the journal holds.
+/// Returns the number of rows in the journal.
 fn recorded(place: &Place) -> usize {
     let text = fs::read(journal(place)).unwrap_or_default();
     text.iter().filter(|byte| **byte == b'\n').count().saturating_sub(2)

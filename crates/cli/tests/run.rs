@@ -1,4 +1,4 @@
-//! `bitkv run`: what a run folder holds, and that rows say what was asked for.
+//! `bitkv run`: the files of a run folder, and rows for every axis of a definition.
 
 mod support;
 
@@ -13,7 +13,7 @@ use support::{
 
 const CONTEXT: usize = 64;
 
-/// KV heads of the whole model.
+/// The number of KV heads of the whole model.
 fn heads() -> usize {
     size("num_hidden_layers") * size("num_key_value_heads")
 }
@@ -26,7 +26,7 @@ fn the_run_folder() {
     assert_eq!(document["run"], RUN);
     let folder = place.path(RUN);
     let rows = rows(&folder);
-    // The full cache once, four policies at three budgets; two texts.
+    // For each of two texts: the full cache once, and four policies at three budgets.
     assert_eq!(rows.len(), 2 * 13);
     assert_eq!(["rows", "resumed", "failed"].map(|key| count(&document[key])), [26, 0, 0]);
     assert_eq!(std::fs::read_to_string(folder.join("definition.toml")).unwrap(), definition(&[]));
@@ -159,7 +159,7 @@ fn budgets_as_a_rule_realises_them() {
     for policy in ["uniform+recency", "uniform+window-attention", "uniform+oracle"] {
         assert_eq!(kept(policy), rule, "{policy}");
     }
-    // A rule that keeps what it likes cannot keep what another does.
+    // A rule that does not conserve its budget cannot realise the budget of another rule.
     assert!(rows.iter().all(|row| row.policy != "entropy-global" || row.budget.to_string() != asked));
     assert!(of(&rows, "entropy-inverted", "1.0").iter().all(|row| !row.conserving));
 }
@@ -248,7 +248,7 @@ fn what_cannot_be_measured_is_a_row_that_says_why() {
     let rows = rows(&place.path(RUN));
     let (failed, measured): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.error.is_some());
     assert_eq!(count(&document["failed"]), failed.len());
-    // A cache that is cut before the text goes on has no future to look at; whole, there is nothing to choose.
+    // During a chunked prefill the oracle has no future to read. At budget 1.0 it has nothing to choose.
     let (text, chunked) = ("uniform+oracle", "chunked-24");
     assert!(
         failed.iter().all(|row| row.policy == text && row.axes.when.to_string() == chunked),

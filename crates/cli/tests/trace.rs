@@ -1,4 +1,4 @@
-//! `bitkv trace`: every step in order, saved tensors, and the results of a reference implementation.
+//! `bitkv trace`: every step in order, the saved tensors, and agreement with reference implementations.
 
 mod support;
 
@@ -42,13 +42,13 @@ fn trace<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&["trace", "--model", MODEL, "--tokens", "tokens.json"], more].concat()
 }
 
-/// Logits that a trace saves.
+/// Returns the logits that a trace saves.
 fn logits(place: &Place, more: &[&str]) -> Vec<f32> {
     place.json(&[&trace(more)[..], &["--out", "out.safetensors"]].concat());
     tensors(&place.path("out.safetensors"))["logits"].f32s()
 }
 
-/// The largest difference, as a part of the range of `expected`.
+/// Returns the largest difference, as a fraction of the range of `expected`.
 fn difference(found: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let largest = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -75,7 +75,7 @@ fn every_step_is_there_in_order() {
         assert_eq!((norms.len(), count(&step["not_finite"])), (TOKENS, 0), "{step}");
         let total = norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt();
         assert!(total > 0.0 && (total - number(&step["norm"])).abs() < 1e-6 * total, "{step}");
-        // The largest of `width` values lies between their root mean square and their norm.
+        // The largest of `width` values is between their root mean square and their norm.
         let (largest, width) = (number(&step["largest"]), count(&step["width"]) as f64);
         assert!(
             largest <= total * 1.000_001 && largest * (width * TOKENS as f64).sqrt() >= total * 0.999,
@@ -109,7 +109,7 @@ fn what_is_saved() {
     let found: Vec<_> = saved.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect();
     assert_eq!(found, expected);
 
-    // What is saved has the norms that are shown, token by token.
+    // The saved tensors have the norms that are shown, token by token.
     let norms = |name: &str| -> Vec<f64> {
         let step = list(&document["steps"]).iter().find(|step| step["name"] == name).unwrap();
         list(&step["norms"]).iter().map(number).collect()
@@ -124,7 +124,7 @@ fn what_is_saved() {
             assert!((squares(row).sqrt() - norm).abs() < 1e-5 * norm, "{name}");
         }
     }
-    // Values have no RoPE; keys and queries only turn. Heads come first.
+    // RoPE rotates queries and keys, so their norms stay the same. Saved tensors have the heads first.
     for (name, heads) in [("q", queries), ("k", cached), ("v", cached)] {
         let values = saved[&format!("{name}.1")].f32s();
         for (token, norm) in norms(&format!("1.{name}")).iter().enumerate() {
@@ -133,7 +133,7 @@ fn what_is_saved() {
             assert!((found - norm).abs() < 1e-3 * norm, "{name}: {found}, not {norm}");
         }
     }
-    // A token cannot attend to more than those before it and itself.
+    // A token attends only to itself and to the tokens before it, which bounds the entropy.
     for row in saved["entropy"].f32s().chunks_exact(TOKENS) {
         let most = |i: usize| ((i + 1) as f32).log2() + 1e-4;
         assert!(row.iter().enumerate().all(|(i, bits)| (-1e-6..=most(i)).contains(bits)), "{row:?}");
@@ -165,7 +165,8 @@ fn a_cache_in_half_precision_differs_a_little() {
     assert!(difference > 0.0 && difference < 0.02, "{difference}");
 }
 
-/// Steps, norms, logits and entropies of a folder without tokenizer, by either engine, against those computed in Python.
+/// Steps, norms, logits and entropies of a folder without tokenizer, by either engine, against those computed
+/// in Python.
 #[test]
 fn a_reference_implementation_agrees() {
     for name in ["packed-2b-aligned", "master-1bitllm-style", "packed-2b-untied-sharded", "master-llama-tied"]
@@ -213,8 +214,8 @@ fn check_norms(model: &str, steps: &[Value], expected: &Tensor) {
     }
 }
 
-/// Both engines show the same steps, and save the same tensors but for the rounding of f32. Rounding keys to f16 may tip
-/// a value over the boundary of another rounding, and an int8 code with it.
+/// Both engines show the same steps, and save the same tensors except for rounding in f32. With keys in f16,
+/// a small difference may also change how an int8 code is rounded.
 #[test]
 fn the_reference_agrees_with_the_fast_path() {
     let place = place();

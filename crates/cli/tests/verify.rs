@@ -1,4 +1,4 @@
-//! `bitkv verify`: the run folder, that it reads back, and that the same run gives the same numbers.
+//! `bitkv verify`: the run folder, its report from rows alone, and equal numbers in a second run.
 
 mod support;
 
@@ -30,7 +30,7 @@ const SMALL: [&str; 12] = [
 ];
 const RULES: [&str; 3] = ["entropy-proportional", "entropy-global", "entropy-inverted"];
 
-/// One run is measured once and looked at from all sides, because it takes seconds.
+/// One run is measured once and checked in many ways, because it takes seconds.
 #[test]
 fn a_small_verification() {
     let place = Place::new();
@@ -48,7 +48,8 @@ fn a_small_verification() {
     a_second_run_is_the_same(&place, &run);
 }
 
-/// Again, on one thread: another folder, the same numbers, and no difference to be found.
+/// A second run, on one thread, writes another folder with the same numbers, and `compare` finds no
+/// difference.
 fn a_second_run_is_the_same(place: &Place, run: &Path) {
     let mut again = place.command(&[&SMALL[..], &["runs/small"]].concat());
     let again = again.env("RAYON_NUM_THREADS", "1").output().unwrap();
@@ -66,7 +67,7 @@ fn a_second_run_is_the_same(place: &Place, run: &Path) {
     assert!(compared["matched"].as_u64().unwrap() > 1000);
 }
 
-/// From a folder of its own with no model at hand, and the same bytes.
+/// In another folder without the model, `report` writes the same bytes.
 fn a_report_follows_from_rows_alone(place: &Place, document: &Value) {
     let (bare, folder) = (Place::new(), place.path("runs/small"));
     for file in ["rows.csv", "heads.csv", "memory.csv", "definition.toml", "manifest.json"] {
@@ -132,7 +133,7 @@ fn a_plain_llama_is_marked_in_every_file() {
     assert!(!own.is_empty() && own.iter().all(|row| row.model == name), "{own:?}");
 }
 
-/// Random weights predict nothing: no sentence about compression or heads may be decided on them.
+/// Random weights predict nothing, so no claim about compression or heads may be decided on them.
 #[test]
 fn random_weights_decide_nothing() {
     let place = Place::new();
@@ -162,7 +163,7 @@ fn the_document_has_its_keys(document: &Value) {
         }
         let statements = list(&claim["statements"]);
         assert!(!statements.is_empty() && statements.iter().any(|s| s["holds"].is_boolean()));
-        // What was published as arithmetic is arithmetic.
+        // Published arithmetic can be reproduced exactly.
         let reproductions = statements.iter().filter(|s| s["role"] == "reproduction");
         assert!(reproductions.clone().all(|s| s["holds"] == true), "{claim}");
     }
@@ -203,7 +204,7 @@ fn memory_and_heads_are_complete(run: &Path) {
     assert_eq!(measured[0].kv_bytes, (entries * size("head_dim") * 4) as u64);
     let heads: Vec<HeadRow> = read_rows(&run.join("heads.csv")).unwrap();
     let all = size("num_hidden_layers") * size("num_attention_heads");
-    // Contexts of 16, 32 and 64 tokens, for each text.
+    // There are contexts of 16, 32 and 64 tokens for each of 20 texts.
     assert_eq!(heads.len(), 3 * all * 20);
     let group = size("num_attention_heads") / size("num_key_value_heads");
     for row in &heads {
@@ -223,7 +224,7 @@ fn every_cell_is_there_once(rows: &[GridRow]) {
     assert_eq!(recalls, 2);
     let policies: BTreeSet<&str> = rows.iter().map(|c| c.policy.as_str()).collect();
     assert!(RULES.iter().all(|rule| policies.contains(rule)) && policies.len() >= 14, "{policies:?}");
-    // Every policy at four budgets, the full cache at one.
+    // Every policy has four budgets, and the full cache has one.
     assert_eq!(rows.len(), (texts + recalls) * ((policies.len() - 1) * 4 + 1));
     for row in rows {
         let text = row.task == ScoredTask::TEXT;
@@ -236,7 +237,7 @@ fn every_cell_is_there_once(rows: &[GridRow]) {
     }
 }
 
-/// The self-check of every run.
+/// Every run must pass this self-check.
 fn a_whole_budget_costs_nothing(rows: &[GridRow]) {
     let whole: Vec<&GridRow> = rows
         .iter()
@@ -255,7 +256,7 @@ fn a_whole_budget_costs_nothing(rows: &[GridRow]) {
             false => assert_eq!(row.correct, full.correct, "{place}"),
         }
     }
-    // What the zeros are worth: without half of the cache something changes.
+    // The zeros above show something only because half of the cache changes something.
     let half =
         rows.iter().filter(|c| c.budget.to_string() == "0.5" && c.policy.starts_with("uniform+random"));
     assert!(half.filter_map(|c| c.kl_nats).any(|kl| kl > 0.0));

@@ -1,3 +1,5 @@
+//! The arguments of `bitkv bench`, and the request that they make.
+
 use anyhow::Result;
 use bitkv_bench::{Cut, Fill, Probe, Request};
 
@@ -5,33 +7,36 @@ use crate::{lm_head::LmHeadArgument, model::OptionalModel};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Random weights, made in memory, of the shape `2b-4t`, `large`, `tiny-mha`, `tiny-gqa`, or of a config.json.
+    /// Measure a model with random weights, made in memory, of this shape: `2b-4t`, `large`, `tiny-mha`,
+    /// `tiny-gqa`, or a config.json file.
     #[arg(long)]
     pub(super) shape: Option<String>,
     #[command(flatten)]
     pub(super) model: OptionalModel,
-    /// Run only so many layers of the shape.
+    /// Run only this number of layers of the shape [default: all].
     #[arg(long)]
     pub(super) layers: Option<usize>,
-    /// Where the random weights start.
+    /// Seed of the random weights.
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
-    /// The output head's numbers; one other than exact decodes greedily.
+    /// Numeric format of the LM head; with `int8`, decoding is greedy.
     #[arg(long, value_enum, alias = "head", default_value_t = LmHeadArgument::Exact)]
     pub(super) lm_head: LmHeadArgument,
-    /// Lengths of prefills in tokens, separated by commas. Without --prefill, --decode and --fit: 512, and 64 decoded.
+    /// Lengths of prefills in tokens, separated by commas. Without --prefill, --decode and --fit, the tests
+    /// are a prefill of 512 tokens and a decode of 64 tokens.
     #[arg(long, value_delimiter = ',', value_name = "TOKENS")]
     prefill: Vec<usize>,
-    /// What is observed during the prefills, one after the other: `off`, `entropy`, `accumulated`, `window`.
+    /// What is observed during prefills, separated by commas: `off`, `entropy`, `accumulated` or `window`.
+    /// Each prefill runs once with each.
     #[arg(long, value_delimiter = ',', default_value = "off")]
     probes: Vec<String>,
-    /// Tokens to decode one by one.
+    /// Number of tokens to decode one by one.
     #[arg(long, value_name = "TOKENS")]
     decode: Option<usize>,
-    /// Tokens that went before those decoded, separated by commas.
+    /// Numbers of tokens that the cache has seen before a decode, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "TOKENS", default_value = "0")]
     depth: Vec<usize>,
-    /// Parts of these that the cache still holds, above 0 and at most 1, separated by commas.
+    /// Fractions of these tokens that the cache holds, above 0 and at most 1, separated by commas.
     #[arg(
         long,
         value_delimiter = ',',
@@ -46,7 +51,8 @@ pub(crate) struct Arguments {
     /// Where they come from: `synthetic` keys and values, or a real `prefill` each time, which takes long.
     #[arg(long, default_value = "synthetic")]
     fill: String,
-    /// Fit linear and quadratic cost to prefills of these lengths; a random model gets the positions that they need.
+    /// Fit a linear and a quadratic cost to prefills of these lengths in tokens, separated by commas. Without
+    /// a value: 512,1024,2048,4096,8192. Random weights get as many positions as the lengths need.
     #[arg(
         long,
         value_delimiter = ',',
@@ -55,22 +61,23 @@ pub(crate) struct Arguments {
         default_missing_value = "512,1024,2048,4096,8192"
     )]
     fit: Vec<usize>,
-    /// Numbers of threads, separated by commas; all cores by default.
+    /// Numbers of threads, separated by commas [default: all cores].
     #[arg(long, value_delimiter = ',')]
     threads: Vec<usize>,
-    /// Passes over all tests that do not count.
+    /// Number of passes over all tests that are not recorded.
     #[arg(long, default_value_t = 1)]
     warm_up: usize,
-    /// Passes that do.
+    /// Number of passes over all tests that are recorded.
     #[arg(long, default_value_t = 5)]
     repeats: usize,
-    /// One JSON document on standard output.
+    /// Print one JSON document on standard output.
     #[arg(long)]
     pub(super) json: bool,
 }
 
 impl Arguments {
-    /// What they ask for; a default test where they ask for none.
+    /// Returns what the arguments ask for. If they name no test, the request has a default prefill and
+    /// decode.
     pub(super) fn request(&self) -> Result<Request> {
         let none = self.prefill.is_empty() && self.decode.is_none() && self.fit.is_empty();
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);

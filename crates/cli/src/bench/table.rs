@@ -1,9 +1,9 @@
-//! The measurement for people.
+//! Formats the measurement as tables for the terminal.
 
 use bitkv_record::{Ceilings, Throughput, ThroughputRow, Timed};
 use bitkv_report::Table;
 
-/// Rows, ceilings, memory, and a fit if there is one.
+/// Returns the tables of rows, ceilings and memory, and of the fits if there are any.
 pub(super) fn text(document: &Throughput) -> String {
     let mut tables = vec![rows(document), ceilings(document), memory(document)];
     tables.extend((!document.fits.is_empty()).then(|| fits(document)));
@@ -129,7 +129,7 @@ fn giga(value: f64) -> String {
     significant(value / 1e9)
 }
 
-/// Three digits, or all in front of the point.
+/// Formats a value with three digits, or with all digits before the decimal point if these are more.
 fn significant(value: f64) -> String {
     match value {
         v if v >= 100.0 => format!("{v:.0}"),

@@ -1,4 +1,4 @@
-//! Texts as they come, and what a run took.
+//! Prints texts while they are generated, and then the seconds and the memory of the run.
 
 use std::io::Write;
 
@@ -15,7 +15,9 @@ use crate::output;
 /// Shows one text while it is made; several are shown when all are done.
 pub(super) struct Shown<'a> {
     loaded: &'a LoadedModel,
+    /// Decodes the tokens of a text that is streamed; `None` if the text is printed at the end.
     stream: Option<TextStream<'a>>,
+    /// The first error while printing.
     failed: Option<Error>,
 }
 
@@ -29,14 +31,14 @@ impl<'a> Shown<'a> {
         Shown { loaded, stream, failed }
     }
 
-    /// A new token of a text; false when nobody can be shown it.
+    /// Prints a new token. Returns false if it cannot be printed, which ends the generation.
     pub(super) fn token(&mut self, _: usize, id: u32) -> bool {
         let Some(stream) = &mut self.stream else { return true };
         let done = stream.push(id).map_err(Error::from).and_then(|piece| print(&piece));
         done.map_err(|e| self.failed = Some(e)).is_ok()
     }
 
-    /// What went wrong while showing.
+    /// Returns the error that occurred while printing.
     pub(super) fn check(&mut self) -> Result<()> {
         self.failed.take().map_or(Ok(()), Err)
     }
@@ -71,12 +73,13 @@ fn texts(loaded: &LoadedModel, outcome: &Outcome) -> Result<String> {
     Ok(all)
 }
 
+/// Decodes a text; `None` if the model has no tokenizer.
 fn text(loaded: &LoadedModel, made: &Generated) -> Result<Option<String>> {
     let Some(tokenizer) = &loaded.tokenizer else { return Ok(None) };
     Ok(Some(tokenizer.decode(&made.tokens)?))
 }
 
-/// Seconds and tokens of the whole run.
+/// Tokens, seconds and bytes of all texts together.
 struct Totals {
     prompt_tokens: usize,
     tokens: usize,
@@ -168,8 +171,8 @@ fn sequence(loaded: &LoadedModel, outcome: &Outcome, i: usize) -> Result<Value> 
     }))
 }
 
-/// Which head there was, and what another than the exact one did: its error as parts of the exact logits' range behind
-/// the prompt, and how many of their logits were computed exactly.
+/// Returns the format of the LM head. For `int8` also its largest and its RMS error after the prompt, as
+/// fractions of the range of the exact logits, and the number of logits that were computed exactly.
 fn head(loaded: &LoadedModel, made: &Generated) -> Value {
     let precision = loaded.model.lm_head().name();
     match made.head {

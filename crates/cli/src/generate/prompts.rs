@@ -1,4 +1,4 @@
-//! What to go on from.
+//! Reads the prompts and the stop tokens.
 
 use std::{io::Read, path::PathBuf};
 
@@ -9,7 +9,8 @@ use bitkv_tokenizer::Message;
 use super::Arguments;
 use crate::input;
 
-/// The prompts as texts; - is standard input, which is read before a model is.
+/// Returns the prompts as texts; empty if the prompts are token ids. The prompt `-` is read from standard
+/// input, before a model is loaded.
 pub(super) fn texts(arguments: &Arguments) -> Result<Vec<String>> {
     ensure!(
         !(arguments.prompt.is_empty() && arguments.tokens.is_empty()),
@@ -31,7 +32,7 @@ pub(super) fn texts(arguments: &Arguments) -> Result<Vec<String>> {
     arguments.prompt.iter().map(read).collect()
 }
 
-/// The prompts as token ids.
+/// Returns the prompts as token ids.
 pub(super) fn tokens(
     arguments: &Arguments,
     texts: Vec<String>,
@@ -54,7 +55,7 @@ pub(super) fn tokens(
     texts.into_iter().map(said).collect()
 }
 
-/// The id of a stop token.
+/// Returns the id of a stop token, which is given as an id or as text.
 pub(super) fn stop(token: &str, loaded: &LoadedModel) -> Result<u32> {
     let vocabulary = loaded.config().vocab_size;
     if let Ok(id) = token.parse::<u32>() {

@@ -1,4 +1,4 @@
-//! A small definition, its texts, and the runs made of it.
+//! A small definition, its texts, and helpers that run it.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use bitkv_record::{GridRow, read_rows};
 
 use super::Place;
 
-/// The name under which [`Place::run_grid`] writes.
+/// The run folder that [`Place::run_grid`] writes.
 pub(crate) const RUN: &str = "runs/small";
 
-/// Seconds on the trained model: two texts, eleven cells each.
+/// A definition that takes seconds on the trained model.
 const SMALL: &str = r#"
 analysis = "Which is best? Refuted if the interval of the difference includes zero."
 
@@ -24,7 +24,7 @@ policies = ["full", "uniform+recency", "uniform+window-attention", "uniform+rand
 calibration = { tokens = 64 }
 "#;
 
-/// The small definition with parts of it replaced.
+/// Returns the small definition with replaced parts.
 #[track_caller]
 pub(crate) fn definition(changes: &[(&str, &str)]) -> String {
     changes.iter().fold(SMALL.to_owned(), |text, (from, to)| {
@@ -33,12 +33,12 @@ pub(crate) fn definition(changes: &[(&str, &str)]) -> String {
     })
 }
 
-/// Text without repetition: numbers written out.
+/// Returns a text of consecutive numbers, which has no repetitions.
 pub(crate) fn numbers(from: usize, count: usize) -> String {
     (from..from + count).map(|n| format!("{n} ")).collect()
 }
 
-/// Rows of a finished run.
+/// Returns the rows of a finished run.
 pub(crate) fn rows(folder: &Path) -> Vec<GridRow> {
     read_rows(&folder.join("rows.csv")).unwrap()
 }
@@ -52,7 +52,7 @@ pub(crate) fn of<'a>(rows: &'a [GridRow], policy: &str, budget: &str) -> Vec<&'a
 }
 
 impl Place {
-    /// A place with the small definition's texts.
+    /// A folder with the texts of the small definition.
     pub(crate) fn with_texts() -> Place {
         let place = Place::new();
         place.write("texts/counting.txt", numbers(1000, 400));
@@ -60,7 +60,7 @@ impl Place {
         place
     }
 
-    /// Runs a definition and gives its rows; the run is gone afterwards.
+    /// Runs a definition, returns its rows, and deletes the run.
     #[track_caller]
     pub(crate) fn run_grid(&self, text: &str) -> Vec<GridRow> {
         self.write("small.toml", text);

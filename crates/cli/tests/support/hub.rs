@@ -1,4 +1,4 @@
-//! A hub on this machine that has one model, `org/tiny`.
+//! A local server that imitates the hub and has one model, `org/tiny`.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -14,10 +14,10 @@ use bitkv_record::sha256;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// Name and content of files.
+/// The names and contents of files.
 pub(crate) type Files = Vec<(&'static str, Vec<u8>)>;
 
-/// Serves until it is dropped.
+/// A server that runs until it is dropped.
 pub(crate) struct Hub {
     port: u16,
     requests: Arc<AtomicUsize>,
@@ -26,7 +26,7 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// A hub with these files. The content of `damaged` is not what its checksum says.
+    /// Starts a hub with these files. The content of the file `damaged` does not match its checksum.
     pub(crate) fn start(files: Files, damaged: &'static str) -> Hub {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -44,12 +44,12 @@ impl Hub {
         Hub { port, requests, stop, thread: Some(thread) }
     }
 
-    /// What `HF_ENDPOINT` says.
+    /// The value for `HF_ENDPOINT`.
     pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// How many requests have come.
+    /// The number of requests so far.
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
@@ -58,13 +58,13 @@ impl Hub {
 impl Drop for Hub {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
-        // Wakes the thread, which waits for a connection.
+        // The connection wakes the thread, which waits for one.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
-/// Answers one request of a connection; a client may hang up early.
+/// Answers one request of a connection. A client may close it early.
 fn answer(mut stream: &TcpStream, files: &Files, damaged: &str) {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     let Some(first) = lines.next() else { return };

@@ -1,4 +1,4 @@
-//! Runs the built binary in a folder of its own.
+//! Runs the built program in a temporary folder.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
@@ -15,7 +15,8 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A folder that commands run in, with the trained models by name; gone when dropped.
+/// A temporary folder in which commands run. It contains the trained test models, and is deleted when
+/// dropped.
 pub(crate) struct Place(TempDir);
 
 impl Place {
@@ -31,14 +32,14 @@ impl Place {
         self.0.path().join(name)
     }
 
-    /// Writes a file, making the folders it lies in.
+    /// Writes a file, and creates its parent folders.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
-    /// Writes `count` token ids, none of them special.
+    /// Writes a JSON file of `count` token ids that are not special.
     pub(crate) fn tokens(&self, name: &str, count: u32) {
         let ids: Vec<u32> = (0..count).map(|i| 100 + (i * i + 7 * i) % 131).collect();
         self.write(name, serde_json::to_string(&ids).unwrap());
@@ -54,7 +55,7 @@ impl Place {
         self.command(arguments).output().unwrap()
     }
 
-    /// Standard output of a command that succeeds.
+    /// Runs a command that must succeed, and returns its standard output.
     pub(crate) fn text(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -62,14 +63,14 @@ impl Place {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The one document of a command that succeeds with `--json`.
+    /// Runs a command with `--json`, which must succeed, and returns its document.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let text = self.text(&[arguments, &["--json"]].concat());
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"))
     }
 
-    /// Demands that a command is refused: exit code 1, one sentence that says all of `says` and nothing twice,
-    /// nothing on standard output, and no file or folder more or less.
+    /// Asserts that a command is refused: with exit code 1, one sentence that contains all of `says` and
+    /// repeats nothing, nothing on standard output, and no change of files or folders.
     #[track_caller]
     pub(crate) fn refuses(&self, arguments: &[&str], says: &[&str]) {
         let before = self.entries();
@@ -88,7 +89,7 @@ impl Place {
         assert_eq!(self.entries(), before, "{arguments:?} leaves something behind");
     }
 
-    /// Everything in the folder, at any depth.
+    /// Returns the paths of everything in the folder, at any depth.
     pub(crate) fn entries(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         collect(self.0.path(), &mut found);
@@ -107,7 +108,7 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The keys of an object, sorted.
+/// Returns the keys of an object, sorted.
 pub(crate) fn keys(value: &Value) -> Vec<&str> {
     let object = value.as_object().unwrap_or_else(|| panic!("not an object: {value}"));
     let mut keys: Vec<&str> = object.keys().map(String::as_str).collect();
@@ -115,19 +116,19 @@ pub(crate) fn keys(value: &Value) -> Vec<&str> {
     keys
 }
 
-/// A count.
+/// Returns a JSON number as a count.
 #[track_caller]
 pub(crate) fn count(value: &Value) -> usize {
     value.as_u64().unwrap_or_else(|| panic!("not a count: {value}")) as usize
 }
 
-/// A number.
+/// Returns a JSON number.
 #[track_caller]
 pub(crate) fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("not a number: {value}"))
 }
 
-/// The elements of a list.
+/// Returns the elements of a JSON list.
 #[track_caller]
 pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap_or_else(|| panic!("not a list: {value}"))

@@ -1,4 +1,4 @@
-//! A trained model that stays as it is, and copies of it, to be damaged.
+//! Trained models that do not change, and copies of them that tests damage.
 
 use std::{
     borrow::Cow,
@@ -12,29 +12,29 @@ use serde_json::Value;
 
 use super::Place;
 
-/// The trained model that tests run on: a folder of `testdata/models` that lies in every [`Place`].
+/// The trained model that tests run on: a folder of `testdata/models` that every [`Place`] contains.
 pub(crate) const MODEL: &str = "first-gqa";
 
-/// All of these.
+/// All models that every [`Place`] contains.
 pub(crate) const FROZEN: [&str; 2] = ["first-mha", MODEL];
 
-/// A built-in model, for tests of built-in models as such.
+/// A built-in model, for tests that need one.
 pub(crate) const BUILT_IN: &str = "tiny-gqa";
 
 /// The files of a checkpoint in two shards.
 pub(crate) const SHARDS: [&str; 2] = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
 
-/// A folder of [`FROZEN`] as it lies in the sources.
+/// Returns the folder of one of [`FROZEN`] in the repository.
 pub(crate) fn frozen(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/models").join(name)
 }
 
-/// A file of the trained model as it lies in the sources.
+/// Returns the path of a file of the trained model in the repository.
 pub(crate) fn original(file: &str) -> PathBuf {
     frozen(MODEL).join(file)
 }
 
-/// A model with known results in the sources.
+/// Returns the folder of a model with known results in the repository.
 pub(crate) fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden").join(name)
 }
@@ -44,12 +44,12 @@ pub(crate) fn config() -> Value {
     serde_json::from_slice(&fs::read(original("config.json")).unwrap()).unwrap()
 }
 
-/// A size in the configuration of the trained model.
+/// Returns a size in the configuration of the trained model.
 pub(crate) fn size(key: &str) -> usize {
     super::count(&config()[key])
 }
 
-/// A tensor that can be changed.
+/// A tensor whose data can be changed.
 #[derive(Clone)]
 pub(crate) struct Tensor {
     pub(crate) dtype: Dtype,
@@ -89,7 +89,7 @@ impl View for &Tensor {
     }
 }
 
-/// All tensors of a safetensors file.
+/// Reads all tensors of a safetensors file.
 pub(crate) fn tensors(file: &Path) -> BTreeMap<String, Tensor> {
     let bytes = fs::read(file).unwrap();
     let stored = SafeTensors::deserialize(&bytes).unwrap();
@@ -100,7 +100,7 @@ pub(crate) fn tensors(file: &Path) -> BTreeMap<String, Tensor> {
     stored.tensors().into_iter().map(own).collect()
 }
 
-/// A folder with the trained model's files.
+/// A folder with a copy of the trained model.
 pub(crate) struct Copy<'a> {
     place: &'a Place,
     name: String,
@@ -134,7 +134,7 @@ impl<'a> Copy<'a> {
         self.with("model.safetensors", safetensors::serialize(&tensors, None).unwrap());
     }
 
-    /// Splits the weights into two files with an index, which is returned.
+    /// Splits the weights into two files, and returns their index.
     pub(crate) fn shard(&self) -> Value {
         let mut map = BTreeMap::new();
         let all = tensors(&original("model.safetensors"));
