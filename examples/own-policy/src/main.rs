@@ -1,7 +1,9 @@
-//! The command line `bitkv` with a scorer of this crate: every command that takes a policy takes `uniform+spread` too.
+//! The command line `bitkv` with a scorer that is defined in this crate: every command that takes a policy
+//! also accepts `uniform+spread`.
 //!
 //! ```sh
-//! cargo run --release -p own-policy -- plan --model tiny-gqa --text README.md --policy uniform+spread --budget 0.25
+//! cargo run --release -p own-policy -- plan --model tiny-gqa --text README.md \
+//!     --policy uniform+spread --budget 0.25
 //! cargo run --release -p own-policy -- run examples/own-policy/spread.toml
 //! ```
 
@@ -12,7 +14,7 @@ use std::process::ExitCode;
 use bitkv_evict::{Head, Scorer, checks, method};
 
 method! {
-    /// Keeps tokens at even distances over the whole context, whatever is attended to.
+    /// Keeps tokens at even distances over the whole context, regardless of attention.
     pub struct Spread {
         /// The distance between tokens that are kept first.
         every: usize = 4 => checks::within(1.., "it is a distance: write at least 1"),

@@ -1,4 +1,4 @@
-//! A policy of this crate goes through the commands of the suite.
+//! The commands of bitkv accept the policy of this crate.
 
 use std::{fs, process::Command};
 
