@@ -81,7 +81,7 @@ def rust_passages(text):
             yield passage
         elif kind == "name":
             passage = Passage("identifier")
-            # Words of a name are separated by blanks: `cut_cache` and `CutCache` both contain "cut".
+            # Words of a name are separated by blanks: `kv_head` and `KvHead` both read "kv head".
             words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_", " ", found)
             passage.add(words.lower(), line)
             yield passage
@@ -179,7 +179,7 @@ class Exceptions:
 
     def holds(self, rule, name, line_text):
         for index, table in enumerate(self.tables):
-            if table["rule"] == rule and fnmatch.fnmatch(name, table["file"]) and table["text"] in line_text:
+            if table["rule"] in (rule, "*") and fnmatch.fnmatch(name, table["file"]) and table["text"] in line_text:
                 self.used.add(index)
                 return True
         return False

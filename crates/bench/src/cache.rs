@@ -23,8 +23,8 @@ pub enum Fill {
 /// How a budget is divided among the KV heads of a layer. Each head keeps its first four tokens and its most
 /// recent ones.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Cut {
-    /// Equally many in every head.
+pub enum HeadBudgets {
+    /// Every head keeps the same number of tokens.
     Even,
     /// One head of each layer keeps half the mean, another one and a half times the mean, and the others are
     /// equally spaced between them. A layer keeps as many tokens as with [`HeadBudgets::Even`].
@@ -45,30 +45,30 @@ impl Fill {
     /// # Errors
     /// Fails if no fill has this name.
     pub fn find(name: &str) -> Result<Fill> {
-        let ways = [Fill::Synthetic, Fill::Prefill];
-        let found = ways.into_iter().find(|way| way.name() == name);
+        let fills = [Fill::Synthetic, Fill::Prefill];
+        let found = fills.into_iter().find(|fill| fill.name() == name);
         found.ok_or_else(|| Error::Fill { name: name.into() })
     }
 }
 
-impl Cut {
-    /// A cut by its name.
+impl HeadBudgets {
+    /// Returns the division with this name.
     ///
     /// # Errors
-    /// When there is none of this name.
-    pub fn find(name: &str) -> Result<Cut> {
+    /// Fails if no division has this name.
+    pub fn find(name: &str) -> Result<HeadBudgets> {
         match name {
-            "even" => Ok(Cut::Even),
-            "uneven" => Ok(Cut::Uneven),
-            _ => Err(Error::Cut { name: name.into() }),
+            "even" => Ok(HeadBudgets::Even),
+            "uneven" => Ok(HeadBudgets::Uneven),
+            _ => Err(Error::HeadBudgets { name: name.into() }),
         }
     }
 
-    /// What it keeps, for the record.
-    pub(crate) fn words(self) -> &'static str {
+    /// Describes which tokens are kept, for the record.
+    pub(crate) fn description(self) -> &'static str {
         match self {
-            Cut::Even => "even: the first 4 and the most recent tokens of every head",
-            Cut::Uneven => {
+            HeadBudgets::Even => "even: the first 4 and the most recent tokens of every head",
+            HeadBudgets::Uneven => {
                 "uneven: the first 4 and the most recent tokens, heads hold 0.5 to 1.5 times their layer's mean"
             }
         }
@@ -79,7 +79,7 @@ impl Cut {
         let heads = shape.kv_heads;
         let kept = ((budget * depth as f64).round() as usize).max(1);
         let even = vec![kept; heads];
-        if self == Cut::Even || heads == 1 || kept == depth {
+        if self == HeadBudgets::Even || heads == 1 || kept == depth {
             return even;
         }
         // In each layer a different head is the longest.
@@ -89,8 +89,14 @@ impl Cut {
     }
 }
 
-/// A cache that has seen `depth` tokens and holds the part `budget` of them.
-pub(crate) fn prepare(model: &Model, depth: usize, budget: f64, fill: Fill, cut: Cut) -> Result<Cache> {
+/// Returns a cache that has seen `depth` tokens and holds the fraction `budget` of them.
+pub(crate) fn prepare(
+    model: &Model,
+    depth: usize,
+    budget: f64,
+    fill: Fill,
+    head_budgets: HeadBudgets,
+) -> Result<Cache> {
     let mut cache = model.new_cache();
     if depth == 0 {
         return Ok(cache);
@@ -104,7 +110,7 @@ pub(crate) fn prepare(model: &Model, depth: usize, budget: f64, fill: Fill, cut:
     if budget < 1.0 {
         let shape = cache.shape();
         let kept = |layer: usize, head: usize| {
-            let count = cut.kept(depth, budget, shape, layer)[head];
+            let count = head_budgets.kept(depth, budget, shape, layer)[head];
             let sinks = SINKS.min(count);
             let recent = depth - (count - sinks)..depth;
             (0..sinks).chain(recent).map(|position| position as u32).collect()

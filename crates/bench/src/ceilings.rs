@@ -12,7 +12,7 @@ use bitkv_record::{Ceilings, Range};
 use rayon::ThreadPool;
 
 use self::{
-    rate::{rate, rate_of},
+    rate::{rate, rate_if_supported},
     read::{ReadBuffer, Streams},
 };
 
@@ -36,7 +36,7 @@ impl Machine {
     /// Measures the ceilings once on each pool.
     pub(crate) fn measure(&mut self, pools: &[ThreadPool]) {
         for (pool, passes) in pools.iter().zip(&mut self.passes) {
-            passes.push(pool.install(|| once(&self.memory)));
+            passes.push(pool.install(|| measure_once(&self.memory)));
         }
     }
 
@@ -46,11 +46,11 @@ impl Machine {
     }
 }
 
-fn once(memory: &ReadBuffer) -> Ceilings {
+fn measure_once(memory: &ReadBuffer) -> Ceilings {
     let one = memory.bytes_per_second(Streams::One);
     let several = memory.bytes_per_second(Streams::Several);
-    let [plain, avx2, vnni256, vnni512, amx] =
-        [Dot::Plain, Dot::Avx2, Dot::Vnni256, Dot::Vnni512, Dot::Amx].map(|dot| rate_of(|| dot.run()));
+    let [plain, avx2, vnni256, vnni512, amx] = [Dot::Plain, Dot::Avx2, Dot::Vnni256, Dot::Vnni512, Dot::Amx]
+        .map(|dot| rate_if_supported(|| dot.run()));
     let vectors = [plain, avx2, vnni256, vnni512];
     Ceilings {
         threads: rayon::current_num_threads(),
@@ -61,33 +61,34 @@ fn once(memory: &ReadBuffer) -> Ceilings {
         int8_vnni256_ops_per_second: vnni256,
         int8_vnni512_ops_per_second: vnni512,
         amx_int8_ops_per_second: amx,
-        amx_bf16_ops_per_second: rate_of(multiply_bf16_tiles),
+        amx_bf16_ops_per_second: rate_if_supported(multiply_bf16_tiles),
         f32_ops_per_second: rate(&|_| multiply_and_add()),
     }
 }
 
 fn median(passes: &[Ceilings]) -> Ceilings {
-    let all = |of: fn(&Ceilings) -> Option<f64>| {
-        let values: Vec<f64> = passes.iter().filter_map(of).collect();
+    let optional = |value: fn(&Ceilings) -> Option<f64>| {
+        let values: Vec<f64> = passes.iter().filter_map(value).collect();
         Range::new(&values).map(|range| range.median)
     };
-    let always = |of: fn(&Ceilings) -> Option<f64>| all(of).unwrap_or_default();
+    let required = |value: fn(&Ceilings) -> Option<f64>| optional(value).unwrap_or_default();
     Ceilings {
         threads: passes.first().map_or(0, |c| c.threads),
-        read_bytes_per_second: always(|c| Some(c.read_bytes_per_second)),
-        read_one_stream_bytes_per_second: always(|c| Some(c.read_one_stream_bytes_per_second)),
-        int8_ops_per_second: always(|c| Some(c.int8_ops_per_second)),
-        int8_avx2_ops_per_second: all(|c| c.int8_avx2_ops_per_second),
-        int8_vnni256_ops_per_second: all(|c| c.int8_vnni256_ops_per_second),
-        int8_vnni512_ops_per_second: all(|c| c.int8_vnni512_ops_per_second),
-        amx_int8_ops_per_second: all(|c| c.amx_int8_ops_per_second),
-        amx_bf16_ops_per_second: all(|c| c.amx_bf16_ops_per_second),
-        f32_ops_per_second: always(|c| Some(c.f32_ops_per_second)),
+        read_bytes_per_second: required(|c| Some(c.read_bytes_per_second)),
+        read_one_stream_bytes_per_second: required(|c| Some(c.read_one_stream_bytes_per_second)),
+        int8_ops_per_second: required(|c| Some(c.int8_ops_per_second)),
+        int8_avx2_ops_per_second: optional(|c| c.int8_avx2_ops_per_second),
+        int8_vnni256_ops_per_second: optional(|c| c.int8_vnni256_ops_per_second),
+        int8_vnni512_ops_per_second: optional(|c| c.int8_vnni512_ops_per_second),
+        amx_int8_ops_per_second: optional(|c| c.amx_int8_ops_per_second),
+        amx_bf16_ops_per_second: optional(|c| c.amx_bf16_ops_per_second),
+        f32_ops_per_second: required(|c| Some(c.f32_ops_per_second)),
     }
 }
 
-/// The int8 ceiling of an instruction set's ternary products.
-pub(crate) fn int8_of(isa: Isa, ceilings: &Ceilings) -> Option<f64> {
+/// Returns the int8 ceiling that applies to the ternary products of an instruction set, in operations per
+/// second.
+pub(crate) fn int8_ceiling(isa: Isa, ceilings: &Ceilings) -> Option<f64> {
     match isa {
         Isa::Amx => ceilings.amx_int8_ops_per_second,
         Isa::Avx512 => ceilings.int8_vnni512_ops_per_second.or(ceilings.int8_avx2_ops_per_second),
@@ -107,8 +108,9 @@ mod tests {
     }
 
     #[test]
-    fn reading_goes_round_every_threads_own_part() {
-        // Smaller than what is read in the time, so that each thread comes round.
+    fn every_thread_reads_its_own_part_repeatedly() {
+        // The buffer is smaller than what is read in the time of a measurement, so that each thread wraps
+        // around.
         let buffer = ReadBuffer::new(3 << 20, 2);
         assert_eq!(buffer.bytes(), 3 << 20);
         for threads in [1, 2] {
@@ -117,25 +119,25 @@ mod tests {
                 assert!(rate.is_finite() && rate > 0.0, "{threads} {streams:?}: {rate}");
             }
         }
-        assert_eq!(ReadBuffer::new(1, 5).bytes(), 5 << 20, "a piece for each thread");
+        assert_eq!(ReadBuffer::new(1, 5).bytes(), 5 << 20, "one piece for each thread");
     }
 
     #[test]
     #[should_panic(expected = "made for 1 threads")]
-    fn a_pool_larger_than_the_buffers() {
+    fn a_pool_with_more_threads_than_the_buffer_panics() {
         let buffer = ReadBuffer::new(1, 1);
         in_a_pool(2, || buffer.bytes_per_second(Streams::One));
     }
 
     #[test]
-    fn a_rate_is_that_of_the_work() {
-        // Two units in at least a millisecond each: never more than 2,000 a second and thread.
+    fn a_rate_counts_the_units_of_the_work() {
+        // The work does two units in at least one millisecond: a thread does at most 2,000 units per second.
         let work = |_| {
             std::thread::sleep(Duration::from_millis(1));
             2
         };
         let rate = in_a_pool(2, || rate(&work));
-        assert_eq!(rate_of(|| None), None);
+        assert_eq!(rate_if_supported(|| None), None);
         assert!(rate > 0.0 && rate <= 4000.0, "{rate}");
     }
 }

@@ -5,9 +5,9 @@ use bitkv_stats::linear_and_quadratic;
 
 use crate::Request;
 
-/// One fit for each number of threads.
-pub(crate) fn all(request: &Request, rows: &[ThroughputRow]) -> Vec<PrefillFit> {
-    let one = |threads: &usize| {
+/// Returns one fit for each number of threads, or an empty list if the request asks for no fit.
+pub(crate) fn all_fits(request: &Request, rows: &[ThroughputRow]) -> Vec<PrefillFit> {
+    let fit_for_threads = |threads: &usize| {
         let wanted = |row: &&ThroughputRow| {
             let plain = row.test == Timed::Prefill && row.probes == "off";
             plain && row.threads == *threads && request.fit.contains(&row.tokens)
@@ -17,7 +17,7 @@ pub(crate) fn all(request: &Request, rows: &[ThroughputRow]) -> Vec<PrefillFit> 
             found.filter_map(|row| Some((row.tokens as f64, Range::new(&row.seconds)?.median))).collect();
         fit(*threads, &points)
     };
-    request.threads.iter().filter(|_| !request.fit.is_empty()).filter_map(one).collect()
+    request.threads.iter().filter(|_| !request.fit.is_empty()).filter_map(fit_for_threads).collect()
 }
 
 /// Returns the fit of `points`, which are pairs of tokens and seconds, or `None` if they have no fit.

@@ -27,14 +27,14 @@ use bitkv_models::provenance;
 
 use self::{ceilings::Machine, test::Test};
 
-pub use cache::{Cut, Fill};
+pub use cache::{Fill, HeadBudgets};
 pub use error::{Error, Result};
 pub use request::{Probe, Request};
 
 /// A model and the name that the record gives it.
 #[derive(Clone, Copy)]
-pub struct Measured<'a> {
-    /// Name in the record.
+pub struct NamedModel<'a> {
+    /// The name in the record.
     pub name: &'a str,
     /// Whether its weights are random.
     pub random: bool,
@@ -46,9 +46,9 @@ pub struct Measured<'a> {
 /// ones.
 ///
 /// # Errors
-/// When the request does not fit the model, or a thread cannot be started.
-pub fn measure(measured: &Measured<'_>, request: &Request, progress: &dyn Progress) -> Result<Throughput> {
-    let config = measured.model.config();
+/// Fails if the request does not fit the model, or a thread cannot be started.
+pub fn measure(model: &NamedModel<'_>, request: &Request, progress: &dyn Progress) -> Result<Throughput> {
+    let config = model.model.config();
     request.check(config)?;
     let tests = request.tests();
     let pools = request.threads.iter().map(|threads| pool(*threads)).collect::<Result<Vec<_>>>()?;
@@ -59,7 +59,7 @@ pub fn measure(measured: &Measured<'_>, request: &Request, progress: &dyn Progre
     for pass in 0..passes {
         for (pool, seconds) in pools.iter().zip(&mut seconds) {
             for (test, seconds) in tests.iter().zip(seconds) {
-                let took = pool.install(|| test.run(measured.model, request))?;
+                let took = pool.install(|| test.run(model.model, request))?;
                 if pass >= request.warm_up {
                     seconds.push(took);
                 }
@@ -75,20 +75,20 @@ pub fn measure(measured: &Measured<'_>, request: &Request, progress: &dyn Progre
     }
     steps.finish();
     let ceilings = machine.ok_or(Error::NoRepeats)?.medians();
-    let rows = rows::all(measured.model, request, &tests, &seconds, &ceilings);
+    let rows = rows::all_rows(model.model, request, &tests, &seconds, &ceilings);
     Ok(Throughput {
         versions: provenance::versions(),
         machine: provenance::machine(),
         isa: bitkv_kernels::isa().name().into(),
-        model: shape(measured),
+        model: shape(model),
         method: Method {
             warm_up: request.warm_up,
             repeats: request.repeats,
             fill: request.fill.name().into(),
-            cut: request.cut.words().into(),
+            head_budgets: request.head_budgets.description().into(),
         },
-        fits: fit::all(request, &rows),
-        memory: rows::memory(measured.model, &rows, peak),
+        fits: fit::all_fits(request, &rows),
+        memory: rows::memory(model.model, &rows, peak),
         ceilings: ceilings.iter().max_by_key(|c| c.threads).cloned().ok_or(Error::NoThreads)?,
         ceilings_by_threads: ceilings,
         rows,
@@ -102,11 +102,11 @@ fn pool(threads: usize) -> Result<ThreadPool> {
     pool.map_err(|source| Error::Pool { threads, source })
 }
 
-fn shape(measured: &Measured<'_>) -> ModelShape {
-    let config = measured.model.config();
+fn shape(model: &NamedModel<'_>) -> ModelShape {
+    let config = model.model.config();
     ModelShape {
-        name: measured.name.into(),
-        random: measured.random,
+        name: model.name.into(),
+        random: model.random,
         layers: config.num_hidden_layers,
         hidden: config.hidden_size,
         intermediate: config.intermediate_size,
@@ -114,7 +114,7 @@ fn shape(measured: &Measured<'_>) -> ModelShape {
         kv_heads: config.num_key_value_heads,
         vocabulary: config.vocab_size,
         positions: config.max_position_embeddings,
-        head: measured.model.lm_head().name().into(),
+        lm_head: model.model.lm_head_precision().name().into(),
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
             depths: vec![0, 60],
             budgets: vec![1.0, 0.2],
             fill: Fill::Synthetic,
-            cut: Cut::Even,
+            head_budgets: HeadBudgets::Even,
             threads: vec![1, 2],
             warm_up: 1,
             repeats: 2,
@@ -152,11 +152,11 @@ mod tests {
 
     fn measured(request: &Request) -> Throughput {
         let model = model();
-        let measured = Measured { name: "m", random: true, model: &model };
-        measure(&measured, request, &Silent).unwrap()
+        measure(&NamedModel { name: "m", random: true, model: &model }, request, &Silent).unwrap()
     }
 
-    fn held(cache: &Cache) -> Vec<usize> {
+    /// Returns the number of tokens in each KV head, layer by layer.
+    fn lengths(cache: &Cache) -> Vec<usize> {
         let CacheShape { layers, kv_heads, .. } = cache.shape();
         (0..layers)
             .flat_map(|layer| (0..kv_heads).map(move |head| (layer, head)))
@@ -168,18 +168,21 @@ mod tests {
     fn a_cache_holds_what_the_budget_says() {
         let model = model();
         for fill in [Fill::Synthetic, Fill::Prefill] {
-            let prepare = |depth, budget, cut| prepare(&model, depth, budget, fill, cut).unwrap();
-            let even = prepare(60, 0.2, Cut::Even);
-            assert_eq!((even.tokens_seen(), held(&even)), (60, vec![12; 6]));
+            let prepare = |depth, budget, heads| prepare(&model, depth, budget, fill, heads).unwrap();
+            let even = prepare(60, 0.2, HeadBudgets::Even);
+            assert_eq!((even.tokens_seen(), lengths(&even)), (60, vec![12; 6]));
             assert_eq!(even.view(1, 2).positions, [0, 1, 2, 3, 52, 53, 54, 55, 56, 57, 58, 59]);
-            assert_eq!(held(&prepare(60, 1.0, Cut::Uneven)), [60; 6]);
-            // Half, all and one and a half of 12; another head is the longest in the next layer.
-            assert_eq!(held(&prepare(60, 0.2, Cut::Uneven)), [6, 12, 18, 12, 18, 6]);
-            // No head holds more than there is, and none holds nothing.
-            assert_eq!(held(&prepare(60, 0.9, Cut::Uneven))[..3].iter().sum::<usize>(), 3 * 54);
-            assert_eq!(held(&prepare(60, 0.001, Cut::Uneven)), [1; 6]);
+            assert_eq!(lengths(&prepare(60, 1.0, HeadBudgets::Uneven)), [60; 6]);
+            // Half, all, and one and a half times 12. A different head is the longest in the next layer.
+            assert_eq!(lengths(&prepare(60, 0.2, HeadBudgets::Uneven)), [6, 12, 18, 12, 18, 6]);
+            // Every head holds at least one token and at most all of them.
+            assert_eq!(lengths(&prepare(60, 0.9, HeadBudgets::Uneven))[..3].iter().sum::<usize>(), 3 * 54);
+            assert_eq!(lengths(&prepare(60, 0.001, HeadBudgets::Uneven)), [1; 6]);
             assert_eq!(
-                (prepare(0, 0.2, Cut::Even).tokens_seen(), held(&prepare(0, 0.2, Cut::Even))),
+                (
+                    prepare(0, 0.2, HeadBudgets::Even).tokens_seen(),
+                    lengths(&prepare(0, 0.2, HeadBudgets::Even))
+                ),
                 (0, vec![0; 6])
             );
         }
@@ -238,17 +241,17 @@ mod tests {
             // entries per head.
             let cache = (row.cache_bytes + 6 * entry * (2 + 3 + 4 + 5) / 4) as f64;
             let memory = &document.memory;
-            let expected = (memory.ternary_bytes + memory.head_bytes) as f64 + cache;
+            let expected = (memory.ternary_bytes + memory.lm_head_bytes) as f64 + cache;
             let read = bytes / row.tokens_per_second.median;
             assert!((read - expected).abs() < 1e-6 * expected, "{read} {expected}");
         }
-        assert_eq!(document.memory.head_bytes, 2 * 61 * 48);
-        assert_eq!(document.memory.embedding_bytes, 0, "they are tied");
+        assert_eq!(document.memory.lm_head_bytes, 2 * 61 * 48);
+        assert_eq!(document.memory.embedding_bytes, 0, "the embedding is tied to the LM head");
         assert_eq!(document.memory.cache_bytes, 64 * 6 * entry);
     }
 
     #[test]
-    fn a_fit_is_of_its_own_lengths() {
+    fn a_fit_uses_only_the_lengths_of_the_fit() {
         let fit = vec![8, 16, 64];
         let request = Request { prefill: vec![8, 32], decode: 0, fit, threads: vec![1], ..request() };
         let document = measured(&request);
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_the_model_is_refused() {
+    fn requests_that_do_not_fit_the_model_are_refused() {
         let config = model().config().clone();
         type Change = fn(&mut Request);
         let refused = |change: Change| {
@@ -277,7 +280,10 @@ mod tests {
             (|r| r.prefill = vec![0], "--prefill 0"),
             (|r| r.fit = vec![64, 256], "--fit 256: the model has 128 positions"),
             (|r| r.fit = vec![64], "two lengths"),
-            (|r| r.depths = vec![124], "--depth 124: 1 tokens more than the model's 128 positions"),
+            (
+                |r| r.depths = vec![124],
+                "--depth 124 with --decode 4 needs 1 tokens more than the model's 128 positions",
+            ),
             (|r| r.depths = vec![usize::MAX], "more than the model's 128 positions"),
             (|r| r.budgets = vec![0.0], "--budget 0"),
             (|r| r.budgets = vec![1.5], "--budget 1.5"),
@@ -288,9 +294,9 @@ mod tests {
             (|r| r.repeats = 0, "--repeats 0"),
             (|r| (r.prefill, r.decode) = (Vec::new(), 0), "nothing to measure"),
         ];
-        for (change, says) in cases {
-            let said = refused(change);
-            assert!(said.contains(says) && said.lines().count() == 1, "{said} does not say {says}");
+        for (change, expected) in cases {
+            let message = refused(change);
+            assert!(message.contains(expected) && message.lines().count() == 1, "{message} lacks {expected}");
         }
         let mut longest = request();
         (longest.prefill, longest.depths) = (vec![128], vec![123]);

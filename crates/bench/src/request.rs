@@ -2,7 +2,7 @@
 
 use bitkv_bitnet::{Config, Probes};
 
-use crate::{Cut, Error, Fill, Result, test::Test};
+use crate::{Error, Fill, HeadBudgets, Result, test::Test};
 
 /// The number of last queries that [`Probe::Window`] observes: the window of SnapKV (arXiv 2404.14469).
 const WINDOW: usize = 64;
@@ -72,9 +72,9 @@ pub struct Request {
     pub budgets: Vec<f64>,
     /// Where the cached keys and values come from.
     pub fill: Fill,
-    /// Which of those are kept.
-    pub cut: Cut,
-    /// Numbers of threads.
+    /// How a budget below 1 is divided among the KV heads.
+    pub head_budgets: HeadBudgets,
+    /// The numbers of threads; all tests run with each of them.
     pub threads: Vec<usize>,
     /// The number of passes over all tests that are not recorded.
     pub warm_up: usize,

@@ -1,12 +1,13 @@
 //! Turns the seconds of the tests into rows of rates, and accounts for the memory.
 
-use bitkv_bitnet::{CacheShape, Model, Precision};
+use bitkv_bitnet::{CachePrecision, CacheShape, Model};
 use bitkv_record::{Ceilings, MemoryUse, Range, ThroughputRow, Timed};
 
-use crate::{Request, Test, ceilings::int8_of};
+use crate::{Request, Test, ceilings::int8_ceiling};
 
-/// Rows of all tests; `seconds` are those of each repeat, by threads and test.
-pub(crate) fn all(
+/// Returns the rows of all tests, for each number of threads. `seconds` is
+/// `[numbers of threads][tests][repeats]`.
+pub(crate) fn all_rows(
     model: &Model,
     request: &Request,
     tests: &[Test],
@@ -15,14 +16,15 @@ pub(crate) fn all(
 ) -> Vec<ThroughputRow> {
     let mut rows = Vec::new();
     for (ceilings, seconds) in ceilings.iter().zip(seconds) {
-        let bare = tests.iter().position(|test| matches!(test, Test::Decode { depth: 0, .. }));
-        let bare = bare.map(|at| &seconds[at][..]);
+        // A decode after an empty cache: the time that a longer cache adds is spent in attention.
+        let empty = tests.iter().position(|test| matches!(test, Test::Decode { depth: 0, .. }));
+        let empty = empty.map(|index| &seconds[index][..]);
         for (test, seconds) in tests.iter().zip(seconds) {
             let mut row = row(model, request, test, seconds, ceilings);
-            if let (Some(bare), true) = (bare, row.test == Timed::Decode && row.depth > 0) {
-                let more: Vec<f64> =
-                    seconds.iter().zip(bare).map(|(s, bare)| (s - bare) / row.tokens as f64).collect();
-                row.attention_seconds_per_token = Range::new(&more).map(|range| range.median);
+            if let (Some(empty), true) = (empty, row.test == Timed::Decode && row.depth > 0) {
+                let added: Vec<f64> =
+                    seconds.iter().zip(empty).map(|(s, empty)| (s - empty) / row.tokens as f64).collect();
+                row.attention_seconds_per_token = Range::new(&added).map(|range| range.median);
             }
             rows.push(row);
         }
@@ -37,16 +39,16 @@ fn row(model: &Model, request: &Request, test: &Test, seconds: &[f64], ceilings:
     };
     let rates: Vec<f64> = seconds.iter().map(|s| tokens as f64 / s).collect();
     let rate = Range::new(&rates).unwrap_or(Range { min: 0.0, median: 0.0, max: 0.0 });
-    let entries = entries(request, CacheShape::of(model.config()), depth, budget);
-    let entry = 2 * model.config().head_dim * Precision::default().bytes();
+    let entries = entries(request, CacheShape::from_config(model.config()), depth, budget);
+    let entry = 2 * model.config().head_dim * CachePrecision::default().bytes();
     let read = (timed == Timed::Decode).then(|| {
-        let parts = model.weight_parts();
-        let shape = CacheShape::of(model.config());
-        // One token was decoded before the first that counts; each reads itself too.
+        let parts = model.weight_breakdown();
+        let shape = CacheShape::from_config(model.config());
+        // One token is decoded before the clock starts, and each token also reads its own entry.
         let mean_new = 1.0 + (tokens as f64 + 1.0) / 2.0;
         let cache = entries as f64 + mean_new * (shape.layers * shape.kv_heads) as f64;
-        // The few rows that a rounded head multiplies exactly are not counted.
-        rate.median * ((parts.ternary + parts.head) as f64 + cache * entry as f64)
+        // An int8 LM head also multiplies a few rows exactly; these are not counted.
+        rate.median * ((parts.ternary + parts.lm_head) as f64 + cache * entry as f64)
     });
     let operations = rate.median * 2.0 * ternary_weights(model) as f64;
     let prefill = timed == Timed::Prefill;
@@ -63,7 +65,9 @@ fn row(model: &Model, request: &Request, test: &Test, seconds: &[f64], ceilings:
         bytes_per_second: read,
         ops_per_second: operations,
         read_fraction: read.map(|read| read / ceilings.read_bytes_per_second),
-        ops_fraction: int8_of(bitkv_kernels::isa(), ceilings).filter(|_| prefill).map(|c| operations / c),
+        ops_fraction: int8_ceiling(bitkv_kernels::isa(), ceilings)
+            .filter(|_| prefill)
+            .map(|c| operations / c),
         attention_seconds_per_token: None,
         cache_entries: entries,
         cache_bytes: entries * entry as u64,
@@ -73,7 +77,7 @@ fn row(model: &Model, request: &Request, test: &Test, seconds: &[f64], ceilings:
 /// Returns how many entries the cache holds in all layers and KV heads before a test.
 fn entries(request: &Request, shape: CacheShape, depth: usize, budget: f64) -> u64 {
     let layer = |layer| match budget < 1.0 {
-        true => request.cut.kept(depth, budget, shape, layer).iter().sum(),
+        true => request.head_budgets.kept(depth, budget, shape, layer).iter().sum(),
         false => depth * shape.kv_heads,
     };
     (0..shape.layers).map(layer).sum::<usize>() as u64
@@ -86,13 +90,13 @@ fn ternary_weights(model: &Model) -> usize {
 /// Returns what the memory was used for. The largest cache belongs to the longest prefill or the deepest
 /// decode.
 pub(crate) fn memory(model: &Model, rows: &[ThroughputRow], peak: Option<u64>) -> MemoryUse {
-    let (parts, shape) = (model.weight_parts(), CacheShape::of(model.config()));
-    let entry = 2 * shape.head_dim * Precision::default().bytes() * shape.layers * shape.kv_heads;
+    let (parts, shape) = (model.weight_breakdown(), CacheShape::from_config(model.config()));
+    let entry = 2 * shape.head_dim * CachePrecision::default().bytes() * shape.layers * shape.kv_heads;
     let cache = rows.iter().map(|row| row.depth + row.tokens).max().unwrap_or_default() * entry;
-    let known = parts.ternary + parts.head + parts.embedding + parts.norms + cache;
+    let known = parts.ternary + parts.lm_head + parts.embedding + parts.norms + cache;
     MemoryUse {
         ternary_bytes: parts.ternary as u64,
-        head_bytes: parts.head as u64,
+        lm_head_bytes: parts.lm_head as u64,
         embedding_bytes: parts.embedding as u64,
         norm_bytes: parts.norms as u64,
         cache_bytes: cache as u64,

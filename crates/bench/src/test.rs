@@ -9,8 +9,16 @@ use crate::{Probe, Request, Result, cache, ids::ids};
 /// A prefill or a decode of `tokens` tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Test {
-    Prefill { tokens: usize, probe: Probe },
-    Decode { tokens: usize, depth: usize, budget: f64 },
+    Prefill {
+        tokens: usize,
+        probe: Probe,
+    },
+    /// The cache has seen `depth` tokens before and holds the fraction `budget` of them.
+    Decode {
+        tokens: usize,
+        depth: usize,
+        budget: f64,
+    },
 }
 
 impl Test {
@@ -20,7 +28,7 @@ impl Test {
         match *self {
             Test::Prefill { tokens, probe } => prefill(model, tokens, probe),
             Test::Decode { tokens, depth, budget } => {
-                let mut cache = cache::prepare(model, depth, budget, request.fill, request.cut)?;
+                let mut cache = cache::prepare(model, depth, budget, request.fill, request.head_budgets)?;
                 let ids = ids(model, tokens + 1);
                 // The first token makes the buffers of a new or compressed cache grow. That happens once, so
                 // it is not timed.
@@ -38,12 +46,12 @@ impl Test {
 /// Decodes one token: with an exact LM head up to all logits, with an int8 LM head up to the most probable
 /// next token.
 fn decode(model: &Model, id: u32, cache: &mut Cache) -> Result<()> {
-    if model.lm_head() == LmHeadPrecision::Exact {
+    if model.lm_head_precision() == LmHeadPrecision::Exact {
         std::hint::black_box(model.decode(id, cache)?);
         return Ok(());
     }
     let hidden: Vec<f32> = model.forward(&[id], cache, None)?.hidden.flatten_all()?.to_vec1()?;
-    std::hint::black_box(model.greedy(&hidden)?);
+    std::hint::black_box(model.greedy_token(&hidden)?);
     Ok(())
 }
 

@@ -33,12 +33,12 @@ fn forward(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("prefill-512");
     group.throughput(Throughput::Elements(TOKENS as u64)).sample_size(20);
-    for (name, observe) in [("plain", None), ("probes", Some(&all))] {
+    for (name, probes) in [("plain", None), ("probes", Some(&all))] {
         group.bench_function(name, |b| {
             b.iter_batched(
                 || model.new_cache(),
                 |mut cache| {
-                    black_box(model.forward(&tokens, &mut cache, observe).expect("the tokens are valid"))
+                    black_box(model.forward(&tokens, &mut cache, probes).expect("the tokens are valid"))
                 },
                 BatchSize::LargeInput,
             );

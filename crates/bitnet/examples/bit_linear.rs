@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packed_layers_are_those_of_plain_candle() {
+    fn packed_layers_match_plain_candle() {
         let packed = mlp(64, 160, |masters| BitLinear::from_masters(&masters)).unwrap();
         let plain = mlp(64, 160, |weight| Ok(Linear { weight, rounding: Rounding::Both })).unwrap();
         let x = masters(5, 64, 0.31).unwrap();

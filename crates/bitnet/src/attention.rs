@@ -1,11 +1,11 @@
 //! Causal attention with grouped query heads.
 
 use bitkv_checkpoint::{Checkpoint, Config};
-use bitkv_kernels::attention::{self, Batch, Cached, Statistics, Wanted, attend_batch};
+use bitkv_kernels::attention::{self, Batch, CachedHead, Statistics, Wanted, attend_batch};
 
 use crate::{
     KvCache, Result, Step,
-    linear::{Activations, Linear, together},
+    linear::{Activations, Linear, forward_all},
     norm::RmsNorm,
     recorder::Recorder,
     rotations::{HeadCounts, Rotations},
@@ -20,13 +20,13 @@ pub struct Sequence<'a> {
 }
 
 impl Sequence<'_> {
-    /// What attention reads of a layer, once its cache has the new tokens.
-    fn held(&self, layer: usize, kv_heads: usize) -> attention::Sequence<'_> {
+    /// Returns what the attention kernel reads of one layer. The cache must already hold the new tokens.
+    fn kernel_sequence(&self, layer: usize, kv_heads: usize) -> attention::CachedSequence<'_> {
         let head = |head| {
             let view = self.cache.view(layer, head);
-            Cached { keys: view.keys, values: view.values, mask: view.mask }
+            CachedHead { keys: view.keys, values: view.values, mask: view.mask }
         };
-        attention::Sequence { tokens: self.tokens.len(), heads: (0..kv_heads).map(head).collect() }
+        attention::CachedSequence { tokens: self.tokens.len(), heads: (0..kv_heads).map(head).collect() }
     }
 }
 
@@ -89,17 +89,17 @@ impl Attention {
         layer: usize,
         rotations: &Rotations<'_>,
         sequences: &mut [Sequence<'_>],
-        work: &mut Workspace,
-        see: &mut Recorder<'_>,
+        workspace: &mut Workspace,
+        recorder: &mut Recorder<'_>,
     ) {
-        let Workspace { q, k, v, attended, x: inner, out } = work;
-        together([(&self.q_proj, q), (&self.k_proj, k), (&self.v_proj, v)], x);
-        see.step(Step::Q, q);
-        see.step(Step::K, k);
-        see.step(Step::V, v);
-        see.queries_before_rope(q, self.heads);
+        let Workspace { q, k, v, attended, x: inner, out } = workspace;
+        forward_all([(&self.q_proj, q), (&self.k_proj, k), (&self.v_proj, v)], x);
+        recorder.record_step(Step::Q, q);
+        recorder.record_step(Step::K, k);
+        recorder.record_step(Step::V, v);
+        recorder.record_query_moments(q, self.heads);
         rotations.apply(layer, sequences, self.counts(), q, k);
-        see.qkv(q, k, v);
+        recorder.record_qkv(q, k, v);
         let (kv_width, mut first) = (self.kv_heads * self.head_dim, 0);
         for Sequence { tokens, cache } in sequences.iter_mut() {
             let kv = kv_width * first..kv_width * (first + tokens.len());
@@ -107,16 +107,16 @@ impl Attention {
             first += tokens.len();
         }
         attended.resize(q.len(), 0.0);
-        let statistics = self.attend(q, layer, sequences, attended, see.wanted.as_ref());
-        see.statistics(&statistics);
-        see.step(Step::Attention, attended);
-        see.attended(attended);
+        let statistics = self.attend(q, layer, sequences, attended, recorder.wanted.as_ref());
+        recorder.record_statistics(&statistics);
+        recorder.record_step(Step::Attention, attended);
+        recorder.record_attention_output(attended);
         match &self.sub_norm {
-            Some(norm) => inner.fill_normed(attended, norm, Step::AttentionSubNorm, see),
+            Some(norm) => inner.fill_normed(attended, norm, Step::AttentionSubNorm, recorder),
             None => inner.fill(attended, self.heads * self.head_dim),
         }
-        together([(&self.o_proj, out)], inner);
-        see.step(Step::O, out);
+        forward_all([(&self.o_proj, out)], inner);
+        recorder.record_step(Step::O, out);
     }
 
     /// Writes the attention output for the queries `q [tokens, heads, head_dim]` to `out`, which has the same
@@ -131,7 +131,7 @@ impl Attention {
     ) -> Vec<Statistics> {
         let batch = Batch {
             queries: q,
-            sequences: &sequences.iter().map(|s| s.held(layer, self.kv_heads)).collect::<Vec<_>>(),
+            sequences: &sequences.iter().map(|s| s.kernel_sequence(layer, self.kv_heads)).collect::<Vec<_>>(),
             group: self.heads / self.kv_heads,
             head_dim: self.head_dim,
             scale: 1.0 / (self.head_dim as f32).sqrt(),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bitkv_checkpoint::{Checkpoint, Linear, LinearShape, Ternarised};
+use bitkv_checkpoint::{Checkpoint, Linear, LinearShape, TernaryScale};
 use bitkv_kernels::ternary::{self, Product, Quantized, Ternary};
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, Layout, MetalStorage, Module, Result as CandleResult, Shape, Tensor,
@@ -11,7 +11,7 @@ use candle_core::{
 };
 use rayon::prelude::*;
 
-use crate::{Error, Result, custom_op::floats};
+use crate::{Error, Result, custom_op::contiguous_f32};
 
 /// The largest number of columns of a layer. With at most this many columns, every sum is an exact integer.
 const MAX_COLS: usize = 1 << 18;
@@ -79,7 +79,7 @@ impl BitLinear {
         if let Some(index) = values.iter().position(|w| !w.is_finite()) {
             return Err(Error::NotTernary { row: index / cols, column: index % cols });
         }
-        let scale = Ternarised::new(&values);
+        let scale = TernaryScale::new(&values);
         let weights: Vec<i8> = values.iter().map(|w| scale.code(*w)).collect();
         BitLinear::new(rows, cols, &weights, scale.multiplier)
     }
@@ -157,7 +157,7 @@ impl CustomOp1 for BitLinear {
             Some(width) if *width == cols => *width = self.rows(),
             _ => bail!("BitLinear reads rows of {cols} activations, but its input has shape {dims:?}"),
         }
-        let x = floats(self.name(), x, layout)?;
+        let x = contiguous_f32(self.name(), x, layout)?;
         let mut out = vec![0.0; x.len() / cols * self.rows()];
         if !x.is_empty() {
             ternary::linear(&Quantized::new(x, cols), &mut [self.product(&mut out)]);
@@ -190,7 +190,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        linear::{Activations, Linear, together},
+        linear::{Activations, Linear, forward_all},
         reference::{self, Rounding},
     };
 
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_fast_path_s_layer_to_the_bit() {
+    fn the_layer_is_bit_identical_to_the_fast_path() {
         for name in ["packed-2b-style", "master-1bitllm-f16", "packed-2b-divide", "packed-falcon-style"] {
             let checkpoint = golden(name);
             for shape in checkpoint.config().all_linears() {
@@ -217,7 +217,7 @@ mod tests {
                 let (mut activations, mut expected) = (Activations::empty(false), Vec::new());
                 activations.fill(&x, shape.cols);
                 let fast = Linear::load(&checkpoint, &shape).unwrap();
-                together([(&fast, &mut expected)], &activations);
+                forward_all([(&fast, &mut expected)], &activations);
                 let layer = BitLinear::load(&checkpoint, &shape).unwrap();
                 let x = Tensor::from_vec(x, (7, shape.cols), &Device::Cpu).unwrap();
                 let y = layer.forward(&x).unwrap();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_reference_s_layer_with_its_gradients() {
+    fn the_layer_and_its_gradients_match_the_reference() {
         let masters = Tensor::from_vec(values(40 * 24), (40, 24), &Device::Cpu).unwrap();
         let layer = BitLinear::from_masters(&masters).unwrap();
         let reference = reference::Linear { weight: masters, rounding: Rounding::Both };
@@ -240,16 +240,16 @@ mod tests {
             (floats_of(&y), floats_of(gradients.get(&x).unwrap()))
         };
         let ((y, dx), (expected, gradient)) = (run(&layer), run(&reference));
-        let near = |a: &[f32], b: &[f32]| {
+        let is_close = |a: &[f32], b: &[f32]| {
             let largest = b.iter().fold(0.0f32, |most, b| most.max(b.abs()));
             a.iter().zip(b).all(|(a, b)| (a - b).abs() < 2e-6 * largest)
         };
-        assert!(near(&y, &expected));
-        assert!(near(&dx, &gradient));
+        assert!(is_close(&y, &expected));
+        assert!(is_close(&dx, &gradient));
     }
 
     #[test]
-    fn by_hand() {
+    fn a_small_layer_matches_arithmetic_by_hand() {
         let layer = BitLinear::new(2, 4, &[1, 0, -1, 1, 0, 1, 1, 0], 0.25).unwrap();
         assert_eq!((layer.rows(), layer.cols(), layer.scale()), (2, 4, 0.25));
         assert_eq!(layer.dequantised(), [0.25, 0.0, -0.25, 0.25, 0.0, 0.25, 0.25, 0.0]);
@@ -265,38 +265,42 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused() {
-        let refused = |layer: Result<BitLinear>| layer.unwrap_err().to_string();
-        assert!(refused(BitLinear::new(2, 2, &[1, 0, 2, 0], 1.0)).contains("row 1, column 0"));
-        assert!(refused(BitLinear::new(2, 2, &[1, i8::MIN, 1, 0], 1.0)).contains("row 0, column 1"));
-        assert!(refused(BitLinear::new(2, 3, &[1, 0], 1.0)).contains("2 weights"));
-        assert!(refused(BitLinear::new(0, 3, &[], 1.0)).contains("0 weights"));
+    fn invalid_weights_and_inputs_are_errors() {
+        let message = |layer: Result<BitLinear>| layer.unwrap_err().to_string();
+        assert!(message(BitLinear::new(2, 2, &[1, 0, 2, 0], 1.0)).contains("row 1, column 0"));
+        assert!(message(BitLinear::new(2, 2, &[1, i8::MIN, 1, 0], 1.0)).contains("row 0, column 1"));
+        assert!(message(BitLinear::new(2, 3, &[1, 0], 1.0)).contains("2 weights"));
+        assert!(message(BitLinear::new(0, 3, &[], 1.0)).contains("0 weights"));
         for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-            assert!(refused(BitLinear::new(1, 1, &[1], scale)).contains("`scale`"));
+            assert!(message(BitLinear::new(1, 1, &[1], scale)).contains("`scale`"));
         }
         let nan = Tensor::new(&[[0.5f32, 1.0], [f32::NAN, 2.0]], &Device::Cpu).unwrap();
-        assert!(refused(BitLinear::from_masters(&nan)).contains("row 1, column 0"));
+        assert!(message(BitLinear::from_masters(&nan)).contains("row 1, column 0"));
         let layer = BitLinear::new(1, 2, &[1, 1], 1.0).unwrap();
-        let run = |x: &Tensor| layer.forward(x).unwrap_err().to_string();
+        let run_error = |x: &Tensor| layer.forward(x).unwrap_err().to_string();
         let x = Tensor::ones((3, 4), DType::F32, &Device::Cpu).unwrap();
-        assert!(run(&x).contains("rows of 2 activations") && run(&x).contains("[3, 4]"), "{}", run(&x));
+        assert!(
+            run_error(&x).contains("rows of 2 activations") && run_error(&x).contains("[3, 4]"),
+            "{}",
+            run_error(&x)
+        );
         let x = Tensor::ones((3, 2), DType::F64, &Device::Cpu).unwrap();
-        assert!(run(&x).contains("f32"), "{}", run(&x));
+        assert!(run_error(&x).contains("f32"), "{}", run_error(&x));
     }
 
     /// This build supports only the CPU. The storage types of other devices exist in it, but are empty.
     #[cfg(not(any(feature = "cuda", feature = "metal")))]
     #[test]
-    fn another_device_gets_one_sentence() {
+    fn other_devices_return_a_helpful_error() {
         let layer = BitLinear::new(1, 2, &[1, 1], 1.0).unwrap();
         let layout = Layout::contiguous((1, 2));
-        let said = [
+        let messages = [
             layer.cuda_fwd(&CudaStorage, &layout).unwrap_err().to_string(),
             layer.metal_fwd(&MetalStorage, &layout).unwrap_err().to_string(),
         ];
         assert!(
-            said.iter().all(|said| said.contains("runs on the CPU") && said.contains("to_device")),
-            "{said:?}"
+            messages.iter().all(|m| m.contains("runs on the CPU") && m.contains("to_device")),
+            "{messages:?}"
         );
     }
 }

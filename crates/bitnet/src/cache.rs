@@ -27,20 +27,20 @@ pub use ragged::Cache;
 
 /// The floating-point type in which a cache holds keys and values.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Precision {
-    /// IEEE half: what deployed caches hold.
+pub enum CachePrecision {
+    /// IEEE half precision, which deployed caches use.
     #[default]
     F16,
     /// Single precision, for comparisons with references that do not round keys and values.
     F32,
 }
 
-impl Precision {
-    /// Bytes of a number.
+impl CachePrecision {
+    /// The bytes of one stored number.
     pub fn bytes(self) -> usize {
         match self {
-            Precision::F16 => 2,
-            Precision::F32 => 4,
+            CachePrecision::F16 => 2,
+            CachePrecision::F32 => 4,
         }
     }
 }
@@ -57,8 +57,8 @@ pub struct CacheShape {
 }
 
 impl CacheShape {
-    /// The shape that a model needs.
-    pub fn of(config: &Config) -> Self {
+    /// Returns the shape that a model of this configuration needs.
+    pub fn from_config(config: &Config) -> Self {
         CacheShape {
             layers: config.num_hidden_layers,
             kv_heads: config.num_key_value_heads,
@@ -106,8 +106,9 @@ pub trait KvCache: Send + Sync {
     /// positions of the model for another token to run.
     fn furthest_rotary_position(&self) -> usize {
         let shape = self.shape();
-        let of_layer = |layer| (0..shape.kv_heads).map(move |head| self.rotary_position(layer, head));
-        (0..shape.layers).flat_map(of_layer).max().unwrap_or_default()
+        let positions_in_layer =
+            |layer| (0..shape.kv_heads).map(move |head| self.rotary_position(layer, head));
+        (0..shape.layers).flat_map(positions_in_layer).max().unwrap_or_default()
     }
 
     /// Appends new tokens at positions `tokens_seen() ..` to all KV heads of a layer. `keys` and `values` are
@@ -117,16 +118,17 @@ pub trait KvCache: Send + Sync {
     /// Reserves room for exactly this number of additional tokens in every KV head. The default does nothing.
     fn reserve(&mut self, _tokens: usize) {}
 
-    /// Counts tokens as seen, once all layers have them; more of the same pass may follow.
-    fn count(&mut self, tokens: usize);
+    /// Adds `tokens` to [`tokens_seen`](KvCache::tokens_seen), after all layers have appended them. The same
+    /// pass may append more tokens afterwards.
+    fn count_tokens(&mut self, tokens: usize);
 
-    /// Ends a pass: quantises what waited for its end.
-    fn settle(&mut self);
+    /// Ends a forward pass. A cache with [`Quantisation::Kivi`] quantises its older tokens now.
+    fn finish_pass(&mut self);
 
     /// Counts the `tokens` of a pass that all layers have appended, and ends the pass.
     fn advance(&mut self, tokens: usize) {
-        self.count(tokens);
-        self.settle();
+        self.count_tokens(tokens);
+        self.finish_pass();
     }
 
     /// Returns the keys, values and positions of one KV head.
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_get_their_own_columns() {
+    fn each_head_holds_its_own_columns() {
         let cache = filled(3);
         assert_eq!(cache.keys_f32(1, 0), [0.0, 1.0, 4.0, 5.0, 8.0, 9.0]);
         assert_eq!(cache.keys_f32(1, 1), [2.0, 3.0, 6.0, 7.0, 10.0, 11.0]);
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_plans_change_nothing() {
+    fn invalid_plans_leave_the_cache_unchanged() {
         let mut cache = filled(5);
         let error = cache.keep(&|_, _| vec![1, 5]).unwrap_err().to_string();
         assert!(error.contains("position 5") && error.contains("layer 0, KV head 0"), "{error}");

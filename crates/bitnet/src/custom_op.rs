@@ -6,8 +6,8 @@ use candle_core::{CpuStorage, Layout, Result, bail};
 /// the operation.
 ///
 /// # Errors
-/// When they are of another type, or strided.
-pub fn floats<'a>(name: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+/// Fails if the values are of another type, or if the tensor is not contiguous.
+pub fn contiguous_f32<'a>(name: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
         (CpuStorage::F32(_), None) => bail!("{name} reads contiguous tensors: call `contiguous` first"),

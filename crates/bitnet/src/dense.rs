@@ -14,8 +14,8 @@ impl Matrix {
         Matrix { stored }
     }
 
-    /// The rows of these tokens, `[tokens, hidden]`.
-    pub(crate) fn rows(&self, tokens: &[u32]) -> Vec<f32> {
+    /// Returns the row of each token, `[tokens, hidden]`.
+    pub(crate) fn gather_rows(&self, tokens: &[u32]) -> Vec<f32> {
         let cols = self.stored.cols();
         let mut out = vec![0.0; tokens.len() * cols];
         for (out, token) in out.chunks_exact_mut(cols).zip(tokens) {
@@ -35,7 +35,8 @@ impl Matrix {
         self.with_weights(|weights| dense::matmul_rows(x, self.stored.cols(), weights, rows))
     }
 
-    fn with_weights<T>(&self, use_them: impl FnOnce(Dense<'_>) -> T) -> T {
+    /// Calls `run` with the weights in a form that the kernels read.
+    fn with_weights<T>(&self, run: impl FnOnce(Dense<'_>) -> T) -> T {
         let bytes = &self.stored.stored().bytes[..];
         let write = |row: usize, out: &mut [f32]| self.stored.row(row, out);
         let rows = Dense::Rows { rows: self.stored.rows(), write: &write };
@@ -46,16 +47,16 @@ impl Matrix {
             Coding::Bf16 => bytemuck::try_cast_slice(bytes).map(Dense::Bf16),
             _ => Ok(rows),
         };
-        use_them(floats.unwrap_or(rows))
+        run(floats.unwrap_or(rows))
     }
 
     /// Returns a copy of the matrix, rounded to int8.
     pub(crate) fn int8(&self) -> std::io::Result<Int8> {
-        Int8::quantise(self.count(), self.stored.cols(), |row, out| self.stored.row(row, out))
+        Int8::quantise(self.row_count(), self.stored.cols(), |row, out| self.stored.row(row, out))
     }
 
-    /// Number of rows: the vocabulary.
-    pub(crate) fn count(&self) -> usize {
+    /// The number of rows, which is the size of the vocabulary.
+    pub(crate) fn row_count(&self) -> usize {
         self.stored.rows()
     }
 

@@ -30,14 +30,14 @@ pub enum Error {
     EmptyWindow(usize),
     #[error("hidden states have shape {found:?}, expected [tokens, {hidden_size}]")]
     HiddenShape { found: Vec<usize>, hidden_size: usize },
-    #[error("the output head cannot be rounded to int8: {0}; use the exact head")]
+    #[error("the LM head cannot be rounded to int8: {0}; use the exact LM head")]
     RoundedLmHead(std::io::Error),
     #[error(
-        "{found} weights are not a matrix of {rows} rows and {cols} columns (1 to 262144): give row after row"
+        "{found} weights do not make a matrix of {rows} rows and {cols} columns (1 to 262144 columns); give rows * cols weights, row by row"
     )]
     WeightCount { found: usize, rows: usize, cols: usize },
     #[error(
-        "the weight in row {row}, column {column} is not -1, 0 or 1, nor a master that can be rounded to one of them: masters must be finite, and go through `BitLinear::from_masters`"
+        "the weight in row {row}, column {column} is not -1, 0 or 1; pass full-precision weights to `BitLinear::from_masters`, which requires them to be finite"
     )]
     NotTernary { row: usize, column: usize },
     #[error("the trace has no tensors to write; make it with the detail `Tensors`")]
@@ -45,7 +45,7 @@ pub enum Error {
     #[error("the after-prefill hook failed: {0}")]
     Hook(Box<dyn std::error::Error + Send + Sync>),
     #[error(
-        "the device {name} cannot be used ({source}); build with `--features {name}` on a machine that has one, or use cpu"
+        "the device {name} cannot be used ({source}); build with `--features {name}` on a machine that has such a device, or use cpu"
     )]
     Device { name: &'static str, source: candle_core::Error },
     #[error(transparent)]

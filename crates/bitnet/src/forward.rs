@@ -23,7 +23,8 @@ const MLP_BLOCK: usize = 256;
 
 /// Which hidden states a pass returns.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Keep {
+pub(crate) enum HiddenRows {
+    /// The hidden states of every token, `[tokens, hidden]`.
     All,
     /// The hidden state of the last token of the pass, `[1, hidden]`.
     Last,
@@ -45,43 +46,49 @@ impl Model {
     pub(crate) fn run(
         &self,
         sequences: &mut [Sequence<'_>],
-        mut see: Recorder<'_>,
-        keep: Keep,
+        mut recorder: Recorder<'_>,
+        rows: HiddenRows,
     ) -> Result<Output> {
         for sequence in sequences.iter() {
             self.check(sequence.tokens, sequence.cache)?;
         }
-        // Inside the pool, so that the many small rounds of tasks need not enter it one by one.
-        let hidden = rayon::scope(|_| self.run_blocks(sequences, &mut see, keep));
+        // The whole pass runs on a thread of the pool: a pass starts many short parallel loops, and each
+        // would otherwise have to enter the pool.
+        let hidden = rayon::scope(|_| self.run_blocks(sequences, &mut recorder, rows));
         let shape = (hidden.len() / self.config.hidden_size, self.config.hidden_size);
-        let observed = sequences.first().and_then(|s| see.finish(s.cache));
-        Ok(Output { hidden: Tensor::from_vec(hidden, shape, &Device::Cpu)?, observed })
+        let probed = sequences.first().and_then(|s| recorder.finish(s.cache));
+        Ok(Output { hidden: Tensor::from_vec(hidden, shape, &Device::Cpu)?, probed })
     }
 
-    /// The hidden states after the final norm, `[tokens, hidden]` or `[1, hidden]`.
-    fn run_blocks(&self, sequences: &mut [Sequence<'_>], see: &mut Recorder<'_>, keep: Keep) -> Vec<f32> {
-        let blocks = if see.in_blocks() { BLOCK } else { usize::MAX };
-        let blocks = blocks_of(sequences.iter().map(|s| s.tokens.len()), blocks);
+    /// Returns the hidden states after the final norm, `[tokens, hidden]` or `[1, hidden]`.
+    fn run_blocks(
+        &self,
+        sequences: &mut [Sequence<'_>],
+        recorder: &mut Recorder<'_>,
+        rows: HiddenRows,
+    ) -> Vec<f32> {
+        let blocks = if recorder.allows_blocks() { BLOCK } else { usize::MAX };
+        let blocks = split_into_blocks(sequences.iter().map(|s| s.tokens.len()), blocks);
         if blocks.len() > 1 {
             // Room is reserved once for the whole pass: growing block by block would leave room for twice as
             // many tokens.
             sequences.iter_mut().for_each(|s| s.cache.reserve(s.tokens.len()));
         }
-        let (mut work, mut hidden) = (Workspace::new(self.config.plain_llama), Vec::new());
+        let (mut workspace, mut hidden) = (Workspace::new(self.config.plain_llama), Vec::new());
         for (i, block) in blocks.iter().enumerate() {
-            let h = self.run_block(sequences, block, &mut work, see);
-            let wanted = match keep {
-                Keep::Last if i + 1 < blocks.len() => continue,
-                Keep::Last if !see.shows_steps() => &h[h.len() - self.config.hidden_size..],
+            let h = self.run_block(sequences, block, &mut workspace, recorder);
+            let wanted = match rows {
+                HiddenRows::Last if i + 1 < blocks.len() => continue,
+                HiddenRows::Last if !recorder.records_steps() => &h[h.len() - self.config.hidden_size..],
                 _ => &h,
             };
             let first = hidden.len();
             hidden.resize(first + wanted.len(), 0.0);
             self.norm.kernel().apply(wanted, &mut hidden[first..]);
-            see.step(Step::FinalNorm, &hidden[first..]);
+            recorder.record_step(Step::FinalNorm, &hidden[first..]);
         }
-        sequences.iter_mut().for_each(|s| s.cache.settle());
-        if keep == Keep::Last {
+        sequences.iter_mut().for_each(|s| s.cache.finish_pass());
+        if rows == HiddenRows::Last {
             hidden.drain(..hidden.len() - self.config.hidden_size);
         }
         hidden
@@ -93,23 +100,23 @@ impl Model {
         &self,
         sequences: &mut [Sequence<'_>],
         block: &[Piece],
-        work: &mut Workspace,
-        see: &mut Recorder<'_>,
+        workspace: &mut Workspace,
+        recorder: &mut Recorder<'_>,
     ) -> Vec<f32> {
-        let pieces = &mut pieces_of(sequences, block);
+        let pieces = &mut block_sequences(sequences, block);
         let rotations = Rotations::new(&self.rope, pieces);
         let tokens: Vec<u32> = pieces.iter().flat_map(|s| s.tokens).copied().collect();
-        let mut h = self.embedding.rows(&tokens);
-        see.step(Step::Embedding, &h);
-        see.hidden(&h);
+        let mut h = self.embedding.gather_rows(&tokens);
+        recorder.record_step(Step::Embedding, &h);
+        recorder.record_hidden(&h);
         for layer in 0..self.layers.len() {
-            see.enter(Some(layer));
-            self.run_layer(layer, &mut h, &rotations, pieces, work, see);
-            see.step(Step::Output, &h);
-            see.hidden(&h);
+            recorder.enter_layer(Some(layer));
+            self.run_layer(layer, &mut h, &rotations, pieces, workspace, recorder);
+            recorder.record_step(Step::Output, &h);
+            recorder.record_hidden(&h);
         }
-        see.enter(None);
-        pieces.iter_mut().for_each(|piece| piece.cache.count(piece.tokens.len()));
+        recorder.enter_layer(None);
+        pieces.iter_mut().for_each(|piece| piece.cache.count_tokens(piece.tokens.len()));
         h
     }
 
@@ -120,21 +127,21 @@ impl Model {
         h: &mut [f32],
         rotations: &Rotations<'_>,
         pieces: &mut [Sequence<'_>],
-        work: &mut Workspace,
-        see: &mut Recorder<'_>,
+        workspace: &mut Workspace,
+        recorder: &mut Recorder<'_>,
     ) {
-        let (of_layer, Workspace { x, attention, mlp }) = (&self.layers[layer], work);
-        x.fill_normed(h, &of_layer.input_norm, Step::InputNorm, see);
-        let before = see.before_attention(h);
-        of_layer.attention.forward(x, layer, rotations, pieces, attention, see);
+        let (weights, Workspace { x, attention, mlp }) = (&self.layers[layer], workspace);
+        x.fill_normed(h, &weights.input_norm, Step::InputNorm, recorder);
+        let before = recorder.residual_before_attention(h);
+        weights.attention.forward(x, layer, rotations, pieces, attention, recorder);
         add(h, &attention.out);
-        see.after_attention(before, h);
-        see.step(Step::AttentionResidual, h);
-        // What is shown is shown whole.
-        let tokens = if see.shows_steps() { h.len() / self.config.hidden_size } else { MLP_BLOCK };
+        recorder.record_residual_similarity(before, h);
+        recorder.record_step(Step::AttentionResidual, h);
+        // A step must be recorded for all tokens at once.
+        let tokens = if recorder.records_steps() { h.len() / self.config.hidden_size } else { MLP_BLOCK };
         for h in h.chunks_mut(tokens * self.config.hidden_size) {
-            x.fill_normed(h, &of_layer.post_attention_norm, Step::PostAttentionNorm, see);
-            of_layer.mlp.forward(x, mlp, see);
+            x.fill_normed(h, &weights.post_attention_norm, Step::PostAttentionNorm, recorder);
+            weights.mlp.forward(x, mlp, recorder);
             add(h, &mlp.out);
         }
     }
@@ -150,8 +157,8 @@ impl Workspace {
     }
 }
 
-/// Divides sequences of these lengths, one after another, into blocks of at most `most` tokens.
-fn blocks_of(lengths: impl Iterator<Item = usize>, most: usize) -> Vec<Vec<Piece>> {
+/// Divides the tokens of sequences of these lengths into blocks of at most `most` tokens.
+fn split_into_blocks(lengths: impl Iterator<Item = usize>, most: usize) -> Vec<Vec<Piece>> {
     let (mut blocks, mut block, mut room) = (Vec::new(), Vec::new(), most);
     for (i, length) in lengths.enumerate() {
         let mut first = 0;
@@ -170,8 +177,8 @@ fn blocks_of(lengths: impl Iterator<Item = usize>, most: usize) -> Vec<Vec<Piece
     blocks
 }
 
-/// The sequences of a block, which follow each other, each with only its tokens of the block.
-fn pieces_of<'s>(sequences: &'s mut [Sequence<'_>], block: &[Piece]) -> Vec<Sequence<'s>> {
+/// Returns the sequences that have tokens in a block, each with only these tokens.
+fn block_sequences<'s>(sequences: &'s mut [Sequence<'_>], block: &[Piece]) -> Vec<Sequence<'s>> {
     let first = block.first().map_or(0, |(i, _)| *i);
     let pieces = sequences[first..].iter_mut().zip(block);
     pieces
@@ -184,17 +191,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_have_all_tokens_in_order() {
+    fn blocks_hold_all_tokens_in_order() {
         let lengths = [3, 5, 1, 1, 8];
-        assert_eq!(blocks_of(lengths.into_iter(), usize::MAX).len(), 1);
+        assert_eq!(split_into_blocks(lengths.into_iter(), usize::MAX).len(), 1);
         for most in 1..20 {
-            let blocks = blocks_of(lengths.into_iter(), most);
+            let blocks = split_into_blocks(lengths.into_iter(), most);
             let sizes: Vec<usize> = blocks.iter().map(|b| b.iter().map(|(_, r)| r.len()).sum()).collect();
             assert!(sizes[..sizes.len() - 1].iter().all(|size| *size == most), "{sizes:?} of {most}");
             let tokens = blocks.into_iter().flatten().flat_map(|(i, range)| range.map(move |t| (i, t)));
             let all = lengths.into_iter().enumerate().flat_map(|(i, n)| (0..n).map(move |t| (i, t)));
             assert!(tokens.eq(all), "blocks of {most}");
         }
-        assert!(blocks_of(std::iter::empty(), 4).is_empty());
+        assert!(split_into_blocks(std::iter::empty(), 4).is_empty());
     }
 }

@@ -10,7 +10,7 @@ use candle_core::Tensor;
 
 use crate::{
     Error, KvCache, LmHeadError, LmHeadPrecision, LmHeadStats, Model, ProbeOutput, Probes, Result, Sampling,
-    Sequence, forward::Keep, lm_head::Shortlisted, sample::Sampler,
+    Sequence, forward::HiddenRows, lm_head::ShortlistedLogits, sample::Sampler,
 };
 
 /// The options of a generation.
@@ -29,8 +29,8 @@ pub struct GenerationOptions {
 
 /// Why generation ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Stop {
-    /// A stop token came.
+pub enum StopReason {
+    /// The model chose this stop token.
     Token(u32),
     /// `max_tokens` tokens were generated.
     MaxTokens,
@@ -45,14 +45,15 @@ pub enum Stop {
 pub struct Generated {
     /// The generated tokens, without a stop token.
     pub tokens: Vec<u32>,
-    /// Why it ended.
-    pub stop: Stop,
-    /// Seconds for the prompt.
+    /// Why generation ended.
+    pub stop: StopReason,
+    /// The seconds that the prompt took.
     pub prefill_seconds: f64,
     /// The seconds that decoding took, after the `after_prefill` hook.
     pub decode_seconds: f64,
-    /// What a head of other precision than exact did; the tokens are those of the exact head.
-    pub head: Option<LmHeadStats>,
+    /// The error of the int8 LM head and the work that it caused; `None` for the exact LM head. Both generate
+    /// the same tokens.
+    pub lm_head: Option<LmHeadStats>,
 }
 
 /// A hook that is called after the prompt and before the first generated token. It receives the index of the
@@ -82,9 +83,9 @@ pub fn generate(
     on_token: &mut dyn FnMut(u32) -> bool,
 ) -> Result<Generated> {
     let mut caches = [cache];
-    let mut begun = begin(model, &[prompt], &mut caches, options, after_prefill)?;
-    let decode_seconds = decode(model, &mut begun, options, &mut |_, token| on_token(token))?;
-    Ok(begun.remove(0).finish(decode_seconds))
+    let mut runs = prefill_all(model, &[prompt], &mut caches, options, after_prefill)?;
+    let decode_seconds = decode(model, &mut runs, options, &mut |_, token| on_token(token))?;
+    Ok(runs.remove(0).finish(decode_seconds))
 }
 
 /// Continues several prompts at once. Each decoding step reads the weights once for all texts.
@@ -106,62 +107,63 @@ pub fn generate_batch(
     after_prefill: Option<(&Probes, AfterPrefill<'_>)>,
     on_token: &mut dyn FnMut(usize, u32) -> bool,
 ) -> Result<Vec<Generated>> {
-    let mut runs = begin(model, prompts, caches, options, after_prefill)?;
+    let mut runs = prefill_all(model, prompts, caches, options, after_prefill)?;
     let decode_seconds = decode(model, &mut runs, options, on_token)?;
     Ok(runs.into_iter().map(|run| run.finish(decode_seconds)).collect())
 }
 
-/// Runs the prompts one after another.
-fn begin<'a>(
+/// Runs the prompts one after another and calls the hook after each.
+fn prefill_all<'a>(
     model: &Model,
     prompts: &[&[u32]],
     caches: &'a mut [&mut dyn KvCache],
     options: &GenerationOptions,
     mut after_prefill: Option<(&Probes, AfterPrefill<'_>)>,
-) -> Result<Vec<Run<'a>>> {
+) -> Result<Vec<TextRun<'a>>> {
     assert_eq!(prompts.len(), caches.len(), "every prompt has a cache");
     let mut runs = Vec::new();
     for (i, (prompt, cache)) in prompts.iter().zip(caches).enumerate() {
         let sampler = Sampler::new(options.sampling, options.repetition_penalty, prompt)?;
-        let mut head = Head::new(model, &sampler)?;
+        let mut source = LogitSource::new(model, &sampler)?;
         let started = Instant::now();
-        let observe = after_prefill.as_ref().map(|(observe, _)| *observe);
-        let output = model.run_one(prompt, *cache, observe, Keep::Last)?;
-        let logits = logits(model, &output.hidden, &mut [(&mut head, &sampler)])?.remove(0);
+        let probes = after_prefill.as_ref().map(|(probes, _)| *probes);
+        let output = model.run_one(prompt, *cache, probes, HiddenRows::Last)?;
+        let logits = next_logits(model, &output.hidden, &mut [(&mut source, &sampler)])?.remove(0);
         let prefill_seconds = started.elapsed().as_secs_f64();
-        if let Head::Shortlist { used, .. } = &mut head {
-            used.error = model.head_error(&output.hidden.flatten_all()?.to_vec1::<f32>()?)?;
+        if let LogitSource::Shortlist { stats, .. } = &mut source {
+            stats.error = model.lm_head_error(&output.hidden.flatten_all()?.to_vec1::<f32>()?)?;
         }
-        let observed = output.observed;
-        if let (Some((_, hook)), Some(observed)) = (&mut after_prefill, observed) {
-            hook(i, &observed, *cache).map_err(Error::Hook)?;
+        let probed = output.probed;
+        if let (Some((_, hook)), Some(probed)) = (&mut after_prefill, probed) {
+            hook(i, &probed, *cache).map_err(Error::Hook)?;
         }
-        let (tokens, stop) = (Vec::new(), Stop::MaxTokens);
-        runs.push(Run { cache: *cache, sampler, head, logits, tokens, stop, prefill_seconds });
+        let (tokens, stop) = (Vec::new(), StopReason::MaxTokens);
+        runs.push(TextRun { cache: *cache, sampler, source, logits, tokens, stop, prefill_seconds });
     }
     Ok(runs)
 }
 
-/// A text on its way.
-struct Run<'a> {
+/// A text that is being generated.
+struct TextRun<'a> {
     cache: &'a mut dyn KvCache,
     sampler: Sampler,
-    head: Head,
-    /// After the last token.
+    source: LogitSource,
+    /// The logits after the last token, `[vocab]`.
     logits: Vec<f32>,
     tokens: Vec<u32>,
-    stop: Stop,
+    /// Why the text ended; `MaxTokens` while it is being generated.
+    stop: StopReason,
     prefill_seconds: f64,
 }
 
-impl Run<'_> {
+impl TextRun<'_> {
     fn finish(self, decode_seconds: f64) -> Generated {
-        let Run { tokens, stop, prefill_seconds, head, .. } = self;
-        let head = match head {
-            Head::All => None,
-            Head::Shortlist { used, .. } => Some(used),
+        let TextRun { tokens, stop, prefill_seconds, source, .. } = self;
+        let lm_head = match source {
+            LogitSource::All => None,
+            LogitSource::Shortlist { stats, .. } => Some(stats),
         };
-        Generated { tokens, stop, prefill_seconds, decode_seconds, head }
+        Generated { tokens, stop, prefill_seconds, decode_seconds, lm_head }
     }
 
     /// Chooses the next token and passes it to `show`. Returns false if the text has ended. `limit` is the
@@ -172,60 +174,67 @@ impl Run<'_> {
         }
         let token = self.sampler.next(&mut self.logits);
         if options.stop.contains(&token) {
-            self.stop = Stop::Token(token);
+            self.stop = StopReason::Token(token);
             return false;
         }
         self.tokens.push(token);
         if !show(token) {
-            self.stop = Stop::Caller;
+            self.stop = StopReason::Caller;
             return false;
         }
         if self.tokens.len() == options.max_tokens {
             return false;
         }
         if self.cache.furthest_rotary_position() >= limit {
-            self.stop = Stop::ContextFull;
+            self.stop = StopReason::ContextFull;
             return false;
         }
         true
     }
 }
 
-/// How a text gets its logits.
-enum Head {
-    /// All of them, from the exact head.
+/// Where the logits of a text come from.
+enum LogitSource {
+    /// All logits, from the exact LM head.
     All,
-    /// Only those that can be chosen, found by another head.
-    Shortlist { count: usize, used: LmHeadStats },
+    /// Only the logits of tokens that may be chosen. The int8 LM head finds these tokens, and the exact LM
+    /// head computes their logits.
+    Shortlist { count: usize, stats: LmHeadStats },
 }
 
-impl Head {
-    fn new(model: &Model, sampler: &Sampler) -> Result<Head> {
-        if model.lm_head() == LmHeadPrecision::Exact {
-            return Ok(Head::All);
+impl LogitSource {
+    fn new(model: &Model, sampler: &Sampler) -> Result<LogitSource> {
+        if model.lm_head_precision() == LmHeadPrecision::Exact {
+            return Ok(LogitSource::All);
         }
-        let (Some(count), _) = sampler.needs() else {
-            let reason = "but a head that is not exact finds the most probable tokens only: \
-                          give a top_k above 0, choose greedy sampling, or use the exact head";
+        let (Some(count), _) = sampler.required_logits() else {
+            let reason = "but an int8 LM head finds only the most probable tokens: \
+                          give a top_k above 0, choose greedy sampling, or use the exact LM head";
             return Err(Error::Option { option: "top_k", value: "0".into(), reason });
         };
-        Ok(Head::Shortlist {
+        Ok(LogitSource::Shortlist {
             count,
-            used: LmHeadStats { error: LmHeadError { max: 0.0, rms: 0.0 }, rescored: 0 },
+            stats: LmHeadStats { error: LmHeadError { max: 0.0, rms: 0.0 }, rescored: 0 },
         })
     }
 }
 
-/// Logits after `hidden [texts, hidden]`, as each text needs them. All texts have the same model, so that either all
-/// have a list or none has.
-fn logits(model: &Model, hidden: &Tensor, texts: &mut [(&mut Head, &Sampler)]) -> Result<Vec<Vec<f32>>> {
+/// Returns the logits of the next token of each text, `[texts][vocab]`, from the hidden states
+/// `[texts, hidden]`. All texts have the same model, so either all of them use a shortlist or none does.
+fn next_logits(
+    model: &Model,
+    hidden: &Tensor,
+    texts: &mut [(&mut LogitSource, &Sampler)],
+) -> Result<Vec<Vec<f32>>> {
     let mut rows = Vec::new();
-    for (text, (head, sampler)) in texts.iter_mut().enumerate() {
-        let Head::Shortlist { count, used } = head else { return Ok(model.logits(hidden)?.to_vec2()?) };
+    for (text, (source, sampler)) in texts.iter_mut().enumerate() {
+        let LogitSource::Shortlist { count, stats } = source else {
+            return Ok(model.logits(hidden)?.to_vec2()?);
+        };
         let hidden: Vec<f32> = hidden.get(text)?.to_vec1()?;
-        let Shortlisted { logits, rescored } =
-            model.lm_heads().shortlisted(&hidden, *count, &sampler.needs().1);
-        used.rescored += rescored;
+        let ShortlistedLogits { logits, rescored } =
+            model.lm_heads().shortlisted(&hidden, *count, &sampler.required_logits().1);
+        stats.rescored += rescored;
         rows.push(logits);
     }
     Ok(rows)
@@ -234,7 +243,7 @@ fn logits(model: &Model, hidden: &Tensor, texts: &mut [(&mut Head, &Sampler)]) -
 /// Decodes until every text has ended; returns the seconds that this took.
 fn decode(
     model: &Model,
-    runs: &mut [Run<'_>],
+    runs: &mut [TextRun<'_>],
     options: &GenerationOptions,
     on_token: &mut dyn FnMut(usize, u32) -> bool,
 ) -> Result<f64> {
@@ -246,14 +255,14 @@ fn decode(
             return Ok(started.elapsed().as_secs_f64());
         }
         let running = runs.iter_mut().enumerate().filter(|(i, _)| active.contains(i)).map(|(_, run)| run);
-        let (mut sequences, mut to) = (Vec::new(), Vec::new());
-        let mut heads = Vec::new();
-        for Run { cache, tokens, sampler, head, logits: run_logits, .. } in running {
+        let (mut sequences, mut targets) = (Vec::new(), Vec::new());
+        let mut sources = Vec::new();
+        for TextRun { cache, tokens, sampler, source, logits: run_logits, .. } in running {
             sequences.push(Sequence { tokens: &tokens[tokens.len() - 1..], cache: *cache });
-            heads.push((head, &*sampler));
-            to.push(run_logits);
+            sources.push((source, &*sampler));
+            targets.push(run_logits);
         }
-        let rows = logits(model, &model.forward_batch(&mut sequences)?, &mut heads)?;
-        to.into_iter().zip(rows).for_each(|(to, row)| *to = row);
+        let rows = next_logits(model, &model.forward_batch(&mut sequences)?, &mut sources)?;
+        targets.into_iter().zip(rows).for_each(|(targets, row)| *targets = row);
     }
 }

@@ -92,14 +92,14 @@ pub use attention::Sequence;
 pub use bit_linear::BitLinear;
 pub use bitkv_checkpoint::{
     Activation, Architecture, Checkpoint, Config, FloatType, LinearShape, NormShape, PackedTypes, ScaleRule,
-    Ternarised, WeightFormat, write_packed,
+    TernaryScale, WeightFormat, write_packed,
 };
 pub use bitkv_kernels::attention::Floats;
 #[cfg(feature = "masked-cache")]
 pub use cache::MaskedCache;
-pub use cache::{Cache, CacheShape, CacheView, KvCache, Precision, Quantisation};
+pub use cache::{Cache, CachePrecision, CacheShape, CacheView, KvCache, Quantisation};
 pub use error::{Error, Result};
-pub use generate::{AfterPrefill, Generated, GenerationOptions, Stop, generate, generate_batch};
+pub use generate::{AfterPrefill, Generated, GenerationOptions, StopReason, generate, generate_batch};
 pub use lm_head::{LmHeadError, LmHeadPrecision, LmHeadStats};
 pub use model::{Model, Output, WeightBytes};
 pub use moments::QueryMoments;

@@ -35,13 +35,16 @@ impl Activations {
         }
     }
 
-    /// Takes `x [tokens, width]` behind a norm; its f32 form exists only where something needs it.
-    pub(crate) fn fill_normed(&mut self, x: &[f32], norm: &RmsNorm, step: Step, see: &mut Recorder<'_>) {
+    /// Sets the input to the norm of `x [tokens, width]`. The f32 result of the norm is computed only if a
+    /// probe or a plain Llama needs it.
+    pub(crate) fn fill_normed(&mut self, x: &[f32], norm: &RmsNorm, step: Step, recorder: &mut Recorder<'_>) {
         match self {
-            Activations::Quantized(quantized) if !see.shows_steps() => norm.kernel().quantise(x, quantized),
+            Activations::Quantized(quantized) if !recorder.records_steps() => {
+                norm.kernel().quantise(x, quantized)
+            }
             _ => {
                 let normed = norm.forward(x);
-                see.step(step, &normed);
+                recorder.record_step(step, &normed);
                 self.fill(&normed, norm.gain().len());
             }
         }
@@ -96,8 +99,9 @@ impl Linear {
     }
 }
 
-/// Runs layers that read the same `x [tokens, cols]`, each into its own `[tokens, rows]`, in one round of tasks.
-pub(crate) fn together<const N: usize>(layers: [(&Linear, &mut Vec<f32>); N], x: &Activations) {
+/// Runs layers that share the input `x [tokens, cols]`, all in one parallel loop. Each layer writes its
+/// output `[tokens, rows]` to the buffer beside it.
+pub(crate) fn forward_all<const N: usize>(layers: [(&Linear, &mut Vec<f32>); N], x: &Activations) {
     match x {
         Activations::Quantized(x) => {
             let products = layers.map(|(layer, out)| {

@@ -48,9 +48,9 @@ pub struct LmHeadStats {
     pub rescored: usize,
 }
 
-/// Exact logits of the rows that count.
-pub(crate) struct Shortlisted {
-    /// `[vocab]`; minus infinity where a token cannot be among the most probable.
+/// Exact logits of the tokens that may be chosen.
+pub(crate) struct ShortlistedLogits {
+    /// Logits, `[vocab]`; minus infinity for tokens that cannot be among the most probable.
     pub(crate) logits: Vec<f32>,
     /// The number of rows of the exact LM head that were multiplied.
     pub(crate) rescored: usize,
@@ -63,17 +63,18 @@ pub(crate) struct LmHeads<'a> {
 }
 
 impl LmHeads<'_> {
-    /// Of a hidden state, exact logits of the `k` most probable tokens and of tokens `always`, ascending.
-    pub(crate) fn shortlisted(&self, hidden: &[f32], k: usize, always: &[u32]) -> Shortlisted {
+    /// Returns exact logits for the hidden state `hidden [hidden]`. They include those of the `k` most
+    /// probable tokens and of the tokens in `always`, which must be ascending.
+    pub(crate) fn shortlisted(&self, hidden: &[f32], k: usize, always: &[u32]) -> ShortlistedLogits {
         let Some(list) = self.int8.and_then(|int8| int8.shortlist(hidden, k, always)) else {
             let logits = self.exact.multiply(hidden);
-            return Shortlisted { rescored: logits.len(), logits };
+            return ShortlistedLogits { rescored: logits.len(), logits };
         };
-        let mut logits = vec![f32::NEG_INFINITY; self.exact.count()];
+        let mut logits = vec![f32::NEG_INFINITY; self.exact.row_count()];
         for (row, logit) in list.iter().zip(self.exact.multiply_rows(hidden, &list)) {
             logits[*row as usize] = logit;
         }
-        Shortlisted { logits, rescored: list.len() }
+        ShortlistedLogits { logits, rescored: list.len() }
     }
 }
 
@@ -88,12 +89,12 @@ impl Model {
             LmHeadPrecision::Exact => None,
             LmHeadPrecision::Int8 => Some(self.lm_heads().exact.int8().map_err(Error::RoundedLmHead)?),
         };
-        self.set_int8(head);
+        self.set_int8_lm_head(head);
         Ok(self)
     }
 
-    /// The numbers of the output head.
-    pub fn lm_head(&self) -> LmHeadPrecision {
+    /// The numeric format of the LM head.
+    pub fn lm_head_precision(&self) -> LmHeadPrecision {
         self.lm_heads().int8.map_or(LmHeadPrecision::Exact, |_| LmHeadPrecision::Int8)
     }
 
@@ -102,10 +103,10 @@ impl Model {
     /// token does not depend on the format of the LM head.
     ///
     /// # Errors
-    /// When `hidden` has another width.
-    pub fn greedy(&self, hidden: &[f32]) -> Result<(u32, usize)> {
-        self.check_row(hidden)?;
-        let Shortlisted { logits, rescored } = self.lm_heads().shortlisted(hidden, 1, &[]);
+    /// Fails if `hidden` has another width.
+    pub fn greedy_token(&self, hidden: &[f32]) -> Result<(u32, usize)> {
+        self.check_hidden(hidden)?;
+        let ShortlistedLogits { logits, rescored } = self.lm_heads().shortlisted(hidden, 1, &[]);
         Ok((crate::sample::argmax(&logits), rescored))
     }
 
@@ -116,7 +117,7 @@ impl Model {
     /// # Errors
     /// Fails if `hidden` has another width.
     pub fn top_k(&self, hidden: &[f32], k: usize) -> Result<Vec<(u32, f32)>> {
-        self.check_row(hidden)?;
+        self.check_hidden(hidden)?;
         let logits = self.lm_heads().shortlisted(hidden, k, &[]).logits;
         Ok(crate::sample::ranked(&logits).into_iter().take(k).map(|id| (id, logits[id as usize])).collect())
     }
@@ -124,13 +125,13 @@ impl Model {
     /// Returns the error of the logits after `hidden [hidden]`; 0 for the exact LM head.
     ///
     /// # Errors
-    /// When `hidden` has another width.
-    pub fn head_error(&self, hidden: &[f32]) -> Result<LmHeadError> {
-        self.check_row(hidden)?;
+    /// Fails if `hidden` has another width.
+    pub fn lm_head_error(&self, hidden: &[f32]) -> Result<LmHeadError> {
+        self.check_hidden(hidden)?;
         let LmHeads { exact, int8: Some(int8) } = self.lm_heads() else {
             return Ok(LmHeadError { max: 0.0, rms: 0.0 });
         };
-        let (exact, about) = (exact.multiply(hidden), int8.multiply(hidden));
+        let (exact, approximate) = (exact.multiply(hidden), int8.multiply(hidden));
         let (least, most) =
             exact.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), l| (a.min(*l), b.max(*l)));
         // If all exact logits are equal, their range is 0, so the error is not divided by it.
@@ -138,12 +139,14 @@ impl Model {
             range if range > 0.0 => range,
             _ => 1.0,
         };
-        let errors = || exact.iter().zip(&about).map(|(e, a)| (f64::from(*e) - f64::from(*a)).abs() / range);
+        let errors =
+            || exact.iter().zip(&approximate).map(|(e, a)| (f64::from(*e) - f64::from(*a)).abs() / range);
         let rms = (errors().map(|e| e * e).sum::<f64>() / exact.len() as f64).sqrt();
         Ok(LmHeadError { max: errors().fold(0.0, f64::max), rms })
     }
 
-    fn check_row(&self, hidden: &[f32]) -> Result<()> {
+    /// Checks the width of one hidden state.
+    fn check_hidden(&self, hidden: &[f32]) -> Result<()> {
         let hidden_size = self.config().hidden_size;
         match hidden.len() == hidden_size {
             true => Ok(()),

@@ -5,7 +5,7 @@ use bitkv_kernels::elementwise::{self, Gate};
 
 use crate::{
     Result, Step,
-    linear::{Activations, Linear, together},
+    linear::{Activations, Linear, forward_all},
     norm::RmsNorm,
     recorder::Recorder,
 };
@@ -54,28 +54,28 @@ impl Mlp {
         })
     }
 
-    /// `x [tokens, hidden]`, normed, to `[tokens, hidden]` in the workspace's `out`.
-    pub(crate) fn forward(&self, x: &Activations, work: &mut Workspace, see: &mut Recorder<'_>) {
-        let Workspace { gate, up, inner, out } = work;
-        together([(&self.gate_proj, gate), (&self.up_proj, up)], x);
-        see.step(Step::Gate, gate);
-        see.step(Step::Up, up);
+    /// Runs the MLP on the normed input `x [tokens, hidden]` and writes the result to `workspace.out`.
+    pub(crate) fn forward(&self, x: &Activations, workspace: &mut Workspace, recorder: &mut Recorder<'_>) {
+        let Workspace { gate, up, inner, out } = workspace;
+        forward_all([(&self.gate_proj, gate), (&self.up_proj, up)], x);
+        recorder.record_step(Step::Gate, gate);
+        recorder.record_step(Step::Up, up);
         match inner {
-            Activations::Quantized(inner) if !see.shows_steps() => {
+            Activations::Quantized(inner) if !recorder.records_steps() => {
                 let norm = self.sub_norm.as_ref().map(RmsNorm::kernel);
                 inner.fill_gated(self.activation, gate, up, self.width, norm);
             }
             _ => {
                 elementwise::gate(self.activation, gate, up);
-                see.step(Step::Activation, gate);
+                recorder.record_step(Step::Activation, gate);
                 match &self.sub_norm {
-                    Some(norm) => inner.fill_normed(gate, norm, Step::MlpSubNorm, see),
+                    Some(norm) => inner.fill_normed(gate, norm, Step::MlpSubNorm, recorder),
                     None => inner.fill(gate, self.width),
                 }
             }
         }
-        together([(&self.down_proj, out)], inner);
-        see.step(Step::Down, out);
+        forward_all([(&self.down_proj, out)], inner);
+        recorder.record_step(Step::Down, out);
     }
 
     pub(crate) fn bytes(&self) -> usize {

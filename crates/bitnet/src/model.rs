@@ -8,8 +8,8 @@ use bitkv_kernels::dense::Int8;
 use candle_core::{Device, Tensor};
 
 use crate::{
-    Cache, CacheShape, Error, KvCache, Precision, ProbeOutput, Probes, Result, Sequence,
-    attention::Attention, dense::Matrix, forward::Keep, lm_head::LmHeads, mlp::Mlp, norm::RmsNorm,
+    Cache, CachePrecision, CacheShape, Error, KvCache, ProbeOutput, Probes, Result, Sequence,
+    attention::Attention, dense::Matrix, forward::HiddenRows, lm_head::LmHeads, mlp::Mlp, norm::RmsNorm,
     recorder::Recorder, rope::Rope,
 };
 
@@ -30,10 +30,10 @@ pub struct Model {
     pub(crate) embedding: Matrix,
     pub(crate) layers: Vec<Layer>,
     pub(crate) norm: RmsNorm,
-    /// `None` if the embedding is the output head.
-    head: Option<Matrix>,
-    /// The head rounded, if that was asked for.
-    int8: Option<Int8>,
+    /// The LM head of the checkpoint; `None` if it is tied to the embedding.
+    lm_head: Option<Matrix>,
+    /// The LM head rounded to int8, if [`Model::with_lm_head`] asked for it.
+    int8_lm_head: Option<Int8>,
     pub(crate) rope: Rope,
 }
 
@@ -42,9 +42,10 @@ pub struct Model {
 pub struct WeightBytes {
     /// Linear layers with their scales.
     pub ternary: usize,
-    /// The output head that every token reads: the embedding where the two are tied, or a rounded head.
-    pub head: usize,
-    /// An embedding besides the head, and the exact head besides a rounded one.
+    /// The LM head that is read for every token: the one of the checkpoint, the embedding if the two are
+    /// tied, or the LM head rounded to int8.
+    pub lm_head: usize,
+    /// The embedding if it is not tied to the LM head, plus the exact LM head if an int8 one is used.
     pub embedding: usize,
     /// Norm weights.
     pub norms: usize,
@@ -55,8 +56,8 @@ pub struct WeightBytes {
 pub struct Output {
     /// Hidden states after the final norm, `[tokens, hidden]`. [`Model::logits`] turns them into logits.
     pub hidden: Tensor,
-    /// Observations, if they were asked for.
-    pub observed: Option<ProbeOutput>,
+    /// What the pass observed; `None` if it had no probes.
+    pub probed: Option<ProbeOutput>,
 }
 
 impl Model {
@@ -77,19 +78,19 @@ impl Model {
                 mlp: Mlp::load(checkpoint, i)?,
             })
         };
-        checkpoint.refuse_unread()?;
-        // All of the output head is read for every token.
-        let (embedding, head) = match (checkpoint.embedding()?, checkpoint.lm_head()?) {
+        checkpoint.check_unused_tensors()?;
+        // The whole LM head is read for every token.
+        let (embedding, lm_head) = match (checkpoint.embedding()?, checkpoint.lm_head()?) {
             (embedding, None) => (embedding.in_large_pages(), None),
-            (embedding, Some(head)) => (embedding, Some(head.in_large_pages())),
+            (embedding, Some(lm_head)) => (embedding, Some(lm_head.in_large_pages())),
         };
         let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?;
         Ok(Model {
             embedding: Matrix::new(embedding),
             layers,
             norm: norm(&config.final_norm())?,
-            head: head.map(Matrix::new),
-            int8: None,
+            lm_head: lm_head.map(Matrix::new),
+            int8_lm_head: None,
             rope: Rope::new(&config),
             config,
         })
@@ -107,17 +108,17 @@ impl Model {
 
     /// Returns an empty f16 cache of this model's shape.
     pub fn new_cache(&self) -> Cache {
-        Cache::new(CacheShape::of(&self.config))
+        Cache::new(CacheShape::from_config(&self.config))
     }
 
-    /// Where the bytes of [`Model::weight_bytes`] are.
-    pub fn weight_parts(&self) -> WeightBytes {
+    /// The bytes of all weights in memory, by kind of weight.
+    pub fn weight_breakdown(&self) -> WeightBytes {
         let norms = self.config.all_norms().map(|norm| norm.width * size_of::<f32>()).sum();
         let exact = self.lm_heads().exact.bytes();
-        let head = self.int8.as_ref().map_or(exact, Int8::bytes);
-        let separate = self.head.as_ref().map_or(0, |_| self.embedding.bytes());
-        let embedding = separate + self.int8.as_ref().map_or(0, |_| exact);
-        WeightBytes { ternary: self.weight_bytes() - norms - head - embedding, head, embedding, norms }
+        let lm_head = self.int8_lm_head.as_ref().map_or(exact, Int8::bytes);
+        let separate = self.lm_head.as_ref().map_or(0, |_| self.embedding.bytes());
+        let embedding = separate + self.int8_lm_head.as_ref().map_or(0, |_| exact);
+        WeightBytes { ternary: self.weight_bytes() - norms - lm_head - embedding, lm_head, embedding, norms }
     }
 
     /// The bytes that all weights take in memory.
@@ -125,13 +126,14 @@ impl Model {
         let layer = |l: &Layer| {
             l.input_norm.bytes() + l.attention.bytes() + l.post_attention_norm.bytes() + l.mlp.bytes()
         };
-        let head = self.head.as_ref().map_or(0, Matrix::bytes) + self.int8.as_ref().map_or(0, Int8::bytes);
-        self.embedding.bytes() + head + self.norm.bytes() + self.layers.iter().map(layer).sum::<usize>()
+        let lm_head = self.lm_head.as_ref().map_or(0, Matrix::bytes)
+            + self.int8_lm_head.as_ref().map_or(0, Int8::bytes);
+        self.embedding.bytes() + lm_head + self.norm.bytes() + self.layers.iter().map(layer).sum::<usize>()
     }
 
-    /// An empty cache of this model's shape that holds numbers of another type.
-    pub fn new_cache_of(&self, precision: Precision) -> Cache {
-        Cache::with_precision(CacheShape::of(&self.config), precision)
+    /// Returns an empty cache of this model's shape that stores keys and values in the given precision.
+    pub fn new_cache_with_precision(&self, precision: CachePrecision) -> Cache {
+        Cache::with_precision(CacheShape::from_config(&self.config), precision)
     }
 
     /// Estimates the peak bytes of activations when `tokens` tokens run at once: those of the layer that
@@ -156,9 +158,9 @@ impl Model {
         &self,
         tokens: &[u32],
         cache: &mut dyn KvCache,
-        observe: Option<&Probes>,
+        probes: Option<&Probes>,
     ) -> Result<Output> {
-        self.run_one(tokens, cache, observe, Keep::All)
+        self.run_one(tokens, cache, probes, HiddenRows::All)
     }
 
     /// Does the same as [`Model::forward`], but returns only the hidden states that `rows` selects.
@@ -166,12 +168,12 @@ impl Model {
         &self,
         tokens: &[u32],
         cache: &mut dyn KvCache,
-        observe: Option<&Probes>,
-        keep: Keep,
+        probes: Option<&Probes>,
+        rows: HiddenRows,
     ) -> Result<Output> {
-        observe.map_or(Ok(()), Probes::check)?;
-        let see = Recorder::new(observe, cache.tokens_seen(), tokens.len());
-        self.run(&mut [Sequence { tokens, cache }], see, keep)
+        probes.map_or(Ok(()), Probes::check)?;
+        let recorder = Recorder::new(probes, cache.tokens_seen(), tokens.len());
+        self.run(&mut [Sequence { tokens, cache }], recorder, rows)
     }
 
     /// Runs several sequences at once, reading each weight once for all of them.
@@ -182,16 +184,17 @@ impl Model {
     /// # Errors
     /// Fails as [`Model::forward`] does. An error leaves all caches unchanged.
     pub fn forward_batch(&self, sequences: &mut [Sequence<'_>]) -> Result<Tensor> {
-        Ok(self.run(sequences, Recorder::new(None, 0, 0), Keep::All)?.hidden)
+        Ok(self.run(sequences, Recorder::new(None, 0, 0), HiddenRows::All)?.hidden)
     }
 
     /// The exact LM head, and the int8 LM head if the model has one.
     pub(crate) fn lm_heads(&self) -> LmHeads<'_> {
-        LmHeads { exact: self.head.as_ref().unwrap_or(&self.embedding), int8: self.int8.as_ref() }
+        LmHeads { exact: self.lm_head.as_ref().unwrap_or(&self.embedding), int8: self.int8_lm_head.as_ref() }
     }
 
-    pub(crate) fn set_int8(&mut self, head: Option<Int8>) {
-        self.int8 = head;
+    /// Sets or removes the int8 LM head.
+    pub(crate) fn set_int8_lm_head(&mut self, lm_head: Option<Int8>) {
+        self.int8_lm_head = lm_head;
     }
 
     /// Returns the logits `[tokens, vocab]` of hidden states `[tokens, hidden]`, f32.
@@ -220,10 +223,10 @@ impl Model {
         &self,
         tokens: &[u32],
         cache: &mut dyn KvCache,
-        observe: Option<&Probes>,
+        probes: Option<&Probes>,
     ) -> Result<(Vec<f32>, Option<ProbeOutput>)> {
-        let output = self.run_one(tokens, cache, observe, Keep::Last)?;
-        Ok((self.logits(&output.hidden)?.flatten_all()?.to_vec1()?, output.observed))
+        let output = self.run_one(tokens, cache, probes, HiddenRows::Last)?;
+        Ok((self.logits(&output.hidden)?.flatten_all()?.to_vec1()?, output.probed))
     }
 
     /// Runs one token and returns the logits after it, `[vocab]`.
@@ -254,7 +257,7 @@ impl Model {
 
     /// Checks that the cache has the shape of this model.
     fn check_shape(&self, cache: &dyn KvCache) -> Result<()> {
-        let (found, expected) = (cache.shape(), CacheShape::of(&self.config));
+        let (found, expected) = (cache.shape(), CacheShape::from_config(&self.config));
         if found != expected {
             return Err(Error::CacheShape { found: found.to_string(), expected: expected.to_string() });
         }

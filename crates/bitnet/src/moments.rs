@@ -16,12 +16,16 @@ pub struct QueryMoments {
 }
 
 impl QueryMoments {
-    /// Moments of the rows of one head of `queries [tokens, heads, head_dim]`, for each head; summed in f64.
-    pub(crate) fn of_heads(queries: &[f32], heads: usize, head_dim: usize) -> Vec<QueryMoments> {
-        (0..heads).into_par_iter().map(|head| QueryMoments::of_head(queries, heads, head_dim, head)).collect()
+    /// Returns the moments of each head of `queries [tokens, heads, head_dim]`; sums are f64.
+    pub(crate) fn from_queries(queries: &[f32], heads: usize, head_dim: usize) -> Vec<QueryMoments> {
+        (0..heads)
+            .into_par_iter()
+            .map(|head| QueryMoments::from_head_queries(queries, heads, head_dim, head))
+            .collect()
     }
 
-    fn of_head(queries: &[f32], heads: usize, head_dim: usize, head: usize) -> QueryMoments {
+    /// Returns the moments of one head.
+    fn from_head_queries(queries: &[f32], heads: usize, head_dim: usize, head: usize) -> QueryMoments {
         let width = heads * head_dim;
         let rows = || queries.chunks_exact(width).map(|row| &row[head * head_dim..][..head_dim]);
         let count = (queries.len() / width) as f64;
@@ -64,10 +68,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_by_hand() {
-        // Two heads of width 2; the second holds the first's numbers times ten.
+    fn moments_match_arithmetic_by_hand() {
+        // There are two heads of width 2. The values of the second head are ten times those of the first.
         let queries = [1.0, 2.0, 10.0, 20.0, 3.0, -2.0, 30.0, -20.0, 5.0, 3.0, 50.0, 30.0];
-        let moments = QueryMoments::of_heads(&queries, 2, 2);
+        let moments = QueryMoments::from_queries(&queries, 2, 2);
         assert_eq!(moments[0].mean, [3.0, 1.0]);
         // The deviations from the mean are (-2, 1), (0, -3) and (2, 2).
         let expected = [8.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0, 14.0 / 3.0];
@@ -81,7 +85,7 @@ mod tests {
     #[test]
     fn a_large_mean_costs_no_precision() {
         let queries: Vec<f32> = (0..1000).map(|i| 4096.0 + (i % 2) as f32 / 512.0).collect();
-        let moments = &QueryMoments::of_heads(&queries, 1, 1)[0];
+        let moments = &QueryMoments::from_queries(&queries, 1, 1)[0];
         assert_eq!(moments.mean, [4096.0 + 1.0 / 1024.0]);
         assert_eq!(moments.covariance, [1.0 / 1024.0 / 1024.0]);
     }

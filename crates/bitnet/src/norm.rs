@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_element_counts_at_any_width() {
+    fn every_element_is_normed_at_any_width() {
         for width in 1..40 {
             let norm = RmsNorm { weight: vec![2.0; width], eps: 0.0 };
             let x: Vec<f32> = (0..width).map(|i| i as f32 + 1.0).collect();

@@ -30,7 +30,7 @@ impl Model {
         assert_eq!(
             values.len(),
             self.attentions().count() * heads,
-            "values are those of every layer and KV head"
+            "values have one row per layer and KV head"
         );
         let layers = self.attentions().zip(values.chunks_exact(heads));
         layers.flat_map(|(attention, values)| attention.value_output_norms(values, with_sub_norm)).collect()
@@ -43,18 +43,18 @@ impl Attention {
         let (width, head_dim) = (self.heads * self.head_dim, self.head_dim);
         let weights = self.o_proj.dequantised();
         let gain = self.sub_norm.as_ref().filter(|_| with_sub_norm).map(|norm| norm.gain());
-        let of_head = |head: usize| {
+        let head_norms = |head: usize| {
             let columns = head * head_dim..(head + 1) * head_dim;
-            let write = |row: usize, out: &mut [f32]| {
+            let write_row = |row: usize, out: &mut [f32]| {
                 out.copy_from_slice(&weights[row * width..][columns.clone()]);
                 if let Some(gain) = gain {
                     out.iter_mut().zip(&gain[columns.clone()]).for_each(|(w, gain)| *w *= gain);
                 }
             };
             let rows = weights.len() / width;
-            l1_norms(&values[head / (self.heads / self.kv_heads)], head_dim, rows, &write)
+            l1_norms(&values[head / (self.heads / self.kv_heads)], head_dim, rows, &write_row)
         };
-        (0..self.heads).map(of_head).collect()
+        (0..self.heads).map(head_norms).collect()
     }
 }
 
@@ -67,11 +67,11 @@ pub fn l1_norms(
     values: &[f32],
     head_dim: usize,
     rows: usize,
-    write: &(dyn Fn(usize, &mut [f32]) + Sync),
+    write_row: &(dyn Fn(usize, &mut [f32]) + Sync),
 ) -> Vec<f32> {
     assert!(values.len().is_multiple_of(head_dim), "values are [keys, {head_dim}]");
     let block = |values: &[f32]| {
-        let projected = dense::matmul(values, head_dim, Dense::Rows { rows, write });
+        let projected = dense::matmul(values, head_dim, Dense::Rows { rows, write: write_row });
         let norm = |row: &[f32]| row.iter().map(|y| f64::from(y.abs())).sum::<f64>() as f32;
         projected.par_chunks_exact(rows).map(norm).collect::<Vec<_>>()
     };

@@ -32,12 +32,12 @@ use bitkv_checkpoint::{Activation, Config, LinearShape, NormShape, WeightFormat}
 use candle_core::{D, DType, Device, Module, Result, Tensor};
 use candle_nn::{Embedding, Init, VarBuilder, init, ops, rotary_emb::rope_slow};
 
-use crate::{Precision, Step};
+use crate::{CachePrecision, Step};
 
 pub use device::DeviceKind;
 pub use load::tensors;
 pub use quantise::{Linear, Rounding, quantise_activations, round_half_even, straight_through, ternarise};
-pub use watch::{Attended, Watch, entropy_bits};
+pub use watch::{AttentionTensors, Watch, entropy_bits};
 
 /// A decoder in plain candle. As a [`Module`] it takes token ids `[tokens]`, u32, and returns logits
 /// `[tokens, vocab]`.
@@ -50,7 +50,7 @@ pub struct Reference {
     /// The LM head, `[vocab, hidden]`. It is the embedding if the two are tied.
     lm_head: Tensor,
     /// The type that keys and values are rounded to.
-    kv: DType,
+    kv_dtype: DType,
 }
 
 #[derive(Clone, Debug)]
@@ -123,9 +123,9 @@ impl Reference {
         Ok(Reference {
             embedding: Embedding::new(embedding, hidden),
             layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
-            norm: norm(&config.final_norm(), config, vb)?,
+            norm: load_norm(&config.final_norm(), config, vb)?,
             lm_head,
-            kv: vb.dtype(),
+            kv_dtype: vb.dtype(),
             config: config.clone(),
         })
     }
@@ -133,10 +133,10 @@ impl Reference {
     /// Returns the model with keys and values rounded as a cache of this precision rounds them. By default
     /// they are not rounded.
     #[must_use]
-    pub fn with_kv(mut self, precision: Precision) -> Reference {
-        self.kv = match precision {
-            Precision::F16 => DType::F16,
-            Precision::F32 => self.lm_head.dtype(),
+    pub fn with_kv_precision(mut self, precision: CachePrecision) -> Reference {
+        self.kv_dtype = match precision {
+            CachePrecision::F16 => DType::F16,
+            CachePrecision::F32 => self.lm_head.dtype(),
         };
         self
     }
@@ -160,7 +160,7 @@ impl Reference {
         watch.step(None, Step::Embedding, &h)?;
         let rope = rope_tables(&self.config, ids.dim(0)?, h.dtype(), self.device())?;
         for layer in &self.layers {
-            h = layer.attention(&h, &rope, self.kv, watch)?;
+            h = layer.attention(&h, &rope, self.kv_dtype, watch)?;
             h = layer.mlp(&h, watch)?;
         }
         let h = self.norm.forward(&h)?;
@@ -180,7 +180,7 @@ impl Module for Reference {
 impl Layer {
     fn new(index: usize, config: &Config, vb: &VarBuilder<'_>, rounding: Rounding) -> Result<Layer> {
         let norms = config.norms(index);
-        let norm = |shape: &NormShape| norm(shape, config, vb);
+        let norm = |shape: &NormShape| load_norm(shape, config, vb);
         let linear = |LinearShape { name, rows, cols }: LinearShape| -> Result<Linear> {
             let name = format!("{name}.weight");
             let weight = vb.get_with_hints((rows, cols), &name, init::DEFAULT_KAIMING_NORMAL)?;
@@ -209,70 +209,72 @@ impl Layer {
         &self,
         h: &Tensor,
         rope: &(Tensor, Tensor),
-        kv: DType,
+        kv_dtype: DType,
         watch: &mut dyn Watch,
     ) -> Result<Tensor> {
         let Config { num_attention_heads, num_key_value_heads, head_dim, .. } = self.config;
-        let mut see = |step, x: Tensor| watch.step(Some(self.index), step, &x).map(|()| x);
-        let x = see(Step::InputNorm, self.input_norm.forward(h)?)?;
-        let q = heads(&see(Step::Q, self.q_proj.forward(&x)?)?, num_attention_heads)?;
-        let k = heads(&see(Step::K, self.k_proj.forward(&x)?)?, num_key_value_heads)?;
-        let values = heads(&see(Step::V, self.v_proj.forward(&x)?)?, num_key_value_heads)?;
+        let mut watch_step = |step, x: Tensor| watch.step(Some(self.index), step, &x).map(|()| x);
+        let x = watch_step(Step::InputNorm, self.input_norm.forward(h)?)?;
+        let q = split_heads(&watch_step(Step::Q, self.q_proj.forward(&x)?)?, num_attention_heads)?;
+        let k = split_heads(&watch_step(Step::K, self.k_proj.forward(&x)?)?, num_key_value_heads)?;
+        let values = split_heads(&watch_step(Step::V, self.v_proj.forward(&x)?)?, num_key_value_heads)?;
         let (queries, keys) = (rotate(&q, rope)?, rotate(&k, rope)?);
         let group = self.config.group_size();
-        let k = repeat(&rounded(&keys, kv)?, group)?;
-        let v = repeat(&rounded(&values, kv)?, group)?;
+        let k = repeat_kv_heads(&round_to_kv(&keys, kv_dtype)?, group)?;
+        let v = repeat_kv_heads(&round_to_kv(&values, kv_dtype)?, group)?;
         let scores = (queries.matmul(&k.t()?)? / (head_dim as f64).sqrt())?;
         let probabilities = ops::softmax(&scores.broadcast_add(&causal_mask(&scores)?)?, D::Minus1)?;
         let attended = probabilities.matmul(&v)?.transpose(0, 1)?.flatten_from(1)?;
-        watch.attention(self.index, &Attended { queries, keys, values, probabilities })?;
-        let mut see = |step, x: Tensor| watch.step(Some(self.index), step, &x).map(|()| x);
-        let mut x = see(Step::Attention, attended)?;
+        watch.attention(self.index, &AttentionTensors { queries, keys, values, probabilities })?;
+        let mut watch_step = |step, x: Tensor| watch.step(Some(self.index), step, &x).map(|()| x);
+        let mut x = watch_step(Step::Attention, attended)?;
         if let Some(norm) = &self.attention_sub_norm {
-            x = see(Step::AttentionSubNorm, norm.forward(&x)?)?;
+            x = watch_step(Step::AttentionSubNorm, norm.forward(&x)?)?;
         }
-        let o = see(Step::O, self.o_proj.forward(&x)?)?;
-        see(Step::AttentionResidual, (h + o)?)
+        let o = watch_step(Step::O, self.o_proj.forward(&x)?)?;
+        watch_step(Step::AttentionResidual, (h + o)?)
     }
 
     /// Returns the residual stream `h [tokens, hidden]` after the MLP.
     fn mlp(&self, h: &Tensor, watch: &mut dyn Watch) -> Result<Tensor> {
-        let mut see = |step, x: Tensor| watch.step(Some(self.index), step, &x).map(|()| x);
-        let x = see(Step::PostAttentionNorm, self.post_attention_norm.forward(h)?)?;
-        let gate = see(Step::Gate, self.gate_proj.forward(&x)?)?;
-        let up = see(Step::Up, self.up_proj.forward(&x)?)?;
+        let mut watch_step = |step, x: Tensor| watch.step(Some(self.index), step, &x).map(|()| x);
+        let x = watch_step(Step::PostAttentionNorm, self.post_attention_norm.forward(h)?)?;
+        let gate = watch_step(Step::Gate, self.gate_proj.forward(&x)?)?;
+        let up = watch_step(Step::Up, self.up_proj.forward(&x)?)?;
         let gate = match self.config.hidden_act {
             Activation::Relu2 => gate.relu()?.sqr()?,
             Activation::Silu => gate.silu()?,
         };
-        let mut x = see(Step::Activation, (gate * up)?)?;
+        let mut x = watch_step(Step::Activation, (gate * up)?)?;
         if let Some(norm) = &self.mlp_sub_norm {
-            x = see(Step::MlpSubNorm, norm.forward(&x)?)?;
+            x = watch_step(Step::MlpSubNorm, norm.forward(&x)?)?;
         }
-        let down = see(Step::Down, self.down_proj.forward(&x)?)?;
-        see(Step::Output, (h + down)?)
+        let down = watch_step(Step::Down, self.down_proj.forward(&x)?)?;
+        watch_step(Step::Output, (h + down)?)
     }
 }
 
-fn norm(shape: &NormShape, config: &Config, vb: &VarBuilder<'_>) -> Result<RmsNorm> {
+/// Loads the norm with the name and width of `shape`.
+fn load_norm(shape: &NormShape, config: &Config, vb: &VarBuilder<'_>) -> Result<RmsNorm> {
     let gain = vb.get_with_hints(shape.width, &shape.name, Init::Const(1.0))?;
     Ok(RmsNorm { gain, eps: config.rms_norm_eps })
 }
 
-/// `[tokens, heads * head_dim]` to `[heads, tokens, head_dim]`.
-fn heads(x: &Tensor, heads: usize) -> Result<Tensor> {
+/// Reshapes `[tokens, heads * head_dim]` to `[heads, tokens, head_dim]`.
+fn split_heads(x: &Tensor, heads: usize) -> Result<Tensor> {
     x.reshape((x.dim(0)?, heads, ()))?.transpose(0, 1)?.contiguous()
 }
 
-/// KV heads `[kv_heads, tokens, head_dim]` once for each query head that reads them.
-fn repeat(x: &Tensor, group: usize) -> Result<Tensor> {
+/// Repeats KV heads `[kv_heads, tokens, head_dim]` once for each query head that reads them.
+fn repeat_kv_heads(x: &Tensor, group: usize) -> Result<Tensor> {
     let (heads, tokens, width) = x.dims3()?;
     let copies = x.unsqueeze(1)?.expand((heads, group, tokens, width))?;
     copies.contiguous()?.reshape((heads * group, tokens, width))
 }
 
-fn rounded(x: &Tensor, kv: DType) -> Result<Tensor> {
-    x.to_dtype(kv)?.to_dtype(x.dtype())
+/// Rounds keys or values as a cache of this type does.
+fn round_to_kv(x: &Tensor, kv_dtype: DType) -> Result<Tensor> {
+    x.to_dtype(kv_dtype)?.to_dtype(x.dtype())
 }
 
 /// Rotates `x [heads, tokens, head_dim]` to its positions.

@@ -38,25 +38,25 @@ impl Rope {
         2 * self.frequencies.len()
     }
 
-    /// The rotations of several ranges of positions, one after another.
-    pub(crate) fn at(&self, positions: impl IntoIterator<Item = Range<usize>>) -> Rotation {
+    /// Returns the rotation of tokens at these positions; the ranges follow one another.
+    pub(crate) fn rotation(&self, positions: impl IntoIterator<Item = Range<usize>>) -> Rotation {
         let angles = positions.into_iter().flatten();
         let angles = angles.flat_map(|p| self.frequencies.iter().map(move |f| (p as f32 * f).sin_cos()));
         let (sin, cos) = angles.unzip();
         Rotation { cos, sin, half: self.frequencies.len() }
     }
 
-    /// Turns between positions below `end`.
-    pub(crate) fn turns(&self, end: usize) -> Turns {
-        Turns(self.at(std::iter::once(0..end)))
+    /// Returns a rerotation that can move keys between all positions below `end`.
+    pub(crate) fn rerotation(&self, end: usize) -> Rerotation {
+        Rerotation(self.rotation(std::iter::once(0..end)))
     }
 }
 
-/// Turns keys from one position to another.
-pub(crate) struct Turns(Rotation);
+/// Rotates keys from one position to another.
+pub(crate) struct Rerotation(Rotation);
 
-impl Turns {
-    /// Width of a head.
+impl Rerotation {
+    /// The width of a head.
     pub(crate) fn width(&self) -> usize {
         2 * self.0.half
     }
@@ -64,8 +64,9 @@ impl Turns {
     /// Moves a key `[head_dim]`, which is rotated to position `from`, to position `to`. The result is as if
     /// the key had been rotated to `to` directly.
     ///
-    /// The angle is the difference of the two that rotating itself uses, rounding included.
-    pub(crate) fn turn(&self, key: &mut [f32], from: usize, to: usize) {
+    /// The angle of rotation is the difference between the angles of the two positions, as the model rounds
+    /// them.
+    pub(crate) fn rotate_key(&self, key: &mut [f32], from: usize, to: usize) {
         let half = self.0.half;
         let (old, new) = (self.0.angles(from), self.0.angles(to));
         let (low, high) = key.split_at_mut(half);
@@ -105,10 +106,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rotates_halves_by_position() {
+    fn pairs_of_halves_are_rotated_by_position() {
         let rope = Rope { frequencies: vec![1.0, 0.1] };
         let mut x = [1.0, 2.0, 3.0, 4.0].repeat(4);
-        rope.at(std::iter::once(5..7)).apply(&mut x, 2);
+        rope.rotation(std::iter::once(5..7)).apply(&mut x, 2);
         for (i, row) in x.chunks(4).enumerate() {
             let p = (5 + i / 2) as f32;
             let expected = [
@@ -124,21 +125,24 @@ mod tests {
     #[test]
     fn position_zero_changes_nothing() {
         let mut x = vec![1.0, -2.0];
-        Rope { frequencies: vec![1.0] }.at(std::iter::once(0..1)).apply(&mut x, 1);
+        Rope { frequencies: vec![1.0] }.rotation(std::iter::once(0..1)).apply(&mut x, 1);
         assert_eq!(x, [1.0, -2.0]);
     }
 
     #[test]
-    fn a_turned_key_is_one_rotated_there() {
+    fn a_rerotated_key_equals_one_rotated_at_once() {
         let rope = Rope { frequencies: vec![1.0, 0.3, 0.001] };
-        let turns = rope.turns(2000);
+        let rerotation = rope.rerotation(2000);
         for (from, to) in [(1999, 0), (1999, 1203), (7, 6), (0, 0), (3, 40)] {
             let key = [0.3, -1.0, 2.0, 0.7, 0.1, -0.5];
-            let (mut turned, mut direct) = (key, key);
-            rope.at(std::iter::once(from..from + 1)).apply(&mut turned, 1);
-            turns.turn(&mut turned, from, to);
-            rope.at(std::iter::once(to..to + 1)).apply(&mut direct, 1);
-            assert!(turned.iter().zip(direct).all(|(a, b)| (a - b).abs() < 2e-6), "{turned:?} {direct:?}");
+            let (mut rerotated, mut direct) = (key, key);
+            rope.rotation(std::iter::once(from..from + 1)).apply(&mut rerotated, 1);
+            rerotation.rotate_key(&mut rerotated, from, to);
+            rope.rotation(std::iter::once(to..to + 1)).apply(&mut direct, 1);
+            assert!(
+                rerotated.iter().zip(direct).all(|(a, b)| (a - b).abs() < 2e-6),
+                "{rerotated:?} {direct:?}"
+            );
         }
     }
 }

@@ -27,7 +27,7 @@ impl<'a> Rotations<'a> {
             let first = s.cache.tokens_seen();
             first..first + s.tokens.len()
         };
-        Rotations { rope, common: rope.at(sequences.iter().map(positions)) }
+        Rotations { rope, common: rope.rotation(sequences.iter().map(positions)) }
     }
 
     /// Rotates a layer's queries `[tokens, heads, head_dim]` and keys `[tokens, kv_heads, head_dim]` in
@@ -41,10 +41,10 @@ impl<'a> Rotations<'a> {
         k: &mut [f32],
     ) {
         let HeadCounts { heads, kv_heads, head_dim } = counts;
-        let as_seen = |cache: &dyn KvCache| {
+        let at_tokens_seen = |cache: &dyn KvCache| {
             (0..kv_heads).all(|h| cache.rotary_position(layer, h) == cache.tokens_seen())
         };
-        if sequences.iter().all(|s| as_seen(s.cache)) {
+        if sequences.iter().all(|s| at_tokens_seen(s.cache)) {
             self.common.apply(q, heads);
             self.common.apply(k, kv_heads);
             return;
@@ -64,11 +64,12 @@ impl<'a> Rotations<'a> {
     fn apply_by_head(&self, starts: &[usize], heads: usize, q: &mut [f32], k: &mut [f32]) {
         let (kv_heads, group) = (starts.len(), heads / starts.len());
         let tokens = k.len() / kv_heads / self.rope.width();
-        let at = |start: usize| (start, self.rope.at(std::iter::once(start..start + tokens)));
-        let mut current = at(starts[0]);
+        let rotation_from =
+            |start: usize| (start, self.rope.rotation(std::iter::once(start..start + tokens)));
+        let mut current = rotation_from(starts[0]);
         for (head, &start) in starts.iter().enumerate() {
             if current.0 != start {
-                current = at(start);
+                current = rotation_from(start);
             }
             current.1.apply_to(q, heads, head * group..(head + 1) * group);
             current.1.apply_to(k, kv_heads, head..head + 1);

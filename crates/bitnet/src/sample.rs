@@ -37,24 +37,24 @@ impl Sampler {
     /// et al. 2019), as transformers applies it: a positive logit of a token that occurred before is divided
     /// by the penalty, a negative one is multiplied by it. 1 has no effect.
     pub(crate) fn new(sampling: Sampling, penalty: f32, prompt: &[u32]) -> Result<Self> {
-        let bad =
+        let invalid =
             |option, value: f32, reason| Err(Error::Option { option, value: value.to_string(), reason });
         if !(penalty > 0.0 && penalty.is_finite()) {
-            return bad("repetition_penalty", penalty, "but must be a positive number; 1 changes nothing");
+            return invalid("repetition_penalty", penalty, "but must be a positive number; 1 has no effect");
         }
         let seen = prompt.iter().copied().collect();
         let Sampling::Random { temperature, top_p, seed, .. } = sampling else {
             return Ok(Sampler { sampling, penalty, seen, random: Rng::new(0) });
         };
         if !(temperature > 0.0 && temperature.is_finite()) {
-            return bad(
+            return invalid(
                 "temperature",
                 temperature,
                 "but must be a positive number; choose greedy sampling for the most probable token",
             );
         }
         if !(top_p > 0.0 && top_p <= 1.0) {
-            return bad("top_p", top_p, "but must be above 0 and at most 1");
+            return invalid("top_p", top_p, "but must be above 0 and at most 1");
         }
         Ok(Sampler { sampling, penalty, seen, random: Rng::new(seed) })
     }
@@ -78,9 +78,10 @@ impl Sampler {
         token
     }
 
-    /// How many of the most probable tokens count, none for all of them, and which tokens are to be known besides,
-    /// ascending, because their logits are changed.
-    pub(crate) fn needs(&self) -> (Option<usize>, Vec<u32>) {
+    /// Returns which logits the choice of the next token needs. The first value is the number of most
+    /// probable tokens, or `None` for all tokens; the second lists the tokens that the repetition penalty
+    /// changes, ascending.
+    pub(crate) fn required_logits(&self) -> (Option<usize>, Vec<u32>) {
         let count = match self.sampling {
             Sampling::Greedy => Some(1),
             Sampling::Random { top_k, .. } => (top_k > 0).then_some(top_k),
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn top_p_cuts_the_tail() {
+    fn top_p_excludes_the_tail() {
         let mut sampler = unpenalised(random(1.0, 0.7, 1));
         let mut logits = [0.2f32.ln(), 0.5f32.ln(), 0.3f32.ln()];
         assert!((0..2000).all(|_| sampler.next(&mut logits) != 0));
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn top_k_cuts_before_top_p() {
+    fn top_k_is_applied_before_top_p() {
         let logits = [0.2f32.ln(), 0.4f32.ln(), 0.3f32.ln(), 0.1f32.ln()];
         let drawn = |top_k, top_p| {
             let mut s = unpenalised(Sampling::Random { temperature: 1.0, top_k, top_p, seed: 3 });

@@ -2,7 +2,7 @@
 
 /// A step of the forward pass; the variants are in the order of the pass.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[allow(missing_docs, reason = "the names in `name` say it")]
+#[allow(missing_docs, reason = "the names in `name` describe them")]
 pub enum Step {
     Embedding,
     InputNorm,

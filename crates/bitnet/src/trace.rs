@@ -5,12 +5,12 @@
 //! trace also holds hidden states, queries, keys, values and entropies, and [`Trace::write`] saves them to a
 //! safetensors file. `bitkv trace` prints and saves traces.
 
-mod by_reference;
+mod from_reference;
 mod tensors;
 
 use candle_core::Tensor;
 
-use crate::{Model, Precision, Probes, Result, Step, StepNorms, sample};
+use crate::{CachePrecision, Model, Probes, Result, Step, StepNorms, sample};
 
 /// The implementation that computes a forward pass.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -67,14 +67,14 @@ impl Trace {
     /// Runs `tokens` through the fast path, with an empty cache of this precision.
     ///
     /// # Errors
-    /// As [`Model::forward`].
-    pub fn from_model(model: &Model, tokens: &[u32], kv: Precision, detail: Detail) -> Result<Trace> {
+    /// Fails as [`Model::forward`] does.
+    pub fn from_model(model: &Model, tokens: &[u32], kv: CachePrecision, detail: Detail) -> Result<Trace> {
         let all = detail == Detail::Tensors;
-        let observe = Probes { steps: true, hidden: all, qkv: all, entropy: all, ..Probes::default() };
-        let output = model.forward(tokens, &mut model.new_cache_of(kv), Some(&observe))?;
+        let probes = Probes { steps: true, hidden: all, qkv: all, entropy: all, ..Probes::default() };
+        let output = model.forward(tokens, &mut model.new_cache_with_precision(kv), Some(&probes))?;
         let logits = floats(&model.logits(&output.hidden)?)?;
-        let observed = output.observed.unwrap_or_default();
-        let mut steps = observed.steps;
+        let probed = output.probed.unwrap_or_default();
+        let mut steps = probed.steps;
         steps.push(StepNorms::new(Step::Logits, None, &logits, tokens.len()));
         let config = model.config();
         let heads_first = |layers: Vec<Vec<f32>>, heads: usize| {
@@ -84,17 +84,17 @@ impl Trace {
             tokens: tokens.into(),
             steps,
             logits,
-            hidden: observed.hidden,
-            queries: heads_first(observed.queries, config.num_attention_heads),
-            keys: heads_first(observed.new_keys, config.num_key_value_heads),
-            values: heads_first(observed.new_values, config.num_key_value_heads),
-            entropy: observed.entropy.into_iter().map(|heads| heads.concat()).collect(),
+            hidden: probed.hidden,
+            queries: heads_first(probed.queries, config.num_attention_heads),
+            keys: heads_first(probed.new_keys, config.num_key_value_heads),
+            values: heads_first(probed.new_values, config.num_key_value_heads),
+            entropy: probed.entropy.into_iter().map(|heads| heads.concat()).collect(),
         })
     }
 
-    /// The `count` most likely tokens after the last one with their logits, the most likely first and the smallest id
-    /// first among equals.
-    pub fn top(&self, count: usize) -> Vec<(u32, f32)> {
+    /// Returns the `count` most likely next tokens after the last token, with their logits, the most likely
+    /// first. Tokens with equal logits are in ascending order.
+    pub fn top_k(&self, count: usize) -> Vec<(u32, f32)> {
         let vocabulary = self.logits.len() / self.tokens.len();
         let last = &self.logits[self.logits.len() - vocabulary..];
         sample::ranked(last).into_iter().take(count).map(|id| (id, last[id as usize])).collect()
@@ -118,8 +118,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heads_come_first() {
-        // Two tokens of three heads of width 2; tens count tokens, units heads.
+    fn heads_first_transposes_tokens_and_heads() {
+        // There are two tokens of three heads of width 2. The tens digit of a value is the token, the units
+        // digit the head.
         let values = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 10.0, 10.5, 11.0, 11.5, 12.0, 12.5];
         let expected = [0.0, 0.5, 10.0, 10.5, 1.0, 1.5, 11.0, 11.5, 2.0, 2.5, 12.0, 12.5];
         assert_eq!(heads_first(&values, 3, 2), expected);
@@ -129,7 +130,7 @@ mod tests {
     fn the_most_likely_tokens_come_first() {
         let logits = vec![9.0, 0.0, 0.0, 0.0, 1.0, 3.0, -1.0, 3.0];
         let trace = Trace { tokens: vec![1, 2], logits, ..Trace::default() };
-        assert_eq!(trace.top(3), [(1, 3.0), (3, 3.0), (0, 1.0)]);
-        assert_eq!(trace.top(99).len(), 4);
+        assert_eq!(trace.top_k(3), [(1, 3.0), (3, 3.0), (0, 1.0)]);
+        assert_eq!(trace.top_k(99).len(), 4);
     }
 }

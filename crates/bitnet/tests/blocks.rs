@@ -17,14 +17,14 @@ fn model(architecture: Architecture, seed: u64) -> Model {
     common::load_masters(&config, &masters)
 }
 
-/// Hidden states and entropies of a pass that is not in blocks.
-fn whole(model: &Model, tokens: &[u32], cache: &mut dyn KvCache) -> (Vec<Vec<f32>>, ProbeOutput) {
-    let observe = Probes { steps: true, entropy: true, ..Probes::default() };
-    let output = model.forward(tokens, cache, Some(&observe)).unwrap();
-    (output.hidden.to_vec2().unwrap(), output.observed.unwrap())
+/// Returns the hidden states and entropies of a pass that cannot run in blocks, because it records its steps.
+fn run_at_once(model: &Model, tokens: &[u32], cache: &mut dyn KvCache) -> (Vec<Vec<f32>>, ProbeOutput) {
+    let probes = Probes { steps: true, entropy: true, ..Probes::default() };
+    let output = model.forward(tokens, cache, Some(&probes)).unwrap();
+    (output.hidden.to_vec2().unwrap(), output.probed.unwrap())
 }
 
-fn same_caches(model: &Model, a: &dyn KvCache, b: &dyn KvCache, what: &str) {
+fn assert_same_caches(model: &Model, a: &dyn KvCache, b: &dyn KvCache, what: &str) {
     assert_eq!(a.tokens_seen(), b.tokens_seen(), "{what}");
     let config = model.config();
     for layer in 0..config.num_hidden_layers {
@@ -37,8 +37,8 @@ fn same_caches(model: &Model, a: &dyn KvCache, b: &dyn KvCache, what: &str) {
     }
 }
 
-/// Every head of a cache keeps other tokens, and other numbers of them.
-fn cut(cache: &mut dyn KvCache) {
+/// Evicts so that every head keeps different tokens, and a different number of them.
+fn evict_ragged(cache: &mut dyn KvCache) {
     let seen = cache.tokens_seen() as u32;
     let kept =
         |layer: usize, head: usize| (0..seen).filter(move |p| p % (2 + layer as u32) >= head as u32 % 2);
@@ -46,15 +46,15 @@ fn cut(cache: &mut dyn KvCache) {
 }
 
 #[test]
-fn blocks_are_the_whole_on_every_cache() {
+fn a_pass_in_blocks_is_bit_identical_on_every_cache() {
     let kivi = Quantisation::Kivi { bits: 2, group: 4, residual: 12 };
     for (seed, architecture) in BOTH.into_iter().enumerate() {
         let model = model(architecture, seed as u64);
         let mut random = Random(seed as u64);
         let (before, tokens) = (random.tokens(70, 61), random.tokens(TOKENS, 61));
         for quantisation in [Quantisation::None, kivi] {
-            for (what, masked, turned) in
-                [("ragged", false, false), ("masked", true, false), ("turned", false, true)]
+            for (what, masked, rerotated) in
+                [("ragged", false, false), ("masked", true, false), ("rerotated", false, true)]
             {
                 let empty = || -> Box<dyn KvCache> {
                     match masked {
@@ -65,37 +65,37 @@ fn blocks_are_the_whole_on_every_cache() {
                 let (mut a, mut b, mut c) = (empty(), empty(), empty());
                 for cache in [&mut a, &mut b, &mut c] {
                     model.forward(&before, &mut **cache, None).unwrap();
-                    cut(&mut **cache);
-                    if turned {
+                    evict_ragged(&mut **cache);
+                    if rerotated {
                         model.rerotate(&mut **cache).unwrap();
                     }
                     cache.quantise(quantisation).unwrap();
                 }
                 let what = format!("{quantisation} {what}");
-                let (expected, steps) = whole(&model, &tokens, &mut *a);
+                let (expected, steps) = run_at_once(&model, &tokens, &mut *a);
                 let entropy = Probes { entropy: true, ..Probes::default() };
                 let output = model.forward(&tokens, &mut *b, Some(&entropy)).unwrap();
                 assert_eq!(output.hidden.to_vec2::<f32>().unwrap(), expected, "{what}");
-                assert_eq!(output.observed.unwrap().entropy, steps.entropy, "{what}");
-                same_caches(&model, &*a, &*b, &what);
+                assert_eq!(output.probed.unwrap().entropy, steps.entropy, "{what}");
+                assert_same_caches(&model, &*a, &*b, &what);
                 let last = output.hidden.narrow(0, TOKENS - 1, 1).unwrap();
                 let last: Vec<Vec<f32>> = model.logits(&last).unwrap().to_vec2().unwrap();
                 assert_eq!(model.prefill(&tokens, &mut *c, None).unwrap().0, last[0], "{what}");
-                same_caches(&model, &*a, &*c, &what);
+                assert_same_caches(&model, &*a, &*c, &what);
             }
         }
     }
 }
 
 #[test]
-fn a_batch_longer_than_blocks_is_each_sequence_alone() {
+fn a_batch_longer_than_a_block_equals_each_sequence_alone() {
     let model = model(Architecture::BitNet, 5);
     let lengths = [300, 1, 700, 211, 3];
     let texts: Vec<Vec<u32>> = (1..).zip(lengths).map(|(seed, n)| Random(seed).tokens(n, 61)).collect();
     let new_cache = || {
         let mut cache = model.new_cache();
         model.forward(&[7, 8, 9, 10, 11, 12], &mut cache, None).unwrap();
-        cut(&mut cache);
+        evict_ragged(&mut cache);
         cache
     };
     let mut caches: Vec<Cache> = texts.iter().map(|_| new_cache()).collect();
@@ -105,15 +105,15 @@ fn a_batch_longer_than_blocks_is_each_sequence_alone() {
     let mut rows = together.into_iter();
     for (text, cache) in texts.iter().zip(&caches) {
         let mut alone = new_cache();
-        let (expected, _) = whole(&model, text, &mut alone);
+        let (expected, _) = run_at_once(&model, text, &mut alone);
         assert!(rows.by_ref().take(text.len()).eq(expected), "{} tokens", text.len());
-        same_caches(&model, cache, &alone, "batch");
+        assert_same_caches(&model, cache, &alone, "batch");
     }
     assert_eq!(rows.count(), 0);
 }
 
 #[test]
-fn a_long_prompt_leaves_no_spare_room() {
+fn a_long_prompt_reserves_no_spare_room() {
     let model = model(Architecture::BitNet, 6);
     let mut cache = model.new_cache();
     model.prefill(&Random(1).tokens(TOKENS, 61), &mut cache, None).unwrap();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use bitkv_bitnet::{Cache, CacheShape, Error, KvCache, MaskedCache, Model, Precision, Probes};
+use bitkv_bitnet::{Cache, CachePrecision, CacheShape, Error, KvCache, MaskedCache, Model, Probes};
 use candle_core::Tensor;
 use common::{BOTH, Random};
 
@@ -14,7 +14,7 @@ fn logits(model: &Model, tokens: &[u32], cache: &mut dyn KvCache) -> Vec<Vec<f32
 }
 
 #[test]
-fn decoding_gives_the_bits_of_prefill() {
+fn decoding_is_bit_identical_to_prefill() {
     for architecture in BOTH {
         let model = common::model(architecture, 1);
         let tokens = Random(2).tokens(TOKENS, 61);
@@ -64,18 +64,19 @@ fn visible(cache: &dyn KvCache, layer: usize, head: usize) -> Vec<u32> {
 }
 
 #[test]
-fn ragged_equals_masked() {
+fn the_ragged_cache_equals_the_masked_one() {
     let cases = (0..6).flat_map(|seed| BOTH.map(|a| (a, seed)));
-    let cases = cases.flat_map(|(a, seed)| [Precision::F16, Precision::F32].map(|p| (a, seed, p)));
+    let cases = cases.flat_map(|(a, seed)| [CachePrecision::F16, CachePrecision::F32].map(|p| (a, seed, p)));
     for (architecture, seed, precision) in cases {
         let model = common::model(architecture, seed);
         let mut random = Random(seed + 100);
         let tokens = random.tokens(TOKENS, 61);
-        let mut ragged = model.new_cache_of(precision);
+        let mut ragged = model.new_cache_with_precision(precision);
         let mut masked = MaskedCache::with_precision(ragged.shape(), precision);
         assert_eq!(logits(&model, &tokens[..90], &mut ragged), logits(&model, &tokens[..90], &mut masked));
-        let mut at = 90;
-        // A longer continuation, then single tokens, evicting in between, and turning keys in half of the cases.
+        let mut position = 90;
+        // Passes of several tokens and of single tokens, with an eviction before each. Half of the cases also
+        // rerotate the keys.
         for count in [17, 1, 1, 1, 30, 1] {
             let plan = random_plan(ragged.shape(), |l, h| visible(&ragged, l, h), &mut random);
             let heads = ragged.shape().kv_heads;
@@ -85,18 +86,19 @@ fn ragged_equals_masked() {
                     model.rerotate(cache).unwrap();
                 }
             }
-            let part = &tokens[at..at + count];
+            let part = &tokens[position..position + count];
             let (a, b) = (logits(&model, part, &mut ragged), logits(&model, part, &mut masked));
-            assert_eq!(a, b, "{architecture:?} seed {seed} after {at}");
+            assert_eq!(a, b, "{architecture:?} seed {seed} after {position}");
             for (layer, head) in (0..3).flat_map(|l| (0..heads).map(move |h| (l, h))) {
                 assert_eq!(visible(&ragged, layer, head), visible(&masked, layer, head));
                 assert_eq!(ragged.rotary_position(layer, head), masked.rotary_position(layer, head));
             }
-            at += count;
+            position += count;
         }
-        assert_eq!((ragged.tokens_seen(), masked.tokens_seen()), (at, at));
+        assert_eq!((ragged.tokens_seen(), masked.tokens_seen()), (position, position));
         assert!(
-            ragged.bytes() < at * 2 * precision.bytes() * 6 * ragged.shape().layers * ragged.shape().kv_heads
+            ragged.bytes()
+                < position * 2 * precision.bytes() * 6 * ragged.shape().layers * ragged.shape().kv_heads
         );
     }
 }
@@ -117,7 +119,7 @@ fn keeping_everything_changes_nothing_and_evicting_does() {
 }
 
 #[test]
-fn observing_changes_no_logit() {
+fn probes_change_no_logit() {
     let model = common::model(BOTH[1], 3);
     let tokens = Random(4).tokens(40, 61);
     let all = Probes {
@@ -135,30 +137,30 @@ fn observing_changes_no_logit() {
         residual_similarity: true,
         attention_output: true,
     };
-    let observed = model.forward(&tokens, &mut model.new_cache(), Some(&all)).unwrap();
+    let probed = model.forward(&tokens, &mut model.new_cache(), Some(&all)).unwrap();
     let plain = model.forward(&tokens, &mut model.new_cache(), None).unwrap();
     let rows = |t: &Tensor| t.to_vec2::<f32>().unwrap();
-    assert_eq!(rows(&observed.hidden), rows(&plain.hidden));
-    assert!(plain.observed.is_none());
+    assert_eq!(rows(&probed.hidden), rows(&plain.hidden));
+    assert!(plain.probed.is_none());
 }
 
 #[test]
-fn bad_calls_leave_the_cache_alone() {
+fn failed_calls_leave_the_cache_unchanged() {
     let model = common::model(BOTH[0], 5);
     let mut cache = model.new_cache();
     model.forward(&[1, 2, 3], &mut cache, None).unwrap();
-    let refuse = |tokens: &[u32], cache: &mut Cache, observe: Option<&Probes>| {
-        let error = model.forward(tokens, cache, observe).unwrap_err();
+    let error_of = |tokens: &[u32], cache: &mut Cache, probes: Option<&Probes>| {
+        let error = model.forward(tokens, cache, probes).unwrap_err();
         assert_eq!((cache.tokens_seen(), cache.len(0, 0), cache.len(2, 1)), (3, 3, 3));
         error
     };
-    assert!(matches!(refuse(&[], &mut cache, None), Error::NoTokens));
-    let outside = refuse(&[1, 61], &mut cache, None);
+    assert!(matches!(error_of(&[], &mut cache, None), Error::NoTokens));
+    let outside = error_of(&[1, 61], &mut cache, None);
     assert!(matches!(outside, Error::TokenOutOfVocabulary { id: 61, index: 1, vocab_size: 61 }), "{outside}");
-    let long = refuse(&[0; 298], &mut cache, None).to_string();
+    let long = error_of(&[0; 298], &mut cache, None).to_string();
     assert!(long.contains("position 300") && long.contains("300 positions"), "{long}");
     let empty_window = Probes { windows: vec![4, 0], ..Probes::default() };
-    assert!(matches!(refuse(&[1], &mut cache, Some(&empty_window)), Error::EmptyWindow(0)));
+    assert!(matches!(error_of(&[1], &mut cache, Some(&empty_window)), Error::EmptyWindow(0)));
     let mut foreign = common::model(BOTH[1], 5).new_cache();
     let error = model.forward(&[1], &mut foreign, None).unwrap_err().to_string();
     assert!(error.contains("6 KV heads") && error.contains("2 KV heads"), "{error}");

@@ -53,8 +53,9 @@ fn packed_equals_masters() {
     }
 }
 
-/// Logits of the same numbers in another type: the order in which a head sums them up may depend on it.
-fn same_but_for_order(a: &[Vec<f32>], b: &[Vec<f32>]) {
+/// Checks the logits of two models whose values are equal but stored as different types. The LM head may sum
+/// products in an order that depends on the type.
+fn assert_same_up_to_summation_order(a: &[Vec<f32>], b: &[Vec<f32>]) {
     assert_eq!(a.len(), b.len());
     let largest = b.iter().flatten().fold(0.0f32, |largest, z| largest.max(z.abs()));
     for (a, b) in a.iter().flatten().zip(b.iter().flatten()) {
@@ -63,7 +64,7 @@ fn same_but_for_order(a: &[Vec<f32>], b: &[Vec<f32>]) {
 }
 
 #[test]
-fn half_embeddings_are_those_of_rounded_masters() {
+fn half_embeddings_match_rounded_masters() {
     let config = common::config(Architecture::BitNet);
     let masters = common::masters(&config, 2);
     for kind in [FloatType::F16, FloatType::Bf16] {
@@ -79,7 +80,7 @@ fn half_embeddings_are_those_of_rounded_masters() {
         let folder = tempfile::tempdir().unwrap();
         common::pack_into(folder.path(), &config, &masters, PackedTypes { embedding: kind, norms: kind });
         let model = Model::load(&Checkpoint::open(folder.path()).unwrap()).unwrap();
-        same_but_for_order(&logits(&model), &logits(&common::load_masters(&config, &rounded)));
+        assert_same_up_to_summation_order(&logits(&model), &logits(&common::load_masters(&config, &rounded)));
     }
 }
 
@@ -97,14 +98,14 @@ fn masters_may_be_half_floats() {
             (n.clone(), (Dtype::BF16, s.clone(), bytes))
         })
         .collect();
-    same_but_for_order(
+    assert_same_up_to_summation_order(
         &logits(&load(&config, &halves).unwrap()),
         &logits(&common::load_masters(&config, &masters)),
     );
 }
 
 #[test]
-fn reference_packing_is_row_strided() {
+fn packing_matches_the_row_strided_reference() {
     let (config, tensors) = packed_tensors(&common::config(Architecture::BitNet), 1);
     let masters = common::masters(&config, 1);
     for shape in config.linears(0) {
@@ -123,7 +124,7 @@ fn reference_packing_is_row_strided() {
 }
 
 #[test]
-fn dividing_by_the_reciprocal_scale_is_multiplying() {
+fn dividing_by_the_reciprocal_scale_equals_multiplying() {
     let (config, tensors) = packed_tensors(&common::config(Architecture::BitNet), 4);
     let mut reciprocal = tensors.clone();
     for (name, (_, _, bytes)) in &mut reciprocal {
@@ -144,8 +145,8 @@ fn dividing_by_the_reciprocal_scale_is_multiplying() {
 const Q: &str = "model.layers.1.self_attn.q_proj.weight";
 const SCALE: &str = "model.layers.1.self_attn.q_proj.weight_scale";
 
-/// The message of loading a checkpoint that was damaged.
-fn refusal(packed: bool, damage: impl Fn(&mut Tensors)) -> String {
+/// Returns the message of the error when a damaged checkpoint is loaded.
+fn load_error(packed: bool, damage: impl Fn(&mut Tensors)) -> String {
     let base = common::config(Architecture::BitNet);
     let (config, mut tensors) = if packed {
         packed_tensors(&base, 1)
@@ -153,7 +154,7 @@ fn refusal(packed: bool, damage: impl Fn(&mut Tensors)) -> String {
         (base.clone(), common::as_f32(&common::masters(&base, 1)))
     };
     damage(&mut tensors);
-    load(&config, &tensors).err().expect("a damaged checkpoint is refused").to_string()
+    load(&config, &tensors).err().expect("a damaged checkpoint does not load").to_string()
 }
 
 fn contains(message: &str, parts: &[&str]) {
@@ -161,11 +162,11 @@ fn contains(message: &str, parts: &[&str]) {
 }
 
 #[test]
-fn missing_tensors_are_named() {
+fn errors_about_missing_tensors_name_them() {
     for name in
         [Q, SCALE, "model.norm.weight", "model.embed_tokens.weight", "model.layers.2.mlp.ffn_sub_norm.weight"]
     {
-        contains(&refusal(true, |t| drop(t.remove(name))), &["lacks the tensor", name]);
+        contains(&load_error(true, |t| drop(t.remove(name))), &["lacks the tensor", name]);
     }
     let untied = Config { tie_word_embeddings: false, ..common::config(Architecture::BitNet) };
     let mut tensors = common::as_f32(&common::masters(&untied, 1));
@@ -178,21 +179,21 @@ fn missing_tensors_are_named() {
 }
 
 #[test]
-fn wrong_shapes_give_found_and_expected() {
+fn errors_about_shapes_name_found_and_expected() {
     let shape = |t: &mut Tensors| t.get_mut(Q).unwrap().1 = vec![36, 9];
-    contains(&refusal(true, shape), &[Q, "[36, 9]", "[9, 36]"]);
+    contains(&load_error(true, shape), &[Q, "[36, 9]", "[9, 36]"]);
     let norm = |t: &mut Tensors| t.get_mut("model.norm.weight").unwrap().1 = vec![6, 6];
-    contains(&refusal(true, norm), &["model.norm.weight", "[6, 6]", "[36]"]);
+    contains(&load_error(true, norm), &["model.norm.weight", "[6, 6]", "[36]"]);
     let masters = |t: &mut Tensors| t.get_mut("model.layers.0.mlp.up_proj.weight").unwrap().1 = vec![36, 50];
-    contains(&refusal(false, masters), &["up_proj", "[36, 50]", "[50, 36]"]);
+    contains(&load_error(false, masters), &["up_proj", "[36, 50]", "[50, 36]"]);
 }
 
 #[test]
-fn wrong_types_are_named() {
+fn errors_about_types_name_the_type() {
     let signed = |t: &mut Tensors| t.get_mut(Q).unwrap().0 = Dtype::I8;
-    contains(&refusal(true, signed), &[Q, "I8", "U8"]);
+    contains(&load_error(true, signed), &[Q, "I8", "U8"]);
     let integers = |t: &mut Tensors| t.get_mut("model.norm.weight").unwrap().0 = Dtype::I32;
-    contains(&refusal(true, integers), &["model.norm.weight", "I32", "BF16"]);
+    contains(&load_error(true, integers), &["model.norm.weight", "I32", "BF16"]);
     let base = common::config(Architecture::BitNet);
     let (packed, tensors) = packed_tensors(&base, 1);
     let masters = Config { weights: WeightFormat::Masters, ..packed.clone() };
@@ -202,25 +203,28 @@ fn wrong_types_are_named() {
 }
 
 #[test]
-fn values_no_model_has_are_refused() {
-    let put = |name: &'static str, index: usize, value: f32| {
+fn invalid_values_are_errors() {
+    let write_value = |name: &'static str, index: usize, value: f32| {
         move |t: &mut Tensors| {
             t.get_mut(name).unwrap().2[4 * index..][..4].copy_from_slice(&value.to_le_bytes())
         }
     };
-    contains(&refusal(true, put("model.norm.weight", 7, f32::NAN)), &["model.norm.weight", "NaN", "index 7"]);
-    let embedding = put("model.embed_tokens.weight", 40, f32::INFINITY);
-    contains(&refusal(true, embedding), &["embed_tokens", "inf", "index 40"]);
-    contains(&refusal(true, put(SCALE, 0, f32::NAN)), &[SCALE, "NaN"]);
-    contains(&refusal(true, put(SCALE, 0, 0.0)), &[SCALE, "positive"]);
-    contains(&refusal(true, put(SCALE, 0, -1.0)), &[SCALE, "positive"]);
-    contains(&refusal(false, put(Q, 100, f32::NEG_INFINITY)), &[Q, "-inf", "index 100"]);
+    contains(
+        &load_error(true, write_value("model.norm.weight", 7, f32::NAN)),
+        &["model.norm.weight", "NaN", "index 7"],
+    );
+    let embedding = write_value("model.embed_tokens.weight", 40, f32::INFINITY);
+    contains(&load_error(true, embedding), &["embed_tokens", "inf", "index 40"]);
+    contains(&load_error(true, write_value(SCALE, 0, f32::NAN)), &[SCALE, "NaN"]);
+    contains(&load_error(true, write_value(SCALE, 0, 0.0)), &[SCALE, "positive"]);
+    contains(&load_error(true, write_value(SCALE, 0, -1.0)), &[SCALE, "positive"]);
+    contains(&load_error(false, write_value(Q, 100, f32::NEG_INFINITY)), &[Q, "-inf", "index 100"]);
     let code = |t: &mut Tensors| t.get_mut(Q).unwrap().2[36 * 2 + 5] = 0b0101_1101;
-    contains(&refusal(true, code), &[Q, "code 3", "row 11", "column 5"]);
+    contains(&load_error(true, code), &[Q, "code 3", "row 11", "column 5"]);
 }
 
 #[test]
-fn files_that_are_missing_or_cut_are_named() {
+fn errors_about_missing_or_truncated_files_name_them() {
     let folder = tempfile::tempdir().unwrap();
     let message = |folder: &std::path::Path| Checkpoint::open(folder).err().unwrap().to_string();
     contains(&message(folder.path()), &["config.json"]);
@@ -241,7 +245,7 @@ fn files_that_are_missing_or_cut_are_named() {
 }
 
 #[test]
-fn writing_checks_its_masters() {
+fn write_packed_checks_its_masters() {
     let config = common::config(Architecture::BitNet);
     let good = common::masters(&config, 1);
     let write = |masters: &common::Masters| {
@@ -265,13 +269,13 @@ fn writing_checks_its_masters() {
 }
 
 #[test]
-fn tensors_that_would_be_left_out_are_refused() {
+fn tensors_that_the_loader_would_ignore_are_errors() {
     for name in ["model.layers.1.self_attn.q_proj.bias", "model.layers.0.mlp.up_proj.rms_norm.weight"] {
         let add = |t: &mut Tensors| drop(t.insert(name.into(), (Dtype::F32, vec![1], vec![0; 4])));
-        contains(&refusal(true, add), &[name, "another model"]);
+        contains(&load_error(true, add), &[name, "run a different model"]);
     }
     let buffer = "model.layers.0.self_attn.rotary_emb.inv_freq";
     let (config, mut tensors) = packed_tensors(&common::config(Architecture::BitNet), 1);
     tensors.insert(buffer.into(), (Dtype::F32, vec![1], vec![0; 4]));
-    assert!(load(&config, &tensors).is_ok(), "a buffer that nothing needs is skipped");
+    assert!(load(&config, &tensors).is_ok(), "a buffer that the model does not need is skipped");
 }

@@ -3,8 +3,8 @@
 mod common;
 
 use bitkv_bitnet::{
-    Architecture, Config, Generated, GenerationOptions, KvCache, Model, Probes, Sampling, Stop, generate,
-    generate_batch,
+    Architecture, Config, Generated, GenerationOptions, KvCache, Model, Probes, Sampling, StopReason,
+    generate, generate_batch,
 };
 use common::{BOTH, Random};
 
@@ -19,14 +19,14 @@ fn options(max_tokens: usize) -> GenerationOptions {
     GenerationOptions { max_tokens, stop: vec![], sampling: Sampling::Greedy, repetition_penalty: 1.0 }
 }
 
-fn run(model: &Model, options: &GenerationOptions) -> (Vec<u32>, Stop) {
+fn run(model: &Model, options: &GenerationOptions) -> (Vec<u32>, StopReason) {
     let prompt = Random(1).tokens(20, 61);
     let done = generate(model, &prompt, &mut model.new_cache(), options, None, &mut |_| true).unwrap();
     (done.tokens, done.stop)
 }
 
-/// Greedy generation without a cache: the whole text again for every token.
-fn naive(model: &Model, count: usize) -> Vec<u32> {
+/// Generates greedily without a cache: every token runs the whole text again.
+fn generate_without_cache(model: &Model, count: usize) -> Vec<u32> {
     let mut tokens = Random(1).tokens(20, 61);
     for _ in 0..count {
         let logits = model.prefill(&tokens, &mut model.new_cache(), None).unwrap().0;
@@ -37,46 +37,47 @@ fn naive(model: &Model, count: usize) -> Vec<u32> {
 }
 
 #[test]
-fn greedy_is_repeated_prefill() {
+fn greedy_generation_equals_repeated_prefill() {
     for architecture in BOTH {
         let model = untied(architecture);
-        assert_eq!(run(&model, &options(25)), (naive(&model, 25), Stop::MaxTokens));
+        assert_eq!(run(&model, &options(25)), (generate_without_cache(&model, 25), StopReason::MaxTokens));
     }
 }
 
 #[test]
-fn it_stops_for_every_reason() {
+fn generation_stops_for_every_reason() {
     let model = untied(BOTH[0]);
-    let all = naive(&model, 25);
-    let at = (1..25).find(|i| !all[..*i].contains(&all[*i])).expect("some token is new");
-    let stopping = GenerationOptions { stop: vec![all[at]], ..options(25) };
-    assert_eq!(run(&model, &stopping), (all[..at].to_vec(), Stop::Token(all[at])));
-    assert_eq!(run(&model, &options(0)), (vec![], Stop::MaxTokens));
+    let all = generate_without_cache(&model, 25);
+    let index = (1..25).find(|i| !all[..*i].contains(&all[*i])).expect("some token is new");
+    let stopping = GenerationOptions { stop: vec![all[index]], ..options(25) };
+    assert_eq!(run(&model, &stopping), (all[..index].to_vec(), StopReason::Token(all[index])));
+    assert_eq!(run(&model, &options(0)), (vec![], StopReason::MaxTokens));
     let (tokens, stop) = run(&model, &options(10_000));
-    // 300 positions hold the prompt and 280 tokens; one more comes from the last position.
-    assert_eq!((tokens.len(), stop), (281, Stop::ContextFull));
+    // The 300 positions hold the prompt and 280 tokens; the logits at the last position give one more token.
+    assert_eq!((tokens.len(), stop), (281, StopReason::ContextFull));
     let mut seen = 0;
-    let mut enough = |_| {
+    let mut stop_after_three = |_| {
         seen += 1;
         seen < 3
     };
-    let done = generate(&model, &[1, 2], &mut model.new_cache(), &options(9), None, &mut enough).unwrap();
-    assert_eq!((done.tokens.len(), done.stop), (3, Stop::Caller));
+    let done =
+        generate(&model, &[1, 2], &mut model.new_cache(), &options(9), None, &mut stop_after_three).unwrap();
+    assert_eq!((done.tokens.len(), done.stop), (3, StopReason::Caller));
 }
 
 #[test]
 fn the_hook_sees_the_prompt_and_may_evict() {
     let model = untied(BOTH[0]);
     let prompt = Random(1).tokens(40, 61);
-    let observe = Probes { entropy: true, windows: vec![4], ..Probes::default() };
+    let probes = Probes { entropy: true, windows: vec![4], ..Probes::default() };
     let mut cache = model.new_cache();
-    let mut hook = |_: usize, observed: &bitkv_bitnet::ProbeOutput, cache: &mut dyn KvCache| {
-        assert_eq!((observed.entropy[0][0].len(), observed.windows[&4].len()), (40, 18));
+    let mut hook = |_: usize, probed: &bitkv_bitnet::ProbeOutput, cache: &mut dyn KvCache| {
+        assert_eq!((probed.entropy[0][0].len(), probed.windows[&4].len()), (40, 18));
         cache.keep(&|_, _| (30..40).collect())?;
         Ok(())
     };
-    generate(&model, &prompt, &mut cache, &options(5), Some((&observe, &mut hook)), &mut |_| true).unwrap();
-    // The fifth token is never run.
+    generate(&model, &prompt, &mut cache, &options(5), Some((&probes, &mut hook)), &mut |_| true).unwrap();
+    // The fifth token is generated, but never run.
     assert_eq!((cache.len(0, 0), cache.tokens_seen()), (14, 44));
     let mut failing = |_: usize, _: &bitkv_bitnet::ProbeOutput, _: &mut dyn KvCache| Err("no plan".into());
     let error = generate(
@@ -84,7 +85,7 @@ fn the_hook_sees_the_prompt_and_may_evict() {
         &prompt,
         &mut model.new_cache(),
         &options(5),
-        Some((&observe, &mut failing)),
+        Some((&probes, &mut failing)),
         &mut |_| true,
     );
     assert!(error.unwrap_err().to_string().contains("no plan"));
@@ -92,27 +93,28 @@ fn the_hook_sees_the_prompt_and_may_evict() {
 
 /// The model has 300 positions. A text can be longer if its keys are rerotated after an eviction.
 #[test]
-fn a_turned_cache_is_not_full() {
+fn a_rerotated_cache_has_room_again() {
     let model = untied(BOTH[1]);
     let prompt = Random(1).tokens(290, 61);
-    for (turn, expected) in [(false, (11, Stop::ContextFull)), (true, (60, Stop::MaxTokens))] {
+    for (rerotate, expected) in [(false, (11, StopReason::ContextFull)), (true, (60, StopReason::MaxTokens))]
+    {
         let mut hook = |_: usize, _: &bitkv_bitnet::ProbeOutput, cache: &mut dyn KvCache| {
             cache.keep(&|_, _| (250..290).collect())?;
-            if turn {
+            if rerotate {
                 model.rerotate(cache)?;
             }
             Ok(())
         };
-        let observe = Probes::default();
+        let probes = Probes::default();
         let mut cache = model.new_cache();
-        let hook: Option<(&Probes, bitkv_bitnet::AfterPrefill<'_>)> = Some((&observe, &mut hook));
-        let made = generate(&model, &prompt, &mut cache, &options(60), hook, &mut |_| true).unwrap();
-        assert_eq!((made.tokens.len(), made.stop), expected);
+        let hook: Option<(&Probes, bitkv_bitnet::AfterPrefill<'_>)> = Some((&probes, &mut hook));
+        let generated = generate(&model, &prompt, &mut cache, &options(60), hook, &mut |_| true).unwrap();
+        assert_eq!((generated.tokens.len(), generated.stop), expected);
     }
 }
 
 #[test]
-fn seeds_decide() {
+fn the_seed_determines_sampled_text() {
     let model = untied(BOTH[1]);
     let sampled = |seed| {
         let sampling = Sampling::Random { temperature: 3.0, top_k: 0, top_p: 0.95, seed };
@@ -123,7 +125,7 @@ fn seeds_decide() {
 }
 
 #[test]
-fn a_batch_is_each_alone() {
+fn a_batch_equals_each_prompt_alone() {
     let model = untied(Architecture::BitNet);
     let prompts: Vec<Vec<u32>> = [5, 1, 17].map(|n| Random(n as u64).tokens(n, 61)).to_vec();
     let sampling = Sampling::Random { temperature: 1.5, top_k: 30, top_p: 0.9, seed: 3 };
@@ -139,12 +141,15 @@ fn a_batch_is_each_alone() {
         true
     })
     .unwrap();
-    for ((prompt, made), seen) in prompts.iter().zip(&all).zip(&seen) {
+    for ((prompt, generated), seen) in prompts.iter().zip(&all).zip(&seen) {
         let alone = generate_alone(&model, prompt, &options);
-        assert_eq!((&made.tokens, made.stop), (&alone.tokens, alone.stop));
-        assert_eq!(&made.tokens, seen);
+        assert_eq!((&generated.tokens, generated.stop), (&alone.tokens, alone.stop));
+        assert_eq!(&generated.tokens, seen);
     }
-    assert!(all.iter().any(|made| made.stop == Stop::MaxTokens) && all[0].stop != Stop::MaxTokens);
+    assert!(
+        all.iter().any(|generated| generated.stop == StopReason::MaxTokens)
+            && all[0].stop != StopReason::MaxTokens
+    );
 }
 
 fn generate_alone(model: &Model, prompt: &[u32], options: &GenerationOptions) -> Generated {

@@ -57,7 +57,8 @@ fn gradients_reach_the_embedding_and_every_weight() {
         assert_eq!(trained.variables.len(), expected + untied, "{}", golden.name);
         let gradients = trained.loss().unwrap().backward().unwrap();
         for (name, var) in &trained.variables {
-            let gradient = gradients.get(var).unwrap_or_else(|| panic!("{}: {name} has none", golden.name));
+            let gradient =
+                gradients.get(var).unwrap_or_else(|| panic!("{}: {name} has no gradient", golden.name));
             let values: Vec<f32> = gradient.flatten_all().unwrap().to_vec1().unwrap();
             assert!(values.iter().all(|g| g.is_finite()), "{}: {name}", golden.name);
             assert!(values.iter().any(|g| *g != 0.0), "{}: the gradient of {name} is 0", golden.name);
@@ -88,11 +89,11 @@ fn gradients_are_the_slopes_of_the_loss() {
 /// Returns the slope of the loss in a direction, by central differences.
 fn slope(trained: &Trained, var: &Var, direction: &Tensor) -> Result<f64> {
     let (step, start) = (1e-6, var.as_tensor().copy()?);
-    let at = |step: f64| {
+    let loss_at = |step: f64| {
         var.set(&(&start + (direction * step)?)?)?;
         trained.loss()?.to_scalar::<f64>()
     };
-    let slope = (at(step)? - at(-step)?) / (2.0 * step);
+    let slope = (loss_at(step)? - loss_at(-step)?) / (2.0 * step);
     var.set(&start)?;
     Ok(slope)
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use bitkv_bitnet::{Architecture, Model, Precision, Probes};
+use bitkv_bitnet::{Architecture, CachePrecision, Model, Probes};
 use common::{Masters, Random};
 
 /// Returns the weights of a layer as -1, 0 or 1 times their mean magnitude.
@@ -14,13 +14,13 @@ fn ternarised(masters: &Masters, name: &str) -> Vec<f64> {
 }
 
 fn values(model: &Model) -> Vec<Vec<f32>> {
-    let observe = Probes { values: true, ..Probes::default() };
-    let mut cache = model.new_cache_of(Precision::F32);
-    model.forward(&Random(4).tokens(300, 61), &mut cache, Some(&observe)).unwrap().observed.unwrap().values
+    let probes = Probes { values: true, ..Probes::default() };
+    let mut cache = model.new_cache_with_precision(CachePrecision::F32);
+    model.forward(&Random(4).tokens(300, 61), &mut cache, Some(&probes)).unwrap().probed.unwrap().values
 }
 
 #[test]
-fn they_are_sums_of_projected_values() {
+fn norms_are_sums_of_projected_values() {
     for architecture in [Architecture::BitNet, Architecture::OneBitLlm, Architecture::Llama] {
         let config = common::config(architecture);
         let masters = common::masters(&config, 3);

@@ -2,10 +2,10 @@
 
 mod common;
 
-use bitkv_bitnet::{KvCache, Precision, Probes, Step};
+use bitkv_bitnet::{CachePrecision, KvCache, Probes, Step};
 use common::{BOTH, Random};
 
-fn all(windows: &[usize]) -> Probes {
+fn probes_with_windows(windows: &[usize]) -> Probes {
     Probes {
         entropy: true,
         accumulated: true,
@@ -20,50 +20,57 @@ fn all(windows: &[usize]) -> Probes {
 }
 
 #[test]
-fn shapes_and_sums() {
+fn probe_outputs_have_the_documented_shapes_and_sums() {
     for architecture in BOTH {
         let model = common::model(architecture, 1);
         let config = model.config();
         let (layers, heads, kv_heads) = (3, config.num_attention_heads, config.num_key_value_heads);
         let mut cache = model.new_cache();
-        let output = model.forward(&Random(2).tokens(140, 61), &mut cache, Some(&all(&[1, 8, 500]))).unwrap();
-        let observed = output.observed.unwrap();
+        let output = model
+            .forward(&Random(2).tokens(140, 61), &mut cache, Some(&probes_with_windows(&[1, 8, 500])))
+            .unwrap();
+        let probed = output.probed.unwrap();
         assert_eq!(
-            (observed.entropy.len(), observed.entropy[0].len(), observed.entropy[2][heads - 1].len()),
+            (probed.entropy.len(), probed.entropy[0].len(), probed.entropy[2][heads - 1].len()),
             (layers, heads, 140)
         );
-        for (query, bits) in observed.entropy.iter().flatten().flat_map(|row| row.iter().enumerate()) {
+        for (query, bits) in probed.entropy.iter().flatten().flat_map(|row| row.iter().enumerate()) {
             assert!((0.0..=((query + 1) as f32).log2() + 1e-4).contains(bits), "query {query}: {bits} bits");
         }
         let sum = |row: &Vec<f32>| row.iter().map(|p| f64::from(*p)).sum::<f64>();
-        assert_eq!(observed.accumulated.len(), layers * heads);
-        assert!(observed.accumulated.iter().all(|row| row.len() == 140 && (sum(row) - 140.0).abs() < 1e-3));
-        assert_eq!(observed.windows.keys().copied().collect::<Vec<_>>(), [1, 8, 500]);
-        for rows in observed.windows.values() {
+        assert_eq!(probed.accumulated.len(), layers * heads);
+        assert!(probed.accumulated.iter().all(|row| row.len() == 140 && (sum(row) - 140.0).abs() < 1e-3));
+        assert_eq!(probed.windows.keys().copied().collect::<Vec<_>>(), [1, 8, 500]);
+        for rows in probed.windows.values() {
             assert!(rows.len() == layers * heads && rows.iter().all(|row| (sum(row) - 1.0).abs() < 1e-5));
         }
-        // A window of more queries than there are is all of them.
-        for (window, total) in observed.windows[&500].iter().zip(&observed.accumulated) {
+        // A window longer than the call covers all its queries.
+        for (window, total) in probed.windows[&500].iter().zip(&probed.accumulated) {
             assert!(window.iter().zip(total).all(|(w, t)| (w - t / 140.0).abs() < 1e-6));
         }
-        assert_eq!(observed.keys.len(), layers * kv_heads);
-        assert_eq!(observed.keys[kv_heads], cache.keys_f32(1, 0));
-        assert_eq!(observed.hidden.len(), layers + 1);
-        assert!(observed.hidden.iter().all(|h| h.len() == 140 * 36));
+        assert_eq!(probed.keys.len(), layers * kv_heads);
+        assert_eq!(probed.keys[kv_heads], cache.keys_f32(1, 0));
+        assert_eq!(probed.hidden.len(), layers + 1);
+        assert!(probed.hidden.iter().all(|h| h.len() == 140 * 36));
     }
 }
 
 #[test]
-fn probes_of_decoding_are_those_of_prefill() {
+fn probes_of_decoding_equal_those_of_prefill() {
     for architecture in BOTH {
         let model = common::model(architecture, 7);
         let tokens = Random(8).tokens(139, 61);
         let mut cache = model.new_cache();
-        let whole = model.forward(&tokens, &mut cache, Some(&all(&[5]))).unwrap().observed.unwrap();
+        let whole =
+            model.forward(&tokens, &mut cache, Some(&probes_with_windows(&[5]))).unwrap().probed.unwrap();
         let mut cache = model.new_cache();
         let mut sums = vec![vec![0.0f64; 139]; whole.accumulated.len()];
         for (i, token) in tokens.iter().enumerate() {
-            let one = model.forward(&[*token], &mut cache, Some(&all(&[1]))).unwrap().observed.unwrap();
+            let one = model
+                .forward(&[*token], &mut cache, Some(&probes_with_windows(&[1])))
+                .unwrap()
+                .probed
+                .unwrap();
             for (layer, heads) in one.entropy.iter().enumerate() {
                 heads.iter().enumerate().for_each(|(h, row)| assert_eq!(row[0], whole.entropy[layer][h][i]));
             }
@@ -72,9 +79,9 @@ fn probes_of_decoding_are_those_of_prefill() {
             }
             if i == 138 {
                 let last = model
-                    .forward(&tokens, &mut model.new_cache(), Some(&all(&[1])))
+                    .forward(&tokens, &mut model.new_cache(), Some(&probes_with_windows(&[1])))
                     .unwrap()
-                    .observed
+                    .probed
                     .unwrap();
                 assert_eq!(one.windows[&1], last.windows[&1]);
             }
@@ -86,17 +93,18 @@ fn probes_of_decoding_are_those_of_prefill() {
 }
 
 #[test]
-fn rows_follow_the_ragged_lengths() {
+fn rows_have_the_lengths_of_their_ragged_heads() {
     let model = common::model(BOTH[0], 3);
     let mut cache = model.new_cache();
     model.forward(&Random(1).tokens(50, 61), &mut cache, None).unwrap();
     cache.keep(&|layer, head| (0..(10 * (layer + 1) + head) as u32).collect()).unwrap();
-    let observed = model.forward(&[1, 2], &mut cache, Some(&all(&[2]))).unwrap().observed.unwrap();
-    for (i, row) in observed.accumulated.iter().enumerate() {
+    let probed =
+        model.forward(&[1, 2], &mut cache, Some(&probes_with_windows(&[2]))).unwrap().probed.unwrap();
+    for (i, row) in probed.accumulated.iter().enumerate() {
         let (layer, kv_head) = (i / 6, i % 6 / 3);
         assert_eq!((row.len(), cache.len(layer, kv_head)), (10 * (layer + 1) + kv_head + 2, row.len()));
         assert_eq!(cache.view(layer, kv_head).positions[row.len() - 2..], [50, 51]);
-        let (window, rows) = (&observed.windows[&2][i], &observed.window_rows[&2][i]);
+        let (window, rows) = (&probed.windows[&2][i], &probed.window_rows[&2][i]);
         assert_eq!((window.len(), rows.len()), (row.len(), 2 * row.len()));
         let mean = |k: usize| (rows[k] + rows[row.len() + k]) / 2.0;
         assert!(
@@ -105,43 +113,48 @@ fn rows_follow_the_ragged_lengths() {
         );
         assert_eq!(rows[row.len() - 1], 0.0, "the first of two queries does not see the second's key");
     }
-    for (i, positions) in observed.positions.iter().enumerate() {
+    for (i, positions) in probed.positions.iter().enumerate() {
         let (layer, kv_head) = (i / 2, i % 2);
         assert_eq!(positions, cache.view(layer, kv_head).positions);
-        assert_eq!(observed.keys[i], cache.keys_f32(layer, kv_head));
-        assert_eq!(observed.values[i], cache.values_f32(layer, kv_head));
-        assert_eq!(observed.values[i].len(), positions.len() * 6);
+        assert_eq!(probed.keys[i], cache.keys_f32(layer, kv_head));
+        assert_eq!(probed.values[i], cache.values_f32(layer, kv_head));
+        assert_eq!(probed.values[i].len(), positions.len() * 6);
     }
 }
 
 /// Recomputes the entropy in f64 from the last query's probabilities, which a window of one holds.
 #[test]
-fn entropy_is_that_of_the_window_of_one() {
+fn entropy_equals_that_of_a_window_of_one() {
     let model = common::model(BOTH[0], 9);
-    let observed = model
-        .forward(&Random(3).tokens(77, 61), &mut model.new_cache(), Some(&all(&[1])))
+    let probed = model
+        .forward(&Random(3).tokens(77, 61), &mut model.new_cache(), Some(&probes_with_windows(&[1])))
         .unwrap()
-        .observed
+        .probed
         .unwrap();
-    for (i, row) in observed.windows[&1].iter().enumerate() {
+    for (i, row) in probed.windows[&1].iter().enumerate() {
         let bits: f64 = row.iter().map(|p| f64::from(*p)).filter(|p| *p > 1e-10).map(|p| -p * p.log2()).sum();
-        let got = f64::from(observed.entropy[i / 6][i % 6][76]);
+        let got = f64::from(probed.entropy[i / 6][i % 6][76]);
         assert!((got - bits).abs() < 1e-5, "head {i}: {got} for {bits}");
     }
 }
 
 #[test]
-fn rows_of_a_window_are_its_queries() {
+fn rows_of_a_window_equal_single_queries() {
     let model = common::model(BOTH[0], 4);
     let tokens = Random(6).tokens(200, 61);
     let mut cache = model.new_cache();
     model.forward(&tokens[..60], &mut cache, None).unwrap();
-    // A window over the border of two tasks of 96 queries.
-    let whole =
-        model.forward(&tokens[60..], &mut cache.clone(), Some(&all(&[60, 500]))).unwrap().observed.unwrap();
+    // This window spans the border of two tasks of 96 queries.
+    let whole = model
+        .forward(&tokens[60..], &mut cache.clone(), Some(&probes_with_windows(&[60, 500])))
+        .unwrap()
+        .probed
+        .unwrap();
     let ones: Vec<_> = tokens[60..]
         .iter()
-        .map(|token| model.forward(&[*token], &mut cache, Some(&all(&[1]))).unwrap().observed.unwrap())
+        .map(|token| {
+            model.forward(&[*token], &mut cache, Some(&probes_with_windows(&[1]))).unwrap().probed.unwrap()
+        })
         .collect();
     for (window, first) in [(60, 80), (500, 0)] {
         for (head, rows) in whole.window_rows[&window].iter().enumerate() {
@@ -157,22 +170,22 @@ fn rows_of_a_window_are_its_queries() {
 
 /// The rows of attention times the values, computed in f64, equal the input of the sub-norm.
 #[test]
-fn attention_output_is_rows_times_values() {
+fn attention_output_equals_rows_times_values() {
     for architecture in BOTH {
         let model = common::model(architecture, 5);
         let (heads, kv_heads) = (model.config().num_attention_heads, model.config().num_key_value_heads);
-        let observe = Probes { attention_output: true, ..all(&[40]) };
-        let mut cache = model.new_cache_of(Precision::F32);
-        let seen =
-            model.forward(&Random(3).tokens(40, 61), &mut cache, Some(&observe)).unwrap().observed.unwrap();
-        assert_eq!((seen.attention_output.len(), seen.attention_output[0].len()), (3, 40 * heads * 6));
-        for (i, rows) in seen.window_rows[&40].iter().enumerate() {
+        let probes = Probes { attention_output: true, ..probes_with_windows(&[40]) };
+        let mut cache = model.new_cache_with_precision(CachePrecision::F32);
+        let probed =
+            model.forward(&Random(3).tokens(40, 61), &mut cache, Some(&probes)).unwrap().probed.unwrap();
+        assert_eq!((probed.attention_output.len(), probed.attention_output[0].len()), (3, 40 * heads * 6));
+        for (i, rows) in probed.window_rows[&40].iter().enumerate() {
             let (layer, head) = (i / heads, i % heads);
-            let values = &seen.values[layer * kv_heads + head / (heads / kv_heads)];
+            let values = &probed.values[layer * kv_heads + head / (heads / kv_heads)];
             for (query, d) in (0..40).flat_map(|query| (0..6).map(move |d| (query, d))) {
                 let weighted =
                     (0..40).map(|k| f64::from(rows[query * 40 + k]) * f64::from(values[k * 6 + d]));
-                let got = f64::from(seen.attention_output[layer][(query * heads + head) * 6 + d]);
+                let got = f64::from(probed.attention_output[layer][(query * heads + head) * 6 + d]);
                 assert!(
                     (got - weighted.sum::<f64>()).abs() < 1e-5,
                     "{architecture:?} head {i} query {query}"
@@ -187,51 +200,55 @@ fn attention_output_is_rows_times_values() {
 #[test]
 fn residual_similarity_follows_from_norms() {
     let model = common::model(BOTH[1], 8);
-    let observe = Probes { steps: true, residual_similarity: true, ..Probes::default() };
+    let probes = Probes { steps: true, residual_similarity: true, ..Probes::default() };
     let tokens = Random(5).tokens(33, 61);
-    let seen = model.forward(&tokens, &mut model.new_cache(), Some(&observe)).unwrap().observed.unwrap();
-    assert_eq!(seen.residual_similarity.len(), 3);
+    let probed = model.forward(&tokens, &mut model.new_cache(), Some(&probes)).unwrap().probed.unwrap();
+    assert_eq!(probed.residual_similarity.len(), 3);
     for layer in 0..3 {
         let norms = |step: Step, layer: Option<usize>| {
-            &seen.steps.iter().find(|s| (s.step, s.layer) == (step, layer)).unwrap().norms
+            &probed.steps.iter().find(|s| (s.step, s.layer) == (step, layer)).unwrap().norms
         };
         let before = match layer {
             0 => norms(Step::Embedding, None),
             _ => norms(Step::Output, Some(layer - 1)),
         };
-        let (added, behind) = (norms(Step::O, Some(layer)), norms(Step::AttentionResidual, Some(layer)));
+        let (added, after) = (norms(Step::O, Some(layer)), norms(Step::AttentionResidual, Some(layer)));
         let cosine = |t: usize| {
-            (before[t].powi(2) + behind[t].powi(2) - added[t].powi(2)) / (2.0 * before[t] * behind[t])
+            (before[t].powi(2) + after[t].powi(2) - added[t].powi(2)) / (2.0 * before[t] * after[t])
         };
         let mean = (0..33).map(cosine).sum::<f64>() / 33.0;
-        assert!((seen.residual_similarity[layer] - mean).abs() < 1e-5, "layer {layer}");
-        assert!(mean < 0.9999, "attention turns the stream");
+        assert!((probed.residual_similarity[layer] - mean).abs() < 1e-5, "layer {layer}");
+        assert!(mean < 0.9999, "attention changes the direction of the stream");
     }
 }
 
 /// The observed moments equal those of the queries after RoPE, rotated back by the test.
 #[test]
-fn query_moments_are_those_of_queries_before_rope() {
+fn query_moments_are_taken_before_rope() {
     for architecture in BOTH {
         let model = common::model(architecture, 2);
         let (heads, theta) = (model.config().num_attention_heads, model.config().rope_theta);
         let tokens = Random(7).tokens(70, 61);
         let mut cache = model.new_cache();
         model.forward(&tokens[..20], &mut cache, None).unwrap();
-        let observe = Probes { qkv: true, query_moments: vec![0, 24, 500], ..Probes::default() };
-        let seen = model.forward(&tokens[20..], &mut cache, Some(&observe)).unwrap().observed.unwrap();
-        assert_eq!(seen.query_moments[&0], seen.query_moments[&500], "where none are left, all count");
+        let probes = Probes { qkv: true, query_moments: vec![0, 24, 500], ..Probes::default() };
+        let probed = model.forward(&tokens[20..], &mut cache, Some(&probes)).unwrap().probed.unwrap();
+        assert_eq!(
+            probed.query_moments[&0], probed.query_moments[&500],
+            "if no query is left, all queries count"
+        );
         let unrotated = |layer: usize, head: usize, token: usize| -> Vec<f64> {
-            let row = &seen.queries[layer][(token * heads + head) * 6..][..6];
+            let row = &probed.queries[layer][(token * heads + head) * 6..][..6];
             let angle = |d: usize| (token + 20) as f64 / theta.powf((2 * (d % 3)) as f64 / 6.0);
             let turned = |d: usize| if d < 3 { f64::from(row[d + 3]) } else { -f64::from(row[d - 3]) };
             (0..6).map(|d| f64::from(row[d]) * angle(d).cos() + turned(d) * angle(d).sin()).collect()
         };
         for (skipped, first) in [(0, 0), (24, 4)] {
-            for (i, moments) in seen.query_moments[&skipped].iter().enumerate() {
+            for (i, moments) in probed.query_moments[&skipped].iter().enumerate() {
                 let rows: Vec<_> = (first..50).map(|t| unrotated(i / heads, i % heads, t)).collect();
-                let mean =
-                    |of: &dyn Fn(&[f64]) -> f64| rows.iter().map(|r| of(r)).sum::<f64>() / rows.len() as f64;
+                let mean = |entry: &dyn Fn(&[f64]) -> f64| {
+                    rows.iter().map(|r| entry(r)).sum::<f64>() / rows.len() as f64
+                };
                 let means: Vec<f64> = (0..6).map(|d| mean(&|r| r[d])).collect();
                 let close =
                     |got: f32, exact: f64| (f64::from(got) - exact).abs() < 1e-5 * (1.0 + exact.abs());

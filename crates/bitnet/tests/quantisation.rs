@@ -33,8 +33,8 @@ fn filled(tokens: usize, head_dim: usize) -> Cache {
 }
 
 #[test]
-fn bytes_are_those_of_codes_scales_and_residual() {
-    // By hand for one KV head of 300 tokens and width 128, keys and values alike.
+fn bytes_count_codes_scales_and_residual() {
+    // The bytes were computed by hand for the keys and values of one KV head of 300 tokens and width 128.
     let expected = [
         (Quantisation::None, 2 * 300 * 128 * 2),
         (Quantisation::Int8, 2 * 300 * (128 + 4)),
@@ -52,13 +52,13 @@ fn bytes_are_those_of_codes_scales_and_residual() {
         let positions = 6 * 300 * 4;
         assert_eq!(cache.allocated_bytes(), 6 * bytes + positions, "{quantisation} has no spare room");
         cache.keep(&|layer, _| (layer as u32..40).collect()).unwrap();
-        let of_layers = 3 * (quantisation.bytes(40, 128) + quantisation.bytes(39, 128));
-        assert_eq!(cache.bytes(), of_layers, "{quantisation} after a cut");
+        let expected = 3 * (quantisation.bytes(40, 128) + quantisation.bytes(39, 128));
+        assert_eq!(cache.bytes(), expected, "{quantisation} after an eviction");
     }
 }
 
 #[test]
-fn what_is_read_back_is_near() {
+fn values_read_back_are_close() {
     for (quantisation, tolerance) in ALL.into_iter().zip([0.005, 0.07, 0.4, 0.07, 0.4]) {
         let mut cache = filled(300, 48);
         let before = cache.clone();
@@ -85,7 +85,7 @@ fn what_is_read_back_is_near() {
 /// A block of tokens gives the same cache as the same tokens one by one. A float cache that is quantised
 /// later has the same codes.
 #[test]
-fn tokens_are_quantised_alone() {
+fn tokens_are_quantised_independently() {
     for (architecture, quantisation) in BOTH.into_iter().flat_map(|a| ALL[..2].iter().map(move |q| (a, *q))) {
         let model = common::model(architecture, 1);
         let tokens = Random(2).tokens(90, 61);
@@ -114,7 +114,7 @@ fn tokens_are_quantised_alone() {
 
 /// After each call the newest tokens are f16: at least 7, and up to 4 more that do not fill a group of 5.
 #[test]
-fn kivi_quantises_behind_a_call() {
+fn kivi_quantises_after_each_call() {
     let model = common::model(BOTH[0], 3);
     let mut random = Random(5);
     let (mut cache, mut plain) = (model.new_cache(), model.new_cache());
@@ -123,7 +123,7 @@ fn kivi_quantises_behind_a_call() {
     assert_eq!(
         logits(&model, &tokens, &mut cache),
         logits(&model, &tokens, &mut plain),
-        "a pass sees its own f16"
+        "a pass sees its own tokens in f16"
     );
     let newest = |cache: &Cache| match cache.view(1, 1).keys {
         Floats::Packed(packed) => (packed.coded_rows(), packed.newest.len() / 6),
@@ -137,15 +137,16 @@ fn kivi_quantises_behind_a_call() {
     assert_eq!(cache.keys_f32(0, 0)[30 * 6..33 * 6], plain.keys_f32(0, 0)[30 * 6..]);
     assert_ne!(cache.keys_f32(0, 0)[..30 * 6], plain.keys_f32(0, 0)[..30 * 6]);
     cache.keep(&|_, _| (0..38).collect()).unwrap();
-    assert_eq!(newest(&cache), (30, 8), "keeping all changes nothing");
+    assert_eq!(newest(&cache), (30, 8), "keeping all tokens changes nothing");
 }
 
 #[test]
-fn one_scheme_turns_into_another() {
+fn a_cache_can_change_its_quantisation() {
     let model = common::model(BOTH[0], 3);
     let mut random = Random(5);
     let tokens = random.tokens(70, 61);
-    let (mut compact, mut masked) = (model.new_cache(), MaskedCache::new(CacheShape::of(model.config())));
+    let (mut compact, mut masked) =
+        (model.new_cache(), MaskedCache::new(CacheShape::from_config(model.config())));
     logits(&model, &tokens, &mut compact);
     logits(&model, &tokens, &mut masked);
     for quantisation in [Quantisation::Int8, KIVI, Quantisation::None, Quantisation::Int4, Quantisation::None]

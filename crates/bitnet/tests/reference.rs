@@ -3,7 +3,7 @@
 mod common;
 
 use bitkv_bitnet::{
-    Architecture, Checkpoint, Config, Error, Model, Precision,
+    Architecture, CachePrecision, Checkpoint, Config, Error, Model,
     reference::{Reference, tensors},
     trace::{Detail, Trace},
 };
@@ -18,9 +18,9 @@ fn load(checkpoint: &Checkpoint) -> Reference {
     Reference::load(checkpoint, &CPU).unwrap()
 }
 
-/// The same tokens by the reference and by the fast path.
-fn both(checkpoint: &Checkpoint, tokens: &[u32], precision: Precision) -> (Trace, Trace) {
-    let reference = load(checkpoint).with_kv(precision);
+/// Returns the traces of the same tokens from the reference and from the fast path.
+fn trace_both(checkpoint: &Checkpoint, tokens: &[u32], precision: CachePrecision) -> (Trace, Trace) {
+    let reference = load(checkpoint).with_kv_precision(precision);
     let model = Model::load(checkpoint).unwrap();
     (
         Trace::from_reference(&reference, tokens, Detail::Tensors).unwrap(),
@@ -33,10 +33,10 @@ fn logits(reference: &Reference, tokens: &[u32]) -> Vec<Vec<f32>> {
 }
 
 #[test]
-fn every_fixture_is_computed_as_transformers_and_the_fast_path_do() {
+fn every_fixture_matches_transformers_and_the_fast_path() {
     for golden in Golden::all() {
         for (precision, mark) in CACHES {
-            let (reference, fast) = both(&golden.checkpoint, &golden.tokens("tokens", ""), precision);
+            let (reference, fast) = trace_both(&golden.checkpoint, &golden.tokens("tokens", ""), precision);
             golden.check("reference", &reference, mark);
             check_engines(&format!("{}{mark}", golden.name), &reference, &fast);
         }
@@ -46,7 +46,7 @@ fn every_fixture_is_computed_as_transformers_and_the_fast_path_do() {
 /// A plain Llama has no rounding to int8 that would absorb small differences, so the reference computes in
 /// f64.
 #[test]
-fn a_plain_llama_is_the_fast_path_s() {
+fn a_plain_llama_matches_the_fast_path() {
     for golden in Golden::all() {
         let tokens = golden.tokens("tokens", "");
         let plain = golden.checkpoint.as_plain_llama();
@@ -55,7 +55,7 @@ fn a_plain_llama_is_the_fast_path_s() {
         let reference = Reference::new(&config, &vb).unwrap();
         let expected = Trace::from_reference(&reference, &tokens, Detail::Tensors).unwrap();
         let model = Model::load(&plain).unwrap();
-        let fast = Trace::from_model(&model, &tokens, Precision::F32, Detail::Tensors).unwrap();
+        let fast = Trace::from_model(&model, &tokens, CachePrecision::F32, Detail::Tensors).unwrap();
         check_engines(&format!("{} as a plain Llama", golden.name), &expected, &fast);
     }
 }
@@ -73,15 +73,15 @@ fn every_ternary_coding_is_read() {
             WriteOptions { target, embedding: None, vocabulary: None, name: "fixture", lossy: true };
         gguf::write(&path, &golden.checkpoint, &options, &bitkv_progress::Silent).unwrap();
         let checkpoint = Checkpoint::open(&path).unwrap();
-        let (reference, fast) = both(&checkpoint, &tokens, Precision::F32);
+        let (reference, fast) = trace_both(&checkpoint, &tokens, CachePrecision::F32);
         check_engines(target.name(), &reference, &fast);
-        let error = common::golden::of_range(&reference.logits, expected);
+        let error = common::golden::error_over_range(&reference.logits, expected);
         assert!(error < 1e-3, "{}: a scale in f16 changes little, not {error}", target.name());
     }
 }
 
 #[test]
-fn a_safetensors_file_is_a_var_builder() {
+fn a_safetensors_file_can_be_the_var_builder() {
     let config = common::config(Architecture::BitNet);
     let bytes = common::safetensors_of(&common::as_f32(&common::masters(&config, 3)));
     let checkpoint = Checkpoint::from_bytes(&config.to_json(), bytes.clone()).unwrap();
@@ -93,7 +93,7 @@ fn a_safetensors_file_is_a_var_builder() {
 }
 
 #[test]
-fn a_later_token_changes_nothing_before_it() {
+fn later_tokens_do_not_change_earlier_logits() {
     let golden = Golden::named("packed-falcon-style");
     let (tokens, reference) = (golden.tokens("tokens", ""), load(&golden.checkpoint));
     let (whole, part) = (logits(&reference, &tokens), logits(&reference, &tokens[..7]));
@@ -104,7 +104,7 @@ fn a_later_token_changes_nothing_before_it() {
 }
 
 #[test]
-fn what_is_refused() {
+fn invalid_tokens_and_missing_weights_are_errors() {
     let golden = Golden::named("master-2b-odd");
     let reference = load(&golden.checkpoint);
     assert!(matches!(reference.logits(&[]), Err(Error::NoTokens)));

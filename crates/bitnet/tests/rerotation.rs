@@ -3,7 +3,7 @@
 
 mod common;
 
-use bitkv_bitnet::{Cache, CacheShape, Error, KvCache, MaskedCache, Model, Precision};
+use bitkv_bitnet::{Cache, CachePrecision, CacheShape, Error, KvCache, MaskedCache, Model};
 use common::{BOTH, Random};
 
 fn logits(model: &Model, tokens: &[u32], cache: &mut dyn KvCache) -> Vec<Vec<f32>> {
@@ -46,13 +46,13 @@ fn rotated(theta: f32, key: &[f32], from: usize, to: usize) -> Vec<f64> {
 }
 
 #[test]
-fn keys_are_as_if_rotated_to_their_place() {
-    let cases = [(Precision::F32, 1e-5), (Precision::F16, 1e-3)];
+fn rerotated_keys_equal_keys_rotated_at_once() {
+    let cases = [(CachePrecision::F32, 1e-5), (CachePrecision::F16, 1e-3)];
     for (architecture, (precision, tolerance)) in BOTH.into_iter().flat_map(|a| cases.map(|c| (a, c))) {
         let model = common::model(architecture, 1);
         let theta = model.config().rope_theta as f32;
         let mut random = Random(5);
-        let mut cache = model.new_cache_of(precision);
+        let mut cache = model.new_cache_with_precision(precision);
         logits(&model, &random.tokens(150, 61), &mut cache);
         let before = cache.clone();
         let plan = ragged_plan(&cache, &mut random);
@@ -85,11 +85,11 @@ fn keys_are_as_if_rotated_to_their_place() {
 /// The keys of the first layer depend only on their tokens. So a run of only those tokens that a head keeps
 /// rotates the same keys to the same positions directly.
 #[test]
-fn repeated_cuts_end_where_one_run_begins() {
+fn repeated_evictions_and_rerotations_equal_a_single_run() {
     for (architecture, seed) in BOTH.into_iter().flat_map(|a| (0..4).map(move |seed| (a, seed))) {
         let model = common::model(architecture, 2);
         let mut random = Random(seed);
-        let (mut cache, mut text) = (model.new_cache_of(Precision::F32), Vec::new());
+        let (mut cache, mut text) = (model.new_cache_with_precision(CachePrecision::F32), Vec::new());
         let heads = cache.shape().kv_heads;
         for round in 0..9 {
             let tokens = random.tokens(25, 61);
@@ -106,11 +106,11 @@ fn repeated_cuts_end_where_one_run_begins() {
             model.rerotate(&mut cache).unwrap();
             for (head, kept) in plan[..heads].iter().enumerate().filter(|(_, kept)| !kept.is_empty()) {
                 let held: Vec<u32> = kept.iter().map(|p| text[*p as usize]).collect();
-                let mut direct = model.new_cache_of(Precision::F32);
+                let mut direct = model.new_cache_with_precision(CachePrecision::F32);
                 logits(&model, &held, &mut direct);
-                let (turned, direct) = (cache.keys_f32(0, head), direct.keys_f32(0, head));
-                assert_eq!(turned.len(), direct.len());
-                let close = turned.iter().zip(&direct).all(|(a, b)| (a - b).abs() < 2e-5);
+                let (rerotated, direct) = (cache.keys_f32(0, head), direct.keys_f32(0, head));
+                assert_eq!(rerotated.len(), direct.len());
+                let close = rerotated.iter().zip(&direct).all(|(a, b)| (a - b).abs() < 2e-5);
                 assert!(close, "{architecture:?} seed {seed} round {round} head {head}");
             }
         }
@@ -118,14 +118,15 @@ fn repeated_cuts_end_where_one_run_begins() {
     }
 }
 
-/// Every head of `from` in an empty cache, as if its tokens were the only ones ever seen.
-fn refilled(from: &Cache, precision: Precision) -> Cache {
+/// Returns a new cache that holds the keys and values of `from`, as if there had been no other tokens.
+fn refilled(from: &Cache, precision: CachePrecision) -> Cache {
     let CacheShape { layers, kv_heads, head_dim } = from.shape();
     let mut cache = Cache::with_precision(from.shape(), precision);
     let tokens = from.len(0, 0);
-    let rows = |of_heads: Vec<Vec<f32>>| -> Vec<f32> {
-        let at = |token: usize| of_heads.iter().flat_map(move |head| &head[token * head_dim..][..head_dim]);
-        (0..tokens).flat_map(at).copied().collect()
+    let rows = |heads: Vec<Vec<f32>>| -> Vec<f32> {
+        let token_rows =
+            |token: usize| heads.iter().flat_map(move |head| &head[token * head_dim..][..head_dim]);
+        (0..tokens).flat_map(token_rows).copied().collect()
     };
     for layer in 0..layers {
         let keys = rows((0..kv_heads).map(|head| from.keys_f32(layer, head)).collect());
@@ -137,14 +138,14 @@ fn refilled(from: &Cache, precision: Precision) -> Cache {
 }
 
 #[test]
-fn logits_are_those_of_a_cache_filled_there() {
+fn logits_equal_those_of_a_cache_filled_at_the_new_positions() {
     for (architecture, precision) in
-        BOTH.into_iter().flat_map(|a| [Precision::F16, Precision::F32].map(|p| (a, p)))
+        BOTH.into_iter().flat_map(|a| [CachePrecision::F16, CachePrecision::F32].map(|p| (a, p)))
     {
         let model = common::model(architecture, 3);
         let mut random = Random(10);
         let tokens = random.tokens(200, 61);
-        let mut cache = model.new_cache_of(precision);
+        let mut cache = model.new_cache_with_precision(precision);
         logits(&model, &tokens[..150], &mut cache);
         let plans: Vec<Vec<u32>> = (0..3 * cache.shape().kv_heads)
             .map(|_| {
@@ -156,7 +157,7 @@ fn logits_are_those_of_a_cache_filled_there() {
             })
             .collect();
         keep(&mut cache, &plans);
-        let mut unturned = cache.clone();
+        let mut unrotated = cache.clone();
         model.rerotate(&mut cache).unwrap();
         let mut direct = refilled(&cache, precision);
         assert_eq!((direct.rotary_position(1, 1), direct.tokens_seen(), cache.tokens_seen()), (40, 40, 150));
@@ -168,14 +169,14 @@ fn logits_are_those_of_a_cache_filled_there() {
             );
         }
         assert_ne!(
-            logits(&model, &tokens[150..], &mut unturned),
+            logits(&model, &tokens[150..], &mut unrotated),
             logits(&model, &tokens[150..], &mut refilled(&cache, precision))
         );
     }
 }
 
 #[test]
-fn a_batch_with_a_turned_cache_is_each_alone() {
+fn a_batch_with_a_rerotated_cache_equals_each_sequence_alone() {
     let model = common::model(BOTH[0], 6);
     let mut random = Random(3);
     let mut caches: Vec<Cache> = (0..3).map(|_| model.new_cache()).collect();
@@ -200,24 +201,25 @@ fn a_batch_with_a_turned_cache_is_each_alone() {
 }
 
 #[test]
-fn an_uncut_cache_does_not_change() {
+fn rerotating_a_full_cache_changes_nothing() {
     let model = common::model(BOTH[1], 4);
     let tokens = Random(2).tokens(40, 61);
     let mut cache = model.new_cache();
     logits(&model, &tokens[..30], &mut cache);
-    let mut turned = cache.clone();
-    model.rerotate(&mut turned).unwrap();
-    assert_eq!(turned.keys_f32(2, 3), cache.keys_f32(2, 3));
-    assert_eq!(logits(&model, &tokens[30..], &mut turned), logits(&model, &tokens[30..], &mut cache));
+    let mut rerotated = cache.clone();
+    model.rerotate(&mut rerotated).unwrap();
+    assert_eq!(rerotated.keys_f32(2, 3), cache.keys_f32(2, 3));
+    assert_eq!(logits(&model, &tokens[30..], &mut rerotated), logits(&model, &tokens[30..], &mut cache));
 }
 
 /// The model has 300 positions, and 700 tokens run with a sliding window.
 #[test]
-fn a_stream_outlasts_the_positions() {
+fn a_stream_may_be_longer_than_the_positions() {
     for architecture in BOTH {
         let model = common::model(architecture, 5);
         let mut random = Random(8);
-        let (mut cache, mut masked) = (model.new_cache(), MaskedCache::new(CacheShape::of(model.config())));
+        let (mut cache, mut masked) =
+            (model.new_cache(), MaskedCache::new(CacheShape::from_config(model.config())));
         for step in 0..70 {
             let tokens = random.tokens(10, 61);
             let rows = logits(&model, &tokens, &mut cache);
@@ -244,7 +246,7 @@ fn a_stream_outlasts_the_positions() {
 }
 
 #[test]
-fn a_foreign_cache_is_refused() {
+fn a_cache_of_another_shape_is_an_error() {
     let mut cache = common::model(BOTH[1], 5).new_cache();
     let error = common::model(BOTH[0], 5).rerotate(&mut cache).unwrap_err().to_string();
     assert!(error.contains("6 KV heads") && error.contains("2 KV heads"), "{error}");

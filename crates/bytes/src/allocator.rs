@@ -3,10 +3,12 @@
 /// Makes glibc keep freed memory instead of returning it to the operating system. Does nothing with other
 /// allocators.
 ///
-/// A training step allocates and frees the same large buffers again and again; by default each of
-/// them is mapped and faulted in anew, which took a third of the time. Does nothing elsewhere.
-pub fn keep_freed() {
-    /// glibc refuses more; larger buffers are mapped and faulted in every time, so keep below it.
+/// A training step allocates and frees the same large buffers repeatedly. By default glibc gives them back to
+/// the system and maps them again at the next step, so that every page faults again. That took a third of the
+/// time of a step.
+pub fn keep_freed_memory() {
+    /// The largest threshold that glibc accepts, in bytes. Larger buffers are still mapped again at every
+    /// allocation.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     const LARGEST_THRESHOLD: i32 = 32 << 20;
 

@@ -28,13 +28,13 @@ impl AtomicFile {
     /// # Errors
     /// Returns an error if the file cannot be created.
     pub fn create(path: &Path) -> io::Result<AtomicFile> {
-        let place = fs::canonicalize(path).unwrap_or_else(|_| path.into());
-        let is_special = fs::metadata(&place).is_ok_and(|there| !there.is_file() && !there.is_dir());
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        let is_special = fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
         let (file, temporary) = match is_special {
-            true => (OpenOptions::new().write(true).open(&place)?, None),
-            false => create_beside(&place).map(|(file, name)| (file, Some(name)))?,
+            true => (OpenOptions::new().write(true).open(&path)?, None),
+            false => create_temporary(&path).map(|(file, name)| (file, Some(name)))?,
         };
-        Ok(AtomicFile { path: place, temporary, file: Some(BufWriter::new(file)) })
+        Ok(AtomicFile { path, temporary, file: Some(BufWriter::new(file)) })
     }
 
     /// Returns the final path, with symbolic links resolved.
@@ -68,13 +68,14 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.commit()
 }
 
-/// Makes a new file beside `path`. A name that another machine took on a shared disk is passed over.
-fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
+/// Creates a new file with an unused name in the folder of `path`. If another machine has taken the name on a
+/// shared disk, tries the next one.
+fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
     loop {
         let name = unused_name(path);
         match OpenOptions::new().write(true).create_new(true).open(&name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => return made.map(|file| (file, name)),
+            created => return created.map(|file| (file, name)),
         }
     }
 }
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn is_there_when_it_is_committed() {
+    fn a_file_appears_when_it_is_committed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let mut file = AtomicFile::create(&path).unwrap();
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_nothing_when_it_is_dropped() {
+    fn dropping_leaves_the_old_file_and_no_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         fs::write(&path, "before").unwrap();
@@ -150,7 +151,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_and_devices_stay() {
+    fn links_are_followed_and_devices_are_written_directly() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("a"), folder.path().join("b"));
         fs::write(&file, "before").unwrap();
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_leaves_what_was_there() {
+    fn a_failed_write_leaves_the_existing_files() {
         let folder = tempfile::tempdir().unwrap();
         assert!(write(&folder.path().join("none/a"), b"new").is_err());
         // A folder exists at the final path, so renaming fails.

@@ -10,7 +10,7 @@ mod atomic_file;
 mod mapped_file;
 mod pages;
 
-pub use allocator::{keep_freed, peak_resident_bytes};
+pub use allocator::{keep_freed_memory, peak_resident_bytes};
 pub use atomic_file::{AtomicFile, unused_name, write};
 pub use mapped_file::{MappedFile, map_file};
 pub use pages::Pages;

@@ -39,7 +39,7 @@ impl MappedFile {
     /// # Panics
     /// Panics if `range` ends after the end of the file.
     pub fn release(&self, range: Range<usize>) {
-        assert!(range.end <= self.map.len(), "the range lies inside the file");
+        assert!(range.end <= self.map.len(), "the range must be inside the file");
         #[cfg(target_os = "linux")]
         {
             // Linux rejects addresses that are not multiples of its page size, which may be larger on other

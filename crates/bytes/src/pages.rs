@@ -31,8 +31,8 @@ unsafe impl Send for Pages {}
 // SAFETY: as above.
 unsafe impl Sync for Pages {}
 
-/// The mapping that the next piece is cut from.
-struct Open {
+/// The mapping from which the next small piece is allocated.
+struct OpenChunk {
     chunk: Arc<MmapMut>,
     /// The first unused byte.
     at: *mut u8,
@@ -40,10 +40,10 @@ struct Open {
     left: usize,
 }
 
-// SAFETY: `at` points into `chunk`, at bytes that no piece has.
-unsafe impl Send for Open {}
+// SAFETY: `at` points into `chunk`, at bytes that belong to no piece.
+unsafe impl Send for OpenChunk {}
 
-static OPEN: Mutex<Option<Open>> = Mutex::new(None);
+static OPEN_CHUNK: Mutex<Option<OpenChunk>> = Mutex::new(None);
 
 impl Pages {
     /// Returns `len` zeros that start at an address that is a multiple of 64.
@@ -53,15 +53,15 @@ impl Pages {
     pub fn zeroed(len: usize) -> io::Result<Pages> {
         let room = len.next_multiple_of(LINE);
         if room > CHUNK / 2 {
-            // On its own, so that its memory goes back when it does.
-            let Open { chunk, at, .. } = map(room)?;
+            // A large piece has its own mapping, so that its memory is returned when the piece is dropped.
+            let OpenChunk { chunk, at, .. } = map(room)?;
             return Ok(Pages { at, len, _chunk: chunk });
         }
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = OPEN_CHUNK.lock().unwrap_or_else(PoisonError::into_inner);
         if open.as_ref().is_none_or(|open| open.left < room) {
             *open = Some(map(CHUNK)?);
         }
-        let Open { chunk, at, left } = open.as_mut().expect("just opened");
+        let OpenChunk { chunk, at, left } = open.as_mut().expect("just opened");
         let piece = Pages { at: *at, len, _chunk: chunk.clone() };
         *at = at.wrapping_add(room);
         *left -= room;
@@ -69,12 +69,13 @@ impl Pages {
     }
 }
 
-fn map(len: usize) -> io::Result<Open> {
+/// Maps `len` bytes of zeros.
+fn map(len: usize) -> io::Result<OpenChunk> {
     let mut chunk = MmapOptions::new().len(len).map_anon()?;
     // This is a hint: small pages also work, but are slower.
     #[cfg(target_os = "linux")]
     drop(chunk.advise(memmap2::Advice::HugePage));
-    Ok(Open { at: chunk.as_mut_ptr(), left: len, chunk: Arc::new(chunk) })
+    Ok(OpenChunk { at: chunk.as_mut_ptr(), left: len, chunk: Arc::new(chunk) })
 }
 
 impl Deref for Pages {
@@ -96,7 +97,7 @@ impl DerefMut for Pages {
 
 impl Clone for Pages {
     fn clone(&self) -> Pages {
-        let mut copy = Pages::zeroed(self.len).expect("the system has room for a copy");
+        let mut copy = Pages::zeroed(self.len).expect("there is enough memory for a copy");
         copy.copy_from_slice(self);
         copy
     }
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_zero_aligned_and_apart() {
+    fn pieces_are_zeroed_aligned_and_disjoint() {
         let mut pieces: Vec<Pages> =
             [1, 64, 0, 100_000, CHUNK + 1, 7].iter().map(|len| Pages::zeroed(*len).unwrap()).collect();
         for (i, piece) in pieces.iter_mut().enumerate() {

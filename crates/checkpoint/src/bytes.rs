@@ -71,7 +71,7 @@ impl Bytes {
     /// # Panics
     /// Panics if the range reaches past the end.
     pub(crate) fn part(&self, range: Range<usize>) -> Bytes {
-        assert!(range.start <= range.end && range.end <= self.range.len(), "a part lies inside the whole");
+        assert!(range.start <= range.end && range.end <= self.range.len(), "the range is inside the bytes");
         let start = self.range.start;
         Bytes { whole: self.whole.clone(), range: start + range.start..start + range.end }
     }

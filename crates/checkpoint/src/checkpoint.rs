@@ -4,13 +4,14 @@
 use std::{collections::HashSet, path::Path};
 
 use crate::{
-    Coding, Config, Dense, Error, Linear, LinearShape, NormShape, Result, ScaleRule, Stored, WeightFormat,
+    Coding, Config, Dense, Error, Linear, LinearShape, NormShape, Result, ScaleRule, StoredTensor,
+    WeightFormat,
     config_read::Clues,
-    dense::Pages,
+    dense::PagesAfterCheck,
     generation_config,
-    gguf::{Gguf, Options},
-    random::{self, Weights},
-    shapes::{EMBEDDING, HEAD},
+    gguf::{Gguf, ReadOptions},
+    random::{self, RandomWeights},
+    shapes::{EMBEDDING, LM_HEAD},
     shards::Shards,
 };
 
@@ -18,7 +19,7 @@ use crate::{
 enum Store {
     Shards(Shards),
     Gguf(Gguf),
-    Random(Weights),
+    Random(RandomWeights),
 }
 
 /// The configuration and the tensors of a model. A tensor is decoded only when it is read.
@@ -33,14 +34,14 @@ impl Checkpoint {
     /// # Errors
     /// Returns an error if a file is missing, truncated or not valid, or the model is not supported.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Checkpoint::open_with(path, &Options::default())
+        Checkpoint::open_with(path, &ReadOptions::default())
     }
 
     /// Opens a checkpoint as [`Checkpoint::open`] does, with settings for what a GGUF file does not record.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`].
-    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
+    /// Fails as [`Checkpoint::open`] does.
+    pub fn open_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
         let path = path.as_ref();
         if path.is_file() {
             let gguf = Gguf::open(path, options)?;
@@ -67,8 +68,8 @@ impl Checkpoint {
     /// Reads a GGUF file from memory.
     ///
     /// # Errors
-    /// When it is refused.
-    pub fn from_gguf_bytes(bytes: Vec<u8>, options: &Options) -> Result<Self> {
+    /// Returns an error if the file is not valid, or the model is not supported.
+    pub fn from_gguf_bytes(bytes: Vec<u8>, options: &ReadOptions) -> Result<Self> {
         let gguf = Gguf::from_bytes(bytes, options)?;
         Ok(Checkpoint { config: gguf.config()?, store: Store::Gguf(gguf) })
     }
@@ -78,7 +79,7 @@ impl Checkpoint {
     /// is read.
     pub fn random(config: &Config, seed: u64) -> Self {
         let config = random::packed(config);
-        let store = Store::Random(Weights::new(&config, seed));
+        let store = Store::Random(RandomWeights::new(&config, seed));
         Checkpoint { config, store }
     }
 
@@ -122,8 +123,8 @@ impl Checkpoint {
     /// Returns all tensors in file order, with the names that they have in the files.
     ///
     /// # Errors
-    /// When one cannot be located.
-    pub fn tensors(&self) -> Result<Vec<Stored>> {
+    /// Returns an error if a tensor cannot be located.
+    pub fn tensors(&self) -> Result<Vec<StoredTensor>> {
         match &self.store {
             Store::Shards(shards) => shards.names().iter().map(|name| shards.get(name, "")).collect(),
             Store::Gguf(gguf) => gguf.tensors(),
@@ -144,8 +145,8 @@ impl Checkpoint {
     /// would run a different model.
     ///
     /// # Errors
-    /// When there is one.
-    pub fn refuse_unread(&self) -> Result<()> {
+    /// Returns an error if there is such a tensor.
+    pub fn check_unused_tensors(&self) -> Result<()> {
         let Store::Shards(shards) = &self.store else { return Ok(()) };
         // A plain Llama ignores the sub-norms on purpose.
         let config = Config { plain_llama: false, ..self.config.clone() };
@@ -156,11 +157,12 @@ impl Checkpoint {
         };
         match shards.names().into_iter().find(matters) {
             None => Ok(()),
-            Some(tensor) => Err(Error::UnreadTensor { file: shards.file(), tensor }),
+            Some(tensor) => Err(Error::UnusedTensor { file: shards.file(), tensor }),
         }
     }
 
-    fn get(&self, name: &str, hint: &'static str) -> Result<Stored> {
+    /// Returns the tensor with this Hugging Face name. `hint` follows the name in the error message.
+    fn get(&self, name: &str, hint: &'static str) -> Result<StoredTensor> {
         match &self.store {
             Store::Shards(shards) => shards.get(name, hint),
             Store::Gguf(gguf) => gguf.get(name, hint),
@@ -180,8 +182,8 @@ impl Checkpoint {
     /// Returns the weights of a norm as they are stored.
     ///
     /// # Errors
-    /// When they are missing.
-    pub fn stored_norm(&self, shape: &NormShape) -> Result<Stored> {
+    /// Returns an error if the tensor is missing.
+    pub fn stored_norm(&self, shape: &NormShape) -> Result<StoredTensor> {
         self.get(&shape.name, "")
     }
 
@@ -192,7 +194,7 @@ impl Checkpoint {
     /// finite, or has more rows of zeros than a trained model.
     pub fn embedding(&self) -> Result<Dense> {
         let dense = self.dense(EMBEDDING)?;
-        dense.check(Pages::Keep)?;
+        dense.check(PagesAfterCheck::Keep)?;
         Ok(dense)
     }
 
@@ -212,24 +214,25 @@ impl Checkpoint {
         if self.is_tied() {
             return Ok(None);
         }
-        let head = self.dense(HEAD)?;
-        head.check(Pages::Keep)?;
+        let head = self.dense(LM_HEAD)?;
+        head.check(PagesAfterCheck::Keep)?;
         Ok(Some(head))
     }
 
-    /// Embedding and output head, checked without staying in memory: for reading them once.
-    pub(crate) fn streamed(&self) -> Result<(Dense, Option<Dense>)> {
+    /// Returns the embedding and the LM head (`None` if tied), for writing them to another file. Both are
+    /// checked as in [`Checkpoint::embedding`], but their mapped pages are released after the check.
+    pub(crate) fn embedding_and_lm_head(&self) -> Result<(Dense, Option<Dense>)> {
         let embedding = self.dense(EMBEDDING)?;
-        embedding.check(Pages::Release)?;
-        let head = if self.is_tied() { None } else { Some(self.dense(HEAD)?) };
-        head.as_ref().map_or(Ok(()), |head| head.check(Pages::Release))?;
+        embedding.check(PagesAfterCheck::Release)?;
+        let head = if self.is_tied() { None } else { Some(self.dense(LM_HEAD)?) };
+        head.as_ref().map_or(Ok(()), |head| head.check(PagesAfterCheck::Release))?;
         Ok((embedding, head))
     }
 
     /// Returns whether the LM head is tied to the embedding. A 1bitLLM model without an LM head is tied, even
     /// if its configuration says otherwise.
     pub fn is_tied(&self) -> bool {
-        let falls_back = self.config.architecture == crate::Architecture::OneBitLlm && !self.has(HEAD);
+        let falls_back = self.config.architecture == crate::Architecture::OneBitLlm && !self.has(LM_HEAD);
         self.config.tie_word_embeddings || falls_back
     }
 
@@ -249,24 +252,25 @@ impl Checkpoint {
             Store::Gguf(gguf) => gguf.linear(shape, stored),
             Store::Shards(_) | Store::Random(_) => match self.config.weights {
                 WeightFormat::Packed(rule) => self.packed(shape, stored, rule),
-                WeightFormat::Masters if stored.coding == Coding::Folded => Err(stored.type_error(
-                    "F32, F16 or BF16 masters, because `quantization_config` does not describe packed weights",
+                WeightFormat::Masters if stored.coding == Coding::PackedU8 => Err(stored.type_error(
+                    "F32, F16 or BF16 master weights, because `quantization_config` does not describe packed weights",
                 )),
                 WeightFormat::Masters if !stored.coding.is_float() => {
-                    Err(stored.type_error("F32, F16 or BF16 masters"))
+                    Err(stored.type_error("F32, F16 or BF16 master weights"))
                 }
                 WeightFormat::Masters => Linear::from_masters(shape, stored),
             },
         }
     }
 
-    fn packed(&self, shape: &LinearShape, stored: Stored, rule: ScaleRule) -> Result<Linear> {
-        if stored.coding != Coding::Folded {
+    /// Returns a linear layer that transformers packed, with the scale that is stored beside its weight.
+    fn packed(&self, shape: &LinearShape, stored: StoredTensor, rule: ScaleRule) -> Result<Linear> {
+        if stored.coding != Coding::PackedU8 {
             return Err(stored.type_error(
-                "U8, because `quantization_config`, or a scale beside a weight, says that weights are packed",
+                "U8, because `quantization_config`, or a scale beside a weight, says that the weights are packed",
             ));
         }
-        stored.check_shape(&[crate::codec::folded::packed_rows(shape.rows), shape.cols])?;
+        stored.check_shape(&[crate::codec::packed_u8::packed_rows(shape.rows), shape.cols])?;
         let name = format!("{}.weight_scale", shape.name);
         let scale = self.get(&name, ", the scale of a packed weight")?;
         let expected: &[usize] = if scale.shape.is_empty() { &[] } else { &[1] };
@@ -276,7 +280,7 @@ impl Checkpoint {
         if value <= 0.0 || !multiplier.is_finite() {
             return Err(Error::BadScale { file: scale.file, tensor: name, value, multiplier });
         }
-        Ok(Linear { shape: shape.clone(), multiplier, stored, masters: None, interleaved_heads: None })
+        Ok(Linear { shape: shape.clone(), multiplier, stored, master_scale: None, interleaved_heads: None })
     }
 }
 

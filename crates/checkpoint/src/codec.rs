@@ -5,8 +5,8 @@
 //! the ternary codings of GGUF files. [`q8_0`] and [`q6_k`] decode block-quantised embeddings.
 
 mod blocks;
-pub mod folded;
 pub mod i2s;
+pub mod packed_u8;
 pub mod q6_k;
 pub mod q8_0;
 pub mod tq1_0;
@@ -42,14 +42,14 @@ pub struct Codec {
     /// Writes the codes of a row, given the bytes of the tensor and the index of the row. The matrix must
     /// consist of whole blocks.
     pub decode_row: fn(&[u8], usize, &mut [u8]),
-    /// How it is written; `None` where it is only read.
-    pub written: Option<Written>,
+    /// How this coding is written; `None` if it is only read.
+    pub encoding: Option<Encoding>,
 }
 
 /// How ternary weights are written in a coding.
 #[derive(Clone, Copy)]
-pub struct Written {
-    /// Names in options, the usual one first.
+pub struct Encoding {
+    /// The names on the command line, the usual one first.
     pub options: &'static [&'static str],
     /// The description in help texts.
     pub about: &'static str,
@@ -95,8 +95,8 @@ pub(crate) fn names() -> String {
 }
 
 #[cfg(test)]
-mod known {
-    /// Codes without a pattern that a wrong order would keep.
+mod test_codes {
+    /// Returns 256 codes that look different in every wrong order.
     pub(super) fn codes() -> [u8; 256] {
         std::array::from_fn(|i| ((i * 7 + i / 5 * 11 + i * i / 13) % 3) as u8)
     }
@@ -120,28 +120,28 @@ mod tests {
         let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
         let documented: Vec<&str> =
             rows.flat_map(|row| row.split('|').nth(1).unwrap().trim().split(", ")).collect();
-        let mut all = vec![Coding::Folded.name().to_string()];
+        let mut all = vec![Coding::PackedU8.name().to_string()];
         all.extend(CODECS.iter().map(|codec| format!("{codec:?}")));
         assert_eq!(documented, all);
     }
 
     #[test]
     fn no_two_codings_share_a_number_or_an_option() {
-        let own = |codec: &Codec| [format!("{codec:?}"), format!("{} {:?}", codec.id, codec.layout)];
-        let options = CODECS.iter().filter_map(|codec| codec.written).flat_map(|written| written.options);
-        let all: Vec<String> = CODECS.iter().flat_map(own).chain(options.map(ToString::to_string)).collect();
+        let keys = |codec: &Codec| [format!("{codec:?}"), format!("{} {:?}", codec.id, codec.layout)];
+        let options = CODECS.iter().filter_map(|codec| codec.encoding).flat_map(|encoding| encoding.options);
+        let all: Vec<String> = CODECS.iter().flat_map(keys).chain(options.map(ToString::to_string)).collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
     }
 
     /// Returns the bytes of a matrix with the scale 0.5.
     fn encoded(codec: &Codec, codes: &[u8], cols: usize) -> Vec<u8> {
-        if let (Some(layout), None) = (codec.layout, codec.written) {
+        if let (Some(layout), None) = (codec.layout, codec.encoding) {
             let row = |row: usize, out: &mut [u8]| out.copy_from_slice(&codes[row * cols..][..cols]);
             return i2s::encode(layout, codes.len() / cols, cols, row, 0.5);
         }
-        let (written, mut bytes) = (codec.written.expect("a coding that the test can make"), Vec::new());
-        codes.chunks_exact(cols).for_each(|row| (written.encode_row)(row, 0.5, &mut bytes));
-        bytes.extend(written.tail.map_or(Vec::new(), |tail| tail(0.5)));
+        let (encoding, mut bytes) = (codec.encoding.expect("a coding that the test can write"), Vec::new());
+        codes.chunks_exact(cols).for_each(|row| (encoding.encode_row)(row, 0.5, &mut bytes));
+        bytes.extend(encoding.tail.map_or(Vec::new(), |tail| tail(0.5)));
         bytes
     }
 
@@ -153,20 +153,20 @@ mod tests {
             let original: Vec<u8> = (0..rows * cols)
                 .map(|i| ((seed ^ i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60) as u8 % 3)
                 .collect();
-            let data = folded::encode(rows, cols, |row, out| out.copy_from_slice(&original[row * cols..][..cols]));
+            let data = packed_u8::encode(rows, cols, |row, out| out.copy_from_slice(&original[row * cols..][..cols]));
             let mut codes = vec![9; rows * cols];
-            let each = |codes: &mut [u8], decode: &dyn Fn(usize, &mut [u8])| {
+            let decode_all = |codes: &mut [u8], decode: &dyn Fn(usize, &mut [u8])| {
                 codes.fill(9);
                 codes.chunks_exact_mut(cols).enumerate().for_each(|(row, out)| decode(row, out));
             };
-            each(&mut codes, &|row, out| folded::decode_row(&data, rows, row, out));
+            decode_all(&mut codes, &|row, out| packed_u8::decode_row(&data, rows, row, out));
             for codec in CODECS {
                 let data = encoded(codec, &codes, cols);
                 prop_assert!(codec.fits(rows, cols) && !codec.fits(3, 100), "{:?}", codec);
                 prop_assert_eq!((codec.bytes)(cols, rows * cols), Some(data.len()), "{:?}", codec);
                 prop_assert_eq!((codec.bytes)(63, 63), None, "{:?}", codec);
                 prop_assert_eq!((codec.scale)(&data, rows * cols), Some(0.5), "{:?}", codec);
-                each(&mut codes, &|row, out| (codec.decode_row)(&data, row, out));
+                decode_all(&mut codes, &|row, out| (codec.decode_row)(&data, row, out));
                 prop_assert_eq!(&codes, &original, "{:?}", codec);
             }
         }

@@ -13,8 +13,9 @@ pub enum Coding {
     F16,
     /// bfloat16.
     Bf16,
-    /// Four two-bit codes a byte along the rows, as transformers packs them; the scale is a tensor beside it.
-    Folded,
+    /// Ternary codes as transformers packs them: a byte holds the codes of four rows, two bits each, and the
+    /// scale is a separate tensor.
+    PackedU8,
     /// A ternary coding of GGUF files.
     Ternary(&'static Codec),
     /// Blocks of 32 int8 values with an f16 scale.
@@ -32,7 +33,7 @@ impl Coding {
             Dtype::F32 => Coding::F32,
             Dtype::F16 => Coding::F16,
             Dtype::BF16 => Coding::Bf16,
-            Dtype::U8 => Coding::Folded,
+            Dtype::U8 => Coding::PackedU8,
             other => Coding::Other(format!("{other:?}")),
         }
     }
@@ -43,7 +44,7 @@ impl Coding {
             Coding::F32 => "F32",
             Coding::F16 => "F16",
             Coding::Bf16 => "BF16",
-            Coding::Folded => "U8",
+            Coding::PackedU8 => "U8",
             Coding::Ternary(codec) => codec.name,
             Coding::Q8_0 => "Q8_0",
             Coding::Q6K => "Q6_K",
@@ -53,7 +54,7 @@ impl Coding {
 
     /// Returns whether the values are ternary codes.
     pub fn is_ternary(&self) -> bool {
-        matches!(self, Coding::Folded | Coding::Ternary(_))
+        matches!(self, Coding::PackedU8 | Coding::Ternary(_))
     }
 
     /// Returns whether the values are stored in blocks of small integers with scales.

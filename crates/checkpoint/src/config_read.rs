@@ -153,23 +153,24 @@ fn architecture(root: &Object<'_>, clues: Clues) -> Result<Architecture> {
             false => Err(Error::MissingKey { file: root.file.into(), key: "architectures" }),
         };
     };
-    let has = |a: Architecture| names.as_array().is_some_and(|list| list.iter().any(|n| n == a.name()));
-    if has(Architecture::BitNet) {
+    let names_class =
+        |a: Architecture| names.as_array().is_some_and(|list| list.iter().any(|n| n == a.name()));
+    if names_class(Architecture::BitNet) {
         return Ok(Architecture::BitNet);
     }
-    if has(Architecture::OneBitLlm) || has(Architecture::Llama) && clues.inner_norms {
+    if names_class(Architecture::OneBitLlm) || names_class(Architecture::Llama) && clues.inner_norms {
         return Ok(Architecture::OneBitLlm);
     }
     let method = match root.object("quantization_config")? {
         Some(quantization) => quantization.text("quant_method")?,
         None => None,
     };
-    if has(Architecture::Llama) {
+    if names_class(Architecture::Llama) {
         if method == Some("bitnet") || clues.packed {
             return Ok(Architecture::Llama);
         }
         let reason =
-            "but this one is no BitNet: it has neither a bitnet quantization_config nor packed weights";
+            "but this model is not a BitNet: it has neither a bitnet quantization_config nor packed weights";
         return Err(root.bad("architectures", names, reason));
     }
     let reason = "but only BitNetForCausalLM, BitnetForCausalLM and ternary LlamaForCausalLM are supported";
@@ -246,8 +247,7 @@ fn refuse_unconverted(quantization: &Object<'_>) -> Result<()> {
     let names = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
     let names = names.ok_or_else(|| quantization.bad(key, value, "but must be a list of module names"))?;
     if names.iter().any(|name| ["_proj", "layers", "mlp"].iter().any(|part| name.contains(part))) {
-        let reason =
-            "but models with unquantised layers are not supported: only the output head may be listed";
+        let reason = "but models with unquantised layers are not supported: only the LM head may be listed";
         return Err(quantization.bad(key, value, reason));
     }
     Ok(())
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_large_although_it_says_llama() {
+    fn reads_large_although_its_model_type_is_llama() {
         let c = parse(LARGE).unwrap();
         assert_eq!(c.architecture, Architecture::OneBitLlm);
         assert_eq!((c.head_dim, c.num_key_value_heads, c.hidden_act), (96, 16, Activation::Silu));
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn both_rope_spellings() {
+    fn both_spellings_of_rope_settings_are_read() {
         let nested = serde_json::json!({"rope_theta": 123.0, "rope_type": "default"});
         assert_eq!(changed(TWO_B, "rope_parameters", nested).unwrap().rope_theta, 123.0);
         let scaled = serde_json::json!({"rope_theta": 123.0, "rope_type": "yarn"});
@@ -357,18 +357,22 @@ mod tests {
     }
 
     #[test]
-    fn quantisation_decides_by_class_and_mode() {
-        let of = |q: Value| changed(TWO_B, "quantization_config", q).map(|c| c.weights);
+    fn class_and_mode_decide_the_weight_format() {
+        let weights = |q: Value| changed(TWO_B, "quantization_config", q).map(|c| c.weights);
         let json =
             |class: &str, mode: &str| serde_json::json!({"linear_class": class, "quantization_mode": mode});
-        assert_eq!(of(json("autobitlinear", "online")).unwrap(), WeightFormat::Masters);
-        assert_eq!(of(json("bitlinear", "offline")).unwrap(), WeightFormat::Packed(ScaleRule::Divide));
-        assert_eq!(of(serde_json::json!({})).unwrap(), WeightFormat::Packed(ScaleRule::Divide));
+        assert_eq!(weights(json("autobitlinear", "online")).unwrap(), WeightFormat::Masters);
+        assert_eq!(weights(json("bitlinear", "offline")).unwrap(), WeightFormat::Packed(ScaleRule::Divide));
+        assert_eq!(weights(serde_json::json!({})).unwrap(), WeightFormat::Packed(ScaleRule::Divide));
         let first_upload = serde_json::json!({"quant_method": "bitnet", "offline_quantization": true});
-        assert_eq!(of(first_upload).unwrap(), WeightFormat::Packed(ScaleRule::Multiply));
-        assert!(of(json("ternary", "offline")).unwrap_err().to_string().contains("linear_class"));
-        assert!(of(json("autobitlinear", "later")).unwrap_err().to_string().contains("quantization_mode"));
-        assert!(of(serde_json::json!({"quant_method": "gptq"})).unwrap_err().to_string().contains("gptq"));
+        assert_eq!(weights(first_upload).unwrap(), WeightFormat::Packed(ScaleRule::Multiply));
+        assert!(weights(json("ternary", "offline")).unwrap_err().to_string().contains("linear_class"));
+        assert!(
+            weights(json("autobitlinear", "later")).unwrap_err().to_string().contains("quantization_mode")
+        );
+        assert!(
+            weights(serde_json::json!({"quant_method": "gptq"})).unwrap_err().to_string().contains("gptq")
+        );
     }
 
     #[test]
@@ -382,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_with_key_and_value() {
+    fn invalid_values_are_refused_by_key() {
         let cases = [
             ("hidden_size", Value::from(0)),
             ("hidden_size", Value::from(-5)),
@@ -431,20 +435,20 @@ mod tests {
     #[test]
     fn llama_needs_a_sign_of_ternary_weights() {
         let plain = without(FALCON, "quantization_config").unwrap_err().to_string();
-        assert!(plain.contains("architectures") && plain.contains("no BitNet"), "{plain}");
+        assert!(plain.contains("architectures") && plain.contains("is not a BitNet"), "{plain}");
         let mut json: Value = serde_json::from_str(FALCON).unwrap();
         json.as_object_mut().unwrap().remove("quantization_config");
-        let with = |packed, inner_norms| {
+        let read_with_clues = |packed, inner_norms| {
             Config::from_json_with(&json.to_string(), "config.json", Clues { packed, inner_norms }).unwrap()
         };
-        let packed = with(true, false);
+        let packed = read_with_clues(true, false);
         assert_eq!(packed.weights, WeightFormat::Packed(ScaleRule::Divide));
         assert_eq!(packed.architecture, Architecture::Llama);
-        assert_eq!(with(false, true).architecture, Architecture::OneBitLlm);
+        assert_eq!(read_with_clues(false, true).architecture, Architecture::OneBitLlm);
     }
 
     #[test]
-    fn null_is_not_absent() {
+    fn a_null_key_differs_from_a_missing_key() {
         let heads = changed(TWO_B, "num_key_value_heads", Value::Null).unwrap();
         assert_eq!(heads.num_key_value_heads, heads.num_attention_heads);
         assert_eq!(parse(FALCON).unwrap().bos_token_id, None);

@@ -2,22 +2,23 @@
 
 use std::collections::HashMap;
 
-use crate::{Checkpoint, Linear, Result, Stored};
+use crate::{Checkpoint, Linear, Result, StoredTensor};
 
 /// The tensors of a checkpoint, and the layers that cannot be read.
 pub struct Contents {
-    /// In the order of the files.
-    pub tensors: Vec<Held>,
-    /// Why layers that the configuration asks for cannot be read, a sentence each.
-    pub unread: Vec<String>,
+    /// The tensors in file order.
+    pub tensors: Vec<ListedTensor>,
+    /// For each linear layer that the configuration requires but that cannot be read, a sentence that says
+    /// why.
+    pub unreadable: Vec<String>,
 }
 
-/// A tensor, and what it is of a model.
-pub struct Held {
+/// A tensor, and the linear layer that it belongs to.
+pub struct ListedTensor {
     /// The tensor as it is stored.
-    pub stored: Stored,
-    /// The linear layer whose weights it holds, and how many of its codes are -1, 0, 1 and invalid. These are 0 where they
-    /// were not asked for.
+    pub stored: StoredTensor,
+    /// The linear layer, if the tensor holds the weights of one, and the number of its weights that are -1,
+    /// 0, 1 and invalid. The counts are 0 unless they were requested.
     pub linear: Option<(Linear, [u64; 4])>,
 }
 
@@ -29,21 +30,21 @@ impl Checkpoint {
     /// Returns an error if the list of tensors is damaged. A layer that cannot be read is listed in
     /// [`Contents::unreadable`] instead.
     pub fn contents(&self, count_codes: bool) -> Result<Contents> {
-        let (mut linears, mut unread) = (HashMap::new(), Vec::new());
+        let (mut linears, mut unreadable) = (HashMap::new(), Vec::new());
         for shape in self.config().all_linears() {
             match self.linear(&shape) {
                 Ok(linear) => drop(linears.insert(linear.stored().name.clone(), linear)),
-                Err(error) => unread.push(error.to_string()),
+                Err(error) => unreadable.push(error.to_string()),
             }
         }
-        let held = |stored: Stored| {
+        let list = |stored: StoredTensor| {
             let linear = linears.remove(&stored.name).map(|linear| {
                 let histogram = if count_codes { linear.histogram() } else { [0; 4] };
                 linear.bytes().release();
                 (linear, histogram)
             });
-            Held { stored, linear }
+            ListedTensor { stored, linear }
         };
-        Ok(Contents { tensors: self.tensors()?.into_iter().map(held).collect(), unread })
+        Ok(Contents { tensors: self.tensors()?.into_iter().map(list).collect(), unreadable })
     }
 }

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use crate::{Error, Result, Stored};
+use crate::{Error, Result, StoredTensor};
 
 /// A matrix `[rows, cols]` of floats or of quantised blocks, which is not copied.
 #[derive(Clone, Debug)]
 pub struct Dense {
-    stored: Stored,
+    stored: StoredTensor,
     rows: usize,
     cols: usize,
 }
@@ -19,15 +19,19 @@ const SLAB: usize = 32 << 20;
 
 /// What to do with mapped pages after they are checked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Pages {
-    /// They are needed again.
+pub(crate) enum PagesAfterCheck {
+    /// Keep them, because they are needed again.
     Keep,
     /// Release them, because this is the only pass.
     Release,
 }
 
 impl Dense {
-    pub(crate) fn new(stored: Stored, rows: usize, cols: usize) -> Result<Dense> {
+    /// Wraps a tensor as a matrix `[rows, cols]`.
+    ///
+    /// # Errors
+    /// Returns an error if the tensor has another shape, or a type other than floats and blocks.
+    pub(crate) fn new(stored: StoredTensor, rows: usize, cols: usize) -> Result<Dense> {
         stored.check_shape(&[rows, cols])?;
         if !(stored.coding.is_float() || stored.coding.is_blocks()) {
             return Err(stored.type_error("F32, F16, BF16, Q8_0 or Q6_K"));
@@ -40,11 +44,11 @@ impl Dense {
     #[must_use]
     pub fn in_large_pages(self) -> Dense {
         let Dense { stored, rows, cols } = self;
-        Dense { stored: Stored { bytes: stored.bytes.in_large_pages(), ..stored }, rows, cols }
+        Dense { stored: StoredTensor { bytes: stored.bytes.in_large_pages(), ..stored }, rows, cols }
     }
 
-    /// How it is stored, and where.
-    pub fn stored(&self) -> &Stored {
+    /// Returns the tensor that holds the matrix.
+    pub fn stored(&self) -> &StoredTensor {
         &self.stored
     }
 
@@ -58,8 +62,11 @@ impl Dense {
         self.cols
     }
 
-    /// Refuses values that are not finite, and more all-zero rows than a model has.
-    pub(crate) fn check(&self, pages: Pages) -> Result<()> {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// Returns an error if a value is not finite, or when more rows are all zero than in a trained model.
+    pub(crate) fn check(&self, pages: PagesAfterCheck) -> Result<()> {
         let mut zero = 0;
         for rows in self.slabs(SLAB) {
             let slab = self.slab(rows.clone());
@@ -73,7 +80,7 @@ impl Dense {
                 let (file, tensor) = (slab.file, slab.name);
                 return Err(Error::NotFinite { file, tensor, index: rows.start * self.cols + index, value });
             }
-            if pages == Pages::Release {
+            if pages == PagesAfterCheck::Release {
                 slab.bytes.release();
             }
         }
@@ -91,10 +98,10 @@ impl Dense {
         (0..all).step_by(rows).map(move |first| first..all.min(first + rows))
     }
 
-    /// Some of the rows.
-    pub(crate) fn slab(&self, rows: Range<usize>) -> Stored {
+    /// Returns a range of the rows as a tensor.
+    pub(crate) fn slab(&self, rows: Range<usize>) -> StoredTensor {
         let row = self.stored.bytes.len() / self.rows;
-        Stored {
+        StoredTensor {
             shape: vec![rows.len(), self.cols],
             bytes: self.stored.bytes.part(rows.start * row..rows.end * row),
             ..self.stored.clone()

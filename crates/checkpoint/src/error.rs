@@ -17,19 +17,19 @@ pub enum Error {
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("{} exists already; name another place or remove it", path.display())]
+    #[error("{} already exists; choose another path or remove it", path.display())]
     Exists { path: PathBuf },
-    #[error("{file} is not valid JSON: {reason}; mend it or take the file that came with the weights")]
+    #[error("{file} is not valid JSON: {reason}; fix it or use the file that came with the weights")]
     Json { file: String, reason: String },
     #[error(
-        "{file} lacks the key `{key}`, which this model needs; take the config.json that came with the weights"
+        "{file} lacks the key `{key}`, which this model needs; use the config.json that came with the weights"
     )]
     MissingKey { file: String, key: &'static str },
     #[error("{file}: `{key}` is {value}, {reason}")]
     ConfigValue { file: String, key: String, value: String, reason: String },
     #[error("{file} is not a usable safetensors file ({reason}); it may be truncated, so download it again")]
     Safetensors { file: String, reason: String },
-    #[error("{file}: the name `{name}` stands there twice; the file is damaged, so download it again")]
+    #[error("{file}: the name `{name}` appears twice; the file is damaged, so download it again")]
     DuplicateName { file: String, name: String },
     #[error("{file}: {reason}; download the index and all shards again")]
     Index { file: String, reason: String },
@@ -38,11 +38,11 @@ pub enum Error {
     )]
     MissingTensor { file: String, tensor: String, hint: &'static str },
     #[error(
-        "{file}: tensor `{tensor}` has shape {found:?}, but config.json (or the GGUF file's metadata) asks for {expected:?}; use weights and configuration that came together"
+        "{file}: tensor `{tensor}` has shape {found:?}, but config.json (or the GGUF file's metadata) requires {expected:?}; use weights and a configuration that belong together"
     )]
     TensorShape { file: String, tensor: String, found: Vec<usize>, expected: Vec<usize> },
     #[error(
-        "{file}: tensor `{tensor}` has type {found}, expected {expected}; use weights and configuration that came together"
+        "{file}: tensor `{tensor}` has type {found}, expected {expected}; use weights and a configuration that belong together"
     )]
     TensorType { file: String, tensor: String, found: String, expected: &'static str },
     #[error(
@@ -50,16 +50,16 @@ pub enum Error {
     )]
     NotFinite { file: String, tensor: String, index: usize, value: f32 },
     #[error(
-        "{file}: tensor `{tensor}` holds {value:e}, by which results would be multiplied with {multiplier:e}, but a weight scale and its reciprocal must be positive and finite; the file is damaged, so download it again"
+        "{file}: tensor `{tensor}` holds the weight scale {value:e}, so results would be multiplied by {multiplier:e}, but a weight scale and its reciprocal must be positive and finite; the file is damaged, so download it again"
     )]
     BadScale { file: String, tensor: String, value: f32, multiplier: f32 },
     #[error(
-        "{file} has the tensor `{tensor}`, which models of this architecture have not; without it another model would run, so take a configuration that belongs to these weights"
+        "{file} has the tensor `{tensor}`, which models of this architecture do not have; ignoring it would run a different model, so use a configuration that belongs to these weights"
     )]
-    UnreadTensor { file: String, tensor: String },
+    UnusedTensor { file: String, tensor: String },
     #[error(
         "{file}: tensor `{tensor}` has the invalid ternary code 3 in row {row}, column {column}; \
-         the file is damaged or packed in another way: download it again, or ask `bitkv doctor`"
+         the file is damaged or packed in another way: download it again, or run `bitkv doctor`"
     )]
     InvalidCode { file: String, tensor: String, row: usize, column: usize },
     #[error(

@@ -30,10 +30,10 @@ mod write;
 
 pub use convert::{WriteOptions, write};
 pub use file::Gguf;
-pub use header::Entry;
-pub use layout_choice::{LayoutChoice, Reason};
-pub use open::Options;
+pub use header::MetadataEntry;
+pub use layout_choice::{LayoutChoice, LayoutReason};
+pub use open::ReadOptions;
 pub use target::Target;
 pub use value::{Array, Value, ValueType};
 pub use vocabulary::Vocabulary;
-pub use write::{Announced, Field, GgufWriter};
+pub use write::{Field, GgufWriter, TensorSpec};

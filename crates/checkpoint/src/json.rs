@@ -65,11 +65,11 @@ impl<'a> Object<'a> {
     fn read<T>(
         &self,
         key: &str,
-        item: impl FnOnce(&'a Value) -> Option<T>,
+        convert: impl FnOnce(&'a Value) -> Option<T>,
         reason: impl Into<String>,
     ) -> Result<Option<T>> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        item(value).map(Some).ok_or_else(|| self.bad(key, value, reason))
+        convert(value).map(Some).ok_or_else(|| self.bad(key, value, reason))
     }
 
     /// Returns a positive integer of at most `limit`.
@@ -101,10 +101,10 @@ impl<'a> Object<'a> {
 
     /// Returns the token ids of a key that holds one id or a list of ids.
     pub(crate) fn token_ids(&self, key: &str) -> Result<Option<Vec<u32>>> {
-        let one = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
+        let token_id = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
         let ids = |value: &Value| match value {
-            Value::Array(list) => list.iter().map(one).collect(),
-            single => one(single).map(|id| vec![id]),
+            Value::Array(list) => list.iter().map(token_id).collect(),
+            single => token_id(single).map(|id| vec![id]),
         };
         self.read(key, ids, "but must be a token id or a list of token ids")
     }

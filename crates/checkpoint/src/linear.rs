@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{Bytes, Coding, Error, LinearShape, Result, Stored, Ternarised, codec};
+use crate::{Bytes, Coding, Error, LinearShape, Result, StoredTensor, TernaryScale, codec};
 
 /// The number of rows that one parallel task decodes.
 const TASK_ROWS: usize = 64;
@@ -14,9 +14,11 @@ const TASK_ROWS: usize = 64;
 pub struct Linear {
     pub(crate) shape: LinearShape,
     pub(crate) multiplier: f32,
-    pub(crate) stored: Stored,
-    pub(crate) masters: Option<Ternarised>,
-    /// Heads whose rows are stored with the two rotary halves interleaved (GGUF of the llama architecture).
+    pub(crate) stored: StoredTensor,
+    /// The scale of the master weights if the codes are computed from master weights.
+    pub(crate) master_scale: Option<TernaryScale>,
+    /// The number of heads, if rows are stored with the two rotary halves of each head interleaved (the llama
+    /// architecture in GGUF files).
     pub(crate) interleaved_heads: Option<usize>,
 }
 
@@ -32,14 +34,14 @@ impl Linear {
         self.multiplier
     }
 
-    /// How it is stored.
-    pub fn stored(&self) -> &Stored {
+    /// Returns the tensor that holds the weights.
+    pub fn stored(&self) -> &StoredTensor {
         &self.stored
     }
 
     /// Returns whether the codes are computed from full-precision master weights.
     pub fn has_masters(&self) -> bool {
-        self.masters.is_some()
+        self.master_scale.is_some()
     }
 
     /// Writes the codes of a row to `out`: 0, 1 or 2. If the file holds the invalid code 3, it is written as
@@ -51,8 +53,8 @@ impl Linear {
         let LinearShape { rows, cols, .. } = self.shape;
         assert!(row < rows && out.len() == cols, "a row of {cols} codes");
         let (data, row) = (&self.stored.bytes[..], self.stored_row(row));
-        match (&self.stored.coding, self.masters) {
-            (Coding::Folded, _) => codec::folded::decode_row(data, rows, row, out),
+        match (&self.stored.coding, self.master_scale) {
+            (Coding::PackedU8, _) => codec::packed_u8::decode_row(data, rows, row, out),
             (Coding::Ternary(codec), _) => (codec.decode_row)(data, row, out),
             (_, Some(scale)) => {
                 let mut values = vec![0.0; cols];
@@ -69,7 +71,7 @@ impl Linear {
     /// # Panics
     /// Panics as [`Linear::codes`] does.
     pub fn floats(&self, row: usize, out: &mut [f32]) {
-        if let Some(scale) = self.masters {
+        if let Some(scale) = self.master_scale {
             self.stored.read_f32(self.stored_row(row) * self.shape.cols, out);
             // GGUF files can hold a separate scale for float weights.
             if self.multiplier != scale.multiplier {
@@ -89,8 +91,8 @@ impl Linear {
             let (mut counts, mut codes) = ([0u64; 4], vec![0; cols]);
             for row in first..rows.min(first + TASK_ROWS) {
                 self.codes(row, &mut codes);
-                let of = |code: u8| codes.iter().map(|c| u64::from(*c == code)).sum::<u64>();
-                (0..4).for_each(|code| counts[usize::from(code)] += of(code));
+                let count = |code: u8| codes.iter().map(|c| u64::from(*c == code)).sum::<u64>();
+                (0..4).for_each(|code| counts[usize::from(code)] += count(code));
             }
             counts
         };
@@ -119,16 +121,19 @@ impl Linear {
         head * width + 2 * (within % (width / 2)) + within / (width / 2)
     }
 
-    /// The scale of full-precision masters `[rows, cols]`, or of floats that are ternary already.
-    pub(crate) fn from_masters(shape: &LinearShape, stored: Stored) -> Result<Linear> {
+    /// Returns the layer of full-precision master weights `[rows, cols]`.
+    ///
+    /// # Errors
+    /// Returns an error if the tensor has another shape or holds values that are not finite.
+    pub(crate) fn from_masters(shape: &LinearShape, stored: StoredTensor) -> Result<Linear> {
         stored.check_shape(&[shape.rows, shape.cols])?;
         stored.check_finite()?;
-        let scale = Ternarised::of_stored(&stored);
+        let scale = TernaryScale::from_stored(&stored);
         Ok(Linear {
             shape: shape.clone(),
             multiplier: scale.multiplier,
             stored,
-            masters: Some(scale),
+            master_scale: Some(scale),
             interleaved_heads: None,
         })
     }

@@ -7,10 +7,10 @@ use safetensors::Dtype;
 use bitkv_progress::Progress;
 
 use crate::{
-    Checkpoint, Config, FloatType, Linear, Result, ScaleRule, Stored, WeightFormat,
-    codec::folded,
-    safetensors_file::{self, Entry},
-    shapes::{EMBEDDING, HEAD},
+    Checkpoint, Config, FloatType, Linear, Result, ScaleRule, StoredTensor, WeightFormat,
+    codec::packed_u8,
+    safetensors_file::{self, TensorEntry},
+    shapes::{EMBEDDING, LM_HEAD},
 };
 
 /// Writes `checkpoint` as `model.safetensors` and `config.json` into `folder`, which is created if it does
@@ -31,10 +31,10 @@ pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: &dy
         tie_word_embeddings: checkpoint.is_tied(),
         ..checkpoint.config().clone()
     };
-    checkpoint.refuse_unread()?;
-    let (embedding, head) = checkpoint.streamed()?;
+    checkpoint.check_unused_tensors()?;
+    let (embedding, head) = checkpoint.embedding_and_lm_head()?;
     let mut floats = vec![(EMBEDDING.to_string(), embedding.stored().clone())];
-    floats.extend(head.map(|head| (HEAD.to_string(), head.stored().clone())));
+    floats.extend(head.map(|head| (LM_HEAD.to_string(), head.stored().clone())));
     for norm in config.all_norms() {
         let stored = checkpoint.stored_norm(&norm)?;
         stored.check_shape(&[norm.width])?;
@@ -47,7 +47,7 @@ pub fn write_packed_folder(checkpoint: &Checkpoint, folder: &Path, progress: &dy
     let linears = config.all_linears().map(|shape| checkpoint.linear(&shape)).collect::<Result<Vec<_>>>()?;
     linears.iter().try_for_each(check_codes)?;
 
-    let mut entries: Vec<Entry<'_>> = floats.iter().map(|(name, stored)| float(name, stored)).collect();
+    let mut entries: Vec<TensorEntry<'_>> = floats.iter().map(|(name, stored)| float(name, stored)).collect();
     entries.extend(linears.iter().flat_map(|linear| [codes(linear), scale(linear)]));
     safetensors_file::write_model(folder, &config, entries, progress)
 }
@@ -69,9 +69,10 @@ fn check_codes(linear: &Linear) -> Result<()> {
     Ok(())
 }
 
-fn float<'a>(name: &str, stored: &'a Stored) -> Entry<'a> {
+/// Returns the entry of a float tensor.
+fn float<'a>(name: &str, stored: &'a StoredTensor) -> TensorEntry<'a> {
     let kind = stored.smallest_exact_type();
-    Entry {
+    TensorEntry {
         name: name.into(),
         dtype: kind.dtype(),
         shape: stored.shape.clone(),
@@ -79,17 +80,20 @@ fn float<'a>(name: &str, stored: &'a Stored) -> Entry<'a> {
     }
 }
 
-fn codes(linear: &Linear) -> Entry<'_> {
+/// Returns the entry of a matrix of codes.
+fn codes(linear: &Linear) -> TensorEntry<'_> {
     let shape = linear.shape();
-    let stride = folded::packed_rows(shape.rows);
-    Entry {
+    let stride = packed_u8::packed_rows(shape.rows);
+    TensorEntry {
         name: format!("{}.weight", shape.name),
         dtype: Dtype::U8,
         shape: vec![stride, shape.cols],
         values: Box::new(move |to| {
             let (mut row, mut bytes) = (vec![0; shape.cols], vec![0; shape.cols]);
             for packed in 0..stride {
-                folded::encode_row(shape.rows, packed, &mut row, &mut bytes, |at, out| linear.codes(at, out));
+                packed_u8::encode_row(shape.rows, packed, &mut row, &mut bytes, |at, out| {
+                    linear.codes(at, out)
+                });
                 to.write_all(&bytes)?;
             }
             linear.bytes().release();
@@ -98,10 +102,11 @@ fn codes(linear: &Linear) -> Entry<'_> {
     }
 }
 
-fn scale(linear: &Linear) -> Entry<'_> {
+/// Returns the entry of a matrix's scale.
+fn scale(linear: &Linear) -> TensorEntry<'_> {
     let value = linear.multiplier();
     let kind = if FloatType::Bf16.holds(value) { FloatType::Bf16 } else { FloatType::F32 };
-    Entry {
+    TensorEntry {
         name: format!("{}.weight_scale", linear.shape().name),
         dtype: kind.dtype(),
         shape: vec![1],

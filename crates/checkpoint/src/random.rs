@@ -6,15 +6,15 @@ mod write;
 use bitkv_bytes::Pages;
 use rayon::prelude::*;
 
-use crate::{Bytes, Config, Error, Result, ScaleRule, Stored, WeightFormat};
+use crate::{Bytes, Config, Error, Result, ScaleRule, StoredTensor, WeightFormat};
 
 use self::tensor::{PART, Tensor};
 
 pub use write::write_random;
 
-/// Packed weights of a shape, made from a seed whenever one is asked for: bf16 floats, ternary codes with 42 % zeros,
-/// norms of 1, scales that keep the residual stream of order one.
-pub(crate) struct Weights {
+/// Packed random weights of a configuration. A tensor is generated from the seed whenever it is read: bf16
+/// floats, ternary codes with 42 % zeros, norms of 1, and scales that keep the residual stream of order one.
+pub(crate) struct RandomWeights {
     seed: u64,
     tensors: Vec<Tensor>,
 }
@@ -29,10 +29,11 @@ pub(crate) fn packed(config: &Config) -> Config {
     Config { weights: WeightFormat::Packed(ScaleRule::Multiply), ..config.clone() }
 }
 
-impl Weights {
-    /// Those of one configuration and seed are always the same, in memory as in a file.
-    pub(crate) fn new(config: &Config, seed: u64) -> Weights {
-        Weights { seed, tensors: tensor::all(config) }
+impl RandomWeights {
+    /// Returns the random weights for a configuration and a seed. The same seed always gives the same
+    /// weights, in memory and in a file.
+    pub(crate) fn new(config: &Config, seed: u64) -> RandomWeights {
+        RandomWeights { seed, tensors: tensor::all(config) }
     }
 
     /// Returns the name that errors use in place of the name of a file.
@@ -55,7 +56,8 @@ impl Weights {
         self.tensors.iter().map(|tensor| tensor.name.as_str())
     }
 
-    pub(crate) fn get(&self, name: &str, hint: &'static str) -> Result<Stored> {
+    /// Generates the tensor with this Hugging Face name.
+    pub(crate) fn get(&self, name: &str, hint: &'static str) -> Result<StoredTensor> {
         let tensor = self.find(name).ok_or_else(|| Error::MissingTensor {
             file: FILE.into(),
             tensor: name.into(),
@@ -79,7 +81,7 @@ impl Weights {
                 Bytes::owned(bytes)
             }
         };
-        Ok(Stored {
+        Ok(StoredTensor {
             file: FILE.into(),
             name: name.into(),
             shape: tensor.shape.clone(),
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn opens_and_repeats() {
+    fn a_written_checkpoint_opens_and_depends_only_on_the_seed() {
         let make = |seed| {
             let folder = tempfile::tempdir().unwrap();
             write_random(&config(), seed, folder.path(), &bitkv_progress::Silent).unwrap();
@@ -135,13 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn in_memory_as_in_a_file() {
+    fn weights_in_memory_equal_those_in_a_file() {
         let folder = tempfile::tempdir().unwrap();
         // The sizes are so large that a tensor consists of several parts.
         let config = Config { vocab_size: 2011, hidden_size: 132, intermediate_size: 2002, ..config() };
         write_random(&config, 3, folder.path(), &bitkv_progress::Silent).unwrap();
         let (file, memory) = (Checkpoint::open(folder.path()).unwrap(), Checkpoint::random(&config, 3));
-        memory.refuse_unread().unwrap();
+        memory.check_unused_tensors().unwrap();
         assert_eq!(memory.config().weights, file.config().weights);
         assert_eq!(memory.tensor_bytes(), file.tensor_bytes());
         let tensors = memory.tensors().unwrap();
@@ -157,8 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn rows_past_the_end_are_zeros() {
-        // 50 rows are 13 packed ones: two codes of the last plane lie outside.
+    fn padding_rows_are_zeros() {
+        // 50 rows are packed into 13 rows of four codes, so the last plane has room for two more rows.
         let checkpoint = Checkpoint::random(&config(), 0);
         let up = checkpoint.config().linears(0)[5].clone();
         let tensors = checkpoint.tensors().unwrap();

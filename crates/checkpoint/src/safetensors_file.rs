@@ -18,14 +18,15 @@ use crate::{Config, Error, FloatType, Result};
 type Values<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
 
 /// A tensor that is to be written.
-pub(crate) struct Entry<'a> {
+pub(crate) struct TensorEntry<'a> {
     pub(crate) name: String,
     pub(crate) dtype: Dtype,
     pub(crate) shape: Vec<usize>,
     pub(crate) values: Values<'a>,
 }
 
-impl Entry<'_> {
+impl TensorEntry<'_> {
+    /// Returns the size in bytes.
     fn bytes(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
     }
@@ -49,7 +50,7 @@ pub fn write_f32_tensors(
         assert_eq!(shape.iter().product::<usize>(), values.len(), "the values of {name} fill {shape:?}");
         let write = move |to: &mut dyn Write| FloatType::F32.write(values, to);
         let (name, shape) = (name.clone(), shape.clone());
-        entries.push(Entry { name, dtype: Dtype::F32, shape, values: Box::new(write) });
+        entries.push(TensorEntry { name, dtype: Dtype::F32, shape, values: Box::new(write) });
     }
     write(path, metadata, entries, &Silent).map(drop)
 }
@@ -72,7 +73,7 @@ pub(crate) fn refuse_model(folder: &Path) -> Result<()> {
 pub(crate) fn write_model(
     folder: &Path,
     config: &Config,
-    entries: Vec<Entry<'_>>,
+    entries: Vec<TensorEntry<'_>>,
     progress: &dyn Progress,
 ) -> Result<u64> {
     fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
@@ -87,7 +88,7 @@ pub(crate) fn write_model(
 fn write(
     path: &Path,
     metadata: &[(&str, &str)],
-    mut entries: Vec<Entry<'_>>,
+    mut entries: Vec<TensorEntry<'_>>,
     progress: &dyn Progress,
 ) -> Result<u64> {
     // Tensors with the widest types come first, so that every tensor is aligned for its type. Tensors with
@@ -112,8 +113,9 @@ fn write(
     Ok(total)
 }
 
-fn header(metadata: &[(&str, &str)], entries: &[Entry<'_>]) -> String {
-    // transformers refuses files without this.
+/// Returns the JSON header of a file.
+fn header(metadata: &[(&str, &str)], entries: &[TensorEntry<'_>]) -> String {
+    // transformers refuses files without this entry.
     let mut about = Map::from_iter([("format".to_string(), "pt".into())]);
     about.extend(metadata.iter().map(|(key, value)| (key.to_string(), (*value).into())));
     let mut map = Map::from_iter([("__metadata__".to_string(), Value::Object(about))]);

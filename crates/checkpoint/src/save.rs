@@ -7,9 +7,9 @@ use safetensors::Dtype;
 use bitkv_progress::Silent;
 
 use crate::{
-    Config, Error, FloatType, LinearShape, Result, ScaleRule, Ternarised, WeightFormat,
-    codec::folded,
-    safetensors_file::{self, Entry},
+    Config, Error, FloatType, LinearShape, Result, ScaleRule, TernaryScale, WeightFormat,
+    codec::packed_u8,
+    safetensors_file::{self, TensorEntry},
     shapes,
 };
 
@@ -50,7 +50,7 @@ pub fn write_packed<'a>(
 ) -> Result<()> {
     let config = Config { weights: WeightFormat::Packed(ScaleRule::Multiply), ..config.clone() };
     let get = |name: &str, shape: &[usize]| checked(&masters, name, shape);
-    let mut entries: Vec<Entry<'_>> = Vec::new();
+    let mut entries: Vec<TensorEntry<'_>> = Vec::new();
     let mut floats = |name: &str, shape: &[usize], kind: FloatType| -> Result<()> {
         entries.push(float(name, shape, kind, get(name, shape)?));
         Ok(())
@@ -58,14 +58,14 @@ pub fn write_packed<'a>(
     let dense = [config.vocab_size, config.hidden_size];
     floats(shapes::EMBEDDING, &dense, types.embedding)?;
     if !config.tie_word_embeddings {
-        floats(shapes::HEAD, &dense, types.embedding)?;
+        floats(shapes::LM_HEAD, &dense, types.embedding)?;
     }
     for norm in config.all_norms() {
         floats(&norm.name, &[norm.width], types.norms)?;
     }
     for shape in config.all_linears() {
         let weights = get(&format!("{}.weight", shape.name), &[shape.rows, shape.cols])?;
-        let scale = Ternarised::new(&weights);
+        let scale = TernaryScale::new(&weights);
         let multiplier = Cow::Owned(vec![scale.multiplier]);
         entries.push(float(&format!("{}.weight_scale", shape.name), &[1], FloatType::F32, multiplier));
         entries.push(codes(shape, weights, scale));
@@ -80,8 +80,8 @@ fn checked<'a>(
     name: &str,
     shape: &[usize],
 ) -> Result<Cow<'a, [f32]>> {
-    let file = || "the masters to be packed".to_string();
-    let hint = ", which the configuration asks for";
+    let file = || "the master weights to be packed".to_string();
+    let hint = ", which the configuration requires";
     let values =
         masters(name).ok_or_else(|| Error::MissingTensor { file: file(), tensor: name.into(), hint })?;
     if values.len() != shape.iter().product::<usize>() {
@@ -94,21 +94,23 @@ fn checked<'a>(
     Ok(values)
 }
 
-fn float<'a>(name: &str, shape: &[usize], kind: FloatType, values: Cow<'a, [f32]>) -> Entry<'a> {
+/// Returns the entry of a float tensor.
+fn float<'a>(name: &str, shape: &[usize], kind: FloatType, values: Cow<'a, [f32]>) -> TensorEntry<'a> {
     let (name, dtype, shape) = (name.into(), kind.dtype(), shape.into());
-    Entry { name, dtype, shape, values: Box::new(move |to| kind.write(&values, to)) }
+    TensorEntry { name, dtype, shape, values: Box::new(move |to| kind.write(&values, to)) }
 }
 
-fn codes(shape: LinearShape, weights: Cow<'_, [f32]>, scale: Ternarised) -> Entry<'_> {
+/// Returns the entry of a matrix of codes.
+fn codes(shape: LinearShape, weights: Cow<'_, [f32]>, scale: TernaryScale) -> TensorEntry<'_> {
     let LinearShape { name, rows, cols } = shape;
     let row = move |row: usize, out: &mut [u8]| {
         let weights = &weights[row * cols..][..cols];
         out.iter_mut().zip(weights).for_each(|(code, w)| *code = (scale.code(*w) + 1) as u8);
     };
-    Entry {
+    TensorEntry {
         name: format!("{name}.weight"),
         dtype: Dtype::U8,
-        shape: vec![folded::packed_rows(rows), cols],
-        values: Box::new(move |to| to.write_all(&folded::encode(rows, cols, &row))),
+        shape: vec![packed_u8::packed_rows(rows), cols],
+        values: Box::new(move |to| to.write_all(&packed_u8::encode(rows, cols, &row))),
     }
 }

@@ -26,7 +26,8 @@ pub struct NormShape {
 pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
 /// The Hugging Face name of the norm after the last layer.
 pub(crate) const FINAL_NORM: &str = "model.norm.weight";
-pub(crate) const HEAD: &str = "lm_head.weight";
+/// The Hugging Face name of the LM head.
+pub(crate) const LM_HEAD: &str = "lm_head.weight";
 
 impl Config {
     /// Returns the seven linear layers of a transformer layer: q, k, v, o, gate, up, down.

@@ -10,7 +10,7 @@ use safetensors::{SafeTensors, tensor::Metadata};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::{Bytes, Coding, Error, Result, Stored, json};
+use crate::{Bytes, Coding, Error, Result, StoredTensor, json};
 
 /// The file of a checkpoint that is not sharded.
 pub(crate) const SINGLE: &str = "model.safetensors";
@@ -32,8 +32,8 @@ struct Shard {
 /// All tensors of a folder.
 pub(crate) struct Shards {
     shards: Vec<Shard>,
-    /// Which shard has a tensor.
-    places: BTreeMap<String, usize>,
+    /// The index of the shard that holds a tensor, by the tensor's name.
+    shard_by_name: BTreeMap<String, usize>,
 }
 
 impl Shards {
@@ -68,15 +68,15 @@ impl Shards {
 
     /// Joins files whose tensors have different names.
     fn join(shards: Vec<Shard>) -> Result<Self> {
-        let mut places = BTreeMap::new();
+        let mut shard_by_name = BTreeMap::new();
         for (i, shard) in shards.iter().enumerate() {
             for name in shard.metadata.offset_keys() {
-                if places.insert(name.clone(), i).is_some() {
+                if shard_by_name.insert(name.clone(), i).is_some() {
                     return Err(Error::DuplicateName { file: shard.file.clone(), name });
                 }
             }
         }
-        Ok(Shards { shards, places })
+        Ok(Shards { shards, shard_by_name })
     }
 
     /// Returns the names of all tensors in file order.
@@ -86,16 +86,17 @@ impl Shards {
 
     /// Returns whether there is a tensor with this name.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.places.contains_key(name)
+        self.shard_by_name.contains_key(name)
     }
 
-    pub(crate) fn get(&self, name: &str, hint: &'static str) -> Result<Stored> {
-        let found = self.places.get(name).map(|at| &self.shards[*at]);
+    /// Returns the tensor with this name.
+    pub(crate) fn get(&self, name: &str, hint: &'static str) -> Result<StoredTensor> {
+        let found = self.shard_by_name.get(name).map(|at| &self.shards[*at]);
         let found = found.and_then(|shard| shard.metadata.info(name).map(|info| (shard, info)));
         let Some((shard, info)) = found else {
             return Err(Error::MissingTensor { file: self.file(), tensor: name.into(), hint });
         };
-        Ok(Stored {
+        Ok(StoredTensor {
             file: shard.file.clone(),
             name: name.into(),
             shape: info.shape.clone(),
@@ -124,7 +125,7 @@ impl Shard {
     fn parse(file: String, bytes: Bytes) -> Result<Self> {
         let bad = |reason: String| Error::Safetensors { file: file.clone(), reason };
         let length = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
-        let length = length.ok_or_else(|| bad("it is shorter than its header's length".into()))?;
+        let length = length.ok_or_else(|| bad("it is shorter than the length of a header".into()))?;
         if length > MAX_HEADER || length > bytes.len() as u64 - 8 {
             return Err(bad(format!("its header claims {length} bytes and the file has {}", bytes.len())));
         }
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_named() {
+    fn every_kind_of_damage_has_its_message() {
         let b = |offsets: &str, shape: &str| {
             format!("{{{A},\"b\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":{offsets}}}}}")
         };
@@ -218,7 +219,7 @@ mod tests {
             (u64::MAX.to_le_bytes().to_vec(), "claims"),
             (file(&format!("{{{A}}}"), 7), "not fully covered"),
             (file(&format!("{{{A}}}"), 9), "not fully covered"),
-            (file(&format!("{{{A},{A}}}"), 8), "`a` stands there twice"),
+            (file(&format!("{{{A},{A}}}"), 8), "`a` appears twice"),
             (file(&b("[4,12]", "[2]"), 12), "not a usable"),
             (file(&b("[8,16]", "[3]"), 16), "not a usable"),
             (file(&b("[8,16]", "[-2]"), 16), "not a usable"),
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn index_names_stay_in_their_folder() {
+    fn only_plain_file_names_are_accepted_from_an_index() {
         let names = ["a.safetensors", "../a", "/a", "x/a", "..", ""].map(is_plain_name);
         assert_eq!(names, [true, false, false, false, false, false]);
     }

@@ -10,8 +10,8 @@ const CHECKED: usize = 1 << 16;
 
 /// A tensor with its bytes and what the file says about them.
 #[derive(Clone, Debug)]
-pub struct Stored {
-    /// The file it is in.
+pub struct StoredTensor {
+    /// The file that holds the tensor.
     pub file: String,
     /// The name in that file.
     pub name: String,
@@ -24,7 +24,8 @@ pub struct Stored {
     pub bytes: Bytes,
 }
 
-impl Stored {
+impl StoredTensor {
+    /// Returns an error unless the tensor has this shape.
     pub(crate) fn check_shape(&self, expected: &[usize]) -> Result<()> {
         if self.shape == expected {
             return Ok(());
@@ -73,8 +74,8 @@ impl Stored {
     /// Releases the mapped pages of `count` values from `first` on; see [`Bytes::release`].
     pub(crate) fn release_values(&self, first: usize, count: usize) {
         let (bytes, values) = (self.bytes.len(), self.len().max(1));
-        let at = |value: usize| (value as u128 * bytes as u128 / values as u128) as usize;
-        self.bytes.part(at(first)..at(first + count)).release();
+        let offset = |value: usize| (value as u128 * bytes as u128 / values as u128) as usize;
+        self.bytes.part(offset(first)..offset(first + count)).release();
     }
 
     /// Returns all values as f32.

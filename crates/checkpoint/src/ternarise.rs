@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use crate::Stored;
+use crate::StoredTensor;
 
 /// The number of values that one parallel task adds up. It is fixed, so that a sum does not depend on the
 /// number of threads.
@@ -12,22 +12,23 @@ const TASK: usize = 1 << 16;
 
 /// The scale with which master weights are ternarised: `weight = code * multiplier`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ternarised {
-    /// `1 / max(mean|W|, 1e-5)`, what masters are multiplied by before rounding.
+pub struct TernaryScale {
+    /// The factor by which master weights are multiplied before rounding: `1 / max(mean|W|, 1e-5)`.
     pub inverse: f32,
     /// The factor by which codes are multiplied: `1 / inverse`.
     pub multiplier: f32,
 }
 
-impl Ternarised {
-    /// The scale of one tensor; the mean is taken in f64, so that the order of summation hardly matters.
+impl TernaryScale {
+    /// Returns the scale of one tensor. The mean is taken in f64, so that the order of summation hardly
+    /// matters.
     pub fn new(masters: &[f32]) -> Self {
         let sums: Vec<f64> = masters.par_chunks(TASK).map(absolute_sum).collect();
-        Ternarised::of_mean(sums.iter().sum(), masters.len())
+        TernaryScale::from_sum(sums.iter().sum(), masters.len())
     }
 
-    /// The same without expanding the tensor.
-    pub(crate) fn of_stored(masters: &Stored) -> Self {
+    /// Returns the scale of a stored tensor, which is decoded a part at a time.
+    pub(crate) fn from_stored(masters: &StoredTensor) -> Self {
         let part = |first: usize| {
             let mut values = vec![0.0; TASK.min(masters.len() - first)];
             masters.read_f32(first, &mut values);
@@ -35,13 +36,14 @@ impl Ternarised {
         };
         let firsts: Vec<usize> = (0..masters.len()).step_by(TASK).collect();
         let sums: Vec<f64> = firsts.into_par_iter().map(part).collect();
-        Ternarised::of_mean(sums.iter().sum(), masters.len())
+        TernaryScale::from_sum(sums.iter().sum(), masters.len())
     }
 
-    fn of_mean(sum: f64, count: usize) -> Self {
+    /// Returns the scale for `count` values whose absolute values add up to `sum`.
+    fn from_sum(sum: f64, count: usize) -> Self {
         let mean = (sum / count.max(1) as f64) as f32;
         let inverse = 1.0 / mean.max(1e-5);
-        Ternarised { inverse, multiplier: 1.0 / inverse }
+        TernaryScale { inverse, multiplier: 1.0 / inverse }
     }
 
     /// Returns the code of a master weight: -1, 0 or 1, whichever is nearest to `master / mean|W|`, ties to
@@ -61,15 +63,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_around_half_the_mean() {
-        let scale = Ternarised::new(&[2.0, -2.0, 0.0, 4.0]);
+    fn masters_round_to_zero_below_half_the_mean() {
+        let scale = TernaryScale::new(&[2.0, -2.0, 0.0, 4.0]);
         assert_eq!((scale.inverse, scale.multiplier), (0.5, 2.0));
         assert_eq!([0.9, 1.0, 1.1, -0.9, -1.1, 99.0, -99.0].map(|w| scale.code(w)), [0, 0, 1, 0, -1, 1, -1]);
     }
 
     #[test]
-    fn dead_tensors_become_zeros() {
-        let scale = Ternarised::new(&[1e-34, -1e-34]);
+    fn tensors_of_tiny_values_become_zeros() {
+        let scale = TernaryScale::new(&[1e-34, -1e-34]);
         assert_eq!((scale.code(1e-34), scale.code(0.0)), (0, 0));
         assert!(scale.multiplier > 0.0);
     }

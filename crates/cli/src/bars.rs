@@ -81,17 +81,17 @@ struct Bar {
     /// Draws nothing if standard error is not a terminal.
     shown: ProgressBar,
     unit: Unit,
-    /// Where plain lines are written instead.
-    plain: Option<Plain>,
+    /// The state of the plain lines; `None` on a terminal.
+    plain: Option<PlainLines>,
 }
 
 /// When the last plain line was written, and what the rate is measured from.
 #[derive(Debug)]
-struct Plain {
+struct PlainLines {
     began: Instant,
-    /// Work that an earlier process did.
-    before: u64,
-    last: Instant,
+    /// The work that an earlier process did.
+    done_before: u64,
+    last_line: Instant,
 }
 
 impl Bar {
@@ -108,7 +108,7 @@ impl Bar {
         let bar = LINES.add(ProgressBar::new(length));
         let shown = bar.with_style(style).with_prefix(name.to_owned());
         let now = Instant::now();
-        let plain = shown.is_hidden().then_some(Plain { began: now, before: done, last: now });
+        let plain = shown.is_hidden().then_some(PlainLines { began: now, done_before: done, last_line: now });
         if plain.is_none() {
             shown.enable_steady_tick(TICK);
         }
@@ -119,13 +119,13 @@ impl Bar {
 
     fn write_if_due(&mut self) {
         let Some(plain) = &mut self.plain else { return };
-        if plain.last.elapsed() < PAUSE {
+        if plain.last_line.elapsed() < PAUSE {
             return;
         }
-        plain.last = Instant::now();
-        // Work that starts over has no rate.
+        plain.last_line = Instant::now();
+        // Work that starts again may be below `done_before`; its rate is not known then.
         let done = self.shown.position();
-        let made = done.saturating_sub(plain.before);
+        let made = done.saturating_sub(plain.done_before);
         let length = self.shown.length().unwrap_or(done);
         let line = line(
             self.unit,
@@ -147,19 +147,19 @@ fn line(unit: Unit, [done, length, made]: [u64; 3], elapsed: Duration, name: &st
     };
     let rate = made as f64 / elapsed.as_secs_f64().max(1e-9);
     let speed = match unit {
-        Unit::Steps if rate >= 1.0 || made == 0 => format!("{rate:.1} a second"),
+        Unit::Steps if rate >= 1.0 || made == 0 => format!("{rate:.1} per second"),
         Unit::Steps => format!("{:.1} s each", 1.0 / rate),
-        Unit::Bytes => format!("{} a second", HumanBytes(rate as u64)),
+        Unit::Bytes => format!("{} per second", HumanBytes(rate as u64)),
     };
     let left = match made {
-        0 => "time left not known yet".to_owned(),
+        0 => "remaining time not known yet".to_owned(),
         _ => {
             let seconds = length.saturating_sub(done) as f64 / rate;
             format!("about {} left", HumanDuration(Duration::from_secs_f64(seconds)))
         }
     };
-    let also = if message.is_empty() { String::new() } else { format!(" ({message})") };
-    format!("{name}: {} of {}, {speed}, {left}{also}", shown(done), shown(length))
+    let message = if message.is_empty() { String::new() } else { format!(" ({message})") };
+    format!("{name}: {} of {}, {speed}, {left}{message}", shown(done), shown(length))
 }
 
 #[cfg(test)]
@@ -169,11 +169,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_rate_and_time_left() {
+    fn a_line_shows_the_rate_and_the_remaining_time() {
         let minute = Duration::from_secs(60);
         assert_eq!(
             line(Unit::Steps, [120, 360, 120], minute, "scorers tiny-mha", ""),
-            "scorers tiny-mha: 120 of 360, 2.0 a second, about 2 minutes left"
+            "scorers tiny-mha: 120 of 360, 2.0 per second, about 2 minutes left"
         );
         // Work that an earlier process did does not count for the rate.
         assert_eq!(
@@ -182,16 +182,16 @@ mod tests {
         );
         assert_eq!(
             line(Unit::Bytes, [3 << 20, 9 << 20, 3 << 20], minute, "writing", ""),
-            "writing: 3.00 MiB of 9.00 MiB, 51.20 KiB a second, about 2 minutes left"
+            "writing: 3.00 MiB of 9.00 MiB, 51.20 KiB per second, about 2 minutes left"
         );
         assert_eq!(
             line(Unit::Steps, [0, 8, 0], minute, "slow", ""),
-            "slow: 0 of 8, 0.0 a second, time left not known yet"
+            "slow: 0 of 8, 0.0 per second, remaining time not known yet"
         );
     }
 
     #[test]
-    fn what_is_said_concerns_the_innermost_work() {
+    fn progress_concerns_the_innermost_work() {
         let bars = Bars(Mutex::new(Vec::new()));
         let outer = Work::resumed(&bars, "outer", 10, 4);
         outer.advance();

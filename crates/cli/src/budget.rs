@@ -8,11 +8,12 @@ use bitkv_record::parse_bytes;
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 pub(crate) struct BudgetArguments {
-    /// Part of the cache kept, above 0 and at most 1.
-    #[arg(long, allow_negative_numbers = true)]
+    /// Fraction of the cache that is kept, above 0 and at most 1.
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     budget: Option<f64>,
-    /// Part of the cache removed, from 0 and below 1: kvpress' compression ratio, rounded as kvpress does.
-    #[arg(long, allow_negative_numbers = true)]
+    /// Fraction of the cache that is removed, from 0 to below 1. This is the compression ratio of kvpress,
+    /// rounded as in kvpress.
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     ratio: Option<f64>,
     /// Number of tokens that a KV head keeps on average, for any length of the context.
     #[arg(long, value_name = "TOKENS")]
@@ -24,16 +25,16 @@ pub(crate) struct BudgetArguments {
 
 /// Parses a number of bytes that fits into memory.
 fn bytes(text: &str) -> Result<usize> {
-    usize::try_from(parse_bytes(text)?).with_context(|| format!("'{text}' is more than memory can have"))
+    usize::try_from(parse_bytes(text)?).with_context(|| format!("'{text}' is more than the memory can hold"))
 }
 
 impl BudgetArguments {
     pub(crate) fn is_given(&self) -> bool {
-        self.written() != serde_json::Value::Null
+        self.to_json() != serde_json::Value::Null
     }
 
-    /// As it was written, for a record; null where there is none.
-    pub(crate) fn written(&self) -> serde_json::Value {
+    /// Returns the budget as it was given, for the JSON document; null if no budget was given.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
         let ratio = self.ratio.map(|removed| format!("ratio {removed}"));
         let tokens = self.budget_tokens.map(|tokens| format!("{tokens} tokens"));
         let bytes = self.budget_bytes.map(|bytes| format!("{bytes} B"));
@@ -44,8 +45,11 @@ impl BudgetArguments {
         }
     }
 
-    /// The budget for a cache of this shape; bytes are only bytes of tokens once that is known.
-    pub(crate) fn of(&self, shape: Shape) -> Result<Budget> {
+    /// Returns the budget for a cache of this shape, which says how many bytes a cache entry takes.
+    ///
+    /// # Errors
+    /// When there is no budget, or it is out of range.
+    pub(crate) fn for_shape(&self, shape: Shape) -> Result<Budget> {
         let Some(bytes) = self.budget_bytes else { return self.check() };
         let (heads, entry) = (shape.all_kv_heads(), 4 * shape.head_dim);
         ensure!(
@@ -68,7 +72,8 @@ impl BudgetArguments {
             (_, _, Some(tokens), _) => Ok(Budget::tokens(tokens)?),
             (.., Some(bytes)) => Ok(Budget::entries(bytes)?),
             (None, None, None, None) => bail!(
-                "no budget says how much to keep: give --budget, such as 0.5, --ratio, --budget-tokens or --budget-bytes"
+                "there is no budget: say how much to keep with --budget, such as --budget 0.5, or with --ratio, \
+                 --budget-tokens or --budget-bytes"
             ),
         }
     }
@@ -79,12 +84,12 @@ mod tests {
     use super::bytes;
 
     #[test]
-    fn bytes_have_units() {
+    fn bytes_may_have_a_unit() {
         for (text, due) in [("10", 10), ("10B", 10), ("64KiB", 65536), ("2 MiB", 2 << 20)] {
             assert_eq!(bytes(text).unwrap(), due, "{text}");
         }
         for wrong in ["", "KiB", "-1", "1.5MiB", "10 kB", "99999999999GiB"] {
-            assert!(bytes(wrong).unwrap_err().to_string().contains("is no number of bytes"), "{wrong}");
+            assert!(bytes(wrong).unwrap_err().to_string().contains("is not a number of bytes"), "{wrong}");
         }
     }
 }

@@ -2,10 +2,10 @@
 //! the table of the README.
 
 use bitkv_report::Table;
-use clap::CommandFactory;
+use clap::builder::{StyledStr, Styles};
 
 use crate::{
-    Arguments, EXAMPLES,
+    USAGES, command_line,
     markdown::{head, row},
 };
 
@@ -15,12 +15,19 @@ use crate::{
 macro_rules! commands {
     (
         $registry:ident;
-        $($(#[$about:meta])* $name:ident = $file:ident($($with:ident)?), $example:literal;)+
+        $(
+            $(#[$about:meta])* $name:ident = $file:ident($($with:ident)?), $usage:literal,
+            [$($example:literal => $purpose:literal,)+];
+        )+
     ) => {
         /// A subcommand with its arguments.
         #[derive(Debug, clap::Subcommand)]
         pub(crate) enum Command {
-            $($(#[$about])* $name($file::Arguments),)+
+            $(
+                $(#[$about])*
+                #[command(after_help = command::examples(&[$(($example, $purpose)),+]))]
+                $name($file::Arguments),
+            )+
         }
 
         impl Command {
@@ -32,47 +39,54 @@ macro_rules! commands {
             }
         }
 
-        /// Name and example of every subcommand, in the order of the help.
-        pub(crate) const EXAMPLES: &[(&str, &str)] = &[$((stringify!($file), $example)),+];
+        /// The name of every subcommand and the arguments that the README shows, in the order of the help.
+        pub(crate) const USAGES: &[(&str, &str)] = &[$((stringify!($file), $usage)),+];
     };
 }
 
 pub(crate) use commands;
 
-/// A subcommand as lists show it.
+/// Formats the examples at the end of the help of a command: a comment and the command line of each.
+pub(crate) fn examples(examples: &[(&str, &str)]) -> StyledStr {
+    let header = *Styles::styled().get_header();
+    let lines: String = examples.iter().map(|(line, purpose)| format!("\n  # {purpose}\n  {line}")).collect();
+    format!("{header}Examples:{header:#}{lines}").into()
+}
+
+/// A subcommand as `bitkv list commands` shows it.
 #[derive(serde::Serialize)]
-pub(crate) struct Described {
+pub(crate) struct ListedCommand {
     name: &'static str,
     example: String,
     does: String,
 }
 
-/// Every subcommand, in the order of the help.
-pub(crate) fn described() -> Vec<Described> {
-    let help = Arguments::command();
-    let described = |&(name, arguments): &(&'static str, &str)| {
+/// Returns every subcommand, in the order of the help.
+pub(crate) fn listed() -> Vec<ListedCommand> {
+    let help = command_line();
+    let listed = |&(name, arguments): &(&'static str, &str)| {
         let about = help.find_subcommand(name).and_then(|command| {
             let about = command.get_long_about().or(command.get_about())?;
             let about = about.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
             Some(about.trim_end_matches('.').to_owned() + ".")
         });
         let example = format!("bitkv {name} {arguments}").trim_end().to_owned();
-        Described { name, example, does: about.unwrap_or_default() }
+        ListedCommand { name, example, does: about.unwrap_or_default() }
     };
-    EXAMPLES.iter().map(described).collect()
+    USAGES.iter().map(listed).collect()
 }
 
 /// Returns the subcommands as a table for the terminal.
 pub(crate) fn table() -> Table {
     let mut table = Table::titled("Commands", "command|does");
-    described().into_iter().for_each(|command| table.push(vec![command.example, command.does]));
+    listed().into_iter().for_each(|command| table.push(vec![command.example, command.does]));
     table
 }
 
 /// Returns the subcommands as a Markdown table. Text between backticks stays code.
 pub(crate) fn markdown() -> String {
-    let line = |command: Described| row(&[&format!("`{}`", command.example), &command.does]);
-    head(&["command", "does"]) + &described().into_iter().map(line).collect::<String>()
+    let line = |command: ListedCommand| row(&[&format!("`{}`", command.example), &command.does]);
+    head(&["command", "does"]) + &listed().into_iter().map(line).collect::<String>()
 }
 
 #[cfg(test)]
@@ -88,7 +102,7 @@ mod tests {
 
     #[test]
     fn every_command_says_what_it_does() {
-        assert!(described().iter().all(|command| command.does.len() > 20));
-        Arguments::command().debug_assert();
+        assert!(listed().iter().all(|command| command.does.len() > 20));
+        command_line().debug_assert();
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use bitkv_record::{GridRow, Manifest, has_rows, read_rows_noting};
-use bitkv_report::{Recorded, compare, render_comparison_markdown, render_comparison_terminal};
+use bitkv_report::{RecordedRun, compare, render_comparison_markdown, render_comparison_terminal};
 
 use crate::output;
 
@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    same_inputs(&arguments.a, &arguments.b)?;
+    check_inputs(&arguments.a, &arguments.b)?;
     let (a, b) = (rows(&arguments.a)?, rows(&arguments.b)?);
     let names = [&arguments.a, &arguments.b].map(|path| path.display().to_string());
     let comparison = compare((&names[0], &a), (&names[1], &b), arguments.seed)?;
@@ -39,8 +39,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     output::text(&render_comparison_terminal(&comparison))
 }
 
-/// Refuses runs in which one name stands for two models or two texts: their cells would be paired by name.
-fn same_inputs(a: &Path, b: &Path) -> Result<()> {
+/// Returns an error if the two runs use one name for two different models or texts, because cells are paired
+/// by name.
+fn check_inputs(a: &Path, b: &Path) -> Result<()> {
     let manifest = |path: &Path| {
         let file = path.join("manifest.json");
         file.exists().then(|| Manifest::read(&file)).transpose()
@@ -50,7 +51,7 @@ fn same_inputs(a: &Path, b: &Path) -> Result<()> {
         let other = second.models.iter().find(|other| other.name == model.name);
         ensure!(
             other.is_none_or(|other| other.files == model.files),
-            "the models named {} of {} and {} are not the same files: rename one of them",
+            "the models named {} in {} and {} have different files: rename one of them",
             model.name,
             a.display(),
             b.display()
@@ -60,7 +61,7 @@ fn same_inputs(a: &Path, b: &Path) -> Result<()> {
         let other = second.texts.iter().find(|other| other.name == text.name);
         ensure!(
             other.is_none_or(|other| other.sha256 == text.sha256),
-            "the texts named {} of {} and {} are not the same: rename one of them",
+            "the texts named {} in {} and {} have different contents: rename one of them",
             text.name,
             a.display(),
             b.display()
@@ -72,7 +73,7 @@ fn same_inputs(a: &Path, b: &Path) -> Result<()> {
 /// Reads the rows of a run folder, or of a CSV file.
 fn rows(path: &Path) -> Result<Vec<GridRow>> {
     let (rows, notes) = if path.join("manifest.json").exists() {
-        let recorded = Recorded::read(path)?;
+        let recorded = RecordedRun::read(path)?;
         (recorded.run().rows.to_vec(), recorded.notes)
     } else {
         let file = if path.is_dir() { path.join("rows.csv") } else { path.to_owned() };
@@ -86,7 +87,7 @@ fn rows(path: &Path) -> Result<Vec<GridRow>> {
     };
     ensure!(
         !rows.is_empty(),
-        "{} has no cells, only profiles or bytes: name a run with an [[experiment]]",
+        "{} has no cells to compare, only profiles or memory: name a run with an [[experiment]]",
         path.display()
     );
     output::notes(&notes);

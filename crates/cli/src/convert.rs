@@ -47,7 +47,7 @@ impl ValueEnum for Format {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (names, about) = match self {
             Format::Packed => (&["packed"][..], "A Hugging Face folder with packed ternary weights"),
-            Format::Gguf(target) => (target.written().options, target.written().about),
+            Format::Gguf(target) => (target.encoding().options, target.encoding().about),
         };
         let (name, aliases) = names.split_first()?;
         Some(PossibleValue::new(*name).aliases(aliases).help(about))
@@ -63,7 +63,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             let bytes = write_gguf(&source, &checkpoint, &arguments.out, target, arguments.lossy, &BARS)?;
             if !checkpoint.is_tied() && checkpoint.config().architecture != Architecture::Llama {
                 eprintln!(
-                    "note: bitnet.cpp ignores an output head of its own for this architecture; bitkv reads it"
+                    "note: for this architecture, bitnet.cpp ignores an LM head that is not tied to the embedding; bitkv \
+                     reads it"
                 );
             }
             bytes
@@ -81,7 +82,11 @@ fn report(arguments: &Arguments, checkpoint: &Checkpoint, bytes: u64) -> Result<
             "out": out, "tensor_bytes_read": read, "tensor_bytes_written": bytes, "peak_rss_bytes": peak,
         }));
     }
-    let peak = peak.map_or(String::new(), |peak| format!(", {:.0} MB resident at most", peak as f64 / 1e6));
+    let peak = peak.map_or(String::new(), |peak| format!("; peak memory {:.0} MB", peak as f64 / 1e6));
     let mega = |bytes: u64| bytes as f64 / 1e6;
-    output::text(&format!("{out}: {:.1} MB from {:.1} MB{peak}\n", mega(bytes), mega(read)))
+    output::text(&format!(
+        "{out}: {:.1} MB of tensors written, {:.1} MB read{peak}\n",
+        mega(bytes),
+        mega(read)
+    ))
 }

@@ -19,29 +19,31 @@ pub(crate) fn find(definition: &Path) -> PathBuf {
     }
 }
 
-/// Whether there is a folder of experiments here.
-pub(crate) fn are_here() -> bool {
+/// Whether the working directory has a folder of experiments.
+pub(crate) fn folder_exists() -> bool {
     Path::new(EXPERIMENTS).is_dir()
 }
 
 /// Reads all definitions in the folder, sorted by file name.
 pub(crate) fn read() -> Result<Vec<Definition>> {
     let files = std::fs::read_dir(EXPERIMENTS).with_context(|| {
-        format!("there is no folder `{EXPERIMENTS}` here: run in the repository, or name a definition's file")
+        format!(
+            "there is no folder `{EXPERIMENTS}` here: run bitkv in the repository, or name a definition's file"
+        )
     })?;
     let mut paths: Vec<PathBuf> = files.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     paths.sort();
     if paths.is_empty() {
-        bail!("`{EXPERIMENTS}` holds no definitions: name the file of one");
+        bail!("the folder `{EXPERIMENTS}` contains no definition: name a definition's file");
     }
     Ok(paths.iter().map(|path| Definition::read(path)).collect::<Result<_, _>>()?)
 }
 
 /// Returns the file of every definition, its question, and the names of its experiments as JSON.
 pub(crate) fn document(definitions: &[Definition]) -> Value {
-    let one = |d: &Definition| json!({"file": d.file(), "analysis": d.analysis, "experiments": d.names()});
-    definitions.iter().map(one).collect()
+    let entry = |d: &Definition| json!({"file": d.file(), "analysis": d.analysis, "experiments": d.names()});
+    definitions.iter().map(entry).collect()
 }
 
 /// Returns a table with one row per file, which shows the first sentence of its question.

@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.reading.source(&arguments.model)?;
     ensure!(
         !source.name().ends_with(PLAIN_LLAMA_MARK),
-        "a llama skeleton is a mistake made on purpose, which needs no doctor: leave out --as"
+        "doctor examines a checkpoint as it is, not as a plain Llama: leave out --as"
     );
     let masters = arguments
         .masters
@@ -88,7 +88,7 @@ fn wrapped(label: &str, text: &str) -> Vec<String> {
         if i > 0 && full {
             lines.push(" ".repeat(INDENT));
         }
-        let line = lines.last_mut().expect("there is one from the start");
+        let line = lines.last_mut().expect("the list starts with one line");
         *line += word;
         line.push(' ');
     }
@@ -100,7 +100,7 @@ mod tests {
     use super::wrapped;
 
     #[test]
-    fn long_texts_stay_below_their_label() {
+    fn long_texts_are_wrapped_and_indented() {
         let text = "word ".repeat(40);
         let lines = wrapped("  found", &text);
         assert!(lines.len() == 3 && lines[0].starts_with("  found  word"), "{lines:?}");

@@ -15,10 +15,10 @@ use bitkv_lab::{
 use bitkv_models::LoadedModel;
 
 use crate::{
-    bars::BARS, budget::BudgetArguments, input::Calibration, kv::Kv, lm_head::LmHeadArgument,
-    model::ModelArguments,
+    bars::BARS, budget::BudgetArguments, input::CalibrationArguments, kv::KvArgument,
+    lm_head::LmHeadArgument, model::ModelArguments,
 };
-use output::Shown;
+use output::TextOutput;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -66,17 +66,18 @@ pub(crate) struct Arguments {
     /// option for several tokens.
     #[arg(long, value_name = "TOKEN")]
     stop: Vec<String>,
-    /// What the cache holds; in fewer bits than 16 from the end of the prompt on.
-    #[arg(long, value_enum, default_value_t = Kv::F16)]
-    kv: Kv,
-    /// Evict from the cache after the prompt; see `bitkv list`.
+    /// Numeric format of the KV cache. The prompt is read in f16 or f32; fewer bits are used after the
+    /// prompt.
+    #[arg(long, value_enum, default_value_t = KvArgument::F16)]
+    kv: KvArgument,
+    /// Policy that evicts from the cache after the prompt; see `bitkv list policies`.
     #[arg(long, requires = "BudgetArguments")]
     policy: Option<String>,
     #[command(flatten)]
     budget: BudgetArguments,
     #[command(flatten)]
-    calibration: Calibration,
-    /// One JSON document on standard output, no streaming.
+    calibration: CalibrationArguments,
+    /// Print one JSON document on standard output, without streaming.
     #[arg(long)]
     json: bool,
 }
@@ -84,42 +85,42 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     ensure!(
         arguments.policy.is_some() || !arguments.budget.is_given(),
-        "a budget without a policy evicts nothing: give --policy, such as uniform+window-attention"
+        "a budget has no effect without a policy: give --policy too, such as uniform+window-attention"
     );
     ensure!(
         arguments.lm_head == LmHeadArgument::Exact || arguments.greedy || arguments.top_k > 0,
-        "--lm-head int8 finds the most likely tokens only: give --greedy or --top-k with it, or leave it out"
+        "--lm-head int8 finds only the most likely tokens: give --greedy or --top-k with it, or leave it out"
     );
-    let plan =
-        arguments.policy.as_deref().map(|policy| checked(policy, &arguments.budget, registry)).transpose()?;
+    let policy = arguments.policy.as_deref();
+    let policy = policy.map(|policy| checked_policy(policy, &arguments.budget, registry)).transpose()?;
     let texts = prompts::texts(arguments)?;
     let mut loaded = arguments.model.open()?;
     loaded.model = loaded.model.with_lm_head(arguments.lm_head.precision())?;
     let prompts = prompts::tokens(arguments, texts, &loaded)?;
     let options = options(arguments, &loaded)?;
-    let eviction = match plan {
+    let eviction = match policy {
         Some(policy) => {
-            let budget = arguments.budget.of(observation::shape(&loaded, 1))?;
-            let numbers = arguments.calibration.files().numbers(&loaded, &policy, &BARS)?;
-            Some(Eviction { policy, budget, numbers })
+            let budget = arguments.budget.for_shape(observation::shape(&loaded, 1))?;
+            let calibration = arguments.calibration.files().calibration(&loaded, &policy, &BARS)?;
+            Some(Eviction { policy, budget, calibration })
         }
         None => None,
     };
-    let mut shown = Shown::new(&loaded, &prompts, arguments.json);
+    let mut output = TextOutput::new(&loaded, &prompts, arguments.json);
     let storage = Storage { precision: arguments.kv.precision(), quantisation: arguments.kv.quantisation() };
-    let on_token = &mut |i, id| shown.token(i, id);
-    let made = generate(&loaded, prompts, storage, &options, eviction.as_ref(), on_token);
-    shown.check()?;
-    shown.finish(arguments, &made?)
+    let on_token = &mut |i, id| output.token(i, id);
+    let outcome = generate(&loaded, prompts, storage, &options, eviction.as_ref(), on_token);
+    output.check()?;
+    output.finish(arguments, &outcome?)
 }
 
-/// Refuses before a model is loaded what can be refused before.
-fn checked(policy: &str, budget: &BudgetArguments, registry: &Registry) -> Result<Policy> {
+/// Returns the policy by its name, after checks that need no model.
+fn checked_policy(policy: &str, budget: &BudgetArguments, registry: &Registry) -> Result<Policy> {
     let policy = registry.policy(policy)?;
     budget.check()?;
     ensure!(
         !policy.needs().contains(Need::Future),
-        "{} looks at the attention of tokens that are not generated yet: use another policy",
+        "{} reads the attention of tokens that are not generated yet: use another policy",
         policy.spec()
     );
     Ok(policy)

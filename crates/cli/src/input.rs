@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use bitkv_checkpoint::Config;
-use bitkv_lab::head_numbers::HeadFiles;
+use bitkv_lab::calibration::HeadFiles;
 use bitkv_record::{Split, Texts};
 
 /// Reads a JSON array of token ids.
@@ -21,18 +21,17 @@ pub(crate) fn tokens(path: &Path, model: &str, config: &Config) -> Result<Vec<u3
         .with_context(|| format!("{name} is not a JSON array of token ids such as [1, 2, 3]"))?;
     ensure!(!ids.is_empty(), "{name} holds no token ids: put at least one into the array");
     let (vocabulary, longest) = (config.vocab_size, config.max_position_embeddings);
-    if let Some(at) = ids.iter().position(|&id| id as usize >= vocabulary) {
+    if let Some(index) = ids.iter().position(|&id| id as usize >= vocabulary) {
         bail!(
-            "{name}: token id {} at index {at} is outside the vocabulary of {vocabulary} of {}: use ids of its tokenizer",
-            ids[at],
-            model
+            "{name}: token id {} at index {index} is outside the vocabulary of {model}, which has {vocabulary} ids: use \
+             ids of its tokenizer",
+            ids[index]
         );
     }
     ensure!(
         ids.len() <= longest,
-        "{name} holds {} tokens and {} reads {longest} at most: shorten it",
-        ids.len(),
-        model
+        "{name} holds {} tokens, but {model} has only {longest} positions: shorten it",
+        ids.len()
     );
     Ok(ids)
 }
@@ -42,7 +41,7 @@ pub(crate) fn text(path: &Path) -> Result<String> {
     let bytes = fs::read(path).with_context(|| format!("cannot read the text file {}", path.display()))?;
     let text = String::from_utf8(bytes).ok();
     let text = text.with_context(|| format!("{} is not UTF-8: convert it first", path.display()))?;
-    ensure!(!text.trim().is_empty(), "{} is empty: give it some text", path.display());
+    ensure!(!text.trim().is_empty(), "{} is empty: give a file with text", path.display());
     Ok(text)
 }
 
@@ -53,8 +52,8 @@ pub(crate) fn texts(folder: &Path, split: Split) -> Result<Texts> {
 
 /// The files with numbers about heads that some policies need.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct Calibration {
-    /// A profile for policies that need entropies; measured when it is not given.
+pub(crate) struct CalibrationArguments {
+    /// A profile of `bitkv profile` for policies that need entropies. Without it, entropies are measured.
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
     /// The importance of every query head, for policies that need it: one row of numbers per layer, as JSON,
@@ -67,10 +66,10 @@ pub(crate) struct Calibration {
     head_pattern: Option<PathBuf>,
 }
 
-impl Calibration {
-    /// The files that were named.
+impl CalibrationArguments {
+    /// Returns the files that were named.
     pub(crate) fn files(&self) -> HeadFiles {
-        let Calibration { profile, head_scores, head_pattern } = self.clone();
+        let CalibrationArguments { profile, head_scores, head_pattern } = self.clone();
         HeadFiles { profile, head_scores, head_pattern }
     }
 }

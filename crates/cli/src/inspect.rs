@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use bitkv_checkpoint::{Checkpoint, Contents, Held, codec::i2s::Layout, gguf};
+use bitkv_checkpoint::{Checkpoint, Contents, ListedTensor, codec::i2s::Layout, gguf};
 use bitkv_models::Source;
 use bitkv_report::Table;
 use serde_json::{Value, json};
@@ -27,10 +27,10 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.reading.source(&arguments.model)?;
     let checkpoint = source.checkpoint()?;
-    let Contents { tensors: held, unread } = checkpoint.contents(!arguments.summary)?;
+    let Contents { tensors: held, unreadable } = checkpoint.contents(!arguments.summary)?;
     if arguments.json {
         let mut document = document(&source, &checkpoint, &held);
-        document["unread"] = unread.into();
+        document["unread"] = unreadable.into();
         if !arguments.summary {
             document["tensors"] = held.iter().map(tensor).collect();
         }
@@ -44,12 +44,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let text: Vec<String> = tables.iter().map(Table::to_terminal).collect();
     output::text(&(text.join("\n\n") + "\n"))?;
-    output::text(&unread.iter().map(|reason| format!("unread: {reason}\n")).collect::<String>())
+    output::text(&unreadable.iter().map(|reason| format!("unread: {reason}\n")).collect::<String>())
 }
 
 fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
     let c = checkpoint.config();
-    let mut table = Table::titled(source.name(), "what|value");
+    let mut table = Table::titled(source.name(), "property|value");
     let heads = format!("{} / {} / {}", c.num_attention_heads, c.num_key_value_heads, c.head_dim);
     let pairs: [(&str, String); 14] = [
         ("file", checkpoint.file()),
@@ -64,10 +64,13 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
         ("positions", c.max_position_embeddings.to_string()),
         ("RMS norm epsilon", format!("{:e}", c.rms_norm_eps)),
         ("RoPE base", c.rope_theta.to_string()),
-        ("output head", if checkpoint.is_tied() { "the embedding" } else { "its own" }.into()),
+        (
+            "LM head",
+            if checkpoint.is_tied() { "tied to the embedding" } else { "a tensor of its own" }.into(),
+        ),
         ("begin / end tokens", format!("{:?} / {:?}", c.bos_token_id, c.eos_token_ids)),
     ];
-    pairs.into_iter().for_each(|(what, value)| table.push(vec![what.into(), value]));
+    pairs.into_iter().for_each(|(name, value)| table.push(vec![name.into(), value]));
     if let Some(choice) = checkpoint.gguf().and_then(|gguf| gguf.i2s_layout()) {
         let text = format!("{}, {}", choice.layout.name(), reason(choice.reason));
         table.push(vec!["I2_S layout".into(), text]);
@@ -75,12 +78,12 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
     table
 }
 
-/// Why a layout was chosen.
-fn reason(reason: gguf::Reason) -> &'static str {
+/// Returns the name of the reason why a layout was chosen.
+fn reason(reason: gguf::LayoutReason) -> &'static str {
     match reason {
-        gguf::Reason::Given => "given",
-        gguf::Reason::Plausible => "plausible",
-        gguf::Reason::Default => "default",
+        gguf::LayoutReason::Given => "given",
+        gguf::LayoutReason::Plausible => "plausible",
+        gguf::LayoutReason::Default => "default",
     }
 }
 
@@ -92,8 +95,8 @@ fn metadata(gguf: &gguf::Gguf) -> Table {
     table
 }
 
-/// Bytes in the files by type.
-fn memory(held: &[Held]) -> Table {
+/// Returns a table of the bytes in the files by tensor type.
+fn memory(held: &[ListedTensor]) -> Table {
     let mut kinds: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
     for row in held {
         let (count, bytes) = kinds.entry(row.stored.coding.name()).or_default();
@@ -110,9 +113,9 @@ fn memory(held: &[Held]) -> Table {
     table
 }
 
-fn tensors(held: &[Held]) -> Table {
+fn tensors(held: &[ListedTensor]) -> Table {
     let mut table = Table::titled("Tensors", "tensor|type|shape|>bytes|>-1|>0|>+1|>invalid|>scale");
-    for Held { stored, linear } in held {
+    for ListedTensor { stored, linear } in held {
         let mut cells = vec![
             stored.name.clone(),
             stored.coding.name().into(),
@@ -133,7 +136,7 @@ fn tensors(held: &[Held]) -> Table {
     table
 }
 
-fn tensor(Held { stored, linear }: &Held) -> Value {
+fn tensor(ListedTensor { stored, linear }: &ListedTensor) -> Value {
     let mut value = json!({
         "name": stored.name, "type": stored.coding.name(), "shape": stored.shape, "bytes": stored.bytes.len(),
         "file": stored.file,
@@ -148,8 +151,8 @@ fn tensor(Held { stored, linear }: &Held) -> Value {
     value
 }
 
-/// All but the list of tensors.
-fn document(source: &Source, checkpoint: &Checkpoint, held: &[Held]) -> Value {
+/// Returns the JSON document without the list of tensors.
+fn document(source: &Source, checkpoint: &Checkpoint, held: &[ListedTensor]) -> Value {
     let mut document = json!({
         "model": source.name(),
         "config": serde_json::from_str::<Value>(&checkpoint.config().to_json()).unwrap_or_default(),
@@ -159,8 +162,7 @@ fn document(source: &Source, checkpoint: &Checkpoint, held: &[Held]) -> Value {
             .map(|r| r.stored.bytes.len()).sum::<usize>(),
     });
     if let Some(gguf) = checkpoint.gguf() {
-        let entry =
-            |e: &gguf::Entry| json!({"key": e.key, "type": e.kind.name(), "value": e.value.to_string()});
+        let entry = |e: &gguf::MetadataEntry| json!({"key": e.key, "type": e.kind.name(), "value": e.value.to_string()});
         document["metadata"] = gguf.metadata().iter().map(entry).collect();
         if let Some(choice) = gguf.i2s_layout() {
             let score = |(layout, s): &(Layout, f64)| json!({"layout": layout.name(), "score": s});

@@ -1,18 +1,19 @@
 //! Numeric formats of the KV cache, as arguments.
 
-use bitkv_bitnet::{Precision, Quantisation};
+use bitkv_bitnet::{CachePrecision, Quantisation};
 use clap::ValueEnum;
 
 /// A floating-point format of the cache.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Precise {
+pub(crate) enum FloatArgument {
     F16,
     F32,
 }
 
 /// A format of the cache: floating point, or quantised after the prompt is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Kv {
+pub(crate) enum KvArgument {
+    /// 16-bit floating point.
     F16,
     /// 32-bit floating point.
     F32,
@@ -26,29 +27,29 @@ pub(crate) enum Kv {
     Kivi2,
 }
 
-impl Precise {
-    pub(crate) fn precision(self) -> Precision {
+impl FloatArgument {
+    pub(crate) fn precision(self) -> CachePrecision {
         match self {
-            Precise::F16 => Precision::F16,
-            Precise::F32 => Precision::F32,
+            FloatArgument::F16 => CachePrecision::F16,
+            FloatArgument::F32 => CachePrecision::F32,
         }
     }
 }
 
-impl Kv {
-    /// What the prompt is read in.
-    pub(crate) fn precision(self) -> Precision {
-        if self == Kv::F32 { Precision::F32 } else { Precision::F16 }
+impl KvArgument {
+    /// Returns the format in which the prompt is read.
+    pub(crate) fn precision(self) -> CachePrecision {
+        if self == KvArgument::F32 { CachePrecision::F32 } else { CachePrecision::F16 }
     }
 
     /// Returns how the cache is quantised after the prompt; `None` if it stays in floating point.
     pub(crate) fn quantisation(self) -> Option<Quantisation> {
         match self {
-            Kv::F16 | Kv::F32 => None,
-            Kv::Int8 => Some(Quantisation::Int8),
-            Kv::Int4 => Some(Quantisation::Int4),
-            Kv::Kivi4 => Some(Quantisation::kivi(4)),
-            Kv::Kivi2 => Some(Quantisation::kivi(2)),
+            KvArgument::F16 | KvArgument::F32 => None,
+            KvArgument::Int8 => Some(Quantisation::Int8),
+            KvArgument::Int4 => Some(Quantisation::Int4),
+            KvArgument::Kivi4 => Some(Quantisation::kivi(4)),
+            KvArgument::Kivi2 => Some(Quantisation::kivi(2)),
         }
     }
 }

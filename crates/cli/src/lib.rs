@@ -40,7 +40,7 @@ mod verify;
 use std::process::ExitCode;
 
 use bitkv_evict::Registry;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use command::commands;
 
@@ -50,74 +50,172 @@ commands! {
     registry;
     /// Verify the published claims about the entropy-adaptive KV cache on a model, and write a report.
     ///
-    /// Both built-in models by default, or any `--model`: memory, head classes, compression end to end, and the
-    /// verdicts. It is the experiment `experiments/verify.toml`, a run like any other.
-    Verify = verify(registry), "";
-    /// Memory of weights, KV cache and activations against context length.
+    /// The claims concern memory, the classes of attention heads, and compression; each gets a verdict.
+    /// Without `--model`, both built-in models are measured. The command runs the definition
+    /// `experiments/verify.toml`. An interrupted run resumes.
+    Verify = verify(registry), "", [
+        "bitkv verify" => "Verify the claims on both built-in models; the report is runs/verify/report.html.",
+        "bitkv verify --model tiny-gqa --recalls 5 --out runs/verify-tiny-gqa" =>
+            "Verify the claims on one model, with 5 retrieval contexts instead of 20.",
+    ];
+    /// Show the memory of weights, KV cache and activations at several context lengths.
     ///
-    /// The accounting is `published` or `actual`. `microsoft/bitnet-b1.58-2B-4T` and `1bitLLM/bitnet_b1_58-large`
-    /// need no weights.
-    Memory = memory(), "--model M --context 512,2048";
-    /// Attention entropy and class of every head over calibration texts.
+    /// The published models `microsoft/bitnet-b1.58-2B-4T` and `1bitLLM/bitnet_b1_58-large` need no weights,
+    /// because bitkv knows their configurations.
+    Memory = memory(), "--model M --context 512,2048", [
+        "bitkv memory --model microsoft/bitnet-b1.58-2B-4T --context 512,2048,4096" =>
+            "Show the memory of BitNet-b1.58-2B-4T as a runtime stores it.",
+        "bitkv memory --model bitnet_b1_58-large --accounting published" =>
+            "Reproduce the published memory table.",
+    ];
+    /// Measure the attention entropy and the class of every head on calibration texts.
     ///
-    /// It also writes the published profile format, which `--profile` reads.
-    Profile = profile(registry), "--model M";
-    /// The positions a policy keeps in every layer and KV head.
+    /// Other commands read the files of `--out` and `--out-published` with `--profile`.
+    Profile = profile(registry), "--model M", [
+        "bitkv profile --model tiny-mha --out profile.json" =>
+            "Profile a model on the calibration texts of the suite, and save the profile.",
+        "bitkv profile --model tiny-gqa --texts calibration/texts/evaluation --rows all" =>
+            "Profile a model on other texts, and average over all queries.",
+    ];
+    /// Show which positions a policy keeps in every layer and KV head.
     ///
-    /// `--tensors FILE` plans for queries, keys and values of any model, and `--export` writes the plan for an
-    /// engine.
-    Plan = plan(registry), "--model M --text FILE --policy P --budget B";
-    /// Generate text, with any policy and budget.
+    /// With `--tensors FILE`, the policy is applied to the queries, keys and values of any model. `--export`
+    /// writes the plan for an inference engine.
+    Plan = plan(registry), "--model M --text FILE --policy P --budget B", [
+        "bitkv plan --model tiny-gqa --text LICENSE --policy uniform+window-attention --budget 0.1" =>
+            "Keep 10 % of a text, ranked by the attention of its last queries.",
+        "bitkv plan --tensors crates/kvpress/testdata/gqa-96.safetensors --policy kvpress:snapkv --ratio 0.8" =>
+            "Remove 80 % of a cache that another program saved, as kvpress does.",
+    ];
+    /// Generate text, optionally with a policy that evicts from the KV cache.
     ///
-    /// It streams. Several prompts are generated at once, `-` reads standard input, and `--chat` puts the prompt into
-    /// the chat template.
-    Generate = generate(registry), "--model M --prompt S";
-    /// Norms of every step of a forward pass, its logits, hidden states, queries, keys and values.
+    /// The text is streamed. Several prompts are generated in one batch, the prompt `-` is read from standard
+    /// input, and `--chat` puts the prompt into the chat template of the model.
+    Generate = generate(registry), "--model M --prompt S", [
+        "bitkv generate --model tiny-gqa --prompt \"The old house\" --max-tokens 40 --greedy" =>
+            "Generate 40 tokens, each the most likely one.",
+        "bitkv generate --model tiny-gqa --prompt \"The old house at the end of the road\" --policy snapkv --budget 0.5" =>
+            "Keep only half of the prompt's cache entries, as SnapKV does.",
+    ];
+    /// Show the norms of every step of a forward pass and the most likely next tokens.
     ///
-    /// `--out` writes the tensors, and `--engine reference` computes in plain candle.
-    Trace = trace(), "--model M --prompt S";
+    /// `--out` also writes logits, hidden states, queries, keys, values and entropies. `--engine reference`
+    /// computes in plain candle instead of the fast kernels.
+    Trace = trace(), "--model M --prompt S", [
+        "bitkv trace --model tiny-mha --prompt \"the house was\"" =>
+            "Show the norms of every step and the five most likely next tokens.",
+        "bitkv trace --model tiny-mha --prompt \"the house was\" --engine reference --out trace.safetensors" =>
+            "Compute in plain candle, and write all tensors to a file.",
+    ];
     /// Write a checkpoint in another format: a packed Hugging Face folder or a GGUF file.
     ///
-    /// Every code and every scale is kept.
-    Convert = convert(), "M OUT --to F";
-    /// What a checkpoint contains, tensor by tensor.
+    /// Every ternary code stays the same. Scales stay the same too, except with `--lossy`.
+    Convert = convert(), "M OUT --to F", [
+        "bitkv convert tiny-gqa tiny-gqa.gguf --to i2_s" => "Write a GGUF file with I2_S tensors.",
+        "bitkv convert testdata/golden/master-2b-style runs/packed --to packed" =>
+            "Pack full-precision master weights into a Hugging Face folder.",
+    ];
+    /// Show what a checkpoint contains, tensor by tensor.
     ///
-    /// It shows histograms of the codes, scales and memory.
-    Inspect = inspect(), "M";
-    /// What is wrong with a checkpoint, what that means, and what to do about it.
-    Doctor = doctor(), "M";
-    /// Write a random packed checkpoint of a given shape.
-    Random = random(), "--shape 2b-4t --out DIR";
-    /// Run an experiment definition. An interrupted run is resumed.
+    /// The output includes the configuration, the memory of each tensor type, histograms of the ternary
+    /// codes, and scales.
+    Inspect = inspect(), "M", [
+        "bitkv inspect tiny-gqa --summary" => "Show the configuration and the memory of each type.",
+        "bitkv inspect testdata/golden/packed-2b-style" => "Show every tensor of a Hugging Face folder.",
+    ];
+    /// Find what is wrong with a checkpoint, and say what it means and what to do about it.
     ///
-    /// It measures every policy at every budget on every text, with one prefill a text. `--list` shows the definitions,
-    /// `--dry-run` the cost, and `--only` limits the run to some experiments.
-    Run = run(registry), "FILE";
-    /// Show a finished run again from its rows, write its report anew, or put its findings into a document.
+    /// The exit code is 1 if there is a fault.
+    Doctor = doctor(), "M", [
+        "bitkv doctor tiny-gqa" => "Examine a built-in model.",
+        "bitkv doctor testdata/models/first-gqa --masters testdata/models/first-gqa" =>
+            "Also compare codes and scales with another checkpoint of the same model.",
+    ];
+    /// Write a packed checkpoint with random weights of a given shape.
+    Random = random(), "--shape 2b-4t --out DIR", [
+        "bitkv random --shape tiny-gqa --out runs/random" =>
+            "Write random weights of the shape of a built-in model.",
+        "bitkv random --shape testdata/golden/packed-2b-style/config.json --seed 7 --out runs/random-7" =>
+            "Write random weights of the shape that a config.json describes.",
+    ];
+    /// Run the experiments of a definition: every policy at every budget on every text.
     ///
-    /// `--write` makes the report, and `--splice FILE` the table of findings in a document.
-    Report = report(), "RUN";
-    /// Compare two runs cell by cell, with paired intervals.
-    Compare = compare(), "A B";
-    /// Tokens a second, beside what the machine could do: prefill and decode of a model or of a random one.
-    Bench = bench(), "--shape 2b-4t";
-    /// List the models, policies, metrics, experiments and commands.
-    List = list(registry), "";
-    /// Train a small BitNet from a folder of text. An interrupted run is resumed.
-    Train = train(), "--recipe FILE --corpus DIR --out DIR";
+    /// Each context is prefilled once for all policies. The run folder gets the rows and a report, and an
+    /// interrupted run resumes. `--list` shows the definitions, and `--dry-run` estimates the time and the
+    /// memory.
+    Run = run(registry), "FILE", [
+        "bitkv run experiments/sinks.toml --dry-run" => "Check a definition and estimate what it costs.",
+        "bitkv run head-entropies --out runs/head-entropies" =>
+            "Run a definition of the folder experiments by its name.",
+    ];
+    /// Show the report of a finished run, computed again from its rows.
+    ///
+    /// `--write` also writes the report files again, and `--splice FILE` puts the table of findings into a
+    /// document.
+    Report = report(), "RUN", [
+        "bitkv report results/verify" => "Show the verdicts and tables of a committed run.",
+        "bitkv report results/verify --splice README.md" => "Update the table of findings in README.md.",
+    ];
+    /// Compare two runs cell by cell, with paired confidence intervals.
+    Compare = compare(), "A B", [
+        "bitkv compare results/sinks results/sinks" => "Compare a run with itself: all cells are identical.",
+        "bitkv compare results/verify results/verify --out comparison.md" =>
+            "Also write the comparison as Markdown.",
+    ];
+    /// Measure the tokens per second of prefill and decode and compare them with what the machine can do.
+    ///
+    /// The model is a checkpoint, or has random weights of a given shape. Between the passes, the command
+    /// measures how fast the machine reads memory and multiplies.
+    Bench = bench(), "--shape 2b-4t", [
+        "bitkv bench --shape tiny-gqa --prefill 512 --decode 64" =>
+            "Time a prefill of 512 tokens and a decode of 64 tokens.",
+        "bitkv bench --shape 2b-4t --layers 2 --decode 16 --depth 2048 --budget 1.0,0.2" =>
+            "Time two layers of BitNet-b1.58-2B-4T after a full cache and a compressed one.",
+    ];
+    /// List the models, policies, metrics, experiments and commands that bitkv knows.
+    List = list(registry), "", [
+        "bitkv list policies" => "List allocators, scorers, rules and presets with their options.",
+        "bitkv list models --json" => "Print the names of the models as JSON.",
+    ];
+    /// Train a small BitNet model on a folder of text.
+    ///
+    /// An interrupted run resumes.
+    Train = train(), "--recipe FILE --corpus DIR --out DIR", [
+        "bitkv train --recipe models/tiny-mha/recipe.toml --corpus runs/corpus --out runs/tiny --steps 10" =>
+            "Train 10 steps on a small corpus, which this makes: mkdir -p runs/corpus && \
+             cat calibration/texts/*/*.txt | tee runs/corpus/train.txt > runs/corpus/valid.txt",
+        "bitkv train --recipe models/tiny-mha/recipe.toml --corpus runs/corpus --out runs/tiny --steps 0 \
+         --export runs/tiny-model" =>
+            "Evaluate the model of that run and write it to a folder, which --model reads.",
+    ];
 }
 
 /// The arguments of the program.
 #[derive(Debug, Parser)]
-#[command(name = "bitkv", version, arg_required_else_help = true)]
+#[command(
+    name = "bitkv",
+    version,
+    arg_required_else_help = true,
+    about = "bitkv measures what it costs a BitNet b1.58 model to evict entries from its KV cache: memory, speed and \
+             quality for every policy and budget. It also verifies the published claims about the entropy-adaptive KV \
+             cache, and reads, converts, examines and benchmarks checkpoints.",
+    after_help = "Every command prints one JSON document with --json. `bitkv COMMAND --help` shows two examples."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
-/// Runs the command line that this process was given, with the methods of `registry`.
+/// Returns the definition of the command line, for tests and for programs that generate completions or manual
+/// pages.
+pub fn command_line() -> clap::Command {
+    Arguments::command()
+}
+
+/// Runs the command line with the arguments of this process and the methods of `registry`, and returns its
+/// exit code.
 pub fn main(registry: &Registry) -> ExitCode {
-    bitkv_bytes::keep_freed();
+    bitkv_bytes::keep_freed_memory();
     let arguments = Arguments::parse();
     if let Err(error) = bitkv_kernels::check_isa() {
         eprintln!("error: {error}");
@@ -125,7 +223,7 @@ pub fn main(registry: &Registry) -> ExitCode {
     }
     match arguments.command.run(registry) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if output::reader_left(&error) => ExitCode::SUCCESS,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", output::sentence(&error));
             ExitCode::FAILURE

@@ -16,7 +16,8 @@ use crate::{command, definitions, output, policy_tables, report};
 
 /// What can be listed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum What {
+enum Topic {
+    /// Built-in models, and published models whose configuration is known.
     Models,
     /// Allocators, scorers, rules, presses of kvpress, and presets.
     Policies,
@@ -30,10 +31,10 @@ enum What {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// What to list; everything by default.
-    what: Option<What>,
-    /// Put the table of metrics or of commands, or the tables of policies, into a Markdown file, each between lines
-    /// such as `<!-- metrics -->` and `<!-- /metrics -->`.
+    /// What to list [default: everything].
+    what: Option<Topic>,
+    /// Put the tables of metrics, commands or policies into a Markdown file, each between lines such as
+    /// `<!-- metrics -->` and `<!-- /metrics -->`.
     #[arg(long, value_name = "FILE")]
     splice: Option<PathBuf>,
     /// Print one JSON document on standard output.
@@ -43,35 +44,35 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     if let Some(path) = &arguments.splice {
-        ensure!(!arguments.json, "--splice prints no document: leave out --json");
+        ensure!(!arguments.json, "--splice writes a file and prints no JSON: leave out --json");
         return splice(arguments.what, path, registry);
     }
-    let all = [What::Models, What::Policies, What::Metrics, What::Experiments, What::Commands];
+    let all = [Topic::Models, Topic::Policies, Topic::Metrics, Topic::Experiments, Topic::Commands];
     let (mut document, mut texts) = (serde_json::Map::new(), Vec::new());
-    for what in all.into_iter().filter(|what| arguments.what.is_none_or(|chosen| chosen == *what)) {
-        // Who asks for everything is not refused for want of a folder.
-        if what == What::Experiments && arguments.what.is_none() && !definitions::are_here() {
+    for topic in all.into_iter().filter(|topic| arguments.what.is_none_or(|chosen| chosen == *topic)) {
+        // If everything is listed, a missing folder of experiments is not an error.
+        if topic == Topic::Experiments && arguments.what.is_none() && !definitions::folder_exists() {
             continue;
         }
-        let (parts, tables) = what.list(registry)?;
+        let (parts, tables) = topic.list(registry)?;
         document.extend(parts.into_iter().map(|(name, value)| (name.to_owned(), value)));
         texts.extend(tables.iter().map(Table::to_terminal));
     }
     if arguments.json { output::json(&document) } else { output::text(&texts.join("\n")) }
 }
 
-/// Puts the tables of what is listed into a document.
-fn splice(what: Option<What>, path: &Path, registry: &Registry) -> Result<()> {
-    match what {
-        None | Some(What::Metrics) => {
+/// Puts the tables of a topic into a document.
+fn splice(topic: Option<Topic>, path: &Path, registry: &Registry) -> Result<()> {
+    match topic {
+        None | Some(Topic::Metrics) => {
             report::splice_into(path, "metrics", &metrics_table().to_bare_markdown())
         }
-        Some(What::Commands) => report::splice_into(path, "commands", &command::markdown()),
-        Some(What::Policies) => {
+        Some(Topic::Commands) => report::splice_into(path, "commands", &command::markdown()),
+        Some(Topic::Policies) => {
             let tables = policy_tables::tables(registry);
             tables.iter().try_for_each(|(name, table)| report::splice_into(path, name, table))
         }
-        Some(What::Models | What::Experiments) => bail!(
+        Some(Topic::Models | Topic::Experiments) => bail!(
             "--splice writes the tables of metrics, commands or policies: use `bitkv list metrics --splice {}`",
             path.display()
         ),
@@ -81,14 +82,14 @@ fn splice(what: Option<What>, path: &Path, registry: &Registry) -> Result<()> {
 /// The named parts of the JSON document, and the tables.
 type Listed = (Vec<(&'static str, Value)>, Vec<Table>);
 
-impl What {
+impl Topic {
     fn list(self, registry: &Registry) -> Result<Listed> {
         match self {
-            What::Models => models(),
-            What::Policies => Ok(policies(registry)),
-            What::Metrics => Ok(listed_metrics()),
-            What::Commands => Ok(commands()),
-            What::Experiments => {
+            Topic::Models => models(),
+            Topic::Policies => Ok(policies(registry)),
+            Topic::Metrics => Ok(listed_metrics()),
+            Topic::Commands => Ok(commands()),
+            Topic::Experiments => {
                 let read = definitions::read()?;
                 let document = definitions::document(&read);
                 Ok((vec![("experiments", document)], vec![definitions::table(&read)]))
@@ -99,9 +100,11 @@ impl What {
 
 fn models() -> Result<Listed> {
     let shapes: Vec<String> = published_models()?.into_iter().map(|shape| shape.name).collect();
-    let mut table = Table::titled("Models", "name|what it is");
+    let mut table = Table::titled("Models", "name|description");
     built_in().iter().for_each(|name| table.push(vec![name.to_string(), "built in".into()]));
-    shapes.iter().for_each(|name| table.push(vec![name.clone(), "configuration only, for `memory`".into()]));
+    shapes
+        .iter()
+        .for_each(|name| table.push(vec![name.clone(), "only the configuration, for `bitkv memory`".into()]));
     Ok((vec![("models", json!({"built_in": built_in(), "configurations": shapes}))], vec![table]))
 }
 
@@ -112,7 +115,7 @@ fn policies(registry: &Registry) -> Listed {
         json!({"kind": l.kind.name(), "name": l.name, "role": l.role.name(), "oracle": l.oracle, "conserving": l.conserving,
                "description": l.description, "source": l.source, "options": options})
     };
-    let title = "Policies: ALLOCATOR{options}+SCORER{options}, a rule, one of kvpress, or a preset";
+    let title = "Policies: ALLOCATOR{options}+SCORER{options}, a rule, a press of kvpress, or a preset";
     let mut methods = Table::titled(title, "kind|name|what it does|options and their defaults|source");
     for l in registry.listings() {
         let name = if l.oracle { format!("{} (oracle)", l.name) } else { l.name.to_owned() };
@@ -121,7 +124,7 @@ fn policies(registry: &Registry) -> Listed {
         let (what, source) = (l.description.into(), l.source.into());
         methods.push(vec![l.kind.name().into(), name, what, options.join(", "), source]);
     }
-    let mut presets = Table::titled("Presets", "name|stands for|source");
+    let mut presets = Table::titled("Presets", "name|policy|source");
     registry
         .presets()
         .iter()
@@ -135,7 +138,7 @@ fn policies(registry: &Registry) -> Listed {
 }
 
 fn commands() -> Listed {
-    (vec![("commands", json!(command::described()))], vec![command::table()])
+    (vec![("commands", json!(command::listed()))], vec![command::table()])
 }
 
 fn listed_metrics() -> Listed {
@@ -147,7 +150,7 @@ fn listed_metrics() -> Listed {
 }
 
 fn metrics_table() -> Table {
-    let mut table = Table::titled("Metrics", "name|group|unit|range|better|what it is");
+    let mut table = Table::titled("Metrics", "name|group|unit|range|better|what it measures");
     for m in metrics() {
         let cells = [m.name, m.group_name(), m.unit.name(), &m.range_text(), m.better.name(), m.about];
         table.push(cells.map(String::from).to_vec());

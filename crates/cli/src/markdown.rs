@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_ends_no_cell() {
+    fn a_bar_inside_a_cell_is_escaped() {
         assert_eq!(row(&["`a`", "|b|"]), "| `a` | \\|b\\| |\n");
     }
 }

@@ -4,31 +4,32 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use bitkv_lab::grid::{self, Estimate, Grid};
-use bitkv_report::{Recorded, Run, Table, files};
+use bitkv_report::{RecordedRun, Run, Table, files};
 
 use crate::{bars::BARS, output};
 
 /// A finished run.
-pub(crate) struct Done {
-    /// What it recorded, read back from its folder.
-    pub(crate) recorded: Recorded,
-    /// Rows of every kind that an earlier attempt had measured.
+pub(crate) struct FinishedRun {
+    /// What the run recorded, read back from its folder.
+    pub(crate) recorded: RecordedRun,
+    /// The number of rows of every kind that an earlier attempt had measured.
     pub(crate) resumed: usize,
     /// The seconds of measuring.
     pub(crate) seconds: f64,
     pub(crate) folder: PathBuf,
 }
 
-impl Done {
-    /// Rows of every kind.
+impl FinishedRun {
+    /// Returns the number of rows of every kind.
     pub(crate) fn rows(&self) -> usize {
         let run = self.recorded.run();
         run.rows.len() + run.heads.len() + run.memory.len()
     }
 }
 
-/// Measures what is not measured yet, writes the reports and moves the run to its name.
-pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<Done> {
+/// Measures the rows that an earlier attempt has not measured, writes the reports, and moves the run to
+/// `folder`.
+pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<FinishedRun> {
     let measured = grid::run(grid, folder, &BARS)?;
     let target = measured.target().display().to_string();
     let reports = files(&Run {
@@ -42,7 +43,7 @@ pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<Done> {
     });
     let (resumed, seconds) = (measured.resumed, measured.manifest.seconds);
     let folder = measured.finish(&reports)?;
-    Ok(Done { recorded: Recorded::read(&folder)?, resumed, seconds, folder })
+    Ok(FinishedRun { recorded: RecordedRun::read(&folder)?, resumed, seconds, folder })
 }
 
 /// Prints what a run would cost: rows, seconds, and memory.
@@ -53,7 +54,7 @@ pub(crate) fn dry_run(grid: &Grid, as_json: bool) -> Result<()> {
     }
     let seconds: f64 = estimates.all().map(|estimate| estimate.seconds).sum();
     let title = format!("{}: {} rows, about {seconds:.0} s", grid.definition.file(), estimates.rows);
-    let mut table = Table::titled(title, "section|model|contexts|cells each|rows|about|memory");
+    let mut table = Table::titled(title, "section|model|contexts|cells per context|rows|time|memory");
     for Estimate { experiment, model, contexts, cells, rows, seconds, bytes } in estimates.all() {
         table.push(vec![
             experiment.clone(),

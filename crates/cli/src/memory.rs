@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use bitkv_lab::memory::row_of;
-use bitkv_models::{Shape, configuration, published_models};
+use bitkv_lab::memory::computed_row;
+use bitkv_models::{Shape, published_models, published_shape};
 use bitkv_record::{Accounting, MemoryRow};
 use bitkv_report::memory::tables;
 use serde_json::json;
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let rows: Vec<MemoryRow> = arguments
         .context
         .iter()
-        .map(|&context| Ok(row_of(&shape, accounting, context)?))
+        .map(|&context| Ok(computed_row(&shape, accounting, context)?))
         .collect::<Result<_>>()?;
     if !arguments.json {
         let text: Vec<String> = tables(&rows).iter().map(|table| table.to_terminal()).collect();
@@ -64,13 +64,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// file has that name.
 fn shape(arguments: &Arguments) -> Result<Shape> {
     let model = arguments.model.as_str();
-    if let Some(known) = configuration(model)? {
+    if let Some(known) = published_shape(model)? {
         return arguments.reading.shape(known);
     }
     let known: Vec<String> = published_models()?.into_iter().map(|shape| shape.name).collect();
-    let also = |error: anyhow::Error| match Path::new(model).exists() {
+    let with_known_names = |error: anyhow::Error| match Path::new(model).exists() {
         true => error,
         false => anyhow!("{error}, or {}, whose configurations are known", known.join(" or ")),
     };
-    Ok(Shape::new(&arguments.reading.source(model).map_err(also)?.open()?))
+    Ok(Shape::new(&arguments.reading.source(model).map_err(with_known_names)?.open()?))
 }

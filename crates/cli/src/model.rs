@@ -30,7 +30,8 @@ pub(crate) struct OptionalModel {
 }
 
 impl OptionalModel {
-    pub(crate) fn given(&self) -> Option<ModelArguments> {
+    /// Returns the arguments of the model; `None` if no model was given.
+    pub(crate) fn model_arguments(&self) -> Option<ModelArguments> {
         self.model.clone().map(|model| ModelArguments { model, reading: self.reading.clone() })
     }
 }
@@ -81,7 +82,7 @@ impl ReadingArguments {
     pub(crate) fn shape(&self, known: Shape) -> Result<Shape> {
         ensure!(
             self.i2s_layout.is_none(),
-            "only the configuration of {} is known, which has no I2_S tensors: leave out --i2s-layout",
+            "only the configuration of {} is used, which has no I2_S tensors: leave out --i2s-layout",
             known.name
         );
         Ok(match self.run_as {

@@ -46,8 +46,8 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
     sentence
 }
 
-/// Whether the error is only that nobody reads any more, as behind `head`.
-pub(crate) fn reader_left(error: &anyhow::Error) -> bool {
+/// Whether the error only says that the reader of standard output has ended, as after `| head`.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
 }
 
@@ -58,7 +58,7 @@ mod tests {
     use super::sentence;
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_cause_is_not_repeated() {
         let cause = io_error().context("cannot read 'a': no such thing");
         assert_eq!(sentence(&cause), "cannot read 'a': no such thing");
         assert_eq!(sentence(&io_error().context("cannot read 'a'")), "cannot read 'a': no such thing");

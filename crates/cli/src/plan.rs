@@ -1,4 +1,6 @@
-use std::path::PathBuf;
+//! `bitkv plan`: the positions that a policy keeps.
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use bitkv_evict::{Budget, Need, Plan, Policy, Registry};
@@ -9,7 +11,7 @@ use serde_json::json;
 use crate::{
     bars::BARS,
     budget::BudgetArguments,
-    input::{self, Calibration},
+    input::{self, CalibrationArguments},
     model::{ModelArguments, OptionalModel},
     output,
 };
@@ -34,8 +36,9 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     budget: BudgetArguments,
     #[command(flatten)]
-    calibration: Calibration,
-    /// Also write how many tokens every KV head may keep, and which, for an engine to read.
+    calibration: CalibrationArguments,
+    /// Also write a JSON file for an inference engine, with the number of tokens and the positions that every
+    /// KV head keeps.
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
     /// Print one JSON document on standard output.
@@ -55,23 +58,23 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     arguments.budget.check()?;
     ensure!(
         !policy.needs().contains(Need::Future),
-        "{} looks at the attention of tokens that come after the context, which a plan has not: use another policy",
+        "{} reads the attention of tokens that come after the context, which a plan does not have: use another policy",
         policy.spec()
     );
-    let planned = match (&arguments.tensors, arguments.model.given()) {
-        (Some(path), _) => of_tensors(arguments, path, &policy)?,
-        (None, Some(model)) => of_model(arguments, &model, &policy)?,
+    let planned = match (&arguments.tensors, arguments.model.model_arguments()) {
+        (Some(path), _) => plan_tensors(arguments, path, &policy)?,
+        (None, Some(model)) => plan_model(arguments, &model, &policy)?,
         (None, None) => bail!("there is nothing to plan for: give --model M, or --tensors FILE"),
     };
     let Planned { model, budget, plan } = &planned;
     if let Some(path) = &arguments.export {
-        plan_export::positions(model, &policy, budget.part(plan.shape()), plan).write(path)?;
+        plan_export::positions(model, &policy, budget.kept_fraction(plan.shape()), plan).write(path)?;
     }
     if arguments.json {
         return output::json(&json!({
             "model": model,
             "policy": policy.spec(),
-            "budget": budget.part(plan.shape()),
+            "budget": budget.kept_fraction(plan.shape()),
             "tokens": plan.shape().tokens,
             "asked_tokens": plan.asked(),
             "kept_tokens": plan.total(),
@@ -81,31 +84,33 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     output::text(&table(&planned, &policy))
 }
 
-fn of_tensors(arguments: &Arguments, path: &std::path::Path, policy: &Policy) -> Result<Planned> {
+/// Plans for the queries, keys and values of a file.
+fn plan_tensors(arguments: &Arguments, path: &Path, policy: &Policy) -> Result<Planned> {
     let tensors = Tensors::open(path)?;
     let needs = policy.needs();
     for need in [Need::Reconstruction, Need::ResidualSimilarity] {
         ensure!(
             !needs.contains(need),
-            "{} goes by {}, which takes a model: give --model instead of --tensors",
+            "{} reads {}, which needs a model: give --model instead of --tensors",
             policy.spec(),
             need.name()
         );
     }
-    let numbers = arguments.calibration.files().numbers_of_shape(tensors.shape(), policy)?;
-    let observation = tensors.observation(&needs, numbers)?;
-    let budget = arguments.budget.of(tensors.shape())?;
+    let calibration = arguments.calibration.files().calibration_for_shape(tensors.shape(), policy)?;
+    let observation = tensors.observation(&needs, calibration)?;
+    let budget = arguments.budget.for_shape(tensors.shape())?;
     let plan = policy.plan(&observation.view(), budget)?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     Ok(Planned { model: stem.unwrap_or_default(), budget, plan })
 }
 
-fn of_model(arguments: &Arguments, model: &ModelArguments, policy: &Policy) -> Result<Planned> {
+/// Plans for a model and its context.
+fn plan_model(arguments: &Arguments, model: &ModelArguments, policy: &Policy) -> Result<Planned> {
     let loaded = model.open()?;
     let tokens = context_tokens(arguments, &loaded)?;
-    let numbers = arguments.calibration.files().numbers(&loaded, policy, &BARS)?;
-    let context = Context::observe(&loaded, &tokens, &policy.needs(), &numbers)?;
-    let budget = arguments.budget.of(context.shape())?;
+    let calibration = arguments.calibration.files().calibration(&loaded, policy, &BARS)?;
+    let context = Context::observe(&loaded, &tokens, &policy.needs(), &calibration)?;
+    let budget = arguments.budget.for_shape(context.shape())?;
     let plan = policy.plan(&context.observation().view(), budget)?;
     Ok(Planned { model: loaded.name.clone(), budget, plan })
 }
@@ -149,7 +154,7 @@ fn table(planned: &Planned, policy: &Policy) -> String {
 fn ranges(positions: &[u32]) -> String {
     let runs = positions.chunk_by(|a, b| a + 1 == *b);
     let show = |run: &[u32]| match run {
-        [one] => one.to_string(),
+        [single] => single.to_string(),
         run => format!("{}-{}", run[0], run[run.len() - 1]),
     };
     runs.map(show).collect::<Vec<_>>().join(",")
@@ -158,7 +163,7 @@ fn ranges(positions: &[u32]) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn neighbours_are_joined() {
+    fn neighbouring_positions_become_a_range() {
         assert_eq!(super::ranges(&[0, 1, 2, 5, 7, 8]), "0-2,5,7-8");
         assert_eq!(super::ranges(&[]), "");
     }

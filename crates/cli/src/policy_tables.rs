@@ -15,7 +15,7 @@ pub(crate) fn tables(registry: &Registry) -> [(&'static str, String); 4] {
 }
 
 fn methods(registry: &Registry, kind: PolicyKind, formula: &str) -> String {
-    let mut table = head(&["name", "reads", formula, "source", "what differs"]);
+    let mut table = head(&["name", "reads", formula, "source", "differences from the source"]);
     for listing in registry.listings().iter().filter(|listing| listing.kind == kind) {
         let reads = if listing.reads.is_empty() { "nothing".to_owned() } else { listing.reads.join(", ") };
         let name = format!("`{}`", listing.name);
@@ -25,7 +25,7 @@ fn methods(registry: &Registry, kind: PolicyKind, formula: &str) -> String {
 }
 
 fn presets(registry: &Registry) -> String {
-    let mut table = head(&["name", "stands for", "whose setting it is"]);
+    let mut table = head(&["name", "policy", "source of the setting"]);
     for preset in registry.presets() {
         table += &row(&[&format!("`{}`", preset.name), &format!("`{}`", preset.spec), preset.source]);
     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use bitkv_evict::{Budget, Registry};
 use bitkv_lab::{
-    head_numbers::CALIBRATION_TOKENS,
-    plan_export::{self, refuse_needs},
+    calibration::CALIBRATION_TOKENS,
+    plan_export::{self, check_needs_only_entropies},
     profile::{Entropies, measure},
     window::Window,
 };
@@ -66,8 +66,14 @@ pub(crate) struct Arguments {
     /// The policy that divides the budget in the exported file. It must need only entropies.
     #[arg(long, requires = "export", default_value = "entropy+recency")]
     policy: String,
-    /// Part of the cache that is divided in the exported file, above 0 and at most 1.
-    #[arg(long, requires = "export", allow_negative_numbers = true, default_value_t = 0.25)]
+    /// Fraction of the cache that is kept in the exported file, above 0 and at most 1.
+    #[arg(
+        long,
+        value_name = "FRACTION",
+        requires = "export",
+        allow_negative_numbers = true,
+        default_value_t = 0.25
+    )]
     budget: f64,
     /// Print one JSON document on standard output.
     #[arg(long)]
@@ -77,7 +83,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let policy = registry.policy(&arguments.policy)?;
     let budget = Budget::fraction(arguments.budget)?;
-    refuse_needs(&policy)?;
+    check_needs_only_entropies(&policy)?;
     let loaded = arguments.model.open()?;
     let (windows, hashes) = windows(arguments, &loaded)?;
     let entropies = measure(&loaded, &windows, "entropies", &BARS)?;
@@ -89,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         published(&loaded, &profile)?.write(path)?;
     }
     if let Some(path) = &arguments.export {
-        plan_export::of_profile(&loaded, &profile, entropies.context, &policy, budget)?.write(path)?;
+        plan_export::from_profile(&loaded, &profile, entropies.context, &policy, budget)?.write(path)?;
     }
     if arguments.json { output::text(&(profile.to_json()? + "\n")) } else { output::text(&table(&profile)) }
 }
@@ -98,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
 fn windows(arguments: &Arguments, loaded: &LoadedModel) -> Result<(Vec<Window>, Vec<FileHash>)> {
     if let Some(path) = &arguments.tokens {
         let tokens = input::tokens(path, &loaded.name, loaded.config())?;
-        ensure!(tokens.len() >= 2, "{} holds one token and entropy needs two or more", path.display());
+        ensure!(tokens.len() >= 2, "{} holds one token, but entropy needs two or more", path.display());
         let window = Window { name: "tokens".into(), register: "tokens".into(), tokens };
         return Ok((vec![window], vec![FileHash::from_file(path)?]));
     }
@@ -142,7 +148,10 @@ fn published(loaded: &LoadedModel, profile: &Profile) -> Result<PublishedProfile
 /// Formats one line per layer, then a summary and the classes.
 fn table(profile: &Profile) -> String {
     let s = &profile.summary;
-    let mut text = format!("{}: mean attention entropy in bits, a line a layer\n", profile.model);
+    let mut text = format!(
+        "{}: mean attention entropy in bits, one line per layer, one column per head\n",
+        profile.model
+    );
     for (layer, heads) in profile.entropies().iter().enumerate() {
         let bits: Vec<String> = heads.iter().map(|b| format!("{b:5.2}")).collect();
         text += &format!("{layer:>3} {}\n", bits.join(" "));

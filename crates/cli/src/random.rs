@@ -25,11 +25,12 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let config = bitkv_models::config_of(&arguments.shape)?;
+    let config = bitkv_models::find_config(&arguments.shape)?;
     let bytes = write_random(&config, arguments.seed, &arguments.out, &BARS)?;
     let folder = arguments.out.display().to_string();
     if arguments.json {
         return output::json(&json!({"folder": folder, "tensor_bytes": bytes, "seed": arguments.seed}));
     }
-    output::text(&format!("{folder}: a random model of {:.1} MB; it has no tokenizer\n", bytes as f64 / 1e6))
+    let megabytes = bytes as f64 / 1e6;
+    output::text(&format!("{folder}: {megabytes:.1} MB of random weights, without a tokenizer\n"))
 }

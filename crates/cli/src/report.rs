@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use bitkv_report::{Recorded, claims, files, findings, render_terminal, splice};
+use bitkv_report::{RecordedRun, claims, files, findings, render_terminal, splice};
 
 use crate::output;
 
@@ -32,12 +32,12 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let folder = arguments.run.as_deref().unwrap_or(Path::new(FINDINGS));
-    let recorded = Recorded::read(folder)?;
+    let recorded = RecordedRun::read(folder)?;
     output::notes(&recorded.notes);
     let run = recorded.run();
     ensure!(
         arguments.splice.is_none() || !run.definition.claims.is_empty(),
-        "{} decides no claims, so it has no findings: name a run of `bitkv verify`",
+        "the run {} does not decide any claim, so it has no findings: name a run of `bitkv verify`",
         folder.display()
     );
     if let Some(path) = &arguments.splice {
@@ -64,8 +64,8 @@ pub(crate) fn splice_into(path: &Path, name: &str, content: &str) -> Result<()> 
 fn write(folder: &Path, files: &[(String, String)]) -> Result<()> {
     for (name, text) in files {
         let path = folder.join(name);
-        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-        made.with_context(|| format!("cannot write the report {}", path.display()))?;
+        let created = path.parent().map_or(Ok(()), fs::create_dir_all);
+        created.with_context(|| format!("cannot write the report {}", path.display()))?;
         output::file(&path, text.as_bytes())?;
     }
     Ok(())

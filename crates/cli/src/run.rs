@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use bitkv_evict::Registry;
-use bitkv_lab::grid::{Grid, Options};
+use bitkv_lab::grid::{Grid, GridOptions};
 use bitkv_report::render_terminal;
 use serde_json::json;
 
@@ -37,32 +37,32 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         return list(arguments);
     };
     let path = definitions::find(definition);
-    let options = Options { only: &arguments.only, progress: &BARS, ..Options::default() };
+    let options = GridOptions { only: &arguments.only, progress: &BARS, ..GridOptions::default() };
     let grid = Grid::read(&path, &options, registry)?;
     if arguments.dry_run {
         return measuring::dry_run(&grid, arguments.json);
     }
     let stem = path.file_stem().map(|stem| stem.to_owned()).unwrap_or_default();
     let folder = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
-    let done = measuring::run(&grid, &folder)?;
-    let run = done.recorded.run();
+    let finished = measuring::run(&grid, &folder)?;
+    let run = finished.recorded.run();
     let failed = run.rows.iter().filter(|row| row.error.is_some()).count();
     if arguments.json {
         return output::json(&json!({
-            "run": done.folder,
-            "rows": done.rows(),
-            "resumed": done.resumed,
+            "run": finished.folder,
+            "rows": finished.rows(),
+            "resumed": finished.resumed,
             "failed": failed,
-            "seconds": done.seconds,
+            "seconds": finished.seconds,
         }));
     }
     output::text(&render_terminal(&run))?;
     output::text(&format!(
         "\n{} rows ({} from an earlier attempt, {failed} failed) in {:.0} s\nReport: {}\n",
-        done.rows(),
-        done.resumed,
-        done.seconds,
-        done.folder.join("report.html").display()
+        finished.rows(),
+        finished.resumed,
+        finished.seconds,
+        finished.folder.join("report.html").display()
     ))
 }
 

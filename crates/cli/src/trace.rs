@@ -15,7 +15,7 @@ use bitkv_tokenizer::Tokenizer;
 use clap::ValueEnum;
 use serde_json::json;
 
-use crate::{input, kv::Precise, model::ModelArguments, output};
+use crate::{input, kv::FloatArgument, model::ModelArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -34,10 +34,10 @@ pub(crate) struct Arguments {
     /// The device of the reference; `cuda` and `metal` need a build with the cargo feature of that name.
     #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
     device: DeviceName,
-    /// Numbers that the cache holds: f32 rounds nothing, as references do; models generate with f16.
-    #[arg(long, value_enum, default_value_t = Precise::F32)]
-    kv: Precise,
-    /// How many of the most likely next tokens are shown.
+    /// Numeric format of the KV cache: `f32` does not round, and `f16` is what generation uses.
+    #[arg(long, value_enum, default_value_t = FloatArgument::F32)]
+    kv: FloatArgument,
+    /// Number of the most likely next tokens to show.
     #[arg(long, default_value_t = 5)]
     top: usize,
     /// Also write logits, hidden states, queries, keys, values and entropies to a safetensors file.
@@ -82,8 +82,9 @@ impl DeviceName {
     }
 }
 
-/// What tables say of a model: which engine's weights are loaded depends on the arguments.
-struct Traced {
+/// The name and the tokenizer of the model, which the output needs. The weights are loaded for one engine
+/// only.
+struct ModelInfo {
     name: String,
     tokenizer: Option<Tokenizer>,
 }
@@ -91,14 +92,14 @@ struct Traced {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.model.source()?;
     let checkpoint = source.checkpoint()?;
-    let model = Traced { name: source.name(), tokenizer: source.tokenizer(&checkpoint)? };
+    let model = ModelInfo { name: source.name(), tokenizer: source.tokenizer(&checkpoint)? };
     let tokens = match (&arguments.prompt, &arguments.tokens) {
         (Some(text), _) => required(model.tokenizer.as_ref(), &model.name)?.encode(text, true)?,
         (None, Some(path)) => input::tokens(path, &model.name, checkpoint.config())?,
         (None, None) => bail!("there is nothing to trace: give --prompt TEXT or --tokens FILE"),
     };
     let trace = trace(&checkpoint, &tokens, arguments)?;
-    let top = trace.top(arguments.top);
+    let top = trace.top_k(arguments.top);
     let engine = arguments.engine.engine().name();
     if let Some(path) = &arguments.out {
         trace.write(path, checkpoint.config(), &[("model", &model.name), ("engine", engine)])?;
@@ -124,12 +125,12 @@ fn trace(checkpoint: &Checkpoint, tokens: &[u32], arguments: &Arguments) -> Resu
         }
         Engine::Reference => {
             let reference = Reference::load(checkpoint, &device.open()?)?;
-            Trace::from_reference(&reference.with_kv(kv), tokens, detail)?
+            Trace::from_reference(&reference.with_kv_precision(kv), tokens, detail)?
         }
     })
 }
 
-fn steps(model: &Traced, trace: &Trace) -> Table {
+fn steps(model: &ModelInfo, trace: &Trace) -> Table {
     let title = format!("{}: norms of every step, {} tokens", model.name, trace.tokens.len());
     let mut table = Table::titled(title, "step|>width|>norm|>last token|>largest|>not finite");
     for step in &trace.steps {
@@ -151,20 +152,20 @@ fn figures(value: f64) -> String {
     if value == 0.0 || (1e-3..1e6).contains(&value) { format!("{value:.4}") } else { format!("{value:.4e}") }
 }
 
-fn next(model: &Traced, top: &[(u32, f32)]) -> Table {
+fn next(model: &ModelInfo, top: &[(u32, f32)]) -> Table {
     let mut table = Table::titled("The most likely next tokens", ">token|>logit|text");
     for (id, logit) in top {
-        table.push(vec![id.to_string(), format!("{logit:.4}"), shown(model, *id).unwrap_or_default()]);
+        table.push(vec![id.to_string(), format!("{logit:.4}"), token_text(model, *id).unwrap_or_default()]);
     }
     table
 }
 
-/// A token as the vocabulary writes it.
-fn shown(model: &Traced, id: u32) -> Option<String> {
+/// Returns the text of a token in the vocabulary; `None` if there is no tokenizer.
+fn token_text(model: &ModelInfo, id: u32) -> Option<String> {
     model.tokenizer.as_ref()?.token(id)
 }
 
-fn document(model: &Traced, engine: &str, trace: &Trace, top: &[(u32, f32)]) -> serde_json::Value {
+fn document(model: &ModelInfo, engine: &str, trace: &Trace, top: &[(u32, f32)]) -> serde_json::Value {
     let step = |s: &StepNorms| {
         json!({
             "name": s.name(), "layer": s.layer, "step": s.step.name(), "width": s.width, "norm": s.total(),
@@ -176,7 +177,7 @@ fn document(model: &Traced, engine: &str, trace: &Trace, top: &[(u32, f32)]) -> 
         "engine": engine,
         "tokens": trace.tokens,
         "steps": trace.steps.iter().map(step).collect::<Vec<_>>(),
-        "top": top.iter().map(|(id, logit)| json!({"token": id, "logit": logit, "text": shown(model, *id)}))
+        "top": top.iter().map(|(id, logit)| json!({"token": id, "logit": logit, "text": token_text(model, *id)}))
             .collect::<Vec<_>>(),
     })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use bitkv_evict::Registry;
 use bitkv_lab::{
-    grid::{Grid, Options},
+    grid::{Grid, GridOptions},
     verification::{Changes, definition},
 };
 use bitkv_record::free_name;
@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let loading = arguments.reading.loading();
-    let options = Options { i2s_layout: loading.i2s_layout, progress: &BARS, ..Options::default() };
+    let options = GridOptions { i2s_layout: loading.i2s_layout, progress: &BARS, ..GridOptions::default() };
     let changes = Changes {
         models: arguments.model.clone(),
         loading,
@@ -73,17 +73,17 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     if arguments.dry_run {
         return measuring::dry_run(&grid, arguments.json);
     }
-    let done = measuring::run(&grid, &free_name(&arguments.out)?)?;
-    let run = done.recorded.run();
+    let finished = measuring::run(&grid, &free_name(&arguments.out)?)?;
+    let run = finished.recorded.run();
     if arguments.json {
         let mut document = serde_json::to_value(claims::verification(&run))?;
         if let (Value::Object(document), Value::Object(more)) =
-            (&mut document, json!({"rows": done.rows(), "resumed": done.resumed}))
+            (&mut document, json!({"rows": finished.rows(), "resumed": finished.resumed}))
         {
             document.extend(more);
         }
         return output::json(&document);
     }
     output::text(&render_terminal(&run))?;
-    output::text(&format!("\nReport: {}\n", done.folder.join("report.html").display()))
+    output::text(&format!("\nReport: {}\n", finished.folder.join("report.html").display()))
 }

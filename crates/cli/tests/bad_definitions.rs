@@ -28,7 +28,7 @@ fn refuses_text(place: &Place, text: &str, says: &[&str]) {
 const IN: &str = "experiment 'small'";
 
 #[test]
-fn keys_that_are_not_there() {
+fn unknown_and_missing_keys() {
     let place = Place::with_texts();
     refuses(&place, "horizon", "horizons", &[IN, "no key 'horizons'", "write 'horizon'"]);
     refuses(&place, "[[experiment]]", "[[experiments]]", &["no key 'experiments'", "write 'experiment'"]);
@@ -39,7 +39,7 @@ fn keys_that_are_not_there() {
 }
 
 #[test]
-fn files_that_are_no_definitions() {
+fn files_that_are_not_definitions() {
     let place = Place::with_texts();
     refuses_text(&place, "no TOML at all", &["line 1 is not TOML"]);
     refuses_text(&place, "", &["analysis", "refuted if"]);
@@ -50,43 +50,43 @@ fn files_that_are_no_definitions() {
 }
 
 #[test]
-fn methods_that_are_not_there() {
+fn unknown_methods() {
     let place = Place::with_texts();
-    let with = |policy: &str, says: &[&str]| {
+    let refuses_policy = |policy: &str, says: &[&str]| {
         let says = [&[IN, "policies", policy], says].concat();
         refuses(&place, "\"uniform+recency\"", &format!("\"{policy}\""), &says);
     };
-    with("uniform+recensy", &["recency"]);
-    with("unifrom+recency", &["uniform"]);
-    with("streaming-lm", &["streaming-llm"]);
-    with("kvpress:snapvk", &["kvpress:snapkv"]);
-    with("uniform+recency{sink=2}", &["sink", "sinks"]);
-    with("uniform+recency{sinks=-2}", &["sinks", "-2"]);
-    with("uniform+recency{sinks=}", &["sinks="]);
-    with("adaptive+recency", &["adaptive", "recency"]);
+    refuses_policy("uniform+recensy", &["recency"]);
+    refuses_policy("unifrom+recency", &["uniform"]);
+    refuses_policy("streaming-lm", &["streaming-llm"]);
+    refuses_policy("kvpress:snapvk", &["kvpress:snapkv"]);
+    refuses_policy("uniform+recency{sink=2}", &["sink", "sinks"]);
+    refuses_policy("uniform+recency{sinks=-2}", &["sinks", "-2"]);
+    refuses_policy("uniform+recency{sinks=}", &["sinks="]);
+    refuses_policy("adaptive+recency", &["adaptive", "recency"]);
 }
 
 #[test]
-fn budgets_that_cannot_be() {
+fn impossible_budgets() {
     let place = Place::with_texts();
-    let with = |budget: &str, says: &[&str]| {
+    let refuses_budget = |budget: &str, says: &[&str]| {
         refuses(&place, "0.25", budget, &[&[IN, "budgets"], says].concat());
     };
     for budget in ["0.0", "1.5", "-0.5", "nan"] {
-        with(budget, &["fraction kept in (0, 1]", "such as 0.5"]);
+        refuses_budget(budget, &["is not a fraction in (0, 1]", "such as 0.5"]);
     }
-    with("25", &["25", "\"25 tokens\""]);
-    with("\"0 tokens\"", &["'0 tokens'", "keeps nothing", "at least 1"]);
-    with("\"65 tokens\"", &["65 tokens", "64 tokens of a context", "ask for fewer"]);
-    with("\"1000 B\"", &["1000 B", "8 KV heads of first-gqa", "at least 1024 B"]);
-    with("\"some\"", &["'some' is not a budget", "such as 0.5"]);
-    with("\"0.2 by entropy\"", &["'entropy'", "entropy-global"]);
-    with("0.5", &["0.5 twice"]);
+    refuses_budget("25", &["25", "\"25 tokens\""]);
+    refuses_budget("\"0 tokens\"", &["'0 tokens'", "keeps nothing", "at least 1"]);
+    refuses_budget("\"65 tokens\"", &["65 tokens", "64 tokens of a context", "write a smaller budget"]);
+    refuses_budget("\"1000 B\"", &["1000 B", "8 KV heads of first-gqa", "at least 1024 B"]);
+    refuses_budget("\"some\"", &["'some' is not a budget", "such as 0.5"]);
+    refuses_budget("\"0.2 by entropy\"", &["'entropy'", "entropy-global"]);
+    refuses_budget("0.5", &["0.5 twice"]);
     refuses(&place, "1.0, ", "", &[IN, "budgets lacks 1.0", "add 1.0"]);
 }
 
 #[test]
-fn experiments_that_show_nothing() {
+fn experiments_without_controls_or_values() {
     let place = Place::with_texts();
     for (control, example) in [
         ("\"full\", ", "full"),
@@ -114,7 +114,7 @@ fn experiments_that_show_nothing() {
 }
 
 #[test]
-fn one_policy_in_two_ways() {
+fn one_policy_written_in_two_ways() {
     let place = Place::with_texts();
     let twice = "\"uniform+recency\", \"uniform+recency{sinks=4}\"";
     refuses(&place, "\"uniform+recency\"", twice, &[IN, "uniform+recency{sinks=4}", "twice", "remove one"]);
@@ -141,7 +141,7 @@ fn models_and_texts_that_do_not_fit() {
 }
 
 #[test]
-fn texts_that_calibrate_and_judge() {
+fn texts_for_both_calibration_and_evaluation() {
     let place = Place::with_texts();
     place.write("same/other.txt", numbers(7000, 400));
     place.write("part/piece.txt", numbers(1, 300) + &numbers(1100, 50) + &numbers(300, 300));
@@ -162,14 +162,14 @@ fn calibrations_of_other_models() {
         place.json(&["profile", "--model", model, "--tokens", "tokens.json", "--out", &file]);
     }
     let entropy = definition(&[("uniform+recency", "entropy+recency")]);
-    let with = |file: &str, says: &[&str]| {
+    let refuses_profile = |file: &str, says: &[&str]| {
         let text = entropy.replace("{ tokens = 64 }", &format!("{{ profile = \"{file}\" }}"));
         refuses_text(&place, &text, &[&[IN, "calibration.profile"], says].concat());
     };
-    with("first-mha.json", &["first-mha.json", "of first-mha, not of first-gqa", "of this model"]);
-    with("absent.json", &["absent.json"]);
+    refuses_profile("first-mha.json", &["first-mha.json", "of first-mha, not of first-gqa", "of this model"]);
+    refuses_profile("absent.json", &["absent.json"]);
     place.write("wrong.json", "{\"model\": 3}");
-    with("wrong.json", &["wrong.json", "not a valid"]);
+    refuses_profile("wrong.json", &["wrong.json", "not a valid"]);
     let own = bitkv_record::Profile::read(&place.path("first-gqa.json")).unwrap();
     let layers = &own.entropies()[..2];
     let half = bitkv_record::Profile::new("first-gqa", None, vec![], own.thresholds, layers).unwrap();
@@ -185,9 +185,12 @@ fn calibrations_of_other_models() {
         "--out",
         "judged.json",
     ]);
-    with("judged.json", &["judged.json was measured on", "evaluated too", "other texts"]);
-    with("half.json", &["half.json", "16 heads", "has 32", "of this model"]);
-    // Also where no policy reads it: it was named.
+    refuses_profile(
+        "judged.json",
+        &["judged.json was measured on", "also an evaluation text", "other texts"],
+    );
+    refuses_profile("half.json", &["half.json", "16 heads", "has 32", "of this model"]);
+    // A profile is checked even if no policy reads it.
     let text = definition(&[("{ tokens = 64 }", "{ profile = \"first-mha.json\" }")]);
     refuses_text(&place, &text, &[IN, "not of first-gqa"]);
     let scores = definition(&[("uniform+recency", "head-scores+recency")]);

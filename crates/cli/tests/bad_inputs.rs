@@ -85,29 +85,32 @@ fn profiles() {
     let place = Place::new();
     place.tokens("tokens.json", 40);
     let needy = ["--tokens", "tokens.json", "--policy", "entropy+recency", "--budget", "0.5"];
-    let with = |file| [&on("plan")[..], &needy, &["--profile", file]].concat();
-    place.refuses(&with("absent.json"), &["absent.json", "No such"]);
-    place.refuses(&with("tokens.json"), &["tokens.json", "not a JSON object", "bitkv profile --out"]);
-    // The same model with a layer less has fewer heads.
+    let plan_with = |file| [&on("plan")[..], &needy, &["--profile", file]].concat();
+    place.refuses(&plan_with("absent.json"), &["absent.json", "No such"]);
+    place.refuses(
+        &plan_with("tokens.json"),
+        &["tokens.json", "is not an entropy profile", "bitkv profile --out"],
+    );
+    // The same model with one layer fewer has fewer heads.
     let layers = size("num_hidden_layers");
     Copy::new(&place, "shallow")
         .change_json("config.json", |config| config["num_hidden_layers"] = (layers - 1).into());
     place.json(&["profile", "--model", "shallow", "--tokens", "tokens.json", "--out", "shallow.json"]);
     place.refuses(
-        &with("shallow.json"),
-        &["shallow.json", "a profile of shallow", MODEL, "use one of this model"],
+        &plan_with("shallow.json"),
+        &["shallow.json", "a profile of shallow", MODEL, "use a profile of this model"],
     );
     // A profile with the name of this model and another number of heads.
     let named = std::fs::read_to_string(place.path("shallow.json")).unwrap().replace("shallow", MODEL);
     std::fs::write(place.path("named.json"), named).unwrap();
-    place.refuses(&with("named.json"), &["named.json", "heads", MODEL, "use a profile of this model"]);
+    place.refuses(&plan_with("named.json"), &["named.json", "heads", MODEL, "use a profile of this model"]);
     Copy::new(&place, "mute").without("tokenizer.json");
     let unprofiled = [&["plan", "--model", "mute"], &needy[..]].concat();
     place.refuses(&unprofiled, &["entropy+recency needs a profile of mute", "--profile"]);
 }
 
 #[test]
-fn what_a_profile_is_measured_on() {
+fn profile_contexts_and_outputs() {
     let place = Place::new();
     for context in ["0", "1"] {
         place
@@ -131,7 +134,7 @@ fn texts_without_a_tokenizer() {
 }
 
 #[test]
-fn nothing_to_read() {
+fn missing_and_unreadable_contexts() {
     let place = Place::new();
     place.refuses(&on("generate"), &["--prompt", "--tokens"]);
     place.refuses(&[&on("plan")[..], &POLICY].concat(), &["--tokens", "--text"]);

@@ -94,7 +94,7 @@ fn a_tensor_that_is_missing() {
 }
 
 #[test]
-fn weights_that_are_no_numbers() {
+fn weights_that_are_not_finite() {
     let place = Place::new();
     let broken = Copy::new(&place, "broken");
     for name in ["model.norm.weight", "model.embed_tokens.weight"] {
@@ -105,7 +105,7 @@ fn weights_that_are_no_numbers() {
 }
 
 #[test]
-fn weights_that_are_cut_off() {
+fn truncated_weights() {
     let place = Place::new();
     let whole = std::fs::read(support::model::original("model.safetensors")).unwrap();
     for length in [0, 100, whole.len() / 2, whole.len() - 1] {

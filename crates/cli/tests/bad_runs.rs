@@ -39,9 +39,9 @@ fn damaged_rows_and_newer_formats() {
     refused(&place, "rows.csv", |text| text.replace("\n2,", "\n3,"), &["format", "3", newer]);
     refused(&place, "manifest.json", |text| text.replace("\"format\": 2", "\"format\": 3"), &["3", newer]);
     refused(&place, "definition.toml", |text| format!("format = 3\n{text}"), &["format = 3", newer]);
-    // A header that was cut, and one that was put together from two files.
-    let cut = |text: &str| text.split_once(",text,").unwrap().0.to_owned() + "\n";
-    refused(&place, "rows.csv", cut, &["no column 'text'"]);
+    // A truncated header, and a header with a column twice.
+    let truncated = |text: &str| text.split_once(",text,").unwrap().0.to_owned() + "\n";
+    refused(&place, "rows.csv", truncated, &["no column 'text'"]);
     let mixed = |text: &str| text.replacen(",policy,", ",policy,model,", 1);
     refused(&place, "rows.csv", mixed, &["'model' twice"]);
     // A line from another file, or one that was changed by hand.
@@ -52,8 +52,8 @@ fn damaged_rows_and_newer_formats() {
     refused(&place, "definition.toml", twice, &["line 9 gives the key 'kv' a second time", "remove one"]);
     let twice = |text: &str| text.replacen("kv = [\"f16\"]", "kv = [\"f16\", \"f16\"]", 1);
     refused(&place, "definition.toml", twice, &["kv lists \"f16\" twice"]);
-    // What every line of the file hides: names that were exchanged, and lines that are gone.
-    let put_back = ["not the file that the run wrote", "put it back"];
+    // Changes that the checksums of lines do not show: exchanged column names, and missing lines.
+    let put_back = ["not the file that the run wrote", "put the original file back"];
     let exchanged = |text: &str| text.replacen(",kl_nats,agreement,", ",agreement,kl_nats,", 1);
     refused(&place, "rows.csv", exchanged, &put_back);
     let shorter = |text: &str| text.trim_end().rsplit_once('\n').unwrap().0.to_owned() + "\n";
@@ -63,18 +63,18 @@ fn damaged_rows_and_newer_formats() {
 }
 
 #[test]
-fn folders_that_are_no_runs() {
+fn folders_that_are_not_runs() {
     let place = ran();
-    let remedy = "name the folder that `bitkv run` or `bitkv verify` wrote";
-    place.refuses(&["report", "texts"], &["'texts' is no finished run", remedy]);
+    let remedy = "name a folder that `bitkv run` or `bitkv verify` wrote";
+    place.refuses(&["report", "texts"], &["'texts' is not a finished run", remedy]);
     place.refuses(&["report", "absent"], &["absent"]);
     place.refuses(&["report", "small.toml"], &["small.toml"]);
     fs::remove_file(place.path(RUN).join("rows.csv")).unwrap();
-    place.refuses(&["report", RUN], &["is no finished run", remedy]);
+    place.refuses(&["report", RUN], &["is not a finished run", remedy]);
 }
 
 #[test]
-fn columns_of_another_version_are_noted_and_lacking_ones_are_empty() {
+fn unknown_columns_are_noted_and_missing_columns_are_empty() {
     let place = ran();
     let path = place.path(RUN).join("rows.csv");
     let whole = fs::read_to_string(&path).unwrap();

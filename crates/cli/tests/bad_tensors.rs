@@ -71,16 +71,20 @@ fn tensors_of_another_shape() {
     let reshape = |name: &'static str, shape: &'static [usize]| {
         move |tensors: &mut BTreeMap<String, Tensor>| drop(tensors.insert(name.into(), tensor(shape)))
     };
-    refuses(WINDOW, reshape("k.1", &[1, 10, 4]), &["`k.1`", "[1, 10, 4]", "[1, 12, 4] is due"]);
-    refuses(WINDOW, reshape("q.1", &[TOKENS, 2, 4]), &["`q.1`", "[12, 2, 4]", "[2, 12, 4] is due", "layout"]);
+    refuses(WINDOW, reshape("k.1", &[1, 10, 4]), &["`k.1`", "[1, 10, 4]", "expected shape is [1, 12, 4]"]);
+    refuses(
+        WINDOW,
+        reshape("q.1", &[TOKENS, 2, 4]),
+        &["`q.1`", "[12, 2, 4]", "expected shape is [2, 12, 4]", "layout"],
+    );
     refuses(WINDOW, reshape("k.0", &[TOKENS, 4]), &["`k.0`", "[12, 4]", "[kv_heads, tokens, head_dim]"]);
     refuses(WINDOW, reshape("q.0", &[3, TOKENS, 6]), &["`q.0`", "[3, 12, 6]"]);
     refuses(WINDOW, reshape("k.0", &[1, 0, 4]), &["impossible"]);
-    refuses(CRITICAL, reshape("o_proj.1", &[8, 6]), &["`o_proj.1`", "[8, 6]", "[8, 8] is due"]);
+    refuses(CRITICAL, reshape("o_proj.1", &[8, 6]), &["`o_proj.1`", "[8, 6]", "expected shape is [8, 8]"]);
 }
 
 #[test]
-fn numbers_that_cannot_be() {
+fn values_that_are_not_finite_and_wrong_types() {
     let nan = |tensors: &mut BTreeMap<String, Tensor>| {
         tensors.get_mut("q.1").unwrap().data[40..44].copy_from_slice(&f32::NAN.to_le_bytes());
     };
@@ -118,11 +122,11 @@ fn files_and_metadata_that_are_wrong() {
 
 /// A profile belongs to one model. Tensors have no model name, so only the number of heads can be checked.
 #[test]
-fn profiles_of_other_extents() {
+fn profiles_with_another_number_of_heads() {
     let place = Place::new();
     place.tokens("tokens.json", 48);
     place.json(&["profile", "--model", "first-gqa", "--tokens", "tokens.json", "--out", "profile.json"]);
     write(&place, &whole(), &[]);
     let arguments = [&PLAN[..], &["entropy+recency", "--profile", "profile.json"]].concat();
-    place.refuses(&arguments, &["profile.json has 32 heads", "the tensors 4", "profile of their model"]);
+    place.refuses(&arguments, &["profile.json has 32 heads", "the tensors have 4", "profile of their model"]);
 }

@@ -29,7 +29,7 @@ fn texts_that_are_too_short() {
 }
 
 #[test]
-fn files_that_are_no_texts() {
+fn files_that_are_not_texts() {
     let place = Place::new();
     let cases: [(&[u8], &[&str]); 2] = [
         (b"caf\xe9 and more", &["'a.txt' is not UTF-8 text", "byte 3"]),
@@ -57,7 +57,7 @@ fn folders_without_texts() {
 }
 
 #[test]
-fn texts_that_calibrate_and_judge() {
+fn texts_for_both_calibration_and_evaluation() {
     let place = Place::new();
     place.write("one/a.txt", numbers(0, 1000));
     place.write("same/b.txt", numbers(0, 1000));
@@ -71,7 +71,7 @@ fn texts_that_calibrate_and_judge() {
 }
 
 #[test]
-fn run_folders_that_cannot_be_made() {
+fn run_folders_that_cannot_be_created() {
     let place = Place::new();
     place.write("file", "in the way");
     for (out, says) in [("file/run", "file/.run.partial"), ("/", "plain name"), ("..", "plain name")] {
@@ -81,7 +81,7 @@ fn run_folders_that_cannot_be_made() {
 }
 
 #[test]
-fn windows_that_do_not_fit() {
+fn contexts_that_do_not_fit() {
     let place = Place::new();
     let longest = size("max_position_embeddings").to_string();
     for tokens in [&longest, "18446744073709551615"] {
@@ -99,7 +99,7 @@ fn windows_that_do_not_fit() {
 
 /// Rows distinguish models by name, so equal names are refused before the first model is measured.
 #[test]
-fn models_of_one_name() {
+fn models_with_the_same_name() {
     let place = Place::new();
     place.refuses(&verify(&["--model", MODEL, "--model", MODEL]), &["two models are named", MODEL]);
     Copy::new(&place, &format!("other/{MODEL}"));

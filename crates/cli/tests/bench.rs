@@ -15,7 +15,7 @@ fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
 fn rows_and_ceilings() {
     let place = Place::new();
     let tests = ["--prefill", "16,32", "--probes", "off,entropy", "--decode", "3", "--depth", "0,40"];
-    let more = ["--budget", "1.0,0.25", "--cut", "uneven", "--threads", "1,2"];
+    let more = ["--budget", "1.0,0.25", "--head-budgets", "uneven", "--threads", "1,2"];
     let document = place.json(&short(&[&tests[..], &more[..]].concat()));
     assert_eq!(
         keys(&document),
@@ -96,7 +96,7 @@ fn instructions_can_be_forced() {
 }
 
 #[test]
-fn a_rounded_head_is_smaller() {
+fn an_int8_lm_head_is_smaller() {
     let place = Place::new();
     let [exact, rounded] =
         ["exact", "int8"].map(|head| place.json(&short(&["--decode", "3", "--lm-head", head])));
@@ -107,7 +107,7 @@ fn a_rounded_head_is_smaller() {
 
 /// Compares the messages for an impossible number of layers, which is refused before any work.
 #[test]
-fn a_shape_by_any_of_its_names() {
+fn a_shape_has_several_names() {
     let place = Place::new();
     let refusal = |shape: &str| {
         let base = ["bench", "--shape", shape, "--layers", "99"];
@@ -125,7 +125,7 @@ fn a_shape_by_any_of_its_names() {
 }
 
 #[test]
-fn what_is_refused() {
+fn impossible_requests_are_refused() {
     let place = Place::new();
     for (more, says) in [
         (&["--prefill", "100000"][..], "--prefill 100000: the model has"),
@@ -134,8 +134,8 @@ fn what_is_refused() {
         (&["--prefill", "16", "--budget", "-1"], "--budget -1"),
         (&["--prefill", "16", "--threads", "0"], "--threads 0"),
         (&["--prefill", "16", "--probes", "entropi"], "no probe 'entropi'"),
-        (&["--prefill", "16", "--cut", "odd"], "no cut 'odd'"),
-        (&["--prefill", "16", "--fill", "water"], "'water'"),
+        (&["--prefill", "16", "--head-budgets", "odd"], "'odd' is not a way to divide a budget"),
+        (&["--prefill", "16", "--fill", "water"], "--fill 'water' is not a way to fill the cache"),
         (&["--fit", "64"], "two lengths"),
         (&["--decode", "0"], "nothing to measure"),
     ] {

@@ -39,7 +39,7 @@ fn chat() {
 
 /// If the template writes the first token, it is not added again.
 #[test]
-fn the_first_token_comes_once() {
+fn the_first_token_occurs_once() {
     let place = Place::new();
     let template = format!("{{{{ bos_token }}}}{TEMPLATE}");
     for (i, token) in [json!("<s>"), json!({"content": "<s>"})].into_iter().enumerate() {
@@ -78,10 +78,10 @@ fn models_without_a_template() {
 }
 
 #[test]
-fn what_is_refused() {
+fn missing_and_broken_templates_are_refused() {
     let place = Place::new();
     let chat = |model| ["generate", "--model", model, "--chat", "--prompt", "hi"];
-    place.refuses(&chat(BUILT_IN), &[BUILT_IN, "not trained to chat", "without --chat"]);
+    place.refuses(&chat(BUILT_IN), &[BUILT_IN, "not trained for chat", "without --chat"]);
     let folder = Copy::new(&place, "talker");
     for (template, says) in [
         ("{% for m in messages %}", "unexpected end of input"),

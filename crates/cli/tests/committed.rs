@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bitkv_record::Definition;
-use bitkv_report::{Recorded, findings, render_html, render_markdown, splice};
+use bitkv_report::{RecordedRun, findings, render_html, render_markdown, splice};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -49,7 +49,7 @@ fn every_result_can_be_read_and_rendered() {
     let runs = runs();
     assert!(runs.len() >= 11, "{runs:?}");
     for path in runs {
-        let recorded = Recorded::read(&path).unwrap();
+        let recorded = RecordedRun::read(&path).unwrap();
         assert_eq!(recorded.notes, Vec::<String>::new(), "{}", path.display());
         let run = recorded.run();
         assert!(run.rows.len() + run.heads.len() > 0, "{}", path.display());
@@ -70,7 +70,7 @@ fn results_have_a_definition_and_a_line_in_the_script_that_makes_them() {
 
 #[test]
 fn the_readme_says_what_its_run_says() {
-    let recorded = Recorded::read(&repository().join("results/verify")).unwrap();
+    let recorded = RecordedRun::read(&repository().join("results/verify")).unwrap();
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
     let due = splice(&readme, "findings", &findings(&recorded.run())).unwrap();
     assert!(due == readme, "run `bitkv report results/verify --splice README.md`");

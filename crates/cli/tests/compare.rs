@@ -5,7 +5,7 @@ mod support;
 use bitkv_record::read_rows;
 use support::{
     Place, count,
-    grid::{definition, of},
+    grid::{definition, rows_at},
     list, number,
 };
 
@@ -16,7 +16,7 @@ fn run(place: &Place, folder: &str, changes: &[(&str, &str)]) {
 }
 
 #[test]
-fn runs_of_one_definition_are_identical() {
+fn two_runs_of_one_definition_are_identical() {
     let place = Place::with_texts();
     run(&place, "a", &[]);
     run(&place, "b", &[]);
@@ -52,11 +52,12 @@ fn differences_are_those_of_the_rows() {
     );
     let mean = |run: &str| -> f64 {
         let rows = read_rows(&place.path(run).join("rows.csv")).unwrap();
-        let of_cell = of(&rows, "entropy+recency", "0.25");
-        of_cell.iter().map(|row| row.kl_nats.unwrap()).sum::<f64>() / of_cell.len() as f64
+        let cell = rows_at(&rows, "entropy+recency", "0.25");
+        cell.iter().map(|row| row.kl_nats.unwrap()).sum::<f64>() / cell.len() as f64
     };
-    let is = |group: &&serde_json::Value| group["policy"] == "entropy+recency" && group["budget"] == "0.25";
-    let group = list(&document["groups"]).iter().find(is).unwrap();
+    let is_that_cell =
+        |group: &&serde_json::Value| group["policy"] == "entropy+recency" && group["budget"] == "0.25";
+    let group = list(&document["groups"]).iter().find(is_that_cell).unwrap();
     let (kl, due) = (&group["kl_nats"], [mean("a"), mean("b")]);
     assert!((number(&kl["a"]) - due[0]).abs() < 1e-12 && (number(&kl["b"]) - due[1]).abs() < 1e-12, "{kl}");
     let difference = number(&kl["difference"]["value"]);

@@ -11,8 +11,8 @@ use support::{
     number,
 };
 
-/// Tokens and text after a prompt.
-fn said(place: &Place, model: &str) -> (Value, Value, Value) {
+/// Generates a text, and returns the ids of the prompt, the new tokens, and the text.
+fn generated(place: &Place, model: &str) -> (Value, Value, Value) {
     let prompt = ["--prompt", "the house was", "--greedy", "--max-tokens", "24"];
     let document = place.json(&[&["generate", "--model", model], &prompt[..]].concat());
     ["prompt_tokens", "tokens", "text"].map(|key| document[key].clone()).into()
@@ -35,7 +35,7 @@ fn converted(place: &Place, all: &[[&str; 3]]) {
 }
 
 #[test]
-fn i2s_there_and_back_is_every_bit_the_same() {
+fn i2s_and_back_keeps_every_bit() {
     let place = Place::new();
     for model in [MODEL, "first-mha"] {
         let [direct, file, again] = ["direct", "file.gguf", "again.gguf"].map(|end| format!("{model}-{end}"));
@@ -47,15 +47,15 @@ fn i2s_there_and_back_is_every_bit_the_same() {
         converted(&place, &[[&back, &again, "i2_s"]]);
         assert!(fs::read(place.path(&file)).unwrap().starts_with(b"GGUF"));
         same_bytes(&place, &file, &again);
-        let original = said(&place, model);
+        let original = generated(&place, model);
         for stage in [&direct, &file, &back, &again] {
-            assert_eq!(said(&place, stage), original, "{stage}");
+            assert_eq!(generated(&place, stage), original, "{stage}");
         }
     }
 }
 
 #[test]
-fn what_lies_beside_the_weights_goes_along() {
+fn files_beside_the_weights_are_copied() {
     let place = Place::new();
     Copy::new(&place, "folder").with("generation_config.json", "{\"eos_token_id\": 1}");
     converted(&place, &[["folder", "out", "packed"]]);
@@ -72,7 +72,7 @@ fn what_lies_beside_the_weights_goes_along() {
 }
 
 #[test]
-fn f16_scales_are_lossy_and_say_so() {
+fn rounding_scales_to_f16_needs_lossy() {
     let place = Place::new();
     for (to, type_name) in [("tq2_0", "TQ2_0"), ("tq1_0", "TQ1_0")] {
         let file = format!("{to}.gguf");
@@ -81,8 +81,8 @@ fn f16_scales_are_lossy_and_say_so() {
         place.text(&[&convert(MODEL, &file, to)[..], &["--lossy"]].concat());
         let back = format!("{to}-back");
         converted(&place, &[[&file, &back, "packed"]]);
-        assert_eq!(said(&place, &file).0, said(&place, MODEL).0, "the tokenizer");
-        // Only scales change, and by less than half of f16's last place.
+        assert_eq!(generated(&place, &file).0, generated(&place, MODEL).0, "the tokenizer");
+        // Only scales change, by less than half a unit in the last place of f16.
         let original = tensors(&support::model::original("model.safetensors"));
         for (name, tensor) in tensors(&place.path(&back).join("model.safetensors")) {
             if !name.ends_with("_scale") {
@@ -108,7 +108,7 @@ fn exact_scales_are_not_lossy() {
 }
 
 #[test]
-fn rows_that_types_have_no_blocks_for() {
+fn rows_that_are_not_whole_blocks_are_refused() {
     let place = Place::new();
     for to in ["tq1_0", "tq2_0"] {
         let says = ["mlp.down_proj.weight", "640 weights", "not a multiple of 256"];
@@ -119,10 +119,10 @@ fn rows_that_types_have_no_blocks_for() {
 }
 
 #[test]
-fn nothing_is_replaced() {
+fn existing_files_are_not_replaced() {
     let place = Place::new();
     place.write("there.gguf", "mine");
-    place.refuses(&convert(MODEL, "there.gguf", "i2_s"), &["there.gguf exists already", "another place"]);
+    place.refuses(&convert(MODEL, "there.gguf", "i2_s"), &["there.gguf already exists", "another path"]);
     place.write("there/model.safetensors", "mine");
     place.refuses(&convert(MODEL, "there", "packed"), &["there exists already", "another place"]);
     place.write("file", "mine");
@@ -133,11 +133,11 @@ fn nothing_is_replaced() {
 }
 
 #[test]
-fn what_cannot_be_written() {
+fn failed_conversions_leave_no_file() {
     let place = Place::new();
     place.refuses(&convert(MODEL, "no/where.gguf", "i2_s"), &["cannot write no/where.gguf"]);
     let plain_llama = [&convert(MODEL, "out.gguf", "i2_s")[..], &["--as", "plain-llama"]].concat();
-    place.refuses(&plain_llama, &["skeleton", "leave out --as"]);
+    place.refuses(&plain_llama, &["a plain Llama", "leave out --as"]);
     place.refuses(&convert("nowhere", "out", "packed"), &["there is no model 'nowhere'"]);
     // The last tensor is refused after the others have been written.
     Copy::new(&place, "broken").change_tensors(|tensors| {
@@ -168,7 +168,7 @@ fn a_sharded_folder() {
     );
     same_bytes(&place, "whole/model.safetensors", "direct/model.safetensors");
     for model in ["sharded", "whole", "whole.gguf"] {
-        assert_eq!(said(&place, model), said(&place, MODEL), "{model}");
+        assert_eq!(generated(&place, model), generated(&place, MODEL), "{model}");
     }
 }
 
@@ -181,8 +181,9 @@ fn logits(place: &Place, model: &str) -> Vec<f32> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
 }
 
-/// A GGUF file's head is f16, and the type decides in which order a head is summed up.
-fn same_but_for_order(a: &[f32], b: &[f32]) -> bool {
+/// Whether logits are equal except for the order of summation. The LM head of a GGUF file is f16, and the
+/// type of an LM head decides in which order its products are summed.
+fn equal_except_for_summation(a: &[f32], b: &[f32]) -> bool {
     let largest = b.iter().fold(0.0f32, |largest, z| largest.max(z.abs()));
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6 * largest)
 }
@@ -205,7 +206,7 @@ fn every_kind_of_checkpoint() {
             let (file, back) = (format!("{name}.gguf"), format!("{name}-back"));
             converted(&place, &[[model, &file, "i2_s"], [&file, &back, "packed"]]);
             for model in [&file, &back] {
-                assert!(same_but_for_order(&logits(&place, model), &expected), "{model}");
+                assert!(equal_except_for_summation(&logits(&place, model), &expected), "{model}");
             }
             same_bytes(&place, &format!("{name}/model.safetensors"), &format!("{back}/model.safetensors"));
         }

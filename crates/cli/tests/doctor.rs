@@ -36,7 +36,7 @@ fn a_sound_model_has_a_document_without_faults() {
 }
 
 #[test]
-fn faults_come_first_and_make_it_fail() {
+fn faults_come_first_and_the_exit_code_is_1() {
     let place = Place::new();
     let copy = Copy::new(&place, "holed");
     copy.change_tensors(|tensors| {
@@ -44,8 +44,8 @@ fn faults_come_first_and_make_it_fail() {
         let length = tensor.data.len();
         tensor.data[length / 2..].fill(0);
     });
-    let (document, said) = faulty(&place, &["holed"]);
-    assert_eq!(said, "error: doctor found 1 fault in holed\n");
+    let (document, message) = faulty(&place, &["holed"]);
+    assert_eq!(message, "error: doctor found 1 fault in holed\n");
     assert_eq!(count(&document["faults"]), 1);
     let first = &list(&document["findings"])[0];
     assert_eq!((&first["check"], &first["severity"]), (&"embedding-holes".into(), &"fault".into()));
@@ -60,23 +60,23 @@ fn faults_come_first_and_make_it_fail() {
 }
 
 #[test]
-fn files_that_do_not_open_are_a_finding() {
+fn files_that_cannot_be_opened_are_a_finding() {
     let place = Place::new();
-    Copy::new(&place, "cut").with("model.safetensors", [0; 100]);
-    let (document, said) = faulty(&place, &["cut"]);
-    assert_eq!(said, "error: doctor found 1 fault in cut\n");
+    Copy::new(&place, "broken").with("model.safetensors", [0; 100]);
+    let (document, message) = faulty(&place, &["broken"]);
+    assert_eq!(message, "error: doctor found 1 fault in broken\n");
     let [finding] = list(&document["findings"]) else { panic!("{document}") };
     assert_eq!(finding["check"], "open");
-    assert!(finding["found"].as_str().unwrap().contains("cut/model.safetensors"), "{finding}");
+    assert!(finding["found"].as_str().unwrap().contains("broken/model.safetensors"), "{finding}");
 }
 
 #[test]
-fn masters_settle_the_direction_of_scales() {
+fn masters_show_the_direction_of_scales() {
     let place = Place::new();
-    let mut turned = config();
-    turned["quantization_config"]["linear_class"] = "bitlinear".into();
-    Copy::new(&place, "turned").with("config.json", turned.to_string());
-    let (document, said) = faulty(&place, &["turned", "--masters", MODEL]);
+    let mut reversed = config();
+    reversed["quantization_config"]["linear_class"] = "bitlinear".into();
+    Copy::new(&place, "reversed").with("config.json", reversed.to_string());
+    let (document, message) = faulty(&place, &["reversed", "--masters", MODEL]);
     let faults: Vec<&Value> = list(&document["findings"])
         .iter()
         .filter(|f| f["severity"] == "fault")
@@ -84,18 +84,18 @@ fn masters_settle_the_direction_of_scales() {
         .collect();
     assert!(faults.contains(&&Value::from("masters-scale")), "{document}");
     assert!(faults.contains(&&Value::from("scale-direction")), "{document}");
-    assert_eq!(said, format!("error: doctor found {} faults in turned\n", faults.len()));
+    assert_eq!(message, format!("error: doctor found {} faults in reversed\n", faults.len()));
     let equal = place.json(&["doctor", MODEL, "--masters", MODEL]);
     assert!(list(&equal["findings"]).iter().any(|f| f["check"] == "masters" && f["severity"] == "note"));
 }
 
 #[test]
-fn what_is_refused() {
+fn missing_and_broken_models_are_refused() {
     let place = Place::new();
     place.refuses(&["doctor", "nowhere"], &["there is no model 'nowhere'", BUILT_IN]);
     place.refuses(&["doctor", MODEL, "--masters", "nowhere"], &["there is no model 'nowhere'"]);
-    Copy::new(&place, "cut").with("model.safetensors", [0; 100]);
-    place
-        .refuses(&["doctor", MODEL, "--masters", "cut"], &["no masters for", MODEL, "cut/model.safetensors"]);
+    Copy::new(&place, "broken").with("model.safetensors", [0; 100]);
+    let says = ["the master weights for", MODEL, "cannot be opened", "broken/model.safetensors"];
+    place.refuses(&["doctor", MODEL, "--masters", "broken"], &says);
     place.refuses(&["doctor", MODEL, "--as", "plain-llama"], &["leave out --as"]);
 }

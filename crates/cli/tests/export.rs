@@ -19,7 +19,7 @@ fn export(place: &Place, more: &[&str]) -> PlanExport {
 }
 
 #[test]
-fn a_quarter_is_divided_by_entropy_unless_said_otherwise() {
+fn by_default_a_quarter_is_divided_by_entropy() {
     let place = Place::new();
     let export = export(&place, &["--out", "profile.json"]);
     let (layers, kv_heads) = (size("num_hidden_layers"), size("num_key_value_heads"));
@@ -37,7 +37,7 @@ fn a_quarter_is_divided_by_entropy_unless_said_otherwise() {
     assert_eq!(places, (0..layers * kv_heads).map(|i| (i / kv_heads, i % kv_heads)).collect::<Vec<_>>());
     let budgets: Vec<usize> = export.heads.iter().map(|head| head.budget).collect();
     assert_eq!(budgets.iter().sum::<usize>(), layers * kv_heads * TOKENS / 4);
-    assert!(export.heads.iter().all(|head| head.kept.is_empty()), "a profile knows no positions");
+    assert!(export.heads.iter().all(|head| head.kept.is_empty()), "a profile has no positions");
 
     // A plan for a context of the same length and with the same profile has the same budgets.
     let plan = [
@@ -58,7 +58,7 @@ fn a_quarter_is_divided_by_entropy_unless_said_otherwise() {
 }
 
 #[test]
-fn heads_of_higher_entropy_get_more_and_by_the_inverse_less() {
+fn heads_of_higher_entropy_get_more_or_with_the_inverse_less() {
     let place = Place::new();
     let forward = export(&place, &["--out", "profile.json", "--budget", "0.3"]);
     let inverse = export(&place, &["--policy", "entropy-inverse+recency", "--budget", "0.3"]);
@@ -75,17 +75,17 @@ fn heads_of_higher_entropy_get_more_and_by_the_inverse_less() {
 }
 
 #[test]
-fn what_a_profile_cannot_export() {
+fn impossible_exports_are_refused() {
     let place = Place::new();
     place.tokens("tokens.json", TOKENS as u32);
-    let with = |more: &[&str], says: &[&str]| {
+    let refuses_with = |more: &[&str], says: &[&str]| {
         let arguments = ["profile", "--model", MODEL, "--tokens", "tokens.json", "--export", "heads.json"];
         place.refuses(&[&arguments, more].concat(), says);
     };
     let says = ["entropy+window-attention", "needs only entropies", "bitkv plan --export"];
-    with(&["--policy", "entropy+window-attention"], &says);
-    with(&["--policy", "entropi+recency"], &["entropi", "entropy"]);
+    refuses_with(&["--policy", "entropy+window-attention"], &says);
+    refuses_with(&["--policy", "entropi+recency"], &["entropi", "entropy"]);
     for budget in ["0", "1.5", "-1"] {
-        with(&["--budget", budget], &[budget]);
+        refuses_with(&["--budget", budget], &[budget]);
     }
 }

@@ -21,7 +21,8 @@ fn place() -> Place {
     place
 }
 
-fn made(place: &Place, model: &[&str]) -> Value {
+/// Returns the tokens that a model generates.
+fn generated(place: &Place, model: &[&str]) -> Value {
     place.json(&[&["generate", "--model"], model, &GREEDY].concat())["tokens"].clone()
 }
 
@@ -49,11 +50,11 @@ fn a_plain_llama_is_marked_wherever_it_is_named() {
 }
 
 #[test]
-fn a_plain_llama_runs_as_what_it_is_not() {
+fn a_plain_llama_has_other_steps_and_tokens() {
     let place = place();
-    let plain_llama = made(&place, &[MODEL, "--as", "plain-llama"]);
-    assert_ne!(plain_llama, made(&place, &[MODEL]));
-    assert_eq!(plain_llama, made(&place, &["good.gguf", "--as", "plain-llama"]));
+    let plain_llama = generated(&place, &[MODEL, "--as", "plain-llama"]);
+    assert_ne!(plain_llama, generated(&place, &[MODEL]));
+    assert_eq!(plain_llama, generated(&place, &["good.gguf", "--as", "plain-llama"]));
     let trace = ["trace", "--model", MODEL, "--tokens", "tokens.json", "--as", "plain-llama"];
     let document = place.json(&trace);
     let names: Vec<&str> =
@@ -67,10 +68,10 @@ fn a_plain_llama_runs_as_what_it_is_not() {
 }
 
 #[test]
-fn a_plain_llamas_profile_is_no_profile_of_the_model() {
+fn the_profile_of_a_plain_llama_is_not_a_profile_of_the_model() {
     let place = place();
     let plain_llama = ["--as", "plain-llama"];
-    let profile = ["profile", "--model", MODEL, "--tokens", "tokens.json", "--out", "bones.json"];
+    let profile = ["profile", "--model", MODEL, "--tokens", "tokens.json", "--out", "plain.json"];
     place.json(&[&profile[..], &plain_llama].concat());
     let with = [
         "--tokens",
@@ -80,10 +81,10 @@ fn a_plain_llamas_profile_is_no_profile_of_the_model() {
         "--budget",
         "0.5",
         "--profile",
-        "bones.json",
+        "plain.json",
     ];
     for command in ["plan", "generate"] {
-        let says = ["bones.json is a profile of first-gqa+plain-llama, not of first-gqa"];
+        let says = ["plain.json is a profile of first-gqa+plain-llama, not of first-gqa"];
         let of_model = [&[command, "--model", MODEL], &with[..]].concat();
         place.refuses(&of_model, &says);
         place.json(&[&of_model[..], &plain_llama].concat());
@@ -93,16 +94,16 @@ fn a_plain_llamas_profile_is_no_profile_of_the_model() {
 #[test]
 fn a_layout_can_be_forced() {
     let place = place();
-    let right = made(&place, &[MODEL]);
-    assert_eq!(made(&place, &["good.gguf"]), right);
-    assert_eq!(made(&place, &["good.gguf", "--i2s-layout", "x86"]), right);
+    let right = generated(&place, &[MODEL]);
+    assert_eq!(generated(&place, &["good.gguf"]), right);
+    assert_eq!(generated(&place, &["good.gguf", "--i2s-layout", "x86"]), right);
     for wrong in ["arm", "four-row"] {
-        assert_ne!(made(&place, &["good.gguf", "--i2s-layout", wrong]), right, "{wrong}");
+        assert_ne!(generated(&place, &["good.gguf", "--i2s-layout", wrong]), right, "{wrong}");
     }
     Copy::new(&place, "folder");
     for model in ["folder", BUILT_IN] {
         let given = ["inspect", model, "--i2s-layout", "x86"];
-        place.refuses(&given, &[model, "no .gguf file", "leave out --i2s-layout"]);
+        place.refuses(&given, &[model, "not a .gguf file", "leave out --i2s-layout"]);
     }
 }
 
@@ -143,7 +144,7 @@ fn damaged_gguf_files() {
     }
     unreadable(&place, "bad.gguf", &["truncated, so download it again"]);
     place.write("bad.gguf", replaced(&good, "blk.1.attn_q.weight", "blk.1.attn_k.weight"));
-    unreadable(&place, "bad.gguf", &["bad.gguf", "`blk.1.attn_k.weight` stands there twice"]);
+    unreadable(&place, "bad.gguf", &["bad.gguf", "`blk.1.attn_k.weight` appears twice"]);
     place.write("bad.gguf", fs::read(original("model.safetensors")).unwrap());
     unreadable(&place, "bad.gguf", &["does not begin with the letters GGUF"]);
     // After the name come the number of dimensions (4 bytes), two dimensions (8 bytes each), and the type.
@@ -176,10 +177,10 @@ fn damaged_safetensors_files() {
     // One tensor has the name of another.
     let (k, v) = ["k", "v"].map(|part| format!("model.layers.1.self_attn.{part}_proj.weight\"")).into();
     bad.with("model.safetensors", replaced(&good, &k, &v));
-    let twice = "`model.layers.1.self_attn.v_proj.weight` stands there twice";
+    let twice = "`model.layers.1.self_attn.v_proj.weight` appears twice";
     unreadable(&place, "bad", &["bad/model.safetensors", twice]);
     bad.with("model.safetensors", with_entry_twice(&good));
-    unreadable(&place, "bad", &["bad/model.safetensors", "`model.norm.weight` stands there twice"]);
+    unreadable(&place, "bad", &["bad/model.safetensors", "`model.norm.weight` appears twice"]);
 }
 
 /// Returns the file with the entry of the final norm twice in its header.
@@ -194,7 +195,7 @@ fn with_entry_twice(file: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn an_index_of_what_is_not_there() {
+fn an_index_of_missing_files_and_tensors() {
     let place = place();
     let bad = Copy::new(&place, "bad");
     let index = bad.shard();
@@ -211,7 +212,7 @@ fn an_index_of_what_is_not_there() {
 
 /// Some download tools allocate the whole file first; parts that never arrive stay zero.
 #[test]
-fn holes() {
+fn incomplete_downloads_are_refused() {
     let place = place();
     Copy::new(&place, "bad").change_tensors(|tensors| {
         let data = &mut tensors.get_mut("model.embed_tokens.weight").unwrap().data;

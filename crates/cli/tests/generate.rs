@@ -51,7 +51,7 @@ fn the_document() {
 }
 
 #[test]
-fn greedy_generation_is_the_same_each_time_and_with_nothing_evicted() {
+fn greedy_generation_is_deterministic_and_unchanged_with_a_full_cache() {
     let place = place();
     let plain = generate(&place, &["--greedy"]);
     assert_eq!(generate(&place, &["--greedy"])["tokens"], plain["tokens"]);
@@ -64,20 +64,20 @@ fn greedy_generation_is_the_same_each_time_and_with_nothing_evicted() {
 }
 
 #[test]
-fn an_evicted_cache_is_smaller_by_what_was_evicted() {
+fn evicted_entries_make_the_cache_smaller() {
     let place = place();
     let held = |document: &Value| count(&document["cache_bytes"]);
     let plain = at_most(&place, "1", &["--greedy"]);
     assert_eq!(held(&plain), bytes(PROMPT * heads()));
     for (budget, kept) in [("0.5", 30), ("0.1", 6)] {
         let eviction = ["--greedy", "--policy", "uniform+key-norm", "--budget", budget];
-        let cut = at_most(&place, "1", &eviction);
-        assert_eq!((count(&cut["kept_tokens"]), held(&cut)), (kept * heads(), bytes(kept * heads())));
+        let evicted = at_most(&place, "1", &eviction);
+        assert_eq!((count(&evicted["kept_tokens"]), held(&evicted)), (kept * heads(), bytes(kept * heads())));
     }
 }
 
 #[test]
-fn a_seed_decides_what_is_drawn() {
+fn the_seed_decides_which_tokens_are_drawn() {
     let place = place();
     let drawn = |seed| generate(&place, &["--temperature", "1.5", "--top-p", "1", "--seed", seed]);
     assert_eq!(drawn("7")["tokens"], drawn("7")["tokens"]);
@@ -86,10 +86,9 @@ fn a_seed_decides_what_is_drawn() {
 }
 
 #[test]
-fn the_text_is_that_of_the_tokens_streamed_or_not() {
+fn the_streamed_text_is_the_text_of_the_document() {
     let place = place();
-    let base =
-        ["generate", "--model", MODEL, "--prompt", "Once upon a time", "--greedy", "--max-tokens", "16"];
+    let base = ["generate", "--model", MODEL, "--prompt", "Once there was", "--greedy", "--max-tokens", "16"];
     let document = place.json(&base);
     assert_eq!(place.text(&base), format!("{}\n", document["text"].as_str().unwrap()));
     assert!(list(&document["prompt_tokens"]).len() > 1);
@@ -106,7 +105,7 @@ fn tokens_need_no_tokenizer() {
 }
 
 #[test]
-fn a_rounded_head_gives_the_tokens_of_the_exact_one() {
+fn an_int8_lm_head_gives_the_tokens_of_the_exact_one() {
     let place = place();
     let drawn = ["--top-k", "20", "--seed", "3", "--temperature", "1.5"];
     for sampling in [&["--greedy"][..], &drawn, &["--greedy", "--repetition-penalty", "1.3"]] {

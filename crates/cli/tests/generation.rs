@@ -88,7 +88,7 @@ fn several_files_of_tokens() {
 }
 
 #[test]
-fn each_of_several_caches_is_cut() {
+fn each_of_several_caches_is_evicted() {
     let place = Place::new();
     let heads = size("num_hidden_layers") * size("num_key_value_heads");
     for policy in ["uniform+key-norm", "uniform+window-attention"] {
@@ -106,8 +106,8 @@ fn each_of_several_caches_is_cut() {
     }
 }
 
-/// Runs with something on standard input.
-fn fed(place: &Place, arguments: &[&str], input: &[u8]) -> Output {
+/// Runs a command with `input` on standard input.
+fn run_with_input(place: &Place, arguments: &[&str], input: &[u8]) -> Output {
     let mut command = place.command(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -122,20 +122,20 @@ fn a_prompt_from_standard_input() {
     let alone = greedy(&place, &["the house was"], &[]);
     let with = ["--greedy", "--json"];
     for input in ["the house was", "the house was\n"] {
-        let output = fed(&place, &arguments(&["-"], &with), input.as_bytes());
+        let output = run_with_input(&place, &arguments(&["-"], &with), input.as_bytes());
         let document: Value = serde_json::from_slice(&output.stdout).unwrap();
         for key in ["prompt_tokens", "tokens", "text"] {
             assert_eq!(document[key], alone[key], "{input:?}");
         }
     }
-    // Beside another, in the order of the arguments.
-    let output = fed(&place, &arguments(&["Once", "-"], &with), b"the house was");
+    // With a second prompt, the texts are in the order of the arguments.
+    let output = run_with_input(&place, &arguments(&["Once", "-"], &with), b"the house was");
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["sequences"][1]["tokens"], alone["tokens"]);
 }
 
 #[test]
-fn standard_input_that_is_no_prompt() {
+fn standard_input_that_is_not_a_prompt() {
     let place = Place::new();
     let cases: [(&[&str], &[u8], &str); 3] = [
         (&["-", "-"], b"text", "give --prompt - once"),
@@ -143,7 +143,7 @@ fn standard_input_that_is_no_prompt() {
         (&["-"], b"caf\xe9", "UTF-8"),
     ];
     for (prompts, input, says) in cases {
-        let output = fed(&place, &arguments(prompts, &[]), input);
+        let output = run_with_input(&place, &arguments(prompts, &[]), input);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
         assert!(said.starts_with("error: ") && said.contains(says) && output.stdout.is_empty(), "{said}");
@@ -151,7 +151,7 @@ fn standard_input_that_is_no_prompt() {
 }
 
 #[test]
-fn one_token_to_choose_from_is_the_most_likely() {
+fn top_k_of_1_is_greedy() {
     let place = Place::new();
     let drawn = |more: &[&str]| place.json(&arguments(&PROMPTS[..1], more))["tokens"].clone();
     let plain = drawn(&["--greedy"]);
@@ -166,7 +166,7 @@ fn one_token_to_choose_from_is_the_most_likely() {
 }
 
 #[test]
-fn repetition() {
+fn the_repetition_penalty_reduces_repetitions() {
     let place = Place::new();
     let prompt = ["one one one one one one one one"];
     let plain = greedy(&place, &prompt, &[]);
@@ -206,7 +206,7 @@ fn stop_tokens() {
         );
     }
     let says: [(&str, &[&str]); 2] = [
-        ("99999", &["--stop 99999", "vocabulary of 2048"]),
+        ("99999", &["--stop 99999", "outside the vocabulary of first-gqa", "2048 ids"]),
         ("the the", &["--stop the the", "not one token"]),
     ];
     for (stop, says) in says {

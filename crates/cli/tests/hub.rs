@@ -113,7 +113,7 @@ fn a_model_that_is_not_cached() {
 }
 
 #[test]
-fn other_bytes_than_announced() {
+fn files_with_a_wrong_checksum_are_refused() {
     let place = Place::new();
     let hub = Hub::start(files(), "model.safetensors");
     let says = ["`model.safetensors` of org/tiny", "SHA-256", "the download was deleted"];
@@ -128,7 +128,7 @@ fn other_bytes_than_announced() {
 }
 
 #[test]
-fn what_the_hub_does_not_have() {
+fn missing_models_and_files_are_refused() {
     let place = Place::new();
     let hub = Hub::start(files(), "");
     refused(&online(&place, &hub, &generate("org/other")), &["org/other", "127.0.0.1"]);

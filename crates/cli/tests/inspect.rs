@@ -32,7 +32,7 @@ fn counts(tensor: &Value) -> [usize; 4] {
 }
 
 #[test]
-fn codes_are_counted_alike_in_every_kind() {
+fn every_kind_of_checkpoint_has_the_same_counts() {
     let place = kinds();
     let trained = place.json(&["inspect", MODEL]);
     let expected = linears(&trained);
@@ -94,10 +94,10 @@ fn the_document() {
         assert_eq!(ternary, count(&document["ternary_bytes"]), "{model}");
     }
     let sharded = place.json(&["inspect", "sharded"]);
-    let of = |shard: &str| {
+    let tensors_in = |shard: &str| {
         list(&sharded["tensors"]).iter().filter(|t| t["file"].as_str().unwrap().ends_with(shard)).count()
     };
-    assert!(SHARDS.iter().all(|shard| of(shard) > 10));
+    assert!(SHARDS.iter().all(|shard| tensors_in(shard) > 10));
 }
 
 #[test]
@@ -164,14 +164,14 @@ fn masters() {
 }
 
 #[test]
-fn a_code_that_means_nothing_is_counted() {
+fn invalid_codes_are_counted() {
     let place = Place::new();
     let name = "model.layers.2.mlp.up_proj.weight";
     Copy::new(&place, "odd").change_tensors(|tensors| tensors.get_mut(name).unwrap().data[9] = 0xff);
     let document = place.json(&["inspect", "odd"]);
-    let of = |name: &str| list(&document["tensors"]).iter().find(|t| t["name"] == name).map(counts);
-    assert_eq!(of(name).unwrap()[3], 4);
-    assert_eq!(of("model.layers.1.mlp.up_proj.weight").unwrap()[3], 0);
+    let counts_of = |name: &str| list(&document["tensors"]).iter().find(|t| t["name"] == name).map(counts);
+    assert_eq!(counts_of(name).unwrap()[3], 4);
+    assert_eq!(counts_of("model.layers.1.mlp.up_proj.weight").unwrap()[3], 0);
     place.refuses(&["trace", "--model", "odd", "--prompt", "a"], &[name, "invalid ternary code 3"]);
 }
 

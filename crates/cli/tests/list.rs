@@ -51,7 +51,7 @@ fn metrics_say_which_way_is_better() {
 }
 
 #[test]
-fn experiments_are_those_of_the_folder_here() {
+fn experiments_come_from_the_folder_experiments() {
     let place = Place::with_texts();
     place.refuses(&["list", "experiments"], &["no folder `experiments`"]);
     place.write("experiments/small.toml", definition(&[]));
@@ -63,7 +63,7 @@ fn experiments_are_those_of_the_folder_here() {
 }
 
 #[test]
-fn a_part_of_it() {
+fn one_topic_can_be_listed() {
     let place = Place::new();
     assert_eq!(keys(&place.json(&["list", "models"])), ["models"]);
     assert_eq!(keys(&place.json(&["list", "policies"])), ["policies", "presets"]);

@@ -112,12 +112,12 @@ fn a_revision_is_asked_of_the_hub() {
 }
 
 #[test]
-fn a_folder_of_that_name_comes_first() {
+fn a_folder_takes_precedence_over_a_known_name() {
     let place = Place::new();
     Copy::new(&place, "BitNet-b1.58-2B-4T");
-    let of = |model: &str| list(&memory(&place, model, "512", "actual")["rows"])[0].clone();
-    assert_eq!(of("BitNet-b1.58-2B-4T"), of(MODEL));
-    assert_ne!(of("microsoft/bitnet-b1.58-2B-4T"), of(MODEL));
+    let first_row = |model: &str| list(&memory(&place, model, "512", "actual")["rows"])[0].clone();
+    assert_eq!(first_row("BitNet-b1.58-2B-4T"), first_row(MODEL));
+    assert_ne!(first_row("microsoft/bitnet-b1.58-2B-4T"), first_row(MODEL));
     let other_case = BUILT_IN.to_uppercase();
     Copy::new(&place, &other_case).change_json("config.json", |config| config["rope_theta"] = 20000.into());
     assert_eq!(memory(&place, &other_case, "512", "actual")["model"], *other_case);

@@ -27,12 +27,12 @@ fn kept(plan: &Value) -> Vec<Vec<usize>> {
 /// Returns every policy of `bitkv list policies` that conserves its budget and can be planned.
 fn conserving(place: &Place) -> Vec<String> {
     let listed = place.json(&["list", "policies"]);
-    let of = |kind: &str| -> Vec<String> {
+    let names_of = |kind: &str| -> Vec<String> {
         let wanted = |p: &&Value| p["kind"] == kind && p["conserving"] == true && p["name"] != "oracle";
         let found = list(&listed["policies"]).iter().filter(wanted);
         found.map(|p| p["name"].as_str().unwrap().to_owned()).collect()
     };
-    let (allocators, scorers) = (of("allocator"), of("scorer"));
+    let (allocators, scorers) = (names_of("allocator"), names_of("scorer"));
     let pairs = allocators.iter().flat_map(|a| scorers.iter().map(move |s| format!("{a}+{s}")));
     // Some scores cannot be compared between heads. Such pairs are refused, which other tests check.
     pairs.filter(|pair| !matches!(Policy::parse(pair), Err(Error::Meaningless { .. }))).collect()
@@ -100,7 +100,7 @@ fn every_conserving_policy_spends_exactly_its_budget() {
     for policy in policies {
         let document = profiled(&place, &policy, "0.37");
         let found: usize = kept(&document).iter().map(Vec::len).sum();
-        assert_eq!(found, heads * 18, "{policy}: floor(0.37 * 50) tokens a head");
+        assert_eq!(found, heads * 18, "{policy}: floor(0.37 * 50) tokens per head");
         assert_eq!(
             (count(&document["asked_tokens"]), count(&document["kept_tokens"])),
             (found, found),
@@ -110,7 +110,7 @@ fn every_conserving_policy_spends_exactly_its_budget() {
 }
 
 #[test]
-fn a_whole_budget_keeps_everything() {
+fn a_full_budget_keeps_everything() {
     let place = place_with_profile();
     for policy in ["full".to_owned()].into_iter().chain(conserving(&place)) {
         let document = profiled(&place, &policy, "1.0");
@@ -119,7 +119,7 @@ fn a_whole_budget_keeps_everything() {
 }
 
 #[test]
-fn published_rules_say_what_they_were_asked_and_what_they_keep() {
+fn published_rules_report_the_asked_and_the_kept_tokens() {
     let place = place_with_profile();
     let heads = size("num_hidden_layers") * size("num_key_value_heads");
     for rule in ["entropy-proportional", "entropy-global", "entropy-inverted"] {

@@ -69,7 +69,7 @@ fn compare(stem: &str, presses: &Presses) -> usize {
             let ours = kept(&plan(&format!("{stem}.safetensors"), &policy, &["--ratio", ratio]));
             let theirs: Vec<Vec<u32>> = layers.concat().iter().map(|bitmap| positions(bitmap)).collect();
             if ours != theirs {
-                differ_by_ties(stem, &policy, ratio, &ours, &theirs);
+                assert_only_ties_differ(stem, &policy, ratio, &ours, &theirs);
             }
             compared += 1;
         }
@@ -77,7 +77,7 @@ fn compare(stem: &str, presses: &Presses) -> usize {
     compared
 }
 
-fn differ_by_ties(stem: &str, policy: &str, ratio: &str, ours: &[Vec<u32>], theirs: &[Vec<u32>]) {
+fn assert_only_ties_differ(stem: &str, policy: &str, ratio: &str, ours: &[Vec<u32>], theirs: &[Vec<u32>]) {
     let tensors = Tensors::open(&fixture(&format!("{stem}.safetensors"))).unwrap();
     let policy = bitkv_lab::registry().unwrap().policy(policy).unwrap();
     let observation = tensors.observation(&policy.needs(), Calibration::new()).unwrap();
@@ -95,7 +95,7 @@ fn differ_by_ties(stem: &str, policy: &str, ratio: &str, ours: &[Vec<u32>], thei
 }
 
 #[test]
-fn native_policies_and_every_way_to_say_how_much() {
+fn native_policies_and_every_form_of_budget() {
     let recency = "uniform+recency{sinks=2}";
     let ends = [0, 1, 93, 94, 95];
     for budget in
@@ -125,7 +125,7 @@ fn native_policies_and_every_way_to_say_how_much() {
 }
 
 #[test]
-fn an_export_says_what_the_plan_says() {
+fn an_export_contains_the_plan() {
     let (place, tensors) = (Place::new(), fixture("gqa-96.safetensors"));
     let policy = ["--policy", "adaptive+key-norm", "--budget", "0.2", "--export", "plan.json"];
     let document = place.json(&[&["plan", "--tensors", text(&tensors)], &policy[..]].concat());
@@ -140,16 +140,16 @@ fn an_export_says_what_the_plan_says() {
 }
 
 #[test]
-fn policies_that_tensors_cannot_serve() {
+fn policies_that_tensors_do_not_suffice_for() {
     let (place, tensors) = (Place::new(), fixture("gqa-96.safetensors"));
-    let with = |policy: &str, says: &[&str]| {
+    let refuses_policy = |policy: &str, says: &[&str]| {
         let arguments = ["plan", "--tensors", text(&tensors), "--budget", "0.5", "--policy", policy];
         place.refuses(&arguments, &[&[policy], says].concat());
     };
-    with("uniform+oracle", &["tokens that come after", "another policy"]);
-    with("uniform+kvzip", &["takes a model", "--model instead of --tensors"]);
-    with("entropy+recency", &["entropies", "--profile"]);
-    with("head-scores+recency", &["head scores", "--head-scores"]);
+    refuses_policy("uniform+oracle", &["tokens that come after", "another policy"]);
+    refuses_policy("uniform+kvzip", &["needs a model", "--model instead of --tensors"]);
+    refuses_policy("entropy+recency", &["entropies", "--profile"]);
+    refuses_policy("head-scores+recency", &["head scores", "--head-scores"]);
     let arguments = ["plan", "--tensors", text(&tensors), "--policy", "uniform+recency"];
     place.refuses(&arguments, &["no budget", "--budget"]);
     place.refuses(&["plan", "--policy", "uniform+recency", "--budget", "0.5"], &["--model", "--tensors"]);

@@ -118,7 +118,7 @@ fn a_plan_uses_a_profile_from_a_file() {
 }
 
 #[test]
-fn the_suites_texts_and_the_users_own() {
+fn texts_of_the_suite_and_of_the_user() {
     let place = Place::new();
     let suite = profile(&place, &["--context", "32"]);
     assert_eq!((list(&suite["texts"]).len(), count(&suite["context"])), (20, 32));

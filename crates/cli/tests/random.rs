@@ -16,7 +16,7 @@ fn random(place: &Place, out: &str, seed: &str) -> serde_json::Value {
 }
 
 #[test]
-fn a_seed_is_a_model() {
+fn the_seed_decides_the_weights() {
     let place = Place::new();
     let document = random(&place, "a", "7");
     assert_eq!(keys(&document), ["folder", "seed", "tensor_bytes"]);
@@ -35,7 +35,7 @@ fn a_seed_is_a_model() {
 }
 
 #[test]
-fn it_runs_and_converts() {
+fn a_random_model_can_be_run_and_converted() {
     let place = Place::new();
     random(&place, "model", "1");
     place.tokens("tokens.json", 30);
@@ -76,7 +76,7 @@ fn every_architectures_shape() {
 }
 
 #[test]
-fn what_is_refused() {
+fn impossible_shapes_and_existing_files_are_refused() {
     let place = Place::new();
     place.refuses(
         &["random", "--shape", "3b", "--out", "out"],
@@ -93,7 +93,7 @@ fn what_is_refused() {
     let shape = original("config.json").display().to_string();
     place.refuses(
         &["random", "--shape", &shape, "--out", "there", "--seed", "2"],
-        &["there/model.safetensors exists already", "another place"],
+        &["there/model.safetensors already exists", "another path"],
     );
     assert!(fs::read(place.path("there/model.safetensors")).unwrap() == before);
     place.write("file", "mine");

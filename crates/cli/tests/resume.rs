@@ -34,8 +34,8 @@ fn recorded(place: &Place) -> usize {
     text.iter().filter(|byte| **byte == b'\n').count().saturating_sub(2)
 }
 
-/// Starts the run and kills it when it has `more` rows than before; false if it was finished first.
-fn killed(place: &Place, more: usize) -> bool {
+/// Starts the run and kills it when it has written `more` rows. Returns false if the run ended before.
+fn run_and_kill(place: &Place, more: usize) -> bool {
     let (before, started) = (recorded(place), Instant::now());
     let mut command = place.command(&["run", "small.toml", "--out", RUN]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -52,12 +52,12 @@ fn killed(place: &Place, more: usize) -> bool {
 }
 
 #[test]
-fn a_killed_run_ends_as_if_it_had_not_been() {
+fn a_killed_run_resumes_and_ends_with_the_same_bytes() {
     let place = Place::with_texts();
     place.write("small.toml", long());
     let whole = place.json(&["run", "small.toml", "--out", "runs/whole"]);
     let mut kills = 0;
-    while kills < 4 && killed(&place, 40) {
+    while kills < 4 && run_and_kill(&place, 40) {
         kills += 1;
         assert!(!place.path(RUN).exists(), "an unfinished run has no folder under its name");
     }
@@ -78,7 +78,7 @@ fn a_killed_run_ends_as_if_it_had_not_been() {
 fn an_unfinished_run_of_another_definition_is_left_alone() {
     let place = Place::with_texts();
     place.write("small.toml", long());
-    assert!(killed(&place, 10));
+    assert!(run_and_kill(&place, 10));
     let before = fs::read(journal(&place)).unwrap();
     place.write("small.toml", long().replace("horizon = 16", "horizon = 17"));
     let says = ["rows.csv.journal", "unfinished run with another definition", "another name, or delete"];

@@ -5,7 +5,7 @@ mod support;
 use bitkv_record::{Definition, Form, KvFormat, Manifest, WeightKind};
 use support::{
     Place, count,
-    grid::{RUN, definition, numbers, of, rows},
+    grid::{RUN, definition, numbers, rows, rows_at},
     keys, list,
     model::{MODEL, size},
     number,
@@ -53,7 +53,7 @@ fn the_run_folder() {
 }
 
 #[test]
-fn a_whole_cache_changes_nothing_and_a_cut_one_does() {
+fn only_an_evicted_cache_changes_the_predictions() {
     let place = Place::with_texts();
     let rows = place.run_grid(&definition(&[]));
     for row in &rows {
@@ -69,16 +69,16 @@ fn a_whole_cache_changes_nothing_and_a_cut_one_does() {
 }
 
 #[test]
-fn threads_change_no_byte() {
+fn the_number_of_threads_changes_no_byte() {
     let place = Place::with_texts();
     place.write("small.toml", definition(&[("[1.0, 0.5, 0.25]", "[1.0, 0.3, \"20 tokens\"]")]));
-    let with = |threads: &str| {
+    let rows_with = |threads: &str| {
         let folder = format!("runs/{threads}");
         let mut command = place.command(&["run", "small.toml", "--out", &folder]);
         assert!(command.env("RAYON_NUM_THREADS", threads).output().unwrap().status.success());
         std::fs::read(place.path(&folder).join("rows.csv")).unwrap()
     };
-    assert_eq!(with("1"), with("2"));
+    assert_eq!(rows_with("1"), rows_with("2"));
 }
 
 #[test]
@@ -108,12 +108,16 @@ fn definitions_are_listed() {
     let text = place.text(&["run", "--list"]);
     assert!(text.contains("sinks") && text.contains("Which is best?") && !text.contains("Refuted"), "{text}");
     place.write("experiments/texts/a.txt", numbers(1, 400));
-    assert_eq!(count(&place.json(&["run", "a", "--dry-run"])["rows"]), 13, "a name stands for its file");
+    assert_eq!(
+        count(&place.json(&["run", "a", "--dry-run"])["rows"]),
+        13,
+        "a name is enough to find the file"
+    );
     Place::new().refuses(&["run", "--list"], &["no folder `experiments`", "name a definition's file"]);
 }
 
 #[test]
-fn a_dry_run_says_what_a_run_would_take_and_leaves_nothing() {
+fn a_dry_run_estimates_the_cost_and_writes_nothing() {
     let place = Place::with_texts();
     place.write("small.toml", definition(&[("[\"first-gqa\"]", "[\"first-gqa\", \"first-mha\"]")]));
     let before = place.entries();
@@ -136,24 +140,24 @@ fn budgets_in_tokens_and_bytes() {
     let rows = place.run_grid(&definition(&[("0.5, 0.25", "\"16 tokens\", \"1 token\", \"32 KiB\", 0.1")]));
     let entry = 4 * size("head_dim");
     for policy in ["uniform+recency", "uniform+window-attention"] {
-        let kept = |budget| of(&rows, policy, budget)[0].kept_entries.unwrap();
+        let kept = |budget| rows_at(&rows, policy, budget)[0].kept_entries.unwrap();
         assert_eq!(kept("16 tokens"), 16 * heads());
         assert_eq!(kept("1 token"), heads());
         assert_eq!(kept("32 KiB"), 32 * 1024 / entry);
         assert_eq!(kept("0.1"), (CONTEXT / 10) * heads());
     }
-    let bytes = of(&rows, "uniform+recency", "32 KiB")[0].cache_bytes.unwrap();
+    let bytes = rows_at(&rows, "uniform+recency", "32 KiB")[0].cache_bytes.unwrap();
     assert!(bytes <= 32 * 1024, "{bytes}");
 }
 
 #[test]
-fn budgets_as_a_rule_realises_them() {
+fn budgets_that_a_rule_realises() {
     let place = Place::with_texts();
     let policies = ("\"uniform+random\"", "\"uniform+random\", \"entropy-inverted\", \"entropy-global\"");
     let budgets = ("0.5, 0.25", "\"0.2 by entropy-inverted\"");
     let rows = place.run_grid(&definition(&[policies, budgets]));
     let asked = "0.2 by entropy-inverted";
-    let kept = |policy| of(&rows, policy, asked).iter().map(|row| row.kept_entries).collect::<Vec<_>>();
+    let kept = |policy| rows_at(&rows, policy, asked).iter().map(|row| row.kept_entries).collect::<Vec<_>>();
     let rule = kept("entropy-inverted");
     assert_eq!(rule.len(), 2);
     for policy in ["uniform+recency", "uniform+window-attention", "uniform+oracle"] {
@@ -161,11 +165,11 @@ fn budgets_as_a_rule_realises_them() {
     }
     // A rule that does not conserve its budget cannot realise the budget of another rule.
     assert!(rows.iter().all(|row| row.policy != "entropy-global" || row.budget.to_string() != asked));
-    assert!(of(&rows, "entropy-inverted", "1.0").iter().all(|row| !row.conserving));
+    assert!(rows_at(&rows, "entropy-inverted", "1.0").iter().all(|row| !row.conserving));
 }
 
 #[test]
-fn seeds_are_for_what_is_random() {
+fn only_random_policies_have_several_seeds() {
     let place = Place::with_texts();
     let rows = place.run_grid(&(definition(&[]) + "seeds = [0, 7]\n"));
     let hashes = |policy: &str| -> Vec<(u64, Option<String>)> {
@@ -179,12 +183,13 @@ fn seeds_are_for_what_is_random() {
 }
 
 #[test]
-fn every_format_has_the_bytes_it_says() {
+fn every_kv_format_has_its_number_of_bytes() {
     let place = Place::with_texts();
     let longer = [("context = 64", "context = 320"), ("0.5, 0.25", "0.75, 0.5")];
     let text = definition(&longer) + "kv = [\"f16\", \"int8\", \"int4\", \"kivi4\", \"kivi2\"]\n";
     let of_format = |rows: &[bitkv_record::GridRow], kv: KvFormat, budget: &str| {
-        let found = of(rows, "uniform+recency", budget).into_iter().find(|row| row.axes.kv == kv).cloned();
+        let found =
+            rows_at(rows, "uniform+recency", budget).into_iter().find(|row| row.axes.kv == kv).cloned();
         found.unwrap()
     };
     use KvFormat::{F16, Int4, Int8, Kivi2, Kivi4};
@@ -216,20 +221,20 @@ fn every_format_has_the_bytes_it_says() {
 }
 
 #[test]
-fn retrieval_is_told_apart_by_depth() {
+fn retrieval_rows_have_a_depth() {
     let place = Place::with_texts();
     let tasks = "tasks = [{ kind = \"passkey\", count = 3, tokens = 160 }, { kind = \"recall\", count = 1, tokens = 132 },\n\
                  { kind = \"passkey\", count = 2, tokens = 160, aware = true }]\n";
     let rows = place.run_grid(&(definition(&[]) + tasks));
     let task = |name: &str| -> Vec<_> { rows.iter().filter(|row| row.task.to_string() == name).collect() };
-    let of_task = task("passkey");
-    let mut depths: Vec<f64> = of_task.iter().filter_map(|row| row.depth).collect();
+    let passkeys = task("passkey");
+    let mut depths: Vec<f64> = passkeys.iter().filter_map(|row| row.depth).collect();
     depths.dedup();
     depths.truncate(3);
-    assert!(depths.is_sorted_by(|a, b| a < b) && depths.len() == 3, "one depth a context: {depths:?}");
-    assert_eq!(of_task.len(), 3 * 13);
-    assert!(of_task.iter().all(|row| (row.questions, row.context_tokens, row.targets) == (1, 160, 0)));
-    let recall = of(&rows, "full", "1.0").into_iter().filter(|row| row.task.to_string() == "recall");
+    assert!(depths.is_sorted_by(|a, b| a < b) && depths.len() == 3, "one depth per context: {depths:?}");
+    assert_eq!(passkeys.len(), 3 * 13);
+    assert!(passkeys.iter().all(|row| (row.questions, row.context_tokens, row.targets) == (1, 160, 0)));
+    let recall = rows_at(&rows, "full", "1.0").into_iter().filter(|row| row.task.to_string() == "recall");
     let recall: Vec<_> = recall.map(|row| (row.depth, row.questions)).collect();
     assert_eq!(
         recall.iter().map(|(depth, _)| depth.unwrap()).collect::<Vec<_>>(),
@@ -241,7 +246,7 @@ fn retrieval_is_told_apart_by_depth() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_a_row_that_says_why() {
+fn a_cell_that_cannot_be_measured_is_a_row_with_an_error() {
     let place = Place::with_texts();
     place.write("small.toml", definition(&[]) + "when = [\"once\", { prefill-chunk = 24 }]\n");
     let document = place.json(&["run", "small.toml", "--out", RUN]);
@@ -261,12 +266,12 @@ fn what_cannot_be_measured_is_a_row_that_says_why() {
 }
 
 #[test]
-fn caches_are_cut_when_and_as_asked() {
+fn every_time_of_eviction_gives_other_results() {
     let place = Place::with_texts();
     let when = "when = [\"once\", { prefill-chunk = 24 }, { every = 4 }]\npositions = [\"original\", \"rerotated\"]\n";
     let rows = place.run_grid(&(definition(&[("0.5, 0.25", "0.25")]) + when));
     let kl = |when: &str, positions: &str, budget: &str| -> f64 {
-        let found = of(&rows, "uniform+window-attention", budget).into_iter();
+        let found = rows_at(&rows, "uniform+window-attention", budget).into_iter();
         let found =
             found.filter(|r| r.axes.when.to_string() == when && r.axes.positions.to_string() == positions);
         let found: Vec<f64> = found.map(|row| row.kl_nats.unwrap()).collect();
@@ -275,11 +280,12 @@ fn caches_are_cut_when_and_as_asked() {
     };
     let ways =
         [("once", "original"), ("once", "rerotated"), ("chunked-24", "original"), ("decoding-4", "original")];
-    let cut = ways.map(|(when, positions)| kl(when, positions, "0.25"));
+    let evicted = ways.map(|(when, positions)| kl(when, positions, "0.25"));
     assert!(ways.iter().all(|(when, positions)| kl(when, positions, "1.0") == 0.0));
-    assert!((1..4).all(|i| cut[i] > 0.0 && (0..i).all(|j| cut[i] != cut[j])), "{cut:?}");
-    let chunked =
-        of(&rows, "uniform+recency", "0.25").into_iter().find(|row| row.axes.when.prefill_chunk.is_some());
+    assert!((1..4).all(|i| evicted[i] > 0.0 && (0..i).all(|j| evicted[i] != evicted[j])), "{evicted:?}");
+    let chunked = rows_at(&rows, "uniform+recency", "0.25")
+        .into_iter()
+        .find(|row| row.axes.when.prefill_chunk.is_some());
     assert_eq!(chunked.unwrap().kept_entries, Some(CONTEXT / 4 * heads()));
 }
 
@@ -297,7 +303,7 @@ fn presets_keep_their_names() {
     // The canonical form says what the preset is made of.
     assert!(snapkv.iter().all(|row| row.policy.contains("window-attention{")), "{:?}", snapkv[0]);
     let report = std::fs::read_to_string(place.path(RUN).join("report.md")).unwrap();
-    let table = report.split_once("**snapkv less streaming-llm**").unwrap().1;
+    let table = report.split_once("**snapkv minus streaming-llm**").unwrap().1;
     let budgets: Vec<&str> = table.lines().skip(1).take(2).map(|line| &line[..7]).collect();
     assert_eq!(budgets, ["| 0.5 |", "| 0.25 "]);
     assert!(!report.contains("Nothing was measured"), "{report}");

@@ -58,7 +58,7 @@ fn difference(found: &[f32], expected: &[f32]) -> f64 {
 }
 
 #[test]
-fn every_step_is_there_in_order() {
+fn every_step_is_listed_in_order() {
     let place = place();
     let document = place.json(&trace(&["--top", "3"]));
     assert_eq!(keys(&document), ["engine", "model", "steps", "tokens", "top"]);
@@ -90,7 +90,7 @@ fn every_step_is_there_in_order() {
 }
 
 #[test]
-fn what_is_saved() {
+fn the_saved_tensors() {
     let place = place();
     let document = place.json(&trace(&["--out", "out.safetensors"]));
     let saved = tensors(&place.path("out.safetensors"));
@@ -160,7 +160,7 @@ fn the_most_likely_token_is_the_one_that_is_generated() {
 fn a_cache_in_half_precision_differs_a_little() {
     let place = place();
     let (half, single) = (logits(&place, &["--kv", "f16"]), logits(&place, &["--kv", "f32"]));
-    assert!(logits(&place, &[]) == single, "a trace rounds nothing unless it is asked to");
+    assert!(logits(&place, &[]) == single, "by default a trace does not round");
     let difference = difference(&half, &single);
     assert!(difference > 0.0 && difference < 0.02, "{difference}");
 }
@@ -220,7 +220,7 @@ fn check_norms(model: &str, steps: &[Value], expected: &Tensor) {
 fn the_reference_agrees_with_the_fast_path() {
     let place = place();
     for (kv, allowed) in [("f32", 1e-5), ("f16", 0.02)] {
-        let by = |engine: &str| {
+        let traced = |engine: &str| {
             let more = ["--engine", engine, "--kv", kv, "--out", "out.safetensors"];
             let document = place.json(&trace(&more));
             assert_eq!(document["engine"], *engine);
@@ -229,10 +229,10 @@ fn the_reference_agrees_with_the_fast_path() {
             assert_eq!(metadata.metadata().as_ref().unwrap()["engine"], *engine);
             (document, tensors(&place.path("out.safetensors")))
         };
-        let ((fast, expected), (reference, found)) = (by("fast"), by("reference"));
+        let ((fast, expected), (reference, found)) = (traced("fast"), traced("reference"));
         let steps = |document: &Value| {
-            let of = |step: &Value| (step["name"].clone(), step["width"].clone());
-            list(&document["steps"]).iter().map(of).collect::<Vec<_>>()
+            let name_and_width = |step: &Value| (step["name"].clone(), step["width"].clone());
+            list(&document["steps"]).iter().map(name_and_width).collect::<Vec<_>>()
         };
         assert_eq!(steps(&reference), steps(&fast));
         let ids = |document: &Value| -> Vec<Value> {
@@ -261,7 +261,7 @@ fn the_tables() {
 }
 
 #[test]
-fn what_is_refused() {
+fn impossible_requests_are_refused() {
     let place = place();
     place.refuses(&["trace", "--model", MODEL], &["nothing to trace", "--prompt", "--tokens"]);
     place.refuses(&trace(&["--out", "no/where.safetensors"]), &["cannot write no/where.safetensors"]);

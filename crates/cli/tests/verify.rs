@@ -37,7 +37,7 @@ fn a_small_verification() {
     let document = place.json(&[&SMALL[..], &["runs/small"]].concat());
     let run = place.path("runs/small");
     the_document_has_its_keys(&document);
-    the_manifest_says_what_was_read(&run);
+    the_manifest_lists_what_was_read(&run);
     the_reports_are_whole(&run);
     memory_and_heads_are_complete(&run);
     let rows: Vec<GridRow> = read_rows(&run.join("rows.csv")).unwrap();
@@ -96,7 +96,7 @@ fn a_report_follows_from_rows_alone(place: &Place, document: &Value) {
 }
 
 #[test]
-fn a_folder_named_like_a_published_model_is_told_apart() {
+fn a_folder_named_like_a_published_model_is_distinguished() {
     let place = Place::new();
     Copy::new(&place, "BitNet-b1.58-2B-4T");
     let mut arguments = SMALL;
@@ -109,7 +109,7 @@ fn a_folder_named_like_a_published_model_is_told_apart() {
 }
 
 #[test]
-fn a_dry_run_says_what_it_takes_and_leaves_nothing() {
+fn a_dry_run_estimates_the_cost_and_writes_nothing() {
     let place = Place::new();
     let before = place.entries();
     let document = place.json(&[&SMALL[..], &["runs/small", "--dry-run"]].concat());
@@ -169,10 +169,10 @@ fn the_document_has_its_keys(document: &Value) {
     }
     let memory = &list(&document["claims"])[0];
     let reproduced = &list(&memory["statements"])[0];
-    assert_eq!((&reproduced["holds"], &reproduced["measured"]), (&true.into(), &"7 of 7 agree".into()));
+    assert_eq!((&reproduced["holds"], &reproduced["measured"]), (&true.into(), &"7 of 7 shares agree".into()));
 }
 
-fn the_manifest_says_what_was_read(run: &Path) {
+fn the_manifest_lists_what_was_read(run: &Path) {
     let manifest = Manifest::read(&run.join("manifest.json")).unwrap();
     let model = &manifest.models[0];
     assert_eq!((manifest.models.len(), model.name.as_str(), model.source.as_str()), (1, MODEL, MODEL));
@@ -213,12 +213,12 @@ fn memory_and_heads_are_complete(run: &Path) {
     }
 }
 
-fn of_task(row: &GridRow, name: &str) -> bool {
+fn is_task(row: &GridRow, name: &str) -> bool {
     row.task.to_string() == name
 }
 
 fn every_cell_is_there_once(rows: &[GridRow]) {
-    let full = |task: &str| rows.iter().filter(|r| r.role == PolicyRole::Full && of_task(r, task)).count();
+    let full = |task: &str| rows.iter().filter(|r| r.role == PolicyRole::Full && is_task(r, task)).count();
     let (texts, recalls) = (full("text"), full("recall-together"));
     assert!(texts >= 20);
     assert_eq!(recalls, 2);

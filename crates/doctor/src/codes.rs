@@ -63,10 +63,10 @@ impl Codes {
         codes
     }
 
-    /// Those without invalid codes and holes: the others would mislead statistics.
-    pub(crate) fn sound(&self) -> Vec<&Matrix> {
-        let whole = |matrix: &&Matrix| matrix.counts[3] == 0 && !matrix.has_hole();
-        self.matrices.iter().filter(whole).collect()
+    /// Returns the matrices without invalid codes and without holes. The others would distort statistics.
+    pub(crate) fn undamaged(&self) -> Vec<&Matrix> {
+        let is_undamaged = |matrix: &&Matrix| matrix.counts[3] == 0 && !matrix.has_hole();
+        self.matrices.iter().filter(is_undamaged).collect()
     }
 
     /// Returns the matrix of a projection by its Hugging Face name without `.weight`; `None` if it could not

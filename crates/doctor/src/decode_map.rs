@@ -7,7 +7,7 @@ use crate::{
     Examination, Finding,
     codes::Matrix,
     finding::{Judgement, fault, fine, note, warning},
-    map::{Verdict, ZERO},
+    map::{CodeBalance, ZERO},
 };
 
 const CHECK: &str = "decode-map";
@@ -17,54 +17,57 @@ const CHECK: &str = "decode-map";
 const LARGE_MEAN: f64 = 0.05;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
-    let sound = examination.codes.sound();
-    if sound.is_empty() {
+    let undamaged = examination.codes.undamaged();
+    if undamaged.is_empty() {
         return Vec::new();
     }
-    let place = format!("all {} linear weights", sound.len());
-    let mut findings = vec![Finding::new(CHECK, place, frequencies(&sound), judge(&examination.map))];
-    if examination.map.zero() == ZERO {
-        findings.extend(single(&sound));
+    let place = format!("all {} linear weights", undamaged.len());
+    let mut findings = vec![Finding::new(CHECK, place, frequencies(&undamaged), judge(&examination.balance))];
+    if examination.balance.zero_code() == ZERO {
+        findings.extend(exceptions(&undamaged));
     }
     findings
 }
 
-fn judge(map: &Verdict) -> Judgement {
-    match (map.zero(), map.decides()) {
+fn judge(balance: &CodeBalance) -> Judgement {
+    match (balance.zero_code(), balance.is_decisive()) {
         (0, _) => fault(
-            "the numbers of +1 and -1 are balanced only if code 0 stands for zero: the weights were packed with the \
-             map 00=0, 01=+1, 10=-1 (or with its signs exchanged, which a histogram does not tell)",
-            "pack the weights again with the code of a weight being its value plus one: 00=-1, 01=0, 10=+1",
+            "+1 and -1 are equally frequent only if code 0 means zero, so the weights were packed with the map \
+             00=0, 01=+1, 10=-1 (or with its signs exchanged, which a histogram cannot show)",
+            "pack the weights again; the code of a weight is its value plus one: 00=-1, 01=0, 10=+1",
         ),
         (2, _) => fault(
-            "the numbers of +1 and -1 are balanced only if code 2 stands for zero: the original was decoded with the \
-             map 00=0, 01=+1, 10=-1, which turns every -1 into 0, 0 into +1 and +1 into -1, and then written \
-             (or with its signs exchanged, which a histogram does not tell)",
-            "go back to the original file and decode it with 00=-1, 01=0, 10=+1",
+            "+1 and -1 are equally frequent only if code 2 means zero, so the original was decoded with the map \
+             00=0, 01=+1, 10=-1, which turns every -1 into 0, 0 into +1 and +1 into -1, and the result was written \
+             (or with its signs exchanged, which a histogram cannot show)",
+            "decode the original file again with 00=-1, 01=0, 10=+1",
         ),
         (_, true) => fine(
-            "+1 and -1 are balanced and zeros are another number, as training leaves them: the decode map is right",
+            "+1 and -1 are equally frequent and the number of zeros differs, as after training, so the decode map is \
+             right",
         ),
         _ => note(
-            "all three codes are about equally frequent, so that these numbers cannot tell a wrong decode map",
-            "compare with the masters, if there are some: --masters",
+            "all three codes are about equally frequent, so their numbers cannot show whether the decode map is wrong",
+            "compare the codes with the master weights, if you have them: --masters MODEL",
         ),
     }
 }
 
-/// Matrices that one of several converters may have written.
-fn single(sound: &[&Matrix]) -> Option<Finding> {
-    let odd =
-        |matrix: &&&Matrix| Verdict::new(&[matrix]).zero() != ZERO && mean(&[matrix]).abs() > LARGE_MEAN;
-    let odd: Vec<&Matrix> = sound.iter().filter(odd).copied().collect();
+/// Finds single matrices with another decode map than the rest, for example because two converters wrote
+/// parts of the checkpoint.
+fn exceptions(undamaged: &[&Matrix]) -> Option<Finding> {
+    let is_odd = |matrix: &&&Matrix| {
+        CodeBalance::new(&[matrix]).zero_code() != ZERO && mean(&[matrix]).abs() > LARGE_MEAN
+    };
+    let odd: Vec<&Matrix> = undamaged.iter().filter(is_odd).copied().collect();
     let first = odd.first()?;
     Some(Finding::new(
         CHECK,
-        format!("{} of {} linear weights, the first {}", odd.len(), sound.len(), first.name()),
+        format!("{} of {} linear weights, the first {}", odd.len(), undamaged.len(), first.name()),
         frequencies(&odd),
         warning(
-            "unlike in the others, +1 and -1 are balanced only if another code than 1 stands for zero",
-            "compare with the masters (--masters), or convert these tensors again",
+            "unlike in the other matrices, +1 and -1 are equally frequent only if a code other than 1 means zero",
+            "compare with the master weights (--masters MODEL), or convert these tensors again",
         ),
     ))
 }
@@ -83,7 +86,8 @@ fn frequencies(matrices: &[&Matrix]) -> String {
     let all: u64 = (0..4).map(|code| total(matrices, code)).sum();
     let percent = |code| 100.0 * total(matrices, code) as f64 / all as f64;
     format!(
-        "decoded as 00=-1, 01=0, 10=+1, {:.2} % of the weights are -1, {:.2} % are 0 and {:.2} % are +1: a mean of {:+.4}",
+        "decoded as 00=-1, 01=0, 10=+1, {:.2} % of the weights are -1, {:.2} % are 0 and {:.2} % are +1; their mean is \
+         {:+.4}",
         percent(0),
         percent(1),
         percent(2),

@@ -8,15 +8,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the fields are")]
 pub enum Error {
-    #[error("no masters for {model}: {source}")]
+    #[error("the master weights for {model} cannot be opened: {source}")]
     Masters { model: String, source: Box<bitkv_models::Error> },
-    #[error("there is no tokenizer for a text")]
+    #[error("there is no tokenizer")]
     NoTokenizer,
     #[error("{reason}")]
     RefusedTokenizer { reason: String },
-    #[error("the suite has no text")]
+    #[error("the suite has no calibration text")]
     NoText,
-    #[error("the model reads {tokens} tokens only")]
+    #[error("the model can read only {tokens} tokens of the text, and two are needed")]
     TooFewTokens { tokens: usize },
     #[error(transparent)]
     BitNet(#[from] bitkv_bitnet::Error),

@@ -87,17 +87,17 @@ pub(crate) fn note(means: impl Into<String>, remedy: impl Into<String>) -> Judge
 
 /// Returns a note about something that is sound or harmless and needs no remedy.
 pub(crate) fn fine(means: impl Into<String>) -> Judgement {
-    note(means, "nothing")
+    note(means, "nothing needs to be done")
 }
 
 /// Returns the remedy for a file that lacks some of its data.
 pub(crate) fn if_incomplete(file: &str) -> String {
-    format!("compare size and SHA-256 of {file} with those of its source and download it again")
+    format!("compare the size and the SHA-256 of {file} with those of its source, and download it again")
 }
 
 /// Returns the remedy for a file whose bytes were changed.
 pub(crate) fn if_changed(file: &str) -> String {
-    format!("compare the SHA-256 of {file} with that of its source and download it again")
+    format!("compare the SHA-256 of {file} with that of its source, and download it again")
 }
 
 /// Formats a magnitude with about four significant digits.
@@ -116,7 +116,7 @@ mod tests {
     use super::short;
 
     #[test]
-    fn magnitudes_are_readable() {
+    fn magnitudes_have_about_four_digits() {
         let values = [0.0, 1.0 / 3.0, 1225.14, 6.34e9, 1e-34, f64::INFINITY, f64::NAN];
         let expected = ["0", "0.3333", "1225.1", "6.340e9", "1.000e-34", "inf", "NaN"];
         assert_eq!(values.map(short), expected);

@@ -1,7 +1,7 @@
 //! Checks what a GGUF file may leave open: the layout of I2_S tensors, the pre-tokenizer, and the chat
 //! template.
 
-use bitkv_checkpoint::gguf::{Gguf, LayoutChoice, Reason};
+use bitkv_checkpoint::gguf::{Gguf, LayoutChoice, LayoutReason};
 
 use crate::{
     Examination, Finding,
@@ -20,11 +20,10 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let assumes =
         matches!(&examination.evidence.tokenizer, Ok(Some(tokenizer)) if tokenizer.assumes_pre_tokenizer());
     let pre = assumes.then(|| {
-        let found = "the file does not say how texts are cut before merging";
-        let means = "they are cut as Llama 3 does, which gives the ids of the model's own tokenizer; \
-                     bitnet.cpp cuts such files' texts by its default and gets other ids for digits and \
-                     punctuation";
-        let remedy = "to compare with bitnet.cpp, give both the same token ids: --tokens";
+        let found = "the file does not name its pre-tokenizer, which splits a text before byte pairs are merged";
+        let means = "bitkv splits texts as Llama 3 does, which gives the ids of the model's original tokenizer; \
+                     bitnet.cpp uses its default for such files and gets other ids for digits and punctuation";
+        let remedy = "to compare with bitnet.cpp, give both the same token ids: --tokens FILE";
         Finding::new(PRE, "tokenizer.ggml.pre", found, note(means, remedy))
     });
     let layout = gguf.i2s_layout().map(|choice| layout(choice, gguf.file()));
@@ -37,17 +36,17 @@ fn layout(choice: &LayoutChoice, file: &str) -> Finding {
     let scores = if scores.is_empty() {
         String::new()
     } else {
-        format!(", where norms and columns agree by {} standard deviations", scores.join(", "))
+        format!("; norms and columns agree by {} standard deviations", scores.join(", "))
     };
     let judgement = match choice.reason {
-        Reason::Given => fine("it was asked for"),
-        Reason::Plausible => {
-            fine("no field of the file names its layout, but only one makes sense of the weights")
+        LayoutReason::Given => fine("the layout was given with --i2s-layout"),
+        LayoutReason::Plausible => {
+            fine("no field of the file names the layout, but the weights fit only one")
         }
-        Reason::Default => warning(
-            "no field of the file names its layout and the weights do not tell either, so that it is taken to be that of \
+        LayoutReason::Default => warning(
+            "no field of the file names the layout and the weights do not show it either, so bitkv assumes the layout of \
              the published file",
-            "if the model talks nonsense, try --i2s-layout arm or four-row",
+            "if the model generates nonsense, try --i2s-layout arm or --i2s-layout four-row",
         ),
     };
     let found = format!("I2_S tensors are read in the layout {}{scores}", choice.layout.name());
@@ -57,10 +56,10 @@ fn layout(choice: &LayoutChoice, file: &str) -> Finding {
 fn old_template(gguf: &Gguf) -> Option<Finding> {
     let template = gguf.vocabulary().ok()?.chat_template?;
     template.contains(OLD_TEMPLATE).then(|| {
-        let found = "the template writes BITNETAssistant for the assistant's turn";
-        let means = "an older wording that the published files carry, not the one that the model was tuned \
-                     on; it is replaced here";
-        let remedy = "elsewhere, use the chat template of the model's tokenizer_config.json";
+        let found = "the chat template writes BITNETAssistant before the assistant's turn";
+        let means = "the published files contain this older template, but the model was tuned on another; bitkv has \
+                     replaced it";
+        let remedy = "in other engines, use the chat template of the model's tokenizer_config.json";
         Finding::new(TEMPLATE, "tokenizer.chat_template", found, note(means, remedy))
     })
 }

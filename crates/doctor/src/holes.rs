@@ -19,18 +19,18 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let remedy = if_incomplete(&stored.file);
     let judgement = if stored.coding.is_ternary() {
         fault(
-            "these parts of the file never arrived: a truncated or sparse download has the right length and \
-             zeros where data is missing, which decode as weights of -1",
+            "these parts of the file never arrived: after a truncated or sparse download, the file has the right length, \
+             but zeros where data is missing, and zeros decode as weights of -1",
             remedy,
         )
     } else {
         warning(
-            "parts of the file that never arrived, as in a truncated or sparse download, or dead weights \
-             that an f16 could not hold",
+            "these parts of the file never arrived because the download was truncated or sparse, or the weights are so \
+             small that f16 rounds them to zero",
             remedy,
         )
     };
     let place = format!("{} of {} linear weights, the first {}", holed.len(), matrices.len(), first.name());
-    let found = format!("{empty} of their {size} bytes lie in stretches of nothing but zeros");
+    let found = format!("{empty} of their {size} bytes are in blocks that contain only zeros");
     vec![Finding::new(CHECK, place, found, judgement)]
 }

@@ -32,8 +32,9 @@ const RATIO: f64 = 2.0;
 const PRESENT: f64 = 15.0;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
-    let Examination { evidence, codes, map, .. } = examination;
-    let Some(scores) = Scores::new(&evidence.checkpoint, codes, map.zero()) else { return Vec::new() };
+    let Examination { evidence, codes, balance, .. } = examination;
+    let zero = balance.zero_code();
+    let Some(scores) = Scores::new(&evidence.checkpoint, codes, zero) else { return Vec::new() };
     let (mistake, undone) = scores.best_mistake();
     let judgement = if scores.is_clear(undone) {
         fault(mistake.means(), mistake.remedy())
@@ -42,8 +43,8 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     };
     let place = format!("all {} linear weights", codes.matrices.len());
     let found = format!(
-        "how far norms, rows and columns of neighbouring tensors agree beyond chance, in standard \
-         deviations: {} as stored; at best {undone} in another order",
+        "norms, rows and columns of neighbouring tensors agree beyond chance by this many standard deviations: {} in the \
+         stored order, and at best {undone} in another order",
         scores.right
     );
     vec![Finding::new(CHECK, place, found, judgement)]
@@ -70,16 +71,22 @@ impl Score {
             (true, true) => return fine(Order::Right.means()),
             (false, true) if layouts => {
                 return warning(
-                    "rows are in the order they were trained in and columns are not: the I2_S tensors are \
-                     read in another layout than they were written in",
-                    "let the layout be found, or try another with --i2s-layout",
+                    "rows are in the order they were trained in but columns are not, so the I2_S tensors are read in \
+                     another layout than they were written in",
+                    "leave out --i2s-layout so that the layout is detected, or try another layout with it",
                 );
             }
-            (false, true) => "rows are in the order they were trained in; columns do not tell",
-            (true, false) => "columns are in the order they were trained in; rows do not tell",
-            (false, false) => "there is too little agreement to tell a wrong order, as in random weights",
+            (false, true) => {
+                "rows are in the order they were trained in; columns agree too little to show their order"
+            }
+            (true, false) => {
+                "columns are in the order they were trained in; rows agree too little to show their order"
+            }
+            (false, false) => {
+                "there is too little agreement to recognise a wrong order, as in random weights"
+            }
         };
-        note(means, "compare with the masters, if there are some: --masters")
+        note(means, "compare the codes with the master weights, if you have them: --masters MODEL")
     }
 }
 
@@ -115,7 +122,7 @@ impl Scores {
 
     fn best_mistake(&self) -> (Order, Score) {
         let best = self.wrong.iter().max_by(|a, b| a.1.total().total_cmp(&b.1.total()));
-        *best.expect("there are several")
+        *best.expect("the list of mistakes is not empty")
     }
 
     fn is_clear(&self, wrong: Score) -> bool {
@@ -152,8 +159,8 @@ impl<'a> Layer<'a> {
         let config = checkpoint.config();
         let usable = |shape: &bitkv_checkpoint::LinearShape| {
             let matrix = codes.named(&shape.name)?;
-            let whole = shape.rows.is_multiple_of(4) && matrix.counts[3] == 0;
-            whole.then(|| (matrix, NonZeros::count(&matrix.linear, Order::Right, zero)))
+            let is_usable = shape.rows.is_multiple_of(4) && matrix.counts[3] == 0;
+            is_usable.then(|| (matrix, NonZeros::count(&matrix.linear, Order::Right, zero)))
         };
         let matrices: Vec<_> = config.linears(layer).iter().map(usable).collect::<Option<_>>()?;
         let norms = config.norms(layer);

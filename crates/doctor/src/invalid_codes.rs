@@ -22,12 +22,12 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let file = &first.linear.stored().file;
     let judgement = if invalid as f64 > FOREIGN * all as f64 {
         fault(
-            "these bytes are no two-bit codes of this layout: their type says something else than they hold",
-            format!("convert the model again from its source; {file} cannot be mended"),
+            "these bytes are not two-bit codes of this layout: they hold something other than their type says",
+            format!("convert the model again from its source; {file} cannot be repaired"),
         )
     } else {
         fault(
-            "bytes were changed after the weights were packed: 00, 01 and 10 are the only codes there are",
+            "bytes were changed after the weights were packed, because packing writes only the codes 00, 01 and 10",
             if_changed(file),
         )
     };
@@ -46,5 +46,5 @@ fn position(matrix: &Matrix) -> (usize, usize) {
     };
     (0..shape.rows)
         .find_map(|row| column(row, &mut codes).map(|column| (row, column)))
-        .expect("the histogram counted one")
+        .expect("the histogram counted at least one")
 }

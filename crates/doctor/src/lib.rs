@@ -40,17 +40,17 @@ use bitkv_models::Source;
 
 use codes::Codes;
 use finding::fault;
-use map::Verdict;
-use run::Run;
+use map::CodeBalance;
+use run::TextRun;
 
 /// What the checks read: the evidence, and results that several checks need.
 struct Examination<'a> {
     evidence: &'a Evidence,
     codes: Codes,
-    /// Which code stands for zero.
-    map: Verdict,
-    /// The model on a text, or why it did not run.
-    run: std::result::Result<Run, Error>,
+    /// Shows which code means zero.
+    balance: CodeBalance,
+    /// The result of running the model on a text, or the reason why it was not run.
+    run: Result<TextRun>,
 }
 
 /// Every check. Findings of the same severity are listed in this order.
@@ -75,9 +75,9 @@ const CHECKS: [fn(&Examination<'_>) -> Vec<Finding>; 15] = [
 /// Runs every check and returns its findings, worst first.
 pub fn examine(evidence: &Evidence) -> Vec<Finding> {
     let codes = Codes::new(&evidence.checkpoint);
-    let map = Verdict::new(&codes.sound());
-    let run = Run::of(&evidence.checkpoint, &evidence.tokenizer);
-    let examination = Examination { evidence, codes, map, run };
+    let balance = CodeBalance::new(&codes.undamaged());
+    let run = TextRun::new(&evidence.checkpoint, &evidence.tokenizer);
+    let examination = Examination { evidence, codes, balance, run };
     let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(&examination)).collect();
     findings.sort_by_key(|finding| finding.severity);
     findings
@@ -91,8 +91,8 @@ pub fn diagnose(source: &Source, masters: Option<&Source>) -> Result<Vec<Finding
     match source.checkpoint() {
         Ok(checkpoint) => Ok(examine(&Evidence::gather(source, checkpoint, masters)?)),
         Err(refusal) => {
-            let means = "the files cannot be read as a BitNet checkpoint, so that nothing else was examined";
-            let judgement = fault(means, "do what the sentence says, and examine the model again");
+            let means = "the files cannot be read as a BitNet checkpoint, so nothing else was examined";
+            let judgement = fault(means, "fix what the message names, and run doctor again");
             Ok(vec![Finding::new("open", source.name(), refusal.to_string(), judgement)])
         }
     }

@@ -19,27 +19,27 @@ const CLEAR: f64 = 12.0;
 
 /// For each code that could mean zero, how far the other two codes are from being equally frequent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Verdict {
-    /// By the code taken for zero: the sum over matrices of the squared imbalance of the other two, in units of its
-    /// expectation if they are equally likely.
+pub(crate) struct CodeBalance {
+    /// Indexed by the code taken for zero: the sum over matrices of the squared imbalance of the other two
+    /// codes, in units of its expectation if they are equally likely.
     pub(crate) imbalance: [f64; 3],
     matrices: usize,
 }
 
-impl Verdict {
-    pub(crate) fn new(matrices: &[&Matrix]) -> Verdict {
+impl CodeBalance {
+    pub(crate) fn new(matrices: &[&Matrix]) -> CodeBalance {
         let sum = |zero: usize| matrices.iter().map(|matrix| squared_imbalance(&matrix.counts, zero)).sum();
-        Verdict { imbalance: [sum(0), sum(1), sum(2)], matrices: matrices.len() }
+        CodeBalance { imbalance: [sum(0), sum(1), sum(2)], matrices: matrices.len() }
     }
 
-    /// The code that stands for zero: [`ZERO`] unless another clearly does.
-    pub(crate) fn zero(&self) -> u8 {
+    /// Returns the code that means zero: [`ZERO`] unless the histograms clearly show another.
+    pub(crate) fn zero_code(&self) -> u8 {
         [0, 2].into_iter().find(|other| self.is_clearly(*other, ZERO)).unwrap_or(ZERO)
     }
 
-    /// Whether the histograms could tell a wrong map.
-    pub(crate) fn decides(&self) -> bool {
-        let zero = self.zero();
+    /// Returns whether the histograms are clear enough to reveal a wrong map.
+    pub(crate) fn is_decisive(&self) -> bool {
+        let zero = self.zero_code();
         (0..3).filter(|other| *other != zero).all(|other| self.is_clearly(zero, other))
     }
 
@@ -59,8 +59,8 @@ fn squared_imbalance(counts: &[u64; 4], zero: usize) -> f64 {
     if a + b == 0.0 { 0.0 } else { (a - b).powi(2) / (a + b) }
 }
 
-/// What a stored code should have been, 0, 1 or 2, if `zero` stands for zero; code 3 stays.
-pub(crate) fn mended(code: u8, zero: u8) -> u8 {
+/// Returns the code that should have been stored, 0, 1 or 2, if `zero` means zero. Code 3 stays 3.
+pub(crate) fn corrected_code(code: u8, zero: u8) -> u8 {
     if code > 2 { code } else { (code + 4 - zero) % 3 }
 }
 
@@ -70,24 +70,28 @@ mod tests {
 
     /// An engine with the map 00 = 0, 01 = +1, 10 = -1 reads or writes a file.
     #[test]
-    fn the_familiar_mistake_is_undone() {
+    fn the_usual_wrong_map_is_corrected() {
         let engine = [0i8, 1, -1];
         for code in 0u8..3 {
             let written = (engine[usize::from(code)] + 1) as u8;
-            assert_eq!(mended(written, 2), code, "decoded with its map, then written properly");
+            assert_eq!(
+                corrected_code(written, 2),
+                code,
+                "decoded with its map, then written with the right map"
+            );
             let value = code as i8 - 1;
             let stored = engine.iter().position(|v| *v == value).unwrap() as u8;
-            assert_eq!(mended(stored, 0), code, "written with its map");
-            assert_eq!(mended(code, ZERO), code);
+            assert_eq!(corrected_code(stored, 0), code, "written with its map");
+            assert_eq!(corrected_code(code, ZERO), code);
         }
-        assert_eq!(mended(3, 0), 3);
+        assert_eq!(corrected_code(3, 0), 3);
     }
 
     #[test]
     fn equally_frequent_codes_decide_nothing() {
-        let verdict = Verdict { imbalance: [9.0, 9.5, 8.0], matrices: 10 };
-        assert_eq!((verdict.zero(), verdict.decides()), (ZERO, false));
-        let verdict = Verdict { imbalance: [9000.0, 9500.0, 20.0], matrices: 10 };
-        assert_eq!((verdict.zero(), verdict.decides()), (2, true));
+        let balance = CodeBalance { imbalance: [9.0, 9.5, 8.0], matrices: 10 };
+        assert_eq!((balance.zero_code(), balance.is_decisive()), (ZERO, false));
+        let balance = CodeBalance { imbalance: [9000.0, 9500.0, 20.0], matrices: 10 };
+        assert_eq!((balance.zero_code(), balance.is_decisive()), (2, true));
     }
 }

@@ -5,7 +5,7 @@ use bitkv_checkpoint::{Architecture, Checkpoint, Config, Linear, ScaleRule, Weig
 use crate::{
     Examination, Finding,
     finding::{fault, fine, warning},
-    map::{ZERO, mended},
+    map::{ZERO, corrected_code},
     order::{Buffers, Order},
 };
 
@@ -30,8 +30,8 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let (config, theirs) = (examination.evidence.checkpoint.config(), masters.config());
     if let Some(difference) = difference(config, theirs) {
         let remedy =
-            format!("give the masters that {} was made from", examination.evidence.checkpoint.file());
-        let judgement = fault("these are not masters of this model", remedy);
+            format!("give the master weights that {} was made from", examination.evidence.checkpoint.file());
+        let judgement = fault("these are not master weights of this model", remedy);
         return vec![Finding::new(CHECK, "config.json", difference, judgement)];
     }
     let mut pairs = Vec::new();
@@ -40,8 +40,8 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
             Ok(theirs) => pairs.push((&matrix.linear, theirs)),
             Err(refusal) => {
                 let means =
-                    "the masters are damaged or incomplete, so that nothing can be compared with them";
-                let judgement = fault(means, "download the masters again");
+                    "the master weights are damaged or incomplete, so nothing can be compared with them";
+                let judgement = fault(means, "download the master weights again");
                 return vec![Finding::new(CHECK, masters.file(), refusal.to_string(), judgement)];
             }
         }
@@ -65,7 +65,7 @@ fn difference(ours: &Config, theirs: &Config) -> Option<String> {
         ("head_dim", |c| c.head_dim),
     ];
     let (key, size) = sizes.into_iter().find(|(_, size)| size(ours) != size(theirs))?;
-    Some(format!("`{key}` is {} here and {} in the masters", size(ours), size(theirs)))
+    Some(format!("`{key}` is {} here and {} in the master weights", size(ours), size(theirs)))
 }
 
 /// One way to read the stored codes.
@@ -94,12 +94,12 @@ impl Reading {
 
     /// Returns the right code for a stored one.
     fn code(self, stored: u8) -> u8 {
-        let code = mended(stored, self.zero);
+        let code = corrected_code(stored, self.zero);
         if self.exchanged && code < 3 { 2 - code } else { code }
     }
 
-    /// The part of the sampled codes that are the masters' when read like this.
-    fn equal(self, pairs: &[(&Linear, Linear)]) -> f64 {
+    /// Returns the fraction of the sampled codes that equal those of the master weights in this reading.
+    fn equal_fraction(self, pairs: &[(&Linear, Linear)]) -> f64 {
         let counts = pairs.iter().map(|(ours, theirs)| self.count(ours, theirs));
         let (same, all) = counts.fold((0, 0), |(same, all), (s, a)| (same + s, all + a));
         same as f64 / all.max(1) as f64
@@ -111,7 +111,7 @@ impl Reading {
         let (mut buffers, mut master, mut same, mut all) = (Buffers::new(cols), vec![0; cols], 0, 0);
         for group in (0..groups).step_by(groups.div_ceil(GROUPS).max(1)) {
             let belong = self.order.undo(ours, group, &mut buffers);
-            for (row, codes) in belong.into_iter().zip(buffers.mended.chunks_exact(cols)) {
+            for (row, codes) in belong.into_iter().zip(buffers.restored.chunks_exact(cols)) {
                 theirs.codes(row, &mut master);
                 same += codes.iter().zip(&master).filter(|(a, b)| self.code(**a) == **b).count();
                 all += cols;
@@ -123,32 +123,32 @@ impl Reading {
     fn means(self) -> String {
         let zeros = match self.zero {
             0 => "the weights were packed with the map 00=0, 01=+1, 10=-1",
-            2 => "the original was decoded with the map 00=0, 01=+1, 10=-1 and then written",
-            _ => "code 1 stands for zero, as it should",
+            2 => "the original was decoded with the map 00=0, 01=+1, 10=-1 and the result was written",
+            _ => "code 1 means zero, as it should",
         };
         let signs = if self.exchanged { ", with +1 and -1 exchanged" } else { "" };
         match (self.order, self.zero == ZERO && !self.exchanged) {
             (Order::Right, _) => format!("{zeros}{signs}"),
             (order, true) => order.means().into(),
-            (order, false) => format!("{zeros}{signs}; and {}", order.means()),
+            (order, false) => format!("{zeros}{signs}; also, {}", order.means()),
         }
     }
 }
 
 fn codes(pairs: &[(&Linear, Linear)]) -> Finding {
-    let equal = AS_STORED.equal(pairs);
+    let equal = AS_STORED.equal_fraction(pairs);
     let place = format!("all {} linear weights", pairs.len());
-    let found = format!("{:.4} % of the sampled codes are those of the masters", 100.0 * equal);
+    let found = format!("{:.4} % of the sampled codes equal those of the master weights", 100.0 * equal);
     let judgement = if equal >= EXACT {
         fine("the weights are unpacked as they were packed")
     } else if equal >= ROUNDED {
         warning(
-            "the weights were made ternary with other rounding than transformers' f32, as with bf16 \
-             arithmetic in onebitllms, or the masters are of a neighbouring revision",
-            "use the masters of the same revision",
+            "the weights were made ternary with other rounding than the f32 arithmetic of transformers, such as the bf16 \
+             arithmetic of onebitllms, or the master weights belong to another revision",
+            "use the master weights of the same revision",
         )
     } else {
-        let readings = Reading::wrong().map(|reading| (reading, reading.equal(pairs)));
+        let readings = Reading::wrong().map(|reading| (reading, reading.equal_fraction(pairs)));
         match readings.max_by(|a, b| a.1.total_cmp(&b.1)) {
             Some((reading, part)) if part >= ROUNDED => fault(
                 format!("{} (undoing that makes {:.4} % equal)", reading.means(), 100.0 * part),
@@ -158,9 +158,9 @@ fn codes(pairs: &[(&Linear, Linear)]) -> Finding {
                 },
             ),
             _ => fault(
-                "no known decode map and no known order of codes makes them equal: the weights are damaged \
-                 or of another model",
-                "convert the masters again",
+                "no known decode map and no known order of codes makes them equal, so the weights are damaged or belong to \
+                 another model",
+                "convert the master weights again",
             ),
         }
     };
@@ -168,35 +168,37 @@ fn codes(pairs: &[(&Linear, Linear)]) -> Finding {
 }
 
 fn scales(checkpoint: &Checkpoint, pairs: &[(&Linear, Linear)]) -> Finding {
-    let near = |a: f32, b: f32| (a / b - 1.0).abs() <= SCALE_ULP;
+    let are_equal = |a: f32, b: f32| (a / b - 1.0).abs() <= SCALE_ULP;
     let counts = pairs.iter().fold([0; 3], |mut counts, (ours, theirs)| {
         let (ours, theirs) = (ours.multiplier(), theirs.multiplier());
-        counts[if near(ours, theirs) {
+        let kind = if are_equal(ours, theirs) {
             0
-        } else if near(1.0 / ours, theirs) {
+        } else if are_equal(1.0 / ours, theirs) {
             1
         } else {
             2
-        }] += 1;
+        };
+        counts[kind] += 1;
         counts
     });
     let [equal, reciprocal, other] = counts;
     let judgement = match counts {
-        [_, 0, 0] => fine("scales are those of the masters, and in the right direction"),
+        [_, 0, 0] => {
+            fine("the scales are those of the master weights, and they are applied in the right direction")
+        }
         [_, reciprocal, 0] if reciprocal > equal => fault(
-            "the scales are applied in the wrong direction: what should multiply divides, or the other \
-             way round",
+            "the scales are applied in the wrong direction: they divide where they should multiply, or the reverse",
             remedy(checkpoint.config()),
         ),
         _ => fault(
-            "these scales are not 1 / mean|W| nor mean|W| of the masters: they are damaged, or the masters \
-             are of another model",
-            "convert the masters again",
+            "these scales are neither mean|W| nor 1 / mean|W| of the master weights, so they are damaged, or the master \
+             weights belong to another model",
+            "convert the master weights again",
         ),
     };
     let found = format!(
-        "within a unit in the last place of bf16, {equal} multipliers are the masters', {reciprocal} their \
-         reciprocal, {other} neither"
+        "within a unit in the last place of bf16, {equal} multipliers equal those of the master weights, {reciprocal} \
+         equal their reciprocal, and {other} equal neither"
     );
     Finding::new(SCALES, format!("all {} linear weights", pairs.len()), found, judgement)
 }

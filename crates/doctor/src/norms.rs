@@ -40,8 +40,8 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
 fn not_finite(checkpoint: &Checkpoint, shape: &NormShape) -> Option<Finding> {
     let stored = checkpoint.stored_norm(shape).ok()?;
     let index = stored.first_not_finite()?;
-    let found = format!("the weight of channel {index} is infinite or no number");
-    let judgement = fault("every token's hidden state becomes no number", if_changed(&stored.file));
+    let found = format!("the weight of channel {index} is infinite or NaN");
+    let judgement = fault("the hidden state of every token becomes NaN", if_changed(&stored.file));
     Some(Finding::new(FINITE, &shape.name, found, judgement))
 }
 
@@ -54,11 +54,11 @@ fn zeros(shape: &NormShape, norm: &[f32], file: &str) -> Option<Finding> {
     let found = format!("{zeros} of {} weights are exactly zero", norm.len());
     let remedy = if_incomplete(file);
     let (check, judgement) = if dead {
-        let means = "what lies behind this norm gets no input at all: a truncated or sparse download";
+        let means = "the layer after this norm gets no input, because the download was truncated or sparse";
         (DEAD, fault(means, remedy))
     } else {
-        let means = "a hole in the file, or tiny weights that an f16 could not hold; training leaves values \
-                     near 1e-32";
+        let means = "the file has a hole, or f16 has rounded tiny weights to zero; after training, such weights are \
+                     about 1e-32";
         (HOLES, warning(means, remedy))
     };
     Some(Finding::new(check, &shape.name, found, judgement))
@@ -68,25 +68,28 @@ fn zeros(shape: &NormShape, norm: &[f32], file: &str) -> Option<Finding> {
 fn channels(norms: &[(NormShape, Vec<f32>)]) -> Option<Finding> {
     let tiny = |w: &&f32| **w != 0.0 && w.abs() < TINY;
     let (place, weights) = count(norms, tiny)?;
-    let found = format!("{weights} weights are smaller than {TINY:e}, though not zero");
-    let means = "dead channels, which training leaves (BitNet-b1.58-2B-4T has them in every deep layer): \
-                 they contribute nothing, and are no damage";
-    let remedy = "nothing; do not store norms as f16, which would flush them";
+    let found = format!("{weights} weights are smaller than {TINY:e}, but not zero");
+    let means = "training has switched these channels off (BitNet-b1.58-2B-4T has such channels in every deep layer); \
+                 they contribute nothing, but the file is not damaged";
+    let remedy =
+        "nothing needs to be done; do not store norms as f16, which would round these weights to zero";
     Some(Finding::new(CHANNELS, place, found, note(means, remedy)))
 }
 
 /// Reports weights that training has made negative.
 fn negative(norms: &[(NormShape, Vec<f32>)]) -> Option<Finding> {
     let (place, weights) = count(norms, |w| **w < 0.0)?;
-    let means = "signs that training learnt (BitNet-b1.58-2B-4T has them in late layers): they are no damage";
+    let means =
+        "training has learnt these signs (BitNet-b1.58-2B-4T has them in late layers), so there is no damage";
     Some(Finding::new(NEGATIVE, place, format!("{weights} weights are negative"), fine(means)))
 }
 
-/// The norms with such weights, and how many weights these are; `None` when there are none.
-fn count(norms: &[(NormShape, Vec<f32>)], such: impl Fn(&&f32) -> bool) -> Option<(String, usize)> {
-    let counts = norms.iter().map(|(shape, norm)| (shape, norm.iter().filter(&such).count()));
-    let some: Vec<_> = counts.filter(|(_, weights)| *weights > 0).collect();
-    let (first, _) = some.first()?;
-    let place = format!("{} of {} norms, the first {}", some.len(), norms.len(), first.name);
-    Some((place, some.iter().map(|(_, weights)| weights).sum()))
+/// Names the norms with weights that match `is_counted`, and returns how many such weights there are; `None`
+/// if there are no such weights.
+fn count(norms: &[(NormShape, Vec<f32>)], is_counted: impl Fn(&&f32) -> bool) -> Option<(String, usize)> {
+    let counts = norms.iter().map(|(shape, norm)| (shape, norm.iter().filter(&is_counted).count()));
+    let affected: Vec<_> = counts.filter(|(_, weights)| *weights > 0).collect();
+    let (first, _) = affected.first()?;
+    let place = format!("{} of {} norms, the first {}", affected.len(), norms.len(), first.name);
+    Some((place, affected.iter().map(|(_, weights)| weights).sum()))
 }

@@ -42,23 +42,23 @@ impl Order {
         match self {
             Order::Right => "codes are in the order they were trained in",
             Order::NeighboursPacked => {
-                "each byte holds four neighbours of one row, although the four codes of a byte belong to rows that are a \
+                "each byte holds four neighbours of one row, but the four codes of a byte should belong to rows that are a \
                  quarter of the matrix apart"
             }
             Order::NeighboursUnpacked => {
-                "the original was unpacked as four neighbours per byte, although the four codes of a byte belong to rows \
-                 that are a quarter of the matrix apart: each row is assembled from quarters of four unrelated neurons"
+                "the original was unpacked as four neighbours per byte, but the four codes of a byte belong to rows that \
+                 are a quarter of the matrix apart, so each row is assembled from quarters of four unrelated neurons"
             }
             Order::RowsPacked => {
-                "each byte holds a column of the neighbouring rows 4r to 4r+3, although the four codes of a byte belong \
-                 to rows that are a quarter of the matrix apart: the neurons are in a wrong order"
+                "each byte holds a column of the neighbouring rows 4r to 4r+3, but the four codes of a byte should belong \
+                 to rows that are a quarter of the matrix apart, so the neurons are in a wrong order"
             }
             Order::RowsUnpacked => {
-                "the original was unpacked as rows 4r+i, although the four codes of a byte belong to rows that are a \
-                 quarter of the matrix apart: the neurons are in a wrong order"
+                "the original was unpacked as rows 4r+i, but the four codes of a byte belong to rows that are a quarter of \
+                 the matrix apart, so the neurons are in a wrong order"
             }
             Order::HighPairFirst => {
-                "the first quarter of the rows lies in the highest two bits of each byte instead of the lowest: the \
+                "the first quarter of the rows is in the highest two bits of each byte instead of the lowest, so the \
                  neurons are in a wrong order"
             }
         }
@@ -67,12 +67,12 @@ impl Order {
     /// Says what to do about the mistake.
     pub(crate) fn remedy(self) -> &'static str {
         match self {
-            Order::Right => "nothing",
+            Order::Right => "nothing needs to be done",
             Order::NeighboursPacked | Order::RowsPacked | Order::HighPairFirst => {
-                "pack the weights again: bits 2i and 2i+1 of packed row r are row r + i * rows/4"
+                "pack the weights again so that bits 2i and 2i+1 of packed row r hold row r + i * rows/4"
             }
             Order::NeighboursUnpacked | Order::RowsUnpacked => {
-                "go back to the original file and unpack bits 2i and 2i+1 of packed row r into row r + i * rows/4"
+                "unpack the original file again: bits 2i and 2i+1 of packed row r belong to row r + i * rows/4"
             }
         }
     }
@@ -103,7 +103,7 @@ impl Order {
         for (row, out) in stored.into_iter().zip(buffers.stored.chunks_exact_mut(cols)) {
             linear.codes(row, out);
         }
-        let (from, to) = (&buffers.stored, &mut buffers.mended);
+        let (from, to) = (&buffers.stored, &mut buffers.restored);
         match self {
             Order::NeighboursPacked => (0..4 * cols).for_each(|at| to[at] = from[at % 4 * cols + at / 4]),
             Order::NeighboursUnpacked => (0..4 * cols).for_each(|at| to[at % 4 * cols + at / 4] = from[at]),
@@ -116,12 +116,12 @@ impl Order {
 /// Buffers for the codes of four rows, as they are stored and in the right order, `[4 * cols]` each.
 pub(crate) struct Buffers {
     stored: Vec<u8>,
-    pub(crate) mended: Vec<u8>,
+    pub(crate) restored: Vec<u8>,
 }
 
 impl Buffers {
     pub(crate) fn new(cols: usize) -> Buffers {
-        Buffers { stored: vec![0; 4 * cols], mended: vec![0; 4 * cols] }
+        Buffers { stored: vec![0; 4 * cols], restored: vec![0; 4 * cols] }
     }
 }
 
@@ -143,7 +143,7 @@ impl NonZeros {
             let (mut buffers, mut sums, mut rows) = (Buffers::new(cols), vec![0u32; cols], Vec::new());
             for group in first..groups.min(first + TASK) {
                 let belong = order.undo(linear, group, &mut buffers);
-                for (row, codes) in belong.into_iter().zip(buffers.mended.chunks_exact(cols)) {
+                for (row, codes) in belong.into_iter().zip(buffers.restored.chunks_exact(cols)) {
                     rows.push((row, codes.iter().map(|code| u32::from(*code != zero)).sum::<u32>()));
                     sums.iter_mut().zip(codes).for_each(|(sum, code)| *sum += u32::from(*code != zero));
                 }

@@ -16,25 +16,26 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let bits = run.mean_bits();
     let judgement = if !bits.is_finite() {
         fault(
-            "the logits are no numbers: some weight is infinite or far too large",
-            "see the other findings; if there are none, download the model again",
+            "the logits are NaN, so a weight is infinite or far too large",
+            "read the other findings; if there is no other, download the model again",
         )
     } else if bits >= uniform {
         fault(
-            "guessing would do better: the weights are not those that were trained, or they are decoded wrongly",
-            "see the other findings; if there are none, compare with the masters: --masters",
+            "guessing would do better, so the weights are not the trained ones, or they are decoded wrongly",
+            "read the other findings; if there is no other, compare with the master weights: --masters MODEL",
         )
     } else if bits >= POOR * uniform {
         warning(
-            "hardly better than guessing: the weights may be decoded wrongly, or were trained on other texts",
-            "compare with the masters: --masters",
+            "the model is hardly better than guessing, so the weights may be decoded wrongly, or the model was trained \
+             on other texts",
+            "compare with the master weights: --masters MODEL",
         )
     } else {
-        fine("the model predicts text, as a trained one does")
+        fine("the model predicts text as a trained model does")
     };
     let place = format!("the first {} tokens of the text {}", run.bits.len() + 1, run.text);
     let found = format!(
-        "{bits:.2} bits per token, a perplexity of {}; guessing costs log2(vocabulary) = {uniform:.2}",
+        "a token costs {bits:.2} bits, which is a perplexity of {}; guessing costs log2(vocabulary) = {uniform:.2} bits",
         short(bits.exp2())
     );
     vec![Finding::new(CHECK, place, found, judgement)]

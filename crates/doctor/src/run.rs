@@ -14,9 +14,9 @@ const CHECK: &str = "run";
 /// The number of tokens that the model reads: enough for a mean of losses, and fast.
 const TOKENS: usize = 128;
 
-/// What the model made of a text.
-pub(crate) struct Run {
-    /// The text's name.
+/// The result of running the model on a text.
+pub(crate) struct TextRun {
+    /// The name of the text.
     pub(crate) text: String,
     /// The bits that each token after the first costs.
     pub(crate) bits: Vec<f64>,
@@ -24,11 +24,15 @@ pub(crate) struct Run {
     pub(crate) steps: Vec<StepNorms>,
 }
 
-impl Run {
-    pub(crate) fn of(
+impl TextRun {
+    /// Loads the model and runs it on the first calibration text.
+    ///
+    /// # Errors
+    /// Fails if there is no usable tokenizer, or the model cannot be loaded.
+    pub(crate) fn new(
         checkpoint: &Checkpoint,
         tokenizer: &bitkv_models::Result<Option<Tokenizer>>,
-    ) -> Result<Run> {
+    ) -> Result<TextRun> {
         let tokenizer = match tokenizer {
             Ok(tokenizer) => tokenizer.as_ref().ok_or(Error::NoTokenizer)?,
             Err(refusal) => return Err(Error::RefusedTokenizer { reason: refusal.to_string() }),
@@ -50,8 +54,8 @@ impl Run {
             .zip(targets)
             .map(|(logits, target)| nll_from_logits(logits, *target as usize) / std::f64::consts::LN_2)
             .collect();
-        let steps = output.observed.unwrap_or_default().steps;
-        Ok(Run { text: text.entry.name.clone(), bits, steps })
+        let steps = output.probed.unwrap_or_default().steps;
+        Ok(TextRun { text: text.entry.name.clone(), bits, steps })
     }
 
     /// Returns the mean bits per token.
@@ -64,6 +68,6 @@ impl Run {
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let Err(refusal) = &examination.run else { return Vec::new() };
     let means = "perplexity, the direction of scales and overflow were not examined";
-    let judgement = note(means, "mend what stands in the way and examine it again");
-    vec![Finding::new(CHECK, "the model on a text", format!("it was not run: {refusal}"), judgement)]
+    let judgement = note(means, "fix the reason and run doctor again");
+    vec![Finding::new(CHECK, "the model on a text", format!("the model was not run: {refusal}"), judgement)]
 }

@@ -13,7 +13,7 @@ use crate::{
     Examination, Finding, Result, Severity,
     finding::{Judgement, fine, note},
     masters,
-    run::Run,
+    run::TextRun,
 };
 
 const CHECK: &str = "scale-direction";
@@ -30,28 +30,32 @@ const BROKEN: f64 = 0.9;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let checkpoint = &examination.evidence.checkpoint;
-    let (Ok(present), Ok(Some(other))) = (&examination.run, turned(checkpoint)) else { return Vec::new() };
-    let Ok(other) = Run::of(&other, &examination.evidence.tokenizer) else { return Vec::new() };
+    let (Ok(present), Ok(Some(other))) = (&examination.run, with_reciprocal_scales(checkpoint)) else {
+        return Vec::new();
+    };
+    let Ok(other) = TextRun::new(&other, &examination.evidence.tokenizer) else { return Vec::new() };
     let uniform = (checkpoint.config().vocab_size as f64).log2();
     // If both directions are worse than guessing, the model was trained with neither.
     let trained = other.mean_bits() < uniform;
     let judgement = if trained && is_better(&other.bits, &present.bits) {
         Judgement::new(
             if present.mean_bits() >= BROKEN * uniform { Severity::Fault } else { Severity::Warning },
-            "the scales are applied in the wrong direction: the text is far likelier the other way",
+            "the scales are applied in the wrong direction, because the text is far likelier in the other",
             masters::remedy(checkpoint.config()),
         )
     } else if is_better(&present.bits, &other.bits) {
         fine("the configured direction is that of training")
     } else {
         note(
-            "the text does not tell: it is about as likely either way, as where scales are near one, or hopeless in both",
-            "compare with the masters, if there are some: --masters",
+            "the text does not show the direction: it is about equally likely in both, as with scales near one, or the \
+             model predicts it badly in both",
+            "compare with the master weights, if you have them: --masters MODEL",
         )
     };
     let place = format!("the weight scales, on the text {}", present.text);
-    let (now, turned) = (present.mean_bits(), other.mean_bits());
-    let found = format!("{now:.2} bits per token as configured, {turned:.2} with reciprocal scales");
+    let (now, reciprocal) = (present.mean_bits(), other.mean_bits());
+    let found =
+        format!("a token costs {now:.2} bits as configured, and {reciprocal:.2} bits with reciprocal scales");
     vec![Finding::new(CHECK, place, found, judgement)]
 }
 
@@ -65,8 +69,9 @@ fn is_better(bits: &[f64], than: &[f64]) -> bool {
     mean >= BITS && mean >= CLEAR * (variance / count).sqrt()
 }
 
-/// The same packed folder with the other rule; `None` where there is no rule to turn.
-fn turned(checkpoint: &Checkpoint) -> Result<Option<Checkpoint>> {
+/// Returns the same packed checkpoint with the other scale rule; `None` for a format that does not have such
+/// a rule.
+fn with_reciprocal_scales(checkpoint: &Checkpoint) -> Result<Option<Checkpoint>> {
     let WeightFormat::Packed(rule) = checkpoint.config().weights else { return Ok(None) };
     if checkpoint.gguf().is_some() {
         return Ok(None);
@@ -91,7 +96,7 @@ fn dtype(coding: &Coding) -> Option<Dtype> {
         Coding::F32 => Some(Dtype::F32),
         Coding::F16 => Some(Dtype::F16),
         Coding::Bf16 => Some(Dtype::BF16),
-        Coding::Folded => Some(Dtype::U8),
+        Coding::PackedU8 => Some(Dtype::U8),
         _ => None,
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let least = multipliers.iter().copied().fold(f64::INFINITY, f64::min);
     let most = multipliers.iter().copied().fold(0.0, f64::max);
     let [least, middle, most] = [least, middle, most].map(short);
-    let found = format!("sums of codes are multiplied by {least} to {most}, {middle} in the middle");
+    let found = format!("sums of codes are multiplied by {least} to {most}, with a median of {middle}");
     vec![Finding::new(CHECK, format!("{} weight scales", multipliers.len()), found, judge(examination))]
 }
 
@@ -26,24 +26,24 @@ fn judge(examination: &Examination<'_>) -> Judgement {
     let config = checkpoint.config();
     let rule = match config.weights {
         _ if checkpoint.gguf().is_some() => return fine("a GGUF file holds the multipliers themselves"),
-        WeightFormat::Masters => return fine("they are mean|W| of the masters"),
+        WeightFormat::Masters => return fine("the multipliers are mean|W| of the master weights"),
         WeightFormat::Packed(rule) => rule,
     };
-    let does = if rule == ScaleRule::Multiply { "multiplies by" } else { "divides by" };
+    let applies = if rule == ScaleRule::Multiply { "multiplies by" } else { "divides by" };
     let quantization = examination.evidence.settings.as_ref().map(|json| &json["quantization_config"]);
     let silent = quantization.is_some_and(|quantization| quantization["linear_class"].is_null());
     if !silent {
-        return fine(format!("the configuration says so: it {does} each weight_scale"));
+        return fine(format!("the model {applies} each weight_scale, because the configuration says so"));
     }
     let means = format!(
-        "the configuration names no `linear_class`: a model {does} each weight_scale then, and scale and reciprocal both \
-         look plausible where masters are of order one"
+        "the configuration names no `linear_class`, so the model {applies} each weight_scale; if master weights are of \
+         order one, a scale and its reciprocal both look plausible"
     );
     // The published Llama checkpoint in the format of transformers does not name `linear_class`, and its
     // scales divide.
     let usual = config.architecture == Architecture::Llama && rule == ScaleRule::Divide;
     let severity = if usual { Severity::Note } else { Severity::Warning };
-    let remedy = "if the model talks nonsense, set `linear_class` in `quantization_config` to autobitlinear (multiply) or \
-                  bitlinear (divide), whichever it was packed for; --masters tells which";
+    let remedy = "if the model generates nonsense, set `linear_class` in `quantization_config` to autobitlinear \
+                  (multiply) or bitlinear (divide), depending on how it was packed; --masters MODEL shows which is right";
     Judgement::new(severity, means, remedy)
 }

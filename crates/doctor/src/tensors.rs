@@ -40,12 +40,12 @@ fn refused(examination: &Examination<'_>) -> Vec<Finding> {
         .take(LISTED)
         .map(|found| {
             let remedy =
-                "use a configuration and weights that belong together, and download incomplete files again";
+                "use a configuration and weights of the same model, and download incomplete files again";
             Finding::new(CHECK, checkpoint.file(), found, fault("the model cannot be loaded", remedy))
         })
         .collect();
     if let Some(last) = findings.last_mut().filter(|_| more > 0) {
-        last.found += &format!(" (and {more} more tensors like this)");
+        last.found += &format!(" (and {more} more tensors cannot be used)");
     }
     findings
 }
@@ -73,8 +73,8 @@ fn unread(examination: &Examination<'_>) -> Option<Finding> {
     // The scale of a matrix that was refused is expected to be unread.
     let first = unread.first().filter(|_| examination.codes.refused.is_empty())?;
     let place = format!("{} tensors, the first {first}", unread.len());
-    let means = "the model may be of another kind than its configuration says: biases and further norms \
+    let means = "the model may have another architecture than its configuration says, because biases and further norms \
                  change what it computes";
-    let remedy = "check `architectures` in the configuration against where the weights come from";
+    let remedy = "compare `architectures` in the configuration with the source of the weights";
     Some(Finding::new(UNREAD, place, "no part of this architecture reads them", warning(means, remedy)))
 }

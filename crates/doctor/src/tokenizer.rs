@@ -23,13 +23,14 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
         Ok(Some(tokenizer)) => tokenizer,
         Ok(None) => {
             let judgement = note(
-                "nothing that reads text was examined, and texts cannot be used with this model",
-                "put the tokenizer.json that came with the weights beside them",
+                "checks that need a text were skipped, and commands cannot read text with this model",
+                "put the tokenizer.json that came with the weights into their folder",
             );
             return vec![finding(FIT, "there is no tokenizer beside the weights", judgement)];
         }
         Err(refusal) => {
-            let means = "its ids are not those that the embedding was trained on, or it cannot be read";
+            let means =
+                "the tokenizer has other ids than the embedding was trained with, or it cannot be read";
             return vec![finding(FIT, format!("{refusal}"), fault(means, USE_ITS_OWN))];
         }
     };
@@ -48,50 +49,51 @@ fn missing_ids(tokenizer: &Tokenizer) -> Option<Finding> {
     let found =
         format!("{missing} of {} ids have no token, the first {}", tokenizer.vocab_size(), first.start);
     let judgement = if padding && !many {
-        fine("the vocabulary is padded to a round size; the model hardly ever chooses these ids")
+        fine("the vocabulary is padded to a round size, and the model hardly ever chooses these ids")
     } else if many {
         warning(
-            "far more than padding: the tokenizer may be of another model, or its added tokens are missing",
+            "these are far more than padding: the tokenizer may belong to another model, or its added tokens are missing",
             USE_ITS_OWN,
         )
     } else {
-        fine("ids that the vocabulary leaves out")
+        fine("the vocabulary leaves these ids out")
     };
     Some(finding(MISSING, found, judgement))
 }
 
-/// A token that the configuration names and the tokenizer lacks.
-fn of_different_models() -> Judgement {
-    fault("tokenizer and configuration are of different models", USE_ITS_OWN)
+/// Judges a token that the configuration names and the tokenizer lacks.
+fn different_models() -> Judgement {
+    fault("the tokenizer and the configuration belong to different models", USE_ITS_OWN)
 }
 
 fn first(examination: &Examination<'_>, tokenizer: &Tokenizer) -> Option<Finding> {
     let Some(id) = examination.evidence.checkpoint.config().bos_token_id else {
         let judgement = warning(
-            "BitNet models are trained with a first token on every text; without it the first positions are out of range",
-            "set `bos_token_id` in config.json to that of the model this one was made from",
+            "BitNet models are trained with this token at the start of every text; without it, the first positions are \
+             outside the range of training",
+            "set `bos_token_id` in config.json to the id in the model that this one was made from",
         );
         return Some(finding(FIRST, "the configuration names no `bos_token_id`", judgement));
     };
     let found = format!("`bos_token_id` is {id}, and the tokenizer has no such token");
-    tokenizer.token(id).is_none().then(|| finding(FIRST, found, of_different_models()))
+    tokenizer.token(id).is_none().then(|| finding(FIRST, found, different_models()))
 }
 
 fn last(examination: &Examination<'_>, tokenizer: &Tokenizer) -> Option<Finding> {
     let named = &examination.evidence.checkpoint.config().eos_token_ids;
     let (found, judgement) = if named.is_empty() {
         let remedy = "set `eos_token_id` in config.json or generation_config.json";
-        let judgement = warning("generation never ends by itself", remedy);
+        let judgement = warning("generation never ends before its limit of tokens", remedy);
         ("the configuration names no `eos_token_id`".into(), judgement)
     } else if let Some(id) = named.iter().find(|id| tokenizer.token(**id).is_none()) {
-        (format!("`eos_token_id` names {id}, and the tokenizer has no such token"), of_different_models())
+        (format!("`eos_token_id` names {id}, and the tokenizer has no such token"), different_models())
     } else {
-        let own = tokenizer.special_ids().eos.filter(|own| !named.contains(own))?;
+        let eos = tokenizer.special_ids().eos.filter(|eos| !named.contains(eos))?;
         let judgement = warning(
-            "generation may go on past the end of an answer",
+            "generation may continue after the end of an answer",
             "add the id to `eos_token_id` in config.json or generation_config.json",
         );
-        (format!("the tokenizer ends a text with {own}, and `eos_token_id` is {named:?}"), judgement)
+        (format!("the tokenizer ends a text with id {eos}, but `eos_token_id` is {named:?}"), judgement)
     };
     Some(finding(LAST, found, judgement))
 }

@@ -27,7 +27,7 @@ fn plan(c: &mut Criterion) {
     let keys = noise(&mut rng, SHAPE.all_kv_heads(), SHAPE.tokens * SHAPE.head_dim);
     let attention = noise(&mut rng, SHAPE.all_query_heads(), SHAPE.tokens);
     let entropy: Vec<f64> = (0..SHAPE.all_query_heads()).map(|_| 4.0 * rng.unit()).collect();
-    let seen = Observation::new(SHAPE)
+    let observation = Observation::new(SHAPE)
         .with_rows(Need::Keys, &keys)
         .with_rows(Need::Accumulated, &attention)
         .with_rows(Need::Window(1), &attention)
@@ -37,8 +37,9 @@ fn plan(c: &mut Criterion) {
     let mut group = c.benchmark_group("plan");
     for spec in POLICIES {
         let policy = Policy::parse(spec).expect("a valid policy");
-        group
-            .bench_function(spec, |b| b.iter(|| policy.plan(&seen, budget).expect("everything is observed")));
+        group.bench_function(spec, |b| {
+            b.iter(|| policy.plan(&observation, budget).expect("everything is observed"))
+        });
     }
     group.finish();
 }

@@ -1,6 +1,6 @@
 //! The trait of allocators, which divide a budget among KV heads, and what an allocator can read.
 
-use crate::{Group, Guard, Need, Observation, Reads};
+use crate::{EntropyPooling, Guard, Need, Observation, Reads};
 
 /// Divides a budget among KV heads.
 ///
@@ -42,18 +42,20 @@ pub struct Division<'a> {
 }
 
 impl Division<'_> {
-    /// Tokens that an average head keeps.
-    pub fn tokens_a_head(&self) -> f64 {
+    /// Returns how many tokens a head keeps on average.
+    pub fn average_tokens(&self) -> f64 {
         self.total as f64 / self.scores.len() as f64
     }
 
-    /// Tokens that the head with the most holds.
-    pub fn longest(&self) -> f64 {
+    /// Returns how many tokens the fullest head holds.
+    pub fn most_held(&self) -> f64 {
         self.scores.iter().map(Vec::len).max().unwrap_or_default() as f64
     }
 
-    /// The calibrated entropy of each KV head in bits, `[layers * kv_heads]`.
-    pub fn entropy(&self, group: Group) -> Vec<f64> {
-        group.over(self.observation.numbers(Need::Entropy), self.observation.shape.group())
+    /// Returns the calibrated attention entropy of each KV head in bits, `[layers * kv_heads]`. `group` says
+    /// how the entropies of the query heads of a group are pooled. `group` says how the entropies of the
+    /// query heads of a group are pooled.
+    pub fn entropy(&self, group: EntropyPooling) -> Vec<f64> {
+        group.pool(self.observation.numbers(Need::Entropy), self.observation.shape.group())
     }
 }

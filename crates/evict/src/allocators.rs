@@ -23,7 +23,7 @@ mod zig_zag;
 
 pub use adaptive::{Adaptive, Floor};
 pub use cake::Cake;
-pub use duo::{By, Duo};
+pub use duo::{Duo, RetrievalSource};
 pub use effective_tokens::EffectiveTokens;
 pub use entropy::Entropy;
 pub use entropy_inverse::EntropyInverse;

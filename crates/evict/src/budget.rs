@@ -75,8 +75,8 @@ impl Budget {
         matches!(self.0, Amount::Fraction(1.0) | Amount::Removed(0.0))
     }
 
-    /// The part of the shape's tokens kept, in (0, 1].
-    pub fn part(self, shape: Shape) -> f64 {
+    /// Returns the fraction of the shape's tokens that is kept, in (0, 1].
+    pub fn kept_fraction(self, shape: Shape) -> f64 {
         match self.0 {
             Amount::Fraction(part) => part,
             Amount::Removed(part) => 1.0 - part,
@@ -86,11 +86,11 @@ impl Budget {
         }
     }
 
-    /// The part removed: what kvpress calls the compression ratio.
-    pub fn removed(self, shape: Shape) -> f64 {
+    /// Returns the fraction of the shape's tokens that is removed, in [0, 1): kvpress' compression ratio.
+    pub fn removed_fraction(self, shape: Shape) -> f64 {
         match self.0 {
             Amount::Removed(part) => part,
-            _ => 1.0 - self.part(shape),
+            _ => 1.0 - self.kept_fraction(shape),
         }
     }
 
@@ -98,10 +98,10 @@ impl Budget {
     /// but never below one token, since a head without tokens would fail silently.
     pub fn per_head(self, shape: Shape) -> usize {
         let tokens = shape.tokens;
-        let part = |part: f64| ((tokens as f64 * part).floor() as usize).max(1);
+        let at_least_one = |part: f64| ((tokens as f64 * part).floor() as usize).max(1);
         match self.0 {
-            Amount::Fraction(kept) => part(kept),
-            Amount::Removed(removed) => part(1.0 - removed),
+            Amount::Fraction(kept) => at_least_one(kept),
+            Amount::Removed(removed) => at_least_one(1.0 - removed),
             Amount::Tokens(count) => count.min(tokens),
             Amount::Entries(count) => (count / shape.all_kv_heads().max(1)).clamp(1, tokens.max(1)),
         }
@@ -124,7 +124,7 @@ mod tests {
     const SHAPE: Shape = Shape { layers: 2, query_heads: 6, kv_heads: 3, tokens: 9, head_dim: 1 };
 
     #[test]
-    fn rounds_down_but_never_to_nothing() {
+    fn a_fraction_is_rounded_down_but_never_to_zero() {
         assert_eq!(Budget::fraction(0.5).unwrap().per_head(SHAPE), 4);
         assert_eq!(Budget::fraction(0.01).unwrap().per_head(SHAPE), 1);
         assert_eq!(Budget::FULL.per_head(SHAPE), 9);
@@ -133,9 +133,9 @@ mod tests {
 
     #[test]
     fn a_ratio_is_rounded_as_kvpress_does() {
-        let of = |tokens, ratio| Budget::ratio(ratio).unwrap().per_head(Shape { tokens, ..SHAPE });
-        assert_eq!((of(1000, 0.9), of(100, 0.8), of(1000, 0.8)), (99, 19, 199));
-        assert_eq!(Budget::ratio(0.9).unwrap().removed(SHAPE), 0.9);
+        let kept = |tokens, ratio| Budget::ratio(ratio).unwrap().per_head(Shape { tokens, ..SHAPE });
+        assert_eq!((kept(1000, 0.9), kept(100, 0.8), kept(1000, 0.8)), (99, 19, 199));
+        assert_eq!(Budget::ratio(0.9).unwrap().removed_fraction(SHAPE), 0.9);
         assert!(Budget::ratio(0.0).unwrap().is_full() && !Budget::ratio(0.1).unwrap().is_full());
     }
 
@@ -149,18 +149,18 @@ mod tests {
         assert_eq!((entries.total(long), entries.per_head(long)), (31, 5));
         assert_eq!(Budget::entries(2).unwrap().total(SHAPE), 6);
         assert_eq!(Budget::entries(1000).unwrap().total(SHAPE), 54);
-        assert_eq!(entries.part(SHAPE), 31.0 / 54.0);
+        assert_eq!(entries.kept_fraction(SHAPE), 31.0 / 54.0);
     }
 
     #[test]
-    fn refuses_what_is_no_part() {
+    fn values_outside_their_range_are_errors() {
         for value in [0.0, -0.5, 1.01, f64::NAN, f64::INFINITY] {
-            let said = Budget::fraction(value).unwrap_err().to_string();
-            assert!(said.starts_with(&format!("a budget of {value} is outside (0, 1]")), "{said}");
+            let message = Budget::fraction(value).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("a budget of {value} is outside (0, 1]")), "{message}");
         }
         for value in [-0.1, 1.0, f64::NAN] {
-            let said = Budget::ratio(value).unwrap_err().to_string();
-            assert!(said.starts_with(&format!("a ratio of {value} is outside [0, 1)")), "{said}");
+            let message = Budget::ratio(value).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("a ratio of {value} is outside [0, 1)")), "{message}");
         }
         assert!(Budget::tokens(0).is_err() && Budget::entries(0).is_err());
     }

@@ -1,6 +1,8 @@
 //! Builds policies from values: an allocator and a scorer that no registry needs to know.
 
-use crate::{Allocator, Error, Guard, Method, Policy, Pooling, Scorer, entry::Made, options::Common};
+use crate::{
+    Allocator, Error, Guard, Method, Policy, Pooling, Scorer, entry::Configured, options::CommonOptions,
+};
 
 /// Builds a policy from an allocator and a scorer; see [`Policy::builder`].
 ///
@@ -10,7 +12,7 @@ use crate::{Allocator, Error, Guard, Method, Policy, Pooling, Scorer, entry::Mad
 pub struct PolicyBuilder<A, S> {
     allocator: A,
     scorer: S,
-    common: Common,
+    common: CommonOptions,
 }
 
 impl Policy {
@@ -33,7 +35,7 @@ impl Policy {
         A: Method + Allocator,
         S: Method + Scorer,
     {
-        PolicyBuilder { allocator, scorer, common: Common::default() }
+        PolicyBuilder { allocator, scorer, common: CommonOptions::default() }
     }
 }
 
@@ -56,6 +58,10 @@ impl<A: Method + Allocator, S: Method + Scorer> PolicyBuilder<A, S> {
     /// Fails if an option has an invalid value, if the scorer cannot pool as requested, or if the allocator
     /// compares scores between heads although the scores of this scorer are not comparable.
     pub fn build(self) -> Result<Policy, Error> {
-        Policy::composed(Made::allocator(self.allocator)?, Made::scorer(self.scorer)?, self.common)
+        Policy::composed(
+            Configured::allocator(self.allocator)?,
+            Configured::scorer(self.scorer)?,
+            self.common,
+        )
     }
 }

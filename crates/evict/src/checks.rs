@@ -36,7 +36,7 @@ pub fn odd_kernel(width: &usize) -> Result<(), Reason> {
 /// Checks a fraction.
 ///
 /// # Errors
-/// When `value` is outside of 0..=1 or no number.
-pub fn part(value: &f64) -> Result<(), Reason> {
+/// Fails if `value` is outside 0..=1 or NaN.
+pub fn fraction(value: &f64) -> Result<(), Reason> {
     within(0.0..=1.0, "it must be between 0 and 1")(value)
 }

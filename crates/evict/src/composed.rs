@@ -2,7 +2,9 @@
 
 use std::{any::TypeId, borrow::Cow, sync::Arc};
 
-use crate::{Allocator, Budget, Division, Error, Head, Observation, Plan, Scorer, options::Common, select};
+use crate::{
+    Allocator, Budget, Division, Error, Head, Observation, Plan, Scorer, options::CommonOptions, select,
+};
 
 /// Identifies the scores of a policy: the type of its scorer, and the scorer's specification with every
 /// option.
@@ -16,21 +18,21 @@ pub(crate) struct Composed {
     pub(crate) allocator: Arc<dyn Allocator>,
     pub(crate) scorer: Arc<dyn Scorer>,
     pub(crate) key: ScoreKey,
-    pub(crate) common: Common,
+    pub(crate) common: CommonOptions,
 }
 
 impl Composed {
-    /// The scores of the tokens that every KV head holds, `[layers * kv_heads][held]`, infinite where the
-    /// scorer protects them or the guard keeps them.
-    pub(crate) fn scores(&self, seen: &Observation<'_>) -> Result<Vec<Vec<f32>>, Error> {
-        let shape = seen.shape;
+    /// Returns the scores of the tokens that every KV head holds, `[layers * kv_heads][held]`. They are
+    /// infinite for tokens that the scorer protects or the guard keeps.
+    pub(crate) fn scores(&self, observation: &Observation<'_>) -> Result<Vec<Vec<f32>>, Error> {
+        let shape = observation.shape;
         let score = |index| {
-            let held = seen.held(index);
+            let held = observation.held(index);
             let mut scores = vec![0.0; held];
-            self.scorer.score(&self.head(seen, index), &mut scores);
+            self.scorer.score(&self.head(observation, index), &mut scores);
             if let Some(at) = scores.iter().position(|s| !s.is_finite()) {
                 let (layer, head, value) = (index / shape.kv_heads, index % shape.kv_heads, scores[at]);
-                let position = seen.held_positions(index)[at] as usize;
+                let position = observation.held_positions(index)[at] as usize;
                 return Err(Error::Score { policy: self.spec.clone(), layer, head, position, value });
             }
             let last = self.scorer.protects().max(self.common.guard.recent);
@@ -44,34 +46,41 @@ impl Composed {
     /// Returns the plan for a budget, from the scores that [`Composed::scores`] returned.
     pub(crate) fn plan(
         &self,
-        seen: &Observation<'_>,
+        observation: &Observation<'_>,
         scores: &[Vec<f32>],
         budget: Budget,
     ) -> Result<Plan, Error> {
         let held: Vec<usize> = scores.iter().map(Vec::len).collect();
-        let total = budget.total(seen.shape).min(held.iter().sum());
+        let total = budget.total(observation.shape).min(held.iter().sum());
         if total == held.iter().sum() {
-            return Ok(Plan::from_kv_heads(seen.shape, total, all_positions(seen)));
+            return Ok(Plan::from_kv_heads(observation.shape, total, all_positions(observation)));
         }
-        let scores = self.promoted(seen, scores, total / held.len());
-        let weights = self.allocator.weigh(&Division { observation: seen, scores: &scores, total });
+        let scores = self.promoted(observation, scores, total / held.len());
+        let weights = self.allocator.weigh(&Division { observation, scores: &scores, total });
         let counts = bitkv_stats::apportion_within(total, &weights, 1, &held).ok_or_else(|| {
-            let (heads, tokens) = (held.len(), seen.shape.tokens);
+            let (heads, tokens) = (held.len(), observation.shape.tokens);
             Error::Division { policy: self.spec.clone(), total, heads, tokens }
         })?;
         let kept = counts.into_iter().enumerate();
-        let kept = kept.map(|(index, count)| self.keep(seen, index, count, scores[index].clone())).collect();
-        Ok(Plan::from_kv_heads(seen.shape, total, kept))
+        let kept =
+            kept.map(|(index, count)| self.keep(observation, index, count, scores[index].clone())).collect();
+        Ok(Plan::from_kv_heads(observation.shape, total, kept))
     }
 
-    /// The positions that a KV head keeps of a share of `count` tokens.
-    fn keep(&self, seen: &Observation<'_>, index: usize, count: usize, mut scores: Vec<f32>) -> Vec<u32> {
-        self.scorer.rerank(&self.head(seen, index), count, &mut scores);
+    /// Returns the positions that a KV head keeps with a share of `count` tokens.
+    fn keep(
+        &self,
+        observation: &Observation<'_>,
+        index: usize,
+        count: usize,
+        mut scores: Vec<f32>,
+    ) -> Vec<u32> {
+        self.scorer.rerank(&self.head(observation, index), count, &mut scores);
         let guard = self.allocator.fit(self.common.guard, count);
         // Sinks that no longer fit the share must not win by their infinite score.
         scores.iter_mut().take(self.common.guard.sinks).skip(guard.sinks).for_each(|s| *s = f32::MIN);
-        let kept = select::guarded(&scores, count, guard);
-        match seen.positions.get(index) {
+        let kept = select::best_with_guard(&scores, count, guard);
+        match observation.positions.get(index) {
             Some(positions) => kept.iter().map(|&row| positions[row as usize]).collect(),
             None => kept,
         }
@@ -80,13 +89,13 @@ impl Composed {
     /// Returns the scores with infinity for the rows that the scorer promotes in a head of `average` tokens.
     fn promoted<'s>(
         &self,
-        seen: &Observation<'_>,
+        observation: &Observation<'_>,
         scores: &'s [Vec<f32>],
         average: usize,
     ) -> Cow<'s, [Vec<f32>]> {
         let mut promoted = Cow::Borrowed(scores);
         for index in 0..scores.len() {
-            let rows = self.scorer.promotes(&self.head(seen, index), average);
+            let rows = self.scorer.promotes(&self.head(observation, index), average);
             if !rows.is_empty() {
                 let scores = &mut promoted.to_mut()[index];
                 rows.into_iter().for_each(|row| scores[row as usize] = f32::INFINITY);
@@ -95,11 +104,11 @@ impl Composed {
         promoted
     }
 
-    fn head<'a>(&self, seen: &'a Observation<'a>, index: usize) -> Head<'a> {
-        Head::new(seen, index, self.common.pool)
+    fn head<'a>(&self, observation: &'a Observation<'a>, index: usize) -> Head<'a> {
+        Head::new(observation, index, self.common.pool)
     }
 }
 
-fn all_positions(seen: &Observation<'_>) -> Vec<Vec<u32>> {
-    (0..seen.shape.all_kv_heads()).map(|head| seen.held_positions(head).into_owned()).collect()
+fn all_positions(observation: &Observation<'_>) -> Vec<Vec<u32>> {
+    (0..observation.shape.all_kv_heads()).map(|head| observation.held_positions(head).into_owned()).collect()
 }

@@ -42,10 +42,12 @@ mod scorers;
 
 pub use failure::{Expectation, Failure};
 
-use crate::{Allocator, Error, Method, Needs, Observation, Planner, Policy, Registry, Scorer, entry::Made};
+use crate::{
+    Allocator, Error, Method, Needs, Observation, Planner, Policy, Registry, Scorer, entry::Configured,
+};
 use caches::{Cache, usual_needs};
 use failure::findings;
-use policies::Planned;
+use policies::PlannedCache;
 
 /// Checks all methods of a registry with their default options, and every allocator joined to every scorer.
 /// Returns the failures. The checks take seconds.
@@ -53,16 +55,16 @@ pub fn check(registry: &Registry) -> Vec<Failure> {
     let (methods, needs) = (registry.methods(), all_needs(registry));
     let mut failures = Vec::new();
     for entry in &methods.scorers {
-        failures.extend(scorers::check(entry.about, &*entry.usual, &needs));
+        failures.extend(scorers::check(entry.metadata, &*entry.default_method, &needs));
     }
     for entry in &methods.allocators {
-        failures.extend(allocators::check(entry.about.name, &*entry.usual, &needs));
+        failures.extend(allocators::check(entry.metadata.name, &*entry.default_method, &needs));
     }
     // An invalid pair is not a policy. Every name is known, so there are no other errors.
     let policies: Vec<Policy> =
         specs(registry).iter().filter_map(|spec| registry.policy(spec).ok()).collect();
-    failures.extend(compared(registry, &needs));
-    failures.extend(planned(&policies, &needs));
+    failures.extend(check_comparisons(registry, &needs));
+    failures.extend(check_plans(&policies, &needs));
     failures
 }
 
@@ -71,10 +73,10 @@ pub fn check(registry: &Registry) -> Vec<Failure> {
 /// # Errors
 /// Fails if an option has an invalid value.
 pub fn check_scorer<S: Method + Scorer>(scorer: S) -> Result<Vec<Failure>, Error> {
-    let Made { about, method, .. } = Made::scorer(scorer)?;
+    let Configured { metadata, method, .. } = Configured::scorer(scorer)?;
     let needs = usual_needs().union(method.needs());
-    let mut failures = scorers::check(about, &*method, &needs);
-    failures.extend(comparable(about.name, &*method, &needs));
+    let mut failures = scorers::check(metadata, &*method, &needs);
+    failures.extend(check_comparable(metadata.name, &*method, &needs));
     Ok(failures)
 }
 
@@ -83,65 +85,65 @@ pub fn check_scorer<S: Method + Scorer>(scorer: S) -> Result<Vec<Failure>, Error
 /// # Errors
 /// Fails if an option has an invalid value.
 pub fn check_allocator<A: Method + Allocator>(allocator: A) -> Result<Vec<Failure>, Error> {
-    let Made { about, method, .. } = Made::allocator(allocator)?;
+    let Configured { metadata, method, .. } = Configured::allocator(allocator)?;
     let needs = usual_needs().union(method.needs());
-    Ok(allocators::check(about.name, &*method, &needs))
+    Ok(allocators::check(metadata.name, &*method, &needs))
 }
 
 fn all_needs(registry: &Registry) -> Needs {
     let methods = registry.methods();
-    let allocators = methods.allocators.iter().map(|entry| entry.usual.needs());
-    let scorers = methods.scorers.iter().map(|entry| entry.usual.needs());
-    let rules = methods.rules.iter().map(|entry| entry.usual.needs());
+    let allocators = methods.allocators.iter().map(|entry| entry.default_method.needs());
+    let scorers = methods.scorers.iter().map(|entry| entry.default_method.needs());
+    let rules = methods.rules.iter().map(|entry| entry.default_method.needs());
     allocators.chain(scorers).chain(rules).fold(usual_needs(), Needs::union)
 }
 
 /// Returns the specification of every pair of an allocator and a scorer, and of every rule.
 fn specs(registry: &Registry) -> Vec<String> {
     let methods = registry.methods();
-    let scorers: Vec<&str> = methods.scorers.iter().map(|entry| entry.about.name).collect();
-    let of =
+    let scorers: Vec<&str> = methods.scorers.iter().map(|entry| entry.metadata.name).collect();
+    let join =
         |allocator: &str| scorers.iter().map(|scorer| format!("{allocator}+{scorer}")).collect::<Vec<_>>();
-    let pairs = methods.allocators.iter().flat_map(|entry| of(entry.about.name));
-    pairs.chain(methods.rules.iter().map(|entry| entry.about.name.to_owned())).collect()
+    let pairs = methods.allocators.iter().flat_map(|entry| join(entry.metadata.name));
+    pairs.chain(methods.rules.iter().map(|entry| entry.metadata.name.to_owned())).collect()
 }
 
-/// The pairs whose heads compete by scores that are the same in all of them.
-fn compared(registry: &Registry, needs: &Needs) -> Vec<Failure> {
+/// Returns a failure for every pair whose allocator compares heads and whose scorer scores all heads alike.
+fn check_comparisons(registry: &Registry, needs: &Needs) -> Vec<Failure> {
     let methods = registry.methods();
     let comparing: Vec<&str> = methods
         .allocators
         .iter()
-        .filter(|entry| entry.usual.compares())
-        .map(|entry| entry.about.name)
+        .filter(|entry| entry.default_method.compares())
+        .map(|entry| entry.metadata.name)
         .collect();
     let mut failures = Vec::new();
     for scorer in &methods.scorers {
-        let found = comparable(scorer.about.name, &*scorer.usual, needs);
+        let found = check_comparable(scorer.metadata.name, &*scorer.default_method, needs);
         for allocator in &comparing {
-            let pair = format!("{allocator}+{}", scorer.about.name);
+            let pair = format!("{allocator}+{}", scorer.metadata.name);
             failures.extend(found.iter().map(|failure| Failure { policy: pair.clone(), ..failure.clone() }));
         }
     }
     failures
 }
 
-/// Whether a scorer that says so can be compared from head to head.
-fn comparable(name: &str, scorer: &dyn Scorer, needs: &Needs) -> Vec<Failure> {
+/// Checks that a scorer's scores differ between heads, unless it declares that they are incomparable.
+fn check_comparable(name: &str, scorer: &dyn Scorer, needs: &Needs) -> Vec<Failure> {
     findings(name, |findings| {
-        let alike = scorer.incomparable().is_none() && scorers::are_alike(scorer, needs);
+        let alike = scorer.incomparable().is_none() && scorers::scores_all_heads_alike(scorer, needs);
         findings.expect(Expectation::Comparable, !alike, || {
-            "all heads of a layer are scored alike; declare `incomparable`".into()
+            "all heads of a layer get the same scores; implement `incomparable`".into()
         });
     })
 }
 
-/// What policies plan, of caches that all of them share.
-fn planned(policies: &[Policy], needs: &Needs) -> Vec<Failure> {
+/// Checks the plans of policies for caches that all of them share.
+fn check_plans(policies: &[Policy], needs: &Needs) -> Vec<Failure> {
     let caches = Cache::several(needs);
     let views: Vec<Observation<'_>> = caches.iter().map(Cache::view).collect();
     let planned = caches.iter().zip(&views);
-    let planned: Vec<Planned<'_>> =
-        planned.map(|(cache, view)| Planned { cache, view, planner: Planner::new(view) }).collect();
+    let planned: Vec<PlannedCache<'_>> =
+        planned.map(|(cache, view)| PlannedCache { cache, view, planner: Planner::new(view) }).collect();
     policies.iter().flat_map(|policy| policies::check(policy, needs, &planned)).collect()
 }

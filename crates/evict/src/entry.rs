@@ -6,12 +6,12 @@ use toml::Table;
 
 use crate::{
     Allocator, Error, Method, Role, Rule, Scorer,
-    options::{self, Common},
+    options::{self, CommonOptions},
 };
 
 /// The metadata that a method declares; see [`Method`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct About {
+pub(crate) struct Metadata {
     pub(crate) name: &'static str,
     pub(crate) source: &'static str,
     pub(crate) description: &'static str,
@@ -22,9 +22,9 @@ pub(crate) struct About {
     pub(crate) pools: bool,
 }
 
-impl About {
-    fn new<M: Method>() -> About {
-        About {
+impl Metadata {
+    fn new<M: Method>() -> Metadata {
+        Metadata {
             name: M::NAME,
             source: M::SOURCE,
             description: M::DESCRIPTION,
@@ -39,9 +39,9 @@ impl About {
 
 /// A method with its options.
 #[derive(Clone, Debug)]
-pub(crate) struct Made<T: ?Sized> {
-    pub(crate) about: About,
-    /// Tells types of one name apart.
+pub(crate) struct Configured<T: ?Sized> {
+    pub(crate) metadata: Metadata,
+    /// Distinguishes types that have the same name.
     pub(crate) id: TypeId,
     pub(crate) defaults: Table,
     /// Every option with its value.
@@ -49,61 +49,68 @@ pub(crate) struct Made<T: ?Sized> {
     pub(crate) method: Arc<T>,
 }
 
-impl<T: ?Sized> Made<T> {
-    /// Of a method, whose options are checked; `share` is `Arc::new`.
-    fn new<M: Method>(method: M, share: fn(M) -> Arc<T>) -> Result<Made<T>, Error> {
+impl<T: ?Sized> Configured<T> {
+    /// Checks the options of a method and stores it; `share` is `Arc::new`.
+    fn new<M: Method>(method: M, share: fn(M) -> Arc<T>) -> Result<Configured<T>, Error> {
         let options = options::table(M::NAME, &method)?;
         options::read::<M>(M::NAME, &options)?;
-        let (about, id, defaults) = (About::new::<M>(), TypeId::of::<M>(), options::defaults::<M>());
-        Ok(Made { about, id, defaults, options, method: share(method) })
+        let (metadata, id, defaults) = (Metadata::new::<M>(), TypeId::of::<M>(), options::defaults::<M>());
+        Ok(Configured { metadata, id, defaults, options, method: share(method) })
     }
 }
 
-impl Made<dyn Allocator> {
+impl Configured<dyn Allocator> {
     pub(crate) fn allocator<A: Method + Allocator>(allocator: A) -> Result<Self, Error> {
-        Made::new(allocator, |allocator| Arc::new(allocator))
+        Configured::new(allocator, |allocator| Arc::new(allocator))
     }
 }
 
-impl Made<dyn Scorer> {
+impl Configured<dyn Scorer> {
     pub(crate) fn scorer<S: Method + Scorer>(scorer: S) -> Result<Self, Error> {
-        Made::new(scorer, |scorer| Arc::new(scorer))
+        Configured::new(scorer, |scorer| Arc::new(scorer))
     }
 }
 
-/// Makes a method of its own options.
-type Read<T> = dyn Fn(&Table) -> Result<Made<T>, Error> + Send + Sync;
+/// Reads a method from its own options.
+type Read<T> = dyn Fn(&Table) -> Result<Configured<T>, Error> + Send + Sync;
 
 /// An entry of a registry.
 pub(crate) struct Entry<T: ?Sized> {
-    pub(crate) about: About,
-    /// The options that a policy's text may give, with their defaults.
+    pub(crate) metadata: Metadata,
+    /// The options that the text of a policy may set, with their defaults.
     pub(crate) defaults: Table,
-    /// Those of the method alone.
-    pub(crate) own: Table,
+    /// The method's own options with their defaults, without those that every scorer has.
+    pub(crate) own_defaults: Table,
     /// The method with its default options.
-    pub(crate) usual: Arc<T>,
+    pub(crate) default_method: Arc<T>,
     check: fn() -> Result<(), Error>,
     read: Box<Read<T>>,
 }
 
 impl<T: ?Sized + 'static> Entry<T> {
     fn new<M: Method>(defaults: Table, share: fn(M) -> Arc<T>) -> Entry<T> {
-        let read = move |given: &Table| Made::new(options::read::<M>(M::NAME, given)?, share);
+        let read = move |given: &Table| Configured::new(options::read::<M>(M::NAME, given)?, share);
         let check = || options::check_defaults::<M>(M::NAME);
-        let usual = share(M::default());
-        let own = options::defaults::<M>();
-        Entry { about: About::new::<M>(), defaults, own, usual, check, read: Box::new(read) }
+        let default_method = share(M::default());
+        let own_defaults = options::defaults::<M>();
+        Entry {
+            metadata: Metadata::new::<M>(),
+            defaults,
+            own_defaults,
+            default_method,
+            check,
+            read: Box::new(read),
+        }
     }
 
-    /// The method with these options, which are all its own.
-    pub(crate) fn read(&self, given: &Table) -> Result<Made<T>, Error> {
+    /// Returns the method with the given options, which must all be its own.
+    pub(crate) fn read(&self, given: &Table) -> Result<Configured<T>, Error> {
         (self.read)(given)
     }
 
     /// Fails if the name cannot be written in a specification, or if the default options are invalid.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        crate::spec::check_name(self.about.name)?;
+        crate::spec::check_name(self.metadata.name)?;
         (self.check)()
     }
 }
@@ -128,7 +135,7 @@ impl Entry<dyn Scorer> {
 
 /// Adds the options that every scorer has to a scorer's own, with their defaults.
 pub(crate) fn with_common(mut own: Table, pools: bool) -> Table {
-    own.extend(options::defaults::<Common>());
+    own.extend(options::defaults::<CommonOptions>());
     if !pools {
         own.remove("pool");
     }
@@ -137,6 +144,6 @@ pub(crate) fn with_common(mut own: Table, pools: bool) -> Table {
 
 impl<T: ?Sized> fmt::Debug for Entry<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("about", &self.about).field("defaults", &self.defaults).finish()
+        f.debug_struct("Entry").field("metadata", &self.metadata).field("defaults", &self.defaults).finish()
     }
 }

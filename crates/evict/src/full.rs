@@ -6,12 +6,12 @@ method! {
     /// Keeps everything, regardless of the budget.
     pub struct Full {}
     "full" from "the uncompressed cache",
-    "everything, whatever the budget: the reference", role: Full,
-    formula: "everything"
+    "Keeps everything, regardless of the budget: the reference.", role: Full,
+    formula: "Keeps everything."
 }
 
 impl Rule for Full {
-    fn plan(&self, seen: &Observation<'_>, _: Budget, _: &Memo) -> Result<Plan, Reason> {
-        Ok(Plan::everything(seen.shape))
+    fn plan(&self, observation: &Observation<'_>, _: Budget, _: &Memo) -> Result<Plan, Reason> {
+        Ok(Plan::everything(observation.shape))
     }
 }

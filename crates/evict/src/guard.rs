@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recent_tokens_give_way_before_sinks() {
+    fn recent_tokens_are_given_up_before_sinks() {
         let guard = Guard { sinks: 4, recent: 8 };
         assert_eq!(guard.within(20), guard);
         assert_eq!(guard.within(12), guard);

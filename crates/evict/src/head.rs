@@ -12,44 +12,44 @@ pub struct Head<'a> {
     pub index: usize,
     /// How the rows of the group's query heads are pooled: the option `pool` of the policy.
     pub pool: Pooling,
-    seen: &'a Observation<'a>,
+    observation: &'a Observation<'a>,
 }
 
 impl<'a> Head<'a> {
-    /// KV head `index` of an observation that passed its check.
-    pub fn new(seen: &'a Observation<'a>, index: usize, pool: Pooling) -> Head<'a> {
-        Head { index, pool, seen }
+    /// Returns a view of KV head `index`, counted over all layers, of an observation that passed its check.
+    pub fn new(observation: &'a Observation<'a>, index: usize, pool: Pooling) -> Head<'a> {
+        Head { index, pool, observation }
     }
 
     /// Returns the whole observation, for scores that depend on the layer or the model.
     pub fn observation(&self) -> &'a Observation<'a> {
-        self.seen
+        self.observation
     }
 
     /// Returns the index of the head's layer.
     pub fn layer(&self) -> usize {
-        self.index / self.seen.shape.kv_heads
+        self.index / self.observation.shape.kv_heads
     }
 
     /// Returns the number of tokens seen, whether this head still holds them or not. It is the position of
     /// the next token.
     pub fn tokens_seen(&self) -> usize {
-        self.seen.shape.tokens
+        self.observation.shape.tokens
     }
 
     /// Returns the number of tokens that this head holds, which is the length of its rows.
     pub fn held(&self) -> usize {
-        self.seen.held(self.index)
+        self.observation.held(self.index)
     }
 
     /// Returns the positions of the tokens that this head holds, ascending, `[held]`.
     pub fn positions(&self) -> Cow<'a, [u32]> {
-        self.seen.held_positions(self.index)
+        self.observation.held_positions(self.index)
     }
 
     /// Returns the number of channels of a key or a value.
     pub fn head_dim(&self) -> usize {
-        self.seen.shape.head_dim
+        self.observation.shape.head_dim
     }
 
     /// Returns the keys after rotary embedding, `[held * head_dim]`.
@@ -65,25 +65,25 @@ impl<'a> Head<'a> {
     /// Returns this head's row of a need that has one row for each KV head. The row is empty if the need was
     /// not observed.
     pub fn row(&self, need: Need) -> &'a [f32] {
-        self.seen.rows(need).get(self.index).copied().unwrap_or_default()
+        self.observation.rows(need).get(self.index).copied().unwrap_or_default()
     }
 
     /// Returns the rows of a need for the group's query heads, `[group][held]` for needs with one number per
     /// token. The result is empty if the need was not observed.
     pub fn group(&self, need: Need) -> &'a [&'a [f32]] {
-        let group = self.seen.shape.group();
-        self.seen.rows(need).get(self.index * group..(self.index + 1) * group).unwrap_or_default()
+        let group = self.observation.shape.group();
+        self.observation.rows(need).get(self.index * group..(self.index + 1) * group).unwrap_or_default()
     }
 
     /// Returns the rows of a need pooled over the group's query heads, as the option `pool` of the policy
     /// says, `[held]`.
     pub fn pooled(&self, need: Need) -> Cow<'a, [f32]> {
-        self.pool.over(self.group(need))
+        self.pool.pool(self.group(need))
     }
 
-    /// All KV heads of its layer, itself among them.
-    pub fn of_layer(&self) -> impl Iterator<Item = Head<'a>> + use<'a> {
-        let (head, heads) = (*self, self.seen.shape.kv_heads);
+    /// Returns all KV heads of the layer, including this one.
+    pub fn layer_heads(&self) -> impl Iterator<Item = Head<'a>> + use<'a> {
+        let (head, heads) = (*self, self.observation.shape.kv_heads);
         (head.layer() * heads..(head.layer() + 1) * heads).map(move |index| Head { index, ..head })
     }
 
@@ -91,9 +91,9 @@ impl<'a> Head<'a> {
     /// `[held]`. The need must have one number per token. Heads that do not hold a token are left out of its
     /// mean.
     pub fn layer_mean(&self, need: Need) -> Vec<f32> {
-        let shape = self.seen.shape;
+        let shape = self.observation.shape;
         let mut sums = vec![(0.0f64, 0u32); shape.tokens];
-        for head in self.of_layer() {
+        for head in self.layer_heads() {
             let positions = head.positions();
             for row in head.group(need) {
                 for (&position, &p) in positions.iter().zip(*row) {

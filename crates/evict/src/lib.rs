@@ -96,7 +96,7 @@ pub use past_rows::PastRows;
 pub use plan::Plan;
 pub use planner::Planner;
 pub use policy::Policy;
-pub use pooling::{Group, Pooling};
+pub use pooling::{EntropyPooling, Pooling};
 pub use preset::Preset;
 pub use reason::Reason;
 pub use registry::Registry;

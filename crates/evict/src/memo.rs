@@ -26,11 +26,11 @@ use std::{
 pub struct Memo(RefCell<BTreeMap<TypeId, Rc<dyn Any>>>);
 
 impl Memo {
-    /// The value of this type, which is its default when it is first asked for.
-    pub fn of<T: Any + Default>(&self) -> Rc<T> {
-        let known = self.0.borrow().get(&TypeId::of::<T>()).cloned();
-        // A value is only ever stored under its own type.
-        if let Some(value) = known.and_then(|value| value.downcast().ok()) {
+    /// Returns the value of type `T`. The first call creates it by `T::default`.
+    pub fn get<T: Any + Default>(&self) -> Rc<T> {
+        let stored = self.0.borrow().get(&TypeId::of::<T>()).cloned();
+        // A value is only ever stored under its own type, so the downcast succeeds.
+        if let Some(value) = stored.and_then(|value| value.downcast().ok()) {
             return value;
         }
         let value = Rc::new(T::default());
@@ -48,9 +48,9 @@ mod tests {
     #[test]
     fn every_type_has_one_value() {
         let memo = Memo::default();
-        memo.of::<Cell<u8>>().set(1);
-        memo.of::<Cell<u16>>().set(2);
-        assert_eq!((memo.of::<Cell<u8>>().get(), memo.of::<Cell<u16>>().get()), (1, 2));
-        assert_eq!(Memo::default().of::<Cell<u8>>().get(), 0);
+        memo.get::<Cell<u8>>().set(1);
+        memo.get::<Cell<u16>>().set(2);
+        assert_eq!((memo.get::<Cell<u8>>().get(), memo.get::<Cell<u16>>().get()), (1, 2));
+        assert_eq!(Memo::default().get::<Cell<u8>>().get(), 0);
     }
 }

@@ -72,11 +72,11 @@ pub trait Method: Options + Reads + 'static {
 #[macro_export]
 macro_rules! method {
     (
-        $(#[$about:meta])*
-        $vis:vis struct $type:ident $(<$upon:ident>)? {
-            $($(#[$doc:meta])* $seen:vis $option:ident: $value:ty = $default:expr $(=> $check:expr)?),* $(,)?
+        $(#[$attribute:meta])*
+        $vis:vis struct $type:ident $(<$other:ident>)? {
+            $($(#[$doc:meta])* $scope:vis $option:ident: $value:ty = $default:expr $(=> $check:expr)?),* $(,)?
         }
-        $(check $all:path;)?
+        $(check $check_all:path;)?
         $(needs($this:ident) $needs:expr;)?
         $(
             $(<$with:ty>)? $name:literal from $source:literal, $description:literal
@@ -86,26 +86,26 @@ macro_rules! method {
     ) => {
         #[derive(Debug, $crate::derive::serde::Deserialize, $crate::derive::serde::Serialize)]
         #[serde(crate = "bitkv_evict::derive::serde", default)]
-        $(#[$about])*
-        $vis struct $type $(<$upon>)? {
-            $($(#[$doc])* $seen $option: $value,)*
+        $(#[$attribute])*
+        $vis struct $type $(<$other>)? {
+            $($(#[$doc])* $scope $option: $value,)*
         }
 
-        impl $(<$upon: $crate::Options>)? Default for $type $(<$upon>)? {
+        impl $(<$other: $crate::Options>)? Default for $type $(<$other>)? {
             fn default() -> Self {
                 $type { $($option: $default),* }
             }
         }
 
-        impl $(<$upon: $crate::Options>)? $crate::Options for $type $(<$upon>)? {
+        impl $(<$other: $crate::Options>)? $crate::Options for $type $(<$other>)? {
             fn check(&self) -> Result<(), $crate::Reason> {
                 $($($check(&self.$option)?;)?)*
-                $($all(self)?;)?
+                $($check_all(self)?;)?
                 Ok(())
             }
         }
 
-        impl $(<$upon: $crate::Reads>)? $crate::Reads for $type $(<$upon>)? {
+        impl $(<$other: $crate::Reads>)? $crate::Reads for $type $(<$other>)? {
             $(fn needs(&$this) -> $crate::Needs {
                 $needs.into()
             })?

@@ -26,10 +26,10 @@ pub enum Need {
     /// The highest attention that any query of the group pays to a token while the context is repeated
     /// (KVzip), `[layers * kv_heads][held]`.
     Reconstruction,
-    /// L1 norm of the output projection of each value, `||W_o^h v_j||_1`,
-    /// `[layers * query_heads][held]`.
+    /// L1 norm of the output projection of each value, `||W_o^h v_j||_1`, `[layers * query_heads][held]`.
     OutputNorms,
-    /// The same of the value times the gain of the norm before the output projection.
+    /// The same norm of the value times the gain of the norm before the output projection,
+    /// `[layers * query_heads][held]`.
     SubNormOutputNorms,
     /// Attention of the queries of the continuation, `[layers * query_heads][held]`. Only oracles read it.
     Future,

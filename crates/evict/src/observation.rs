@@ -182,7 +182,7 @@ impl<'a> Observation<'a> {
         expect_extent(&name, rows.len(), heads)?;
         for (i, row) in rows.iter().enumerate() {
             let kind = if kv { "KV head" } else { "query head" };
-            let place = || format!("{name} of layer {}, {kind} {}", i / of_layer, i % of_layer);
+            let name_of_row = || format!("{name} of layer {}, {kind} {}", i / of_layer, i % of_layer);
             let held = self.held(if kv { i } else { i / shape.group() });
             let expected = match extent {
                 Extent::KvHeads(width) => held * width,
@@ -190,7 +190,7 @@ impl<'a> Observation<'a> {
                 Extent::Fixed(count) => count,
                 _ => held,
             };
-            check_row(place, row, expected)?;
+            check_row(name_of_row, row, expected)?;
         }
         Ok(())
     }
@@ -200,12 +200,14 @@ fn expect_extent(what: &str, found: usize, expected: usize) -> Result<(), Error>
     if found == expected { Ok(()) } else { Err(Error::Extent { what: what.into(), found, expected }) }
 }
 
-fn check_row(place: impl Fn() -> String, row: &[f32], expected: usize) -> Result<(), Error> {
+fn check_row(name_of_row: impl Fn() -> String, row: &[f32], expected: usize) -> Result<(), Error> {
     if row.len() != expected {
-        return Err(Error::Extent { what: place(), found: row.len(), expected });
+        return Err(Error::Extent { what: name_of_row(), found: row.len(), expected });
     }
     match row.iter().position(|v| !v.is_finite()) {
-        Some(at) => Err(Error::NotFinite { what: format!("{} at index {at}", place()), value: row[at] }),
+        Some(at) => {
+            Err(Error::NotFinite { what: format!("{} at index {at}", name_of_row()), value: row[at] })
+        }
         None => Ok(()),
     }
 }

@@ -21,13 +21,13 @@ pub trait Options: Default + Serialize + DeserializeOwned {
 /// The options that every scorer has in addition to its own.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
-pub(crate) struct Common {
+pub(crate) struct CommonOptions {
     #[serde(flatten)]
     pub(crate) guard: Guard,
     pub(crate) pool: Pooling,
 }
 
-impl Options for Common {}
+impl Options for CommonOptions {}
 
 /// Returns every option of `options` with its value.
 pub(crate) fn table<O: Options>(method: &'static str, options: &O) -> Result<Table, Error> {

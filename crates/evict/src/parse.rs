@@ -7,8 +7,8 @@ use toml::{Table, Value};
 use crate::{
     Error, Policy, PolicyKind, Registry,
     entry::Entry,
-    options::{self, Common},
-    spec::{self, Part},
+    options::{self, CommonOptions},
+    spec::{self, SpecPart},
 };
 
 impl Registry {
@@ -21,7 +21,7 @@ impl Registry {
     /// Fails if `text` is not a policy. The error lists the names or options that are valid at the faulty
     /// place.
     pub fn policy(&self, text: &str) -> Result<Policy, Error> {
-        self.made(text, &self.parts(text)?)
+        self.policy_from_parts(text, &self.parts(text)?)
     }
 
     /// Parses a policy and sets `seed` in each random part whose seed `text` does not set. Returns `None` if
@@ -49,12 +49,12 @@ impl Registry {
                 random = true;
             }
         }
-        let policy = self.made(text, &parts)?;
+        let policy = self.policy_from_parts(text, &parts)?;
         Ok(random.then_some(policy))
     }
 
-    /// The parts of a specification, or of what a preset stands for.
-    fn parts(&self, text: &str) -> Result<Vec<Part>, Error> {
+    /// Splits a specification into its parts. The name of a preset is replaced by the preset's specification.
+    fn parts(&self, text: &str) -> Result<Vec<SpecPart>, Error> {
         if text.trim().is_empty() {
             return Err(Error::EmptySpec { rules: names_of(&self.methods().rules) });
         }
@@ -67,7 +67,7 @@ impl Registry {
         }
     }
 
-    fn made(&self, text: &str, parts: &[Part]) -> Result<Policy, Error> {
+    fn policy_from_parts(&self, text: &str, parts: &[SpecPart]) -> Result<Policy, Error> {
         match parts {
             [part] => self.rule(text, part),
             [allocator, scorer] => self.composed(allocator, scorer),
@@ -78,8 +78,8 @@ impl Registry {
         }
     }
 
-    /// The options of a part, with their defaults, where its name is known.
-    fn defaults(&self, part: &Part, index: usize, alone: bool) -> Option<&Table> {
+    /// Returns the options of a part with their defaults, if its name is known.
+    fn defaults(&self, part: &SpecPart, index: usize, alone: bool) -> Option<&Table> {
         let methods = self.methods();
         match (alone, index) {
             (true, _) => find(&methods.rules, &part.name).map(|entry| &entry.defaults),
@@ -88,40 +88,40 @@ impl Registry {
         }
     }
 
-    fn composed(&self, allocator: &Part, scorer: &Part) -> Result<Policy, Error> {
-        let entry = known("allocator", &self.methods().allocators, &allocator.name)?;
-        options::refuse_unknown(entry.about.name, &allocator.options, &entry.defaults)?;
+    fn composed(&self, allocator: &SpecPart, scorer: &SpecPart) -> Result<Policy, Error> {
+        let entry = find_or_error("allocator", &self.methods().allocators, &allocator.name)?;
+        options::refuse_unknown(entry.metadata.name, &allocator.options, &entry.defaults)?;
         let allocator = entry.read(&allocator.options)?;
 
-        let entry = known("scorer", &self.methods().scorers, &scorer.name)?;
-        options::refuse_unknown(entry.about.name, &scorer.options, &entry.defaults)?;
-        let shared = options::defaults::<Common>();
+        let entry = find_or_error("scorer", &self.methods().scorers, &scorer.name)?;
+        options::refuse_unknown(entry.metadata.name, &scorer.options, &entry.defaults)?;
+        let shared = options::defaults::<CommonOptions>();
         let (common, own): (Table, Table) =
             scorer.options.clone().into_iter().partition(|(key, _)| shared.contains_key(key));
         let scorer = entry.read(&own)?;
-        Policy::composed(allocator, scorer, options::read(entry.about.name, &common)?)
+        Policy::composed(allocator, scorer, options::read(entry.metadata.name, &common)?)
     }
 
-    fn rule(&self, text: &str, part: &Part) -> Result<Policy, Error> {
+    fn rule(&self, text: &str, part: &SpecPart) -> Result<Policy, Error> {
         let entry =
             find(&self.methods().rules, &part.name).ok_or_else(|| self.no_policy(text, &part.name))?;
-        options::refuse_unknown(entry.about.name, &part.options, &entry.defaults)?;
+        options::refuse_unknown(entry.metadata.name, &part.options, &entry.defaults)?;
         Ok(Policy::rule(entry.read(&part.options)?))
     }
 
     /// Returns the error for a single name that is not a policy.
     fn no_policy(&self, text: &str, name: &str) -> Error {
         let methods = self.methods();
-        let half = |reason| Error::Spec { spec: text.into(), reason };
+        let incomplete = |reason| Error::Spec { spec: text.into(), reason };
         if find(&methods.allocators, name).is_some() {
-            return half(format!("`{name}` is an allocator; join it to a scorer, as in `{name}+recency`"));
+            return incomplete(format!("`{name}` is an allocator; add a scorer, as in `{name}+recency`"));
         }
         if find(&methods.scorers, name).is_some() {
-            return half(format!("`{name}` is a scorer; join an allocator to it, as in `uniform+{name}`"));
+            return incomplete(format!("`{name}` is a scorer; add an allocator, as in `uniform+{name}`"));
         }
         let (allocators, scorers) = (names_of(&methods.allocators), names_of(&methods.scorers));
         let known = format!(
-            "{}or ALLOCATOR+SCORER with an allocator of {allocators} and a scorer of {scorers}",
+            "{}or ALLOCATOR+SCORER, where ALLOCATOR is one of {allocators} and SCORER is one of {scorers}",
             self.whole_policies()
         );
         Error::Unknown {
@@ -135,7 +135,7 @@ impl Registry {
     /// Lists the rules of this suite by name and one example of each other suite, each followed by a comma.
     fn whole_policies(&self) -> String {
         let (mut whole, mut suites) = (String::new(), Vec::new());
-        for name in self.methods().rules.iter().map(|entry| entry.about.name) {
+        for name in self.methods().rules.iter().map(|entry| entry.metadata.name) {
             match PolicyKind::for_rule(name) {
                 PolicyKind::Suite(suite) if suites.contains(&suite) => {}
                 PolicyKind::Suite(suite) => {
@@ -151,10 +151,10 @@ impl Registry {
     /// Returns every name in the registry, the names of complete policies first.
     fn all_names(&self) -> impl Iterator<Item = &'static str> + '_ {
         let methods = self.methods();
-        let rules = methods.rules.iter().map(|entry| entry.about.name);
+        let rules = methods.rules.iter().map(|entry| entry.metadata.name);
         let presets = methods.presets.iter().map(|preset| preset.name);
-        let allocators = methods.allocators.iter().map(|entry| entry.about.name);
-        let scorers = methods.scorers.iter().map(|entry| entry.about.name);
+        let allocators = methods.allocators.iter().map(|entry| entry.metadata.name);
+        let scorers = methods.scorers.iter().map(|entry| entry.metadata.name);
         rules.chain(presets).chain(allocators).chain(scorers)
     }
 }
@@ -186,20 +186,20 @@ impl FromStr for Policy {
 }
 
 fn find<'r, T: ?Sized>(entries: &'r [Arc<Entry<T>>], name: &str) -> Option<&'r Entry<T>> {
-    entries.iter().find(|entry| entry.about.name == name).map(|entry| &**entry)
+    entries.iter().find(|entry| entry.metadata.name == name).map(|entry| &**entry)
 }
 
-fn known<'r, T: ?Sized>(
+fn find_or_error<'r, T: ?Sized>(
     kind: &'static str,
     entries: &'r [Arc<Entry<T>>],
     name: &str,
 ) -> Result<&'r Entry<T>, Error> {
     find(entries, name).ok_or_else(|| {
-        let nearest = bitkv_spelling::nearest(name, entries.iter().map(|entry| entry.about.name));
+        let nearest = bitkv_spelling::nearest(name, entries.iter().map(|entry| entry.metadata.name));
         Error::Unknown { kind, name: name.into(), nearest, known: names_of(entries) }
     })
 }
 
 fn names_of<T: ?Sized>(entries: &[Arc<Entry<T>>]) -> String {
-    entries.iter().map(|entry| entry.about.name).collect::<Vec<_>>().join(", ")
+    entries.iter().map(|entry| entry.metadata.name).collect::<Vec<_>>().join(", ")
 }

@@ -75,17 +75,17 @@ impl Plan {
         self.asked
     }
 
-    /// The part of the cache kept, 0..1.
-    pub fn realised(&self) -> f64 {
+    /// Returns the fraction of the cache that is kept, 0..1.
+    pub fn kept_fraction(&self) -> f64 {
         self.total() as f64 / (self.shape.tokens * self.shape.all_kv_heads()) as f64
     }
 }
 
 /// Returns the positions that are in any of the sets, ascending.
 fn union(sets: &[Vec<u32>], tokens: usize) -> Vec<u32> {
-    let mut there = vec![false; tokens];
-    sets.iter().flatten().for_each(|&p| there[p as usize] = true);
-    (0..tokens as u32).filter(|&p| there[p as usize]).collect()
+    let mut is_kept = vec![false; tokens];
+    sets.iter().flatten().for_each(|&p| is_kept[p as usize] = true);
+    (0..tokens as u32).filter(|&p| is_kept[p as usize]).collect()
 }
 
 #[cfg(test)]
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(plan.query_kept(0, 1), [3, 4]);
         let counts = (0..4).map(|head| plan.query_kept(0, head).len());
         assert_eq!(counts.collect::<Vec<_>>(), [2, 2, 1, 1]);
-        assert_eq!((plan.asked(), plan.total(), plan.realised()), (4, 4, 0.4));
+        assert_eq!((plan.asked(), plan.total(), plan.kept_fraction()), (4, 4, 0.4));
     }
 
     #[test]

@@ -27,16 +27,21 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Planner<'a> {
-    seen: &'a Observation<'a>,
+    observation: &'a Observation<'a>,
     checked: RefCell<Needs>,
     scores: RefCell<BTreeMap<ScoreKey, Rc<Vec<Vec<f32>>>>>,
     memo: Memo,
 }
 
 impl<'a> Planner<'a> {
-    /// Nothing is looked at before a plan needs it.
-    pub fn new(seen: &'a Observation<'a>) -> Planner<'a> {
-        Planner { seen, checked: RefCell::default(), scores: RefCell::default(), memo: Memo::default() }
+    /// Returns a planner. The observation is checked only when a plan needs it.
+    pub fn new(observation: &'a Observation<'a>) -> Planner<'a> {
+        Planner {
+            observation,
+            checked: RefCell::default(),
+            scores: RefCell::default(),
+            memo: Memo::default(),
+        }
     }
 
     /// Returns the values that rules keep between plans.
@@ -51,25 +56,25 @@ impl<'a> Planner<'a> {
     pub fn plan(&self, policy: &Policy, budget: Budget) -> Result<Plan, Error> {
         self.check(policy)?;
         match policy.choice() {
-            Choice::Composed(composed) => composed.plan(self.seen, &self.scores(composed)?, budget),
+            Choice::Composed(composed) => composed.plan(self.observation, &self.scores(composed)?, budget),
             Choice::Rule(rule) => self.plan_by_rule(policy, &**rule, budget),
         }
     }
 
     fn plan_by_rule(&self, policy: &Policy, rule: &dyn Rule, budget: Budget) -> Result<Plan, Error> {
         let policy = policy.spec().to_owned();
-        if !self.seen.is_whole() {
+        if !self.observation.is_whole() {
             return Err(Error::Ragged { policy });
         }
-        rule.plan(self.seen, budget, &self.memo).map_err(|reason| Error::Impossible { policy, reason })
+        rule.plan(self.observation, budget, &self.memo).map_err(|reason| Error::Impossible { policy, reason })
     }
 
     fn scores(&self, composed: &Composed) -> Result<Rc<Vec<Vec<f32>>>, Error> {
-        let known = self.scores.borrow().get(&composed.key).cloned();
-        if let Some(scores) = known {
+        let cached = self.scores.borrow().get(&composed.key).cloned();
+        if let Some(scores) = cached {
             return Ok(scores);
         }
-        let scores = Rc::new(composed.scores(self.seen)?);
+        let scores = Rc::new(composed.scores(self.observation)?);
         self.scores.borrow_mut().insert(composed.key.clone(), Rc::clone(&scores));
         Ok(scores)
     }
@@ -78,10 +83,10 @@ impl<'a> Planner<'a> {
     fn check(&self, policy: &Policy) -> Result<(), Error> {
         let mut checked = self.checked.borrow_mut();
         if checked.is_empty() {
-            self.seen.check_cache()?;
+            self.observation.check_cache()?;
         }
         let needs = policy.needs();
-        self.seen.check(&needs.without(&checked), policy.spec())?;
+        self.observation.check(&needs.without(&checked), policy.spec())?;
         *checked = std::mem::take(&mut *checked).union(needs);
         Ok(())
     }
@@ -92,9 +97,9 @@ impl Policy {
     /// observation, a [`Planner`] is faster.
     ///
     /// # Errors
-    /// When something it needs was not observed, has the wrong extent, or is not finite, or
-    /// when a rule cannot plan this cache.
-    pub fn plan(&self, seen: &Observation<'_>, budget: Budget) -> Result<Plan, Error> {
-        Planner::new(seen).plan(self, budget)
+    /// Fails if something that the policy needs was not observed, has the wrong shape or is not finite, if a
+    /// score is not finite, or if a rule cannot plan this cache.
+    pub fn plan(&self, observation: &Observation<'_>, budget: Budget) -> Result<Plan, Error> {
+        Planner::new(observation).plan(self, budget)
     }
 }

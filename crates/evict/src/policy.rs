@@ -7,9 +7,9 @@ use toml::Table;
 use crate::{
     Allocator, Error, Guard, Needs, Pooling, Role, Rule, Scorer,
     composed::Composed,
-    entry::{Made, with_common},
-    options::{self, Common},
-    spec::Written,
+    entry::{Configured, with_common},
+    options::{self, CommonOptions},
+    spec::SpecTexts,
 };
 
 /// A way to compress a cache to a budget: an allocator joined to a scorer, or a rule.
@@ -49,42 +49,46 @@ pub(crate) enum Choice {
 impl Policy {
     /// Joins an allocator to a scorer.
     pub(crate) fn composed(
-        allocator: Made<dyn Allocator>,
-        scorer: Made<dyn Scorer>,
-        common: Common,
+        allocator: Configured<dyn Allocator>,
+        scorer: Configured<dyn Scorer>,
+        common: CommonOptions,
     ) -> Result<Policy, Error> {
-        let (divides, ranks) = (allocator.about, scorer.about);
-        let divide = Written::new(divides.name, &allocator.defaults, &allocator.options);
-        let rank = written(&scorer, common)?;
+        let (allocator_metadata, scorer_metadata) = (allocator.metadata, scorer.metadata);
+        let allocator_spec = SpecTexts::new(allocator_metadata.name, &allocator.defaults, &allocator.options);
+        let scorer_spec = scorer_spec_texts(&scorer, common)?;
         if let Some(reason) = unpooled(&scorer).filter(|_| common.pool != Pooling::default()) {
             let value = toml::Value::try_from(common.pool).map_or_else(|_| String::new(), |v| v.to_string());
             let option = "pool".into();
-            return Err(Error::Option { method: ranks.name, option, value, reason: reason.into() });
+            return Err(Error::Option { method: scorer_metadata.name, option, value, reason: reason.into() });
         }
         if let Some(reason) = scorer.method.incomparable().filter(|_| allocator.method.compares()) {
-            let reason = format!("`{}` lets heads compete by score, and {reason}", divides.name);
-            return Err(Error::Meaningless { allocator: divides.name, scorer: ranks.name, reason });
+            let reason = format!("`{}` compares scores between heads, but {reason}", allocator_metadata.name);
+            return Err(Error::Meaningless {
+                allocator: allocator_metadata.name,
+                scorer: scorer_metadata.name,
+                reason,
+            });
         }
-        let spec = format!("{}+{}", divide.short, rank.short);
+        let spec = format!("{}+{}", allocator_spec.short, scorer_spec.short);
         Ok(Policy {
-            explicit: format!("{}+{}", divide.full, rank.full),
-            oracle: divides.oracle || ranks.oracle,
-            role: divides.role.with_scorer(ranks.role),
+            explicit: format!("{}+{}", allocator_spec.full, scorer_spec.full),
+            oracle: allocator_metadata.oracle || scorer_metadata.oracle,
+            role: allocator_metadata.role.with_scorer(scorer_metadata.role),
             choice: Choice::Composed(Composed {
                 spec: spec.clone(),
                 allocator: allocator.method,
                 scorer: scorer.method,
-                key: (scorer.id, rank.full),
+                key: (scorer.id, scorer_spec.full),
                 common,
             }),
             spec,
         })
     }
 
-    /// A rule.
-    pub(crate) fn rule(rule: Made<dyn Rule>) -> Policy {
-        let written = Written::new(rule.about.name, &rule.defaults, &rule.options);
-        let (oracle, role, choice) = (rule.about.oracle, rule.about.role, Choice::Rule(rule.method));
+    /// Makes a policy of a rule.
+    pub(crate) fn rule(rule: Configured<dyn Rule>) -> Policy {
+        let written = SpecTexts::new(rule.metadata.name, &rule.defaults, &rule.options);
+        let (oracle, role, choice) = (rule.metadata.oracle, rule.metadata.role, Choice::Rule(rule.method));
         Policy { spec: written.short, explicit: written.full, oracle, role, choice }
     }
 
@@ -140,19 +144,19 @@ impl Policy {
     }
 }
 
-/// A scorer with its own options and those that all take.
-fn written(scorer: &Made<dyn Scorer>, common: Common) -> Result<Written, Error> {
-    let about = scorer.about;
+/// Returns the specification of a scorer with its own options and those that every scorer has.
+fn scorer_spec_texts(scorer: &Configured<dyn Scorer>, common: CommonOptions) -> Result<SpecTexts, Error> {
+    let metadata = scorer.metadata;
     let mut options: Table = scorer.options.clone();
-    options.extend(options::table(about.name, &common)?);
-    let defaults = with_common(scorer.defaults.clone(), about.pools);
+    options.extend(options::table(metadata.name, &common)?);
+    let defaults = with_common(scorer.defaults.clone(), metadata.pools);
     options.retain(|key, _| defaults.contains_key(key));
-    Ok(Written::new(about.name, &defaults, &options))
+    Ok(SpecTexts::new(metadata.name, &defaults, &options))
 }
 
-/// Why a scorer does not pool its group by the option, if so.
-fn unpooled(scorer: &Made<dyn Scorer>) -> Option<String> {
-    let never = (!scorer.about.pools).then(|| format!("`{}` has no such option", scorer.about.name));
+/// Returns why a scorer does not pool its group by the option `pool`, or `None` if it does.
+fn unpooled(scorer: &Configured<dyn Scorer>) -> Option<String> {
+    let never = (!scorer.metadata.pools).then(|| format!("`{}` has no such option", scorer.metadata.name));
     never.or_else(|| scorer.method.unpooled())
 }
 

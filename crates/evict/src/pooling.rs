@@ -18,9 +18,9 @@ pub enum Pooling {
 }
 
 impl Pooling {
-    /// Pools `rows`, one for each query head of a group, position by position.
-    /// A single row is passed through.
-    pub fn over<'a>(self, rows: &[&'a [f32]]) -> Cow<'a, [f32]> {
+    /// Pools `rows`, one for each query head of a group, position by position. A single row is returned as it
+    /// is.
+    pub fn pool<'a>(self, rows: &[&'a [f32]]) -> Cow<'a, [f32]> {
         let Some((first, rest)) = rows.split_first() else { return Cow::Borrowed(&[]) };
         if rest.is_empty() {
             return Cow::Borrowed(first);
@@ -41,22 +41,23 @@ impl Pooling {
 /// How the entropies of the query heads of a group are pooled for their KV head.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Group {
-    /// The largest, as in the published C++: what the widest query head needs.
+pub enum EntropyPooling {
+    /// The maximum, as in the published C++: the query head with the widest attention decides.
     #[default]
     Max,
     /// The mean.
     Mean,
 }
 
-impl Group {
-    /// Entropies of KV heads from those of query heads, `group` to one.
-    pub fn over(self, entropy: &[f64], group: usize) -> Vec<f64> {
-        let one = |heads: &[f64]| match self {
-            Group::Max => heads.iter().copied().fold(0.0, f64::max),
-            Group::Mean => heads.iter().sum::<f64>() / heads.len() as f64,
+impl EntropyPooling {
+    /// Returns the entropies of the KV heads, `[layers * kv_heads]`, from those of the query heads,
+    /// `[layers * query_heads]`. Every `group` consecutive query heads share one KV head.
+    pub fn pool(self, entropy: &[f64], group: usize) -> Vec<f64> {
+        let pool_group = |heads: &[f64]| match self {
+            EntropyPooling::Max => heads.iter().copied().fold(0.0, f64::max),
+            EntropyPooling::Mean => heads.iter().sum::<f64>() / heads.len() as f64,
         };
-        entropy.chunks(group.max(1)).map(one).collect()
+        entropy.chunks(group.max(1)).map(pool_group).collect()
     }
 }
 
@@ -67,15 +68,15 @@ mod tests {
     #[test]
     fn attention_is_pooled_position_by_position() {
         let rows: [&[f32]; 2] = [&[1.0, 4.0], &[3.0, 2.0]];
-        assert_eq!(*Pooling::Mean.over(&rows), [2.0, 3.0]);
-        assert_eq!(*Pooling::Max.over(&rows), [3.0, 4.0]);
-        assert_eq!(*Pooling::Sum.over(&rows), [4.0, 6.0]);
-        assert!(matches!(Pooling::Mean.over(&rows[..1]), Cow::Borrowed([1.0, 4.0])));
+        assert_eq!(*Pooling::Mean.pool(&rows), [2.0, 3.0]);
+        assert_eq!(*Pooling::Max.pool(&rows), [3.0, 4.0]);
+        assert_eq!(*Pooling::Sum.pool(&rows), [4.0, 6.0]);
+        assert!(matches!(Pooling::Mean.pool(&rows[..1]), Cow::Borrowed([1.0, 4.0])));
     }
 
     #[test]
     fn entropies_are_pooled_group_by_group() {
-        assert_eq!(Group::Max.over(&[1.0, 3.0, 0.5, 0.0], 2), [3.0, 0.5]);
-        assert_eq!(Group::Mean.over(&[1.0, 3.0, 0.5, 0.0], 2), [2.0, 0.25]);
+        assert_eq!(EntropyPooling::Max.pool(&[1.0, 3.0, 0.5, 0.0], 2), [3.0, 0.5]);
+        assert_eq!(EntropyPooling::Mean.pool(&[1.0, 3.0, 0.5, 0.0], 2), [2.0, 0.25]);
     }
 }

@@ -7,7 +7,7 @@
 mod entropy_global;
 mod entropy_inverted;
 mod entropy_proportional;
-mod parts;
+mod shared;
 
 pub use entropy_global::{EntropyGlobal, global_budget, importance};
 pub use entropy_inverted::{EntropyInverted, inverted_budgets, inverted_range};

@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use crate::{
     Allocator, Error, Listing, Method, Need, Needs, PolicyKind, Preset, Rule, Scorer, allocators,
-    entry::{About, Entry},
-    options::{self, Common},
+    entry::{Entry, Metadata},
+    options::{self, CommonOptions},
     presets, rules, scorers,
 };
 
@@ -52,15 +52,15 @@ pub(crate) struct Methods {
 impl Methods {
     /// Returns the kind of the method with this name, or `None` if there is no such method.
     fn kind_of(&self, name: &str) -> Option<&'static str> {
-        fn lists<T: ?Sized>(entries: &[Arc<Entry<T>>], name: &str) -> bool {
-            entries.iter().any(|entry| entry.about.name == name)
+        fn contains<T: ?Sized>(entries: &[Arc<Entry<T>>], name: &str) -> bool {
+            entries.iter().any(|entry| entry.metadata.name == name)
         }
         let kinds = [
-            ("allocator", lists(&self.allocators, name)),
-            ("scorer", lists(&self.scorers, name)),
-            ("rule", lists(&self.rules, name)),
+            ("allocator", contains(&self.allocators, name)),
+            ("scorer", contains(&self.scorers, name)),
+            ("rule", contains(&self.rules, name)),
         ];
-        kinds.into_iter().find(|(_, is_there)| *is_there).map(|(kind, _)| kind)
+        kinds.into_iter().find(|(_, contains)| *contains).map(|(kind, _)| kind)
     }
 }
 
@@ -104,7 +104,7 @@ impl Registry {
     pub fn with_scorer<S: Method + Scorer>(mut self) -> Result<Registry, Error> {
         let entry = Entry::scorer::<S>();
         self.admit(&entry)?;
-        let (own, shared) = (options::defaults::<S>(), options::defaults::<Common>());
+        let (own, shared) = (options::defaults::<S>(), options::defaults::<CommonOptions>());
         if let Some(option) = own.keys().find(|key| shared.contains_key(*key)) {
             return Err(Error::Reserved { scorer: S::NAME, option: option.clone() });
         }
@@ -134,7 +134,7 @@ impl Registry {
     pub fn with_preset(mut self, preset: Preset) -> Result<Registry, Error> {
         crate::spec::check_name(preset.name)?;
         self.refuse_preset(preset.name)?;
-        if self.0.rules.iter().any(|entry| entry.about.name == preset.name) {
+        if self.0.rules.iter().any(|entry| entry.metadata.name == preset.name) {
             return Err(Error::Duplicate { kind: "rule", name: preset.name });
         }
         self.policy(preset.spec)?;
@@ -146,14 +146,16 @@ impl Registry {
     pub fn listings(&self) -> Vec<Listing> {
         let methods = &*self.0;
         let allocators = methods.allocators.iter().map(|entry| {
-            let mut listing = listing(PolicyKind::Allocator, entry, true, entry.usual.needs());
-            listing.reads.extend(entry.usual.compares().then(|| "scores".to_owned()));
+            let mut listing = listing(PolicyKind::Allocator, entry, true, entry.default_method.needs());
+            listing.reads.extend(entry.default_method.compares().then(|| "scores".to_owned()));
             listing
         });
-        let scorers =
-            methods.scorers.iter().map(|entry| listing(PolicyKind::Scorer, entry, true, entry.usual.needs()));
+        let scorers = methods
+            .scorers
+            .iter()
+            .map(|entry| listing(PolicyKind::Scorer, entry, true, entry.default_method.needs()));
         let rules = methods.rules.iter().map(|entry| {
-            let (kind, rule) = (PolicyKind::for_rule(entry.about.name), &entry.usual);
+            let (kind, rule) = (PolicyKind::for_rule(entry.metadata.name), &entry.default_method);
             listing(kind, entry, rule.conserves(), rule.needs())
         });
         allocators.chain(scorers).chain(rules).collect()
@@ -176,7 +178,7 @@ impl Registry {
     /// default options are invalid.
     fn admit<T: ?Sized + 'static>(&self, entry: &Entry<T>) -> Result<(), Error> {
         entry.check()?;
-        let name = entry.about.name;
+        let name = entry.metadata.name;
         match self.0.kind_of(name) {
             Some(kind) => Err(Error::Duplicate { kind, name }),
             None => Ok(()),
@@ -196,7 +198,7 @@ fn shared<T: ?Sized>(entries: Vec<Entry<T>>) -> Vec<Arc<Entry<T>>> {
 }
 
 fn listing<T: ?Sized>(kind: PolicyKind, entry: &Entry<T>, conserving: bool, needs: Needs) -> Listing {
-    let About { name, source, description, formula, differences, oracle, role, .. } = entry.about;
+    let Metadata { name, source, description, formula, differences, oracle, role, .. } = entry.metadata;
     let options = entry.defaults.iter().map(|(key, value)| (key.clone(), value.to_string()));
     let mut options: Vec<_> = options.collect();
     options.sort_unstable();

@@ -33,8 +33,8 @@ pub trait Rule: Reads {
     /// that earlier plans of the same observation stored.
     ///
     /// # Errors
-    /// When the rule has no plan for this cache.
-    fn plan(&self, seen: &Observation<'_>, budget: Budget, memo: &Memo) -> Result<Plan, Reason>;
+    /// Returns the reason if the rule cannot plan this cache.
+    fn plan(&self, observation: &Observation<'_>, budget: Budget, memo: &Memo) -> Result<Plan, Reason>;
 
     /// Returns whether the rule keeps exactly as many tokens as the budget asks for. The default is `false`.
     fn conserves(&self) -> bool {

@@ -25,7 +25,7 @@ mod tova;
 mod window_attention;
 
 pub use accumulated_attention::AccumulatedAttention;
-pub use base::Base;
+pub use base::BaseScorer;
 pub use cake_attention::CakeAttention;
 pub use critical::Critical;
 pub use defensive::Defensive;
@@ -39,7 +39,7 @@ pub use output_norm::OutputNorm;
 pub use r_kv::RKv;
 pub use random::Random;
 pub use recency::Recency;
-pub use smooth::Smooth;
+pub use smooth::Smoothing;
 pub use tova::Tova;
 pub use window_attention::WindowAttention;
 

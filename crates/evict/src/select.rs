@@ -7,11 +7,12 @@ use crate::Guard;
 /// Returns the positions of the `count` highest scores, ascending. If scores are equal, the later position is
 /// kept.
 pub fn best(scores: &[f32], count: usize) -> Vec<u32> {
-    guarded(scores, count, Guard { sinks: 0, recent: 0 })
+    best_with_guard(scores, count, Guard { sinks: 0, recent: 0 })
 }
 
-/// As [`best`], with as much of `guard` as fits kept whatever its scores.
-pub fn guarded(scores: &[f32], count: usize, guard: Guard) -> Vec<u32> {
+/// Returns the same as [`best`], except that as much of `guard` as fits into `count` is kept regardless of
+/// its scores.
+pub fn best_with_guard(scores: &[f32], count: usize, guard: Guard) -> Vec<u32> {
     let tokens = scores.len();
     let count = count.min(tokens);
     let Guard { sinks, recent } = guard.within(count);
@@ -38,7 +39,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn of_equal_scores_the_later_is_kept() {
+    fn the_later_of_two_equal_scores_is_kept() {
         assert_eq!(best(&[1.0, 1.0, 2.0, 1.0], 2), [2, 3]);
         assert_eq!(best(&[0.0, -0.0, 0.0], 2), [1, 2]);
         assert_eq!(best(&[f32::INFINITY, 5.0, f32::INFINITY], 1), [2]);
@@ -48,7 +49,7 @@ mod tests {
     #[test]
     fn a_guard_outranks_an_infinite_score() {
         let scores = [0.0, f32::INFINITY, f32::INFINITY, 0.0];
-        assert_eq!(guarded(&scores, 3, Guard { sinks: 1, recent: 1 }), [0, 2, 3]);
+        assert_eq!(best_with_guard(&scores, 3, Guard { sinks: 1, recent: 1 }), [0, 2, 3]);
     }
 
     proptest! {

@@ -46,7 +46,7 @@ impl Shape {
         if layers == 0 || query_heads == 0 || kv_heads == 0 || tokens == 0 {
             return refuse(format!(
                 "it has {layers} layers, {query_heads} query heads, {kv_heads} KV heads and \
-                 {tokens} tokens, all of which must be at least 1"
+                 {tokens} tokens, but each number must be at least 1"
             ));
         }
         if query_heads % kv_heads != 0 {

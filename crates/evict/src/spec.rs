@@ -5,13 +5,14 @@ use crate::Error;
 
 /// One `NAME{options}` of a specification.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Part {
+pub(crate) struct SpecPart {
     pub(crate) name: String,
     pub(crate) options: toml::Table,
 }
 
-/// Splits a specification into its parts. What follows a bar would be a compressor, and none exists yet.
-pub(crate) fn parse(spec: &str) -> Result<Vec<Part>, Error> {
+/// Splits a specification into its parts. The text after a bar would name a compressor, and no compressor
+/// exists yet.
+pub(crate) fn parse(spec: &str) -> Result<Vec<SpecPart>, Error> {
     if let Some(name) = split(spec, '|').get(1) {
         return Err(Error::Compressor { spec: spec.trim().into(), name: name.trim().into() });
     }
@@ -50,12 +51,12 @@ fn split(spec: &str, separator: char) -> Vec<&str> {
     parts
 }
 
-fn part(spec: &str, text: &str) -> Result<Part, Error> {
+fn part(spec: &str, text: &str) -> Result<SpecPart, Error> {
     let refuse = |reason: String| Error::Spec { spec: spec.into(), reason };
     let (name, braces) = text.split_at(text.find('{').unwrap_or(text.len()));
     let name = name.trim();
     if name.is_empty() {
-        return Err(refuse("a name is missing beside `+` or before `{`".into()));
+        return Err(refuse("a name is missing next to `+` or before `{`".into()));
     }
     if !is_name(name) {
         return Err(refuse(format!("`{name}` is not a name of lower-case letters, digits and hyphens")));
@@ -64,14 +65,14 @@ fn part(spec: &str, text: &str) -> Result<Part, Error> {
         "" => toml::Table::new(),
         _ => match braces.parse::<toml::Value>() {
             Ok(toml::Value::Table(options)) => options,
-            Ok(_) => return Err(refuse(format!("the options of `{name}` are no inline table"))),
+            Ok(_) => return Err(refuse(format!("the options of `{name}` are not a TOML inline table"))),
             Err(e) => {
                 let why = e.message().replace('\n', ", ");
                 return Err(refuse(format!("the options of `{name}` are not a TOML inline table ({why})")));
             }
         },
     };
-    Ok(Part { name: name.into(), options })
+    Ok(SpecPart { name: name.into(), options })
 }
 
 /// Writes a part so that [`parse`] can read it, with its options in alphabetical order.
@@ -84,18 +85,20 @@ pub(crate) fn write(name: &str, options: &toml::Table) -> String {
     format!("{name}{{{}}}", options.join(","))
 }
 
-/// A part written with the options that differ from the defaults, and with all of them.
-pub(crate) struct Written {
+/// The text of a part with the options that differ from their defaults (`short`), and with all options
+/// (`full`).
+pub(crate) struct SpecTexts {
     pub(crate) short: String,
     pub(crate) full: String,
 }
 
-impl Written {
-    /// Of part `name` with `all` its options, whatever the text was that they were read from.
-    pub(crate) fn new(name: &str, defaults: &toml::Table, all: &toml::Table) -> Written {
+impl SpecTexts {
+    /// Writes the method `name` with the options `all`. The result does not depend on how the options were
+    /// written in the text that was parsed.
+    pub(crate) fn new(name: &str, defaults: &toml::Table, all: &toml::Table) -> SpecTexts {
         let differs = |(key, value): &(&String, &toml::Value)| defaults.get(*key) != Some(*value);
         let short = all.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect();
-        Written { short: write(name, &short), full: write(name, all) }
+        SpecTexts { short: write(name, &short), full: write(name, all) }
     }
 }
 
@@ -104,22 +107,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn said(spec: &str) -> String {
+    fn error_of(spec: &str) -> String {
         parse(spec).unwrap_err().to_string()
     }
 
     #[test]
-    fn takes_a_policy_apart() {
+    fn a_policy_is_split_into_parts() {
         let parts = parse(" a{x=\"+}\", y=-1} + b-c{} ").unwrap();
         assert_eq!(parts.len(), 2);
         assert_eq!(parts[0].name, "a");
         assert_eq!(parts[0].options["x"].as_str(), Some("+}"));
         assert_eq!(parts[0].options["y"].as_integer(), Some(-1));
-        assert_eq!(parts[1], Part { name: "b-c".into(), options: toml::Table::new() });
+        assert_eq!(parts[1], SpecPart { name: "b-c".into(), options: toml::Table::new() });
     }
 
     #[test]
-    fn writes_what_it_reads() {
+    fn a_written_part_can_be_read() {
         let text = "a{w=1.5,x=\"m\",y=2}";
         let parts = parse("a{y=2, x='m', w=1.5}").unwrap();
         assert_eq!(write(&parts[0].name, &parts[0].options), text);
@@ -128,23 +131,23 @@ mod tests {
 
     #[test]
     fn malformed_specifications_say_why() {
-        assert!(said("a+").contains("a name is missing"));
-        assert!(said("{x=1}").contains("a name is missing"));
-        assert!(said("A+b").contains("`A` is not a name"));
-        assert!(said("a{x=1").contains("not a TOML inline table"));
-        assert!(said("a{x}+b").contains("not a TOML inline table"));
-        assert!(said("a{x=1}\nb={y=2}").contains("not a TOML inline table"));
-        assert!(!said("a{x=").contains('\n'));
+        assert!(error_of("a+").contains("a name is missing"));
+        assert!(error_of("{x=1}").contains("a name is missing"));
+        assert!(error_of("A+b").contains("`A` is not a name"));
+        assert!(error_of("a{x=1").contains("not a TOML inline table"));
+        assert!(error_of("a{x}+b").contains("not a TOML inline table"));
+        assert!(error_of("a{x=1}\nb={y=2}").contains("not a TOML inline table"));
+        assert!(!error_of("a{x=").contains('\n'));
     }
 
     #[test]
     fn no_compressor_exists_yet() {
         assert_eq!(
-            said("a+b{x='|'} | merge{ratio=2}"),
-            "policy `a+b{x='|'} | merge{ratio=2}` asks for the compressor `merge{ratio=2}`, and none exists yet: \
-             end it before `|`"
+            error_of("a+b{x='|'} | merge{ratio=2}"),
+            "policy `a+b{x='|'} | merge{ratio=2}` asks for the compressor `merge{ratio=2}`, but no compressor exists \
+             yet: remove `|` and what follows"
         );
-        assert!(said("full|").contains("the compressor ``"));
+        assert!(error_of("full|").contains("the compressor ``"));
         assert!(parse("a{x='|'}+b").is_ok());
     }
 

@@ -1,10 +1,10 @@
-"""Writes tiny-gqa.safetensors: the keys and values that the built-in model tiny-gqa has of the first 64 tokens of a text.
+"""Writes tiny-gqa.safetensors: the keys and values of the built-in model tiny-gqa for the first 64 tokens of a text.
 
     cargo run --release -- trace --model tiny-gqa --prompt "$(head -c 320 calibration/texts/evaluation/01-exposition.txt)" --out trace.safetensors
     python3 observe.py trace.safetensors tiny-gqa.safetensors
 
-`bitkv trace` writes every hidden state and logit too; this script keeps `k.{layer}` and `v.{layer}`
-`[kv_heads, tokens, head_dim]` in F32, of the first 64 tokens, and needs nothing but Python.
+`bitkv trace` also writes every hidden state and logit. This script keeps only `k.{layer}` and `v.{layer}`,
+`[kv_heads, tokens, head_dim]` in F32, for the first 64 tokens. It needs Python and no packages.
 """
 
 import json

@@ -10,20 +10,20 @@ fn spec(text: &str) -> String {
 }
 
 #[test]
-fn an_option_given_its_default_is_as_if_it_were_not_given() {
+fn an_option_set_to_its_default_is_left_out() {
     let mut options = 0;
     for method in Registry::standard().listings() {
-        let of = |options: &str| match method.kind {
+        let spec_with = |options: &str| match method.kind {
             PolicyKind::Allocator => format!("{}{options}+kvzip", method.name),
             PolicyKind::Scorer => format!("uniform+{}{options}", method.name),
             PolicyKind::Rule | PolicyKind::Suite(_) => format!("{}{options}", method.name),
         };
         for (key, value) in &method.options {
-            assert_eq!(spec(&of(&format!("{{{key}={value}}}"))), of(""), "{key}={value}");
+            assert_eq!(spec(&spec_with(&format!("{{{key}={value}}}"))), spec_with(""), "{key}={value}");
             options += 1;
             // A whole number may be written without a decimal point.
             if let Some(whole) = value.strip_suffix(".0") {
-                assert_eq!(spec(&of(&format!("{{{key}={whole}}}"))), of(""), "{key}={whole}");
+                assert_eq!(spec(&spec_with(&format!("{{{key}={whole}}}"))), spec_with(""), "{key}={whole}");
             }
         }
     }
@@ -43,7 +43,7 @@ fn a_number_has_one_form() {
 }
 
 #[test]
-fn a_scorer_inside_another_has_one_form_too() {
+fn a_base_scorer_has_one_form() {
     let critical = |base: &str| spec(&format!("uniform+critical{{base=\"{base}\"}}"));
     assert_eq!(critical("window-attention{kernel=5}"), "uniform+critical");
     assert_eq!(critical("cake-attention{gamma=200}"), critical("cake-attention"));

@@ -7,7 +7,7 @@ use bitkv_evict::{
     Budget, Error, Needs, Observation, Plan, Planner, Policy, PolicyKind, Registry, conformance,
 };
 use proptest::prelude::*;
-use support::{Observed, composed, drawn, names, observed, ragged, rules};
+use support::{OwnedObservation, composed, drawn, names, observed, ragged, rules};
 
 fn ascending_and_cached(plan: &Plan) -> bool {
     let shape = plan.shape();
@@ -44,9 +44,9 @@ fn guard_is_kept(plan: &Plan, (sinks, recent): (usize, usize)) -> bool {
     })
 }
 
-/// The observation with everything that is not needed replaced by what must not be read.
-fn poisoned(seen: &Observed, needs: &Needs) -> Observed {
-    let mut poisoned = seen.clone();
+/// Returns the observation with NaN in place of everything that is not needed.
+fn poisoned(observation: &OwnedObservation, needs: &Needs) -> OwnedObservation {
+    let mut poisoned = observation.clone();
     for (_, rows) in poisoned.rows.iter_mut().filter(|(need, _)| !needs.contains(**need)) {
         rows.iter_mut().flatten().for_each(|v| *v = f32::NAN);
     }
@@ -61,35 +61,36 @@ proptest! {
 
     #[test]
     fn a_composed_policy_spends_the_budget_exactly_and_keeps_the_guard(
-        seen in observed(),
+        observation in observed(),
         part in 0.001..=1.0f64,
     ) {
         let budget = Budget::fraction(part).unwrap();
-        let asked = ((seen.shape.tokens as f64 * part).floor() as usize).max(1) * seen.shape.all_kv_heads();
+        let shape = observation.shape;
+        let asked = ((shape.tokens as f64 * part).floor() as usize).max(1) * shape.all_kv_heads();
         for policy in composed() {
-            let plan = policy.plan(&seen.view(), budget).unwrap();
+            let plan = policy.plan(&observation.view(), budget).unwrap();
             prop_assert_eq!((plan.total(), plan.asked()), (asked, asked), "{}", policy);
             prop_assert!(ascending_and_cached(&plan), "{}", policy);
             prop_assert!(guard_is_kept(&plan, guard_of(policy)), "{}", policy);
-            prop_assert_eq!(&plan, &policy.plan(&seen.view(), budget).unwrap(), "{}", policy);
+            prop_assert_eq!(&plan, &policy.plan(&observation.view(), budget).unwrap(), "{}", policy);
             prop_assert!(policy.conserves());
         }
     }
 
     #[test]
-    fn a_cache_that_was_cut_can_be_cut_again(seen in ragged(), tokens in 1usize..40) {
+    fn a_compressed_cache_can_be_compressed_again(observation in ragged(), tokens in 1usize..40) {
         let budget = Budget::tokens(tokens).unwrap();
-        let heads = seen.shape.all_kv_heads();
-        let held: usize = (0..heads).map(|head| seen.held(head)).sum();
-        let view = seen.view();
+        let heads = observation.shape.all_kv_heads();
+        let held: usize = (0..heads).map(|head| observation.held(head)).sum();
+        let view = observation.view();
         let planner = Planner::new(&view);
         for policy in composed() {
             let plan = planner.plan(policy, budget).unwrap();
-            prop_assert_eq!(plan.total(), held.min(tokens.min(seen.shape.tokens) * heads), "{}", policy);
+            prop_assert_eq!(plan.total(), held.min(tokens.min(observation.shape.tokens) * heads), "{}", policy);
             prop_assert!(ascending_and_cached(&plan), "{}", policy);
             for head in 0..heads {
-                let kept = plan.kept(head / seen.shape.kv_heads, head % seen.shape.kv_heads);
-                prop_assert!(kept.iter().all(|p| seen.positions[head].contains(p)), "{}", policy);
+                let kept = plan.kept(head / observation.shape.kv_heads, head % observation.shape.kv_heads);
+                prop_assert!(kept.iter().all(|p| observation.positions[head].contains(p)), "{}", policy);
             }
             prop_assert_eq!(plan, policy.plan(&view, budget).unwrap(), "{}", policy);
         }
@@ -101,8 +102,8 @@ proptest! {
     }
 
     #[test]
-    fn one_planner_plans_as_many_do(seen in observed(), part in 0.01..=1.0f64) {
-        let (view, budget) = (seen.view(), Budget::fraction(part).unwrap());
+    fn one_planner_makes_the_same_plans_as_many(observation in observed(), part in 0.01..=1.0f64) {
+        let (view, budget) = (observation.view(), Budget::fraction(part).unwrap());
         let planner = Planner::new(&view);
         for policy in composed().iter().chain(rules()) {
             prop_assert_eq!(planner.plan(policy, budget).ok(), policy.plan(&view, budget).ok(), "{}", policy);
@@ -110,26 +111,26 @@ proptest! {
     }
 
     #[test]
-    fn a_full_budget_keeps_everything(seen in observed()) {
-        let everything = Plan::everything(seen.shape);
+    fn a_full_budget_keeps_everything(observation in observed()) {
+        let everything = Plan::everything(observation.shape);
         for policy in composed() {
-            prop_assert_eq!(&policy.plan(&seen.view(), Budget::FULL).unwrap(), &everything, "{}", policy);
+            prop_assert_eq!(&policy.plan(&observation.view(), Budget::FULL).unwrap(), &everything, "{}", policy);
         }
         let full = Policy::parse("full").unwrap();
         let tenth = Budget::fraction(0.1).unwrap();
-        prop_assert_eq!(full.plan(&seen.view(), tenth).unwrap(), everything);
+        prop_assert_eq!(full.plan(&observation.view(), tenth).unwrap(), everything);
     }
 
     #[test]
-    fn a_rule_keeps_sets_that_a_cache_can_hold(seen in observed(), part in 0.001..=1.0f64) {
+    fn a_rule_stores_what_its_query_heads_keep(observation in observed(), part in 0.001..=1.0f64) {
         let budget = Budget::fraction(part).unwrap();
         for policy in rules() {
-            let plan = policy.plan(&seen.view(), budget).unwrap();
+            let plan = policy.plan(&observation.view(), budget).unwrap();
             prop_assert!(ascending_and_cached(&plan), "{}", policy);
-            prop_assert_eq!(&plan, &policy.plan(&seen.view(), budget).unwrap());
-            let group = seen.shape.group();
-            for layer in 0..seen.shape.layers {
-                for head in 0..seen.shape.query_heads {
+            prop_assert_eq!(&plan, &policy.plan(&observation.view(), budget).unwrap());
+            let group = observation.shape.group();
+            for layer in 0..observation.shape.layers {
+                for head in 0..observation.shape.query_heads {
                     let stored = plan.kept(layer, head / group);
                     prop_assert!(plan.query_kept(layer, head).iter().all(|p| stored.contains(p)));
                 }
@@ -138,33 +139,33 @@ proptest! {
     }
 
     #[test]
-    fn a_policy_reads_only_what_it_declares(seen in observed(), part in 0.01..=1.0f64) {
+    fn a_policy_reads_only_what_it_declares(observation in observed(), part in 0.01..=1.0f64) {
         let budget = Budget::fraction(part).unwrap();
         for policy in composed().iter().chain(rules()) {
             let needs = policy.needs();
-            let plan = policy.plan(&seen.view(), budget).unwrap();
-            let without = policy.plan(&seen.view().only(&needs), budget).unwrap();
+            let plan = policy.plan(&observation.view(), budget).unwrap();
+            let without = policy.plan(&observation.view().only(&needs), budget).unwrap();
             prop_assert_eq!(&without, &plan, "{}", policy);
-            let poisoned = policy.plan(&poisoned(&seen, &needs).view(), budget).unwrap();
+            let poisoned = policy.plan(&poisoned(&observation, &needs).view(), budget).unwrap();
             prop_assert_eq!(&poisoned, &plan, "{}", policy);
         }
     }
 
     #[test]
     fn a_policy_refuses_what_it_reads_if_it_is_not_finite(
-        seen in observed(),
+        observation in observed(),
         at: prop::sample::Index,
         bad in prop::sample::select(vec![f32::NAN, f32::INFINITY]),
     ) {
-        let mut broken = seen.clone();
+        let mut broken = observation.clone();
         for rows in broken.rows.values_mut() {
             let row = at.index(rows.len());
-            let place = at.index(rows[row].len());
-            rows[row][place] = bad;
+            let index = at.index(rows[row].len());
+            rows[row][index] = bad;
         }
         for numbers in broken.numbers.values_mut() {
-            let place = at.index(numbers.len());
-            numbers[place] = f64::from(bad);
+            let index = at.index(numbers.len());
+            numbers[index] = f64::from(bad);
         }
         for policy in composed().iter().chain(rules()) {
             let planned = policy.plan(&broken.view(), Budget::fraction(0.5).unwrap());
@@ -176,11 +177,12 @@ proptest! {
 /// A method whose plans never differ from the plainest method is that method under another name.
 #[test]
 fn every_method_differs_from_the_plainest_on_some_cache() {
-    let seen = drawn(48);
+    let observation = drawn(48);
     let differs = |spec: &str, plain: &str| {
         let (policy, plain) = (Policy::parse(spec).unwrap(), Policy::parse(plain).unwrap());
-        seen.iter().any(|seen| {
-            let plan = |policy: &Policy| policy.plan(&seen.view(), Budget::fraction(0.4).unwrap()).unwrap();
+        observation.iter().any(|observation| {
+            let plan =
+                |policy: &Policy| policy.plan(&observation.view(), Budget::fraction(0.4).unwrap()).unwrap();
             plan(&policy) != plan(&plain)
         })
     };
@@ -226,6 +228,6 @@ fn the_random_scorer_depends_on_its_seed_and_on_the_head() {
 #[test]
 fn every_method_and_every_pair_passes_the_public_checks() {
     let failures = conformance::check(&Registry::standard());
-    let told: Vec<String> = failures.iter().map(ToString::to_string).collect();
-    assert!(told.is_empty(), "{}", told.join("\n"));
+    let messages: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    assert!(messages.is_empty(), "{}", messages.join("\n"));
 }

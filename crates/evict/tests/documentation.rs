@@ -16,7 +16,7 @@ fn rows(section: &str, count: usize) -> BTreeSet<Vec<String>> {
     };
     let rows: Vec<_> = table.map(cells).collect();
     let all: BTreeSet<_> = rows.iter().cloned().collect();
-    assert_eq!(all.len(), rows.len(), "a row of {section} is there twice");
+    assert_eq!(all.len(), rows.len(), "a row of {section} is listed twice");
     all
 }
 
@@ -32,7 +32,7 @@ fn every_method_is_documented_in_its_table() {
 }
 
 #[test]
-fn every_preset_is_documented_with_what_it_stands_for() {
+fn every_preset_is_documented_with_its_specification() {
     let registry = Registry::standard();
     let listed = registry.presets().iter().map(|preset| vec![preset.name.to_owned(), preset.spec.to_owned()]);
     assert_eq!(rows("Presets", 2), listed.collect());

@@ -17,7 +17,7 @@ macro_rules! scorer {
             /// A scorer of these tests.
             pub struct $type {}
             needs(self) [$($need)?];
-            $name from "these tests", "what it says"
+            $name from "these tests", "Has a fault."
         }
 
         impl Scorer for $type {
@@ -89,13 +89,13 @@ scorer!(Fickle, "fickle", [Need::Accumulated], |head, out| {
 });
 scorer!(Panicking, "panicking", [Need::Accumulated], |head, out| {
     out.copy_from_slice(&head.pooled(Need::Accumulated));
-    assert!(out.len() > 1, "one token is no cache");
+    assert!(out.len() > 1, "a cache has more than one token");
 });
 
 method! {
     /// Divides by the best score of a head, and does not declare it.
     pub struct Secret {}
-    "secret" from "these tests", "what it says"
+    "secret" from "these tests", "Has a fault."
 }
 
 impl Allocator for Secret {
@@ -109,7 +109,7 @@ method! {
     /// Divides by entropies that it does not declare, has no weight for the last head, and returns a guard
     /// that does not fit.
     pub struct Careless {}
-    "careless" from "these tests", "what it says"
+    "careless" from "these tests", "Has a fault."
 }
 
 impl Allocator for Careless {
@@ -127,7 +127,7 @@ impl Allocator for Careless {
 method! {
     /// Keeps one token more than it is asked for, and declares that it conserves its budget.
     pub struct Generous {}
-    "generous" from "these tests", "what it says"
+    "generous" from "these tests", "Has a fault."
 }
 
 impl Rule for Generous {
@@ -135,8 +135,8 @@ impl Rule for Generous {
         true
     }
 
-    fn plan(&self, seen: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
-        let (shape, count) = (seen.shape, budget.per_head(seen.shape));
+    fn plan(&self, observation: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
+        let (shape, count) = (observation.shape, budget.per_head(observation.shape));
         let kept = (0..(count + 1).min(shape.tokens) as u32).collect();
         Ok(Plan::from_kv_heads(shape, budget.total(shape), vec![kept; shape.all_kv_heads()]))
     }
@@ -146,17 +146,17 @@ method! {
     /// Reads entropies that it does not declare, always keeps as many tokens as in its first plan, and keeps
     /// no token of some heads.
     pub struct Sloppy {}
-    "sloppy" from "these tests", "what it says"
+    "sloppy" from "these tests", "Has a fault."
 }
 
 impl Rule for Sloppy {
-    fn plan(&self, seen: &Observation<'_>, budget: Budget, memo: &Memo) -> Result<Plan, Reason> {
-        let known = memo.of::<std::cell::OnceCell<usize>>();
-        let wide = seen.numbers(Need::Entropy).first().is_some_and(|&bits| bits > 2.5);
-        let count = *known.get_or_init(|| budget.per_head(seen.shape) - usize::from(wide));
+    fn plan(&self, observation: &Observation<'_>, budget: Budget, memo: &Memo) -> Result<Plan, Reason> {
+        let first_count = memo.get::<std::cell::OnceCell<usize>>();
+        let wide = observation.numbers(Need::Entropy).first().is_some_and(|&bits| bits > 2.5);
+        let count = *first_count.get_or_init(|| budget.per_head(observation.shape) - usize::from(wide));
         let kept = |head| if head == 0 { vec![] } else { (0..count as u32).collect() };
-        let kept = (0..seen.shape.all_kv_heads()).map(kept).collect();
-        Ok(Plan::from_kv_heads(seen.shape, budget.total(seen.shape), kept))
+        let kept = (0..observation.shape.all_kv_heads()).map(kept).collect();
+        Ok(Plan::from_kv_heads(observation.shape, budget.total(observation.shape), kept))
     }
 }
 
@@ -164,24 +164,24 @@ fn expectations(failures: &[Failure]) -> Vec<Expectation> {
     failures.iter().map(|failure| failure.expectation).collect()
 }
 
-/// What is found of a scorer by itself.
-fn of_scorer<S: Method + Scorer>() -> Vec<Expectation> {
+/// Returns the expectations that a scorer does not meet, in order.
+fn failed_expectations<S: Method + Scorer>() -> Vec<Expectation> {
     expectations(&conformance::check_scorer(S::default()).unwrap())
 }
 
 #[test]
-fn every_fault_of_a_scorer_is_found_and_no_other() {
-    assert_eq!(of_scorer::<ByPosition>(), []);
-    assert_eq!(of_scorer::<ByRowMeant>(), []);
-    assert_eq!(of_scorer::<ByRow>(), [Expectation::Positions]);
-    assert_eq!(of_scorer::<Alike>(), [Expectation::Comparable]);
-    assert_eq!(of_scorer::<NotFinite>(), [Expectation::Finite]);
-    assert_eq!(of_scorer::<Unpooled>(), [Expectation::DeclaredPooling]);
-    assert_eq!(of_scorer::<Unwritten>(), [Expectation::Written]);
-    assert_eq!(of_scorer::<Panicking>(), [Expectation::NoPanic]);
-    // Nothing is the same any more where nothing is the same twice, or what was declared is missing.
-    assert_eq!(of_scorer::<Fickle>()[0], Expectation::Deterministic);
-    assert_eq!(of_scorer::<Undeclared>()[0], Expectation::DeclaredNeeds);
+fn every_fault_of_a_scorer_is_found_and_nothing_else() {
+    assert_eq!(failed_expectations::<ByPosition>(), []);
+    assert_eq!(failed_expectations::<ByRowMeant>(), []);
+    assert_eq!(failed_expectations::<ByRow>(), [Expectation::Positions]);
+    assert_eq!(failed_expectations::<Alike>(), [Expectation::Comparable]);
+    assert_eq!(failed_expectations::<NotFinite>(), [Expectation::Finite]);
+    assert_eq!(failed_expectations::<Unpooled>(), [Expectation::DeclaredPooling]);
+    assert_eq!(failed_expectations::<Unwritten>(), [Expectation::Written]);
+    assert_eq!(failed_expectations::<Panicking>(), [Expectation::NoPanic]);
+    // If nothing is the same twice, or a declared observation is missing, other checks fail too.
+    assert_eq!(failed_expectations::<Fickle>()[0], Expectation::Deterministic);
+    assert_eq!(failed_expectations::<Undeclared>()[0], Expectation::DeclaredNeeds);
 }
 
 #[test]
@@ -197,13 +197,14 @@ fn every_fault_of_an_allocator_is_found() {
 fn every_fault_of_a_rule_is_found() {
     let registry = Registry::empty().with_rule::<Generous>().unwrap().with_rule::<Sloppy>().unwrap();
     let failures = conformance::check(&registry);
-    let of = |name: &str| {
-        let own: Vec<Failure> = failures.iter().filter(|failure| failure.policy == name).cloned().collect();
-        expectations(&own)
+    let failed_by = |name: &str| {
+        let failures: Vec<Failure> =
+            failures.iter().filter(|failure| failure.policy == name).cloned().collect();
+        expectations(&failures)
     };
-    assert_eq!(of("generous"), [Expectation::Budget]);
+    assert_eq!(failed_by("generous"), [Expectation::Budget]);
     assert_eq!(
-        of("sloppy"),
+        failed_by("sloppy"),
         [Expectation::HeldPositions, Expectation::Independent, Expectation::DeclaredNeeds]
     );
 }
@@ -212,12 +213,12 @@ fn every_fault_of_a_rule_is_found() {
 fn a_failure_names_the_pair_that_it_is_about() {
     let registry = Registry::empty().with_allocator::<Adaptive>().unwrap();
     let registry = registry.with_allocator::<Uniform>().unwrap().with_scorer::<Alike>().unwrap();
-    let told: Vec<String> = conformance::check(&registry).iter().map(ToString::to_string).collect();
+    let messages: Vec<String> = conformance::check(&registry).iter().map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        messages,
         [
-            "`adaptive+alike`: heads can only compete by scores that differ among them, but all heads of a layer \
-          are scored alike; declare `incomparable`"
+            "`adaptive+alike`: heads can compete only by scores that differ between heads, but all heads of a layer \
+             get the same scores; implement `incomparable`"
         ]
     );
 }

@@ -2,25 +2,28 @@
 
 use bitkv_evict::Policy;
 
-fn said(spec: &str) -> String {
-    let said = Policy::parse(spec).unwrap_err().to_string();
-    assert!(!said.contains('\n'), "{said}");
-    said
+fn error_of(spec: &str) -> String {
+    let message = Policy::parse(spec).unwrap_err().to_string();
+    assert!(!message.contains('\n'), "{message}");
+    message
 }
 
 #[test]
 fn unknown_options_name_the_known_ones() {
     assert_eq!(
-        said("uniform+window-attention{windw=64}"),
+        error_of("uniform+window-attention{windw=64}"),
         "`window-attention` has no option `windw`; it has: kernel, pool, recent, sinks, smooth, window"
     );
-    assert_eq!(said("uniform{group='max'}+recency"), "`uniform` has no option `group`; it has: whole-layers");
-    assert_eq!(said("entropy{sinks=1}+recency"), "`entropy` has no option `sinks`; it has: group");
-    assert_eq!(said("entropy-global{keep=1}"), "`entropy-global` has no option `keep`; it has none");
+    assert_eq!(
+        error_of("uniform{group='max'}+recency"),
+        "`uniform` has no option `group`; it has: whole-layers"
+    );
+    assert_eq!(error_of("entropy{sinks=1}+recency"), "`entropy` has no option `sinks`; it has: group");
+    assert_eq!(error_of("entropy-global{keep=1}"), "`entropy-global` has no option `keep`; it has none");
 }
 
 #[test]
-fn values_of_the_wrong_type_or_without_meaning_are_refused() {
+fn values_of_the_wrong_type_or_out_of_range_are_errors() {
     let refused = [
         (
             "uniform+window-attention{kernel=3,window='x'}",
@@ -69,11 +72,11 @@ fn values_of_the_wrong_type_or_without_meaning_are_refused() {
         ),
         (
             "uniform+critical{base='tova',pool='max'}",
-            "option `pool` of `critical` cannot be \"max\": its base `tova` has a pooling of its own",
+            "option `pool` of `critical` cannot be \"max\": its base scorer `tova` has no option `pool`",
         ),
         (
             "uniform+critical{base='kvzip',pool='sum'}",
-            "option `pool` of `critical` cannot be \"sum\": its base `kvzip` has a pooling of its own",
+            "option `pool` of `critical` cannot be \"sum\": its base scorer `kvzip` has no option `pool`",
         ),
         (
             "uniform+accumulated-attention{recent-part=1.5}",
@@ -93,15 +96,15 @@ fn values_of_the_wrong_type_or_without_meaning_are_refused() {
         ),
         (
             "uniform+cake-attention{gamma=-1.0}",
-            "option `gamma` of `cake-attention` cannot be -1.0: a weight is finite, and not negative",
+            "option `gamma` of `cake-attention` cannot be -1.0: a weight is finite and not negative",
         ),
         (
             "uniform+cake-attention{gamma=inf}",
-            "option `gamma` of `cake-attention` cannot be inf: a weight is finite, and not negative",
+            "option `gamma` of `cake-attention` cannot be inf: a weight is finite and not negative",
         ),
         (
             "uniform+expected-attention{future=0}",
-            "option `future` of `expected-attention` cannot be 0: there must be a position to come",
+            "option `future` of `expected-attention` cannot be 0: at least one future position is needed",
         ),
         (
             "uniform+expected-attention{epsilon=nan}",
@@ -117,9 +120,12 @@ fn values_of_the_wrong_type_or_without_meaning_are_refused() {
         (
             "pyramid{beta=0.5}+recency",
             "option `beta` of `pyramid` cannot be 0.5: \
-             the last layer's share goes into the average at least once",
+             it is finite and at least 1, since the last layer gets 1 / beta of the average",
         ),
-        ("pyramid{beta=inf}+recency", "option `beta` of `pyramid` cannot be inf: the last layer's share"),
+        (
+            "pyramid{beta=inf}+recency",
+            "option `beta` of `pyramid` cannot be inf: it is finite and at least 1, since the last layer",
+        ),
         (
             "adaptive{safeguard=2.0}+kvzip",
             "option `safeguard` of `adaptive` cannot be 2.0: it must be between 0 and 1",
@@ -150,19 +156,22 @@ fn values_of_the_wrong_type_or_without_meaning_are_refused() {
         ("squeeze{part=3.0}+recency", "option `part` of `squeeze` cannot be 3.0: it must be between 0 and 1"),
         (
             "head-scores{beta=0.9}+recency",
-            "option `beta` of `head-scores` cannot be 0.9: the part to divide, 1 / beta, is at most 1",
+            "option `beta` of `head-scores` cannot be 0.9: it is finite and at least 1, since 1 / beta is the fraction that is divided by score",
         ),
-        ("head-scores{beta=inf}+recency", "option `beta` of `head-scores` cannot be inf: the part to divide"),
+        (
+            "head-scores{beta=inf}+recency",
+            "option `beta` of `head-scores` cannot be inf: it is finite and at least 1, since 1 / beta",
+        ),
         (
             "duo{sinks=0,recent=0}+recency",
             "option `recent, sinks` of `duo` cannot be {recent=0,sinks=0}: \
-             a streaming head has room for at least one token",
+             a streaming head needs room for at least one token",
         ),
         ("duo{window=0}+recency", "option `window` of `duo` cannot be 0: a window has at least one query"),
         ("uniform+random{seed=-1}", "option `seed` of `random` cannot be -1: invalid value: integer"),
     ];
     for (spec, start) in refused {
-        let said = said(spec);
-        assert!(said.starts_with(start), "{spec}: {said}");
+        let message = error_of(spec);
+        assert!(message.starts_with(start), "{spec}: {message}");
     }
 }

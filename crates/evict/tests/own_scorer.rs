@@ -13,7 +13,7 @@ fn the_example_runs() {
 }
 
 #[test]
-fn it_keeps_the_longest_values_of_a_real_model() {
+fn the_scorer_keeps_the_longest_values_of_a_real_model() {
     let observed = observed::tiny_gqa().unwrap();
     let view = observed.view();
     let policy = Policy::builder(Uniform::default(), ValueNorm::default());

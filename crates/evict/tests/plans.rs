@@ -78,9 +78,9 @@ fn cases() -> Vec<Case> {
 
 fn observation(case: &Case) -> Observation<'_> {
     let Extent { layers, query_heads, kv_heads, tokens, head_dim } = case.shape;
-    let mut seen = Observation::new(Shape { layers, query_heads, kv_heads, tokens, head_dim });
-    seen.positions = case.positions.iter().map(Vec::as_slice).collect();
-    seen.rope_theta = case.rope_theta;
+    let mut observation = Observation::new(Shape { layers, query_heads, kv_heads, tokens, head_dim });
+    observation.positions = case.positions.iter().map(Vec::as_slice).collect();
+    observation.rope_theta = case.rope_theta;
     let rows = [
         (Need::Keys, &case.keys),
         (Need::Values, &case.values),
@@ -98,20 +98,24 @@ fn observation(case: &Case) -> Observation<'_> {
     let windows = windows.into_iter().flat_map(|(need, by_count)| {
         by_count.iter().map(move |(count, rows)| (need(count.parse().unwrap()), rows))
     });
-    let seen = rows.into_iter().chain(windows).fold(seen, |seen, (need, rows)| seen.with_rows(need, rows));
-    seen.with_numbers(Need::Entropy, &case.entropy)
+    let observation = rows
+        .into_iter()
+        .chain(windows)
+        .fold(observation, |observation, (need, rows)| observation.with_rows(need, rows));
+    observation
+        .with_numbers(Need::Entropy, &case.entropy)
         .with_numbers(Need::ResidualSimilarity, &case.residual_similarity)
         .with_numbers(Need::HeadScores, &case.head_scores)
         .with_numbers(Need::HeadPattern, &case.head_pattern)
 }
 
 #[test]
-fn plans_are_as_worked_by_hand() {
+fn plans_equal_those_worked_by_hand() {
     for case in cases() {
         let policy = Policy::parse(&case.policy).unwrap();
-        let seen = observation(&case);
-        let plan = policy.plan(&seen, Budget::fraction(case.budget).unwrap()).unwrap();
-        let Shape { layers, query_heads, kv_heads, .. } = seen.shape;
+        let observation = observation(&case);
+        let plan = policy.plan(&observation, Budget::fraction(case.budget).unwrap()).unwrap();
+        let Shape { layers, query_heads, kv_heads, .. } = observation.shape;
         let got: Vec<_> = (0..layers * kv_heads).map(|i| plan.kept(i / kv_heads, i % kv_heads)).collect();
         assert_eq!(got, case.keep, "{}", case.name);
 
@@ -140,7 +144,7 @@ fn every_method_has_a_case() {
 }
 
 #[test]
-fn cases_have_names_of_their_own() {
+fn case_names_are_unique() {
     let names: BTreeSet<String> = cases().into_iter().map(|case| case.name).collect();
     assert_eq!(names.len(), cases().len());
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bitkv_evict::{
-    Budget, Group, Need, Observation, Policy, Shape,
+    Budget, EntropyPooling, Need, Observation, Policy, Shape,
     published::{global_budget, inverted_budgets, inverted_range, proportional_budgets},
 };
 
@@ -22,7 +22,7 @@ fn large() -> Vec<f64> {
 }
 
 #[test]
-fn the_global_rule_delivers_far_less_than_it_is_asked() {
+fn the_global_rule_compresses_far_less_than_it_is_asked_to() {
     let entropy = large();
     assert_eq!(global_budget(LARGE, &entropy, 0.5), 1858);
     for (asked, delivered) in [(2.0, "1.10"), (5.0, "2.72"), (10.0, "5.43")] {
@@ -34,9 +34,10 @@ fn the_global_rule_delivers_far_less_than_it_is_asked() {
 #[test]
 fn the_global_rule_is_one_sink_and_recency() {
     let entropy = large();
-    let seen = Observation::new(LARGE).with_numbers(Need::Entropy, &entropy);
-    let plan =
-        |spec: &str, part| Policy::parse(spec).unwrap().plan(&seen, Budget::fraction(part).unwrap()).unwrap();
+    let observation = Observation::new(LARGE).with_numbers(Need::Entropy, &entropy);
+    let plan = |spec: &str, part| {
+        Policy::parse(spec).unwrap().plan(&observation, Budget::fraction(part).unwrap()).unwrap()
+    };
     let rule = plan("entropy-global", 0.5);
     assert_eq!((rule.asked(), rule.total()), (1024 * 384, 1858 * 384));
     let streaming = plan("uniform+recency{sinks=1,recent=0}", 1858.0 / 2048.0);
@@ -69,7 +70,7 @@ fn the_rules_give_opposite_orders() {
 }
 
 #[test]
-fn the_heat_map_lacks_the_sinks_only() {
+fn the_heat_map_lacks_only_the_sinks() {
     let heads = profile("bitnet-b1.58-2B-4T.csv");
     assert_eq!(heads.len(), 30 * 20);
     // The unknown heads are those below 0.5 bits.
@@ -79,7 +80,7 @@ fn the_heat_map_lacks_the_sinks_only() {
 #[test]
 fn a_group_is_as_wide_as_its_widest_head() {
     let known: Vec<f64> = profile("bitnet-b1.58-2B-4T.csv").into_iter().map(|h| h.unwrap_or(0.25)).collect();
-    let (max, mean) = (Group::Max.over(&known, 4), Group::Mean.over(&known, 4));
+    let (max, mean) = (EntropyPooling::Max.pool(&known, 4), EntropyPooling::Mean.pool(&known, 4));
     assert_eq!((max.len(), mean.len()), (150, 150));
     assert!(max.iter().zip(&mean).all(|(max, mean)| max >= mean));
     assert_eq!(max[0], known[..4].iter().copied().fold(0.0, f64::max));

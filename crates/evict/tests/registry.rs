@@ -18,7 +18,7 @@ macro_rules! scorer {
                     pub $option: $value = $default $(=> $check)?
                 ),*
             }
-            $name from "these tests", "nothing", role: Control
+            $name from "these tests", "Scores nothing.", role: Control
         }
 
         impl Scorer for $type {
@@ -39,17 +39,14 @@ fn refused<S: Method + Scorer>() -> String {
 
 #[test]
 fn a_method_that_could_not_be_named_is_refused() {
-    assert_eq!(
-        refused::<Twin>(),
-        "there is a scorer named `recency` already; give the other one a name of its own"
-    );
+    assert_eq!(refused::<Twin>(), "there is already a scorer named `recency`; choose another name");
     assert_eq!(
         refused::<Shouting>(),
         "`Shouting` cannot be the name of a method; use lower-case letters, digits and hyphens"
     );
     assert_eq!(
         refused::<Greedy>(),
-        "scorer `greedy` has an option `sinks`, which every scorer takes anyway; give it another name"
+        "scorer `greedy` declares an option `sinks`, which every scorer already has; give it another name"
     );
     assert_eq!(
         refused::<Hollow>(),
@@ -58,7 +55,7 @@ fn a_method_that_could_not_be_named_is_refused() {
 }
 
 #[test]
-fn every_method_of_the_standard_registry_is_one_that_a_registry_takes() {
+fn a_registry_accepts_the_methods_of_the_standard_registry_once() {
     let standard = Registry::standard();
     for again in [
         standard.clone().with_rule::<published::EntropyGlobal>(),
@@ -75,7 +72,7 @@ fn every_method_of_the_standard_registry_is_one_that_a_registry_takes() {
             .policy("full")
             .unwrap_err()
             .to_string()
-            .contains("ALLOCATOR+SCORER with an allocator of uniform")
+            .contains("ALLOCATOR+SCORER, where ALLOCATOR is one of uniform and SCORER is one of random")
     );
     // Adding to a copy does not change the original.
     assert!(standard.clone().with_scorer::<Drawn>().is_ok() && standard.policy("uniform+drawn").is_err());
@@ -91,8 +88,8 @@ fn presets_are_names_of_policies() {
     // A random part of a preset is seeded like any other.
     assert_eq!(registry.seeded("mine", 5).unwrap().unwrap().spec(), "uniform+drawn{recent=0,seed=5}");
     let refused = |preset| registry.clone().with_preset(preset).unwrap_err().to_string();
-    assert!(refused(preset("mine", "full")).starts_with("there is a preset named `mine` already"));
-    assert!(refused(preset("full", "uniform+recency")).starts_with("there is a rule named `full` already"));
+    assert!(refused(preset("mine", "full")).starts_with("there is already a preset named `mine`"));
+    assert!(refused(preset("full", "uniform+recency")).starts_with("there is already a rule named `full`"));
     assert!(refused(preset("yours", "uniform+nothing")).starts_with("there is no scorer named `nothing`"));
     assert!(refused(preset("Yours", "full")).starts_with("`Yours` cannot be the name"));
     let near = registry.policy("min").unwrap_err().to_string();
@@ -105,7 +102,7 @@ fn presets_are_names_of_policies() {
 }
 
 #[test]
-fn a_builder_makes_the_policy_that_its_text_says() {
+fn a_built_policy_equals_the_policy_parsed_from_its_specification() {
     let scorer = WindowAttention { window: 8, ..WindowAttention::default() };
     let built = Policy::builder(Adaptive::default(), scorer)
         .guard(Guard { sinks: 1, recent: 0 })
@@ -119,30 +116,30 @@ fn a_builder_makes_the_policy_that_its_text_says() {
     );
     let seeded = Policy::builder(Uniform::default(), Random { seed: 3 }).build().unwrap();
     assert_eq!((seeded.spec(), seeded.role()), ("uniform+random{seed=3}", Role::Control));
-    // No registry need know a part.
-    let own = Policy::builder(Uniform::default(), Drawn::default()).build().unwrap();
-    assert_eq!((own.spec(), own.role()), ("uniform+drawn", Role::Control));
+    // The registry does not need to know a part.
+    let unregistered = Policy::builder(Uniform::default(), Drawn::default()).build().unwrap();
+    assert_eq!((unregistered.spec(), unregistered.role()), ("uniform+drawn", Role::Control));
 }
 
 #[test]
-fn a_builder_refuses_what_means_nothing() {
-    let said = |built: Result<Policy, Error>| built.unwrap_err().to_string();
+fn a_builder_refuses_invalid_policies() {
+    let error_of = |built: Result<Policy, Error>| built.unwrap_err().to_string();
     assert_eq!(
-        said(Policy::builder(Adaptive::default(), Recency::default()).build()),
-        "`adaptive+recency` means nothing: `adaptive` lets heads compete by score, and recency gives every \
-         head the same scores"
+        error_of(Policy::builder(Adaptive::default(), Recency::default()).build()),
+        "`adaptive+recency` is not a valid policy: `adaptive` compares scores between heads, but `recency` \
+         gives every head the same scores"
     );
     let hollow = WindowAttention { window: 0, ..WindowAttention::default() };
     assert_eq!(
-        said(Policy::builder(Uniform::default(), hollow).build()),
+        error_of(Policy::builder(Uniform::default(), hollow).build()),
         "option `window` of `window-attention` cannot be 0: a window has at least one query"
     );
     assert_eq!(
-        said(Policy::builder(Uniform::default(), KeyDiff::default()).pooling(Pooling::Max).build()),
+        error_of(Policy::builder(Uniform::default(), KeyDiff::default()).pooling(Pooling::Max).build()),
         "option `pool` of `key-diff` cannot be \"max\": `key-diff` has no such option"
     );
     let tova = Policy::parse("uniform+critical{base='tova',pool='sum'}");
-    assert!(said(tova).ends_with("its base `tova` has a pooling of its own"));
+    assert!(error_of(tova).ends_with("its base scorer `tova` has no option `pool`"));
     let pooled =
         Policy::builder(Uniform::default(), Critical::default()).pooling(Pooling::Sum).build().unwrap();
     assert_eq!(pooled.spec(), "uniform+critical{pool=\"sum\"}");
@@ -151,14 +148,14 @@ fn a_builder_refuses_what_means_nothing() {
 #[test]
 fn a_compressor_is_refused_in_one_sentence() {
     for text in ["uniform+recency|merge", "full|merge", "snapkv | merge{}"] {
-        let said = Registry::standard().policy(text).unwrap_err().to_string();
-        assert!(said.starts_with(&format!("policy `{text}` asks for the compressor `merge")), "{said}");
-        assert!(said.ends_with("and none exists yet: end it before `|`"), "{said}");
+        let message = Registry::standard().policy(text).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("policy `{text}` asks for the compressor `merge")), "{message}");
+        assert!(message.ends_with("but no compressor exists yet: remove `|` and what follows"), "{message}");
     }
 }
 
 #[test]
-fn kinds_are_told_by_names() {
+fn kinds_have_names() {
     let kinds: Vec<&str> =
         Registry::standard().listings().iter().map(|listing| listing.kind.name()).collect();
     assert!(

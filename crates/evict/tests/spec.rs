@@ -12,14 +12,14 @@ fn registry() -> Vec<Listing> {
     Registry::standard().listings()
 }
 
-fn said(spec: &str) -> String {
-    let said = Policy::parse(spec).unwrap_err().to_string();
-    assert!(!said.contains('\n'), "{said}");
-    said
+fn error_of(spec: &str) -> String {
+    let message = Policy::parse(spec).unwrap_err().to_string();
+    assert!(!message.contains('\n'), "{message}");
+    message
 }
 
 #[test]
-fn the_canonical_spec_leaves_out_defaults_and_sorts() {
+fn the_canonical_spec_omits_defaults_and_sorts_options() {
     let canonical = |spec| policy(spec).spec().to_owned();
     assert_eq!(canonical(" uniform + recency{} "), "uniform+recency");
     assert_eq!(
@@ -36,12 +36,12 @@ fn the_canonical_spec_leaves_out_defaults_and_sorts() {
 }
 
 #[test]
-fn every_spec_reads_back() {
+fn every_spec_can_be_parsed_again() {
     let listed = registry();
-    let of = |kind| listed.iter().filter(move |l| l.kind == kind).map(|l| l.name);
-    let pairs = of(PolicyKind::Allocator)
-        .flat_map(|a| of(PolicyKind::Scorer).map(move |s| format!("{a}+{s}{{recent=3}}")));
-    for spec in pairs.chain(of(PolicyKind::Rule).map(str::to_owned)) {
+    let names = |kind| listed.iter().filter(move |l| l.kind == kind).map(|l| l.name);
+    let pairs = names(PolicyKind::Allocator)
+        .flat_map(|a| names(PolicyKind::Scorer).map(move |s| format!("{a}+{s}{{recent=3}}")));
+    for spec in pairs.chain(names(PolicyKind::Rule).map(str::to_owned)) {
         let first = match Policy::parse(&spec) {
             Err(Error::Meaningless { .. }) => continue,
             first => first.unwrap(),
@@ -85,18 +85,18 @@ fn needs_follow_from_the_parts() {
 }
 
 #[test]
-fn oracles_and_conservation_are_told() {
-    let told = |spec| (policy(spec).is_oracle(), policy(spec).conserves());
-    assert_eq!(told("entropy+recency"), (false, true));
-    assert_eq!(told("entropy+oracle"), (true, true));
-    assert_eq!(told("full"), (false, false));
-    assert_eq!(told("entropy-proportional"), (true, false));
-    assert_eq!(told("entropy-global"), (false, false));
-    assert_eq!(told("entropy-inverted"), (true, false));
+fn policies_know_oracles_and_conservation() {
+    let oracle_and_conserving = |spec| (policy(spec).is_oracle(), policy(spec).conserves());
+    assert_eq!(oracle_and_conserving("entropy+recency"), (false, true));
+    assert_eq!(oracle_and_conserving("entropy+oracle"), (true, true));
+    assert_eq!(oracle_and_conserving("full"), (false, false));
+    assert_eq!(oracle_and_conserving("entropy-proportional"), (true, false));
+    assert_eq!(oracle_and_conserving("entropy-global"), (false, false));
+    assert_eq!(oracle_and_conserving("entropy-inverted"), (true, false));
 }
 
 #[test]
-fn a_seed_goes_where_chance_is() {
+fn random_parts_without_a_seed_are_seeded() {
     let seeded = |spec| Policy::seeded(spec, 7).unwrap().map(|policy| policy.spec().to_owned());
     assert_eq!(seeded("uniform+random").as_deref(), Some("uniform+random{seed=7}"));
     assert_eq!(seeded("entropy-permuted+recency").as_deref(), Some("entropy-permuted{seed=7}+recency"));
@@ -111,23 +111,23 @@ fn a_seed_goes_where_chance_is() {
 }
 
 #[test]
-fn unknown_names_list_what_there_is() {
-    let entropi = said("entropi+recency");
+fn the_error_for_an_unknown_name_lists_the_names() {
+    let entropi = error_of("entropi+recency");
     let start =
         "there is no allocator named `entropi`, did you mean `entropy`? There are: uniform, entropy, ";
     assert!(entropi.starts_with(start), "{entropi}");
-    let snap = said("uniform+xyz");
+    let snap = error_of("uniform+xyz");
     assert!(snap.starts_with("there is no scorer named `xyz`; there are: recency, "), "{snap}");
     let listed =
         "there is no policy named `ful`, did you mean `full`? There are: full, entropy-proportional, ";
-    assert!(said("ful").starts_with(listed), "{}", said("ful"));
-    assert!(said("ful").contains(", or ALLOCATOR+SCORER with an allocator of uniform, entropy"));
-    // A rule is a whole, not a half.
-    assert!(said("entropy-global+recency").starts_with("there is no allocator named `entropy-global`"));
+    assert!(error_of("ful").starts_with(listed), "{}", error_of("ful"));
+    assert!(error_of("ful").contains(", or ALLOCATOR+SCORER, where ALLOCATOR is one of uniform, entropy"));
+    // A rule is a complete policy and cannot be a part of one.
+    assert!(error_of("entropy-global+recency").starts_with("there is no allocator named `entropy-global`"));
 }
 
 #[test]
-fn presets_stand_for_policies() {
+fn presets_are_policies() {
     for preset in Registry::standard().presets() {
         let (named, spelt) = (policy(preset.name), policy(preset.spec));
         assert_eq!(named.explicit_spec(), spelt.explicit_spec());
@@ -138,31 +138,31 @@ fn presets_stand_for_policies() {
     }
     assert_eq!(policy("tova").spec(), "uniform+tova{recent=0,sinks=0}");
     assert_eq!(policy("uniform+tova").spec(), "uniform+tova");
-    assert!(said("streaming-llm{sinks=2}").starts_with("`streaming-llm` has no options"));
+    assert!(error_of("streaming-llm{sinks=2}").starts_with("`streaming-llm` is a preset and has no options"));
 }
 
 #[test]
-fn a_meaningless_combination_says_why() {
+fn the_error_for_an_invalid_pair_gives_the_reason() {
     let refused = [
-        ("recency", "recency gives every head the same scores"),
-        ("random", "chance says nothing about heads"),
+        ("recency", "`recency` gives every head the same scores"),
+        ("random", "random scores say nothing about heads"),
         ("tova", "`tova` gives all heads of a layer the same scores"),
         ("critical{base='tova'}", "`tova` gives all heads of a layer the same scores"),
-        ("lag", "`lag` ranks tokens within a partition, the same ranks in every head"),
+        ("lag", "`lag` scores are ranks within a partition, which are the same in every head"),
     ];
     for allocator in ["adaptive", "global"] {
         for (scorer, reason) in refused {
             let name = scorer.split('{').next().unwrap();
             let expected = format!(
-                "`{allocator}+{name}` means nothing: `{allocator}` lets heads compete by score, and {reason}"
+                "`{allocator}+{name}` is not a valid policy: `{allocator}` compares scores between heads, but {reason}"
             );
-            assert_eq!(said(&format!("{allocator}+{scorer}")), expected);
+            assert_eq!(error_of(&format!("{allocator}+{scorer}")), expected);
         }
         policy(&format!("{allocator}+lag{{cross-scoring=true}}"));
     }
-    // Nothing else is refused, and what is names the pair.
-    let of = |kind| registry().into_iter().filter(move |l| l.kind == kind).map(|l| l.name);
-    let pairs = of(PolicyKind::Allocator).flat_map(|a| of(PolicyKind::Scorer).map(move |s| (a, s)));
+    // No other pair is refused, and the error names the pair.
+    let names = |kind| registry().into_iter().filter(move |l| l.kind == kind).map(|l| l.name);
+    let pairs = names(PolicyKind::Allocator).flat_map(|a| names(PolicyKind::Scorer).map(move |s| (a, s)));
     for (one, other) in pairs {
         match Policy::parse(&format!("{one}+{other}")) {
             Ok(_) => {}
@@ -180,15 +180,23 @@ fn a_meaningless_combination_says_why() {
 
 #[test]
 fn the_first_of_two_stages_is_chosen_from_a_list() {
-    let said = |base: &str| said(&format!("uniform+critical{{base=\"{base}\"}}"));
+    let error_with_base = |base: &str| error_of(&format!("uniform+critical{{base=\"{base}\"}}"));
     for base in ["key-norm", "critical", "oracle", "nothing", "tova+tova", "kvpress:tova"] {
-        let start =
-            format!("option `base` of `critical` cannot be \"{base}\": the first stage is one of window");
-        assert!(said(base).starts_with(&start), "{}", said(base));
+        let start = format!(
+            "option `base` of `critical` cannot be \"{base}\": the first stage must be one of window"
+        );
+        assert!(error_with_base(base).starts_with(&start), "{}", error_with_base(base));
     }
-    assert!(said("tova{x=1}").ends_with("`tova` has no option `x`; it has none"), "{}", said("tova{x=1}"));
-    assert!(said("window-attention{window=0}").contains("cannot be 0: a window has at least one query"));
-    assert!(said("tova{").contains("not a TOML inline table"));
+    assert!(
+        error_with_base("tova{x=1}").ends_with("`tova` has no option `x`; it has none"),
+        "{}",
+        error_with_base("tova{x=1}")
+    );
+    assert!(
+        error_with_base("window-attention{window=0}")
+            .contains("cannot be 0: a window has at least one query")
+    );
+    assert!(error_with_base("tova{").contains("not a TOML inline table"));
     assert_eq!(
         policy("uniform+critical{base='window-attention{window=8}'}").needs(),
         Needs::from([Need::Window(8), Need::SubNormOutputNorms])
@@ -196,20 +204,21 @@ fn the_first_of_two_stages_is_chosen_from_a_list() {
 }
 
 #[test]
-fn half_a_policy_says_what_is_missing() {
+fn the_error_for_half_a_policy_names_the_missing_part() {
     assert!(
-        said("uniform").ends_with("`uniform` is an allocator; join it to a scorer, as in `uniform+recency`")
+        error_of("uniform").ends_with("`uniform` is an allocator; add a scorer, as in `uniform+recency`")
     );
     assert!(
-        said("recency").ends_with("`recency` is a scorer; join an allocator to it, as in `uniform+recency`")
+        error_of("recency").ends_with("`recency` is a scorer; add an allocator, as in `uniform+recency`")
     );
-    assert!(said("uniform+recency+oracle").ends_with("it has 3 parts; write ALLOCATOR+SCORER"));
+    assert!(error_of("uniform+recency+oracle").ends_with("it has 3 parts; write ALLOCATOR+SCORER"));
     for empty in ["", "  \n"] {
         assert!(
-            said(empty).starts_with("the policy is empty; write ALLOCATOR+SCORER such as `uniform+recency`")
+            error_of(empty)
+                .starts_with("the policy is empty; write ALLOCATOR+SCORER such as `uniform+recency`")
         );
     }
-    assert!(said("+").contains("a name is missing"));
+    assert!(error_of("+").contains("a name is missing"));
 }
 
 #[test]
@@ -217,8 +226,8 @@ fn the_registry_is_complete_and_tidy() {
     let mut seen = BTreeSet::new();
     for listing in registry() {
         assert!(seen.insert(listing.name), "{} is listed twice", listing.name);
-        let own = |c: char| c.is_ascii_lowercase() || c == '-';
-        let tidy = listing.name.chars().all(own);
+        let is_allowed = |c: char| c.is_ascii_lowercase() || c == '-';
+        let tidy = listing.name.chars().all(is_allowed);
         assert!(tidy, "{}", listing.name);
         assert!(!listing.source.is_empty() && !listing.description.is_empty());
         assert!(!listing.description.contains('\n') && listing.description.len() < 100, "{}", listing.name);

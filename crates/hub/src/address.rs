@@ -25,8 +25,8 @@ impl Address {
         }
     }
 
-    /// The same server, another path; both `base` and `path` as they stand.
-    pub(crate) fn with(base: &str, path: &str) -> Result<Address, &'static str> {
+    /// Returns the address `base`/`path`. Neither part is escaped.
+    pub(crate) fn from_base(base: &str, path: &str) -> Result<Address, &'static str> {
         Address::parse(&format!("{}/{path}", base.trim_end_matches('/')))
     }
 
@@ -42,7 +42,7 @@ impl Address {
             server if server.starts_with("//") => format!("{scheme}:{server}"),
             root if root.starts_with('/') => format!("{scheme}://{authority}{root}"),
             query if query.starts_with('?') => format!("{scheme}://{authority}{path}{query}"),
-            beside => format!("{scheme}://{authority}{folder}{beside}"),
+            relative => format!("{scheme}://{authority}{folder}{relative}"),
         })
     }
 
@@ -53,9 +53,9 @@ impl Address {
 
     /// The scheme, the host in lower case, and the port.
     fn server(&self) -> (Option<&str>, String, u16) {
-        let usual = if self.0.scheme_str() == Some("http") { 80 } else { 443 };
+        let default_port = if self.0.scheme_str() == Some("http") { 80 } else { 443 };
         let host = self.0.host().unwrap_or_default().to_ascii_lowercase();
-        (self.0.scheme_str(), host, self.0.port_u16().unwrap_or(usual))
+        (self.0.scheme_str(), host, self.0.port_u16().unwrap_or(default_port))
     }
 
     /// Whether the address is on this machine, which is reached without a proxy.
@@ -70,8 +70,9 @@ impl Address {
         self.0.authority().map_or("", |authority| authority.as_str())
     }
 
-    /// That what answers from here does what the hub does not.
-    pub(crate) fn odd(&self, reason: impl Into<String>) -> Error {
+    /// Returns the error about an answer from this address that the hub would never send. `reason` is a
+    /// clause such as "names no length".
+    pub(crate) fn unexpected(&self, reason: impl Into<String>) -> Error {
         Error::Answer { address: self.to_string(), reason: reason.into() }
     }
 
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn redirects_lead_where_browsers_go() {
+    fn redirects_are_resolved_as_browsers_resolve_them() {
         let here = address("https://hub.test:8443/org/name/resolve/main/a.json?x=1");
         for (location, expected) in [
             ("https://cdn.test/b?s=1", "https://cdn.test/b?s=1"),
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_has_several_names() {
+    fn local_addresses_are_recognised() {
         for text in ["http://127.0.0.1:1/", "http://localhost/", "http://[::1]:8080/"] {
             assert!(address(text).is_local(), "{text}");
         }

@@ -19,7 +19,7 @@ use std::{
 use hf_hub::{CacheRepo, Repo, RepoType};
 
 use crate::{
-    Error, Lack, ModelId, Result, Settings, link,
+    Error, ModelId, RepositoryFault, Result, Settings, link,
     model_id::is_commit,
     wanted::{self, Wanted},
 };
@@ -92,14 +92,16 @@ impl<'a> Cache<'a> {
         Some(text.trim().to_string()).filter(|commit| is_commit(commit))
     }
 
-    /// What can be used without the network; none when there is no snapshot of the revision at all.
-    pub(crate) fn cached(&self) -> Option<Result<Cached, (PathBuf, Lack)>> {
+    /// Returns the cached model; `None` if the cache has no snapshot of the revision. The error consists of
+    /// the folder of the snapshot and the reason why it cannot be used.
+    pub(crate) fn cached(&self) -> Option<Result<Cached, (PathBuf, RepositoryFault)>> {
         let commit = self.commit()?;
         let snapshot = self.snapshot(&commit);
-        snapshot.is_dir().then(|| self.complete(&commit, &snapshot).map_err(|lack| (snapshot, lack)))
+        snapshot.is_dir().then(|| self.complete(&commit, &snapshot).map_err(|fault| (snapshot, fault)))
     }
 
-    fn complete(&self, commit: &str, snapshot: &Path) -> Result<Cached, Lack> {
+    /// Returns the model of a snapshot, after checking that it has every file that it needs.
+    fn complete(&self, commit: &str, snapshot: &Path) -> Result<Cached, RepositoryFault> {
         let mut names = BTreeSet::new();
         list(snapshot, "", DEPTH, &mut names);
         let wanted = Wanted::new(self.id, &names)?;
@@ -110,9 +112,9 @@ impl<'a> Cache<'a> {
                 if needed.iter().any(|name| name == wanted::INDEX) {
                     // An index that cannot be read counts as missing.
                     let shards = wanted::shards(self.id, &snapshot.join(wanted::INDEX));
-                    let shards = shards.map_err(|_| Lack::File(wanted::INDEX.into()))?;
+                    let shards = shards.map_err(|_| RepositoryFault::File(wanted::INDEX.into()))?;
                     let missing = shards.into_iter().find(|shard| !names.contains(shard));
-                    missing.map_or(Ok(()), |shard| Err(Lack::File(shard)))?;
+                    missing.map_or(Ok(()), |shard| Err(RepositoryFault::File(shard)))?;
                 }
                 (snapshot.to_path_buf(), None)
             }
@@ -140,11 +142,16 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// That there is no copy to use offline.
-    pub(crate) fn refuse_offline(&self, settings: &Settings, found: Option<(PathBuf, Lack)>) -> Error {
+    /// Returns the error of a call that may not use the network and finds no usable copy. `found` is the
+    /// incomplete snapshot, if there is one.
+    pub(crate) fn offline_error(
+        &self,
+        settings: &Settings,
+        found: Option<(PathBuf, RepositoryFault)>,
+    ) -> Error {
         let model = self.id.to_string();
         match found {
-            Some((snapshot, lack)) => Error::CachedInPart { model, snapshot, lack },
+            Some((snapshot, fault)) => Error::CachedInPart { model, snapshot, fault },
             None => Error::NotCached { model, cache: settings.cache.clone() },
         }
     }

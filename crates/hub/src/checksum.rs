@@ -6,14 +6,14 @@ use sha2::{Digest, Sha256, digest::DynDigest};
 /// The checksum that a file's content must have, read from its etag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Checksum {
-    kind: Kind,
-    /// In lower case, so safe as a file name.
+    algorithm: Algorithm,
+    /// Lower-case hex digits, which are safe as a file name.
     hex: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Files in large file storage: SHA-256 of the content.
+enum Algorithm {
+    /// SHA-256 of the content, for files in large file storage.
     Sha256,
     /// SHA-1 of `blob`, the length and the content, as git computes it, for files in git.
     GitBlob,
@@ -24,12 +24,12 @@ impl Checksum {
     pub(crate) fn from_etag(etag: &str) -> Option<Checksum> {
         let etag = etag.trim();
         let hex = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"').to_ascii_lowercase();
-        let kind = match hex.len() {
-            64 => Kind::Sha256,
-            40 => Kind::GitBlob,
+        let algorithm = match hex.len() {
+            64 => Algorithm::Sha256,
+            40 => Algorithm::GitBlob,
             _ => return None,
         };
-        hex.bytes().all(|b| b.is_ascii_hexdigit()).then_some(Checksum { kind, hex })
+        hex.bytes().all(|b| b.is_ascii_hexdigit()).then_some(Checksum { algorithm, hex })
     }
 
     /// The hex digits, which are also the name of the file's blob in the cache.
@@ -39,17 +39,17 @@ impl Checksum {
 
     /// The name of the checksum, for messages.
     pub(crate) fn name(&self) -> &'static str {
-        match self.kind {
-            Kind::Sha256 => "SHA-256",
-            Kind::GitBlob => "git blob SHA-1",
+        match self.algorithm {
+            Algorithm::Sha256 => "SHA-256",
+            Algorithm::GitBlob => "git blob SHA-1",
         }
     }
 
     /// Returns a hasher for a file of `size` bytes.
     pub(crate) fn hasher(&self, size: u64) -> Hasher {
-        match self.kind {
-            Kind::Sha256 => Hasher(Box::new(Sha256::new())),
-            Kind::GitBlob => Hasher(Box::new(Sha1::new().chain_update(format!("blob {size}\0")))),
+        match self.algorithm {
+            Algorithm::Sha256 => Hasher(Box::new(Sha256::new())),
+            Algorithm::GitBlob => Hasher(Box::new(Sha1::new().chain_update(format!("blob {size}\0")))),
         }
     }
 }
@@ -81,7 +81,7 @@ mod tests {
 
     /// The expected values were computed by `sha256sum` and `git hash-object`.
     #[test]
-    fn published_values_come_out() {
+    fn hashes_are_those_of_sha256sum_and_git() {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(hash(empty, b""), empty);
         let hello = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn etags_are_weak_or_strong_and_nothing_else_passes() {
+    fn weak_and_strong_etags_are_read_and_others_are_not() {
         let sha1 = "ce013625030ba8dba906f756967f9e9ca394464a";
         for etag in [format!("\"{sha1}\""), format!("W/\"{sha1}\""), sha1.to_uppercase(), format!(" {sha1} ")]
         {

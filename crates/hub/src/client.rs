@@ -12,7 +12,7 @@ use crate::{
     Error, ModelId, Result, Settings,
     address::Address,
     model_id::is_commit,
-    patience::{Failure, Patience},
+    retry::{Failure, Retries},
 };
 
 const USER_AGENT: &str = concat!("bitkv-hub/", env!("CARGO_PKG_VERSION"));
@@ -57,9 +57,11 @@ impl Answer {
         if !matches!(self.status(), 301 | 302 | 303 | 307 | 308) {
             return Ok(None);
         }
-        let location = self.header("location").ok_or("to nowhere");
+        let location = self.header("location").ok_or("that it does not name");
         let target = location.and_then(|location| self.address.join(location));
-        target.map(Some).map_err(|reason| self.address.odd(format!("redirects to an address {reason}")))
+        target
+            .map(Some)
+            .map_err(|reason| self.address.unexpected(format!("redirects to an address {reason}")))
     }
 }
 
@@ -95,37 +97,42 @@ impl<'a> Client<'a> {
     /// failed request is not repeated: a caller that has a cached copy should not wait for a hub that is
     /// down. A request to an unreachable hub is never repeated, because the machine is probably offline.
     pub(crate) fn info(&self, once: bool) -> Result<RepoInfo> {
-        let address = self.at(&format!("api/{}", self.repo.api_url()))?;
-        let mut patience = Patience::new(self.settings);
+        let address = self.address(&format!("api/{}", self.repo.api_url()))?;
+        let mut retries = Retries::new(self.settings);
         let answer = loop {
             match self.content(&address, 0) {
                 Ok(answer) => break answer,
-                Err(Failure::Passing(error)) if once || matches!(error, Error::Unreachable { .. }) => {
+                Err(Failure::Transient(error)) if once || matches!(error, Error::Unreachable { .. }) => {
                     return Err(error);
                 }
-                Err(failure) => patience.wait(failure)?,
+                Err(failure) => retries.wait(failure)?,
             }
         };
-        let mut answer = self.accepted(answer)?;
+        let mut answer = self.success(answer)?;
         let body = answer.response.body_mut().with_config().limit(MAX_LISTING);
-        let text =
-            body.read_to_string().map_err(|e| address.odd(format!("sends an unreadable listing ({e})")))?;
-        let info: RepoInfo = serde_json::from_str(&text)
-            .map_err(|e| address.odd(format!("sends no listing of files ({e})")))?;
+        let text = body
+            .read_to_string()
+            .map_err(|e| address.unexpected(format!("sends an unreadable listing ({e})")))?;
+        let info: RepoInfo = serde_json::from_str(&text).map_err(|e| {
+            address.unexpected(format!("sends something other than a listing of files ({e})"))
+        })?;
         match (is_commit(&info.sha), is_commit(self.repo.revision())) {
-            (false, _) => Err(address.odd("names no commit in its listing of files")),
-            (true, true) if info.sha != self.repo.revision() => Err(address.odd("lists another commit")),
+            (false, _) => Err(address.unexpected("names no commit in its listing of files")),
+            (true, true) if info.sha != self.repo.revision() => {
+                Err(address.unexpected("lists another commit"))
+            }
             (true, _) => Ok(info),
         }
     }
 
     /// Returns the address of a file of the model at a commit.
     pub(crate) fn file(&self, commit: &str, file: &str) -> Result<Address> {
-        self.at(&format!("{}/resolve/{commit}/{file}", self.repo.url()))
+        self.address(&format!("{}/resolve/{commit}/{file}", self.repo.url()))
     }
 
-    fn at(&self, path: &str) -> Result<Address> {
-        Address::with(&self.settings.endpoint, path)
+    /// Returns the address of a path on the hub.
+    fn address(&self, path: &str) -> Result<Address> {
+        Address::from_base(&self.settings.endpoint, path)
             .map_err(|reason| Error::Endpoint { value: self.settings.endpoint.clone(), reason })
     }
 
@@ -137,12 +144,12 @@ impl<'a> Client<'a> {
     /// Sends a request, again after a transient failure, as often as the settings allow. Returns the answer,
     /// which may be a redirect.
     pub(crate) fn ask(&self, method: Method, address: &Address) -> Result<Answer> {
-        let mut patience = Patience::new(self.settings);
+        let mut retries = Retries::new(self.settings);
         loop {
-            let tried = self.send(method, address, 0).map_err(Failure::Passing);
-            match tried.and_then(|answer| self.passing_refused(answer)) {
+            let tried = self.send(method, address, 0).map_err(Failure::Transient);
+            match tried.and_then(|answer| self.check_transient(answer)) {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => patience.wait(failure)?,
+                Err(failure) => retries.wait(failure)?,
             }
         }
     }
@@ -151,13 +158,13 @@ impl<'a> Client<'a> {
     pub(crate) fn content(&self, address: &Address, from: u64) -> Result<Answer, Failure> {
         let mut address = address.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.send(Method::Get, &address, from).map_err(Failure::Passing)?;
-            match answer.redirect().map_err(Failure::Final)? {
+            let answer = self.send(Method::Get, &address, from).map_err(Failure::Transient)?;
+            match answer.redirect().map_err(Failure::Permanent)? {
                 Some(target) => address = target,
-                None => return self.passing_refused(answer),
+                None => return self.check_transient(answer),
             }
         }
-        Err(Failure::Final(address.odd("redirects without end")))
+        Err(Failure::Permanent(address.unexpected("redirects without end")))
     }
 
     /// Sends one request without following redirects. Only the hub gets the token.
@@ -182,18 +189,19 @@ impl<'a> Client<'a> {
         Ok(Answer { address: address.clone(), response: request.call().map_err(unreachable)? })
     }
 
-    /// Sorts out statuses that may be others next time.
-    fn passing_refused(&self, answer: Answer) -> Result<Answer, Failure> {
+    /// Returns a transient failure for a status that may be different at the next try, and otherwise the
+    /// answer.
+    fn check_transient(&self, answer: Answer) -> Result<Answer, Failure> {
         match answer.status() {
-            408 | 429 | 500..=599 => Err(Failure::Passing(self.refusal(&answer))),
-            // Signed addresses expire; the hub gives a new one.
-            403 if !self.is_hub(&answer.address) => Err(Failure::Passing(self.refusal(&answer))),
+            408 | 429 | 500..=599 => Err(Failure::Transient(self.refusal(&answer))),
+            // A signed address has expired; the hub gives a new one at the next try.
+            403 if !self.is_hub(&answer.address) => Err(Failure::Transient(self.refusal(&answer))),
             _ => Ok(answer),
         }
     }
 
-    /// An answer of the hub that is a success.
-    pub(crate) fn accepted(&self, answer: Answer) -> Result<Answer> {
+    /// Returns the answer if its status is a success.
+    pub(crate) fn success(&self, answer: Answer) -> Result<Answer> {
         if answer.response.status().is_success() { Ok(answer) } else { Err(self.refusal(&answer)) }
     }
 

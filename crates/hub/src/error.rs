@@ -23,7 +23,7 @@ pub enum Error {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error(
-        "cannot write {}: {source}; see to its permissions and the free space, or set HF_HUB_CACHE to another folder",
+        "cannot write {}: {source}; check its permissions and the free space, or set HF_HUB_CACHE to another folder",
         path.display()
     )]
     Write { path: PathBuf, source: io::Error },
@@ -34,12 +34,12 @@ pub enum Error {
     )]
     NotCached { model: String, cache: PathBuf },
     #[error(
-        "HF_HUB_OFFLINE is set, but the copy of {model} in {} {lack}; unset it once to complete the download",
+        "HF_HUB_OFFLINE is set, but the copy of {model} in {} {fault}; unset it once to complete the download",
         snapshot.display()
     )]
-    CachedInPart { model: String, snapshot: PathBuf, lack: Lack },
-    #[error("{model} {lack}; choose another revision or repository")]
-    Repository { model: String, lack: Lack },
+    CachedInPart { model: String, snapshot: PathBuf, fault: RepositoryFault },
+    #[error("{model} {fault}; choose another revision or repository")]
+    Repository { model: String, fault: RepositoryFault },
     #[error("{} is not an index of shards ({reason}); delete it and run again", path.display())]
     Index { path: PathBuf, reason: String },
     #[error(
@@ -57,7 +57,7 @@ pub enum Error {
     #[error("the hub at {host} has no {model}; check the names of repository and revision")]
     NotFound { model: String, host: String },
     #[error(
-        "the download of `{file}` of {model} broke off at {received} of {size} bytes ({reason}); run again to go on from there"
+        "the download of `{file}` of {model} broke off at {received} of {size} bytes ({reason}); run again to resume"
     )]
     Broken { model: String, file: String, received: u64, size: u64, reason: String },
     #[error(
@@ -65,7 +65,7 @@ pub enum Error {
     )]
     Length { model: String, file: String, address: String, announced: u64, sent: String },
     #[error(
-        "`{file}` of {model} has the {kind} {found}, but the hub announced {expected}; the download was deleted, so run again, and if that does not help, the copy on the server is damaged"
+        "`{file}` of {model} has the {kind} {found}, but the hub announced {expected}; the download was deleted, so run again (if the error returns, the copy on the server is damaged)"
     )]
     Checksum { model: String, file: String, kind: &'static str, expected: String, found: String },
 }
@@ -75,7 +75,7 @@ pub enum Error {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the fields are")]
-pub enum Lack {
+pub enum RepositoryFault {
     #[error("has no file `{0}`")]
     File(String),
     #[error("has neither tokenizer.json nor tokenizer.model")]
@@ -83,7 +83,7 @@ pub enum Lack {
     #[error("has neither model.safetensors, model.safetensors.index.json nor a GGUF file")]
     Weights,
     #[error(
-        "has several GGUF files ({}{}), of which one must be named, as in `{example}`",
+        "has several GGUF files ({}{}), so one must be named, as in `{example}`",
         files.join(", "), if *more > 0 { format!(" and {more} more") } else { String::new() }
     )]
     Choice { files: Vec<String>, more: usize, example: String },

@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use bitkv_progress::Progress;
 
 use crate::{
-    Error, Lack, ModelId, Result, Settings,
+    Error, ModelId, RepositoryFault, Result, Settings,
     cache::{Cache, Cached},
     client::Client,
     link,
     lock::Lock,
     metadata::{Metadata, metadata},
-    transfer::Source,
+    transfer::RemoteFile,
     wanted::{self, Wanted},
 };
 
@@ -33,7 +33,7 @@ pub fn fetch(id: &ModelId, settings: &Settings, progress: &dyn Progress) -> Resu
     if settings.offline {
         return match cached {
             Some(Ok(cached)) => Ok(use_cached(id, cached, "HF_HUB_OFFLINE is set", progress)),
-            found => Err(cache.refuse_offline(settings, found.and_then(Result::err))),
+            found => Err(cache.offline_error(settings, found.and_then(Result::err))),
         };
     }
     let cached = cached.and_then(Result::ok);
@@ -43,9 +43,9 @@ pub fn fetch(id: &ModelId, settings: &Settings, progress: &dyn Progress) -> Resu
     let client = Client::new(settings, id)?;
     let info = match (client.info(cached.is_some()), cached) {
         (Ok(info), _) => info,
-        (Err(error), Some(cached)) if id.is_pinned() || is_passing(&error) => {
+        (Err(error), Some(cached)) if id.is_pinned() || is_about_the_hub(&error) => {
             progress.note(&format!("using the cached copy of {id}: {error}"));
-            return Ok(use_cached(id, cached, "the hub cannot be asked", progress));
+            return Ok(use_cached(id, cached, "the hub did not list the files", progress));
         }
         (Err(error), _) => return Err(error),
     };
@@ -56,8 +56,9 @@ pub fn fetch(id: &ModelId, settings: &Settings, progress: &dyn Progress) -> Resu
     Ok(path)
 }
 
-/// Errors that say nothing about the model itself.
-fn is_passing(error: &Error) -> bool {
+/// Whether an error is about the hub or the connection to it, and not about the model. If so, a cached copy
+/// of the model can be used.
+fn is_about_the_hub(error: &Error) -> bool {
     use Error::*;
     matches!(error, Unreachable { .. } | Status { .. } | Answer { .. } | Denied { .. })
 }
@@ -66,8 +67,8 @@ fn is_passing(error: &Error) -> bool {
 /// that would be preferred.
 fn use_cached(id: &ModelId, cached: Cached, why: &str, progress: &dyn Progress) -> PathBuf {
     if let Some(file) = cached.gguf.filter(|_| id.file().is_none()) {
-        // The repository may have other weights as well, which the hub would have told.
-        progress.note(&format!("{why}; of {id} the cache has the file {file}, which is used"));
+        // The repository may have other weights as well. Only the hub's listing would show them.
+        progress.note(&format!("{why}; using {file}, the only GGUF file in the cached copy of {id}"));
     }
     cached.path
 }
@@ -84,7 +85,7 @@ impl Download<'_> {
     /// Downloads every file that the model needs and returns the model's path. Small files come first, so
     /// that most errors appear before gigabytes of weights are downloaded.
     fn all(&self, names: &BTreeSet<String>, progress: &dyn Progress) -> Result<PathBuf> {
-        match Wanted::new(self.id, names).map_err(|lack| self.lacks(lack))? {
+        match Wanted::new(self.id, names).map_err(|fault| self.fault(fault))? {
             Wanted::Gguf(file) => self.needed(&file, progress),
             Wanted::Checkpoint { needed, optional } => {
                 for name in &optional {
@@ -105,11 +106,11 @@ impl Download<'_> {
     /// Returns the path of a file in the cache, after downloading it if necessary. Returns an error if the
     /// hub does not have the file.
     fn needed(&self, file: &str, progress: &dyn Progress) -> Result<PathBuf> {
-        self.file(file, progress)?.ok_or_else(|| self.lacks(Lack::File(file.into())))
+        self.file(file, progress)?.ok_or_else(|| self.fault(RepositoryFault::File(file.into())))
     }
 
-    fn lacks(&self, lack: Lack) -> Error {
-        Error::Repository { model: self.id.to_string(), lack }
+    fn fault(&self, fault: RepositoryFault) -> Error {
+        Error::Repository { model: self.id.to_string(), fault }
     }
 
     /// Returns the path of a file in the cache, after downloading it if necessary; `None` if the hub does not
@@ -121,7 +122,7 @@ impl Download<'_> {
         }
         let Some(metadata) = metadata(self.client, self.commit, file)? else { return Ok(None) };
         let blob = self.blob(file, metadata, progress)?;
-        link::point(&blob, &pointer, file)
+        link::link_blob(&blob, &pointer, file)
             .map_err(|source| Error::Write { path: pointer.clone(), source })?;
         Ok(Some(pointer))
     }
@@ -135,15 +136,15 @@ impl Download<'_> {
         let lock = Lock::take(&self.cache.lock(etag), || {
             progress.note(&format!("another process is downloading {file}; waiting for it"));
         })?;
-        // A blob of another length is what some crash has left.
-        if fs::metadata(&blob).is_ok_and(|there| there.len() == metadata.size) {
+        // A blob of another length was left by a crash, so it is downloaded again.
+        if fs::metadata(&blob).is_ok_and(|existing| existing.len() == metadata.size) {
             return Ok(blob);
         }
         let shared = self.cache.blob(&format!("{etag}.incomplete"));
         let part = if lock.is_held() { shared } else { bitkv_bytes::unused_name(&blob) };
         let address = self.client.file(self.commit, file)?;
         let model = self.id.to_string();
-        let source = Source { client: self.client, model: &model, file, address, metadata };
+        let source = RemoteFile { client: self.client, model: &model, file, address, metadata };
         let work = source.transfer(&part, progress).inspect_err(|_| {
             // The name of this partial file is unique, so no later call could resume from it.
             if !lock.is_held() {

@@ -27,13 +27,13 @@ mod lock;
 mod metadata;
 mod model_id;
 mod name;
-mod part;
-mod patience;
+mod partial_file;
+mod retry;
 mod settings;
 mod transfer;
 mod wanted;
 
-pub use error::{Error, Lack, Result};
+pub use error::{Error, RepositoryFault, Result};
 pub use fetch::fetch;
 pub use model_id::ModelId;
 pub use settings::{Settings, Token};

@@ -9,13 +9,15 @@ pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)
 }
 
-/// Makes `pointer`, the file `name` of a snapshot, show the content of `blob`: by a relative link, so that
-/// the cache can be moved, or where there are no links, by a second name or a copy.
-pub(crate) fn point(blob: &Path, pointer: &Path, name: &str) -> io::Result<()> {
-    point_by(symlink, blob, pointer, name)
+/// Makes `pointer`, the file `name` of a snapshot, a link to `blob`. The link is relative, so that the cache
+/// can be moved. If symbolic links are not possible, `pointer` becomes a hard link, and if that fails too, a
+/// copy.
+pub(crate) fn link_blob(blob: &Path, pointer: &Path, name: &str) -> io::Result<()> {
+    link_blob_with(symlink, blob, pointer, name)
 }
 
-fn point_by(
+/// Like [`link_blob`]; `symlink` creates the symbolic link.
+fn link_blob_with(
     symlink: impl Fn(&Path, &Path) -> io::Result<()>,
     blob: &Path,
     pointer: &Path,
@@ -62,18 +64,18 @@ mod tests {
         let (folder, blob) = blob();
         for (name, target) in [("a", "../../blobs/abc"), ("x/y/a", "../../../../blobs/abc")] {
             let pointer = folder.path().join("snapshots/c0ffee").join(name);
-            point(&blob, &pointer, name).expect("linked");
+            link_blob(&blob, &pointer, name).expect("linked");
             assert_eq!(fs::read_link(&pointer).expect("a link"), Path::new(target));
             assert_eq!(fs::read_to_string(&pointer).expect("content"), "content");
         }
     }
 
     #[test]
-    fn without_links_the_content_is_there_all_the_same() {
+    fn without_symbolic_links_the_content_is_linked_or_copied() {
         let (folder, blob) = blob();
         let pointer = folder.path().join("snapshots/c0ffee/a");
         let refused = |_: &Path, _: &Path| Err(io::Error::from(io::ErrorKind::PermissionDenied));
-        point_by(refused, &blob, &pointer, "a").expect("copied");
+        link_blob_with(refused, &blob, &pointer, "a").expect("copied");
         assert!(!fs::symlink_metadata(&pointer).expect("there").is_symlink());
         assert_eq!(fs::read_to_string(&pointer).expect("content"), "content");
         assert!(blob.exists());

@@ -31,7 +31,7 @@ pub(crate) fn metadata(client: &Client<'_>, commit: &str, file: &str) -> Result<
         etag = answer.header("x-linked-etag").map(str::to_string).or(etag);
         size = answer.header("x-linked-size").map(str::to_string).or(size);
         let Some(target) = answer.redirect()? else {
-            let answer = client.accepted(answer)?;
+            let answer = client.success(answer)?;
             let etag = etag.as_deref().or(answer.header("etag"));
             return read(&address, etag, size.as_deref().or(answer.header("content-length"))).map(Some);
         };
@@ -41,25 +41,29 @@ pub(crate) fn metadata(client: &Client<'_>, commit: &str, file: &str) -> Result<
         }
         address = target;
     }
-    Err(address.odd("redirects without end"))
+    Err(address.unexpected("redirects without end"))
 }
 
 /// Checks that an answer is about the commit that was requested.
 fn check_commit(answer: &Answer, commit: &str) -> Result<()> {
     match answer.header("x-repo-commit") {
-        Some(found) if found != commit => {
-            Err(answer.address.odd(format!("sends a file of commit `{found}` when asked for {commit}")))
-        }
+        Some(found) if found != commit => Err(answer
+            .address
+            .unexpected(format!("sends a file of commit `{found}` when asked for {commit}"))),
         _ => Ok(()),
     }
 }
 
 /// Parses the headers of an answer from `address`.
 fn read(address: &Address, etag: Option<&str>, size: Option<&str>) -> Result<Metadata> {
-    let etag = etag.ok_or_else(|| address.odd("names no ETag"))?;
-    let checksum = Checksum::from_etag(etag)
-        .ok_or_else(|| address.odd(format!("names an ETag `{etag}` that is no SHA-256 and no git SHA-1")))?;
-    let size = size.ok_or_else(|| address.odd("names no length"))?;
-    let size = size.trim().parse().map_err(|_| address.odd(format!("names a length `{size}`")))?;
+    let etag = etag.ok_or_else(|| address.unexpected("names no ETag"))?;
+    let checksum = Checksum::from_etag(etag).ok_or_else(|| {
+        address.unexpected(format!("names an ETag `{etag}` that is neither a SHA-256 nor a git SHA-1"))
+    })?;
+    let size = size.ok_or_else(|| address.unexpected("names no length"))?;
+    let size = size
+        .trim()
+        .parse()
+        .map_err(|_| address.unexpected(format!("names a length `{size}` that is not a number")))?;
     Ok(Metadata { size, checksum })
 }

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_whole_commit_is_pinned() {
+    fn only_a_full_commit_hash_is_pinned() {
         let commit = "0123456789abcdef0123456789abcdef01234567";
         assert!(ModelId::parse(&format!("org/name@{commit}")).expect("valid").is_pinned());
         for revision in ["main", &commit[..7], &commit.to_uppercase()] {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_why() {
+    fn errors_say_what_is_wrong() {
         let cases = [
             ("", "empty part"),
             ("name", "no `/`"),

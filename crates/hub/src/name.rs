@@ -17,9 +17,7 @@ fn fault_of_part(part: &str) -> Option<&'static str> {
         "" => Some("has an empty part"),
         "." | ".." => Some("has a part `.` or `..`"),
         _ if part.contains('\\') => Some("has a backslash"),
-        _ if !part.chars().all(harmless) => {
-            Some("has a character that is not of A-Z, a-z, 0-9, -, _, . and +")
-        }
+        _ if !part.chars().all(harmless) => Some("has a character other than A-Z, a-z, 0-9, -, _, . and +"),
         _ if part.len() > LONGEST => Some("has a part of more than 255 characters"),
         _ => None,
     }
@@ -30,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_names_pass_and_others_do_not() {
+    fn safe_names_are_allowed_and_others_are_not() {
         for name in ["model.safetensors", "i2_s/ggml-model.gguf", "refs/pr/5", "v1.0+a"] {
             assert_eq!(fault(name), None, "{name}");
         }

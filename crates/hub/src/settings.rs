@@ -77,8 +77,8 @@ impl Settings {
         let mut settings = Settings::new(cache);
         settings.endpoint = text("HF_ENDPOINT").unwrap_or(settings.endpoint);
         settings.offline =
-            text("HF_HUB_OFFLINE").or_else(|| text("TRANSFORMERS_OFFLINE")).is_some_and(|v| is_yes(&v));
-        if !text("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some_and(|v| is_yes(&v)) {
+            text("HF_HUB_OFFLINE").or_else(|| text("TRANSFORMERS_OFFLINE")).is_some_and(|v| is_true(&v));
+        if !text("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some_and(|v| is_true(&v)) {
             let given = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].into_iter();
             let given = given.filter_map(|key| text(key).map(|token| (key, token))).next();
             settings.token = match (given, folder("HF_TOKEN_PATH").or(home.map(|home| home.join("token")))) {
@@ -91,8 +91,8 @@ impl Settings {
     }
 }
 
-/// What `huggingface_hub` takes for yes.
-fn is_yes(value: &str) -> bool {
+/// Whether `huggingface_hub` reads this value as true.
+fn is_true(value: &str) -> bool {
     ["1", "true", "on", "yes"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes))
 }
 
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn yes_has_four_spellings() {
+    fn true_has_four_spellings() {
         for (value, offline) in [
             ("1", true),
             ("True", true),

@@ -9,15 +9,15 @@ use crate::{
     address::Address,
     client::{Answer, Client},
     metadata::Metadata,
-    part::{Ended, Part},
-    patience::{Failure, Patience},
+    partial_file::{Finished, PartialFile},
+    retry::{Failure, Retries},
 };
 
 /// The number of bytes that are read from the network at once.
 const BLOCK: usize = 1 << 18;
 
-/// A file at a commit, as the hub announces it.
-pub(crate) struct Source<'a> {
+/// A file on the hub at a commit, with the length and checksum that the hub announces.
+pub(crate) struct RemoteFile<'a> {
     pub(crate) client: &'a Client<'a>,
     pub(crate) model: &'a str,
     pub(crate) file: &'a str,
@@ -25,13 +25,14 @@ pub(crate) struct Source<'a> {
     pub(crate) metadata: Metadata,
 }
 
-impl Source<'_> {
-    /// Writes the file to `path`, going on with what is there. After a break the beginning stays for the
-    /// next call; after a wrong checksum or length nothing does. The work is finished when the file is in its place.
+impl RemoteFile<'_> {
+    /// Downloads the file to `path` and resumes from the bytes that are already there. If the transfer fails,
+    /// the received bytes stay for the next call; if the checksum or the length is wrong, they are deleted.
+    /// Returns the progress of the work, which the caller finishes after moving the file to its place.
     pub(crate) fn transfer<'p>(&self, path: &Path, progress: &'p dyn Progress) -> Result<Work<'p>> {
-        let mut part = Part::open(path, &self.metadata)?;
+        let mut part = PartialFile::open(path, &self.metadata)?;
         let work = Work::bytes(progress, self.file, self.metadata.size, part.len());
-        let mut patience = Patience::new(self.client.settings);
+        let mut retries = Retries::new(self.client.settings);
         let mut furthest = part.len();
         while part.missing() > 0 {
             let received = self.receive(&mut part, &work);
@@ -39,21 +40,21 @@ impl Source<'_> {
             // none, no matter how much it sends.
             if part.len() > furthest {
                 furthest = part.len();
-                patience.renew();
+                retries.reset();
             }
             match received {
                 Ok(()) => {}
-                Err(Failure::Final(error @ Error::Length { .. })) => {
+                Err(Failure::Permanent(error @ Error::Length { .. })) => {
                     part.discard()?;
                     return Err(error);
                 }
-                Err(failure) => patience.wait(failure)?,
+                Err(failure) => retries.wait(failure)?,
             }
         }
         let checksum = &self.metadata.checksum;
         match part.finish()? {
-            Ended::Kept => Ok(work),
-            Ended::Deleted { found } => Err(Error::Checksum {
+            Finished::Kept => Ok(work),
+            Finished::Deleted { found } => Err(Error::Checksum {
                 model: self.model.into(),
                 file: self.file.into(),
                 kind: checksum.name(),
@@ -63,28 +64,29 @@ impl Source<'_> {
         }
     }
 
-    /// One request for what is missing.
-    fn receive(&self, part: &mut Part, work: &Work<'_>) -> Result<(), Failure> {
+    /// Sends one request for the missing bytes and writes the received bytes to the file.
+    fn receive(&self, part: &mut PartialFile, work: &Work<'_>) -> Result<(), Failure> {
         let answer = self.client.content(&self.address, part.len()).map_err(|failure| match failure {
-            Failure::Passing(error) if part.len() > 0 => self.broken(part, &error.to_string()),
+            Failure::Transient(error) if part.len() > 0 => self.broken(part, &error.to_string()),
             other => other,
         })?;
         match answer.status() {
-            200 if part.len() > 0 => part.restart().map_err(Failure::Final)?,
+            200 if part.len() > 0 => part.restart().map_err(Failure::Permanent)?,
             200 => {}
             206 if starts_at(&answer, part.len()) => {}
             // The server did not send the requested range, so the whole file is requested next.
             206 | 416 if part.len() > 0 => {
-                part.restart().map_err(Failure::Final)?;
-                return Err(self.broken(part, "the server did not go on from there"));
+                part.restart().map_err(Failure::Permanent)?;
+                return Err(self.broken(part, "the server did not resume from there"));
             }
-            _ => return Err(Failure::Final(self.client.refusal(&answer))),
+            _ => return Err(Failure::Permanent(self.client.refusal(&answer))),
         }
         self.check_length(&answer, part)?;
-        self.pour(answer, part, work)
+        self.receive_body(answer, part, work)
     }
 
-    fn check_length(&self, answer: &Answer, part: &Part) -> Result<(), Failure> {
+    /// If the answer gives its length, checks that it is the number of missing bytes.
+    fn check_length(&self, answer: &Answer, part: &PartialFile) -> Result<(), Failure> {
         match answer.header("content-length").and_then(|length| length.trim().parse::<u64>().ok()) {
             Some(length) if length != part.missing() => {
                 Err(self.wrong_length(&answer.address, part.len().saturating_add(length).to_string()))
@@ -93,8 +95,8 @@ impl Source<'_> {
         }
     }
 
-    /// The body of an answer into the part.
-    fn pour(&self, answer: Answer, part: &mut Part, work: &Work<'_>) -> Result<(), Failure> {
+    /// Writes the body of an answer to the file.
+    fn receive_body(&self, answer: Answer, part: &mut PartialFile, work: &Work<'_>) -> Result<(), Failure> {
         let Answer { address, response } = answer;
         let mut body = response.into_body().into_reader();
         let mut block = vec![0; BLOCK];
@@ -109,15 +111,16 @@ impl Source<'_> {
                 let sent = format!("more than {}", self.metadata.size);
                 return Err(self.wrong_length(&address, sent));
             }
-            part.append(&block[..n]).map_err(Failure::Final)?;
+            part.append(&block[..n]).map_err(Failure::Permanent)?;
             work.reach(part.len());
         }
     }
 
-    fn broken(&self, part: &Part, reason: &str) -> Failure {
+    /// Returns the failure of a transfer that broke off.
+    fn broken(&self, part: &PartialFile, reason: &str) -> Failure {
         let (model, file) = (self.model.into(), self.file.into());
         let (received, size, reason) = (part.len(), self.metadata.size, reason.into());
-        Failure::Passing(Error::Broken { model, file, received, size, reason })
+        Failure::Transient(Error::Broken { model, file, received, size, reason })
     }
 
     /// Returns the failure of a transfer whose length is not the announced one. `sent` says how many bytes
@@ -125,7 +128,7 @@ impl Source<'_> {
     fn wrong_length(&self, address: &Address, sent: String) -> Failure {
         let (model, file) = (self.model.into(), self.file.into());
         let (address, announced) = (address.to_string(), self.metadata.size);
-        Failure::Final(Error::Length { model, file, address, announced, sent })
+        Failure::Permanent(Error::Length { model, file, address, announced, sent })
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{Error, Lack, ModelId, Result, model_id::is_gguf, name};
+use crate::{Error, ModelId, RepositoryFault, Result, model_id::is_gguf, name};
 
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
@@ -38,22 +38,26 @@ pub(crate) enum Wanted {
 }
 
 impl Wanted {
-    /// Chooses among the files that a repository has, or a cached copy of it.
-    pub(crate) fn new(id: &ModelId, names: &BTreeSet<String>) -> Result<Wanted, Lack> {
-        let has = |name: &&str| names.contains(*name);
+    /// Chooses among `names`, the files of a repository or of its cached copy.
+    pub(crate) fn new(id: &ModelId, names: &BTreeSet<String>) -> Result<Wanted, RepositoryFault> {
+        let is_listed = |name: &&str| names.contains(*name);
         if let Some(file) = id.file() {
-            return if has(&file) { Ok(Wanted::Gguf(file.into())) } else { Err(Lack::File(file.into())) };
+            return if is_listed(&file) {
+                Ok(Wanted::Gguf(file.into()))
+            } else {
+                Err(RepositoryFault::File(file.into()))
+            };
         }
-        let Some(weights) = [WEIGHTS, INDEX].into_iter().find(has) else {
+        let Some(weights) = [WEIGHTS, INDEX].into_iter().find(is_listed) else {
             return only_gguf(id, names);
         };
-        if !has(&CONFIG) {
-            return Err(Lack::File(CONFIG.into()));
+        if !is_listed(&CONFIG) {
+            return Err(RepositoryFault::File(CONFIG.into()));
         }
-        let tokenizer = TOKENIZERS.into_iter().find(has).ok_or(Lack::Tokenizer)?;
+        let tokenizer = TOKENIZERS.into_iter().find(is_listed).ok_or(RepositoryFault::Tokenizer)?;
         Ok(Wanted::Checkpoint {
             needed: [CONFIG, tokenizer, weights].map(String::from).into(),
-            optional: OPTIONAL.into_iter().filter(has).map(String::from).collect(),
+            optional: OPTIONAL.into_iter().filter(is_listed).map(String::from).collect(),
         })
     }
 
@@ -69,30 +73,31 @@ impl Wanted {
         &self,
         id: &ModelId,
         names: &BTreeSet<String>,
-        gone: impl Fn(&str) -> bool,
+        is_absent: impl Fn(&str) -> bool,
     ) -> bool {
         match self {
             Wanted::Gguf(_) => id.file().is_some(),
             Wanted::Checkpoint { .. } => {
-                let known = |name: &&str| names.contains(*name) || gone(name);
+                let known = |name: &&str| names.contains(*name) || is_absent(name);
                 OPTIONAL.iter().all(known) && (known(&TOKENIZERS[0]) && known(&WEIGHTS))
             }
         }
     }
 }
 
-fn only_gguf(id: &ModelId, names: &BTreeSet<String>) -> Result<Wanted, Lack> {
+/// Chooses the only GGUF file of a repository. Returns an error if there is no GGUF file or more than one.
+fn only_gguf(id: &ModelId, names: &BTreeSet<String>) -> Result<Wanted, RepositoryFault> {
     let files: Vec<&String> = names.iter().filter(|name| is_gguf(name)).collect();
     match files[..] {
-        [] => Err(Lack::Weights),
+        [] => Err(RepositoryFault::Weights),
         [file] => match name::fault(file) {
-            Some(reason) => Err(Lack::Name { name: file.escape_debug().to_string(), reason }),
+            Some(reason) => Err(RepositoryFault::Name { name: file.escape_debug().to_string(), reason }),
             None => Ok(Wanted::Gguf(file.clone())),
         },
         [first, ..] => {
             let example = format!("{}/{}@{}", id.repository(), first.escape_debug(), id.revision());
             let shown = files.iter().take(SHOWN).map(|name| name.escape_debug().to_string()).collect();
-            Err(Lack::Choice { files: shown, more: files.len().saturating_sub(SHOWN), example })
+            Err(RepositoryFault::Choice { files: shown, more: files.len().saturating_sub(SHOWN), example })
         }
     }
 }
@@ -105,23 +110,23 @@ struct Index {
 /// Reads the names of the shards from the index at `path`.
 pub(crate) fn shards(id: &ModelId, path: &Path) -> Result<BTreeSet<String>> {
     let unreadable = |source| Error::Read { path: path.into(), source };
-    let odd = |reason: String| Error::Index { path: path.into(), reason };
+    let invalid = |reason: String| Error::Index { path: path.into(), reason };
     let size = fs::metadata(path).map_err(unreadable)?.len();
     if size > MAX_INDEX {
-        return Err(odd(format!("it has {size} bytes")));
+        return Err(invalid(format!("it has {size} bytes, more than any index needs")));
     }
     let text = fs::read_to_string(path).map_err(unreadable)?;
-    let index: Index = serde_json::from_str(&text).map_err(|e| odd(e.to_string()))?;
+    let index: Index = serde_json::from_str(&text).map_err(|e| invalid(e.to_string()))?;
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
     for name in &names {
         if let Some(reason) = name::fault(name) {
-            let lack = Lack::Name { name: name.escape_debug().to_string(), reason };
-            return Err(Error::Repository { model: id.to_string(), lack });
+            let fault = RepositoryFault::Name { name: name.escape_debug().to_string(), reason };
+            return Err(Error::Repository { model: id.to_string(), fault });
         }
     }
     match names.iter().find(|name| !name.ends_with(".safetensors")) {
-        Some(name) => Err(odd(format!("it names `{name}`, which is no safetensors file"))),
-        None if names.is_empty() => Err(odd("it names no shard".into())),
+        Some(name) => Err(invalid(format!("it names `{name}`, which is not a safetensors file"))),
+        None if names.is_empty() => Err(invalid("it names no shard".into())),
         None => Ok(names),
     }
 }
@@ -138,22 +143,22 @@ mod tests {
         ModelId::parse(text).expect(text)
     }
 
-    fn wanted_from(list: &[&str]) -> Result<Wanted, Lack> {
+    fn wanted_from(list: &[&str]) -> Result<Wanted, RepositoryFault> {
         Wanted::new(&id("org/name"), &names(list))
     }
 
     #[test]
-    fn one_file_of_weights_comes_before_an_index_and_tokenizer_json_before_pieces() {
+    fn single_weights_are_preferred_to_shards_and_tokenizer_json_to_tokenizer_model() {
         let all = ["config.json", "tokenizer.json", "tokenizer.model", WEIGHTS, INDEX, "a.gguf", "x.bin"];
         let needed = ["config.json", "tokenizer.json", WEIGHTS].map(String::from).to_vec();
         assert_eq!(wanted_from(&all), Ok(Wanted::Checkpoint { needed, optional: vec![] }));
         let needed = ["config.json", "tokenizer.model", INDEX].map(String::from).to_vec();
-        let rest = ["config.json", "tokenizer.model", INDEX];
-        assert_eq!(wanted_from(&rest), Ok(Wanted::Checkpoint { needed, optional: vec![] }));
+        let sharded = ["config.json", "tokenizer.model", INDEX];
+        assert_eq!(wanted_from(&sharded), Ok(Wanted::Checkpoint { needed, optional: vec![] }));
     }
 
     #[test]
-    fn a_copy_is_certain_when_every_other_name_is_known_to_be_absent() {
+    fn a_copy_is_certain_when_every_other_file_is_known_to_be_absent() {
         let list = names(&["config.json", "tokenizer.json", WEIGHTS, "chat_template.jinja"]);
         let model = id("org/name");
         let wanted = Wanted::new(&model, &list).expect("complete");
@@ -170,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lists_are_cut() {
+    fn long_lists_are_shortened() {
         let list: Vec<String> = (0..20).map(|i| format!("{i:02}.gguf")).collect();
         let list: Vec<&str> = list.iter().map(String::as_str).collect();
         let message = wanted_from(&list).expect_err("a choice").to_string();
@@ -181,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_is_none_is_refused() {
+    fn an_invalid_index_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(INDEX);
         let read = |content: &str| {

@@ -13,7 +13,7 @@ fn token() -> Option<Token> {
 }
 
 #[test]
-fn the_token_goes_to_the_hub_and_nowhere_else() {
+fn only_the_hub_gets_the_token() {
     let stored = Repository::checkpoint(1000);
     let storage = Server::start(move |request| stored.answer(request));
     let repository = Repository::checkpoint(1000).stored_at(&storage);
@@ -42,7 +42,7 @@ fn no_request_asks_for_compression() {
 }
 
 #[test]
-fn a_refusal_says_what_would_help() {
+fn an_access_error_says_what_to_do() {
     let cache = tempdir().expect("a folder");
     for status in [401, 403] {
         let hub = Server::start(move |_| Reply::new(status, ""));
@@ -58,7 +58,7 @@ fn a_refusal_says_what_would_help() {
             }
             assert!(!message.contains("hf_secret"));
         }
-        assert_eq!(hub.requests().len(), 2, "a refusal is final");
+        assert_eq!(hub.requests().len(), 2, "a denial is permanent");
     }
 }
 
@@ -72,7 +72,7 @@ fn an_unknown_model_is_not_found() {
 }
 
 #[test]
-fn an_address_that_expired_is_asked_for_again() {
+fn a_new_address_is_requested_when_one_has_expired() {
     let (stored, count) = (Repository::checkpoint(1000), AtomicUsize::new(0));
     let storage = Server::start(move |request| match count.fetch_add(1, Ordering::SeqCst) {
         0 => Reply::new(403, "expired"),
@@ -101,7 +101,7 @@ fn redirects_within_the_hub_are_followed() {
     let mut settings = settings(&hub, cache.path());
     settings.token = token();
     let folder = fetch("old/name", &settings).0.expect("fetched");
-    assert!(folder.starts_with(cache.path().join("models--old--name")), "under the name that was asked for");
+    assert!(folder.starts_with(cache.path().join("models--old--name")), "under the requested name");
     assert!(hub.requests().iter().all(|r| r.header("authorization") == Some("Bearer hf_secret")));
 }
 
@@ -125,7 +125,7 @@ fn weak_etags_and_metadata_on_the_redirect_are_read() {
 }
 
 #[test]
-fn the_hubs_checksum_counts_and_not_that_of_the_storage() {
+fn the_checksum_is_the_hubs_and_not_the_storages() {
     let repository = Repository::checkpoint(1000);
     let hub = Server::start(move |request| {
         let mut reply = repository.answer(request);
@@ -155,7 +155,7 @@ fn redirects_that_lead_nowhere_are_refused() {
 }
 
 #[test]
-fn an_endpoint_that_is_no_address_is_refused() {
+fn an_endpoint_that_is_not_an_address_is_refused() {
     let cache = tempdir().expect("a folder");
     let mut settings = bitkv_hub::Settings::new(cache.path());
     for endpoint in ["huggingface.co", "ftp://hub", "https://user:secret@hub", "http://", "a b"] {

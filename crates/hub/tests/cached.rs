@@ -22,20 +22,20 @@ fn filled(model: &str) -> (TempDir, Server) {
     (cache, server)
 }
 
-/// A server that is there no more.
-fn down() -> Server {
+/// A server that has stopped.
+fn stopped() -> Server {
     let mut server = Server::start(|_| Reply::new(200, ""));
     server.close();
     server
 }
 
-/// The notes of how certain it is that there is nothing else, which Python does not write for a snapshot.
-fn forget_what_is_absent(cache: &Path) {
+/// Removes the notes that a commit does not have certain files. Python does not write them for a snapshot.
+fn remove_notes_of_absent_files(cache: &Path) {
     fs::remove_dir_all(cache.join("models--org--name/.no_exist")).expect("removed");
 }
 
 #[test]
-fn offline_takes_what_is_there_and_asks_nobody() {
+fn offline_uses_the_cache_and_sends_no_request() {
     let (cache, _) = filled("org/name");
     let server = Server::start(|_| Reply::new(500, ""));
     let mut settings = settings(&server, cache.path());
@@ -55,7 +55,7 @@ fn offline_takes_what_is_there_and_asks_nobody() {
 }
 
 #[test]
-fn offline_a_part_is_not_enough() {
+fn offline_an_incomplete_copy_is_an_error() {
     let index = r#"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#;
     let cases: [(&[(&str, &str)], &str); 4] = [
         (&[("config.json", ""), ("tokenizer.json", "")], "neither model.safetensors"),
@@ -86,7 +86,7 @@ fn offline_a_part_is_not_enough() {
 }
 
 #[test]
-fn a_pinned_commit_needs_no_network_once_it_is_whole() {
+fn a_complete_pinned_commit_needs_no_network() {
     let model = format!("org/name@{COMMIT}");
     let (cache, server) = filled(&model);
     let before = server.requests().len();
@@ -94,14 +94,14 @@ fn a_pinned_commit_needs_no_network_once_it_is_whole() {
     assert_eq!(names(&fetched.expect("cached")).len(), 4);
     assert_eq!(server.requests().len(), before);
     assert!(listener.notes.is_empty());
-    assert!(!cache.path().join("models--org--name/refs").exists(), "a commit is no ref");
+    assert!(!cache.path().join("models--org--name/refs").exists(), "a commit has no ref");
 }
 
 #[test]
-fn a_pinned_commit_of_which_more_may_exist_is_looked_up_once() {
+fn a_pinned_commit_that_may_have_more_files_is_looked_up_once() {
     let model = format!("org/name@{COMMIT}");
     let (cache, server) = filled(&model);
-    forget_what_is_absent(cache.path());
+    remove_notes_of_absent_files(cache.path());
     let snapshot = cache.path().join("models--org--name/snapshots").join(COMMIT);
     fs::remove_file(snapshot.join("generation_config.json")).expect("removed");
     let before = server.requests().len();
@@ -109,16 +109,16 @@ fn a_pinned_commit_of_which_more_may_exist_is_looked_up_once() {
         let fetched = fetch(&model, &settings(&server, cache.path())).0.expect("fetched");
         assert_eq!(names(&fetched).len(), 4, "the optional file is back");
     }
-    assert_eq!(server.requests().len(), before + 2, "the listing and the metadata, the content being there");
+    assert_eq!(server.requests().len(), before + 2, "the listing and the metadata; the content is cached");
 
-    forget_what_is_absent(cache.path());
-    let (fetched, listener) = fetch(&model, &settings(&down(), cache.path()));
+    remove_notes_of_absent_files(cache.path());
+    let (fetched, listener) = fetch(&model, &settings(&stopped(), cache.path()));
     assert_eq!(fetched.expect("cached"), snapshot);
     assert!(listener.notes[0].contains("using the cached copy"), "{:?}", listener.notes);
 }
 
 #[test]
-fn a_branch_costs_one_request_while_it_stands_still() {
+fn an_unchanged_branch_costs_one_request() {
     let (cache, server) = filled("org/name");
     let before = server.requests().len();
     fetch("org/name", &settings(&server, cache.path())).0.expect("cached");
@@ -128,7 +128,7 @@ fn a_branch_costs_one_request_while_it_stands_still() {
 }
 
 #[test]
-fn a_branch_that_moved_brings_only_what_changed() {
+fn only_changed_files_of_a_moved_branch_are_downloaded() {
     let served = Arc::new(Mutex::new(Repository::checkpoint(1000)));
     let shared = served.clone();
     let server = Server::start(move |request| shared.lock().expect("the repository").answer(request));
@@ -150,7 +150,7 @@ fn a_branch_that_moved_brings_only_what_changed() {
 }
 
 #[test]
-fn when_the_hub_is_down_the_cached_copy_is_used_and_that_is_said() {
+fn the_cached_copy_is_used_with_a_note_when_the_hub_is_down() {
     let (cache, _) = filled("org/name");
     let broken: [fn(&support::Request) -> Reply; 4] = [
         |_| Reply::new(503, ""),
@@ -158,7 +158,7 @@ fn when_the_hub_is_down_the_cached_copy_is_used_and_that_is_said() {
         |_| Reply::new(200, "<html>Please log in to this network</html>"),
         |_| Reply::new(200, r#"{"sha": "main", "siblings": []}"#),
     ];
-    let servers = broken.into_iter().map(Server::start).chain([down()]);
+    let servers = broken.into_iter().map(Server::start).chain([stopped()]);
     for server in servers {
         let (fetched, listener) = fetch("org/name", &settings(&server, cache.path()));
         assert_eq!(names(&fetched.expect("cached")).len(), 4);
@@ -171,19 +171,19 @@ fn when_the_hub_is_down_the_cached_copy_is_used_and_that_is_said() {
 }
 
 #[test]
-fn a_revision_that_is_gone_is_an_error_all_the_same() {
+fn a_deleted_revision_is_an_error_even_if_it_is_cached() {
     let (cache, _) = filled("org/name");
     let gone = Server::start(|_| Reply::new(404, ""));
     let error = fetch("org/name", &settings(&gone, cache.path())).0.expect_err("gone");
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
-    // The content of a commit cannot have changed, whatever the hub says.
-    forget_what_is_absent(cache.path());
+    // The content of a commit cannot have changed, even if the hub no longer has it.
+    remove_notes_of_absent_files(cache.path());
     let (fetched, listener) = fetch(&format!("org/name@{COMMIT}"), &settings(&gone, cache.path()));
     assert!(fetched.is_ok() && listener.notes.len() == 1);
 }
 
 #[test]
-fn another_commit_than_the_pinned_one_is_refused() {
+fn a_listing_of_another_commit_is_refused() {
     let other = Repository::checkpoint(9).at(&COMMIT.replace('0', "f"));
     let server = Server::start(move |request| other.answer(request));
     let cache = tempdir().expect("a folder");
@@ -194,9 +194,9 @@ fn another_commit_than_the_pinned_one_is_refused() {
 }
 
 #[test]
-fn nothing_cached_and_nobody_there() {
+fn an_unreachable_hub_without_a_cached_copy_is_an_error() {
     let cache = tempdir().expect("a folder");
-    let server = down();
+    let server = stopped();
     let error = fetch("org/name", &settings(&server, cache.path())).0.expect_err("nobody there");
     let message = error.to_string();
     assert!(matches!(error, Error::Unreachable { .. }), "{message}");
@@ -205,7 +205,7 @@ fn nothing_cached_and_nobody_there() {
 }
 
 #[test]
-fn a_link_to_nothing_does_not_count() {
+fn a_link_without_a_blob_does_not_count() {
     let (cache, server) = filled("org/name");
     let blobs = cache.path().join("models--org--name/blobs");
     let weights = blobs.join(Repository::checkpoint(1000).etag("model.safetensors"));
@@ -220,7 +220,7 @@ fn a_link_to_nothing_does_not_count() {
 }
 
 #[test]
-fn a_gguf_file_nobody_named_is_looked_up_or_noted() {
+fn a_gguf_file_that_was_not_named_is_looked_up_or_noted() {
     let repository = Repository::empty().large("a.gguf", "GGUF");
     let server = Server::start(move |request| repository.answer(request));
     let cache = tempdir().expect("a folder");
@@ -240,7 +240,7 @@ fn a_gguf_file_nobody_named_is_looked_up_or_noted() {
 
 #[cfg(unix)]
 #[test]
-fn a_cache_that_cannot_be_written_says_so() {
+fn an_unwritable_cache_is_an_error() {
     let cache = tempdir().expect("a folder");
     let file = cache.path().join("file");
     fs::write(&file, "").expect("written");

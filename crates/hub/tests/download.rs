@@ -11,7 +11,7 @@ use tempfile::tempdir;
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 #[test]
-fn a_checkpoint_ends_up_where_python_looks_for_it() {
+fn a_checkpoint_is_where_python_looks_for_it() {
     let repository = Repository::checkpoint(300_000);
     let served = repository.clone();
     let server = Server::start(move |request| served.answer(request));
@@ -28,7 +28,7 @@ fn a_checkpoint_ends_up_where_python_looks_for_it() {
         let link = fs::read_link(folder.join(name)).expect(name);
         assert_eq!(link.to_str().expect("text"), format!("../../blobs/{}", repository.etag(name)));
     }
-    assert_eq!(names(&root.join("blobs")).len(), 4, "blobs and nothing else");
+    assert_eq!(names(&root.join("blobs")).len(), 4, "only blobs");
     assert_eq!(fs::read_to_string(root.join("refs/main")).expect("a ref"), COMMIT);
     let absent = names(&root.join(".no_exist").join(COMMIT));
     assert!(absent.contains(&"chat_template.jinja".to_string()) && !absent.contains(&"config.json".into()));
@@ -40,7 +40,7 @@ fn a_checkpoint_ends_up_where_python_looks_for_it() {
 }
 
 #[test]
-fn shards_come_with_their_index() {
+fn the_shards_of_an_index_are_downloaded() {
     let index = r#"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#;
     let repository = Repository::checkpoint(1)
         .without("model.safetensors")
@@ -66,7 +66,7 @@ fn shards_come_with_their_index() {
 }
 
 #[test]
-fn a_gguf_file_is_taken_alone() {
+fn a_gguf_file_is_downloaded_alone() {
     let one = Repository::empty().small("README.md", "").large("sub/only.gguf", "GGUF one");
     let two = one.clone().large("other.gguf", "GGUF two").small("model.safetensors", "weights");
     for (repository, model, file) in [
@@ -85,7 +85,7 @@ fn a_gguf_file_is_taken_alone() {
 }
 
 #[test]
-fn what_a_repository_lacks_is_named() {
+fn an_unusable_repository_is_an_error_that_names_the_fault() {
     let index = r#"{"weight_map": {"a": "model-1.safetensors"}}"#;
     let ggufs = Repository::empty().large("a.gguf", "1").large("b.gguf", "2");
     let cases = [
@@ -93,7 +93,7 @@ fn what_a_repository_lacks_is_named() {
         (Repository::checkpoint(9).without("tokenizer.json"), "org/name", "neither tokenizer.json nor"),
         (Repository::checkpoint(9).without("model.safetensors"), "org/name", "neither model.safetensors,"),
         (Repository::checkpoint(9), "org/name/a.gguf", "has no file `a.gguf`"),
-        (ggufs, "org/name@v2", "(a.gguf, b.gguf), of which one must be named, as in `org/name/a.gguf@v2`"),
+        (ggufs, "org/name@v2", "(a.gguf, b.gguf), so one must be named, as in `org/name/a.gguf@v2`"),
         (
             Repository::checkpoint(9)
                 .without("model.safetensors")
@@ -111,7 +111,7 @@ fn what_a_repository_lacks_is_named() {
 }
 
 #[test]
-fn a_listed_file_that_is_gone_matters_only_when_it_is_needed() {
+fn a_listed_file_that_is_missing_is_an_error_only_if_it_is_needed() {
     for (file, fine) in [("generation_config.json", true), ("config.json", false)] {
         let repository = Repository::checkpoint(9);
         let server = Server::start(move |request| match request.path.ends_with(file) {
@@ -131,7 +131,7 @@ fn a_listed_file_that_is_gone_matters_only_when_it_is_needed() {
 }
 
 #[test]
-fn names_that_lead_out_of_the_cache_are_refused() {
+fn names_outside_the_cache_are_refused() {
     let evil = |name: &str| {
         let map = format!(r#"{{"weight_map": {{"a": "{name}"}}}}"#);
         Repository::checkpoint(9).without("model.safetensors").small("model.safetensors.index.json", map)
@@ -159,7 +159,7 @@ fn names_that_lead_out_of_the_cache_are_refused() {
 }
 
 #[test]
-fn commits_and_etags_that_are_none_are_refused() {
+fn invalid_commits_and_etags_are_refused() {
     let repository = Repository::checkpoint(9).at(&format!("{}evil", "../".repeat(12)));
     let server = Server::start(move |request| repository.answer(request));
     let cache = tempdir().expect("a folder");
@@ -178,6 +178,6 @@ fn commits_and_etags_that_are_none_are_refused() {
         reply
     });
     let error = fetch("org/name", &settings(&server, cache.path())).0.expect_err("refused");
-    assert!(error.to_string().contains("no SHA-256"), "{error}");
+    assert!(error.to_string().contains("neither a SHA-256 nor a git SHA-1"), "{error}");
     assert!(names(cache.path()).is_empty());
 }

@@ -12,15 +12,15 @@ use std::{
 use bitkv_hub::Error;
 use support::{
     Reply, Repository, Request, Server, fetch, names, settings,
-    weights::{CUT, SIZE, WEIGHTS, assert_whole, blobs, part, ranges, spoilt},
+    weights::{BREAK, SIZE, WEIGHTS, assert_whole, blobs, partial_file, ranges, spoilt},
 };
 use tempfile::tempdir;
 
 #[test]
-fn breaks_are_mended_within_the_call_as_long_as_it_gets_further() {
+fn a_call_resumes_after_every_break_as_long_as_it_makes_progress() {
     const STEP: usize = 100_000;
     let (repository, server) = spoilt(|_, _, mut reply| {
-        reply.cut = (reply.body.len() > STEP).then_some(STEP);
+        reply.break_after = (reply.body.len() > STEP).then_some(STEP);
         reply
     });
     let cache = tempdir().expect("a folder");
@@ -36,55 +36,59 @@ fn breaks_are_mended_within_the_call_as_long_as_it_gets_further() {
 }
 
 #[test]
-fn a_later_call_goes_on_where_a_dead_process_stopped() {
+fn a_later_call_resumes_where_a_killed_process_stopped() {
     let (repository, server) = spoilt(|_, _, reply| reply);
     let cache = tempdir().expect("a folder");
     fs::create_dir_all(blobs(cache.path())).expect("a folder");
-    fs::write(part(cache.path(), &repository), &repository.content(WEIGHTS)[..CUT]).expect("written");
+    fs::write(partial_file(cache.path(), &repository), &repository.content(WEIGHTS)[..BREAK])
+        .expect("written");
     let (fetched, listener) = fetch("org/name", &settings(&server, cache.path()));
     assert_whole(&fetched.expect("fetched"), cache.path(), &repository);
-    assert_eq!(ranges(&server), [Some(format!("bytes={CUT}-"))]);
-    assert_eq!(listener.started.last(), Some(&(WEIGHTS.into(), SIZE as u64, CUT as u64)));
+    assert_eq!(ranges(&server), [Some(format!("bytes={BREAK}-"))]);
+    assert_eq!(listener.started.last(), Some(&(WEIGHTS.into(), SIZE as u64, BREAK as u64)));
 }
 
 #[test]
-fn what_a_failed_call_has_got_stays_for_the_next() {
-    // The break comes at the same byte again and again.
+fn the_bytes_of_a_failed_call_stay_for_the_next() {
+    // Every transfer breaks off at the same byte.
     let (repository, server) = spoilt(|_, request, mut reply| {
-        reply.cut = Some(if request.header("range").is_some() { 0 } else { CUT });
+        reply.break_after = Some(if request.header("range").is_some() { 0 } else { BREAK });
         reply
     });
     let cache = tempdir().expect("a folder");
     let settings = settings(&server, cache.path());
     let error = fetch("org/name", &settings).0.expect_err("broken");
-    assert!(matches!(error, Error::Broken { received, .. } if received == CUT as u64), "{error}");
+    assert!(matches!(error, Error::Broken { received, .. } if received == BREAK as u64), "{error}");
     assert!(error.to_string().contains("`model.safetensors` of org/name@main"), "{error}");
-    assert_eq!(ranges(&server).len() as u32, settings.attempts, "the first try got further, the others not");
-    assert!(fs::read(part(cache.path(), &repository)).expect("a part") == repository.content(WEIGHTS)[..CUT]);
+    assert_eq!(ranges(&server).len() as u32, settings.attempts, "only the first try makes progress");
+    assert!(
+        fs::read(partial_file(cache.path(), &repository)).expect("a partial file")
+            == repository.content(WEIGHTS)[..BREAK]
+    );
 }
 
 #[test]
-fn a_storage_that_goes_away_is_a_break_too() {
+fn a_storage_that_fails_later_is_a_break_too() {
     let (_, server) = spoilt(|count, _, mut reply| match count {
         0 => {
-            reply.cut = Some(CUT);
+            reply.break_after = Some(BREAK);
             reply
         }
         _ => Reply::new(503, ""),
     });
     let cache = tempdir().expect("a folder");
     let message = fetch("org/name", &settings(&server, cache.path())).0.expect_err("broken").to_string();
-    for part in ["broke off at 300000 of 700000 bytes", "status 503", "run again to go on"] {
+    for part in ["broke off at 300000 of 700000 bytes", "status 503", "run again to resume"] {
         assert!(message.contains(part), "{message}");
     }
 }
 
 #[test]
-fn a_whole_part_needs_no_request() {
+fn a_complete_partial_file_needs_no_request() {
     let (repository, server) = spoilt(|_, _, reply| reply);
     let cache = tempdir().expect("a folder");
     fs::create_dir_all(blobs(cache.path())).expect("a folder");
-    fs::write(part(cache.path(), &repository), repository.content(WEIGHTS)).expect("written");
+    fs::write(partial_file(cache.path(), &repository), repository.content(WEIGHTS)).expect("written");
     let fetched = fetch("org/name", &settings(&server, cache.path())).0.expect("fetched");
     assert_whole(&fetched, cache.path(), &repository);
     assert!(ranges(&server).is_empty());
@@ -95,21 +99,21 @@ fn a_server_without_ranges_starts_over() {
     let whole = Repository::checkpoint(SIZE).content(WEIGHTS).to_vec();
     let (repository, server) = spoilt(move |count, _, _| {
         let mut reply = Reply::new(200, whole.clone());
-        reply.cut = (count == 0).then_some(CUT);
+        reply.break_after = (count == 0).then_some(BREAK);
         reply
     });
     let cache = tempdir().expect("a folder");
     let fetched = fetch("org/name", &settings(&server, cache.path())).0.expect("fetched");
     assert_whole(&fetched, cache.path(), &repository);
-    assert_eq!(ranges(&server), [None, Some(format!("bytes={CUT}-"))]);
+    assert_eq!(ranges(&server), [None, Some(format!("bytes={BREAK}-"))]);
 }
 
 #[test]
-fn a_server_without_ranges_that_always_breaks_is_given_up() {
+fn a_server_without_ranges_that_always_breaks_off_is_an_error() {
     let whole = Repository::checkpoint(SIZE).content(WEIGHTS).to_vec();
     let (_, server) = spoilt(move |_, _, _| {
         let mut reply = Reply::new(200, whole.clone());
-        reply.cut = Some(CUT);
+        reply.break_after = Some(BREAK);
         reply
     });
     let cache = tempdir().expect("a folder");
@@ -120,23 +124,24 @@ fn a_server_without_ranges_that_always_breaks_is_given_up() {
 }
 
 #[test]
-fn a_part_that_does_not_fit_the_server_is_begun_anew() {
-    // A range from elsewhere, a refusal of the range, and a part that is longer than the file.
-    let elsewhere = |count: usize, _: &Request, reply: Reply| match count {
+fn a_partial_file_that_the_server_cannot_resume_is_started_again() {
+    // The server sends another range or refuses the range, or the partial file is longer than the complete
+    // file.
+    let other_range = |count: usize, _: &Request, reply: Reply| match count {
         0 => Reply::new(206, &reply.body[1..])
-            .with("Content-Range", format!("bytes {}-{}/{SIZE}", CUT + 1, SIZE - 1)),
+            .with("Content-Range", format!("bytes {}-{}/{SIZE}", BREAK + 1, SIZE - 1)),
         _ => reply,
     };
     let refused =
         |count: usize, _: &Request, reply: Reply| if count == 0 { Reply::new(416, "") } else { reply };
     let plain = |_: usize, _: &Request, reply: Reply| reply;
-    for ((repository, server), there, requests) in
-        [(spoilt(elsewhere), CUT, 2), (spoilt(refused), CUT, 2), (spoilt(plain), SIZE + 1, 1)]
+    for ((repository, server), existing, requests) in
+        [(spoilt(other_range), BREAK, 2), (spoilt(refused), BREAK, 2), (spoilt(plain), SIZE + 1, 1)]
     {
         let cache = tempdir().expect("a folder");
         fs::create_dir_all(blobs(cache.path())).expect("a folder");
         let long = [repository.content(WEIGHTS), b"too much"].concat();
-        fs::write(part(cache.path(), &repository), &long[..there]).expect("written");
+        fs::write(partial_file(cache.path(), &repository), &long[..existing]).expect("written");
         let fetched = fetch("org/name", &settings(&server, cache.path())).0.expect("fetched");
         assert_whole(&fetched, cache.path(), &repository);
         let asked = ranges(&server);
@@ -155,8 +160,8 @@ fn a_blob_of_another_length_is_replaced() {
 }
 
 #[test]
-fn a_server_in_trouble_is_asked_again() {
-    // Each address answers from the third request on.
+fn transient_statuses_are_tried_again() {
+    // Every address answers from the third request on.
     let (repository, asked) = (Repository::checkpoint(9), Mutex::new(BTreeMap::new()));
     let server = Server::start(move |request| {
         let mut asked = asked.lock().expect("the counts");
@@ -172,12 +177,12 @@ fn a_server_in_trouble_is_asked_again() {
     let mut settings = settings(&server, cache.path());
     fetch("org/name", &settings).0.expect("the third request succeeds");
     settings.attempts = 1;
-    let error = fetch("org/name@dev", &settings).0.expect_err("no patience");
+    let error = fetch("org/name@dev", &settings).0.expect_err("one try");
     assert!(matches!(error, Error::Status { status: 503, .. }), "{error}");
 }
 
 #[test]
-fn two_at_once_download_once() {
+fn two_calls_at_once_download_a_file_once() {
     let start = Arc::new(Barrier::new(2));
     let (repository, server) = spoilt(|_, _, reply| reply);
     let cache = tempdir().expect("a folder");

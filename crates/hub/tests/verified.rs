@@ -7,7 +7,7 @@ use std::fs;
 use bitkv_hub::Error;
 use support::{
     Repository, Server, fetch, names, settings,
-    weights::{CUT, SIZE, WEIGHTS, assert_whole, blobs, part, spoilt},
+    weights::{BREAK, SIZE, WEIGHTS, assert_whole, blobs, partial_file, spoilt},
 };
 use tempfile::tempdir;
 
@@ -25,11 +25,11 @@ fn a_wrong_checksum_is_refused_and_leaves_nothing() {
     assert!(found.len() == 64 && message.contains(&found) && message.contains("run again"), "{message}");
     let left = names(&blobs(cache.path()));
     assert!(left.iter().all(|name| !name.starts_with(&repository.etag(WEIGHTS))), "{left:?}");
-    assert!(!cache.path().join("models--org--name/refs").exists(), "nothing is promised");
+    assert!(!cache.path().join("models--org--name/refs").exists(), "the commit is not recorded");
 }
 
 #[test]
-fn small_files_are_checked_as_git_does() {
+fn small_files_are_verified_with_git_checksums() {
     let repository = Repository::checkpoint(9);
     let etag = repository.etag("config.json");
     let server = Server::start(move |request| {
@@ -46,11 +46,11 @@ fn small_files_are_checked_as_git_does() {
 }
 
 #[test]
-fn a_damaged_part_is_refused_once_and_then_healed() {
+fn a_damaged_partial_file_is_deleted_and_the_next_call_succeeds() {
     let (repository, server) = spoilt(|_, _, reply| reply);
     let cache = tempdir().expect("a folder");
     fs::create_dir_all(blobs(cache.path())).expect("a folder");
-    fs::write(part(cache.path(), &repository), vec![0; CUT]).expect("written");
+    fs::write(partial_file(cache.path(), &repository), vec![0; BREAK]).expect("written");
     let settings = settings(&server, cache.path());
     let error = fetch("org/name", &settings).0.expect_err("refused");
     assert!(matches!(error, Error::Checksum { .. }), "{error}");
@@ -59,8 +59,8 @@ fn a_damaged_part_is_refused_once_and_then_healed() {
 }
 
 #[test]
-fn another_length_than_was_announced_is_refused() {
-    // With a length that differs, with one that no file has, and with none.
+fn a_length_that_was_not_announced_is_refused() {
+    // The answer has a wrong length, a length that no file can have, or no length.
     for length in [Some(SIZE as u64 + 1000), Some(1000), Some(u64::MAX - 1), None] {
         let (repository, server) = spoilt(move |_, _, mut reply| {
             reply.body.extend([7; 1000]);
@@ -83,7 +83,7 @@ fn another_length_than_was_announced_is_refused() {
 }
 
 #[test]
-fn a_length_that_is_not_told_is_not_needed() {
+fn an_answer_without_a_length_is_accepted() {
     let (repository, server) = spoilt(|_, _, mut reply| {
         reply.sized = false;
         reply

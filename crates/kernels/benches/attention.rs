@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use bitkv_kernels::{
-    attention::{Batch, Cached, Floats, Sequence, Statistics, Wanted, attend_batch},
+    attention::{Batch, CachedHead, CachedSequence, Floats, Statistics, Wanted, attend_batch},
     isa,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -34,7 +34,7 @@ fn queries(count: usize) -> Vec<f32> {
 
 fn attend(
     queries: &[f32],
-    sequences: &[Sequence<'_>],
+    sequences: &[CachedSequence<'_>],
     out: &mut [f32],
     wanted: Option<&Wanted>,
 ) -> Vec<Statistics> {
@@ -48,9 +48,9 @@ fn prefill(criterion: &mut Criterion) {
     group.sample_size(10);
     for tokens in [512, 1024, 4096] {
         let (keys, values) = (halves(tokens * WIDTH), halves(tokens * WIDTH));
-        let cached = Cached { keys: Floats::F16(&keys), values: Floats::F16(&values), mask: None };
+        let cached = CachedHead { keys: Floats::F16(&keys), values: Floats::F16(&values), mask: None };
         let (queries, sequences) =
-            (queries(tokens * GROUP * WIDTH), [Sequence { tokens, heads: vec![cached] }]);
+            (queries(tokens * GROUP * WIDTH), [CachedSequence { tokens, heads: vec![cached] }]);
         let mut out = vec![0.0; queries.len()];
         // There are two products, each with a multiplication and an addition for every channel of a visible
         // key.
@@ -79,10 +79,13 @@ fn decode(criterion: &mut Criterion) {
         for sequences in [1, 8] {
             let buffer = |kept: usize| (halves(kept * WIDTH), halves(kept * WIDTH));
             let caches: Vec<Vec<_>> = (0..sequences).map(|_| kept.map(buffer).into()).collect();
-            let cached = |k, v| Cached { keys: Floats::F16(k), values: Floats::F16(v), mask: None };
+            let cached = |k, v| CachedHead { keys: Floats::F16(k), values: Floats::F16(v), mask: None };
             let batch: Vec<_> = caches
                 .iter()
-                .map(|heads| Sequence { tokens: 1, heads: heads.iter().map(|(k, v)| cached(k, v)).collect() })
+                .map(|heads| CachedSequence {
+                    tokens: 1,
+                    heads: heads.iter().map(|(k, v)| cached(k, v)).collect(),
+                })
                 .collect();
             let queries = queries(sequences * KV_HEADS * GROUP * WIDTH);
             let mut out = vec![0.0; queries.len()];

@@ -35,7 +35,7 @@ mod streams {
 
     /// Returns groups of sixteen rows whose bytes are `code` of a pseudorandom byte.
     pub(crate) fn weights(groups: usize, bytes: usize, code: fn(u8) -> u8) -> Pages {
-        let mut pages = Pages::zeroed(groups * bytes).expect("there is room for an experiment");
+        let mut pages = Pages::zeroed(groups * bytes).expect("there is enough memory for the experiment");
         let mut state = 1u64;
         for byte in pages.iter_mut() {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

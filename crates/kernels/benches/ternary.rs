@@ -65,8 +65,8 @@ fn prefill(criterion: &mut Criterion) {
 
 fn decode(criterion: &mut Criterion) {
     let (rows, cols) = (6912, 2560);
-    let one = weights(rows, cols);
-    let matrices: Vec<Ternary> = vec![one; STREAMED / (rows * cols / 4)];
+    let matrix = weights(rows, cols);
+    let matrices: Vec<Ternary> = vec![matrix; STREAMED / (rows * cols / 4)];
     let (x, mut out) = (activations(1, cols), vec![0.0; rows]);
     let mut group = criterion.benchmark_group("ternary-decode");
     group.sample_size(10).measurement_time(Duration::from_secs(2));

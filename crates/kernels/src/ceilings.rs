@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_instruction_that_is_available_works_and_no_other() {
+    fn exactly_the_available_instructions_run() {
         for dot in [Dot::Plain, Dot::Avx2, Dot::Vnni256, Dot::Vnni512, Dot::Amx] {
             let done = dot.run();
             assert_eq!(done.is_some(), Dot::available().contains(&dot), "{dot:?}");

@@ -50,12 +50,12 @@ fn has_halves() -> bool {
 #[cfg(test)]
 pub(crate) fn available() -> Vec<Level> {
     let isas = crate::Isa::available();
-    let has = |level: &Level| match level {
+    let is_available = |level: &Level| match level {
         Level::Portable => true,
         Level::Avx2 => isas.contains(&crate::Isa::Avx2) && has_halves(),
         Level::Avx512 => isas.contains(&crate::Isa::Avx512),
     };
-    [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter(has).collect()
+    [Level::Portable, Level::Avx2, Level::Avx512].into_iter().filter(is_available).collect()
 }
 
 /// A vector of sixteen f32 lanes.
@@ -83,10 +83,11 @@ pub(crate) trait Lanes: Copy {
     unsafe fn where_above(self, x: Self, threshold: Self) -> Self;
     /// Returns `2^n` if `self` is `n + MAGIC`.
     unsafe fn power_of_two(self) -> Self;
-    /// The sum over the lanes of each of four registers: halves, quarters, then `(0 + 1) + (2 + 3)`.
-    unsafe fn sum4(of: [Self; 4]) -> [f32; 4];
-    /// Lane `i` of register `j` becomes lane `j` of register `i`.
-    unsafe fn transpose(of: [Self; LANES]) -> [Self; LANES];
+    /// Returns the sum over the lanes of each of four registers. It adds the halves of a register, then the
+    /// quarters, then the last four lanes as `(0 + 1) + (2 + 3)`.
+    unsafe fn sum4(registers: [Self; 4]) -> [f32; 4];
+    /// Transposes: lane `i` of register `j` becomes lane `j` of register `i`.
+    unsafe fn transpose(registers: [Self; LANES]) -> [Self; LANES];
     unsafe fn widen(self) -> Self::Wide;
     unsafe fn splat_wide(x: f64) -> Self::Wide;
     /// The pointer must be valid for 16 f64 values, here and in `store_wide`.

@@ -82,8 +82,9 @@ pub fn check_isa() -> Result<Isa, UnknownIsa> {
     choose(env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned()).as_deref())
 }
 
-fn choose(asked: Option<&str>) -> Result<Isa, UnknownIsa> {
-    let Some(name) = asked else { return Ok(best()) };
+/// Returns the instruction set called `name`, or the fastest one if there is no name.
+fn choose(name: Option<&str>) -> Result<Isa, UnknownIsa> {
+    let Some(name) = name else { return Ok(best()) };
     let found = Isa::available().iter().find(|isa| isa.name() == name);
     found.copied().ok_or_else(|| UnknownIsa(name.to_owned()))
 }
@@ -206,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_set_of_this_machine_can_be_asked_for() {
+    fn every_instruction_set_of_this_machine_can_be_chosen() {
         assert_eq!(Isa::available()[0], Isa::Scalar);
         assert!(Isa::available().is_sorted());
         for isa in Isa::available() {
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_named() {
+    fn an_unknown_instruction_set_is_named_in_the_error() {
         let error = choose(Some("sse9")).unwrap_err().to_string();
         assert!(error.starts_with(r#"BITKV_ISA is "sse9"; this machine has scalar"#), "{error}");
         assert!(error.ends_with("use one of them or unset it"), "{error}");

@@ -19,7 +19,7 @@ pub use crate::{
 };
 pub use adamw::{AdamW, adamw};
 pub use attention::{Attention, Saved as AttentionSaved};
-pub use cross_entropy::{Gradients as HeadGradients, Scores, cross_entropy};
+pub use cross_entropy::{Gradients as LmHeadGradients, Scores, cross_entropy};
 pub use glu::{glu, glu_backward};
 pub use quantize::{Activations, quantize_activations, ternarize};
 pub use rms_norm::{rms_norm, rms_norm_backward};

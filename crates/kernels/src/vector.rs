@@ -22,7 +22,7 @@ const LANES: usize = 16;
 
 /// Folds `x` in 16 lanes, which all start at `from`, and then folds the lanes into one number.
 #[inline(always)]
-fn lanes(x: &[f32], from: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
+fn fold_lanes(x: &[f32], from: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
     let mut sums = [from; LANES];
     let mut chunks = x.chunks_exact(LANES);
     for chunk in &mut chunks {
@@ -38,22 +38,22 @@ fn lanes(x: &[f32], from: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
 
 #[inline(always)]
 pub(super) fn max(x: &[f32]) -> f32 {
-    lanes(x, f32::NEG_INFINITY, |a, b| if b > a { b } else { a })
+    fold_lanes(x, f32::NEG_INFINITY, |a, b| if b > a { b } else { a })
 }
 
 #[inline(always)]
 pub(super) fn max_abs(x: &[f32]) -> f32 {
-    lanes(x, 0.0, |a, b| if b.abs() > a { b.abs() } else { a })
+    fold_lanes(x, 0.0, |a, b| if b.abs() > a { b.abs() } else { a })
 }
 
 #[inline(always)]
 pub(super) fn sum(x: &[f32]) -> f32 {
-    lanes(x, 0.0, |a, b| a + b)
+    fold_lanes(x, 0.0, |a, b| a + b)
 }
 
 #[inline(always)]
 pub(super) fn sum_abs(x: &[f32]) -> f32 {
-    lanes(x, 0.0, |a, b| a + b.abs())
+    fold_lanes(x, 0.0, |a, b| a + b.abs())
 }
 
 /// Returns the inner product of `x` and `y`.

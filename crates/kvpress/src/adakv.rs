@@ -17,20 +17,20 @@ method! {
     /// `AdaKVPress` of kvpress: every head first keeps a safeguard of its own best tokens; then the heads of
     /// a layer compete by score for the rest of the layer's budget.
     pub(crate) struct AdaKv<S> {
-        /// The part of an equal share that every head keeps in any case.
-        alpha_safeguard: f64 = 0.2 => checks::part,
+        /// The fraction of an equal share that every head keeps in any case.
+        alpha_safeguard: f64 = 0.2 => checks::fraction,
         #[serde(flatten)]
         press: S = S::default() => Options::check,
     }
     needs(self) self.press.needs();
     <SnapKv> "kvpress:adakv_snapkv" from
         "kvpress AdaKVPress(SnapKVPress); Feng et al. 2024, arXiv:2407.11550",
-        "SnapKV, heads of a layer competing";
+        "Scores like SnapKV; the heads of a layer compete.";
     <Knorm> "kvpress:adakv_knorm" from "kvpress AdaKVPress(KnormPress); Feng et al. 2024, arXiv:2407.11550",
-        "the shortest keys, heads of a layer competing";
+        "Prefers the shortest keys; the heads of a layer compete.";
     <ExpectedAttention> "kvpress:adakv_expected_attention" from
         "kvpress AdaKVPress(ExpectedAttentionPress); Feng et al. 2024, arXiv:2407.11550",
-        "expected attention, heads of a layer competing"
+        "Scores by expected attention; the heads of a layer compete."
 }
 
 impl<S: ScorerPress> Press for AdaKv<S> {
@@ -67,7 +67,7 @@ method! {
     needs(self) self.press.needs();
     "kvpress:adakv_expected_attention_e2" from
         "kvpress AdaKVPress(ExpectedAttentionPress(epsilon=1e-2)); Devoto et al. 2025, arXiv:2510.00636",
-    "expected attention, heads of a layer competing, as kvpress' evaluation has it"
+    "Scores by expected attention; heads compete, with the options of kvpress' evaluation."
 }
 
 impl Press for AdaExpectedAttentionE2 {

@@ -13,17 +13,18 @@ method! {
     }
     needs(self) [Need::Keys];
     "kvpress:block_keydiff" from "kvpress BlockPress(KeyDiffPress); Park et al. 2025, arXiv:2504.15364",
-    "the keys least like the mean key, block after block"
+    "Keeps the keys least like the mean key, block after block."
 }
 
 impl Press for BlockKeyDiff {
     fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, Reason> {
-        Ok((0..layer.kv_heads).map(|head| self.of_head(layer, head, ties)).collect())
+        Ok((0..layer.kv_heads).map(|head| self.kept_in_head(layer, head, ties)).collect())
     }
 }
 
 impl BlockKeyDiff {
-    fn of_head(&self, layer: &Layer<'_>, head: usize, ties: &mut Ties) -> Vec<u32> {
+    /// Returns the positions that one KV head keeps, ascending.
+    fn kept_in_head(&self, layer: &Layer<'_>, head: usize, ties: &mut Ties) -> Vec<u32> {
         let (keys, dim) = (layer.row(Need::Keys, head), layer.head_dim);
         let mut kept: Vec<u32> = (0..layer.kept as u32).collect();
         for start in (layer.kept..layer.tokens).step_by(self.block_size) {

@@ -23,7 +23,7 @@ method! {
     }
     needs(self) self.press.needs();
     "kvpress:chunkkv" from "kvpress ChunkKVPress(SnapKVPress); Liu et al. 2025, arXiv:2502.00299",
-    "SnapKV, whole chunks at a time"
+    "Scores like SnapKV and keeps whole chunks."
 }
 
 impl Press for ChunkKv {
@@ -38,7 +38,7 @@ impl Press for ChunkKv {
         }
         let chunks = self.chunk_scores(&scores, layer.tokens);
         let count = ((chunks.len() as f64 * layer.part) as usize).max(1);
-        let mut close = ties.like(1, chunks.len());
+        let mut close = ties.empty_like(1, chunks.len());
         let kept = close.decide_in_head(&Contest::in_head(0, chunks, count));
         let positions = |chunk: u32| {
             let start = chunk * self.chunk_length as u32;

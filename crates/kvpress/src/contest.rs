@@ -38,10 +38,10 @@ impl Contest {
     /// Marks, in `close` `[kv_heads][tokens]`, the positions that might win or lose if every score were wrong
     /// by up to `tolerance` times the score of the lowest winner.
     pub(crate) fn mark_close(&self, tolerance: f32, close: &mut [Vec<bool>]) {
-        let Some(cut) = self.close_cut(tolerance) else { return };
+        let Some(threshold) = self.close_threshold(tolerance) else { return };
         for (scores, close) in self.scores.iter().zip(&mut close[self.heads.clone()]) {
             for (score, close) in scores.iter().zip(close) {
-                *close |= is_near(*score, cut, tolerance);
+                *close |= is_near(*score, threshold, tolerance);
             }
         }
     }
@@ -49,23 +49,23 @@ impl Contest {
     /// Returns the smallest and the largest possible number of winners of each head, if scores within
     /// `tolerance` of the lowest winning score can win or lose.
     pub(crate) fn wins_within(&self, tolerance: f32) -> Vec<(usize, usize)> {
-        let cut = self.close_cut(tolerance);
-        let near = |score: f32| cut.is_some_and(|cut| is_near(score, cut, tolerance));
+        let threshold = self.close_threshold(tolerance);
+        let is_close = |score: f32| threshold.is_some_and(|t| is_near(score, t, tolerance));
         let count = |scores: &[f32], wins: Vec<u32>| {
-            let at_stake = wins.iter().filter(|&&p| near(scores[p as usize])).count();
-            let all_near = scores.iter().filter(|&&s| near(s)).count();
+            let at_stake = wins.iter().filter(|&&p| is_close(scores[p as usize])).count();
+            let all_near = scores.iter().filter(|&&s| is_close(s)).count();
             (wins.len() - at_stake, wins.len() - at_stake + all_near)
         };
         self.scores.iter().zip(self.winners()).map(|(scores, wins)| count(scores, wins)).collect()
     }
 
-    /// The lowest score that wins, where the highest that loses is near it.
-    fn close_cut(&self, tolerance: f32) -> Option<f32> {
+    /// Returns the lowest winning score, or `None` if no losing score is near it.
+    fn close_threshold(&self, tolerance: f32) -> Option<f32> {
         let order = self.by_score();
         let score = |&(head, position): &(usize, u32)| self.scores[head][position as usize];
-        let cut = score(order.get(self.places.checked_sub(1)?)?);
+        let threshold = score(order.get(self.places.checked_sub(1)?)?);
         let best_loser = score(order.get(self.places)?);
-        is_near(best_loser, cut, tolerance).then_some(cut)
+        is_near(best_loser, threshold, tolerance).then_some(threshold)
     }
 
     /// Returns the head and the position of every token that takes part, the highest score first.
@@ -82,8 +82,9 @@ impl Contest {
     }
 }
 
-fn is_near(score: f32, cut: f32, tolerance: f32) -> bool {
-    (score - cut).abs() <= tolerance * cut.abs() || score == cut
+/// Returns whether a score differs from `threshold` by at most `tolerance` times `threshold`.
+fn is_near(score: f32, threshold: f32, tolerance: f32) -> bool {
+    (score - threshold).abs() <= tolerance * threshold.abs() || score == threshold
 }
 
 #[cfg(test)]
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_equal_scores_the_first_wins() {
+    fn the_first_of_equal_scores_wins() {
         let contest = Contest::in_head(0, vec![1.0, 2.0, 1.0, 1.0, f32::NEG_INFINITY], 2);
         assert_eq!(contest.winners(), [[0, 1]]);
         let contest = Contest::in_layer(vec![vec![0.0, 3.0], vec![3.0, 4.0]], 2);
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn close_are_those_that_rounding_could_swap() {
+    fn positions_that_rounding_could_swap_are_marked_close() {
         let marked = |scores: &[f32], places| {
             let mut close = vec![vec![false; scores.len()]];
             Contest::in_head(0, scores.to_vec(), places).mark_close(0.01, &mut close);

@@ -18,19 +18,19 @@ method! {
     pub(crate) struct CriticalKv<S> {
         /// The number that is added to the scores before they are multiplied.
         epsilon: f64 = 1e-4 => checks::not_negative,
-        /// The part of the budget that goes by the scores alone.
-        first_stage_ratio: f64 = 0.5 => checks::part,
+        /// The fraction of the budget that is filled by the scores alone.
+        first_stage_ratio: f64 = 0.5 => checks::fraction,
         #[serde(flatten)]
         press: S = S::default() => Options::check,
     }
     needs(self) self.press.needs().with([Need::OutputNorms]);
     <SnapKv> "kvpress:critical_snapkv" from
         "kvpress CriticalKVPress(SnapKVPress); Feng et al. 2025, arXiv:2502.03805",
-        "SnapKV, half of it weighted with the norm of the projected value";
+        "Scores like SnapKV, and for half of the budget also by the norm of the projected value.";
     <Future> "kvpress:critical_expected_attention" from
         "kvpress CriticalKVPress(ExpectedAttentionPress(use_vnorm=False)); \
          Feng et al. 2025, arXiv:2502.03805",
-        "expected attention, half of it weighted with the norm of the projected value"
+        "Scores by expected attention, and for half of the budget also by the projected value's norm."
 }
 
 impl<S: ScorerPress> Press for CriticalKv<S> {

@@ -24,7 +24,7 @@ method! {
         Leverage::KvAvg | Leverage::KvProduct => Needs::from([Need::Keys, Need::Values]),
     };
     "kvpress:cur" from "kvpress CURPress; Sengupta et al. 2025, arXiv:2509.15038",
-    "the largest share of the squared lengths of keys and values around"
+    "Keeps the tokens with the largest shares of the squared lengths of keys and values."
 }
 
 /// What the leverage score of a token is: the share of its key, the share of its value, or the mean or the
@@ -41,15 +41,15 @@ pub(crate) enum Leverage {
 impl ScorerPress for Cur {
     fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
         let share = |need, head| self.shares(layer.row(need, head), layer.head_dim);
-        let both = |head, join: fn((f32, f32)) -> f32| {
+        let joined_shares = |head, join: fn((f32, f32)) -> f32| {
             share(Need::Keys, head).into_iter().zip(share(Need::Values, head)).map(join).collect()
         };
         let scores = |head| {
             let mut scores: Vec<f32> = match self.leverage_type {
                 Leverage::Key => share(Need::Keys, head),
                 Leverage::Value => share(Need::Values, head),
-                Leverage::KvAvg => both(head, |(k, v)| (k + v) / 2.0),
-                Leverage::KvProduct => both(head, |(k, v)| k * v),
+                Leverage::KvAvg => joined_shares(head, |(k, v)| (k + v) / 2.0),
+                Leverage::KvProduct => joined_shares(head, |(k, v)| k * v),
             };
             let sum = scores.iter().copied().map(f64::from).sum::<f64>() as f32;
             scores.iter_mut().for_each(|s| *s /= sum);

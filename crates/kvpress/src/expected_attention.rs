@@ -29,16 +29,17 @@ method! {
     }
     needs(self) self.future.needs().with(self.use_vnorm.then_some(Need::Values));
     "kvpress:expected_attention" from "kvpress ExpectedAttentionPress; Devoto et al. 2025, arXiv:2510.00636",
-    "expected attention of queries yet to come, times the length of the value"
+    "Keeps the tokens that future queries should attend to, weighted by the length of the value."
 }
 
 method! {
     /// Scores a token by its expected attention alone, without the norm of the value.
     /// [`CriticalKv`](crate::critical::CriticalKv) uses it.
     pub(crate) struct Future {
-        /// How many of the positions that follow the queries are spread over.
-        n_future_positions: usize = 512 => checks::within(1.., "a mean over no positions does not exist"),
-        /// First tokens that are kept, and whose queries do not count.
+        /// The number of future positions over which the rotation of the queries is averaged.
+        n_future_positions: usize = 512 => checks::within(1.., "a mean over no positions does not exist; \
+        use at least one future position"),
+        /// The number of first tokens that are kept, and whose queries are left out of the moments.
         n_sink: usize = 4,
         /// Whether the covariance of the queries is used in addition to their mean.
         use_covariance: bool = true,
@@ -67,7 +68,7 @@ impl ScorerPress for ExpectedAttention {
                 scores.iter_mut().zip(after_sinks).for_each(weighted);
             }
         }
-        self.future.after_sinks(scores)
+        self.future.with_sinks(scores)
     }
 }
 
@@ -81,7 +82,7 @@ impl ScorerPress for Future {
     }
 
     fn scores(&self, layer: &Layer<'_>) -> Vec<Vec<f32>> {
-        self.after_sinks(self.expected(layer).to_vec())
+        self.with_sinks(self.expected(layer).to_vec())
     }
 }
 
@@ -89,28 +90,31 @@ impl Future {
     /// Returns the expected attention to the tokens after the sinks, averaged over each group of query heads,
     /// `[kv_heads][tokens - n_sink]`.
     fn expected(&self, layer: &Layer<'_>) -> Rc<Scores> {
-        layer.known("expected", self, || self.computed(layer))
+        layer.cached("expected", self, || self.compute_expected(layer))
     }
 
-    fn computed(&self, layer: &Layer<'_>) -> Scores {
+    fn compute_expected(&self, layer: &Layer<'_>) -> Scores {
         let dim = layer.head_dim;
-        let ahead = MeanRotation::over(layer.tokens, self.n_future_positions, dim, layer.rope_theta);
-        let of_group = |head| {
+        let rotation = MeanRotation::new(layer.tokens, self.n_future_positions, dim, layer.rope_theta);
+        let group_scores = |head| {
             let keys = &layer.row(Need::Keys, head)[self.n_sink * dim..];
             let queries = layer.group(Need::QueryMoments(self.n_sink), head);
-            let of_query_head = |moments: &&[f32]| {
-                let moments = QueryMoments::rotated(moments, dim, &ahead, self.use_covariance);
+            let query_head_scores = |moments: &&[f32]| {
+                let moments = QueryMoments::rotated(moments, dim, &rotation, self.use_covariance);
                 formulas::expected_attention(&moments, keys)
             };
-            let all: Vec<Vec<f64>> = queries.iter().map(of_query_head).collect();
-            let mean = |j: usize| (all.iter().map(|row| row[j]).sum::<f64>() / all.len() as f64) as f32;
+            let query_heads: Vec<Vec<f64>> = queries.iter().map(query_head_scores).collect();
+            let mean = |j: usize| {
+                (query_heads.iter().map(|row| row[j]).sum::<f64>() / query_heads.len() as f64) as f32
+            };
             (0..layer.tokens - self.n_sink).map(mean).collect()
         };
-        (0..layer.kv_heads).map(of_group).collect()
+        (0..layer.kv_heads).map(group_scores).collect()
     }
 
-    fn after_sinks(&self, mut scores: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
-        let sinks = vec![press::above(&scores); self.n_sink];
+    /// Prepends a score that is higher than all others for each sink.
+    fn with_sinks(&self, mut scores: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+        let sinks = vec![press::protected_score(&scores); self.n_sink];
         scores.iter_mut().for_each(|scores| drop(scores.splice(0..0, sinks.iter().copied())));
         scores
     }

@@ -9,7 +9,7 @@ method! {
     pub(crate) struct KeyDiff {}
     needs(self) [Need::Keys];
     "kvpress:keydiff" from "kvpress KeyDiffPress; Park et al. 2025, arXiv:2504.15364",
-    "the keys least like the mean key"
+    "Keeps the tokens whose keys are least like the mean key."
 }
 
 impl ScorerPress for KeyDiff {

@@ -9,7 +9,7 @@ method! {
     pub(crate) struct Knorm {}
     needs(self) [Need::Keys];
     "kvpress:knorm" from "kvpress KnormPress; Devoto et al. 2024, arXiv:2406.11430",
-    "the shortest keys"
+    "Keeps the tokens with the shortest keys."
 }
 
 impl ScorerPress for Knorm {

@@ -18,7 +18,7 @@ method! {
     }
     needs(self) [Need::Keys, Need::Values];
     "kvpress:lagkv" from "kvpress LagKVPress; Liang et al. 2025, arXiv:2504.04704",
-    "tokens that stand out beside the partition that follows"
+    "Keeps the tokens of each partition that stand out against the next partition."
 }
 
 impl ScorerPress for LagKv {
@@ -26,7 +26,7 @@ impl ScorerPress for LagKv {
         if layer.tokens < self.n_sink + 2 * self.lag_size {
             return vec![self.latest(layer.tokens); layer.kv_heads];
         }
-        (0..layer.kv_heads).map(|head| self.of_head(layer, head)).collect()
+        (0..layer.kv_heads).map(|head| self.head_scores(layer, head)).collect()
     }
 }
 
@@ -39,18 +39,18 @@ impl LagKv {
         (0..tokens).map(score).collect()
     }
 
-    fn of_head(&self, layer: &Layer<'_>, head: usize) -> Vec<f32> {
+    /// Returns the scores of one KV head, `[tokens]`.
+    fn head_scores(&self, layer: &Layer<'_>, head: usize) -> Vec<f32> {
         let after = |need| &layer.row(need, head)[self.n_sink * layer.head_dim..];
         let parts =
             formulas::lag_scores(after(Need::Keys), after(Need::Values), layer.head_dim, self.lag_size);
         let mut scores = vec![1.0; self.n_sink];
         for part in parts {
-            match self.cross_scoring {
-                true => scores.extend(part),
-                false => {
-                    let rank = |rank: usize| rank as f32 / self.lag_size as f32;
-                    scores.extend(formulas::ranks(&part).into_iter().map(rank));
-                }
+            if self.cross_scoring {
+                scores.extend(part);
+            } else {
+                let relative = |rank: usize| rank as f32 / self.lag_size as f32;
+                scores.extend(formulas::ranks(&part).into_iter().map(relative));
             }
         }
         scores.resize(layer.tokens, 1.0);

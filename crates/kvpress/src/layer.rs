@@ -21,7 +21,7 @@ pub(crate) struct Layer<'a> {
     pub(crate) part: f64,
     pub(crate) rope_theta: f64,
     seen: &'a Observation<'a>,
-    known: &'a ScoreCache,
+    cache: &'a ScoreCache,
 }
 
 impl<'a> Layer<'a> {
@@ -29,7 +29,7 @@ impl<'a> Layer<'a> {
         seen: &'a Observation<'a>,
         index: usize,
         budget: Budget,
-        known: &'a ScoreCache,
+        cache: &'a ScoreCache,
     ) -> Layer<'a> {
         let shape = seen.shape;
         Layer {
@@ -39,22 +39,24 @@ impl<'a> Layer<'a> {
             tokens: shape.tokens,
             head_dim: shape.head_dim,
             kept: budget.per_head(shape),
-            part: budget.part(shape),
-            // Checked to be there when query moments are needed, and else not read.
+            part: budget.kept_fraction(shape),
+            // `bitkv-evict` checks that `rope_theta` is given if query moments are needed. Otherwise no press
+            // reads it.
             rope_theta: seen.rope_theta.unwrap_or(1.0),
             seen,
-            known,
+            cache,
         }
     }
 
-    /// What `compute` gives for `method`, which does not read the budget: computed once for all plans.
-    pub(crate) fn known(
+    /// Returns the result of `compute` for `method`, and computes it once for all plans of an observation.
+    /// `compute` must not read the budget.
+    pub(crate) fn cached(
         &self,
         part: &str,
         method: &dyn Debug,
         compute: impl FnOnce() -> Scores,
     ) -> Rc<Scores> {
-        self.known.get_or_compute(self.index, part, method, compute)
+        self.cache.get_or_compute(self.index, part, method, compute)
     }
 
     pub(crate) fn shape(&self) -> Shape {

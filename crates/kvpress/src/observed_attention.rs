@@ -11,7 +11,7 @@ method! {
     needs(self) [Need::Accumulated];
     "kvpress:observed_attention" from
         "kvpress ObservedAttentionPress; related to Zhang et al. 2023, arXiv:2306.14048",
-    "the mean attention of all later queries"
+    "Keeps the tokens with the highest mean attention of all queries that could attend to them."
 }
 
 impl ScorerPress for ObservedAttention {

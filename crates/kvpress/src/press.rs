@@ -55,9 +55,10 @@ pub(crate) fn keep_best(scores: Vec<Vec<f32>>, count: usize, ties: &mut Ties) ->
 /// Returns an error if the press refuses the cache or a score is not finite.
 pub(crate) fn finite_scores<S: ScorerPress>(press: &S, layer: &Layer<'_>) -> Result<Vec<Vec<f32>>, Reason> {
     press.refuse(layer.shape())?;
-    let scores = match press.follows_budget() {
-        true => press.scores(layer),
-        false => layer.known("scores", press, || press.scores(layer)).to_vec(),
+    let scores = if press.follows_budget() {
+        press.scores(layer)
+    } else {
+        layer.cached("scores", press, || press.scores(layer)).to_vec()
     };
     for (head, scores) in scores.iter().enumerate() {
         if let Some(at) = scores.iter().position(|s| !s.is_finite()) {
@@ -70,7 +71,7 @@ pub(crate) fn finite_scores<S: ScorerPress>(press: &S, layer: &Layer<'_>) -> Res
     Ok(scores)
 }
 
-/// The score of tokens that kvpress protects: 1 more than the largest of all heads.
-pub(crate) fn above(scores: &[Vec<f32>]) -> f32 {
+/// Returns the score of tokens that kvpress protects: the largest score of all heads plus 1.
+pub(crate) fn protected_score(scores: &[Vec<f32>]) -> f32 {
     scores.iter().flatten().copied().fold(f32::NEG_INFINITY, f32::max) + 1.0
 }

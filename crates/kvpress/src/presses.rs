@@ -21,7 +21,7 @@ use crate::{
     snapkv::SnapKv,
     streaming_llm::StreamingLlm,
     tova::Tova,
-    undecided::Noted,
+    undecided::TieNotes,
 };
 
 /// Implements [`Rule`] for each press and defines the function that adds them to a registry, in the order of
@@ -78,12 +78,12 @@ fn plan(press: &impl Press, seen: &Observation<'_>, budget: Budget, memo: &Memo)
     if budget.per_head(shape) >= shape.tokens {
         return Ok(Plan::everything(shape));
     }
-    let (known, noted) = (memo.of::<ScoreCache>(), memo.of::<Noted>());
+    let (score_cache, notes) = (memo.get::<ScoreCache>(), memo.get::<TieNotes>());
     let mut kept = Vec::with_capacity(shape.all_kv_heads());
     for index in 0..shape.layers {
-        let mut ties = noted.ties(shape);
-        kept.extend(press.compress(&Layer::new(seen, index, budget, &known), &mut ties)?);
-        noted.note(ties);
+        let mut ties = notes.ties(shape);
+        kept.extend(press.compress(&Layer::new(seen, index, budget, &score_cache), &mut ties)?);
+        notes.note(ties);
     }
     // kvpress gives every layer the same budget. The remainder of the division by all heads is not spent.
     Ok(Plan::from_kv_heads(shape, budget.per_head(shape) * shape.all_kv_heads(), kept))

@@ -13,14 +13,14 @@ use crate::{
 method! {
     /// `PyramidKVPress` of kvpress: SnapKV with budgets that fall from layer to layer.
     pub(crate) struct PyramidKv {
-        /// The last layer keeps about this many times less than the average.
-        beta: usize = 20 => checks::within(1.., "the average is divided by it"),
+        /// The average budget divided by the budget of the last layer, approximately.
+        beta: usize = 20 => checks::within(1.., "it divides the average budget; use at least 1"),
         #[serde(flatten)]
         press: SnapKv = SnapKv::default() => Options::check,
     }
     needs(self) self.press.needs();
     "kvpress:pyramidkv" from "kvpress PyramidKVPress; Cai et al. 2024, arXiv:2406.02069",
-    "SnapKV with budgets that fall from layer to layer"
+    "Keeps tokens like SnapKV, with budgets that fall from layer to layer."
 }
 
 impl Press for PyramidKv {
@@ -62,9 +62,9 @@ mod tests {
 
     fn budgets(tokens: usize, ratio: f64, layers: usize) -> Vec<usize> {
         let shape = Shape { layers, query_heads: 1, kv_heads: 1, tokens, head_dim: 1 };
-        let (seen, known) = (Observation::new(shape), ScoreCache::default());
+        let (seen, cache) = (Observation::new(shape), ScoreCache::default());
         let budget = Budget::ratio(ratio).unwrap();
-        (0..layers).map(|i| PyramidKv::default().budget(&Layer::new(&seen, i, budget, &known))).collect()
+        (0..layers).map(|i| PyramidKv::default().budget(&Layer::new(&seen, i, budget, &cache))).collect()
     }
 
     #[test]

@@ -22,9 +22,9 @@ impl ScoreCache {
         compute: impl FnOnce() -> Scores,
     ) -> Rc<Scores> {
         let key = (layer, format!("{part} {method:?}"));
-        let known = self.0.borrow().get(&key).cloned();
-        // Nothing is borrowed while it computes: scores may be made of others that are known too.
-        known.unwrap_or_else(|| {
+        let cached = self.0.borrow().get(&key).cloned();
+        // The map must not be borrowed during `compute`, because `compute` may read other cached scores.
+        cached.unwrap_or_else(|| {
             let scores = Rc::new(compute());
             self.0.borrow_mut().insert(key, Rc::clone(&scores));
             scores
@@ -37,17 +37,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_computed_once() {
-        let (known, times) = (ScoreCache::default(), RefCell::new(0));
-        let ask = |layer, part, method: &dyn Debug| {
-            known.get_or_compute(layer, part, method, || {
+    fn scores_are_computed_once_per_layer_part_and_method() {
+        let (cache, times) = (ScoreCache::default(), RefCell::new(0));
+        let scores = |layer, part, method: &dyn Debug| {
+            cache.get_or_compute(layer, part, method, || {
                 *times.borrow_mut() += 1;
                 vec![vec![*times.borrow() as f32]]
             })
         };
-        let first = ask(0, "scores", &Some(1));
-        assert_eq!(ask(0, "scores", &Some(1)), first);
-        for other in [ask(1, "scores", &Some(1)), ask(0, "parts", &Some(1)), ask(0, "scores", &Some(2))] {
+        let first = scores(0, "scores", &Some(1));
+        assert_eq!(scores(0, "scores", &Some(1)), first);
+        for other in
+            [scores(1, "scores", &Some(1)), scores(0, "parts", &Some(1)), scores(0, "scores", &Some(2))]
+        {
             assert_ne!(other, first);
         }
         assert_eq!(*times.borrow(), 4);

@@ -19,7 +19,7 @@ method! {
     }
     needs(self) [Need::Window(self.window_size)];
     "kvpress:snapkv" from "kvpress SnapKVPress; Li et al. 2024, arXiv:2404.14469",
-    "the last queries' tokens, and what these queries attended to, smoothed"
+    "Keeps the last queries' tokens and those that they attended to, smoothed over neighbours."
 }
 
 impl ScorerPress for SnapKv {
@@ -34,8 +34,8 @@ impl ScorerPress for SnapKv {
             formulas::smoothed(&attention[..before], self.kernel_size)
         };
         let mut scores: Vec<Vec<f32>> = (0..layer.kv_heads).map(smoothed).collect();
-        let above = press::above(&scores);
-        scores.iter_mut().for_each(|scores| scores.resize(layer.tokens, above));
+        let protected = press::protected_score(&scores);
+        scores.iter_mut().for_each(|scores| scores.resize(layer.tokens, protected));
         scores
     }
 }

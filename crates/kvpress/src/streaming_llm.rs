@@ -11,7 +11,7 @@ method! {
         n_sink: usize = 4,
     }
     "kvpress:streaming_llm" from "kvpress StreamingLLMPress; Xiao et al. 2023, arXiv:2309.17453",
-    "the first and the last tokens"
+    "Keeps the first and the last tokens."
 }
 
 impl ScorerPress for StreamingLlm {

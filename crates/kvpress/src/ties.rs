@@ -23,8 +23,9 @@ impl Ties {
         Ties { tolerance: Some(tolerance), close: vec![vec![false; tokens]; kv_heads] }
     }
 
-    /// None yet, with the same tolerance, of what else may compete.
-    pub(crate) fn like(&self, rows: usize, length: usize) -> Ties {
+    /// Returns a `Ties` with the same tolerance and no notes, for contests of `rows` rows of `length` items,
+    /// such as chunks.
+    pub(crate) fn empty_like(&self, rows: usize, length: usize) -> Ties {
         Ties { tolerance: self.tolerance, close: vec![vec![false; length]; rows] }
     }
 

@@ -20,24 +20,24 @@ pub fn undecided(
     tolerance: f32,
 ) -> Result<Vec<Vec<u32>>, Error> {
     let planner = Planner::new(seen);
-    let noted = planner.memo().of::<Noted>();
-    noted.tolerance.set(Some(tolerance));
+    let notes = planner.memo().get::<TieNotes>();
+    notes.tolerance.set(Some(tolerance));
     planner.plan(policy, budget)?;
-    let mut positions = noted.positions.take();
+    let mut positions = notes.positions.take();
     positions.resize(seen.shape.all_kv_heads(), Vec::new());
     Ok(positions)
 }
 
 /// The close positions of the plans of one observation. Nothing is noted unless a tolerance is set.
 #[derive(Debug, Default)]
-pub(crate) struct Noted {
+pub(crate) struct TieNotes {
     tolerance: Cell<Option<f32>>,
     /// The undecided positions of each KV head of the layers planned so far.
     positions: RefCell<Vec<Vec<u32>>>,
 }
 
-impl Noted {
-    /// None yet, of one layer.
+impl TieNotes {
+    /// Returns a [`Ties`] for one layer, which notes close positions if a tolerance is set.
     pub(crate) fn ties(&self, shape: Shape) -> Ties {
         match self.tolerance.get() {
             Some(tolerance) => Ties::within(tolerance, shape.kv_heads, shape.tokens),

@@ -71,9 +71,10 @@ const TOKENIZER: &str = include_str!("../../../testdata/models/first-gqa/tokeniz
 /// The folder of the trained model, which never changes.
 const TRAINED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/models/first-gqa");
 
-/// Bytes of logits that a sweep makes at a time, and the most cells.
-const LOGITS: usize = 256 << 20;
-const MOST: usize = 16;
+/// The most bytes of logits that a sweep makes at a time.
+const MAX_LOGITS_BYTES: usize = 256 << 20;
+/// The most cells of a batch.
+const MAX_CELLS: usize = 16;
 
 /// The seconds of every turn of every part.
 #[derive(Default)]
@@ -102,7 +103,7 @@ fn one_text(definition: &str, model: Option<&Path>) -> Grid {
     }
     let definition = Definition::from_toml(&definition, "sweep.toml").expect("the definition is valid");
     let mut grid =
-        Grid::new(definition, &grid::Options::default(), &bitkv_lab::registry().expect("names differ"))
+        Grid::new(definition, &grid::GridOptions::default(), &bitkv_lab::registry().expect("names differ"))
             .expect("the model opens");
     grid.jobs[0].units.truncate(1);
     grid
@@ -115,7 +116,7 @@ fn plans(job: &Job, context: &Context<'_>) -> Vec<Plan> {
     let plan = |cell: &Cell| {
         let AskedBudget::Fraction(part) = cell.budget else { panic!("budgets of this grid are fractions") };
         let budget = Budget::fraction(part).expect("the fraction is valid");
-        planner.plan(&job.policies[cell.policy].policy, budget).expect("everything is observed")
+        planner.plan(&job.policies[cell.policy].policy, budget).expect("everything is probed")
     };
     job.cells.iter().map(plan).collect()
 }
@@ -124,8 +125,8 @@ fn plans(job: &Job, context: &Context<'_>) -> Vec<Plan> {
 fn continuations(job: &Job, mut caches: Vec<Cache>) {
     let Scored::Text { continuation, .. } = &job.units[0].scored else { panic!("a text is scored") };
     let model = &job.loaded.model;
-    let each = continuation.len() * model.config().vocab_size * size_of::<f32>();
-    for batch in caches.chunks_mut((LOGITS / each).clamp(1, MOST)) {
+    let cell_bytes = continuation.len() * model.config().vocab_size * size_of::<f32>();
+    for batch in caches.chunks_mut((MAX_LOGITS_BYTES / cell_bytes).clamp(1, MAX_CELLS)) {
         let mut sequences: Vec<Sequence<'_>> = batch
             .iter_mut()
             .map(|cache| Sequence { tokens: continuation, cache: cache as &mut dyn KvCache })
@@ -146,8 +147,8 @@ fn sweep(name: &str, grid: &Grid, turns: usize) {
             model.forward(&unit.context, &mut model.new_cache(), None).expect("the tokens are valid")
         });
         let plans = seconds.time("planning", || plans(job, &context));
-        let cut = |plan| context.cut(plan).expect("the plan is of this cache");
-        let caches = seconds.time("cutting", || plans.iter().map(cut).collect());
+        let compress = |plan| context.compressed_cache(plan).expect("the plan fits this cache");
+        let caches = seconds.time("eviction", || plans.iter().map(compress).collect());
         seconds.time("continuations", || continuations(job, caches));
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         seconds.time("sweep", || {
@@ -165,9 +166,9 @@ fn sweep(name: &str, grid: &Grid, turns: usize) {
         job.cells.len()
     );
     println!(
-        "  planning {:.2} %, cutting {:.2} %; prefill {:.0} tokens/s, continuations with logits {:.0} tokens/s",
+        "  planning {:.2} %, eviction {:.2} %; prefill {:.0} tokens/s, continuations with logits {:.0} tokens/s",
         100.0 * seconds.least("planning") / sweep,
-        100.0 * seconds.least("cutting") / sweep,
+        100.0 * seconds.least("eviction") / sweep,
         unit.context.len() as f64 / seconds.least("prefill"),
         read as f64 / seconds.least("continuations"),
     );
@@ -179,7 +180,7 @@ fn main() {
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
-    let asked = |choices: [&'static str; 2]| {
+    let selected = |choices: [&'static str; 2]| {
         let named = choices.iter().any(|choice| arguments.iter().any(|argument| argument == choice));
         choices
             .into_iter()
@@ -189,16 +190,16 @@ fn main() {
     let turns = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(3);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let large = folder.path().join("2b-4t-of-4-layers");
-    for shape in asked(["tiny", "2b-4t"]) {
+    for shape in selected(["tiny", "2b-4t"]) {
         if shape == "2b-4t" {
             let config = Config::from_json(FOUR_LAYERS, "config.json").expect("the configuration is valid");
             write_random(&config, 1, &large, &bitkv_progress::Silent).expect("the folder can be written");
             fs::write(large.join("tokenizer.json"), TOKENIZER).expect("the folder can be written");
         }
-        for grid in asked(["own", "kvpress"]) {
+        for grid in selected(["own", "kvpress"]) {
             let definition = if grid == "own" { OWN } else { PRESSES };
-            let of_model = one_text(definition, (shape == "2b-4t").then_some(large.as_path()));
-            sweep(&format!("{shape} {grid}"), &of_model, turns);
+            let one_text = one_text(definition, (shape == "2b-4t").then_some(large.as_path()));
+            sweep(&format!("{shape} {grid}"), &one_text, turns);
         }
     }
 }

@@ -22,8 +22,8 @@ pub struct Context<'a> {
     continuation: Vec<u32>,
     /// The logits after each token of the continuation under full attention.
     reference: Logits,
-    /// What full attention did on the continuation, where that was asked for.
-    dense: ProbeOutput,
+    /// What was observed of full attention on the continuation; empty unless asked for.
+    probed_continuation: ProbeOutput,
 }
 
 /// The result of running the continuation through a compressed cache.
@@ -53,19 +53,19 @@ impl<'a> Context<'a> {
         context: &[u32],
         continuation: &[u32],
         needs: &Needs,
-        numbers: &Calibration,
-        dense: &Probes,
+        calibration: &Calibration,
+        continuation_probes: &Probes,
     ) -> Result<Context<'a>> {
-        ensure!(Unfit, !continuation.is_empty(), "a continuation needs tokens");
-        let mut context = Context::observe(loaded, context, needs, numbers)?;
+        ensure!(Unfit, !continuation.is_empty(), "the continuation is empty: give at least one token");
+        let mut context = Context::observe(loaded, context, needs, calibration)?;
         context.continuation = continuation.to_vec();
-        let look = Probes { accumulated: needs.contains(Need::Future), ..dense.clone() };
+        let probes = Probes { accumulated: needs.contains(Need::Future), ..continuation_probes.clone() };
         let mut full = context.cache.clone();
-        let output = loaded.model.forward(continuation, &mut full, Some(&look))?;
+        let output = loaded.model.forward(continuation, &mut full, Some(&probes))?;
         context.reference = Logits::from_tensor(&loaded.model.logits(&output.hidden)?)?;
-        context.dense = output.observed.unwrap_or_default();
+        context.probed_continuation = output.probed.unwrap_or_default();
         if needs.contains(Need::Future) {
-            let mut future = std::mem::take(&mut context.dense.accumulated);
+            let mut future = std::mem::take(&mut context.probed_continuation.accumulated);
             future.iter_mut().for_each(|row| row.truncate(context.tokens.len()));
             context.observation.insert(Need::Future, future);
         }
@@ -80,15 +80,14 @@ impl<'a> Context<'a> {
         loaded: &'a LoadedModel,
         context: &[u32],
         needs: &Needs,
-        numbers: &Calibration,
+        calibration: &Calibration,
     ) -> Result<Context<'a>> {
         let mut cache = loaded.model.new_cache();
         // The published attention metric is computed on the attention of the last query.
         let needs = needs.clone().union([Need::Window(1)].into());
-        let observe = observation::observe(&needs);
-        let observed =
-            loaded.model.forward(context, &mut cache, Some(&observe))?.observed.unwrap_or_default();
-        let observation = OwnedObservation::gather(loaded, context.len(), observed, &needs, numbers);
+        let probes = observation::probes_for(&needs);
+        let probed = loaded.model.forward(context, &mut cache, Some(&probes))?.probed.unwrap_or_default();
+        let observation = OwnedObservation::gather(loaded, context.len(), probed, &needs, calibration);
         let mut context = Context {
             loaded,
             tokens: context.to_vec(),
@@ -96,7 +95,7 @@ impl<'a> Context<'a> {
             observation,
             continuation: Vec::new(),
             reference: Logits::default(),
-            dense: ProbeOutput::default(),
+            probed_continuation: ProbeOutput::default(),
         };
         context.repeat(&needs)?;
         Ok(context)
@@ -126,13 +125,14 @@ impl<'a> Context<'a> {
     /// # Errors
     /// Returns an error if the model refuses one of the sequences.
     pub fn observe_future(&mut self, sequences: &[Vec<u32>]) -> Result<()> {
-        let look = Probes { accumulated: true, ..Probes::default() };
+        let probes = Probes { accumulated: true, ..Probes::default() };
         let mut future = vec![vec![0.0f32; self.tokens.len()]; self.shape().all_query_heads()];
         for tokens in sequences {
-            let output = self.loaded.model.forward(tokens, &mut self.cache.clone(), Some(&look))?;
-            let seen = output.observed.unwrap_or_default().accumulated;
-            for (sum, row) in future.iter_mut().zip(&seen) {
-                // What follows the cache is no part of what is cut.
+            let output = self.loaded.model.forward(tokens, &mut self.cache.clone(), Some(&probes))?;
+            let accumulated = output.probed.unwrap_or_default().accumulated;
+            for (sum, row) in future.iter_mut().zip(&accumulated) {
+                // The rows also have columns for the sequence's own tokens, which are not in the cache that
+                // is compressed.
                 let held = self.cache.tokens_seen();
                 sum.iter_mut().zip(row).take(held).for_each(|(sum, p)| *sum += p);
             }
@@ -161,8 +161,8 @@ impl<'a> Context<'a> {
         self.observation.shape()
     }
 
-    /// The last query's attention, `[layers * query_heads][tokens]`.
-    pub fn last_rows(&self) -> &[Vec<f32>] {
+    /// Returns the attention of the last query, `[layers * query_heads][tokens]`.
+    pub fn last_query_attention(&self) -> &[Vec<f32>] {
         self.observation.rows(Need::Window(1))
     }
 
@@ -171,9 +171,10 @@ impl<'a> Context<'a> {
         &self.reference
     }
 
-    /// What full attention did on the continuation, as far as it was asked for.
-    pub fn dense(&self) -> &ProbeOutput {
-        &self.dense
+    /// Returns what was observed of full attention on the continuation; empty unless [`Context::read`] was
+    /// asked for it.
+    pub fn probed_continuation(&self) -> &ProbeOutput {
+        &self.probed_continuation
     }
 
     /// Returns the tokens of the continuation.
@@ -194,9 +195,9 @@ impl<'a> Context<'a> {
     /// Returns a copy of the cache that keeps only the positions of `plan`.
     ///
     /// # Errors
-    /// When the plan is not of this cache.
-    pub fn cut(&self, plan: &Plan) -> Result<Cache> {
-        Ok(self.cache.kept(&|layer, head| plan.kept(layer, head).to_vec())?)
+    /// Returns an error if the plan does not fit this cache.
+    pub fn compressed_cache(&self, plan: &Plan) -> Result<Cache> {
+        Ok(self.cache.kept_copy(&|layer, head| plan.kept(layer, head).to_vec())?)
     }
 
     /// Runs the continuation through a copy of the cache that keeps only the positions of `plan`.
@@ -204,7 +205,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// Returns an error if the plan does not fit this cache.
     pub fn continue_with(&self, plan: &Plan) -> Result<Continued> {
-        let mut cache = self.cut(plan)?;
+        let mut cache = self.compressed_cache(plan)?;
         let bytes = cache.bytes() as u64;
         let model = &self.loaded.model;
         let output = model.forward(&self.continuation, &mut cache, None)?;

@@ -1,8 +1,8 @@
 //! Generates text from a cache that a policy compresses after the prompt is read.
 
 use bitkv_bitnet::{
-    AfterPrefill, Cache, Generated, GenerationOptions, KvCache, Precision, ProbeOutput, Probes, Quantisation,
-    generate_batch,
+    AfterPrefill, Cache, CachePrecision, Generated, GenerationOptions, KvCache, ProbeOutput, Probes,
+    Quantisation, generate_batch,
 };
 use bitkv_evict::{Budget, Need, Policy};
 use bitkv_models::LoadedModel;
@@ -19,28 +19,28 @@ pub struct Eviction {
     pub policy: Policy,
     /// How much is kept.
     pub budget: Budget,
-    /// Calibration about heads that it needs.
-    pub numbers: Calibration,
+    /// The numbers about heads that the policy needs.
+    pub calibration: Calibration,
 }
 
-/// What a generation made and left.
-pub struct Outcome {
+/// The result of a generation, and the caches after it.
+pub struct GenerationOutcome {
     /// The prompts, as they were given.
     pub prompts: Vec<Vec<u32>>,
-    /// What was generated after each of them.
-    pub made: Vec<Generated>,
-    /// Their caches.
+    /// The tokens that were generated after each prompt.
+    pub generated: Vec<Generated>,
+    /// The cache of each prompt.
     pub caches: Vec<Cache>,
-    /// Entries that an eviction kept, by prompt.
-    pub kept: Vec<Option<usize>>,
+    /// The entries that eviction kept for each prompt; `None` without eviction.
+    pub kept_entries: Vec<Option<usize>>,
 }
 
 /// The formats of the caches while and after the prompts are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Storage {
-    /// The type of numbers while prompts are read.
-    pub precision: Precision,
-    /// What they are quantised to then.
+    /// The number format while prompts are read.
+    pub precision: CachePrecision,
+    /// The quantisation that is applied after the prompts are read, if any.
     pub quantisation: Option<Quantisation>,
 }
 
@@ -57,22 +57,22 @@ pub fn generate(
     options: &GenerationOptions,
     eviction: Option<&Eviction>,
     on_token: &mut dyn FnMut(usize, u32) -> bool,
-) -> Result<Outcome> {
-    let mut caches = vec![loaded.model.new_cache_of(storage.precision); prompts.len()];
-    let mut kept = vec![None; prompts.len()];
-    let observe = eviction.map(|e| observation::observe(&e.policy.needs())).unwrap_or_default();
-    let mut after_prompt = |i: usize, observed: &ProbeOutput, cache: &mut dyn KvCache| {
+) -> Result<GenerationOutcome> {
+    let mut caches = vec![loaded.model.new_cache_with_precision(storage.precision); prompts.len()];
+    let mut kept_entries = vec![None; prompts.len()];
+    let probes = eviction.map(|e| observation::probes_for(&e.policy.needs())).unwrap_or_default();
+    let mut after_prompt = |i: usize, probed: &ProbeOutput, cache: &mut dyn KvCache| {
         if let Some(eviction) = eviction {
-            kept[i] = Some(eviction.evict(loaded, &prompts[i], observed, cache)?);
+            kept_entries[i] = Some(eviction.evict(loaded, &prompts[i], probed, cache)?);
         }
         storage.quantisation.map_or(Ok(()), |quantisation| Ok(cache.quantise(quantisation)?))
     };
     let changes = eviction.is_some() || storage.quantisation.is_some();
-    let hook: Option<(&Probes, AfterPrefill<'_>)> = changes.then_some((&observe, &mut after_prompt));
+    let hook: Option<(&Probes, AfterPrefill<'_>)> = changes.then_some((&probes, &mut after_prompt));
     let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
     let mut borrowed: Vec<&mut dyn KvCache> = caches.iter_mut().map(|c| c as &mut dyn KvCache).collect();
-    let made = generate_batch(&loaded.model, &slices, &mut borrowed, options, hook, on_token)?;
-    Ok(Outcome { made, prompts, caches, kept })
+    let generated = generate_batch(&loaded.model, &slices, &mut borrowed, options, hook, on_token)?;
+    Ok(GenerationOutcome { generated, prompts, caches, kept_entries })
 }
 
 impl Eviction {
@@ -81,18 +81,18 @@ impl Eviction {
         &self,
         loaded: &LoadedModel,
         prompt: &[u32],
-        observed: &ProbeOutput,
+        probed: &ProbeOutput,
         cache: &mut dyn KvCache,
     ) -> Result<usize> {
         let needs = self.policy.needs();
-        let mut seen =
-            OwnedObservation::gather(loaded, prompt.len(), observed.clone(), &needs, &self.numbers);
+        let mut observation =
+            OwnedObservation::gather(loaded, prompt.len(), probed.clone(), &needs, &self.calibration);
         if needs.contains(Need::Reconstruction) {
             let mut whole = loaded.model.new_cache();
             loaded.model.forward(prompt, &mut whole, None)?;
-            seen.reconstruct(loaded, &whole, prompt, &needs)?;
+            observation.reconstruct(loaded, &whole, prompt, &needs)?;
         }
-        let plan = self.policy.plan(&seen.view(), self.budget)?;
+        let plan = self.policy.plan(&observation.view(), self.budget)?;
         cache.keep(&|layer, head| plan.kept(layer, head).to_vec())?;
         Ok(plan.total())
     }

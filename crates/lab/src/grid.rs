@@ -27,17 +27,17 @@ mod estimate;
 mod evictor;
 mod free_running;
 mod in_parallel;
+mod job;
 mod key;
 mod loaded_models;
 mod measure;
 mod memory;
 mod output_error;
-mod plan;
 mod profiles;
+mod selection;
 mod sources;
 mod storage;
 mod unit;
-mod wanted;
 
 use std::{
     path::{Path, PathBuf},
@@ -49,7 +49,7 @@ use bitkv_evict::{Need, Planner};
 use bitkv_models::{LoadedModel, provenance};
 use bitkv_progress::{Progress, Work};
 use bitkv_record::{
-    FileHash, GridRow, HeadRow, Journal, Manifest, MemoryRow, Metric, ModelEntry, Queries, RecordError,
+    FileHash, GridRow, HeadRow, Journal, Manifest, MemoryRow, MetricGroup, ModelEntry, Queries, RecordError,
     ResumableRun, Row, Text, TimingRow, sha256_of_parts,
 };
 use rayon::prelude::*;
@@ -58,18 +58,18 @@ use serde_json::json;
 use crate::{Result, context::Context, error::Place as _, observation::Calibration, profile, window::Window};
 pub use estimate::{Estimate, Estimates, estimate};
 use in_parallel::{SMALL_VOCABULARY, locked};
+pub use job::{Cell, Grid, GridOptions, Job, SeededPolicy};
 use key::{Keys, UnitKeys};
-use measure::{Reader, Shared};
+use measure::{SharedResults, UnitMeasurer};
 pub use memory::MemoryJob;
-pub use plan::{Cell, Grid, Job, Options, Seeded};
-pub use profiles::Study;
-pub use sources::Sources;
-pub use unit::{Group, Scored, Unit};
+pub use profiles::ProfileJob;
+pub use sources::CalibrationSources;
+pub use unit::{QuestionGroup, Scored, Unit};
 
 /// Everything that a run measured. [`MeasuredRun::finish`] moves the run's folder to its final name.
 #[derive(Debug)]
-pub struct Measured {
-    /// Rows of cells, in the order of the definition.
+pub struct MeasuredRun {
+    /// The rows of the cells, in the order of the definition.
     pub rows: Vec<GridRow>,
     /// The time that each cell took; empty unless the definition asks for timings.
     pub timings: Vec<TimingRow>,
@@ -84,8 +84,8 @@ pub struct Measured {
     run: ResumableRun,
 }
 
-impl Measured {
-    /// Where the run will be when it is finished.
+impl MeasuredRun {
+    /// Returns the folder where the run will be when it is finished.
     pub fn target(&self) -> &Path {
         self.run.target()
     }
@@ -101,34 +101,35 @@ impl Measured {
     }
 }
 
-/// The journals of a run, written by whichever thread has a row.
-struct Records {
+/// The journals of a run. Every thread that has a row writes to them.
+struct Journals {
     rows: Mutex<Journal<GridRow>>,
     timings: Option<Mutex<Journal<TimingRow>>>,
     heads: Option<Mutex<Journal<HeadRow>>>,
     memory: Option<Mutex<Journal<MemoryRow>>>,
 }
 
-impl Records {
-    fn open(run: &ResumableRun, grid: &Grid) -> Result<Records, RecordError> {
-        let timed = grid.jobs.iter().any(|job| job.wants(Metric::Timing));
-        Ok(Records {
+impl Journals {
+    fn open(run: &ResumableRun, grid: &Grid) -> Result<Journals, RecordError> {
+        let timed = grid.jobs.iter().any(|job| job.wants(MetricGroup::Timing));
+        Ok(Journals {
             rows: Mutex::new(run.journal("rows.csv")?),
-            timings: journal(run, "timings.csv", timed)?,
-            heads: journal(run, "heads.csv", !grid.studies.is_empty())?,
-            memory: journal(run, "memory.csv", !grid.memory.is_empty())?,
+            timings: open_journal(run, "timings.csv", timed)?,
+            heads: open_journal(run, "heads.csv", !grid.profiles.is_empty())?,
+            memory: open_journal(run, "memory.csv", !grid.memory.is_empty())?,
         })
     }
 
-    /// Rows of every kind but timings.
-    fn count(&self) -> usize {
+    /// Returns the number of rows in all journals except the timings.
+    fn row_count(&self) -> usize {
         let heads = self.heads.as_ref().map_or(0, |journal| locked(journal).rows().len());
         let memory = self.memory.as_ref().map_or(0, |journal| locked(journal).rows().len());
         locked(&self.rows).rows().len() + heads + memory
     }
 }
 
-fn journal<R: Row>(
+/// Opens a journal, or returns `None` if it is not wanted.
+fn open_journal<R: Row>(
     run: &ResumableRun,
     name: &str,
     wanted: bool,
@@ -139,41 +140,43 @@ fn journal<R: Row>(
 /// Measures everything that is not yet measured and writes the rows into the run at `folder`.
 ///
 /// # Errors
-/// When the run is finished or being written already, when its journal is of another definition, model, text or code, or
-/// when the self-check at budget 1 fails. What was measured stays for the next attempt.
-pub fn run(grid: &Grid, folder: &Path, progress: &dyn Progress) -> Result<Measured> {
+/// Returns an error if the run is already finished or another process is writing it, if its journal belongs
+/// to another definition, model, text or code, or if the self-check at budget 1 fails. The rows that were
+/// measured are kept for the next attempt.
+pub fn run(grid: &Grid, folder: &Path, progress: &dyn Progress) -> Result<MeasuredRun> {
     let (started, clock) = (SystemTime::now(), Instant::now());
     let run = ResumableRun::open(folder, &fingerprint(grid))?;
-    let records = Records::open(&run, grid)?;
-    let resumed = records.count();
-    let memory_order = in_order(&grid.memory, records.memory.as_ref(), memory::measure)?;
-    let head_order = in_order(&grid.studies, records.heads.as_ref(), |study, rows| {
-        profiles::measure(study, rows, progress)
+    let journals = Journals::open(&run, grid)?;
+    let resumed = journals.row_count();
+    let memory_order = measure_missing(&grid.memory, journals.memory.as_ref(), memory::measure)?;
+    let head_order = measure_missing(&grid.profiles, journals.heads.as_ref(), |job, rows| {
+        profiles::measure(job, rows, progress)
     })?;
     let mut order = Vec::new();
     for job in &grid.jobs {
-        order.extend(measure(grid, job, &records, progress)?);
+        order.extend(measure_job(grid, job, &journals, progress)?);
     }
-    let timed = |key: &&String| records.timings.as_ref().is_some_and(|rows| locked(rows).contains(key));
-    let timed: Vec<String> = order.iter().filter(timed).cloned().collect();
-    let timings = finished(records.timings, &timed)?;
-    let heads = finished(records.heads, &head_order)?;
-    let memory = finished(records.memory, &memory_order)?;
-    let rows = finished(Some(records.rows), &order)?;
+    let is_timed = |key: &&String| journals.timings.as_ref().is_some_and(|rows| locked(rows).contains(key));
+    let timed: Vec<String> = order.iter().filter(is_timed).cloned().collect();
+    let timings = finish_journal(journals.timings, &timed)?;
+    let heads = finish_journal(journals.heads, &head_order)?;
+    let memory = finish_journal(journals.memory, &memory_order)?;
+    let rows = finish_journal(Some(journals.rows), &order)?;
     let files = ["rows.csv", "timings.csv", "heads.csv", "memory.csv"].into_iter();
     let files = files.filter(|name| run.path().join(name).exists()).map(|name| {
         let hashed = FileHash::from_file(&run.path().join(name))?;
         Ok(FileHash { name: name.to_owned(), ..hashed })
     });
     let files = files.collect::<Result<_, RecordError>>()?;
-    let manifest = Manifest { files, ..manifest_of(grid, started, clock.elapsed().as_secs_f64()) };
+    let manifest = Manifest { files, ..manifest(grid, started, clock.elapsed().as_secs_f64()) };
     run.write_text("definition.toml", grid.definition.text())?;
     run.write_json("manifest.json", &manifest)?;
-    Ok(Measured { rows, timings, heads, memory, resumed, manifest, run })
+    Ok(MeasuredRun { rows, timings, heads, memory, resumed, manifest, run })
 }
 
-/// Measures what jobs of a kind still lack, where there are any; returns the keys of all their rows in their order.
-fn in_order<J, R: Row>(
+/// Measures the missing rows of all `jobs`. Returns the keys of all their rows in order; empty if there is no
+/// journal.
+fn measure_missing<J, R: Row>(
     jobs: &[J],
     rows: Option<&Mutex<Journal<R>>>,
     measure: impl Fn(&J, &Mutex<Journal<R>>) -> Result<Vec<String>>,
@@ -182,33 +185,36 @@ fn in_order<J, R: Row>(
     Ok(jobs.iter().map(|job| measure(job, rows)).collect::<Result<Vec<_>>>()?.concat())
 }
 
-/// Writes the rows of a journal in their order.
-fn finished<R: Row>(journal: Option<Mutex<Journal<R>>>, order: &[String]) -> Result<Vec<R>, RecordError> {
+/// Writes the rows of a journal in the given order of keys.
+fn finish_journal<R: Row>(
+    journal: Option<Mutex<Journal<R>>>,
+    order: &[String],
+) -> Result<Vec<R>, RecordError> {
     let Some(journal) = journal else { return Ok(Vec::new()) };
     journal.into_inner().unwrap_or_else(PoisonError::into_inner).finish(order)
 }
 
 /// Returns a hash of everything that the rows of a run depend on.
 fn fingerprint(grid: &Grid) -> String {
-    let of_model = |model: &ModelEntry| {
+    let model_parts = |model: &ModelEntry| {
         let files = model.files.iter().map(|file| file.sha256.clone());
         [model.name.clone()].into_iter().chain(files).collect::<Vec<_>>()
     };
-    let models = grid.models.iter().flat_map(of_model);
+    let models = grid.models.iter().flat_map(model_parts);
     let texts = grid.texts.iter().flat_map(|text| [text.name.clone(), text.sha256.clone()]);
     let experiments = grid.jobs.iter().map(|job| job.experiment.name.clone());
-    let studies = grid.studies.iter().map(|study| study.name().to_owned());
+    let profiles = grid.profiles.iter().map(|job| job.name().to_owned());
     let memory = grid.memory.iter().map(|job| job.name().to_owned());
     let calibration = grid.jobs.iter().map(|job| job.calibration.fingerprint.clone());
     let isa = key::isa_class().to_string();
     let first = [grid.definition.sha256(), grid.code.clone(), isa, grid.reading()];
-    let parts = first.into_iter().chain(models).chain(texts).chain(experiments).chain(studies).chain(memory);
+    let parts = first.into_iter().chain(models).chain(texts).chain(experiments).chain(profiles).chain(memory);
     sha256_of_parts(parts.chain(calibration))
 }
 
-fn manifest_of(grid: &Grid, started: SystemTime, seconds: f64) -> Manifest {
+fn manifest(grid: &Grid, started: SystemTime, seconds: f64) -> Manifest {
     let mut experiments: Vec<&str> = grid.jobs.iter().map(|job| job.experiment.name.as_str()).collect();
-    experiments.extend(grid.studies.iter().map(|study| study.name()));
+    experiments.extend(grid.profiles.iter().map(|job| job.name()));
     experiments.extend(grid.memory.iter().map(|job| job.name()));
     experiments.dedup();
     let options = json!({
@@ -216,64 +222,64 @@ fn manifest_of(grid: &Grid, started: SystemTime, seconds: f64) -> Manifest {
         "definition_sha256": grid.definition.sha256(),
         "experiments": experiments,
     });
-    let serde_json::Value::Object(options) = options else { unreachable!("a literal object is one") };
+    let serde_json::Value::Object(options) = options else { unreachable!("the literal is an object") };
     let seed = grid.jobs.first().and_then(|job| job.experiment.seeds.first()).copied().unwrap_or(0);
     let models = grid.models.clone();
     Manifest { seconds, ..provenance::manifest(started, seed, models, grid.texts.clone(), options) }
 }
 
-/// Measures what a job still lacks; returns the keys of all its rows in their order.
-fn measure(grid: &Grid, job: &Job, records: &Records, progress: &dyn Progress) -> Result<Vec<String>> {
+/// Measures the missing rows of a job. Returns the keys of all its rows in order.
+fn measure_job(grid: &Grid, job: &Job, journals: &Journals, progress: &dyn Progress) -> Result<Vec<String>> {
     let keys = Keys::new(job, grid);
-    let order = |unit: &Unit| {
+    let unit_keys = |unit: &Unit| {
         let keys = keys.unit(unit);
         job.cells
             .iter()
             .flat_map(|cell| unit.groups.iter().map(|group| keys.row(job, cell, group)).collect::<Vec<_>>())
             .collect::<Vec<String>>()
     };
-    let order: Vec<Vec<String>> = job.units.iter().map(order).collect();
-    let (lacking, there): (Vec<usize>, usize) = {
-        let rows = locked(&records.rows);
-        let lacks = |&unit: &usize| order[unit].iter().any(|key| !rows.contains(key));
-        let there = order.iter().flatten().filter(|key| rows.contains(key)).count();
-        ((0..job.units.len()).filter(lacks).collect(), there)
+    let order: Vec<Vec<String>> = job.units.iter().map(unit_keys).collect();
+    let (unfinished, measured): (Vec<usize>, usize) = {
+        let rows = locked(&journals.rows);
+        let lacks_rows = |&unit: &usize| order[unit].iter().any(|key| !rows.contains(key));
+        let measured = order.iter().flatten().filter(|key| rows.contains(key)).count();
+        ((0..job.units.len()).filter(lacks_rows).collect(), measured)
     };
-    if !lacking.is_empty() {
-        let numbers = numbers(job, progress)?;
+    if !unfinished.is_empty() {
+        let calibration = calibrate(job, progress)?;
         let name = format!("{} {}", job.experiment.name, job.loaded.name);
-        let work = Work::resumed(progress, &name, job.rows(), there);
+        let work = Work::resumed(progress, &name, job.rows(), measured);
         let loaded: &LoadedModel = &job.loaded;
-        let measure_unit = |&unit: &usize| {
+        let measure = |&unit: &usize| {
             let unit = &job.units[unit];
-            read(job, loaded, unit, keys.unit(unit), &numbers, records, &work)
+            measure_unit(job, loaded, unit, keys.unit(unit), &calibration, journals, &work)
                 .at(format!("{} on {}", job.experiment.name, unit.name))
         };
         if loaded.config().vocab_size <= SMALL_VOCABULARY {
-            lacking.par_iter().try_for_each(measure_unit)?;
+            unfinished.par_iter().try_for_each(measure)?;
         } else {
-            lacking.iter().try_for_each(measure_unit)?;
+            unfinished.iter().try_for_each(measure)?;
         }
         work.finish();
     }
     Ok(order.concat())
 }
 
-/// Reads a context and measures the cells that are not measured yet.
-fn read(
+/// Prefills the context of a unit and measures the cells that are not yet measured.
+fn measure_unit(
     job: &Job,
     loaded: &LoadedModel,
     unit: &Unit,
     keys: UnitKeys,
-    numbers: &Calibration,
-    records: &Records,
+    calibration: &Calibration,
+    journals: &Journals,
     work: &Work<'_>,
 ) -> Result<()> {
     let missing: Vec<&Cell> = {
-        let rows = locked(&records.rows);
-        let measured =
+        let rows = locked(&journals.rows);
+        let is_measured =
             |cell: &Cell| unit.groups.iter().all(|group| rows.contains(&keys.row(job, cell, group)));
-        job.cells.iter().filter(|cell| !measured(cell)).collect()
+        job.cells.iter().filter(|cell| !is_measured(cell)).collect()
     };
     // Repeating a context can fail although reading it succeeds. Only the policies that need the repetition
     // then fail.
@@ -281,14 +287,15 @@ fn read(
     let repeat = |context: &mut Context<'_>| context.repeat(&job.needs).err().map(|error| error.to_string());
     let (context, unrepeatable) = match &unit.scored {
         Scored::Text { continuation, .. } | Scored::Together { continuation, .. } => {
-            let dense = measure::dense(job);
-            let mut context = Context::read(loaded, &unit.context, continuation, needs, numbers, &dense)?;
+            let probes = measure::continuation_probes(job);
+            let mut context =
+                Context::read(loaded, &unit.context, continuation, needs, calibration, &probes)?;
             let unrepeatable = repeat(&mut context);
             (context, unrepeatable)
         }
         Scored::Questions(questions) => {
             let seen = [&unit.context[..], &unit.lookahead].concat();
-            let mut context = Context::observe(loaded, &seen, needs, numbers)?;
+            let mut context = Context::observe(loaded, &seen, needs, calibration)?;
             let unrepeatable = repeat(&mut context);
             if !unit.lookahead.is_empty() {
                 context.rewind(unit.context.len())?;
@@ -302,26 +309,31 @@ fn read(
     };
     let view = context.observation().view();
     let planner = Planner::new(&view);
-    let (context, planner, shared) = (&context, &planner, Shared::default());
-    let reader = Reader { job, unit, keys, context, planner, numbers, unrepeatable, shared };
+    let (context, planner, shared) = (&context, &planner, SharedResults::default());
+    let measurer = UnitMeasurer { job, unit, keys, context, planner, calibration, unrepeatable, shared };
     let size = batch::size(job, unit, context.cache().bytes());
     for cells in batch::batches(&missing, size) {
-        for (rows, timing) in reader.measure(cells)? {
-            write(records, rows, timing, work)?;
+        for (rows, timing) in measurer.measure(cells)? {
+            append_new(journals, rows, timing, work)?;
         }
     }
     Ok(())
 }
 
-/// Adds what is new to the journals.
-fn write(records: &Records, rows: Vec<GridRow>, timing: Option<TimingRow>, work: &Work<'_>) -> Result<()> {
-    if let (Some(timing), Some(timings)) = (timing, &records.timings) {
+/// Appends the rows and the timing to the journals unless they are already there.
+fn append_new(
+    journals: &Journals,
+    rows: Vec<GridRow>,
+    timing: Option<TimingRow>,
+    work: &Work<'_>,
+) -> Result<()> {
+    if let (Some(timing), Some(timings)) = (timing, &journals.timings) {
         let mut timings = locked(timings);
         if !timings.contains(&timing.key) {
             timings.append(timing)?;
         }
     }
-    let mut journal = locked(&records.rows);
+    let mut journal = locked(&journals.rows);
     for row in rows {
         if !journal.contains(&row.key) {
             journal.append(row)?;
@@ -331,21 +343,22 @@ fn write(records: &Records, rows: Vec<GridRow>, timing: Option<TimingRow>, work:
     Ok(())
 }
 
-/// Entropies and scores of heads, as the job's policies need them.
-fn numbers(job: &Job, progress: &dyn Progress) -> Result<Calibration> {
-    let mut numbers = Calibration::new();
+/// Returns the entropies and scores of heads that the job's policies need. Entropies are measured if no file
+/// gives them.
+fn calibrate(job: &Job, progress: &dyn Progress) -> Result<Calibration> {
+    let mut calibration = Calibration::new();
     if let Some((texts, tokens)) = &job.calibration.profiled {
         let texts: Vec<&Text> = texts.all().iter().collect();
         let windows = Window::all(&job.loaded, &texts, *tokens)?;
         let work = format!("{} calibration", job.loaded.name);
         let entropies = profile::measure(&job.loaded, &windows, &work, progress)?;
-        numbers.insert(Need::Entropy, entropies.mean(*tokens, Queries::Published));
+        calibration.insert(Need::Entropy, entropies.mean(*tokens, Queries::Published));
     }
     if let Some(entropy) = &job.calibration.entropy {
-        numbers.insert(Need::Entropy, entropy.clone());
+        calibration.insert(Need::Entropy, entropy.clone());
     }
     if let Some(scores) = &job.calibration.head_scores {
-        numbers.insert(Need::HeadScores, scores.clone());
+        calibration.insert(Need::HeadScores, scores.clone());
     }
-    Ok(numbers)
+    Ok(calibration)
 }

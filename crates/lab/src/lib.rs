@@ -34,12 +34,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod calibration;
 pub mod context;
 mod error;
 pub mod generation;
 pub mod grid;
-pub mod head_file;
-pub mod head_numbers;
+pub mod head_scores;
 pub mod logits;
 pub mod memory;
 pub mod metrics;

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_where_they_stand() {
+    fn a_part_of_a_tensor_is_read_without_a_copy() {
         let tensor = Tensor::from_vec(vec![0f32, 1.0, 2.0, 3.0, 4.0, 5.0], (3, 2), &Device::Cpu).unwrap();
         let second = tensor.narrow(0, 1, 2).unwrap();
         assert_eq!(borrow(&second, <[f32]>::to_vec).unwrap(), [2.0, 3.0, 4.0, 5.0]);

@@ -40,8 +40,9 @@ pub fn published_share(model: &str, context: usize) -> Option<f64> {
 /// Returns the row of the memory table at `context` tokens, computed from a model's configuration.
 ///
 /// # Errors
-/// When the context is empty or absurd, or the accounting is `measured`, which needs a model and not a shape.
-pub fn row_of(shape: &Shape, accounting: Accounting, context: usize) -> Result<MemoryRow> {
+/// Returns an error if the context is empty or too long, or if the accounting is `measured`, which needs a
+/// loaded model.
+pub fn computed_row(shape: &Shape, accounting: Accounting, context: usize) -> Result<MemoryRow> {
     let config = &shape.config;
     ensure!(
         Definition,
@@ -57,7 +58,7 @@ pub fn row_of(shape: &Shape, accounting: Accounting, context: usize) -> Result<M
     };
     let kv = kv_bytes(config, context);
     let activations = context as u64 * config.hidden_size as u64 * HALF;
-    Ok(row(&shape.name, accounting, context, weights, kv, activations))
+    Ok(row_from_bytes(&shape.name, accounting, context, weights, kv, activations))
 }
 
 /// Returns the bytes of the KV cache in f16: `2 * kv_heads * head_dim * 2 bytes * layers` per token.
@@ -95,8 +96,9 @@ fn stored_bytes(config: &Config) -> u64 {
         + (norms + config.hidden_size) as u64 * SINGLE
 }
 
-/// A row from bytes, with the shares that follow.
-pub fn row(
+/// Returns a row from the bytes of weights, cache and activations. The total and the fractions follow from
+/// them.
+pub fn row_from_bytes(
     model: &str,
     accounting: Accounting,
     context: usize,
@@ -127,12 +129,12 @@ mod tests {
     use bitkv_models::published_models;
 
     fn share(model: usize, accounting: Accounting, context: usize) -> f64 {
-        let row = row_of(&published_models().unwrap()[model], accounting, context).unwrap();
+        let row = computed_row(&published_models().unwrap()[model], accounting, context).unwrap();
         (row.kv_fraction * 1000.0).round() / 10.0
     }
 
     #[test]
-    fn the_published_table_to_its_last_digit() {
+    fn the_published_table_is_reproduced_to_its_last_digit() {
         let large = [512, 1024, 2048].map(|n| share(0, Accounting::Published, n));
         assert_eq!(large, [32.7, 49.1, 65.4]);
         let small = [512, 1024, 2048, 4096].map(|n| share(1, Accounting::Published, n));
@@ -140,15 +142,16 @@ mod tests {
     }
 
     #[test]
-    fn what_a_runtime_really_holds() {
+    fn actual_bytes_are_those_of_a_runtime() {
         let actual = [512, 2048, 4096].map(|n| share(1, Accounting::Actual, n));
         assert_eq!(actual, [3.2, 11.7, 20.8]);
-        let weights = row_of(&published_models().unwrap()[1], Accounting::Actual, 512).unwrap().weight_bytes;
+        let weights =
+            computed_row(&published_models().unwrap()[1], Accounting::Actual, 512).unwrap().weight_bytes;
         assert_eq!((weights as f64 / (1 << 20) as f64 * 100.0).round() / 100.0, 1124.80);
     }
 
     #[test]
-    fn parameters_are_those_published() {
+    fn parameter_counts_are_the_published_ones() {
         let models = published_models().unwrap();
         assert_eq!(published_parameters(&models[0].config), 777_936_384);
         assert_eq!(published_parameters(&models[1].config), 2_412_689_920);

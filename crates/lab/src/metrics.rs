@@ -10,7 +10,7 @@ mod prediction;
 
 pub use attention::{attention_cosine, output_error, output_errors, retained_mass};
 pub use bitkv_stats::{first_difference, matching_fraction};
-pub use prediction::{Compared, Reference};
+pub use prediction::{Comparison, Reference};
 
 /// Returns the mean of values; NaN if there are no values.
 fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
@@ -18,8 +18,8 @@ fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
     sum / count as f64
 }
 
-/// The mean of a value of each pair; NaN for none, and where one list is longer.
-fn of_pairs<A, B>(a: &[A], b: &[B], value: impl Fn(&A, &B) -> f64) -> f64 {
+/// Returns the mean of `value` over the pairs of two lists; NaN if the lists are empty or differ in length.
+fn mean_over_pairs<A, B>(a: &[A], b: &[B], value: impl Fn(&A, &B) -> f64) -> f64 {
     if a.len() != b.len() {
         return f64::NAN;
     }

@@ -26,26 +26,27 @@ pub struct OwnedObservation {
     positions: Vec<Vec<u32>>,
     rope_theta: f64,
     rows: BTreeMap<Need, Vec<Vec<f32>>>,
-    numbers: Calibration,
+    /// The calibration, and the residual similarity of each layer if it was observed.
+    calibration: Calibration,
 }
 
-/// What a forward pass must observe for a policy that needs `needs`.
-pub fn observe(needs: &Needs) -> Probes {
-    let mut observe = Probes { positions: true, ..Probes::default() };
+/// Returns what a forward pass must record for a policy with these needs.
+pub fn probes_for(needs: &Needs) -> Probes {
+    let mut probes = Probes { positions: true, ..Probes::default() };
     for need in needs.iter() {
         match need {
-            Need::Keys => observe.keys = true,
-            Need::Values | Need::OutputNorms | Need::SubNormOutputNorms => observe.values = true,
-            Need::Accumulated => observe.accumulated = true,
-            Need::Window(window) => observe.windows.push(window),
-            Need::WindowRows(window) => observe.window_rows.push(window),
-            Need::QueryMoments(skipped) => observe.query_moments.push(skipped),
-            Need::ResidualSimilarity => observe.residual_similarity = true,
-            // From a pass of its own, from the continuation, or from a file.
+            Need::Keys => probes.keys = true,
+            Need::Values | Need::OutputNorms | Need::SubNormOutputNorms => probes.values = true,
+            Need::Accumulated => probes.accumulated = true,
+            Need::Window(window) => probes.windows.push(window),
+            Need::WindowRows(window) => probes.window_rows.push(window),
+            Need::QueryMoments(skipped) => probes.query_moments.push(skipped),
+            Need::ResidualSimilarity => probes.residual_similarity = true,
+            // These come from another pass, from the continuation, or from a file.
             Need::Reconstruction | Need::Future | Need::Entropy | Need::HeadScores | Need::HeadPattern => {}
         }
     }
-    observe
+    probes
 }
 
 /// Returns the shape of a model's cache after `tokens` tokens.
@@ -63,8 +64,8 @@ pub fn shape(loaded: &LoadedModel, tokens: usize) -> Shape {
 impl OwnedObservation {
     /// Returns an observation without rows, of a cache whose heads hold all tokens.
     pub fn new(shape: Shape, rope_theta: f64) -> OwnedObservation {
-        let (rows, numbers) = (BTreeMap::new(), BTreeMap::new());
-        OwnedObservation { shape, positions: Vec::new(), rope_theta, rows, numbers }
+        let (rows, calibration) = (BTreeMap::new(), BTreeMap::new());
+        OwnedObservation { shape, positions: Vec::new(), rope_theta, rows, calibration }
     }
 
     /// Returns the observation of a forward pass that ended after `tokens` tokens and recorded `probed`, as
@@ -72,35 +73,35 @@ impl OwnedObservation {
     pub fn gather(
         loaded: &LoadedModel,
         tokens: usize,
-        observed: ProbeOutput,
+        probed: ProbeOutput,
         needs: &Needs,
-        numbers: &Calibration,
+        calibration: &Calibration,
     ) -> OwnedObservation {
         let mut observation = OwnedObservation::new(shape(loaded, tokens), loaded.config().rope_theta);
-        if observed.positions.iter().any(|positions| positions.len() < tokens) {
-            observation.positions = observed.positions;
+        if probed.positions.iter().any(|positions| positions.len() < tokens) {
+            observation.positions = probed.positions;
         }
         for (need, with_sub_norm) in [(Need::OutputNorms, false), (Need::SubNormOutputNorms, true)] {
             if needs.contains(need) {
-                let norms = loaded.model.value_output_norms(&observed.values, with_sub_norm);
+                let norms = loaded.model.value_output_norms(&probed.values, with_sub_norm);
                 observation.insert(need, norms);
             }
         }
-        observation.insert(Need::Keys, observed.keys);
-        observation.insert(Need::Values, observed.values);
-        observation.insert(Need::Accumulated, observed.accumulated);
-        for (window, rows) in observed.windows {
+        observation.insert(Need::Keys, probed.keys);
+        observation.insert(Need::Values, probed.values);
+        observation.insert(Need::Accumulated, probed.accumulated);
+        for (window, rows) in probed.windows {
             observation.insert(Need::Window(window), rows);
         }
-        for (window, rows) in observed.window_rows {
+        for (window, rows) in probed.window_rows {
             observation.insert(Need::WindowRows(window), rows);
         }
-        for (skipped, heads) in observed.query_moments {
+        for (skipped, heads) in probed.query_moments {
             observation.insert(Need::QueryMoments(skipped), heads.into_iter().map(moments).collect());
         }
-        observation.numbers = numbers.clone();
-        if !observed.residual_similarity.is_empty() {
-            observation.numbers.insert(Need::ResidualSimilarity, observed.residual_similarity);
+        observation.calibration = calibration.clone();
+        if !probed.residual_similarity.is_empty() {
+            observation.calibration.insert(Need::ResidualSimilarity, probed.residual_similarity);
         }
         observation
     }
@@ -125,8 +126,8 @@ impl OwnedObservation {
 
     /// Returns the same observation with another calibration.
     #[must_use]
-    pub fn with_numbers(self, numbers: Calibration) -> OwnedObservation {
-        OwnedObservation { numbers, ..self }
+    pub fn with_calibration(self, calibration: Calibration) -> OwnedObservation {
+        OwnedObservation { calibration, ..self }
     }
 
     /// Adds or replaces the rows of a need.
@@ -152,13 +153,14 @@ impl OwnedObservation {
         for (&need, rows) in &self.rows {
             seen = seen.with_rows(need, rows);
         }
-        for (&need, numbers) in &self.numbers {
+        for (&need, numbers) in &self.calibration {
             seen = seen.with_numbers(need, numbers);
         }
         seen
     }
 }
 
-fn moments(of_head: QueryMoments) -> Vec<f32> {
-    [of_head.mean, of_head.covariance].concat()
+/// Returns the mean of the queries of one head, followed by their covariance, as one row.
+fn moments(head: QueryMoments) -> Vec<f32> {
+    [head.mean, head.covariance].concat()
 }

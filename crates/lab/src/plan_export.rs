@@ -43,31 +43,32 @@ pub fn positions(model: &str, policy: &Policy, part: f64, plan: &Plan) -> PlanEx
 /// a profile.
 ///
 /// # Errors
-/// When the policy reads more than entropies, or cannot divide the budget.
-pub fn of_profile(
+/// Returns an error if the policy reads more than entropies or cannot divide the budget.
+pub fn from_profile(
     loaded: &LoadedModel,
     profile: &Profile,
     tokens: usize,
     policy: &Policy,
     budget: Budget,
 ) -> Result<PlanExport> {
-    refuse_needs(policy)?;
-    let numbers = Calibration::from([(Need::Entropy, profile.entropies().concat())]);
+    check_needs_only_entropies(policy)?;
+    let calibration = Calibration::from([(Need::Entropy, profile.entropies().concat())]);
     let shape = observation::shape(loaded, tokens);
-    let observation = OwnedObservation::new(shape, loaded.config().rope_theta).with_numbers(numbers);
+    let observation = OwnedObservation::new(shape, loaded.config().rope_theta).with_calibration(calibration);
     let plan = policy.plan(&observation.view(), budget)?;
-    Ok(budgets(&loaded.name, policy, budget.part(shape), &plan))
+    Ok(budgets(&loaded.name, policy, budget.kept_fraction(shape), &plan))
 }
 
 /// Checks that a policy needs only entropies, which is all that a profile has.
 ///
 /// # Errors
-/// When the policy reads anything but entropies.
-pub fn refuse_needs(policy: &Policy) -> Result<()> {
+/// Returns an error if the policy reads anything else.
+pub fn check_needs_only_entropies(policy: &Policy) -> Result<()> {
     match policy.needs().iter().find(|need| *need != Need::Entropy) {
         Some(need) => bail!(
             Unfit,
-            "{} reads {}, which a profile does not hold: give --policy one that needs only entropies, such as entropy+recency, or use `bitkv plan --export` on a context",
+            "{} reads {}, which a profile does not hold: give --policy one that needs only entropies, such as \
+             entropy+recency, or use `bitkv plan --export` on a context",
             policy.spec(),
             need.name()
         ),

@@ -21,8 +21,8 @@ pub struct Entropies {
     bits: Vec<Vec<Vec<f32>>>,
 }
 
-/// The rows of attention that are averaged.
-fn rows_of(queries: Queries, context: usize) -> Vec<usize> {
+/// Returns the query positions whose entropies are averaged.
+fn averaged_rows(queries: Queries, context: usize) -> Vec<usize> {
     match queries {
         Queries::Published => {
             let rows = [context / 4, context / 2, 3 * context / 4, context - 1];
@@ -54,14 +54,14 @@ pub fn measure(
     ensure!(
         Unfit,
         windows.iter().all(|w| w.tokens.len() == context),
-        "calibration windows must be of one length"
+        "calibration windows must have the same length"
     );
     let steps = Work::steps(progress, work, windows.len());
-    let observe = Probes { entropy: true, ..Probes::default() };
+    let probes = Probes { entropy: true, ..Probes::default() };
     let mut bits = Vec::new();
     for window in windows {
-        let output = loaded.model.forward(&window.tokens, &mut loaded.model.new_cache(), Some(&observe))?;
-        let entropy = output.observed.map(|o| o.entropy).unwrap_or_default();
+        let output = loaded.model.forward(&window.tokens, &mut loaded.model.new_cache(), Some(&probes))?;
+        let entropy = output.probed.map(|probed| probed.entropy).unwrap_or_default();
         bits.push(entropy.into_iter().flatten().collect());
         steps.advance();
     }
@@ -84,14 +84,14 @@ impl Entropies {
     }
 
     fn average(&self, context: usize, queries: Queries, value: impl Fn(f64, usize) -> f64) -> Vec<f64> {
-        let rows = rows_of(queries, context.min(self.context));
+        let rows = averaged_rows(queries, context.min(self.context));
         let count = (rows.len() * self.bits.len()) as f64;
-        let of_head = |head: usize| {
-            let each =
+        let head_mean = |head: usize| {
+            let entropies =
                 self.bits.iter().flat_map(|text| rows.iter().map(move |&row| (text[head][row] as f64, row)));
-            each.map(|(bits, row)| value(bits, row)).sum::<f64>() / count
+            entropies.map(|(bits, row)| value(bits, row)).sum::<f64>() / count
         };
-        (0..self.layers * self.heads).map(of_head).collect()
+        (0..self.layers * self.heads).map(head_mean).collect()
     }
 
     /// Returns the means of [`Entropies::mean`] by layer, `[layers][heads]`.
@@ -105,14 +105,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_published_rows_are_the_quartiles() {
-        assert_eq!(rows_of(Queries::Published, 64), [16, 32, 48, 63]);
-        assert_eq!(rows_of(Queries::Published, 3), [1, 2, 2]);
-        assert_eq!(rows_of(Queries::All, 4), [1, 2, 3]);
+    fn the_published_queries_are_the_quartiles() {
+        assert_eq!(averaged_rows(Queries::Published, 64), [16, 32, 48, 63]);
+        assert_eq!(averaged_rows(Queries::Published, 3), [1, 2, 2]);
+        assert_eq!(averaged_rows(Queries::All, 4), [1, 2, 3]);
     }
 
     #[test]
-    fn means_run_over_texts_and_rows() {
+    fn entropies_are_averaged_over_texts_and_queries() {
         let text = |scale: f32| vec![(0..8).map(|i| i as f32 * scale).collect::<Vec<f32>>()];
         let entropies = Entropies { layers: 1, heads: 1, context: 8, bits: vec![text(1.0), text(3.0)] };
         // Rows 2, 4, 6 and 7 have the mean 19 / 4 in the first text and three times that in the second.

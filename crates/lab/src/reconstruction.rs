@@ -46,16 +46,16 @@ pub fn attention(loaded: &LoadedModel, cache: &Cache, context: &[u32]) -> Result
     let mut scores = vec![vec![0.0; context.len()]; config.num_hidden_layers * config.num_key_value_heads];
     for first in (0..context.len()).step_by(chunk) {
         let span = first..context.len().min(first + chunk);
-        let mut repeat = requests.before(context, first);
+        let mut repeat = requests.before_chunk(context, first);
         repeat.extend_from_slice(&context[span.clone()]);
-        let observe = Probes { qkv: true, ..Probes::default() };
-        let output = loaded.model.forward(&repeat, &mut cache.clone(), Some(&observe))?;
-        let observed = output.observed.unwrap_or_default();
-        let of_head = |(head, to): (usize, &mut Vec<f32>)| {
-            let part = most_attention(loaded, cache, &observed, head, span.clone());
+        let probes = Probes { qkv: true, ..Probes::default() };
+        let output = loaded.model.forward(&repeat, &mut cache.clone(), Some(&probes))?;
+        let probed = output.probed.unwrap_or_default();
+        let score_head = |(head, to): (usize, &mut Vec<f32>)| {
+            let part = most_attention(loaded, cache, &probed, head, span.clone());
             to[span.clone()].copy_from_slice(&part);
         };
-        scores.par_iter_mut().enumerate().for_each(of_head);
+        scores.par_iter_mut().enumerate().for_each(score_head);
     }
     Ok(scores)
 }
@@ -79,8 +79,8 @@ impl Requests {
         self.first.len().max(self.next.len() + QUOTED) + self.suffix.len()
     }
 
-    /// What stands in front of the chunk that begins at `first`.
-    fn before(&self, context: &[u32], first: usize) -> Vec<u32> {
+    /// Returns the tokens of the request before the chunk that begins at position `first`.
+    fn before_chunk(&self, context: &[u32], first: usize) -> Vec<u32> {
         let quoted = match first {
             0 => &[][..],
             _ => &context[first.saturating_sub(QUOTED)..first],
@@ -95,7 +95,7 @@ impl Requests {
 fn most_attention(
     loaded: &LoadedModel,
     cache: &Cache,
-    observed: &ProbeOutput,
+    probed: &ProbeOutput,
     head: usize,
     span: std::ops::Range<usize>,
 ) -> Vec<f32> {
@@ -105,12 +105,12 @@ fn most_attention(
     let columns = |rows: &[f32], stride: usize, at: usize, width: usize| -> Vec<f32> {
         rows.chunks_exact(stride).flat_map(|row| &row[at..at + width]).copied().collect()
     };
-    let queries = columns(&observed.queries[layer], heads * width, kv * group * width, group * width);
+    let queries = columns(&probed.queries[layer], heads * width, kv * group * width, group * width);
     let sinks = SINKS.min(span.start);
     let cached = cache.keys_f32(layer, kv);
     let mut keys = cached[..sinks * width].to_vec();
     keys.extend_from_slice(&cached[span.start * width..span.end * width]);
-    keys.extend(columns(&observed.new_keys[layer], kv_heads * width, kv * width, width));
+    keys.extend(columns(&probed.new_keys[layer], kv_heads * width, kv * width, width));
     let input = Input {
         queries: &queries,
         keys: Floats::F32(&keys),
@@ -124,9 +124,9 @@ fn most_attention(
     let wanted = Wanted { largest: true, ..Wanted::default() };
     let mut statistics = Statistics::new(group, input.tokens(), input.visible(), &wanted);
     attend(&input, &mut vec![0.0; queries.len()], Some(&mut statistics));
-    let of_group = |token: usize| {
-        let each = (0..group).map(|q| statistics.largest[q * input.visible() + sinks + token]);
-        each.fold(0.0, f32::max)
+    let largest = |token: usize| {
+        let per_query_head = (0..group).map(|q| statistics.largest[q * input.visible() + sinks + token]);
+        per_query_head.fold(0.0, f32::max)
     };
-    (0..span.len()).map(of_group).collect()
+    (0..span.len()).map(largest).collect()
 }

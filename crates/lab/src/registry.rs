@@ -13,11 +13,11 @@ pub fn registry() -> Result<Registry, Error> {
 
 /// Returns the role that rows record for a policy; `None` if `text` is not a policy of the registry.
 pub fn role_of(registry: &Registry, text: &str) -> Option<PolicyRole> {
-    registry.policy(text).ok().map(|policy| recorded(policy.role()))
+    registry.policy(text).ok().map(|policy| recorded_role(policy.role()))
 }
 
-/// A role as rows have it.
-pub(crate) fn recorded(role: Role) -> PolicyRole {
+/// Returns the role that rows record.
+pub(crate) fn recorded_role(role: Role) -> PolicyRole {
     match role {
         Role::Full => PolicyRole::Full,
         Role::Published => PolicyRole::Published,
@@ -48,7 +48,7 @@ mod tests {
         }
         assert_eq!(role_of(&registry, "nothing"), None);
         for listing in registry.listings() {
-            assert_eq!(recorded(listing.role).name(), listing.role.name());
+            assert_eq!(recorded_role(listing.role).name(), listing.role.name());
         }
     }
 }

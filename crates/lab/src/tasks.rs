@@ -75,9 +75,9 @@ impl Retrieval {
     /// guessed among all different tokens of the context.
     pub fn chance(&self, questions: &[usize]) -> f64 {
         let words: BTreeSet<u32> = self.context.iter().copied().collect();
-        let of =
+        let guessed =
             |question: &usize| (words.len() as f64).powi(-(self.questions[*question].answer.len() as i32));
-        questions.iter().map(of).sum::<f64>() / questions.len().max(1) as f64
+        questions.iter().map(guessed).sum::<f64>() / questions.len().max(1) as f64
     }
 }
 
@@ -93,8 +93,9 @@ impl Question {
     /// after the tokens before it. `predictions[i]` is the most likely token after `asked()[i]`. Returns
     /// false if their number is wrong.
     pub fn correct(&self, predictions: &[usize]) -> bool {
-        let said = predictions.get(self.prompt.len().saturating_sub(1)..).unwrap_or_default();
-        said.len() == self.answer.len() && said.iter().zip(&self.answer).all(|(&p, &a)| p == a as usize)
+        let predicted = predictions.get(self.prompt.len().saturating_sub(1)..).unwrap_or_default();
+        let same = |(&predicted, &answer): (&usize, &u32)| predicted == answer as usize;
+        predicted.len() == self.answer.len() && predicted.iter().zip(&self.answer).all(same)
     }
 }
 
@@ -118,8 +119,10 @@ pub struct Retrieval {
 /// Returns an error if the kind asks no questions, or if the length or the vocabulary does not suit it; the
 /// message says what is needed.
 pub fn draw(kind: TaskKind, words: &Words, tokens: usize, index: usize, seed: u64) -> Result<Retrieval> {
-    let task =
-        TASKS.iter().find(|task| task.kind == kind).refuse(Error::Definition, "a text asks no questions")?;
+    let task = TASKS
+        .iter()
+        .find(|task| task.kind == kind)
+        .refuse(Error::Definition, "the task text asks no questions")?;
     let mut rng = match task.salt {
         // The seed is drawn twice, so that neighbouring seeds, kinds and indices share no numbers.
         Some(salt) => Rng::new(Rng::new(Rng::new(seed).next_u64() ^ (salt << 56) ^ index as u64).next_u64()),
@@ -131,7 +134,7 @@ pub fn draw(kind: TaskKind, words: &Words, tokens: usize, index: usize, seed: u6
 /// The number of depths of contexts with a single fact or passage.
 const DEPTHS: usize = 11;
 
-/// The depth of context number `index`.
-fn swept(index: usize) -> f64 {
+/// Returns the depth of the fact or passage in context number `index`.
+fn swept_depth(index: usize) -> f64 {
     (index % DEPTHS) as f64 / (DEPTHS - 1) as f64
 }

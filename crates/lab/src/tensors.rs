@@ -24,11 +24,10 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use crate::observation::{Calibration, OwnedObservation};
-
 use crate::{
     Error, Result,
     error::{Place as _, Refuse as _, bail, ensure},
+    observation::{Calibration, OwnedObservation},
 };
 
 /// An opened file of tensors.
@@ -49,17 +48,17 @@ impl Tensors {
         let bytes = fs::read(path).refuse(Error::File, format!("cannot read the tensor file {name}"))?;
         let (_, header) = SafeTensors::read_metadata(&bytes)
             .refuse(Error::File, format!("{name} is not a safetensors file"))?;
-        let about = header.metadata().clone().unwrap_or_default();
-        let rope_theta = match about.get("rope_theta") {
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let rope_theta = match metadata.get("rope_theta") {
             None => 10_000.0,
             Some(text) => text.parse().ok().filter(|theta: &f64| theta.is_finite() && *theta > 1.0).refuse(
                 Error::File,
                 format!(
-                    "{name}: rope_theta = {text} is no base of rotary frequencies: write a number above 1"
+                    "{name}: rope_theta = {text} is not a base of rotary frequencies: write a number above 1"
                 ),
             )?,
         };
-        if let Some(pairs) = about.get("rope_pairs").filter(|pairs| *pairs != "halves") {
+        if let Some(pairs) = metadata.get("rope_pairs").filter(|pairs| *pairs != "halves") {
             bail!(
                 File,
                 "{name}: rope_pairs = {pairs} is not supported: rotate channel i with i + head_dim / 2 (`halves`)"
@@ -82,7 +81,7 @@ impl Tensors {
         if let Some(beyond) = file.names().into_iter().filter(|name| layer_of(name) >= Some(layers)).min() {
             bail!(
                 File,
-                "{} has a tensor `{beyond}` and no `k.{layers}`: add the keys of every layer",
+                "{} has a tensor `{beyond}` but no `k.{layers}`: add the keys of every layer",
                 self.name
             );
         }
@@ -116,12 +115,14 @@ impl Tensors {
     /// Returns the observation for policies with these needs.
     ///
     /// # Errors
-    /// When a tensor that is needed is missing, has another shape, another type or a value that is not finite.
-    pub fn observation(&self, needs: &Needs, numbers: Calibration) -> Result<OwnedObservation> {
-        let mut observation = OwnedObservation::new(self.shape, self.rope_theta).with_numbers(numbers);
+    /// Returns an error if a tensor that is needed is missing, has another shape or type, or holds a value
+    /// that is not finite.
+    pub fn observation(&self, needs: &Needs, calibration: Calibration) -> Result<OwnedObservation> {
+        let mut observation =
+            OwnedObservation::new(self.shape, self.rope_theta).with_calibration(calibration);
         let mut all = Rows::new();
         for layer in 0..self.shape.layers {
-            for (need, rows) in self.layer(layer, needs)? {
+            for (need, rows) in self.layer_rows(layer, needs)? {
                 all.entry(need).or_default().extend(rows);
             }
         }
@@ -131,15 +132,16 @@ impl Tensors {
         Ok(observation)
     }
 
-    fn layer(&self, layer: usize, needs: &Needs) -> Result<Rows> {
+    /// Returns the rows of one layer for each need.
+    fn layer_rows(&self, layer: usize, needs: &Needs) -> Result<Rows> {
         let Shape { query_heads, kv_heads, tokens, head_dim, .. } = self.shape;
         let kv = [kv_heads, tokens, head_dim];
-        let (needs_attention, windows) = wanted(needs, tokens);
+        let (needs_attention, wanted) = wanted_statistics(needs, tokens);
         let mut rows = Rows::new();
         let keys = self.read(&format!("k.{layer}"), &kv)?;
         if needs_attention {
             let queries = self.read(&format!("q.{layer}"), &[query_heads, tokens, head_dim])?;
-            rows.extend(attention(self.shape, &queries, &keys, needs, &windows));
+            rows.extend(attention(self.shape, &queries, &keys, needs, &wanted));
         }
         if needs.contains(Need::Keys) {
             rows.insert(Need::Keys, split(&keys, kv_heads));
@@ -178,11 +180,8 @@ impl Tensors {
         )?;
         ensure!(File, hidden > 0, "{}: `{name}` has no rows: save the output projection's weight", self.name);
         let weights = self.read(&name, &[hidden, width])?;
-        let gain = match sub_norm {
-            true => self.gain(layer, width)?,
-            false => vec![1.0; width],
-        };
-        let of_head = |head: usize| {
+        let gain = if sub_norm { self.gain(layer, width)? } else { vec![1.0; width] };
+        let head_norms = |head: usize| {
             let columns = head * head_dim..(head + 1) * head_dim;
             let write = |row: usize, out: &mut [f32]| {
                 let weights = &weights[row * width..][columns.clone()];
@@ -190,7 +189,7 @@ impl Tensors {
             };
             l1_norms(&values[head / self.shape.group()], head_dim, hidden, &write)
         };
-        Ok((0..query_heads).map(of_head).collect())
+        Ok((0..query_heads).map(head_norms).collect())
     }
 
     /// Returns the gain of the norm before the output projection, `[width]`.
@@ -221,7 +220,7 @@ impl Tensors {
         ensure!(
             File,
             view.shape() == shape,
-            "{}: `{tensor}` has shape {:?} where {shape:?} is due: check its layout",
+            "{}: `{tensor}` has shape {:?}, and the expected shape is {shape:?}: check its layout",
             self.name,
             view.shape()
         );
@@ -274,8 +273,8 @@ fn split(numbers: &[f32], heads: usize) -> Vec<Vec<f32>> {
     numbers.chunks_exact(numbers.len() / heads).map(<[f32]>::to_vec).collect()
 }
 
-/// Whether the queries' attention is needed, and which of it.
-fn wanted(needs: &Needs, tokens: usize) -> (bool, Wanted) {
+/// Returns whether attention is needed at all, and the statistics of it that are needed.
+fn wanted_statistics(needs: &Needs, tokens: usize) -> (bool, Wanted) {
     let start = |window: usize| tokens.saturating_sub(window);
     let (mut windows, mut rows) = (Vec::new(), Vec::new());
     for need in needs.iter() {
@@ -293,26 +292,26 @@ fn wanted(needs: &Needs, tokens: usize) -> (bool, Wanted) {
 /// Returns the attention rows of one layer, from `queries [query_heads, tokens, head_dim]` and
 /// `keys [kv_heads, tokens, head_dim]`.
 fn attention(shape: Shape, queries: &[f32], keys: &[f32], needs: &Needs, wanted: &Wanted) -> Rows {
-    let one = |kv: usize| attention_of_group(shape, queries, keys, kv, wanted);
-    let heads: Vec<Statistics> = (0..shape.kv_heads).into_par_iter().map(one).collect();
+    let group_statistics = |kv: usize| group_attention(shape, queries, keys, kv, wanted);
+    let heads: Vec<Statistics> = (0..shape.kv_heads).into_par_iter().map(group_statistics).collect();
     let rows = |sums: &[f64], factor: f64| -> Vec<Vec<f32>> {
         sums.chunks_exact(shape.tokens).map(|row| row.iter().map(|s| (s * factor) as f32).collect()).collect()
     };
     let mut found = Rows::new();
     let (mut window, mut single) = (0, 0);
     for need in needs.iter() {
-        let of = |pick: &dyn Fn(&Statistics) -> Vec<Vec<f32>>| heads.iter().flat_map(pick).collect();
+        let all_heads = |rows: &dyn Fn(&Statistics) -> Vec<Vec<f32>>| heads.iter().flat_map(rows).collect();
         match need {
             Need::Accumulated => {
-                found.insert(need, of(&|s| rows(&s.accumulated, 1.0)));
+                found.insert(need, all_heads(&|s| rows(&s.accumulated, 1.0)));
             }
             Need::Window(length) => {
                 let factor = 1.0 / length.min(shape.tokens) as f64;
-                found.insert(need, of(&|s| rows(&s.windows[window].1, factor)));
+                found.insert(need, all_heads(&|s| rows(&s.windows[window].1, factor)));
                 window += 1;
             }
             Need::WindowRows(_) => {
-                found.insert(need, of(&|s| split(&s.rows[single].probabilities, shape.group())));
+                found.insert(need, all_heads(&|s| split(&s.rows[single].probabilities, shape.group())));
                 single += 1;
             }
             _ => {}
@@ -321,13 +320,14 @@ fn attention(shape: Shape, queries: &[f32], keys: &[f32], needs: &Needs, wanted:
     found
 }
 
-fn attention_of_group(shape: Shape, queries: &[f32], keys: &[f32], kv: usize, wanted: &Wanted) -> Statistics {
+/// Returns the attention statistics of the query heads that share KV head `kv`.
+fn group_attention(shape: Shape, queries: &[f32], keys: &[f32], kv: usize, wanted: &Wanted) -> Statistics {
     let Shape { tokens, head_dim, .. } = shape;
     let group = shape.group();
     let head = |q: usize| &queries[(kv * group + q) * tokens * head_dim..][..tokens * head_dim];
-    // The kernel reads [tokens, group, head_dim].
-    let of_token = |t: usize| (0..group).flat_map(move |q| &head(q)[t * head_dim..][..head_dim]);
-    let queries: Vec<f32> = (0..tokens).flat_map(of_token).copied().collect();
+    // The kernel reads queries as [tokens, group, head_dim].
+    let token_queries = |t: usize| (0..group).flat_map(move |q| &head(q)[t * head_dim..][..head_dim]);
+    let queries: Vec<f32> = (0..tokens).flat_map(token_queries).copied().collect();
     let keys = &keys[kv * tokens * head_dim..][..tokens * head_dim];
     let input = Input {
         queries: &queries,

@@ -94,7 +94,7 @@ fn check(
          {SHORTEST} and 1 or more"
     );
     let recall = if changes.recalls == Some(0) { 0 } else { RECALL };
-    let wanted = calibration.max(context.saturating_add(scored).saturating_add(1)).max(recall);
+    let needed = calibration.max(context.saturating_add(scored).saturating_add(1)).max(recall);
     for (i, model) in changes.models.iter().enumerate() {
         ensure!(
             Definition,
@@ -108,8 +108,8 @@ fn check(
         let longest = source.checkpoint()?.config().max_position_embeddings;
         ensure!(
             Definition,
-            wanted <= longest,
-            "{} reads {longest} tokens at most and the verification wants {wanted}: lower --calibration-tokens, \
+            needed <= longest,
+            "{} reads {longest} tokens at most and the verification needs {needed}: lower --calibration-tokens, \
              --context-tokens or --scored-tokens",
             source.name()
         );
@@ -120,7 +120,7 @@ fn check(
 /// Applies the changes to the parsed definition.
 fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &mut Table) -> Result<()> {
     if !changes.models.is_empty() {
-        rename(table, &changes.models);
+        replace_models(table, &changes.models);
     }
     let experiment = first(table, "experiment")?;
     set(experiment, "context", Some(context));
@@ -145,11 +145,13 @@ fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &
     let from = experiment
         .get_mut("calibration")
         .and_then(Value::as_table_mut)
-        .refuse(Error::Definition, "no calibration")?;
+        .refuse(Error::Definition, format!("{FILE} has no calibration"))?;
     set(from, "tokens", Some(calibration));
     from.extend(folder.clone().map(|folder| ("texts".to_owned(), folder)));
-    let tasks =
-        experiment.get_mut("tasks").and_then(Value::as_array_mut).refuse(Error::Definition, "no tasks")?;
+    let tasks = experiment
+        .get_mut("tasks")
+        .and_then(Value::as_array_mut)
+        .refuse(Error::Definition, format!("{FILE} has no tasks"))?;
     match changes.recalls {
         Some(0) => tasks.retain(|task| !task.is_table()),
         recalls => {
@@ -169,7 +171,7 @@ fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &
     let studies = table
         .get_mut("memory")
         .and_then(Value::as_array_mut)
-        .refuse(Error::Definition, "no memory studies")?;
+        .refuse(Error::Definition, format!("{FILE} has no [[memory]]"))?;
     for study in studies.iter_mut().filter_map(Value::as_table_mut) {
         // The studies of the published models keep their models and contexts.
         if study.get("models") != models.as_ref() {
@@ -183,8 +185,8 @@ fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &
     Ok(())
 }
 
-/// Puts models in place of the built-in ones wherever those are listed.
-fn rename(table: &mut Table, models: &[String]) {
+/// Replaces the built-in models by `models` in every section that lists them.
+fn replace_models(table: &mut Table, models: &[String]) {
     let built_in: Value = bitkv_models::built_in().into();
     let sections = table.iter_mut().filter_map(|(_, value)| value.as_array_mut()).flatten();
     for section in sections.filter_map(Value::as_table_mut) {

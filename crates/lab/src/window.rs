@@ -50,8 +50,8 @@ impl Window {
 /// Returns the number of UTF-8 bytes of the text that `tokens` decode to.
 ///
 /// # Errors
-/// When the tokenizer fails.
-pub fn bytes_of(loaded: &LoadedModel, tokens: &[u32]) -> Result<usize> {
+/// Returns an error if the tokenizer fails.
+pub fn decoded_bytes(loaded: &LoadedModel, tokens: &[u32]) -> Result<usize> {
     let text = loaded.tokenizer()?.decode(tokens).at("cannot decode the scored tokens")?;
     Ok(text.len())
 }

@@ -9,10 +9,10 @@ use bitkv_evict::{Budget, Need, Needs, Plan, Planner, Policy};
 use bitkv_lab::{
     context::Context,
     logits::Logits,
-    observation::{OwnedObservation, observe},
+    observation::{OwnedObservation, probes_for},
 };
 use bitkv_models::LoadedModel;
-use support::{every_policy, loaded_models, needs, numbers, window};
+use support::{calibration, every_policy, loaded_models, needs, window};
 
 /// The largest allowed difference between two logits. It is 0, because both caches do the same arithmetic.
 /// This holds for quantised caches too, because a masked cache quantises only the tokens that it does not
@@ -40,7 +40,7 @@ fn distance(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
 
 /// Returns a masked cache that holds the whole context.
 fn masked(loaded: &LoadedModel, context: &[u32]) -> MaskedCache {
-    let mut cache = MaskedCache::new(CacheShape::of(loaded.config()));
+    let mut cache = MaskedCache::new(CacheShape::from_config(loaded.config()));
     loaded.model.forward(context, &mut cache, None).unwrap();
     cache
 }
@@ -50,13 +50,14 @@ fn keep(cache: &mut dyn KvCache, plan: &Plan) {
 }
 
 #[test]
-fn evicting_equals_masking() {
+fn evicting_gives_the_logits_of_masking() {
     for loaded in loaded_models() {
         let tokens = window(&loaded, 1, CONTEXT + CONTINUATION);
         let policies = every_policy();
         let (before, after) = tokens.split_at(CONTEXT);
-        let (needs, numbers) = (needs(&policies), numbers(&loaded));
-        let context = Context::read(&loaded, before, after, &needs, &numbers, &Probes::default()).unwrap();
+        let (needs, calibration) = (needs(&policies), calibration(&loaded));
+        let context =
+            Context::read(&loaded, before, after, &needs, &calibration, &Probes::default()).unwrap();
         let view = context.observation().view();
         let planner = Planner::new(&view);
         let whole = masked(&loaded, before);
@@ -78,54 +79,56 @@ fn evicting_equals_masking() {
             ragged_plans += lengths.iter().any(|&length| length != lengths[0]) as usize;
             assert_eq!(ragged.bytes, (plan.total() * loaded.config().head_dim * 4) as u64);
             let changed = distance(&rows(&ragged.logits), &rows(context.reference()));
-            assert!(plan.realised() == 1.0 || changed > 0.0, "{policy} at {budget} changes nothing");
+            assert!(plan.kept_fraction() == 1.0 || changed > 0.0, "{policy} at {budget} changes nothing");
         }
         assert!(ragged_plans >= 100, "only {ragged_plans} plans have heads of different lengths");
         assert!(refused.len() * 20 < 2 * policies.len(), "too many refuse: {refused:?}");
     }
 }
 
-/// What a policy goes by after a block of tokens was read into an already cut cache.
-fn after_block(
+/// Reads a block of tokens into a cache. Returns the logits and the observation for the next eviction.
+fn read_block(
     loaded: &LoadedModel,
     block: &[u32],
     cache: &mut Cache,
     policy: &Policy,
 ) -> (Vec<Vec<f32>>, OwnedObservation) {
     let needs = policy.needs();
-    let output = loaded.model.forward(block, cache, Some(&observe(&needs))).unwrap();
+    let output = loaded.model.forward(block, cache, Some(&probes_for(&needs))).unwrap();
     let rows = loaded.model.logits(&output.hidden).unwrap().to_vec2().unwrap();
-    let (seen, numbers) = (cache.tokens_seen(), numbers(loaded));
-    (rows, OwnedObservation::gather(loaded, seen, output.observed.unwrap(), &needs, &numbers))
+    let (seen, calibration) = (cache.tokens_seen(), calibration(loaded));
+    (rows, OwnedObservation::gather(loaded, seen, output.probed.unwrap(), &needs, &calibration))
 }
 
-/// Policies that can cut a cache again: those that need no view of the future, and no repetition of the context.
-fn again() -> Vec<Policy> {
-    let beyond = Needs::from([Need::Future, Need::Reconstruction]);
+/// Returns the policies that can evict repeatedly. They need neither the future attention nor a repetition of
+/// the context.
+fn repeatable_policies() -> Vec<Policy> {
+    let unavailable = Needs::from([Need::Future, Need::Reconstruction]);
     let mut policies = every_policy();
-    policies.retain(|p| p.conserves() && p.spec().contains('+') && p.needs().without(&beyond) == p.needs());
+    policies
+        .retain(|p| p.conserves() && p.spec().contains('+') && p.needs().without(&unavailable) == p.needs());
     policies
 }
 
 #[test]
-fn it_does_after_every_cut_while_decoding() {
+fn evicting_while_decoding_gives_the_logits_of_masking() {
     for loaded in loaded_models() {
         let tokens = window(&loaded, 2, CONTEXT + CONTINUATION);
         let (before, after) = tokens.split_at(CONTEXT);
         let whole = masked(&loaded, before);
-        let policies = again();
+        let policies = repeatable_policies();
         assert!(policies.len() > 100);
         for policy in &policies {
             let mut cache = loaded.model.new_cache();
             let mut hidden = whole.clone();
-            let (_, mut observation) = after_block(&loaded, before, &mut cache, policy);
+            let (_, mut observation) = read_block(&loaded, before, &mut cache, policy);
             for block in after.chunks(EVERY) {
                 let plan = policy.plan(&observation.view(), Budget::tokens(24).unwrap()).unwrap();
                 keep(&mut cache, &plan);
                 keep(&mut hidden, &plan);
                 let bytes = plan.total() * loaded.config().head_dim * 4;
                 assert_eq!(cache.bytes(), bytes, "{policy}");
-                let (rows, next) = after_block(&loaded, block, &mut cache, policy);
+                let (rows, next) = read_block(&loaded, block, &mut cache, policy);
                 let found = distance(&rows, &logits(&loaded, block, &mut hidden));
                 assert!(found <= TOLERANCE, "{policy} after {} tokens: {found}", cache.tokens_seen());
                 observation = next;
@@ -135,7 +138,7 @@ fn it_does_after_every_cut_while_decoding() {
 }
 
 #[test]
-fn it_does_where_keys_and_values_are_quantised() {
+fn evicting_from_quantised_caches_gives_the_logits_of_masking() {
     let kivi = |bits| Quantisation::Kivi { bits, group: 8, residual: 8 };
     let formats = [Quantisation::Int8, Quantisation::Int4, kivi(4), kivi(2)];
     for loaded in loaded_models() {
@@ -152,7 +155,7 @@ fn it_does_where_keys_and_values_are_quantised() {
             let policy = Policy::parse(spec).unwrap();
             for format in formats {
                 let mut cache = loaded.model.new_cache();
-                let (_, observation) = after_block(&loaded, before, &mut cache, &policy);
+                let (_, observation) = read_block(&loaded, before, &mut cache, &policy);
                 let plan = policy.plan(&observation.view(), Budget::fraction(0.5).unwrap()).unwrap();
                 let mut hidden = whole.clone();
                 keep(&mut cache, &plan);
@@ -174,7 +177,7 @@ fn it_does_where_keys_and_values_are_quantised() {
 }
 
 #[test]
-fn decoding_equals_prefill() {
+fn decoding_gives_the_logits_of_a_prefill() {
     for loaded in loaded_models() {
         let tokens = window(&loaded, 2, CONTEXT);
         let whole = logits(&loaded, &tokens, &mut loaded.model.new_cache());

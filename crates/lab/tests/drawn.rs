@@ -21,15 +21,16 @@ fn trained() -> Words {
     Words::from_model(&bitkv_models::LoadedModel::open(folder).unwrap()).unwrap()
 }
 
-/// The kinds whose contexts are exactly as long as asked; the other one has tests of its own.
-fn exact() -> impl Iterator<Item = TaskKind> {
+/// Returns the kinds whose contexts are exactly as long as asked. The other kind, `recall-together`, is
+/// tested in its module.
+fn exact_kinds() -> impl Iterator<Item = TaskKind> {
     kinds().filter(|kind| *kind != TaskKind::RecallTogether)
 }
 
-/// Every kind on every vocabulary and length, several times.
-fn each(mut check: impl FnMut(TaskKind, &Words, usize, usize, &Retrieval)) {
+/// Calls `check` for several contexts of every kind, vocabulary and length.
+fn for_each_context(mut check: impl FnMut(TaskKind, &Words, usize, usize, &Retrieval)) {
     for words in vocabularies().into_iter().chain([trained()]) {
-        for kind in exact() {
+        for kind in exact_kinds() {
             for tokens in LENGTHS {
                 for index in [0, 1, 5, 10, 13] {
                     let drawn = draw(kind, &words, tokens, index, 3).unwrap();
@@ -40,14 +41,15 @@ fn each(mut check: impl FnMut(TaskKind, &Words, usize, usize, &Retrieval)) {
     }
 }
 
-fn places(context: &[u32], part: &[u32]) -> Vec<usize> {
+/// Returns the indices at which `part` begins in the context.
+fn occurrences(context: &[u32], part: &[u32]) -> Vec<usize> {
     let windows = context.windows(part.len()).enumerate();
     windows.filter(|(_, window)| *window == part).map(|(at, _)| at).collect()
 }
 
 #[test]
 fn lengths_are_exact_and_lines_are_whole() {
-    each(|kind, words, tokens, _, drawn| {
+    for_each_context(|kind, words, tokens, _, drawn| {
         assert_eq!(drawn.context.len(), tokens, "{kind:?}");
         assert_eq!(drawn.context.last(), Some(&words.newline()));
         let body = &drawn.context[usize::from(words.bos().is_some())..];
@@ -58,8 +60,8 @@ fn lengths_are_exact_and_lines_are_whole() {
 }
 
 #[test]
-fn every_question_is_a_question() {
-    each(|kind, _, _, _, drawn| {
+fn every_question_has_a_prompt_an_answer_and_a_valid_depth() {
+    for_each_context(|kind, _, _, _, drawn| {
         assert!(!drawn.questions.is_empty());
         for (i, question) in drawn.questions.iter().enumerate() {
             assert!(!question.prompt.is_empty() && !question.answer.is_empty());
@@ -72,13 +74,13 @@ fn every_question_is_a_question() {
 
 /// A prompt occurs in the context exactly once, and the answer follows it there.
 #[test]
-fn answers_of_facts_follow_their_only_key() {
-    each(|kind, _, _, _, Retrieval { context, questions }| {
+fn answers_follow_the_only_occurrence_of_their_prompt() {
+    for_each_context(|kind, _, _, _, Retrieval { context, questions }| {
         if matches!(kind, TaskKind::Variables | TaskKind::CommonWords) {
             return;
         }
         for question in questions {
-            let at = places(context, &question.prompt);
+            let at = occurrences(context, &question.prompt);
             assert_eq!(at.len(), 1, "{kind:?}");
             let answer = at[0] + question.prompt.len();
             assert_eq!(context[answer..answer + question.answer.len()], question.answer);
@@ -89,8 +91,8 @@ fn answers_of_facts_follow_their_only_key() {
 /// The depth of a line is the fraction of the other lines that come before it, to within a line of filler on
 /// either side.
 #[test]
-fn depths_are_as_said() {
-    each(|kind, words, tokens, index, Retrieval { context, questions }| {
+fn depths_are_the_fraction_of_the_context_before_the_answer() {
+    for_each_context(|kind, words, tokens, index, Retrieval { context, questions }| {
         if matches!(kind, TaskKind::Passkey | TaskKind::Copy) {
             let asked =
                 [0.0, 0.1, 0.5, 1.0, 0.2][[0, 1, 5, 10, 13].iter().position(|&i| i == index).unwrap()];
@@ -99,7 +101,7 @@ fn depths_are_as_said() {
         for question in
             questions.iter().filter(|_| !matches!(kind, TaskKind::Variables | TaskKind::CommonWords))
         {
-            let at = places(context, &question.prompt)[0];
+            let at = occurrences(context, &question.prompt)[0];
             let length = context[at..].iter().position(|token| *token == words.newline()).unwrap() + 1;
             let before = at as f64 / (tokens - length) as f64;
             let depth = question.depth.unwrap();
@@ -111,11 +113,11 @@ fn depths_are_as_said() {
 }
 
 #[test]
-fn what_a_value_is_made_of_stands_nowhere_else() {
-    each(|kind, _, _, _, Retrieval { context, questions }| {
+fn the_words_of_a_value_occur_only_once() {
+    for_each_context(|kind, _, _, _, Retrieval { context, questions }| {
         if matches!(kind, TaskKind::Passkey | TaskKind::Needles) {
             for token in questions.iter().flat_map(|question| &question.answer) {
-                assert_eq!(places(context, &[*token]).len(), 1, "{kind:?}");
+                assert_eq!(occurrences(context, &[*token]).len(), 1, "{kind:?}");
             }
         }
     });
@@ -124,7 +126,7 @@ fn what_a_value_is_made_of_stands_nowhere_else() {
 /// Each variable is followed to its value by reading only the lines of the context.
 #[test]
 fn variables_lead_to_their_value() {
-    each(|kind, words, _, _, Retrieval { context, questions }| {
+    for_each_context(|kind, words, _, _, Retrieval { context, questions }| {
         if kind != TaskKind::Variables {
             return;
         }
@@ -137,12 +139,12 @@ fn variables_lead_to_their_value() {
         for question in questions {
             let (example, name) = question.prompt.split_at(question.prompt.len() - 1);
             let example = example.strip_suffix(&[words.newline()]).unwrap();
-            for way in [example.to_vec(), [name, &question.answer].concat()] {
-                for step in way.windows(2) {
+            for trace in [example.to_vec(), [name, &question.answer].concat()] {
+                for step in trace.windows(2) {
                     assert_eq!(assigned(step[0]), [step[1]]);
                 }
-                let value = way[way.len() - 1];
-                assert!(assigned(value).is_empty(), "a value is no variable");
+                let value = trace[trace.len() - 1];
+                assert!(assigned(value).is_empty(), "a value is assigned like a variable");
                 values.push(value);
             }
             assert_eq!(example.len(), question.answer.len() + 1);
@@ -155,23 +157,23 @@ fn variables_lead_to_their_value() {
 
 #[test]
 fn a_variable_is_assigned_before_it_is_read() {
-    each(|kind, _, _, _, Retrieval { context, questions }| {
+    for_each_context(|kind, _, _, _, Retrieval { context, questions }| {
         for question in questions.iter().filter(|_| kind == TaskKind::Variables) {
-            let way = [&question.prompt[question.prompt.len() - 1..], &question.answer].concat();
-            let at: Vec<usize> = way.windows(2).map(|step| places(context, step)[0]).collect();
+            let trace = [&question.prompt[question.prompt.len() - 1..], &question.answer].concat();
+            let at: Vec<usize> = trace.windows(2).map(|step| occurrences(context, step)[0]).collect();
             assert!(at.is_sorted_by(|a, b| a > b), "{at:?}");
         }
     });
 }
 
 #[test]
-fn common_words_are_counted_right() {
-    each(|kind, words, _, _, Retrieval { context, questions }| {
+fn common_words_have_their_shares_and_are_asked_in_order() {
+    for_each_context(|kind, words, _, _, Retrieval { context, questions }| {
         if kind != TaskKind::CommonWords {
             return;
         }
         let mut counts: Vec<(usize, u32)> =
-            words.pool().iter().map(|&word| (places(context, &[word]).len(), word)).collect();
+            words.pool().iter().map(|&word| (occurrences(context, &[word]).len(), word)).collect();
         counts.sort_unstable_by(|a, b| b.cmp(a));
         let order: Vec<u32> = counts.iter().take(4).map(|(_, word)| *word).collect();
         assert!(counts[..4].windows(2).all(|pair| pair[0].0 > pair[1].0), "{counts:?}");
@@ -180,8 +182,8 @@ fn common_words_are_counted_right() {
         for ((count, _), share) in counts.iter().zip([8, 6, 4, 2]) {
             assert_eq!(*count, listed * share / 40, "half of {listed} words are common ones");
         }
-        for (said, question) in (1..).zip(questions) {
-            assert_eq!((&question.prompt[..], &question.answer[..]), (&order[..said], &order[said..=said]));
+        for (n, question) in (1..).zip(questions) {
+            assert_eq!((&question.prompt[..], &question.answer[..]), (&order[..n], &order[n..=n]));
         }
         assert_eq!(questions.len(), 3);
     });
@@ -196,45 +198,45 @@ fn facts_fill_a_context_of_recall() {
 }
 
 #[test]
-fn draws_are_decided_by_their_arguments() {
+fn draws_depend_on_all_of_their_arguments_and_nothing_else() {
     let words = &vocabularies()[1];
     for kind in kinds() {
-        let one = draw(kind, words, 300, 4, 9).unwrap();
-        assert_eq!(one, draw(kind, words, 300, 4, 9).unwrap());
+        let drawn = draw(kind, words, 300, 4, 9).unwrap();
+        assert_eq!(drawn, draw(kind, words, 300, 4, 9).unwrap());
         for other in [draw(kind, words, 300, 5, 9), draw(kind, words, 300, 4, 10)] {
             let other = other.unwrap();
-            assert_ne!(one.context, other.context, "{kind:?}");
-            assert_ne!(one.questions, other.questions, "{kind:?}");
+            assert_ne!(drawn.context, other.context, "{kind:?}");
+            assert_ne!(drawn.questions, other.questions, "{kind:?}");
         }
     }
-    let first = |kind| draw(kind, words, 300, 0, 0).unwrap().questions[0].prompt.clone();
-    assert_ne!(first(TaskKind::Passkey), first(TaskKind::Recall));
+    let first_prompt = |kind| draw(kind, words, 300, 0, 0).unwrap().questions[0].prompt.clone();
+    assert_ne!(first_prompt(TaskKind::Passkey), first_prompt(TaskKind::Recall));
 }
 
 #[test]
-fn what_is_too_small_is_refused_with_what_is_needed() {
+fn errors_of_small_contexts_and_vocabularies_say_what_is_needed() {
     let words = &vocabularies()[0];
     let needed = [59, 85, 80, 131, 49, 66];
-    for (kind, needed) in exact().zip(needed) {
+    for (kind, needed) in exact_kinds().zip(needed) {
         assert!(draw(kind, words, needed, 3, 0).is_ok(), "{kind:?} of {needed}");
-        let said = draw(kind, words, needed - 1, 3, 0).unwrap_err().to_string();
+        let error = draw(kind, words, needed - 1, 3, 0).unwrap_err().to_string();
         let name = kind.name();
         let few = needed - 1;
         assert_eq!(
-            said,
+            error,
             format!("a context of the task {name} needs {needed} tokens or more: {few} are too few")
         );
     }
-    let said = Words::new((0..63).collect(), 99, None, "m").unwrap_err().to_string();
-    assert!(said.starts_with("the tokenizer of m has 63 of the tasks' words"), "{said}");
+    let error = Words::new((0..63).collect(), 99, None, "m").unwrap_err().to_string();
+    assert!(error.starts_with("the tokenizer of m has 63 of the tasks' words"), "{error}");
     for (newline, bos) in [(5, None), (99, Some(5))] {
-        let said = Words::new((0..64).collect(), newline, bos, "m").unwrap_err().to_string();
-        assert!(said.starts_with("token 5 of m has two roles"), "{said}");
+        let error = Words::new((0..64).collect(), newline, bos, "m").unwrap_err().to_string();
+        assert!(error.starts_with("token 5 of m has two roles"), "{error}");
     }
 }
 
 #[test]
-fn every_kind_but_text_can_be_drawn() {
+fn every_kind_except_text_can_be_drawn() {
     for kind in TaskKind::ALL.iter().filter(|kind| **kind != TaskKind::Text) {
         assert!(kinds().any(|other| other == *kind), "{kind}");
     }
@@ -242,7 +244,7 @@ fn every_kind_but_text_can_be_drawn() {
 }
 
 #[test]
-fn chance_is_that_of_guessing_words_of_the_context() {
+fn chance_is_the_probability_of_guessing_words_of_the_context() {
     let question = |answer: &[u32]| Question { prompt: vec![1], answer: answer.to_vec(), depth: None };
     let drawn =
         Retrieval { context: vec![1, 2, 3, 4, 1], questions: vec![question(&[2]), question(&[3, 4])] };
@@ -252,7 +254,7 @@ fn chance_is_that_of_guessing_words_of_the_context() {
 }
 
 #[test]
-fn every_token_of_an_answer_counts() {
+fn an_answer_is_right_only_if_every_token_is() {
     let question = Question { prompt: vec![5, 6], answer: vec![7, 8], depth: None };
     assert_eq!(question.asked(), [5, 6, 7]);
     assert!(question.correct(&[99, 7, 8]));

@@ -37,8 +37,8 @@ fn future_attention_is_that_of_the_continuation_on_the_context() {
         // The model itself gives the attention to all keys. Every query spreads a mass of 1 over them.
         let mut cache = loaded.model.new_cache();
         loaded.model.forward(before, &mut cache, None).unwrap();
-        let observe = Probes { accumulated: true, ..Probes::default() };
-        let all = loaded.model.forward(after, &mut cache, Some(&observe)).unwrap().observed.unwrap();
+        let probes = Probes { accumulated: true, ..Probes::default() };
+        let all = loaded.model.forward(after, &mut cache, Some(&probes)).unwrap().probed.unwrap();
         for (head, (future, all)) in seen.rows(Need::Future).iter().zip(&all.accumulated).enumerate() {
             assert_eq!((future.len(), all.len()), (CONTEXT, CONTEXT + CONTINUATION));
             assert_eq!(*future, &all[..CONTEXT], "head {head}");
@@ -51,7 +51,7 @@ fn future_attention_is_that_of_the_continuation_on_the_context() {
 }
 
 #[test]
-fn nobody_else_is_shown_the_future() {
+fn only_oracles_see_future_attention() {
     let loaded = &loaded_models()[0];
     let tokens = window(loaded, 3, CONTEXT + CONTINUATION);
     let (before, after) = tokens.split_at(CONTEXT);
@@ -67,5 +67,5 @@ fn nobody_else_is_shown_the_future() {
             .to_string()
             .contains("future attention")
     );
-    assert!(read(loaded, before, &[], &needs).is_err(), "a continuation needs tokens");
+    assert!(read(loaded, before, &[], &needs).is_err(), "an empty continuation is refused");
 }

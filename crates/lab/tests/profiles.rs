@@ -14,12 +14,12 @@ use support::{loaded_models, window};
 const LONG: usize = 120;
 
 fn windows(loaded: &LoadedModel, tokens: usize) -> Vec<Window> {
-    let one = |index| Window {
+    let window_of_text = |index| Window {
         name: format!("{index}"),
         register: String::new(),
         tokens: window(loaded, index, tokens),
     };
-    (0..3).map(one).collect()
+    (0..3).map(window_of_text).collect()
 }
 
 fn entropies(loaded: &LoadedModel, tokens: usize) -> Entropies {
@@ -27,7 +27,7 @@ fn entropies(loaded: &LoadedModel, tokens: usize) -> Entropies {
 }
 
 #[test]
-fn a_shorter_context_follows_from_a_longer_pass() {
+fn a_longer_pass_gives_the_entropies_of_shorter_contexts() {
     for loaded in loaded_models() {
         let long = entropies(&loaded, LONG);
         for context in [2, 16, 47, 100] {
@@ -46,7 +46,7 @@ fn a_shorter_context_follows_from_a_longer_pass() {
 }
 
 #[test]
-fn entropies_lie_between_nothing_and_all_keys() {
+fn entropies_are_between_0_and_the_logarithm_of_the_number_of_keys() {
     for loaded in loaded_models() {
         let entropies = entropies(&loaded, LONG);
         let heads = loaded.config().num_hidden_layers * loaded.config().num_attention_heads;
@@ -67,5 +67,5 @@ fn windows_that_cannot_be_profiled_are_refused() {
     assert!(refused(&[]).contains("no calibration texts"));
     assert!(refused(&windows(loaded, 1)).contains("2 tokens or more"));
     let mixed = [&windows(loaded, 10)[..], &windows(loaded, 11)].concat();
-    assert!(refused(&mixed).contains("one length"));
+    assert!(refused(&mixed).contains("same length"));
 }

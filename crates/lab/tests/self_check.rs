@@ -5,12 +5,12 @@ mod support;
 use bitkv_bitnet::Probes;
 use bitkv_lab::{
     context::Context,
-    grid::{self, Grid, Options},
+    grid::{self, Grid, GridOptions},
     tasks::{Words, draw},
 };
 use bitkv_models::suite;
 use bitkv_record::{AskedBudget, Definition, GridRow, PolicyRole, ScoredTask, TaskKind};
-use support::{loaded_models, needs, numbers, policies};
+use support::{calibration, loaded_models, needs, policies};
 
 const CONTEXT: usize = 80;
 const SCORED: usize = 24;
@@ -32,31 +32,33 @@ fn rows(model: &str) -> Vec<GridRow> {
         policies.join(", ")
     );
     let definition = Definition::from_toml(&definition, "check.toml").unwrap();
-    let grid = Grid::new(definition, &Options::default(), &bitkv_lab::registry().unwrap()).unwrap();
+    let grid = Grid::new(definition, &GridOptions::default(), &bitkv_lab::registry().unwrap()).unwrap();
     grid::run(&grid, &folder.path().join("run"), &bitkv_progress::Silent).unwrap().rows
 }
 
-/// Rows that kept everything, of one task.
-fn whole(rows: &[GridRow], task: TaskKind) -> Vec<&GridRow> {
+/// Returns the rows of one task that kept everything.
+fn full_rows(rows: &[GridRow], task: TaskKind) -> Vec<&GridRow> {
     let task = ScoredTask { kind: task, aware: false };
-    let whole = |row: &&GridRow| row.budget == AskedBudget::FULL && row.task == task;
-    let kept: Vec<&GridRow> =
-        rows.iter().filter(|row| whole(row) && (row.conserving || row.role == PolicyRole::Full)).collect();
-    assert_eq!(kept.len(), policies().len() - 3, "all but the three published rules");
-    kept
+    let has_full_budget = |row: &&GridRow| row.budget == AskedBudget::FULL && row.task == task;
+    let full: Vec<&GridRow> = rows
+        .iter()
+        .filter(|row| has_full_budget(row) && (row.conserving || row.role == PolicyRole::Full))
+        .collect();
+    assert_eq!(full.len(), policies().len() - 3, "all policies except the three published rules");
+    full
 }
 
 #[test]
-fn a_whole_budget_changes_nothing_and_a_tenth_does() {
+fn a_budget_of_1_changes_nothing_and_a_budget_of_a_tenth_does() {
     for loaded in loaded_models() {
         let rows = rows(loaded.source().asked());
-        let texts = whole(&rows, TaskKind::Text);
+        let texts = full_rows(&rows, TaskKind::Text);
         for row in &texts {
             assert_eq!((row.kl_nats, row.agreement), (Some(0.0), Some(1.0)), "{}", row.policy);
             assert_eq!(row.nll_nats, texts[0].nll_nats, "{}", row.policy);
             assert_eq!((row.kept_entries, row.cache_bytes), (row.full_entries, row.full_bytes));
         }
-        let answers = whole(&rows, TaskKind::RecallTogether);
+        let answers = full_rows(&rows, TaskKind::RecallTogether);
         for row in &answers {
             assert_eq!((row.correct, row.questions), (answers[0].correct, 20), "{}", row.policy);
         }
@@ -75,14 +77,14 @@ fn a_whole_budget_changes_nothing_and_a_tenth_does() {
 
 /// At a budget of 1 every logit is the same, not only the answers.
 #[test]
-fn a_whole_plan_gives_the_reference_logits() {
+fn a_full_plan_gives_the_logits_of_the_full_cache() {
     for loaded in loaded_models() {
         let words = Words::from_model(&loaded).unwrap();
         let drawn = draw(TaskKind::RecallTogether, &words, 64, 0, 3).unwrap();
         let (policies, asked) = (policies(), drawn.together(words.newline()));
-        let (needs, numbers) = (needs(&policies), numbers(&loaded));
+        let (needs, calibration) = (needs(&policies), calibration(&loaded));
         let context =
-            Context::read(&loaded, &drawn.context, &asked, &needs, &numbers, &Probes::default()).unwrap();
+            Context::read(&loaded, &drawn.context, &asked, &needs, &calibration, &Probes::default()).unwrap();
         for policy in policies.iter().filter(|policy| policy.conserves()) {
             let plan = policy.plan(&context.observation().view(), bitkv_evict::Budget::FULL).unwrap();
             assert_eq!(&context.continue_with(&plan).unwrap().logits, context.reference(), "{policy}");

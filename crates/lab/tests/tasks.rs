@@ -13,8 +13,9 @@ const TOKENS: usize = 132;
 /// The number of contexts of each kind.
 const CONTEXTS: usize = 11;
 
-/// What the model finds most likely after each token of a question that is asked of `context` alone.
-fn ask(loaded: &LoadedModel, context: &[u32], questions: &[Question]) -> Vec<Vec<usize>> {
+/// Returns the most likely token after each token of each question, when it is asked directly after
+/// `context`.
+fn predictions(loaded: &LoadedModel, context: &[u32], questions: &[Question]) -> Vec<Vec<usize>> {
     let mut cache = loaded.model.new_cache();
     loaded.model.forward(context, &mut cache, None).unwrap();
     let answer = |question: &Question| {
@@ -29,12 +30,12 @@ fn ask(loaded: &LoadedModel, context: &[u32], questions: &[Question]) -> Vec<Vec
 /// as context.
 fn answered(loaded: &LoadedModel, kind: TaskKind) -> (f64, f64) {
     let words = Words::from_model(loaded).unwrap();
-    let none = [words.bos().unwrap(), words.newline()];
+    let empty_context = [words.bos().unwrap(), words.newline()];
     let (mut questions, mut with, mut without) = (Vec::new(), Vec::new(), Vec::new());
     for index in 0..CONTEXTS {
         let drawn = draw(kind, &words, TOKENS, index, 1).unwrap();
-        with.extend(ask(loaded, &drawn.context, &drawn.questions));
-        without.extend(ask(loaded, &none, &drawn.questions));
+        with.extend(predictions(loaded, &drawn.context, &drawn.questions));
+        without.extend(predictions(loaded, &empty_context, &drawn.questions));
         questions.extend(drawn.questions);
     }
     let right = |predicted: &[Vec<usize>]| {

@@ -48,7 +48,7 @@ pub fn write_packed(
     let unwritable = |source| Error::Write { path: out.into(), source };
     let write = || -> Result<u64> {
         let bytes = write_packed_folder(checkpoint, &draft, progress)?;
-        companions(source, checkpoint, &draft)?;
+        write_companions(source, checkpoint, &draft)?;
         if out.is_dir() {
             fs::remove_dir(out).map_err(unwritable)?;
         }
@@ -104,8 +104,9 @@ fn gguf_vocabulary(source: &Source, checkpoint: &Checkpoint) -> Result<Option<gg
     Ok(Some(vocabulary::for_gguf(vocabulary, source.chat_template()?)))
 }
 
-/// Tokenizer and the like: copied from a folder, written from a GGUF file's vocabulary.
-fn companions(source: &Source, checkpoint: &Checkpoint, out: &Path) -> Result<()> {
+/// Writes the tokenizer and the other [`COMPANIONS`] of a model. If the model is a folder, they are copied;
+/// otherwise they are made from the vocabulary of the GGUF file or from the built-in tokenizer.
+fn write_companions(source: &Source, checkpoint: &Checkpoint, out: &Path) -> Result<()> {
     if let Some(folder) = source.folder() {
         for name in COMPANIONS {
             let (from, to) = (folder.join(name), out.join(name));

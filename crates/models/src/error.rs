@@ -20,22 +20,22 @@ pub enum Error {
     NotAModel { asked: String },
     #[error("{folder} has no {file}: a model's folder holds config.json and model.safetensors")]
     IncompleteFolder { folder: String, file: &'static str },
-    #[error("{asked} is no .gguf file and has no I2_S tensors: leave out --i2s-layout")]
+    #[error("{asked} is not a .gguf file and has no I2_S tensors: leave out --i2s-layout")]
     LayoutOfFolder { asked: String },
     #[error("there is no shape {shape}: use 2b-4t, large, {built_in}, or a config.json")]
     UnknownShape { shape: String, built_in: String },
     #[error(
-        "{file} is not built in; this program was built from an incomplete folder of models, so build it again"
+        "{file} is not built in: this program was built from an incomplete `models` folder, so build it again"
     )]
     NotBuiltIn { file: String },
-    #[error("{model} was not trained to chat: give the prompt without --chat")]
+    #[error("{model} was not trained for chat: give the prompt without --chat")]
     NoChat { model: String },
     #[error(
-        "{model} has no chat template: put tokenizer_config.json with one beside its weights, or leave out --chat"
+        "{model} has no chat template: put a tokenizer_config.json that has one next to its weights, or leave out --chat"
     )]
     NoChatTemplate { model: String },
     #[error(
-        "{model} has no tokenizer.json or tokenizer.model: put one beside its weights, or use a command that takes --tokens"
+        "{model} has no tokenizer.json or tokenizer.model: put one next to its weights, or use a command that takes --tokens"
     )]
     NoTokenizer { model: String },
     #[error("a plain Llama is a way to run a model, not a model to write: leave out --as")]
@@ -44,7 +44,7 @@ pub enum Error {
     Vocabulary { source: Box<bitkv_tokenizer::Error> },
     #[error("{} exists already; name another place or remove it", path.display())]
     Exists { path: PathBuf },
-    #[error("{} is no name for a folder; name a folder to write", path.display())]
+    #[error("{} is not the name of a folder: name the folder to write", path.display())]
     FolderName { path: PathBuf },
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },

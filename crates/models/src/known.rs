@@ -57,18 +57,18 @@ pub fn published_models() -> Result<Vec<Shape>> {
 /// Returns the published model with the given name, short name or hub id, in any case. A hub id with a
 /// revision does not match, because another revision may have another configuration.
 pub fn published_model(name: &str) -> Result<Option<Shape>> {
-    let called = |known: &&Published| {
+    let has_name = |known: &&Published| {
         [known.name, known.short, known.id].iter().any(|other| other.eq_ignore_ascii_case(name))
     };
-    PUBLISHED.iter().find(called).map(Published::shape).transpose()
+    PUBLISHED.iter().find(has_name).map(Published::shape).transpose()
 }
 
 /// Returns the [`published_model`] with the given name; `None` if there is no such model, or if a file or
 /// folder has that name.
 ///
 /// # Errors
-/// When a shipped configuration is damaged.
-pub fn configuration(name: &str) -> Result<Option<Shape>> {
+/// Returns an error if a compiled-in configuration is damaged.
+pub fn published_shape(name: &str) -> Result<Option<Shape>> {
     if Path::new(name).exists() {
         return Ok(None);
     }
@@ -79,8 +79,8 @@ pub fn configuration(name: &str) -> Result<Option<Shape>> {
 /// its names, or a built-in model.
 ///
 /// # Errors
-/// When there is none of that name, or the file is refused.
-pub fn config_of(shape: &str) -> Result<Config> {
+/// Returns an error if nothing has that name, or if the file is not a valid configuration.
+pub fn find_config(shape: &str) -> Result<Config> {
     if Path::new(shape).is_file() {
         let text =
             std::fs::read_to_string(shape).map_err(|source| Error::Read { path: shape.into(), source })?;
@@ -113,11 +113,11 @@ mod tests {
 
     #[test]
     fn published_models_are_found_by_every_name_in_any_case() {
-        let found = |name: &str| published_model(name).unwrap().map(|shape| shape.name);
+        let found_name = |name: &str| published_model(name).unwrap().map(|shape| shape.name);
         for known in &PUBLISHED {
             for name in [known.name, known.short, known.id] {
                 for name in [name.to_owned(), name.to_uppercase(), name.to_lowercase()] {
-                    assert_eq!(found(&name).as_deref(), Some(known.name), "{name}");
+                    assert_eq!(found_name(&name).as_deref(), Some(known.name), "{name}");
                 }
             }
             for name in [
@@ -125,9 +125,9 @@ mod tests {
                 format!("{}@main", known.name),
                 format!("other/{}", known.name),
             ] {
-                assert_eq!(found(&name), None, "{name}");
+                assert_eq!(found_name(&name), None, "{name}");
             }
         }
-        assert_eq!(found(""), None);
+        assert_eq!(found_name(""), None);
     }
 }

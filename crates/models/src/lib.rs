@@ -23,6 +23,6 @@ pub mod suite;
 pub mod vocabulary;
 
 pub use error::{Error, Result};
-pub use known::{Shape, config_of, configuration, published_model, published_models};
+pub use known::{Shape, find_config, published_model, published_models, published_shape};
 pub use loaded_model::LoadedModel;
 pub use source::{Loading, PLAIN_LLAMA_MARK, Source, built_in, built_in_name, required, tokenizer_options};

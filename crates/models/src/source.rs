@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bitkv_checkpoint::{Architecture, Checkpoint, Config, codec::i2s::Layout, gguf::Options};
+use bitkv_checkpoint::{Architecture, Checkpoint, Config, codec::i2s::Layout, gguf::ReadOptions};
 use bitkv_hub::{ModelId, Settings};
 use bitkv_progress::{Progress, Silent};
 use bitkv_record::{FileHash, ModelEntry};
@@ -118,7 +118,7 @@ impl Source {
     /// Returns an error if a file cannot be read or is invalid, or if an I2_S layout is given for a model
     /// that is not a GGUF file.
     pub fn checkpoint(&self) -> Result<Checkpoint> {
-        let options = Options { i2s_layout: self.loading.i2s_layout };
+        let options = ReadOptions { i2s_layout: self.loading.i2s_layout };
         let is_gguf = matches!(self.place, Place::Gguf(_));
         if !is_gguf && options.i2s_layout.is_some() {
             return Err(Error::LayoutOfFolder { asked: self.asked.clone() });
@@ -147,7 +147,7 @@ impl Source {
             Place::Folder(folder) => Ok(Tokenizer::from_folder(folder, &options)?),
             Place::Gguf(_) => match checkpoint.gguf() {
                 Some(gguf) if gguf.has_vocabulary() => {
-                    let vocabulary = vocabulary::of_gguf(gguf.vocabulary()?);
+                    let vocabulary = vocabulary::from_gguf(gguf.vocabulary()?);
                     Ok(Some(Tokenizer::from_vocabulary(vocabulary, gguf.file(), &options)?))
                 }
                 _ => Ok(None),
@@ -242,9 +242,9 @@ pub fn required<'t>(tokenizer: Option<&'t Tokenizer>, model: &str) -> Result<&'t
     tokenizer.ok_or_else(|| Error::NoTokenizer { model: model.into() })
 }
 
-/// What a model's tokenizer has to fit.
-pub fn tokenizer_options(config: &Config) -> bitkv_tokenizer::Options {
-    bitkv_tokenizer::Options { bos: config.bos_token_id, vocab_size: config.vocab_size }
+/// Returns the properties of a model that its tokenizer must fit.
+pub fn tokenizer_options(config: &Config) -> bitkv_tokenizer::TokenizerOptions {
+    bitkv_tokenizer::TokenizerOptions { bos: config.bos_token_id, vocab_size: config.vocab_size }
 }
 
 fn find(model: &str, progress: &dyn Progress) -> Result<(Place, String)> {
@@ -276,14 +276,14 @@ fn find(model: &str, progress: &dyn Progress) -> Result<(Place, String)> {
 }
 
 fn check_folder(model: &str, folder: &Path) -> Result<()> {
-    let has = |file: &str| folder.join(file).is_file();
-    let weights = has("model.safetensors") || has("model.safetensors.index.json");
-    let lacking = match (has("config.json"), weights) {
+    let has_file = |file: &str| folder.join(file).is_file();
+    let has_weights = has_file("model.safetensors") || has_file("model.safetensors.index.json");
+    let missing = match (has_file("config.json"), has_weights) {
         (true, true) => return Ok(()),
         (false, _) => "config.json",
         (true, false) => "model.safetensors",
     };
-    Err(Error::IncompleteFolder { folder: model.into(), file: lacking })
+    Err(Error::IncompleteFolder { folder: model.into(), file: missing })
 }
 
 fn embedded(name: &str, file: &str) -> Result<&'static [u8]> {
@@ -299,11 +299,11 @@ fn model_files(folder: &Path) -> Result<Vec<PathBuf>> {
     for entry in entries {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let counts = ["config.json", "generation_config.json"].contains(&name.as_str())
+        let affects_results = ["config.json", "generation_config.json"].contains(&name.as_str())
             || name.starts_with("tokenizer")
             || name.ends_with(".safetensors")
             || name.ends_with(".safetensors.index.json");
-        if counts && path.is_file() {
+        if affects_results && path.is_file() {
             files.push(path);
         }
     }

@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_suite_has_enough_texts_of_either_kind() {
+    fn the_suite_has_at_least_twenty_texts_of_each_kind() {
         let texts = texts().unwrap();
         assert_eq!(texts.calibration().count(), 20);
         assert!(texts.evaluation().count() >= 20);

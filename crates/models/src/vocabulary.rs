@@ -3,8 +3,8 @@
 use bitkv_checkpoint::gguf;
 use bitkv_tokenizer::{SpecialIds, Vocabulary};
 
-/// As the tokenizer takes it; the chat template is not part of that.
-pub fn of_gguf(vocabulary: gguf::Vocabulary) -> Vocabulary {
+/// Converts the vocabulary of a GGUF file to the vocabulary of a tokenizer, without the chat template.
+pub fn from_gguf(vocabulary: gguf::Vocabulary) -> Vocabulary {
     let gguf::Vocabulary { model, pre, tokens, scores, token_types, merges, .. } = vocabulary;
     let gguf::Vocabulary { bos, eos, unk, pad, add_bos, add_space_prefix, .. } = vocabulary;
     let special = SpecialIds { bos, eos, unk, pad };

@@ -5,7 +5,7 @@ use std::path::Path;
 use bitkv_models::{Source, built_in};
 
 #[test]
-fn they_are_found_by_name_in_any_case() {
+fn built_in_models_are_found_by_name_in_any_case() {
     assert!(!built_in().is_empty(), "nothing is built in");
     for name in built_in() {
         for asked in [name.to_owned(), name.to_uppercase()] {
@@ -18,13 +18,13 @@ fn they_are_found_by_name_in_any_case() {
 }
 
 #[test]
-fn they_are_the_files_of_their_folders() {
+fn built_in_models_equal_the_files_of_their_folders() {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
     for name in built_in() {
         let folder = Source::find(models.join(name).to_str().unwrap()).unwrap();
-        let [own, its] = [Source::find(name).unwrap(), folder];
-        assert_eq!(own.checkpoint().unwrap().config(), its.checkpoint().unwrap().config());
-        let (own, its) = (own.entry().unwrap(), its.entry().unwrap());
-        assert_eq!((own.name, own.files), (its.name, its.files));
+        let built_in = Source::find(name).unwrap();
+        assert_eq!(built_in.checkpoint().unwrap().config(), folder.checkpoint().unwrap().config());
+        let (built_in, folder) = (built_in.entry().unwrap(), folder.entry().unwrap());
+        assert_eq!((built_in.name, built_in.files), (folder.name, folder.files));
     }
 }

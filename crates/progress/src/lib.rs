@@ -113,36 +113,36 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Heard(Mutex<Vec<String>>);
+    struct Recorder(Mutex<Vec<String>>);
 
-    impl Heard {
-        fn hear(&self, what: String) {
-            self.0.lock().unwrap().push(what);
+    impl Recorder {
+        fn record(&self, call: String) {
+            self.0.lock().unwrap().push(call);
         }
     }
 
-    impl Progress for Heard {
+    impl Progress for Recorder {
         fn begin(&self, name: &str, unit: Unit, length: u64, done: u64) {
-            self.hear(format!("{name} {unit:?} {done}/{length}"));
+            self.record(format!("{name} {unit:?} {done}/{length}"));
         }
 
         fn advance(&self) {
-            self.hear("advance".into());
+            self.record("advance".into());
         }
 
         fn end(&self, complete: bool) {
-            self.hear(format!("end {complete}"));
+            self.record(format!("end {complete}"));
         }
     }
 
     #[test]
     fn work_that_is_dropped_has_failed() {
-        let heard = Heard::default();
-        let outer = Work::resumed(&heard, "outer", 4, 1);
-        drop(Work::bytes(&heard, "inner", 9, 0));
+        let recorder = Recorder::default();
+        let outer = Work::resumed(&recorder, "outer", 4, 1);
+        drop(Work::bytes(&recorder, "inner", 9, 0));
         outer.advance();
         outer.finish();
         let expected = ["outer Steps 1/4", "inner Bytes 0/9", "end false", "advance", "end true"];
-        assert_eq!(*heard.0.lock().unwrap(), expected);
+        assert_eq!(*recorder.0.lock().unwrap(), expected);
     }
 }

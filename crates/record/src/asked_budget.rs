@@ -71,25 +71,26 @@ impl FromStr for AskedBudget {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let wrong = || ValueError::NotABudget { text: text.to_owned() };
+        let not_a_budget = || ValueError::NotABudget { text: text.to_owned() };
         let text = text.trim();
         if let Ok(value) = text.parse() {
             return Self::fraction(value);
         }
         if let Some((fraction, rule)) = text.split_once(" by ") {
-            let Self::Fraction(fraction) = Self::fraction(fraction.trim().parse().map_err(|_| wrong())?)?
+            let Self::Fraction(fraction) =
+                Self::fraction(fraction.trim().parse().map_err(|_| not_a_budget())?)?
             else {
-                return Err(wrong());
+                return Err(not_a_budget());
             };
             return rule.trim().parse().map(|rule| Self::Realised(fraction, rule));
         }
-        let (number, unit) = units::split(text).ok_or_else(wrong)?;
+        let (number, unit) = units::split(text).ok_or_else(not_a_budget)?;
         if number == 0 {
             return Err(ValueError::KeepsNothing { text: text.to_owned() });
         }
         match unit {
-            "token" | "tokens" => usize::try_from(number).map(Self::Tokens).map_err(|_| wrong()),
-            unit => units::bytes(number, unit).map(Self::Bytes).ok_or_else(wrong),
+            "token" | "tokens" => usize::try_from(number).map(Self::Tokens).map_err(|_| not_a_budget()),
+            unit => units::bytes(number, unit).map(Self::Bytes).ok_or_else(not_a_budget),
         }
     }
 }
@@ -116,7 +117,7 @@ mod tests {
             assert_eq!(budget.to_string(), text);
             assert_eq!(text.parse(), Ok(budget));
         }
-        let same = [
+        let spellings = [
             ("2048 KiB", "2 MiB"),
             ("64KiB", "64 KiB"),
             ("65536 B", "64 KiB"),
@@ -125,20 +126,20 @@ mod tests {
             ("1token", "1 token"),
             (" 64  tokens ", "64 tokens"),
         ];
-        for (text, written) in same {
+        for (text, written) in spellings {
             assert_eq!(text.parse::<AskedBudget>().unwrap().to_string(), written, "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_budget_is_refused() {
+    fn invalid_budgets_are_errors() {
         let cases = [
-            ("0", "is not a fraction kept"),
-            ("1.5", "is not a fraction kept"),
-            ("NaN", "is not a fraction kept"),
+            ("0", "is not a fraction in (0, 1]"),
+            ("1.5", "is not a fraction in (0, 1]"),
+            ("NaN", "is not a fraction in (0, 1]"),
             ("0 tokens", "keeps nothing"),
-            ("64", "is not a fraction kept"),
-            ("65536", "is not a fraction kept"),
+            ("64", "is not a fraction in (0, 1]"),
+            ("65536", "is not a fraction in (0, 1]"),
             ("0KiB", "keeps nothing"),
             ("64 tokens each", "is not a budget"),
             ("64 kB", "is not a budget"),
@@ -146,12 +147,12 @@ mod tests {
             ("99999999999 GiB", "is not a budget"),
             ("half", "is not a budget"),
             ("half by entropy-global", "is not a budget"),
-            ("2 by entropy-global", "is not a fraction kept"),
+            ("2 by entropy-global", "is not a fraction in (0, 1]"),
             ("0.2 by Entropy", "'Entropy' is not the name of a rule"),
         ];
-        for (text, says) in cases {
-            let said = text.parse::<AskedBudget>().unwrap_err().to_string();
-            assert!(said.contains(says), "{text}: {said}");
+        for (text, expected) in cases {
+            let message = text.parse::<AskedBudget>().unwrap_err().to_string();
+            assert!(message.contains(expected), "{text}: {message}");
         }
     }
 }

@@ -78,7 +78,7 @@ macro_rules! axes {
                 vec![$($crate::Column::<$row> {
                     name: stringify!($field),
                     measure: None,
-                    need: $crate::column::Need::Optional,
+                    presence: $crate::column::Presence::Optional,
                     get: |row| &row.axes.$field,
                     get_mut: |row| &mut row.axes.$field,
                 }),+]
@@ -105,7 +105,7 @@ mod tests {
     use crate::{Form, KvFormat};
 
     #[test]
-    fn the_first_axis_is_outermost_and_labels_name_what_differs() {
+    fn the_first_axis_varies_slowest_and_labels_show_what_differs() {
         let lists = AxisLists {
             form: vec![Form::True, Form::PlainLlama],
             kv: vec![KvFormat::F16, KvFormat::Int8],

@@ -4,7 +4,7 @@
 //! list of metrics, the tables of reports and docs/METRICS.md all follow from this table. A [`Column`] reads
 //! and writes one field of a row; a column that was measured also has a [`Measure`].
 
-use crate::{Better, Field, Metric, Named, RowError, Unit};
+use crate::{Better, Field, MeasureUnit, MetricGroup, Named, RowError};
 
 /// The description of a measured column.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,11 +13,12 @@ pub struct Measure {
     pub name: &'static str,
     /// The heading in tables.
     pub title: &'static str,
-    /// What a definition lists under `metrics` to have it; none where every run has it, if it applies.
-    pub group: Option<Metric>,
-    /// What it counts.
-    pub unit: Unit,
-    /// The smallest and largest possible value, both possible.
+    /// The entry of `metrics` in a definition that turns the measurement on; `None` if every run measures it
+    /// where it applies.
+    pub group: Option<MetricGroup>,
+    /// The unit of the values.
+    pub unit: MeasureUnit,
+    /// The smallest and the largest possible value, both inclusive.
     pub range: (f64, f64),
     /// Whether higher or lower values are better.
     pub better: Better,
@@ -31,16 +32,16 @@ pub struct Column<R> {
     pub name: &'static str,
     /// The description of a measured column; `None` for a column that identifies the cell.
     pub measure: Option<Measure>,
-    pub(crate) need: Need,
-    /// The value in a row.
+    pub(crate) presence: Presence,
+    /// Returns the value in a row.
     pub get: fn(&R) -> &dyn Field,
     pub(crate) get_mut: fn(&mut R) -> &mut dyn Field,
 }
 
 /// Whether a file must have a column, and whether a failed cell may have a value in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// A file without it is no file of these rows.
+pub(crate) enum Presence {
+    /// Every file of these rows has the column.
     Required,
     /// A file may lack the column.
     Optional,
@@ -71,7 +72,7 @@ impl<R> Column<R> {
         get: fn(&R) -> &dyn Field,
         get_mut: fn(&mut R) -> &mut dyn Field,
     ) -> Self {
-        Self { name, measure: None, need: Need::Required, get, get_mut }
+        Self { name, measure: None, presence: Presence::Required, get, get_mut }
     }
 
     /// Checks that the value in a row is in the column's range.
@@ -134,8 +135,8 @@ macro_rules! rows {
             let columns = [$($crate::column::columns!($row, $field, $need, $($crate::Measure {
                 name: stringify!($field),
                 title: $title,
-                group: [$($crate::Metric::$group)?].first().copied(),
-                unit: $crate::Unit::$unit,
+                group: [$($crate::MetricGroup::$group)?].first().copied(),
+                unit: $crate::MeasureUnit::$unit,
                 range: $range,
                 better: $crate::Better::$better,
                 about: $about,
@@ -154,7 +155,7 @@ macro_rules! columns {
         vec![$crate::Column::<$row> {
             name: stringify!($field),
             measure: [$($measure)?].first().copied(),
-            need: $crate::column::Need::$need,
+            presence: $crate::column::Presence::$need,
             get: |row| &row.$field,
             get_mut: |row| &mut row.$field,
         }]

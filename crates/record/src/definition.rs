@@ -16,8 +16,8 @@ mod profile;
 mod roles;
 
 use crate::{
-    Accounting, AskedBudget, AxisLists, ClaimId, Equal, Form, Metric, Queries, RecordError, ScoredTask, json,
-    sha256,
+    Accounting, AskedBudget, AxisLists, ClaimId, Equal, Form, MetricGroup, Queries, RecordError, ScoredTask,
+    json, sha256,
 };
 pub(crate) use axis_value::AxisValue;
 pub(crate) use keys::Keys;
@@ -113,13 +113,13 @@ pub struct Experiment {
     pub pairs: Vec<(String, String)>,
     /// What is equal in a comparison of KV formats. Default: the tokens kept.
     pub equal: Equal,
-    /// What is measured; all but timing unless said otherwise.
-    pub metrics: Vec<Metric>,
-    /// What cells are scored on; the texts unless said otherwise.
+    /// The metrics to measure. Default: KL, attention, output error and free running.
+    pub metrics: Vec<MetricGroup>,
+    /// The tasks that cells are scored on. Default: continuing the texts.
     pub tasks: Vec<GridTask>,
-    /// What profiles come from.
-    pub calibration: Calibration,
-    /// Seeds of what is random; 0 unless said otherwise.
+    /// Where the profiles of attention heads come from.
+    pub calibration: CalibrationSettings,
+    /// The seeds of random choices. Default: 0.
     pub seeds: Vec<u64>,
     /// Whether the policies must include the full cache, random choice and an oracle. If this is false, the
     /// analysis of the experiment must say why.
@@ -188,8 +188,8 @@ pub struct GridTask {
 
 /// Where an experiment gets its numbers about heads, such as entropies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Calibration {
-    /// Texts are profiled.
+pub enum CalibrationSettings {
+    /// The model is profiled on texts.
     Texts {
         /// The texts.
         texts: TextSource,
@@ -231,8 +231,8 @@ impl Definition {
         let analysis = keys.text("analysis")?.unwrap_or_default();
         if !analysis.to_lowercase().contains(REFUTED) {
             return Err(place.refuse(
-                "analysis does not say what would refute the expectation: write the question and, before running \
-                 anything, a sentence such as 'refuted if ...'",
+                "analysis does not say what would refute the expectation: before running anything, write the question and \
+                 a sentence such as 'refuted if ...'",
             ));
         }
         let claims = keys.list("claims", Some(Vec::new()), keys::named)?;
@@ -250,9 +250,9 @@ impl Definition {
         let experiments =
             experiments.into_iter().map(|(at, value)| experiment::read(keys::table(value, &at)?, &place));
         let experiments = experiments.collect::<Result<Vec<_>, _>>()?;
-        let of_profiles = profiles.iter().map(|profile| &profile.name);
-        let of_memory = memory.iter().map(|memory| &memory.name);
-        check::names(experiments.iter().map(|e| &e.name).chain(of_profiles).chain(of_memory), &place)?;
+        let profile_names = profiles.iter().map(|profile| &profile.name);
+        let memory_names = memory.iter().map(|memory| &memory.name);
+        check::names(experiments.iter().map(|e| &e.name).chain(profile_names).chain(memory_names), &place)?;
         let (file, text) = (file.to_owned(), text.to_owned());
         Ok(Self { analysis, experiments, profiles, memory, claims, file, text })
     }
@@ -339,21 +339,21 @@ mod tests {
     seeds = [0, 7]
     "#;
 
-    fn said(text: &str) -> String {
-        let said = Definition::from_toml(text, "lab/sweep.toml").unwrap_err().to_string();
-        assert!(said.starts_with("'lab/sweep.toml'") && !said.contains('\n'), "{said}");
-        said
+    fn refusal(text: &str) -> String {
+        let message = Definition::from_toml(text, "lab/sweep.toml").unwrap_err().to_string();
+        assert!(message.starts_with("'lab/sweep.toml'") && !message.contains('\n'), "{message}");
+        message
     }
 
     /// Returns the error of the good definition with one change.
     fn changed(from: &str, to: &str) -> String {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD, "{from}");
-        said(&text)
+        refusal(&text)
     }
 
     #[test]
-    fn what_is_left_out_has_its_default() {
+    fn missing_keys_have_their_defaults() {
         let definition = Definition::from_toml(GOOD, "lab/sweep.toml").unwrap();
         assert_eq!((definition.file(), definition.text()), ("lab/sweep.toml", GOOD));
         assert_eq!(definition.sha256(), sha256(GOOD.as_bytes()));
@@ -376,9 +376,14 @@ mod tests {
                 .to_vec(),
             pairs: Vec::new(),
             equal: Equal::Tokens,
-            metrics: vec![Metric::Kl, Metric::Attention, Metric::OutputError, Metric::FreeRunning],
+            metrics: vec![
+                MetricGroup::Kl,
+                MetricGroup::Attention,
+                MetricGroup::OutputError,
+                MetricGroup::FreeRunning,
+            ],
             tasks: vec![GridTask { task: ScoredTask::TEXT, count: 0, tokens: 896 }],
-            calibration: Calibration::Texts {
+            calibration: CalibrationSettings::Texts {
                 texts: TextSource::Calibration,
                 tokens: 512,
                 head_scores: None,
@@ -404,7 +409,7 @@ mod tests {
         );
         assert_eq!((experiment.axes.positions, experiment.equal), (vec![Positions::Rerotated], Equal::Bytes));
         assert_eq!(experiment.axes.kv, [KvFormat::F16, KvFormat::Kivi2]);
-        assert_eq!(experiment.metrics, [Metric::Kl, Metric::Timing]);
+        assert_eq!(experiment.metrics, [MetricGroup::Kl, MetricGroup::Timing]);
         let task = |kind, aware, count, tokens| GridTask { task: ScoredTask { kind, aware }, count, tokens };
         let tasks = [
             task(TaskKind::Text, false, 0, 256),
@@ -412,7 +417,7 @@ mod tests {
             task(TaskKind::Passkey, true, 3, 200),
         ];
         assert_eq!(experiment.tasks, tasks);
-        let calibration = Calibration::Texts {
+        let calibration = CalibrationSettings::Texts {
             texts: TextSource::Folder("lab/../cal".into()),
             tokens: 64,
             head_scores: Some("lab/scores.json".into()),
@@ -425,31 +430,31 @@ mod tests {
         let calibration =
             Definition::from_toml(&profile, "d.toml").unwrap().experiments.remove(0).calibration;
         let head_scores = Some("scores.json".into());
-        assert_eq!(calibration, Calibration::File { profile: "p.json".into(), head_scores });
+        assert_eq!(calibration, CalibrationSettings::File { profile: "p.json".into(), head_scores });
     }
 
     #[test]
     fn errors_are_one_sentence_with_file_experiment_key_and_remedy() {
         assert_eq!(
             changed("budgets = [1.0, ", "budgets = ["),
-            "'lab/sweep.toml', experiment 'scorers': budgets lacks 1.0, at which a policy must change nothing: add 1.0"
+            "'lab/sweep.toml', experiment 'scorers': budgets lacks 1.0, at which every policy must leave the output unchanged: add 1.0"
         );
         assert_eq!(
             changed("horizon = 127", "horizon = 127\nbudget = 3"),
             "'lab/sweep.toml', experiment 'scorers': there is no key 'budget': remove it, or write 'budgets' if that is \
-             meant, of name, models, texts, context, horizon, budgets, policies, pairs, equal, metrics, tasks, \
+             meant, or another of name, models, texts, context, horizon, budgets, policies, pairs, equal, metrics, tasks, \
              calibration, seeds, controls, analysis, forms, when, positions, kv"
         );
         assert_eq!(
             changed("context = 896", "context = \"long\""),
-            "'lab/sweep.toml', experiment 'scorers': context = \"long\" is a text: write a whole number"
+            "'lab/sweep.toml', experiment 'scorers': context = \"long\" is a string: write a whole number"
         );
     }
 
     #[test]
     fn impossible_values_are_refused() {
         let end = "oracle{horizon=3}\"]";
-        let with = |line: &str| changed(end, &format!("{end}\n{line}"));
+        let added = |line: &str| changed(end, &format!("{end}\n{line}"));
         let cases = [
             (changed("Refuted", "Denied"), "analysis does not say what would refute"),
             (changed("analysis", "analyse"), "no key 'analyse'"),
@@ -458,79 +463,94 @@ mod tests {
             (changed("scorers", "The Scorers"), "lower-case letters, digits and hyphens"),
             (changed("[\"tiny-mha\", \"tiny-gqa\"]", "[]"), "models = [] is empty"),
             (changed("tiny-gqa", "tiny-mha"), "models lists \"tiny-mha\" twice"),
-            (changed("tiny-gqa", " "), "models has an empty text"),
+            (changed("tiny-gqa", " "), "models has an empty string"),
             (changed("models = [\"tiny-mha\", \"tiny-gqa\"]\n", ""), "models is missing"),
             (changed("\"evaluation\"", "\"evalution\""), "write \"evaluation\", or a folder"),
             (changed("texts = \"evaluation\"\n", ""), "texts is missing"),
-            (changed("896", "0"), "context = 0 cannot be: write a whole number of at least 1"),
-            (changed("127", "0"), "horizon = 0 cannot be: write a whole number of at least 1"),
-            (changed("127", "-3"), "horizon = -3 cannot be"),
-            (changed("0.5", "1.5"), "budgets: 1.5 is not a fraction kept in (0, 1]"),
+            (changed("896", "0"), "context = 0 is too small: write a whole number of at least 1"),
+            (changed("127", "0"), "horizon = 0 is too small: write a whole number of at least 1"),
+            (changed("127", "-3"), "horizon = -3 is too small"),
+            (changed("0.5", "1.5"), "budgets: 1.5 is not a fraction in (0, 1]"),
             (changed("0.5", "0.0"), "budgets: 0.0 is not"),
-            (changed("0.5", "64"), "write \"64 tokens\" if that is meant"),
+            (
+                changed("0.5", "64"),
+                "budgets: 64 is not a fraction in (0, 1] and has no unit: write \"64 tokens\" for a number of tokens",
+            ),
             (changed("32 KiB", "32 kB"), "budgets: '32 kB' is not a budget"),
             (changed("0.5", "1.0"), "budgets lists 1.0 twice"),
             (
                 changed("64 tokens", "897 tokens"),
                 "'897 tokens' is more than the 896 tokens of a context of task 'text'",
             ),
-            (with("pairs = [\"full\"]"), "pairs has \"full\" where two policies should stand"),
-            (with("pairs = [[\"full\", \"a\", \"b\"]]"), "where two policies should stand"),
-            (with("pairs = [[\"full\", 3]]"), "pairs = 3 is a whole number: write a text in quotes"),
             (
-                with("pairs = [[\"full\", \"uniform+recency{sinks=0}\"]]"),
-                "pairs: 'uniform+recency{sinks=0}' is not among policies: add it there, or write",
+                added("pairs = [\"full\"]"),
+                "pairs has \"full\", which is not a pair of policies: write a pair such as",
             ),
-            (with("pairs = [[\"uniform+random\", \"uniform + random\"]]"), "is paired with itself"),
+            (added("pairs = [[\"full\", \"a\", \"b\"]]"), "which is not a pair of policies"),
+            (added("pairs = [[\"full\", 3]]"), "pairs = 3 is a whole number: write a string in quotes"),
             (
-                with("pairs = [[\"full\", \"uniform+random\"], [\"full\", \"uniform+random\"]]"),
+                added("pairs = [[\"full\", \"uniform+recency{sinks=0}\"]]"),
+                "pairs: 'uniform+recency{sinks=0}' is not in policies: add it there, or write",
+            ),
+            (added("pairs = [[\"uniform+random\", \"uniform + random\"]]"), "is paired with itself"),
+            (
+                added("pairs = [[\"full\", \"uniform+random\"], [\"full\", \"uniform+random\"]]"),
                 "twice: list it once",
             ),
-            (with("controls = false"), "controls = false needs a reason"),
-            (with("controls = 1"), "write true or false"),
-            (with("forms = [\"llama\"]"), "'llama' is no form of a model: write one of true, plain-llama"),
-            (with("when = [\"never\"]"), "when: 'never' is not when a cache is cut"),
-            (with("when = [{}]"), "when has an empty table: write \"once\""),
-            (with("when = [{evry = 3}]"), "no key 'when.evry': remove it, or write 'every'"),
-            (with("when = [{prefill-chunk = 896}]"), "never divided"),
-            (with("when = [{every = 127}]"), "horizon = 127 is not longer"),
-            (with("kv = [\"int3\"]"), "kv: 'int3' is no KV format: write 'int8' if that is meant"),
-            (with("equal = \"bytes\""), "kv lists only f16"),
-            (with("metrics = [\"timing\"]"), "metrics lacks \"kl\""),
-            (with("tasks = [{count = 3}]"), "tasks.kind is missing"),
-            (with("tasks = [{kind = \"text\", count = 3}]"), "gives options to texts"),
+            (added("controls = false"), "controls = false needs a reason"),
+            (added("controls = 1"), "write true or false"),
             (
-                with("tasks = [\"copy\", {kind = \"copy\", count = 3}]"),
+                added("forms = [\"llama\"]"),
+                "'llama' is not a known form of a model: write one of true, plain-llama",
+            ),
+            (added("when = [\"never\"]"), "when: 'never' is not a time of eviction"),
+            (added("when = [{}]"), "when has an empty table: write \"once\""),
+            (added("when = [{evry = 3}]"), "no key 'when.evry': remove it, or write 'every'"),
+            (added("when = [{prefill-chunk = 896}]"), "never divided"),
+            (added("when = [{every = 127}]"), "horizon = 127 is not longer"),
+            (added("kv = [\"int3\"]"), "kv: 'int3' is not a known KV format: write 'int8' if that is meant"),
+            (added("equal = \"bytes\""), "kv lists only f16"),
+            (added("metrics = [\"timing\"]"), "metrics lacks \"kl\""),
+            (added("tasks = [{count = 3}]"), "tasks.kind is missing"),
+            (
+                added("tasks = [{kind = \"text\", count = 3}]"),
+                "tasks has options for \"text\", which has none",
+            ),
+            (
+                added("tasks = [\"copy\", {kind = \"copy\", count = 3}]"),
                 "tasks lists 'copy' with 896 tokens twice",
             ),
-            (with("tasks = [{kind = \"copy\", tokens = 50}]"), "the 50 tokens of a context of task 'copy'"),
-            (with("tasks = [{kind = \"copy\", count = 0}]"), "tasks.count = 0 cannot be"),
-            (with("calibration = 512"), "calibration = 512 is a whole number: write a table"),
+            (added("tasks = [{kind = \"copy\", tokens = 50}]"), "the 50 tokens of a context of task 'copy'"),
+            (added("tasks = [{kind = \"copy\", count = 0}]"), "tasks.count = 0 is too small"),
+            (added("calibration = 512"), "calibration = 512 is a whole number: write a table"),
             (
-                with("calibration = {texts = \"evaluation\"}"),
-                "calibration.texts = \"evaluation\" is not possible here",
+                added("calibration = {texts = \"evaluation\"}"),
+                "calibration.texts = \"evaluation\" is not allowed here",
             ),
-            (with("calibration = {profile = \"p\", tokens = 3}"), "calibration.tokens means nothing beside"),
-            (with("calibration = {tokens = 1}"), "calibration.tokens = 1 cannot be"),
-            (with("seeds = [-1]"), "seeds = -1 cannot be"),
+            (
+                added("calibration = {profile = \"p\", tokens = 3}"),
+                "calibration.tokens has no effect beside calibration.profile: remove one",
+            ),
+            (added("calibration = {tokens = 1}"), "calibration.tokens = 1 is too small"),
+            (added("seeds = [-1]"), "seeds = -1 is too small"),
             (changed("context = 896", "context = "), "line 8 is not TOML"),
         ];
-        for (said, expected) in cases {
-            assert!(said.contains(expected), "{said}\n  lacks: {expected}");
+        for (message, expected) in cases {
+            assert!(message.contains(expected), "{message}\n  lacks: {expected}");
         }
     }
 
     #[test]
-    fn names_are_unique_and_there_is_an_experiment() {
+    fn names_are_unique_and_a_definition_has_a_section() {
         let body = &GOOD[GOOD.find("[[").unwrap()..];
-        assert!(said(&format!("{GOOD}{body}")).contains("two sections are named 'scorers'"));
-        assert!(said("analysis = 'refuted if'").contains("there is nothing to measure"));
+        assert!(refusal(&format!("{GOOD}{body}")).contains("two sections are named 'scorers'"));
+        assert!(refusal("analysis = 'refuted if'").contains("there is nothing to measure"));
         let other = body.replace("\"scorers\"", "\"others\"");
         assert_eq!(Definition::from_toml(&format!("{GOOD}{other}"), "d").unwrap().experiments.len(), 2);
     }
 
     #[test]
-    fn a_file_is_read_and_one_that_is_not_there_is_named() {
+    fn a_file_is_read_and_a_missing_one_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sweep.toml");
         std::fs::write(&path, WHOLE).unwrap();
@@ -543,55 +563,55 @@ mod tests {
 
     /// Returns the role of a policy, as a registry would return it.
     fn role_of(policy: &str) -> Option<PolicyRole> {
-        let is = |name: &str| policy.split(['+', '{']).any(|part| part.trim() == name);
+        let has_part = |name: &str| policy.split(['+', '{']).any(|part| part.trim() == name);
         let all = [
             ("full", PolicyRole::Full),
             ("random", PolicyRole::Control),
             ("spread", PolicyRole::Control),
             ("oracle", PolicyRole::Oracle),
         ];
-        let found = all.into_iter().find(|(name, _)| is(name)).map(|(_, role)| role);
-        found.or((!is("nothing")).then_some(PolicyRole::Method))
+        let found = all.into_iter().find(|(name, _)| has_part(name)).map(|(_, role)| role);
+        found.or((!has_part("nothing")).then_some(PolicyRole::Method))
     }
 
     #[test]
-    fn an_experiment_lists_its_controls() {
-        let said = |from: &str, to: &str| {
+    fn an_experiment_must_list_its_controls() {
+        let checked = |from: &str, to: &str| {
             let text = GOOD.replacen(from, to, 1);
-            let checked = Definition::from_toml(&text, "lab/sweep.toml").unwrap().check_roles(role_of);
-            checked.map_or_else(|error| error.to_string(), |()| "nothing".to_owned())
+            let result = Definition::from_toml(&text, "lab/sweep.toml").unwrap().check_roles(role_of);
+            result.map_or_else(|error| error.to_string(), |()| "no error".to_owned())
         };
-        assert_eq!(said("x", "x"), "nothing");
+        assert_eq!(checked("x", "x"), "no error");
         assert_eq!(
-            said("\"full\", ", ""),
-            "'lab/sweep.toml', experiment 'scorers': policies lacks the full cache, without which nothing can be judged: \
-             add \"full\", or write controls = false and the reason in analysis of this experiment"
+            checked("\"full\", ", ""),
+            "'lab/sweep.toml', experiment 'scorers': policies lacks the full cache, which every experiment needs as a \
+             reference: add \"full\", or write controls = false and give the reason in the key analysis of this experiment"
         );
         assert!(
-            said("+random", "+recency{sinks=4}")
+            checked("+random", "+recency{sinks=4}")
                 .contains("policies lacks random choice with uniform budgets")
         );
-        assert!(said("uniform+random", "entropy+random").contains("add \"uniform+random\""));
-        // Another control is not random.
-        assert!(said("uniform+random", "uniform+spread").contains("add \"uniform+random\""));
-        assert!(said("uniform+random", "uniform+nothing").contains("add \"uniform+random\""));
-        assert!(said("oracle", "recent").contains("policies lacks an oracle"));
+        assert!(checked("uniform+random", "entropy+random").contains("add \"uniform+random\""));
+        // Another control does not replace random choice.
+        assert!(checked("uniform+random", "uniform+spread").contains("add \"uniform+random\""));
+        assert!(checked("uniform+random", "uniform+nothing").contains("add \"uniform+random\""));
+        assert!(checked("oracle", "recent").contains("policies lacks an oracle"));
         let off = "seeds = [0]\ncontrols = false\nanalysis = \"none\"\npolicies = [\"uniform+recency\"]\n";
         assert_eq!(
-            said(
+            checked(
                 "policies = [\"full\", \" uniform+recency \", \"uniform+random\", \"uniform + oracle{horizon=3}\"]",
                 off
             ),
-            "nothing"
+            "no error"
         );
         let forms = format!("{off}metrics = [\"kl\", \"form\"]\nforms = [\"true\", \"plain-llama\"]\n");
-        let said = said(
+        let message = checked(
             "policies = [\"full\", \" uniform+recency \", \"uniform+random\", \"uniform + oracle{horizon=3}\"]",
             &forms,
         );
         assert!(
-            said.ends_with("measured on the full cache, but policies does not list it: add \"full\""),
-            "{said}"
+            message.ends_with("which needs the full cache, but policies does not list it: add \"full\""),
+            "{message}"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Errors of experiment definitions.
 
-use crate::{Form, KvFormat, Metric, ScoredTask, When};
+use crate::{Form, KvFormat, MetricGroup, ScoredTask, When};
 
 /// Why a definition cannot be used. The message is a clause with the key, its value and the remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -14,64 +14,68 @@ pub enum DefinitionError {
         "format = {format} is newer than this version of bitkv, which reads formats up to {known}: use a newer bitkv"
     )]
     NewerFormat { format: i64, known: usize },
-    #[error("format is not the version of a format: write format = {known}")]
+    #[error("format must be a whole number of at least 1: write format = {known}")]
     NoFormat { known: usize },
-    #[error("name = \"{name}\" cannot be: use lower-case letters, digits and hyphens")]
+    #[error("name = \"{name}\" is not a valid name: use lower-case letters, digits and hyphens")]
     Name { name: String },
     #[error("two sections are named '{name}': rename one of them")]
     NameTwice { name: String },
-    #[error("budgets lacks 1.0, at which a policy must change nothing: add 1.0")]
+    #[error("budgets lacks 1.0, at which every policy must leave the output unchanged: add 1.0")]
     NoFullBudget,
     #[error(
-        "budgets: '{budget}' is more than the {tokens} tokens of a context of task '{task}': ask for fewer"
+        "budgets: '{budget}' is more than the {tokens} tokens of a context of task '{task}': write a smaller budget"
     )]
     BudgetAboveContext { budget: String, tokens: usize, task: ScoredTask },
-    #[error("controls = false needs a reason: give it in analysis of this experiment")]
+    #[error("controls = false needs a reason: write it in the key analysis of this experiment")]
     NoReason,
-    #[error("pairs: '{policy}' is not among policies: add it there, or {}", instead(.policy, .known))]
+    #[error("pairs: '{policy}' is not in policies: add it there, or {}", suggestion(.policy, .known))]
     UnknownPair { policy: String, known: Vec<String> },
     #[error("pairs: '{policy}' is paired with itself: name another policy, or remove the pair")]
     SamePair { policy: String },
     #[error(
-        "when: '{when}' has chunks of {chunk} tokens, so that a context of {shortest} is never divided: write \
-         prefill-chunk below {shortest}, or \"once\""
+        "when: '{when}' has chunks of {chunk} tokens, so a context of {shortest} tokens is never divided: \
+         write a prefill-chunk below {shortest}, or \"once\""
     )]
     LongChunk { when: When, chunk: usize, shortest: usize },
     #[error(
-        "when: '{when}' cuts every {every} tokens, but horizon = {horizon} is not longer: write every below {horizon}, \
-         or raise horizon"
+        "when: '{when}' evicts after every {every} decoded tokens, but horizon = {horizon} is not longer: write a \
+         number below {horizon} for every, or raise horizon"
     )]
     ShortHorizon { when: When, every: usize, horizon: usize },
-    #[error("context and horizon together are too large: write smaller ones")]
+    #[error("context + horizon is too large: write smaller numbers")]
     TooLong,
-    #[error("tasks lists '{task}' with {tokens} tokens twice: raise count instead")]
+    #[error("tasks lists '{task}' with {tokens} tokens twice: list it once, with a larger count")]
     TaskTwice { task: ScoredTask, tokens: usize },
-    #[error("metrics lacks \"kl\", by which the check at budget 1.0 is made: add it")]
+    #[error("metrics lacks \"kl\", which the check at budget 1.0 needs: add \"kl\"")]
     NoKl,
     #[error(
         "metrics lists \"{}\", which compares the forms of a model, but forms does not list both: add \
          forms = [\"{}\", \"{}\"], or remove the metric",
-        Metric::Form,
+        MetricGroup::Form,
         Form::True,
         Form::PlainLlama
     )]
     OneForm,
-    #[error("equal = \"bytes\" compares KV formats, but kv lists only {kv}: list another, or remove equal")]
+    #[error(
+        "equal = \"bytes\" compares KV formats, but kv lists only {kv}: add another format to kv, or remove equal"
+    )]
     OneKvFormat { kv: KvFormat },
     #[error(
-        "policies lacks {lacking}, without which nothing can be judged: add \"{example}\", or write controls = false \
-         and the reason in analysis of this experiment"
+        "policies lacks {lacking}, which every experiment needs as a reference: add \"{example}\", or write \
+         controls = false and give the reason in the key analysis of this experiment"
     )]
     NoControl { lacking: &'static str, example: &'static str },
     #[error(
-        "metrics lists \"{}\", which is measured on the full cache, but policies does not list it: add \"full\"",
-        Metric::Form
+        "metrics lists \"{}\", which needs the full cache, but policies does not list it: add \"full\"",
+        MetricGroup::Form
     )]
     FormWithoutFull,
 }
 
-fn instead(policy: &str, known: &[String]) -> String {
-    bitkv_spelling::instead(policy, &known.iter().map(String::as_str).collect::<Vec<_>>())
+/// Returns what to write instead of a policy that is not in the list: the nearest name, or another of all
+/// names.
+fn suggestion(policy: &str, known: &[String]) -> String {
+    bitkv_spelling::suggestion(policy, &known.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 impl From<String> for DefinitionError {

@@ -62,15 +62,15 @@ pub enum RecordError {
         reason: LineError,
     },
     /// A file is not an entropy profile.
-    #[error("{} is not a JSON object: use a file of `bitkv profile --out` ({source})", .path.display())]
+    #[error("{} is not an entropy profile: use a file that `bitkv profile --out` wrote ({source})", .path.display())]
     NoProfile {
         /// The file.
         path: PathBuf,
         /// Where in the text and why.
         source: serde_json::Error,
     },
-    /// A profile is of another model.
-    #[error("{} is a profile of {profile}, not of {model}: use one of this model", .path.display())]
+    /// A profile belongs to another model.
+    #[error("{} is a profile of {profile}, not of {model}: use a profile of this model", .path.display())]
     OtherModel {
         /// The file.
         path: PathBuf,
@@ -79,8 +79,8 @@ pub enum RecordError {
         /// The model that is run.
         model: String,
     },
-    /// A profile and its model differ in their number of heads.
-    #[error("{} has {found} heads and {model} has {expected}: use a profile of this model", .path.display())]
+    /// A profile does not have as many heads as its model.
+    #[error("{} has {found} heads, but {model} has {expected}: use a profile of this model", .path.display())]
     Heads {
         /// The file.
         path: PathBuf,
@@ -91,8 +91,8 @@ pub enum RecordError {
         /// The number of heads of the model, over all layers.
         expected: usize,
     },
-    /// A folder was to be read as a finished run and is none.
-    #[error("'{}' is no finished run: name the folder that `bitkv run` or `bitkv verify` wrote, with definition.toml and rows.csv", .path.display())]
+    /// A folder is not a finished run.
+    #[error("'{}' is not a finished run: name a folder that `bitkv run` or `bitkv verify` wrote, with definition.toml and rows.csv in it", .path.display())]
     NoRun {
         /// The folder.
         path: PathBuf,
@@ -119,16 +119,16 @@ pub enum RecordError {
         /// The folder.
         path: PathBuf,
     },
-    /// A run that is finished was to be written again.
-    #[error("'{}' is there already and is never overwritten: give the run another name, or move the folder away", .path.display())]
+    /// The run is already finished.
+    #[error("'{}' already exists and is never overwritten: give the run another name, or move the folder away", .path.display())]
     Finished {
         /// The folder.
         path: PathBuf,
     },
     /// An unfinished run in the same folder was begun with other inputs.
     #[error(
-        "'{}' is of an unfinished run with another definition, model, text or revision (this one has the fingerprint \
-         {fingerprint}): give the run another name, or delete the folder of the unfinished one", .path.display()
+        "'{}' belongs to an unfinished run with another definition, model, text or revision (this run has the \
+         fingerprint {fingerprint}): give the run another name, or delete the folder of the unfinished run", .path.display()
     )]
     OtherRun {
         /// The journal.

@@ -57,8 +57,8 @@ macro_rules! numbers {
             }
 
             fn read(&mut self, text: &str) -> Result<(), ValueError> {
-                let wrong = |_| ValueError::NotANumber { text: text.to_owned(), expected: $what };
-                *self = text.parse().map_err(wrong)?;
+                let not_a_number = |_| ValueError::NotANumber { text: text.to_owned(), expected: $what };
+                *self = text.parse().map_err(not_a_number)?;
                 Ok(())
             }
 

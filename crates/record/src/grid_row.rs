@@ -5,7 +5,7 @@ mod format_1;
 use crate::column::{ANY, FROM_ONE, FROM_ZERO, UNIT, rows, unit};
 use crate::{
     Arithmetic, AskedBudget, Axes, Column, Compressor, IsaClass, PolicyRole, Row, RowError, ScoredTask,
-    WeightKind, When, column::Need,
+    WeightKind, When, column::Presence,
 };
 
 /// The number of hex digits in the key of a row and in the hash of a plan.
@@ -59,52 +59,54 @@ rows! {
     /// The number of tokens in the cache when it was compressed.
     context_tokens: usize, Required;
     asked_entries: Option<usize>, Optional, "entries asked for", Entries, FROM_ONE, Neither,
-        "keys and values that the budget comes to";
+        "The entries that the budget asks for, summed over layers and KV heads.";
     kept_entries: Option<usize>, Result, "entries kept", Entries, FROM_ONE, Lower,
-        "keys and values really kept";
+        "The entries that the policy really kept, summed over layers and KV heads.";
     full_entries: Option<usize>, Optional, "entries of the full cache", Entries, FROM_ONE, Neither,
-        "keys and values of the whole context";
+        "The entries of the full cache, summed over layers and KV heads.";
     cache_bytes: Option<u64>, Optional, "cache", Bytes, FROM_ONE, Lower,
-        "buffers of the compressed cache, all metadata of its format counted";
+        "The size of the compressed cache, including the scales, zero points and residual windows of its format.";
     full_bytes: Option<u64>, Optional, "full cache", Bytes, FROM_ONE, Neither,
-        "buffers of the full cache in f16";
-    /// First 16 hex digits of a SHA-256 over the kept positions.
+        "The size of the full cache in f16.";
+    /// The first 16 hex digits of a SHA-256 of the kept positions.
     plan_hash: Option<String>, Optional;
     attention_cosine: Option<f64>, Result, "attention cosine, as published" of Attention, Cosine, UNIT,
-        Higher, "attention row and its kept part, as published";
+        Higher, "The mean cosine of the last query's attention rows with their kept parts, as published.";
     retained_mass: Option<f64>, Result, "retained attention mass" of Attention, Share, UNIT, Higher,
-        "attention of the last query on what was kept";
+        "The mean share of the last query's attention that is on kept keys.";
     output_error: Option<f64>, Result, "error of the attention output" of OutputError, Relative, FROM_ZERO,
-        Lower, "error of the attention output by the norm of the output";
+        Lower,
+        "The norm of the error of the attention output, divided by the norm of the output with the full cache.";
     kl_nats: Option<f64>, Result, "KL" of Kl, Nats, FROM_ZERO, Lower,
-        "KL divergence of the next token from the full cache's";
+        "The KL divergence of the next-token distribution from that of the full cache.";
     agreement: Option<f64>, Result, "agreement" of Kl, Share, UNIT, Higher,
-        "most likely next token as with the full cache";
+        "The share of scored tokens for which the most likely token is the same as with the full cache.";
     nll_nats: Option<f64>, Result, "NLL" of Kl, Nats, FROM_ZERO, Lower,
-        "negative log-likelihood of the text after the eviction";
-    nll_difference: Option<f64>, Result, "NLL less the full cache's" of Kl, Nats, ANY, Lower,
-        "the same less that through the full cache";
-    uniform_nats: Option<f64>, Optional, "NLL of guessing" of Kl, Nats, FROM_ZERO, Neither,
-        "what guessing any token of the vocabulary costs";
+        "The negative log-likelihood of the text after the eviction, read through the compressed cache.";
+    nll_difference: Option<f64>, Result, "NLL increase over the full cache" of Kl, Nats, ANY, Lower,
+        "The negative log-likelihood through the compressed cache minus that through the full cache.";
+    uniform_nats: Option<f64>, Optional, "NLL of a uniform guess" of Kl, Nats, FROM_ZERO, Neither,
+        "The negative log-likelihood of giving every token of the vocabulary the same probability.";
     form_kl_nats: Option<f64>, Result, "KL from the true form" of Form, Nats, FROM_ZERO, Lower,
-        "KL divergence of the next token from the true form's, both with the full cache";
+        "The KL divergence of the next-token distribution from that of the true form, with full caches.";
     form_agreement: Option<f64>, Result, "agreement with the true form" of Form, Share, UNIT, Higher,
-        "most likely next token as in the true form, both with the full cache";
-    /// Tokens scored through the compressed cache.
+        "The share of scored tokens for which the most likely token is that of the true form, with full caches.";
+    /// The number of tokens scored through the compressed cache.
     targets: usize, Optional;
     bytes_scored: Option<usize>, Optional, "text scored" of Kl, Bytes, FROM_ONE, Neither,
-        "UTF-8 bytes of the scored tokens";
+        "The number of UTF-8 bytes of the scored tokens.";
     first_divergence: Option<usize>, Result, "greedy tokens before the first difference" of FreeRunning,
-        Tokens, FROM_ZERO, Higher, "length of the common prefix with the full cache's greedy continuation";
+        Tokens, FROM_ZERO, Higher,
+        "The length of the common prefix with the full cache's greedy continuation.";
     matching_fraction: Option<f64>, Result, "greedy tokens that match" of FreeRunning, Share, UNIT, Higher,
-        "tokens of a greedy continuation that are the full cache's";
+        "The share of positions at which the greedy continuation has the same token as that of the full cache.";
     correct: Option<usize>, Result, "answers right", Answers, FROM_ZERO, Higher,
-        "answers of a retrieval task that are right, of all questions";
-    /// Questions asked.
+        "The number of right answers to the questions of a retrieval task.";
+    /// The number of questions.
     questions: usize, Optional;
-    chance: Option<f64>, Optional, "answers right by chance", Share, UNIT, Neither,
-        "answers that guessing among the words of the context gets right";
-    /// Where in the context the answer stands, from 0 at the start to 1 at the end.
+    chance: Option<f64>, Optional, "answers right when guessing", Share, UNIT, Neither,
+        "The share of answers that guessing among the tokens of the context gets right.";
+    /// Where the answer is in the context: 0 at the start, 1 at the end.
     depth: Option<f64>, Optional;
     /// Why the cell failed, in one line (see [`one_line`]). Empty if it was measured.
     error: Option<String>, Optional;
@@ -128,7 +130,7 @@ impl Row for GridRow {
     }
 
     fn check(&self) -> Result<(), RowError> {
-        is_hash("key", &self.key)?;
+        check_hash("key", &self.key)?;
         self.check_error()?;
         self.check_entries()?;
         self.check_scores()
@@ -155,7 +157,8 @@ impl GridRow {
         if error.trim().is_empty() || error.contains(['\n', '\r']) {
             return Err(RowError::NotOneLine { error: error.clone() });
         }
-        let given = |column: &&Column<Self>| column.need == Need::Result && !(column.get)(self).is_missing();
+        let given =
+            |column: &&Column<Self>| column.presence == Presence::Result && !(column.get)(self).is_missing();
         match COLUMNS.iter().find(given) {
             Some(column) => Err(RowError::ResultOfFailure { column: column.name }),
             None => Ok(()),
@@ -165,7 +168,7 @@ impl GridRow {
     /// Checks the hash of the plan and the numbers of entries against each other.
     fn check_entries(&self) -> Result<(), RowError> {
         if let Some(hash) = &self.plan_hash {
-            is_hash("plan_hash", hash)?;
+            check_hash("plan_hash", hash)?;
         }
         if let (Some(kept), Some(full)) = (self.kept_entries, self.full_entries)
             && kept > full
@@ -194,7 +197,8 @@ impl GridRow {
     }
 }
 
-pub(crate) fn is_hash(column: &'static str, text: &str) -> Result<(), RowError> {
+/// Checks that a value is the beginning of a hash in lower-case hex digits.
+pub(crate) fn check_hash(column: &'static str, text: &str) -> Result<(), RowError> {
     let digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     match text.len() == DIGITS && text.bytes().all(digit) {
         true => Ok(()),
@@ -259,7 +263,7 @@ mod tests {
     fn rows_read_back_bit_for_bit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.csv");
-        let asked = GridRow {
+        let answers = GridRow {
             task: ScoredTask { kind: TaskKind::CommonWords, aware: true },
             budget: AskedBudget::Bytes(32 << 10),
             axes: Axes { when: When { prefill_chunk: Some(64), every: Some(8) }, ..Axes::default() },
@@ -268,7 +272,7 @@ mod tests {
             depth: Some(0.7),
             ..row(2)
         };
-        let rows = [row(1), asked, failed(3)];
+        let rows = [row(1), answers, failed(3)];
         write_rows(&path, &rows).unwrap();
         let read = read_rows::<GridRow>(&path).unwrap();
         assert_eq!(read, rows);
@@ -277,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_rows_are_refused() {
+    fn impossible_rows_are_errors() {
         let cases = [
             (GridRow { key: "ABC".into(), ..row(1) }, "key = 'ABC'"),
             (GridRow { plan_hash: Some("x".into()), ..row(1) }, "plan_hash = 'x'"),
@@ -289,54 +293,59 @@ mod tests {
             (GridRow { nll_difference: Some(f64::INFINITY), ..row(1) }, "nll_difference = inf"),
             (GridRow { correct: Some(1), ..row(1) }, "more than questions"),
             (GridRow { targets: 0, ..row(1) }, "targets = 0"),
-            (GridRow { error: Some("late".into()), ..row(1) }, "is given although"),
-            (GridRow { kept_entries: Some(10), ..failed(1) }, "kept_entries is given although"),
+            (GridRow { error: Some("late".into()), ..row(1) }, "has a value, although"),
+            (GridRow { kept_entries: Some(10), ..failed(1) }, "kept_entries has a value, although"),
             (GridRow { error: Some("two\nlines".into()), ..failed(1) }, "not one line"),
             (GridRow { error: Some(String::new()), ..failed(1) }, "not one line"),
         ];
-        for (row, says) in cases {
+        for (row, expected) in cases {
             let reason = check(&row).unwrap_err().to_string();
-            assert!(reason.contains(says), "{reason}");
+            assert!(reason.contains(expected), "{reason}");
         }
-        let later = GridRow {
+        let evicted_again = GridRow {
             axes: Axes { when: When::DECODING, ..Axes::default() },
             kept_entries: Some(9),
             ..row(1)
         };
-        assert_eq!(check(&later), Ok(()), "only a cut after prefill keeps what was asked to the end");
+        assert_eq!(
+            check(&evicted_again),
+            Ok(()),
+            "only one eviction after the prefill keeps exactly the entries asked for"
+        );
     }
 
-    /// The header and two rows of a run of the first edition.
-    const FIRST: &str = "\
-    key,experiment,model,form,policy,oracle,conserving,budget,when,positions,kv,seed,task,text,register,context_tokens,\
-    asked_entries,kept_entries,full_entries,cache_bytes,full_bytes,plan_hash,attention_cosine,retained_mass,output_error,\
-    kl_nats,agreement,nll_nats,nll_difference,targets,first_divergence,matching_fraction,correct,questions,depth,error
-    0123456789abcdef,e,m,llama-plain_llama,uniform+random,false,true,0.5,once,original,f16,0,text,a,prose,8,4,4,8,32,64,\
-    0123456789abcdef,,,,0.25,1.0,2.5,0.1,3,,,,0,,
-    0123456789abcdee,e,m,true,entropy-inverted,true,false,64 tokens,chunked-128,original,kivi2,0,recall-aware,a,prose,8,,,,,,,,,,,,,,0,,,,4,0.5,too short
-    ";
+    /// The header and two rows of a file of format 1.
+    const FORMAT_1: &str = "\
+        key,experiment,model,form,policy,oracle,conserving,budget,when,positions,kv,seed,task,text,register,\
+        context_tokens,asked_entries,kept_entries,full_entries,cache_bytes,full_bytes,plan_hash,\
+        attention_cosine,retained_mass,output_error,kl_nats,agreement,nll_nats,nll_difference,targets,\
+        first_divergence,matching_fraction,correct,questions,depth,error\n\
+        0123456789abcdef,e,m,llama-skeleton,uniform+random,false,true,0.5,once,original,f16,0,text,a,prose,8,\
+        4,4,8,32,64,0123456789abcdef,,,,0.25,1.0,2.5,0.1,3,,,,0,,\n\
+        0123456789abcdee,e,m,true,entropy-inverted,true,false,64 tokens,chunked-128,original,kivi2,0,\
+        recall-aware,a,prose,8,,,,,,,,,,,,,,0,,,,4,0.5,too short\n";
 
     #[test]
-    fn rows_of_the_first_format_are_read() {
+    fn rows_of_format_1_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.csv");
-        std::fs::write(&path, FIRST).unwrap();
+        std::fs::write(&path, FORMAT_1).unwrap();
         let mut notes = Vec::new();
         let rows = crate::read_rows_noting::<GridRow>(&path, &mut notes).unwrap();
         assert_eq!((rows.len(), notes.len()), (2, 0));
         assert_eq!((rows[0].axes.form, rows[0].role), (crate::Form::PlainLlama, PolicyRole::Control));
         assert_eq!((rows[1].role, rows[1].oracle, rows[1].kl_nats), (PolicyRole::Published, true, None));
-        assert_eq!((rows[0].written.as_str(), rows[0].isa), ("", None), "what the file lacks is empty");
-        // What is written again is of this format.
+        assert_eq!((rows[0].written.as_str(), rows[0].isa), ("", None), "missing columns are empty");
+        // Written again, the rows have the current format.
         write_rows(&path, &rows).unwrap();
         assert_eq!(read_rows::<GridRow>(&path).unwrap(), rows);
     }
 
     #[test]
-    fn presets_have_the_name_that_was_written() {
+    fn a_preset_has_the_name_in_the_definition() {
         let preset = GridRow { written: "snapkv".into(), ..row(1) };
         assert_eq!(preset.policy_name(), "snapkv");
-        let spelt = GridRow { written: "uniform + recency{ sinks = 4 }".into(), ..row(1) };
-        assert_eq!(spelt.policy_name(), spelt.policy);
+        let written_out = GridRow { written: "uniform + recency{ sinks = 4 }".into(), ..row(1) };
+        assert_eq!(written_out.policy_name(), written_out.policy);
     }
 }

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_divided_otherwise_hash_otherwise() {
+    fn bytes_divided_differently_have_another_hash() {
         let whole = sha256_of_parts(["ab", "c"]);
         assert_eq!(whole, sha256(b"\x02\0\0\0\0\0\0\0ab\x01\0\0\0\0\0\0\0c"));
         assert_ne!(whole, sha256_of_parts(["a", "bc"]));

@@ -41,7 +41,7 @@ impl Thresholds {
     pub fn count(&self, entropies: impl IntoIterator<Item = f64>) -> ClassCounts {
         let mut counts = ClassCounts::default();
         for entropy in entropies {
-            *counts.of_mut(self.classify(entropy)) += 1;
+            *counts.get_mut(self.classify(entropy)) += 1;
         }
         counts
     }
@@ -69,18 +69,18 @@ pub struct ClassCounts {
 }
 
 impl ClassCounts {
-    /// Heads in one class.
-    pub fn of(&self, class: HeadClass) -> usize {
+    /// Returns the number of heads in one class.
+    pub fn get(&self, class: HeadClass) -> usize {
         let mut copy = *self;
-        *copy.of_mut(class)
+        *copy.get_mut(class)
     }
 
     /// Returns the number of heads in all classes.
     pub fn total(&self) -> usize {
-        HeadClass::ALL.iter().map(|&class| self.of(class)).sum()
+        HeadClass::ALL.iter().map(|&class| self.get(class)).sum()
     }
 
-    fn of_mut(&mut self, class: HeadClass) -> &mut usize {
+    fn get_mut(&mut self, class: HeadClass) -> &mut usize {
         match class {
             HeadClass::Sink => &mut self.sink,
             HeadClass::Focused => &mut self.focused,
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_published_sets_of_bounds_disagree_where_they_differ() {
+    fn the_two_published_sets_of_bounds_give_different_classes() {
         let entropies = [0.1, 1.0, 2.0, 2.7, 3.7];
         let code = Thresholds::CODE.count(entropies);
         let printed = Thresholds::PRINTED.count(entropies);

@@ -28,9 +28,9 @@ rows! {
     /// The KV head that the query head reads, from 0. Empty in files of format 1.
     kv_head: Option<usize>, Optional;
     entropy_bits: Option<f64>, Optional, "attention entropy", Bits, FROM_ZERO, Neither,
-        "attention entropy of a query head, in profiles";
+        "The mean entropy of the attention rows of a query head, over the chosen queries.";
     normalised_entropy: Option<f64>, Optional, "H / log2 n", Share, UNIT, Neither,
-        "the same as a part of log2(keys), the most that it can be";
+        "The same mean of entropies, each divided by log2 of the number of visible keys, its largest possible value.";
 }
 
 /// In format 1, one column had the study and the register, separated by a slash.

@@ -25,7 +25,8 @@ pub struct Journal<R> {
     /// The length of all complete lines in bytes. Anything after them is not a row.
     length: u64,
     rows: Vec<R>,
-    places: HashMap<String, usize>,
+    /// The index in `rows` of the row with each key.
+    indices: HashMap<String, usize>,
     unsynced: usize,
 }
 
@@ -38,19 +39,19 @@ impl<R: Row> Journal<R> {
         let bytes =
             std::fs::read(&path).map_err(|source| RecordError::Read { path: path.clone(), source })?;
         let header = header::<R>(fingerprint);
-        if !is_begun(&bytes) {
+        if !has_a_row(&bytes) {
             file.set_len(0).map_err(fail)?;
             file.write_all(header.as_bytes()).map_err(fail)?;
             file.sync_all().map_err(fail)?;
         } else if !bytes.starts_with(header.as_bytes()) {
             return Err(RecordError::OtherRun { path, fingerprint: fingerprint.to_owned() });
         }
-        let (rows, places) = (Vec::new(), HashMap::new());
+        let (rows, indices) = (Vec::new(), HashMap::new());
         let length = header.len() as u64;
-        let mut journal = Self { path, finished, file, length, rows, places, unsynced: 0 };
+        let mut journal = Self { path, finished, file, length, rows, indices, unsynced: 0 };
         journal.read_back(bytes.get(header.len()..).unwrap_or_default())?;
-        let kept = journal.length;
-        journal.file.set_len(kept).map_err(|source| journal.failed(source))?;
+        let length = journal.length;
+        journal.file.set_len(length).map_err(|source| journal.failed(source))?;
         Ok(journal)
     }
 
@@ -90,14 +91,14 @@ impl<R: Row> Journal<R> {
 
     /// Adds a row whose line has `bytes` bytes.
     fn take(&mut self, row: R, bytes: usize) {
-        self.places.insert(row.key(), self.rows.len());
+        self.indices.insert(row.key(), self.rows.len());
         self.rows.push(row);
         self.length += bytes as u64;
     }
 
     /// Returns whether the journal has a row with this [`Row::key`].
     pub fn contains(&self, key: &str) -> bool {
-        self.places.contains_key(key)
+        self.indices.contains_key(key)
     }
 
     /// Returns all rows in the order in which they were written, those of earlier attempts first.
@@ -161,15 +162,16 @@ impl<R: Row> Journal<R> {
     }
 }
 
-/// Whether there is a whole line after the header. Without one there is no row to lose, whatever the fingerprint.
-fn is_begun(bytes: &[u8]) -> bool {
+/// Returns whether the file has a complete line after the two lines of the header. Otherwise there is no row
+/// to lose, and the file can begin again with any fingerprint.
+fn has_a_row(bytes: &[u8]) -> bool {
     bytes.iter().filter(|byte| **byte == b'\n').count() > 2
 }
 
 /// Returns whether the journal at `path` has rows.
 pub(crate) fn has_rows(path: &Path) -> Result<bool, RecordError> {
     let bytes = std::fs::read(path);
-    Ok(is_begun(&bytes.map_err(|source| RecordError::Read { path: path.to_owned(), source })?))
+    Ok(has_a_row(&bytes.map_err(|source| RecordError::Read { path: path.to_owned(), source })?))
 }
 
 /// Returns the first two lines of a journal.

@@ -63,7 +63,7 @@ macro_rules! document {
             fn check(&self, file: &str) -> Result<(), $crate::RecordError> {
                 let refuse =
                     |reason| $crate::RecordError::Content { file: file.to_owned(), kind: KIND, reason };
-                self.agrees().map_err(refuse)
+                self.check_values().map_err(refuse)
             }
         }
     };

@@ -54,7 +54,9 @@ pub use asked_budget::AskedBudget;
 pub use axes::{Axes, AxisLists};
 pub use column::{Column, Measure};
 pub use content_error::ContentError;
-pub use definition::{Calibration, Definition, Experiment, GridTask, MemoryStudy, ProfileStudy, TextSource};
+pub use definition::{
+    CalibrationSettings, Definition, Experiment, GridTask, MemoryStudy, ProfileStudy, TextSource,
+};
 pub use definition_error::DefinitionError;
 pub use error::RecordError;
 pub use field::Field;
@@ -68,8 +70,8 @@ pub use line_error::{HeaderError, LineError};
 pub use manifest::{Machine, Manifest, ModelEntry};
 pub use memory_row::MemoryRow;
 pub use names::{
-    Accounting, Arithmetic, Better, ClaimId, Compressor, Equal, Form, HeadClass, IsaClass, KvFormat, Metric,
-    Named, PolicyRole, Positions, Queries, Split, TaskKind, Timed, Unit, WeightKind,
+    Accounting, Arithmetic, Better, ClaimId, Compressor, Equal, Form, HeadClass, IsaClass, KvFormat,
+    MeasureUnit, MetricGroup, Named, PolicyRole, Positions, Queries, Split, TaskKind, Timed, WeightKind,
 };
 pub use plan_export::{PlanExport, ShareExport};
 pub use policy_text::{PolicyPart, PolicyText};

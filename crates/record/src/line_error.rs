@@ -10,7 +10,7 @@ use crate::{RowError, ValueError};
 pub enum LineError {
     #[error("the line is empty")]
     Empty,
-    #[error("the line is torn")]
+    #[error("the line is incomplete")]
     Torn,
     #[error("the line is not UTF-8 text")]
     NotUtf8,
@@ -18,34 +18,34 @@ pub enum LineError {
     Csv(#[from] csv::Error),
     #[error(transparent)]
     Header(#[from] HeaderError),
-    #[error("column format: the line does not begin with the version of the format")]
+    #[error("column format: the line does not begin with the version of the format, such as 2")]
     NoFormat,
     #[error(
-        "is of format {format}, and this version of bitkv reads formats up to {known}: use a newer bitkv"
+        "the line is of format {format}, but this version of bitkv reads formats up to {known}: use a newer bitkv"
     )]
     Newer { format: u32, known: u32 },
-    #[error("has {found} values, and the first line names {named}")]
+    #[error("the line has {found} values, but the first line has {named} columns")]
     Count { found: usize, named: usize },
     #[error(
-        "the checksum is '{found}' and the values give '{due}', so the line was changed after it was written: put \
-         the original file back"
+        "the checksum is '{found}', but the values give '{expected}', so the line was changed after it was written: \
+         put the original file back"
     )]
-    Checksum { found: String, due: String },
+    Checksum { found: String, expected: String },
     #[error("column {column}: {reason}")]
     Value { column: &'static str, reason: Box<ValueError> },
     #[error(transparent)]
     Row(#[from] RowError),
-    #[error("a text of {key} has a line break")]
+    #[error("a value in the row of {key} has a line break")]
     LineBreak { key: String },
-    #[error("repeats line {line} ({key})")]
+    #[error("the row repeats line {line} ({key})")]
     Repeats { line: u64, key: String },
-    #[error("the row of {key} is already there")]
+    #[error("the row of {key} is already in the journal")]
     Present { key: String },
-    #[error("{missing} of {all} rows are missing, the first is that of {first}")]
+    #[error("{missing} of {all} rows are missing; the first is the row of {first}")]
     Missing { missing: usize, all: usize, first: String },
     #[error("the row of {key} belongs to no cell of this run: delete the folder of the unfinished run")]
     Foreign { key: String },
-    #[error("{reason}: delete this line and all after it, or the folder")]
+    #[error("{reason}: delete this line and all lines after it, or the folder of the unfinished run")]
     Damaged { reason: Box<LineError> },
 }
 
@@ -56,7 +56,7 @@ pub enum LineError {
 pub enum HeaderError {
     #[error("it is not UTF-8 text")]
     NotUtf8,
-    #[error("it names the column '{column}' twice: it was put together from two files")]
+    #[error("it has the column '{column}' twice, as if two files were joined: use the original file")]
     Twice { column: String },
     #[error(
         "it has no column '{column}', which every file of {kind} rows has: the file is of another kind, or its first \

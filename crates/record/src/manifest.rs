@@ -116,7 +116,7 @@ impl Manifest {
         Ok(())
     }
 
-    fn agrees(&self) -> Result<(), ContentError> {
+    fn check_values(&self) -> Result<(), ContentError> {
         if !timestamp::is_rfc3339_utc(&self.started) {
             return Err(ContentError::Started { text: self.started.clone() });
         }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_values_are_refused_by_name() {
+    fn errors_name_the_key_of_an_impossible_value() {
         type Spoil = fn(&mut Manifest);
         let cases: [(Spoil, &str); 5] = [
             (|m| m.started = "yesterday".into(), "started"),
@@ -205,10 +205,12 @@ mod tests {
         let extra = good.replacen("\"dirty\"", "\"surprise\": 1,\n  \"dirty\"", 1);
         assert!(Manifest::from_json(&extra, "m.json").unwrap_err().to_string().contains("surprise"));
         let newer = good.replacen("\"format\": 2", "\"format\": 3, \"surprise\": 1", 1);
-        let said = Manifest::from_json(&newer, "m.json").unwrap_err().to_string();
+        let message = Manifest::from_json(&newer, "m.json").unwrap_err().to_string();
         assert!(
-            said.contains("format 3") && said.contains("use a newer bitkv") && !said.contains("surprise"),
-            "{said}"
+            message.contains("format 3")
+                && message.contains("use a newer bitkv")
+                && !message.contains("surprise"),
+            "{message}"
         );
         let old = good.replacen("  \"format\": 2,\n", "", 1);
         assert_eq!(Manifest::from_json(&old, "m.json").unwrap().format, 1);

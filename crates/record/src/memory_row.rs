@@ -15,13 +15,15 @@ rows! {
     accounting: Accounting, Required;
     /// The context length in tokens.
     context: usize, Required;
-    weight_bytes: u64, Optional, "weights", Bytes, FROM_ZERO, Lower, "bytes of all parameters";
+    weight_bytes: u64, Optional, "weights", Bytes, FROM_ZERO, Lower, "The bytes of all parameters.";
     kv_bytes: u64, Optional, "keys and values", Bytes, FROM_ZERO, Lower,
-        "bytes of keys and values of all layers";
-    activation_bytes: u64, Optional, "activations", Bytes, FROM_ZERO, Lower, "bytes of activations";
-    total_bytes: u64, Optional, "total", Bytes, FROM_ZERO, Lower, "bytes of all of these";
-    kv_fraction: f64, Optional, "KV share", Share, UNIT, Neither, "keys and values as a part of the total";
-    /// The fraction published for this model and context, where there is one.
+        "The bytes of the keys and values of all layers.";
+    activation_bytes: u64, Optional, "activations", Bytes, FROM_ZERO, Lower, "The bytes of the activations.";
+    total_bytes: u64, Optional, "total", Bytes, FROM_ZERO, Lower,
+        "The bytes of weights, keys, values and activations together.";
+    kv_fraction: f64, Optional, "KV share", Share, UNIT, Neither,
+        "The share of keys and values in the total.";
+    /// The published fraction for this model and context, if there is one.
     published_fraction: Option<f64>, Optional;
 }
 

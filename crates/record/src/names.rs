@@ -93,123 +93,135 @@ macro_rules! named {
 named! {
     /// The form in which the weights of a model run.
     Form, "form of a model";
-    True = "true", "As they were trained.";
-    PlainLlama = "plain-llama" was "llama-skeleton", "As a plain Llama: the mistake of the published verification.";
+    True = "true", "The network that was trained.";
+    PlainLlama = "plain-llama" was "llama-skeleton",
+        "A plain Llama with the weights of a BitNet: the mistake of the published verification.";
 
     /// The positions that kept keys have after eviction.
     Positions, "kind of positions";
-    Original = "original", "Where they stood in the text.";
-    Rerotated = "rerotated", "Turned by RoPE to their place in the compressed cache.";
+    Original = "original", "The positions that the keys had in the text.";
+    Rerotated = "rerotated", "The positions in the compressed cache: keys are rotated again by RoPE.";
 
     /// How keys and values are stored in the cache.
     KvFormat, "KV format";
     F16 = "f16", "Half precision.";
-    Int8 = "int8", "Eight bits with a scale for each token.";
-    Int4 = "int4", "Four bits with a scale for every 32 channels of a token.";
-    Kivi4 = "kivi4", "KIVI (Liu and others 2024) at four bits: keys by channel, values by token, a residual window in f16.";
-    Kivi2 = "kivi2", "KIVI at two bits.";
+    Int8 = "int8", "Eight bits, with one scale per token.";
+    Int4 = "int4", "Four bits, with one scale per 32 channels of a token.";
+    Kivi4 = "kivi4",
+        "KIVI (Liu et al. 2024) at four bits: keys per channel, values per token, and a residual window in f16.";
+    Kivi2 = "kivi2", "KIVI at two bits, otherwise like kivi4.";
 
-    /// A group of measurements; those that cost much can be left out.
-    Metric, "metric";
-    Kl = "kl", "KL divergence, agreement and NLL of tokens predicted through the compressed cache.";
-    Attention = "attention", "Attention cosine, as published, and retained attention mass.";
-    OutputError = "output-error", "Relative error of the attention output.";
-    FreeRunning = "free-running", "First differing token and matching fraction of a greedy continuation.";
-    Form = "form", "What a model that runs in another form predicts beside the true one.";
-    Timing = "timing", "Seconds to plan and to decode, and peak memory; these are never the same twice.";
+    /// A group of measurements. A definition can leave out expensive ones.
+    MetricGroup, "metric";
+    Kl = "kl",
+        "KL divergence, agreement and negative log-likelihood of tokens predicted through the compressed cache.";
+    Attention = "attention", "The attention cosine, as published, and the retained attention mass.";
+    OutputError = "output-error", "The relative error of the attention output.";
+    FreeRunning = "free-running",
+        "The first differing token and the matching fraction of a greedy continuation.";
+    Form = "form", "KL divergence and agreement of a model in another form with its true form.";
+    Timing = "timing", "The seconds to plan and to decode, and the peak memory. These differ between runs.";
 
     /// The task that a cell is scored on.
     TaskKind, "task";
-    Text = "text", "Continuation of a text, teacher forced.";
-    Passkey = "passkey", "One line with a key and its value of four words, in filler; the value is asked for.";
-    Needles = "needles", "Eight lines with keys and values in filler; four keys are asked, one by one.";
-    Variables = "variables", "Chains of assignments in filler; their last names are followed back to the value.";
-    CommonWords = "common-words", "Lines of words; the most frequent ones are asked for.";
-    Recall = "recall", "Lines of keys and values, nothing else; sixteen keys are asked, one by one.";
-    RecallTogether = "recall-together", "Lines of keys and values; twenty keys are asked, all in one continuation.";
-    Copy = "copy", "Lines of random words; one of them is to be continued from its beginning.";
+    Text = "text", "Continuing a text, teacher forced.";
+    Passkey = "passkey",
+        "One line with a key and its value of four words, among filler. The question asks for the value.";
+    Needles = "needles",
+        "Eight lines with keys and values, among filler. Four questions ask for one value each.";
+    Variables = "variables",
+        "Chains of assignments, among filler. The question asks to follow a chain from its last name back to the value.";
+    CommonWords = "common-words", "Lines of words. The question asks for the most frequent ones.";
+    Recall = "recall", "Lines of keys and values without filler. Sixteen questions ask for one value each.";
+    RecallTogether = "recall-together",
+        "Lines of keys and values. One continuation asks for the values of twenty keys.";
+    Copy = "copy",
+        "Lines of random words. The question is the beginning of a line; the answer is the rest of it.";
 
-    /// What is held equal among KV formats.
-    Equal, "thing to hold equal";
-    Tokens = "tokens", "The tokens kept: a smaller format then has a smaller cache.";
-    Bytes = "bytes", "The bytes of the cache, those of f16 at the budget: a smaller format then keeps more tokens.";
+    /// What is equal when KV formats are compared.
+    Equal, "quantity to hold equal";
+    Tokens = "tokens", "The number of tokens: a smaller format has a smaller cache.";
+    Bytes = "bytes",
+        "The bytes of the cache, as many as f16 has at the budget: a smaller format keeps more tokens.";
 
     /// The role of a policy in a comparison, in the order of tables.
     PolicyRole, "role of a policy";
     Full = "full", "The full cache: nothing is evicted.";
-    Published = "published", "A rule of the published claims, as it was published.";
+    Published = "published", "A rule of the published claims, as published.";
     Method = "method", "A method that could be deployed.";
-    Control = "control", "A policy that ignores or reverses what methods use: what they must beat.";
-    Oracle = "oracle", "A reference that sees what no deployed cache can.";
+    Control = "control", "A baseline that ignores or reverses what methods use. A method must beat it.";
+    Oracle = "oracle", "A reference that sees something that no deployed policy can see.";
 
     /// What happens to the entries that are not kept.
     Compressor, "compressor";
-    Drop = "drop", "It is dropped.";
+    Drop = "drop", "Entries that are not kept are dropped.";
 
     /// The numbers that the linear layers multiply.
     Arithmetic, "arithmetic";
-    Int8 = "int8", "Activations quantised to int8; products with ternary weights are exact integers.";
-    F32 = "f32", "Activations and weights in f32.";
+    Int8 = "int8", "Activations are quantised to int8; products with ternary weights are exact integers.";
+    F32 = "f32", "Activations and weights are f32.";
 
     /// A class of instruction sets that give the same numbers, bit for bit.
     IsaClass, "class of instruction sets";
     Vector = "vector", "AVX2, AVX-512, AMX or NEON.";
-    Scalar = "scalar", "Plain loops, which add in another order.";
+    Scalar = "scalar", "Plain loops, which add numbers in another order.";
 
     /// The kind of weights that a model was trained with.
     WeightKind, "kind of weights";
-    Ternary = "ternary", "The weights of a BitNet.";
+    Ternary = "ternary", "Ternary weights: a BitNet.";
     Control = "control", "Full-precision weights: a control.";
 
     /// The queries whose attention entropies are averaged.
     Queries, "choice of queries";
-    All = "all", "All but the first, whose entropy is 0.";
-    Published = "published", "Those of the published calibration: n/4, n/2, 3n/4 and n-1.";
+    All = "all", "All queries except the first, whose entropy is 0.";
+    Published = "published", "The four queries of the published calibration: n/4, n/2, 3n/4 and n-1.";
 
     /// How bytes are counted.
     Accounting, "accounting";
-    Published = "published", "The published formula: every parameter at 1.58 bits, fp16 cache, one activation vector a token.";
-    Actual = "actual", "What a runtime has to hold: ternary weights as packed, embeddings and norms at their stored width.";
-    Measured = "measured", "Counted from the buffers of a loaded model.";
+    Published = "published",
+        "The published formula: 1.58 bits per parameter, an fp16 cache, and one activation vector per token.";
+    Actual = "actual",
+        "What a runtime must hold: packed ternary weights, and embeddings and norms at their stored width.";
+    Measured = "measured", "The buffers of a loaded model.";
 
     /// A published claim that a run can decide.
     ClaimId, "claim";
-    Memory = "memory", "How much of the memory is KV cache.";
-    Heads = "heads", "How attention heads divide into classes by entropy.";
+    Memory = "memory", "How much of the memory is the KV cache.";
+    Heads = "heads", "How many attention heads are in each class of entropy.";
     Compression = "compression", "What compressing the cache costs.";
-    PlainLlama = "plain-llama", "That running BitNet weights as a plain Llama is harmless.";
+    PlainLlama = "plain-llama", "Whether it is harmless to run BitNet weights as a plain Llama.";
 
     /// What a text may be used for.
     Split, "split of texts";
-    Calibration = "calibration", "Choosing thresholds, profiles and options.";
-    Evaluation = "evaluation", "Measuring.";
+    Calibration = "calibration", "Texts for choosing thresholds, profiles and options.";
+    Evaluation = "evaluation", "Texts for measuring.";
 
     /// The class of an attention head, by its mean attention entropy.
     HeadClass, "class of heads";
-    Sink = "sink", "Nearly all attention on one token.";
-    Focused = "focused", "A few tokens.";
-    Moderate = "moderate", "Some tokens.";
-    Mixed = "mixed", "Many tokens.";
-    Diffuse = "diffuse", "Nearly all tokens.";
+    Sink = "sink", "Nearly all attention is on one token.";
+    Focused = "focused", "The attention is on a few tokens.";
+    Moderate = "moderate", "The attention is on some tokens.";
+    Mixed = "mixed", "The attention is on many tokens.";
+    Diffuse = "diffuse", "The attention is on nearly all tokens.";
 
     /// A test that is timed.
     Timed, "timed test";
-    Prefill = "prefill", "Many tokens at once into an empty cache, and the logits after the last.";
-    Decode = "decode", "One token after another behind a cache, logits after each.";
+    Prefill = "prefill", "Many tokens are read at once into an empty cache, with the logits after the last.";
+    Decode = "decode", "Tokens are read one by one after the tokens of a cache, with the logits after each.";
 
-    /// Which way a value is better.
-    Better, "way to be better";
-    Higher = "higher", "Higher values.";
-    Lower = "lower", "Lower values.";
-    Neither = "neither", "Neither: it describes.";
+    /// Whether higher or lower values are better.
+    Better, "better direction";
+    Higher = "higher", "Higher values are better.";
+    Lower = "lower", "Lower values are better.";
+    Neither = "neither", "The value only describes.";
 
-    /// What a value counts, and so how it is printed.
-    Unit, "unit";
-    Nats = "nats per token", "Natural logarithms, a token.";
+    /// The unit of a value, which also decides how it is printed.
+    MeasureUnit, "unit";
+    Nats = "nats per token", "Natural logarithms, per token.";
     Bits = "bits", "Binary logarithms.";
-    Share = "share", "A part of a whole, 0 to 1.";
+    Share = "share", "A share of a whole, 0 to 1.";
     Cosine = "cosine", "The cosine of two vectors.";
-    Relative = "part of the norm", "A norm as a part of another.";
+    Relative = "part of the norm", "The ratio of two norms.";
     Tokens = "tokens", "Tokens.";
     Answers = "answers", "Right answers.";
     Entries = "entries", "Keys with their values, over all layers and KV heads.";
@@ -236,7 +248,7 @@ mod tests {
         names_are_those_of_serde::<Form>();
         names_are_those_of_serde::<Positions>();
         names_are_those_of_serde::<KvFormat>();
-        names_are_those_of_serde::<Metric>();
+        names_are_those_of_serde::<MetricGroup>();
         names_are_those_of_serde::<TaskKind>();
         names_are_those_of_serde::<Equal>();
         names_are_those_of_serde::<PolicyRole>();
@@ -245,10 +257,10 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused_with_the_known_ones() {
-        let said = KvFormat::from_name("int3").unwrap_err().to_string();
+        let message = KvFormat::from_name("int3").unwrap_err().to_string();
         assert_eq!(
-            said,
-            "'int3' is no KV format: write 'int8' if that is meant, of f16, int8, int4, kivi4, kivi2"
+            message,
+            "'int3' is not a known KV format: write 'int8' if that is meant, or another of f16, int8, int4, kivi4, kivi2"
         );
     }
 

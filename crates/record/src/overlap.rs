@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_exactly_the_window_is_found_at_every_alignment() {
+    fn a_passage_of_exactly_the_window_is_found_at_every_alignment() {
         let shared = &numbers(1000, 1020)[..WINDOW];
         for offset in 0..BLOCK {
             let left = vec![numbers(0, 40), format!("{}{shared}#{}", "x".repeat(offset), numbers(50, 90))];
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn one_byte_less_is_no_overlap() {
+    fn a_passage_of_one_byte_less_does_not_overlap() {
         let shared = &numbers(1000, 1020)[..WINDOW - 1];
         for offset in 0..BLOCK {
             let left = vec![format!("{}<{shared}>", "x".repeat(offset))];

@@ -34,12 +34,12 @@ impl PolicyText {
         let part = |part: String| {
             let (name, options) = part.split_once('{').unwrap_or((&part, ""));
             let options = options.strip_suffix('}').unwrap_or(options);
-            let mut options = divided(options, ',');
+            let mut options = split_outside_brackets(options, ',');
             options.retain(|option| !option.is_empty());
             options.sort_unstable();
             PolicyPart { name: name.to_owned(), options }
         };
-        Self { parts: divided(policy, '+').into_iter().map(part).collect() }
+        Self { parts: split_outside_brackets(policy, '+').into_iter().map(part).collect() }
     }
 
     /// Returns whether the parts have the given names, regardless of their options.
@@ -81,9 +81,9 @@ impl fmt::Display for PolicyText {
     }
 }
 
-/// What stands between the separators outside braces, brackets and quotes. Blanks outside quotes are dropped and quotes
-/// become double ones.
-fn divided(text: &str, separator: char) -> Vec<String> {
+/// Splits a text at the separators outside braces, brackets and quotes. Removes white space outside quotes
+/// and makes all quotes double.
+fn split_outside_brackets(text: &str, separator: char) -> Vec<String> {
     let (mut parts, mut depth, mut quote) = (vec![String::new()], 0, None);
     for c in text.chars() {
         let kept = match (quote, c) {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_the_same_is_written_the_same() {
+    fn equal_specifications_have_one_text() {
         assert_eq!(written("full"), "full");
         assert_eq!(written(" uniform + recency "), "uniform+recency");
         assert_eq!(written("a{y = 2, x = 'm'}+b{}"), "a{x=\"m\",y=2}+b");
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn separators_in_braces_brackets_and_quotes_divide_nothing() {
+    fn separators_in_braces_brackets_and_quotes_do_not_split() {
         let text = PolicyText::new("a{x=\"+} ,\", y=[1, 2], z=1e+2} + b");
         assert!(text.is_named(&["a", "b"]) && !text.is_named(&["a"]) && !text.is_named(&["a", "b", "c"]));
         assert_eq!(text.parts[0].options, ["x=\"+} ,\"", "y=[1,2]", "z=1e+2"]);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn seeds_come_off_and_nothing_else() {
+    fn only_seeds_are_removed() {
         let bare = |policy: &str| {
             let (text, seed) = PolicyText::new(policy).without_seed();
             (text.to_string(), seed)

@@ -56,7 +56,8 @@ pub struct ProfileSummary {
 }
 
 impl ProfileSummary {
-    fn of(entropies: &[f64], thresholds: &Thresholds) -> Self {
+    /// Computes the statistics of entropies in bits, one per head.
+    fn from_entropies(entropies: &[f64], thresholds: &Thresholds) -> Self {
         let n = entropies.len() as f64;
         let mean = entropies.iter().sum::<f64>() / n;
         let std = (entropies.iter().map(|h| (h - mean).powi(2)).sum::<f64>() / n).sqrt();
@@ -95,7 +96,7 @@ impl Profile {
                 ProfileHead { layer, head, entropy_bits, class }
             })
         });
-        let summary = ProfileSummary::of(&flat, &thresholds);
+        let summary = ProfileSummary::from_entropies(&flat, &thresholds);
         let file = model.clone();
         let profile = Self { model, context, texts, thresholds, heads: heads.collect(), summary };
         profile.check(&file)?;
@@ -136,7 +137,7 @@ impl Profile {
         layers
     }
 
-    fn agrees(&self) -> Result<(), ContentError> {
+    fn check_values(&self) -> Result<(), ContentError> {
         if !self.thresholds.are_ordered() {
             return Err(ContentError::Thresholds);
         }
@@ -145,33 +146,35 @@ impl Profile {
             return Err(ContentError::Ragged);
         }
         for (i, head) in self.heads.iter().enumerate() {
-            let (due, found) = ((i / width, i % width), (head.layer, head.head));
-            if found != due {
-                return Err(ContentError::Order { found, due });
+            let (expected, found) = ((i / width, i % width), (head.layer, head.head));
+            if found != expected {
+                return Err(ContentError::Order { found, expected });
             }
             let ProfileHead { layer, head, entropy_bits: bits, class: found } = *head;
             if !bits.is_finite() || bits < 0.0 {
                 return Err(ContentError::NotAnEntropy { bits, layer, head });
             }
-            let due = self.thresholds.classify(bits);
-            if found != due {
-                return Err(ContentError::Class { layer, head, found, due });
+            let expected = self.thresholds.classify(bits);
+            if found != expected {
+                return Err(ContentError::Class { layer, head, found, expected });
             }
         }
         let entropies: Vec<f64> = self.heads.iter().map(|head| head.entropy_bits).collect();
-        let due = ProfileSummary::of(&entropies, &self.thresholds);
+        let expected = ProfileSummary::from_entropies(&entropies, &self.thresholds);
         let found = self.summary;
         let pairs = [
-            ("mean", found.mean, due.mean),
-            ("std", found.std, due.std),
-            ("cv", found.cv, due.cv),
-            ("min", found.min, due.min),
-            ("max", found.max, due.max),
+            ("mean", found.mean, expected.mean),
+            ("std", found.std, expected.std),
+            ("cv", found.cv, expected.cv),
+            ("min", found.min, expected.min),
+            ("max", found.max, expected.max),
         ];
-        if let Some((name, found, due)) = pairs.into_iter().find(|(_, found, due)| !close(*found, *due)) {
-            return Err(ContentError::Summary { name, found, due });
+        if let Some((name, found, expected)) =
+            pairs.into_iter().find(|(_, found, expected)| !close(*found, *expected))
+        {
+            return Err(ContentError::Summary { name, found, expected });
         }
-        match found.classes == due.classes {
+        match found.classes == expected.classes {
             true => Ok(()),
             false => Err(ContentError::SummaryClasses),
         }
@@ -204,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_reads_back_equal_under_the_promised_keys() {
+    fn a_profile_reads_back_equal_and_has_the_documented_keys() {
         let profile = example();
         let text = profile.to_json().unwrap();
         assert_eq!(Profile::from_json(&text, "p.json").unwrap(), profile);
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_follow_is_refused() {
+    fn contradictions_are_errors() {
         type Spoil = fn(&mut Profile);
         let cases: [(Spoil, &str); 6] = [
             (|p| p.heads[1].class = HeadClass::Mixed, "focused"),
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn ragged_empty_and_unknown_entropies_are_refused() {
+    fn ragged_empty_and_nan_entropies_are_errors() {
         let new = |entropies: &[Vec<f64>]| Profile::new("m", None, vec![], Thresholds::CODE, entropies);
         assert!(new(&[]).is_err());
         assert!(new(&[vec![1.0, 2.0], vec![1.0]]).is_err());

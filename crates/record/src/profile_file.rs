@@ -28,10 +28,10 @@ impl Profile {
     /// # Errors
     /// Fails if the profile belongs to another model or has another number of heads.
     pub fn entropies_of(&self, file: &Path, model: &str, heads: usize) -> Result<Vec<f64>, RecordError> {
-        let (path, own) = (file.to_owned(), &self.model);
-        // Published profiles name the organisation too.
-        if own.rsplit('/').next() != Some(model) {
-            return Err(RecordError::OtherModel { path, profile: own.clone(), model: model.to_owned() });
+        let (path, profile) = (file.to_owned(), &self.model);
+        // The name in a published profile includes the organisation.
+        if profile.rsplit('/').next() != Some(model) {
+            return Err(RecordError::OtherModel { path, profile: profile.clone(), model: model.to_owned() });
         }
         let entropies = self.entropies().concat();
         match entropies.len() == heads {

@@ -145,7 +145,7 @@ impl PublishedProfile {
         Ok(published)
     }
 
-    fn agrees(&self) -> Result<(), ContentError> {
+    fn check_values(&self) -> Result<(), ContentError> {
         if self.format_version != 1 {
             return Err(ContentError::PublishedVersion { version: self.format_version });
         }
@@ -153,8 +153,8 @@ impl PublishedProfile {
         if layers == 0 || heads == 0 || kv == 0 || !heads.is_multiple_of(kv) {
             return Err(ContentError::PublishedShape { layers, heads, kv });
         }
-        let due = (0..layers).flat_map(|layer| (0..heads).map(move |head| HeadKey { layer, head }));
-        if !self.head_entropies.keys().copied().eq(due) {
+        let expected = (0..layers).flat_map(|layer| (0..heads).map(move |head| HeadKey { layer, head }));
+        if !self.head_entropies.keys().copied().eq(expected) {
             let found = self.head_entropies.len();
             let (last_layer, last_head) = (layers - 1, heads - 1);
             return Err(ContentError::PublishedHeads { found, last_layer, last_head });
@@ -162,11 +162,11 @@ impl PublishedProfile {
         if let Some((key, &bits)) = self.head_entropies.iter().find(|(_, h)| !h.is_finite() || **h < 0.0) {
             return Err(ContentError::PublishedEntropy { key: (*key).into(), bits });
         }
-        self.summary_agrees()
+        self.check_summary()
     }
 
-    /// Whether the recorded statistics are those of the entropies.
-    fn summary_agrees(&self) -> Result<(), ContentError> {
+    /// Checks that the statistics and the class counts follow from the entropies.
+    fn check_summary(&self) -> Result<(), ContentError> {
         let rows: Vec<Vec<f64>> = vec![self.head_entropies.values().copied().collect()];
         let profile = Profile::new(&self.model, None, Vec::new(), Thresholds::CODE, &rows);
         let Ok(Profile { summary, .. }) = profile else { return Ok(()) };
@@ -178,8 +178,10 @@ impl PublishedProfile {
             ("std", stats.std, summary.std),
             ("cv", stats.cv, summary.cv),
         ];
-        if let Some((name, found, due)) = pairs.into_iter().find(|(_, found, due)| !close(*found, *due)) {
-            return Err(ContentError::PublishedStats { name, found, due });
+        if let Some((name, found, expected)) =
+            pairs.into_iter().find(|(_, found, expected)| !close(*found, *expected))
+        {
+            return Err(ContentError::PublishedStats { name, found, expected });
         }
         match self.head_types == summary.classes.into() {
             true => Ok(()),

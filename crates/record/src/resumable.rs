@@ -55,7 +55,7 @@ impl ResumableRun {
             let _ = std::fs::remove_dir(&journals).and_then(|()| std::fs::remove_dir(&partial));
             return Err(finished);
         }
-        agree(&journals, fingerprint)?;
+        check_fingerprint(&journals, fingerprint)?;
         Ok(Self { target, partial, fingerprint: fingerprint.to_owned(), _lock: file })
     }
 
@@ -84,7 +84,7 @@ impl ResumableRun {
     /// # Errors
     /// Fails if the file cannot be written.
     pub fn write_text(&self, name: &str, text: &str) -> Result<(), RecordError> {
-        json::write_text(&self.place(name)?, text)
+        json::write_text(&self.file_path(name)?, text)
     }
 
     /// Writes a value as indented JSON.
@@ -100,7 +100,7 @@ impl ResumableRun {
     /// # Errors
     /// Fails if a value is impossible, a row is repeated or the file cannot be written.
     pub fn write_rows<R: Row>(&self, name: &str, rows: &[R]) -> Result<(), RecordError> {
-        rows::write_rows(&self.place(name)?, rows)
+        rows::write_rows(&self.file_path(name)?, rows)
     }
 
     /// Moves the folder to its final name, removes the journals, and returns its path.
@@ -111,7 +111,7 @@ impl ResumableRun {
     pub fn finish(self) -> Result<PathBuf, RecordError> {
         let (target, partial) = (self.target, self.partial);
         let moved = match folder::occupied(&target) {
-            true => Err(io::Error::new(io::ErrorKind::AlreadyExists, "the name was taken meanwhile")),
+            true => Err(io::Error::new(io::ErrorKind::AlreadyExists, "the name was taken in the meantime")),
             false => std::fs::rename(&partial, &target),
         };
         if let Err(reason) = moved {
@@ -123,8 +123,8 @@ impl ResumableRun {
         Ok(target)
     }
 
-    /// Where a file is written; the folders it lies in are created.
-    fn place(&self, name: &str) -> Result<PathBuf, RecordError> {
+    /// Returns the path of a file that is to be written, and creates the folders that contain it.
+    fn file_path(&self, name: &str) -> Result<PathBuf, RecordError> {
         let path = self.partial.join(name);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)
@@ -134,9 +134,9 @@ impl ResumableRun {
     }
 }
 
-/// Refuses journals of rows that were measured under another fingerprint, whatever files they are for; journals without
-/// rows give way.
-fn agree(journals: &Path, fingerprint: &str) -> Result<(), RecordError> {
+/// Checks that no journal has rows that were measured under another fingerprint, and records the fingerprint.
+/// Journals without rows do not matter.
+fn check_fingerprint(journals: &Path, fingerprint: &str) -> Result<(), RecordError> {
     let path = journals.join(FINGERPRINT);
     if std::fs::read_to_string(&path).is_ok_and(|found| found == fingerprint) {
         return Ok(());

@@ -14,11 +14,11 @@ pub enum RowError {
     NotAHash { column: &'static str, text: String, digits: usize },
     #[error("error = {error:?} is not one line of text")]
     NotOneLine { error: String },
-    #[error("{column} is given although error says that the cell failed")]
+    #[error("{column} has a value, although the column error says that the cell failed")]
     ResultOfFailure { column: &'static str },
     #[error("kept_entries = {kept} is more than full_entries = {full}")]
     MoreThanFull { kept: usize, full: usize },
-    #[error("conserving is true but kept_entries = {kept} and asked_entries = {asked}")]
+    #[error("conserving is true, but kept_entries = {kept} is not asked_entries = {asked}")]
     NotConserved { kept: usize, asked: usize },
     #[error("correct is more than questions = {questions}")]
     MoreAnswersThanQuestions { questions: usize },

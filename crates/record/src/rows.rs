@@ -4,7 +4,7 @@
 //! checksum of the line. A type of row implements [`Row`]; [`write_rows`] and [`read_rows`] work for all of
 //! them. Columns are found by their name, so files of older versions can be read.
 
-use crate::column::Need;
+use crate::column::Presence;
 use crate::{Column, HeaderError, LineError, RecordError, RowError};
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -130,12 +130,12 @@ impl<R: Row> Layout<R> {
         }
         let all = || R::columns().iter().chain(R::old_columns());
         let columns: Vec<_> = names.iter().map(|name| all().find(|column| column.name == *name)).collect();
-        let required = R::columns().iter().filter(|column| column.need == Need::Required);
+        let required = R::columns().iter().filter(|column| column.presence == Presence::Required);
         if let Some(column) = required.map(|column| column.name).find(|name| !names.contains(name)) {
             return Err(HeaderError::Lacks { column, kind: R::KIND });
         }
-        let own = |name: &&&str| **name == FORMAT_COLUMN || **name == CHECKSUM_COLUMN;
-        let is_unknown = |(name, column): &(&&str, &Option<_>)| column.is_none() && !own(name);
+        let is_reserved = |name: &&&str| **name == FORMAT_COLUMN || **name == CHECKSUM_COLUMN;
+        let is_unknown = |(name, column): &(&&str, &Option<_>)| column.is_none() && !is_reserved(name);
         let unknown =
             names.iter().zip(&columns).filter(is_unknown).map(|(name, _)| (*name).to_owned()).collect();
         let format = names.iter().position(|name| *name == FORMAT_COLUMN);
@@ -145,8 +145,8 @@ impl<R: Row> Layout<R> {
     /// Reads a row from one line without its line break.
     fn row(&self, line: &str) -> Result<R, LineError> {
         let values = values(line)?;
-        // A newer format may have more or fewer values, so that its number comes first.
-        let format = self.format.and_then(|place| values.get(place)).map(|text| text.parse::<u32>());
+        // A newer format may have more or fewer values, so the version is checked before their number.
+        let format = self.format.and_then(|index| values.get(index)).map(|text| text.parse::<u32>());
         match format {
             None if self.format.is_none() => {}
             Some(Ok(format)) if (1..=FORMAT).contains(&format) => {}
@@ -157,7 +157,7 @@ impl<R: Row> Layout<R> {
             return Err(LineError::Count { found: values.len(), named: self.columns.len() });
         }
         if self.has_checksums {
-            check_sum(line)?;
+            verify_checksum(line)?;
         }
         let mut row = R::default();
         for (value, column) in values.iter().zip(&self.columns) {
@@ -200,33 +200,35 @@ fn values(line: &str) -> Result<Vec<String>, LineError> {
     Ok(record.iter().map(str::to_owned).collect())
 }
 
-fn check_sum(line: &str) -> Result<(), LineError> {
+/// Checks the checksum at the end of a line.
+fn verify_checksum(line: &str) -> Result<(), LineError> {
     let (before, found) = line.rsplit_once(',').unwrap_or((line, ""));
-    let due = format!("{:08x}", crc32fast::hash(before.as_bytes()));
-    match found == due {
+    let expected = format!("{:08x}", crc32fast::hash(before.as_bytes()));
+    match found == expected {
         true => Ok(()),
-        false => Err(LineError::Checksum { found: found.to_owned(), due }),
+        false => Err(LineError::Checksum { found: found.to_owned(), expected }),
     }
 }
 
 /// Returns whether there is a file of rows at `path`, plain or compressed by gzip; see [`read_rows`].
 pub fn has_rows(path: &Path) -> bool {
-    path.exists() || packed(path).exists()
+    path.exists() || compressed(path).exists()
 }
 
 /// Returns the bytes of a file. If it does not exist, reads and decompresses the file with `.gz` appended,
 /// because large runs are kept compressed.
 pub(crate) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let packed = packed(path);
-    if path.exists() || !packed.exists() {
+    let compressed = compressed(path);
+    if path.exists() || !compressed.exists() {
         return std::fs::read(path);
     }
     let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(std::fs::File::open(packed)?).read_to_end(&mut bytes)?;
+    flate2::read::GzDecoder::new(std::fs::File::open(compressed)?).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn packed(path: &Path) -> PathBuf {
+/// Returns the path of the compressed file.
+fn compressed(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".gz");
     name.into()

@@ -28,10 +28,10 @@ impl FromStr for RuleName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_:".contains(&c);
+        let is_valid = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_:".contains(&c);
         let mut characters = [0; LONGEST];
         match text.len() {
-            1..=LONGEST if text.bytes().all(plain) => {
+            1..=LONGEST if text.bytes().all(is_valid) => {
                 characters[..text.len()].copy_from_slice(text.as_bytes());
                 Ok(Self { characters })
             }
@@ -57,13 +57,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_read_back_equal_and_others_are_refused() {
+    fn names_read_back_equal_and_invalid_ones_are_errors() {
         for name in ["entropy-global", "kvpress:adakv_expected_attention_e2", &"x".repeat(LONGEST)] {
             assert_eq!(name.parse::<RuleName>().unwrap().to_string(), *name);
         }
         for name in ["", "Entropy", "entropy global", &"x".repeat(LONGEST + 1)] {
-            let said = name.parse::<RuleName>().unwrap_err().to_string();
-            assert!(said.contains("is not the name of a rule"), "{name}");
+            let message = name.parse::<RuleName>().unwrap_err().to_string();
+            assert!(message.contains("is not the name of a rule"), "{name}");
         }
     }
 }

@@ -80,7 +80,7 @@ impl Texts {
             return Err(TextsError::NoTexts { folder: folder.to_owned() });
         }
         paths.sort();
-        paths.iter().map(|path| own_text(path, split)).collect::<Result<_, _>>().and_then(Self::new)
+        paths.iter().map(|path| unlisted_text(path, split)).collect::<Result<_, _>>().and_then(Self::new)
     }
 
     /// Loads texts that are compiled into a program. `files` are pairs of a path below the folder and the
@@ -173,7 +173,8 @@ impl Text {
     }
 }
 
-fn own_text(path: &Path, split: Split) -> Result<Text, TextsError> {
+/// Loads a text without a manifest.
+fn unlisted_text(path: &Path, split: Split) -> Result<Text, TextsError> {
     let bytes = read_bytes(path)?;
     let lossy = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     let (file, name) = (lossy(path.file_name()), lossy(path.file_stem()));

@@ -75,8 +75,9 @@ pub struct ModelShape {
     pub vocabulary: usize,
     /// The largest number of positions. It is raised for a fit with random weights.
     pub positions: usize,
-    /// The output head's numbers.
-    pub head: String,
+    /// The numeric format of the LM head.
+    #[serde(rename = "head")]
+    pub lm_head: String,
 }
 
 /// How the tests were run.
@@ -90,8 +91,9 @@ pub struct Method {
     pub repeats: usize,
     /// Where the cache before a decode comes from: "synthetic" (random keys and values) or "prefill".
     pub fill: String,
-    /// Which tokens a budget keeps, in words.
-    pub cut: String,
+    /// Which tokens a budget keeps and how it is divided among heads, in words.
+    #[serde(rename = "cut")]
+    pub head_budgets: String,
 }
 
 /// The smallest, median and largest value of the repeats.
@@ -200,9 +202,10 @@ pub struct Ceilings {
 pub struct MemoryUse {
     /// The packed ternary weights with their scales.
     pub ternary_bytes: u64,
-    /// The output head; it is the embedding where the two are tied.
-    pub head_bytes: u64,
-    /// An embedding besides the head.
+    /// The LM head. If it is tied to the embedding, this is the embedding.
+    #[serde(rename = "head_bytes")]
+    pub lm_head_bytes: u64,
+    /// The embedding, if it is separate from the LM head.
     pub embedding_bytes: u64,
     /// The norms.
     pub norm_bytes: u64,
@@ -300,15 +303,20 @@ mod tests {
                 kv_heads: 5,
                 vocabulary: 128_256,
                 positions: 4096,
-                head: "exact".into(),
+                lm_head: "exact".into(),
             },
-            method: Method { warm_up: 1, repeats: 3, fill: "synthetic".into(), cut: "the last".into() },
+            method: Method {
+                warm_up: 1,
+                repeats: 3,
+                fill: "synthetic".into(),
+                head_budgets: "the last".into(),
+            },
             rows: vec![row()],
             ceilings: Ceilings { threads: 2, ..Ceilings::default() },
             ceilings_by_threads: vec![Ceilings { threads: 2, ..Ceilings::default() }],
             memory: MemoryUse {
                 ternary_bytes: 521,
-                head_bytes: 657,
+                lm_head_bytes: 657,
                 embedding_bytes: 0,
                 norm_bytes: 1,
                 cache_bytes: 61,
@@ -320,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_reads_back_equal() {
+    fn a_document_reads_back_equal() {
         let fit = PrefillFit {
             threads: 1,
             linear_seconds_per_token: 0.01,
@@ -335,17 +343,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_measurement_is_refused() {
-        let mut still = document();
-        still.rows[0].tokens_per_second.min = 0.0;
-        let said = Throughput::from_json(&serde_json::to_string(&still).unwrap(), "bench.json").unwrap_err();
-        assert!(said.to_string().contains("tokens_per_second.min = 0"), "{said}");
-        let more = serde_json::to_string(&document()).unwrap().replacen("\"isa\"", "\"isb\"", 1);
-        assert!(Throughput::from_json(&more, "bench.json").unwrap_err().to_string().contains("bench.json"));
+    fn invalid_measurements_are_errors() {
+        let mut stopped = document();
+        stopped.rows[0].tokens_per_second.min = 0.0;
+        let message =
+            Throughput::from_json(&serde_json::to_string(&stopped).unwrap(), "bench.json").unwrap_err();
+        assert!(message.to_string().contains("tokens_per_second.min = 0"), "{message}");
+        let unknown_key = serde_json::to_string(&document()).unwrap().replacen("\"isa\"", "\"isb\"", 1);
+        assert!(
+            Throughput::from_json(&unknown_key, "bench.json").unwrap_err().to_string().contains("bench.json")
+        );
     }
 
     #[test]
-    fn ranges() {
+    fn a_range_has_minimum_median_and_maximum() {
         assert_eq!(Range::new(&[]), None);
         let range = Range::new(&[3.0, 1.0, 2.0, 6.0]).unwrap();
         assert_eq!((range.min, range.median, range.max, range.spread()), (1.0, 2.5, 6.0, 2.0));

@@ -13,10 +13,10 @@ pub fn rfc3339(time: SystemTime) -> String {
 
 /// Returns whether `text` is an existing time as RFC 3339 in UTC: `YYYY-MM-DDTHH:MM:SS[.fraction]Z`.
 pub(crate) fn is_rfc3339_utc(text: &str) -> bool {
-    // The library reads more: blanks for the `T`, offsets, and dates without separators.
-    let is_written_so =
+    // The library also reads blanks instead of `T`, offsets, and dates without separators.
+    let has_the_form =
         text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T') && text.get(4..5) == Some("-");
-    is_written_so && text.parse::<Timestamp>().is_ok()
+    has_the_form && text.parse::<Timestamp>().is_ok()
 }
 
 #[cfg(test)]
@@ -26,20 +26,20 @@ mod tests {
 
     #[test]
     fn dates_agree_with_the_calendar() {
-        let at = |seconds| rfc3339(UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(at(0), "1970-01-01T00:00:00Z");
-        assert_eq!(at(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(at(1_709_208_000), "2024-02-29T12:00:00Z");
-        assert_eq!(at(1_735_689_599), "2024-12-31T23:59:59Z");
-        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
-        assert_eq!(at(u64::MAX / 2), "1970-01-01T00:00:00Z");
+        let written = |seconds| rfc3339(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(written(0), "1970-01-01T00:00:00Z");
+        assert_eq!(written(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(written(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(written(1_709_208_000), "2024-02-29T12:00:00Z");
+        assert_eq!(written(1_735_689_599), "2024-12-31T23:59:59Z");
+        assert_eq!(written(4_107_542_400), "2100-03-01T00:00:00Z");
+        assert_eq!(written(u64::MAX / 2), "1970-01-01T00:00:00Z");
         let later = UNIX_EPOCH + Duration::from_millis(1_709_208_000_750);
         assert_eq!(rfc3339(later), "2024-02-29T12:00:00Z");
     }
 
     #[test]
-    fn only_utc_times_that_exist_pass() {
+    fn only_existing_utc_times_are_valid() {
         assert!(is_rfc3339_utc(&rfc3339(SystemTime::now())));
         assert!(is_rfc3339_utc("2024-02-29T12:00:00.25Z"));
         for wrong in [

@@ -2,7 +2,7 @@
 //! differ between runs.
 
 use crate::column::{FROM_ONE, FROM_ZERO, rows};
-use crate::{AskedBudget, Axes, Column, Row, RowError, grid_row::is_hash};
+use crate::{AskedBudget, Axes, Column, Row, RowError, grid_row::check_hash};
 
 rows! {
     /// The time and memory of one cell.
@@ -22,16 +22,17 @@ rows! {
     axes: Axes, axes;
     /// The name of the text, or of the generated context.
     text: String, Optional;
-    plan_seconds: f64, Optional, "planning" of Timing, Seconds, FROM_ZERO, Lower, "choosing what is kept";
+    plan_seconds: f64, Optional, "planning" of Timing, Seconds, FROM_ZERO, Lower,
+        "The time to choose what is kept, from what the prefill observed.";
     continuation_seconds: f64, Optional, "continuation" of Timing, Seconds, FROM_ZERO, Lower,
-        "reading and scoring what follows the eviction";
-    /// Empty where no token was decoded.
+        "The time to read and score the tokens after the eviction.";
+    /// Empty if no token was decoded.
     decode_seconds_per_token: Option<f64>, Optional, "decoding a token" of Timing, Seconds, FROM_ZERO, Lower,
-        "one token decoded alone through the compressed cache";
-    /// Empty where the system does not tell.
+        "The time to decode one token through the compressed cache.";
+    /// Empty if the operating system does not report it.
     peak_rss_bytes: Option<u64>, Optional, "peak memory" of Timing, Bytes, FROM_ONE, Lower,
-        "most memory that the process ever had resident";
-    /// Bytes of the buffers of the compressed cache.
+        "The largest resident memory of the process so far.";
+    /// The size of the compressed cache in bytes.
     cache_bytes: u64, Optional;
 }
 
@@ -47,7 +48,7 @@ impl Row for TimingRow {
     }
 
     fn check(&self) -> Result<(), RowError> {
-        is_hash("key", &self.key)
+        check_hash("key", &self.key)
     }
 }
 
@@ -76,8 +77,8 @@ mod tests {
         let path = folder.path().join("timings.csv");
         write_rows(&path, std::slice::from_ref(&row)).unwrap();
         assert_eq!(read_rows::<TimingRow>(&path).unwrap(), std::slice::from_ref(&row));
-        let refused = |row| write_rows(&path, &[row]).unwrap_err().to_string();
-        assert!(refused(TimingRow { plan_seconds: -1.0, ..row.clone() }).contains("plan_seconds = -1"));
-        assert!(refused(TimingRow { key: "k".into(), ..row }).contains("key = 'k'"));
+        let refusal = |row| write_rows(&path, &[row]).unwrap_err().to_string();
+        assert!(refusal(TimingRow { plan_seconds: -1.0, ..row.clone() }).contains("plan_seconds = -1"));
+        assert!(refusal(TimingRow { key: "k".into(), ..row }).contains("key = 'k'"));
     }
 }

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_of_bytes_is_refused() {
+    fn invalid_numbers_of_bytes_are_errors() {
         for text in [
             "",
             " ",
@@ -72,8 +72,8 @@ mod tests {
             "99999999999GiB",
             "18446744073709551616",
         ] {
-            let said = parse_bytes(text).unwrap_err().to_string();
-            assert!(said.starts_with(&format!("'{text}' is no number of bytes: write")), "{said}");
+            let message = parse_bytes(text).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("'{text}' is not a number of bytes: write")), "{message}");
         }
     }
 }

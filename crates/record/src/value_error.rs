@@ -9,20 +9,20 @@ pub enum ValueError {
     NotABool { text: String },
     #[error("'{text}' is not {expected}")]
     NotANumber { text: String, expected: &'static str },
-    #[error("'{name}' is no {what}: {}", bitkv_spelling::instead(.name, .known))]
+    #[error("'{name}' is not a known {what}: {}", bitkv_spelling::suggestion(.name, .known))]
     UnknownName { name: String, what: &'static str, known: Vec<&'static str> },
     #[error(
         "'{text}' is not the name of a rule: write lower-case letters, digits and hyphens, at most {longest}"
     )]
     NotARule { text: String, longest: usize },
-    #[error("'{text}' is not a head such as L0_H0")]
+    #[error("'{text}' is not the key of a head: write one such as L0_H0")]
     NotAHead { text: String },
-    #[error("'{text}' is no number of bytes: write one such as 65536, 64KiB or 2 MiB")]
+    #[error("'{text}' is not a number of bytes: write one such as 65536, 64KiB or 2 MiB")]
     NotBytes { text: String },
-    #[error("{value:?} is not a fraction kept in (0, 1]: write one such as 0.5")]
+    #[error("{value:?} is not a fraction in (0, 1]: write one such as 0.5")]
     NotAFraction { value: f64 },
     #[error(
-        "{number} is neither a fraction in (0, 1] nor has a unit: write \"{number} tokens\" if that is meant"
+        "{number} is not a fraction in (0, 1] and has no unit: write \"{number} tokens\" for a number of tokens"
     )]
     NoUnit { number: i64 },
     #[error(
@@ -30,13 +30,13 @@ pub enum ValueError {
          '0.5 by entropy-global'"
     )]
     NotABudget { text: String },
-    #[error("'{text}' keeps nothing: ask for at least 1")]
+    #[error("'{text}' keeps nothing: write at least 1")]
     KeepsNothing { text: String },
     #[error(
-        "'{text}' is not when a cache is cut: write 'once', 'chunked', 'decoding', 'chunked-128', 'decoding-16', \
+        "'{text}' is not a time of eviction: write 'once', 'chunked', 'decoding', 'chunked-128', 'decoding-16', \
          'chunked-128+decoding-16' or a table such as {{prefill-chunk = 128, every = 16}}"
     )]
     NotAWhen { text: String },
-    #[error("a text asks no question: write 'text'")]
+    #[error("'text-aware' is not a task, because a text asks no question: write 'text'")]
     NoQuestion,
 }

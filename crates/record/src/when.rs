@@ -45,7 +45,7 @@ impl FromStr for When {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let wrong = || ValueError::NotAWhen { text: text.to_owned() };
+        let not_a_when = || ValueError::NotAWhen { text: text.to_owned() };
         match text {
             "once" => return Ok(Self::ONCE),
             "chunked" => return Ok(Self::CHUNKED),
@@ -54,14 +54,14 @@ impl FromStr for When {
         }
         let mut when = Self::ONCE;
         for part in text.split('+') {
-            let (name, tokens) = part.rsplit_once('-').ok_or_else(wrong)?;
-            let tokens = tokens.parse().ok().filter(|tokens| *tokens > 0).ok_or_else(wrong)?;
-            let place = match name {
+            let (name, tokens) = part.rsplit_once('-').ok_or_else(not_a_when)?;
+            let tokens = tokens.parse().ok().filter(|tokens| *tokens > 0).ok_or_else(not_a_when)?;
+            let field = match name {
                 "chunked" if when == Self::ONCE => &mut when.prefill_chunk,
                 "decoding" if when.every.is_none() => &mut when.every,
-                _ => return Err(wrong()),
+                _ => return Err(not_a_when()),
             };
-            *place = Some(tokens);
+            *field = Some(tokens);
         }
         Ok(when)
     }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn invalid_texts_are_errors() {
         for text in [
             "",
             "twice",
@@ -99,8 +99,8 @@ mod tests {
             "chunked-8+chunked-8",
             "once+decoding-8",
         ] {
-            let said = text.parse::<When>().unwrap_err().to_string();
-            assert!(said.contains("is not when a cache is cut"), "{text}: {said}");
+            let message = text.parse::<When>().unwrap_err().to_string();
+            assert!(message.contains("is not a time of eviction"), "{text}: {message}");
         }
     }
 }

@@ -104,7 +104,7 @@ fn begin(root: &Path, cells: Vec<Cell>) -> Vec<u8> {
 }
 
 #[test]
-fn a_journal_cut_at_any_byte_ends_with_the_same_bytes() {
+fn a_journal_truncated_at_any_byte_ends_with_the_same_bytes() {
     let root = tempfile::tempdir().unwrap();
     let expected = uninterrupted(&root.path().join("whole"));
     let bytes = begin(root.path(), cells());
@@ -112,10 +112,10 @@ fn a_journal_cut_at_any_byte_ends_with_the_same_bytes() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(journal_file(root.path()).parent().unwrap()).unwrap();
         fs::write(journal_file(root.path()), &bytes[..end]).unwrap();
-        let whole = bytes[..end].iter().filter(|byte| **byte == b'\n').count().saturating_sub(2);
+        let complete = bytes[..end].iter().filter(|byte| **byte == b'\n').count().saturating_sub(2);
         let folder = root.path().join("run");
-        assert_eq!(resume(&folder), whole, "cut at byte {end}");
-        assert_eq!(fs::read(folder.join("rows.csv")).unwrap(), expected, "cut at byte {end}");
+        assert_eq!(resume(&folder), complete, "truncated at byte {end}");
+        assert_eq!(fs::read(folder.join("rows.csv")).unwrap(), expected, "truncated at byte {end}");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "only the rows are left");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "no hidden folder is left");
     }
@@ -124,7 +124,7 @@ fn a_journal_cut_at_any_byte_ends_with_the_same_bytes() {
 }
 
 #[test]
-fn a_last_line_that_cannot_be_read_is_cut_off_and_an_earlier_one_is_damage() {
+fn a_damaged_last_line_is_removed_and_an_earlier_one_is_an_error() {
     let root = tempfile::tempdir().unwrap();
     let mut bytes = begin(root.path(), cells());
     let last = bytes.iter().rposition(|byte| *byte == b',').unwrap();
@@ -139,48 +139,48 @@ fn a_last_line_that_cannot_be_read_is_cut_off_and_an_earlier_one_is_damage() {
     bytes.extend_from_slice(&[b"2,k5,1,".as_slice(), &after].concat());
     fs::write(journal_file(root.path()), &bytes).unwrap();
     let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
-    let said = run.journal::<Cell>("rows.csv").unwrap_err().to_string();
-    assert!(said.contains("line 6") && said.contains("delete this line"), "{said}");
+    let message = run.journal::<Cell>("rows.csv").unwrap_err().to_string();
+    assert!(message.contains("line 6") && message.contains("delete this line"), "{message}");
 }
 
 #[test]
-fn rows_are_never_doubled_nor_impossible() {
+fn repeated_and_impossible_rows_are_errors() {
     let root = tempfile::tempdir().unwrap();
     let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
     let mut journal = run.journal::<Cell>("rows.csv").unwrap();
     journal.append(cells().remove(0)).unwrap();
     let before = fs::read(journal_file(root.path())).unwrap();
     let wrong = [
-        (cells().remove(0), "already there"),
+        (cells().remove(0), "already in the journal"),
         (Cell { value: Some(-1.0), ..cells().remove(1) }, "value = -1 is not between 0 and infinity"),
         (Cell { note: "a\nb".into(), ..cells().remove(1) }, "line break"),
         (Cell { note: "a\r".into(), ..cells().remove(1) }, "line break"),
     ];
-    for (cell, says) in wrong {
-        let said = journal.append(cell).unwrap_err().to_string();
-        assert!(said.contains("line 4") && said.contains(says), "{said}");
+    for (cell, expected) in wrong {
+        let message = journal.append(cell).unwrap_err().to_string();
+        assert!(message.contains("line 4") && message.contains(expected), "{message}");
     }
     assert_eq!(fs::read(journal_file(root.path())).unwrap(), before);
     assert_eq!(journal.rows(), &cells()[..1]);
 }
 
 #[test]
-fn a_run_is_finished_only_when_its_rows_are_those_of_its_cells() {
+fn a_run_is_finished_only_with_exactly_the_rows_of_its_cells() {
     let root = tempfile::tempdir().unwrap();
     begin(root.path(), cells());
     let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
     let finish = |order: &[&str]| {
-        let said = run.journal::<Cell>("rows.csv").unwrap().finish(&keys(order)).unwrap_err();
-        said.to_string()
+        let error = run.journal::<Cell>("rows.csv").unwrap().finish(&keys(order)).unwrap_err();
+        error.to_string()
     };
     let missing = finish(&["k1", "k5", "k2", "k3", "k4", "k6"]);
-    assert!(missing.contains("2 of 6 rows are missing, the first is that of k5"), "{missing}");
+    assert!(missing.contains("2 of 6 rows are missing; the first is the row of k5"), "{missing}");
     assert!(finish(&["k1", "k2", "k3"]).contains("the row of k4 belongs to no cell"));
     assert!(!run.path().join("rows.csv").exists());
 }
 
 #[test]
-fn another_fingerprint_is_refused_and_changes_nothing() {
+fn another_fingerprint_is_an_error_and_changes_nothing() {
     let root = tempfile::tempdir().unwrap();
     let bytes = begin(root.path(), cells());
     let error = ResumableRun::open(&root.path().join("run"), "other").unwrap_err();
@@ -190,7 +190,7 @@ fn another_fingerprint_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn rows_of_another_file_are_not_lost_to_another_definition() {
+fn another_definition_does_not_lose_the_rows_of_another_file() {
     let root = tempfile::tempdir().unwrap();
     begin(root.path(), cells());
     // The other definition has no such file, so it would never open this journal.
@@ -204,7 +204,7 @@ fn rows_of_another_file_are_not_lost_to_another_definition() {
 }
 
 #[test]
-fn an_unfinished_run_without_rows_gives_way_to_another() {
+fn an_unfinished_run_without_rows_is_replaced_by_another() {
     let root = tempfile::tempdir().unwrap();
     begin(root.path(), Vec::new());
     let run = ResumableRun::open(&root.path().join("run"), "other").unwrap();
@@ -243,7 +243,7 @@ fn a_finished_run_is_never_overwritten() {
 }
 
 #[test]
-fn files_of_an_attempt_that_was_killed_while_finishing_are_replaced() {
+fn files_of_an_attempt_that_was_killed_before_the_end_are_replaced() {
     let root = tempfile::tempdir().unwrap();
     begin(root.path(), cells());
     let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
@@ -257,13 +257,13 @@ fn files_of_an_attempt_that_was_killed_while_finishing_are_replaced() {
 }
 
 #[test]
-fn a_finished_run_is_kept_even_if_its_name_was_taken_meanwhile() {
+fn a_finished_run_is_kept_even_if_its_name_was_taken_in_the_meantime() {
     let root = tempfile::tempdir().unwrap();
     begin(root.path(), cells());
     let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
     fs::write(root.path().join("run"), "somebody else's").unwrap();
     let message = run.finish().unwrap_err().to_string();
-    assert!(message.contains(".run.partial") && message.contains("taken meanwhile"), "{message}");
+    assert!(message.contains(".run.partial") && message.contains("taken in the meantime"), "{message}");
     assert!(journal_file(root.path()).exists(), "the rows are kept");
     assert_eq!(fs::read_to_string(root.path().join("run")).unwrap(), "somebody else's");
 }

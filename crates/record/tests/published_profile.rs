@@ -5,7 +5,7 @@ use bitkv_record::{HeadClass, Profile, PublishedProfile, PublishedShape, Thresho
 const EXAMPLE: &str = include_str!("data/published-profile.json");
 
 #[test]
-fn the_format_reads_into_the_suites_profile() {
+fn a_published_profile_becomes_a_profile_of_the_suite() {
     let profile = PublishedProfile::from_json(EXAMPLE, "example").unwrap().to_profile().unwrap();
     assert_eq!((profile.layers(), profile.heads.len(), profile.context), (2, 8, None));
     assert_eq!((profile.heads[7].layer, profile.heads[7].head), (1, 3));
@@ -14,7 +14,7 @@ fn the_format_reads_into_the_suites_profile() {
 }
 
 #[test]
-fn it_is_written_back_unchanged() {
+fn a_published_profile_is_written_back_unchanged() {
     let published = PublishedProfile::from_json(EXAMPLE, "example").unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     published.write(file.path()).unwrap();
@@ -28,21 +28,21 @@ fn it_is_written_back_unchanged() {
 }
 
 #[test]
-fn heads_are_written_by_number_not_by_spelling() {
+fn heads_are_written_in_numerical_order() {
     let entropies = [(0..12).map(f64::from).collect::<Vec<_>>()];
     let profile = Profile::new("m", None, vec![], Thresholds::CODE, &entropies).unwrap();
     let shape = PublishedShape { n_head_kv: 12, n_ctx: 8, model_info: Default::default() };
     let file = tempfile::NamedTempFile::new().unwrap();
     PublishedProfile::from_profile(&profile, shape).unwrap().write(file.path()).unwrap();
     let text = std::fs::read_to_string(file.path()).unwrap();
-    let at = |key: &str| text.find(&format!("\"{key}\"")).unwrap();
-    assert!(at("L0_H2") < at("L0_H10") && at("L0_H9") < at("L0_H10"));
+    let position = |key: &str| text.find(&format!("\"{key}\"")).unwrap();
+    assert!(position("L0_H2") < position("L0_H10") && position("L0_H9") < position("L0_H10"));
     assert!(text.contains("\"range_ratio\": null"), "a smallest entropy of 0 has no ratio");
     assert_eq!(PublishedProfile::read(file.path()).unwrap().to_profile().unwrap(), profile);
 }
 
 #[test]
-fn faults_are_named() {
+fn errors_name_the_key() {
     let cases = [
         ("\"L1_H3\": 3.5", "\"L1_H4\": 3.5", "L1_H3"),
         ("\"L1_H3\": 3.5", "\"Layer1\": 3.5", "Layer1"),

@@ -66,10 +66,10 @@ impl Written {
         rows.map(|rows| (rows, notes)).map_err(|error| error.to_string())
     }
 
-    fn refuses(&self, says: &[&str], change: impl Fn(&str) -> String) {
-        let said = self.read(change).unwrap_err();
-        assert!(said.contains("heads.csv") && !said.contains('\n'), "{said}");
-        says.iter().for_each(|part| assert!(said.contains(part), "{said}\n  lacks: {part}"));
+    fn refuses(&self, expected: &[&str], change: impl Fn(&str) -> String) {
+        let message = self.read(change).unwrap_err();
+        assert!(message.contains("heads.csv") && !message.contains('\n'), "{message}");
+        expected.iter().for_each(|part| assert!(message.contains(part), "{message}\n  lacks: {part}"));
     }
 }
 
@@ -90,12 +90,12 @@ fn rows_read_back_equal() {
 }
 
 #[test]
-fn packed_rows_are_read_where_there_are_no_others() {
+fn compressed_rows_are_read_if_there_are_no_others() {
     let folder = tempfile::tempdir().unwrap();
-    let (plain, packed) = (folder.path().join("rows.csv"), folder.path().join("rows.csv.gz"));
+    let (plain, compressed) = (folder.path().join("rows.csv"), folder.path().join("rows.csv.gz"));
     assert!(!has_rows(&plain));
     write_rows(&plain, &[memory()]).unwrap();
-    let mut encoder = GzEncoder::new(File::create(&packed).unwrap(), Compression::best());
+    let mut encoder = GzEncoder::new(File::create(&compressed).unwrap(), Compression::best());
     std::io::copy(&mut File::open(&plain).unwrap(), &mut encoder).unwrap();
     encoder.finish().unwrap();
     fs::remove_file(&plain).unwrap();
@@ -105,9 +105,9 @@ fn packed_rows_are_read_where_there_are_no_others() {
     write_rows::<MemoryRow>(&plain, &[]).unwrap();
     assert_eq!(read_rows::<MemoryRow>(&plain).unwrap(), []);
     fs::remove_file(&plain).unwrap();
-    fs::write(&packed, b"not gzip").unwrap();
-    let said = read_rows::<MemoryRow>(&plain).unwrap_err().to_string();
-    assert!(said.contains("rows.csv") && !said.contains('\n'), "{said}");
+    fs::write(&compressed, b"not gzip").unwrap();
+    let message = read_rows::<MemoryRow>(&plain).unwrap_err().to_string();
+    assert!(message.contains("rows.csv") && !message.contains('\n'), "{message}");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn columns_are_found_by_name() {
     // The columns are in another order, one is unknown, and optional ones are missing.
     let text = "context,layer,colour,head,model,text,entropy_bits\n64,1,red,2,m,a,0.5\n";
     let (rows, notes) = file.read(|_| text.into()).unwrap();
-    let due = HeadRow {
+    let expected = HeadRow {
         model: "m".into(),
         text: "a".into(),
         context: 64,
@@ -125,7 +125,7 @@ fn columns_are_found_by_name() {
         entropy_bits: Some(0.5),
         ..HeadRow::default()
     };
-    assert_eq!(rows, [due]);
+    assert_eq!(rows, [expected]);
     assert_eq!(notes.len(), 1);
     assert!(notes[0].contains("does not know the columns 'colour'"), "{notes:?}");
     // A file with checksums may also have unknown columns.
@@ -148,7 +148,7 @@ fn columns_are_found_by_name() {
 }
 
 #[test]
-fn heads_of_the_first_format_are_read() {
+fn heads_of_format_1_are_read() {
     let file = Written::new();
     let text = "model,profile,context,text,layer,head,entropy_bits,normalised_entropy\n\
                 m,lengths/dialogue,32,a,0,1,0.25,0.05\n";
@@ -159,16 +159,16 @@ fn heads_of_the_first_format_are_read() {
 }
 
 #[test]
-fn damaged_headers_are_refused() {
+fn damaged_headers_are_errors() {
     let file = Written::new();
     let first = |text: &str, header: &str| text.replacen(text.lines().next().unwrap(), header, 1);
     file.refuses(&["no column 'head'", "of another kind, or its first line is damaged"], |text| {
         first(text, &text.lines().next().unwrap()[..60])
     });
-    file.refuses(&["names the column 'model' twice", "put together from two files"], |text| {
+    file.refuses(&["has the column 'model' twice", "as if two files were joined"], |text| {
         text.replacen("form,", "model,", 1)
     });
-    file.refuses(&["line 2", "has 14 values, and the first line names 13"], |text| {
+    file.refuses(&["line 2", "has 14 values, but the first line has 13 columns"], |text| {
         text.replacen(",normalised_entropy", "", 1)
     });
     fs::write(&file.path, [&file.text.as_bytes()[..80], &[0xff]].concat()).unwrap();
@@ -176,7 +176,7 @@ fn damaged_headers_are_refused() {
 }
 
 #[test]
-fn a_newer_format_is_refused_by_its_version() {
+fn a_newer_format_is_an_error() {
     let file = Written::new();
     let newer = format!("\n{},", FORMAT + 1);
     file.refuses(&["line 2", "is of format 3", "use a newer bitkv"], |text| text.replacen("\n2,", &newer, 1));
@@ -184,7 +184,7 @@ fn a_newer_format_is_refused_by_its_version() {
 }
 
 #[test]
-fn changed_lines_are_refused_by_their_checksum() {
+fn changed_lines_have_a_wrong_checksum() {
     let file = Written::new();
     file.refuses(&["line 3", "checksum", "changed after it was written", "original"], |text| {
         let at = text.rfind("0.3333").unwrap();
@@ -207,7 +207,7 @@ fn refusal<R: Row + std::fmt::Debug>(row: R) -> String {
 }
 
 #[test]
-fn impossible_heads_and_memory_are_refused_by_column() {
+fn errors_name_the_column_of_an_impossible_value() {
     assert!(refusal(HeadRow { entropy_bits: Some(-0.1), ..head() }).contains("entropy_bits = -0.1"));
     assert!(
         refusal(HeadRow { normalised_entropy: Some(1.1), ..head() }).contains("normalised_entropy = 1.1")
@@ -222,6 +222,6 @@ fn impossible_heads_and_memory_are_refused_by_column() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn the_error_of_a_missing_file_names_it() {
     assert!(read_rows::<HeadRow>(Path::new("no/such.csv")).unwrap_err().to_string().contains("no/such.csv"));
 }

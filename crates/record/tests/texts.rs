@@ -38,7 +38,7 @@ const TWO: [(Split, &str, &[u8]); 2] = [
 ];
 
 #[test]
-fn a_right_folder_loads_in_manifest_order() {
+fn texts_are_loaded_in_the_order_of_the_manifest() {
     let folder = folder(&TWO, |_| ());
     let texts = Texts::load(folder.path()).unwrap();
     let names =
@@ -50,7 +50,7 @@ fn a_right_folder_loads_in_manifest_order() {
 }
 
 #[test]
-fn embedded_texts_pass_the_same_checks() {
+fn embedded_texts_have_the_same_checks() {
     let entries = serde_json::to_vec(&TWO.map(|(split, file, content)| entry(split, file, content))).unwrap();
     let mut files: Vec<(&str, &[u8])> = TWO.iter().map(|&(_, file, content)| (file, content)).collect();
     assert!(Texts::from_embedded(&files).unwrap_err().to_string().contains(MANIFEST_FILE));
@@ -61,7 +61,7 @@ fn embedded_texts_pass_the_same_checks() {
 }
 
 #[test]
-fn a_changed_file_is_refused() {
+fn a_changed_file_is_an_error() {
     let message = refusal(&TWO, |entries| entries[0].bytes += 1);
     assert!(message.contains("lamp") && message.contains("bytes"), "{message}");
     let message = refusal(&TWO, |entries| entries[1].sha256 = sha256(b"other"));
@@ -69,7 +69,7 @@ fn a_changed_file_is_refused() {
 }
 
 #[test]
-fn bytes_that_are_not_text_are_refused() {
+fn bytes_that_are_not_text_are_errors() {
     let message = refusal(&[(Split::Evaluation, "bad.txt", b"abc\xff")], |_| ());
     assert!(message.contains("bad.txt") && message.contains("byte 3"), "{message}");
     let message = refusal(&[(Split::Evaluation, "empty.txt", b" \n")], |_| ());
@@ -77,7 +77,7 @@ fn bytes_that_are_not_text_are_refused() {
 }
 
 #[test]
-fn repeats_are_refused_within_and_between_splits() {
+fn repeats_within_and_between_splits_are_errors() {
     for split in [Split::Calibration, Split::Evaluation] {
         let same: [(Split, &str, &[u8]); 2] =
             [(Split::Calibration, "one.txt", b"The same words."), (split, "two.txt", b"The same words.")];
@@ -92,7 +92,7 @@ fn repeats_are_refused_within_and_between_splits() {
 }
 
 #[test]
-fn a_shared_passage_is_refused_between_splits_only_and_however_it_is_wrapped() {
+fn a_shared_passage_is_an_error_between_splits_only_and_with_any_line_breaks() {
     let first = format!("Before the storm. {PASSAGE} Nobody laughed.");
     let second = format!("Harbour news: {} It rained.", PASSAGE.replace(' ', "\n  "));
     let files =
@@ -106,7 +106,7 @@ fn a_shared_passage_is_refused_between_splits_only_and_however_it_is_wrapped() {
 }
 
 #[test]
-fn a_path_may_not_leave_the_folder() {
+fn a_path_outside_the_folder_is_an_error() {
     for file in ["../lamp.txt", "/etc/hostname", ""] {
         let message = refusal(&TWO, |entries| entries[0].file = file.to_owned());
         assert!(message.contains("below the folder"), "{message}");
@@ -127,15 +127,15 @@ fn a_users_own_folder_needs_no_manifest() {
 }
 
 #[test]
-fn joined_collections_are_checked_against_one_another() {
-    let one = |split, name: &str| {
+fn joined_collections_are_checked_against_each_other() {
+    let collection = |split, name: &str| {
         let content = format!("{name} begins. {PASSAGE}");
         let mut only = entry(split, name, content.as_bytes());
         only.name = name.to_owned();
         Texts::new(vec![bitkv_record::Text { entry: only, content }]).unwrap()
     };
-    assert!(one(Split::Calibration, "a").join(one(Split::Evaluation, "b")).is_err());
-    let joined = one(Split::Evaluation, "a").join(one(Split::Evaluation, "b")).unwrap();
+    assert!(collection(Split::Calibration, "a").join(collection(Split::Evaluation, "b")).is_err());
+    let joined = collection(Split::Evaluation, "a").join(collection(Split::Evaluation, "b")).unwrap();
     assert_eq!(joined.clone().only(Split::Evaluation), joined);
     assert!(joined.only(Split::Calibration).all().is_empty());
 }

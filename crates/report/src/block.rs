@@ -45,8 +45,8 @@ pub(crate) struct Figure {
 }
 
 impl Document {
-    /// A document whose figures have names.
-    pub(crate) fn of(title: String, mut blocks: Vec<Block>) -> Self {
+    /// Returns a document and gives each figure a unique name.
+    pub(crate) fn new(title: String, mut blocks: Vec<Block>) -> Self {
         name_figures(&mut blocks, &mut Vec::new());
         Self { title, blocks }
     }
@@ -103,13 +103,14 @@ pub(crate) fn paragraphs(text: &str) -> Vec<Block> {
     parts.filter(|part| !part.is_empty()).map(Block::Text).collect()
 }
 
-pub(crate) fn mapped(map: &HeatMap) -> Block {
+/// Returns a heat map as a figure.
+pub(crate) fn heat_map_figure(map: &HeatMap) -> Block {
     figure(&map.title, format!("{}.", map.description()), map.to_svg())
 }
 
-/// A chart with what its marks mean.
-pub(crate) fn drawn(chart: &Chart, remark: &str) -> Block {
-    let sentences = [chart.reading(), remark.to_owned()];
+/// Returns a chart as a figure. Its note explains the marks and ends with `remark`.
+pub(crate) fn chart_figure(chart: &Chart, remark: &str) -> Block {
+    let sentences = [chart.explanation(), remark.to_owned()];
     let note = sentences.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
     figure(&chart.title, note, chart.to_svg())
 }

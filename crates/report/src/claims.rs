@@ -12,7 +12,7 @@ mod heads;
 mod instrument;
 mod memory;
 mod plain_llama;
-mod words;
+mod statement;
 
 use bitkv_record::ClaimId;
 use serde::Serialize;
@@ -42,13 +42,13 @@ impl Verification {
 
 /// Returns the claims that the definition asks for, in its order.
 pub fn all(run: &Run<'_>) -> Vec<Claim> {
-    let claim = |id: &ClaimId| match id {
+    let decide = |id: &ClaimId| match id {
         ClaimId::Memory => memory::claim(run),
         ClaimId::Heads => heads::claim(run),
         ClaimId::Compression => compression::claim(run),
         ClaimId::PlainLlama => plain_llama::claim(run),
     };
-    run.definition.claims.iter().map(claim).collect()
+    run.definition.claims.iter().map(decide).collect()
 }
 
 /// Returns the claims with the models and the folder of the run.
@@ -63,7 +63,7 @@ pub fn models(run: &Run<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::words::{check, decided, judged, reaches, reproduction};
+    use super::statement::{check, decided, reaches, reproduction, undecided_if};
     use super::*;
     use crate::interval::Estimate;
 
@@ -95,23 +95,23 @@ mod tests {
 
     #[test]
     fn reproductions_and_checks_decide_nothing() {
-        let aside = [
+        let non_deciding = [
             reproduction(statements(&[Some(true)]).remove(0)),
             check("m", statements(&[Some(false)]).remove(0)),
             check("m", statements(&[None]).remove(0)),
         ];
-        assert_eq!(verdict(&aside), Verdict::NotTested);
+        assert_eq!(verdict(&non_deciding), Verdict::NotTested);
         for (holds, expected) in [(true, Verdict::Holds), (false, Verdict::DoesNotHold)] {
-            let all = [aside.to_vec(), statements(&[Some(holds)])].concat();
+            let all = [non_deciding.to_vec(), statements(&[Some(holds)])].concat();
             assert_eq!(verdict(&all), expected);
         }
     }
 
     #[test]
-    fn what_fails_its_check_cannot_be_decided() {
-        let failing = || Some("it only guesses".to_owned());
-        let all = judged(
-            failing(),
+    fn a_model_that_fails_a_check_decides_nothing() {
+        let failing_check = Some("it only guesses".to_owned());
+        let all = undecided_if(
+            failing_check,
             [statements(&[Some(true)]), vec![check("m", statements(&[Some(true)]).remove(0))]].concat(),
         );
         assert_eq!((verdict(&all), all[0].holds, all[1].holds), (Verdict::CannotBeDecided, None, Some(true)));
@@ -123,7 +123,7 @@ mod tests {
         // Another model of the run still decides.
         let both = [all, statements(&[Some(false)])].concat();
         assert_eq!(verdict(&both), Verdict::DoesNotHold);
-        assert_eq!(judged(None, statements(&[Some(true)])), statements(&[Some(true)]));
+        assert_eq!(undecided_if(None, statements(&[Some(true)])), statements(&[Some(true)]));
         let name = serde_json::to_value(Verdict::CannotBeDecided).unwrap();
         assert_eq!(name, Verdict::CannotBeDecided.name());
         assert!(Verdict::CannotBeDecided.name().contains("cannot be decided"));

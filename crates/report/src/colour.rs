@@ -30,9 +30,9 @@ pub(crate) fn scale(position: f64) -> String {
 /// Returns the red, green and blue of a position, 0 to 255.
 fn rgb(position: f64) -> [u8; 3] {
     let steps = VIRIDIS.len() - 1;
-    let at = if position.is_nan() { 0.0 } else { position.clamp(0.0, 1.0) } * steps as f64;
-    let below = (at.floor() as usize).min(steps - 1);
-    let part = at - below as f64;
+    let scaled = if position.is_nan() { 0.0 } else { position.clamp(0.0, 1.0) } * steps as f64;
+    let below = (scaled.floor() as usize).min(steps - 1);
+    let part = scaled - below as f64;
     std::array::from_fn(|i| {
         let (low, high) = (f64::from(VIRIDIS[below][i]), f64::from(VIRIDIS[below + 1][i]));
         (low + part * (high - low)).round() as u8
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_is_clamped() {
+    fn positions_outside_the_scale_are_clamped() {
         assert_eq!([scale(-1.0), scale(0.0), scale(f64::NAN)], ["#440154"; 3]);
         assert_eq!([scale(1.0), scale(7.0)], ["#fde725"; 2]);
     }

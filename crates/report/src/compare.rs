@@ -6,7 +6,7 @@
 mod document;
 mod matching;
 
-use crate::experiment::{Quantity, by_text, unit};
+use crate::experiment::{Quantity, by_text, pooled};
 use crate::interval::{self, Estimate, paired_difference};
 use crate::unique;
 use bitkv_record::{AskedBudget, Axes, Field, GridRow, Row, ScoredTask};
@@ -30,8 +30,8 @@ pub enum CompareError {
     },
     /// Cells match except for the length of their contexts.
     #[error(
-        "'{a}' and '{b}' cut their caches at different lengths ({length_a} and {length_b} tokens for text '{text}'): \
-         compare runs with the same context"
+        "'{a}' and '{b}' have contexts of different lengths ({length_a} and {length_b} tokens for text '{text}'): compare \
+         runs with the same context"
     )]
     Contexts {
         /// The name of the first run.
@@ -81,14 +81,14 @@ pub struct Comparison {
     pub only_a: usize,
     /// The number of cells that only the second run has.
     pub only_b: usize,
-    /// Differences by everything but text and seed, in order of the first run.
-    pub groups: Vec<Compared>,
+    /// The differences, pooled over texts and seeds, in the order of the first run.
+    pub groups: Vec<ComparedCell>,
 }
 
 /// One policy at one budget in both runs, pooled over texts and seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Compared {
-    /// Name of the experiment.
+pub struct ComparedCell {
+    /// The name of the experiment.
     pub experiment: String,
     /// The name of the model.
     pub model: String,
@@ -147,7 +147,7 @@ pub fn compare(
     }
     let failed = |(a, b): &&(&GridRow, &GridRow)| a.error.is_some() || b.error.is_some();
     let measured: Vec<(GridRow, GridRow)> =
-        found.iter().filter(|pair| !failed(pair)).map(|(a, b)| (unit(a), unit(b))).collect();
+        found.iter().filter(|pair| !failed(pair)).map(|(a, b)| (pooled(a), pooled(b))).collect();
     Ok(Comparison {
         a: a.to_owned(),
         b: b.to_owned(),
@@ -171,10 +171,11 @@ fn same(a: &GridRow, b: &GridRow) -> bool {
         && (&a.plan_hash, &a.error) == (&b.plan_hash, &b.error)
 }
 
-fn compared(pairs: &[(&GridRow, &GridRow)], seed: u64) -> Option<Compared> {
+/// Compares the pairs of one policy and budget. Returns `None` if there are no pairs.
+fn compared(pairs: &[(&GridRow, &GridRow)], seed: u64) -> Option<ComparedCell> {
     let (first, _) = pairs.first()?;
-    let of = |quantity| difference(pairs, quantity, seed);
-    Some(Compared {
+    let difference_in = |quantity| difference(pairs, quantity, seed);
+    Some(ComparedCell {
         experiment: first.experiment.clone(),
         model: first.model.clone(),
         policy: first.policy.clone(),
@@ -182,18 +183,18 @@ fn compared(pairs: &[(&GridRow, &GridRow)], seed: u64) -> Option<Compared> {
         axes: first.axes,
         task: first.task,
         texts: unique(pairs.iter().map(|(a, _)| (a.text.as_str(), a.context_tokens))).len(),
-        kl_nats: of(Quantity::KL),
-        agreement: of(Quantity::AGREEMENT),
-        nll_nats: of(Quantity::new(|row| row.nll_nats)),
-        accuracy: of(Quantity::ACCURACY),
-        kept: of(Quantity::KEPT),
+        kl_nats: difference_in(Quantity::KL),
+        agreement: difference_in(Quantity::AGREEMENT),
+        nll_nats: difference_in(Quantity::new(|row| row.nll_nats)),
+        accuracy: difference_in(Quantity::ACCURACY),
+        kept: difference_in(Quantity::KEPT),
     })
 }
 
 /// Returns the means of both runs and their paired difference, over the pairs in which both rows have the
 /// quantity. Seeds are averaged within a text first.
 fn difference(pairs: &[(&GridRow, &GridRow)], quantity: Quantity, seed: u64) -> Option<Difference> {
-    let both = |(a, b): &&(&GridRow, &GridRow)| quantity.of(a).is_some() && quantity.of(b).is_some();
+    let both = |(a, b): &&(&GridRow, &GridRow)| quantity.value(a).is_some() && quantity.value(b).is_some();
     let (a, b): (Vec<&GridRow>, Vec<&GridRow>) = pairs.iter().filter(both).copied().unzip();
     let values = |rows: &[&GridRow]| by_text(rows, quantity).into_values().collect::<Vec<f64>>();
     let (a, b) = (values(&a), values(&b));

@@ -63,7 +63,8 @@ struct Frame {
 }
 
 impl Frame {
-    fn place(&self, x: f64, y: f64) -> (f64, f64) {
+    /// Returns the position of a point, in pixels.
+    fn position(&self, x: f64, y: f64) -> (f64, f64) {
         (LEFT + PLOT.0 * self.x.position(x), TOP + PLOT.1 * (1.0 - self.y.position(y)))
     }
 }
@@ -94,16 +95,16 @@ impl Chart {
         svg.finish(&self.title, &self.description())
     }
 
-    /// What a reader must know of its marks and axes, as sentences.
-    pub(crate) fn reading(&self) -> String {
+    /// Returns sentences that explain the marks and the axes.
+    pub(crate) fn explanation(&self) -> String {
         let points = || self.series.iter().flat_map(|series| &series.points);
         let mut sentences = Vec::new();
         if points().any(|point| point.interval.is_some()) {
-            sentences.push("Whiskers: 95 % intervals.");
+            sentences.push("Whiskers are 95 % intervals.");
         }
         match self.y.scale {
             Scale::Fit => sentences.push("The vertical axis does not begin at 0."),
-            Scale::Log => sentences.push("Logarithmic vertical axis."),
+            Scale::Log => sentences.push("The vertical axis is logarithmic."),
             Scale::Linear | Scale::Unit | Scale::Doubling => {}
         }
         sentences.join(" ")
@@ -137,7 +138,7 @@ impl Chart {
         let path: Vec<String> = points
             .iter()
             .filter(drawn)
-            .map(|p| frame.place(p.x, p.y))
+            .map(|p| frame.position(p.x, p.y))
             .map(|(x, y)| format!("{},{}", number(x), number(y)))
             .collect();
         let path = path.join(" ");
@@ -146,14 +147,15 @@ impl Chart {
         ));
         for point in &points {
             if let Some((low, high)) = point.interval {
-                draw_whisker(svg, frame.place(point.x, low), frame.place(point.x, high), colour);
+                draw_whisker(svg, frame.position(point.x, low), frame.position(point.x, high), colour);
             }
-            let tip = format!("{}: {}", series.label, self.said(point));
-            draw_marker(svg, frame.place(point.x, point.y), index, colour, Some(&tip));
+            let tip = format!("{}: {}", series.label, self.point_text(point));
+            draw_marker(svg, frame.position(point.x, point.y), index, colour, Some(&tip));
         }
     }
 
-    fn said(&self, point: &Point) -> String {
+    /// Returns the numbers of a point, for its tooltip.
+    fn point_text(&self, point: &Point) -> String {
         let range = point.interval.map_or_else(String::new, |(low, high)| {
             format!(" [{}, {}]", significant(low, 3), significant(high, 3))
         });
@@ -210,10 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn zero_stands_on_the_floor_of_a_logarithmic_axis() {
+    fn zero_is_drawn_on_the_floor_of_a_logarithmic_axis() {
         let svg = chart(Scale::Log).to_svg();
         assert!(svg.contains("points=\"306,331.6 310.2,339.2 301.8,339.2\""), "marker at 306,336\n{svg}");
-        assert!(svg.contains("points=\"\""), "no line leads there");
+        assert!(svg.contains("points=\"\""), "no line is drawn to zero");
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
         assert!(chart(Scale::Linear).to_svg().contains("points=\"306,336\""));
     }
@@ -226,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn the_reading_says_what_the_marks_mean() {
+    fn the_explanation_names_the_marks() {
         assert_eq!(
-            chart(Scale::Fit).reading(),
-            "Whiskers: 95 % intervals. The vertical axis does not begin at 0."
+            chart(Scale::Fit).explanation(),
+            "Whiskers are 95 % intervals. The vertical axis does not begin at 0."
         );
         let mut bare = chart(Scale::Linear);
         bare.series.remove(0);
-        assert_eq!(bare.reading(), "");
+        assert_eq!(bare.explanation(), "");
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use crate::block::Document;
 use crate::{Run, claims, render, sections};
 
-/// The whole report: what a reader wants to know first comes first.
-fn whole(run: &Run<'_>) -> Document {
-    Document::of(sections::title(run), sections::whole(run))
+/// Returns the full report.
+fn full_report(run: &Run<'_>) -> Document {
+    Document::new(sections::title(run), sections::full(run))
 }
 
 /// Returns a short report as plain text for a terminal. It has the verdicts and key numbers of the claims,
@@ -17,23 +17,23 @@ pub fn render_terminal(run: &Run<'_>) -> String {
 
 /// Returns the full report as Markdown. It refers to the files that [`figures`] returns.
 pub fn render_markdown(run: &Run<'_>) -> String {
-    render::markdown(&whole(run))
+    render::markdown(&full_report(run))
 }
 
 /// Returns the full report as one HTML page that needs no scripts, no fonts and no other files.
 pub fn render_html(run: &Run<'_>) -> String {
-    render::html(&whole(run))
+    render::html(&full_report(run))
 }
 
 /// Returns the figures that the Markdown report refers to: each path, relative to the report, with its SVG.
 pub fn figures(run: &Run<'_>) -> Vec<(String, String)> {
-    whole(run).figures()
+    full_report(run).figures()
 }
 
 /// Returns all files of a report, with their names in the run folder: figures, Markdown, HTML and, if the
 /// definition has claims, `verification.json`.
 pub fn files(run: &Run<'_>) -> Vec<(String, String)> {
-    let document = whole(run);
+    let document = full_report(run);
     let texts = [("report.md", render::markdown(&document)), ("report.html", render::html(&document))];
     let mut files = document.figures();
     files.extend(texts.map(|(name, text)| (name.to_owned(), text)));

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_escapes_its_place() {
+    fn text_cannot_break_out_of_its_context() {
         assert_eq!(html("<a href='x'>&\"\u{1b}"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot; ");
         assert_eq!(html("5 % of 7"), "5\u{a0}% of 7");
         assert_eq!(markdown("a|b *c* <d> [e](f)"), r"a\|b \*c\* \<d\> [e]\(f)");

@@ -21,25 +21,25 @@ mod units;
 mod variants;
 
 pub(crate) use quantity::{Quantity, by_text, difference, mean_over_texts, over_texts};
-pub(crate) use units::{true_name, unit};
+pub(crate) use units::{base_model_name, pooled};
 
-use crate::block::Block;
-use crate::block::{drawn, paragraphs};
+use crate::block::{Block, chart_figure, paragraphs};
 use crate::curve::Scale;
 use crate::policies::is_loose;
 use crate::table::Table;
 use crate::{Run, unique};
 use baseline::Baseline;
 use bitkv_record::{Axes, Experiment, GridRow, ScoredTask};
-use chart::{GREY, against_kept};
-use measure::{ACCURACY, AGREEMENT, KEPT, KL, particulars};
+use chart::{GREY_NOTE, against_kept};
+use measure::{ACCURACY, AGREEMENT, KEPT, KL, other_measures};
 use slice::{Slice, slices, with_comma};
 
-/// How the tables are to be read; said once above them.
-pub(crate) const READING: &str = "The columns are budgets: what is asked to be kept, as a fraction of the cache, tokens for each KV \
-head or bytes. Numbers are means over texts of tokens predicted through the compressed cache, compared with the full \
-cache on the same tokens. Within a group the policy with the lowest KL over the budgets that all of the group have comes first. The \
-pairs of the definition say which differences decide.";
+/// How to read the tables, once above all of them.
+pub(crate) const READING: &str = "Each column is a budget: how much of the cache a policy may keep, as a \
+fraction, as tokens per KV head, or as bytes. Each number is a mean over texts. Tokens predicted through the \
+compressed cache are compared with the same tokens predicted through the full cache. Within a group, the policy \
+with the lowest KL is first, over the budgets that all policies of the group have. What decides is written in the \
+analysis above; the pairs of policies that the definition names have tables of their own.";
 
 /// Returns the names of the measured experiments: those of the definition, then those that only rows have.
 pub(crate) fn names<'a>(run: &Run<'a>) -> Vec<&'a str> {
@@ -56,15 +56,15 @@ pub(crate) fn blocks(run: &Run<'_>, name: &str) -> Vec<Block> {
     let rows = rows_of(run, name);
     let mut blocks = vec![Block::Heading(2, format!("Experiment {name}"))];
     let defined = run.definition.experiments.iter().find(|experiment| experiment.name == name);
-    let remarks = defined.and_then(|experiment| experiment.analysis.as_deref());
-    blocks.extend(remarks.into_iter().flat_map(paragraphs));
-    blocks.extend(failures::checked(&rows));
+    let analysis = defined.and_then(|experiment| experiment.analysis.as_deref());
+    blocks.extend(analysis.into_iter().flat_map(paragraphs));
+    blocks.extend(failures::self_check(&rows));
     blocks.extend(failures::blocks(&rows));
-    let counted: Vec<GridRow> = rows.iter().map(|row| unit(row)).collect();
-    let slices = slices(&counted.iter().collect::<Vec<_>>(), defined, run.manifest.seed);
+    let pooled_rows: Vec<GridRow> = rows.iter().map(|row| pooled(row)).collect();
+    let slices = slices(&pooled_rows.iter().collect::<Vec<_>>(), defined, run.manifest.seed);
     for model in unique(slices.iter().map(|slice| slice.model)) {
         let own: Vec<&Slice<'_>> = slices.iter().filter(|slice| slice.model == model).collect();
-        blocks.extend(of_model(&own, defined, name, model));
+        blocks.extend(model_blocks(&own, defined, name, model));
     }
     let times: Vec<Block> = timing::tables(run.timings, name).into_iter().map(Block::Table).collect();
     if !times.is_empty() {
@@ -73,8 +73,8 @@ pub(crate) fn blocks(run: &Run<'_>, name: &str) -> Vec<Block> {
     blocks
 }
 
-/// One section a variant, and tables across variants where there are several.
-fn of_model(
+/// Returns one section per variant of a model, and tables across variants if it has several.
+fn model_blocks(
     slices: &[&Slice<'_>],
     defined: Option<&Experiment>,
     experiment: &str,
@@ -84,24 +84,24 @@ fn of_model(
     let mut blocks = Vec::new();
     if all.len() > 1 {
         blocks.push(Block::Heading(3, format!("{model}: side by side")));
-        let tables = across(slices, &format!("{experiment}, {model}"));
+        let tables = variant_tables(slices, &format!("{experiment}, {model}"));
         blocks.extend(tables.into_iter().map(Block::Table));
     }
-    let asked = defined.map_or(&[][..], |defined| &defined.pairs);
+    let pairs = defined.map_or(&[][..], |defined| &defined.pairs);
     for slice in slices {
         let label = with_comma(&slice.axes.label(&all));
         blocks.push(Block::Heading(3, format!("{model}{label}")));
         let caption = format!("{experiment}, {model}{label}");
-        blocks.extend(of_slice(slice, asked, &caption));
+        blocks.extend(slice_blocks(slice, pairs, &caption));
         let tasks = retrieval::tasks(slice);
-        blocks.extend(pairs::on_tasks(&tasks, asked, &caption).map(Block::Table));
+        blocks.extend(pairs::task_differences(&tasks, pairs, &caption).map(Block::Table));
         blocks.extend(retrieval::blocks(slice, &caption));
     }
     blocks
 }
 
-/// What changes with the variant: KL, differences in KL and in answers, and the order of policies.
-fn across(slices: &[&Slice<'_>], caption: &str) -> Vec<Table> {
+/// Returns the tables across variants: KL, differences in KL and in right answers, and the order of policies.
+fn variant_tables(slices: &[&Slice<'_>], caption: &str) -> Vec<Table> {
     let mut tables = Vec::new();
     let texts: Vec<Slice<'_>> = slices.iter().map(|slice| slice.only(ScoredTask::TEXT, None)).collect();
     if texts.iter().any(|slice| KL.is_in(slice.rows())) {
@@ -111,7 +111,7 @@ fn across(slices: &[&Slice<'_>], caption: &str) -> Vec<Table> {
     }
     let named: Vec<String> =
         unique(slices.iter().flat_map(|slice| retrieval::tasks(slice)).map(|(name, _)| name));
-    let of = |name: String| {
+    let task_slices = |name: String| {
         let own = slices.iter().filter_map(|slice| {
             retrieval::tasks(slice).into_iter().find(|(other, _)| *other == name).map(|(_, own)| own)
         });
@@ -119,13 +119,14 @@ fn across(slices: &[&Slice<'_>], caption: &str) -> Vec<Table> {
         (name, own)
     };
     let groups: Vec<(String, Vec<Slice<'_>>)> =
-        named.into_iter().map(of).filter(|(_, own)| own.len() == slices.len()).collect();
+        named.into_iter().map(task_slices).filter(|(_, own)| own.len() == slices.len()).collect();
     tables.extend(variants::differences(&groups, caption, &ACCURACY));
     tables
 }
 
-/// KL and what it means beside the baselines; the other measures are folded.
-fn of_slice(slice: &Slice<'_>, asked: &[(String, String)], caption: &str) -> Vec<Block> {
+/// Returns the section of one slice: KL, its differences from the baselines, figures, and the other measures
+/// folded.
+fn slice_blocks(slice: &Slice<'_>, asked: &[(String, String)], caption: &str) -> Vec<Block> {
     let texts = slice.only(ScoredTask::TEXT, None);
     if texts.is_empty() {
         return Vec::new();
@@ -133,29 +134,29 @@ fn of_slice(slice: &Slice<'_>, asked: &[(String, String)], caption: &str) -> Vec
     let caption = format!("{caption}, {} texts", texts.texts());
     let mut tables = Vec::new();
     if KL.is_in(texts.rows()) {
-        tables.push(matrix::measured(&texts, &caption, &KL));
+        tables.push(matrix::with_intervals(&texts, &caption, &KL));
     }
     // If all policies keep what was requested, the budgets already show it.
     let loose = texts.rows().iter().any(|row| is_loose(row));
     if loose {
-        tables.push(matrix::measured(&texts, &caption, &KEPT));
+        tables.push(matrix::with_intervals(&texts, &caption, &KEPT));
     }
     if !asked.is_empty() {
-        tables.extend(pairs::on_texts(&texts, asked, &caption));
+        tables.extend(pairs::text_differences(&texts, asked, &caption));
     }
-    let against = |baseline| baseline::against(&texts, &caption, baseline, &KL);
-    tables.extend(Baseline::ALL.into_iter().filter_map(against));
+    let differences = |baseline| baseline::differences(&texts, &caption, baseline, &KL);
+    tables.extend(Baseline::ALL.into_iter().filter_map(differences));
     let mut blocks: Vec<Block> = tables.into_iter().map(Block::Table).collect();
     for (measure, scale) in [(&KL, Scale::Log), (&AGREEMENT, Scale::Fit)] {
         let chart = against_kept(&texts, &caption, measure, scale);
-        blocks.extend(chart.iter().map(|chart| drawn(chart, GREY)));
+        blocks.extend(chart.iter().map(|chart| chart_figure(chart, GREY_NOTE)));
     }
 
     let kept = (!loose).then_some(&KEPT);
-    let particulars = particulars();
-    let shown = particulars.iter().chain(kept).filter(|measure| measure.is_in(texts.rows()));
+    let other_measures = other_measures();
+    let shown = other_measures.iter().chain(kept).filter(|measure| measure.is_in(texts.rows()));
     let mut others: Vec<Block> =
-        shown.map(|measure| Block::Table(matrix::measured(&texts, &caption, measure))).collect();
+        shown.map(|measure| Block::Table(matrix::with_intervals(&texts, &caption, measure))).collect();
     others.extend(matrix::worst_register(&texts, &caption).map(Block::Table));
     if !others.is_empty() {
         blocks.push(Block::Details(format!("{caption}: other measures"), others));
@@ -168,17 +169,18 @@ fn of_slice(slice: &Slice<'_>, asked: &[(String, String)], caption: &str) -> Vec
 pub(crate) fn brief(run: &Run<'_>, name: &str) -> Vec<Block> {
     let rows = rows_of(run, name);
     let mut blocks = vec![Block::Heading(2, name.to_owned())];
-    blocks.extend(failures::checked(&rows));
+    blocks.extend(failures::self_check(&rows));
     blocks.extend(failures::blocks(&rows));
     let defined = run.definition.experiments.iter().find(|experiment| experiment.name == name);
-    let counted: Vec<GridRow> = rows.iter().map(|row| unit(row)).collect();
-    let slices = slices(&counted.iter().collect::<Vec<_>>(), defined, run.manifest.seed);
+    let pooled_rows: Vec<GridRow> = rows.iter().map(|row| pooled(row)).collect();
+    let slices = slices(&pooled_rows.iter().collect::<Vec<_>>(), defined, run.manifest.seed);
     let all: Vec<Axes> = slices.iter().map(|slice| slice.axes).collect();
     for slice in &slices {
         let label = format!("{}{}", slice.model, with_comma(&slice.axes.label(&all)));
         let texts = slice.only(ScoredTask::TEXT, None);
         let caption = format!("{label}, mean over {} texts", texts.texts());
-        let tables = [Some(matrix::points(&texts, &caption, &KL)), at_last_budget(slice, &texts, &label)];
+        let tables =
+            [Some(matrix::without_intervals(&texts, &caption, &KL)), at_last_budget(slice, &texts, &label)];
         blocks.extend(tables.into_iter().flatten().filter(|table| !table.is_empty()).map(Block::Table));
     }
     blocks

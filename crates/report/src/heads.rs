@@ -11,24 +11,26 @@ mod transfer;
 mod view;
 
 use crate::Run;
-use crate::block::Block;
-use crate::block::{drawn, mapped, paragraphs};
+use crate::block::{Block, chart_figure, heat_map_figure, paragraphs};
 use bitkv_record::ProfileStudy;
-use model::models;
+use model::model_profiles;
 
 pub(crate) use bounds::below;
 
-const NOTE: &str = "Means over the heads of a model; n is the number of keys a query sees.";
-const HEAT_MAP_NOTE: &str = "Bright is diffuse, dark is focused; all maps of this report have one scale.";
+const NOTE: &str =
+    "Each point is a mean over the heads of a model; n is the number of keys that a query sees.";
+const HEAT_MAP_NOTE: &str =
+    "Bright heads are diffuse, dark heads are focused. All maps of this report have the same scale.";
 
 /// Returns the sections about the profile studies of a run.
 pub(crate) fn blocks(run: &Run<'_>) -> Vec<Block> {
     let measured = |study: &&ProfileStudy| run.heads.iter().any(|row| row.study == study.name);
-    run.definition.profiles.iter().filter(measured).flat_map(|study| of_study(run, study)).collect()
+    run.definition.profiles.iter().filter(measured).flat_map(|study| study_blocks(run, study)).collect()
 }
 
-fn of_study(run: &Run<'_>, study: &ProfileStudy) -> Vec<Block> {
-    let models = models(run, study);
+/// Returns the section of one profile study.
+fn study_blocks(run: &Run<'_>, study: &ProfileStudy) -> Vec<Block> {
+    let models = model_profiles(run, study);
     let mut blocks = vec![Block::Heading(2, format!("Profile {}", study.name))];
     blocks.extend(study.analysis.as_deref().into_iter().flat_map(paragraphs));
     let lengths = models.iter().filter_map(|model| tables::lengths(&study.name, model));
@@ -36,12 +38,12 @@ fn of_study(run: &Run<'_>, study: &ProfileStudy) -> Vec<Block> {
     all.extend(lengths);
     all.extend(models.iter().flat_map(|model| transfer::tables(&study.name, model)));
     blocks.extend(all.into_iter().filter(|table| !table.is_empty()).map(Block::Table));
-    blocks.extend(figures::charts(&models).iter().map(|chart| drawn(chart, NOTE)));
+    blocks.extend(figures::charts(&models).iter().map(|chart| chart_figure(chart, NOTE)));
     let (maps, others) = figures::heat_maps(&models);
     blocks.push(Block::Text(HEAT_MAP_NOTE.to_owned()));
-    blocks.extend(maps.iter().map(mapped));
+    blocks.extend(maps.iter().map(heat_map_figure));
     if !others.is_empty() {
-        let others = others.iter().map(mapped).collect();
+        let others = others.iter().map(heat_map_figure).collect();
         blocks.push(Block::Details("Heat maps at the other context lengths".to_owned(), others));
     }
     blocks
@@ -50,13 +52,13 @@ fn of_study(run: &Run<'_>, study: &ProfileStudy) -> Vec<Block> {
 /// Returns one table per study: the published models, and each measured model at its shortest and longest
 /// context.
 pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
-    let tables = run.definition.profiles.iter().map(|study| tables::brief(&models(run, study)));
+    let tables = run.definition.profiles.iter().map(|study| tables::brief(&model_profiles(run, study)));
     tables.filter(|table| !table.is_empty()).map(Block::Table).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::model::Model;
+    use super::model::ModelProfiles;
     use super::*;
     use crate::HeatMap;
     use bitkv_record::HeadRow;
@@ -88,8 +90,8 @@ mod tests {
         entropies.iter().enumerate().map(row).collect()
     }
 
-    /// What is made of the models of a small run, published ones first.
-    fn with<T>(make: impl Fn(&Run<'_>, &[Model<'_>]) -> T) -> T {
+    /// Calls `make` with a small run and its profiles; the published models are first.
+    fn with_small_run<T>(make: impl Fn(&Run<'_>, &[ModelProfiles<'_>]) -> T) -> T {
         let definition = Definition::from_toml(DEFINITION, "d.toml").unwrap();
         let heads = [
             rows(16, &[Some(0.2), Some(1.0), Some(2.0), Some(2.2)]),
@@ -115,12 +117,12 @@ mod tests {
         };
         let (definition, manifest, heads) = (&definition, &manifest, &heads[..]);
         let run = Run { definition, manifest, rows: &[], timings: &[], heads, memory: &[], folder: None };
-        make(&run, &models(&run, &definition.profiles[0]))
+        make(&run, &model_profiles(&run, &definition.profiles[0]))
     }
 
     #[test]
     fn both_bounds_are_counted_at_the_longest_context_only() {
-        let text = with(|_, models| tables::classes(models)).to_markdown();
+        let text = with_small_run(|_, models| tables::classes(models)).to_markdown();
         assert!(
             text.contains("| calibration-64 | 64 | code: 0.5/1.5/3.0/4.0 | 4 | 0 | 1 | 2 | 0 | 1 | 25.0 |"),
             "{text}"
@@ -132,7 +134,7 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("calibration-16") && !text.contains("calibration-32"));
-        assert_eq!(text.matches("as published").count(), 2, "published figures stand once a model");
+        assert_eq!(text.matches("as published").count(), 2, "published figures are shown once per model");
         assert!(
             text.contains("BitNet-b1.58-2B-4T, published entropies, recounted: 21 of 600 heads have no"),
             "{text}"
@@ -140,13 +142,15 @@ mod tests {
     }
 
     #[test]
-    fn the_contexts_stand_in_one_table_by_rising_length() {
-        let found =
-            with(|_, models| models.iter().filter_map(|m| tables::lengths("s", m)).collect::<Vec<_>>());
+    fn one_table_has_the_contexts_by_rising_length() {
+        let found = with_small_run(|_, models| {
+            models.iter().filter_map(|m| tables::lengths("s", m)).collect::<Vec<_>>()
+        });
         assert_eq!(found.len(), 1, "published profiles have no lengths");
         let text = found[0].to_markdown();
-        let at = |row: &str| text.find(row).unwrap_or_else(|| panic!("{row} in {text}"));
-        assert!(at("| 16 | 1.350 |") < at("| 32 | 1.700 |") && at("| 32 | 1.700 |") < at("| 64 | 2.750 |"));
+        let position = |row: &str| text.find(row).unwrap_or_else(|| panic!("{row} in {text}"));
+        let positions = ["| 16 | 1.350 |", "| 32 | 1.700 |", "| 64 | 2.750 |"].map(position);
+        assert!(positions.is_sorted(), "{positions:?}");
         assert!(text.contains("| 0.500 | 1 | 1 | 2 | 0 | 0 | 50.0 |"), "{text}");
         assert!(
             text.contains("| 32 | 1.700 | - | - | - | - | 0.500 |"),
@@ -155,8 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn maps_beside_the_longest_are_kept_apart() {
-        let (maps, others) = with(|_, models| figures::heat_maps(models));
+    fn maps_of_shorter_contexts_are_separate() {
+        let (maps, others) = with_small_run(|_, models| figures::heat_maps(models));
         let titles = |maps: &[HeatMap]| maps.iter().map(|map| map.title.clone()).collect::<Vec<_>>();
         assert_eq!(
             titles(&maps),
@@ -168,15 +172,15 @@ mod tests {
         );
         assert_eq!(others.len(), 2);
         assert!(maps.iter().chain(&others).all(|map| map.maximum == 6.0), "one scale");
-        let charts = with(|_, models| figures::charts(models));
+        let charts = with_small_run(|_, models| figures::charts(models));
         assert_eq!((charts[0].series.len(), charts[0].series[0].label.as_str()), (1, "m"));
     }
 
     #[test]
-    fn a_terminal_shows_the_ends() {
-        let text = with(|run, _| {
+    fn a_terminal_shows_the_shortest_and_the_longest_context() {
+        let text = with_small_run(|run, _| {
             brief(run).len().to_string()
-                + &tables::brief(&models(run, &run.definition.profiles[0])).to_markdown()
+                + &tables::brief(&model_profiles(run, &run.definition.profiles[0])).to_markdown()
         });
         assert!(
             text.starts_with('1') && text.contains("| m | 16 |") && text.contains("| m | 64 |"),

@@ -52,12 +52,12 @@ impl HeatMap {
         for (layer, row) in self.values.iter().enumerate() {
             for (head, value) in row.iter().enumerate() {
                 let corner = (LEFT + head as f64 * cell, TOP + layer as f64 * cell);
-                let (fill, said) = match value {
+                let (fill, description) = match value {
                     Some(bits) => (colour::scale(bits / self.maximum), format!("{} bits", fixed(*bits, 3))),
                     None => ("none".to_owned(), "not known".to_owned()),
                 };
                 let attributes = format!("fill=\"{fill}\" class=\"grid\" stroke-width=\"0.5\"");
-                let tip = format!("layer {layer}, head {head}: {said}");
+                let tip = format!("layer {layer}, head {head}: {description}");
                 svg.rect(corner, (cell, cell), &attributes, Some(&tip));
             }
         }
@@ -100,7 +100,8 @@ impl HeatMap {
         let high = known.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mean = known.iter().sum::<f64>() / known.len() as f64;
         let unknown = self.values.iter().flatten().count() - known.len();
-        let empty = if unknown > 0 { format!("; {unknown} not known, drawn empty") } else { String::new() };
+        let empty =
+            if unknown > 0 { format!("; heads not known and drawn empty: {unknown}") } else { String::new() };
         format!(
             "{} heads in {} layers, {} to {} bits, mean {} bits{empty}",
             known.len(),

@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn one_observation_has_no_interval_and_none_no_value() {
+    fn one_observation_has_no_interval_and_no_observation_has_no_value() {
         assert_eq!(mean(&[2.0], 0), Some(Estimate { value: 2.0, interval: None }));
         assert_eq!((mean(&[], 0), point(&[])), (None, None));
         assert_eq!(point(&[1.0, 2.0]), Some(1.5));

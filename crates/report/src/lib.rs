@@ -34,15 +34,15 @@ mod table;
 mod verdict;
 
 pub use compare::{
-    CompareError, Compared, Comparison, Difference, compare, render_comparison_markdown,
+    CompareError, ComparedCell, Comparison, Difference, compare, render_comparison_markdown,
     render_comparison_terminal,
 };
 pub use document::{figures, files, render_html, render_markdown, render_terminal};
 pub use heat_map::HeatMap;
 pub use interval::Estimate;
 pub use published::{PUBLISHED_HEADS, PublishedHeads};
-pub use run::{Recorded, Run};
-pub use splice::{NoPlace, findings, metrics, splice};
+pub use run::{RecordedRun, Run};
+pub use splice::{SpliceError, findings, metrics, splice};
 pub use table::{Align, Table};
 
 /// Returns the distinct values in the order of their first appearance.

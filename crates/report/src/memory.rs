@@ -35,7 +35,7 @@ fn table(model: &str, rows: &[MemoryRow]) -> Table {
             difference.map_or_else(|| MISSING.to_owned(), |points| fixed(points, 1)),
         ]);
     }
-    table.note("MB = 10^6 bytes. KV % is the cache's part of weights, cache and activations together.");
+    table.note("MB = 10^6 bytes. KV % is the cache as a share of weights, cache and activations together.");
     table
 }
 
@@ -55,19 +55,20 @@ pub fn overview(rows: &[MemoryRow]) -> Option<Table> {
         table.extend(contexts.into_iter().map(|context| overview_row(model, context, rows).to_vec()));
     }
     table.note(
-        "MB = 10^6 bytes. KV % is the cache's part of weights, cache and activations together. As stored: ternary \
-         weights at 2 bits, embeddings and norms at their own width. Measured: the buffers of the loaded model.",
+        "MB = 10^6 bytes. KV % is the cache as a share of weights, cache and activations together. 'As stored' counts \
+         ternary weights at 2 bits, and embeddings and norms at the width of their format. 'Measured' counts the buffers of \
+         the loaded model. Activations are one vector per token: in f32 if measured, else in f16.",
     );
     table.unless_empty()
 }
 
 /// Returns the row of one model and context length in the overview.
 fn overview_row(model: &str, context: usize, rows: &[MemoryRow]) -> [String; 8] {
-    let at = |accounting| {
+    let find = |accounting| {
         rows.iter().find(|r| r.model == model && r.context == context && r.accounting == accounting)
     };
     let [published, actual, measured] =
-        [Accounting::Published, Accounting::Actual, Accounting::Measured].map(at);
+        [Accounting::Published, Accounting::Actual, Accounting::Measured].map(find);
     let any = published.or(actual).or(measured);
     let mb = |bytes: Option<u64>| optional(bytes.map(|b| b as f64), megabytes);
     let share = |row: Option<&MemoryRow>| optional(row.map(|r| r.kv_fraction), percent);
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn one_length_makes_no_curve() {
+    fn one_context_length_makes_no_chart() {
         assert!(charts(&[row(512, Accounting::Actual, 1, None)]).is_empty());
         let two = [row(512, Accounting::Actual, 1, None), row(1024, Accounting::Actual, 2, None)];
         assert_eq!(charts(&two)[0].series.len(), 1);

@@ -3,8 +3,9 @@
 use crate::table::Table;
 use bitkv_record::{GridRow, PolicyRole};
 
-const ORACLE: &str = "† Selects with attention that comes after the eviction (oracle scorers), or with the row that the attention cosine is computed on.";
-const LOOSE: &str = "‡ Does not keep the number of entries asked for: compare it by what it kept.";
+const ORACLE: &str = "† Selects entries with attention from after the eviction (oracle scorers), or with the attention row that the \
+attention cosine is computed on.";
+const LOOSE: &str = "‡ Does not always keep the requested number of entries: compare it by what it kept.";
 
 /// Returns the heading of a role's group in a table.
 pub(crate) fn heading(role: PolicyRole) -> &'static str {

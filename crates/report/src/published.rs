@@ -71,19 +71,20 @@ const FILES: [(&str, &str); 2] = [
 
 /// Returns the published entropies, which are compiled into the program.
 pub(crate) fn published_entropies() -> &'static [PublishedEntropies] {
-    static ALL: LazyLock<Vec<PublishedEntropies>> =
-        LazyLock::new(|| FILES.map(|(model, text)| PublishedEntropies { model, heads: heads(text) }).into());
+    static ALL: LazyLock<Vec<PublishedEntropies>> = LazyLock::new(|| {
+        FILES.map(|(model, text)| PublishedEntropies { model, heads: parse_heads(text) }).into()
+    });
     &ALL
 }
 
-/// Lines `layer,head,bits`; comments and the header have no numbers and are left out.
-fn heads(text: &str) -> Vec<PublishedHead> {
-    let head = |line: &str| {
+/// Parses lines `layer,head,bits`. Comments and the header have no numbers and are skipped.
+fn parse_heads(text: &str) -> Vec<PublishedHead> {
+    let parse = |line: &str| {
         let mut values = line.split(',');
         let (layer, head) = (values.next()?.parse().ok()?, values.next()?.parse().ok()?);
         Some(PublishedHead { layer, head, entropy_bits: values.next().and_then(|bits| bits.parse().ok()) })
     };
-    text.lines().filter_map(head).collect()
+    text.lines().filter_map(parse).collect()
 }
 
 #[cfg(test)]
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_counts_add_up_to_the_models_heads_and_the_published_shares() {
+    fn the_counts_add_up_to_the_heads_and_the_published_shares() {
         let share = |i: usize| {
             let classes = PUBLISHED_HEADS[i].classes;
             (classes.sink + classes.focused) as f64 / classes.total() as f64

@@ -27,7 +27,7 @@ pub struct Run<'a> {
 
 /// A finished run that was read from its folder.
 #[derive(Debug, Clone)]
-pub struct Recorded {
+pub struct RecordedRun {
     definition: Definition,
     manifest: Manifest,
     rows: Vec<GridRow>,
@@ -39,8 +39,8 @@ pub struct Recorded {
     pub notes: Vec<String>,
 }
 
-impl Recorded {
-    /// Reads a finished run; no model is opened.
+impl RecordedRun {
+    /// Reads a finished run from its folder.
     ///
     /// # Errors
     /// Returns an error if the folder is not that of a finished run, or if one of its files cannot be read.

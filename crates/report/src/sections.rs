@@ -4,14 +4,17 @@ mod limits;
 mod run;
 mod statements;
 
-use crate::block::{Block, drawn, paragraphs};
+use crate::block::{Block, chart_figure, paragraphs};
 use crate::claims::{self, Claim, StatementRole};
 use crate::experiment::{self, READING};
 use crate::table::{LINE_WIDTH, Table};
 use crate::{Run, heads, memory};
 use run::{provenance, reproduce};
 
-const MEMORY_NOTE: &str = "The cache's part of weights, cache and activations together.";
+const MEMORY_NOTE: &str =
+    "The vertical axis is the KV cache as a share of weights, cache and activations together.";
+const VERDICT_NOTE: &str = "Only the statements that a claim consists of are counted. Reproductions and checks do not count \
+towards the verdict.";
 
 /// Returns the title of the report.
 pub(crate) fn title(run: &Run<'_>) -> String {
@@ -22,14 +25,14 @@ pub(crate) fn title(run: &Run<'_>) -> String {
     }
 }
 
-/// The whole report.
-pub(crate) fn whole(run: &Run<'_>) -> Vec<Block> {
+/// Returns the sections of the whole report.
+pub(crate) fn full(run: &Run<'_>) -> Vec<Block> {
     let claims = claims::all(run);
     let mut blocks = summary(&claims);
     blocks.push(provenance(run.manifest));
     blocks.push(Block::Heading(2, "What was asked, and what would refute it".to_owned()));
     blocks.extend(paragraphs(&run.definition.analysis));
-    blocks.extend(claims.iter().flat_map(|claim| decided(claim, run)));
+    blocks.extend(claims.iter().flat_map(|claim| claim_blocks(claim, run)));
     let names = experiment::names(run);
     blocks.extend((!names.is_empty()).then(|| Block::Text(READING.to_owned())));
     blocks.extend(names.into_iter().flat_map(|name| experiment::blocks(run, name)));
@@ -62,10 +65,12 @@ pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
     blocks.extend(heads::brief(run));
     blocks.extend(memory::brief(run.memory).map(Block::Table));
     let folder = run.folder;
-    let rest = |folder| {
-        format!("Intervals, reasons, limits and all measures: report.html and report.md in {folder}")
+    let pointer = |folder| {
+        format!(
+            "report.html and report.md in {folder} also have intervals, reasons, limits and all other measures."
+        )
     };
-    blocks.extend(folder.map(|folder| Block::Text(rest(folder))));
+    blocks.extend(folder.map(|folder| Block::Text(pointer(folder))));
     blocks
 }
 
@@ -75,13 +80,14 @@ fn summary(claims: &[Claim]) -> Vec<Block> {
     verdicts.extend(
         claims.iter().map(|claim| vec![claim.title.clone(), claim.verdict.name().to_owned(), counts(claim)]),
     );
-    let mut numbers = Table::titled("Key numbers", "key number|published|this run");
+    verdicts.note(VERDICT_NOTE);
+    let mut numbers = Table::titled("Key numbers", "number|published|this run");
     numbers.extend(claims.iter().flat_map(|claim| claim.key_numbers.clone()).map(Vec::from));
     [verdicts, numbers].into_iter().filter(|table| !table.is_empty()).map(Block::Table).collect()
 }
 
-/// A claim with its verdict and its statements.
-fn decided(claim: &Claim, run: &Run<'_>) -> [Block; 3] {
+/// Returns the section of a claim: its verdict and its statements.
+fn claim_blocks(claim: &Claim, run: &Run<'_>) -> [Block; 3] {
     let (title, verdict) = (claim.title.clone(), claim.verdict);
     [
         Block::Heading(2, title.clone()),
@@ -92,22 +98,25 @@ fn decided(claim: &Claim, run: &Run<'_>) -> [Block; 3] {
 
 /// Returns how many of the statements that count hold, fail or are open, such as `1 holds, 9 do not`.
 fn counts(claim: &Claim) -> String {
-    let parts = || claim.statements.iter().filter(|s| s.role == StatementRole::Claim);
-    let count = |holds| parts().filter(|s| s.holds == holds).count();
+    let counted = || claim.statements.iter().filter(|s| s.role == StatementRole::Claim);
+    let count = |holds| counted().filter(|s| s.holds == holds).count();
     let open = |measured: bool, word: &str| {
-        let found = parts().filter(|s| s.holds.is_none() && s.measured.is_empty() != measured).count();
+        let found = counted().filter(|s| s.holds.is_none() && s.measured.is_empty() != measured).count();
         if found > 0 { format!(", {found} {word}") } else { String::new() }
     };
     let (undecided, untested) = (open(true, "undecided"), open(false, "not tested"));
-    format!("{} hold, {} do not{undecided}{untested}", count(Some(true)), count(Some(false)))
+    let (held, failed) = (count(Some(true)), count(Some(false)));
+    let hold = if held == 1 { "holds" } else { "hold" };
+    let fail = if failed == 1 { "does not" } else { "do not" };
+    format!("{held} {hold}, {failed} {fail}{undecided}{untested}")
 }
 
 /// Returns the section about memory, empty without rows.
 fn memory_blocks(run: &Run<'_>) -> Vec<Block> {
     let Some(overview) = memory::overview(run.memory) else { return Vec::new() };
     let mut blocks = vec![Block::Heading(2, "Memory".to_owned()), Block::Table(overview)];
-    blocks.extend(memory::charts(run.memory).iter().map(|chart| drawn(chart, MEMORY_NOTE)));
+    blocks.extend(memory::charts(run.memory).iter().map(|chart| chart_figure(chart, MEMORY_NOTE)));
     let tables = memory::tables(run.memory).into_iter().map(Block::Table).collect();
-    blocks.push(Block::Details("Memory by accounting, with activations".to_owned(), tables));
+    blocks.push(Block::Details("Memory under each accounting, with activations".to_owned(), tables));
     blocks
 }

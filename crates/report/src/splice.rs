@@ -18,28 +18,29 @@ pub fn findings(run: &Run<'_>) -> String {
 
 /// Returns every measured column of all kinds of rows, in the order of the documentation.
 pub fn metrics() -> Vec<Measure> {
-    fn of<R: Row>() -> impl Iterator<Item = Measure> {
+    fn measures<R: Row>() -> impl Iterator<Item = Measure> {
         R::columns().iter().filter_map(|column: &Column<R>| column.measure)
     }
-    of::<GridRow>().chain(of::<TimingRow>()).chain(of::<HeadRow>()).chain(of::<MemoryRow>()).collect()
+    let rows = measures::<GridRow>().chain(measures::<TimingRow>());
+    rows.chain(measures::<HeadRow>()).chain(measures::<MemoryRow>()).collect()
 }
 
 /// A document does not have the two lines that enclose a generated table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "it has no place for {name}: put the lines '<!-- {name} -->' and '<!-- /{name} -->' where the table is to stand"
+    "it has no place for {name}: put the lines '<!-- {name} -->' and '<!-- /{name} -->' where the table belongs"
 )]
-pub struct NoPlace {
-    /// The name in these lines.
+pub struct SpliceError {
+    /// The name of the table in these lines.
     pub name: String,
 }
 
 /// Returns a document with `content` between its lines `<!-- NAME -->` and `<!-- /NAME -->`.
 ///
 /// # Errors
-/// When the document does not have both lines, in this order, once.
-pub fn splice(document: &str, name: &str, content: &str) -> Result<String, NoPlace> {
-    // A document keeps its kind of line ends.
+/// Returns an error unless the document has both lines once, in this order.
+pub fn splice(document: &str, name: &str, content: &str) -> Result<String, SpliceError> {
+    // The document keeps its line ends, LF or CRLF.
     let end = if document.contains("\r\n") { "\r\n" } else { "\n" };
     let content = content.replace('\n', end);
     let (open, close) = (format!("<!-- {name} -->{end}"), format!("<!-- /{name} -->"));
@@ -48,7 +49,7 @@ pub fn splice(document: &str, name: &str, content: &str) -> Result<String, NoPla
     let Some((before, after)) =
         parts.filter(|(before, after)| !before.contains(&close) && !after.contains(&open))
     else {
-        return Err(NoPlace { name: name.to_owned() });
+        return Err(SpliceError { name: name.to_owned() });
     };
     Ok(format!("{before}{open}{content}{close}{after}"))
 }
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_stands_between_the_marks_changes() {
+    fn only_the_lines_between_the_marks_change() {
         let document = "a\n<!-- t -->\nold\n<!-- /t -->\nb\n";
         assert_eq!(splice(document, "t", "new\n").unwrap(), "a\n<!-- t -->\nnew\n<!-- /t -->\nb\n");
         let windows = "a\r\n<!-- t -->\r\n<!-- /t -->\r\n";

@@ -50,8 +50,8 @@ impl Table {
         Self { columns: titles.split('|').map(column).collect(), ..Self::new(caption, &[]) }
     }
 
-    /// An empty table of names, below `first`, with numbers below each of the titles.
-    pub(crate) fn of_numbers<T: ToString>(
+    /// Returns an empty table with names in the first column and numbers in the columns of `titles`.
+    pub(crate) fn with_number_columns<T: ToString>(
         caption: impl Into<String>,
         first: &str,
         titles: impl IntoIterator<Item = T>,
@@ -259,13 +259,13 @@ mod tests {
     #[test]
     fn a_terminal_table_is_aligned_by_characters_not_bytes() {
         let expected = "\
-    A & B
-    policy     KL   n
-    ------  -----  --
-    full †      0  10
-    a|b<    12.25   -
-    † note
-    ";
+A & B
+policy     KL   n
+------  -----  --
+full †      0  10
+a|b<    12.25   -
+† note
+";
         assert_eq!(example().to_terminal(), expected);
     }
 
@@ -277,17 +277,17 @@ mod tests {
             "7".into(),
         ]);
         let expected = "\
-    c
-    reason                                      n
-    ------------------------------------------  -
-    The published formula counts embeddings at  7
-    1.58 bits, which no runtime does.
-    ";
+c
+reason                                      n
+------------------------------------------  -
+The published formula counts embeddings at  7
+1.58 bits, which no runtime does.
+";
         assert_eq!(table.to_terminal(), expected);
     }
 
     #[test]
-    fn a_group_is_headed_in_every_form() {
+    fn every_form_shows_the_headings_of_groups() {
         let mut table = Table::new("c", &[("policy", Align::Left), ("n", Align::Right)]);
         table.push(vec!["full".into(), "1".into()]);
         table.group("rivals & <others>");
@@ -311,9 +311,8 @@ mod tests {
     fn names_are_kept_on_one_line_and_sentences_are_not() {
         let mut table = example();
         assert!(table.to_html().contains("<th scope=\"row\" class=\"name\">full †</th>"));
-        table.push(vec![
-            "a sentence that is much too long to stand on a single line of a narrow table".into(),
-        ]);
+        table
+            .push(vec!["a sentence that is much too long for one single line of a very narrow table".into()]);
         assert!(!table.to_html().contains("class=\"name\""));
     }
 

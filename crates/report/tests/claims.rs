@@ -33,9 +33,9 @@ fn without(unwanted: impl Fn(&GridRow) -> bool) -> Recorded {
 #[test]
 fn without_rows_nothing_is_decided() {
     assert_ne!(claim(&recorded(), "compression").verdict, Verdict::CannotBeDecided);
-    let ruleless = claim(&without(|row| row.policy == "entropy-inverted"), "compression");
-    assert_eq!(ruleless.verdict, Verdict::NotTested);
-    assert!(ruleless.statements.iter().any(|s| s.reason == "the run has no rows for it"));
+    let without_rule = claim(&without(|row| row.policy == "entropy-inverted"), "compression");
+    assert_eq!(without_rule.verdict, Verdict::NotTested);
+    assert!(without_rule.statements.iter().any(|s| s.reason == "The run has no rows for it."));
     let mut bare = recorded();
     bare.memory.clear();
     bare.heads.clear();
@@ -45,34 +45,34 @@ fn without_rows_nothing_is_decided() {
 }
 
 #[test]
-fn checks_that_were_not_made_are_checks_that_failed() {
-    let says = failing(&without(|row| row.questions == 0));
-    assert!(says.contains("read no text"), "{says}");
-    let says = failing(&without(|row| row.questions > 0));
-    assert!(says.contains("asked nothing"), "{says}");
-    let says = failing(&without(|row| row.policy == "uniform+random"));
-    assert!(says.contains("no random choice"), "{says}");
+fn checks_that_were_not_made_count_as_failed() {
+    let reason = failing(&without(|row| row.questions == 0));
+    assert!(reason.contains("read no text"), "{reason}");
+    let reason = failing(&without(|row| row.questions > 0));
+    assert!(reason.contains("asked nothing"), "{reason}");
+    let reason = failing(&without(|row| row.policy == "uniform+random"));
+    assert!(reason.contains("no random choice"), "{reason}");
     // One text has no interval.
-    let says = failing(&without(|row| row.questions == 0 && row.text != "code"));
-    assert!(says.contains("single text"), "{says}");
-    let mut readless = recorded();
-    readless.rows.clear();
-    assert_eq!(claim(&readless, "heads").verdict, Verdict::CannotBeDecided);
+    let reason = failing(&without(|row| row.questions == 0 && row.text != "code"));
+    assert!(reason.contains("single text"), "{reason}");
+    let mut without_rows = recorded();
+    without_rows.rows.clear();
+    assert_eq!(claim(&without_rows, "heads").verdict, Verdict::CannotBeDecided);
 }
 
 #[test]
-fn checks_fail_where_the_model_is_no_instrument() {
-    let changed = |change: fn(&mut GridRow)| {
+fn a_model_that_cannot_decide_fails_a_check() {
+    let reason_after = |change: fn(&mut GridRow)| {
         let mut all = recorded();
         all.rows.iter_mut().for_each(change);
         failing(&all)
     };
-    let says = changed(|row| row.nll_nats = row.nll_nats.map(|nats| nats + 5.0));
-    assert!(says.contains("predicts no better than guessing"), "{says}");
-    let says = changed(|row| row.chance = row.chance.map(|_| 0.95));
-    assert!(says.contains("95.0 % by chance"), "{says}");
-    let says = changed(|row| row.kl_nats = row.kl_nats.map(|_| 0.0));
-    assert!(says.contains("changes nothing"), "{says}");
+    let reason = reason_after(|row| row.nll_nats = row.nll_nats.map(|nats| nats + 5.0));
+    assert!(reason.contains("predicts no better than guessing"), "{reason}");
+    let reason = reason_after(|row| row.chance = row.chance.map(|_| 0.95));
+    assert!(reason.contains("guessing gets 95.0 % right"), "{reason}");
+    let reason = reason_after(|row| row.kl_nats = row.kl_nats.map(|_| 0.0));
+    assert!(reason.contains("changes nothing"), "{reason}");
 }
 
 #[test]

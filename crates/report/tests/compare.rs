@@ -31,7 +31,7 @@ fn changed() -> Vec<GridRow> {
 }
 
 #[test]
-fn a_run_is_identical_to_itself_whatever_its_keys() {
+fn keys_do_not_affect_the_comparison() {
     let keyed: Vec<GridRow> = run().into_iter().map(|row| GridRow { key: "e".repeat(16), ..row }).collect();
     let same = compared(&run(), &keyed);
     assert_eq!((same.matched, same.identical, same.only_a, same.only_b, same.failed), (4, 4, 0, 0, 0));
@@ -53,10 +53,7 @@ fn differences_are_paired_by_text() {
     assert_eq!((p.kept.unwrap().a, p.accuracy), (0.5, None));
 
     for text in [render_comparison_markdown(&found), render_comparison_terminal(&found)] {
-        assert!(
-            text.contains("first, m: KL, nats") && text.contains("1 more are the same in both."),
-            "{text}"
-        );
+        assert!(text.contains("first, m: KL, nats") && text.contains("same in both runs: 1."), "{text}");
         assert!(!text.contains("agreement, %"), "agreement is the same everywhere\n{text}");
     }
     let text = render_comparison_markdown(&found);
@@ -77,8 +74,8 @@ fn cells_of_one_run_only_are_counted_and_failures_are_left_out() {
     let p = &found.groups.iter().find(|group| group.policy == "p").unwrap();
     assert_eq!((p.texts, p.kl_nats.unwrap().a), (1, 3.0));
     let text = render_comparison_terminal(&found);
-    for said in ["Cells only in A-run: 1.", "Cells only in B-run: 2.", "in no table: 1."] {
-        assert!(text.contains(said), "{text}");
+    for sentence in ["Cells only in A-run: 1.", "Cells only in B-run: 2.", "in no table: 1."] {
+        assert!(text.contains(sentence), "{text}");
     }
 }
 
@@ -97,7 +94,7 @@ fn seeds_are_averaged_within_a_text() {
 }
 
 #[test]
-fn variants_are_compared_with_their_own_kind() {
+fn variants_are_compared_with_the_same_variant() {
     let quantised = |rows: Vec<GridRow>| {
         rows.into_iter().map(|row| GridRow { axes: Axes { kv: KvFormat::Int4, ..row.axes }, ..row })
     };
@@ -121,11 +118,11 @@ fn variants_are_compared_with_their_own_kind() {
 }
 
 #[test]
-fn what_scored_another_number_of_tokens_is_not_matched() {
+fn cells_with_another_number_of_scored_tokens_do_not_match() {
     let shorter: Vec<GridRow> = run().into_iter().map(|row| GridRow { targets: 5, ..row }).collect();
-    let said = compare(("A-run", &run()), ("B-run", &shorter), 5).unwrap_err().to_string();
+    let message = compare(("A-run", &run()), ("B-run", &shorter), 5).unwrap_err().to_string();
     assert_eq!(
-        said,
+        message,
         "'A-run' and 'B-run' score 8 tokens and 5 tokens of text 'a': compare runs with the same horizon and the same \
          tasks"
     );
@@ -140,8 +137,8 @@ fn what_scored_another_number_of_tokens_is_not_matched() {
 }
 
 #[test]
-fn answers_count_by_their_questions_and_contexts() {
-    let asked = |context: &str, question: usize, correct| GridRow {
+fn answers_are_summed_over_the_questions_of_a_context() {
+    let question_row = |context: &str, question: usize, correct| GridRow {
         task: ScoredTask { kind: TaskKind::Needles, aware: true },
         kl_nats: None,
         agreement: None,
@@ -150,8 +147,18 @@ fn answers_count_by_their_questions_and_contexts() {
         questions: 1,
         ..row("p", "0.5", &format!("needles-aware-100-{context}-{question:02}"), 0.0)
     };
-    let a = [asked("00", 0, 1), asked("00", 1, 1), asked("00", 2, 0), asked("01", 0, 0)];
-    let b = [asked("00", 0, 0), asked("00", 1, 0), asked("00", 2, 0), asked("01", 0, 0)];
+    let a = [
+        question_row("00", 0, 1),
+        question_row("00", 1, 1),
+        question_row("00", 2, 0),
+        question_row("01", 0, 0),
+    ];
+    let b = [
+        question_row("00", 0, 0),
+        question_row("00", 1, 0),
+        question_row("00", 2, 0),
+        question_row("01", 0, 0),
+    ];
     let found = compared(&a, &b);
     let accuracy = found.groups[0].accuracy.unwrap();
     // Two contexts: 2 of 3 answers and 0 of 1.
@@ -165,7 +172,10 @@ fn runs_without_a_common_cell_are_refused() {
     let error = compare(("A-run", &run()), ("B-run", &other), 5).unwrap_err();
     assert!(matches!(error, CompareError::NothingMatches { .. }), "{error}");
     let longer: Vec<GridRow> = run().into_iter().map(|row| GridRow { context_tokens: 200, ..row }).collect();
-    let said = compare(("A-run", &run()), ("B-run", &longer), 5).unwrap_err().to_string();
-    assert!(said.contains("(100 and 200 tokens for text 'a')") && said.contains("'B-run'"), "{said}");
+    let message = compare(("A-run", &run()), ("B-run", &longer), 5).unwrap_err().to_string();
+    assert!(
+        message.contains("(100 and 200 tokens for text 'a')") && message.contains("'B-run'"),
+        "{message}"
+    );
     assert!(compare(("A-run", &[]), ("B-run", &run()), 5).is_err());
 }

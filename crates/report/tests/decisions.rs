@@ -26,7 +26,7 @@ when = ["once", "chunked"]
 const Q: &str = "uniform+q{x=\"a\",y=2}";
 
 fn markdown(rows: &[GridRow]) -> String {
-    rendered::with(DEFINITION, rows, &[], render_markdown)
+    rendered::render_rows(DEFINITION, rows, &[], render_markdown)
 }
 
 fn line<'a>(text: &'a str, start: &str) -> &'a str {
@@ -43,7 +43,7 @@ fn pair() -> Vec<GridRow> {
 /// Rows of one context. Each of `counts` is a row with its right answers and its questions.
 fn answers(policy: &str, task: &str, text: &str, counts: &[(usize, usize)]) -> Vec<GridRow> {
     let task: ScoredTask = task.parse().unwrap();
-    let of = |(depth, (correct, questions)): (usize, &(usize, usize))| GridRow {
+    let answer_row = |(depth, (correct, questions)): (usize, &(usize, usize))| GridRow {
         task,
         register: task.kind.to_string(),
         kl_nats: None,
@@ -54,28 +54,28 @@ fn answers(policy: &str, task: &str, text: &str, counts: &[(usize, usize)]) -> V
         depth: Some(depth as f64 / 4.0),
         ..row(policy, if policy == "full" { "1.0" } else { "0.5" }, text, 0.0)
     };
-    counts.iter().enumerate().map(of).collect()
+    counts.iter().enumerate().map(answer_row).collect()
 }
 
 #[test]
 fn a_pair_of_the_definition_is_subtracted_text_by_text() {
     let text = markdown(&pair());
-    let table = after(&text, "pairs of the definition, first less second");
+    let table = after(&text, "pairs of the definition, first minus second");
     in_order(
         table,
         &[
             "| budget | KL, nats | agreement, percentage points |",
-            "uniform+p less uniform+q",
+            "uniform+p minus uniform+q",
             // Means of -1 and -3; resamples of two texts have no mean outside these.
             "| 0.5 | -2.00 [-3.00, -1.00] \\* | 0.0 [0.0, 0.0] |",
         ],
     );
     // The second pair has a policy without rows.
-    assert!(table.contains("Nothing was measured of uniform+random as the pair is written"), "{table}");
+    assert!(table.contains("The pair's policy uniform+random was not measured under this text."), "{table}");
 }
 
 #[test]
-fn an_interval_with_zero_in_it_is_not_marked() {
+fn an_interval_that_contains_zero_is_not_marked() {
     let mut rows = pair();
     rows[3].kl_nats = Some(0.5);
     let text = markdown(&rows);
@@ -98,8 +98,8 @@ fn answers_are_summed_by_context_before_they_are_averaged() {
     // 4 of 10, where the mean of the two depths would be two thirds.
     assert!(table.contains("| uniform+p | 40.0 |"), "{table}");
     let pairs = after(&text, "pairs of the definition, answers right, percentage points");
-    in_order(pairs, &["uniform+p less uniform+random", "| recall in 1 contexts of 100 tokens | 30.0 |"]);
-    let random = after(&text, "answers right less that of uniform+random, percentage points");
+    in_order(pairs, &["uniform+p minus uniform+random", "| recall in 1 contexts of 100 tokens | 30.0 |"]);
+    let random = after(&text, "answers right minus that of uniform+random, percentage points");
     in_order(random, &["recall in 1 contexts", "| uniform+p | 30.0 |"]);
 }
 
@@ -117,12 +117,12 @@ fn questions_of_one_context_count_as_one() {
     // Contexts have 3 of 3 and 1 of 3: resampled as questions, an end would not be one of these.
     let table = after(&text, "needles in 2 contexts of 100 tokens, the policy sees the question: answers");
     assert!(table.contains("| uniform+p | 66.7 [33.3, 100.0] |"), "{table}");
-    let gain = after(&text, "when the policy sees the question, less when it does not");
+    let gain = after(&text, "when the policy sees the question, minus when it does not");
     assert!(gain.contains("| uniform+p | 66.7 [33.3, 100.0] \\* |"), "{gain}");
 }
 
 #[test]
-fn what_is_left_of_the_full_cache_stands_beside_agreement() {
+fn answers_relative_to_the_full_cache_are_next_to_agreement() {
     let mut rows = pair();
     rows.extend(answers("full", "copy", "copy-100-00", &[(4, 8)]));
     rows.extend(answers("uniform+p", "copy", "copy-100-00", &[(1, 8)]));
@@ -144,9 +144,9 @@ fn seeds_in_the_text_of_a_policy_are_pooled() {
     // Texts have the means 3 and 5.
     assert!(table.contains("| uniform+random (mean of 2 seeds) | 4.00 [3.00, 5.00] |"), "{table}");
     assert!(!text.contains("seed=1"), "{text}");
-    let pairs = after(&text, "uniform+p less uniform+random (mean of 2 seeds)");
+    let pairs = after(&text, "uniform+p minus uniform+random (mean of 2 seeds)");
     assert!(pairs.contains("| 0.5 | -3.00 [-4.00, -2.00] \\* |"), "{pairs}");
-    let random = after(&text, "KL less that of uniform+random, nats");
+    let random = after(&text, "KL minus that of uniform+random, nats");
     assert!(random.contains("| uniform+p | -3.00 [-4.00, -2.00] \\* |"), "{random}");
 }
 
@@ -160,7 +160,7 @@ fn variants_are_subtracted_from_the_first_of_the_definition() {
     });
     let rows: Vec<GridRow> = chunked.chain(pair()).collect();
     let text = markdown(&rows);
-    let table = after(&text, "KL less that of the same policy with eviction once, nats");
+    let table = after(&text, "KL minus that of the same policy with eviction once, nats");
     in_order(
         table,
         &["| policy | eviction chunked-128 |", "**budget 0.5**", "| uniform+p | 0.750 [0.500, 1.00] \\* |"],
@@ -172,13 +172,13 @@ fn variants_are_subtracted_from_the_first_of_the_definition() {
     let rows: Vec<GridRow> = answered(When::ONCE, 6).chain(answered(When::CHUNKED, 2)).collect();
     let text = markdown(&rows);
     let table =
-        after(&text, "answers right less that of the same policy with eviction once, percentage points");
+        after(&text, "answers right minus that of the same policy with eviction once, percentage points");
     in_order(table, &["**copy in 1 contexts of 100 tokens, budget 0.5**", "| uniform+p | -50.0 |"]);
 }
 
 #[test]
 fn the_order_of_policies_is_compared_between_forms() {
-    let of = |form: Form, kl: [(&str, f64); 4]| {
+    let form_rows = |form: Form, kl: [(&str, f64); 4]| {
         let model = if form == Form::True { "m" } else { "m+plain-llama" };
         let rows = kl.into_iter().flat_map(move |(policy, kl)| {
             ["a", "b"].map(|text| GridRow {
@@ -190,8 +190,8 @@ fn the_order_of_policies_is_compared_between_forms() {
         rows.collect::<Vec<GridRow>>()
     };
     let trained = [("uniform+p", 1.0), (Q, 2.0), ("uniform+random", 3.0), ("uniform+oracle", 0.5)];
-    let skeleton = [("uniform+p", 1.0), (Q, 4.0), ("uniform+random", 3.0), ("uniform+oracle", 0.5)];
-    let text = markdown(&[of(Form::True, trained), of(Form::PlainLlama, skeleton)].concat());
+    let plain = [("uniform+p", 1.0), (Q, 4.0), ("uniform+random", 3.0), ("uniform+oracle", 0.5)];
+    let text = markdown(&[form_rows(Form::True, trained), form_rows(Form::PlainLlama, plain)].concat());
     let table = after(&text, "first, m: order of policies by mean KL in both forms");
     in_order(
         table,
@@ -207,7 +207,7 @@ fn the_order_of_policies_is_compared_between_forms() {
 }
 
 #[test]
-fn only_policies_that_keep_more_than_asked_are_called_loose() {
+fn only_policies_that_may_keep_more_than_asked_are_marked() {
     let full = GridRow { conserving: false, ..row("full", "1.0", "a", 0.0) };
     let rows: Vec<GridRow> = pair().into_iter().chain([full]).collect();
     let text = markdown(&rows);
@@ -220,7 +220,7 @@ fn only_policies_that_keep_more_than_asked_are_called_loose() {
 }
 
 #[test]
-fn a_pair_that_keeps_unequal_numbers_says_so() {
+fn a_pair_that_keeps_unequal_numbers_shows_the_difference() {
     let more = |row: GridRow| GridRow { kept_entries: Some(if row.text == "a" { 60 } else { 80 }), ..row };
     let rule = pair().into_iter().filter(|row| row.policy == "uniform+p").map(more);
     let rule = rule.map(|row| GridRow {
@@ -231,10 +231,13 @@ fn a_pair_that_keeps_unequal_numbers_says_so() {
     });
     let rows: Vec<GridRow> = pair().into_iter().chain(rule).collect();
     let definition = DEFINITION.replace("[[\"uniform + p\"", "[[\"entropy-global\"");
-    let text = rendered::with(&definition, &rows, &[], render_markdown);
+    let text = rendered::render_rows(&definition, &rows, &[], render_markdown);
     let table = after(&text, "pairs of the definition");
     // Both texts keep 50 of 100 under the other policy.
-    in_order(table, &["entropy-global ‡ less uniform+q", "| 20.0 [10.0, 30.0] \\* |", "‡ Does not keep"]);
+    in_order(
+        table,
+        &["entropy-global ‡ minus uniform+q", "| 20.0 [10.0, 30.0] \\* |", "‡ Does not always keep"],
+    );
 }
 
 #[test]
@@ -252,10 +255,10 @@ fn policies_are_ordered_by_the_budgets_that_all_have() {
 }
 
 #[test]
-fn variants_of_storage_have_their_own_pairs() {
+fn kv_formats_have_their_own_pairs() {
     let quantised =
         pair().into_iter().map(|row| GridRow { axes: Axes { kv: KvFormat::Int8, ..row.axes }, ..row });
     let text = markdown(&pair().into_iter().chain(quantised).collect::<Vec<GridRow>>());
-    assert_eq!(text.matches("pairs of the definition, first less second").count(), 2, "{text}");
-    assert!(text.contains("KL less that of the same policy with KV f16"), "{text}");
+    assert_eq!(text.matches("pairs of the definition, first minus second").count(), 2, "{text}");
+    assert!(text.contains("KL minus that of the same policy with KV f16"), "{text}");
 }

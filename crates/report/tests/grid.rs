@@ -50,7 +50,7 @@ fn markdown(rows: &[GridRow]) -> String {
 }
 
 fn with(rows: &[GridRow], timings: &[TimingRow], render: fn(&Run<'_>) -> String) -> String {
-    rendered::with(DEFINITION, rows, timings, render)
+    rendered::render_rows(DEFINITION, rows, timings, render)
 }
 
 #[test]
@@ -68,8 +68,8 @@ fn the_refutation_comes_before_the_numbers() {
             "Self-check: in all 6 cells",
             "### m",
             "KL, nats",
-            "KL less that of uniform with the same scorer",
-            "KL less that of uniform+random",
+            "KL minus that of uniform with the same scorer",
+            "KL minus that of uniform+random",
             "figures/first-m-3-texts-kl-against-the-entries-kept.svg",
             "other measures",
             "agreement, %",
@@ -81,7 +81,7 @@ fn the_refutation_comes_before_the_numbers() {
 }
 
 #[test]
-fn policies_stand_by_kind_with_the_mean_over_texts() {
+fn policies_are_grouped_by_role_with_the_mean_over_texts() {
     let text = markdown(&grid());
     let table = after(&text, "**first, m, 3 texts: KL, nats");
     in_order(
@@ -110,18 +110,18 @@ fn differences_are_paired_by_text() {
     let mut rows = grid();
     rows.reverse();
     let text = markdown(&rows);
-    let uniform = after(&text, "KL less that of uniform with the same scorer");
-    let uniform = &uniform[..uniform.find("Below zero").unwrap()];
+    let uniform = after(&text, "KL minus that of uniform with the same scorer");
+    let uniform = &uniform[..uniform.find("A value below zero").unwrap()];
     assert!(
         uniform.contains("| entropy+recency | -0.250 [-0.250, -0.250] \\* | -0.250 [-0.250, -0.250] \\* |"),
         "{uniform}"
     );
     assert!(!uniform.contains("| uniform+"), "uniform has no counterpart\n{uniform}");
-    let random = after(&text, "KL less that of uniform+random");
+    let random = after(&text, "KL minus that of uniform+random");
     assert!(random.contains("| uniform+recency | -1.00 [-1.00, -1.00] \\* |"), "{random}");
     assert!(
         !random.contains("| uniform+random |")
-            || random.find("| uniform+random |") > random.find("Below zero")
+            || random.find("| uniform+random |") > random.find("A value below zero")
     );
 }
 
@@ -146,10 +146,10 @@ fn seeds_of_a_text_count_as_one() {
 #[test]
 fn the_worst_register_is_named() {
     let text = markdown(&grid());
-    let table = after(&text, "the register with the highest KL");
+    let table = after(&text, "the kind of text (register) with the highest KL");
     assert!(table.contains("| uniform+recency | code 6.00 | code 12.0 |"), "{table}");
     let one: Vec<GridRow> = grid().into_iter().filter(|row| row.register == "prose").collect();
-    assert!(!markdown(&one).contains("the register with"));
+    assert!(!markdown(&one).contains("(register) with"));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn failures_are_listed_and_in_no_table() {
 }
 
 #[test]
-fn a_full_budget_that_changes_something_is_said_and_shown() {
+fn a_full_budget_that_changes_something_is_reported_and_shown() {
     let mut rows = grid();
     rows[1].kl_nats = Some(0.5);
     let text = markdown(&rows);
@@ -207,11 +207,11 @@ fn answers_are_counted_by_task_length_and_depth() {
     in_order(table, &["| full | 100.0 [100.0, 100.0] |", "| uniform+recency | 50.0 [25.0, "]);
     let depths = after(&text, "answers right by depth");
     in_order(depths, &["| 0 to 25 % |", "**budget 0.5**", "| uniform+recency | 100.0 | 50.0 | - | 25.0 |"]);
-    assert!(!text.contains("With 4 texts"), "contexts are no texts");
+    assert!(!text.contains("With 4 texts"), "contexts are not counted as texts");
 }
 
 #[test]
-fn variants_are_told_apart_by_what_differs() {
+fn variants_are_labelled_by_the_axes_that_differ() {
     let mut rows = grid();
     rows.extend(grid().into_iter().map(|row| GridRow {
         axes: Axes { when: When::CHUNKED, ..row.axes },
@@ -232,7 +232,7 @@ fn variants_are_told_apart_by_what_differs() {
 }
 
 #[test]
-fn times_have_a_table_where_there_are_any() {
+fn times_have_a_table_if_they_were_measured() {
     let timing = |text: &str, seconds| TimingRow {
         key: "0".repeat(16),
         experiment: "first".into(),
@@ -273,7 +273,7 @@ fn a_terminal_and_a_page_say_the_same() {
 }
 
 #[test]
-fn figures_are_those_that_the_report_refers_to() {
+fn the_report_refers_to_its_figures() {
     let definition = Definition::from_toml(DEFINITION, "first.toml").unwrap();
     let (manifest, rows) = (manifest(), grid());
     let input = Run {

@@ -34,8 +34,8 @@ const ENTROPIES: [f64; 6] = [0.5, 1.0, 2.0, 3.0, 4.0, 5.0];
 
 /// The measurements of both forms.
 #[derive(Clone)]
-struct Measured {
-    /// Nats a token of the true model; guessing costs 8.
+struct Forms {
+    /// The nats per token of the BitNet. Guessing costs 8.
     nats: f64,
     /// The additional bits per token of the plain Llama, for each text.
     more: [f64; 4],
@@ -47,9 +47,9 @@ struct Measured {
     between: [f64; 6],
 }
 
-impl Measured {
-    fn harmless() -> Measured {
-        Measured {
+impl Forms {
+    fn harmless() -> Forms {
+        Forms {
             nats: 2.0,
             more: [0.01, 0.02, -0.01, 0.0],
             agreement: [0.97, 0.96, 0.98, 0.99],
@@ -59,7 +59,7 @@ impl Measured {
     }
 
     fn rows(&self) -> Vec<GridRow> {
-        let of = |i: usize, form: Form| {
+        let row_of = |i: usize, form: Form| {
             let plain = form == Form::PlainLlama;
             GridRow {
                 model: name(form).into(),
@@ -72,7 +72,7 @@ impl Measured {
             }
         };
         let forms = [Form::True, Form::PlainLlama];
-        forms.into_iter().flat_map(|form| (0..TEXTS.len()).map(move |i| of(i, form))).collect()
+        forms.into_iter().flat_map(|form| (0..TEXTS.len()).map(move |i| row_of(i, form))).collect()
     }
 
     fn heads(&self) -> Vec<HeadRow> {
@@ -127,56 +127,56 @@ const YES: Option<bool> = Some(true);
 const NO: Option<bool> = Some(false);
 
 #[test]
-fn what_changes_nothing_is_harmless() {
-    assert_eq!(Measured::harmless().judged(), (vec![YES; 4], Verdict::Holds));
+fn an_unchanged_model_is_harmless() {
+    assert_eq!(Forms::harmless().judged(), (vec![YES; 4], Verdict::Holds));
 }
 
 #[test]
 fn bits_count_in_both_directions_and_by_their_interval() {
-    let with = |more| Measured { more, ..Measured::harmless() }.judged().0[0];
-    assert_eq!(with([0.3, 0.31, 0.29, 0.3]), NO);
-    assert_eq!(with([-0.3, -0.31, -0.29, -0.3]), NO);
+    let holds_with = |more| Forms { more, ..Forms::harmless() }.judged().0[0];
+    assert_eq!(holds_with([0.3, 0.31, 0.29, 0.3]), NO);
+    assert_eq!(holds_with([-0.3, -0.31, -0.29, -0.3]), NO);
     // The mean is 0.04, but not the interval.
-    assert_eq!(with([0.14, -0.06, 0.14, -0.06]), NO);
-    assert_eq!(with([0.0; 4]), YES);
+    assert_eq!(holds_with([0.14, -0.06, 0.14, -0.06]), NO);
+    assert_eq!(holds_with([0.0; 4]), YES);
 }
 
 #[test]
-fn tokens_that_change_are_no_harmless_matter() {
-    let with = |agreement| Measured { agreement, ..Measured::harmless() }.judged().0[1];
-    assert_eq!(with([0.5, 0.6, 0.55, 0.5]), NO);
+fn tokens_that_change_are_not_harmless() {
+    let holds_with = |agreement| Forms { agreement, ..Forms::harmless() }.judged().0[1];
+    assert_eq!(holds_with([0.5, 0.6, 0.55, 0.5]), NO);
     // The mean is 0.955, but not the interval.
-    assert_eq!(with([1.0, 0.91, 1.0, 0.91]), NO);
+    assert_eq!(holds_with([1.0, 0.91, 1.0, 0.91]), NO);
 }
 
 #[test]
-fn heads_in_another_order_are_measured_by_the_halves_of_the_texts() {
+fn the_rank_of_heads_is_compared_with_the_halves_of_the_texts() {
     let mut other = ENTROPIES;
     // No bound is between the two entropies, so the share of heads below it stays.
     other.swap(4, 5);
-    let changed = Measured { entropies: other, ..Measured::harmless() };
+    let changed = Forms { entropies: other, ..Forms::harmless() };
     assert_eq!(changed.judged().0[2..], [NO, YES]);
-    // Where the texts themselves change the order as much, it is no more than chance.
-    let unsteady = Measured { between: [0.0, 0.0, 0.0, 0.0, 1.5, -1.5], ..changed };
+    // If the order changes as much between the texts, the change is not counted.
+    let unsteady = Forms { between: [0.0, 0.0, 0.0, 0.0, 1.5, -1.5], ..changed };
     assert_eq!(unsteady.judged().0[2..], [YES, YES]);
 }
 
 #[test]
 fn heads_that_cross_the_bound_count() {
-    let crossed = Measured { entropies: [0.5, 1.6, 2.0, 3.0, 4.0, 5.0], ..Measured::harmless() };
+    let crossed = Forms { entropies: [0.5, 1.6, 2.0, 3.0, 4.0, 5.0], ..Forms::harmless() };
     assert_eq!(crossed.judged().0[2..], [YES, NO]);
     assert_eq!(crossed.judged().1, Verdict::PartlyHolds);
 }
 
 #[test]
 fn a_model_that_guesses_decides_nothing() {
-    let guessing = Measured { nats: 8.5, ..Measured::harmless() };
+    let guessing = Forms { nats: 8.5, ..Forms::harmless() };
     assert_eq!(guessing.judged(), (vec![None; 4], Verdict::CannotBeDecided));
 }
 
 #[test]
-fn what_is_not_there_decides_nothing() {
-    let harmless = Measured::harmless();
+fn missing_rows_decide_nothing() {
+    let harmless = Forms::harmless();
     // Without the metric `form`, without profiles, and on a single text.
     let mut rows = harmless.rows();
     rows.iter_mut().for_each(|row| row.form_agreement = None);
@@ -189,7 +189,7 @@ fn what_is_not_there_decides_nothing() {
 #[test]
 fn texts_are_paired_by_name() {
     // Each form lacks a text that the other has: the differences of the three that are left are all 0.
-    let mut rows = Measured { more: [0.0; 4], ..Measured::harmless() }.rows();
+    let mut rows = Forms { more: [0.0; 4], ..Forms::harmless() }.rows();
     for (i, row) in rows.iter_mut().enumerate() {
         row.nll_nats = row.nll_nats.map(|nats| nats + (i % 4) as f64);
     }

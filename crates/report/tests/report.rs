@@ -47,7 +47,7 @@ fn every_form_gives_verdicts_numbers_command_and_limits() {
         assert!(form.contains("3 texts") && form.contains("printed: 0.5/1.5/2.5/3.5"));
         // Titles of measures that are computed as published have a comma before these words.
         let rows = form.matches("as published").count() - form.matches(", as published").count();
-        assert_eq!(rows, 4, "the heads of two published models stand once in each of two tables");
+        assert_eq!(rows, 4, "the heads of two published models are once in each of two tables");
         assert!(form.contains("perplexity [95") && form.contains("bits per byte"));
     }
     for form in [&page, &markdown, &terminal] {
@@ -57,14 +57,14 @@ fn every_form_gives_verdicts_numbers_command_and_limits() {
 }
 
 #[test]
-fn what_tells_most_comes_first() {
+fn the_most_important_sections_come_first() {
     let recorded = recorded();
     let order = [
         "Verdicts",
         "Key numbers",
-        "KV share of memory, ",
-        "heads below 1.5 bits, ",
-        "same next token at 5x, ",
+        "KV cache as a share of memory, ",
+        "heads with an entropy below 1.5 bits, ",
+        "next tokens that are the same as with the full cache, at 5x, ",
         "revision abc123",
         "What was asked",
         "Statement by statement",
@@ -82,7 +82,7 @@ fn what_tells_most_comes_first() {
 }
 
 #[test]
-fn a_terminal_is_not_flooded() {
+fn the_terminal_report_is_short() {
     let terminal = render_terminal(&recorded().run());
     let lines = terminal.lines().count();
     assert!(lines < 90, "{lines}\n{terminal}");
@@ -125,9 +125,9 @@ fn markdown_refers_to_exactly_the_figures_given() {
     let mut paths: Vec<&String> = figures.iter().map(|(path, _)| path).collect();
     paths.sort();
     paths.dedup();
-    assert_eq!(paths.len(), figures.len(), "figures have names of their own");
+    assert_eq!(paths.len(), figures.len(), "every figure has its own name");
     let maps = figures.iter().filter(|(path, _)| path.contains("attention-entropy-")).count();
-    assert_eq!(maps, 4, "one map a profile, and the two published ones");
+    assert_eq!(maps, 4, "one map per profile, and the two published ones");
     let names: Vec<String> = files(&recorded.run()).into_iter().map(|(name, _)| name).collect();
     for name in ["report.md", "report.html", "verification.json"] {
         assert!(names.iter().any(|other| other == name), "{names:?}");
@@ -135,7 +135,7 @@ fn markdown_refers_to_exactly_the_figures_given() {
 }
 
 #[test]
-fn an_unknown_head_is_said_and_not_counted() {
+fn an_unknown_head_is_reported_and_not_counted() {
     let markdown = render_markdown(&recorded().run());
     assert!(
         markdown.contains(", calibration-512: 1 of 6 heads have no recorded entropy and are not counted.")
@@ -149,10 +149,10 @@ fn an_unknown_head_is_said_and_not_counted() {
 }
 
 #[test]
-fn a_full_budget_that_changes_something_is_shouted() {
+fn a_full_budget_that_changes_something_fails_the_self_check() {
     let mut recorded = recorded();
-    let whole = recorded.rows.iter_mut().find(|row| row.policy == SNAPKV && row.kl_nats == Some(0.0));
-    whole.unwrap().kl_nats = Some(0.5);
+    let full_budget = recorded.rows.iter_mut().find(|row| row.policy == SNAPKV && row.kl_nats == Some(0.0));
+    full_budget.unwrap().kl_nats = Some(0.5);
     let terminal = render_terminal(&recorded.run());
     assert!(terminal.contains("Self-check FAILED: 1 of 15"), "{terminal}");
 }
@@ -174,15 +174,18 @@ fn presets_have_their_name_in_tables_pairs_and_figures() {
     let recorded = recorded();
     let markdown = render_markdown(&recorded.run());
     assert!(
-        markdown.contains("| snapkv |") && markdown.contains("**snapkv less uniform+random**"),
+        markdown.contains("| snapkv |") && markdown.contains("**snapkv minus uniform+random**"),
         "{markdown}"
     );
-    assert!(!markdown.contains(SNAPKV) && !markdown.contains("Nothing was measured of"), "{markdown}");
+    assert!(
+        !markdown.contains(SNAPKV) && !markdown.contains("was not measured under this text"),
+        "{markdown}"
+    );
     assert!(figures(&recorded.run()).iter().any(|(_, svg)| svg.contains(">snapkv<")));
 }
 
-/// Rows of texts or of retrieval, to be changed.
-fn each(recorded: &mut Recorded, text: bool, change: impl Fn(&mut GridRow)) {
+/// Changes the rows of texts, or those of retrieval.
+fn change_rows(recorded: &mut Recorded, text: bool, change: impl Fn(&mut GridRow)) {
     recorded.rows.iter_mut().filter(|row| (row.task == ScoredTask::TEXT) == text).for_each(change);
 }
 
@@ -198,14 +201,14 @@ fn a_model_that_works_is_judged() {
 #[test]
 fn a_model_that_only_guesses_decides_nothing() {
     let mut recorded = recorded();
-    each(&mut recorded, true, |row| row.nll_nats = Some(7.5 + 0.1 * row.text.len() as f64));
+    change_rows(&mut recorded, true, |row| row.nll_nats = Some(7.5 + 0.1 * row.text.len() as f64));
     for index in [1, 2] {
         let found = claim(&recorded, index);
         assert_eq!(found.verdict, Verdict::CannotBeDecided, "{}", found.title);
         let part =
             found.statements.iter().find(|s| s.role == StatementRole::Claim && s.failing_check.is_some());
         let reason = &part.unwrap().reason;
-        assert!(reason.contains("cannot be decided") && reason.contains("guessing costs 7.50"), "{reason}");
+        assert!(reason.contains("cannot be decided") && reason.contains("guessing costs 7.50."), "{reason}");
     }
     // Bytes do not depend on what the model can do.
     assert_ne!(claim(&recorded, 0).verdict, Verdict::CannotBeDecided);
@@ -216,18 +219,18 @@ fn a_model_that_only_guesses_decides_nothing() {
 #[test]
 fn a_model_that_forgets_with_the_full_cache_decides_nothing() {
     let mut recorded = recorded();
-    each(&mut recorded, false, |row| row.correct = Some(0));
+    change_rows(&mut recorded, false, |row| row.correct = Some(0));
     let found = claim(&recorded, 2);
     assert_eq!(found.verdict, Verdict::CannotBeDecided);
     let reason = &found.statements[0].reason;
-    assert!(reason.contains("0.0 % of its answers are right, and 1.0 % by chance"), "{reason}");
+    assert!(reason.contains("0.0 % of its answers are right, and guessing gets 1.0 % right"), "{reason}");
     assert_eq!(claim(&recorded, 1).verdict, Verdict::PartlyHolds, "heads need no recall");
 }
 
 #[test]
-fn a_model_that_nothing_changes_decides_nothing() {
+fn a_model_that_eviction_does_not_change_decides_nothing() {
     let mut recorded = recorded();
-    each(&mut recorded, true, |row| {
+    change_rows(&mut recorded, true, |row| {
         if row.role == PolicyRole::Control {
             row.kl_nats = Some(0.0);
         }
@@ -245,8 +248,11 @@ fn a_model_that_nothing_changes_decides_nothing() {
 fn findings_are_the_key_numbers_with_their_verdicts() {
     let table = findings(&recorded().run());
     assert!(table.starts_with("| claim | published | found | verdict |\n"), "{table}");
-    assert!(table.contains("68.6 % (table 65.4 %) | 25.0 % with weights as stored |"), "{table}");
-    assert!(table.contains("90.0 % by entropy-inverted with 20.0 % kept; 90.0 % by"), "{table}");
+    assert!(
+        table.contains("68.6 % (headline), 65.4 % (table) | 25.0 % with weights as a runtime stores them |"),
+        "{table}"
+    );
+    assert!(table.contains("| best published rule: 90.0 % by entropy-inverted with 20.0 % of the cache; best other method: 90.0 % by"), "{table}");
     assert_eq!(table.matches("partly holds").count() + table.matches("does not hold").count(), 3, "{table}");
     assert!(!table.contains(NASTY), "names are escaped");
 }

@@ -12,10 +12,11 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     (edits <= (word.chars().count() / 3).max(1)).then_some(name)
 }
 
-/// What to write instead of `word`: the nearest name if there is one, and all of them.
-pub fn instead(word: &str, known: &[&str]) -> String {
+/// Returns what to write instead of `word`, as a clause: the nearest name, if there is one, and all known
+/// names.
+pub fn suggestion(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
-        Some(name) => format!("write '{name}' if that is meant, of {}", known.join(", ")),
+        Some(name) => format!("write '{name}' if that is meant, or another of {}", known.join(", ")),
         None => format!("write one of {}", known.join(", ")),
     }
 }
@@ -25,14 +26,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_are_recognised_and_other_words_are_not() {
+    fn misspelt_names_are_recognised_and_other_words_are_not() {
         let known = ["budgets", "policies", "kv"];
         assert_eq!(nearest("budget", known), Some("budgets"));
         assert_eq!(nearest("polciies", known), Some("policies"));
         assert_eq!(nearest("KV", known), Some("kv"));
         assert_eq!(nearest("temperature", known), None);
         assert_eq!(nearest("x", []), None);
-        assert_eq!(instead("vk", &["kv", "when"]), "write 'kv' if that is meant, of kv, when");
-        assert_eq!(instead("colour", &["kv", "when"]), "write one of kv, when");
+        assert_eq!(suggestion("vk", &["kv", "when"]), "write 'kv' if that is meant, or another of kv, when");
+        assert_eq!(suggestion("colour", &["kv", "when"]), "write one of kv, when");
     }
 }

@@ -96,17 +96,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_capped_entry_cannot_take_goes_to_the_others() {
+    fn units_that_a_capped_entry_cannot_take_go_to_the_others() {
         assert_eq!(apportion(12, &[100.0, 1.0, 1.0], 1, 6), Some(vec![6, 3, 3]));
     }
 
     #[test]
-    fn what_a_floor_costs_is_taken_from_the_others() {
+    fn units_for_a_lower_bound_are_taken_from_the_others() {
         assert_eq!(apportion(12, &[1.0, 4.0, 7.0], 3, 12), Some(vec![3, 3, 6]));
     }
 
     #[test]
-    fn entries_without_weight_share_evenly_what_is_left() {
+    fn entries_of_weight_zero_share_evenly_what_is_left() {
         assert_eq!(apportion(9, &[0.0, 0.0, 0.0], 1, 9), Some(vec![3, 3, 3]));
         assert_eq!(apportion(9, &[0.0, 5.0, 0.0], 1, 9), Some(vec![1, 7, 1]));
         assert_eq!(apportion(9, &[0.0, 5.0, 0.0], 1, 5), Some(vec![2, 5, 2]));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn each_entry_may_have_a_most_of_its_own() {
+    fn each_entry_may_have_its_own_upper_bound() {
         assert_eq!(apportion_within(9, &[1.0; 3], 1, &[2, 9, 9]), Some(vec![2, 4, 3]));
         assert_eq!(apportion_within(9, &[1.0; 3], 4, &[1, 9, 9]), Some(vec![1, 4, 4]));
         assert_eq!(apportion_within(9, &[1.0; 3], 1, &[3, 3, 2]), None);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_impossible() {
+    fn impossible_splits_are_none() {
         assert_eq!(apportion(3, &[1.0, 1.0], 2, 9), None);
         assert_eq!(apportion(20, &[1.0, 1.0], 0, 9), None);
         assert_eq!(apportion(3, &[1.0, f64::NAN], 0, 9), None);
@@ -155,7 +155,7 @@ mod tests {
         }
 
         #[test]
-        fn spends_exactly_the_total_within_bounds_of_their_own(
+        fn spends_exactly_the_total_within_bounds_for_each_entry(
             entries in prop::collection::vec((0.0..10.0f64, 1usize..40), 1..32), fill in 0.0..=1.0f64,
         ) {
             let (weights, hi): (Vec<f64>, Vec<usize>) = entries.into_iter().unzip();

@@ -14,7 +14,7 @@ pub struct Interval {
     pub high: f64,
 }
 
-const NOTHING: Interval = Interval { mean: f64::NAN, low: f64::NAN, high: f64::NAN };
+const UNDEFINED: Interval = Interval { mean: f64::NAN, low: f64::NAN, high: f64::NAN };
 
 /// Returns the mean of paired `differences` with its 95 % bootstrap interval: the 2.5 % and 97.5 % quantiles
 /// of the means of `resamples` samples. A paired difference compares two policies on the same text.
@@ -22,7 +22,7 @@ const NOTHING: Interval = Interval { mean: f64::NAN, low: f64::NAN, high: f64::N
 /// The same arguments give the same interval on every machine. If `resamples` is 0, both ends of the interval
 /// are the mean.
 pub fn paired_bootstrap(differences: &[f64], resamples: usize, seed: u64) -> Interval {
-    let Some(mean) = mean(differences) else { return NOTHING };
+    let Some(mean) = mean(differences) else { return UNDEFINED };
     let n = differences.len();
     let mut rng = Rng::new(seed);
     let mut means: Vec<f64> =
@@ -53,14 +53,14 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_decides() {
+    fn the_interval_depends_on_the_seed_alone() {
         let values = [1.0, 4.0, 2.0, 8.0, 5.0];
         assert_eq!(paired_bootstrap(&values, 200, 1), paired_bootstrap(&values, 200, 1));
         assert_ne!(paired_bootstrap(&values, 200, 1), paired_bootstrap(&values, 200, 2));
     }
 
     #[test]
-    fn nothing_has_no_interval() {
+    fn without_finite_values_the_interval_is_nan() {
         for i in [paired_bootstrap(&[], 10, 0), paired_bootstrap(&[1.0, f64::NAN], 10, 0)] {
             assert!(i.mean.is_nan() && i.low.is_nan() && i.high.is_nan());
         }
@@ -70,7 +70,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn means_lie_among_the_values(values in prop::collection::vec(-5.0..5.0f64, 1..40), seed: u64) {
+        fn intervals_are_within_the_values(values in prop::collection::vec(-5.0..5.0f64, 1..40), seed: u64) {
             let i = paired_bootstrap(&values, 50, seed);
             let min = values.iter().copied().fold(f64::INFINITY, f64::min) - 1e-9;
             let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max) + 1e-9;

@@ -72,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn ties_as_scipy_computes_them() {
+    fn ties_are_ranked_as_in_scipy() {
         // Ranks 1, 2.5, 2.5, 4 against 1..4: 4.5 / sqrt(4.5 * 5).
         let r = spearman(&[1.0, 2.0, 2.0, 3.0], &[1.0, 2.0, 3.0, 4.0]).unwrap();
         assert!((r - 0.948_683_298_050_513_8).abs() < 1e-12);
     }
 
     #[test]
-    fn refuses_what_has_no_correlation() {
+    fn undefined_correlations_are_none() {
         assert_eq!(pearson(&[1.0, 2.0], &[1.0]), None);
         assert_eq!(pearson(&[1.0], &[1.0]), None);
         assert_eq!(pearson(&[0.1, 0.1, 0.1], &[1.0, 2.0, 3.0]), None);

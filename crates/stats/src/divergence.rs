@@ -43,8 +43,9 @@ impl<'a> Prediction<'a> {
         self.logits.get(target).map_or(f64::NAN, |&x| 0.0 - self.norm.log_p(x))
     }
 
-    /// Whether the row is empty, or holds a NaN, a positive infinity or nothing but negative infinities.
-    fn is_none(&self) -> bool {
+    /// Returns whether the row has no softmax: it is empty, it holds a NaN or a positive infinity, or all its
+    /// values are negative infinities.
+    fn has_no_softmax(&self) -> bool {
         self.logits.is_empty() || self.norm.log_sum.is_nan()
     }
 }
@@ -76,13 +77,16 @@ impl<'a> ReferencePrediction<'a> {
     /// probability 0 to a class that has a higher probability in this prediction. It is NaN if the rows
     /// differ in length, are empty or have no softmax.
     pub fn kl(&self, other: &Prediction<'_>) -> f64 {
-        let own = &self.prediction;
-        if own.logits.len() != other.logits.len() || own.is_none() || other.is_none() {
+        let reference = &self.prediction;
+        if reference.logits.len() != other.logits.len()
+            || reference.has_no_softmax()
+            || other.has_no_softmax()
+        {
             return f64::NAN;
         }
         let mut nats = 0.0;
-        for ((&p, &x), &y) in self.probabilities.iter().zip(own.logits).zip(other.logits) {
-            let log_p = own.norm.log_p(x);
+        for ((&p, &x), &y) in self.probabilities.iter().zip(reference.logits).zip(other.logits) {
+            let log_p = reference.norm.log_p(x);
             if log_p > f64::NEG_INFINITY {
                 nats += p * (log_p - other.norm.log_p(y));
             }
@@ -147,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn masked_classes() {
+    fn masked_classes_have_no_probability() {
         let masked = [0.0, f32::NEG_INFINITY];
         assert_eq!(kl_from_logits(&masked, &masked), 0.0);
         assert!((kl_from_logits(&masked, &[0.0, 0.0]) - LN(2.0)).abs() < 1e-12);
@@ -155,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_value_is_nan_rather_than_perfect() {
+    fn undefined_values_are_nan_rather_than_perfect() {
         assert!(kl_from_logits(&[0.0], &[0.0, 1.0]).is_nan());
         assert!(kl_from_logits(&[], &[]).is_nan());
         assert!(kl_from_logits(&[f32::NAN, 0.0], &[f32::NAN, 0.0]).is_nan());

@@ -57,7 +57,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lies_between_zero_and_log_n(raw in prop::collection::vec(0.0..1.0f32, 1..200)) {
+        fn entropy_is_between_zero_and_log_n(raw in prop::collection::vec(0.0..1.0f32, 1..200)) {
             let sum: f32 = raw.iter().sum::<f32>().max(1e-6);
             let row: Vec<f32> = raw.iter().map(|p| p / sum).collect();
             let bits = entropy_bits(&row);

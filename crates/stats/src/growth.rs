@@ -32,14 +32,14 @@ mod tests {
     use super::linear_and_quadratic;
 
     #[test]
-    fn what_it_was_made_of_is_found_again() {
+    fn the_coefficients_of_exact_data_are_recovered() {
         let points = [512.0, 1024.0, 2048.0, 8192.0].map(|x| (x, 3e-3 * x + 2e-7 * x * x));
         let (a, b) = linear_and_quadratic(&points).unwrap();
         assert!((a / 3e-3 - 1.0).abs() < 1e-9 && (b / 2e-7 - 1.0).abs() < 1e-9, "{a} {b}");
     }
 
     #[test]
-    fn errors_count_by_their_part() {
+    fn relative_errors_are_minimised() {
         let (low, high) = ([(1.0, 1.1), (2.0, 2.0), (4.0, 4.0)], [(1.0, 1.0), (2.0, 2.0), (4.0, 4.4)]);
         let error = |points: &[(f64, f64)]| {
             let (a, b) = linear_and_quadratic(points).unwrap();
@@ -47,18 +47,18 @@ mod tests {
         };
         for points in [low, high] {
             let (a, b) = linear_and_quadratic(&points).unwrap();
-            let near = |da: f64, db: f64| {
+            let error_beside = |da: f64, db: f64| {
                 let fit = |x: f64| (a + da) * x + (b + db) * x * x;
                 points.iter().map(|&(x, y)| (fit(x) / y - 1.0).powi(2)).sum::<f64>()
             };
             for (da, db) in [(1e-3, 0.0), (-1e-3, 0.0), (0.0, 1e-3), (0.0, -1e-3)] {
-                assert!(near(da, db) > error(&points), "{da} {db}");
+                assert!(error_beside(da, db) > error(&points), "{da} {db}");
             }
         }
     }
 
     #[test]
-    fn nothing_fits_too_little() {
+    fn too_few_points_have_no_fit() {
         assert_eq!(linear_and_quadratic(&[]), None);
         assert_eq!(linear_and_quadratic(&[(5.0, 1.0), (5.0, 1.1)]), None);
         assert_eq!(linear_and_quadratic(&[(1.0, 1.0), (2.0, 0.0)]), None);

@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn edges() {
+    fn known_rows() {
         assert_eq!(attention_preservation(&[0.25; 4], &[0, 1, 2, 3]), 1.0);
         assert_eq!(attention_preservation(&[0.25; 4], &[2]), 0.5);
         assert_eq!(retained_mass(&[0.25; 4], &[2, 9]), 0.25);

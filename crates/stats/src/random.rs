@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn below_is_even() {
+    fn below_is_uniform() {
         let mut rng = Rng::new(7);
         let mut seen = [0usize; 6];
         (0..60_000).for_each(|_| seen[rng.below(6)] += 1);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_have_sequences_of_their_own() {
+    fn each_part_has_its_own_sequence() {
         let first = |seed, part| Rng::for_part(seed, part).next_u64();
         assert_eq!(first(3, 4), first(3, 4));
         assert_ne!(first(3, 4), first(3, 5));
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn unit_is_even() {
+    fn unit_is_uniform() {
         let mut rng = Rng::new(3);
         let mean = (0..100_000).map(|_| rng.unit()).sum::<f64>() / 1e5;
         assert!((mean - 0.5).abs() < 0.006, "{mean}");

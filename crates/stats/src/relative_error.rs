@@ -23,7 +23,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn worked_by_hand() {
+    fn known_vectors() {
         assert_eq!(relative_error(&[3.0, 4.0], &[3.0, 4.0]), 0.0);
         assert_eq!(relative_error(&[3.0, 4.0], &[0.0, 0.0]), 1.0);
         assert_eq!(relative_error(&[3.0, 4.0], &[3.0, 6.5]), 0.5);
@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_value_is_nan_rather_than_perfect() {
+    fn undefined_values_are_nan_rather_than_perfect() {
         assert!(relative_error(&[], &[]).is_nan());
         assert!(relative_error(&[1.0], &[1.0, 1.0]).is_nan());
         assert!(relative_error(&[0.0], &[1.0]).is_nan());

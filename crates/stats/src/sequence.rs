@@ -22,7 +22,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn worked_by_hand() {
+    fn known_sequences() {
         let (a, b) = ([5, 6, 7, 8], [5, 6, 9, 8]);
         assert_eq!((first_difference(&a, &b), matching_fraction(&a, &b)), (2, 0.75));
         assert_eq!((first_difference(&a, &a), matching_fraction(&a, &a)), (4, 1.0));
@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_compared() {
+    fn sequences_of_different_lengths() {
         assert_eq!(first_difference(&[1, 2], &[1, 2, 3]), 2);
         assert!(matching_fraction(&[1, 2], &[1, 2, 3]).is_nan());
         assert!(matching_fraction::<u32>(&[], &[]).is_nan());

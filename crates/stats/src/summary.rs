@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn summarises() {
+    fn known_values_are_summarised() {
         let s = Summary::new(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
         assert_eq!(s, Summary { count: 8, mean: 5.0, std: 2.0, cv: 0.4, min: 2.0, max: 9.0 });
     }
@@ -80,14 +80,14 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_has_no_summary() {
+    fn values_without_a_summary_are_none() {
         assert_eq!(Summary::new(&[]), None);
         assert_eq!(Summary::new(&[1.0, f64::NAN]), None);
         assert_eq!(Summary::new(&[1.0, f64::INFINITY]), None);
     }
 
     #[test]
-    fn quantiles_as_numpy_computes_them() {
+    fn quantiles_equal_those_of_numpy() {
         let values = [3.0, 1.0, 2.0, 4.0];
         assert_eq!(quantile(&values, 0.0), Some(1.0));
         assert_eq!(quantile(&values, 0.25), Some(1.75));

@@ -9,14 +9,14 @@ use tokenizers::{
 };
 
 use crate::{
-    Error, Options, Result, SpecialIds, Tokenizer,
-    pieces::{Pieces, Shown},
+    Error, Result, SpecialIds, Tokenizer, TokenizerOptions,
+    pieces::{Pieces, TokenText},
     spelling::Spelling,
 };
 
-/// A tokenizer in parts, as a file says it.
-pub(crate) struct Parts {
-    /// Where it is from, for messages.
+/// The parts of a tokenizer, as read from a file.
+pub(crate) struct TokenizerParts {
+    /// The name of the file, for error messages.
     pub(crate) file: String,
     /// The tokens of the BPE model and their ids.
     pub(crate) tokens: Vec<(String, u32)>,
@@ -41,9 +41,10 @@ pub(crate) struct Parts {
 /// The largest id that a file may have; a larger one is treated as damage.
 const LARGEST_ID: u32 = (1 << 24) - 1;
 
-impl Parts {
-    /// Checks that ids are unique and fit the model, that merges make tokens, and builds the tokenizer.
-    pub(crate) fn assemble(mut self, options: &Options) -> Result<Tokenizer> {
+impl TokenizerParts {
+    /// Checks that ids are unique and inside the model's vocabulary and that every merge makes a token.
+    /// Returns the tokenizer.
+    pub(crate) fn assemble(mut self, options: &TokenizerOptions) -> Result<Tokenizer> {
         let ids = self.ids_by_token()?;
         self.check_ids(options.vocab_size)?;
         let merges = self.merge_ids(&ids)?;
@@ -134,7 +135,9 @@ impl Parts {
         let mut whole = String::new();
         let find = |a: &str, b: &str, token: &str| {
             ids.get(token).copied().ok_or_else(|| {
-                self.wrong(format!("the merge of `{a}` and `{b}` needs the token `{token}`, which it lacks"))
+                self.wrong(format!(
+                    "the merge of `{a}` and `{b}` needs the token `{token}`, which the file lacks"
+                ))
             })
         };
         let merge = |(a, b): &(String, String)| {
@@ -150,13 +153,13 @@ impl Parts {
     /// Returns the bytes of every token.
     fn pieces(&self) -> Pieces {
         let added: HashMap<u32, bool> = self.added.iter().map(|(id, token)| (*id, token.special)).collect();
-        let shown = |id| match added.get(&id) {
-            Some(true) => Shown::Hidden,
-            // Where `▁` is a space, it is one in an added token too.
-            Some(false) if self.spelling == Spelling::ByteLevel => Shown::Literal,
-            _ => Shown::Spelt,
+        let token_text = |id| match added.get(&id) {
+            Some(true) => TokenText::Hidden,
+            // In a SentencePiece tokenizer, `▁` is a space in an added token too.
+            Some(false) if self.spelling == Spelling::ByteLevel => TokenText::Literal,
+            _ => TokenText::Spelt,
         };
-        let tokens = self.tokens.iter().map(|(token, id)| (*id, token.as_str(), shown(*id)));
+        let tokens = self.tokens.iter().map(|(token, id)| (*id, token.as_str(), token_text(*id)));
         Pieces::new(self.spelling, tokens)
     }
 

@@ -75,9 +75,9 @@ impl Chat {
         let mut environment = environment::new();
         let added = environment.add_template_owned(TEMPLATE, template.to_string());
         added.map_err(|e| failed(file, &e))?;
-        let own = |(name, token): &(&str, &str)| (name.to_string(), token.to_string());
+        let owned = |(name, token): &(&str, &str)| (name.to_string(), token.to_string());
         let template = template.to_string();
-        Ok(Chat { environment, template, file: file.into(), tokens: tokens.iter().map(own).collect() })
+        Ok(Chat { environment, template, file: file.into(), tokens: tokens.iter().map(owned).collect() })
     }
 
     /// Returns the template of BitNet b1.58 2B-4T and of models that were tuned from it.
@@ -104,20 +104,20 @@ impl Chat {
         environment.set_fuel(Some(STEPS + STEPS_PER_MESSAGE * messages.len() as u64));
         let template = environment.get_template(TEMPLATE).map_err(|e| failed(&self.file, &e))?;
         let tokens = self.tokens.iter().map(|(name, token)| (name.as_str(), Value::from(token.as_str())));
-        let own = [
+        let variables = [
             ("messages", messages.iter().map(Message::value).collect()),
             ("add_generation_prompt", Value::from(add_generation_prompt)),
         ];
-        let context = Value::from_pairs(tokens.chain(own));
-        let mut text = environment::Limited::new(messages);
-        // Slicing nothing backwards, as in `messages[::-1]`, panics within minijinja 3.0.
+        let context = Value::from_pairs(tokens.chain(variables));
+        let mut text = environment::LimitedText::new(messages);
+        // Reversing an empty slice, as in `messages[::-1]`, panics inside minijinja 3.0.
         let rendered =
             catch_unwind(AssertUnwindSafe(|| template.render_captured_to(context, &mut text).map(drop)));
         match rendered {
             Ok(Ok(())) => Ok(text.into_string()),
             Ok(Err(error)) => Err(failed(&self.file, &error)),
             Err(_) => {
-                let reason = "the template engine gives up on it".into();
+                let reason = "the template engine crashes on it".into();
                 Err(Error::Chat { file: self.file.clone(), line: 1, reason })
             }
         }

@@ -12,30 +12,30 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{file} is not valid JSON: {reason}; mend it or take the file that came with the weights")]
+    #[error("{file} is not valid JSON: {reason}; fix it or use the file that came with the weights")]
     Json { file: String, reason: String },
     #[error("{file} is not a usable tokenizer: {reason}; use the tokenizer that came with the weights")]
     Tokenizer { file: String, reason: String },
     #[error(
         "{file}: the {what} `{name}` is not supported (known: {known}); use the tokenizer.json of the original \
-         weights, or one that says the same in known terms"
+         weights, or an equivalent one that uses only known parts"
     )]
     Unsupported { file: String, what: &'static str, name: String, known: String },
     #[error(
-        "{file} has token id {largest}, but the model's vocabulary ends at {vocab_size}; they do not belong \
+        "{file} has token id {largest}, but the model's vocabulary has {vocab_size} ids; they do not belong \
          together, so use the tokenizer that came with the weights"
     )]
     TokenizerVocabulary { file: String, largest: u32, vocab_size: usize },
     #[error("token id {id} at index {index} is outside the model's vocabulary of {vocab_size}")]
     TokenOutOfVocabulary { id: u32, index: usize, vocab_size: usize },
-    #[error("{file} cannot be encoded with: {reason}; use the tokenizer that came with the weights")]
+    #[error("{file} cannot encode the text: {reason}; use the tokenizer that came with the weights")]
     Encode { file: String, reason: String },
     #[error(
         "{file} cannot be written as a GGUF vocabulary that gives the same ids: {reason}; keep its \
          tokenizer.json beside the weights instead"
     )]
     Export { file: String, reason: String },
-    #[error("{file}, line {line}: the chat template fails: {reason}; mend it or pass the text as plain text")]
+    #[error("{file}, line {line}: the chat template fails: {reason}; fix it or pass the text as plain text")]
     Chat { file: String, line: usize, reason: String },
 }
 

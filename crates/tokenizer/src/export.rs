@@ -24,11 +24,12 @@ impl Tokenizer {
         if self.vocab_size > MOST_IDS {
             return Err(self.inexact(format!("the model claims {} ids", self.vocab_size)));
         }
-        let touchy = |token: &&AddedToken| {
+        let depends_on_context = |token: &&AddedToken| {
             let rewritten = token.normalized && !token.special && self.normalizer.is_some();
             token.lstrip || token.rstrip || token.single_word || rewritten
         };
-        let mut added: Vec<_> = self.parsing.get_added_tokens_decoder().values().filter(touchy).collect();
+        let mut added: Vec<_> =
+            self.parsing.get_added_tokens_decoder().values().filter(depends_on_context).collect();
         added.sort_by(|a, b| a.content.cmp(&b.content));
         if let Some(token) = added.first() {
             return Err(self.inexact(format!("its token `{}` depends on the text around it", token.content)));
@@ -66,19 +67,21 @@ impl Tokenizer {
 
     /// Completes the vocabulary of a byte-level tokenizer.
     fn byte_level(&self, vocabulary: Vocabulary) -> Result<Vocabulary> {
-        let cut = self.pre_tokenizer_json();
-        let Some(known) = PreTokenizer::recognise(&cut) else {
-            return Err(self.inexact(format!("its pre-tokenizer has no name there: {}", shortened(&cut))));
+        let json = self.pre_tokenizer_json();
+        let Some(pre_tokenizer) = PreTokenizer::recognise(&json) else {
+            return Err(
+                self.inexact(format!("its pre-tokenizer has no name in GGUF files: {}", shortened(&json)))
+            );
         };
         if self.normalizer.is_some() {
-            return Err(self.inexact("it changes texts before cutting them (`normalizer`)"));
+            return Err(self.inexact("it changes texts before splitting them (`normalizer`)"));
         }
-        if known.ignores_merges() != self.model.ignore_merges
+        if pre_tokenizer.ignores_merges() != self.model.ignore_merges
             && let Some(token) = self.unmergeable()
         {
             let reason = format!(
-                "its token `{token}` depends on `ignore_merges`, which `{}` has otherwise",
-                known.name()
+                "its token `{token}` depends on `ignore_merges`, for which `{}` has the other setting",
+                pre_tokenizer.name()
             );
             return Err(self.inexact(reason));
         }
@@ -86,7 +89,7 @@ impl Tokenizer {
             let side = |id: u32| self.token(id).unwrap_or_default();
             format!("{} {}", side(*left), side(*right))
         });
-        let (model, pre) = ("gpt2".into(), Some(known.name().into()));
+        let (model, pre) = ("gpt2".into(), Some(pre_tokenizer.name().into()));
         Ok(Vocabulary { model, pre, merges: merges.collect(), ..vocabulary })
     }
 
@@ -106,10 +109,13 @@ impl Tokenizer {
     fn sentencepiece(&self, vocabulary: Vocabulary) -> Result<Vocabulary> {
         let prefix = self.space_prefix().ok_or_else(|| {
             let parts = serde_json::json!([self.normalizer, self.pre_tokenizer]);
-            self.inexact(format!("it treats spaces in its own way: {}", shortened(&parts)))
+            self.inexact(format!(
+                "it treats spaces in a way that GGUF files cannot describe: {}",
+                shortened(&parts)
+            ))
         })?;
         if self.model.ignore_merges {
-            return Err(self.inexact("it takes whole texts for tokens (`ignore_merges`)"));
+            return Err(self.inexact("it looks up whole texts as tokens (`ignore_merges`)"));
         }
         let bytes = vocabulary.token_types.iter().filter(|kind| **kind == TokenType::Byte as i32).count();
         if bytes != 256 {
@@ -128,8 +134,8 @@ impl Tokenizer {
     /// spaces are treated in a way that GGUF files cannot describe.
     fn space_prefix(&self) -> Option<bool> {
         let normalizer = serde_json::to_value(&self.normalizer).ok()?;
-        let cut = self.pre_tokenizer_json();
-        match (&steps(&normalizer)[..], &steps(&cut)[..]) {
+        let pre_tokenizer = self.pre_tokenizer_json();
+        match (&steps(&normalizer)[..], &steps(&pre_tokenizer)[..]) {
             ([a, b], []) if prepends(a) && replaces_spaces(b) || prepends(b) && replaces_spaces(a) => {
                 Some(true)
             }

@@ -9,17 +9,18 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::AddedToken;
 
-use crate::{Error, Options, Result, TokenType, Tokenizer, Vocabulary, sentencepiece, tiktoken};
+use crate::{Error, Result, TokenType, Tokenizer, TokenizerOptions, Vocabulary, sentencepiece, tiktoken};
 
 impl Tokenizer {
     /// Reads a `tokenizer.json`, or a `tokenizer.model` of SentencePiece or tiktoken. The format is
     /// recognised by the content.
     ///
     /// # Errors
-    /// When it cannot be read, is no tokenizer of a known kind, or does not fit the model.
-    pub fn from_file(path: impl AsRef<Path>, options: &Options) -> Result<Tokenizer> {
+    /// Returns an error if the file cannot be read, is not a tokenizer of a known kind, or does not fit the
+    /// model.
+    pub fn from_file(path: impl AsRef<Path>, options: &TokenizerOptions) -> Result<Tokenizer> {
         let path = path.as_ref();
-        Tokenizer::from_bytes_and(&read(path)?, BTreeMap::new(), &path.display().to_string(), options)
+        Tokenizer::from_bytes_with_added(&read(path)?, BTreeMap::new(), &path.display().to_string(), options)
     }
 
     /// Returns the tokenizer of a model's folder, or `None` if it has no tokenizer. It is `tokenizer.json`,
@@ -27,8 +28,8 @@ impl Tokenizer {
     /// it.
     ///
     /// # Errors
-    /// As [`Tokenizer::from_file`], for any of these files.
-    pub fn from_folder(folder: impl AsRef<Path>, options: &Options) -> Result<Option<Tokenizer>> {
+    /// Fails as [`Tokenizer::from_file`] does, for any of these files.
+    pub fn from_folder(folder: impl AsRef<Path>, options: &TokenizerOptions) -> Result<Option<Tokenizer>> {
         let folder = folder.as_ref();
         let json = folder.join("tokenizer.json");
         if json.exists() {
@@ -39,14 +40,15 @@ impl Tokenizer {
             return Ok(None);
         }
         let (bytes, name) = (read(&model)?, model.display().to_string());
-        Tokenizer::from_bytes_and(&bytes, more_tokens(folder)?, &name, options).map(Some)
+        Tokenizer::from_bytes_with_added(&bytes, added_tokens(folder)?, &name, options).map(Some)
     }
 
-    fn from_bytes_and(
+    /// Reads a tokenizer and adds the tokens `more` to it.
+    fn from_bytes_with_added(
         bytes: &[u8],
         more: BTreeMap<u32, AddedToken>,
         file: &str,
-        options: &Options,
+        options: &TokenizerOptions,
     ) -> Result<Tokenizer> {
         let mut vocabulary = match bytes.trim_ascii_start().first() {
             Some(b'{') => return Tokenizer::from_json_bytes(bytes, file, options),
@@ -56,7 +58,7 @@ impl Tokenizer {
         // The added tokens may replace special tokens of the file, as in folders that rename the tokens of
         // Llama 3.
         vocabulary.add(&more, file)?;
-        Tokenizer::from_vocabulary_and(vocabulary, more, file, options)
+        Tokenizer::from_vocabulary_with_details(vocabulary, more, file, options)
     }
 }
 
@@ -90,7 +92,7 @@ impl Vocabulary {
 /// An entry of `added_tokens_decoder`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Added {
+struct AddedEntry {
     content: String,
     single_word: bool,
     lstrip: bool,
@@ -98,19 +100,19 @@ struct Added {
     special: bool,
 }
 
-/// The tokens that a folder adds to its `tokenizer.model`.
-fn more_tokens(folder: &Path) -> Result<BTreeMap<u32, AddedToken>> {
+/// Returns the tokens that a folder adds to its `tokenizer.model`.
+fn added_tokens(folder: &Path) -> Result<BTreeMap<u32, AddedToken>> {
     let config = folder.join("tokenizer_config.json");
     let tokens = match optional(&config)? {
         Some(value) if !value["added_tokens_decoder"].is_null() => {
-            let tokens = BTreeMap::<u32, Added>::deserialize(&value["added_tokens_decoder"]);
+            let tokens = BTreeMap::<u32, AddedEntry>::deserialize(&value["added_tokens_decoder"]);
             tokens.map_err(|e| {
                 Error::json(&config.display().to_string(), format!("`added_tokens_decoder`: {e}"))
             })?
         }
-        config => listed_tokens(folder, &config.unwrap_or_default())?,
+        config => tokens_added_by_name(folder, &config.unwrap_or_default())?,
     };
-    let token = |added: Added| AddedToken {
+    let token = |added: AddedEntry| AddedToken {
         content: added.content,
         single_word: added.single_word,
         lstrip: added.lstrip,
@@ -123,25 +125,26 @@ fn more_tokens(folder: &Path) -> Result<BTreeMap<u32, AddedToken>> {
     Ok(tokens.into_iter().map(|(id, added)| (id, token(added))).collect())
 }
 
-/// `added_tokens.json`; a token with a role in the configuration is special.
-fn listed_tokens(folder: &Path, config: &Value) -> Result<BTreeMap<u32, Added>> {
+/// Returns the tokens of `added_tokens.json`. A token with a role in the configuration is special.
+fn tokens_added_by_name(folder: &Path, config: &Value) -> Result<BTreeMap<u32, AddedEntry>> {
     let path = folder.join("added_tokens.json");
     let Some(value) = optional(&path)? else { return Ok(BTreeMap::new()) };
     let ids = BTreeMap::<String, u32>::deserialize(&value)
         .map_err(|e| Error::json(&path.display().to_string(), e))?;
     let roles = optional(&folder.join("special_tokens_map.json"))?.unwrap_or_default();
-    let special = |token: &str| names(config, token) || names(&roles, token);
-    let added = |content: String| Added { special: special(&content), content, ..Added::default() };
+    let special = |token: &str| has_role(config, token) || has_role(&roles, token);
+    let added = |content: String| AddedEntry { special: special(&content), content, ..AddedEntry::default() };
     Ok(ids.into_iter().map(|(content, id)| (id, added(content))).collect())
 }
 
-/// Whether a `*_token` or `additional_special_tokens` of a configuration is this token.
-fn names(config: &Value, token: &str) -> bool {
-    let is = |value: &Value| value == token || value["content"] == token;
+/// Returns whether this token is the value of a key such as `bos_token`, or in the list of a key such as
+/// `additional_special_tokens`.
+fn has_role(config: &Value, token: &str) -> bool {
+    let is_token = |value: &Value| value == token || value["content"] == token;
     config.as_object().is_some_and(|config| {
         let role = |key: &str| key.ends_with("_token") || key.ends_with("_special_tokens");
         let mut values = config.iter().filter(|(key, _)| role(key)).map(|(_, value)| value);
-        values.any(|value| is(value) || value.as_array().is_some_and(|list| list.iter().any(is)))
+        values.any(|value| is_token(value) || value.as_array().is_some_and(|list| list.iter().any(is_token)))
     })
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Value, value::RawValue};
 use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper, models::bpe::Merges};
 
 use crate::{
-    Error, Options, Result, SpecialIds, Tokenizer,
-    assemble::Parts,
+    Error, Result, SpecialIds, Tokenizer, TokenizerOptions,
+    assemble::TokenizerParts,
     spelling::{Spelling, steps},
 };
 
@@ -18,14 +18,14 @@ impl Tokenizer {
     /// ignored, because they are for training. The post-processor is used only for [`Tokenizer::adds_bos`].
     ///
     /// # Errors
-    /// When it is no such file, its model is not BPE, a token or id is there twice, or it has ids that the model
-    /// has not.
-    pub fn from_json_bytes(bytes: &[u8], file: &str, options: &Options) -> Result<Tokenizer> {
+    /// Returns an error if the file is not valid, its model is not BPE, a token or an id appears twice, or an
+    /// id is outside the model's vocabulary.
+    pub fn from_json_bytes(bytes: &[u8], file: &str, options: &TokenizerOptions) -> Result<Tokenizer> {
         let wrong = |e: serde_json::Error| Error::tokenizer(file, e.to_string());
         let json: File<'_> = serde_json::from_slice(bytes).map_err(wrong)?;
-        let kind: Kind = serde_json::from_str(json.model.get()).map_err(wrong)?;
-        if kind.name.as_deref().is_some_and(|name| name != "BPE") {
-            return Err(Error::unsupported(file, "model", kind.name.unwrap_or_default(), "BPE"));
+        let model_type: ModelType = serde_json::from_str(json.model.get()).map_err(wrong)?;
+        if model_type.name.as_deref().is_some_and(|name| name != "BPE") {
+            return Err(Error::unsupported(file, "model", model_type.name.unwrap_or_default(), "BPE"));
         }
         let model: Bpe<'_> = serde_json::from_str(json.model.get()).map_err(wrong)?;
         json.parts(model, file)?.assemble(options)
@@ -36,7 +36,7 @@ impl Tokenizer {
 #[derive(Deserialize)]
 struct File<'a> {
     #[serde(default)]
-    added_tokens: Vec<Added>,
+    added_tokens: Vec<AddedEntry>,
     #[serde(default)]
     normalizer: Value,
     #[serde(default)]
@@ -51,7 +51,7 @@ struct File<'a> {
 
 /// An entry of `added_tokens`.
 #[derive(Deserialize)]
-struct Added {
+struct AddedEntry {
     id: u32,
     #[serde(flatten)]
     token: AddedToken,
@@ -59,7 +59,7 @@ struct Added {
 
 /// The type of the model.
 #[derive(Deserialize)]
-struct Kind {
+struct ModelType {
     #[serde(rename = "type")]
     name: Option<String>,
 }
@@ -105,14 +105,15 @@ impl<'de> Deserialize<'de> for Entries {
 }
 
 impl File<'_> {
-    fn parts(self, model: Bpe<'_>, file: &str) -> Result<Parts> {
+    /// Returns the parts of the tokenizer.
+    fn parts(self, model: Bpe<'_>, file: &str) -> Result<TokenizerParts> {
         model.refuse_affixes(file)?;
         let spelling = Spelling::new(file, &self.decoder, &self.pre_tokenizer, &self.normalizer)?;
         let unk = model.unk_token.as_ref().and_then(|unk| {
             let ids = model.vocab.0.iter().find(|(token, _)| token == unk).map(|(_, id)| *id);
             ids.or_else(|| self.added_tokens.iter().find(|a| a.token.content == *unk).map(|a| a.id))
         });
-        Ok(Parts {
+        Ok(TokenizerParts {
             merges: merges(model.merges, file)?,
             normalizer: part::<NormalizerWrapper>(&self.normalizer, "normalizer", file)?,
             pre_tokenizer: pre_tokenizer(&self.pre_tokenizer, file)?,
@@ -161,7 +162,7 @@ fn part<'a, T: Deserialize<'a>>(value: &'a Value, name: &str, file: &str) -> Res
 fn pre_tokenizer(value: &Value, file: &str) -> Result<Option<PreTokenizerWrapper>> {
     let endless = |step: &&Value| step["type"] == "FixedLength" && step["length"] == 0;
     if steps(value).iter().any(endless) {
-        return Err(Error::tokenizer(file, "its pre-tokenizer cuts texts into pieces of length 0"));
+        return Err(Error::tokenizer(file, "its pre-tokenizer splits texts into pieces of length 0"));
     }
     part(value, "pre_tokenizer", file)
 }

@@ -32,5 +32,5 @@ mod wire;
 pub use chat::{Chat, Message};
 pub use error::{Error, Result};
 pub use stream::TextStream;
-pub use tokenizer::{Options, Tokenizer};
+pub use tokenizer::{Tokenizer, TokenizerOptions};
 pub use vocabulary::{SpecialIds, TokenType, Vocabulary};

@@ -25,7 +25,7 @@ pub(crate) fn all_merges<'a>(
                 format!("it has a token of {} bytes, but none should have over {LONGEST}", token.len());
             return Err(Error::tokenizer(file, reason));
         }
-        merges.extend(cuts(token, parts).map(|pair| (score, lengths(pair), pair)));
+        merges.extend(splits(token, parts).map(|pair| (score, lengths(pair), pair)));
     }
     merges.sort_by(|(a, of_a, _), (b, of_b, _)| b.total_cmp(a).then(of_b.cmp(of_a)));
     Ok(merges.into_iter().map(|(.., (left, right))| (left.into(), right.into())).collect())
@@ -36,8 +36,8 @@ fn lengths((left, right): (&str, &str)) -> (usize, usize) {
     (left.chars().count(), right.chars().count())
 }
 
-/// The ways to cut a token in two of `parts`.
-pub(crate) fn cuts<'a>(token: &'a str, parts: &Vocab) -> impl Iterator<Item = (&'a str, &'a str)> {
+/// Returns all ways to split a token into two tokens of `parts`.
+pub(crate) fn splits<'a>(token: &'a str, parts: &Vocab) -> impl Iterator<Item = (&'a str, &'a str)> {
     let inner = token.char_indices().map(|(at, _)| at).rev().filter(|at| *at != 0);
     inner.map(|at| token.split_at(at)).filter(|(a, b)| parts.contains_key(*a) && parts.contains_key(*b))
 }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cut_is_a_merge_and_the_longer_left_part_comes_first() {
+    fn every_split_is_a_merge_and_the_longer_left_part_comes_first() {
         let tokens = ["a", "é", "aé", "éa", "aéa"];
         let parts = tokens.iter().zip(0..).map(|(token, id)| (token.to_string(), id)).collect();
         let scored = |scores: [f32; 2]| {

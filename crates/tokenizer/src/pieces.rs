@@ -12,9 +12,9 @@ pub(crate) struct Pieces {
     bytes: Vec<u8>,
 }
 
-/// How the text of a token is shown.
-pub(crate) enum Shown {
-    /// Spelt as the family spells.
+/// The text that a token decodes to.
+pub(crate) enum TokenText {
+    /// The text that the token represents in the [`Spelling`] of its family.
     Spelt,
     /// The token exactly as it is written, as for a token that was added to a byte-level vocabulary.
     Literal,
@@ -23,14 +23,17 @@ pub(crate) enum Shown {
 }
 
 impl Pieces {
-    /// From tokens in ascending order of their ids.
-    pub(crate) fn new<'a>(spelling: Spelling, tokens: impl Iterator<Item = (u32, &'a str, Shown)>) -> Pieces {
+    /// Builds the table from tokens in ascending order of their ids.
+    pub(crate) fn new<'a>(
+        spelling: Spelling,
+        tokens: impl Iterator<Item = (u32, &'a str, TokenText)>,
+    ) -> Pieces {
         let mut pieces = Pieces { ids: Vec::new(), ends: Vec::new(), bytes: Vec::new() };
-        for (id, token, shown) in tokens {
-            match shown {
-                Shown::Spelt => spelling.write(token, &mut pieces.bytes),
-                Shown::Literal => pieces.bytes.extend(token.as_bytes()),
-                Shown::Hidden => {}
+        for (id, token, text) in tokens {
+            match text {
+                TokenText::Spelt => spelling.write(token, &mut pieces.bytes),
+                TokenText::Literal => pieces.bytes.extend(token.as_bytes()),
+                TokenText::Hidden => {}
             }
             pieces.ids.push(id);
             pieces.ends.push(pieces.bytes.len());

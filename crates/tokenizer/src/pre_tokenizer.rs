@@ -44,8 +44,8 @@ const NAMES: [(PreTokenizer, &[&str]); 4] = [
 ];
 
 impl PreTokenizer {
-    /// By the value of `tokenizer.ggml.pre`.
-    pub(crate) fn named(name: &str, file: &str) -> Result<PreTokenizer> {
+    /// Returns the pre-tokenizer for a value of `tokenizer.ggml.pre`.
+    pub(crate) fn from_name(name: &str, file: &str) -> Result<PreTokenizer> {
         let found = NAMES.iter().find(|(_, names)| names.contains(&name));
         found.map(|(kind, _)| *kind).ok_or_else(|| {
             let known = NAMES.map(|(_, names)| names.join(", ")).join(", ");
@@ -90,11 +90,11 @@ impl PreTokenizer {
         if last["add_prefix_space"] != false {
             return None;
         }
-        let mut cuts: Vec<&str> = steps.into_iter().map(cut).collect::<Option<_>>()?;
+        let mut patterns: Vec<&str> = steps.into_iter().map(pattern).collect::<Option<_>>()?;
         if last["use_regex"] != false {
-            cuts.push(GPT_2);
+            patterns.push(GPT_2);
         }
-        match cuts[..] {
+        match patterns[..] {
             [LLAMA_3 | LLAMA_3_SPELT] => Some(PreTokenizer::Llama3),
             [GPT_2] => Some(PreTokenizer::Gpt2),
             [NUMBER, GPT_2] => Some(PreTokenizer::Digits),
@@ -104,8 +104,8 @@ impl PreTokenizer {
     }
 }
 
-/// The expression whose matches a step sets apart.
-fn cut(step: &Value) -> Option<&str> {
+/// Returns the expression whose matches a step separates.
+fn pattern(step: &Value) -> Option<&str> {
     match step["type"].as_str()? {
         "Digits" if step["individual_digits"] == true => Some(NUMBER),
         "Split" if step["behavior"] == "Isolated" && step["invert"] == false => {
@@ -124,15 +124,15 @@ mod tests {
         for (name, kind) in
             NAMES.into_iter().flat_map(|(kind, names)| names.iter().map(move |name| (name, kind)))
         {
-            assert_eq!(PreTokenizer::named(name, "x").unwrap(), kind);
-            assert_eq!(PreTokenizer::named(kind.name(), "x").unwrap(), kind);
+            assert_eq!(PreTokenizer::from_name(name, "x").unwrap(), kind);
+            assert_eq!(PreTokenizer::from_name(kind.name(), "x").unwrap(), kind);
             let json = serde_json::to_value(kind.build()).unwrap();
             assert_eq!(PreTokenizer::recognise(&json), Some(kind), "{name}");
         }
     }
 
     #[test]
-    fn cuts_that_differ_are_not_recognised() {
+    fn pre_tokenizers_that_split_differently_are_not_recognised() {
         let bytes = |prefix: bool| serde_json::json!({"type": "ByteLevel", "add_prefix_space": prefix, "use_regex": true});
         assert_eq!(PreTokenizer::recognise(&bytes(true)), None);
         assert_eq!(PreTokenizer::recognise(&bytes(false)), Some(PreTokenizer::Gpt2));
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn unknown_names_are_refused_with_the_known_ones() {
-        let error = PreTokenizer::named("qwen2", "model.gguf").unwrap_err().to_string();
+        let error = PreTokenizer::from_name("qwen2", "model.gguf").unwrap_err().to_string();
         assert!(error.starts_with("model.gguf: the pre-tokenizer `qwen2` is not supported"), "{error}");
         assert!(NAMES.iter().flat_map(|(_, names)| *names).all(|name| error.contains(name)), "{error}");
     }

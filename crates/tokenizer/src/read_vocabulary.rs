@@ -9,9 +9,9 @@ use tokenizers::{
 };
 
 use crate::{
-    Error, Options, Result, SpecialIds, TokenType, Tokenizer, Vocabulary,
-    assemble::Parts,
-    merges::{all_merges, cuts},
+    Error, Result, SpecialIds, TokenType, Tokenizer, TokenizerOptions, Vocabulary,
+    assemble::TokenizerParts,
+    merges::{all_merges, splits},
     pre_tokenizer::PreTokenizer,
     spelling::{SPACE, Spelling, byte_piece},
 };
@@ -23,38 +23,44 @@ impl Tokenizer {
     /// see [`Tokenizer::assumes_pre_tokenizer`]. Unused tokens are left out.
     ///
     /// # Errors
-    /// When lists differ in length, a token or id is there twice, a merge lacks a token, the model or the
-    /// pre-tokenizer is unknown, or the model has fewer ids.
-    pub fn from_vocabulary(vocabulary: Vocabulary, file: &str, options: &Options) -> Result<Tokenizer> {
-        Tokenizer::from_vocabulary_and(vocabulary, BTreeMap::new(), file, options)
+    /// Returns an error if lists differ in length, a token or an id appears twice, a merge lacks a token, the
+    /// type or the pre-tokenizer is unknown, or an id is outside the model's vocabulary.
+    pub fn from_vocabulary(
+        vocabulary: Vocabulary,
+        file: &str,
+        options: &TokenizerOptions,
+    ) -> Result<Tokenizer> {
+        Tokenizer::from_vocabulary_with_details(vocabulary, BTreeMap::new(), file, options)
     }
 
-    /// The same, with details on some added tokens.
-    pub(crate) fn from_vocabulary_and(
+    /// Builds a tokenizer as [`Tokenizer::from_vocabulary`] does. `details` describes some added tokens more
+    /// exactly than the vocabulary can.
+    pub(crate) fn from_vocabulary_with_details(
         vocabulary: Vocabulary,
         details: BTreeMap<u32, AddedToken>,
         file: &str,
-        options: &Options,
+        options: &TokenizerOptions,
     ) -> Result<Tokenizer> {
-        let typed = Typed::new(vocabulary, details, file)?;
-        let parts = match typed.vocabulary.model.as_str() {
-            "gpt2" => typed.byte_level()?,
-            "llama" => typed.sentencepiece()?,
+        let checked = CheckedVocabulary::new(vocabulary, details, file)?;
+        let parts = match checked.vocabulary.model.as_str() {
+            "gpt2" => checked.byte_level()?,
+            "llama" => checked.sentencepiece()?,
             model => return Err(Error::unsupported(file, "vocabulary", model, "gpt2, llama")),
         };
         parts.assemble(options)
     }
 }
 
-/// A vocabulary whose lists fit together.
-struct Typed<'a> {
+/// A vocabulary whose lists have the same length.
+struct CheckedVocabulary<'a> {
     vocabulary: Vocabulary,
     details: BTreeMap<u32, AddedToken>,
     types: Vec<TokenType>,
     file: &'a str,
 }
 
-impl<'a> Typed<'a> {
+impl<'a> CheckedVocabulary<'a> {
+    /// Checks that the lists have the same length and that all token types are known.
     fn new(mut vocabulary: Vocabulary, details: BTreeMap<u32, AddedToken>, file: &'a str) -> Result<Self> {
         let wrong = |reason: String| Err(Error::tokenizer(file, reason));
         let count = vocabulary.tokens.len();
@@ -62,11 +68,11 @@ impl<'a> Typed<'a> {
         if let Some((list, found)) = lists.into_iter().find(|(_, found)| *found != 0 && *found != count) {
             return wrong(format!("it has {count} tokens but {found} {list}"));
         }
-        // -1 stands for none.
-        let known = |id: Option<u32>| id.filter(|id| (*id as usize) < count);
+        // Some files have the id -1, which means that there is no such token.
+        let valid_id = |id: Option<u32>| id.filter(|id| (*id as usize) < count);
         let SpecialIds { bos, eos, unk, pad } = vocabulary.special;
         vocabulary.special =
-            SpecialIds { bos: known(bos), eos: known(eos), unk: known(unk), pad: known(pad) };
+            SpecialIds { bos: valid_id(bos), eos: valid_id(eos), unk: valid_id(unk), pad: valid_id(pad) };
         let mut types = vec![TokenType::Normal; count];
         for (id, code) in vocabulary.token_types.iter().enumerate() {
             types[id] = match TokenType::from_code(*code) {
@@ -81,50 +87,55 @@ impl<'a> Typed<'a> {
                 *kind = TokenType::Unused;
             }
         }
-        Ok(Typed { vocabulary, details, types, file })
+        Ok(CheckedVocabulary { vocabulary, details, types, file })
     }
 
-    /// Tokens of some types in ascending order of their ids.
-    fn of_type(&self, wanted: &[TokenType]) -> impl Iterator<Item = (u32, &str)> {
+    /// Returns the tokens of some types, in ascending order of their ids.
+    fn tokens_of_type(&self, wanted: &[TokenType]) -> impl Iterator<Item = (u32, &str)> {
         let tokens = (0..).zip(&self.vocabulary.tokens).zip(&self.types);
         tokens.filter(|(_, kind)| wanted.contains(kind)).map(|((id, token), _)| (id, token.as_str()))
     }
 
-    fn byte_level(self) -> Result<Parts> {
-        let named = self.vocabulary.pre.as_deref().map(|name| PreTokenizer::named(name, self.file));
-        let cut = named.transpose()?.unwrap_or(PreTokenizer::Llama3);
+    /// Returns the parts of a byte-level tokenizer.
+    fn byte_level(self) -> Result<TokenizerParts> {
+        let declared = self.vocabulary.pre.as_deref().map(|name| PreTokenizer::from_name(name, self.file));
+        let pre_tokenizer = declared.transpose()?.unwrap_or(PreTokenizer::Llama3);
         let merges =
             self.vocabulary.merges.iter().map(|line| pair(line, self.file)).collect::<Result<_>>()?;
-        Ok(Parts {
+        Ok(TokenizerParts {
             merges,
-            ignore_merges: cut.ignores_merges(),
-            pre_tokenizer: Some(cut.build()),
+            ignore_merges: pre_tokenizer.ignores_merges(),
+            pre_tokenizer: Some(pre_tokenizer.build()),
             assumes_pre: self.vocabulary.pre.is_none(),
             ..self.parts(Spelling::ByteLevel)
         })
     }
 
-    fn sentencepiece(self) -> Result<Parts> {
+    /// Returns the parts of a SentencePiece tokenizer.
+    fn sentencepiece(self) -> Result<TokenizerParts> {
         if self.vocabulary.scores.is_empty() {
-            return Err(Error::tokenizer(self.file, "it has no scores, by which its pieces are merged"));
+            return Err(Error::tokenizer(self.file, "it has no scores, which decide the order of merges"));
         }
-        for (id, piece) in self.of_type(&[TokenType::Byte]) {
+        for (id, piece) in self.tokens_of_type(&[TokenType::Byte]) {
             if byte_piece(piece).is_none_or(|byte| piece != format!("<{byte:#04X}>")) {
                 let reason = format!("byte piece {id} is `{piece}`, but byte pieces are written like <0x0A>");
                 return Err(Error::tokenizer(self.file, reason));
             }
         }
-        if let Some((id, piece)) = self.of_type(&[TokenType::UserDefined]).find(|(_, p)| p.contains(SPACE)) {
-            let reason = format!("user-defined piece {id} is `{piece}`, but such pieces may not hold spaces");
+        if let Some((id, piece)) =
+            self.tokens_of_type(&[TokenType::UserDefined]).find(|(_, p)| p.contains(SPACE))
+        {
+            let reason =
+                format!("user-defined piece {id} is `{piece}`, but such pieces may not contain spaces");
             return Err(Error::tokenizer(self.file, reason));
         }
-        let byte_fallback = self.of_type(&[TokenType::Byte]).next().is_some();
+        let byte_fallback = self.tokens_of_type(&[TokenType::Byte]).next().is_some();
         let unknown = self.unknown();
         if !byte_fallback && unknown.is_none() {
-            return Err(Error::tokenizer(self.file, "it has neither byte pieces nor one for the unknown"));
+            return Err(Error::tokenizer(self.file, "it has neither byte pieces nor an unknown token"));
         }
         let prefix = self.vocabulary.add_space_prefix.unwrap_or(true);
-        Ok(Parts {
+        Ok(TokenizerParts {
             merges: self.merges_by_score()?,
             unk_token: unknown.map(String::from),
             fuse_unk: true,
@@ -137,40 +148,40 @@ impl<'a> Typed<'a> {
 
     /// Returns the token for text that the vocabulary cannot represent, if there is one.
     fn unknown(&self) -> Option<&str> {
-        let named = self.vocabulary.special.unk.and_then(|id| self.vocabulary.tokens.get(id as usize));
-        let typed = || self.of_type(&[TokenType::Unknown]).next().map(|(_, token)| token);
-        named.map(String::as_str).or_else(typed)
+        let by_role = self.vocabulary.special.unk.and_then(|id| self.vocabulary.tokens.get(id as usize));
+        let by_type = || self.tokens_of_type(&[TokenType::Unknown]).next().map(|(_, token)| token);
+        by_role.map(String::as_str).or_else(by_type)
     }
 
     /// Returns the merges in the order of the scores: all ways to make the piece with the best score come
     /// first.
     fn merges_by_score(&self) -> Result<Merges> {
-        let pieces = || self.of_type(&[TokenType::Normal]);
+        let pieces = || self.tokens_of_type(&[TokenType::Normal]);
         let parts: Vocab = pieces().map(|(id, piece)| (piece.to_string(), id)).collect();
         let scored = |(id, piece)| (piece, self.vocabulary.scores[id as usize]);
         let merges = all_merges(pieces().map(scored), &parts, self.file)?;
-        let mut made = pieces().map(scored).filter(|(piece, _)| cuts(piece, &parts).next().is_some());
+        let mut made = pieces().map(scored).filter(|(piece, _)| splits(piece, &parts).next().is_some());
         let first = made.next();
         let mut others = made.peekable();
         if others.peek().is_some() && others.all(|(_, score)| first.is_some_and(|(_, same)| score == same)) {
-            let reason = "its scores are all the same, so that nothing says which pieces are merged first";
+            let reason = "its scores are all the same, so they do not say which pieces are merged first";
             return Err(Error::tokenizer(self.file, reason));
         }
         Ok(merges)
     }
 
-    /// What both families have in common.
-    fn parts(&self, spelling: Spelling) -> Parts {
+    /// Returns the parts that both families have in common.
+    fn parts(&self, spelling: Spelling) -> TokenizerParts {
         use TokenType::*;
         let added = |(id, token): (u32, &str)| {
             let plain = || AddedToken::from(token, self.types[id as usize] != UserDefined).normalized(false);
             (id, self.details.get(&id).cloned().unwrap_or_else(plain))
         };
-        Parts {
+        TokenizerParts {
             file: self.file.into(),
-            tokens: self.of_type(&[Normal, Byte]).map(|(id, token)| (token.to_string(), id)).collect(),
+            tokens: self.tokens_of_type(&[Normal, Byte]).map(|(id, token)| (token.to_string(), id)).collect(),
             merges: Vec::new(),
-            added: self.of_type(&[Control, UserDefined, Unknown]).map(added).collect(),
+            added: self.tokens_of_type(&[Control, UserDefined, Unknown]).map(added).collect(),
             unk_token: None,
             fuse_unk: false,
             byte_fallback: false,

@@ -6,7 +6,7 @@ use tokenizers::models::bpe::Vocab;
 
 use crate::{
     Result, TokenType, Tokenizer, Vocabulary,
-    merges::{all_merges, cuts},
+    merges::{all_merges, splits},
 };
 
 impl Tokenizer {
@@ -26,38 +26,42 @@ impl Tokenizer {
         let ids: Vocab = all.clone().filter(normal).map(|id| (token(id).to_string(), id)).collect();
         let listed: HashSet<(u32, u32)> = self.merges.iter().copied().collect();
         for id in self.pieces.ids().iter().filter(|id| normal(id)) {
-            let lacking = cuts(token(*id), &ids).find(|(a, b)| !listed.contains(&(ids[*a], ids[*b])));
+            let lacking = splits(token(*id), &ids).find(|(a, b)| !listed.contains(&(ids[*a], ids[*b])));
             if let Some((a, b)) = lacking {
-                return Err(self.inexact(format!("it never merges `{a}` and `{b}`, but has their whole")));
+                return Err(self.inexact(format!(
+                    "it never merges `{a}` and `{b}`, although the merged text is a token"
+                )));
             }
         }
-        let made = |a: &str, b: &str| ids.get(format!("{a}{b}").as_str()).copied();
+        let made_piece = |a: &str, b: &str| ids.get(format!("{a}{b}").as_str()).copied();
         let pairs = self.merges.iter().map(|(left, right)| (token(*left), token(*right)));
-        let makes: Vec<_> = pairs.filter_map(|(a, b)| Some((a, b, made(a, b)?))).collect();
+        let makes: Vec<_> = pairs.filter_map(|(a, b)| Some((a, b, made_piece(a, b)?))).collect();
         let ranks = ranks(makes.iter().map(|(.., piece)| *piece));
         let score = |id: u32| -(ranks.get(&id).map_or(ranks.len(), |rank| *rank) as f32);
         let scored = self.pieces.ids().iter().filter(|id| normal(id)).map(|id| (token(*id), score(*id)));
-        let again = all_merges(scored, &ids, &self.file)?;
-        let same = |((a, b, piece), (c, d)): (&(&str, &str, u32), &(String, String))| {
-            if made(c, d) == Some(*piece) { None } else { Some(format!("`{a}` and `{b}`")) }
+        let rebuilt = all_merges(scored, &ids, &self.file)?;
+        let misplaced_merge = |((a, b, piece), (c, d)): (&(&str, &str, u32), &(String, String))| {
+            if made_piece(c, d) == Some(*piece) { None } else { Some(format!("`{a}` and `{b}`")) }
         };
-        match makes.iter().zip(&again).find_map(same) {
-            None if makes.len() == again.len() => Ok(all.map(score).collect()),
-            odd => {
-                let odd = odd.unwrap_or_else(|| "something that is no text".into());
-                Err(self.inexact(format!("no scores would merge {odd} where it does, between other merges")))
+        match makes.iter().zip(&rebuilt).find_map(misplaced_merge) {
+            None if makes.len() == rebuilt.len() => Ok(all.map(score).collect()),
+            misplaced => {
+                let misplaced = misplaced.unwrap_or_else(|| "something that is not a piece of text".into());
+                Err(self.inexact(format!(
+                    "no scores give the merge of {misplaced} its place among the other merges"
+                )))
             }
         }
     }
 }
 
-/// Ranks of pieces, the best one 0, given what each merge makes. Pieces whose merges are mixed have the same
-/// rank, as if they had the same score.
-fn ranks(made: impl Iterator<Item = u32> + Clone) -> HashMap<u32, usize> {
-    let last: HashMap<u32, usize> = made.clone().enumerate().map(|(at, piece)| (piece, at)).collect();
+/// Returns the rank of each piece, 0 for the best one. `made_piece` iterates over the pieces that the merges
+/// make, in order. Pieces whose merges are mixed get the same rank, as if they had the same score.
+fn ranks(made_piece: impl Iterator<Item = u32> + Clone) -> HashMap<u32, usize> {
+    let last: HashMap<u32, usize> = made_piece.clone().enumerate().map(|(at, piece)| (piece, at)).collect();
     let mut ranks = HashMap::new();
     let (mut rank, mut end) = (0, 0);
-    for (at, piece) in made.enumerate() {
+    for (at, piece) in made_piece.enumerate() {
         if at > end {
             rank += 1;
         }

@@ -1,7 +1,7 @@
 //! Reads SentencePiece's `tokenizer.model`, the format of Llama 2.
 
 use crate::{
-    Error, Options, Result, SpecialIds, TokenType, Tokenizer, Vocabulary,
+    Error, Result, SpecialIds, TokenType, Tokenizer, TokenizerOptions, Vocabulary,
     wire::{Fields, Value},
 };
 
@@ -13,9 +13,13 @@ impl Tokenizer {
     /// text and after every special token in it.
     ///
     /// # Errors
-    /// When the file is damaged, its model is not BPE, it changes texts in other ways, or it does not fit the
-    /// model.
-    pub fn from_sentencepiece_bytes(bytes: &[u8], file: &str, options: &Options) -> Result<Tokenizer> {
+    /// Returns an error if the file is damaged, its model is not BPE, it changes texts in other ways, or an
+    /// id is outside the vocabulary of the language model.
+    pub fn from_sentencepiece_bytes(
+        bytes: &[u8],
+        file: &str,
+        options: &TokenizerOptions,
+    ) -> Result<Tokenizer> {
         Tokenizer::from_vocabulary(vocabulary(bytes, file)?, file, options)
     }
 }
@@ -40,7 +44,8 @@ pub(crate) fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
             Some(Err(())) => None,
         };
         field.ok_or_else(|| {
-            let reason = format!("it is no SentencePiece model, or is cut off or damaged, at byte {at}");
+            let reason =
+                format!("it is not a SentencePiece model, or it is truncated or damaged, at byte {at}");
             Error::tokenizer(file, reason)
         })?;
     }
@@ -108,7 +113,7 @@ impl Trainer {
             return Err(Error::unsupported(file, "model type", name, "BPE, as Llama 2 has it"));
         }
         if self.space_as_suffix {
-            let reason = "it writes spaces behind words (`treat_whitespace_as_suffix`)";
+            let reason = "it writes spaces after words (`treat_whitespace_as_suffix`)";
             return Err(Error::tokenizer(file, reason));
         }
         Ok(())
@@ -149,14 +154,14 @@ impl Normalizer {
 
     /// Checks that the model does not change texts, except that it writes `▁` for a space.
     fn check(&self, file: &str) -> Result<()> {
-        let known = |name: &str| {
+        let unsupported = |name: &str| {
             let known = "identity, with spaces kept and written as `▁`";
             Err(Error::unsupported(file, "normalizer", name, known))
         };
         match self {
-            Normalizer { changes: true, .. } => known(&self.name),
-            Normalizer { remove_spaces: true, .. } => known("remove_extra_whitespaces"),
-            Normalizer { escape_spaces: false, .. } => known("escape_whitespaces = false"),
+            Normalizer { changes: true, .. } => unsupported(&self.name),
+            Normalizer { remove_spaces: true, .. } => unsupported("remove_extra_whitespaces"),
+            Normalizer { escape_spaces: false, .. } => unsupported("escape_whitespaces = false"),
             _ => Ok(()),
         }
     }

@@ -53,16 +53,16 @@ impl Spelling {
         normalizer: &Value,
     ) -> Result<Self> {
         let steps = steps(decoder);
-        let is = |kind: &str| steps.iter().any(|step| step["type"] == kind);
+        let has_step = |kind: &str| steps.iter().any(|step| step["type"] == kind);
         if steps.is_empty() {
             return Self::without_decoder(file, pre_tokenizer, normalizer);
         }
-        if is("ByteLevel") {
+        if has_step("ByteLevel") {
             return Ok(Spelling::ByteLevel);
         }
         let strip = steps.iter().any(|step| strips(step) || prepends(step));
-        match steps.iter().find(|step| !of_sentencepiece(step)) {
-            None if is("Replace") || is("Metaspace") => Ok(Spelling::SentencePiece { strip }),
+        match steps.iter().find(|step| !decodes_sentencepiece(step)) {
+            None if has_step("Replace") || has_step("Metaspace") => Ok(Spelling::SentencePiece { strip }),
             odd => Err(unknown(file, odd.unwrap_or(&decoder))),
         }
     }
@@ -118,7 +118,8 @@ fn strips(step: &Value) -> bool {
     step["type"] == "Strip" && step["content"] == " " && step["start"] == 1
 }
 
-fn of_sentencepiece(step: &Value) -> bool {
+/// Returns whether a step is part of a SentencePiece decoder.
+fn decodes_sentencepiece(step: &Value) -> bool {
     match step["type"].as_str() {
         Some("ByteFallback" | "Fuse") => true,
         Some("Replace") => step["pattern"]["String"] == "▁" && step["content"] == " ",
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_and_characters_are_one_to_one() {
+    fn every_byte_has_its_own_character() {
         let spelt: Vec<char> = (0..=255).map(char_of).collect();
         for (byte, c) in spelt.iter().enumerate() {
             assert_eq!(byte_of(*c), u8::try_from(byte).ok(), "{c}");

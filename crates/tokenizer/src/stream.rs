@@ -58,7 +58,7 @@ fn take_characters(bytes: &mut Vec<u8>) -> String {
         text.push_str(chunk.valid());
         taken += chunk.valid().len();
         let invalid = chunk.invalid();
-        let unfinished = taken + invalid.len() == bytes.len() && may_go_on(invalid);
+        let unfinished = taken + invalid.len() == bytes.len() && can_be_completed(invalid);
         if !invalid.is_empty() && !unfinished {
             text.push('\u{FFFD}');
             taken += invalid.len();
@@ -68,7 +68,7 @@ fn take_characters(bytes: &mut Vec<u8>) -> String {
     text
 }
 
-/// Whether more bytes could make a character of an invalid end.
-fn may_go_on(invalid: &[u8]) -> bool {
+/// Returns whether more bytes could complete a character at an invalid end.
+fn can_be_completed(invalid: &[u8]) -> bool {
     std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none())
 }

@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use tokenizers::models::bpe::Vocab;
 
 use crate::{
-    Error, Options, Result, SpecialIds, TokenType, Tokenizer, Vocabulary, merges::all_merges,
+    Error, Result, SpecialIds, TokenType, Tokenizer, TokenizerOptions, Vocabulary, merges::all_merges,
     spelling::char_of,
 };
 
@@ -14,9 +14,9 @@ impl Tokenizer {
     /// tokens. Errors name `file`.
     ///
     /// # Errors
-    /// When a line is not a token and its rank, ranks are not 0, 1, 2 and so on, a byte has no token, or it does
-    /// not fit the model.
-    pub fn from_tiktoken_bytes(bytes: &[u8], file: &str, options: &Options) -> Result<Tokenizer> {
+    /// Returns an error if a line is not a token and its rank, the ranks are not 0, 1, 2 and so on, a byte
+    /// has no token, or the tokenizer does not fit the model.
+    pub fn from_tiktoken_bytes(bytes: &[u8], file: &str, options: &TokenizerOptions) -> Result<Tokenizer> {
         Tokenizer::from_vocabulary(vocabulary(bytes, file)?, file, options)
     }
 }
@@ -33,7 +33,7 @@ pub(crate) fn vocabulary(bytes: &[u8], file: &str) -> Result<Vocabulary> {
         }
     }
     if let Some(byte) = (0..=255).find(|byte| !by_token.contains_key(char_of(*byte).to_string().as_str())) {
-        return Err(Error::tokenizer(file, format!("no token stands for the byte {byte:#04X}")));
+        return Err(Error::tokenizer(file, format!("no token represents the byte {byte:#04X}")));
     }
     let ranked = spelt.iter().enumerate().map(|(rank, token)| (token.as_str(), -(rank as f32)));
     let merges = all_merges(ranked, &by_token, file)?;

@@ -11,9 +11,9 @@ use crate::{Error, Result, SpecialIds, TextStream, pieces::Pieces, spelling::Spe
 
 /// The properties of a model that its tokenizer must fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The id that starts a sequence, by the model's configuration; `None` to take the one that the tokenizer's
-    /// own file names, if any.
+pub struct TokenizerOptions {
+    /// The id that starts a sequence, from the model's configuration; `None` to use the one that the
+    /// tokenizer's own file names, if any.
     pub bos: Option<u32>,
     /// The number of ids of the model. A tokenizer with a larger id is refused.
     pub vocab_size: usize,
@@ -50,7 +50,7 @@ impl Tokenizer {
     /// # Errors
     /// Returns an error if the text has a character that the vocabulary cannot represent.
     pub fn encode(&self, text: &str, bos: bool) -> Result<Vec<u32>> {
-        self.encode_by(&self.parsing, text, bos)
+        self.encode_with(&self.parsing, text, bos)
     }
 
     /// Returns the ids of a text as [`Tokenizer::encode`] does, but treats special tokens as ordinary text
@@ -60,14 +60,15 @@ impl Tokenizer {
     /// # Errors
     /// Fails as [`Tokenizer::encode`] does.
     pub fn encode_plain(&self, text: &str, bos: bool) -> Result<Vec<u32>> {
-        self.encode_by(&self.plain, text, bos)
+        self.encode_with(&self.plain, text, bos)
     }
 
-    fn encode_by(&self, added: &AddedVocabulary, text: &str, bos: bool) -> Result<Vec<u32>> {
+    /// Returns the ids of a text. Only tokens of `added` are found as whole tokens before merging.
+    fn encode_with(&self, added: &AddedVocabulary, text: &str, bos: bool) -> Result<Vec<u32>> {
         let mut parts = added.extract_and_normalize(self.normalizer.as_ref(), text);
         let failed = |e: tokenizers::Error| Error::Encode { file: self.file.clone(), reason: e.to_string() };
-        if let Some(cut) = &self.pre_tokenizer {
-            cut.pre_tokenize(&mut parts).map_err(failed)?;
+        if let Some(pre_tokenizer) = &self.pre_tokenizer {
+            pre_tokenizer.pre_tokenize(&mut parts).map_err(failed)?;
         }
         parts.tokenize(|part| self.model.tokenize(part.get())).map_err(failed)?;
         let encoding = parts.into_encoding(None, 0, OffsetType::None).map_err(failed)?;

@@ -40,54 +40,68 @@ pub(crate) fn baselines(train: &[u16], valid: &[u16], bytes: &[u32]) -> Baseline
 struct Counts {
     /// The number of tokens, plus one for each entry of the vocabulary.
     tokens: f64,
-    one: Vec<u32>,
-    two: HashMap<u32, u32>,
-    after_one: HashMap<u32, Followers>,
-    three: HashMap<u64, u32>,
-    after_two: HashMap<u32, Followers>,
+    unigrams: Vec<u32>,
+    bigrams: HashMap<u32, u32>,
+    followers_of_token: HashMap<u32, Followers>,
+    trigrams: HashMap<u64, u32>,
+    followers_of_pair: HashMap<u32, Followers>,
 }
 
 impl Counts {
     fn new(train: &[u16], vocabulary: usize) -> Counts {
         let mut counts = Counts {
             tokens: (train.len() + vocabulary) as f64,
-            one: vec![1; vocabulary],
-            two: HashMap::new(),
-            after_one: HashMap::new(),
-            three: HashMap::new(),
-            after_two: HashMap::new(),
+            unigrams: vec![1; vocabulary],
+            bigrams: HashMap::new(),
+            followers_of_token: HashMap::new(),
+            trigrams: HashMap::new(),
+            followers_of_pair: HashMap::new(),
         };
-        train.iter().for_each(|&t| counts.one[t as usize] += 1);
+        train.iter().for_each(|&t| counts.unigrams[t as usize] += 1);
         for w in train.windows(2) {
-            bump(&mut counts.two, pair(w[0], w[1]), &mut counts.after_one, w[0] as u32);
+            count_ngram(
+                &mut counts.bigrams,
+                pair_key(w[0], w[1]),
+                &mut counts.followers_of_token,
+                w[0] as u32,
+            );
         }
         for w in train.windows(3) {
-            let context = pair(w[0], w[1]);
-            bump(&mut counts.three, (context as u64) << 16 | w[2] as u64, &mut counts.after_two, context);
+            let context = pair_key(w[0], w[1]);
+            count_ngram(
+                &mut counts.trigrams,
+                (context as u64) << 16 | w[2] as u64,
+                &mut counts.followers_of_pair,
+                context,
+            );
         }
         counts
     }
 
     fn unigram(&self, token: u16) -> f64 {
-        self.one[token as usize] as f64 / self.tokens
+        self.unigrams[token as usize] as f64 / self.tokens
     }
 
     fn bigram(&self, [a, b]: [u16; 2]) -> f64 {
-        discounted(self.two.get(&pair(a, b)), self.after_one.get(&(a as u32)), || self.unigram(b))
+        discounted(self.bigrams.get(&pair_key(a, b)), self.followers_of_token.get(&(a as u32)), || {
+            self.unigram(b)
+        })
     }
 
     fn trigram(&self, [a, b, c]: [u16; 3]) -> f64 {
-        let context = pair(a, b);
-        let count = self.three.get(&((context as u64) << 16 | c as u64));
-        discounted(count, self.after_two.get(&context), || self.bigram([b, c]))
+        let context = pair_key(a, b);
+        let count = self.trigrams.get(&((context as u64) << 16 | c as u64));
+        discounted(count, self.followers_of_pair.get(&context), || self.bigram([b, c]))
     }
 }
 
-fn pair(a: u16, b: u16) -> u32 {
+/// Packs two tokens into one key.
+fn pair_key(a: u16, b: u16) -> u32 {
     (a as u32) << 16 | b as u32
 }
 
-fn bump<K: std::hash::Hash + Eq>(
+/// Counts one n-gram and the follower of its context.
+fn count_ngram<K: std::hash::Hash + Eq>(
     counts: &mut HashMap<K, u32>,
     key: K,
     after: &mut HashMap<u32, Followers>,
@@ -124,9 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn a_regular_text_is_cheap_for_trigrams_only() {
+    fn only_trigrams_predict_a_regular_text() {
         let text: Vec<u16> = (0..3000).map(|i| (i % 4) as u16).collect();
-        let found = baselines(&text, &text[..400], &[1; 4]);
-        assert!((found.unigram - 2.0).abs() < 0.01 && found.trigram < 0.05, "{found:?}");
+        let scores = baselines(&text, &text[..400], &[1; 4]);
+        assert!((scores.unigram - 2.0).abs() < 0.01 && scores.trigram < 0.05, "{scores:?}");
     }
 }

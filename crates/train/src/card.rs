@@ -9,7 +9,7 @@ use crate::{
     Result,
     baseline::baselines,
     corpus::Corpus,
-    evaluate::{Accuracy, DISTANCES, accuracy, bits_per_byte},
+    evaluate::{Accuracy, DISTANCES, bits_per_byte, task_accuracy},
     model::Style,
     ops::Precision,
     recipe::Recipe,
@@ -38,15 +38,16 @@ pub(crate) fn write(
     tokenizer: &Tokenizer,
 ) -> Result<String> {
     let mut card = String::new();
-    origin(&mut card, recipe, corpus, sources, trainer, model)?;
-    quality(&mut card, corpus, trainer)?;
-    tasks(&mut card, corpus, trainer)?;
-    sinks(&mut card, corpus, model)?;
-    samples(&mut card, model, tokenizer)?;
+    write_origin(&mut card, recipe, corpus, sources, trainer, model)?;
+    write_quality(&mut card, corpus, trainer)?;
+    write_tasks(&mut card, corpus, trainer)?;
+    write_sinks(&mut card, corpus, model)?;
+    write_samples(&mut card, model, tokenizer)?;
     Ok(card)
 }
 
-fn origin(
+/// Writes the shape, the data and the recipe.
+fn write_origin(
     card: &mut String,
     recipe: &Recipe,
     corpus: &Corpus,
@@ -81,12 +82,12 @@ fn origin(
          | training | {} steps, {} tokens, {:.0} s |\n\n\
          **Data.** {} training tokens of a byte-level BPE trained on the same text; in-context \
          tasks (copy, recall) were\n\
-         made on the fly. The text is not part of this repository; the weights are licensed like the \
+         generated during training. The text is not part of this repository; the weights are licensed like the \
          rest of it.\n\n\
          {sources}\
          **Recipe.** `recipe.toml` beside this file: AdamW 0.9/0.95, gradient clipping at 1, \
          straight-through\n\
-         estimator, weight and data seeds {seed} and {data_seed}. `training-log.csv` is the whole log. \
+         estimator, weight and data seeds {seed} and {data_seed}. `training-log.csv` is the complete log. \
          Reproduce with\n\
          `bitkv train --recipe models/{name}/recipe.toml --corpus DIR --out DIR --export DIR`.\n\n",
         p.step,
@@ -97,52 +98,56 @@ fn origin(
     Ok(())
 }
 
-fn quality(card: &mut String, corpus: &Corpus, trainer: &Trainer<'_>) -> Result<()> {
+/// Writes the bits per byte on held-out text, next to the baselines.
+fn write_quality(card: &mut String, corpus: &Corpus, trainer: &Trainer<'_>) -> Result<()> {
     let longest = trainer.model().shape.max_positions;
     let counted = baselines(&corpus.train, &corpus.valid, &corpus.token_bytes);
     writeln!(card, "## Held-out text\n\n| model | bits per byte |\n|---|---|")?;
     for length in [256, 512, 1024].into_iter().filter(|&n| n <= longest) {
         let bits = bits_per_byte(trainer.model(), corpus, Precision::Ternary, WINDOWS, length)?;
-        writeln!(card, "| this, windows of {length} tokens | {bits:.3} |")?;
+        writeln!(card, "| this model, windows of {length} tokens | {bits:.3} |")?;
     }
-    writeln!(card, "| trigram of the same tokens | {:.3} |", counted.trigram)?;
-    writeln!(card, "| unigram of the same tokens | {:.3} |\n", counted.unigram)?;
+    writeln!(card, "| trigram model of the same tokens | {:.3} |", counted.trigram)?;
+    writeln!(card, "| unigram model of the same tokens | {:.3} |\n", counted.unigram)?;
     Ok(())
 }
 
-fn tasks(card: &mut String, corpus: &Corpus, trainer: &Trainer<'_>) -> Result<()> {
+/// Writes the accuracies of the in-context tasks.
+fn write_tasks(card: &mut String, corpus: &Corpus, trainer: &Trainer<'_>) -> Result<()> {
     let words = Words::new(&corpus.tokenizer)?;
     writeln!(
         card,
-        "## In-context tasks\n\nAccuracy by the distance, in tokens, between what is shown and what is asked.\n"
+        "## In-context tasks\n\nAccuracy by the distance, in tokens, between an answer and its earlier occurrence.\n"
     )?;
     let classes: Vec<String> = DISTANCES.iter().map(|d| format!("up to {d}")).collect();
     writeln!(card, "| task | {} |\n|---|{}", classes.join(" | "), "---|".repeat(DISTANCES.len()))?;
     for (name, kind) in [("copy", TrainingTask::Copy), ("recall", TrainingTask::Recall)] {
-        let found = accuracy(trainer.model(), &words, Precision::Ternary, kind, SEQUENCES)?;
-        let show = |a: &Accuracy| a.rate().map_or("-".to_owned(), |r| format!("{:.1} %", 100.0 * r));
-        let cells: Vec<String> = found.iter().map(show).collect();
+        let found = task_accuracy(trainer.model(), &words, Precision::Ternary, kind, SEQUENCES)?;
+        let percent = |a: &Accuracy| a.rate().map_or("-".to_owned(), |r| format!("{:.1} %", 100.0 * r));
+        let cells: Vec<String> = found.iter().map(percent).collect();
         writeln!(card, "| {name} | {} |", cells.join(" | "))?;
     }
     writeln!(
         card,
-        "\nA class counts distances above the class before it. Copy: strings of 4 to 16 random words come back after\n\
-         a random distance. Recall: lines of a key and a value; a key comes back and its value is asked.\n"
+        "\nA class counts distances above those of the class before it. Copy: strings of 4 to 16 random words are\n\
+         repeated after a random distance. Recall: lines of a key and a value; a key is repeated, and the model\n\
+         must give its value.\n"
     )?;
     Ok(())
 }
 
-/// Mean attention of all queries but the first on the first token, per head.
-fn sinks(card: &mut String, corpus: &Corpus, model: &Model) -> Result<()> {
+/// Writes which heads are attention sinks: the mean attention that all queries except the first pay to the
+/// first token.
+fn write_sinks(card: &mut String, corpus: &Corpus, model: &Model) -> Result<()> {
     let length = 512.min(model.config().max_position_embeddings);
-    let observe = Probes { accumulated: true, ..Probes::default() };
+    let probes = Probes { accumulated: true, ..Probes::default() };
     let heads = model.config().num_attention_heads;
     let mut mass = vec![0.0; model.config().num_hidden_layers * heads];
-    let sequences = corpus.validation(8, length);
+    let sequences = corpus.validation_windows(8, length);
     for sequence in &sequences {
-        let observed = model.forward(&sequence.tokens, &mut model.new_cache(), Some(&observe))?.observed;
-        for (sum, row) in mass.iter_mut().zip(observed.map(|o| o.accumulated).unwrap_or_default()) {
-            // The first query sees the first token only.
+        let probed = model.forward(&sequence.tokens, &mut model.new_cache(), Some(&probes))?.probed;
+        for (sum, row) in mass.iter_mut().zip(probed.map(|o| o.accumulated).unwrap_or_default()) {
+            // The first query sees only the first token.
             *sum += (row[0] as f64 - 1.0) / (length - 1) as f64 / sequences.len() as f64;
         }
     }
@@ -155,11 +160,11 @@ fn sinks(card: &mut String, corpus: &Corpus, model: &Model) -> Result<()> {
     let most = mass.iter().fold(0.0f64, |a, &b| a.max(b));
     let found = match found.is_empty() {
         true => format!(
-            "None: no head pays the first token more than half of its attention on average (most: {most:.2}, \
-             {length} tokens)."
+            "None: no head pays more than half of its attention to the first token, averaged over {length} tokens \
+             (largest: {most:.2})."
         ),
         false => format!(
-            "Heads that pay the first token more than half of their attention on average: {}.",
+            "Heads that pay more than half of their attention to the first token on average: {}.",
             found.join(", ")
         ),
     };
@@ -167,8 +172,9 @@ fn sinks(card: &mut String, corpus: &Corpus, model: &Model) -> Result<()> {
     Ok(())
 }
 
-fn samples(card: &mut String, model: &Model, tokenizer: &Tokenizer) -> Result<()> {
-    writeln!(card, "## Samples\n\nTemperature 0.7, top-p 0.9, seed 1; the prompt ends at the bar.\n")?;
+/// Writes generated text for a few prompts.
+fn write_samples(card: &mut String, model: &Model, tokenizer: &Tokenizer) -> Result<()> {
+    writeln!(card, "## Samples\n\nTemperature 0.7, top-p 0.9, seed 1; the prompt ends at the bar (`|`).\n")?;
     for prompt in PROMPTS {
         let tokens = tokenizer.encode(prompt, true)?;
         debug_assert_eq!(tokens.first(), Some(&BOS_ID));
@@ -178,8 +184,8 @@ fn samples(card: &mut String, model: &Model, tokenizer: &Tokenizer) -> Result<()
             sampling: Sampling::Random { temperature: 0.7, top_k: 0, top_p: 0.9, seed: 1 },
             repetition_penalty: 1.0,
         };
-        let made = generate(model, &tokens, &mut model.new_cache(), &options, None, &mut |_| true)?;
-        let text = tokenizer.decode(&made.tokens)?;
+        let generated = generate(model, &tokens, &mut model.new_cache(), &options, None, &mut |_| true)?;
+        let text = tokenizer.decode(&generated.tokens)?;
         let quoted = format!("{prompt} |{text}").replace('\n', "\n> ");
         writeln!(card, "> {quoted}\n")?;
     }

@@ -67,7 +67,11 @@ fn serialise(
     optimizer: &Optimizer,
     about: [(&str, String); 3],
 ) -> std::result::Result<Vec<u8>, SafeTensorError> {
-    let groups = [("weight", &optimizer.weights), ("first", &optimizer.first), ("second", &optimizer.second)];
+    let groups = [
+        ("weight", &optimizer.weights),
+        ("first", &optimizer.first_moments),
+        ("second", &optimizer.second_moments),
+    ];
     let mut tensors = Vec::new();
     for (group, values) in groups {
         for (parameter, values) in model.parameters.iter().zip(values) {
@@ -83,14 +87,15 @@ fn serialise(
     safetensors::serialize(views, Some(metadata))
 }
 
-/// How random numbers become batches. A run that was begun with other draws cannot be resumed with these.
-const DRAWS: u32 = 2;
+/// The version of the rule that turns random numbers into batches. A run that was started with another
+/// version cannot be resumed.
+const DRAW_VERSION: u32 = 2;
 
 /// Returns a description of what must not change when a run resumes. Stages may be edited during a run; the
 /// exported recipe must then describe what was really done.
 fn identity(recipe: &Recipe, precision: Precision) -> String {
     format!(
-        "{}, seeds {} and {}, draws {DRAWS}, {precision:?} weights",
+        "{}, seeds {} and {}, draws {DRAW_VERSION}, {precision:?} weights",
         recipe.name, recipe.seed, recipe.data_seed
     )
 }
@@ -110,16 +115,16 @@ pub fn load(
         return Ok(None);
     }
     let bytes = fs::read(&path).map_err(Error::reading(&path))?;
-    let position = position(&path, &bytes, recipe, precision)?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(damaged(&path))?;
+    let position = read_position(&path, &bytes, recipe, precision)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(resume_error(&path))?;
     let group = |group: &str| -> Result<Vec<Vec<f32>>> {
-        let read = |name: &str| Ok(floats(tensors.tensor(&format!("{group}.{name}"))?.data()));
+        let read = |name: &str| Ok(read_floats(tensors.tensor(&format!("{group}.{name}"))?.data()));
         let values: std::result::Result<_, SafeTensorError> =
             model.parameters.iter().map(|p| read(&p.name)).collect();
-        values.map_err(damaged(&path))
+        values.map_err(resume_error(&path))
     };
     let mut optimizer = Optimizer::new(model)?;
-    (optimizer.weights, optimizer.first, optimizer.second) =
+    (optimizer.weights, optimizer.first_moments, optimizer.second_moments) =
         (group("weight")?, group("first")?, group("second")?);
     optimizer.steps = position.step;
     for (parameter, values) in model.parameters.iter().zip(&optimizer.weights) {
@@ -132,13 +137,13 @@ pub fn load(
     Ok(Some((optimizer, position)))
 }
 
-/// Where the run of a file stands, which must be the run of this recipe.
-fn position(path: &Path, bytes: &[u8], recipe: &Recipe, precision: Precision) -> Result<Position> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged(path))?;
+/// Returns the position in a checkpoint, which must belong to the run of this recipe.
+fn read_position(path: &Path, bytes: &[u8], recipe: &Recipe, precision: Precision) -> Result<Position> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(resume_error(path))?;
     let metadata = header.metadata().clone().unwrap_or_default();
     let get = |key: &str| metadata.get(key).map_or("", |value| value);
-    let position = serde_json::from_str(get("position")).map_err(damaged(path))?;
-    if get("shape") != serde_json::to_string(&recipe.shape).map_err(damaged(path))? {
+    let position = serde_json::from_str(get("position")).map_err(resume_error(path))?;
+    if get("shape") != serde_json::to_string(&recipe.shape).map_err(resume_error(path))? {
         return Err(Error::OtherShape { path: path.into() });
     }
     let (found, wanted) = (metadata.get("run"), identity(recipe, precision));
@@ -148,12 +153,12 @@ fn position(path: &Path, bytes: &[u8], recipe: &Recipe, precision: Precision) ->
     }
 }
 
-/// For `map_err`: why a file cannot be resumed from.
-fn damaged<E: Into<Source>>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Error {
+/// Returns a function for `map_err`, which makes the error about a checkpoint that cannot be resumed.
+fn resume_error<E: Into<Source>>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Error {
     let path = path.into();
     |source| Error::Resume { path, source: source.into() }
 }
 
-fn floats(bytes: &[u8]) -> Vec<f32> {
+fn read_floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }

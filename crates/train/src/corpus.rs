@@ -9,14 +9,14 @@ use tokenizers::Tokenizer;
 
 use crate::{
     Error, Result,
-    tasks::{self, Sequence},
+    tasks::{self, TrainingSequence},
     vocabulary::{self, EOS_ID},
 };
 use bitkv_stats::Rng;
 
-/// Most tokens of a text that is too short to train on.
-const SHORTEST: usize = 4096;
-/// Separates documents in the text files.
+/// A training or validation text must have more than this number of tokens.
+const MIN_TOKENS: usize = 4096;
+/// The text that separates documents in the text files.
 const SEPARATOR: &str = "<|endoftext|>";
 /// The size in bytes of the pieces in which a text is encoded. Long pieces are slow to encode.
 const PIECE: usize = 8192;
@@ -54,8 +54,8 @@ impl Corpus {
         let token_bytes = vocabulary::token_bytes(&tokenizer);
         Ok(Corpus {
             tokenizer,
-            train: load(&file("train.bin"))?,
-            valid: load(&file("valid.bin"))?,
+            train: read_tokens(&file("train.bin"))?,
+            valid: read_tokens(&file("valid.bin"))?,
             token_bytes,
         })
     }
@@ -63,22 +63,22 @@ impl Corpus {
     /// Checks that the training and the validation text each have more than `length` tokens.
     ///
     /// # Errors
-    /// When it does not.
-    pub fn covers(&self, length: usize) -> Result<()> {
+    /// Fails if one of them has at most `length` tokens.
+    pub fn check_length(&self, length: usize) -> Result<()> {
         for (name, tokens) in [("train.txt", &self.train), ("valid.txt", &self.valid)] {
-            enough(name, tokens.len(), length)?;
+            check_token_count(name, tokens.len(), length)?;
         }
         Ok(())
     }
 
-    /// A random training window of `length` tokens.
-    pub fn window(&self, rng: &mut Rng, length: usize) -> Sequence {
-        let at = rng.below(self.train.len() - length);
-        tasks::text(&self.train[at..at + length])
+    /// Returns a random training window of `length` tokens.
+    pub fn random_window(&self, rng: &mut Rng, length: usize) -> TrainingSequence {
+        let position = rng.below(self.train.len() - length);
+        tasks::text(&self.train[position..position + length])
     }
 
-    /// `count` equally spaced validation windows of `length` tokens.
-    pub fn validation(&self, count: usize, length: usize) -> Vec<Sequence> {
+    /// Returns `count` equally spaced validation windows of `length` tokens.
+    pub fn validation_windows(&self, count: usize, length: usize) -> Vec<TrainingSequence> {
         let step = (self.valid.len() - length) / count.max(1);
         (0..count).map(|i| tasks::text(&self.valid[i * step..i * step + length])).collect()
     }
@@ -92,10 +92,10 @@ fn prepare(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<()> {
     };
     let (train, valid) = (read("train.txt")?, read("valid.txt")?);
     fs::create_dir_all(prepared).map_err(Error::creating(prepared))?;
-    let tokenizer = vocabulary::train(&split(&train), vocabulary)?;
+    let tokenizer = vocabulary::train(&split_documents(&train), vocabulary)?;
     for (file, name, text) in [("train.txt", "train.bin", &train), ("valid.txt", "valid.bin", &valid)] {
         let tokens = encode(&tokenizer, text)?;
-        enough(file, tokens.len(), SHORTEST)?;
+        check_token_count(file, tokens.len(), MIN_TOKENS)?;
         let bytes: Vec<u8> = tokens.iter().flat_map(|t| t.to_le_bytes()).collect();
         let path = prepared.join(name);
         bitkv_bytes::write(&path, &bytes).map_err(Error::writing(path))?;
@@ -105,22 +105,23 @@ fn prepare(folder: &Path, prepared: &Path, vocabulary: usize) -> Result<()> {
     tokenizer.save(&path, false).map_err(Error::writing(path))
 }
 
-/// Refuses a text of `file` with no more than `most` tokens.
-fn enough(file: &'static str, found: usize, most: usize) -> Result<()> {
+/// Checks that the text of `file` has more than `most` tokens.
+fn check_token_count(file: &'static str, found: usize, most: usize) -> Result<()> {
     match found > most {
         true => Ok(()),
         false => Err(Error::ShortText { file, found, needed: most + 1 }),
     }
 }
 
-fn split(text: &str) -> Vec<&str> {
+/// Splits a text into its documents.
+fn split_documents(text: &str) -> Vec<&str> {
     text.split(SEPARATOR).map(|d| d.trim_matches('\n')).filter(|d| !d.is_empty()).collect()
 }
 
 /// Returns the token ids of a text of several documents.
 fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u16>> {
     let mut tokens = Vec::new();
-    for document in split(text) {
+    for document in split_documents(text) {
         let encoded =
             tokenizer.encode_batch(pieces(document), false).map_err(|source| Error::Encode { source })?;
         for piece in encoded {
@@ -133,19 +134,20 @@ fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u16>> {
 
 /// Splits a document at line ends, so that no token is split.
 fn pieces(document: &str) -> Vec<&str> {
-    let (mut pieces, mut start, mut at) = (Vec::new(), 0, 0);
+    let (mut pieces, mut start, mut position) = (Vec::new(), 0, 0);
     for line in document.split_inclusive('\n') {
-        at += line.len();
-        if at - start >= PIECE {
-            pieces.push(&document[start..at]);
-            start = at;
+        position += line.len();
+        if position - start >= PIECE {
+            pieces.push(&document[start..position]);
+            start = position;
         }
     }
     pieces.push(&document[start..]);
     pieces
 }
 
-fn load(path: &PathBuf) -> Result<Vec<u16>> {
+/// Reads token ids of 16 bits.
+fn read_tokens(path: &PathBuf) -> Result<Vec<u16>> {
     let bytes = fs::read(path).map_err(Error::reading(path))?;
     Ok(bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect())
 }

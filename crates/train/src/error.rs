@@ -19,52 +19,50 @@ pub enum Error {
     Write { path: PathBuf, source: Source },
     #[error("cannot create the folder {}: {source}", path.display())]
     Create { path: PathBuf, source: io::Error },
-    #[error("cannot understand the recipe {}: {source}", path.display())]
+    #[error("cannot parse the recipe {}: {source}", path.display())]
     Recipe { path: PathBuf, source: Box<toml::de::Error> },
     #[error("the recipe {} cannot be trained: {key} is {value}; {remedy}", path.display())]
     RecipeValue { path: PathBuf, key: String, value: String, remedy: String },
     #[error("{file} holds {found} tokens of text, but at least {needed} are needed; add text")]
     ShortText { file: &'static str, found: usize, needed: usize },
     #[error(
-        "the corpus yields {found} tokens of a vocabulary, not {size}; use more text or a smaller vocabulary"
+        "the corpus is enough for a vocabulary of {found} tokens, not of {size}; use more text or a smaller vocabulary"
     )]
     SmallCorpus { found: usize, size: usize },
     #[error("the tokenizer cannot be trained on the corpus: {source}")]
     TrainTokenizer { source: Source },
-    #[error(
-        "the tokenizer that was trained gives {token} another id than {id}; this is a defect, so report it"
-    )]
+    #[error("the trained tokenizer gives {token} another id than {id}; this is a bug, please report it")]
     SpecialToken { token: &'static str, id: u32 },
-    #[error("cannot use the tokenizer {}: {source}; remove it to train it anew", path.display())]
+    #[error("cannot use the tokenizer {}: {source}; remove the file to train a new one", path.display())]
     ReadTokenizer { path: PathBuf, source: Source },
     #[error(
-        "{} holds {found} tokens, but the recipe asks for {wanted}; prepare into another folder", path.display()
+        "{} holds {found} tokens, but the recipe asks for {wanted}; use another folder for the prepared data", path.display()
     )]
     Vocabulary { path: PathBuf, found: usize, wanted: usize },
     #[error("the corpus cannot be encoded: {source}")]
     Encode { source: Source },
-    #[error("the vocabulary has {found} whole words, but tasks need 64 or more; use a larger vocabulary")]
-    FewWords { found: usize },
     #[error(
-        "the vocabulary has no token for a newline, which ends the lines of a task; train another tokenizer"
+        "the vocabulary has {found} whole words, but the tasks need at least 64; use a larger vocabulary"
     )]
+    FewWords { found: usize },
+    #[error("the vocabulary has no token for a newline, which the tasks need; train another tokenizer")]
     NoNewline,
-    #[error("the parameter {parameter} has no gradient; this is a defect, so report it")]
+    #[error("the parameter {parameter} has no gradient; this is a bug, please report it")]
     NoGradient { parameter: String },
     #[error("the gradient is not finite at step {step}; lower the learning rate")]
     NotFinite { step: usize },
-    #[error("cannot resume from {}: {source}; remove it to start anew", path.display())]
+    #[error("cannot resume from {}: {source}; remove the file to start from the beginning", path.display())]
     Resume { path: PathBuf, source: Source },
-    #[error("{} is of another shape than the recipe; use an empty folder", path.display())]
+    #[error("{} has another shape than the recipe; use an empty folder", path.display())]
     OtherShape { path: PathBuf },
-    #[error("{} is of the run \"{found}\" and this is \"{wanted}\"; use an empty folder", path.display())]
+    #[error("{} belongs to the run \"{found}\", but this is \"{wanted}\"; use an empty folder", path.display())]
     OtherRun { path: PathBuf, found: String, wanted: String },
-    #[error("{}: the tensor {name} has another size than the model's; use an empty folder", path.display())]
+    #[error("{}: the tensor {name} does not have the size that the recipe gives it; use an empty folder", path.display())]
     TensorSize { path: PathBuf, name: String },
-    #[error("the training log {} is damaged: {source}; remove it to go on", path.display())]
+    #[error("the training log {} is damaged: {source}; remove the file to continue without it", path.display())]
     DamagedLog { path: PathBuf, source: csv::Error },
     #[error(
-        "the packed model scores {packed:.4} nats a token and the trained one {trained:.4}; {file} is damaged"
+        "the loss of the packed model is {packed:.4} nats per token, but that of the trained one is {trained:.4}; {file} is damaged"
     )]
     OtherLoss { packed: f64, trained: f64, file: &'static str },
     #[error("the model's card cannot be formatted: {0}")]

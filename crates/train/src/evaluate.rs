@@ -7,7 +7,7 @@ use crate::{
     corpus::Corpus,
     model::{Batch, Model},
     ops::Precision,
-    tasks::{Sequence, TrainingTask, UNSCORED, Words},
+    tasks::{TrainingSequence, TrainingTask, UNSCORED, Words},
 };
 use bitkv_stats::Rng;
 
@@ -37,8 +37,8 @@ impl Accuracy {
     }
 }
 
-/// Joins sequences of one length.
-pub fn batch(sequences: &[Sequence]) -> Batch {
+/// Joins sequences of equal length into a batch.
+pub fn to_batch(sequences: &[TrainingSequence]) -> Batch {
     Batch {
         length: sequences.first().map_or(0, |s| s.tokens.len()),
         tokens: sequences.iter().flat_map(|s| s.tokens.iter().copied()).collect(),
@@ -58,8 +58,8 @@ pub fn bits_per_byte(
     length: usize,
 ) -> Result<f64> {
     let (mut nats, mut bytes) = (0.0, 0u64);
-    for sequences in corpus.validation(windows, length).chunks(BATCH) {
-        let batch = batch(sequences);
+    for sequences in corpus.validation_windows(windows, length).chunks(BATCH) {
+        let batch = to_batch(sequences);
         let (_, scores) = model.loss(&batch, precision, false)?;
         nats += scores.nll.iter().map(|&v| v as f64).sum::<f64>();
         bytes += batch.targets.iter().map(|&t| corpus.token_bytes[t as usize] as u64).sum::<u64>();
@@ -70,8 +70,8 @@ pub fn bits_per_byte(
 /// Returns the accuracy of the task `kind` for each of [`DISTANCES`], over `count` sequences per class.
 ///
 /// # Errors
-/// When candle cannot run the model.
-pub fn accuracy(
+/// Fails if candle cannot run the model.
+pub fn task_accuracy(
     model: &Model,
     words: &Words,
     precision: Precision,
@@ -85,14 +85,14 @@ pub fn accuracy(
         if longest >= length {
             continue;
         }
-        let sequences: Vec<Sequence> = (0..count)
+        let sequences: Vec<TrainingSequence> = (0..count)
             .map(|_| match kind {
                 TrainingTask::Recall => words.recall(&mut rng, length, longest),
                 _ => words.copy(&mut rng, length, (longest / 2 + 1).max(4), longest),
             })
             .collect();
         for sequences in sequences.chunks(BATCH) {
-            let (_, scores) = model.loss(&batch(sequences), precision, false)?;
+            let (_, scores) = model.loss(&to_batch(sequences), precision, false)?;
             tally(sequences, &scores.prediction, |distance, right| {
                 if DISTANCES.iter().position(|&d| distance <= d) == Some(class) {
                     by_distance[class].add(right);
@@ -103,8 +103,9 @@ pub fn accuracy(
     Ok(by_distance)
 }
 
-/// Calls `each` with the distance of every scored task answer and whether it was right.
-pub(crate) fn tally(sequences: &[Sequence], predictions: &[u32], mut each: impl FnMut(usize, bool)) {
+/// Calls `each` for every scored answer of a task. Its arguments are the distance of the answer, in tokens,
+/// and whether the prediction was right.
+pub(crate) fn tally(sequences: &[TrainingSequence], predictions: &[u32], mut each: impl FnMut(usize, bool)) {
     let mut predictions = predictions.iter();
     for sequence in sequences {
         for ((&target, &distance), &prediction) in

@@ -4,13 +4,13 @@ use std::{borrow::Cow, collections::HashMap, fs, path::Path};
 
 use bitkv_bitnet::{Checkpoint, FloatType, Model, PackedTypes, write_packed};
 use bitkv_stats::nll_from_logits;
-use bitkv_tokenizer::{Options, Tokenizer};
+use bitkv_tokenizer::{Tokenizer, TokenizerOptions};
 use candle_core::Tensor;
 
 use crate::{
     Error, Result, card, checkpoint,
     corpus::Corpus,
-    evaluate::batch,
+    evaluate::to_batch,
     model::Model as Masters,
     ops::{Precision, with_floats},
     recipe::Recipe,
@@ -39,7 +39,7 @@ pub fn export(
 ) -> Result<()> {
     let (recipe, recipe_text) = recipe;
     let config = recipe.shape.config();
-    let masters = masters(trainer.model())?;
+    let masters = master_values(trainer.model())?;
     let types = PackedTypes { embedding: FloatType::F16, norms: FloatType::F32 };
     write_packed(folder, &config, types, |name| masters.get(name).map(|v| Cow::Borrowed(v.as_slice())))
         .map_err(bitkv_bitnet::Error::from)?;
@@ -48,9 +48,11 @@ pub fn export(
     let log = folder.join("training-log.csv");
     fs::copy(run.join(LOG), &log).map_err(Error::writing(log))?;
     let model = Model::load(&Checkpoint::open(folder).map_err(bitkv_bitnet::Error::from)?)?;
-    let tokenizer =
-        Tokenizer::from_file(&path, &Options { bos: config.bos_token_id, vocab_size: config.vocab_size })?;
-    same_loss(trainer.model(), &model, corpus)?;
+    let tokenizer = Tokenizer::from_file(
+        &path,
+        &TokenizerOptions { bos: config.bos_token_id, vocab_size: config.vocab_size },
+    )?;
+    check_same_loss(trainer.model(), &model, corpus)?;
     let text = card::write(recipe, corpus, sources, trainer, &model, &tokenizer)?;
     let path = folder.join("recipe.toml");
     bitkv_bytes::write(&path, recipe_text.as_bytes()).map_err(Error::writing(path))?;
@@ -58,15 +60,16 @@ pub fn export(
     bitkv_bytes::write(&path, text.as_bytes()).map_err(Error::writing(path))
 }
 
-/// The masters' values under the names of a checkpoint.
-fn masters(model: &Masters) -> Result<HashMap<String, Vec<f32>>> {
+/// Returns the values of the master weights by their names in a Hugging Face checkpoint.
+fn master_values(model: &Masters) -> Result<HashMap<String, Vec<f32>>> {
     let values = |(name, tensor): (String, Tensor)| Ok((name, with_floats(&tensor, <[f32]>::to_vec)?));
-    model.named()?.into_iter().map(values).collect()
+    model.named_tensors()?.into_iter().map(values).collect()
 }
 
-fn same_loss(masters: &Masters, packed: &Model, corpus: &Corpus) -> Result<()> {
-    let sequences = corpus.validation(4, 256.min(masters.shape.max_positions));
-    let (_, scores) = masters.loss(&batch(&sequences), Precision::Ternary, false)?;
+/// Checks that the packed model has the loss of the trained one on held-out text.
+fn check_same_loss(masters: &Masters, packed: &Model, corpus: &Corpus) -> Result<()> {
+    let sequences = corpus.validation_windows(4, 256.min(masters.shape.max_positions));
+    let (_, scores) = masters.loss(&to_batch(&sequences), Precision::Ternary, false)?;
     let trained = scores.nll.iter().map(|&v| v as f64).sum::<f64>() / scores.nll.len() as f64;
     let mut total = 0.0;
     for sequence in &sequences {

@@ -51,8 +51,8 @@ impl Model {
     /// trained parameter, so gradients reach the parameter.
     ///
     /// # Errors
-    /// When candle cannot divide a parameter.
-    pub fn named(&self) -> Result<HashMap<String, Tensor>> {
+    /// Fails if candle cannot slice a parameter.
+    pub fn named_tensors(&self) -> Result<HashMap<String, Tensor>> {
         let config = self.shape.config();
         let mut named = HashMap::from([
             ("model.embed_tokens.weight".to_owned(), self.tensor(0).clone()),
@@ -60,13 +60,13 @@ impl Model {
         ]);
         for layer in 0..config.num_hidden_layers {
             for (norm, part) in config.norms(layer).into_iter().zip([0, 2, 4, 6]) {
-                named.insert(norm.name, self.part(layer, part).clone());
+                named.insert(norm.name, self.layer_tensor(layer, part).clone());
             }
             let [q, k, v, o, gate, up, down] = config.linears(layer);
             for (part, stacked) in [(1, vec![q, k, v]), (3, vec![o]), (5, vec![gate, up]), (7, vec![down])] {
                 let mut first = 0;
                 for LinearShape { name, rows, .. } in stacked {
-                    let weight = self.part(layer, part).narrow(0, first, rows)?;
+                    let weight = self.layer_tensor(layer, part).narrow(0, first, rows)?;
                     named.insert(format!("{name}.weight"), weight);
                     first += rows;
                 }
@@ -85,7 +85,7 @@ impl Model {
             Precision::Ternary => Rounding::Both,
             Precision::Full => Rounding::Nothing,
         };
-        let vb = VarBuilder::from_tensors(self.named()?, DType::F32, &Device::Cpu);
+        let vb = VarBuilder::from_tensors(self.named_tensors()?, DType::F32, &Device::Cpu);
         Reference::with_rounding(&self.shape.config(), &vb, rounding)
     }
 }

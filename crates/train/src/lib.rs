@@ -24,9 +24,9 @@ pub mod model;
 pub mod ops;
 pub mod optimizer;
 pub mod recipe;
-mod start;
 pub mod tasks;
 pub mod trainer;
 pub mod vocabulary;
+mod weight_init;
 
 pub use error::{Error, Result};

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ops::{BitLinear, CausalAttention, Glu, LmHeadCrossEntropy, Precision, RmsNorm},
-    recipe::Start,
-    start,
+    recipe::WeightInit,
+    weight_init,
 };
 
 /// The published model whose structure a model follows.
@@ -80,9 +80,9 @@ impl Model {
     /// Returns a new model with random weights from `seed`.
     ///
     /// # Errors
-    /// When candle cannot make a variable.
-    pub fn new(shape: &Shape, start: &Start, seed: u64) -> Result<Model> {
-        let values = start::values(shape, start, seed);
+    /// Fails if candle cannot create a variable.
+    pub fn new(shape: &Shape, start: &WeightInit, seed: u64) -> Result<Model> {
+        let values = weight_init::initial_values(shape, start, seed);
         let parameters = shape.parameters().into_iter().zip(values).map(|((name, dims), values)| {
             let var = Var::from_vec(values, dims.as_slice(), &Device::Cpu)?;
             Ok(Parameter { decay: dims.len() == 2 && name != "embed", name, var })
@@ -101,8 +101,8 @@ impl Model {
         self.parameters[index].var.as_tensor()
     }
 
-    /// Parameter `part` of `layer`, in the order of [`Shape::parameters`].
-    pub fn part(&self, layer: usize, part: usize) -> &Tensor {
+    /// The parameter with index `part` within layer `layer`, in the order of [`Shape::parameters`].
+    pub fn layer_tensor(&self, layer: usize, part: usize) -> &Tensor {
         self.tensor(1 + layer * PARTS + part)
     }
 
@@ -122,9 +122,9 @@ impl Model {
             hidden = self.block(&hidden, layer, &attention, precision)?;
         }
         let hidden = hidden.apply_op2(self.tensor(self.parameters.len() - 1), RmsNorm { eps: EPS })?;
-        let (head, scored) = LmHeadCrossEntropy::new(batch.targets.clone(), train);
-        let loss = hidden.apply_op2(self.tensor(0), head)?;
-        let scores = std::mem::take(&mut *scored.lock().expect("the forward pass is over"));
+        let (lm_head, scores) = LmHeadCrossEntropy::new(batch.targets.clone(), train);
+        let loss = hidden.apply_op2(self.tensor(0), lm_head)?;
+        let scores = std::mem::take(&mut *scores.lock().expect("the forward pass is over"));
         Ok((loss, scores))
     }
 
@@ -136,7 +136,7 @@ impl Model {
         attention: &Arc<Attention>,
         precision: Precision,
     ) -> Result<Tensor> {
-        let (s, w) = (&self.shape, |part| self.part(layer, part));
+        let (s, w) = (&self.shape, |part| self.layer_tensor(layer, part));
         let (queries, keys) = (s.query_heads * s.head_dim, s.kv_heads * s.head_dim);
         let norm = || RmsNorm { eps: EPS };
         let linear = |segments: &[usize]| BitLinear::new(segments, precision);

@@ -10,13 +10,13 @@ mod glu;
 mod lm_head;
 mod rms_norm;
 
-use bitkv_bitnet::custom_op::floats;
+use bitkv_bitnet::custom_op::contiguous_f32;
 use candle_core::{Result, Storage, Tensor, bail};
 
 pub use attention::CausalAttention;
 pub use bit_linear::{BitLinear, Precision};
 pub use glu::Glu;
-pub use lm_head::{LmHeadCrossEntropy, Scored};
+pub use lm_head::{LmHeadCrossEntropy, SharedScores};
 pub use rms_norm::RmsNorm;
 
 /// Calls `read` with the f32 values of a tensor on the CPU.
@@ -27,8 +27,8 @@ pub fn with_floats<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Result
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {
-        Storage::Cpu(storage) => Ok(read(floats("a fused operation", storage, layout)?)),
-        _ => bail!("a fused operation runs on the CPU"),
+        Storage::Cpu(storage) => Ok(read(contiguous_f32("a fused operation", storage, layout)?)),
+        _ => bail!("a fused operation runs only on the CPU: call `to_device` first"),
     }
 }
 

@@ -13,8 +13,8 @@ const CLIP: f64 = 1.0;
 #[derive(Debug)]
 pub struct Optimizer {
     pub(crate) weights: Vec<Vec<f32>>,
-    pub(crate) first: Vec<Vec<f32>>,
-    pub(crate) second: Vec<Vec<f32>>,
+    pub(crate) first_moments: Vec<Vec<f32>>,
+    pub(crate) second_moments: Vec<Vec<f32>>,
     gradient: Vec<Vec<f32>>,
     /// The number of steps that were run.
     pub(crate) steps: usize,
@@ -32,7 +32,13 @@ impl Optimizer {
             .map(|p| p.var.flatten_all()?.to_vec1())
             .collect::<candle_core::Result<_>>()?;
         let zeros: Vec<Vec<f32>> = weights.iter().map(|w| vec![0.0; w.len()]).collect();
-        Ok(Optimizer { weights, first: zeros.clone(), second: zeros.clone(), gradient: zeros, steps: 0 })
+        Ok(Optimizer {
+            weights,
+            first_moments: zeros.clone(),
+            second_moments: zeros.clone(),
+            gradient: zeros,
+            steps: 0,
+        })
     }
 
     /// Adds the gradients of one micro-batch to the gradient of the current step.
@@ -69,7 +75,7 @@ impl Optimizer {
                 step: self.steps as i32,
             };
             let (w, g) = (&mut self.weights[i], &mut self.gradient[i]);
-            adamw(options, w, &mut self.first[i], &mut self.second[i], g);
+            adamw(options, w, &mut self.first_moments[i], &mut self.second_moments[i], g);
             g.fill(0.0);
             p.var.set(&Tensor::from_slice(w, p.var.shape(), &Device::Cpu)?)?;
         }

@@ -24,8 +24,8 @@ pub struct Recipe {
     pub shape: Shape,
     /// How the weights are initialised.
     #[serde(default)]
-    pub start: Start,
-    /// What is trained on, one stage after the other.
+    pub start: WeightInit,
+    /// The stages of the training, one after the other.
     #[serde(rename = "stage")]
     pub stages: Vec<Stage>,
 }
@@ -33,8 +33,8 @@ pub struct Recipe {
 /// How weights are initialised, in addition to random numbers.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Start {
-    /// Query heads of layer 0, on different KV heads, that attend to the previous token.
+pub struct WeightInit {
+    /// The number of query heads of layer 0, on different KV heads, that attend to the previous token.
     pub previous_token_heads: usize,
     /// How sharply these heads attend: the size of their queries and keys in each of four rotary pairs. At 5,
     /// a head pays a third of its attention to the previous token, and training soon moves this attention to
@@ -42,7 +42,7 @@ pub struct Start {
     pub amplitude: f32,
 }
 
-impl Eq for Start {}
+impl Eq for WeightInit {}
 
 /// A stage of training with one mixture of data.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -81,16 +81,16 @@ impl Recipe {
         let text = fs::read_to_string(path).map_err(Error::reading(path))?;
         let recipe: Recipe = toml::from_str(&text)
             .map_err(|source| Error::Recipe { path: path.into(), source: Box::new(source) })?;
-        recipe.check().map_err(|Refused { key, value, remedy }| {
+        recipe.check().map_err(|InvalidValue { key, value, remedy }| {
             let path = path.into();
             Error::RecipeValue { path, key, value, remedy }
         })?;
         Ok(recipe)
     }
 
-    fn check(&self) -> Checked {
+    fn check(&self) -> CheckResult {
         self.shape.check()?;
-        require(!self.stages.is_empty(), "stage", "not there", "add a [[stage]]")?;
+        require(!self.stages.is_empty(), "stage", "missing", "add a [[stage]]")?;
         for (key, steps) in
             [("checkpoint-every", self.checkpoint_every), ("validate-every", self.validate_every)]
         {
@@ -105,24 +105,25 @@ impl Recipe {
     }
 }
 
-/// A value of a recipe that cannot be trained.
-struct Refused {
+/// A value of a recipe that cannot be trained, and what to do about it.
+struct InvalidValue {
     key: String,
     value: String,
     remedy: String,
 }
 
-type Checked = std::result::Result<(), Refused>;
+type CheckResult = std::result::Result<(), InvalidValue>;
 
-fn require(holds: bool, key: &str, value: impl ToString, remedy: &str) -> Checked {
+/// Returns an error for this key unless the condition holds.
+fn require(holds: bool, key: &str, value: impl ToString, remedy: &str) -> CheckResult {
     match holds {
         true => Ok(()),
-        false => Err(Refused { key: key.into(), value: value.to_string(), remedy: remedy.into() }),
+        false => Err(InvalidValue { key: key.into(), value: value.to_string(), remedy: remedy.into() }),
     }
 }
 
 impl Shape {
-    fn check(&self) -> Checked {
+    fn check(&self) -> CheckResult {
         let widths = [
             ("shape.vocabulary", self.vocabulary),
             ("shape.hidden", self.hidden),
@@ -141,22 +142,23 @@ impl Shape {
         require(holds, "shape.max-positions", self.max_positions, remedy)?;
         let (queries, kv) = (self.query_heads, self.kv_heads);
         let holds = kv > 0 && queries > 0 && queries.is_multiple_of(kv);
-        let remedy = format!("make it a multiple of shape.kv-heads, which is {kv}, and both positive");
+        let remedy =
+            format!("make it a positive multiple of shape.kv-heads, which is {kv} and must be positive too");
         require(holds, "shape.query-heads", queries, &remedy)
     }
 }
 
 impl Stage {
-    /// Checks the stage of this index for a model of so many positions.
-    fn check(&self, index: usize, max_positions: usize) -> Checked {
+    /// Checks the stage at this index for a model with `max_positions` positions.
+    fn check(&self, index: usize, max_positions: usize) -> CheckResult {
         let key = |name: &str| format!("{name} of stage {index}");
         let length = self.length;
         let holds = length > 0 && length.is_multiple_of(32) && length <= max_positions;
         let remedy = format!("make it a multiple of 32 of at most shape.max-positions = {max_positions}");
         require(holds, &key("length"), length, &remedy)?;
         let holds = (0.0..=1.0).contains(&self.synthetic);
-        require(holds, &key("synthetic"), self.synthetic, "use 0 to 1")?;
-        let remedy = format!("use 4 to length - 1 = {}", length - 1);
+        require(holds, &key("synthetic"), self.synthetic, "use a number from 0 to 1")?;
+        let remedy = format!("use a number from 4 to length - 1 = {}", length - 1);
         require((4..length).contains(&self.distance), &key("distance"), self.distance, &remedy)?;
         require(self.steps > 0, &key("steps"), self.steps, "make it positive")?;
         require(self.batch > 0, &key("batch"), self.batch, "make it positive")

@@ -24,8 +24,8 @@ pub enum TrainingTask {
 
 /// One training or evaluation sequence.
 #[derive(Clone, Debug)]
-pub struct Sequence {
-    /// Its kind.
+pub struct TrainingSequence {
+    /// The kind of the sequence.
     pub kind: TrainingTask,
     /// The input tokens; the first is the beginning-of-sequence token.
     pub tokens: Vec<u32>,
@@ -77,8 +77,8 @@ impl Words {
         Ok(Words { pool, newline })
     }
 
-    /// The same with the first `count` words only; 0 is all of them.
-    pub fn first(&self, count: usize) -> Words {
+    /// Returns only the first `count` words; 0 means all.
+    pub fn first_words(&self, count: usize) -> Words {
         let count = if count == 0 { self.pool.len() } else { count.min(self.pool.len()) };
         Words { pool: self.pool[..count].to_vec(), newline: self.newline }
     }
@@ -86,12 +86,14 @@ impl Words {
     /// Returns a sequence of the copy task: strings of different words, each followed by other words and then
     /// repeated.
     ///
-    /// Every string has its own distance: with one period for a whole sequence, models learn to look back
-    /// by a fixed number of tokens that many periods divide (24, say), and never by content.
-    pub fn copy(&self, rng: &mut Rng, length: usize, shortest: usize, longest: usize) -> Sequence {
+    /// Only the repetition is scored, without its first word. It starts `shortest` to `longest` tokens after
+    /// the original. Every string has its own distance. If all strings of a sequence had the same distance,
+    /// models would learn to look back by a fixed number of tokens that is a multiple of many distances, such
+    /// as 24, and would never search by content.
+    pub fn copy(&self, rng: &mut Rng, length: usize, shortest: usize, longest: usize) -> TrainingSequence {
         let mut draft = Draft::new(TrainingTask::Copy);
         let mut fresh = Vec::new();
-        while !draft.full(length) {
+        while !draft.is_long_enough(length) {
             let (low, high) = (shortest as f64, longest as f64);
             let distance = (low * (high / low).powf(rng.unit())).round() as usize;
             let string = SHORTEST_STRING.min(distance) + rng.below(LONGEST_STRING - SHORTEST_STRING + 1);
@@ -108,48 +110,48 @@ impl Words {
         draft.finish(length)
     }
 
-    /// Lines of a key and a value. A key that comes back is answered from at most `longest` tokens
-    /// ago, and only its value is scored.
-    pub fn recall(&self, rng: &mut Rng, length: usize, longest: usize) -> Sequence {
+    /// Returns a sequence of the recall task: lines of a key and a value. If a key is repeated, its last
+    /// occurrence is at most `longest` tokens ago. Only the values of repeated keys are scored.
+    pub fn recall(&self, rng: &mut Rng, length: usize, longest: usize) -> TrainingSequence {
         let mut draft = Draft::new(TrainingTask::Recall);
         // Each entry is a key, its value, and the index at which the value last occurred.
         let mut seen: Vec<(u32, u32, usize)> = Vec::new();
         let lines = length / LINE + 1;
         let keys = rng.sample(&self.pool, lines);
         let (mut fresh, new) = (keys.into_iter(), 0.3 + 0.4 * rng.unit());
-        while !draft.full(length) {
-            let at = draft.tokens.len() + 1;
-            seen.retain(|(_, _, place)| at - place <= longest);
+        while !draft.is_long_enough(length) {
+            let index = draft.tokens.len() + 1;
+            seen.retain(|(_, _, last)| index - last <= longest);
             let next = if seen.is_empty() || rng.unit() < new { fresh.next() } else { None };
             match next {
                 Some(key) => {
                     let value = self.pool[rng.below(self.pool.len())];
                     draft.push(key, None);
                     draft.push(value, None);
-                    seen.push((key, value, at));
+                    seen.push((key, value, index));
                 }
                 None if seen.is_empty() => break,
                 None => {
                     let i = rng.below(seen.len());
-                    let (key, value, place) = seen[i];
+                    let (key, value, last) = seen[i];
                     draft.push(key, None);
-                    draft.push(value, Some(at - place));
-                    seen[i].2 = at;
+                    draft.push(value, Some(index - last));
+                    seen[i].2 = index;
                 }
             }
             draft.push(self.newline, None);
         }
-        while !draft.full(length) {
+        while !draft.is_long_enough(length) {
             draft.push(self.newline, None);
         }
         draft.finish(length)
     }
 }
 
-/// A window of the corpus behind the beginning of a sequence; everything is scored.
-pub fn text(window: &[u16]) -> Sequence {
+/// Returns a window of the corpus after the beginning-of-sequence token. Every position is scored.
+pub fn text(window: &[u16]) -> TrainingSequence {
     let tokens = std::iter::once(BOS_ID).chain(window[..window.len() - 1].iter().map(|&t| t as u32));
-    Sequence {
+    TrainingSequence {
         kind: TrainingTask::Text,
         tokens: tokens.collect(),
         targets: window.iter().map(|&t| t as u32).collect(),
@@ -162,29 +164,31 @@ pub fn text(window: &[u16]) -> Sequence {
 struct Draft {
     kind: TrainingTask,
     tokens: Vec<u32>,
-    asked: Vec<Option<usize>>,
+    answer_distances: Vec<Option<usize>>,
 }
 
 impl Draft {
     fn new(kind: TrainingTask) -> Draft {
-        Draft { kind, tokens: vec![BOS_ID], asked: vec![None] }
+        Draft { kind, tokens: vec![BOS_ID], answer_distances: vec![None] }
     }
 
-    fn full(&self, length: usize) -> bool {
+    fn is_long_enough(&self, length: usize) -> bool {
         self.tokens.len() > length
     }
 
-    fn push(&mut self, token: u32, asked: Option<usize>) {
+    fn push(&mut self, token: u32, answer_distance: Option<usize>) {
         self.tokens.push(token);
-        self.asked.push(asked);
+        self.answer_distances.push(answer_distance);
     }
 
-    fn finish(self, length: usize) -> Sequence {
-        let next = || self.tokens[1..=length].iter().zip(&self.asked[1..=length]);
-        Sequence {
+    fn finish(self, length: usize) -> TrainingSequence {
+        let next = || self.tokens[1..=length].iter().zip(&self.answer_distances[1..=length]);
+        TrainingSequence {
             kind: self.kind,
-            targets: next().map(|(&token, asked)| if asked.is_some() { token } else { UNSCORED }).collect(),
-            distances: next().map(|(_, asked)| asked.unwrap_or(0) as u32).collect(),
+            targets: next()
+                .map(|(&token, answer_distance)| if answer_distance.is_some() { token } else { UNSCORED })
+                .collect(),
+            distances: next().map(|(_, answer_distance)| answer_distance.unwrap_or(0) as u32).collect(),
             tokens: self.tokens[..length].to_vec(),
         }
     }
@@ -198,8 +202,9 @@ mod tests {
         Words { pool: (10..200).collect(), newline: 2 }
     }
 
-    /// The token that `target` repeats really stands `distance` tokens before it.
-    fn check(sequence: &Sequence, longest: usize) -> usize {
+    /// Checks that each target also occurs as many tokens before as its distance says. Returns the number of
+    /// scored positions.
+    fn check(sequence: &TrainingSequence, longest: usize) -> usize {
         let mut scored = 0;
         for (i, (&target, &distance)) in sequence.targets.iter().zip(&sequence.distances).enumerate() {
             if target == UNSCORED {

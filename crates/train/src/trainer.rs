@@ -13,12 +13,12 @@ use crate::{
     Error, Result,
     checkpoint::{self, Position},
     corpus::Corpus,
-    evaluate::{batch, bits_per_byte, tally},
+    evaluate::{bits_per_byte, tally, to_batch},
     model::Model,
     ops::Precision,
     optimizer::Optimizer,
     recipe::{Recipe, Stage},
-    tasks::{Sequence, TrainingTask, UNSCORED, Words},
+    tasks::{TrainingSequence, TrainingTask, UNSCORED, Words},
 };
 use bitkv_stats::Rng;
 
@@ -86,7 +86,7 @@ impl<'a> Trainer<'a> {
         precision: Precision,
     ) -> Result<Trainer<'a>> {
         fs::create_dir_all(folder).map_err(Error::creating(folder))?;
-        corpus.covers(recipe.shape.max_positions)?;
+        corpus.check_length(recipe.shape.max_positions)?;
         let model = Model::new(&recipe.shape, &recipe.start, recipe.seed)?;
         let (optimizer, position) = match checkpoint::load(folder, recipe, precision, &model)? {
             Some(found) => found,
@@ -129,7 +129,7 @@ impl<'a> Trainer<'a> {
                 row.stage, row.loss, row.copy_accuracy, row.recall_accuracy, row.tokens_per_second
             ));
             work.reach(self.position.step as u64);
-            self.record(row)?;
+            self.write_log_row(row)?;
             self.advance(stage);
             if self.position.step.is_multiple_of(self.recipe.checkpoint_every) {
                 self.save()?;
@@ -142,11 +142,11 @@ impl<'a> Trainer<'a> {
 
     /// Runs one step and returns its row of the log.
     fn step(&mut self, stage: &Stage) -> Result<LogRow> {
-        let sequences = self.sequences(stage);
-        let (loss, predictions) = self.gradient(&sequences)?;
-        let rate = self.rate(stage);
+        let sequences = self.next_batch(stage);
+        let (loss, predictions) = self.accumulate_gradient(&sequences)?;
+        let rate = self.learning_rate(stage);
         let norm = self.optimizer.step(&self.model, rate, stage.decay)?;
-        self.follow(&sequences, &predictions);
+        self.update_accuracies(&sequences, &predictions);
         self.position.step += 1;
         self.position.stage_step += 1;
         self.position.tokens += predictions.len() as u64;
@@ -164,13 +164,15 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Accumulates the gradient of the mean loss over all scored tokens, a few sequences at a time.
-    fn gradient(&mut self, sequences: &[Sequence]) -> Result<(f64, Vec<u32>)> {
-        let scored = |s: &[Sequence]| s.iter().flat_map(|s| &s.targets).filter(|&&t| t != UNSCORED).count();
+    /// Accumulates the gradient of the mean loss over all scored tokens, a few sequences at a time. Returns
+    /// this loss, in nats, and the predicted token of each position.
+    fn accumulate_gradient(&mut self, sequences: &[TrainingSequence]) -> Result<(f64, Vec<u32>)> {
+        let scored =
+            |s: &[TrainingSequence]| s.iter().flat_map(|s| &s.targets).filter(|&&t| t != UNSCORED).count();
         let total = scored(sequences).max(1) as f64;
         let (mut mean, mut predictions) = (0.0, Vec::new());
         for sequences in sequences.chunks((MICRO_BATCH / sequences[0].tokens.len()).max(1)) {
-            let (loss, scores) = self.model.loss(&batch(sequences), self.precision, true)?;
+            let (loss, scores) = self.model.loss(&to_batch(sequences), self.precision, true)?;
             let loss = (loss * (scored(sequences) as f64 / total))?;
             self.optimizer.accumulate(&self.model, &loss.backward()?)?;
             mean += loss.to_scalar::<f32>()? as f64;
@@ -179,14 +181,14 @@ impl<'a> Trainer<'a> {
         Ok((mean, predictions))
     }
 
-    /// The batch of the next step: the same for every model with the same data seed.
-    fn sequences(&self, stage: &Stage) -> Vec<Sequence> {
+    /// Returns the batch of the next step. It is the same for every model with the same data seed.
+    fn next_batch(&self, stage: &Stage) -> Vec<TrainingSequence> {
         let mut rng = Rng::for_part(self.recipe.data_seed, self.position.step as u64);
-        let words = self.words.first(stage.alphabet);
+        let words = self.words.first_words(stage.alphabet);
         let draw = |_| {
             let kind = rng.unit();
             if kind >= stage.synthetic {
-                self.corpus.window(&mut rng, stage.length)
+                self.corpus.random_window(&mut rng, stage.length)
             } else if kind < stage.synthetic / 2.0 {
                 words.copy(&mut rng, stage.length, 4, stage.distance)
             } else {
@@ -196,14 +198,15 @@ impl<'a> Trainer<'a> {
         (0..stage.batch).map(draw).collect()
     }
 
-    fn rate(&self, stage: &Stage) -> f32 {
+    /// Returns the learning rate of the next step.
+    fn learning_rate(&self, stage: &Stage) -> f32 {
         let part = self.position.stage_step as f32 / stage.steps as f32;
         let warmup = ((self.position.step + 1) as f32 / WARMUP as f32).min(1.0);
         (stage.rate[0] + (stage.rate[1] - stage.rate[0]) * part) * warmup
     }
 
-    /// Updates the running accuracies.
-    fn follow(&mut self, sequences: &[Sequence], predictions: &[u32]) {
+    /// Updates the running accuracies of the tasks.
+    fn update_accuracies(&mut self, sequences: &[TrainingSequence], predictions: &[u32]) {
         let length = sequences[0].tokens.len();
         for kind in [TrainingTask::Copy, TrainingTask::Recall] {
             let (mut right, mut asked) = (0, 0);
@@ -230,7 +233,9 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn record(&mut self, mut row: LogRow) -> Result<()> {
+    /// If a validation is due after this step, measures the bits per byte on held-out text. If a row of the
+    /// log is due, writes it.
+    fn write_log_row(&mut self, mut row: LogRow) -> Result<()> {
         if row.step.is_multiple_of(self.recipe.validate_every) {
             let length = 256.min(self.recipe.shape.max_positions);
             row.valid_bits_per_byte =

@@ -59,11 +59,11 @@ pub fn train(documents: &[&str], size: usize) -> Result<Tokenizer> {
 
 /// Returns the post-processor that puts [`BOS`] before a text.
 fn template() -> Result<TemplateProcessing> {
-    let refused = |source: Source| Error::TrainTokenizer { source };
+    let train_error = |source: Source| Error::TrainTokenizer { source };
     let mut builder = TemplateProcessing::builder();
-    builder.try_single(format!("{BOS} $A")).map_err(|e| refused(e.into()))?;
+    builder.try_single(format!("{BOS} $A")).map_err(|e| train_error(e.into()))?;
     let built = builder.special_tokens(vec![(BOS, BOS_ID)]).build();
-    built.map_err(|e| refused(e.into()))
+    built.map_err(|e| train_error(e.into()))
 }
 
 /// Returns the length in bytes of the text of each token, `[vocabulary]`; 0 for special tokens.

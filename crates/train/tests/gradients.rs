@@ -5,7 +5,7 @@ use bitkv_stats::Rng;
 use bitkv_train::{
     model::{Batch, Model, Shape, Style},
     ops::Precision,
-    recipe::Start,
+    recipe::WeightInit,
 };
 use candle_core::{Device, Module as _, Result, Tensor};
 
@@ -48,10 +48,11 @@ fn cosine(a: &Tensor, b: &Tensor) -> Result<f64> {
     Ok(dot(a, b)? / (dot(a, a)? * dot(b, b)?).sqrt())
 }
 
-/// Gradients pass through bf16 products (8 bits), so directions agree to about 1e-4.
-fn compare(style: Style, kv_heads: usize, precision: Precision) -> Result<()> {
+/// Compares the gradients of all parameters. The products of the fused operations round to bf16 (8 bits), so
+/// directions agree to about 1e-4.
+fn compare_gradients(style: Style, kv_heads: usize, precision: Precision) -> Result<()> {
     let shape = shape(style, kv_heads);
-    let model = Model::new(&shape, &Start { previous_token_heads: 1, amplitude: 5.0 }, 3)?;
+    let model = Model::new(&shape, &WeightInit { previous_token_heads: 1, amplitude: 5.0 }, 3)?;
     let batch = batch(2, 64, shape.vocabulary);
     let (loss, scores) = model.loss(&batch, precision, true)?;
     let plain = plain_loss(&model, &batch, precision)?;
@@ -62,28 +63,28 @@ fn compare(style: Style, kv_heads: usize, precision: Precision) -> Result<()> {
     for p in &model.parameters {
         let (got, want) = (fused.get(&p.var).unwrap(), expected.get(&p.var).unwrap());
         let cos = cosine(got, want)?;
-        let norms = (cosine_norm(got)?, cosine_norm(want)?);
+        let norms = (norm(got)?, norm(want)?);
         assert!(cos > 0.999, "{style:?} {precision:?}: gradient of {} has cosine {cos}", p.name);
         assert!((norms.0 / norms.1 - 1.0).abs() < 0.02, "{}: norm {} for {}", p.name, norms.0, norms.1);
     }
     Ok(())
 }
 
-fn cosine_norm(x: &Tensor) -> Result<f64> {
+fn norm(x: &Tensor) -> Result<f64> {
     Ok((x.sqr()?.sum_all()?.to_scalar::<f32>()? as f64).sqrt())
 }
 
 #[test]
 fn multi_head_silu_model_matches_plain_autograd() -> Result<()> {
-    compare(Style::Large, 4, Precision::Ternary)
+    compare_gradients(Style::Large, 4, Precision::Ternary)
 }
 
 #[test]
 fn grouped_query_squared_relu_model_matches_plain_autograd() -> Result<()> {
-    compare(Style::TwoB4T, 1, Precision::Ternary)
+    compare_gradients(Style::TwoB4T, 1, Precision::Ternary)
 }
 
 #[test]
 fn unquantised_control_matches_plain_autograd() -> Result<()> {
-    compare(Style::TwoB4T, 2, Precision::Full)
+    compare_gradients(Style::TwoB4T, 2, Precision::Full)
 }

@@ -5,13 +5,13 @@ use std::{fs, path::Path};
 
 use bitkv_bitnet::{Checkpoint, Model};
 use bitkv_stats::Rng;
-use bitkv_tokenizer::{Options, Tokenizer};
+use bitkv_tokenizer::{Tokenizer, TokenizerOptions};
 use bitkv_train::{
     corpus::Corpus,
     export::export,
     model::{Shape, Style},
     ops::Precision,
-    recipe::{Recipe, Stage, Start},
+    recipe::{Recipe, Stage, WeightInit},
     trainer::{LogRow, Trainer},
 };
 
@@ -62,7 +62,7 @@ fn recipe(style: Style) -> Recipe {
             rope_theta: 10_000,
             max_positions: 128,
         },
-        start: Start { previous_token_heads: 1, amplitude: 5.0 },
+        start: WeightInit { previous_token_heads: 1, amplitude: 5.0 },
         stages: vec![stage(4, 64), stage(6, 96)],
     }
 }
@@ -78,7 +78,7 @@ fn log(folder: &Path) -> Vec<LogRow> {
 }
 
 #[test]
-fn a_resumed_run_ends_as_an_uninterrupted_one() {
+fn a_resumed_run_equals_an_uninterrupted_one() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = corpus(folder.path());
     let recipe = recipe(Style::TwoB4T);
@@ -106,7 +106,7 @@ fn a_resumed_run_ends_as_an_uninterrupted_one() {
 }
 
 #[test]
-fn steps_after_the_last_checkpoint_are_made_again() {
+fn steps_after_the_last_checkpoint_are_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = corpus(folder.path());
     let recipe = recipe(Style::TwoB4T);
@@ -126,11 +126,11 @@ fn steps_after_the_last_checkpoint_are_made_again() {
     assert_eq!(trainer.position().step, 3);
     trainer.run(None, &bitkv_progress::Silent).unwrap();
     let steps: Vec<usize> = log(&run).iter().map(|r| r.step).collect();
-    assert_eq!(steps, [4, 8], "each logged step stands once");
+    assert_eq!(steps, [4, 8], "each logged step occurs once");
 }
 
 #[test]
-fn both_styles_export_what_they_trained() {
+fn both_styles_export_the_trained_model() {
     for style in [Style::Large, Style::TwoB4T] {
         let folder = tempfile::tempdir().unwrap();
         let corpus = corpus(folder.path());
@@ -141,7 +141,8 @@ fn both_styles_export_what_they_trained() {
         // The export itself compares the losses of the trained and the packed model.
         export(&out, (&recipe, "recipe text"), &corpus, Some("| source |"), &trainer, &run).unwrap();
         let model = Model::load(&Checkpoint::open(&out).unwrap()).unwrap();
-        let options = Options { bos: model.config().bos_token_id, vocab_size: model.config().vocab_size };
+        let options =
+            TokenizerOptions { bos: model.config().bos_token_id, vocab_size: model.config().vocab_size };
         Tokenizer::from_file(out.join("tokenizer.json"), &options).unwrap();
         let card = fs::read_to_string(out.join("README.md")).unwrap();
         assert!(card.contains("| source |"));
@@ -153,7 +154,7 @@ fn both_styles_export_what_they_trained() {
 }
 
 #[test]
-fn another_run_is_refused() {
+fn a_folder_of_another_run_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = corpus(folder.path());
     let run = folder.path().join("run");
@@ -170,6 +171,6 @@ fn another_run_is_refused() {
     third.data_seed = 77;
     for (recipe, precision) in [(&third, Precision::Ternary), (&first, Precision::Full)] {
         let error = Trainer::open(recipe, &corpus, &run, precision).err().unwrap().to_string();
-        assert!(error.contains("is of the run") && error.contains("use an empty folder"), "{error}");
+        assert!(error.contains("belongs to the run") && error.contains("use an empty folder"), "{error}");
     }
 }

@@ -16,10 +16,10 @@ use bitkv_evict::{Head, Scorer, checks, method};
 method! {
     /// Keeps tokens at even distances over the whole context, regardless of attention.
     pub struct Spread {
-        /// The distance between tokens that are kept first.
-        every: usize = 4 => checks::within(1.., "it is a distance: write at least 1"),
+        /// The distance in tokens between the tokens that are kept first.
+        every: usize = 4 => checks::within(1.., "a distance is at least 1"),
     }
-    "spread" from "this example", "every fourth token, then the latest", role: Control, pools: false
+    "spread" from "this example", "Keeps every fourth token, then the latest tokens.", role: Control, pools: false
 }
 
 impl Scorer for Spread {
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn the_scorer_conforms() {
         let registry = bitkv_evict::Registry::standard().with_scorer::<Spread>().unwrap();
-        let failed = bitkv_evict::conformance::check(&registry);
-        assert!(failed.is_empty(), "{failed:?}");
+        let failures = bitkv_evict::conformance::check(&registry);
+        assert!(failures.is_empty(), "{failures:?}");
     }
 }

@@ -12,7 +12,7 @@ fn json(arguments: &[&str], folder: &std::path::Path) -> Value {
 }
 
 #[test]
-fn plan_run_and_list_take_it() {
+fn plan_run_and_list_accept_the_policy() {
     let folder = tempfile::tempdir().unwrap();
     let tokens: Vec<u32> = (100..124).collect();
     fs::write(folder.path().join("tokens.json"), serde_json::to_string(&tokens).unwrap()).unwrap();

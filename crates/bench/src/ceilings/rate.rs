@@ -11,7 +11,7 @@ const MEASUREMENTS: usize = 3;
 /// three measurements. `work` receives the index of its thread and returns how many units it did. One call
 /// should take well under a millisecond.
 pub(crate) fn rate(work: &(dyn Fn(usize) -> u64 + Sync)) -> f64 {
-    let once = || {
+    let measure_once = || {
         let started = Instant::now();
         let done = rayon::broadcast(|context| {
             let mut units = 0;
@@ -22,12 +22,12 @@ pub(crate) fn rate(work: &(dyn Fn(usize) -> u64 + Sync)) -> f64 {
         });
         done.iter().sum::<u64>() as f64 / started.elapsed().as_secs_f64()
     };
-    let mut rates: Vec<f64> = (0..MEASUREMENTS).map(|_| once()).collect();
+    let mut rates: Vec<f64> = (0..MEASUREMENTS).map(|_| measure_once()).collect();
     rates.sort_by(f64::total_cmp);
     rates[MEASUREMENTS / 2]
 }
 
-/// The same of work that this machine may lack the instructions for; `None` where it does.
-pub(crate) fn rate_of(work: impl Fn() -> Option<u64> + Sync) -> Option<f64> {
+/// Returns [`rate`] of work that needs certain instructions; `None` if this machine lacks them.
+pub(crate) fn rate_if_supported(work: impl Fn() -> Option<u64> + Sync) -> Option<f64> {
     work().map(|_| rate(&|_| work().unwrap_or_default()))
 }

@@ -17,8 +17,8 @@ pub(crate) enum Streams {
 /// stopped, so that a buffer far larger than the last-level cache is never served from that cache.
 pub(crate) struct ReadBuffer {
     words: Vec<u64>,
-    /// Where each thread is, in pieces of its part.
-    places: Vec<AtomicUsize>,
+    /// The next piece of each thread, counted from the start of its part.
+    next_pieces: Vec<AtomicUsize>,
 }
 
 impl ReadBuffer {
@@ -27,7 +27,7 @@ impl ReadBuffer {
         let pieces = (bytes / 8).div_ceil(PIECE).max(threads);
         // The value is not zero, because the system may map all pages of zeros to one page.
         let words = vec![0x9E37_79B9_7F4A_7C15; pieces * PIECE];
-        ReadBuffer { words, places: (0..threads).map(|_| AtomicUsize::new(0)).collect() }
+        ReadBuffer { words, next_pieces: (0..threads).map(|_| AtomicUsize::new(0)).collect() }
     }
 
     /// Returns the size in bytes.
@@ -42,11 +42,12 @@ impl ReadBuffer {
     /// Panics if the pool has more threads than the buffer was made for.
     pub(crate) fn bytes_per_second(&self, streams: Streams) -> f64 {
         let threads = rayon::current_num_threads();
-        assert!(threads <= self.places.len(), "the buffer was made for {} threads", self.places.len());
-        let own = self.words.len() / PIECE / threads;
+        let most = self.next_pieces.len();
+        assert!(threads <= most, "the buffer was made for {most} threads");
+        let pieces_per_thread = self.words.len() / PIECE / threads;
         super::rate::rate(&|thread| {
-            let place = self.places[thread].fetch_add(1, Relaxed) % own;
-            let piece = &self.words[(thread * own + place) * PIECE..][..PIECE];
+            let next = self.next_pieces[thread].fetch_add(1, Relaxed) % pieces_per_thread;
+            let piece = &self.words[(thread * pieces_per_thread + next) * PIECE..][..PIECE];
             let sum = match streams {
                 Streams::One => read_front_to_back(piece),
                 Streams::Several => read_several_streams(piece),

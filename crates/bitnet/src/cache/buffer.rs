@@ -4,8 +4,8 @@ use bitkv_kernels::attention::Floats;
 use half::{f16, slice::HalfFloatSliceExt};
 
 use super::{
-    Precision,
-    codes::{Codes, Layout},
+    CachePrecision,
+    codes::{CodeLayout, Codes},
     gather::gather,
 };
 
@@ -18,10 +18,10 @@ pub(super) enum Buffer {
 }
 
 impl Buffer {
-    pub(super) fn new(precision: Precision) -> Self {
+    pub(super) fn new(precision: CachePrecision) -> Self {
         match precision {
-            Precision::F16 => Buffer::F16(Vec::new()),
-            Precision::F32 => Buffer::F32(Vec::new()),
+            CachePrecision::F16 => Buffer::F16(Vec::new()),
+            CachePrecision::F32 => Buffer::F32(Vec::new()),
         }
     }
 
@@ -34,8 +34,8 @@ impl Buffer {
         }
     }
 
-    /// The same rows as floats of another type, rounded on the way.
-    pub(super) fn into_floats(self, precision: Precision) -> Buffer {
+    /// Converts the rows to floats of this precision.
+    pub(super) fn into_floats(self, precision: CachePrecision) -> Buffer {
         let mut floats = Buffer::new(precision);
         let rows = self.view().to_f32_vec();
         if !rows.is_empty() {
@@ -44,8 +44,8 @@ impl Buffer {
         floats
     }
 
-    /// The same rows as codes.
-    pub(super) fn into_codes(self, layout: Layout, width: usize) -> Buffer {
+    /// Quantises the rows, each of `width` values.
+    pub(super) fn into_codes(self, layout: CodeLayout, width: usize) -> Buffer {
         Buffer::Coded(Codes::new(layout, width, &self.view().to_f32_vec()))
     }
 
@@ -72,10 +72,11 @@ impl Buffer {
         }
     }
 
-    /// Quantises what a forward pass left as floats, if any.
-    pub(super) fn settle(&mut self) {
+    /// Quantises the rows that a forward pass appended as f16, except the newest ones that the layout keeps
+    /// in f16.
+    pub(super) fn quantise_due(&mut self) {
         if let Buffer::Coded(codes) = self {
-            codes.settle();
+            codes.quantise_due();
         }
     }
 

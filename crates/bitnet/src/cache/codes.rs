@@ -7,8 +7,8 @@ use super::gather::gather;
 
 /// How rows are divided into groups, and which rows are quantised.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Layout {
-    /// Bits of a code.
+pub(super) struct CodeLayout {
+    /// The bits of one code.
     pub(super) bits: usize,
     /// The number of rows that share a scale: 1 or `step`.
     pub(super) token_group: usize,
@@ -20,9 +20,9 @@ pub(super) struct Layout {
     pub(super) residual: usize,
 }
 
-impl Layout {
-    /// How many of the first of `rows` rows are codes.
-    pub(super) fn coded(&self, rows: usize) -> usize {
+impl CodeLayout {
+    /// Returns how many of `rows` rows are quantised. These are the oldest rows.
+    pub(super) fn coded_rows(&self, rows: usize) -> usize {
         rows.saturating_sub(self.residual) / self.step * self.step
     }
 
@@ -31,9 +31,10 @@ impl Layout {
         self.step == 1 && self.residual == 0
     }
 
-    /// The first row that must be quantised again when of `rows` rows those from `first` on are new.
-    pub(super) fn restart(&self, first: usize, rows: usize) -> usize {
-        first.min(self.coded(rows)) / self.step * self.step
+    /// Returns the first row that must be quantised again after the rows from `first` on have changed. `rows`
+    /// is the number of all rows.
+    pub(super) fn first_to_requantise(&self, first: usize, rows: usize) -> usize {
+        first.min(self.coded_rows(rows)) / self.step * self.step
     }
 
     /// Returns the number of groups, and so of scales, in `coded` quantised rows of `width` values.
@@ -43,7 +44,7 @@ impl Layout {
 
     /// Returns the bytes of `rows` rows of `width` values, including scales, minima and the rows in f16.
     pub(super) fn bytes(&self, rows: usize, width: usize) -> usize {
-        let coded = self.coded(rows);
+        let coded = self.coded_rows(rows);
         let halves = 2 * self.groups(coded, width) + (rows - coded) * width;
         coded * Packed::row_bytes(width, self.bits) + halves * size_of::<f16>()
     }
@@ -52,7 +53,7 @@ impl Layout {
 /// Quantised rows in the layout of [`Packed`], and the newest rows in f16.
 #[derive(Clone, Debug)]
 pub(super) struct Codes {
-    layout: Layout,
+    layout: CodeLayout,
     width: usize,
     codes: Vec<u8>,
     scales: Vec<f16>,
@@ -61,11 +62,11 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    /// Quantises `rows`.
-    pub(super) fn new(layout: Layout, width: usize, rows: &[f32]) -> Self {
+    /// Quantises `rows`, except the newest ones, which the layout keeps in f16.
+    pub(super) fn new(layout: CodeLayout, width: usize, rows: &[f32]) -> Self {
         let (codes, scales, minima, newest) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut new = Codes { layout, width, codes, scales, minima, newest };
-        new.restart(0, rows);
+        new.replace_from(0, rows);
         new
     }
 
@@ -91,14 +92,14 @@ impl Codes {
             self.newest[old..].convert_from_f32_slice(row);
         }
         if self.layout.row_by_row() {
-            self.settle();
+            self.quantise_due();
         }
     }
 
-    /// Makes codes of the rows that are no longer among the newest.
-    pub(super) fn settle(&mut self) {
+    /// Quantises the rows that are no longer among the newest.
+    pub(super) fn quantise_due(&mut self) {
         let view = self.view();
-        let due = self.layout.coded(view.rows()) - view.coded_rows();
+        let due = self.layout.coded_rows(view.rows()) - view.coded_rows();
         if due > 0 {
             let halves = std::mem::take(&mut self.newest);
             let (old, newest) = halves.split_at(due * self.width);
@@ -122,9 +123,9 @@ impl Codes {
             };
         }
         let gap = (0..rows.len()).find(|&i| rows[i] != i).unwrap_or(rows.len());
-        let start = self.layout.restart(gap, rows.len());
+        let start = self.layout.first_to_requantise(gap, rows.len());
         let mut kept = self.clone();
-        kept.restart(start, &self.read(&rows[start..]));
+        kept.replace_from(start, &self.read(&rows[start..]));
         kept
     }
 
@@ -132,10 +133,10 @@ impl Codes {
     pub(super) fn replace_end(&mut self, rows: &[f32]) {
         let held = self.view().rows();
         let first = held - rows.len() / self.width;
-        let start = self.layout.restart(first, held);
+        let start = self.layout.first_to_requantise(first, held);
         let mut end = self.read(&(start..first).collect::<Vec<_>>());
         end.extend_from_slice(rows);
-        self.restart(start, &end);
+        self.replace_from(start, &end);
     }
 
     /// Reads the chosen rows back as f32.
@@ -145,15 +146,16 @@ impl Codes {
         out
     }
 
-    /// Keeps the first `start` rows, all of them codes and whole groups, and quantises `rows` behind them.
-    fn restart(&mut self, start: usize, rows: &[f32]) {
+    /// Keeps the first `start` rows and replaces all later ones by `rows`, which are quantised. The kept rows
+    /// must be whole groups that are quantised already.
+    fn replace_from(&mut self, start: usize, rows: &[f32]) {
         let groups = self.layout.groups(start, self.width);
         // These are new allocations: shrinking the old ones might leave them as large as they were.
         self.codes = self.codes[..start * Packed::row_bytes(self.width, self.layout.bits)].to_vec();
         (self.scales, self.minima) = (self.scales[..groups].to_vec(), self.minima[..groups].to_vec());
         let mut halves = vec![f16::ZERO; rows.len()];
         halves.convert_from_f32_slice(rows);
-        let coded = self.layout.coded(start + rows.len() / self.width) - start;
+        let coded = self.layout.coded_rows(start + rows.len() / self.width) - start;
         let groups = self.layout.groups(coded, self.width);
         self.codes.reserve_exact(coded * Packed::row_bytes(self.width, self.layout.bits));
         self.scales.reserve_exact(groups);
@@ -213,11 +215,12 @@ impl Codes {
 mod tests {
     use super::*;
 
-    const BY_TOKEN: Layout = Layout { bits: 2, token_group: 1, channel_group: 2, step: 1, residual: 0 };
+    const BY_TOKEN: CodeLayout =
+        CodeLayout { bits: 2, token_group: 1, channel_group: 2, step: 1, residual: 0 };
 
     #[test]
-    fn tokens_by_hand() {
-        // Groups (0, 3), (1, 1) and the lonely 5 of a row of five.
+    fn groups_within_a_token_match_arithmetic_by_hand() {
+        // The groups of the first row, which has five values, are (0, 3), (1, 1) and (5).
         let codes = Codes::new(BY_TOKEN, 5, &[0.0, 3.0, 1.0, 1.0, 5.0, -1.0, 0.0, 2.0, 3.5, 0.25]);
         let halves = |numbers: &[f32]| numbers.iter().map(|x| f16::from_f32(*x)).collect::<Vec<_>>();
         assert_eq!(codes.scales, halves(&[1.0, 0.0, 0.0, 1.0 / 3.0, 0.5, 0.0]));
@@ -232,8 +235,8 @@ mod tests {
     }
 
     #[test]
-    fn channels_by_hand() {
-        let by_channel = Layout { bits: 4, token_group: 3, channel_group: 1, step: 3, residual: 1 };
+    fn groups_within_a_channel_match_arithmetic_by_hand() {
+        let by_channel = CodeLayout { bits: 4, token_group: 3, channel_group: 1, step: 3, residual: 1 };
         let rows = [0.0, 7.0, 30.0, 7.0, 11.4, 7.0, 100.0, 200.0, 300.0, 400.0];
         let codes = Codes::new(by_channel, 2, &rows);
         assert_eq!(codes.scales, [f16::from_f32(2.0), f16::ZERO]);
@@ -241,7 +244,7 @@ mod tests {
         // The codes are 0, 15 and 11.4 / 2 = 5.7, rounded to 6. The codes of the constant channel are in the
         // high nibbles and are 0.
         assert_eq!(codes.codes, [0, 15, 6]);
-        assert_eq!(codes.newest.len(), 4, "of five rows one is residual and one waits for its group");
+        assert_eq!(codes.newest.len(), 4, "of five rows, one is residual and one waits for a full group");
         assert_eq!(codes.bytes(), 3 + 4 * 2 + 4 * 2);
         let mut row = [0.0; 2];
         codes.view().row(2, &mut row);
@@ -251,14 +254,14 @@ mod tests {
     }
 
     #[test]
-    fn halves_of_a_step_go_to_the_even_code() {
-        let layout = Layout { channel_group: 4, ..BY_TOKEN };
+    fn ties_round_to_the_even_code() {
+        let layout = CodeLayout { channel_group: 4, ..BY_TOKEN };
         let codes = Codes::new(layout, 4, &[0.0, 3.0, 0.5, 1.5]);
         assert_eq!(codes.codes, [3 << 2 | 2 << 6]);
     }
 
     #[test]
-    fn every_number_is_within_half_a_step() {
+    fn every_value_is_within_half_a_step() {
         let mut state = 1u32;
         let mut next = || {
             state = state.wrapping_mul(1664525).wrapping_add(1013904223);
@@ -267,7 +270,7 @@ mod tests {
         for (bits, token_group, channel_group) in
             [(2, 1, 7), (4, 1, 32), (8, 1, 40), (2, 8, 1), (4, 8, 1), (8, 8, 1)]
         {
-            let layout = Layout { bits, token_group, channel_group, step: token_group, residual: 0 };
+            let layout = CodeLayout { bits, token_group, channel_group, step: token_group, residual: 0 };
             let rows: Vec<f32> = (0..64 * 40).map(|_| f16::from_f32(next() * 3.0).to_f32()).collect();
             let codes = Codes::new(layout, 40, &rows);
             assert_eq!(codes.bytes(), layout.bytes(64, 40));
@@ -288,13 +291,14 @@ mod tests {
     #[test]
     fn growing_in_parts_and_at_once_agree() {
         let rows: Vec<f32> = (0..50 * 6).map(|i| ((i * 37) % 101) as f32 / 7.0).collect();
-        for layout in [BY_TOKEN, Layout { bits: 4, token_group: 8, channel_group: 1, step: 8, residual: 10 }]
+        for layout in
+            [BY_TOKEN, CodeLayout { bits: 4, token_group: 8, channel_group: 1, step: 8, residual: 10 }]
         {
             let whole = Codes::new(layout, 6, &rows);
             let mut parts = Codes::new(layout, 6, &[]);
             for part in rows.chunks(7 * 6) {
                 parts.extend(part.chunks(6));
-                parts.settle();
+                parts.quantise_due();
             }
             assert_eq!(
                 (&parts.codes, &parts.scales, &parts.minima),
@@ -302,7 +306,7 @@ mod tests {
             );
             assert_eq!(parts.newest, whole.newest);
             assert_eq!(parts.bytes(), layout.bytes(50, 6));
-            assert!(parts.newest.capacity() <= 17 * 6, "no room of old prompts is held");
+            assert!(parts.newest.capacity() <= 17 * 6, "room for old prompts is freed");
         }
     }
 }

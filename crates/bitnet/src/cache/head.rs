@@ -1,11 +1,11 @@
 //! The cache of one KV head.
 
-use super::{Precision, Quantisation, buffer::Buffer};
-use crate::rope::Turns;
+use super::{CachePrecision, Quantisation, buffer::Buffer};
+use crate::rope::Rerotation;
 
 /// Keys, values and positions of one KV head.
 #[derive(Clone, Debug)]
-pub(super) struct Head {
+pub(super) struct HeadCache {
     pub(super) keys: Buffer,
     pub(super) values: Buffer,
     /// Original positions, ascending.
@@ -16,9 +16,9 @@ pub(super) struct Head {
     shift: usize,
 }
 
-impl Head {
-    pub(super) fn new(precision: Precision) -> Self {
-        Head {
+impl HeadCache {
+    pub(super) fn new(precision: CachePrecision) -> Self {
+        HeadCache {
             keys: Buffer::new(precision),
             values: Buffer::new(precision),
             positions: Vec::new(),
@@ -30,14 +30,14 @@ impl Head {
     /// Quantises keys and values of `width` numbers per token. With [`Quantisation::None`], codes become f16,
     /// and floats keep their type.
     pub(super) fn quantise(&mut self, quantisation: Quantisation, width: usize) {
-        let take = |buffer: &mut Buffer| std::mem::replace(buffer, Buffer::new(Precision::F16));
-        let (keys, values) = (take(&mut self.keys), take(&mut self.values));
+        let take_buffer = |buffer: &mut Buffer| std::mem::replace(buffer, Buffer::new(CachePrecision::F16));
+        let (keys, values) = (take_buffer(&mut self.keys), take_buffer(&mut self.values));
         (self.keys, self.values) = match quantisation.layouts(width) {
-            Some([of_keys, of_values]) => {
-                (keys.into_codes(of_keys, width), values.into_codes(of_values, width))
+            Some([key_layout, value_layout]) => {
+                (keys.into_codes(key_layout, width), values.into_codes(value_layout, width))
             }
             None if matches!(keys, Buffer::Coded(_)) => {
-                (keys.into_floats(Precision::F16), values.into_floats(Precision::F16))
+                (keys.into_floats(CachePrecision::F16), values.into_floats(CachePrecision::F16))
             }
             None => (keys, values),
         };
@@ -63,14 +63,14 @@ impl Head {
         }
     }
 
-    /// The chosen rows alone.
-    pub(super) fn gather(&self, rows: &[usize], width: usize) -> Head {
-        let of_rows = |positions: &[u32]| rows.iter().map(|row| positions[*row]).collect();
-        Head {
+    /// Returns a copy with only the chosen tokens; `rows` are their indices in this cache.
+    pub(super) fn gather(&self, rows: &[usize], width: usize) -> HeadCache {
+        let kept_positions = |positions: &[u32]| rows.iter().map(|row| positions[*row]).collect();
+        HeadCache {
             keys: self.keys.gather(rows, width),
             values: self.values.gather(rows, width),
-            positions: of_rows(&self.positions),
-            rotary: self.rotary.as_deref().map(of_rows),
+            positions: kept_positions(&self.positions),
+            rotary: self.rotary.as_deref().map(kept_positions),
             shift: self.shift,
         }
     }
@@ -85,10 +85,11 @@ impl Head {
         position - self.shift
     }
 
-    /// Turns the keys of `rows`, ascending, to rotary positions 0, 1, 2 ...; the token at original position `next`
-    /// will follow them. Returns the index in `rows` of the first that was turned.
-    pub(super) fn rerotate(&mut self, rows: &[usize], next: usize, turns: &Turns) -> Option<usize> {
-        let width = turns.width();
+    /// Rotates the keys of `rows`, which are ascending, to rotary positions 0, 1, 2 ... `next` is the
+    /// original position of the next token, which will be rotated to `rows.len()`. Returns the index in
+    /// `rows` of the first key whose position changed, or `None` if no position changed.
+    pub(super) fn rerotate(&mut self, rows: &[usize], next: usize, rerotation: &Rerotation) -> Option<usize> {
+        let width = rerotation.width();
         assert_eq!(self.values.view().len(), self.len() * width, "the angles are for heads of this width");
         self.shift = next - rows.len();
         // From now on, the rotary positions of new tokens differ from the original ones, even if no old key
@@ -99,7 +100,7 @@ impl Head {
         let first_row = rows[first];
         let mut keys = self.keys.view().to_f32_vec().split_off(first_row * width);
         for (to, &row) in rows.iter().enumerate().skip(first) {
-            turns.turn(&mut keys[(row - first_row) * width..][..width], rotary[row] as usize, to);
+            rerotation.rotate_key(&mut keys[(row - first_row) * width..][..width], rotary[row] as usize, to);
             rotary[row] = to as u32;
         }
         self.keys.replace_end(&keys);

@@ -3,10 +3,10 @@
 use half::f16;
 
 use super::{
-    Cache, CacheShape, CacheView, KvCache, Precision, Quantisation,
+    Cache, CachePrecision, CacheShape, CacheView, KvCache, Quantisation,
     buffer::Buffer,
-    codes::{Codes, Layout},
-    head::Head,
+    codes::{CodeLayout, Codes},
+    head::HeadCache,
     kept_rows,
 };
 use crate::{Result, Rope};
@@ -28,11 +28,11 @@ pub struct MaskedCache {
 impl MaskedCache {
     /// Returns an empty f16 cache.
     pub fn new(shape: CacheShape) -> Self {
-        MaskedCache::with_precision(shape, Precision::default())
+        MaskedCache::with_precision(shape, CachePrecision::default())
     }
 
-    /// An empty cache.
-    pub fn with_precision(shape: CacheShape, precision: Precision) -> Self {
+    /// Returns an empty cache of this precision.
+    pub fn with_precision(shape: CacheShape, precision: CachePrecision) -> Self {
         let heads = shape.layers * shape.kv_heads;
         MaskedCache {
             full: Cache::with_precision(shape, precision),
@@ -48,18 +48,18 @@ impl MaskedCache {
         (0..self.masks[head].len()).filter(|i| self.masks[head][*i]).collect()
     }
 
-    fn layouts(&self) -> Option<[Layout; 2]> {
+    fn layouts(&self) -> Option<[CodeLayout; 2]> {
         self.quantisation.layouts(self.shape().head_dim)
     }
 
-    /// Quantises and reads back the visible tokens of a head from the `first` on.
-    fn round(&mut self, head: usize, first: usize) {
-        let Some([of_keys, of_values]) = self.layouts() else { return };
+    /// Quantises the visible tokens of a head, from the `first` visible one on, and reads them back as f32.
+    fn quantise_visible(&mut self, head: usize, first: usize) {
+        let Some([key_layout, value_layout]) = self.layouts() else { return };
         let (visible, width) = (self.visible(head), self.shape().head_dim);
         let buffers = &mut self.full.heads[head];
-        round(&mut buffers.keys, &visible, first, of_keys, width);
-        round(&mut buffers.values, &visible, first, of_values, width);
-        self.coded[head] = of_keys.coded(visible.len());
+        round_rows(&mut buffers.keys, &visible, first, key_layout, width);
+        round_rows(&mut buffers.values, &visible, first, value_layout, width);
+        self.coded[head] = key_layout.coded_rows(visible.len());
     }
 
     fn row_by_row(&self) -> bool {
@@ -67,10 +67,11 @@ impl MaskedCache {
     }
 }
 
-/// Rounds the visible rows from the `first`, and those grouped with it, to what their codes stand for.
-fn round(buffer: &mut Buffer, visible: &[usize], first: usize, layout: Layout, width: usize) {
+/// Quantises the visible rows, from the group of the `first` visible one on, and replaces each by the values
+/// of its codes.
+fn round_rows(buffer: &mut Buffer, visible: &[usize], first: usize, layout: CodeLayout, width: usize) {
     let Buffer::F32(numbers) = buffer else { return };
-    let rows = &visible[layout.restart(first, visible.len())..];
+    let rows = &visible[layout.first_to_requantise(first, visible.len())..];
     let together: Vec<f32> = rows.iter().flat_map(|row| &numbers[row * width..][..width]).copied().collect();
     let rounded = Codes::new(layout, width, &together);
     for (i, row) in rows.iter().enumerate() {
@@ -104,18 +105,18 @@ impl KvCache for MaskedCache {
             let len = self.full.len(layer, head);
             self.masks[layer * heads + head].resize(len, true);
             if self.row_by_row() {
-                self.round(layer * heads + head, self.coded[layer * heads + head]);
+                self.quantise_visible(layer * heads + head, self.coded[layer * heads + head]);
             }
         }
     }
 
-    fn count(&mut self, tokens: usize) {
-        self.full.count(tokens);
+    fn count_tokens(&mut self, tokens: usize) {
+        self.full.count_tokens(tokens);
     }
 
-    fn settle(&mut self) {
-        self.full.settle();
-        (0..self.masks.len()).for_each(|head| self.round(head, self.coded[head]));
+    fn finish_pass(&mut self) {
+        self.full.finish_pass();
+        (0..self.masks.len()).for_each(|head| self.quantise_visible(head, self.coded[head]));
     }
 
     fn view(&self, layer: usize, head: usize) -> CacheView<'_> {
@@ -133,7 +134,7 @@ impl KvCache for MaskedCache {
             if self.row_by_row() {
                 self.coded[head] = rows.len();
             } else {
-                self.round(head, gap);
+                self.quantise_visible(head, gap);
             }
         }
         Ok(())
@@ -147,23 +148,27 @@ impl KvCache for MaskedCache {
         self.quantisation = quantisation;
         let floats = quantisation == Quantisation::None;
         for head in 0..self.masks.len() {
-            let Head { keys, values, .. } = &mut self.full.heads[head];
+            let HeadCache { keys, values, .. } = &mut self.full.heads[head];
             for buffer in [keys, values] {
-                *buffer = buffer.clone().into_floats(if floats { Precision::F16 } else { Precision::F32 });
+                *buffer = buffer.clone().into_floats(if floats {
+                    CachePrecision::F16
+                } else {
+                    CachePrecision::F32
+                });
             }
-            self.round(head, 0);
+            self.quantise_visible(head, 0);
         }
         Ok(())
     }
 
     fn rerotate(&mut self, rope: &Rope) {
         let visible: Vec<_> = (0..self.masks.len()).map(|head| self.visible(head)).collect();
-        let turned = self.full.rerotate_rows(Some(&visible), rope);
-        let Some([of_keys, _]) = self.layouts() else { return };
+        let first_moved = self.full.rerotate_rows(Some(&visible), rope);
+        let Some([key_layout, _]) = self.layouts() else { return };
         let width = self.shape().head_dim;
-        for (head, first) in turned.into_iter().enumerate() {
+        for (head, first) in first_moved.into_iter().enumerate() {
             if let Some(first) = first {
-                round(&mut self.full.heads[head].keys, &visible[head], first, of_keys, width);
+                round_rows(&mut self.full.heads[head].keys, &visible[head], first, key_layout, width);
             }
         }
     }

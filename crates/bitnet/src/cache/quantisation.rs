@@ -1,6 +1,6 @@
 //! Quantisation of the keys and values in a cache.
 
-use super::codes::Layout;
+use super::codes::CodeLayout;
 use crate::{Error, Result};
 
 /// The number of channels that share a scale in an int4 cache.
@@ -52,12 +52,12 @@ impl Quantisation {
     /// Fails if `bits` is not 2, 4 or 8, or if `group` is 0.
     pub fn check(self) -> Result<()> {
         let Quantisation::Kivi { bits, group, .. } = self else { return Ok(()) };
-        let refuse =
+        let invalid_option =
             |option, value: usize, reason| Err(Error::Option { option, value: value.to_string(), reason });
         match (bits, group) {
-            (_, 0) => refuse("group", group, "but a group has at least 1 member"),
+            (_, 0) => invalid_option("group", group, "but a group has at least 1 member"),
             (2 | 4 | 8, _) => Ok(()),
-            _ => refuse("bits", bits, "but codes have 2, 4 or 8 bits"),
+            _ => invalid_option("bits", bits, "but codes have 2, 4 or 8 bits"),
         }
     }
 
@@ -70,17 +70,17 @@ impl Quantisation {
         }
     }
 
-    /// Of keys and of values; `None` for floats.
-    pub(super) fn layouts(self, head_dim: usize) -> Option<[Layout; 2]> {
+    /// Returns the layout of the keys and the layout of the values; `None` if they are floats.
+    pub(super) fn layouts(self, head_dim: usize) -> Option<[CodeLayout; 2]> {
         let by_token =
-            |bits, channel_group| Layout { bits, token_group: 1, channel_group, step: 1, residual: 0 };
+            |bits, channel_group| CodeLayout { bits, token_group: 1, channel_group, step: 1, residual: 0 };
         match self {
             Quantisation::None => None,
             Quantisation::Int8 => Some([by_token(8, head_dim); 2]),
             Quantisation::Int4 => Some([by_token(4, INT4_CHANNELS.min(head_dim)); 2]),
             Quantisation::Kivi { bits, group, residual } => {
-                let values = Layout { bits, token_group: 1, channel_group: group, step: group, residual };
-                Some([Layout { token_group: group, channel_group: 1, ..values }, values])
+                let values = CodeLayout { bits, token_group: 1, channel_group: group, step: group, residual };
+                Some([CodeLayout { token_group: group, channel_group: 1, ..values }, values])
             }
         }
     }

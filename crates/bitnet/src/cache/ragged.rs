@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{CacheShape, CacheView, KvCache, Precision, Quantisation, head::Head, kept_rows};
+use super::{CachePrecision, CacheShape, CacheView, KvCache, Quantisation, head::HeadCache, kept_rows};
 use crate::{Result, Rope};
 
 /// A KV cache whose heads may hold different numbers of tokens.
@@ -12,7 +12,7 @@ use crate::{Result, Rope};
 #[derive(Clone, Debug)]
 pub struct Cache {
     shape: CacheShape,
-    pub(super) heads: Vec<Head>,
+    pub(super) heads: Vec<HeadCache>,
     seen: usize,
     quantisation: Quantisation,
 }
@@ -20,24 +20,24 @@ pub struct Cache {
 impl Cache {
     /// Returns an empty f16 cache.
     pub fn new(shape: CacheShape) -> Self {
-        Cache::with_precision(shape, Precision::default())
+        Cache::with_precision(shape, CachePrecision::default())
     }
 
-    /// An empty cache.
-    pub fn with_precision(shape: CacheShape, precision: Precision) -> Self {
-        let heads = vec![Head::new(precision); shape.layers * shape.kv_heads];
+    /// Returns an empty cache of this precision.
+    pub fn with_precision(shape: CacheShape, precision: CachePrecision) -> Self {
+        let heads = vec![HeadCache::new(precision); shape.layers * shape.kv_heads];
         Cache { shape, heads, seen: 0, quantisation: Quantisation::None }
     }
 
     /// The bytes of the keys and values: `4 * head_dim` per token, layer and KV head in f16. In a quantised
     /// cache, these are the bytes of codes, scales, minima and tokens that are still f16.
     pub fn bytes(&self) -> usize {
-        self.heads.iter().map(Head::bytes).sum()
+        self.heads.iter().map(HeadCache::bytes).sum()
     }
 
     /// The bytes allocated for keys, values and positions, including room to grow.
     pub fn allocated_bytes(&self) -> usize {
-        self.heads.iter().map(Head::allocated_bytes).sum()
+        self.heads.iter().map(HeadCache::allocated_bytes).sum()
     }
 
     /// The number of tokens that one KV head holds.
@@ -54,14 +54,14 @@ impl Cache {
     /// clone. Evicted tokens are not copied.
     ///
     /// # Errors
-    /// As [`KvCache::keep`].
-    pub fn kept(&self, kept: &dyn Fn(usize, usize) -> Vec<u32>) -> Result<Cache> {
+    /// Fails as [`KvCache::keep`] does.
+    pub fn kept_copy(&self, kept: &dyn Fn(usize, usize) -> Vec<u32>) -> Result<Cache> {
         let (rows, width) = (kept_rows(self, kept)?, self.shape.head_dim);
         let heads = self.heads.par_iter().zip(rows).map(|(head, rows)| head.gather(&rows, width)).collect();
         Ok(Cache { heads, ..*self })
     }
 
-    fn head(&self, layer: usize, head: usize) -> &Head {
+    fn head(&self, layer: usize, head: usize) -> &HeadCache {
         &self.heads[layer * self.shape.kv_heads + head]
     }
 
@@ -74,13 +74,13 @@ impl Cache {
     /// all keys. Returns for each head the index, within its entry of `rows`, of the first key whose position
     /// changed.
     pub(super) fn rerotate_rows(&mut self, rows: Option<&[Vec<usize>]>, rope: &Rope) -> Vec<Option<usize>> {
-        let last = self.heads.iter().flat_map(Head::rotary).max();
-        let (turns, seen) = (rope.turns(last.map_or(0, |p| *p as usize + 1)), self.seen);
-        let turn = |(i, head): (usize, &mut Head)| match rows {
-            Some(rows) => head.rerotate(&rows[i], seen, &turns),
-            None => head.rerotate(&(0..head.len()).collect::<Vec<_>>(), seen, &turns),
+        let last = self.heads.iter().flat_map(HeadCache::rotary).max();
+        let (rerotation, seen) = (rope.rerotation(last.map_or(0, |p| *p as usize + 1)), self.seen);
+        let rerotate_head = |(i, head): (usize, &mut HeadCache)| match rows {
+            Some(rows) => head.rerotate(&rows[i], seen, &rerotation),
+            None => head.rerotate(&(0..head.len()).collect::<Vec<_>>(), seen, &rerotation),
         };
-        self.heads.par_iter_mut().enumerate().map(turn).collect()
+        self.heads.par_iter_mut().enumerate().map(rerotate_head).collect()
     }
 }
 
@@ -112,15 +112,15 @@ impl KvCache for Cache {
         self.heads.iter_mut().for_each(|head| head.reserve(tokens, width));
     }
 
-    fn count(&mut self, tokens: usize) {
+    fn count_tokens(&mut self, tokens: usize) {
         self.seen += tokens;
     }
 
-    fn settle(&mut self) {
+    fn finish_pass(&mut self) {
         if matches!(self.quantisation, Quantisation::Kivi { .. }) {
             self.heads.iter_mut().for_each(|head| {
-                head.keys.settle();
-                head.values.settle();
+                head.keys.quantise_due();
+                head.values.quantise_due();
             });
         }
     }

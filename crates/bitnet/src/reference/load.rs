@@ -31,14 +31,14 @@ impl Reference {
     /// Fails if there are no tokens, if a token is outside the vocabulary, or if there are more tokens than
     /// the model has positions.
     pub fn logits(&self, tokens: &[u32]) -> Result<Tensor> {
-        self.watched(tokens, &mut ())
+        self.logits_with_watch(tokens, &mut ())
     }
 
     /// Returns the same as [`Reference::logits`]; `watch` sees every step of the pass.
     ///
     /// # Errors
-    /// As [`Reference::logits`], and when `watch` fails.
-    pub fn watched(&self, tokens: &[u32], watch: &mut dyn super::Watch) -> Result<Tensor> {
+    /// Fails as [`Reference::logits`] does, or if `watch` fails.
+    pub fn logits_with_watch(&self, tokens: &[u32], watch: &mut dyn super::Watch) -> Result<Tensor> {
         model::check_tokens(self.config(), tokens, 0)?;
         Ok(self.run(&Tensor::new(tokens, self.device())?, watch)?)
     }
@@ -51,37 +51,38 @@ impl Reference {
 /// Fails as [`Reference::load`] does.
 pub fn tensors(checkpoint: &Checkpoint, device: &Device) -> Result<HashMap<String, Tensor>> {
     let config = checkpoint.config();
-    checkpoint.refuse_unread()?;
+    checkpoint.check_unused_tensors()?;
     let mut tensors = HashMap::new();
-    let mut put = |name: String, values: Vec<f32>, shape: &[usize]| -> Result<()> {
+    let mut insert = |name: String, values: Vec<f32>, shape: &[usize]| -> Result<()> {
         tensors.insert(name, Tensor::from_vec(values, shape, device)?);
         Ok(())
     };
     let shape = [config.vocab_size, config.hidden_size];
-    put("model.embed_tokens.weight".into(), dense(&checkpoint.embedding()?), &shape)?;
+    insert("model.embed_tokens.weight".into(), dense_values(&checkpoint.embedding()?), &shape)?;
     if let Some(lm_head) = checkpoint.lm_head()? {
-        put("lm_head.weight".into(), dense(&lm_head), &shape)?;
+        insert("lm_head.weight".into(), dense_values(&lm_head), &shape)?;
     }
     for norm in config.all_norms() {
-        put(norm.name.clone(), checkpoint.norm(&norm)?, &[norm.width])?;
+        insert(norm.name.clone(), checkpoint.norm(&norm)?, &[norm.width])?;
     }
     for shape in config.all_linears() {
-        let weights = linear(&checkpoint.linear(&shape)?, config)?;
+        let weights = linear_values(&checkpoint.linear(&shape)?, config)?;
         let LinearShape { name, rows, cols } = shape;
-        put(format!("{name}.weight"), weights, &[rows, cols])?;
+        insert(format!("{name}.weight"), weights, &[rows, cols])?;
     }
     Ok(tensors)
 }
 
-/// `[vocab, hidden]`.
-fn dense(matrix: &Dense) -> Vec<f32> {
+/// Returns the values of the embedding or the LM head, `[vocab, hidden]`.
+fn dense_values(matrix: &Dense) -> Vec<f32> {
     let mut values = vec![0.0; matrix.rows() * matrix.cols()];
     values.chunks_exact_mut(matrix.cols()).enumerate().for_each(|(row, out)| matrix.row(row, out));
     values
 }
 
-/// `[rows, cols]`: what the configuration calls masters, or a plain Llama's floats; codes times their scale otherwise.
-fn linear(weights: &Linear, config: &Config) -> Result<Vec<f32>> {
+/// Returns the weights of a linear layer, `[rows * cols]` row by row: the stored floats for masters and for a
+/// plain Llama, otherwise codes times their scale.
+fn linear_values(weights: &Linear, config: &Config) -> Result<Vec<f32>> {
     let (rows, cols) = (weights.shape().rows, weights.shape().cols);
     let mut values = vec![0.0; rows * cols];
     let mut codes = vec![0; cols];

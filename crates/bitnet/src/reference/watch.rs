@@ -6,8 +6,8 @@ use crate::Step;
 
 /// The tensors of the attention of one layer. The first dimension is the head.
 #[derive(Debug)]
-pub struct Attended {
-    /// After RoPE, `[query_heads, tokens, head_dim]`.
+pub struct AttentionTensors {
+    /// Queries after RoPE, `[query_heads, tokens, head_dim]`.
     pub queries: Tensor,
     /// Keys after RoPE, not rounded, `[kv_heads, tokens, head_dim]`.
     pub keys: Tensor,
@@ -30,8 +30,8 @@ pub trait Watch {
     /// [`Step::Attention`].
     ///
     /// # Errors
-    /// Whatever ends the pass.
-    fn attention(&mut self, layer: usize, attended: &Attended) -> Result<()>;
+    /// Any error ends the pass.
+    fn attention(&mut self, layer: usize, attended: &AttentionTensors) -> Result<()>;
 }
 
 impl Watch for () {
@@ -39,7 +39,7 @@ impl Watch for () {
         Ok(())
     }
 
-    fn attention(&mut self, _: usize, _: &Attended) -> Result<()> {
+    fn attention(&mut self, _: usize, _: &AttentionTensors) -> Result<()> {
         Ok(())
     }
 }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entropies_by_hand() {
+    fn entropies_match_arithmetic_by_hand() {
         let rows = [[0.25f32, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0], [0.5, 0.25, 0.25, 0.0]];
         let bits: Vec<f32> =
             entropy_bits(&Tensor::new(&rows, &Device::Cpu).unwrap()).unwrap().to_vec1().unwrap();

@@ -23,7 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bitkv_bitnet::{Checkpoint, Precision, Step, StepNorms, trace::Trace};
+use bitkv_bitnet::{CachePrecision, Checkpoint, Step, StepNorms, trace::Trace};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 /// The largest allowed relative difference of a norm.
@@ -35,8 +35,9 @@ const ENTROPY: f64 = 5e-5;
 /// The largest allowed relative difference (Euclidean) of a layer's output.
 const HIDDEN: f64 = 1e-5;
 
-/// The two caches, and the mark of what references compute with each.
-pub(crate) const CACHES: [(Precision, &str); 2] = [(Precision::F32, ""), (Precision::F16, ".f16_kv")];
+/// The two precisions of the cache, and the suffix of the reference tensors for each.
+pub(crate) const CACHES: [(CachePrecision, &str); 2] =
+    [(CachePrecision::F32, ""), (CachePrecision::F16, ".f16_kv")];
 
 pub(crate) struct Golden {
     pub(crate) name: String,
@@ -91,7 +92,7 @@ impl Golden {
         assert_eq!(names, self.steps, "{}: the steps and their order", self.name);
         let norms: Vec<f64> = trace.steps.iter().flat_map(|s| s.norms.iter().copied()).collect();
         within("norms", worst_ratio(&norms, self.get("norms", mark)), NORM);
-        within("logits", of_range(&trace.logits, self.get("logits", mark)), LOGIT);
+        within("logits", error_over_range(&trace.logits, self.get("logits", mark)), LOGIT);
         within("entropy", farthest(&trace.entropy.concat(), self.get("entropy", mark)), ENTROPY);
         // Fixtures hold hidden states only for f32 keys and values; the logits cover the rounding to f16.
         if mark.is_empty() {
@@ -113,7 +114,7 @@ pub(crate) fn check_engines(name: &str, ours: &Trace, expected: &Trace) {
     let norms =
         |trace: &Trace| trace.steps.iter().flat_map(|s| s.norms.iter().copied()).collect::<Vec<f64>>();
     within("norms", worst_ratio(&norms(ours), &norms(expected)), NORM);
-    within("logits", of_range(&ours.logits, &doubles(&expected.logits)), LOGIT);
+    within("logits", error_over_range(&ours.logits, &doubles(&expected.logits)), LOGIT);
     within("entropy", farthest(&ours.entropy.concat(), &doubles(&expected.entropy.concat())), ENTROPY);
     let tensors = [
         ("hidden", &ours.hidden, &expected.hidden),
@@ -128,8 +129,8 @@ pub(crate) fn check_engines(name: &str, ours: &Trace, expected: &Trace) {
     }
 }
 
-/// The largest difference, as a part of the range of all.
-pub(crate) fn of_range(ours: &[f32], reference: &[f64]) -> f64 {
+/// Returns the largest difference, as a fraction of the range of the reference.
+pub(crate) fn error_over_range(ours: &[f32], reference: &[f64]) -> f64 {
     let (least, most) = reference.iter().fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
     farthest(ours, reference) / (most - least)
 }

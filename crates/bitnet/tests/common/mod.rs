@@ -1,6 +1,6 @@
 //! Builds small random models of both architectures; the seed determines the weights.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, reason = "each test binary uses only some of it")]
 
 pub(crate) mod golden;
 
@@ -64,22 +64,22 @@ pub(crate) type Masters = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 pub(crate) fn masters(config: &Config, seed: u64) -> Masters {
     let mut random = Random(seed);
     let mut tensors = Masters::new();
-    let mut put = |name: &str, shape: &[usize], center: f32, spread: f32| {
+    let mut add_tensor = |name: &str, shape: &[usize], center: f32, spread: f32| {
         let values = (0..shape.iter().product()).map(|_| center + spread * random.uniform()).collect();
         tensors.insert(name.into(), (shape.to_vec(), values));
     };
     let dense = [config.vocab_size, config.hidden_size];
-    put("model.embed_tokens.weight", &dense, 0.0, 1.0);
-    put("model.norm.weight", &[config.hidden_size], 1.0, 0.5);
+    add_tensor("model.embed_tokens.weight", &dense, 0.0, 1.0);
+    add_tensor("model.norm.weight", &[config.hidden_size], 1.0, 0.5);
     if !config.tie_word_embeddings {
-        put("lm_head.weight", &dense, 0.0, 1.0);
+        add_tensor("lm_head.weight", &dense, 0.0, 1.0);
     }
     for layer in 0..config.num_hidden_layers {
-        config.norms(layer).into_iter().for_each(|n| put(&n.name, &[n.width], 1.0, 0.7));
+        config.norms(layer).into_iter().for_each(|n| add_tensor(&n.name, &[n.width], 1.0, 0.7));
         config
             .linears(layer)
             .iter()
-            .for_each(|l| put(&format!("{}.weight", l.name), &[l.rows, l.cols], 0.01, 0.4));
+            .for_each(|l| add_tensor(&format!("{}.weight", l.name), &[l.rows, l.cols], 0.01, 0.4));
     }
     tensors
 }

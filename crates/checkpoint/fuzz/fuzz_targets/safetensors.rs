@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let (config, weights) = rest.split_at(length);
     let Ok(config) = std::str::from_utf8(config) else { return };
     match Checkpoint::from_bytes(config, weights.to_vec()) {
-        Ok(checkpoint) => touch::everything(&checkpoint),
-        Err(error) => touch::sentence(&error),
+        Ok(checkpoint) => touch::read_everything(&checkpoint),
+        Err(error) => touch::check_message(&error),
     }
 });

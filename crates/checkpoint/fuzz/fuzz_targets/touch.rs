@@ -2,16 +2,16 @@
 
 use bitkv_checkpoint::{Checkpoint, Error, Result};
 
-/// Errors are one sentence, which is not empty.
-pub fn sentence(error: &Error) {
+/// Checks that an error has a message, and that the message is not absurdly long.
+pub fn check_message(error: &Error) {
     let text = error.to_string();
     assert!(!text.is_empty() && text.len() < 1 << 20);
 }
 
-/// Reads whatever there is, up to the first error.
-pub fn everything(checkpoint: &Checkpoint) {
+/// Reads all parts of a checkpoint up to the first error.
+pub fn read_everything(checkpoint: &Checkpoint) {
     if let Err(error) = read(checkpoint) {
-        sentence(&error);
+        check_message(&error);
     }
 }
 
@@ -24,8 +24,8 @@ fn read(checkpoint: &Checkpoint) -> Result<()> {
         let mut row = vec![0.0; dense.cols()];
         (0..dense.rows()).for_each(|at| dense.row(at, &mut row));
     });
-    let _ = embedding.map_err(|error| sentence(&error));
-    let _ = checkpoint.lm_head().map(drop).map_err(|error| sentence(&error));
+    let _ = embedding.map_err(|error| check_message(&error));
+    let _ = checkpoint.lm_head().map(drop).map_err(|error| check_message(&error));
     for norm in config.all_norms() {
         checkpoint.norm(&norm)?;
     }

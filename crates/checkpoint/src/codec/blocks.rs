@@ -60,7 +60,7 @@ mod tests {
         for codec in CODECS.iter().filter(|codec| codec.block == BLOCK) {
             let block = |code: u8, d: f32| {
                 let mut bytes = Vec::new();
-                (codec.written.unwrap().encode_row)(&[code; BLOCK], d, &mut bytes);
+                (codec.encoding.unwrap().encode_row)(&[code; BLOCK], d, &mut bytes);
                 bytes
             };
             let scale = |data: &[u8]| (codec.scale)(data, 0);

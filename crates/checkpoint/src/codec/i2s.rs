@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::{Codec, Written};
+use super::{Codec, Encoding};
 use crate::FloatType;
 
 /// I2_S in the layout of x86 builds, the only one that is written.
@@ -20,7 +20,7 @@ pub const X86: Codec = Codec {
     unit: Layout::X86.unit(),
     scale: |data, values| Some(scale(data, values)),
     decode_row: |data, row, out| decode_row(data, Layout::X86, row, out),
-    written: Some(Written {
+    encoding: Some(Encoding {
         options: &["i2_s", "i2s"],
         about: "GGUF for bitnet.cpp",
         file_type: 40,
@@ -35,7 +35,7 @@ pub const ARM: Codec = Codec {
     layout: Some(Layout::Arm),
     unit: Layout::Arm.unit(),
     decode_row: |data, row, out| decode_row(data, Layout::Arm, row, out),
-    written: None,
+    encoding: None,
     ..X86
 };
 
@@ -44,7 +44,7 @@ pub const FOUR_ROW: Codec = Codec {
     layout: Some(Layout::FourRow),
     unit: Layout::FourRow.unit(),
     decode_row: |data, row, out| decode_row(data, Layout::FourRow, row, out),
-    written: None,
+    encoding: None,
     ..X86
 };
 
@@ -172,9 +172,9 @@ fn row_bytes(row: usize, cols: usize) -> Range<usize> {
     row * cols / 4..(row + 1) * cols / 4
 }
 
-/// Of the `place`-th of four codes in a byte.
-fn shift(place: usize) -> usize {
-    6 - 2 * place
+/// Returns the bit position of code number `index` (0 to 3) in a byte.
+fn shift(index: usize) -> usize {
+    6 - 2 * index
 }
 
 /// Decodes blocks of `W` bytes to `B = 4 * W` codes. The sizes are constants, so that the loops are
@@ -182,8 +182,8 @@ fn shift(place: usize) -> usize {
 fn split_blocks<const W: usize, const B: usize>(bytes: &[u8], codes: &mut [u8]) {
     let blocks = bytes.as_chunks::<W>().0.iter().zip(codes.as_chunks_mut::<B>().0);
     for (bytes, codes) in blocks {
-        for (place, codes) in codes.as_chunks_mut::<W>().0.iter_mut().enumerate() {
-            let shift = shift(place);
+        for (index, codes) in codes.as_chunks_mut::<W>().0.iter_mut().enumerate() {
+            let shift = shift(index);
             codes.iter_mut().zip(bytes).for_each(|(code, byte)| *code = (byte >> shift) & 3);
         }
     }
@@ -193,8 +193,8 @@ fn split_blocks<const W: usize, const B: usize>(bytes: &[u8], codes: &mut [u8]) 
 fn join_blocks<const W: usize, const B: usize>(codes: &[u8], bytes: &mut [u8]) {
     let blocks = bytes.as_chunks_mut::<W>().0.iter_mut().zip(codes.as_chunks::<B>().0);
     for (bytes, codes) in blocks {
-        for (place, codes) in codes.as_chunks::<W>().0.iter().enumerate() {
-            let shift = shift(place);
+        for (index, codes) in codes.as_chunks::<W>().0.iter().enumerate() {
+            let shift = shift(index);
             bytes.iter_mut().zip(codes).for_each(|(byte, code)| *byte |= code << shift);
         }
     }

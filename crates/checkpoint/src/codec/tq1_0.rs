@@ -6,7 +6,7 @@
 use half::f16;
 
 use super::{
-    Codec, Written,
+    Codec, Encoding,
     blocks::{self, BLOCK},
 };
 use crate::FloatType;
@@ -21,10 +21,10 @@ pub const CODEC: Codec = Codec {
     unit: [1, BLOCK],
     scale: |data, _| blocks::scale::<BLOCK_BYTES>(data),
     decode_row,
-    written: Some(Written {
+    encoding: Some(Encoding {
         options: &["tq1_0"],
-        about: "GGUF, 1.69 bits a weight; llama.cpp reads the architectures bitnet and llama, \
-                bitnet.cpp bitnet-b1.58 too",
+        about: "GGUF, 1.69 bits per weight; llama.cpp reads the architectures bitnet and llama, \
+                bitnet.cpp also reads bitnet-b1.58",
         file_type: 36,
         scale: FloatType::F16,
         encode_row: |codes, multiplier, to| encode_row(codes, f16::from_f32(multiplier), to),
@@ -61,7 +61,7 @@ pub fn encode_row(codes: &[u8], d: f16, to: &mut Vec<u8>) {
 /// Writes the digits of `W` bytes to `codes`: the first digit of every byte, then the second digit of every
 /// byte, and so on.
 fn digits<const W: usize>(bytes: &[u8], codes: &mut [u8]) {
-    let mut bytes: [u8; W] = *bytes.first_chunk().expect("the caller cuts W bytes");
+    let mut bytes: [u8; W] = *bytes.first_chunk().expect("the caller passes W bytes");
     for codes in codes.as_chunks_mut::<W>().0 {
         for (code, byte) in codes.iter_mut().zip(&mut bytes) {
             // This computes floor(3 * byte / 256) by comparison, to stay in vectors of bytes.
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn known_bytes() {
-        let codes = super::super::known::codes();
+        let codes = super::super::test_codes::codes();
         let (mut bytes, mut decoded) = (Vec::new(), [9; BLOCK]);
         encode_row(&codes, f16::from_f32(1.21875), &mut bytes);
         assert_eq!(bytes, KNOWN);

@@ -6,7 +6,7 @@
 use half::f16;
 
 use super::{
-    Codec, Written,
+    Codec, Encoding,
     blocks::{self, BLOCK},
 };
 use crate::FloatType;
@@ -21,9 +21,9 @@ pub const CODEC: Codec = Codec {
     unit: [1, BLOCK],
     scale: |data, _| blocks::scale::<BLOCK_BYTES>(data),
     decode_row,
-    written: Some(Written {
+    encoding: Some(Encoding {
         options: &["tq2_0"],
-        about: "GGUF, 2.06 bits a weight; the same programs read it as TQ1_0",
+        about: "GGUF, 2.06 bits per weight; the same programs read it as read TQ1_0",
         file_type: 37,
         scale: FloatType::F16,
         encode_row: |codes, multiplier, to| encode_row(codes, f16::from_f32(multiplier), to),
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn known_bytes() {
-        let codes = super::super::known::codes();
+        let codes = super::super::test_codes::codes();
         let (mut bytes, mut decoded) = (Vec::new(), [9; BLOCK]);
         encode_row(&codes, f16::from_f32(1.21875), &mut bytes);
         assert_eq!(bytes, KNOWN);

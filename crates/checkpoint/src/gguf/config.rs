@@ -5,12 +5,12 @@
 use crate::{
     Activation, Architecture, Coding, Config, Result, ScaleRule, WeightFormat,
     config_read::{MAX_LAYERS, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH},
-    shapes::{EMBEDDING, HEAD},
+    shapes::{EMBEDDING, LM_HEAD},
 };
 
 use super::{
     file::Gguf,
-    header::Place,
+    header::TensorInfo,
     keys::Keys,
     linear::ternary_value,
     types::{TL1, TL2},
@@ -52,7 +52,7 @@ pub(super) fn read(gguf: &Gguf) -> Result<Config> {
         max_position_embeddings: needed("context_length", MAX_POSITIONS)?,
         rms_norm_eps: positive(eps)?.ok_or_else(|| keys.missing(&format!("{prefix}.{eps}")))?,
         rope_theta: positive("rope.freq_base")?.unwrap_or(10_000.0),
-        tie_word_embeddings: !gguf.has(HEAD),
+        tie_word_embeddings: !gguf.has(LM_HEAD),
         bos_token_id: keys.token(BOS)?,
         eos_token_ids: stop_tokens(&keys)?,
         weights: WeightFormat::Packed(ScaleRule::Multiply),
@@ -79,23 +79,23 @@ fn architecture(keys: &Keys<'_>) -> Result<(Architecture, Activation)> {
 /// Checks that there are no tensors that this crate cannot read, and no metadata that changes what a model
 /// computes.
 fn refuse_unsupported(gguf: &Gguf) -> Result<()> {
-    for place in gguf.places() {
-        let coding = gguf.coding(place);
+    for info in gguf.tensor_infos() {
+        let coding = gguf.coding(info);
         if let Coding::Other(kind) = &coding
             && [TL1, TL2].contains(&&kind[..])
         {
             return Err(gguf.bad(format!(
                 "tensor `{}` has type {kind}, a lookup-table format whose tile sizes are not in the file; \
-                 take the I2_S file of the model",
-                place.name
+                 use the I2_S file of the model",
+                info.name
             )));
         }
-        if place.name.ends_with(".bias") {
-            return Err(gguf.bad(format!("it has the tensor `{}`, but biases are not supported", place.name)));
+        if info.name.ends_with(".bias") {
+            return Err(gguf.bad(format!("it has the tensor `{}`, but biases are not supported", info.name)));
         }
     }
-    if let Some(place) = gguf.place("rope_freqs.weight") {
-        let stored = gguf.stored(place);
+    if let Some(info) = gguf.tensor_info("rope_freqs.weight") {
+        let stored = gguf.stored(info);
         if !stored.coding.is_float() || stored.f32s(&stored.shape)?.iter().any(|factor| *factor != 1.0) {
             let reason = "it has the tensor `rope_freqs.weight`, but only unscaled RoPE is supported";
             return Err(gguf.bad(reason.into()));
@@ -120,12 +120,13 @@ fn refuse_unsupported(gguf: &Gguf) -> Result<()> {
 /// Checks that the weights of a llama are ternary. An ordinary Llama would compute nonsense with eight-bit
 /// activations.
 fn require_ternary(gguf: &Gguf) -> Result<()> {
-    let packed = |place: &Place| gguf.coding(place).is_ternary() && place.name.starts_with("blk.");
-    let first = gguf.place("blk.0.attn_q.weight").map(|place| gguf.stored(place));
-    if gguf.places().iter().any(packed) || first.is_some_and(|stored| ternary_value(&stored).is_some()) {
+    let packed = |info: &TensorInfo| gguf.coding(info).is_ternary() && info.name.starts_with("blk.");
+    let first = gguf.tensor_info("blk.0.attn_q.weight").map(|info| gguf.stored(info));
+    if gguf.tensor_infos().iter().any(packed) || first.is_some_and(|stored| ternary_value(&stored).is_some())
+    {
         return Ok(());
     }
-    Err(gguf.bad("its architecture is llama, but its weights are not ternary, so it is no BitNet".into()))
+    Err(gguf.bad("its architecture is llama, but its weights are not ternary, so it is not a BitNet".into()))
 }
 
 /// Returns the size of the vocabulary: the value of its key, else the number of tokens, else the rows of the

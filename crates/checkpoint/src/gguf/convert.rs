@@ -9,15 +9,15 @@ use bitkv_progress::{Progress, Work};
 use crate::{
     Architecture, Checkpoint, Coding, Config, Dense, Error, FloatType, Linear, LinearShape, NormShape,
     Result,
-    codec::Written,
-    shapes::{EMBEDDING, HEAD},
+    codec::Encoding,
+    shapes::{EMBEDDING, LM_HEAD},
 };
 
 use super::{
     dense, describe, names,
     target::Target,
     vocabulary::Vocabulary,
-    write::{Announced, GgufWriter},
+    write::{GgufWriter, TensorSpec},
 };
 
 /// How to write a GGUF file.
@@ -41,9 +41,9 @@ const SLAB_ROWS: usize = 512;
 /// The number of rows that one parallel task encodes.
 const TASK_ROWS: usize = 32;
 
-/// A tensor to write.
-enum Part {
-    /// With the type to convert to, if it is not copied.
+/// A tensor of the checkpoint that is to be written.
+enum TensorSource {
+    /// The embedding or the LM head, with the type to convert it to; `None` copies it.
     Dense(&'static str, Dense, Option<FloatType>),
     Norm(NormShape),
     Linear(LinearShape),
@@ -67,17 +67,17 @@ pub fn write(
     }
     let (config, target) = (checkpoint.config(), options.target);
     let architecture = describe::architecture(config, &checkpoint.file())?;
-    checkpoint.refuse_unread()?;
+    checkpoint.check_unused_tensors()?;
     for shape in config.all_linears() {
         check_fits(checkpoint, &shape, target)?;
         check_scale(&checkpoint.linear(&shape)?, options)?;
     }
-    let parts = parts(checkpoint, options)?;
-    let announced: Vec<Announced> = parts.iter().map(|part| part.announce(target)).collect();
-    let file_type = target.written().file_type;
+    let sources = sources(checkpoint, options)?;
+    let specs: Vec<TensorSpec> = sources.iter().map(|source| source.spec(target)).collect();
+    let file_type = target.encoding().file_type;
     let fields = describe::fields(architecture, config, file_type, options.vocabulary, options.name);
-    let mut writer = GgufWriter::create(path, &fields, &announced)?;
-    let (mut done, all) = (0, announced.iter().map(|tensor| tensor.bytes).sum());
+    let mut writer = GgufWriter::create(path, &fields, &specs)?;
+    let (mut done, all) = (0, specs.iter().map(|tensor| tensor.bytes).sum());
     let work = Work::bytes(progress, "writing", all, 0);
     let mut put = |bytes: &[u8]| -> Result<()> {
         writer.append(bytes)?;
@@ -85,14 +85,16 @@ pub fn write(
         work.reach(done);
         Ok(())
     };
-    for part in &parts {
-        match part {
-            Part::Dense(_, dense, target) => dense::write(dense, *target, &mut put)?,
-            Part::Norm(shape) => {
+    for source in &sources {
+        match source {
+            TensorSource::Dense(_, dense, target) => dense::write(dense, *target, &mut put)?,
+            TensorSource::Norm(shape) => {
                 let weights = checkpoint.norm(shape)?;
                 put(&weights.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>())?;
             }
-            Part::Linear(shape) => write_linear(&checkpoint.linear(shape)?, config, options, &mut put)?,
+            TensorSource::Linear(shape) => {
+                write_linear(&checkpoint.linear(shape)?, config, options, &mut put)?
+            }
         }
     }
     writer.finish()?;
@@ -100,49 +102,56 @@ pub fn write(
     Ok(all)
 }
 
-/// In the order of the official file.
-fn parts(checkpoint: &Checkpoint, options: &WriteOptions<'_>) -> Result<Vec<Part>> {
+/// Returns the tensors to write, in the order of the official file.
+fn sources(checkpoint: &Checkpoint, options: &WriteOptions<'_>) -> Result<Vec<TensorSource>> {
     let config = checkpoint.config();
     let dense = |name, dense: Dense| {
         let target = dense::target(&dense, options.embedding);
-        Part::Dense(name, dense, target)
+        TensorSource::Dense(name, dense, target)
     };
-    let (embedding, head) = checkpoint.streamed()?;
-    let mut parts = vec![dense(EMBEDDING, embedding)];
+    let (embedding, head) = checkpoint.embedding_and_lm_head()?;
+    let mut sources = vec![dense(EMBEDDING, embedding)];
     for layer in 0..config.num_hidden_layers {
-        let [q, k, v, o, gate, up, down] = config.linears(layer).map(Part::Linear);
+        let [q, k, v, o, gate, up, down] = config.linears(layer).map(TensorSource::Linear);
         let norms = config.norms(layer);
-        let (attention_sub, mlp_sub) = (norms.attention_sub.map(Part::Norm), norms.mlp_sub.map(Part::Norm));
-        parts.extend([Part::Norm(norms.input), down]);
-        parts.extend(mlp_sub);
-        parts.extend([gate, up, Part::Norm(norms.post_attention)]);
-        parts.extend(attention_sub);
-        parts.extend([k, o, q, v]);
+        let (attention_sub, mlp_sub) =
+            (norms.attention_sub.map(TensorSource::Norm), norms.mlp_sub.map(TensorSource::Norm));
+        sources.extend([TensorSource::Norm(norms.input), down]);
+        sources.extend(mlp_sub);
+        sources.extend([gate, up, TensorSource::Norm(norms.post_attention)]);
+        sources.extend(attention_sub);
+        sources.extend([k, o, q, v]);
     }
-    parts.push(Part::Norm(config.final_norm()));
-    parts.extend(head.map(|head| dense(HEAD, head)));
-    Ok(parts)
+    sources.push(TensorSource::Norm(config.final_norm()));
+    sources.extend(head.map(|head| dense(LM_HEAD, head)));
+    Ok(sources)
 }
 
-impl Part {
-    fn announce(&self, target: Target) -> Announced {
-        let named =
+impl TensorSource {
+    /// Returns the entry of the tensor in the header.
+    fn spec(&self, target: Target) -> TensorSpec {
+        let gguf_name =
             |name: &str| names::to_gguf(name).expect("every tensor of a model has a name in GGUF files");
         match self {
-            Part::Dense(name, dense, target) => {
+            TensorSource::Dense(name, dense, target) => {
                 let values = dense.stored().len() as u64;
                 let (coding, bytes) = match target {
                     None => (dense.stored().coding.clone(), dense.stored().bytes.len() as u64),
                     Some(kind) => (dense::coding(*kind), values * kind.dtype().bitsize() as u64 / 8),
                 };
-                Announced { name: named(name), shape: vec![dense.rows(), dense.cols()], coding, bytes }
+                TensorSpec { name: gguf_name(name), shape: vec![dense.rows(), dense.cols()], coding, bytes }
             }
-            Part::Norm(shape) => {
+            TensorSource::Norm(shape) => {
                 let bytes = 4 * shape.width as u64;
-                Announced { name: named(&shape.name), shape: vec![shape.width], coding: Coding::F32, bytes }
+                TensorSpec {
+                    name: gguf_name(&shape.name),
+                    shape: vec![shape.width],
+                    coding: Coding::F32,
+                    bytes,
+                }
             }
-            Part::Linear(LinearShape { name, rows, cols }) => Announced {
-                name: named(&format!("{name}.weight")),
+            TensorSource::Linear(LinearShape { name, rows, cols }) => TensorSpec {
+                name: gguf_name(&format!("{name}.weight")),
                 shape: vec![*rows, *cols],
                 coding: Coding::Ternary(target.codec()),
                 bytes: (target.codec().bytes)(*cols, rows * cols).expect("a shape that fits") as u64,
@@ -166,13 +175,14 @@ fn check_fits(checkpoint: &Checkpoint, shape: &LinearShape, target: Target) -> R
 
 /// Checks that the target's type represents a scale exactly, before anything is written.
 fn check_scale(linear: &Linear, options: &WriteOptions<'_>) -> Result<()> {
-    let (scale, target, value) = (options.target.written().scale, options.target.name(), linear.multiplier());
+    let (scale, target, value) =
+        (options.target.encoding().scale, options.target.name(), linear.multiplier());
     if options.lossy || scale.holds(value) {
         return Ok(());
     }
-    let exact = Target::all().filter(|target| target.written().scale == FloatType::F32);
+    let exact = Target::all().filter(|target| target.encoding().scale == FloatType::F32);
     let reason = format!(
-        "its scale {value} is not exact in {}, which {target} has; write {}, or allow rounding (--lossy)",
+        "its scale {value} is not exact in {}, the type of scales in {target}; write {}, or allow rounding (--lossy)",
         dense::coding(scale).name().to_lowercase(),
         exact.map(Target::name).collect::<Vec<_>>().join(" or ")
     );
@@ -187,24 +197,24 @@ fn write_linear(
     options: &WriteOptions<'_>,
     put: &mut impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    let (rows, written) = (linear.shape().rows, options.target.written());
-    let encode = |rows: Range<usize>| encode(linear, rows, config, written);
+    let (rows, encoding) = (linear.shape().rows, options.target.encoding());
+    let encode_rows = |rows: Range<usize>| encode(linear, rows, config, encoding);
     for first in (0..rows).step_by(SLAB_ROWS) {
         let slab = first..rows.min(first + SLAB_ROWS);
         let tasks: Vec<Range<usize>> =
             slab.clone().step_by(TASK_ROWS).map(|row| row..slab.end.min(row + TASK_ROWS)).collect();
-        let bytes = tasks.into_par_iter().map(encode).collect::<Result<Vec<Vec<u8>>>>()?;
+        let bytes = tasks.into_par_iter().map(encode_rows).collect::<Result<Vec<Vec<u8>>>>()?;
         bytes.iter().try_for_each(|bytes| put(bytes))?;
     }
-    if let Some(tail) = written.tail {
+    if let Some(tail) = encoding.tail {
         put(&tail(linear.multiplier()))?;
     }
     linear.bytes().release();
     Ok(())
 }
 
-/// The bytes of a range of the file's rows.
-fn encode(linear: &Linear, rows: Range<usize>, config: &Config, written: &Written) -> Result<Vec<u8>> {
+/// Returns the encoded bytes of some rows of a linear layer, in the order of the file.
+fn encode(linear: &Linear, rows: Range<usize>, config: &Config, encoding: &Encoding) -> Result<Vec<u8>> {
     let (mut bytes, mut codes) = (Vec::new(), vec![0; linear.shape().cols]);
     for row in rows {
         let row = model_row(linear.shape(), config, row);
@@ -212,7 +222,7 @@ fn encode(linear: &Linear, rows: Range<usize>, config: &Config, written: &Writte
         if let Some(column) = codes.iter().position(|code| *code > 2) {
             return Err(linear.invalid_code(row, column));
         }
-        (written.encode_row)(&codes, linear.multiplier(), &mut bytes);
+        (encoding.encode_row)(&codes, linear.multiplier(), &mut bytes);
     }
     Ok(bytes)
 }

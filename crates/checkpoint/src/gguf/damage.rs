@@ -11,9 +11,9 @@ pub(super) enum Damage {
     Version(u32),
     #[error("it ends inside its header")]
     Truncated,
-    #[error("something in its header claims {count} items of {size} bytes where {remaining} bytes remain")]
+    #[error("a length in its header claims {count} items of {size} bytes, but only {remaining} bytes remain")]
     Block { count: u64, size: usize, remaining: u64 },
-    #[error("an array claims {count} strings where {remaining} bytes remain")]
+    #[error("an array claims {count} strings, but only {remaining} bytes remain")]
     Strings { count: u64, remaining: u64 },
     #[error("a string in its header is not UTF-8")]
     NotUtf8,
@@ -21,20 +21,20 @@ pub(super) enum Damage {
     UnknownType(u32),
     #[error("an array holds arrays, which no known model needs")]
     NestedArray,
-    #[error("an item is odd")]
-    OddItem,
+    #[error("an item has the wrong type")]
+    WrongItemType,
     #[error("`{key}` is {value}, but must be a power of two")]
-    NotAPower { key: &'static str, value: String },
+    NotAPowerOfTwo { key: &'static str, value: String },
     #[error("at the key `{key}`, {reason}")]
     AtKey { key: String, reason: Box<Damage> },
     #[error("in `{key}`, {reason}; it is damaged, so download it again")]
     InArray { key: &'static str, reason: Box<Damage> },
-    #[error("the key `{key}` stands there twice; it is damaged, so download it again")]
-    KeyTwice { key: String },
+    #[error("the key `{key}` appears twice; it is damaged, so download it again")]
+    DuplicateKey { key: String },
     #[error("tensor `{tensor}` {reason}")]
     Tensor { tensor: String, reason: Box<Damage> },
-    #[error("stands there twice; it is damaged, so download it again")]
-    Twice,
+    #[error("appears twice; it is damaged, so download it again")]
+    DuplicateTensor,
     #[error("has {found} dimensions, but at most {most} are supported")]
     Dimensions { found: u32, most: u32 },
     #[error("has a dimension of {0}; it is damaged, so download it again")]

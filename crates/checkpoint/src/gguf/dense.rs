@@ -80,6 +80,6 @@ fn check_range(dense: &Dense, values: &[f32], kind: FloatType) -> Result<()> {
         file: dense.stored().file.clone(),
         tensor: dense.stored().name.clone(),
         target: "F16",
-        reason: format!("it holds {value}, and F16 ends at {}", f16::MAX),
+        reason: format!("it holds {value}, but the largest F16 value is {}", f16::MAX),
     })
 }

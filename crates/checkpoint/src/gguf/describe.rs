@@ -50,8 +50,8 @@ pub(super) fn fields<'a>(
     vocabulary: Option<&'a Vocabulary>,
     name: &'a str,
 ) -> Vec<(String, Field<'a>)> {
-    let own = |key: &str, field| (format!("{architecture}.{key}"), field);
-    let size = |key: &str, size: usize| own(key, Field::U32(size as u32));
+    let with_prefix = |key: &str, field| (format!("{architecture}.{key}"), field);
+    let size = |key: &str, size: usize| with_prefix(key, Field::U32(size as u32));
     let mut fields = vec![
         ("general.architecture".into(), Field::Text(architecture)),
         ("general.name".into(), Field::Text(name)),
@@ -63,8 +63,8 @@ pub(super) fn fields<'a>(
         size("rope.dimension_count", config.head_dim),
         size("attention.head_count", config.num_attention_heads),
         size("attention.head_count_kv", config.num_key_value_heads),
-        own("attention.layer_norm_rms_epsilon", Field::F32(config.rms_norm_eps as f32)),
-        own("rope.freq_base", Field::F32(config.rope_theta as f32)),
+        with_prefix("attention.layer_norm_rms_epsilon", Field::F32(config.rms_norm_eps as f32)),
+        with_prefix("rope.freq_base", Field::F32(config.rope_theta as f32)),
     ];
     // Without this key, readers would divide the hidden size by the number of heads.
     if config.head_dim * config.num_attention_heads != config.hidden_size {
@@ -92,7 +92,7 @@ fn end_of_turn(config: &Config, vocabulary: Option<&Vocabulary>) -> Option<u32> 
 fn tokenizer<'a>(config: &Config, vocabulary: Option<&'a Vocabulary>) -> Vec<(&'static str, Field<'a>)> {
     let mut fields = vec![(MODEL, Field::Text(vocabulary.map_or(NO_VOCABULARY, |v| &v.model)))];
     let mut add = |key, field: Option<Field<'a>>| fields.extend(field.map(|field| (key, field)));
-    let id = |own: Option<u32>, other: Option<u32>| own.or(other).map(Field::U32);
+    let id = |first: Option<u32>, second: Option<u32>| first.or(second).map(Field::U32);
     if let Some(v) = vocabulary {
         add(PRE, v.pre.as_deref().map(Field::Text));
         add(TOKENS, Some(Field::Texts(&v.tokens)));
@@ -100,9 +100,9 @@ fn tokenizer<'a>(config: &Config, vocabulary: Option<&'a Vocabulary>) -> Vec<(&'
         add(TYPES, Some(Field::I32s(&v.token_types)).filter(|_| !v.token_types.is_empty()));
         add(MERGES, Some(Field::Texts(&v.merges)).filter(|_| !v.merges.is_empty()));
     }
-    let of = |get: fn(&Vocabulary) -> Option<u32>| vocabulary.and_then(get);
-    add(BOS, id(config.bos_token_id, of(|v| v.bos)));
-    add(EOS, id(config.eos_token_ids.first().copied(), of(|v| v.eos)));
+    let from_vocabulary = |get: fn(&Vocabulary) -> Option<u32>| vocabulary.and_then(get);
+    add(BOS, id(config.bos_token_id, from_vocabulary(|v| v.bos)));
+    add(EOS, id(config.eos_token_ids.first().copied(), from_vocabulary(|v| v.eos)));
     add(EOT, end_of_turn(config, vocabulary).map(Field::U32));
     if let Some(v) = vocabulary {
         add(UNKNOWN, v.unk.map(Field::U32));

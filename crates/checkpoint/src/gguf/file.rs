@@ -1,9 +1,9 @@
 //! An open GGUF file: its metadata, its tensors and its vocabulary.
 
-use crate::{Coding, Error, Result, Stored, codec::i2s::Layout};
+use crate::{Coding, Error, Result, StoredTensor, codec::i2s::Layout};
 
 use super::{
-    header::{Entry, Header, Place},
+    header::{Header, MetadataEntry, TensorInfo},
     keys::Keys,
     layout_choice::LayoutChoice,
     names, vocabulary,
@@ -23,8 +23,8 @@ impl Gguf {
         &self.file
     }
 
-    /// Keys and values in file order.
-    pub fn metadata(&self) -> &[Entry] {
+    /// Returns the keys and values in file order.
+    pub fn metadata(&self) -> &[MetadataEntry] {
         &self.header.entries
     }
 
@@ -48,50 +48,54 @@ impl Gguf {
 
     /// Returns the size of all tensors in bytes.
     pub(crate) fn bytes(&self) -> u64 {
-        self.header.places.iter().map(|place| place.bytes.len() as u64).sum()
+        self.header.tensor_infos.iter().map(|info| info.bytes.len() as u64).sum()
     }
 
-    /// All tensors under the names they have in the file.
-    pub(crate) fn tensors(&self) -> Result<Vec<Stored>> {
-        Ok(self.header.places.iter().map(|place| self.stored(place)).collect())
+    /// Returns all tensors, with the names that they have in the file.
+    pub(crate) fn tensors(&self) -> Result<Vec<StoredTensor>> {
+        Ok(self.header.tensor_infos.iter().map(|info| self.stored(info)).collect())
     }
 
     /// Returns whether there is a tensor with this Hugging Face name.
     pub(crate) fn has(&self, name: &str) -> bool {
-        names::to_gguf(name).is_some_and(|name| self.place(&name).is_some())
+        names::to_gguf(name).is_some_and(|name| self.tensor_info(&name).is_some())
     }
 
-    /// The tensor of this Hugging Face name.
-    pub(crate) fn get(&self, name: &str, hint: &'static str) -> Result<Stored> {
+    /// Returns the tensor with this Hugging Face name.
+    pub(crate) fn get(&self, name: &str, hint: &'static str) -> Result<StoredTensor> {
         let name = names::to_gguf(name).unwrap_or_else(|| name.into());
-        let place = self.place(&name).ok_or_else(|| {
+        let info = self.tensor_info(&name).ok_or_else(|| {
             self.bad(format!(
                 "it lacks the tensor `{name}`{hint}; it is incomplete, so download or convert it again"
             ))
         })?;
-        Ok(self.stored(place))
+        Ok(self.stored(info))
     }
 
-    pub(super) fn places(&self) -> &[Place] {
-        &self.header.places
+    /// Returns the positions and types of all tensors.
+    pub(super) fn tensor_infos(&self) -> &[TensorInfo] {
+        &self.header.tensor_infos
     }
 
-    pub(super) fn place(&self, name: &str) -> Option<&Place> {
-        self.header.place(name)
+    /// Returns the position and type of the tensor with this name.
+    pub(super) fn tensor_info(&self, name: &str) -> Option<&TensorInfo> {
+        self.header.tensor_info(name)
     }
 
-    pub(super) fn stored(&self, place: &Place) -> Stored {
-        Stored {
+    /// Returns a tensor with its bytes.
+    pub(super) fn stored(&self, info: &TensorInfo) -> StoredTensor {
+        StoredTensor {
             file: self.file.clone(),
-            name: place.name.clone(),
-            shape: place.shape.clone(),
-            coding: self.coding(place),
-            bytes: place.bytes.clone(),
+            name: info.name.clone(),
+            shape: info.shape.clone(),
+            coding: self.coding(info),
+            bytes: info.bytes.clone(),
         }
     }
 
-    pub(super) fn coding(&self, place: &Place) -> Coding {
-        self.header.coding(place, self.layout.as_ref().map_or(Layout::X86, |choice| choice.layout))
+    /// Returns the coding of a tensor.
+    pub(super) fn coding(&self, info: &TensorInfo) -> Coding {
+        self.header.coding(info, self.layout.as_ref().map_or(Layout::X86, |choice| choice.layout))
     }
 
     /// Returns the name of the architecture; empty if the key is missing.

@@ -22,8 +22,8 @@ const MAX_DIMENSIONS: u32 = 4;
 
 /// A metadata key with its value.
 #[derive(Clone, Debug)]
-pub struct Entry {
-    /// Such as `general.architecture`.
+pub struct MetadataEntry {
+    /// The key, such as `general.architecture`.
     pub key: String,
     /// The type in which the value is stored.
     pub kind: ValueType,
@@ -33,7 +33,7 @@ pub struct Entry {
 
 /// The name, shape, type and position of a tensor.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct TensorInfo {
     pub(super) name: String,
     /// The dimensions, outermost first, which is the reverse of the file's order.
     pub(super) shape: Vec<usize>,
@@ -46,9 +46,9 @@ pub(super) struct Place {
 
 /// The parsed header.
 pub(super) struct Header {
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<MetadataEntry>,
     keys: HashMap<String, usize>,
-    pub(super) places: Vec<Place>,
+    pub(super) tensor_infos: Vec<TensorInfo>,
     names: HashMap<String, usize>,
 }
 
@@ -62,12 +62,12 @@ impl Header {
         check_version(from.u32()?)?;
         let (tensors, entries) = (from.u64()?, from.u64()?);
         let (entries, keys) = read_entries(&mut from, entries)?;
-        let (mut places, names) = read_places(&mut from, tensors, bytes)?;
-        let mut header = Header { entries, keys, places: Vec::new(), names };
+        let (mut tensor_infos, names) = read_tensor_infos(&mut from, tensors, bytes)?;
+        let mut header = Header { entries, keys, tensor_infos: Vec::new(), names };
         let alignment = header.alignment()?;
         let start = (from.position() as u64).next_multiple_of(alignment).min(bytes.len() as u64) as usize;
-        place(&mut places, &bytes.part(start..bytes.len()), alignment, header.context())?;
-        header.places = places;
+        locate(&mut tensor_infos, &bytes.part(start..bytes.len()), alignment, header.context())?;
+        header.tensor_infos = tensor_infos;
         Ok(header)
     }
 
@@ -76,8 +76,9 @@ impl Header {
         self.keys.get(key).map(|at| &self.entries[*at].value)
     }
 
-    pub(super) fn place(&self, name: &str) -> Option<&Place> {
-        self.names.get(name).map(|at| &self.places[*at])
+    /// Returns the position and type of the tensor with this name.
+    pub(super) fn tensor_info(&self, name: &str) -> Option<&TensorInfo> {
+        self.names.get(name).map(|at| &self.tensor_infos[*at])
     }
 
     /// Returns the name of the architecture; empty if the key is missing.
@@ -85,8 +86,9 @@ impl Header {
         self.get("general.architecture").and_then(Value::as_text).map_or("", String::as_str)
     }
 
-    pub(super) fn coding(&self, place: &Place, layout: Layout) -> Coding {
-        types::coding(place.kind, layout, self.context())
+    /// Returns the coding of a tensor, given the layout of I2_S tensors.
+    pub(super) fn coding(&self, info: &TensorInfo, layout: Layout) -> Coding {
+        types::coding(info.kind, layout, self.context())
     }
 
     /// Returns the metadata on which the meaning of ambiguous type numbers depends.
@@ -100,7 +102,7 @@ impl Header {
         match self.get(ALIGNMENT) {
             None => Ok(DEFAULT_ALIGNMENT),
             Some(Value::Integer(n)) if (1..=1 << 30).contains(n) && n.count_ones() == 1 => Ok(*n as u64),
-            Some(other) => Err(Damage::NotAPower { key: ALIGNMENT, value: other.to_string() }),
+            Some(other) => Err(Damage::NotAPowerOfTwo { key: ALIGNMENT, value: other.to_string() }),
         }
     }
 }
@@ -115,37 +117,39 @@ fn check_version(version: u32) -> Read<()> {
     }
 }
 
-// Counts are not trusted: whatever they say, the loops end where the file does, and nothing is reserved.
-fn read_entries(from: &mut Cursor<'_>, count: u64) -> Read<(Vec<Entry>, HashMap<String, usize>)> {
+/// Reads `count` metadata entries. The count is not trusted: reading ends where the file ends, regardless of
+/// the count, and no memory is reserved.
+fn read_entries(from: &mut Cursor<'_>, count: u64) -> Read<(Vec<MetadataEntry>, HashMap<String, usize>)> {
     let (mut entries, mut keys) = (Vec::new(), HashMap::new());
-    for at in 0..count {
+    for index in 0..count {
         let key = from.string()?;
         let at_key = |damage| Damage::AtKey { key: key.clone(), reason: Box::new(damage) };
         let (kind, value) = Value::read(from).map_err(at_key)?;
-        if keys.insert(key.clone(), at as usize).is_some() {
-            return Err(Damage::KeyTwice { key });
+        if keys.insert(key.clone(), index as usize).is_some() {
+            return Err(Damage::DuplicateKey { key });
         }
-        entries.push(Entry { key, kind, value });
+        entries.push(MetadataEntry { key, kind, value });
     }
     Ok((entries, keys))
 }
 
-fn read_places(
+/// Reads `count` tensor entries. Their bytes are located later, by [`locate`].
+fn read_tensor_infos(
     from: &mut Cursor<'_>,
     count: u64,
     bytes: &Bytes,
-) -> Read<(Vec<Place>, HashMap<String, usize>)> {
-    let (mut places, mut names) = (Vec::new(), HashMap::new());
-    for at in 0..count {
+) -> Read<(Vec<TensorInfo>, HashMap<String, usize>)> {
+    let (mut infos, mut names) = (Vec::new(), HashMap::new());
+    for index in 0..count {
         let name = from.string()?;
         let shape = read_shape(from).map_err(|damage| damage.in_tensor(&name))?;
         let (kind, offset) = (from.u32()?, from.u64()?);
-        if names.insert(name.clone(), at as usize).is_some() {
-            return Err(Damage::Twice.in_tensor(&name));
+        if names.insert(name.clone(), index as usize).is_some() {
+            return Err(Damage::DuplicateTensor.in_tensor(&name));
         }
-        places.push(Place { name, shape, kind, offset, bytes: bytes.part(0..0) });
+        infos.push(TensorInfo { name, shape, kind, offset, bytes: bytes.part(0..0) });
     }
-    Ok((places, names))
+    Ok((infos, names))
 }
 
 /// Reads the dimensions of a tensor.
@@ -166,43 +170,44 @@ fn read_shape(from: &mut Cursor<'_>) -> Read<Vec<usize>> {
     Ok(shape)
 }
 
-/// Finds each tensor's bytes in `data`, and makes sure that no two share any.
-fn place(places: &mut [Place], data: &Bytes, alignment: u64, context: Context<'_>) -> Read<()> {
-    let mut order: Vec<usize> = (0..places.len()).collect();
-    order.sort_by_key(|at| places[*at].offset);
-    let starts: Vec<u64> = order.iter().map(|at| places[*at].offset).collect();
-    let (mut end_before, mut before) = (0, String::new());
+/// Finds each tensor's bytes in `data`, and checks that no two tensors share any.
+fn locate(infos: &mut [TensorInfo], data: &Bytes, alignment: u64, context: Context<'_>) -> Read<()> {
+    let mut order: Vec<usize> = (0..infos.len()).collect();
+    order.sort_by_key(|at| infos[*at].offset);
+    let starts: Vec<u64> = order.iter().map(|at| infos[*at].offset).collect();
+    let (mut previous_end, mut previous) = (0, String::new());
     for (i, at) in order.iter().enumerate() {
-        let place = &mut places[*at];
-        let name = place.name.clone();
-        let of = |damage: Damage| damage.in_tensor(&name);
-        if !place.offset.is_multiple_of(alignment) {
-            return Err(of(Damage::Unaligned { offset: place.offset, alignment }));
+        let info = &mut infos[*at];
+        let name = info.name.clone();
+        let in_this_tensor = |damage: Damage| damage.in_tensor(&name);
+        if !info.offset.is_multiple_of(alignment) {
+            return Err(in_this_tensor(Damage::Unaligned { offset: info.offset, alignment }));
         }
-        if place.offset < end_before {
-            return Err(of(Damage::Shared { other: before }));
+        if info.offset < previous_end {
+            return Err(in_this_tensor(Damage::Shared { other: previous }));
         }
         // A tensor of unknown size is assumed to end where the next one begins.
         let limit = starts.get(i + 1).copied().unwrap_or(u64::MAX).min(data.len() as u64);
-        let end = match size(place, context).map_err(of)? {
-            Some(size) => place.offset.saturating_add(size),
-            None => limit.max(place.offset),
+        let end = match size(info, context).map_err(in_this_tensor)? {
+            Some(size) => info.offset.saturating_add(size),
+            None => limit.max(info.offset),
         };
         if end > data.len() as u64 {
-            return Err(of(Damage::TooLong { end, has: data.len() }));
+            return Err(in_this_tensor(Damage::TooLong { end, has: data.len() }));
         }
-        place.bytes = data.part(place.offset as usize..end as usize);
-        (end_before, before) = (end, name);
+        info.bytes = data.part(info.offset as usize..end as usize);
+        (previous_end, previous) = (end, name);
     }
     Ok(())
 }
 
-fn size(place: &Place, context: Context<'_>) -> Read<Option<u64>> {
-    let values = place.shape.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
+/// Returns the size of a tensor in bytes; `None` if its type is unknown.
+fn size(info: &TensorInfo, context: Context<'_>) -> Read<Option<u64>> {
+    let values = info.shape.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
     let values = values.filter(|values| *values <= isize::MAX as u64);
     let values = values.ok_or(Damage::TooLarge)?;
-    let coding = types::coding(place.kind, Layout::X86, context);
-    let inner = place.shape.last().copied().unwrap_or(1) as u64;
+    let coding = types::coding(info.kind, Layout::X86, context);
+    let inner = info.shape.last().copied().unwrap_or(1) as u64;
     match types::size(&coding, inner, values) {
         Size::Bytes(bytes) => Ok(Some(bytes)),
         Size::Unknown => Ok(None),

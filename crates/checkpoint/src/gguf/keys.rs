@@ -42,11 +42,11 @@ impl<'a> Keys<'a> {
     fn read<T>(
         &self,
         key: &str,
-        item: impl FnOnce(&'a Value) -> Option<T>,
+        convert: impl FnOnce(&'a Value) -> Option<T>,
         reason: impl Into<String>,
     ) -> Result<Option<T>> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        item(value).map(Some).ok_or_else(|| self.bad(key, value, reason))
+        convert(value).map(Some).ok_or_else(|| self.bad(key, value, reason))
     }
 
     /// Returns a positive integer of at most `limit`.
@@ -76,7 +76,7 @@ impl<'a> Keys<'a> {
 
     /// Returns a boolean.
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>> {
-        self.read(key, |value| value.as_bool().copied(), "but must be a truth value")
+        self.read(key, |value| value.as_bool().copied(), "but must be true or false")
     }
 
     /// Returns a string.

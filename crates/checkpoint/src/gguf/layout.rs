@@ -5,14 +5,14 @@
 //! wrong layout exchanges or mixes columns, which destroys the correlation.
 
 use crate::{
-    Coding, Stored,
+    Coding, StoredTensor,
     codec::i2s::{self, Layout},
     structure::{NonZeros, agreement},
 };
 
 use super::{
     file::Gguf,
-    layout_choice::{LayoutChoice, Reason},
+    layout_choice::{LayoutChoice, LayoutReason},
 };
 
 /// Each pair is a norm, and a linear layer that reads the output of the norm.
@@ -38,10 +38,11 @@ const RATIO: f64 = 2.0;
 /// Returns the layout to use for `gguf`, which is `given` if that is not `None`. Returns `None` if there are
 /// no I2_S tensors.
 pub(super) fn choose(gguf: &Gguf, given: Option<Layout>) -> Option<LayoutChoice> {
-    let tensors: Vec<Stored> = gguf.places().iter().map(|place| gguf.stored(place)).filter(is_i2s).collect();
+    let tensors: Vec<StoredTensor> =
+        gguf.tensor_infos().iter().map(|info| gguf.stored(info)).filter(is_i2s).collect();
     tensors.first()?;
     if let Some(layout) = given {
-        return Some(LayoutChoice { layout, reason: Reason::Given, scores: Vec::new() });
+        return Some(LayoutChoice { layout, reason: LayoutReason::Given, scores: Vec::new() });
     }
     let fit = |layout: &Layout| tensors.iter().all(|t| i2s::fits(*layout, t.shape[0], t.shape[1]));
     let scores: Vec<(Layout, f64)> =
@@ -57,10 +58,10 @@ fn judge(scores: Vec<(Layout, f64)>) -> LayoutChoice {
         best.1 >= CLEAR && others.into_iter().all(|other| best.1 >= RATIO * other.1)
     };
     match best.filter(clear) {
-        Some((layout, _)) => LayoutChoice { layout, reason: Reason::Plausible, scores },
+        Some((layout, _)) => LayoutChoice { layout, reason: LayoutReason::Plausible, scores },
         None => {
             let layout = scores.first().map_or(Layout::X86, |score| score.0);
-            LayoutChoice { layout, reason: Reason::Default, scores }
+            LayoutChoice { layout, reason: LayoutReason::Default, scores }
         }
     }
 }
@@ -68,14 +69,16 @@ fn judge(scores: Vec<(Layout, f64)>) -> LayoutChoice {
 /// Returns by how much the sum of the squared agreements of all pairs exceeds that of noise, in standard
 /// deviations.
 fn score(gguf: &Gguf, layout: Layout) -> f64 {
-    let layers =
-        (0..).take_while(|layer| gguf.place(&format!("blk.{layer}.attn_norm.weight")).is_some()).count();
+    let layers = (0..)
+        .take_while(|layer| gguf.tensor_info(&format!("blk.{layer}.attn_norm.weight")).is_some())
+        .count();
     let step = layers.div_ceil(LAYERS).max(1);
     let pairs = (0..layers).step_by(step).flat_map(|layer| PAIRS.map(|(norm, linear)| (layer, norm, linear)));
     let squares: Vec<f64> = pairs
         .filter_map(|(layer, norm, linear)| {
-            let tensor = |part: &str| Some(gguf.stored(gguf.place(&format!("blk.{layer}.{part}.weight"))?));
-            square(&tensor(norm)?, &tensor(linear)?, layout)
+            let tensor =
+                |part: &str| Some(gguf.stored(gguf.tensor_info(&format!("blk.{layer}.{part}.weight"))?));
+            squared_agreement(&tensor(norm)?, &tensor(linear)?, layout)
         })
         .collect();
     if squares.is_empty() {
@@ -85,7 +88,8 @@ fn score(gguf: &Gguf, layout: Layout) -> f64 {
     (squares.iter().sum::<f64>() - count) / (2.0 * count).sqrt()
 }
 
-fn square(norm: &Stored, linear: &Stored, layout: Layout) -> Option<f64> {
+/// Returns the squared agreement of a norm and a linear layer; `None` if they cannot be compared.
+fn squared_agreement(norm: &StoredTensor, linear: &StoredTensor, layout: Layout) -> Option<f64> {
     if !is_i2s(linear) || linear.shape[1..] != norm.shape {
         return None;
     }
@@ -98,6 +102,7 @@ fn square(norm: &Stored, linear: &Stored, layout: Layout) -> Option<f64> {
     Some(agreement(&weights, &counts).powi(2))
 }
 
-fn is_i2s(stored: &Stored) -> bool {
+/// Returns whether a tensor is an I2_S matrix.
+fn is_i2s(stored: &StoredTensor) -> bool {
     matches!(stored.coding, Coding::Ternary(codec) if codec.layout.is_some()) && stored.shape.len() == 2
 }

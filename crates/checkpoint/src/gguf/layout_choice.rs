@@ -4,8 +4,8 @@ use crate::codec::i2s::Layout;
 
 /// Why a layout was chosen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reason {
-    /// It was asked for.
+pub enum LayoutReason {
+    /// The caller asked for it.
     Given,
     /// Norms and columns agree clearly better in this layout than in the others.
     Plausible,
@@ -19,9 +19,9 @@ pub enum Reason {
 pub struct LayoutChoice {
     /// The layout.
     pub layout: Layout,
-    /// Why.
-    pub reason: Reason,
-    /// How well norms and columns agree in each layout that the shapes allow: about 0 when they do not. Empty when
-    /// a layout was given.
+    /// Why it was chosen.
+    pub reason: LayoutReason,
+    /// How well norms and columns agree in each layout that the shapes allow, in standard deviations; about 0
+    /// if they do not agree. Empty if the caller asked for a layout.
     pub scores: Vec<(Layout, f64)>,
 }

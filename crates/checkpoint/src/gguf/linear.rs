@@ -1,6 +1,6 @@
 //! Reads the linear layers of a GGUF file.
 
-use crate::{Coding, Linear, LinearShape, Result, Stored, Ternarised, codec, config_read::MAX_WIDTH};
+use crate::{Coding, Linear, LinearShape, Result, StoredTensor, TernaryScale, codec, config_read::MAX_WIDTH};
 
 use super::{file::Gguf, names};
 
@@ -15,21 +15,25 @@ const HEADS: &str = "llama.attention.head_count";
 const KV_HEADS: &str = "llama.attention.head_count_kv";
 
 impl Gguf {
-    /// The layer of this shape, of which `stored` is the weight.
-    pub(crate) fn linear(&self, shape: &LinearShape, stored: Stored) -> Result<Linear> {
+    /// Returns the linear layer of this shape whose weights are in `stored`.
+    pub(crate) fn linear(&self, shape: &LinearShape, stored: StoredTensor) -> Result<Linear> {
         let expected = [shape.rows, shape.cols];
         if stored.shape != expected {
             return Err(self.bad(format!(
-                "tensor `{}` has shape {:?}, but its metadata asks for {expected:?}; convert it again",
+                "tensor `{}` has shape {:?}, but its metadata requires {expected:?}; convert it again",
                 stored.name, stored.shape
             )));
         }
         let mut linear = match scale(&stored) {
-            Scale::Shared(multiplier) => {
-                Linear { shape: shape.clone(), multiplier, stored, masters: None, interleaved_heads: None }
-            }
+            Scale::Shared(multiplier) => Linear {
+                shape: shape.clone(),
+                multiplier,
+                stored,
+                master_scale: None,
+                interleaved_heads: None,
+            },
             Scale::Refused(reason) => return Err(self.bad(format!("tensor `{}` {reason}", stored.name))),
-            Scale::Floats => of_floats(shape, stored)?,
+            Scale::Floats => from_floats(shape, stored)?,
         };
         linear.multiplier *= self.extra_scale(shape)?;
         linear.interleaved_heads = self.interleaved_heads(shape)?;
@@ -50,8 +54,8 @@ impl Gguf {
     fn extra_scale(&self, shape: &LinearShape) -> Result<f32> {
         let name = names::to_gguf(&format!("{}.weight", shape.name)).unwrap_or_default();
         let name = name.replace(".weight", ".scale");
-        let Some(place) = self.place(&name) else { return Ok(1.0) };
-        let stored = self.stored(place);
+        let Some(info) = self.tensor_info(&name) else { return Ok(1.0) };
+        let stored = self.stored(info);
         if !stored.coding.is_float() || stored.len() != 1 {
             let (kind, shape) = (stored.coding.name(), &stored.shape);
             return Err(self.bad(format!("tensor `{name}` is {kind} {shape:?}, but a scale is one float")));
@@ -84,7 +88,8 @@ enum Scale {
     Refused(String),
 }
 
-fn scale(stored: &Stored) -> Scale {
+/// Returns the scale of a matrix.
+fn scale(stored: &StoredTensor) -> Scale {
     let (rows, cols, kind) = (stored.shape[0], stored.shape[1], stored.coding.name());
     match stored.coding {
         Coding::Ternary(codec) if codec.fits(rows, cols) => {
@@ -96,7 +101,7 @@ fn scale(stored: &Stored) -> Scale {
             let layout =
                 codec.layout.map_or(String::new(), |layout| format!(" in the {} layout", layout.name()));
             Scale::Refused(format!(
-                "is {kind} of shape [{rows}, {cols}], whose blocks{layout} would cross rows; take a file of another type"
+                "is {kind} of shape [{rows}, {cols}], whose blocks{layout} would cross rows; use a file of another type"
             ))
         }
         Coding::F32 | Coding::F16 | Coding::Bf16 => Scale::Floats,
@@ -107,19 +112,20 @@ fn scale(stored: &Stored) -> Scale {
     }
 }
 
-/// Floats that are ternary already keep their value; others are masters.
-fn of_floats(shape: &LinearShape, stored: Stored) -> Result<Linear> {
+/// Returns a linear layer that is stored as floats. Floats that are ternary already keep their values; others
+/// are master weights.
+fn from_floats(shape: &LinearShape, stored: StoredTensor) -> Result<Linear> {
     let ternary = ternary_value(&stored);
     let mut linear = Linear::from_masters(shape, stored)?;
     if let Some(value) = ternary {
         linear.multiplier = value;
-        linear.masters = Some(Ternarised { inverse: 1.0 / value, multiplier: value });
+        linear.master_scale = Some(TernaryScale { inverse: 1.0 / value, multiplier: value });
     }
     Ok(linear)
 }
 
-/// The one magnitude that all floats have which are not zero; `None` when they differ, or all are zero.
-pub(super) fn ternary_value(stored: &Stored) -> Option<f32> {
+/// Returns the magnitude that all nonzero floats share; `None` if they differ, or all are zero.
+pub(super) fn ternary_value(stored: &StoredTensor) -> Option<f32> {
     if !stored.coding.is_float() {
         return None;
     }

@@ -8,7 +8,7 @@ use crate::shapes;
 const MODEL: [(&str, &str); 3] = [
     ("token_embd.weight", shapes::EMBEDDING),
     ("output_norm.weight", shapes::FINAL_NORM),
-    ("output.weight", shapes::HEAD),
+    ("output.weight", shapes::LM_HEAD),
 ];
 
 /// The tensors of a layer, without `.weight`: GGUF name, Hugging Face name.
@@ -56,7 +56,7 @@ mod tests {
     use crate::Architecture;
 
     #[test]
-    fn every_tensor_of_a_model_has_a_name_in_both() {
+    fn every_tensor_of_a_model_has_its_own_gguf_name() {
         let json = r#"{"architectures": ["BitNetForCausalLM"], "num_hidden_layers": 12, "vocab_size": 64,
             "hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}"#;
         let config = crate::Config::from_json(json, "config.json").unwrap();
@@ -64,7 +64,7 @@ mod tests {
             let config = crate::Config { architecture, ..config.clone() };
             let linears = config.all_linears().map(|shape| format!("{}.weight", shape.name));
             let norms = config.all_norms().map(|shape| shape.name);
-            let model = [shapes::EMBEDDING.to_string(), shapes::HEAD.to_string()];
+            let model = [shapes::EMBEDDING.to_string(), shapes::LM_HEAD.to_string()];
             let names: Vec<String> = linears.chain(norms).chain(model).collect();
             let found: BTreeSet<String> = names.iter().map(|name| to_gguf(name).expect(name)).collect();
             assert_eq!(found.len(), names.len(), "two tensors of {architecture:?} have one name");

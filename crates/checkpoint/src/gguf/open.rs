@@ -8,21 +8,23 @@ use super::{config, file::Gguf, header::Header, layout};
 
 /// Settings for what a GGUF file does not record.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The byte layout of I2_S tensors; found by plausibility when it is not given.
+pub struct ReadOptions {
+    /// The byte layout of I2_S tensors. If it is `None`, the most plausible one is chosen.
     pub i2s_layout: Option<Layout>,
 }
 
 impl Gguf {
-    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self> {
+    /// Opens and memory-maps a file.
+    pub(crate) fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
         Gguf::parse(path.display().to_string(), Bytes::map(path)?, options)
     }
 
-    pub(crate) fn from_bytes(bytes: Vec<u8>, options: &Options) -> Result<Self> {
+    /// Reads a file from memory.
+    pub(crate) fn from_bytes(bytes: Vec<u8>, options: &ReadOptions) -> Result<Self> {
         Gguf::parse("the GGUF file in memory".into(), Bytes::owned(bytes), options)
     }
 
-    fn parse(file: String, bytes: Bytes, options: &Options) -> Result<Self> {
+    fn parse(file: String, bytes: Bytes, options: &ReadOptions) -> Result<Self> {
         match Header::parse(&bytes) {
             Ok(header) => {
                 let mut gguf = Gguf { file, header, layout: None };

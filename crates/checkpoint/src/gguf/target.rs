@@ -1,6 +1,6 @@
 //! The types in which ternary weights can be written.
 
-use crate::codec::{CODECS, Codec, Written, i2s, tq1_0, tq2_0};
+use crate::codec::{CODECS, Codec, Encoding, i2s, tq1_0, tq2_0};
 
 /// A ternary coding that can be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,7 +17,7 @@ impl Target {
 impl Target {
     /// Returns every coding that can be written.
     pub fn all() -> impl Iterator<Item = Target> {
-        CODECS.iter().filter(|codec| codec.written.is_some()).map(Target)
+        CODECS.iter().filter(|codec| codec.encoding.is_some()).map(Target)
     }
 
     /// Returns the name of the type.
@@ -25,10 +25,10 @@ impl Target {
         self.0.name
     }
 
-    /// How it is written.
-    #[expect(clippy::missing_panics_doc, reason = "every target is one")]
-    pub fn written(self) -> &'static Written {
-        self.0.written.as_ref().expect("a target is a coding that is written")
+    /// Returns how the coding is written.
+    #[expect(clippy::missing_panics_doc, reason = "every target can be written")]
+    pub fn encoding(self) -> &'static Encoding {
+        self.0.encoding.as_ref().expect("a target is a coding that can be written")
     }
 
     /// Returns the entry in the table of codecs.

@@ -42,8 +42,8 @@ pub(super) struct Context<'a> {
 
 /// Returns the coding of a type number.
 pub(super) fn coding(id: u32, layout: i2s::Layout, context: Context<'_>) -> Coding {
-    let own = |own: i2s::Layout| own == layout;
-    if let Some(codec) = CODECS.iter().find(|codec| codec.id == id && codec.layout.is_none_or(own)) {
+    let is_chosen = |other: i2s::Layout| other == layout;
+    if let Some(codec) = CODECS.iter().find(|codec| codec.id == id && codec.layout.is_none_or(is_chosen)) {
         return Coding::Ternary(codec);
     }
     let forked = context.architecture.starts_with("bitnet") || context.file_type == Some(TL2_FILE);

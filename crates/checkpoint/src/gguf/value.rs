@@ -57,8 +57,8 @@ pub enum ValueType {
     F64,
 }
 
-/// In the order of their numbers in files, with their names and sizes.
-const KINDS: [(ValueType, &str, usize); 13] = [
+/// The types in the order of their numbers in files, with their names and their sizes in bytes.
+const VALUE_TYPES: [(ValueType, &str, usize); 13] = [
     (ValueType::U8, "u8", 1),
     (ValueType::I8, "i8", 1),
     (ValueType::U16, "u16", 2),
@@ -77,7 +77,7 @@ const KINDS: [(ValueType, &str, usize); 13] = [
 impl ValueType {
     /// Returns the name in tables.
     pub fn name(self) -> &'static str {
-        KINDS[self as usize].1
+        VALUE_TYPES[self as usize].1
     }
 
     /// Returns the number in files.
@@ -87,7 +87,7 @@ impl ValueType {
 
     fn read(from: &mut Cursor<'_>) -> Read<ValueType> {
         let id = from.u32()?;
-        KINDS.get(id as usize).map(|kind| kind.0).ok_or(Damage::UnknownType(id))
+        VALUE_TYPES.get(id as usize).map(|kind| kind.0).ok_or(Damage::UnknownType(id))
     }
 }
 
@@ -134,7 +134,7 @@ impl Array {
         let bytes = match kind {
             ValueType::Array => return Err(Damage::NestedArray),
             ValueType::String => strings(from, count)?,
-            sized => from.block(count, KINDS[sized as usize].2)?,
+            sized => from.block(count, VALUE_TYPES[sized as usize].2)?,
         };
         Ok(Array { kind, count: count as usize, bytes })
     }

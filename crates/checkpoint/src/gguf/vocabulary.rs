@@ -102,7 +102,7 @@ fn items<T>(
     keys: &Keys<'_>,
     key: &'static str,
     kind: ValueType,
-    item: impl Fn(Value) -> Option<T>,
+    convert: impl Fn(Value) -> Option<T>,
 ) -> Result<Vec<T>> {
     let Some(array) = keys.array(key)? else { return Ok(Vec::new()) };
     if array.kind() != kind {
@@ -113,5 +113,9 @@ fn items<T>(
         let reason = Damage::InArray { key, reason: Box::new(damage) }.to_string();
         Error::Gguf { file: keys.file.into(), reason }
     };
-    array.items().map(|value| item(value?).ok_or(Damage::OddItem)).collect::<Read<_>>().map_err(damaged)
+    array
+        .items()
+        .map(|value| convert(value?).ok_or(Damage::WrongItemType))
+        .collect::<Read<_>>()
+        .map_err(damaged)
 }

@@ -33,8 +33,8 @@ pub enum Field<'a> {
 
 /// The header entry of a tensor that is going to be written.
 #[derive(Clone, Debug)]
-pub struct Announced {
-    /// Its name in the file.
+pub struct TensorSpec {
+    /// The name in the file.
     pub name: String,
     /// The dimensions, outermost first.
     pub shape: Vec<usize>,
@@ -61,8 +61,8 @@ impl GgufWriter {
     /// Returns an error if the file cannot be written.
     ///
     /// # Panics
-    /// When a coding has no number in files.
-    pub fn create(path: &Path, fields: &[(String, Field<'_>)], tensors: &[Announced]) -> Result<Self> {
+    /// Panics if a coding has no number in files.
+    pub fn create(path: &Path, fields: &[(String, Field<'_>)], tensors: &[TensorSpec]) -> Result<Self> {
         let mut header = MAGIC.to_vec();
         header.extend(VERSION.to_le_bytes());
         header.extend((tensors.len() as u64).to_le_bytes());
@@ -91,9 +91,9 @@ impl GgufWriter {
     /// # Panics
     /// Panics if the tensor becomes longer than its entry in the header says.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let length = *self.lengths.last().expect("a tensor that was announced");
+        let length = *self.lengths.last().expect("a tensor that is in the header");
         self.written += bytes.len() as u64;
-        assert!(self.written <= length, "no more bytes than were announced");
+        assert!(self.written <= length, "no more bytes than the header says");
         let complete = self.written == length;
         let file = &mut self.file;
         let put = |file: &mut AtomicFile| -> io::Result<()> {
@@ -117,7 +117,7 @@ impl GgufWriter {
     /// # Panics
     /// Panics if a tensor is incomplete.
     pub fn finish(self) -> Result<()> {
-        assert!(self.lengths.is_empty(), "every announced tensor is written");
+        assert!(self.lengths.is_empty(), "every tensor in the header is written");
         let path = self.file.path().to_owned();
         self.file.commit().map_err(Error::writing(&path))
     }
@@ -159,7 +159,8 @@ fn put_field(to: &mut Vec<u8>, field: Field<'_>) {
     to.extend(bytes);
 }
 
-fn put_tensor(to: &mut Vec<u8>, tensor: &Announced, offset: u64) {
+/// Appends the header entry of a tensor.
+fn put_tensor(to: &mut Vec<u8>, tensor: &TensorSpec, offset: u64) {
     to.extend(text_bytes(&tensor.name));
     to.extend((tensor.shape.len() as u32).to_le_bytes());
     tensor.shape.iter().rev().for_each(|size| to.extend((*size as u64).to_le_bytes()));

@@ -6,8 +6,8 @@ use safetensors::Dtype;
 
 use crate::{
     Coding, Config, LinearShape,
-    codec::folded,
-    shapes::{EMBEDDING, HEAD},
+    codec::packed_u8,
+    shapes::{EMBEDDING, LM_HEAD},
 };
 
 /// The number of bytes that are generated at once, from one random sequence.
@@ -41,7 +41,7 @@ pub(super) fn all(config: &Config) -> Vec<Tensor> {
         values: Values::Normal,
     };
     let mut all = vec![dense(EMBEDDING)];
-    all.extend((!config.tie_word_embeddings).then(|| dense(HEAD)));
+    all.extend((!config.tie_word_embeddings).then(|| dense(LM_HEAD)));
     all.extend(config.all_norms().map(|norm| Tensor {
         name: norm.name,
         shape: vec![norm.width],
@@ -51,7 +51,7 @@ pub(super) fn all(config: &Config) -> Vec<Tensor> {
         let LinearShape { name, rows, cols } = &shape;
         let codes = Tensor {
             name: format!("{name}.weight"),
-            shape: vec![folded::packed_rows(*rows), *cols],
+            shape: vec![packed_u8::packed_rows(*rows), *cols],
             values: Values::Codes { rows: *rows },
         };
         [scale(&shape, config.num_hidden_layers), codes]
@@ -87,7 +87,7 @@ impl Tensor {
 
     /// Writes the bytes of the tensor from byte `part * PART` on to `out`.
     pub(super) fn fill(&self, seed: u64, part: usize, out: &mut [u8]) {
-        let mut random = numbers_of(seed, &self.name, part);
+        let mut random = part_rng(seed, &self.name, part);
         let (pairs, _) = out.as_chunks_mut::<2>();
         match self.values {
             Values::Normal => {
@@ -101,9 +101,10 @@ impl Tensor {
     }
 }
 
-/// Random numbers for a part of a tensor, a sequence of their own so that parts may be made in any order.
-fn numbers_of(seed: u64, tensor: &str, part: usize) -> Rng {
-    // FNV-1a (Fowler, Noll and Vo).
+/// Returns the random number generator for a part of a tensor. Each part has its own, so that parts can be
+/// generated in any order.
+fn part_rng(seed: u64, tensor: &str, part: usize) -> Rng {
+    // This is the hash FNV-1a (Fowler, Noll and Vo).
     let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
     let bytes = tensor.bytes().chain(seed.to_le_bytes()).chain((part as u64).to_le_bytes());
     Rng::new(Rng::new(bytes.fold(0xCBF2_9CE4_8422_2325, mix)).next_u64())
@@ -116,12 +117,13 @@ fn fill_codes(random: &mut Rng, [rows, cols]: [usize; 2], first: usize, out: &mu
         std::array::from_fn(|i| if i < NONZERO { 0 } else { 1 + u8::from(i < 2 * NONZERO) });
     for pair in out.chunks_mut(2) {
         let bytes = random.next_u64().to_le_bytes();
-        for (byte, chance) in pair.iter_mut().zip(bytes.chunks_exact(4)) {
-            *byte = (0..4).fold(0, |byte, plane| byte | table[usize::from(chance[plane])] << (2 * plane));
+        for (byte, random_bytes) in pair.iter_mut().zip(bytes.chunks_exact(4)) {
+            *byte =
+                (0..4).fold(0, |byte, plane| byte | table[usize::from(random_bytes[plane])] << (2 * plane));
         }
     }
-    // Rows past the end are zeros.
-    let stride = folded::packed_rows(rows);
+    // Rows past the end of the matrix are zeros.
+    let stride = packed_u8::packed_rows(rows);
     for plane in 0..4 {
         let inside = rows.saturating_sub(plane * stride) * cols;
         let outside = inside.saturating_sub(first).min(out.len());

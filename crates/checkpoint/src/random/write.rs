@@ -5,14 +5,14 @@ use std::{io::Write, path::Path};
 use rayon::prelude::*;
 
 use super::{
-    Weights, packed,
+    RandomWeights, packed,
     tensor::{PART, Tensor},
 };
 use bitkv_progress::Progress;
 
 use crate::{
     Config, Result,
-    safetensors_file::{self, Entry},
+    safetensors_file::{self, TensorEntry},
 };
 
 /// The number of bytes that are in memory at once.
@@ -27,12 +27,13 @@ const SLAB: usize = 64 * PART;
 pub fn write_random(config: &Config, seed: u64, folder: &Path, progress: &dyn Progress) -> Result<u64> {
     let config = packed(config);
     safetensors_file::refuse_model(folder)?;
-    let weights = Weights::new(&config, seed);
+    let weights = RandomWeights::new(&config, seed);
     let entries = weights.tensors.iter().map(|tensor| entry(tensor, seed)).collect();
     safetensors_file::write_model(folder, &config, entries, progress)
 }
 
-fn entry(tensor: &Tensor, seed: u64) -> Entry<'_> {
+/// Returns the entry of a tensor in the file.
+fn entry(tensor: &Tensor, seed: u64) -> TensorEntry<'_> {
     let values = move |to: &mut dyn Write| {
         let mut slab = vec![0; SLAB.min(tensor.bytes())];
         for first in (0..tensor.bytes()).step_by(SLAB) {
@@ -43,7 +44,7 @@ fn entry(tensor: &Tensor, seed: u64) -> Entry<'_> {
         }
         Ok(())
     };
-    Entry {
+    TensorEntry {
         name: tensor.name.clone(),
         dtype: tensor.dtype(),
         shape: tensor.shape.clone(),

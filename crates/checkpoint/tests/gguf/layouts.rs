@@ -3,7 +3,7 @@
 use bitkv_checkpoint::{
     Checkpoint, NormShape,
     codec::{i2s, i2s::Layout},
-    gguf::{Options, Reason},
+    gguf::{LayoutReason, ReadOptions},
     structure,
 };
 
@@ -13,8 +13,8 @@ use crate::{
     raw::{File, Tensor},
 };
 
-/// The norm in front of a linear layer of [`official`].
-fn norm_of(linear: &str) -> &'static str {
+/// Returns the norm before a linear layer of [`official`].
+fn norm_before(linear: &str) -> &'static str {
     match linear {
         "blk.0.attn_output.weight" => "blk.0.attn_sub_norm.weight",
         "blk.0.ffn_down.weight" => "blk.0.ffn_sub_norm.weight",
@@ -35,29 +35,29 @@ fn file(layout: Layout, trained: bool) -> File {
     for (name, rows, cols) in LINEARS {
         let code = |row: usize, col: usize| {
             let draw = noise((name.len() << 40 | row << 20 | col) as u64) % 1000;
-            let weight = norm_weight(norm_of(name), col);
+            let weight = norm_weight(norm_before(name), col);
             let zeros = if trained { 700.0 - 200.0 * weight } else { 400.0 };
             if draw as f32 <= zeros { 1 } else { 2 * (draw % 2) as u8 }
         };
         let fill = |row: usize, out: &mut [u8]| (0..cols).for_each(|col| out[col] = code(row, col));
         tensor_mut(&mut file, name).bytes = i2s::encode(layout, rows, cols, fill, 1.25);
-        let values = (0..HIDDEN).map(|channel| norm_weight(norm_of(name), channel));
-        tensor_mut(&mut file, norm_of(name)).bytes = floats(values);
+        let values = (0..HIDDEN).map(|channel| norm_weight(norm_before(name), channel));
+        tensor_mut(&mut file, norm_before(name)).bytes = floats(values);
     }
     file
 }
 
 fn open(file: &File, i2s_layout: Option<Layout>) -> Checkpoint {
-    Checkpoint::from_gguf_bytes(file.bytes(), &Options { i2s_layout }).unwrap()
+    Checkpoint::from_gguf_bytes(file.bytes(), &ReadOptions { i2s_layout }).unwrap()
 }
 
 #[test]
-fn a_trained_file_shows_its_layout() {
+fn the_layout_of_a_trained_file_is_recognised() {
     let mut seen = Vec::new();
     for layout in Layout::ALL {
         let checkpoint = open(&file(layout, true), None);
         let choice = checkpoint.gguf().unwrap().i2s_layout().unwrap().clone();
-        assert_eq!((choice.layout, choice.reason), (layout, Reason::Plausible), "{choice:?}");
+        assert_eq!((choice.layout, choice.reason), (layout, LayoutReason::Plausible), "{choice:?}");
         assert_eq!(choice.scores.len(), 3);
         let shape = checkpoint.config().linears(0)[6].clone();
         let mut codes = vec![9; HIDDEN];
@@ -68,19 +68,19 @@ fn a_trained_file_shows_its_layout() {
 }
 
 #[test]
-fn noise_is_read_as_the_published_file() {
+fn noise_is_read_in_the_layout_of_the_published_file() {
     for layout in Layout::ALL {
         let checkpoint = open(&file(layout, false), None);
         let choice = checkpoint.gguf().unwrap().i2s_layout().unwrap();
-        assert_eq!((choice.layout, choice.reason), (Layout::X86, Reason::Default), "{choice:?}");
+        assert_eq!((choice.layout, choice.reason), (Layout::X86, LayoutReason::Default), "{choice:?}");
     }
 }
 
 #[test]
-fn a_layout_that_is_given_is_taken() {
+fn a_layout_that_the_caller_gives_is_used() {
     let checkpoint = open(&file(Layout::X86, true), Some(Layout::Arm));
     let choice = checkpoint.gguf().unwrap().i2s_layout().unwrap();
-    assert_eq!((choice.layout, choice.reason), (Layout::Arm, Reason::Given));
+    assert_eq!((choice.layout, choice.reason), (Layout::Arm, LayoutReason::Given));
     assert_eq!(checkpoint.linear(&checkpoint.config().linears(0)[0]).unwrap().multiplier(), 1.25);
 }
 
@@ -91,12 +91,12 @@ fn a_layout_that_does_not_fit_is_not_considered() {
     let odd = Tensor::new("blk.0.odd.weight", &[64, 3], 36, codes);
     let checkpoint = open(&official("bitnet").tensor(odd), None);
     let choice = checkpoint.gguf().unwrap().i2s_layout().unwrap();
-    assert_eq!((choice.layout, choice.reason, choice.scores.len()), (Layout::Arm, Reason::Default, 1));
+    assert_eq!((choice.layout, choice.reason, choice.scores.len()), (Layout::Arm, LayoutReason::Default, 1));
 }
 
 /// The test writes two trained models in each layout.
 #[test]
-fn small_trained_models_show_their_layout() {
+fn the_layouts_of_small_trained_models_are_recognised() {
     for name in ["first-gqa", "first-mha"] {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/models/");
         let original = Checkpoint::open(format!("{folder}{name}")).unwrap();
@@ -105,7 +105,11 @@ fn small_trained_models_show_their_layout() {
             let checkpoint = open(&file, None);
             let choice = checkpoint.gguf().unwrap().i2s_layout().unwrap();
             println!("{name} {layout:?} {choice:?}");
-            assert_eq!((choice.layout, choice.reason), (layout, Reason::Plausible), "{name}: {choice:?}");
+            assert_eq!(
+                (choice.layout, choice.reason),
+                (layout, LayoutReason::Plausible),
+                "{name}: {choice:?}"
+            );
         }
     }
 }
@@ -143,7 +147,7 @@ fn gguf_name(name: &str) -> String {
 }
 
 #[test]
-fn structure_shows_what_mixes_channels() {
+fn the_score_falls_if_channels_are_mixed() {
     let (rows, cols) = (256, 256);
     // Columns and rows with many and with few zeros.
     let code = |row: usize, col: usize| {
@@ -164,7 +168,7 @@ fn structure_shows_what_mixes_channels() {
 }
 
 #[test]
-fn agreement_is_of_ranks() {
+fn agreement_depends_on_ranks_only() {
     let a: Vec<f32> = (0..101).map(|i| i as f32).collect();
     let cubes: Vec<f32> = a.iter().map(|x| x.powi(3) - 7.0).collect();
     let down: Vec<f32> = a.iter().map(|x| -x).collect();

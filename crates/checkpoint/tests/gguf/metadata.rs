@@ -11,18 +11,18 @@ use crate::{
 };
 
 #[test]
-fn architectures_are_told_by_name() {
-    let of = |name: &str| open(&official(name)).unwrap().config().clone();
-    assert_eq!(of("bitnet-25").architecture, Architecture::BitNet);
-    let large = of("bitnet");
+fn architectures_are_recognised_by_name() {
+    let config = |name: &str| open(&official(name)).unwrap().config().clone();
+    assert_eq!(config("bitnet-25").architecture, Architecture::BitNet);
+    let large = config("bitnet");
     assert_eq!((large.architecture, large.hidden_act), (Architecture::OneBitLlm, Activation::Silu));
-    assert_eq!(of("llama").architecture, Architecture::Llama);
+    assert_eq!(config("llama").architecture, Architecture::Llama);
     let message = refusal(&official("qwen3"));
     assert!(message.contains("`general.architecture` is `qwen3`, but only bitnet"), "{message}");
 }
 
 #[test]
-fn what_the_metadata_leaves_out() {
+fn optional_keys_have_defaults_and_required_ones_are_named() {
     let file = without(official("bitnet"), "bitnet.rope.freq_base");
     let file = without(without(file, "bitnet.vocab_size"), "bitnet.rope.dimension_count");
     let file = without(file, "tokenizer.ggml.bos_token_id");
@@ -54,7 +54,7 @@ fn chat_models_stop_at_the_end_of_a_turn() {
 }
 
 #[test]
-fn what_is_not_supported_is_named() {
+fn unsupported_features_are_named() {
     let tl = |kind: u32| {
         let mut file = official("bitnet");
         tensor_mut(&mut file, "blk.0.ffn_up.weight").kind = kind;
@@ -86,7 +86,7 @@ fn what_is_not_supported_is_named() {
 
 /// Two programs use type 39 for different types.
 #[test]
-fn colliding_type_numbers_are_told_apart() {
+fn the_two_meanings_of_type_39_are_distinguished() {
     let mut file = official("llama");
     let tensor = tensor_mut(&mut file, "blk.0.ffn_up.weight");
     (tensor.kind, tensor.bytes) = (39, vec![0; HIDDEN * HIDDEN / 32 * 17]);
@@ -119,12 +119,12 @@ fn a_llama_without_ternary_weights_is_refused() {
 }
 
 #[test]
-fn shapes_are_those_of_the_metadata() {
+fn shapes_must_agree_with_the_metadata() {
     let mut file = official("bitnet");
     tensor_mut(&mut file, "blk.0.attn_q.weight").dims = vec![512, 128];
     let checkpoint = open(&file).unwrap();
     let message = checkpoint.linear(&checkpoint.config().linears(0)[0]).unwrap_err().to_string();
-    let expected = "`blk.0.attn_q.weight` has shape [128, 512], but its metadata asks for [256, 256]";
+    let expected = "`blk.0.attn_q.weight` has shape [128, 512], but its metadata requires [256, 256]";
     assert!(message.contains(expected), "{message}");
     let mut file = official("bitnet");
     file.tensors.remove(5);

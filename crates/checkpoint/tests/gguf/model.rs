@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bitkv_checkpoint::{Architecture, Checkpoint, Config, codec::folded};
+use bitkv_checkpoint::{Architecture, Checkpoint, Config, codec::packed_u8};
 use half::{bf16, f16};
 use safetensors::{Dtype, tensor::TensorView};
 
@@ -74,11 +74,11 @@ fn floats(dtype: Dtype, shape: &[usize], value: impl Fn(usize) -> f32) -> Tensor
 
 /// Returns the checkpoint of a recipe.
 pub(crate) fn checkpoint(recipe: Recipe) -> Checkpoint {
-    of_json(&config_json(recipe), recipe)
+    checkpoint_with_config(&config_json(recipe), recipe)
 }
 
-/// The checkpoint of a recipe with another configuration.
-pub(crate) fn of_json(json: &str, recipe: Recipe) -> Checkpoint {
+/// Returns the checkpoint of a recipe with another configuration.
+pub(crate) fn checkpoint_with_config(json: &str, recipe: Recipe) -> Checkpoint {
     Checkpoint::from_bytes(json, weights(json, recipe)).unwrap()
 }
 
@@ -114,11 +114,11 @@ pub(crate) fn weights(json: &str, recipe: Recipe) -> Vec<u8> {
             );
             continue;
         }
-        let bytes = folded::encode(shape.rows, shape.cols, |row, out| {
+        let bytes = packed_u8::encode(shape.rows, shape.cols, |row, out| {
             (0..shape.cols).for_each(|col| out[col] = code(row, col));
         });
         let packed =
-            Tensor { dtype: Dtype::U8, shape: vec![folded::packed_rows(shape.rows), shape.cols], bytes };
+            Tensor { dtype: Dtype::U8, shape: vec![packed_u8::packed_rows(shape.rows), shape.cols], bytes };
         tensors.insert(format!("{}.weight", shape.name), packed);
         tensors.insert(format!("{}.weight_scale", shape.name), floats(Dtype::BF16, &[1], |_| scale));
     }

@@ -3,7 +3,7 @@
 use bitkv_checkpoint::{
     Checkpoint, Error,
     codec::{i2s, i2s::Layout},
-    gguf::Options,
+    gguf::ReadOptions,
 };
 use half::f16;
 
@@ -48,22 +48,22 @@ pub(crate) const LINEARS: [(&str, usize, usize); 7] = [
 
 /// Returns a file with one layer like the thirty of the published 2B-4T file.
 pub(crate) fn official(architecture: &str) -> File {
-    let own = |key: &str| format!("{architecture}.{key}");
+    let with_prefix = |key: &str| format!("{architecture}.{key}");
     let tokens: Vec<String> = (0..VOCABULARY).map(|id| format!("t{id}")).collect();
     let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
     let mut file = File::new()
         .field("general.architecture", string(architecture))
         .field("general.file_type", u32(40))
-        .field(&own("vocab_size"), u32(VOCABULARY as u32))
-        .field(&own("context_length"), u32(4096))
-        .field(&own("embedding_length"), u32(HIDDEN as u32))
-        .field(&own("block_count"), u32(1))
-        .field(&own("feed_forward_length"), u32(HIDDEN as u32))
-        .field(&own("rope.dimension_count"), u32(64))
-        .field(&own("attention.head_count"), u32(4))
-        .field(&own("attention.head_count_kv"), u32(2))
-        .field(&own("attention.layer_norm_rms_epsilon"), f32(1e-5))
-        .field(&own("rope.freq_base"), f32(500_000.0))
+        .field(&with_prefix("vocab_size"), u32(VOCABULARY as u32))
+        .field(&with_prefix("context_length"), u32(4096))
+        .field(&with_prefix("embedding_length"), u32(HIDDEN as u32))
+        .field(&with_prefix("block_count"), u32(1))
+        .field(&with_prefix("feed_forward_length"), u32(HIDDEN as u32))
+        .field(&with_prefix("rope.dimension_count"), u32(64))
+        .field(&with_prefix("attention.head_count"), u32(4))
+        .field(&with_prefix("attention.head_count_kv"), u32(2))
+        .field(&with_prefix("attention.layer_norm_rms_epsilon"), f32(1e-5))
+        .field(&with_prefix("rope.freq_base"), f32(500_000.0))
         .field("tokenizer.ggml.model", string("gpt2"))
         .field("tokenizer.ggml.tokens", strings(&tokens))
         .field("tokenizer.ggml.merges", strings(&["t 1", "t 2"]))
@@ -88,7 +88,7 @@ pub(crate) fn official(architecture: &str) -> File {
 }
 
 pub(crate) fn open(file: &File) -> Result<Checkpoint, Error> {
-    Checkpoint::from_gguf_bytes(file.bytes(), &Options::default())
+    Checkpoint::from_gguf_bytes(file.bytes(), &ReadOptions::default())
 }
 
 /// Returns the error message for a file.

@@ -65,7 +65,7 @@ fn rotary_rows_of_the_llama_architecture_are_put_in_order() {
 }
 
 #[test]
-fn a_scale_beside_a_weight_multiplies() {
+fn a_separate_scale_tensor_multiplies() {
     let scale = Tensor::new("blk.0.attn_q.scale", &[1], 0, floats([0.5]));
     assert_eq!(query(&open(&official("bitnet").tensor(scale.clone())).unwrap()).1, 0.625);
     let scalar = Tensor { dims: vec![], ..scale.clone() };
@@ -94,9 +94,9 @@ fn floats_that_are_ternary_keep_their_value() {
     let checkpoint = open(&scaled).unwrap();
     let (rows, multiplier) = query(&checkpoint);
     assert_eq!((multiplier, &rows[3]), (0.6, &expected(3)));
-    let (mut floats_of, [q, ..]) = (vec![0.0; HIDDEN], checkpoint.config().linears(0));
-    checkpoint.linear(&q).unwrap().floats(3, &mut floats_of);
-    assert!((0..HIDDEN).all(|col| floats_of[col] == 2.0 * value(3, col)));
+    let (mut row_floats, [q, ..]) = (vec![0.0; HIDDEN], checkpoint.config().linears(0));
+    checkpoint.linear(&q).unwrap().floats(3, &mut row_floats);
+    assert!((0..HIDDEN).all(|col| row_floats[col] == 2.0 * value(3, col)));
 
     // Master weights are ternarised by their mean.
     let tensor = tensor_mut(&mut file, "blk.0.attn_q.weight");
@@ -139,7 +139,7 @@ fn alignment_and_version_are_respected() {
 }
 
 #[test]
-fn embeddings_can_be_blocks() {
+fn embeddings_can_be_block_quantised() {
     let with_embedding = |kind: u32, block: Vec<u8>| {
         let mut file = official("bitnet");
         let tensor = tensor_mut(&mut file, "token_embd.weight");

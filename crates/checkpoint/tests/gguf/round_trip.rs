@@ -9,7 +9,7 @@ use bitkv_checkpoint::{
 use bitkv_progress::Progress;
 use safetensors::Dtype;
 
-use crate::model::{Recipe, checkpoint, config_json, of_json};
+use crate::model::{Recipe, checkpoint, checkpoint_with_config, config_json};
 
 const ALL: [Architecture; 3] = [Architecture::BitNet, Architecture::OneBitLlm, Architecture::Llama];
 
@@ -19,9 +19,9 @@ fn options(target: Target) -> WriteOptions<'static> {
 
 /// Records the progress of the work.
 #[derive(Default)]
-struct Heard(Mutex<Vec<u64>>);
+struct RecordedProgress(Mutex<Vec<u64>>);
 
-impl Progress for Heard {
+impl Progress for RecordedProgress {
     fn reach(&self, done: u64) {
         self.0.lock().unwrap().push(done);
     }
@@ -31,9 +31,9 @@ impl Progress for Heard {
 fn written(checkpoint: &Checkpoint, options: &WriteOptions<'_>) -> Checkpoint {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.gguf");
-    let heard = Heard::default();
-    let bytes = write(&path, checkpoint, options, &heard).unwrap();
-    let reached = heard.0.into_inner().unwrap();
+    let progress = RecordedProgress::default();
+    let bytes = write(&path, checkpoint, options, &progress).unwrap();
+    let reached = progress.0.into_inner().unwrap();
     assert!(reached.is_sorted_by(|a, b| a < b), "{reached:?}");
     assert_eq!(reached.last(), Some(&bytes), "everything was written");
     Checkpoint::open(&path).unwrap()
@@ -110,7 +110,7 @@ fn scales_are_not_rounded_unless_asked_for() {
     let message =
         write(&path, &original, &options(Target::Tq2_0), &bitkv_progress::Silent).unwrap_err().to_string();
     assert!(message.contains("cannot be written as TQ2_0: its scale 0.9"), "{message}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no file is left");
     write(&path, &original, &WriteOptions { lossy: true, ..options(Target::Tq2_0) }, &bitkv_progress::Silent)
         .unwrap();
     for ((name, scale, codes), (_, rounded, same)) in
@@ -148,14 +148,14 @@ fn the_embedding_is_f16_when_that_is_exact() {
 }
 
 #[test]
-fn a_file_in_the_way_stays() {
+fn an_existing_file_is_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.gguf");
     std::fs::write(&path, "before").unwrap();
     let original = checkpoint(Recipe::new(Architecture::BitNet));
     let message =
         write(&path, &original, &options(Target::I2S), &bitkv_progress::Silent).unwrap_err().to_string();
-    assert!(message.contains("small.gguf exists already"), "{message}");
+    assert!(message.contains("small.gguf already exists"), "{message}");
     assert_eq!(std::fs::read(&path).unwrap(), b"before");
 }
 
@@ -163,7 +163,7 @@ fn a_file_in_the_way_stays() {
 fn shapes_that_do_not_fit_are_refused() {
     let recipe = Recipe::new(Architecture::BitNet);
     let json = config_json(recipe).replace("\"intermediate_size\": 512", "\"intermediate_size\": 320");
-    let small = of_json(&json, recipe);
+    let small = checkpoint_with_config(&json, recipe);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.gguf");
     for (target, block) in [(Target::I2S, 128), (Target::Tq1_0, 256), (Target::Tq2_0, 256)] {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use bitkv_checkpoint::{
     Architecture, Checkpoint,
     codec::{CODECS, i2s, i2s::Layout},
-    gguf::Options,
+    gguf::ReadOptions,
 };
 use half::f16;
 use safetensors::Dtype;
@@ -18,16 +18,16 @@ use crate::{
 
 /// Returns the file of a model with one layer, whose one head has a width of two.
 fn file(architecture: &str, hidden: usize, inner: usize, kind: u32) -> File {
-    let own = |key: &str| format!("{architecture}.{key}");
+    let with_prefix = |key: &str| format!("{architecture}.{key}");
     let file = File::new()
         .field("general.architecture", string(architecture))
-        .field(&own("context_length"), u32(16))
-        .field(&own("embedding_length"), u32(hidden as u32))
-        .field(&own("block_count"), u32(1))
-        .field(&own("feed_forward_length"), u32(inner as u32))
-        .field(&own("attention.head_count"), u32(1))
-        .field(&own("attention.key_length"), u32(2))
-        .field(&own("attention.layer_norm_rms_epsilon"), f32(1e-5))
+        .field(&with_prefix("context_length"), u32(16))
+        .field(&with_prefix("embedding_length"), u32(hidden as u32))
+        .field(&with_prefix("block_count"), u32(1))
+        .field(&with_prefix("feed_forward_length"), u32(inner as u32))
+        .field(&with_prefix("attention.head_count"), u32(1))
+        .field(&with_prefix("attention.key_length"), u32(2))
+        .field(&with_prefix("attention.layer_norm_rms_epsilon"), f32(1e-5))
         .field("tokenizer.ggml.model", string("llama"))
         .field("tokenizer.ggml.tokens", strings(&["<unk>", "<s>", "</s>", "a"]))
         .field(
@@ -72,16 +72,16 @@ fn linear(name: &str, rows: usize, cols: usize, kind: u32) -> Tensor {
     };
     let dims = [cols as u64, rows as u64];
     let codec = CODECS.iter().find(|codec| codec.id == kind && codec.fits(rows, cols));
-    let Some(written) = codec.and_then(|codec| codec.written) else {
+    let Some(encoding) = codec.and_then(|codec| codec.encoding) else {
         let half = |i: usize| f16::from_f32((noise(i as u64) % 3) as f32 * 0.75 - 0.75).to_le_bytes();
         return Tensor::new(name, &dims, 1, (0..rows * cols).flat_map(half).collect());
     };
     let (mut bytes, mut codes) = (Vec::new(), vec![0; cols]);
     for row in 0..rows {
         fill(row, &mut codes);
-        (written.encode_row)(&codes, 0.75, &mut bytes);
+        (encoding.encode_row)(&codes, 0.75, &mut bytes);
     }
-    bytes.extend(written.tail.map_or(Vec::new(), |tail| tail(0.75)));
+    bytes.extend(encoding.tail.map_or(Vec::new(), |tail| tail(0.75)));
     Tensor::new(name, &dims, kind, bytes)
 }
 
@@ -130,7 +130,7 @@ fn folder() -> PathBuf {
 }
 
 #[test]
-fn seeds_are_those_committed() {
+fn committed_seeds_are_up_to_date() {
     for (name, bytes) in seeds() {
         assert!(
             fs::read(folder().join(&name)).unwrap() == bytes,
@@ -143,7 +143,7 @@ fn seeds_are_those_committed() {
 fn seeds_are_valid() {
     for (name, bytes) in seeds() {
         if name.starts_with("gguf") {
-            let checkpoint = Checkpoint::from_gguf_bytes(bytes, &Options::default()).unwrap();
+            let checkpoint = Checkpoint::from_gguf_bytes(bytes, &ReadOptions::default()).unwrap();
             for shape in checkpoint.config().all_linears() {
                 checkpoint.linear(&shape).unwrap_or_else(|error| panic!("{name}: {error}"));
             }

@@ -1,7 +1,7 @@
 //! The arguments of `bitkv bench`, and the request that they make.
 
 use anyhow::Result;
-use bitkv_bench::{Cut, Fill, Probe, Request};
+use bitkv_bench::{Fill, HeadBudgets, Probe, Request};
 
 use crate::{lm_head::LmHeadArgument, model::OptionalModel};
 
@@ -40,15 +40,17 @@ pub(crate) struct Arguments {
     #[arg(
         long,
         value_delimiter = ',',
-        value_name = "PART",
+        value_name = "FRACTION",
         default_value = "1.0",
         allow_negative_numbers = true
     )]
     budget: Vec<f64>,
-    /// Which of them a budget keeps, the first four and the most recent: `even`, as many in every head, or `uneven`.
-    #[arg(long, default_value = "even")]
-    cut: String,
-    /// Where they come from: `synthetic` keys and values, or a real `prefill` each time, which takes long.
+    /// How a budget below 1 is divided among heads: `even`, or `uneven` with 0.5 to 1.5 times the mean. Each
+    /// head keeps its first four tokens and its most recent ones.
+    #[arg(long, alias = "cut", value_name = "DIVISION", default_value = "even")]
+    head_budgets: String,
+    /// Where the cached keys and values come from: `synthetic` is fast, and `prefill` runs a real prefill
+    /// before every decode.
     #[arg(long, default_value = "synthetic")]
     fill: String,
     /// Fit a linear and a quadratic cost to prefills of these lengths in tokens, separated by commas. Without
@@ -79,17 +81,17 @@ impl Arguments {
     /// Returns what the arguments ask for. If they name no test, the request has a default prefill and
     /// decode.
     pub(super) fn request(&self) -> Result<Request> {
-        let none = self.prefill.is_empty() && self.decode.is_none() && self.fit.is_empty();
+        let no_test = self.prefill.is_empty() && self.decode.is_none() && self.fit.is_empty();
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Request {
-            prefill: if none { vec![512] } else { self.prefill.clone() },
+            prefill: if no_test { vec![512] } else { self.prefill.clone() },
             probes: self.probes.iter().map(|name| Ok(Probe::find(name)?)).collect::<Result<_>>()?,
             fit: self.fit.clone(),
-            decode: self.decode.unwrap_or(if none { 64 } else { 0 }),
+            decode: self.decode.unwrap_or(if no_test { 64 } else { 0 }),
             depths: self.depth.clone(),
             budgets: self.budget.clone(),
             fill: Fill::find(&self.fill)?,
-            cut: Cut::find(&self.cut)?,
+            head_budgets: HeadBudgets::find(&self.head_budgets)?,
             threads: if self.threads.is_empty() { vec![cores()] } else { self.threads.clone() },
             warm_up: self.warm_up,
             repeats: self.repeats,

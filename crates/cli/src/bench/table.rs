@@ -14,14 +14,14 @@ fn rows(document: &Throughput) -> Table {
     let (model, method) = (&document.model, &document.method);
     let weights = if model.random { "random weights" } else { "its own weights" };
     let caption = format!(
-        "{}, {} layers, {weights}, {} head; instructions: {}",
-        model.name, model.layers, model.head, document.isa
+        "{}, {} layers, {weights}, {} LM head; instructions: {}",
+        model.name, model.layers, model.lm_head, document.isa
     );
     let titles = "test|>threads|>tokens/s|>min - max|>GB/s|>Gop/s|>of ceiling|>cache MB|>cache ms/token";
     let mut table = Table::titled(caption, titles);
     table.extend(document.rows.iter().map(cells));
     table.note(format!(
-        "Medians of {} passes after {} to warm up; each pass runs every test once.",
+        "Medians of {} passes after {} warm-up passes. Each pass runs every test once.",
         method.repeats, method.warm_up
     ));
     if document.rows.iter().any(|row| row.depth > 0) {
@@ -29,7 +29,10 @@ fn rows(document: &Throughput) -> Table {
             "prefill" => "a prefill",
             _ => "synthetic keys and values",
         };
-        table.note(format!("In front of a decode: {before}. Cut {}.", method.cut));
+        table.note(format!(
+            "A decode starts after {before}. The division of a budget is {}.",
+            method.head_budgets
+        ));
     }
     table
 }
@@ -39,30 +42,30 @@ fn cells(row: &ThroughputRow) -> Vec<String> {
         Timed::Prefill if row.probes == "off" => format!("prefill {}", row.tokens),
         Timed::Prefill => format!("prefill {} observing {}", row.tokens, row.probes),
         Timed::Decode if row.depth == 0 => format!("decode {}", row.tokens),
-        Timed::Decode => format!("decode {} behind {} x {}", row.tokens, row.depth, row.budget),
+        Timed::Decode => format!("decode {} after {} x {}", row.tokens, row.depth, row.budget),
     };
     let rate = &row.tokens_per_second;
-    let some = |value: Option<f64>, show: &dyn Fn(f64) -> String| value.map_or_else(String::new, show);
+    let optional = |value: Option<f64>, show: &dyn Fn(f64) -> String| value.map_or_else(String::new, show);
     vec![
         test,
         row.threads.to_string(),
         significant(rate.median),
         format!("{} - {}", significant(rate.min), significant(rate.max)),
-        some(row.bytes_per_second, &|v| format!("{:.1}", v / 1e9)),
+        optional(row.bytes_per_second, &|v| format!("{:.1}", v / 1e9)),
         giga(row.ops_per_second),
-        some(row.read_fraction.or(row.ops_fraction), &|v| format!("{:.0} %", 100.0 * v)),
+        optional(row.read_fraction.or(row.ops_fraction), &|v| format!("{:.0} %", 100.0 * v)),
         match row.depth {
             0 => String::new(),
             _ => format!("{:.1}", row.cache_bytes as f64 / 1e6),
         },
-        some(row.attention_seconds_per_token, &|v| format!("{:.2}", v * 1e3)),
+        optional(row.attention_seconds_per_token, &|v| format!("{:.2}", v * 1e3)),
     ]
 }
 
 fn ceilings(document: &Throughput) -> Table {
     let title = |c: &Ceilings| format!("|>{} thread{}", c.threads, if c.threads == 1 { "" } else { "s" });
     let titles: String = document.ceilings_by_threads.iter().map(title).collect();
-    let caption = "What the machine can do, measured between the passes";
+    let caption = "Ceilings: what the machine can do, measured between the passes";
     let mut table = Table::titled(caption, &format!("ceiling{titles}"));
     type Value = fn(&Ceilings) -> Option<f64>;
     let all: [(&str, Value); 9] = [
@@ -88,11 +91,11 @@ fn ceilings(document: &Throughput) -> Table {
 
 fn memory(document: &Throughput) -> Table {
     let m = &document.memory;
-    let mut table = Table::titled("Memory", "of|>MB");
+    let mut table = Table::titled("Memory", "part|>MB");
     let mega = |bytes: f64| format!("{:.1}", bytes / 1e6);
     for (name, bytes) in [
         ("ternary weights", m.ternary_bytes),
-        ("output head", m.head_bytes),
+        ("LM head", m.lm_head_bytes),
         ("embedding", m.embedding_bytes),
         ("norms", m.norm_bytes),
         ("largest cache", m.cache_bytes),
@@ -109,8 +112,8 @@ fn memory(document: &Throughput) -> Table {
 }
 
 fn fits(document: &Throughput) -> Table {
-    let caption = "Seconds of a prefill of T tokens = a T + b T^2, least squares of relative errors";
-    let titles = ">threads|>a, ms/token|>b, ns/token^2|>equal at T|T: measured against fitted";
+    let caption = "Fit: a prefill of T tokens takes a T + b T^2 seconds (least squares of relative errors)";
+    let titles = ">threads|>a, ms/token|>b, ns/token^2|>both terms equal at T|T: deviation from the fit";
     let mut table = Table::titled(caption, titles);
     for fit in &document.fits {
         let points = fit.points.iter().map(|p| format!("{}: {:+.1} %", p.tokens, 100.0 * p.residual));

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use anyhow::{Context, Error, Result};
-use bitkv_bitnet::{Generated, Stop};
-use bitkv_lab::generation::Outcome;
+use bitkv_bitnet::{Generated, StopReason};
+use bitkv_lab::generation::GenerationOutcome;
 use bitkv_models::LoadedModel;
 use bitkv_tokenizer::TextStream;
 use serde_json::{Value, json};
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::Arguments;
 use crate::output;
 
-/// Shows one text while it is made; several are shown when all are done.
-pub(super) struct Shown<'a> {
+/// Prints a single text while it is generated. Several texts, and JSON, are printed at the end.
+pub(super) struct TextOutput<'a> {
     loaded: &'a LoadedModel,
     /// Decodes the tokens of a text that is streamed; `None` if the text is printed at the end.
     stream: Option<TextStream<'a>>,
@@ -21,14 +21,14 @@ pub(super) struct Shown<'a> {
     failed: Option<Error>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> TextOutput<'a> {
     pub(super) fn new(loaded: &'a LoadedModel, prompts: &[Vec<u32>], json: bool) -> Self {
-        let live = prompts.len() == 1 && !json;
-        let stream = loaded.tokenizer.as_ref().filter(|_| live).map(|t| t.stream());
-        // No text of a skeleton may be taken for the model's.
+        let streamed = prompts.len() == 1 && !json;
+        let stream = loaded.tokenizer.as_ref().filter(|_| streamed).map(|t| t.stream());
+        // A text of a plain Llama must not be mistaken for a text of the model.
         let marked = !json && loaded.config().plain_llama;
         let failed = if marked { output::text(&format!("[{}]\n", loaded.name)).err() } else { None };
-        Shown { loaded, stream, failed }
+        TextOutput { loaded, stream, failed }
     }
 
     /// Prints a new token. Returns false if it cannot be printed, which ends the generation.
@@ -43,7 +43,8 @@ impl<'a> Shown<'a> {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    pub(super) fn finish(self, arguments: &Arguments, outcome: &Outcome) -> Result<()> {
+    /// Prints what was not streamed: the texts or the JSON document, and a summary on standard error.
+    pub(super) fn finish(self, arguments: &Arguments, outcome: &GenerationOutcome) -> Result<()> {
         if arguments.json {
             return output::json(&document(self.loaded, arguments, outcome)?);
         }
@@ -60,11 +61,11 @@ fn print(piece: &str) -> Result<()> {
     output::text(piece).and_then(|()| std::io::stdout().flush().context("cannot write to standard output"))
 }
 
-/// Finished texts, each under its number if there are several.
-fn texts(loaded: &LoadedModel, outcome: &Outcome) -> Result<String> {
+/// Returns the finished texts. If there are several, each follows its number.
+fn texts(loaded: &LoadedModel, outcome: &GenerationOutcome) -> Result<String> {
     let mut all = String::new();
-    for (i, made) in outcome.made.iter().enumerate() {
-        if outcome.made.len() > 1 {
+    for (i, made) in outcome.generated.iter().enumerate() {
+        if outcome.generated.len() > 1 {
             all += &format!("{}[{}]\n", if i > 0 { "\n" } else { "" }, i + 1);
         }
         all += &text(loaded, made)?.unwrap_or_else(|| format!("{:?}", made.tokens));
@@ -89,13 +90,13 @@ struct Totals {
 }
 
 impl Totals {
-    fn of(outcome: &Outcome) -> Self {
+    fn new(outcome: &GenerationOutcome) -> Self {
         Totals {
             prompt_tokens: outcome.prompts.iter().map(Vec::len).sum(),
-            tokens: outcome.made.iter().map(|m| m.tokens.len()).sum(),
-            prefill_seconds: outcome.made.iter().map(|m| m.prefill_seconds).sum(),
-            // Each has the seconds of decoding all.
-            decode_seconds: outcome.made.first().map_or(0.0, |m| m.decode_seconds),
+            tokens: outcome.generated.iter().map(|m| m.tokens.len()).sum(),
+            prefill_seconds: outcome.generated.iter().map(|m| m.prefill_seconds).sum(),
+            // All texts are decoded in one batch, and each has the seconds of the whole batch.
+            decode_seconds: outcome.generated.first().map_or(0.0, |m| m.decode_seconds),
             cache_bytes: outcome.caches.iter().map(|c| c.bytes()).sum(),
         }
     }
@@ -105,10 +106,10 @@ impl Totals {
     }
 }
 
-fn summary(loaded: &LoadedModel, outcome: &Outcome) -> String {
-    let totals = Totals::of(outcome);
+fn summary(loaded: &LoadedModel, outcome: &GenerationOutcome) -> String {
+    let totals = Totals::new(outcome);
     let peak = bitkv_bytes::peak_resident_bytes().map_or(String::new(), |peak| {
-        format!(", {:.0} MB resident at most ({:.0} MB needed)", mega(peak), mega(needed(loaded, outcome)))
+        format!(", peak memory {:.0} MB ({:.0} MB needed)", mega(peak), mega(needed(loaded, outcome)))
     });
     format!(
         "{}: loaded in {:.2} s, {} prompt tokens in {:.2} s, {} tokens in {:.2} s ({:.1} tokens/s), cache {} bytes{peak}",
@@ -127,15 +128,16 @@ fn mega(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// Bytes of weights as held, cache, and activations of the longest prompt.
-fn needed(loaded: &LoadedModel, outcome: &Outcome) -> u64 {
+/// Returns the bytes that the run needs: the weights in memory, the caches, and the activations of the
+/// longest prompt.
+fn needed(loaded: &LoadedModel, outcome: &GenerationOutcome) -> u64 {
     let longest = outcome.prompts.iter().map(Vec::len).max().unwrap_or(0);
     let model = &loaded.model;
-    (model.weight_bytes() + Totals::of(outcome).cache_bytes + model.activation_bytes(longest)) as u64
+    (model.weight_bytes() + Totals::new(outcome).cache_bytes + model.activation_bytes(longest)) as u64
 }
 
-fn document(loaded: &LoadedModel, arguments: &Arguments, outcome: &Outcome) -> Result<Value> {
-    let totals = Totals::of(outcome);
+fn document(loaded: &LoadedModel, arguments: &Arguments, outcome: &GenerationOutcome) -> Result<Value> {
+    let totals = Totals::new(outcome);
     let mut document = json!({
         "model": loaded.name,
         "load_seconds": loaded.load_seconds,
@@ -143,14 +145,14 @@ fn document(loaded: &LoadedModel, arguments: &Arguments, outcome: &Outcome) -> R
         "decode_seconds": totals.decode_seconds,
         "tokens_per_second": totals.tokens_per_second(),
         "policy": arguments.policy,
-        "budget": arguments.budget.written(),
+        "budget": arguments.budget.to_json(),
         "cache_bytes": totals.cache_bytes,
         "peak_rss_bytes": bitkv_bytes::peak_resident_bytes(),
         "needed_bytes": needed(loaded, outcome),
     });
     let sequences =
-        (0..outcome.made.len()).map(|i| sequence(loaded, outcome, i)).collect::<Result<Vec<_>>>()?;
-    // The keys of a single text stand at the top.
+        (0..outcome.generated.len()).map(|i| sequence(loaded, outcome, i)).collect::<Result<Vec<_>>>()?;
+    // The keys of a single text are at the top level of the document.
     match (&sequences[..], &mut document) {
         ([Value::Object(only)], Value::Object(all)) => all.extend(only.clone()),
         (_, document) => document["sequences"] = sequences.into(),
@@ -158,14 +160,15 @@ fn document(loaded: &LoadedModel, arguments: &Arguments, outcome: &Outcome) -> R
     Ok(document)
 }
 
-fn sequence(loaded: &LoadedModel, outcome: &Outcome, i: usize) -> Result<Value> {
-    let made = &outcome.made[i];
+/// Returns the JSON of the text with index `i`.
+fn sequence(loaded: &LoadedModel, outcome: &GenerationOutcome, i: usize) -> Result<Value> {
+    let made = &outcome.generated[i];
     Ok(json!({
         "prompt_tokens": outcome.prompts[i],
         "tokens": made.tokens,
         "text": text(loaded, made)?,
         "stop": stop(made.stop),
-        "kept_tokens": outcome.kept[i],
+        "kept_tokens": outcome.kept_entries[i],
         "cache_bytes": outcome.caches[i].bytes(),
         "head": head(loaded, made),
     }))
@@ -174,8 +177,8 @@ fn sequence(loaded: &LoadedModel, outcome: &Outcome, i: usize) -> Result<Value> 
 /// Returns the format of the LM head. For `int8` also its largest and its RMS error after the prompt, as
 /// fractions of the range of the exact logits, and the number of logits that were computed exactly.
 fn head(loaded: &LoadedModel, made: &Generated) -> Value {
-    let precision = loaded.model.lm_head().name();
-    match made.head {
+    let precision = loaded.model.lm_head_precision().name();
+    match made.lm_head {
         None => json!({"precision": precision}),
         Some(used) => json!({
             "precision": precision,
@@ -186,11 +189,11 @@ fn head(loaded: &LoadedModel, made: &Generated) -> Value {
     }
 }
 
-fn stop(stop: Stop) -> &'static str {
+fn stop(stop: StopReason) -> &'static str {
     match stop {
-        Stop::Token(_) => "stop token",
-        Stop::MaxTokens => "max tokens",
-        Stop::ContextFull => "context full",
-        Stop::Caller => "interrupted",
+        StopReason::Token(_) => "stop token",
+        StopReason::MaxTokens => "max tokens",
+        StopReason::ContextFull => "context full",
+        StopReason::Caller => "interrupted",
     }
 }

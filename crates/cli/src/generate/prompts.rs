@@ -17,7 +17,7 @@ pub(super) fn texts(arguments: &Arguments) -> Result<Vec<String>> {
         "there is no prompt: give --prompt TEXT, --prompt - for standard input, or --tokens FILE"
     );
     let from_input = arguments.prompt.iter().filter(|prompt| *prompt == "-").count();
-    ensure!(from_input <= 1, "standard input can be one prompt only: give --prompt - once");
+    ensure!(from_input <= 1, "standard input can be only one prompt: give --prompt - once");
     let read = |prompt: &String| {
         if prompt != "-" {
             return Ok(prompt.clone());
@@ -25,8 +25,8 @@ pub(super) fn texts(arguments: &Arguments) -> Result<Vec<String>> {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text);
         read.context("cannot read the prompt from standard input as UTF-8 text")?;
-        ensure!(!text.trim().is_empty(), "standard input is empty: give it a prompt");
-        // The line end that a shell adds is not meant.
+        ensure!(!text.trim().is_empty(), "standard input is empty: write a prompt to it");
+        // A shell adds a line end that does not belong to the prompt.
         Ok(text.strip_suffix('\n').unwrap_or(&text).to_string())
     };
     arguments.prompt.iter().map(read).collect()
@@ -47,12 +47,12 @@ pub(super) fn tokens(
         return texts.iter().map(|text| Ok(tokenizer.encode(text, true)?)).collect();
     }
     let chat = loaded.chat()?;
-    let said = |text: String| {
+    let chat_prompt = |text: String| {
         let system = arguments.system.iter().map(|system| Message::new("system", system.clone()));
         let messages: Vec<Message> = system.chain([Message::new("user", text)]).collect();
         Ok(tokenizer.encode(&chat.render(&messages, true)?, true)?)
     };
-    texts.into_iter().map(said).collect()
+    texts.into_iter().map(chat_prompt).collect()
 }
 
 /// Returns the id of a stop token, which is given as an id or as text.
@@ -61,7 +61,7 @@ pub(super) fn stop(token: &str, loaded: &LoadedModel) -> Result<u32> {
     if let Ok(id) = token.parse::<u32>() {
         ensure!(
             (id as usize) < vocabulary,
-            "--stop {id} is outside the vocabulary of {vocabulary} of {}: use an id below it",
+            "--stop {id} is outside the vocabulary of {}, which has {vocabulary} ids: use a smaller id",
             loaded.name
         );
         return Ok(id);
@@ -72,6 +72,9 @@ pub(super) fn stop(token: &str, loaded: &LoadedModel) -> Result<u32> {
     }
     match tokenizer.encode(token, false)?[..] {
         [id] => Ok(id),
-        _ => bail!("--stop {token} is not one token of {}: use one of its tokens, or an id", loaded.name),
+        _ => bail!(
+            "--stop {token} is not one token of {}: use one token of its vocabulary, or an id",
+            loaded.name
+        ),
     }
 }

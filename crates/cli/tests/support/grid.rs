@@ -43,8 +43,8 @@ pub(crate) fn rows(folder: &Path) -> Vec<GridRow> {
     read_rows(&folder.join("rows.csv")).unwrap()
 }
 
-/// Those of one policy at one budget, as they are written in rows.
-pub(crate) fn of<'a>(rows: &'a [GridRow], policy: &str, budget: &str) -> Vec<&'a GridRow> {
+/// Returns the rows of one policy at one budget, both as they are written in rows.
+pub(crate) fn rows_at<'a>(rows: &'a [GridRow], policy: &str, budget: &str) -> Vec<&'a GridRow> {
     let wanted = |row: &&GridRow| row.policy == policy && row.budget.to_string() == budget;
     let found: Vec<&GridRow> = rows.iter().filter(wanted).collect();
     assert!(!found.is_empty(), "no row of {policy} at {budget}");

@@ -86,7 +86,7 @@ impl Place {
         let clauses: Vec<&str> = said.trim().split(": ").collect();
         let twice = (1..clauses.len()).find(|&i| clauses[..i].contains(&clauses[i]));
         assert_eq!(twice, None, "{arguments:?} repeats itself: {said}");
-        assert_eq!(self.entries(), before, "{arguments:?} leaves something behind");
+        assert_eq!(self.entries(), before, "{arguments:?} leaves or removes a file");
     }
 
     /// Returns the paths of everything in the folder, at any depth.

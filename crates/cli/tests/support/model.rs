@@ -93,11 +93,11 @@ impl View for &Tensor {
 pub(crate) fn tensors(file: &Path) -> BTreeMap<String, Tensor> {
     let bytes = fs::read(file).unwrap();
     let stored = SafeTensors::deserialize(&bytes).unwrap();
-    let own = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
+    let to_tensor = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
         let (shape, data) = (view.shape().to_vec(), view.data().to_vec());
         (name, Tensor { dtype: view.dtype(), shape, data })
     };
-    stored.tensors().into_iter().map(own).collect()
+    stored.tensors().into_iter().map(to_tensor).collect()
 }
 
 /// A folder with a copy of the trained model.

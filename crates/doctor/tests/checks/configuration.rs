@@ -27,7 +27,7 @@ fn the_wrong_direction_of_scales_is_named() {
 /// If master weights are of order one, a scale and its reciprocal both look plausible, and only a text shows
 /// the direction.
 #[test]
-fn the_direction_of_scales_around_one_is_told_by_a_text() {
+fn a_text_shows_the_direction_of_scales_around_one() {
     for name in NAMES {
         let mut files = Files::new(name);
         // The model stays the same except for rounding: scales grow, and the norms before their layers
@@ -52,7 +52,7 @@ fn the_direction_of_scales_around_one_is_told_by_a_text() {
 }
 
 #[test]
-fn a_silent_configuration_is_a_warning() {
+fn a_configuration_without_a_linear_class_is_a_warning() {
     let findings = with_config("first-gqa", |config| {
         config["quantization_config"].as_object_mut().unwrap().remove("linear_class");
     });

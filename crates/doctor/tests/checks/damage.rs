@@ -29,7 +29,7 @@ fn a_truncated_embedding_is_named() {
         let findings = files.findings();
         faults(&findings, &["embedding-holes"]);
         let rows = format!("{} of 2048 rows", 2048 - kept);
-        let from = format!("from row {kept} to row 2047, all of those between");
+        let from = format!("from row {kept} to row 2047, without a gap");
         says(
             only(&findings, "embedding-holes", Severity::Fault),
             &[EMBEDDING, &rows, &from, "download it again"],
@@ -58,7 +58,7 @@ fn scattered_holes_are_named_and_padding_is_not_a_fault() {
 }
 
 #[test]
-fn code_3_is_placed() {
+fn the_position_of_code_3_is_reported() {
     let name = "model.layers.2.mlp.up_proj.weight";
     let findings = damaged(|files| {
         let tensor = files.tensor(name);
@@ -76,7 +76,7 @@ fn code_3_is_placed() {
 }
 
 #[test]
-fn bytes_that_are_no_codes_are_told_from_damaged_ones() {
+fn bytes_that_are_not_codes_are_distinguished_from_damaged_codes() {
     let findings = damaged(|files| {
         files.change_packed(|bytes, _, _| {
             (0..bytes.len())
@@ -85,7 +85,7 @@ fn bytes_that_are_no_codes_are_told_from_damaged_ones() {
         });
     });
     faults(&findings, &["invalid-code"]);
-    says(only(&findings, "invalid-code", Severity::Fault), &["28 of 28", "no two-bit codes"]);
+    says(only(&findings, "invalid-code", Severity::Fault), &["28 of 28", "not two-bit codes"]);
 }
 
 #[test]
@@ -98,23 +98,23 @@ fn a_hole_in_a_linear_weight_is_named() {
 }
 
 #[test]
-fn impossible_norms_are_named() {
+fn norms_that_are_not_finite_or_zero_are_reported() {
     let name = "model.layers.1.post_attention_layernorm.weight";
-    let with = |change: fn(&mut Vec<f32>)| damaged(|files| files.tensor(name).change(change));
-    let findings = with(|weights| weights[9] = f32::NAN);
+    let findings_with = |change: fn(&mut Vec<f32>)| damaged(|files| files.tensor(name).change(change));
+    let findings = findings_with(|weights| weights[9] = f32::NAN);
     faults(&findings, &["norm-finite"]);
     says(only(&findings, "norm-finite", Severity::Fault), &[name, "channel 9"]);
-    let findings = with(|weights| weights.fill(0.0));
+    let findings = findings_with(|weights| weights.fill(0.0));
     assert!(named(&findings, Severity::Fault).contains(&"norm-dead"), "{findings:#?}");
     says(only(&findings, "norm-dead", Severity::Fault), &[name, "256 of 256", "truncated"]);
-    let findings = with(|weights| weights[..8].fill(0.0));
+    let findings = findings_with(|weights| weights[..8].fill(0.0));
     faults(&findings, &[]);
     says(only(&findings, "norm-holes", Severity::Warning), &[name, "8 of 256"]);
 }
 
 /// BitNet-b1.58-2B-4T has such norms.
 #[test]
-fn tiny_and_negative_norms_are_no_faults() {
+fn tiny_and_negative_norms_are_not_faults() {
     let findings = damaged(|files| {
         files.tensor("model.layers.1.mlp.ffn_sub_norm.weight").change(|weights| weights[..300].fill(1e-32));
         files.tensor("model.layers.3.self_attn.attn_sub_norm.weight").change(|weights| weights[4] = -14.0);
@@ -129,7 +129,7 @@ fn tiny_and_negative_norms_are_no_faults() {
 }
 
 #[test]
-fn an_embedding_with_no_number_is_placed() {
+fn the_position_of_nan_in_the_embedding_is_reported() {
     let findings = damaged(|files| {
         // A value with all bits set is NaN in any float type.
         let tensor = files.tensor(EMBEDDING);
@@ -163,7 +163,7 @@ fn missing_misshapen_and_unread_tensors_are_named() {
 }
 
 #[test]
-fn values_beyond_f16_are_announced() {
+fn values_beyond_f16_are_a_note() {
     let findings = damaged(|files| {
         files.tensor("model.layers.2.mlp.up_proj.weight_scale").change(|scale| scale[0] *= 1e6);
     });

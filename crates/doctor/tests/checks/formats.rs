@@ -30,8 +30,8 @@ fn write(
     (folder, path.to_str().unwrap().into())
 }
 
-/// A model as a GGUF file, with a vocabulary that `change` makes odd.
-fn of_gguf(files: &Files, target: Target, change: impl FnOnce(&mut gguf::Vocabulary)) -> Vec<Finding> {
+/// Returns the findings for a model that is written as a GGUF file with a vocabulary changed by `change`.
+fn gguf_findings(files: &Files, target: Target, change: impl FnOnce(&mut gguf::Vocabulary)) -> Vec<Finding> {
     read_as(files, target, Loading::default(), change)
 }
 
@@ -57,13 +57,16 @@ fn layout(layout: Layout) -> Loading {
 }
 
 #[test]
-fn what_a_gguf_file_leaves_open_is_noted() {
-    let findings = of_gguf(&Files::new("first-gqa"), Target::I2S, |vocabulary| {
+fn settings_that_a_gguf_file_does_not_name_are_noted() {
+    let findings = gguf_findings(&Files::new("first-gqa"), Target::I2S, |vocabulary| {
         vocabulary.pre = None;
         vocabulary.chat_template = Some("Human: {{ x }} BITNETAssistant: ".into());
     });
     assert_eq!(named(&findings, Severity::Fault), [""; 0], "{findings:#?}");
-    says(only(&findings, "i2s-layout", Severity::Note), &["the layout x86", "arm", "only one makes sense"]);
+    says(
+        only(&findings, "i2s-layout", Severity::Note),
+        &["the layout x86", "arm", "the weights fit only one"],
+    );
     says(only(&findings, "gguf-pre-tokenizer", Severity::Note), &["bitnet.cpp", "--tokens"]);
     says(only(&findings, "gguf-chat-template", Severity::Note), &["BITNETAssistant", "replaced"]);
     says(only(&findings, "scale-rule", Severity::Note), &["the multipliers themselves"]);
@@ -72,9 +75,9 @@ fn what_a_gguf_file_leaves_open_is_noted() {
 }
 
 #[test]
-fn every_gguf_type_keeps_its_health() {
+fn a_sound_model_is_sound_in_every_gguf_type() {
     for target in [Target::I2S, Target::Tq1_0, Target::Tq2_0] {
-        let findings = of_gguf(&Files::new("first-gqa"), target, |_| ());
+        let findings = gguf_findings(&Files::new("first-gqa"), target, |_| ());
         let worse: Vec<_> = findings.iter().filter(|f| f.severity != Severity::Note).collect();
         assert!(worse.is_empty(), "{target:?}: {worse:#?}");
     }
@@ -82,7 +85,7 @@ fn every_gguf_type_keeps_its_health() {
 
 /// The converter decoded the weights wrongly before it wrote a GGUF file.
 #[test]
-fn mistakes_survive_conversion_and_are_named() {
+fn mistakes_are_still_found_after_a_conversion() {
     let mut files = Files::new("first-gqa");
     files.change_packed(|bytes, rows, cols| {
         packed(&decode(bytes, rows, cols, ZERO_FIRST, NEIGHBOURS), rows, cols)
@@ -95,7 +98,7 @@ fn mistakes_survive_conversion_and_are_named() {
 }
 
 #[test]
-fn a_layout_that_nothing_tells_is_a_warning() {
+fn a_layout_that_cannot_be_detected_is_a_warning() {
     let config = Config::from_json(&Files::new("first-gqa").config.to_string(), "config.json").unwrap();
     let folder = tempfile::tempdir().unwrap();
     write_random(&config, 5, folder.path(), &bitkv_progress::Silent).unwrap();
@@ -105,17 +108,17 @@ fn a_layout_that_nothing_tells_is_a_warning() {
     let findings =
         diagnose(&Source::find_with(&path, layout(Layout::X86), &bitkv_progress::Silent).unwrap(), None)
             .unwrap();
-    says(only(&findings, "i2s-layout", Severity::Note), &["it was asked for"]);
+    says(only(&findings, "i2s-layout", Severity::Note), &["the layout was given"]);
 }
 
 #[test]
-fn a_wrong_layout_is_noticed() {
+fn a_wrong_layout_is_a_warning() {
     let findings = read_as(&Files::new("first-gqa"), Target::I2S, layout(Layout::Arm), |_| ());
     says(only(&findings, "interleaving", Severity::Warning), &["another layout", "--i2s-layout"]);
 }
 
 #[test]
-fn a_folder_is_examined_with_what_lies_in_it() {
+fn a_folder_is_examined_with_all_its_files() {
     let folder = tempfile::tempdir().unwrap();
     for file in ["config.json", "model.safetensors", "tokenizer.json"] {
         fs::copy(trained("first-mha").join(file), folder.path().join(file)).unwrap();

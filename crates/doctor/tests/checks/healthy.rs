@@ -10,7 +10,7 @@ use crate::model::{Files, NAMES, named, only, packed, repository, says, trained}
 
 /// Asserts that all findings for a model are notes, and that they say that it is sound.
 #[track_caller]
-fn gets_nothing_but_notes(model: &str) {
+fn all_findings_are_notes(model: &str) {
     let source = Source::find(model).unwrap();
     let findings = diagnose(&source, None).unwrap();
     assert!(findings.iter().all(|finding| finding.severity == Severity::Note), "{model}: {findings:#?}");
@@ -30,20 +30,20 @@ fn gets_nothing_but_notes(model: &str) {
 
 #[test]
 fn the_built_in_models_are_sound() {
-    built_in().into_iter().for_each(gets_nothing_but_notes);
+    built_in().into_iter().for_each(all_findings_are_notes);
 }
 
 /// The other tests damage copies of these models.
 #[test]
-fn the_models_that_are_damaged_here_are_sound() {
+fn the_test_models_are_sound() {
     for name in NAMES {
-        gets_nothing_but_notes(trained(name).to_str().unwrap());
+        all_findings_are_notes(trained(name).to_str().unwrap());
     }
 }
 
 /// Random models show no structure and lack a tokenizer, but they are not damaged.
 #[test]
-fn random_models_are_not_accused() {
+fn random_models_have_no_fault() {
     let golden = fs::read_dir(repository("testdata/golden")).unwrap();
     let folders: Vec<_> = golden.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
     assert!(folders.len() >= 3);
@@ -56,7 +56,7 @@ fn random_models_are_not_accused() {
 }
 
 #[test]
-fn many_random_seeds_are_not_accused() {
+fn random_models_of_many_seeds_have_no_fault() {
     let config = Config::from_json(&Files::new("first-gqa").config.to_string(), "config.json").unwrap();
     let config = Config { vocab_size: 64, ..config };
     for seed in 0..8 {
@@ -72,7 +72,7 @@ fn many_random_seeds_are_not_accused() {
 
 /// With a tokenizer, random weights are run. They do not predict text in either direction of their scales.
 #[test]
-fn random_weights_are_only_accused_of_not_being_trained() {
+fn the_only_fault_of_random_weights_is_their_perplexity() {
     let mut files = Files::new("first-mha");
     files.change_packed(|bytes, rows, cols| {
         let mut random = bitkv_stats::Rng::new(bytes.len() as u64);
@@ -84,5 +84,5 @@ fn random_weights_are_only_accused_of_not_being_trained() {
     let findings = files.findings();
     assert_eq!(named(&findings, Severity::Fault), ["perplexity"], "{findings:#?}");
     says(only(&findings, "perplexity", Severity::Fault), &["guessing would do better", "--masters"]);
-    says(only(&findings, "scale-direction", Severity::Note), &["does not tell"]);
+    says(only(&findings, "scale-direction", Severity::Note), &["does not show"]);
 }

@@ -48,15 +48,18 @@ fn equal_codes_and_scales_are_noted() {
         let findings = compared(&Files::new(name), &masters);
         assert_eq!(named(&findings, Severity::Fault), [""; 0], "{findings:#?}");
         says(only(&findings, "masters", Severity::Note), &["100.0000 %"]);
-        says(only(&findings, "masters-scale", Severity::Note), &["28 multipliers are the masters'"]);
-        // Masters are sound themselves.
+        says(
+            only(&findings, "masters-scale", Severity::Note),
+            &["28 multipliers equal those of the master weights"],
+        );
+        // The master weights are sound too.
         let findings = masters.findings();
         assert!(findings.iter().all(|finding| finding.severity == Severity::Note), "{findings:#?}");
     }
 }
 
 #[test]
-fn every_mistake_is_told_from_the_masters() {
+fn the_masters_show_every_mistake() {
     let exchanged: Map = [0, -1, 1];
     let cases: [(Map, Place, &[&str]); 7] = [
         (ZERO_FIRST, QUARTERS, &["00=0, 01=+1, 10=-1"]),
@@ -80,7 +83,7 @@ fn every_mistake_is_told_from_the_masters() {
 }
 
 #[test]
-fn unrelated_masters_are_told_from_rounding() {
+fn unrelated_masters_are_distinguished_from_rounding() {
     let mut masters = masters("first-gqa");
     // One in 250 weights gets another code.
     for tensor in masters.tensors.values_mut().filter(|t| t.dtype == Dtype::F32 && t.shape.len() == 2) {
@@ -94,30 +97,42 @@ fn unrelated_masters_are_told_from_rounding() {
     let findings = compared(&Files::new("first-gqa"), &masters);
     says(only(&findings, "masters", Severity::Fault), &["no known decode map", "another model"]);
     let findings = compared(&Files::new("first-gqa"), &Files::new("first-mha"));
-    says(only(&findings, "masters", Severity::Fault), &["in the masters", "not masters of this model"]);
+    says(
+        only(&findings, "masters", Severity::Fault),
+        &["in the master weights", "not master weights of this model"],
+    );
 }
 
 #[test]
-fn reciprocal_and_damaged_scales_are_told_apart() {
+fn reciprocal_and_damaged_scales_are_distinguished() {
     let masters = masters("first-gqa");
     let mut files = Files::new("first-gqa");
     files.config["quantization_config"]["linear_class"] = "bitlinear".into();
     let findings = compared(&files, &masters);
-    says(only(&findings, "masters-scale", Severity::Fault), &["28 their reciprocal", "to autobitlinear"]);
+    says(
+        only(&findings, "masters-scale", Severity::Fault),
+        &["28 equal their reciprocal", "to autobitlinear"],
+    );
     let mut files = Files::new("first-gqa");
     files.tensor("model.layers.0.mlp.up_proj.weight_scale").change(|scale| scale[0] *= 1.02);
     let findings = compared(&files, &masters);
-    says(only(&findings, "masters-scale", Severity::Fault), &["27 multipliers", "1 neither", "damaged"]);
-    // A unit in the last place of bf16 is what packing rounds away.
+    says(
+        only(&findings, "masters-scale", Severity::Fault),
+        &["27 multipliers", "1 equal neither", "damaged"],
+    );
+    // Packing may change a scale by one unit in the last place of bf16.
     let mut files = Files::new("first-gqa");
     files.tensor("model.layers.0.mlp.up_proj.weight_scale").change(|scale| scale[0] *= 1.005);
     only(&compared(&files, &masters), "masters-scale", Severity::Note);
 }
 
 #[test]
-fn damaged_masters_are_named_as_such() {
+fn damaged_masters_are_reported() {
     let mut masters = masters("first-gqa");
     masters.tensors.remove("model.layers.1.mlp.up_proj.weight");
     let findings = compared(&Files::new("first-gqa"), &masters);
-    says(only(&findings, "masters", Severity::Fault), &["layers.1.mlp.up_proj", "the masters are damaged"]);
+    says(
+        only(&findings, "masters", Severity::Fault),
+        &["layers.1.mlp.up_proj", "the master weights are damaged"],
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fs, path::PathBuf};
 
-use bitkv_checkpoint::{Checkpoint, codec::folded};
+use bitkv_checkpoint::{Checkpoint, codec::packed_u8};
 use bitkv_doctor::{Evidence, Finding, Severity, examine};
 use bitkv_models::tokenizer_options;
 use bitkv_tokenizer::Tokenizer;
@@ -31,7 +31,7 @@ pub(crate) struct Tensor {
 }
 
 impl Tensor {
-    fn of((name, view): (String, TensorView<'_>)) -> (String, Tensor) {
+    fn from_view((name, view): (String, TensorView<'_>)) -> (String, Tensor) {
         (name, Tensor { dtype: view.dtype(), shape: view.shape().to_vec(), data: view.data().to_vec() })
     }
 
@@ -93,7 +93,7 @@ impl Files {
         let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
         Files {
             config: serde_json::from_slice(&read("config.json")).unwrap(),
-            tensors: tensors.into_iter().map(Tensor::of).collect(),
+            tensors: tensors.into_iter().map(Tensor::from_view).collect(),
             tokenizer: serde_json::from_slice(&read("tokenizer.json")).unwrap(),
         }
     }
@@ -138,14 +138,14 @@ impl Files {
 pub(crate) fn values(bytes: &[u8], rows: usize, cols: usize) -> Vec<i8> {
     let mut codes = vec![0; rows * cols];
     for (row, out) in codes.chunks_exact_mut(cols).enumerate() {
-        folded::decode_row(bytes, rows, row, out);
+        packed_u8::decode_row(bytes, rows, row, out);
     }
     codes.into_iter().map(|code| code as i8 - 1).collect()
 }
 
 /// Packs values, row by row, in the layout of transformers.
 pub(crate) fn packed(values: &[i8], rows: usize, cols: usize) -> Vec<u8> {
-    folded::encode(rows, cols, |row, out| {
+    packed_u8::encode(rows, cols, |row, out| {
         out.iter_mut().zip(&values[row * cols..]).for_each(|(code, value)| *code = (value + 1) as u8);
     })
 }

@@ -7,9 +7,9 @@ use crate::{
     model::{Files, NAMES, named, only, packed, says, values},
 };
 
-/// What the doctor says of a model that an engine decoded and that was written properly afterwards, and of one that
-/// the engine's converter wrote.
-fn of_engine(name: &str, map: Map, place: Place) -> [Vec<Finding>; 2] {
+/// Returns the findings for a model that an engine decoded wrongly and that was then written correctly, and
+/// for a model that the converter of that engine wrote.
+fn engine_findings(name: &str, map: Map, place: Place) -> [Vec<Finding>; 2] {
     let mut decoded = Files::new(name);
     decoded.change_packed(|bytes, rows, cols| packed(&decode(bytes, rows, cols, map, place), rows, cols));
     let mut written = Files::new(name);
@@ -29,7 +29,7 @@ fn faults(findings: &[Finding], expected: &[&str]) {
 #[test]
 fn a_wrong_map_is_named() {
     for name in NAMES {
-        let [decoded, written] = of_engine(name, ZERO_FIRST, QUARTERS);
+        let [decoded, written] = engine_findings(name, ZERO_FIRST, QUARTERS);
         for (findings, done) in
             [(&decoded, "was decoded with the map"), (&written, "were packed with the map")]
         {
@@ -46,7 +46,7 @@ fn a_wrong_map_is_named() {
 #[test]
 fn four_neighbours_per_byte_are_named() {
     for name in NAMES {
-        let [decoded, written] = of_engine(name, RIGHT, NEIGHBOURS);
+        let [decoded, written] = engine_findings(name, RIGHT, NEIGHBOURS);
         let (was, holds) = ("unpacked as four neighbours per byte", "each byte holds four neighbours");
         for (findings, done) in [(&decoded, was), (&written, holds)] {
             faults(findings, &["interleaving"]);
@@ -59,7 +59,7 @@ fn four_neighbours_per_byte_are_named() {
 #[test]
 fn neighbouring_rows_per_byte_are_named() {
     for name in NAMES {
-        let [decoded, written] = of_engine(name, RIGHT, ROWS);
+        let [decoded, written] = engine_findings(name, RIGHT, ROWS);
         for (findings, done) in
             [(&decoded, "unpacked as rows 4r+i"), (&written, "neighbouring rows 4r to 4r+3")]
         {
@@ -73,7 +73,7 @@ fn neighbouring_rows_per_byte_are_named() {
 fn both_mistakes_at_once_are_named() {
     for name in NAMES {
         for (place, order) in [(NEIGHBOURS, "four neighbours"), (ROWS, "rows 4r")] {
-            for findings in of_engine(name, ZERO_FIRST, place) {
+            for findings in engine_findings(name, ZERO_FIRST, place) {
                 faults(&findings, &["decode-map", "interleaving"]);
                 says(only(&findings, "decode-map", Severity::Fault), &["00=0, 01=+1, 10=-1"]);
                 says(only(&findings, "interleaving", Severity::Fault), &[order]);
@@ -85,7 +85,7 @@ fn both_mistakes_at_once_are_named() {
 #[test]
 fn a_reversed_byte_is_named() {
     for name in NAMES {
-        for findings in of_engine(name, RIGHT, HIGH_FIRST) {
+        for findings in engine_findings(name, RIGHT, HIGH_FIRST) {
             faults(&findings, &["interleaving"]);
             says(only(&findings, "interleaving", Severity::Fault), &["highest two bits"]);
         }

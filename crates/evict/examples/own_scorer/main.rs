@@ -9,13 +9,15 @@ method! {
     /// Keeps the tokens whose values are long: the value is what a token adds to the output.
     pub(crate) struct ValueNorm {}
     needs(self) [Need::Values];
-    "value-norm" from "this example", "the tokens with the longest values", pools: false
+    "value-norm" from "this example", "Keeps the tokens with the longest values.", pools: false
 }
 
 impl Scorer for ValueNorm {
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
         let values = head.values().chunks_exact(head.head_dim());
-        out.iter_mut().zip(values).for_each(|(score, value)| *score = value.iter().map(|x| x.abs()).sum());
+        for (score, value) in out.iter_mut().zip(values) {
+            *score = value.iter().map(|x| x.abs()).sum();
+        }
     }
 }
 
@@ -30,7 +32,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let planner = Planner::new(&view);
     for spec in ["uniform+value-norm", "adaptive+value-norm", "adaptive+key-norm"] {
         let plan = planner.plan(&registry.policy(spec)?, budget)?;
-        println!("{spec} keeps {:?} tokens", plan.counts().collect::<Vec<_>>());
+        println!("{spec} keeps {:?} tokens in its KV heads", plan.counts().collect::<Vec<_>>());
     }
     Ok(())
 }

@@ -23,14 +23,15 @@ method! {
     pub struct Adaptive {
         /// How a head is kept from losing all its tokens.
         pub floor: Floor = Floor::Safeguard,
-        /// The part of the average share that it has for certain, 0..=1.
-        pub safeguard: f64 = 0.2 => checks::part,
+        /// The fraction of the average share that a head keeps in any case, 0..=1.
+        pub safeguard: f64 = 0.2 => checks::fraction,
     }
     "adaptive" from "Feng et al. 2024 (Ada-KV), arXiv:2407.11550",
-    "the heads of a layer compete for its tokens by score",
-    formula: "the best-scored tokens of the layer; `floor='safeguard'`: the best `safeguard` x `n` of \
-         each head in any case; `'linear'`: (1 - `safeguard`) x what it would win + `safeguard` x `n`",
-    differences: "`'linear'` is the paper's; `'safeguard'` is that of kvpress"
+    "Lets the heads of a layer compete for the layer's tokens by score.",
+    formula: "The number of the layer's best-scored tokens that the head holds. `floor='safeguard'`: every \
+         head keeps its best `safeguard` x `n` tokens in any case. `floor='linear'`: (1 - `safeguard`) x \
+         what the head would win + `safeguard` x `n`.",
+    differences: "`'linear'` is the paper's floor; `'safeguard'` is that of kvpress."
 }
 
 impl Allocator for Adaptive {
@@ -53,11 +54,12 @@ impl Adaptive {
     fn divide(&self, scores: &[Vec<f32>], total: usize) -> Vec<f64> {
         let held: Vec<usize> = scores.iter().map(Vec::len).collect();
         let average = total as f64 / scores.len() as f64;
-        let won = |safe: usize| compete::winners(scores, total, safe).into_iter().map(|won| won as f64);
+        let tokens_won =
+            |safe: usize| compete::tokens_won(scores, total, safe).into_iter().map(|won| won as f64);
         let weights: Vec<f64> = match self.floor {
-            Floor::Safeguard => won((average.floor() * self.safeguard) as usize).collect(),
+            Floor::Safeguard => tokens_won((average.floor() * self.safeguard) as usize).collect(),
             Floor::Linear => {
-                won(0).map(|won| (1.0 - self.safeguard) * won + self.safeguard * average).collect()
+                tokens_won(0).map(|won| (1.0 - self.safeguard) * won + self.safeguard * average).collect()
             }
         };
         // Shares are rounded within the layer, so that a layer takes no tokens from another layer.

@@ -21,12 +21,13 @@ method! {
         pub tau2: f64 = 0.4 => temperature,
     }
     needs(self) [Need::WindowRows(self.window)];
-    "cake" from "Qin et al. 2025 (CAKE), arXiv:2503.12491, after the prefill",
-    "more tokens to layers that attend widely and changeably",
-    formula: "of the layer: `w` + in proportion to `H^(1/tau1) V^(1/tau2)`, the entropy in nats and the \
-         variance over queries of its attention",
-    differences: "layers are compressed one after the other during the prefill there. `tau1` 1.6 and \
-         `tau2` 0.4 are those of Llama 3.1 at a capacity of 1024"
+    "cake" from "Qin et al. 2025 (CAKE), arXiv:2503.12491, applied after the prefill",
+    "Gives more tokens to layers whose attention is wide and varies between queries.",
+    formula: "`w` tokens in every layer, and the rest in proportion to `H^(1/tau1) V^(1/tau2)` of the layer. \
+         `H` is the entropy in nats of its attention, and `V` the variance of its attention over the \
+         queries.",
+    differences: "The paper compresses layers one after the other during the prefill. The defaults `tau1` 1.6 and \
+         `tau2` 0.4 are the paper's for Llama 3.1 at a capacity of 1024."
 }
 
 impl Allocator for Cake {
@@ -38,7 +39,7 @@ impl Allocator for Cake {
             for head in heads {
                 let head = Head::new(division.observation, head, Pooling::Mean);
                 for rows in PastRows::new(&head, self.window) {
-                    entropy += rows.iter().flatten().map(|&a| surprise(a)).sum::<f64>();
+                    entropy += rows.iter().flatten().map(|&a| entropy_term(a)).sum::<f64>();
                     variance += rows.variance().iter().sum::<f64>();
                 }
             }
@@ -50,8 +51,8 @@ impl Allocator for Cake {
         let most = logarithms.iter().copied().fold(f64::MIN, f64::max);
         let preferences: Vec<f64> =
             logarithms.into_iter().map(|preference| (preference - most).exp()).collect();
-        let budgets = layers::above(self.window as f64, division.tokens_a_head(), &preferences);
-        layers::spread(&budgets, shape.kv_heads)
+        let budgets = layers::floor_and_share(self.window as f64, division.average_tokens(), &preferences);
+        layers::repeat_for_heads(&budgets, shape.kv_heads)
     }
 }
 
@@ -61,8 +62,8 @@ fn temperature(tau: &f64) -> Result<(), Reason> {
     checks::within(0.001..=f64::MAX, "a temperature is finite and at least 0.001")(tau)
 }
 
-/// `-a ln a` in nats, 0 of 0.
-fn surprise(a: f32) -> f64 {
+/// Returns `-a ln a` in nats, or 0 if `a` is 0.
+fn entropy_term(a: f32) -> f64 {
     let a = f64::from(a);
     if a > 0.0 { -a * a.ln() } else { 0.0 }
 }

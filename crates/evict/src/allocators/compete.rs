@@ -4,10 +4,10 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use bitkv_stats::apportion_within;
 
-/// How many of `total` tokens each head wins if the best-scored of all heads are kept, the best
-/// `safe` of each head in any case (fewer where `total` does not suffice). Among equal
-/// scores, the head that has won less so far wins.
-pub(super) fn winners(scores: &[Vec<f32>], total: usize, safe: usize) -> Vec<usize> {
+/// Returns how many of `total` tokens each head wins if the best-scored tokens of all heads are kept. The
+/// best `safe` tokens of each head are kept in any case, or fewer if `total` does not suffice. If scores are
+/// equal, the head that has won fewer tokens so far wins.
+pub(super) fn tokens_won(scores: &[Vec<f32>], total: usize, safe: usize) -> Vec<usize> {
     let held: Vec<usize> = scores.iter().map(Vec::len).collect();
     let safe: Vec<usize> = held.iter().map(|&held| safe.min(held)).collect();
     let sum: usize = safe.iter().sum();
@@ -16,12 +16,12 @@ pub(super) fn winners(scores: &[Vec<f32>], total: usize, safe: usize) -> Vec<usi
     }
     let rests: Vec<Vec<f32>> = scores.iter().zip(&safe).map(|(s, &safe)| without_best(s, safe)).collect();
     let mut all: Vec<f32> = rests.iter().flatten().copied().collect();
-    let cut = total - sum;
-    if cut >= all.len() {
+    let contested = total - sum;
+    if contested >= all.len() {
         return held;
     }
-    // The first that is not kept; what is better wins, what equals it shares the rest.
-    let (_, &mut bar, _) = all.select_nth_unstable_by(cut, |a, b| b.total_cmp(a));
+    // The highest score that is not kept. Higher scores win; the tokens with this score share what is left.
+    let (_, &mut bar, _) = all.select_nth_unstable_by(contested, |a, b| b.total_cmp(a));
     let above = |rest: &Vec<f32>| rest.iter().filter(|s| s.total_cmp(&bar).is_gt()).count();
     let mut won: Vec<usize> = safe.iter().zip(&rests).map(|(safe, rest)| safe + above(rest)).collect();
     let equal = |rest: &Vec<f32>| rest.iter().filter(|s| s.total_cmp(&bar).is_eq()).count();
@@ -65,27 +65,27 @@ mod tests {
     #[test]
     fn the_best_of_all_heads_win() {
         let scores = [vec![5.0, 1.0, 4.0], vec![3.0, 6.0, 2.0]];
-        assert_eq!(winners(&scores, 3, 0), [2, 1]);
-        assert_eq!(winners(&scores, 5, 0), [2, 3]);
-        assert_eq!(winners(&scores, 6, 0), [3, 3]);
+        assert_eq!(tokens_won(&scores, 3, 0), [2, 1]);
+        assert_eq!(tokens_won(&scores, 5, 0), [2, 3]);
+        assert_eq!(tokens_won(&scores, 6, 0), [3, 3]);
     }
 
     #[test]
-    fn what_is_safe_is_won_first() {
+    fn safe_tokens_are_won_first() {
         let scores = [vec![9.0, 8.0, 7.0], vec![1.0, 2.0, 3.0]];
-        assert_eq!(winners(&scores, 3, 0), [3, 0]);
-        assert_eq!(winners(&scores, 3, 1), [2, 1]);
-        assert_eq!(winners(&scores, 4, 2), [2, 2]);
-        assert_eq!(winners(&scores, 3, 2), [2, 1]);
-        assert_eq!(winners(&[vec![1.0], vec![3.0; 5]], 4, 2), [1, 3]);
+        assert_eq!(tokens_won(&scores, 3, 0), [3, 0]);
+        assert_eq!(tokens_won(&scores, 3, 1), [2, 1]);
+        assert_eq!(tokens_won(&scores, 4, 2), [2, 2]);
+        assert_eq!(tokens_won(&scores, 3, 2), [2, 1]);
+        assert_eq!(tokens_won(&[vec![1.0], vec![3.0; 5]], 4, 2), [1, 3]);
     }
 
     #[test]
-    fn equals_go_to_the_head_that_has_less() {
-        assert_eq!(winners(&[vec![INF; 4], vec![INF; 4]], 4, 0), [2, 2]);
-        assert_eq!(winners(&[vec![1.0, 1.0, 9.0], vec![1.0, 1.0, 0.0]], 2, 0), [1, 1]);
-        assert_eq!(winners(&[vec![1.0, 1.0, 9.0], vec![1.0, 1.0, 0.0]], 3, 0), [2, 1]);
-        assert_eq!(winners(&[vec![9.0, 9.0, 1.0], vec![1.0, 0.0, 0.0]], 3, 0), [2, 1]);
+    fn equal_scores_are_won_by_the_head_with_fewer_tokens() {
+        assert_eq!(tokens_won(&[vec![INF; 4], vec![INF; 4]], 4, 0), [2, 2]);
+        assert_eq!(tokens_won(&[vec![1.0, 1.0, 9.0], vec![1.0, 1.0, 0.0]], 2, 0), [1, 1]);
+        assert_eq!(tokens_won(&[vec![1.0, 1.0, 9.0], vec![1.0, 1.0, 0.0]], 3, 0), [2, 1]);
+        assert_eq!(tokens_won(&[vec![9.0, 9.0, 1.0], vec![1.0, 0.0, 0.0]], 3, 0), [2, 1]);
     }
 
     proptest! {
@@ -99,7 +99,7 @@ mod tests {
                 heads.iter().map(|head| head.iter().map(|&s| f32::from(s)).collect()).collect();
             let held: usize = heads.iter().map(Vec::len).sum();
             let total = (part * held as f64) as usize;
-            let won = winners(&scores, total, safe);
+            let won = tokens_won(&scores, total, safe);
             prop_assert_eq!(won.iter().sum::<usize>(), total);
             let sorted = heads.iter().map(|head| {
                 let mut head = head.clone();

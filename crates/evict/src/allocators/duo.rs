@@ -7,8 +7,8 @@ use crate::{Allocator, Division, Guard, Need, Observation, Reason, checks};
 /// How retrieval heads are found.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum By {
-    /// A pattern file.
+pub enum RetrievalSource {
+    /// The heads with the highest scores in a pattern file.
     Pattern,
     /// The heads with the highest fraction of the last queries' attention on tokens that are neither sinks
     /// nor recent.
@@ -25,8 +25,8 @@ method! {
     /// sinks is lowered in proportion to the share.
     pub struct Duo {
         /// How retrieval heads are found.
-        pub by: By = By::Pattern,
-        /// First tokens that a streaming head has room for.
+        pub by: RetrievalSource = RetrievalSource::Pattern,
+        /// The number of first tokens that a streaming head has room for.
         pub sinks: usize = 64,
         /// The number of last tokens that a streaming head has room for.
         pub recent: usize = 256,
@@ -35,16 +35,18 @@ method! {
     }
     check Duo::has_room;
     needs(self) match self.by {
-        By::Pattern => [Need::HeadPattern],
-        By::Measured => [Need::Window(self.window)],
+        RetrievalSource::Pattern => [Need::HeadPattern],
+        RetrievalSource::Measured => [Need::Window(self.window)],
     };
     "duo" from "Xiao et al. 2024 (DuoAttention), arXiv:2410.10819",
-    "everything to heads for retrieval, sinks and recent tokens to others",
-    formula: "`sinks` + `recent`; then all for the heads most for retrieval, as far as the budget goes",
-    differences: "a whole number of such heads there, gates found by training; `by='measured'` reads \
-         attention of the last `w` instead of a pattern file. Where `n` is below `sinks` + `recent` it \
-         is `uniform`, with `recency` sinks and recent tokens in proportion (if the guard's sinks are \
-         at least its own): patterns and measurements then say nothing"
+    "Gives all tokens to retrieval heads, and sinks and recent tokens to the other heads.",
+    formula: "`sinks` + `recent` tokens in every head; then all tokens to the heads with the highest retrieval scores, as \
+         far as the budget reaches.",
+    differences: "The paper has a whole number of retrieval heads and finds them by training gates. \
+         `by='measured'` reads the attention of the last `w` queries instead of a pattern file. If `n` is \
+         below `sinks` + `recent`, this allocator is `uniform`, and with `recency` it keeps sinks and \
+         recent tokens in proportion (if the guard has at least as many sinks): patterns and measurements \
+         then have no effect."
 }
 
 impl Allocator for Duo {
@@ -59,7 +61,7 @@ impl Allocator for Duo {
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
         let held: Vec<usize> = division.scores.iter().map(Vec::len).collect();
         let mut counts: Vec<usize> = held.iter().map(|&held| held.min(self.sinks + self.recent)).collect();
-        let retrieval = self.retrieval(division.observation);
+        let retrieval = self.retrieval_scores(division.observation);
         let mut order: Vec<usize> = (0..held.len()).collect();
         order.sort_by(|&a, &b| retrieval[b].total_cmp(&retrieval[a]));
         let mut left = division.total.saturating_sub(counts.iter().sum());
@@ -74,27 +76,29 @@ impl Allocator for Duo {
 
 impl Duo {
     fn has_room(&self) -> Result<(), Reason> {
-        checks::within(1.., "a streaming head has room for at least one token")(&(self.sinks + self.recent))
+        checks::within(1.., "a streaming head needs room for at least one token")(&(self.sinks + self.recent))
     }
 
-    /// How much each KV head is one for retrieval.
-    fn retrieval(&self, seen: &Observation<'_>) -> Vec<f64> {
+    /// Returns the retrieval score of each KV head, `[layers * kv_heads]`.
+    fn retrieval_scores(&self, observation: &Observation<'_>) -> Vec<f64> {
         match self.by {
-            By::Pattern => seen.numbers(Need::HeadPattern).to_vec(),
-            By::Measured => (0..seen.shape.all_kv_heads()).map(|head| self.far(seen, head)).collect(),
+            RetrievalSource::Pattern => observation.numbers(Need::HeadPattern).to_vec(),
+            RetrievalSource::Measured => (0..observation.shape.all_kv_heads())
+                .map(|head| self.far_attention(observation, head))
+                .collect(),
         }
     }
 
-    /// The part of a KV head's attention that falls on neither sinks nor recent tokens.
-    fn far(&self, seen: &Observation<'_>, head: usize) -> f64 {
-        let group = seen.shape.group();
-        let (positions, tokens) = (seen.held_positions(head), seen.shape.tokens);
-        let near = |position: usize| position < self.sinks || position + self.recent >= tokens;
+    /// Returns the fraction of a KV head's attention that falls on tokens that are neither sinks nor recent.
+    fn far_attention(&self, observation: &Observation<'_>, head: usize) -> f64 {
+        let group = observation.shape.group();
+        let (positions, tokens) = (observation.held_positions(head), observation.shape.tokens);
+        let is_near = |position: usize| position < self.sinks || position + self.recent >= tokens;
         let (mut far, mut all) = (0.0, 0.0);
-        for row in &seen.rows(Need::Window(self.window))[head * group..(head + 1) * group] {
+        for row in &observation.rows(Need::Window(self.window))[head * group..(head + 1) * group] {
             for (&position, &a) in positions.iter().zip(*row) {
                 all += f64::from(a);
-                far += if near(position as usize) { 0.0 } else { f64::from(a) };
+                far += if is_near(position as usize) { 0.0 } else { f64::from(a) };
             }
         }
         if all > 0.0 { far / all } else { 0.0 }

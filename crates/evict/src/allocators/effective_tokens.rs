@@ -1,6 +1,6 @@
 //! The allocator `effective-tokens`.
 
-use crate::{Allocator, Division, Group, Need};
+use crate::{Allocator, Division, EntropyPooling, Need};
 
 method! {
     /// Gives tokens in proportion to `2^H`, where `H` is the head's calibrated attention entropy in bits.
@@ -8,14 +8,14 @@ method! {
     /// the mean of `2^H` over the rows would be larger, and the difference grows with the differences between
     /// the rows.
     pub struct EffectiveTokens {
-        /// How the entropies of a group's query heads become one.
-        pub group: Group = Group::Max,
+        /// How the entropies of a group's query heads are pooled for their KV head.
+        pub group: EntropyPooling = EntropyPooling::Max,
     }
     needs(self) [Need::Entropy];
-    "effective-tokens" from "this suite: `entropy` in the unit that a budget has",
-    "in proportion to 2^H, the tokens that even attention would go to",
-    formula: "in proportion to `2^H` of the mean entropy `H`",
-    differences: "the mean of `2^H` over rows would be larger"
+    "effective-tokens" from "this suite: `entropy` in the unit of a budget, tokens",
+    "Gives tokens in proportion to 2^H, the head's effective number of attended tokens.",
+    formula: "In proportion to `2^H`, where `H` is the mean entropy of the head in bits.",
+    differences: "The mean of `2^H` over attention rows would be larger."
 }
 
 impl Allocator for EffectiveTokens {

@@ -1,19 +1,19 @@
 //! The allocator `entropy`.
 
-use crate::{Allocator, Division, Group, Need};
+use crate::{Allocator, Division, EntropyPooling, Need};
 
 method! {
     /// Gives tokens in proportion to the head's calibrated attention entropy: the weight is `H / mean(H)`.
     /// This is the published proportional rule without its clamp, and it conserves the budget.
     pub struct Entropy {
-        /// How the entropies of a group's query heads become one.
-        pub group: Group = Group::Max,
+        /// How the entropies of a group's query heads are pooled for their KV head.
+        pub group: EntropyPooling = EntropyPooling::Max,
     }
     needs(self) [Need::Entropy];
-    "entropy" from "microsoft/BitNet pull request 497, conserving",
-    "more tokens to heads of high calibrated entropy, in proportion",
-    formula: "in proportion to the entropy",
-    differences: "without the clamps there, and conserving"
+    "entropy" from "microsoft/BitNet pull request 497, made to conserve the budget",
+    "Gives tokens in proportion to the calibrated attention entropy of the head.",
+    formula: "In proportion to the calibrated entropy of the head.",
+    differences: "The original clamps the shares and does not conserve the budget."
 }
 
 impl Allocator for Entropy {
@@ -22,8 +22,8 @@ impl Allocator for Entropy {
     }
 }
 
-/// `H / mean(H)` for each KV head, or all zero where every entropy is.
-pub(super) fn weights(division: &Division<'_>, group: Group) -> Vec<f64> {
+/// Returns `H / mean(H)` for each KV head, or zeros if every entropy is zero.
+pub(super) fn weights(division: &Division<'_>, group: EntropyPooling) -> Vec<f64> {
     let entropy = division.entropy(group);
     let mean = entropy.iter().sum::<f64>() / entropy.len() as f64;
     let weight = |h: f64| if mean > 0.0 { h / mean } else { 0.0 };

@@ -12,28 +12,31 @@ method! {
     pub struct Pyramid {
         /// The average share divided by the share of the last layer.
         pub beta: f64 = 20.0 =>
-            checks::within(1.0..=f64::MAX, "the last layer's share goes into the average at least once"),
-        /// Tokens that every layer keeps.
+            checks::within(
+                1.0..=f64::MAX,
+                "it is finite and at least 1, since the last layer gets 1 / beta of the average",
+            ),
+        /// The number of tokens that every layer keeps.
         pub window: usize = 32,
     }
-    "pyramid" from "Cai et al. 2024 (PyramidKV), arXiv:2406.02069, conserving",
-    "fewer tokens the higher the layer, in equal steps",
-    formula: "`window` + a line over the layers from 2(`n` - `window`) less its last to (`n` - \
-         `window`) / `beta`",
-    differences: "the window is on top of the budget there"
+    "pyramid" from "Cai et al. 2024 (PyramidKV), arXiv:2406.02069, made to conserve the budget",
+    "Gives fewer tokens to later layers: the budget falls linearly with depth.",
+    formula: "`window` + a linear function of the layer, from (`n` - `window`)(2 - 1/`beta`) in the first \
+         layer to (`n` - `window`) / `beta` in the last.",
+    differences: "The paper adds the window to the budget."
 }
 
 impl Allocator for Pyramid {
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
         let shape = division.observation.shape;
         let window = self.window as f64;
-        let average = division.tokens_a_head() - window;
+        let average = division.average_tokens() - window;
         if average <= 0.0 || shape.layers == 1 {
             return vec![1.0; shape.all_kv_heads()];
         }
-        let most = (2.0 * average - average / self.beta).min(division.longest() - window);
+        let most = (2.0 * average - average / self.beta).min(division.most_held() - window);
         let step = 2.0 * (most - average) / (shape.layers - 1) as f64;
         let budgets: Vec<f64> = (0..shape.layers).map(|l| window + most - l as f64 * step).collect();
-        layers::spread(&budgets, shape.kv_heads)
+        layers::repeat_for_heads(&budgets, shape.kv_heads)
     }
 }

@@ -13,22 +13,22 @@ method! {
     /// minimise the squared distances to their means, found exactly; the original runs k-means from a random
     /// start.
     pub struct Squeeze {
-        /// What the layers that change least get of an even share, 0..=1.
-        pub part: f64 = 0.3 => checks::part,
+        /// The fraction of an even share that the layers of the most similar class get, 0..=1.
+        pub part: f64 = 0.3 => checks::fraction,
     }
     needs(self) [Need::ResidualSimilarity];
     "squeeze" from "Wang et al. 2024 (SqueezeAttention), arXiv:2404.04793",
-    "fewer tokens to the layers that change the residual stream least",
-    formula: "of the layer: `part` x `n` in the most similar of three classes, evenly what that leaves \
-         in the others",
-    differences: "classes from k-means started by chance there"
+    "Gives fewer tokens to the layers that change the residual stream least.",
+    formula: "`part` x `n` in the layers of the most similar of three classes; the other layers share the rest \
+         evenly.",
+    differences: "The paper finds the classes by k-means from a random start."
 }
 
 impl Allocator for Squeeze {
     fn weigh(&self, division: &Division<'_>) -> Vec<f64> {
         let shape = division.observation.shape;
         let similarity = division.observation.numbers(Need::ResidualSimilarity);
-        let bar = least_of_highest_class(similarity);
+        let bar = lower_bound_of_highest_class(similarity);
         let idle = similarity.iter().filter(|&&s| s >= bar).count();
         let busy = shape.layers - idle;
         if busy == 0 {
@@ -36,13 +36,13 @@ impl Allocator for Squeeze {
         }
         let rest = (shape.layers as f64 - self.part * idle as f64) / busy as f64;
         let budgets: Vec<f64> = similarity.iter().map(|&s| if s >= bar { self.part } else { rest }).collect();
-        layers::spread(&budgets, shape.kv_heads)
+        layers::repeat_for_heads(&budgets, shape.kv_heads)
     }
 }
 
-/// The smallest number of the highest of three classes, those that leave the least squared
-/// distances to their means; of as many classes as there are numbers, if those are fewer.
-fn least_of_highest_class(numbers: &[f64]) -> f64 {
+/// Splits the numbers into three classes with the smallest sum of squared distances to the class means, and
+/// returns the smallest number of the highest class. If there are fewer than three numbers, each is a class.
+fn lower_bound_of_highest_class(numbers: &[f64]) -> f64 {
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let count = sorted.len();
@@ -73,11 +73,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_are_those_of_least_squares() {
-        assert_eq!(least_of_highest_class(&[0.9, 0.1, 0.95, 0.5, 0.12, 0.92]), 0.9);
-        assert_eq!(least_of_highest_class(&[0.1, 0.2, 0.9]), 0.9);
-        assert_eq!(least_of_highest_class(&[0.99, 0.1, 0.11, 0.5, 0.52]), 0.99);
-        assert_eq!(least_of_highest_class(&[0.3, 0.2]), 0.3);
-        assert_eq!(least_of_highest_class(&[0.5; 4]), 0.5);
+    fn classes_minimise_squared_distances() {
+        assert_eq!(lower_bound_of_highest_class(&[0.9, 0.1, 0.95, 0.5, 0.12, 0.92]), 0.9);
+        assert_eq!(lower_bound_of_highest_class(&[0.1, 0.2, 0.9]), 0.9);
+        assert_eq!(lower_bound_of_highest_class(&[0.99, 0.1, 0.11, 0.5, 0.52]), 0.99);
+        assert_eq!(lower_bound_of_highest_class(&[0.3, 0.2]), 0.3);
+        assert_eq!(lower_bound_of_highest_class(&[0.5; 4]), 0.5);
     }
 }

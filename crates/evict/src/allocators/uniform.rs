@@ -11,11 +11,13 @@ method! {
         pub whole_layers: usize = 0,
     }
     "uniform" from "the usual baseline",
-    "as many tokens to every head",
-    formula: "the same; `whole-layers`: all that the first layers hold, the same in the others, and in \
-         all where these had less than a token a head",
-    differences: "`whole-layers=2` is that of arXiv:2406.11430, whose other layers keep their part \
-         whatever those two take"
+    "Gives every head the same number of tokens.",
+    formula: "The same for every head. With `whole-layers`, that many first layers keep all their tokens, \
+         and the other heads share the rest evenly. If that rest is less than one token per head, every \
+         head gets the same.",
+    differences: "`whole-layers=2` is the setting of arXiv:2406.11430, where the other layers keep their \
+         fraction \
+         regardless of what the two whole layers take."
 }
 
 impl Allocator for Uniform {

@@ -11,16 +11,16 @@ method! {
     pub struct ZigZag {
         /// The number of last queries that are read.
         pub window: usize = 32 => checks::window,
-        /// The part of attention to keep, 0..=1.
-        pub mass: f64 = 0.9 => checks::part,
-        /// The part of the average share that every layer gets, 0..=1.
-        pub least: f64 = 0.2 => checks::part,
+        /// The fraction of attention to keep, 0..=1.
+        pub mass: f64 = 0.9 => checks::fraction,
+        /// The fraction of the average share that every layer gets, 0..=1.
+        pub least: f64 = 0.2 => checks::fraction,
     }
     needs(self) [Need::Window(self.window)];
     "zig-zag" from "Zhong et al. 2024 (ZigZagKV), arXiv:2412.09036",
-    "more tokens to layers that need more for most of their attention",
-    formula: "of the layer: `least` x `n` + in proportion to the fewest tokens that make up `mass` of \
-         it, on average over heads"
+    "Gives more tokens to layers that need more tokens for most of their attention.",
+    formula: "`least` x `n`, and the rest in proportion to the smallest number of tokens that make up \
+         `mass` of the layer's attention, averaged over its heads."
 }
 
 impl Allocator for ZigZag {
@@ -31,8 +31,11 @@ impl Allocator for ZigZag {
             heads.iter().map(|row| fewest(row, self.mass)).sum::<usize>() as f64 / heads.len() as f64
         };
         let needed: Vec<f64> = rows.chunks(shape.query_heads).map(needed).collect();
-        let average = division.tokens_a_head();
-        layers::spread(&layers::above(self.least * average, average, &needed), shape.kv_heads)
+        let average = division.average_tokens();
+        layers::repeat_for_heads(
+            &layers::floor_and_share(self.least * average, average, &needed),
+            shape.kv_heads,
+        )
     }
 }
 

@@ -29,7 +29,7 @@ impl Cache {
         let mut rng = Rng::new(1);
         let one_token = Shape { tokens: 1, ..SMALL };
         let narrow = Shape { layers: 1, query_heads: 3, kv_heads: 1, tokens: 7, head_dim: 2 };
-        let evicted = (0..LARGE.all_kv_heads()).map(|_| some_of(LARGE.tokens, &mut rng)).collect();
+        let evicted = (0..LARGE.all_kv_heads()).map(|_| two_thirds_of(LARGE.tokens, &mut rng)).collect();
         vec![
             Cache::whole("a cache of 24 tokens", SMALL, needs, &mut rng),
             Cache::whole("a cache of 192 tokens", LARGE, needs, &mut rng),
@@ -44,12 +44,12 @@ impl Cache {
         Cache::whole("a cache of 192 tokens", LARGE, needs, &mut Rng::new(2))
     }
 
-    /// A cache of [`LARGE`] in which every token of a head has the same numbers, and every head holds
-    /// `positions`.
-    pub(super) fn level(positions: &[u32], needs: &Needs) -> Cache {
+    /// Returns a cache of shape [`LARGE`] in which all tokens of a head have the same numbers, and every head
+    /// holds `positions`.
+    pub(super) fn identical_tokens(positions: &[u32], needs: &Needs) -> Cache {
         let mut rng = Rng::new(3);
         let all = vec![positions.to_vec(); LARGE.all_kv_heads()];
-        let mut cache = Cache::drawn("a cache of like tokens", LARGE, all, needs, &mut rng);
+        let mut cache = Cache::drawn("a cache of identical tokens", LARGE, all, needs, &mut rng);
         for (&need, rows) in &mut cache.rows {
             let mut rng = Rng::new(4);
             let width = if let Extent::KvHeads(width) = need.extent(LARGE) { width } else { 1 };
@@ -102,8 +102,8 @@ impl Cache {
         // Keys and values can be negative; attention, norms and importance cannot.
         let (scale, least) = if matches!(need, Need::Keys | Need::Values) { (6.0, -3.0) } else { (1.0, 0.0) };
         let mut row = |head: usize| -> Vec<f32> {
-            let one = |_| number(rng, scale, least);
-            (0..length(self.held(head / group))).map(one).collect()
+            let draw = |_| number(rng, scale, least);
+            (0..length(self.held(head / group))).map(draw).collect()
         };
         let rows = (0..heads).map(&mut row).collect();
         self.rows.insert(need, rows);
@@ -113,8 +113,8 @@ impl Cache {
         self.positions.get(kv_head).map_or(self.shape.tokens, Vec::len)
     }
 
-    /// The same where everything that `needs` does not list is drawn anew.
-    pub(super) fn redrawn_but(&self, needs: &Needs) -> Cache {
+    /// Returns a copy in which everything that `needs` does not list is drawn again.
+    pub(super) fn with_others_redrawn(&self, needs: &Needs) -> Cache {
         let (mut cache, mut rng) = (self.clone(), Rng::new(5));
         let all: Vec<Need> = self.rows.keys().chain(self.numbers.keys()).copied().collect();
         all.into_iter().filter(|&need| !needs.contains(need)).for_each(|need| cache.draw(need, &mut rng));
@@ -123,11 +123,16 @@ impl Cache {
 
     /// Returns an observation of the whole cache.
     pub(super) fn view(&self) -> Observation<'_> {
-        let mut seen = Observation::new(self.shape);
-        seen.positions = self.positions.iter().map(Vec::as_slice).collect();
-        seen.rope_theta = Some(10_000.0);
-        let seen = self.rows.iter().fold(seen, |seen, (&need, rows)| seen.with_rows(need, rows));
-        self.numbers.iter().fold(seen, |seen, (&need, numbers)| seen.with_numbers(need, numbers))
+        let mut observation = Observation::new(self.shape);
+        observation.positions = self.positions.iter().map(Vec::as_slice).collect();
+        observation.rope_theta = Some(10_000.0);
+        let observation = self
+            .rows
+            .iter()
+            .fold(observation, |observation, (&need, rows)| observation.with_rows(need, rows));
+        self.numbers
+            .iter()
+            .fold(observation, |observation, (&need, numbers)| observation.with_numbers(need, numbers))
     }
 }
 
@@ -159,7 +164,7 @@ fn number(rng: &mut Rng, scale: f64, least: f64) -> f32 {
     if rng.unit() < 0.15 { 0.0 } else { drawn as f32 }
 }
 
-/// About two thirds of the positions, the last among them.
-fn some_of(tokens: usize, rng: &mut Rng) -> Vec<u32> {
+/// Returns about two thirds of the positions, including the last.
+fn two_thirds_of(tokens: usize, rng: &mut Rng) -> Vec<u32> {
     (0..tokens as u32).filter(|&p| p as usize + 1 == tokens || rng.unit() < 0.67).collect()
 }

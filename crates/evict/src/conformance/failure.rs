@@ -45,22 +45,24 @@ impl Expectation {
     pub fn clause(self) -> &'static str {
         match self {
             Expectation::NoPanic => "it must not panic",
-            Expectation::Finite => "scores must be finite, and weights finite and not negative",
-            Expectation::Deterministic => "the same cache must give the same every time",
-            Expectation::Written => "every score that is not protected must be written",
-            Expectation::DeclaredNeeds => "only what `needs` declares may be read",
-            Expectation::DeclaredPooling => "`pools` must say whether the option `pool` counts",
-            Expectation::Positions => "a token must be known by its position, which is not its row",
-            Expectation::Comparable => "heads can only compete by scores that differ among them",
-            Expectation::DeclaredComparison => "`compares` must say whether scores count",
-            Expectation::Guard => "a fitted guard must be within the guard and the share",
-            Expectation::Budget => "as many tokens must be kept as the budget asks for",
+            Expectation::Finite => "scores must be finite, and weights must be finite and not negative",
+            Expectation::Deterministic => "the same input must give the same result every time",
+            Expectation::Written => "a scorer must write the score of every token that it does not protect",
+            Expectation::DeclaredNeeds => "a method may read only what its `needs` declare",
+            Expectation::DeclaredPooling => "`pools` must say whether the option `pool` changes the scores",
+            Expectation::Positions => "a score must depend on the position of a token, not on its row",
+            Expectation::Comparable => "heads can compete only by scores that differ between heads",
+            Expectation::DeclaredComparison => "`compares` must say whether the weights depend on the scores",
+            Expectation::Guard => {
+                "`fit` must return a guard that is not larger than the guard given or the share"
+            }
+            Expectation::Budget => "a plan must keep as many tokens as the budget asks for",
             Expectation::HeldPositions => {
-                "heads must keep positions that they hold, ascending, and at least one"
+                "every head must keep at least one position, in ascending order, and only positions that it holds"
             }
             Expectation::Everything => "a full budget must keep everything",
-            Expectation::Independent => "a plan must not depend on earlier plans",
-            Expectation::Plannable => "some cache must have a plan",
+            Expectation::Independent => "a plan must not depend on earlier plans of the same planner",
+            Expectation::Plannable => "at least one cache must have a plan",
         }
     }
 }
@@ -117,7 +119,7 @@ pub(super) fn findings(policy: &str, check: impl FnOnce(&mut Findings)) -> Vec<F
     if let Err(payload) = done {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        findings.expect(Expectation::NoPanic, false, || format!("it did, with: {text}"));
+        findings.expect(Expectation::NoPanic, false, || format!("it panicked with: {text}"));
     }
     findings.failures()
 }

@@ -66,8 +66,8 @@ const TOGETHER: usize = 8;
 /// Source: Devoto et al. 2025 (Expected Attention), arXiv:2510.00636.
 pub fn expected_attention(queries: &QueryMoments, keys: &[f32]) -> Vec<f64> {
     let head_dim = queries.mean.len();
-    let of_keys = |keys: &[f32]| queries.log_weights(keys).into_iter().take(keys.len() / head_dim);
-    let mut weights: Vec<f64> = keys.chunks(TOGETHER * head_dim).flat_map(of_keys).collect();
+    let log_weights = |keys: &[f32]| queries.log_weights(keys).into_iter().take(keys.len() / head_dim);
+    let mut weights: Vec<f64> = keys.chunks(TOGETHER * head_dim).flat_map(log_weights).collect();
     softmax(&mut weights);
     weights
 }
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn weights_are_those_of_a_normal_distribution() {
-        // At position 0 nothing turns. z = mean.k / sqrt(2) + k^T C k / 4.
-        let here = MeanRotation::over(0, 1, 2, 10_000.0);
+        // At position 0 nothing is rotated. z = mean.k / sqrt(2) + k^T C k / 4.
+        let here = MeanRotation::new(0, 1, 2, 10_000.0);
         let moments = [2.0, 0.0, 1.0, 0.5, 0.5, 4.0];
         let keys = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0];
         let z = [2f64.sqrt() + 0.25, 1.0, 2f64.sqrt() + 1.5];

@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_anchor_is_the_mean_direction_whatever_the_lengths() {
+    fn the_anchor_is_the_mean_direction_regardless_of_lengths() {
         // Directions (1,0) twice and (0,1): the anchor points along (2,1).
         let scores = key_diff(&[5.0, 0.0, 1.0, 0.0, 0.0, 3.0], 2);
         let length = 5f64.sqrt();
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_direction_the_cosine_is_nought() {
+    fn without_a_direction_the_cosine_is_zero() {
         assert_eq!(key_diff(&[0.0, 0.0, 1.0, 0.0], 2), [0.0, -1.0]);
         assert_eq!(key_diff(&[1.0, -1.0], 1), [0.0, 0.0]);
     }

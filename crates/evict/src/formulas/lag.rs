@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_is_measured_by_the_range_of_the_next_partition() {
+    fn a_state_is_scaled_to_the_range_of_the_next_partition() {
         // Ranges 0..2 and 0..4; scaled states (1, 0) and (0.5, 0.5): deviations sqrt(1/2) and 0.
         let found = lag_relative(&[2.0, 0.0, 1.0, 2.0], &[0.0, 4.0, 2.0, 0.0], 2);
         let wide = 0.5f64.sqrt().exp();
@@ -72,13 +72,13 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_without_range_says_nothing() {
+    fn a_channel_without_range_counts_as_zero() {
         let found = lag_relative(&[9.0, 0.0, 1.0, 0.0], &[3.0, 0.0, 3.0, 1.0], 2);
         assert_eq!(found, [0.5, 0.5]);
     }
 
     #[test]
-    fn every_partition_but_the_last_is_scored() {
+    fn every_partition_except_the_last_is_scored() {
         let states: Vec<f32> = (0..7).map(|i| (i * i) as f32).collect();
         let scores = lag_scores(&states, &states, 1, 2);
         assert_eq!(scores, [vec![0.5, 0.5], vec![0.5, 0.5]]);

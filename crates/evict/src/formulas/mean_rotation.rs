@@ -12,16 +12,17 @@ pub struct MeanRotation {
 }
 
 impl MeanRotation {
-    /// Over `count` positions from `start`, for heads of `head_dim` channels, an even number.
-    pub fn over(start: usize, count: usize, head_dim: usize, theta: f64) -> MeanRotation {
+    /// Returns the mean rotation over `count` positions from `start`. `head_dim` must be even, and `theta` is
+    /// the base of the frequencies.
+    pub fn new(start: usize, count: usize, head_dim: usize, theta: f64) -> MeanRotation {
         let mean = |pair: usize, part: fn(f64) -> f64| {
             let power = (2 * pair) as f32 / head_dim as f32;
             let frequency = 1.0 / theta.powf(f64::from(power)) as f32;
-            let at = |position: usize| part(f64::from(position as f32 * frequency));
-            (start..start + count).map(at).sum::<f64>() / count as f64
+            let value_at = |position: usize| part(f64::from(position as f32 * frequency));
+            (start..start + count).map(value_at).sum::<f64>() / count as f64
         };
-        let all = |part| (0..head_dim / 2).map(|pair| mean(pair, part)).collect();
-        MeanRotation { cos: all(f64::cos), sin: all(f64::sin) }
+        let means = |part| (0..head_dim / 2).map(|pair| mean(pair, part)).collect();
+        MeanRotation { cos: means(f64::cos), sin: means(f64::sin) }
     }
 
     /// Returns `R x` for a vector `x`, `[head_dim]`.
@@ -55,7 +56,7 @@ impl MeanRotation {
 mod tests {
     use super::*;
 
-    fn near(found: &[f64], expected: &[f64]) {
+    fn assert_near(found: &[f64], expected: &[f64]) {
         assert_eq!(found.len(), expected.len());
         let off = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(off < 1e-6, "{found:?} is not {expected:?}");
@@ -64,18 +65,18 @@ mod tests {
     #[test]
     fn one_position_is_a_rotation() {
         // Pairs (0, 2) by 3 radians and (1, 3) by 3 / 100^(1/2) = 0.3.
-        let one = MeanRotation::over(3, 1, 4, 100.0);
+        let one = MeanRotation::new(3, 1, 4, 100.0);
         let (c, s) = (3f64.cos(), 3f64.sin());
-        near(&one.vector(&[1.0, 0.0, 0.0, 0.0]), &[c, 0.0, s, 0.0]);
-        near(&one.vector(&[0.0, 0.0, 0.0, 2.0]), &[0.0, -2.0 * 0.3f64.sin(), 0.0, 2.0 * 0.3f64.cos()]);
+        assert_near(&one.vector(&[1.0, 0.0, 0.0, 0.0]), &[c, 0.0, s, 0.0]);
+        assert_near(&one.vector(&[0.0, 0.0, 0.0, 2.0]), &[0.0, -2.0 * 0.3f64.sin(), 0.0, 2.0 * 0.3f64.cos()]);
     }
 
     #[test]
     fn a_matrix_is_rotated_from_both_sides() {
-        let two = MeanRotation::over(0, 2, 2, 10_000.0);
+        let two = MeanRotation::new(0, 2, 2, 10_000.0);
         let (c, s) = ((1.0 + 1f64.cos()) / 2.0, 1f64.sin() / 2.0);
-        near(&two.matrix(&[1.0, 0.0, 0.0, 0.0]), &[c * c, c * s, c * s, s * s]);
+        assert_near(&two.matrix(&[1.0, 0.0, 0.0, 0.0]), &[c * c, c * s, c * s, s * s]);
         // R [[0,1],[0,0]] R^T = (c, s)^T (-s, c).
-        near(&two.matrix(&[0.0, 1.0, 0.0, 0.0]), &[-c * s, c * c, -s * s, c * s]);
+        assert_near(&two.matrix(&[0.0, 1.0, 0.0, 0.0]), &[-c * s, c * c, -s * s, c * s]);
     }
 }

@@ -2,8 +2,8 @@
 
 use bitkv_stats::Summary;
 
-use super::parts::{mean, scale};
-use crate::{Budget, Group, Memo, Need, Observation, Plan, Reason, Rule, Shape, select};
+use super::shared::{mean, scale};
+use crate::{Budget, EntropyPooling, Memo, Need, Observation, Plan, Reason, Rule, Shape, select};
 
 method! {
     /// Keeps the same tokens in all heads and layers: all heads have the same budget, and all rank the tokens
@@ -14,16 +14,18 @@ method! {
     pub struct EntropyGlobal {}
     needs(self) [Need::Entropy];
     "entropy-global" from "microsoft/BitNet pull request 497, entropy_kv_cache.cpp",
-    "published: one budget for all heads, first token and latest tokens", role: Published,
-    formula: "one budget for all heads: one sink and the latest tokens"
+    "Published rule: one budget for all heads, spent on the first and the latest tokens.", role: Published,
+    formula: "One sink and the latest tokens, with the same budget for all heads."
 }
 
 impl Rule for EntropyGlobal {
-    fn plan(&self, seen: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
-        let shape = seen.shape;
-        let count = global_budget(shape, seen.numbers(Need::Entropy), budget.part(seen.shape));
-        let cv = Summary::new(seen.numbers(Need::Entropy)).map_or(0.0, |s| s.cv);
-        // With no more cells than the budget nothing is evicted: `best` then keeps all.
+    fn plan(&self, observation: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
+        let shape = observation.shape;
+        let count =
+            global_budget(shape, observation.numbers(Need::Entropy), budget.kept_fraction(observation.shape));
+        let cv = Summary::new(observation.numbers(Need::Entropy)).map_or(0.0, |s| s.cv);
+        // If there are no more tokens than the budget allows, `best` keeps all of them, as the published code
+        // does.
         let set = select::best(&importance(shape.tokens, cv), count);
         Ok(Plan::from_kv_heads(shape, budget.total(shape), vec![set; shape.all_kv_heads()]))
     }
@@ -37,12 +39,13 @@ impl Rule for EntropyGlobal {
 /// bits, `[layers * query_heads]`; `shape` must pass [`Shape::check`].
 pub fn global_budget(shape: Shape, entropy: &[f64], keep: f64) -> usize {
     let tokens = shape.tokens;
-    let entropy = Group::Max.over(entropy, shape.group());
+    let entropy = EntropyPooling::Max.pool(entropy, shape.group());
     let mean = mean(&entropy);
-    let cells = |&h: &f64| ((tokens as f64 * keep * scale(h, mean)).floor() as usize).clamp(1, tokens.max(1));
+    let budget =
+        |&h: &f64| ((tokens as f64 * keep * scale(h, mean)).floor() as usize).clamp(1, tokens.max(1));
     let layers: Vec<usize> = entropy
         .chunks(shape.kv_heads.max(1))
-        .map(|layer| layer.iter().map(cells).max().unwrap_or(1))
+        .map(|layer| layer.iter().map(budget).max().unwrap_or(1))
         .collect();
     layers.iter().sum::<usize>() / layers.len().max(1)
 }
@@ -54,12 +57,12 @@ pub fn global_budget(shape: Shape, entropy: &[f64], keep: f64) -> usize {
 pub fn importance(tokens: usize, cv: f64) -> Vec<f32> {
     let last = tokens.saturating_sub(1) as f64;
     let alpha = 2.0 / (last * (1.0 + cv));
-    let one = |position: usize| {
+    let importance_of = |position: usize| {
         let distance = last - position as f64;
         let bonus = if distance < 0.1 * last { 0.5 } else { 0.0 };
         if position == 0 { 1e10 } else { ((-alpha * distance).exp() + bonus) as f32 }
     };
-    (0..tokens).map(one).collect()
+    (0..tokens).map(importance_of).collect()
 }
 
 #[cfg(test)]
@@ -76,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn importance_is_recency_behind_one_sink() {
+    fn importance_is_recency_after_one_sink() {
         for cv in [0.0, 0.5, 3.0] {
             let importance = importance(500, cv);
             assert_eq!(importance[0], 1e10);

@@ -1,6 +1,6 @@
 //! The rule `entropy-inverted`.
 
-use super::parts::{best_of_rows, mean};
+use super::shared::{best_of_rows, mean};
 use crate::{Budget, Memo, Need, Observation, Plan, Reason, Rule};
 
 /// Bounds of the fraction that a head keeps.
@@ -13,17 +13,21 @@ method! {
     pub struct EntropyInverted {}
     needs(self) [Need::Entropy, Need::Window(1)];
     "entropy-inverted" from "microsoft/BitNet pull request 497, verify_kv_savings.py",
-    "published: the best of the last query's row, more for query heads of low entropy",
+    "Published rule: each query head keeps its best tokens, more if its entropy is low.",
     role: Published, oracle: true,
-    formula: "for each query head the best of that row, more where entropy is low"
+    formula: "For each query head, the tokens with the highest attention in the row of the last query, more of \
+         them if its entropy is low."
 }
 
 impl Rule for EntropyInverted {
-    fn plan(&self, seen: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
-        let parts = inverted_budgets(seen.numbers(Need::Entropy), 1.0 / budget.part(seen.shape));
-        let mut sets = best_of_rows(seen, parts);
+    fn plan(&self, observation: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
+        let parts = inverted_budgets(
+            observation.numbers(Need::Entropy),
+            1.0 / budget.kept_fraction(observation.shape),
+        );
+        let mut sets = best_of_rows(observation, parts);
         sets.iter_mut().filter(|set| set.first() != Some(&0)).for_each(|set| set.insert(0, 0));
-        Ok(Plan::from_query_heads(seen.shape, budget.total(seen.shape), sets))
+        Ok(Plan::from_query_heads(observation.shape, budget.total(observation.shape), sets))
     }
 }
 
@@ -34,14 +38,14 @@ pub fn inverted_budgets(entropy: &[f64], ratio: f64) -> Vec<f64> {
     let max = entropy.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let raw: Vec<f64> = entropy.iter().map(|&h| raw(h, min, max)).collect();
     let mean = mean(&raw);
-    raw.iter().map(|raw| part(*raw, mean, ratio)).collect()
+    raw.iter().map(|raw| clipped_fraction(*raw, mean, ratio)).collect()
 }
 
 /// Returns the smallest and the largest of [`inverted_budgets`] for heads whose entropies have this minimum,
 /// mean and maximum.
 pub fn inverted_range(min: f64, mean: f64, max: f64, ratio: f64) -> [f64; 2] {
-    // `raw` is linear in the entropy, so its mean is that of the mean entropy.
-    [max, min].map(|h| part(raw(h, min, max), raw(mean, min, max), ratio))
+    // `raw` is linear in the entropy, so its mean is `raw` of the mean entropy.
+    [max, min].map(|h| clipped_fraction(raw(h, min, max), raw(mean, min, max), ratio))
 }
 
 /// Returns the raw weight of a head: 2 for the lowest entropy, 1 for the highest, and 2 if all entropies are
@@ -50,7 +54,8 @@ fn raw(entropy: f64, min: f64, max: f64) -> f64 {
     if max > min { 2.0 - (entropy - min) / (max - min) } else { 2.0 }
 }
 
-fn part(raw: f64, mean: f64, ratio: f64) -> f64 {
+/// Returns the fraction that a head keeps, from its raw weight and the mean of all raw weights.
+fn clipped_fraction(raw: f64, mean: f64, ratio: f64) -> f64 {
     (raw / mean / ratio).clamp(CLIP.0, CLIP.1)
 }
 

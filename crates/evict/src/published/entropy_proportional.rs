@@ -1,6 +1,6 @@
 //! The rule `entropy-proportional`.
 
-use super::parts::{best_of_rows, mean, scale};
+use super::shared::{best_of_rows, mean, scale};
 use crate::{Budget, Memo, Need, Observation, Plan, Reason, Rule};
 
 method! {
@@ -10,15 +10,21 @@ method! {
     pub struct EntropyProportional {}
     needs(self) [Need::Entropy, Need::Window(1)];
     "entropy-proportional" from "SCJedi, entropy-adaptive-kv-cache (GPT-2 study)",
-    "published: the best of the last query's row, more for query heads of high entropy",
+    "Published rule: each query head keeps its best tokens, more if its entropy is high.",
     role: Published, oracle: true,
-    formula: "for each query head the best of that row, in proportion to its entropy within clamps"
+    formula: "For each query head, the tokens with the highest attention in the row of the last query, in \
+         proportion to its clamped entropy."
 }
 
 impl Rule for EntropyProportional {
-    fn plan(&self, seen: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
-        let parts = proportional_budgets(seen.numbers(Need::Entropy), budget.part(seen.shape));
-        Ok(Plan::from_query_heads(seen.shape, budget.total(seen.shape), best_of_rows(seen, parts)))
+    fn plan(&self, observation: &Observation<'_>, budget: Budget, _: &Memo) -> Result<Plan, Reason> {
+        let parts =
+            proportional_budgets(observation.numbers(Need::Entropy), budget.kept_fraction(observation.shape));
+        Ok(Plan::from_query_heads(
+            observation.shape,
+            budget.total(observation.shape),
+            best_of_rows(observation, parts),
+        ))
     }
 }
 

@@ -9,16 +9,17 @@ method! {
     pub struct AccumulatedAttention {
         /// Whether the sum is divided by the number of queries that could attend to the token.
         pub normalised: bool = false,
-        /// The part of a head's share that its latest tokens have for certain, 0..=1. Heads compete
-        /// without regard to it.
-        pub recent_part: f64 = 0.0 => checks::part,
+        /// The fraction of a head's share that is reserved for its latest tokens, 0..=1. Allocators that
+        /// compare scores between heads ignore it.
+        pub recent_part: f64 = 0.0 => checks::fraction,
     }
     needs(self) [Need::Accumulated];
     "accumulated-attention" from
         "Zhang et al. 2023 (H2O), arXiv:2306.14048; normalised: ObservedAttention of kvpress",
-    "the tokens that all queries so far attended to most",
-    formula: "the sum; `normalised`: divided by the number of queries that could see `j`",
-    differences: "in H2O half of the share is for the latest tokens: `recent-part=0.5`"
+    "Keeps the tokens that received the most attention from all queries so far.",
+    formula: "The sum of the attention to `j`. `normalised`: divided by the number of queries that could \
+         attend to `j`.",
+    differences: "H2O reserves half of the share for the latest tokens: `recent-part=0.5`."
 }
 
 impl Scorer for AccumulatedAttention {

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     Method, Reason, Scorer,
-    entry::{Entry, Made},
+    entry::{Configured, Entry},
     options,
-    spec::{self, Written},
+    spec::{self, SpecTexts},
 };
 
 /// Returns the scorers that can be the first of two stages. Their scores are never negative, so that
@@ -31,17 +31,17 @@ fn bases() -> [Entry<dyn Scorer>; 6] {
 /// A scorer that is an option of another scorer, such as `window-attention{window=64}`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Base {
+pub struct BaseScorer {
     spec: String,
     /// Whether the scorer pools its group by the option `pool`.
     pub(super) pools: bool,
     pub(super) scorer: Arc<dyn Scorer>,
 }
 
-impl Base {
-    /// A scorer with its default options.
-    pub(super) fn usual<S: Method + Scorer>() -> Base {
-        Base { spec: S::NAME.into(), pools: S::POOLS, scorer: Arc::new(S::default()) }
+impl BaseScorer {
+    /// Returns a scorer with its default options.
+    pub(super) fn with_defaults<S: Method + Scorer>() -> BaseScorer {
+        BaseScorer { spec: S::NAME.into(), pools: S::POOLS, scorer: Arc::new(S::default()) }
     }
 
     /// Returns the name of the scorer, and the options that differ from their defaults.
@@ -50,29 +50,29 @@ impl Base {
     }
 }
 
-impl TryFrom<String> for Base {
+impl TryFrom<String> for BaseScorer {
     type Error = Reason;
-    fn try_from(spec: String) -> Result<Base, Reason> {
+    fn try_from(spec: String) -> Result<BaseScorer, Reason> {
         let parts = spec::parse(&spec).map_err(|e| e.to_string())?;
-        let named = |part: &spec::Part| bases().into_iter().find(|base| base.about.name == part.name);
+        let named = |part: &spec::SpecPart| bases().into_iter().find(|base| base.metadata.name == part.name);
         let found = match &parts[..] {
             [part] => named(part).map(|base| (base, part)),
             _ => None,
         };
         let Some((entry, part)) = found else {
-            let names = bases().map(|base| base.about.name).join(", ");
-            return Err(format!("the first stage is one of {names}").into());
+            let names = bases().map(|base| base.metadata.name).join(", ");
+            return Err(format!("the first stage must be one of {names}").into());
         };
-        let made = options::refuse_unknown(entry.about.name, &part.options, &entry.own)
+        let made = options::refuse_unknown(entry.metadata.name, &part.options, &entry.own_defaults)
             .and_then(|()| entry.read(&part.options));
-        let Made { about, defaults, options, method, .. } = made.map_err(|e| e.to_string())?;
-        let spec = Written::new(about.name, &defaults, &options).short;
-        Ok(Base { spec, pools: about.pools, scorer: method })
+        let Configured { metadata, defaults, options, method, .. } = made.map_err(|e| e.to_string())?;
+        let spec = SpecTexts::new(metadata.name, &defaults, &options).short;
+        Ok(BaseScorer { spec, pools: metadata.pools, scorer: method })
     }
 }
 
-impl From<Base> for String {
-    fn from(base: Base) -> String {
+impl From<BaseScorer> for String {
+    fn from(base: BaseScorer) -> String {
         base.spec
     }
 }

@@ -1,6 +1,6 @@
 //! The scorer `critical`.
 
-use super::{base::Base, output_norm::OutputNorm, window_attention::WindowAttention};
+use super::{base::BaseScorer, output_norm::OutputNorm, window_attention::WindowAttention};
 use crate::{Head, Scorer, checks, formulas::two_stage, select};
 
 method! {
@@ -10,22 +10,23 @@ method! {
     #[serde(rename_all = "kebab-case")]
     pub struct Critical {
         /// The scorer of the first stage, with its own options.
-        pub base: Base = Base::usual::<WindowAttention>(),
-        /// Which length of the value's output.
+        pub base: BaseScorer = BaseScorer::with_defaults::<WindowAttention>(),
+        /// Which norm of the value's output is used.
         pub norm: OutputNorm = OutputNorm::SubNorm,
-        /// What is added to the first stage's scores before they are multiplied.
-        pub epsilon: f64 = 1e-4 => checks::part,
-        /// The part of the share that the first stage fills, 0..=1.
-        pub first_stage: f64 = 0.5 => checks::part,
+        /// The number added to the scores of the first stage before they are multiplied.
+        pub epsilon: f64 = 1e-4 => checks::fraction,
+        /// The fraction of the share that the first stage fills, 0..=1.
+        pub first_stage: f64 = 0.5 => checks::fraction,
     }
     needs(self) self.base.scorer.needs().with([self.norm.need()]);
     "critical" from "Feng et al. 2025 (CriticalKV), arXiv:2502.03805",
-    "half by another score, half by it times the length of the value's output",
-    formula: "first `first-stage` of the share by `base`; then (`base` + `epsilon`) x mean over the \
-         group of `||W_o v_j||_1`",
+    "Fills half of the share by another scorer, half by its scores times the value's output norm.",
+    formula: "`base` for the first `first-stage` of the share; then (`base` + `epsilon`) x the mean over the \
+         group of `||W_o v_j||_1`.",
     differences: "`norm='sub-norm'` multiplies the value by the gain of BitNet's norm before `W_o`; \
-         `'plain'` is the paper's. It reads what `base` reads besides; `pool` is that of `base`; `tova` \
-         and `kvzip` have none"
+         `'plain'` is the paper's norm. The scorer also reads what `base` reads. The option `pool` applies \
+         to `base`; `tova` and \
+         `kvzip` do not have it."
 }
 
 impl Scorer for Critical {
@@ -38,7 +39,7 @@ impl Scorer for Critical {
     }
 
     fn unpooled(&self) -> Option<String> {
-        (!self.base.pools).then(|| format!("its base `{}` has a pooling of its own", self.base.spec()))
+        (!self.base.pools).then(|| format!("its base scorer `{}` has no option `pool`", self.base.spec()))
     }
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
@@ -48,8 +49,8 @@ impl Scorer for Critical {
     fn rerank(&self, head: &Head<'_>, count: usize, scores: &mut [f32]) {
         let first = (count as f64 * self.first_stage).floor() as usize;
         let chosen = select::best(scores, first);
-        let both = two_stage(scores, &self.norm.of(head), &chosen, self.epsilon as f32);
-        // What is protected stays so: infinity times a length of 0 is no number.
+        let both = two_stage(scores, &self.norm.mean_norms(head), &chosen, self.epsilon as f32);
+        // Protected tokens keep their score: infinity times a norm of 0 is NaN.
         let free = scores.iter_mut().zip(both).filter(|(s, _)| s.is_finite());
         free.for_each(|(s, both)| *s = both);
     }

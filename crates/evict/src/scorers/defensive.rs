@@ -21,19 +21,19 @@ method! {
         pub kernel: usize = 5 => checks::odd_kernel,
         /// Which norm of the value's output is used.
         pub norm: OutputNorm = OutputNorm::SubNorm,
-        /// The part of the mean attention whose tokens come first, 0..=1.
-        pub mass: f64 = 0.9 => checks::part,
+        /// The fraction of the mean attention whose tokens are promoted, 0..=1.
+        pub mass: f64 = 0.9 => checks::fraction,
     }
     needs(self) [Need::WindowRows(self.window), self.norm.need()];
     "defensive" from "Feng et al. 2026 (DefensiveKV), repository FFY0/DefensiveKV",
-    "what any of the last queries attended to most, times the length of its output", pools: false,
-    formula: "max over group and queries of the smoothed row, at least the head's mean, x the norm \
-         beside the layer's mean at `j`; first of all the tokens that stay below `mass` of mean \
-         attention, less what the `w` tokens before the window have; they win where heads compete, up \
-         to `n` a head",
-    differences: "as its code has it: with one KV head a layer norms say nothing, and `mass` is lowered \
-         by tokens that are not the window's. Tokens that not all heads of the layer hold are this \
-         suite's"
+    "Keeps tokens that any of the last queries attended to strongly, weighted by output norm.", pools: false,
+    formula: "The maximum over group and queries of the smoothed row, at least the head's mean, x the output \
+         norm relative to the layer's mean at `j`. The most attended tokens come first, as many as stay \
+         below `mass` of the mean attention minus that of the `w` tokens before the window; they also win \
+         the competition of heads, up to `n` per head.",
+    differences: "It follows the authors' code: with one KV head per layer, norms have no effect, and `mass` is \
+         lowered by tokens outside the window. Only this suite handles tokens that some heads of the \
+         layer no longer hold."
 }
 
 impl Scorer for Defensive {
@@ -51,17 +51,19 @@ impl Scorer for Defensive {
             }
         }
         let floor = worst.iter().sum::<f64>() / past as f64;
-        // The layer's mean ranks as its sum does, and counts only the heads that hold the token.
-        let (norms, usual) = (self.norm.of(head), head.layer_mean(self.norm.need()));
-        for ((s, worst), (norm, usual)) in out.iter_mut().zip(worst).zip(norms.into_iter().zip(usual)) {
-            let beside = if usual > 0.0 { f64::from(norm) / f64::from(usual) } else { 0.0 };
-            *s = (worst.max(floor) * beside) as f32;
+        // The layer's mean gives the same ranking as its sum, and counts only the heads that hold the token.
+        let (norms, layer_norms) = (self.norm.mean_norms(head), head.layer_mean(self.norm.need()));
+        for ((s, worst), (norm, layer_norm)) in
+            out.iter_mut().zip(worst).zip(norms.into_iter().zip(layer_norms))
+        {
+            let relative_norm = if layer_norm > 0.0 { f64::from(norm) / f64::from(layer_norm) } else { 0.0 };
+            *s = (worst.max(floor) * relative_norm) as f32;
         }
     }
 
     fn promotes(&self, head: &Head<'_>, average: usize) -> Vec<u32> {
         let mean = mean_attention(&PastRows::new(head, self.window));
-        let first = below(&mean, self.mass - mass_before_window(head, self.window));
+        let first = count_below(&mean, self.mass - mass_before_window(head, self.window));
         select::best(&mean, first.min(average.saturating_sub(self.window)))
     }
 
@@ -99,12 +101,13 @@ fn mean_attention(group: &[PastRows<'_>]) -> Vec<f32> {
 
 /// Returns the attention to the `window` tokens before the window, averaged over the layer's query heads.
 fn mass_before_window(head: &Head<'_>, window: usize) -> f64 {
-    let rows: Vec<PastRows<'_>> = head.of_layer().flat_map(|head| PastRows::new(&head, window)).collect();
+    let rows: Vec<PastRows<'_>> = head.layer_heads().flat_map(|head| PastRows::new(&head, window)).collect();
     rows.iter().map(|rows| rows.mass_of_last(window)).sum::<f64>() / rows.len() as f64
 }
 
-/// How many of the largest numbers together stay below that part of the sum of all.
-fn below(numbers: &[f32], part: f64) -> usize {
+/// Returns how many of the largest numbers can be added before their sum reaches the fraction `part` of the
+/// sum of all.
+fn count_below(numbers: &[f32], part: f64) -> usize {
     let mut sorted: Vec<f64> = numbers.iter().copied().map(f64::from).collect();
     sorted.sort_unstable_by(|a, b| b.total_cmp(a));
     let bar = part * sorted.iter().sum::<f64>();

@@ -8,9 +8,9 @@ method! {
     pub struct KeyDiff {}
     needs(self) [Need::Keys];
     "key-diff" from "Park et al. 2025 (KeyDiff), arXiv:2504.15364",
-    "the tokens whose keys are least like the mean key", pools: false,
-    formula: "minus the cosine with the mean direction of all keys",
-    differences: "prompts are compressed in blocks there"
+    "Keeps the tokens whose keys are least like the mean key.", pools: false,
+    formula: "Minus the cosine of the key with the mean direction of all keys.",
+    differences: "The paper compresses prompts in blocks."
 }
 
 impl Scorer for KeyDiff {

@@ -7,9 +7,9 @@ method! {
     pub struct KeyNorm {}
     needs(self) [Need::Keys];
     "key-norm" from "Devoto et al. 2024, arXiv:2406.11430",
-    "the tokens with the shortest keys",
-    formula: "`-||k_j||_2`",
-    differences: "there with `uniform{whole-layers=2}`"
+    "Keeps the tokens with the shortest keys.",
+    formula: "Minus the length of the key, `-||k_j||_2`.",
+    differences: "The paper uses it with `uniform{whole-layers=2}`."
 }
 
 impl Scorer for KeyNorm {

@@ -8,11 +8,12 @@ method! {
     pub struct Kvzip {}
     needs(self) [Need::Reconstruction];
     "kvzip" from "Kim et al. 2025 (KVzip), arXiv:2505.23416",
-    "the tokens most attended to while the context is repeated", pools: false,
-    formula: "its maximum over the group and the queries",
-    differences: "the context is repeated in chunks as long as the positions of the model leave room \
-         for: 2048 tokens in the paper, but about 100 where a text fills most of 1024 positions. Scores \
-         of texts of two lengths then come of different chunks"
+    "Keeps the tokens most attended to while the context is repeated.", pools: false,
+    formula: "The maximum, over the group and the queries, of the attention to `j` while the context is \
+         repeated.",
+    differences: "The context is repeated in chunks that fit the model's positions: 2048 tokens in the paper, but \
+         about 100 if a text fills most of 1024 positions. Scores of texts of different lengths are then \
+         computed with different chunks."
 }
 
 impl Scorer for Kvzip {

@@ -22,18 +22,20 @@ method! {
     }
     needs(self) [Need::Keys, Need::Values];
     "lag" from "Liang et al. 2025 (LagKV), arXiv:2504.04704",
-    "of each partition, keys and values that the next makes unusual", pools: false,
-    formula: "rank within a partition of `lag` of the deviation over channels, scaled to the range of \
-         the next partition; `cross-scoring`: its softmax",
-    differences: "there each partition keeps the same number, as here by ranks, where what does not \
-         divide goes to later partitions. A cache shorter than `skip` and two partitions is compressed \
-         by recency; so is, but for `skip`, a share that does not reach beyond the last partition and \
-         what follows it"
+    "Keeps the tokens of each partition that are unusual compared with the next partition.", pools: false,
+    formula: "The rank, within a partition of `lag` tokens, of the deviation over channels, scaled to the \
+         range of the next partition. `cross-scoring`: the softmax of the deviation instead of its rank.",
+    differences: "In the paper each partition keeps the same number, as ranks do here; a remainder goes to \
+         later \
+         partitions. A cache shorter than `skip` and two partitions is compressed by recency. A share with \
+         room for no more than `skip`, the last partition and the tokens after it keeps `skip` and the \
+         latest tokens."
 }
 
 impl Scorer for Lag {
     fn incomparable(&self) -> Option<&'static str> {
-        (!self.cross_scoring).then_some("`lag` ranks tokens within a partition, the same ranks in every head")
+        (!self.cross_scoring)
+            .then_some("`lag` scores are ranks within a partition, which are the same in every head")
     }
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {

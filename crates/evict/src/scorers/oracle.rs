@@ -9,10 +9,10 @@ method! {
     pub struct Oracle {}
     needs(self) [Need::Future];
     "oracle" from "control of this suite",
-    "the tokens that the continuation will attend to most, which no cache can know", role: Oracle,
-    formula: "the attention",
-    differences: "no method: with `uniform` it retains the most attention that any choice can, pooled \
-         over the group as it is; that bounds neither other allocators nor KL"
+    "Keeps the tokens that the continuation will attend to most, which no cache can know.", role: Oracle,
+    formula: "The attention of the continuation to `j`.",
+    differences: "It is not a method. With `uniform` it retains the most attention that any choice can, pooled \
+         over the group as it is; that bounds neither other allocators nor KL."
 }
 
 impl Scorer for Oracle {

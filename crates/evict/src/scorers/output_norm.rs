@@ -25,8 +25,8 @@ impl OutputNorm {
         }
     }
 
-    /// The mean over the group's query heads, one for each token held.
-    pub(super) fn of(self, head: &Head<'_>) -> Vec<f32> {
+    /// Returns the mean norm over the group's query heads for each token held, `[held]`.
+    pub(super) fn mean_norms(self, head: &Head<'_>) -> Vec<f32> {
         mean_rows(head.group(self.need()))
     }
 }

@@ -1,6 +1,6 @@
 //! The scorer `r-kv`.
 
-use super::smooth::Smooth;
+use super::smooth::Smoothing;
 use crate::{Head, Need, PastRows, Scorer, checks};
 
 method! {
@@ -23,7 +23,7 @@ method! {
         /// The number of neighbours, including the token itself, over which the maximum is taken; odd.
         pub kernel: usize = 7 => checks::odd_kernel,
         /// The weight of importance, 0..=1.
-        pub lambda: f64 = 0.1 => checks::part,
+        pub lambda: f64 = 0.1 => checks::fraction,
         /// The cosine above which keys are near-duplicates.
         pub threshold: f64 = 0.5 => checks::within(-1.0..=1.0, "a cosine is between -1 and 1"),
         /// The number of latest near-duplicates that each key leaves out of its redundancy.
@@ -31,14 +31,14 @@ method! {
     }
     needs(self) [Need::Keys, Need::WindowRows(self.window)];
     "r-kv" from "Cai et al. 2025 (R-KV), arXiv:2505.24133",
-    "what the last queries attended to, less what other keys say as well", pools: false,
-    formula: "`lambda` x importance - (1 - `lambda`) x softmax of the mean cosine with other keys; \
-         importance: the group's maximum brought to a sum of 1, the mean over queries, the maximum over \
-         `kernel` neighbours",
-    differences: "`lambda` 0.1 and `w` 8 are the paper's, `threshold` 0.5, `kernel` 7 and one spared \
-         duplicate its code's. There the group's maximum is that of the products of queries and keys, \
-         before one softmax; here it is that of probabilities, the same where a group has one query \
-         head only"
+    "Keeps the tokens that the last queries attended to and whose keys are not redundant.", pools: false,
+    formula: "`lambda` x importance - (1 - `lambda`) x softmax of the mean cosine with other keys. Importance: \
+         the maximum over the group rescaled to a sum of 1, the mean over queries, the maximum over \
+         `kernel` neighbours.",
+    differences: "`lambda` 0.1 and `w` 8 are the paper's; `threshold` 0.5, `kernel` 7 and one spared duplicate are \
+         those of its code. The code takes the group's maximum of the products of queries and keys, \
+         before one softmax. Here it is the maximum of probabilities, which is the same only if a group \
+         has one query head."
 }
 
 impl Scorer for RKv {
@@ -60,7 +60,7 @@ fn importance(group: &[PastRows<'_>], kernel: usize) -> Vec<f32> {
     let mut heads: Vec<_> = group.iter().map(PastRows::iter).collect();
     let (mut mean, mut queries) = (Vec::<f64>::new(), 0.0);
     while let Some(rows) = heads.iter_mut().map(Iterator::next).collect::<Option<Vec<&[f32]>>>() {
-        let most = crate::Pooling::Max.over(&rows);
+        let most = crate::Pooling::Max.pool(&rows);
         let sum: f64 = most.iter().copied().map(f64::from).sum();
         mean.resize(most.len(), 0.0);
         if sum > 0.0 {
@@ -69,7 +69,7 @@ fn importance(group: &[PastRows<'_>], kernel: usize) -> Vec<f32> {
         queries += 1.0;
     }
     let mean: Vec<f32> = mean.into_iter().map(|sum| (sum / queries) as f32).collect();
-    Smooth::Max.over(&mean, kernel)
+    Smoothing::Max.smooth(&mean, kernel)
 }
 
 /// Returns the redundancy of each key, `[held]`.

@@ -11,13 +11,13 @@ method! {
         pub seed: u64 = 0,
     }
     "random" from "control of this suite",
-    "tokens drawn by chance", role: Control,
-    formula: "drawn from `seed` and the head"
+    "Keeps tokens drawn at random.", role: Control,
+    formula: "A random number that depends on `seed`, the head and `j`."
 }
 
 impl Scorer for Random {
     fn incomparable(&self) -> Option<&'static str> {
-        Some("chance says nothing about heads")
+        Some("random scores say nothing about heads")
     }
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {

@@ -7,14 +7,14 @@ method! {
     /// their true positions.
     pub struct Recency {}
     "recency" from "Xiao et al. 2023 (StreamingLLM), arXiv:2309.17453",
-    "the latest tokens",
-    formula: "`j`",
-    differences: "keys are rotated to cache positions there"
+    "Keeps the latest tokens.",
+    formula: "The position `j`.",
+    differences: "The paper rotates keys to their positions in the cache."
 }
 
 impl Scorer for Recency {
     fn incomparable(&self) -> Option<&'static str> {
-        Some("recency gives every head the same scores")
+        Some("`recency` gives every head the same scores")
     }
 
     fn score(&self, _: &Head<'_>, out: &mut [f32]) {

@@ -8,8 +8,8 @@ method! {
     pub struct Tova {}
     needs(self) [Need::Window(1)];
     "tova" from "Oren et al. 2024 (TOVA), arXiv:2401.06104",
-    "what the last query attended to, on average over the layer's heads", pools: false,
-    formula: "mean over all query heads of the layer that hold `j`"
+    "Keeps the tokens that the last query attended to, averaged over the layer's heads.", pools: false,
+    formula: "The mean of the attention to `j` over all query heads of the layer that hold `j`."
 }
 
 impl Scorer for Tova {

@@ -1,6 +1,6 @@
 //! The scorer `window-attention`.
 
-use super::smooth::Smooth;
+use super::smooth::Smoothing;
 use crate::{Head, Need, Scorer, checks};
 
 method! {
@@ -11,14 +11,15 @@ method! {
         pub window: usize = 32 => checks::window,
         /// The number of neighbours, including the token itself, over which attention is smoothed; odd.
         pub kernel: usize = 5 => checks::odd_kernel,
-        /// By what the neighbours smooth it.
-        pub smooth: Smooth = Smooth::Mean,
+        /// How attention is smoothed over neighbours.
+        pub smooth: Smoothing = Smoothing::Mean,
     }
     needs(self) [Need::Window(self.window)];
     "window-attention" from "Li et al. 2024 (SnapKV), arXiv:2404.14469",
-    "the last queries' tokens, and what these queries attended to, smoothed",
-    formula: "mean over `kernel` neighbours, or `smooth='max'`",
-    differences: "a set for each query head there, and no eviction below the capacity"
+    "Keeps the last queries' tokens and those that they attended to, smoothed over neighbours.",
+    formula: "The attention of the last queries to `j`, smoothed over `kernel` neighbours by the mean, or by \
+         the maximum with `smooth='max'`.",
+    differences: "The paper keeps one set per query head, and does not evict below the capacity."
 }
 
 impl Scorer for WindowAttention {
@@ -31,6 +32,6 @@ impl Scorer for WindowAttention {
         // count as zeros, as in torch's `avg_pool1d`.
         let row = head.pooled(Need::Window(self.window));
         let past = row.len().saturating_sub(self.window);
-        out[..past].copy_from_slice(&self.smooth.over(&row[..past], self.kernel));
+        out[..past].copy_from_slice(&self.smooth.smooth(&row[..past], self.kernel));
     }
 }

@@ -10,7 +10,7 @@ use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 /// The data that an [`Observation`] borrows.
 #[derive(Clone, Debug)]
-pub(crate) struct Observed {
+pub(crate) struct OwnedObservation {
     pub(crate) shape: Shape,
     /// The positions that each KV head holds; empty if every head holds every token.
     pub(crate) positions: Vec<Vec<u32>>,
@@ -18,18 +18,18 @@ pub(crate) struct Observed {
     pub(crate) numbers: BTreeMap<Need, Vec<f64>>,
 }
 
-impl Observed {
+impl OwnedObservation {
     pub(crate) fn view(&self) -> Observation<'_> {
-        let mut seen = Observation::new(self.shape);
-        seen.positions = self.positions.iter().map(Vec::as_slice).collect();
-        seen.rope_theta = Some(10_000.0);
+        let mut observation = Observation::new(self.shape);
+        observation.positions = self.positions.iter().map(Vec::as_slice).collect();
+        observation.rope_theta = Some(10_000.0);
         for (&need, rows) in &self.rows {
-            seen = seen.with_rows(need, rows);
+            observation = observation.with_rows(need, rows);
         }
         for (&need, numbers) in &self.numbers {
-            seen = seen.with_numbers(need, numbers);
+            observation = observation.with_numbers(need, numbers);
         }
-        seen
+        observation
     }
 
     pub(crate) fn held(&self, kv_head: usize) -> usize {
@@ -42,19 +42,19 @@ pub(crate) fn all_needs() -> Needs {
     composed().iter().chain(rules()).fold(Needs::default(), |needs, policy| needs.union(policy.needs()))
 }
 
-/// Small caches with everything observed; zeros, and so ties, are common.
-pub(crate) fn observed() -> impl Strategy<Value = Observed> {
+/// Returns small caches in which everything is observed. Zeros, and so ties, are common.
+pub(crate) fn observed() -> impl Strategy<Value = OwnedObservation> {
     shapes().prop_flat_map(|shape| filled(shape, vec![]))
 }
 
-/// So many of them, always the same.
-pub(crate) fn drawn(count: usize) -> Vec<Observed> {
+/// Returns `count` such caches, always the same.
+pub(crate) fn drawn(count: usize) -> Vec<OwnedObservation> {
     let mut runner = TestRunner::deterministic();
     (0..count).map(|_| observed().new_tree(&mut runner).unwrap().current()).collect()
 }
 
-/// Caches that were cut before: every head holds some tokens of its own.
-pub(crate) fn ragged() -> impl Strategy<Value = Observed> {
+/// Returns caches that were compressed before: every head holds different tokens.
+pub(crate) fn ragged() -> impl Strategy<Value = OwnedObservation> {
     let held = |shape: Shape| {
         let set = prop::collection::btree_set(0..shape.tokens as u32, 1..=shape.tokens);
         (Just(shape), prop::collection::vec(set, shape.all_kv_heads()))
@@ -76,21 +76,26 @@ fn shapes() -> impl Strategy<Value = Shape> {
     })
 }
 
-fn filled(shape: Shape, positions: Vec<Vec<u32>>) -> impl Strategy<Value = Observed> {
-    // Every number is cut from one long row of chance.
+fn filled(shape: Shape, positions: Vec<Vec<u32>>) -> impl Strategy<Value = OwnedObservation> {
+    // Every number is taken from one long row of random numbers.
     let numbers = prop_oneof![1 => Just(0.0f32), 6 => 0.0..1.0f32];
-    prop::collection::vec(numbers, 4096).prop_map(move |chance| {
-        let mut drawn = chance.iter().cycle().copied();
-        let mut observed =
-            Observed { shape, positions: positions.clone(), rows: BTreeMap::new(), numbers: BTreeMap::new() };
+    prop::collection::vec(numbers, 4096).prop_map(move |random| {
+        let mut drawn = random.iter().cycle().copied();
+        let mut observed = OwnedObservation {
+            shape,
+            positions: positions.clone(),
+            rows: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+        };
         for need in all_needs().iter() {
             let mut draw = |count: usize| drawn.by_ref().take(count).collect::<Vec<f32>>();
             if let Some(count) = numbers_of(need, shape) {
                 observed.numbers.insert(need, draw(count).into_iter().map(|x| f64::from(x) * 5.0).collect());
                 continue;
             }
-            let heads = if is_of_kv_heads(need) { shape.all_kv_heads() } else { shape.all_query_heads() };
-            let group = if is_of_kv_heads(need) { 1 } else { shape.group() };
+            let heads =
+                if has_rows_of_kv_heads(need) { shape.all_kv_heads() } else { shape.all_query_heads() };
+            let group = if has_rows_of_kv_heads(need) { 1 } else { shape.group() };
             let rows = (0..heads).map(|i| row(need, observed.held(i / group), shape, &mut draw)).collect();
             observed.rows.insert(need, rows);
         }
@@ -107,7 +112,7 @@ fn numbers_of(need: Need, shape: Shape) -> Option<usize> {
     }
 }
 
-fn is_of_kv_heads(need: Need) -> bool {
+fn has_rows_of_kv_heads(need: Need) -> bool {
     matches!(need, Need::Keys | Need::Values | Need::Reconstruction)
 }
 
@@ -133,18 +138,18 @@ pub(crate) fn composed() -> &'static [Policy] {
             allocators.chain(all_scorers.iter().map(move |s| format!("uniform+{s}{options}")))
         });
         let others = OTHERS.iter().map(|&spec| spec.to_owned());
-        plain.chain(guarded).chain(others).filter_map(|spec| meant(&spec)).collect()
+        plain.chain(guarded).chain(others).filter_map(|spec| valid_policy(&spec)).collect()
     });
     &COMPOSED
 }
 
-/// The policy, unless it means nothing.
-fn meant(spec: &str) -> Option<Policy> {
+/// Returns the policy, or `None` if the pair is invalid.
+fn valid_policy(spec: &str) -> Option<Policy> {
     match Policy::parse(spec) {
         Err(Error::Meaningless { .. }) => None,
         // Some scorers do not have the option `pool`.
         Err(Error::UnknownOption { option, .. }) if option == "pool" => {
-            meant(&format!("{}}}", spec.split(",pool").next().unwrap()))
+            valid_policy(&format!("{}}}", spec.split(",pool").next().unwrap()))
         }
         policy => Some(policy.unwrap()),
     }

@@ -1,5 +1,5 @@
-//! A hub on this machine, and someone who listens.
-#![allow(dead_code, reason = "each test file uses a part")]
+//! A test hub on this machine, and a listener that records progress.
+#![allow(dead_code, reason = "each test file uses only some of these items")]
 
 mod repository;
 mod server;
@@ -44,27 +44,27 @@ pub(crate) struct Listener {
 struct Listening<'a>(&'a Mutex<Listener>);
 
 impl Listening<'_> {
-    fn remember(&self, what: impl FnOnce(&mut Listener)) {
-        what(&mut self.0.lock().expect("no panic"));
+    fn record(&self, change: impl FnOnce(&mut Listener)) {
+        change(&mut self.0.lock().expect("no panic"));
     }
 }
 
 impl Progress for Listening<'_> {
-    fn begin(&self, file: &str, unit: Unit, size: u64, have: u64) {
+    fn begin(&self, file: &str, unit: Unit, size: u64, done: u64) {
         assert_eq!(unit, Unit::Bytes);
-        self.remember(|listener| listener.started.push((file.into(), size, have)));
+        self.record(|listener| listener.started.push((file.into(), size, done)));
     }
 
     fn reach(&self, bytes: u64) {
-        self.remember(|listener| listener.reached.push(bytes));
+        self.record(|listener| listener.reached.push(bytes));
     }
 
     fn end(&self, complete: bool) {
-        self.remember(|listener| listener.finished += usize::from(complete));
+        self.record(|listener| listener.finished += usize::from(complete));
     }
 
     fn note(&self, sentence: &str) {
-        self.remember(|listener| listener.notes.push(sentence.into()));
+        self.record(|listener| listener.notes.push(sentence.into()));
     }
 }
 

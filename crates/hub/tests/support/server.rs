@@ -49,15 +49,15 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// The connection closes after so many bytes of the body.
-    pub(crate) cut: Option<usize>,
-    /// Whether the length is told; otherwise the body ends with the connection.
+    /// The number of bytes of the body after which the connection closes; `None` sends the whole body.
+    pub(crate) break_after: Option<usize>,
+    /// Whether the answer has its length; otherwise the body ends with the connection.
     pub(crate) sized: bool,
 }
 
 impl Reply {
     pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Reply {
-        Reply { status, headers: vec![], body: body.into(), cut: None, sized: true }
+        Reply { status, headers: vec![], body: body.into(), break_after: None, sized: true }
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Reply {
@@ -74,7 +74,7 @@ impl Reply {
             text += &format!("{name}: {value}\r\n");
         }
         stream.write_all((text + "\r\n").as_bytes())?;
-        let sent = if head { 0 } else { self.cut.unwrap_or(self.body.len()) };
+        let sent = if head { 0 } else { self.break_after.unwrap_or(self.body.len()) };
         stream.write_all(&self.body[..sent])
     }
 }

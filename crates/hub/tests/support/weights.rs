@@ -10,7 +10,8 @@ use super::{Reply, Repository, Request, Server};
 
 /// The size of the weights, in bytes.
 pub(crate) const SIZE: usize = 700_000;
-pub(crate) const CUT: usize = 300_000;
+/// The number of bytes after which a transfer breaks off.
+pub(crate) const BREAK: usize = 300_000;
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 /// Returns a checkpoint and its server. `spoil` changes the answers that contain weights; its first argument
@@ -34,7 +35,8 @@ pub(crate) fn blobs(cache: &Path) -> PathBuf {
     cache.join("models--org--name/blobs")
 }
 
-pub(crate) fn part(cache: &Path, repository: &Repository) -> PathBuf {
+/// Returns the path of the file that holds the weights while they are incomplete.
+pub(crate) fn partial_file(cache: &Path, repository: &Repository) -> PathBuf {
     blobs(cache).join(format!("{}.incomplete", repository.etag(WEIGHTS)))
 }
 
@@ -47,5 +49,5 @@ pub(crate) fn ranges(server: &Server) -> Vec<Option<String>> {
 
 pub(crate) fn assert_whole(folder: &Path, cache: &Path, repository: &Repository) {
     assert!(fs::read(folder.join(WEIGHTS)).expect("weights") == repository.content(WEIGHTS));
-    assert!(!part(cache, repository).exists());
+    assert!(!partial_file(cache, repository).exists());
 }

@@ -26,9 +26,9 @@ impl Dot {
         #[cfg(target_arch = "x86_64")]
         {
             use crate::{Isa, features};
-            let has = |isa: Isa| Isa::available().contains(&isa);
-            found.extend(has(Isa::Avx2).then_some(Dot::Avx2));
-            if has(Isa::Avx512) && features().contains(&"avx512vnni") {
+            let is_available = |isa: Isa| Isa::available().contains(&isa);
+            found.extend(is_available(Isa::Avx2).then_some(Dot::Avx2));
+            if is_available(Isa::Avx512) && features().contains(&"avx512vnni") {
                 found.extend([Dot::Vnni256, Dot::Vnni512]);
             }
             found.extend(tiles::available().then_some(Dot::Amx));

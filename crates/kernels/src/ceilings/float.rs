@@ -13,12 +13,12 @@ const TIMES: u64 = 2048;
 pub fn multiply_and_add() -> u64 {
     #[cfg(target_arch = "x86_64")]
     {
-        let has = |isa: Isa| Isa::available().contains(&isa);
-        if has(Isa::Avx512) {
+        let is_available = |isa: Isa| Isa::available().contains(&isa);
+        if is_available(Isa::Avx512) {
             // SAFETY: AVX-512 is available.
             return unsafe { avx512() };
         }
-        if has(Isa::Avx2) {
+        if is_available(Isa::Avx2) {
             // SAFETY: AVX2 and FMA are available.
             return unsafe { avx2() };
         }
@@ -62,12 +62,13 @@ fn plain_call() -> u64 {
 }
 
 dispatch! {
-/// A multiplication and an addition where nothing fuses them.
-fn plain(with: [f32; 2]) -> f32 {
+/// Separate multiplications and additions, for machines without a fused instruction.
+fn plain(operands: [f32; 2]) -> f32 {
+    let [factor, addend] = operands;
     let mut sums = black_box([0.0f32; 64]);
     for _ in 0..TIMES {
         for sum in &mut sums {
-            *sum = *sum * with[0] + with[1];
+            *sum = *sum * factor + addend;
         }
     }
     sums.iter().sum()

@@ -4,9 +4,9 @@ use crate::simd::dispatch;
 
 /// Number of 64-bit words that one task reads: 1 MiB.
 pub const PIECE: usize = 1 << 17;
-/// Streams of [`read_several_streams`].
-const SEVERAL: usize = 4;
-/// Words between what is read and what is asked for ahead: 2 KiB.
+/// Number of streams of [`read_several_streams`].
+const STREAMS: usize = 4;
+/// Prefetch distance in words: 2 KiB.
 #[cfg(target_arch = "x86_64")]
 const AHEAD: usize = 256;
 
@@ -29,12 +29,12 @@ dispatch! {
 /// Reads words as four interleaved streams, each prefetched 2 KiB ahead, as a matrix product reads its rows.
 /// Returns their exclusive or.
 pub fn read_several_streams(words: &[u64]) -> u64 {
-    let mut sums = [[0u64; 8]; SEVERAL];
-    let stride = words.len() / SEVERAL;
+    let mut sums = [[0u64; 8]; STREAMS];
+    let stride = words.len() / STREAMS;
     for at in (0..stride).step_by(8) {
         for (stream, sums) in sums.iter_mut().enumerate() {
             let line = &words[stream * stride + at..][..8];
-            ask(line);
+            prefetch_ahead(line);
             for i in 0..8 {
                 sums[i] ^= line[i];
             }
@@ -45,7 +45,7 @@ pub fn read_several_streams(words: &[u64]) -> u64 {
 }
 
 #[inline(always)]
-fn ask(line: &[u64]) {
+fn prefetch_ahead(line: &[u64]) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

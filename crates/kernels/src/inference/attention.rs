@@ -23,9 +23,9 @@ use std::marker::PhantomData;
 
 use half::{f16, slice::HalfFloatSliceExt};
 
-pub use batch::{Batch, Cached, Sequence, attend_batch};
+pub use batch::{Batch, CachedHead, CachedSequence, attend_batch};
 pub use packed::Packed;
-pub use statistics::{Rows, Statistics, Wanted};
+pub use statistics::{AttentionRows, Statistics, Wanted};
 
 use crate::{Level, lanes};
 use scratch::Scratch;
@@ -141,16 +141,16 @@ fn attend_at(level: Level, input: &Input<'_>, out: &mut [f32], statistics: Optio
     }
     let Input { queries, keys, values, group, head_dim, offset, mask, scale } = *input;
     let (tokens, stride) = (input.tokens(), group * head_dim);
-    let part = Part { queries, stride, tokens, keys, values, group, head_dim, offset, mask, scale };
-    // SAFETY: `out` has the shape of the queries and is borrowed alone; the level is present.
-    unsafe { run_at(level, &part, Output::new(out, stride), statistics) }
+    let strided = HeadInput { queries, stride, tokens, keys, values, group, head_dim, offset, mask, scale };
+    // SAFETY: `out` has the shape of the queries and is borrowed exclusively; the machine has the level.
+    unsafe { run_at(level, &strided, Output::new(out, stride), statistics) }
 }
 
 /// The input of attention for some tokens of one KV head. It is an [`Input`] whose queries may be part of a
 /// larger array.
 #[derive(Clone, Copy)]
-struct Part<'a> {
-    /// `[tokens, stride]`, of which the first `group * head_dim` count.
+struct HeadInput<'a> {
+    /// Queries, `[tokens, stride]`. Only the first `group * head_dim` floats of each row are used.
     queries: &'a [f32],
     /// Distance between the queries of neighbouring tokens, in floats.
     stride: usize,
@@ -166,8 +166,8 @@ struct Part<'a> {
     scale: f32,
 }
 
-impl Part<'_> {
-    /// Keys that the last query sees.
+impl HeadInput<'_> {
+    /// Returns the number of keys that the last query sees.
     fn visible(&self) -> usize {
         self.offset + self.tokens
     }
@@ -210,31 +210,31 @@ impl<'a> Output<'a> {
 /// Runs the kernel with the vectors of `level`.
 ///
 /// # Safety
-/// The level must be present; the part's outputs must be valid and in nobody else's hands.
-unsafe fn run_at(level: Level, part: &Part<'_>, out: Output<'_>, statistics: Option<&mut Statistics>) {
+/// The machine must have the level; the outputs must be valid, and no one else may use them.
+unsafe fn run_at(level: Level, input: &HeadInput<'_>, out: Output<'_>, statistics: Option<&mut Statistics>) {
     scratch::with_scratch(|scratch| {
         #[cfg(target_arch = "x86_64")]
         {
             #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-            unsafe fn avx512(p: &Part<'_>, o: Output<'_>, s: Option<&mut Statistics>, b: &mut Scratch) {
-                // SAFETY: this function has the features; the rest is passed on.
+            unsafe fn avx512(p: &HeadInput<'_>, o: Output<'_>, s: Option<&mut Statistics>, b: &mut Scratch) {
+                // SAFETY: this function has the features; the caller upholds the rest of the contract.
                 unsafe { kernel::run::<lanes::Avx512>(p, o, s, b) }
             }
             #[target_feature(enable = "avx2,fma,f16c")]
-            unsafe fn avx2(p: &Part<'_>, o: Output<'_>, s: Option<&mut Statistics>, b: &mut Scratch) {
-                // SAFETY: this function has the features; the rest is passed on.
+            unsafe fn avx2(p: &HeadInput<'_>, o: Output<'_>, s: Option<&mut Statistics>, b: &mut Scratch) {
+                // SAFETY: this function has the features; the caller upholds the rest of the contract.
                 unsafe { kernel::run::<lanes::Avx2>(p, o, s, b) }
             }
             // SAFETY: the machine has the level; the caller upholds the rest of the contract.
             match level {
-                Level::Avx512 => return unsafe { avx512(part, out, statistics, scratch) },
-                Level::Avx2 => return unsafe { avx2(part, out, statistics, scratch) },
+                Level::Avx512 => return unsafe { avx512(input, out, statistics, scratch) },
+                Level::Avx2 => return unsafe { avx2(input, out, statistics, scratch) },
                 Level::Portable => {}
             }
         }
         let _ = level;
-        // SAFETY: plain code; the rest is passed on.
-        unsafe { kernel::run::<lanes::Portable>(part, out, statistics, scratch) }
+        // SAFETY: plain code needs no level; the caller upholds the rest of the contract.
+        unsafe { kernel::run::<lanes::Portable>(input, out, statistics, scratch) }
     });
 }
 
@@ -373,7 +373,7 @@ mod tests {
                     assert!(close(&wide(row), &exact), "{level:?} row of query {i}");
                     assert!(
                         row[case.offset + i + 1..].iter().all(|p| *p == 0.0),
-                        "{level:?} query {i} sees ahead"
+                        "{level:?} query {i} sees later keys"
                     );
                 }
             }
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_takes_everything() {
+    fn a_single_key_gets_all_attention() {
         let case = Case::random(1, 0, 2, 4, 1);
         for level in levels() {
             let mut out = vec![0.0; 8];
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_merge_into_the_whole() {
+    fn statistics_of_parts_merge_into_those_of_the_whole() {
         let case = Case::random(50, 7, 3, 6, 8);
         let whole_input = case.input(false);
         let starts = vec![10, 45];
@@ -452,7 +452,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn matches_f64(tokens in 1usize..40, offset in 0usize..70, group in 1usize..6, half in 1usize..41, seed: u64, masked: bool) {
+        fn results_match_f64(tokens in 1usize..40, offset in 0usize..70, group in 1usize..6, half in 1usize..41, seed: u64, masked: bool) {
             check(&Case::random(tokens, offset, group, 2 * half, seed), masked, &[0, tokens / 2]);
         }
 
@@ -479,7 +479,7 @@ mod tests {
         }
 
         #[test]
-        fn leaving_keys_out_equals_masking_them(tokens in 1usize..20, offset in 1usize..90, group in 1usize..5, half in 1usize..40, seed: u64) {
+        fn removing_keys_equals_masking_them(tokens in 1usize..20, offset in 1usize..90, group in 1usize..5, half in 1usize..40, seed: u64) {
             let case = Case::random(tokens, offset, group, 2 * half, seed);
             let width = case.head_dim;
             let kept: Vec<usize> = (0..offset + tokens).filter(|&k| case.mask[k]).collect();
@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn floats_are_read_as_halves_are() {
+    fn f32_and_f16_caches_give_the_same_output() {
         for (head_dim, tokens) in [(5, 3), (32, 40), (100, 17)] {
             let case = Case::random(tokens, 7, 2, head_dim, head_dim as u64);
             let widen = |halves: &[f16]| halves.iter().map(|h| h.to_f32()).collect::<Vec<_>>();

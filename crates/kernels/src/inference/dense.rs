@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    fn sets() -> impl Iterator<Item = Isa> {
+    fn available() -> impl Iterator<Item = Isa> {
         Isa::available().iter().copied()
     }
 
@@ -153,17 +153,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn matches_f64(tokens in 1usize..40, rows in 1usize..150, cols in 1usize..100, seed: u32) {
+        fn results_match_f64(tokens in 1usize..40, rows in 1usize..150, cols in 1usize..100, seed: u32) {
             let (x, w) = (numbers(seed, tokens * cols), numbers(!seed, rows * cols));
             let (w16, wb): (Vec<f16>, Vec<bf16>) = w.iter().map(|&v| (f16::from_f32(v), bf16::from_f32(v))).unzip();
-            let w_of = |k: usize, i: usize| [w[i], w16[i].to_f32(), wb[i].to_f32()][k];
-            for isa in sets() {
+            let weight = |k: usize, i: usize| [w[i], w16[i].to_f32(), wb[i].to_f32()][k];
+            for isa in available() {
                 for (k, weights) in [Dense::F32(&w), Dense::F16(&w16), Dense::Bf16(&wb)].into_iter().enumerate() {
                     let got = matmul_with(isa, &x, cols, weights);
                     for (i, got) in got.iter().enumerate() {
                         let (t, r) = (i / rows, i % rows);
                         let exact: f64 = (0..cols)
-                            .map(|c| f64::from(x[t * cols + c]) * f64::from(w_of(k, r * cols + c)))
+                            .map(|c| f64::from(x[t * cols + c]) * f64::from(weight(k, r * cols + c)))
                             .sum();
                         prop_assert!((f64::from(*got) - exact).abs() < 1e-5, "{isa} {k} {i}: {got} {exact}");
                     }
@@ -192,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn every_set_is_as_exact_as_f32_sums_are() {
+    fn every_instruction_set_is_as_exact_as_f32_sums() {
         const COLS: usize = 2560;
         let w: Vec<bf16> = numbers(5, 128 * COLS).into_iter().map(bf16::from_f32).collect();
         // Activations after a norm have outliers.
         let mut x = numbers(7, 16 * COLS);
         x.iter_mut().step_by(97).for_each(|x| *x *= 40.0);
-        for isa in sets() {
+        for isa in available() {
             let error = largest_error(isa, &x, &w, COLS);
             assert!(error < 0.5 * f64::from(f32::EPSILON), "{isa}: {error:.2e}");
             assert!(error > 1e-10, "{isa}: nothing was rounded?");

@@ -71,7 +71,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_norm_is_its_definition_at_any_width((width, x, _, weight) in case()) {
+        fn a_norm_matches_its_definition((width, x, _, weight) in case()) {
             let mut y = vec![0.0; x.len()];
             Norm { weight: &weight, eps: 1e-5 }.apply(&x, &mut y);
             for (y, x) in y.chunks(width).zip(x.chunks(width)) {
@@ -84,7 +84,7 @@ mod tests {
         }
 
         #[test]
-        fn quantising_at_once_gives_the_same_bits((width, x, _, weight) in case()) {
+        fn a_fused_norm_gives_the_same_bits((width, x, _, weight) in case()) {
             let norm = Norm { weight: &weight, eps: 1e-5 };
             let (mut y, mut fused) = (vec![0.0; x.len()], Quantized::default());
             norm.apply(&x, &mut y);
@@ -93,7 +93,7 @@ mod tests {
         }
 
         #[test]
-        fn a_gate_is_its_definition_and_fuses((width, g, up, weight) in case(), normed: bool) {
+        fn a_gate_matches_its_definition_and_its_fused_form((width, g, up, weight) in case(), normed: bool) {
             let norm = Norm { weight: &weight, eps: 1e-5 };
             for activation in [Gate::ReluSquared, Gate::Silu] {
                 let mut gated = g.clone();
@@ -118,7 +118,7 @@ mod tests {
         }
 
         #[test]
-        fn rotations_keep_lengths(half in 1usize..70, heads in 1usize..4, angle in -3f32..3.0) {
+        fn rotations_match_their_definition(half in 1usize..70, heads in 1usize..4, angle in -3f32..3.0) {
             let x: Vec<f32> = (0..2 * half * heads).map(|i| (i as f32).sin()).collect();
             let (cos, sin): (Vec<f32>, Vec<f32>) =
                 (0..half).map(|j| ((angle * j as f32).cos(), (angle * j as f32).sin())).unzip();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn residuals_add_up_over_many_tasks() {
+    fn residuals_are_added_across_tasks() {
         let x: Vec<f32> = (0..3 * TASK + 7).map(|i| i as f32).collect();
         let mut h = x.clone();
         add(&mut h, &x);

@@ -50,7 +50,7 @@ impl Prediction {
 /// Panics if `classes` is 0 or `logits` does not hold whole rows of `classes`.
 pub fn predictions(logits: &[f32], classes: usize) -> Vec<Option<Prediction>> {
     assert!(classes > 0 && logits.len().is_multiple_of(classes), "logits are whole rows of {classes}");
-    logits.par_chunks_exact(classes).with_min_len(rows_of_a_task(classes)).map(summarise).collect()
+    logits.par_chunks_exact(classes).with_min_len(rows_per_task(classes)).map(summarise).collect()
 }
 
 /// Compares every row of each of the `others` with the same row of `reference`. Returns `[others][rows]`; an
@@ -72,21 +72,22 @@ pub fn divergences(
         classes > 0 && others.iter().chain([&reference]).all(|logits| logits.len() == rows * classes),
         "all logits are {rows} rows of {classes}"
     );
-    let of_row = |row: usize| {
-        let part = row * classes..(row + 1) * classes;
-        let others: Vec<&[f32]> = others.iter().map(|logits| &logits[part.clone()]).collect();
+    let compare_row = |row: usize| {
+        let range = row * classes..(row + 1) * classes;
+        let others: Vec<&[f32]> = others.iter().map(|logits| &logits[range.clone()]).collect();
         match &predicted[row] {
-            Some(predicted) => compare(&reference[part], predicted, &others),
+            Some(predicted) => compare(&reference[range], predicted, &others),
             None => vec![None; others.len()],
         }
     };
     let by_row: Vec<_> =
-        (0..rows).into_par_iter().with_min_len(rows_of_a_task(classes)).map(of_row).collect();
+        (0..rows).into_par_iter().with_min_len(rows_per_task(classes)).map(compare_row).collect();
     (0..others.len()).map(|other| by_row.iter().map(|row| row[other]).collect()).collect()
 }
 
-/// Enough rows that the scheduler's part stays small.
-fn rows_of_a_task(classes: usize) -> usize {
+/// Returns the smallest number of rows in a task. With fewer rows, scheduling would take a relevant share of
+/// the time.
+fn rows_per_task(classes: usize) -> usize {
     const CLASSES: usize = 1 << 15;
     CLASSES.div_ceil(classes)
 }
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn known_values() {
+    fn a_divergence_computed_by_hand_matches() {
         let reference = [3f32.ln(), 0.0];
         let found = divergence(&reference, &[7.0, 7.0]).unwrap();
         let expected = 0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln();
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_equal_peaks_is_the_best_wherever_it_stands() {
+    fn the_first_of_equal_peaks_is_the_best() {
         for (classes, at) in [(1, 0), (40, 39), (1024, 1023), (1025, 1024), (5000, 2047), (5000, 17)] {
             let mut row = vec![-1.0; classes];
             row[at] = 2.0;
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_predicts_nothing() {
+    fn rows_that_are_not_finite_have_no_prediction() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for (classes, at) in [(1, 0), (20, 19), (3000, 0), (3000, 2999)] {
                 let good = vec![1.0; classes];
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_to_all_logits_changes_nothing() {
+    fn adding_a_constant_to_all_logits_changes_nothing() {
         let row: Vec<f32> = (0..4000).map(|i| (i as f32 * 0.37).sin() * 8.0).collect();
         let raised: Vec<f32> = row.iter().map(|z| z + 64.0).collect();
         // The raised logits were rounded to f32.
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "whole rows of 3")]
-    fn part_of_a_row_is_refused() {
+    fn a_partial_row_panics() {
         predictions(&[0.0; 4], 3);
     }
 
@@ -172,7 +173,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_the_definitions((reference, other) in pairs(1.0)) {
+        fn results_match_the_definitions((reference, other) in pairs(1.0)) {
             let found = divergence(&reference, &other).unwrap();
             let furthest = reference.iter().zip(&other).map(|(p, q)| f64::from((p - q).abs())).fold(0.0, f64::max);
             let bound = 1e-11 * (1.0 + furthest);
@@ -187,7 +188,7 @@ mod tests {
 
         /// The result for a row does not depend on the other rows or on the other logits.
         #[test]
-        fn many_are_each_alone((a, b) in pairs(1.0), (c, _) in pairs(1.0)) {
+        fn many_rows_equal_each_row_alone((a, b) in pairs(1.0), (c, _) in pairs(1.0)) {
             let classes = a.len();
             let c: Vec<f32> = c.iter().copied().cycle().take(classes).collect();
             let reference = [&a[..], &b, &c].concat();

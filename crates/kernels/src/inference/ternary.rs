@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn every_column_has_its_own_place() {
+    fn every_column_is_packed_separately() {
         for col in 0..600 {
             let mut weights = vec![0; 600];
             weights[col] = -1;
@@ -203,14 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn large_shapes_run_on_several_threads() {
+    fn large_shapes_match_plain_loops() {
         check(9, 1500, 1030, random(3));
         check(1, 3001, 1030, random(4));
         check(45, 300, 1030, random(5));
     }
 
     #[test]
-    fn layers_share_a_round_and_take_their_factors() {
+    fn several_layers_at_once_use_their_own_scales() {
         let mut next = random(5);
         let (tokens, cols) = (3, 190);
         let x: Vec<f32> = (0..tokens * cols).map(|_| next() as f32 / (1u64 << 30) as f32 - 1.0).collect();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_no_weight_has_are_found() {
+    fn invalid_codes_are_found() {
         for (rows, cols, row, column) in [(1, 1, 0, 0), (5, 300, 3, 299), (40, 256, 39, 17)] {
             let codes = |r: usize, out: &mut [u8]| {
                 out.fill(2);

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 
 use super::{
     LANES, Lanes,
-    quarters::{finish, quarter},
+    quarters::{add_quarters, sum_of_four_lanes},
 };
 
 /// Two 256-bit registers. Needs AVX2, FMA and F16C.
@@ -97,29 +97,29 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn sum4(of: [Self; 4]) -> [f32; 4] {
+    unsafe fn sum4(registers: [Self; 4]) -> [f32; 4] {
         unsafe {
-            let [a, b, c, d] = of;
-            finish([
-                quarter(_mm256_add_ps(a.0, a.1)),
-                quarter(_mm256_add_ps(b.0, b.1)),
-                quarter(_mm256_add_ps(c.0, c.1)),
-                quarter(_mm256_add_ps(d.0, d.1)),
+            let [a, b, c, d] = registers;
+            sum_of_four_lanes([
+                add_quarters(_mm256_add_ps(a.0, a.1)),
+                add_quarters(_mm256_add_ps(b.0, b.1)),
+                add_quarters(_mm256_add_ps(c.0, c.1)),
+                add_quarters(_mm256_add_ps(d.0, d.1)),
             ])
         }
     }
 
     #[inline(always)]
-    unsafe fn transpose(of: [Self; LANES]) -> [Self; LANES] {
+    unsafe fn transpose(registers: [Self; LANES]) -> [Self; LANES] {
         unsafe {
-            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = of;
+            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = registers;
             let low = [
-                square([a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0]),
-                square([i.0, j.0, k.0, l.0, m.0, n.0, o.0, p.0]),
+                transpose_8x8([a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0]),
+                transpose_8x8([i.0, j.0, k.0, l.0, m.0, n.0, o.0, p.0]),
             ];
             let high = [
-                square([a.1, b.1, c.1, d.1, e.1, f.1, g.1, h.1]),
-                square([i.1, j.1, k.1, l.1, m.1, n.1, o.1, p.1]),
+                transpose_8x8([a.1, b.1, c.1, d.1, e.1, f.1, g.1, h.1]),
+                transpose_8x8([i.1, j.1, k.1, l.1, m.1, n.1, o.1, p.1]),
             ];
             let mut out = [Avx2::splat(0.0); LANES];
             for i in 0..8 {
@@ -195,9 +195,9 @@ impl Lanes for Avx2 {
 /// # Safety
 /// Needs AVX.
 #[inline(always)]
-unsafe fn square([a, b, c, d, e, f, g, h]: [__m256; 8]) -> [__m256; 8] {
+unsafe fn transpose_8x8([a, b, c, d, e, f, g, h]: [__m256; 8]) -> [__m256; 8] {
     unsafe {
-        let (first, second) = (quad([a, b, c, d]), quad([e, f, g, h]));
+        let (first, second) = (transpose_4_rows([a, b, c, d]), transpose_4_rows([e, f, g, h]));
         let mut out = [_mm256_setzero_ps(); 8];
         for c in 0..4 {
             out[c] = _mm256_permute2f128_ps::<0x20>(first[c], second[c]);
@@ -212,7 +212,7 @@ unsafe fn square([a, b, c, d, e, f, g, h]: [__m256; 8]) -> [__m256; 8] {
 /// # Safety
 /// Needs AVX.
 #[inline(always)]
-unsafe fn quad([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+unsafe fn transpose_4_rows([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
     unsafe {
         let pd = |v| _mm256_castps_pd(v);
         let (ab_low, ab_high) = (pd(_mm256_unpacklo_ps(a, b)), pd(_mm256_unpackhi_ps(a, b)));

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 
 use super::{
     LANES, Lanes,
-    quarters::{finish, quarter},
+    quarters::{add_quarters, sum_of_four_lanes},
 };
 
 /// One 512-bit register. Needs AVX-512 F.
@@ -18,11 +18,11 @@ pub(crate) struct Avx512(__m512);
 /// # Safety
 /// Needs AVX-512 F.
 #[inline(always)]
-unsafe fn halve512(v: __m512) -> __m128 {
-    // SAFETY: the caller vouches for AVX-512 F.
+unsafe fn fold_to_quarter(v: __m512) -> __m128 {
+    // SAFETY: the caller guarantees AVX-512 F.
     unsafe {
         let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(v)));
-        quarter(_mm256_add_ps(_mm512_castps512_ps256(v), high))
+        add_quarters(_mm256_add_ps(_mm512_castps512_ps256(v), high))
     }
 }
 
@@ -95,22 +95,36 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn sum4(of: [Self; 4]) -> [f32; 4] {
-        unsafe { finish([halve512(of[0].0), halve512(of[1].0), halve512(of[2].0), halve512(of[3].0)]) }
+    unsafe fn sum4(registers: [Self; 4]) -> [f32; 4] {
+        unsafe {
+            sum_of_four_lanes([
+                fold_to_quarter(registers[0].0),
+                fold_to_quarter(registers[1].0),
+                fold_to_quarter(registers[2].0),
+                fold_to_quarter(registers[3].0),
+            ])
+        }
     }
 
     #[inline(always)]
-    unsafe fn transpose(of: [Self; LANES]) -> [Self; LANES] {
+    unsafe fn transpose(registers: [Self; LANES]) -> [Self; LANES] {
         unsafe {
-            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = of;
-            let quads = [quad([a, b, c, d]), quad([e, f, g, h]), quad([i, j, k, l]), quad([m, n, o, p])];
+            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = registers;
+            let quads = [
+                transpose_4_rows([a, b, c, d]),
+                transpose_4_rows([e, f, g, h]),
+                transpose_4_rows([i, j, k, l]),
+                transpose_4_rows([m, n, o, p]),
+            ];
             let mut out = [Avx512::splat(0.0); LANES];
             for c in 0..4 {
-                let of = [quads[0][c], quads[1][c], quads[2][c], quads[3][c]];
-                let (first, second) = (even_quarters(of[0], of[1]), even_quarters(of[2], of[3]));
+                let columns = [quads[0][c], quads[1][c], quads[2][c], quads[3][c]];
+                let (first, second) =
+                    (even_quarters(columns[0], columns[1]), even_quarters(columns[2], columns[3]));
                 out[c] = Avx512(even_quarters(first, second));
                 out[8 + c] = Avx512(odd_quarters(first, second));
-                let (first, second) = (odd_quarters(of[0], of[1]), odd_quarters(of[2], of[3]));
+                let (first, second) =
+                    (odd_quarters(columns[0], columns[1]), odd_quarters(columns[2], columns[3]));
                 out[4 + c] = Avx512(even_quarters(first, second));
                 out[12 + c] = Avx512(odd_quarters(first, second));
             }
@@ -160,7 +174,7 @@ impl Lanes for Avx512 {
 /// # Safety
 /// Needs AVX-512 F.
 #[inline(always)]
-unsafe fn quad([a, b, c, d]: [Avx512; 4]) -> [__m512; 4] {
+unsafe fn transpose_4_rows([a, b, c, d]: [Avx512; 4]) -> [__m512; 4] {
     unsafe {
         let pd = |v| _mm512_castps_pd(v);
         let (ab_low, ab_high) = (pd(_mm512_unpacklo_ps(a.0, b.0)), pd(_mm512_unpackhi_ps(a.0, b.0)));

@@ -10,7 +10,7 @@ pub(crate) struct Portable([f32; LANES]);
 
 /// Returns the vector whose lane `i` is `f(i)`.
 #[inline(always)]
-fn each(f: impl Fn(usize) -> f32) -> Portable {
+fn from_lanes(f: impl Fn(usize) -> f32) -> Portable {
     Portable(std::array::from_fn(f))
 }
 
@@ -27,19 +27,19 @@ impl Lanes for Portable {
     #[inline(always)]
     unsafe fn load(at: *const f32) -> Self {
         // SAFETY: the caller promises 16 values.
-        each(|i| unsafe { *at.add(i) })
+        from_lanes(|i| unsafe { *at.add(i) })
     }
 
     #[inline(always)]
     unsafe fn load_f16(at: *const f16) -> Self {
         // SAFETY: the caller promises 16 values.
-        each(|i| unsafe { *at.add(i) }.to_f32())
+        from_lanes(|i| unsafe { *at.add(i) }.to_f32())
     }
 
     #[inline(always)]
     unsafe fn load_bf16(at: *const bf16) -> Self {
         // SAFETY: the caller promises 16 values.
-        each(|i| unsafe { *at.add(i) }.to_f32())
+        from_lanes(|i| unsafe { *at.add(i) }.to_f32())
     }
 
     #[inline(always)]
@@ -50,38 +50,38 @@ impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {
-        // Not `mul_add`: without the instruction that is a slow library call.
-        each(|i| self.0[i] + a.0[i] * b.0[i])
+        // This is not `mul_add`, which is a slow library call on machines without the instruction.
+        from_lanes(|i| self.0[i] + a.0[i] * b.0[i])
     }
 
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
-        each(|i| self.0[i] + other.0[i])
+        from_lanes(|i| self.0[i] + other.0[i])
     }
 
     #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
-        each(|i| self.0[i] * other.0[i])
+        from_lanes(|i| self.0[i] * other.0[i])
     }
 
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
-        each(|i| self.0[i].max(other.0[i]))
+        from_lanes(|i| self.0[i].max(other.0[i]))
     }
 
     #[inline(always)]
     unsafe fn where_above(self, x: Self, threshold: Self) -> Self {
-        each(|i| if x.0[i] > threshold.0[i] { self.0[i] } else { 0.0 })
+        from_lanes(|i| if x.0[i] > threshold.0[i] { self.0[i] } else { 0.0 })
     }
 
     #[inline(always)]
     unsafe fn power_of_two(self) -> Self {
-        each(|i| f32::from_bits((self.0[i].to_bits() << 23).wrapping_add(1.0f32.to_bits())))
+        from_lanes(|i| f32::from_bits((self.0[i].to_bits() << 23).wrapping_add(1.0f32.to_bits())))
     }
 
     #[inline(always)]
-    unsafe fn sum4(of: [Self; 4]) -> [f32; 4] {
-        of.map(|v| {
+    unsafe fn sum4(registers: [Self; 4]) -> [f32; 4] {
+        registers.map(|v| {
             let half: [f32; 8] = std::array::from_fn(|i| v.0[i] + v.0[i + 8]);
             let quarter: [f32; 4] = std::array::from_fn(|i| half[i] + half[i + 4]);
             (quarter[0] + quarter[1]) + (quarter[2] + quarter[3])
@@ -89,8 +89,8 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    unsafe fn transpose(of: [Self; LANES]) -> [Self; LANES] {
-        std::array::from_fn(|i| each(|j| of[j].0[i]))
+    unsafe fn transpose(registers: [Self; LANES]) -> [Self; LANES] {
+        std::array::from_fn(|i| from_lanes(|j| registers[j].0[i]))
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 /// # Safety
 /// Needs SSE.
 #[inline(always)]
-pub(super) unsafe fn finish([a, b, c, d]: [__m128; 4]) -> [f32; 4] {
+pub(super) unsafe fn sum_of_four_lanes([a, b, c, d]: [__m128; 4]) -> [f32; 4] {
     // SAFETY: SSE is part of x86-64.
     unsafe {
         let (ab_low, ab_high) = (_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
@@ -25,7 +25,7 @@ pub(super) unsafe fn finish([a, b, c, d]: [__m128; 4]) -> [f32; 4] {
 /// # Safety
 /// Needs AVX.
 #[inline(always)]
-pub(super) unsafe fn quarter(half: __m256) -> __m128 {
-    // SAFETY: the caller vouches for AVX.
+pub(super) unsafe fn add_quarters(half: __m256) -> __m128 {
+    // SAFETY: the caller guarantees AVX.
     unsafe { _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps::<1>(half)) }
 }

@@ -48,8 +48,8 @@ impl Engine {
     pub fn best() -> Engine {
         static BEST: OnceLock<Engine> = OnceLock::new();
         *BEST.get_or_init(|| {
-            let within = Isa::available().iter().filter(|other| **other <= isa());
-            within.filter_map(|isa| Engine::new(*isa)).next_back().expect("plain loops run everywhere")
+            let allowed = Isa::available().iter().filter(|other| **other <= isa());
+            allowed.filter_map(|isa| Engine::new(*isa)).next_back().expect("plain loops run everywhere")
         })
     }
 
@@ -159,8 +159,8 @@ mod tests {
     }
 
     fn naive(x: &[f32], w: &[f32], rows: usize, k: usize, n: usize) -> Vec<f64> {
-        let at = |v: f32| f32::from_bits((round(v) as u32) << 16) as f64;
-        let cell = |i: usize| (0..k).map(|j| at(x[i / n * k + j]) * at(w[i % n * k + j])).sum();
+        let rounded = |v: f32| f32::from_bits((round(v) as u32) << 16) as f64;
+        let cell = |i: usize| (0..k).map(|j| rounded(x[i / n * k + j]) * rounded(w[i % n * k + j])).sum();
         (0..rows * n).map(cell).collect()
     }
 
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn amx_is_exercised_or_reported() {
+    fn amx_is_tested_or_a_skip_is_printed() {
         if !Isa::available().contains(&Isa::Amx) {
             eprintln!("skipped: this machine has no AMX, so only the other engines were compared");
         }

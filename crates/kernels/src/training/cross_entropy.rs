@@ -45,7 +45,7 @@ pub fn cross_entropy(
 ) -> (Scores, Option<Gradients>) {
     let (rows, vocabulary) = (targets.len(), embedding.len() / width);
     let scored = targets.iter().filter(|&&t| t != u32::MAX).count().max(1);
-    let head = Head {
+    let lm_head = LmHead {
         vocabulary,
         width,
         forward: pack_b_transposed_all(embedding, vocabulary, width),
@@ -62,7 +62,7 @@ pub fn cross_entropy(
         let x = &hidden[first * width..last * width];
         let (nll, prediction) = (&mut scores.nll[first..last], &mut scores.prediction[first..last]);
         let dx = found.as_mut().map(|g| &mut g.hidden[first * width..last * width]);
-        head.chunk(logits, x, &targets[first..last], nll, prediction, dx);
+        lm_head.score_chunk(logits, x, &targets[first..last], nll, prediction, dx);
         if let Some(g) = &mut found {
             let x = pack_b_all(x, last - first, width);
             gemm_weight_gradient(&mut g.embedding, logits, vocabulary, None, &x, width, first > 0);
@@ -71,7 +71,8 @@ pub fn cross_entropy(
     (scores, found)
 }
 
-struct Head {
+/// The output embedding, packed into *B* blocks.
+struct LmHead {
     vocabulary: usize,
     width: usize,
     /// Blocks for products with hidden states.
@@ -82,9 +83,10 @@ struct Head {
     weight: f32,
 }
 
-impl Head {
-    /// Turns `logits` into the gradient with respect to them (when `dx` is wanted).
-    fn chunk(
+impl LmHead {
+    /// Computes the logits of the hidden states `x` and their scores. If `dx` is given, writes the gradient
+    /// of the hidden states to `dx` and replaces `logits` by their gradient.
+    fn score_chunk(
         &self,
         logits: &mut [f32],
         x: &[f32],

@@ -42,22 +42,22 @@ const TYING: [&str; 7] =
     ["snapkv", "pyramidkv", "chunkkv", "lagkv", "critical_snapkv", "adakv_snapkv", "critical_adakv_snapkv"];
 
 #[test]
-fn the_same_positions_are_kept_but_for_ties() {
+fn presses_keep_the_same_positions_as_kvpress_except_for_ties() {
     let mut agreements: BTreeMap<String, Agreement> = BTreeMap::new();
     let mut wrong = Vec::new();
     for (stem, presses) in plans() {
-        let (tensors, rows) = observed(&stem);
+        let (tensors, rows) = fixture_rows(&stem);
         let seen = tensors.view(&rows);
         for (press, ratios) in presses {
             let agreement = agreements.entry(press.clone()).or_default();
             for (ratio, layers) in ratios {
                 compare(&policy(&press), &seen, removing(&ratio), &layers, agreement)
-                    .unwrap_or_else(|said| wrong.push(format!("{stem}, ratio {ratio}: {said}")));
+                    .unwrap_or_else(|error| wrong.push(format!("{stem}, ratio {ratio}: {error}")));
             }
         }
     }
     for (press, Agreement { heads, exact, by_ties }) in &agreements {
-        println!("{press}: of {heads} heads {exact} are exact and {by_ties} differ by ties only");
+        println!("{press}: {exact} of {heads} heads are exact, and {by_ties} differ by ties only");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let bare = |press: &str| press.split('{').next().unwrap_or_default().to_owned();
@@ -66,10 +66,10 @@ fn the_same_positions_are_kept_but_for_ties() {
 }
 
 #[test]
-fn a_press_that_is_not_the_one_is_found_out() {
-    let (tensors, rows) = observed("gqa-96");
+fn the_plans_of_another_press_or_ratio_differ() {
+    let (tensors, rows) = fixture_rows("gqa-96");
     let seen = tensors.view(&rows);
-    let of = |press: &str, ratio: &str| plans()["gqa-96"][press][ratio].clone();
+    let fixture = |press: &str, ratio: &str| plans()["gqa-96"][press][ratio].clone();
     for (named, taken) in [
         ("knorm", "keydiff"),
         ("adakv_knorm", "knorm"),
@@ -78,13 +78,13 @@ fn a_press_that_is_not_the_one_is_found_out() {
         ("critical_expected_attention", "expected_attention"),
         ("adakv_expected_attention", "adakv_expected_attention_e2"),
     ] {
-        let plans = of(taken, "0.5");
-        let said = compare(&policy(named), &seen, removing("0.5"), &plans, &mut Agreement::default());
-        assert!(said.unwrap_err().contains("differs in layer"), "{named} as {taken}");
+        let plans = fixture(taken, "0.5");
+        let result = compare(&policy(named), &seen, removing("0.5"), &plans, &mut Agreement::default());
+        assert!(result.unwrap_err().contains("differs in layer"), "{named} as {taken}");
     }
-    let plans = of("knorm", "0.5");
-    let said = compare(&policy("knorm"), &seen, removing("0.75"), &plans, &mut Agreement::default());
-    assert!(said.is_err());
+    let plans = fixture("knorm", "0.5");
+    let result = compare(&policy("knorm"), &seen, removing("0.75"), &plans, &mut Agreement::default());
+    assert!(result.is_err());
 }
 
 #[test]
@@ -115,8 +115,8 @@ fn every_press_is_documented() {
     assert_eq!(named, listed);
 }
 
-/// The tensors of a file, and what all presses read of them.
-fn observed(stem: &str) -> (Tensors, Rows) {
+/// Returns the tensors of a fixture, and the rows that the presses read.
+fn fixture_rows(stem: &str) -> (Tensors, Rows) {
     let tensors = Tensors::read(&folder().join(format!("{stem}.safetensors")));
     let all = plans()[stem].keys().fold(Needs::default(), |all, press| all.union(policy(press).needs()));
     let rows = tensors.observe(&all);

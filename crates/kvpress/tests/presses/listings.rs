@@ -5,12 +5,12 @@ use bitkv_evict::{Policy, PolicyKind, Registry, Role};
 use crate::support::{listings, read};
 
 #[test]
-fn the_list_is_complete_and_tidy() {
+fn every_press_is_listed_with_source_and_description() {
     assert_eq!(listings().len(), 20);
     for listing in listings() {
         let press = listing.name.strip_prefix("kvpress:").unwrap();
-        let own = |c: char| c.is_ascii_lowercase() || c == '_' || c == '2';
-        assert!(press.chars().all(own), "{press}");
+        let is_name_character = |c: char| c.is_ascii_lowercase() || c == '_' || c == '2';
+        assert!(press.chars().all(is_name_character), "{press}");
         assert!(listing.source.starts_with("kvpress ") && !listing.description.is_empty(), "{press}");
         assert!(!listing.description.contains('\n') && listing.description.len() < 100, "{press}");
         assert_eq!(listing.conserving, !["pyramidkv", "chunkkv"].contains(&press), "{press}");
@@ -20,7 +20,7 @@ fn the_list_is_complete_and_tidy() {
 }
 
 #[test]
-fn an_option_given_its_default_is_as_if_it_were_not_given() {
+fn an_option_with_its_default_value_is_left_out_of_the_spec() {
     let spec = |text: &str| read(text).unwrap().spec().to_owned();
     for listing in listings() {
         for (key, value) in &listing.options {
@@ -37,11 +37,11 @@ fn presses_are_added_once_to_a_registry() {
     assert!(Policy::parse("kvpress:snapkv").is_err());
     let registry = bitkv_kvpress::presses(Registry::empty()).unwrap();
     assert!(registry.listings().iter().all(|listing| listing.kind == PolicyKind::Suite("kvpress")));
-    let said = bitkv_kvpress::presses(registry).unwrap_err().to_string();
-    assert_eq!(
-        said,
-        "there is a rule named `kvpress:streaming_llm` already; give the other one a name of its own"
+    let error = bitkv_kvpress::presses(registry).unwrap_err().to_string();
+    assert_eq!(error, "there is already a rule named `kvpress:streaming_llm`; choose another name");
+    let error = read("kvprss").unwrap_err().to_string();
+    assert!(
+        error.contains(", one of kvpress such as `kvpress:streaming_llm`, or ALLOCATOR+SCORER"),
+        "{error}"
     );
-    let said = read("kvprss").unwrap_err().to_string();
-    assert!(said.contains(", one of kvpress such as `kvpress:streaming_llm`, or ALLOCATOR+SCORER"), "{said}");
 }

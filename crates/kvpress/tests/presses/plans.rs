@@ -25,7 +25,7 @@ fn kept(press: &str, ratio: f64) -> [Vec<u32>; 2] {
 }
 
 #[test]
-fn shares_of_squared_lengths() {
+fn cur_keeps_the_largest_shares_of_squared_norms() {
     let cur = |options: &str| kept(&format!("cur{{num_sinks=0,{options}}}"), 0.5);
     assert_eq!(cur("use_local_approximation=false,leverage_type='key'"), [vec![0, 3], vec![0, 3]]);
     assert_eq!(cur("use_local_approximation=false,leverage_type='value'"), [vec![1, 3], vec![0, 2]]);
@@ -38,9 +38,10 @@ fn shares_of_squared_lengths() {
 }
 
 #[test]
-fn chunks_are_the_same_for_all_heads() {
-    // Sums over heads are 0.625 0.75 0.375 and the protected 3: chunks of two have the means
-    // 0.6875 and 1.6875, and those of three 0.583 and 3, the last token alone.
+fn all_heads_keep_the_same_chunks() {
+    // The sums over heads are 0.625 0.75 0.375 and 3 (the protected score). Chunks of two tokens have the
+    // means 0.6875 and 1.6875. Chunks of three have the means 0.583 and 3; the second chunk is the last token
+    // alone.
     let chunks =
         |options: &str, ratio| kept(&format!("chunkkv{{window_size=1,kernel_size=1,{options}}}"), ratio);
     assert_eq!(chunks("chunk_length=2", 0.5), [vec![2, 3], vec![2, 3]]);
@@ -57,7 +58,7 @@ fn without_a_safeguard_a_head_may_lose_everything() {
 }
 
 #[test]
-fn stages_may_be_all_or_nothing() {
+fn the_first_stage_may_choose_no_tokens_or_all() {
     let critical =
         |options: &str| kept(&format!("critical_snapkv{{window_size=1,kernel_size=1,{options}}}"), 0.5);
     // Without a first stage 0.125 * 8 is better than 0.5; the last token's 1.5 is best.
@@ -69,16 +70,17 @@ fn stages_may_be_all_or_nothing() {
 }
 
 #[test]
-fn a_block_joins_what_is_kept() {
-    // Signs are directions. Keys + - + +: the first two are kept, their mean has no direction and
-    // all cosines are 0, so that the first win as each of the others joins. Keys + + - +: when the
-    // third joins it is the odd one, then the second.
+fn each_block_is_compressed_with_the_tokens_kept_so_far() {
+    // The sign of a key is its direction. The first head has the keys + - + +. Its first two keys are kept;
+    // their mean has no direction and all cosines are 0, so they win whenever another key is added. The
+    // second head has the keys + + - +. The third key differs from the mean when it is added, and then the
+    // second key is evicted.
     assert_eq!(kept("block_keydiff{block_size=1}", 0.5), [vec![0, 1], vec![0, 2]]);
     assert_eq!(kept("block_keydiff{block_size=9}", 0.5), [vec![0, 1], vec![0, 2]]);
 }
 
 #[test]
-fn ties_are_listed() {
+fn tied_positions_are_undecided() {
     let seen = Observation::new(SHAPE).with_rows(Need::Keys, &KEYS);
     let undecided = |press: &str, ratio| -> Vec<Vec<u32>> {
         let policy = read(press).unwrap();

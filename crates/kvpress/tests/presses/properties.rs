@@ -16,26 +16,28 @@ fn presses() -> Vec<Policy> {
     let small = small.into_iter().chain([("chunk_length", 4), ("n_sink", 2), ("num_sinks", 2)]);
     let small: Vec<(&str, i64)> = small.chain([("beta", 2), ("n_future_positions", 5)]).collect();
     let press = |options: Vec<(String, String)>, name: &str| {
-        let has = |option: &str| options.iter().any(|(name, _)| name == option);
-        let given = small.iter().filter(|(option, _)| has(option)).map(|(o, value)| format!("{o}={value}"));
+        let has_option = |option: &str| options.iter().any(|(name, _)| name == option);
+        let given =
+            small.iter().filter(|(option, _)| has_option(option)).map(|(o, value)| format!("{o}={value}"));
         let given: Vec<String> = given.collect();
         read(&format!("{name}{{{}}}", given.join(","))).unwrap()
     };
     listings().into_iter().map(|listing| press(listing.options, listing.name)).collect()
 }
 
-fn is_of_kv_heads(need: Need) -> bool {
+/// Returns whether a need has one row per KV head. If not, it has one row per query head.
+fn has_kv_head_rows(need: Need) -> bool {
     matches!(need, Need::Keys | Need::Values)
 }
 
 /// A random observation with its rows.
 #[derive(Clone, Debug)]
-struct Observed {
+struct RandomObservation {
     shape: Shape,
     rows: BTreeMap<Need, Vec<Vec<f32>>>,
 }
 
-impl Observed {
+impl RandomObservation {
     fn view(&self) -> Observation<'_> {
         let mut seen = Observation::new(self.shape);
         seen.rope_theta = Some(10_000.0);
@@ -43,8 +45,8 @@ impl Observed {
     }
 }
 
-/// Caches of 4 to 39 tokens; equal numbers are common, no key or value is all zeros.
-fn observed() -> impl Strategy<Value = Observed> {
+/// Observations of caches of 4 to 39 tokens. Equal values are common; no key or value is all zeros.
+fn observations() -> impl Strategy<Value = RandomObservation> {
     let shapes =
         (1usize..4, 1usize..4, 1usize..4, 4usize..40).prop_map(|(layers, kv_heads, group, tokens)| Shape {
             layers,
@@ -53,12 +55,12 @@ fn observed() -> impl Strategy<Value = Observed> {
             tokens,
             head_dim: DIM,
         });
-    let chance = prop::collection::vec(prop_oneof![1 => Just(0.25f32), 6 => 0.01..1.0f32], 4096);
-    (shapes, chance).prop_map(|(shape, chance)| {
+    let values = prop::collection::vec(prop_oneof![1 => Just(0.25f32), 6 => 0.01..1.0f32], 4096);
+    (shapes, values).prop_map(|(shape, values)| {
         let needs = presses().iter().fold(Needs::default(), |needs, press| needs.union(press.needs()));
-        let mut drawn = chance.iter().cycle().copied();
+        let mut drawn = values.iter().cycle().copied();
         let mut rows_of = |need: Need| {
-            let heads = if is_of_kv_heads(need) { shape.all_kv_heads() } else { shape.all_query_heads() };
+            let heads = if has_kv_head_rows(need) { shape.all_kv_heads() } else { shape.all_query_heads() };
             let length = match need {
                 Need::Keys | Need::Values => shape.tokens * DIM,
                 Need::QueryMoments(_) => DIM + DIM * DIM,
@@ -66,7 +68,7 @@ fn observed() -> impl Strategy<Value = Observed> {
             };
             (need, (0..heads).map(|_| drawn.by_ref().take(length).collect()).collect())
         };
-        Observed { shape, rows: needs.iter().map(&mut rows_of).collect() }
+        RandomObservation { shape, rows: needs.iter().map(&mut rows_of).collect() }
     })
 }
 
@@ -91,7 +93,7 @@ proptest! {
 
     // A planner scores a layer once for all budgets and for all presses that have the same scores.
     #[test]
-    fn one_planner_plans_as_many_do(seen in observed(), parts in prop::collection::vec(0.05..1.0f64, 2..4)) {
+    fn a_shared_planner_makes_the_same_plans(seen in observations(), parts in prop::collection::vec(0.05..1.0f64, 2..4)) {
         let view = seen.view();
         let planner = Planner::new(&view);
         for press in presses() {
@@ -103,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn a_press_spends_its_budget(observed in observed(), ratio in 0.05..0.95f64) {
+    fn a_press_spends_its_budget(observed in observations(), ratio in 0.05..0.95f64) {
         let (seen, shape) = (observed.view(), observed.shape);
         let n = ((shape.tokens as f64 * (1.0 - ratio)) as usize).max(1);
         for policy in presses() {
@@ -127,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn a_press_that_conserves_keeps_what_is_asked(observed in observed(), count in 1usize..200) {
+    fn a_press_that_conserves_keeps_what_is_asked(observed in observations(), count in 1usize..200) {
         let seen = observed.view();
         for budget in [Budget::tokens(count).unwrap(), Budget::entries(count).unwrap()] {
             for policy in presses() {
@@ -141,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn a_press_reads_only_what_it_declares(observed in observed(), ratio in 0.05..0.95f64) {
+    fn a_press_reads_only_what_it_declares(observed in observations(), ratio in 0.05..0.95f64) {
         let (seen, budget) = (observed.view(), Budget::ratio(ratio).unwrap());
         for policy in presses() {
             let declared = seen.clone().only(&policy.needs());
@@ -150,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn undecided_are_few_and_none_at_full_budget(observed in observed(), ratio in 0.05..0.95f64) {
+    fn a_wider_tolerance_adds_undecided_positions_and_a_full_budget_has_none(observed in observations(), ratio in 0.05..0.95f64) {
         let seen = observed.view();
         for policy in presses() {
             let wide = undecided(&policy, &seen, Budget::ratio(ratio).unwrap(), 0.1).unwrap();
@@ -173,6 +175,6 @@ proptest! {
 fn every_press_passes_the_public_checks() {
     let registry = bitkv_kvpress::presses(Registry::empty()).unwrap();
     let failures = conformance::check(&registry);
-    let told: Vec<String> = failures.iter().map(ToString::to_string).collect();
-    assert!(told.is_empty(), "{}", told.join("\n"));
+    let messages: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    assert!(messages.is_empty(), "{}", messages.join("\n"));
 }

@@ -67,7 +67,7 @@ impl Tensors {
                 each(query_heads, &|layer, head| self.moments(layer, head, skipped))
             }
             Need::OutputNorms => each(query_heads, &|layer, head| self.output_norms(layer, head)),
-            other => panic!("{} cannot be had from a fixture", other.name()),
+            other => panic!("{} cannot be computed from a fixture", other.name()),
         }
     }
 

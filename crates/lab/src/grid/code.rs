@@ -10,16 +10,16 @@ use bitkv_record::{Versions, sha256_file};
 /// different code never count as the same.
 pub(super) fn code(registry: &Registry) -> String {
     let Versions { revision, dirty, .. } = provenance::versions();
-    if !dirty && revision != "unknown" && is_own(registry) {
+    if !dirty && revision != "unknown" && is_standard(registry) {
         return revision;
     }
     let program = std::env::current_exe().ok().and_then(|program| sha256_file(&program).ok());
     format!("{revision}+{}", program.map_or_else(|| "unknown".to_owned(), |(hash, _)| hash))
 }
 
-/// Whether a registry holds the suite's methods and no others.
-fn is_own(registry: &Registry) -> bool {
-    crate::registry().is_ok_and(|own| own.listings() == registry.listings())
+/// Returns whether a registry has exactly the methods of the suite.
+fn is_standard(registry: &Registry) -> bool {
+    crate::registry().is_ok_and(|standard| standard.listings() == registry.listings())
 }
 
 #[cfg(test)]
@@ -41,11 +41,11 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_a_method_from_elsewhere_are_of_this_program() {
-        let own = crate::registry().unwrap();
-        assert!(is_own(&own));
-        let other = own.with_scorer::<Foreign>().unwrap();
-        assert!(!is_own(&other));
+    fn rows_of_a_foreign_method_depend_on_the_hash_of_the_program() {
+        let standard = crate::registry().unwrap();
+        assert!(is_standard(&standard));
+        let other = standard.with_scorer::<Foreign>().unwrap();
+        assert!(!is_standard(&other));
         let code = code(&other);
         let (revision, program) = code.split_once('+').unwrap();
         assert!(!revision.is_empty() && program.len() == 64, "{code}");

@@ -4,22 +4,22 @@ use std::time::Instant;
 
 use bitkv_bitnet::{Cache, KvCache};
 use bitkv_progress::Silent;
-use bitkv_record::Metric;
+use bitkv_record::MetricGroup;
 
 use super::{
     batch,
     in_parallel::SMALL_VOCABULARY,
+    job::{Grid, Job},
     memory::MemoryJob,
-    plan::{Grid, Job},
-    profiles::Study,
+    profiles::ProfileJob,
     unit::{Scored, Unit},
 };
 use crate::{Error, Result, memory::kv_bytes, profile};
 
 /// The tokens that are read to estimate the time of a longer context.
 const PROBE: usize = 128;
-/// Tokens of a greedy continuation, and what they cost beside a token of a prefill, roughly.
-const FREE_TOKENS: usize = 64;
+/// The tokens of a greedy continuation.
+const GREEDY_TOKENS: usize = 64;
 
 /// The estimated cost of one section of a definition on one model.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -65,38 +65,39 @@ impl Estimates {
 /// # Errors
 /// Returns an error if a model refuses a context.
 pub fn estimate(grid: &Grid) -> Result<Estimates> {
-    let jobs = grid.jobs.iter().map(of_job).collect::<Result<Vec<_>>>()?;
-    let profiles = grid.studies.iter().map(of_study).collect::<Result<Vec<_>>>()?;
-    let memory = grid.memory.iter().map(of_memory).collect::<Result<Vec<_>>>()?;
+    let jobs = grid.jobs.iter().map(estimate_job).collect::<Result<Vec<_>>>()?;
+    let profiles = grid.profiles.iter().map(estimate_profile).collect::<Result<Vec<_>>>()?;
+    let memory = grid.memory.iter().map(estimate_memory).collect::<Result<Vec<_>>>()?;
     Ok(Estimates { rows: grid.rows(), jobs, profiles, memory })
 }
 
-fn of_study(study: &Study) -> Result<Estimate> {
-    let (loaded, windows) = (study.loaded(), study.windows()?);
+fn estimate_profile(job: &ProfileJob) -> Result<Estimate> {
+    let (loaded, windows) = (job.loaded(), job.windows()?);
     let first = &windows[..windows.len().min(1)];
-    let one = seconds(|| profile::measure(loaded, first, "", &Silent).map(drop))?;
+    let per_text = seconds(|| profile::measure(loaded, first, "", &Silent).map(drop))?;
     let longest = first.iter().map(|window| window.tokens.len()).max().unwrap_or(0);
     let kv = kv_bytes(loaded.config(), longest);
     Ok(Estimate {
-        experiment: study.name().to_owned(),
-        model: study.model().to_owned(),
+        experiment: job.name().to_owned(),
+        model: job.model().to_owned(),
         contexts: windows.len(),
-        cells: study.rows() / windows.len().max(1),
-        rows: study.rows(),
-        seconds: one * windows.len() as f64,
+        cells: job.rows() / windows.len().max(1),
+        rows: job.rows(),
+        seconds: per_text * windows.len() as f64,
         bytes: kv + (loaded.model.weight_bytes() + loaded.model.activation_bytes(longest)) as u64,
     })
 }
 
-/// Bytes are computed at once, but where they are measured a context is read.
-fn of_memory(job: &MemoryJob) -> Result<Estimate> {
+/// Estimates the cost of a memory study. Computing bytes takes no time; measuring them takes the time to read
+/// the contexts.
+fn estimate_memory(job: &MemoryJob) -> Result<Estimate> {
     let (contexts, tokens) = (job.contexts(), job.measured_tokens());
-    let one = match (job.loaded(), tokens) {
+    let measuring_seconds = match (job.loaded(), tokens) {
         (Some(loaded), 1..) => {
             let probe = vec![loaded.config().bos_token_id.unwrap_or(0); tokens.min(PROBE)];
             let mut cache = loaded.model.new_cache();
-            let one = seconds(|| loaded.model.forward(&probe, &mut cache, None).map(drop))?;
-            one * tokens as f64 / probe.len() as f64
+            let probe_seconds = seconds(|| loaded.model.forward(&probe, &mut cache, None).map(drop))?;
+            probe_seconds * tokens as f64 / probe.len() as f64
         }
         _ => 0.0,
     };
@@ -106,12 +107,12 @@ fn of_memory(job: &MemoryJob) -> Result<Estimate> {
         contexts,
         cells: job.rows() / contexts.max(1),
         rows: job.rows(),
-        seconds: one,
+        seconds: measuring_seconds,
         bytes: job.loaded().map_or(0, |loaded| loaded.model.weight_bytes() as u64),
     })
 }
 
-fn of_job(job: &Job) -> Result<Estimate> {
+fn estimate_job(job: &Job) -> Result<Estimate> {
     let model = &job.loaded.model;
     let mut estimate = Estimate {
         experiment: job.experiment.name.clone(),
@@ -133,19 +134,19 @@ fn of_job(job: &Job) -> Result<Estimate> {
     let decode = seconds(|| model.decode(first.context[0], &mut cache.clone()).map(drop))?;
 
     let small = job.loaded.config().vocab_size <= SMALL_VOCABULARY;
-    let batches = if small { rayon::current_num_threads() } else { 1 };
+    let parallel = if small { rayon::current_num_threads() } else { 1 };
     let chunked = job.cells.iter().filter(|cell| cell.axes.when.prefill_chunk.is_some()).count();
-    let free = if job.wants(Metric::FreeRunning) { FREE_TOKENS as f64 * decode } else { 0.0 };
-    let of_unit = |unit: &Unit| {
+    let greedy = if job.wants(MetricGroup::FreeRunning) { GREEDY_TOKENS as f64 * decode } else { 0.0 };
+    let unit_seconds = |unit: &Unit| {
         let scale = unit.context.len() as f64 / first.context.len() as f64;
-        let text = matches!(unit.scored, Scored::Text { .. });
-        let cell = per_token * scored(unit) as f64 + if text { free } else { 0.0 };
+        let is_text = matches!(unit.scored, Scored::Text { .. });
+        let cell = per_token * scored(unit) as f64 + if is_text { greedy } else { 0.0 };
         prefill * scale * (1 + chunked) as f64 + cell * job.cells.len() as f64
     };
     // A context that is read alone uses all cores; contexts that are read in parallel have one core each.
     let speedup = if small { 1.5 } else { 1.0 };
-    estimate.seconds = job.units.iter().map(of_unit).sum::<f64>() / speedup;
-    estimate.bytes += (batches * batch_bytes(job, first, &cache)) as u64;
+    estimate.seconds = job.units.iter().map(unit_seconds).sum::<f64>() / speedup;
+    estimate.bytes += (parallel * batch_bytes(job, first, &cache)) as u64;
     Ok(estimate)
 }
 

@@ -7,15 +7,16 @@ use bitkv_models::LoadedModel;
 use bitkv_record::{KvFormat, Positions};
 
 use super::storage;
-use crate::observation::{Calibration, OwnedObservation, observe};
+use crate::{
+    Result,
+    observation::{Calibration, OwnedObservation, probes_for},
+};
 
-use crate::Result;
-
-/// Cuts one cache by one policy, as often as asked.
+/// Evicts from one cache by one policy, once or any number of times.
 pub(super) struct Evictor<'a> {
     loaded: &'a LoadedModel,
     policy: &'a Policy,
-    numbers: &'a Calibration,
+    calibration: &'a Calibration,
     positions: Positions,
     needs: Needs,
     /// The attention that each held token has received so far, `[layers * query_heads][held]`. H2O sums it
@@ -28,15 +29,15 @@ impl<'a> Evictor<'a> {
     pub(super) fn new(
         loaded: &'a LoadedModel,
         policy: &'a Policy,
-        numbers: &'a Calibration,
+        calibration: &'a Calibration,
         positions: Positions,
     ) -> Evictor<'a> {
-        Evictor { loaded, policy, numbers, positions, needs: policy.needs(), accumulated: Vec::new() }
+        Evictor { loaded, policy, calibration, positions, needs: policy.needs(), accumulated: Vec::new() }
     }
 
     /// Returns the evictor for a cache that was already read. `observation` was gathered in that pass.
     #[must_use]
-    pub(super) fn with_past(mut self, observation: &OwnedObservation) -> Evictor<'a> {
+    pub(super) fn with_observation(mut self, observation: &OwnedObservation) -> Evictor<'a> {
         if self.needs.contains(Need::Accumulated) {
             self.accumulated = observation.rows(Need::Accumulated).to_vec();
         }
@@ -48,32 +49,32 @@ impl<'a> Evictor<'a> {
     /// # Errors
     /// Returns an error if the model refuses the tokens.
     pub(super) fn read(&mut self, tokens: &[u32], cache: &mut Cache) -> Result<(Output, OwnedObservation)> {
-        let look = Probes { positions: true, ..observe(&self.needs) };
-        let mut output = self.loaded.model.forward(tokens, cache, Some(&look))?;
-        let mut observed = output.observed.take().unwrap_or_default();
-        self.accumulate(&mut observed);
-        let observation =
-            OwnedObservation::gather(self.loaded, cache.tokens_seen(), observed, &self.needs, self.numbers);
+        let probes = Probes { positions: true, ..probes_for(&self.needs) };
+        let mut output = self.loaded.model.forward(tokens, cache, Some(&probes))?;
+        let mut probed = output.probed.take().unwrap_or_default();
+        self.accumulate(&mut probed);
+        let seen = cache.tokens_seen();
+        let observation = OwnedObservation::gather(self.loaded, seen, probed, &self.needs, self.calibration);
         Ok((output, observation))
     }
 
-    /// Attention of this pass and all before it.
-    fn accumulate(&mut self, observed: &mut ProbeOutput) {
+    /// Adds the attention of earlier passes to that of this pass.
+    fn accumulate(&mut self, probed: &mut ProbeOutput) {
         if !self.needs.contains(Need::Accumulated) {
             return;
         }
-        for (row, past) in observed.accumulated.iter_mut().zip(&self.accumulated) {
+        for (row, past) in probed.accumulated.iter_mut().zip(&self.accumulated) {
             row.iter_mut().zip(past).for_each(|(now, past)| *now += past);
         }
-        self.accumulated.clone_from(&observed.accumulated);
+        self.accumulated.clone_from(&probed.accumulated);
     }
 
     /// Plans from the observation of the last read and evicts everything that the plan does not keep. Returns
     /// the plan.
     ///
     /// # Errors
-    /// When the policy cannot plan such a cache.
-    pub(super) fn cut(
+    /// Returns an error if the policy cannot plan such a cache.
+    pub(super) fn evict(
         &mut self,
         observation: &OwnedObservation,
         budget: Budget,
@@ -89,24 +90,24 @@ impl<'a> Evictor<'a> {
     /// # Errors
     /// Returns an error if the plan does not fit this cache.
     pub(super) fn keep(&mut self, plan: &Plan, cache: &mut Cache) -> Result<()> {
-        self.forget(plan, cache);
-        cache.keep(&of_plan(plan, cache.tokens_seen()))?;
-        self.turn(cache)
+        self.drop_accumulated(plan, cache);
+        cache.keep(&kept_positions(plan, cache.tokens_seen()))?;
+        self.rerotate_if_asked(cache)
     }
 
     /// Returns a copy of `whole` that holds only what the plan keeps. `whole` does not change.
     ///
     /// # Errors
-    /// When the plan is not of this cache.
-    pub(super) fn kept(&mut self, plan: &Plan, whole: &Cache) -> Result<Cache> {
-        self.forget(plan, whole);
-        let mut cache = whole.kept(&of_plan(plan, whole.tokens_seen()))?;
-        self.turn(&mut cache)?;
+    /// Returns an error if the plan does not fit this cache.
+    pub(super) fn kept_copy(&mut self, plan: &Plan, whole: &Cache) -> Result<Cache> {
+        self.drop_accumulated(plan, whole);
+        let mut cache = whole.kept_copy(&kept_positions(plan, whole.tokens_seen()))?;
+        self.rerotate_if_asked(&mut cache)?;
         Ok(cache)
     }
 
-    /// Drops the attention of what a plan drops.
-    fn forget(&mut self, plan: &Plan, cache: &Cache) {
+    /// Drops the accumulated attention of the tokens that the plan does not keep.
+    fn drop_accumulated(&mut self, plan: &Plan, cache: &Cache) {
         let shape = plan.shape();
         for (query, row) in self.accumulated.iter_mut().enumerate() {
             let kv = query / shape.group();
@@ -120,7 +121,8 @@ impl<'a> Evictor<'a> {
         }
     }
 
-    fn turn(&self, cache: &mut Cache) -> Result<()> {
+    /// Rotates the keys to consecutive positions if the cell asks for that.
+    fn rerotate_if_asked(&self, cache: &mut Cache) -> Result<()> {
         if self.positions == Positions::Rerotated {
             self.loaded.model.rerotate(cache)?;
         }
@@ -128,8 +130,8 @@ impl<'a> Evictor<'a> {
     }
 }
 
-/// What a plan keeps of the tokens that a cache has seen.
-fn of_plan(plan: &Plan, seen: usize) -> impl Fn(usize, usize) -> Vec<u32> {
+/// Returns the positions that a plan keeps, by layer and KV head, among the first `seen` tokens.
+fn kept_positions(plan: &Plan, seen: usize) -> impl Fn(usize, usize) -> Vec<u32> {
     move |layer, head| {
         plan.kept(layer, head).iter().copied().filter(|&position| (position as usize) < seen).collect()
     }

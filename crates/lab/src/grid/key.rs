@@ -7,8 +7,8 @@ use bitkv_kernels::Isa;
 use bitkv_record::{IsaClass, Named, sha256_of_parts};
 
 use super::{
-    plan::{Cell, Grid, Job},
-    unit::{Group, Unit},
+    job::{Cell, Grid, Job},
+    unit::{QuestionGroup, Unit},
 };
 
 const DIGITS: usize = 16;
@@ -59,8 +59,8 @@ pub(super) struct UnitKeys {
 }
 
 impl UnitKeys {
-    /// The row of a cell and a group of questions.
-    pub(super) fn row(&self, job: &Job, cell: &Cell, group: &Group) -> String {
+    /// Returns the key of the row of a cell and a group of questions.
+    pub(super) fn row(&self, job: &Job, cell: &Cell, group: &QuestionGroup) -> String {
         let seeded = &job.policies[cell.policy];
         let axes = cell.axes.values().into_iter().map(|(name, value)| format!("{name} {value}"));
         let parts = [
@@ -87,7 +87,7 @@ pub(super) fn isa_class() -> IsaClass {
 /// Returns the first 16 hex digits of a hash of the kept positions, KV head by KV head.
 pub(super) fn plan_hash(plan: &Plan) -> String {
     let shape = plan.shape();
-    let of_head = |i: usize| {
+    let positions = |i: usize| {
         let mut text = String::with_capacity(6 * shape.tokens);
         for position in plan.kept(i / shape.kv_heads, i % shape.kv_heads) {
             let comma = if text.is_empty() { "" } else { "," };
@@ -96,7 +96,7 @@ pub(super) fn plan_hash(plan: &Plan) -> String {
         }
         text
     };
-    let heads: Vec<String> = (0..shape.all_kv_heads()).map(of_head).collect();
+    let heads: Vec<String> = (0..shape.all_kv_heads()).map(positions).collect();
     let mut hash = sha256_of_parts(heads.iter().map(String::as_str));
     hash.truncate(DIGITS);
     hash

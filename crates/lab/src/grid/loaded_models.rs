@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bitkv_checkpoint::codec::i2s::Layout;
-use bitkv_models::{LoadedModel, Loading, Source, configuration};
+use bitkv_models::{LoadedModel, Loading, Source, published_shape};
 use bitkv_progress::Progress;
 use bitkv_record::{Definition, Form, ModelEntry};
 
@@ -26,7 +26,7 @@ impl<'a> LoadedModels<'a> {
     ) -> Result<LoadedModels<'a>> {
         let mut taken = Vec::new();
         for model in definition.memory.iter().flat_map(|study| &study.models) {
-            taken.extend(configuration(model)?.map(|shape| shape.name));
+            taken.extend(published_shape(model)?.map(|shape| shape.name));
         }
         Ok(LoadedModels { models: Vec::new(), taken, i2s_layout, progress })
     }
@@ -42,10 +42,12 @@ impl<'a> LoadedModels<'a> {
         if let Some((.., loaded)) = self.models.iter().find(|(known, other, _)| is_same(known, other)) {
             return Ok(Arc::clone(loaded));
         }
-        // Found before any weights are read: rows tell models apart by name.
-        let name = match self.taken.contains(&source.name()) {
-            true => format!("{} (measured)", source.name()),
-            false => source.name(),
+        // Names are checked before weights are read. They must differ, because rows distinguish models by
+        // name.
+        let name = if self.taken.contains(&source.name()) {
+            format!("{} (measured)", source.name())
+        } else {
+            source.name()
         };
         ensure!(
             Definition,

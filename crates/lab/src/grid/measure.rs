@@ -6,8 +6,8 @@ use std::{cell::OnceCell, time::Instant};
 use bitkv_bitnet::{Cache, Probes};
 use bitkv_evict::{Budget, Need, Needs, Plan, Planner, Policy, Role, Shape};
 use bitkv_record::{
-    Arithmetic, AskedBudget, Form, GridRow, KvFormat, Metric, PolicyRole, Positions, TimingRow, WeightKind,
-    one_line,
+    Arithmetic, AskedBudget, Form, GridRow, KvFormat, MetricGroup, PolicyRole, Positions, TimingRow,
+    WeightKind, one_line,
 };
 use bitkv_stats::argmax;
 use candle_core::Tensor;
@@ -15,52 +15,52 @@ use candle_core::Tensor;
 use super::{
     batch::{QUESTIONS_AT_ONCE, forward},
     evictor::{Evictor, store},
-    free_running, key,
+    free_running,
+    job::{Cell, Job},
+    key,
     key::UnitKeys,
-    output_error,
-    plan::{Cell, Job},
-    storage,
-    unit::{Group, Scored, Unit},
+    output_error, storage,
+    unit::{QuestionGroup, Scored, Unit},
 };
 use crate::{
     Error, Result,
     context::Context,
     error::{Refuse as _, bail},
     logits::borrow,
-    metrics::{self, Compared, Reference},
+    metrics::{self, Comparison, Reference},
     observation::Calibration,
-    registry::recorded,
+    registry::recorded_role,
 };
 
-/// A unit with everything that its cells share.
-pub(super) struct Reader<'a> {
+/// A unit whose context was read, with everything that its cells share.
+pub(super) struct UnitMeasurer<'a> {
     pub(super) job: &'a Job,
     pub(super) unit: &'a Unit,
     pub(super) keys: UnitKeys,
     /// The prefilled context of the unit.
     pub(super) context: &'a Context<'a>,
     pub(super) planner: &'a Planner<'a>,
-    pub(super) numbers: &'a Calibration,
-    /// Why the context could not be repeated, where a policy wants it to be.
+    pub(super) calibration: &'a Calibration,
+    /// The reason why the context could not be repeated, if a policy needs that and it failed.
     pub(super) unrepeatable: Option<String>,
-    pub(super) shared: Shared<'a>,
+    pub(super) shared: SharedResults<'a>,
 }
 
 /// Results of the full cache that cells are compared with. Each is computed when the first cell needs it.
 #[derive(Default)]
-pub(super) struct Shared<'a> {
-    /// What the uncut cache predicts.
+pub(super) struct SharedResults<'a> {
+    /// The predictions of the full cache.
     reference: OnceCell<Reference<'a>>,
     /// Whether the full cache answers each question right.
     answers: OnceCell<Vec<bool>>,
     /// The greedy continuation under the full cache.
-    free: OnceCell<Vec<u32>>,
-    /// What this form predicts beside the true one, both with the full cache.
-    beside_truth: OnceCell<Compared>,
+    greedy: OnceCell<Vec<u32>>,
+    /// The predictions of this form compared with those of the true form, both with the full cache.
+    form_comparison: OnceCell<Comparison>,
 }
 
-/// The value of a cell, made now if it has none.
-fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+/// Returns the value of `cell`. If it is not yet set, `make` computes it first.
+fn get_or_try_init<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
     if let Some(value) = cell.get() {
         return Ok(value);
     }
@@ -68,17 +68,17 @@ fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
     Ok(cell.get_or_init(|| value))
 }
 
-/// What a job must see of the continuation under full attention.
-pub(super) fn dense(job: &Job) -> Probes {
-    let error = job.wants(Metric::OutputError);
+/// Returns what a job's metrics must record of the continuation under full attention.
+pub(super) fn continuation_probes(job: &Job) -> Probes {
+    let error = job.wants(MetricGroup::OutputError);
     Probes { qkv: error, attention_output: error, ..Probes::default() }
 }
 
-/// Rows of a cell and what it took.
-pub(super) type Measured = (Vec<GridRow>, Option<TimingRow>);
+/// The rows of a cell and, if the job is timed, the time that it took.
+pub(super) type CellRows = (Vec<GridRow>, Option<TimingRow>);
 
-/// A cut cache and how it was made.
-struct Cut<'a> {
+/// A compressed cache and how it was made.
+struct CompressedCache<'a> {
     cache: Cache,
     /// The last plan that was applied.
     plan: Plan,
@@ -88,18 +88,19 @@ struct Cut<'a> {
     plan_seconds: f64,
 }
 
-impl<'a> Reader<'a> {
-    /// Measures cells that are run together: of each a row for every group of questions, of which a text has one, and
-    /// what it took. A cell that fails gives rows that say why.
+impl<'a> UnitMeasurer<'a> {
+    /// Measures a batch of cells. Returns for each cell its rows, one per group of questions (a text has one
+    /// group), and its timing. A cell that fails gives rows with the error.
     ///
     /// # Errors
-    /// When nothing was evicted and yet something changed: then no number of the run can be trusted.
-    pub(super) fn measure(&self, cells: &[&Cell]) -> Result<Vec<Measured>> {
-        let measured = match (self.measured(cells), cells) {
+    /// Returns an error if nothing was evicted and yet a result changed. Then no number of the run can be
+    /// trusted.
+    pub(super) fn measure(&self, cells: &[&Cell]) -> Result<Vec<CellRows>> {
+        let measured = match (self.measure_batch(cells), cells) {
             (Ok(measured), _) => measured,
             (Err(error @ Error::SelfCheck { .. }), [_]) => return Err(error),
-            (Err(error), [cell]) => vec![(self.failed(cell, &format!("{error}")), None)],
-            // One of them failed, and the others must not fail with it.
+            (Err(error), [cell]) => vec![(self.failed_rows(cell, &format!("{error}")), None)],
+            // One cell failed. The others must not fail with it, so each cell runs again alone.
             (Err(_), _) => {
                 let alone = cells.iter().map(|&cell| self.measure(&[cell]));
                 return Ok(alone.collect::<Result<Vec<_>>>()?.concat());
@@ -111,15 +112,19 @@ impl<'a> Reader<'a> {
         Ok(measured)
     }
 
-    fn measured(&self, cells: &[&Cell]) -> Result<Vec<Measured>> {
-        let cuts = cells.iter().map(|cell| self.cut(cell)).collect::<Result<Vec<_>>>()?;
-        let rows: Vec<GridRow> = cells.iter().zip(&cuts).map(|(cell, cut)| self.planned(cell, cut)).collect();
-        let decode = cuts.iter().map(|cut| self.decode_seconds(&cut.cache)).collect::<Result<Vec<_>>>()?;
-        let plan_seconds: Vec<f64> = cuts.iter().map(|cut| cut.plan_seconds).collect();
+    fn measure_batch(&self, cells: &[&Cell]) -> Result<Vec<CellRows>> {
+        let caches = cells.iter().map(|cell| self.compress(cell)).collect::<Result<Vec<_>>>()?;
+        let rows: Vec<GridRow> =
+            cells.iter().zip(&caches).map(|(cell, compressed)| self.plan_row(cell, compressed)).collect();
+        let decode = caches
+            .iter()
+            .map(|compressed| self.decode_seconds(&compressed.cache))
+            .collect::<Result<Vec<_>>>()?;
+        let plan_seconds: Vec<f64> = caches.iter().map(|compressed| compressed.plan_seconds).collect();
         let started = Instant::now();
         let rows = match &self.unit.scored {
-            Scored::Text { .. } => self.texts(cells, cuts, rows)?,
-            Scored::Questions(_) | Scored::Together { .. } => self.questions(cells, cuts, rows)?,
+            Scored::Text { .. } => self.score_text(cells, caches, rows)?,
+            Scored::Questions(_) | Scored::Together { .. } => self.score_questions(cells, caches, rows)?,
         };
         let seconds = started.elapsed().as_secs_f64();
         let timing = |i: usize, rows: &[GridRow]| TimingRow {
@@ -137,22 +142,22 @@ impl<'a> Reader<'a> {
             peak_rss_bytes: bitkv_bytes::peak_resident_bytes(),
             cache_bytes: rows[0].cache_bytes.unwrap_or_default(),
         };
-        let timed = self.job.wants(Metric::Timing);
-        let one = |(i, rows): (usize, Vec<GridRow>)| {
+        let timed = self.job.wants(MetricGroup::Timing);
+        let with_timing = |(i, rows): (usize, Vec<GridRow>)| {
             let timing = timed.then(|| timing(i, &rows));
             (rows, timing)
         };
-        Ok(rows.into_iter().enumerate().map(one).collect())
+        Ok(rows.into_iter().enumerate().map(with_timing).collect())
     }
 
-    /// A row that says what was cut.
-    fn planned(&self, cell: &Cell, cut: &Cut<'_>) -> GridRow {
+    /// Returns a row with what was kept, but without results.
+    fn plan_row(&self, cell: &Cell, compressed: &CompressedCache<'_>) -> GridRow {
         GridRow {
-            asked_entries: Some(cut.plan.asked()),
-            kept_entries: Some(cut.plan.total()),
-            cache_bytes: Some(cut.cache.bytes() as u64),
-            plan_hash: Some(key::plan_hash(&cut.plan)),
-            ..self.blank(cell)
+            asked_entries: Some(compressed.plan.asked()),
+            kept_entries: Some(compressed.plan.total()),
+            cache_bytes: Some(compressed.cache.bytes() as u64),
+            plan_hash: Some(key::plan_hash(&compressed.plan)),
+            ..self.base_row(cell)
         }
     }
 
@@ -160,8 +165,8 @@ impl<'a> Reader<'a> {
         &self.job.policies[cell.policy].policy
     }
 
-    /// Reads and cuts the context as the cell says.
-    fn cut(&self, cell: &Cell) -> Result<Cut<'a>> {
+    /// Returns a copy of the context's cache, compressed as the cell says.
+    fn compress(&self, cell: &Cell) -> Result<CompressedCache<'a>> {
         let loaded = self.context.loaded();
         let shape = self.context.shape();
         if let Some(reason) = &self.unrepeatable
@@ -177,62 +182,64 @@ impl<'a> Reader<'a> {
                 .job
                 .rules
                 .get(&rule)
-                .refuse(Error::Definition, "a rule of the job's budgets was not read")?;
+                .refuse(Error::Definition, "a rule of the job's budgets is missing")?;
             let realised = self.planner.plan(rule, budget)?;
             budget = Budget::entries(realised.total())?;
         }
-        let evictor = Evictor::new(loaded, self.policy(cell), self.numbers, cell.axes.positions);
-        let mut cut = match cell.axes.when.prefill_chunk {
+        let evictor = Evictor::new(loaded, self.policy(cell), self.calibration, cell.axes.positions);
+        let mut compressed = match cell.axes.when.prefill_chunk {
             None => {
                 let started = Instant::now();
                 let plan = self.planner.plan(self.policy(cell), budget)?;
                 let plan_seconds = started.elapsed().as_secs_f64();
-                let mut evictor = evictor.with_past(self.context.observation());
-                let cache = evictor.kept(&plan, self.context.cache())?;
-                Cut { cache, budget: cap(budget, shape)?, plan, evictor, plan_seconds }
+                let mut evictor = evictor.with_observation(self.context.observation());
+                let cache = evictor.kept_copy(&plan, self.context.cache())?;
+                CompressedCache { cache, budget: fixed_entries(budget, shape)?, plan, evictor, plan_seconds }
             }
             Some(_) if !self.unit.lookahead.is_empty() => {
                 bail!(
                     Unfit,
-                    "a question is seen before the eviction only where that happens once: use when = [\"once\"]"
+                    "a policy can see the question before eviction only if it evicts once: use when = [\"once\"]"
                 )
             }
-            Some(chunk) => chunked(self.context.tokens(), chunk, budget, evictor, loaded.model.new_cache())?,
+            Some(chunk) => {
+                chunked_prefill(self.context.tokens(), chunk, budget, evictor, loaded.model.new_cache())?
+            }
         };
-        store(&mut cut.cache, cell.axes.kv)?;
-        Ok(cut)
+        store(&mut compressed.cache, cell.axes.kv)?;
+        Ok(compressed)
     }
 
-    /// The row of each cell of a text.
-    fn texts(
+    /// Returns the row of each cell, if the unit is a text.
+    fn score_text(
         &self,
         cells: &[&Cell],
-        mut cuts: Vec<Cut<'a>>,
+        mut caches: Vec<CompressedCache<'a>>,
         mut rows: Vec<GridRow>,
     ) -> Result<Vec<Vec<GridRow>>> {
         let Scored::Text { continuation, targets, bytes } = &self.unit.scored else { return Ok(Vec::new()) };
-        for ((cell, cut), row) in cells.iter().zip(&cuts).zip(&mut rows) {
-            self.attended(cell, cut, row)?;
+        for ((cell, compressed), row) in cells.iter().zip(&caches).zip(&mut rows) {
+            self.record_attention(cell, compressed, row)?;
         }
         let every = cells.iter().find_map(|cell| cell.axes.when.every);
-        if self.job.wants(Metric::FreeRunning) && every.is_none() {
-            let full = self.full_run()?;
-            let runs =
-                free_running::greedy(self.context, cuts.iter().map(|cut| cut.cache.clone()).collect())?;
-            for (row, free) in rows.iter_mut().zip(&runs) {
-                row.first_divergence = Some(metrics::first_difference(full, free));
-                row.matching_fraction = Some(metrics::matching_fraction(full, free));
+        if self.job.wants(MetricGroup::FreeRunning) && every.is_none() {
+            let full = self.full_greedy()?;
+            let copies = caches.iter().map(|compressed| compressed.cache.clone()).collect();
+            let runs = free_running::greedy(self.context, copies)?;
+            for (row, greedy) in rows.iter_mut().zip(&runs) {
+                row.first_divergence = Some(metrics::first_difference(full, greedy));
+                row.matching_fraction = Some(metrics::matching_fraction(full, greedy));
             }
         }
         let logits = match every {
-            Some(every) => self.evict_while_decoding(every, &mut cuts, continuation)?,
-            None => self.go_on(cuts, continuation)?,
+            Some(every) => self.evict_while_decoding(every, &mut caches, continuation)?,
+            None => self.continue_all(caches, continuation)?,
         };
         let reference =
             self.shared.reference.get_or_init(|| Reference::new(self.context.reference(), targets));
         let compared = borrow(&logits, |values| {
-            let of_each: Vec<&[f32]> = values.chunks_exact(values.len() / cells.len()).collect();
-            reference.compare(&of_each)
+            let per_cell: Vec<&[f32]> = values.chunks_exact(values.len() / cells.len()).collect();
+            reference.compare(&per_cell)
         })?;
         for (row, compared) in rows.iter_mut().zip(compared) {
             let compared = compared.refuse(
@@ -253,7 +260,7 @@ impl<'a> Reader<'a> {
     fn record_forms(&self, targets: &[u32], rows: &mut [GridRow]) -> Result<()> {
         let Some(truth) = &self.job.truth else { return Ok(()) };
         for row in rows.iter_mut().filter(|row| row.role == PolicyRole::Full) {
-            let found = once(&self.shared.beside_truth, || {
+            let found = get_or_try_init(&self.shared.form_comparison, || {
                 let (tokens, after) = (self.context.tokens(), self.context.continuation());
                 let none = Probes::default();
                 let other =
@@ -262,7 +269,7 @@ impl<'a> Reader<'a> {
                     Reference::new(other.reference(), targets).compare(&[self.context.reference().values()]);
                 found[0].refuse(
                     Error::Unfit,
-                    "the logits of a form are not finite: examine it with `bitkv doctor`",
+                    "the logits of this form are not finite: examine the model with `bitkv doctor`",
                 )
             })?;
             (row.form_kl_nats, row.form_agreement) = (Some(found.kl), Some(found.agreement));
@@ -270,25 +277,31 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// What a cut takes from attention itself, where that is wanted.
-    fn attended(&self, cell: &Cell, cut: &Cut<'_>, row: &mut GridRow) -> Result<()> {
-        if self.job.wants(Metric::Attention) && cell.axes.when.prefill_chunk.is_none() {
-            let (rows, shape) = (self.context.last_rows(), self.context.shape());
-            let kept = |i: usize| cut.plan.query_kept(i / shape.query_heads, i % shape.query_heads);
+    /// Records how much of the attention of the full cache is lost, if the job asks for it.
+    fn record_attention(
+        &self,
+        cell: &Cell,
+        compressed: &CompressedCache<'_>,
+        row: &mut GridRow,
+    ) -> Result<()> {
+        if self.job.wants(MetricGroup::Attention) && cell.axes.when.prefill_chunk.is_none() {
+            let (rows, shape) = (self.context.last_query_attention(), self.context.shape());
+            let kept = |i: usize| compressed.plan.query_kept(i / shape.query_heads, i % shape.query_heads);
             let kept: Vec<&[u32]> = (0..rows.len()).map(kept).collect();
             row.attention_cosine = Some(metrics::attention_cosine(rows, &kept));
             row.retained_mass = Some(metrics::retained_mass(rows, &kept));
         }
-        if self.job.wants(Metric::OutputError) && cell.axes.positions == Positions::Original {
-            row.output_error = Some(output_error::relative(self.context, &cut.cache)?);
+        if self.job.wants(MetricGroup::OutputError) && cell.axes.positions == Positions::Original {
+            row.output_error = Some(output_error::relative(self.context, &compressed.cache)?);
         }
         Ok(())
     }
 
-    /// Logits after each token of the continuation, read through one cut cache after another.
-    fn go_on(&self, cuts: Vec<Cut<'_>>, continuation: &[u32]) -> Result<Tensor> {
+    /// Reads the continuation through all caches at once. Returns the logits after each of its tokens, cache
+    /// by cache, `[caches * continuation, vocabulary]`.
+    fn continue_all(&self, caches: Vec<CompressedCache<'_>>, continuation: &[u32]) -> Result<Tensor> {
         let model = &self.context.loaded().model;
-        let mut caches: Vec<Cache> = cuts.into_iter().map(|cut| cut.cache).collect();
+        let mut caches: Vec<Cache> = caches.into_iter().map(|compressed| compressed.cache).collect();
         let hidden = forward(model, &vec![continuation; caches.len()], &mut caches)?;
         drop(caches);
         Ok(model.logits(&hidden)?)
@@ -299,53 +312,52 @@ impl<'a> Reader<'a> {
     fn evict_while_decoding(
         &self,
         every: usize,
-        cuts: &mut [Cut<'a>],
+        caches: &mut [CompressedCache<'a>],
         continuation: &[u32],
     ) -> Result<Tensor> {
         let model = &self.context.loaded().model;
         let mut logits = Vec::new();
-        for cut in cuts {
+        for CompressedCache { cache, budget, evictor, .. } in caches {
             for block in continuation.chunks(every) {
-                let (output, observation) = cut.evictor.read(block, &mut cut.cache)?;
+                let (output, observation) = evictor.read(block, cache)?;
                 logits.push(model.logits(&output.hidden)?);
-                cut.evictor.cut(&observation, cut.budget, &mut cut.cache)?;
+                evictor.evict(&observation, *budget, cache)?;
             }
         }
         Ok(Tensor::cat(&logits, 0)?)
     }
 
-    /// The rows of each cell of questions.
-    fn questions(
+    /// Returns the rows of each cell, one per group of questions, if the unit has questions.
+    fn score_questions(
         &self,
         cells: &[&Cell],
-        cuts: Vec<Cut<'_>>,
+        caches: Vec<CompressedCache<'_>>,
         rows: Vec<GridRow>,
     ) -> Result<Vec<Vec<GridRow>>> {
-        let answered = match &self.unit.scored {
-            Scored::Together { continuation, answers } => {
-                self.answered_together(cuts, continuation, answers)?
-            }
-            _ => self.answered(&cuts.iter().map(|cut| &cut.cache).collect::<Vec<_>>())?,
+        let right_answers = match &self.unit.scored {
+            Scored::Together { continuation, answers } => self.ask_together(caches, continuation, answers)?,
+            _ => self.ask_alone(&caches.iter().map(|compressed| &compressed.cache).collect::<Vec<_>>())?,
         };
-        let of_cell = |((cell, right), row): ((&&Cell, Vec<bool>), GridRow)| {
-            if self.is_untouched(cell) {
+        let cell_rows = |((cell, right), row): ((&&Cell, Vec<bool>), GridRow)| {
+            if self.keeps_everything(cell) {
                 let full = self.full_answers()?;
                 if right != *full {
                     let (policy, text) = (row.policy.clone(), row.text.clone());
-                    return Err(Error::SelfCheck { policy, text, found: "answers otherwise".into() });
+                    return Err(Error::SelfCheck { policy, text, found: "gives other answers".into() });
                 }
             }
-            let of_group = |group: &Group| GridRow {
+            let group_row = |group: &QuestionGroup| GridRow {
                 correct: Some(group.questions.iter().filter(|&&question| right[question]).count()),
-                ..self.of_group(cell, group, &row)
+                ..self.group_row(cell, group, &row)
             };
-            Ok(self.unit.groups.iter().map(of_group).collect())
+            Ok(self.unit.groups.iter().map(group_row).collect())
         };
-        cells.iter().zip(answered).zip(rows).map(of_cell).collect()
+        cells.iter().zip(right_answers).zip(rows).map(cell_rows).collect()
     }
 
-    /// Whether each question is answered right from a copy of each cache.
-    fn answered(&self, caches: &[&Cache]) -> Result<Vec<Vec<bool>>> {
+    /// Asks each question of a copy of each cache. Returns whether the answers are right,
+    /// `[caches][questions]`.
+    fn ask_alone(&self, caches: &[&Cache]) -> Result<Vec<Vec<bool>>> {
         let Scored::Questions(questions) = &self.unit.scored else { return Ok(Vec::new()) };
         let model = &self.context.loaded().model;
         let all: Vec<_> =
@@ -366,54 +378,57 @@ impl<'a> Reader<'a> {
                 right.push(question.correct(&predictions));
             }
         }
-        // An empty list of questions has no chunks.
-        let of_cache = |i: usize| right[i * questions.len()..(i + 1) * questions.len()].to_vec();
-        Ok((0..caches.len()).map(of_cache).collect())
+        // Not `chunks_exact`, which panics if there are no questions.
+        let cache_answers = |i: usize| right[i * questions.len()..(i + 1) * questions.len()].to_vec();
+        Ok((0..caches.len()).map(cache_answers).collect())
     }
 
-    /// The same of questions that are all asked in one continuation.
-    fn answered_together(
+    /// Asks all questions in one continuation of each cache. Returns whether the answers are right,
+    /// `[caches][questions]`.
+    fn ask_together(
         &self,
-        cuts: Vec<Cut<'_>>,
+        caches: Vec<CompressedCache<'_>>,
         continuation: &[u32],
         answers: &[(usize, u32)],
     ) -> Result<Vec<Vec<bool>>> {
-        let caches = cuts.len();
-        let logits = self.go_on(cuts, continuation)?;
+        let count = caches.len();
+        let logits = self.continue_all(caches, continuation)?;
         let classes = logits.dim(1)?;
         borrow(&logits, |values| {
-            let of_each = values.chunks_exact(values.len() / caches);
-            of_each.map(|rows| predicted(rows, classes, answers)).collect()
+            let per_cache = values.chunks_exact(values.len() / count);
+            per_cache.map(|rows| right_answers(rows, classes, answers)).collect()
         })
     }
 
     /// Returns whether the full cache answers each question right.
     fn full_answers(&self) -> Result<&Vec<bool>> {
-        once(&self.shared.answers, || match &self.unit.scored {
+        get_or_try_init(&self.shared.answers, || match &self.unit.scored {
             Scored::Together { answers, .. } => {
                 let reference = self.context.reference();
-                Ok(predicted(reference.values(), reference.classes(), answers))
+                Ok(right_answers(reference.values(), reference.classes(), answers))
             }
-            _ => Ok(self.answered(&[self.context.cache()])?.concat()),
+            _ => Ok(self.ask_alone(&[self.context.cache()])?.concat()),
         })
     }
 
-    fn full_run(&self) -> Result<&Vec<u32>> {
-        once(&self.shared.free, || {
+    /// Returns the greedy continuation under the full cache.
+    fn full_greedy(&self) -> Result<&Vec<u32>> {
+        get_or_try_init(&self.shared.greedy, || {
             Ok(free_running::greedy(self.context, vec![self.context.cache().clone()])?.concat())
         })
     }
 
     /// Returns the seconds that decoding one token takes; `None` unless the job is timed.
     fn decode_seconds(&self, cache: &Cache) -> Result<Option<f64>> {
-        match self.job.wants(Metric::Timing) {
-            true => free_running::decode_seconds(self.context.loaded(), cache).map(Some),
-            false => Ok(None),
+        if self.job.wants(MetricGroup::Timing) {
+            free_running::decode_seconds(self.context.loaded(), cache).map(Some)
+        } else {
+            Ok(None)
         }
     }
 
-    /// A row that says what it is of and nothing more.
-    fn blank(&self, cell: &Cell) -> GridRow {
+    /// Returns the row of a cell without results: what was run on which model and text.
+    fn base_row(&self, cell: &Cell) -> GridRow {
         let (job, seeded, shape) = (self.job, &self.job.policies[cell.policy], self.context.shape());
         let group = &self.unit.groups[0];
         let policy = &seeded.policy;
@@ -426,7 +441,7 @@ impl<'a> Reader<'a> {
             isa: Some(key::isa_class()),
             policy: policy.spec().to_owned(),
             written: seeded.written.clone(),
-            role: recorded(policy.role()),
+            role: recorded_role(policy.role()),
             oracle: policy.is_oracle(),
             conserving: policy.conserves(),
             guard: policy
@@ -446,13 +461,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn failed(&self, cell: &Cell, error: &str) -> Vec<GridRow> {
-        let row = GridRow { error: Some(one_line(error)), ..self.blank(cell) };
-        self.unit.groups.iter().map(|group| self.of_group(cell, group, &row)).collect()
+    /// Returns the rows of a cell that failed.
+    fn failed_rows(&self, cell: &Cell, error: &str) -> Vec<GridRow> {
+        let row = GridRow { error: Some(one_line(error)), ..self.base_row(cell) };
+        self.unit.groups.iter().map(|group| self.group_row(cell, group, &row)).collect()
     }
 
-    /// The row of one group of questions, from what all groups of a cell share.
-    fn of_group(&self, cell: &Cell, group: &Group, shared: &GridRow) -> GridRow {
+    /// Returns the row of one group of questions, made from the row that all groups of a cell share.
+    fn group_row(&self, cell: &Cell, group: &QuestionGroup, shared: &GridRow) -> GridRow {
         GridRow {
             key: self.keys.row(self.job, cell, group),
             questions: group.questions.len(),
@@ -462,8 +478,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether nothing was evicted and nothing rounded.
-    fn is_untouched(&self, cell: &Cell) -> bool {
+    /// Returns whether the cell evicts nothing and quantises nothing.
+    fn keeps_everything(&self, cell: &Cell) -> bool {
         let policy = self.policy(cell);
         let whole = policy.conserves() || policy.role() == Role::Full;
         whole && cell.budget == AskedBudget::FULL && cell.axes.kv == KvFormat::F16
@@ -473,7 +489,7 @@ impl<'a> Reader<'a> {
     /// cache.
     fn self_check(&self, cell: &Cell, row: &GridRow) -> Result<()> {
         let exact = row.kl_nats.is_none_or(|kl| kl == 0.0) && row.agreement.is_none_or(|part| part == 1.0);
-        if exact || !self.is_untouched(cell) || row.error.is_some() {
+        if exact || !self.keeps_everything(cell) || row.error.is_some() {
             return Ok(());
         }
         let found = format!("has a KL of {:?} and an agreement of {:?}", row.kl_nats, row.agreement);
@@ -481,37 +497,38 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether each answer is the most likely token where it is to be predicted.
-fn predicted(rows: &[f32], classes: usize, answers: &[(usize, u32)]) -> Vec<bool> {
+/// Returns whether each answer is the most likely token at the index where it must be predicted. `rows` are
+/// logits, `[tokens * classes]`.
+fn right_answers(rows: &[f32], classes: usize, answers: &[(usize, u32)]) -> Vec<bool> {
     let right = |&(at, answer): &(usize, u32)| {
         argmax(&rows[at * classes..(at + 1) * classes]) == Some(answer as usize)
     };
     answers.iter().map(right).collect()
 }
 
-/// What a cache is cut down to again and again: the entries that the budget keeps of the whole context, whatever comes
-/// after it. A budget of everything never cuts.
-fn cap(budget: Budget, whole: Shape) -> Result<Budget> {
+/// Returns the budget for repeated eviction: the number of entries that `budget` keeps of the whole context.
+/// This number stays the same while more tokens are read. A full budget stays full, so it never evicts.
+fn fixed_entries(budget: Budget, whole: Shape) -> Result<Budget> {
     if budget.is_full() { Ok(budget) } else { Ok(Budget::entries(budget.total(whole))?) }
 }
 
-/// Reads a context in chunks and cuts after each, so that later chunks see only what earlier cuts left. The cache never
-/// holds more than the budget of the whole context and a chunk.
-fn chunked<'a>(
+/// Reads a context in chunks and evicts after each, so that later chunks see only what earlier evictions
+/// kept. The cache never holds more than the budget of the whole context plus one chunk.
+fn chunked_prefill<'a>(
     tokens: &[u32],
     chunk: usize,
     budget: Budget,
     mut evictor: Evictor<'a>,
     mut cache: Cache,
-) -> Result<Cut<'a>> {
+) -> Result<CompressedCache<'a>> {
     let (mut plan, mut plan_seconds, mut budget) = (None, 0.0, budget);
     for part in tokens.chunks(chunk) {
         let (_, observation) = evictor.read(part, &mut cache)?;
         let started = Instant::now();
-        budget = cap(budget, Shape { tokens: tokens.len(), ..observation.shape() })?;
-        plan = Some(evictor.cut(&observation, budget, &mut cache)?);
+        budget = fixed_entries(budget, Shape { tokens: tokens.len(), ..observation.shape() })?;
+        plan = Some(evictor.evict(&observation, budget, &mut cache)?);
         plan_seconds += started.elapsed().as_secs_f64();
     }
     let plan = plan.ok_or_else(|| Error::Unfit("the context is empty".into()))?;
-    Ok(Cut { cache, plan, budget, evictor, plan_seconds })
+    Ok(CompressedCache { cache, plan, budget, evictor, plan_seconds })
 }

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use bitkv_models::{LoadedModel, Shape, configuration};
+use bitkv_models::{LoadedModel, Shape, published_shape};
 use bitkv_record::{Accounting, Form, Journal, MemoryRow, MemoryStudy, Row};
 
-use super::{in_parallel::locked, loaded_models::LoadedModels, wanted::Wanted};
+use super::{in_parallel::locked, loaded_models::LoadedModels, selection::Selection};
 use crate::{
     Result,
     error::{Place as _, ensure},
@@ -23,22 +23,31 @@ pub struct MemoryJob {
 /// Returns the selected memory studies of a definition, on each of their models.
 ///
 /// # Errors
-/// When a model cannot be models, or is to be measured and only its configuration is known.
-pub(super) fn memory_jobs(wanted: &Wanted<'_>, models: &mut LoadedModels<'_>) -> Result<Vec<MemoryJob>> {
-    wanted.on_models(
-        &wanted.definition.memory,
+/// Returns an error if a model cannot be opened, or if it is to be measured although only its configuration
+/// is known.
+pub(super) fn memory_jobs(
+    selection: &Selection<'_>,
+    models: &mut LoadedModels<'_>,
+) -> Result<Vec<MemoryJob>> {
+    selection.jobs_per_model(
+        &selection.definition.memory,
         |study| (&study.name, &study.models, &study.forms),
         MemoryJob::model,
-        |study, model, form| checked(study, model, form, models).at("models"),
+        |study, model, form| checked_job(study, model, form, models).at("models"),
     )
 }
 
-fn checked(study: &MemoryStudy, model: &str, form: Form, models: &mut LoadedModels<'_>) -> Result<MemoryJob> {
-    if let Some(shape) = configuration(model)? {
+fn checked_job(
+    study: &MemoryStudy,
+    model: &str,
+    form: Form,
+    models: &mut LoadedModels<'_>,
+) -> Result<MemoryJob> {
+    if let Some(shape) = published_shape(model)? {
         ensure!(
             Definition,
             !study.accounting.contains(&Accounting::Measured),
-            "{model} is known by its configuration only, and measured bytes come from a loaded model: remove \
+            "only the configuration of {model} is known, and measured bytes need a loaded model: remove \
              \"measured\", or name a folder"
         );
         let shape = if form == Form::PlainLlama { shape.as_plain_llama() } else { shape };
@@ -94,7 +103,7 @@ impl MemoryJob {
     fn row(&self, context: usize, accounting: Accounting) -> Result<MemoryRow> {
         let row = match (accounting, &self.loaded) {
             (Accounting::Measured, Some(loaded)) => measured(loaded, context)?,
-            _ => memory::row_of(&self.shape, accounting, context)?,
+            _ => memory::computed_row(&self.shape, accounting, context)?,
         };
         Ok(MemoryRow { study: self.study.name.clone(), ..row })
     }
@@ -108,7 +117,7 @@ fn measured(loaded: &LoadedModel, context: usize) -> Result<MemoryRow> {
     loaded.model.forward(&vec![config.bos_token_id.unwrap_or(0); context], &mut cache, None)?;
     let activations = (context * config.hidden_size * size_of::<f32>()) as u64;
     let (weights, kv) = (loaded.model.weight_bytes() as u64, cache.bytes() as u64);
-    Ok(memory::row(&loaded.name, Accounting::Measured, context, weights, kv, activations))
+    Ok(memory::row_from_bytes(&loaded.name, Accounting::Measured, context, weights, kv, activations))
 }
 
 /// Measures the missing rows of a study. Returns the keys of all its rows in order.

@@ -10,32 +10,32 @@ use crate::{Result, context::Context, metrics};
 /// context is compressed.
 ///
 /// # Errors
-/// When the continuation was not observed.
-pub(super) fn relative(context: &Context<'_>, cut: &Cache) -> Result<f64> {
-    let (dense, config) = (context.dense(), context.loaded().config());
-    let mut cache = cut.clone();
+/// Returns an error if the continuation was not observed.
+pub(super) fn relative(context: &Context<'_>, compressed: &Cache) -> Result<f64> {
+    let (full, config) = (context.probed_continuation(), context.loaded().config());
+    let mut cache = compressed.clone();
     let mut layers = Vec::new();
     for layer in 0..config.num_hidden_layers {
-        cache.append(layer, &dense.new_keys[layer], &dense.new_values[layer]);
-        layers.push(attended(context, &cache, layer));
+        cache.append(layer, &full.new_keys[layer], &full.new_values[layer]);
+        layers.push(attention_output(context, &cache, layer));
     }
-    Ok(metrics::output_error(&dense.attention_output, &layers))
+    Ok(metrics::output_error(&full.attention_output, &layers))
 }
 
-/// One layer's attention output, `[tokens * query_heads * head_dim]`.
-fn attended(context: &Context<'_>, cache: &Cache, layer: usize) -> Vec<f32> {
+/// Returns the attention output of one layer, `[tokens * query_heads * head_dim]`.
+fn attention_output(context: &Context<'_>, cache: &Cache, layer: usize) -> Vec<f32> {
     let config = context.loaded().config();
     let (heads, kv_heads, width) = (config.num_attention_heads, config.num_key_value_heads, config.head_dim);
     let (group, stride) = (heads / kv_heads, heads * width);
-    let queries = &context.dense().queries[layer];
+    let queries = &context.probed_continuation().queries[layer];
     let mut out = vec![0.0; queries.len()];
     for head in 0..kv_heads {
         let (first, span) = (head * group * width, group * width);
-        let of_group: Vec<f32> =
+        let group_queries: Vec<f32> =
             queries.chunks_exact(stride).flat_map(|row| &row[first..first + span]).copied().collect();
         let view = cache.view(layer, head);
         let input = Input {
-            queries: &of_group,
+            queries: &group_queries,
             keys: view.keys,
             values: view.values,
             group,
@@ -44,9 +44,9 @@ fn attended(context: &Context<'_>, cache: &Cache, layer: usize) -> Vec<f32> {
             mask: view.mask,
             scale: 1.0 / (width as f32).sqrt(),
         };
-        let mut of_head = vec![0.0; of_group.len()];
-        attend(&input, &mut of_head, None);
-        for (to, from) in out.chunks_exact_mut(stride).zip(of_head.chunks_exact(span)) {
+        let mut group_out = vec![0.0; group_queries.len()];
+        attend(&input, &mut group_out, None);
+        for (to, from) in out.chunks_exact_mut(stride).zip(group_out.chunks_exact(span)) {
             to[first..first + span].copy_from_slice(from);
         }
     }

@@ -6,7 +6,7 @@ use bitkv_models::LoadedModel;
 use bitkv_progress::{Progress, Silent, Work};
 use bitkv_record::{FileHash, Form, HeadRow, Journal, ProfileStudy, Row, Text, Texts};
 
-use super::{in_parallel::locked, loaded_models::LoadedModels, sources::texts_of, wanted::Wanted};
+use super::{in_parallel::locked, loaded_models::LoadedModels, selection::Selection, sources::read_texts};
 use crate::{
     Result,
     error::{Place as _, ensure},
@@ -14,16 +14,16 @@ use crate::{
     window::Window,
 };
 
-/// A study on one model, checked before anything is computed.
-pub struct Study {
+/// A profile study on one model. It is checked before anything is computed.
+pub struct ProfileJob {
     study: ProfileStudy,
     form: Form,
     loaded: std::sync::Arc<LoadedModel>,
     texts: Texts,
 }
 
-impl Study {
-    /// Rows of head entropies: every length, text and head.
+impl ProfileJob {
+    /// Returns the number of rows: one per length, text and head.
     pub fn rows(&self) -> usize {
         self.study.lengths.len() * self.texts.all().len() * self.heads()
     }
@@ -59,31 +59,31 @@ impl Study {
 /// added to `hashes`.
 ///
 /// # Errors
-/// When a model cannot be models, or a text is shorter than the longest length.
-pub(super) fn studies(
-    wanted: &Wanted<'_>,
+/// Returns an error if a model cannot be opened, or if a text is shorter than the longest length.
+pub(super) fn profile_jobs(
+    selection: &Selection<'_>,
     models: &mut LoadedModels<'_>,
     hashes: &mut Vec<FileHash>,
-) -> Result<Vec<Study>> {
-    wanted.on_models(
-        &wanted.definition.profiles,
+) -> Result<Vec<ProfileJob>> {
+    selection.jobs_per_model(
+        &selection.definition.profiles,
         |study| (&study.name, &study.models, &study.forms),
-        Study::model,
+        ProfileJob::model,
         |study, model, form| {
-            let texts = texts_of(&study.texts)?;
+            let texts = read_texts(&study.texts)?;
             hashes.extend(texts.hashes());
-            checked(study, model, form, texts, models)
+            checked_job(study, model, form, texts, models)
         },
     )
 }
 
-fn checked(
+fn checked_job(
     study: &ProfileStudy,
     model: &str,
     form: Form,
     texts: Texts,
     models: &mut LoadedModels<'_>,
-) -> Result<Study> {
+) -> Result<ProfileJob> {
     let loaded = models.open(model, form).at("models")?;
     let (longest, positions) = (longest(study), loaded.config().max_position_embeddings);
     ensure!(
@@ -92,9 +92,9 @@ fn checked(
         "lengths: {longest} tokens are more than the {positions} positions of {}: leave out the longest",
         loaded.name
     );
-    let study = Study { study: study.clone(), form, loaded, texts };
-    study.windows().at("lengths: the longest is too long for texts")?;
-    Ok(study)
+    let job = ProfileJob { study: study.clone(), form, loaded, texts };
+    job.windows().at("lengths: the longest is too long for the texts")?;
+    Ok(job)
 }
 
 /// Returns the longest context of a study, in tokens.
@@ -108,19 +108,19 @@ fn longest(study: &ProfileStudy) -> usize {
 /// # Errors
 /// Returns an error if the model fails.
 pub(super) fn measure(
-    study: &Study,
+    job: &ProfileJob,
     rows: &Mutex<Journal<HeadRow>>,
     progress: &dyn Progress,
 ) -> Result<Vec<String>> {
-    let windows = study.windows()?;
-    let order: Vec<Vec<String>> = windows.iter().map(|window| study.keys(window)).collect();
-    let lacks = |i: &usize| order[*i].iter().any(|key| !locked(rows).contains(key));
-    let lacking: Vec<usize> = (0..windows.len()).filter(lacks).collect();
-    let steps = Work::steps(progress, &format!("{} {}", study.study.name, study.loaded.name), lacking.len());
-    for i in lacking {
-        let entropies = profile::measure(&study.loaded, &windows[i..=i], "", &Silent)?;
+    let windows = job.windows()?;
+    let order: Vec<Vec<String>> = windows.iter().map(|window| job.keys(window)).collect();
+    let lacks_rows = |i: &usize| order[*i].iter().any(|key| !locked(rows).contains(key));
+    let unfinished: Vec<usize> = (0..windows.len()).filter(lacks_rows).collect();
+    let steps = Work::steps(progress, &format!("{} {}", job.study.name, job.loaded.name), unfinished.len());
+    for i in unfinished {
+        let entropies = profile::measure(&job.loaded, &windows[i..=i], "", &Silent)?;
         let mut journal = locked(rows);
-        for row in study.rows_of(&windows[i], &entropies) {
+        for row in job.text_rows(&windows[i], &entropies) {
             if !journal.contains(&row.key()) {
                 journal.append(row)?;
             }
@@ -131,9 +131,9 @@ pub(super) fn measure(
     Ok(order.concat())
 }
 
-impl Study {
-    /// The rows of one text, in the order of lengths, layers and heads.
-    fn rows_of(&self, window: &Window, entropies: &Entropies) -> Vec<HeadRow> {
+impl ProfileJob {
+    /// Returns the rows of one text, in the order of lengths, layers and heads.
+    fn text_rows(&self, window: &Window, entropies: &Entropies) -> Vec<HeadRow> {
         let config = self.loaded.config();
         let (heads, group) = (config.num_attention_heads, config.group_size());
         let mut rows = Vec::new();
@@ -144,14 +144,14 @@ impl Study {
                 kv_head: Some(i % heads / group),
                 entropy_bits: Some(bits),
                 normalised_entropy: Some(ratio),
-                ..self.row(window, context, i)
+                ..self.base_row(window, context, i)
             }));
         }
         rows
     }
 
-    /// What the row of a head says it is of.
-    fn row(&self, window: &Window, context: usize, index: usize) -> HeadRow {
+    /// Returns the row of a head without results. `index` counts the query heads of all layers.
+    fn base_row(&self, window: &Window, context: usize, index: usize) -> HeadRow {
         let heads = self.loaded.config().num_attention_heads;
         HeadRow {
             study: self.study.name.clone(),
@@ -169,7 +169,8 @@ impl Study {
 
     /// Returns the keys of the rows of one text, in the same order.
     fn keys(&self, window: &Window) -> Vec<String> {
-        let of_length = |&context: &usize| (0..self.heads()).map(move |i| self.row(window, context, i).key());
-        self.study.lengths.iter().flat_map(of_length).collect()
+        let length_keys =
+            |&context: &usize| (0..self.heads()).map(move |i| self.base_row(window, context, i).key());
+        self.study.lengths.iter().flat_map(length_keys).collect()
     }
 }

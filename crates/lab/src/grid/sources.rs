@@ -5,20 +5,20 @@ use std::path::Path;
 
 use bitkv_evict::{Need, Needs};
 use bitkv_models::{LoadedModel, suite};
-use bitkv_record::{Calibration, Experiment, FileHash, Profile, Split, Text, TextSource, Texts};
+use bitkv_record::{CalibrationSettings, Experiment, FileHash, Profile, Split, Text, TextSource, Texts};
 
 use crate::{
     Error, Result,
     error::{Place as _, Refuse as _, bail, ensure},
-    head_file,
+    head_scores,
     observation::shape,
     window::Window,
 };
 
 /// Where the numbers about heads of a job come from. Only what the job's policies need is set.
 #[derive(Clone, Debug)]
-pub struct Sources {
-    /// Texts to be profiled at a length.
+pub struct CalibrationSources {
+    /// The texts whose entropies are to be measured, and the tokens to read of each.
     pub profiled: Option<(Texts, usize)>,
     /// The entropies of heads from a file, in bits, `[layers * query_heads]`.
     pub entropy: Option<Vec<f64>>,
@@ -28,7 +28,8 @@ pub struct Sources {
     pub fingerprint: String,
 }
 
-pub(super) fn texts_of(source: &TextSource) -> Result<Texts> {
+/// Reads the texts that a definition names.
+pub(super) fn read_texts(source: &TextSource) -> Result<Texts> {
     Ok(match source {
         TextSource::Evaluation => suite::texts()?.only(Split::Evaluation),
         TextSource::Calibration => suite::texts()?.only(Split::Calibration),
@@ -41,16 +42,21 @@ fn folder_texts(folder: &Path, split: Split) -> Result<Texts> {
     Texts::from_folder(folder, split).at(format!("texts: {} cannot be used", folder.display()))
 }
 
-/// Checks that calibration and evaluation do not overlap, and that files are of this model.
-pub(super) fn sources(
+/// Finds the calibration sources that `needs` asks for.
+///
+/// # Errors
+/// Returns an error if calibration and evaluation texts overlap, or if a file is missing or belongs to
+/// another model.
+pub(super) fn calibration_sources(
     experiment: &Experiment,
     loaded: &LoadedModel,
     needs: &Needs,
     evaluated: &Texts,
-) -> Result<Sources> {
-    let mut found = Sources { profiled: None, entropy: None, head_scores: None, fingerprint: String::new() };
+) -> Result<CalibrationSources> {
+    let mut found =
+        CalibrationSources { profiled: None, entropy: None, head_scores: None, fingerprint: String::new() };
     let scores = match &experiment.calibration {
-        Calibration::Texts { texts, tokens, head_scores } => {
+        CalibrationSettings::Texts { texts, tokens, head_scores } => {
             let profiled = match texts {
                 TextSource::Folder(folder) => folder_texts(folder, Split::Calibration)?,
                 _ => suite::texts()?.only(Split::Calibration),
@@ -58,7 +64,7 @@ pub(super) fn sources(
             // This is checked even if no policy needs entropies, because the definition declares the texts to
             // be disjoint.
             profiled.clone().join(evaluated.clone()).at(
-                "texts: calibration and evaluation must have nothing in common: name other texts in one of them",
+                "texts: calibration and evaluation texts must have nothing in common: name other texts for one of them",
             )?;
             if needs.contains(Need::Entropy) {
                 let all: Vec<&Text> = profiled.all().iter().collect();
@@ -76,15 +82,16 @@ pub(super) fn sources(
             }
             head_scores
         }
-        Calibration::File { profile, head_scores } => {
-            let (entropy, texts) = profile_of(loaded, profile)?;
-            let judged = evaluated.hashes();
+        CalibrationSettings::File { profile, head_scores } => {
+            let (entropy, texts) = read_profile(loaded, profile)?;
+            let evaluated = evaluated.hashes();
             if let Some(text) =
-                texts.iter().find(|text| judged.iter().any(|other| other.sha256 == text.sha256))
+                texts.iter().find(|text| evaluated.iter().any(|other| other.sha256 == text.sha256))
             {
                 bail!(
                     Definition,
-                    "calibration.profile: {} was measured on {}, which is evaluated too: use a profile of other texts",
+                    "calibration.profile: {} was measured on {}, which is also an evaluation text: use a profile of \
+                     other texts",
                     profile.display(),
                     text.name
                 );
@@ -97,11 +104,11 @@ pub(super) fn sources(
     if needs.contains(Need::HeadScores) {
         let file = scores.as_ref().refuse(
             Error::Definition,
-            "policies: one needs head scores, so give a file as calibration = { head-scores = \"FILE\" }",
+            "policies: a policy needs head scores: give a file as calibration = { head-scores = \"FILE\" }",
         )?;
         let extent = shape(loaded, 1);
         let scores =
-            head_file::read(file, extent.layers, extent.query_heads).at("calibration.head-scores")?;
+            head_scores::read(file, extent.layers, extent.query_heads).at("calibration.head-scores")?;
         found.fingerprint += &format!("{scores:?}");
         found.head_scores = Some(scores);
     }
@@ -112,8 +119,8 @@ pub(super) fn sources(
 /// measured on.
 ///
 /// # Errors
-/// When the file is no profile, or one of another model.
-fn profile_of(loaded: &LoadedModel, file: &Path) -> Result<(Vec<f64>, Vec<FileHash>)> {
+/// Returns an error if the file is not a profile or belongs to another model.
+fn read_profile(loaded: &LoadedModel, file: &Path) -> Result<(Vec<f64>, Vec<FileHash>)> {
     let profile = Profile::from_file(file).at("calibration.profile")?;
     let heads = shape(loaded, 1).all_query_heads();
     let entropies = profile.entropies_of(file, &loaded.name, heads).at("calibration.profile")?;

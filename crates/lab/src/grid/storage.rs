@@ -52,8 +52,9 @@ fn fitting(bytes: u64, kv: KvFormat, shape: Shape) -> Result<Budget, bitkv_evict
     let Some(quantisation) = quantisation(kv) else {
         return Budget::entries((bytes / f16_bytes(shape.head_dim)) as usize);
     };
-    let of_head = |tokens: usize| quantisation.bytes(tokens, shape.head_dim) as u64;
-    // Bytes rise with tokens, except where a group of a residual window is closed.
-    let most = (1..=shape.tokens).rev().find(|&tokens| of_head(tokens) * heads as u64 <= bytes);
+    let head_bytes = |tokens: usize| quantisation.bytes(tokens, shape.head_dim) as u64;
+    // Bytes grow with the number of tokens, except when a group of the residual window is completed and
+    // quantised.
+    let most = (1..=shape.tokens).rev().find(|&tokens| head_bytes(tokens) * heads as u64 <= bytes);
     Budget::entries(most.unwrap_or(1) * heads)
 }

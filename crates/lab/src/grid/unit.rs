@@ -7,7 +7,7 @@ use crate::{
     Result,
     error::{Place as _, ensure},
     tasks::{self, Question, Retrieval, Words},
-    window::{Window, bytes_of},
+    window::{Window, decoded_bytes},
 };
 
 /// A context, which is read once, and what is scored after it.
@@ -27,14 +27,15 @@ pub struct Unit {
     pub lookahead: Vec<u32>,
     /// What is scored after eviction.
     pub scored: Scored,
-    /// One row each: the depth of the questions in it and their indices. A text has one without questions.
-    pub groups: Vec<Group>,
+    /// The groups of questions. Each group gives one row per cell. A text has one group without questions.
+    pub groups: Vec<QuestionGroup>,
 }
 
 /// The questions of one row.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Group {
-    /// Where their answers stand in the context, 0..1; none where they have no place or many.
+pub struct QuestionGroup {
+    /// The position of the answers in the context, from 0 to 1; `None` if the answers have no position or
+    /// several.
     pub depth: Option<f64>,
     /// The indices of the questions.
     pub questions: Vec<usize>,
@@ -86,8 +87,8 @@ pub(super) fn units(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts
     let mut all = Vec::new();
     for task in &experiment.tasks {
         all.extend(match task.task.kind {
-            TaskKind::Text => of_texts(experiment, loaded, texts)?,
-            _ => of_retrieval(experiment, loaded, task)?,
+            TaskKind::Text => text_units(experiment, loaded, texts)?,
+            _ => retrieval_units(experiment, loaded, task)?,
         });
     }
     let longest = all.iter().map(Unit::longest).max().unwrap_or(0);
@@ -95,7 +96,7 @@ pub(super) fn units(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts
     ensure!(
         Definition,
         longest <= positions,
-        "context and what is scored take {longest} positions and {} has {positions}: shorten context or horizon",
+        "the context and the scored tokens take {longest} positions, and {} has {positions}: shorten context or horizon",
         loaded.name
     );
     Ok(all)
@@ -124,13 +125,13 @@ impl Unit {
     }
 }
 
-fn of_texts(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts) -> Result<Vec<Unit>> {
+fn text_units(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts) -> Result<Vec<Unit>> {
     let all: Vec<&Text> = texts.all().iter().collect();
     let windows = Window::all(loaded, &all, experiment.context + experiment.horizon + 1)
-        .at("context and horizon are too long for texts")?;
+        .at("context and horizon are too long for the texts")?;
     let unit = |window: Window| {
-        let (context, rest) = window.tokens.split_at(experiment.context);
-        let targets = rest[1..].to_vec();
+        let (context, after) = window.tokens.split_at(experiment.context);
+        let targets = after[1..].to_vec();
         Ok(Unit {
             name: window.name,
             register: window.register,
@@ -138,17 +139,17 @@ fn of_texts(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts) -> Res
             context: context.to_vec(),
             lookahead: Vec::new(),
             scored: Scored::Text {
-                continuation: rest[..experiment.horizon].to_vec(),
-                bytes: bytes_of(loaded, &targets)?,
+                continuation: after[..experiment.horizon].to_vec(),
+                bytes: decoded_bytes(loaded, &targets)?,
                 targets,
             },
-            groups: vec![Group::default()],
+            groups: vec![QuestionGroup::default()],
         })
     };
     windows.into_iter().map(unit).collect()
 }
 
-fn of_retrieval(experiment: &Experiment, loaded: &LoadedModel, task: &GridTask) -> Result<Vec<Unit>> {
+fn retrieval_units(experiment: &Experiment, loaded: &LoadedModel, task: &GridTask) -> Result<Vec<Unit>> {
     let words = Words::from_model(loaded)?;
     let seed = experiment.seeds.first().copied().unwrap_or(0);
     let mut units = Vec::new();
@@ -195,7 +196,7 @@ fn aware_units(task: ScoredTask, name: &str, drawn: Retrieval) -> Vec<Unit> {
             task,
             context,
             lookahead: asked.prompt.clone(),
-            groups: vec![Group { depth: question.depth, questions: vec![0], chance }],
+            groups: vec![QuestionGroup { depth: question.depth, questions: vec![0], chance }],
             scored: Scored::Questions(vec![asked]),
         }
     };
@@ -212,8 +213,9 @@ fn aware(context: &[u32], question: Question) -> (Vec<u32>, Question) {
 /// The number of parts of the context by which questions are grouped if their answers have many depths.
 const PARTS: usize = 4;
 
-/// Questions by depth: each depth its own row where there are few, else one row for every quarter of the context.
-fn groups(drawn: &Retrieval) -> Vec<Group> {
+/// Groups questions by depth: one group per depth if there are at most [`PARTS`] depths, otherwise one group
+/// per quarter of the context.
+fn groups(drawn: &Retrieval) -> Vec<QuestionGroup> {
     let questions = &drawn.questions;
     let mut depths: Vec<Option<f64>> = Vec::new();
     for question in questions {
@@ -222,19 +224,19 @@ fn groups(drawn: &Retrieval) -> Vec<Group> {
         }
     }
     let few = depths.len() <= PARTS;
-    let place = |question: &Question| match question.depth {
+    let group_depth = |question: &Question| match question.depth {
         Some(depth) if !few => {
             let part = ((depth * PARTS as f64) as usize).min(PARTS - 1);
             Some((part as f64 + 0.5) / PARTS as f64)
         }
         depth => depth,
     };
-    let mut groups: Vec<Group> = Vec::new();
+    let mut groups: Vec<QuestionGroup> = Vec::new();
     for (index, question) in questions.iter().enumerate() {
-        let depth = place(question);
+        let depth = group_depth(question);
         match groups.iter_mut().find(|group| group.depth == depth) {
             Some(group) => group.questions.push(index),
-            None => groups.push(Group { depth, questions: vec![index], chance: None }),
+            None => groups.push(QuestionGroup { depth, questions: vec![index], chance: None }),
         }
     }
     groups.iter_mut().for_each(|group| group.chance = Some(drawn.chance(&group.questions)));
@@ -251,26 +253,26 @@ mod tests {
     }
 
     #[test]
-    fn few_depths_stay_and_many_are_gathered() {
-        let of = |questions: &[Question]| {
+    fn few_depths_have_a_group_each_and_many_are_grouped_by_quarter() {
+        let grouped = |questions: &[Question]| {
             groups(&Retrieval { context: vec![1, 2], questions: questions.to_vec() })
         };
-        let few = of(&[question(Some(0.5)), question(Some(0.1)), question(Some(0.5))]);
+        let few = grouped(&[question(Some(0.5)), question(Some(0.1)), question(Some(0.5))]);
         assert_eq!(
             few,
             [
-                Group { depth: Some(0.1), questions: vec![1], chance: Some(0.25) },
-                Group { depth: Some(0.5), questions: vec![0, 2], chance: Some(0.25) },
+                QuestionGroup { depth: Some(0.1), questions: vec![1], chance: Some(0.25) },
+                QuestionGroup { depth: Some(0.5), questions: vec![0, 2], chance: Some(0.25) },
             ]
         );
         let many: Vec<Question> = [0.0, 0.1, 0.3, 0.6, 1.0].map(|d| question(Some(d))).into();
-        let gathered = of(&many);
+        let gathered = grouped(&many);
         assert_eq!(
             gathered.iter().map(|g| g.depth.unwrap()).collect::<Vec<_>>(),
             [0.125, 0.375, 0.625, 0.875]
         );
         assert_eq!(gathered[0].questions, [0, 1]);
-        assert_eq!(of(&[question(None)])[0].questions, [0]);
+        assert_eq!(grouped(&[question(None)])[0].questions, [0]);
     }
 
     #[test]

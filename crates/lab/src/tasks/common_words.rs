@@ -33,8 +33,11 @@ pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -
         context.extend(list.by_ref().take(line.len() - 1));
         context.push(words.newline());
     }
-    let question =
-        |said: usize| Question { prompt: common[..said].to_vec(), answer: vec![common[said]], depth: None };
+    let question = |listed: usize| Question {
+        prompt: common[..listed].to_vec(),
+        answer: vec![common[listed]],
+        depth: None,
+    };
     Ok(Retrieval { context, questions: (1..common.len()).map(question).collect() })
 }
 

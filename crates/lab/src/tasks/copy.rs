@@ -3,7 +3,7 @@
 use bitkv_stats::Rng;
 
 use super::haystack::{FEWEST_LINES, Haystack, WORDS_PER_LINE};
-use super::{Question, Retrieval, TaskKind, Words, swept};
+use super::{Question, Retrieval, TaskKind, Words, swept_depth};
 
 use crate::Result;
 
@@ -13,7 +13,7 @@ const CUE: usize = 4;
 /// Draws lines of random words. The question is the first words of one line, in an order that occurs nowhere
 /// else in the context.
 pub(super) fn draw(words: &Words, tokens: usize, index: usize, rng: &mut Rng) -> Result<Retrieval> {
-    let depth = swept(index);
+    let depth = swept_depth(index);
     let hay = Haystack { kind: TaskKind::Copy, words, filler: words.pool(), tokens };
     let bos: Vec<u32> = words.bos().into_iter().collect();
     hay.ensure_tokens(bos.len() + (1 + FEWEST_LINES) * (WORDS_PER_LINE + 1))?;

@@ -25,8 +25,8 @@ impl<'a> Deck<'a> {
                 self.left = self.words.to_vec();
                 rng.shuffle(&mut self.left);
             }
-            let some = self.left.len().saturating_sub(count - dealt.len());
-            dealt.extend(self.left.drain(some..));
+            let first = self.left.len().saturating_sub(count - dealt.len());
+            dealt.extend(self.left.drain(first..));
         }
         dealt
     }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_comes_once_before_any_comes_twice() {
+    fn every_word_is_dealt_once_before_any_is_dealt_twice() {
         let (words, mut rng) = ([1, 2, 3, 4, 5], Rng::new(1));
         let mut deck = Deck::new(&words);
         let dealt: Vec<u32> = [2, 0, 7, 1].into_iter().flat_map(|count| deck.deal(count, &mut rng)).collect();

@@ -14,7 +14,8 @@ pub(super) const FEWEST_LINES: usize = 4;
 
 /// A line that is put into the filler.
 #[derive(Clone, Debug)]
-pub(super) struct Planted {
+pub(super) struct PlantedLine {
+    /// The fraction of the filler that comes before the line, 0 to 1.
     pub(super) depth: f64,
     /// The words of the line, without the newline.
     pub(super) words: Vec<u32>,
@@ -36,18 +37,18 @@ impl Haystack<'_> {
     /// filler. Planted lines never split a line of filler. Lines of equal depth keep their order.
     ///
     /// # Errors
-    /// When the planted lines leave less than four lines of filler.
-    pub(super) fn with(&self, mut planted: Vec<Planted>, rng: &mut Rng) -> Result<Vec<u32>> {
-        let own = usize::from(self.words.bos().is_some())
+    /// Returns an error if the planted lines leave room for less than four lines of filler.
+    pub(super) fn context_with(&self, mut planted: Vec<PlantedLine>, rng: &mut Rng) -> Result<Vec<u32>> {
+        let planted_tokens = usize::from(self.words.bos().is_some())
             + planted.iter().map(|line| line.words.len() + 1).sum::<usize>();
-        self.ensure_tokens(own + FEWEST_LINES * (WORDS_PER_LINE + 1))?;
-        let filler = self.lines(self.tokens - own, rng);
+        self.ensure_tokens(planted_tokens + FEWEST_LINES * (WORDS_PER_LINE + 1))?;
+        let filler = self.lines(self.tokens - planted_tokens, rng);
         planted.sort_by(|a, b| a.depth.total_cmp(&b.depth));
         let mut context: Vec<u32> = self.words.bos().into_iter().collect();
         let mut planted = planted.into_iter().peekable();
         for before in 0..=filler.len() {
-            let here = |line: &Planted| (line.depth * filler.len() as f64).round() as usize <= before;
-            while let Some(line) = planted.next_if(here) {
+            let is_here = |line: &PlantedLine| (line.depth * filler.len() as f64).round() as usize <= before;
+            while let Some(line) = planted.next_if(is_here) {
                 context.extend(line.words);
                 context.push(self.words.newline());
             }

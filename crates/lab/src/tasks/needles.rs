@@ -2,7 +2,7 @@
 
 use bitkv_stats::Rng;
 
-use super::haystack::{Haystack, Planted};
+use super::haystack::{Haystack, PlantedLine};
 use super::{Question, Retrieval, TaskKind, Words};
 
 use crate::Result;
@@ -18,10 +18,10 @@ const QUESTIONS: usize = 4;
 pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let all = words.shuffled(rng);
     let (facts, filler) = all.split_at(KEYS * (1 + VALUES));
-    let planted: Vec<Planted> = facts
+    let planted: Vec<PlantedLine> = facts
         .chunks_exact(1 + VALUES)
         .enumerate()
-        .map(|(i, fact)| Planted { depth: i as f64 / (KEYS - 1) as f64, words: fact.to_vec() })
+        .map(|(i, fact)| PlantedLine { depth: i as f64 / (KEYS - 1) as f64, words: fact.to_vec() })
         .collect();
     let mut asked: Vec<Question> = planted
         .iter()
@@ -33,6 +33,6 @@ pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -
         .collect();
     rng.shuffle(&mut asked);
     asked.truncate(QUESTIONS);
-    let context = Haystack { kind: TaskKind::Needles, words, filler, tokens }.with(planted, rng)?;
+    let context = Haystack { kind: TaskKind::Needles, words, filler, tokens }.context_with(planted, rng)?;
     Ok(Retrieval { context, questions: asked })
 }

@@ -2,8 +2,8 @@
 
 use bitkv_stats::Rng;
 
-use super::haystack::{Haystack, Planted};
-use super::{Question, Retrieval, TaskKind, Words, swept};
+use super::haystack::{Haystack, PlantedLine};
+use super::{Question, Retrieval, TaskKind, Words, swept_depth};
 
 use crate::Result;
 
@@ -15,9 +15,9 @@ const VALUE: usize = 4;
 pub(super) fn draw(words: &Words, tokens: usize, index: usize, rng: &mut Rng) -> Result<Retrieval> {
     let all = words.shuffled(rng);
     let (fact, filler) = all.split_at(1 + VALUE);
-    let depth = swept(index);
+    let depth = swept_depth(index);
     let hay = Haystack { kind: TaskKind::Passkey, words, filler, tokens };
-    let context = hay.with(vec![Planted { depth, words: fact.to_vec() }], rng)?;
+    let context = hay.context_with(vec![PlantedLine { depth, words: fact.to_vec() }], rng)?;
     let question = Question { prompt: vec![fact[0]], answer: fact[1..].to_vec(), depth: Some(depth) };
     Ok(Retrieval { context, questions: vec![question] })
 }

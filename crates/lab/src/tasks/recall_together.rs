@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_stands_in_the_context() {
+    fn every_answer_is_in_the_context() {
         let drawn = draw(&words(), 121, 0, &mut Rng::new(7)).unwrap();
         assert_eq!((drawn.context.len(), drawn.questions.len()), (121, 20));
         for question in drawn.questions {
@@ -58,18 +58,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_drawn_stays_as_it_was() {
-        // Worked out by another implementation of the generator: committed results stand on these draws.
+    fn draws_never_change() {
+        // The values come from another implementation of the generator. Committed results depend on these
+        // draws.
         let drawn = lines(&words(), 3, 2, &mut Rng::new(7));
         assert_eq!(drawn.context, [0, 17, 104, 1, 108, 89, 1, 45, 15, 1]);
         assert_eq!(drawn.together(1), [108, 89, 1, 45, 15, 1]);
     }
 
     #[test]
-    fn contexts_that_cannot_be_filled_are_refused() {
-        let said = |tokens| draw(&words(), tokens, 0, &mut Rng::new(1)).unwrap_err().to_string();
-        assert_eq!(said(60), "a context of the task recall-together needs 61 to 301 tokens: 60 are too few");
-        assert!(said(304).ends_with("304 are too many"));
+    fn contexts_that_are_too_short_or_too_long_are_refused() {
+        let error = |tokens| draw(&words(), tokens, 0, &mut Rng::new(1)).unwrap_err().to_string();
+        assert_eq!(error(60), "a context of the task recall-together needs 61 to 301 tokens: 60 are too few");
+        assert!(error(304).ends_with("304 are too many"));
         assert!(draw(&words(), 301, 0, &mut Rng::new(1)).is_ok());
     }
 }

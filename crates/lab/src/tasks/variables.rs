@@ -2,7 +2,7 @@
 
 use bitkv_stats::Rng;
 
-use super::haystack::{Haystack, Planted};
+use super::haystack::{Haystack, PlantedLine};
 use super::{Question, Retrieval, TaskKind, Words};
 
 use crate::Result;
@@ -21,24 +21,24 @@ pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -
     let all = words.shuffled(rng);
     let (chains, filler) = all.split_at(CHAINS * (1 + NAMES));
     let chains: Vec<&[u32]> = chains.chunks_exact(1 + NAMES).collect();
-    let planted: Vec<Vec<Planted>> = chains.iter().map(|chain| assignments(chain, rng)).collect();
-    let back = |chain: &[u32]| -> Vec<u32> { chain.iter().rev().copied().collect() };
-    let example = [back(chains[0]), vec![words.newline()]].concat();
+    let planted: Vec<Vec<PlantedLine>> = chains.iter().map(|chain| assignments(chain, rng)).collect();
+    let traced_back = |chain: &[u32]| -> Vec<u32> { chain.iter().rev().copied().collect() };
+    let example = [traced_back(chains[0]), vec![words.newline()]].concat();
     let questions = (1..CHAINS)
         .map(|i| {
-            let way = back(chains[i]);
-            let prompt = [&example[..], &way[..1]].concat();
-            Question { prompt, answer: way[1..].to_vec(), depth: Some(planted[i][0].depth) }
+            let trace = traced_back(chains[i]);
+            let prompt = [&example[..], &trace[..1]].concat();
+            Question { prompt, answer: trace[1..].to_vec(), depth: Some(planted[i][0].depth) }
         })
         .collect();
     let hay = Haystack { kind: TaskKind::Variables, words, filler, tokens };
-    Ok(Retrieval { context: hay.with(planted.concat(), rng)?, questions })
+    Ok(Retrieval { context: hay.context_with(planted.concat(), rng)?, questions })
 }
 
-/// The lines of a chain, at random depths in ascending order; the first one holds the value.
-fn assignments(chain: &[u32], rng: &mut Rng) -> Vec<Planted> {
+/// Returns the lines of a chain, at random depths in ascending order. The first one has the value.
+fn assignments(chain: &[u32], rng: &mut Rng) -> Vec<PlantedLine> {
     let mut depths: Vec<f64> = chain[1..].iter().map(|_| rng.unit()).collect();
     depths.sort_by(f64::total_cmp);
-    let line = |(pair, depth): (&[u32], f64)| Planted { depth, words: vec![pair[1], pair[0]] };
+    let line = |(pair, depth): (&[u32], f64)| PlantedLine { depth, words: vec![pair[1], pair[0]] };
     chain.windows(2).zip(depths).map(line).collect()
 }

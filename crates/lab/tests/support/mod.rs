@@ -46,8 +46,8 @@ pub(crate) fn profile(loaded: &LoadedModel) -> Vec<f64> {
     (0..heads).map(|i| 0.2 + 4.0 * i as f64 / heads as f64).collect()
 }
 
-/// The profile, head scores and a pattern in which every head differs.
-pub(crate) fn numbers(loaded: &LoadedModel) -> Calibration {
+/// Entropies, head scores and a head pattern in which every head differs.
+pub(crate) fn calibration(loaded: &LoadedModel) -> Calibration {
     let config = loaded.config();
     let profile = profile(loaded);
     let kv_heads = config.num_hidden_layers * config.num_key_value_heads;
@@ -59,9 +59,9 @@ pub(crate) fn numbers(loaded: &LoadedModel) -> Calibration {
 pub(crate) fn every_policy() -> Vec<Policy> {
     let registry = registry().unwrap();
     let listed = registry.listings();
-    let of = |kind| listed.iter().filter(move |l| l.kind == kind).map(|l| l.name);
+    let names = |kind| listed.iter().filter(move |l| l.kind == kind).map(|l| l.name);
     let pairs =
-        of(PolicyKind::Allocator).flat_map(|a| of(PolicyKind::Scorer).map(move |s| format!("{a}+{s}")));
+        names(PolicyKind::Allocator).flat_map(|a| names(PolicyKind::Scorer).map(move |s| format!("{a}+{s}")));
     let wholes = listed.iter().filter(|l| !matches!(l.kind, PolicyKind::Allocator | PolicyKind::Scorer));
     let specs: Vec<String> = pairs.chain(wholes.map(|l| l.name.to_owned())).collect();
     let parse = |spec: &String| match registry.policy(spec) {

@@ -1,7 +1,7 @@
 //! Checks of a definition that concern several keys at once.
 
 use super::keys::Place;
-use super::{Equal, Experiment, Metric};
+use super::{Equal, Experiment, MetricGroup};
 use crate::{AskedBudget, DefinitionError, Form, PolicyText, RecordError, TaskKind};
 
 /// Checks the version of the format. A definition without a version has the first format.
@@ -18,7 +18,7 @@ pub(super) fn format(table: &toml::Table, known: usize) -> Result<(), Definition
 pub(super) fn names<'a>(names: impl Iterator<Item = &'a String>, place: &Place) -> Result<(), RecordError> {
     let mut seen = Vec::new();
     for name in names {
-        plain(name).map_err(|reason| place.refuse(reason))?;
+        characters(name).map_err(|reason| place.refuse(reason))?;
         if seen.contains(&name) {
             return Err(place.refuse(DefinitionError::NameTwice { name: name.clone() }));
         }
@@ -33,9 +33,10 @@ pub(super) fn experiment(experiment: &Experiment, place: &Place) -> Result<(), R
     checks.iter().try_for_each(|check| check(experiment).map_err(|reason| place.refuse(reason)))
 }
 
-fn plain(name: &str) -> Result<(), DefinitionError> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    match name.chars().all(plain) && name.contains(|c| c != '-') {
+/// Checks that a name has only lower-case letters, digits and hyphens, and not only hyphens.
+fn characters(name: &str) -> Result<(), DefinitionError> {
+    let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    match name.chars().all(is_valid) && name.contains(|c| c != '-') {
         true => Ok(()),
         false => Err(DefinitionError::Name { name: name.to_owned() }),
     }
@@ -46,12 +47,12 @@ fn budgets(experiment: &Experiment) -> Result<(), DefinitionError> {
     if !experiment.budgets.contains(&AskedBudget::FULL) {
         return Err(DefinitionError::NoFullBudget);
     }
-    let least = experiment.tasks.iter().min_by_key(|task| task.tokens);
+    let shortest = experiment.tasks.iter().min_by_key(|task| task.tokens);
     for budget in &experiment.budgets {
-        if let (AskedBudget::Tokens(tokens), Some(least)) = (budget, least)
-            && *tokens > least.tokens
+        if let (AskedBudget::Tokens(tokens), Some(shortest)) = (budget, shortest)
+            && *tokens > shortest.tokens
         {
-            let (budget, tokens, task) = (budget.to_string(), least.tokens, least.task);
+            let (budget, tokens, task) = (budget.to_string(), shortest.tokens, shortest.task);
             return Err(DefinitionError::BudgetAboveContext { budget, tokens, task });
         }
     }
@@ -116,11 +117,11 @@ fn tasks(experiment: &Experiment) -> Result<(), DefinitionError> {
 /// Checks that texts are scored by KL, and that the metric `form` has two forms to compare.
 fn metrics(experiment: &Experiment) -> Result<(), DefinitionError> {
     let texts = experiment.tasks.iter().any(|task| task.task.kind == TaskKind::Text);
-    if texts && !experiment.metrics.contains(&Metric::Kl) {
+    if texts && !experiment.metrics.contains(&MetricGroup::Kl) {
         return Err(DefinitionError::NoKl);
     }
-    let both = [Form::True, Form::PlainLlama].iter().all(|form| experiment.axes.form.contains(form));
-    if experiment.metrics.contains(&Metric::Form) && !both {
+    let both_forms = [Form::True, Form::PlainLlama].iter().all(|form| experiment.axes.form.contains(form));
+    if experiment.metrics.contains(&MetricGroup::Form) && !both_forms {
         return Err(DefinitionError::OneForm);
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::keys::{Keys, Place, count, named, text};
 use super::{Experiment, check, parts};
-use crate::{AxisLists, Equal, Metric, RecordError};
+use crate::{AxisLists, Equal, MetricGroup, RecordError};
 use toml::Table;
 
 /// The keys besides those of the axes.
@@ -12,8 +12,9 @@ const KEYS: [&str; 15] = [
     "tasks", "calibration", "seeds", "controls", "analysis",
 ];
 
-/// All that concern every experiment and are the same in every run.
-const METRICS: [Metric; 4] = [Metric::Kl, Metric::Attention, Metric::OutputError, Metric::FreeRunning];
+/// The default metrics: those that apply to every experiment and have the same value in every run.
+const METRICS: [MetricGroup; 4] =
+    [MetricGroup::Kl, MetricGroup::Attention, MetricGroup::OutputError, MetricGroup::FreeRunning];
 
 /// Reads an experiment and checks it as a whole.
 pub(super) fn read(table: Table, file: &Place) -> Result<Experiment, RecordError> {

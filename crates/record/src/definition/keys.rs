@@ -52,9 +52,9 @@ impl Place {
         }
     }
 
-    /// A value of the wrong kind.
-    fn wrong(&self, value: &Value, expected: &str) -> RecordError {
-        self.refuse(format!("{} = {} is a {}: write {expected}", self.key, shown(value), kind(value)))
+    /// Returns the error for a value with the wrong type; `expected` says what to write.
+    fn wrong_type(&self, value: &Value, expected: &str) -> RecordError {
+        self.refuse(format!("{} = {} is a {}: write {expected}", self.key, shown(value), type_name(value)))
     }
 }
 
@@ -80,7 +80,7 @@ impl Keys {
     pub(super) fn new(table: Table, known: &[&str], place: Place) -> Result<Self, RecordError> {
         match table.keys().find(|key| !known.contains(&key.as_str())) {
             Some(key) => {
-                let remedy = bitkv_spelling::instead(key, known);
+                let remedy = bitkv_spelling::suggestion(key, known);
                 Err(place.refuse(format!("there is no key '{}': remove it, or {remedy}", place.at(key).key)))
             }
             None => Ok(Self { table, place }),
@@ -118,7 +118,7 @@ impl Keys {
     /// Takes a key whose value is a boolean.
     pub(super) fn flag(&mut self, key: &str) -> Result<Option<bool>, RecordError> {
         self.value(key, |place, value| {
-            value.as_bool().ok_or_else(|| place.wrong(&value, "true or false, without quotes"))
+            value.as_bool().ok_or_else(|| place.wrong_type(&value, "true or false, without quotes"))
         })
     }
 
@@ -186,14 +186,14 @@ impl Keys {
     ) -> Result<impl Iterator<Item = (Place, Value)> + use<>, RecordError> {
         let Some((value, place)) = self.take(key) else {
             let key = self.place.at(key).key;
-            return Err(self.place.refuse(format!("{key} is missing: give it, with at least one entry")));
+            return Err(self.place.refuse(format!("{key} is missing: add a list with at least one value")));
         };
         match value {
             Value::Array(values) if values.is_empty() => {
                 Err(place.refuse(format!("{} = [] is empty: list at least one value", place.key)))
             }
             Value::Array(values) => Ok(values.into_iter().map(move |value| (place.clone(), value))),
-            other => Err(place.wrong(&other, "a list in brackets")),
+            other => Err(place.wrong_type(&other, "a list in brackets")),
         }
     }
 }
@@ -202,18 +202,21 @@ impl Keys {
 pub(super) fn text(place: &Place, value: Value) -> Result<String, RecordError> {
     match value {
         Value::String(text) if text.trim().is_empty() => {
-            Err(place.refuse(format!("{} has an empty text: write it or leave the key out", place.key)))
+            Err(place.refuse(format!("{} has an empty string: write a value or remove it", place.key)))
         }
         Value::String(text) => Ok(text),
-        other => Err(place.wrong(&other, "a text in quotes")),
+        other => Err(place.wrong_type(&other, "a string in quotes")),
     }
 }
 
 /// Reads a whole number of at least `least`.
 pub(super) fn count(place: &Place, value: Value, least: usize) -> Result<usize, RecordError> {
-    let number = value.as_integer().ok_or_else(|| place.wrong(&value, "a whole number"))?;
+    let number = value.as_integer().ok_or_else(|| place.wrong_type(&value, "a whole number"))?;
     usize::try_from(number).ok().filter(|number| *number >= least).ok_or_else(|| {
-        place.refuse(format!("{} = {number} cannot be: write a whole number of at least {least}", place.key))
+        place.refuse(format!(
+            "{} = {number} is too small: write a whole number of at least {least}",
+            place.key
+        ))
     })
 }
 
@@ -221,7 +224,7 @@ pub(super) fn count(place: &Place, value: Value, least: usize) -> Result<usize, 
 pub(super) fn table(value: Value, place: &Place) -> Result<Table, RecordError> {
     match value {
         Value::Table(table) => Ok(table),
-        other => Err(place.wrong(&other, "a table")),
+        other => Err(place.wrong_type(&other, "a table")),
     }
 }
 
@@ -239,12 +242,13 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-fn kind(value: &Value) -> &'static str {
+/// Returns the name of a value's type, for messages.
+fn type_name(value: &Value) -> &'static str {
     match value {
-        Value::String(_) => "text",
+        Value::String(_) => "string",
         Value::Integer(_) => "whole number",
         Value::Float(_) => "number",
-        Value::Boolean(_) => "truth value",
+        Value::Boolean(_) => "boolean",
         Value::Datetime(_) => "date",
         Value::Array(_) => "list",
         Value::Table(_) => "table",

@@ -2,7 +2,7 @@
 //! tasks and the calibration.
 
 use super::keys::{Keys, Place, count, named, shown, table, text};
-use super::{Calibration, GridTask, TextSource};
+use super::{CalibrationSettings, GridTask, TextSource};
 use crate::{AskedBudget, RecordError, ScoredTask, TaskKind, ValueError};
 use toml::Value;
 
@@ -28,14 +28,14 @@ pub(super) fn source(
 ) -> Result<TextSource, RecordError> {
     const WORDS: [&str; 3] = ["evaluation", "calibration", "suite"];
     let text = text(place, value)?;
-    if let Some((_, own)) = words.iter().find(|(word, _)| *word == text) {
-        return Ok(own.clone());
+    if let Some((_, source)) = words.iter().find(|(word, _)| *word == text) {
+        return Ok(source.clone());
     }
     let is_word = WORDS.contains(&text.as_str()) || bitkv_spelling::nearest(&text, WORDS).is_some();
     if is_word && !text.contains('/') {
         let possible: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         return Err(place.refuse(format!(
-            "{} = \"{text}\" is not possible here: write {}, or a folder such as \"./{text}\"",
+            "{} = \"{text}\" is not allowed here: write {}, or a folder such as \"./{text}\"",
             place.key(),
             possible.join(" or ")
         )));
@@ -58,7 +58,9 @@ pub(super) fn budget(place: &Place, value: Value) -> Result<AskedBudget, RecordE
 pub(super) fn policy(place: &Place, value: Value) -> Result<String, RecordError> {
     let text = text(place, value)?;
     if text.contains(['\n', '\r']) {
-        return Err(place.refuse(format!("{} has a policy of several lines: write it in one", place.key())));
+        return Err(
+            place.refuse(format!("{} has a policy with a line break: write it in one line", place.key()))
+        );
     }
     Ok(text.trim().to_owned())
 }
@@ -69,7 +71,7 @@ pub(super) fn pair(place: &Place, value: Value) -> Result<(String, String), Reco
     match value.as_array().map(Vec::as_slice) {
         Some([a, b]) => Ok((policy(place, a.clone())?, policy(place, b.clone())?)),
         _ => Err(place.refuse(format!(
-            "{key} has {} where two policies should stand: write [\"uniform+recency\", \"uniform+random\"]",
+            "{key} has {}, which is not a pair of policies: write a pair such as [\"uniform+recency\", \"uniform+random\"]",
             shown(&value)
         ))),
     }
@@ -93,7 +95,8 @@ fn task(place: &Place, value: Value, context: usize) -> Result<GridTask, RecordE
     let kind = keys.required("kind", "\"passkey\"", named)?;
     if kind == TaskKind::Text {
         return Err(place.refuse(format!(
-            "{} gives options to texts, which take context and texts of the experiment: write \"text\"",
+            "{} has options for \"text\", which has none because it uses the context and texts of the experiment: write \
+             \"text\"",
             place.key()
         )));
     }
@@ -101,14 +104,14 @@ fn task(place: &Place, value: Value, context: usize) -> Result<GridTask, RecordE
     let aware = keys.flag("aware")?.unwrap_or(false);
     if aware && kind == TaskKind::RecallTogether {
         return Err(place.refuse(format!(
-            "{} asks all its questions in one continuation, of which no policy can see one alone: remove aware, or write \
-             kind = \"recall\"",
+            "{} has aware = true for \"recall-together\", which asks all questions in one continuation, so no policy can see \
+             a single question: remove aware, or write kind = \"recall\"",
             place.key()
         )));
     }
-    if count.is_some_and(|count| count > MOST_CONTEXTS) {
+    if let Some(count) = count.filter(|count| *count > MOST_CONTEXTS) {
         return Err(place.refuse(format!(
-            "{} has more than {MOST_CONTEXTS} contexts: write a smaller count",
+            "{}.count = {count} is too large: write a whole number of at most {MOST_CONTEXTS}",
             place.key()
         )));
     }
@@ -116,20 +119,26 @@ fn task(place: &Place, value: Value, context: usize) -> Result<GridTask, RecordE
     Ok(GridTask { task: ScoredTask { kind, aware }, count, tokens })
 }
 
-pub(super) fn calibration(keys: &mut Keys) -> Result<Calibration, RecordError> {
-    let default =
-        Calibration::Texts { texts: TextSource::Calibration, tokens: CALIBRATION_TOKENS, head_scores: None };
+/// Reads the key `calibration`.
+pub(super) fn calibration(keys: &mut Keys) -> Result<CalibrationSettings, RecordError> {
+    let default = CalibrationSettings::Texts {
+        texts: TextSource::Calibration,
+        tokens: CALIBRATION_TOKENS,
+        head_scores: None,
+    };
     let read = |place: &Place, value: Value| {
         let known = ["tokens", "texts", "profile", "head-scores"];
         let mut keys = Keys::new(table(value, place)?, &known, place.clone())?;
         let head_scores = keys.path("head-scores")?;
         if let Some(profile) = keys.path("profile")? {
             if let Some(key) = ["tokens", "texts"].into_iter().find(|key| keys.has(key)) {
-                let (other, own) = (place.at(key), place.at("profile"));
-                let (other, own) = (other.key(), own.key());
-                return Err(place.refuse(format!("{other} means nothing beside {own}: remove one of them")));
+                let (ignored, used) = (place.at(key), place.at("profile"));
+                let (ignored, used) = (ignored.key(), used.key());
+                return Err(
+                    place.refuse(format!("{ignored} has no effect beside {used}: remove one of them"))
+                );
             }
-            return Ok(Calibration::File { profile, head_scores });
+            return Ok(CalibrationSettings::File { profile, head_scores });
         }
         let words = [("calibration", TextSource::Calibration)];
         let texts = keys
@@ -137,7 +146,7 @@ pub(super) fn calibration(keys: &mut Keys) -> Result<Calibration, RecordError> {
             .unwrap_or(TextSource::Calibration);
         // An entropy needs a query that sees two keys.
         let tokens = keys.value("tokens", |place, value| count(place, value, 2))?;
-        Ok(Calibration::Texts { texts, tokens: tokens.unwrap_or(CALIBRATION_TOKENS), head_scores })
+        Ok(CalibrationSettings::Texts { texts, tokens: tokens.unwrap_or(CALIBRATION_TOKENS), head_scores })
     };
     Ok(keys.value("calibration", read)?.unwrap_or(default))
 }

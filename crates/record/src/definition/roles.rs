@@ -2,7 +2,7 @@
 
 use super::keys::Place;
 use super::{Definition, Experiment};
-use crate::{DefinitionError, Metric, PolicyRole, PolicyText, RecordError};
+use crate::{DefinitionError, MetricGroup, PolicyRole, PolicyText, RecordError};
 
 /// Returns the role of a policy specification, or `None` if the policy is unknown.
 type RoleOf<'r> = dyn Fn(&str) -> Option<PolicyRole> + 'r;
@@ -51,7 +51,7 @@ fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), Definit
 /// Checks that an experiment with the metric `form` lists the full cache, on which forms are compared.
 fn form(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), DefinitionError> {
     let is_full = |text: &String| role_of(text) == Some(PolicyRole::Full);
-    match experiment.metrics.contains(&Metric::Form) && !experiment.policies.iter().any(is_full) {
+    match experiment.metrics.contains(&MetricGroup::Form) && !experiment.policies.iter().any(is_full) {
         true => Err(DefinitionError::FormWithoutFull),
         false => Ok(()),
     }

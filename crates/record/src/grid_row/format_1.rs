@@ -11,12 +11,12 @@ const CONTROLS: [&str; 3] = ["random", "entropy-permuted", "entropy-inverse"];
 /// Returns the role of a policy in a row of format 1. `oracle` is the value of the row's column of this name.
 pub(super) fn role(policy: &str, oracle: bool) -> PolicyRole {
     let text = PolicyText::new(policy);
-    let is = |names: &[&str]| text.parts.iter().any(|part| names.contains(&part.name.as_str()));
+    let has_part_in = |names: &[&str]| text.parts.iter().any(|part| names.contains(&part.name.as_str()));
     match text.parts.len() {
-        1 if is(&["full"]) => PolicyRole::Full,
-        1 if is(&PUBLISHED) => PolicyRole::Published,
+        1 if has_part_in(&["full"]) => PolicyRole::Full,
+        1 if has_part_in(&PUBLISHED) => PolicyRole::Published,
         _ if oracle => PolicyRole::Oracle,
-        _ if is(&CONTROLS) => PolicyRole::Control,
+        _ if has_part_in(&CONTROLS) => PolicyRole::Control,
         _ => PolicyRole::Method,
     }
 }

@@ -33,8 +33,10 @@ pub enum TextsError {
         /// The path.
         file: String,
     },
-    /// The content is not what the manifest promises.
-    #[error("text '{name}' is not the listed one: {key} of '{file}' is {found}, the manifest says {listed}")]
+    /// A file is not the one that the manifest lists.
+    #[error(
+        "text '{name}' is not the listed one: {key} of '{file}' is {found}, but the manifest has {listed}"
+    )]
     Changed {
         /// The text.
         name: String,
@@ -55,14 +57,14 @@ pub enum TextsError {
         /// The offset of the first byte that cannot be decoded.
         at: usize,
     },
-    /// A file has no text in it.
-    #[error("'{file}' holds no text: give it some or remove it")]
+    /// A file is empty or has only white space.
+    #[error("'{file}' holds no text: write some or remove the file")]
     Blank {
         /// The file.
         file: String,
     },
-    /// Two texts have one name.
-    #[error("two texts are named '{name}': give each text its own name")]
+    /// Two texts have the same name.
+    #[error("two texts are named '{name}': give each text another name")]
     SameName {
         /// The name.
         name: String,
@@ -78,7 +80,7 @@ pub enum TextsError {
     /// A calibration text and an evaluation text share a passage.
     #[error(
         "calibration text '{calibration}' and evaluation text '{evaluation}' share {WINDOW} bytes or more, \
-         beginning with '{excerpt}': what a policy was tuned on cannot also judge it"
+         beginning with '{excerpt}': remove one of them, because a policy cannot be evaluated on what it was tuned on"
     )]
     Overlap {
         /// The calibration text.
@@ -138,12 +140,12 @@ pub(super) fn repeats(texts: &[Text]) -> Result<(), TextsError> {
 
 /// Checks that no calibration text shares a passage with an evaluation text.
 pub(super) fn overlap(texts: &[Text]) -> Result<(), TextsError> {
-    let of = |split| {
+    let texts_of = |split| {
         let chosen = texts.iter().filter(move |text| text.entry.split == split);
         chosen.map(|text| (text.entry.name.clone(), normalise(&text.content))).unzip()
     };
-    let (calibration, left): (Vec<String>, Vec<String>) = of(Split::Calibration);
-    let (evaluation, right): (Vec<String>, Vec<String>) = of(Split::Evaluation);
+    let (calibration, left): (Vec<String>, Vec<String>) = texts_of(Split::Calibration);
+    let (evaluation, right): (Vec<String>, Vec<String>) = texts_of(Split::Evaluation);
     match first_overlap(&left, &right) {
         None => Ok(()),
         Some(found) => Err(TextsError::Overlap {

@@ -16,13 +16,13 @@ impl<'a> Cells<'a> {
     /// Returns the rows of every model of a run, in order of first appearance. Failed cells are left out.
     pub(super) fn for_models(run: &Run<'a>) -> Vec<Cells<'a>> {
         let measured = || run.rows.iter().filter(|row| row.error.is_none());
-        let of = |model: &'a str| {
+        let cells_of = |model: &'a str| {
             let mut rows: Vec<&GridRow> = measured().filter(|row| row.model == model).collect();
             if let Some((experiment, axes)) = rows.first().map(|first| (&first.experiment, first.axes)) {
                 rows.retain(|row| row.experiment == *experiment && row.axes == axes);
             }
             Cells { rows, model, seed: run.manifest.seed }
         };
-        unique(measured().map(|row| row.model.as_str())).into_iter().map(of).collect()
+        unique(measured().map(|row| row.model.as_str())).into_iter().map(cells_of).collect()
     }
 }

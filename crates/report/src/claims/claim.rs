@@ -61,14 +61,14 @@ pub struct Statement {
 /// ([`StatementRole::Claim`]). A claim with a statement that was not decided never "holds", because "holds"
 /// refers to the whole claim.
 pub fn verdict(statements: &[Statement]) -> Verdict {
-    let parts = || statements.iter().filter(|s| s.role == StatementRole::Claim);
-    let held = parts().filter(|s| s.holds == Some(true)).count();
-    let tested = parts().filter(|s| s.holds.is_some()).count();
+    let counted = || statements.iter().filter(|s| s.role == StatementRole::Claim);
+    let held = counted().filter(|s| s.holds == Some(true)).count();
+    let tested = counted().filter(|s| s.holds.is_some()).count();
     match (held, tested) {
-        (_, 0) if parts().any(|s| s.failing_check.is_some()) => Verdict::CannotBeDecided,
+        (_, 0) if counted().any(|s| s.failing_check.is_some()) => Verdict::CannotBeDecided,
         (_, 0) => Verdict::NotTested,
         (0, _) => Verdict::DoesNotHold,
-        (held, _) if held == parts().count() => Verdict::Holds,
+        (held, _) if held == counted().count() => Verdict::Holds,
         _ => Verdict::PartlyHolds,
     }
 }

@@ -2,7 +2,9 @@
 
 use super::cells::Cells;
 use super::claim::{Claim, Statement};
-use super::words::{check, decided, decimals, judged, missing, percent, reaches, show, tested, untested};
+use super::statement::{
+    check, decided, decimals, missing, percent, reaches, tested, undecided_if, untested, with_interval,
+};
 use crate::experiment::{Quantity, difference, mean_over_texts, over_texts};
 use crate::interval::Estimate;
 use crate::{Run, unique};
@@ -26,14 +28,14 @@ const RANDOM: &str = "uniform+random{recent=0,sinks=0}";
 const SPENDING: f64 = 0.05;
 /// The fractions kept that the claim is about: 2x, 5x and 10x compression.
 const BUDGETS: [f64; 3] = [0.5, 0.2, 0.1];
-/// The part kept at which compression is summed up.
-const SUMMED: f64 = 0.2;
+/// The fraction kept that the key numbers are about: 5x compression.
+const KEY_BUDGET: f64 = 0.2;
 
 /// "2-5x compression keeps 96 % of the quality."
 pub(super) fn claim(run: &Run<'_>) -> Claim {
     let models = Cells::for_models(run);
     let statements =
-        models.iter().flat_map(|cells| judged(cells.failing_check(), cells.statements())).collect();
+        models.iter().flat_map(|cells| undecided_if(cells.failing_check(), cells.statements())).collect();
     let measured: Vec<_> = models.iter().map(Cells::summary).collect();
     Claim::new(
         ClaimId::Compression,
@@ -69,44 +71,48 @@ impl Cells<'_> {
         let mut numbers = Vec::new();
         let best = |role: PolicyRole| {
             let rows = self.rows.iter().filter(|row| row.role == role);
-            let policies = unique(rows.map(|row| (row.policy.as_str(), row.policy_name())));
-            let mean = |policy: &str| self.mean(policy, SUMMED, Quantity::AGREEMENT);
-            let found = policies.into_iter().filter_map(|names| Some((names, mean(names.0)?)));
-            found.max_by(|a, b| a.1.total_cmp(&b.1))
+            let names = unique(rows.map(|row| (row.policy.as_str(), row.policy_name())));
+            let mean = |policy: &str| self.mean(policy, KEY_BUDGET, Quantity::AGREEMENT);
+            let means = names.into_iter().filter_map(|names| Some((names, mean(names.0)?)));
+            means.max_by(|a, b| a.1.total_cmp(&b.1))
         };
-        let said = |((policy, name), mean): ((&str, &str), f64)| {
-            let kept = self.realised(policy, SUMMED).map_or_else(|| "?".into(), percent);
-            format!("{} by {name} with {kept} kept", percent(mean))
+        let described = |(label, role): (&str, PolicyRole)| {
+            let ((policy, name), mean) = best(role)?;
+            let kept = self.realised(policy, KEY_BUDGET).map_or_else(|| "?".into(), percent);
+            Some(format!("{label}: {} by {name} with {kept} of the cache", percent(mean)))
         };
-        let both: Vec<String> =
-            [PolicyRole::Published, PolicyRole::Method].into_iter().filter_map(best).map(said).collect();
+        let roles =
+            [("best published rule", PolicyRole::Published), ("best other method", PolicyRole::Method)];
+        let both: Vec<String> = roles.into_iter().filter_map(described).collect();
         if !both.is_empty() {
             numbers.push([
-                format!("same next token at 5x, {}", self.model),
+                format!("next tokens that are the same as with the full cache, at 5x, {}", self.model),
                 percent(MATCH[1].1),
                 both.join("; "),
             ]);
         }
         let (budget, published) = PRESERVATION[2];
         if let Some(found) = self.mean("entropy-inverted", budget, PRESERVED) {
-            let what = format!("attention preservation at 10x, {}", self.model);
+            let what = format!("attention preservation of entropy-inverted at 10x, {}", self.model);
             let kept = self.realised("entropy-inverted", budget).map_or_else(|| "?".into(), percent);
-            numbers.push([what, percent(published), format!("{} with {kept} kept", percent(found))]);
+            numbers.push([what, percent(published), format!("{} with {kept} of the cache", percent(found))]);
         }
         let reasons = BUDGETS.map(|budget| (budget, self.reason(budget).holds));
         if reasons.iter().any(|(_, holds)| holds.is_some()) {
             let better = reasons.iter().filter(|(_, holds)| *holds == Some(true));
             let better: Vec<String> = better.map(|(budget, _)| format!("{:.0}x", 1.0 / budget)).collect();
-            let found =
-                if better.is_empty() { "nowhere".to_owned() } else { format!("at {}", better.join(", ")) };
-            let what = format!("budgets by entropy beat uniform and permuted ones, {}", self.model);
+            let found = if better.is_empty() { "none".to_owned() } else { better.join(", ") };
+            let what = format!(
+                "compressions at which budgets by entropy beat uniform and permuted budgets, {}",
+                self.model
+            );
             numbers.push([what, "claimed, not tested".to_owned(), found]);
         }
         numbers
     }
 
-    /// Text cells of one policy and budget.
-    fn of(&self, policy: &str, budget: f64) -> Vec<&GridRow> {
+    /// Returns the rows of one policy and budget on texts.
+    fn text_rows(&self, policy: &str, budget: f64) -> Vec<&GridRow> {
         let asked = AskedBudget::Fraction(budget);
         let wanted = |c: &&&GridRow| c.policy == policy && c.budget == asked && c.task == ScoredTask::TEXT;
         self.rows.iter().filter(wanted).copied().collect()
@@ -114,23 +120,23 @@ impl Cells<'_> {
 
     /// Returns a mean over texts with its interval, or `None` if the run has no such texts.
     fn estimate(&self, policy: &str, budget: f64, quantity: Quantity) -> Option<Estimate> {
-        over_texts(&self.of(policy, budget), quantity, self.seed)
+        over_texts(&self.text_rows(policy, budget), quantity, self.seed)
     }
 
     /// Returns a mean over texts without an interval.
     fn mean(&self, policy: &str, budget: f64, quantity: Quantity) -> Option<f64> {
-        mean_over_texts(&self.of(policy, budget), quantity)
+        mean_over_texts(&self.text_rows(policy, budget), quantity)
     }
 
     /// Returns the mean of one policy minus another on the texts that both have.
     fn difference(&self, [own, other]: [&str; 2], budget: f64, quantity: Quantity) -> Option<Estimate> {
-        difference(&self.of(own, budget), &self.of(other, budget), quantity, self.seed)
+        difference(&self.text_rows(own, budget), &self.text_rows(other, budget), quantity, self.seed)
     }
 
     /// Returns the fraction of the cache that was kept, over all texts, or `None` if the run has no such
     /// texts.
     fn realised(&self, policy: &str, budget: f64) -> Option<f64> {
-        let cells = self.of(policy, budget);
+        let cells = self.text_rows(policy, budget);
         let sum = |value: fn(&GridRow) -> Option<usize>| {
             cells.iter().filter_map(|c| value(c)).sum::<usize>() as f64
         };
@@ -140,18 +146,24 @@ impl Cells<'_> {
 
     /// Returns the statement on whether `entropy-inverted` reaches the published attention preservation.
     fn preservation(&self, budget: f64, published: f64) -> Statement {
-        let text =
-            format!("{}: attention preservation of entropy-inverted at {:.0}x", self.model, 1.0 / budget);
+        let text = format!(
+            "{}: entropy-inverted reaches the published attention preservation at {:.0}x",
+            self.model,
+            1.0 / budget
+        );
         let Some(found) = self.estimate("entropy-inverted", budget, PRESERVED) else {
             return missing(&text, format!("{:.2} %", 100.0 * published));
         };
         decided(
             &text,
             format!("{:.2} %", 100.0 * published),
-            format!("{} %", show(&found, decimals(100.0, 2))),
+            format!("{} %", with_interval(&found, decimals(100.0, 2))),
             reaches(&found, published),
-            "the published metric (cosine on the last query's row, selected by that row), another model and a longer \
-             context than published"
+            "Attention preservation is the published metric: the cosine between an attention row and its kept part, for \
+             the last query, whose row also selected what is kept. This model is not the published one, and \
+             the context is longer than in the publication. The statement holds if the whole 95 % interval \
+             reaches the published figure, and fails if all of \
+             it is below."
                 .into(),
         )
     }
@@ -159,10 +171,11 @@ impl Cells<'_> {
     /// Returns the check that the metric can fail: a metric on which random choice scores as well says
     /// nothing about a selection.
     fn discrimination(&self) -> Statement {
-        let text = "attention preservation tells the rule from a random half of the cache";
-        let of = |policy: &str| self.mean(policy, 0.5, PRESERVED);
+        let text = "attention preservation distinguishes entropy-inverted from a random half of the cache";
+        let preserved = |policy: &str| self.mean(policy, 0.5, PRESERVED);
         let gap = self.difference(["entropy-inverted", RANDOM], 0.5, PRESERVED);
-        let found = (of("entropy-inverted"), of(RANDOM), self.mean(RANDOM, 0.5, Quantity::KL), gap);
+        let found =
+            (preserved("entropy-inverted"), preserved(RANDOM), self.mean(RANDOM, 0.5, Quantity::KL), gap);
         let (Some(rule), Some(random), Some(kl), Some(gap)) = found else {
             return missing(text, "not tested".into());
         };
@@ -170,12 +183,14 @@ impl Cells<'_> {
             text,
             "not tested".into(),
             format!(
-                "{} against {} for a random half, whose KL is {kl:.3} nats",
+                "{} for the rule, {} for a random half, whose KL is {kl:.3} nats",
                 percent(rule),
                 percent(random),
             ),
             reaches(&gap, 0.1),
-            "ten points or more between them, paired over texts".into(),
+            "The check passes if the rule scores at least ten points more, by the whole 95 % interval of the difference paired \
+             over texts."
+                .into(),
         )
     }
 
@@ -185,23 +200,23 @@ impl Cells<'_> {
             self.rows.iter().filter(|row| row.questions > 0 && row.role == PolicyRole::Full).collect();
         let questions: usize = asked.iter().map(|row| row.questions).sum();
         let right: usize = asked.iter().filter_map(|row| row.correct).sum();
-        let text = "with the full cache the model answers questions about its context";
+        let text = "the model answers questions about its context with the full cache";
         if questions == 0 {
-            return untested(text, "not tested".into(), "no retrieval context was run".into());
+            return untested(text, "not tested".into(), "No retrieval context was run.".into());
         }
         let part = right as f64 / questions as f64;
         tested(
             text,
             "not tested".into(),
-            format!("{} of {questions}", percent(part)),
+            format!("{} of {questions} answers are right", percent(part)),
             part >= 0.5,
-            "at least half, or eviction cannot cost it much".into(),
+            "The check passes if at least half of the answers are right; otherwise eviction cannot cost much.".into(),
         )
     }
 
     /// Returns the statement on whether a rule delivers the requested compression.
     fn spending(&self, rule: &str) -> Statement {
-        let text = format!("{}: {rule} delivers the compression it is asked for", self.model);
+        let text = format!("{}: the requested compression is delivered by {rule}", self.model);
         let realised: Vec<f64> = BUDGETS.iter().filter_map(|budget| self.realised(rule, *budget)).collect();
         if realised.len() < BUDGETS.len() {
             return missing(&text, "2x, 5x, 10x".into());
@@ -213,7 +228,8 @@ impl Cells<'_> {
             "2x, 5x, 10x".into(),
             listed.join(", "),
             near,
-            "realised entries within 5 % of those asked at every budget; a KV head keeps the union over its query heads"
+            "The statement holds if the kept entries are within 5 % of the requested number at every budget. A KV head \
+             keeps every entry that one of its query heads selects, so a rule may keep more than requested."
                 .into(),
         )
     }
@@ -221,28 +237,34 @@ impl Cells<'_> {
     /// Returns the statement on whether a rule reaches the published quality at the published compression.
     fn agreement(&self, rule: &str, budget: f64, published: f64) -> Statement {
         const RIVAL: &str = "uniform+recency";
-        let text = format!("{}: {rule} at {:.0}x predicts the same next token", self.model, 1.0 / budget);
-        let of = |policy: &str| {
+        let text = format!(
+            "{}: {rule} at {:.0}x predicts the same next token as the full cache",
+            self.model,
+            1.0 / budget
+        );
+        let measured = |policy: &str| {
             let found = self.estimate(policy, budget, Quantity::AGREEMENT)?;
             Some((found, self.realised(policy, budget)?))
         };
-        let Some((found, real)) = of(rule) else { return missing(&text, percent(published)) };
-        let honest = real <= budget * (1.0 + SPENDING);
-        let holds = if honest { reaches(&found, published) } else { Some(false) };
-        let rival = of(RIVAL)
-            .map(|(found, real)| format!("; {RIVAL} {} with {}", percent(found.value), percent(real)));
+        let Some((found, real)) = measured(rule) else { return missing(&text, percent(published)) };
+        let keeps_no_more = real <= budget * (1.0 + SPENDING);
+        let holds = if keeps_no_more { reaches(&found, published) } else { Some(false) };
+        let rival = measured(RIVAL)
+            .map(|(found, real)| format!("; {RIVAL}: {} with {}", percent(found.value), percent(real)));
         decided(
             &text,
             percent(published),
             format!(
                 "{} % with {} of the cache{}",
-                show(&found, decimals(100.0, 1)),
+                with_interval(&found, decimals(100.0, 1)),
                 percent(real),
                 rival.unwrap_or_default()
             ),
             holds,
-            "agreement with full attention on tokens predicted through the cut cache, keeping no more than asked; the rule's \
-             budgets and selection are applied once, after the prompt"
+            "The measured value is the share of next tokens that are the same through the compressed cache as through the \
+             full cache; uniform+recency is shown for comparison. The rule sets budgets and selects entries once, after the \
+             context. The statement holds if the whole 95 % interval reaches the published figure. It fails if all of the \
+             interval is below, or if the rule keeps more than requested, by over 5 %."
                 .into(),
         )
     }
@@ -250,26 +272,32 @@ impl Cells<'_> {
     /// Returns the statement on whether entropy is the reason. It compares budgets by entropy with uniform
     /// and permuted budgets, at the same scorer and the same number of entries.
     fn reason(&self, budget: f64) -> Statement {
-        let text =
-            format!("{}: entropy-weighted budgets beat uniform ones at {:.0}x", self.model, 1.0 / budget);
-        let against = |other| self.difference(["entropy+window-attention", other], budget, Quantity::KL);
-        let uniform = against("uniform+window-attention");
-        let permuted = against("entropy-permuted+window-attention");
+        let text = format!(
+            "{}: budgets by entropy beat uniform and permuted budgets at {:.0}x",
+            self.model,
+            1.0 / budget
+        );
+        let difference_to =
+            |other| self.difference(["entropy+window-attention", other], budget, Quantity::KL);
+        let uniform = difference_to("uniform+window-attention");
+        let permuted = difference_to("entropy-permuted+window-attention");
         let (Some(uniform), Some(permuted)) = (uniform, permuted) else {
             return missing(&text, "claimed".into());
         };
-        let below = |found: &Estimate| found.interval.map(|(_, high)| high < 0.0);
+        let is_below_zero = |found: &Estimate| found.interval.map(|(_, high)| high < 0.0);
         let signed = |value| format!("{value:+.4}");
         decided(
             &text,
             "claimed, not tested".into(),
             format!(
-                "difference in KL {} nats from uniform, {} from permuted",
-                show(&uniform, signed),
-                show(&permuted, signed)
+                "KL minus uniform: {} nats; KL minus permuted: {} nats",
+                with_interval(&uniform, signed),
+                with_interval(&permuted, signed)
             ),
-            below(&uniform).zip(below(&permuted)).map(|(uniform, permuted)| uniform && permuted),
-            "window-attention scorer, equal tokens, paired over texts; both intervals must lie below 0"
+            is_below_zero(&uniform).zip(is_below_zero(&permuted)).map(|(uniform, permuted)| uniform && permuted),
+            "All three policies use the window-attention scorer and keep the same number of entries. Differences are \
+             paired over texts, and a negative one favours budgets by entropy. The statement holds if both 95 % intervals \
+             are below 0."
                 .into(),
         )
     }
@@ -281,7 +309,7 @@ impl Cells<'_> {
             _ => None,
         };
         let cells = unique(self.rows.iter().filter_map(|row| Some((row.policy.as_str(), fraction(&row)?))));
-        let row = |(policy, budget): (&str, f64)| {
+        let cell = |(policy, budget): (&str, f64)| {
             let mean = |quantity| self.mean(policy, budget, quantity);
             json!({
                 "policy": policy,
@@ -293,6 +321,6 @@ impl Cells<'_> {
                 "nll_nats": mean(Quantity::new(|row| row.nll_nats)),
             })
         };
-        json!({"model": self.model, "cells": cells.into_iter().map(row).collect::<Vec<_>>()})
+        json!({"model": self.model, "cells": cells.into_iter().map(cell).collect::<Vec<_>>()})
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cells::Cells;
 use super::claim::{Claim, Statement};
-use super::words::{check, judged, percent, reproduction, tested, untested};
+use super::statement::{check, percent, reproduction, tested, undecided_if, untested};
 use crate::heads::below;
 use crate::published::{PUBLISHED_HEADS, published_entropies};
 use crate::{Run, unique};
@@ -23,38 +23,39 @@ const PUBLISHED_CONTEXT: usize = 64;
 /// "Half of the heads are sinks or focused."
 pub(super) fn claim(run: &Run<'_>) -> Claim {
     let models = unique(run.heads.iter().map(|row| row.model.as_str())).into_iter();
-    let models: Vec<Heads<'_>> = models.map(|model| Heads::new(run.heads, model)).collect();
+    let models: Vec<HeadProfiles<'_>> = models.map(|model| HeadProfiles::new(run.heads, model)).collect();
     let cells = Cells::for_models(run);
     let mut statements = vec![reproduction(recounted())];
     for heads in &models {
         let failing = match cells.iter().find(|cells| cells.model == heads.model) {
             Some(cells) => cells.failing_prediction(),
-            None => Some("it read no text, so nothing shows that it predicts any".to_owned()),
+            None => Some("it read no text, so nothing shows that it predicts text".to_owned()),
         };
-        let parts = vec![heads.share(), heads.transfer(), check(heads.model, heads.length())];
-        statements.extend(judged(failing, parts));
+        let own = vec![heads.share(), heads.transfer(), check(heads.model, heads.length())];
+        statements.extend(undecided_if(failing, own));
     }
     statements.push(architecture(run.heads));
     Claim::new(
         ClaimId::Heads,
         "Half of the attention heads are sinks or focused, so they need little cache",
         statements,
-        models.iter().filter_map(Heads::key_number).collect(),
+        models.iter().filter_map(HeadProfiles::key_number).collect(),
         json!({
             "below_1.5_bits": FOCUSED.map(|(model, part)| json!({"model": model, "part": part})),
-            "large_classes": listed(PUBLISHED_HEADS[0].classes),
+            "large_classes": class_counts(PUBLISHED_HEADS[0].classes),
         }),
-        json!({"models": models.iter().map(Heads::summary).collect::<Vec<_>>()}),
+        json!({"models": models.iter().map(HeadProfiles::summary).collect::<Vec<_>>()}),
     )
 }
 
-/// The profiles of one model in the first study that has it.
-pub(super) struct Heads<'a> {
+/// The entropy profiles of one model, from the first profile study that has it.
+pub(super) struct HeadProfiles<'a> {
     rows: Vec<&'a HeadRow>,
     model: &'a str,
 }
 
-impl<'a> Heads<'a> {
+impl<'a> HeadProfiles<'a> {
+    /// Selects the profiles of `model` from the rows of a run.
     pub(super) fn new(rows: &'a [HeadRow], model: &'a str) -> Self {
         let mut own: Vec<&HeadRow> = rows.iter().filter(|row| row.model == model).collect();
         if let Some(study) = own.first().map(|first| &first.study) {
@@ -63,7 +64,8 @@ impl<'a> Heads<'a> {
         Self { rows: own, model }
     }
 
-    fn at(&self, context: usize) -> impl Iterator<Item = &'a HeadRow> {
+    /// Returns the rows of one context length.
+    fn rows_at(&self, context: usize) -> impl Iterator<Item = &'a HeadRow> {
         self.rows.iter().copied().filter(move |row| row.context == context)
     }
 
@@ -77,11 +79,11 @@ impl<'a> Heads<'a> {
     /// Returns the name of each text at one context length with its entropies, `[layer * heads + head]`, in
     /// bits.
     pub(super) fn named_texts(&self, context: usize) -> Vec<(&'a str, Vec<f64>)> {
-        let of = |name: &'a str| {
-            let own = self.at(context).filter(|row| row.text == name);
+        let entropies = |name: &'a str| {
+            let own = self.rows_at(context).filter(|row| row.text == name);
             (name, own.filter_map(|row| row.entropy_bits).collect())
         };
-        unique(self.at(context).map(|row| row.text.as_str())).into_iter().map(of).collect()
+        unique(self.rows_at(context).map(|row| row.text.as_str())).into_iter().map(entropies).collect()
     }
 
     /// Returns the entropies at one context length, `[text][layer * heads + head]`, in bits.
@@ -108,23 +110,28 @@ impl<'a> Heads<'a> {
     /// there are no profiles.
     fn key_number(&self) -> Option<[String; 3]> {
         let (first, last) = (PUBLISHED_CONTEXT, self.longest());
-        let all = FOCUSED.map(|(model, part)| format!("{} ({model})", percent(part))).join(", ");
+        let published = FOCUSED.map(|(model, part)| format!("{} ({model})", percent(part))).join(", ");
         let long = format!("{} at {last} tokens", percent(below(&self.bits(last))));
         let here = match self.bits(first).is_empty() || first == last {
             true => long,
             false => format!("{} at {first} tokens, {long}", percent(below(&self.bits(first)))),
         };
-        (last > 0).then(|| [format!("heads below 1.5 bits, {}", self.model), all, here])
+        (last > 0).then(|| [format!("heads with an entropy below 1.5 bits, {}", self.model), published, here])
     }
 
     /// Returns the statement on whether the published share carries over to another model with the same kind
     /// of attention.
     fn share(&self) -> Statement {
         let (reference, published) = FOCUSED[usize::from(self.is_grouped())];
-        let text = format!("{}: {} of the heads are below 1.5 bits", self.model, percent(published));
+        let text =
+            format!("{}: {} of the heads have an entropy below 1.5 bits", self.model, percent(published));
         let bits = self.bits(PUBLISHED_CONTEXT);
         if bits.is_empty() {
-            return untested(&text, percent(published), format!("no profile at {PUBLISHED_CONTEXT} tokens"));
+            return untested(
+                &text,
+                percent(published),
+                format!("No profile was measured at {PUBLISHED_CONTEXT} tokens."),
+            );
         }
         tested(
             &text,
@@ -132,7 +139,8 @@ impl<'a> Heads<'a> {
             format!("{} at {PUBLISHED_CONTEXT} tokens", percent(below(&bits))),
             (below(&bits) - published).abs() <= TOLERANCE,
             format!(
-                "published for {reference} at up to 64 tokens; within 5 points, or the figure does not carry over"
+                "The published figure is for {reference} at up to 64 tokens. It carries over if this model is within 5 \
+                 points of it."
             ),
         )
     }
@@ -140,11 +148,15 @@ impl<'a> Heads<'a> {
     /// Returns the check that profiles at 64 tokens, as published, describe the longer contexts at which
     /// budgets are used.
     fn length(&self) -> Statement {
-        let text = "the part of the heads below 1.5 bits is the same at longer contexts";
+        let text = "the share of heads below 1.5 bits is the same at longer contexts";
         let published = "measured at up to 64 tokens".to_owned();
         let long = self.longest();
         if long <= PUBLISHED_CONTEXT {
-            return untested(text, published, format!("no profile beyond {PUBLISHED_CONTEXT} tokens"));
+            return untested(
+                text,
+                published,
+                format!("No profile was measured beyond {PUBLISHED_CONTEXT} tokens."),
+            );
         }
         let [first, last] = [PUBLISHED_CONTEXT, long].map(|context| below(&self.bits(context)));
         tested(
@@ -152,38 +164,41 @@ impl<'a> Heads<'a> {
             published,
             format!("{} at {PUBLISHED_CONTEXT}, {} at {long} tokens", percent(first), percent(last)),
             (first - last).abs() <= TOLERANCE,
-            "within 5 points; entropy is bounded by log2 of the length, so absolute bounds move".into(),
+            "The check passes if the two shares are within 5 points. The largest possible entropy is log2 of the context length, \
+             so a bound in bits separates other heads at other lengths."
+                .into(),
         )
     }
 
     /// Returns the statement on whether the profiles of two texts rank heads alike.
     fn transfer(&self) -> Statement {
-        let text = format!("{}: heads keep their rank from text to text", self.model);
+        let text = format!("{}: heads keep their rank by entropy from text to text", self.model);
         let profiles = self.texts(self.longest());
         let pairs = profiles.iter().enumerate().flat_map(|(i, a)| profiles[..i].iter().map(move |b| (a, b)));
         let each: Vec<f64> = pairs.filter_map(|(a, b)| spearman(a, b)).collect();
-        let published = "correlation 0.975".to_owned();
+        let published = "Pearson correlation 0.975".to_owned();
         let Some(found) = Summary::new(&each) else {
-            return untested(&text, published, "two texts or more are needed".into());
+            return untested(&text, published, "At least two texts are needed.".into());
         };
         tested(
             &text,
             published,
             format!(
-                "Spearman {:.3} on average over {} pairs, {:.3} at worst",
+                "mean Spearman correlation {:.3} over {} pairs of texts, lowest {:.3}",
                 found.mean,
                 each.len(),
                 found.min
             ),
             found.mean >= RANK,
-            "published was Pearson between calibrations; at least 0.95 between single texts at equal length"
+            "The published figure is the correlation between two calibrations. The statement holds if the mean correlation \
+             between single texts of equal length is at least 0.95."
                 .into(),
         )
     }
 
     /// Returns statistics and class counts at every context length, for programs.
     fn summary(&self) -> serde_json::Value {
-        let of = |context: usize| {
+        let summary = |context: usize| {
             let bits = self.bits(context);
             let (summary, counts) = (Summary::new(&bits), Thresholds::CODE.count(bits.iter().copied()));
             json!({
@@ -198,7 +213,7 @@ impl<'a> Heads<'a> {
                 "classes": counts,
             })
         };
-        let contexts: Vec<_> = self.contexts().into_iter().map(of).collect();
+        let contexts: Vec<_> = self.contexts().into_iter().map(summary).collect();
         json!({"model": self.model, "contexts": contexts})
     }
 }
@@ -210,39 +225,51 @@ pub(super) fn means(texts: &[Vec<f64>]) -> Vec<f64> {
     (0..heads).map(mean).collect()
 }
 
-/// Heads in each class, by rising entropy.
-fn listed(counts: ClassCounts) -> Vec<usize> {
-    HeadClass::ALL.iter().map(|class| counts.of(*class)).collect()
+/// Returns the number of heads in each class, in the order of rising entropy.
+fn class_counts(counts: ClassCounts) -> Vec<usize> {
+    HeadClass::ALL.iter().map(|class| counts.get(*class)).collect()
 }
 
+/// Returns the counts with the names of their classes, such as `56 sink, 135 focused`.
+fn named_counts(counts: ClassCounts) -> String {
+    let named = HeadClass::ALL.iter().map(|class| format!("{} {class}", counts.get(*class)));
+    named.collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the statement on whether the published class counts follow from the published entropies.
 fn recounted() -> Statement {
     let bits = published_entropies()[0].heads.iter().filter_map(|head| head.entropy_bits);
-    let [published, found] = [PUBLISHED_HEADS[0].classes, Thresholds::CODE.count(bits)].map(listed);
+    let [published, found] = [PUBLISHED_HEADS[0].classes, Thresholds::CODE.count(bits)];
     tested(
         "The published class counts follow from the published per-head entropies",
-        format!("{published:?}"),
-        format!("{found:?}"),
+        named_counts(published),
+        named_counts(found),
         found == published,
-        "with the thresholds of the code, 0.5/1.5/3.0/4.0; the printed 2.5/3.5 give other counts".into(),
+        "The counts use the class bounds of the published code, 0.5/1.5/3.0/4.0 bits. The printed bounds, 2.5 and 3.5 \
+         bits instead of 3.0 and 4.0, give other counts."
+            .into(),
     )
 }
 
 /// "The root cause is the architecture: MHA against GQA." A single pair of models that also differ in other
 /// ways cannot decide it.
 fn architecture(rows: &[HeadRow]) -> Statement {
-    let text = "Multi-head against grouped-query attention is the single cause of the difference";
-    let published = format!("{} against {}", percent(FOCUSED[0].1), percent(FOCUSED[1].1));
-    let at = |model| Heads::new(rows, model).bits(PUBLISHED_CONTEXT);
-    let [mha, gqa] = ["tiny-mha", "tiny-gqa"].map(at);
+    let text = "The kind of attention, multi-head or grouped-query, is the only cause of the difference";
+    let published =
+        format!("{} (multi-head), {} (grouped-query)", percent(FOCUSED[0].1), percent(FOCUSED[1].1));
+    let bits = |model| HeadProfiles::new(rows, model).bits(PUBLISHED_CONTEXT);
+    let [mha, gqa] = ["tiny-mha", "tiny-gqa"].map(bits);
     if mha.is_empty() || gqa.is_empty() {
-        return untested(text, published, "needs both built-in models".into());
+        return untested(text, published, "Both built-in models are needed.".into());
     }
     Statement {
-        measured: format!("{} against {} (tiny-mha, tiny-gqa)", percent(below(&mha)), percent(below(&gqa))),
+        measured: format!("{} (tiny-mha), {} (tiny-gqa)", percent(below(&mha)), percent(below(&gqa))),
         ..untested(
             text,
             published,
-            "the built-in pair also differs in its gate and in part of its early training, and has one seed each".into(),
+            "The two built-in models also differ in the gate and in part of their early training, and each was trained with \
+             one seed."
+                .into(),
         )
     }
 }

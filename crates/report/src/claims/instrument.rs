@@ -1,7 +1,7 @@
 //! Checks that a model must pass before a claim about it can be decided.
 
 use super::cells::Cells;
-use super::words::percent;
+use super::statement::percent;
 use crate::experiment::{Quantity, over_texts};
 use crate::interval::Estimate;
 use bitkv_record::{GridRow, PolicyRole, ScoredTask};
@@ -15,16 +15,16 @@ impl Cells<'_> {
         let uniform = texts.iter().find_map(|row| row.uniform_nats);
         let Some((found, uniform)) = over_texts(&texts, excess, self.seed).zip(uniform) else {
             return Some(
-                "it read no text with its full cache, so nothing shows that it predicts any".to_owned(),
+                "it read no text with its full cache, so nothing shows that it predicts text".to_owned(),
             );
         };
         let mean = found.value + uniform;
-        unless(
+        failure_unless(
             |(_, high)| high < 0.0,
             &found,
             || {
                 format!(
-                    "a token costs it {mean:.2} nats where guessing costs {uniform:.2}: it predicts no better than guessing"
+                    "it predicts no better than guessing: a token costs it {mean:.2} nats, and guessing costs {uniform:.2}"
                 )
             },
         )
@@ -42,19 +42,19 @@ impl Cells<'_> {
         let asked = self.full(|row| row.questions > 0);
         let Some(found) = over_texts(&asked, Quantity::ACCURACY, self.seed) else {
             return Some(
-                "it was asked nothing about its context, so nothing shows that it has anything to forget"
+                "it was asked nothing about its context, so nothing shows that it uses its context"
                     .to_owned(),
             );
         };
         let chances: Vec<f64> = asked.iter().filter_map(|row| row.chance).collect();
         let chance = chances.iter().sum::<f64>() / chances.len().max(1) as f64;
-        unless(
+        failure_unless(
             |(low, _)| low > chance,
             &found,
             || {
                 format!(
-                    "with the full cache {} of its answers are right, and {} by chance: there is nothing that eviction \
-                 could make it forget",
+                    "with the full cache {} of its answers are right, and guessing gets {} right, so there is nothing \
+                     that eviction could make it forget",
                     percent(found.value),
                     percent(chance)
                 )
@@ -68,18 +68,18 @@ impl Cells<'_> {
         let random =
             self.rows.iter().filter(|row| row.role == PolicyRole::Control && row.task == ScoredTask::TEXT);
         let random = random.filter(|row| row.policy.contains("+random"));
-        let kept = |row: &GridRow| Quantity::KEPT.of(row);
+        let kept = |row: &GridRow| Quantity::KEPT.value(row);
         let least = random.clone().filter_map(|row| kept(row)).fold(f64::INFINITY, f64::min);
         let at = random.filter(|row| kept(row).is_some_and(|part| part <= least + 1e-9));
         let Some(found) = over_texts(&at.copied().collect::<Vec<_>>(), Quantity::KL, self.seed) else {
-            return Some("no random choice of what is kept was measured on it, to compare with".to_owned());
+            return Some("no random choice of the kept entries was measured on it, so nothing shows that eviction changes it".to_owned());
         };
-        unless(
+        failure_unless(
             |(low, _)| low > 0.0,
             &found,
             || {
                 format!(
-                    "a random choice that keeps {} of the cache changes nothing (KL {:.2e} nats): no policy can be better",
+                    "a random choice that keeps {} of the cache changes nothing (KL {:.2e} nats), so no policy can be better",
                     percent(least),
                     found.value
                 )
@@ -93,14 +93,16 @@ impl Cells<'_> {
     }
 }
 
-/// Why a check failed, unless it passed by its interval.
-fn unless(
+/// Returns why a check failed, or `None` if `passed` accepts the 95 % interval.
+fn failure_unless(
     passed: impl Fn((f64, f64)) -> bool,
     found: &Estimate,
     reason: impl Fn() -> String,
 ) -> Option<String> {
     match found.interval {
         Some(interval) => (!passed(interval)).then(reason),
-        None => Some("a single text has no interval, by which its checks could be passed".to_owned()),
+        None => Some(
+            "it was measured on a single text, which has no interval that could pass its checks".to_owned(),
+        ),
     }
 }

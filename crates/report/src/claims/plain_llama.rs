@@ -4,9 +4,9 @@
 
 use super::cells::Cells;
 use super::claim::{Claim, Statement};
-use super::heads::{Heads, means};
-use super::words::{decided, decimals, judged, missing, show, tested, untested};
-use crate::experiment::{Quantity, difference, mean_over_texts, over_texts, true_name};
+use super::heads::{HeadProfiles, means};
+use super::statement::{decided, decimals, missing, tested, undecided_if, untested, with_interval};
+use crate::experiment::{Quantity, base_model_name, difference, mean_over_texts, over_texts};
 use crate::heads::below;
 use crate::interval::{self, Estimate};
 use crate::{Run, unique};
@@ -38,10 +38,11 @@ pub(super) fn claim(run: &Run<'_>) -> Claim {
         |form: Form| cells.iter().filter(move |cells| cells.rows.iter().all(|row| row.axes.form == form));
     let mut pairs = Vec::new();
     for plain in of_form(Form::PlainLlama) {
-        let truth = of_form(Form::True).find(|truth| truth.model == true_name(plain.model));
+        let truth = of_form(Form::True).find(|truth| truth.model == base_model_name(plain.model));
         pairs.extend(truth.map(|truth| Pair { run, truth, plain }));
     }
-    let statements = pairs.iter().flat_map(|pair| judged(pair.truth.failing_prediction(), pair.statements()));
+    let statements =
+        pairs.iter().flat_map(|pair| undecided_if(pair.truth.failing_prediction(), pair.statements()));
     Claim::new(
         ClaimId::PlainLlama,
         "Running BitNet weights as a plain Llama is harmless",
@@ -55,34 +56,40 @@ pub(super) fn claim(run: &Run<'_>) -> Claim {
 impl Pair<'_> {
     /// Returns the statements about one model, in the order of the report.
     fn statements(&self) -> Vec<Statement> {
-        let (model, taken) = (self.truth.model, || "taken for granted".to_owned());
-        let costs = format!("{model}: costs within {BITS} bits a token of the true model");
+        let (model, published) = (self.truth.model, || "assumed".to_owned());
+        let costs =
+            format!("{model}: the bits per token of the plain Llama are within {BITS} of the BitNet's");
         let same = format!(
-            "{model}: chooses the same next token at {:.0} % of positions or more",
+            "{model}: the plain Llama predicts the same next token at {:.0} % of positions or more",
             100.0 * AGREEMENT
         );
         let costs = match self.bits_more() {
-            None => missing(&costs, taken()),
+            None => missing(&costs, published()),
             Some(bits) => decided(
                 &costs,
-                taken(),
-                format!("{} bits more", show(&bits, decimals(1.0, 3))),
+                published(),
+                format!("{} bits more per token", with_interval(&bits, decimals(1.0, 3))),
                 within(&bits, BITS),
-                "the 95 % interval over texts lies within".into(),
+                format!(
+                    "The statement holds if the whole 95 % interval over texts is within {BITS} bits of 0."
+                ),
             ),
         };
         let same = match self.agreement() {
-            None => missing(&same, taken()),
+            None => missing(&same, published()),
             Some(found) => decided(
                 &same,
-                taken(),
-                format!("{} %", show(&found, decimals(100.0, 1))),
+                published(),
+                format!("{} % of positions", with_interval(&found, decimals(100.0, 1))),
                 found.interval.map(|(low, _)| low >= AGREEMENT),
-                "the 95 % interval over texts lies above".into(),
+                format!(
+                    "The statement holds if the whole 95 % interval over texts is at or above {:.0} %.",
+                    100.0 * AGREEMENT
+                ),
             ),
         };
         let mut statements = vec![costs, same];
-        let contexts = Heads::new(self.run.heads, model).contexts();
+        let contexts = HeadProfiles::new(self.run.heads, model).contexts();
         let longest = contexts.last().copied();
         let shown = unique([SHORT].into_iter().chain(longest)).into_iter().filter(|n| contexts.contains(n));
         statements.extend(shown.flat_map(|context| self.profile(context)));
@@ -117,47 +124,61 @@ impl Pair<'_> {
     fn key_number(&self) -> Option<[String; 3]> {
         let ([truth, plain, guessing], same) = (self.bits()?, 100.0 * self.agreement()?.value);
         Some([
-            format!("bits a token as a plain Llama, {}", self.truth.model),
-            "taken for granted".into(),
-            format!("{plain:.2} for {truth:.2}, guessing {guessing:.2}; {same:.1} % of next tokens the same"),
+            format!("bits per token as a plain Llama, {}", self.truth.model),
+            "assumed to be the same".into(),
+            format!(
+                "{plain:.2}; as a BitNet {truth:.2}, guessing {guessing:.2}; {same:.1} % of next tokens are the same"
+            ),
         ])
     }
 
     /// Returns the statements about the rank of heads and the share below 1.5 bits, at one context length.
     fn profile(&self, context: usize) -> Vec<Statement> {
-        let heads = |model| Heads::new(self.run.heads, model).named_texts(context);
-        let (own, its) = (heads(self.truth.model), heads(self.plain.model));
-        let its = |text: &str| its.iter().find(|(name, _)| *name == text).map(|(_, bits)| bits.clone());
-        let both = own.into_iter().filter_map(|(text, own)| Some((own, its(text)?)));
-        let (own, its): (Vec<Vec<f64>>, Vec<Vec<f64>>) = both.unzip();
-        let (model, taken) = (self.truth.model, || "taken for granted".to_owned());
-        let order = format!("{model}: orders the heads at {context} tokens as two halves of the texts do");
+        let profiles = |model| HeadProfiles::new(self.run.heads, model).named_texts(context);
+        let (true_profiles, plain_profiles) = (profiles(self.truth.model), profiles(self.plain.model));
+        let plain_bits =
+            |text: &str| plain_profiles.iter().find(|(name, _)| *name == text).map(|(_, bits)| bits.clone());
+        let pairs = true_profiles.into_iter().filter_map(|(text, bits)| Some((bits, plain_bits(text)?)));
+        let (truth, plain): (Vec<Vec<f64>>, Vec<Vec<f64>>) = pairs.unzip();
+        let (model, published) = (self.truth.model, || "assumed".to_owned());
+        let order =
+            format!("{model}: the plain Llama keeps the rank of heads by entropy at {context} tokens");
         let share = format!(
-            "{model}: moves the share of heads below 1.5 bits at {context} tokens by less than {:.0} points",
+            "{model}: the plain Llama moves the share of heads below 1.5 bits at {context} tokens by less than {:.0} points",
             100.0 * SHARE
         );
-        if own.is_empty() {
-            return vec![missing(&order, taken()), missing(&share, taken())];
+        if truth.is_empty() {
+            return vec![missing(&order, published()), missing(&share, published())];
         }
-        let order = match (spearman(&means(&own), &means(&its)), between_halves(&own)) {
+        let order = match (spearman(&means(&truth), &means(&plain)), between_halves(&truth)) {
             (Some(found), Some(halves)) => tested(
                 &order,
-                taken(),
-                format!("rank correlation {found:.3}, halves {halves:.3}"),
+                published(),
+                format!("rank correlation {found:.3} with the BitNet, {halves:.3} between halves of the texts"),
                 found >= halves,
-                "as much like the true model as two halves of the texts are within it".into(),
+                "The statement holds if the plain Llama's ranking is as close to the BitNet's as the BitNet's own rankings \
+                 on two halves of the texts are to each other."
+                    .into(),
             ),
-            _ => untested(&order, taken(), "two texts whose entropies vary over heads are needed".into()),
+            _ => untested(
+                &order,
+                published(),
+                "At least two texts are needed, with entropies that vary over heads.".into(),
+            ),
         };
-        let moved: Vec<f64> = own.iter().zip(&its).map(|(own, its)| below(its) - below(own)).collect();
+        let moved: Vec<f64> =
+            truth.iter().zip(&plain).map(|(truth, plain)| below(plain) - below(truth)).collect();
         let share = match interval::mean(&moved, self.run.manifest.seed) {
-            None => missing(&share, taken()),
+            None => missing(&share, published()),
             Some(moved) => decided(
                 &share,
-                taken(),
-                format!("{} points", show(&moved, decimals(100.0, 1))),
+                published(),
+                format!("{} points", with_interval(&moved, decimals(100.0, 1))),
                 within(&moved, SHARE),
-                "the 95 % interval over texts lies within".into(),
+                format!(
+                    "The statement holds if the whole 95 % interval over texts is within {:.0} points of 0.",
+                    100.0 * SHARE
+                ),
             ),
         };
         vec![order, share]

@@ -1,6 +1,6 @@
 //! Renders a comparison as tables.
 
-use super::{Compared, Comparison, Difference};
+use super::{ComparedCell, Comparison, Difference};
 use crate::block::{Block, Document};
 use crate::format::{MISSING, estimate, fixed, percent, significant};
 use crate::render;
@@ -18,34 +18,35 @@ pub fn render_comparison_markdown(comparison: &Comparison) -> String {
     render::markdown(&document(comparison))
 }
 
-/// One measure of a comparison: its heading, how it is found and how it is printed.
-struct Shown {
+/// One measure of a comparison, with its heading and its format.
+struct ShownMeasure {
     title: &'static str,
-    of: fn(&Compared) -> Option<Difference>,
+    difference: fn(&ComparedCell) -> Option<Difference>,
     print: fn(f64) -> String,
 }
 
-const SHOWN: [Shown; 5] = [
-    Shown { title: "KL, nats", of: |cell| cell.kl_nats, print: |value| significant(value, 3) },
-    Shown { title: "agreement, %", of: |cell| cell.agreement, print: percent },
-    Shown { title: "NLL, nats", of: |cell| cell.nll_nats, print: |value| fixed(value, 4) },
-    Shown { title: "answers right, %", of: |cell| cell.accuracy, print: percent },
-    Shown { title: "entries kept, %", of: |cell| cell.kept, print: percent },
+/// The measures that have tables.
+const SHOWN: [ShownMeasure; 5] = [
+    ShownMeasure { title: "KL, nats", difference: |cell| cell.kl_nats, print: |value| significant(value, 3) },
+    ShownMeasure { title: "agreement, %", difference: |cell| cell.agreement, print: percent },
+    ShownMeasure { title: "NLL, nats", difference: |cell| cell.nll_nats, print: |value| fixed(value, 4) },
+    ShownMeasure { title: "answers right, %", difference: |cell| cell.accuracy, print: percent },
+    ShownMeasure { title: "entries kept, %", difference: |cell| cell.kept, print: percent },
 ];
 
 /// Returns the comparison as a document: the counts, then a table for each measure that differs.
 fn document(comparison: &Comparison) -> Document {
     let mut blocks = vec![Block::List(counts(comparison))];
     if comparison.identical < comparison.matched {
-        let of = |cell: &Compared| (cell.experiment.clone(), cell.model.clone());
-        for (experiment, model) in unique(comparison.groups.iter().map(of)) {
-            let is_own = |cell: &&Compared| cell.experiment == experiment && cell.model == model;
-            let own: Vec<&Compared> = comparison.groups.iter().filter(is_own).collect();
+        let names = |cell: &ComparedCell| (cell.experiment.clone(), cell.model.clone());
+        for (experiment, model) in unique(comparison.groups.iter().map(names)) {
+            let is_own = |cell: &&ComparedCell| cell.experiment == experiment && cell.model == model;
+            let own: Vec<&ComparedCell> = comparison.groups.iter().filter(is_own).collect();
             let caption = format!("{experiment}, {model}");
             blocks.extend(SHOWN.iter().filter_map(|shown| table(&own, &caption, shown)).map(Block::Table));
         }
     }
-    Document::of(format!("{} and {}", comparison.a, comparison.b), blocks)
+    Document::new(format!("{} and {}", comparison.a, comparison.b), blocks)
 }
 
 /// Returns sentences that count the cells.
@@ -58,14 +59,14 @@ fn counts(comparison: &Comparison) -> Vec<String> {
     for (count, name) in [(only_a, a), (only_b, b)] {
         list.extend((*count > 0).then(|| format!("Cells only in {name}: {count}.")));
     }
-    let said = || format!("Cells that failed in one of the runs, and are in no table: {failed}.");
-    list.extend((*failed > 0).then(said));
+    let failures = || format!("Cells that failed in one of the runs and are in no table: {failed}.");
+    list.extend((*failed > 0).then(failures));
     list
 }
 
-/// Cells in which the measure differs; none where it is the same everywhere.
-fn table(cells: &[&Compared], caption: &str, shown: &Shown) -> Option<Table> {
-    let titles = "policy|budget|>texts|>A|>B|>B less A [95 % CI]";
+/// Returns the table of the cells in which the measure differs, or `None` if it is the same in all cells.
+fn table(cells: &[&ComparedCell], caption: &str, shown: &ShownMeasure) -> Option<Table> {
+    let titles = "policy|budget|>texts|>A|>B|>B minus A [95 % CI]";
     let mut table = Table::titled(format!("{caption}: {}", shown.title), titles);
     let labels: Vec<String> = cells.iter().map(|cell| variant(cell)).collect();
     let mut equal = 0;
@@ -74,7 +75,7 @@ fn table(cells: &[&Compared], caption: &str, shown: &Shown) -> Option<Table> {
             table.group(label.clone());
         }
         for (cell, _) in cells.iter().zip(&labels).filter(|(_, own)| *own == label) {
-            let Some(measure) = (shown.of)(cell) else { continue };
+            let Some(measure) = (shown.difference)(cell) else { continue };
             if measure.a == measure.b && measure.difference.interval.is_none_or(|(low, high)| low == high) {
                 equal += 1;
                 continue;
@@ -83,12 +84,13 @@ fn table(cells: &[&Compared], caption: &str, shown: &Shown) -> Option<Table> {
         }
     }
     if equal > 0 {
-        table.note(format!("{equal} more are the same in both."));
+        table.note(format!("Rows left out because they are the same in both runs: {equal}."));
     }
     table.unless_empty()
 }
 
-fn row(cell: &Compared, measure: Difference, print: fn(f64) -> String) -> Vec<String> {
+/// Returns the row of one cell.
+fn row(cell: &ComparedCell, measure: Difference, print: fn(f64) -> String) -> Vec<String> {
     let finite = |value: f64| if value.is_finite() { print(value) } else { MISSING.to_owned() };
     vec![
         cell.policy.clone(),
@@ -100,8 +102,8 @@ fn row(cell: &Compared, measure: Difference, print: fn(f64) -> String) -> Vec<St
     ]
 }
 
-/// What is not as it is by default.
-fn variant(cell: &Compared) -> String {
+/// Returns the task and the axes of a cell that are not the default ones.
+fn variant(cell: &ComparedCell) -> String {
     let task = if cell.task == ScoredTask::TEXT { String::new() } else { cell.task.to_string() };
     let parts = [task, cell.axes.label(&[Axes::default()])];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")

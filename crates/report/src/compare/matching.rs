@@ -1,7 +1,7 @@
 //! Matches the cells of two runs.
 
 use super::CompareError;
-use crate::experiment::true_name;
+use crate::experiment::base_model_name;
 use bitkv_record::{Axes, GridRow, ScoredTask};
 use std::collections::HashMap;
 
@@ -15,10 +15,11 @@ struct Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    fn of(row: &'a GridRow) -> Self {
+    /// Returns the cell that a row belongs to.
+    fn new(row: &'a GridRow) -> Self {
         Self {
-            // Format 1 marks the form of a model otherwise; the axes say it too.
-            names: [&row.experiment, true_name(&row.model), &row.policy],
+            // Format 1 marks the form in another way, and the axes also have it.
+            names: [&row.experiment, base_model_name(&row.model), &row.policy],
             budget: row.budget.to_string(),
             axes: row.axes,
             task: row.task,
@@ -31,7 +32,7 @@ type Identity<'a> = (Cell<'a>, u64, &'a str, Option<u64>);
 
 /// Returns what identifies a row in two runs.
 fn identity(row: &GridRow) -> Identity<'_> {
-    (Cell::of(row), row.seed, &row.text, row.depth.map(f64::to_bits))
+    (Cell::new(row), row.seed, &row.text, row.depth.map(f64::to_bits))
 }
 
 /// Returns the rows of cells that both runs have, in the order of the first run. Rows that a run has more
@@ -41,12 +42,12 @@ pub(super) fn pairs<'a>(a: &'a [GridRow], b: &'a [GridRow]) -> Vec<(&'a GridRow,
     for row in b {
         others.entry((identity(row), row.context_tokens)).or_default().push(row);
     }
-    let mut other = |row: &'a GridRow| {
+    let mut take_match = |row: &'a GridRow| {
         let found = others.get_mut(&(identity(row), row.context_tokens))?;
-        let place = found.iter().position(|other| scored_alike(row, other))?;
-        Some(found.remove(place))
+        let index = found.iter().position(|other| scored_alike(row, other))?;
+        Some(found.remove(index))
     };
-    a.iter().filter_map(|row| Some((row, other(row)?))).collect()
+    a.iter().filter_map(|row| Some((row, take_match(row)?))).collect()
 }
 
 /// Returns whether both rows scored equally many tokens and questions, or one of them failed and scored
@@ -59,13 +60,13 @@ fn scored_alike(a: &GridRow, b: &GridRow) -> bool {
 /// Groups pairs by cell, in order of first appearance.
 pub(super) fn by_cell(pairs: &[(GridRow, GridRow)]) -> Vec<Vec<(&GridRow, &GridRow)>> {
     let mut groups: Vec<Vec<_>> = Vec::new();
-    let mut places = HashMap::new();
+    let mut indices = HashMap::new();
     for (a, b) in pairs {
-        let place = *places.entry(Cell::of(a)).or_insert(groups.len());
-        if place == groups.len() {
+        let index = *indices.entry(Cell::new(a)).or_insert(groups.len());
+        if index == groups.len() {
             groups.push(Vec::new());
         }
-        groups[place].push((a, b));
+        groups[index].push((a, b));
     }
     groups
 }

@@ -87,17 +87,17 @@ impl Scaled {
                 let has_zero = self.values.first().is_some_and(|v| *v <= 0.0);
                 let tick = |exponent: i32| {
                     let value = 10f64.powi(exponent);
-                    let floor = has_zero && exponent == self.low as i32;
-                    (value, if floor { format!("≤ {}", decade(exponent)) } else { decade(exponent) })
+                    let is_floor = has_zero && exponent == self.low as i32;
+                    (value, if is_floor { format!("≤ {}", decade(exponent)) } else { decade(exponent) })
                 };
                 (self.low as i32..=self.high as i32).map(tick).collect()
             }
             Scale::Linear | Scale::Fit | Scale::Unit => {
                 let step = nice_step(self.high - self.low);
                 let steps = ((self.high - self.low) / step).round() as i32;
-                let at = |i: i32| self.low + f64::from(i) * step;
+                let value = |i: i32| self.low + f64::from(i) * step;
                 let decimals = (-step.log10().floor()).max(0.0) as usize;
-                (0..=steps).map(|i| (at(i), fixed(at(i), decimals))).collect()
+                (0..=steps).map(|i| (value(i), fixed(value(i), decimals))).collect()
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Differences between policies and the baselines that they must beat, paired by text.
 
-use super::matrix::filled;
-use super::measure::{Measure, tell};
+use super::matrix::table_of_cells;
+use super::measure::{Measure, explain_differences};
 use super::slice::{Contender, Slice};
 use crate::format::MISSING;
 use crate::policies::explain_marks;
@@ -20,15 +20,16 @@ pub(super) enum Baseline {
 impl Baseline {
     pub(super) const ALL: [Self; 2] = [Self::Uniform, Self::Random];
 
-    fn named(self) -> &'static str {
+    /// Returns the name in captions.
+    fn name(self) -> &'static str {
         match self {
             Self::Uniform => "uniform with the same scorer",
             Self::Random => "uniform+random",
         }
     }
 
-    /// The policy of the slice that this one is compared with.
-    fn of<'a>(self, slice: &Slice<'a>, policy: &str) -> Option<&'a str> {
+    /// Returns the policy of the slice that `policy` is compared with, if it was measured.
+    fn find<'a>(self, slice: &Slice<'a>, policy: &str) -> Option<&'a str> {
         let own = PolicyText::new(policy);
         let is_other = |other: &PolicyText| match self {
             Self::Uniform => {
@@ -41,52 +42,63 @@ impl Baseline {
         };
         let others = slice.policies().into_iter().map(|other| (PolicyText::new(other), other));
         let options = |other: &PolicyText| other.parts.iter().map(|part| part.options.len()).sum::<usize>();
-        // Of several, the one as it is by default.
-        let found = others.filter(|(text, _)| is_other(text));
-        found.min_by_key(|(text, _)| options(text)).map(|(_, other)| other)
+        // If several policies match, the one with the fewest options is the default.
+        let matching = others.filter(|(text, _)| is_other(text));
+        matching.min_by_key(|(text, _)| options(text)).map(|(_, other)| other)
     }
 
-    /// A policy less its baseline, where it has one. The full cache keeps more, so that its difference would
-    /// say nothing.
-    fn less(self, slice: &Slice<'_>, own: Contender<'_>, budget: AskedBudget, measure: &Measure) -> String {
-        let other = self.of(slice, own.policy).filter(|_| own.role != PolicyRole::Full);
-        other.map_or_else(|| MISSING.to_owned(), |other| slice.less(own.policy, other, budget, measure))
+    /// Returns a policy minus its baseline as a cell. The cell is missing if there is no baseline, and for
+    /// the full cache, which keeps more.
+    fn difference(
+        self,
+        slice: &Slice<'_>,
+        own: Contender<'_>,
+        budget: AskedBudget,
+        measure: &Measure,
+    ) -> String {
+        let other = self.find(slice, own.policy).filter(|_| own.role != PolicyRole::Full);
+        other.map_or_else(
+            || MISSING.to_owned(),
+            |other| slice.difference_cell(own.policy, other, budget, measure),
+        )
     }
 }
 
-/// A measure of every policy less that of its baseline, for texts.
-pub(super) fn against(
+/// Returns the table of a measure of every policy minus that of its baseline, or `None` if no policy has a
+/// baseline.
+pub(super) fn differences(
     slice: &Slice<'_>,
     caption: &str,
     baseline: Baseline,
     measure: &Measure,
 ) -> Option<Table> {
-    let caption = format!("{caption}: {}", measure.less(baseline.named()));
-    let mut table =
-        filled(slice, &caption, |contender, budget| baseline.less(slice, contender, budget, measure));
-    tell(&mut table, measure);
+    let caption = format!("{caption}: {}", measure.difference_title(baseline.name()));
+    let mut table = table_of_cells(slice, &caption, |contender, budget| {
+        baseline.difference(slice, contender, budget, measure)
+    });
+    explain_differences(&mut table, measure);
     table.unless_empty()
 }
 
-/// The same for several slices in groups, each with its heading.
-pub(super) fn against_in_groups(
+/// Returns such a table with a group for each slice, under its heading.
+pub(super) fn grouped_differences(
     slices: &[(String, Slice<'_>)],
     caption: &str,
     baseline: Baseline,
     measure: &Measure,
 ) -> Option<Table> {
     let budgets = budgets_of(slices);
-    let caption = format!("{caption}: {}", measure.less(baseline.named()));
-    let mut table = Table::of_numbers(caption, "policy", &budgets);
+    let caption = format!("{caption}: {}", measure.difference_title(baseline.name()));
+    let mut table = Table::with_number_columns(caption, "policy", &budgets);
     for (label, slice) in slices {
         table.group(label.clone());
         for contender in slice.contenders() {
-            let cell = |budget: &AskedBudget| baseline.less(slice, contender, *budget, measure);
+            let cell = |budget: &AskedBudget| baseline.difference(slice, contender, *budget, measure);
             table.row_if_any(contender.marked(), budgets.iter().map(cell));
         }
     }
     explain_marks(&mut table);
-    tell(&mut table, measure);
+    explain_differences(&mut table, measure);
     table.unless_empty()
 }
 

@@ -7,8 +7,8 @@ use crate::curve::{Axis, Chart, Point, Scale, Series};
 use crate::policies::is_faint;
 use bitkv_record::{AskedBudget, PolicyRole};
 
-/// What the grey lines of a chart are.
-pub(super) const GREY: &str = "Grey: controls and the oracle.";
+/// Explains the grey lines of a chart.
+pub(super) const GREY_NOTE: &str = "Grey lines are controls and the oracle.";
 
 /// Returns a chart with one line per policy, without the full budget, or `None` if no value is above zero.
 pub(super) fn against_kept(
@@ -34,9 +34,9 @@ pub(super) fn against_kept(
     };
     let evicting = slice.contenders().into_iter().filter(|contender| contender.role != PolicyRole::Full);
     let series: Vec<Series> = evicting.map(line).filter(|series| !series.points.is_empty()).collect();
-    let shows = series.iter().flat_map(|series| &series.points).any(|point| point.y > 0.0);
+    let has_values = series.iter().flat_map(|series| &series.points).any(|point| point.y > 0.0);
     let (name, unit) = (measure.name(), measure.axis_unit());
-    shows.then(|| Chart {
+    has_values.then(|| Chart {
         title: format!("{caption}: {name} against the entries kept"),
         x: Axis { label: "fraction of entries kept".to_owned(), scale: Scale::Unit },
         y: Axis { label: format!("{name}{unit}"), scale },

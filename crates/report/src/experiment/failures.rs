@@ -16,19 +16,19 @@ pub(super) fn blocks(rows: &[&GridRow]) -> Vec<Block> {
         return Vec::new();
     }
     let errors = unique(failed.iter().map(|(_, error)| *error));
-    let said = |error: &&str| {
-        let own = || failed.iter().filter(|(_, other)| other == error);
-        let first = own().next().map_or_else(String::new, |(row, _)| {
+    let described = |error: &&str| {
+        let cells = || failed.iter().filter(|(_, other)| other == error);
+        let first = cells().next().map_or_else(String::new, |(row, _)| {
             format!("first {} at {} on {}, text {}", row.policy_name(), row.budget, row.model, row.text)
         });
-        format!("{error} (cells: {}, {first})", own().count())
+        format!("{error} (cells: {}, {first})", cells().count())
     };
-    let mut list: Vec<String> = errors.iter().take(SHOWN).map(said).collect();
+    let mut list: Vec<String> = errors.iter().take(SHOWN).map(described).collect();
     if errors.len() > SHOWN {
         list.push(format!("and {} other errors", errors.len() - SHOWN));
     }
     let text = format!(
-        "{} of {} cells failed; they are in no table, so a policy may be there with fewer texts than others.",
+        "{} of {} cells failed. They are in no table, so some policies may have fewer texts than others.",
         failed.len(),
         rows.len()
     );
@@ -38,10 +38,10 @@ pub(super) fn blocks(rows: &[&GridRow]) -> Vec<Block> {
 /// The KL in nats that summation in another order may cause. Eviction causes far more.
 pub(super) const TOLERANCE: f64 = 1e-5;
 
-/// Cells that kept everything in f16 must give the answers of the full cache: how many of them have a KL or
-/// an agreement, and one sentence for each that differs.
-fn self_check(rows: &[&GridRow]) -> (usize, Vec<String>) {
-    let whole = |row: &&&GridRow| {
+/// Compares the cells that kept everything in f16 with the full cache. Returns how many of them have a KL or
+/// an agreement, and a sentence for each that differs.
+fn differing_cells(rows: &[&GridRow]) -> (usize, Vec<String>) {
+    let keeps_everything = |row: &&&GridRow| {
         row.error.is_none()
             && row.task == ScoredTask::TEXT
             && row.budget == AskedBudget::FULL
@@ -52,21 +52,21 @@ fn self_check(rows: &[&GridRow]) -> (usize, Vec<String>) {
     let failure = |row: &&GridRow| {
         let (kl, agreement) = (row.kl_nats.unwrap_or(0.0), row.agreement.unwrap_or(1.0));
         let policy = if row.role == PolicyRole::Full { "the full cache" } else { row.policy_name() };
-        let name = format!("{policy} on {}, cut {}, text {}", row.model, row.axes.when, row.text);
+        let name = format!("{policy} on {}, eviction {}, text {}", row.model, row.axes.when, row.text);
         (kl.abs() > TOLERANCE || agreement < 1.0 || kl.is_nan()).then(|| {
             format!("{name}: KL {} nats, agreement {}", significant(kl, 3), significant(agreement, 3))
         })
     };
-    let checked = || rows.iter().filter(whole);
+    let checked = || rows.iter().filter(keeps_everything);
     (checked().count(), checked().filter_map(failure).collect())
 }
 
-/// What came of the self-check.
-pub(super) fn checked(rows: &[&GridRow]) -> Vec<Block> {
-    let (n, mut shown) = self_check(rows);
+/// Returns the result of the self-check.
+pub(super) fn self_check(rows: &[&GridRow]) -> Vec<Block> {
+    let (n, mut shown) = differing_cells(rows);
     let failed = shown.len();
     if n == 0 {
-        let text = "Self-check: no cell kept everything at budget 1, so nothing shows that a full budget changes nothing.";
+        let text = "Self-check: no cell kept everything at budget 1, so it was not tested that a full budget changes nothing.";
         return vec![Block::Text(text.to_owned())];
     }
     if failed == 0 {
@@ -75,8 +75,8 @@ pub(super) fn checked(rows: &[&GridRow]) -> Vec<Block> {
         ))];
     }
     let text = format!(
-        "Self-check FAILED: {failed} of {n} cells that keep everything at budget 1 differ from the full cache, so the \
-         numbers below are not to be trusted."
+        "Self-check FAILED: {failed} of {n} cells that keep everything at budget 1 differ from the full cache, so do not \
+         trust the numbers below."
     );
     if failed > 5 {
         shown.truncate(5);

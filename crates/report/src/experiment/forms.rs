@@ -12,22 +12,21 @@ use bitkv_stats::spearman;
 /// correlation of the policies' mean KL; its rows are the neighbours in the trained network's order, with
 /// their difference in both forms. Returns `None` unless both forms were measured.
 pub(super) fn order(slices: &[Slice<'_>], caption: &str) -> Option<Table> {
-    let of = |slice: &Slice<'_>| slice.axes.form == Form::True;
-    let trained = slices.iter().find(|slice| of(slice))?;
+    let trained = slices.iter().find(|slice| slice.axes.form == Form::True)?;
     let plain = Axes { form: Form::PlainLlama, ..trained.axes };
     let other = slices.iter().find(|slice| slice.axes == plain)?;
     let mut table = Table::titled(
         format!("{caption}: order of policies by mean KL in both forms, nats"),
-        "neighbours, the lower KL of the trained network first|>second less first, trained|\
-         >second less first, plain Llama|order",
+        "neighbours, lower KL in the trained network first|>second minus first, trained|\
+         >second minus first, plain Llama|order",
     );
     for budget in trained.budgets() {
         let ranked = ranked(trained, other, budget);
         table.group(summary(&ranked, budget));
         for pair in ranked.windows(2) {
-            let cell = |slice: &Slice<'_>| slice.less(pair[1].policy, pair[0].policy, budget, &KL);
+            let cell = |slice: &Slice<'_>| slice.difference_cell(pair[1].policy, pair[0].policy, budget, &KL);
             let name = |i: usize| trained.contender(pair[i].policy).marked();
-            let order = if changes(pair) { "changes" } else { "same" };
+            let order = if changes_places(pair) { "changes" } else { "same" };
             let names = format!("{}, {}", name(0), name(1));
             table.push(vec![names, cell(trained), cell(other), order.to_owned()]);
         }
@@ -57,16 +56,17 @@ fn ranked<'a>(trained: &Slice<'a>, other: &Slice<'_>, budget: AskedBudget) -> Ve
     ranked
 }
 
-fn changes(pair: &[Ranked<'_>]) -> bool {
+/// Returns whether two neighbours of the trained network's order have the opposite order in the other form.
+fn changes_places(pair: &[Ranked<'_>]) -> bool {
     pair[0].other > pair[1].other
 }
 
 /// Returns the heading of a budget's group.
 fn summary(ranked: &[Ranked<'_>], budget: AskedBudget) -> String {
-    let values = |of: fn(&Ranked<'_>) -> f64| ranked.iter().map(of).collect::<Vec<f64>>();
-    let correlation = spearman(&values(|one| one.trained), &values(|one| one.other));
+    let values = |kl: fn(&Ranked<'_>) -> f64| ranked.iter().map(kl).collect::<Vec<f64>>();
+    let correlation = spearman(&values(|policy| policy.trained), &values(|policy| policy.other));
     let correlation = correlation.map_or_else(String::new, |r| format!("rank correlation {r:.3}, "));
-    let changed = ranked.windows(2).filter(|pair| changes(pair)).count();
+    let changed = ranked.windows(2).filter(|pair| changes_places(pair)).count();
     let pairs = ranked.len().saturating_sub(1);
     format!("{}: {correlation}{changed} of {pairs} neighbours change places", heading(budget))
 }

@@ -9,14 +9,14 @@ use crate::table::Table;
 use crate::unique;
 use bitkv_record::{AskedBudget, GridRow, PolicyRole};
 
-/// One measure of every policy at every budget.
-pub(super) fn measured(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Table {
-    of(slice, &format!("{caption}: {}", measure.title()), |rows| measure.cell(rows, slice.seed))
+/// Returns the table of one measure, with intervals if the measure has them.
+pub(super) fn with_intervals(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Table {
+    table_of_means(slice, &format!("{caption}: {}", measure.title()), |rows| measure.cell(rows, slice.seed))
 }
 
-/// The same without intervals, for a terminal.
-pub(super) fn points(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Table {
-    of(slice, &format!("{caption}: {}", measure.with_unit()), |rows| measure.point(rows))
+/// Returns the table of one measure without intervals, for a terminal.
+pub(super) fn without_intervals(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Table {
+    table_of_means(slice, &format!("{caption}: {}", measure.with_unit()), |rows| measure.point(rows))
 }
 
 /// Returns the table of the register (kind of text) with the highest KL. `None` if all texts have one
@@ -30,18 +30,22 @@ pub(super) fn worst_register(slice: &Slice<'_>, caption: &str) -> Option<Table> 
         };
         let means = registers.iter().filter_map(|name| mean(name).map(|mean| (*name, mean)));
         let worst = means.max_by(|a, b| a.1.total_cmp(&b.1));
-        worst.map_or_else(|| MISSING.to_owned(), |(name, kl)| format!("{name} {}", super::measure::three(kl)))
+        worst.map_or_else(
+            || MISSING.to_owned(),
+            |(name, kl)| format!("{name} {}", super::measure::three_digits(kl)),
+        )
     };
-    let caption = format!("{caption}: the register with the highest KL, and its mean in nats");
-    (registers.len() > 1).then(|| of(slice, &caption, worst))
+    let caption = format!("{caption}: the kind of text (register) with the highest KL, and that KL in nats");
+    (registers.len() > 1).then(|| table_of_means(slice, &caption, worst))
 }
 
-fn of(slice: &Slice<'_>, caption: &str, cell: impl Fn(&[&GridRow]) -> String) -> Table {
-    filled(slice, caption, |contender, budget| cell(&slice.at(contender.policy, budget)))
+/// Returns a table whose cells are computed from the rows of a policy at a budget.
+fn table_of_means(slice: &Slice<'_>, caption: &str, cell: impl Fn(&[&GridRow]) -> String) -> Table {
+    table_of_cells(slice, caption, |contender, budget| cell(&slice.at(contender.policy, budget)))
 }
 
-/// A table in groups by role; rows that would be empty are left out.
-pub(super) fn filled(
+/// Returns a table whose cells are computed from a policy and a budget. Rows without any value are left out.
+pub(super) fn table_of_cells(
     slice: &Slice<'_>,
     caption: &str,
     cell: impl Fn(Contender<'_>, AskedBudget) -> String,
@@ -58,8 +62,8 @@ pub(super) fn at_budget(
     budget: AskedBudget,
     columns: &[(String, &Measure, Slice<'_>)],
 ) -> Table {
-    let heads: Vec<&String> = columns.iter().map(|(head, ..)| head).collect();
-    by_policy(slice, caption, &heads, |contender, i| {
+    let titles: Vec<&String> = columns.iter().map(|(title, ..)| title).collect();
+    by_policy(slice, caption, &titles, |contender, i| {
         let (_, measure, own) = &columns[i];
         measure.point(&own.at(contender.policy, budget))
     })
@@ -70,17 +74,17 @@ pub(super) fn at_budget(
 fn by_policy<T: std::fmt::Display>(
     slice: &Slice<'_>,
     caption: &str,
-    heads: &[T],
+    titles: &[T],
     cell: impl Fn(Contender<'_>, usize) -> String,
 ) -> Table {
-    let mut table = Table::of_numbers(caption, "policy", heads);
+    let mut table = Table::with_number_columns(caption, "policy", titles);
     let mut role = None;
     for contender in slice.contenders() {
         // The full cache is first and needs no heading.
         if role.replace(contender.role) != Some(contender.role) && contender.role != PolicyRole::Full {
             table.group(policies::heading(contender.role));
         }
-        table.row_if_any(contender.marked(), (0..heads.len()).map(|i| cell(contender, i)));
+        table.row_if_any(contender.marked(), (0..titles.len()).map(|i| cell(contender, i)));
     }
     explain_marks(&mut table);
     table

@@ -4,7 +4,7 @@ use super::quantity::{Quantity, mean_over_texts, over_texts};
 use crate::format::{MISSING, estimate, fixed, megabytes, optional, percent, significant};
 use crate::interval::Estimate;
 use crate::table::Table;
-use bitkv_record::{Better, Column, GridRow, Metric, Named, Row, Unit};
+use bitkv_record::{Better, Column, GridRow, MeasureUnit, MetricGroup, Named, Row};
 
 /// A quantity of a row, as tables show it.
 #[derive(Clone, Copy)]
@@ -20,7 +20,8 @@ pub(super) struct Measure {
     better: Better,
 }
 
-pub(super) const KL: Measure = Measure::new(Better::Lower, "KL", "nats", Quantity::KL, three).with_interval();
+pub(super) const KL: Measure =
+    Measure::new(Better::Lower, "KL", "nats", Quantity::KL, three_digits).with_interval();
 pub(super) const AGREEMENT: Measure =
     Measure::new(Better::Higher, "agreement", "%", Quantity::AGREEMENT, percent).with_interval();
 pub(super) const ACCURACY: Measure =
@@ -39,25 +40,25 @@ const BITS_PER_BYTE: Measure =
 /// The columns that have tables of their own.
 const SHOWN: [&str; 3] = ["kl_nats", "kept_entries", "correct"];
 
-/// All other measures of the table of columns, for those who read on.
-pub(super) fn particulars() -> Vec<Measure> {
+/// Returns all other measures, for the folded tables.
+pub(super) fn other_measures() -> Vec<Measure> {
     let columns = GridRow::columns().iter().filter(|column| !SHOWN.contains(&column.name));
-    columns.filter_map(of_column).chain([PERPLEXITY, BITS_PER_BYTE]).collect()
+    columns.filter_map(from_column).chain([PERPLEXITY, BITS_PER_BYTE]).collect()
 }
 
-/// A column that is better one way or the other.
-fn of_column(column: &'static Column<GridRow>) -> Option<Measure> {
+/// Returns the measure of a column, or `None` if neither high nor low values of the column are better.
+fn from_column(column: &'static Column<GridRow>) -> Option<Measure> {
     let measure = column.measure.filter(|measure| measure.better != Better::Neither)?;
     let (unit, print): (&str, fn(f64) -> String) = match measure.unit {
-        Unit::Nats => ("nats", |value| fixed(value, 4)),
-        Unit::Share => ("%", percent),
-        Unit::Cosine => ("%", |value| fixed(100.0 * value, 2)),
-        Unit::Bytes => ("MB", megabytes),
-        Unit::Tokens => ("tokens", |value| fixed(value, 1)),
-        unit => (unit.name(), three),
+        MeasureUnit::Nats => ("nats", |value| fixed(value, 4)),
+        MeasureUnit::Share => ("%", percent),
+        MeasureUnit::Cosine => ("%", |value| fixed(100.0 * value, 2)),
+        MeasureUnit::Bytes => ("MB", megabytes),
+        MeasureUnit::Tokens => ("tokens", |value| fixed(value, 1)),
+        unit => (unit.name(), three_digits),
     };
     let (title, quantity, better) = (measure.title, Quantity::column(column), measure.better);
-    Some(Measure { title, unit, quantity, print, interval: measure.group == Some(Metric::Kl), better })
+    Some(Measure { title, unit, quantity, print, interval: measure.group == Some(MetricGroup::Kl), better })
 }
 
 /// Returns the bits per byte of the scored text of a row.
@@ -109,11 +110,11 @@ impl Measure {
         if self.interval { " [95 % CI]" } else { "" }
     }
 
-    /// What a table of its differences shows.
-    pub(super) fn less(&self, other: &str) -> String {
-        // A difference of two percentages is no percentage.
+    /// Returns the title of a table of differences from `other`.
+    pub(super) fn difference_title(&self, other: &str) -> String {
+        // The difference of two percentages is in percentage points.
         let unit = if self.unit == "%" { "percentage points" } else { self.unit };
-        format!("{} less that of {other}, {unit}{}", self.title, self.mark())
+        format!("{} minus that of {other}, {unit}{}", self.title, self.mark())
     }
 
     /// Returns the mean over texts as a cell of a table, with its interval if the measure shows one.
@@ -131,27 +132,30 @@ impl Measure {
 
     /// Returns whether any of the rows has the quantity.
     pub(super) fn is_in(&self, rows: &[&GridRow]) -> bool {
-        rows.iter().any(|row| self.quantity.of(row).is_some())
+        rows.iter().any(|row| self.quantity.value(row).is_some())
     }
 }
 
-pub(super) fn three(value: f64) -> String {
+/// Formats with three significant digits.
+pub(super) fn three_digits(value: f64) -> String {
     significant(value, 3)
 }
 
-/// A difference with its interval, and `*` where that excludes zero.
-pub(super) fn marked(difference: Option<Estimate>, measure: &Measure) -> String {
+/// Formats a difference with its interval, and with `*` if the interval excludes zero.
+pub(super) fn marked_difference(difference: Option<Estimate>, measure: &Measure) -> String {
     let Some(found) = difference else { return MISSING.to_owned() };
-    let clear = found.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
-    format!("{}{}", estimate(difference, measure.print), if clear { " *" } else { "" })
+    let excludes_zero = found.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
+    format!("{}{}", estimate(difference, measure.print), if excludes_zero { " *" } else { "" })
 }
 
-/// How a table of differences is to be read.
-pub(super) fn tell(table: &mut Table, measure: &Measure) {
-    let better = if measure.better == Better::Lower { "Below" } else { "Above" };
-    table.note(format!("{better} zero the first of the two is better. {DIFFERENCES}"));
+/// Adds the note that says how to read a table of differences from baselines.
+pub(super) fn explain_differences(table: &mut Table, measure: &Measure) {
+    let better = if measure.better == Better::Lower { "below" } else { "above" };
+    table.note(format!(
+        "A value {better} zero means that the policy of the row is better than its baseline. {DIFFERENCES}"
+    ));
 }
 
-/// How differences come about; said below every table of them.
-pub(super) const DIFFERENCES: &str = "Differences are paired by text; * marks a 95 % interval that excludes zero, not \
-corrected for the number of comparisons.";
+/// How differences are computed and marked. The note is below every table of differences.
+pub(super) const DIFFERENCES: &str = "Differences are paired by text. * marks a 95 % interval that excludes zero; intervals \
+are not corrected for the number of comparisons.";

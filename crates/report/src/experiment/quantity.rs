@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 /// A number of a row, and its weight among the rows of the same text and seed.
 #[derive(Clone, Copy)]
 pub(crate) struct Quantity {
-    of: Of,
+    source: Source,
     weight: fn(&GridRow) -> f64,
 }
 
 #[derive(Clone, Copy)]
-enum Of {
+enum Source {
     Function(fn(&GridRow) -> Option<f64>),
     Column(&'static Column<GridRow>),
 }
@@ -24,22 +24,27 @@ impl Quantity {
     pub(crate) const AGREEMENT: Self = Self::new(|row| row.agreement);
     /// The fraction of entries kept.
     pub(crate) const KEPT: Self = Self::new(kept);
-    /// Fraction of answers that were right. A text has a row for each depth: their answers and questions are summed.
-    pub(crate) const ACCURACY: Self = Self { of: Of::Function(accuracy), weight: |row| row.questions as f64 };
+    /// The fraction of right answers. A text has one row per depth, and their answers and questions are
+    /// summed.
+    pub(crate) const ACCURACY: Self =
+        Self { source: Source::Function(accuracy), weight: |row| row.questions as f64 };
 
-    pub(crate) const fn new(of: fn(&GridRow) -> Option<f64>) -> Self {
-        Self { of: Of::Function(of), weight: |_| 1.0 }
+    /// Returns a quantity that `compute` computes from a row. `compute` returns `None` if the row does not
+    /// have the quantity.
+    pub(crate) const fn new(compute: fn(&GridRow) -> Option<f64>) -> Self {
+        Self { source: Source::Function(compute), weight: |_| 1.0 }
     }
 
     /// Returns the quantity that a column of the rows holds.
     pub(crate) const fn column(column: &'static Column<GridRow>) -> Self {
-        Self { of: Of::Column(column), weight: |_| 1.0 }
+        Self { source: Source::Column(column), weight: |_| 1.0 }
     }
 
-    pub(crate) fn of(&self, row: &GridRow) -> Option<f64> {
-        match self.of {
-            Of::Function(of) => of(row),
-            Of::Column(column) => (column.get)(row).number(),
+    /// Returns the value of the quantity in a row, or `None` if the row does not have it.
+    pub(crate) fn value(&self, row: &GridRow) -> Option<f64> {
+        match self.source {
+            Source::Function(compute) => compute(row),
+            Source::Column(column) => (column.get)(row).number(),
         }
     }
 }
@@ -61,7 +66,7 @@ fn kept(row: &GridRow) -> Option<f64> {
 pub(crate) fn by_text<'a>(rows: &[&'a GridRow], quantity: Quantity) -> BTreeMap<(&'a str, usize), f64> {
     let mut sums: BTreeMap<(&str, usize, u64), (f64, f64)> = BTreeMap::new();
     for row in rows {
-        if let Some(value) = quantity.of(row) {
+        if let Some(value) = quantity.value(row) {
             let sum = sums.entry((row.text.as_str(), row.context_tokens, row.seed)).or_default();
             let weight = (quantity.weight)(row);
             *sum = (sum.0 + weight * value, sum.1 + weight);

@@ -1,7 +1,7 @@
 //! Slices: the rows of one experiment and model with equal axes, which one table may compare.
 
 use super::failures::TOLERANCE;
-use super::measure::{Measure, marked};
+use super::measure::{Measure, marked_difference};
 use super::quantity::{Quantity, difference, mean_over_texts};
 use crate::policies::is_loose;
 use crate::unique;
@@ -45,14 +45,14 @@ pub(super) fn slices<'a>(rows: &[&'a GridRow], defined: Option<&Experiment>, see
     let mut keys = unique(measured().map(|row| (row.model.as_str(), row.axes)));
     let models = unique(keys.iter().map(|(model, _)| *model));
     keys.sort_by_key(|(_, axes)| defined.map(|defined| defined.axes.rank(axes)));
-    let of_model = |model| keys.iter().filter(move |(name, _)| *name == model);
+    let model_keys = |model| keys.iter().filter(move |(name, _)| *name == model);
     let slice = |(model, axes): &(&'a str, Axes)| Slice {
         model,
         axes: *axes,
         rows: measured().filter(|row| row.model == *model && row.axes == *axes).collect(),
         seed,
     };
-    models.into_iter().flat_map(of_model).map(slice).collect()
+    models.into_iter().flat_map(model_keys).map(slice).collect()
 }
 
 impl<'a> Slice<'a> {
@@ -116,8 +116,9 @@ impl<'a> Slice<'a> {
             self.policies().into_iter().map(|policy| self.contender(policy)).collect();
         let mut roles = unique(contenders.iter().map(|contender| contender.role));
         roles.sort();
-        let of = |role| contenders.iter().filter(move |contender| contender.role == role).copied().collect();
-        roles.into_iter().flat_map(|role| self.ordered(of(role))).collect()
+        let with_role =
+            |role| contenders.iter().filter(move |contender| contender.role == role).copied().collect();
+        roles.into_iter().flat_map(|role| self.ordered(with_role(role))).collect()
     }
 
     /// Returns the policy that keeps the full cache, if it was measured.
@@ -132,14 +133,14 @@ impl<'a> Slice<'a> {
 
     /// Returns a policy with what its rows say about it.
     pub(super) fn contender(&self, policy: &'a str) -> Contender<'a> {
-        let own = || self.rows.iter().filter(|row| row.policy == policy);
+        let rows = || self.rows.iter().filter(|row| row.policy == policy);
         Contender {
             policy,
-            name: own().next().map_or(policy, |row| row.policy_name()),
-            role: own().next().map_or(PolicyRole::Method, |row| row.role),
-            oracle: own().any(|row| row.oracle),
-            loose: own().any(|row| is_loose(row)),
-            seeds: unique(own().map(|row| row.seed)).len(),
+            name: rows().next().map_or(policy, |row| row.policy_name()),
+            role: rows().next().map_or(PolicyRole::Method, |row| row.role),
+            oracle: rows().any(|row| row.oracle),
+            loose: rows().any(|row| is_loose(row)),
+            seeds: unique(rows().map(|row| row.seed)).len(),
         }
     }
 
@@ -152,17 +153,17 @@ impl<'a> Slice<'a> {
             budgets.iter().map(at).collect()
         };
         let measured = |values: &[Option<f64>]| values.iter().any(Option::is_some);
-        let with: Vec<(Contender<'a>, Vec<Option<f64>>)> =
+        let with_kl: Vec<(Contender<'a>, Vec<Option<f64>>)> =
             contenders.into_iter().map(|contender| (contender, kl(&contender))).collect();
-        // At a budget that only some have, the others would be ahead or behind by its difficulty.
-        let shared = |i: &usize| with.iter().all(|(_, values)| !measured(values) || values[*i].is_some());
+        // A budget that only some policies have would rank them by its difficulty.
+        let shared = |i: &usize| with_kl.iter().all(|(_, values)| !measured(values) || values[*i].is_some());
         let shared: Vec<usize> = (0..budgets.len()).filter(shared).collect();
         let rank = |values: &[Option<f64>]| match measured(values) {
             true => shared.iter().filter_map(|i| values[*i]).sum(),
             false => f64::INFINITY,
         };
         let mut ranked: Vec<(Contender<'a>, f64)> =
-            with.iter().map(|(contender, values)| (*contender, rank(values))).collect();
+            with_kl.iter().map(|(contender, values)| (*contender, rank(values))).collect();
         ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
         ranked.into_iter().map(|(contender, _)| contender).collect()
     }
@@ -170,18 +171,24 @@ impl<'a> Slice<'a> {
     /// Returns the rows of a policy at a budget. The full cache is the same at every budget, so its rows at
     /// the full budget are returned if it has none at this one.
     pub(super) fn at(&self, policy: &str, budget: AskedBudget) -> Vec<&'a GridRow> {
-        let of = |budget| {
-            let own = |row: &&&GridRow| row.policy == policy && row.budget == budget;
-            self.rows.iter().filter(own).copied().collect::<Vec<_>>()
+        let rows_at = |budget| {
+            let wanted = |row: &&&GridRow| row.policy == policy && row.budget == budget;
+            self.rows.iter().filter(wanted).copied().collect::<Vec<_>>()
         };
-        let found = of(budget);
-        if found.is_empty() && self.full() == Some(policy) { of(AskedBudget::FULL) } else { found }
+        let found = rows_at(budget);
+        if found.is_empty() && self.full() == Some(policy) { rows_at(AskedBudget::FULL) } else { found }
     }
 
-    /// A measure of a policy less that of another, as a cell of a table.
-    pub(super) fn less(&self, own: &str, other: &str, budget: AskedBudget, measure: &Measure) -> String {
+    /// Returns a measure of one policy minus that of another, as a cell of a table.
+    pub(super) fn difference_cell(
+        &self,
+        own: &str,
+        other: &str,
+        budget: AskedBudget,
+        measure: &Measure,
+    ) -> String {
         let (own, other) = (self.at(own, budget), self.at(other, budget));
-        marked(difference(&own, &other, measure.quantity, self.seed), measure)
+        marked_difference(difference(&own, &other, measure.quantity, self.seed), measure)
     }
 
     /// Returns the number of texts or contexts, for captions.

@@ -5,12 +5,13 @@ use bitkv_record::{Form, GridRow, PolicyText};
 /// What rows add to the name of a model that runs as a plain Llama. The second is in files of format 1.
 pub(crate) const PLAIN_LLAMA: [&str; 2] = ["+plain-llama", "+llama-skeleton"];
 
-/// The row with its policy without seeds, which go to the column of seeds; with its model whatever it was run as, which
-/// the form says; and with the context in place of the single question. What shares these is averaged or paired.
-pub(crate) fn unit(row: &GridRow) -> GridRow {
+/// Returns a row with the names by which tables pool rows. Its policy has no seed, because the column of
+/// seeds has it. Its model has no mark of the form, because the form is an axis. Its text is the name of the
+/// context, not of a single question. Tables average or pair the rows that agree in these names.
+pub(crate) fn pooled(row: &GridRow) -> GridRow {
     let (policy, seed) = PolicyText::new(&row.policy).without_seed();
     let model = match row.axes.form {
-        Form::PlainLlama => true_name(&row.model),
+        Form::PlainLlama => base_model_name(&row.model),
         Form::True => &row.model,
     };
     GridRow {
@@ -22,17 +23,17 @@ pub(crate) fn unit(row: &GridRow) -> GridRow {
     }
 }
 
-/// The name of a model without the mark of its form.
-pub(crate) fn true_name(model: &str) -> &str {
+/// Returns the name of a model without the mark of its form.
+pub(crate) fn base_model_name(model: &str) -> &str {
     PLAIN_LLAMA.iter().find_map(|mark| model.strip_suffix(mark)).unwrap_or(model)
 }
 
 /// Returns the name of a row's context. If policies see the question, each question has an eviction of its
 /// own and a number at the end of its name, but the questions of one context are not independent.
 fn context(row: &GridRow) -> &str {
-    let number = |end: &str| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = |end: &str| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
     match row.text.rsplit_once('-') {
-        Some((context, end)) if row.task.aware && number(end) => context,
+        Some((context, end)) if row.task.aware && is_number(end) => context,
         _ => &row.text,
     }
 }

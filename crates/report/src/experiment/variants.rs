@@ -1,6 +1,6 @@
 //! Tables of one policy under several variants: time of eviction, positions of keys, KV format and form.
 
-use super::measure::{DIFFERENCES, Measure, marked};
+use super::measure::{DIFFERENCES, Measure, marked_difference};
 use super::quantity::difference;
 use super::slice::{Slice, heading};
 use crate::policies::explain_marks;
@@ -10,7 +10,8 @@ use bitkv_record::{Axes, GridRow};
 
 /// Returns the table of a measure of every policy under every variant, in groups by budget.
 pub(super) fn side_by_side(slices: &[Slice<'_>], caption: &str, measure: &Measure) -> Table {
-    let mut table = Table::of_numbers(format!("{caption}: {}", measure.title()), "policy", labels(slices));
+    let mut table =
+        Table::with_number_columns(format!("{caption}: {}", measure.title()), "policy", labels(slices));
     let seed = slices.first().map_or(0, |slice| slice.seed);
     fill(&mut table, &[(String::new(), slices)], |_, rows| measure.cell(rows, seed), 0);
     table
@@ -27,12 +28,13 @@ pub(super) fn differences(
     let seed = first.first()?.seed;
     let labels = labels(first);
     let (reference, others) = labels.split_first()?;
-    let caption = format!("{caption}: {}", measure.less(&format!("the same policy with {reference}")));
-    let mut table = Table::of_numbers(caption, "policy", others);
+    let caption =
+        format!("{caption}: {}", measure.difference_title(&format!("the same policy with {reference}")));
+    let mut table = Table::with_number_columns(caption, "policy", others);
     let groups: Vec<(String, &[Slice<'_>])> =
         groups.iter().map(|(label, slices)| (label.clone(), &slices[..])).collect();
     let cell = |first: &[&GridRow], rows: &[&GridRow]| {
-        marked(difference(rows, first, measure.quantity, seed), measure)
+        marked_difference(difference(rows, first, measure.quantity, seed), measure)
     };
     fill(&mut table, &groups, cell, 1);
     table.note(DIFFERENCES);

@@ -8,7 +8,8 @@ use crate::{Run, unique};
 use super::view::View;
 
 /// The profiles of one model in a study.
-pub(super) struct Model<'a> {
+pub(super) struct ModelProfiles<'a> {
+    /// The name of the model.
     pub(super) name: String,
     /// The measured profiles by rising context length. A published model has only its published profile.
     pub(super) views: Vec<View>,
@@ -16,18 +17,18 @@ pub(super) struct Model<'a> {
     pub(super) rows: Vec<&'a HeadRow>,
 }
 
-impl Model<'_> {
-    /// The profile with the longest context, which is shown in full.
-    pub(super) fn foremost(&self) -> Option<&View> {
+impl ModelProfiles<'_> {
+    /// Returns the profile with the longest context, which reports show in full.
+    pub(super) fn longest(&self) -> Option<&View> {
         self.views.last()
     }
 }
 
-/// The models of a study, and before them the published ones where a claim is about them.
-pub(super) fn models<'a>(run: &Run<'a>, study: &ProfileStudy) -> Vec<Model<'a>> {
+/// Returns the profiles of the models of a study. The published models are first if a claim is about them.
+pub(super) fn model_profiles<'a>(run: &Run<'a>, study: &ProfileStudy) -> Vec<ModelProfiles<'a>> {
     let mut models = Vec::new();
     if run.definition.claims.contains(&ClaimId::Heads) {
-        models.extend(published_entropies().iter().map(|profile| Model {
+        models.extend(published_entropies().iter().map(|profile| ModelProfiles {
             name: profile.model.to_owned(),
             views: vec![View::published(profile)],
             rows: Vec::new(),
@@ -43,7 +44,7 @@ pub(super) fn models<'a>(run: &Run<'a>, study: &ProfileStudy) -> Vec<Model<'a>> 
             View::new(&study.name, context, &at, run.manifest.seed)
         };
         let views = contexts.into_iter().map(view).collect();
-        models.push(Model { name: name.to_owned(), views, rows: own });
+        models.push(ModelProfiles { name: name.to_owned(), views, rows: own });
     }
     models
 }

@@ -1,7 +1,7 @@
 //! Tables of classes, of statistics and of the dependence on context length.
 
 use super::bounds::BOUNDS;
-use super::model::Model;
+use super::model::ModelProfiles;
 use super::view::View;
 use crate::format::{MISSING, estimate, fixed, optional, percent};
 use crate::published::{PUBLISHED_HEADS, PublishedHeads};
@@ -11,8 +11,8 @@ use bitkv_record::{ClassCounts, HeadClass, Named, Thresholds};
 /// The context length of the published profiles, in tokens.
 const PUBLISHED_CONTEXT: &str = "≤ 64";
 
-/// The published figures of a model whose published entropies are shown.
-fn published(model: &Model<'_>) -> Option<&'static PublishedHeads> {
+/// Returns the published statistics of a model if its published entropies are shown.
+fn published(model: &ModelProfiles<'_>) -> Option<&'static PublishedHeads> {
     let is_published = model.views.iter().any(|view| view.context.is_none());
     PUBLISHED_HEADS.iter().find(|published| is_published && published.model == model.name)
 }
@@ -22,16 +22,17 @@ fn class_titles() -> String {
     HeadClass::ALL.iter().map(|class| format!("|>{class}")).collect()
 }
 
-pub(super) fn classes(models: &[Model<'_>]) -> Table {
+/// Returns the table of heads by class, under both sets of bounds.
+pub(super) fn classes(models: &[ModelProfiles<'_>]) -> Table {
     let titles = format!("source|>context|class bounds, bits|>heads{}|>< 1.5 bits %", class_titles());
     let mut table = Table::titled("Heads by class", &titles);
     for model in models {
         let name = &model.name;
         table.group(name);
-        let of_published =
+        let published_row =
             |p: &PublishedHeads| class_row("as published", PUBLISHED_CONTEXT.into(), BOUNDS[0].0, p.classes);
-        table.extend(published(model).map(of_published));
-        for view in model.foremost().into_iter().filter(|view| !view.known().is_empty()) {
+        table.extend(published(model).map(published_row));
+        for view in model.longest().into_iter().filter(|view| !view.known().is_empty()) {
             for (bounds, thresholds) in BOUNDS {
                 let counts = thresholds.count(view.known());
                 table.push(class_row(view.source(), view.context_text(), bounds, counts));
@@ -39,14 +40,19 @@ pub(super) fn classes(models: &[Model<'_>]) -> Table {
             if view.unknown() > 0 {
                 let (unknown, source) = (view.unknown(), view.source());
                 let all = unknown + view.known().len();
+                let reason = if view.context.is_none() {
+                    " The publication says only that they are below 0.5 bits, which makes them sinks."
+                } else {
+                    ""
+                };
                 table.note(format!(
-                    "{name}, {source}: {unknown} of {all} heads have no recorded entropy and are not counted."
+                    "{name}, {source}: {unknown} of {all} heads have no recorded entropy and are not counted.{reason}"
                 ));
             }
         }
     }
     if models.iter().any(|model| published(model).is_some()) {
-        table.note("The published counts follow from the bounds in the code, not from the bounds printed beside them.");
+        table.note("The published counts follow from the bounds in the published code, not from the bounds printed with the counts.");
     }
     table
 }
@@ -55,12 +61,13 @@ pub(super) fn classes(models: &[Model<'_>]) -> Table {
 fn class_row(source: &str, context: String, bounds: &str, counts: ClassCounts) -> Vec<String> {
     let share = (counts.sink + counts.focused) as f64 / counts.total() as f64;
     let mut row = vec![source.to_owned(), context, bounds.to_owned(), counts.total().to_string()];
-    row.extend(HeadClass::ALL.iter().map(|class| counts.of(*class).to_string()));
+    row.extend(HeadClass::ALL.iter().map(|class| counts.get(*class).to_string()));
     row.push(percent(share));
     row
 }
 
-pub(super) fn statistics(models: &[Model<'_>]) -> Table {
+/// Returns the table of statistics over heads.
+pub(super) fn statistics(models: &[ModelProfiles<'_>]) -> Table {
     let titles = "source|>context|>mean|>std|>CV|>min|>max|>mean H / log2 n";
     let mut table = Table::titled("Attention entropy over heads, bits", titles);
     for model in models {
@@ -68,14 +75,14 @@ pub(super) fn statistics(models: &[Model<'_>]) -> Table {
         table.extend(published(model).map(published_statistics));
         // The published entropies of one model are incomplete, so it has no recounted statistics.
         let shown = |view: &&View| view.context.is_some() || view.statistics().is_some();
-        for view in model.foremost().into_iter().filter(shown) {
+        for view in model.longest().into_iter().filter(shown) {
             let mut row = vec![view.source().to_owned(), view.context_text()];
             row.extend(spread(view, 4));
             row.push(optional(view.normalised, |n| fixed(n, 3)));
             table.push(row);
         }
     }
-    table.note("std is the population standard deviation; n is the number of keys a query sees.");
+    table.note("std is the population standard deviation; n is the number of keys that a query sees.");
     table
 }
 
@@ -93,8 +100,8 @@ fn published_statistics(p: &PublishedHeads) -> Vec<String> {
     row
 }
 
-/// Everything by context length; none when only one length was measured.
-pub(super) fn lengths(study: &str, model: &Model<'_>) -> Option<Table> {
+/// Returns the table of statistics and classes by context length, or `None` if only one length was measured.
+pub(super) fn lengths(study: &str, model: &ModelProfiles<'_>) -> Option<Table> {
     if model.views.len() < 2 {
         return None;
     }
@@ -105,7 +112,8 @@ pub(super) fn lengths(study: &str, model: &Model<'_>) -> Option<Table> {
     let caption = format!("{study}, {}: attention entropy against context length", model.name);
     let mut table = Table::titled(caption, &titles);
     table.extend(model.views.iter().map(length_row));
-    table.note("Classes are those of the bounds in the code. Entropy cannot exceed log2 n, so bits at different lengths are not comparable.");
+    table.note("Classes use the bounds in the published code. Entropy is at most log2 n, so bits at different context lengths are not \
+         comparable.");
     Some(table)
 }
 
@@ -116,13 +124,14 @@ fn length_row(view: &View) -> Vec<String> {
     let mut row = vec![view.context_text(), estimate(view.mean, |h| fixed(h, 3))];
     row.extend(rest);
     row.push(optional(view.normalised, |n| fixed(n, 3)));
-    row.extend(HeadClass::ALL.iter().map(|class| counts.of(*class).to_string()));
+    row.extend(HeadClass::ALL.iter().map(|class| counts.get(*class).to_string()));
     row.push(optional(view.focused_share(), percent));
     row
 }
 
-/// The published figures, and each measured model at its shortest and longest context.
-pub(super) fn brief(models: &[Model<'_>]) -> Table {
+/// Returns the table of the published statistics and of each measured model at its shortest and longest
+/// context.
+pub(super) fn brief(models: &[ModelProfiles<'_>]) -> Table {
     let titles = format!("model|>context|>heads|>mean, bits|>< 1.5 bits %{}", class_titles());
     let mut table = Table::titled("Heads by class, bounds of the published code", &titles);
     let row = |name: String, context: String, mean: Option<f64>, counts: ClassCounts| {

@@ -8,8 +8,8 @@ use bitkv_record::HeadRow;
 use bitkv_stats::Summary;
 use std::collections::BTreeMap;
 
-/// More layers, or heads in one, than any model has.
-const MOST: usize = 4096;
+/// More layers, or heads per layer, than any model has.
+const LIMIT: usize = 4096;
 
 /// One entropy profile of one model.
 pub(super) struct View {
@@ -30,9 +30,9 @@ impl View {
     pub(super) fn new(study: &str, context: usize, rows: &[&HeadRow], seed: u64) -> Self {
         let matrix = matrix(rows.iter().map(|row| (row.layer, row.head, row.entropy_bits)));
         let texts = unique(rows.iter().map(|row| row.text.as_str())).into_iter();
-        let of_text =
+        let mean_of_text =
             |text: &str| average(rows.iter().filter(|row| row.text == text).filter_map(|r| r.entropy_bits));
-        let text_means: Vec<f64> = texts.filter_map(of_text).collect();
+        let text_means: Vec<f64> = texts.filter_map(mean_of_text).collect();
         let interval = mean(&text_means, seed).and_then(|estimate| estimate.interval);
         let known = matrix.iter().flatten().copied().flatten();
         Self {
@@ -91,7 +91,7 @@ impl View {
 fn matrix(heads: impl Iterator<Item = (usize, usize, Option<f64>)>) -> Vec<Vec<Option<f64>>> {
     let mut cells: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
     // An absurd index in a damaged file must not ask for an absurd allocation.
-    for (layer, head, bits) in heads.filter(|(layer, head, _)| *layer < MOST && *head < MOST) {
+    for (layer, head, bits) in heads.filter(|(layer, head, _)| *layer < LIMIT && *head < LIMIT) {
         cells.entry((layer, head)).or_default().extend(bits);
     }
     let mut layers: Vec<Vec<Option<f64>>> = Vec::new();

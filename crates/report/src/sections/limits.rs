@@ -10,38 +10,38 @@ use bitkv_record::{GridRow, IsaClass, PolicyRole, ScoredTask};
 const FEW: usize = 10;
 
 const ATTENTION: &str = "The attention cosine compares single attention rows of an unperturbed model. A head with one \
-dominant key scores close to 100 % whatever else it loses, so quality is to be read from KL, NLL and recall.";
-const TEACHER_FORCED: &str = "KL, agreement and NLL are teacher-forced: each target sees the true text before it, which hides \
-the drift of free generation.";
-const ORACLE: &str = "Policies marked † use attention that no deployed cache has when it is compressed: a reference, not a method. A \
-policy that beats an allocator only with such a scorer has not been shown to help.";
-const PUBLISHED: &str = "Published rules choose budgets and tokens once, after the prompt. Their authors chose them anew for every \
-query, by masks or offline, and measured no compressed cache.";
+dominant key scores close to 100 % regardless of what else it loses, so judge quality by KL, NLL and recall.";
+const TEACHER_FORCED: &str = "KL, agreement and NLL are teacher-forced: each target follows the true text, which \
+hides the drift of free generation.";
+const ORACLE: &str = "Policies marked † use attention that a deployed cache does not have when it is compressed. \
+They are references, not methods. An allocator that is better only with such a scorer has not been shown to help.";
+const PUBLISHED: &str = "Here, published rules choose budgets and entries once, after the context. Their authors chose \
+them again for every query, by masks or offline, and measured no compressed cache.";
 const LOOSE: &str =
-    "Policies marked ‡ do not keep the number of entries asked for: compare them by what they kept.";
-const INTERVALS: &str = "Intervals are over texts, resampled with replacement; they hold for texts like these and are not \
-corrected for the number of comparisons. Where there are several seeds, texts have their mean over seeds.";
-const TAIL: &str = "Tokens scored after the eviction stay in the cache beside what was kept, so late ones attend to a larger \
-part than the budget says.";
-const SCALAR: &str = "The run used plain loops (`BITKV_ISA=scalar`), which add in another order than vector instructions: KL differs \
-from theirs by up to 6e-5 nats.";
+    "Policies marked ‡ do not always keep the requested number of entries: compare them by what they kept.";
+const INTERVALS: &str = "Intervals come from a bootstrap, which resamples the texts with replacement. They hold for \
+texts like these and are not corrected for the number of comparisons. If a policy has several seeds, each text \
+counts with its mean over seeds.";
+const TAIL: &str = "Tokens scored after the eviction stay in the cache, in addition to the kept entries, so late \
+tokens attend to more entries than the budget allows.";
+const SCALAR: &str = "The run used plain loops (`BITKV_ISA=scalar`), which add in another order than vector \
+instructions. KL differs by up to 6e-5 nats between the two.";
 const DIRTY: &str =
-    "The program was built from sources with uncommitted changes: the revision does not fix it.";
+    "The program was built from sources with uncommitted changes, so the revision does not identify it.";
 
 /// Returns the limits that follow from what this run measured and did not measure.
 pub(super) fn blocks(run: &Run<'_>, claims: &[Claim]) -> Vec<Block> {
-    let any = |is: fn(&GridRow) -> bool| run.rows.iter().any(is);
+    let any = |condition: fn(&GridRow) -> bool| run.rows.iter().any(condition);
     let models =
         run.rows.iter().map(|row| row.model.as_str()).chain(run.heads.iter().map(|row| row.model.as_str()));
     let models = unique(models).join(", ");
-    let mut list = vec![format!(
-        "The numbers are those of {models}; they say nothing about models that were not measured."
-    )];
+    let mut list =
+        vec![format!("The numbers are for {models}. They say nothing about models that were not measured.")];
     let texts = run.rows.iter().filter(|row| row.task == ScoredTask::TEXT).map(|row| row.text.as_str());
     let texts = unique(texts).len();
     list.push(INTERVALS.to_owned());
     if (1..FEW).contains(&texts) {
-        list.push(format!("With {texts} texts, intervals from a bootstrap are too narrow."));
+        list.push(format!("With {texts} texts, the intervals of a bootstrap are too narrow."));
     }
     let conditional: [(bool, &str); 8] = [
         (any(|row| row.kl_nats.is_some()), TEACHER_FORCED),
@@ -54,9 +54,9 @@ pub(super) fn blocks(run: &Run<'_>, claims: &[Claim]) -> Vec<Block> {
         (run.manifest.dirty, DIRTY),
     ];
     list.extend(conditional.into_iter().filter(|(holds, _)| *holds).map(|(_, text)| text.to_owned()));
-    let untested = claims.iter().flat_map(|claim| &claim.statements).filter(|s| s.holds.is_none()).count();
-    if untested > 0 {
-        list.push(format!("Published statements that were not tested in this run: {untested}."));
+    let open = claims.iter().flat_map(|claim| &claim.statements).filter(|s| s.holds.is_none()).count();
+    if open > 0 {
+        list.push(format!("This run does not decide {open} of the statements of the claims."));
     }
     vec![Block::Heading(2, "Limits".to_owned()), Block::List(list)]
 }

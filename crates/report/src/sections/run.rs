@@ -11,7 +11,7 @@ pub(super) fn provenance(m: &Manifest) -> Block {
     let revision: String = m.revision.chars().take(12).collect();
     let dirty = if m.dirty { " with uncommitted changes" } else { "" };
     Block::Text(format!(
-        "bitkv {}, revision {revision}{dirty}, {}, {}\u{a0}s on {}.",
+        "Measured by bitkv {}, revision {revision}{dirty}. The run started at {} and took {}\u{a0}s on {}.",
         m.bitkv_version,
         m.started,
         fixed(m.seconds, 0),
@@ -55,16 +55,16 @@ pub(super) fn reproduce(m: &Manifest, run: Option<&str>) -> Vec<Block> {
         Block::Heading(2, "What was run".to_owned()),
         Block::Table(facts(m, run)),
         Block::Heading(2, "How to reproduce".to_owned()),
-        Block::Text(format!("With bitkv {} at revision {}:", m.bitkv_version, m.revision)),
+        Block::Text(format!("Run this command with bitkv {} at revision {}:", m.bitkv_version, m.revision)),
         Block::Code(command.join(" ")),
     ];
     let mut options = Table::titled("Options", "option|value");
     options.extend(m.options.iter().map(|(name, value)| vec![name.clone(), value.to_string()]));
-    let mut files = Table::titled("Inputs", "file|of|>bytes|SHA-256");
-    let of_models =
+    let mut files = Table::titled("Inputs", "file|belongs to|>bytes|SHA-256");
+    let model_files =
         m.models.iter().flat_map(|model| model.files.iter().map(|file| (file, model.name.as_str())));
-    for (file, of) in of_models.chain(m.texts.iter().map(|text| (text, "texts"))) {
-        files.push(vec![file.name.clone(), of.to_owned(), file.bytes.to_string(), file.sha256.clone()]);
+    for (file, owner) in model_files.chain(m.texts.iter().map(|text| (text, "texts"))) {
+        files.push(vec![file.name.clone(), owner.to_owned(), file.bytes.to_string(), file.sha256.clone()]);
     }
     let tables = [options, files].into_iter().filter(|table| !table.is_empty()).map(Block::Table);
     blocks.push(Block::Details("Options and input files".to_owned(), tables.collect()));

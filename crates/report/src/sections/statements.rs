@@ -26,12 +26,12 @@ pub(super) fn table(claim: &Claim, models: &[String]) -> Table {
             text.to_owned(),
             or_missing(&statement.published),
             or_missing(&statement.measured),
-            said(statement).to_owned(),
+            answer(statement).to_owned(),
             reason.map_or_else(|| or_missing(&statement.reason), |i| format!("note {}", i + 1)),
         ]);
     }
     for (i, reason) in shared.iter().enumerate() {
-        table.note(format!("Note {}: {reason}.", i + 1));
+        table.note(format!("Note {}: {reason}", i + 1));
     }
     table
 }
@@ -39,32 +39,33 @@ pub(super) fn table(claim: &Claim, models: &[String]) -> Table {
 /// Returns one line per statement of at most `width` characters. Neighbours that differ in one word share a
 /// line. A line has the numbers if they fit, without intervals; reasons are only in the full table.
 pub(super) fn lines(claim: &Claim, models: &[String], width: usize) -> Vec<String> {
-    let mut merged: Vec<Merged<'_>> = Vec::new();
+    let mut merged: Vec<MergedLine<'_>> = Vec::new();
     for statement in &claim.statements {
         if !merged.last_mut().is_some_and(|last| last.absorb(statement)) {
-            merged.push(Merged::new(statement));
+            merged.push(MergedLine::new(statement));
         }
     }
-    merged.iter().map(|m| m.line(models, width)).collect()
+    merged.iter().map(|line| line.text(models, width)).collect()
 }
 
-/// Statements told in one line.
-struct Merged<'a> {
-    /// Words of the statement; the one that varies holds all its values.
+/// Statements that share one line.
+struct MergedLine<'a> {
+    /// The words of the statement. The word that varies has all its values, separated by commas.
     words: Vec<String>,
     /// The index of the word that varies, if the line has several statements.
     varies: Option<usize>,
     first: &'a Statement,
-    holds: Vec<&'static str>,
+    answers: Vec<&'static str>,
     published: Vec<String>,
     measured: Vec<String>,
 }
 
-impl<'a> Merged<'a> {
+impl<'a> MergedLine<'a> {
+    /// Returns a line with one statement.
     fn new(first: &'a Statement) -> Self {
         let words = first.text.split_whitespace().map(str::to_owned).collect();
         let (published, measured) = (vec![first.published.clone()], vec![without_intervals(&first.measured)]);
-        Self { words, varies: None, first, holds: vec![said(first)], published, measured }
+        Self { words, varies: None, first, answers: vec![answer(first)], published, measured }
     }
 
     /// Adds a statement if it differs from the first in one word, the word in which the others differ.
@@ -83,18 +84,19 @@ impl<'a> Merged<'a> {
         }
         self.varies = Some(at);
         self.words[at] += &format!(", {}", words[at]);
-        self.holds.push(said(other));
+        self.answers.push(answer(other));
         self.published.push(other.published.clone());
         self.measured.push(without_intervals(&other.measured));
         true
     }
 
-    /// The longest of three lines that fits: with all numbers, with the measured ones, with none.
-    fn line(&self, models: &[String], width: usize) -> String {
+    /// Returns the longest of three lines that fits: with all numbers, with the measured ones, without
+    /// numbers.
+    fn text(&self, models: &[String], width: usize) -> String {
         let text = self.words.join(" ");
         // If the run has one model, its name is left out.
         let text = if models.len() > 1 { &text } else { split_model(&text, models).1 };
-        let bare = format!("{}: {text}", joined(&self.holds, ", "));
+        let bare = format!("{}: {text}", joined(&self.answers, ", "));
         let (measured, published) = (joined(&self.measured, "; "), joined(&self.published, "; "));
         let with_measured = if measured.is_empty() { bare.clone() } else { format!("{bare}: {measured}") };
         let with_both = if published.is_empty() {
@@ -142,8 +144,8 @@ fn without_intervals(text: &str) -> String {
     short + rest
 }
 
-/// Whether a statement holds, in a word or two.
-fn said(statement: &Statement) -> &'static str {
+/// Returns whether a statement holds, in a word or two.
+fn answer(statement: &Statement) -> &'static str {
     match statement.holds {
         Some(true) => "yes",
         Some(false) => "no",
@@ -180,10 +182,10 @@ mod tests {
     fn example() -> Claim {
         claim(&[
             ("the formula gives the table", "[1, 2]", Some(true), "alone"),
-            ("a: rule at 2x keeps tokens", "97 % [96, 98] with 50 %", Some(true), "within 1 point"),
-            ("a: rule at 5x keeps tokens", "95 % [94, 96] with 20 %", Some(true), "within 1 point"),
-            ("a: rule at 10x keeps tokens", "90 %", Some(false), "within 1 point"),
-            ("b: rule at 10x keeps tokens", "91 %", Some(false), "within 1 point"),
+            ("a: rule at 2x keeps tokens", "97 % [96, 98] with 50 %", Some(true), "Within 1 point."),
+            ("a: rule at 5x keeps tokens", "95 % [94, 96] with 20 %", Some(true), "Within 1 point."),
+            ("a: rule at 10x keeps tokens", "90 %", Some(false), "Within 1 point."),
+            ("b: rule at 10x keeps tokens", "91 %", Some(false), "Within 1 point."),
             ("both differ", "", None, "needs two"),
         ])
     }
@@ -193,21 +195,27 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_reason_is_told_once() {
+    fn a_shared_reason_is_a_note() {
         let text = table(&example(), &models()).to_markdown();
-        assert_eq!(text.matches("within 1 point").count(), 1, "{text}");
+        assert_eq!(text.matches("Within 1 point.").count(), 1, "{text}");
         assert_eq!(text.matches("| note 1 |").count(), 4);
-        assert!(text.contains("Note 1: within 1 point.") && text.contains("| yes | alone |"), "{text}");
+        assert!(text.contains("Note 1: Within 1 point.\n") && text.contains("| yes | alone |"), "{text}");
     }
 
     #[test]
-    fn statements_stand_under_their_model() {
+    fn statements_are_grouped_by_model() {
         let text = table(&example(), &models()).to_markdown();
-        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} in {text}"));
-        assert!(at("the formula") < at("| **a** |") && at("| **a** |") < at("| rule at 2x keeps tokens |"));
-        assert!(
-            at("| **b** |") < at("| **all models** |") && at("| **all models** |") < at("| both differ |")
-        );
+        let position = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} in {text}"));
+        let parts = [
+            "the formula",
+            "| **a** |",
+            "| rule at 2x keeps tokens |",
+            "| **b** |",
+            "| **all models** |",
+            "| both differ |",
+        ];
+        let positions = parts.map(position);
+        assert!(positions.is_sorted(), "{positions:?}");
     }
 
     #[test]
@@ -226,13 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_told_where_they_fit() {
-        let at = |width| lines(&example(), &models(), width)[1].clone();
-        assert!(at(90).ends_with("95 % with 20 %; 90 %") && at(60).ends_with("keeps tokens"));
+    fn lines_have_the_numbers_that_fit() {
+        let line = |width| lines(&example(), &models(), width)[1].clone();
+        assert!(line(90).ends_with("95 % with 20 %; 90 %") && line(60).ends_with("keeps tokens"));
     }
 
     #[test]
-    fn two_words_that_differ_are_two_lines() {
+    fn statements_that_differ_in_two_words_have_two_lines() {
         let row = |text| (text, "1", Some(true), "r");
         assert_eq!(lines(&claim(&[row("x at 2x"), row("y at 5x")]), &models(), 99).len(), 2);
         let rows = [row("x at 2x"), row("x at 5x"), row("y at 2x")];

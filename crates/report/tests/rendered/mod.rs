@@ -23,8 +23,8 @@ pub(crate) fn manifest() -> Manifest {
     }
 }
 
-/// A report, which never has a number that is none.
-pub(crate) fn with(
+/// Renders a report and checks that it contains no number that is not finite.
+pub(crate) fn render_rows(
     definition: &str,
     rows: &[GridRow],
     timings: &[TimingRow],

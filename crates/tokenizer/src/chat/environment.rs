@@ -20,21 +20,22 @@ pub(super) fn new() -> Environment<'static> {
     environment
 }
 
-/// Text of bounded length.
-pub(super) struct Limited {
+/// The output of a template, whose length is limited.
+pub(super) struct LimitedText {
     bytes: Vec<u8>,
     limit: usize,
 }
 
-/// Bytes that a template may write besides what it is given.
-const OWN: usize = 1 << 20;
-/// How often it may write all that it is given.
+/// The number of bytes that a template may write in addition to the messages.
+const EXTRA: usize = 1 << 20;
+/// The number of times that a template may write all of the messages.
 const COPIES: usize = 8;
 
-impl Limited {
-    pub(super) fn new(messages: &[Message]) -> Limited {
-        let given: usize = messages.iter().map(|m| m.role.len() + m.content.len()).sum();
-        Limited { bytes: Vec::new(), limit: OWN + COPIES * given }
+impl LimitedText {
+    /// Returns an empty text whose limit depends on the length of the messages.
+    pub(super) fn new(messages: &[Message]) -> LimitedText {
+        let length: usize = messages.iter().map(|m| m.role.len() + m.content.len()).sum();
+        LimitedText { bytes: Vec::new(), limit: EXTRA + COPIES * length }
     }
 
     /// Returns the text that was written.
@@ -43,7 +44,7 @@ impl Limited {
     }
 }
 
-impl io::Write for Limited {
+impl io::Write for LimitedText {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.len() > self.limit - self.bytes.len() {
             return Err(io::ErrorKind::FileTooLarge.into());

@@ -27,10 +27,10 @@ impl Chat {
         let config = optional(&path)?.unwrap_or_default();
         let tokens = tokens(&config);
         let tokens: Vec<(&str, &str)> = tokens.iter().map(|(name, token)| (*name, *token)).collect();
-        let own = folder.join("chat_template.jinja");
-        if own.exists() {
-            let name = own.display().to_string();
-            let text = String::from_utf8(read(&own)?);
+        let template_file = folder.join("chat_template.jinja");
+        if template_file.exists() {
+            let name = template_file.display().to_string();
+            let text = String::from_utf8(read(&template_file)?);
             let text =
                 text.map_err(|e| Error::Chat { file: name.clone(), line: 1, reason: e.to_string() })?;
             return Chat::new(&text, &name, &tokens).map(Some);

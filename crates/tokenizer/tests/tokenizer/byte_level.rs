@@ -1,13 +1,15 @@
 //! Byte-level BPE, read from a `tokenizer.json`.
 
-use bitkv_tokenizer::{Error, Options, Tokenizer};
+use bitkv_tokenizer::{Error, Tokenizer, TokenizerOptions};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::corpus::{ROOM, byte_level, digits_cut, from_json, gpt_2_cut, llama_3_cut, oracle, texts};
+use crate::corpus::{
+    OPTIONS, byte_level, digits_splitter, from_json, gpt_2_splitter, llama_3_splitter, oracle, texts,
+};
 
 fn all() -> [Value; 3] {
-    [gpt_2_cut(), digits_cut(), llama_3_cut()].map(|cut| byte_level(&cut))
+    [gpt_2_splitter(), digits_splitter(), llama_3_splitter()].map(|splitter| byte_level(&splitter))
 }
 
 #[test]
@@ -28,7 +30,7 @@ fn texts_are_encoded_as_hf_does_and_survive() {
 
 #[test]
 fn special_tokens_are_parsed_unless_the_text_is_plain() {
-    let tokenizer = from_json(&byte_level(&llama_3_cut()));
+    let tokenizer = from_json(&byte_level(&llama_3_splitter()));
     let mark = tokenizer.id("<|eot_id|>").unwrap();
     let chat = tokenizer.encode("hi<|eot_id|>", false).unwrap();
     assert_eq!(chat.last(), Some(&mark));
@@ -40,8 +42,8 @@ fn special_tokens_are_parsed_unless_the_text_is_plain() {
 
 #[test]
 fn bos_comes_once() {
-    let json = byte_level(&gpt_2_cut()).to_string();
-    let options = Options { bos: Some(0), ..ROOM };
+    let json = byte_level(&gpt_2_splitter()).to_string();
+    let options = TokenizerOptions { bos: Some(0), ..OPTIONS };
     let tokenizer = Tokenizer::from_json_bytes(json.as_bytes(), "tokenizer.json", &options).unwrap();
     let without = tokenizer.encode("the cache", false).unwrap();
     assert_eq!(tokenizer.encode("the cache", true).unwrap(), [&[0], &without[..]].concat());
@@ -55,8 +57,8 @@ fn bos_comes_once() {
 }
 
 #[test]
-fn what_a_file_says_for_training_is_left_out() {
-    let mut json = byte_level(&gpt_2_cut());
+fn settings_for_training_are_ignored() {
+    let mut json = byte_level(&gpt_2_splitter());
     let plain = from_json(&json).encode("the entropy of a head is low", false).unwrap();
     json["truncation"] =
         json!({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0});
@@ -68,7 +70,7 @@ fn what_a_file_says_for_training_is_left_out() {
 
 #[test]
 fn older_files_write_merges_as_lines() {
-    let json = byte_level(&llama_3_cut());
+    let json = byte_level(&llama_3_splitter());
     let mut older = json.clone();
     let lines = json["model"]["merges"].as_array().unwrap().iter();
     let lines = lines.map(|pair| format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
@@ -81,7 +83,7 @@ fn older_files_write_merges_as_lines() {
 
 #[test]
 fn tokens_and_gaps_are_counted() {
-    let mut json = byte_level(&gpt_2_cut());
+    let mut json = byte_level(&gpt_2_splitter());
     let added = json!({"id": 700, "content": "<late>", "single_word": false, "lstrip": false, "rstrip": false,
         "normalized": false, "special": false});
     json["added_tokens"].as_array_mut().unwrap().push(added);
@@ -101,10 +103,10 @@ fn tokens_and_gaps_are_counted() {
 }
 
 #[test]
-fn a_model_of_fewer_ids_is_refused() {
-    let json = byte_level(&gpt_2_cut()).to_string();
+fn a_model_with_fewer_ids_is_refused() {
+    let json = byte_level(&gpt_2_splitter()).to_string();
     let fits = |vocab_size| {
-        let options = Options { bos: None, vocab_size };
+        let options = TokenizerOptions { bos: None, vocab_size };
         Tokenizer::from_json_bytes(json.as_bytes(), "tokenizer.json", &options).map(|t| t.missing_ids())
     };
     assert_eq!(fits(500).unwrap(), []);

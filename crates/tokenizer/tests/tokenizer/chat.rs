@@ -1,6 +1,6 @@
 //! Chat templates.
 
-use bitkv_tokenizer::{Chat, Message, Options, Tokenizer};
+use bitkv_tokenizer::{Chat, Message, Tokenizer, TokenizerOptions};
 use serde_json::json;
 
 use crate::model_file;
@@ -14,18 +14,19 @@ fn talk() -> Vec<Message> {
     ]
 }
 
-/// As in `tokenizer_config.json` of microsoft/bitnet-b1.58-2B-4T.
-const OF_HF: &str = "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = message['role'] | capitalize + ': '+ message['content'] | trim + '<|eot_id|>' %}{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}";
+/// The template in `tokenizer_config.json` of microsoft/bitnet-b1.58-2B-4T.
+const PUBLISHED: &str = "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = message['role'] | capitalize + ': '+ message['content'] | trim + '<|eot_id|>' %}{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}";
 
 #[test]
-fn bitnet_2b_4t() {
+fn the_built_in_template_equals_the_published_one() {
     let chat = Chat::bitnet_2b_4t();
     let expected = "<|begin_of_text|>System: Be brief.<|eot_id|>User: What is 1 + 1?<|eot_id|>\
         Assistant: 2<|eot_id|>User: Éa?<|eot_id|>";
     assert_eq!(chat.render(&talk(), false).unwrap(), expected);
     assert_eq!(chat.render(&talk(), true).unwrap(), format!("{expected}Assistant: "));
     assert_eq!(chat.render(&[], true).unwrap(), "Assistant: ");
-    let published = Chat::new(OF_HF, "tokenizer_config.json", &[("bos_token", "<|begin_of_text|>")]).unwrap();
+    let published =
+        Chat::new(PUBLISHED, "tokenizer_config.json", &[("bos_token", "<|begin_of_text|>")]).unwrap();
     for messages in [talk(), vec![Message::new("user", "a<|eot_id|>b\n\n  c")]] {
         for prompt in [true, false] {
             assert_eq!(chat.render(&messages, prompt).unwrap(), published.render(&messages, prompt).unwrap());
@@ -45,7 +46,7 @@ fn bitnet_2b_4t() {
 #[test]
 fn the_ids_of_a_chat_have_bos_once_and_each_turn_ends() {
     let (file, ranks) = model_file::tiktoken();
-    let options = Options { bos: None, vocab_size: ranks.len() + 256 };
+    let options = TokenizerOptions { bos: None, vocab_size: ranks.len() + 256 };
     let tokenizer = Tokenizer::from_tiktoken_bytes(&file, "tokenizer.model", &options).unwrap();
     let bos = tokenizer.special_ids().bos.unwrap();
     let end = tokenizer.id("<|eot_id|>").unwrap();
@@ -59,7 +60,7 @@ fn the_ids_of_a_chat_have_bos_once_and_each_turn_ends() {
 }
 
 #[test]
-fn blocks_take_their_lines_with_them_and_python_methods_work() {
+fn block_tags_leave_no_blank_lines_and_python_methods_work() {
     let template = "\
 {% for message in messages %}
     {% if message.role.startswith('s') and message['content'].strip() %}
@@ -89,7 +90,7 @@ fn a_template_that_fails_is_named_with_its_line() {
         chat.and_then(|chat| chat.render(&talk(), true)).unwrap_err().to_string()
     };
     let raised = failing("{% if true %}\n{{ raise_exception('roles must alternate') }}{% endif %}");
-    let expected = "folder/chat_template.jinja, line 2: the chat template fails: roles must alternate; mend it or \
+    let expected = "folder/chat_template.jinja, line 2: the chat template fails: roles must alternate; fix it or \
         pass the text as plain text";
     assert_eq!(raised, expected);
     let unfinished = failing("\n\n{% if true %}");
@@ -100,7 +101,7 @@ fn a_template_that_fails_is_named_with_its_line() {
     // The engine may crash on this template, but no panic gets out.
     let backwards =
         Chat::new("{{ ''[::-1] }}{{ messages[::-1] | length }}", "x", &[]).unwrap().render(&talk(), false);
-    assert!(backwards.is_ok_and(|text| text == "4") || failing("{{ ''[::-1] }}").contains("gives up"));
+    assert!(backwards.is_ok_and(|text| text == "4") || failing("{{ ''[::-1] }}").contains("crashes"));
     let today = failing("{{ strftime_now('%d %b %Y') }}");
     assert!(today.contains("line 1") && today.contains("strftime_now"), "{today}");
     let asks = Chat::new(

@@ -1,6 +1,6 @@
 //! Trains small tokenizers of both families, and generates texts to test them with.
 
-use bitkv_tokenizer::{Options, SpecialIds, TokenType, Tokenizer, Vocabulary};
+use bitkv_tokenizer::{SpecialIds, TokenType, Tokenizer, TokenizerOptions, Vocabulary};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokenizers::{
@@ -23,20 +23,20 @@ The entropy of a head is low when it looks at few tokens and high when it looks 
 the then there these those this that than thank thought through though tough enough rough
 ";
 
-/// Fits all of them.
-pub(crate) const ROOM: Options = Options { bos: None, vocab_size: 2000 };
+/// Options that all of these tokenizers fit.
+pub(crate) const OPTIONS: TokenizerOptions = TokenizerOptions { bos: None, vocab_size: 2000 };
 
-pub(crate) fn gpt_2_cut() -> Value {
+pub(crate) fn gpt_2_splitter() -> Value {
     json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true})
 }
 
-/// As the suite's own models have it.
-pub(crate) fn digits_cut() -> Value {
+/// Returns the pre-tokenizer of the suite's control models.
+pub(crate) fn digits_splitter() -> Value {
     let digits = json!({"type": "Digits", "individual_digits": true});
-    json!({"type": "Sequence", "pretokenizers": [digits, gpt_2_cut()]})
+    json!({"type": "Sequence", "pretokenizers": [digits, gpt_2_splitter()]})
 }
 
-pub(crate) fn llama_3_cut() -> Value {
+pub(crate) fn llama_3_splitter() -> Value {
     let pattern = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
     let split =
         json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
@@ -45,11 +45,12 @@ pub(crate) fn llama_3_cut() -> Value {
     json!({"type": "Sequence", "pretokenizers": [split, bytes]})
 }
 
-/// A `tokenizer.json` of byte-level BPE that cuts texts in a given way, with `<s>` in front of every text.
-pub(crate) fn byte_level(cut: &Value) -> Value {
+/// Returns a `tokenizer.json` of byte-level BPE that splits texts with a given pre-tokenizer and puts `<s>`
+/// before every text.
+pub(crate) fn byte_level(splitter: &Value) -> Value {
     let mut tokenizer = tokenizers::Tokenizer::new(BPE::default());
-    let cut: PreTokenizerWrapper = serde_json::from_value(cut.clone()).unwrap();
-    tokenizer.with_pre_tokenizer(Some(cut));
+    let splitter: PreTokenizerWrapper = serde_json::from_value(splitter.clone()).unwrap();
+    tokenizer.with_pre_tokenizer(Some(splitter));
     tokenizer.with_decoder(Some(DecoderWrapper::ByteLevel(ByteLevel::default())));
     let special = ["<s>", "</s>", "<|eot_id|>"].map(|token| AddedToken::from(token, true));
     train(&mut tokenizer, 500, special.to_vec(), ByteLevel::alphabet().into_iter().collect());
@@ -95,12 +96,12 @@ pub(crate) fn pieces() -> Vec<(String, f32, TokenType)> {
     let mut characters: Vec<String> = json["model"]["vocab"].as_object().unwrap().keys().cloned().collect();
     characters.retain(|piece| piece.chars().count() == 1);
 
-    let own = [("<unk>", TokenType::Unknown), ("<s>", TokenType::Control), ("</s>", TokenType::Control)];
-    let own = own.map(|(piece, kind)| (piece.to_string(), 0.0, kind));
+    let control = [("<unk>", TokenType::Unknown), ("<s>", TokenType::Control), ("</s>", TokenType::Control)];
+    let control = control.map(|(piece, kind)| (piece.to_string(), 0.0, kind));
     let bytes = (0..=255u8).map(|byte| (format!("<{byte:#04X}>"), 0.0, TokenType::Byte));
     let rest = merged.into_iter().chain(characters).enumerate();
     let rest = rest.map(|(rank, piece)| (piece, -(rank as f32), TokenType::Normal));
-    own.into_iter().chain(bytes).chain(rest).collect()
+    control.into_iter().chain(bytes).chain(rest).collect()
 }
 
 /// Returns the vocabulary of a GGUF file with these pieces.
@@ -124,8 +125,8 @@ pub(crate) fn sentencepiece_json(pieces: &[(String, f32, TokenType)]) -> Value {
         pieces.iter().enumerate().map(|(id, (piece, ..))| (piece.clone(), id.into())).collect();
     let mut merges = Vec::new();
     for (piece, score, _) in pieces.iter().filter(|(.., kind)| *kind == TokenType::Normal) {
-        let cuts = piece.char_indices().skip(1).map(|(at, _)| piece.split_at(at));
-        let known = cuts.filter(|(a, b)| vocab.contains_key(*a) && vocab.contains_key(*b));
+        let splits = piece.char_indices().skip(1).map(|(at, _)| piece.split_at(at));
+        let known = splits.filter(|(a, b)| vocab.contains_key(*a) && vocab.contains_key(*b));
         merges.extend(known.map(|(a, b)| (*score, a, b)));
     }
     let length = |(_, left, right): &(f32, &str, &str)| (left.chars().count(), right.chars().count());
@@ -148,7 +149,7 @@ pub(crate) fn sentencepiece_json(pieces: &[(String, f32, TokenType)]) -> Value {
 }
 
 pub(crate) fn from_json(json: &Value) -> Tokenizer {
-    Tokenizer::from_json_bytes(json.to_string().as_bytes(), "tokenizer.json", &ROOM).unwrap()
+    Tokenizer::from_json_bytes(json.to_string().as_bytes(), "tokenizer.json", &OPTIONS).unwrap()
 }
 
 /// Returns the tokenizer that the crate `tokenizers` reads from the same JSON, for comparison.

@@ -16,6 +16,6 @@ mod stream;
 #[test]
 fn tokenizers_and_chats_are_shared_between_threads() {
     fn shared<T: Send + Sync>(_: &T) {}
-    shared(&corpus::from_json(&corpus::byte_level(&corpus::gpt_2_cut())));
+    shared(&corpus::from_json(&corpus::byte_level(&corpus::gpt_2_splitter())));
     shared(&bitkv_tokenizer::Chat::bitnet_2b_4t());
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bitkv_tokenizer::{Options, TokenType, Tokenizer};
+use bitkv_tokenizer::{TokenType, Tokenizer, TokenizerOptions};
 
 use crate::reference;
 
@@ -45,15 +45,19 @@ pub(crate) fn message(fields: &[Field<'_>]) -> Vec<u8> {
     out
 }
 
-/// A SentencePiece model of pieces, with Llama 2's settings.
-pub(crate) fn of(pieces: &[(String, f32, TokenType)]) -> Vec<u8> {
+/// Returns a SentencePiece model of these pieces, with Llama 2's settings.
+pub(crate) fn sentencepiece(pieces: &[(String, f32, TokenType)]) -> Vec<u8> {
     let trainer = message(&[Field::Integer(3, 2), Field::Integer(35, 1), Field::Integer(43, u64::MAX)]);
     let normalizer = message(&[Field::Bytes(1, b"identity"), Field::Integer(3, 1), Field::Integer(4, 0)]);
-    with(pieces, &trainer, &normalizer)
+    sentencepiece_with(pieces, &trainer, &normalizer)
 }
 
-/// The same with other settings.
-pub(crate) fn with(pieces: &[(String, f32, TokenType)], trainer: &[u8], normalizer: &[u8]) -> Vec<u8> {
+/// Returns a SentencePiece model of these pieces, with other settings.
+pub(crate) fn sentencepiece_with(
+    pieces: &[(String, f32, TokenType)],
+    trainer: &[u8],
+    normalizer: &[u8],
+) -> Vec<u8> {
     let pieces: Vec<Vec<u8>> = pieces
         .iter()
         .map(|(piece, score, kind)| {
@@ -88,7 +92,7 @@ pub(crate) fn tiktoken() -> (Vec<u8>, HashMap<Vec<u8>, u32>) {
 fn tiktoken_files_merge_as_tiktoken_describes() {
     let (file, ranks) = tiktoken();
     let count = ranks.len();
-    let options = Options { bos: None, vocab_size: count + 256 };
+    let options = TokenizerOptions { bos: None, vocab_size: count + 256 };
     let tokenizer = Tokenizer::from_tiktoken_bytes(&file, "tokenizer.model", &options).unwrap();
     let words =
         ["the", "there", " thenthe", "aaaaaab", "aaab", "aabaaab", "éé", "世界世", "ings", "inings", " ings"];

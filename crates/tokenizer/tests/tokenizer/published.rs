@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use bitkv_tokenizer::{Options, Tokenizer, Vocabulary};
+use bitkv_tokenizer::{Tokenizer, TokenizerOptions, Vocabulary};
 
 use crate::gguf;
 
@@ -19,8 +19,8 @@ fn folder() -> Option<PathBuf> {
     folder.map(PathBuf::from)
 }
 
-fn options(vocab_size: usize) -> Options {
-    Options { bos: None, vocab_size }
+fn options(vocab_size: usize) -> TokenizerOptions {
+    TokenizerOptions { bos: None, vocab_size }
 }
 
 /// Returns the test cases of a vocabulary: texts and their ids.
@@ -55,17 +55,17 @@ fn check_round_trip(tokenizer: &Tokenizer, cases: &[(String, Vec<u32>)]) -> Voca
 }
 
 #[test]
-fn llama_2() {
+fn llama_2_gives_the_ids_of_llama_cpp() {
     let Some(folder) = folder() else { return };
     let cases = cases(&folder, "llama-spm");
     let tokenizer = Tokenizer::from_file(folder.join("llama2/tokenizer.model"), &options(32000)).unwrap();
     check(&tokenizer, &cases);
-    let own = check_round_trip(&tokenizer, &cases);
+    let exported = check_round_trip(&tokenizer, &cases);
 
     let stored =
         gguf::vocabulary(&std::fs::read(folder.join("llama.cpp/ggml-vocab-llama-spm.gguf")).unwrap());
     assert_eq!(
-        (&own.tokens, &own.scores, &own.token_types),
+        (&exported.tokens, &exported.scores, &exported.token_types),
         (&stored.tokens, &stored.scores, &stored.token_types)
     );
     let tokenizer = Tokenizer::from_vocabulary(stored, "llama-spm", &options(32000)).unwrap();
@@ -75,7 +75,7 @@ fn llama_2() {
 }
 
 #[test]
-fn llama_2_with_the_added_tokens_of_phi_3() {
+fn llama_2_finds_the_added_tokens_of_phi_3() {
     let Some(folder) = folder() else { return };
     let stored = gguf::vocabulary(&std::fs::read(folder.join("llama.cpp/ggml-vocab-phi-3.gguf")).unwrap());
     let tokenizer = Tokenizer::from_vocabulary(stored, "phi-3", &options(32064)).unwrap();
@@ -86,18 +86,18 @@ fn llama_2_with_the_added_tokens_of_phi_3() {
 }
 
 #[test]
-fn gpt_2() {
+fn gpt_2_gives_the_ids_of_llama_cpp() {
     let Some(folder) = folder() else { return };
     let cases = cases(&folder, "gpt-2");
     let stored = gguf::vocabulary(&std::fs::read(folder.join("llama.cpp/ggml-vocab-gpt-2.gguf")).unwrap());
     let tokenizer = Tokenizer::from_vocabulary(stored.clone(), "gpt-2", &options(50257)).unwrap();
     check(&tokenizer, &cases);
-    let own = check_round_trip(&tokenizer, &cases);
-    assert_eq!((own.tokens, own.merges, own.pre), (stored.tokens, stored.merges, stored.pre));
+    let exported = check_round_trip(&tokenizer, &cases);
+    assert_eq!((exported.tokens, exported.merges, exported.pre), (stored.tokens, stored.merges, stored.pre));
 }
 
 #[test]
-fn llama_3() {
+fn llama_3_gives_the_ids_of_llama_cpp() {
     let Some(folder) = folder() else { return };
     let cases = cases(&folder, "llama-bpe");
     let tokenizer = Tokenizer::from_file(folder.join("llama3/tokenizer.model"), &options(128_256)).unwrap();
@@ -124,7 +124,7 @@ fn llama_3() {
 
 /// bitnet.cpp splits texts differently from Hugging Face if a file does not name its pre-tokenizer.
 #[test]
-fn llama_3_cut_as_bitnet_cpp_cuts() {
+fn llama_3_split_as_in_bitnet_cpp_gives_other_ids() {
     let Some(folder) = folder() else { return };
     let tokenizer = Tokenizer::from_file(folder.join("llama3/tokenizer.model"), &options(128_256)).unwrap();
     let mut vocabulary = tokenizer.vocabulary().unwrap();
@@ -134,7 +134,7 @@ fn llama_3_cut_as_bitnet_cpp_cuts() {
     assert_eq!(ids, [128_000, 16, 220, 10, 220, 16, 220, 28]);
     assert_ne!(ids, tokenizer.encode("1 + 1 =", true).unwrap());
     vocabulary.pre = None;
-    let silent = Tokenizer::from_vocabulary(vocabulary, "x", &options(128_256)).unwrap();
-    assert_eq!(silent.encode("1 + 1 =", true).unwrap(), tokenizer.encode("1 + 1 =", true).unwrap());
-    assert!(silent.assumes_pre_tokenizer() && !tokenizer.assumes_pre_tokenizer());
+    let unnamed = Tokenizer::from_vocabulary(vocabulary, "x", &options(128_256)).unwrap();
+    assert_eq!(unnamed.encode("1 + 1 =", true).unwrap(), tokenizer.encode("1 + 1 =", true).unwrap());
+    assert!(unnamed.assumes_pre_tokenizer() && !tokenizer.assumes_pre_tokenizer());
 }

@@ -2,25 +2,26 @@
 
 use std::cell::Cell;
 
-use bitkv_tokenizer::{Options, TokenType, Tokenizer};
+use bitkv_tokenizer::{TokenType, Tokenizer, TokenizerOptions};
 use proptest::prelude::*;
 
 use crate::{
-    corpus::{ROOM, from_json, oracle, pieces, sentencepiece_json, texts, vocabulary},
+    corpus::{OPTIONS, from_json, oracle, pieces, sentencepiece_json, texts, vocabulary},
     model_file, reference,
 };
 
 #[test]
 fn texts_are_encoded_as_sentencepiece_describes_and_survive() {
     let pieces = pieces();
-    let of_vocabulary = Tokenizer::from_vocabulary(vocabulary(&pieces), "x.gguf", &ROOM).unwrap();
-    let of_model =
-        Tokenizer::from_sentencepiece_bytes(&model_file::of(&pieces), "tokenizer.model", &ROOM).unwrap();
-    let of_json = from_json(&sentencepiece_json(&pieces));
+    let from_vocabulary = Tokenizer::from_vocabulary(vocabulary(&pieces), "x.gguf", &OPTIONS).unwrap();
+    let from_model =
+        Tokenizer::from_sentencepiece_bytes(&model_file::sentencepiece(&pieces), "tokenizer.model", &OPTIONS)
+            .unwrap();
+    let from_tokenizer_json = from_json(&sentencepiece_json(&pieces));
     let merged = Cell::new(0);
     proptest!(|(text in texts())| {
         let expected = reference::sentencepiece(&pieces, &text);
-        for tokenizer in [&of_vocabulary, &of_model, &of_json] {
+        for tokenizer in [&from_vocabulary, &from_model, &from_tokenizer_json] {
             let ids = tokenizer.encode_plain(&text, false).unwrap();
             prop_assert_eq!(&ids, &expected);
             prop_assert_eq!(tokenizer.decode(&ids).unwrap(), text.replace('▁', " "));
@@ -35,7 +36,7 @@ fn special_tokens_are_parsed_as_hf_does() {
     let pieces = pieces();
     let json = sentencepiece_json(&pieces);
     let (oracle, tokenizer) =
-        (oracle(&json), Tokenizer::from_vocabulary(vocabulary(&pieces), "x", &ROOM).unwrap());
+        (oracle(&json), Tokenizer::from_vocabulary(vocabulary(&pieces), "x", &OPTIONS).unwrap());
     proptest!(|(text in texts())| {
         let ids = tokenizer.encode(&text, false).unwrap();
         let expected = oracle.encode_fast(text.as_str(), false).unwrap();
@@ -51,14 +52,14 @@ fn special_tokens_are_parsed_as_hf_does() {
 
 #[test]
 fn spaces_at_the_start_are_kept() {
-    let tokenizer = Tokenizer::from_vocabulary(vocabulary(&pieces()), "x", &ROOM).unwrap();
+    let tokenizer = Tokenizer::from_vocabulary(vocabulary(&pieces()), "x", &OPTIONS).unwrap();
     for text in ["", " ", "  ", " the", "  the  ", "\n the", "the"] {
         let ids = tokenizer.encode(text, true).unwrap();
         assert_eq!(tokenizer.decode(&ids).unwrap(), text);
     }
     let mut plain = vocabulary(&pieces());
     plain.add_space_prefix = Some(false);
-    let tokenizer = Tokenizer::from_vocabulary(plain, "x", &ROOM).unwrap();
+    let tokenizer = Tokenizer::from_vocabulary(plain, "x", &OPTIONS).unwrap();
     for text in ["", " ", " the", "the"] {
         let ids = tokenizer.encode(text, true).unwrap();
         assert_eq!(tokenizer.decode(&ids).unwrap(), text);
@@ -68,7 +69,7 @@ fn spaces_at_the_start_are_kept() {
 
 #[test]
 fn characters_without_a_piece_are_bytes() {
-    let tokenizer = Tokenizer::from_vocabulary(vocabulary(&pieces()), "x", &ROOM).unwrap();
+    let tokenizer = Tokenizer::from_vocabulary(vocabulary(&pieces()), "x", &OPTIONS).unwrap();
     let space = tokenizer.id("▁").unwrap();
     let crab: Vec<u32> = "🦀".bytes().map(|byte| 3 + u32::from(byte)).collect();
     assert_eq!(tokenizer.encode("🦀", false).unwrap(), [&[space], &crab[..]].concat());
@@ -78,37 +79,46 @@ fn characters_without_a_piece_are_bytes() {
 }
 
 #[test]
-fn without_bytes_there_is_one_unknown_for_all_that_follow_each_other() {
+fn without_byte_pieces_a_run_of_unknown_characters_is_one_token() {
     let mut pieces = pieces();
     pieces.retain(|(.., kind)| *kind != TokenType::Byte);
-    let tokenizer = Tokenizer::from_vocabulary(vocabulary(&pieces), "x", &ROOM).unwrap();
+    let tokenizer = Tokenizer::from_vocabulary(vocabulary(&pieces), "x", &OPTIONS).unwrap();
     let ids = tokenizer.encode("🦀🦀 the", false).unwrap();
     assert_eq!(ids, [tokenizer.id("▁").unwrap(), 0, tokenizer.id("▁the").unwrap()]);
 }
 
 #[test]
 fn the_roles_of_ids_are_read() {
-    let read =
-        Tokenizer::from_sentencepiece_bytes(&model_file::of(&pieces()), "tokenizer.model", &ROOM).unwrap();
+    let read = Tokenizer::from_sentencepiece_bytes(
+        &model_file::sentencepiece(&pieces()),
+        "tokenizer.model",
+        &OPTIONS,
+    )
+    .unwrap();
     let special = read.special_ids();
     assert_eq!((special.unk, special.bos, special.eos, special.pad), (Some(0), Some(1), Some(2), None));
     let mut none = vocabulary(&pieces());
     none.special.bos = Some(u32::MAX);
-    let read_none = Tokenizer::from_vocabulary(none, "x", &ROOM).unwrap();
+    let read_none = Tokenizer::from_vocabulary(none, "x", &OPTIONS).unwrap();
     assert_eq!((read_none.special_ids().bos, read_none.encode("", true).unwrap()), (None, vec![]));
-    let options = Options { bos: Some(2), ..ROOM };
-    let read =
-        Tokenizer::from_sentencepiece_bytes(&model_file::of(&pieces()), "tokenizer.model", &options).unwrap();
+    let options = TokenizerOptions { bos: Some(2), ..OPTIONS };
+    let read = Tokenizer::from_sentencepiece_bytes(
+        &model_file::sentencepiece(&pieces()),
+        "tokenizer.model",
+        &options,
+    )
+    .unwrap();
     assert_eq!(read.encode("", true).unwrap(), [2]);
 }
 
 #[test]
-fn user_defined_pieces_are_never_cut() {
+fn user_defined_pieces_are_never_split() {
     let mut pieces = pieces();
     pieces.push(("=>the".into(), 0.0, TokenType::UserDefined));
     let id = pieces.len() as u32 - 1;
     let tokenizer =
-        Tokenizer::from_sentencepiece_bytes(&model_file::of(&pieces), "tokenizer.model", &ROOM).unwrap();
+        Tokenizer::from_sentencepiece_bytes(&model_file::sentencepiece(&pieces), "tokenizer.model", &OPTIONS)
+            .unwrap();
     for ids in [tokenizer.encode("=>then", false).unwrap(), tokenizer.encode_plain("=>then", false).unwrap()]
     {
         assert_eq!(ids[0], id);

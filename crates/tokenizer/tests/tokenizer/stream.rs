@@ -5,11 +5,11 @@ use std::cell::Cell;
 use bitkv_tokenizer::Tokenizer;
 use proptest::prelude::*;
 
-use crate::corpus::{ROOM, byte_level, from_json, gpt_2_cut, pieces, vocabulary};
+use crate::corpus::{OPTIONS, byte_level, from_json, gpt_2_splitter, pieces, vocabulary};
 
 fn families() -> [Tokenizer; 2] {
-    let sentencepiece = Tokenizer::from_vocabulary(vocabulary(&pieces()), "x", &ROOM).unwrap();
-    [from_json(&byte_level(&gpt_2_cut())), sentencepiece]
+    let sentencepiece = Tokenizer::from_vocabulary(vocabulary(&pieces()), "x", &OPTIONS).unwrap();
+    [from_json(&byte_level(&gpt_2_splitter())), sentencepiece]
 }
 
 /// Returns the pieces of a stream, followed by the text that `finish` returns.
@@ -21,7 +21,7 @@ fn pieces_of(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<String> {
 }
 
 #[test]
-fn pieces_of_any_ids_make_what_decoding_makes() {
+fn the_pieces_of_any_ids_join_to_the_decoded_text() {
     for tokenizer in families() {
         let largest = tokenizer.largest_id();
         // Low ids are special tokens and bytes, which can make invalid UTF-8. Ids above the largest one have
@@ -38,7 +38,7 @@ fn pieces_of_any_ids_make_what_decoding_makes() {
 }
 
 #[test]
-fn no_token_shows_how_it_is_spelt() {
+fn no_decoded_token_contains_its_spelling() {
     for tokenizer in families() {
         for id in 0..tokenizer.largest_id() {
             let text = tokenizer.decode(&[id]).unwrap();
@@ -65,13 +65,16 @@ fn characters_come_whole_and_at_once() {
             assert_eq!(shown, tokenizer.decode(&ids[..end]).unwrap().trim_end_matches('\u{FFFD}'));
         }
         let crab = tokenizer.encode("a🦀", false).unwrap();
-        let cut = pieces_of(&tokenizer, &crab[..crab.len() - 1]);
-        assert_eq!((cut.concat().as_str(), cut.last().unwrap().as_str()), ("a\u{FFFD}", "\u{FFFD}"));
+        let unfinished = pieces_of(&tokenizer, &crab[..crab.len() - 1]);
+        assert_eq!(
+            (unfinished.concat().as_str(), unfinished.last().unwrap().as_str()),
+            ("a\u{FFFD}", "\u{FFFD}")
+        );
     }
 }
 
 #[test]
-fn the_space_at_the_start_goes_once() {
+fn only_the_first_space_is_dropped() {
     let [_, tokenizer] = families();
     let the = tokenizer.id("▁the").unwrap();
     assert_eq!(pieces_of(&tokenizer, &[1, the, 1, the]), ["", "the", "", " the", ""]);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use bitkv_bitnet::custom_op::floats;
+use bitkv_bitnet::custom_op::contiguous_f32;
 use bitkv_kernels::training::{Attention, AttentionSaved};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
@@ -28,7 +28,7 @@ impl CustomOp1 for CausalAttention {
     }
 
     fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (y, saved) = self.shape.forward(floats(self.name(), qkv, layout)?);
+        let (y, saved) = self.shape.forward(contiguous_f32(self.name(), qkv, layout)?);
         *self.saved.lock().expect("one thread runs a step") = Some(saved);
         let shape = Shape::from((y.len() / self.width, self.width));
         Ok((CpuStorage::F32(y), shape))

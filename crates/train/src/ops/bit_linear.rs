@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 
-use bitkv_bitnet::custom_op::floats;
+use bitkv_bitnet::custom_op::contiguous_f32;
 use bitkv_kernels::training::{self, bf16};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
@@ -82,10 +82,10 @@ impl CustomOp2 for BitLinear {
     ) -> Result<(CpuStorage, Shape)> {
         let (n, k) = lw.shape().dims2()?;
         if n != self.segments.iter().sum::<usize>() {
-            bail!("a weight of {n} rows is not made of segments {:?}", self.segments);
+            bail!("a weight of {n} rows does not have segments of {:?} rows", self.segments);
         }
-        let input = self.input(floats(self.name(), x, lx)?, k);
-        let (mut weight, scales) = self.weights(floats(self.name(), w, lw)?, k);
+        let input = self.input(contiguous_f32(self.name(), x, lx)?, k);
+        let (mut weight, scales) = self.weights(contiguous_f32(self.name(), w, lw)?, k);
         let packed = bf16::pack_b_transposed_all(&weight, n, k);
         let y = bf16::gemm_rows(&input.values, k, &packed, n, Some(&input.scales), Some(&scales));
         for (row, scale) in weight.chunks_exact_mut(k).zip(&scales) {

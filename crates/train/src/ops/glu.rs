@@ -1,4 +1,6 @@
-use bitkv_bitnet::custom_op::floats;
+//! [`Glu`], the gate of the MLP.
+
+use bitkv_bitnet::custom_op::contiguous_f32;
 use bitkv_kernels::training::{self, Gate};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
@@ -14,7 +16,7 @@ impl CustomOp1 for Glu {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, both) = layout.shape().dims2()?;
-        let y = training::glu(floats(self.name(), x, layout)?, both / 2, self.0);
+        let y = training::glu(contiguous_f32(self.name(), x, layout)?, both / 2, self.0);
         Ok((CpuStorage::F32(y), Shape::from((rows, both / 2))))
     }
 

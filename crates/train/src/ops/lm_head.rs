@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use bitkv_bitnet::custom_op::floats;
-use bitkv_kernels::training::{self, HeadGradients, Scores};
+use bitkv_bitnet::custom_op::contiguous_f32;
+use bitkv_kernels::training::{self, LmHeadGradients, Scores};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::shaped;
 
-/// What a batch scored, filled by the forward pass.
-pub type Scored = Arc<Mutex<Scores>>;
+/// The scores of a batch; the forward pass fills them.
+pub type SharedScores = Arc<Mutex<Scores>>;
 
 /// The tied LM head fused with the mean cross-entropy. From `hidden [rows, width]` and
 /// `embedding [vocabulary, width]` it computes a scalar, the loss in nats.
@@ -18,21 +18,22 @@ pub type Scored = Arc<Mutex<Scores>>;
 pub struct LmHeadCrossEntropy {
     targets: Vec<u32>,
     train: bool,
-    scored: Scored,
-    saved: Mutex<Option<HeadGradients>>,
+    scored: SharedScores,
+    saved: Mutex<Option<LmHeadGradients>>,
 }
 
 impl LmHeadCrossEntropy {
-    /// Scores `targets` (`u32::MAX`: not scored); `train` also computes gradients.
-    pub fn new(targets: Vec<u32>, train: bool) -> (LmHeadCrossEntropy, Scored) {
-        let scored = Scored::default();
+    /// Returns the operation for these `targets`, and the scores that its forward pass fills. A target of
+    /// `u32::MAX` is not scored. If `train` is true, it also computes gradients.
+    pub fn new(targets: Vec<u32>, train: bool) -> (LmHeadCrossEntropy, SharedScores) {
+        let scored = SharedScores::default();
         (LmHeadCrossEntropy { targets, train, scored: scored.clone(), saved: Mutex::new(None) }, scored)
     }
 }
 
 impl CustomOp2 for LmHeadCrossEntropy {
     fn name(&self) -> &'static str {
-        "cross-entropy-head"
+        "lm-head-cross-entropy"
     }
 
     fn cpu_fwd(
@@ -44,8 +45,8 @@ impl CustomOp2 for LmHeadCrossEntropy {
     ) -> Result<(CpuStorage, Shape)> {
         let width = le.shape().dims2()?.1;
         let (scores, gradients) = training::cross_entropy(
-            floats(self.name(), x, lx)?,
-            floats(self.name(), e, le)?,
+            contiguous_f32(self.name(), x, lx)?,
+            contiguous_f32(self.name(), e, le)?,
             width,
             &self.targets,
             self.train,
@@ -65,7 +66,7 @@ impl CustomOp2 for LmHeadCrossEntropy {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let Some(mut found) = self.saved.lock().expect("one thread runs a step").take() else {
-            bail!("the head computes gradients once, and only when it was made for training");
+            bail!("the LM head computes gradients only once, and only for training");
         };
         let factor = dy.to_scalar::<f32>()?;
         if factor != 1.0 {

@@ -1,4 +1,6 @@
-use bitkv_bitnet::custom_op::floats;
+//! [`RmsNorm`], the norm operation.
+
+use bitkv_bitnet::custom_op::contiguous_f32;
 use bitkv_kernels::training;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
@@ -22,7 +24,11 @@ impl CustomOp2 for RmsNorm {
         gain: &CpuStorage,
         lg: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let y = training::rms_norm(floats(self.name(), x, lx)?, floats(self.name(), gain, lg)?, self.eps);
+        let y = training::rms_norm(
+            contiguous_f32(self.name(), x, lx)?,
+            contiguous_f32(self.name(), gain, lg)?,
+            self.eps,
+        );
         Ok((CpuStorage::F32(y), lx.shape().clone()))
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use rayon::prelude::*;
 
-use super::{Floats, Output, Part, Statistics, Wanted, run_at};
+use super::{Floats, HeadInput, Output, Statistics, Wanted, run_at};
 use crate::{Level, lanes};
 
 /// The smallest number of tokens in a task if a sequence is divided. They make one or two blocks of query
@@ -21,7 +21,7 @@ const WORTH_A_THREAD: usize = 1 << 20;
 
 /// The cache of one KV head of one sequence. The keys and values of the new tokens come last.
 #[derive(Clone, Copy, Debug)]
-pub struct Cached<'a> {
+pub struct CachedHead<'a> {
     /// Keys after RoPE, `[keys, head_dim]`.
     pub keys: Floats<'a>,
     /// Values, `[keys, head_dim]`.
@@ -32,11 +32,11 @@ pub struct Cached<'a> {
 
 /// The number of new tokens of one sequence, and the caches of its KV heads, which already hold these tokens.
 #[derive(Clone, Debug)]
-pub struct Sequence<'a> {
-    /// How many there are.
+pub struct CachedSequence<'a> {
+    /// Number of new tokens.
     pub tokens: usize,
-    /// `[kv_heads]`; each may hold another number of keys.
-    pub heads: Vec<Cached<'a>>,
+    /// The cache of each KV head, `[kv_heads]`. The heads may hold different numbers of keys.
+    pub heads: Vec<CachedHead<'a>>,
 }
 
 /// The input of attention for one layer and one or more sequences.
@@ -45,8 +45,8 @@ pub struct Batch<'a> {
     /// Queries after RoPE, `[tokens, kv_heads, group, head_dim]`. The tokens of each sequence are contiguous.
     pub queries: &'a [f32],
     /// The sequences in the order of their queries.
-    pub sequences: &'a [Sequence<'a>],
-    /// Query heads that share a KV head.
+    pub sequences: &'a [CachedSequence<'a>],
+    /// Number of query heads that share a KV head.
     pub group: usize,
     /// Width of a head.
     pub head_dim: usize,
@@ -92,23 +92,25 @@ pub(super) fn attend_batch_at(
     batch.check(out);
     let tasks = batch.tasks();
     let next = AtomicUsize::new(0);
-    let out = Shared(Output::new(out, batch.width()));
-    let work = |_: usize| {
-        let mut seen = Vec::new();
+    let out = SharedOutput(Output::new(out, batch.width()));
+    let run_tasks = |_: usize| {
+        let mut results = Vec::new();
         while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-            // SAFETY: no two tasks have the same tokens and head, and the level is present.
-            seen.extend(unsafe { batch.run(level, task, &out, wanted) }.map(|statistics| (task, statistics)));
+            // SAFETY: no two tasks have the same tokens and head, and the machine has the level.
+            results
+                .extend(unsafe { batch.run(level, task, &out, wanted) }.map(|statistics| (task, statistics)));
         }
-        seen
+        results
     };
     let threads = batch.threads(&tasks);
-    let mut seen = match threads {
-        0 | 1 => work(0),
-        _ => (0..threads).into_par_iter().with_max_len(1).flat_map_iter(work).collect(),
+    let mut results = match threads {
+        0 | 1 => run_tasks(0),
+        _ => (0..threads).into_par_iter().with_max_len(1).flat_map_iter(run_tasks).collect(),
     };
-    // Sums over queries are taken in the queries' order, whoever was first.
-    seen.sort_by_key(|(task, _)| (task.sequence, task.head, task.tokens.start));
-    wanted.map_or_else(Vec::new, |wanted| batch.merge(wanted, &seen))
+    // Sums over queries are merged in the order of the queries, so they do not depend on the order of
+    // completion.
+    results.sort_by_key(|(task, _)| (task.sequence, task.head, task.tokens.start));
+    wanted.map_or_else(Vec::new, |wanted| batch.merge(wanted, &results))
 }
 
 impl Batch<'_> {
@@ -128,7 +130,7 @@ impl Batch<'_> {
         );
         assert_eq!(out.len(), self.queries.len(), "the output has the shape of the queries");
         for sequence in self.sequences {
-            assert_eq!(sequence.heads.len(), kv_heads, "sequences have equally many KV heads");
+            assert_eq!(sequence.heads.len(), kv_heads, "all sequences have the same number of KV heads");
             for head in &sequence.heads {
                 head.check(sequence.tokens, self.head_dim);
             }
@@ -138,17 +140,18 @@ impl Batch<'_> {
     /// Returns the tasks of the batch, longest first.
     fn tasks(&self) -> Vec<Task> {
         let (mut tasks, mut first) = (Vec::new(), 0);
-        for (sequence, of) in self.sequences.iter().enumerate() {
-            let step = of.tokens.div_ceil(MOST_PARTS).max(FEWEST_QUERIES);
-            for (head, cached) in of.heads.iter().enumerate() {
-                let offset = cached.keys.len() / self.head_dim - of.tokens;
-                for start in (0..of.tokens).step_by(step) {
-                    let tokens = start..of.tokens.min(start + step);
+        for (sequence, cached_sequence) in self.sequences.iter().enumerate() {
+            let new_tokens = cached_sequence.tokens;
+            let step = new_tokens.div_ceil(MOST_PARTS).max(FEWEST_QUERIES);
+            for (head, cached) in cached_sequence.heads.iter().enumerate() {
+                let offset = cached.keys.len() / self.head_dim - new_tokens;
+                for start in (0..new_tokens).step_by(step) {
+                    let tokens = start..new_tokens.min(start + step);
                     let scores = self.group * tokens.clone().map(|token| offset + token + 1).sum::<usize>();
                     tasks.push(Task { sequence, head, tokens, first, scores });
                 }
             }
-            first += of.tokens;
+            first += new_tokens;
         }
         tasks.sort_by_key(|task| std::cmp::Reverse(task.scores));
         tasks
@@ -168,13 +171,13 @@ impl Batch<'_> {
         &self,
         level: Level,
         task: &Task,
-        out: &Shared<'_>,
+        out: &SharedOutput<'_>,
         wanted: Option<&Wanted>,
     ) -> Option<Statistics> {
         let sequence = &self.sequences[task.sequence];
-        let Cached { keys, values, mask } = sequence.heads[task.head];
+        let CachedHead { keys, values, mask } = sequence.heads[task.head];
         let at = (task.first + task.tokens.start) * self.width() + task.head * self.group * self.head_dim;
-        let part = Part {
+        let input = HeadInput {
             queries: &self.queries[at..],
             stride: self.width(),
             tokens: task.tokens.len(),
@@ -188,22 +191,22 @@ impl Batch<'_> {
         };
         let mut statistics = wanted.map(|wanted| {
             let wanted = wanted.from_query(task.tokens.start);
-            Statistics::new(self.group, part.tokens, part.visible(), &wanted)
+            Statistics::new(self.group, input.tokens, input.visible(), &wanted)
         });
-        // SAFETY: the part's outputs begin where its queries do; the rest is passed on.
-        unsafe { run_at(level, &part, out.0.skip(at), statistics.as_mut()) };
+        // SAFETY: outputs and queries start at the same offset; the caller upholds the rest of the contract.
+        unsafe { run_at(level, &input, out.0.skip(at), statistics.as_mut()) };
         statistics
     }
 
-    /// One for each sequence and head from those of the tasks, which are in order.
-    fn merge(&self, wanted: &Wanted, seen: &[(&Task, Statistics)]) -> Vec<Statistics> {
+    /// Merges the results of the tasks, which are sorted, into one entry for each sequence and head.
+    fn merge(&self, wanted: &Wanted, results: &[(&Task, Statistics)]) -> Vec<Statistics> {
         let mut merged = Vec::new();
-        let mut seen = seen.iter().peekable();
+        let mut results = results.iter().peekable();
         for (i, sequence) in self.sequences.iter().enumerate() {
             for (head, cached) in sequence.heads.iter().enumerate() {
                 let keys = cached.keys.len() / self.head_dim;
                 let mut whole = Statistics::new(self.group, sequence.tokens, keys, wanted);
-                while let Some((task, part)) = seen.next_if(|(t, _)| (t.sequence, t.head) == (i, head)) {
+                while let Some((task, part)) = results.next_if(|(t, _)| (t.sequence, t.head) == (i, head)) {
                     whole.merge(task.tokens.start, part);
                 }
                 merged.push(whole);
@@ -213,7 +216,7 @@ impl Batch<'_> {
     }
 }
 
-impl Cached<'_> {
+impl CachedHead<'_> {
     fn check(&self, tokens: usize, head_dim: usize) {
         for floats in [self.keys, self.values] {
             if let Floats::Packed(packed) = floats {
@@ -221,17 +224,20 @@ impl Cached<'_> {
             }
         }
         let keys = self.keys.len() / head_dim;
-        assert!(self.keys.len() == keys * head_dim && keys >= tokens, "the new tokens' keys are there");
+        assert!(
+            self.keys.len() == keys * head_dim && keys >= tokens,
+            "the cache holds the keys of the new tokens"
+        );
         assert_eq!(self.values.len(), self.keys.len(), "every key has a value");
         assert!(self.mask.is_none_or(|mask| mask.len() >= keys), "the mask covers the keys");
     }
 }
 
-/// An output that threads write their own cells of.
-struct Shared<'a>(Output<'a>);
+/// An output that several threads write. Each writes different cells.
+struct SharedOutput<'a>(Output<'a>);
 
-// SAFETY: the only access is `Output::row`, whose callers promise that no cell is in two hands.
-unsafe impl Sync for Shared<'_> {}
+// SAFETY: the only access is `Output::row`, whose callers promise that no two threads use the same cell.
+unsafe impl Sync for SharedOutput<'_> {}
 
 #[cfg(test)]
 mod tests {
@@ -258,33 +264,33 @@ mod tests {
                 (state >> 40) as f32 / (1u64 << 22) as f32 - 2.0
             };
             let mut halves = |n: usize| (0..n).map(|_| f16::from_f32(next())).collect::<Vec<f16>>();
-            let of_heads = |(tokens, older): &(usize, Vec<usize>)| {
+            let random_sequence = |(tokens, older): &(usize, Vec<usize>)| {
                 let mut head = |older: &usize| [0, 1].map(|_| halves((older + tokens) * WIDTH));
                 (*tokens, older.iter().map(&mut head).collect::<Vec<_>>())
             };
-            let sequences: Vec<_> = shapes.iter().map(of_heads).collect();
+            let sequences: Vec<_> = shapes.iter().map(random_sequence).collect();
             let tokens: usize = shapes.iter().map(|(tokens, _)| tokens).sum();
             let queries = (0..tokens * shapes[0].1.len() * GROUP * WIDTH).map(|_| next() * 2.0).collect();
             Ragged { queries, sequences }
         }
 
-        fn sequences(&self) -> Vec<Sequence<'_>> {
+        fn sequences(&self) -> Vec<CachedSequence<'_>> {
             self.sequences
                 .iter()
-                .map(|(tokens, heads)| Sequence {
+                .map(|(tokens, heads)| CachedSequence {
                     tokens: *tokens,
                     heads: heads
                         .iter()
-                        .map(|[k, v]| Cached { keys: Floats::F16(k), values: Floats::F16(v), mask: None })
+                        .map(|[k, v]| CachedHead { keys: Floats::F16(k), values: Floats::F16(v), mask: None })
                         .collect(),
                 })
                 .collect()
         }
 
-        /// Every head of every sequence by itself.
-        fn alone(&self, level: Level, wanted: &Wanted) -> (Vec<f32>, Vec<Statistics>) {
+        /// Computes every head of every sequence separately.
+        fn head_by_head(&self, level: Level, wanted: &Wanted) -> (Vec<f32>, Vec<Statistics>) {
             let (mut out, mut seen, mut first) = (vec![0.0; self.queries.len()], Vec::new(), 0);
-            for Sequence { tokens, heads } in self.sequences() {
+            for CachedSequence { tokens, heads } in self.sequences() {
                 let (stride, span) = (heads.len() * GROUP * WIDTH, GROUP * WIDTH);
                 for (head, cached) in heads.iter().enumerate() {
                     let rows = || (first..first + tokens).map(|t| t * stride + head * span);
@@ -301,10 +307,10 @@ mod tests {
                         mask: None,
                         scale: 0.3,
                     };
-                    let mut of_head = vec![0.0; queries.len()];
+                    let mut head_out = vec![0.0; queries.len()];
                     let mut statistics = Statistics::new(GROUP, tokens, keys, wanted);
-                    attend_at(level, &input, &mut of_head, Some(&mut statistics));
-                    for (at, row) in rows().zip(of_head.chunks_exact(span)) {
+                    attend_at(level, &input, &mut head_out, Some(&mut statistics));
+                    for (at, row) in rows().zip(head_out.chunks_exact(span)) {
                         out[at..][..span].copy_from_slice(row);
                     }
                     seen.push(statistics);
@@ -314,7 +320,8 @@ mod tests {
             (out, seen)
         }
 
-        fn together(&self, level: Level, threads: usize, wanted: &Wanted) -> (Vec<f32>, Vec<Statistics>) {
+        /// Computes all heads as a batch.
+        fn as_batch(&self, level: Level, threads: usize, wanted: &Wanted) -> (Vec<f32>, Vec<Statistics>) {
             let sequences = self.sequences();
             let batch = Batch {
                 queries: &self.queries,
@@ -345,10 +352,10 @@ mod tests {
             rows: windows.to_vec(),
         };
         for level in levels() {
-            let (out, seen) = ragged.alone(level, &wanted);
-            let one = ragged.together(level, 1, &wanted);
-            assert_eq!(one.0, out, "{level:?}");
-            for (got, alone) in one.1.iter().zip(&seen) {
+            let (out, expected) = ragged.head_by_head(level, &wanted);
+            let serial = ragged.as_batch(level, 1, &wanted);
+            assert_eq!(serial.0, out, "{level:?}");
+            for (got, alone) in serial.1.iter().zip(&expected) {
                 assert_eq!(
                     (&got.entropy, &got.largest, &got.rows),
                     (&alone.entropy, &alone.largest, &alone.rows)
@@ -356,9 +363,9 @@ mod tests {
                 assert!(close(&got.accumulated, &alone.accumulated), "{level:?}");
                 assert!(got.windows.iter().zip(&alone.windows).all(|(a, b)| close(&a.1, &b.1)), "{level:?}");
             }
-            assert_eq!(one.1.len(), seen.len());
+            assert_eq!(serial.1.len(), expected.len());
             for threads in [2, 3] {
-                assert_eq!(ragged.together(level, threads, &wanted), one, "{level:?}, {threads} threads");
+                assert_eq!(ragged.as_batch(level, threads, &wanted), serial, "{level:?}, {threads} threads");
             }
         }
     }
@@ -367,7 +374,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(16))]
 
         #[test]
-        fn a_batch_is_its_heads_alone(
+        fn a_batch_equals_its_heads_computed_one_by_one(
             shapes in prop::collection::vec((1usize..12, prop::collection::vec(0usize..200, 3)), 1..5), seed: u64,
         ) {
             check(&Ragged::random(&shapes, seed), &[0, 1]);
@@ -376,12 +383,12 @@ mod tests {
 
     /// Each sequence has more queries than fit a task, and there is enough work for several threads.
     #[test]
-    fn long_sequences_are_divided() {
+    fn long_sequences_are_divided_into_tasks() {
         check(&Ragged::random(&[(230, vec![0, 150, 3]), (97, vec![40, 0, 300])], 5), &[60, 96]);
     }
 
     #[test]
-    fn nothing_gives_nothing() {
+    fn an_empty_batch_has_no_statistics() {
         let batch = Batch { queries: &[], sequences: &[], group: 4, head_dim: 8, scale: 1.0 };
         assert!(attend_batch(&batch, &mut [], Some(&Wanted::default())).is_empty());
     }

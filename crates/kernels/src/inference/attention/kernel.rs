@@ -1,11 +1,11 @@
 //! The attention kernel: for each block of query rows, it computes scores, softmax weights and outputs.
 
 use super::{
-    Output, Part, Statistics,
-    product::{Product, strip},
+    HeadInput, Output, Statistics,
+    product::{Product, strip_rows},
     scratch::Scratch,
     softmax::softmax,
-    tile::Rows,
+    tile::CacheRows,
 };
 use crate::lanes::{LANES, Lanes, padded};
 
@@ -18,14 +18,16 @@ const ROWS: std::ops::RangeInclusive<usize> = 24..=192;
 
 /// Number of keys in a tile. With 128 channels in f32, a tile fills two thirds of a first-level cache.
 const KEYS: usize = 64;
-/// Keys of a tile that few rows use: it is made and read at about the same pace, and leaves room for the next.
-const KEYS_OF_FEW: usize = 32;
-const FEW: usize = 8;
+/// Number of keys in a tile if a block has few rows. Writing such a tile takes about as long as reading it,
+/// so it is small enough that the next one also fits the cache.
+const KEYS_FOR_FEW_ROWS: usize = 32;
+/// The largest number of query rows that counts as few.
+const FEW_ROWS: usize = 8;
 
-/// Tokens whose queries are taken together. Results do not depend on it.
-fn block_tokens(part: &Part<'_>) -> usize {
-    let rows = (SCORES / part.visible()).clamp(*ROWS.start(), *ROWS.end());
-    (rows / part.group).max(1)
+/// Returns the number of tokens in a block. Results do not depend on it.
+fn block_tokens(input: &HeadInput<'_>) -> usize {
+    let rows = (SCORES / input.visible()).clamp(*ROWS.start(), *ROWS.end());
+    (rows / input.group).max(1)
 }
 
 /// Computes attention for all tokens of `input`, block by block.
@@ -35,18 +37,18 @@ fn block_tokens(part: &Part<'_>) -> usize {
 /// else may write them.
 #[inline(always)]
 pub(super) unsafe fn run<L: Lanes>(
-    part: &Part<'_>,
+    input: &HeadInput<'_>,
     out: Output<'_>,
     mut statistics: Option<&mut Statistics>,
     scratch: &mut Scratch,
 ) {
-    let step = block_tokens(part);
-    for first in (0..part.tokens).step_by(step) {
-        let mut block = Block::new(part, first, step.min(part.tokens - first), scratch);
-        // SAFETY: passed on.
+    let step = block_tokens(input);
+    for first in (0..input.tokens).step_by(step) {
+        let mut block = Block::new(input, first, step.min(input.tokens - first), scratch);
+        // SAFETY: the caller upholds the contract.
         unsafe {
-            block.score::<L>();
-            block.weigh::<L>(statistics.as_deref_mut());
+            block.compute_scores::<L>();
+            block.compute_weights::<L>(statistics.as_deref_mut());
             block.sum_values::<L>();
             block.write(out);
         }
@@ -56,7 +58,8 @@ pub(super) unsafe fn run<L: Lanes>(
 /// The buffers for a block, which is the queries of a few tokens. Row `token * group + head` belongs to query
 /// head `head` of token `token`.
 struct Block<'a> {
-    part: &'a Part<'a>,
+    input: &'a HeadInput<'a>,
+    /// Index of the first token.
     first: usize,
     /// Number of query rows.
     rows: usize,
@@ -82,18 +85,18 @@ struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    fn new(part: &'a Part<'a>, first: usize, tokens: usize, scratch: &'a mut Scratch) -> Self {
-        let (rows, width) = (tokens * part.group, padded(part.head_dim));
-        let stride = padded(part.visible()) + LANES;
-        let keys = if rows > FEW { KEYS } else { KEYS_OF_FEW };
+    fn new(input: &'a HeadInput<'a>, first: usize, tokens: usize, scratch: &'a mut Scratch) -> Self {
+        let (rows, width) = (tokens * input.group, padded(input.head_dim));
+        let stride = padded(input.visible()) + LANES;
+        let keys = if rows > FEW_ROWS { KEYS } else { KEYS_FOR_FEW_ROWS };
         let queries = scratch.queries.floats(rows * width);
         for (row, to) in queries.chunks_exact_mut(width).enumerate() {
-            let (token, head) = (first + row / part.group, row % part.group);
-            let from = &part.queries[token * part.stride + head * part.head_dim..][..part.head_dim];
-            to.iter_mut().zip(from).for_each(|(to, from)| *to = from * part.scale);
+            let (token, head) = (first + row / input.group, row % input.group);
+            let from = &input.queries[token * input.stride + head * input.head_dim..][..input.head_dim];
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = from * input.scale);
         }
         Block {
-            part,
+            input,
             first,
             rows,
             width,
@@ -111,7 +114,7 @@ impl<'a> Block<'a> {
     /// Returns the number of keys that a row may see.
     #[inline(always)]
     fn visible(&self, row: usize) -> usize {
-        self.part.offset + self.first + row / self.part.group + 1
+        self.input.offset + self.first + row / self.input.group + 1
     }
 
     /// Returns the number of keys that the last row may see.
@@ -120,19 +123,19 @@ impl<'a> Block<'a> {
     }
 
     #[inline(always)]
-    unsafe fn score<L: Lanes>(&mut self) {
+    unsafe fn compute_scores<L: Lanes>(&mut self) {
         for from in (0..self.last()).step_by(self.keys) {
-            let rows = Rows::new(self.part.keys, self.part, from, self.keys.min(self.last() - from));
-            // SAFETY: the tile holds `keys` keys; rows and keys are inside the buffers, and scores have room for whole
-            // registers of keys.
+            let rows = CacheRows::new(self.input.keys, self.input, from, self.keys.min(self.last() - from));
+            // SAFETY: the tile holds `keys` keys; rows and keys are inside the buffers, and each row of
+            // scores has room for whole registers of keys.
             unsafe {
-                rows.turn::<L>(self.width, self.staging, self.keys, self.tile);
+                rows.load_transposed::<L>(self.width, self.staging, self.keys, self.tile);
                 self.strips::<L>(from, |block, row, keys| Product {
                     a: block.queries.as_ptr().add(row * block.width),
                     a_stride: block.width,
                     b: block.tile.as_ptr(),
                     b_stride: block.keys,
-                    depth: block.part.head_dim,
+                    depth: block.input.head_dim,
                     out: block.scores.as_mut_ptr().add(row * block.stride + from),
                     out_stride: block.stride,
                     columns: padded(keys),
@@ -145,14 +148,18 @@ impl<'a> Block<'a> {
     /// Runs one product for each strip of rows that sees any key of the tile that starts at key `from`. The
     /// product is `product_of(self, first row, number of keys that it sees)`.
     #[inline(always)]
-    unsafe fn strips<L: Lanes>(&mut self, from: usize, of: impl Fn(&mut Self, usize, usize) -> Product) {
+    unsafe fn strips<L: Lanes>(
+        &mut self,
+        from: usize,
+        product_of: impl Fn(&mut Self, usize, usize) -> Product,
+    ) {
         let mut row = 0;
         while row < self.rows {
-            let rows = strip::<L>(self.rows - row);
+            let rows = strip_rows::<L>(self.rows - row);
             let visible = self.visible(row + rows - 1);
             if visible > from {
-                // SAFETY: passed on.
-                unsafe { of(self, row, self.keys.min(visible - from)).run::<L>(rows) }
+                // SAFETY: the caller upholds the contract.
+                unsafe { product_of(self, row, self.keys.min(visible - from)).run::<L>(rows) }
             }
             row += rows;
         }
@@ -161,21 +168,21 @@ impl<'a> Block<'a> {
     /// Replaces scores by softmax weights; keys that a row may not see get weight 0. Also updates the
     /// statistics.
     #[inline(always)]
-    unsafe fn weigh<L: Lanes>(&mut self, mut statistics: Option<&mut Statistics>) {
+    unsafe fn compute_weights<L: Lanes>(&mut self, mut statistics: Option<&mut Statistics>) {
         let last = padded(self.last());
         let entropy = statistics.as_ref().is_some_and(|s| s.wants_entropy());
         for row in 0..self.rows {
             let visible = self.visible(row);
             let scores = &mut self.scores[row * self.stride..][..last];
-            hide(&mut scores[..padded(visible)], visible, self.part.mask);
-            // SAFETY: whole registers.
-            let of_row = unsafe { softmax::<L>(&mut scores[..padded(visible)], entropy) };
+            mask_scores(&mut scores[..padded(visible)], visible, self.input.mask);
+            // SAFETY: `padded` gives whole registers; the caller guarantees the instructions.
+            let normaliser = unsafe { softmax::<L>(&mut scores[..padded(visible)], entropy) };
             scores[padded(visible)..].fill(0.0);
-            self.reciprocals[row] = of_row.reciprocal;
+            self.reciprocals[row] = normaliser.reciprocal;
             if let Some(statistics) = statistics.as_deref_mut() {
-                let (token, head) = (self.first + row / self.part.group, row % self.part.group);
-                // SAFETY: passed on.
-                unsafe { statistics.see_row::<L>(head, token, &scores[..visible], of_row) };
+                let (token, head) = (self.first + row / self.input.group, row % self.input.group);
+                // SAFETY: the caller upholds the contract.
+                unsafe { statistics.add_row::<L>(head, token, &scores[..visible], normaliser) };
             }
         }
     }
@@ -187,8 +194,8 @@ impl<'a> Block<'a> {
     #[inline(always)]
     unsafe fn sum_values<L: Lanes>(&mut self) {
         for from in (0..self.last()).step_by(self.keys) {
-            let rows = Rows::new(self.part.values, self.part, from, self.keys.min(self.last() - from));
-            // SAFETY: as in `score`.
+            let rows = CacheRows::new(self.input.values, self.input, from, self.keys.min(self.last() - from));
+            // SAFETY: as in `compute_scores`.
             unsafe {
                 rows.load::<L>(self.width, self.tile);
                 self.strips::<L>(from, |block, row, keys| Product {
@@ -208,7 +215,7 @@ impl<'a> Block<'a> {
 
     /// Normalises the sums of values and writes them to `out`.
     unsafe fn write(&self, out: Output<'_>) {
-        let (group, head_dim) = (self.part.group, self.part.head_dim);
+        let (group, head_dim) = (self.input.group, self.input.head_dim);
         for (row, sums) in self.sums.chunks_exact(self.width).enumerate() {
             // SAFETY: the caller upholds the contract.
             let to = unsafe { out.row(self.first + row / group, row % group, head_dim) };
@@ -218,8 +225,8 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Scores of keys that a row may not see become minus infinity.
-fn hide(scores: &mut [f32], visible: usize, mask: Option<&[bool]>) {
+/// Sets the scores of keys that a row may not see to minus infinity.
+fn mask_scores(scores: &mut [f32], visible: usize, mask: Option<&[bool]>) {
     scores[visible..].fill(f32::NEG_INFINITY);
     if let Some(mask) = mask {
         for (score, seen) in scores[..visible].iter_mut().zip(mask) {

@@ -147,19 +147,21 @@ mod tests {
                 state >> 33
             };
             let ([coded, newest], [token_group, channel_group]) = (rows, groups);
-            let (bytes, of_row) = ((width * bits).div_ceil(8), width.div_ceil(channel_group));
+            let (bytes, row_groups) = ((width * bits).div_ceil(8), width.div_ceil(channel_group));
             let mut halves = |n: usize, step: f32| -> Vec<f16> {
                 (0..n).map(|_| f16::from_f32((next() % 1000) as f32 * step)).collect()
             };
-            let (scales, minima) =
-                (halves(coded / token_group * of_row, 1e-4), halves(coded / token_group * of_row, 1e-3));
+            let (scales, minima) = (
+                halves(coded / token_group * row_groups, 1e-4),
+                halves(coded / token_group * row_groups, 1e-3),
+            );
             let newest = halves(newest * width, 1e-3);
             let mut codes = vec![0u8; coded * bytes];
             let mut floats = Vec::new();
             for (row, c) in (0..coded).flat_map(|row| (0..width).map(move |c| (row, c))) {
                 let code = (next() % (1 << bits)) as u8;
                 codes[row * bytes + c % bytes] |= code << (bits * (c / bytes));
-                let group = row / token_group * of_row + c / channel_group;
+                let group = row / token_group * row_groups + c / channel_group;
                 floats.push(f32::from(code) * scales[group].to_f32() + minima[group].to_f32());
             }
             floats.extend(newest.iter().map(|h| h.to_f32()));
@@ -176,7 +178,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn codes_are_read_as_their_floats(
+        fn codes_are_read_like_their_decoded_floats(
             tokens in 1usize..20, offset in 0usize..70, half in 1usize..70, power in 1u32..4, token_group in 1usize..9,
             channel_group in 1usize..40, newest in 0usize..80, seed: u64,
         ) {

@@ -22,7 +22,7 @@ pub(super) struct Product {
 
 /// Returns the number of rows in the next strip if `left` rows remain.
 #[inline(always)]
-pub(super) fn strip<L: Lanes>(left: usize) -> usize {
+pub(super) fn strip_rows<L: Lanes>(left: usize) -> usize {
     match left {
         6.. if L::TILE[0] >= 6 => 6,
         4.. if L::TILE[0] >= 4 => 4,
@@ -90,13 +90,13 @@ impl Product {
                 }
             }
             for k in 0..self.depth {
-                let mut of_b = [L::splat(0.0); C];
-                for (c, b_c) in of_b.iter_mut().enumerate() {
-                    *b_c = L::load(b.add(k * self.b_stride + c * LANES));
+                let mut b_registers = [L::splat(0.0); C];
+                for (c, register) in b_registers.iter_mut().enumerate() {
+                    *register = L::load(b.add(k * self.b_stride + c * LANES));
                 }
                 for (r, sums) in sums.iter_mut().enumerate() {
                     let a = L::splat(*self.a.add(r * self.a_stride + k));
-                    for (sum, b) in sums.iter_mut().zip(&of_b) {
+                    for (sum, b) in sums.iter_mut().zip(&b_registers) {
                         *sum = sum.fma(a, *b);
                     }
                 }

@@ -65,7 +65,7 @@ unsafe fn exponentials<L: Lanes, const ENTROPY: bool>(scores: &mut [f32], larges
                 means = add_exactly::<L>(means, weight.mul(x).where_above(weight, floor), grid);
             }
         }
-        (over_lanes::<L>(sums), over_lanes::<L>(means))
+        (sum_of_lanes::<L>(sums), sum_of_lanes::<L>(means))
     }
 }
 
@@ -81,7 +81,7 @@ unsafe fn add_exactly<L: Lanes>(sums: L::Wide, x: L, grid: L::Wide) -> L::Wide {
 
 /// Returns the sum of the lanes.
 #[inline(always)]
-unsafe fn over_lanes<L: Lanes>(wide: L::Wide) -> f64 {
+unsafe fn sum_of_lanes<L: Lanes>(wide: L::Wide) -> f64 {
     let mut lanes = [0.0; LANES];
     // SAFETY: the array has room for 16 values.
     unsafe { L::store_wide(wide, lanes.as_mut_ptr()) };

@@ -32,8 +32,8 @@ impl Wanted {
 
 /// The attention probabilities of the last queries of a call.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rows {
-    /// The first query that is there.
+pub struct AttentionRows {
+    /// Index of the first query.
     pub first: usize,
     /// Number of queries.
     pub queries: usize,
@@ -56,17 +56,17 @@ pub struct Statistics {
     pub largest: Vec<f32>,
     /// For each window, the index of its first query and its summed probabilities `[group, keys]`.
     pub windows: Vec<(usize, Vec<f64>)>,
-    /// One entry for each of [`Wanted::rows`].
-    pub rows: Vec<Rows>,
+    /// One entry for each entry of [`Wanted::rows`].
+    pub rows: Vec<AttentionRows>,
 }
 
 impl Statistics {
     /// Returns statistics that are all 0, for `tokens` queries of `group` heads over `keys` keys.
     pub fn new(group: usize, tokens: usize, keys: usize, wanted: &Wanted) -> Self {
-        let cells = |on: bool, n: usize| if on { group * n } else { 0 };
+        let cells = |wanted: bool, n: usize| if wanted { group * n } else { 0 };
         let rows = |&first: &usize| {
             let queries = tokens.saturating_sub(first);
-            Rows { first, queries, probabilities: vec![0.0; group * queries * keys] }
+            AttentionRows { first, queries, probabilities: vec![0.0; group * queries * keys] }
         };
         Statistics {
             group,
@@ -99,18 +99,18 @@ impl Statistics {
     /// # Safety
     /// The machine must have the instructions of `L`.
     #[inline(always)]
-    pub(super) unsafe fn see_row<L: Lanes>(
+    pub(super) unsafe fn add_row<L: Lanes>(
         &mut self,
         head: usize,
         token: usize,
         weights: &[f32],
-        of_row: Normaliser,
+        normaliser: Normaliser,
     ) {
-        let (at, factor) = (head * self.keys, of_row.reciprocal);
-        // SAFETY: passed on.
+        let (at, factor) = (head * self.keys, normaliser.reciprocal);
+        // SAFETY: the caller upholds the contract.
         unsafe {
             if !self.entropy.is_empty() {
-                self.entropy[head * self.tokens + token] = of_row.entropy;
+                self.entropy[head * self.tokens + token] = normaliser.entropy;
             }
             if !self.accumulated.is_empty() {
                 add::<L>(&mut self.accumulated[at..][..weights.len()], weights, factor);
@@ -143,16 +143,16 @@ impl Statistics {
                 let from = &part.entropy[head * part.tokens..][..part.tokens];
                 self.entropy[head * self.tokens + first..][..part.tokens].copy_from_slice(from);
             }
-            let of_part = head * part.keys..(head + 1) * part.keys;
-            let of_whole = head * self.keys..head * self.keys + part.keys;
+            let part_keys = head * part.keys..(head + 1) * part.keys;
+            let own_keys = head * self.keys..head * self.keys + part.keys;
             let add_keys = |to: &mut [f64], from: &[f64]| {
-                to[of_whole.clone()].iter_mut().zip(&from[of_part.clone()]).for_each(|(a, b)| *a += b);
+                to[own_keys.clone()].iter_mut().zip(&from[part_keys.clone()]).for_each(|(a, b)| *a += b);
             };
             if !self.accumulated.is_empty() {
                 add_keys(&mut self.accumulated, &part.accumulated);
             }
             if !self.largest.is_empty() {
-                raise(&mut self.largest[of_whole.clone()], &part.largest[of_part.clone()]);
+                raise(&mut self.largest[own_keys.clone()], &part.largest[part_keys.clone()]);
             }
             for ((_, to), (_, from)) in self.windows.iter_mut().zip(&part.windows) {
                 add_keys(to, from);
@@ -164,9 +164,10 @@ impl Statistics {
     }
 }
 
-impl Rows {
-    /// Copies the rows of a part whose first query is `first`; they have `from_keys` keys, these `keys`.
-    fn merge(&mut self, first: usize, from: &Rows, keys: usize, from_keys: usize) {
+impl AttentionRows {
+    /// Copies the rows of the part `from`, whose queries begin at query `first` of the whole. Rows of the
+    /// part have `from_keys` keys, and rows of the whole have `keys`.
+    fn merge(&mut self, first: usize, from: &AttentionRows, keys: usize, from_keys: usize) {
         let at = (first + from.first).saturating_sub(self.first);
         for (i, row) in from.probabilities.chunks_exact(from_keys.max(1)).enumerate() {
             let (head, query) = (i / from.queries, i % from.queries);

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::{Floats, Part};
+use super::{Floats, HeadInput};
 use crate::{
     dense::convert,
     lanes::{LANES, Lanes},
@@ -10,20 +10,21 @@ use crate::{
 
 /// `count` rows of a cache, starting at row `from`.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
+pub(super) struct CacheRows<'a> {
     pub(super) floats: Floats<'a>,
     pub(super) head_dim: usize,
     pub(super) from: usize,
     pub(super) count: usize,
 }
 
-impl<'a> Rows<'a> {
-    pub(super) fn new(floats: Floats<'a>, part: &Part<'a>, from: usize, count: usize) -> Self {
-        Rows { floats, head_dim: part.head_dim, from, count }
+impl<'a> CacheRows<'a> {
+    pub(super) fn new(floats: Floats<'a>, input: &HeadInput<'a>, from: usize, count: usize) -> Self {
+        CacheRows { floats, head_dim: input.head_dim, from, count }
     }
 
-    fn part(self, first: usize, count: usize) -> Self {
-        Rows { from: self.from + first, count, ..self }
+    /// Returns `count` of these rows, starting at the one with index `first`.
+    fn slice(self, first: usize, count: usize) -> Self {
+        CacheRows { from: self.from + first, count, ..self }
     }
 
     /// Writes the rows to `tile` as f32, `width` floats apart. The padding at the end of each row is not
@@ -55,7 +56,7 @@ impl<'a> Rows<'a> {
     /// # Safety
     /// The machine must have the instructions of `L`.
     #[inline(always)]
-    pub(super) unsafe fn turn<L: Lanes>(
+    pub(super) unsafe fn load_transposed<L: Lanes>(
         self,
         width: usize,
         staging: &mut [f32],
@@ -64,7 +65,7 @@ impl<'a> Rows<'a> {
     ) {
         assert!(self.count <= stride && staging.len() >= LANES * width && columns.len() >= stride * width);
         for first in (0..self.count).step_by(LANES) {
-            let rows = self.part(first, LANES.min(self.count - first));
+            let rows = self.slice(first, LANES.min(self.count - first));
             let whole = rows.count == LANES && width == self.head_dim;
             // SAFETY: the rows are inside the cache or inside `staging`, the columns inside `columns`.
             unsafe {
@@ -72,15 +73,15 @@ impl<'a> Rows<'a> {
                 match self.floats {
                     Floats::F16(halves) if whole => {
                         let halves = &halves[rows.from * width..][..LANES * width];
-                        squares::<L>(width, |at| L::load_f16(halves.as_ptr().add(at)), stride, to);
+                        transpose_squares::<L>(width, |at| L::load_f16(halves.as_ptr().add(at)), stride, to);
                     }
                     Floats::F32(floats) if whole => {
                         let floats = &floats[rows.from * width..][..LANES * width];
-                        squares::<L>(width, |at| L::load(floats.as_ptr().add(at)), stride, to);
+                        transpose_squares::<L>(width, |at| L::load(floats.as_ptr().add(at)), stride, to);
                     }
                     _ => {
                         rows.load::<L>(width, staging);
-                        squares::<L>(width, |at| L::load(staging.as_ptr().add(at)), stride, to);
+                        transpose_squares::<L>(width, |at| L::load(staging.as_ptr().add(at)), stride, to);
                     }
                 }
             }
@@ -91,7 +92,7 @@ impl<'a> Rows<'a> {
 /// Transposes 16 rows of `width` in squares of 16 x 16. `load` returns the 16 values at an offset in
 /// `[16, width]`.
 #[inline(always)]
-unsafe fn squares<L: Lanes>(width: usize, load: impl Fn(usize) -> L, stride: usize, to: *mut f32) {
+unsafe fn transpose_squares<L: Lanes>(width: usize, load: impl Fn(usize) -> L, stride: usize, to: *mut f32) {
     for channel in (0..width).step_by(LANES) {
         // SAFETY: the caller upholds the contract.
         unsafe {

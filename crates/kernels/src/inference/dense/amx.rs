@@ -39,8 +39,8 @@ pub(super) unsafe fn matmul(x: &[f32], cols: usize, weights: &[bf16], out: Scatt
         let range = task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS);
         let mut task = Task { packed: &packed, weights, cols, scratch, out };
         for first in (0..packed.tokens).step_by(SIDE) {
-            // SAFETY: every task writes its own rows.
-            unsafe { task.group(first, range.clone()) }
+            // SAFETY: every task writes only its own rows.
+            unsafe { task.multiply_group(first, range.clone()) }
         }
     });
 }
@@ -59,8 +59,8 @@ impl Task<'_> {
     /// Multiplies the group of up to 16 tokens that starts at `first` by a range of rows.
     ///
     /// # Safety
-    /// As [`matmul`], for these rows.
-    unsafe fn group(&mut self, first: usize, range: Range<usize>) {
+    /// The machine must have the tile unit, and no one else may write these rows of the output.
+    unsafe fn multiply_group(&mut self, first: usize, range: Range<usize>) {
         let tokens = SIDE.min(self.packed.tokens - first);
         // With few tokens, the weights are read only once. Such a pass is slower if it reads more rows at a
         // time than the prefetchers can follow.
@@ -92,7 +92,7 @@ impl Task<'_> {
                     HALF => product.sum::<2>(&mut sums),
                     _ => product.sum::<1>(&mut sums),
                 }
-                put(&mut sums[..count], row, first, tokens, self.out);
+                write_sums(&mut sums[..count], row, first, tokens, self.out);
             }
             row += count;
         }
@@ -105,7 +105,13 @@ const HALF: usize = ROWS / 2;
 ///
 /// # Safety
 /// No other thread may write these cells.
-unsafe fn put(sums: &mut [[f32; SIDE]], row: usize, first: usize, tokens: usize, out: Scatter<'_, f32>) {
+unsafe fn write_sums(
+    sums: &mut [[f32; SIDE]],
+    row: usize,
+    first: usize,
+    tokens: usize,
+    out: Scatter<'_, f32>,
+) {
     if tokens < SIDE || sums.len() < SIDE {
         for (r, sums) in sums.iter().enumerate() {
             for (t, sum) in sums[..tokens].iter().enumerate() {

@@ -61,9 +61,9 @@ impl Stored for bf16 {
     }
 }
 
-/// Activations, and where results go.
-struct Job<'a> {
-    /// Rows of whole registers, padded with zeros.
+/// The activations and the output of a product.
+struct MatmulJob<'a> {
+    /// Activations `[tokens, stride]`, padded with zeros to whole registers.
     x: &'a [f32],
     /// Padded number of columns.
     stride: usize,
@@ -81,14 +81,14 @@ pub(super) unsafe fn matmul(level: Level, x: &[f32], cols: usize, weights: Dense
     for (to, from) in aligned.chunks_exact_mut(stride).zip(x.chunks_exact(cols)) {
         to[..cols].copy_from_slice(from);
     }
-    let job = Job { x: &aligned, stride, cols, out };
+    let job = MatmulJob { x: &aligned, stride, cols, out };
     let streams = job.tokens() <= STREAM_TOKENS && !matches!(weights, Dense::Rows { .. });
     (0..rows.div_ceil(TASK_ROWS)).into_par_iter().for_each_init(
         || if streams { Vec::new() } else { vec![0.0; TASK_ROWS * stride] },
         |tile, task| {
             let range = task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS);
-            // SAFETY: every task writes its own rows, and the level is present.
-            unsafe { rows_at(level, &job, weights, range, tile) }
+            // SAFETY: every task writes only its own rows, and the machine has the level.
+            unsafe { multiply_rows(level, &job, weights, range, tile) }
         },
     );
 }
@@ -109,7 +109,7 @@ macro_rules! shapes {
             (Dense::Bf16(w), 1) => $job.stream::<$lanes, bf16, 1, $one>(w, $range),
             (Dense::Bf16(w), 2) => $job.stream::<$lanes, bf16, 2, $two>(w, $range),
             (Dense::Bf16(w), _) => $job.stream::<$lanes, bf16, 3, $three>(w, $range),
-            (Dense::Rows { .. }, _) => unreachable!("rows that are written have a tile"),
+            (Dense::Rows { .. }, _) => unreachable!("weights of a function always have a tile"),
         }
     };
 }
@@ -118,18 +118,24 @@ macro_rules! shapes {
 /// the rows are streamed.
 ///
 /// # Safety
-/// The level must be present and no other thread may write these rows.
-unsafe fn rows_at(level: Level, job: &Job<'_>, weights: Dense<'_>, range: Range<usize>, tile: &mut [f32]) {
+/// The machine must have the level, and no other thread may write these rows.
+unsafe fn multiply_rows(
+    level: Level,
+    job: &MatmulJob<'_>,
+    weights: Dense<'_>,
+    range: Range<usize>,
+    tile: &mut [f32],
+) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-        unsafe fn avx512(job: &Job<'_>, weights: Dense<'_>, range: Range<usize>, tile: &mut [f32]) {
-            // SAFETY: passed on.
+        unsafe fn avx512(job: &MatmulJob<'_>, weights: Dense<'_>, range: Range<usize>, tile: &mut [f32]) {
+            // SAFETY: the caller upholds the contract.
             unsafe { shapes!(lanes::Avx512, job, weights, range, tile, 8 8 8, 6 x 4) }
         }
         #[target_feature(enable = "avx2,fma,f16c")]
-        unsafe fn avx2(job: &Job<'_>, weights: Dense<'_>, range: Range<usize>, tile: &mut [f32]) {
-            // SAFETY: passed on.
+        unsafe fn avx2(job: &MatmulJob<'_>, weights: Dense<'_>, range: Range<usize>, tile: &mut [f32]) {
+            // SAFETY: the caller upholds the contract.
             unsafe { shapes!(lanes::Avx2, job, weights, range, tile, 4 3 2, 2 x 3) }
         }
         // SAFETY: the caller guarantees the level.
@@ -144,7 +150,8 @@ unsafe fn rows_at(level: Level, job: &Job<'_>, weights: Dense<'_>, range: Range<
     unsafe { shapes!(Portable, job, weights, range, tile, 1 1 1, 1 x 1) }
 }
 
-impl Job<'_> {
+impl MatmulJob<'_> {
+    /// Returns the number of tokens.
     fn tokens(&self) -> usize {
         self.x.len() / self.stride
     }
@@ -215,7 +222,7 @@ impl Job<'_> {
                     }
                 }
             }
-            self.finish(&sums, 0, row);
+            self.write_sums(&sums, 0, row);
         }
     }
 
@@ -237,12 +244,12 @@ impl Job<'_> {
         // SAFETY: all tokens, rows and columns below are inside the operands.
         unsafe {
             for (row, to) in range.clone().zip(tile.chunks_exact_mut(self.stride)) {
-                fill::<L>(weights, self.cols, row, to);
+                load_row::<L>(weights, self.cols, row, to);
             }
             for first in (0..self.tokens()).step_by(BLOCK_TOKENS) {
                 let tokens = first..self.tokens().min(first + BLOCK_TOKENS);
                 for start in (0..self.stride).step_by(BLOCK_COLS) {
-                    let part = Part {
+                    let block = CacheBlock {
                         tile,
                         cols: start..self.stride.min(start + BLOCK_COLS),
                         tokens: tokens.clone(),
@@ -250,11 +257,11 @@ impl Job<'_> {
                     };
                     let mut row = 0;
                     while row + S <= count {
-                        self.columns::<L, T, S>(&part, row, &mut kept);
+                        self.multiply_block::<L, T, S>(&block, row, &mut kept);
                         row += S;
                     }
                     while row < count {
-                        self.columns::<L, T, 1>(&part, row, &mut kept);
+                        self.multiply_block::<L, T, 1>(&block, row, &mut kept);
                         row += 1;
                     }
                 }
@@ -268,21 +275,21 @@ impl Job<'_> {
     /// # Safety
     /// The caller must uphold the contract of [`multiply_rows`].
     #[inline(always)]
-    unsafe fn columns<L: Lanes, const T: usize, const S: usize>(
+    unsafe fn multiply_block<L: Lanes, const T: usize, const S: usize>(
         &self,
-        part: &Part<'_>,
+        block: &CacheBlock<'_>,
         row: usize,
         kept: &mut [[L; TASK_ROWS]; BLOCK_TOKENS],
     ) {
-        let mut token = part.tokens.start;
-        // SAFETY: passed on.
+        let mut token = block.tokens.start;
+        // SAFETY: the caller upholds the contract.
         unsafe {
-            while token + T <= part.tokens.end {
-                self.register_tile::<L, T, S>(part, token, row, kept);
+            while token + T <= block.tokens.end {
+                self.register_tile::<L, T, S>(block, token, row, kept);
                 token += T;
             }
-            while token < part.tokens.end {
-                self.register_tile::<L, 1, S>(part, token, row, kept);
+            while token < block.tokens.end {
+                self.register_tile::<L, 1, S>(block, token, row, kept);
                 token += 1;
             }
         }
@@ -295,25 +302,25 @@ impl Job<'_> {
     #[inline(always)]
     unsafe fn register_tile<L: Lanes, const T: usize, const S: usize>(
         &self,
-        part: &Part<'_>,
+        block: &CacheBlock<'_>,
         token: usize,
         row: usize,
         kept: &mut [[L; TASK_ROWS]; BLOCK_TOKENS],
     ) {
-        let kept = &mut kept[token - part.tokens.start..][..T];
-        // SAFETY: the part's columns lie inside padded rows.
+        let kept = &mut kept[token - block.tokens.start..][..T];
+        // SAFETY: the columns of the block are inside padded rows.
         unsafe {
             let (x, w) =
-                (self.x.as_ptr().add(token * self.stride), part.tile.as_ptr().add(row * self.stride));
-            // No `from_fn` or `map` on registers: they are not compiled for the wide instructions, and a
-            // register that passes through them goes by way of memory.
+                (self.x.as_ptr().add(token * self.stride), block.tile.as_ptr().add(row * self.stride));
+            // This code does not use `from_fn` or `map` on registers. They are not compiled for the wide
+            // instructions, so a register that they return passes through memory.
             let mut sums = [[L::splat(0.0); S]; T];
-            if part.cols.start > 0 {
+            if block.cols.start > 0 {
                 for (sums, kept) in sums.iter_mut().zip(kept.iter()) {
                     sums.copy_from_slice(&kept[row..row + S]);
                 }
             }
-            for i in part.cols.clone().step_by(LANES) {
+            for i in block.cols.clone().step_by(LANES) {
                 let mut columns = [L::splat(0.0); S];
                 for (s, column) in columns.iter_mut().enumerate() {
                     *column = L::load(w.add(s * self.stride + i));
@@ -325,8 +332,8 @@ impl Job<'_> {
                     }
                 }
             }
-            if part.cols.end == self.stride {
-                return self.finish(&sums, token, part.start + row);
+            if block.cols.end == self.stride {
+                return self.write_sums(&sums, token, block.start + row);
             }
             for (sums, kept) in sums.iter().zip(kept.iter_mut()) {
                 kept[row..row + S].copy_from_slice(sums);
@@ -339,7 +346,7 @@ impl Job<'_> {
     /// # Safety
     /// The caller must uphold the contract of [`multiply_rows`].
     #[inline(always)]
-    unsafe fn finish<L: Lanes, const T: usize, const S: usize>(
+    unsafe fn write_sums<L: Lanes, const T: usize, const S: usize>(
         &self,
         sums: &[[L; S]; T],
         token: usize,
@@ -360,9 +367,9 @@ impl Job<'_> {
     }
 }
 
-/// What a task multiplies at a time.
-struct Part<'a> {
-    /// The task's rows in f32.
+/// A block of activations, which stays in the first-level cache, and the rows of the task.
+struct CacheBlock<'a> {
+    /// The rows of the task in f32.
     tile: &'a [f32],
     /// Columns of the block.
     cols: Range<usize>,
@@ -389,7 +396,7 @@ fn prefetch<T>(at: *const T) {
 /// # Safety
 /// The machine must have the instructions of `L`.
 #[inline(always)]
-unsafe fn fill<L: Lanes>(weights: Dense<'_>, cols: usize, row: usize, to: &mut [f32]) {
+unsafe fn load_row<L: Lanes>(weights: Dense<'_>, cols: usize, row: usize, to: &mut [f32]) {
     let range = row * cols..(row + 1) * cols;
     // SAFETY: the caller upholds the contract.
     unsafe {
@@ -411,7 +418,7 @@ pub(crate) unsafe fn convert<L: Lanes, T: Copy>(
     to: &mut [f32],
     from: &[T],
     load: impl Fn(*const T) -> L,
-    one: impl Fn(T) -> f32,
+    convert_one: impl Fn(T) -> f32,
 ) {
     let whole = from.len() / LANES * LANES;
     for i in (0..whole).step_by(LANES) {
@@ -419,6 +426,6 @@ pub(crate) unsafe fn convert<L: Lanes, T: Copy>(
         unsafe { load(from.as_ptr().add(i)).store(to[i..i + LANES].as_mut_ptr()) }
     }
     for i in whole..from.len() {
-        to[i] = one(from[i]);
+        to[i] = convert_one(from[i]);
     }
 }

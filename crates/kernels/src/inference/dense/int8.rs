@@ -31,13 +31,14 @@ pub struct Int8 {
     stride: usize,
     /// Integers from -127 to 127, `[rows, stride]`.
     values: Pages,
-    rows: Vec<Row>,
+    /// Scales and error bounds, `[rows]`.
+    rows: Vec<RoundedRow>,
 }
 
 /// The scale of a rounded row and the bounds of its rounding error.
 #[derive(Clone, Copy, Debug, Default)]
-struct Row {
-    /// Factor that turns integers back into weights.
+struct RoundedRow {
+    /// Factor that converts integers to weights.
     scale: f32,
     /// Sum of the integers.
     sum: i32,
@@ -58,25 +59,25 @@ impl Int8 {
         write: impl Fn(usize, &mut [f32]) + Sync,
     ) -> std::io::Result<Int8> {
         if !(1..=MAX_COLS).contains(&cols) {
-            let said = format!("{cols} columns are not 1 to {MAX_COLS}");
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, said));
+            let message = format!("an int8 LM head has 1 to {MAX_COLS} columns, not {cols}");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
         }
         let stride = cols.next_multiple_of(LINE);
         let mut values = Pages::zeroed(rows * stride)?;
-        let mut found = vec![Row::default(); rows];
-        values.par_chunks_exact_mut(stride).zip(&mut found).enumerate().for_each_init(
+        let mut rounded_rows = vec![RoundedRow::default(); rows];
+        values.par_chunks_exact_mut(stride).zip(&mut rounded_rows).enumerate().for_each_init(
             || vec![0.0; stride],
-            |floats, (row, (values, found))| {
+            |floats, (row, (values, rounded_row))| {
                 write(row, &mut floats[..cols]);
-                *found = round_row(floats, values);
+                *rounded_row = round_row(floats, values);
             },
         );
-        Ok(Int8 { cols, stride, values, rows: found })
+        Ok(Int8 { cols, stride, values, rows: rounded_rows })
     }
 
     /// Returns the number of bytes of the weights that a product reads.
     pub fn bytes(&self) -> usize {
-        self.values.len() + self.rows.len() * size_of::<Row>()
+        self.values.len() + self.rows.len() * size_of::<RoundedRow>()
     }
 
     /// Returns `x [tokens, cols]` times the transpose of the rounded weights, `[tokens, rows]`. The results
@@ -126,14 +127,14 @@ impl Int8 {
     }
 }
 
-/// Not less than `x`, which was computed in f64.
-fn above(x: f64) -> f32 {
+/// Rounds `x`, which was computed in f64, to an f32 that is at least the exact value.
+fn round_up(x: f64) -> f32 {
     (x * (1.0 + f64::from(f32::EPSILON))) as f32 + f32::MIN_POSITIVE
 }
 
 dispatch! {
-/// Rounds a padded row.
-fn round_row(row: &[f32], out: &mut [u8]) -> Row {
+/// Rounds a padded row to int8.
+fn round_row(row: &[f32], out: &mut [u8]) -> RoundedRow {
     const LANES: usize = 16;
     let mut largest = [0.0f32; LANES];
     for x in row.as_chunks::<LANES>().0 {
@@ -158,8 +159,8 @@ fn round_row(row: &[f32], out: &mut [u8]) -> Row {
             squares[i] += x * x;
         }
     }
-    let norm = |squares: [f64; LANES]| above(squares.iter().sum::<f64>().sqrt());
-    Row { scale, sum: sums.iter().sum(), error: norm(errors), norm: norm(squares) }
+    let norm = |squares: [f64; LANES]| round_up(squares.iter().sum::<f64>().sqrt());
+    RoundedRow { scale, sum: sums.iter().sum(), error: norm(errors), norm: norm(squares) }
 }
 }
 
@@ -211,7 +212,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_set_sums_exactly(rows in 1usize..140, cols in 1usize..200, seed: u64, big in 0u32..3) {
+        fn every_instruction_set_sums_exactly(rows in 1usize..140, cols in 1usize..200, seed: u64, big in 0u32..3) {
             let mut w = numbers(seed, rows * cols);
             if big > 0 {
                 // Every weight is at an end of the range.
@@ -245,16 +246,16 @@ mod tests {
             let mut x = numbers(!seed, cols);
             x.iter_mut().step_by(7).for_each(|x| *x *= 50.0);
             let int8 = rounded(&w, cols);
-            let about = int8.multiply(&x);
+            let approximate = int8.multiply(&x);
             for isa in Isa::available() {
-                prop_assert_eq!(&int8.multiply_with(*isa, &x), &about, "{}", isa);
+                prop_assert_eq!(&int8.multiply_with(*isa, &x), &approximate, "{}", isa);
             }
             let rounded_x = &int8.activations(&x)[0];
             for isa in Isa::available() {
                 let exact = matmul_with(*isa, &x, cols, Dense::Bf16(&brains));
                 for row in 0..rows {
-                    let bound = int8.bound(rounded_x, row, about[row]);
-                    let error = (f64::from(about[row]) - f64::from(exact[row])).abs();
+                    let bound = int8.error_bound(rounded_x, row, approximate[row]);
+                    let error = (f64::from(approximate[row]) - f64::from(exact[row])).abs();
                     prop_assert!(error <= bound, "{isa} row {row}: {error} {bound}");
                     prop_assert!(bound < 0.02 * f64::from(int8.rows[row].norm) * rounded_x.norm + 1e-30);
                 }
@@ -262,14 +263,14 @@ mod tests {
         }
 
         #[test]
-        fn the_largest_and_their_equals_are_listed(
+        fn the_largest_rows_and_ties_are_listed(
             rows in 2usize..300, cols in 1usize..80, k in 1usize..20, seed: u64, always in prop::collection::btree_set(0u32..300, 0..4),
         ) {
             let w = near_ties(seed, rows, cols);
             let brains: Vec<bf16> = w.iter().map(|w| bf16::from_f32(*w)).collect();
             let x = numbers(!seed, cols);
             let always: Vec<u32> = always.into_iter().filter(|row| (*row as usize) < rows).collect();
-            let list = rounded(&w, cols).possible(&x, k, &always);
+            let list = rounded(&w, cols).candidates(&x, k, &always);
             prop_assert_eq!(list.is_none(), k >= rows - always.len());
             let Some(list) = list else { return Ok(()) };
             prop_assert!(list.is_sorted() && always.iter().all(|row| list.contains(row)));
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_short_and_rows_are_left_out() {
+    fn a_shortlist_is_short() {
         const COLS: usize = 512;
         let w = numbers(3, 4000 * COLS);
         let list = rounded(&w, COLS).shortlist(&numbers(4, COLS), 1, &[]).unwrap();
@@ -300,23 +301,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_has_no_list() {
+    fn activations_that_are_not_finite_have_no_list() {
         let int8 = rounded(&numbers(1, 640), 64);
         for bad in [f32::NAN, f32::INFINITY] {
             let mut x = numbers(2, 64);
             x[5] = bad;
-            assert_eq!(int8.possible(&x, 1, &[]), None);
+            assert_eq!(int8.candidates(&x, 1, &[]), None);
             assert!(int8.multiply(&x).iter().all(|product| product.is_nan()));
         }
-        assert!(int8.possible(&[0.0; 64], 1, &[]).is_some_and(|list| list.len() == 10), "all are equal");
+        assert!(int8.candidates(&[0.0; 64], 1, &[]).is_some_and(|list| list.len() == 10), "all are equal");
     }
 
     #[test]
-    fn zeros_and_the_smallest_numbers_are_rows_too() {
+    fn rows_of_zeros_and_of_subnormal_numbers_are_supported() {
         let w = [0.0, 0.0, 1e-40, -1e-40, 1.0, -1.0, 1e30, 1.0];
         let int8 = rounded(&w, 2);
         assert_eq!(int8.multiply(&[1.0, 1.0])[0], 0.0);
         let exact = matmul_with(Isa::Scalar, &[1.0, 1.0], 2, Dense::F32(&w));
-        assert_eq!(int8.possible(&[1.0, 1.0], 1, &[]), Some(vec![ranked(&exact)[0]]));
+        assert_eq!(int8.candidates(&[1.0, 1.0], 1, &[]), Some(vec![ranked(&exact)[0]]));
     }
 }

@@ -55,13 +55,13 @@ impl Quantized {
         );
         self.reset(up.len() / width, width);
         let rows = gates.par_chunks_exact_mut(width).zip(up.par_chunks_exact(width));
-        let one = |((gates, up), row): ((&mut [f32], &[f32]), QuantizedRow<'_>)| {
+        let quantise_row = |((gates, up), row): ((&mut [f32], &[f32]), QuantizedRow<'_>)| {
             gate_some(activation, gates, up);
             match norm {
                 Some(norm) => norm.quantise_row(gates, row),
                 None => row.set(gates),
             }
         };
-        rows.zip(self.rows_mut()).with_min_len(task_rows(width)).for_each(one);
+        rows.zip(self.rows_mut()).with_min_len(task_rows(width)).for_each(quantise_row);
     }
 }

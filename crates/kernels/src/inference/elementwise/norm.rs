@@ -26,8 +26,8 @@ impl Norm<'_> {
         let width = self.width(x);
         assert_eq!(x.len(), out.len(), "the output is as long as the input");
         let rows = out.par_chunks_exact_mut(width).zip(x.par_chunks_exact(width));
-        let one = |(out, x): (&mut [f32], &[f32])| scale(x, self.weight, factor(x, self.eps), out);
-        rows.with_min_len(task_rows(width)).for_each(one);
+        let norm_row = |(out, x): (&mut [f32], &[f32])| scale(x, self.weight, factor(x, self.eps), out);
+        rows.with_min_len(task_rows(width)).for_each(norm_row);
     }
 
     /// Writes the quantised norm of `x [tokens, width]` to `out`. The integers and scales equal those of

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_a_power_of_two() {
+    fn the_error_is_within_its_bound() {
         for step in -1_000_000..20_000 {
             let t = f64::from(step) * 0.001;
             let error = exp2(t) / t.exp2() - 1.0;

@@ -13,12 +13,12 @@ const TILE: usize = 1024;
 dispatch! {
 /// Returns the entry of [`predictions`](super::predictions) for one row.
 pub(super) fn summarise(row: &[f32]) -> Option<Prediction> {
-    let mut seen = Seen::NOTHING;
+    let mut running = RunningPrediction::EMPTY;
     for (i, tile) in row.chunks(TILE).enumerate() {
-        seen.raise(i * TILE, tile);
-        seen.weigh(tile);
+        running.raise_peak(i * TILE, tile);
+        running.add_weights(tile);
     }
-    seen.prediction()
+    running.prediction()
 }
 }
 
@@ -27,32 +27,33 @@ dispatch! {
 pub(super) fn compare(reference: &[f32], predicted: &Prediction, others: &[&[f32]]) -> Vec<Option<Divergence>> {
     let mut weights = [0.0; TILE];
     let mut total = [0.0; LANES];
-    let mut seen = vec![(Seen::NOTHING, [0.0; LANES]); others.len()];
+    let mut running = vec![(RunningPrediction::EMPTY, [0.0; LANES]); others.len()];
     for (i, reference) in reference.chunks(TILE).enumerate() {
         let weights = &mut weights[..reference.len()];
-        weigh(reference, predicted.peak, weights, &mut total);
-        for (other, (seen, apart)) in others.iter().zip(&mut seen) {
+        store_weights(reference, predicted.peak, weights, &mut total);
+        for (other, (running, differences)) in others.iter().zip(&mut running) {
             let tile = &other[i * TILE..][..reference.len()];
-            seen.raise(i * TILE, tile);
-            seen.weigh(tile);
-            add_differences(weights, reference, tile, apart);
+            running.raise_peak(i * TILE, tile);
+            running.add_weights(tile);
+            add_differences(weights, reference, tile, differences);
         }
     }
     let total: f64 = total.iter().sum();
-    let divergence = |(seen, apart): &(Seen, [f64; LANES])| {
-        let prediction = seen.prediction()?;
-        // sum p (z_p - z_q) + ln Z_q - ln Z_p: 0 term by term for equal rows, whatever is added to all logits.
+    let divergence = |(running, differences): &(RunningPrediction, [f64; LANES])| {
+        let prediction = running.prediction()?;
+        // The divergence is sum p (z_p - z_q) + ln Z_q - ln Z_p. Every term is 0 for equal rows.
         let peaks = f64::from(prediction.peak) - f64::from(predicted.peak);
         let normalisers = peaks + (prediction.log_sum - predicted.log_sum);
-        Some(Divergence { prediction, kl: apart.iter().sum::<f64>() / total + normalisers })
+        Some(Divergence { prediction, kl: differences.iter().sum::<f64>() / total + normalisers })
     };
-    seen.iter().map(divergence).collect()
+    running.iter().map(divergence).collect()
 }
 }
 
 /// The prediction from the tiles read so far.
 #[derive(Clone, Copy)]
-struct Seen {
+struct RunningPrediction {
+    /// The largest logit.
     peak: f32,
     /// The class of the largest logit.
     best: usize,
@@ -62,14 +63,15 @@ struct Seen {
     finite: f32,
 }
 
-impl Seen {
-    const NOTHING: Seen = Seen { peak: f32::NEG_INFINITY, best: 0, sums: [0.0; LANES], finite: 0.0 };
+impl RunningPrediction {
+    const EMPTY: RunningPrediction =
+        RunningPrediction { peak: f32::NEG_INFINITY, best: 0, sums: [0.0; LANES], finite: 0.0 };
 
     /// Updates the peak with a tile whose first class is `first`.
     #[inline(always)]
-    fn raise(&mut self, first: usize, tile: &[f32]) {
+    fn raise_peak(&mut self, first: usize, tile: &[f32]) {
         let (mut peaks, mut finite) = ([f32::NEG_INFINITY; LANES], [0.0; LANES]);
-        each(tile.len(), |lane, i| {
+        for_each_lane(tile.len(), |lane, i| {
             let z = tile[i];
             peaks[lane] = if z > peaks[lane] { z } else { peaks[lane] };
             finite[lane] = z.mul_add(0.0, finite[lane]);
@@ -87,9 +89,9 @@ impl Seen {
 
     /// Adds the weights `exp(z - peak)` of a tile to the sums.
     #[inline(always)]
-    fn weigh(&mut self, tile: &[f32]) {
+    fn add_weights(&mut self, tile: &[f32]) {
         let (sums, peak) = (&mut self.sums, f64::from(self.peak));
-        each(tile.len(), |lane, i| sums[lane] += weight(tile[i], peak));
+        for_each_lane(tile.len(), |lane, i| sums[lane] += weight(tile[i], peak));
     }
 
     /// Returns the prediction, or `None` if a logit is not finite.
@@ -109,9 +111,9 @@ fn weight(z: f32, peak: f64) -> f64 {
 
 /// Writes the weights of a tile and adds them to `total`.
 #[inline(always)]
-fn weigh(tile: &[f32], peak: f32, weights: &mut [f64], total: &mut [f64; LANES]) {
+fn store_weights(tile: &[f32], peak: f32, weights: &mut [f64], total: &mut [f64; LANES]) {
     let peak = f64::from(peak);
-    each(tile.len(), |lane, i| {
+    for_each_lane(tile.len(), |lane, i| {
         weights[i] = weight(tile[i], peak);
         total[lane] += weights[i];
     });
@@ -119,17 +121,17 @@ fn weigh(tile: &[f32], peak: f32, weights: &mut [f64], total: &mut [f64; LANES])
 
 /// Adds `weight * (z_p - z_q)` of a tile to `differences`.
 #[inline(always)]
-fn add_differences(weights: &[f64], reference: &[f32], tile: &[f32], apart: &mut [f64; LANES]) {
+fn add_differences(weights: &[f64], reference: &[f32], tile: &[f32], differences: &mut [f64; LANES]) {
     let (weights, reference) = (&weights[..tile.len()], &reference[..tile.len()]);
-    each(tile.len(), |lane, i| {
+    for_each_lane(tile.len(), |lane, i| {
         let difference = f64::from(reference[i]) - f64::from(tile[i]);
-        apart[lane] = weights[i].mul_add(difference, apart[lane]);
+        differences[lane] = weights[i].mul_add(difference, differences[lane]);
     });
 }
 
 /// Calls `f(lane, index)` for every index below `count`, where `lane` is the lane that sums this index.
 #[inline(always)]
-fn each(count: usize, mut f: impl FnMut(usize, usize)) {
+fn for_each_lane(count: usize, mut f: impl FnMut(usize, usize)) {
     let whole = count / LANES * LANES;
     for first in (0..whole).step_by(LANES) {
         for lane in 0..LANES {

@@ -46,8 +46,9 @@ impl Engine {
         }
     }
 
-    /// From this many tokens on it pays to unpack weights before multiplying.
-    pub(super) fn many(self) -> usize {
+    /// Returns the smallest number of tokens for which unpacking the weights before multiplying is faster
+    /// than unpacking them in registers.
+    pub(super) fn min_tokens_to_unpack(self) -> usize {
         match self {
             Engine::Portable => 1,
             #[cfg(target_arch = "aarch64")]
@@ -61,9 +62,9 @@ impl Engine {
         }
     }
 
-    /// Bytes of activations that are multiplied by all weights before others are: with tiles, what a second-level cache
-    /// of 2 MiB holds besides a task's codes.
-    pub(super) fn resident(self) -> usize {
+    /// Returns the bytes of a block of activations, which is multiplied by all weights before the next block.
+    /// With AMX it is the size that fits a second-level cache of 2 MiB together with the codes of a task.
+    pub(super) fn resident_bytes(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
             Engine::Amx => 11 << 17,
@@ -147,7 +148,7 @@ impl Engine {
     /// # Safety
     /// The machine must have the instructions.
     pub(super) unsafe fn unpack(self, packed: &[u8], codes: &mut [u8]) {
-        assert_eq!(packed.len() * 4, codes.len(), "four codes a byte");
+        assert_eq!(packed.len() * 4, codes.len(), "a packed byte holds four codes");
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the caller guarantees the instructions; the lengths were checked above.
@@ -179,10 +180,10 @@ impl Engine {
                 #[cfg(target_arch = "x86_64")]
                 Engine::Amx => amx::block(tokens, groups, x, codes, (out.as_mut_ptr(), OUT_STRIDE)),
                 #[cfg(target_arch = "x86_64")]
-                Engine::Avx512 => each(tokens, 8, groups, 2, x, codes, out, avx512::unpacked),
+                Engine::Avx512 => run_kernel(tokens, 8, groups, 2, x, codes, out, avx512::unpacked),
                 #[cfg(target_arch = "x86_64")]
-                Engine::Avx2 => each(tokens, 4, groups, 1, x, codes, out, avx2::unpacked),
-                _ => each(tokens, 1, groups, 1, x, codes, out, portable::unpacked),
+                Engine::Avx2 => run_kernel(tokens, 4, groups, 1, x, codes, out, avx2::unpacked),
+                _ => run_kernel(tokens, 1, groups, 1, x, codes, out, portable::unpacked),
             }
         }
     }
@@ -192,9 +193,9 @@ impl Engine {
 /// as often as necessary.
 ///
 /// # Safety
-/// As [`Engine::unpacked`], and `kernel` must be safe for these shapes.
-#[allow(clippy::too_many_arguments, reason = "a block, and how far a kernel reaches")]
-unsafe fn each(
+/// The caller must uphold the contract of [`Engine::unpacked`], and `kernel` must be safe for these shapes.
+#[allow(clippy::too_many_arguments, reason = "a block and the steps of a kernel")]
+unsafe fn run_kernel(
     tokens: usize,
     token_step: usize,
     groups: usize,

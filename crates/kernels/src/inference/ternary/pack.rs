@@ -35,8 +35,8 @@ impl Ternary {
         assert!(cols <= MAX_COLS, "{cols} columns: sums are exact up to {MAX_COLS}");
         let (groups, tiles) = (rows.div_ceil(GROUP), cols.div_ceil(TILE));
         let mut packed =
-            Pages::zeroed(groups * tiles * TILE_BYTES).expect("the system has room for the weights");
-        // Padding is code 0, so that it adds nothing whatever it is multiplied by.
+            Pages::zeroed(groups * tiles * TILE_BYTES).expect("there is enough memory for the weights");
+        // Padding has code 0, so its products are 0.
         let buffer = || vec![0u8; tiles * TILE];
         let pack_group = |row_codes: &mut Vec<u8>, (group, out): (usize, &mut [u8])| {
             for row in group * GROUP..rows.min((group + 1) * GROUP) {

@@ -62,9 +62,9 @@ pub fn sums(x: &Quantized, weights: &Ternary, out: &mut [i32]) {
 /// Panics as [`sums`] does, and if this machine does not have the instruction set.
 pub fn sums_with(isa: Isa, x: &Quantized, weights: &Ternary, out: &mut [i32]) {
     check(isa);
-    let out = Out::Sums(Scatter::new(out, x.tokens(), weights.rows));
+    let out = ProductOutput::Sums(Scatter::new(out, x.tokens(), weights.rows));
     // SAFETY: checked above.
-    unsafe { run(Engine::new(isa), x, &[Job { weights, out }]) }
+    unsafe { run(Engine::new(isa), x, &[LayerProduct { weights, out }]) }
 }
 
 /// Panics if this machine does not have the instruction set.
@@ -77,26 +77,28 @@ fn check(isa: Isa) {
 /// # Safety
 /// The machine must have the instructions.
 unsafe fn run_linear(isa: Isa, x: &Quantized, products: &mut [Product<'_>]) {
-    let mut jobs = Vec::with_capacity(products.len());
+    let mut layers = Vec::with_capacity(products.len());
     for Product { weights, scale, out } in products {
         let out = Scatter::new(out, x.tokens(), weights.rows);
-        jobs.push(Job { weights, out: Out::Scaled { out, scale: *scale } });
+        layers.push(LayerProduct { weights, out: ProductOutput::Scaled { out, scale: *scale } });
     }
-    // SAFETY: the caller's promise.
-    unsafe { run(Engine::new(isa), x, &jobs) }
+    // SAFETY: the caller upholds the contract.
+    unsafe { run(Engine::new(isa), x, &layers) }
 }
 
 /// The output of a product.
 #[derive(Clone, Copy)]
-enum Out<'a> {
+enum ProductOutput<'a> {
+    /// Exact integers.
     Sums(Scatter<'a, i32>),
     /// Products times the scales of the token and of the weights.
     Scaled { out: Scatter<'a, f32>, scale: f32 },
 }
 
-struct Job<'a> {
+/// The weights and the output of one layer.
+struct LayerProduct<'a> {
     weights: &'a Ternary,
-    out: Out<'a>,
+    out: ProductOutput<'a>,
 }
 
 /// Buffers of a thread, reused for every task.
@@ -115,32 +117,33 @@ thread_local! {
 /// Divides the layers into tasks and runs them.
 ///
 /// # Safety
-/// The engine's instructions must be there.
-unsafe fn run(engine: Engine, x: &Quantized, jobs: &[Job<'_>]) {
+/// The machine must have the engine's instructions.
+unsafe fn run(engine: Engine, x: &Quantized, layers: &[LayerProduct<'_>]) {
     let mut tasks = Vec::new();
-    for job in jobs {
-        assert_eq!(x.cols(), job.weights.cols, "a token has as many activations as the layer columns");
-        tasks.extend((0..job.weights.groups()).step_by(GROUPS).map(|group| (job, group)));
+    for layer in layers {
+        assert_eq!(x.cols(), layer.weights.cols, "a token has as many activations as the layer columns");
+        tasks.extend((0..layer.weights.groups()).step_by(GROUPS).map(|group| (layer, group)));
     }
-    let work: usize = jobs.iter().map(|job| x.tokens() * job.weights.rows * job.weights.cols).sum();
-    let rounds = (x.tokens() * x.stride()).div_ceil(engine.resident());
+    let work: usize = layers.iter().map(|layer| x.tokens() * layer.weights.rows * layer.weights.cols).sum();
+    let rounds = (x.tokens() * x.stride()).div_ceil(engine.resident_bytes());
     let step = x.tokens().div_ceil(rounds.max(1)).next_multiple_of(TOKENS).max(TOKENS);
     for first in (0..x.tokens()).step_by(step) {
         let tokens = first..x.tokens().min(first + step);
-        let task = |(job, group): &(&Job<'_>, usize)| {
-            // SAFETY: every task writes its own rows.
-            SCRATCH.with_borrow_mut(|scratch| unsafe { job.run(engine, x, tokens.clone(), *group, scratch) });
+        let run_task = |(layer, group): &(&LayerProduct<'_>, usize)| {
+            // SAFETY: every task writes only its own rows.
+            SCRATCH
+                .with_borrow_mut(|scratch| unsafe { layer.run(engine, x, tokens.clone(), *group, scratch) });
         };
         if work < SERIAL {
-            tasks.iter().for_each(task);
+            tasks.iter().for_each(run_task);
         } else {
-            tasks.par_iter().for_each(task);
+            tasks.par_iter().for_each(run_task);
         }
     }
 }
 
-impl Job<'_> {
-    /// Some tokens times the groups from `first` on.
+impl LayerProduct<'_> {
+    /// Multiplies some tokens by up to four groups, starting at group `first`.
     ///
     /// # Safety
     /// The machine must have the engine's instructions, and no other thread may write these rows.
@@ -156,7 +159,7 @@ impl Job<'_> {
         let bytes = self.weights.group_bytes();
         let packed = &self.weights.packed[first * bytes..][..groups * bytes];
         scratch.sums.reserve(TOKENS * OUT_STRIDE * size_of::<i32>());
-        let unpacked = tokens.len() >= engine.many();
+        let unpacked = tokens.len() >= engine.min_tokens_to_unpack();
         if unpacked {
             scratch.codes.reserve(GROUPS * bytes * 4);
             // SAFETY: the caller upholds the contract.
@@ -174,7 +177,7 @@ impl Job<'_> {
                     true => engine.unpacked(tokens, groups, rows, (scratch.codes.as_ptr(), bytes * 4), sums),
                     false => engine.packed(tokens, groups, rows, (packed.as_ptr(), bytes), sums),
                 }
-                self.finish(x, token, tokens, first * GROUP, sums);
+                self.write_results(x, token, tokens, first * GROUP, sums);
             }
         }
     }
@@ -184,7 +187,7 @@ impl Job<'_> {
     ///
     /// # Safety
     /// No other thread may write these rows.
-    unsafe fn finish(&self, x: &Quantized, token: usize, tokens: usize, row: usize, sums: &[i32]) {
+    unsafe fn write_results(&self, x: &Quantized, token: usize, tokens: usize, row: usize, sums: &[i32]) {
         let count = OUT_STRIDE.min(self.weights.rows - row);
         for (i, sums) in sums.chunks_exact(OUT_STRIDE).take(tokens).enumerate() {
             // A code is the weight plus one, so each sum is too large by the sum of the token's activations.
@@ -192,10 +195,10 @@ impl Job<'_> {
             // SAFETY: the caller upholds the contract.
             unsafe {
                 match self.out {
-                    Out::Sums(out) => correct(sums, surplus, out.row(token + i, row, count)),
-                    Out::Scaled { out, scale } => {
+                    ProductOutput::Sums(out) => subtract(sums, surplus, out.row(token + i, row, count)),
+                    ProductOutput::Scaled { out, scale } => {
                         let factor = x.scales()[token + i] * scale;
-                        scaled(sums, surplus, factor, out.row(token + i, row, count));
+                        subtract_and_scale(sums, surplus, factor, out.row(token + i, row, count));
                     }
                 }
             }
@@ -204,7 +207,8 @@ impl Job<'_> {
 }
 
 dispatch! {
-fn correct(sums: &[i32], surplus: i32, out: &mut [i32]) {
+/// Writes each sum minus `surplus`.
+fn subtract(sums: &[i32], surplus: i32, out: &mut [i32]) {
     for (out, sum) in out.iter_mut().zip(sums) {
         *out = sum - surplus;
     }
@@ -212,7 +216,8 @@ fn correct(sums: &[i32], surplus: i32, out: &mut [i32]) {
 }
 
 dispatch! {
-fn scaled(sums: &[i32], surplus: i32, factor: f32, out: &mut [f32]) {
+/// Writes each sum minus `surplus`, times `factor`.
+fn subtract_and_scale(sums: &[i32], surplus: i32, factor: f32, out: &mut [f32]) {
     for (out, sum) in out.iter_mut().zip(sums) {
         *out = (sum - surplus) as f32 * factor;
     }

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_and_tiny_rows_stay_finite() {
+    fn rows_of_zeros_and_of_tiny_numbers_stay_finite() {
         let mut out = [1; 3];
         assert_eq!(quantize_activations(&[0.0; 3], &mut out), (1e-5 / 127.0, 0));
         assert_eq!(out, [0; 3]);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn buffers_are_used_again_for_other_shapes() {
+    fn buffers_are_reused_for_other_shapes() {
         let mut quantized = Quantized::new(&[1.0; 300], 100);
         for (tokens, cols) in [(40, 7), (1, 900), (3, 100)] {
             let x: Vec<f32> = (0..tokens * cols).map(|i| (i % 31) as f32 - 15.0).collect();
@@ -221,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn matches_the_definition(row in prop::collection::vec(-1e6f32..1e6, 1..200)) {
+        fn results_match_the_definition(row in prop::collection::vec(-1e6f32..1e6, 1..200)) {
             let mut out = vec![0; row.len()];
             let (back, sum) = quantize_activations(&row, &mut out);
             let absmax = row.iter().fold(1e-5f32, |a, x| a.max(x.abs()));

@@ -39,8 +39,8 @@ fn pack(words: &mut [u32], x: &[f32], cols: usize) {
     for (t, x) in x.chunks_exact(cols).enumerate() {
         for (step, x) in x.chunks(DEPTH).enumerate() {
             for (k, pair) in x.chunks(2).enumerate() {
-                let low = parts(pair[0]);
-                let high = pair.get(1).map_or([0; PARTS], |x| parts(*x));
+                let low = split(pair[0]);
+                let high = pair.get(1).map_or([0; PARTS], |x| split(*x));
                 for part in 0..PARTS {
                     let at = (step * PARTS + part) * SIDE + k;
                     words[at * tokens + t] = low[part] >> 16 | high[part];
@@ -55,12 +55,12 @@ fn pack(words: &mut [u32], x: &[f32], cols: usize) {
 ///
 /// The numbers are truncated, not rounded, because truncation never overflows.
 #[inline(always)]
-fn parts(x: f32) -> [u32; PARTS] {
-    let cut = |x: f32| x.to_bits() & 0xffff_0000;
-    let high = cut(x);
+fn split(x: f32) -> [u32; PARTS] {
+    let truncate = |x: f32| x.to_bits() & 0xffff_0000;
+    let high = truncate(x);
     let rest = x - f32::from_bits(high);
-    let middle = cut(rest);
-    [high, middle, cut(rest - f32::from_bits(middle))]
+    let middle = truncate(rest);
+    [high, middle, truncate(rest - f32::from_bits(middle))]
 }
 
 #[cfg(test)]
@@ -71,10 +71,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn three_parts_are_the_whole(x in prop_oneof![-1e4f32..1e4, -1e-30f32..1e-30, any::<f32>()]) {
-            // The least part of the smallest numbers is below what an f32 can hold.
+        fn three_parts_sum_to_the_number(x in prop_oneof![-1e4f32..1e4, -1e-30f32..1e-30, any::<f32>()]) {
+            // For smaller numbers the lowest part is below the range of f32.
             prop_assume!(x.is_finite() && x.abs() > 1e-30);
-            let parts = parts(x).map(|bits| f64::from(f32::from_bits(bits)));
+            let parts = split(x).map(|bits| f64::from(f32::from_bits(bits)));
             prop_assert_eq!(parts.iter().sum::<f64>(), f64::from(x));
         }
     }

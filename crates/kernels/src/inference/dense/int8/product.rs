@@ -11,7 +11,7 @@ pub(super) fn sums(isa: Isa, x: &Activations, weights: &Int8, first: usize, out:
     let stride = weights.stride;
     let values = signed(&weights.values[first * stride..(first + out.len()) * stride]);
     let [high, low] = x.parts();
-    assert!(high.len() == stride && low.len() == stride, "activations are as long as rows");
+    assert!(high.len() == stride && low.len() == stride, "activations must be as long as rows");
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the machine has the instructions; rows and parts have `stride` bytes, a multiple of a register.
     unsafe {

@@ -21,41 +21,44 @@ impl Int8 {
     /// Panics if `x` is not one token.
     pub fn shortlist(&self, x: &[f32], k: usize, always: &[u32]) -> Option<Vec<u32>> {
         let most = (MOST * self.rows.len() as f64) as usize;
-        self.possible(x, k, always).filter(|list| list.len() <= most)
+        self.candidates(x, k, always).filter(|list| list.len() <= most)
     }
 
-    /// The list, however long it is.
-    pub(super) fn possible(&self, x: &[f32], k: usize, always: &[u32]) -> Option<Vec<u32>> {
+    /// Returns the list of [`Int8::shortlist`], even if it is long.
+    pub(super) fn candidates(&self, x: &[f32], k: usize, always: &[u32]) -> Option<Vec<u32>> {
         let x = self.activations(x);
         let [x] = &x[..] else { panic!("a list is for one token") };
-        let about = self.products(isa(), std::slice::from_ref(x));
-        let errors: Vec<f64> = (0..about.len()).map(|row| self.bound(x, row, about[row])).collect();
-        let free = |row: &usize| always.binary_search(&(*row as u32)).is_err();
-        let mut least: Vec<f64> =
-            (0..about.len()).filter(free).map(|row| f64::from(about[row]) - errors[row]).collect();
-        if k == 0 || k >= least.len() || least.iter().any(|least| !least.is_finite()) {
+        let approximate = self.products(isa(), std::slice::from_ref(x));
+        let rows = 0..approximate.len();
+        let errors: Vec<f64> = rows.clone().map(|row| self.error_bound(x, row, approximate[row])).collect();
+        let is_ranked = |row: &usize| always.binary_search(&(*row as u32)).is_err();
+        let mut lower_bounds: Vec<f64> =
+            rows.clone().filter(is_ranked).map(|row| f64::from(approximate[row]) - errors[row]).collect();
+        if k == 0 || k >= lower_bounds.len() || lower_bounds.iter().any(|bound| !bound.is_finite()) {
             return None;
         }
-        // At least k products are not below it.
-        let threshold = *least.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1;
-        let can = |row: &usize| f64::from(about[*row]) + errors[*row] >= threshold || !free(row);
-        Some((0..about.len()).filter(can).map(|row| row as u32).collect())
+        // At least `k` exact products are not below this threshold.
+        let threshold = *lower_bounds.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1;
+        let is_candidate =
+            |row: &usize| f64::from(approximate[*row]) + errors[*row] >= threshold || !is_ranked(row);
+        Some(rows.filter(is_candidate).map(|row| row as u32).collect())
     }
 
     /// Returns an upper bound of the difference between a row's `approximate` product and the product of the
     /// exact kernels.
     ///
-    /// With `w'` and `x'` for the rounded forms, `w x - w' x' = (w - w') x + w' (x - x')`. To this comes the rounding of the
-    /// exact kernels' f32 sums, at most three terms a column (Higham, *Accuracy and Stability of Numerical Algorithms*,
-    /// section 3.1), numbers below the normal range, which the tile unit takes as zero, and the rounding of `about`.
-    pub(super) fn bound(&self, x: &Activations, row: usize, about: f32) -> f64 {
+    /// With `w'` and `x'` for the rounded values, `w x - w' x' = (w - w') x + w' (x - x')`. The bound also
+    /// covers the rounding of the exact kernels' f32 sums, with at most three terms per column (Higham,
+    /// *Accuracy and Stability of Numerical Algorithms*, section 3.1); numbers below the normal range, which
+    /// the tile unit treats as zero; and the rounding of `approximate`.
+    pub(super) fn error_bound(&self, x: &Activations, row: usize, approximate: f32) -> f64 {
         let (error, norm) = (f64::from(self.rows[row].error), f64::from(self.rows[row].norm));
         let terms = 3.0 * (self.stride + 64) as f64;
-        let part = terms * f64::from(f32::EPSILON) / 2.0;
-        let sums = part / (1.0 - part) * norm * x.norm;
+        let relative = terms * f64::from(f32::EPSILON) / 2.0;
+        let sums = relative / (1.0 - relative) * norm * x.norm;
         let tiny = terms * f64::from(f32::MIN_POSITIVE) * (1.0 + norm + x.norm);
-        let rounded = f64::from(about.abs()) * f64::from(f32::EPSILON);
-        // The last factor covers the f64 arithmetic of norms and of this line.
+        let rounded = f64::from(approximate.abs()) * f64::from(f32::EPSILON);
+        // The last factor covers the rounding of the f64 arithmetic, here and in the norms.
         (error * x.norm + (norm + error) * x.error + sums + tiny + rounded) * (1.0 + 1e-6)
     }
 }

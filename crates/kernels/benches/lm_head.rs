@@ -1,5 +1,8 @@
-//! The output head of BitNet-b1.58-2B-4T, a part of its vocabulary: bytes a second for one token, multiply-adds a
-//! second for many, by every instruction set and beside plain loops.
+//! The LM head of BitNet-b1.58-2B-4T, for a part of its vocabulary and with every instruction set of this
+//! machine.
+//!
+//! A product with one token is measured in bytes of weights per second, and a product with more tokens in
+//! multiply-adds per second.
 
 use std::hint::black_box;
 
@@ -11,10 +14,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use half::{bf16, f16};
 
 const COLS: usize = 2560;
-/// Rows of which no second-level cache holds the weights.
+/// Number of rows. Their weights do not fit a second-level cache.
 const ROWS: usize = 6144;
 
-/// Uniform in [-1, 1).
+/// Returns uniform numbers in [-1, 1).
 fn numbers(count: usize) -> Vec<f32> {
     let mut state = 1u64;
     let mut next = || {
@@ -24,11 +27,12 @@ fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// One token through the head rounded to int8: its bytes a second, and the list of rows that can be the largest.
-fn rounded(criterion: &mut Criterion) {
+/// Measures the int8 LM head for one token: the product, in bytes per second, and the shortlist of rows whose
+/// products may be the largest.
+fn int8_head(criterion: &mut Criterion) {
     let (weights, x) = (numbers(ROWS * COLS), numbers(COLS));
     let write = |row: usize, out: &mut [f32]| out.copy_from_slice(&weights[row * COLS..][..COLS]);
-    let int8 = Int8::quantise(ROWS, COLS, write).expect("there is room");
+    let int8 = Int8::quantise(ROWS, COLS, write).expect("there is enough memory");
     let mut group = criterion.benchmark_group("head-int8");
     group.sample_size(10);
     group.throughput(Throughput::Bytes(int8.bytes() as u64));
@@ -41,7 +45,7 @@ fn rounded(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn head(criterion: &mut Criterion) {
+fn dense_head(criterion: &mut Criterion) {
     let weights = numbers(ROWS * COLS);
     let halves: Vec<f16> = weights.iter().map(|w| f16::from_f32(*w)).collect();
     let brains: Vec<bf16> = weights.iter().map(|w| bf16::from_f32(*w)).collect();
@@ -70,5 +74,5 @@ fn head(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, head, rounded);
+criterion_group!(benches, dense_head, int8_head);
 criterion_main!(benches);

@@ -1,4 +1,4 @@
-//! What a definition asks to be measured, checked before anything is computed.
+//! The [`Grid`] is everything that a definition asks to be measured, checked before anything is computed.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -7,17 +7,17 @@ use bitkv_evict::{Need, Needs, Policy, Registry, Role};
 use bitkv_models::LoadedModel;
 use bitkv_progress::{Progress, Silent};
 use bitkv_record::{
-    AskedBudget, Axes, AxisLists, Definition, Experiment, FileHash, Form, Metric, ModelEntry, RuleName,
+    AskedBudget, Axes, AxisLists, Definition, Experiment, FileHash, Form, MetricGroup, ModelEntry, RuleName,
 };
 
 use super::{
     code,
     loaded_models::LoadedModels,
     memory::{MemoryJob, memory_jobs},
-    profiles::{Study, studies},
-    sources::{Sources, sources, texts_of},
+    profiles::{ProfileJob, profile_jobs},
+    selection::Selection,
+    sources::{CalibrationSources, calibration_sources, read_texts},
     unit::{Unit, units},
-    wanted::Wanted,
 };
 use crate::{
     Error, Result,
@@ -26,39 +26,39 @@ use crate::{
     registry::role_of,
 };
 
-/// What of a definition is run, and how its models are read.
+/// Options for reading a definition: which of its sections are run, and how its models are read.
 #[derive(Clone, Copy)]
-pub struct Options<'a> {
-    /// Names of the experiments, profiles and memory studies that are wanted; all if there is none.
+pub struct GridOptions<'a> {
+    /// The names of the experiments, profiles and memory studies to run; empty to run all.
     pub only: &'a [String],
-    /// The byte layout of I2_S tensors in .gguf files; found by plausibility when it is not given.
+    /// The byte layout of I2_S tensors in .gguf files; `None` to choose the plausible one.
     pub i2s_layout: Option<Layout>,
-    /// Hears of downloads.
+    /// Receives the progress of downloads.
     pub progress: &'a dyn Progress,
 }
 
-impl Default for Options<'_> {
+impl Default for GridOptions<'_> {
     fn default() -> Self {
-        Options { only: &[], i2s_layout: None, progress: &Silent }
+        GridOptions { only: &[], i2s_layout: None, progress: &Silent }
     }
 }
 
-/// A definition whose models are models and whose every cell is known.
+/// A definition whose models are loaded and whose cells are known.
 pub struct Grid {
     /// The definition.
     pub definition: Definition,
-    /// One for every experiment, model and form.
+    /// The experiments, one job for every experiment, model and form.
     pub jobs: Vec<Job>,
-    /// Profiles of heads, one for every study, model and form.
-    pub studies: Vec<Study>,
-    /// Memory by context length, one for every study and model.
+    /// The head profiles, one for every study, model and form.
+    pub profiles: Vec<ProfileJob>,
+    /// The memory tables, one for every study, model and form.
     pub memory: Vec<MemoryJob>,
-    /// Hashes of the models, once each.
+    /// The hashes of the models' files, each model once.
     pub models: Vec<ModelEntry>,
-    /// Hashes of all texts read.
+    /// The hashes of all texts that are read.
     pub texts: Vec<FileHash>,
     i2s_layout: Option<Layout>,
-    /// What the rows follow from besides; see [`code::code`].
+    /// The code that the rows depend on; see [`code::code`].
     pub(super) code: String,
 }
 
@@ -66,30 +66,30 @@ pub struct Grid {
 pub struct Job {
     /// The experiment.
     pub experiment: Experiment,
-    /// What the weights are run as.
+    /// The form that the weights run as: their true form or a plain Llama.
     pub form: Form,
     /// The model.
     pub loaded: Arc<LoadedModel>,
-    /// The model in its true form, where predictions are compared with it.
+    /// The model in its true form, if predictions are compared with it.
     pub truth: Option<Arc<LoadedModel>>,
-    /// Policies in the order of the definition, by seed.
-    pub policies: Vec<Seeded>,
-    /// The rules by which budgets are asked for.
+    /// The policies in the order of the definition; a random policy once per seed.
+    pub policies: Vec<SeededPolicy>,
+    /// The rules whose realised budgets are asked for.
     pub rules: BTreeMap<RuleName, Policy>,
-    /// What any of them needs.
+    /// The union of the needs of all policies and rules.
     pub needs: Needs,
-    /// Contexts, each of which is read once for all its cells.
+    /// The contexts. Each is read once for all cells.
     pub units: Vec<Unit>,
-    /// What is cut how, for every unit.
+    /// The ways to compress the cache. Each is measured on every unit.
     pub cells: Vec<Cell>,
     /// Where entropies and head scores come from.
-    pub calibration: Sources,
+    pub calibration: CalibrationSources,
 }
 
-/// A policy and the seed it was given, which counts where it is random.
+/// A policy and its seed, which matters only if the policy is random.
 #[derive(Clone, Debug)]
-pub struct Seeded {
-    /// As the definition writes it.
+pub struct SeededPolicy {
+    /// The policy as the definition writes it.
     pub written: String,
     /// The policy.
     pub policy: Policy,
@@ -100,28 +100,30 @@ pub struct Seeded {
 /// One way to compress a cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cell {
-    /// Index of the policy in [`Job::policies`].
+    /// The index of the policy in [`Job::policies`].
     pub policy: usize,
     /// How much is kept.
     pub budget: AskedBudget,
-    /// When, where kept keys stand, and how they are stored.
+    /// When tokens are evicted, which positions the kept keys have, and the format in which they are stored.
     pub axes: Axes,
 }
 
 impl Grid {
-    /// Reads a definition, whose policies are of a registry, finds and loads its models, and lists its cells.
+    /// Reads a definition from a file, finds and loads its models, and lists its cells. `registry` has the
+    /// policies that it may name.
     ///
     /// # Errors
-    /// With the file, the experiment and the key of whatever cannot be, before anything is computed.
-    pub fn read(path: &Path, options: &Options<'_>, registry: &Registry) -> Result<Grid> {
+    /// Returns an error that names the file, the experiment and the key if the definition asks for something
+    /// impossible.
+    pub fn read(path: &Path, options: &GridOptions<'_>, registry: &Registry) -> Result<Grid> {
         Grid::new(Definition::read(path)?, options, registry)
     }
 
-    /// As [`Grid::read`].
+    /// Does the same as [`Grid::read`] for a definition that was already read.
     ///
     /// # Errors
-    /// As [`Grid::read`].
-    pub fn new(definition: Definition, options: &Options<'_>, registry: &Registry) -> Result<Grid> {
+    /// Fails as [`Grid::read`] does.
+    pub fn new(definition: Definition, options: &GridOptions<'_>, registry: &Registry) -> Result<Grid> {
         let (names, only) = (definition.names(), options.only);
         if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
             bail!(
@@ -134,30 +136,30 @@ impl Grid {
         definition.check_roles(|text| role_of(registry, text))?;
         let mut models = LoadedModels::new(&definition, options.i2s_layout, options.progress)?;
         let mut texts = Vec::new();
-        let wanted = Wanted { definition: &definition, only };
-        let jobs = wanted.on_models(
+        let selection = Selection { definition: &definition, only };
+        let jobs = selection.jobs_per_model(
             &definition.experiments,
             |experiment| (&experiment.name, &experiment.models, &experiment.axes.form),
             |job: &Job| &job.loaded.name,
             |experiment, model, form| {
-                // Policies first: a slip in a name should not wait for models.
-                let policies = policies(experiment, registry)?;
+                // Policies are parsed first, so that a mistake in a name is found before models are loaded.
+                let policies = parse_policies(experiment, registry)?;
                 let loaded = models.open(model, form).at("models")?;
-                let rules = rules(experiment, registry)?;
-                let mut job = job(experiment, form, loaded, policies, rules, &mut texts)?;
-                if job.wants(Metric::Form) && form != Form::True {
+                let rules = budget_rules(experiment, registry)?;
+                let mut job = make_job(experiment, form, loaded, policies, rules, &mut texts)?;
+                if job.wants(MetricGroup::Form) && form != Form::True {
                     job.truth = Some(models.open(model, Form::True).at("models")?);
                 }
                 Ok(job)
             },
         )?;
-        let studies = studies(&wanted, &mut models, &mut texts)?;
-        let memory = memory_jobs(&wanted, &mut models)?;
+        let profiles = profile_jobs(&selection, &mut models, &mut texts)?;
+        let memory = memory_jobs(&selection, &mut models)?;
         texts.sort_by(|a: &FileHash, b| (&a.name, &a.sha256).cmp(&(&b.name, &b.sha256)));
         texts.dedup();
         let (models, i2s_layout) = (models.entries()?, options.i2s_layout);
         let code = code::code(registry);
-        let grid = Grid { definition, jobs, studies, memory, models, texts, i2s_layout, code };
+        let grid = Grid { definition, jobs, profiles, memory, models, texts, i2s_layout, code };
         ensure!(
             Definition,
             grid.rows() > 0,
@@ -167,57 +169,62 @@ impl Grid {
         Ok(grid)
     }
 
-    /// How models are read, where that is not told by their files.
+    /// Returns the reading options that change a model's weights but not its files. Row keys include them.
     pub(super) fn reading(&self) -> String {
         self.i2s_layout.map_or_else(String::new, |layout| format!("{layout:?}"))
     }
 
-    /// Rows of every kind that a complete run has.
+    /// Returns the number of rows of a complete run, timings not counted.
     pub fn rows(&self) -> usize {
         let jobs: usize = self.jobs.iter().map(Job::rows).sum();
-        let heads: usize = self.studies.iter().map(Study::rows).sum();
+        let heads: usize = self.profiles.iter().map(ProfileJob::rows).sum();
         jobs + heads + self.memory.iter().map(MemoryJob::rows).sum::<usize>()
     }
 }
 
 impl Job {
-    /// Rows of all cells.
+    /// Returns the number of rows of all cells.
     pub fn rows(&self) -> usize {
         self.units.iter().map(|unit| self.cells.len() * unit.groups.len()).sum()
     }
 
-    /// Whether a metric is wanted.
-    pub fn wants(&self, metric: Metric) -> bool {
+    /// Returns whether the experiment asks for a metric.
+    pub fn wants(&self, metric: MetricGroup) -> bool {
         self.experiment.metrics.contains(&metric)
     }
 }
 
-fn policies(experiment: &Experiment, registry: &Registry) -> Result<Vec<Seeded>> {
-    let mut policies: Vec<Seeded> = Vec::new();
+/// Returns the policies of an experiment, in its order.
+fn parse_policies(experiment: &Experiment, registry: &Registry) -> Result<Vec<SeededPolicy>> {
+    let mut policies: Vec<SeededPolicy> = Vec::new();
     for text in &experiment.policies {
-        let found = seeded(text, &experiment.seeds, registry);
+        let found = with_seeds(text, &experiment.seeds, registry);
         let found = found.at(format!("policies lists `{text}`"))?;
-        for one in found {
+        for seeded in found {
             ensure!(
                 Definition,
-                policies.iter().all(|earlier| earlier.policy.spec() != one.policy.spec()),
-                "policies lists `{text}` twice, once as it stands and once in other words: remove one of them"
+                policies.iter().all(|earlier| earlier.policy.spec() != seeded.policy.spec()),
+                "policies lists `{text}` twice in different spellings: remove one of them"
             );
-            policies.push(one);
+            policies.push(seeded);
         }
     }
     Ok(policies)
 }
 
-/// The policy with every seed where it is random, and else with the first.
-fn seeded(text: &str, seeds: &[u64], registry: &Registry) -> Result<Vec<Seeded>, bitkv_evict::Error> {
+/// Returns the policy with every seed if it is random, or only with the first seed if it is not.
+fn with_seeds(
+    text: &str,
+    seeds: &[u64],
+    registry: &Registry,
+) -> Result<Vec<SeededPolicy>, bitkv_evict::Error> {
     let mut found = Vec::new();
     for &seed in seeds {
         let written = text.to_owned();
         match registry.seeded(text, seed)? {
-            Some(policy) => found.push(Seeded { written, policy, seed }),
+            Some(policy) => found.push(SeededPolicy { written, policy, seed }),
             None if found.is_empty() => {
-                found.push(Seeded { written, policy: registry.policy(text)?, seed });
+                found.push(SeededPolicy { written, policy: registry.policy(text)?, seed });
             }
             None => {}
         }
@@ -225,8 +232,8 @@ fn seeded(text: &str, seeds: &[u64], registry: &Registry) -> Result<Vec<Seeded>,
     Ok(found)
 }
 
-/// The rules by which budgets are asked for.
-fn rules(experiment: &Experiment, registry: &Registry) -> Result<BTreeMap<RuleName, Policy>> {
+/// Returns the published rules whose realised budgets an experiment asks for.
+fn budget_rules(experiment: &Experiment, registry: &Registry) -> Result<BTreeMap<RuleName, Policy>> {
     let asked = experiment.budgets.iter().filter_map(|budget| match budget {
         AskedBudget::Realised(_, rule) => Some(*rule),
         _ => None,
@@ -236,25 +243,26 @@ fn rules(experiment: &Experiment, registry: &Registry) -> Result<BTreeMap<RuleNa
         _ => {
             let published = registry.listings().into_iter().filter(|other| other.role == Role::Published);
             let published: Vec<&str> = published.map(|listing| listing.name).collect();
-            let remedy = bitkv_spelling::instead(rule.as_str(), &published);
-            Err(Error::Definition(format!("budgets: '{rule}' is no published rule: {remedy}")))
+            let remedy = bitkv_spelling::suggestion(rule.as_str(), &published);
+            Err(Error::Definition(format!("budgets: '{rule}' is not a published rule: {remedy}")))
         }
     };
     asked.map(policy).collect()
 }
 
-fn job(
+/// Lists the units and cells of an experiment on a model, and checks its texts, calibration and budgets.
+fn make_job(
     experiment: &Experiment,
     form: Form,
     loaded: Arc<LoadedModel>,
-    policies: Vec<Seeded>,
+    policies: Vec<SeededPolicy>,
     rules: BTreeMap<RuleName, Policy>,
     texts: &mut Vec<FileHash>,
 ) -> Result<Job> {
     let all = policies.iter().map(|seeded| &seeded.policy).chain(rules.values());
     let needs = all.fold(Needs::default(), |needs, policy| needs.union(policy.needs()));
-    let evaluated = texts_of(&experiment.texts)?;
-    let calibration = sources(experiment, &loaded, &needs, &evaluated)?;
+    let evaluated = read_texts(&experiment.texts)?;
+    let calibration = calibration_sources(experiment, &loaded, &needs, &evaluated)?;
     texts.extend(evaluated.hashes());
     texts.extend(calibration.profiled.iter().flat_map(|(texts, _)| texts.hashes()));
     ensure!(
@@ -279,29 +287,32 @@ fn job(
     })
 }
 
-fn cells(experiment: &Experiment, form: Form, policies: &[Seeded]) -> Vec<Cell> {
+/// Returns the cells of an experiment: every policy at every budget, for every combination of the axes.
+fn cells(experiment: &Experiment, form: Form, policies: &[SeededPolicy]) -> Vec<Cell> {
     let lists = AxisLists { form: vec![form], ..experiment.axes.clone() };
     let mut cells = Vec::new();
     for axes in lists.product() {
         for (policy, seeded) in policies.iter().enumerate() {
-            // The whole cache is the same whatever is asked for.
+            // The full cache is measured once, because it is the same at every budget.
             let full = [AskedBudget::FULL];
-            let whole = seeded.policy.role() == Role::Full;
-            let budgets = if whole { &full[..] } else { &experiment.budgets };
-            // What a rule realises is asked of that rule and of those that can keep exactly as much.
-            let asked = |budget: &&AskedBudget| match budget {
+            let is_full = seeded.policy.role() == Role::Full;
+            let budgets = if is_full { &full[..] } else { &experiment.budgets };
+            // A budget that a rule realises applies to that rule, and to policies that can keep exactly as
+            // much.
+            let applies = |budget: &&AskedBudget| match budget {
                 AskedBudget::Realised(_, rule) => {
                     seeded.policy.conserves() || seeded.policy.spec() == rule.as_str()
                 }
                 _ => true,
             };
-            cells.extend(budgets.iter().filter(asked).map(|&budget| Cell { policy, budget, axes }));
+            cells.extend(budgets.iter().filter(applies).map(|&budget| Cell { policy, budget, axes }));
         }
     }
     cells
 }
 
-/// A budget in bytes must hold a token of every head.
+/// Returns an error if a budget in bytes cannot hold one token of every KV head, or is more than the full
+/// cache.
 fn check_budgets(experiment: &Experiment, loaded: &LoadedModel) -> Result<()> {
     let extent = shape(loaded, experiment.context);
     for budget in &experiment.budgets {

@@ -1,48 +1,49 @@
-//! How often and how long a request is tried.
+//! Decides how often a request is tried, and how long to wait between tries.
 
 use std::{thread, time::Duration};
 
 use crate::{Error, Settings};
 
+/// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Why a request failed.
 pub(crate) enum Failure {
     /// The next try may succeed.
-    Passing(Error),
-    /// It will not.
-    Final(Error),
+    Transient(Error),
+    /// Every further try would fail.
+    Permanent(Error),
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
         match failure {
-            Failure::Passing(error) | Failure::Final(error) => error,
+            Failure::Transient(error) | Failure::Permanent(error) => error,
         }
     }
 }
 
-/// What is left of the tries.
-pub(crate) struct Patience<'a> {
+/// Counts the failures of a request and waits between its tries.
+pub(crate) struct Retries<'a> {
     settings: &'a Settings,
     failures: u32,
 }
 
-impl Patience<'_> {
-    pub(crate) fn new(settings: &Settings) -> Patience<'_> {
-        Patience { settings, failures: 0 }
+impl Retries<'_> {
+    pub(crate) fn new(settings: &Settings) -> Retries<'_> {
+        Retries { settings, failures: 0 }
     }
 
-    /// After progress, failures before it do not count.
-    pub(crate) fn renew(&mut self) {
+    /// Forgets earlier failures, because the request has made progress since.
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// Waits before the next try, or gives the error back when there is none.
+    /// Waits before the next try. Returns the error if it is permanent or no tries are left.
     pub(crate) fn wait(&mut self, failure: Failure) -> Result<(), Error> {
         let error = match failure {
-            Failure::Passing(error) => error,
-            Failure::Final(error) => return Err(error),
+            Failure::Transient(error) => error,
+            Failure::Permanent(error) => return Err(error),
         };
         self.failures += 1;
         if self.failures >= self.settings.attempts {

@@ -1,4 +1,4 @@
-//! Scores of heads from files of other projects.
+//! Reads scores of heads from the files of other projects (HeadKV, DuoAttention).
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -7,12 +7,12 @@ use crate::{
     error::{Place as _, Refuse as _, bail, ensure},
 };
 
-/// Reads `[layers][heads]` numbers, layer by layer: a JSON array of rows, a JSON object from `"layer-head"` to a
-/// number or a list of numbers whose mean counts (HeadKV's files), or one line of numbers a layer (DuoAttention's
-/// `full_attention_heads.tsv`).
+/// Reads one number per head, `[layers * heads]`. The file is a JSON array of rows, a JSON object from
+/// `"layer-head"` to a number or to a list of numbers whose mean is taken (HeadKV's files), or text with one
+/// line of numbers per layer (DuoAttention's `full_attention_heads.tsv`).
 ///
 /// # Errors
-/// When the file cannot be read, is none of these, or has other layers or heads.
+/// Returns an error if the file cannot be read, has another format, or has another number of layers or heads.
 pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
     let name = path.display();
     let text = fs::read_to_string(path).refuse(Error::File, format!("cannot read the head scores {name}"))?;
@@ -21,13 +21,13 @@ pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
             Error::File,
             format!("{name} is not a JSON array with a row of numbers for each layer"),
         )?,
-        Some(b'{') => keyed(&text).at(format!("{name} holds no HeadKV scores"))?,
-        _ => lines(&text).at(format!("{name} is not a line of numbers for each layer"))?,
+        Some(b'{') => parse_object(&text).at(format!("{name} holds no HeadKV scores"))?,
+        _ => parse_lines(&text).at(format!("{name} is not a line of numbers for each layer"))?,
     };
     ensure!(
         File,
         rows.len() == layers && rows.iter().all(|row| row.len() == heads),
-        "{name} has {} layers of {} heads, and the model {layers} of {heads}: use a file of this model",
+        "{name} has {} layers of {} heads, and the model has {layers} of {heads}: use a file of this model",
         rows.len(),
         rows.first().map_or(0, Vec::len)
     );
@@ -44,12 +44,14 @@ pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
     }
 }
 
-fn lines(text: &str) -> Result<Vec<Vec<f64>>> {
-    let number = |word: &str| word.parse::<f64>().refuse(Error::File, format!("`{word}` is no number"));
+/// Parses one line of numbers per layer.
+fn parse_lines(text: &str) -> Result<Vec<Vec<f64>>> {
+    let number = |word: &str| word.parse::<f64>().refuse(Error::File, format!("`{word}` is not a number"));
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines.map(|line| line.split_whitespace().map(number).collect()).collect()
 }
 
+/// The value of a head in HeadKV's files.
 #[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Score {
@@ -57,7 +59,8 @@ enum Score {
     Several(Vec<f64>),
 }
 
-fn keyed(text: &str) -> Result<Vec<Vec<f64>>> {
+/// Parses a JSON object from `"layer-head"` to scores.
+fn parse_object(text: &str) -> Result<Vec<Vec<f64>>> {
     let scores: BTreeMap<String, Score> = serde_json::from_str(text)
         .refuse(Error::File, "expected an object of numbers or lists of numbers")?;
     let mut by_place = BTreeMap::new();
@@ -65,13 +68,7 @@ fn keyed(text: &str) -> Result<Vec<Vec<f64>>> {
         let place =
             key.split_once('-').and_then(|(l, h)| Some((l.parse::<usize>().ok()?, h.parse::<usize>().ok()?)));
         let place = place.refuse(Error::File, format!("key `{key}` is not LAYER-HEAD, such as 0-3"))?;
-        ensure!(
-            File,
-            !by_place.contains_key(&place),
-            "the score of head {}-{} is there twice",
-            place.0,
-            place.1
-        );
+        ensure!(File, !by_place.contains_key(&place), "head {}-{} has two scores", place.0, place.1);
         let mean = match score {
             Score::One(score) => score,
             Score::Several(list) => list.iter().sum::<f64>() / list.len() as f64,
@@ -93,7 +90,7 @@ fn keyed(text: &str) -> Result<Vec<Vec<f64>>> {
 mod tests {
     use super::*;
 
-    fn written(text: &str) -> Result<Vec<f64>> {
+    fn read_text(text: &str) -> Result<Vec<f64>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scores");
         fs::write(&path, text).unwrap();
@@ -103,29 +100,29 @@ mod tests {
     #[test]
     fn all_three_formats_are_read() {
         let expected = [0.0, 1.0, 0.5, 0.25];
-        assert_eq!(written("[[0, 1], [0.5, 0.25]]").unwrap(), expected);
-        assert_eq!(written("0\t1\n0.5\t0.25\n").unwrap(), expected);
+        assert_eq!(read_text("[[0, 1], [0.5, 0.25]]").unwrap(), expected);
+        assert_eq!(read_text("0\t1\n0.5\t0.25\n").unwrap(), expected);
         assert_eq!(
-            written(r#"{"1-0": [0.25, 0.75], "0-0": 0, "1-1": 0.25, "0-1": [1.0]}"#).unwrap(),
+            read_text(r#"{"1-0": [0.25, 0.75], "0-0": 0, "1-1": 0.25, "0-1": [1.0]}"#).unwrap(),
             expected
         );
     }
 
     #[test]
-    fn a_head_has_one_score() {
-        let said =
-            format!("{}", written(r#"{"0-0": 1, "00-0": 2, "0-1": 1, "1-0": 1, "1-1": 1}"#).unwrap_err());
-        assert!(said.contains("the score of head 0-0 is there twice"), "{said}");
+    fn two_scores_of_a_head_are_refused() {
+        let error =
+            format!("{}", read_text(r#"{"0-0": 1, "00-0": 2, "0-1": 1, "1-0": 1, "1-1": 1}"#).unwrap_err());
+        assert!(error.contains("head 0-0 has two scores"), "{error}");
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        let said = |text: &str| format!("{}", written(text).unwrap_err());
-        assert!(said("[[0, 1]]").contains("has 1 layers of 2 heads, and the model 2 of 2"));
-        assert!(said("[[0, 1], [0, -1]]").contains("layer 1, head 1 is -1"));
-        assert!(said(r#"{"a": 1}"#).contains("`a` is not LAYER-HEAD"));
-        assert!(said(r#"{"0-1": 1}"#).contains("before 0-1 are missing"));
-        assert!(said("0 1\n2 x").contains("`x` is no number"));
-        assert!(said(r#"{"0-0": [], "0-1": 1, "1-0": 1, "1-1": 1}"#).contains("layer 0, head 0 is NaN"));
+    fn an_error_names_what_is_wrong() {
+        let error = |text: &str| format!("{}", read_text(text).unwrap_err());
+        assert!(error("[[0, 1]]").contains("has 1 layers of 2 heads, and the model has 2 of 2"));
+        assert!(error("[[0, 1], [0, -1]]").contains("layer 1, head 1 is -1"));
+        assert!(error(r#"{"a": 1}"#).contains("`a` is not LAYER-HEAD"));
+        assert!(error(r#"{"0-1": 1}"#).contains("before 0-1 are missing"));
+        assert!(error("0 1\n2 x").contains("`x` is not a number"));
+        assert!(error(r#"{"0-0": [], "0-1": 1, "1-0": 1, "1-1": 1}"#).contains("layer 0, head 0 is NaN"));
     }
 }

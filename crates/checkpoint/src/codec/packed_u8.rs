@@ -1,19 +1,21 @@
-//! transformers' two-bit packing: bits `2i..2i+2` of packed row `r` are the codes of row `r + i * ceil(rows / 4)`.
+//! The two-bit packing of transformers. Bits `2i` and `2i + 1` of a byte in packed row `r` are a code of row
+//! `r + i * ceil(rows / 4)`.
 //!
 //! Reference: transformers `integrations/bitnet.py`, `pack_weights` and `unpack_weights`.
 
-/// Four zeros: what rows past the end of the matrix are filled with.
+/// A byte of four weights that are zero: the padding for rows after the end of the matrix.
 const ZEROS: u8 = 0x55;
 
-/// Packed rows of a matrix of `rows`.
+/// Returns the number of packed rows of a matrix with `rows` rows.
 pub fn packed_rows(rows: usize) -> usize {
     rows.div_ceil(4)
 }
 
-/// Writes the codes of `row` of a matrix `[rows, out.len()]` packed in `data [ceil(rows / 4), cols]`.
+/// Writes the codes of row `row` of a matrix `[rows, out.len()]` that is packed in `data`,
+/// `[ceil(rows / 4), cols]`.
 ///
 /// # Panics
-/// When `data` is too short.
+/// Panics if `data` is too short.
 pub fn decode_row(data: &[u8], rows: usize, row: usize, out: &mut [u8]) {
     let (stride, cols) = (packed_rows(rows), out.len());
     let shift = 2 * (row / stride);
@@ -21,8 +23,8 @@ pub fn decode_row(data: &[u8], rows: usize, row: usize, out: &mut [u8]) {
     out.iter_mut().zip(bytes).for_each(|(code, byte)| *code = (byte >> shift) & 3);
 }
 
-/// Packs the rows that share packed row `packed` of a matrix `[rows, out.len()]` of which `codes(row, out)` gives the
-/// rows; `row` is room for one of them.
+/// Packs the four rows that share packed row `packed` of a matrix `[rows, out.len()]`. `codes(row, out)`
+/// writes the codes of a row; `row` is a buffer for one row.
 pub fn encode_row(
     rows: usize,
     packed: usize,
@@ -41,7 +43,7 @@ pub fn encode_row(
     }
 }
 
-/// Packs a matrix `[rows, cols]` of which `codes(row, out)` gives the rows.
+/// Returns the packed bytes of a matrix `[rows, cols]`. `codes(row, out)` writes the codes of a row to `out`.
 pub fn encode(rows: usize, cols: usize, codes: impl Fn(usize, &mut [u8])) -> Vec<u8> {
     let mut bytes = vec![0; packed_rows(rows) * cols];
     let mut row = vec![0; cols];

@@ -1,4 +1,4 @@
-//! A file that is still being downloaded.
+//! A file on disk that is still being downloaded, with the checksum of the bytes received so far.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,22 +8,23 @@ use std::{
 
 use crate::{Error, Result, checksum::Hasher, metadata::Metadata};
 
-/// Read from disk at once, in bytes.
+/// The number of bytes that are read from disk at once.
 const BLOCK: usize = 1 << 18;
 
-/// How a file that is whole ends.
-pub(crate) enum Ended {
-    /// It is on disk.
+/// The result of verifying a file that has all its bytes.
+pub(crate) enum Finished {
+    /// The checksum is right and the file is on disk.
     Kept,
-    /// Its checksum was wrong, and it is deleted.
+    /// The checksum is wrong and the file is deleted.
     Deleted {
-        /// The checksum of what was there.
+        /// The checksum of the deleted bytes.
         found: String,
     },
 }
 
-/// The beginning of a file, on disk and hashed so far; never more than the announced length.
-pub(crate) struct Part {
+/// The received beginning of a file. Its bytes are on disk and hashed. It is never longer than the hub
+/// announced.
+pub(crate) struct PartialFile {
     file: File,
     path: PathBuf,
     expected: Metadata,
@@ -31,21 +32,23 @@ pub(crate) struct Part {
     len: u64,
 }
 
-impl Part {
-    /// Goes on with what an earlier try has left at `path`, or begins.
-    pub(crate) fn open(path: &Path, expected: &Metadata) -> Result<Part> {
+impl PartialFile {
+    /// Opens the partial file at `path`, with the bytes that an earlier try has left there.
+    pub(crate) fn open(path: &Path, expected: &Metadata) -> Result<PartialFile> {
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = opened.map_err(|source| Error::Write { path: path.into(), source })?;
         let hasher = expected.checksum.hasher(expected.size);
-        let mut part = Part { file, path: path.into(), expected: expected.clone(), hasher, len: 0 };
-        part.take_up()?;
+        let mut part = PartialFile { file, path: path.into(), expected: expected.clone(), hasher, len: 0 };
+        part.hash_existing_bytes()?;
         Ok(part)
     }
 
-    fn take_up(&mut self) -> Result<()> {
+    /// Reads and hashes the bytes that are already in the file. If there are more than announced, empties the
+    /// file.
+    fn hash_existing_bytes(&mut self) -> Result<()> {
         let failed = |source| Error::Read { path: self.path.clone(), source };
-        let there = self.file.metadata().map_err(failed)?.len();
-        if there > self.expected.size {
+        let existing = self.file.metadata().map_err(failed)?.len();
+        if existing > self.expected.size {
             return self.restart();
         }
         let mut block = vec![0; BLOCK];
@@ -60,26 +63,29 @@ impl Part {
         }
     }
 
-    /// Bytes that are there.
+    /// The number of bytes received so far.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// Bytes that are still to come.
+    /// The number of bytes that are still missing.
     pub(crate) fn missing(&self) -> u64 {
         self.expected.size - self.len
     }
 
-    /// Takes the next bytes, of which there must not be more than are missing.
+    /// Appends the next bytes.
+    ///
+    /// # Panics
+    /// Panics if `bytes` are more than the missing ones.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        assert!(bytes.len() as u64 <= self.missing(), "a file must not outgrow what was announced");
+        assert!(bytes.len() as u64 <= self.missing(), "a file must not be longer than announced");
         self.file.write_all(bytes).map_err(|source| self.unwritable(source))?;
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
         Ok(())
     }
 
-    /// Forgets all bytes.
+    /// Empties the file.
     pub(crate) fn restart(&mut self) -> Result<()> {
         self.file.set_len(0).and_then(|()| self.file.rewind()).map_err(|source| self.unwritable(source))?;
         self.hasher = self.expected.checksum.hasher(self.expected.size);
@@ -93,17 +99,18 @@ impl Part {
         fs::remove_file(&self.path).map_err(|source| Error::Write { path: self.path, source })
     }
 
-    /// Ends a whole file: makes sure that it is on disk when its checksum is right, otherwise deletes it.
-    pub(crate) fn finish(self) -> Result<Ended> {
-        let Part { file, path, expected, hasher, .. } = self;
+    /// Verifies the checksum of a file that has all its bytes. If it is right, the bytes are synced to disk;
+    /// otherwise the file is deleted.
+    pub(crate) fn finish(self) -> Result<Finished> {
+        let PartialFile { file, path, expected, hasher, .. } = self;
         let found = hasher.hex();
-        let (done, ended) = if found == expected.checksum.hex() {
-            (file.sync_all(), Ended::Kept)
+        let (done, finished) = if found == expected.checksum.hex() {
+            (file.sync_all(), Finished::Kept)
         } else {
             drop(file);
-            (fs::remove_file(&path), Ended::Deleted { found })
+            (fs::remove_file(&path), Finished::Deleted { found })
         };
-        done.map(|()| ended).map_err(|source| Error::Write { path, source })
+        done.map(|()| finished).map_err(|source| Error::Write { path, source })
     }
 
     fn unwritable(&self, source: io::Error) -> Error {

@@ -1,4 +1,4 @@
-//! What training refuses, in one sentence that names the file or the key and says what to do.
+//! Tests that every error of training is one sentence, names the file or the key, and says what to do.
 
 use std::{fs, path::Path};
 
@@ -39,7 +39,7 @@ fn read(folder: &Path, text: &str) -> Result<Recipe, Error> {
     Recipe::read(&path)
 }
 
-/// Words of letters in an order without end.
+/// Returns a text of made-up words.
 fn text(words: u32) -> String {
     let letter = |n: u32| char::from(b'a' + (n % 26) as u8);
     let word = |i: u32| -> String {
@@ -56,7 +56,7 @@ fn corpus(folder: &Path) -> Corpus {
 }
 
 #[test]
-fn values_that_cannot_be_trained() {
+fn errors_about_recipes_name_the_key_and_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     assert!(read(folder.path(), RECIPE).is_ok());
     for (from, to, key, remedy) in [
@@ -71,51 +71,59 @@ fn values_that_cannot_be_trained() {
         ("distance = 16", "distance = 64", "distance of stage 0 is 64", "4 to length - 1 = 63"),
         ("batch = 1", "batch = 0", "batch of stage 0 is 0", "positive"),
     ] {
-        let said = read(folder.path(), &RECIPE.replacen(from, to, 1)).unwrap_err().to_string();
+        let message = read(folder.path(), &RECIPE.replacen(from, to, 1)).unwrap_err().to_string();
         for part in ["recipe.toml", "cannot be trained", key, remedy] {
-            assert!(said.contains(part), "{part}: {said}");
+            assert!(message.contains(part), "{part}: {message}");
         }
     }
-    let said = read(folder.path(), &RECIPE.replace("seed = 1", "sed = 1")).unwrap_err().to_string();
-    assert!(said.contains("cannot understand the recipe") && said.contains("sed"), "{said}");
-    let said = Recipe::read(&folder.path().join("none.toml")).unwrap_err().to_string();
-    assert!(said.contains("cannot read") && said.contains("none.toml"), "{said}");
+    let message = read(folder.path(), &RECIPE.replace("seed = 1", "sed = 1")).unwrap_err().to_string();
+    assert!(message.contains("cannot parse the recipe") && message.contains("sed"), "{message}");
+    let message = Recipe::read(&folder.path().join("none.toml")).unwrap_err().to_string();
+    assert!(message.contains("cannot read") && message.contains("none.toml"), "{message}");
 }
 
 #[test]
-fn texts_that_are_too_short() {
+fn errors_about_short_texts_name_the_file_and_the_length() {
     let folder = tempfile::tempdir().unwrap();
     let open = || Corpus::open(folder.path(), &folder.path().join("data"), 448).err().unwrap().to_string();
     assert!(open().contains("train.txt"), "{}", open());
     fs::write(folder.path().join("train.txt"), text(9000)).unwrap();
     fs::write(folder.path().join("valid.txt"), text(30)).unwrap();
-    let said = open();
-    assert!(said.contains("valid.txt holds") && said.contains("at least 4097 are needed"), "{said}");
+    let message = open();
+    assert!(message.contains("valid.txt holds") && message.contains("at least 4097 are needed"), "{message}");
     fs::write(folder.path().join("train.txt"), "a").unwrap();
     assert!(open().contains("more text or a smaller vocabulary"), "{}", open());
     let corpus = corpus(folder.path());
-    let said = corpus.covers(1 << 20).unwrap_err().to_string();
-    assert!(said.contains("train.txt holds") && said.contains("1048577 are needed"), "{said}");
-    let said = Corpus::open(folder.path(), &folder.path().join("data"), 480).err().unwrap().to_string();
-    assert!(said.contains("holds 448 tokens") && said.contains("asks for 480"), "{said}");
+    let message = corpus.check_length(1 << 20).unwrap_err().to_string();
+    assert!(message.contains("train.txt holds") && message.contains("1048577 are needed"), "{message}");
+    let message = Corpus::open(folder.path(), &folder.path().join("data"), 480).err().unwrap().to_string();
+    assert!(message.contains("holds 448 tokens") && message.contains("asks for 480"), "{message}");
 }
 
 #[test]
-fn damaged_runs() {
+fn errors_about_damaged_runs_name_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let (recipe, corpus) = (read(folder.path(), RECIPE).unwrap(), corpus(folder.path()));
     let run = folder.path().join("run");
     let open = || Trainer::open(&recipe, &corpus, &run, Precision::Ternary);
     open().unwrap().run(None, &bitkv_progress::Silent).unwrap();
-    let refused = |file: &str, bytes: &[u8], parts: &[&str]| {
+    let check_damaged = |file: &str, bytes: &[u8], parts: &[&str]| {
         let path = run.join(file);
         let kept = fs::read(&path).unwrap();
         fs::write(&path, bytes).unwrap();
-        let said = open().err().unwrap().to_string();
-        assert!(said.contains(file) && parts.iter().all(|part| said.contains(part)), "{said}");
+        let message = open().err().unwrap().to_string();
+        assert!(message.contains(file) && parts.iter().all(|part| message.contains(part)), "{message}");
         fs::write(&path, kept).unwrap();
     };
-    refused("checkpoint.safetensors", b"nothing", &["cannot resume", "remove it to start anew"]);
-    refused("log.csv", b"step,tokens\n1,x\n", &["is damaged", "remove it to go on"]);
+    check_damaged(
+        "checkpoint.safetensors",
+        b"nothing",
+        &["cannot resume", "remove the file to start from the beginning"],
+    );
+    check_damaged(
+        "log.csv",
+        b"step,tokens\n1,x\n",
+        &["is damaged", "remove the file to continue without it"],
+    );
     assert!(open().is_ok());
 }

@@ -1,33 +1,33 @@
-//! A trace by the reference.
+//! Traces of the reference in plain candle.
 
 use candle_core::Tensor;
 
 use super::{Detail, Trace, floats};
 use crate::{
     Result, Step, StepNorms,
-    reference::{Attended, Reference, Watch, entropy_bits},
+    reference::{AttentionTensors, Reference, Watch, entropy_bits},
 };
 
 impl Trace {
     /// Runs `tokens` through the reference.
     ///
     /// # Errors
-    /// As [`Reference::logits`].
+    /// Fails as [`Reference::logits`] does.
     pub fn from_reference(reference: &Reference, tokens: &[u32], detail: Detail) -> Result<Trace> {
         let trace = Trace { tokens: tokens.into(), ..Trace::default() };
-        let mut recorder = Recorder { trace, detail };
-        let logits = reference.watched(tokens, &mut recorder)?;
+        let mut recorder = TraceRecorder { trace, detail };
+        let logits = reference.logits_with_watch(tokens, &mut recorder)?;
         Ok(Trace { logits: floats(&logits)?, ..recorder.trace })
     }
 }
 
-/// Takes down what the reference shows.
-struct Recorder {
+/// The [`Watch`] that builds a trace.
+struct TraceRecorder {
     trace: Trace,
     detail: Detail,
 }
 
-impl Watch for Recorder {
+impl Watch for TraceRecorder {
     fn step(&mut self, layer: Option<usize>, step: Step, values: &Tensor) -> candle_core::Result<()> {
         let values = floats(values)?;
         let tokens = self.trace.tokens.len();
@@ -38,7 +38,7 @@ impl Watch for Recorder {
         Ok(())
     }
 
-    fn attention(&mut self, _: usize, attended: &Attended) -> candle_core::Result<()> {
+    fn attention(&mut self, _: usize, attended: &AttentionTensors) -> candle_core::Result<()> {
         if self.detail == Detail::Tensors {
             self.trace.queries.push(floats(&attended.queries)?);
             self.trace.keys.push(floats(&attended.keys)?);

@@ -1,11 +1,11 @@
-//! Statements in words: how they are made, marked and judged, and how their numbers are printed.
+//! Makes statements from their parts, and formats their numbers.
 
 use crate::format::estimate;
 use crate::interval::Estimate;
 
 use super::claim::{Statement, StatementRole};
 
-/// A statement that was tested.
+/// Returns a statement that was tested.
 pub(super) fn tested(
     text: &str,
     published: String,
@@ -16,7 +16,7 @@ pub(super) fn tested(
     decided(text, published, measured, Some(holds), reason)
 }
 
-/// A statement that an interval decides, or leaves open.
+/// Returns a statement that an interval decides, or leaves open (`holds` is `None`).
 pub(super) fn decided(
     text: &str,
     published: String,
@@ -24,40 +24,42 @@ pub(super) fn decided(
     holds: Option<bool>,
     reason: String,
 ) -> Statement {
-    let reason = if holds.is_some() { reason } else { format!("{reason}; this leaves it open") };
+    let reason = if holds.is_some() { reason } else { format!("{reason} This measurement leaves it open.") };
     let (role, failing_check) = (StatementRole::Claim, None);
     Statement { text: text.into(), published, measured, holds, reason, role, failing_check }
 }
 
-/// A statement of whose rows none is there.
+/// Returns an undecided statement for which the run has no rows.
 pub(super) fn missing(text: &str, published: String) -> Statement {
-    untested(text, published, "the run has no rows for it".into())
+    untested(text, published, "The run has no rows for it.".into())
 }
 
-/// A statement that the rows at hand cannot decide.
+/// Returns a statement that the rows of the run cannot decide.
 pub(super) fn untested(text: &str, published: String, reason: String) -> Statement {
     let (measured, role, failing_check) = (String::new(), StatementRole::Claim, None);
     Statement { text: text.into(), published, measured, holds: None, reason, role, failing_check }
 }
 
-/// The same statement as one that only reproduces published arithmetic.
+/// Marks a statement as one that only reproduces published arithmetic.
 pub(super) fn reproduction(statement: Statement) -> Statement {
     let text = format!("Reproduction: {}", statement.text);
     Statement { role: StatementRole::Reproduction, text, ..statement }
 }
 
-/// Marks a statement as a check of the claim's means, which decides nothing, and prefixes the model's name.
+/// Marks a statement as a check of the method, which does not count towards the verdict. Prefixes the model's
+/// name.
 pub(super) fn check(model: &str, statement: Statement) -> Statement {
     Statement { role: StatementRole::Check, text: format!("{model}: check: {}", statement.text), ..statement }
 }
 
-/// The statements about a model, undecided where the instrument fails there; what was measured stays.
-pub(super) fn judged(failing: Option<String>, statements: Vec<Statement>) -> Vec<Statement> {
-    let Some(failing) = failing else { return statements };
+/// Returns the statements about a model. If the model fails a check, the statements that count become
+/// undecided; their measured values stay.
+pub(super) fn undecided_if(failing_check: Option<String>, statements: Vec<Statement>) -> Vec<Statement> {
+    let Some(failing) = failing_check else { return statements };
     let undecided = |statement: Statement| match statement.role {
         StatementRole::Claim => Statement {
             holds: None,
-            reason: format!("cannot be decided on this model: {failing}"),
+            reason: format!("This cannot be decided on this model: {failing}."),
             failing_check: Some(failing.clone()),
             ..statement
         },
@@ -66,8 +68,8 @@ pub(super) fn judged(failing: Option<String>, statements: Vec<Statement>) -> Vec
     statements.into_iter().map(undecided).collect()
 }
 
-/// Whether a mean reaches `figure`: yes if its whole 95 % interval does, no if none of it does. A single text has no
-/// interval, so that nothing is decided on it.
+/// Returns whether a mean reaches `figure`: yes if its whole 95 % interval does, no if none of it does.
+/// Otherwise, and for a single text, which has no interval, the result is `None`.
 pub(super) fn reaches(found: &Estimate, figure: f64) -> Option<bool> {
     match found.interval? {
         (low, _) if low >= figure => Some(true),
@@ -76,18 +78,19 @@ pub(super) fn reaches(found: &Estimate, figure: f64) -> Option<bool> {
     }
 }
 
-/// A fraction in percent.
+/// Formats a fraction as a percentage.
 pub(super) fn percent(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
 
-/// A mean with its interval; without one it says why nothing is decided.
-pub(super) fn show(found: &Estimate, print: impl Fn(f64) -> String) -> String {
-    let alone = if found.interval.is_none() { " on a single text" } else { "" };
-    estimate(Some(*found), print) + alone
+/// Formats a mean with its interval. A mean without an interval comes from a single text, and the text says
+/// so.
+pub(super) fn with_interval(found: &Estimate, print: impl Fn(f64) -> String) -> String {
+    let suffix = if found.interval.is_none() { " on a single text" } else { "" };
+    estimate(Some(*found), print) + suffix
 }
 
-/// Prints a number times a factor; what rounds to 0 has no sign.
+/// Returns a formatter of a number times a factor. A value that rounds to 0 has no sign.
 pub(super) fn decimals(factor: f64, decimals: usize) -> impl Fn(f64) -> String {
     move |value| format!("{:.decimals$}", factor * value + 0.0)
 }
