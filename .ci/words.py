@@ -169,6 +169,8 @@ class Rule:
         self.name, self.say = table["name"], table["say"]
         self.kinds = set(table["kinds"])
         self.pattern = re.compile(table["pattern"], re.IGNORECASE)
+        if not self.pattern.search(table["bad"]):
+            sys.exit(f"{RULES.name}: the rule {self.name} does not find its own example, {table['bad']!r}")
 
 
 class Exceptions:

@@ -74,7 +74,7 @@ commands! {
     Profile = profile(registry), "--model M", [
         "bitkv profile --model tiny-mha --out profile.json" =>
             "Profile a model on the calibration texts of the suite, and save the profile.",
-        "bitkv profile --model tiny-gqa --texts calibration/texts/evaluation --rows all" =>
+        "bitkv profile --model tiny-gqa --texts calibration/texts/evaluation --queries all" =>
             "Profile a model on other texts, and average over all queries.",
     ];
     /// Show which positions a policy keeps in every layer and KV head.

@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     /// Context lengths in tokens, separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "512,1024,2048,4096")]
     context: Vec<usize>,
-    /// How bytes are counted: `published` counts embeddings at 1.58 bits per weight, and `actual` counts what
+    /// How bytes are counted: `published` counts every parameter at 1.58 bits, and `actual` counts what
     /// a runtime stores.
     #[arg(long, default_value = "actual")]
     accounting: String,

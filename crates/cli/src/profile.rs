@@ -18,7 +18,7 @@ use crate::{bars::BARS, input, model::ModelArguments, output};
 
 /// The queries whose entropies are averaged, of a context of n tokens.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum RowChoice {
+enum QueryChoice {
     /// The queries n/4, n/2, 3n/4 and n-1, as in the published calibration.
     Published,
     /// Every query except the first.
@@ -48,8 +48,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = CALIBRATION_TOKENS)]
     context: usize,
     /// The queries whose entropies are averaged.
-    #[arg(long, value_enum, default_value_t = RowChoice::Published)]
-    rows: RowChoice,
+    #[arg(long, alias = "rows", value_enum, default_value_t = QueryChoice::Published)]
+    queries: QueryChoice,
     /// The entropies that separate the classes of heads.
     #[arg(long, value_enum, default_value_t = ThresholdChoice::Code)]
     thresholds: ThresholdChoice,
@@ -122,16 +122,16 @@ fn profile(
     entropies: &Entropies,
     texts: Vec<FileHash>,
 ) -> Result<Profile> {
-    let rows = match arguments.rows {
-        RowChoice::Published => Queries::Published,
-        RowChoice::All => Queries::All,
+    let queries = match arguments.queries {
+        QueryChoice::Published => Queries::Published,
+        QueryChoice::All => Queries::All,
     };
     let thresholds = match arguments.thresholds {
         ThresholdChoice::Code => Thresholds::CODE,
         ThresholdChoice::Printed => Thresholds::PRINTED,
     };
     let context = entropies.context;
-    Ok(Profile::new(&loaded.name, Some(context), texts, thresholds, &entropies.by_layer(context, rows))?)
+    Ok(Profile::new(&loaded.name, Some(context), texts, thresholds, &entropies.by_layer(context, queries))?)
 }
 
 /// Converts a profile to the published format.

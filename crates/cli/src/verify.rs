@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// Number of tokens that are scored after the context [default: 127].
     #[arg(long)]
     scored_tokens: Option<usize>,
-    /// Number of retrieval contexts [default: 20].
+    /// Number of generated contexts for the retrieval task `recall-together` [default: 20].
     #[arg(long)]
     recalls: Option<usize>,
     /// Seed of everything random [default: 20261121].

@@ -62,7 +62,7 @@ fn thresholds_and_rows_can_be_chosen() {
         (number(&code["thresholds"]["moderate"]), number(&printed["thresholds"]["moderate"])),
         (3.0, 2.5)
     );
-    let all = profile(&place, &[&tokens[..], &["--rows", "all"]].concat());
+    let all = profile(&place, &[&tokens[..], &["--queries", "all"]].concat());
     assert_ne!(bits(&code), bits(&all));
 }
 

@@ -11,12 +11,12 @@
 //!   v
 //! Context + OwnedObservation       the Unit is prefilled once; the observation is all that policies read
 //!   v
-//! UnitMeasurer                           measures the missing Cells of the Unit in batches:
+//! UnitMeasurer                     measures the missing Cells of the Unit in batches:
 //!   Evictor                          evicts what the policy does not keep, from a copy of the cache
 //!   batch::forward                   reads the continuation through all caches of a batch at once
 //!   metrics::Reference               compares the logits with those of the full cache
 //!   v
-//! GridRow -> Journal -> rows.csv   each row is saved at once, so an interrupted run resumes after any row
+//! GridRow -> Journal -> rows.csv   rows are saved after each batch, so an interrupted run repeats few cells
 //! ```
 //!
 //! The path of a token: a text is tokenised into a [`window::Window`], whose first tokens become the context

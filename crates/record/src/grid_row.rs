@@ -1,4 +1,4 @@
-//! The rows of `rows.csv`: one for each cell of an experiment, whether it was measured or failed.
+//! The rows of `rows.csv`: one for each cell on each context, whether it was measured or failed.
 
 mod format_1;
 

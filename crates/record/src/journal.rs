@@ -1,4 +1,5 @@
-//! A file to which a run appends each row as soon as it is measured, so that a killed process loses no row.
+//! A file to which a run appends its rows after each batch of cells, so that a killed process loses at most
+//! the batches in progress.
 
 use crate::{LineError, RecordError, Row, rows};
 use std::collections::HashMap;

@@ -122,13 +122,13 @@ named! {
     Form = "form", "KL divergence and agreement of a model in another form with its true form.";
     Timing = "timing", "The seconds to plan and to decode, and the peak memory. These differ between runs.";
 
-    /// The task that a cell is scored on.
+    /// The task that a row is scored on.
     TaskKind, "task";
     Text = "text", "Continuing a text, teacher forced.";
     Passkey = "passkey",
         "One line with a key and its value of four words, among filler. The question asks for the value.";
     Needles = "needles",
-        "Eight lines with keys and values, among filler. Four questions ask for one value each.";
+        "Eight lines with a key and two values each, among filler. Four questions ask for both values of one key.";
     Variables = "variables",
         "Chains of assignments, among filler. The question asks to follow a chain from its last name back to the value.";
     CommonWords = "common-words", "Lines of words. The question asks for the most frequent ones.";

@@ -36,7 +36,8 @@ pub(crate) struct Arguments {
     /// Numbers of tokens that the cache has seen before a decode, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "TOKENS", default_value = "0")]
     depth: Vec<usize>,
-    /// Fractions of these tokens that the cache holds, above 0 and at most 1, separated by commas.
+    /// Fractions of the --depth tokens that the cache still holds, above 0 and at most 1, separated by
+    /// commas.
     #[arg(
         long,
         value_delimiter = ',',
