@@ -95,3 +95,31 @@ fn the_help_of_the_program_says_what_it_is() {
         assert!(help.contains(&about), "{about}");
     }
 }
+
+/// Options that were renamed still have their old names, so that old scripts work.
+#[test]
+fn old_spellings_are_accepted() {
+    let lines = [
+        ("generate --model m --prompt p --head int8", "generate --model m --prompt p --lm-head int8"),
+        ("generate --model m --prompt p --skeleton llama", "generate --model m --prompt p --as plain-llama"),
+        ("bench --shape large --head int8", "bench --shape large --lm-head int8"),
+        ("bench --shape large --cut uneven", "bench --shape large --head-budgets uneven"),
+        ("profile --model m --rows all", "profile --model m --queries all"),
+    ];
+    for (old, new) in lines {
+        let values = [old, new].map(|line| {
+            let words = std::iter::once("bitkv").chain(line.split(' '));
+            let matches = bitkv_cli::command_line().try_get_matches_from(words);
+            let matches = matches.unwrap_or_else(|error| panic!("{line}: {error}"));
+            let (_, given) = matches.subcommand().unwrap();
+            let mut values: Vec<String> = given
+                .ids()
+                .filter_map(|id| Some(format!("{id} {:?}", given.get_raw(id.as_str())?.collect::<Vec<_>>())))
+                .collect();
+            values.sort();
+            values
+        });
+        let last = |values: &[String]| values.join("\n").replace("\"llama\"", "\"plain-llama\"");
+        assert_eq!(last(&values[0]), last(&values[1]), "{old}");
+    }
+}

@@ -48,7 +48,7 @@ fn the_document() {
 
 /// Both sets of thresholds classify the same entropies.
 #[test]
-fn thresholds_and_rows_can_be_chosen() {
+fn thresholds_and_queries_can_be_chosen() {
     let place = Place::new();
     place.tokens("tokens.json", 64);
     let tokens = ["--tokens", "tokens.json"];

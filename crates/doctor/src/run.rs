@@ -28,7 +28,8 @@ impl TextRun {
     /// Loads the model and runs it on the first calibration text.
     ///
     /// # Errors
-    /// Fails if there is no usable tokenizer, or the model cannot be loaded.
+    /// Fails if there is no usable tokenizer, the text has fewer than two tokens, or the model cannot be
+    /// loaded.
     pub(crate) fn new(
         checkpoint: &Checkpoint,
         tokenizer: &bitkv_models::Result<Option<Tokenizer>>,

@@ -53,8 +53,7 @@ impl Division<'_> {
     }
 
     /// Returns the calibrated attention entropy of each KV head in bits, `[layers * kv_heads]`. `group` says
-    /// how the entropies of the query heads of a group are pooled. `group` says how the entropies of the
-    /// query heads of a group are pooled.
+    /// how the entropies of the query heads of a group are pooled.
     pub fn entropy(&self, group: EntropyPooling) -> Vec<f64> {
         group.pool(self.observation.numbers(Need::Entropy), self.observation.shape.group())
     }

@@ -72,7 +72,8 @@ fn every_question_has_a_prompt_an_answer_and_a_valid_depth() {
     });
 }
 
-/// A prompt occurs in the context exactly once, and the answer follows it there.
+/// Except in `variables` and `common-words`, a prompt occurs in the context exactly once, and the answer
+/// follows it there.
 #[test]
 fn answers_follow_the_only_occurrence_of_their_prompt() {
     for_each_context(|kind, _, _, _, Retrieval { context, questions }| {

@@ -2,7 +2,7 @@
 //! also accepts `uniform+spread`.
 //!
 //! ```sh
-//! cargo run --release -p own-policy -- plan --model tiny-gqa --text README.md \
+//! cargo run --release -p own-policy -- plan --model tiny-gqa --text LICENSE \
 //!     --policy uniform+spread --budget 0.25
 //! cargo run --release -p own-policy -- run examples/own-policy/spread.toml
 //! ```

@@ -23,7 +23,7 @@ pub const CODEC: Codec = Codec {
     decode_row,
     encoding: Some(Encoding {
         options: &["tq2_0"],
-        about: "GGUF, 2.06 bits per weight; the same programs read it as read TQ1_0",
+        about: "GGUF, 2.06 bits per weight; the programs that read TQ1_0 also read it",
         file_type: 37,
         scale: FloatType::F16,
         encode_row: |codes, multiplier, to| encode_row(codes, f16::from_f32(multiplier), to),
