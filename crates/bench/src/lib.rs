@@ -276,15 +276,21 @@ mod tests {
             request.check(&config).expect_err("it is refused").to_string()
         };
         let cases: [(Change, &str); 14] = [
-            (|r| r.prefill = vec![129], "--prefill 129: the model has 128 positions"),
-            (|r| r.prefill = vec![0], "--prefill 0"),
-            (|r| r.fit = vec![64, 256], "--fit 256: the model has 128 positions"),
+            (
+                |r| r.prefill = vec![129],
+                "--prefill 129 is longer than the model's 128 positions: give at most 128",
+            ),
+            (|r| r.prefill = vec![0], "--prefill 0 measures nothing: give at least one token"),
+            (
+                |r| r.fit = vec![64, 256],
+                "--fit 256 is longer than the model's 128 positions: give at most 128",
+            ),
             (|r| r.fit = vec![64], "two lengths"),
             (
                 |r| r.depths = vec![124],
-                "--depth 124 with --decode 4 needs 1 tokens more than the model's 128 positions",
+                "--depth 124, one start token and --decode 4 are 129 positions, but the model has 128: give fewer",
             ),
-            (|r| r.depths = vec![usize::MAX], "more than the model's 128 positions"),
+            (|r| r.depths = vec![usize::MAX], "positions, but the model has 128: give fewer"),
             (|r| r.budgets = vec![0.0], "--budget 0"),
             (|r| r.budgets = vec![1.5], "--budget 1.5"),
             (|r| r.budgets = vec![f64::NAN], "--budget NaN"),

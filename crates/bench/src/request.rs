@@ -105,9 +105,9 @@ impl Request {
             return Err(Error::OneLength);
         }
         for &depth in self.depths.iter().filter(|_| self.decode > 0) {
-            let end = depth.saturating_add(self.decode).saturating_add(1);
-            if end > limit {
-                return Err(Error::Depth { depth, over: end - limit, limit, decode: self.decode });
+            let positions = depth.saturating_add(self.decode).saturating_add(1);
+            if positions > limit {
+                return Err(Error::Depth { depth, decode: self.decode, positions, limit });
             }
         }
         if let Some(&budget) = self.budgets.iter().find(|budget| !(**budget > 0.0 && **budget <= 1.0)) {

@@ -10,12 +10,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error(transparent)]
     Checkpoint(#[from] bitkv_checkpoint::Error),
-    #[error("token id {id} at index {index} is outside the model's vocabulary of {vocab_size}")]
+    #[error(
+        "token id {id} at index {index} is outside the model's vocabulary of {vocab_size}: use ids of its tokenizer"
+    )]
     TokenOutOfVocabulary { id: u32, index: usize, vocab_size: usize },
-    #[error("there are no tokens to process; give at least one")]
+    #[error("there are no tokens to process: give at least one")]
     NoTokens,
     #[error(
-        "position {last} is past the model's {limit} positions (`max_position_embeddings`); shorten the input"
+        "position {last} is past the model's {limit} positions (`max_position_embeddings`): shorten the input"
     )]
     ContextTooLong { last: usize, limit: usize },
     #[error("the cache is for {found}, but the model needs {expected}")]
@@ -26,26 +28,26 @@ pub enum Error {
     NotAscending { layer: usize, head: usize, previous: u32, next: u32 },
     #[error("`{option}` is {value}, {reason}")]
     Option { option: &'static str, value: String, reason: &'static str },
-    #[error("a window of {0} queries is empty; ask for at least 1")]
+    #[error("a window of {0} queries is empty: ask for at least 1")]
     EmptyWindow(usize),
     #[error("hidden states have shape {found:?}, expected [tokens, {hidden_size}]")]
     HiddenShape { found: Vec<usize>, hidden_size: usize },
-    #[error("the LM head cannot be rounded to int8: {0}; use the exact LM head")]
+    #[error("the LM head cannot be rounded to int8 ({0}): use the exact LM head")]
     RoundedLmHead(std::io::Error),
     #[error(
-        "{found} weights do not make a matrix of {rows} rows and {cols} columns (1 to 262144 columns); give rows * cols weights, row by row"
+        "{found} weights do not make a matrix of {rows} rows and {cols} columns (1 to 262144 columns): give rows * cols weights, row by row"
     )]
     WeightCount { found: usize, rows: usize, cols: usize },
     #[error(
-        "the weight in row {row}, column {column} is not -1, 0 or 1; pass full-precision weights to `BitLinear::from_masters`, which requires them to be finite"
+        "the weight in row {row}, column {column} is not -1, 0 or 1: pass full-precision weights to `BitLinear::from_masters`, which requires them to be finite"
     )]
     NotTernary { row: usize, column: usize },
-    #[error("the trace has no tensors to write; make it with the detail `Tensors`")]
+    #[error("the trace has no tensors to write: make it with the detail `Tensors`")]
     NoTensors,
-    #[error("the after-prefill hook failed: {0}")]
+    #[error("{0}")]
     Hook(Box<dyn std::error::Error + Send + Sync>),
     #[error(
-        "the device {name} cannot be used ({source}); build with `--features {name}` on a machine that has such a device, or use cpu"
+        "the device {name} cannot be used ({source}): build with `--features {name}` on a machine that has such a device, or use cpu"
     )]
     Device { name: &'static str, source: candle_core::Error },
     #[error(transparent)]

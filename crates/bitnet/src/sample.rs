@@ -40,7 +40,11 @@ impl Sampler {
         let invalid =
             |option, value: f32, reason| Err(Error::Option { option, value: value.to_string(), reason });
         if !(penalty > 0.0 && penalty.is_finite()) {
-            return invalid("repetition_penalty", penalty, "but must be a positive number; 1 has no effect");
+            return invalid(
+                "repetition_penalty",
+                penalty,
+                "but must be a positive number: use 1 for no effect",
+            );
         }
         let seen = prompt.iter().copied().collect();
         let Sampling::Random { temperature, top_p, seed, .. } = sampling else {
@@ -50,11 +54,15 @@ impl Sampler {
             return invalid(
                 "temperature",
                 temperature,
-                "but must be a positive number; choose greedy sampling for the most probable token",
+                "but must be a positive number: use greedy sampling to choose the most probable token",
             );
         }
         if !(top_p > 0.0 && top_p <= 1.0) {
-            return invalid("top_p", top_p, "but must be above 0 and at most 1");
+            return invalid(
+                "top_p",
+                top_p,
+                "but must be above 0 and at most 1: use 1 to choose among all tokens",
+            );
         }
         Ok(Sampler { sampling, penalty, seen, random: Rng::new(seed) })
     }

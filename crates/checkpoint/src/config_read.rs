@@ -125,12 +125,19 @@ impl Config {
         let bos = self.bos_token_id.iter().map(|id| ("bos_token_id", id));
         for (key, id) in bos.chain(self.eos_token_ids.iter().map(|id| ("eos_token_id", id))) {
             if *id as usize >= self.vocab_size {
-                return Err(root.bad(key, id, format!("outside the vocabulary of {}", self.vocab_size)));
+                return Err(root.bad(
+                    key,
+                    id,
+                    format!("outside the vocabulary of {}: {ORIGINAL}", self.vocab_size),
+                ));
             }
         }
         Ok(())
     }
 }
+
+/// What to do about a value that contradicts another.
+const ORIGINAL: &str = "use the config.json that came with the weights";
 
 /// Returns `size / by`, where `size` is the value of `key` and `by` the value of `by_key`.
 ///
@@ -141,7 +148,7 @@ fn divide(root: &Object<'_>, key: &str, size: usize, by_key: &str, by: usize) ->
         return Ok(size / by);
     }
     let by = if by_key.starts_with('2') { by_key.into() } else { format!("`{by_key}` {by}") };
-    Err(root.bad(key, size, format!("which is not a multiple of {by}")))
+    Err(root.bad(key, size, format!("which is not a multiple of {by}: {ORIGINAL}")))
 }
 
 /// Returns the architecture. The name of the class decides, not `model_type`, because the 1bitLLM files have
@@ -169,11 +176,10 @@ fn architecture(root: &Object<'_>, clues: Clues) -> Result<Architecture> {
         if method == Some("bitnet") || clues.packed {
             return Ok(Architecture::Llama);
         }
-        let reason =
-            "but this model is not a BitNet: it has neither a bitnet quantization_config nor packed weights";
+        let reason = "but this model is not a BitNet, because it has neither a bitnet quantization_config nor packed weights: use another";
         return Err(root.bad("architectures", names, reason));
     }
-    let reason = "but only BitNetForCausalLM, BitnetForCausalLM and ternary LlamaForCausalLM are supported";
+    let reason = "but only BitNetForCausalLM, BitnetForCausalLM and ternary LlamaForCausalLM are supported: use a BitNet model";
     Err(root.bad("architectures", names, reason))
 }
 

@@ -15,55 +15,55 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {} ({source}): choose another path", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("{} already exists; choose another path or remove it", path.display())]
+    #[error("{} already exists: choose another path or remove it", path.display())]
     Exists { path: PathBuf },
-    #[error("{file} is not valid JSON: {reason}; fix it or use the file that came with the weights")]
+    #[error("{file} is not valid JSON ({reason}): fix it or use the file that came with the weights")]
     Json { file: String, reason: String },
     #[error(
-        "{file} lacks the key `{key}`, which this model needs; use the config.json that came with the weights"
+        "{file} lacks the key `{key}`, which this model needs: use the config.json that came with the weights"
     )]
     MissingKey { file: String, key: &'static str },
     #[error("{file}: `{key}` is {value}, {reason}")]
     ConfigValue { file: String, key: String, value: String, reason: String },
-    #[error("{file} is not a usable safetensors file ({reason}); it may be truncated, so download it again")]
+    #[error("{file} is not a usable safetensors file ({reason}) and may be truncated: download it again")]
     Safetensors { file: String, reason: String },
-    #[error("{file}: the name `{name}` appears twice; the file is damaged, so download it again")]
+    #[error("{file}: the name `{name}` appears twice, so the file is damaged: download it again")]
     DuplicateName { file: String, name: String },
-    #[error("{file}: {reason}; download the index and all shards again")]
+    #[error("{file} is not a usable index ({reason}): download the index and all shards again")]
     Index { file: String, reason: String },
     #[error(
-        "{file} lacks the tensor `{tensor}`{hint}; the weights are incomplete or of another model, so use those that belong to config.json"
+        "{file} lacks the tensor `{tensor}`{hint}, so the weights are incomplete or of another model: use those that belong to config.json"
     )]
     MissingTensor { file: String, tensor: String, hint: &'static str },
     #[error(
-        "{file}: tensor `{tensor}` has shape {found:?}, but config.json (or the GGUF file's metadata) requires {expected:?}; use weights and a configuration that belong together"
+        "{file}: tensor `{tensor}` has shape {found:?}, but config.json (or the GGUF file's metadata) requires {expected:?}: use weights and a configuration that belong together"
     )]
     TensorShape { file: String, tensor: String, found: Vec<usize>, expected: Vec<usize> },
     #[error(
-        "{file}: tensor `{tensor}` has type {found}, expected {expected}; use weights and a configuration that belong together"
+        "{file}: tensor `{tensor}` has type {found}, expected {expected}: use weights and a configuration that belong together"
     )]
     TensorType { file: String, tensor: String, found: String, expected: &'static str },
     #[error(
-        "{file}: tensor `{tensor}` holds {value} at index {index}; weights must be finite, so download them again"
+        "{file}: tensor `{tensor}` holds {value} at index {index}, but weights must be finite: download them again"
     )]
     NotFinite { file: String, tensor: String, index: usize, value: f32 },
     #[error(
-        "{file}: tensor `{tensor}` holds the weight scale {value:e}, so results would be multiplied by {multiplier:e}, but a weight scale and its reciprocal must be positive and finite; the file is damaged, so download it again"
+        "{file}: tensor `{tensor}` holds the weight scale {value:e}, so results would be multiplied by {multiplier:e}, but a weight scale and its reciprocal must be positive and finite, so the file is damaged: download it again"
     )]
     BadScale { file: String, tensor: String, value: f32, multiplier: f32 },
     #[error(
-        "{file} has the tensor `{tensor}`, which models of this architecture do not have; ignoring it would run a different model, so use a configuration that belongs to these weights"
+        "{file} has the tensor `{tensor}`, which models of this architecture do not have, and ignoring it would run a different model: use a configuration that belongs to these weights"
     )]
     UnusedTensor { file: String, tensor: String },
     #[error(
-        "{file}: tensor `{tensor}` has the invalid ternary code 3 in row {row}, column {column}; \
+        "{file}: tensor `{tensor}` has the invalid ternary code 3 in row {row}, column {column}, so \
          the file is damaged or packed in another way: download it again, or run `bitkv doctor`"
     )]
     InvalidCode { file: String, tensor: String, row: usize, column: usize },
     #[error(
-        "{file}: {zero} of {rows} rows of `{tensor}` are all zero, as in a truncated or sparse download; compare size and checksum with the source and download it again"
+        "{file}: {zero} of {rows} rows of `{tensor}` are all zero, as in a truncated or sparse download: compare size and checksum with the source and download it again"
     )]
     ZeroRows { file: String, tensor: String, zero: usize, rows: usize },
     #[error("{file} is not a usable GGUF file: {reason}")]

@@ -1,6 +1,6 @@
 //! The arguments that say how much of the cache is kept, for every command that evicts.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use bitkv_evict::{Budget, Shape};
 use bitkv_record::parse_bytes;
 
@@ -19,13 +19,27 @@ pub(crate) struct BudgetArguments {
     #[arg(long, value_name = "TOKENS")]
     budget_tokens: Option<usize>,
     /// Bytes of keys and values in f16 that all KV heads keep together, such as 65536, `64KiB` or `2 MiB`.
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    budget_bytes: Option<usize>,
+    #[arg(long, value_name = "BYTES", value_parser = bytes, allow_negative_numbers = true)]
+    budget_bytes: Option<Bytes>,
 }
 
+/// A number of bytes that may be written with a unit, unlike the plain numbers of other options.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Bytes(usize);
+
 /// Parses a number of bytes that fits into memory.
-fn bytes(text: &str) -> Result<usize> {
-    usize::try_from(parse_bytes(text)?).with_context(|| format!("'{text}' is more than the memory can hold"))
+fn bytes(text: &str) -> Result<Bytes> {
+    let bytes = usize::try_from(parse_bytes(text)?);
+    bytes.map(Bytes).with_context(|| format!("'{text}' is more than the memory can hold"))
+}
+
+/// Returns the budget that keeps the fraction `value`, which `--budget` gave.
+///
+/// # Errors
+/// When the fraction is out of range. The message names the option.
+pub(crate) fn fraction(value: f64) -> Result<Budget> {
+    let outside = "is outside (0, 1]: give the fraction of the cache to keep, such as 0.5";
+    Budget::fraction(value).map_err(|_| anyhow!("--budget {value} {outside}"))
 }
 
 impl BudgetArguments {
@@ -37,7 +51,7 @@ impl BudgetArguments {
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let ratio = self.ratio.map(|removed| format!("ratio {removed}"));
         let tokens = self.budget_tokens.map(|tokens| format!("{tokens} tokens"));
-        let bytes = self.budget_bytes.map(|bytes| format!("{bytes} B"));
+        let bytes = self.budget_bytes.map(|Bytes(bytes)| format!("{bytes} B"));
         match (self.budget, ratio.or(tokens).or(bytes)) {
             (Some(part), _) => part.into(),
             (None, Some(text)) => text.into(),
@@ -50,7 +64,7 @@ impl BudgetArguments {
     /// # Errors
     /// When there is no budget, or it is out of range.
     pub(crate) fn for_shape(&self, shape: Shape) -> Result<Budget> {
-        let Some(bytes) = self.budget_bytes else { return self.check() };
+        let Some(Bytes(bytes)) = self.budget_bytes else { return self.check() };
         let (heads, entry) = (shape.all_kv_heads(), 4 * shape.head_dim);
         ensure!(
             bytes >= heads * entry,
@@ -67,10 +81,18 @@ impl BudgetArguments {
     /// When there is no budget, or it is out of range.
     pub(crate) fn check(&self) -> Result<Budget> {
         match (self.budget, self.ratio, self.budget_tokens, self.budget_bytes) {
-            (Some(part), ..) => Ok(Budget::fraction(part)?),
-            (_, Some(removed), ..) => Ok(Budget::ratio(removed)?),
-            (_, _, Some(tokens), _) => Ok(Budget::tokens(tokens)?),
-            (.., Some(bytes)) => Ok(Budget::entries(bytes)?),
+            (Some(part), ..) => fraction(part),
+            (_, Some(removed), ..) => Budget::ratio(removed).map_err(|_| {
+                let remedy = "give the fraction of the cache to remove, such as 0.5";
+                anyhow!("--ratio {removed} is outside [0, 1): {remedy}")
+            }),
+            (_, _, Some(tokens), _) => Budget::tokens(tokens)
+                .map_err(|_| anyhow!("--budget-tokens {tokens} would empty the cache: give at least 1")),
+            (.., Some(Bytes(bytes))) => Budget::entries(bytes).map_err(|_| {
+                anyhow!(
+                    "--budget-bytes {bytes} would empty the cache: give at least one token of each KV head"
+                )
+            }),
             (None, None, None, None) => bail!(
                 "there is no budget: say how much to keep with --budget, such as --budget 0.5, or with --ratio, \
                  --budget-tokens or --budget-bytes"
@@ -86,7 +108,7 @@ mod tests {
     #[test]
     fn bytes_may_have_a_unit() {
         for (text, due) in [("10", 10), ("10B", 10), ("64KiB", 65536), ("2 MiB", 2 << 20)] {
-            assert_eq!(bytes(text).unwrap(), due, "{text}");
+            assert_eq!(bytes(text).unwrap().0, due, "{text}");
         }
         for wrong in ["", "KiB", "-1", "1.5MiB", "10 kB", "99999999999GiB"] {
             assert!(bytes(wrong).unwrap_err().to_string().contains("is not a number of bytes"), "{wrong}");

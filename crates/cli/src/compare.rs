@@ -36,7 +36,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         return output::json(&comparison);
     }
-    output::text(&render_comparison_terminal(&comparison))
+    output::text(&render_comparison_terminal(&comparison))?;
+    match &arguments.out {
+        Some(path) => output::text(&format!("\nComparison: {}\n", path.display())),
+        None => Ok(()),
+    }
 }
 
 /// Returns an error if the two runs use one name for two different models or texts, because cells are paired

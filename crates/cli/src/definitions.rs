@@ -2,21 +2,56 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use bitkv_record::Definition;
 use bitkv_report::Table;
+use bitkv_spelling::nearest;
 use serde_json::{Value, json};
 
 /// The folder in which definitions are looked up by name, relative to the working directory.
 const EXPERIMENTS: &str = "experiments";
 
 /// Returns the path of a definition, which is either a file or a name in the folder of experiments.
-pub(crate) fn find(definition: &Path) -> PathBuf {
+///
+/// # Errors
+/// When there is no such definition. The message names the nearest one.
+pub(crate) fn find(definition: &Path) -> Result<PathBuf> {
     let named = Path::new(EXPERIMENTS).join(definition).with_extension("toml");
-    match definition.exists() || definition.extension().is_some() || !named.exists() {
-        true => definition.to_owned(),
-        false => named,
+    if definition.exists() && !definition.is_dir() {
+        return Ok(definition.to_owned());
     }
+    if definition.extension().is_none() && named.exists() {
+        return Ok(named);
+    }
+    let shown = definition.display();
+    if definition.is_dir() {
+        bail!(
+            "{shown} is a folder: name a definition in it, such as {}",
+            definition.join("NAME.toml").display()
+        );
+    }
+    let names = names();
+    let stem = definition.file_stem().unwrap_or_default().to_string_lossy();
+    match nearest(&stem, names.iter().map(String::as_str)) {
+        Some(name) => bail!(
+            "there is no definition {shown}: use {name} if that is meant (`bitkv run --list` shows all)"
+        ),
+        None if names.is_empty() => bail!("there is no definition {shown}: name a TOML file"),
+        None => bail!(
+            "there is no definition {shown}: use one that `bitkv run --list` shows, or name a TOML file"
+        ),
+    }
+}
+
+/// Returns the names of the definitions in the folder of experiments; empty if there is no such folder.
+fn names() -> Vec<String> {
+    let files = std::fs::read_dir(EXPERIMENTS).into_iter().flatten().flatten().map(|file| file.path());
+    let mut names: Vec<String> = files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    names
 }
 
 /// Whether the working directory has a folder of experiments.
@@ -26,16 +61,16 @@ pub(crate) fn folder_exists() -> bool {
 
 /// Reads all definitions in the folder, sorted by file name.
 pub(crate) fn read() -> Result<Vec<Definition>> {
-    let files = std::fs::read_dir(EXPERIMENTS).with_context(|| {
-        format!(
-            "there is no folder `{EXPERIMENTS}` here: run bitkv in the repository, or name a definition's file"
-        )
-    })?;
+    ensure!(
+        folder_exists(),
+        "there is no folder {EXPERIMENTS} here: run bitkv in the repository, or name a definition's file"
+    );
+    let files = std::fs::read_dir(EXPERIMENTS).with_context(|| format!("cannot read {EXPERIMENTS}"))?;
     let mut paths: Vec<PathBuf> = files.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     paths.sort();
     if paths.is_empty() {
-        bail!("the folder `{EXPERIMENTS}` contains no definition: name a definition's file");
+        bail!("the folder {EXPERIMENTS} contains no definition: name a definition's file");
     }
     Ok(paths.iter().map(|path| Definition::read(path)).collect::<Result<_, _>>()?)
 }

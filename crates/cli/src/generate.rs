@@ -91,6 +91,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         arguments.lm_head == LmHeadArgument::Exact || arguments.greedy || arguments.top_k > 0,
         "--lm-head int8 finds only the most likely tokens: give --greedy or --top-k with it, or leave it out"
     );
+    check_sampling(arguments)?;
     let policy = arguments.policy.as_deref();
     let policy = policy.map(|policy| checked_policy(policy, &arguments.budget, registry)).transpose()?;
     let texts = prompts::texts(arguments)?;
@@ -112,6 +113,24 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let outcome = generate(&loaded, prompts, storage, &options, eviction.as_ref(), on_token);
     output.check()?;
     output.finish(arguments, &outcome?)
+}
+
+/// Checks the options that choose a token. Those that `--greedy` makes useless have valid defaults.
+fn check_sampling(arguments: &Arguments) -> Result<()> {
+    let Arguments { temperature, top_p, repetition_penalty, .. } = *arguments;
+    ensure!(
+        temperature > 0.0 && temperature.is_finite(),
+        "--temperature is {temperature}, but must be a positive number: use --greedy to choose the most likely token"
+    );
+    ensure!(
+        top_p > 0.0 && top_p <= 1.0,
+        "--top-p is {top_p}, but must be above 0 and at most 1: use 1 to choose among all tokens"
+    );
+    ensure!(
+        repetition_penalty > 0.0 && repetition_penalty.is_finite(),
+        "--repetition-penalty is {repetition_penalty}, but must be a positive number: use 1 for no effect"
+    );
+    Ok(())
 }
 
 /// Returns the policy by its name, after checks that need no model.

@@ -20,7 +20,7 @@ pub(crate) fn tokens(path: &Path, model: &str, config: &Config) -> Result<Vec<u3
     let ids: Vec<u32> = serde_json::from_str(&text)
         .with_context(|| format!("{name} is not a JSON array of token ids such as [1, 2, 3]"))?;
     ensure!(!ids.is_empty(), "{name} holds no token ids: put at least one into the array");
-    let (vocabulary, longest) = (config.vocab_size, config.max_position_embeddings);
+    let vocabulary = config.vocab_size;
     if let Some(index) = ids.iter().position(|&id| id as usize >= vocabulary) {
         bail!(
             "{name}: token id {} at index {index} is outside the vocabulary of {model}, which has {vocabulary} ids: use \
@@ -28,12 +28,22 @@ pub(crate) fn tokens(path: &Path, model: &str, config: &Config) -> Result<Vec<u3
             ids[index]
         );
     }
-    ensure!(
-        ids.len() <= longest,
-        "{name} holds {} tokens, but {model} has only {longest} positions: shorten it",
-        ids.len()
-    );
+    check_length(&name.to_string(), &ids, model, config)?;
     Ok(ids)
+}
+
+/// Checks that the tokens of a text, which `name` names in messages, fit into the positions of the model.
+///
+/// # Errors
+/// When there are more tokens than positions.
+pub(crate) fn check_length(name: &str, tokens: &[u32], model: &str, config: &Config) -> Result<()> {
+    let longest = config.max_position_embeddings;
+    ensure!(
+        tokens.len() <= longest,
+        "{name} has {} tokens, but {model} has only {longest} positions: shorten it",
+        tokens.len()
+    );
+    Ok(())
 }
 
 /// Reads a UTF-8 text file.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use bitkv_checkpoint::{Checkpoint, Contents, ListedTensor, codec::i2s::Layout, gguf};
+use bitkv_checkpoint::{
+    Checkpoint, Contents, ListedTensor, ScaleRule, WeightFormat, codec::i2s::Layout, gguf,
+};
 use bitkv_models::Source;
 use bitkv_report::Table;
 use serde_json::{Value, json};
@@ -52,9 +54,9 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
     let mut table = Table::titled(source.name(), "property|value");
     let heads = format!("{} / {} / {}", c.num_attention_heads, c.num_key_value_heads, c.head_dim);
     let pairs: [(&str, String); 14] = [
-        ("file", checkpoint.file()),
+        ("file", if source.is_built_in() { "built in".into() } else { checkpoint.file() }),
         ("architecture", c.architecture.name().into()),
-        ("weights", format!("{:?}", c.weights)),
+        ("weights", weights(c.weights).into()),
         ("vocabulary", c.vocab_size.to_string()),
         ("hidden size", c.hidden_size.to_string()),
         ("intermediate size", c.intermediate_size.to_string()),
@@ -68,7 +70,7 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
             "LM head",
             if checkpoint.is_tied() { "tied to the embedding" } else { "a tensor of its own" }.into(),
         ),
-        ("begin / end tokens", format!("{:?} / {:?}", c.bos_token_id, c.eos_token_ids)),
+        ("begin / end tokens", format!("{} / {}", ids(c.bos_token_id), ids(c.eos_token_ids.iter().copied()))),
     ];
     pairs.into_iter().for_each(|(name, value)| table.push(vec![name.into(), value]));
     if let Some(choice) = checkpoint.gguf().and_then(|gguf| gguf.i2s_layout()) {
@@ -76,6 +78,21 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
         table.push(vec!["I2_S layout".into(), text]);
     }
     table
+}
+
+/// Describes how the weights are stored.
+fn weights(format: WeightFormat) -> &'static str {
+    match format {
+        WeightFormat::Masters => "full precision, made ternary when read",
+        WeightFormat::Packed(ScaleRule::Multiply) => "packed, multiplied by weight_scale",
+        WeightFormat::Packed(ScaleRule::Divide) => "packed, divided by weight_scale",
+    }
+}
+
+/// Formats token ids, separated by commas. A model without such tokens shows `none`.
+fn ids(ids: impl IntoIterator<Item = u32>) -> String {
+    let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    if ids.is_empty() { "none".into() } else { ids.join(", ") }
 }
 
 /// Returns the name of the reason why a layout was chosen.

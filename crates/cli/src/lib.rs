@@ -26,6 +26,7 @@ mod markdown;
 mod measuring;
 mod memory;
 mod model;
+mod number;
 mod output;
 mod plan;
 mod policy_tables;
@@ -40,7 +41,7 @@ mod verify;
 use std::process::ExitCode;
 
 use bitkv_evict::Registry;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use command::commands;
 
@@ -84,8 +85,8 @@ commands! {
     Plan = plan(registry), "--model M --text FILE --policy P --budget B", [
         "bitkv plan --model tiny-gqa --text LICENSE --policy uniform+window-attention --budget 0.1" =>
             "Keep 10 % of a text, ranked by the attention of its last queries.",
-        "bitkv plan --tensors crates/kvpress/testdata/gqa-96.safetensors --policy kvpress:snapkv --ratio 0.8" =>
-            "Remove 80 % of a cache that another program saved, as kvpress does.",
+        "bitkv plan --tensors crates/kvpress/testdata/gqa-96.safetensors --policy kvpress:snapkv --ratio 0.2" =>
+            "Remove 20 % of a cache that another program saved, as kvpress does.",
     ];
     /// Generate text, optionally with a policy that evicts from the KV cache.
     ///
@@ -209,14 +210,15 @@ struct Arguments {
 /// Returns the definition of the command line, for tests and for programs that generate completions or manual
 /// pages.
 pub fn command_line() -> clap::Command {
-    Arguments::command()
+    number::with_number_parsers(Arguments::command())
 }
 
 /// Runs the command line with the arguments of this process and the methods of `registry`, and returns its
 /// exit code.
 pub fn main(registry: &Registry) -> ExitCode {
     bitkv_bytes::keep_freed_memory();
-    let arguments = Arguments::parse();
+    let matches = command_line().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Err(error) = bitkv_kernels::check_isa() {
         eprintln!("error: {error}");
         return ExitCode::FAILURE;

@@ -63,14 +63,16 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
 
 /// Puts the tables of a topic into a document.
 fn splice(topic: Option<Topic>, path: &Path, registry: &Registry) -> Result<()> {
+    let put = |name: &str, table: &str| {
+        report::splice_into(path, name, table)?;
+        output::text(&format!("{}: {name} updated\n", path.display()))
+    };
     match topic {
-        None | Some(Topic::Metrics) => {
-            report::splice_into(path, "metrics", &metrics_table().to_bare_markdown())
-        }
-        Some(Topic::Commands) => report::splice_into(path, "commands", &command::markdown()),
+        None | Some(Topic::Metrics) => put("metrics", &metrics_table().to_bare_markdown()),
+        Some(Topic::Commands) => put("commands", &command::markdown()),
         Some(Topic::Policies) => {
             let tables = policy_tables::tables(registry);
-            tables.iter().try_for_each(|(name, table)| report::splice_into(path, name, table))
+            tables.iter().try_for_each(|(name, table)| put(name, table))
         }
         Some(Topic::Models | Topic::Experiments) => bail!(
             "--splice writes the tables of metrics, commands or policies: use `bitkv list metrics --splice {}`",

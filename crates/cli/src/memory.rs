@@ -21,8 +21,8 @@ pub(crate) struct Arguments {
     /// Context lengths in tokens, separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "512,1024,2048,4096")]
     context: Vec<usize>,
-    /// How bytes are counted: `published` counts every parameter at 1.58 bits, and `actual` counts what
-    /// a runtime stores.
+    /// How bytes are counted: `published` counts every parameter at 1.58 bits, and `actual` counts what a
+    /// runtime stores.
     #[arg(long, default_value = "actual")]
     accounting: String,
     /// Print one JSON document on standard output.
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let accounting = match arguments.accounting.as_str() {
         "published" => Accounting::Published,
         "actual" => Accounting::Actual,
-        other => bail!("there is no accounting {other}: use published or actual"),
+        other => bail!("--accounting {other} is not known: use published or actual"),
     };
     let shape = shape(arguments)?;
     let rows: Vec<MemoryRow> = arguments

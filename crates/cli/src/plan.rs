@@ -6,6 +6,7 @@ use anyhow::{Result, bail, ensure};
 use bitkv_evict::{Budget, Need, Plan, Policy, Registry};
 use bitkv_lab::{context::Context, plan_export, tensors::Tensors};
 use bitkv_models::LoadedModel;
+use bitkv_report::Table;
 use serde_json::json;
 
 use crate::{
@@ -81,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
             "layers": layers(plan),
         }));
     }
-    output::text(&table(&planned, &policy))
+    output::text(&table(&planned, &policy).to_terminal())
 }
 
 /// Plans for the queries, keys and values of a file.
@@ -118,7 +119,11 @@ fn plan_model(arguments: &Arguments, model: &ModelArguments, policy: &Policy) ->
 fn context_tokens(arguments: &Arguments, loaded: &LoadedModel) -> Result<Vec<u32>> {
     match (&arguments.tokens, &arguments.text) {
         (Some(path), _) => input::tokens(path, &loaded.name, loaded.config()),
-        (None, Some(path)) => Ok(loaded.tokenizer()?.encode(&input::text(path)?, true)?),
+        (None, Some(path)) => {
+            let tokens = loaded.tokenizer()?.encode(&input::text(path)?, true)?;
+            input::check_length(&path.display().to_string(), &tokens, &loaded.name, loaded.config())?;
+            Ok(tokens)
+        }
         (None, None) => bail!("there is no context: give --tokens FILE or --text FILE"),
     }
 }
@@ -131,11 +136,11 @@ fn layers(plan: &Plan) -> Vec<serde_json::Value> {
     (0..shape.layers).map(layer).collect()
 }
 
-/// Formats one line per KV head, with the number of kept positions and their ranges.
-fn table(planned: &Planned, policy: &Policy) -> String {
+/// Returns a table with one row per KV head: the number of kept positions and their ranges.
+fn table(planned: &Planned, policy: &Policy) -> Table {
     let (plan, shape) = (&planned.plan, planned.plan.shape());
-    let mut text = format!(
-        "{}, {}: {} of {} entries kept ({} asked), {} tokens\nlayer head  kept  positions\n",
+    let caption = format!(
+        "{}, {}: {} of {} entries kept ({} asked), {} tokens",
         planned.model,
         policy.spec(),
         plan.total(),
@@ -143,28 +148,29 @@ fn table(planned: &Planned, policy: &Policy) -> String {
         plan.asked(),
         shape.tokens
     );
+    let mut table = Table::titled(caption, ">layer|>KV head|>kept|kept positions");
     for (layer, head) in (0..shape.layers).flat_map(|l| (0..shape.kv_heads).map(move |h| (l, h))) {
         let kept = plan.kept(layer, head);
-        text += &format!("{layer:>5} {head:>4} {:>5}  {}\n", kept.len(), ranges(kept));
+        table.push(vec![layer.to_string(), head.to_string(), kept.len().to_string(), ranges(kept)]);
     }
-    text
+    table
 }
 
-/// Formats ascending positions as ranges, such as `0-2,5`.
+/// Formats ascending positions as ranges, such as `0-2, 5`.
 fn ranges(positions: &[u32]) -> String {
     let runs = positions.chunk_by(|a, b| a + 1 == *b);
     let show = |run: &[u32]| match run {
         [single] => single.to_string(),
         run => format!("{}-{}", run[0], run[run.len() - 1]),
     };
-    runs.map(show).collect::<Vec<_>>().join(",")
+    runs.map(show).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn neighbouring_positions_become_a_range() {
-        assert_eq!(super::ranges(&[0, 1, 2, 5, 7, 8]), "0-2,5,7-8");
+        assert_eq!(super::ranges(&[0, 1, 2, 5, 7, 8]), "0-2, 5, 7-8");
         assert_eq!(super::ranges(&[]), "");
     }
 }

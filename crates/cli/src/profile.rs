@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use bitkv_evict::{Budget, Registry};
+use bitkv_evict::Registry;
 use bitkv_lab::{
     calibration::CALIBRATION_TOKENS,
     plan_export::{self, check_needs_only_entropies},
@@ -12,9 +12,10 @@ use bitkv_lab::{
 };
 use bitkv_models::{LoadedModel, suite};
 use bitkv_record::{FileHash, Profile, PublishedProfile, PublishedShape, Queries, Split, Text, Thresholds};
+use bitkv_report::Table;
 use clap::ValueEnum;
 
-use crate::{bars::BARS, input, model::ModelArguments, output};
+use crate::{bars::BARS, budget, input, model::ModelArguments, output};
 
 /// The queries whose entropies are averaged, of a context of n tokens.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -82,7 +83,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let policy = registry.policy(&arguments.policy)?;
-    let budget = Budget::fraction(arguments.budget)?;
+    let budget = budget::fraction(arguments.budget)?;
     check_needs_only_entropies(&policy)?;
     let loaded = arguments.model.open()?;
     let (windows, hashes) = windows(arguments, &loaded)?;
@@ -97,7 +98,11 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     if let Some(path) = &arguments.export {
         plan_export::from_profile(&loaded, &profile, entropies.context, &policy, budget)?.write(path)?;
     }
-    if arguments.json { output::text(&(profile.to_json()? + "\n")) } else { output::text(&table(&profile)) }
+    if arguments.json {
+        output::text(&(profile.to_json()? + "\n"))
+    } else {
+        output::text(&table(&profile).to_terminal())
+    }
 }
 
 /// Returns the token windows to measure on, and the hashes of the files they come from.
@@ -145,22 +150,31 @@ fn published(loaded: &LoadedModel, profile: &Profile) -> Result<PublishedProfile
     Ok(PublishedProfile::from_profile(profile, shape)?)
 }
 
-/// Formats one line per layer, then a summary and the classes.
-fn table(profile: &Profile) -> String {
-    let s = &profile.summary;
-    let mut text = format!(
-        "{}: mean attention entropy in bits, one line per layer, one column per head\n",
-        profile.model
-    );
-    for (layer, heads) in profile.entropies().iter().enumerate() {
-        let bits: Vec<String> = heads.iter().map(|b| format!("{b:5.2}")).collect();
-        text += &format!("{layer:>3} {}\n", bits.join(" "));
+/// Returns a table with one row per layer and one column per head. Its notes are a summary and the classes.
+fn table(profile: &Profile) -> Table {
+    let (summary, layers) = (&profile.summary, profile.entropies());
+    let heads = layers.first().map_or(0, Vec::len);
+    let titles: String = (0..heads).map(|head| format!("|>head {head}")).collect();
+    let caption = format!("{}: mean attention entropy in bits", profile.model);
+    let mut table = Table::titled(caption, &format!(">layer{titles}"));
+    for (layer, heads) in layers.iter().enumerate() {
+        let bits = heads.iter().map(|bits| format!("{bits:.2}"));
+        table.push(std::iter::once(layer.to_string()).chain(bits).collect());
     }
-    let c = &s.classes;
-    text +=
-        &format!("mean {:.3}, std {:.3}, CV {:.3}, {:.3} to {:.3} bits\n", s.mean, s.std, s.cv, s.min, s.max);
-    text + &format!(
-        "sink {}, focused {}, moderate {}, mixed {}, diffuse {}\n",
+    table.note(format!(
+        "Over all {} heads: mean {:.3} bits, standard deviation {:.3}, coefficient of variation {:.3}, range {:.3} to \
+         {:.3} bits.",
+        layers.iter().map(Vec::len).sum::<usize>(),
+        summary.mean,
+        summary.std,
+        summary.cv,
+        summary.min,
+        summary.max
+    ));
+    let c = &summary.classes;
+    table.note(format!(
+        "Heads by class, from low to high entropy: {} sink, {} focused, {} moderate, {} mixed, {} diffuse.",
         c.sink, c.focused, c.moderate, c.mixed, c.diffuse
-    )
+    ));
+    table
 }

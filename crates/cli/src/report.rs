@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use bitkv_report::{RecordedRun, claims, files, findings, render_terminal, splice};
+use bitkv_report::{RecordedRun, SpliceError, claims, files, findings, render_terminal, splice};
 
 use crate::output;
 
@@ -48,7 +48,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     match arguments.json {
         true => output::json(&claims::verification(&run)),
-        false => output::text(&render_terminal(&run)),
+        false => {
+            output::text(&render_terminal(&run))?;
+            let spliced =
+                arguments.splice.iter().map(|path| format!("\n{}: findings updated\n", path.display()));
+            let written =
+                arguments.write.then(|| format!("\nReport: {}\n", folder.join("report.html").display()));
+            output::text(&spliced.chain(written).collect::<String>())
+        }
     }
 }
 
@@ -56,7 +63,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 pub(crate) fn splice_into(path: &Path, name: &str, content: &str) -> Result<()> {
     let shown = path.display();
     let document = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-    let spliced = splice(&document, name, content).map_err(|reason| anyhow!("{shown}: {reason}"))?;
+    let spliced = splice(&document, name, content).map_err(|SpliceError { name }| {
+        let lines = format!("'<!-- {name} -->' and '<!-- /{name} -->'");
+        anyhow!("{shown} has no place for {name}: put the lines {lines} where the table belongs")
+    })?;
     output::file(path, spliced.as_bytes())
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let Some(definition) = arguments.definition.as_deref().filter(|_| !arguments.list) else {
         return list(arguments);
     };
-    let path = definitions::find(definition);
+    let path = definitions::find(definition)?;
     let options = GridOptions { only: &arguments.only, progress: &BARS, ..GridOptions::default() };
     let grid = Grid::read(&path, &options, registry)?;
     if arguments.dry_run {

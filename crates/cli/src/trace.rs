@@ -94,7 +94,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let checkpoint = source.checkpoint()?;
     let model = ModelInfo { name: source.name(), tokenizer: source.tokenizer(&checkpoint)? };
     let tokens = match (&arguments.prompt, &arguments.tokens) {
-        (Some(text), _) => required(model.tokenizer.as_ref(), &model.name)?.encode(text, true)?,
+        (Some(text), _) => {
+            let tokens = required(model.tokenizer.as_ref(), &model.name)?.encode(text, true)?;
+            input::check_length("--prompt", &tokens, &model.name, checkpoint.config())?;
+            tokens
+        }
         (None, Some(path)) => input::tokens(path, &model.name, checkpoint.config())?,
         (None, None) => bail!("there is nothing to trace: give --prompt TEXT or --tokens FILE"),
     };
@@ -108,7 +112,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return output::json(&document(&model, engine, &trace, &top));
     }
     let tables = [steps(&model, &trace), next(&model, &top)].map(|table| table.to_terminal());
-    output::text(&tables.join("\n\n"))
+    output::text(&tables.join("\n"))
 }
 
 fn trace(checkpoint: &Checkpoint, tokens: &[u32], arguments: &Arguments) -> Result<Trace> {
@@ -132,7 +136,11 @@ fn trace(checkpoint: &Checkpoint, tokens: &[u32], arguments: &Arguments) -> Resu
 
 fn steps(model: &ModelInfo, trace: &Trace) -> Table {
     let title = format!("{}: norms of every step, {} tokens", model.name, trace.tokens.len());
-    let mut table = Table::titled(title, "step|>width|>norm|>last token|>largest|>not finite");
+    let mut table = Table::titled(title, "step|>width|>norm|>norm of last token|>largest value|>not finite");
+    table.note(
+        "norm: the Euclidean norm of the values of all tokens. largest value: the largest absolute value. not \
+         finite: the number of values that are infinite or NaN.",
+    );
     for step in &trace.steps {
         let last = step.norms.last().copied().unwrap_or_default();
         table.push(vec![
@@ -155,12 +163,19 @@ fn figures(value: f64) -> String {
 fn next(model: &ModelInfo, top: &[(u32, f32)]) -> Table {
     let mut table = Table::titled("The most likely next tokens", ">token|>logit|text");
     for (id, logit) in top {
-        table.push(vec![id.to_string(), format!("{logit:.4}"), token_text(model, *id).unwrap_or_default()]);
+        table.push(vec![id.to_string(), format!("{logit:.4}"), shown_text(model, *id).unwrap_or_default()]);
     }
     table
 }
 
-/// Returns the text of a token in the vocabulary; `None` if there is no tokenizer.
+/// Returns the text of a token as the table shows it: in quotes, with its spaces. A special token has no
+/// text, so its name in the vocabulary is shown. `None` if there is no tokenizer.
+fn shown_text(model: &ModelInfo, id: u32) -> Option<String> {
+    let text = model.tokenizer.as_ref()?.decode(&[id]).ok().filter(|text| !text.is_empty());
+    text.map(|text| format!("{text:?}")).or_else(|| token_text(model, id))
+}
+
+/// Returns a token as the vocabulary writes it; `None` if there is no tokenizer.
 fn token_text(model: &ModelInfo, id: u32) -> Option<String> {
     model.tokenizer.as_ref()?.token(id)
 }

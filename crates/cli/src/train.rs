@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
     /// data in --out].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Stop after this number of steps [default: all steps of the recipe]; 0 only evaluates and exports.
+    /// Train at most this number of further steps [default: all that the recipe has left]; 0 only evaluates
+    /// and exports.
     #[arg(long)]
     steps: Option<usize>,
     /// Train without quantisation, as a control.
@@ -56,8 +57,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             "copy_accuracy": p.copy, "recall_accuracy": p.recall,
         }));
     }
+    let steps = if p.step == 1 { "1 step".to_owned() } else { format!("{} steps", p.step) };
     output::text(&format!(
-        "{}: {} steps, {} tokens, {:.0} s of training, running accuracy copy {:.2}, recall {:.2}\n",
-        recipe.name, p.step, p.tokens, p.seconds, p.copy, p.recall
-    ))
+        "{}: {steps}, {} tokens, {:.0} s of training, running accuracy {:.2} on the copy task and {:.2} on the recall \
+         task\n",
+        recipe.name, p.tokens, p.seconds, p.copy, p.recall
+    ))?;
+    match &arguments.export {
+        Some(folder) => output::text(&format!("Model: {}\n", folder.display())),
+        None => Ok(()),
+    }
 }

@@ -42,9 +42,10 @@ fn unknown_and_missing_keys() {
 fn files_that_are_not_definitions() {
     let place = Place::with_texts();
     refuses_text(&place, "no TOML at all", &["line 1 is not TOML"]);
-    refuses_text(&place, "", &["analysis", "refuted if"]);
-    place.refuses(&["run", "absent.toml"], &["'absent.toml'", "No such file"]);
-    place.refuses(&["run", "texts"], &["texts", "directory"]);
+    refuses_text(&place, "", &["analysis is missing", "Refuted if"]);
+    place.refuses(&["run", "absent.toml"], &["there is no definition absent.toml: name a TOML file"]);
+    place
+        .refuses(&["run", "texts"], &["texts is a folder: name a definition in it, such as texts/NAME.toml"]);
     place.write("latin.toml", b"analysis = \"caf\xe9\"");
     place.refuses(&["run", "latin.toml"], &["latin.toml", "UTF-8"]);
 }
@@ -88,6 +89,12 @@ fn impossible_budgets() {
 #[test]
 fn experiments_without_controls_or_values() {
     let place = Place::with_texts();
+    refuses(
+        &place,
+        "\"full\", ",
+        "",
+        &[IN, "policies lacks the full cache, which every experiment needs as a reference: add \"full\", or"],
+    );
     for (control, example) in [
         ("\"full\", ", "full"),
         (", \"uniform+random\"", "uniform+random"),
@@ -100,7 +107,7 @@ fn experiments_without_controls_or_values() {
             &[IN, "policies lacks", &format!("add \"{example}\""), "controls = false"],
         );
     }
-    refuses(&place, "Refuted", "Unclear", &["analysis", "refuted if"]);
+    refuses(&place, "Refuted", "Unclear", &["analysis must say", "Refuted if"]);
     let end = "calibration = { tokens = 64 }";
     refuses(&place, end, "controls = false", &[IN, "controls = false needs a reason"]);
     for (list, key) in [("[1.0, 0.5, 0.25]", "budgets"), ("[\"first-gqa\"]", "models")] {
@@ -125,7 +132,7 @@ fn one_policy_written_in_two_ways() {
 #[test]
 fn models_and_texts_that_do_not_fit() {
     let place = Place::with_texts();
-    refuses(&place, "first-gqa", "first-gpa", &[IN, "models", "no model 'first-gpa'", BUILT_IN]);
+    refuses(&place, "first-gqa", "first-gpa", &[IN, "models", "no model first-gpa: use", BUILT_IN]);
     refuses(
         &place,
         "context = 64",
@@ -169,7 +176,10 @@ fn calibrations_of_other_models() {
     refuses_profile("first-mha.json", &["first-mha.json", "of first-mha, not of first-gqa", "of this model"]);
     refuses_profile("absent.json", &["absent.json"]);
     place.write("wrong.json", "{\"model\": 3}");
-    refuses_profile("wrong.json", &["wrong.json", "not a valid"]);
+    refuses_profile(
+        "wrong.json",
+        &["wrong.json", "not a valid", "use a file that `bitkv profile --out` wrote"],
+    );
     let own = bitkv_record::Profile::read(&place.path("first-gqa.json")).unwrap();
     let layers = &own.entropies()[..2];
     let half = bitkv_record::Profile::new("first-gqa", None, vec![], own.thresholds, layers).unwrap();
@@ -194,7 +204,11 @@ fn calibrations_of_other_models() {
     let text = definition(&[("{ tokens = 64 }", "{ profile = \"first-mha.json\" }")]);
     refuses_text(&place, &text, &[IN, "not of first-gqa"]);
     let scores = definition(&[("uniform+recency", "head-scores+recency")]);
-    refuses_text(&place, &scores, &[IN, "policies", "head scores", "head-scores = \"FILE\""]);
+    refuses_text(
+        &place,
+        &scores,
+        &[IN, "policies", "`head-scores+recency` needs head scores", "head-scores = \"FILE\""],
+    );
     place.write("scores.json", "[[0.5, 0.5]]");
     let scores = scores.replace("tokens = 64", "tokens = 64, head-scores = \"scores.json\"");
     refuses_text(&place, &scores, &[IN, "calibration.head-scores", "scores.json"]);

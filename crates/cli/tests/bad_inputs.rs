@@ -21,7 +21,8 @@ fn token_files() {
     let outside = format!("[1, 2, {vocabulary}]");
     let outside_said = format!("token id {vocabulary} at index 2");
     let too_long = format!("[5{}]", ", 5".repeat(longest));
-    let too_long_said = format!("holds {} tokens", longest + 1);
+    let too_long_said =
+        format!("has {} tokens, but {MODEL} has only {longest} positions: shorten it", longest + 1);
     let cases: [(&[u8], &[&str]); 8] = [
         (b"[1, 2", &["not a JSON array of token ids such as [1, 2, 3]"]),
         (b"{\"ids\": [1]}", &["not a JSON array of token ids such as [1, 2, 3]"]),
@@ -30,7 +31,7 @@ fn token_files() {
         (b"\xff\xfe", &["UTF-8"]),
         (b"[]", &["holds no token ids", "put at least one"]),
         (outside.as_bytes(), &[&outside_said, "vocabulary", MODEL]),
-        (too_long.as_bytes(), &[&too_long_said, MODEL, "shorten it"]),
+        (too_long.as_bytes(), &[&too_long_said]),
     ];
     for (content, says) in cases {
         place.write("tokens.json", content);
@@ -50,7 +51,7 @@ fn budgets() {
     let place = Place::new();
     place.tokens("tokens.json", 40);
     for budget in ["0", "-0.1", "1.5", "NaN", "inf"] {
-        let says = [&format!("a budget of {budget} is outside (0, 1]"), "such as 0.5"];
+        let says = [&format!("--budget {budget} is outside (0, 1]: give"), "such as 0.5"];
         for command in ["plan", "generate"] {
             let chosen = ["--tokens", "tokens.json", "--policy", "uniform+recency", "--budget", budget];
             place.refuses(&[&on(command)[..], &chosen].concat(), &says);
@@ -63,7 +64,7 @@ fn policies() {
     let place = Place::new();
     place.tokens("tokens.json", 40);
     let cases: [(&str, &[&str]); 8] = [
-        ("nonsense", &["no policy named `nonsense`", "entropy-global", "ALLOCATOR+SCORER"]),
+        ("nonsense", &["no policy named `nonsense`", "entropy-global", "snapkv", "ALLOCATOR+SCORER"]),
         ("uniform", &["`uniform` is an allocator", "`uniform+recency`"]),
         ("recency", &["`recency` is a scorer", "`uniform+recency`"]),
         ("uniform+nonsense", &["no scorer named `nonsense`", "key-norm"]),
@@ -127,7 +128,8 @@ fn texts_without_a_tokenizer() {
     let place = Place::new();
     Copy::new(&place, "mute").without("tokenizer.json");
     place.write("text.txt", "a few words");
-    let says = ["mute has no tokenizer.json", "--tokens"];
+    let says =
+        ["mute has no tokenizer.json", "or give token ids with --tokens to generate, trace, plan or profile"];
     place.refuses(&["generate", "--model", "mute", "--prompt", "words"], &says);
     place.refuses(&[&["plan", "--model", "mute", "--text", "text.txt"], &POLICY[..]].concat(), &says);
     place.refuses(&["verify", "--model", "mute", "--out", "run"], &says);
@@ -140,7 +142,7 @@ fn missing_and_unreadable_contexts() {
     place.refuses(&[&on("plan")[..], &POLICY].concat(), &["--tokens", "--text"]);
     place.write("text.txt", b"caf\xe9");
     let plan = [&on("plan")[..], &POLICY, &["--text", "text.txt"]].concat();
-    place.refuses(&plan, &["text.txt", "not UTF-8", "convert it"]);
+    place.refuses(&plan, &["text.txt is not UTF-8: convert it first"]);
     place.write("text.txt", "  \n");
     place.refuses(&plan, &["text.txt is empty"]);
 }
@@ -148,11 +150,80 @@ fn missing_and_unreadable_contexts() {
 #[test]
 fn sampling() {
     let place = Place::new();
-    for (option, value) in [("--temperature", "-1"), ("--temperature", "NaN"), ("--top-p", "2")] {
-        let said = option.trim_start_matches("--").replace('-', "_");
-        place.refuses(
-            &[&on("generate")[..], &["--prompt", "a", option, value]].concat(),
-            &[&said, value, "must be"],
+    for (option, value, remedy) in [
+        ("--temperature", "-1", "must be a positive number: use --greedy"),
+        ("--temperature", "NaN", "must be a positive number: use --greedy"),
+        ("--top-p", "2", "must be above 0 and at most 1: use 1"),
+        ("--repetition-penalty", "0", "must be a positive number: use 1"),
+    ] {
+        let arguments = [&on("generate")[..], &["--prompt", "a", option, value]].concat();
+        place.refuses(&arguments, &[&format!("{option} is {value}, but {remedy}")]);
+    }
+}
+
+#[test]
+fn texts_longer_than_the_model() {
+    let place = Place::new();
+    let (text, longest) = ("a ".repeat(size("max_position_embeddings") + 1), size("max_position_embeddings"));
+    let says = [&format!("tokens, but {MODEL} has only {longest} positions: shorten it")[..]];
+    place.write("long.txt", &text);
+    place.refuses(&[&on("plan")[..], &POLICY, &["--text", "long.txt"]].concat(), &["long.txt has", says[0]]);
+    for command in ["generate", "trace"] {
+        let arguments = [&on(command)[..], &["--prompt", &text]].concat();
+        place.refuses(&arguments, &["--prompt has", says[0]]);
+    }
+}
+
+#[test]
+fn budgets_of_other_units() {
+    let place = Place::new();
+    place.tokens("tokens.json", 40);
+    for (option, value, says) in [
+        ("--ratio", "1", "--ratio 1 is outside [0, 1): give the fraction of the cache to remove"),
+        ("--budget-tokens", "0", "--budget-tokens 0 would empty the cache: give at least 1"),
+        ("--budget-bytes", "0", "--budget-bytes 0 would empty the cache: give at least one token"),
+    ] {
+        let policy = ["--tokens", "tokens.json", "--policy", "uniform+recency", option, value];
+        place.refuses(&[&on("plan")[..], &policy].concat(), &[says]);
+    }
+    place.refuses(
+        &[&on("profile")[..], &["--export", "p.json", "--budget", "2"]].concat(),
+        &["--budget 2 is"],
+    );
+}
+
+/// Numbers that cannot be read are refused with the option, the value and a remedy.
+#[test]
+fn numbers() {
+    let place = Place::new();
+    for (arguments, says) in [
+        (&["plan", "--budget", "50%"][..], "invalid value '50%' for '--budget <FRACTION>': write a number"),
+        (
+            &["plan", "--budget", "0,5"],
+            "invalid value '0,5' for '--budget <FRACTION>': write a number such as 0.5",
+        ),
+        (&["plan", "--budget-tokens", "-5"], "'--budget-tokens <TOKENS>': write a whole number of 0 or more"),
+        (&["plan", "--budget-bytes", "-5"], "'--budget-bytes <BYTES>': '-5' is not a number of bytes"),
+        (&["generate", "--seed", "abc"], "'abc' for '--seed <SEED>': write a whole number such as 512"),
+        (
+            &["generate", "--max-tokens", "-5"],
+            "'-5' for '--max-tokens <MAX_TOKENS>': write a whole number of 0",
+        ),
+        (&["verify", "--recalls", "-1"], "'-1' for '--recalls <RECALLS>': write a whole number of 0 or more"),
+        (&["verify", "--seed", "-4"], "'-4' for '--seed <SEED>': write a whole number of 0 or more"),
+        (&["verify", "--seed", "99999999999999999999"], "'--seed <SEED>': write a smaller whole number"),
+        (
+            &["memory", "--context", "512,,1024"],
+            "'--context <CONTEXT>': write a number before and after each comma",
+        ),
+        (&["bench", "--threads", "two"], "'two' for '--threads <THREADS>': write a whole number such as 512"),
+    ] {
+        let output = place.run(arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            output.stdout.is_empty() && said.starts_with("error: ") && said.contains(says),
+            "{says}: {said}"
         );
     }
 }
@@ -165,7 +236,7 @@ fn contexts_of_a_memory_table() {
         place.refuses(&arguments, &[&format!("a context of {context} tokens"), "use 1 to"]);
     }
     let arguments = ["memory", "--model", MODEL, "--accounting", "honest"];
-    place.refuses(&arguments, &["no accounting honest", "published", "actual"]);
+    place.refuses(&arguments, &["--accounting honest is not known: use published or actual"]);
 }
 
 /// Usage errors come from clap: several lines, exit code 2, and nothing on standard output.

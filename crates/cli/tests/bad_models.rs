@@ -27,10 +27,22 @@ fn refused(place: &Place, model: &str, says: &[&str]) {
 #[test]
 fn a_model_that_is_not_there() {
     let place = Place::new();
-    refused(&place, "nowhere", &["there is no model 'nowhere'", BUILT_IN, "config.json"]);
+    refused(&place, "nowhere", &["there is no model nowhere: use", BUILT_IN, "config.json"]);
     place.refuses(&["memory", "--model", "nowhere"], &["bitnet_b1_58-large", "BitNet-b1.58-2B-4T"]);
+    for model in ["bitnet_b1_58-large", "LARGE"] {
+        let says =
+            format!("{model} has only a configuration, for `bitkv memory`: use 1bitLLM/bitnet_b1_58-large");
+        place.refuses(&["profile", "--model", model], &[&says]);
+    }
+    let says =
+        ["there is no file or folder runs/a/b here, and it is not a model on the hub (", "): name a folder"];
+    refused(&place, "runs/a/b", &says);
     place.write("weights.gguf", "GGUF");
-    refused(&place, "weights.gguf", &["weights.gguf is not a usable GGUF file"]);
+    refused(
+        &place,
+        "weights.gguf",
+        &["weights.gguf is not a usable GGUF file", "it is truncated: download it again"],
+    );
 }
 
 #[test]

@@ -38,7 +38,8 @@ fn files_that_are_not_texts() {
     for (content, says) in cases {
         place.write("texts/a.txt", content);
         for split in ["--calibration", "--evaluation"] {
-            let says = [says, &["./texts cannot be used"]].concat();
+            let place_of_error = format!("error: {split} texts: ");
+            let says = [says, &[place_of_error.as_str()]].concat();
             place.refuses(&verify(&["--model", MODEL, split, "texts"]), &says);
         }
         place.refuses(&["profile", "--model", MODEL, "--texts", "texts"], says);
@@ -51,9 +52,12 @@ fn folders_without_texts() {
     place.write("none/notes.md", "no text here");
     place.refuses(
         &verify(&["--model", MODEL, "--evaluation", "none"]),
-        &["none' holds no .txt file", "put one"],
+        &["error: --evaluation: 'none' holds no .txt file: put one"],
     );
-    place.refuses(&verify(&["--model", MODEL, "--calibration", "absent"]), &["absent'", "No such"]);
+    place.refuses(
+        &verify(&["--model", MODEL, "--calibration", "absent"]),
+        &["error: --calibration: cannot read 'absent'", "No such"],
+    );
 }
 
 #[test]
@@ -88,8 +92,11 @@ fn contexts_that_do_not_fit() {
         let says = [MODEL, &longest, "--context-tokens"];
         place.refuses(&["verify", "--model", MODEL, "--out", "run", "--context-tokens", tokens], &says);
     }
-    for (option, says) in [("--context-tokens", "0 context"), ("--scored-tokens", "0 scored")] {
-        place.refuses(&["verify", "--model", MODEL, "--out", "run", option, "0"], &[says, "too short", "64"]);
+    for (option, says) in [
+        ("--context-tokens", "--context-tokens is 0: use 64 or more"),
+        ("--scored-tokens", "--scored-tokens is 0: use 1 or more"),
+    ] {
+        place.refuses(&["verify", "--model", MODEL, "--out", "run", option, "0"], &[says]);
     }
     for count in ["10001", "18446744073709551615"] {
         let says = ["--recalls", count, "use at most 10000"];
@@ -119,5 +126,8 @@ fn a_second_model_that_fails() {
     let models = ["--model", MODEL, "--model", "broken"];
     let says = ["broken/model.safetensors", "model.norm.weight"];
     place.refuses(&verify(&[&models[..], &texts].concat()), &says);
-    place.refuses(&verify(&[&["--model", MODEL, "--model", "absent"], &texts[..]].concat()), &["'absent'"]);
+    place.refuses(
+        &verify(&[&["--model", MODEL, "--model", "absent"], &texts[..]].concat()),
+        &["there is no model absent"],
+    );
 }

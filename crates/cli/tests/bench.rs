@@ -78,7 +78,14 @@ fn a_model_a_file_and_a_fit() {
     assert_eq!(list(&fit["points"]).len(), 3);
     assert!(fit["linear_seconds_per_token"].is_number());
     let text = place.text(&[&base[..], &["16,32,128"]].concat());
-    for part in ["prefill 128", "read, GB/s", "ternary weights", "a T + b T^2", "random weights"] {
+    for part in [
+        "prefill 128",
+        "read, GB/s",
+        "ternary weights",
+        "a T + b T^2",
+        "random weights",
+        "Medians of 1 pass after 0 warm-up passes",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
@@ -128,16 +135,22 @@ fn a_shape_has_several_names() {
 fn impossible_requests_are_refused() {
     let place = Place::new();
     for (more, says) in [
-        (&["--prefill", "100000"][..], "--prefill 100000: the model has"),
+        (&["--prefill", "100000"][..], "--prefill 100000 is longer than the model's"),
         (&["--decode", "4", "--depth", "99999"], "--depth 99999"),
         (&["--prefill", "16", "--budget", "1.5"], "--budget 1.5"),
         (&["--prefill", "16", "--budget", "-1"], "--budget -1"),
         (&["--prefill", "16", "--threads", "0"], "--threads 0"),
-        (&["--prefill", "16", "--probes", "entropi"], "no probe 'entropi'"),
-        (&["--prefill", "16", "--head-budgets", "odd"], "'odd' is not a way to divide a budget"),
-        (&["--prefill", "16", "--fill", "water"], "--fill 'water' is not a way to fill the cache"),
+        (&["--prefill", "16", "--probes", "entropi"], "--probes entropi is not known: use off, entropy"),
+        (
+            &["--prefill", "16", "--head-budgets", "odd"],
+            "--head-budgets odd is not a way to divide a budget among heads: use even",
+        ),
+        (
+            &["--prefill", "16", "--fill", "water"],
+            "--fill water is not a way to fill the cache: use synthetic",
+        ),
         (&["--fit", "64"], "two lengths"),
-        (&["--decode", "0"], "nothing to measure"),
+        (&["--decode", "0"], "--decode 0 measures nothing: give at least one token"),
     ] {
         place.refuses(&short(more), &[says]);
     }

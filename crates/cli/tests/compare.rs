@@ -32,6 +32,7 @@ fn two_runs_of_one_definition_are_identical() {
         }
     }
     let text = place.text(&["compare", "a", "b"]);
+    assert!(text.starts_with("A: a, B: b\n"), "{text}");
     assert!(text.contains("All 26 cells that both runs have are identical"), "{text}");
     // The rows.csv of a run can be given instead of its folder.
     assert_eq!(count(&place.json(&["compare", "a/rows.csv", "b"])["matched"]), 26);

@@ -122,11 +122,11 @@ fn rows_that_are_not_whole_blocks_are_refused() {
 fn existing_files_are_not_replaced() {
     let place = Place::new();
     place.write("there.gguf", "mine");
-    place.refuses(&convert(MODEL, "there.gguf", "i2_s"), &["there.gguf already exists", "another path"]);
+    place.refuses(&convert(MODEL, "there.gguf", "i2_s"), &["there.gguf already exists: choose another path"]);
     place.write("there/model.safetensors", "mine");
-    place.refuses(&convert(MODEL, "there", "packed"), &["there exists already", "another place"]);
+    place.refuses(&convert(MODEL, "there", "packed"), &["there already exists: choose another path"]);
     place.write("file", "mine");
-    place.refuses(&convert(MODEL, "file", "packed"), &["file exists already"]);
+    place.refuses(&convert(MODEL, "file", "packed"), &["file already exists: choose another path"]);
     for file in ["there.gguf", "there/model.safetensors", "file"] {
         assert_eq!(fs::read(place.path(file)).unwrap(), b"mine", "{file}");
     }
@@ -138,7 +138,7 @@ fn failed_conversions_leave_no_file() {
     place.refuses(&convert(MODEL, "no/where.gguf", "i2_s"), &["cannot write no/where.gguf"]);
     let plain_llama = [&convert(MODEL, "out.gguf", "i2_s")[..], &["--as", "plain-llama"]].concat();
     place.refuses(&plain_llama, &["a plain Llama", "leave out --as"]);
-    place.refuses(&convert("nowhere", "out", "packed"), &["there is no model 'nowhere'"]);
+    place.refuses(&convert("nowhere", "out", "packed"), &["there is no model nowhere: use"]);
     // The last tensor is refused after the others have been written.
     Copy::new(&place, "broken").change_tensors(|tensors| {
         let last = tensors.get_mut("model.layers.3.self_attn.v_proj.weight").unwrap();

@@ -92,8 +92,8 @@ fn masters_show_the_direction_of_scales() {
 #[test]
 fn missing_and_broken_models_are_refused() {
     let place = Place::new();
-    place.refuses(&["doctor", "nowhere"], &["there is no model 'nowhere'", BUILT_IN]);
-    place.refuses(&["doctor", MODEL, "--masters", "nowhere"], &["there is no model 'nowhere'"]);
+    place.refuses(&["doctor", "nowhere"], &["there is no model nowhere: use", BUILT_IN]);
+    place.refuses(&["doctor", MODEL, "--masters", "nowhere"], &["there is no model nowhere: use"]);
     Copy::new(&place, "broken").with("model.safetensors", [0; 100]);
     let says = ["the master weights for", MODEL, "cannot be opened", "broken/model.safetensors"];
     place.refuses(&["doctor", MODEL, "--masters", "broken"], &says);

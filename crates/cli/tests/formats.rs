@@ -142,7 +142,7 @@ fn damaged_gguf_files() {
         place.write("bad.gguf", &good[..length]);
         unreadable(&place, "bad.gguf", &["bad.gguf is not a usable GGUF file"]);
     }
-    unreadable(&place, "bad.gguf", &["truncated, so download it again"]);
+    unreadable(&place, "bad.gguf", &["so it is truncated: download it again"]);
     place.write("bad.gguf", replaced(&good, "blk.1.attn_q.weight", "blk.1.attn_k.weight"));
     unreadable(&place, "bad.gguf", &["bad.gguf", "`blk.1.attn_k.weight` appears twice"]);
     place.write("bad.gguf", fs::read(original("model.safetensors")).unwrap());
@@ -167,7 +167,7 @@ fn damaged_safetensors_files() {
         unreadable(
             &place,
             "bad",
-            &["bad/model.safetensors is not a usable", "truncated, so download it again"],
+            &["bad/model.safetensors is not a usable", "may be truncated: download it again"],
         );
     }
     for length in [good.len() as u64, 1 << 40, u64::MAX] {

@@ -151,6 +151,17 @@ fn standard_input_that_is_not_a_prompt() {
 }
 
 #[test]
+fn the_summary_says_that_the_context_is_full() {
+    let place = Place::new();
+    let positions = support::model::size("max_position_embeddings");
+    place.tokens("tokens.json", positions as u32 - 2);
+    let output = place.run(&["generate", "--model", MODEL, "--tokens", "tokens.json", "--max-tokens", "9"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.ends_with(&format!(", stopped at the model's {positions} positions\n")), "{said}");
+    assert!(said.contains("(weights, cache and activations: "), "{said}");
+}
+
+#[test]
 fn top_k_of_1_is_greedy() {
     let place = Place::new();
     let drawn = |more: &[&str]| place.json(&arguments(&PROMPTS[..1], more))["tokens"].clone();
@@ -182,7 +193,8 @@ fn the_repetition_penalty_reduces_repetitions() {
     assert!(seen(&fewer) < seen(&plain), "{} repetitions are not less than {}", seen(&fewer), seen(&plain));
     for penalty in ["0", "-1", "NaN", "inf"] {
         let with = arguments(&prompt, &["--repetition-penalty", penalty]);
-        place.refuses(&with, &["`repetition_penalty`", penalty, "must be a positive number"]);
+        let says = format!("--repetition-penalty is {penalty}, but must be a positive number: use 1");
+        place.refuses(&with, &[&says]);
     }
 }
 

@@ -106,7 +106,12 @@ fn a_gguf_file_is_downloaded() {
 #[test]
 fn a_model_that_is_not_cached() {
     let place = Place::new();
-    let says = ["HF_HUB_OFFLINE is set", "org/tiny", "not in the cache", "unset it once"];
+    let says = [
+        "there is no file or folder org/tiny here",
+        "HF_HUB_OFFLINE is set",
+        "not in the cache",
+        ": unset it once",
+    ];
     refused(&offline(&place, &generate("org/tiny")), &says);
     let unreachable = command(&place, &generate("org/tiny")).env("HF_ENDPOINT", "nonsense").output().unwrap();
     refused(&unreachable, &["HF_ENDPOINT", "nonsense", "https://huggingface.co"]);

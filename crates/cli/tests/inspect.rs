@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use support::{
     Place, count, keys, list,
-    model::{Copy, MODEL, SHARDS, golden, original, size, tensors},
+    model::{BUILT_IN, Copy, MODEL, SHARDS, golden, original, size, tensors},
     number,
 };
 
@@ -72,6 +72,15 @@ fn counts_and_scales_are_those_of_the_file() {
     }
     let names: Vec<_> = list(&document["tensors"]).iter().map(|tensor| tensor["name"].as_str()).collect();
     assert_eq!(names.len(), stored.len());
+}
+
+#[test]
+fn the_table_of_a_built_in_model() {
+    let text = Place::new().text(&["inspect", BUILT_IN, "--summary"]);
+    for part in ["built in", "packed, multiplied by weight_scale", "begin / end tokens"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("Packed(") && !text.contains("Some("), "{text}");
 }
 
 #[test]

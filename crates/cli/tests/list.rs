@@ -53,7 +53,7 @@ fn metrics_say_which_way_is_better() {
 #[test]
 fn experiments_come_from_the_folder_experiments() {
     let place = Place::with_texts();
-    place.refuses(&["list", "experiments"], &["no folder `experiments`"]);
+    place.refuses(&["list", "experiments"], &["no folder experiments here: run bitkv in the repository"]);
     place.write("experiments/small.toml", definition(&[]));
     let document = place.json(&["list", "experiments"]);
     assert_eq!(document["experiments"], place.json(&["run", "--list"]));

@@ -146,7 +146,7 @@ fn recency_keeps_the_ends() {
         "--budget",
         "0.1",
     ]);
-    assert!(text.contains("0-1,47-49"), "{text}");
+    assert!(text.contains("0-1, 47-49"), "{text}");
 }
 
 #[test]

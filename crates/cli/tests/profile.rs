@@ -134,6 +134,10 @@ fn texts_of_the_suite_and_of_the_user() {
     assert_ne!(own["heads"], suite["heads"]);
     let text = place.text(&["profile", "--model", MODEL, "--context", "32"]);
     assert!(text.contains("mean attention entropy in bits") && text.contains("focused"), "{text}");
+    let heads = size("num_hidden_layers") * size("num_attention_heads");
+    for part in [&format!("Over all {heads} heads: mean"), "Heads by class"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]

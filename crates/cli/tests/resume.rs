@@ -81,8 +81,9 @@ fn an_unfinished_run_of_another_definition_is_left_alone() {
     assert!(run_and_kill(&place, 10));
     let before = fs::read(journal(&place)).unwrap();
     place.write("small.toml", long().replace("horizon = 16", "horizon = 17"));
-    let says = ["rows.csv.journal", "unfinished run with another definition", "another name, or delete"];
+    let says = [".small.partial", "unfinished run with another definition", "another --out, or delete"];
     place.refuses(&["run", "small.toml", "--out", RUN], &says);
+    place.refuses(&["report", RUN], &["'runs/small' is unfinished", "repeat the command `bitkv run`"]);
     assert_eq!(fs::read(journal(&place)).unwrap(), before);
 }
 

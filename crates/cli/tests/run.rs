@@ -113,7 +113,16 @@ fn definitions_are_listed() {
         13,
         "a name is enough to find the file"
     );
-    Place::new().refuses(&["run", "--list"], &["no folder `experiments`", "name a definition's file"]);
+    for (name, says) in [
+        ("bb", "there is no definition bb: use b if that is meant (`bitkv run --list` shows all)"),
+        ("sinks.toml", "there is no definition sinks.toml: use one that `bitkv run --list` shows"),
+        ("experiments", "experiments is a folder: name a definition in it, such as experiments/NAME.toml"),
+    ] {
+        place.refuses(&["run", name, "--dry-run"], &[says]);
+    }
+    let nothing =
+        "there is no folder experiments here: run bitkv in the repository, or name a definition's file\n";
+    Place::new().refuses(&["run", "--list"], &[nothing]);
 }
 
 #[test]

@@ -252,7 +252,9 @@ fn the_reference_agrees_with_the_fast_path() {
 fn the_tables() {
     let place = place();
     let text = place.text(&trace(&["--top", "2"]));
-    for part in [MODEL, "12 tokens", "3.attention_sub_norm", "final_norm", "The most likely next tokens"] {
+    for part in
+        [MODEL, "12 tokens", "3.attention_sub_norm", "final_norm", "The most likely next tokens", "norm: the"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     let prompted = place.json(&["trace", "--model", MODEL, "--prompt", "the house"]);

@@ -85,14 +85,14 @@ fn a_report_follows_from_rows_alone(place: &Place, document: &Value) {
     }
     let splice = ["report", "runs/small", "--splice", "README.md"];
     bare.write("README.md", "# Title\n<!-- findings -->\nold\n<!-- /findings -->\nend\n");
-    bare.text(&splice);
+    assert!(bare.text(&splice).ends_with("\nREADME.md: findings updated\n"));
     let readme = fs::read_to_string(bare.path("README.md")).unwrap();
     assert!(
         readme.starts_with("# Title\n<!-- findings -->\n| claim |")
             && readme.ends_with("<!-- /findings -->\nend\n")
     );
     bare.write("README.md", "# Title\n");
-    bare.refuses(&splice, &["README.md", "no place for findings", "<!-- findings -->"]);
+    bare.refuses(&splice, &["README.md has no place for findings: put the lines", "<!-- findings -->"]);
 }
 
 #[test]
@@ -169,7 +169,10 @@ fn the_document_has_its_keys(document: &Value) {
     }
     let memory = &list(&document["claims"])[0];
     let reproduced = &list(&memory["statements"])[0];
-    assert_eq!((&reproduced["holds"], &reproduced["measured"]), (&true.into(), &"7 of 7 shares agree".into()));
+    assert_eq!(
+        (&reproduced["holds"], &reproduced["measured"]),
+        (&true.into(), &"7 of 7 shares agree".into())
+    );
 }
 
 fn the_manifest_lists_what_was_read(run: &Path) {

@@ -46,14 +46,14 @@ pub enum Error {
     NoTokens,
     #[error("`{allocator}+{scorer}` is not a valid policy: {reason}")]
     Meaningless { allocator: &'static str, scorer: &'static str, reason: String },
-    #[error("policy `{policy}` cannot plan this cache: {reason}")]
+    #[error("policy `{policy}` cannot plan this cache, because {reason}")]
     Impossible { policy: String, reason: Reason },
     #[error(
         "policy `{policy}` plans whole caches only, and this cache was compressed before: use an ALLOCATOR+SCORER policy to compress it again"
     )]
     Ragged { policy: String },
     #[error(
-        "policy `{policy}` needs {missing}; observe everything that `Policy::needs` lists before planning"
+        "policy `{policy}` needs {missing}, which was not observed: observe everything that `Policy::needs` lists before planning"
     )]
     Unobserved { policy: String, missing: String },
     #[error("no plan can be made for this cache: {reason}")]

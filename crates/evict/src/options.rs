@@ -52,7 +52,7 @@ pub(crate) fn read<O: Options>(method: &'static str, given: &Table) -> Result<O,
         let mut options = defaults::<O>();
         options.extend(given.clone());
         let options: O =
-            options.try_into().map_err(|e: toml::de::Error| Reason::from(e.message().replace('\n', ", ")))?;
+            options.try_into().map_err(|e: toml::de::Error| Reason::from(type_reason(e.message())))?;
         options.check().map(|()| options)
     };
     build(given).map_err(|whole| {
@@ -67,6 +67,19 @@ pub(crate) fn read<O: Options>(method: &'static str, given: &Table) -> Result<O,
         });
         Error::Option { method, option, value, reason }
     })
+}
+
+/// Returns the reason why a value has the wrong type. The names of Rust's types are replaced by what to
+/// write.
+fn type_reason(message: &str) -> String {
+    let message = message.replace('\n', ", ");
+    match message.rsplit_once("expected ").map(|(_, expected)| expected.trim()) {
+        Some("usize" | "u64" | "u32") => "write a whole number of at least 0".to_owned(),
+        Some("f64" | "f32") => "write a number".to_owned(),
+        Some("a boolean") => "write true or false, without quotes".to_owned(),
+        Some("a string") => "write a string in quotes".to_owned(),
+        _ => message,
+    }
 }
 
 /// Fails if a key of `given` is not a key of `known`.

@@ -119,20 +119,39 @@ impl Registry {
         if find(&methods.scorers, name).is_some() {
             return incomplete(format!("`{name}` is a scorer; add an allocator, as in `uniform+{name}`"));
         }
-        let (allocators, scorers) = (names_of(&methods.allocators), names_of(&methods.scorers));
-        let known = format!(
-            "{}or ALLOCATOR+SCORER, where ALLOCATOR is one of {allocators} and SCORER is one of {scorers}",
-            self.whole_policies()
-        );
-        Error::Unknown {
-            kind: "policy",
-            name: name.into(),
-            nearest: bitkv_spelling::nearest(name, self.all_names()),
-            known,
-        }
+        let of_suite = self.names_of_same_suite(name);
+        let (nearest, known) = if of_suite.is_empty() {
+            let example = match (methods.allocators.first(), methods.scorers.first()) {
+                (Some(a), Some(s)) => format!("{}+{}", a.metadata.name, s.metadata.name),
+                _ => "uniform+recency".to_owned(),
+            };
+            let whole = self.whole_policies();
+            let or = if whole.is_empty() { "" } else { "or " };
+            let known = format!("{whole}{or}ALLOCATOR+SCORER such as `{example}`");
+            (bitkv_spelling::nearest(name, self.all_names()), known)
+        } else {
+            // The name of the suite is not compared, because it makes all names of the suite look alike.
+            let name_in_suite = |full: &'static str| full.split_once(':').map_or(full, |(_, own)| own);
+            let nearest = bitkv_spelling::nearest(
+                name.split_once(':').map_or(name, |(_, own)| own),
+                of_suite.iter().copied().map(name_in_suite),
+            );
+            let nearest = of_suite.iter().copied().find(|full| Some(name_in_suite(full)) == nearest);
+            (nearest, of_suite.join(", "))
+        };
+        Error::Unknown { kind: "policy", name: name.into(), nearest, known }
     }
 
-    /// Lists the rules of this suite by name and one example of each other suite, each followed by a comma.
+    /// Returns the names of the rules of the suite that `name` begins with, as in `SUITE:RULE`; empty if
+    /// there is no such suite.
+    fn names_of_same_suite(&self, name: &str) -> Vec<&'static str> {
+        let Some((suite, _)) = name.split_once(':') else { return Vec::new() };
+        let rules = self.methods().rules.iter().map(|entry| entry.metadata.name);
+        rules.filter(|rule| rule.split_once(':').is_some_and(|(of_rule, _)| of_rule == suite)).collect()
+    }
+
+    /// Lists the rules of this suite and the presets by name and one example of each other suite, each
+    /// followed by a comma.
     fn whole_policies(&self) -> String {
         let (mut whole, mut suites) = (String::new(), Vec::new());
         for name in self.methods().rules.iter().map(|entry| entry.metadata.name) {
@@ -144,6 +163,9 @@ impl Registry {
                 }
                 _ => whole += &format!("{name}, "),
             }
+        }
+        for preset in self.presets() {
+            whole += &format!("{}, ", preset.name);
         }
         whole
     }

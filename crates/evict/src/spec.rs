@@ -65,14 +65,40 @@ fn part(spec: &str, text: &str) -> Result<SpecPart, Error> {
         "" => toml::Table::new(),
         _ => match braces.parse::<toml::Value>() {
             Ok(toml::Value::Table(options)) => options,
-            Ok(_) => return Err(refuse(format!("the options of `{name}` are not a TOML inline table"))),
+            Ok(_) => return Err(refuse(bad_options(name, ""))),
             Err(e) => {
-                let why = e.message().replace('\n', ", ");
-                return Err(refuse(format!("the options of `{name}` are not a TOML inline table ({why})")));
+                let why = match bare_word(braces) {
+                    Some((option, word)) => {
+                        format!(
+                            "the text {word} is not in quotes: write strings in quotes, {option}='{word}'"
+                        )
+                    }
+                    None => bad_options(name, &format!(" ({})", e.message().replace('\n', ", "))),
+                };
+                return Err(refuse(why));
             }
         },
     };
     Ok(SpecPart { name: name.into(), options })
+}
+
+/// Returns the clause for options that are not a TOML inline table; `why` may be empty.
+fn bad_options(name: &str, why: &str) -> String {
+    format!(
+        "the options of `{name}` are not a TOML inline table{why}: write them as in \
+         `window-attention{{window=64,smooth='max'}}`, with strings in quotes"
+    )
+}
+
+/// Returns the first option whose value is a word without quotes, and the word. It serves only to explain why
+/// a table cannot be read, so it may overlook one.
+fn bare_word(braces: &str) -> Option<(&str, &str)> {
+    let inner = braces.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let pairs = inner.split(',').filter_map(|pair| pair.split_once('='));
+    let mut pairs = pairs.map(|(option, value)| (option.trim(), value.trim()));
+    pairs
+        .find(|(_, value)| is_name(&value.to_lowercase()) && value.starts_with(char::is_alphabetic))
+        .filter(|(_, value)| !["true", "false", "inf", "nan"].contains(value))
 }
 
 /// Writes a part so that [`parse`] can read it, with its options in alphabetical order.
@@ -138,6 +164,11 @@ mod tests {
         assert!(error_of("a{x}+b").contains("not a TOML inline table"));
         assert!(error_of("a{x=1}\nb={y=2}").contains("not a TOML inline table"));
         assert!(!error_of("a{x=").contains('\n'));
+        assert!(error_of("a{x=1").ends_with("with strings in quotes"));
+        assert_eq!(
+            error_of("a+b{y=1, base=foo}"),
+            "policy `a+b{y=1, base=foo}` cannot be read: the text foo is not in quotes: write strings in quotes, base='foo'"
+        );
     }
 
     #[test]

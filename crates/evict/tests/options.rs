@@ -27,15 +27,15 @@ fn values_of_the_wrong_type_or_out_of_range_are_errors() {
     let refused = [
         (
             "uniform+window-attention{kernel=3,window='x'}",
-            "option `window` of `window-attention` cannot be \"x\": invalid type: string",
+            "option `window` of `window-attention` cannot be \"x\": write a whole number of at least 0",
         ),
         (
             "uniform+window-attention{window=32.0}",
-            "option `window` of `window-attention` cannot be 32.0: invalid type: floating point",
+            "option `window` of `window-attention` cannot be 32.0: write a whole number of at least 0",
         ),
         (
             "uniform+window-attention{window=-1}",
-            "option `window` of `window-attention` cannot be -1: invalid value: integer",
+            "option `window` of `window-attention` cannot be -1: write a whole number of at least 0",
         ),
         (
             "uniform+window-attention{window=0}",
@@ -51,7 +51,7 @@ fn values_of_the_wrong_type_or_out_of_range_are_errors() {
         ),
         (
             "uniform+recency{sinks='x',recent=1}",
-            "option `sinks` of `recency` cannot be \"x\": invalid type: string",
+            "option `sinks` of `recency` cannot be \"x\": write a whole number of at least 0",
         ),
         (
             "uniform+recency{pool='min'}",
@@ -168,7 +168,12 @@ fn values_of_the_wrong_type_or_out_of_range_are_errors() {
              a streaming head needs room for at least one token",
         ),
         ("duo{window=0}+recency", "option `window` of `duo` cannot be 0: a window has at least one query"),
-        ("uniform+random{seed=-1}", "option `seed` of `random` cannot be -1: invalid value: integer"),
+        ("uniform+critical{epsilon='x'}", "option `epsilon` of `critical` cannot be \"x\": write a number"),
+        ("uniform+critical{base=1}", "option `base` of `critical` cannot be 1: write a string in quotes"),
+        (
+            "uniform+random{seed=-1}",
+            "option `seed` of `random` cannot be -1: write a whole number of at least 0",
+        ),
     ];
     for (spec, start) in refused {
         let message = error_of(spec);

@@ -16,12 +16,15 @@ fn missing_observations_are_named() {
     let blind = Observation::new(SHAPE);
     assert_eq!(
         refusal("entropy+window-attention", &blind),
-        "policy `entropy+window-attention` needs attention of the last 32 queries and calibrated entropies; \
-         observe everything that `Policy::needs` lists before planning"
+        "policy `entropy+window-attention` needs attention of the last 32 queries and calibrated entropies, \
+         which was not observed: observe everything that `Policy::needs` lists before planning"
     );
-    assert!(refusal("uniform+key-norm", &blind).contains("needs keys;"));
-    assert!(refusal("uniform+accumulated-attention", &blind).contains("needs accumulated attention;"));
-    assert!(refusal("uniform+oracle", &blind).contains("needs future attention;"));
+    assert!(refusal("uniform+key-norm", &blind).contains("needs keys, which was not observed:"));
+    assert!(
+        refusal("uniform+accumulated-attention", &blind)
+            .contains("needs accumulated attention, which was not observed:")
+    );
+    assert!(refusal("uniform+oracle", &blind).contains("needs future attention, which was not observed:"));
     assert!(refusal("entropy-inverted", &blind).contains("needs attention of the last query and calibrated"));
 }
 

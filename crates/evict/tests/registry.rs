@@ -72,7 +72,7 @@ fn a_registry_accepts_the_methods_of_the_standard_registry_once() {
             .policy("full")
             .unwrap_err()
             .to_string()
-            .contains("ALLOCATOR+SCORER, where ALLOCATOR is one of uniform and SCORER is one of random")
+            .ends_with("there are: ALLOCATOR+SCORER such as `uniform+random`")
     );
     // Adding to a copy does not change the original.
     assert!(standard.clone().with_scorer::<Drawn>().is_ok() && standard.policy("uniform+drawn").is_err());

@@ -121,7 +121,8 @@ fn the_error_for_an_unknown_name_lists_the_names() {
     let listed =
         "there is no policy named `ful`, did you mean `full`? There are: full, entropy-proportional, ";
     assert!(error_of("ful").starts_with(listed), "{}", error_of("ful"));
-    assert!(error_of("ful").contains(", or ALLOCATOR+SCORER, where ALLOCATOR is one of uniform, entropy"));
+    assert!(error_of("ful").contains(", streaming-llm, h2o, "), "presets are listed");
+    assert!(error_of("ful").ends_with(", or ALLOCATOR+SCORER such as `uniform+recency`"));
     // A rule is a complete policy and cannot be a part of one.
     assert!(error_of("entropy-global+recency").starts_with("there is no allocator named `entropy-global`"));
 }

@@ -11,61 +11,61 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[allow(missing_docs, reason = "each message says what the fields are")]
 pub enum Error {
     #[error(
-        "`{text}` is not a model on the hub: {reason}; write ORG/NAME, ORG/NAME@REVISION or ORG/NAME/FILE.gguf@REVISION"
+        "`{text}` is not a model on the hub ({reason}): write ORG/NAME, ORG/NAME@REVISION or ORG/NAME/FILE.gguf@REVISION"
     )]
     ModelId { text: String, reason: String },
-    #[error("there is no home folder to keep the cache in; set HF_HOME or HF_HUB_CACHE to a folder")]
+    #[error("there is no home folder to keep the cache in: set HF_HOME or HF_HUB_CACHE to a folder")]
     NoHome,
-    #[error("HF_ENDPOINT is `{value}`, {reason}; write an address such as https://huggingface.co")]
+    #[error("HF_ENDPOINT is `{value}`, {reason}: write an address such as https://huggingface.co")]
     Endpoint { value: String, reason: &'static str },
-    #[error("the token in {place} is not one line of visible ASCII characters; copy it again from the hub")]
+    #[error("the token in {place} is not one line of visible ASCII characters: copy it again from the hub")]
     Token { place: String },
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error(
-        "cannot write {}: {source}; check its permissions and the free space, or set HF_HUB_CACHE to another folder",
+        "cannot write {} ({source}): check its permissions and the free space, or set HF_HUB_CACHE to another folder",
         path.display()
     )]
     Write { path: PathBuf, source: io::Error },
 
     #[error(
-        "HF_HUB_OFFLINE is set, but {model} is not in the cache {}; unset it once to download the model",
+        "HF_HUB_OFFLINE is set, but {model} is not in the cache {}: unset it once to download the model",
         cache.display()
     )]
     NotCached { model: String, cache: PathBuf },
     #[error(
-        "HF_HUB_OFFLINE is set, but the copy of {model} in {} {fault}; unset it once to complete the download",
+        "HF_HUB_OFFLINE is set, but the copy of {model} in {} {fault}: unset it once to complete the download",
         snapshot.display()
     )]
     CachedInPart { model: String, snapshot: PathBuf, fault: RepositoryFault },
-    #[error("{model} {fault}; choose another revision or repository")]
+    #[error("{model} {fault}: choose another revision or repository")]
     Repository { model: String, fault: RepositoryFault },
-    #[error("{} is not an index of shards ({reason}); delete it and run again", path.display())]
+    #[error("{} is not an index of shards ({reason}): delete it and run again", path.display())]
     Index { path: PathBuf, reason: String },
     #[error(
-        "cannot reach {host}: {reason}; check the network and HF_ENDPOINT, or use a model that is cached"
+        "cannot reach {host} ({reason}): check the network and HF_ENDPOINT, or use a model that is cached"
     )]
     Unreachable { host: String, reason: String },
-    #[error("{address} answers with status {status}; try again later, or check HF_ENDPOINT")]
+    #[error("{address} answers with status {status}: try again later, or check HF_ENDPOINT")]
     Status { address: String, status: u16 },
-    #[error("{address} {reason}, which the hub does not do; check HF_ENDPOINT and any proxy")]
+    #[error("{address} {reason}, which the hub does not do: check HF_ENDPOINT and any proxy")]
     Answer { address: String, reason: String },
     #[error(
-        "the hub denies {model} (status {status}): it is private, gated or does not exist; accept its terms at {page} and {token}"
+        "the hub denies {model} (status {status}), because it is private, gated or does not exist: accept its terms at {page} and {token}"
     )]
     Denied { model: String, status: u16, page: String, token: &'static str },
-    #[error("the hub at {host} has no {model}; check the names of repository and revision")]
+    #[error("the hub at {host} has no {model}: check the names of repository and revision")]
     NotFound { model: String, host: String },
     #[error(
-        "the download of `{file}` of {model} broke off at {received} of {size} bytes ({reason}); run again to resume"
+        "the download of `{file}` of {model} broke off at {received} of {size} bytes ({reason}): run again to resume"
     )]
     Broken { model: String, file: String, received: u64, size: u64, reason: String },
     #[error(
-        "`{file}` of {model} was announced with {announced} bytes, but {address} sends {sent}; run again, or check HF_ENDPOINT and any proxy"
+        "`{file}` of {model} was announced with {announced} bytes, but {address} sends {sent}: run again, or check HF_ENDPOINT and any proxy"
     )]
     Length { model: String, file: String, address: String, announced: u64, sent: String },
     #[error(
-        "`{file}` of {model} has the {kind} {found}, but the hub announced {expected}; the download was deleted, so run again (if the error returns, the copy on the server is damaged)"
+        "`{file}` of {model} has the {kind} {found}, but the hub announced {expected}, so the download was deleted: run again (if the error returns, the copy on the server is damaged)"
     )]
     Checksum { model: String, file: String, kind: &'static str, expected: String, found: String },
 }

@@ -10,8 +10,10 @@ pub(crate) fn more_tokens_than(option: &str, count: usize, shape: Shape) -> Resu
     if tokens > count {
         return Ok(());
     }
-    let reason =
-        format!("it has {tokens} tokens, and kvpress asks for more than {option}={count}; lower {option}");
+    let reason = format!(
+        "it has {tokens} tokens and the press needs more than {option}={count}: use a longer context, or set {option} \
+         below {tokens}"
+    );
     Err(reason.into())
 }
 

@@ -35,7 +35,7 @@ mod memory;
 mod output_error;
 mod profiles;
 mod selection;
-mod sources;
+pub(crate) mod sources;
 mod storage;
 mod unit;
 

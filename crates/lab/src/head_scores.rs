@@ -15,14 +15,14 @@ use crate::{
 /// Returns an error if the file cannot be read, has another format, or has another number of layers or heads.
 pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
     let name = path.display();
-    let text = fs::read_to_string(path).refuse(Error::File, format!("cannot read the head scores {name}"))?;
+    let text = fs::read_to_string(path).refuse(Error::File, format!("cannot read {name}"))?;
     let rows = match text.trim_start().as_bytes().first() {
         Some(b'[') => serde_json::from_str(&text).refuse(
             Error::File,
-            format!("{name} is not a JSON array with a row of numbers for each layer"),
+            format!("{name} must hold a JSON array with one row of numbers per layer"),
         )?,
         Some(b'{') => parse_object(&text).at(format!("{name} holds no HeadKV scores"))?,
-        _ => parse_lines(&text).at(format!("{name} is not a line of numbers for each layer"))?,
+        _ => parse_lines(&text).at(format!("{name} must hold one line of numbers per layer"))?,
     };
     ensure!(
         File,
@@ -46,7 +46,8 @@ pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
 
 /// Parses one line of numbers per layer.
 fn parse_lines(text: &str) -> Result<Vec<Vec<f64>>> {
-    let number = |word: &str| word.parse::<f64>().refuse(Error::File, format!("`{word}` is not a number"));
+    let number =
+        |word: &str| word.parse::<f64>().ok().refuse(Error::File, format!("`{word}` is not a number"));
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines.map(|line| line.split_whitespace().map(number).collect()).collect()
 }
@@ -122,7 +123,10 @@ mod tests {
         assert!(error("[[0, 1], [0, -1]]").contains("layer 1, head 1 is -1"));
         assert!(error(r#"{"a": 1}"#).contains("`a` is not LAYER-HEAD"));
         assert!(error(r#"{"0-1": 1}"#).contains("before 0-1 are missing"));
-        assert!(error("0 1\n2 x").contains("`x` is not a number"));
+        assert!(
+            error("0 1\n2 x")
+                .ends_with("scores must hold one line of numbers per layer: `x` is not a number")
+        );
         assert!(error(r#"{"0-0": [], "0-1": 1, "1-0": 1, "1-1": 1}"#).contains("layer 0, head 0 is NaN"));
     }
 }

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use bitkv_progress::Progress;
-use bitkv_record::Definition;
+use bitkv_record::{Definition, Split, Texts};
 use toml::{Table, Value};
 
-use bitkv_models::{Loading, Source};
+use bitkv_models::{Loading, Source, suite};
 
 use crate::{
     Error, Result,
-    error::{Refuse as _, ensure},
+    error::{Place as _, Refuse as _, ensure},
+    grid::sources::in_folder,
 };
 
 /// The compiled-in definition.
@@ -87,12 +88,14 @@ fn check(
     [calibration, context, scored]: [usize; 3],
     progress: &dyn Progress,
 ) -> Result<()> {
-    ensure!(
-        Definition,
-        calibration >= SHORTEST && context >= SHORTEST && scored >= 1,
-        "windows of {calibration} calibration, {context} context and {scored} scored tokens are too short: use {SHORTEST}, \
-         {SHORTEST} and 1 or more"
-    );
+    for (option, tokens, least) in [
+        ("--calibration-tokens", calibration, SHORTEST),
+        ("--context-tokens", context, SHORTEST),
+        ("--scored-tokens", scored, 1),
+    ] {
+        ensure!(Definition, tokens >= least, "{option} is {tokens}: use {least} or more");
+    }
+    check_texts(changes)?;
     let recall = if changes.recalls == Some(0) { 0 } else { RECALL };
     let needed = calibration.max(context.saturating_add(scored).saturating_add(1)).max(recall);
     for (i, model) in changes.models.iter().enumerate() {
@@ -105,7 +108,8 @@ fn check(
     let built_in = bitkv_models::built_in().into_iter().map(str::to_owned).collect();
     for model in if changes.models.is_empty() { &built_in } else { &changes.models } {
         let source = Source::find_with(model, changes.loading.clone(), progress)?;
-        let longest = source.checkpoint()?.config().max_position_embeddings;
+        let checkpoint = source.checkpoint()?;
+        let longest = checkpoint.config().max_position_embeddings;
         ensure!(
             Definition,
             needed <= longest,
@@ -113,7 +117,22 @@ fn check(
              --context-tokens or --scored-tokens",
             source.name()
         );
+        bitkv_models::required(source.tokenizer(&checkpoint)?.as_ref(), &source.name())?;
     }
+    Ok(())
+}
+
+/// Checks the folders of texts. Errors name the options, because the user has no file with the definition.
+fn check_texts(changes: &Changes) -> Result<()> {
+    let folders = [
+        ("--calibration", &changes.calibration, Split::Calibration),
+        ("--evaluation", &changes.evaluation, Split::Evaluation),
+    ];
+    let [calibration, evaluation] = folders.map(|(option, folder, split)| match folder {
+        Some(folder) => Texts::from_folder(folder, split).map_err(|error| in_folder(option, folder, error)),
+        None => Ok(suite::texts()?.only(split)),
+    });
+    calibration?.join(evaluation?).at("--calibration and --evaluation must have nothing in common")?;
     Ok(())
 }
 

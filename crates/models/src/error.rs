@@ -11,11 +11,17 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[allow(missing_docs, reason = "each message says what the fields are")]
 pub enum Error {
     #[error(
-        "there is no model '{asked}': use {built_in}, a folder with config.json and model.safetensors, a .gguf file, or organisation/name on the hub"
+        "there is no model {asked}: use {built_in}, a folder with config.json and model.safetensors, a .gguf file, or organisation/name on the hub"
     )]
     UnknownModel { asked: String, built_in: String },
-    #[error("{source}; the built-in models are {built_in}")]
-    HubName { built_in: String, source: Box<bitkv_hub::Error> },
+    #[error("{asked} has only a configuration, for `bitkv memory`: use {id}, which has weights")]
+    OnlyConfiguration { asked: String, id: &'static str },
+    #[error(
+        "there is no file or folder {asked} here, and it is not a model on the hub ({reason}): name a folder, a .gguf file, or ORG/NAME"
+    )]
+    HubName { asked: String, reason: String },
+    #[error("there is no file or folder {asked} here, and as a model on the hub it cannot be used: {source}")]
+    NotOnHub { asked: String, source: Box<bitkv_hub::Error> },
     #[error("{asked} is neither a folder nor a .gguf file: name the folder that holds config.json")]
     NotAModel { asked: String },
     #[error("{folder} has no {file}: a model's folder holds config.json and model.safetensors")]
@@ -35,14 +41,14 @@ pub enum Error {
     )]
     NoChatTemplate { model: String },
     #[error(
-        "{model} has no tokenizer.json or tokenizer.model: put one next to its weights, or use a command that takes --tokens"
+        "{model} has no tokenizer.json or tokenizer.model: put one next to its weights, or give token ids with --tokens to generate, trace, plan or profile"
     )]
     NoTokenizer { model: String },
     #[error("a plain Llama is a way to run a model, not a model to write: leave out --as")]
     PlainLlamaWritten,
-    #[error("the tokenizer cannot be written into a GGUF file: {source}")]
+    #[error("the tokenizer cannot be written into a GGUF file ({source}): write a packed folder instead")]
     Vocabulary { source: Box<bitkv_tokenizer::Error> },
-    #[error("{} exists already; name another place or remove it", path.display())]
+    #[error("{} already exists: choose another path or remove it", path.display())]
     Exists { path: PathBuf },
     #[error("{} is not the name of a folder: name the folder to write", path.display())]
     FolderName { path: PathBuf },

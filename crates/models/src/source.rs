@@ -9,7 +9,7 @@ use bitkv_record::{FileHash, ModelEntry};
 use bitkv_tokenizer::{Chat, Tokenizer};
 use include_dir::{Dir, include_dir};
 
-use crate::{Error, LoadedModel, Result, vocabulary};
+use crate::{Error, LoadedModel, Result, known::published_id, vocabulary};
 
 static MODELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../models");
 
@@ -102,6 +102,11 @@ impl Source {
     /// The name or path that the user gave.
     pub fn asked(&self) -> &str {
         &self.asked
+    }
+
+    /// Whether the files are compiled into this program.
+    pub fn is_built_in(&self) -> bool {
+        matches!(self.place, Place::BuiltIn(_))
     }
 
     /// The model's folder; `None` if the model is built in or a single file.
@@ -266,13 +271,31 @@ fn find(model: &str, progress: &dyn Progress) -> Result<(Place, String)> {
     }
     // A name that looks like a path was meant as a path, not as a model of the hub.
     if !model.contains('/') || model.starts_with(['/', '.', '~']) {
-        return Err(Error::UnknownModel { asked: model.into(), built_in: built_in().join(", ") });
+        let asked = model.to_owned();
+        return Err(match published_id(model) {
+            Some(id) => Error::OnlyConfiguration { asked, id },
+            None => Error::UnknownModel { asked, built_in: built_in().join(", ") },
+        });
     }
-    let id = ModelId::parse(model)
-        .map_err(|source| Error::HubName { built_in: built_in().join(", "), source: Box::new(source) })?;
-    let found = bitkv_hub::fetch(&id, &Settings::from_env()?, progress)?;
+    let id = ModelId::parse(model).map_err(|error| hub_error(model, error))?;
+    let fetched = bitkv_hub::fetch(&id, &Settings::from_env()?, progress);
+    let found = fetched.map_err(|error| hub_error(model, error))?;
     let name = id.repository().rsplit('/').next().unwrap_or_default().to_string();
     Ok(if found.is_file() { (Place::Gguf(found), name) } else { (Place::Folder(found), name) })
+}
+
+/// Returns the error about a name that is neither a path here nor a model that the hub can give. The name may
+/// have been meant as a path, so the message says first that there is no such path.
+fn hub_error(model: &str, error: bitkv_hub::Error) -> Error {
+    let asked = model.to_owned();
+    match error {
+        bitkv_hub::Error::ModelId { reason, .. } => Error::HubName { asked, reason },
+        bitkv_hub::Error::NotCached { .. }
+        | bitkv_hub::Error::Unreachable { .. }
+        | bitkv_hub::Error::Denied { .. }
+        | bitkv_hub::Error::NotFound { .. } => Error::NotOnHub { asked, source: Box::new(error) },
+        other => other.into(),
+    }
 }
 
 fn check_folder(model: &str, folder: &Path) -> Result<()> {

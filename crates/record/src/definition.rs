@@ -228,11 +228,14 @@ impl Definition {
         // The version is checked before the keys, because a newer format may have keys that are unknown here.
         check::format(&table, FORMAT).map_err(|reason| place.refuse(reason))?;
         let mut keys = Keys::new(table, &KEYS, place.clone())?;
-        let analysis = keys.text("analysis")?.unwrap_or_default();
+        let Some(analysis) = keys.text("analysis")? else {
+            return Err(place.refuse(
+                "analysis is missing: add a line such as analysis = \"QUESTION? Refuted if the interval includes 0.\"",
+            ));
+        };
         if !analysis.to_lowercase().contains(REFUTED) {
             return Err(place.refuse(
-                "analysis does not say what would refute the expectation: before running anything, write the question and \
-                 a sentence such as 'refuted if ...'",
+                "analysis must say what result refutes the expectation: add a sentence that begins with 'Refuted if'",
             ));
         }
         let claims = keys.list("claims", Some(Vec::new()), keys::named)?;
@@ -456,10 +459,20 @@ mod tests {
         let end = "oracle{horizon=3}\"]";
         let added = |line: &str| changed(end, &format!("{end}\n{line}"));
         let cases = [
-            (changed("Refuted", "Denied"), "analysis does not say what would refute"),
+            (
+                changed("Refuted", "Denied"),
+                "analysis must say what result refutes the expectation: add a sentence that begins with 'Refuted if'",
+            ),
             (changed("analysis", "analyse"), "no key 'analyse'"),
             (changed("[[experiment]]", "[experiment]"), "write a list in brackets"),
-            (changed("name = \"scorers\"", ""), "name is missing: add a line such as name = \"scorers\""),
+            (
+                changed("name = \"scorers\"", ""),
+                "a section [[experiment]]: name is missing: add a line such as name = \"scorers\"",
+            ),
+            (
+                changed("analysis = '''Does it help? Refuted if the interval includes zero.'''", ""),
+                "analysis is missing: add a line such as analysis = ",
+            ),
             (changed("scorers", "The Scorers"), "lower-case letters, digits and hyphens"),
             (changed("[\"tiny-mha\", \"tiny-gqa\"]", "[]"), "models = [] is empty"),
             (changed("tiny-gqa", "tiny-mha"), "models lists \"tiny-mha\" twice"),
@@ -487,7 +500,10 @@ mod tests {
                 "pairs has \"full\", which is not a pair of policies: write a pair such as",
             ),
             (added("pairs = [[\"full\", \"a\", \"b\"]]"), "which is not a pair of policies"),
-            (added("pairs = [[\"full\", 3]]"), "pairs = 3 is a whole number: write a string in quotes"),
+            (
+                added("pairs = [[\"full\", 3]]"),
+                "pairs lists 3, which is a whole number: write a string in quotes",
+            ),
             (
                 added("pairs = [[\"full\", \"uniform+recency{sinks=0}\"]]"),
                 "pairs: 'uniform+recency{sinks=0}' is not in policies: add it there, or write",
@@ -507,7 +523,10 @@ mod tests {
             (added("when = [{}]"), "when has an empty table: write \"once\""),
             (added("when = [{evry = 3}]"), "no key 'when.evry': remove it, or write 'every'"),
             (added("when = [{prefill-chunk = 896}]"), "never divided"),
-            (added("when = [{every = 127}]"), "horizon = 127 is not longer"),
+            (
+                added("when = [{every = 127}]"),
+                "horizon = 127 is not longer: set `every` below 127, or raise horizon",
+            ),
             (added("kv = [\"int3\"]"), "kv: 'int3' is not a known KV format: write 'int8' if that is meant"),
             (added("equal = \"bytes\""), "kv lists only f16"),
             (added("metrics = [\"timing\"]"), "metrics lacks \"kl\""),
@@ -532,7 +551,17 @@ mod tests {
                 "calibration.tokens has no effect beside calibration.profile: remove one",
             ),
             (added("calibration = {tokens = 1}"), "calibration.tokens = 1 is too small"),
-            (added("seeds = [-1]"), "seeds = -1 is too small"),
+            (added("seeds = [-1]"), "seeds lists -1, which is too small: write a whole number of at least 0"),
+            (added("seeds = [\"a\"]"), "seeds lists \"a\", which is a string: write a whole number"),
+            (added("forms = [true]"), "forms lists true, which is a boolean: write a string in quotes"),
+            (
+                added("[[profile]]\nname = \"p\"\nmodels = [\"m\"]\ntexts = \"suite\"\nlengths = [1]"),
+                "'lab/sweep.toml', profile 'p': lengths lists 1, which is too small",
+            ),
+            (
+                added("[[memory]]\nname = \"m\"\nmodels = [\"m\"]\ncontexts = 3"),
+                "'lab/sweep.toml', memory 'm': contexts = 3 is a whole number: write a list in brackets",
+            ),
             (changed("context = 896", "context = "), "line 8 is not TOML"),
         ];
         for (message, expected) in cases {
@@ -591,6 +620,12 @@ mod tests {
             checked("+random", "+recency{sinks=4}")
                 .contains("policies lacks random choice with uniform budgets")
         );
+        let many = "policies = [\"uniform+recency\"]";
+        let all = "policies = [\"full\", \" uniform+recency \", \"uniform+random\", \"uniform + oracle{horizon=3}\"]";
+        assert!(checked(all, many).contains(
+            "policies lacks the full cache, random choice with uniform budgets and an oracle, which every experiment needs \
+             as references: add \"full\", \"uniform+random\" and \"uniform+oracle\", or write controls = false"
+        ));
         assert!(checked("uniform+random", "entropy+random").contains("add \"uniform+random\""));
         // Another control does not replace random choice.
         assert!(checked("uniform+random", "uniform+spread").contains("add \"uniform+random\""));

@@ -38,8 +38,8 @@ pub enum DefinitionError {
     )]
     LongChunk { when: When, chunk: usize, shortest: usize },
     #[error(
-        "when: '{when}' evicts after every {every} decoded tokens, but horizon = {horizon} is not longer: write a \
-         number below {horizon} for every, or raise horizon"
+        "when: '{when}' evicts after every {every} decoded tokens, but horizon = {horizon} is not longer: set `every` \
+         below {horizon}, or raise horizon"
     )]
     ShortHorizon { when: When, every: usize, horizon: usize },
     #[error("context + horizon is too large: write smaller numbers")]
@@ -61,15 +61,26 @@ pub enum DefinitionError {
     )]
     OneKvFormat { kv: KvFormat },
     #[error(
-        "policies lacks {lacking}, which every experiment needs as a reference: add \"{example}\", or write \
-         controls = false and give the reason in the key analysis of this experiment"
+        "policies lacks {}, which every experiment needs as {}: add {}, or write controls = false and give the \
+         reason in the key analysis of this experiment",
+        listed(.lacking),
+        if .lacking.len() == 1 { "a reference" } else { "references" },
+        listed(.examples)
     )]
-    NoControl { lacking: &'static str, example: &'static str },
+    NoControl { lacking: Vec<&'static str>, examples: Vec<&'static str> },
     #[error(
         "metrics lists \"{}\", which needs the full cache, but policies does not list it: add \"full\"",
         MetricGroup::Form
     )]
     FormWithoutFull,
+}
+
+/// Joins words with commas, and the last two with "and".
+fn listed(words: &[&str]) -> String {
+    match words {
+        [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        words => words.concat(),
+    }
 }
 
 /// Returns what to write instead of a policy that is not in the list: the nearest name, or another of all

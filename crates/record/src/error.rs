@@ -24,7 +24,7 @@ pub enum RecordError {
         source: std::io::Error,
     },
     /// The text is not JSON, or not the JSON of this format.
-    #[error("'{file}' is not a valid {kind}: {source}")]
+    #[error("'{file}' is not a valid {kind} ({source}){}", remedy(.kind))]
     Json {
         /// The file, or how the caller named the text.
         file: String,
@@ -92,18 +92,25 @@ pub enum RecordError {
         expected: usize,
     },
     /// A folder is not a finished run.
-    #[error("'{}' is not a finished run: name a folder that `bitkv run` or `bitkv verify` wrote, with definition.toml and rows.csv in it", .path.display())]
+    #[error("'{}' is not a finished run: name a folder that `bitkv run` or `bitkv verify` wrote, with definition.toml, manifest.json and rows.csv in it", .path.display())]
     NoRun {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder is that of a run that was interrupted.
+    #[error("'{}' is unfinished: repeat the command `bitkv run` or `bitkv verify` that began it", .path.display())]
+    Unfinished {
+        /// The folder that the finished run will have.
+        path: PathBuf,
+    },
     /// An experiment definition cannot be used.
-    #[error("'{file}'{experiment}: {reason}")]
+    #[error("'{file}'{section}: {reason}")]
     Definition {
         /// The file, or how the caller named the text.
         file: String,
-        /// `, experiment 'NAME'`; empty if the error concerns the whole file.
-        experiment: String,
+        /// The kind and the name of the section, such as `, experiment 'NAME'`; empty if the error concerns
+        /// the whole file.
+        section: String,
         /// The key, its value and the remedy.
         reason: Box<DefinitionError>,
     },
@@ -127,14 +134,12 @@ pub enum RecordError {
     },
     /// An unfinished run in the same folder was begun with other inputs.
     #[error(
-        "'{}' belongs to an unfinished run with another definition, model, text or revision (this run has the \
-         fingerprint {fingerprint}): give the run another name, or delete the folder of the unfinished run", .path.display()
+        "'{}' is an unfinished run with another definition, model, text or version of bitkv: give another --out, or \
+         delete that folder", .path.display()
     )]
     OtherRun {
-        /// The journal.
+        /// The folder of the unfinished run.
         path: PathBuf,
-        /// The fingerprint of the new run.
-        fingerprint: String,
     },
     /// The finished run could not be moved to its name. Its files are kept.
     #[error("cannot move the finished run to '{}' ({reason}): its files are kept in '{}'", .target.display(), .partial.display())]
@@ -146,4 +151,15 @@ pub enum RecordError {
         /// The error of the operating system, or that the name was taken in the meantime.
         reason: std::io::Error,
     },
+}
+
+/// Returns what to do about a document that cannot be read, as the end of a sentence.
+fn remedy(kind: &str) -> &'static str {
+    match kind {
+        crate::profile::KIND | crate::published_profile::KIND => {
+            ": use a file that `bitkv profile --out` wrote"
+        }
+        crate::manifest::KIND => ": put the original file back, or run again",
+        _ => "",
+    }
 }

@@ -22,6 +22,18 @@ pub(crate) fn parent_and_name(path: &Path) -> Result<(&Path, String), RecordErro
     Ok((path.parent().unwrap_or(Path::new("")), name.to_owned()))
 }
 
+/// Returns the folder in which the run `name` is written until it is finished.
+pub(crate) fn partial(parent: &Path, name: &str) -> PathBuf {
+    parent.join(format!(".{name}.partial"))
+}
+
+/// Returns whether `path` names a run that was interrupted: it does not exist, but the hidden folder in which
+/// it is written does.
+pub fn is_unfinished(path: &Path) -> bool {
+    let partial = parent_and_name(path).map(|(parent, name)| partial(parent, &name));
+    !occupied(path) && partial.is_ok_and(|partial| partial.is_dir())
+}
+
 /// Returns whether anything has this path, even a dangling link.
 pub(crate) fn occupied(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
@@ -41,6 +53,9 @@ mod tests {
         assert_eq!(free_name(&path).unwrap(), root.path().join("run-2"), "an unfinished run is resumed");
         std::fs::create_dir(root.path().join("run-2")).unwrap();
         assert_eq!(free_name(&path).unwrap(), root.path().join("run-3"));
+        assert!(!is_unfinished(&path) && !is_unfinished(&root.path().join("run-2")), "both are finished");
+        std::fs::create_dir(root.path().join(".run-4.partial")).unwrap();
+        assert!(is_unfinished(&root.path().join("run-4")) && !is_unfinished(&root.path().join("run-5")));
     }
 
     #[test]

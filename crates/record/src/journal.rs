@@ -45,7 +45,9 @@ impl<R: Row> Journal<R> {
             file.write_all(header.as_bytes()).map_err(fail)?;
             file.sync_all().map_err(fail)?;
         } else if !bytes.starts_with(header.as_bytes()) {
-            return Err(RecordError::OtherRun { path, fingerprint: fingerprint.to_owned() });
+            // The journal is in a folder in the folder of the run.
+            let folder = path.ancestors().nth(2).unwrap_or(&path).to_owned();
+            return Err(RecordError::OtherRun { path: folder });
         }
         let (rows, indices) = (Vec::new(), HashMap::new());
         let length = header.len() as u64;

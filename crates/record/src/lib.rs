@@ -60,7 +60,7 @@ pub use definition::{
 pub use definition_error::DefinitionError;
 pub use error::RecordError;
 pub use field::Field;
-pub use folder::free_name;
+pub use folder::{free_name, is_unfinished};
 pub use grid_row::{GridRow, one_line};
 pub use hash::{FileHash, sha256, sha256_file, sha256_of_parts};
 pub use head_class::{ClassCounts, Thresholds};

@@ -18,7 +18,7 @@ pub enum LineError {
     Csv(#[from] csv::Error),
     #[error(transparent)]
     Header(#[from] HeaderError),
-    #[error("column format: the line does not begin with the version of the format, such as 2")]
+    #[error("the column format does not hold a version such as 2")]
     NoFormat,
     #[error(
         "the line is of format {format}, but this version of bitkv reads formats up to {known}: use a newer bitkv"
@@ -47,6 +47,19 @@ pub enum LineError {
     Foreign { key: String },
     #[error("{reason}: delete this line and all lines after it, or the folder of the unfinished run")]
     Damaged { reason: Box<LineError> },
+    #[error("{reason}: put the original file back, or run again")]
+    Changed { reason: Box<LineError> },
+}
+
+impl LineError {
+    /// Returns the error for a line of a finished file: the error and what to do, unless the error already
+    /// says that.
+    pub(crate) fn in_finished_file(self) -> Self {
+        match self {
+            Self::Newer { .. } | Self::Checksum { .. } => self,
+            reason => Self::Changed { reason: Box::new(reason) },
+        }
+    }
 }
 
 /// Why the first line of a file of rows cannot be used.
@@ -54,13 +67,13 @@ pub enum LineError {
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each message says what the variant and its fields are")]
 pub enum HeaderError {
-    #[error("it is not UTF-8 text")]
+    #[error("it is not UTF-8 text: name a run folder, or put the original file back")]
     NotUtf8,
     #[error("it has the column '{column}' twice, as if two files were joined: use the original file")]
     Twice { column: String },
     #[error(
-        "it has no column '{column}', which every file of {kind} rows has: the file is of another kind, or its first \
-         line is damaged"
+        "it has no column '{column}', which every file of {kind} rows has, so it is another kind of file or its first \
+         line is damaged: name a run folder, or put the original file back"
     )]
     Lacks { column: &'static str, kind: &'static str },
 }

@@ -4,7 +4,7 @@ use crate::{ContentError, FORMAT, FileHash, RecordError, json, rows, timestamp};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-const KIND: &str = "run manifest";
+pub(crate) const KIND: &str = "run manifest";
 
 /// The provenance of a run: everything that is needed to repeat it, and to decide whether two runs can be
 /// compared.

@@ -3,7 +3,7 @@
 use crate::{ClassCounts, ContentError, FileHash, HeadClass, RecordError, Thresholds, json};
 use serde::{Deserialize, Serialize};
 
-const KIND: &str = "entropy profile";
+pub(crate) const KIND: &str = "entropy profile";
 
 /// The attention entropies of a model, head by head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use crate::{ClassCounts, ContentError, Profile, RecordError, Thresholds, ValueEr
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const KIND: &str = "published entropy profile";
+pub(crate) const KIND: &str = "published entropy profile";
 
 /// A profile in the published format. Unknown keys are ignored, because the suite does not define this
 /// format.

@@ -37,7 +37,7 @@ impl ResumableRun {
     pub fn open(path: &Path, fingerprint: &str) -> Result<Self, RecordError> {
         let (parent, name) = folder::parent_and_name(path)?;
         let target = parent.join(&name);
-        let partial = parent.join(format!(".{name}.partial"));
+        let partial = folder::partial(parent, &name);
         refuse_finished(&target)?;
         let journals = partial.join(JOURNALS);
         let fail = |source| RecordError::Write { path: journals.clone(), source };
@@ -146,7 +146,7 @@ fn check_fingerprint(journals: &Path, fingerprint: &str) -> Result<(), RecordErr
         let other = entry.map_err(fail)?.path();
         let is_journal = other.extension().is_some_and(|end| end == "journal");
         if is_journal && path.exists() && crate::journal::has_rows(&other)? {
-            return Err(RecordError::OtherRun { path: other, fingerprint: fingerprint.to_owned() });
+            return Err(RecordError::OtherRun { path: journals.parent().unwrap_or(journals).to_owned() });
         }
     }
     json::write_text(&path, fingerprint)

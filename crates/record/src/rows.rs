@@ -63,7 +63,8 @@ pub(crate) fn check<R: Row>(row: &R) -> Result<(), RowError> {
 /// # Errors
 /// Fails if a value is impossible, a row is repeated, or the file cannot be written.
 pub fn write_rows<R: Row>(path: &Path, rows: &[R]) -> Result<(), RecordError> {
-    check_all(path, rows.iter().enumerate().map(|(i, row)| (i as u64 + 2, row)))?;
+    check_all(rows.iter().enumerate().map(|(i, row)| (i as u64 + 2, row)))
+        .map_err(|(line, reason)| RecordError::Line { path: path.to_owned(), line, reason })?;
     let mut text = header::<R>() + "\n";
     for (i, row) in rows.iter().enumerate() {
         let refuse = |reason| RecordError::Line { path: path.to_owned(), line: i as u64 + 2, reason };
@@ -104,10 +105,17 @@ pub fn read_rows_noting<R: Row>(path: &Path, notes: &mut Vec<String>) -> Result<
     let mut rows = Vec::new();
     for (i, line) in body.lines().enumerate() {
         let number = i as u64 + 2;
-        let refuse = |reason| RecordError::Line { path: path.to_owned(), line: number, reason };
+        let refuse = |reason: LineError| {
+            let reason = reason.in_finished_file();
+            RecordError::Line { path: path.to_owned(), line: number, reason }
+        };
         rows.push((number, layout.row(line).map_err(refuse)?));
     }
-    check_all(path, rows.iter().map(|(line, row)| (*line, row)))?;
+    check_all(rows.iter().map(|(line, row)| (*line, row))).map_err(|(line, reason)| RecordError::Line {
+        path: path.to_owned(),
+        line,
+        reason: reason.in_finished_file(),
+    })?;
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
@@ -234,16 +242,16 @@ fn compressed(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Checks every row, and that no key is repeated. Each row comes with the number of its line.
-fn check_all<'a, R: Row>(path: &Path, rows: impl Iterator<Item = (u64, &'a R)>) -> Result<(), RecordError> {
+/// Checks every row, and that no key is repeated. Each row comes with the number of its line, which the error
+/// returns.
+fn check_all<'a, R: Row>(rows: impl Iterator<Item = (u64, &'a R)>) -> Result<(), (u64, LineError)> {
     let mut seen = HashMap::new();
     for (line, row) in rows {
-        let refuse = |reason| Err(RecordError::Line { path: path.to_owned(), line, reason });
         if let Err(reason) = check(row) {
-            return refuse(reason.into());
+            return Err((line, reason.into()));
         }
         if let Some(earlier) = seen.insert(row.key(), line) {
-            return refuse(LineError::Repeats { line: earlier, key: row.key() });
+            return Err((line, LineError::Repeats { line: earlier, key: row.key() }));
         }
     }
     Ok(())

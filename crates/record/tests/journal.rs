@@ -185,7 +185,10 @@ fn another_fingerprint_is_an_error_and_changes_nothing() {
     let bytes = begin(root.path(), cells());
     let error = ResumableRun::open(&root.path().join("run"), "other").unwrap_err();
     assert!(matches!(error, RecordError::OtherRun { .. }), "{error}");
-    assert!(error.to_string().contains("fingerprint other"), "{error}");
+    let partial = root.path().join(".run.partial");
+    let start = format!("'{}' is an unfinished run with another definition", partial.display());
+    assert!(error.to_string().starts_with(&start), "{error}");
+    assert!(error.to_string().ends_with(": give another --out, or delete that folder"), "{error}");
     assert_eq!(fs::read(journal_file(root.path())).unwrap(), bytes);
 }
 
@@ -197,7 +200,7 @@ fn another_definition_does_not_lose_the_rows_of_another_file() {
     let folder = root.path().join("run");
     let refused = ResumableRun::open(&folder, "other").unwrap_err();
     assert!(
-        matches!(&refused, RecordError::OtherRun { path, .. } if path == &journal_file(root.path())),
+        matches!(&refused, RecordError::OtherRun { path, .. } if path == &root.path().join(".run.partial")),
         "{refused}"
     );
     assert!(ResumableRun::open(&folder, "f").is_ok());

@@ -162,15 +162,24 @@ fn heads_of_format_1_are_read() {
 fn damaged_headers_are_errors() {
     let file = Written::new();
     let first = |text: &str, header: &str| text.replacen(text.lines().next().unwrap(), header, 1);
-    file.refuses(&["no column 'head'", "of another kind, or its first line is damaged"], |text| {
-        first(text, &text.lines().next().unwrap()[..60])
-    });
+    file.refuses(
+        &[
+            "no column 'head'",
+            "another kind of file or its first line is damaged",
+            ": name a run folder, or put the original file back",
+        ],
+        |text| first(text, &text.lines().next().unwrap()[..60]),
+    );
     file.refuses(&["has the column 'model' twice", "as if two files were joined"], |text| {
         text.replacen("form,", "model,", 1)
     });
-    file.refuses(&["line 2", "has 14 values, but the first line has 13 columns"], |text| {
-        text.replacen(",normalised_entropy", "", 1)
-    });
+    file.refuses(
+        &[
+            "line 2",
+            "has 14 values, but the first line has 13 columns: put the original file back, or run again",
+        ],
+        |text| text.replacen(",normalised_entropy", "", 1),
+    );
     fs::write(&file.path, [&file.text.as_bytes()[..80], &[0xff]].concat()).unwrap();
     assert!(read_rows::<HeadRow>(&file.path).unwrap_err().to_string().contains("not UTF-8"));
 }
@@ -180,7 +189,10 @@ fn a_newer_format_is_an_error() {
     let file = Written::new();
     let newer = format!("\n{},", FORMAT + 1);
     file.refuses(&["line 2", "is of format 3", "use a newer bitkv"], |text| text.replacen("\n2,", &newer, 1));
-    file.refuses(&["line 2", "does not begin with the version"], |text| text.replacen("\n2,", "\nx,", 1));
+    file.refuses(
+        &["line 2", "the column format does not hold a version such as 2: put the original file back"],
+        |text| text.replacen("\n2,", "\nx,", 1),
+    );
 }
 
 #[test]
@@ -190,7 +202,7 @@ fn changed_lines_have_a_wrong_checksum() {
         let at = text.rfind("0.3333").unwrap();
         format!("{}0.4444{}", &text[..at], &text[at + 6..])
     });
-    file.refuses(&["line 3", "repeats line 2"], |text| {
+    file.refuses(&["line 3", "repeats line 2", ": put the original file back, or run again"], |text| {
         let lines: Vec<&str> = text.lines().collect();
         format!("{}\n{}\n{}\n", lines[0], lines[1], lines[1])
     });

@@ -49,10 +49,11 @@ fn study_blocks(run: &Run<'_>, study: &ProfileStudy) -> Vec<Block> {
     blocks
 }
 
-/// Returns one table per study: the published models, and each measured model at its shortest and longest
-/// context.
+/// Returns one table per study: the published models, and each measured model at the published and at its
+/// longest context.
 pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
-    let tables = run.definition.profiles.iter().map(|study| tables::brief(&model_profiles(run, study)));
+    let tables =
+        run.definition.profiles.iter().map(|study| tables::brief(&study.name, &model_profiles(run, study)));
     tables.filter(|table| !table.is_empty()).map(Block::Table).collect()
 }
 
@@ -177,15 +178,29 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_shows_the_shortest_and_the_longest_context() {
-        let text = with_small_run(|run, _| {
-            brief(run).len().to_string()
-                + &tables::brief(&model_profiles(run, &run.definition.profiles[0])).to_markdown()
-        });
-        assert!(
-            text.starts_with('1') && text.contains("| m | 16 |") && text.contains("| m | 64 |"),
-            "{text}"
-        );
-        assert!(!text.contains("| m | 32 |") && text.contains("published, bitnet"), "{text}");
+    fn a_terminal_shows_the_published_and_the_longest_context() {
+        // The small run has the contexts 16, 32 and 64; the test gives them other lengths.
+        let text = |contexts: [usize; 3]| {
+            with_small_run(|run, _| {
+                assert_eq!(brief(run).len(), 1);
+                let mut models = model_profiles(run, &run.definition.profiles[0]);
+                let views = &mut models.last_mut().unwrap().views;
+                views.iter_mut().zip(contexts).for_each(|(view, context)| view.context = Some(context));
+                tables::brief("s", &models).to_markdown()
+            })
+        };
+        let shown = |contexts: [usize; 3]| {
+            let text = text(contexts);
+            contexts
+                .into_iter()
+                .filter(|context| text.contains(&format!("| m | {context} |")))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(shown([16, 64, 512]), [64, 512]);
+        assert_eq!(shown([16, 32, 64]), [64]);
+        assert_eq!(shown([16, 32, 512]), [16, 512], "without a profile at 64 tokens");
+        let text = text([16, 64, 512]);
+        assert!(text.contains("s: heads by class, bounds of the published code"), "{text}");
+        assert!(text.contains("published, bitnet"), "{text}");
     }
 }

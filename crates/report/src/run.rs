@@ -1,7 +1,7 @@
 //! The records of a run: what a report is made from, and reading them from a run folder.
 
 use bitkv_record::{
-    Definition, GridRow, HeadRow, Manifest, MemoryRow, RecordError, Row, TimingRow, has_rows,
+    Definition, GridRow, HeadRow, Manifest, MemoryRow, RecordError, Row, TimingRow, has_rows, is_unfinished,
     read_rows_noting,
 };
 use std::path::Path;
@@ -46,12 +46,16 @@ impl RecordedRun {
     /// Returns an error if the folder is not that of a finished run, or if one of its files cannot be read.
     pub fn read(folder: &Path) -> Result<Self, RecordError> {
         let definition = folder.join("definition.toml");
-        if !definition.exists() || !has_rows(&folder.join("rows.csv")) {
+        let manifest = folder.join("manifest.json");
+        if is_unfinished(folder) {
+            return Err(RecordError::Unfinished { path: folder.to_owned() });
+        }
+        if !definition.exists() || !manifest.exists() || !has_rows(&folder.join("rows.csv")) {
             return Err(RecordError::NoRun { path: folder.to_owned() });
         }
         let mut notes = Vec::new();
         // The manifest is read first: if its format is newer, no other file is read.
-        let manifest = Manifest::read(&folder.join("manifest.json"))?;
+        let manifest = Manifest::read(&manifest)?;
         let recorded = Self {
             manifest,
             definition: Definition::read(&definition)?,

@@ -16,6 +16,9 @@ const MEMORY_NOTE: &str =
 const VERDICT_NOTE: &str = "Only the statements that a claim consists of are counted. Reproductions and checks do not count \
 towards the verdict.";
 
+/// The same note in one line for a terminal, where similar statements share a line.
+const TERMINAL_VERDICT_NOTE: &str = "Reproductions and checks are not counted. A line below can have several statements, and each is counted.";
+
 /// Returns the title of the report.
 pub(crate) fn title(run: &Run<'_>) -> String {
     let names = run.definition.names();
@@ -52,8 +55,10 @@ pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
             format!("{}: {} ({})", claim.verdict.name().to_uppercase(), claim.title, counts(claim))
         };
         blocks.push(Block::List(claims.iter().map(verdict).collect()));
-        let number =
-            |[what, published, here]: &[String; 3]| format!("{what}: {here} (published: {published})");
+        blocks.push(Block::Text(TERMINAL_VERDICT_NOTE.to_owned()));
+        let number = |[what, published, here]: &[String; 3]| {
+            format!("{what}: {here} ({})", statements::published_text(published))
+        };
         blocks.push(Block::List(claims.iter().flat_map(|claim| &claim.key_numbers).map(number).collect()));
     }
     for claim in &claims {

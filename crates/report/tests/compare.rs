@@ -53,6 +53,8 @@ fn differences_are_paired_by_text() {
     assert_eq!((p.kept.unwrap().a, p.accuracy), (0.5, None));
 
     for text in [render_comparison_markdown(&found), render_comparison_terminal(&found)] {
+        assert!(text.contains("A: A-run, B: B-run\n"), "{text}");
+        assert!(text.contains("an interval that does not include 0 is a"), "{text}");
         assert!(text.contains("first, m: KL, nats") && text.contains("same in both runs: 1."), "{text}");
         assert!(!text.contains("agreement, %"), "agreement is the same everywhere\n{text}");
     }

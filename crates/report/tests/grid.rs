@@ -161,6 +161,10 @@ fn failures_are_listed_and_in_no_table() {
     let text = markdown(&rows);
     assert!(text.contains("3 of 36 cells failed"), "{text}");
     assert!(text.contains("too long by 3 (cells: 3, first uniform+recency at 1.0 on m, text c)"), "{text}");
+    rows.iter_mut().for_each(|row| {
+        row.axes = Axes { when: When::DECODING, kv: KvFormat::Int8, ..row.axes };
+    });
+    assert!(markdown(&rows).contains("on m, text c, eviction decoding-16, KV int8)"), "{}", markdown(&rows));
     let table = after(&text, "**first, m, 3 texts: KL, nats");
     assert!(table.contains("| uniform+recency | 1.50 [1.00, 2.00] |"), "{table}");
 }

@@ -100,6 +100,16 @@ fn identity(recipe: &Recipe, precision: Precision) -> String {
     )
 }
 
+/// Returns an [`identity`] as messages show it. Checkpoints keep the form of [`identity`].
+fn described(identity: &str) -> String {
+    let (run, weights) = identity.rsplit_once(", ").unwrap_or((identity, ""));
+    match weights {
+        "Ternary weights" => format!("`{run}` without --full-precision"),
+        "Full weights" => format!("`{run}` with --full-precision"),
+        _ => format!("`{identity}`"),
+    }
+}
+
 /// Restores what [`save`] wrote; returns `None` if there is no checkpoint.
 ///
 /// # Errors
@@ -149,7 +159,10 @@ fn read_position(path: &Path, bytes: &[u8], recipe: &Recipe, precision: Precisio
     let (found, wanted) = (metadata.get("run"), identity(recipe, precision));
     match found.filter(|found| **found != wanted) {
         None => Ok(position),
-        Some(found) => Err(Error::OtherRun { path: path.into(), found: found.clone(), wanted }),
+        Some(found) => {
+            let (found, wanted) = (described(found), described(&wanted));
+            Err(Error::OtherRun { path: path.into(), found, wanted })
+        }
     }
 }
 

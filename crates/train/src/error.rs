@@ -19,50 +19,50 @@ pub enum Error {
     Write { path: PathBuf, source: Source },
     #[error("cannot create the folder {}: {source}", path.display())]
     Create { path: PathBuf, source: io::Error },
-    #[error("cannot parse the recipe {}: {source}", path.display())]
-    Recipe { path: PathBuf, source: Box<toml::de::Error> },
-    #[error("the recipe {} cannot be trained: {key} is {value}; {remedy}", path.display())]
+    #[error("cannot read the recipe {}{}: {}", path.display(), recipe_line(text, source), source.message())]
+    Recipe { path: PathBuf, text: String, source: Box<toml::de::Error> },
+    #[error("the recipe {} cannot be trained, because {key} is {value}: {remedy}", path.display())]
     RecipeValue { path: PathBuf, key: String, value: String, remedy: String },
-    #[error("{file} holds {found} tokens of text, but at least {needed} are needed; add text")]
+    #[error("{file} holds {found} tokens of text, but at least {needed} are needed: add text")]
     ShortText { file: &'static str, found: usize, needed: usize },
     #[error(
-        "the corpus is enough for a vocabulary of {found} tokens, not of {size}; use more text or a smaller vocabulary"
+        "train.txt is enough for a vocabulary of {found} tokens, but shape.vocabulary is {size}: add text, or use a smaller vocabulary"
     )]
     SmallCorpus { found: usize, size: usize },
     #[error("the tokenizer cannot be trained on the corpus: {source}")]
     TrainTokenizer { source: Source },
-    #[error("the trained tokenizer gives {token} another id than {id}; this is a bug, please report it")]
+    #[error("the trained tokenizer gives {token} another id than {id}, which is a bug: please report it")]
     SpecialToken { token: &'static str, id: u32 },
-    #[error("cannot use the tokenizer {}: {source}; remove the file to train a new one", path.display())]
+    #[error("cannot use the tokenizer {} ({source}): remove the file to train a new one", path.display())]
     ReadTokenizer { path: PathBuf, source: Source },
     #[error(
-        "{} holds {found} tokens, but the recipe asks for {wanted}; use another folder for the prepared data", path.display()
+        "{} holds {found} tokens, but the recipe asks for {wanted}: use another folder for the prepared data", path.display()
     )]
     Vocabulary { path: PathBuf, found: usize, wanted: usize },
     #[error("the corpus cannot be encoded: {source}")]
     Encode { source: Source },
     #[error(
-        "the vocabulary has {found} whole words, but the tasks need at least 64; use a larger vocabulary"
+        "the vocabulary has {found} whole words, but the tasks need at least 64: use a larger vocabulary"
     )]
     FewWords { found: usize },
-    #[error("the vocabulary has no token for a newline, which the tasks need; train another tokenizer")]
+    #[error("the vocabulary has no token for a newline, which the tasks need: train another tokenizer")]
     NoNewline,
-    #[error("the parameter {parameter} has no gradient; this is a bug, please report it")]
+    #[error("the parameter {parameter} has no gradient, which is a bug: please report it")]
     NoGradient { parameter: String },
-    #[error("the gradient is not finite at step {step}; lower the learning rate")]
+    #[error("the gradient is not finite at step {step}: lower the learning rate")]
     NotFinite { step: usize },
-    #[error("cannot resume from {}: {source}; remove the file to start from the beginning", path.display())]
+    #[error("cannot resume from {} ({source}): remove the file to start from the beginning", path.display())]
     Resume { path: PathBuf, source: Source },
-    #[error("{} has another shape than the recipe; use an empty folder", path.display())]
+    #[error("{} has another shape than the recipe: use an empty folder", path.display())]
     OtherShape { path: PathBuf },
-    #[error("{} belongs to the run \"{found}\", but this is \"{wanted}\"; use an empty folder", path.display())]
+    #[error("{} belongs to the run of {found}, but this is a run of {wanted}: use an empty folder", path.display())]
     OtherRun { path: PathBuf, found: String, wanted: String },
-    #[error("{}: the tensor {name} does not have the size that the recipe gives it; use an empty folder", path.display())]
+    #[error("{}: the tensor {name} does not have the size that the recipe gives it: use an empty folder", path.display())]
     TensorSize { path: PathBuf, name: String },
-    #[error("the training log {} is damaged: {source}; remove the file to continue without it", path.display())]
+    #[error("the training log {} is damaged ({source}): remove the file to continue without it", path.display())]
     DamagedLog { path: PathBuf, source: csv::Error },
     #[error(
-        "the loss of the packed model is {packed:.4} nats per token, but that of the trained one is {trained:.4}; {file} is damaged"
+        "the loss of the packed model is {packed:.4} nats per token, but that of the trained one is {trained:.4}, so {file} is damaged: export again"
     )]
     OtherLoss { packed: f64, trained: f64, file: &'static str },
     #[error("the model's card cannot be formatted: {0}")]
@@ -73,6 +73,18 @@ pub enum Error {
     BitNet(#[from] bitkv_bitnet::Error),
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+/// Returns the line of a recipe at which reading failed, as `, line N`; empty if the error is about a key
+/// that is missing, because that has no line.
+fn recipe_line(text: &str, error: &toml::de::Error) -> String {
+    match error.span() {
+        Some(span) if !error.message().starts_with("missing field") => {
+            let before = text.get(..span.start).unwrap_or(text);
+            format!(", line {}", before.matches('\n').count() + 1)
+        }
+        _ => String::new(),
+    }
 }
 
 impl Error {

@@ -79,8 +79,10 @@ impl Recipe {
     /// Fails if the file cannot be read or parsed, or holds a value that cannot be trained.
     pub fn read(path: &Path) -> Result<Recipe> {
         let text = fs::read_to_string(path).map_err(Error::reading(path))?;
-        let recipe: Recipe = toml::from_str(&text)
-            .map_err(|source| Error::Recipe { path: path.into(), source: Box::new(source) })?;
+        let recipe: Recipe = toml::from_str(&text).map_err(|source| {
+            let (path, text) = (path.into(), text.clone());
+            Error::Recipe { path, text, source: Box::new(source) }
+        })?;
         recipe.check().map_err(|InvalidValue { key, value, remedy }| {
             let path = path.into();
             Error::RecipeValue { path, key, value, remedy }
@@ -149,9 +151,10 @@ impl Shape {
 }
 
 impl Stage {
-    /// Checks the stage at this index for a model with `max_positions` positions.
+    /// Checks the stage at this index, which messages count from 1, for a model with `max_positions`
+    /// positions.
     fn check(&self, index: usize, max_positions: usize) -> CheckResult {
-        let key = |name: &str| format!("{name} of stage {index}");
+        let key = |name: &str| format!("{name} of stage {}", index + 1);
         let length = self.length;
         let holds = length > 0 && length.is_multiple_of(32) && length <= max_positions;
         let remedy = format!("make it a multiple of 32 of at most shape.max-positions = {max_positions}");

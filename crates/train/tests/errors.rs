@@ -65,11 +65,11 @@ fn errors_about_recipes_name_the_key_and_the_remedy() {
         ("max-positions = 96", "max-positions = 64", "shape.max-positions is 64", "at least 96"),
         ("kv-heads = 1", "kv-heads = 3", "shape.query-heads is 2", "shape.kv-heads, which is 3"),
         ("validate-every = 4", "validate-every = 0", "validate-every is 0", "positive"),
-        ("length = 64", "length = 128", "length of stage 0 is 128", "shape.max-positions = 96"),
-        ("length = 64", "length = 0", "length of stage 0 is 0", "multiple of 32"),
-        ("synthetic = 0.5", "synthetic = 1.5", "synthetic of stage 0 is 1.5", "0 to 1"),
-        ("distance = 16", "distance = 64", "distance of stage 0 is 64", "4 to length - 1 = 63"),
-        ("batch = 1", "batch = 0", "batch of stage 0 is 0", "positive"),
+        ("length = 64", "length = 128", "length of stage 1 is 128", "shape.max-positions = 96"),
+        ("length = 64", "length = 0", "length of stage 1 is 0", "multiple of 32"),
+        ("synthetic = 0.5", "synthetic = 1.5", "synthetic of stage 1 is 1.5", "0 to 1"),
+        ("distance = 16", "distance = 64", "distance of stage 1 is 64", "4 to length - 1 = 63"),
+        ("batch = 1", "batch = 0", "batch of stage 1 is 0", "positive"),
     ] {
         let message = read(folder.path(), &RECIPE.replacen(from, to, 1)).unwrap_err().to_string();
         for part in ["recipe.toml", "cannot be trained", key, remedy] {
@@ -77,7 +77,11 @@ fn errors_about_recipes_name_the_key_and_the_remedy() {
         }
     }
     let message = read(folder.path(), &RECIPE.replace("seed = 1", "sed = 1")).unwrap_err().to_string();
-    assert!(message.contains("cannot parse the recipe") && message.contains("sed"), "{message}");
+    for part in ["cannot read the recipe", "recipe.toml, line 3: unknown field `sed`", "expected one of"] {
+        assert!(message.contains(part) && message.lines().count() == 1, "{part}: {message}");
+    }
+    let message = read(folder.path(), &RECIPE.replace("name = \"small\"", "")).unwrap_err().to_string();
+    assert!(message.ends_with("recipe.toml: missing field `name`"), "{message}");
     let message = Recipe::read(&folder.path().join("none.toml")).unwrap_err().to_string();
     assert!(message.contains("cannot read") && message.contains("none.toml"), "{message}");
 }
@@ -92,7 +96,11 @@ fn errors_about_short_texts_name_the_file_and_the_length() {
     let message = open();
     assert!(message.contains("valid.txt holds") && message.contains("at least 4097 are needed"), "{message}");
     fs::write(folder.path().join("train.txt"), "a").unwrap();
-    assert!(open().contains("more text or a smaller vocabulary"), "{}", open());
+    assert!(
+        open().contains("train.txt is enough") && open().contains("add text, or use a smaller vocabulary"),
+        "{}",
+        open()
+    );
     let corpus = corpus(folder.path());
     let message = corpus.check_length(1 << 20).unwrap_err().to_string();
     assert!(message.contains("train.txt holds") && message.contains("1048577 are needed"), "{message}");

@@ -152,7 +152,10 @@ fn head_dim(keys: &Keys<'_>, prefix: &str, hidden: usize, heads: usize) -> Resul
         Some(width) => width,
         None if hidden.is_multiple_of(heads) => hidden / heads,
         None => {
-            let reason = format!("which is not a multiple of `{}` {heads}", key("attention.head_count"));
+            let reason = format!(
+                "which is not a multiple of `{}` {heads}: convert it again",
+                key("attention.head_count")
+            );
             return Err(keys.bad(&key("embedding_length"), hidden, reason));
         }
     };
@@ -183,17 +186,23 @@ fn stop_tokens(keys: &Keys<'_>) -> Result<Vec<u32>> {
 fn check(keys: &Keys<'_>, prefix: &str, config: &Config) -> Result<()> {
     let (heads, kv_heads) = (config.num_attention_heads, config.num_key_value_heads);
     if !heads.is_multiple_of(kv_heads) {
-        let reason = format!("which is not a multiple of `{prefix}.attention.head_count_kv` {kv_heads}");
+        let reason = format!(
+            "which is not a multiple of `{prefix}.attention.head_count_kv` {kv_heads}: convert it again"
+        );
         return Err(keys.bad(&format!("{prefix}.attention.head_count"), heads, reason));
     }
     if !config.head_dim.is_multiple_of(2) {
-        let reason = "which is not a multiple of 2 (rotary halves)";
+        let reason = "which is not a multiple of 2 (rotary halves): convert it again";
         return Err(keys.bad(&format!("{prefix}.attention.key_length"), config.head_dim, reason));
     }
     let bos = config.bos_token_id.iter().map(|id| (BOS, *id));
     for (key, id) in bos.chain(config.eos_token_ids.iter().map(|id| (EOS, *id))) {
         if id as usize >= config.vocab_size {
-            return Err(keys.bad(key, id, format!("outside the vocabulary of {}", config.vocab_size)));
+            return Err(keys.bad(
+                key,
+                id,
+                format!("outside the vocabulary of {}: convert it again", config.vocab_size),
+            ));
         }
     }
     Ok(())

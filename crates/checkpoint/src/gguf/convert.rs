@@ -167,7 +167,7 @@ fn check_fits(checkpoint: &Checkpoint, shape: &LinearShape, target: Target) -> R
         return Ok(());
     }
     let reason = format!(
-        "its rows have {cols} weights, which is not a multiple of {multiple}; write a packed folder instead"
+        "its rows have {cols} weights, which is not a multiple of {multiple}: write a packed folder instead"
     );
     let (file, tensor) = (checkpoint.file(), format!("{}.weight", shape.name));
     Err(Error::NotConvertible { file, tensor, target: target.name(), reason })
@@ -182,7 +182,7 @@ fn check_scale(linear: &Linear, options: &WriteOptions<'_>) -> Result<()> {
     }
     let exact = Target::all().filter(|target| target.encoding().scale == FloatType::F32);
     let reason = format!(
-        "its scale {value} is not exact in {}, the type of scales in {target}; write {}, or allow rounding (--lossy)",
+        "its scale {value} is not exact in {}, the type of scales in {target}: write {}, or allow rounding (--lossy)",
         dense::coding(scale).name().to_lowercase(),
         exact.map(Target::name).collect::<Vec<_>>().join(" or ")
     );

@@ -66,7 +66,7 @@ impl Gguf {
         let name = names::to_gguf(name).unwrap_or_else(|| name.into());
         let info = self.tensor_info(&name).ok_or_else(|| {
             self.bad(format!(
-                "it lacks the tensor `{name}`{hint}; it is incomplete, so download or convert it again"
+                "it lacks the tensor `{name}`{hint}, so it is incomplete: download or convert it again"
             ))
         })?;
         Ok(self.stored(info))

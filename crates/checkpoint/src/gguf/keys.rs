@@ -21,7 +21,7 @@ impl<'a> Keys<'a> {
 
     /// Returns the error for a required key that is missing.
     pub(super) fn missing(&self, key: &str) -> Error {
-        let reason = format!("it lacks the key `{key}`, which this model needs; convert it again");
+        let reason = format!("it lacks the key `{key}`, which this model needs: convert it again");
         Error::Gguf { file: self.file.into(), reason }
     }
 

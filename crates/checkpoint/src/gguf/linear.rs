@@ -20,7 +20,7 @@ impl Gguf {
         let expected = [shape.rows, shape.cols];
         if stored.shape != expected {
             return Err(self.bad(format!(
-                "tensor `{}` has shape {:?}, but its metadata requires {expected:?}; convert it again",
+                "tensor `{}` has shape {:?}, but its metadata requires {expected:?}: convert it again",
                 stored.name, stored.shape
             )));
         }
@@ -43,7 +43,7 @@ impl Gguf {
         } else if value <= 0.0 || !value.is_finite() {
             let name = &linear.stored.name;
             return Err(self.bad(format!(
-                "tensor `{name}` has the scale {value}, but it must be positive; it is damaged, so download it again"
+                "tensor `{name}` has the scale {value}, but it must be positive, so it is damaged: download it again"
             )));
         }
         Ok(linear)
@@ -101,7 +101,7 @@ fn scale(stored: &StoredTensor) -> Scale {
             let layout =
                 codec.layout.map_or(String::new(), |layout| format!(" in the {} layout", layout.name()));
             Scale::Refused(format!(
-                "is {kind} of shape [{rows}, {cols}], whose blocks{layout} would cross rows; use a file of another type"
+                "is {kind} of shape [{rows}, {cols}], whose blocks{layout} would cross rows: use a file of another type"
             ))
         }
         Coding::F32 | Coding::F16 | Coding::Bf16 => Scale::Floats,

@@ -171,7 +171,7 @@ fn shapes_that_do_not_fit_are_refused() {
             write(&path, &small, &options(target), &bitkv_progress::Silent).unwrap_err().to_string();
         let expected = format!(
             "tensor `model.layers.0.mlp.down_proj.weight` cannot be written as {}: its rows have 320 weights, which is \
-             not a multiple of {block}; write a packed folder instead",
+             not a multiple of {block}: write a packed folder instead",
             target.name()
         );
         assert!(message.ends_with(&expected), "{message}");

@@ -1,6 +1,6 @@
 //! The arguments of `bitkv bench`, and the request that they make.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bitkv_bench::{Fill, HeadBudgets, Probe, Request};
 
 use crate::{lm_head::LmHeadArgument, model::OptionalModel};
@@ -83,6 +83,10 @@ impl Arguments {
     /// decode.
     pub(super) fn request(&self) -> Result<Request> {
         let no_test = self.prefill.is_empty() && self.decode.is_none() && self.fit.is_empty();
+        ensure!(
+            self.decode != Some(0) || !self.prefill.is_empty() || !self.fit.is_empty(),
+            "--decode 0 measures nothing: give at least one token, or --prefill or --fit"
+        );
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Request {
             prefill: if no_test { vec![512] } else { self.prefill.clone() },

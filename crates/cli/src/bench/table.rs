@@ -21,9 +21,15 @@ fn rows(document: &Throughput) -> Table {
     let mut table = Table::titled(caption, titles);
     table.extend(document.rows.iter().map(cells));
     table.note(format!(
-        "Medians of {} passes after {} warm-up passes. Each pass runs every test once.",
-        method.repeats, method.warm_up
+        "Medians of {} after {}. Each pass runs every test once.",
+        counted(method.repeats, "pass"),
+        counted(method.warm_up, "warm-up pass")
     ));
+    table.note(
+        "of ceiling: GB/s of a decode as a share of how fast the machine reads memory, and Gop/s of a prefill as a \
+         share of its int8 operations (see the table of ceilings). A decode can exceed 100 % if its weights fit into \
+         a processor cache.",
+    );
     if document.rows.iter().any(|row| row.depth > 0) {
         let before = match method.fill.as_str() {
             "prefill" => "a prefill",
@@ -42,7 +48,8 @@ fn cells(row: &ThroughputRow) -> Vec<String> {
         Timed::Prefill if row.probes == "off" => format!("prefill {}", row.tokens),
         Timed::Prefill => format!("prefill {} observing {}", row.tokens, row.probes),
         Timed::Decode if row.depth == 0 => format!("decode {}", row.tokens),
-        Timed::Decode => format!("decode {} after {} x {}", row.tokens, row.depth, row.budget),
+        Timed::Decode if row.budget == 1.0 => format!("decode {} after {}", row.tokens, row.depth),
+        Timed::Decode => format!("decode {} after {} with {} %", row.tokens, row.depth, percent(row.budget)),
     };
     let rate = &row.tokens_per_second;
     let optional = |value: Option<f64>, show: &dyn Fn(f64) -> String| value.map_or_else(String::new, show);
@@ -115,6 +122,12 @@ fn fits(document: &Throughput) -> Table {
     let caption = "Fit: a prefill of T tokens takes a T + b T^2 seconds (least squares of relative errors)";
     let titles = ">threads|>a, ms/token|>b, ns/token^2|>both terms equal at T|T: deviation from the fit";
     let mut table = Table::titled(caption, titles);
+    if document.fits.iter().any(|fit| fit.quadratic_seconds_per_token_squared < 0.0) {
+        table.note(
+            "If b is negative, these times grow more slowly than the lengths, so the fit holds for no other length: fit longer prefills, or repeat \
+             the measurement on an idle machine.",
+        );
+    }
     for fit in &document.fits {
         let points = fit.points.iter().map(|p| format!("{}: {:+.1} %", p.tokens, 100.0 * p.residual));
         table.push(vec![
@@ -126,6 +139,16 @@ fn fits(document: &Throughput) -> Table {
         ]);
     }
     table
+}
+
+/// Formats a number with its noun, such as `1 pass` or `5 passes`.
+fn counted(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}es") }
+}
+
+/// Formats a fraction as a percentage without trailing zeros.
+fn percent(fraction: f64) -> f64 {
+    (fraction * 1e4).round() / 100.0
 }
 
 fn giga(value: f64) -> String {

@@ -109,10 +109,18 @@ impl Totals {
 fn summary(loaded: &LoadedModel, outcome: &GenerationOutcome) -> String {
     let totals = Totals::new(outcome);
     let peak = bitkv_bytes::peak_resident_bytes().map_or(String::new(), |peak| {
-        format!(", peak memory {:.0} MB ({:.0} MB needed)", mega(peak), mega(needed(loaded, outcome)))
+        format!(
+            ", peak memory {:.0} MB (weights, cache and activations: {:.0} MB)",
+            mega(peak),
+            mega(needed(loaded, outcome))
+        )
     });
+    let full = match outcome.generated.iter().any(|made| made.stop == StopReason::ContextFull) {
+        true => format!(", stopped at the model's {} positions", loaded.config().max_position_embeddings),
+        false => String::new(),
+    };
     format!(
-        "{}: loaded in {:.2} s, {} prompt tokens in {:.2} s, {} tokens in {:.2} s ({:.1} tokens/s), cache {} bytes{peak}",
+        "{}: loaded in {:.2} s, {} prompt tokens in {:.2} s, {} tokens in {:.2} s ({:.1} tokens/s), cache {} bytes{peak}{full}",
         loaded.name,
         loaded.load_seconds,
         totals.prompt_tokens,

@@ -43,14 +43,18 @@ pub(super) fn tokens(
         return arguments.tokens.iter().map(read).collect();
     }
     let tokenizer = loaded.tokenizer()?;
+    let checked = |tokens: Vec<u32>| {
+        input::check_length("--prompt", &tokens, &loaded.name, loaded.config())?;
+        Ok(tokens)
+    };
     if !arguments.chat {
-        return texts.iter().map(|text| Ok(tokenizer.encode(text, true)?)).collect();
+        return texts.iter().map(|text| checked(tokenizer.encode(text, true)?)).collect();
     }
     let chat = loaded.chat()?;
     let chat_prompt = |text: String| {
         let system = arguments.system.iter().map(|system| Message::new("system", system.clone()));
         let messages: Vec<Message> = system.chain([Message::new("user", text)]).collect();
-        Ok(tokenizer.encode(&chat.render(&messages, true)?, true)?)
+        checked(tokenizer.encode(&chat.render(&messages, true)?, true)?)
     };
     texts.into_iter().map(chat_prompt).collect()
 }

@@ -41,7 +41,8 @@ fn presses_are_added_once_to_a_registry() {
     assert_eq!(error, "there is already a rule named `kvpress:streaming_llm`; choose another name");
     let error = read("kvprss").unwrap_err().to_string();
     assert!(
-        error.contains(", one of kvpress such as `kvpress:streaming_llm`, or ALLOCATOR+SCORER"),
+        error.contains(", one of kvpress such as `kvpress:streaming_llm`, streaming-llm, h2o, ")
+            && error.ends_with(", or ALLOCATOR+SCORER such as `uniform+recency`"),
         "{error}"
     );
 }

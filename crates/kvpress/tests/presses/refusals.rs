@@ -23,10 +23,13 @@ fn a_cache_not_longer_than_the_protected_tokens_is_refused() {
     let seen = Observation::new(SHAPE).with_rows(Need::Window(4), [&row]);
     assert_eq!(
         plan_error("kvpress:snapkv{window_size=4}", &seen),
-        "policy `kvpress:snapkv{window_size=4}` cannot plan this cache: it has 4 tokens, and kvpress asks \
-         for more than window_size=4; lower window_size"
+        "policy `kvpress:snapkv{window_size=4}` cannot plan this cache, because it has 4 tokens and the \
+         press needs more than window_size=4: use a longer context, or set window_size below 4"
     );
-    assert!(plan_error("kvpress:streaming_llm", &seen).contains("more than n_sink=4; lower n_sink"));
+    assert!(
+        plan_error("kvpress:streaming_llm", &seen)
+            .contains("more than n_sink=4: use a longer context, or set n_sink below 4")
+    );
     let keys = [1.0f32; 8];
     let moments = [0.0f32; 6];
     let mut seen = seen
@@ -34,7 +37,10 @@ fn a_cache_not_longer_than_the_protected_tokens_is_refused() {
         .with_rows(Need::Values, [&keys])
         .with_rows(Need::QueryMoments(4), [&moments]);
     seen.rope_theta = Some(10_000.0);
-    assert!(plan_error("kvpress:expected_attention", &seen).contains("more than n_sink=4; lower n_sink"));
+    assert!(
+        plan_error("kvpress:expected_attention", &seen)
+            .contains("more than n_sink=4: use a longer context, or set n_sink below 4")
+    );
     // LagKV plans caches of every length.
     let plan = read("kvpress:lagkv").unwrap().plan(&seen, Budget::ratio(0.5).unwrap()).unwrap();
     assert_eq!(plan.kept(0, 0), [0, 1]);
@@ -94,4 +100,7 @@ fn options_without_a_meaning_are_refused() {
         assert!(error.contains(reason), "{press}: {error}");
     }
     assert!(parse_error("kvpress:snapvk").contains("did you mean `kvpress:snapkv`?"));
+    let foo = parse_error("kvpress:foo");
+    assert!(foo.starts_with("there is no policy named `kvpress:foo`; there are: kvpress:"), "{foo}");
+    assert!(foo.contains("kvpress:snapkv, ") && foo.contains("kvpress:tova"), "{foo}");
 }

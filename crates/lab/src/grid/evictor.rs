@@ -8,7 +8,7 @@ use bitkv_record::{KvFormat, Positions};
 
 use super::storage;
 use crate::{
-    Result,
+    Error, Result,
     observation::{Calibration, OwnedObservation, probes_for},
 };
 
@@ -80,7 +80,14 @@ impl<'a> Evictor<'a> {
         budget: Budget,
         cache: &mut Cache,
     ) -> Result<Plan> {
-        let plan = self.policy.plan(&observation.view(), budget)?;
+        let plan = self.policy.plan(&observation.view(), budget).map_err(|error| match error {
+            // What the passes of this loop cannot observe is only known after a whole prefill.
+            bitkv_evict::Error::Unobserved { policy, missing } => Error::Unfit(format!(
+                "`{policy}` needs {missing}, which is observed only if a cell evicts once: leave the policy out, or \
+                 write when = [\"once\"]"
+            )),
+            error => error.into(),
+        })?;
         self.keep(&plan, cache)?;
         Ok(plan)
     }

@@ -138,6 +138,7 @@ impl Grid {
         let mut texts = Vec::new();
         let selection = Selection { definition: &definition, only };
         let jobs = selection.jobs_per_model(
+            "experiment",
             &definition.experiments,
             |experiment| (&experiment.name, &experiment.models, &experiment.axes.form),
             |job: &Job| &job.loaded.name,
@@ -259,10 +260,10 @@ fn make_job(
     rules: BTreeMap<RuleName, Policy>,
     texts: &mut Vec<FileHash>,
 ) -> Result<Job> {
-    let all = policies.iter().map(|seeded| &seeded.policy).chain(rules.values());
-    let needs = all.fold(Needs::default(), |needs, policy| needs.union(policy.needs()));
+    let all: Vec<&Policy> = policies.iter().map(|seeded| &seeded.policy).chain(rules.values()).collect();
+    let needs = all.iter().fold(Needs::default(), |needs, policy| needs.union(policy.needs()));
     let evaluated = read_texts(&experiment.texts)?;
-    let calibration = calibration_sources(experiment, &loaded, &needs, &evaluated)?;
+    let calibration = calibration_sources(experiment, &loaded, &all, &evaluated)?;
     texts.extend(evaluated.hashes());
     texts.extend(calibration.profiled.iter().flat_map(|(texts, _)| texts.hashes()));
     ensure!(

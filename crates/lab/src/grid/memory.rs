@@ -30,6 +30,7 @@ pub(super) fn memory_jobs(
     models: &mut LoadedModels<'_>,
 ) -> Result<Vec<MemoryJob>> {
     selection.jobs_per_model(
+        "memory",
         &selection.definition.memory,
         |study| (&study.name, &study.models, &study.forms),
         MemoryJob::model,

@@ -66,6 +66,7 @@ pub(super) fn profile_jobs(
     hashes: &mut Vec<FileHash>,
 ) -> Result<Vec<ProfileJob>> {
     selection.jobs_per_model(
+        "profile",
         &selection.definition.profiles,
         |study| (&study.name, &study.models, &study.forms),
         ProfileJob::model,

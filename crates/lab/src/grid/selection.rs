@@ -15,13 +15,15 @@ pub(super) struct Selection<'d> {
 }
 
 impl Selection<'_> {
-    /// Makes one job for every selected section, each of its models and each of its forms. `axes` returns the
-    /// name, the models and the forms of a section, and `model_name` the name of a job's model.
+    /// Makes one job for every selected section, each of its models and each of its forms. `kind` is the key
+    /// of the sections, such as `experiment`, for errors. `axes` returns the name, the models and the forms
+    /// of a section, and `model_name` the name of a job's model.
     ///
     /// # Errors
     /// Returns an error if a job cannot be made, or if a section lists the same model twice.
     pub(super) fn jobs_per_model<'s, S, J>(
         &self,
+        kind: &str,
         sections: &'s [S],
         axes: impl Fn(&'s S) -> (&'s String, &'s [String], &'s [Form]),
         model_name: impl Fn(&J) -> &str,
@@ -33,7 +35,7 @@ impl Selection<'_> {
             if !self.only.is_empty() && !self.only.contains(name) {
                 continue;
             }
-            let section_name = || format!("{}, experiment '{name}'", self.definition.file());
+            let section_name = || format!("{}, {kind} '{name}'", self.definition.file());
             let first = jobs.len();
             for (model, &form) in models.iter().flat_map(|model| forms.iter().map(move |form| (model, form)))
             {

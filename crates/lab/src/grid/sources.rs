@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
-use bitkv_evict::{Need, Needs};
+use bitkv_evict::{Need, Policy};
 use bitkv_models::{LoadedModel, suite};
-use bitkv_record::{CalibrationSettings, Experiment, FileHash, Profile, Split, Text, TextSource, Texts};
+use bitkv_record::{
+    CalibrationSettings, Experiment, FileHash, Profile, Split, Text, TextSource, Texts, TextsError,
+};
 
 use crate::{
     Error, Result,
@@ -39,10 +41,20 @@ pub(super) fn read_texts(source: &TextSource) -> Result<Texts> {
 }
 
 fn folder_texts(folder: &Path, split: Split) -> Result<Texts> {
-    Texts::from_folder(folder, split).at(format!("texts: {} cannot be used", folder.display()))
+    Texts::from_folder(folder, split).map_err(|error| in_folder("texts", folder, error))
 }
 
-/// Finds the calibration sources that `needs` asks for.
+/// Returns the error about a folder of texts, which `key` names. The folder is added if the error does not
+/// name it.
+pub(crate) fn in_folder(key: &str, folder: &Path, error: TextsError) -> Error {
+    let place = match error {
+        TextsError::NoTexts { .. } | TextsError::Record(_) => key.to_owned(),
+        _ => format!("{key} {}", folder.display()),
+    };
+    Error::At { place, source: Box::new(error.into()) }
+}
+
+/// Finds the calibration sources that `policies` need.
 ///
 /// # Errors
 /// Returns an error if calibration and evaluation texts overlap, or if a file is missing or belongs to
@@ -50,7 +62,7 @@ fn folder_texts(folder: &Path, split: Split) -> Result<Texts> {
 pub(super) fn calibration_sources(
     experiment: &Experiment,
     loaded: &LoadedModel,
-    needs: &Needs,
+    policies: &[&Policy],
     evaluated: &Texts,
 ) -> Result<CalibrationSources> {
     let mut found =
@@ -66,7 +78,8 @@ pub(super) fn calibration_sources(
             profiled.clone().join(evaluated.clone()).at(
                 "texts: calibration and evaluation texts must have nothing in common: name other texts for one of them",
             )?;
-            if needs.contains(Need::Entropy) {
+            if first_with(policies, Need::Entropy).is_some() {
+                loaded.tokenizer().at("models")?;
                 let all: Vec<&Text> = profiled.all().iter().collect();
                 let positions = loaded.config().max_position_embeddings;
                 ensure!(
@@ -101,10 +114,13 @@ pub(super) fn calibration_sources(
             head_scores
         }
     };
-    if needs.contains(Need::HeadScores) {
+    if let Some(policy) = first_with(policies, Need::HeadScores) {
         let file = scores.as_ref().refuse(
             Error::Definition,
-            "policies: a policy needs head scores: give a file as calibration = { head-scores = \"FILE\" }",
+            format!(
+                "policies: `{}` needs head scores: give a file as calibration = {{ head-scores = \"FILE\" }}",
+                policy.spec()
+            ),
         )?;
         let extent = shape(loaded, 1);
         let scores =
@@ -113,6 +129,11 @@ pub(super) fn calibration_sources(
         found.head_scores = Some(scores);
     }
     Ok(found)
+}
+
+/// Returns the first policy with this need.
+fn first_with<'p>(policies: &[&'p Policy], need: Need) -> Option<&'p Policy> {
+    policies.iter().copied().find(|policy| policy.needs().contains(need))
 }
 
 /// Returns the entropies of a profile of this model, `[layers * query_heads]`, and the texts that it was

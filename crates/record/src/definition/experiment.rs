@@ -18,7 +18,7 @@ const METRICS: [MetricGroup; 4] =
 
 /// Reads an experiment and checks it as a whole.
 pub(super) fn read(table: Table, file: &Place) -> Result<Experiment, RecordError> {
-    let mut keys = Keys::named(table, &[&KEYS[..], AxisLists::KEYS].concat(), file)?;
+    let mut keys = Keys::named(table, &[&KEYS[..], AxisLists::KEYS].concat(), "experiment", file)?;
     let at_least_one = |place: &Place, value| count(place, value, 1);
     let name = keys.required("name", "\"scorers\"", text)?;
     let context = keys.required("context", "896", at_least_one)?;

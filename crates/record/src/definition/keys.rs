@@ -5,30 +5,52 @@ use crate::{DefinitionError, Named, RecordError};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
-/// A place in a definition, for errors: the file, the experiment and the key.
+/// A place in a definition, for errors: the file, the section and the key.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     file: String,
-    experiment: Option<String>,
+    /// The section, such as `experiment 'NAME'`; empty at the top.
+    section: String,
     /// The keys from the outermost to the innermost, such as `calibration.tokens`; empty at the top.
     key: String,
+    /// Whether the value at this place is an entry of the list with this key.
+    in_list: bool,
 }
 
 impl Place {
     /// Returns the place at the top of a file.
     pub(super) fn file(file: &str) -> Self {
-        Self { file: file.to_owned(), experiment: None, key: String::new() }
+        Self { file: file.to_owned(), section: String::new(), key: String::new(), in_list: false }
     }
 
-    /// Returns the place at the top of an experiment in this file.
-    pub(super) fn in_experiment(&self, name: &str) -> Self {
-        Self { experiment: Some(name.to_owned()), key: String::new(), ..self.clone() }
+    /// Returns the place at the top of a section in this file. `kind` is the key of its list, such as
+    /// `experiment`.
+    pub(super) fn in_section(&self, kind: &str, name: &str) -> Self {
+        Self { section: format!("{kind} '{name}'"), ..Self::file(&self.file) }
+    }
+
+    /// Returns the place at the top of a section without a name.
+    fn in_unnamed_section(&self, kind: &str) -> Self {
+        Self { section: format!("a section [[{kind}]]"), ..Self::file(&self.file) }
     }
 
     /// Returns the place of a key in the table at this place.
     pub(super) fn at(&self, key: &str) -> Self {
         let key = if self.key.is_empty() { key.to_owned() } else { format!("{}.{key}", self.key) };
-        Self { key, ..self.clone() }
+        Self { key, in_list: false, ..self.clone() }
+    }
+
+    /// Returns the place of the entries of the list at this place.
+    fn for_entries(&self) -> Self {
+        Self { in_list: true, ..self.clone() }
+    }
+
+    /// Returns the start of a message about the value: `seeds = 3 is`, or `seeds lists 3, which is`.
+    fn value_is(&self, value: &str) -> String {
+        match self.in_list {
+            true => format!("{} lists {value}, which is", self.key),
+            false => format!("{} = {value} is", self.key),
+        }
     }
 
     /// Returns the path that `path` names in a definition. A relative path starts in the folder of the
@@ -44,17 +66,17 @@ impl Place {
 
     /// Returns an error at this place.
     pub(super) fn refuse(&self, reason: impl Into<DefinitionError>) -> RecordError {
-        let experiment = self.experiment.as_ref().map(|name| format!(", experiment '{name}'"));
+        let comma = if self.section.is_empty() { "" } else { ", " };
         RecordError::Definition {
             file: self.file.clone(),
-            experiment: experiment.unwrap_or_default(),
+            section: format!("{comma}{}", self.section),
             reason: Box::new(reason.into()),
         }
     }
 
     /// Returns the error for a value with the wrong type; `expected` says what to write.
     fn wrong_type(&self, value: &Value, expected: &str) -> RecordError {
-        self.refuse(format!("{} = {} is a {}: write {expected}", self.key, shown(value), type_name(value)))
+        self.refuse(format!("{} a {}: write {expected}", self.value_is(&shown(value)), type_name(value)))
     }
 }
 
@@ -65,11 +87,11 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Returns the keys of an experiment or a study. Its name is read first, so that every other error can
-    /// include it.
-    pub(super) fn named(table: Table, known: &[&str], file: &Place) -> Result<Self, RecordError> {
+    /// Returns the keys of an experiment or a study; `kind` is the key of its list, such as `experiment`. Its
+    /// name is read first, so that every other error can include it.
+    pub(super) fn named(table: Table, known: &[&str], kind: &str, file: &Place) -> Result<Self, RecordError> {
         let name = table.get("name").and_then(Value::as_str);
-        let place = name.map_or_else(|| file.clone(), |name| file.in_experiment(name));
+        let place = name.map_or_else(|| file.in_unnamed_section(kind), |name| file.in_section(kind, name));
         Self::new(table, known, place)
     }
 
@@ -192,7 +214,7 @@ impl Keys {
             Value::Array(values) if values.is_empty() => {
                 Err(place.refuse(format!("{} = [] is empty: list at least one value", place.key)))
             }
-            Value::Array(values) => Ok(values.into_iter().map(move |value| (place.clone(), value))),
+            Value::Array(values) => Ok(values.into_iter().map(move |value| (place.for_entries(), value))),
             other => Err(place.wrong_type(&other, "a list in brackets")),
         }
     }
@@ -214,8 +236,8 @@ pub(super) fn count(place: &Place, value: Value, least: usize) -> Result<usize, 
     let number = value.as_integer().ok_or_else(|| place.wrong_type(&value, "a whole number"))?;
     usize::try_from(number).ok().filter(|number| *number >= least).ok_or_else(|| {
         place.refuse(format!(
-            "{} = {number} is too small: write a whole number of at least {least}",
-            place.key
+            "{} too small: write a whole number of at least {least}",
+            place.value_is(&number.to_string())
         ))
     })
 }

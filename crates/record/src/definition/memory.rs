@@ -9,7 +9,7 @@ const KEYS: [&str; 5] = ["name", "models", "forms", "contexts", "accounting"];
 
 /// Reads a memory study.
 pub(super) fn read(table: Table, file: &Place) -> Result<MemoryStudy, RecordError> {
-    let mut keys = Keys::named(table, &KEYS, file)?;
+    let mut keys = Keys::named(table, &KEYS, "memory", file)?;
     Ok(MemoryStudy {
         name: keys.required("name", "\"memory\"", text)?,
         models: keys.list("models", None, text)?,

@@ -11,7 +11,7 @@ const SHORTEST: usize = 2;
 
 /// Reads a profile study.
 pub(super) fn read(table: Table, file: &Place) -> Result<ProfileStudy, RecordError> {
-    let mut keys = Keys::named(table, &KEYS, file)?;
+    let mut keys = Keys::named(table, &KEYS, "profile", file)?;
     let words = [
         ("evaluation", TextSource::Evaluation),
         ("calibration", TextSource::Calibration),

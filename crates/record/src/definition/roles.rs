@@ -13,12 +13,12 @@ impl Definition {
     /// specification.
     ///
     /// # Errors
-    /// Fails if a control is missing. The message names the experiment and the policy to add.
+    /// Fails if a control is missing. The message names the experiment and the policies to add.
     pub fn check_roles(&self, role_of: impl Fn(&str) -> Option<PolicyRole>) -> Result<(), RecordError> {
         let file = Place::file(&self.file);
         self.experiments.iter().try_for_each(|experiment| {
             let checked = controls(experiment, &role_of).and_then(|()| form(experiment, &role_of));
-            checked.map_err(|reason| file.in_experiment(&experiment.name).refuse(reason))
+            checked.map_err(|reason| file.in_section("experiment", &experiment.name).refuse(reason))
         })
     }
 }
@@ -36,16 +36,17 @@ fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), Definit
     let is_random = |(text, role): &(&String, PolicyRole)| {
         *role == PolicyRole::Control && PolicyText::new(text).is_random_choice()
     };
-    let (lacking, example) = if lacks(PolicyRole::Full) {
-        ("the full cache", "full")
-    } else if !known.iter().any(is_random) {
-        ("random choice with uniform budgets", "uniform+random")
-    } else if lacks(PolicyRole::Oracle) {
-        ("an oracle", "uniform+oracle")
-    } else {
-        return Ok(());
-    };
-    Err(DefinitionError::NoControl { lacking, example })
+    let controls = [
+        (lacks(PolicyRole::Full), ("the full cache", "\"full\"")),
+        (!known.iter().any(is_random), ("random choice with uniform budgets", "\"uniform+random\"")),
+        (lacks(PolicyRole::Oracle), ("an oracle", "\"uniform+oracle\"")),
+    ];
+    let lacking = controls.into_iter().filter(|(is_missing, _)| *is_missing).map(|(_, control)| control);
+    let (lacking, examples): (Vec<_>, Vec<_>) = lacking.unzip();
+    match lacking.is_empty() {
+        true => Ok(()),
+        false => Err(DefinitionError::NoControl { lacking, examples }),
+    }
 }
 
 /// Checks that an experiment with the metric `form` lists the full cache, on which forms are compared.

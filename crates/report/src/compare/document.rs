@@ -34,10 +34,15 @@ const SHOWN: [ShownMeasure; 5] = [
     ShownMeasure { title: "entries kept, %", difference: |cell| cell.kept, print: percent },
 ];
 
+/// The sentence before the tables.
+const READING: &str = "B minus A is the mean over texts, with its 95 % interval: an interval that does not include 0 is a \
+difference between the runs.";
+
 /// Returns the comparison as a document: the counts, then a table for each measure that differs.
 fn document(comparison: &Comparison) -> Document {
     let mut blocks = vec![Block::List(counts(comparison))];
     if comparison.identical < comparison.matched {
+        blocks.push(Block::Text(READING.to_owned()));
         let names = |cell: &ComparedCell| (cell.experiment.clone(), cell.model.clone());
         for (experiment, model) in unique(comparison.groups.iter().map(names)) {
             let is_own = |cell: &&ComparedCell| cell.experiment == experiment && cell.model == model;
@@ -46,7 +51,7 @@ fn document(comparison: &Comparison) -> Document {
             blocks.extend(SHOWN.iter().filter_map(|shown| table(&own, &caption, shown)).map(Block::Table));
         }
     }
-    Document::new(format!("{} and {}", comparison.a, comparison.b), blocks)
+    Document::new(format!("A: {}, B: {}", comparison.a, comparison.b), blocks)
 }
 
 /// Returns sentences that count the cells.
@@ -59,7 +64,7 @@ fn counts(comparison: &Comparison) -> Vec<String> {
     for (count, name) in [(only_a, a), (only_b, b)] {
         list.extend((*count > 0).then(|| format!("Cells only in {name}: {count}.")));
     }
-    let failures = || format!("Cells that failed in one of the runs and are in no table: {failed}.");
+    let failures = || format!("Cells that failed in at least one of the runs and are in no table: {failed}.");
     list.extend((*failed > 0).then(failures));
     list
 }

@@ -3,7 +3,7 @@
 use crate::block::Block;
 use crate::format::significant;
 use crate::unique;
-use bitkv_record::{AskedBudget, GridRow, KvFormat, PolicyRole, ScoredTask};
+use bitkv_record::{AskedBudget, Axes, GridRow, KvFormat, PolicyRole, ScoredTask};
 
 /// The largest number of different errors that are listed.
 const SHOWN: usize = 20;
@@ -19,7 +19,10 @@ pub(super) fn blocks(rows: &[&GridRow]) -> Vec<Block> {
     let described = |error: &&str| {
         let cells = || failed.iter().filter(|(_, other)| other == error);
         let first = cells().next().map_or_else(String::new, |(row, _)| {
-            format!("first {} at {} on {}, text {}", row.policy_name(), row.budget, row.model, row.text)
+            let axes = row.axes.label(&[Axes::default()]);
+            let comma = if axes.is_empty() { "" } else { ", " };
+            let (policy, budget) = (row.policy_name(), row.budget);
+            format!("first {policy} at {budget} on {}, text {}{comma}{axes}", row.model, row.text)
         });
         format!("{error} (cells: {}, {first})", cells().count())
     };

@@ -10,6 +10,8 @@ use bitkv_record::{ClassCounts, HeadClass, Named, Thresholds};
 
 /// The context length of the published profiles, in tokens.
 const PUBLISHED_CONTEXT: &str = "≤ 64";
+/// The same length as a number, at which measured profiles can be compared with the published ones.
+const PUBLISHED_TOKENS: usize = 64;
 
 /// Returns the published statistics of a model if its published entropies are shown.
 fn published(model: &ModelProfiles<'_>) -> Option<&'static PublishedHeads> {
@@ -129,11 +131,11 @@ fn length_row(view: &View) -> Vec<String> {
     row
 }
 
-/// Returns the table of the published statistics and of each measured model at its shortest and longest
-/// context.
-pub(super) fn brief(models: &[ModelProfiles<'_>]) -> Table {
+/// Returns the table of the published statistics and of each measured model at the context length of the
+/// published profiles and at its longest. A model without a profile at the published length has its shortest.
+pub(super) fn brief(study: &str, models: &[ModelProfiles<'_>]) -> Table {
     let titles = format!("model|>context|>heads|>mean, bits|>< 1.5 bits %{}", class_titles());
-    let mut table = Table::titled("Heads by class, bounds of the published code", &titles);
+    let mut table = Table::titled(format!("{study}: heads by class, bounds of the published code"), &titles);
     let row = |name: String, context: String, mean: Option<f64>, counts: ClassCounts| {
         // These are the columns of `class_row` after its bounds, with the mean added and the share moved
         // forward.
@@ -151,11 +153,11 @@ pub(super) fn brief(models: &[ModelProfiles<'_>]) -> Table {
             ));
             continue;
         }
-        let ends = match &model.views[..] {
-            [shortest, .., longest] => vec![shortest, longest],
-            views => views.iter().collect(),
-        };
-        table.extend(ends.into_iter().map(|view| {
+        let views = &model.views;
+        let comparable = views.iter().find(|view| view.context == Some(PUBLISHED_TOKENS)).or(views.first());
+        let longest =
+            views.last().filter(|longest| Some(longest.context) != comparable.map(|view| view.context));
+        table.extend(comparable.into_iter().chain(longest).map(|view| {
             let counts = Thresholds::CODE.count(view.known());
             row(model.name.clone(), view.context_text(), view.mean.map(|m| m.value), counts)
         }));

@@ -54,6 +54,8 @@ struct MergedLine<'a> {
     words: Vec<String>,
     /// The index of the word that varies, if the line has several statements.
     varies: Option<usize>,
+    /// The word that varies, of each statement; empty if the line has one statement.
+    values: Vec<String>,
     first: &'a Statement,
     answers: Vec<&'static str>,
     published: Vec<String>,
@@ -65,7 +67,15 @@ impl<'a> MergedLine<'a> {
     fn new(first: &'a Statement) -> Self {
         let words = first.text.split_whitespace().map(str::to_owned).collect();
         let (published, measured) = (vec![first.published.clone()], vec![without_intervals(&first.measured)]);
-        Self { words, varies: None, first, answers: vec![answer(first)], published, measured }
+        Self {
+            words,
+            varies: None,
+            values: Vec::new(),
+            first,
+            answers: vec![answer(first)],
+            published,
+            measured,
+        }
     }
 
     /// Adds a statement if it differs from the first in one word, the word in which the others differ.
@@ -83,11 +93,34 @@ impl<'a> MergedLine<'a> {
             return false;
         }
         self.varies = Some(at);
+        if self.values.is_empty() {
+            self.values.push(first[at].to_owned());
+        }
+        self.values.push(words[at].to_owned());
         self.words[at] += &format!(", {}", words[at]);
         self.answers.push(answer(other));
         self.published.push(other.published.clone());
         self.measured.push(without_intervals(&other.measured));
         true
+    }
+
+    /// Returns the answer that all statements have, or each answer with the words that it is for, such as
+    /// `yes for 2x and 5x, no for 10x`.
+    fn answer(&self) -> String {
+        let answers = unique(self.answers.iter().copied());
+        if let [only] = answers[..] {
+            return only.to_owned();
+        }
+        let part = |answer: &str| {
+            let own = self.values.iter().zip(&self.answers).filter(|(_, other)| **other == answer);
+            let own: Vec<&str> = own.map(|(value, _)| value.as_str()).collect();
+            let listed = match &own[..] {
+                [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+                own => own.concat(),
+            };
+            format!("{answer} for {listed}")
+        };
+        answers.into_iter().map(part).collect::<Vec<_>>().join(", ")
     }
 
     /// Returns the longest of three lines that fits: with all numbers, with the measured ones, without
@@ -96,16 +129,24 @@ impl<'a> MergedLine<'a> {
         let text = self.words.join(" ");
         // If the run has one model, its name is left out.
         let text = if models.len() > 1 { &text } else { split_model(&text, models).1 };
-        let bare = format!("{}: {text}", joined(&self.answers, ", "));
+        let bare = format!("{}: {text}", self.answer());
         let (measured, published) = (joined(&self.measured, "; "), joined(&self.published, "; "));
         let with_measured = if measured.is_empty() { bare.clone() } else { format!("{bare}: {measured}") };
         let with_both = if published.is_empty() {
             with_measured.clone()
         } else {
-            format!("{with_measured} (published: {published})")
+            format!("{with_measured} ({})", published_text(&published))
         };
         let fits = |line: &String| line.chars().count() <= width;
         [with_both, with_measured].into_iter().find(fits).unwrap_or(bare)
+    }
+}
+
+/// Returns what was published, for a line on a terminal.
+pub(super) fn published_text(published: &str) -> String {
+    match published {
+        "not tested" => "not published".to_owned(),
+        published => format!("published: {published}"),
     }
 }
 
@@ -222,21 +263,34 @@ mod tests {
     fn neighbours_that_differ_in_one_word_share_a_line() {
         let expected = [
             "yes: the formula gives the table: [1, 2] (published: 96 %)",
-            "yes, yes, no: a: rule at 2x, 5x, 10x keeps tokens: 97 % with 50 %; 95 % with 20 %; 90 % (published: 96 %)",
+            "yes for 2x and 5x, no for 10x: a: rule at 2x, 5x, 10x keeps tokens: 97 % with 50 %; 95 % with 20 %; 90 % (published: 96 %)",
             "no: b: rule at 10x keeps tokens: 91 % (published: 96 %)",
             "not tested: both differ (published: 96 %)",
         ];
-        assert_eq!(lines(&example(), &models(), 120), expected);
+        assert_eq!(lines(&example(), &models(), 140), expected);
         assert!(
-            lines(&example(), &models()[..1], 120)[1].starts_with("yes, yes, no: rule at 2x"),
+            lines(&example(), &models()[..1], 120)[1]
+                .starts_with("yes for 2x and 5x, no for 10x: rule at 2x"),
             "the only model"
+        );
+    }
+
+    #[test]
+    fn what_is_not_published_is_called_so() {
+        assert_eq!(published_text("not tested"), "not published");
+        assert_eq!(published_text("96 %"), "published: 96 %");
+        let mut claim = claim(&[("x at 2x", "1", Some(true), "r"), ("x at 5x", "2", Some(false), "r")]);
+        claim.statements.iter_mut().for_each(|statement| statement.published = "not tested".into());
+        assert_eq!(
+            lines(&claim, &models(), 99),
+            ["yes for 2x, no for 5x: x at 2x, 5x: 1; 2 (not published)"]
         );
     }
 
     #[test]
     fn lines_have_the_numbers_that_fit() {
         let line = |width| lines(&example(), &models(), width)[1].clone();
-        assert!(line(90).ends_with("95 % with 20 %; 90 %") && line(60).ends_with("keeps tokens"));
+        assert!(line(110).ends_with("95 % with 20 %; 90 %") && line(80).ends_with("keeps tokens"));
     }
 
     #[test]
