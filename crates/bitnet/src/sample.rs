@@ -24,6 +24,42 @@ pub enum Sampling {
     },
 }
 
+impl Sampling {
+    /// Checks the options, and the repetition penalty that is used with them.
+    ///
+    /// # Errors
+    /// Returns [`Error::Option`] for the first option that is out of range.
+    pub fn check(&self, repetition_penalty: f32) -> Result<()> {
+        let invalid =
+            |option, value: f32, reason| Err(Error::Option { option, value: value.to_string(), reason });
+        let positive = |value: f32| value > 0.0 && value.is_finite();
+        if let Sampling::Random { temperature, top_p, .. } = *self {
+            if !positive(temperature) {
+                return invalid(
+                    "temperature",
+                    temperature,
+                    "but must be a positive number: use greedy sampling to choose the most probable token",
+                );
+            }
+            if !(top_p > 0.0 && top_p <= 1.0) {
+                return invalid(
+                    "top_p",
+                    top_p,
+                    "but must be above 0 and at most 1: use 1 to choose among all tokens",
+                );
+            }
+        }
+        if !positive(repetition_penalty) {
+            return invalid(
+                "repetition_penalty",
+                repetition_penalty,
+                "but must be a positive number: use 1 for no effect",
+            );
+        }
+        Ok(())
+    }
+}
+
 /// Chooses tokens one after another.
 pub(crate) struct Sampler {
     sampling: Sampling,
@@ -37,33 +73,12 @@ impl Sampler {
     /// et al. 2019), as transformers applies it: a positive logit of a token that occurred before is divided
     /// by the penalty, a negative one is multiplied by it. 1 has no effect.
     pub(crate) fn new(sampling: Sampling, penalty: f32, prompt: &[u32]) -> Result<Self> {
-        let invalid =
-            |option, value: f32, reason| Err(Error::Option { option, value: value.to_string(), reason });
-        if !(penalty > 0.0 && penalty.is_finite()) {
-            return invalid(
-                "repetition_penalty",
-                penalty,
-                "but must be a positive number: use 1 for no effect",
-            );
-        }
+        sampling.check(penalty)?;
         let seen = prompt.iter().copied().collect();
-        let Sampling::Random { temperature, top_p, seed, .. } = sampling else {
-            return Ok(Sampler { sampling, penalty, seen, random: Rng::new(0) });
+        let seed = match sampling {
+            Sampling::Greedy => 0,
+            Sampling::Random { seed, .. } => seed,
         };
-        if !(temperature > 0.0 && temperature.is_finite()) {
-            return invalid(
-                "temperature",
-                temperature,
-                "but must be a positive number: use greedy sampling to choose the most probable token",
-            );
-        }
-        if !(top_p > 0.0 && top_p <= 1.0) {
-            return invalid(
-                "top_p",
-                top_p,
-                "but must be above 0 and at most 1: use 1 to choose among all tokens",
-            );
-        }
         Ok(Sampler { sampling, penalty, seen, random: Rng::new(seed) })
     }
 

@@ -43,15 +43,19 @@ pub(crate) fn find(definition: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Returns the names of the definitions in the folder of experiments; empty if there is no such folder.
+/// Returns the names of the definitions in the folder of experiments; empty if it cannot be read.
 fn names() -> Vec<String> {
-    let files = std::fs::read_dir(EXPERIMENTS).into_iter().flatten().flatten().map(|file| file.path());
-    let mut names: Vec<String> = files
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
-        .collect();
-    names.sort();
-    names
+    let paths = paths().unwrap_or_default();
+    paths.iter().filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect()
+}
+
+/// Returns the paths of the definitions in the folder of experiments, sorted.
+fn paths() -> std::io::Result<Vec<PathBuf>> {
+    let files = std::fs::read_dir(EXPERIMENTS)?.map(|file| Ok(file?.path()));
+    let mut paths = files.collect::<std::io::Result<Vec<PathBuf>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    Ok(paths)
 }
 
 /// Whether the working directory has a folder of experiments.
@@ -65,10 +69,7 @@ pub(crate) fn read() -> Result<Vec<Definition>> {
         folder_exists(),
         "there is no folder {EXPERIMENTS} here: run bitkv in the repository, or name a definition's file"
     );
-    let files = std::fs::read_dir(EXPERIMENTS).with_context(|| format!("cannot read {EXPERIMENTS}"))?;
-    let mut paths: Vec<PathBuf> = files.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    paths.sort();
+    let paths = paths().with_context(|| format!("cannot read {EXPERIMENTS}"))?;
     if paths.is_empty() {
         bail!("the folder {EXPERIMENTS} contains no definition: name a definition's file");
     }

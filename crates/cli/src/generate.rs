@@ -5,8 +5,8 @@ mod prompts;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
-use bitkv_bitnet::{GenerationOptions, Sampling};
+use anyhow::{Result, anyhow, ensure};
+use bitkv_bitnet::{Error, GenerationOptions, Sampling};
 use bitkv_evict::{Need, Policy, Registry};
 use bitkv_lab::{
     generation::{Eviction, Storage, generate},
@@ -115,22 +115,25 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     output.finish(arguments, &outcome?)
 }
 
-/// Checks the options that choose a token. Those that `--greedy` makes useless have valid defaults.
+/// Returns the random sampling that the options ask for if `--greedy` is not given.
+fn random_sampling(arguments: &Arguments) -> Sampling {
+    let Arguments { temperature, top_k, top_p, seed, .. } = *arguments;
+    Sampling::Random { temperature, top_k, top_p, seed }
+}
+
+/// Checks the options that choose a token. Those that `--greedy` makes useless have valid defaults. Errors
+/// name the options.
 fn check_sampling(arguments: &Arguments) -> Result<()> {
-    let Arguments { temperature, top_p, repetition_penalty, .. } = *arguments;
-    ensure!(
-        temperature > 0.0 && temperature.is_finite(),
-        "--temperature is {temperature}, but must be a positive number: use --greedy to choose the most likely token"
-    );
-    ensure!(
-        top_p > 0.0 && top_p <= 1.0,
-        "--top-p is {top_p}, but must be above 0 and at most 1: use 1 to choose among all tokens"
-    );
-    ensure!(
-        repetition_penalty > 0.0 && repetition_penalty.is_finite(),
-        "--repetition-penalty is {repetition_penalty}, but must be a positive number: use 1 for no effect"
-    );
-    Ok(())
+    let checked = random_sampling(arguments).check(arguments.repetition_penalty);
+    checked.map_err(|error| match error {
+        Error::Option { option: "temperature", value, .. } => anyhow!(
+            "--temperature is {value}, but must be a positive number: use --greedy to choose the most likely token"
+        ),
+        Error::Option { option, value, reason } => {
+            anyhow!("--{} is {value}, {reason}", option.replace('_', "-"))
+        }
+        error => error.into(),
+    })
 }
 
 /// Returns the policy by its name, after checks that need no model.
@@ -146,12 +149,7 @@ fn checked_policy(policy: &str, budget: &BudgetArguments, registry: &Registry) -
 }
 
 fn options(arguments: &Arguments, loaded: &LoadedModel) -> Result<GenerationOptions> {
-    let sampling = if arguments.greedy {
-        Sampling::Greedy
-    } else {
-        let Arguments { temperature, top_k, top_p, seed, .. } = *arguments;
-        Sampling::Random { temperature, top_k, top_p, seed }
-    };
+    let sampling = if arguments.greedy { Sampling::Greedy } else { random_sampling(arguments) };
     let mut stop = loaded.config().eos_token_ids.clone();
     for token in &arguments.stop {
         stop.push(prompts::stop(token, loaded)?);

@@ -131,12 +131,9 @@ impl Registry {
             (bitkv_spelling::nearest(name, self.all_names()), known)
         } else {
             // The name of the suite is not compared, because it makes all names of the suite look alike.
-            let name_in_suite = |full: &'static str| full.split_once(':').map_or(full, |(_, own)| own);
-            let nearest = bitkv_spelling::nearest(
-                name.split_once(':').map_or(name, |(_, own)| own),
-                of_suite.iter().copied().map(name_in_suite),
-            );
-            let nearest = of_suite.iter().copied().find(|full| Some(name_in_suite(full)) == nearest);
+            let nearest =
+                bitkv_spelling::nearest(name_in_suite(name), of_suite.iter().map(|rule| name_in_suite(rule)));
+            let nearest = of_suite.iter().copied().find(|rule| Some(name_in_suite(rule)) == nearest);
             (nearest, of_suite.join(", "))
         };
         Error::Unknown { kind: "policy", name: name.into(), nearest, known }
@@ -147,7 +144,11 @@ impl Registry {
     fn names_of_same_suite(&self, name: &str) -> Vec<&'static str> {
         let Some((suite, _)) = name.split_once(':') else { return Vec::new() };
         let rules = self.methods().rules.iter().map(|entry| entry.metadata.name);
-        rules.filter(|rule| rule.split_once(':').is_some_and(|(of_rule, _)| of_rule == suite)).collect()
+        let suite_of = |rule: &'static str| match PolicyKind::for_rule(rule) {
+            PolicyKind::Suite(suite) => Some(suite),
+            _ => None,
+        };
+        rules.filter(|rule| suite_of(rule) == Some(suite)).collect()
     }
 
     /// Lists the rules of this suite and the presets by name and one example of each other suite, each
@@ -205,6 +206,11 @@ impl FromStr for Policy {
     fn from_str(text: &str) -> Result<Policy, Error> {
         Policy::parse(text)
     }
+}
+
+/// Returns the name of a rule without the name of its suite, `RULE` of `SUITE:RULE`.
+fn name_in_suite(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(_, rule)| rule)
 }
 
 fn find<'r, T: ?Sized>(entries: &'r [Arc<Entry<T>>], name: &str) -> Option<&'r Entry<T>> {

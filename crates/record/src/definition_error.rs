@@ -63,9 +63,9 @@ pub enum DefinitionError {
     #[error(
         "policies lacks {}, which every experiment needs as {}: add {}, or write controls = false and give the \
          reason in the key analysis of this experiment",
-        listed(.lacking),
+        crate::listed(.lacking),
         if .lacking.len() == 1 { "a reference" } else { "references" },
-        listed(.examples)
+        crate::listed(.examples)
     )]
     NoControl { lacking: Vec<&'static str>, examples: Vec<&'static str> },
     #[error(
@@ -73,14 +73,6 @@ pub enum DefinitionError {
         MetricGroup::Form
     )]
     FormWithoutFull,
-}
-
-/// Joins words with commas, and the last two with "and".
-fn listed(words: &[&str]) -> String {
-    match words {
-        [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        words => words.concat(),
-    }
 }
 
 /// Returns what to write instead of a policy that is not in the list: the nearest name, or another of all

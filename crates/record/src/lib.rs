@@ -28,6 +28,7 @@ mod head_row;
 mod journal;
 mod json;
 mod line_error;
+mod listed;
 mod manifest;
 mod memory_row;
 mod names;
@@ -67,6 +68,7 @@ pub use head_class::{ClassCounts, Thresholds};
 pub use head_row::HeadRow;
 pub use journal::Journal;
 pub use line_error::{HeaderError, LineError};
+pub use listed::listed;
 pub use manifest::{Machine, Manifest, ModelEntry};
 pub use memory_row::MemoryRow;
 pub use names::{

@@ -114,11 +114,7 @@ impl<'a> MergedLine<'a> {
         let part = |answer: &str| {
             let own = self.values.iter().zip(&self.answers).filter(|(_, other)| **other == answer);
             let own: Vec<&str> = own.map(|(value, _)| value.as_str()).collect();
-            let listed = match &own[..] {
-                [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-                own => own.concat(),
-            };
-            format!("{answer} for {listed}")
+            format!("{answer} for {}", bitkv_record::listed(&own))
         };
         answers.into_iter().map(part).collect::<Vec<_>>().join(", ")
     }
