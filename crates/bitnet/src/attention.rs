@@ -100,6 +100,7 @@ impl Attention {
         recorder.record_query_moments(q, self.heads);
         rotations.apply(layer, sequences, self.counts(), q, k);
         recorder.record_qkv(q, k, v);
+        recorder.record_window_queries(q, self.heads);
         let (kv_width, mut first) = (self.kv_heads * self.head_dim, 0);
         for Sequence { tokens, cache } in sequences.iter_mut() {
             let kv = kv_width * first..kv_width * (first + tokens.len());

@@ -25,6 +25,8 @@ pub struct Probes {
     pub windows: Vec<usize>,
     /// For each `w`, the attention of each of the last `w` queries of this call.
     pub window_rows: Vec<usize>,
+    /// For each `w`, the last `w` queries of this call, after RoPE.
+    pub window_queries: Vec<usize>,
     /// The keys in the cache after the pass, as f32.
     pub keys: bool,
     /// The values in the cache after the pass, as f32.
@@ -49,8 +51,9 @@ pub struct Probes {
 impl Probes {
     /// Checks that no window is empty.
     pub(crate) fn check(&self) -> Result<()> {
-        let empty = self.windows.iter().chain(&self.window_rows).find(|w| **w == 0);
-        empty.map_or(Ok(()), |w| Err(Error::EmptyWindow(*w)))
+        let windows = self.windows.iter().chain(&self.window_rows).chain(&self.window_queries);
+        let empty = windows.copied().find(|w| *w == 0);
+        empty.map_or(Ok(()), |w| Err(Error::EmptyWindow(w)))
     }
 
     /// Returns what the attention kernel must compute for `tokens` queries; `None` if no probe needs the
@@ -86,6 +89,9 @@ pub struct ProbeOutput {
     /// For each window length `w`, the probabilities of the last `min(w, queries)` queries, oldest first,
     /// `[layers * query_heads][queries * keys]`. They are 0 for keys that a query does not see.
     pub window_rows: BTreeMap<usize, Vec<Vec<f32>>>,
+    /// For each window length `w`, the last `min(w, queries)` queries after RoPE, oldest first,
+    /// `[layers * query_heads][queries * head_dim]`.
+    pub window_queries: BTreeMap<usize, Vec<Vec<f32>>>,
     /// Keys as the cache holds them, after RoPE, `[layers * kv_heads][keys * head_dim]`.
     pub keys: Vec<Vec<f32>>,
     /// Values as the cache holds them, `[layers * kv_heads][keys * head_dim]`.

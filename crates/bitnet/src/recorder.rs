@@ -88,6 +88,20 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// Records a layer's last queries after RoPE. `q` is `[tokens, heads, head_dim]`.
+    pub(crate) fn record_window_queries(&mut self, q: &[f32], heads: usize) {
+        for &window in self.probes.iter().flat_map(|p| &p.window_queries) {
+            let width = q.len() / self.tokens;
+            let head_dim = width / heads;
+            let last = &q[self.tokens.saturating_sub(window) * width..];
+            let of_head = |head: usize| {
+                let vector = |token: &[f32]| token[head * head_dim..][..head_dim].to_vec();
+                last.chunks_exact(width).flat_map(vector).collect()
+            };
+            self.output.window_queries.entry(window).or_default().extend((0..heads).map(of_head));
+        }
+    }
+
     /// Records a layer's queries, keys and values after RoPE.
     pub(crate) fn record_qkv(&mut self, q: &[f32], k: &[f32], v: &[f32]) {
         if self.wants(|p| p.qkv) {

@@ -127,6 +127,7 @@ fn probes_change_no_logit() {
         accumulated: true,
         windows: vec![8],
         window_rows: vec![8],
+        window_queries: vec![8],
         keys: true,
         values: true,
         positions: true,

@@ -222,6 +222,25 @@ fn residual_similarity_follows_from_norms() {
     }
 }
 
+/// The queries of a window are the last ones that the probe `qkv` records, head by head.
+#[test]
+fn window_queries_are_the_last_queries_after_rope() {
+    for architecture in BOTH {
+        let model = common::model(architecture, 2);
+        let (heads, tokens) = (model.config().num_attention_heads, Random(7).tokens(30, 61));
+        let probes = Probes { qkv: true, window_queries: vec![1, 4, 500], ..Probes::default() };
+        let probed = model.forward(&tokens, &mut model.new_cache(), Some(&probes)).unwrap().probed.unwrap();
+        for (window, first) in [(1, 29), (4, 26), (500, 0)] {
+            assert_eq!(probed.window_queries[&window].len(), 3 * heads);
+            for (i, row) in probed.window_queries[&window].iter().enumerate() {
+                let query = |token: usize| &probed.queries[i / heads][(token * heads + i % heads) * 6..][..6];
+                let expected: Vec<f32> = (first..30).flat_map(query).copied().collect();
+                assert_eq!(*row, expected, "{architecture:?} window {window}, head {i}");
+            }
+        }
+    }
+}
+
 /// The observed moments equal those of the queries after RoPE, rotated back by the test.
 #[test]
 fn query_moments_are_taken_before_rope() {

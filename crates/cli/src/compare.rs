@@ -14,9 +14,6 @@ pub(crate) struct Arguments {
     a: PathBuf,
     /// The second run, such as the same definition run with other code. Differences are B minus A.
     b: PathBuf,
-    /// Seed of the bootstrap intervals.
-    #[arg(long, default_value_t = 20_261_121)]
-    seed: u64,
     /// Also write the comparison to a Markdown file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -29,7 +26,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     check_inputs(&arguments.a, &arguments.b)?;
     let (a, b) = (rows(&arguments.a)?, rows(&arguments.b)?);
     let names = [&arguments.a, &arguments.b].map(|path| path.display().to_string());
-    let comparison = compare((&names[0], &a), (&names[1], &b), arguments.seed)?;
+    let comparison = compare((&names[0], &a), (&names[1], &b))?;
     if let Some(path) = &arguments.out {
         output::file(path, render_comparison_markdown(&comparison).as_bytes())?;
     }

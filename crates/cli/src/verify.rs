@@ -41,6 +41,14 @@ pub(crate) struct Arguments {
     /// Number of tokens that are scored after the context [default: 127].
     #[arg(long)]
     scored_tokens: Option<usize>,
+    /// Measure only this policy, and the full cache and random choice, which check the model. Repeat the
+    /// option for several policies [default: all policies of the verification].
+    #[arg(long, value_name = "SPEC")]
+    policy: Vec<String>,
+    /// Measure only at this budget, a fraction of the cache above 0 and below 1. Repeat the option for
+    /// several budgets [default: 0.5, 0.2 and 0.1].
+    #[arg(long, value_name = "FRACTION")]
+    budget: Vec<f64>,
     /// Number of generated contexts for the retrieval task `recall-together` [default: 20].
     #[arg(long)]
     recalls: Option<usize>,
@@ -66,6 +74,8 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         calibration_tokens: arguments.calibration_tokens,
         context_tokens: arguments.context_tokens,
         scored_tokens: arguments.scored_tokens,
+        policies: arguments.policy.clone(),
+        budgets: arguments.budget.clone(),
         recalls: arguments.recalls,
         seed: arguments.seed,
     };

@@ -20,6 +20,9 @@ pub enum Need {
     /// The attention rows of the last queries, as many as given, or of all queries if there are fewer. The
     /// rows follow one another, the oldest query first, `[layers * query_heads][queries * held]`.
     WindowRows(usize),
+    /// The last queries after rotary embedding, as many as given, or all queries if there are fewer, the
+    /// oldest first, `[layers * query_heads][queries * head_dim]`.
+    WindowQueries(usize),
     /// Mean and biased covariance of the queries before rotary embedding. The queries at the first positions,
     /// as many as given, are left out, `[layers * query_heads][head_dim + head_dim * head_dim]`.
     QueryMoments(usize),
@@ -53,6 +56,8 @@ pub(crate) enum Extent {
     /// A row for each query head, with one number for each token held and each query; there are 1 to this
     /// many queries.
     Queries(usize),
+    /// A row for each query head, with one vector for each query; there are 1 to this many queries.
+    Vectors(usize),
     /// A row of this many numbers for each query head.
     Fixed(usize),
     /// This many numbers in total.
@@ -69,6 +74,7 @@ impl Need {
             }
             Need::Future => Extent::QueryHeads,
             Need::WindowRows(window) => Extent::Queries(window),
+            Need::WindowQueries(window) => Extent::Vectors(window),
             Need::QueryMoments(_) => Extent::Fixed(shape.head_dim + shape.head_dim * shape.head_dim),
             Need::Entropy | Need::HeadScores => Extent::Numbers(shape.all_query_heads()),
             Need::HeadPattern => Extent::Numbers(shape.all_kv_heads()),
@@ -88,6 +94,7 @@ impl Need {
             Need::Accumulated => "accumulated attention".into(),
             Need::Window(window) => format!("attention of {}", queries(window)),
             Need::WindowRows(window) => format!("attention rows of {}", queries(window)),
+            Need::WindowQueries(window) => format!("vectors of {}", queries(window)),
             Need::QueryMoments(_) => "query moments".into(),
             Need::Reconstruction => "reconstruction attention".into(),
             Need::OutputNorms => "output norms".into(),

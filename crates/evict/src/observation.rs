@@ -171,7 +171,9 @@ impl<'a> Observation<'a> {
             true => (shape.all_kv_heads(), shape.kv_heads),
             false => (shape.all_query_heads(), shape.query_heads),
         };
-        if matches!(need, Need::Keys | Need::Values | Need::QueryMoments(_)) && shape.head_dim == 0 {
+        let has_channels =
+            matches!(need, Need::Keys | Need::Values | Need::QueryMoments(_) | Need::WindowQueries(_));
+        if has_channels && shape.head_dim == 0 {
             return Err(Error::Shape { reason: format!("{name} are needed, but head_dim is 0") });
         }
         if matches!(need, Need::QueryMoments(_)) && !shape.head_dim.is_multiple_of(2) {
@@ -187,6 +189,7 @@ impl<'a> Observation<'a> {
             let expected = match extent {
                 Extent::KvHeads(width) => held * width,
                 Extent::Queries(most) => held * (row.len() / held).clamp(1, most),
+                Extent::Vectors(most) => shape.head_dim * (row.len() / shape.head_dim).clamp(1, most),
                 Extent::Fixed(count) => count,
                 _ => held,
             };

@@ -36,7 +36,7 @@ pub use kvzip::Kvzip;
 pub use lag::Lag;
 pub use oracle::Oracle;
 pub use output_norm::OutputNorm;
-pub use r_kv::RKv;
+pub use r_kv::{GroupMaximum, RKv};
 pub use random::Random;
 pub use recency::Recency;
 pub use smooth::Smoothing;

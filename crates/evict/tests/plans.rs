@@ -37,6 +37,8 @@ struct Case {
     #[serde(default)]
     window_rows: BTreeMap<String, Rows>,
     #[serde(default)]
+    window_queries: BTreeMap<String, Rows>,
+    #[serde(default)]
     query_moments: BTreeMap<String, Rows>,
     #[serde(default)]
     reconstruction: Rows,
@@ -93,6 +95,7 @@ fn observation(case: &Case) -> Observation<'_> {
     let windows = [
         (Need::Window as fn(usize) -> Need, &case.windows),
         (Need::WindowRows, &case.window_rows),
+        (Need::WindowQueries, &case.window_queries),
         (Need::QueryMoments, &case.query_moments),
     ];
     let windows = windows.into_iter().flat_map(|(need, by_count)| {

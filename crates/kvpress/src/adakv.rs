@@ -37,7 +37,7 @@ impl<S: ScorerPress> Press for AdaKv<S> {
     fn compress(&self, layer: &Layer<'_>, ties: &mut Ties) -> Result<Vec<Vec<u32>>, Reason> {
         let scores = finite_scores(&self.press, layer)?;
         let scores = safeguarded(scores, safe_count(self.alpha_safeguard, layer), ties);
-        Ok(ties.decide(&Contest::in_layer(scores, layer.kept * layer.kv_heads)))
+        Ok(ties.decide(&Contest::removing_in_layer(scores, layer.kept * layer.kv_heads)))
     }
 }
 

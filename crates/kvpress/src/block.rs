@@ -32,12 +32,16 @@ impl BlockKeyDiff {
             kept.extend(start as u32..end as u32);
             let key = |&position: &u32| &keys[position as usize * dim..][..dim];
             let joined: Vec<f32> = kept.iter().flat_map(key).copied().collect();
-            let mut scores = vec![f32::NEG_INFINITY; layer.tokens];
-            for (&position, score) in kept.iter().zip(formulas::key_diff(&joined, dim)) {
-                scores[position as usize] = score;
+            let contest = Contest::in_head(0, formulas::key_diff(&joined, dim), layer.kept);
+            let mut close = ties.empty_like(1, kept.len());
+            let best = close.rank_in_head(&contest);
+            for index in close.positions().flatten() {
+                ties.note(head, kept[index as usize]);
             }
-            kept = ties.decide_in_head(&Contest::in_head(head, scores, layer.kept));
+            // kvpress keeps the order of the scores, and the next block's ties depend on it.
+            kept = best.into_iter().map(|index| kept[index as usize]).collect();
         }
+        kept.sort_unstable();
         kept
     }
 }

@@ -43,7 +43,8 @@ impl<S: ScorerPress> Press for CriticalAdaKv<S> {
         let scores = finite_scores(&self.press, layer)?;
         let scores = safeguarded(scores, safe_count(self.alpha_safeguard, layer), ties);
         let division = Contest::in_layer(scores.clone(), layer.kept * layer.kv_heads);
-        let counts = division.winners().into_iter().map(|winners| winners.len());
+        let counts: Vec<usize> = division.winners().into_iter().map(|winners| winners.len()).collect();
+        let most = counts.iter().copied().max().unwrap_or_default();
         let heads: Vec<HeadScores> =
             scores.into_iter().enumerate().map(|(i, s)| HeadScores::new(layer, i, s)).collect();
         if let Some(tolerance) = ties.tolerance() {
@@ -51,7 +52,7 @@ impl<S: ScorerPress> Press for CriticalAdaKv<S> {
                 self.note_if_count_changes_it(head, fewest..=most, ties);
             }
         }
-        Ok(heads.iter().zip(counts).map(|(head, count)| self.two_stages(head, count, ties)).collect())
+        Ok(heads.iter().zip(counts).map(|(head, count)| self.two_stages(head, count, most, ties)).collect())
     }
 }
 
@@ -69,13 +70,17 @@ impl HeadScores {
 }
 
 impl<S> CriticalAdaKv<S> {
-    /// Returns the `count` positions that a head keeps, ascending.
-    fn two_stages(&self, head: &HeadScores, count: usize, ties: &mut Ties) -> Vec<u32> {
+    /// Returns the `count` positions that a head keeps, ascending. `most` is the largest count of a head of
+    /// the layer: kvpress selects that many tokens of every head.
+    fn two_stages(&self, head: &HeadScores, count: usize, most: usize, ties: &mut Ties) -> Vec<u32> {
         // The product is computed in `f32`, because torch multiplies integers by a fraction in `f32`.
-        let first = (count as f32 * self.first_stage_ratio as f32) as usize;
-        let first = ties.decide_in_head(&Contest::in_head(head.index, head.scores.clone(), first));
-        let both = formulas::two_stage(&head.scores, &head.norms, &first, self.epsilon as f32);
-        ties.decide_in_head(&Contest::in_head(head.index, both, count))
+        let first = |count| (count as f32 * self.first_stage_ratio as f32) as usize;
+        let mut decide = |scores, places, selected| {
+            ties.decide_in_head(&Contest::in_head(head.index, scores, places).selecting(selected))
+        };
+        let chosen = decide(head.scores.clone(), first(count), first(most));
+        let both = formulas::two_stage(&head.scores, &head.norms, &chosen, self.epsilon as f32);
+        decide(both, count, most)
     }
 
     /// Notes the positions that the head keeps for some of `counts` but not for all. `counts` are the numbers
@@ -84,7 +89,7 @@ impl<S> CriticalAdaKv<S> {
         let mut times_kept = vec![0; head.scores.len()];
         let all = counts.clone().count();
         for count in counts {
-            let kept = self.two_stages(head, count, &mut Ties::ignored());
+            let kept = self.two_stages(head, count, count, &mut Ties::ignored());
             kept.into_iter().for_each(|position| times_kept[position as usize] += 1);
         }
         let changes = (0u32..).zip(times_kept).filter(|&(_, times)| times > 0 && times < all);

@@ -5,8 +5,8 @@
 //!
 //! [`presses()`] adds every press to a registry. A press (`Press`) reads one layer at a time (`Layer`): its
 //! tokens compete by score for the places that the budget allows (`Contest`). If scores are equal, a press
-//! keeps the first position; kvpress keeps the one that `torch.topk` happens to find. [`undecided()`] lists
-//! the positions that depend on such ties.
+//! keeps the tokens that `torch.topk` selects on a CPU, as kvpress does there. [`undecided()`] lists the
+//! positions that depend on such ties, or on less than a rounding error.
 //!
 //! The crate uses only the public interface that `bitkv-evict` offers to authors of methods.
 //!
@@ -47,6 +47,7 @@ mod score_cache;
 mod snapkv;
 mod streaming_llm;
 mod ties;
+mod top;
 mod tova;
 mod undecided;
 

@@ -46,6 +46,14 @@ impl Ties {
         self.decide(contest).pop().unwrap_or_default()
     }
 
+    /// Returns the winners of a contest within one head, the best first, and notes close positions.
+    pub(crate) fn rank_in_head(&mut self, contest: &Contest) -> Vec<u32> {
+        if let Some(tolerance) = self.tolerance {
+            contest.mark_close(tolerance, &mut self.close);
+        }
+        contest.ranked().into_iter().map(|(_, position)| position).collect()
+    }
+
     /// Notes a position that a close contest decided indirectly.
     pub(crate) fn note(&mut self, head: usize, position: u32) {
         if let Some(close) = self.close.get_mut(head) {

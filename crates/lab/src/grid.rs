@@ -233,8 +233,7 @@ fn measure_job(grid: &Grid, job: &Job, journals: &Journals, progress: &dyn Progr
     let keys = Keys::new(job, grid);
     let unit_keys = |unit: &Unit| {
         let keys = keys.unit(unit);
-        job.cells
-            .iter()
+        job.cells_of(unit)
             .flat_map(|cell| unit.groups.iter().map(|group| keys.row(job, cell, group)).collect::<Vec<_>>())
             .collect::<Vec<String>>()
     };
@@ -279,7 +278,7 @@ fn measure_unit(
         let rows = locked(&journals.rows);
         let is_measured =
             |cell: &Cell| unit.groups.iter().all(|group| rows.contains(&keys.row(job, cell, group)));
-        job.cells.iter().filter(|cell| !is_measured(cell)).collect()
+        job.cells_of(unit).filter(|cell| !is_measured(cell)).collect()
     };
     // Repeating a context can fail although reading it succeeds. Only the policies that need the repetition
     // then fail.

@@ -40,6 +40,7 @@ pub fn probes_for(needs: &Needs) -> Probes {
             Need::Accumulated => probes.accumulated = true,
             Need::Window(window) => probes.windows.push(window),
             Need::WindowRows(window) => probes.window_rows.push(window),
+            Need::WindowQueries(window) => probes.window_queries.push(window),
             Need::QueryMoments(skipped) => probes.query_moments.push(skipped),
             Need::ResidualSimilarity => probes.residual_similarity = true,
             // These come from another pass, from the continuation, or from a file.
@@ -95,6 +96,9 @@ impl OwnedObservation {
         }
         for (window, rows) in probed.window_rows {
             observation.insert(Need::WindowRows(window), rows);
+        }
+        for (window, rows) in probed.window_queries {
+            observation.insert(Need::WindowQueries(window), rows);
         }
         for (skipped, heads) in probed.query_moments {
             observation.insert(Need::QueryMoments(skipped), heads.into_iter().map(moments).collect());

@@ -13,6 +13,7 @@ mod deck;
 mod haystack;
 mod needles;
 mod passkey;
+mod positions;
 mod recall;
 mod recall_together;
 mod variables;
@@ -63,6 +64,9 @@ pub struct Question {
     /// The position of the answer in the context, from 0 (first line) to 1 (last line): the fraction of the
     /// filler that comes before it, or `None` if the answer has no single position.
     pub depth: Option<f64>,
+    /// The positions in the context at which a reader finds the tokens of the answer, `[answer]`: each token
+    /// where it follows the token before it. Empty if the answer has no position.
+    pub positions: Vec<u32>,
 }
 
 impl Retrieval {

@@ -155,6 +155,12 @@ impl Tensors {
             rows.insert(Need::Values, values);
         }
         for need in needs.iter() {
+            if let Need::WindowQueries(window) = need {
+                let queries = self.read(&format!("q.{layer}"), &[query_heads, tokens, head_dim])?;
+                let first = tokens.saturating_sub(window) * head_dim;
+                let heads = split(&queries, query_heads);
+                rows.insert(need, heads.iter().map(|queries| queries[first..].to_vec()).collect());
+            }
             if let Need::QueryMoments(skipped) = need {
                 let queries = self.read(&format!("q_pre.{layer}"), &[query_heads, tokens, head_dim])?;
                 let heads = split(&queries, query_heads);

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use bitkv_progress::Progress;
-use bitkv_record::{Definition, Split, Texts};
+use bitkv_record::{Definition, PolicyText, Split, Texts};
 use toml::{Table, Value};
 
 use bitkv_models::{Loading, Source, suite};
 
 use crate::{
     Error, Result,
-    error::{Place as _, Refuse as _, ensure},
+    error::{Place as _, Refuse as _, bail, ensure},
     grid::sources::in_folder,
 };
 
@@ -42,6 +42,11 @@ pub struct Changes {
     pub context_tokens: Option<usize>,
     /// The tokens that are scored after the context.
     pub scored_tokens: Option<usize>,
+    /// The policies that are measured; empty to measure all. The full cache and random choice stay, because
+    /// they check the model.
+    pub policies: Vec<String>,
+    /// The budgets besides the full one at which policies are measured, as fractions; empty to keep all.
+    pub budgets: Vec<f64>,
     /// The number of retrieval contexts.
     pub recalls: Option<usize>,
     /// The seed of everything random.
@@ -95,6 +100,12 @@ fn check(
     ] {
         ensure!(Definition, tokens >= least, "{option} is {tokens}: use {least} or more");
     }
+    if let Some(budget) = changes.budgets.iter().find(|budget| !(**budget > 0.0 && **budget < 1.0)) {
+        bail!(
+            Definition,
+            "--budget {budget} is not a fraction of the cache: use a number above 0 and below 1, such as 0.2"
+        );
+    }
     check_texts(changes)?;
     let recall = if changes.recalls == Some(0) { 0 } else { RECALL };
     let needed = calibration.max(context.saturating_add(scored).saturating_add(1)).max(recall);
@@ -144,6 +155,12 @@ fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &
     let experiment = first(table, "experiment")?;
     set(experiment, "context", Some(context));
     set(experiment, "horizon", Some(scored));
+    keep_policies(experiment, &changes.policies)?;
+    if !changes.budgets.is_empty() {
+        let all: Vec<Value> =
+            [1.0].iter().chain(&changes.budgets).map(|budget| Value::Float(*budget)).collect();
+        experiment.insert("budgets".into(), all.into());
+    }
     if changes.loading.plain_llama {
         experiment.insert("forms".into(), vec!["plain-llama"].into());
     }
@@ -199,6 +216,50 @@ fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &
         study.extend(forms.clone());
         if study.get("accounting") == Some(&vec!["measured"].into()) {
             study.insert("contexts".into(), vec![context as i64].into());
+        }
+    }
+    Ok(())
+}
+
+/// The policies that check a model, so that every verification has them.
+const CHECKS: [&str; 2] = ["full", "uniform+random"];
+
+/// Removes the policies that are not wanted, and the pairs of policies that are then incomplete. An empty
+/// list removes nothing.
+///
+/// # Errors
+/// Returns an error if the definition does not have one of the policies.
+fn keep_policies(experiment: &mut Table, wanted: &[String]) -> Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let texts = |value: Option<&Value>| -> Vec<String> {
+        let list = value.and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let same = |a: &str, b: &str| PolicyText::new(a) == PolicyText::new(b);
+    let known = texts(experiment.get("policies"));
+    for policy in wanted {
+        let names: Vec<&str> = known.iter().map(String::as_str).collect();
+        ensure!(
+            Definition,
+            known.iter().any(|known| same(known, policy)),
+            "--policy {policy} is not a policy of the verification: {}",
+            bitkv_spelling::suggestion(policy, &names)
+        );
+    }
+    let is_kept = |policy: &str| CHECKS.contains(&policy) || wanted.iter().any(|wanted| same(wanted, policy));
+    let kept: Vec<Value> =
+        known.iter().filter(|policy| is_kept(policy)).map(|text| text.clone().into()).collect();
+    experiment.insert("policies".into(), kept.into());
+    // The oracle may be missing now.
+    experiment.insert("controls".into(), false.into());
+    experiment.insert("analysis".into(), "Only some policies of the verification are measured.".into());
+    if let Some(pairs) = experiment.get_mut("pairs").and_then(Value::as_array_mut) {
+        pairs.retain(|pair| texts(Some(pair)).iter().all(|policy| is_kept(policy)));
+        if pairs.is_empty() {
+            experiment.remove("pairs");
+            experiment.remove("equivalence");
         }
     }
     Ok(())

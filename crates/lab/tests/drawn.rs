@@ -89,6 +89,29 @@ fn answers_follow_the_only_occurrence_of_their_prompt() {
     });
 }
 
+/// Every token of an answer is at its position, directly after the token that a reader has before it: the
+/// last token of the prompt, and then the tokens of the answer.
+#[test]
+fn positions_are_those_of_the_answer() {
+    let check = |kind: TaskKind, Retrieval { context, questions }: &Retrieval| {
+        for question in questions {
+            if kind == TaskKind::CommonWords {
+                assert!(question.positions.is_empty(), "no single line has the answer");
+                continue;
+            }
+            assert_eq!(question.positions.len(), question.answer.len(), "{kind:?}");
+            let read = [&question.prompt[question.prompt.len() - 1..], &question.answer].concat();
+            for (&position, pair) in question.positions.iter().zip(read.windows(2)) {
+                assert_eq!(context[position as usize - 1..=position as usize], *pair, "{kind:?}");
+            }
+        }
+    };
+    for_each_context(|kind, _, _, _, drawn| check(kind, drawn));
+    for words in vocabularies() {
+        check(TaskKind::RecallTogether, &draw(TaskKind::RecallTogether, &words, 131, 0, 3).unwrap());
+    }
+}
+
 /// The depth of a line is the fraction of the other lines that come before it, to within a line of filler on
 /// either side.
 #[test]
@@ -246,7 +269,12 @@ fn every_kind_except_text_can_be_drawn() {
 
 #[test]
 fn chance_is_the_probability_of_guessing_words_of_the_context() {
-    let question = |answer: &[u32]| Question { prompt: vec![1], answer: answer.to_vec(), depth: None };
+    let question = |answer: &[u32]| Question {
+        prompt: vec![1],
+        answer: answer.to_vec(),
+        depth: None,
+        positions: Vec::new(),
+    };
     let drawn =
         Retrieval { context: vec![1, 2, 3, 4, 1], questions: vec![question(&[2]), question(&[3, 4])] };
     assert_eq!((drawn.chance(&[0]), drawn.chance(&[1])), (0.25, 0.0625));
@@ -256,7 +284,7 @@ fn chance_is_the_probability_of_guessing_words_of_the_context() {
 
 #[test]
 fn an_answer_is_right_only_if_every_token_is() {
-    let question = Question { prompt: vec![5, 6], answer: vec![7, 8], depth: None };
+    let question = Question { prompt: vec![5, 6], answer: vec![7, 8], depth: None, positions: Vec::new() };
     assert_eq!(question.asked(), [5, 6, 7]);
     assert!(question.correct(&[99, 7, 8]));
     for wrong in [&[99, 7, 9][..], &[99, 6, 8], &[99, 7], &[99, 7, 8, 1], &[]] {

@@ -55,12 +55,17 @@ fn a_budget_of_1_changes_nothing_and_a_budget_of_a_tenth_does() {
         let texts = full_rows(&rows, TaskKind::Text);
         for row in &texts {
             assert_eq!((row.kl_nats, row.agreement), (Some(0.0), Some(1.0)), "{}", row.policy);
+            let quantiles = [row.kl_median, row.kl_p90, row.kl_p95, row.kl_p99, row.kl_p999, row.kl_max];
+            assert_eq!(quantiles, [Some(0.0); 6], "{}", row.policy);
+            assert_eq!((row.dp_mean, row.dp_rms), (Some(0.0), Some(0.0)), "{}", row.policy);
             assert_eq!(row.nll_nats, texts[0].nll_nats, "{}", row.policy);
             assert_eq!((row.kept_entries, row.cache_bytes), (row.full_entries, row.full_bytes));
         }
         let answers = full_rows(&rows, TaskKind::RecallTogether);
         for row in &answers {
             assert_eq!((row.correct, row.questions), (answers[0].correct, 20), "{}", row.policy);
+            assert_eq!(row.answers, answers[0].answers, "{}", row.policy);
+            assert_eq!((row.answer_evicted, row.answer_heads), (Some(0.0), Some(1.0)), "{}", row.policy);
         }
         // The same cells at a budget of a tenth are not zero, which shows that the check above can fail.
         let tenth = rows.iter().filter(|row| row.budget != AskedBudget::FULL && row.conserving);
@@ -71,6 +76,10 @@ fn a_budget_of_1_changes_nothing_and_a_budget_of_a_tenth_does() {
                 row.policy
             );
             assert!(row.cache_bytes.unwrap() * 9 < row.full_bytes.unwrap(), "{}", row.policy);
+            let tail = [row.kl_median, row.kl_p90, row.kl_p95, row.kl_p99, row.kl_p999, row.kl_max];
+            assert!(tail.is_sorted() && tail[5].is_none_or(|max| max > row.kl_nats.unwrap()), "{tail:?}");
+            assert!(row.dp_rms.is_none_or(|rms| rms > 0.0 && rms >= row.dp_mean.unwrap().abs()));
+            assert!(row.answer_heads.is_none_or(|share| share < 1.0), "{}", row.policy);
         }
     }
 }

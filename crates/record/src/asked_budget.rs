@@ -9,13 +9,18 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// How much of a cache to keep. In definitions and rows it is a text such as `0.5`, `64 tokens`, `32 KiB` or
-/// `0.5 by entropy-global`. The reader also accepts a unit without the space before it.
+/// How much of a cache to keep. In definitions and rows it is a text such as `0.5`, `64 tokens`, `32 KiB`,
+/// `ratio 0.8` or `0.5 by entropy-global`. The reader also accepts a unit without the space before it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum AskedBudget {
     /// A fraction of the entries, in (0, 1].
     Fraction(f64),
+    /// A fraction of the entries that is removed, in (0, 1): kvpress' compression ratio. A KV head keeps
+    /// `int(tokens * (1 - ratio))` tokens on average, in float64 and in this order, and at least one. A press
+    /// that rounds something else, such as chunks, rounds it as kvpress does. For every other policy this is
+    /// the fraction `1 - ratio`.
+    Ratio(f64),
     /// A number of tokens per KV head, on average.
     Tokens(usize),
     /// A number of bytes for the whole cache.
@@ -40,6 +45,19 @@ impl AskedBudget {
             false => Err(ValueError::NotAFraction { value }),
         }
     }
+
+    /// Returns a budget that removes the fraction `removed` of the entries. A ratio of 0 is
+    /// [`AskedBudget::FULL`].
+    ///
+    /// # Errors
+    /// Fails if `removed` is not in [0, 1).
+    pub fn ratio(removed: f64) -> Result<Self, ValueError> {
+        match (0.0..1.0).contains(&removed) {
+            true if removed > 0.0 => Ok(Self::Ratio(removed)),
+            true => Ok(Self::FULL),
+            false => Err(ValueError::NotARatio { value: removed }),
+        }
+    }
 }
 
 text_field!(AskedBudget);
@@ -55,6 +73,7 @@ impl fmt::Display for AskedBudget {
         match *self {
             // Debug keeps the point of 1.0 and is otherwise the shortest text that reads back equal.
             Self::Fraction(fraction) => write!(f, "{fraction:?}"),
+            Self::Ratio(removed) => write!(f, "ratio {removed:?}"),
             Self::Realised(fraction, rule) => write!(f, "{fraction:?} by {rule}"),
             Self::Tokens(1) => write!(f, "1 token"),
             Self::Tokens(tokens) => write!(f, "{tokens} tokens"),
@@ -75,6 +94,9 @@ impl FromStr for AskedBudget {
         let text = text.trim();
         if let Ok(value) = text.parse() {
             return Self::fraction(value);
+        }
+        if let Some(removed) = text.strip_prefix("ratio ") {
+            return Self::ratio(removed.trim().parse().map_err(|_| not_a_budget())?);
         }
         if let Some((fraction, rule)) = text.split_once(" by ") {
             let Self::Fraction(fraction) =
@@ -101,11 +123,13 @@ mod tests {
 
     #[test]
     fn texts_read_back_equal() {
-        use AskedBudget::{Bytes, Fraction, Realised, Tokens};
+        use AskedBudget::{Bytes, Fraction, Ratio, Realised, Tokens};
         let cases = [
             (Fraction(1.0), "1.0"),
             (Fraction(0.1), "0.1"),
             (Fraction(1.0 / 3.0), "0.3333333333333333"),
+            (Ratio(0.8), "ratio 0.8"),
+            (Ratio(1.0 / 3.0), "ratio 0.3333333333333333"),
             (Tokens(1), "1 token"),
             (Tokens(64), "64 tokens"),
             (Bytes(1000), "1000 B"),
@@ -125,6 +149,9 @@ mod tests {
             ("64tokens", "64 tokens"),
             ("1token", "1 token"),
             (" 64  tokens ", "64 tokens"),
+            ("ratio  0.80", "ratio 0.8"),
+            ("ratio 0", "1.0"),
+            ("ratio -0.0", "1.0"),
         ];
         for (text, written) in spellings {
             assert_eq!(text.parse::<AskedBudget>().unwrap().to_string(), written, "{text}");
@@ -146,6 +173,14 @@ mod tests {
             ("-1 B", "is not a budget"),
             ("99999999999 GiB", "is not a budget"),
             ("half", "is not a budget"),
+            (
+                "ratio 1",
+                "ratio 1 is outside [0, 1): write the fraction of the cache to remove, such as 'ratio 0.8'",
+            ),
+            ("ratio -0.1", "ratio -0.1 is outside [0, 1)"),
+            ("ratio NaN", "ratio NaN is outside [0, 1)"),
+            ("ratio half", "is not a budget"),
+            ("ratio", "is not a budget"),
             ("half by entropy-global", "is not a budget"),
             ("2 by entropy-global", "is not a fraction in (0, 1]"),
             ("0.2 by Entropy", "'Entropy' is not the name of a rule"),

@@ -111,6 +111,8 @@ pub(crate) const FROM_ZERO: (f64, f64) = (0.0, f64::MAX);
 pub(crate) const FROM_ONE: (f64, f64) = (1.0, f64::MAX);
 /// The range from 0 to 1.
 pub(crate) const UNIT: (f64, f64) = (0.0, 1.0);
+/// The range of the difference of two shares.
+pub(crate) const DIFFERENCE: (f64, f64) = (-1.0, 1.0);
 /// The range of all finite numbers.
 pub(crate) const ANY: (f64, f64) = (f64::MIN, f64::MAX);
 

@@ -8,6 +8,7 @@
 
 mod axis_value;
 mod check;
+mod equivalence;
 mod experiment;
 mod keys;
 mod memory;
@@ -20,6 +21,7 @@ use crate::{
     json, sha256,
 };
 pub(crate) use axis_value::AxisValue;
+pub use equivalence::Equivalence;
 pub(crate) use keys::Keys;
 use keys::Place;
 use std::path::{Path, PathBuf};
@@ -46,7 +48,7 @@ const REFUTED: &str = "refuted";
 /// texts = "evaluation"                     # or a folder
 /// context = 896                            # tokens in the cache when it is compressed
 /// horizon = 127                            # tokens scored after that
-/// budgets = [1.0, 0.25, "64 tokens", "32 KiB"]
+/// budgets = [1.0, 0.25, "64 tokens", "32 KiB"]   # "ratio 0.8" removes 0.8 of the cache, as in kvpress
 /// policies = ["full", "uniform+recency", "entropy+recency", "uniform+random", "uniform+oracle"]
 ///
 /// ## The keys below are optional. Each shows its default, and the comment other values.
@@ -60,6 +62,8 @@ const REFUTED: &str = "refuted";
 /// tasks = ["text"]                  # "passkey", {kind = "recall", count = 10, tokens = 512, aware = false}
 /// calibration = {tokens = 512, texts = "calibration"}   # {profile = "file.json"}; head-scores = "file.json"
 /// seeds = [0]
+/// draws = 1                                # 16: every random policy has 16 seeds, and reports average them
+/// equivalence = {kl = 0.001}               # {agreement = 0.01, accuracy = 0.05}; default: not tested
 /// controls = true                          # false needs a reason in the analysis below
 /// analysis = "Remarks."
 /// "#;
@@ -121,6 +125,11 @@ pub struct Experiment {
     pub calibration: CalibrationSettings,
     /// The seeds of random choices. Default: 0.
     pub seeds: Vec<u64>,
+    /// How many random choices a random policy gets for each seed, unless its text has a seed. Default: 1.
+    pub draws: usize,
+    /// The differences within which the two policies of a pair are equivalent. Default: equivalence is not
+    /// tested.
+    pub equivalence: Option<Equivalence>,
     /// Whether the policies must include the full cache, random choice and an oracle. If this is false, the
     /// analysis of the experiment must say why.
     pub controls: bool,

@@ -33,6 +33,11 @@ pub enum DefinitionError {
     #[error("pairs: '{policy}' is paired with itself: name another policy, or remove the pair")]
     SamePair { policy: String },
     #[error(
+        "equivalence tests the two policies of each pair, but there are no pairs: add pairs = [[\"FIRST\", \"SECOND\"]], or \
+         remove equivalence"
+    )]
+    NothingToTest,
+    #[error(
         "when: '{when}' has chunks of {chunk} tokens, so a context of {shortest} tokens is never divided: \
          write a prefill-chunk below {shortest}, or \"once\""
     )]

@@ -2,7 +2,7 @@
 
 mod format_1;
 
-use crate::column::{ANY, FROM_ONE, FROM_ZERO, UNIT, rows, unit};
+use crate::column::{ANY, DIFFERENCE, FROM_ONE, FROM_ZERO, UNIT, rows, unit};
 use crate::{
     Arithmetic, AskedBudget, Axes, Column, Compressor, IsaClass, PolicyRole, Row, RowError, ScoredTask,
     WeightKind, When, column::Presence,
@@ -79,8 +79,24 @@ rows! {
         "The norm of the error of the attention output, divided by the norm of the output with the full cache.";
     kl_nats: Option<f64>, Result, "KL" of Kl, Nats, FROM_ZERO, Lower,
         "The KL divergence of the next-token distribution from that of the full cache.";
+    kl_median: Option<f64>, Result, "median KLD" of Kl, Nats, FROM_ZERO, Lower,
+        "The median over the scored tokens of the KL divergence.";
+    kl_p90: Option<f64>, Result, "90.0 % KLD" of Kl, Nats, FROM_ZERO, Lower,
+        "The 90 % quantile over the scored tokens of the KL divergence.";
+    kl_p95: Option<f64>, Result, "95.0 % KLD" of Kl, Nats, FROM_ZERO, Lower,
+        "The 95 % quantile over the scored tokens of the KL divergence.";
+    kl_p99: Option<f64>, Result, "99.0 % KLD" of Kl, Nats, FROM_ZERO, Lower,
+        "The 99 % quantile over the scored tokens of the KL divergence.";
+    kl_p999: Option<f64>, Result, "99.9 % KLD" of Kl, Nats, FROM_ZERO, Lower,
+        "The 99.9 % quantile over the scored tokens of the KL divergence.";
+    kl_max: Option<f64>, Result, "maximum KLD" of Kl, Nats, FROM_ZERO, Lower,
+        "The largest KL divergence of any scored token.";
     agreement: Option<f64>, Result, "agreement" of Kl, Share, UNIT, Higher,
-        "The share of scored tokens for which the most likely token is the same as with the full cache.";
+        "The share of scored tokens whose most likely token is that of the full cache: llama.cpp's same top p.";
+    dp_mean: Option<f64>, Result, "mean Δp" of Kl, Share, DIFFERENCE, Higher,
+        "The mean change of the probability of the token that follows in the text, against the full cache.";
+    dp_rms: Option<f64>, Result, "RMS Δp" of Kl, Share, UNIT, Lower,
+        "The root mean square change of the probability of the token that follows in the text.";
     nll_nats: Option<f64>, Result, "NLL" of Kl, Nats, FROM_ZERO, Lower,
         "The negative log-likelihood of the text after the eviction, read through the compressed cache.";
     nll_difference: Option<f64>, Result, "NLL increase over the full cache" of Kl, Nats, ANY, Lower,
@@ -102,6 +118,13 @@ rows! {
         "The share of positions at which the greedy continuation has the same token as that of the full cache.";
     correct: Option<usize>, Result, "answers right", Answers, FROM_ZERO, Higher,
         "The number of right answers to the questions of a retrieval task.";
+    /// One digit for each question of the row, in the order of the questions: 1 if the answer is right, 0 if
+    /// it is wrong. Empty if nothing was asked.
+    answers: Option<String>, Result;
+    answer_evicted: Option<f64>, Result, "answer tokens evicted from all heads", Share, UNIT, Lower,
+        "The share of the answers' tokens in the context that no KV head of any layer keeps.";
+    answer_heads: Option<f64>, Result, "heads that keep an answer token", Share, UNIT, Higher,
+        "The share of all KV heads that keep a token of an answer, averaged over these tokens.";
     /// The number of questions.
     questions: usize, Optional;
     chance: Option<f64>, Optional, "answers right when guessing", Share, UNIT, Neither,
@@ -190,10 +213,28 @@ impl GridRow {
         if self.correct.is_some_and(|correct| correct > self.questions) {
             return Err(RowError::MoreAnswersThanQuestions { questions: self.questions });
         }
+        self.check_answers()?;
         if self.targets == 0 && (self.kl_nats.or(self.agreement).or(self.nll_nats)).is_some() {
             return Err(RowError::NoTargets);
         }
         unit("depth", self.depth)
+    }
+
+    /// Checks that there is one digit 0 or 1 for each question, and a 1 for each right answer.
+    fn check_answers(&self) -> Result<(), RowError> {
+        let Some(answers) = &self.answers else { return Ok(()) };
+        let count = |digit: char| answers.chars().filter(|&found| found == digit).count();
+        let (right, wrong) = (count('1'), count('0'));
+        match (right + wrong, answers.len()) == (self.questions, self.questions)
+            && self.correct == Some(right)
+        {
+            true => Ok(()),
+            false => Err(RowError::OtherAnswers {
+                answers: answers.clone(),
+                questions: self.questions,
+                correct: self.correct.unwrap_or_default(),
+            }),
+        }
     }
 }
 
@@ -259,6 +300,11 @@ mod tests {
         GridRow { error: Some(one_line("no plan:\n  too \"small\", by 3\r\n")), ..none }
     }
 
+    /// Returns a cell with four questions, the given answers and the number of right ones.
+    fn answered(answers: &str, correct: usize) -> GridRow {
+        GridRow { answers: Some(answers.into()), correct: Some(correct), questions: 4, ..row(1) }
+    }
+
     #[test]
     fn rows_read_back_bit_for_bit() {
         let folder = tempfile::tempdir().unwrap();
@@ -269,6 +315,7 @@ mod tests {
             axes: Axes { when: When { prefill_chunk: Some(64), every: Some(8) }, ..Axes::default() },
             correct: Some(3),
             questions: 4,
+            answers: Some("0111".into()),
             depth: Some(0.7),
             ..row(2)
         };
@@ -293,6 +340,13 @@ mod tests {
             (GridRow { nll_difference: Some(f64::INFINITY), ..row(1) }, "nll_difference = inf"),
             (GridRow { correct: Some(1), ..row(1) }, "more than questions"),
             (GridRow { targets: 0, ..row(1) }, "targets = 0"),
+            (GridRow { dp_mean: Some(-1.5), ..row(1) }, "dp_mean = -1.5 is not between -1 and 1"),
+            (answered("0110", 3), "'0110' is not 4 digits 0 or 1 with 3 ones"),
+            (answered("011", 2), "'011' is not 4 digits 0 or 1 with 2 ones"),
+            (answered("01102", 2), "'01102' is not 4 digits"),
+            (answered("01\u{661}", 1), "is not 4 digits"),
+            (GridRow { correct: None, ..answered("0000", 0) }, "'0000' is not 4 digits 0 or 1 with 0 ones"),
+            (GridRow { answers: Some("0".into()), ..failed(1) }, "answers has a value, although"),
             (GridRow { error: Some("late".into()), ..row(1) }, "has a value, although"),
             (GridRow { kept_entries: Some(10), ..failed(1) }, "kept_entries has a value, although"),
             (GridRow { error: Some("two\nlines".into()), ..failed(1) }, "not one line"),
@@ -336,6 +390,7 @@ mod tests {
         assert_eq!((rows[0].axes.form, rows[0].role), (crate::Form::PlainLlama, PolicyRole::Control));
         assert_eq!((rows[1].role, rows[1].oracle, rows[1].kl_nats), (PolicyRole::Published, true, None));
         assert_eq!((rows[0].written.as_str(), rows[0].isa), ("", None), "missing columns are empty");
+        assert_eq!((rows[0].kl_max, rows[0].dp_rms, &rows[0].answers), (None, None, &None));
         // Written again, the rows have the current format.
         write_rows(&path, &rows).unwrap();
         assert_eq!(read_rows::<GridRow>(&path).unwrap(), rows);

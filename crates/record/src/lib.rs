@@ -56,7 +56,7 @@ pub use axes::{Axes, AxisLists};
 pub use column::{Column, Measure};
 pub use content_error::ContentError;
 pub use definition::{
-    CalibrationSettings, Definition, Experiment, GridTask, MemoryStudy, ProfileStudy, TextSource,
+    CalibrationSettings, Definition, Equivalence, Experiment, GridTask, MemoryStudy, ProfileStudy, TextSource,
 };
 pub use definition_error::DefinitionError;
 pub use error::RecordError;

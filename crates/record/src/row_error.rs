@@ -22,6 +22,10 @@ pub enum RowError {
     NotConserved { kept: usize, asked: usize },
     #[error("correct is more than questions = {questions}")]
     MoreAnswersThanQuestions { questions: usize },
+    #[error(
+        "answers = '{answers}' is not {questions} digits 0 or 1 with {correct} ones, as questions and correct say"
+    )]
+    OtherAnswers { answers: String, questions: usize, correct: usize },
     #[error("targets = 0, so there can be no KL, agreement or NLL")]
     NoTargets,
     #[error("total_bytes = {total} is not the sum of its parts, {sum}")]

@@ -22,12 +22,16 @@ pub enum ValueError {
     #[error("{value:?} is not a fraction in (0, 1]: write one such as 0.5")]
     NotAFraction { value: f64 },
     #[error(
+        "ratio {value} is outside [0, 1): write the fraction of the cache to remove, such as 'ratio 0.8'"
+    )]
+    NotARatio { value: f64 },
+    #[error(
         "{number} is not a fraction in (0, 1] and has no unit: write \"{number} tokens\" for a number of tokens"
     )]
     NoUnit { number: i64 },
     #[error(
-        "'{text}' is not a budget: write a fraction such as 0.5, '64 tokens', '32 KiB' (B, KiB, MiB, GiB) or \
-         '0.5 by entropy-global'"
+        "'{text}' is not a budget: write a fraction such as 0.5, '64 tokens', '32 KiB' (B, KiB, MiB, GiB), \
+         'ratio 0.8' or '0.5 by entropy-global'"
     )]
     NotABudget { text: String },
     #[error("'{text}' keeps nothing: write at least 1")]

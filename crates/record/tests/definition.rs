@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use bitkv_record::{
-    AskedBudget, AxisLists, CalibrationSettings, Definition, Equal, Experiment, Form, GridTask, KvFormat,
-    MetricGroup, PolicyRole, Positions, ScoredTask, TaskKind, TextSource, When, sha256,
+    AskedBudget, AxisLists, CalibrationSettings, Definition, Equal, Equivalence, Experiment, Form, GridTask,
+    KvFormat, MetricGroup, PolicyRole, Positions, ScoredTask, TaskKind, TextSource, When, sha256,
 };
 
 const GOOD: &str = r#"
@@ -43,6 +43,8 @@ metrics = ["kl", "timing"]
 tasks = ["text", "copy", {kind = "passkey", count = 3, tokens = 200, aware = true}]
 calibration = {tokens = 64, texts = "../cal", head-scores = "scores.json"}
 seeds = [0, 7]
+draws = 16
+equivalence = {kl = 0.002, accuracy = 0.05}
 "#;
 
 fn refusal(text: &str) -> String {
@@ -95,6 +97,8 @@ fn missing_keys_have_their_defaults() {
             head_scores: None,
         },
         seeds: vec![0],
+        draws: 1,
+        equivalence: None,
         controls: true,
         analysis: None,
     };
@@ -127,6 +131,8 @@ fn every_key_is_read() {
     };
     assert_eq!(experiment.calibration, calibration);
     assert_eq!((experiment.seeds, experiment.controls), (vec![0, 7], false));
+    let margins = Equivalence { kl: Some(0.002), agreement: None, accuracy: Some(0.05) };
+    assert_eq!((experiment.draws, experiment.equivalence), (16, Some(margins)));
     assert_eq!(experiment.analysis.as_deref(), Some("because"));
 
     let profile = WHOLE.replace("tokens = 64, texts = \"../cal\"", "profile = \"p.json\"");
@@ -145,7 +151,7 @@ fn errors_are_one_sentence_with_file_experiment_key_and_remedy() {
         changed("horizon = 127", "horizon = 127\nbudget = 3"),
         "'lab/sweep.toml', experiment 'scorers': there is no key 'budget': remove it, or write 'budgets' if that is \
          meant, or another of name, models, texts, context, horizon, budgets, policies, pairs, equal, metrics, tasks, \
-         calibration, seeds, controls, analysis, forms, when, positions, kv"
+         calibration, seeds, draws, equivalence, controls, analysis, forms, when, positions, kv"
     );
     assert_eq!(
         changed("context = 896", "context = \"long\""),
@@ -249,6 +255,25 @@ fn impossible_values_are_refused() {
         (added("calibration = {tokens = 1}"), "calibration.tokens = 1 is too small"),
         (added("seeds = [-1]"), "seeds lists -1, which is too small: write a whole number of at least 0"),
         (added("seeds = [\"a\"]"), "seeds lists \"a\", which is a string: write a whole number"),
+        (added("draws = 0"), "draws = 0 is too small: write a whole number of at least 1"),
+        (added("draws = 1001"), "draws = 1001 is too large: write a whole number of at most 1000"),
+        (added("equivalence = 0.001"), "equivalence = 0.001 is a number: write a table"),
+        (
+            added("equivalence = {}"),
+            "equivalence has no margin: write the largest difference that does not matter",
+        ),
+        (
+            added("equivalence = {kl = -0.001}"),
+            "equivalence.kl = -0.001 is not a margin: write a number above 0",
+        ),
+        (added("equivalence = {kl = nan}"), "equivalence.kl = NaN is not a margin"),
+        (added("equivalence = {kl = \"small\"}"), "equivalence.kl = \"small\" is a string: write a number"),
+        (added("equivalence = {nll = 1}"), "there is no key 'equivalence.nll'"),
+        (
+            added("equivalence = {agreement = 1}"),
+            "equivalence.agreement = 1.0 is not a margin: write a number between 0 and 1",
+        ),
+        (added("equivalence = {kl = 1}"), "but there are no pairs: add pairs = "),
         (added("forms = [true]"), "forms lists true, which is a boolean: write a string in quotes"),
         (
             added("[[profile]]\nname = \"p\"\nmodels = [\"m\"]\ntexts = \"suite\"\nlengths = [1]"),

@@ -7,11 +7,14 @@
 
 mod cells;
 mod claim;
+mod command;
 mod compression;
+mod halves;
 mod heads;
 mod instrument;
 mod memory;
 mod plain_llama;
+mod rule;
 mod statement;
 
 use bitkv_record::ClaimId;
@@ -63,14 +66,14 @@ pub fn models(run: &Run<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::statement::{check, decided, reaches, reproduction, undecided_if};
+    use super::rule::decide;
+    use super::statement::{check, decided, reproduction, undecided_if};
     use super::*;
-    use crate::interval::Estimate;
 
     fn statements(holds: &[Option<bool>]) -> Vec<Statement> {
         holds
             .iter()
-            .map(|&holds| decided("KV share", "65.4 %".into(), "65.4 %".into(), holds, "r".into()))
+            .map(|&holds| decided("KV share", "65.4 %".into(), "65.4 %".into(), decide(holds, "r"), ""))
             .collect()
     }
 
@@ -127,14 +130,5 @@ mod tests {
         let name = serde_json::to_value(Verdict::CannotBeDecided).unwrap();
         assert_eq!(name, Verdict::CannotBeDecided.name());
         assert!(Verdict::CannotBeDecided.name().contains("cannot be decided"));
-    }
-
-    #[test]
-    fn an_interval_across_the_figure_decides_nothing() {
-        let interval = |low, high| Estimate { value: (low + high) / 2.0, interval: Some((low, high)) };
-        assert_eq!(reaches(&interval(0.97, 0.99), 0.96), Some(true));
-        assert_eq!(reaches(&interval(0.90, 0.95), 0.96), Some(false));
-        assert_eq!(reaches(&interval(0.95, 0.97), 0.96), None);
-        assert_eq!(reaches(&interval(f64::NAN, f64::NAN), 0.96), None);
     }
 }

@@ -7,7 +7,7 @@ mod document;
 mod matching;
 
 use crate::experiment::{Quantity, by_text, pooled};
-use crate::interval::{self, Estimate, paired_difference};
+use crate::interval::{self, Estimate};
 use crate::unique;
 use bitkv_record::{AskedBudget, Axes, Field, GridRow, Row, ScoredTask};
 use matching::{by_cell, pairs};
@@ -122,16 +122,14 @@ pub struct Difference {
     pub a: f64,
     /// The mean of the second run.
     pub b: f64,
-    /// The mean over texts of the second run minus the first, with the 95 % interval of a bootstrap over
-    /// texts.
+    /// The mean over texts of the second run minus the first, with its 95 % interval.
     pub difference: Estimate,
 }
 
 /// Compares two runs, each given as its name and its rows. Cells match by experiment, model, form, policy,
 /// budget, time of eviction, positions, KV format, seed, task, text, depth, context length, number of scored
 /// tokens and number of questions. The last two are ignored for a failed cell, which scored nothing.
-/// Differences pool the seeds of a policy and the questions of a context. `seed` is the seed of the
-/// bootstrap.
+/// Differences pool the seeds of a policy and the questions of a context.
 ///
 /// # Errors
 /// Returns an error if no cell matches. It says whether different context lengths or different scoring are
@@ -139,7 +137,6 @@ pub struct Difference {
 pub fn compare(
     (a, rows_a): (&str, &[GridRow]),
     (b, rows_b): (&str, &[GridRow]),
-    seed: u64,
 ) -> Result<Comparison, CompareError> {
     let found = pairs(rows_a, rows_b);
     if found.is_empty() {
@@ -156,25 +153,33 @@ pub fn compare(
         failed: found.iter().filter(failed).count(),
         only_a: rows_a.len() - found.len(),
         only_b: rows_b.len() - found.len(),
-        groups: by_cell(&measured).iter().filter_map(|own| compared(own, seed)).collect(),
+        groups: by_cell(&measured).iter().filter_map(|own| compared(own)).collect(),
     })
 }
 
 /// Returns whether two cells have equal measurements, equal kept positions and equal errors.
 fn same(a: &GridRow, b: &GridRow) -> bool {
     let measured = GridRow::columns().iter().filter(|column| column.measure.is_some());
-    // A column that files of format 1 lack is not a difference. Such files do not have the instruction set.
-    let old = a.isa.is_none() || b.isa.is_none();
+    // A column that one of the files lacks is not a difference.
+    let old = lacks_columns(a) || lacks_columns(b);
     let alike =
         |a: &dyn Field, b: &dyn Field| a.write() == b.write() || (old && (a.is_missing() || b.is_missing()));
     measured.into_iter().all(|column| alike((column.get)(a), (column.get)(b)))
         && (&a.plan_hash, &a.error) == (&b.plan_hash, &b.error)
 }
 
+/// Returns whether the file of a row lacks columns. Files of format 1 do not have the instruction set. The
+/// first files of format 2 have neither quantiles of the KL nor single answers.
+fn lacks_columns(row: &GridRow) -> bool {
+    row.isa.is_none()
+        || (row.kl_nats.is_some() && row.kl_max.is_none())
+        || (row.correct.is_some() && row.answers.is_none())
+}
+
 /// Compares the pairs of one policy and budget. Returns `None` if there are no pairs.
-fn compared(pairs: &[(&GridRow, &GridRow)], seed: u64) -> Option<ComparedCell> {
+fn compared(pairs: &[(&GridRow, &GridRow)]) -> Option<ComparedCell> {
     let (first, _) = pairs.first()?;
-    let difference_in = |quantity| difference(pairs, quantity, seed);
+    let difference_in = |quantity| difference(pairs, quantity);
     Some(ComparedCell {
         experiment: first.experiment.clone(),
         model: first.model.clone(),
@@ -193,7 +198,7 @@ fn compared(pairs: &[(&GridRow, &GridRow)], seed: u64) -> Option<ComparedCell> {
 
 /// Returns the means of both runs and their paired difference, over the pairs in which both rows have the
 /// quantity. Seeds are averaged within a text first.
-fn difference(pairs: &[(&GridRow, &GridRow)], quantity: Quantity, seed: u64) -> Option<Difference> {
+fn difference(pairs: &[(&GridRow, &GridRow)], quantity: Quantity) -> Option<Difference> {
     let both = |(a, b): &&(&GridRow, &GridRow)| quantity.value(a).is_some() && quantity.value(b).is_some();
     let (a, b): (Vec<&GridRow>, Vec<&GridRow>) = pairs.iter().filter(both).copied().unzip();
     let values = |rows: &[&GridRow]| by_text(rows, quantity).into_values().collect::<Vec<f64>>();
@@ -201,6 +206,6 @@ fn difference(pairs: &[(&GridRow, &GridRow)], quantity: Quantity, seed: u64) -> 
     Some(Difference {
         a: interval::point(&a)?,
         b: interval::point(&b)?,
-        difference: paired_difference(&b, &a, seed)?,
+        difference: interval::mean(&b.iter().zip(&a).map(|(b, a)| b - a).collect::<Vec<_>>())?,
     })
 }

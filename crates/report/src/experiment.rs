@@ -8,7 +8,10 @@
 
 mod baseline;
 mod chart;
+mod difference_table;
+mod draws;
 mod failures;
+mod flips;
 mod forms;
 mod matrix;
 mod measure;
@@ -32,6 +35,7 @@ use baseline::Baseline;
 use bitkv_record::{Axes, Experiment, GridRow, ScoredTask};
 use chart::{GREY_NOTE, against_kept};
 use measure::{ACCURACY, AGREEMENT, KEPT, KL, other_measures};
+use pairs::Asked;
 use slice::{Slice, slices, with_comma};
 
 /// How to read the tables, once above all of them.
@@ -61,7 +65,7 @@ pub(crate) fn blocks(run: &Run<'_>, name: &str) -> Vec<Block> {
     blocks.extend(failures::self_check(&rows));
     blocks.extend(failures::blocks(&rows));
     let pooled_rows: Vec<GridRow> = rows.iter().map(|row| pooled(row)).collect();
-    let slices = slices(&pooled_rows.iter().collect::<Vec<_>>(), defined, run.manifest.seed);
+    let slices = slices(&pooled_rows.iter().collect::<Vec<_>>(), defined);
     for model in unique(slices.iter().map(|slice| slice.model)) {
         let own: Vec<&Slice<'_>> = slices.iter().filter(|slice| slice.model == model).collect();
         blocks.extend(model_blocks(&own, defined, name, model));
@@ -87,14 +91,14 @@ fn model_blocks(
         let tables = variant_tables(slices, &format!("{experiment}, {model}"));
         blocks.extend(tables.into_iter().map(Block::Table));
     }
-    let pairs = defined.map_or(&[][..], |defined| &defined.pairs);
+    let asked = Asked::new(defined);
     for slice in slices {
         let label = with_comma(&slice.axes.label(&all));
         blocks.push(Block::Heading(3, format!("{model}{label}")));
         let caption = format!("{experiment}, {model}{label}");
-        blocks.extend(slice_blocks(slice, pairs, &caption));
+        blocks.extend(slice_blocks(slice, asked, &caption));
         let tasks = retrieval::tasks(slice);
-        blocks.extend(pairs::task_differences(&tasks, pairs, &caption).map(Block::Table));
+        blocks.extend(pairs::task_differences(&tasks, asked, &caption).into_iter().map(Block::Table));
         blocks.extend(retrieval::blocks(slice, &caption));
     }
     blocks
@@ -126,7 +130,7 @@ fn variant_tables(slices: &[&Slice<'_>], caption: &str) -> Vec<Table> {
 
 /// Returns the section of one slice: KL, its differences from the baselines, figures, and the other measures
 /// folded.
-fn slice_blocks(slice: &Slice<'_>, asked: &[(String, String)], caption: &str) -> Vec<Block> {
+fn slice_blocks(slice: &Slice<'_>, asked: Asked<'_>, caption: &str) -> Vec<Block> {
     let texts = slice.only(ScoredTask::TEXT, None);
     if texts.is_empty() {
         return Vec::new();
@@ -141,9 +145,8 @@ fn slice_blocks(slice: &Slice<'_>, asked: &[(String, String)], caption: &str) ->
     if loose {
         tables.push(matrix::with_intervals(&texts, &caption, &KEPT));
     }
-    if !asked.is_empty() {
-        tables.extend(pairs::text_differences(&texts, asked, &caption));
-    }
+    tables.extend(pairs::text_differences(&texts, asked, &caption));
+    tables.extend(draws::spread(&texts, &caption));
     let differences = |baseline| baseline::differences(&texts, &caption, baseline, &KL);
     tables.extend(Baseline::ALL.into_iter().filter_map(differences));
     let mut blocks: Vec<Block> = tables.into_iter().map(Block::Table).collect();
@@ -173,7 +176,7 @@ pub(crate) fn brief(run: &Run<'_>, name: &str) -> Vec<Block> {
     blocks.extend(failures::blocks(&rows));
     let defined = run.definition.experiments.iter().find(|experiment| experiment.name == name);
     let pooled_rows: Vec<GridRow> = rows.iter().map(|row| pooled(row)).collect();
-    let slices = slices(&pooled_rows.iter().collect::<Vec<_>>(), defined, run.manifest.seed);
+    let slices = slices(&pooled_rows.iter().collect::<Vec<_>>(), defined);
     let all: Vec<Axes> = slices.iter().map(|slice| slice.axes).collect();
     for slice in &slices {
         let label = format!("{}{}", slice.model, with_comma(&slice.axes.label(&all)));

@@ -140,6 +140,17 @@ mod tests {
             text.contains("BitNet-b1.58-2B-4T, published entropies, recounted: 21 of 600 heads have no"),
             "{text}"
         );
+        assert!(
+            text.contains("| published entropies, recounted | - | code: 0.5/1.5/3.0/4.0 | 600 | 21 | 50 |"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn entropies_at_different_lengths_are_described_as_in_the_documentation() {
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let document = words(include_str!("../../../docs/METRICS.md"));
+        assert!(document.contains(tables::LENGTHS), "docs/METRICS.md lacks: {}", tables::LENGTHS);
     }
 
     #[test]

@@ -1,12 +1,16 @@
-//! Means with 95 % intervals from a bootstrap over texts.
+//! Means over texts with 95 % intervals, and the p-values that belong to them.
 
-use bitkv_stats::{Interval, paired_bootstrap};
+use bitkv_stats::{Interval, mean_interval, paired_test};
 use serde::Serialize;
 
-/// The number of bootstrap resamples.
-const RESAMPLES: usize = 2000;
+/// The fewest texts whose mean has an interval. For fewer, no interval that was tried covers the truth often
+/// enough (docs/METRICS.md, "Intervals").
+pub(crate) const FEWEST: usize = 5;
 
-/// A value and its 95 % interval. A single observation has no interval.
+/// The fewest texts for which tables mark differences.
+pub(crate) const FEWEST_FOR_STARS: usize = 8;
+
+/// A value and its 95 % interval. A mean over fewer than five texts has no interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
     /// The value itself.
@@ -15,54 +19,86 @@ pub struct Estimate {
     pub interval: Option<(f64, f64)>,
 }
 
-/// Returns the mean of one value per text, with the interval of a percentile bootstrap over texts (Efron and
-/// Tibshirani 1993, chapter 13), or `None` if there are no values, or if one of them is not finite.
-pub(crate) fn mean(values: &[f64], seed: u64) -> Option<Estimate> {
-    let Interval { mean: value, low, high } = paired_bootstrap(values, RESAMPLES, seed);
-    let interval = (values.len() > 1).then_some((low, high));
-    value.is_finite().then_some(Estimate { value, interval })
+impl Estimate {
+    /// Returns the estimate with the interval limited to `low..=high`, the range that the quantity can have.
+    pub(crate) fn within(self, low: f64, high: f64) -> Self {
+        let limited = |(a, b): (f64, f64)| (a.clamp(low, high), b.clamp(low, high));
+        Self { interval: self.interval.map(limited), ..self }
+    }
+}
+
+/// Returns the mean of one value per text, with the interval of [`mean_interval`] if there are at least
+/// [`FEWEST`] texts. Returns `None` if there are no values, or if one of them is not finite.
+pub(crate) fn mean(values: &[f64]) -> Option<Estimate> {
+    let value = point(values)?;
+    let interval = mean_interval(values).filter(|_| values.len() >= FEWEST);
+    Some(Estimate { value, interval: interval.map(|Interval { low, high, .. }| (low, high)) })
 }
 
 /// Returns the mean without an interval, or `None` if there are no values, or if one of them is not finite.
 pub(crate) fn point(values: &[f64]) -> Option<f64> {
-    let mean = paired_bootstrap(values, 0, 0).mean;
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
     mean.is_finite().then_some(mean)
 }
 
-/// Returns the mean of `own - reference` over texts. The bootstrap resamples texts, so pairs stay together.
-pub(crate) fn paired_difference(own: &[f64], reference: &[f64], seed: u64) -> Option<Estimate> {
-    let differences: Vec<f64> = own.iter().zip(reference).map(|(a, b)| a - b).collect();
-    mean(&differences, seed)
+/// Returns the two-sided p-value of a mean difference of 0, from one difference per text. It is below 0.05
+/// exactly if the interval of [`mean`] excludes 0. Returns `None` if there are fewer than
+/// [`FEWEST_FOR_STARS`] texts, because the test finds too many differences then, or if a value is not finite.
+pub(crate) fn p_value(differences: &[f64]) -> Option<f64> {
+    paired_test(differences).filter(|_| differences.len() >= FEWEST_FOR_STARS)
+}
+
+/// Returns why a mean over `texts` texts has no interval, or `None` if it has one.
+pub(crate) fn few_texts(texts: usize) -> Option<String> {
+    (texts < FEWEST)
+        .then(|| format!("Means over {texts} texts have no interval: at least {FEWEST} are needed."))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The two-sided 95 % quantile of the normal distribution.
-    const Z: f64 = 1.959_963_984_540_054;
+    /// The 97.5 % quantile of the t distribution with 99 degrees of freedom.
+    const T_99: f64 = 1.984_216_951_5;
 
     #[test]
-    fn intervals_have_about_the_width_of_the_standard_error() {
+    fn symmetric_values_have_the_width_of_the_standard_error() {
         let values: Vec<f64> = (0..100).map(f64::from).collect();
-        let Estimate { value, interval: Some((low, high)) } = mean(&values, 3).unwrap() else { panic!() };
-        let standard_error = (9999.0f64 / 12.0).sqrt() / 10.0;
+        let Estimate { value, interval: Some((low, high)) } = mean(&values).unwrap() else { panic!() };
+        // The sample variance of 0..n is n (n + 1) / 12.
+        let standard_error = (100.0f64 * 101.0 / 12.0).sqrt() / 10.0;
         assert_eq!(value, 49.5);
-        assert!(((high - low) / (2.0 * Z * standard_error) - 1.0).abs() < 0.1, "{low} {high}");
+        assert!(((high - low) / (2.0 * T_99 * standard_error) - 1.0).abs() < 1e-3, "{low} {high}");
     }
 
     #[test]
     fn constant_differences_have_an_interval_of_no_width() {
-        let reference = [1.0, 2.0, 4.0, 8.0];
-        let own = reference.map(|x| x + 0.25);
-        assert_eq!(paired_difference(&own, &reference, 9).unwrap().interval, Some((0.25, 0.25)));
+        assert_eq!(mean(&[0.25; 5]).unwrap().interval, Some((0.25, 0.25)));
     }
 
     #[test]
-    fn one_observation_has_no_interval_and_no_observation_has_no_value() {
-        assert_eq!(mean(&[2.0], 0), Some(Estimate { value: 2.0, interval: None }));
-        assert_eq!((mean(&[], 0), point(&[])), (None, None));
+    fn few_observations_have_no_interval_and_no_observation_has_no_value() {
+        assert_eq!(mean(&[2.0]), Some(Estimate { value: 2.0, interval: None }));
+        assert_eq!(mean(&[1.0, 2.0, 3.0, 4.0]), Some(Estimate { value: 2.5, interval: None }));
+        assert!(mean(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap().interval.is_some());
+        assert_eq!((mean(&[]), point(&[])), (None, None));
         assert_eq!(point(&[1.0, 2.0]), Some(1.5));
-        assert_eq!(mean(&[1.0, f64::NAN], 0), None);
+        assert_eq!(mean(&[1.0, f64::NAN]), None);
+    }
+
+    #[test]
+    fn few_differences_have_no_p_value() {
+        let differences = [0.9, 1.0, 1.1, 1.0, 0.9, 1.1, 1.0, 1.05];
+        assert_eq!(p_value(&differences[..7]), None);
+        assert!(p_value(&differences).unwrap() < 1e-4);
+        assert!(few_texts(4).unwrap().contains("at least 5 are needed"));
+        assert_eq!(few_texts(5), None);
+    }
+
+    #[test]
+    fn intervals_are_limited_to_the_range_of_the_quantity() {
+        let wide = Estimate { value: 0.1, interval: Some((-0.1, 1.2)) };
+        assert_eq!(wide.within(0.0, 1.0).interval, Some((0.0, 1.0)));
+        assert_eq!(wide.within(0.0, f64::INFINITY).interval, Some((0.0, 1.2)));
     }
 }

@@ -15,6 +15,7 @@ pub mod claims;
 mod colour;
 mod compare;
 pub mod curve;
+mod difference;
 mod document;
 mod escape;
 mod experiment;

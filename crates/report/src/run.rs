@@ -6,6 +6,9 @@ use bitkv_record::{
 };
 use std::path::Path;
 
+/// The source of a built-in model in a manifest.
+pub(crate) const BUILT_IN: &str = "built-in";
+
 /// Everything that a report is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {

@@ -7,6 +7,7 @@ mod statements;
 use crate::block::{Block, chart_figure, paragraphs};
 use crate::claims::{self, Claim, StatementRole};
 use crate::experiment::{self, READING};
+use crate::run::BUILT_IN;
 use crate::table::{LINE_WIDTH, Table};
 use crate::{Run, heads, memory};
 use run::{provenance, reproduce};
@@ -32,6 +33,7 @@ pub(crate) fn title(run: &Run<'_>) -> String {
 pub(crate) fn full(run: &Run<'_>) -> Vec<Block> {
     let claims = claims::all(run);
     let mut blocks = summary(&claims);
+    blocks.extend((!claims.is_empty()).then(|| Block::Text(basis(run))));
     blocks.push(provenance(run.manifest));
     blocks.push(Block::Heading(2, "What was asked, and what would refute it".to_owned()));
     blocks.extend(paragraphs(&run.definition.analysis));
@@ -77,6 +79,22 @@ pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
     };
     blocks.extend(folder.map(|folder| Block::Text(pointer(folder))));
     blocks
+}
+
+/// Says which models the verdicts rest on, and what "holds" means for them.
+fn basis(run: &Run<'_>) -> String {
+    let models = claims::models(run).join(" and ");
+    let built_in =
+        !run.manifest.models.is_empty() && run.manifest.models.iter().all(|model| model.source == BUILT_IN);
+    let meaning = match built_in {
+        true => {
+            "These are small models that were trained for this suite. So \"holds\" means that a claim carries over to them; it \
+             neither confirms nor refutes the figures published for other models. Statements about the memory of published models \
+             rest on their configurations."
+        }
+        false => "They do not speak for models that were not measured.",
+    };
+    format!("The verdicts rest on {models}. {meaning}")
 }
 
 /// Returns the tables of verdicts and of key numbers.

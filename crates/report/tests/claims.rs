@@ -52,9 +52,9 @@ fn checks_that_were_not_made_count_as_failed() {
     assert!(reason.contains("asked nothing"), "{reason}");
     let reason = failing(&without(|row| row.policy == "uniform+random"));
     assert!(reason.contains("no random choice"), "{reason}");
-    // One text has no interval.
+    // Few texts have no interval.
     let reason = failing(&without(|row| row.questions == 0 && row.text != "code"));
-    assert!(reason.contains("single text"), "{reason}");
+    assert!(reason.contains("too few texts"), "{reason}");
     let mut without_rows = recorded();
     without_rows.rows.clear();
     assert_eq!(claim(&without_rows, "heads").verdict, Verdict::CannotBeDecided);

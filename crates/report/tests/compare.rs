@@ -8,24 +8,34 @@ use bitkv_report::{
 };
 use cells::row;
 
+/// Rows of texts under two policies. The KL of every second text is 1, and 3 for the others.
+fn run_of(texts: &[&str]) -> Vec<GridRow> {
+    let texts = texts.iter().zip([1.0, 3.0].into_iter().cycle());
+    texts.flat_map(|(text, kl)| ["p", "q"].map(|policy| row(policy, "0.5", text, kl))).collect()
+}
+
 /// Rows of two texts under two policies.
 fn run() -> Vec<GridRow> {
-    let texts = [("a", 1.0), ("b", 3.0)];
-    texts.iter().flat_map(|(text, kl)| ["p", "q"].map(|policy| row(policy, "0.5", text, *kl))).collect()
+    run_of(&["a", "b"])
+}
+
+/// Rows of enough texts for intervals.
+fn long_run() -> Vec<GridRow> {
+    run_of(&["a", "b", "c", "d", "e", "f"])
 }
 
 fn compared(a: &[GridRow], b: &[GridRow]) -> Comparison {
-    compare(("A-run", a), ("B-run", b), 5).unwrap()
+    compare(("A-run", a), ("B-run", b)).unwrap()
 }
 
 /// Returns the same cells in another order and with other keys. The KL of policy `p` is higher by a quarter.
-fn changed() -> Vec<GridRow> {
+fn changed(rows: Vec<GridRow>) -> Vec<GridRow> {
     let change = |row: GridRow| GridRow {
         key: "f".repeat(16),
         kl_nats: row.kl_nats.map(|kl| if row.policy == "p" { kl + 0.25 } else { kl }),
         ..row
     };
-    let mut rows: Vec<GridRow> = run().into_iter().map(change).collect();
+    let mut rows: Vec<GridRow> = rows.into_iter().map(change).collect();
     rows.reverse();
     rows
 }
@@ -40,12 +50,26 @@ fn keys_do_not_affect_the_comparison() {
     assert!(!text.contains("| policy |"), "nothing differs, so there is nothing to show\n{text}");
 }
 
+/// Files that were written before a column was added can be compared with newer ones.
+#[test]
+fn a_column_that_one_file_lacks_is_not_a_difference() {
+    let isa = Some(bitkv_record::IsaClass::Vector);
+    let old: Vec<GridRow> = run().into_iter().map(|row| GridRow { isa, ..row }).collect();
+    let with_quantiles = |kl_max: f64| -> Vec<GridRow> {
+        let new = old.iter().cloned();
+        new.map(|row| GridRow { kl_max: Some(kl_max), dp_rms: Some(0.5), ..row }).collect()
+    };
+    let new = with_quantiles(8.0);
+    assert_eq!((compared(&old, &new).identical, compared(&new, &old).identical), (4, 4));
+    assert_eq!(compared(&new, &with_quantiles(9.0)).identical, 0, "both files have this column");
+}
+
 #[test]
 fn differences_are_paired_by_text() {
-    let found = compared(&run(), &changed());
-    assert_eq!((found.matched, found.identical), (4, 2));
+    let found = compared(&long_run(), &changed(long_run()));
+    assert_eq!((found.matched, found.identical), (12, 6));
     let [p, q] = &found.groups[..] else { panic!("{found:?}") };
-    assert_eq!((p.policy.as_str(), q.policy.as_str(), p.texts), ("p", "q", 2));
+    assert_eq!((p.policy.as_str(), q.policy.as_str(), p.texts), ("p", "q", 6));
     let kl = p.kl_nats.unwrap();
     assert_eq!((kl.a, kl.b), (2.0, 2.25));
     assert_eq!((kl.difference.value, kl.difference.interval), (0.25, Some((0.25, 0.25))));
@@ -59,14 +83,14 @@ fn differences_are_paired_by_text() {
         assert!(!text.contains("agreement, %"), "agreement is the same everywhere\n{text}");
     }
     let text = render_comparison_markdown(&found);
-    assert!(text.contains("| p | 0.5 | 2 | 2.00 | 2.25 | 0.250 [0.250, 0.250] |"), "{text}");
+    assert!(text.contains("| p | 0.5 | 6 | 2.00 | 2.25 | 0.250 [0.250, 0.250] |"), "{text}");
 }
 
 #[test]
 fn cells_of_one_run_only_are_counted_and_failures_are_left_out() {
     let mut a = run();
     a.push(row("r", "0.5", "a", 1.0));
-    let mut b = changed();
+    let mut b = changed(run());
     b.push(row("p", "0.25", "a", 1.0));
     b.push(row("p", "0.25", "b", 1.0));
     // The last of the changed rows is policy p on text a.
@@ -84,14 +108,17 @@ fn cells_of_one_run_only_are_counted_and_failures_are_left_out() {
 #[test]
 fn seeds_are_averaged_within_a_text() {
     let seeded = |add: f64| {
-        let again =
-            run().into_iter().map(|row| GridRow { seed: 1, kl_nats: row.kl_nats.map(|kl| kl + add), ..row });
-        [run(), again.collect()].concat()
+        let again = long_run().into_iter().map(|row| GridRow {
+            seed: 1,
+            kl_nats: row.kl_nats.map(|kl| kl + add),
+            ..row
+        });
+        [long_run(), again.collect()].concat()
     };
     let found = compared(&seeded(1.0), &seeded(2.0));
     let kl = found.groups[0].kl_nats.unwrap();
     // Texts have (1 + 2) / 2 and (3 + 4) / 2 in A, half a nat more in B.
-    assert_eq!((found.groups[0].texts, kl.a, kl.b), (2, 2.5, 3.0));
+    assert_eq!((found.groups[0].texts, kl.a, kl.b), (6, 2.5, 3.0));
     assert_eq!(kl.difference.interval, Some((0.5, 0.5)));
 }
 
@@ -111,7 +138,7 @@ fn variants_are_compared_with_the_same_variant() {
         ..row("p", "0.5", "passkey-1", 0.0)
     };
     let a: Vec<GridRow> = run().into_iter().chain(quantised(run())).chain([passkey(1)]).collect();
-    let b: Vec<GridRow> = run().into_iter().chain(quantised(changed())).chain([passkey(3)]).collect();
+    let b: Vec<GridRow> = run().into_iter().chain(quantised(changed(run()))).chain([passkey(3)]).collect();
     let found = compared(&a, &b);
     assert_eq!((found.groups.len(), found.matched, found.identical), (5, 9, 6));
     let text = render_comparison_markdown(&found);
@@ -122,7 +149,7 @@ fn variants_are_compared_with_the_same_variant() {
 #[test]
 fn cells_with_another_number_of_scored_tokens_do_not_match() {
     let shorter: Vec<GridRow> = run().into_iter().map(|row| GridRow { targets: 5, ..row }).collect();
-    let message = compare(("A-run", &run()), ("B-run", &shorter), 5).unwrap_err().to_string();
+    let message = compare(("A-run", &run()), ("B-run", &shorter)).unwrap_err().to_string();
     assert_eq!(
         message,
         "'A-run' and 'B-run' score 8 tokens and 5 tokens of text 'a': compare runs with the same horizon and the same \
@@ -171,13 +198,13 @@ fn answers_are_summed_over_the_questions_of_a_context() {
 fn runs_without_a_common_cell_are_refused() {
     let other: Vec<GridRow> =
         run().into_iter().map(|row| GridRow { experiment: "second".into(), ..row }).collect();
-    let error = compare(("A-run", &run()), ("B-run", &other), 5).unwrap_err();
+    let error = compare(("A-run", &run()), ("B-run", &other)).unwrap_err();
     assert!(matches!(error, CompareError::NothingMatches { .. }), "{error}");
     let longer: Vec<GridRow> = run().into_iter().map(|row| GridRow { context_tokens: 200, ..row }).collect();
-    let message = compare(("A-run", &run()), ("B-run", &longer), 5).unwrap_err().to_string();
+    let message = compare(("A-run", &run()), ("B-run", &longer)).unwrap_err().to_string();
     assert!(
         message.contains("(100 and 200 tokens for text 'a')") && message.contains("'B-run'"),
         "{message}"
     );
-    assert!(compare(("A-run", &[]), ("B-run", &run()), 5).is_err());
+    assert!(compare(("A-run", &[]), ("B-run", &run())).is_err());
 }

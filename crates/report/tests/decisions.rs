@@ -34,10 +34,24 @@ fn line<'a>(text: &'a str, start: &str) -> &'a str {
     found.unwrap_or_else(|| panic!("{start} in\n{text}"))
 }
 
-/// Rows of two policies on two texts: the KL of `p` is below that of `q` by 1 on text a and by 3 on text b.
+/// Enough texts for intervals and marks. The interval of values that are `m + d` and `m - d` in turn is
+/// Student's, because they are symmetric: m -+ 2.365 d sqrt(8 / 7) / sqrt(8) = m -+ 0.894 d.
+const TEXTS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
+/// Returns the texts with 0 and 1 in turn.
+fn texts() -> impl Iterator<Item = (&'static str, usize)> {
+    TEXTS.into_iter().map(|text| (text, in_turn(text)))
+}
+
+/// Returns 0 for every second text and 1 for the others.
+fn in_turn(text: &str) -> usize {
+    TEXTS.iter().position(|other| *other == text).unwrap() % 2
+}
+
+/// Rows of two policies: the KL of `p` is below that of `q` by 1 on every second text and by 3 on the others.
 fn pair() -> Vec<GridRow> {
-    let kl = [("a", 1.0, 2.0), ("b", 1.0, 4.0)];
-    kl.iter().flat_map(|(text, p, q)| [row("uniform+p", "0.5", text, *p), row(Q, "0.5", text, *q)]).collect()
+    let rows = |(text, turn)| [row("uniform+p", "0.5", text, 1.0), row(Q, "0.5", text, [2.0, 4.0][turn])];
+    texts().flat_map(rows).collect()
 }
 
 /// Rows of one context. Each of `counts` is a row with its right answers and its questions.
@@ -66,8 +80,8 @@ fn a_pair_of_the_definition_is_subtracted_text_by_text() {
         &[
             "| budget | KL, nats | agreement, percentage points |",
             "uniform+p minus uniform+q",
-            // Means of -1 and -3; resamples of two texts have no mean outside these.
-            "| 0.5 | -2.00 [-3.00, -1.00] \\* | 0.0 [0.0, 0.0] |",
+            // Differences of -1 and -3.
+            "| 0.5 | -2.00 [-2.89, -1.11] \\* | 0.0 [0.0, 0.0] |",
         ],
     );
     // The second pair has a policy without rows.
@@ -77,11 +91,11 @@ fn a_pair_of_the_definition_is_subtracted_text_by_text() {
 #[test]
 fn an_interval_that_contains_zero_is_not_marked() {
     let mut rows = pair();
-    rows[3].kl_nats = Some(0.5);
+    rows.iter_mut().filter(|row| row.kl_nats == Some(4.0)).for_each(|row| row.kl_nats = Some(0.5));
     let text = markdown(&rows);
     let table = after(&text, "pairs of the definition");
     // Differences -1 and 0.5.
-    assert!(table.contains("| 0.5 | -0.250 [-1.00, 0.500] |"), "{table}");
+    assert!(table.contains("| 0.5 | -0.250 [-0.920, 0.420] |"), "{table}");
 }
 
 #[test]
@@ -106,7 +120,8 @@ fn answers_are_summed_by_context_before_they_are_averaged() {
 #[test]
 fn questions_of_one_context_count_as_one() {
     let mut rows = Vec::new();
-    for (context, right) in [("00", [1, 1, 1]), ("01", [0, 0, 1])] {
+    for (context, turn) in texts() {
+        let right = [[1, 1, 1], [0, 0, 1]][turn];
         for (number, right) in right.into_iter().enumerate() {
             let text = format!("needles-aware-100-{context}-{number:02}");
             rows.extend(answers("uniform+p", "needles-aware", &text, &[(right, 1)]));
@@ -114,11 +129,11 @@ fn questions_of_one_context_count_as_one() {
         rows.extend(answers("uniform+p", "needles", &format!("needles-100-{context}"), &[(0, 3)]));
     }
     let text = markdown(&rows);
-    // Contexts have 3 of 3 and 1 of 3: resampled as questions, an end would not be one of these.
-    let table = after(&text, "needles in 2 contexts of 100 tokens, the policy sees the question: answers");
-    assert!(table.contains("| uniform+p | 66.7 [33.3, 100.0] |"), "{table}");
+    // Contexts have 3 of 3 and 1 of 3, as 24 questions they would have a narrower interval.
+    let table = after(&text, "needles in 8 contexts of 100 tokens, the policy sees the question: answers");
+    assert!(table.contains("| uniform+p | 66.7 [36.9, 96.5] |"), "{table}");
     let gain = after(&text, "when the policy sees the question, minus when it does not");
-    assert!(gain.contains("| uniform+p | 66.7 [33.3, 100.0] \\* |"), "{gain}");
+    assert!(gain.contains("| uniform+p | 66.7 [36.9, 96.5] \\* |"), "{gain}");
 }
 
 #[test]
@@ -135,19 +150,20 @@ fn answers_relative_to_the_full_cache_are_next_to_agreement() {
 #[test]
 fn seeds_in_the_text_of_a_policy_are_pooled() {
     let mut rows = pair();
-    for (text, first, second) in [("a", 2.0, 4.0), ("b", 3.0, 7.0)] {
+    for (text, turn) in texts() {
+        let (first, second) = [(2.0, 4.0), (3.0, 7.0)][turn];
         rows.push(row("uniform+random", "0.5", text, first));
         rows.push(GridRow { seed: 1, ..row("uniform+random{seed=1}", "0.5", text, second) });
     }
     let text = markdown(&rows);
-    let table = after(&text, "**first, m, 2 texts: KL, nats");
+    let table = after(&text, "**first, m, 8 texts: KL, nats");
     // Texts have the means 3 and 5.
-    assert!(table.contains("| uniform+random (mean of 2 seeds) | 4.00 [3.00, 5.00] |"), "{table}");
+    assert!(table.contains("| uniform+random (mean of 2 draws) | 4.00 [3.11, 4.89] |"), "{table}");
     assert!(!text.contains("seed=1"), "{text}");
-    let pairs = after(&text, "uniform+p minus uniform+random (mean of 2 seeds)");
-    assert!(pairs.contains("| 0.5 | -3.00 [-4.00, -2.00] \\* |"), "{pairs}");
+    let pairs = after(&text, "uniform+p minus uniform+random (mean of 2 draws)");
+    assert!(pairs.contains("| 0.5 | -3.00 [-3.89, -2.11] \\* |"), "{pairs}");
     let random = after(&text, "KL minus that of uniform+random, nats");
-    assert!(random.contains("| uniform+p | -3.00 [-4.00, -2.00] \\* |"), "{random}");
+    assert!(random.contains("| uniform+p | -3.00 [-3.89, -2.11] \\* |"), "{random}");
 }
 
 #[test]
@@ -155,7 +171,7 @@ fn variants_are_subtracted_from_the_first_of_the_definition() {
     // Rows come with the second variant first.
     let chunked = pair().into_iter().map(|row| GridRow {
         axes: Axes { when: When::CHUNKED, ..row.axes },
-        kl_nats: row.kl_nats.map(|kl| kl + if row.text == "a" { 0.5 } else { 1.0 }),
+        kl_nats: row.kl_nats.map(|kl| kl + [0.5, 1.0][in_turn(&row.text)]),
         ..row
     });
     let rows: Vec<GridRow> = chunked.chain(pair()).collect();
@@ -163,7 +179,7 @@ fn variants_are_subtracted_from_the_first_of_the_definition() {
     let table = after(&text, "KL minus that of the same policy with eviction once, nats");
     in_order(
         table,
-        &["| policy | eviction chunked-128 |", "**budget 0.5**", "| uniform+p | 0.750 [0.500, 1.00] \\* |"],
+        &["| policy | eviction chunked-128 |", "**budget 0.5**", "| uniform+p | 0.750 [0.527, 0.973] \\* |"],
     );
     let answered = |when, right| {
         let rows = answers("uniform+p", "copy", "copy-100-00", &[(right, 8)]);
@@ -181,7 +197,7 @@ fn the_order_of_policies_is_compared_between_forms() {
     let form_rows = |form: Form, kl: [(&str, f64); 4]| {
         let model = if form == Form::True { "m" } else { "m+plain-llama" };
         let rows = kl.into_iter().flat_map(move |(policy, kl)| {
-            ["a", "b"].map(|text| GridRow {
+            TEXTS.map(|text| GridRow {
                 axes: Axes { form, ..Axes::default() },
                 model: model.into(),
                 ..row(policy, "0.5", text, kl)
@@ -212,7 +228,7 @@ fn only_policies_that_may_keep_more_than_asked_are_marked() {
     let rows: Vec<GridRow> = pair().into_iter().chain([full]).collect();
     let text = markdown(&rows);
     assert!(!text.contains('‡'), "{text}");
-    let shown = text.find("2 texts: entries kept, %").unwrap();
+    let shown = text.find("8 texts: entries kept, %").unwrap();
     assert!(shown > text.find("other measures").unwrap(), "entries kept need no table of their own");
     let rows: Vec<GridRow> = rows.into_iter().chain([row("entropy-global", "0.5", "a", 1.0)]).collect();
     let text = markdown(&rows);
@@ -221,7 +237,7 @@ fn only_policies_that_may_keep_more_than_asked_are_marked() {
 
 #[test]
 fn a_pair_that_keeps_unequal_numbers_shows_the_difference() {
-    let more = |row: GridRow| GridRow { kept_entries: Some(if row.text == "a" { 60 } else { 80 }), ..row };
+    let more = |row: GridRow| GridRow { kept_entries: Some([60, 80][in_turn(&row.text)]), ..row };
     let rule = pair().into_iter().filter(|row| row.policy == "uniform+p").map(more);
     let rule = rule.map(|row| GridRow {
         policy: "entropy-global".into(),
@@ -233,11 +249,8 @@ fn a_pair_that_keeps_unequal_numbers_shows_the_difference() {
     let definition = DEFINITION.replace("[[\"uniform + p\"", "[[\"entropy-global\"");
     let text = rendered::render_rows(&definition, &rows, &[], render_markdown);
     let table = after(&text, "pairs of the definition");
-    // Both texts keep 50 of 100 under the other policy.
-    in_order(
-        table,
-        &["entropy-global ‡ minus uniform+q", "| 20.0 [10.0, 30.0] \\* |", "‡ Does not always keep"],
-    );
+    // All texts keep 50 of 100 under the other policy.
+    in_order(table, &["entropy-global ‡ minus uniform+q", "| 20.0 |", "‡ Does not always keep"]);
 }
 
 #[test]
@@ -249,7 +262,7 @@ fn policies_are_ordered_by_the_budgets_that_all_have() {
     rows.push(row("entropy-proportional", "0.5", "a", 9.0));
     rows.push(row("entropy-global", "0.25", "a", 1.0));
     let text = markdown(&rows);
-    let table = after(&text, "2 texts: KL, nats");
+    let table = after(&text, "8 texts: KL, nats");
     assert!(line(table, "| uniform+p").starts_with("| uniform+p | 1.00"), "{table}");
     in_order(table, &["| entropy-proportional |", "| entropy-global ‡ |", "| uniform+p |", "| uniform+q"]);
 }

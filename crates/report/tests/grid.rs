@@ -26,12 +26,13 @@ budgets = [1.0, 0.5, "10 tokens"]
 policies = ["full", "uniform+recency", "entropy+recency", "uniform+random", "uniform+oracle", "entropy-global"]
 "#;
 
-/// Rows of three texts at the budgets 1.0, 0.5 and 10 tokens. `entropy` is better than `uniform` by exactly a
-/// quarter of a nat on each text.
+/// Rows of nine texts at the budgets 1.0, 0.5 and 10 tokens. `entropy` is better than `uniform` by exactly a
+/// quarter of a nat on each text. Three texts each have a KL of 1, 2 and 6 under `uniform`. With
+/// `interval_and_p` of testdata/statistics/make.py, the interval of their mean is 1.2388 to 5.3042.
 fn grid() -> Vec<GridRow> {
-    let texts = [("a", 1.0), ("b", 2.0), ("c", 6.0)];
+    let texts = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
     let mut rows = Vec::new();
-    for (text, kl) in texts {
+    for (text, kl) in texts.into_iter().zip([1.0, 2.0, 6.0].into_iter().cycle()) {
         rows.push(row("full", "1.0", text, 0.0));
         rows.push(row("uniform+recency", "1.0", text, 0.0));
         for (budget, factor) in [("0.5", 1.0), ("10 tokens", 2.0)] {
@@ -65,16 +66,16 @@ fn the_refutation_comes_before_the_numbers() {
             "Refuted if the interval has zero in it.",
             "## Experiment first",
             "One model.",
-            "Self-check: in all 6 cells",
+            "Self-check: in all 18 cells",
             "### m",
             "KL, nats",
             "KL minus that of uniform with the same scorer",
             "KL minus that of uniform+random",
-            "figures/first-m-3-texts-kl-against-the-entries-kept.svg",
+            "figures/first-m-9-texts-kl-against-the-entries-kept.svg",
             "other measures",
             "agreement, %",
             "## Limits",
-            "With 3 texts",
+            "With 9 texts",
             "bitkv run first.toml",
         ],
     );
@@ -83,7 +84,7 @@ fn the_refutation_comes_before_the_numbers() {
 #[test]
 fn policies_are_grouped_by_role_with_the_mean_over_texts() {
     let text = markdown(&grid());
-    let table = after(&text, "**first, m, 3 texts: KL, nats");
+    let table = after(&text, "**first, m, 9 texts: KL, nats");
     in_order(
         table,
         &[
@@ -93,8 +94,8 @@ fn policies_are_grouped_by_role_with_the_mean_over_texts() {
             "| entropy-global ‡ | 7.00 [7.00, 7.00] |",
             "**methods**",
             // (1 + 2 + 6) / 3 minus a quarter, then without it.
-            "| entropy+recency | 2.75 [0.750, 5.75] | 5.75 ",
-            "| uniform+recency | 3.00 [1.00, 6.00] | 6.00 ",
+            "| entropy+recency | 2.75 [0.989, 5.05] | 5.75 ",
+            "| uniform+recency | 3.00 [1.24, 5.30] | 6.00 ",
             "**controls**",
             "| uniform+random | 4.00 ",
             "**oracle, a reference**",
@@ -136,9 +137,9 @@ fn seeds_of_a_text_count_as_one() {
     let again: Vec<GridRow> = again.collect();
     rows.extend(again);
     let text = markdown(&rows);
-    let table = after(&text, "**first, m, 3 texts: KL, nats");
+    let table = after(&text, "**first, m, 9 texts: KL, nats");
     assert!(
-        table.contains("| uniform+random (mean of 2 seeds) | 5.00 [3.00, 8.00] |"),
+        table.contains("| uniform+random (mean of 2 draws) | 5.00 [3.24, 7.30] |"),
         "mean of 4 and 6\n{table}"
     );
 }
@@ -159,14 +160,14 @@ fn failures_are_listed_and_in_no_table() {
         *row = GridRow { error: Some("too long by 3".into()), kl_nats: None, agreement: None, ..row.clone() };
     }
     let text = markdown(&rows);
-    assert!(text.contains("3 of 36 cells failed"), "{text}");
+    assert!(text.contains("3 of 108 cells failed"), "{text}");
     assert!(text.contains("too long by 3 (cells: 3, first uniform+recency at 1.0 on m, text c)"), "{text}");
     rows.iter_mut().for_each(|row| {
         row.axes = Axes { when: When::DECODING, kv: KvFormat::Int8, ..row.axes };
     });
     assert!(markdown(&rows).contains("on m, text c, eviction decoding-16, KV int8)"), "{}", markdown(&rows));
-    let table = after(&text, "**first, m, 3 texts: KL, nats");
-    assert!(table.contains("| uniform+recency | 1.50 [1.00, 2.00] |"), "{table}");
+    let table = after(&text, "**first, m, 9 texts: KL, nats");
+    assert!(table.contains("| uniform+recency | 2.62 [0.841, 9.90] |"), "{table}");
 }
 
 #[test]
@@ -174,12 +175,12 @@ fn a_full_budget_that_changes_something_is_reported_and_shown() {
     let mut rows = grid();
     rows[1].kl_nats = Some(0.5);
     let text = markdown(&rows);
-    assert!(text.contains("Self-check FAILED: 1 of 6 cells"), "{text}");
+    assert!(text.contains("Self-check FAILED: 1 of 18 cells"), "{text}");
     assert!(text.contains("| policy | 1.0 | 0.5 | 10 tokens |"), "{text}");
     // Quantisation may change something at a full budget: that is not a failure.
     rows[1].axes.kv = KvFormat::Int4;
     let text = markdown(&rows);
-    assert!(text.contains("Self-check: in all 5 cells"), "{text}");
+    assert!(text.contains("Self-check: in all 17 cells"), "{text}");
     in_order(
         &text,
         &["### m: side by side", "| policy | KV f16 | KV int4 |", "### m, KV f16", "### m, KV int4"],
@@ -189,7 +190,7 @@ fn a_full_budget_that_changes_something_is_reported_and_shown() {
 #[test]
 fn answers_are_counted_by_task_length_and_depth() {
     let mut rows = Vec::new();
-    for (i, (correct, depth)) in [(4, 0.0), (2, 0.3), (1, 0.9), (1, 1.0)].into_iter().enumerate() {
+    for (i, (correct, depth)) in [(4, 0.0), (2, 0.3), (1, 0.9), (1, 1.0)].repeat(2).into_iter().enumerate() {
         for (policy, budget, correct) in [("full", "1.0", 4), ("uniform+recency", "0.5", correct)] {
             let base = row(policy, budget, &format!("passkey-aware-100-{i:02}-00"), 0.0);
             rows.push(GridRow {
@@ -205,13 +206,13 @@ fn answers_are_counted_by_task_length_and_depth() {
         }
     }
     let text = markdown(&rows);
-    let caption = "first, m: passkey in 4 contexts of 100 tokens, the policy sees the question";
+    let caption = "first, m: passkey in 8 contexts of 100 tokens, the policy sees the question";
     let table = after(&text, caption);
-    // (4 + 2 + 1 + 1) of 16.
-    in_order(table, &["| full | 100.0 [100.0, 100.0] |", "| uniform+recency | 50.0 [25.0, "]);
+    // Twice (4 + 2 + 1 + 1) of 32.
+    in_order(table, &["| full | 100.0 [100.0, 100.0] |", "| uniform+recency | 50.0 [22.6, 98.0] |"]);
     let depths = after(&text, "answers right by depth");
     in_order(depths, &["| 0 to 25 % |", "**budget 0.5**", "| uniform+recency | 100.0 | 50.0 | - | 25.0 |"]);
-    assert!(!text.contains("With 4 texts"), "contexts are not counted as texts");
+    assert!(!text.contains("With 8 texts"), "contexts are not counted as texts");
 }
 
 #[test]
@@ -230,7 +231,7 @@ fn variants_are_labelled_by_the_axes_that_differ() {
         &[
             "| policy | eviction once | eviction chunked-128 |",
             "**budget 0.5**",
-            "| uniform+recency | 3.00 [1.00, 6.00] | 6.00 [2.00, 12.0] |",
+            "| uniform+recency | 3.00 [1.24, 5.30] | 6.00 [2.48, 10.6] |",
         ],
     );
 }
@@ -261,7 +262,7 @@ fn a_terminal_and_a_page_say_the_same() {
     let terminal = with(&grid(), &[], render_terminal);
     in_order(
         &terminal,
-        &["== first ==", "Self-check", "mean over 3 texts: KL, nats", "uniform+recency", "runs/x"],
+        &["== first ==", "Self-check", "mean over 9 texts: KL, nats", "uniform+recency", "runs/x"],
     );
     let row = terminal.lines().find(|line| line.starts_with("uniform+recency")).unwrap();
     assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["uniform+recency", "3.00", "6.00"]);
@@ -271,7 +272,7 @@ fn a_terminal_and_a_page_say_the_same() {
     let page = with(&rows, &[], render_html);
     markup::check(&page);
     assert!(
-        page.contains("<h2 id=") && page.contains("3.00 [1.00, 6.00]") && page.contains("<svg"),
+        page.contains("<h2 id=") && page.contains("3.00 [1.24, 5.30]") && page.contains("<svg"),
         "{page}"
     );
 }
@@ -294,7 +295,7 @@ fn the_report_refers_to_its_figures() {
     assert!(render_markdown(&input).contains(&format!("]({})", figures[0].0)));
     // Half of the entries kept is the middle of the axis, and the full budget is not drawn.
     assert!(
-        figures[0].1.contains("uniform+recency: fraction of entries kept 0.500, KL, nats 3.00 [1.00, 6.00]")
+        figures[0].1.contains("uniform+recency: fraction of entries kept 0.500, KL, nats 3.00 [1.24, 5.30]")
     );
     assert!(!figures[0].1.contains("full:"));
 }

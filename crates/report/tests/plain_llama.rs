@@ -28,7 +28,7 @@ metrics = ["kl", "form"]
 controls = false
 analysis = "Two forms are compared, not policies."
 "#;
-const TEXTS: [&str; 4] = ["a", "b", "c", "d"];
+const TEXTS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 /// The entropies of six heads in bits, ascending.
 const ENTROPIES: [f64; 6] = [0.5, 1.0, 2.0, 3.0, 4.0, 5.0];
 
@@ -37,9 +37,9 @@ const ENTROPIES: [f64; 6] = [0.5, 1.0, 2.0, 3.0, 4.0, 5.0];
 struct Forms {
     /// The nats per token of the BitNet. Guessing costs 8.
     nats: f64,
-    /// The additional bits per token of the plain Llama, for each text.
+    /// The additional bits per token of the plain Llama, for each text and again for the other four.
     more: [f64; 4],
-    /// The share of next tokens that stay the same, for each text.
+    /// The share of next tokens that stay the same, for each text in the same way.
     agreement: [f64; 4],
     /// The entropies of the plain Llama's heads in bits.
     entropies: [f64; 6],
@@ -64,9 +64,9 @@ impl Forms {
             GridRow {
                 model: name(form).into(),
                 axes: Axes { form, ..Axes::default() },
-                nll_nats: Some(self.nats + if plain { self.more[i] * LN_2 } else { 0.0 }),
+                nll_nats: Some(self.nats + if plain { self.more[i % 4] * LN_2 } else { 0.0 }),
                 uniform_nats: Some(8.0),
-                form_agreement: plain.then_some(self.agreement[i]),
+                form_agreement: plain.then_some(self.agreement[i % 4]),
                 form_kl_nats: plain.then_some(0.25),
                 ..row("full", "1.0", TEXTS[i], 0.0)
             }
@@ -137,7 +137,7 @@ fn bits_count_in_both_directions_and_by_their_interval() {
     assert_eq!(holds_with([0.3, 0.31, 0.29, 0.3]), NO);
     assert_eq!(holds_with([-0.3, -0.31, -0.29, -0.3]), NO);
     // The mean is 0.04, but not the interval.
-    assert_eq!(holds_with([0.14, -0.06, 0.14, -0.06]), NO);
+    assert_eq!(holds_with([0.14, -0.06, 0.14, -0.06]), None);
     assert_eq!(holds_with([0.0; 4]), YES);
 }
 
@@ -146,7 +146,7 @@ fn tokens_that_change_are_not_harmless() {
     let holds_with = |agreement| Forms { agreement, ..Forms::harmless() }.judged().0[1];
     assert_eq!(holds_with([0.5, 0.6, 0.55, 0.5]), NO);
     // The mean is 0.955, but not the interval.
-    assert_eq!(holds_with([1.0, 0.91, 1.0, 0.91]), NO);
+    assert_eq!(holds_with([1.0, 0.91, 1.0, 0.91]), None);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_model_that_guesses_decides_nothing() {
 #[test]
 fn missing_rows_decide_nothing() {
     let harmless = Forms::harmless();
-    // Without the metric `form`, without profiles, and on a single text.
+    // Without the metric `form`, without profiles, and on a single text, which has no interval.
     let mut rows = harmless.rows();
     rows.iter_mut().for_each(|row| row.form_agreement = None);
     assert_eq!(judged(&rows, &harmless.heads()).0, [YES, None, YES, YES]);
@@ -188,12 +188,12 @@ fn missing_rows_decide_nothing() {
 
 #[test]
 fn texts_are_paired_by_name() {
-    // Each form lacks a text that the other has: the differences of the three that are left are all 0.
+    // Each form lacks a text that the other has: the differences of the six that are left are all 0.
     let mut rows = Forms { more: [0.0; 4], ..Forms::harmless() }.rows();
     for (i, row) in rows.iter_mut().enumerate() {
-        row.nll_nats = row.nll_nats.map(|nats| nats + (i % 4) as f64);
+        row.nll_nats = row.nll_nats.map(|nats| nats + (i % 8) as f64);
     }
     rows.retain(|row| (row.axes.form, row.text.as_str()) != (Form::True, "a"));
-    rows.retain(|row| (row.axes.form, row.text.as_str()) != (Form::PlainLlama, "d"));
+    rows.retain(|row| (row.axes.form, row.text.as_str()) != (Form::PlainLlama, "h"));
     assert_eq!(judged(&rows, &[]).0[0], YES);
 }

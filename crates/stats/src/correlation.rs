@@ -1,16 +1,16 @@
-//! Rank correlation of two sets of values.
+//! Linear and rank correlation of two sets of values.
+
+use crate::summary::constant;
 
 /// Returns Pearson's linear correlation of `x` and `y`, -1..1.
 ///
 /// Returns `None` if the lengths differ, if there are fewer than two pairs, if a value is not finite, or if
 /// all values of one side are equal.
-fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
+pub fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
     if x.len() != y.len() || x.len() < 2 || x.iter().chain(y).any(|v| !v.is_finite()) {
         return None;
     }
-    // Equal values must be detected exactly; comparing them with their rounded mean would not.
-    let varies = |v: &[f64]| v.iter().any(|a| *a != v[0]);
-    if !varies(x) || !varies(y) {
+    if constant(x).is_some() || constant(y).is_some() {
         return None;
     }
     let n = x.len() as f64;

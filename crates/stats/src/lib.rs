@@ -7,23 +7,32 @@
 #![forbid(unsafe_code)]
 
 mod apportion;
-mod bootstrap;
 mod correlation;
 mod divergence;
 mod entropy;
+mod equivalence;
 mod growth;
+mod holm;
+mod mcnemar;
+mod mean_interval;
+mod power;
 mod preservation;
 mod random;
 mod relative_error;
 mod sequence;
+mod student;
 mod summary;
 
 pub use apportion::{apportion, apportion_within};
-pub use bootstrap::{Interval, paired_bootstrap};
-pub use correlation::{ranks, spearman};
+pub use correlation::{pearson, ranks, spearman};
 pub use divergence::{Prediction, ReferencePrediction, argmax, kl_from_logits, nll_from_logits};
 pub use entropy::{entropy_bits, normalised};
+pub use equivalence::{Equivalence, equivalence};
 pub use growth::linear_and_quadratic;
+pub use holm::holm;
+pub use mcnemar::mcnemar;
+pub use mean_interval::{Interval, mean_interval, paired_test};
+pub use power::minimum_detectable_effect;
 pub use preservation::{attention_preservation, retained_mass};
 pub use random::Rng;
 pub use relative_error::relative_error;

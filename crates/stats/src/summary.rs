@@ -56,6 +56,15 @@ pub(crate) fn quantile_of_sorted(sorted: &[f64], q: f64) -> Option<f64> {
     Some(if below == above { below } else { below + (above - below) * at.fract() })
 }
 
+/// Returns the common value of `values`, or `None` if there is no value or if they differ.
+///
+/// The comparison is exact. The rounded mean of equal values may differ from them, so that a spread computed
+/// from it would not be 0.
+pub(crate) fn constant(values: &[f64]) -> Option<f64> {
+    let first = *values.first()?;
+    values.iter().all(|v| *v == first).then_some(first)
+}
+
 /// Returns the middle value, or the mean of the two middle values. Returns `None` if there are no values or
 /// one is NaN.
 pub fn median(values: &[f64]) -> Option<f64> {

@@ -96,11 +96,13 @@ impl Cache {
         let length = |held: usize| match extent {
             Extent::KvHeads(width) => held * width,
             Extent::Queries(most) => held * most.min(shape.tokens),
+            Extent::Vectors(most) => shape.head_dim * most.min(shape.tokens),
             Extent::Fixed(count) | Extent::Numbers(count) => count,
             Extent::QueryHeads => held,
         };
-        // Keys and values can be negative; attention, norms and importance cannot.
-        let (scale, least) = if matches!(need, Need::Keys | Need::Values) { (6.0, -3.0) } else { (1.0, 0.0) };
+        // Keys, values and queries can be negative; attention, norms and importance cannot.
+        let signed = matches!(need, Need::Keys | Need::Values | Need::WindowQueries(_));
+        let (scale, least) = if signed { (6.0, -3.0) } else { (1.0, 0.0) };
         let mut row = |head: usize| -> Vec<f32> {
             let draw = |_| number(rng, scale, least);
             (0..length(self.held(head / group))).map(draw).collect()
@@ -146,6 +148,7 @@ pub(super) fn usual_needs() -> Needs {
         Need::Window(1),
         Need::Window(32),
         Need::WindowRows(32),
+        Need::WindowQueries(8),
         Need::QueryMoments(4),
         Need::Reconstruction,
         Need::OutputNorms,

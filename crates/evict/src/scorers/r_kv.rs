@@ -1,44 +1,51 @@
 //! The scorer `r-kv`.
 
+mod importance;
+
+pub use importance::GroupMaximum;
+
 use super::smooth::Smoothing;
-use crate::{Head, Need, PastRows, Scorer, checks};
+use crate::{Head, Scorer, checks};
 
 method! {
     /// Keeps the tokens that the last queries attended to and whose keys are not redundant:
     /// `lambda * importance - (1 - lambda) * redundancy`. The tokens of these queries are kept too.
     ///
     /// Importance is computed from the attention before the window. For each query, take the maximum over the
-    /// group and rescale it to a sum of 1; then take the mean over queries, and the maximum over neighbours.
+    /// group, as `group` says; then take the mean over queries, and the maximum over neighbours.
     ///
     /// Redundancy is the softmax over tokens of the mean cosine between a key and all others. Near-duplicates
     /// are keys with a cosine above `threshold`; each key leaves out its `spared` latest near-duplicates.
     ///
-    /// The authors' code takes the maximum over the group before the softmax, of the products of queries and
-    /// keys. With one query head per group that is the same. With more, this scorer compares probabilities,
-    /// each relative to the sum of its own head, and may rank differently. `threshold` and `spared` come from
+    /// The authors' code takes the maximum over the group of the products of queries and keys, before one
+    /// softmax: `group='products'`. The preset `r-kv` has this option. `threshold` and `spared` come from
     /// that code, which also spares the first token if a key has no near-duplicate.
     pub struct RKv {
         /// The number of last queries that are read.
         pub window: usize = 8 => checks::window,
         /// The number of neighbours, including the token itself, over which the maximum is taken; odd.
         pub kernel: usize = 7 => checks::odd_kernel,
-        /// The weight of importance, 0..=1.
+        /// What the query heads of a group take the maximum of: `probabilities`, or `products` of queries and
+        /// keys, as in the authors' code.
+        pub group: GroupMaximum = GroupMaximum::Probabilities,
+        /// The weight of importance, 0..=1. The paper has 0.1, and the authors' code 0.07.
         pub lambda: f64 = 0.1 => checks::fraction,
         /// The cosine above which keys are near-duplicates.
         pub threshold: f64 = 0.5 => checks::within(-1.0..=1.0, "a cosine is between -1 and 1"),
         /// The number of latest near-duplicates that each key leaves out of its redundancy.
         pub spared: usize = 1,
     }
-    needs(self) [Need::Keys, Need::WindowRows(self.window)];
+    needs(self) self.group.needs(self.window);
     "r-kv" from "Cai et al. 2025 (R-KV), arXiv:2505.24133",
     "Keeps the tokens that the last queries attended to and whose keys are not redundant.", pools: false,
     formula: "`lambda` x importance - (1 - `lambda`) x softmax of the mean cosine with other keys. Importance: \
          the maximum over the group rescaled to a sum of 1, the mean over queries, the maximum over \
-         `kernel` neighbours.",
+         `kernel` neighbours. `group='products'`: the softmax of the group's maximum of the products of \
+         queries and keys.",
     differences: "`lambda` 0.1 and `w` 8 are the paper's; `threshold` 0.5, `kernel` 7 and one spared duplicate are \
-         those of its code. The code takes the group's maximum of the products of queries and keys, \
-         before one softmax. Here it is the maximum of probabilities, which is the same only if a group \
-         has one query head."
+         those of its code, whose `lambda` is 0.07. The code takes the group's maximum of products, as with \
+         `group='products'`. By default it is the maximum of probabilities, which is the same only if a \
+         group has one query head."
 }
 
 impl Scorer for RKv {
@@ -47,29 +54,12 @@ impl Scorer for RKv {
     }
 
     fn score(&self, head: &Head<'_>, out: &mut [f32]) {
-        let important = importance(&PastRows::new(head, self.window), self.kernel);
+        let important = Smoothing::Max.smooth(&self.group.mean_over_queries(head, self.window), self.kernel);
         let redundant = redundancy(head.keys(), head.head_dim(), self.threshold, self.spared);
         for ((s, important), redundant) in out.iter_mut().zip(important).zip(redundant) {
             *s = (self.lambda * f64::from(important) - (1.0 - self.lambda) * redundant) as f32;
         }
     }
-}
-
-/// Returns the importance of each token before the window.
-fn importance(group: &[PastRows<'_>], kernel: usize) -> Vec<f32> {
-    let mut heads: Vec<_> = group.iter().map(PastRows::iter).collect();
-    let (mut mean, mut queries) = (Vec::<f64>::new(), 0.0);
-    while let Some(rows) = heads.iter_mut().map(Iterator::next).collect::<Option<Vec<&[f32]>>>() {
-        let most = crate::Pooling::Max.pool(&rows);
-        let sum: f64 = most.iter().copied().map(f64::from).sum();
-        mean.resize(most.len(), 0.0);
-        if sum > 0.0 {
-            mean.iter_mut().zip(most.iter()).for_each(|(m, &a)| *m += f64::from(a) / sum);
-        }
-        queries += 1.0;
-    }
-    let mean: Vec<f32> = mean.into_iter().map(|sum| (sum / queries) as f32).collect();
-    Smoothing::Max.smooth(&mean, kernel)
 }
 
 /// Returns the redundancy of each key, `[held]`.

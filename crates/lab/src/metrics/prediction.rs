@@ -7,7 +7,7 @@
 use bitkv_kernels::prediction::{Divergence, Prediction, divergences, predictions};
 use bitkv_record::GridRow;
 
-use super::mean;
+use super::{KlQuantiles, mean};
 use crate::logits::Logits;
 
 /// The predictions of full attention after each scored token, prepared once for all cells of a context.
@@ -15,8 +15,18 @@ pub struct Reference<'a> {
     logits: &'a Logits,
     predicted: Vec<Option<Prediction>>,
     targets: &'a [u32],
-    /// The mean negative log-likelihood of the targets, in nats; NaN if the targets do not fit the logits.
+    /// What the full cache gives each target, `[targets]`; empty if the targets do not fit the logits.
+    found: Vec<TargetPrediction>,
+}
+
+/// What a prediction gives the token that follows in the text. Both values are NaN if the token is not in the
+/// vocabulary.
+#[derive(Clone, Copy, Debug)]
+struct TargetPrediction {
+    /// The negative log-likelihood, in nats.
     nll: f64,
+    /// The probability, 0..1.
+    p: f64,
 }
 
 /// The predictions of a compressed cache compared with those of the full cache.
@@ -25,8 +35,15 @@ pub struct Comparison {
     /// The mean KL divergence of its next-token distributions from those of the full cache, in nats per
     /// token.
     pub kl: f64,
+    /// The quantiles of the KL divergence over the scored tokens.
+    pub kl_quantiles: KlQuantiles,
     /// The fraction of scored tokens after which both caches find the same token most likely, 0..1.
     pub agreement: f64,
+    /// The mean over the scored tokens of the probability of the token that follows in the text, less its
+    /// probability with the full cache, -1..1. It is the "Mean Δp" of llama.cpp.
+    pub dp_mean: f64,
+    /// The root mean square of the same differences, 0..1. It is the "RMS Δp" of llama.cpp.
+    pub dp_rms: f64,
     /// The mean negative log-likelihood of the tokens that follow in the text, in nats per token.
     pub nll: f64,
     /// `nll` minus that of the full cache on the same targets; negative if eviction helps.
@@ -34,10 +51,24 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// The comparison of logits that do not fit each other.
+    const UNDEFINED: Comparison = Comparison {
+        kl: f64::NAN,
+        kl_quantiles: KlQuantiles::UNDEFINED,
+        agreement: f64::NAN,
+        dp_mean: f64::NAN,
+        dp_rms: f64::NAN,
+        nll: f64::NAN,
+        nll_difference: f64::NAN,
+    };
+
     /// Writes the values into the row of their cell.
     pub fn record(&self, row: &mut GridRow) {
         row.kl_nats = Some(self.kl);
+        self.kl_quantiles.record(row);
         row.agreement = Some(self.agreement);
+        row.dp_mean = Some(self.dp_mean);
+        row.dp_rms = Some(self.dp_rms);
         row.nll_nats = Some(self.nll);
         row.nll_difference = Some(self.nll_difference);
     }
@@ -47,8 +78,8 @@ impl<'a> Reference<'a> {
     /// Prepares the logits of the full cache and the tokens that follow in the text, one per row.
     pub fn new(logits: &'a Logits, targets: &'a [u32]) -> Reference<'a> {
         let predicted = predictions(logits.values(), logits.classes());
-        let nll = mean_nll(predicted.iter().copied(), logits.values(), targets);
-        Reference { logits, predicted, targets, nll }
+        let found = target_predictions(predicted.iter().copied(), logits.values(), targets);
+        Reference { logits, predicted, targets, found }
     }
 
     /// Compares the logits of several compressed caches, each `[scored tokens * vocabulary]`, with those of
@@ -58,9 +89,7 @@ impl<'a> Reference<'a> {
         let values = self.logits.values();
         let same_length = compressed.iter().all(|logits| logits.len() == values.len());
         if !same_length || self.targets.len() != self.predicted.len() {
-            let undefined =
-                Comparison { kl: f64::NAN, agreement: f64::NAN, nll: f64::NAN, nll_difference: f64::NAN };
-            return vec![Some(undefined); compressed.len()];
+            return vec![Some(Comparison::UNDEFINED); compressed.len()];
         }
         let found = divergences(values, &self.predicted, compressed, self.logits.classes());
         found.into_iter().zip(compressed).map(|(rows, logits)| self.comparison(&rows, logits)).collect()
@@ -70,31 +99,51 @@ impl<'a> Reference<'a> {
     fn comparison(&self, rows: &[Option<Divergence>], logits: &[f32]) -> Option<Comparison> {
         let rows: Vec<Divergence> = rows.iter().copied().collect::<Option<_>>()?;
         // `max` would turn a NaN into a perfect score.
-        let kl = mean(rows.iter().map(|row| if row.kl < 0.0 { 0.0 } else { row.kl }));
+        let kl: Vec<f64> = rows.iter().map(|row| if row.kl < 0.0 { 0.0 } else { row.kl }).collect();
         let best = self.predicted.iter().map(|full| full.map(|full| full.best));
         let agreement =
             mean(rows.iter().zip(best).map(|(row, full)| same_best(full, Some(row.prediction.best))));
-        let nll = mean_nll(rows.iter().map(|row| Some(row.prediction)), logits, self.targets);
-        Some(Comparison { kl, agreement, nll, nll_difference: nll - self.nll })
+        let found = target_predictions(rows.iter().map(|row| Some(row.prediction)), logits, self.targets);
+        let dp: Vec<f64> = found.iter().zip(&self.found).map(|(found, full)| found.p - full.p).collect();
+        let nll = mean_nll(&found);
+        Some(Comparison {
+            kl: mean(kl.iter().copied()),
+            kl_quantiles: KlQuantiles::new(&kl),
+            agreement,
+            dp_mean: mean(dp.iter().copied()),
+            dp_rms: mean(dp.iter().map(|dp| dp * dp)).sqrt(),
+            nll,
+            nll_difference: nll - mean_nll(&self.found),
+        })
     }
 }
 
-/// Returns the mean negative log-likelihood of the targets, from predictions whose log-sum-exp is already
-/// known.
-fn mean_nll(
+/// Returns what each row of logits gives its target, from predictions whose log-sum-exp is already known.
+/// Returns nothing if the numbers of predictions and targets differ.
+fn target_predictions(
     predicted: impl ExactSizeIterator<Item = Option<Prediction>>,
     logits: &[f32],
     targets: &[u32],
-) -> f64 {
+) -> Vec<TargetPrediction> {
     if predicted.len() != targets.len() {
-        return f64::NAN;
+        return Vec::new();
     }
     let rows = logits.chunks_exact((logits.len() / targets.len().max(1)).max(1));
-    let row_nll = |((predicted, row), &target): ((Option<Prediction>, &[f32]), &u32)| {
+    let target_prediction = |((predicted, row), &target): ((Option<Prediction>, &[f32]), &u32)| {
         let logit = row.get(target as usize);
-        predicted.zip(logit).map_or(f64::NAN, |(predicted, &logit)| predicted.nll(logit))
+        match predicted.zip(logit) {
+            Some((predicted, &logit)) => {
+                TargetPrediction { nll: predicted.nll(logit), p: predicted.probability(logit) }
+            }
+            None => TargetPrediction { nll: f64::NAN, p: f64::NAN },
+        }
     };
-    mean(predicted.zip(rows).zip(targets).map(row_nll))
+    predicted.zip(rows).zip(targets).map(target_prediction).collect()
+}
+
+/// Returns the mean negative log-likelihood of the targets, in nats; NaN without targets.
+fn mean_nll(found: &[TargetPrediction]) -> f64 {
+    mean(found.iter().map(|found| found.nll))
 }
 
 /// Returns 1 if both rows have the same most likely token, and 0 if not. Returns NaN if one of them has no
@@ -159,16 +208,41 @@ mod tests {
         assert_close(of_compressed.nll_difference, nll_difference(&full, &compressed, &targets));
         assert_eq!(of_compressed.agreement, agreement(&full, &compressed));
         assert_eq!((of_full.kl, of_full.agreement, of_full.nll_difference), (0.0, 1.0, 0.0));
+        assert_eq!((of_full.kl_quantiles.max, of_full.dp_mean, of_full.dp_rms), (0.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn changes_of_the_right_probability_worked_out_by_hand_are_reproduced() {
+        let full = [row(&[0.5, 0.5]), row(&[0.75, 0.25]), row(&[0.1, 0.9])];
+        let compressed = [row(&[0.5, 0.5]), row(&[0.25, 0.75]), row(&[0.3, 0.7])];
+        let logits = Logits::new(full.concat(), 2);
+        let compare =
+            |targets: &[u32]| Reference::new(&logits, targets).compare(&[&compressed.concat()])[0].unwrap();
+        // The differences are 0, -0.5 and 0.2.
+        let found = compare(&[1, 0, 0]);
+        assert!(close(found.dp_mean, -0.1) && close(found.dp_rms, (0.29f64 / 3.0).sqrt()), "{found:?}");
+        // With the other class of the last two rows they are 0, 0.5 and -0.2.
+        let found = compare(&[1, 1, 1]);
+        assert!(close(found.dp_mean, 0.1) && close(found.dp_rms, (0.29f64 / 3.0).sqrt()), "{found:?}");
+        // The divergences are 0, ln 3 / 2 and 0.1 ln 1/3 + 0.9 ln 9/7; the last is the median.
+        let last = 0.9 * (9f64 / 7.0).ln() - 0.1 * 3f64.ln();
+        assert!(close(found.kl_quantiles.median, last));
+        assert!(close(found.kl_quantiles.max, 3f64.ln() / 2.0));
+        assert!(close(found.kl_quantiles.p90, last + 0.8 * (3f64.ln() / 2.0 - last)));
     }
 
     #[test]
     fn wrong_lengths_give_nan_and_logits_that_are_not_finite_give_none() {
         let logits = Logits::new(vec![0.0, 1.0, 2.0, 3.0], 2);
-        let is_nan = |found: Option<Comparison>| found.unwrap().kl.is_nan() && found.unwrap().nll.is_nan();
+        let is_nan = |found: Option<Comparison>| {
+            let found = found.unwrap();
+            let undefined = [found.kl, found.kl_quantiles.max, found.dp_mean, found.dp_rms, found.nll];
+            undefined.iter().all(|value| value.is_nan())
+        };
         assert!(is_nan(Reference::new(&logits, &[0, 1]).compare(&[&[0.0, 1.0]])[0]));
         assert!(is_nan(Reference::new(&logits, &[0]).compare(&[logits.values()])[0]));
         let outside = Reference::new(&logits, &[0, 2]).compare(&[logits.values()])[0].unwrap();
-        assert!(outside.nll.is_nan() && outside.kl == 0.0);
+        assert!(outside.nll.is_nan() && outside.dp_rms.is_nan() && outside.kl == 0.0);
         let damaged = [0.0, 1.0, f32::NAN, 3.0];
         let found = Reference::new(&logits, &[0, 1]).compare(&[&damaged, logits.values()]);
         assert!(found[0].is_none() && found[1].is_some());

@@ -37,6 +37,7 @@ pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -
         prompt: common[..listed].to_vec(),
         answer: vec![common[listed]],
         depth: None,
+        positions: Vec::new(),
     };
     Ok(Retrieval { context, questions: (1..common.len()).map(question).collect() })
 }

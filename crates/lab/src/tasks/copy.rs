@@ -3,7 +3,7 @@
 use bitkv_stats::Rng;
 
 use super::haystack::{FEWEST_LINES, Haystack, WORDS_PER_LINE};
-use super::{Question, Retrieval, TaskKind, Words, swept_depth};
+use super::{Question, Retrieval, TaskKind, Words, positions, swept_depth};
 
 use crate::Result;
 
@@ -27,7 +27,9 @@ pub(super) fn draw(words: &Words, tokens: usize, index: usize, rng: &mut Rng) ->
         // Random lines almost never have the same four words in a row twice. If they do, the draw is
         // repeated.
         if context.windows(CUE).filter(|window| *window == cue).count() == 1 {
-            let question = Question { prompt: cue.to_vec(), answer: answer.to_vec(), depth: Some(depth) };
+            let positions = positions::after_prompt(&context, cue, answer);
+            let (prompt, answer) = (cue.to_vec(), answer.to_vec());
+            let question = Question { prompt, answer, depth: Some(depth), positions };
             return Ok(Retrieval { context, questions: vec![question] });
         }
     }

@@ -3,7 +3,7 @@
 use bitkv_stats::Rng;
 
 use super::haystack::{Haystack, PlantedLine};
-use super::{Question, Retrieval, TaskKind, Words};
+use super::{Question, Retrieval, TaskKind, Words, positions};
 
 use crate::Result;
 
@@ -23,16 +23,15 @@ pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -
         .enumerate()
         .map(|(i, fact)| PlantedLine { depth: i as f64 / (KEYS - 1) as f64, words: fact.to_vec() })
         .collect();
-    let mut asked: Vec<Question> = planted
-        .iter()
-        .map(|fact| Question {
-            prompt: vec![fact.words[0]],
-            answer: fact.words[1..].to_vec(),
-            depth: Some(fact.depth),
-        })
-        .collect();
+    let mut asked = planted.clone();
     rng.shuffle(&mut asked);
     asked.truncate(QUESTIONS);
     let context = Haystack { kind: TaskKind::Needles, words, filler, tokens }.context_with(planted, rng)?;
-    Ok(Retrieval { context, questions: asked })
+    let question = |fact: &PlantedLine| {
+        let (prompt, answer) = fact.words.split_at(1);
+        let positions = positions::after_prompt(&context, prompt, answer);
+        Question { prompt: prompt.to_vec(), answer: answer.to_vec(), depth: Some(fact.depth), positions }
+    };
+    let questions = asked.iter().map(question).collect();
+    Ok(Retrieval { context, questions })
 }

@@ -3,7 +3,7 @@
 use bitkv_stats::Rng;
 
 use super::haystack::{Haystack, PlantedLine};
-use super::{Question, Retrieval, TaskKind, Words, swept_depth};
+use super::{Question, Retrieval, TaskKind, Words, positions, swept_depth};
 
 use crate::Result;
 
@@ -18,6 +18,9 @@ pub(super) fn draw(words: &Words, tokens: usize, index: usize, rng: &mut Rng) ->
     let depth = swept_depth(index);
     let hay = Haystack { kind: TaskKind::Passkey, words, filler, tokens };
     let context = hay.context_with(vec![PlantedLine { depth, words: fact.to_vec() }], rng)?;
-    let question = Question { prompt: vec![fact[0]], answer: fact[1..].to_vec(), depth: Some(depth) };
+    let (prompt, answer) = fact.split_at(1);
+    let positions = positions::after_prompt(&context, prompt, answer);
+    let question =
+        Question { prompt: prompt.to_vec(), answer: answer.to_vec(), depth: Some(depth), positions };
     Ok(Retrieval { context, questions: vec![question] })
 }

@@ -35,7 +35,8 @@ pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -
         let line = [if after > before { keys[before] } else { value() }, value(), words.newline()];
         if after > before {
             let depth = Some(i as f64 / (lines - 1) as f64);
-            questions.push(Question { prompt: vec![line[0]], answer: vec![line[1]], depth });
+            let positions = vec![context.len() as u32 + 1];
+            questions.push(Question { prompt: vec![line[0]], answer: vec![line[1]], depth, positions });
         }
         context.extend(line);
     }

@@ -2,7 +2,7 @@
 
 use bitkv_stats::Rng;
 
-use super::{Question, Retrieval, Words};
+use super::{Question, Retrieval, Words, positions};
 
 use crate::{Result, error::ensure};
 
@@ -32,11 +32,16 @@ fn lines(words: &Words, facts: usize, asked: usize, rng: &mut Rng) -> Retrieval 
     let keys = words.shuffled(rng);
     let mut lines: Vec<[u32; LINE]> =
         keys[..facts].iter().map(|&key| [key, pool[rng.below(pool.len())], newline]).collect();
-    let context = words.bos().into_iter().chain(lines.iter().flatten().copied()).collect();
+    let context: Vec<u32> = words.bos().into_iter().chain(lines.iter().flatten().copied()).collect();
     rng.shuffle(&mut lines);
-    let question =
-        |line: &[u32; LINE]| Question { prompt: vec![line[0]], answer: vec![line[1]], depth: None };
-    Retrieval { context, questions: lines[..asked].iter().map(question).collect() }
+    let question = |line: &[u32; LINE]| {
+        let (prompt, answer) = (vec![line[0]], vec![line[1]]);
+        // A value may be the key of another line, but only one line has this key and this value.
+        let positions = positions::after_prompt(&context, &prompt, &answer);
+        Question { prompt, answer, depth: None, positions }
+    };
+    let questions = lines[..asked].iter().map(question).collect();
+    Retrieval { context, questions }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use bitkv_stats::Rng;
 
 use super::haystack::{Haystack, PlantedLine};
-use super::{Question, Retrieval, TaskKind, Words};
+use super::{Question, Retrieval, TaskKind, Words, positions};
 
 use crate::Result;
 
@@ -24,15 +24,18 @@ pub(super) fn draw(words: &Words, tokens: usize, _index: usize, rng: &mut Rng) -
     let planted: Vec<Vec<PlantedLine>> = chains.iter().map(|chain| assignments(chain, rng)).collect();
     let traced_back = |chain: &[u32]| -> Vec<u32> { chain.iter().rev().copied().collect() };
     let example = [traced_back(chains[0]), vec![words.newline()]].concat();
-    let questions = (1..CHAINS)
-        .map(|i| {
-            let trace = traced_back(chains[i]);
-            let prompt = [&example[..], &trace[..1]].concat();
-            Question { prompt, answer: trace[1..].to_vec(), depth: Some(planted[i][0].depth) }
-        })
-        .collect();
     let hay = Haystack { kind: TaskKind::Variables, words, filler, tokens };
-    Ok(Retrieval { context: hay.context_with(planted.concat(), rng)?, questions })
+    let context = hay.context_with(planted.concat(), rng)?;
+    let question = |i: usize| {
+        let trace = traced_back(chains[i]);
+        let prompt = [&example[..], &trace[..1]].concat();
+        // Each step of the answer is in a line of its own, after the name that it defines.
+        let line_positions = |pair: &[u32]| positions::after_prompt(&context, &pair[..1], &pair[1..]);
+        let positions = trace.windows(2).flat_map(line_positions).collect();
+        Question { prompt, answer: trace[1..].to_vec(), depth: Some(planted[i][0].depth), positions }
+    };
+    let questions = (1..CHAINS).map(question).collect();
+    Ok(Retrieval { context, questions })
 }
 
 /// Returns the lines of a chain, at random depths in ascending order. The first one has the value.

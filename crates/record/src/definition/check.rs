@@ -29,7 +29,7 @@ pub(super) fn names<'a>(names: impl Iterator<Item = &'a String>, place: &Place) 
 
 /// Checks an experiment as a whole.
 pub(super) fn experiment(experiment: &Experiment, place: &Place) -> Result<(), RecordError> {
-    let checks = [budgets, controls, pairs, when, tasks, metrics, equal];
+    let checks = [budgets, controls, pairs, equivalence, when, tasks, metrics, equal];
     checks.iter().try_for_each(|check| check(experiment).map_err(|reason| place.refuse(reason)))
 }
 
@@ -81,6 +81,14 @@ fn pairs(experiment: &Experiment) -> Result<(), DefinitionError> {
         }
     }
     Ok(())
+}
+
+/// Checks that there are pairs whose equivalence can be tested.
+fn equivalence(experiment: &Experiment) -> Result<(), DefinitionError> {
+    match experiment.equivalence.is_some() && experiment.pairs.is_empty() {
+        true => Err(DefinitionError::NothingToTest),
+        false => Ok(()),
+    }
 }
 
 /// Checks that chunks are shorter than every context, and that eviction while decoding happens within the

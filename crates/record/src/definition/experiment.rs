@@ -1,15 +1,15 @@
 //! Reads a section `[[experiment]]` of a definition.
 
 use super::keys::{Keys, Place, count, named, text};
-use super::{Experiment, check, parts};
+use super::{Experiment, check, equivalence, parts};
 use crate::{AxisLists, Equal, MetricGroup, RecordError};
 use toml::Table;
 
 /// The keys besides those of the axes.
 #[rustfmt::skip]
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 17] = [
     "name", "models", "texts", "context", "horizon", "budgets", "policies", "pairs", "equal", "metrics",
-    "tasks", "calibration", "seeds", "controls", "analysis",
+    "tasks", "calibration", "seeds", "draws", "equivalence", "controls", "analysis",
 ];
 
 /// The default metrics: those that apply to every experiment and have the same value in every run.
@@ -36,6 +36,8 @@ pub(super) fn read(table: Table, file: &Place) -> Result<Experiment, RecordError
         tasks: parts::tasks(&mut keys, context)?,
         calibration: parts::calibration(&mut keys)?,
         seeds: keys.list("seeds", Some(vec![0]), |place, value| count(place, value, 0).map(|n| n as u64))?,
+        draws: keys.value("draws", parts::draws)?.unwrap_or(1),
+        equivalence: keys.value("equivalence", equivalence::read)?,
         controls: keys.flag("controls")?.unwrap_or(true),
         analysis: keys.text("analysis")?,
         name,

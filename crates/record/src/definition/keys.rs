@@ -242,6 +242,12 @@ pub(super) fn count(place: &Place, value: Value, least: usize) -> Result<usize, 
     })
 }
 
+/// Reads a number with or without a decimal point.
+pub(super) fn number(place: &Place, value: Value) -> Result<f64, RecordError> {
+    let whole = value.as_integer().map(|number| number as f64);
+    value.as_float().or(whole).ok_or_else(|| place.wrong_type(&value, "a number"))
+}
+
 /// Reads a table.
 pub(super) fn table(value: Value, place: &Place) -> Result<Table, RecordError> {
     match value {

@@ -13,6 +13,21 @@ const CONTEXTS: usize = 11;
 /// The most contexts of a task. More would only make the definition slow to read.
 const MOST_CONTEXTS: usize = 10_000;
 
+/// The most random choices of a policy for each seed. More would only take time.
+const MOST_DRAWS: usize = 1000;
+
+/// Reads the key `draws`.
+pub(super) fn draws(place: &Place, value: Value) -> Result<usize, RecordError> {
+    let draws = count(place, value, 1)?;
+    match draws <= MOST_DRAWS {
+        true => Ok(draws),
+        false => Err(place.refuse(format!(
+            "{} = {draws} is too large: write a whole number of at most {MOST_DRAWS}",
+            place.key()
+        ))),
+    }
+}
+
 /// Reads the key `texts` of an experiment.
 pub(super) fn texts(keys: &mut Keys) -> Result<TextSource, RecordError> {
     let words = [("evaluation", TextSource::Evaluation)];

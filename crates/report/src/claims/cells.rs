@@ -1,28 +1,103 @@
 //! The rows of one model that decide a claim.
 
-use bitkv_record::GridRow;
+use bitkv_record::{AskedBudget, GridRow, PolicyText, ScoredTask};
 
+use super::command;
+use crate::difference::Difference;
+use crate::experiment::{Quantity, difference, mean_over_texts, over_texts};
+use crate::interval::Estimate;
 use crate::{Run, unique};
 
 /// The rows of one model that decide a claim. They belong to the first experiment that has the model, and all
 /// have the axes (time of eviction, positions, KV format) of its first row.
 pub(super) struct Cells<'a> {
-    pub(super) rows: Vec<&'a GridRow>,
+    /// The rows. Their policies have no seed, because the column of seeds has it: a policy with several draws
+    /// has several rows of each text, and each text counts with their mean.
+    pub(super) rows: Vec<GridRow>,
     pub(super) model: &'a str,
-    pub(super) seed: u64,
+    pub(super) run: &'a Run<'a>,
 }
 
 impl<'a> Cells<'a> {
     /// Returns the rows of every model of a run, in order of first appearance. Failed cells are left out.
-    pub(super) fn for_models(run: &Run<'a>) -> Vec<Cells<'a>> {
+    pub(super) fn for_models(run: &'a Run<'a>) -> Vec<Cells<'a>> {
         let measured = || run.rows.iter().filter(|row| row.error.is_none());
         let cells_of = |model: &'a str| {
             let mut rows: Vec<&GridRow> = measured().filter(|row| row.model == model).collect();
             if let Some((experiment, axes)) = rows.first().map(|first| (&first.experiment, first.axes)) {
                 rows.retain(|row| row.experiment == *experiment && row.axes == axes);
             }
-            Cells { rows, model, seed: run.manifest.seed }
+            Cells { rows: rows.into_iter().map(without_seed).collect(), model, run }
         };
         unique(measured().map(|row| row.model.as_str())).into_iter().map(cells_of).collect()
     }
+
+    /// Returns the rows of one policy and budget on texts.
+    pub(super) fn text_rows(&self, policy: &str, budget: f64) -> Vec<&GridRow> {
+        let asked = AskedBudget::Fraction(budget);
+        let wanted = |c: &&GridRow| c.policy == policy && c.budget == asked && c.task == ScoredTask::TEXT;
+        self.rows.iter().filter(wanted).collect()
+    }
+
+    /// Returns a mean over texts with its interval, or `None` if the run has no such texts.
+    pub(super) fn estimate(&self, policy: &str, budget: f64, quantity: Quantity) -> Option<Estimate> {
+        over_texts(&self.text_rows(policy, budget), quantity)
+    }
+
+    /// Returns a mean over texts without an interval.
+    pub(super) fn mean(&self, policy: &str, budget: f64, quantity: Quantity) -> Option<f64> {
+        mean_over_texts(&self.text_rows(policy, budget), quantity)
+    }
+
+    /// Returns the mean of one policy minus another on the texts that both have.
+    pub(super) fn difference(
+        &self,
+        [own, other]: [&str; 2],
+        budget: f64,
+        quantity: Quantity,
+    ) -> Option<Difference> {
+        difference(&self.text_rows(own, budget), &self.text_rows(other, budget), quantity)
+    }
+
+    /// Returns the mean of one policy minus each draw of another, which is random, in the order of the draws.
+    pub(super) fn differences_by_draw(
+        &self,
+        [own, random]: [&str; 2],
+        budget: f64,
+        quantity: Quantity,
+    ) -> Vec<f64> {
+        let (own, all) = (self.text_rows(own, budget), self.text_rows(random, budget));
+        let draw = |seed: u64| {
+            let rows: Vec<&GridRow> = all.iter().copied().filter(|row| row.seed == seed).collect();
+            Some(difference(&own, &rows, quantity)?.estimate.value)
+        };
+        unique(all.iter().map(|row| row.seed)).into_iter().filter_map(draw).collect()
+    }
+
+    /// Returns the number of draws of a random policy at a budget.
+    pub(super) fn draws(&self, policy: &str, budget: f64) -> usize {
+        unique(self.text_rows(policy, budget).iter().map(|row| row.seed)).len()
+    }
+
+    /// Returns the command that measures policies again at one budget, with the checks of the model.
+    pub(super) fn command(&self, policies: &[&str], budgets: &[f64]) -> String {
+        command::measure_cells(self.run, self.model, policies, budgets)
+    }
+
+    /// Returns the fraction of the cache that was kept, over all texts, or `None` if the run has no such
+    /// texts.
+    pub(super) fn realised(&self, policy: &str, budget: f64) -> Option<f64> {
+        let cells = self.text_rows(policy, budget);
+        let sum = |value: fn(&GridRow) -> Option<usize>| {
+            cells.iter().filter_map(|c| value(c)).sum::<usize>() as f64
+        };
+        let full = sum(|c| c.full_entries);
+        (full > 0.0).then(|| sum(|c| c.kept_entries) / full)
+    }
+}
+
+/// Returns a row whose policy has no seed. A seed in its text becomes the seed of the row.
+fn without_seed(row: &GridRow) -> GridRow {
+    let (policy, seed) = PolicyText::new(&row.policy).without_seed();
+    GridRow { policy: policy.to_string(), seed: seed.unwrap_or(row.seed), ..row.clone() }
 }

@@ -48,8 +48,13 @@ pub struct Statement {
     pub measured: String,
     /// Whether the statement holds, or `None` if it was not tested, or if the measurement leaves it open.
     pub holds: Option<bool>,
-    /// What decides the statement, or why it was not decided, in whole sentences.
+    /// The rule that decides the statement, in words. It is empty if nothing was measured.
+    pub rule: String,
+    /// What the numbers mean, or why the statement was not decided, in whole sentences.
     pub reason: String,
+    /// The command that measures the numbers of this statement again. It is empty for arithmetic on published
+    /// numbers.
+    pub command: String,
     /// The role of the statement.
     pub role: StatementRole,
     /// The check that the model failed, if that is why the statement cannot be decided on it.

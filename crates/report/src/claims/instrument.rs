@@ -13,7 +13,7 @@ impl Cells<'_> {
         let texts = self.full(|row| row.task == ScoredTask::TEXT);
         let excess = Quantity::new(|row| Some(row.nll_nats? - row.uniform_nats?));
         let uniform = texts.iter().find_map(|row| row.uniform_nats);
-        let Some((found, uniform)) = over_texts(&texts, excess, self.seed).zip(uniform) else {
+        let Some((found, uniform)) = over_texts(&texts, excess).zip(uniform) else {
             return Some(
                 "it read no text with its full cache, so nothing shows that it predicts text".to_owned(),
             );
@@ -40,7 +40,7 @@ impl Cells<'_> {
     /// share of right answers must be above the share that guessing gets right.
     fn failing_recall(&self) -> Option<String> {
         let asked = self.full(|row| row.questions > 0);
-        let Some(found) = over_texts(&asked, Quantity::ACCURACY, self.seed) else {
+        let Some(found) = over_texts(&asked, Quantity::ACCURACY) else {
             return Some(
                 "it was asked nothing about its context, so nothing shows that it uses its context"
                     .to_owned(),
@@ -69,9 +69,9 @@ impl Cells<'_> {
             self.rows.iter().filter(|row| row.role == PolicyRole::Control && row.task == ScoredTask::TEXT);
         let random = random.filter(|row| row.policy.contains("+random"));
         let kept = |row: &GridRow| Quantity::KEPT.value(row);
-        let least = random.clone().filter_map(|row| kept(row)).fold(f64::INFINITY, f64::min);
+        let least = random.clone().filter_map(kept).fold(f64::INFINITY, f64::min);
         let at = random.filter(|row| kept(row).is_some_and(|part| part <= least + 1e-9));
-        let Some(found) = over_texts(&at.copied().collect::<Vec<_>>(), Quantity::KL, self.seed) else {
+        let Some(found) = over_texts(&at.collect::<Vec<_>>(), Quantity::KL) else {
             return Some("no random choice of the kept entries was measured on it, so nothing shows that eviction changes it".to_owned());
         };
         failure_unless(
@@ -89,7 +89,7 @@ impl Cells<'_> {
 
     /// Returns the rows of the full cache that `wanted` selects.
     fn full(&self, wanted: impl Fn(&GridRow) -> bool) -> Vec<&GridRow> {
-        self.rows.iter().copied().filter(|row| row.role == PolicyRole::Full && wanted(row)).collect()
+        self.rows.iter().filter(|row| row.role == PolicyRole::Full && wanted(row)).collect()
     }
 }
 
@@ -102,7 +102,7 @@ fn failure_unless(
     match found.interval {
         Some(interval) => (!passed(interval)).then(reason),
         None => Some(
-            "it was measured on a single text, which has no interval that could pass its checks".to_owned(),
+            "it was measured on too few texts for an interval, so nothing could pass its checks".to_owned(),
         ),
     }
 }

@@ -4,8 +4,11 @@
 
 use super::cells::Cells;
 use super::claim::{Claim, Statement};
+use super::command;
+use super::halves::halves;
 use super::heads::{HeadProfiles, means};
-use super::statement::{decided, decimals, missing, tested, undecided_if, untested, with_interval};
+use super::rule::{decide, reaches, within};
+use super::statement::{decided, decimals, missing, undecided_if, untested, with_interval};
 use crate::experiment::{Quantity, base_model_name, difference, mean_over_texts, over_texts};
 use crate::heads::below;
 use crate::interval::{self, Estimate};
@@ -69,10 +72,8 @@ impl Pair<'_> {
                 &costs,
                 published(),
                 format!("{} bits more per token", with_interval(&bits, decimals(1.0, 3))),
-                within(&bits, BITS),
-                format!(
-                    "The statement holds if the whole 95 % interval over texts is within {BITS} bits of 0."
-                ),
+                within(&bits, BITS, &format!("{BITS} bits")),
+                "",
             ),
         };
         let same = match self.agreement() {
@@ -81,11 +82,8 @@ impl Pair<'_> {
                 &same,
                 published(),
                 format!("{} % of positions", with_interval(&found, decimals(100.0, 1))),
-                found.interval.map(|(low, _)| low >= AGREEMENT),
-                format!(
-                    "The statement holds if the whole 95 % interval over texts is at or above {:.0} %.",
-                    100.0 * AGREEMENT
-                ),
+                reaches(&found, AGREEMENT, &format!("{:.0} %", 100.0 * AGREEMENT)),
+                "",
             ),
         };
         let mut statements = vec![costs, same];
@@ -93,6 +91,9 @@ impl Pair<'_> {
         let longest = contexts.last().copied();
         let shown = unique([SHORT].into_iter().chain(longest)).into_iter().filter(|n| contexts.contains(n));
         statements.extend(shown.flat_map(|context| self.profile(context)));
+        let measured = |statement: &&mut Statement| !statement.measured.is_empty();
+        let command = command::measure_run(self.run);
+        statements.iter_mut().filter(measured).for_each(|statement| statement.command.clone_from(&command));
         statements
     }
 
@@ -100,18 +101,18 @@ impl Pair<'_> {
     fn texts(&self, plain: bool) -> Vec<&GridRow> {
         let cells = if plain { self.plain } else { self.truth };
         let full = |row: &&GridRow| row.role == PolicyRole::Full && row.task == ScoredTask::TEXT;
-        cells.rows.iter().copied().filter(full).collect()
+        cells.rows.iter().filter(full).collect()
     }
 
     /// Returns the bits per token of the plain Llama minus those of the BitNet, paired by text.
     fn bits_more(&self) -> Option<Estimate> {
         let bits = Quantity::new(|row| Some(row.nll_nats? / LN_2));
-        difference(&self.texts(true), &self.texts(false), bits, self.truth.seed)
+        Some(difference(&self.texts(true), &self.texts(false), bits)?.estimate)
     }
 
     /// Returns the share of next tokens that are the same in both forms.
     fn agreement(&self) -> Option<Estimate> {
-        over_texts(&self.texts(true), Quantity::new(|row| row.form_agreement), self.truth.seed)
+        over_texts(&self.texts(true), Quantity::new(|row| row.form_agreement))
     }
 
     /// Returns the bits per token of the BitNet, of the plain Llama and of guessing: means over all texts.
@@ -150,15 +151,14 @@ impl Pair<'_> {
         if truth.is_empty() {
             return vec![missing(&order, published()), missing(&share, published())];
         }
-        let order = match (spearman(&means(&truth), &means(&plain)), between_halves(&truth)) {
-            (Some(found), Some(halves)) => tested(
+        let order = match between_halves(&truth, &plain, self.run.manifest.seed) {
+            Some([found, own]) => decided(
                 &order,
                 published(),
-                format!("rank correlation {found:.3} with the BitNet, {halves:.3} between halves of the texts"),
-                found >= halves,
-                "The statement holds if the plain Llama's ranking is as close to the BitNet's as the BitNet's own rankings \
-                 on two halves of the texts are to each other."
-                    .into(),
+                format!("rank correlation {found:.3} with the BitNet, {own:.3} of the BitNet with itself"),
+                decide(Some(found >= own), "Yes if the first correlation is as high as the second, else no."),
+                "Both compare a mean over half of the texts with a mean over the other half, and are means over 300 random \
+                 divisions of the texts.",
             ),
             _ => untested(
                 &order,
@@ -168,17 +168,14 @@ impl Pair<'_> {
         };
         let moved: Vec<f64> =
             truth.iter().zip(&plain).map(|(truth, plain)| below(plain) - below(truth)).collect();
-        let share = match interval::mean(&moved, self.run.manifest.seed) {
+        let share = match interval::mean(&moved) {
             None => missing(&share, published()),
             Some(moved) => decided(
                 &share,
                 published(),
                 format!("{} points", with_interval(&moved, decimals(100.0, 1))),
-                within(&moved, SHARE),
-                format!(
-                    "The statement holds if the whole 95 % interval over texts is within {:.0} points of 0.",
-                    100.0 * SHARE
-                ),
+                within(&moved, SHARE, &format!("{:.0} points", 100.0 * SHARE)),
+                "",
             ),
         };
         vec![order, share]
@@ -199,17 +196,19 @@ impl Pair<'_> {
     }
 }
 
-/// Returns the rank correlation between the mean profiles of two halves of the texts, which random variation
-/// keeps below 1, or `None` for fewer than two texts.
-fn between_halves(texts: &[Vec<f64>]) -> Option<f64> {
-    if texts.len() < 2 {
-        return None;
-    }
-    let half = |first: usize| means(&texts.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>());
-    spearman(&half(0), &half(1))
-}
-
-/// Returns whether the whole interval is nearer to 0 than `bound`, or `None` if there is no interval.
-fn within(found: &Estimate, bound: f64) -> Option<bool> {
-    found.interval.map(|(low, high)| -bound < low && high < bound)
+/// Returns the rank correlation of the BitNet's mean profile over half of the texts with the plain Llama's
+/// over the other half, and with its own over the other half. Random variation keeps both below 1. Both are
+/// means over random divisions of the texts. Returns `None` for fewer than two texts.
+fn between_halves(truth: &[Vec<f64>], plain: &[Vec<f64>], seed: u64) -> Option<[f64; 2]> {
+    let mean = |texts: &[Vec<f64>], half: &[usize]| {
+        means(&half.iter().map(|&i| texts[i].clone()).collect::<Vec<_>>())
+    };
+    let correlations = |(first, second): (Vec<usize>, Vec<usize>)| {
+        let own = mean(truth, &first);
+        Some([spearman(&own, &mean(plain, &second))?, spearman(&own, &mean(truth, &second))?])
+    };
+    let each: Vec<[f64; 2]> = halves(truth.len(), seed).into_iter().filter_map(correlations).collect();
+    let n = each.len() as f64;
+    let sums = each.iter().fold([0.0; 2], |sums, own| [sums[0] + own[0], sums[1] + own[1]]);
+    (!each.is_empty()).then(|| sums.map(|sum| sum / n))
 }

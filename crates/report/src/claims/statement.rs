@@ -4,29 +4,22 @@ use crate::format::estimate;
 use crate::interval::Estimate;
 
 use super::claim::{Statement, StatementRole};
+use super::rule::Decision;
 
-/// Returns a statement that was tested.
-pub(super) fn tested(
-    text: &str,
-    published: String,
-    measured: String,
-    holds: bool,
-    reason: String,
-) -> Statement {
-    decided(text, published, measured, Some(holds), reason)
-}
-
-/// Returns a statement that an interval decides, or leaves open (`holds` is `None`).
+/// Returns a statement that a rule decides or leaves open.
 pub(super) fn decided(
     text: &str,
     published: String,
     measured: String,
-    holds: Option<bool>,
-    reason: String,
+    Decision { holds, rule }: Decision,
+    reason: &str,
 ) -> Statement {
-    let reason = if holds.is_some() { reason } else { format!("{reason} This measurement leaves it open.") };
-    let (role, failing_check) = (StatementRole::Claim, None);
-    Statement { text: text.into(), published, measured, holds, reason, role, failing_check }
+    let reason = match holds {
+        Some(_) => reason.to_owned(),
+        None => format!("{reason} This measurement leaves it open.").trim_start().to_owned(),
+    };
+    let (role, failing_check, command) = (StatementRole::Claim, None, String::new());
+    Statement { text: text.into(), published, measured, holds, rule, reason, command, role, failing_check }
 }
 
 /// Returns an undecided statement for which the run has no rows.
@@ -36,8 +29,9 @@ pub(super) fn missing(text: &str, published: String) -> Statement {
 
 /// Returns a statement that the rows of the run cannot decide.
 pub(super) fn untested(text: &str, published: String, reason: String) -> Statement {
-    let (measured, role, failing_check) = (String::new(), StatementRole::Claim, None);
-    Statement { text: text.into(), published, measured, holds: None, reason, role, failing_check }
+    let (role, text) = (StatementRole::Claim, text.to_owned());
+    let (measured, rule, command) = (String::new(), String::new(), String::new());
+    Statement { text, published, measured, holds: None, rule, reason, command, role, failing_check: None }
 }
 
 /// Marks a statement as one that only reproduces published arithmetic.
@@ -68,25 +62,15 @@ pub(super) fn undecided_if(failing_check: Option<String>, statements: Vec<Statem
     statements.into_iter().map(undecided).collect()
 }
 
-/// Returns whether a mean reaches `figure`: yes if its whole 95 % interval does, no if none of it does.
-/// Otherwise, and for a single text, which has no interval, the result is `None`.
-pub(super) fn reaches(found: &Estimate, figure: f64) -> Option<bool> {
-    match found.interval? {
-        (low, _) if low >= figure => Some(true),
-        (_, high) if high < figure => Some(false),
-        _ => None,
-    }
-}
-
 /// Formats a fraction as a percentage.
 pub(super) fn percent(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
 
-/// Formats a mean with its interval. A mean without an interval comes from a single text, and the text says
+/// Formats a mean with its interval. A mean without an interval comes from too few texts, and the text says
 /// so.
 pub(super) fn with_interval(found: &Estimate, print: impl Fn(f64) -> String) -> String {
-    let suffix = if found.interval.is_none() { " on a single text" } else { "" };
+    let suffix = if found.interval.is_none() { " without an interval, for lack of texts" } else { "" };
     estimate(Some(*found), print) + suffix
 }
 

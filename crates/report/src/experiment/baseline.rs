@@ -1,10 +1,9 @@
 //! Differences between policies and the baselines that they must beat, paired by text.
 
-use super::matrix::table_of_cells;
-use super::measure::{Measure, explain_differences};
+use super::difference_table::{Cell, DifferenceTable};
+use super::measure::{Measure, explain_baseline};
 use super::slice::{Contender, Slice};
-use crate::format::MISSING;
-use crate::policies::explain_marks;
+use crate::policies::{self, explain_marks};
 use crate::table::Table;
 use bitkv_record::{AskedBudget, PolicyRole, PolicyText};
 
@@ -55,29 +54,27 @@ impl Baseline {
         own: Contender<'_>,
         budget: AskedBudget,
         measure: &Measure,
-    ) -> String {
+    ) -> Cell {
         let other = self.find(slice, own.policy).filter(|_| own.role != PolicyRole::Full);
-        other.map_or_else(
-            || MISSING.to_owned(),
-            |other| slice.difference_cell(own.policy, other, budget, measure),
-        )
+        let found = other.and_then(|other| slice.difference([own.policy, other], budget, measure));
+        Cell::Difference(*measure, found)
     }
 }
 
-/// Returns the table of a measure of every policy minus that of its baseline, or `None` if no policy has a
-/// baseline.
+/// Returns the table of a measure of every policy minus that of its baseline, in groups by role, or `None` if
+/// no policy has a baseline.
 pub(super) fn differences(
     slice: &Slice<'_>,
     caption: &str,
     baseline: Baseline,
     measure: &Measure,
 ) -> Option<Table> {
-    let caption = format!("{caption}: {}", measure.difference_title(baseline.name()));
-    let mut table = table_of_cells(slice, &caption, |contender, budget| {
-        baseline.difference(slice, contender, budget, measure)
-    });
-    explain_differences(&mut table, measure);
-    table.unless_empty()
+    let contenders = slice.contenders();
+    let mut groups = Vec::new();
+    for own in contenders.chunk_by(|a, b| a.role == b.role) {
+        groups.push((policies::heading(own[0].role).to_owned(), slice, own.to_vec()));
+    }
+    by_policy(&groups, &slice.budgets(), caption, baseline, measure)
 }
 
 /// Returns such a table with a group for each slice, under its heading.
@@ -87,18 +84,36 @@ pub(super) fn grouped_differences(
     baseline: Baseline,
     measure: &Measure,
 ) -> Option<Table> {
-    let budgets = budgets_of(slices);
-    let caption = format!("{caption}: {}", measure.difference_title(baseline.name()));
-    let mut table = Table::with_number_columns(caption, "policy", &budgets);
+    let mut groups = Vec::new();
     for (label, slice) in slices {
+        groups.push((label.clone(), slice, slice.contenders()));
+    }
+    by_policy(&groups, &budgets_of(slices), caption, baseline, measure)
+}
+
+/// A group of policies of a table: its label, the slice with the rows, and the policies.
+type Group<'s, 'r> = (String, &'s Slice<'r>, Vec<Contender<'r>>);
+
+/// Returns a table of differences with a column for each budget.
+fn by_policy(
+    groups: &[Group<'_, '_>],
+    budgets: &[AskedBudget],
+    caption: &str,
+    baseline: Baseline,
+    measure: &Measure,
+) -> Option<Table> {
+    let caption = format!("{caption}: {}", measure.difference_title(baseline.name()));
+    let mut table = DifferenceTable::new(Table::with_number_columns(caption, "policy", budgets));
+    for (label, slice, contenders) in groups {
         table.group(label.clone());
-        for contender in slice.contenders() {
-            let cell = |budget: &AskedBudget| baseline.difference(slice, contender, *budget, measure);
-            table.row_if_any(contender.marked(), budgets.iter().map(cell));
+        for contender in contenders {
+            let cells = budgets.iter().map(|budget| baseline.difference(slice, *contender, *budget, measure));
+            table.row(contender.marked(), cells);
         }
     }
+    let mut table = table.finish();
     explain_marks(&mut table);
-    explain_differences(&mut table, measure);
+    explain_baseline(&mut table, measure);
     table.unless_empty()
 }
 

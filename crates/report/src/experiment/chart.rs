@@ -22,7 +22,7 @@ pub(super) fn against_kept(
     let line = |contender: Contender<'_>| {
         let point = |budget: &AskedBudget| {
             let rows = slice.at(contender.policy, *budget);
-            let found = over_texts(&rows, measure.quantity, slice.seed)?;
+            let found = over_texts(&rows, measure.quantity)?;
             Some(Point {
                 x: mean_over_texts(&rows, Quantity::KEPT)?,
                 y: found.value,

@@ -1,6 +1,8 @@
 //! Compares the order of policies between a BitNet and the same weights as a plain Llama.
 
-use super::measure::{DIFFERENCES, KL};
+use super::difference_table::{Cell, DifferenceTable};
+use super::failures::TOLERANCE;
+use super::measure::KL;
 use super::quantity::{Quantity, mean_over_texts};
 use super::slice::{Slice, heading};
 use crate::policies::explain_marks;
@@ -15,11 +17,12 @@ pub(super) fn order(slices: &[Slice<'_>], caption: &str) -> Option<Table> {
     let trained = slices.iter().find(|slice| slice.axes.form == Form::True)?;
     let plain = Axes { form: Form::PlainLlama, ..trained.axes };
     let other = slices.iter().find(|slice| slice.axes == plain)?;
-    let mut table = Table::titled(
+    let table = Table::titled(
         format!("{caption}: order of policies by mean KL in both forms, nats"),
         "neighbours, lower KL in the trained network first|>second minus first, trained|\
          >second minus first, plain Llama|order",
     );
+    let mut table = DifferenceTable::new(table);
     for budget in trained.budgets() {
         let ranked = ranked(trained, other, budget);
         table.group(summary(&ranked, budget));
@@ -28,13 +31,16 @@ pub(super) fn order(slices: &[Slice<'_>], caption: &str) -> Option<Table> {
             let name = |i: usize| trained.contender(pair[i].policy).marked();
             let order = if changes_places(pair) { "changes" } else { "same" };
             let names = format!("{}, {}", name(0), name(1));
-            table.push(vec![names, cell(trained), cell(other), order.to_owned()]);
+            table.row(names, [cell(trained), cell(other), Cell::Text(order.to_owned())]);
         }
     }
+    let mut table = table.finish();
     explain_marks(&mut table);
-    table.note(DIFFERENCES);
     table.unless_empty()
 }
+
+/// The fewest policies whose order is compared.
+const FEWEST: usize = 3;
 
 /// A policy with its mean KL in both forms, nats.
 struct Ranked<'a> {
@@ -51,7 +57,9 @@ fn ranked<'a>(trained: &Slice<'a>, other: &Slice<'_>, budget: AskedBudget) -> Ve
     let both = evicting.filter_map(|policy| {
         Some(Ranked { policy, trained: kl(trained, policy)?, other: kl(other, policy)? })
     });
-    let mut ranked: Vec<Ranked<'_>> = both.collect();
+    // Policies that change nothing have no order.
+    let changes = |policy: &Ranked<'_>| policy.trained.max(policy.other) > TOLERANCE;
+    let mut ranked: Vec<Ranked<'_>> = both.filter(changes).collect();
     ranked.sort_by(|a, b| a.trained.total_cmp(&b.trained));
     ranked
 }
@@ -64,7 +72,8 @@ fn changes_places(pair: &[Ranked<'_>]) -> bool {
 /// Returns the heading of a budget's group.
 fn summary(ranked: &[Ranked<'_>], budget: AskedBudget) -> String {
     let values = |kl: fn(&Ranked<'_>) -> f64| ranked.iter().map(kl).collect::<Vec<f64>>();
-    let correlation = spearman(&values(|policy| policy.trained), &values(|policy| policy.other));
+    let correlation = spearman(&values(|policy| policy.trained), &values(|policy| policy.other))
+        .filter(|_| ranked.len() >= FEWEST);
     let correlation = correlation.map_or_else(String::new, |r| format!("rank correlation {r:.3}, "));
     let changed = ranked.windows(2).filter(|pair| changes_places(pair)).count();
     let pairs = ranked.len().saturating_sub(1);

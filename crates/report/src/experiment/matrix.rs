@@ -11,7 +11,7 @@ use bitkv_record::{AskedBudget, GridRow, PolicyRole};
 
 /// Returns the table of one measure, with intervals if the measure has them.
 pub(super) fn with_intervals(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Table {
-    table_of_means(slice, &format!("{caption}: {}", measure.title()), |rows| measure.cell(rows, slice.seed))
+    table_of_means(slice, &format!("{caption}: {}", measure.title()), |rows| measure.cell(rows))
 }
 
 /// Returns the table of one measure without intervals, for a terminal.

@@ -1,7 +1,7 @@
 //! The measures that tables show: quantities with their units and formats.
 
 use super::quantity::{Quantity, mean_over_texts, over_texts};
-use crate::format::{MISSING, estimate, fixed, megabytes, optional, percent, significant};
+use crate::format::{estimate, fixed, megabytes, optional, percent, significant};
 use crate::interval::Estimate;
 use crate::table::Table;
 use bitkv_record::{Better, Column, GridRow, MeasureUnit, MetricGroup, Named, Row};
@@ -112,15 +112,47 @@ impl Measure {
 
     /// Returns the title of a table of differences from `other`.
     pub(super) fn difference_title(&self, other: &str) -> String {
-        // The difference of two percentages is in percentage points.
-        let unit = if self.unit == "%" { "percentage points" } else { self.unit };
-        format!("{} minus that of {other}, {unit}{}", self.title, self.mark())
+        format!("{} minus that of {other}, {}{}", self.title, self.difference_unit(), self.mark())
+    }
+
+    /// Returns a value as tables print it.
+    pub(super) fn print(&self, value: f64) -> String {
+        (self.print)(value)
+    }
+
+    /// Returns a mean with its interval as tables print it.
+    pub(super) fn print_estimate(&self, found: Estimate) -> String {
+        estimate(Some(found), self.print)
+    }
+
+    /// Returns whether a difference, first minus second, favours the first.
+    pub(super) fn is_better(&self, difference: f64) -> bool {
+        match self.better {
+            Better::Lower => difference < 0.0,
+            _ => difference > 0.0,
+        }
+    }
+
+    /// Returns the name with the unit of differences, `KL, nats,`.
+    pub(super) fn with_difference_unit(&self) -> String {
+        let unit = self.difference_unit();
+        if unit.is_empty() { self.title.to_owned() } else { format!("{}, {unit},", self.title) }
+    }
+
+    /// Returns the heading of a column of differences, `KL, nats`.
+    pub(super) fn difference_heading(&self) -> String {
+        self.with_difference_unit().trim_end_matches(',').to_owned()
+    }
+
+    /// Returns the unit of differences. The difference of two percentages is in percentage points.
+    fn difference_unit(&self) -> &'static str {
+        if self.unit == "%" { "percentage points" } else { self.unit }
     }
 
     /// Returns the mean over texts as a cell of a table, with its interval if the measure shows one.
-    pub(super) fn cell(&self, rows: &[&GridRow], seed: u64) -> String {
+    pub(super) fn cell(&self, rows: &[&GridRow]) -> String {
         match self.interval {
-            true => estimate(over_texts(rows, self.quantity, seed), self.print),
+            true => estimate(over_texts(rows, self.quantity), self.print),
             false => self.point(rows),
         }
     }
@@ -141,21 +173,9 @@ pub(super) fn three_digits(value: f64) -> String {
     significant(value, 3)
 }
 
-/// Formats a difference with its interval, and with `*` if the interval excludes zero.
-pub(super) fn marked_difference(difference: Option<Estimate>, measure: &Measure) -> String {
-    let Some(found) = difference else { return MISSING.to_owned() };
-    let excludes_zero = found.interval.is_some_and(|(low, high)| low > 0.0 || high < 0.0);
-    format!("{}{}", estimate(difference, measure.print), if excludes_zero { " *" } else { "" })
-}
-
 /// Adds the note that says how to read a table of differences from baselines.
-pub(super) fn explain_differences(table: &mut Table, measure: &Measure) {
+pub(super) fn explain_baseline(table: &mut Table, measure: &Measure) {
     let better = if measure.better == Better::Lower { "below" } else { "above" };
-    table.note(format!(
-        "A value {better} zero means that the policy of the row is better than its baseline. {DIFFERENCES}"
-    ));
+    table
+        .note(format!("A value {better} zero means that the policy of the row is better than its baseline."));
 }
-
-/// How differences are computed and marked. The note is below every table of differences.
-pub(super) const DIFFERENCES: &str = "Differences are paired by text. * marks a 95 % interval that excludes zero; intervals \
-are not corrected for the number of comparisons.";

@@ -1,11 +1,15 @@
 //! Differences between the pairs of policies that a definition names. These differences decide its question.
 
 use super::baseline::budgets_of;
-use super::measure::{ACCURACY, AGREEMENT, DIFFERENCES, KEPT, KL};
+use super::difference_table::{Cell, DifferenceTable};
+use super::flips;
+use super::measure::{ACCURACY, AGREEMENT, KEPT, KL, Measure};
 use super::slice::Slice;
+use crate::difference::Difference;
+use crate::format::optional;
 use crate::policies::{explain_marks, is_loose};
 use crate::table::Table;
-use bitkv_record::PolicyText;
+use bitkv_record::{Equivalence, Experiment, PolicyText};
 
 /// How to read the tables of pairs.
 const READING: &str = "The first policy of a pair is better if its difference is below zero in KL, or above zero in agreement or \
@@ -46,63 +50,100 @@ fn measured_pairs<'a>(slice: &Slice<'a>, asked: &[(String, String)]) -> (Vec<Pai
     (pairs, lacking)
 }
 
+/// The pairs of a definition, and the margins within which they are equivalent.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pairs: &'a [(String, String)],
+    margins: Equivalence,
+}
+
+impl<'a> Asked<'a> {
+    /// Returns what a definition asks for; nothing without a definition.
+    pub(super) fn new(defined: Option<&'a Experiment>) -> Self {
+        let margins = defined.and_then(|defined| defined.equivalence).unwrap_or_default();
+        Self { pairs: defined.map_or(&[], |defined| &defined.pairs), margins }
+    }
+}
+
 /// Returns the table of differences on texts, with a group for each pair and a row for each budget: KL,
-/// agreement and, if a policy does not keep what was requested, entries kept.
-pub(super) fn text_differences(
-    slice: &Slice<'_>,
-    asked: &[(String, String)],
-    caption: &str,
-) -> Option<Table> {
-    let (pairs, lacking) = measured_pairs(slice, asked);
-    let title = format!("{caption}: pairs of the definition, first minus second [95 % CI]");
-    let titles = ["KL, nats", "agreement, percentage points", "entries kept, percentage points"];
+/// agreement, a verdict for each margin and, if a policy does not keep what was requested, entries kept.
+pub(super) fn text_differences(slice: &Slice<'_>, asked: Asked<'_>, caption: &str) -> Option<Table> {
+    if asked.pairs.is_empty() {
+        return None;
+    }
+    let (pairs, lacking) = measured_pairs(slice, asked.pairs);
     // If all policies keep what was requested, the difference in entries is not interesting.
     let loose = slice.rows().iter().any(|row| is_loose(row));
-    let shown = if loose { 3 } else { 2 };
-    let mut table = Table::with_number_columns(title, "budget", &titles[..shown]);
+    let measures = [(KL, asked.margins.kl), (AGREEMENT, asked.margins.agreement)];
+    let mut titles = Vec::new();
+    for (measure, margin) in &measures {
+        titles.push(measure.difference_heading());
+        titles.extend(margin.map(|_| format!("verdict on {}", measure.name())));
+    }
+    titles.extend(loose.then(|| KEPT.difference_heading()));
+    let title = format!("{caption}: pairs of the definition, first minus second [95 % CI]");
+    let mut table = DifferenceTable::new(Table::with_number_columns(title, "budget", titles));
     for pair in &pairs {
         table.group(pair.label.clone());
         for budget in slice.budgets() {
-            let measures = [KL, AGREEMENT, KEPT].into_iter().take(shown);
-            let cells = measures.map(|measure| slice.difference_cell(pair.a, pair.b, budget, &measure));
-            table.row_if_any(budget.to_string(), cells);
+            let difference_in = |measure: &Measure| slice.difference([pair.a, pair.b], budget, measure);
+            let mut cells = Vec::new();
+            for (measure, margin) in &measures {
+                cells.push(Cell::Difference(*measure, difference_in(measure)));
+                cells.extend(margin.map(|margin| Cell::Verdict(*measure, margin, difference_in(measure))));
+            }
+            cells.extend(loose.then(|| kept(difference_in(&KEPT))));
+            table.row(budget.to_string(), cells);
         }
     }
     finish(table, lacking)
 }
 
-/// Returns the table of differences in right answers, with a group for each pair, a row for each task and a
-/// column for each budget.
-pub(super) fn task_differences(
-    tasks: &[(String, Slice<'_>)],
-    asked: &[(String, String)],
-    caption: &str,
-) -> Option<Table> {
+/// Returns the difference in entries kept as a cell. It is not tested, because nothing about it is random.
+fn kept(found: Option<Difference>) -> Cell {
+    Cell::Text(optional(found.map(|found| found.estimate.value), |value| KEPT.print(value)))
+}
+
+/// Returns the tables of differences in right answers and of changed answers, with a group for each pair, a
+/// row for each task and a column for each budget.
+pub(super) fn task_differences(tasks: &[(String, Slice<'_>)], asked: Asked<'_>, caption: &str) -> Vec<Table> {
     let budgets = budgets_of(tasks);
+    let margin = asked.margins.accuracy;
     let title = format!(
         "{caption}: pairs of the definition, answers right, percentage points, first minus second [95 % CI]"
     );
-    let mut table = Table::with_number_columns(title, "task", &budgets);
-    for own in asked.chunks(1) {
+    let titles = budgets.iter().flat_map(|budget| {
+        let verdict = margin.map(|_| format!("verdict at {budget}"));
+        [budget.to_string()].into_iter().chain(verdict)
+    });
+    let mut table = DifferenceTable::new(Table::with_number_columns(title, "task", titles));
+    let mut changes = flips::PairTable::new(caption, &budgets);
+    for own in asked.pairs {
         let mut is_first = true;
         for (task, slice) in tasks {
-            for pair in measured_pairs(slice, own).0 {
+            for pair in measured_pairs(slice, std::slice::from_ref(own)).0 {
                 if std::mem::take(&mut is_first) {
                     table.group(pair.label.clone());
+                    changes.group(&pair.label);
                 }
-                let cells =
-                    budgets.iter().map(|budget| slice.difference_cell(pair.a, pair.b, *budget, &ACCURACY));
+                let cells = budgets.iter().flat_map(|budget| {
+                    let found = slice.difference([pair.a, pair.b], *budget, &ACCURACY);
+                    let verdict = margin.map(|margin| Cell::Verdict(ACCURACY, margin, found.clone()));
+                    [Cell::Difference(ACCURACY, found)].into_iter().chain(verdict)
+                });
                 table.row(task.clone(), cells);
+                changes.row(task, slice, [pair.a, pair.b]);
             }
         }
     }
-    finish(table, Vec::new())
+    finish(table, Vec::new()).into_iter().chain(changes.finish()).collect()
 }
 
 /// Adds the notes and returns the table, or `None` if the table has no rows and no pair is missing.
-fn finish(mut table: Table, lacking: Vec<String>) -> Option<Table> {
+fn finish(table: DifferenceTable, lacking: Vec<String>) -> Option<Table> {
+    let mut table = table.finish();
     explain_marks(&mut table);
-    table.note(format!("{READING} {DIFFERENCES}"));
+    table.note(READING);
     let incomplete = !lacking.is_empty();
     lacking.into_iter().for_each(|sentence| table.note(sentence));
     (!table.is_empty() || incomplete).then_some(table)

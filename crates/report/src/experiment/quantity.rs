@@ -1,6 +1,7 @@
 //! Quantities: numbers of a row, and their means over texts.
 
-use crate::interval::{self, Estimate, paired_difference};
+use crate::difference::Difference;
+use crate::interval::{self, Estimate};
 use bitkv_record::{Column, GridRow};
 use std::collections::BTreeMap;
 
@@ -9,7 +10,12 @@ use std::collections::BTreeMap;
 pub(crate) struct Quantity {
     source: Source,
     weight: fn(&GridRow) -> f64,
+    /// The least and the largest value that the quantity can have.
+    range: (f64, f64),
 }
+
+/// The range of a share.
+const SHARE: (f64, f64) = (0.0, 1.0);
 
 #[derive(Clone, Copy)]
 enum Source {
@@ -19,25 +25,31 @@ enum Source {
 
 impl Quantity {
     /// The KL divergence from the full cache, nats.
-    pub(crate) const KL: Self = Self::new(|row| row.kl_nats);
+    pub(crate) const KL: Self = Self::new(|row| row.kl_nats).with_range((0.0, f64::MAX));
     /// The fraction of targets with the full cache's most likely token.
-    pub(crate) const AGREEMENT: Self = Self::new(|row| row.agreement);
+    pub(crate) const AGREEMENT: Self = Self::new(|row| row.agreement).with_range(SHARE);
     /// The fraction of entries kept.
-    pub(crate) const KEPT: Self = Self::new(kept);
+    pub(crate) const KEPT: Self = Self::new(kept).with_range(SHARE);
     /// The fraction of right answers. A text has one row per depth, and their answers and questions are
     /// summed.
     pub(crate) const ACCURACY: Self =
-        Self { source: Source::Function(accuracy), weight: |row| row.questions as f64 };
+        Self { source: Source::Function(accuracy), weight: |row| row.questions as f64, range: SHARE };
 
     /// Returns a quantity that `compute` computes from a row. `compute` returns `None` if the row does not
     /// have the quantity.
     pub(crate) const fn new(compute: fn(&GridRow) -> Option<f64>) -> Self {
-        Self { source: Source::Function(compute), weight: |_| 1.0 }
+        Self { source: Source::Function(compute), weight: |_| 1.0, range: (f64::MIN, f64::MAX) }
+    }
+
+    /// Returns the quantity with the least and the largest value that it can have.
+    const fn with_range(self, range: (f64, f64)) -> Self {
+        Self { range, ..self }
     }
 
     /// Returns the quantity that a column of the rows holds.
-    pub(crate) const fn column(column: &'static Column<GridRow>) -> Self {
-        Self { source: Source::Column(column), weight: |_| 1.0 }
+    pub(crate) fn column(column: &'static Column<GridRow>) -> Self {
+        let range = column.measure.map_or((f64::MIN, f64::MAX), |measure| measure.range);
+        Self { source: Source::Column(column), weight: |_| 1.0, range }
     }
 
     /// Returns the value of the quantity in a row, or `None` if the row does not have it.
@@ -80,9 +92,11 @@ pub(crate) fn by_text<'a>(rows: &[&'a GridRow], quantity: Quantity) -> BTreeMap<
     seeds.into_iter().map(|(text, (sum, count))| (text, sum / count)).collect()
 }
 
-/// Returns the mean over texts, with an interval from a bootstrap that resamples texts.
-pub(crate) fn over_texts(rows: &[&GridRow], quantity: Quantity, seed: u64) -> Option<Estimate> {
-    interval::mean(&by_text(rows, quantity).into_values().collect::<Vec<_>>(), seed)
+/// Returns the mean over texts with its interval. The interval is limited to the range of the quantity.
+pub(crate) fn over_texts(rows: &[&GridRow], quantity: Quantity) -> Option<Estimate> {
+    let estimate = interval::mean(&by_text(rows, quantity).into_values().collect::<Vec<_>>())?;
+    let (low, high) = quantity.range;
+    Some(estimate.within(low, high))
 }
 
 /// Returns the mean over texts without an interval.
@@ -90,16 +104,9 @@ pub(crate) fn mean_over_texts(rows: &[&GridRow], quantity: Quantity) -> Option<f
     interval::point(&by_text(rows, quantity).into_values().collect::<Vec<_>>())
 }
 
-/// Returns the mean of `own` minus `other` over the texts that both have, with an interval from a bootstrap
-/// that resamples pairs.
-pub(crate) fn difference(
-    own: &[&GridRow],
-    other: &[&GridRow],
-    quantity: Quantity,
-    seed: u64,
-) -> Option<Estimate> {
+/// Returns `own` minus `other` on the texts that both have, or `None` if they have none in common.
+pub(crate) fn difference(own: &[&GridRow], other: &[&GridRow], quantity: Quantity) -> Option<Difference> {
     let (own, other) = (by_text(own, quantity), by_text(other, quantity));
-    let pairs = own.iter().filter_map(|(text, value)| Some((*value, *other.get(text)?)));
-    let (own, other): (Vec<f64>, Vec<f64>) = pairs.unzip();
-    paired_difference(&own, &other, seed)
+    let values = own.iter().filter_map(|(text, value)| Some(value - other.get(text)?));
+    Difference::new(values.collect())
 }

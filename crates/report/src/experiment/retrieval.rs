@@ -2,8 +2,10 @@
 
 use super::baseline::{Baseline, budgets_of, grouped_differences};
 use super::chart::{GREY_NOTE, against_kept};
+use super::difference_table::{Cell, DifferenceTable};
+use super::flips;
 use super::matrix::with_intervals;
-use super::measure::{ACCURACY, AGREEMENT, marked_difference};
+use super::measure::{ACCURACY, AGREEMENT};
 use super::quantity::{Quantity, difference, mean_over_texts};
 use super::slice::{Slice, heading};
 use crate::block::{Block, chart_figure};
@@ -56,6 +58,7 @@ pub(super) fn blocks(slice: &Slice<'_>, caption: &str) -> Vec<Block> {
             blocks.push(Block::Details(format!("{caption}, by depth"), vec![Block::Table(depths)]));
         }
     }
+    blocks.extend(flips::against_full(&tasks, &budgets_of(&tasks), caption).map(Block::Table));
     let differences = |baseline| grouped_differences(&tasks, caption, baseline, &ACCURACY);
     let tables: Vec<Block> = Baseline::ALL.into_iter().filter_map(differences).map(Block::Table).collect();
     if !tables.is_empty() {
@@ -107,7 +110,7 @@ fn question_gain(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str
     let caption = format!(
         "{caption}: answers right when the policy sees the question, minus when it does not, percentage points [95 % CI]"
     );
-    let mut table = Table::with_number_columns(caption, "policy", &both);
+    let mut table = DifferenceTable::new(Table::with_number_columns(caption, "policy", &both));
     for budget in budgets_of(tasks) {
         table.group(heading(budget));
         for contender in slice.contenders() {
@@ -119,13 +122,13 @@ fn question_gain(slice: &Slice<'_>, tasks: &[(String, Slice<'_>)], caption: &str
                     &own.iter().collect::<Vec<_>>(),
                     &other.iter().collect::<Vec<_>>(),
                     Quantity::ACCURACY,
-                    slice.seed,
                 );
-                marked_difference(found, &ACCURACY)
+                Cell::Difference(ACCURACY, found)
             };
             table.row(contender.marked(), both.iter().map(cell));
         }
     }
+    let mut table = table.finish();
     explain_marks(&mut table);
     (!both.is_empty() && !table.is_empty()).then_some(table)
 }

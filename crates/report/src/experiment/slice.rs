@@ -1,8 +1,10 @@
 //! Slices: the rows of one experiment and model with equal axes, which one table may compare.
 
+use super::difference_table::Cell;
 use super::failures::TOLERANCE;
-use super::measure::{Measure, marked_difference};
+use super::measure::Measure;
 use super::quantity::{Quantity, difference, mean_over_texts};
+use crate::difference::Difference;
 use crate::policies::is_loose;
 use crate::unique;
 use bitkv_record::{AskedBudget, Axes, Experiment, GridRow, PolicyRole, ScoredTask};
@@ -12,8 +14,6 @@ pub(super) struct Slice<'a> {
     pub(super) model: &'a str,
     pub(super) axes: Axes,
     rows: Vec<&'a GridRow>,
-    /// The seed of the bootstrap.
-    pub(super) seed: u64,
 }
 
 /// A policy of a slice, as tables show it.
@@ -25,14 +25,19 @@ pub(super) struct Contender<'a> {
     pub(super) role: PolicyRole,
     oracle: bool,
     loose: bool,
-    /// The number of seeds. Each text has the mean over them.
+    /// The number of draws, each with a seed of its own. Each text has the mean over them.
     seeds: usize,
 }
 
 impl Contender<'_> {
-    /// Returns the name with its marks, † and ‡, and the number of seeds.
+    /// Returns whether the policy was drawn several times.
+    pub(super) fn is_drawn(&self) -> bool {
+        self.seeds > 1
+    }
+
+    /// Returns the name with its marks, † and ‡, and the number of draws.
     pub(super) fn marked(&self) -> String {
-        let seeds = if self.seeds > 1 { format!(" (mean of {} seeds)", self.seeds) } else { String::new() };
+        let seeds = if self.seeds > 1 { format!(" (mean of {} draws)", self.seeds) } else { String::new() };
         let (oracle, loose) = (if self.oracle { " †" } else { "" }, if self.loose { " ‡" } else { "" });
         format!("{}{oracle}{loose}{seeds}", self.name)
     }
@@ -40,7 +45,7 @@ impl Contender<'_> {
 
 /// Returns the slices of one experiment's rows, by model and then by variant. Variants are in the order of
 /// the definition, or of first appearance without a definition.
-pub(super) fn slices<'a>(rows: &[&'a GridRow], defined: Option<&Experiment>, seed: u64) -> Vec<Slice<'a>> {
+pub(super) fn slices<'a>(rows: &[&'a GridRow], defined: Option<&Experiment>) -> Vec<Slice<'a>> {
     let measured = || rows.iter().copied().filter(|row| row.error.is_none());
     let mut keys = unique(measured().map(|row| (row.model.as_str(), row.axes)));
     let models = unique(keys.iter().map(|(model, _)| *model));
@@ -50,7 +55,6 @@ pub(super) fn slices<'a>(rows: &[&'a GridRow], defined: Option<&Experiment>, see
         model,
         axes: *axes,
         rows: measured().filter(|row| row.model == *model && row.axes == *axes).collect(),
-        seed,
     };
     models.into_iter().flat_map(model_keys).map(slice).collect()
 }
@@ -73,9 +77,9 @@ impl<'a> Slice<'a> {
         self.rows.is_empty()
     }
 
-    /// Returns the budgets, largest first: fractions, then tokens, then bytes, then what each rule keeps, in
-    /// the order in which rules first appear. The full budget is left out if it changed nothing, because the
-    /// self-check says so.
+    /// Returns the budgets, largest first: fractions and ratios, then tokens, then bytes, then what each rule
+    /// keeps, in the order in which rules first appear. The full budget is left out if it changed nothing,
+    /// because the self-check says so.
     pub(super) fn budgets(&self) -> Vec<AskedBudget> {
         let rules = unique(self.rows.iter().filter_map(|row| match row.budget {
             AskedBudget::Realised(_, rule) => Some(rule),
@@ -83,6 +87,7 @@ impl<'a> Slice<'a> {
         }));
         let rank = |budget: &AskedBudget| match *budget {
             AskedBudget::Fraction(fraction) => (0, fraction),
+            AskedBudget::Ratio(removed) => (0, 1.0 - removed),
             AskedBudget::Tokens(tokens) => (1, tokens as f64),
             AskedBudget::Bytes(bytes) => (2, bytes as f64),
             AskedBudget::Realised(fraction, rule) => {
@@ -179,16 +184,25 @@ impl<'a> Slice<'a> {
         if found.is_empty() && self.full() == Some(policy) { rows_at(AskedBudget::FULL) } else { found }
     }
 
-    /// Returns a measure of one policy minus that of another, as a cell of a table.
+    /// Returns a measure of one policy minus that of another.
+    pub(super) fn difference(
+        &self,
+        [own, other]: [&str; 2],
+        budget: AskedBudget,
+        measure: &Measure,
+    ) -> Option<Difference> {
+        difference(&self.at(own, budget), &self.at(other, budget), measure.quantity)
+    }
+
+    /// Returns the same difference as a cell of a table.
     pub(super) fn difference_cell(
         &self,
         own: &str,
         other: &str,
         budget: AskedBudget,
         measure: &Measure,
-    ) -> String {
-        let (own, other) = (self.at(own, budget), self.at(other, budget));
-        marked_difference(difference(&own, &other, measure.quantity, self.seed), measure)
+    ) -> Cell {
+        Cell::Difference(*measure, self.difference([own, other], budget, measure))
     }
 
     /// Returns the number of texts or contexts, for captions.

@@ -1,6 +1,7 @@
 //! Tables of one policy under several variants: time of eviction, positions of keys, KV format and form.
 
-use super::measure::{DIFFERENCES, Measure, marked_difference};
+use super::difference_table::{Cell, DifferenceTable};
+use super::measure::Measure;
 use super::quantity::difference;
 use super::slice::{Slice, heading};
 use crate::policies::explain_marks;
@@ -10,11 +11,10 @@ use bitkv_record::{Axes, GridRow};
 
 /// Returns the table of a measure of every policy under every variant, in groups by budget.
 pub(super) fn side_by_side(slices: &[Slice<'_>], caption: &str, measure: &Measure) -> Table {
-    let mut table =
+    let table =
         Table::with_number_columns(format!("{caption}: {}", measure.title()), "policy", labels(slices));
-    let seed = slices.first().map_or(0, |slice| slice.seed);
-    fill(&mut table, &[(String::new(), slices)], |_, rows| measure.cell(rows, seed), 0);
-    table
+    let cell = |_: &[&GridRow], rows: &[&GridRow]| Cell::Text(measure.cell(rows));
+    fill(table, &[(String::new(), slices)], cell, 0)
 }
 
 /// Returns the table of every variant minus the first, in groups by task and budget, or `None` if no policy
@@ -25,20 +25,17 @@ pub(super) fn differences(
     measure: &Measure,
 ) -> Option<Table> {
     let (_, first) = groups.first()?;
-    let seed = first.first()?.seed;
     let labels = labels(first);
     let (reference, others) = labels.split_first()?;
     let caption =
         format!("{caption}: {}", measure.difference_title(&format!("the same policy with {reference}")));
-    let mut table = Table::with_number_columns(caption, "policy", others);
+    let table = Table::with_number_columns(caption, "policy", others);
     let groups: Vec<(String, &[Slice<'_>])> =
         groups.iter().map(|(label, slices)| (label.clone(), &slices[..])).collect();
     let cell = |first: &[&GridRow], rows: &[&GridRow]| {
-        marked_difference(difference(rows, first, measure.quantity, seed), measure)
+        Cell::Difference(*measure, difference(rows, first, measure.quantity))
     };
-    fill(&mut table, &groups, cell, 1);
-    table.note(DIFFERENCES);
-    table.unless_empty()
+    fill(table, &groups, cell, 1).unless_empty()
 }
 
 /// Returns the label of every variant: the axes in which they differ.
@@ -47,25 +44,28 @@ fn labels(slices: &[Slice<'_>]) -> Vec<String> {
     all.iter().map(|axes| axes.label(&all)).collect()
 }
 
-/// Adds the rows by group, budget and policy. `cell` receives the rows of the first variant and those of each
-/// variant from the index `from`.
+/// Returns the table with the rows by group, budget and policy. `cell` receives the rows of the first variant
+/// and those of each variant from the index `from`.
 fn fill(
-    table: &mut Table,
+    table: Table,
     groups: &[(String, &[Slice<'_>])],
-    cell: impl Fn(&[&GridRow], &[&GridRow]) -> String,
+    cell: impl Fn(&[&GridRow], &[&GridRow]) -> Cell,
     from: usize,
-) {
+) -> Table {
+    let mut table = DifferenceTable::new(table);
     for (label, slices) in groups {
         for budget in unique(slices.iter().flat_map(Slice::budgets)) {
             let comma = if label.is_empty() { "" } else { ", " };
             table.group(format!("{label}{comma}{}", heading(budget)));
             for (policy, name) in policies(slices) {
                 let rows: Vec<Vec<&GridRow>> = slices.iter().map(|slice| slice.at(policy, budget)).collect();
-                table.row_if_any(name, rows.iter().skip(from).map(|own| cell(&rows[0], own)));
+                table.row(name, rows.iter().skip(from).map(|own| cell(&rows[0], own)));
             }
         }
     }
-    explain_marks(table);
+    let mut table = table.finish();
+    explain_marks(&mut table);
+    table
 }
 
 /// Returns the policies of all variants with their marked names, in order of first appearance.

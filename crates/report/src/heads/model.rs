@@ -41,7 +41,7 @@ pub(super) fn model_profiles<'a>(run: &Run<'a>, study: &ProfileStudy) -> Vec<Mod
         contexts.sort_unstable();
         let view = |context: usize| {
             let at: Vec<&HeadRow> = own.iter().filter(|row| row.context == context).copied().collect();
-            View::new(&study.name, context, &at, run.manifest.seed)
+            View::new(&study.name, context, &at)
         };
         let views = contexts.into_iter().map(view).collect();
         models.push(ModelProfiles { name: name.to_owned(), views, rows: own });

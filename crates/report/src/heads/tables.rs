@@ -13,6 +13,11 @@ const PUBLISHED_CONTEXT: &str = "≤ 64";
 /// The same length as a number, at which measured profiles can be compared with the published ones.
 const PUBLISHED_TOKENS: usize = 64;
 
+/// How entropies at different lengths compare. docs/METRICS.md has the same words.
+pub(crate) const LENGTHS: &str = "Entropy is at most log2 n, so bits at different context lengths are not comparable. Dividing \
+by log2 n gives all lengths the same largest value, but does not make them comparable: a head that attends to ten tokens has a \
+smaller H / log2 n in a longer context.";
+
 /// Returns the published statistics of a model if its published entropies are shown.
 fn published(model: &ModelProfiles<'_>) -> Option<&'static PublishedHeads> {
     let is_published = model.views.iter().any(|view| view.context.is_none());
@@ -36,20 +41,20 @@ pub(super) fn classes(models: &[ModelProfiles<'_>]) -> Table {
         table.extend(published(model).map(published_row));
         for view in model.longest().into_iter().filter(|view| !view.known().is_empty()) {
             for (bounds, thresholds) in BOUNDS {
-                let counts = thresholds.count(view.known());
+                let counts = view.classes(&thresholds);
                 table.push(class_row(view.source(), view.context_text(), bounds, counts));
             }
             if view.unknown() > 0 {
                 let (unknown, source) = (view.unknown(), view.source());
                 let all = unknown + view.known().len();
-                let reason = if view.context.is_none() {
-                    " The publication says only that they are below 0.5 bits, which makes them sinks."
-                } else {
-                    ""
+                let counted = match view.context {
+                    None => {
+                        "have no recorded entropy. The publication says that they are below 0.5 bits, so they are counted as sinks. \
+                         The other entropies are rounded to 0.1 bit, which moves heads near a bound."
+                    }
+                    Some(_) => "have no recorded entropy and are not counted.",
                 };
-                table.note(format!(
-                    "{name}, {source}: {unknown} of {all} heads have no recorded entropy and are not counted.{reason}"
-                ));
+                table.note(format!("{name}, {source}: {unknown} of {all} heads {counted}"));
             }
         }
     }
@@ -114,15 +119,14 @@ pub(super) fn lengths(study: &str, model: &ModelProfiles<'_>) -> Option<Table> {
     let caption = format!("{study}, {}: attention entropy against context length", model.name);
     let mut table = Table::titled(caption, &titles);
     table.extend(model.views.iter().map(length_row));
-    table.note("Classes use the bounds in the published code. Entropy is at most log2 n, so bits at different context lengths are not \
-         comparable.");
+    table.note(format!("Classes use the bounds in the published code. {LENGTHS}"));
     Some(table)
 }
 
 /// Returns the row of one context length.
 fn length_row(view: &View) -> Vec<String> {
     let [_, rest @ ..] = spread(view, 3);
-    let counts = Thresholds::CODE.count(view.known());
+    let counts = view.classes(&Thresholds::CODE);
     let mut row = vec![view.context_text(), estimate(view.mean, |h| fixed(h, 3))];
     row.extend(rest);
     row.push(optional(view.normalised, |n| fixed(n, 3)));
@@ -158,7 +162,7 @@ pub(super) fn brief(study: &str, models: &[ModelProfiles<'_>]) -> Table {
         let longest =
             views.last().filter(|longest| Some(longest.context) != comparable.map(|view| view.context));
         table.extend(comparable.into_iter().chain(longest).map(|view| {
-            let counts = Thresholds::CODE.count(view.known());
+            let counts = view.classes(&Thresholds::CODE);
             row(model.name.clone(), view.context_text(), view.mean.map(|m| m.value), counts)
         }));
     }

@@ -4,7 +4,7 @@ use super::bounds::below;
 use crate::interval::{Estimate, mean};
 use crate::published::PublishedEntropies;
 use crate::unique;
-use bitkv_record::HeadRow;
+use bitkv_record::{ClassCounts, HeadRow, Thresholds};
 use bitkv_stats::Summary;
 use std::collections::BTreeMap;
 
@@ -27,13 +27,13 @@ pub(super) struct View {
 
 impl View {
     /// Returns the profile of one model at one context length: means over the texts of its rows.
-    pub(super) fn new(study: &str, context: usize, rows: &[&HeadRow], seed: u64) -> Self {
+    pub(super) fn new(study: &str, context: usize, rows: &[&HeadRow]) -> Self {
         let matrix = matrix(rows.iter().map(|row| (row.layer, row.head, row.entropy_bits)));
         let texts = unique(rows.iter().map(|row| row.text.as_str())).into_iter();
         let mean_of_text =
             |text: &str| average(rows.iter().filter(|row| row.text == text).filter_map(|r| r.entropy_bits));
         let text_means: Vec<f64> = texts.filter_map(mean_of_text).collect();
-        let interval = mean(&text_means, seed).and_then(|estimate| estimate.interval);
+        let interval = mean(&text_means).and_then(|estimate| estimate.interval);
         let known = matrix.iter().flatten().copied().flatten();
         Self {
             profile: format!("{study}-{context}"),
@@ -63,13 +63,20 @@ impl View {
         self.matrix.iter().flatten().filter(|value| value.is_none()).count()
     }
 
+    /// Returns the number of heads in each class. Heads without an entropy are not counted, except those of a
+    /// published profile: the publication says that they are below 0.5 bits, which makes them sinks.
+    pub(super) fn classes(&self, thresholds: &Thresholds) -> ClassCounts {
+        let sinks = if self.context.is_none() { self.unknown() } else { 0 };
+        thresholds.count(self.known().into_iter().chain(std::iter::repeat_n(0.0, sinks)))
+    }
+
     /// Returns statistics over all heads, or `None` if some are unknown, because the unknown heads are not a
     /// random sample.
     pub(super) fn statistics(&self) -> Option<Summary> {
         if self.unknown() > 0 { None } else { Summary::new(&self.known()) }
     }
 
-    /// Returns the share of known heads below 1.5 bits.
+    /// Returns the share of the known heads below 1.5 bits.
     pub(super) fn focused_share(&self) -> Option<f64> {
         let known = self.known();
         (!known.is_empty()).then(|| below(&known))

@@ -5,10 +5,13 @@ use crate::format::MISSING;
 use crate::table::Table;
 use crate::unique;
 
-/// Returns the table of all statements, in groups by model. A reason that several statements share is a note
-/// below the table.
+/// Returns the table of all statements, in groups by model, each with the rule that decides it and the
+/// command that measures its numbers again. A reason that several statements share is a note below the table.
 pub(super) fn table(claim: &Claim, models: &[String]) -> Table {
-    let mut table = Table::titled("Statement by statement", "statement|published|measured|holds|reason");
+    let mut table = Table::titled(
+        "Statement by statement",
+        "statement|published|measured|holds|rule|measured again by|note",
+    );
     let shared = shared_reasons(&claim.statements);
     let mut group = None;
     for statement in &claim.statements {
@@ -27,6 +30,8 @@ pub(super) fn table(claim: &Claim, models: &[String]) -> Table {
             or_missing(&statement.published),
             or_missing(&statement.measured),
             answer(statement).to_owned(),
+            or_missing(&statement.rule),
+            or_missing(&statement.command),
             reason.map_or_else(|| or_missing(&statement.reason), |i| format!("note {}", i + 1)),
         ]);
     }
@@ -208,7 +213,9 @@ mod tests {
             published: "96 %".into(),
             measured: measured.into(),
             holds,
+            rule: "Yes if 96 %.".into(),
             reason: reason.into(),
+            command: String::new(),
             role: StatementRole::Claim,
             failing_check: None,
         };
@@ -236,7 +243,10 @@ mod tests {
         let text = table(&example(), &models()).to_markdown();
         assert_eq!(text.matches("Within 1 point.").count(), 1, "{text}");
         assert_eq!(text.matches("| note 1 |").count(), 4);
-        assert!(text.contains("Note 1: Within 1 point.\n") && text.contains("| yes | alone |"), "{text}");
+        assert!(
+            text.contains("Note 1: Within 1 point.\n") && text.contains("| yes | Yes if 96 %. | - | alone |"),
+            "{text}"
+        );
     }
 
     #[test]

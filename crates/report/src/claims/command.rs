@@ -1,0 +1,98 @@
+//! The commands that measure the numbers of one statement again.
+
+use crate::experiment::base_model_name;
+use crate::run::BUILT_IN;
+use crate::{Run, escape};
+use bitkv_record::Accounting;
+
+/// The options of `bitkv verify` that choose what is measured, so that a shorter command replaces them, and
+/// those that choose the output. The last takes no value.
+const REPLACED: [&str; 5] = ["--model", "--policy", "--budget", "--out", "--json"];
+
+/// Returns the command that measures the whole run again.
+pub(super) fn measure_run(run: &Run<'_>) -> String {
+    shell(&run.manifest.command)
+}
+
+/// Returns the command that measures `policies` of a model at `budgets` again, with the same numbers. A run
+/// that was not made by `bitkv verify` has only its own command, which measures everything.
+pub(super) fn measure_cells(run: &Run<'_>, model: &str, policies: &[&str], budgets: &[f64]) -> String {
+    let own = &run.manifest.command;
+    if own.get(1).map(String::as_str) != Some("verify") {
+        return measure_run(run);
+    }
+    let mut command =
+        vec!["bitkv".to_owned(), "verify".to_owned(), "--model".to_owned(), as_given(run, model)];
+    command.extend(budgets.iter().flat_map(|budget| ["--budget".to_owned(), format!("{budget}")]));
+    command.extend(policies.iter().flat_map(|policy| ["--policy".to_owned(), (*policy).to_owned()]));
+    command.extend(other_options(&own[2..]));
+    shell(&command)
+}
+
+/// Returns the command that profiles the heads of a model again.
+pub(super) fn measure_profile(run: &Run<'_>, model: &str, context: usize) -> String {
+    let own = &run.manifest.command;
+    let texts = own.iter().position(|argument| argument == "--calibration").and_then(|at| own.get(at + 1));
+    let mut command: Vec<String> =
+        ["bitkv", "profile", "--model", &as_given(run, model), "--context"].map(str::to_owned).to_vec();
+    command.push(context.to_string());
+    command.extend(texts.into_iter().flat_map(|folder| ["--texts".to_owned(), folder.clone()]));
+    shell(&command)
+}
+
+/// Returns the command that counts the bytes of a model again. Bytes of allocated buffers are counted only by
+/// the run itself.
+pub(super) fn count_memory(run: &Run<'_>, model: &str, accounting: Accounting, context: usize) -> String {
+    match accounting {
+        Accounting::Measured => measure_run(run),
+        _ => format!(
+            "bitkv memory --model {} --accounting {accounting} --context {context}",
+            escape::shell(model)
+        ),
+    }
+}
+
+/// Returns a model as `--model` takes it: the name of a built-in model, otherwise the folder or the file.
+fn as_given(run: &Run<'_>, model: &str) -> String {
+    let name = base_model_name(model);
+    let entry = run.manifest.models.iter().find(|entry| base_model_name(&entry.name) == name);
+    let given = entry.map(|entry| entry.source.as_str()).filter(|source| *source != BUILT_IN);
+    given.unwrap_or(name).to_owned()
+}
+
+/// Returns the options that are not replaced, with their values.
+fn other_options(options: &[String]) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut rest = options.iter();
+    while let Some(option) = rest.next() {
+        let (name, value) =
+            option.split_once('=').map_or((option.as_str(), None), |(name, value)| (name, Some(value)));
+        if !REPLACED.contains(&name) {
+            kept.push(option.clone());
+        } else if value.is_none() && name != "--json" {
+            rest.next();
+        }
+    }
+    kept
+}
+
+/// Joins arguments into a line for a shell. The program is named without its folder.
+fn shell(command: &[String]) -> String {
+    let name = |(i, argument): (usize, &String)| match i {
+        0 => "bitkv".to_owned(),
+        _ => escape::shell(argument),
+    };
+    command.iter().enumerate().map(name).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_choose_the_numbers_are_kept() {
+        let options = "--model a --seed 3 --out=runs/x --json --budget 0.5 --context-tokens=64 --model=b";
+        let options: Vec<String> = options.split(' ').map(str::to_owned).collect();
+        assert_eq!(other_options(&options), ["--seed", "3", "--context-tokens=64"]);
+    }
+}

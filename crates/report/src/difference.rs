@@ -1,0 +1,39 @@
+//! The difference between two policies, paired by text.
+
+use crate::interval::{self, Estimate, FEWEST_FOR_STARS};
+use bitkv_stats::minimum_detectable_effect;
+
+/// The difference between two policies on the texts that both have.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Difference {
+    /// The mean with its interval.
+    pub(crate) estimate: Estimate,
+    /// The difference on each text.
+    pub(crate) values: Vec<f64>,
+}
+
+impl Difference {
+    /// Returns the difference with these values, one per text, or `None` if there are no values, or if one of
+    /// them is not finite.
+    pub(crate) fn new(values: Vec<f64>) -> Option<Self> {
+        Some(Self { estimate: interval::mean(&values)?, values })
+    }
+
+    /// Returns the two-sided p-value, before any correction for the number of comparisons. It is `None` for
+    /// too few texts, and if no text differs, because then there is nothing to test.
+    pub(crate) fn p_value(&self) -> Option<f64> {
+        let tested = self.values.len() >= FEWEST_FOR_STARS && self.values.iter().any(|value| *value != 0.0);
+        if tested { interval::p_value(&self.values) } else { None }
+    }
+
+    /// Returns the smallest true difference that a test of one comparison finds with 80 % power. It is `None`
+    /// for too few texts, and if no text differs.
+    pub(crate) fn detectable(&self) -> Option<f64> {
+        let varies = self.values.iter().any(|value| *value != self.values[0]);
+        if varies && self.estimate.interval.is_some() {
+            minimum_detectable_effect(&self.values)
+        } else {
+            None
+        }
+    }
+}

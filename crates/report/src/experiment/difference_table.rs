@@ -1,0 +1,264 @@
+//! Tables of paired differences. Their stars are corrected for the number of comparisons in the table, so a
+//! table is printed only when all of its differences are known.
+
+use super::measure::Measure;
+use crate::difference::Difference;
+use crate::format::MISSING;
+use crate::interval::{self, FEWEST_FOR_STARS};
+use crate::table::Table;
+use bitkv_stats::{equivalence, holm};
+
+/// The largest p-value of a difference that is marked, and of an equivalence that is stated.
+const LEVEL: f64 = 0.05;
+
+/// A cell of a table of differences.
+#[derive(Clone)]
+pub(super) enum Cell {
+    /// A text that is not tested.
+    Text(String),
+    /// A difference with its interval, and a star if it is significant.
+    Difference(Measure, Option<Difference>),
+    /// Whether the first policy is better or worse, or equivalent within a margin, in the unit of the
+    /// quantity.
+    Verdict(Measure, f64, Option<Difference>),
+}
+
+enum Line {
+    Group(String),
+    Row(String, Vec<Cell>),
+}
+
+/// A table of differences that is not printed yet.
+pub(super) struct DifferenceTable {
+    table: Table,
+    lines: Vec<Line>,
+}
+
+impl DifferenceTable {
+    /// Adds rows to a table that has only a caption and columns.
+    pub(super) fn new(table: Table) -> Self {
+        Self { table, lines: Vec::new() }
+    }
+
+    /// Begins a group.
+    pub(super) fn group(&mut self, label: impl Into<String>) {
+        self.lines.push(Line::Group(label.into()));
+    }
+
+    /// Adds a row. It is not shown if all of its differences are missing.
+    pub(super) fn row(&mut self, name: String, cells: impl IntoIterator<Item = Cell>) {
+        self.lines.push(Line::Row(name, cells.into_iter().collect()));
+    }
+
+    /// Tests all differences and returns the printed table with the notes that say how to read it.
+    pub(super) fn finish(self) -> Table {
+        let Self { mut table, lines } = self;
+        let cells: Vec<&Cell> = lines.iter().flat_map(Line::cells).collect();
+        let tests = Tests::new(&cells);
+        let mut first = 0;
+        for line in &lines {
+            match line {
+                Line::Group(label) => table.group(label.clone()),
+                Line::Row(name, own) => {
+                    let printed = own.iter().enumerate().map(|(i, cell)| tests.print(cell, first + i));
+                    table.row_if_any(name.clone(), printed.collect::<Vec<_>>());
+                    first += own.len();
+                }
+            }
+        }
+        notes(&cells, &tests).into_iter().for_each(|note| table.note(note));
+        table
+    }
+}
+
+impl Line {
+    fn cells(&self) -> &[Cell] {
+        match self {
+            Line::Group(_) => &[],
+            Line::Row(_, cells) => cells,
+        }
+    }
+}
+
+/// The p-values of all cells of a table, corrected for the number of comparisons of their measure. The value
+/// of a cell that is not tested is `None`.
+struct Tests {
+    differences: Vec<Option<f64>>,
+    equivalences: Vec<Option<f64>>,
+}
+
+impl Tests {
+    fn new(cells: &[&Cell]) -> Self {
+        let difference = |cell: &Cell| match cell {
+            Cell::Difference(measure, Some(found)) => Some((measure.name(), found.p_value()?)),
+            _ => None,
+        };
+        let equivalence = |cell: &Cell| match cell {
+            Cell::Verdict(measure, margin, Some(found)) if found.values.len() >= FEWEST_FOR_STARS => {
+                Some((measure.name(), equivalence(&found.values, *margin)?.p_value))
+            }
+            _ => None,
+        };
+        Self { differences: corrected(cells, difference), equivalences: corrected(cells, equivalence) }
+    }
+
+    /// Returns a printed cell. `index` is its place among all cells of the table.
+    fn print(&self, cell: &Cell, index: usize) -> String {
+        let significant = |p: Option<f64>| p.is_some_and(|p| p < LEVEL);
+        match cell {
+            Cell::Text(text) => text.clone(),
+            Cell::Difference(_, None) | Cell::Verdict(_, _, None) => MISSING.to_owned(),
+            Cell::Difference(measure, Some(found)) => {
+                let star = if significant(self.differences[index]) { " *" } else { "" };
+                format!("{}{star}", measure.print_estimate(found.estimate))
+            }
+            Cell::Verdict(measure, margin, Some(_)) if significant(self.equivalences[index]) => {
+                format!("equivalent within {}", measure.print(*margin))
+            }
+            // A verdict follows the difference that it is about.
+            Cell::Verdict(measure, _, Some(found)) => match significant(self.differences[index - 1]) {
+                true if measure.is_better(found.estimate.value) => "better".to_owned(),
+                true => "worse".to_owned(),
+                false => "undecided".to_owned(),
+            },
+        }
+    }
+}
+
+/// Returns Holm's corrected p-value of each cell. The comparisons of one measure are corrected together.
+/// `test` returns the name of a cell's measure and its p-value.
+fn corrected(cells: &[&Cell], test: impl Fn(&Cell) -> Option<(&'static str, f64)>) -> Vec<Option<f64>> {
+    let raw: Vec<Option<(&str, f64)>> = cells.iter().map(|cell| test(cell)).collect();
+    let mut all = vec![None; cells.len()];
+    for measure in crate::unique(raw.iter().flatten().map(|(measure, _)| *measure)) {
+        let own = raw.iter().enumerate().filter_map(|(i, found)| Some((i, (*found)?)));
+        let own: Vec<(usize, f64)> =
+            own.filter(|(_, (name, _))| *name == measure).map(|(i, (_, p))| (i, p)).collect();
+        let p = holm(&own.iter().map(|(_, p)| *p).collect::<Vec<_>>());
+        own.iter().zip(p).for_each(|((i, _), p)| all[*i] = Some(p));
+    }
+    all
+}
+
+/// Returns the notes below the table.
+fn notes(cells: &[&Cell], tests: &Tests) -> Vec<String> {
+    let difference = |cell: &&'_ Cell| match cell {
+        Cell::Difference(measure, Some(found)) => Some((*measure, found.clone())),
+        _ => None,
+    };
+    let all: Vec<(Measure, Difference)> = cells.iter().filter_map(difference).collect();
+    let Some(fewest) = all.iter().map(|(_, found)| found.values.len()).min() else { return Vec::new() };
+    let mut notes = vec!["Differences are paired by text.".to_owned()];
+    let names = crate::unique(all.iter().map(|(measure, _)| measure.name()));
+    let count = |name: &&str| {
+        let own = cells.iter().zip(&tests.differences).filter(|(_, p)| p.is_some());
+        let n = own.filter(|(cell, _)| matches!(cell, Cell::Difference(m, _) if m.name() == *name)).count();
+        (n > 0).then(|| format!("{n} of {name}"))
+    };
+    let counts: Vec<String> = names.iter().filter_map(count).collect();
+    if !counts.is_empty() {
+        notes[0] += &format!(
+            " * marks a p-value below {LEVEL} after Holm's correction for the comparisons in this table ({}). Intervals are \
+             those of a single comparison.",
+            counts.join(", ")
+        );
+    }
+    notes.extend(interval::few_texts(fewest));
+    if fewest < FEWEST_FOR_STARS {
+        notes.push(format!(
+            "Differences over fewer than {FEWEST_FOR_STARS} texts are not marked, because their intervals are too uncertain."
+        ));
+    }
+    let effects = |name: &&str| {
+        let own = all.iter().filter(|(measure, _)| measure.name() == *name);
+        let effects = own.clone().filter_map(|(_, found)| found.detectable()).collect();
+        detectable(&own.clone().next()?.0, effects)
+    };
+    notes.extend(names.iter().filter_map(effects));
+    notes
+}
+
+/// Says which differences single comparisons of a measure can find at all.
+fn detectable(measure: &Measure, mut effects: Vec<f64>) -> Option<String> {
+    effects.sort_by(f64::total_cmp);
+    let (least, most) = (*effects.first()?, *effects.last()?);
+    let [least, median, most] =
+        [least, bitkv_stats::median(&effects)?, most].map(|effect| measure.print(effect));
+    Some(format!(
+        "Minimum detectable effect: a single comparison finds a true difference in {} of {median} with 80 % power (median; \
+         {least} to {most}).",
+        measure.with_difference_unit()
+    ))
+}
+#[cfg(test)]
+mod tests {
+    use super::super::measure::{AGREEMENT, KL};
+    use super::*;
+
+    fn difference(values: &[f64]) -> Option<Difference> {
+        Difference::new(values.to_vec())
+    }
+
+    /// Returns differences around a mean, with a spread of 1.
+    fn around(mean: f64, texts: usize) -> Option<Difference> {
+        let values: Vec<f64> = (0..texts).map(|i| mean + (i as f64 / (texts - 1) as f64 - 0.5)).collect();
+        difference(&values)
+    }
+
+    fn table(cells: Vec<Vec<Cell>>) -> String {
+        let columns: Vec<String> = (0..cells[0].len()).map(|i| format!("c{i}")).collect();
+        let mut table = DifferenceTable::new(Table::with_number_columns("t", "row", columns));
+        table.group("g");
+        for (i, row) in cells.into_iter().enumerate() {
+            table.row(format!("r{i}"), row);
+        }
+        table.finish().to_markdown()
+    }
+
+    #[test]
+    fn stars_are_corrected_for_the_comparisons_of_a_measure() {
+        // The p-value of this difference is between 0.05 / 40 and 0.05.
+        let difference_cell = || Cell::Difference(KL, around(0.16, 20));
+        let alone = table(vec![vec![difference_cell()]]);
+        assert!(alone.contains(" \\* |") && alone.contains("(1 of KL)"), "{alone}");
+        let many = table((0..40).map(|_| vec![difference_cell()]).collect());
+        assert!(!many.contains("] \\* |") && many.contains("(40 of KL)"), "{many}");
+        let other = table(vec![vec![difference_cell(), Cell::Difference(AGREEMENT, around(0.16, 20))]]);
+        assert_eq!(other.matches("] \\* |").count(), 2, "each measure has a correction of its own: {other}");
+    }
+
+    #[test]
+    fn few_texts_have_no_stars_and_fewer_no_interval() {
+        let seven = table(vec![vec![Cell::Difference(KL, around(9.0, 7))]]);
+        assert!(seven.contains('[') && !seven.contains("] \\* |"), "{seven}");
+        assert!(seven.contains("fewer than 8 texts are not marked"), "{seven}");
+        let four = table(vec![vec![Cell::Difference(KL, around(9.0, 4))]]);
+        assert!(four.contains("| r0 | 9.00 |"), "{four}");
+        assert!(four.contains("at least 5 are needed"), "{four}");
+        let eight = table(vec![vec![Cell::Difference(KL, around(9.0, 8))]]);
+        assert!(eight.contains("] \\* |") && !eight.contains("not marked"), "{eight}");
+    }
+
+    #[test]
+    fn verdicts_name_the_margin() {
+        let verdict = |mean: f64, margin: f64| {
+            let found = around(mean, 20);
+            let cells = vec![Cell::Difference(KL, found.clone()), Cell::Verdict(KL, margin, found)];
+            table(vec![cells])
+        };
+        assert!(verdict(0.0, 0.5).contains("| equivalent within 0.500 |"));
+        assert!(verdict(0.0, 0.05).contains("| undecided |"));
+        assert!(verdict(-2.0, 0.5).contains("| better |"), "a lower KL is better");
+        assert!(verdict(2.0, 0.5).contains("| worse |"));
+    }
+
+    #[test]
+    fn the_smallest_effect_that_can_be_found_is_below_the_table() {
+        let text = table(vec![vec![Cell::Difference(KL, around(0.0, 20))]]);
+        // (t_0.975 + t_0.8) s / sqrt n with 19 degrees of freedom: (2.093 + 0.861) * 0.3113 / sqrt 20.
+        assert!(
+            text.contains("a true difference in KL, nats, of 0.206 with 80 % power (median; 0.206 to 0.206)"),
+            "{text}"
+        );
+    }
+}
