@@ -2,7 +2,7 @@
 # Makes committed results from their definitions: all of them, or those named.
 #
 #   experiments/regenerate.sh            # every result that is not there
-#   experiments/regenerate.sh verify     # one; move the old one away first
+#   experiments/regenerate.sh verify     # one; if it is there, a new one is made beside it, results/verify-2
 #
 # A result is never replaced. Rows are packed; report.html is kept for `verify` only. Run it on a clean tree, because manifests name the
 # revision. An interrupted run is resumed.
@@ -32,12 +32,14 @@ bitkv() { cargo run --release --locked --quiet -- "$@"; }
 for entry in $RESULTS; do
     name=${entry%%:*} definition=${entry#*:}
     if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qx "$name"; then continue; fi
-    if [ -e "results/$name" ]; then echo "results/$name is there already: left alone"; continue; fi
+    if [ $# -eq 0 ] && [ -e "results/$name" ]; then echo "results/$name is there already: left alone"; continue; fi
+    folder=results/$name number=2
+    while [ -e "$folder" ]; do folder=results/$name-$number number=$((number + 1)); done
     if [ "$name" = verify ]; then
-        bitkv verify --out "results/$name"
+        bitkv verify --out "$folder"
     else
-        bitkv run "experiments/$definition.toml" --out "results/$name"
-        rm "results/$name/report.html"
+        bitkv run "experiments/$definition.toml" --out "$folder"
+        rm "$folder/report.html"
     fi
-    find "results/$name" -name '*.csv' -exec gzip -9n {} +
+    find "$folder" -name '*.csv' -exec gzip -9n {} +
 done

@@ -28,7 +28,8 @@ fn two_runs_of_one_definition_are_identical() {
         assert_eq!(count(&group["texts"]), 2);
         for measure in ["kl_nats", "agreement", "nll_nats", "kept"] {
             let difference = &group[measure]["difference"];
-            assert_eq!(*difference, serde_json::json!({"value": 0.0, "interval": [0.0, 0.0]}), "{measure}");
+            // Two texts are too few for an interval.
+            assert_eq!(*difference, serde_json::json!({"value": 0.0, "interval": null}), "{measure}");
         }
     }
     let text = place.text(&["compare", "a", "b"]);
@@ -62,9 +63,7 @@ fn differences_are_those_of_the_rows() {
     let (kl, due) = (&group["kl_nats"], [mean("a"), mean("b")]);
     assert!((number(&kl["a"]) - due[0]).abs() < 1e-12 && (number(&kl["b"]) - due[1]).abs() < 1e-12, "{kl}");
     let difference = number(&kl["difference"]["value"]);
-    let interval = &kl["difference"]["interval"];
     assert!((difference - (due[1] - due[0])).abs() < 1e-12, "{kl}");
-    assert!((number(&interval[0])..=number(&interval[1])).contains(&difference), "{kl}");
     let markdown = std::fs::read_to_string(place.path("comparison.md")).unwrap();
     assert!(markdown.contains("entropy+recency") && markdown.contains("KL, nats"), "{markdown}");
 }

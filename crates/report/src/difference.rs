@@ -8,15 +8,17 @@ use bitkv_stats::minimum_detectable_effect;
 pub(crate) struct Difference {
     /// The mean with its interval.
     pub(crate) estimate: Estimate,
-    /// The difference on each text.
+    /// The difference on each text that both have.
     pub(crate) values: Vec<f64>,
+    /// The number of texts that only one of the two has.
+    pub(crate) unpaired: usize,
 }
 
 impl Difference {
-    /// Returns the difference with these values, one per text, or `None` if there are no values, or if one of
-    /// them is not finite.
-    pub(crate) fn new(values: Vec<f64>) -> Option<Self> {
-        Some(Self { estimate: interval::mean(&values)?, values })
+    /// Returns the difference with these values, one per text that both have, or `None` if there are no
+    /// values, or if one of them is not finite.
+    pub(crate) fn new(values: Vec<f64>, unpaired: usize) -> Option<Self> {
+        Some(Self { estimate: interval::mean(&values)?, values, unpaired })
     }
 
     /// Returns the two-sided p-value, before any correction for the number of comparisons. It is `None` for

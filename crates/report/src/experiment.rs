@@ -88,7 +88,7 @@ fn model_blocks(
     let mut blocks = Vec::new();
     if all.len() > 1 {
         blocks.push(Block::Heading(3, format!("{model}: side by side")));
-        let tables = variant_tables(slices, &format!("{experiment}, {model}"));
+        let tables = variant_tables(slices, Asked::new(defined), &format!("{experiment}, {model}"));
         blocks.extend(tables.into_iter().map(Block::Table));
     }
     let asked = Asked::new(defined);
@@ -105,13 +105,13 @@ fn model_blocks(
 }
 
 /// Returns the tables across variants: KL, differences in KL and in right answers, and the order of policies.
-fn variant_tables(slices: &[&Slice<'_>], caption: &str) -> Vec<Table> {
+fn variant_tables(slices: &[&Slice<'_>], asked: Asked<'_>, caption: &str) -> Vec<Table> {
     let mut tables = Vec::new();
     let texts: Vec<Slice<'_>> = slices.iter().map(|slice| slice.only(ScoredTask::TEXT, None)).collect();
     if texts.iter().any(|slice| KL.is_in(slice.rows())) {
         tables.push(variants::side_by_side(&texts, caption, &KL));
         tables.extend(forms::order(&texts, caption));
-        tables.extend(variants::differences(&[(String::new(), texts)], caption, &KL));
+        tables.extend(variants::differences(&[(String::new(), texts)], caption, &KL, asked.margins.kl));
     }
     let named: Vec<String> =
         unique(slices.iter().flat_map(|slice| retrieval::tasks(slice)).map(|(name, _)| name));
@@ -124,7 +124,7 @@ fn variant_tables(slices: &[&Slice<'_>], caption: &str) -> Vec<Table> {
     };
     let groups: Vec<(String, Vec<Slice<'_>>)> =
         named.into_iter().map(task_slices).filter(|(_, own)| own.len() == slices.len()).collect();
-    tables.extend(variants::differences(&groups, caption, &ACCURACY));
+    tables.extend(variants::differences(&groups, caption, &ACCURACY, asked.margins.accuracy));
     tables
 }
 

@@ -5,13 +5,14 @@ use crate::run::BUILT_IN;
 use crate::{Run, escape};
 use bitkv_record::Accounting;
 
-/// The options of `bitkv verify` that choose what is measured, so that a shorter command replaces them, and
-/// those that choose the output. The last takes no value.
-const REPLACED: [&str; 5] = ["--model", "--policy", "--budget", "--out", "--json"];
+/// The options that choose the output. The last takes no value.
+const OUTPUT: [&str; 2] = ["--out", "--json"];
+/// The options of `bitkv verify` that choose what is measured, which a shorter command replaces.
+const CHOICES: [&str; 3] = ["--model", "--policy", "--budget"];
 
 /// Returns the command that measures the whole run again.
 pub(super) fn measure_run(run: &Run<'_>) -> String {
-    shell(&run.manifest.command)
+    shell(&without(&run.manifest.command, &OUTPUT))
 }
 
 /// Returns the command that measures `policies` of a model at `budgets` again, with the same numbers. A run
@@ -25,8 +26,16 @@ pub(super) fn measure_cells(run: &Run<'_>, model: &str, policies: &[&str], budge
         vec!["bitkv".to_owned(), "verify".to_owned(), "--model".to_owned(), as_given(run, model)];
     command.extend(budgets.iter().flat_map(|budget| ["--budget".to_owned(), format!("{budget}")]));
     command.extend(policies.iter().flat_map(|policy| ["--policy".to_owned(), (*policy).to_owned()]));
-    command.extend(other_options(&own[2..]));
+    command.extend(without(&own[2..], &[&CHOICES[..], &OUTPUT].concat()));
     shell(&command)
+}
+
+/// The budget of a command that needs no evicting policy. The full cache is measured at every budget.
+const LEAST_WORK: f64 = 0.5;
+
+/// Returns the command that measures what a verification finds without eviction: profiles and buffers.
+pub(super) fn measure_without_eviction(run: &Run<'_>, model: &str) -> String {
+    measure_cells(run, model, &["full"], &[LEAST_WORK])
 }
 
 /// Returns the command that profiles the heads of a model again.
@@ -40,11 +49,11 @@ pub(super) fn measure_profile(run: &Run<'_>, model: &str, context: usize) -> Str
     shell(&command)
 }
 
-/// Returns the command that counts the bytes of a model again. Bytes of allocated buffers are counted only by
-/// the run itself.
+/// Returns the command that counts the bytes of a model again. Only a run counts the bytes of allocated
+/// buffers.
 pub(super) fn count_memory(run: &Run<'_>, model: &str, accounting: Accounting, context: usize) -> String {
     match accounting {
-        Accounting::Measured => measure_run(run),
+        Accounting::Measured => measure_without_eviction(run, model),
         _ => format!(
             "bitkv memory --model {} --accounting {accounting} --context {context}",
             escape::shell(model)
@@ -60,14 +69,14 @@ fn as_given(run: &Run<'_>, model: &str) -> String {
     given.unwrap_or(name).to_owned()
 }
 
-/// Returns the options that are not replaced, with their values.
-fn other_options(options: &[String]) -> Vec<String> {
+/// Returns the arguments without some options and their values.
+fn without(options: &[String], unwanted: &[&str]) -> Vec<String> {
     let mut kept = Vec::new();
     let mut rest = options.iter();
     while let Some(option) = rest.next() {
         let (name, value) =
             option.split_once('=').map_or((option.as_str(), None), |(name, value)| (name, Some(value)));
-        if !REPLACED.contains(&name) {
+        if !unwanted.contains(&name) {
             kept.push(option.clone());
         } else if value.is_none() && name != "--json" {
             rest.next();
@@ -93,6 +102,8 @@ mod tests {
     fn options_that_choose_the_numbers_are_kept() {
         let options = "--model a --seed 3 --out=runs/x --json --budget 0.5 --context-tokens=64 --model=b";
         let options: Vec<String> = options.split(' ').map(str::to_owned).collect();
-        assert_eq!(other_options(&options), ["--seed", "3", "--context-tokens=64"]);
+        let kept = without(&options, &[&CHOICES[..], &OUTPUT].concat());
+        assert_eq!(kept, ["--seed", "3", "--context-tokens=64"]);
+        assert_eq!(without(&options, &OUTPUT).len(), 8);
     }
 }

@@ -36,16 +36,17 @@ pub(super) fn claim(run: &Run<'_>) -> Claim {
             Some(cells) => cells.failing_prediction(),
             None => Some("it read no text, so nothing shows that it predicts text".to_owned()),
         };
-        let (short, long) = (PUBLISHED_CONTEXT, heads.longest());
+        let profile = command::measure_profile(run, heads.model, PUBLISHED_CONTEXT);
+        let all_profiles = command::measure_without_eviction(run, heads.model);
         let own = [
-            (short, heads.share()),
-            (long, heads.transfer(run.manifest.seed)),
-            (long, check(heads.model, heads.single_texts())),
-            (long, check(heads.model, heads.length())),
+            (profile, heads.share()),
+            (all_profiles.clone(), heads.transfer(run.manifest.seed)),
+            (all_profiles.clone(), check(heads.model, heads.single_texts())),
+            (all_profiles, check(heads.model, heads.length())),
         ];
-        let with_command = |(context, statement): (usize, Statement)| match statement.measured.is_empty() {
+        let with_command = |(command, statement): (String, Statement)| match statement.measured.is_empty() {
             true => statement,
-            false => Statement { command: command::measure_profile(run, heads.model, context), ..statement },
+            false => Statement { command, ..statement },
         };
         statements.extend(undecided_if(failing, own.map(with_command).into()));
     }

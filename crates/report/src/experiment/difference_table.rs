@@ -163,6 +163,9 @@ fn notes(cells: &[&Cell], tests: &Tests) -> Vec<String> {
             counts.join(", ")
         );
     }
+    if let Some(most) = all.iter().map(|(_, found)| found.unpaired).max().filter(|most| *most > 0) {
+        notes.push(format!("Some comparisons leave out texts that only one of the two has: {most} at most."));
+    }
     notes.extend(interval::few_texts(fewest));
     if fewest < FEWEST_FOR_STARS {
         notes.push(format!(
@@ -196,7 +199,7 @@ mod tests {
     use super::*;
 
     fn difference(values: &[f64]) -> Option<Difference> {
-        Difference::new(values.to_vec())
+        Difference::new(values.to_vec(), 0)
     }
 
     /// Returns differences around a mean, with a spread of 1.
@@ -237,6 +240,16 @@ mod tests {
         assert!(four.contains("at least 5 are needed"), "{four}");
         let eight = table(vec![vec![Cell::Difference(KL, around(9.0, 8))]]);
         assert!(eight.contains("] \\* |") && !eight.contains("not marked"), "{eight}");
+    }
+
+    #[test]
+    fn texts_of_only_one_policy_are_counted() {
+        let unpaired = |unpaired| {
+            let found = Difference::new(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], unpaired);
+            table(vec![vec![Cell::Difference(KL, found)]])
+        };
+        assert!(unpaired(3).contains("leave out texts that only one of the two has: 3 at most"));
+        assert!(!unpaired(0).contains("leave out"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::measure::Measure;
 use super::quantity::{Quantity, mean_over_texts};
 use super::slice::{Contender, Slice};
 use crate::format::MISSING;
+use crate::interval;
 use crate::policies::{self, explain_marks};
 use crate::table::Table;
 use crate::unique;
@@ -11,7 +12,10 @@ use bitkv_record::{AskedBudget, GridRow, PolicyRole};
 
 /// Returns the table of one measure, with intervals if the measure has them.
 pub(super) fn with_intervals(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Table {
-    table_of_means(slice, &format!("{caption}: {}", measure.title()), |rows| measure.cell(rows))
+    let mut table =
+        table_of_means(slice, &format!("{caption}: {}", measure.title()), |rows| measure.cell(rows));
+    interval::few_texts(slice.texts()).into_iter().for_each(|note| table.note(note));
+    table
 }
 
 /// Returns the table of one measure without intervals, for a terminal.

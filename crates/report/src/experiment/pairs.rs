@@ -54,7 +54,7 @@ fn measured_pairs<'a>(slice: &Slice<'a>, asked: &[(String, String)]) -> (Vec<Pai
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pairs: &'a [(String, String)],
-    margins: Equivalence,
+    pub(super) margins: Equivalence,
 }
 
 impl<'a> Asked<'a> {

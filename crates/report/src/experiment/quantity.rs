@@ -107,6 +107,8 @@ pub(crate) fn mean_over_texts(rows: &[&GridRow], quantity: Quantity) -> Option<f
 /// Returns `own` minus `other` on the texts that both have, or `None` if they have none in common.
 pub(crate) fn difference(own: &[&GridRow], other: &[&GridRow], quantity: Quantity) -> Option<Difference> {
     let (own, other) = (by_text(own, quantity), by_text(other, quantity));
-    let values = own.iter().filter_map(|(text, value)| Some(value - other.get(text)?));
-    Difference::new(values.collect())
+    let paired = own.iter().filter_map(|(text, value)| Some(value - other.get(text)?));
+    let values: Vec<f64> = paired.collect();
+    let unpaired = own.len() + other.len() - 2 * values.len();
+    Difference::new(values, unpaired)
 }

@@ -13,29 +13,35 @@ use bitkv_record::{Axes, GridRow};
 pub(super) fn side_by_side(slices: &[Slice<'_>], caption: &str, measure: &Measure) -> Table {
     let table =
         Table::with_number_columns(format!("{caption}: {}", measure.title()), "policy", labels(slices));
-    let cell = |_: &[&GridRow], rows: &[&GridRow]| Cell::Text(measure.cell(rows));
-    fill(table, &[(String::new(), slices)], cell, 0)
+    let cells = |_: &[&GridRow], rows: &[&GridRow]| vec![Cell::Text(measure.cell(rows))];
+    fill(table, &[(String::new(), slices)], cells, 0)
 }
 
-/// Returns the table of every variant minus the first, in groups by task and budget, or `None` if no policy
-/// has both.
+/// Returns the table of every variant minus the first, in groups by task and budget, with a verdict on each
+/// if there is a margin of equivalence. Returns `None` if no policy has both.
 pub(super) fn differences(
     groups: &[(String, Vec<Slice<'_>>)],
     caption: &str,
     measure: &Measure,
+    margin: Option<f64>,
 ) -> Option<Table> {
     let (_, first) = groups.first()?;
     let labels = labels(first);
     let (reference, others) = labels.split_first()?;
     let caption =
         format!("{caption}: {}", measure.difference_title(&format!("the same policy with {reference}")));
-    let table = Table::with_number_columns(caption, "policy", others);
+    let titles = others
+        .iter()
+        .flat_map(|label| [label.clone()].into_iter().chain(margin.map(|_| format!("verdict on {label}"))));
+    let table = Table::with_number_columns(caption, "policy", titles);
     let groups: Vec<(String, &[Slice<'_>])> =
         groups.iter().map(|(label, slices)| (label.clone(), &slices[..])).collect();
-    let cell = |first: &[&GridRow], rows: &[&GridRow]| {
-        Cell::Difference(*measure, difference(rows, first, measure.quantity))
+    let cells = |first: &[&GridRow], rows: &[&GridRow]| {
+        let found = difference(rows, first, measure.quantity);
+        let verdict = margin.map(|margin| Cell::Verdict(*measure, margin, found.clone()));
+        [Cell::Difference(*measure, found)].into_iter().chain(verdict).collect()
     };
-    fill(table, &groups, cell, 1).unless_empty()
+    fill(table, &groups, cells, 1).unless_empty()
 }
 
 /// Returns the label of every variant: the axes in which they differ.
@@ -44,12 +50,12 @@ fn labels(slices: &[Slice<'_>]) -> Vec<String> {
     all.iter().map(|axes| axes.label(&all)).collect()
 }
 
-/// Returns the table with the rows by group, budget and policy. `cell` receives the rows of the first variant
-/// and those of each variant from the index `from`.
+/// Returns the table with the rows by group, budget and policy. `cells` receives the rows of the first
+/// variant and those of each variant from the index `from`.
 fn fill(
     table: Table,
     groups: &[(String, &[Slice<'_>])],
-    cell: impl Fn(&[&GridRow], &[&GridRow]) -> Cell,
+    cells: impl Fn(&[&GridRow], &[&GridRow]) -> Vec<Cell>,
     from: usize,
 ) -> Table {
     let mut table = DifferenceTable::new(table);
@@ -59,7 +65,7 @@ fn fill(
             table.group(format!("{label}{comma}{}", heading(budget)));
             for (policy, name) in policies(slices) {
                 let rows: Vec<Vec<&GridRow>> = slices.iter().map(|slice| slice.at(policy, budget)).collect();
-                table.row(name, rows.iter().skip(from).map(|own| cell(&rows[0], own)));
+                table.row(name, rows.iter().skip(from).flat_map(|own| cells(&rows[0], own)));
             }
         }
     }
