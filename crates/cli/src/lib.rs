@@ -155,7 +155,7 @@ commands! {
     /// document.
     Report = report(), "RUN", [
         "bitkv report results/verify" => "Show the verdicts and tables of a committed run.",
-        "bitkv report results/verify --splice README.md" => "Update the table of findings in README.md.",
+        "bitkv report results/verify-2 --splice README.md" => "Update the table of findings in README.md.",
     ];
     /// Compare two runs cell by cell, with paired confidence intervals.
     Compare = compare(), "A B", [

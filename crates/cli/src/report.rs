@@ -11,11 +11,11 @@ use bitkv_report::{RecordedRun, SpliceError, claims, files, findings, render_ter
 use crate::output;
 
 /// The run that is used if `--splice` is given without a run.
-const FINDINGS: &str = "results/verify";
+const FINDINGS: &str = "results/verify-2";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A finished run folder of `bitkv run` or `bitkv verify` [default with --splice: results/verify].
+    /// A finished run folder of `bitkv run` or `bitkv verify` [default with --splice: results/verify-2].
     #[arg(required_unless_present = "splice")]
     run: Option<PathBuf>,
     /// Write report.md, report.html and the figures again. The rows do not change.

@@ -188,9 +188,10 @@ fn detectable(measure: &Measure, mut effects: Vec<f64>) -> Option<String> {
     let [least, median, most] =
         [least, bitkv_stats::median(&effects)?, most].map(|effect| measure.print(effect));
     Some(format!(
-        "Minimum detectable effect: a single comparison finds a true difference in {} of {median} with 80 % power (median; \
-         {least} to {most}).",
-        measure.with_difference_unit()
+        "Minimum detectable effect: a single comparison finds a true difference in {} of {median}{} with 80 % power (median of \
+         the comparisons; {least} to {most}).",
+        measure.name(),
+        measure.difference_suffix()
     ))
 }
 #[cfg(test)]
@@ -270,7 +271,7 @@ mod tests {
         let text = table(vec![vec![Cell::Difference(KL, around(0.0, 20))]]);
         // (t_0.975 + t_0.8) s / sqrt n with 19 degrees of freedom: (2.093 + 0.861) * 0.3113 / sqrt 20.
         assert!(
-            text.contains("a true difference in KL, nats, of 0.206 with 80 % power (median; 0.206 to 0.206)"),
+            text.contains("a true difference in KL of 0.206 nats with 80 % power (median"),
             "{text}"
         );
     }

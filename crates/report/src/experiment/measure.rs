@@ -133,15 +133,16 @@ impl Measure {
         }
     }
 
-    /// Returns the name with the unit of differences, `KL, nats,`.
-    pub(super) fn with_difference_unit(&self) -> String {
-        let unit = self.difference_unit();
-        if unit.is_empty() { self.title.to_owned() } else { format!("{}, {unit},", self.title) }
-    }
-
     /// Returns the heading of a column of differences, `KL, nats`.
     pub(super) fn difference_heading(&self) -> String {
-        self.with_difference_unit().trim_end_matches(',').to_owned()
+        let unit = self.difference_unit();
+        if unit.is_empty() { self.title.to_owned() } else { format!("{}, {unit}", self.title) }
+    }
+
+    /// Returns the unit of differences as the end of a number, ` nats`.
+    pub(super) fn difference_suffix(&self) -> String {
+        let unit = self.difference_unit();
+        if unit.is_empty() { String::new() } else { format!(" {unit}") }
     }
 
     /// Returns the unit of differences. The difference of two percentages is in percentage points.

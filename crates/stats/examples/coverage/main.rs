@@ -10,7 +10,7 @@ mod methods;
 mod populations;
 mod rows;
 
-use bitkv_stats::{Rng, median, paired_test, quantile};
+use bitkv_stats::{Rng, holm, median, paired_test, quantile};
 use methods::{METHODS, intervals};
 use populations::Population;
 use std::process::ExitCode;
@@ -40,6 +40,7 @@ fn main() -> ExitCode {
     match rows::read(&path) {
         Ok(cells) => {
             print_tables(&populations::all(&cells));
+            print_false_tables(&cells.reported_tables());
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -92,6 +93,39 @@ fn print_false_stars(population: &Population, coverage: &Coverage) {
     let widths = coverage.widths.iter().map(|width| format!("{:.2}", width / coverage.widths[0]));
     line("median width, relative to the first", widths.collect());
     println!("\n`paired_test` gives {:.2} % of them a p-value below {SMALL_P}.", 100.0 * coverage.small_p);
+}
+
+/// The number of samples of every table.
+const SAMPLES_OF_TABLE: usize = 2000;
+
+/// Prints how many tables of true differences of 0 have at least one star: a p-value below 0.05 after Holm's
+/// correction, and without it. All differences of a table are resampled with the same texts.
+fn print_false_tables(tables: &[Vec<Vec<f64>>]) {
+    println!("\n| comparisons in the table | without correction, % | Holm's correction, % |\n|---|---|---|");
+    for (i, table) in tables.iter().enumerate() {
+        let mut rng = Rng::for_part(2, i as u64);
+        let mut wrong = [0; 2];
+        for _ in 0..SAMPLES_OF_TABLE {
+            let p = null_p_values(table, &mut rng);
+            let is_starred = |p: &[f64]| p.iter().any(|p| *p < 0.05);
+            wrong[0] += usize::from(is_starred(&p));
+            wrong[1] += usize::from(is_starred(&holm(&p)));
+        }
+        let [raw, corrected] = wrong.map(|count| 100.0 * count as f64 / SAMPLES_OF_TABLE as f64);
+        println!("| {} | {raw:.1} | {corrected:.1} |", table.len());
+    }
+}
+
+/// Returns the p-values of one sample of texts, if the true difference of every comparison is 0.
+fn null_p_values(table: &[Vec<f64>], rng: &mut Rng) -> Vec<f64> {
+    let texts = table.first().map_or(0, Vec::len);
+    let drawn: Vec<usize> = (0..texts).map(|_| rng.below(texts)).collect();
+    let p_value = |differences: &Vec<f64>| {
+        let mean = differences.iter().sum::<f64>() / texts as f64;
+        let centred: Vec<f64> = drawn.iter().map(|&text| differences[text] - mean).collect();
+        paired_test(&centred).unwrap_or(f64::NAN)
+    };
+    table.iter().map(p_value).collect()
 }
 
 /// How often the intervals of each method missed the truth.

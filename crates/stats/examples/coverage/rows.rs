@@ -34,6 +34,14 @@ pub(crate) fn read(path: &str) -> Result<Cells, Box<dyn Error>> {
     Ok(Cells(found.into_iter().map(|(key, cells)| (key, with_all_texts(cells))).collect()))
 }
 
+/// Returns whether a report compares two policies: a policy with the uniform allocator and the same scorer, or
+/// with random choice.
+fn is_reported(own: &str, other: &str) -> bool {
+    let scorer = |policy: &str| policy.split_once('+').map(|(_, scorer)| scorer.to_owned());
+    let is_baseline = other.starts_with("uniform+") && !own.starts_with("uniform+");
+    own != other && (other == "uniform+random" || is_baseline && scorer(own) == scorer(other))
+}
+
 impl Cells {
     /// Returns the values of every cell.
     pub(crate) fn values(&self) -> impl Iterator<Item = Vec<f64>> {
@@ -43,11 +51,22 @@ impl Cells {
     /// Returns the differences of the pairs that a report marks: each policy from the uniform allocator with
     /// the same scorer, and from random choice.
     pub(crate) fn reported_pairs(&self) -> impl Iterator<Item = Vec<f64>> {
-        self.pairs(|own, other| {
-            let scorer = |policy: &str| policy.split_once('+').map(|(_, scorer)| scorer.to_owned());
-            let is_baseline = other.starts_with("uniform+") && !own.starts_with("uniform+");
-            own != other && (other == "uniform+random" || is_baseline && scorer(own) == scorer(other))
-        })
+        self.pairs(is_reported)
+    }
+
+    /// Returns the same differences in tables as a report has them: one table for each model and baseline, with
+    /// a difference for each policy and budget, and all differences in the same order of texts.
+    pub(crate) fn reported_tables(&self) -> Vec<Vec<Vec<f64>>> {
+        let mut tables: BTreeMap<(&str, bool), Vec<Vec<f64>>> = BTreeMap::new();
+        for ((model, _), policies) in &self.0 {
+            for (own, a) in policies {
+                for (other, b) in policies.iter().filter(|(other, _)| is_reported(own, other)) {
+                    let differences = a.iter().zip(b).map(|(a, b)| a - b).collect();
+                    tables.entry((model, other == "uniform+random")).or_default().push(differences);
+                }
+            }
+        }
+        tables.into_values().collect()
     }
 
     /// Returns the differences of every two policies.
