@@ -27,7 +27,8 @@ def arguments():
         "--weights",
         choices=["random", "own"],
         default="random",
-        help="whether the peer is a random Llama of the model's shape, or the model itself as transformers runs it",
+        help="whether the peer is a random Llama of the model's shape, or the model itself, which must be one that "
+        "transformers runs as a BitNet: tiny-gqa",
     )
     parser.add_argument("--texts", type=int, default=3, help="number of evaluation texts, evenly spread over the list")
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs the grid")

@@ -1,6 +1,7 @@
 """The grid as kvpress runs it: one prefill per press and ratio, then the continuation through the compressed cache."""
 
 import json
+import sys
 import time
 
 import torch
@@ -45,12 +46,23 @@ def random_llama(config, dtype):
     return LlamaForCausalLM(llama).to(dtype)
 
 
+def check_runs_as_a_bitnet(folder, config):
+    """Exits unless transformers runs the folder as a BitNet. The layout of bitnet_b1_58-large calls itself a Llama, and
+    transformers would load it as one, without its sub-norms."""
+    if config["model_type"] != "bitnet":
+        sys.exit(
+            f"{folder / 'config.json'}: model_type is '{config['model_type']}', which transformers runs without sub-norms, "
+            "as another model: use --weights random, or --model tiny-gqa"
+        )
+
+
 class Peer:
     """A model in transformers and the grid that it is asked for."""
 
     def __init__(self, folder, own_weights, dtype):
         config = json.loads((folder / "config.json").read_text())
         if own_weights:
+            check_runs_as_a_bitnet(folder, config)
             self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
         else:
             self.model = random_llama(config, dtype)

@@ -150,6 +150,14 @@ fn published(loaded: &LoadedModel, profile: &Profile) -> Result<PublishedProfile
     Ok(PublishedProfile::from_profile(profile, shape)?)
 }
 
+/// Returns a sentence with the number and the share of the heads below the published bound of 1.5 bits, for
+/// both sets of thresholds.
+fn focused(bits: &[f64]) -> String {
+    let heads = bits.len();
+    let below = bits.iter().filter(|bits| **bits < Thresholds::CODE.focused).count();
+    format!("Below 1.5 bits: {below} of {heads} heads ({:.1} %).", 100.0 * below as f64 / heads as f64)
+}
+
 /// Returns a table with one row per layer and one column per head. Its notes are a summary and the classes.
 fn table(profile: &Profile) -> Table {
     let (summary, layers) = (&profile.summary, profile.entropies());
@@ -171,6 +179,7 @@ fn table(profile: &Profile) -> Table {
         summary.min,
         summary.max
     ));
+    table.note(focused(&layers.concat()));
     let c = &summary.classes;
     table.note(format!(
         "Heads by class, from low to high entropy: {} sink, {} focused, {} moderate, {} mixed, {} diffuse.",

@@ -45,8 +45,8 @@ pub(crate) struct Arguments {
     /// option for several policies [default: all policies of the verification].
     #[arg(long, value_name = "SPEC")]
     policy: Vec<String>,
-    /// Measure only at this budget, a fraction of the cache above 0 and below 1. Repeat the option for
-    /// several budgets [default: 0.5, 0.2 and 0.1].
+    /// Measure only at this budget, a fraction of the cache: 0.5, 0.2 or 0.1. Repeat the option for several
+    /// budgets [default: all three].
     #[arg(long, value_name = "FRACTION")]
     budget: Vec<f64>,
     /// Number of generated contexts for the retrieval task `recall-together` [default: 20].

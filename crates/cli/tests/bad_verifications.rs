@@ -104,6 +104,32 @@ fn contexts_that_do_not_fit() {
     }
 }
 
+/// The errors name the options, because the user has no file with the definition.
+#[test]
+fn policies_and_budgets_that_are_unknown_or_given_twice() {
+    let place = Place::new();
+    let budgets = "0.5, 0.2, 0.1";
+    let cases: [(&[&str], &[&str]); 7] = [
+        (&["--budget", "0.7"], &["--budget 0.7 is not a budget of the verification: ", budgets]),
+        (
+            &["--budget", "0.22"],
+            &["--budget 0.22 is not", "write '0.2' if that is meant, or another of ", budgets],
+        ),
+        (&["--budget", "1"], &["--budget 1 is not a budget of the verification: ", budgets]),
+        (&["--budget", "0.5", "--budget", "0.50"], &["error: --budget 0.5 is given twice: remove one"]),
+        (&["--policy", "entropy-globl"], &["--policy entropy-globl is not", "write 'entropy-global'"]),
+        (
+            &["--policy", "uniform+recency", "--policy", "uniform + recency"],
+            &["error: --policy uniform + recency is given twice: remove one"],
+        ),
+        // A wrong option is found before a model.
+        (&["--model", "absent", "--budget", "0.7"], &["--budget 0.7 is not"]),
+    ];
+    for (options, says) in cases {
+        place.refuses(&verify(options), says);
+    }
+}
+
 /// Rows distinguish models by name, so equal names are refused before the first model is measured.
 #[test]
 fn models_with_the_same_name() {

@@ -46,6 +46,20 @@ fn the_document() {
     }
 }
 
+/// A statement of a report names this command for the share of heads below 1.5 bits.
+#[test]
+fn heads_below_the_published_bound_are_counted() {
+    let place = Place::new();
+    place.tokens("tokens.json", 64);
+    let document = profile(&place, &["--tokens", "tokens.json"]);
+    let heads = list(&document["heads"]);
+    let below = heads.iter().filter(|head| number(&head["entropy_bits"]) < 1.5).count();
+    let share = format!("{:.1}", 100.0 * below as f64 / heads.len() as f64);
+    let text = place.text(&["profile", "--model", MODEL, "--tokens", "tokens.json"]);
+    let due = format!("Below 1.5 bits: {below} of {} heads ({share} %).", heads.len());
+    assert!(text.contains(&due), "{due}\n{text}");
+}
+
 /// Both sets of thresholds classify the same entropies.
 #[test]
 fn thresholds_and_queries_can_be_chosen() {

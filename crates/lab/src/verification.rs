@@ -1,16 +1,18 @@
 //! The definition of `bitkv verify`. It is compiled in; [`Changes`] replace its models, texts and sizes.
 
+mod part;
+
 use std::path::{Path, PathBuf};
 
 use bitkv_progress::Progress;
-use bitkv_record::{Definition, PolicyText, Split, Texts};
+use bitkv_record::{Definition, Split, Texts};
 use toml::{Table, Value};
 
 use bitkv_models::{Loading, Source, suite};
 
 use crate::{
     Error, Result,
-    error::{Place as _, Refuse as _, bail, ensure},
+    error::{Place as _, Refuse as _, ensure},
     grid::sources::in_folder,
 };
 
@@ -42,10 +44,11 @@ pub struct Changes {
     pub context_tokens: Option<usize>,
     /// The tokens that are scored after the context.
     pub scored_tokens: Option<usize>,
-    /// The policies that are measured; empty to measure all. The full cache and random choice stay, because
-    /// they check the model.
+    /// The policies that are measured, some of those of the definition, each once; empty to measure all. The
+    /// full cache and random choice stay, because they check the model.
     pub policies: Vec<String>,
-    /// The budgets besides the full one at which policies are measured, as fractions; empty to keep all.
+    /// The budgets besides the full one at which policies are measured, as fractions: some of those of the
+    /// definition, each once; empty to keep all.
     pub budgets: Vec<f64>,
     /// The number of retrieval contexts.
     pub recalls: Option<usize>,
@@ -57,7 +60,8 @@ pub struct Changes {
 /// are reported to `progress`.
 ///
 /// # Errors
-/// Returns an error if a model cannot be found, or if the sizes do not fit it.
+/// Returns an error if a policy or a budget is not one of the definition or is given twice, if a model cannot
+/// be found, or if the sizes do not fit it.
 pub fn definition(changes: &Changes, progress: &dyn Progress) -> Result<Definition> {
     let mut table: Table =
         DEFINITION.parse().refuse(Error::Definition, "the compiled-in definition is damaged")?;
@@ -77,8 +81,9 @@ pub fn definition(changes: &Changes, progress: &dyn Progress) -> Result<Definiti
         "--recalls {} is too many: use at most {MOST_RECALLS}",
         changes.recalls.unwrap_or_default()
     );
-    check(changes, sizes, progress)?;
+    // A wrong option is refused before a model is downloaded.
     apply(changes, sizes, &mut table)?;
+    check(changes, sizes, progress)?;
     let text = if table == before {
         DEFINITION.to_owned()
     } else {
@@ -99,12 +104,6 @@ fn check(
         ("--scored-tokens", scored, 1),
     ] {
         ensure!(Definition, tokens >= least, "{option} is {tokens}: use {least} or more");
-    }
-    if let Some(budget) = changes.budgets.iter().find(|budget| !(**budget > 0.0 && **budget < 1.0)) {
-        bail!(
-            Definition,
-            "--budget {budget} is not a fraction of the cache: use a number above 0 and below 1, such as 0.2"
-        );
     }
     check_texts(changes)?;
     let recall = if changes.recalls == Some(0) { 0 } else { RECALL };
@@ -148,72 +147,79 @@ fn check_texts(changes: &Changes) -> Result<()> {
 }
 
 /// Applies the changes to the parsed definition.
-fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &mut Table) -> Result<()> {
+fn apply(changes: &Changes, sizes: [usize; 3], table: &mut Table) -> Result<()> {
     if !changes.models.is_empty() {
         replace_models(table, &changes.models);
     }
-    let experiment = first(table, "experiment")?;
+    part::keep(table, &changes.policies, &changes.budgets)?;
+    change_experiment(changes, sizes, first(table, "experiment")?)?;
+    let [calibration, context, _] = sizes;
+    change_profile(changes, calibration, first(table, "profile")?)?;
+    change_memory(changes, context, table)
+}
+
+/// Changes the sizes, texts, form, seed and tasks of the experiment.
+fn change_experiment(
+    changes: &Changes,
+    [calibration, context, scored]: [usize; 3],
+    experiment: &mut Table,
+) -> Result<()> {
     set(experiment, "context", Some(context));
     set(experiment, "horizon", Some(scored));
-    keep_policies(experiment, &changes.policies)?;
-    if !changes.budgets.is_empty() {
-        let all: Vec<Value> =
-            [1.0].iter().chain(&changes.budgets).map(|budget| Value::Float(*budget)).collect();
-        experiment.insert("budgets".into(), all.into());
-    }
-    if changes.loading.plain_llama {
-        experiment.insert("forms".into(), vec!["plain-llama"].into());
-    }
+    experiment.extend(forms(changes));
     if let Some(seed) = changes.seed {
-        experiment.insert(
-            "seeds".into(),
-            vec![
-                i64::try_from(seed)
-                    .map_err(|_| Error::Definition("--seed is too large: use at most 2^63 - 1".into()))?,
-            ]
-            .into(),
-        );
+        let seed = i64::try_from(seed)
+            .map_err(|_| Error::Definition("--seed is too large: use at most 2^63 - 1".into()))?;
+        experiment.insert("seeds".into(), vec![seed].into());
     }
     if let Some(folder) = &changes.evaluation {
         experiment.insert("texts".into(), path(folder)?);
     }
-    let folder = changes.calibration.as_deref().map(path).transpose()?;
     let from = experiment
         .get_mut("calibration")
         .and_then(Value::as_table_mut)
         .refuse(Error::Definition, format!("{FILE} has no calibration"))?;
     set(from, "tokens", Some(calibration));
-    from.extend(folder.clone().map(|folder| ("texts".to_owned(), folder)));
+    from.extend(calibration_texts(changes)?);
+    change_tasks(changes.recalls, experiment)
+}
+
+/// Changes the number of retrieval contexts. With 0, the experiment has no retrieval task.
+fn change_tasks(recalls: Option<usize>, experiment: &mut Table) -> Result<()> {
     let tasks = experiment
         .get_mut("tasks")
         .and_then(Value::as_array_mut)
         .refuse(Error::Definition, format!("{FILE} has no tasks"))?;
-    match changes.recalls {
+    match recalls {
         Some(0) => tasks.retain(|task| !task.is_table()),
-        recalls => {
-            tasks.iter_mut().filter_map(Value::as_table_mut).for_each(|task| set(task, "count", recalls))
-        }
+        _ => tasks.iter_mut().filter_map(Value::as_table_mut).for_each(|task| set(task, "count", recalls)),
     }
-    let forms = changes.loading.plain_llama.then(|| ("forms".to_owned(), vec!["plain-llama"].into()));
-    let profile = first(table, "profile")?;
-    profile.extend(forms.clone());
+    Ok(())
+}
+
+/// Changes the form, the texts and the lengths of the profile. The longest length is that of the
+/// calibration.
+fn change_profile(changes: &Changes, calibration: usize, profile: &mut Table) -> Result<()> {
+    profile.extend(forms(changes));
     let shorter =
         profile.get("lengths").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_integer);
     let lengths: Vec<i64> =
         shorter.filter(|length| *length < calibration as i64).chain([calibration as i64]).collect();
     profile.insert("lengths".into(), lengths.into());
-    profile.extend(folder.map(|folder| ("texts".to_owned(), folder)));
+    profile.extend(calibration_texts(changes)?);
+    Ok(())
+}
+
+/// Changes the form and the context of the memory studies. Those of the published models stay.
+fn change_memory(changes: &Changes, context: usize, table: &mut Table) -> Result<()> {
     let models = first(table, "experiment")?.get("models").cloned();
     let studies = table
         .get_mut("memory")
         .and_then(Value::as_array_mut)
         .refuse(Error::Definition, format!("{FILE} has no [[memory]]"))?;
-    for study in studies.iter_mut().filter_map(Value::as_table_mut) {
-        // The studies of the published models keep their models and contexts.
-        if study.get("models") != models.as_ref() {
-            continue;
-        }
-        study.extend(forms.clone());
+    let is_own = |study: &&mut Table| study.get("models") == models.as_ref();
+    for study in studies.iter_mut().filter_map(Value::as_table_mut).filter(is_own) {
+        study.extend(forms(changes));
         if study.get("accounting") == Some(&vec!["measured"].into()) {
             study.insert("contexts".into(), vec![context as i64].into());
         }
@@ -221,48 +227,15 @@ fn apply(changes: &Changes, [calibration, context, scored]: [usize; 3], table: &
     Ok(())
 }
 
-/// The policies that check a model, so that every verification has them.
-const CHECKS: [&str; 2] = ["full", "uniform+random"];
+/// Returns the key of a plain Llama, if the models run as one.
+fn forms(changes: &Changes) -> Option<(String, Value)> {
+    changes.loading.plain_llama.then(|| ("forms".to_owned(), vec!["plain-llama"].into()))
+}
 
-/// Removes the policies that are not wanted, and the pairs of policies that are then incomplete. An empty
-/// list removes nothing.
-///
-/// # Errors
-/// Returns an error if the definition does not have one of the policies.
-fn keep_policies(experiment: &mut Table, wanted: &[String]) -> Result<()> {
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let texts = |value: Option<&Value>| -> Vec<String> {
-        let list = value.and_then(Value::as_array).into_iter().flatten();
-        list.filter_map(Value::as_str).map(str::to_owned).collect()
-    };
-    let same = |a: &str, b: &str| PolicyText::new(a) == PolicyText::new(b);
-    let known = texts(experiment.get("policies"));
-    for policy in wanted {
-        let names: Vec<&str> = known.iter().map(String::as_str).collect();
-        ensure!(
-            Definition,
-            known.iter().any(|known| same(known, policy)),
-            "--policy {policy} is not a policy of the verification: {}",
-            bitkv_spelling::suggestion(policy, &names)
-        );
-    }
-    let is_kept = |policy: &str| CHECKS.contains(&policy) || wanted.iter().any(|wanted| same(wanted, policy));
-    let kept: Vec<Value> =
-        known.iter().filter(|policy| is_kept(policy)).map(|text| text.clone().into()).collect();
-    experiment.insert("policies".into(), kept.into());
-    // The oracle may be missing now.
-    experiment.insert("controls".into(), false.into());
-    experiment.insert("analysis".into(), "Only some policies of the verification are measured.".into());
-    if let Some(pairs) = experiment.get_mut("pairs").and_then(Value::as_array_mut) {
-        pairs.retain(|pair| texts(Some(pair)).iter().all(|policy| is_kept(policy)));
-        if pairs.is_empty() {
-            experiment.remove("pairs");
-            experiment.remove("equivalence");
-        }
-    }
-    Ok(())
+/// Returns the key of the calibration texts, if they are replaced.
+fn calibration_texts(changes: &Changes) -> Result<Option<(String, Value)>> {
+    let folder = changes.calibration.as_deref().map(path).transpose()?;
+    Ok(folder.map(|folder| ("texts".to_owned(), folder)))
 }
 
 /// Replaces the built-in models by `models` in every section that lists them.

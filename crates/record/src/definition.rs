@@ -125,10 +125,12 @@ pub struct Experiment {
     pub calibration: CalibrationSettings,
     /// The seeds of random choices. Default: 0.
     pub seeds: Vec<u64>,
-    /// How many random choices a random policy gets for each seed, unless its text has a seed. Default: 1.
+    /// How many random choices a random policy gets for each seed, unless its text has a seed. Draw number i
+    /// (from 0) has the seed `seed * draws + i`, modulo 2^63. Every text is measured with all draws. A
+    /// generated context is measured with one draw: context number c with draw c modulo `draws`. Default: 1.
     pub draws: usize,
-    /// The differences within which the two policies of a pair are equivalent. Default: equivalence is not
-    /// tested.
+    /// The differences within which the two policies of a pair, or two values of an axis, are equivalent.
+    /// Default: equivalence is not tested.
     pub equivalence: Option<Equivalence>,
     /// Whether the policies must include the full cache, random choice and an oracle. If this is false, the
     /// analysis of the experiment must say why.

@@ -33,10 +33,15 @@ pub enum DefinitionError {
     #[error("pairs: '{policy}' is paired with itself: name another policy, or remove the pair")]
     SamePair { policy: String },
     #[error(
-        "equivalence tests the two policies of each pair, but there are no pairs: add pairs = [[\"FIRST\", \"SECOND\"]], or \
-         remove equivalence"
+        "equivalence tests the policies of pairs, and the values of forms, when, positions and kv, but there are no pairs \
+         and every axis has one value: add pairs = [[\"FIRST\", \"SECOND\"]] or a second value, or remove equivalence"
     )]
     NothingToTest,
+    #[error(
+        "equivalence.accuracy is the margin of right answers, but no task has answers: add a task such as \"passkey\", \
+         or remove accuracy"
+    )]
+    NoAnswers,
     #[error(
         "when: '{when}' has chunks of {chunk} tokens, so a context of {shortest} tokens is never divided: \
          write a prefill-chunk below {shortest}, or \"once\""

@@ -223,17 +223,16 @@ impl GridRow {
     /// Checks that there is one digit 0 or 1 for each question, and a 1 for each right answer.
     fn check_answers(&self) -> Result<(), RowError> {
         let Some(answers) = &self.answers else { return Ok(()) };
+        let Some(correct) = self.correct else {
+            return Err(RowError::AnswersWithoutCorrect { answers: answers.clone() });
+        };
         let count = |digit: char| answers.chars().filter(|&found| found == digit).count();
         let (right, wrong) = (count('1'), count('0'));
-        match (right + wrong, answers.len()) == (self.questions, self.questions)
-            && self.correct == Some(right)
-        {
+        match (right + wrong, answers.len()) == (self.questions, self.questions) && correct == right {
             true => Ok(()),
-            false => Err(RowError::OtherAnswers {
-                answers: answers.clone(),
-                questions: self.questions,
-                correct: self.correct.unwrap_or_default(),
-            }),
+            false => {
+                Err(RowError::OtherAnswers { answers: answers.clone(), questions: self.questions, correct })
+            }
         }
     }
 }
@@ -345,7 +344,7 @@ mod tests {
             (answered("011", 2), "'011' is not 4 digits 0 or 1 with 2 ones"),
             (answered("01102", 2), "'01102' is not 4 digits"),
             (answered("01\u{661}", 1), "is not 4 digits"),
-            (GridRow { correct: None, ..answered("0000", 0) }, "'0000' is not 4 digits 0 or 1 with 0 ones"),
+            (GridRow { correct: None, ..answered("0000", 0) }, "answers = '0000' without correct: write"),
             (GridRow { answers: Some("0".into()), ..failed(1) }, "answers has a value, although"),
             (GridRow { error: Some("late".into()), ..row(1) }, "has a value, although"),
             (GridRow { kept_entries: Some(10), ..failed(1) }, "kept_entries has a value, although"),

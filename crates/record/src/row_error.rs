@@ -26,6 +26,10 @@ pub enum RowError {
         "answers = '{answers}' is not {questions} digits 0 or 1 with {correct} ones, as questions and correct say"
     )]
     OtherAnswers { answers: String, questions: usize, correct: usize },
+    #[error(
+        "answers = '{answers}' without correct: write the number of right answers into the column correct"
+    )]
+    AnswersWithoutCorrect { answers: String },
     #[error("targets = 0, so there can be no KL, agreement or NLL")]
     NoTargets,
     #[error("total_bytes = {total} is not the sum of its parts, {sum}")]

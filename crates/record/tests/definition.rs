@@ -141,6 +141,22 @@ fn every_key_is_read() {
     assert_eq!(calibration, CalibrationSettings::File { profile: "p.json".into(), head_scores });
 }
 
+/// Values of an axis are compared with each other, so margins do not need pairs of policies.
+#[test]
+fn margins_of_equivalence_apply_to_axes_too() {
+    let axes = [
+        "kv = [\"f16\", \"int8\"]",
+        "when = [\"once\", \"decoding\"]",
+        "positions = [\"original\", \"rerotated\"]",
+        "forms = [\"true\", \"plain-llama\"]",
+    ];
+    for axis in axes {
+        let text = format!("{GOOD}{axis}\nequivalence = {{kl = 0.001}}\n");
+        let experiment = Definition::from_toml(&text, "d.toml").unwrap().experiments.remove(0);
+        assert_eq!(experiment.equivalence.and_then(|margins| margins.kl), Some(0.001), "{axis}");
+    }
+}
+
 #[test]
 fn errors_are_one_sentence_with_file_experiment_key_and_remedy() {
     assert_eq!(
@@ -257,7 +273,10 @@ fn impossible_values_are_refused() {
         (added("seeds = [\"a\"]"), "seeds lists \"a\", which is a string: write a whole number"),
         (added("draws = 0"), "draws = 0 is too small: write a whole number of at least 1"),
         (added("draws = 1001"), "draws = 1001 is too large: write a whole number of at most 1000"),
-        (added("equivalence = 0.001"), "equivalence = 0.001 is a number: write a table"),
+        (
+            added("equivalence = 0.001"),
+            "equivalence = 0.001 is a number: write a table, such as equivalence = {kl = 0.001}",
+        ),
         (
             added("equivalence = {}"),
             "equivalence has no margin: write the largest difference that does not matter",
@@ -273,7 +292,15 @@ fn impossible_values_are_refused() {
             added("equivalence = {agreement = 1}"),
             "equivalence.agreement = 1.0 is not a margin: write a number between 0 and 1",
         ),
-        (added("equivalence = {kl = 1}"), "but there are no pairs: add pairs = "),
+        (
+            added("equivalence = {kl = 1}"),
+            "equivalence tests the policies of pairs, and the values of forms, when, positions and kv, but there are no \
+             pairs and every axis has one value: add pairs = ",
+        ),
+        (
+            added("kv = [\"f16\", \"int8\"]\nequivalence = {accuracy = 0.01}"),
+            "no task has answers: add a task such as \"passkey\", or remove accuracy",
+        ),
         (added("forms = [true]"), "forms lists true, which is a boolean: write a string in quotes"),
         (
             added("[[profile]]\nname = \"p\"\nmodels = [\"m\"]\ntexts = \"suite\"\nlengths = [1]"),

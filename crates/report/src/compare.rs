@@ -9,9 +9,10 @@ mod matching;
 use crate::experiment::{Quantity, by_text, pooled};
 use crate::interval::{self, Estimate};
 use crate::unique;
-use bitkv_record::{AskedBudget, Axes, Field, GridRow, Row, ScoredTask};
+use bitkv_record::{AskedBudget, Axes, Field, GridRow, Row, ScoredTask, TaskKind};
 use matching::{by_cell, pairs};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 pub use document::{render_comparison_markdown, render_comparison_terminal};
 
@@ -81,6 +82,8 @@ pub struct Comparison {
     pub only_a: usize,
     /// The number of cells that only the second run has.
     pub only_b: usize,
+    /// Whether the runs have texts but none in common, so that only generated contexts were compared.
+    pub only_generated: bool,
     /// The differences, pooled over texts and seeds, in the order of the first run.
     pub groups: Vec<ComparedCell>,
 }
@@ -153,8 +156,20 @@ pub fn compare(
         failed: found.iter().filter(failed).count(),
         only_a: rows_a.len() - found.len(),
         only_b: rows_b.len() - found.len(),
+        only_generated: have_only_different_texts(rows_a, rows_b),
         groups: by_cell(&measured).iter().filter_map(|own| compared(own)).collect(),
     })
+}
+
+/// Returns whether at least one of two runs has texts, and none of the texts is in both. Generated contexts
+/// of retrieval tasks are not texts.
+fn have_only_different_texts(a: &[GridRow], b: &[GridRow]) -> bool {
+    let texts = |rows: &[GridRow]| -> BTreeSet<String> {
+        let own = rows.iter().filter(|row| row.task.kind == TaskKind::Text);
+        own.map(|row| row.text.clone()).collect()
+    };
+    let (a, b) = (texts(a), texts(b));
+    a.len() + b.len() > 0 && a.is_disjoint(&b)
 }
 
 /// Returns whether two cells have equal measurements, equal kept positions and equal errors.

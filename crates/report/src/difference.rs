@@ -21,21 +21,21 @@ impl Difference {
         Some(Self { estimate: interval::mean(&values)?, values, unpaired })
     }
 
+    /// Returns whether there are enough texts for a test, and some of them differ.
+    pub(crate) fn is_testable(&self) -> bool {
+        self.values.len() >= FEWEST_FOR_STARS && self.values.iter().any(|value| *value != 0.0)
+    }
+
     /// Returns the two-sided p-value, before any correction for the number of comparisons. It is `None` for
     /// too few texts, and if no text differs, because then there is nothing to test.
     pub(crate) fn p_value(&self) -> Option<f64> {
-        let tested = self.values.len() >= FEWEST_FOR_STARS && self.values.iter().any(|value| *value != 0.0);
-        if tested { interval::p_value(&self.values) } else { None }
+        if self.is_testable() { interval::p_value(&self.values) } else { None }
     }
 
     /// Returns the smallest true difference that a test of one comparison finds with 80 % power. It is `None`
-    /// for too few texts, and if no text differs.
+    /// for too few texts to mark a difference, and if all texts differ alike.
     pub(crate) fn detectable(&self) -> Option<f64> {
         let varies = self.values.iter().any(|value| *value != self.values[0]);
-        if varies && self.estimate.interval.is_some() {
-            minimum_detectable_effect(&self.values)
-        } else {
-            None
-        }
+        if varies && self.is_testable() { minimum_detectable_effect(&self.values) } else { None }
     }
 }

@@ -23,6 +23,7 @@ mod timing;
 mod units;
 mod variants;
 
+pub(crate) use failures::TOLERANCE;
 pub(crate) use quantity::{Quantity, by_text, difference, mean_over_texts, over_texts};
 pub(crate) use units::{base_model_name, pooled};
 

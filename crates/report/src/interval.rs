@@ -50,8 +50,9 @@ pub(crate) fn p_value(differences: &[f64]) -> Option<f64> {
 
 /// Returns why a mean over `texts` texts has no interval, or `None` if it has one.
 pub(crate) fn few_texts(texts: usize) -> Option<String> {
-    (texts < FEWEST)
-        .then(|| format!("Means over {texts} texts have no interval: at least {FEWEST} are needed."))
+    (texts < FEWEST).then(|| {
+        format!("Means over {texts} texts or contexts have no interval: at least {FEWEST} are needed.")
+    })
 }
 
 #[cfg(test)]

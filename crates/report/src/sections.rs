@@ -14,8 +14,8 @@ use run::{provenance, reproduce};
 
 const MEMORY_NOTE: &str =
     "The vertical axis is the KV cache as a share of weights, cache and activations together.";
-const VERDICT_NOTE: &str = "Only the statements that a claim consists of are counted. Reproductions and checks do not count \
-towards the verdict.";
+const VERDICT_NOTE: &str = "A claim holds if all of its statements do, and does not hold if some were decided and none of these holds. \
+Otherwise it partly holds. Reproductions and checks are not counted.";
 
 /// The same note in one line for a terminal, where similar statements share a line.
 const TERMINAL_VERDICT_NOTE: &str = "Reproductions and checks are not counted. A line below can have several statements, and each is counted.";
@@ -33,7 +33,7 @@ pub(crate) fn title(run: &Run<'_>) -> String {
 pub(crate) fn full(run: &Run<'_>) -> Vec<Block> {
     let claims = claims::all(run);
     let mut blocks = summary(&claims);
-    blocks.extend((!claims.is_empty()).then(|| Block::Text(basis(run))));
+    blocks.extend((!claims.is_empty()).then(|| Block::Text(basis(run, &claims))));
     blocks.push(provenance(run.manifest));
     blocks.push(Block::Heading(2, "What was asked, and what would refute it".to_owned()));
     blocks.extend(paragraphs(&run.definition.analysis));
@@ -58,6 +58,7 @@ pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
         };
         blocks.push(Block::List(claims.iter().map(verdict).collect()));
         blocks.push(Block::Text(TERMINAL_VERDICT_NOTE.to_owned()));
+        blocks.push(Block::Text(basis(run, &claims)));
         let number = |[what, published, here]: &[String; 3]| {
             format!("{what}: {here} ({})", statements::published_text(published))
         };
@@ -81,20 +82,34 @@ pub(crate) fn brief(run: &Run<'_>) -> Vec<Block> {
     blocks
 }
 
-/// Says which models the verdicts rest on, and what "holds" means for them.
-fn basis(run: &Run<'_>) -> String {
+/// Says which models the verdicts rest on, what "holds" means for them, and how much of the claims was
+/// measured.
+fn basis(run: &Run<'_>, claims: &[Claim]) -> String {
     let models = claims::models(run).join(" and ");
-    let built_in =
-        !run.manifest.models.is_empty() && run.manifest.models.iter().all(|model| model.source == BUILT_IN);
-    let meaning = match built_in {
-        true => {
-            "These are small models that were trained for this suite. So \"holds\" means that a claim carries over to them; it \
-             neither confirms nor refutes the figures published for other models. Statements about the memory of published models \
-             rest on their configurations."
-        }
-        false => "They do not speak for models that were not measured.",
+    let built_in = run.manifest.models.iter().all(|model| model.source == BUILT_IN);
+    let own = match (models.is_empty(), built_in) {
+        (true, _) => "No model was run, so the verdicts rest on published configurations alone.".to_owned(),
+        (false, true) => format!(
+            "Statements about published models rest on their configurations and published numbers. All other statements rest on \
+             {models} alone, which are small models of this suite: that one of them holds means that the claim carries over to \
+             these models, and neither confirms nor refutes it for others. So a claim may partly hold because of a small model \
+             alone; its statements say which."
+        ),
+        (false, false) => format!(
+            "Statements about published models rest on their configurations and published numbers, and all others on {models} \
+             alone. They do not speak for models that were not measured."
+        ),
     };
-    format!("The verdicts rest on {models}. {meaning}")
+    let counted =
+        || claims.iter().flat_map(|claim| &claim.statements).filter(|s| s.role == StatementRole::Claim);
+    let missing = counted().filter(|s| s.holds.is_none() && s.measured.is_empty()).count();
+    match missing {
+        0 => own,
+        _ => format!(
+            "{own} {missing} of {} statements were not measured, so the verdicts are those of a part of the claims.",
+            counted().count()
+        ),
+    }
 }
 
 /// Returns the tables of verdicts and of key numbers.

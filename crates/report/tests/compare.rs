@@ -105,6 +105,27 @@ fn cells_of_one_run_only_are_counted_and_failures_are_left_out() {
     }
 }
 
+/// Generated contexts are the same in every run, so runs over different texts have cells in common.
+#[test]
+fn runs_without_a_common_text_say_so() {
+    let with_a_passkey = |text: &str| {
+        let task = ScoredTask { kind: TaskKind::Passkey, aware: false };
+        let passkey = GridRow { task, ..row("p", "0.5", "passkey-0", 1.0) };
+        vec![passkey, row("p", "0.5", text, 1.0)]
+    };
+    let sentence = "No text is in both runs; only generated contexts were compared.";
+    let different = compared(&with_a_passkey("a"), &with_a_passkey("b"));
+    assert_eq!((different.matched, different.identical, different.only_generated), (1, 1, true));
+    for text in [render_comparison_markdown(&different), render_comparison_terminal(&different)] {
+        assert!(text.contains("All 1 cells") && text.contains(sentence), "{text}");
+    }
+    let alike = compared(&with_a_passkey("a"), &with_a_passkey("a"));
+    let without_texts = compared(&with_a_passkey("a")[..1], &with_a_passkey("b")[..1]);
+    for comparison in [alike, without_texts] {
+        assert!(!render_comparison_terminal(&comparison).contains("No text"), "{comparison:?}");
+    }
+}
+
 #[test]
 fn seeds_are_averaged_within_a_text() {
     let seeded = |add: f64| {

@@ -220,6 +220,11 @@ fn the_order_of_policies_is_compared_between_forms() {
         ],
     );
     assert!(text.contains("### m, form true") && text.contains("### m, form plain-llama"), "{text}");
+    // Policies whose KL is 0 in both forms have no order, and two policies have no correlation.
+    let unchanged = [("uniform+p", 0.0), (Q, 2.0), ("uniform+random", 0.0), ("uniform+oracle", 0.5)];
+    let text = markdown(&[form_rows(Form::True, unchanged), form_rows(Form::PlainLlama, unchanged)].concat());
+    let table = after(&text, "first, m: order of policies by mean KL in both forms");
+    assert!(table.contains("budget 0.5: 0 of 1 neighbours change places"), "{table}");
 }
 
 #[test]

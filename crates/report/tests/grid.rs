@@ -75,7 +75,6 @@ fn the_refutation_comes_before_the_numbers() {
             "other measures",
             "agreement, %",
             "## Limits",
-            "With 9 texts",
             "bitkv run first.toml",
         ],
     );

@@ -80,7 +80,7 @@ pub struct Job {
     pub needs: Needs,
     /// The contexts. Each is read once for all cells.
     pub units: Vec<Unit>,
-    /// The ways to compress the cache. Each is measured on every unit.
+    /// The ways to compress the cache. [`Job::cells_of`] says which of them are measured on a unit.
     pub cells: Vec<Cell>,
     /// Where entropies and head scores come from.
     pub calibration: CalibrationSources,

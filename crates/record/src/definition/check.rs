@@ -83,10 +83,16 @@ fn pairs(experiment: &Experiment) -> Result<(), DefinitionError> {
     Ok(())
 }
 
-/// Checks that there are pairs whose equivalence can be tested.
+/// Checks that there are pairs of policies or values of an axis whose equivalence can be tested, and that a
+/// margin of right answers has a task with answers.
 fn equivalence(experiment: &Experiment) -> Result<(), DefinitionError> {
-    match experiment.equivalence.is_some() && experiment.pairs.is_empty() {
-        true => Err(DefinitionError::NothingToTest),
+    let Some(margins) = experiment.equivalence else { return Ok(()) };
+    if experiment.pairs.is_empty() && experiment.axes.product().len() == 1 {
+        return Err(DefinitionError::NothingToTest);
+    }
+    let has_answers = experiment.tasks.iter().any(|task| task.task.kind != TaskKind::Text);
+    match margins.accuracy.is_some() && !has_answers {
+        true => Err(DefinitionError::NoAnswers),
         false => Ok(()),
     }
 }

@@ -1,13 +1,14 @@
 //! Reads the key `equivalence` of an experiment.
 
-use super::keys::{Keys, Place, number, table};
+use super::keys::{Keys, Place, number};
 use crate::RecordError;
 use toml::Value;
 
 const KEYS: [&str; 3] = ["kl", "agreement", "accuracy"];
 
-/// The margins of the tests of equivalence: two policies are equivalent if the difference between their means
-/// is smaller than the margin. A measure without a margin is not tested.
+/// The margins of the tests of equivalence, for the policies of pairs and for one policy at two values of an
+/// axis (form, time of eviction, positions, KV format). The two are equivalent if the difference between
+/// their means is smaller than the margin. A measure without a margin is not tested.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Equivalence {
     /// The margin of the KL divergence, in nats per token.
@@ -21,9 +22,14 @@ pub struct Equivalence {
 /// Reads the margins.
 ///
 /// # Errors
-/// Fails if there is no margin, or if a margin is not a number above 0. Margins of fractions must be below 1.
+/// Fails if the value is not a table, if it has no margin, or if a margin is not a number above 0. Margins of
+/// fractions must be below 1.
 pub(super) fn read(place: &Place, value: Value) -> Result<Equivalence, RecordError> {
-    let mut keys = Keys::new(table(value, place)?, &KEYS, place.clone())?;
+    let Value::Table(table) = value else {
+        let key = place.key();
+        return Err(place.wrong_type(&value, &format!("a table, such as {key} = {{kl = 0.001}}")));
+    };
+    let mut keys = Keys::new(table, &KEYS, place.clone())?;
     let mut margin = |key: &str, below: f64| keys.value(key, |place, value| margin(place, value, below));
     let found = Equivalence {
         kl: margin("kl", f64::INFINITY)?,

@@ -75,7 +75,7 @@ impl Place {
     }
 
     /// Returns the error for a value with the wrong type; `expected` says what to write.
-    fn wrong_type(&self, value: &Value, expected: &str) -> RecordError {
+    pub(super) fn wrong_type(&self, value: &Value, expected: &str) -> RecordError {
         self.refuse(format!("{} a {}: write {expected}", self.value_is(&shown(value)), type_name(value)))
     }
 }

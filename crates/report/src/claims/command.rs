@@ -7,6 +7,8 @@ use bitkv_record::Accounting;
 
 /// The options that choose the output. The last takes no value.
 const OUTPUT: [&str; 2] = ["--out", "--json"];
+/// The options that say how a model is read.
+const READING: [&str; 2] = ["--as", "--i2s-layout"];
 /// The options of `bitkv verify` that choose what is measured, which a shorter command replaces.
 const CHOICES: [&str; 3] = ["--model", "--policy", "--budget"];
 
@@ -38,27 +40,58 @@ pub(super) fn measure_without_eviction(run: &Run<'_>, model: &str) -> String {
     measure_cells(run, model, &["full"], &[LEAST_WORK])
 }
 
-/// Returns the command that profiles the heads of a model again.
+/// Returns the command that profiles the heads of a model again, at one context length. A run that was not
+/// made by `bitkv verify` has only its own command.
 pub(super) fn measure_profile(run: &Run<'_>, model: &str, context: usize) -> String {
     let own = &run.manifest.command;
-    let texts = own.iter().position(|argument| argument == "--calibration").and_then(|at| own.get(at + 1));
+    if own.get(1).map(String::as_str) != Some("verify") {
+        return measure_run(run);
+    }
     let mut command: Vec<String> =
         ["bitkv", "profile", "--model", &as_given(run, model), "--context"].map(str::to_owned).to_vec();
     command.push(context.to_string());
-    command.extend(texts.into_iter().flat_map(|folder| ["--texts".to_owned(), folder.clone()]));
+    command.extend(
+        values_of(own, "--calibration").into_iter().flat_map(|folder| ["--texts".to_owned(), folder]),
+    );
+    command.extend(reading_options(own));
     shell(&command)
 }
 
-/// Returns the command that counts the bytes of a model again. Only a run counts the bytes of allocated
-/// buffers.
+/// Returns the command that counts the bytes of a model again, by what a runtime stores or as published.
 pub(super) fn count_memory(run: &Run<'_>, model: &str, accounting: Accounting, context: usize) -> String {
-    match accounting {
-        Accounting::Measured => measure_without_eviction(run, model),
-        _ => format!(
-            "bitkv memory --model {} --accounting {accounting} --context {context}",
-            escape::shell(model)
-        ),
-    }
+    let mut command: Vec<String> = [
+        "bitkv",
+        "memory",
+        "--model",
+        &as_given(run, model),
+        "--accounting",
+        &accounting.to_string(),
+        "--context",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    command.push(context.to_string());
+    let is_measured = run.manifest.models.iter().any(|entry| entry.name == model);
+    command.extend(is_measured.then(|| reading_options(&run.manifest.command)).into_iter().flatten());
+    shell(&command)
+}
+
+/// Returns the options that say how a model is read.
+fn reading_options(command: &[String]) -> Vec<String> {
+    let with_values = |name: &'static str| {
+        values_of(command, name).into_iter().flat_map(move |value| [name.to_owned(), value])
+    };
+    READING.into_iter().flat_map(with_values).collect()
+}
+
+/// Returns the values of an option, which may be written as `--name value` or `--name=value`.
+fn values_of(command: &[String], name: &str) -> Vec<String> {
+    let value = |(i, argument): (usize, &String)| match argument.split_once('=') {
+        Some((option, value)) if option == name => Some(value.to_owned()),
+        _ if argument == name => command.get(i + 1).cloned(),
+        _ => None,
+    };
+    command.iter().enumerate().filter_map(value).collect()
 }
 
 /// Returns a model as `--model` takes it: the name of a built-in model, otherwise the folder or the file.
@@ -105,5 +138,7 @@ mod tests {
         let kept = without(&options, &[&CHOICES[..], &OUTPUT].concat());
         assert_eq!(kept, ["--seed", "3", "--context-tokens=64"]);
         assert_eq!(without(&options, &OUTPUT).len(), 8);
+        assert_eq!(values_of(&options, "--context-tokens"), ["64"]);
+        assert_eq!(values_of(&options, "--model"), ["a", "b"]);
     }
 }

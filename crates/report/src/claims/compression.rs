@@ -20,7 +20,7 @@ const PRESERVATION: [(f64, f64); 3] = [(0.5, 0.9897), (0.2, 0.9618), (0.1, 0.907
 /// published.
 const MATCH: [(f64, f64); 3] = [(0.5, 0.965), (0.2, 0.96), (0.1, 0.96)];
 /// Attention preservation as published, which rows have as `attention_cosine`.
-const PRESERVED: Quantity = Quantity::new(|row| row.attention_cosine);
+const PRESERVED: Quantity = Quantity::new(|row| row.attention_cosine).with_range((-1.0, 1.0));
 /// The rule that the published attention preservation was measured with.
 const INVERTED: &str = "entropy-inverted";
 /// The rules that the claim is about. A rule that was not measured leaves its statements untested.
@@ -29,7 +29,7 @@ const RULES: [&str; 3] = ["entropy-proportional", "entropy-global", INVERTED];
 /// method.
 const RANDOM: &str = "uniform+random";
 /// The fewest draws of a random policy that decide a statement. A single draw may be an unusual one.
-const FEWEST_DRAWS: usize = 8;
+const FEWEST_DRAWS: usize = 16;
 /// The fractions kept that the claim is about: 2x, 5x and 10x compression.
 const BUDGETS: [f64; 3] = [0.5, 0.2, 0.1];
 

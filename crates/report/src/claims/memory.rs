@@ -23,8 +23,8 @@ const HEADLINE_HEAD: u64 = 32_002 * 1_536;
 const RUNTIME: &str = "The measured share counts what a runtime stores: 2 bits per ternary weight, f16 embeddings and f32 norms. \
 No runtime stores embeddings at 1.58 bits.";
 /// What the statements about most of the memory mean.
-const MOST: &str = "The same rule decides for published and built-in models, at the longest context of the publication or of the run. \
-Bytes of measured models are those of allocated buffers, except the activations, which are computed.";
+const MOST: &str = "The same rule and the same accounting, what a runtime stores, decide for published and built-in models, each at \
+its longest context.";
 /// The largest difference at which two shares count as the same: one percentage point.
 const TOLERANCE: f64 = 0.01;
 
@@ -171,30 +171,39 @@ fn separate_head(rows: &[MemoryRow]) -> String {
     )
 }
 
-/// Returns the row of each model at its longest context: by what a runtime stores, or for models without such
-/// a row by the bytes of its buffers.
+/// Returns the row of each model at its longest context, by what a runtime stores.
 fn largest(rows: &[MemoryRow]) -> Vec<&MemoryRow> {
-    let longest = |model: &str| {
-        let rows_with =
-            |accounting| rows.iter().filter(move |r| r.model == model && r.accounting == accounting);
-        let longest = rows_with(Accounting::Measured).max_by_key(|row| row.context);
-        longest.or_else(|| rows_with(Accounting::Actual).max_by_key(|row| row.context))
+    let stored = |model: &str| {
+        let own = rows.iter().filter(|row| row.model == model && row.accounting == Accounting::Actual);
+        own.max_by_key(|row| row.context)
     };
-    crate::unique(rows.iter().map(|row| row.model.as_str())).into_iter().filter_map(longest).collect()
+    crate::unique(rows.iter().map(|row| row.model.as_str())).into_iter().filter_map(stored).collect()
 }
 
 /// Returns the statement on whether the cache is most of the memory of a model.
 fn dominates(run: &Run<'_>, row: &MemoryRow) -> Statement {
+    let buffers = run.memory.iter().find(|r| is_measured_part(r, row)).map(|measured| {
+        format!("; {} at {} tokens by its buffers", percent(measured.kv_fraction), measured.context)
+    });
     let rule =
         decide(Some(row.kv_fraction > 0.5), "Yes if more than half of the bytes are KV cache, else no.");
+    let reason = match row.model == HEADLINE_MODEL {
+        true => format!("{MOST} {}", separate_head(run.memory)),
+        false => MOST.to_owned(),
+    };
     Statement {
         command: command::count_memory(run, &row.model, row.accounting, row.context),
         ..decided(
             &format!("{}: the KV cache is more than half of the memory", row.model),
             "more than half".into(),
-            format!("{} at {} tokens", percent(row.kv_fraction), row.context),
+            format!("{} at {} tokens{}", percent(row.kv_fraction), row.context, buffers.unwrap_or_default()),
             rule,
-            MOST,
+            &reason,
         )
     }
+}
+
+/// Returns whether a row has the bytes of the allocated buffers of the same model.
+fn is_measured_part(measured: &MemoryRow, row: &MemoryRow) -> bool {
+    measured.model == row.model && measured.accounting == Accounting::Measured
 }

@@ -47,7 +47,7 @@ pub(super) fn all_below_zero(found: &[Estimate]) -> Decision {
     let each: Option<Vec<bool>> = found.iter().map(below).collect();
     decide(
         each.map(|each| each.into_iter().all(|below| below)),
-        "Yes if every interval is below 0; no if one includes 0 or is above it.",
+        "Yes if every interval is below 0, each taken alone; else no, because the claim has to show a gain.",
     )
 }
 

@@ -1,6 +1,6 @@
 //! Makes statements from their parts, and formats their numbers.
 
-use crate::format::estimate;
+use crate::format::{estimate, significant};
 use crate::interval::Estimate;
 
 use super::claim::{Statement, StatementRole};
@@ -14,10 +14,7 @@ pub(super) fn decided(
     Decision { holds, rule }: Decision,
     reason: &str,
 ) -> Statement {
-    let reason = match holds {
-        Some(_) => reason.to_owned(),
-        None => format!("{reason} This measurement leaves it open.").trim_start().to_owned(),
-    };
+    let reason = reason.to_owned();
     let (role, failing_check, command) = (StatementRole::Claim, None, String::new());
     Statement { text: text.into(), published, measured, holds, rule, reason, command, role, failing_check }
 }
@@ -67,11 +64,17 @@ pub(super) fn percent(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
 
-/// Formats a mean with its interval. A mean without an interval comes from too few texts, and the text says
-/// so.
-pub(super) fn with_interval(found: &Estimate, print: impl Fn(f64) -> String) -> String {
-    let suffix = if found.interval.is_none() { " without an interval, for lack of texts" } else { "" };
-    estimate(Some(*found), print) + suffix
+/// Formats a mean with its interval and its unit. A mean without an interval comes from too few texts, and
+/// the text says so.
+pub(super) fn with_interval(found: &Estimate, print: impl Fn(f64) -> String, unit: &str) -> String {
+    let suffix = if found.interval.is_none() { " (too few texts for an interval)" } else { "" };
+    format!("{} {unit}{suffix}", estimate(Some(*found), print))
+}
+
+/// Formats a difference with its sign and three digits.
+pub(super) fn signed(value: f64) -> String {
+    let sign = if value > 0.0 { "+" } else { "" };
+    format!("{sign}{}", significant(value, 3))
 }
 
 /// Returns a formatter of a number times a factor. A value that rounds to 0 has no sign.

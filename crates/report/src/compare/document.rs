@@ -61,6 +61,8 @@ fn counts(comparison: &Comparison) -> Vec<String> {
         true => format!("All {matched} cells that both runs have are identical."),
         false => format!("{matched} cells are in both runs; {identical} of them are identical."),
     }];
+    let generated = || "No text is in both runs; only generated contexts were compared.".to_owned();
+    list.extend(comparison.only_generated.then(generated));
     for (count, name) in [(only_a, a), (only_b, b)] {
         list.extend((*count > 0).then(|| format!("Cells only in {name}: {count}.")));
     }

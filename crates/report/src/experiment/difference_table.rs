@@ -18,9 +18,9 @@ pub(super) enum Cell {
     Text(String),
     /// A difference with its interval, and a star if it is significant.
     Difference(Measure, Option<Difference>),
-    /// Whether the first policy is better or worse, or equivalent within a margin, in the unit of the
-    /// quantity.
-    Verdict(Measure, f64, Option<Difference>),
+    /// The same, and in a second column whether the first policy is better, worse, or equivalent within a
+    /// margin, in the unit of the quantity.
+    Judged(Measure, Option<Difference>, f64),
 }
 
 enum Line {
@@ -60,7 +60,7 @@ impl DifferenceTable {
             match line {
                 Line::Group(label) => table.group(label.clone()),
                 Line::Row(name, own) => {
-                    let printed = own.iter().enumerate().map(|(i, cell)| tests.print(cell, first + i));
+                    let printed = own.iter().enumerate().flat_map(|(i, cell)| tests.print(cell, first + i));
                     table.row_if_any(name.clone(), printed.collect::<Vec<_>>());
                     first += own.len();
                 }
@@ -89,12 +89,12 @@ struct Tests {
 
 impl Tests {
     fn new(cells: &[&Cell]) -> Self {
-        let difference = |cell: &Cell| match cell {
-            Cell::Difference(measure, Some(found)) => Some((measure.name(), found.p_value()?)),
-            _ => None,
+        let difference = |cell: &Cell| {
+            let (measure, found) = cell.difference()?;
+            Some((measure.name(), found.p_value()?))
         };
         let equivalence = |cell: &Cell| match cell {
-            Cell::Verdict(measure, margin, Some(found)) if found.values.len() >= FEWEST_FOR_STARS => {
+            Cell::Judged(measure, Some(found), margin) if found.is_testable() => {
                 Some((measure.name(), equivalence(&found.values, *margin)?.p_value))
             }
             _ => None,
@@ -102,27 +102,68 @@ impl Tests {
         Self { differences: corrected(cells, difference), equivalences: corrected(cells, equivalence) }
     }
 
-    /// Returns a printed cell. `index` is its place among all cells of the table.
-    fn print(&self, cell: &Cell, index: usize) -> String {
-        let significant = |p: Option<f64>| p.is_some_and(|p| p < LEVEL);
+    /// Returns the printed columns of a cell. `index` is its place among all cells of the table.
+    fn print(&self, cell: &Cell, index: usize) -> Vec<String> {
         match cell {
-            Cell::Text(text) => text.clone(),
-            Cell::Difference(_, None) | Cell::Verdict(_, _, None) => MISSING.to_owned(),
-            Cell::Difference(measure, Some(found)) => {
-                let star = if significant(self.differences[index]) { " *" } else { "" };
-                format!("{}{star}", measure.print_estimate(found.estimate))
+            Cell::Text(text) => vec![text.clone()],
+            Cell::Difference(_, None) => vec![MISSING.to_owned()],
+            Cell::Judged(_, None, _) => vec![MISSING.to_owned(); 2],
+            Cell::Difference(measure, Some(found)) => vec![self.marked(measure, found, index)],
+            Cell::Judged(measure, Some(found), margin) => {
+                vec![self.marked(measure, found, index), self.verdict(measure, found, *margin, index)]
             }
-            Cell::Verdict(measure, margin, Some(_)) if significant(self.equivalences[index]) => {
-                format!("equivalent within {}", measure.print(*margin))
-            }
-            // A verdict follows the difference that it is about.
-            Cell::Verdict(measure, _, Some(found)) => match significant(self.differences[index - 1]) {
-                true if measure.is_better(found.estimate.value) => "better".to_owned(),
-                true => "worse".to_owned(),
-                false => "undecided".to_owned(),
-            },
         }
     }
+
+    /// Returns a difference with its interval, and with a star if it is significant.
+    fn marked(&self, measure: &Measure, found: &Difference, index: usize) -> String {
+        let star = if is_significant(self.differences[index]) { " *" } else { "" };
+        format!("{}{star}", measure.print_estimate(found.estimate))
+    }
+
+    /// Returns whether the first policy is better or worse, equivalent, or both. Equivalence needs the test
+    /// and the printed interval, which is wider than that of the test.
+    fn verdict(&self, measure: &Measure, found: &Difference, margin: f64, index: usize) -> String {
+        if !found.is_testable() {
+            return MISSING.to_owned();
+        }
+        let is_within = |(low, high): (f64, f64)| -margin < low && high < margin;
+        let equivalent =
+            is_significant(self.equivalences[index]) && found.estimate.interval.is_some_and(is_within);
+        let equivalent = equivalent.then(|| format!("equivalent within {}", measure.print(margin)));
+        let different = is_significant(self.differences[index]);
+        let different = different.then(|| match measure.is_better(found.estimate.value) {
+            true => "better".to_owned(),
+            false => "worse".to_owned(),
+        });
+        let both: Vec<String> = equivalent.into_iter().chain(different).collect();
+        if both.is_empty() { "undecided".to_owned() } else { both.join(", ") }
+    }
+}
+
+impl Cell {
+    /// Returns the cell of a difference, with a verdict if there is a margin of equivalence.
+    pub(super) fn new(measure: Measure, found: Option<Difference>, margin: Option<f64>) -> Self {
+        match margin {
+            Some(margin) => Cell::Judged(measure, found, margin),
+            None => Cell::Difference(measure, found),
+        }
+    }
+
+    /// Returns the measure and the difference of a cell that has one.
+    fn difference(&self) -> Option<(&Measure, &Difference)> {
+        match self {
+            Cell::Difference(measure, Some(found)) | Cell::Judged(measure, Some(found), _) => {
+                Some((measure, found))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Returns whether a corrected p-value is small enough.
+fn is_significant(p: Option<f64>) -> bool {
+    p.is_some_and(|p| p < LEVEL)
 }
 
 /// Returns Holm's corrected p-value of each cell. The comparisons of one measure are corrected together.
@@ -142,26 +183,23 @@ fn corrected(cells: &[&Cell], test: impl Fn(&Cell) -> Option<(&'static str, f64)
 
 /// Returns the notes below the table.
 fn notes(cells: &[&Cell], tests: &Tests) -> Vec<String> {
-    let difference = |cell: &&'_ Cell| match cell {
-        Cell::Difference(measure, Some(found)) => Some((*measure, found.clone())),
-        _ => None,
-    };
-    let all: Vec<(Measure, Difference)> = cells.iter().filter_map(difference).collect();
+    let all: Vec<(&Measure, &Difference)> = cells.iter().filter_map(|cell| cell.difference()).collect();
     let Some(fewest) = all.iter().map(|(_, found)| found.values.len()).min() else { return Vec::new() };
-    let mut notes = vec!["Differences are paired by text.".to_owned()];
-    let names = crate::unique(all.iter().map(|(measure, _)| measure.name()));
-    let count = |name: &&str| {
-        let own = cells.iter().zip(&tests.differences).filter(|(_, p)| p.is_some());
-        let n = own.filter(|(cell, _)| matches!(cell, Cell::Difference(m, _) if m.name() == *name)).count();
-        (n > 0).then(|| format!("{n} of {name}"))
-    };
-    let counts: Vec<String> = names.iter().filter_map(count).collect();
-    if !counts.is_empty() {
+    let mut notes = vec!["Differences are paired by text or context.".to_owned()];
+    let tested = counts(cells, &tests.differences);
+    if !tested.is_empty() {
         notes[0] += &format!(
-            " * marks a p-value below {LEVEL} after Holm's correction for the comparisons in this table ({}). Intervals are \
-             those of a single comparison.",
-            counts.join(", ")
+            " * marks a p-value below {LEVEL} after Holm's correction for the comparisons in this table ({tested}). Intervals are \
+             those of a single comparison."
         );
+    }
+    let judged = counts(cells, &tests.equivalences);
+    if !judged.is_empty() {
+        notes.push(format!(
+            "Verdicts: \"better\" and \"worse\" are marked differences. \"Equivalent\" needs two one-sided t tests against the margin, \
+             with a p-value below {LEVEL} after Holm's correction ({judged}), and a 95 % interval within the margin. All else is \
+             \"undecided\"."
+        ));
     }
     if let Some(most) = all.iter().map(|(_, found)| found.unpaired).max().filter(|most| *most > 0) {
         notes.push(format!("Some comparisons leave out texts that only one of the two has: {most} at most."));
@@ -175,10 +213,22 @@ fn notes(cells: &[&Cell], tests: &Tests) -> Vec<String> {
     let effects = |name: &&str| {
         let own = all.iter().filter(|(measure, _)| measure.name() == *name);
         let effects = own.clone().filter_map(|(_, found)| found.detectable()).collect();
-        detectable(&own.clone().next()?.0, effects)
+        detectable(own.clone().next()?.0, effects)
     };
+    let names = crate::unique(all.iter().map(|(measure, _)| measure.name()));
     notes.extend(names.iter().filter_map(effects));
     notes
+}
+
+/// Returns how many cells of each measure were tested, such as `9 of KL, 9 of agreement`.
+fn counts(cells: &[&Cell], p: &[Option<f64>]) -> String {
+    let tested = || cells.iter().zip(p).filter(|(_, p)| p.is_some());
+    let names = crate::unique(tested().filter_map(|(cell, _)| Some(cell.difference()?.0.name())));
+    let count = |name: &str| {
+        let own = tested().filter(|(cell, _)| cell.difference().is_some_and(|(m, _)| m.name() == name));
+        format!("{} of {name}", own.count())
+    };
+    names.into_iter().map(count).collect::<Vec<_>>().join(", ")
 }
 
 /// Says which differences single comparisons of a measure can find at all.
@@ -188,8 +238,8 @@ fn detectable(measure: &Measure, mut effects: Vec<f64>) -> Option<String> {
     let [least, median, most] =
         [least, bitkv_stats::median(&effects)?, most].map(|effect| measure.print(effect));
     Some(format!(
-        "Minimum detectable effect: a single comparison finds a true difference in {} of {median}{} with 80 % power (median of \
-         the comparisons; {least} to {most}).",
+        "Minimum detectable effect: a plain t test of a single comparison finds a true difference in {} of {median}{} with 80 % \
+         power (median of the comparisons; {least} to {most}). Marks need larger differences.",
         measure.name(),
         measure.difference_suffix()
     ))
@@ -257,10 +307,16 @@ mod tests {
     fn verdicts_name_the_margin() {
         let verdict = |mean: f64, margin: f64| {
             let found = around(mean, 20);
-            let cells = vec![Cell::Difference(KL, found.clone()), Cell::Verdict(KL, margin, found)];
-            table(vec![cells])
+            let mut table = DifferenceTable::new(Table::with_number_columns("t", "row", ["c", "verdict"]));
+            table.row("r".to_owned(), [Cell::Judged(KL, found, margin)]);
+            table.finish().to_markdown()
         };
         assert!(verdict(0.0, 0.5).contains("| equivalent within 0.500 |"));
+        assert!(verdict(0.3, 0.5).contains("| equivalent within 0.500, worse |"), "{}", verdict(0.3, 0.5));
+        assert!(
+            verdict(0.0, 0.5).contains("two one-sided t tests")
+                && !table(vec![vec![Cell::Difference(KL, around(0.0, 20))]]).contains("one-sided")
+        );
         assert!(verdict(0.0, 0.05).contains("| undecided |"));
         assert!(verdict(-2.0, 0.5).contains("| better |"), "a lower KL is better");
         assert!(verdict(2.0, 0.5).contains("| worse |"));
@@ -270,9 +326,6 @@ mod tests {
     fn the_smallest_effect_that_can_be_found_is_below_the_table() {
         let text = table(vec![vec![Cell::Difference(KL, around(0.0, 20))]]);
         // (t_0.975 + t_0.8) s / sqrt n with 19 degrees of freedom: (2.093 + 0.861) * 0.3113 / sqrt 20.
-        assert!(
-            text.contains("a true difference in KL of 0.206 nats with 80 % power (median"),
-            "{text}"
-        );
+        assert!(text.contains("a true difference in KL of 0.206 nats with 80 % power (median"), "{text}");
     }
 }

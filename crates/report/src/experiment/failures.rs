@@ -39,7 +39,7 @@ pub(super) fn blocks(rows: &[&GridRow]) -> Vec<Block> {
 }
 
 /// The KL in nats that summation in another order may cause. Eviction causes far more.
-pub(super) const TOLERANCE: f64 = 1e-5;
+pub(crate) const TOLERANCE: f64 = 1e-5;
 
 /// Compares the cells that kept everything in f16 with the full cache. Returns how many of them have a KL or
 /// an agreement, and a sentence for each that differs.

@@ -5,6 +5,7 @@
 
 use super::slice::Slice;
 use crate::format::MISSING;
+use crate::interval::FEWEST_FOR_STARS;
 use crate::policies::explain_marks;
 use crate::table::Table;
 use crate::unique;
@@ -27,6 +28,8 @@ struct Flips {
     gained: u64,
     /// All questions.
     questions: u64,
+    /// The contexts of the questions.
+    contexts: usize,
 }
 
 impl Flips {
@@ -34,17 +37,20 @@ impl Flips {
     /// draws of a policy, if the rows have no answers, or if the policies have no question in common.
     fn new(first: &[&GridRow], second: &[&GridRow]) -> Option<Self> {
         let (first, second) = (answers(first)?, answers(second)?);
-        let mut flips = Self { lost: 0, gained: 0, questions: 0 };
+        let mut flips = Self { lost: 0, gained: 0, questions: 0, contexts: 0 };
+        let mut contexts = Vec::new();
         for (questions, own) in &first {
             let Some(other) = second.get(questions).filter(|other| other.len() == own.len()) else {
                 continue;
             };
+            contexts.push((questions.0, questions.1));
             for (own, other) in own.bytes().zip(other.bytes()) {
                 flips.questions += 1;
                 flips.lost += u64::from(own < other);
                 flips.gained += u64::from(own > other);
             }
         }
+        flips.contexts = unique(contexts.into_iter()).len();
         (flips.questions > 0).then_some(flips)
     }
 }
@@ -87,7 +93,9 @@ impl FlipTable {
             Line::Group(_) => &[][..],
             Line::Row(_, cells) => cells,
         });
-        let raw: Vec<f64> = cells.flatten().map(|(_, p)| *p).collect();
+        let is_tested = |flips: &Flips| flips.contexts >= FEWEST_FOR_STARS;
+        let raw: Vec<f64> =
+            cells.flatten().map(|(flips, p)| if is_tested(flips) { *p } else { f64::NAN }).collect();
         let mut corrected = holm(&raw).into_iter();
         for line in lines {
             match line {
@@ -104,10 +112,10 @@ impl FlipTable {
             }
         }
         explain_marks(&mut table);
-        let comparisons = raw.len();
+        let comparisons = raw.iter().filter(|p| p.is_finite()).count();
         table.note(format!(
             "{note} * marks an exact one-sided p-value of McNemar's test below {LEVEL} after Holm's correction for the \
-             {comparisons} comparisons in this table. {CLUSTERS}"
+             {comparisons} comparisons in this table. Fewer than {FEWEST_FOR_STARS} contexts are not marked. {CLUSTERS}"
         ));
         table.unless_empty()
     }
@@ -189,7 +197,7 @@ mod tests {
         let flips = |first: &[GridRow], second: &[GridRow]| {
             Flips::new(&first.iter().collect::<Vec<_>>(), &second.iter().collect::<Vec<_>>())
         };
-        assert_eq!(flips(&first, &second), Some(Flips { lost: 2, gained: 1, questions: 5 }));
+        assert_eq!(flips(&first, &second), Some(Flips { lost: 2, gained: 1, questions: 5, contexts: 1 }));
         assert_eq!(flips(&first, &second[2..]), None, "no context in common");
         assert_eq!(flips(&first[..1], &[row("a", 0.0, "10")]), None, "another number of questions");
         let mut drawn = first.to_vec();

@@ -12,9 +12,10 @@ use bitkv_record::{AskedBudget, GridRow, PolicyRole};
 
 /// Returns the table of one measure, with intervals if the measure has them.
 pub(super) fn with_intervals(slice: &Slice<'_>, caption: &str, measure: &Measure) -> Table {
-    let mut table =
-        table_of_means(slice, &format!("{caption}: {}", measure.title()), |rows| measure.cell(rows));
-    interval::few_texts(slice.texts()).into_iter().for_each(|note| table.note(note));
+    let few = interval::few_texts(slice.texts());
+    let title = if few.is_some() { measure.with_unit() } else { measure.title() };
+    let mut table = table_of_means(slice, &format!("{caption}: {title}"), |rows| measure.cell(rows));
+    few.into_iter().for_each(|note| table.note(note));
     table
 }
 

@@ -38,7 +38,15 @@ const BITS_PER_BYTE: Measure =
     Measure::new(Better::Lower, "bits per byte", "", Quantity::new(bits_per_byte), |bits| fixed(bits, 3));
 
 /// The columns that have tables of their own.
-const SHOWN: [&str; 3] = ["kl_nats", "kept_entries", "correct"];
+const SHOWN: [&str; 5] = ["kl_nats", "kept_entries", "correct", "answer_evicted", "answer_heads"];
+/// The columns about the tokens of answers.
+const ABOUT_ANSWERS: [&str; 2] = ["answer_evicted", "answer_heads"];
+
+/// Returns the measures of what became of the tokens of the answers.
+pub(super) fn answer_measures() -> Vec<Measure> {
+    let columns = GridRow::columns().iter().filter(|column| ABOUT_ANSWERS.contains(&column.name));
+    columns.filter_map(from_column).collect()
+}
 
 /// Returns all other measures, for the folded tables.
 pub(super) fn other_measures() -> Vec<Measure> {

@@ -89,8 +89,7 @@ pub(super) fn text_differences(slice: &Slice<'_>, asked: Asked<'_>, caption: &st
             let difference_in = |measure: &Measure| slice.difference([pair.a, pair.b], budget, measure);
             let mut cells = Vec::new();
             for (measure, margin) in &measures {
-                cells.push(Cell::Difference(*measure, difference_in(measure)));
-                cells.extend(margin.map(|margin| Cell::Verdict(*measure, margin, difference_in(measure))));
+                cells.push(Cell::new(*measure, difference_in(measure), *margin));
             }
             cells.extend(loose.then(|| kept(difference_in(&KEPT))));
             table.row(budget.to_string(), cells);
@@ -126,10 +125,8 @@ pub(super) fn task_differences(tasks: &[(String, Slice<'_>)], asked: Asked<'_>, 
                     table.group(pair.label.clone());
                     changes.group(&pair.label);
                 }
-                let cells = budgets.iter().flat_map(|budget| {
-                    let found = slice.difference([pair.a, pair.b], *budget, &ACCURACY);
-                    let verdict = margin.map(|margin| Cell::Verdict(ACCURACY, margin, found.clone()));
-                    [Cell::Difference(ACCURACY, found)].into_iter().chain(verdict)
+                let cells = budgets.iter().map(|budget| {
+                    Cell::new(ACCURACY, slice.difference([pair.a, pair.b], *budget, &ACCURACY), margin)
                 });
                 table.row(task.clone(), cells);
                 changes.row(task, slice, [pair.a, pair.b]);

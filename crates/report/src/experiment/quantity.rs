@@ -42,7 +42,7 @@ impl Quantity {
     }
 
     /// Returns the quantity with the least and the largest value that it can have.
-    const fn with_range(self, range: (f64, f64)) -> Self {
+    pub(crate) const fn with_range(self, range: (f64, f64)) -> Self {
         Self { range, ..self }
     }
 

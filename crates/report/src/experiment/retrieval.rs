@@ -5,7 +5,7 @@ use super::chart::{GREY_NOTE, against_kept};
 use super::difference_table::{Cell, DifferenceTable};
 use super::flips;
 use super::matrix::with_intervals;
-use super::measure::{ACCURACY, AGREEMENT};
+use super::measure::{ACCURACY, AGREEMENT, answer_measures};
 use super::quantity::{Quantity, difference, mean_over_texts};
 use super::slice::{Slice, heading};
 use crate::block::{Block, chart_figure};
@@ -53,6 +53,13 @@ pub(super) fn blocks(slice: &Slice<'_>, caption: &str) -> Vec<Block> {
         blocks.push(Block::Table(with_intervals(own, &caption, &ACCURACY)));
         let chart = against_kept(own, &caption, &ACCURACY, Scale::Unit);
         blocks.extend(chart.iter().map(|chart| chart_figure(chart, GREY_NOTE)));
+        let measures = answer_measures();
+        let spans = measures.iter().filter(|measure| measure.is_in(own.rows()));
+        let spans: Vec<Block> =
+            spans.map(|measure| Block::Table(with_intervals(own, &caption, measure))).collect();
+        if !spans.is_empty() {
+            blocks.push(Block::Details(format!("{caption}, tokens of the answers"), spans));
+        }
         let depths = by_depth(own, &caption);
         if !depths.is_empty() {
             blocks.push(Block::Details(format!("{caption}, by depth"), vec![Block::Table(depths)]));

@@ -8,6 +8,7 @@ use crate::difference::Difference;
 use crate::policies::is_loose;
 use crate::unique;
 use bitkv_record::{AskedBudget, Axes, Experiment, GridRow, PolicyRole, ScoredTask};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Measured rows that may be compared with each other: those of one model with equal axes.
 pub(super) struct Slice<'a> {
@@ -25,19 +26,25 @@ pub(super) struct Contender<'a> {
     pub(super) role: PolicyRole,
     oracle: bool,
     loose: bool,
-    /// The number of draws, each with a seed of its own. Each text has the mean over them.
+    /// The largest number of draws of one text. Each text has the mean over its draws.
+    draws: usize,
+    /// The number of seeds over all texts.
     seeds: usize,
 }
 
 impl Contender<'_> {
     /// Returns whether the policy was drawn several times.
     pub(super) fn is_drawn(&self) -> bool {
-        self.seeds > 1
+        self.draws > 1
     }
 
     /// Returns the name with its marks, † and ‡, and the number of draws.
     pub(super) fn marked(&self) -> String {
-        let seeds = if self.seeds > 1 { format!(" (mean of {} draws)", self.seeds) } else { String::new() };
+        let seeds = match (self.draws, self.seeds) {
+            (..=1, ..=1) => String::new(),
+            (..=1, seeds) => format!(" (one of {seeds} draws per context)"),
+            (draws, _) => format!(" (mean of {draws} draws)"),
+        };
         let (oracle, loose) = (if self.oracle { " †" } else { "" }, if self.loose { " ‡" } else { "" });
         format!("{}{oracle}{loose}{seeds}", self.name)
     }
@@ -145,6 +152,7 @@ impl<'a> Slice<'a> {
             role: rows().next().map_or(PolicyRole::Method, |row| row.role),
             oracle: rows().any(|row| row.oracle),
             loose: rows().any(|row| is_loose(row)),
+            draws: draws(rows().copied()),
             seeds: unique(rows().map(|row| row.seed)).len(),
         }
     }
@@ -209,6 +217,16 @@ impl<'a> Slice<'a> {
     pub(super) fn texts(&self) -> usize {
         unique(self.rows.iter().map(|row| (row.text.as_str(), row.context_tokens))).len()
     }
+}
+
+/// Returns the largest number of seeds of one text at one budget.
+fn draws<'r>(rows: impl Iterator<Item = &'r GridRow>) -> usize {
+    let mut seeds: BTreeMap<(&str, usize, String), BTreeSet<u64>> = BTreeMap::new();
+    for row in rows {
+        let text = (row.text.as_str(), row.context_tokens, row.budget.to_string());
+        seeds.entry(text).or_default().insert(row.seed);
+    }
+    seeds.values().map(BTreeSet::len).max().unwrap_or(0)
 }
 
 /// Returns the heading of a budget's group.

@@ -38,8 +38,7 @@ pub(super) fn differences(
         groups.iter().map(|(label, slices)| (label.clone(), &slices[..])).collect();
     let cells = |first: &[&GridRow], rows: &[&GridRow]| {
         let found = difference(rows, first, measure.quantity);
-        let verdict = margin.map(|margin| Cell::Verdict(*measure, margin, found.clone()));
-        [Cell::Difference(*measure, found)].into_iter().chain(verdict).collect()
+        vec![Cell::new(*measure, found, margin)]
     };
     fill(table, &groups, cells, 1).unless_empty()
 }

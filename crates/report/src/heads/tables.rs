@@ -59,7 +59,8 @@ pub(super) fn classes(models: &[ModelProfiles<'_>]) -> Table {
         }
     }
     if models.iter().any(|model| published(model).is_some()) {
-        table.note("The published counts follow from the bounds in the published code, not from the bounds printed with the counts.");
+        table.note("The published counts follow from the bounds in the published code, not from the bounds printed with the counts. For bitnet_b1_58-large \
+49.8 % is in print; its counts, 191 of 384, give 49.7 %.");
     }
     table
 }

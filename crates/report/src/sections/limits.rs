@@ -1,14 +1,11 @@
 //! The limits of a run: what a reader must not conclude from its numbers.
 
 use crate::block::Block;
-use crate::claims::Claim;
+use crate::claims::{Claim, StatementRole};
+use crate::interval::{FEWEST, FEWEST_FOR_STARS};
 use crate::policies::is_loose;
 use crate::{Run, unique};
 use bitkv_record::{GridRow, IsaClass, PolicyRole, ScoredTask};
-
-/// With fewer texts than this, intervals contain the true mean clearly less often than in 95 % of runs
-/// (docs/METRICS.md, "Intervals").
-const FEW: usize = 10;
 
 const ATTENTION: &str = "The attention cosine compares single attention rows of an unperturbed model. A head with one \
 dominant key scores close to 100 % regardless of what else it loses, so judge quality by KL, NLL and recall.";
@@ -21,8 +18,8 @@ them again for every query, by masks or offline, and measured no compressed cach
 const LOOSE: &str =
     "Policies marked ‡ do not always keep the requested number of entries: compare them by what they kept.";
 const INTERVALS: &str = "Intervals allow for the skewness of the values over texts. They hold for texts like these and \
-are not corrected for the number of comparisons. If a policy has several seeds, each text \
-counts with its mean over seeds.";
+are not corrected for the number of comparisons. If a policy was drawn several times, each text counts with its mean over \
+draws.";
 const TAIL: &str = "Tokens scored after the eviction stay in the cache, in addition to the kept entries, so late \
 tokens attend to more entries than the budget allows.";
 const SCALAR: &str = "The run used plain loops (`BITKV_ISA=scalar`), which add in another order than vector \
@@ -41,8 +38,13 @@ pub(super) fn blocks(run: &Run<'_>, claims: &[Claim]) -> Vec<Block> {
     let texts = run.rows.iter().filter(|row| row.task == ScoredTask::TEXT).map(|row| row.text.as_str());
     let texts = unique(texts).len();
     list.push(INTERVALS.to_owned());
-    if (1..FEW).contains(&texts) {
-        list.push(format!("With {texts} texts, the intervals are too narrow."));
+    if (1..FEWEST_FOR_STARS).contains(&texts) {
+        list.push(match texts < FEWEST {
+            true => format!("{texts} texts are too few for intervals: at least {FEWEST} are needed."),
+            false => format!(
+                "{texts} texts are too few to mark differences: at least {FEWEST_FOR_STARS} are needed."
+            ),
+        });
     }
     let conditional: [(bool, &str); 8] = [
         (any(|row| row.kl_nats.is_some()), TEACHER_FORCED),
@@ -55,9 +57,13 @@ pub(super) fn blocks(run: &Run<'_>, claims: &[Claim]) -> Vec<Block> {
         (run.manifest.dirty, DIRTY),
     ];
     list.extend(conditional.into_iter().filter(|(holds, _)| *holds).map(|(_, text)| text.to_owned()));
-    let open = claims.iter().flat_map(|claim| &claim.statements).filter(|s| s.holds.is_none()).count();
-    if open > 0 {
-        list.push(format!("This run does not decide {open} of the statements of the claims."));
+    let open = |is_counted: bool| {
+        let all = claims.iter().flat_map(|claim| &claim.statements).filter(|s| s.holds.is_none());
+        all.filter(|s| (s.role == StatementRole::Claim) == is_counted).count()
+    };
+    let (statements, checks) = (open(true), open(false));
+    if statements + checks > 0 {
+        list.push(format!("This run does not decide {statements} of the statements of the claims, and {checks} of the checks."));
     }
     vec![Block::Heading(2, "Limits".to_owned()), Block::List(list)]
 }

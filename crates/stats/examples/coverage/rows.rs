@@ -34,8 +34,8 @@ pub(crate) fn read(path: &str) -> Result<Cells, Box<dyn Error>> {
     Ok(Cells(found.into_iter().map(|(key, cells)| (key, with_all_texts(cells))).collect()))
 }
 
-/// Returns whether a report compares two policies: a policy with the uniform allocator and the same scorer, or
-/// with random choice.
+/// Returns whether a report compares two policies: a policy with the uniform allocator and the same scorer,
+/// or with random choice.
 fn is_reported(own: &str, other: &str) -> bool {
     let scorer = |policy: &str| policy.split_once('+').map(|(_, scorer)| scorer.to_owned());
     let is_baseline = other.starts_with("uniform+") && !own.starts_with("uniform+");
@@ -54,8 +54,8 @@ impl Cells {
         self.pairs(is_reported)
     }
 
-    /// Returns the same differences in tables as a report has them: one table for each model and baseline, with
-    /// a difference for each policy and budget, and all differences in the same order of texts.
+    /// Returns the same differences in tables as a report has them: one table for each model and baseline,
+    /// with a difference for each policy and budget, and all differences in the same order of texts.
     pub(crate) fn reported_tables(&self) -> Vec<Vec<Vec<f64>>> {
         let mut tables: BTreeMap<(&str, bool), Vec<Vec<f64>>> = BTreeMap::new();
         for ((model, _), policies) in &self.0 {

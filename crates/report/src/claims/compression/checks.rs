@@ -1,8 +1,9 @@
 //! Checks of the metric and of the model.
 
+use super::quality::SPENDING;
 use super::{Cells, FEWEST_DRAWS, INVERTED, PRESERVED, Quantity, RANDOM, Statement};
 use crate::claims::rule::{Decision, decide};
-use crate::claims::statement::{decided, missing, percent, untested};
+use crate::claims::statement::{decided, decimals, missing, percent, signed, untested, with_interval};
 use crate::interval::Estimate;
 use bitkv_record::{GridRow, PolicyRole};
 
@@ -13,13 +14,13 @@ impl Cells<'_> {
     /// Returns the check that the published metric orders the rule and random choice as KL does. A metric
     /// that prefers the policy with the larger damage says nothing about quality.
     pub(super) fn discrimination(&self) -> Statement {
-        let text = format!(
-            "attention preservation prefers {INVERTED} to a random half of the cache, and KL agrees with it"
-        );
-        let mean = |policy: &str, quantity| self.mean(policy, BUDGET, quantity);
+        let text =
+            format!("attention preservation prefers {INVERTED} to random choice at half, and KL agrees");
         let gap = |quantity| self.difference([INVERTED, RANDOM], BUDGET, quantity);
-        let both = |quantity| Some((mean(INVERTED, quantity)?, mean(RANDOM, quantity)?, gap(quantity)?));
-        let (Some(preserved), Some(kl)) = (both(PRESERVED), both(Quantity::KL)) else {
+        let kept = [INVERTED, RANDOM].map(|policy| self.realised(policy, BUDGET));
+        let (Some(preserved), Some(kl), [Some(rule), Some(random)]) =
+            (gap(PRESERVED), gap(Quantity::KL), kept)
+        else {
             return missing(&text, "not tested".into());
         };
         let draws = self.draws(RANDOM, BUDGET);
@@ -30,15 +31,20 @@ impl Cells<'_> {
             );
             return untested(&text, "not tested".into(), reason);
         }
-        let kept = self.realised(INVERTED, BUDGET).map_or_else(|| "?".to_owned(), percent);
+        let mean = |policy: &str, quantity| self.mean(policy, BUDGET, quantity).unwrap_or(f64::NAN);
         let measured = format!(
-            "preservation {} for the rule and {} for random choice; KL {:.4} and {:.4} nats; kept {kept} and {}",
-            percent(preserved.0),
-            percent(preserved.1),
-            kl.0,
-            kl.1,
-            percent(self.realised(RANDOM, BUDGET).unwrap_or(BUDGET)),
+            "preservation {:.2} % for the rule with {} of the cache, {:.2} % for random choice with {}, difference {}; KL {:.4} \
+             and {:.4} nats, difference {}",
+            100.0 * mean(INVERTED, PRESERVED),
+            percent(rule),
+            100.0 * mean(RANDOM, PRESERVED),
+            percent(random),
+            with_interval(&preserved.estimate, decimals(100.0, 2), "points"),
+            mean(INVERTED, Quantity::KL),
+            mean(RANDOM, Quantity::KL),
+            with_interval(&kl.estimate, signed, "nats"),
         );
+        let is_equal = (rule / random - 1.0).abs() <= SPENDING;
         let reason = format!(
             "Random choice protects the same sinks and recent tokens as the methods, and is the mean of {draws} draws."
         );
@@ -48,7 +54,7 @@ impl Cells<'_> {
                 &text,
                 "not tested".into(),
                 measured,
-                same_order(&preserved.2.estimate, &kl.2.estimate),
+                same_order(&preserved.estimate, &kl.estimate, is_equal),
                 &reason,
             )
         }
@@ -79,16 +85,18 @@ impl Cells<'_> {
 }
 
 /// Decides whether the preservation and the KL of the rule minus those of random choice both favour the rule.
-fn same_order(preserved: &Estimate, kl: &Estimate) -> Decision {
-    let holds = preserved.interval.zip(kl.interval).and_then(|((preserved, _), (low, high))| match () {
-        () if preserved > 0.0 && high < 0.0 => Some(true),
-        () if preserved > 0.0 && low > 0.0 => Some(false),
+/// If the two do not keep about the same number of entries, nothing is decided.
+fn same_order(preserved: &Estimate, kl: &Estimate, is_equal: bool) -> Decision {
+    let intervals = preserved.interval.zip(kl.interval).filter(|_| is_equal);
+    let holds = intervals.and_then(|(preserved, kl)| match () {
+        () if preserved.0 > 0.0 && kl.1 < 0.0 => Some(true),
+        () if preserved.1 < 0.0 || kl.0 > 0.0 => Some(false),
         () => None,
     });
     decide(
         holds,
-        "Yes if both intervals of the paired differences favour the rule, no if preservation favours it and KL is against it, \
-         else open.",
+        "Yes if both intervals favour the rule, no if one of them is against it, else open. Open too if the kept entries differ \
+         by more than 5 %.",
     )
 }
 
@@ -98,12 +106,14 @@ mod tests {
 
     #[test]
     fn a_metric_that_prefers_the_larger_damage_fails() {
-        let decision = |preserved: (f64, f64), kl: (f64, f64)| {
+        let decision = |preserved: (f64, f64), kl: (f64, f64), is_equal| {
             let estimate = |(low, high)| Estimate { value: low, interval: Some((low, high)) };
-            same_order(&estimate(preserved), &estimate(kl)).holds
+            same_order(&estimate(preserved), &estimate(kl), is_equal).holds
         };
-        assert_eq!(decision((0.1, 0.2), (-0.02, -0.01)), Some(true));
-        assert_eq!(decision((0.1, 0.2), (0.001, 0.01)), Some(false));
-        assert_eq!([decision((0.1, 0.2), (-0.01, 0.01)), decision((-0.1, 0.2), (0.1, 0.2))], [None; 2]);
+        assert_eq!(decision((0.1, 0.2), (-0.02, -0.01), true), Some(true));
+        assert_eq!(decision((0.1, 0.2), (0.001, 0.01), true), Some(false));
+        assert_eq!(decision((-0.2, -0.1), (-0.02, -0.01), true), Some(false));
+        assert_eq!(decision((0.1, 0.2), (-0.01, 0.01), true), None);
+        assert_eq!(decision((0.1, 0.2), (-0.02, -0.01), false), None, "unequal caches");
     }
 }

@@ -50,10 +50,16 @@ impl Cells<'_> {
 
     fn key_reason(&self) -> Option<[String; 3]> {
         let reasons = BUDGETS.map(|budget| (budget, self.reason(budget).holds));
-        reasons.iter().find(|(_, holds)| holds.is_some())?;
-        let better = reasons.iter().filter(|(_, holds)| *holds == Some(true));
-        let better: Vec<String> = better.map(|(budget, _)| times(*budget)).collect();
-        let found = if better.is_empty() { "none".to_owned() } else { better.join(", ") };
+        if self.failing_check().is_some() || reasons.iter().all(|(_, holds)| holds.is_none()) {
+            return None;
+        }
+        let listed = |wanted| {
+            let own = reasons.iter().filter(|(_, holds)| *holds == wanted);
+            own.map(|(budget, _)| times(*budget)).collect::<Vec<String>>().join(", ")
+        };
+        let (better, open) = (listed(Some(true)), listed(None));
+        let better = if better.is_empty() { "none".to_owned() } else { better };
+        let found = if open.is_empty() { better } else { format!("{better}; not decided: {open}") };
         let what = format!(
             "compressions at which budgets by entropy beat uniform and permuted budgets, {}",
             self.model

@@ -6,7 +6,7 @@ use crate::claims::statement::{decided, decimals, missing, percent, with_interva
 
 /// The largest relative difference between kept and requested entries at which a rule delivers its
 /// compression.
-const SPENDING: f64 = 0.05;
+pub(super) const SPENDING: f64 = 0.05;
 /// The method that agreement is shown next to.
 const RIVAL: &str = "uniform+recency";
 
@@ -22,12 +22,14 @@ impl Cells<'_> {
     /// Returns the statement on whether `entropy-inverted` reaches the published attention preservation.
     pub(super) fn preservation(&self, budget: f64, published: f64) -> Statement {
         let times = times(budget);
-        let text =
-            format!("{}: {INVERTED} reaches the published attention preservation at {times}", self.model);
+        let text = format!(
+            "{}: {INVERTED} reaches the published attention preservation when asked for {times}",
+            self.model
+        );
         let Some(found) = self.estimate(INVERTED, budget, PRESERVED) else {
             return missing(&text, format!("{:.2} %", 100.0 * published));
         };
-        let measured = format!("{} %", with_interval(&found, decimals(100.0, 2)));
+        let measured = with_interval(&found, decimals(100.0, 2), "%");
         Statement {
             command: self.command(&[INVERTED], &[budget]),
             ..decided(
@@ -63,12 +65,14 @@ impl Cells<'_> {
     /// Returns the statement on whether a rule reaches the published quality.
     pub(super) fn agreement(&self, rule: &str, budget: f64, published: f64) -> Statement {
         let times = times(budget);
-        let text =
-            format!("{}: {rule} at {times} predicts the same next token as the full cache", self.model);
+        let text = format!(
+            "{}: {rule} predicts the same next token as the full cache when asked for {times}",
+            self.model
+        );
         let Some(found) = self.estimate(rule, budget, Quantity::AGREEMENT) else {
             return missing(&text, percent(published));
         };
-        let value = format!("{} %", with_interval(&found, decimals(100.0, 1)));
+        let value = with_interval(&found, decimals(100.0, 1), "%");
         let rival = self
             .mean(RIVAL, budget, Quantity::AGREEMENT)
             .map(|mean| format!("; {RIVAL}: {}", with_share(&percent(mean), self.realised(RIVAL, budget))));

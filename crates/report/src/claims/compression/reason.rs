@@ -2,7 +2,7 @@
 
 use super::{Cells, FEWEST_DRAWS, Quantity, Statement, times};
 use crate::claims::rule::all_below_zero;
-use crate::claims::statement::{decided, missing, untested, with_interval};
+use crate::claims::statement::{decided, missing, signed, untested, with_interval};
 use crate::difference::Difference;
 use bitkv_stats::Summary;
 
@@ -40,15 +40,14 @@ impl Cells<'_> {
                 ),
             );
         }
-        let signed = |value| format!("{value:+.4}");
         let spread = Summary::new(&draws).map_or_else(String::new, |draws| {
             format!(" ({} draws: {} to {})", draws.count, signed(draws.min), signed(draws.max))
         });
         let measured = format!(
-            "KL minus uniform: {} nats, lower on {}; KL minus permuted: {} nats{spread}, lower on {}",
-            with_interval(&from_uniform.estimate, signed),
+            "KL minus uniform: {}, lower on {}; KL minus permuted: {}{spread}, lower on {}",
+            with_interval(&from_uniform.estimate, signed, "nats"),
             lower_on(&from_uniform),
-            with_interval(&from_permuted.estimate, signed),
+            with_interval(&from_permuted.estimate, signed, "nats"),
             lower_on(&from_permuted),
         );
         let decision = all_below_zero(&[from_uniform.estimate, from_permuted.estimate]);
