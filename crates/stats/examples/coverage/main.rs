@@ -99,7 +99,8 @@ fn print_false_stars(population: &Population, coverage: &Coverage) {
 const SAMPLES_OF_TABLE: usize = 2000;
 
 /// Prints how many tables of true differences of 0 have at least one star: a p-value below 0.05 after Holm's
-/// correction, and without it. The last column is the share of comparisons that have a star. All differences of a table are resampled with the same texts.
+/// correction, and without it. The last column is the share of comparisons that have a star. All differences
+/// of a table are resampled with the same texts.
 fn print_false_tables(tables: &[Vec<Vec<f64>>]) {
     println!(
         "\n| comparisons in the table | without correction, % | Holm's correction, % | false stars, % |"
