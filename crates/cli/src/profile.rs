@@ -154,7 +154,7 @@ fn published(loaded: &LoadedModel, profile: &Profile) -> Result<PublishedProfile
 /// both sets of thresholds.
 fn focused(bits: &[f64]) -> String {
     let heads = bits.len();
-    let below = bits.iter().filter(|bits| **bits < Thresholds::CODE.focused).count();
+    let below = Thresholds::CODE.count(bits.iter().copied()).sink_or_focused();
     format!("Below 1.5 bits: {below} of {heads} heads ({:.1} %).", 100.0 * below as f64 / heads as f64)
 }
 

@@ -46,6 +46,11 @@ impl Plan {
         &self.kept[layer * self.shape.kv_heads + head]
     }
 
+    /// Returns the positions that each KV head keeps, ascending, in layer-major order.
+    pub fn kept_by_head(&self) -> impl Iterator<Item = &[u32]> {
+        self.kept.iter().map(Vec::as_slice)
+    }
+
     /// Returns the positions that query head `head` of `layer` attends to, ascending. They are its own set if
     /// the rule chooses one for each query head, and the set of its KV head otherwise.
     ///

@@ -113,12 +113,8 @@ fn hash_of_plan(loaded: &LoadedModel, policy: &Policy, text: &str) -> String {
         Context::observe(loaded, &tokens[..FIXTURE.context], &policy.needs(), &Calibration::default());
     let budget = Budget::ratio(FIXTURE.ratio).unwrap();
     let plan = policy.plan(&context.unwrap().observation().view(), budget).unwrap();
-    let shape = plan.shape();
-    let heads = (0..shape.all_kv_heads()).map(|i| {
-        let kept = plan.kept(i / shape.kv_heads, i % shape.kv_heads);
-        kept.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
-    });
-    sha256_of_parts(heads)[..16].to_owned()
+    let positions = |kept: &[u32]| kept.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    sha256_of_parts(plan.kept_by_head().map(positions))[..16].to_owned()
 }
 
 #[test]

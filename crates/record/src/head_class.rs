@@ -80,6 +80,11 @@ impl ClassCounts {
         HeadClass::ALL.iter().map(|&class| self.get(class)).sum()
     }
 
+    /// Returns the number of sink and focused heads together, those below the bound of focused heads.
+    pub fn sink_or_focused(&self) -> usize {
+        self.sink + self.focused
+    }
+
     fn get_mut(&mut self, class: HeadClass) -> &mut usize {
         match class {
             HeadClass::Sink => &mut self.sink,

@@ -19,13 +19,15 @@ mod pairs;
 mod quantity;
 mod retrieval;
 mod slice;
+mod tested_table;
 mod timing;
 mod units;
 mod variants;
 
+pub(crate) use draws::by_draw;
 pub(crate) use failures::TOLERANCE;
 pub(crate) use quantity::{Quantity, by_text, difference, mean_over_texts, over_texts};
-pub(crate) use units::{base_model_name, pooled};
+pub(crate) use units::{base_model_name, pooled, without_policy_seed};
 
 use crate::block::{Block, chart_figure, paragraphs};
 use crate::curve::Scale;

@@ -15,7 +15,7 @@ use crate::block::{Block, chart_figure, heat_map_figure, paragraphs};
 use bitkv_record::ProfileStudy;
 use model::model_profiles;
 
-pub(crate) use bounds::below;
+pub(crate) use bounds::{below, count_below};
 
 const NOTE: &str =
     "Each point is a mean over the heads of a model; n is the number of keys that a query sees.";

@@ -1,13 +1,13 @@
-//! Means over texts with 95 % intervals, and the p-values that belong to them.
+//! Means over texts with 95 % intervals.
 
-use bitkv_stats::{Interval, mean_interval, paired_test};
+use bitkv_stats::{Interval, mean_interval};
 use serde::Serialize;
 
 /// The fewest texts whose mean has an interval. For fewer, no interval that was tried covers the truth often
 /// enough (docs/METRICS.md, "Intervals").
 pub(crate) const FEWEST: usize = 5;
 
-/// The fewest texts for which tables mark differences.
+/// The fewest texts for which tables mark differences. With fewer, the test finds too many.
 pub(crate) const FEWEST_FOR_STARS: usize = 8;
 
 /// A value and its 95 % interval. A mean over fewer than five texts has no interval.
@@ -39,13 +39,6 @@ pub(crate) fn mean(values: &[f64]) -> Option<Estimate> {
 pub(crate) fn point(values: &[f64]) -> Option<f64> {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     mean.is_finite().then_some(mean)
-}
-
-/// Returns the two-sided p-value of a mean difference of 0, from one difference per text. It is below 0.05
-/// exactly if the interval of [`mean`] excludes 0. Returns `None` if there are fewer than
-/// [`FEWEST_FOR_STARS`] texts, because the test finds too many differences then, or if a value is not finite.
-pub(crate) fn p_value(differences: &[f64]) -> Option<f64> {
-    paired_test(differences).filter(|_| differences.len() >= FEWEST_FOR_STARS)
 }
 
 /// Returns why a mean over `texts` texts has no interval, or `None` if it has one.
@@ -88,10 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn few_differences_have_no_p_value() {
-        let differences = [0.9, 1.0, 1.1, 1.0, 0.9, 1.1, 1.0, 1.05];
-        assert_eq!(p_value(&differences[..7]), None);
-        assert!(p_value(&differences).unwrap() < 1e-4);
+    fn few_texts_are_a_reason() {
         assert!(few_texts(4).unwrap().contains("at least 5 are needed"));
         assert_eq!(few_texts(5), None);
     }

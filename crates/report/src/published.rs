@@ -124,7 +124,7 @@ mod tests {
     fn the_counts_add_up_to_the_heads_and_the_published_shares() {
         let share = |i: usize| {
             let classes = PUBLISHED_HEADS[i].classes;
-            (classes.sink + classes.focused) as f64 / classes.total() as f64
+            classes.sink_or_focused() as f64 / classes.total() as f64
         };
         assert_eq!(PUBLISHED_HEADS.map(|p| p.classes.total()), [24 * 16, 30 * 20]);
         assert!((share(0) - 0.4974).abs() < 5e-5 && (share(1) - 0.123).abs() < 5e-4);

@@ -37,4 +37,4 @@ pub use preservation::{attention_preservation, retained_mass};
 pub use random::Rng;
 pub use relative_error::relative_error;
 pub use sequence::{first_difference, matching_fraction};
-pub use summary::{Summary, median, quantile};
+pub use summary::{Summary, median, quantile, quantiles};

@@ -37,16 +37,23 @@ impl Summary {
 /// Returns the `q` quantile (0..1) with linear interpolation between order statistics, as numpy does by
 /// default. Returns `None` if there are no values, if one is NaN, or if `q` is outside 0..1.
 pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
-    if values.is_empty() || values.iter().any(|v| v.is_nan()) {
+    quantiles(values, [q]).map(|[quantile]| quantile)
+}
+
+/// Returns several quantiles of the same values, each as [`quantile`] does. Returns `None` if one of them is
+/// undefined.
+pub fn quantiles<const N: usize>(values: &[f64], q: [f64; N]) -> Option<[f64; N]> {
+    if values.iter().any(|v| v.is_nan()) {
         return None;
     }
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    quantile_of_sorted(&sorted, q)
+    let found = q.map(|q| quantile_of_sorted(&sorted, q));
+    found.iter().all(Option::is_some).then(|| found.map(Option::unwrap_or_default))
 }
 
 /// Returns the same as [`quantile`] for values that are in ascending order already.
-pub(crate) fn quantile_of_sorted(sorted: &[f64], q: f64) -> Option<f64> {
+fn quantile_of_sorted(sorted: &[f64], q: f64) -> Option<f64> {
     if sorted.is_empty() || !(0.0..=1.0).contains(&q) {
         return None;
     }

@@ -73,9 +73,7 @@ fn observations() -> impl Strategy<Value = RandomObservation> {
 }
 
 fn kept(policy: &Policy, seen: &Observation<'_>, budget: Budget) -> Vec<Vec<u32>> {
-    let (plan, shape) = (policy.plan(seen, budget).unwrap(), seen.shape);
-    let heads = 0..shape.all_kv_heads();
-    heads.map(|i| plan.kept(i / shape.kv_heads, i % shape.kv_heads).to_vec()).collect()
+    policy.plan(seen, budget).unwrap().kept_by_head().map(<[u32]>::to_vec).collect()
 }
 
 /// Returns over what a press spreads its budget, as a phrase.

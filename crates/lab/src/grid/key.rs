@@ -86,17 +86,16 @@ pub(super) fn isa_class() -> IsaClass {
 
 /// Returns the first 16 hex digits of a hash of the kept positions, KV head by KV head.
 pub(super) fn plan_hash(plan: &Plan) -> String {
-    let shape = plan.shape();
-    let positions = |i: usize| {
-        let mut text = String::with_capacity(6 * shape.tokens);
-        for position in plan.kept(i / shape.kv_heads, i % shape.kv_heads) {
+    let positions = |kept: &[u32]| {
+        let mut text = String::with_capacity(6 * kept.len());
+        for position in kept {
             let comma = if text.is_empty() { "" } else { "," };
             // Writing to a string cannot fail.
             let _ = write!(text, "{comma}{position}");
         }
         text
     };
-    let heads: Vec<String> = (0..shape.all_kv_heads()).map(positions).collect();
+    let heads: Vec<String> = plan.kept_by_head().map(positions).collect();
     let mut hash = sha256_of_parts(heads.iter().map(String::as_str));
     hash.truncate(DIGITS);
     hash

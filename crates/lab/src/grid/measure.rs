@@ -518,9 +518,7 @@ fn record_answers(group: &QuestionGroup, right: &[bool], plan: &Plan, row: &mut 
     row.correct = Some(group.questions.iter().filter(|&&question| right[question]).count());
     row.answers = Some(group.questions.iter().map(digit).collect());
     if !group.answer_positions.is_empty() {
-        let shape = plan.shape();
-        let head = |i: usize| plan.kept(i / shape.kv_heads, i % shape.kv_heads);
-        let kept: Vec<&[u32]> = (0..shape.all_kv_heads()).map(head).collect();
+        let kept: Vec<&[u32]> = plan.kept_by_head().collect();
         row.answer_evicted = Some(metrics::answer_evicted(&kept, &group.answer_positions));
         row.answer_heads = Some(metrics::answer_heads(&kept, &group.answer_positions));
     }

@@ -1,7 +1,7 @@
 //! The quantiles of the KL divergence over the scored tokens of a row.
 
 use bitkv_record::GridRow;
-use bitkv_stats::quantile;
+use bitkv_stats::quantiles;
 
 /// The quantiles of the KL divergence over scored tokens, in nats per token, as `llama-perplexity
 /// --kl-divergence` reports them.
@@ -37,15 +37,15 @@ impl KlQuantiles {
     ///
     /// Source: the lambda `percentile` in tools/perplexity/perplexity.cpp of ggml-org/llama.cpp.
     pub fn new(kl: &[f64]) -> KlQuantiles {
-        let quantile_at = |part| quantile(kl, part).unwrap_or(f64::NAN);
-        KlQuantiles {
-            median: quantile_at(0.5),
-            p90: quantile_at(0.9),
-            p95: quantile_at(0.95),
-            p99: quantile_at(0.99),
-            p999: quantile_at(0.999),
-            max: quantile_at(1.0),
-        }
+        let found = quantiles(kl, [0.5, 0.9, 0.95, 0.99, 0.999, 1.0]);
+        found.map_or(Self::UNDEFINED, |[median, p90, p95, p99, p999, max]| KlQuantiles {
+            median,
+            p90,
+            p95,
+            p99,
+            p999,
+            max,
+        })
     }
 
     /// Writes the quantiles into the row of their cell.

@@ -242,6 +242,18 @@ pub(super) fn count(place: &Place, value: Value, least: usize) -> Result<usize, 
     })
 }
 
+/// Reads a whole number of at least 1 and at most `most`.
+pub(super) fn count_up_to(place: &Place, value: Value, most: usize) -> Result<usize, RecordError> {
+    let number = count(place, value, 1)?;
+    match number <= most {
+        true => Ok(number),
+        false => Err(place.refuse(format!(
+            "{} = {number} is too large: write a whole number of at most {most}",
+            place.key
+        ))),
+    }
+}
+
 /// Reads a number with or without a decimal point.
 pub(super) fn number(place: &Place, value: Value) -> Result<f64, RecordError> {
     let whole = value.as_integer().map(|number| number as f64);

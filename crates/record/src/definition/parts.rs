@@ -1,7 +1,7 @@
 //! Reads the values of an experiment that are more than a name or a number: texts, budgets, policies, pairs,
 //! tasks and the calibration.
 
-use super::keys::{Keys, Place, count, named, shown, table, text};
+use super::keys::{Keys, Place, count, count_up_to, named, shown, table, text};
 use super::{CalibrationSettings, GridTask, TextSource};
 use crate::{AskedBudget, RecordError, ScoredTask, TaskKind, ValueError};
 use toml::Value;
@@ -18,14 +18,7 @@ const MOST_DRAWS: usize = 1000;
 
 /// Reads the key `draws`.
 pub(super) fn draws(place: &Place, value: Value) -> Result<usize, RecordError> {
-    let draws = count(place, value, 1)?;
-    match draws <= MOST_DRAWS {
-        true => Ok(draws),
-        false => Err(place.refuse(format!(
-            "{} = {draws} is too large: write a whole number of at most {MOST_DRAWS}",
-            place.key()
-        ))),
-    }
+    count_up_to(place, value, MOST_DRAWS)
 }
 
 /// Reads the key `texts` of an experiment.
@@ -115,18 +108,13 @@ fn task(place: &Place, value: Value, context: usize) -> Result<GridTask, RecordE
             place.key()
         )));
     }
-    let (count, tokens) = (keys.count("count", 1)?, keys.count("tokens", 1)?);
+    let count = keys.value("count", |place, value| count_up_to(place, value, MOST_CONTEXTS))?;
+    let tokens = keys.count("tokens", 1)?;
     let aware = keys.flag("aware")?.unwrap_or(false);
     if aware && kind == TaskKind::RecallTogether {
         return Err(place.refuse(format!(
             "{} has aware = true for \"recall-together\", which asks all questions in one continuation, so no policy can see \
              a single question: remove aware, or write kind = \"recall\"",
-            place.key()
-        )));
-    }
-    if let Some(count) = count.filter(|count| *count > MOST_CONTEXTS) {
-        return Err(place.refuse(format!(
-            "{}.count = {count} is too large: write a whole number of at most {MOST_CONTEXTS}",
             place.key()
         )));
     }

@@ -1,10 +1,10 @@
 //! The rows of one model that decide a claim.
 
-use bitkv_record::{AskedBudget, GridRow, PolicyText, ScoredTask};
+use bitkv_record::{AskedBudget, GridRow, ScoredTask};
 
 use super::command;
 use crate::difference::Difference;
-use crate::experiment::{Quantity, difference, mean_over_texts, over_texts};
+use crate::experiment::{Quantity, by_draw, difference, mean_over_texts, over_texts, without_policy_seed};
 use crate::interval::Estimate;
 use crate::{Run, unique};
 
@@ -27,7 +27,7 @@ impl<'a> Cells<'a> {
             if let Some((experiment, axes)) = rows.first().map(|first| (&first.experiment, first.axes)) {
                 rows.retain(|row| row.experiment == *experiment && row.axes == axes);
             }
-            Cells { rows: rows.into_iter().map(without_seed).collect(), model, run }
+            Cells { rows: rows.into_iter().map(without_policy_seed).collect(), model, run }
         };
         unique(measured().map(|row| row.model.as_str())).into_iter().map(cells_of).collect()
     }
@@ -66,17 +66,14 @@ impl<'a> Cells<'a> {
         budget: f64,
         quantity: Quantity,
     ) -> Vec<f64> {
-        let (own, all) = (self.text_rows(own, budget), self.text_rows(random, budget));
-        let draw = |seed: u64| {
-            let rows: Vec<&GridRow> = all.iter().copied().filter(|row| row.seed == seed).collect();
-            Some(difference(&own, &rows, quantity)?.estimate.value)
-        };
-        unique(all.iter().map(|row| row.seed)).into_iter().filter_map(draw).collect()
+        let own = self.text_rows(own, budget);
+        let draws = by_draw(&self.text_rows(random, budget)).into_iter();
+        draws.filter_map(|draw| Some(difference(&own, &draw, quantity)?.estimate.value)).collect()
     }
 
     /// Returns the number of draws of a random policy at a budget.
     pub(super) fn draws(&self, policy: &str, budget: f64) -> usize {
-        unique(self.text_rows(policy, budget).iter().map(|row| row.seed)).len()
+        by_draw(&self.text_rows(policy, budget)).len()
     }
 
     /// Returns the command that measures policies again at one budget, with the checks of the model.
@@ -94,10 +91,4 @@ impl<'a> Cells<'a> {
         let full = sum(|c| c.full_entries);
         (full > 0.0).then(|| sum(|c| c.kept_entries) / full)
     }
-}
-
-/// Returns a row whose policy has no seed. A seed in its text becomes the seed of the row.
-fn without_seed(row: &GridRow) -> GridRow {
-    let (policy, seed) = PolicyText::new(&row.policy).without_seed();
-    GridRow { policy: policy.to_string(), seed: seed.unwrap_or(row.seed), ..row.clone() }
 }

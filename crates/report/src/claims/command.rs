@@ -17,18 +17,22 @@ pub(super) fn measure_run(run: &Run<'_>) -> String {
     shell(&without(&run.manifest.command, &OUTPUT))
 }
 
+/// Returns the options of a run that was made by `bitkv verify`, and `None` for another run.
+fn verify_options<'r>(run: &'r Run<'_>) -> Option<&'r [String]> {
+    match run.manifest.command.as_slice() {
+        [_, command, options @ ..] if command == "verify" => Some(options),
+        _ => None,
+    }
+}
+
 /// Returns the command that measures `policies` of a model at `budgets` again, with the same numbers. A run
 /// that was not made by `bitkv verify` has only its own command, which measures everything.
 pub(super) fn measure_cells(run: &Run<'_>, model: &str, policies: &[&str], budgets: &[f64]) -> String {
-    let own = &run.manifest.command;
-    if own.get(1).map(String::as_str) != Some("verify") {
-        return measure_run(run);
-    }
-    let mut command =
-        vec!["bitkv".to_owned(), "verify".to_owned(), "--model".to_owned(), as_given(run, model)];
-    command.extend(budgets.iter().flat_map(|budget| ["--budget".to_owned(), format!("{budget}")]));
-    command.extend(policies.iter().flat_map(|policy| ["--policy".to_owned(), (*policy).to_owned()]));
-    command.extend(without(&own[2..], &[&CHOICES[..], &OUTPUT].concat()));
+    let Some(options) = verify_options(run) else { return measure_run(run) };
+    let mut command = arguments(&["bitkv", "verify", "--model", &as_given(run, model)]);
+    command.extend(budgets.iter().flat_map(|budget| arguments(&["--budget", &budget.to_string()])));
+    command.extend(policies.iter().flat_map(|policy| arguments(&["--policy", policy])));
+    command.extend(without(options, &[&CHOICES[..], &OUTPUT].concat()));
     shell(&command)
 }
 
@@ -43,44 +47,35 @@ pub(super) fn measure_without_eviction(run: &Run<'_>, model: &str) -> String {
 /// Returns the command that profiles the heads of a model again, at one context length. A run that was not
 /// made by `bitkv verify` has only its own command.
 pub(super) fn measure_profile(run: &Run<'_>, model: &str, context: usize) -> String {
-    let own = &run.manifest.command;
-    if own.get(1).map(String::as_str) != Some("verify") {
-        return measure_run(run);
-    }
-    let mut command: Vec<String> =
-        ["bitkv", "profile", "--model", &as_given(run, model), "--context"].map(str::to_owned).to_vec();
-    command.push(context.to_string());
-    command.extend(
-        values_of(own, "--calibration").into_iter().flat_map(|folder| ["--texts".to_owned(), folder]),
-    );
-    command.extend(reading_options(own));
+    let Some(options) = verify_options(run) else { return measure_run(run) };
+    let (model, context) = (as_given(run, model), context.to_string());
+    let mut command = arguments(&["bitkv", "profile", "--model", &model, "--context", &context]);
+    let texts = values_of(options, "--calibration");
+    command.extend(texts.iter().flat_map(|folder| arguments(&["--texts", folder])));
+    command.extend(reading_options(options));
     shell(&command)
 }
 
 /// Returns the command that counts the bytes of a model again, by what a runtime stores or as published.
 pub(super) fn count_memory(run: &Run<'_>, model: &str, accounting: Accounting, context: usize) -> String {
-    let mut command: Vec<String> = [
-        "bitkv",
-        "memory",
-        "--model",
-        &as_given(run, model),
-        "--accounting",
-        &accounting.to_string(),
-        "--context",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    command.push(context.to_string());
-    let is_measured = run.manifest.models.iter().any(|entry| entry.name == model);
-    command.extend(is_measured.then(|| reading_options(&run.manifest.command)).into_iter().flatten());
+    let (given, accounting, context) = (as_given(run, model), accounting.to_string(), context.to_string());
+    let mut command = arguments(&["bitkv", "memory", "--model", &given]);
+    command.extend(arguments(&["--accounting", &accounting, "--context", &context]));
+    if run.manifest.models.iter().any(|entry| entry.name == model) {
+        command.extend(reading_options(&run.manifest.command));
+    }
     shell(&command)
+}
+
+/// Returns words as the arguments of a command.
+fn arguments(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
 }
 
 /// Returns the options that say how a model is read.
 fn reading_options(command: &[String]) -> Vec<String> {
-    let with_values = |name: &'static str| {
-        values_of(command, name).into_iter().flat_map(move |value| [name.to_owned(), value])
-    };
+    let with_values =
+        |name| values_of(command, name).into_iter().flat_map(move |value| arguments(&[name, &value]));
     READING.into_iter().flat_map(with_values).collect()
 }
 

@@ -96,6 +96,14 @@ fn times(budget: f64) -> String {
     format!("{:.0}x", 1.0 / budget)
 }
 
+/// Says that a statement needs more draws of a random policy than the rows have. `what` names the draws.
+fn too_few_draws(found: usize, what: &str) -> String {
+    format!(
+        "The rows have {found} of the {what}, and at least {FEWEST_DRAWS} are needed: write draws = {FEWEST_DRAWS} or \
+         more."
+    )
+}
+
 /// Returns a measured value with the share of the cache that it was measured with. A rule may keep more than
 /// requested, so no number of a rule is shown without it.
 fn with_share(value: &str, kept: Option<f64>) -> String {

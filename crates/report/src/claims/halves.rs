@@ -1,9 +1,10 @@
 //! Divisions of texts into two halves, which measure how far two calibrations agree.
 
+use super::heads::means;
 use bitkv_stats::Rng;
 
 /// The number of random divisions. Their mean hardly depends on the seed.
-const DIVISIONS: usize = 300;
+pub(super) const DIVISIONS: usize = 300;
 
 /// Returns random divisions of the texts `0..texts` into two halves of equal size. If the number of texts is
 /// odd, each division leaves out one text. Fewer than two texts have no division.
@@ -19,6 +20,11 @@ pub(super) fn halves(texts: usize, seed: u64) -> Vec<(Vec<usize>, Vec<usize>)> {
         (drawn[..half].to_vec(), drawn[half..].to_vec())
     };
     (0..DIVISIONS).map(division).collect()
+}
+
+/// Returns the mean profile of some of the texts, `[layer * heads + head]`. `profiles` is `[text][...]`.
+pub(super) fn mean_of(profiles: &[Vec<f64>], texts: &[usize]) -> Vec<f64> {
+    means(&texts.iter().map(|&text| profiles[text].clone()).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use super::cells::Cells;
 use super::claim::{Claim, Statement};
 use super::command;
-use super::halves::halves;
+use super::halves::{halves, mean_of};
 use super::rule::{decide, near};
 use super::statement::{check, decided, percent, reproduction, undecided_if, untested};
-use crate::heads::below;
+use crate::heads::{below, count_below};
 use crate::published::{PUBLISHED_HEADS, PublishedEntropies, published_entropies};
 use crate::{Run, unique};
 use bitkv_record::{ClaimId, ClassCounts, HeadClass, HeadRow, Named, Thresholds};
@@ -15,8 +15,6 @@ use serde_json::json;
 
 /// The published share of heads below 1.5 bits, by model.
 const FOCUSED: [(&str, f64); 2] = [("bitnet_b1_58-large", 0.498), ("BitNet-b1.58-2B-4T", 0.123)];
-/// The entropy in bits below which a head counts as a sink or focused.
-const FOCUSED_BITS: f64 = Thresholds::CODE.focused;
 /// The largest difference at which two shares of heads count as the same: five percentage points.
 const TOLERANCE: f64 = 0.05;
 /// The smallest correlation at which heads count as keeping their rank.
@@ -152,7 +150,7 @@ impl<'a> HeadProfiles<'a> {
                 format!("No profile was measured at {PUBLISHED_CONTEXT} tokens."),
             );
         }
-        let count = bits.iter().filter(|bits| **bits < FOCUSED_BITS).count();
+        let count = count_below(&bits);
         decided(
             &text,
             percent(published),
@@ -201,10 +199,8 @@ impl<'a> HeadProfiles<'a> {
         let published = format!("Pearson correlation {PUBLISHED_RANK}");
         let profiles = self.texts(self.longest());
         let pairs = halves(profiles.len(), seed).into_iter();
-        let both = |(first, second): &(Vec<usize>, Vec<usize>)| {
-            [first, second].map(|half| means(&half.iter().map(|&i| profiles[i].clone()).collect::<Vec<_>>()))
-        };
-        let each: Vec<[Vec<f64>; 2]> = pairs.map(|pair| both(&pair)).collect();
+        let both = |(first, second)| [first, second].map(|half: Vec<usize>| mean_of(&profiles, &half));
+        let each: Vec<[Vec<f64>; 2]> = pairs.map(both).collect();
         let by = |correlation: fn(&[f64], &[f64]) -> Option<f64>| {
             let found: Vec<f64> = each.iter().filter_map(|[a, b]| correlation(a, b)).collect();
             Summary::new(&found)
@@ -319,10 +315,10 @@ fn recounted() -> Statement {
 fn recounted_map() -> Statement {
     let (map, published): (&PublishedEntropies, _) = (&published_entropies()[1], PUBLISHED_HEADS[1].classes);
     let found = map.classes(&Thresholds::CODE);
-    let (below, all) = (found.sink + found.focused, found.total());
+    let (below, all) = (found.sink_or_focused(), found.total());
     // A head at 1.5 bits in the map has 1.45 to 1.55 bits.
     let rounded = map.heads.iter().filter(|head| head.entropy_bits == Some(1.5)).count();
-    let wanted = published.sink + published.focused;
+    let wanted = published.sink_or_focused();
     decided(
         "The published share of heads below 1.5 bits of BitNet-b1.58-2B-4T follows from its published heat map",
         format!("{} of {} heads, {}", wanted, published.total(), percent(FOCUSED[1].1)),

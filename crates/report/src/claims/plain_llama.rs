@@ -6,8 +6,8 @@
 use super::cells::Cells;
 use super::claim::{Claim, Statement};
 use super::command;
-use super::halves::halves;
-use super::heads::{HeadProfiles, means};
+use super::halves::{DIVISIONS, halves, mean_of};
+use super::heads::HeadProfiles;
 use super::rule::{decide, reaches, within};
 use super::statement::{decided, decimals, missing, undecided_if, untested, with_interval};
 use crate::experiment::{Quantity, base_model_name, difference, mean_over_texts, over_texts};
@@ -163,8 +163,10 @@ impl Pair<'_> {
                     Some(found >= own - RANK),
                     format!("Yes if the first correlation is at most {RANK} below the second, else no."),
                 ),
-                "Both compare a mean over half of the texts with a mean over the other half, and are means over 300 random \
-                 divisions of the texts.",
+                &format!(
+                    "Both compare a mean over half of the texts with a mean over the other half, and are means over {DIVISIONS} \
+                     random divisions of the texts."
+                ),
             ),
             _ => untested(
                 &order,
@@ -206,12 +208,9 @@ impl Pair<'_> {
 /// over the other half, and with its own over the other half. Random variation keeps both below 1. Both are
 /// means over random divisions of the texts. Returns `None` for fewer than two texts.
 fn between_halves(truth: &[Vec<f64>], plain: &[Vec<f64>], seed: u64) -> Option<[f64; 2]> {
-    let mean = |texts: &[Vec<f64>], half: &[usize]| {
-        means(&half.iter().map(|&i| texts[i].clone()).collect::<Vec<_>>())
-    };
     let correlations = |(first, second): (Vec<usize>, Vec<usize>)| {
-        let own = mean(truth, &first);
-        Some([spearman(&own, &mean(plain, &second))?, spearman(&own, &mean(truth, &second))?])
+        let own = mean_of(truth, &first);
+        Some([spearman(&own, &mean_of(plain, &second))?, spearman(&own, &mean_of(truth, &second))?])
     };
     let each: Vec<[f64; 2]> = halves(truth.len(), seed).into_iter().filter_map(correlations).collect();
     let n = each.len() as f64;

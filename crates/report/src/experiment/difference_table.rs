@@ -1,15 +1,12 @@
-//! Tables of paired differences. Their stars are corrected for the number of comparisons in the table, so a
-//! table is printed only when all of its differences are known.
+//! Tables of paired differences, with stars and verdicts.
 
 use super::measure::Measure;
+use super::tested_table::{LEVEL, TestedTable, is_significant};
 use crate::difference::Difference;
 use crate::format::MISSING;
 use crate::interval::{self, FEWEST_FOR_STARS};
 use crate::table::Table;
-use bitkv_stats::{equivalence, holm};
-
-/// The largest p-value of a difference that is marked, and of an equivalence that is stated.
-const LEVEL: f64 = 0.05;
+use bitkv_stats::equivalence;
 
 /// A cell of a table of differences.
 #[derive(Clone)]
@@ -23,60 +20,17 @@ pub(super) enum Cell {
     Judged(Measure, Option<Difference>, f64),
 }
 
-enum Line {
-    Group(String),
-    Row(String, Vec<Cell>),
-}
-
 /// A table of differences that is not printed yet.
-pub(super) struct DifferenceTable {
-    table: Table,
-    lines: Vec<Line>,
-}
+pub(super) type DifferenceTable = TestedTable<Cell>;
 
 impl DifferenceTable {
-    /// Adds rows to a table that has only a caption and columns.
-    pub(super) fn new(table: Table) -> Self {
-        Self { table, lines: Vec::new() }
-    }
-
-    /// Begins a group.
-    pub(super) fn group(&mut self, label: impl Into<String>) {
-        self.lines.push(Line::Group(label.into()));
-    }
-
-    /// Adds a row. It is not shown if all of its differences are missing.
-    pub(super) fn row(&mut self, name: String, cells: impl IntoIterator<Item = Cell>) {
-        self.lines.push(Line::Row(name, cells.into_iter().collect()));
-    }
-
     /// Tests all differences and returns the printed table with the notes that say how to read it.
     pub(super) fn finish(self) -> Table {
-        let Self { mut table, lines } = self;
-        let cells: Vec<&Cell> = lines.iter().flat_map(Line::cells).collect();
-        let tests = Tests::new(&cells);
-        let mut first = 0;
-        for line in &lines {
-            match line {
-                Line::Group(label) => table.group(label.clone()),
-                Line::Row(name, own) => {
-                    let printed = own.iter().enumerate().flat_map(|(i, cell)| tests.print(cell, first + i));
-                    table.row_if_any(name.clone(), printed.collect::<Vec<_>>());
-                    first += own.len();
-                }
-            }
-        }
-        notes(&cells, &tests).into_iter().for_each(|note| table.note(note));
+        let tests = Tests::new(&self);
+        let notes = notes(&self.cells().collect::<Vec<_>>(), &tests);
+        let mut table = self.print(|cell, index| tests.print(cell, index));
+        notes.into_iter().for_each(|note| table.note(note));
         table
-    }
-}
-
-impl Line {
-    fn cells(&self) -> &[Cell] {
-        match self {
-            Line::Group(_) => &[],
-            Line::Row(_, cells) => cells,
-        }
     }
 }
 
@@ -88,7 +42,7 @@ struct Tests {
 }
 
 impl Tests {
-    fn new(cells: &[&Cell]) -> Self {
+    fn new(table: &DifferenceTable) -> Self {
         let difference = |cell: &Cell| {
             let (measure, found) = cell.difference()?;
             Some((measure.name(), found.p_value()?))
@@ -99,7 +53,7 @@ impl Tests {
             }
             _ => None,
         };
-        Self { differences: corrected(cells, difference), equivalences: corrected(cells, equivalence) }
+        Self { differences: table.corrected(difference), equivalences: table.corrected(equivalence) }
     }
 
     /// Returns the printed columns of a cell. `index` is its place among all cells of the table.
@@ -159,26 +113,6 @@ impl Cell {
             _ => None,
         }
     }
-}
-
-/// Returns whether a corrected p-value is small enough.
-fn is_significant(p: Option<f64>) -> bool {
-    p.is_some_and(|p| p < LEVEL)
-}
-
-/// Returns Holm's corrected p-value of each cell. The comparisons of one measure are corrected together.
-/// `test` returns the name of a cell's measure and its p-value.
-fn corrected(cells: &[&Cell], test: impl Fn(&Cell) -> Option<(&'static str, f64)>) -> Vec<Option<f64>> {
-    let raw: Vec<Option<(&str, f64)>> = cells.iter().map(|cell| test(cell)).collect();
-    let mut all = vec![None; cells.len()];
-    for measure in crate::unique(raw.iter().flatten().map(|(measure, _)| *measure)) {
-        let own = raw.iter().enumerate().filter_map(|(i, found)| Some((i, (*found)?)));
-        let own: Vec<(usize, f64)> =
-            own.filter(|(_, (name, _))| *name == measure).map(|(i, (_, p))| (i, p)).collect();
-        let p = holm(&own.iter().map(|(_, p)| *p).collect::<Vec<_>>());
-        own.iter().zip(p).for_each(|((i, _), p)| all[*i] = Some(p));
-    }
-    all
 }
 
 /// Returns the notes below the table.
@@ -244,6 +178,7 @@ fn detectable(measure: &Measure, mut effects: Vec<f64>) -> Option<String> {
         measure.difference_suffix()
     ))
 }
+
 #[cfg(test)]
 mod tests {
     use super::super::measure::{AGREEMENT, KL};

@@ -25,13 +25,16 @@ pub(super) fn spread(slice: &Slice<'_>, caption: &str) -> Option<Table> {
     table.unless_empty()
 }
 
+/// Returns the rows of each draw, in order of first appearance. A draw has the seed of its rows.
+pub(crate) fn by_draw<'r>(rows: &[&'r GridRow]) -> Vec<Vec<&'r GridRow>> {
+    let draw = |seed: u64| rows.iter().copied().filter(|row| row.seed == seed).collect();
+    unique(rows.iter().map(|row| row.seed)).into_iter().map(draw).collect()
+}
+
 /// Returns the lowest, the median and the highest mean of the draws in these rows.
 fn cell(rows: &[&GridRow]) -> String {
-    let draw = |seed: u64| {
-        let own: Vec<&GridRow> = rows.iter().copied().filter(|row| row.seed == seed).collect();
-        mean_over_texts(&own, KL.quantity)
-    };
-    let draws: Vec<f64> = unique(rows.iter().map(|row| row.seed)).into_iter().filter_map(draw).collect();
+    let means = by_draw(rows).into_iter().filter_map(|draw| mean_over_texts(&draw, KL.quantity));
+    let draws: Vec<f64> = means.collect();
     let Some((summary, median)) = Summary::new(&draws).zip(median(&draws)) else {
         return crate::format::MISSING.to_owned();
     };

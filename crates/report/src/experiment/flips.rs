@@ -4,17 +4,15 @@
 //! "flips" of Dutta et al. 2024) show that, and the test uses only them.
 
 use super::slice::Slice;
+use super::tested_table::{LEVEL, TestedTable, is_significant};
 use crate::format::MISSING;
 use crate::interval::FEWEST_FOR_STARS;
 use crate::policies::explain_marks;
 use crate::table::Table;
 use crate::unique;
 use bitkv_record::{AskedBudget, GridRow, PolicyRole};
-use bitkv_stats::{holm, mcnemar};
+use bitkv_stats::mcnemar;
 use std::collections::BTreeMap;
-
-/// The largest p-value that is marked.
-const LEVEL: f64 = 0.05;
 
 const CLUSTERS: &str = "Questions of one context share its compressed cache, so they are not independent and p-values are too small if \
 contexts differ. A policy that was drawn several times in the same context has no single answer and is left out.";
@@ -74,51 +72,30 @@ fn answers<'a>(rows: &[&'a GridRow]) -> Option<BTreeMap<Questions<'a>, String>> 
     Some(answers)
 }
 
-/// A table whose cells are flips with a p-value each.
-struct FlipTable {
-    table: Table,
-    lines: Vec<Line>,
-}
+/// The flips of a cell and their p-value, or `None` if the policies have no common questions.
+type Cell = Option<(Flips, f64)>;
 
-enum Line {
-    Group(String),
-    Row(String, Vec<Option<(Flips, f64)>>),
-}
-
-impl FlipTable {
-    /// Returns the printed table. The p-values are corrected for the number of comparisons in it.
-    fn finish(self, note: &str) -> Option<Table> {
-        let Self { mut table, lines } = self;
-        let cells = lines.iter().flat_map(|line| match line {
-            Line::Group(_) => &[][..],
-            Line::Row(_, cells) => cells,
+/// Returns the printed table. The p-values are corrected for the number of comparisons in it.
+fn finish(table: TestedTable<Cell>, note: &str) -> Option<Table> {
+    let test = |cell: &Cell| {
+        let (_, p) = cell.filter(|(flips, _)| flips.contexts >= FEWEST_FOR_STARS)?;
+        Some(("flips", p))
+    };
+    let corrected = table.corrected(test);
+    let comparisons = corrected.iter().flatten().count();
+    let mut table = table.print(|cell, index| {
+        let star = if is_significant(corrected[index]) { " *" } else { "" };
+        let printed = cell.map(|(Flips { lost, gained, questions, .. }, _)| {
+            format!("{lost} / {gained} of {questions}{star}")
         });
-        let is_tested = |flips: &Flips| flips.contexts >= FEWEST_FOR_STARS;
-        let raw: Vec<f64> =
-            cells.flatten().map(|(flips, p)| if is_tested(flips) { *p } else { f64::NAN }).collect();
-        let mut corrected = holm(&raw).into_iter();
-        for line in lines {
-            match line {
-                Line::Group(label) => table.group(label),
-                Line::Row(name, cells) => {
-                    let mut print = |cell: Option<(Flips, f64)>| {
-                        let Some((flips, _)) = cell else { return MISSING.to_owned() };
-                        let star = if corrected.next().is_some_and(|p| p < LEVEL) { " *" } else { "" };
-                        format!("{} / {} of {}{star}", flips.lost, flips.gained, flips.questions)
-                    };
-                    let cells: Vec<String> = cells.into_iter().map(&mut print).collect();
-                    table.row_if_any(name, cells);
-                }
-            }
-        }
-        explain_marks(&mut table);
-        let comparisons = raw.iter().filter(|p| p.is_finite()).count();
-        table.note(format!(
-            "{note} * marks an exact one-sided p-value of McNemar's test below {LEVEL} after Holm's correction for the \
-             {comparisons} comparisons in this table. Fewer than {FEWEST_FOR_STARS} contexts are not marked. {CLUSTERS}"
-        ));
-        table.unless_empty()
-    }
+        vec![printed.unwrap_or_else(|| MISSING.to_owned())]
+    });
+    explain_marks(&mut table);
+    table.note(format!(
+        "{note} * marks an exact one-sided p-value of McNemar's test below {LEVEL} after Holm's correction for the \
+         {comparisons} comparisons in this table. Fewer than {FEWEST_FOR_STARS} contexts are not marked. {CLUSTERS}"
+    ));
+    table.unless_empty()
 }
 
 /// Returns the table of answers that each policy loses and gains against the full cache, with a group for
@@ -129,25 +106,24 @@ pub(super) fn against_full(
     caption: &str,
 ) -> Option<Table> {
     let title = format!("{caption}: answers lost / gained against the full cache");
-    let mut table =
-        FlipTable { table: Table::with_number_columns(title, "policy", budgets), lines: Vec::new() };
+    let mut table = TestedTable::new(Table::with_number_columns(title, "policy", budgets));
     for (task, slice) in tasks {
         let Some(full) = slice.full() else { continue };
-        table.lines.push(Line::Group(task.clone()));
+        table.group(task.clone());
         for contender in slice.contenders().into_iter().filter(|own| own.role != PolicyRole::Full) {
             let cell = |budget: &AskedBudget| {
                 let flips = Flips::new(&slice.at(contender.policy, *budget), &slice.at(full, *budget))?;
                 Some((flips, mcnemar(flips.lost, flips.gained)))
             };
-            table.lines.push(Line::Row(contender.marked(), budgets.iter().map(cell).collect()));
+            table.row(contender.marked(), budgets.iter().map(cell));
         }
     }
-    table.finish("The test asks whether more answers are lost than gained.")
+    finish(table, "The test asks whether more answers are lost than gained.")
 }
 
 /// The table of answers that change between the two policies of each pair.
 pub(super) struct PairTable<'b> {
-    flips: FlipTable,
+    flips: TestedTable<Cell>,
     budgets: &'b [AskedBudget],
 }
 
@@ -156,13 +132,12 @@ impl<'b> PairTable<'b> {
         let title = format!(
             "{caption}: pairs of the definition, answers that only the second / only the first has right"
         );
-        let table = Table::with_number_columns(title, "task", budgets);
-        Self { flips: FlipTable { table, lines: Vec::new() }, budgets }
+        Self { flips: TestedTable::new(Table::with_number_columns(title, "task", budgets)), budgets }
     }
 
     /// Begins the group of a pair.
     pub(super) fn group(&mut self, label: &str) {
-        self.flips.lines.push(Line::Group(label.to_owned()));
+        self.flips.group(label);
     }
 
     /// Adds the row of a task.
@@ -171,14 +146,14 @@ impl<'b> PairTable<'b> {
             let flips = Flips::new(&slice.at(first, *budget), &slice.at(second, *budget))?;
             Some((flips, mcnemar(flips.gained, flips.lost)))
         };
-        self.flips.lines.push(Line::Row(task.to_owned(), self.budgets.iter().map(cell).collect()));
+        self.flips.row(task.to_owned(), self.budgets.iter().map(cell));
     }
 
     /// Returns the printed table, or `None` if the rows have no answers.
     pub(super) fn finish(self) -> Option<Table> {
-        self.flips.finish(
-            "The test asks whether the first policy of the pair has more right answers than the second.",
-        )
+        let note =
+            "The test asks whether the first policy of the pair has more right answers than the second.";
+        finish(self.flips, note)
     }
 }
 

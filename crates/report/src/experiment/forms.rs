@@ -27,7 +27,8 @@ pub(super) fn order(slices: &[Slice<'_>], caption: &str) -> Option<Table> {
         let ranked = ranked(trained, other, budget);
         table.group(summary(&ranked, budget));
         for pair in ranked.windows(2) {
-            let cell = |slice: &Slice<'_>| slice.difference_cell(pair[1].policy, pair[0].policy, budget, &KL);
+            let policies = [pair[1].policy, pair[0].policy];
+            let cell = |slice: &Slice<'_>| Cell::Difference(KL, slice.difference(policies, budget, &KL));
             let name = |i: usize| trained.contender(pair[i].policy).marked();
             let order = if changes_places(pair) { "changes" } else { "same" };
             let names = format!("{}, {}", name(0), name(1));

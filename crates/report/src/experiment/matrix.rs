@@ -44,19 +44,11 @@ pub(super) fn worst_register(slice: &Slice<'_>, caption: &str) -> Option<Table> 
     (registers.len() > 1).then(|| table_of_means(slice, &caption, worst))
 }
 
-/// Returns a table whose cells are computed from the rows of a policy at a budget.
+/// Returns a table whose cells are computed from the rows of a policy at a budget. Rows without any value are
+/// left out.
 fn table_of_means(slice: &Slice<'_>, caption: &str, cell: impl Fn(&[&GridRow]) -> String) -> Table {
-    table_of_cells(slice, caption, |contender, budget| cell(&slice.at(contender.policy, budget)))
-}
-
-/// Returns a table whose cells are computed from a policy and a budget. Rows without any value are left out.
-pub(super) fn table_of_cells(
-    slice: &Slice<'_>,
-    caption: &str,
-    cell: impl Fn(Contender<'_>, AskedBudget) -> String,
-) -> Table {
     let budgets = slice.budgets();
-    by_policy(slice, caption, &budgets, |contender, i| cell(contender, budgets[i]))
+    by_policy(slice, caption, &budgets, |contender, i| cell(&slice.at(contender.policy, budgets[i])))
 }
 
 /// Returns the table of several measures at one budget, without intervals. Each column has its heading, its

@@ -1,6 +1,5 @@
 //! Slices: the rows of one experiment and model with equal axes, which one table may compare.
 
-use super::difference_table::Cell;
 use super::failures::TOLERANCE;
 use super::measure::Measure;
 use super::quantity::{Quantity, difference, mean_over_texts};
@@ -200,17 +199,6 @@ impl<'a> Slice<'a> {
         measure: &Measure,
     ) -> Option<Difference> {
         difference(&self.at(own, budget), &self.at(other, budget), measure.quantity)
-    }
-
-    /// Returns the same difference as a cell of a table.
-    pub(super) fn difference_cell(
-        &self,
-        own: &str,
-        other: &str,
-        budget: AskedBudget,
-        measure: &Measure,
-    ) -> Cell {
-        Cell::Difference(*measure, self.difference([own, other], budget, measure))
     }
 
     /// Returns the number of texts or contexts, for captions.

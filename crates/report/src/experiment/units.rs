@@ -9,18 +9,17 @@ pub(crate) const PLAIN_LLAMA: [&str; 2] = ["+plain-llama", "+llama-skeleton"];
 /// seeds has it. Its model has no mark of the form, because the form is an axis. Its text is the name of the
 /// context, not of a single question. Tables average or pair the rows that agree in these names.
 pub(crate) fn pooled(row: &GridRow) -> GridRow {
-    let (policy, seed) = PolicyText::new(&row.policy).without_seed();
     let model = match row.axes.form {
         Form::PlainLlama => base_model_name(&row.model),
         Form::True => &row.model,
     };
-    GridRow {
-        policy: policy.to_string(),
-        seed: seed.unwrap_or(row.seed),
-        model: model.to_owned(),
-        text: context(row).to_owned(),
-        ..row.clone()
-    }
+    GridRow { model: model.to_owned(), text: context(row).to_owned(), ..without_policy_seed(row) }
+}
+
+/// Returns a row whose policy has no seed. A seed in its text becomes the seed of the row.
+pub(crate) fn without_policy_seed(row: &GridRow) -> GridRow {
+    let (policy, seed) = PolicyText::new(&row.policy).without_seed();
+    GridRow { policy: policy.to_string(), seed: seed.unwrap_or(row.seed), ..row.clone() }
 }
 
 /// Returns the name of a model without the mark of its form.

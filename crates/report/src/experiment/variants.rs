@@ -13,8 +13,8 @@ use bitkv_record::{Axes, GridRow};
 pub(super) fn side_by_side(slices: &[Slice<'_>], caption: &str, measure: &Measure) -> Table {
     let table =
         Table::with_number_columns(format!("{caption}: {}", measure.title()), "policy", labels(slices));
-    let cells = |_: &[&GridRow], rows: &[&GridRow]| vec![Cell::Text(measure.cell(rows))];
-    fill(table, &[(String::new(), slices)], cells, 0)
+    let cell = |_: &[&GridRow], rows: &[&GridRow]| Cell::Text(measure.cell(rows));
+    fill(table, &[(String::new(), slices)], cell, 0)
 }
 
 /// Returns the table of every variant minus the first, in groups by task and budget, with a verdict on each
@@ -36,11 +36,10 @@ pub(super) fn differences(
     let table = Table::with_number_columns(caption, "policy", titles);
     let groups: Vec<(String, &[Slice<'_>])> =
         groups.iter().map(|(label, slices)| (label.clone(), &slices[..])).collect();
-    let cells = |first: &[&GridRow], rows: &[&GridRow]| {
-        let found = difference(rows, first, measure.quantity);
-        vec![Cell::new(*measure, found, margin)]
+    let cell = |first: &[&GridRow], rows: &[&GridRow]| {
+        Cell::new(*measure, difference(rows, first, measure.quantity), margin)
     };
-    fill(table, &groups, cells, 1).unless_empty()
+    fill(table, &groups, cell, 1).unless_empty()
 }
 
 /// Returns the label of every variant: the axes in which they differ.
@@ -49,12 +48,12 @@ fn labels(slices: &[Slice<'_>]) -> Vec<String> {
     all.iter().map(|axes| axes.label(&all)).collect()
 }
 
-/// Returns the table with the rows by group, budget and policy. `cells` receives the rows of the first
+/// Returns the table with the rows by group, budget and policy. `cell` receives the rows of the first
 /// variant and those of each variant from the index `from`.
 fn fill(
     table: Table,
     groups: &[(String, &[Slice<'_>])],
-    cells: impl Fn(&[&GridRow], &[&GridRow]) -> Vec<Cell>,
+    cell: impl Fn(&[&GridRow], &[&GridRow]) -> Cell,
     from: usize,
 ) -> Table {
     let mut table = DifferenceTable::new(table);
@@ -64,7 +63,7 @@ fn fill(
             table.group(format!("{label}{comma}{}", heading(budget)));
             for (policy, name) in policies(slices) {
                 let rows: Vec<Vec<&GridRow>> = slices.iter().map(|slice| slice.at(policy, budget)).collect();
-                table.row(name, rows.iter().skip(from).flat_map(|own| cells(&rows[0], own)));
+                table.row(name, rows.iter().skip(from).map(|own| cell(&rows[0], own)));
             }
         }
     }

@@ -8,7 +8,12 @@ pub(super) const BOUNDS: [(&str, Thresholds); 2] =
 /// The entropy in bits below which a head is a sink or focused, under both sets of bounds.
 const FOCUSED_BITS: f64 = 1.5;
 
+/// Returns the number of heads below 1.5 bits.
+pub(crate) fn count_below(bits: &[f64]) -> usize {
+    bits.iter().filter(|&&b| b < FOCUSED_BITS).count()
+}
+
 /// Returns the share of heads below 1.5 bits, or 0 if there are no heads.
 pub(crate) fn below(bits: &[f64]) -> f64 {
-    bits.iter().filter(|&&b| b < FOCUSED_BITS).count() as f64 / bits.len().max(1) as f64
+    count_below(bits) as f64 / bits.len().max(1) as f64
 }

@@ -67,7 +67,7 @@ pub(super) fn classes(models: &[ModelProfiles<'_>]) -> Table {
 
 /// Returns a row of the table of classes.
 fn class_row(source: &str, context: String, bounds: &str, counts: ClassCounts) -> Vec<String> {
-    let share = (counts.sink + counts.focused) as f64 / counts.total() as f64;
+    let share = counts.sink_or_focused() as f64 / counts.total() as f64;
     let mut row = vec![source.to_owned(), context, bounds.to_owned(), counts.total().to_string()];
     row.extend(HeadClass::ALL.iter().map(|class| counts.get(*class).to_string()));
     row.push(percent(share));

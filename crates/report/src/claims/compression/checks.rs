@@ -1,7 +1,7 @@
 //! Checks of the metric and of the model.
 
 use super::quality::SPENDING;
-use super::{Cells, FEWEST_DRAWS, INVERTED, PRESERVED, Quantity, RANDOM, Statement};
+use super::{Cells, FEWEST_DRAWS, INVERTED, PRESERVED, Quantity, RANDOM, Statement, too_few_draws};
 use crate::claims::rule::{Decision, decide};
 use crate::claims::statement::{decided, decimals, missing, percent, signed, untested, with_interval};
 use crate::interval::Estimate;
@@ -25,11 +25,7 @@ impl Cells<'_> {
         };
         let draws = self.draws(RANDOM, BUDGET);
         if draws < FEWEST_DRAWS {
-            let reason = format!(
-                "The rows have {draws} of the random choices, and at least {FEWEST_DRAWS} are needed: write draws = \
-                 {FEWEST_DRAWS} or more."
-            );
-            return untested(&text, "not tested".into(), reason);
+            return untested(&text, "not tested".into(), too_few_draws(draws, "random choices"));
         }
         let mean = |policy: &str, quantity| self.mean(policy, BUDGET, quantity).unwrap_or(f64::NAN);
         let measured = format!(

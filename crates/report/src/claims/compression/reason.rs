@@ -1,6 +1,6 @@
 //! The statement on whether entropy is the reason for what entropy-adaptive budgets gain.
 
-use super::{Cells, FEWEST_DRAWS, Quantity, Statement, times};
+use super::{Cells, FEWEST_DRAWS, Quantity, Statement, times, too_few_draws};
 use crate::claims::rule::all_below_zero;
 use crate::claims::statement::{decided, missing, signed, untested, with_interval};
 use crate::difference::Difference;
@@ -30,15 +30,8 @@ impl Cells<'_> {
         };
         let draws = self.differences_by_draw([entropy, permuted], budget, Quantity::KL);
         if draws.len() < FEWEST_DRAWS {
-            let found = draws.len();
-            return untested(
-                &text,
-                published,
-                format!(
-                    "The rows have {found} of the random permutations of budgets, and at least {FEWEST_DRAWS} are \
-                     needed: write draws = {FEWEST_DRAWS} or more."
-                ),
-            );
+            let reason = too_few_draws(draws.len(), "random permutations of budgets");
+            return untested(&text, published, reason);
         }
         let spread = Summary::new(&draws).map_or_else(String::new, |draws| {
             format!(" ({} draws: {} to {})", draws.count, signed(draws.min), signed(draws.max))
