@@ -88,7 +88,7 @@ impl Rounding {
         match config.weights {
             _ if config.plain_llama => Rounding::Nothing,
             WeightFormat::Masters => Rounding::Both,
-            WeightFormat::Packed(_) => Rounding::Activations,
+            WeightFormat::Packed(_) | WeightFormat::TernaryFloats => Rounding::Activations,
         }
     }
 }

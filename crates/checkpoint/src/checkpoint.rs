@@ -1,16 +1,17 @@
 //! A checkpoint: the configuration and the tensors of a model. It is opened from a Hugging Face folder or a
 //! GGUF file, read from bytes in memory, or filled with random weights.
 
-use std::{collections::HashSet, path::Path};
+use std::path::Path;
 
 use crate::{
-    Coding, Config, Dense, Error, Linear, LinearShape, NormShape, Result, ScaleRule, StoredTensor,
-    WeightFormat,
+    Activation, Coding, Config, Dense, Error, IgnoredSetting, Linear, LinearShape, NormShape, Result,
+    ScaleRule, StoredTensor, WeightFormat,
     config_read::Clues,
     dense::PagesAfterCheck,
     generation_config,
-    gguf::{Gguf, ReadOptions},
+    gguf::{self, Gguf, ReadOptions},
     random::{self, RandomWeights},
+    remarks::Remarks,
     shapes::{EMBEDDING, LM_HEAD},
     shards::Shards,
 };
@@ -26,6 +27,9 @@ enum Store {
 pub struct Checkpoint {
     config: Config,
     store: Store,
+    remarks: Remarks,
+    /// The file that holds the configuration.
+    settings_file: String,
 }
 
 impl Checkpoint {
@@ -45,14 +49,15 @@ impl Checkpoint {
         let path = path.as_ref();
         if path.is_file() {
             let gguf = Gguf::open(path, options)?;
-            return Ok(Checkpoint { config: gguf.config()?, store: Store::Gguf(gguf) });
+            return Checkpoint::from_gguf(gguf);
         }
         // This check comes first because a folder without a configuration is not a model's folder.
         Config::exists(path)?;
         let shards = Shards::open(path)?;
-        let mut config = Config::from_folder_with(path, clues(&shards))?;
+        let (mut config, remarks) = Config::from_folder_with(path, clues(&shards, options.as_bitnet))?;
         generation_config::add_stop_tokens(path, &mut config)?;
-        Ok(Checkpoint { config, store: Store::Shards(shards) })
+        let settings_file = path.join("config.json").display().to_string();
+        Ok(Checkpoint::from_shards(config, shards, remarks, settings_file))
     }
 
     /// Reads a `config.json` and a safetensors file from memory.
@@ -61,8 +66,40 @@ impl Checkpoint {
     /// Returns an error if one of the two is not valid, or the model is not supported.
     pub fn from_bytes(config_json: &str, safetensors: Vec<u8>) -> Result<Self> {
         let shards = Shards::from_bytes(safetensors)?;
-        let config = Config::from_json_with(config_json, "config.json", clues(&shards))?;
-        Ok(Checkpoint { config, store: Store::Shards(shards) })
+        let (config, remarks) = Config::from_json_with(config_json, "config.json", clues(&shards, false))?;
+        Ok(Checkpoint::from_shards(config, shards, remarks, "config.json".into()))
+    }
+
+    fn from_shards(config: Config, shards: Shards, mut remarks: Remarks, settings_file: String) -> Self {
+        remarks.notes.extend(shards.note());
+        if config.weights == WeightFormat::TernaryFloats {
+            remarks.note(format!(
+                "{settings_file} has no quantization_config, but the weights are ternary: they are used as they are, as \
+                 those of a BitNet"
+            ));
+        }
+        let mut checkpoint = Checkpoint { config, store: Store::Shards(shards), remarks, settings_file };
+        checkpoint.untie_if_different();
+        checkpoint
+    }
+
+    /// Unties the LM head from the embedding if the file has both and they differ.
+    fn untie_if_different(&mut self) {
+        if !self.config.tie_word_embeddings {
+            return;
+        }
+        let (Ok(embedding), Ok(head)) = (self.get(EMBEDDING, ""), self.get(LM_HEAD, "")) else { return };
+        let same = have_same_values(&embedding, &head);
+        head.bytes.release();
+        if same {
+            return;
+        }
+        self.config.tie_word_embeddings = false;
+        let file = &self.settings_file;
+        self.remarks.note(format!(
+            "{file} says that the LM head is tied to the embedding (`tie_word_embeddings`), but `{LM_HEAD}` differs from \
+             `{EMBEDDING}`: `{LM_HEAD}` is used as the LM head"
+        ));
     }
 
     /// Reads a GGUF file from memory.
@@ -70,8 +107,13 @@ impl Checkpoint {
     /// # Errors
     /// Returns an error if the file is not valid, or the model is not supported.
     pub fn from_gguf_bytes(bytes: Vec<u8>, options: &ReadOptions) -> Result<Self> {
-        let gguf = Gguf::from_bytes(bytes, options)?;
-        Ok(Checkpoint { config: gguf.config()?, store: Store::Gguf(gguf) })
+        Checkpoint::from_gguf(Gguf::from_bytes(bytes, options)?)
+    }
+
+    fn from_gguf(gguf: Gguf) -> Result<Self> {
+        let (config, remarks) = gguf.config()?;
+        let settings_file = gguf.file().to_owned();
+        Ok(Checkpoint { config, store: Store::Gguf(gguf), remarks, settings_file })
     }
 
     /// Returns a checkpoint of random packed weights, equal to what [`write_random`](crate::write_random)
@@ -80,7 +122,7 @@ impl Checkpoint {
     pub fn random(config: &Config, seed: u64) -> Self {
         let config = random::packed(config);
         let store = Store::Random(RandomWeights::new(&config, seed));
-        Checkpoint { config, store }
+        Checkpoint { config, store, remarks: Remarks::default(), settings_file: "the configuration".into() }
     }
 
     /// Returns the same checkpoint, to be run as a plain Llama; see [`Config::as_plain_llama`].
@@ -89,9 +131,35 @@ impl Checkpoint {
         Checkpoint { config: self.config.as_plain_llama(), ..self }
     }
 
+    /// Returns the same checkpoint with another activation of the MLP than its files name.
+    #[must_use]
+    pub fn with_activation(mut self, activation: Activation) -> Self {
+        let named = self.config.hidden_act;
+        if named != activation {
+            let (file, given) = (&self.settings_file, activation.name());
+            self.remarks.note(format!(
+                "the activation of {file} is {}, but {given} is used, because it was given",
+                named.name()
+            ));
+            self.config.hidden_act = activation;
+        }
+        self
+    }
+
     /// Returns the configuration of the model.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Returns what a reader should know although the checkpoint can be used, in whole sentences without a
+    /// full stop.
+    pub fn notes(&self) -> &[String] {
+        &self.remarks.notes
+    }
+
+    /// Returns the settings that have no effect, because no rule uses them.
+    pub fn ignored_settings(&self) -> &[IgnoredSetting] {
+        &self.remarks.ignored
     }
 
     /// Returns the GGUF file, or `None` if the checkpoint is not one.
@@ -100,6 +168,11 @@ impl Checkpoint {
             Store::Gguf(gguf) => Some(gguf),
             Store::Shards(_) | Store::Random(_) => None,
         }
+    }
+
+    /// Returns the name of the file that holds the configuration.
+    pub(crate) fn settings_file(&self) -> &str {
+        &self.settings_file
     }
 
     /// Returns the name of the file, or of the first one if there are several.
@@ -141,23 +214,12 @@ impl Checkpoint {
         }
     }
 
-    /// Checks that no layer has a bias or a norm that this architecture does not use. Ignoring such a tensor
-    /// would run a different model.
-    ///
-    /// # Errors
-    /// Returns an error if there is such a tensor.
-    pub fn check_unused_tensors(&self) -> Result<()> {
-        let Store::Shards(shards) = &self.store else { return Ok(()) };
-        // A plain Llama ignores the sub-norms on purpose.
-        let config = Config { plain_llama: false, ..self.config.clone() };
-        let read: HashSet<String> = config.all_norms().map(|norm| norm.name).collect();
-        let matters = |name: &String| {
-            let changes = name.ends_with(".bias") || name.contains("norm") || name.contains("_ln");
-            changes && !read.contains(name) && layer_of(name).is_some_and(|i| i < config.num_hidden_layers)
-        };
-        match shards.names().into_iter().find(matters) {
-            None => Ok(()),
-            Some(tensor) => Err(Error::UnusedTensor { file: shards.file(), tensor }),
+    /// Returns the names of all tensors, in file order, as the files have them.
+    pub(crate) fn tensor_names(&self) -> Vec<String> {
+        match &self.store {
+            Store::Shards(shards) => shards.names(),
+            Store::Gguf(gguf) => gguf.tensor_names(),
+            Store::Random(weights) => weights.names().map(str::to_owned).collect(),
         }
     }
 
@@ -252,13 +314,23 @@ impl Checkpoint {
             Store::Gguf(gguf) => gguf.linear(shape, stored),
             Store::Shards(_) | Store::Random(_) => match self.config.weights {
                 WeightFormat::Packed(rule) => self.packed(shape, stored, rule),
-                WeightFormat::Masters if stored.coding == Coding::PackedU8 => Err(stored.type_error(
+                WeightFormat::Masters | WeightFormat::TernaryFloats if stored.coding == Coding::PackedU8 => Err(stored.type_error(
                     "F32, F16 or BF16 master weights, because `quantization_config` does not describe packed weights",
                 )),
-                WeightFormat::Masters if !stored.coding.is_float() => {
+                WeightFormat::Masters | WeightFormat::TernaryFloats if !stored.coding.is_float() => {
                     Err(stored.type_error("F32, F16 or BF16 master weights"))
                 }
                 WeightFormat::Masters => Linear::from_masters(shape, stored),
+                WeightFormat::TernaryFloats => {
+                    stored.check_shape(&[shape.rows, shape.cols])?;
+                    let is_zero = || stored.zero_rows() == shape.rows;
+                    if gguf::ternary_value(&stored).is_none() && !is_zero() {
+                        return Err(stored.type_error(
+                            "values of one magnitude or zero, because the first and the last layer are ternary",
+                        ));
+                    }
+                    gguf::from_floats(shape, stored)
+                }
             },
         }
     }
@@ -273,8 +345,9 @@ impl Checkpoint {
         stored.check_shape(&[crate::codec::packed_u8::packed_rows(shape.rows), shape.cols])?;
         let name = format!("{}.weight_scale", shape.name);
         let scale = self.get(&name, ", the scale of a packed weight")?;
-        let expected: &[usize] = if scale.shape.is_empty() { &[] } else { &[1] };
-        let value = scale.f32s(expected)?[0];
+        // A scale is one number, in any number of dimensions.
+        let expected = if scale.len() == 1 { scale.shape.clone() } else { vec![1] };
+        let value = scale.f32s(&expected)?[0];
         let multiplier = if rule == ScaleRule::Multiply { value } else { 1.0 / value };
         // The reciprocal of a subnormal scale is infinite.
         if value <= 0.0 || !multiplier.is_finite() {
@@ -284,15 +357,44 @@ impl Checkpoint {
     }
 }
 
-/// Returns the index of the layer to which a tensor belongs; `None` if it belongs to none. The caller ignores
-/// tensors of layers after the last one, because a configuration may have fewer layers on purpose.
-fn layer_of(name: &str) -> Option<usize> {
-    name.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()
-}
-
-/// Returns what the names of the tensors reveal about the model.
-fn clues(shards: &Shards) -> Clues {
+/// Returns what the tensors reveal about the model.
+fn clues(shards: &Shards, as_bitnet: bool) -> Clues {
     let names = shards.names();
     let ends = |end: &str| names.iter().any(|name| name.ends_with(end));
-    Clues { packed: ends(".weight_scale"), inner_norms: ends(".inner_attn_ln.weight") }
+    let (packed, inner_norms) = (ends(".weight_scale"), ends(".inner_attn_ln.weight"));
+    Clues { packed, inner_norms, ternary: !packed && !inner_norms && is_ternary(shards, &names), as_bitnet }
+}
+
+/// Returns whether the linear layers of the first and the last layer hold floats that are ternary already.
+fn is_ternary(shards: &Shards, names: &[String]) -> bool {
+    let layer = |name: &String| name.strip_prefix("model.layers.")?.split('.').next()?.parse::<usize>().ok();
+    let Some(last) = names.iter().filter_map(layer).max() else { return false };
+    let is_examined = |name: &&String| {
+        name.ends_with("_proj.weight") && layer(name).is_some_and(|layer| layer == 0 || layer == last)
+    };
+    let is_ternary = |name: &String| {
+        shards.get(name, "").is_ok_and(|stored| {
+            let ternary = gguf::ternary_value(&stored).is_some();
+            stored.bytes.release();
+            ternary
+        })
+    };
+    names.iter().any(|name| is_examined(&name)) && names.iter().filter(is_examined).all(is_ternary)
+}
+
+/// Returns whether two float tensors have the same values.
+fn have_same_values(a: &StoredTensor, b: &StoredTensor) -> bool {
+    if a.shape != b.shape || !a.coding.is_float() || !b.coding.is_float() {
+        return false;
+    }
+    if a.coding == b.coding {
+        return a.bytes[..] == b.bytes[..];
+    }
+    let part = a.shape.last().copied().unwrap_or(1);
+    let (mut x, mut y) = (vec![0.0; part], vec![0.0; part]);
+    (0..a.len()).step_by(part).all(|first| {
+        a.read_f32(first, &mut x);
+        b.read_f32(first, &mut y);
+        x == y
+    })
 }

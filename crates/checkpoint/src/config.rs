@@ -51,6 +51,16 @@ impl Activation {
             Activation::Silu => "silu",
         }
     }
+
+    /// Returns the activation with a name that config.json or GGUF files use; `None` if it is not supported.
+    pub(crate) fn from_name(name: &str) -> Option<Activation> {
+        match name {
+            "relu2" | "relu_squared" | "squared_relu" | "relu_sqr" => Some(Activation::Relu2),
+            // A gate with SiLU is called SwiGLU.
+            "silu" | "swish" | "swiglu" => Some(Activation::Silu),
+            _ => None,
+        }
+    }
 }
 
 /// How a stored `weight_scale` is applied.
@@ -69,6 +79,8 @@ pub enum WeightFormat {
     Packed(ScaleRule),
     /// Full-precision master weights, which are ternarised when they are loaded.
     Masters,
+    /// Floats that are ternary already: the values of a matrix are 0 or of one magnitude, which is kept.
+    TernaryFloats,
 }
 
 /// The shape and the numerics of a model.
@@ -141,7 +153,7 @@ impl Config {
                 "linear_class": if rule == ScaleRule::Multiply { "autobitlinear" } else { "bitlinear" },
                 "quantization_mode": "offline",
             }),
-            WeightFormat::Masters => serde_json::json!({
+            WeightFormat::Masters | WeightFormat::TernaryFloats => serde_json::json!({
                 "quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "online",
             }),
         };

@@ -1,12 +1,17 @@
 //! Reads and checks a `config.json`.
 
-use std::path::Path;
+mod activation;
+mod known_keys;
+mod rope;
+
+use std::{ops::RangeInclusive, path::Path};
 
 use serde_json::Value;
 
 use crate::{
     Activation, Architecture, Config, Error, Result, ScaleRule, WeightFormat,
     json::{self, Object},
+    remarks::Remarks,
 };
 
 /// A larger width is treated as damage to the file.
@@ -18,13 +23,22 @@ pub(crate) const MAX_POSITIONS: u64 = 1 << 26;
 /// A larger vocabulary is treated as damage.
 pub(crate) const MAX_VOCABULARY: u64 = 1 << 24;
 
-/// What the names of the tensors reveal about a model whose configuration is incomplete.
+/// The plausible numbers that a norm adds to the mean square.
+pub(crate) const EPSILONS: RangeInclusive<f64> = 1e-12..=0.1;
+/// The keys of that number. The reference classes read the first; the others occur in files of other programs.
+const EPSILON_KEYS: [&str; 4] = ["rms_norm_eps", "norm_eps", "layer_norm_eps", "layer_norm_epsilon"];
+
+/// What the tensors reveal about a model whose configuration is incomplete, and what the caller knows.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Clues {
     /// Whether some weight has a separate scale tensor.
     pub(crate) packed: bool,
     /// Whether there are `inner_attn_ln` norms, which only the 1bitLLM models have.
     pub(crate) inner_norms: bool,
+    /// Whether the linear layers hold floats that are ternary already.
+    pub(crate) ternary: bool,
+    /// Whether the caller says that the weights are masters of a BitNet.
+    pub(crate) as_bitnet: bool,
 }
 
 impl Config {
@@ -33,7 +47,7 @@ impl Config {
     /// # Errors
     /// Returns an error if the file cannot be read or [`Config::from_json`] fails.
     pub fn from_folder(folder: &Path) -> Result<Self> {
-        Config::from_folder_with(folder, Clues::default())
+        Ok(Config::from_folder_with(folder, Clues::default())?.0)
     }
 
     /// Checks that there is a `config.json` in `folder`.
@@ -46,7 +60,7 @@ impl Config {
     }
 
     /// Reads `config.json` in `folder`, with clues from the names of the tensors.
-    pub(crate) fn from_folder_with(folder: &Path, clues: Clues) -> Result<Self> {
+    pub(crate) fn from_folder_with(folder: &Path, clues: Clues) -> Result<(Self, Remarks)> {
         let path = folder.join("config.json");
         Config::from_json_with(&json::read_text(&path)?, &path.display().to_string(), clues)
     }
@@ -58,16 +72,18 @@ impl Config {
     /// Returns an error if a required key is missing, a value has the wrong type or is zero, implausibly
     /// large or unsupported, or one size does not divide another.
     pub fn from_json(text: &str, file: &str) -> Result<Self> {
-        Config::from_json_with(text, file, Clues::default())
+        Ok(Config::from_json_with(text, file, Clues::default())?.0)
     }
 
     /// Reads the text of a `config.json`, with clues from the names of the tensors.
-    pub(crate) fn from_json_with(text: &str, file: &str, clues: Clues) -> Result<Self> {
+    pub(crate) fn from_json_with(text: &str, file: &str, clues: Clues) -> Result<(Self, Remarks)> {
         let value = json::parse(text, file)?;
         let root = Object::root(file, &value)?;
+        let mut remarks = Remarks::default();
         let architecture = architecture(&root, clues)?;
         let bitnet = architecture == Architecture::BitNet;
         refuse_unsupported(&root)?;
+        known_keys::check(&root, &mut remarks)?;
 
         let hidden_size = root.needed_size("hidden_size", MAX_WIDTH)?;
         let num_attention_heads = root.needed_size("num_attention_heads", MAX_WIDTH)?;
@@ -99,22 +115,22 @@ impl Config {
                     divide(&root, "hidden_size", hidden_size, "num_attention_heads", num_attention_heads)?
                 }
             },
-            hidden_act: activation(&root)?.unwrap_or(if bitnet {
+            hidden_act: activation::read(&root, &mut remarks)?.unwrap_or(if bitnet {
                 Activation::Relu2
             } else {
                 Activation::Silu
             }),
             max_position_embeddings: root.size("max_position_embeddings", MAX_POSITIONS)?.unwrap_or(2048),
-            rms_norm_eps: root.positive("rms_norm_eps")?.unwrap_or(if bitnet { 1e-5 } else { 1e-6 }),
-            rope_theta: rope_theta(&root)?.unwrap_or(if bitnet { 500_000.0 } else { 10_000.0 }),
+            rms_norm_eps: epsilon(&root, &mut remarks)?.unwrap_or(if bitnet { 1e-5 } else { 1e-6 }),
+            rope_theta: rope::read(&root, if bitnet { 500_000.0 } else { 10_000.0 }, &mut remarks)?.theta,
             tie_word_embeddings: root.flag("tie_word_embeddings")?.unwrap_or(false),
             bos_token_id: special("bos_token_id", default_ids[0])?.first().copied(),
             eos_token_ids: special("eos_token_id", default_ids[1])?,
-            weights: weight_format(&root, clues)?,
+            weights: weight_format(&root, architecture, clues)?,
             plain_llama: false,
         };
         config.check(&root)?;
-        Ok(config)
+        Ok((config, remarks))
     }
 
     /// Checks that sizes divide each other and that token ids are in the vocabulary.
@@ -173,46 +189,42 @@ fn architecture(root: &Object<'_>, clues: Clues) -> Result<Architecture> {
         None => None,
     };
     if names_class(Architecture::Llama) {
-        if method == Some("bitnet") || clues.packed {
+        if method == Some("bitnet") || clues.packed || method.is_none() && (clues.ternary || clues.as_bitnet)
+        {
             return Ok(Architecture::Llama);
         }
-        let reason = "but this model is not a BitNet, because it has neither a bitnet quantization_config nor packed weights: use another";
+        let reason = "but this model is not a BitNet, because it has neither a bitnet quantization_config nor packed \
+                      or ternary weights: use another, or --as bitnet if they are the masters of a BitNet";
         return Err(root.bad("architectures", names, reason));
     }
     let reason = "but only BitNetForCausalLM, BitnetForCausalLM and ternary LlamaForCausalLM are supported: use a BitNet model";
     Err(root.bad("architectures", names, reason))
 }
 
-/// Returns the activation of the MLP; `None` if the key is missing.
-fn activation(root: &Object<'_>) -> Result<Option<Activation>> {
-    let Some(name) = root.text("hidden_act")? else { return Ok(None) };
-    [Activation::Relu2, Activation::Silu]
-        .into_iter()
-        .find(|a| a.name() == name)
-        .map(Some)
-        .ok_or_else(|| root.bad("hidden_act", name, "but only relu2 and silu are supported"))
-}
-
-/// Returns `rope_theta`, or `rope_parameters.rope_theta` as transformers 5 writes it; `None` if both are
-/// missing.
-fn rope_theta(root: &Object<'_>) -> Result<Option<f64>> {
-    let Some(parameters) = root.object("rope_parameters")? else { return root.positive("rope_theta") };
-    if let Some(kind) = parameters.text("rope_type")?.filter(|kind| *kind != "default") {
-        let reason = "but only the default RoPE is supported";
-        return Err(parameters.bad("rope_type", Value::from(kind), reason));
+/// Returns the number that every norm adds to the mean square; `None` if no key has it.
+fn epsilon(root: &Object<'_>, remarks: &mut Remarks) -> Result<Option<f64>> {
+    let mut found: Vec<(&str, f64)> = Vec::new();
+    for key in EPSILON_KEYS {
+        found.extend(root.within(key, EPSILONS)?.map(|value| (key, value)));
     }
-    Ok(parameters.positive("rope_theta")?.or(root.positive("rope_theta")?))
+    let Some(&(key, used)) = found.first() else { return Ok(None) };
+    if let Some((other, value)) = found.iter().find(|(_, value)| *value != used) {
+        let file = root.file;
+        remarks.note(format!("{file}: `{key}` is {used}, but `{other}` is {value}: `{key}` is used"));
+    }
+    Ok(Some(used))
 }
 
 /// Returns how linear weights are stored, according to `quantization_config` and the names of the tensors.
-fn weight_format(root: &Object<'_>, clues: Clues) -> Result<WeightFormat> {
+fn weight_format(root: &Object<'_>, architecture: Architecture, clues: Clues) -> Result<WeightFormat> {
     let Some(quantization) = root.object("quantization_config")? else {
         // If there are packed weights with scales but no configuration describes them, the default of the
         // reference class applies: results are divided by the scale.
-        return Ok(if clues.packed {
-            WeightFormat::Packed(ScaleRule::Divide)
-        } else {
-            WeightFormat::Masters
+        return Ok(match architecture {
+            _ if clues.packed => WeightFormat::Packed(ScaleRule::Divide),
+            // The 1bitLLM class ternarises its weights whenever it runs.
+            Architecture::BitNet | Architecture::Llama if clues.ternary => WeightFormat::TernaryFloats,
+            _ => WeightFormat::Masters,
         });
     };
     if let Some(method) = quantization.text("quant_method")?.filter(|m| *m != "bitnet") {
@@ -259,29 +271,16 @@ fn refuse_unconverted(quantization: &Object<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Checks that the model has no biases, no partial or scaled RoPE and no sliding window.
+/// Checks that the model has no biases and no sliding window.
 fn refuse_unsupported(root: &Object<'_>) -> Result<()> {
     for key in ["attention_bias", "mlp_bias"] {
         if root.flag(key)? == Some(true) {
             return Err(root.bad(key, Value::from(true), "but biases are not supported"));
         }
     }
-    let parameters = root.object("rope_parameters")?;
-    for object in [Some(root), parameters.as_ref()].into_iter().flatten() {
-        if let Some(factor) = object.get("partial_rotary_factor").filter(|f| f.as_f64() != Some(1.0)) {
-            let reason = "but only RoPE of whole heads is supported";
-            return Err(object.bad("partial_rotary_factor", factor, reason));
-        }
-    }
     if root.flag("use_sliding_window")? == Some(true) {
         let reason = "but only attention to all earlier tokens is supported";
         return Err(root.bad("use_sliding_window", Value::from(true), reason));
-    }
-    if let Some(scaling) = root.get("rope_scaling") {
-        let kind = scaling.get("rope_type").or(scaling.get("type"));
-        if kind.is_none_or(|k| k != "default") {
-            return Err(root.bad("rope_scaling", scaling, "but only unscaled RoPE is supported"));
-        }
     }
     Ok(())
 }
@@ -445,7 +444,8 @@ mod tests {
         let mut json: Value = serde_json::from_str(FALCON).unwrap();
         json.as_object_mut().unwrap().remove("quantization_config");
         let read_with_clues = |packed, inner_norms| {
-            Config::from_json_with(&json.to_string(), "config.json", Clues { packed, inner_norms }).unwrap()
+            let clues = Clues { packed, inner_norms, ..Clues::default() };
+            Config::from_json_with(&json.to_string(), "config.json", clues).unwrap().0
         };
         let packed = read_with_clues(true, false);
         assert_eq!(packed.weights, WeightFormat::Packed(ScaleRule::Divide));

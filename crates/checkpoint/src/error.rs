@@ -68,6 +68,10 @@ pub enum Error {
     ZeroRows { file: String, tensor: String, zero: usize, rows: usize },
     #[error("{file} is not a usable GGUF file: {reason}")]
     Gguf { file: String, reason: String },
+    #[error(
+        "{file} is opened as a plain Llama, and a plain Llama is a way to run a model: write it in its true form"
+    )]
+    PlainLlama { file: String },
     #[error("{file}: tensor `{tensor}` cannot be written as {target}: {reason}")]
     NotConvertible { file: String, tensor: String, target: &'static str, reason: String },
 }

@@ -17,16 +17,20 @@ mod describe;
 mod file;
 mod header;
 mod keys;
+mod known_keys;
 mod layout;
 mod layout_choice;
 mod linear;
 pub mod names;
 mod open;
+mod rope;
 mod target;
 mod types;
 mod value;
 mod vocabulary;
 mod write;
+
+pub(crate) use linear::{from_floats, ternary_value};
 
 pub use convert::{WriteOptions, write};
 pub use file::Gguf;

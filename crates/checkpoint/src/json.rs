@@ -1,9 +1,12 @@
 //! Reads keys of a JSON object. Errors name the file, the key and the value.
 
-use std::path::Path;
+mod unique;
+
+use std::{ops::RangeInclusive, path::Path};
 
 use serde_json::{Map, Value};
 
+use self::unique::Unique;
 use crate::{Error, Result};
 
 /// Returns the text of a file.
@@ -11,16 +14,19 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })
 }
 
-/// Parses a JSON text; errors call it `file`.
+/// Parses a JSON text in which no object has a key twice; errors call it `file`.
 pub(crate) fn parse(text: &str, file: &str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|e| Error::Json { file: file.into(), reason: e.to_string() })
+    serde_json::from_str::<Unique>(text)
+        .map(|unique| unique.0)
+        .map_err(|e| Error::Json { file: file.into(), reason: e.to_string() })
 }
 
 /// A JSON object and the name of its file.
 pub(crate) struct Object<'a> {
     pub(crate) file: &'a str,
     map: &'a Map<String, Value>,
-    prefix: &'a str,
+    /// The names of the objects that contain this one, each followed by a dot.
+    prefix: String,
 }
 
 impl<'a> Object<'a> {
@@ -33,7 +39,7 @@ impl<'a> Object<'a> {
             file: file.into(),
             reason: "the top level is not an object".into(),
         })?;
-        Ok(Object { file, map, prefix: "" })
+        Ok(Object { file, map, prefix: String::new() })
     }
 
     /// Returns the value of a key; `None` if it is missing or null.
@@ -46,16 +52,26 @@ impl<'a> Object<'a> {
         self.map.get(key).is_some_and(Value::is_null)
     }
 
+    /// Returns all keys with their values, nulls too.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
+        self.map.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Returns the name of a key with the names of the objects that contain it.
+    pub(crate) fn full_name(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
     /// Returns a nested object; `None` if the key is missing or null.
-    pub(crate) fn object(&self, key: &'a str) -> Result<Option<Object<'a>>> {
+    pub(crate) fn object(&self, key: &str) -> Result<Option<Object<'a>>> {
         let map = self.read(key, Value::as_object, "but must be an object")?;
-        Ok(map.map(|map| Object { file: self.file, map, prefix: key }))
+        Ok(map.map(|map| Object { file: self.file, map, prefix: format!("{}{key}.", self.prefix) }))
     }
 
     /// Returns the error for a value of a key. `reason` continues the sentence after the value.
     pub(crate) fn bad(&self, key: &str, value: impl ToString, reason: impl Into<String>) -> Error {
-        let key = if self.prefix.is_empty() { key.into() } else { format!("{}.{key}", self.prefix) };
-        Error::ConfigValue { file: self.file.into(), key, value: value.to_string(), reason: reason.into() }
+        let (file, key) = (self.file.into(), self.full_name(key));
+        Error::ConfigValue { file, key, value: value.to_string(), reason: reason.into() }
     }
 
     /// Returns a key's value, converted by `convert`; `None` if the key is missing or null.
@@ -83,10 +99,10 @@ impl<'a> Object<'a> {
         self.size(key, limit)?.ok_or_else(|| Error::MissingKey { file: self.file.into(), key })
     }
 
-    /// Returns a finite number above 0.
-    pub(crate) fn positive(&self, key: &str) -> Result<Option<f64>> {
-        let positive = |value: &Value| value.as_f64().filter(|x| *x > 0.0 && x.is_finite());
-        self.read(key, positive, "but must be a positive number")
+    /// Returns a number in a range of plausible values.
+    pub(crate) fn within(&self, key: &str, range: RangeInclusive<f64>) -> Result<Option<f64>> {
+        let reason = format!("but must be a number from {:e} to {:e}", range.start(), range.end());
+        self.read(key, |value| value.as_f64().filter(|x| range.contains(x)), reason)
     }
 
     /// Returns a boolean.
@@ -103,6 +119,8 @@ impl<'a> Object<'a> {
     pub(crate) fn token_ids(&self, key: &str) -> Result<Option<Vec<u32>>> {
         let token_id = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
         let ids = |value: &Value| match value {
+            // Some programs write -1 for no token.
+            none if none.as_i64() == Some(-1) => Some(Vec::new()),
             Value::Array(list) => list.iter().map(token_id).collect(),
             single => token_id(single).map(|id| vec![id]),
         };

@@ -10,7 +10,7 @@ use safetensors::{SafeTensors, tensor::Metadata};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::{Bytes, Coding, Error, Result, StoredTensor, json};
+use crate::{Bytes, Coding, Error, Result, StoredTensor, json, tensor_names::plain_name};
 
 /// The file of a checkpoint that is not sharded.
 pub(crate) const SINGLE: &str = "model.safetensors";
@@ -32,8 +32,8 @@ struct Shard {
 /// All tensors of a folder.
 pub(crate) struct Shards {
     shards: Vec<Shard>,
-    /// The index of the shard that holds a tensor, by the tensor's name.
-    shard_by_name: BTreeMap<String, usize>,
+    /// The index of the shard that holds a tensor and the name in that shard, by the tensor's plain name.
+    by_name: BTreeMap<String, (usize, String)>,
 }
 
 impl Shards {
@@ -68,31 +68,40 @@ impl Shards {
 
     /// Joins files whose tensors have different names.
     fn join(shards: Vec<Shard>) -> Result<Self> {
-        let mut shard_by_name = BTreeMap::new();
+        let mut by_name = BTreeMap::new();
         for (i, shard) in shards.iter().enumerate() {
             for name in shard.metadata.offset_keys() {
-                if shard_by_name.insert(name.clone(), i).is_some() {
+                let plain = plain_name(&name).into_owned();
+                if by_name.insert(plain, (i, name.clone())).is_some() {
                     return Err(Error::DuplicateName { file: shard.file.clone(), name });
                 }
             }
         }
-        Ok(Shards { shards, shard_by_name })
+        Ok(Shards { shards, by_name })
     }
 
-    /// Returns the names of all tensors in file order.
+    /// Returns the plain names of all tensors in file order, without what programs put around a model.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.shards.iter().flat_map(|s| s.metadata.offset_keys()).collect()
+        let stored = self.shards.iter().flat_map(|s| s.metadata.offset_keys());
+        stored.map(|name| plain_name(&name).into_owned()).collect()
+    }
+
+    /// Returns a note if names were read without a part of them; `None` if all names are plain.
+    pub(crate) fn note(&self) -> Option<String> {
+        let (plain, (shard, stored)) = self.by_name.iter().find(|(plain, (_, stored))| *plain != stored)?;
+        let file = &self.shards[*shard].file;
+        Some(format!("{file} holds a model that a program has wrapped: `{stored}` is read as `{plain}`"))
     }
 
     /// Returns whether there is a tensor with this name.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.shard_by_name.contains_key(name)
+        self.by_name.contains_key(name)
     }
 
-    /// Returns the tensor with this name.
+    /// Returns the tensor with this plain name.
     pub(crate) fn get(&self, name: &str, hint: &'static str) -> Result<StoredTensor> {
-        let found = self.shard_by_name.get(name).map(|at| &self.shards[*at]);
-        let found = found.and_then(|shard| shard.metadata.info(name).map(|info| (shard, info)));
+        let found = self.by_name.get(name).map(|(at, stored)| (&self.shards[*at], stored));
+        let found = found.and_then(|(shard, stored)| shard.metadata.info(stored).map(|info| (shard, info)));
         let Some((shard, info)) = found else {
             return Err(Error::MissingTensor { file: self.file(), tensor: name.into(), hint });
         };

@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use bitkv_bench::{NamedModel, Request, measure};
 use bitkv_bitnet::{Checkpoint, Config, Model};
 
-use crate::{bars::BARS, output};
+use crate::{bars::BARS, model, output};
 
 pub(crate) use arguments::Arguments;
 
@@ -46,7 +46,7 @@ fn load(arguments: &Arguments, request: &Request) -> Result<BenchModel> {
                 "--layers works only with random weights: leave it out, or give a --shape instead of a --model"
             );
             let source = model.source()?;
-            let checkpoint = source.checkpoint()?;
+            let checkpoint = model::checkpoint(&source)?;
             ensure!(
                 !checkpoint.config().plain_llama,
                 "bench measures ternary products, but a plain Llama multiplies floats: leave out --as"

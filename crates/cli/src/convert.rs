@@ -9,7 +9,7 @@ use bitkv_models::convert::{write_gguf, write_packed};
 use clap::{ValueEnum, builder::PossibleValue};
 use serde_json::json;
 
-use crate::{bars::BARS, model::ReadingArguments, output};
+use crate::{bars::BARS, model, model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -56,7 +56,7 @@ impl ValueEnum for Format {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.reading.source(&arguments.model)?;
-    let checkpoint = source.checkpoint()?;
+    let checkpoint = model::checkpoint(&source)?;
     let bytes = match arguments.to {
         Format::Packed => write_packed(&source, &checkpoint, &arguments.out, &BARS)?,
         Format::Gguf(target) => {

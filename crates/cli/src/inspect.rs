@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use bitkv_checkpoint::{
-    Checkpoint, Contents, ListedTensor, ScaleRule, WeightFormat, codec::i2s::Layout, gguf,
+    Checkpoint, Contents, IgnoredSetting, ListedTensor, ScaleRule, WeightFormat, codec::i2s::Layout, gguf,
 };
 use bitkv_models::Source;
 use bitkv_report::Table;
 use serde_json::{Value, json};
 
-use crate::{model::ReadingArguments, output};
+use crate::{model, model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -28,11 +28,13 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.reading.source(&arguments.model)?;
-    let checkpoint = source.checkpoint()?;
+    let checkpoint = model::checkpoint(&source)?;
     let Contents { tensors: held, unreadable } = checkpoint.contents(!arguments.summary)?;
     if arguments.json {
         let mut document = document(&source, &checkpoint, &held);
         document["unread"] = unreadable.into();
+        document["notes"] = checkpoint.notes().into();
+        document["ignored"] = ignored(&checkpoint);
         if !arguments.summary {
             document["tensors"] = held.iter().map(tensor).collect();
         }
@@ -40,6 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut tables = vec![configuration(&source, &checkpoint)];
     tables.extend(checkpoint.gguf().map(metadata));
+    tables.extend(ignored_table(&checkpoint));
     tables.push(memory(&held));
     if !arguments.summary {
         tables.push(tensors(&held));
@@ -84,6 +87,7 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
 fn weights(format: WeightFormat) -> &'static str {
     match format {
         WeightFormat::Masters => "full precision, made ternary when read",
+        WeightFormat::TernaryFloats => "full precision, ternary already",
         WeightFormat::Packed(ScaleRule::Multiply) => "packed, multiplied by weight_scale",
         WeightFormat::Packed(ScaleRule::Divide) => "packed, divided by weight_scale",
     }
@@ -110,6 +114,25 @@ fn metadata(gguf: &gguf::Gguf) -> Table {
         table.push(vec![entry.key.clone(), entry.kind.name().into(), entry.value.to_string()]);
     }
     table
+}
+
+/// Returns the settings and the tensors that have no effect, as a table; `None` if there are none.
+fn ignored_table(checkpoint: &Checkpoint) -> Option<Table> {
+    let setting = |s: &IgnoredSetting| vec![s.key.clone(), s.value.clone()];
+    let settings = checkpoint.ignored_settings().iter().map(setting);
+    let tensors = checkpoint.ignored_tensors().into_iter().map(|name| vec![name, "a tensor".into()]);
+    let rows: Vec<_> = settings.chain(tensors).collect();
+    let mut table = Table::titled("Ignored", "setting or tensor|value");
+    let any = !rows.is_empty();
+    rows.into_iter().for_each(|row| table.push(row));
+    any.then_some(table)
+}
+
+/// Returns the settings and the tensors that have no effect, as JSON.
+fn ignored(checkpoint: &Checkpoint) -> Value {
+    let setting = |s: &IgnoredSetting| json!({"key": s.key, "value": s.value});
+    let settings: Vec<Value> = checkpoint.ignored_settings().iter().map(setting).collect();
+    json!({"settings": settings, "tensors": checkpoint.ignored_tensors()})
 }
 
 /// Returns a table of the bytes in the files by tensor type.

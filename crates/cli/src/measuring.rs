@@ -30,6 +30,7 @@ impl FinishedRun {
 /// Measures the rows that an earlier attempt has not measured, writes the reports, and moves the run to
 /// `folder`.
 pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<FinishedRun> {
+    output::notes(&grid.notes);
     let measured = grid::run(grid, folder, &BARS)?;
     let target = measured.target().display().to_string();
     let reports = files(&Run {
@@ -48,6 +49,7 @@ pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<FinishedRun> {
 
 /// Prints what a run would cost: rows, seconds, and memory.
 pub(crate) fn dry_run(grid: &Grid, as_json: bool) -> Result<()> {
+    output::notes(&grid.notes);
     let estimates = grid::estimate(grid)?;
     if as_json {
         return output::json(&estimates);

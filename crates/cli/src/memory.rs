@@ -9,7 +9,7 @@ use bitkv_record::{Accounting, MemoryRow};
 use bitkv_report::memory::tables;
 use serde_json::json;
 
-use crate::{model::ReadingArguments, output};
+use crate::{model, model::ReadingArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -72,5 +72,6 @@ fn shape(arguments: &Arguments) -> Result<Shape> {
         true => error,
         false => anyhow!("{error}, or {}, whose configurations are known", known.join(" or ")),
     };
-    Ok(Shape::new(&arguments.reading.source(model).map_err(with_known_names)?.open()?))
+    let source = arguments.reading.source(model).map_err(with_known_names)?;
+    Ok(Shape::new(&model::loaded(&source)?))
 }

@@ -1,11 +1,11 @@
 //! The arguments that name a model and say how to read it, for every command.
 
 use anyhow::{Result, ensure};
-use bitkv_checkpoint::codec::i2s::Layout;
+use bitkv_checkpoint::{Activation, Checkpoint, codec::i2s::Layout};
 use bitkv_models::{LoadedModel, Loading, Shape, Source};
 use clap::ValueEnum;
 
-use crate::bars::BARS;
+use crate::{bars::BARS, output};
 
 /// A model that must be given.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,21 +39,45 @@ impl OptionalModel {
 /// How to read a model.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ReadingArguments {
-    /// Load the weights into a plain Llama (float weights, no activation quantisation, SiLU, no sub-norms),
-    /// to measure the error of doing so. All output is marked.
+    /// What the weights are, if the files do not say it.
     #[arg(long = "as", value_enum, value_name = "FORM", alias = "skeleton")]
     run_as: Option<RunAs>,
+    /// Activation of the MLP [default: the one that the files name].
+    #[arg(long, value_enum, value_name = "NAME")]
+    activation: Option<ActivationName>,
     /// Byte layout of I2_S tensors in a .gguf file [default: the layout that the weights fit best].
     #[arg(long, value_enum, value_name = "LAYOUT")]
     i2s_layout: Option<I2sLayout>,
 }
 
-/// Another network that the weights can be loaded into.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+/// What weights are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum RunAs {
+    /// A plain Llama (float weights, no activation quantisation, SiLU, no sub-norms), to measure the error of
+    /// running a BitNet as one. All output is marked.
     // Older scripts use the aliases of this value and of its option.
     #[value(alias = "llama")]
     PlainLlama,
+    /// The full-precision masters of a BitNet whose config.json has no quantization_config.
+    Bitnet,
+}
+
+/// An activation of the MLP.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ActivationName {
+    /// The square of max(x, 0), as in BitNet-b1.58-2B-4T.
+    Relu2,
+    /// x / (1 + exp(-x)), as in the 1bitLLM models and in Llamas.
+    Silu,
+}
+
+impl ActivationName {
+    fn activation(self) -> Activation {
+        match self {
+            ActivationName::Relu2 => Activation::Relu2,
+            ActivationName::Silu => Activation::Silu,
+        }
+    }
 }
 
 /// A byte layout of I2_S tensors.
@@ -73,8 +97,22 @@ impl ModelArguments {
     }
 
     pub(crate) fn open(&self) -> Result<LoadedModel> {
-        Ok(self.source()?.open()?)
+        loaded(&self.source()?)
     }
+}
+
+/// Loads a model and prints the notes about its files.
+pub(crate) fn loaded(source: &Source) -> Result<LoadedModel> {
+    let loaded = source.open()?;
+    output::notes(&loaded.notes);
+    Ok(loaded)
+}
+
+/// Opens a checkpoint and prints the notes about its files.
+pub(crate) fn checkpoint(source: &Source) -> Result<Checkpoint> {
+    let checkpoint = source.checkpoint()?;
+    output::notes(checkpoint.notes());
+    Ok(checkpoint)
 }
 
 impl ReadingArguments {
@@ -86,7 +124,7 @@ impl ReadingArguments {
             known.name
         );
         Ok(match self.run_as {
-            None => known,
+            None | Some(RunAs::Bitnet) => known,
             Some(RunAs::PlainLlama) => known.as_plain_llama(),
         })
     }
@@ -103,6 +141,9 @@ impl ReadingArguments {
             I2sLayout::FourRow => Layout::FourRow,
         };
         let i2s_layout = self.i2s_layout.map(layout);
-        Loading { plain_llama: self.run_as.is_some(), i2s_layout }
+        let (plain_llama, as_bitnet) =
+            (self.run_as == Some(RunAs::PlainLlama), self.run_as == Some(RunAs::Bitnet));
+        let activation = self.activation.map(ActivationName::activation);
+        Loading { plain_llama, i2s_layout, activation, as_bitnet }
     }
 }

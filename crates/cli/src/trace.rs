@@ -15,7 +15,7 @@ use bitkv_tokenizer::Tokenizer;
 use clap::ValueEnum;
 use serde_json::json;
 
-use crate::{input, kv::FloatArgument, model::ModelArguments, output};
+use crate::{input, kv::FloatArgument, model, model::ModelArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -91,7 +91,7 @@ struct ModelInfo {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.model.source()?;
-    let checkpoint = source.checkpoint()?;
+    let checkpoint = model::checkpoint(&source)?;
     let model = ModelInfo { name: source.name(), tokenizer: source.tokenizer(&checkpoint)? };
     let tokens = match (&arguments.prompt, &arguments.tokens) {
         (Some(text), _) => {

@@ -65,7 +65,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let loading = arguments.reading.loading();
-    let options = GridOptions { i2s_layout: loading.i2s_layout, progress: &BARS, ..GridOptions::default() };
+    let options = GridOptions { loading, progress: &BARS, ..GridOptions::default() };
     let changes = Changes {
         models: arguments.model.clone(),
         loading,

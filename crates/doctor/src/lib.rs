@@ -23,6 +23,7 @@ mod invalid_codes;
 mod map;
 mod masters;
 mod norms;
+mod notes;
 mod order;
 mod overflow;
 mod perplexity;
@@ -54,7 +55,7 @@ struct Examination<'a> {
 }
 
 /// Every check. Findings of the same severity are listed in this order.
-const CHECKS: [fn(&Examination<'_>) -> Vec<Finding>; 15] = [
+const CHECKS: [fn(&Examination<'_>) -> Vec<Finding>; 16] = [
     tensors::check,
     holes::check,
     invalid_codes::check,
@@ -67,6 +68,7 @@ const CHECKS: [fn(&Examination<'_>) -> Vec<Finding>; 15] = [
     scale_direction::check,
     tokenizer::check,
     gguf::check,
+    notes::check,
     perplexity::check,
     overflow::check,
     run::check,

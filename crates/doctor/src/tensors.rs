@@ -32,6 +32,7 @@ fn refused(examination: &Examination<'_>) -> Vec<Finding> {
     let norms = checkpoint.config().all_norms().filter_map(|norm| checkpoint.norm(&norm).err());
     // Another check reports wrong values.
     let dense = [checkpoint.unchecked_embedding().err(), checkpoint.lm_head().err()].into_iter().flatten();
+    refusals.extend(checkpoint.check_unused_tensors().err().map(|error| error.to_string()));
     let elsewhere = |error: &Error| matches!(error, Error::NotFinite { .. } | Error::ZeroRows { .. });
     refusals.extend(norms.chain(dense).filter(|error| !elsewhere(error)).map(|error| error.to_string()));
     let more = refusals.len().saturating_sub(LISTED);

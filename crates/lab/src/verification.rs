@@ -117,7 +117,7 @@ fn check(
     }
     let built_in = bitkv_models::built_in().into_iter().map(str::to_owned).collect();
     for model in if changes.models.is_empty() { &built_in } else { &changes.models } {
-        let source = Source::find_with(model, changes.loading.clone(), progress)?;
+        let source = Source::find_with(model, changes.loading, progress)?;
         let checkpoint = source.checkpoint()?;
         let longest = checkpoint.config().max_position_embeddings;
         ensure!(

@@ -26,6 +26,8 @@ pub enum Error {
     NotAModel { asked: String },
     #[error("{folder} has no {file}: a model's folder holds config.json and model.safetensors")]
     IncompleteFolder { folder: String, file: &'static str },
+    #[error("{folder} is not a folder that bitkv can read, because {reason}")]
+    ForeignFolder { folder: String, reason: String },
     #[error("{asked} is not a .gguf file and has no I2_S tensors: leave out --i2s-layout")]
     LayoutOfFolder { asked: String },
     #[error("there is no shape {shape}: use 2b-4t, large, {built_in}, or a config.json")]

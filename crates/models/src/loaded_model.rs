@@ -18,6 +18,8 @@ pub struct LoadedModel {
     pub tokenizer: Option<Tokenizer>,
     /// The time in seconds that the weights took to load, without the tokenizer.
     pub load_seconds: f64,
+    /// What a user should know about the files, in whole sentences without a full stop. The caller prints them.
+    pub notes: Vec<String>,
     source: Source,
 }
 
@@ -36,7 +38,8 @@ impl LoadedModel {
         let model = Model::load(&checkpoint)?;
         let load_seconds = started.elapsed().as_secs_f64();
         let tokenizer = source.tokenizer(&checkpoint)?;
-        Ok(LoadedModel { name: source.name(), model, tokenizer, load_seconds, source })
+        let notes = checkpoint.notes().to_vec();
+        Ok(LoadedModel { name: source.name(), model, tokenizer, load_seconds, notes, source })
     }
 
     /// Returns the model under another name, which every row then states.

@@ -1,8 +1,11 @@
 //! A [`Source`] knows where the files of a model are, and how to read them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use bitkv_checkpoint::{Architecture, Checkpoint, Config, codec::i2s::Layout, gguf::ReadOptions};
+use bitkv_checkpoint::{Activation, Architecture, Checkpoint, Config, codec::i2s::Layout, gguf::ReadOptions};
 use bitkv_hub::{ModelId, Settings};
 use bitkv_progress::{Progress, Silent};
 use bitkv_record::{FileHash, ModelEntry};
@@ -41,12 +44,16 @@ pub fn built_in_name(name: &str) -> Option<&'static str> {
 }
 
 /// Options for reading a model.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Loading {
     /// Whether the weights run as a plain Llama; see [`Config::as_plain_llama`].
     pub plain_llama: bool,
     /// The byte layout of a GGUF file's I2_S tensors; `None` to choose the plausible one.
     pub i2s_layout: Option<Layout>,
+    /// The activation of the MLP; `None` to use the one that the files name.
+    pub activation: Option<Activation>,
+    /// Whether the float weights of a folder without a `quantization_config` are the masters of a BitNet.
+    pub as_bitnet: bool,
 }
 
 /// The place where the files of a model are stored.
@@ -123,7 +130,7 @@ impl Source {
     /// Returns an error if a file cannot be read or is invalid, or if an I2_S layout is given for a model
     /// that is not a GGUF file.
     pub fn checkpoint(&self) -> Result<Checkpoint> {
-        let options = ReadOptions { i2s_layout: self.loading.i2s_layout };
+        let options = ReadOptions { i2s_layout: self.loading.i2s_layout, as_bitnet: self.loading.as_bitnet };
         let is_gguf = matches!(self.place, Place::Gguf(_));
         if !is_gguf && options.i2s_layout.is_some() {
             return Err(Error::LayoutOfFolder { asked: self.asked.clone() });
@@ -134,6 +141,10 @@ impl Source {
                 Checkpoint::from_bytes(&config, embedded(name, "model.safetensors")?.to_vec())?
             }
             Place::Folder(path) | Place::Gguf(path) => Checkpoint::open_with(path, &options)?,
+        };
+        let checkpoint = match self.loading.activation {
+            Some(activation) => checkpoint.with_activation(activation),
+            None => checkpoint,
         };
         Ok(if self.loading.plain_llama { checkpoint.as_plain_llama() } else { checkpoint })
     }
@@ -302,11 +313,78 @@ fn check_folder(model: &str, folder: &Path) -> Result<()> {
     let has_file = |file: &str| folder.join(file).is_file();
     let has_weights = has_file("model.safetensors") || has_file("model.safetensors.index.json");
     let missing = match (has_file("config.json"), has_weights) {
-        (true, true) => return Ok(()),
+        (true, true) => {
+            return match missing_parts(folder) {
+                Some(reason) => Err(Error::ForeignFolder { folder: model.into(), reason }),
+                None => Ok(()),
+            };
+        }
         (false, _) => "config.json",
         (true, false) => "model.safetensors",
     };
-    Err(Error::IncompleteFolder { folder: model.into(), file: missing })
+    match foreign_weights(folder) {
+        Some(reason) => Err(Error::ForeignFolder { folder: model.into(), reason }),
+        None => Err(Error::IncompleteFolder { folder: model.into(), file: missing }),
+    }
+}
+
+/// Says which of the files of an index are missing; `None` if all are there, or if the index cannot be read,
+/// which is an error when the weights are opened.
+fn missing_parts(folder: &Path) -> Option<String> {
+    const INDEX: &str = "model.safetensors.index.json";
+    if folder.join("model.safetensors").exists() {
+        return None;
+    }
+    let index: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join(INDEX)).ok()?).ok()?;
+    let listed: BTreeSet<&str> =
+        index.get("weight_map")?.as_object()?.values().filter_map(serde_json::Value::as_str).collect();
+    let missing: Vec<&str> = listed.iter().copied().filter(|file| !folder.join(file).exists()).collect();
+    let first = missing.first()?;
+    let (missing, listed) = (missing.len(), listed.len());
+    Some(format!(
+        "it lacks {missing} of the {listed} files that {INDEX} lists, such as {first}: download them"
+    ))
+}
+
+/// Says what a folder holds that lacks a file of a model, and what to do; `None` if its files do not show it.
+fn foreign_weights(folder: &Path) -> Option<String> {
+    let names: Vec<String> = std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    let find = |matches: &dyn Fn(&str) -> bool| names.iter().find(|name| matches(name)).cloned();
+    let adapter = find(&|name| name == "adapter_config.json" || name.starts_with("adapter_model."));
+    if let Some(file) = adapter {
+        return Some(format!(
+            "it holds a LoRA adapter ({file}), not a model: merge the adapter into its base model and save the result \
+             with `merge_and_unload().save_pretrained(FOLDER)`"
+        ));
+    }
+    let pickle = |name: &str| {
+        let is_weights =
+            !["training_args", "optimizer", "scheduler", "rng_state"].iter().any(|no| name.contains(no));
+        is_weights && [".bin", ".pt", ".pth", ".ckpt"].iter().any(|end| name.ends_with(end))
+    };
+    if let Some(file) = find(&pickle) {
+        return Some(format!(
+            "its weights are in the pickle format of PyTorch ({file}): load them with transformers and save them with \
+             `save_pretrained(FOLDER)`, which writes model.safetensors"
+        ));
+    }
+    if let Some(file) = find(&|name| name.ends_with(".gguf")) {
+        return Some(format!("it holds the GGUF file {file}: name that file"));
+    }
+    let parts = names.iter().filter(|name| name.ends_with(".safetensors")).collect::<Vec<_>>();
+    match parts[..] {
+        [] => None,
+        [only] if !only.contains("-of-") => Some(format!(
+            "its only weights are {only}: rename that file to model.safetensors if it holds the model"
+        )),
+        [first, ..] if names.iter().any(|name| name == "config.json") => Some(format!(
+            "it holds {first} but no model.safetensors.index.json, which says where each tensor is: download it too"
+        )),
+        _ => None,
+    }
 }
 
 fn embedded(name: &str, file: &str) -> Result<&'static [u8]> {

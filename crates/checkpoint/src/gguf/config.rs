@@ -4,7 +4,8 @@
 
 use crate::{
     Activation, Architecture, Coding, Config, Result, ScaleRule, WeightFormat,
-    config_read::{MAX_LAYERS, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH},
+    config_read::{EPSILONS, MAX_LAYERS, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH},
+    remarks::Remarks,
     shapes::{EMBEDDING, LM_HEAD},
 };
 
@@ -12,11 +13,15 @@ use super::{
     file::Gguf,
     header::TensorInfo,
     keys::Keys,
+    known_keys,
     linear::ternary_value,
+    rope,
     types::{TL1, TL2},
-    value::Value,
     vocabulary::{BOS, EOS, EOT, TOKENS},
 };
+
+/// The key of the activation, without the name of the architecture.
+pub(super) const HIDDEN_ACTIVATION: &str = "hidden_activation";
 
 /// The tokens that end a turn of a chat. They are looked up in the vocabulary if a file lacks [`EOT`].
 pub(super) const END_OF_TURN: [&[u8]; 2] = [b"<|eot_id|>", b"<|im_end|>"];
@@ -25,20 +30,20 @@ pub(super) const END_OF_TURN: [&[u8]; 2] = [b"<|eot_id|>", b"<|im_end|>"];
 ///
 /// # Errors
 /// Returns an error if a required key is missing, a value is not valid, or the model is not supported.
-pub(super) fn read(gguf: &Gguf) -> Result<Config> {
+pub(super) fn read(gguf: &Gguf) -> Result<(Config, Remarks)> {
     let keys = gguf.keys();
-    let (architecture, hidden_act) = architecture(&keys)?;
+    let mut remarks = Remarks::default();
+    let (architecture, usual_activation) = architecture(&keys)?;
     refuse_unsupported(gguf)?;
+    known_keys::check(gguf, &mut remarks)?;
     if architecture == Architecture::Llama {
         require_ternary(gguf)?;
     }
     let prefix = gguf.architecture();
     let size = |key: &str, limit| keys.size(&format!("{prefix}.{key}"), limit);
     let needed = |key: &str, limit| keys.needed_size(&format!("{prefix}.{key}"), limit);
-    let positive = |key: &str| keys.positive(&format!("{prefix}.{key}"));
     let hidden_size = needed("embedding_length", MAX_WIDTH)?;
     let heads = needed("attention.head_count", MAX_WIDTH)?;
-    let eps = "attention.layer_norm_rms_epsilon";
     let config = Config {
         architecture,
         vocab_size: vocabulary_size(gguf, size("vocab_size", MAX_VOCABULARY)?)?,
@@ -48,10 +53,10 @@ pub(super) fn read(gguf: &Gguf) -> Result<Config> {
         num_attention_heads: heads,
         num_key_value_heads: size("attention.head_count_kv", MAX_WIDTH)?.unwrap_or(heads),
         head_dim: head_dim(&keys, prefix, hidden_size, heads)?,
-        hidden_act,
+        hidden_act: activation(&keys, prefix)?.unwrap_or(usual_activation),
         max_position_embeddings: needed("context_length", MAX_POSITIONS)?,
-        rms_norm_eps: positive(eps)?.ok_or_else(|| keys.missing(&format!("{prefix}.{eps}")))?,
-        rope_theta: positive("rope.freq_base")?.unwrap_or(10_000.0),
+        rms_norm_eps: epsilon(&keys, prefix, &mut remarks)?,
+        rope_theta: rope::read(gguf, &mut remarks)?.theta,
         tie_word_embeddings: !gguf.has(LM_HEAD),
         bos_token_id: keys.token(BOS)?,
         eos_token_ids: stop_tokens(&keys)?,
@@ -59,7 +64,7 @@ pub(super) fn read(gguf: &Gguf) -> Result<Config> {
         plain_llama: false,
     };
     check(&keys, prefix, &config)?;
-    Ok(config)
+    Ok((config, remarks))
 }
 
 /// Returns the family and the activation of an architecture name.
@@ -76,8 +81,33 @@ fn architecture(keys: &Keys<'_>) -> Result<(Architecture, Activation)> {
     }
 }
 
-/// Checks that there are no tensors that this crate cannot read, and no metadata that changes what a model
-/// computes.
+/// Returns the activation that the file names; `None` if it names none. Files of llama.cpp have the key since
+/// August 2026.
+fn activation(keys: &Keys<'_>, prefix: &str) -> Result<Option<Activation>> {
+    let key = format!("{prefix}.{HIDDEN_ACTIVATION}");
+    let Some(name) = keys.text(&key)? else { return Ok(None) };
+    let unsupported = || {
+        let reason = "but only relu2 and silu are supported: use another model";
+        keys.bad(&key, format!("\"{name}\""), reason)
+    };
+    Activation::from_name(name).map(Some).ok_or_else(unsupported)
+}
+
+/// Returns the number that every norm adds to the mean square.
+fn epsilon(keys: &Keys<'_>, prefix: &str, remarks: &mut Remarks) -> Result<f64> {
+    let [rms, other] = ["rms_epsilon", "epsilon"].map(|end| format!("{prefix}.attention.layer_norm_{end}"));
+    match (keys.within(&rms, EPSILONS)?, keys.within(&other, EPSILONS)?) {
+        (Some(used), Some(value)) if used != value => {
+            let file = keys.file;
+            remarks.note(format!("{file}: `{rms}` is {used}, but `{other}` is {value}: `{rms}` is used"));
+            Ok(used)
+        }
+        (Some(used), _) | (None, Some(used)) => Ok(used),
+        (None, None) => Err(keys.missing(&rms)),
+    }
+}
+
+/// Checks that there are no tensors that this crate cannot read.
 fn refuse_unsupported(gguf: &Gguf) -> Result<()> {
     for info in gguf.tensor_infos() {
         let coding = gguf.coding(info);
@@ -92,26 +122,6 @@ fn refuse_unsupported(gguf: &Gguf) -> Result<()> {
         }
         if info.name.ends_with(".bias") {
             return Err(gguf.bad(format!("it has the tensor `{}`, but biases are not supported", info.name)));
-        }
-    }
-    if let Some(info) = gguf.tensor_info("rope_freqs.weight") {
-        let stored = gguf.stored(info);
-        if !stored.coding.is_float() || stored.f32s(&stored.shape)?.iter().any(|factor| *factor != 1.0) {
-            let reason = "it has the tensor `rope_freqs.weight`, but only unscaled RoPE is supported";
-            return Err(gguf.bad(reason.into()));
-        }
-    }
-    let (keys, prefix) = (gguf.keys(), gguf.architecture());
-    for (key, plain) in [("rope.scaling.type", "none"), ("rope.scaling.factor", "1"), ("expert_count", "0")] {
-        let key = format!("{prefix}.{key}");
-        let value = keys.get(&key);
-        let is_plain = match value {
-            None => true,
-            Some(Value::String(text)) => text == plain,
-            Some(other) => other.to_string() == plain,
-        };
-        if let Some(value) = value.filter(|_| !is_plain) {
-            return Err(keys.bad(&key, value, format!("but only {plain} is supported")));
         }
     }
     Ok(())

@@ -66,7 +66,9 @@ pub fn write(
         return Err(Error::Exists { path: path.into() });
     }
     let (config, target) = (checkpoint.config(), options.target);
-    let architecture = describe::architecture(config, &checkpoint.file())?;
+    if config.plain_llama {
+        return Err(Error::PlainLlama { file: checkpoint.file() });
+    }
     checkpoint.check_unused_tensors()?;
     for shape in config.all_linears() {
         check_fits(checkpoint, &shape, target)?;
@@ -75,7 +77,7 @@ pub fn write(
     let sources = sources(checkpoint, options)?;
     let specs: Vec<TensorSpec> = sources.iter().map(|source| source.spec(target)).collect();
     let file_type = target.encoding().file_type;
-    let fields = describe::fields(architecture, config, file_type, options.vocabulary, options.name);
+    let fields = describe::fields(config, file_type, options.vocabulary, options.name);
     let mut writer = GgufWriter::create(path, &fields, &specs)?;
     let (mut done, all) = (0, specs.iter().map(|tensor| tensor.bytes).sum());
     let work = Work::bytes(progress, "writing", all, 0);

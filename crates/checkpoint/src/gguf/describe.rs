@@ -3,9 +3,10 @@
 //! References: the metadata of microsoft/bitnet-b1.58-2B-4T-gguf; `llm_load_hparams` and `llm_load_vocab` in
 //! the llama.cpp of bitnet.cpp.
 
-use crate::{Activation, Architecture, Config, Error, Result};
+use crate::{Activation, Architecture, Config};
 
 use super::{
+    config::HIDDEN_ACTIVATION,
     vocabulary::{
         ADD_BOS, ADD_SPACE, BOS, EOS, EOT, MERGES, MODEL, PADDING, PRE, SCORES, TEMPLATE, TOKENS, TYPES,
         UNKNOWN, Vocabulary,
@@ -18,38 +19,23 @@ const QUANTIZATION_VERSION: u32 = 2;
 /// The tokenizer model by which llama.cpp recognises a model without a tokenizer.
 const NO_VOCABULARY: &str = "no_vocab";
 
-/// Returns the name of the architecture in files.
-///
-/// # Errors
-/// Returns an error if readers of that architecture would compute something else than the model does.
-pub(super) fn architecture(config: &Config, file: &str) -> Result<&'static str> {
-    let (name, activation) = match config.architecture {
+/// Returns the name of the architecture in files, and the activation of a file that does not name one.
+fn architecture(config: &Config) -> (&'static str, Activation) {
+    match config.architecture {
         Architecture::BitNet => ("bitnet-b1.58", Activation::Relu2),
         Architecture::OneBitLlm => ("bitnet", Activation::Silu),
         Architecture::Llama => ("llama", Activation::Silu),
-    };
-    if config.hidden_act == activation {
-        return Ok(name);
     }
-    Err(Error::ConfigValue {
-        file: file.into(),
-        key: "hidden_act".into(),
-        value: config.hidden_act.name().into(),
-        reason: format!(
-            "but readers of GGUF files of the architecture {name} always compute {}",
-            activation.name()
-        ),
-    })
 }
 
 /// Returns the keys and values in the order of the official file.
 pub(super) fn fields<'a>(
-    architecture: &'static str,
     config: &Config,
     file_type: u32,
     vocabulary: Option<&'a Vocabulary>,
     name: &'a str,
 ) -> Vec<(String, Field<'a>)> {
+    let (architecture, usual_activation) = architecture(config);
     let with_prefix = |key: &str, field| (format!("{architecture}.{key}"), field);
     let size = |key: &str, size: usize| with_prefix(key, Field::U32(size as u32));
     let mut fields = vec![
@@ -66,6 +52,9 @@ pub(super) fn fields<'a>(
         with_prefix("attention.layer_norm_rms_epsilon", Field::F32(config.rms_norm_eps as f32)),
         with_prefix("rope.freq_base", Field::F32(config.rope_theta as f32)),
     ];
+    if config.hidden_act != usual_activation {
+        fields.push(with_prefix(HIDDEN_ACTIVATION, Field::Text(config.hidden_act.name())));
+    }
     // Without this key, readers would divide the hidden size by the number of heads.
     if config.head_dim * config.num_attention_heads != config.hidden_size {
         fields.push(size("attention.key_length", config.head_dim));

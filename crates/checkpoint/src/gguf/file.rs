@@ -56,6 +56,16 @@ impl Gguf {
         Ok(self.header.tensor_infos.iter().map(|info| self.stored(info)).collect())
     }
 
+    /// Returns the names of all tensors in file order.
+    pub(crate) fn tensor_names(&self) -> Vec<String> {
+        self.header.tensor_infos.iter().map(|info| info.name.clone()).collect()
+    }
+
+    /// Returns the name of the architecture; empty if the key is missing.
+    pub(crate) fn architecture_name(&self) -> &str {
+        self.architecture()
+    }
+
     /// Returns whether there is a tensor with this Hugging Face name.
     pub(crate) fn has(&self, name: &str) -> bool {
         names::to_gguf(name).is_some_and(|name| self.tensor_info(&name).is_some())

@@ -1,5 +1,7 @@
 //! Reads metadata keys. Errors name the file, the key and the value.
 
+use std::ops::RangeInclusive;
+
 use crate::{Error, Result};
 
 use super::{
@@ -61,17 +63,17 @@ impl<'a> Keys<'a> {
         self.size(key, limit)?.ok_or_else(|| self.missing(key))
     }
 
-    /// Returns a finite number above 0. A single-precision value is read as its shortest decimal, such as
-    /// 1e-5.
-    pub(super) fn positive(&self, key: &str) -> Result<Option<f64>> {
+    /// Returns a float in a range of plausible values. A single-precision value is read as its shortest
+    /// decimal, such as 1e-5. An integer is refused, because llama.cpp reads only floats.
+    pub(super) fn within(&self, key: &str, range: RangeInclusive<f64>) -> Result<Option<f64>> {
         let number = |value: &Value| match value {
             Value::F32(x) => x.to_string().parse().ok(),
             Value::F64(x) => Some(*x),
-            Value::Integer(n) => Some(*n as f64),
             _ => None,
         };
-        let positive = |x: &f64| *x > 0.0 && x.is_finite();
-        self.read(key, |value| number(value).filter(positive), "but must be a positive number")
+        let reason =
+            format!("but must be a float from {} to {}: convert it again", range.start(), range.end());
+        self.read(key, |value| number(value).filter(|x| range.contains(x)), reason)
     }
 
     /// Returns a boolean.
@@ -84,10 +86,15 @@ impl<'a> Keys<'a> {
         self.read(key, |value| value.as_text().map(String::as_str), "but must be a string")
     }
 
-    /// Returns a token id.
+    /// Returns a token id; `None` if the key is missing or its value is -1, which means no token. Files that
+    /// store ids without a sign hold the largest number of 32 bits.
     pub(super) fn token(&self, key: &str) -> Result<Option<u32>> {
-        let id = |n: &i128| u32::try_from(*n).ok();
-        self.read(key, |value| value.as_integer().and_then(id), "but must be a token id")
+        let id = |n: &i128| match *n {
+            -1 | 0xFFFF_FFFF => Some(None),
+            n => u32::try_from(n).ok().map(Some),
+        };
+        let token = self.read(key, |value| value.as_integer().and_then(id), "but must be a token id")?;
+        Ok(token.flatten())
     }
 
     /// Returns an array.

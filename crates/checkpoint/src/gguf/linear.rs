@@ -114,7 +114,7 @@ fn scale(stored: &StoredTensor) -> Scale {
 
 /// Returns a linear layer that is stored as floats. Floats that are ternary already keep their values; others
 /// are master weights.
-fn from_floats(shape: &LinearShape, stored: StoredTensor) -> Result<Linear> {
+pub(crate) fn from_floats(shape: &LinearShape, stored: StoredTensor) -> Result<Linear> {
     let ternary = ternary_value(&stored);
     let mut linear = Linear::from_masters(shape, stored)?;
     if let Some(value) = ternary {
@@ -125,7 +125,7 @@ fn from_floats(shape: &LinearShape, stored: StoredTensor) -> Result<Linear> {
 }
 
 /// Returns the magnitude that all nonzero floats share; `None` if they differ, or all are zero.
-pub(super) fn ternary_value(stored: &StoredTensor) -> Option<f32> {
+pub(crate) fn ternary_value(stored: &StoredTensor) -> Option<f32> {
     if !stored.coding.is_float() {
         return None;
     }

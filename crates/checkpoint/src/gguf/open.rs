@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use crate::{Bytes, Config, Error, Result, codec::i2s::Layout};
+use crate::{Bytes, Config, Error, Result, codec::i2s::Layout, remarks::Remarks};
 
 use super::{config, file::Gguf, header::Header, layout};
 
-/// Settings for what a GGUF file does not record.
+/// Settings for what the files of a checkpoint do not record.
 #[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
     /// The byte layout of I2_S tensors. If it is `None`, the most plausible one is chosen.
     pub i2s_layout: Option<Layout>,
+    /// Whether the float weights of a folder without a `quantization_config` are the masters of a BitNet.
+    pub as_bitnet: bool,
 }
 
 impl Gguf {
@@ -35,8 +37,8 @@ impl Gguf {
         }
     }
 
-    /// Returns the configuration that the metadata describes.
-    pub(crate) fn config(&self) -> Result<Config> {
+    /// Returns the configuration that the metadata describes, and what a reader should know about it.
+    pub(crate) fn config(&self) -> Result<(Config, Remarks)> {
         config::read(self)
     }
 }

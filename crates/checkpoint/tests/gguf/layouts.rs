@@ -48,7 +48,7 @@ fn file(layout: Layout, trained: bool) -> File {
 }
 
 fn open(file: &File, i2s_layout: Option<Layout>) -> Checkpoint {
-    Checkpoint::from_gguf_bytes(file.bytes(), &ReadOptions { i2s_layout }).unwrap()
+    Checkpoint::from_gguf_bytes(file.bytes(), &ReadOptions { i2s_layout, ..ReadOptions::default() }).unwrap()
 }
 
 #[test]

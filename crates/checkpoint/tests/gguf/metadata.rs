@@ -7,7 +7,7 @@ use crate::{
     official::{
         HIDDEN, LINEARS, VOCABULARY, floats, official, open, query, refusal, tensor_mut, with, without,
     },
-    raw::{File, Tensor, string, strings, u32},
+    raw::{File, Tensor, f32, string, strings, u32},
 };
 
 #[test]
@@ -71,7 +71,7 @@ fn unsupported_features_are_named() {
     assert!(open(&scaling("none")).is_ok());
     assert!(
         refusal(&scaling("yarn"))
-            .contains("`llama.rope.scaling.type` is \"yarn\", but only none is supported")
+            .contains("`llama.rope.scaling.type` is \"yarn\", but only unscaled RoPE is supported")
     );
     let experts = official("llama").field("llama.expert_count", u32(8));
     assert!(refusal(&experts).contains("`llama.expert_count` is 8, but only 0 is supported"));
@@ -82,6 +82,90 @@ fn unsupported_features_are_named() {
     );
     let heads = with(official("bitnet"), "bitnet.attention.head_count_kv", u32(3));
     assert!(refusal(&heads).contains("is 4, which is not a multiple of `bitnet.attention.head_count_kv` 3"));
+}
+
+/// Until July 2026, converters wrote a linear scaling with factor 1 into every BitNet file.
+#[test]
+fn settings_that_do_not_scale_rope_are_accepted() {
+    let file = official("bitnet").field("bitnet.rope.scaling.type", string("linear"));
+    for (key, value) in [
+        ("bitnet.rope.scaling.factor", f32(1.0)),
+        ("bitnet.rope.scaling.factor", u32(1)),
+        ("bitnet.rope.scale_linear", f32(1.0)),
+        ("bitnet.rope.scaling.attn_factor", f32(1.0)),
+        ("bitnet.rope.scaling.original_context_length", u32(2048)),
+    ] {
+        let checkpoint =
+            open(&file.clone().field(key, value)).unwrap_or_else(|error| panic!("{key}: {error}"));
+        assert_eq!(checkpoint.config().rope_theta, open(&official("bitnet")).unwrap().config().rope_theta);
+    }
+    for (key, value) in [
+        ("bitnet.rope.scaling.factor", f32(4.0)),
+        ("bitnet.rope.scale_linear", f32(2.0)),
+        ("bitnet.rope.scaling.attn_factor", f32(0.5)),
+        ("bitnet.rope.scaling.yarn_ext_factor", f32(1.0)),
+        ("bitnet.rope.scaling.low_freq_factor", f32(4.0)),
+        ("bitnet.rope.dimension_sections", u32(4)),
+        ("bitnet.final_logit_softcapping", f32(30.0)),
+        ("bitnet.attention.sliding_window", u32(64)),
+        ("bitnet.embedding_scale", f32(12.0)),
+    ] {
+        let message = refusal(&file.clone().field(key, value));
+        assert!(message.contains(&format!("`{key}` is ")), "{message}");
+    }
+}
+
+#[test]
+fn the_key_of_the_activation_decides() {
+    let activation = |architecture: &str, name: &str| {
+        let key = format!("{architecture}.hidden_activation");
+        open(&official(architecture).field(&key, string(name))).map(|found| found.config().hidden_act)
+    };
+    assert_eq!(activation("bitnet", "relu2").unwrap(), Activation::Relu2);
+    assert_eq!(activation("bitnet", "silu").unwrap(), Activation::Silu);
+    assert_eq!(activation("bitnet-b1.58", "silu").unwrap(), Activation::Silu);
+    assert_eq!(activation("llama", "relu2").unwrap(), Activation::Relu2);
+    let message = activation("bitnet", "gelu").unwrap_err().to_string();
+    assert!(message.contains("`bitnet.hidden_activation` is \"gelu\""), "{message}");
+}
+
+#[test]
+fn a_token_id_of_minus_one_is_none() {
+    let none = [(5, (-1i32).to_le_bytes().to_vec()), u32(u32::MAX), (11, (-1i64).to_le_bytes().to_vec())];
+    for none in none {
+        let file = with(official("bitnet"), "tokenizer.ggml.bos_token_id", none.clone());
+        let config = open(&with(file, "tokenizer.ggml.eos_token_id", none)).unwrap().config().clone();
+        assert_eq!((config.bos_token_id, config.eos_token_ids), (None, vec![]));
+    }
+}
+
+#[test]
+fn implausible_numbers_are_refused() {
+    for (key, value) in [
+        ("bitnet.rope.freq_base", f32(0.0)),
+        ("bitnet.rope.freq_base", f32(1e30)),
+        ("bitnet.rope.freq_base", u32(10_000)),
+        ("bitnet.attention.layer_norm_rms_epsilon", f32(1e30)),
+    ] {
+        let message = refusal(&with(official("bitnet"), key, value));
+        assert!(
+            message.contains(&format!("`{key}` is ")) && message.contains("must be a float"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn layers_that_would_be_left_out_are_named() {
+    let mut file = official("bitnet");
+    let names: Vec<String> = file.tensors.iter().map(|tensor| tensor.name.clone()).collect();
+    for name in names.iter().filter(|name| name.starts_with("blk.0.")) {
+        let mut tensor = tensor_mut(&mut file, name).clone();
+        tensor.name = name.replace("blk.0.", "blk.1.");
+        file.tensors.push(tensor);
+    }
+    let message = open(&file).unwrap().check_unused_tensors().unwrap_err().to_string();
+    assert!(message.contains("`bitnet.block_count` is 1, but the weights have 2 layers"), "{message}");
 }
 
 /// Two programs use type 39 for different types.

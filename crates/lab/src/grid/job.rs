@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use bitkv_checkpoint::codec::i2s::Layout;
 use bitkv_evict::{Need, Needs, Policy, Registry, Role};
-use bitkv_models::LoadedModel;
+use bitkv_models::{LoadedModel, Loading};
 use bitkv_progress::{Progress, Silent};
 use bitkv_record::{
     AskedBudget, Axes, AxisLists, Definition, Experiment, FileHash, Form, MetricGroup, ModelEntry, RuleName,
@@ -31,15 +30,15 @@ use crate::{
 pub struct GridOptions<'a> {
     /// The names of the experiments, profiles and memory studies to run; empty to run all.
     pub only: &'a [String],
-    /// The byte layout of I2_S tensors in .gguf files; `None` to choose the plausible one.
-    pub i2s_layout: Option<Layout>,
+    /// How the files of models are read. The form of a job says whether its weights run as a plain Llama.
+    pub loading: Loading,
     /// Receives the progress of downloads.
     pub progress: &'a dyn Progress,
 }
 
 impl Default for GridOptions<'_> {
     fn default() -> Self {
-        GridOptions { only: &[], i2s_layout: None, progress: &Silent }
+        GridOptions { only: &[], loading: Loading::default(), progress: &Silent }
     }
 }
 
@@ -55,9 +54,11 @@ pub struct Grid {
     pub memory: Vec<MemoryJob>,
     /// The hashes of the models' files, each model once.
     pub models: Vec<ModelEntry>,
+    /// What a user should know about the models' files.
+    pub notes: Vec<String>,
     /// The hashes of all texts that are read.
     pub texts: Vec<FileHash>,
-    i2s_layout: Option<Layout>,
+    loading: Loading,
     /// The code that the rows depend on; see [`code::code`].
     pub(super) code: String,
 }
@@ -137,7 +138,7 @@ impl Grid {
             );
         }
         definition.check_roles(|text| role_of(registry, text))?;
-        let mut models = LoadedModels::new(&definition, options.i2s_layout, options.progress)?;
+        let mut models = LoadedModels::new(&definition, options.loading, options.progress)?;
         let mut texts = Vec::new();
         let selection = Selection { definition: &definition, only };
         let jobs = selection.jobs_per_model(
@@ -161,9 +162,9 @@ impl Grid {
         let memory = memory_jobs(&selection, &mut models)?;
         texts.sort_by(|a: &FileHash, b| (&a.name, &a.sha256).cmp(&(&b.name, &b.sha256)));
         texts.dedup();
-        let (models, i2s_layout) = (models.entries()?, options.i2s_layout);
+        let (notes, models, loading) = (models.notes(), models.entries()?, options.loading);
         let code = code::code(registry);
-        let grid = Grid { definition, jobs, profiles, memory, models, texts, i2s_layout, code };
+        let grid = Grid { definition, jobs, profiles, memory, models, notes, texts, loading, code };
         ensure!(
             Definition,
             grid.rows() > 0,
@@ -175,7 +176,11 @@ impl Grid {
 
     /// Returns the reading options that change a model's weights but not its files. Row keys include them.
     pub(super) fn reading(&self) -> String {
-        self.i2s_layout.map_or_else(String::new, |layout| format!("{layout:?}"))
+        let Loading { plain_llama: _, i2s_layout, activation, as_bitnet } = self.loading;
+        let layout = i2s_layout.map(|layout| format!("{layout:?}"));
+        let activation = activation.map(|activation| activation.name().to_owned());
+        let masters = as_bitnet.then(|| "bitnet".to_owned());
+        [layout, activation, masters].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     /// Returns the number of rows of a complete run, timings not counted.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bitkv_checkpoint::codec::i2s::Layout;
 use bitkv_models::{LoadedModel, Loading, Source, published_shape};
 use bitkv_progress::Progress;
 use bitkv_record::{Definition, Form, ModelEntry};
@@ -14,21 +13,21 @@ pub(super) struct LoadedModels<'a> {
     models: Vec<(Source, Form, Arc<LoadedModel>)>,
     /// The names of models for which the definition asks only for memory computed from a known configuration.
     taken: Vec<String>,
-    i2s_layout: Option<Layout>,
+    loading: Loading,
     progress: &'a dyn Progress,
 }
 
 impl<'a> LoadedModels<'a> {
     pub(super) fn new(
         definition: &Definition,
-        i2s_layout: Option<Layout>,
+        loading: Loading,
         progress: &'a dyn Progress,
     ) -> Result<LoadedModels<'a>> {
         let mut taken = Vec::new();
         for model in definition.memory.iter().flat_map(|study| &study.models) {
             taken.extend(published_shape(model)?.map(|shape| shape.name));
         }
-        Ok(LoadedModels { models: Vec::new(), taken, i2s_layout, progress })
+        Ok(LoadedModels { models: Vec::new(), taken, loading, progress })
     }
 
     /// Opens a model in a form; loads it unless it is already loaded.
@@ -36,7 +35,7 @@ impl<'a> LoadedModels<'a> {
     /// # Errors
     /// Returns an error if the model cannot be opened, or if another model has the same name.
     pub(super) fn open(&mut self, model: &str, form: Form) -> Result<Arc<LoadedModel>> {
-        let loading = Loading { plain_llama: form == Form::PlainLlama, i2s_layout: self.i2s_layout };
+        let loading = Loading { plain_llama: form == Form::PlainLlama, ..self.loading };
         let source = Source::find_with(model, loading, self.progress)?;
         let is_same = |known: &Source, other: &Form| known.has_files_of(&source) && *other == form;
         if let Some((.., loaded)) = self.models.iter().find(|(known, other, _)| is_same(known, other)) {
@@ -57,6 +56,11 @@ impl<'a> LoadedModels<'a> {
         let loaded = Arc::new(source.open()?.named(name));
         self.models.push((source, form, Arc::clone(&loaded)));
         Ok(loaded)
+    }
+
+    /// Returns the notes about the files of all models.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.models.iter().flat_map(|(.., loaded)| loaded.notes.clone()).collect()
     }
 
     /// Returns the entries of all models for the manifest.

@@ -1,0 +1,200 @@
+//! Reads the RoPE settings of a `config.json`.
+//!
+//! Reference: transformers 5.23 `modeling_rope_utils.py`, `RotaryEmbeddingConfigMixin`, whose results
+//! `testdata/rope` holds.
+
+use crate::{
+    Result,
+    json::Object,
+    remarks::Remarks,
+    rope::{BASES, Rope, UNSCALED},
+};
+
+/// The kind of layers in nested settings to which all layers of the supported models belong.
+const LAYER_TYPE: &str = "full_attention";
+
+/// Reads the RoPE settings. `rope_scaling` is read first unless it is empty, then the top level and
+/// `rope_parameters`; `default` is the base of a file that has none.
+///
+/// # Errors
+/// Returns an error if a setting scales RoPE, rotates a part of a head, or is unknown.
+pub(super) fn read(root: &Object<'_>, default: f64, remarks: &mut Remarks) -> Result<Rope> {
+    check_partial(root)?;
+    let scaling = settings(root, "rope_scaling", remarks)?;
+    let parameters = settings(root, "rope_parameters", remarks)?;
+    // transformers 4 and 5 use `rope_scaling` alone if it holds anything.
+    let places = match (&scaling, &parameters) {
+        (Some(scaling), parameters) => [Some(scaling), Some(root), parameters.as_ref()],
+        (None, parameters) => [parameters.as_ref(), Some(root), None],
+    };
+    let mut found = Vec::new();
+    for place in places.into_iter().flatten() {
+        if let Some(theta) = place.within("rope_theta", BASES)? {
+            found.push((place.full_name("rope_theta"), theta));
+        }
+    }
+    let theta = found.first().map_or(default, |(_, theta)| *theta);
+    if found.iter().any(|(_, other)| *other != theta) {
+        let all: Vec<String> = found.iter().map(|(key, theta)| format!("`{key}` {theta}")).collect();
+        let (file, all) = (root.file, all.join(", "));
+        remarks.note(format!("{file} gives several RoPE bases ({all}): the first of these is used"));
+    }
+    Ok(Rope { theta })
+}
+
+/// Returns the settings under a key, which may be nested by the type of layers; `None` if there are none.
+fn settings<'a>(root: &Object<'a>, key: &str, remarks: &mut Remarks) -> Result<Option<Object<'a>>> {
+    let Some(settings) = root.object(key)?.filter(|settings| settings.entries().next().is_some()) else {
+        return Ok(None);
+    };
+    let is_nested = settings.entries().any(|(_, value)| value.is_object());
+    if !is_nested {
+        check_unscaled(&settings, remarks)?;
+        return Ok(Some(settings));
+    }
+    let mut used = None;
+    for (name, value) in settings.entries() {
+        if !name.ends_with("_attention") {
+            let reason =
+                "which is not a type of attention layers: use the config.json that came with the weights";
+            return Err(settings.bad(name, value, reason));
+        }
+        let nested = settings.object(name)?;
+        match nested {
+            // No layer is of another type, because `layer_types` is checked.
+            Some(nested) if name == LAYER_TYPE => {
+                check_unscaled(&nested, remarks)?;
+                used = Some(nested);
+            }
+            _ => remarks.ignore(settings.full_name(name), value),
+        }
+    }
+    match used {
+        Some(used) => Ok(Some(used)),
+        None => {
+            let reason = format!("but all layers are of the type {LAYER_TYPE}, which it lacks");
+            Err(root.bad(key, root.get(key).map(ToString::to_string).unwrap_or_default(), reason))
+        }
+    }
+}
+
+/// Checks that settings do not scale RoPE.
+fn check_unscaled(settings: &Object<'_>, remarks: &mut Remarks) -> Result<()> {
+    check_partial(settings)?;
+    let mut linear = false;
+    for key in ["rope_type", "type"] {
+        match settings.text(key)? {
+            None | Some("default") => {}
+            Some("linear") => linear = true,
+            Some(other) => return Err(settings.bad(key, format!("\"{other}\""), UNSCALED)),
+        }
+    }
+    if linear && settings.get("factor").is_none() {
+        let reason = "but has no `factor`: use the config.json that came with the weights";
+        return Err(settings.bad("rope_type", "\"linear\"", reason));
+    }
+    for (key, value) in settings.entries() {
+        match key {
+            "rope_type" | "type" | "rope_theta" | "partial_rotary_factor" => {}
+            "factor" | "attention_factor" if value.is_null() || value.as_f64() == Some(1.0) => {}
+            "factor" | "attention_factor" => return Err(settings.bad(key, value, UNSCALED)),
+            // Only scaled forms of RoPE use it.
+            "original_max_position_embeddings" => remarks.ignore(settings.full_name(key), value),
+            _ if value.is_null() => {}
+            _ => {
+                let reason =
+                    "which unscaled RoPE does not have: use the config.json that came with the weights";
+                return Err(settings.bad(key, value, reason));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that RoPE rotates whole heads.
+fn check_partial(object: &Object<'_>) -> Result<()> {
+    match object.get("partial_rotary_factor").filter(|factor| factor.as_f64() != Some(1.0)) {
+        None => Ok(()),
+        Some(factor) => {
+            Err(object.bad("partial_rotary_factor", factor, "but only RoPE of whole heads is supported"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::{Config, config_read::Clues, remarks::Remarks};
+
+    /// Reads a configuration with these additional settings.
+    fn read(architecture: &str, settings: &Value) -> crate::Result<(Config, Remarks)> {
+        let mut config = json!({"architectures": [architecture], "vocab_size": 64, "hidden_size": 64,
+            "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2,
+            "max_position_embeddings": 256, "quantization_config": {"quant_method": "bitnet"}});
+        let settings = settings.as_object().unwrap().clone();
+        config.as_object_mut().unwrap().extend(settings);
+        Config::from_json_with(&config.to_string(), "config.json", Clues::default())
+    }
+
+    #[test]
+    fn bases_equal_those_of_transformers() {
+        let file: Value = serde_json::from_str(include_str!("../../../../testdata/rope/cases.json")).unwrap();
+        let cases = file["cases"].as_array().unwrap();
+        assert!(cases.len() >= 60);
+        for case in cases {
+            let settings = &case["settings"];
+            let (config, _) = read(case["architecture"].as_str().unwrap(), settings)
+                .unwrap_or_else(|error| panic!("{settings}: {error}"));
+            // The reference classes ignore settings that are nested by the type of layers; bitkv reads them.
+            let nested = case.pointer("/full_attention/rope_theta").unwrap_or(&case["theta"]);
+            assert_eq!(Some(config.rope_theta), nested.as_f64(), "{settings}");
+        }
+    }
+
+    #[test]
+    fn a_difference_between_places_is_noted() {
+        let notes = |settings: Value| read("BitNetForCausalLM", &settings).unwrap().1.notes;
+        let differing = notes(json!({"rope_parameters": {"rope_theta": 123.0}, "rope_theta": 777.0}));
+        assert_eq!(
+            differing,
+            [
+                "config.json gives several RoPE bases (`rope_parameters.rope_theta` 123, `rope_theta` 777): the first \
+              of these is used"
+            ]
+        );
+        assert!(notes(json!({"rope_scaling": {"rope_theta": 777}, "rope_theta": 777.0})).is_empty());
+    }
+
+    #[test]
+    fn scaled_and_unknown_settings_are_refused_by_key() {
+        for (settings, key) in [
+            (json!({"rope_scaling": {"type": "linear", "factor": 2.0}}), "rope_scaling.factor"),
+            (json!({"rope_scaling": {"type": "linear"}}), "rope_scaling.rope_type"),
+            (json!({"rope_scaling": {"factor": 8.0}}), "rope_scaling.factor"),
+            (json!({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}), "rope_scaling.rope_type"),
+            (json!({"rope_scaling": {"rope_type": "default", "type": "yarn"}}), "rope_scaling.type"),
+            (json!({"rope_scaling": {"rope_type": 3}}), "rope_scaling.rope_type"),
+            (json!({"rope_scaling": "linear"}), "rope_scaling"),
+            (json!({"rope_scaling": {"mrope_section": [1, 2]}}), "rope_scaling.mrope_section"),
+            (
+                json!({"rope_parameters": {"partial_rotary_factor": 0.5}}),
+                "rope_parameters.partial_rotary_factor",
+            ),
+            (json!({"partial_rotary_factor": 0.5}), "partial_rotary_factor"),
+            (
+                json!({"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}),
+                "rope_parameters.full_attention.rope_type",
+            ),
+            (json!({"rope_parameters": {"sliding_attention": {"rope_theta": 5.0}}}), "rope_parameters"),
+            (json!({"rope_theta": 1e-320}), "rope_theta"),
+            (json!({"rope_theta": 1e308}), "rope_theta"),
+            (json!({"rope_theta": "10000"}), "rope_theta"),
+            (json!({"rotary_pct": 0.25}), "rotary_pct"),
+        ] {
+            let error = read("BitNetForCausalLM", &settings).err().map(|error| error.to_string());
+            let error = error.unwrap_or_else(|| panic!("{settings} is accepted"));
+            assert!(error.contains(&format!("`{key}`")), "{settings}: {error}");
+        }
+    }
+}
