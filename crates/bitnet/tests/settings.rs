@@ -1,5 +1,5 @@
-//! Settings that files store in several places give the logits of a plain model, and settings that would change
-//! results are refused.
+//! Settings that files store in several places give the logits of a plain model, and settings that would
+//! change results are refused.
 
 mod common;
 

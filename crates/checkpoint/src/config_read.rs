@@ -25,7 +25,8 @@ pub(crate) const MAX_VOCABULARY: u64 = 1 << 24;
 
 /// The plausible numbers that a norm adds to the mean square.
 pub(crate) const EPSILONS: RangeInclusive<f64> = 1e-12..=0.1;
-/// The keys of that number. The reference classes read the first; the others occur in files of other programs.
+/// The keys of that number. The reference classes read the first; the others occur in files of other
+/// programs.
 const EPSILON_KEYS: [&str; 4] = ["rms_norm_eps", "norm_eps", "layer_norm_eps", "layer_norm_epsilon"];
 
 /// What the tensors reveal about a model whose configuration is incomplete, and what the caller knows.

@@ -101,7 +101,7 @@ impl<'a> Object<'a> {
 
     /// Returns a number in a range of plausible values.
     pub(crate) fn within(&self, key: &str, range: RangeInclusive<f64>) -> Result<Option<f64>> {
-        let reason = format!("but must be a number from {:e} to {:e}", range.start(), range.end());
+        let reason = format!("but must be a number from {:?} to {:?}", range.start(), range.end());
         self.read(key, |value| value.as_f64().filter(|x| range.contains(x)), reason)
     }
 

@@ -21,7 +21,8 @@ const STARTS: [&str; 4] = ["model.layers.", "model.embed_tokens.", "model.norm."
 /// The starts of names of a model that was saved without its LM head, and without `model.`.
 const BARE_STARTS: [&str; 3] = ["layers.", "embed_tokens.", "norm."];
 
-/// Returns the name that a tensor has in an ordinary checkpoint. A name that is not recognised stays as it is.
+/// Returns the name that a tensor has in an ordinary checkpoint. A name that is not recognised stays as it
+/// is.
 pub(crate) fn plain_name(stored: &str) -> Cow<'_, str> {
     if is_plain(stored) {
         return stored.into();

@@ -116,7 +116,7 @@ fn metadata(gguf: &gguf::Gguf) -> Table {
     table
 }
 
-/// Returns the settings and the tensors that have no effect, as a table; `None` if there are none.
+/// Returns the settings and the tensors that have no effect, as a table; `None` if everything has one.
 fn ignored_table(checkpoint: &Checkpoint) -> Option<Table> {
     let setting = |s: &IgnoredSetting| vec![s.key.clone(), s.value.clone()];
     let settings = checkpoint.ignored_settings().iter().map(setting);

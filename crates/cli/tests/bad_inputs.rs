@@ -94,8 +94,10 @@ fn profiles() {
     );
     // The same model with one layer fewer has fewer heads.
     let layers = size("num_hidden_layers");
-    Copy::new(&place, "shallow")
-        .change_json("config.json", |config| config["num_hidden_layers"] = (layers - 1).into());
+    let shallow = Copy::new(&place, "shallow");
+    shallow.change_json("config.json", |config| config["num_hidden_layers"] = (layers - 1).into());
+    let last = format!("model.layers.{}.", layers - 1);
+    shallow.change_tensors(|tensors| tensors.retain(|name, _| !name.starts_with(&last)));
     place.json(&["profile", "--model", "shallow", "--tokens", "tokens.json", "--out", "shallow.json"]);
     place.refuses(
         &plan_with("shallow.json"),

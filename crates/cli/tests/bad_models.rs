@@ -55,6 +55,44 @@ fn a_folder_that_lacks_a_file() {
 }
 
 #[test]
+fn a_folder_of_another_kind() {
+    let place = Place::new();
+    let adapter = Copy::new(&place, "adapter");
+    adapter.without("model.safetensors");
+    adapter.without("config.json");
+    adapter.with("adapter_config.json", "{}");
+    adapter.with("adapter_model.safetensors", "");
+    place.refuses(&["generate", "--model", "adapter", "--prompt", "a"], &["LoRA adapter", "merge the adapter"]);
+    for file in ["pytorch_model.bin", "consolidated.00.pth"] {
+        let pickled = Copy::new(&place, "pickled");
+        pickled.without("model.safetensors");
+        pickled.with(file, "");
+        let says = ["pickle format of PyTorch", file, "save_pretrained"];
+        place.refuses(&["generate", "--model", "pickled", "--prompt", "a"], &says);
+        std::fs::remove_file(place.path("pickled").join(file)).unwrap();
+    }
+}
+
+#[test]
+fn settings_that_would_change_results() {
+    let place = Place::new();
+    let broken = Copy::new(&place, "broken");
+    broken.change_json("config.json", |config| config["final_logit_softcapping"] = 30.into());
+    refused(&place, "broken", &["broken/config.json", "`final_logit_softcapping` is 30", "remove the key"]);
+    let layers = size("num_hidden_layers");
+    broken.change_json("config.json", |config| config["num_hidden_layers"] = (layers - 1).into());
+    let says = format!("`num_hidden_layers` is {}, but the weights have {layers} layers", layers - 1);
+    refused(&place, "broken", &["broken/config.json", &says, &format!("use {layers}")]);
+    let doctor = place.run(&["doctor", "broken"]);
+    assert_eq!(doctor.status.code(), Some(1));
+    let found = String::from_utf8_lossy(&doctor.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(found.contains(&says), "{found}");
+    let twice = std::fs::read_to_string(support::model::original("config.json")).unwrap();
+    broken.with("config.json", twice.replacen('{', "{\"hidden_size\": 5,", 1));
+    refused(&place, "broken", &["broken/config.json", "the key `hidden_size` appears twice"]);
+}
+
+#[test]
 fn a_configuration_without_a_needed_key() {
     let place = Place::new();
     for key in [

@@ -130,6 +130,25 @@ fn metadata_of_a_gguf_file() {
 }
 
 #[test]
+fn settings_without_effect_and_notes_are_listed() {
+    let place = Place::new();
+    Copy::new(&place, "odd").change_json("config.json", |config| {
+        config["favourite_colour"] = "blue".into();
+        config["hidden_activation"] = "silu".into();
+    });
+    let document = place.json(&["inspect", "odd"]);
+    let ignored = list(&document["ignored"]["settings"]);
+    assert!(ignored.iter().any(|s| s["key"] == "favourite_colour" && s["value"] == "blue"), "{ignored:?}");
+    assert!(list(&document["ignored"]["tensors"]).is_empty());
+    let notes = list(&document["notes"]);
+    let said = "`hidden_act` is relu2, but `hidden_activation` is silu: relu2 is used";
+    assert!(notes.len() == 1 && notes[0].as_str().unwrap().contains(said), "{notes:?}");
+    assert!(place.text(&["inspect", "odd", "--summary"]).contains("favourite_colour"));
+    let given = place.json(&["inspect", "odd", "--activation", "silu"]);
+    assert_eq!(given["config"]["hidden_act"], "silu");
+}
+
+#[test]
 fn tables() {
     let place = kinds();
     let whole = place.text(&["inspect", "file.gguf"]);

@@ -1,5 +1,5 @@
-//! Reports what was accepted with a doubt when the checkpoint was opened, such as settings that contradict each
-//! other.
+//! Reports what was accepted with a doubt when the checkpoint was opened, such as settings that contradict
+//! each other.
 
 use crate::{Examination, Finding, finding::warning};
 

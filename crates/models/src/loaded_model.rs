@@ -18,7 +18,8 @@ pub struct LoadedModel {
     pub tokenizer: Option<Tokenizer>,
     /// The time in seconds that the weights took to load, without the tokenizer.
     pub load_seconds: f64,
-    /// What a user should know about the files, in whole sentences without a full stop. The caller prints them.
+    /// What a user should know about the files, in whole sentences without a full stop. The caller prints
+    /// them.
     pub notes: Vec<String>,
     source: Source,
 }

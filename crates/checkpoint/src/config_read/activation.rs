@@ -6,7 +6,7 @@ use crate::{Activation, Result, json::Object, remarks::Remarks};
 /// other programs.
 const KEYS: [&str; 5] = ["hidden_act", "hidden_activation", "activation_function", "act_fn", "activation"];
 
-/// Returns the activation that the first of [`KEYS`] names; `None` if there is none.
+/// Returns the activation that the first of [`KEYS`] names; `None` if there is no such key.
 ///
 /// # Errors
 /// Returns an error if one of them names an activation that is not supported.

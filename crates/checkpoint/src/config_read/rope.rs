@@ -42,7 +42,8 @@ pub(super) fn read(root: &Object<'_>, default: f64, remarks: &mut Remarks) -> Re
     Ok(Rope { theta })
 }
 
-/// Returns the settings under a key, which may be nested by the type of layers; `None` if there are none.
+/// Returns the settings under a key, which may be nested by the type of layers; `None` if the key is
+/// missing, null or empty.
 fn settings<'a>(root: &Object<'a>, key: &str, remarks: &mut Remarks) -> Result<Option<Object<'a>>> {
     let Some(settings) = root.object(key)?.filter(|settings| settings.entries().next().is_some()) else {
         return Ok(None);

@@ -72,7 +72,7 @@ impl<'a> Keys<'a> {
             _ => None,
         };
         let reason =
-            format!("but must be a float from {} to {}: convert it again", range.start(), range.end());
+            format!("but must be a float from {:?} to {:?}: convert it again", range.start(), range.end());
         self.read(key, |value| number(value).filter(|x| range.contains(x)), reason)
     }
 
