@@ -25,6 +25,14 @@ impl Architecture {
         }
     }
 
+    /// Returns the activation of a model whose files do not name one.
+    pub fn usual_activation(self) -> Activation {
+        match self {
+            Architecture::BitNet => Activation::Relu2,
+            Architecture::OneBitLlm | Architecture::Llama => Activation::Silu,
+        }
+    }
+
     /// Returns the value of `model_type`.
     pub(crate) fn model_type(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use std::{ops::RangeInclusive, path::Path};
 use serde_json::Value;
 
 use crate::{
-    Activation, Architecture, Config, Error, Result, ScaleRule, WeightFormat,
+    Architecture, Config, Error, Result, ScaleRule, WeightFormat,
     json::{self, Object},
     remarks::Remarks,
 };
@@ -116,11 +116,7 @@ impl Config {
                     divide(&root, "hidden_size", hidden_size, "num_attention_heads", num_attention_heads)?
                 }
             },
-            hidden_act: activation::read(&root, &mut remarks)?.unwrap_or(if bitnet {
-                Activation::Relu2
-            } else {
-                Activation::Silu
-            }),
+            hidden_act: activation::read(&root, &mut remarks)?.unwrap_or(architecture.usual_activation()),
             max_position_embeddings: root.size("max_position_embeddings", MAX_POSITIONS)?.unwrap_or(2048),
             rms_norm_eps: epsilon(&root, &mut remarks)?.unwrap_or(if bitnet { 1e-5 } else { 1e-6 }),
             rope_theta: rope::read(&root, if bitnet { 500_000.0 } else { 10_000.0 }, &mut remarks)?.theta,
@@ -289,6 +285,7 @@ fn refuse_unsupported(root: &Object<'_>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Activation;
 
     const TWO_B: &str = r#"{"architectures":["BitNetForCausalLM"],"model_type":"bitnet","vocab_size":128256,"hidden_size":2560,
     "intermediate_size":6912,"num_hidden_layers":30,"num_attention_heads":20,"num_key_value_heads":5,"hidden_act":"relu2",

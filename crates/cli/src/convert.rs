@@ -67,6 +67,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                      reads it"
                 );
             }
+            let config = checkpoint.config();
+            if config.hidden_act != config.architecture.usual_activation() {
+                eprintln!(
+                    "note: the file names its activation, {}, in a key that llama.cpp reads since August 2026; older \
+                     programs compute {}",
+                    config.hidden_act.name(),
+                    config.architecture.usual_activation().name()
+                );
+            }
             bytes
         }
     };

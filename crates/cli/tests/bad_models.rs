@@ -62,7 +62,10 @@ fn a_folder_of_another_kind() {
     adapter.without("config.json");
     adapter.with("adapter_config.json", "{}");
     adapter.with("adapter_model.safetensors", "");
-    place.refuses(&["generate", "--model", "adapter", "--prompt", "a"], &["LoRA adapter", "merge the adapter"]);
+    place.refuses(
+        &["generate", "--model", "adapter", "--prompt", "a"],
+        &["LoRA adapter", "merge the adapter"],
+    );
     for file in ["pytorch_model.bin", "consolidated.00.pth"] {
         let pickled = Copy::new(&place, "pickled");
         pickled.without("model.safetensors");

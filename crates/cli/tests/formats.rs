@@ -200,7 +200,11 @@ fn an_index_of_missing_files_and_tensors() {
     let bad = Copy::new(&place, "bad");
     let index = bad.shard();
     bad.without(SHARDS[1]);
-    unreadable(&place, "bad", &["it lacks 1 of the 2 files", "such as model-00002-of-00002.safetensors: download"]);
+    unreadable(
+        &place,
+        "bad",
+        &["it lacks 1 of the 2 files", "such as model-00002-of-00002.safetensors: download"],
+    );
     Copy::new(&place, "bad").shard();
     for (name, says) in [("../model.safetensors", "not a plain file name"), (SHARDS[0], "does not hold it")] {
         let mut odd = index.clone();

@@ -33,7 +33,7 @@ pub(super) const END_OF_TURN: [&[u8]; 2] = [b"<|eot_id|>", b"<|im_end|>"];
 pub(super) fn read(gguf: &Gguf) -> Result<(Config, Remarks)> {
     let keys = gguf.keys();
     let mut remarks = Remarks::default();
-    let (architecture, usual_activation) = architecture(&keys)?;
+    let architecture = architecture(&keys)?;
     refuse_unsupported(gguf)?;
     known_keys::check(gguf, &mut remarks)?;
     if architecture == Architecture::Llama {
@@ -53,7 +53,7 @@ pub(super) fn read(gguf: &Gguf) -> Result<(Config, Remarks)> {
         num_attention_heads: heads,
         num_key_value_heads: size("attention.head_count_kv", MAX_WIDTH)?.unwrap_or(heads),
         head_dim: head_dim(&keys, prefix, hidden_size, heads)?,
-        hidden_act: activation(&keys, prefix)?.unwrap_or(usual_activation),
+        hidden_act: activation(&keys, prefix)?.unwrap_or(architecture.usual_activation()),
         max_position_embeddings: needed("context_length", MAX_POSITIONS)?,
         rms_norm_eps: epsilon(&keys, prefix, &mut remarks)?,
         rope_theta: rope::read(gguf, &mut remarks)?.theta,
@@ -67,13 +67,13 @@ pub(super) fn read(gguf: &Gguf) -> Result<(Config, Remarks)> {
     Ok((config, remarks))
 }
 
-/// Returns the family and the activation of an architecture name.
-fn architecture(keys: &Keys<'_>) -> Result<(Architecture, Activation)> {
+/// Returns the family of an architecture name.
+fn architecture(keys: &Keys<'_>) -> Result<Architecture> {
     let key = "general.architecture";
     match keys.text(key)?.ok_or_else(|| keys.missing(key))? {
-        "bitnet" => Ok((Architecture::OneBitLlm, Activation::Silu)),
-        "bitnet-25" | "bitnet-b1.58" => Ok((Architecture::BitNet, Activation::Relu2)),
-        "llama" => Ok((Architecture::Llama, Activation::Silu)),
+        "bitnet" => Ok(Architecture::OneBitLlm),
+        "bitnet-25" | "bitnet-b1.58" => Ok(Architecture::BitNet),
+        "llama" => Ok(Architecture::Llama),
         other => {
             let reason = "but only bitnet, bitnet-25, bitnet-b1.58 and ternary llama are supported";
             Err(keys.bad(key, format!("`{other}`"), reason))

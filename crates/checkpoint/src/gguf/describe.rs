@@ -3,7 +3,7 @@
 //! References: the metadata of microsoft/bitnet-b1.58-2B-4T-gguf; `llm_load_hparams` and `llm_load_vocab` in
 //! the llama.cpp of bitnet.cpp.
 
-use crate::{Activation, Architecture, Config};
+use crate::{Architecture, Config};
 
 use super::{
     config::HIDDEN_ACTIVATION,
@@ -19,12 +19,12 @@ const QUANTIZATION_VERSION: u32 = 2;
 /// The tokenizer model by which llama.cpp recognises a model without a tokenizer.
 const NO_VOCABULARY: &str = "no_vocab";
 
-/// Returns the name of the architecture in files, and the activation of a file that does not name one.
-fn architecture(config: &Config) -> (&'static str, Activation) {
+/// Returns the name of the architecture in files.
+fn architecture(config: &Config) -> &'static str {
     match config.architecture {
-        Architecture::BitNet => ("bitnet-b1.58", Activation::Relu2),
-        Architecture::OneBitLlm => ("bitnet", Activation::Silu),
-        Architecture::Llama => ("llama", Activation::Silu),
+        Architecture::BitNet => "bitnet-b1.58",
+        Architecture::OneBitLlm => "bitnet",
+        Architecture::Llama => "llama",
     }
 }
 
@@ -35,7 +35,7 @@ pub(super) fn fields<'a>(
     vocabulary: Option<&'a Vocabulary>,
     name: &'a str,
 ) -> Vec<(String, Field<'a>)> {
-    let (architecture, usual_activation) = architecture(config);
+    let architecture = architecture(config);
     let with_prefix = |key: &str, field| (format!("{architecture}.{key}"), field);
     let size = |key: &str, size: usize| with_prefix(key, Field::U32(size as u32));
     let mut fields = vec![
@@ -52,7 +52,7 @@ pub(super) fn fields<'a>(
         with_prefix("attention.layer_norm_rms_epsilon", Field::F32(config.rms_norm_eps as f32)),
         with_prefix("rope.freq_base", Field::F32(config.rope_theta as f32)),
     ];
-    if config.hidden_act != usual_activation {
+    if config.hidden_act != config.architecture.usual_activation() {
         fields.push(with_prefix(HIDDEN_ACTIVATION, Field::Text(config.hidden_act.name())));
     }
     // Without this key, readers would divide the hidden size by the number of heads.

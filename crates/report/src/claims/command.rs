@@ -8,7 +8,7 @@ use bitkv_record::Accounting;
 /// The options that choose the output. The last takes no value.
 const OUTPUT: [&str; 2] = ["--out", "--json"];
 /// The options that say how a model is read.
-const READING: [&str; 2] = ["--as", "--i2s-layout"];
+const READING: [&str; 3] = ["--activation", "--as", "--i2s-layout"];
 /// The options of `bitkv verify` that choose what is measured, which a shorter command replaces.
 const CHOICES: [&str; 3] = ["--model", "--policy", "--budget"];
 
