@@ -1,16 +1,24 @@
-//! Maps files into memory, writes files atomically, and allocates large pages.
+//! Maps files into memory, recognises what they hold, writes files atomically, and allocates large pages.
 //!
 //! [`map_file`] maps a file into memory, [`AtomicFile`] and [`write()`] replace a file atomically, [`Pages`]
 //! is memory in large pages, and [`peak_resident_bytes`] returns the peak memory of this process.
+//! [`misplaced`] says what a file is if it is not what its reader expects; [`read_regular`],
+//! [`read_regular_document`], [`read_document`] and [`read_text_bytes`] ask it.
 //!
 //! Only this crate and `bitkv-kernels` contain `unsafe` code.
 
 mod allocator;
 mod atomic_file;
+mod expected;
 mod mapped_file;
 mod pages;
+mod part_name;
+mod read;
 
 pub use allocator::{keep_freed_memory, peak_resident_bytes};
 pub use atomic_file::{AtomicFile, unused_name, write};
+pub use expected::{Expected, misplaced, without_byte_order_mark};
 pub use mapped_file::{MappedFile, map_file};
 pub use pages::Pages;
+pub use part_name::{part_name, part_names};
+pub use read::{open_regular, read_document, read_regular, read_regular_document, read_text_bytes};

@@ -1,8 +1,8 @@
 //! The bytes of a checkpoint file, memory-mapped or in memory. A tensor holds a range of them.
 
-use std::{fs::File, ops::Range, path::Path, sync::Arc};
+use std::{io, ops::Range, path::Path, sync::Arc};
 
-use bitkv_bytes::{MappedFile, Pages, map_file};
+use bitkv_bytes::{Expected, MappedFile, Pages, map_file, misplaced, open_regular};
 use rayon::prelude::*;
 
 use crate::{Error, Result};
@@ -28,10 +28,19 @@ impl Bytes {
     /// Maps a file into memory.
     ///
     /// # Errors
-    /// Returns an error if the file cannot be opened or mapped.
-    pub(crate) fn map(path: &Path) -> Result<Bytes> {
+    /// Returns an error if the file cannot be opened or mapped, or is clearly not what is expected.
+    pub(crate) fn map(path: &Path, expected: Expected) -> Result<Bytes> {
         let read = |source| Error::Read { path: path.into(), source };
-        let map = map_file(&File::open(path).map_err(read)?).map_err(read)?;
+        let refused = |what: String| read(io::Error::new(io::ErrorKind::InvalidData, what));
+        let file = open_regular(path).map_err(read)?;
+        // An empty file cannot be mapped.
+        if let (0, Some(what)) = (file.metadata().map_err(read)?.len(), misplaced(&[], expected)) {
+            return Err(refused(what));
+        }
+        let map = map_file(&file).map_err(read)?;
+        if let Some(what) = misplaced(&map, expected) {
+            return Err(refused(what));
+        }
         let range = 0..map.len();
         Ok(Bytes { whole: Arc::new(Whole::Mapped(map)), range })
     }

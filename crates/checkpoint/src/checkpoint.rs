@@ -16,7 +16,8 @@ use crate::{
     shards::Shards,
 };
 
-/// The place from which tensors are read.
+/// The place from which tensors are read. Cloning shares the bytes.
+#[derive(Clone)]
 enum Store {
     Shards(Shards),
     Gguf(Gguf),
@@ -24,12 +25,15 @@ enum Store {
 }
 
 /// The configuration and the tensors of a model. A tensor is decoded only when it is read.
+#[derive(Clone)]
 pub struct Checkpoint {
     config: Config,
     store: Store,
     remarks: Remarks,
     /// The file that holds the configuration.
     settings_file: String,
+    /// Whether the scales of ternary codes are inverted; see [`Checkpoint::with_reciprocal_scales`].
+    reciprocal_scales: bool,
 }
 
 impl Checkpoint {
@@ -47,7 +51,7 @@ impl Checkpoint {
     /// Fails as [`Checkpoint::open`] does.
     pub fn open_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
         let path = path.as_ref();
-        if path.is_file() {
+        if path.exists() && !path.is_dir() {
             let gguf = Gguf::open(path, options)?;
             return Checkpoint::from_gguf(gguf);
         }
@@ -78,7 +82,7 @@ impl Checkpoint {
                  those of a BitNet"
             ));
         }
-        let mut checkpoint = Checkpoint { config, store: Store::Shards(shards), remarks, settings_file };
+        let mut checkpoint = Checkpoint { config, store: Store::Shards(shards), remarks, settings_file, reciprocal_scales: false };
         checkpoint.untie_if_different();
         checkpoint
     }
@@ -113,7 +117,7 @@ impl Checkpoint {
     fn from_gguf(gguf: Gguf) -> Result<Self> {
         let (config, remarks) = gguf.config()?;
         let settings_file = gguf.file().to_owned();
-        Ok(Checkpoint { config, store: Store::Gguf(gguf), remarks, settings_file })
+        Ok(Checkpoint { config, store: Store::Gguf(gguf), remarks, settings_file, reciprocal_scales: false })
     }
 
     /// Returns a checkpoint of random packed weights, equal to what [`write_random`](crate::write_random)
@@ -122,7 +126,7 @@ impl Checkpoint {
     pub fn random(config: &Config, seed: u64) -> Self {
         let config = random::packed(config);
         let store = Store::Random(RandomWeights::new(&config, seed));
-        Checkpoint { config, store, remarks: Remarks::default(), settings_file: "the configuration".into() }
+        Checkpoint { config, store, remarks: Remarks::default(), settings_file: "the configuration".into(), reciprocal_scales: false }
     }
 
     /// Returns the same checkpoint, to be run as a plain Llama; see [`Config::as_plain_llama`].
@@ -144,6 +148,13 @@ impl Checkpoint {
             self.config.hidden_act = activation;
         }
         self
+    }
+
+    /// Returns the same checkpoint with the reciprocal of every scale of ternary codes, for finding out in
+    /// which direction the scales apply. It shares the weights.
+    #[must_use]
+    pub fn with_reciprocal_scales(&self) -> Self {
+        Checkpoint { reciprocal_scales: !self.reciprocal_scales, ..self.clone() }
     }
 
     /// Returns the configuration of the model.
@@ -253,7 +264,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Returns an error if the tensor is missing, has another shape or type, holds values that are not
-    /// finite, or has more rows of zeros than a trained model.
+    /// finite, or has more rows of zeros than a trained model with a padded vocabulary.
     pub fn embedding(&self) -> Result<Dense> {
         let dense = self.dense(EMBEDDING)?;
         dense.check(PagesAfterCheck::Keep)?;
@@ -306,9 +317,24 @@ impl Checkpoint {
     /// Returns the weights of a linear layer. Its codes are not checked.
     ///
     /// # Errors
-    /// Returns an error if a tensor is missing or has another shape or type, or when its scale is not
-    /// positive and finite.
+    /// Returns an error if a tensor is missing or has another shape or type, if its rows are too long, or
+    /// when its scale is not positive and finite.
     pub fn linear(&self, shape: &LinearShape) -> Result<Linear> {
+        shape.check_width(&self.file())?;
+        let linear = self.linear_as_stored(shape)?;
+        if !self.reciprocal_scales || !linear.stored.coding.is_ternary() {
+            return Ok(linear);
+        }
+        let (value, multiplier) = (linear.multiplier, 1.0 / linear.multiplier);
+        if !multiplier.is_finite() {
+            let (file, tensor) = (linear.stored.file.clone(), linear.stored.name.clone());
+            return Err(Error::BadScale { file, tensor, value, multiplier });
+        }
+        Ok(Linear { multiplier, ..linear })
+    }
+
+    /// Returns the weights of a linear layer with the scale that the file and the configuration describe.
+    fn linear_as_stored(&self, shape: &LinearShape) -> Result<Linear> {
         let stored = self.get(&format!("{}.weight", shape.name), "")?;
         match &self.store {
             Store::Gguf(gguf) => gguf.linear(shape, stored),

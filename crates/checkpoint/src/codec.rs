@@ -2,15 +2,16 @@
 //!
 //! A ternary code is the weight plus one: 0, 1 or 2. A decoder writes 3 where a file holds that invalid code,
 //! so that the caller can name its position. [`packed_u8`] is the packing of transformers. [`CODECS`] lists
-//! the ternary codings of GGUF files. [`q8_0`] and [`q6_k`] decode block-quantised embeddings.
+//! the ternary codings of GGUF files. [`QUANTS`] lists the codings of block-quantised embeddings.
 
 mod blocks;
 pub mod i2s;
 pub mod packed_u8;
-pub mod q6_k;
-pub mod q8_0;
+mod quants;
 pub mod tq1_0;
 pub mod tq2_0;
+
+pub use quants::{QUANTS, QuantCodec};
 
 use std::fmt;
 

@@ -2,7 +2,7 @@
 
 use safetensors::Dtype;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, QuantCodec};
 
 /// A coding of tensor values in a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,10 +18,8 @@ pub enum Coding {
     PackedU8,
     /// A ternary coding of GGUF files.
     Ternary(&'static Codec),
-    /// Blocks of 32 int8 values with an f16 scale.
-    Q8_0,
-    /// Blocks of 256 six-bit values with scales per group.
-    Q6K,
+    /// Blocks of small integers with scales, as embeddings in GGUF files have them.
+    Quant(&'static QuantCodec),
     /// Any other coding, by its name in the file's format. Its tensors are listed, but cannot be read.
     Other(String),
 }
@@ -46,8 +44,7 @@ impl Coding {
             Coding::Bf16 => "BF16",
             Coding::PackedU8 => "U8",
             Coding::Ternary(codec) => codec.name,
-            Coding::Q8_0 => "Q8_0",
-            Coding::Q6K => "Q6_K",
+            Coding::Quant(codec) => codec.name,
             Coding::Other(name) => name,
         }
     }
@@ -59,7 +56,7 @@ impl Coding {
 
     /// Returns whether the values are stored in blocks of small integers with scales.
     pub fn is_blocks(&self) -> bool {
-        matches!(self, Coding::Q8_0 | Coding::Q6K)
+        matches!(self, Coding::Quant(_))
     }
 
     /// Returns whether the values are plain floats, one after another.

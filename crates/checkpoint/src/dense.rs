@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Error, Result, StoredTensor};
+use crate::{Error, Result, StoredTensor, ZeroRows};
 
 /// A matrix `[rows, cols]` of floats or of quantised blocks, which is not copied.
 #[derive(Clone, Debug)]
@@ -12,8 +12,6 @@ pub struct Dense {
     cols: usize,
 }
 
-/// If a larger fraction of the rows is all zero, the file is treated as incomplete.
-pub(crate) const MAX_ZERO_ROWS: f64 = 0.01;
 /// The number of bytes that are checked before their pages are released.
 const SLAB: usize = 32 << 20;
 
@@ -34,7 +32,7 @@ impl Dense {
     pub(crate) fn new(stored: StoredTensor, rows: usize, cols: usize) -> Result<Dense> {
         stored.check_shape(&[rows, cols])?;
         if !(stored.coding.is_float() || stored.coding.is_blocks()) {
-            return Err(stored.type_error("F32, F16, BF16, Q8_0 or Q6_K"));
+            return Err(stored.type_error("F32, F16, BF16, Q8_0, Q4_0 to Q5_1 or Q2_K to Q6_K"));
         }
         Ok(Dense { stored, rows, cols })
     }
@@ -65,12 +63,12 @@ impl Dense {
     /// Checks the values.
     ///
     /// # Errors
-    /// Returns an error if a value is not finite, or when more rows are all zero than in a trained model.
+    /// Returns an error if a value is not finite, or if rows of zeros show a hole.
     pub(crate) fn check(&self, pages: PagesAfterCheck) -> Result<()> {
-        let mut zero = 0;
+        let mut zero = ZeroRows::default();
         for rows in self.slabs(SLAB) {
             let slab = self.slab(rows.clone());
-            zero += slab.zero_rows();
+            zero.add(&slab.bytes, (slab.bytes.len() / rows.len()).max(1));
             if let Some(index) = slab.first_not_finite() {
                 let mut value = [0.0; 256];
                 // The values of a block must be read together.
@@ -84,11 +82,18 @@ impl Dense {
                 slab.bytes.release();
             }
         }
-        if zero as f64 > MAX_ZERO_ROWS * self.rows as f64 {
+        if zero.are_damage() {
             let (file, tensor) = (self.stored.file.clone(), self.stored.name.clone());
-            return Err(Error::ZeroRows { file, tensor, zero, rows: self.rows });
+            return Err(Error::ZeroRows { file, tensor, zero: zero.zero, rows: self.rows });
         }
         Ok(())
+    }
+
+    /// Returns the number of rows at the end that contain only zeros.
+    pub fn trailing_zero_rows(&self) -> usize {
+        let row = (self.stored.bytes.len() / self.rows).max(1);
+        let is_zero = |bytes: &&[u8]| bytes.iter().all(|byte| *byte == 0);
+        self.stored.bytes.rchunks_exact(row).take_while(is_zero).count()
     }
 
     /// Returns ranges of rows that take about `bytes` bytes each.

@@ -66,6 +66,10 @@ pub enum Error {
         "{file}: {zero} of {rows} rows of `{tensor}` are all zero, as in a truncated or sparse download: compare size and checksum with the source and download it again"
     )]
     ZeroRows { file: String, tensor: String, zero: usize, rows: usize },
+    #[error(
+        "{file}: the rows of `{tensor}` have {width} weights, but sums are exact only up to {limit}: use a model with smaller layers"
+    )]
+    RowTooLong { file: String, tensor: String, width: usize, limit: usize },
     #[error("{file} is not a usable GGUF file: {reason}")]
     Gguf { file: String, reason: String },
     #[error(

@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use self::unique::Unique;
 use crate::{Error, Result};
 
-/// Returns the text of a file.
+/// Returns the text of a file, without a byte order mark.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })
+    bitkv_bytes::read_regular_document(path).map_err(|source| Error::Read { path: path.into(), source })
 }
 
 /// Parses a JSON text in which no object has a key twice; errors call it `file`.

@@ -44,6 +44,7 @@ pub mod structure;
 mod tensor_names;
 mod ternarise;
 mod unused;
+mod zero_rows;
 
 pub use bytes::Bytes;
 pub use checkpoint::Checkpoint;
@@ -62,3 +63,4 @@ pub use save::{PackedTypes, write_packed};
 pub use shapes::{LayerNorms, LinearShape, NormShape};
 pub use stored::StoredTensor;
 pub use ternarise::TernaryScale;
+pub use zero_rows::ZeroRows;

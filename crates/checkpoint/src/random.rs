@@ -14,6 +14,7 @@ pub use write::write_random;
 
 /// Packed random weights of a configuration. A tensor is generated from the seed whenever it is read: bf16
 /// floats, ternary codes with 42 % zeros, norms of 1, and scales that keep the residual stream of order one.
+#[derive(Clone)]
 pub(crate) struct RandomWeights {
     seed: u64,
     tensors: Vec<Tensor>,
@@ -156,6 +157,20 @@ mod tests {
         }
         assert_eq!(histogram(&memory), histogram(&file));
         assert!(!memory.has("model.layers.2.mlp.up_proj.weight"));
+    }
+
+    #[test]
+    fn rows_that_kernels_cannot_sum_are_refused() {
+        let widest = Config { intermediate_size: 1 << 18, hidden_size: 12, ..config() };
+        let wider = Config { intermediate_size: (1 << 18) + 1, ..widest.clone() };
+        let down = |config: &Config| Checkpoint::random(config, 1).linear(&config.linears(0)[6]).map(drop);
+        down(&widest).unwrap();
+        let message = down(&wider).unwrap_err().to_string();
+        assert!(message.contains("`model.layers.0.mlp.down_proj.weight` have 262145 weights"), "{message}");
+        let folder = tempfile::tempdir().unwrap();
+        let written = write_random(&wider, 1, folder.path(), &bitkv_progress::Silent);
+        assert!(written.unwrap_err().to_string().contains("only up to 262144"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The names and shapes of a checkpoint's tensors, in one place for reading and writing.
 
-use crate::{Architecture, Config};
+use crate::{Architecture, Config, Error, Result};
 
 /// The name and the shape of a ternary linear layer.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -11,6 +11,20 @@ pub struct LinearShape {
     pub rows: usize,
     /// The number of input features.
     pub cols: usize,
+}
+
+/// The largest number of weights in a row. Longer rows could overflow the integer sums of the kernels.
+const MAX_ROW: usize = 1 << 18;
+
+impl LinearShape {
+    /// Returns an error if the rows are longer than kernels can sum exactly.
+    pub(crate) fn check_width(&self, file: &str) -> Result<()> {
+        if self.cols <= MAX_ROW {
+            return Ok(());
+        }
+        let (file, tensor) = (file.into(), format!("{}.weight", self.name));
+        Err(Error::RowTooLong { file, tensor, width: self.cols, limit: MAX_ROW })
+    }
 }
 
 /// The name and the width of a norm.

@@ -6,6 +6,7 @@ use std::{
     path::{Component, Path},
 };
 
+use bitkv_bytes::Expected;
 use safetensors::{SafeTensors, tensor::Metadata};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
@@ -22,6 +23,7 @@ pub(crate) const INDEX: &str = "model.safetensors.index.json";
 const MAX_HEADER: u64 = 100 << 20;
 
 /// A safetensors file.
+#[derive(Clone)]
 struct Shard {
     file: String,
     metadata: Metadata,
@@ -30,6 +32,7 @@ struct Shard {
 }
 
 /// All tensors of a folder.
+#[derive(Clone)]
 pub(crate) struct Shards {
     shards: Vec<Shard>,
     /// The index of the shard that holds a tensor and the name in that shard, by the tensor's plain name.
@@ -127,7 +130,7 @@ impl Shards {
 
 impl Shard {
     fn open(path: &Path) -> Result<Self> {
-        Shard::parse(path.display().to_string(), Bytes::map(path)?)
+        Shard::parse(path.display().to_string(), Bytes::map(path, Expected::Safetensors)?)
     }
 
     /// Reads the header of a file.

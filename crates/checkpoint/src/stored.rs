@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use crate::{Bytes, Coding, Error, Result, codec};
+use crate::{Bytes, Coding, Error, Result, ZeroRows, gguf};
 
 /// The number of values that one parallel task checks.
 const CHECKED: usize = 1 << 16;
@@ -39,7 +39,7 @@ impl StoredTensor {
         Error::TensorType {
             file: self.file.clone(),
             tensor: self.name.clone(),
-            found: self.coding.name().into(),
+            found: gguf::type_description(&self.coding),
             expected,
         }
     }
@@ -65,8 +65,7 @@ impl StoredTensor {
             Coding::F32 => fill(out, &bytes[4 * from..], |b: [u8; 4]| f32::from_le_bytes(b)),
             Coding::F16 => fill(out, &bytes[2 * from..], |b: [u8; 2]| f16::from_le_bytes(b).to_f32()),
             Coding::Bf16 => fill(out, &bytes[2 * from..], |b: [u8; 2]| bf16::from_le_bytes(b).to_f32()),
-            Coding::Q8_0 => codec::q8_0::read(bytes, from, out),
-            Coding::Q6K => codec::q6_k::read(bytes, from, out),
+            Coding::Quant(codec) => codec.read(bytes, from, out),
             _ => panic!("{} has no plain values", self.coding.name()),
         }
     }
@@ -110,19 +109,19 @@ impl StoredTensor {
             Coding::F32 => find(&self.bytes, |b: [u8; 4]| u32::from_le_bytes(b) & 0x7F80_0000 == 0x7F80_0000),
             Coding::F16 => find(&self.bytes, |b: [u8; 2]| u16::from_le_bytes(b) & 0x7C00 == 0x7C00),
             Coding::Bf16 => find(&self.bytes, |b: [u8; 2]| u16::from_le_bytes(b) & 0x7F80 == 0x7F80),
-            Coding::Q8_0 => codec::q8_0::first_not_finite(&self.bytes),
-            Coding::Q6K => codec::q6_k::first_not_finite(&self.bytes),
+            Coding::Quant(codec) => codec.first_not_finite(&self.bytes),
             _ => None,
         }
     }
 
-    /// Returns the number of rows of a float matrix `[rows, cols]` that are all zero.
-    pub fn zero_rows(&self) -> usize {
+    /// Returns which rows of a matrix `[rows, cols]` contain only zeros.
+    pub fn zero_rows(&self) -> ZeroRows {
+        let mut zero = ZeroRows::default();
         let row = self.bytes.len() / self.shape.first().copied().unwrap_or(1).max(1);
-        if row == 0 {
-            return 0;
+        if row > 0 {
+            zero.add(&self.bytes, row);
         }
-        self.bytes.par_chunks_exact(row).filter(|row| row.iter().all(|b| *b == 0)).count()
+        zero
     }
 }
 

@@ -1,9 +1,6 @@
 //! Reads the files that several commands take: tokens, texts, and numbers about heads.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use bitkv_checkpoint::Config;
@@ -16,7 +13,8 @@ use bitkv_record::{Split, Texts};
 /// When an id is outside the vocabulary, or there are more ids than the model has positions.
 pub(crate) fn tokens(path: &Path, model: &str, config: &Config) -> Result<Vec<u32>> {
     let name = path.display();
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read the token file {name}"))?;
+    let text =
+        bitkv_bytes::read_document(path).with_context(|| format!("cannot read the token file {name}"))?;
     let ids: Vec<u32> = serde_json::from_str(&text)
         .with_context(|| format!("{name} is not a JSON array of token ids such as [1, 2, 3]"))?;
     ensure!(!ids.is_empty(), "{name} holds no token ids: put at least one into the array");
@@ -48,7 +46,8 @@ pub(crate) fn check_length(name: &str, tokens: &[u32], model: &str, config: &Con
 
 /// Reads a UTF-8 text file.
 pub(crate) fn text(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read the text file {}", path.display()))?;
+    let bytes = bitkv_bytes::read_text_bytes(path)
+        .with_context(|| format!("cannot read the text file {}", path.display()))?;
     let text = String::from_utf8(bytes).ok();
     let text = text.with_context(|| format!("{} is not UTF-8: convert it first", path.display()))?;
     ensure!(!text.trim().is_empty(), "{} is empty: give a file with text", path.display());

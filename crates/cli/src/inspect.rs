@@ -76,6 +76,9 @@ fn configuration(source: &Source, checkpoint: &Checkpoint) -> Table {
         ("begin / end tokens", format!("{} / {}", ids(c.bos_token_id), ids(c.eos_token_ids.iter().copied()))),
     ];
     pairs.into_iter().for_each(|(name, value)| table.push(vec![name.into(), value]));
+    if let Some(files) = checkpoint.gguf().map(|gguf| gguf.files()).filter(|files| files.len() > 1) {
+        table.push(vec!["parts".into(), files.join(", ")]);
+    }
     if let Some(choice) = checkpoint.gguf().and_then(|gguf| gguf.i2s_layout()) {
         let text = format!("{}, {}", choice.layout.name(), reason(choice.reason));
         table.push(vec!["I2_S layout".into(), text]);

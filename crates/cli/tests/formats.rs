@@ -146,7 +146,7 @@ fn damaged_gguf_files() {
     place.write("bad.gguf", replaced(&good, "blk.1.attn_q.weight", "blk.1.attn_k.weight"));
     unreadable(&place, "bad.gguf", &["bad.gguf", "`blk.1.attn_k.weight` appears twice"]);
     place.write("bad.gguf", fs::read(original("model.safetensors")).unwrap());
-    unreadable(&place, "bad.gguf", &["does not begin with the letters GGUF"]);
+    unreadable(&place, "bad.gguf", &["bad.gguf", "it is a safetensors file: put it as model.safetensors"]);
     // After the name come the number of dimensions (4 bytes), two dimensions (8 bytes each), and the type.
     let mut lookup = good.clone();
     lookup[position(&good, "blk.1.attn_q.weight") + 19 + 4 + 16] = 38;

@@ -48,7 +48,8 @@ impl Matrix {
 /// Every ternary matrix that could be opened, and the errors of the others.
 pub(crate) struct Codes {
     pub(crate) matrices: Vec<Matrix>,
-    pub(crate) refused: Vec<Error>,
+    /// The names of the layers that could not be opened, and the reasons.
+    pub(crate) refused: Vec<(String, Error)>,
 }
 
 impl Codes {
@@ -57,7 +58,7 @@ impl Codes {
         for shape in checkpoint.config().all_linears() {
             match checkpoint.linear(&shape) {
                 Ok(linear) => codes.matrices.push(Matrix::new(linear)),
-                Err(error) => codes.refused.push(error),
+                Err(error) => codes.refused.push((shape.name, error)),
             }
         }
         codes

@@ -1,6 +1,7 @@
 //! Checks the embedding and the LM head for holes and for values that are not finite.
 
 use bitkv_checkpoint::StoredTensor;
+use bitkv_tokenizer::Tokenizer;
 
 use crate::{
     Examination, Finding,
@@ -10,8 +11,8 @@ use crate::{
 const HOLES: &str = "embedding-holes";
 const FINITE: &str = "embedding-finite";
 
-/// The largest fraction of all-zero rows that can be padding of the vocabulary.
-const MAX_ZERO_ROWS: f64 = 0.01;
+/// The largest fraction of the rows that may be zero although they belong to tokens.
+const MAX_UNUSED: f64 = 0.01;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let checkpoint = &examination.evidence.checkpoint;
@@ -24,16 +25,20 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let has_a_row_per_token =
         |tensor: &StoredTensor| matches!(tensor.shape[..], [rows, _] if rows == vocabulary);
     let tensors = embedding.into_iter().chain(lm_head).filter(has_a_row_per_token);
-    tensors.flat_map(|tensor| [holes(&tensor), not_finite(&tensor)]).flatten().collect()
+    let tokenizer = examination.evidence.tokenizer.as_ref().ok().and_then(Option::as_ref);
+    tensors.flat_map(|tensor| [holes(&tensor, tokenizer), not_finite(&tensor)]).flatten().collect()
 }
 
-fn holes(tensor: &StoredTensor) -> Option<Finding> {
+fn holes(tensor: &StoredTensor, tokenizer: Option<&Tokenizer>) -> Option<Finding> {
     let rows = tensor.shape[0];
     let bytes = tensor.bytes.len() / rows;
     let zero = |row: &usize| tensor.bytes[row * bytes..][..bytes].iter().all(|byte| *byte == 0);
     let zeros: Vec<usize> = (0..rows).filter(zero).collect();
     let (first, last) = (zeros.first()?, zeros.last()?);
-    let damaged = zeros.len() as f64 > MAX_ZERO_ROWS * rows as f64;
+    // Without a tokenizer, only the place of the zeros distinguishes padding from a hole.
+    let has_token = |row: &&usize| tokenizer.is_some_and(|tokenizer| tokenizer.token(**row as u32).is_some());
+    let of_tokens = zeros.iter().filter(has_token).count();
+    let damaged = tensor.zero_rows().are_damage() || of_tokens as f64 > MAX_UNUSED * rows as f64;
     let contiguous = if last - first + 1 == zeros.len() { ", without a gap" } else { "" };
     let found = format!(
         "{} of {rows} rows contain only zeros, from row {first} to row {last}{contiguous}",

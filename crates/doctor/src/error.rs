@@ -25,8 +25,6 @@ pub enum Error {
     #[error(transparent)]
     Checkpoint(#[from] bitkv_checkpoint::Error),
     #[error(transparent)]
-    Safetensors(#[from] safetensors::SafeTensorError),
-    #[error(transparent)]
     Texts(#[from] bitkv_record::TextsError),
     #[error(transparent)]
     Tokenizer(#[from] bitkv_tokenizer::Error),

@@ -1,7 +1,5 @@
 //! The checkpoint to examine, with the files that came with it.
 
-use std::fs;
-
 use bitkv_checkpoint::Checkpoint;
 use bitkv_tokenizer::Tokenizer;
 use serde_json::Value;
@@ -39,7 +37,9 @@ impl Evidence {
             .transpose()?;
         let tokenizer = source.tokenizer(&checkpoint);
         // The checkpoint could be opened, so the file can be read if it exists.
-        let text = source.folder().and_then(|folder| fs::read_to_string(folder.join("config.json")).ok());
+        let text = source
+            .folder()
+            .and_then(|folder| bitkv_bytes::read_regular_document(&folder.join("config.json")).ok());
         let settings = text.and_then(|text| serde_json::from_str(&text).ok());
         Ok(Evidence { checkpoint, tokenizer, settings, masters })
     }

@@ -188,7 +188,7 @@ fn scales(checkpoint: &Checkpoint, pairs: &[(&Linear, Linear)]) -> Finding {
         }
         [_, reciprocal, 0] if reciprocal > equal => fault(
             "the scales are applied in the wrong direction: they divide where they should multiply, or the reverse",
-            remedy(checkpoint.config()),
+            remedy(checkpoint),
         ),
         _ => fault(
             "these scales are neither mean|W| nor 1 / mean|W| of the master weights, so they are damaged, or the master \
@@ -204,8 +204,14 @@ fn scales(checkpoint: &Checkpoint, pairs: &[(&Linear, Linear)]) -> Finding {
 }
 
 /// Returns the remedy for scales that are applied in the wrong direction.
-pub(crate) fn remedy(config: &Config) -> String {
+pub(crate) fn remedy(checkpoint: &Checkpoint) -> String {
+    let config = checkpoint.config();
     match config.weights {
+        _ if checkpoint.gguf().is_some() => {
+            "convert the model again from its source; if bitkv wrote this file, first let `linear_class` in the \
+             `quantization_config` of the source's config.json be the other of bitlinear and autobitlinear"
+                .into()
+        }
         WeightFormat::Packed(rule)
             if config.architecture != Architecture::OneBitLlm || rule == ScaleRule::Divide =>
         {

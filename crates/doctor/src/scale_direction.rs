@@ -4,13 +4,8 @@
 //! The magnitudes of scales do not show the direction: if the master weights are of order one, so are the
 //! scale and its reciprocal. The model predicts a text better in the direction it was trained with.
 
-use std::collections::BTreeMap;
-
-use bitkv_checkpoint::{Checkpoint, Coding, Config, ScaleRule, WeightFormat};
-use safetensors::{Dtype, tensor::TensorView};
-
 use crate::{
-    Examination, Finding, Result, Severity,
+    Examination, Finding, Severity,
     finding::{Judgement, fine, note},
     masters,
     run::TextRun,
@@ -30,10 +25,15 @@ const BROKEN: f64 = 0.9;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     let checkpoint = &examination.evidence.checkpoint;
-    let (Ok(present), Ok(Some(other))) = (&examination.run, with_reciprocal_scales(checkpoint)) else {
+    let Ok(present) = &examination.run else { return Vec::new() };
+    let has_scales =
+        examination.codes.matrices.iter().any(|matrix| matrix.linear.stored().coding.is_ternary());
+    // Scales that are computed from master weights have no other direction.
+    if !has_scales {
         return Vec::new();
-    };
-    let Ok(other) = TextRun::new(&other, &examination.evidence.tokenizer) else { return Vec::new() };
+    }
+    let reciprocal = checkpoint.with_reciprocal_scales();
+    let Ok(other) = TextRun::new(&reciprocal, &examination.evidence.tokenizer) else { return Vec::new() };
     let uniform = (checkpoint.config().vocab_size as f64).log2();
     // If both directions are worse than guessing, the model was trained with neither.
     let trained = other.mean_bits() < uniform;
@@ -41,7 +41,7 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
         Judgement::new(
             if present.mean_bits() >= BROKEN * uniform { Severity::Fault } else { Severity::Warning },
             "the scales are applied in the wrong direction, because the text is far likelier in the other",
-            masters::remedy(checkpoint.config()),
+            masters::remedy(checkpoint),
         )
     } else if is_better(&present.bits, &other.bits) {
         fine("the configured direction is that of training")
@@ -67,36 +67,4 @@ fn is_better(bits: &[f64], than: &[f64]) -> bool {
     let variance = gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
     // NaN makes this false too.
     mean >= BITS && mean >= CLEAR * (variance / count).sqrt()
-}
-
-/// Returns the same packed checkpoint with the other scale rule; `None` for a format that does not have such
-/// a rule.
-fn with_reciprocal_scales(checkpoint: &Checkpoint) -> Result<Option<Checkpoint>> {
-    let WeightFormat::Packed(rule) = checkpoint.config().weights else { return Ok(None) };
-    if checkpoint.gguf().is_some() {
-        return Ok(None);
-    }
-    let rule = if rule == ScaleRule::Multiply { ScaleRule::Divide } else { ScaleRule::Multiply };
-    let config = Config { weights: WeightFormat::Packed(rule), ..checkpoint.config().clone() };
-    let tensors = checkpoint.tensors()?;
-    let mut views = BTreeMap::new();
-    for tensor in &tensors {
-        if let Some(dtype) = dtype(&tensor.coding) {
-            let view = TensorView::new(dtype, tensor.shape.clone(), &tensor.bytes)?;
-            views.insert(tensor.name.clone(), view);
-        }
-    }
-    let bytes = safetensors::serialize(views, None)?;
-    Ok(Some(Checkpoint::from_bytes(&config.to_json(), bytes)?))
-}
-
-/// Returns the safetensors type of a coding; `None` for a coding that packed folders do not use.
-fn dtype(coding: &Coding) -> Option<Dtype> {
-    match coding {
-        Coding::F32 => Some(Dtype::F32),
-        Coding::F16 => Some(Dtype::F16),
-        Coding::Bf16 => Some(Dtype::BF16),
-        Coding::PackedU8 => Some(Dtype::U8),
-        _ => None,
-    }
 }

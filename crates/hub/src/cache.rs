@@ -107,7 +107,11 @@ impl<'a> Cache<'a> {
         let wanted = Wanted::new(self.id, &names)?;
         let certain = wanted.is_certain(self.id, &names, |name| self.marker(commit, name).exists());
         let (path, gguf) = match wanted {
-            Wanted::Gguf(file) => (snapshot.join(&file), Some(file)),
+            // The model opens by its first part.
+            Wanted::Gguf(mut files) => {
+                let file = files.swap_remove(0);
+                (snapshot.join(&file), Some(file))
+            }
             Wanted::Checkpoint { needed, .. } => {
                 if needed.iter().any(|name| name == wanted::INDEX) {
                     // An index that cannot be read counts as missing.

@@ -86,7 +86,11 @@ impl Download<'_> {
     /// that most errors appear before gigabytes of weights are downloaded.
     fn all(&self, names: &BTreeSet<String>, progress: &dyn Progress) -> Result<PathBuf> {
         match Wanted::new(self.id, names).map_err(|fault| self.fault(fault))? {
-            Wanted::Gguf(file) => self.needed(&file, progress),
+            Wanted::Gguf(files) => {
+                let paths = files.iter().map(|file| self.needed(file, progress));
+                let mut paths = paths.collect::<Result<Vec<_>>>()?;
+                Ok(paths.swap_remove(0))
+            }
             Wanted::Checkpoint { needed, optional } => {
                 for name in &optional {
                     self.file(name, progress)?;

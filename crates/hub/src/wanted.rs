@@ -33,8 +33,8 @@ pub(crate) enum Wanted {
     /// A checkpoint in safetensors. It consists of the files `needed` and `optional`; if `needed` contains an
     /// index, the shards that the index lists belong to it too.
     Checkpoint { needed: Vec<String>, optional: Vec<String> },
-    /// A single file with everything.
-    Gguf(String),
+    /// A single file with everything, or all parts of a split model, the first one first.
+    Gguf(Vec<String>),
 }
 
 impl Wanted {
@@ -42,10 +42,10 @@ impl Wanted {
     pub(crate) fn new(id: &ModelId, names: &BTreeSet<String>) -> Result<Wanted, RepositoryFault> {
         let is_listed = |name: &&str| names.contains(*name);
         if let Some(file) = id.file() {
-            return if is_listed(&file) {
-                Ok(Wanted::Gguf(file.into()))
-            } else {
-                Err(RepositoryFault::File(file.into()))
+            let files = parts(file);
+            return match files.iter().find(|file| !names.contains(*file)) {
+                None => Ok(Wanted::Gguf(files)),
+                Some(missing) => Err(RepositoryFault::File(missing.clone())),
             };
         }
         let Some(weights) = [WEIGHTS, INDEX].into_iter().find(is_listed) else {
@@ -85,15 +85,28 @@ impl Wanted {
     }
 }
 
-/// Chooses the only GGUF file of a repository. Returns an error if there is no GGUF file or more than one.
+/// Returns the names of all parts of a split model, given one of them; the name itself if it is not a part.
+fn parts(file: &str) -> Vec<String> {
+    match bitkv_bytes::part_name(file) {
+        Some((stem, _, count)) => bitkv_bytes::part_names(stem, count).collect(),
+        None => vec![file.into()],
+    }
+}
+
+/// Chooses the only GGUF file of a repository, or the parts of its only model. Returns an error if there is no
+/// GGUF file or more than one.
 fn only_gguf(id: &ModelId, names: &BTreeSet<String>) -> Result<Wanted, RepositoryFault> {
     let files: Vec<&String> = names.iter().filter(|name| is_gguf(name)).collect();
     match files[..] {
         [] => Err(RepositoryFault::Weights),
-        [file] => match name::fault(file) {
+        [file, ..] if parts(file).iter().eq(files.iter().copied()) => match name::fault(file) {
             Some(reason) => Err(RepositoryFault::Name { name: file.escape_debug().to_string(), reason }),
-            None => Ok(Wanted::Gguf(file.clone())),
+            None => Ok(Wanted::Gguf(parts(file))),
         },
+        [file] => {
+            let missing = parts(file).into_iter().find(|part| !names.contains(part));
+            Err(RepositoryFault::File(missing.unwrap_or_default()))
+        }
         [first, ..] => {
             let example = format!("{}/{}@{}", id.repository(), first.escape_debug(), id.revision());
             let shown = files.iter().take(SHOWN).map(|name| name.escape_debug().to_string()).collect();

@@ -66,6 +66,30 @@ fn the_shards_of_an_index_are_downloaded() {
 }
 
 #[test]
+fn all_parts_of_a_split_gguf_file_are_downloaded() {
+    let parts = ["q/m-00001-of-00002.gguf", "q/m-00002-of-00002.gguf"];
+    let only = Repository::empty().large(parts[0], "GGUF 1").large(parts[1], "GGUF 2");
+    let more = only.clone().large("other.gguf", "GGUF 3");
+    for (repository, asked) in [(&only, "org/name".to_string()), (&more, format!("org/name/{}", parts[1]))] {
+        let served = repository.clone();
+        let server = Server::start(move |request| served.answer(request));
+        let cache = tempdir().expect("a folder");
+        let path = fetch(&asked, &settings(&server, cache.path())).0.expect("fetched");
+        assert!(path.ends_with(parts[0]), "{path:?}");
+        for part in parts {
+            let file = path.with_file_name(part.rsplit('/').next().expect("a name"));
+            assert!(fs::read(file).expect(part) == repository.content(part), "{part}");
+        }
+        assert!(!path.parent().and_then(|q| q.parent()).expect("a folder").join("other.gguf").exists());
+    }
+    let half = Repository::empty().large(parts[0], "GGUF 1");
+    let server = Server::start(move |request| half.answer(request));
+    let cache = tempdir().expect("a folder");
+    let message = fetch("org/name", &settings(&server, cache.path())).0.expect_err("half").to_string();
+    assert!(message.contains("has no file `q/m-00002-of-00002.gguf`"), "{message}");
+}
+
+#[test]
 fn a_gguf_file_is_downloaded_alone() {
     let one = Repository::empty().small("README.md", "").large("sub/only.gguf", "GGUF one");
     let two = one.clone().large("other.gguf", "GGUF two").small("model.safetensors", "weights");

@@ -1,6 +1,6 @@
 //! Reads scores of heads from the files of other projects (HeadKV, DuoAttention).
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use crate::{
     Error, Result,
@@ -15,7 +15,7 @@ use crate::{
 /// Returns an error if the file cannot be read, has another format, or has another number of layers or heads.
 pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
     let name = path.display();
-    let text = fs::read_to_string(path).refuse(Error::File, format!("cannot read {name}"))?;
+    let text = bitkv_bytes::read_document(path).refuse(Error::File, format!("cannot read {name}"))?;
     let rows = match text.trim_start().as_bytes().first() {
         Some(b'[') => serde_json::from_str(&text).refuse(
             Error::File,

@@ -46,6 +46,9 @@ impl Tensors {
     pub fn open(path: &Path) -> Result<Tensors> {
         let name = path.display().to_string();
         let bytes = fs::read(path).refuse(Error::File, format!("cannot read the tensor file {name}"))?;
+        if let Some(what) = bitkv_bytes::misplaced(&bytes, bitkv_bytes::Expected::Safetensors) {
+            bail!(File, "the tensor file {name}: {what}");
+        }
         let (_, header) = SafeTensors::read_metadata(&bytes)
             .refuse(Error::File, format!("{name} is not a safetensors file"))?;
         let metadata = header.metadata().clone().unwrap_or_default();

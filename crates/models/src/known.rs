@@ -89,8 +89,8 @@ pub fn published_shape(name: &str) -> Result<Option<Shape>> {
 /// Returns an error if nothing has that name, or if the file is not a valid configuration.
 pub fn find_config(shape: &str) -> Result<Config> {
     if Path::new(shape).is_file() {
-        let text =
-            std::fs::read_to_string(shape).map_err(|source| Error::Read { path: shape.into(), source })?;
+        let text = bitkv_bytes::read_document(Path::new(shape))
+            .map_err(|source| Error::Read { path: shape.into(), source })?;
         return Ok(Config::from_json(&text, shape)?);
     }
     if let Some(known) = published_model(shape)? {

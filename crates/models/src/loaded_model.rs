@@ -6,7 +6,7 @@ use bitkv_bitnet::{Config, Model};
 use bitkv_record::ModelEntry;
 use bitkv_tokenizer::{Chat, Tokenizer};
 
-use crate::{Result, Source, source::required};
+use crate::{Result, Source, padding, source::required};
 
 /// A loaded model and where it came from.
 pub struct LoadedModel {
@@ -39,6 +39,7 @@ impl LoadedModel {
         let model = Model::load(&checkpoint)?;
         let load_seconds = started.elapsed().as_secs_f64();
         let tokenizer = source.tokenizer(&checkpoint)?;
+        tokenizer.as_ref().map_or(Ok(()), |tokenizer| padding::check(&checkpoint, tokenizer))?;
         let notes = checkpoint.notes().to_vec();
         Ok(LoadedModel { name: source.name(), model, tokenizer, load_seconds, notes, source })
     }

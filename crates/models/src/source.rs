@@ -5,7 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bitkv_checkpoint::{Activation, Architecture, Checkpoint, Config, codec::i2s::Layout, gguf::ReadOptions};
+use bitkv_checkpoint::{
+    Activation, Architecture, Checkpoint, Config,
+    codec::i2s::Layout,
+    gguf::{self, ReadOptions},
+};
 use bitkv_hub::{ModelId, Settings};
 use bitkv_progress::{Progress, Silent};
 use bitkv_record::{FileHash, ModelEntry};
@@ -236,7 +240,10 @@ impl Source {
                 .iter()
                 .map(|file| Ok(FileHash::from_bytes(*file, embedded(name, file)?)))
                 .collect::<Result<Vec<_>>>()?,
-            Place::Gguf(path) => vec![FileHash::from_file(path)?],
+            Place::Gguf(path) => {
+                let parts = gguf::parts(path)?;
+                parts.iter().map(|part| Ok(FileHash::from_file(part)?)).collect::<Result<_>>()?
+            }
             Place::Folder(folder) => {
                 let files = model_files(folder)?;
                 files.iter().map(|path| Ok(FileHash::from_file(path)?)).collect::<Result<_>>()?
@@ -270,11 +277,11 @@ fn find(model: &str, progress: &dyn Progress) -> Result<(Place, String)> {
         return Ok((Place::BuiltIn(name.into()), name.into()));
     }
     let name = path.file_name().map_or_else(|| model.to_string(), |n| n.to_string_lossy().into());
-    if path.is_file() {
+    if path.exists() && !path.is_dir() {
         let Some(stem) = name.strip_suffix(".gguf") else {
             return Err(Error::NotAModel { asked: model.into() });
         };
-        return Ok((Place::Gguf(path.into()), stem.into()));
+        return Ok(gguf_place(path, stem));
     }
     if path.is_dir() {
         check_folder(model, path)?;
@@ -293,6 +300,17 @@ fn find(model: &str, progress: &dyn Progress) -> Result<(Place, String)> {
     let found = fetched.map_err(|error| hub_error(model, error))?;
     let name = id.repository().rsplit('/').next().unwrap_or_default().to_string();
     Ok(if found.is_file() { (Place::Gguf(found), name) } else { (Place::Folder(found), name) })
+}
+
+/// Returns the place and the name of a GGUF file. All parts of a split model have the place of the first.
+fn gguf_place(path: &Path, stem: &str) -> (Place, String) {
+    // Opening the checkpoint says what is wrong with a file that cannot be read.
+    let parts = gguf::parts(path).unwrap_or_default();
+    let file_name = format!("{stem}.gguf");
+    match (parts.len(), bitkv_bytes::part_name(&file_name)) {
+        (2.., Some((name, ..))) => (Place::Gguf(parts[0].clone()), name.into()),
+        _ => (Place::Gguf(path.into()), stem.into()),
+    }
 }
 
 /// Returns the error about a name that is neither a path here nor a model that the hub can give. The name may

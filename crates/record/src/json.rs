@@ -25,9 +25,9 @@ pub(crate) fn render<T: Serialize>(value: &T, file: &str, kind: &'static str) ->
     Ok(text)
 }
 
-/// Reads a text file.
+/// Reads a text file, without a byte order mark.
 pub(crate) fn read_text(path: &Path) -> Result<String, RecordError> {
-    std::fs::read_to_string(path).map_err(|source| RecordError::Read { path: path.to_owned(), source })
+    bitkv_bytes::read_document(path).map_err(|source| RecordError::Read { path: path.to_owned(), source })
 }
 
 /// Writes a text file and replaces an existing one.

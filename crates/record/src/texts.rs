@@ -188,5 +188,5 @@ fn unlisted_text(path: &Path, split: Split) -> Result<Text, TextsError> {
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, TextsError> {
     let path: PathBuf = path.to_owned();
-    std::fs::read(&path).map_err(|source| RecordError::Read { path, source }.into())
+    bitkv_bytes::read_text_bytes(&path).map_err(|source| RecordError::Read { path, source }.into())
 }

@@ -11,16 +11,23 @@ use super::{
 };
 
 /// An open GGUF file.
+#[derive(Clone)]
 pub struct Gguf {
-    pub(super) file: String,
+    /// The file, or the parts of a split model.
+    pub(super) files: Vec<String>,
     pub(super) header: Header,
     pub(super) layout: Option<LayoutChoice>,
 }
 
 impl Gguf {
-    /// Returns the name of the file.
+    /// Returns the name of the file, or of the first part if the model is split.
     pub fn file(&self) -> &str {
-        &self.file
+        &self.files[0]
+    }
+
+    /// Returns the names of all files: one, or the parts of a split model.
+    pub fn files(&self) -> &[String] {
+        &self.files
     }
 
     /// Returns the keys and values in file order.
@@ -95,7 +102,7 @@ impl Gguf {
     /// Returns a tensor with its bytes.
     pub(super) fn stored(&self, info: &TensorInfo) -> StoredTensor {
         StoredTensor {
-            file: self.file.clone(),
+            file: self.files[info.part].clone(),
             name: info.name.clone(),
             shape: info.shape.clone(),
             coding: self.coding(info),
@@ -115,11 +122,11 @@ impl Gguf {
 
     /// Returns a reader of the metadata.
     pub(super) fn keys(&self) -> Keys<'_> {
-        Keys { file: &self.file, header: &self.header }
+        Keys { file: self.file(), header: &self.header }
     }
 
     /// Returns an error that says what is wrong with this file.
     pub(super) fn bad(&self, reason: String) -> Error {
-        Error::Gguf { file: self.file.clone(), reason }
+        Error::Gguf { file: self.file().into(), reason }
     }
 }

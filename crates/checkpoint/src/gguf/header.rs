@@ -39,12 +39,15 @@ pub(super) struct TensorInfo {
     pub(super) shape: Vec<usize>,
     /// The number of the type.
     pub(super) kind: u32,
+    /// The index of the file that holds the tensor, if a model is split.
+    pub(super) part: usize,
     /// The offset from the start of the file's tensor data.
     offset: u64,
     pub(super) bytes: Bytes,
 }
 
 /// The parsed header.
+#[derive(Clone)]
 pub(super) struct Header {
     pub(super) entries: Vec<MetadataEntry>,
     keys: HashMap<String, usize>,
@@ -53,8 +56,9 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Parses the header and locates every tensor.
-    pub(super) fn parse(bytes: &Bytes) -> Read<Header> {
+    /// Parses the header and locates every tensor. `first` is the header of the first part of a split model
+    /// if this file is a later part.
+    pub(super) fn parse(bytes: &Bytes, first: Option<&Header>) -> Read<Header> {
         let mut from = Cursor::new(bytes);
         if from.number::<4>()? != MAGIC {
             return Err(Damage::Magic);
@@ -66,9 +70,22 @@ impl Header {
         let mut header = Header { entries, keys, tensor_infos: Vec::new(), names };
         let alignment = header.alignment()?;
         let start = (from.position() as u64).next_multiple_of(alignment).min(bytes.len() as u64) as usize;
-        locate(&mut tensor_infos, &bytes.part(start..bytes.len()), alignment, header.context())?;
+        let context = first.unwrap_or(&header).context();
+        locate(&mut tensor_infos, &bytes.part(start..bytes.len()), alignment, context)?;
         header.tensor_infos = tensor_infos;
         Ok(header)
+    }
+
+    /// Adds the tensors of a later part of a split model. Returns the name of the first tensor that is in an
+    /// earlier part too as an error.
+    pub(super) fn join(&mut self, part: Header, number: usize) -> Result<(), String> {
+        for info in part.tensor_infos {
+            if self.names.insert(info.name.clone(), self.tensor_infos.len()).is_some() {
+                return Err(info.name);
+            }
+            self.tensor_infos.push(TensorInfo { part: number, ..info });
+        }
+        Ok(())
     }
 
     /// Returns the value of a key.
@@ -147,7 +164,7 @@ fn read_tensor_infos(
         if names.insert(name.clone(), index as usize).is_some() {
             return Err(Damage::DuplicateTensor.in_tensor(&name));
         }
-        infos.push(TensorInfo { name, shape, kind, offset, bytes: bytes.part(0..0) });
+        infos.push(TensorInfo { name, shape, kind, part: 0, offset, bytes: bytes.part(0..0) });
     }
     Ok((infos, names))
 }

@@ -2,7 +2,7 @@
 
 use crate::{Coding, Linear, LinearShape, Result, StoredTensor, TernaryScale, codec, config_read::MAX_WIDTH};
 
-use super::{file::Gguf, names};
+use super::{file::Gguf, names, types};
 
 /// The number of values that are compared at once.
 const PART: usize = 1 << 16;
@@ -106,7 +106,9 @@ fn scale(stored: &StoredTensor) -> Scale {
         }
         Coding::F32 | Coding::F16 | Coding::Bf16 => Scale::Floats,
         _ => Scale::Refused(format!(
-            "has type {kind}, but a linear layer must be {} or floats",
+            "has type {}, but a linear layer must be {} or floats: use a file of one of these types, or convert \
+             the model again from its source",
+            types::description(&stored.coding),
             codec::names()
         )),
     }

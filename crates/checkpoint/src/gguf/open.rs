@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{Bytes, Config, Error, Result, codec::i2s::Layout, remarks::Remarks};
 
-use super::{config, file::Gguf, header::Header, layout};
+use super::{config, file::Gguf, header::Header, layout, split};
 
 /// Settings for what the files of a checkpoint do not record.
 #[derive(Clone, Debug, Default)]
@@ -16,25 +16,28 @@ pub struct ReadOptions {
 }
 
 impl Gguf {
-    /// Opens and memory-maps a file.
+    /// Opens and memory-maps a file, or all parts of a split model if the file is one of them.
     pub(crate) fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
-        Gguf::parse(path.display().to_string(), Bytes::map(path)?, options)
+        let (files, header) = split::open(path)?;
+        Ok(Gguf::new(files, header, options))
     }
 
     /// Reads a file from memory.
     pub(crate) fn from_bytes(bytes: Vec<u8>, options: &ReadOptions) -> Result<Self> {
-        Gguf::parse("the GGUF file in memory".into(), Bytes::owned(bytes), options)
-    }
-
-    fn parse(file: String, bytes: Bytes, options: &ReadOptions) -> Result<Self> {
-        match Header::parse(&bytes) {
+        let file = String::from("the GGUF file in memory");
+        match Header::parse(&Bytes::owned(bytes), None) {
             Ok(header) => {
-                let mut gguf = Gguf { file, header, layout: None };
-                gguf.layout = layout::choose(&gguf, options.i2s_layout);
-                Ok(gguf)
+                split::check_whole(&file, &header)?;
+                Ok(Gguf::new(vec![file], header, options))
             }
             Err(damage) => Err(Error::Gguf { file, reason: damage.to_string() }),
         }
+    }
+
+    fn new(files: Vec<String>, header: Header, options: &ReadOptions) -> Gguf {
+        let mut gguf = Gguf { files, header, layout: None };
+        gguf.layout = layout::choose(&gguf, options.i2s_layout);
+        gguf
     }
 
     /// Returns the configuration that the metadata describes, and what a reader should know about it.

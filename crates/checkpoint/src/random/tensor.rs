@@ -17,6 +17,7 @@ pub(super) const PART: usize = 1 << 16;
 const NONZERO: usize = 74;
 
 /// What a tensor holds.
+#[derive(Clone)]
 enum Values {
     /// bf16 values with mean 0 and variance 1.
     Normal,
@@ -27,6 +28,7 @@ enum Values {
 }
 
 /// A tensor that can be generated.
+#[derive(Clone)]
 pub(super) struct Tensor {
     pub(super) name: String,
     pub(super) shape: Vec<usize>,

@@ -23,9 +23,11 @@ const SLAB: usize = 64 * PART;
 /// and the same seed gives the same files. Returns the size of the tensors in bytes.
 ///
 /// # Errors
-/// Returns an error if the folder already holds a model, or cannot be written.
+/// Returns an error if rows would be longer than models can have, or if the folder already holds a model or
+/// cannot be written.
 pub fn write_random(config: &Config, seed: u64, folder: &Path, progress: &dyn Progress) -> Result<u64> {
     let config = packed(config);
+    config.linears(0).iter().try_for_each(|shape| shape.check_width("the configuration"))?;
     safetensors_file::refuse_model(folder)?;
     let weights = RandomWeights::new(&config, seed);
     let entries = weights.tensors.iter().map(|tensor| entry(tensor, seed)).collect();

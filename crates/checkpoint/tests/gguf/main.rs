@@ -10,3 +10,4 @@ mod raw;
 mod read;
 mod round_trip;
 mod seeds;
+mod split;

@@ -1,6 +1,6 @@
 //! Damaged weights: invalid codes, holes, and values that are not finite.
 
-use bitkv_doctor::{Finding, Severity};
+use bitkv_doctor::{Evidence, Finding, Severity, examine};
 
 use crate::model::{Files, NAMES, Tensor, named, only, says};
 
@@ -158,8 +158,42 @@ fn missing_misshapen_and_unread_tensors_are_named() {
             .tensors
             .insert("model.layers.0.self_attn.rotary_emb.inv_freq".into(), Tensor::f32s(vec![1], &[1.0]));
     });
+    faults(&findings, &["tensors"]);
+    says(only(&findings, "tensors", Severity::Fault), &[bias, "would run a different model"]);
+
+    let other = "model.layers.0.self_attn.q_proj.lora_a";
+    let findings = damaged(|files| {
+        files.tensors.insert(other.into(), Tensor::f32s(vec![256], &[0.5; 256]));
+    });
     faults(&findings, &[]);
-    says(only(&findings, "unread-tensors", Severity::Warning), &["1 tensors", bias]);
+    says(only(&findings, "unread-tensors", Severity::Warning), &["1 tensors", other]);
+}
+
+#[test]
+fn layers_that_are_missing_altogether_are_one_fault() {
+    let findings = damaged(|files| files.config["num_hidden_layers"] = 12.into());
+    faults(&findings, &["tensors"]);
+    says(
+        only(&findings, "tensors", Severity::Fault),
+        &["`num_hidden_layers` is 12, and the weights have 4 layers", "another model"],
+    );
+}
+
+/// Rows of zeros at the end are padding of the vocabulary only if no token has their ids.
+#[test]
+fn the_tokenizer_shows_whether_zeros_at_the_end_are_padding() {
+    let mut files = Files::new("first-gqa");
+    let tensor = files.tensor(EMBEDDING);
+    let row = tensor.data.len() / tensor.shape[0];
+    tensor.data[1900 * row..].fill(0);
+    let rows = "148 of 2048 rows contain only zeros, from row 1900 to row 2047";
+    says(only(&files.findings(), "embedding-holes", Severity::Fault), &[rows, "download it again"]);
+    let evidence = Evidence { tokenizer: Ok(None), ..files.evidence() };
+    says(only(&examine(&evidence), "embedding-holes", Severity::Note), &[rows, "padding"]);
+    // The zeros begin inside a row.
+    files.tensor(EMBEDDING).data[1900 * row - row / 2..].fill(0);
+    let evidence = Evidence { tokenizer: Ok(None), ..files.evidence() };
+    says(only(&examine(&evidence), "embedding-holes", Severity::Fault), &[rows]);
 }
 
 #[test]

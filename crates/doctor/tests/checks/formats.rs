@@ -83,6 +83,18 @@ fn a_sound_model_is_sound_in_every_gguf_type() {
     }
 }
 
+/// The converter multiplied by scales that divide.
+#[test]
+fn reciprocal_scales_are_found_in_every_gguf_type() {
+    let mut files = Files::new("first-gqa");
+    files.config["quantization_config"]["linear_class"] = "bitlinear".into();
+    for target in [Target::I2S, Target::Tq1_0, Target::Tq2_0] {
+        let findings = gguf_findings(&files, target, |_| ());
+        let finding = only(&findings, "scale-direction", Severity::Fault);
+        says(finding, &["wrong direction", "convert the model again from its source"]);
+    }
+}
+
 /// The converter decoded the weights wrongly before it wrote a GGUF file.
 #[test]
 fn mistakes_are_still_found_after_a_conversion() {

@@ -1,0 +1,11 @@
+//! Q5_1: an f16 scale, an f16 minimum and 32 five-bit integers.
+
+use super::{five_bits, half};
+
+/// Decodes a block.
+pub(super) fn decode(block: &[u8], out: &mut [f32]) {
+    let (d, least) = (half::read(block, 0), half::read(block, 2));
+    for (value, integer) in out.iter_mut().zip(five_bits::integers(&block[4..])) {
+        *value = d * f32::from(integer) + least;
+    }
+}

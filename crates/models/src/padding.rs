@@ -1,0 +1,23 @@
+//! Checks that rows of zeros at the end of an embedding belong to no token.
+
+use bitkv_checkpoint::{Checkpoint, Error};
+use bitkv_tokenizer::Tokenizer;
+
+use crate::Result;
+
+/// The largest fraction of the rows that may be zero although the tokenizer has tokens for them.
+const MAX_UNUSED: f64 = 0.01;
+
+/// Returns an error if rows of zeros at the end of the embedding belong to tokens. They cannot be padding of
+/// the vocabulary, so the download was truncated. The weights alone do not show this.
+pub(crate) fn check(checkpoint: &Checkpoint, tokenizer: &Tokenizer) -> Result<()> {
+    let embedding = checkpoint.unchecked_embedding()?;
+    let (rows, trailing) = (embedding.rows(), embedding.trailing_zero_rows());
+    let has_token = |id: &usize| tokenizer.token(*id as u32).is_some();
+    let zero = (rows - trailing..rows).filter(has_token).count();
+    if zero as f64 <= MAX_UNUSED * rows as f64 {
+        return Ok(());
+    }
+    let (file, tensor) = (embedding.stored().file.clone(), embedding.stored().name.clone());
+    Err(Error::ZeroRows { file, tensor, zero, rows }.into())
+}
