@@ -93,8 +93,8 @@ fn parts(file: &str) -> Vec<String> {
     }
 }
 
-/// Chooses the only GGUF file of a repository, or the parts of its only model. Returns an error if there is no
-/// GGUF file or more than one.
+/// Chooses the only GGUF file of a repository, or the parts of its only model. Returns an error if there is
+/// no GGUF file or more than one.
 fn only_gguf(id: &ModelId, names: &BTreeSet<String>) -> Result<Wanted, RepositoryFault> {
     let files: Vec<&String> = names.iter().filter(|name| is_gguf(name)).collect();
     match files[..] {

@@ -1,4 +1,5 @@
-//! Checks that a model that is split into several GGUF files is one model, by whatever part it is named.
+//! Checks that a model that is split into several GGUF files is one model, whichever part is
+//! named.
 
 use std::path::Path;
 
