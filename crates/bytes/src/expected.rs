@@ -99,7 +99,7 @@ const MAGIC: [(&[u8], &str, &str); 24] = [
 ];
 
 /// How error messages of servers begin that are neither HTML nor XML.
-const SERVER_ERRORS: [&str; 14] = [
+const SERVER_ERRORS: [&str; 15] = [
     "{\"error\"",
     "{\"errors\"",
     "{\"message\"",
@@ -108,7 +108,8 @@ const SERVER_ERRORS: [&str; 14] = [
     "entry not found",
     "repository not found",
     "not found",
-    "404",
+    "404: not found",
+    "404 not found",
     "403 forbidden",
     "access to model",
     "invalid username or password",

@@ -94,7 +94,7 @@ mod tests {
     fn read_text(text: &str) -> Result<Vec<f64>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scores");
-        fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).unwrap();
         read(&path, 2, 2)
     }
 

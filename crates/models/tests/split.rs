@@ -21,7 +21,8 @@ fn write_part(path: &Path, whole: &Checkpoint, tensors: &[StoredTensor], number:
         let field = match &entry.value {
             Value::Integer(n) => Field::U32(*n as u32),
             Value::F32(x) => Field::F32(*x),
-            other => Field::Text(other.as_text()?),
+            Value::String(text) => Field::Text(text),
+            _ => return None,
         };
         Some((entry.key.clone(), field))
     }));
