@@ -82,7 +82,13 @@ impl Checkpoint {
                  those of a BitNet"
             ));
         }
-        let mut checkpoint = Checkpoint { config, store: Store::Shards(shards), remarks, settings_file, reciprocal_scales: false };
+        let mut checkpoint = Checkpoint {
+            config,
+            store: Store::Shards(shards),
+            remarks,
+            settings_file,
+            reciprocal_scales: false,
+        };
         checkpoint.untie_if_different();
         checkpoint
     }
@@ -126,7 +132,13 @@ impl Checkpoint {
     pub fn random(config: &Config, seed: u64) -> Self {
         let config = random::packed(config);
         let store = Store::Random(RandomWeights::new(&config, seed));
-        Checkpoint { config, store, remarks: Remarks::default(), settings_file: "the configuration".into(), reciprocal_scales: false }
+        Checkpoint {
+            config,
+            store,
+            remarks: Remarks::default(),
+            settings_file: "the configuration".into(),
+            reciprocal_scales: false,
+        }
     }
 
     /// Returns the same checkpoint, to be run as a plain Llama; see [`Config::as_plain_llama`].
