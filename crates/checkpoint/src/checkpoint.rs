@@ -361,7 +361,7 @@ impl Checkpoint {
                 WeightFormat::Masters => Linear::from_masters(shape, stored),
                 WeightFormat::TernaryFloats => {
                     stored.check_shape(&[shape.rows, shape.cols])?;
-                    let is_zero = || stored.zero_rows() == shape.rows;
+                    let is_zero = || stored.zero_rows().zero == shape.rows;
                     if gguf::ternary_value(&stored).is_none() && !is_zero() {
                         return Err(stored.type_error(
                             "values of one magnitude or zero, because the first and the last layer are ternary",
