@@ -120,7 +120,9 @@ fn context_tokens(arguments: &Arguments, loaded: &LoadedModel) -> Result<Vec<u32
     match (&arguments.tokens, &arguments.text) {
         (Some(path), _) => input::tokens(path, &loaded.name, loaded.config()),
         (None, Some(path)) => {
-            let tokens = loaded.tokenizer()?.encode(&input::text(path)?, true)?;
+            let tokenizer = loaded.tokenizer()?;
+            output::notes(tokenizer.notes());
+            let tokens = tokenizer.encode(&input::text(path)?)?;
             input::check_length(&path.display().to_string(), &tokens, &loaded.name, loaded.config())?;
             Ok(tokens)
         }

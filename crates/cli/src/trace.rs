@@ -92,10 +92,17 @@ struct ModelInfo {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = arguments.model.source()?;
     let checkpoint = model::checkpoint(&source)?;
-    let model = ModelInfo { name: source.name(), tokenizer: source.tokenizer(&checkpoint)? };
+    // With token ids, a tokenizer only shows the tokens, so one that cannot be used does not matter.
+    let tokenizer = match (source.tokenizer(&checkpoint), &arguments.prompt) {
+        (Err(_), None) => None,
+        (tokenizer, _) => tokenizer?,
+    };
+    let model = ModelInfo { name: source.name(), tokenizer };
     let tokens = match (&arguments.prompt, &arguments.tokens) {
         (Some(text), _) => {
-            let tokens = required(model.tokenizer.as_ref(), &model.name)?.encode(text, true)?;
+            let tokenizer = required(model.tokenizer.as_ref(), &model.name)?;
+            output::notes(tokenizer.notes());
+            let tokens = tokenizer.encode(text)?;
             input::check_length("--prompt", &tokens, &model.name, checkpoint.config())?;
             tokens
         }

@@ -41,7 +41,7 @@ impl TextRun {
         let model = Model::load(checkpoint)?;
         let texts = suite::texts()?;
         let text = texts.calibration().next().ok_or(Error::NoText)?;
-        let mut tokens = tokenizer.encode(&text.content, true)?;
+        let mut tokens = tokenizer.encode(&text.content)?;
         tokens.truncate(TOKENS.min(checkpoint.config().max_position_embeddings));
         if tokens.len() < 2 {
             return Err(Error::TooFewTokens { tokens: tokens.len() });

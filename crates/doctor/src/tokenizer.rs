@@ -34,10 +34,16 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
             return vec![finding(FIT, format!("{refusal}"), fault(means, USE_ITS_OWN))];
         }
     };
-    [missing_ids(tokenizer), first(examination, tokenizer), last(examination, tokenizer)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let doubts = tokenizer.notes().iter().map(|sentence| {
+        let means = "the tokenizer is used all the same";
+        finding(
+            FIT,
+            sentence.clone(),
+            note(means, "use the files that came with the weights if texts look wrong"),
+        )
+    });
+    let checked = [missing_ids(tokenizer), first(examination, tokenizer), last(examination, tokenizer)];
+    doubts.chain(checked.into_iter().flatten()).collect()
 }
 
 fn missing_ids(tokenizer: &Tokenizer) -> Option<Finding> {

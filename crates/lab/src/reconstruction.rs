@@ -70,7 +70,7 @@ struct Requests {
 impl Requests {
     fn new(loaded: &LoadedModel) -> Result<Requests> {
         let tokenizer = loaded.tokenizer()?;
-        let encode = |text| tokenizer.encode(text, false);
+        let encode = |text| tokenizer.encode_bare(text);
         Ok(Requests { first: encode(FIRST_REQUEST)?, next: encode(NEXT_REQUEST)?, suffix: encode(SUFFIX)? })
     }
 

@@ -26,7 +26,7 @@ impl Window {
     /// # Errors
     /// Returns an error if the text is shorter than `length` tokens or the model has no tokenizer.
     pub fn new(loaded: &LoadedModel, text: &Text, length: usize) -> Result<Window> {
-        let mut tokens = loaded.tokenizer()?.encode(&text.content, true)?;
+        let mut tokens = loaded.tokenizer()?.encode(&text.content)?;
         ensure!(
             Unfit,
             tokens.len() >= length,

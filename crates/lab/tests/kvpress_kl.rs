@@ -108,7 +108,7 @@ fn the_kl_and_the_entries_are_those_of_kvpress() {
 /// Returns the hash of the positions that `plan --ratio` keeps, as rows have it.
 fn hash_of_plan(loaded: &LoadedModel, policy: &Policy, text: &str) -> String {
     let text = fs::read_to_string(evaluation_text(text)).unwrap();
-    let tokens = loaded.tokenizer().unwrap().encode(&text, true).unwrap();
+    let tokens = loaded.tokenizer().unwrap().encode(&text).unwrap();
     let context =
         Context::observe(loaded, &tokens[..FIXTURE.context], &policy.needs(), &Calibration::default());
     let budget = Budget::ratio(FIXTURE.ratio).unwrap();

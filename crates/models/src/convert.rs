@@ -98,9 +98,15 @@ fn gguf_vocabulary(source: &Source, checkpoint: &Checkpoint) -> Result<Option<gg
     let mut vocabulary =
         tokenizer.vocabulary().map_err(|source| Error::Vocabulary { source: Box::new(source) })?;
     let config = checkpoint.config();
+    let ends = &config.eos_token_ids;
+    if let (Some(true), Some(eos)) = (vocabulary.add_eos, vocabulary.special.eos)
+        && !ends.is_empty()
+        && !ends.contains(&eos)
+    {
+        return Err(Error::OtherEnd { added: eos, ends: ends.clone() });
+    }
     vocabulary.special.bos = vocabulary.special.bos.or(config.bos_token_id);
     vocabulary.special.eos = vocabulary.special.eos.or(config.eos_token_ids.first().copied());
-    vocabulary.add_bos = vocabulary.add_bos.or(Some(vocabulary.special.bos.is_some()));
     Ok(Some(vocabulary::for_gguf(vocabulary, source.chat_template()?)))
 }
 
@@ -133,7 +139,13 @@ fn write_companions(source: &Source, checkpoint: &Checkpoint, out: &Path) -> Res
 fn tokenizer_config(tokenizer: &Tokenizer, template: String, file: &str) -> Value {
     // A template that bitkv cannot render is copied as it is: other programs may be able to use it.
     let template = Chat::from_gguf(&template, file, &[]).map_or(template, |chat| chat.template().into());
-    let mut config = json!({"chat_template": template});
+    let added = tokenizer.special_tokens();
+    let mut config = json!({
+        "chat_template": template,
+        "add_bos_token": !added.before.is_empty(),
+        "add_eos_token": !added.after.is_empty(),
+        "tokenizer_class": "PreTrainedTokenizerFast",
+    });
     let special = tokenizer.special_ids();
     for (key, id) in [("bos_token", special.bos), ("eos_token", special.eos)] {
         if let Some(token) = id.and_then(|id| tokenizer.token(id)) {

@@ -50,6 +50,10 @@ pub enum Error {
     PlainLlamaWritten,
     #[error("the tokenizer cannot be written into a GGUF file ({source}): write a packed folder instead")]
     Vocabulary { source: Box<bitkv_tokenizer::Error> },
+    #[error(
+        "the tokenizer puts token {added} after every text, but `eos_token_id` is {ends:?}, and a GGUF file has one key for both: write a packed folder instead"
+    )]
+    OtherEnd { added: u32, ends: Vec<u32> },
     #[error("{} already exists: choose another path or remove it", path.display())]
     Exists { path: PathBuf },
     #[error("{} is not the name of a folder: name the folder to write", path.display())]

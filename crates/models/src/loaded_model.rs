@@ -1,6 +1,6 @@
 //! A [`LoadedModel`] holds the weights and the tokenizer of a model, ready to run.
 
-use std::time::Instant;
+use std::{sync::OnceLock, time::Instant};
 
 use bitkv_bitnet::{Config, Model};
 use bitkv_record::ModelEntry;
@@ -14,8 +14,8 @@ pub struct LoadedModel {
     pub name: String,
     /// The weights.
     pub model: Model,
-    /// The tokenizer; `None` if the model came without one.
-    pub tokenizer: Option<Tokenizer>,
+    /// The tokenizer, which is read when it is first needed; `None` if the model came without one.
+    tokenizer: OnceLock<Option<Tokenizer>>,
     /// The time in seconds that the weights took to load, without the tokenizer.
     pub load_seconds: f64,
     /// What a user should know about the files, in whole sentences without a full stop. The caller prints
@@ -38,8 +38,14 @@ impl LoadedModel {
         let checkpoint = source.checkpoint()?;
         let model = Model::load(&checkpoint)?;
         let load_seconds = started.elapsed().as_secs_f64();
-        let tokenizer = source.tokenizer(&checkpoint)?;
-        tokenizer.as_ref().map_or(Ok(()), |tokenizer| padding::check(&checkpoint, tokenizer))?;
+        // Only a model with many rows of zeros needs its tokenizer here.
+        let tokenizer = OnceLock::new();
+        if padding::needs_tokenizer(&checkpoint)?
+            && let Ok(found) = source.tokenizer(&checkpoint)
+        {
+            found.as_ref().map_or(Ok(()), |tokenizer| padding::check(&checkpoint, tokenizer))?;
+            let _ = tokenizer.set(found);
+        }
         let notes = checkpoint.notes().to_vec();
         Ok(LoadedModel { name: source.name(), model, tokenizer, load_seconds, notes, source })
     }
@@ -76,11 +82,25 @@ impl LoadedModel {
         self.source.chat(self.tokenizer()?)
     }
 
-    /// The tokenizer.
+    /// Returns the tokenizer. It is read at the first call.
     ///
     /// # Errors
-    /// Returns an error that says what to do if the model has no tokenizer.
+    /// Returns an error that says what to do if the model has no tokenizer, or if it cannot be used.
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
-        required(self.tokenizer.as_ref(), &self.name)
+        required(self.found_tokenizer()?, &self.name)
+    }
+
+    /// Returns the tokenizer for showing texts; `None` if the model has none that can be used. Commands that
+    /// get token ids need no tokenizer.
+    pub fn tokenizer_if_usable(&self) -> Option<&Tokenizer> {
+        self.found_tokenizer().ok().flatten()
+    }
+
+    fn found_tokenizer(&self) -> Result<Option<&Tokenizer>> {
+        if let Some(tokenizer) = self.tokenizer.get() {
+            return Ok(tokenizer.as_ref());
+        }
+        let tokenizer = self.source.tokenizer(&self.source.checkpoint()?)?;
+        Ok(self.tokenizer.get_or_init(|| tokenizer).as_ref())
     }
 }

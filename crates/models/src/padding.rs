@@ -8,6 +8,12 @@ use crate::Result;
 /// The largest fraction of the rows that may be zero although the tokenizer has tokens for them.
 const MAX_UNUSED: f64 = 0.01;
 
+/// Returns whether the embedding ends with so many rows of zeros that [`check`] may fail.
+pub(crate) fn needs_tokenizer(checkpoint: &Checkpoint) -> Result<bool> {
+    let embedding = checkpoint.unchecked_embedding()?;
+    Ok(embedding.trailing_zero_rows() as f64 > MAX_UNUSED * embedding.rows() as f64)
+}
+
 /// Returns an error if rows of zeros at the end of the embedding belong to tokens. They cannot be padding of
 /// the vocabulary, so the download was truncated. The weights alone do not show this.
 pub(crate) fn check(checkpoint: &Checkpoint, tokenizer: &Tokenizer) -> Result<()> {

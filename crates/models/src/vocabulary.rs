@@ -6,15 +6,26 @@ use bitkv_tokenizer::{SpecialIds, Vocabulary};
 /// Converts the vocabulary of a GGUF file to the vocabulary of a tokenizer, without the chat template.
 pub fn from_gguf(vocabulary: gguf::Vocabulary) -> Vocabulary {
     let gguf::Vocabulary { model, pre, tokens, scores, token_types, merges, .. } = vocabulary;
-    let gguf::Vocabulary { bos, eos, unk, pad, add_bos, add_space_prefix, .. } = vocabulary;
+    let gguf::Vocabulary { bos, eos, unk, pad, add_bos, add_eos, add_space_prefix, .. } = vocabulary;
     let special = SpecialIds { bos, eos, unk, pad };
-    Vocabulary { model, pre, tokens, scores, token_types, merges, special, add_bos, add_space_prefix }
+    Vocabulary {
+        model,
+        pre,
+        tokens,
+        scores,
+        token_types,
+        merges,
+        special,
+        add_bos,
+        add_eos,
+        add_space_prefix,
+    }
 }
 
 /// Converts the vocabulary of a tokenizer, with a chat template, to the vocabulary of a GGUF file.
 pub fn for_gguf(vocabulary: Vocabulary, chat_template: Option<String>) -> gguf::Vocabulary {
-    let Vocabulary { model, pre, tokens, scores, token_types, merges, special, add_bos, add_space_prefix } =
-        vocabulary;
+    let Vocabulary { model, pre, tokens, scores, token_types, merges, special, .. } = vocabulary;
+    let Vocabulary { add_bos, add_eos, add_space_prefix, .. } = vocabulary;
     let SpecialIds { bos, eos, unk, pad } = special;
     gguf::Vocabulary {
         model,
@@ -28,6 +39,7 @@ pub fn for_gguf(vocabulary: Vocabulary, chat_template: Option<String>) -> gguf::
         unk,
         pad,
         add_bos,
+        add_eos,
         add_space_prefix,
         chat_template,
     }

@@ -1,7 +1,7 @@
 //! Builds a tokenizer from its parts, after checking them. The reader of every file format produces these
 //! parts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokenizers::{
     AddedToken, AddedVocabulary, NormalizerWrapper, PreTokenizerWrapper,
@@ -9,9 +9,10 @@ use tokenizers::{
 };
 
 use crate::{
-    Error, Result, SpecialIds, Tokenizer, TokenizerOptions,
+    Error, Result, SpecialIds, SpecialTokens, Tokenizer, TokenizerOptions,
+    guard::guarded,
     pieces::{Pieces, TokenText},
-    spelling::Spelling,
+    spelling::{Spelling, byte_piece},
 };
 
 /// The parts of a tokenizer, as read from a file.
@@ -32,7 +33,10 @@ pub(crate) struct TokenizerParts {
     pub(crate) pre_tokenizer: Option<PreTokenizerWrapper>,
     pub(crate) spelling: Spelling,
     pub(crate) special: SpecialIds,
-    pub(crate) adds_bos: Option<bool>,
+    /// The tokens before and after every text.
+    pub(crate) special_tokens: SpecialTokens,
+    /// What was accepted with a doubt, one sentence each.
+    pub(crate) notes: Vec<String>,
     pub(crate) assumes_pre: bool,
     /// The scores of the pieces by id, if the merges were derived from scores.
     pub(crate) scores: Option<Vec<f32>>,
@@ -42,11 +46,24 @@ pub(crate) struct TokenizerParts {
 const LARGEST_ID: u32 = (1 << 24) - 1;
 
 impl TokenizerParts {
+    /// Returns the id of a token; `None` if there is no such token.
+    pub(crate) fn id(&self, token: &str) -> Option<u32> {
+        let added = self.added.iter().find(|(_, added)| added.content == token).map(|(id, _)| *id);
+        added.or_else(|| self.tokens.iter().find(|(known, _)| known == token).map(|(_, id)| *id))
+    }
+
+    /// Returns the first id after those of all tokens, which the next new token gets.
+    pub(crate) fn next_id(&self) -> u32 {
+        let ids = self.tokens.iter().map(|(_, id)| *id).chain(self.added.iter().map(|(id, _)| *id));
+        ids.max().map_or(0, |largest| largest.saturating_add(1))
+    }
+
     /// Checks that ids are unique and inside the model's vocabulary and that every merge makes a token.
     /// Returns the tokenizer.
     pub(crate) fn assemble(mut self, options: &TokenizerOptions) -> Result<Tokenizer> {
         let ids = self.ids_by_token()?;
         self.check_ids(options.vocab_size)?;
+        self.check_merges()?;
         let merges = self.merge_ids(&ids)?;
         let pieces = self.pieces();
         let added = std::mem::take(&mut self.added).into_iter().map(|(_, token)| token);
@@ -61,9 +78,12 @@ impl TokenizerParts {
         };
         let file = self.file;
         let failed = |e: tokenizers::Error| Error::tokenizer(&file, e.to_string());
+        let crashed = |_| Error::tokenizer(&file, "the tokenizer crashes on its tokens");
         let model = model.build().map_err(failed)?;
         let mut parsing = AddedVocabulary::new();
-        parsing.add_tokens(added, &model, self.normalizer.as_ref()).map_err(failed)?;
+        guarded(|| parsing.add_tokens(added, &model, self.normalizer.as_ref()))
+            .map_err(crashed)?
+            .map_err(failed)?;
         let mut plain = parsing.clone();
         plain.set_encode_special_tokens(true);
         Ok(Tokenizer {
@@ -76,7 +96,8 @@ impl TokenizerParts {
             pieces,
             spelling: self.spelling,
             special: SpecialIds { bos: options.bos.or(self.special.bos), ..self.special },
-            adds_bos: self.adds_bos,
+            special_tokens: self.special_tokens,
+            notes: self.notes,
             assumes_pre: self.assumes_pre,
             scores: self.scores,
             vocab_size: options.vocab_size,
@@ -110,19 +131,48 @@ impl TokenizerParts {
         Ok(ids)
     }
 
-    /// Checks that ids are unique and inside the model's vocabulary. `self.tokens` must be sorted by id.
-    fn check_ids(&self, vocab_size: usize) -> Result<()> {
+    /// Checks that ids are unique and that most of them are inside the model's vocabulary. A note names the
+    /// others. `self.tokens` must be sorted by id.
+    fn check_ids(&mut self, vocab_size: usize) -> Result<()> {
         let Some((_, largest)) = self.tokens.last() else {
             return Err(self.wrong("it has no tokens"));
         };
-        if *largest as usize >= vocab_size || *largest > LARGEST_ID {
+        let first = self.tokens.partition_point(|(_, id)| (*id as usize) < vocab_size);
+        let (inside, beyond) = self.tokens.split_at(first);
+        if beyond.len() > inside.len() || *largest > LARGEST_ID {
             let file = self.file.clone();
             return Err(Error::TokenizerVocabulary { file, largest: *largest, vocab_size });
+        }
+        if let [(token, id), ..] = beyond {
+            let others = match beyond.len() {
+                1 => String::new(),
+                count => format!(" and {} others", count - 1),
+            };
+            self.notes.push(format!(
+                "{}: the token `{token}` ({id}){others} is beyond the {vocab_size} ids of the model, so texts that \
+                 contain it cannot be encoded",
+                self.file
+            ));
         }
         match self.tokens.windows(2).find(|pair| pair[0].1 == pair[1].1) {
             Some([(a, id), (b, _)]) => {
                 Err(self.wrong(format!("the tokens `{a}` and `{b}` share the id {id}")))
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that there are merges if a token of the model is made of several characters.
+    fn check_merges(&self) -> Result<()> {
+        let added: HashSet<u32> = self.added.iter().map(|(id, _)| *id).collect();
+        let is_long = |(token, id): &&(String, u32)| {
+            let byte = self.byte_fallback && byte_piece(token).is_some();
+            token.chars().nth(1).is_some() && !added.contains(id) && !byte
+        };
+        match self.tokens.iter().find(is_long) {
+            Some((token, _)) if self.merges.is_empty() => Err(self.wrong(format!(
+                "it has no merges, so the token `{token}` and all others of several characters would never be used"
+            ))),
             _ => Ok(()),
         }
     }

@@ -12,6 +12,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
+    #[error("{} is {content}: {remedy}", path.display())]
+    Disguised { path: PathBuf, content: &'static str, remedy: &'static str },
     #[error("{file} is not valid JSON: {reason}; fix it or use the file that came with the weights")]
     Json { file: String, reason: String },
     #[error("{file} is not a usable tokenizer: {reason}; use the tokenizer that came with the weights")]
@@ -26,6 +28,11 @@ pub enum Error {
          together, so use the tokenizer that came with the weights"
     )]
     TokenizerVocabulary { file: String, largest: u32, vocab_size: usize },
+    #[error(
+        "{file}: the text contains the token `{token}`, whose id {id} is beyond the {vocab_size} ids of the model: leave \
+         the token out, or use the tokenizer that came with the weights"
+    )]
+    TokenBeyondModel { file: String, token: String, id: u32, vocab_size: usize },
     #[error("token id {id} at index {index} is outside the model's vocabulary of {vocab_size}")]
     TokenOutOfVocabulary { id: u32, index: usize, vocab_size: usize },
     #[error("{file} cannot encode the text: {reason}; use the tokenizer that came with the weights")]

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokenizers::{AddedToken, Model};
 
 use crate::{
-    Error, Result, TokenType, Tokenizer, Vocabulary,
+    Error, Result, SpecialIds, TokenType, Tokenizer, Vocabulary,
     pre_tokenizer::PreTokenizer,
     spelling::{Spelling, byte_piece, prepends, replaces_spaces, steps},
 };
@@ -34,18 +34,38 @@ impl Tokenizer {
         if let Some(token) = added.first() {
             return Err(self.inexact(format!("its token `{}` depends on the text around it", token.content)));
         }
+        let [bos, eos] = [("begins", &self.special_tokens.before), ("ends", &self.special_tokens.after)]
+            .map(|(place, ids)| self.only_special_token(place, ids));
+        let (bos, eos) = (bos?, eos?);
         let tokens =
             (0..self.vocab_size as u32).map(|id| self.token(id).unwrap_or_else(|| format!("[PAD{id}]")));
         let vocabulary = Vocabulary {
             tokens: tokens.collect(),
             token_types: (0..self.vocab_size as u32).map(|id| self.token_type(id) as i32).collect(),
-            special: self.special,
-            add_bos: self.adds_bos,
+            special: SpecialIds {
+                bos: bos.or(self.special.bos),
+                eos: eos.or(self.special.eos),
+                ..self.special
+            },
+            add_bos: Some(bos.is_some()),
+            add_eos: Some(eos.is_some()),
             ..Vocabulary::default()
         };
         match self.spelling {
             Spelling::ByteLevel => self.byte_level(vocabulary),
             Spelling::SentencePiece { .. } => self.sentencepiece(vocabulary),
+        }
+    }
+
+    /// Returns the only token of `ids`; `None` if it is empty. GGUF files cannot describe several.
+    fn only_special_token(&self, place: &str, ids: &[u32]) -> Result<Option<u32>> {
+        match ids {
+            [] => Ok(None),
+            [id] => Ok(Some(*id)),
+            ids => {
+                let tokens: Vec<String> = ids.iter().map(|id| self.token(*id).unwrap_or_default()).collect();
+                Err(self.inexact(format!("every text {place} with several tokens ({})", tokens.join(", "))))
+            }
         }
     }
 
@@ -85,10 +105,12 @@ impl Tokenizer {
             );
             return Err(self.inexact(reason));
         }
-        let merges = self.merges.iter().map(|(left, right)| {
-            let side = |id: u32| self.token(id).unwrap_or_default();
-            format!("{} {}", side(*left), side(*right))
-        });
+        let side = |id: u32| self.token(id).unwrap_or_default();
+        let inside = |token: &str| self.id(token).is_some_and(|id| (id as usize) < self.vocab_size);
+        let sides = self.merges.iter().map(|(left, right)| (side(*left), side(*right)));
+        let usable =
+            sides.filter(|(left, right)| inside(left) && inside(right) && inside(&format!("{left}{right}")));
+        let merges = usable.map(|(left, right)| format!("{left} {right}"));
         let (model, pre) = ("gpt2".into(), Some(pre_tokenizer.name().into()));
         Ok(Vocabulary { model, pre, merges: merges.collect(), ..vocabulary })
     }
@@ -98,7 +120,8 @@ impl Tokenizer {
         let mut merging = self.model.clone();
         merging.ignore_merges = false;
         let added = self.parsing.get_added_tokens_decoder();
-        let normal = self.pieces.ids().iter().filter(|id| !added.contains_key(id));
+        let inside = |id: &&u32| (**id as usize) < self.vocab_size && !added.contains_key(*id);
+        let normal = self.pieces.ids().iter().filter(inside);
         normal.filter_map(|id| Some((id, self.token(*id)?))).find_map(|(id, token)| {
             let ids = merging.tokenize(&token).ok()?;
             (ids.len() != 1 || ids[0].id != *id).then_some(token)

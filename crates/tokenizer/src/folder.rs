@@ -1,15 +1,15 @@
 //! Finds the tokenizer in a model's folder.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
-use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::AddedToken;
 
-use crate::{Error, Result, TokenType, Tokenizer, TokenizerOptions, Vocabulary, sentencepiece, tiktoken};
+pub(crate) use crate::content::read;
+use crate::{
+    Error, Result, TokenType, Tokenizer, TokenizerOptions, Vocabulary, assemble::TokenizerParts, json,
+    read_vocabulary, sentencepiece, settings::Settings, tiktoken,
+};
 
 impl Tokenizer {
     /// Reads a `tokenizer.json`, or a `tokenizer.model` of SentencePiece or tiktoken. The format is
@@ -20,46 +20,53 @@ impl Tokenizer {
     /// model.
     pub fn from_file(path: impl AsRef<Path>, options: &TokenizerOptions) -> Result<Tokenizer> {
         let path = path.as_ref();
-        Tokenizer::from_bytes_with_added(&read(path)?, BTreeMap::new(), &path.display().to_string(), options)
+        parts(&read(path)?, BTreeMap::new(), &path.display().to_string())?.assemble(options)
     }
 
     /// Returns the tokenizer of a model's folder, or `None` if it has no tokenizer. It is `tokenizer.json`,
-    /// or else `tokenizer.model` with the tokens that `tokenizer_config.json` or `added_tokens.json` add to
-    /// it.
+    /// or else `tokenizer.model`, with the settings and added tokens of `tokenizer_config.json` and of the
+    /// older files `special_tokens_map.json` and `added_tokens.json`.
+    ///
+    /// The result gives the ids of `AutoTokenizer.from_pretrained` in transformers 5. Only for
+    /// a `tokenizer.model` whose class transformers lacks, or without a class, it behaves as SentencePiece does,
+    /// and puts the first token before every text.
     ///
     /// # Errors
     /// Fails as [`Tokenizer::from_file`] does, for any of these files.
     pub fn from_folder(folder: impl AsRef<Path>, options: &TokenizerOptions) -> Result<Option<Tokenizer>> {
         let folder = folder.as_ref();
-        let json = folder.join("tokenizer.json");
+        let (json, model) = (folder.join("tokenizer.json"), folder.join("tokenizer.model"));
         if json.exists() {
-            return Tokenizer::from_file(json, options).map(Some);
+            let (bytes, name) = (read(&json)?, json.display().to_string());
+            let settings = Settings::from_folder(folder)?;
+            let mut parts = parts(&bytes, BTreeMap::new(), &name)?;
+            settings.change_json(&mut parts);
+            return parts.assemble(options).map(Some);
         }
-        let model = folder.join("tokenizer.model");
         if !model.exists() {
             return Ok(None);
         }
         let (bytes, name) = (read(&model)?, model.display().to_string());
-        Tokenizer::from_bytes_with_added(&bytes, added_tokens(folder)?, &name, options).map(Some)
+        let settings = Settings::from_folder(folder)?;
+        let mut parts = parts(&bytes, settings.added_by_id(), &name)?;
+        settings.change_model(&mut parts);
+        parts.assemble(options).map(Some)
     }
+}
 
-    /// Reads a tokenizer and adds the tokens `more` to it.
-    fn from_bytes_with_added(
-        bytes: &[u8],
-        more: BTreeMap<u32, AddedToken>,
-        file: &str,
-        options: &TokenizerOptions,
-    ) -> Result<Tokenizer> {
-        let mut vocabulary = match bytes.trim_ascii_start().first() {
-            Some(b'{') => return Tokenizer::from_json_bytes(bytes, file, options),
-            _ if tiktoken::is_tiktoken(bytes) => tiktoken::vocabulary(bytes, file)?,
-            _ => sentencepiece::vocabulary(bytes, file)?,
-        };
-        // The added tokens may replace special tokens of the file, as in folders that rename the tokens of
-        // Llama 3.
-        vocabulary.add(&more, file)?;
-        Tokenizer::from_vocabulary_with_details(vocabulary, more, file, options)
-    }
+/// Returns the parts of the tokenizer in a file, with the tokens `more` added to it if it is a
+/// `tokenizer.model`.
+fn parts(bytes: &[u8], more: BTreeMap<u32, AddedToken>, file: &str) -> Result<TokenizerParts> {
+    let mut vocabulary = match bytes.trim_ascii_start().first() {
+        Some(b'{') => return json::parts(bytes, file),
+        None => return Err(Error::tokenizer(file, "it is empty")),
+        _ if tiktoken::is_tiktoken(bytes) => tiktoken::vocabulary(bytes, file)?,
+        _ => sentencepiece::vocabulary(bytes, file)?,
+    };
+    // The added tokens may replace special tokens of the file, as in folders that rename the tokens of
+    // Llama 3.
+    vocabulary.add(&more, file)?;
+    read_vocabulary::parts(vocabulary, more, file)
 }
 
 impl Vocabulary {
@@ -87,70 +94,6 @@ impl Vocabulary {
         }
         Ok(())
     }
-}
-
-/// An entry of `added_tokens_decoder`.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct AddedEntry {
-    content: String,
-    single_word: bool,
-    lstrip: bool,
-    rstrip: bool,
-    special: bool,
-}
-
-/// Returns the tokens that a folder adds to its `tokenizer.model`.
-fn added_tokens(folder: &Path) -> Result<BTreeMap<u32, AddedToken>> {
-    let config = folder.join("tokenizer_config.json");
-    let tokens = match optional(&config)? {
-        Some(value) if !value["added_tokens_decoder"].is_null() => {
-            let tokens = BTreeMap::<u32, AddedEntry>::deserialize(&value["added_tokens_decoder"]);
-            tokens.map_err(|e| {
-                Error::json(&config.display().to_string(), format!("`added_tokens_decoder`: {e}"))
-            })?
-        }
-        config => tokens_added_by_name(folder, &config.unwrap_or_default())?,
-    };
-    let token = |added: AddedEntry| AddedToken {
-        content: added.content,
-        single_word: added.single_word,
-        lstrip: added.lstrip,
-        rstrip: added.rstrip,
-        // This says whether a token is matched before or after spaces are rewritten, which matters only for
-        // tokens that contain spaces.
-        normalized: false,
-        special: added.special,
-    };
-    Ok(tokens.into_iter().map(|(id, added)| (id, token(added))).collect())
-}
-
-/// Returns the tokens of `added_tokens.json`. A token with a role in the configuration is special.
-fn tokens_added_by_name(folder: &Path, config: &Value) -> Result<BTreeMap<u32, AddedEntry>> {
-    let path = folder.join("added_tokens.json");
-    let Some(value) = optional(&path)? else { return Ok(BTreeMap::new()) };
-    let ids = BTreeMap::<String, u32>::deserialize(&value)
-        .map_err(|e| Error::json(&path.display().to_string(), e))?;
-    let roles = optional(&folder.join("special_tokens_map.json"))?.unwrap_or_default();
-    let special = |token: &str| has_role(config, token) || has_role(&roles, token);
-    let added = |content: String| AddedEntry { special: special(&content), content, ..AddedEntry::default() };
-    Ok(ids.into_iter().map(|(content, id)| (id, added(content))).collect())
-}
-
-/// Returns whether this token is the value of a key such as `bos_token`, or in the list of a key such as
-/// `additional_special_tokens`.
-fn has_role(config: &Value, token: &str) -> bool {
-    let is_token = |value: &Value| value == token || value["content"] == token;
-    config.as_object().is_some_and(|config| {
-        let role = |key: &str| key.ends_with("_token") || key.ends_with("_special_tokens");
-        let mut values = config.iter().filter(|(key, _)| role(key)).map(|(_, value)| value);
-        values.any(|value| is_token(value) || value.as_array().is_some_and(|list| list.iter().any(is_token)))
-    })
-}
-
-/// Returns the bytes of a file.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Read { path: PathBuf::from(path), source })
 }
 
 /// Returns the content of a JSON file, or `None` if there is no such file.

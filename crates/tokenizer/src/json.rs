@@ -8,28 +8,35 @@ use serde_json::{Value, value::RawValue};
 use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper, models::bpe::Merges};
 
 use crate::{
-    Error, Result, SpecialIds, Tokenizer, TokenizerOptions,
+    Error, Result, SpecialIds, SpecialTokens, Tokenizer, TokenizerOptions,
     assemble::TokenizerParts,
+    guard::guarded,
     spelling::{Spelling, steps},
 };
 
 impl Tokenizer {
     /// Reads a `tokenizer.json`; errors name `file`. The settings for truncation, padding and dropout are
-    /// ignored, because they are for training. The post-processor is used only for [`Tokenizer::adds_bos`].
+    /// ignored, because they are for training. The post-processor decides which special
+    /// tokens [`Tokenizer::encode`] adds.
     ///
     /// # Errors
     /// Returns an error if the file is not valid, its model is not BPE, a token or an id appears twice, or an
     /// id is outside the model's vocabulary.
     pub fn from_json_bytes(bytes: &[u8], file: &str, options: &TokenizerOptions) -> Result<Tokenizer> {
-        let wrong = |e: serde_json::Error| Error::tokenizer(file, e.to_string());
-        let json: File<'_> = serde_json::from_slice(bytes).map_err(wrong)?;
-        let model_type: ModelType = serde_json::from_str(json.model.get()).map_err(wrong)?;
-        if model_type.name.as_deref().is_some_and(|name| name != "BPE") {
-            return Err(Error::unsupported(file, "model", model_type.name.unwrap_or_default(), "BPE"));
-        }
-        let model: Bpe<'_> = serde_json::from_str(json.model.get()).map_err(wrong)?;
-        json.parts(model, file)?.assemble(options)
+        parts(bytes, file)?.assemble(options)
     }
+}
+
+/// Returns the parts of the tokenizer in a `tokenizer.json`.
+pub(crate) fn parts(bytes: &[u8], file: &str) -> Result<TokenizerParts> {
+    let wrong = |e: serde_json::Error| Error::tokenizer(file, e.to_string());
+    let json: File<'_> = serde_json::from_slice(bytes).map_err(wrong)?;
+    let model_type: ModelType = serde_json::from_str(json.model.get()).map_err(wrong)?;
+    if model_type.name.as_deref().is_some_and(|name| name != "BPE") {
+        return Err(Error::unsupported(file, "model", model_type.name.unwrap_or_default(), "BPE"));
+    }
+    let model: Bpe<'_> = serde_json::from_str(json.model.get()).map_err(wrong)?;
+    json.parts(model, file)
 }
 
 /// The parts of a `tokenizer.json` that this crate uses.
@@ -115,7 +122,7 @@ impl File<'_> {
         });
         Ok(TokenizerParts {
             merges: merges(model.merges, file)?,
-            normalizer: part::<NormalizerWrapper>(&self.normalizer, "normalizer", file)?,
+            normalizer: normalizer(&self.normalizer, file)?,
             pre_tokenizer: pre_tokenizer(&self.pre_tokenizer, file)?,
             added: self.added_tokens.into_iter().map(|added| (added.id, added.token)).collect(),
             tokens: model.vocab.0,
@@ -125,7 +132,8 @@ impl File<'_> {
             ignore_merges: model.ignore_merges.unwrap_or(false),
             spelling,
             special: SpecialIds { unk, ..SpecialIds::default() },
-            adds_bos: adds_bos(&self.post_processor),
+            special_tokens: SpecialTokens::from_post_processor(&self.post_processor, file)?,
+            notes: Vec::new(),
             assumes_pre: false,
             scores: None,
             file: file.into(),
@@ -151,8 +159,21 @@ impl Bpe<'_> {
 
 /// Returns a part of the file, or `None` if it is null.
 fn part<'a, T: Deserialize<'a>>(value: &'a Value, name: &str, file: &str) -> Result<Option<T>> {
-    Option::deserialize(value)
+    guarded(|| Option::deserialize(value))
+        .map_err(|_| Error::tokenizer(file, format!("its {name} is damaged")))?
         .map_err(|e| Error::tokenizer(file, format!("its {name} is not understood: {e}")))
+}
+
+/// Returns the normalizer, or `None` if it is null.
+///
+/// # Errors
+/// Returns an error if it would replace the empty text, which never ends.
+fn normalizer(value: &Value, file: &str) -> Result<Option<NormalizerWrapper>> {
+    let endless = |step: &&Value| step["type"] == "Replace" && step["pattern"]["String"] == "";
+    if steps(value).iter().any(endless) {
+        return Err(Error::tokenizer(file, "its normalizer replaces the empty text"));
+    }
+    part(value, "normalizer", file)
 }
 
 /// Returns the pre-tokenizer, or `None` if it is null.
@@ -180,32 +201,4 @@ fn merges(json: &RawValue, file: &str) -> Result<Merges> {
         _ => Err(wrong(format!("`{line}` is not two tokens with a space between"))),
     };
     lines.map(pair).collect()
-}
-
-/// Returns whether a post-processor puts a special token before every text; `None` if it has no template.
-fn adds_bos(post_processor: &Value) -> Option<bool> {
-    let parts = post_processor["processors"].as_array();
-    let mut steps = parts.map_or(vec![post_processor], |parts| parts.iter().collect()).into_iter();
-    let template = steps.find(|step| step["type"] == "TemplateProcessing")?;
-    Some(!template["single"][0]["SpecialToken"].is_null())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_template_that_starts_with_a_special_token_adds_bos() {
-        let template = |first: Value| json!({"type": "TemplateProcessing", "single": [first, {"Sequence": {"id": "A"}}]});
-        let bos = template(json!({"SpecialToken": {"id": "<s>"}}));
-        assert_eq!(adds_bos(&bos), Some(true));
-        assert_eq!(
-            adds_bos(&json!({"type": "Sequence", "processors": [{"type": "ByteLevel"}, bos]})),
-            Some(true)
-        );
-        assert_eq!(adds_bos(&template(json!({"Sequence": {"id": "A"}}))), Some(false));
-        assert_eq!(adds_bos(&Value::Null), None);
-    }
 }

@@ -6,14 +6,19 @@
 //! and the BPE of SentencePiece, which writes `▁` for a space and has byte tokens for characters without a
 //! piece. The crate `tokenizers` does the merging. A [`TextStream`] decodes ids as they are generated, and a
 //! [`Chat`] turns messages into text in the format on which a model was tuned.
+//!
+//! [`Tokenizer::encode`] adds the [`SpecialTokens`] for which the files of a model ask, and
+//! [`Tokenizer::encode_bare`] adds nothing.
 
 #![forbid(unsafe_code)]
 
 mod assemble;
 mod chat;
+mod content;
 mod error;
 mod export;
 mod folder;
+mod guard;
 mod json;
 mod merges;
 mod pieces;
@@ -22,15 +27,19 @@ mod read_vocabulary;
 mod save;
 mod scores;
 mod sentencepiece;
+mod settings;
+mod special_tokens;
 mod spelling;
 mod stream;
 mod tiktoken;
 mod tokenizer;
+mod transformers;
 mod vocabulary;
 mod wire;
 
 pub use chat::{Chat, Message};
 pub use error::{Error, Result};
+pub use special_tokens::SpecialTokens;
 pub use stream::TextStream;
 pub use tokenizer::{Tokenizer, TokenizerOptions};
 pub use vocabulary::{SpecialIds, TokenType, Vocabulary};

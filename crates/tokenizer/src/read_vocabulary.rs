@@ -9,7 +9,7 @@ use tokenizers::{
 };
 
 use crate::{
-    Error, Result, SpecialIds, TokenType, Tokenizer, TokenizerOptions, Vocabulary,
+    Error, Result, SpecialIds, SpecialTokens, TokenType, Tokenizer, TokenizerOptions, Vocabulary,
     assemble::TokenizerParts,
     merges::{all_merges, splits},
     pre_tokenizer::PreTokenizer,
@@ -30,26 +30,38 @@ impl Tokenizer {
         file: &str,
         options: &TokenizerOptions,
     ) -> Result<Tokenizer> {
-        Tokenizer::from_vocabulary_with_details(vocabulary, BTreeMap::new(), file, options)
-    }
-
-    /// Builds a tokenizer as [`Tokenizer::from_vocabulary`] does. `details` describes some added tokens more
-    /// exactly than the vocabulary can.
-    pub(crate) fn from_vocabulary_with_details(
-        vocabulary: Vocabulary,
-        details: BTreeMap<u32, AddedToken>,
-        file: &str,
-        options: &TokenizerOptions,
-    ) -> Result<Tokenizer> {
-        let checked = CheckedVocabulary::new(vocabulary, details, file)?;
-        let parts = match checked.vocabulary.model.as_str() {
-            "gpt2" => checked.byte_level()?,
-            "llama" => checked.sentencepiece()?,
-            model => return Err(Error::unsupported(file, "vocabulary", model, "gpt2, llama")),
-        };
-        parts.assemble(options)
+        parts(vocabulary, BTreeMap::new(), file)?.assemble(options)
     }
 }
+
+/// Returns the parts of the tokenizer of a vocabulary. `details` describes some added tokens more exactly
+/// than the vocabulary can.
+pub(crate) fn parts(
+    vocabulary: Vocabulary,
+    details: BTreeMap<u32, AddedToken>,
+    file: &str,
+) -> Result<TokenizerParts> {
+    let checked = CheckedVocabulary::new(vocabulary, details, file)?;
+    match checked.vocabulary.model.as_str() {
+        "gpt2" => checked.byte_level(),
+        "llama" => checked.sentencepiece(),
+        model => Err(Error::unsupported(file, "vocabulary", model, "gpt2, llama")),
+    }
+}
+
+/// The names of the pre-tokenizers with which llama.cpp puts the first token before every text, unless the
+/// file says otherwise (`llama_vocab::impl::load` in `src/llama-vocab.cpp`).
+const ADD_BOS: [&str; 9] = [
+    "llama3",
+    "llama-v3",
+    "llama-bpe",
+    "falcon3",
+    "falcon-h1",
+    "pixtral",
+    "midm-2.0",
+    "lfm2",
+    "jina-v5-nano",
+];
 
 /// A vocabulary whose lists have the same length.
 struct CheckedVocabulary<'a> {
@@ -71,6 +83,9 @@ impl<'a> CheckedVocabulary<'a> {
         // Some files have the id -1, which means that there is no such token.
         let valid_id = |id: Option<u32>| id.filter(|id| (*id as usize) < count);
         let SpecialIds { bos, eos, unk, pad } = vocabulary.special;
+        // llama.cpp assumes these ids in a SentencePiece vocabulary that names none.
+        let sentencepiece = vocabulary.model == "llama";
+        let (bos, eos) = if sentencepiece { (bos.or(Some(1)), eos.or(Some(2))) } else { (bos, eos) };
         vocabulary.special =
             SpecialIds { bos: valid_id(bos), eos: valid_id(eos), unk: valid_id(unk), pad: valid_id(pad) };
         let mut types = vec![TokenType::Normal; count];
@@ -170,9 +185,31 @@ impl<'a> CheckedVocabulary<'a> {
         Ok(merges)
     }
 
+    /// Returns the tokens before and after every text, by the rules of llama.cpp. A note says that a token
+    /// is missing.
+    fn special_tokens(&self, spelling: Spelling) -> (SpecialTokens, Vec<String>) {
+        let Vocabulary { pre, special, add_bos, add_eos, .. } = &self.vocabulary;
+        let by_default =
+            spelling != Spelling::ByteLevel || pre.as_deref().is_some_and(|pre| ADD_BOS.contains(&pre));
+        let mut notes = Vec::new();
+        let mut ids = |flag: Option<bool>, by_default: bool, id: Option<u32>, role: &str| -> Vec<u32> {
+            if flag == Some(true) && id.is_none() {
+                notes.push(format!(
+                    "{}: `add_{role}_token` is true, but no token is named by `{role}_token_id`, so none is added",
+                    self.file
+                ));
+            }
+            id.filter(|_| flag.unwrap_or(by_default)).into_iter().collect()
+        };
+        let before = ids(*add_bos, by_default, special.bos, "bos");
+        let after = ids(*add_eos, false, special.eos, "eos");
+        (SpecialTokens { before, after }, notes)
+    }
+
     /// Returns the parts that both families have in common.
     fn parts(&self, spelling: Spelling) -> TokenizerParts {
         use TokenType::*;
+        let (special_tokens, notes) = self.special_tokens(spelling);
         let added = |(id, token): (u32, &str)| {
             let plain = || AddedToken::from(token, self.types[id as usize] != UserDefined).normalized(false);
             (id, self.details.get(&id).cloned().unwrap_or_else(plain))
@@ -190,7 +227,8 @@ impl<'a> CheckedVocabulary<'a> {
             pre_tokenizer: None,
             spelling,
             special: self.vocabulary.special,
-            adds_bos: self.vocabulary.add_bos,
+            special_tokens,
+            notes,
             assumes_pre: false,
             scores: None,
         }

@@ -6,8 +6,7 @@ use crate::{Error, Result, Tokenizer, spelling::Spelling};
 
 impl Tokenizer {
     /// Returns the bytes of a `tokenizer.json` that [`Tokenizer::from_json_bytes`] and Hugging Face's
-    /// tokenizers read as this tokenizer. It has no post-processor, so the caller of an encoder decides
-    /// whether the first token is added.
+    /// tokenizers read as this tokenizer. Its post-processor adds [`Tokenizer::special_tokens`].
     ///
     /// # Errors
     /// Returns an error if a part cannot be written as JSON.
@@ -27,7 +26,7 @@ impl Tokenizer {
             "added_tokens": added.collect::<std::result::Result<Vec<Value>, _>>().map_err(failed)?,
             "normalizer": serde_json::to_value(&self.normalizer).map_err(failed)?,
             "pre_tokenizer": serde_json::to_value(&self.pre_tokenizer).map_err(failed)?,
-            "post_processor": null,
+            "post_processor": self.special_tokens.post_processor(|id| self.token(id).unwrap_or_default()),
             "decoder": decoder(self.spelling),
             "model": serde_json::to_value(&self.model).map_err(failed)?,
         });

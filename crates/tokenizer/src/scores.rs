@@ -20,8 +20,11 @@ impl Tokenizer {
     /// # Errors
     /// Returns an error if no such scores exist.
     pub(crate) fn scores_of_merges(&self, vocabulary: &Vocabulary) -> Result<Vec<f32>> {
-        let normal = |id: &u32| vocabulary.token_types[*id as usize] == TokenType::Normal as i32;
-        let token = |id: u32| vocabulary.tokens[id as usize].as_str();
+        let normal = |id: &u32| {
+            (*id as usize) < vocabulary.tokens.len()
+                && vocabulary.token_types[*id as usize] == TokenType::Normal as i32
+        };
+        let token = |id: u32| vocabulary.tokens.get(id as usize).map_or("", String::as_str);
         let all = 0..vocabulary.tokens.len() as u32;
         let ids: Vocab = all.clone().filter(normal).map(|id| (token(id).to_string(), id)).collect();
         let listed: HashSet<(u32, u32)> = self.merges.iter().copied().collect();

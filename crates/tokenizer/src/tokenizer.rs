@@ -7,7 +7,9 @@ use tokenizers::{
     models::bpe::BPE,
 };
 
-use crate::{Error, Result, SpecialIds, TextStream, pieces::Pieces, spelling::Spelling};
+use crate::{
+    Error, Result, SpecialIds, SpecialTokens, TextStream, guard::guarded, pieces::Pieces, spelling::Spelling,
+};
 
 /// The properties of a model that its tokenizer must fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub struct TokenizerOptions {
     /// The id that starts a sequence, from the model's configuration; `None` to use the one that the
     /// tokenizer's own file names, if any.
     pub bos: Option<u32>,
-    /// The number of ids of the model. A tokenizer with a larger id is refused.
+    /// The number of ids of the model. A tokenizer may have a few larger ids, but no text may contain them.
     pub vocab_size: usize,
 }
 
@@ -33,7 +35,8 @@ pub struct Tokenizer {
     pub(crate) pieces: Pieces,
     pub(crate) spelling: Spelling,
     pub(crate) special: SpecialIds,
-    pub(crate) adds_bos: Option<bool>,
+    pub(crate) special_tokens: SpecialTokens,
+    pub(crate) notes: Vec<String>,
     pub(crate) assumes_pre: bool,
     pub(crate) scores: Option<Vec<f32>>,
     pub(crate) vocab_size: usize,
@@ -41,40 +44,72 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Returns the ids of a text. With `bos`, the model's first token is put before them, unless the text
-    /// starts with it.
+    /// Returns the ids of a text, with the special tokens that the model's files add before and after every
+    /// text ([`Tokenizer::special_tokens`]). They are added even if the text begins with them, as in Hugging
+    /// Face's tokenizers.
     ///
     /// Special tokens that are written out in the text, such as `<|eot_id|>`, become their ids, as in Hugging
     /// Face's tokenizers. Use [`Tokenizer::encode_plain`] if they must not.
     ///
     /// # Errors
-    /// Returns an error if the text has a character that the vocabulary cannot represent.
-    pub fn encode(&self, text: &str, bos: bool) -> Result<Vec<u32>> {
-        self.encode_with(&self.parsing, text, bos)
+    /// Returns an error if the text has a character that the vocabulary cannot represent, or becomes an id
+    /// that the model lacks.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let ids = self.special_tokens.around(&self.ids(&self.parsing, text)?);
+        self.checked(ids)
     }
 
-    /// Returns the ids of a text as [`Tokenizer::encode`] does, but treats special tokens as ordinary text
-    /// (Hugging Face's `split_special_tokens`). Tokens that were added to a vocabulary without being special
-    /// are still found.
+    /// Returns the ids of a text as [`Tokenizer::encode`] does, but adds no special tokens. Use it for the
+    /// texts of chat templates, which write their special tokens themselves, and for parts of texts.
     ///
     /// # Errors
     /// Fails as [`Tokenizer::encode`] does.
-    pub fn encode_plain(&self, text: &str, bos: bool) -> Result<Vec<u32>> {
-        self.encode_with(&self.plain, text, bos)
+    pub fn encode_bare(&self, text: &str) -> Result<Vec<u32>> {
+        self.checked(self.ids(&self.parsing, text)?)
+    }
+
+    /// Returns the ids of a text as [`Tokenizer::encode_bare`] does, but treats special tokens as ordinary
+    /// text (Hugging Face's `split_special_tokens`). Tokens that were added to a vocabulary without being
+    /// special are still found.
+    ///
+    /// # Errors
+    /// Fails as [`Tokenizer::encode`] does.
+    pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
+        self.checked(self.ids(&self.plain, text)?)
     }
 
     /// Returns the ids of a text. Only tokens of `added` are found as whole tokens before merging.
-    fn encode_with(&self, added: &AddedVocabulary, text: &str, bos: bool) -> Result<Vec<u32>> {
+    fn ids(&self, added: &AddedVocabulary, text: &str) -> Result<Vec<u32>> {
+        let failed = |reason: String| Error::Encode { file: self.file.clone(), reason };
+        // A regular expression of a file may be so expensive that the library gives up with a panic.
+        guarded(|| self.try_ids(added, text))
+            .map_err(|_| {
+                failed("the tokenizer crashes on it, or one of its expressions takes too long".into())
+            })?
+            .map_err(|e| failed(e.to_string()))
+    }
+
+    /// Returns the ids of a text as [`Tokenizer::ids`] does; it panics if the library does.
+    fn try_ids(&self, added: &AddedVocabulary, text: &str) -> tokenizers::Result<Vec<u32>> {
         let mut parts = added.extract_and_normalize(self.normalizer.as_ref(), text);
-        let failed = |e: tokenizers::Error| Error::Encode { file: self.file.clone(), reason: e.to_string() };
         if let Some(pre_tokenizer) = &self.pre_tokenizer {
-            pre_tokenizer.pre_tokenize(&mut parts).map_err(failed)?;
+            pre_tokenizer.pre_tokenize(&mut parts)?;
         }
-        parts.tokenize(|part| self.model.tokenize(part.get())).map_err(failed)?;
-        let encoding = parts.into_encoding(None, 0, OffsetType::None).map_err(failed)?;
-        let ids = encoding.get_ids();
-        let first = self.special.bos.filter(|id| bos && ids.first() != Some(id));
-        Ok(first.into_iter().chain(ids.iter().copied()).collect())
+        parts.tokenize(|part| self.model.tokenize(part.get()))?;
+        Ok(parts.into_encoding(None, 0, OffsetType::None)?.get_ids().to_vec())
+    }
+
+    /// Returns the ids if the model has all of them.
+    fn checked(&self, ids: Vec<u32>) -> Result<Vec<u32>> {
+        match ids.iter().find(|id| **id as usize >= self.vocab_size) {
+            None => Ok(ids),
+            Some(id) => Err(Error::TokenBeyondModel {
+                file: self.file.clone(),
+                token: self.token(*id).unwrap_or_else(|| "?".into()),
+                id: *id,
+                vocab_size: self.vocab_size,
+            }),
+        }
     }
 
     /// Returns the text of `ids`. Special tokens and ids without a token are left out. Bytes that are not
@@ -128,10 +163,14 @@ impl Tokenizer {
         self.special
     }
 
-    /// Returns whether the tokenizer's file asks for a first token before every text; `None` if it does not
-    /// say.
-    pub fn adds_bos(&self) -> Option<bool> {
-        self.adds_bos
+    /// Returns the special tokens that [`Tokenizer::encode`] adds before and after every text.
+    pub fn special_tokens(&self) -> &SpecialTokens {
+        &self.special_tokens
+    }
+
+    /// Returns what was accepted with a doubt when the tokenizer was read, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Returns whether a GGUF file did not name its pre-tokenizer, so that Llama 3's was assumed. This gives
@@ -167,7 +206,8 @@ impl Tokenizer {
     pub fn missing_ids(&self) -> Vec<Range<u32>> {
         let end = u32::try_from(self.vocab_size).unwrap_or(u32::MAX);
         let (mut missing, mut next) = (Vec::new(), 0);
-        for id in self.pieces.ids().iter().copied().chain([end]) {
+        let inside = self.pieces.ids().iter().copied().filter(|id| *id < end);
+        for id in inside.chain([end]) {
             if next < id {
                 missing.push(next..id);
             }

@@ -20,6 +20,8 @@ pub struct Vocabulary {
     pub special: SpecialIds,
     /// `tokenizer.ggml.add_bos_token`.
     pub add_bos: Option<bool>,
+    /// `tokenizer.ggml.add_eos_token`.
+    pub add_eos: Option<bool>,
     /// `tokenizer.ggml.add_space_prefix`. Used by `llama` only, where `None` means true.
     pub add_space_prefix: Option<bool>,
 }

@@ -176,7 +176,7 @@ fn write_sinks(card: &mut String, corpus: &Corpus, model: &Model) -> Result<()> 
 fn write_samples(card: &mut String, model: &Model, tokenizer: &Tokenizer) -> Result<()> {
     writeln!(card, "## Samples\n\nTemperature 0.7, top-p 0.9, seed 1; the prompt ends at the bar (`|`).\n")?;
     for prompt in PROMPTS {
-        let tokens = tokenizer.encode(prompt, true)?;
+        let tokens = tokenizer.encode(prompt)?;
         debug_assert_eq!(tokens.first(), Some(&BOS_ID));
         let options = GenerationOptions {
             max_tokens: 80,

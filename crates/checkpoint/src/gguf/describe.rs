@@ -82,6 +82,11 @@ fn tokenizer<'a>(config: &Config, vocabulary: Option<&'a Vocabulary>) -> Vec<(&'
     let mut fields = vec![(MODEL, Field::Text(vocabulary.map_or(NO_VOCABULARY, |v| &v.model)))];
     let mut add = |key, field: Option<Field<'a>>| fields.extend(field.map(|field| (key, field)));
     let id = |first: Option<u32>, second: Option<u32>| first.or(second).map(Field::U32);
+    // A token that is added to every text must be the one that the tokenizer adds.
+    let added = |flag: fn(&Vocabulary) -> Option<bool>, get: fn(&Vocabulary) -> Option<u32>| {
+        vocabulary.filter(|v| flag(v) == Some(true)).and_then(get)
+    };
+    let (bos, eos) = (added(|v| v.add_bos, |v| v.bos), added(|v| v.add_eos, |v| v.eos));
     if let Some(v) = vocabulary {
         add(PRE, v.pre.as_deref().map(Field::Text));
         add(TOKENS, Some(Field::Texts(&v.tokens)));
@@ -90,13 +95,14 @@ fn tokenizer<'a>(config: &Config, vocabulary: Option<&'a Vocabulary>) -> Vec<(&'
         add(MERGES, Some(Field::Texts(&v.merges)).filter(|_| !v.merges.is_empty()));
     }
     let from_vocabulary = |get: fn(&Vocabulary) -> Option<u32>| vocabulary.and_then(get);
-    add(BOS, id(config.bos_token_id, from_vocabulary(|v| v.bos)));
-    add(EOS, id(config.eos_token_ids.first().copied(), from_vocabulary(|v| v.eos)));
+    add(BOS, id(bos.or(config.bos_token_id), from_vocabulary(|v| v.bos)));
+    add(EOS, id(eos.or(config.eos_token_ids.first().copied()), from_vocabulary(|v| v.eos)));
     add(EOT, end_of_turn(config, vocabulary).map(Field::U32));
     if let Some(v) = vocabulary {
         add(UNKNOWN, v.unk.map(Field::U32));
         add(PADDING, v.pad.map(Field::U32));
         add(ADD_BOS, v.add_bos.map(Field::Bool));
+        add(ADD_EOS, v.add_eos.map(Field::Bool));
         add(ADD_SPACE, v.add_space_prefix.map(Field::Bool));
         add(TEMPLATE, v.chat_template.as_deref().map(Field::Text));
     }

@@ -35,6 +35,8 @@ pub struct Vocabulary {
     pub pad: Option<u32>,
     /// Whether every text is prefixed with `bos`.
     pub add_bos: Option<bool>,
+    /// Whether every text is followed by `eos`.
+    pub add_eos: Option<bool>,
     /// Whether SentencePiece puts a space before every text.
     pub add_space_prefix: Option<bool>,
     /// The chat template, in Jinja.
@@ -53,6 +55,7 @@ pub(super) const EOT: &str = "tokenizer.ggml.eot_token_id";
 pub(super) const UNKNOWN: &str = "tokenizer.ggml.unknown_token_id";
 pub(super) const PADDING: &str = "tokenizer.ggml.padding_token_id";
 pub(super) const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
+pub(super) const ADD_EOS: &str = "tokenizer.ggml.add_eos_token";
 pub(super) const ADD_SPACE: &str = "tokenizer.ggml.add_space_prefix";
 pub(super) const TEMPLATE: &str = "tokenizer.chat_template";
 
@@ -76,6 +79,7 @@ pub(super) fn read(keys: &Keys<'_>) -> Result<Vocabulary> {
         unk: keys.token(UNKNOWN)?,
         pad: keys.token(PADDING)?,
         add_bos: keys.flag(ADD_BOS)?,
+        add_eos: keys.flag(ADD_EOS)?,
         add_space_prefix: keys.flag(ADD_SPACE)?,
         chat_template: keys.text(TEMPLATE)?.map(String::from),
         tokens,

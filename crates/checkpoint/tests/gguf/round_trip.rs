@@ -217,6 +217,7 @@ fn the_tokenizer_survives() {
         unk: Some(0),
         pad: Some(3),
         add_bos: Some(true),
+        add_eos: Some(false),
         add_space_prefix: Some(false),
         chat_template: Some("{% for message in messages %}".into()),
     };

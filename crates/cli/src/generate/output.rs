@@ -24,7 +24,7 @@ pub(super) struct TextOutput<'a> {
 impl<'a> TextOutput<'a> {
     pub(super) fn new(loaded: &'a LoadedModel, prompts: &[Vec<u32>], json: bool) -> Self {
         let streamed = prompts.len() == 1 && !json;
-        let stream = loaded.tokenizer.as_ref().filter(|_| streamed).map(|t| t.stream());
+        let stream = loaded.tokenizer_if_usable().filter(|_| streamed).map(|t| t.stream());
         // A text of a plain Llama must not be mistaken for a text of the model.
         let marked = !json && loaded.config().plain_llama;
         let failed = if marked { output::text(&format!("[{}]\n", loaded.name)).err() } else { None };
@@ -76,7 +76,7 @@ fn texts(loaded: &LoadedModel, outcome: &GenerationOutcome) -> Result<String> {
 
 /// Decodes a text; `None` if the model has no tokenizer.
 fn text(loaded: &LoadedModel, made: &Generated) -> Result<Option<String>> {
-    let Some(tokenizer) = &loaded.tokenizer else { return Ok(None) };
+    let Some(tokenizer) = loaded.tokenizer_if_usable() else { return Ok(None) };
     Ok(Some(tokenizer.decode(&made.tokens)?))
 }
 

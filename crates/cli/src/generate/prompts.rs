@@ -7,7 +7,7 @@ use bitkv_models::LoadedModel;
 use bitkv_tokenizer::Message;
 
 use super::Arguments;
-use crate::input;
+use crate::{input, output};
 
 /// Returns the prompts as texts; empty if the prompts are token ids. The prompt `-` is read from standard
 /// input, before a model is loaded.
@@ -43,18 +43,19 @@ pub(super) fn tokens(
         return arguments.tokens.iter().map(read).collect();
     }
     let tokenizer = loaded.tokenizer()?;
+    output::notes(tokenizer.notes());
     let checked = |tokens: Vec<u32>| {
         input::check_length("--prompt", &tokens, &loaded.name, loaded.config())?;
         Ok(tokens)
     };
     if !arguments.chat {
-        return texts.iter().map(|text| checked(tokenizer.encode(text, true)?)).collect();
+        return texts.iter().map(|text| checked(tokenizer.encode(text)?)).collect();
     }
     let chat = loaded.chat()?;
     let chat_prompt = |text: String| {
         let system = arguments.system.iter().map(|system| Message::new("system", system.clone()));
         let messages: Vec<Message> = system.chain([Message::new("user", text)]).collect();
-        checked(tokenizer.encode(&chat.render(&messages, true)?, true)?)
+        checked(tokenizer.encode_bare(&chat.render(&messages, true)?)?)
     };
     texts.into_iter().map(chat_prompt).collect()
 }
@@ -74,7 +75,7 @@ pub(super) fn stop(token: &str, loaded: &LoadedModel) -> Result<u32> {
     if let Some(id) = tokenizer.id(token) {
         return Ok(id);
     }
-    match tokenizer.encode(token, false)?[..] {
+    match tokenizer.encode_bare(token)?[..] {
         [id] => Ok(id),
         _ => bail!(
             "--stop {token} is not one token of {}: use one token of its vocabulary, or an id",

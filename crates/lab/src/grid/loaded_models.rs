@@ -54,6 +54,10 @@ impl<'a> LoadedModels<'a> {
             "two models are named {name}: give each once, or rename one folder"
         );
         let loaded = Arc::new(source.open()?.named(name));
+        // A tokenizer that cannot be used is an error only when a text is needed.
+        for note in loaded.tokenizer_if_usable().into_iter().flat_map(|tokenizer| tokenizer.notes()) {
+            self.progress.note(note);
+        }
         self.models.push((source, form, Arc::clone(&loaded)));
         Ok(loaded)
     }

@@ -53,7 +53,7 @@ impl Words {
     pub fn from_model(loaded: &LoadedModel) -> Result<Words> {
         let tokenizer = loaded.tokenizer()?;
         let single = |text: &str| -> Result<Option<u32>> {
-            let ids = tokenizer.encode(text, false)?;
+            let ids = tokenizer.encode_bare(text)?;
             Ok((ids.len() == 1).then(|| ids[0]))
         };
         let mut pool = Vec::new();
@@ -63,10 +63,11 @@ impl Words {
             let found = single(&format!(" {word}"))?.or(single(word)?);
             pool.extend(found.filter(|id| !pool.contains(id)));
         }
-        let Some(&newline) = tokenizer.encode("\n", false)?.last() else {
+        let Some(&newline) = tokenizer.encode_bare("\n")?.last() else {
             bail!(Unfit, "the tokenizer of {} has no newline: retrieval tasks need one", loaded.name)
         };
-        Words::new(pool, newline, loaded.config().bos_token_id, &loaded.name)
+        let first = tokenizer.special_tokens().before.first().copied();
+        Words::new(pool, newline, first, &loaded.name)
     }
 
     /// Returns words with the given token ids, newline and beginning-of-sequence token. `model` is the name

@@ -51,8 +51,7 @@ fn the_ids_of_a_chat_have_bos_once_and_each_turn_ends() {
     let bos = tokenizer.special_ids().bos.unwrap();
     let end = tokenizer.id("<|eot_id|>").unwrap();
     let text = Chat::bitnet_2b_4t().render(&talk(), true).unwrap();
-    let ids = tokenizer.encode(&text, true).unwrap();
-    assert_eq!(ids, tokenizer.encode(&text, false).unwrap());
+    let ids = tokenizer.encode_bare(&text).unwrap();
     assert_eq!((ids[0], ids.iter().filter(|id| **id == bos).count()), (bos, 1));
     let turns: Vec<String> = ids.split(|id| *id == end).map(|turn| tokenizer.decode(turn).unwrap()).collect();
     let expected = ["System: Be brief.", "User: What is 1 + 1?", "Assistant: 2", "User: Éa?", "Assistant: "];

@@ -18,9 +18,9 @@ fn assert_same(tokenizer: &Tokenizer) -> Vocabulary {
     let options = TokenizerOptions { bos: None, vocab_size: tokenizer.vocab_size() };
     let other = Tokenizer::from_vocabulary(vocabulary.clone(), "model.gguf", &options).unwrap();
     proptest!(|(text in texts())| {
-        prop_assert_eq!(tokenizer.encode(&text, true).unwrap(), other.encode(&text, true).unwrap());
-        let ids = tokenizer.encode_plain(&text, true).unwrap();
-        prop_assert_eq!(&ids, &other.encode_plain(&text, true).unwrap());
+        prop_assert_eq!(tokenizer.encode(&text).unwrap(), other.encode(&text).unwrap());
+        let ids = tokenizer.encode_plain(&text).unwrap();
+        prop_assert_eq!(&ids, &other.encode_plain(&text).unwrap());
         prop_assert_eq!(tokenizer.decode(&ids).unwrap(), other.decode(&ids).unwrap());
     });
     assert_eq!(other.vocabulary().unwrap(), vocabulary);
@@ -33,8 +33,8 @@ fn assert_survives_json(tokenizer: &Tokenizer) {
     let other =
         Tokenizer::from_json_bytes(&tokenizer.to_json().unwrap(), "tokenizer.json", &options).unwrap();
     proptest!(|(text in texts())| {
-        let ids = tokenizer.encode(&text, false).unwrap();
-        prop_assert_eq!(&ids, &other.encode(&text, false).unwrap());
+        let ids = tokenizer.encode_bare(&text).unwrap();
+        prop_assert_eq!(&ids, &other.encode_bare(&text).unwrap());
         prop_assert_eq!(tokenizer.decode(&ids).unwrap(), other.decode(&ids).unwrap());
     });
 }
@@ -75,7 +75,7 @@ fn sentencepiece_vocabularies_give_the_same_ids() {
     assert_eq!(derived.add_space_prefix, Some(true));
     let read_back = Tokenizer::from_vocabulary(derived, "x", &OPTIONS).unwrap();
     let text = "The entropy of a head is low  when it looks at few tokens; 世界 🦀";
-    assert_eq!(read_back.encode(text, false).unwrap(), original.encode(text, false).unwrap());
+    assert_eq!(read_back.encode_bare(text).unwrap(), original.encode_bare(text).unwrap());
 }
 
 /// In Llama 2, several pieces that consist of spaces have the same score. Hugging Face's converter mixes the
@@ -92,7 +92,7 @@ fn pieces_that_share_a_score_share_the_derived_score() {
     let scores = assert_same(&from_tokenizer_json).scores;
     let from_scores = Tokenizer::from_vocabulary(vocabulary(&tied), "x", &OPTIONS).unwrap();
     proptest!(|(text in texts())| {
-        prop_assert_eq!(from_tokenizer_json.encode(&text, false).unwrap(), from_scores.encode(&text, false).unwrap());
+        prop_assert_eq!(from_tokenizer_json.encode_bare(&text).unwrap(), from_scores.encode_bare(&text).unwrap());
     });
     let distinct = |scores: &[f32]| scores.iter().map(|score| *score as i32).collect::<BTreeSet<_>>().len();
     let apart = from_json(&sentencepiece_json(&pieces())).vocabulary().unwrap().scores;

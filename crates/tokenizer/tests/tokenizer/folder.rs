@@ -38,7 +38,7 @@ fn a_configuration_adds_tokens_to_a_model_file() {
     std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
     let tokenizer = Tokenizer::from_folder(folder.path(), &OPTIONS).unwrap().unwrap();
     let the = tokenizer.id("▁the").unwrap();
-    assert_eq!(tokenizer.encode("the<pad>the<late>  the", false).unwrap(), [the, count, the, count + 2, the]);
+    assert_eq!(tokenizer.encode_bare("the<pad>the<late>  the").unwrap(), [the, count, the, count + 2, the]);
     assert!(tokenizer.is_special(count) && !tokenizer.is_special(count + 2));
     assert_eq!(tokenizer.missing_ids(), [count + 1..count + 2, count + 3..2000]);
     assert_eq!(tokenizer.special_ids().unk, Some(0));

@@ -75,10 +75,22 @@ pub(crate) fn vocabulary(bytes: &[u8]) -> Vocabulary {
         |role: &str| get(&format!("{role}_token_id")).and_then(|v| as_integer(&v)).map(|id| id as u32);
     let special = SpecialIds { bos: id("bos"), eos: id("eos"), unk: id("unknown"), pad: id("padding") };
     let mut flag = |key: &str| get(key).and_then(|v| as_integer(&v)).map(|v| v != 0);
-    let (add_bos, add_space_prefix) = (flag("add_bos_token"), flag("add_space_prefix"));
+    let (add_bos, add_eos) = (flag("add_bos_token"), flag("add_eos_token"));
+    let add_space_prefix = flag("add_space_prefix");
     let model = get("model").and_then(as_text).unwrap();
     let pre = get("pre").and_then(as_text);
-    Vocabulary { model, pre, tokens, scores, token_types, merges, special, add_bos, add_space_prefix }
+    Vocabulary {
+        model,
+        pre,
+        tokens,
+        scores,
+        token_types,
+        merges,
+        special,
+        add_bos,
+        add_eos,
+        add_space_prefix,
+    }
 }
 
 fn as_text(value: Value) -> Option<String> {

@@ -3,14 +3,17 @@
 mod byte_level;
 mod chat;
 mod corpus;
+mod doubtful;
 mod export;
 mod folder;
 mod gguf;
 mod hostile;
 mod model_file;
 mod published;
+mod random_vocabularies;
 mod reference;
 mod sentencepiece;
+mod special_tokens;
 mod stream;
 
 #[test]

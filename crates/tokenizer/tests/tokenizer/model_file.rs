@@ -97,13 +97,13 @@ fn tiktoken_files_merge_as_tiktoken_describes() {
     let words =
         ["the", "there", " thenthe", "aaaaaab", "aaab", "aabaaab", "éé", "世界世", "ings", "inings", " ings"];
     for word in words {
-        let ids = tokenizer.encode(word, false).unwrap();
+        let ids = tokenizer.encode_bare(word).unwrap();
         assert_eq!(ids, reference::tiktoken(&ranks, word.as_bytes()), "{word}");
         assert_eq!(tokenizer.decode(&ids).unwrap(), word);
     }
-    assert_eq!(tokenizer.encode("there", false).unwrap().len(), 1);
+    assert_eq!(tokenizer.encode_bare("there").unwrap().len(), 1);
     let end = tokenizer.id("<|end_of_text|>").unwrap();
-    assert_eq!(tokenizer.encode("the<|end_of_text|>", true).unwrap()[..1], [count as u32]);
+    assert_eq!(tokenizer.encode("the<|end_of_text|>").unwrap()[..1], [count as u32]);
     assert_eq!((end, tokenizer.special_ids().eos), (count as u32 + 1, Some(count as u32 + 1)));
     assert_eq!(tokenizer.missing_ids(), []);
 }

@@ -40,7 +40,7 @@ fn cases(folder: &std::path::Path, name: &str) -> Vec<(String, Vec<u32>)> {
 fn check(tokenizer: &Tokenizer, cases: &[(String, Vec<u32>)]) {
     assert!(cases.len() > 40, "{}", cases.len());
     for (text, ids) in cases {
-        assert_eq!(tokenizer.encode(text, false).unwrap(), *ids, "{text:?}");
+        assert_eq!(tokenizer.encode_bare(text).unwrap(), *ids, "{text:?}");
         assert_eq!(tokenizer.decode(ids).unwrap(), *text, "{ids:?}");
     }
 }
@@ -70,7 +70,7 @@ fn llama_2_gives_the_ids_of_llama_cpp() {
     );
     let tokenizer = Tokenizer::from_vocabulary(stored, "llama-spm", &options(32000)).unwrap();
     check(&tokenizer, &cases);
-    let hello = tokenizer.encode("Hello", true).unwrap();
+    let hello = tokenizer.encode("Hello").unwrap();
     assert_eq!(hello, [1, 15043]);
 }
 
@@ -80,9 +80,9 @@ fn llama_2_finds_the_added_tokens_of_phi_3() {
     let stored = gguf::vocabulary(&std::fs::read(folder.join("llama.cpp/ggml-vocab-phi-3.gguf")).unwrap());
     let tokenizer = Tokenizer::from_vocabulary(stored, "phi-3", &options(32064)).unwrap();
     check(&tokenizer, &cases(&folder, "llama-spm"));
-    let chat = tokenizer.encode("<|user|>Hello<|end|>", false).unwrap();
+    let chat = tokenizer.encode_bare("<|user|>Hello<|end|>").unwrap();
     assert_eq!(chat, [32010, 15043, 32007]);
-    assert!(tokenizer.encode_plain("<|user|>", false).unwrap().iter().all(|id| *id < 32000));
+    assert!(tokenizer.encode_plain("<|user|>").unwrap().iter().all(|id| *id < 32000));
 }
 
 #[test]
@@ -111,15 +111,12 @@ fn llama_3_gives_the_ids_of_llama_cpp() {
     assert_eq!(ids.map(|token| tokenizer.id(token).unwrap()), [128_000, 128_001, 128_006, 128_007, 128_009]);
     assert_eq!(tokenizer.id("<|reserved_special_token_250|>"), Some(128_255));
     // These are from Meta's tests of its own tokenizer.
-    let sentence = tokenizer.encode("This is a test sentence.<|end_of_text|>", true).unwrap();
+    let sentence = tokenizer.encode("This is a test sentence.<|end_of_text|>").unwrap();
     assert_eq!(sentence, [128_000, 2028, 374, 264, 1296, 11914, 13, 128_001]);
     let header =
-        tokenizer.encode("<|start_header_id|>user<|end_header_id|>\n\nThis is a response.<|eot_id|>", false);
+        tokenizer.encode_bare("<|start_header_id|>user<|end_header_id|>\n\nThis is a response.<|eot_id|>");
     assert_eq!(header.unwrap(), [128_006, 882, 128_007, 271, 2028, 374, 264, 2077, 13, 128_009]);
-    assert_eq!(
-        tokenizer.encode("The capital of France is", true).unwrap(),
-        [128_000, 791, 6864, 315, 9822, 374]
-    );
+    assert_eq!(tokenizer.encode("The capital of France is").unwrap(), [128_000, 791, 6864, 315, 9822, 374]);
 }
 
 /// bitnet.cpp splits texts differently from Hugging Face if a file does not name its pre-tokenizer.
@@ -130,11 +127,11 @@ fn llama_3_split_as_in_bitnet_cpp_gives_other_ids() {
     let mut vocabulary = tokenizer.vocabulary().unwrap();
     vocabulary.pre = Some("default".into());
     let other = Tokenizer::from_vocabulary(vocabulary.clone(), "x", &options(128_256)).unwrap();
-    let ids = other.encode("1 + 1 =", true).unwrap();
+    let ids = other.encode("1 + 1 =").unwrap();
     assert_eq!(ids, [128_000, 16, 220, 10, 220, 16, 220, 28]);
-    assert_ne!(ids, tokenizer.encode("1 + 1 =", true).unwrap());
+    assert_ne!(ids, tokenizer.encode("1 + 1 =").unwrap());
     vocabulary.pre = None;
     let unnamed = Tokenizer::from_vocabulary(vocabulary, "x", &options(128_256)).unwrap();
-    assert_eq!(unnamed.encode("1 + 1 =", true).unwrap(), tokenizer.encode("1 + 1 =", true).unwrap());
+    assert_eq!(unnamed.encode("1 + 1 =").unwrap(), tokenizer.encode("1 + 1 =").unwrap());
     assert!(unnamed.assumes_pre_tokenizer() && !tokenizer.assumes_pre_tokenizer());
 }

@@ -56,7 +56,7 @@ fn no_decoded_token_contains_its_spelling() {
 fn characters_come_whole_and_at_once() {
     for tokenizer in families() {
         let text = "Grüße, 世界! 🦀🦀 naïve";
-        let ids = tokenizer.encode(text, false).unwrap();
+        let ids = tokenizer.encode_bare(text).unwrap();
         let pieces = pieces_of(&tokenizer, &ids);
         assert_eq!(pieces.concat(), text);
         // Every character is returned as soon as its ids are complete.
@@ -64,7 +64,7 @@ fn characters_come_whole_and_at_once() {
             let shown = pieces[..end].concat();
             assert_eq!(shown, tokenizer.decode(&ids[..end]).unwrap().trim_end_matches('\u{FFFD}'));
         }
-        let crab = tokenizer.encode("a🦀", false).unwrap();
+        let crab = tokenizer.encode_bare("a🦀").unwrap();
         let unfinished = pieces_of(&tokenizer, &crab[..crab.len() - 1]);
         assert_eq!(
             (unfinished.concat().as_str(), unfinished.last().unwrap().as_str()),
