@@ -27,9 +27,9 @@ impl Tokenizer {
     /// or else `tokenizer.model`, with the settings and added tokens of `tokenizer_config.json` and of the
     /// older files `special_tokens_map.json` and `added_tokens.json`.
     ///
-    /// The result gives the ids of `AutoTokenizer.from_pretrained` in transformers 5. Only for
-    /// a `tokenizer.model` whose class transformers lacks, or without a class, it behaves as SentencePiece does,
-    /// and puts the first token before every text.
+    /// The result gives the ids of `AutoTokenizer.from_pretrained` in transformers 5. A `tokenizer.model`
+    /// without a class, or whose class transformers lacks, behaves as SentencePiece does, and the first token is
+    /// put before every text.
     ///
     /// # Errors
     /// Fails as [`Tokenizer::from_file`] does, for any of these files.
