@@ -8,8 +8,8 @@ Run it with transformers 5.23.0, tokenizers 0.23.3 and sentencepiece 0.2.3:
 A case of the kind `folder` has the files of a model's folder (`tokenizer.model` in base64). Its ids are those of
 `AutoTokenizer.from_pretrained(folder)(text)`. A case of the kind `sentencepiece` has a folder whose class transformers lacks: its ids are those of the library
 `sentencepiece`, and the first token is put before them. A case of the kind `gguf` has the vocabulary of a GGUF file. Its ids
-without special tokens are those of transformers for this file; the special tokens follow the rules of llama.cpp
-(`llama_vocab::impl::load` and `tokenize` in src/llama-vocab.cpp), because transformers ignores some of them.
+without special tokens are those of transformers (byte-level) or `sentencepiece`; the special tokens follow the rules of
+llama.cpp (`llama_vocab::impl::load` and `tokenize` in src/llama-vocab.cpp), because transformers ignores some of them.
 """
 
 import base64
@@ -22,7 +22,6 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2 as proto
-from tokenizers import pre_tokenizers
 from transformers import AutoTokenizer
 from transformers.integrations.gguf.gguf_tokenizer_mapping import convert_gguf_tokenizer
 
@@ -247,7 +246,6 @@ GGUFS = [
     ("llama, the first token is another one", "llama", "default", {"bos": 2, "eos": 1}),
     ("llama without a prefix", "llama", "default", {"bos": 1, "eos": 2, "add_space_prefix": False}),
 ]
-# llama.cpp puts a space after a special token of SentencePiece, and transformers does not.
 GGUF_TEXTS = ["hi on", "", "  on  hi\n", "hihi"]
 # The pre-tokenizers of llama.cpp that put the first token before every text unless the file says otherwise.
 ADD_BOS = ["llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"]
@@ -260,14 +258,15 @@ def gguf_case(name, model, pre, keys):
     else:
         vocabulary |= {"tokens": [p for p, _, _ in PIECES], "scores": [s for _, s, _ in PIECES],
                        "token_types": [k for _, _, k in PIECES]}
-    described = {"tokenizer_type": model, "pre_tokenizer_type": pre, "tokens": vocabulary["tokens"],
-                 "token_type": vocabulary["token_types"]}
-    described |= {key: vocabulary[key] for key in ("scores", "merges") if key in vocabulary}
-    backend, _ = convert_gguf_tokenizer("llama", described)
-    if keys.get("add_space_prefix") is False:
-        # transformers does not use this flag of a GGUF file.
-        backend.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="never", split=False)
-    bare = [backend.encode(text, add_special_tokens=False).ids for text in GGUF_TEXTS]
+    if model == "llama":
+        prefix = keys.get("add_space_prefix", True)
+        processor = SentencePieceProcessor(model_proto=base64.b64decode(model_file(prefix)))
+        bare = [processor.encode(text) for text in GGUF_TEXTS]
+    else:
+        described = {"tokenizer_type": model, "pre_tokenizer_type": pre, "tokens": vocabulary["tokens"],
+                     "token_type": vocabulary["token_types"], "merges": vocabulary["merges"]}
+        backend, _ = convert_gguf_tokenizer("llama", described)
+        bare = [backend.encode(text, add_special_tokens=False).ids for text in GGUF_TEXTS]
     default = model == "llama"
     bos, eos = keys.get("bos", 1 if default else None), keys.get("eos", 2 if default else None)
     first = [bos] if keys.get("add_bos", default or pre in ADD_BOS) else []

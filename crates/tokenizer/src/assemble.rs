@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct TokenizerParts {
     /// The name of the file, for error messages.
     pub(crate) file: String,
-    /// The tokens of the BPE model and their ids.
+    /// The tokens of the BPE model and their ids, which may include added tokens.
     pub(crate) tokens: Vec<(String, u32)>,
     /// The pairs to merge, in order of priority.
     pub(crate) merges: Merges,
@@ -61,14 +61,19 @@ impl TokenizerParts {
     /// Checks that ids are unique and inside the model's vocabulary and that every merge makes a token.
     /// Returns the tokenizer.
     pub(crate) fn assemble(mut self, options: &TokenizerOptions) -> Result<Tokenizer> {
-        let ids = self.ids_by_token()?;
+        let (ids, only_added) = self.ids_by_token()?;
         self.check_ids(options.vocab_size)?;
         self.check_merges()?;
         let merges = self.merge_ids(&ids)?;
         let pieces = self.pieces();
         let added = std::mem::take(&mut self.added).into_iter().map(|(_, token)| token);
+        // Added tokens that the model lacks keep the ids that the file gives them, even if there are gaps
+        // between the ids, but merging never makes them.
+        let all = BPE::builder().vocab_and_merges(ids.clone(), Vec::new()).build();
+        let mut own = ids;
+        own.retain(|token, _| !only_added.contains(token));
         let model = BPE::builder()
-            .vocab_and_merges(ids, self.merges)
+            .vocab_and_merges(own, self.merges)
             .fuse_unk(self.fuse_unk)
             .byte_fallback(self.byte_fallback)
             .ignore_merges(self.ignore_merges);
@@ -79,9 +84,9 @@ impl TokenizerParts {
         let file = self.file;
         let failed = |e: tokenizers::Error| Error::tokenizer(&file, e.to_string());
         let crashed = |_| Error::tokenizer(&file, "the tokenizer crashes on its tokens");
-        let model = model.build().map_err(failed)?;
+        let (model, all) = (model.build().map_err(failed)?, all.map_err(failed)?);
         let mut parsing = AddedVocabulary::new();
-        guarded(|| parsing.add_tokens(added, &model, self.normalizer.as_ref()))
+        guarded(|| parsing.add_tokens(added, &all, self.normalizer.as_ref()))
             .map_err(crashed)?
             .map_err(failed)?;
         let mut plain = parsing.clone();
@@ -105,10 +110,10 @@ impl TokenizerParts {
         })
     }
 
-    /// Returns the id of every token, including added ones. Added tokens become part of the BPE model, so
-    /// that they keep their ids in the file even if there are gaps between the ids. Afterwards `self.tokens`
-    /// contains all tokens, sorted by id.
-    fn ids_by_token(&mut self) -> Result<Vocab> {
+    /// Returns the id of every token, including added ones, and the added tokens that the model lacks.
+    /// Afterwards `self.tokens` contains all tokens, sorted by id.
+    fn ids_by_token(&mut self) -> Result<(Vocab, HashSet<String>)> {
+        let mut only_added = HashSet::new();
         let mut ids = Vocab::with_capacity(self.tokens.len() + self.added.len());
         for (token, id) in &self.tokens {
             if let Some(other) = ids.insert(token.clone(), *id) {
@@ -120,7 +125,10 @@ impl TokenizerParts {
                 return Err(self.wrong(format!("the added token with id {id} is empty")));
             }
             match ids.insert(content.clone(), *id) {
-                None => self.tokens.push((content.clone(), *id)),
+                None => {
+                    self.tokens.push((content.clone(), *id));
+                    only_added.insert(content.clone());
+                }
                 Some(other) if other == *id => {}
                 Some(other) => {
                     return Err(self.wrong(format!("the token `{content}` has the ids {other} and {id}")));
@@ -128,7 +136,7 @@ impl TokenizerParts {
             }
         }
         self.tokens.sort_unstable_by_key(|(_, id)| *id);
-        Ok(ids)
+        Ok((ids, only_added))
     }
 
     /// Checks that ids are unique and that most of them are inside the model's vocabulary. A note names the

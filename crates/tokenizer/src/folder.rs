@@ -28,8 +28,8 @@ impl Tokenizer {
     /// older files `special_tokens_map.json` and `added_tokens.json`.
     ///
     /// The result gives the ids of `AutoTokenizer.from_pretrained` in transformers 5. A `tokenizer.model`
-    /// without a class, or whose class transformers lacks, behaves as SentencePiece does, and the first token is
-    /// put before every text.
+    /// without a class, or whose class transformers lacks, behaves as SentencePiece does, and the first token
+    /// is put before every text.
     ///
     /// # Errors
     /// Fails as [`Tokenizer::from_file`] does, for any of these files.
@@ -40,7 +40,7 @@ impl Tokenizer {
             let (bytes, name) = (read(&json)?, json.display().to_string());
             let settings = Settings::from_folder(folder)?;
             let mut parts = parts(&bytes, BTreeMap::new(), &name)?;
-            settings.change_json(&mut parts);
+            settings.change_json(&mut parts, &bytes);
             return parts.assemble(options).map(Some);
         }
         if !model.exists() {

@@ -68,6 +68,9 @@ struct CheckedVocabulary<'a> {
     vocabulary: Vocabulary,
     details: BTreeMap<u32, AddedToken>,
     types: Vec<TokenType>,
+    /// The ids of the first and the last token. llama.cpp assumes 1 and 2 in a SentencePiece vocabulary that
+    /// names none.
+    ends: [Option<u32>; 2],
     file: &'a str,
 }
 
@@ -83,9 +86,10 @@ impl<'a> CheckedVocabulary<'a> {
         // Some files have the id -1, which means that there is no such token.
         let valid_id = |id: Option<u32>| id.filter(|id| (*id as usize) < count);
         let SpecialIds { bos, eos, unk, pad } = vocabulary.special;
-        // llama.cpp assumes these ids in a SentencePiece vocabulary that names none.
-        let sentencepiece = vocabulary.model == "llama";
-        let (bos, eos) = if sentencepiece { (bos.or(Some(1)), eos.or(Some(2))) } else { (bos, eos) };
+        let assumed = |id: Option<u32>, otherwise: u32| {
+            valid_id(if vocabulary.model == "llama" { id.or(Some(otherwise)) } else { id })
+        };
+        let ends = [assumed(bos, 1), assumed(eos, 2)];
         vocabulary.special =
             SpecialIds { bos: valid_id(bos), eos: valid_id(eos), unk: valid_id(unk), pad: valid_id(pad) };
         let mut types = vec![TokenType::Normal; count];
@@ -102,7 +106,7 @@ impl<'a> CheckedVocabulary<'a> {
                 *kind = TokenType::Unused;
             }
         }
-        Ok(CheckedVocabulary { vocabulary, details, types, file })
+        Ok(CheckedVocabulary { vocabulary, details, types, ends, file })
     }
 
     /// Returns the tokens of some types, in ascending order of their ids.
@@ -188,7 +192,8 @@ impl<'a> CheckedVocabulary<'a> {
     /// Returns the tokens before and after every text, by the rules of llama.cpp. A note says that a token
     /// is missing.
     fn special_tokens(&self, spelling: Spelling) -> (SpecialTokens, Vec<String>) {
-        let Vocabulary { pre, special, add_bos, add_eos, .. } = &self.vocabulary;
+        let Vocabulary { pre, add_bos, add_eos, .. } = &self.vocabulary;
+        let [bos, eos] = self.ends;
         let by_default =
             spelling != Spelling::ByteLevel || pre.as_deref().is_some_and(|pre| ADD_BOS.contains(&pre));
         let mut notes = Vec::new();
@@ -201,8 +206,8 @@ impl<'a> CheckedVocabulary<'a> {
             }
             id.filter(|_| flag.unwrap_or(by_default)).into_iter().collect()
         };
-        let before = ids(*add_bos, by_default, special.bos, "bos");
-        let after = ids(*add_eos, false, special.eos, "eos");
+        let before = ids(*add_bos, by_default, bos, "bos");
+        let after = ids(*add_eos, false, eos, "eos");
         (SpecialTokens { before, after }, notes)
     }
 
@@ -216,7 +221,11 @@ impl<'a> CheckedVocabulary<'a> {
         };
         TokenizerParts {
             file: self.file.into(),
-            tokens: self.tokens_of_type(&[Normal, Byte]).map(|(id, token)| (token.to_string(), id)).collect(),
+            // As in llama.cpp, merging may make tokens of every type.
+            tokens: self
+                .tokens_of_type(&[Normal, Byte, Control, UserDefined, Unknown])
+                .map(|(id, token)| (token.to_string(), id))
+                .collect(),
             merges: Vec::new(),
             added: self.tokens_of_type(&[Control, UserDefined, Unknown]).map(added).collect(),
             unk_token: None,

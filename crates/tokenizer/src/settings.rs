@@ -27,13 +27,13 @@ pub(crate) struct Settings {
     /// Whether `tokenizer_config.json` has `added_tokens_decoder`.
     pub(crate) lists_added: bool,
     /// The tokens of `added_tokens_decoder` or of `added_tokens.json`, by id.
-    added: BTreeMap<u32, Entry>,
+    pub(crate) added: BTreeMap<u32, Entry>,
 }
 
 /// A token with its properties, as these files write it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "TextOrToken")]
-struct Entry {
+pub(crate) struct Entry {
     token: AddedToken,
 }
 

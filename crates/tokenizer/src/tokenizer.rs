@@ -143,13 +143,14 @@ impl Tokenizer {
 
     /// Returns the id of a token as the vocabulary writes it; `None` if there is no such token.
     pub fn id(&self, token: &str) -> Option<u32> {
-        self.model.token_to_id(token)
+        self.parsing.token_to_id(token, &self.model)
     }
 
     /// Returns the token of an id as the vocabulary writes it (`Ġthe`, `▁the`, `<0x0A>`); `None` if the id
     /// has no token.
     pub fn token(&self, id: u32) -> Option<String> {
-        self.model.id_to_token(id)
+        let added = self.parsing.get_added_tokens_decoder().get(&id).map(|token| token.content.clone());
+        added.or_else(|| self.model.id_to_token(id))
     }
 
     /// Returns whether an id is a special token, which has no text.

@@ -21,6 +21,9 @@ use crate::{
     spelling::{SPACE, Spelling},
 };
 
+/// The text by which transformers recognises byte-level tokenizers.
+const BYTE_LEVEL: &[u8] = b"\"ByteLevel\"";
+
 /// The tokens that `LlamaTokenizer` has by default.
 const LLAMA_ROLES: [(&str, &str); 3] = [("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>")];
 
@@ -29,10 +32,11 @@ const GPT_2_ROLES: [(&str, &str); 3] =
     [("bos_token", "<|endoftext|>"), ("eos_token", "<|endoftext|>"), ("unk_token", "<|endoftext|>")];
 
 impl Settings {
-    /// Changes a tokenizer that was read from a `tokenizer.json`.
-    pub(crate) fn change_json(mut self, parts: &mut TokenizerParts) {
-        // transformers recognises byte-level files of the class of Llama, such as Llama 3's, and keeps them.
-        let llama = self.class() == "LlamaTokenizer" && parts.spelling != Spelling::ByteLevel;
+    /// Changes a tokenizer that was read from a `tokenizer.json`, which has the text `bytes`.
+    pub(crate) fn change_json(mut self, parts: &mut TokenizerParts, bytes: &[u8]) {
+        // transformers keeps files of the class of Llama that contain this text, such as Llama 3's.
+        let kept = bytes.windows(BYTE_LEVEL.len()).any(|text| text == BYTE_LEVEL);
+        let llama = self.class() == "LlamaTokenizer" && parts.spelling != Spelling::ByteLevel && !kept;
         let gpt_2 = self.class() == "GPT2Tokenizer" && parts.spelling == Spelling::ByteLevel;
         if llama {
             self.set_default_roles(&LLAMA_ROLES);
@@ -60,6 +64,8 @@ impl Settings {
             self.set_default_roles(&LLAMA_ROLES);
             self.rebuild_llama(parts);
         }
+        // The listed tokens are already part of the vocabulary.
+        self.added.clear();
         self.add_tokens(parts);
         let [bos, eos] = [("bos_token", parts.special.bos), ("eos_token", parts.special.eos)]
             .map(|(key, own)| self.role(key).map_or(own.filter(|_| !llama), |token| parts.id(token)));
