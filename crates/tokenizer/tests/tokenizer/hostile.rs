@@ -89,8 +89,12 @@ fn truncated_sentencepiece_models_are_refused() {
     for end in (1..whole.len()).step_by(7) {
         // A truncation between two fields removes only the settings.
         let error = model_error(&whole[..end]);
-        let known =
-            ["truncated or damaged, at byte", "the model type `unigram`", "`remove_extra_whitespaces`"];
+        let known = [
+            "truncated or damaged, at byte",
+            "the model type `unigram`",
+            "`remove_extra_whitespaces`",
+            "is empty",
+        ];
         assert!(known.iter().any(|reason| error.contains(reason)), "{end}: {error}");
     }
     assert!(model_error(b"").contains("is empty"));
