@@ -8,8 +8,8 @@ use crate::{Architecture, Config};
 use super::{
     config::HIDDEN_ACTIVATION,
     vocabulary::{
-        ADD_BOS, ADD_SPACE, BOS, EOS, EOT, MERGES, MODEL, PADDING, PRE, SCORES, TEMPLATE, TOKENS, TYPES,
-        UNKNOWN, Vocabulary,
+        ADD_BOS, ADD_EOS, ADD_SPACE, BOS, EOS, EOT, MERGES, MODEL, PADDING, PRE, SCORES, TEMPLATE, TOKENS,
+        TYPES, UNKNOWN, Vocabulary,
     },
     write::Field,
 };
