@@ -1,11 +1,24 @@
 //! Chat templates, which turn messages into text in the format on which a model was tuned.
 
+mod clock;
 mod environment;
+mod filters;
 mod find;
+mod meter;
+mod methods;
+mod percent;
 mod python_json;
+mod python_text;
+mod rewrite;
+mod scan;
+mod view;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use jiff::{
+    Zoned,
+    civil::{Date, DateTime},
+};
 use minijinja::{Environment, ErrorKind, Value};
 use serde::{Deserialize, Serialize};
 
@@ -36,17 +49,18 @@ impl Message {
 ///
 /// The rules are these. A block tag removes the white space before it and the line end after it. Undefined
 /// names are empty. Python's methods of strings and mappings work. `raise_exception` fails with its message.
-/// `strftime_now` is not defined, so that a conversation gives the same text every day; a template fails if
-/// it calls this function without checking that it is defined.
+/// `strftime_now` is the local time, or the date that [`Chat::on_date`] fixes. `tools` and `documents` are
+/// `None`.
 ///
-/// The number of steps of a template and the length of its output are limited. The memory for intermediate
-/// texts is not.
+/// The size of a template, its steps, and the length of the texts that it makes are limited.
 pub struct Chat {
     environment: Environment<'static>,
     template: String,
     file: String,
     /// The tokens that the template knows by name, such as `bos_token`: names and values.
     tokens: Vec<(String, String)>,
+    /// The date that templates read; `None` for today.
+    date: Option<Date>,
 }
 
 /// The template that Microsoft's BitNet b1.58 2B-4T was tuned on: a turn is the capitalised role, a colon,
@@ -70,14 +84,30 @@ impl Chat {
     /// tokens that it knows by name, such as `("bos_token", "<s>")`; errors name `file`.
     ///
     /// # Errors
-    /// Returns an error if the text is not a template.
+    /// Returns an error if the text is empty, is not a template, or is too large.
     pub fn new(template: &str, file: &str, tokens: &[(&str, &str)]) -> Result<Chat> {
+        let template = template.strip_prefix('\u{feff}').unwrap_or(template);
+        let refused = |line, reason| Error::Chat { file: file.into(), line, reason };
+        if template.trim().is_empty() {
+            return Err(refused(1, "it is empty, so it would drop every message".into()));
+        }
+        let rewritten = rewrite::rewrite(template).map_err(|(line, reason)| refused(line, reason))?;
         let mut environment = environment::new();
-        let added = environment.add_template_owned(TEMPLATE, template.to_string());
+        let added = environment.add_template_owned(TEMPLATE, rewritten);
         added.map_err(|e| failed(file, &e))?;
         let owned = |(name, token): &(&str, &str)| (name.to_string(), token.to_string());
-        let template = template.to_string();
-        Ok(Chat { environment, template, file: file.into(), tokens: tokens.iter().map(owned).collect() })
+        let (template, tokens) = (template.to_string(), tokens.iter().map(owned).collect());
+        Ok(Chat { environment, template, file: file.into(), tokens, date: None })
+    }
+
+    /// Returns the template with a fixed date, written as `YYYY-MM-DD`, in the place of today.
+    ///
+    /// # Errors
+    /// Returns an error if the text is not a date.
+    pub fn on_date(mut self, date: &str) -> Result<Chat> {
+        let wrong = |reason: jiff::Error| Error::Date { date: date.into(), reason: reason.to_string() };
+        self.date = Some(Date::strptime("%Y-%m-%d", date).map_err(wrong)?);
+        Ok(self)
     }
 
     /// Returns the template of BitNet b1.58 2B-4T and of models that were tuned from it.
@@ -101,12 +131,16 @@ impl Chat {
     /// Returns an error if the template fails, for example on an unknown role, or takes too many steps.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
         let mut environment = self.environment.clone();
+        let now = self.date.map_or_else(|| Zoned::now().datetime(), DateTime::from);
+        environment::add_limits(&mut environment, now, messages);
         environment.set_fuel(Some(STEPS + STEPS_PER_MESSAGE * messages.len() as u64));
         let template = environment.get_template(TEMPLATE).map_err(|e| failed(&self.file, &e))?;
         let tokens = self.tokens.iter().map(|(name, token)| (name.as_str(), Value::from(token.as_str())));
         let variables = [
             ("messages", messages.iter().map(Message::value).collect()),
             ("add_generation_prompt", Value::from(add_generation_prompt)),
+            ("tools", Value::from(())),
+            ("documents", Value::from(())),
         ];
         let context = Value::from_pairs(tokens.chain(variables));
         let mut text = environment::LimitedText::new(messages);
@@ -131,6 +165,7 @@ const TEMPLATE: &str = "chat template";
 fn failed(file: &str, error: &minijinja::Error) -> Error {
     let reason = match error.kind() {
         ErrorKind::OutOfFuel => "it takes too many steps".into(),
+        ErrorKind::WriteFailure if error.detail() == Some(meter::TOO_LONG) => meter::TOO_LONG.into(),
         ErrorKind::WriteFailure => "it writes too much".into(),
         kind => error.detail().map_or_else(|| kind.to_string(), String::from),
     };

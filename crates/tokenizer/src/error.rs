@@ -44,6 +44,8 @@ pub enum Error {
     Export { file: String, reason: String },
     #[error("{file}, line {line}: the chat template fails: {reason}; fix it or pass the text as plain text")]
     Chat { file: String, line: usize, reason: String },
+    #[error("{date} is not a date: {reason}; write it as YYYY-MM-DD, such as 2026-07-26")]
+    Date { date: String, reason: String },
 }
 
 impl Error {

@@ -97,18 +97,28 @@ fn a_template_that_fails_is_named_with_its_line() {
         unfinished.starts_with("folder/chat_template.jinja, line 3: the chat template fails:"),
         "{unfinished}"
     );
-    // The engine may crash on this template, but no panic gets out.
-    let backwards =
-        Chat::new("{{ ''[::-1] }}{{ messages[::-1] | length }}", "x", &[]).unwrap().render(&talk(), false);
-    assert!(backwards.is_ok_and(|text| text == "4") || failing("{{ ''[::-1] }}").contains("crashes"));
-    let today = failing("{{ strftime_now('%d %b %Y') }}");
-    assert!(today.contains("line 1") && today.contains("strftime_now"), "{today}");
-    let asks = Chat::new(
-        "{% if strftime_now is defined %}{{ strftime_now('%d') }}{% else %}26{% endif %}",
-        "x",
-        &[],
-    );
-    assert_eq!(asks.unwrap().render(&[], false).unwrap(), "26");
+    for (template, reason) in [
+        ("\n{% do messages %}", "line 2: the chat template fails: the tag `do` is not supported"),
+        ("{% generation %}", "the tag `generation` has no `endgeneration`"),
+        ("{% with %}{% endgeneration %}", "the tag `endgeneration` ends no `generation`"),
+        ("{% generation x %}{% endgeneration %}", "the tag `generation` has arguments"),
+        ("{{ '\\N{BULLET}' }}", "escapes with the name of a character are not supported"),
+        ("{{ messages | xmlattr }}", "filter xmlattr is unknown"),
+        ("", "it is empty"),
+        ("\u{feff} \n", "it is empty"),
+    ] {
+        assert!(failing(template).contains(reason), "{}", failing(template));
+    }
+}
+
+#[test]
+fn the_date_is_today_or_fixed() {
+    let chat = || Chat::new("\u{feff}{{ strftime_now('%d %b %Y') }}", "x", &[]).unwrap();
+    assert_eq!(chat().on_date("2024-02-29").unwrap().render(&[], false).unwrap(), "29 Feb 2024");
+    let today = chat().render(&[], false).unwrap();
+    assert!(today.len() == 11 && !today.ends_with("2024"), "{today}");
+    let error = chat().on_date("2023-02-29").err().unwrap().to_string();
+    assert!(error.contains("2023-02-29 is not a date") && error.contains("YYYY-MM-DD"), "{error}");
 }
 
 #[test]
@@ -120,8 +130,49 @@ fn templates_that_never_end_are_stopped() {
     assert!(rendered(long).unwrap_err().to_string().contains("it takes too many steps"));
     assert!(rendered(macros).is_err());
     assert!(rendered("{{ 'ab' * 1000000 }}").unwrap_err().to_string().contains("it writes too much"));
-    let nested = format!("{{{{ {}1", "(".repeat(5000));
-    assert!(Chat::new(&nested, "x", &[]).is_err());
+    for doubling in [
+        "{% set n = namespace(x='ab') %}{% for i in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}",
+        "{% set n = namespace(x='ab') %}{% for i in range(40) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+        "{% set n = namespace(x='ab') %}{% for i in range(40) %}{% set n.x = [n.x, n.x] | join %}{% endfor %}",
+        "{% set n = namespace(x='ab') %}{% for i in range(40) %}{% set n.x = '%s%s' % (n.x, n.x) %}{% endfor %}",
+        "{% set n = namespace(x='ab') %}{% for i in range(40) %}{% set n.x = '{0}{0}'.format(n.x) %}{% endfor %}",
+        "{% set n = namespace(x='ab') %}{% for i in range(40) %}{% set n.x = n.x.replace('a', n.x) %}{% endfor %}",
+        "{% set n = namespace(x='ab') %}{% for i in range(40) %}{% set n.x = n.x | replace('a', n.x) %}{% endfor %}",
+        "{% set n = namespace(x='ab') %}{% for i in range(40) %}{% set n.x = n.x * 2 %}{% endfor %}",
+        "{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}{{ n.x }}",
+        "{% set n = namespace(x='ab') %}{% for i in range(40) %}{% set y %}{{ n.x }}{{ n.x }}{% endset %}{% set n.x = y %}{% endfor %}",
+        "{% macro f(x, i) %}{% if i %}{{ f(x ~ x, i - 1) }}{% endif %}{% endmacro %}{{ f('ab', 40) }}",
+    ] {
+        let error = rendered(doubling).unwrap_err().to_string();
+        assert!(error.contains("too long") || error.contains("too large"), "{doubling}: {error}");
+    }
+    // No template is deep enough for the end of the stack.
+    let many = |text: &str| text.repeat(100_000);
+    let loops = |count: usize| "{% for i in [1] %}".repeat(count) + &"{% endfor %}".repeat(count);
+    for deep in [
+        format!("{{{{ {}1", many("(")),
+        format!("{{{{ {}1{} }}}}", many("["), many("]")),
+        format!("{{{{ {}1 }}}}", many("not ")),
+        format!("{{{{ {}1 }}}}", many("-")),
+        format!("{{{{ 1{} }}}}", many("|abs")),
+        format!("{{{{ 1{} }}}}", many("+1")),
+        format!("{{{{ a{} }}}}", many(".b")),
+        format!("{{{{ 1{} }}}}", many(" if 1 else 2")),
+        loops(100_000),
+        format!("{{% if a %}}{}{{% endif %}}", "{% elif a %}".repeat(50_000)),
+    ] {
+        assert!(Chat::new(&deep, "x", &[]).is_err(), "{}", &deep[..40]);
+    }
+    // These have as many parts as are allowed.
+    let some = |text: &str, count: usize| text.repeat(count);
+    for wide in [
+        format!("{{{{ {}1 }}}}", some("not ", 1_900)),
+        format!("{{{{ 1{} }}}}", some("|abs", 900)),
+        format!("{{{{ 1{} }}}}", some("+1", 900)),
+        format!("{{% if a %}}{}{{% endif %}}", some("{% elif a %}", 900)),
+    ] {
+        let _ = Chat::new(&wide, "x", &[]).map(|chat| chat.render(&talk(), true));
+    }
     // A long conversation does not count as a hostile template.
     let many: Vec<Message> = (0..5000).map(|i| Message::new("user", format!("{i}").repeat(50))).collect();
     assert!(Chat::bitnet_2b_4t().render(&many, true).unwrap().len() > 900_000);

@@ -2,6 +2,7 @@
 
 mod byte_level;
 mod chat;
+mod chat_templates;
 mod corpus;
 mod doubtful;
 mod export;
