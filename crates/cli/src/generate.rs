@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// The system message before the message of the user.
     #[arg(long, value_name = "TEXT", requires = "chat")]
     system: Option<String>,
+    /// The date that the chat template reads, instead of today, such as 2026-07-26.
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "chat")]
+    date: Option<String>,
     /// The largest number of tokens to generate for each prompt.
     #[arg(long, default_value_t = 128)]
     max_tokens: usize,

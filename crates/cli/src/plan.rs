@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
             "budget": budget.kept_fraction(plan.shape()),
             "tokens": plan.shape().tokens,
             "asked_tokens": plan.asked(),
-            "kept_tokens": plan.total(),
+            "kept_entries": plan.total(),
             "layers": layers(plan),
         }));
     }

@@ -47,7 +47,7 @@ fn the_document() {
     assert!(made.len() <= 12 && made.iter().all(|id| count(id) < size("vocab_size")));
     assert!(document["text"].is_string());
     assert!(number(&document["prefill_seconds"]) > 0.0 && number(&document["decode_seconds"]) >= 0.0);
-    assert_eq!((&document["policy"], &document["kept_tokens"]), (&Value::Null, &Value::Null));
+    assert_eq!((&document["policy"], &document["kept_entries"]), (&Value::Null, &Value::Null));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn greedy_generation_is_deterministic_and_unchanged_with_a_full_cache() {
         let whole = generate(&place, &["--greedy", "--policy", policy, "--budget", "1.0"]);
         assert_eq!(whole["tokens"], plain["tokens"], "{policy}");
         assert_eq!(whole["cache_bytes"], plain["cache_bytes"], "{policy}");
-        assert_eq!(count(&whole["kept_tokens"]), PROMPT * heads(), "{policy}");
+        assert_eq!(count(&whole["kept_entries"]), PROMPT * heads(), "{policy}");
     }
 }
 
@@ -72,7 +72,10 @@ fn evicted_entries_make_the_cache_smaller() {
     for (budget, kept) in [("0.5", 30), ("0.1", 6)] {
         let eviction = ["--greedy", "--policy", "uniform+key-norm", "--budget", budget];
         let evicted = at_most(&place, "1", &eviction);
-        assert_eq!((count(&evicted["kept_tokens"]), held(&evicted)), (kept * heads(), bytes(kept * heads())));
+        assert_eq!(
+            (count(&evicted["kept_entries"]), held(&evicted)),
+            (kept * heads(), bytes(kept * heads()))
+        );
     }
 }
 

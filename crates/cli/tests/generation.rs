@@ -47,7 +47,7 @@ fn several_prompts_are_each_as_if_alone() {
             let alone = place.json(&arguments(&[prompt], more));
             assert_eq!(
                 keys(sequence),
-                ["cache_bytes", "head", "kept_tokens", "prompt_tokens", "stop", "text", "tokens"]
+                ["cache_bytes", "head", "kept_entries", "prompt_tokens", "stop", "text", "tokens"]
             );
             for key in keys(sequence) {
                 assert_eq!(sequence[key], alone[key], "{key} of {prompt} with {more:?}");
@@ -96,11 +96,11 @@ fn each_of_several_caches_is_evicted() {
         let together = greedy(&place, &PROMPTS, &eviction);
         for (sequence, prompt) in list(&together["sequences"]).iter().zip(PROMPTS) {
             let alone = greedy(&place, &[prompt], &eviction);
-            let (kept, length) = (count(&sequence["kept_tokens"]), list(&sequence["prompt_tokens"]).len());
+            let (kept, length) = (count(&sequence["kept_entries"]), list(&sequence["prompt_tokens"]).len());
             assert!(kept > 0 && kept.abs_diff(length * heads / 2) <= heads, "{kept} of {length} tokens");
             assert_eq!(
-                (&sequence["tokens"], &sequence["kept_tokens"]),
-                (&alone["tokens"], &alone["kept_tokens"])
+                (&sequence["tokens"], &sequence["kept_entries"]),
+                (&alone["tokens"], &alone["kept_entries"])
             );
         }
     }

@@ -88,7 +88,7 @@ fn the_document() {
     let kept = kept(&document);
     assert!(kept.iter().all(|head| head.is_sorted_by(|a, b| a < b) && *head.last().unwrap() < TOKENS));
     assert!(kept.iter().all(|head| head.len() == 15), "uniform gives every head floor(0.3 * 50)");
-    assert_eq!(count(&document["kept_tokens"]), kept.iter().map(Vec::len).sum::<usize>());
+    assert_eq!(count(&document["kept_entries"]), kept.iter().map(Vec::len).sum::<usize>());
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn every_conserving_policy_spends_exactly_its_budget() {
         let found: usize = kept(&document).iter().map(Vec::len).sum();
         assert_eq!(found, heads * 18, "{policy}: floor(0.37 * 50) tokens per head");
         assert_eq!(
-            (count(&document["asked_tokens"]), count(&document["kept_tokens"])),
+            (count(&document["asked_tokens"]), count(&document["kept_entries"])),
             (found, found),
             "{policy}"
         );
@@ -125,7 +125,7 @@ fn published_rules_report_the_asked_and_the_kept_tokens() {
     for rule in ["entropy-proportional", "entropy-global", "entropy-inverted"] {
         let document = profiled(&place, rule, "0.2");
         assert_eq!(count(&document["asked_tokens"]), 10 * heads);
-        assert_eq!(count(&document["kept_tokens"]), kept(&document).iter().map(Vec::len).sum::<usize>());
+        assert_eq!(count(&document["kept_entries"]), kept(&document).iter().map(Vec::len).sum::<usize>());
     }
 }
 

@@ -104,7 +104,7 @@ fn native_policies_and_every_form_of_budget() {
         let document = plan("gqa-96.safetensors", recency, &budget);
         assert!(kept(&document).len() == 6 && kept(&document).iter().all(|head| *head == ends), "{budget:?}");
         assert_eq!(document["model"], "gqa-96");
-        assert_eq!(["tokens", "asked_tokens", "kept_tokens"].map(|key| count(&document[key])), [96, 30, 30]);
+        assert_eq!(["tokens", "asked_tokens", "kept_entries"].map(|key| count(&document[key])), [96, 30, 30]);
     }
     for scorer in [
         "window-attention",
@@ -119,7 +119,7 @@ fn native_policies_and_every_form_of_budget() {
         for allocator in ["uniform", "pyramid"] {
             let document =
                 plan("mha-96.safetensors", &format!("{allocator}+{scorer}"), &["--budget", "0.25"]);
-            assert_eq!(count(&document["kept_tokens"]), 24 * 12, "{allocator}+{scorer}");
+            assert_eq!(count(&document["kept_entries"]), 24 * 12, "{allocator}+{scorer}");
         }
     }
 }

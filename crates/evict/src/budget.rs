@@ -94,14 +94,14 @@ impl Budget {
         }
     }
 
-    /// Returns how many tokens an average KV head of the shape keeps. A fraction is rounded down in `f64`,
-    /// but never below one token, since a head without tokens would fail silently.
+    /// Returns how many tokens an average KV head of the shape keeps. A fraction is rounded down, but never
+    /// below one token, since a head without tokens would fail silently. A kept fraction is meant exactly as
+    /// it is written, so 0.29 of 100 tokens are 29; a ratio is rounded in `f64` as kvpress does.
     pub fn per_head(self, shape: Shape) -> usize {
         let tokens = shape.tokens;
-        let at_least_one = |part: f64| ((tokens as f64 * part).floor() as usize).max(1);
         match self.0 {
-            Amount::Fraction(kept) => at_least_one(kept),
-            Amount::Removed(removed) => at_least_one(1.0 - removed),
+            Amount::Fraction(kept) => decimal_part(tokens, kept).max(1),
+            Amount::Removed(removed) => float_part(tokens, 1.0 - removed).max(1),
             Amount::Tokens(count) => count.min(tokens),
             Amount::Entries(count) => (count / shape.all_kv_heads().max(1)).clamp(1, tokens.max(1)),
         }
@@ -117,6 +117,24 @@ impl Budget {
     }
 }
 
+/// Returns a fraction of a count, rounded down in `f64`.
+fn float_part(count: usize, part: f64) -> usize {
+    (count as f64 * part).floor() as usize
+}
+
+/// Returns a fraction of a count, rounded down. `f64` has 0.29 only nearly, so 100 times 0.29 is below 29;
+/// the decimal digits of the fraction are exact. A third, whose digits do not end, is rounded in `f64`.
+fn decimal_part(count: usize, part: f64) -> usize {
+    let text = part.to_string();
+    let (whole, digits) = text.split_once('.').unwrap_or((&text, ""));
+    let numerator: Option<u128> = format!("{whole}{digits}").parse().ok();
+    let denominator = u32::try_from(digits.len()).ok().and_then(|length| 10_u128.checked_pow(length));
+    let product = numerator.and_then(|numerator| numerator.checked_mul(count as u128));
+    let exact = product.zip(denominator).map(|(product, denominator)| product / denominator);
+    let exact = exact.and_then(|exact| usize::try_from(exact).ok());
+    float_part(count, part).max(exact.unwrap_or(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +147,18 @@ mod tests {
         assert_eq!(Budget::fraction(0.01).unwrap().per_head(SHAPE), 1);
         assert_eq!(Budget::FULL.per_head(SHAPE), 9);
         assert_eq!(Budget::fraction(0.5).unwrap().total(SHAPE), 24);
+    }
+
+    #[test]
+    fn a_decimal_fraction_is_exact() {
+        let kept = |tokens, part| Budget::fraction(part).unwrap().per_head(Shape { tokens, ..SHAPE });
+        for percent in 1..=100 {
+            for tokens in [100, 300, 1_000, 12_300, 1_000_000] {
+                assert_eq!(kept(tokens, f64::from(percent) / 100.0), tokens * percent as usize / 100);
+            }
+        }
+        assert_eq!((kept(100, 0.29), kept(100, 0.57), kept(100, 0.58)), (29, 57, 58));
+        assert_eq!((kept(9, 1.0 / 3.0), kept(100, 0.299), kept(100, 1e-300)), (3, 29, 1));
     }
 
     #[test]

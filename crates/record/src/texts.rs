@@ -63,18 +63,26 @@ impl Texts {
     }
 
     /// Loads a user's own texts, without a manifest: every `.txt` file directly in `folder`, sorted by name.
-    /// The name of a text is that of its file without `.txt`; register and licence are "unspecified".
+    /// Hidden files, whose names begin with a dot, are skipped. The name of a text is that of its file
+    /// without `.txt`; register and licence are "unspecified".
     ///
     /// # Errors
-    /// Fails if the folder has no text or cannot be read, or a check fails.
+    /// Fails if the folder has no text or cannot be read, something that is named like a text is not a file,
+    /// or a check fails.
     pub fn from_folder(folder: &Path, split: Split) -> Result<Self, TextsError> {
         let fail = |source| RecordError::Read { path: folder.to_owned(), source };
         let mut paths = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(fail)? {
-            let path = entry.map_err(fail)?.path();
-            if path.is_file() && path.extension().is_some_and(|extension| extension == "txt") {
-                paths.push(path);
+            let entry = entry.map_err(fail)?;
+            let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
+            let path = entry.path();
+            if is_hidden || path.extension().is_none_or(|extension| extension != "txt") {
+                continue;
             }
+            if !path.is_file() {
+                return Err(TextsError::NotAFile { path });
+            }
+            paths.push(path);
         }
         if paths.is_empty() {
             return Err(TextsError::NoTexts { folder: folder.to_owned() });

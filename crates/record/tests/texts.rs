@@ -118,11 +118,16 @@ fn a_users_own_folder_needs_no_manifest() {
     let folder = tempfile::tempdir().unwrap();
     let empty = Texts::from_folder(folder.path(), Split::Calibration).unwrap_err().to_string();
     assert!(empty.contains(".txt"), "{empty}");
-    for (file, content) in [("b.txt", "bee"), ("a.txt", "ay"), ("notes.md", "not a text")] {
+    for (file, content) in
+        [("b.txt", "bee"), ("a.txt", "ay"), ("notes.md", "not a text"), ("._a.txt", "\u{0}")]
+    {
         std::fs::write(folder.path().join(file), content).unwrap();
     }
     let texts = Texts::from_folder(folder.path(), Split::Calibration).unwrap();
     assert_eq!(texts.all().iter().map(|t| t.entry.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    std::fs::create_dir(folder.path().join("c.txt")).unwrap();
+    let error = Texts::from_folder(folder.path(), Split::Calibration).unwrap_err().to_string();
+    assert!(error.contains("c.txt is not a file"), "{error}");
     assert!(Texts::from_folder(Path::new("no/such/folder"), Split::Calibration).is_err());
 }
 

@@ -176,7 +176,7 @@ fn sequence(loaded: &LoadedModel, outcome: &GenerationOutcome, i: usize) -> Resu
         "tokens": made.tokens,
         "text": text(loaded, made)?,
         "stop": stop(made.stop),
-        "kept_tokens": outcome.kept_entries[i],
+        "kept_entries": outcome.kept_entries[i],
         "cache_bytes": outcome.caches[i].bytes(),
         "head": head(loaded, made),
     }))

@@ -51,7 +51,10 @@ pub(super) fn tokens(
     if !arguments.chat {
         return texts.iter().map(|text| checked(tokenizer.encode(text)?)).collect();
     }
-    let chat = loaded.chat()?;
+    let chat = match &arguments.date {
+        Some(date) => loaded.chat()?.on_date(date).context("--date cannot be used")?,
+        None => loaded.chat()?,
+    };
     let chat_prompt = |text: String| {
         let system = arguments.system.iter().map(|system| Message::new("system", system.clone()));
         let messages: Vec<Message> = system.chain([Message::new("user", text)]).collect();

@@ -19,6 +19,12 @@ pub enum TextsError {
         /// The file.
         file: String,
     },
+    /// Something in a folder of texts is named like a text but is not a file.
+    #[error("{} is not a file, though it is named like a text: remove it, or give it a name without .txt", path.display())]
+    NotAFile {
+        /// Its path.
+        path: PathBuf,
+    },
     /// A folder has no texts.
     #[error("'{}' holds no .txt file: put one text in each .txt file directly in the folder", .folder.display())]
     NoTexts {

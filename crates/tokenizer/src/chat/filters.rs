@@ -53,7 +53,7 @@ pub(super) fn replace(value: &Value, old: &str, new: &str, count: Option<i64>) -
     meter::replaced(&python_text::text(value), old, new, count)
 }
 
-/// Returns a text with an indentation at every line but the first, and at empty lines only if `blank`.
+/// Returns a text with an indentation at every line except the first, and at empty lines only if `blank`.
 fn indent(text: &str, width: Option<Value>, first: Option<bool>, named: Kwargs) -> Result<String, Error> {
     let width = width.map_or_else(|| named.get::<Option<Value>>("width"), |width| Ok(Some(width)))?;
     let first = first.map_or_else(|| named.get::<Option<bool>>("first"), |first| Ok(Some(first)))?;
@@ -139,7 +139,7 @@ fn float(value: &Value, default: Option<Value>) -> Value {
     number.map_or_else(|| default.unwrap_or_else(|| Value::from(0.0)), Value::from)
 }
 
-/// Returns an attribute. The keys of a mapping are no attributes.
+/// Returns an attribute. The keys of a mapping are not attributes.
 fn attribute(value: &Value, name: &str) -> Result<Value, Error> {
     let is_plain = matches!(value.kind(), ValueKind::Map | ValueKind::Seq | ValueKind::String);
     if is_plain { Ok(Value::UNDEFINED) } else { value.get_attr(name) }
@@ -214,9 +214,10 @@ fn slice(value: &Value, start: Option<i64>, stop: Option<i64>, step: Option<i64>
     };
     let count = items.len() as i64;
     let (least, most) = if step < 0 { (-1, count - 1) } else { (0, count) };
-    let place = |index: i64| (if index < 0 { index.saturating_add(count) } else { index }).clamp(least, most);
+    let clamped =
+        |index: i64| (if index < 0 { index.saturating_add(count) } else { index }).clamp(least, most);
     let (first, last) = if step < 0 { (most, least) } else { (least, most) };
-    let (mut at, stop) = (start.map_or(first, place), stop.map_or(last, place));
+    let (mut at, stop) = (start.map_or(first, clamped), stop.map_or(last, clamped));
     let mut chosen = Vec::new();
     while (step > 0 && at < stop) || (step < 0 && at > stop) {
         chosen.push(items[at as usize].clone());

@@ -43,7 +43,7 @@ fn mapping_method(value: &Value, method: &str, args: &[Value]) -> Result<Value, 
         _ => return Err(Error::from(ErrorKind::UnknownMethod)),
     };
     let () = from_args(args)?;
-    Ok(if method == "copy" { value.clone() } else { Value::from_object(View::of_mapping(method, items)) })
+    Ok(if method == "copy" { value.clone() } else { Value::from_object(View::from_mapping(method, items)) })
 }
 
 /// Calls a method of a text that the engine lacks or answers differently.
@@ -157,7 +157,7 @@ fn split(text: &str, is_right: bool, args: &[Value]) -> Result<Value, Error> {
 fn split_words(text: &str, is_right: bool, most: usize) -> Vec<&str> {
     let (mut parts, mut rest) = (Vec::new(), text.trim());
     while !rest.is_empty() {
-        let cut = if is_right {
+        let parted = if is_right {
             rest.rfind(char::is_whitespace).map(|at| {
                 let after = at + rest[at..].chars().next().map_or(0, char::len_utf8);
                 (&rest[after..], rest[..at].trim_end())
@@ -165,7 +165,7 @@ fn split_words(text: &str, is_right: bool, most: usize) -> Vec<&str> {
         } else {
             rest.find(char::is_whitespace).map(|at| (&rest[..at], rest[at..].trim_start()))
         };
-        let (part, remaining) = cut.filter(|_| parts.len() < most).unwrap_or((rest, ""));
+        let (part, remaining) = parted.filter(|_| parts.len() < most).unwrap_or((rest, ""));
         parts.push(part);
         rest = remaining;
     }
@@ -238,8 +238,8 @@ fn pad(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
 /// Returns the first character's index and the text in a range of characters.
 fn range(text: &str, start: Option<i64>, end: Option<i64>) -> (usize, &str) {
     let count = text.chars().count() as i64;
-    let place = |index: i64| if index < 0 { (count + index).max(0) } else { index.min(count) } as usize;
-    let (start, end) = (place(start.unwrap_or(0)), place(end.unwrap_or(count)));
+    let clamped = |index: i64| if index < 0 { (count + index).max(0) } else { index.min(count) } as usize;
+    let (start, end) = (clamped(start.unwrap_or(0)), clamped(end.unwrap_or(count)));
     let byte = |index: usize| text.char_indices().nth(index).map_or(text.len(), |(byte, _)| byte);
     (start, &text[byte(start)..byte(end.max(start))])
 }

@@ -1,14 +1,15 @@
 //! Rewrites a template before the engine reads it, where Hugging Face's Jinja has more than the engine.
 //!
-//! - `{% generation %}` marks the text that a model is trained on. It renders its content in a new scope, which
-//!   `{% with %}` does too.
+//! - `{% generation %}` marks the text that a model is trained on. It renders its content in a new scope, as
+//!   `{% with %}` does.
 //! - `text % values` formats a text in Python. The engine's `%` is only for numbers, so `a % b` becomes
 //!   `(a)|bitkv_percent(b)`.
 //! - `a[1::2]` becomes `((a)|bitkv_slice(1,none,2))`, because the engine's slices have no items.
-//! - Escapes such as `\\U0001F600`, which the engine does not know, become the character.
-//! - The operands of `+` become `(a)|bitkv_counted`, and those of `~` become `(a)|bitkv_joined`, which limits the memory for long texts.
+//! - Escapes such as `\U0001F600`, which the engine does not know, become the character.
+//! - The operands of `+` become `(a)|bitkv_counted`, and those of `~` become `(a)|bitkv_joined`. These
+//!   filters limit the memory for long texts.
 
-use super::scan::{Kind, Tag, Token, tags};
+use super::scan::{Tag, Token, TokenKind, tags};
 
 /// The filter for `%`.
 pub(super) const PERCENT: &str = "bitkv_percent";
@@ -19,7 +20,8 @@ pub(super) const JOINED: &str = "bitkv_joined";
 
 /// The filter that turns a sum of lists into a list and counts it.
 pub(super) const SUMMED: &str = "bitkv_summed";
-/// The filter for slices. The engine's slices are no lists, and crash if a step is negative and the list empty.
+/// The filter for slices. The engine's slices are not lists, and crash if a step is negative and the list is
+/// empty.
 pub(super) const SLICE: &str = "bitkv_slice";
 
 /// The largest template, in bytes. It is many times the largest published one.
@@ -62,7 +64,8 @@ const KNOWN: [&str; 25] = [
 /// Returns a template that the engine renders as transformers renders `template`.
 ///
 /// # Errors
-/// Returns the line and the reason if the template is too large, or has a tag that is unknown or does not end.
+/// Returns the line and the reason if the template is too large, or has a tag that is unknown or does not
+/// end.
 pub(super) fn rewrite(template: &str) -> Result<String, (usize, String)> {
     if template.len() > MOST_BYTES {
         return Err((1, format!("it has {} bytes, but at most {MOST_BYTES} are allowed", template.len())));
@@ -80,7 +83,7 @@ pub(super) fn rewrite(template: &str) -> Result<String, (usize, String)> {
         checked.map_err(|reason| (template[..tag.start].matches('\n').count() + 1, reason))?;
     }
     match open.pop() {
-        Some((name, at)) if name == "generation" => {
+        Some(("generation", at)) => {
             let line = template[..at].matches('\n').count() + 1;
             Err((line, "the tag `generation` has no `endgeneration`".into()))
         }
@@ -163,15 +166,15 @@ impl<'a> Changes<'a> {
         }
         for (i, token) in tag.tokens.iter().enumerate() {
             match (token.kind, self.text(token)) {
-                (Kind::Text, text) => {
+                (TokenKind::Text, text) => {
                     if let Some(text) = unescaped(text)? {
                         self.edits.push((token.start, token.end, text));
                     }
                 }
-                (Kind::Operator, "+") if !self.ends_product(tag, i) => {
+                (TokenKind::Operator, "+") if !self.ends_product(tag, i) => {
                     self.edits.push((token.start, token.end, " ".into()));
                 }
-                (Kind::Operator, "[") => self.slice(tag, i),
+                (TokenKind::Operator, "[") => self.slice(tag, i),
                 _ => {}
             }
         }
@@ -192,7 +195,7 @@ impl<'a> Changes<'a> {
                     self.sum(tokens, &product, i);
                     product = outer.pop().unwrap_or_default();
                 }
-                "*" | "/" | "//" | "%" if token.kind == Kind::Operator => product.operators.push(i),
+                "*" | "/" | "//" | "%" if token.kind == TokenKind::Operator => product.operators.push(i),
                 text if self.ends_product(tag, i) => {
                     let filter = match text {
                         "+" => Some(COUNTED),
@@ -258,7 +261,7 @@ impl<'a> Changes<'a> {
             i = i.checked_sub(1)?;
             let token = &tag.tokens[i];
             match (token.kind, self.text(token)) {
-                (Kind::Operator, ")" | "]" | "}") => {
+                (TokenKind::Operator, ")" | "]" | "}") => {
                     let mut depth = 1;
                     while depth > 0 {
                         i = i.checked_sub(1)?;
@@ -269,17 +272,18 @@ impl<'a> Changes<'a> {
                         }
                     }
                 }
-                (Kind::Name, _) if self.is_keyword(tag, i) => return first,
-                (Kind::Name | Kind::Text | Kind::Number, _) => {}
+                (TokenKind::Name, _) if self.is_keyword(tag, i) => return first,
+                (TokenKind::Name | TokenKind::Text | TokenKind::Number, _) => {}
                 _ => return first,
             }
             first = Some(i);
             let before = i.checked_sub(1).map(|j| (tag.tokens[j].kind, self.text(&tag.tokens[j])));
             match before {
-                Some((Kind::Operator, ".")) => i -= 1,
-                Some((Kind::Operator, ")" | "]" | "}"))
+                Some((TokenKind::Operator, ".")) => i -= 1,
+                Some((TokenKind::Operator, ")" | "]" | "}"))
                     if self.text(&tag.tokens[i]).starts_with(['(', '[']) => {}
-                Some((Kind::Name | Kind::Text, _)) if self.text(&tag.tokens[i]).starts_with(['(', '[']) => {}
+                Some((TokenKind::Name | TokenKind::Text, _))
+                    if self.text(&tag.tokens[i]).starts_with(['(', '[']) => {}
                 _ => return first,
             }
         }
@@ -297,18 +301,18 @@ impl<'a> Changes<'a> {
         let before = i.checked_sub(1).map(|j| (tag.tokens[j].kind, self.text(&tag.tokens[j])));
         let follows = |name: &str| before.is_some_and(|(_, text)| text == name);
         match (token.kind, self.text(token)) {
-            (Kind::Name, _) if follows(".") || follows("|") => false,
-            (Kind::Name, "not") => !follows("is"),
-            (Kind::Name, "in") => !(follows("is") || self.follows_is_not(tag, i)),
-            (Kind::Name, "and" | "or" | "if" | "else") => true,
-            (Kind::Name, "recursive") => i + 1 == tag.tokens.len() && i > 0 && tag.is_block,
-            (Kind::Name, _) => i == 0 && tag.is_block,
-            (Kind::Operator, "+" | "-") => before.is_some_and(|(kind, text)| match kind {
-                Kind::Operator => matches!(text, ")" | "]" | "}"),
-                Kind::Name => i > 1 || !tag.is_block,
+            (TokenKind::Name, _) if follows(".") || follows("|") => false,
+            (TokenKind::Name, "not") => !follows("is"),
+            (TokenKind::Name, "in") => !(follows("is") || self.follows_is_not(tag, i)),
+            (TokenKind::Name, "and" | "or" | "if" | "else") => true,
+            (TokenKind::Name, "recursive") => i + 1 == tag.tokens.len() && i > 0 && tag.is_block,
+            (TokenKind::Name, _) => i == 0 && tag.is_block,
+            (TokenKind::Operator, "+" | "-") => before.is_some_and(|(kind, text)| match kind {
+                TokenKind::Operator => matches!(text, ")" | "]" | "}"),
+                TokenKind::Name => i > 1 || !tag.is_block,
                 _ => true,
             }),
-            (Kind::Operator, text) => {
+            (TokenKind::Operator, text) => {
                 matches!(text, "," | ":" | "=" | "==" | "!=" | "<" | ">" | "<=" | ">=" | "~")
             }
             _ => false,
@@ -346,7 +350,7 @@ impl<'a> Changes<'a> {
 
     /// Returns the changed template.
     fn apply(mut self) -> String {
-        // Additions come before a replacement at the same place, and keep their order: inner operands come first.
+        // Additions come before a replacement at the same place. They keep their order: inner operands first.
         self.edits.sort_by_key(|(start, end, _)| (*start, *end));
         let mut text = String::with_capacity(self.template.len() + 16 * self.edits.len());
         let mut at = 0;

@@ -2,7 +2,7 @@
 
 /// What a token of a tag is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     Name,
     Number,
     Text,
@@ -12,7 +12,7 @@ pub(super) enum Kind {
 /// A token of a tag: its place in the template, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token {
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     pub(super) start: usize,
     pub(super) end: usize,
 }
@@ -57,7 +57,8 @@ fn next_start(source: &str, from: usize) -> Option<(usize, u8)> {
     marks.next().map(|(offset, pair)| (from + offset, pair[1]))
 }
 
-/// Returns the end of a tag that has only a name, or `None` if another tag is there. `from` is after its `{%`.
+/// Returns the end of a tag that has only a name, or `None` if another tag is there. `from` is after the
+/// `{%` of the tag.
 fn simple_tag(source: &str, from: usize, name: &str) -> Option<usize> {
     let rest = source[from..].strip_prefix(['-', '+']).unwrap_or(&source[from..]);
     let rest = rest.trim_ascii_start().strip_prefix(name)?.trim_ascii_start();
@@ -97,20 +98,20 @@ fn tokens(source: &str, from: usize, close: &str) -> (Vec<Token>, Option<usize>)
 }
 
 /// Returns the kind and the length of the token at the beginning of a text; `None` if no token is there.
-fn token(rest: &str) -> Option<(Kind, usize)> {
+fn token(rest: &str) -> Option<(TokenKind, usize)> {
     let first = rest.chars().next()?;
     if first == '"' || first == '\'' {
-        return text_length(rest, first).map(|length| (Kind::Text, length));
+        return text_length(rest, first).map(|length| (TokenKind::Text, length));
     }
     if first.is_ascii_digit() {
-        return Some((Kind::Number, number_length(rest.as_bytes())));
+        return Some((TokenKind::Number, number_length(rest.as_bytes())));
     }
     if first == '_' || first.is_alphabetic() {
         let end = rest.find(|c: char| c != '_' && !c.is_alphanumeric());
-        return Some((Kind::Name, end.unwrap_or(rest.len())));
+        return Some((TokenKind::Name, end.unwrap_or(rest.len())));
     }
     let is_double = ["//", "**", "==", "!=", "<=", ">="].iter().any(|double| rest.starts_with(double));
-    Some((Kind::Operator, if is_double { 2 } else { first.len_utf8() }))
+    Some((TokenKind::Operator, if is_double { 2 } else { first.len_utf8() }))
 }
 
 /// Returns the length of a text in quotes; `None` if it does not end.
@@ -127,7 +128,8 @@ fn text_length(rest: &str, quote: char) -> Option<usize> {
     None
 }
 
-/// Returns the length of a number. A dot belongs to it only if a digit follows, as in `1.5` but not in `0.role`.
+/// Returns the length of a number. A dot belongs to it only if a digit follows, as in `1.5` but not in
+/// `0.role`.
 fn number_length(bytes: &[u8]) -> usize {
     let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
     let is_exponent = |at: usize| !bytes.starts_with(b"0x") && matches!(bytes[at], b'e' | b'E');

@@ -19,7 +19,7 @@ pub(super) struct View {
 
 impl View {
     /// Returns the view that a method of a mapping returns: `keys`, `values` or `items`.
-    pub(super) fn of_mapping(method: &str, items: Vec<Value>) -> View {
+    pub(super) fn from_mapping(method: &str, items: Vec<Value>) -> View {
         let text = format!("dict_{method}({})", represent(&Value::from(items.clone())));
         View { text, items, is_sequence: false }
     }
