@@ -9,7 +9,8 @@ Run it with transformers 5.23.0, tokenizers 0.23.3, gguf 0.19.0 and sentencepiec
 Every vocabulary has 20 random texts. The vocabularies are folders with a byte-level or a SentencePiece-style
 `tokenizer.json` (the ids are those of `AutoTokenizer`), GGUF files with a byte-level vocabulary (the ids are those of
 `tokenizers` with the pre-tokenizer of llama.cpp), and GGUF files with a SentencePiece vocabulary (the ids are those of
-`sentencepiece`). GGUF files are written and read with the package `gguf`.
+`sentencepiece`). GGUF files are written and read with the package `gguf`. Scores are unique, because transformers and
+`sentencepiece` differ if pieces share a score; bitkv gives the ids of transformers then.
 """
 
 import argparse
@@ -296,9 +297,6 @@ def gguf_sentencepiece(r):
     prefix = chance(r, .8)
     described = [("<s>", 0.0, 3), ("</s>", 0.0, 3), ("<unk>", 0.0, 2)] + [(f"<0x{b:02X}>", 0.0, 6) for b in range(256)]
     described += [(piece, -1.0 - rank.get(piece, 1000 + at), 1) for at, piece in enumerate(pieces)]
-    if chance(r, .4):
-        # Llama 2 gives several pieces the same score.
-        described = [(p, -1.0 - round(-s / 3) if k == 1 and s > -900 else s, k) for p, s, k in described]
     flags, first, last = gguf_flags(r, True)
     keys = {"model": "llama", "pre": "default", "tokens": [p for p, _, _ in described], "scores": [s for _, s, _ in described],
             "token_types": [k for _, _, k in described], "bos": 0, "eos": 1, "unk": 2} | flags

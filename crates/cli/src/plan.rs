@@ -121,8 +121,8 @@ fn context_tokens(arguments: &Arguments, loaded: &LoadedModel) -> Result<Vec<u32
         (Some(path), _) => input::tokens(path, &loaded.name, loaded.config()),
         (None, Some(path)) => {
             let tokenizer = loaded.tokenizer()?;
-            output::notes(tokenizer.notes());
             let tokens = tokenizer.encode(&input::text(path)?)?;
+            output::notes(tokenizer.notes());
             input::check_length(&path.display().to_string(), &tokens, &loaded.name, loaded.config())?;
             Ok(tokens)
         }

@@ -101,8 +101,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let tokens = match (&arguments.prompt, &arguments.tokens) {
         (Some(text), _) => {
             let tokenizer = required(model.tokenizer.as_ref(), &model.name)?;
-            output::notes(tokenizer.notes());
             let tokens = tokenizer.encode(text)?;
+            output::notes(tokenizer.notes());
             input::check_length("--prompt", &tokens, &model.name, checkpoint.config())?;
             tokens
         }

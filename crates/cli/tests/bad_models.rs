@@ -177,8 +177,41 @@ fn a_tokenizer_of_another_model() {
         (added["id"], added["content"]) = (vocabulary.into(), "<one too many>".into());
         tokenizer["added_tokens"].as_array_mut().unwrap().push(added);
     });
-    let said = format!("token id {vocabulary}");
-    refused(&place, "broken", &["broken/tokenizer.json", &said, "do not belong together"]);
-    broken.with("tokenizer.json", "{}");
-    refused(&place, "broken", &["broken/tokenizer.json", "not a usable tokenizer"]);
+    // One token that no text contains gives a note.
+    let generate =
+        |prompt: &'static str| ["generate", "--model", "broken", "--max-tokens", "1", "--prompt", prompt];
+    let noted = place.run(&generate("a few words"));
+    let said = String::from_utf8_lossy(&noted.stderr).into_owned();
+    assert!(noted.status.success() && said.contains("`<one too many>`"), "{said}");
+    place.refuses(&generate("a<one too many>"), &["`<one too many>`", "leave the token out"]);
+    broken.change_json("tokenizer.json", |tokenizer| {
+        let added = tokenizer["added_tokens"].as_array_mut().unwrap();
+        let last = added.pop().unwrap();
+        added.extend((0..=vocabulary).map(|at| {
+            let mut more = last.clone();
+            (more["id"], more["content"]) = ((vocabulary + at).into(), format!("<{at} too many>").into());
+            more
+        }));
+    });
+    place.refuses(&generate("a few words"), &["broken/tokenizer.json", "do not belong together"]);
+}
+
+#[test]
+fn a_broken_tokenizer_matters_only_for_texts() {
+    let place = Place::new();
+    Copy::new(&place, "broken").with("tokenizer.json", "{}");
+    place.refuses(
+        &["generate", "--model", "broken", "--prompt", "words"],
+        &["broken/tokenizer.json", "not a usable tokenizer"],
+    );
+    place.tokens("tokens.json", 40);
+    let tokens = ["--tokens", "tokens.json"];
+    for command in [&["generate", "--max-tokens", "1"][..], &["profile"], &["trace"]] {
+        let arguments = [command, &["--model", "broken"], &tokens].concat();
+        let ran = place.run(&arguments);
+        assert!(ran.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    place.text(&["inspect", "broken"]);
+    let doctor = place.run(&["doctor", "broken"]);
+    assert_eq!(doctor.status.code(), Some(1));
 }

@@ -43,13 +43,14 @@ pub(super) fn tokens(
         return arguments.tokens.iter().map(read).collect();
     }
     let tokenizer = loaded.tokenizer()?;
-    output::notes(tokenizer.notes());
     let checked = |tokens: Vec<u32>| {
         input::check_length("--prompt", &tokens, &loaded.name, loaded.config())?;
         Ok(tokens)
     };
     if !arguments.chat {
-        return texts.iter().map(|text| checked(tokenizer.encode(text)?)).collect();
+        let prompts = texts.iter().map(|text| checked(tokenizer.encode(text)?)).collect::<Result<_>>()?;
+        output::notes(tokenizer.notes());
+        return Ok(prompts);
     }
     let chat = match &arguments.date {
         Some(date) => loaded.chat()?.on_date(date).context("--date cannot be used")?,
@@ -60,7 +61,9 @@ pub(super) fn tokens(
         let messages: Vec<Message> = system.chain([Message::new("user", text)]).collect();
         checked(tokenizer.encode_bare(&chat.render(&messages, true)?)?)
     };
-    texts.into_iter().map(chat_prompt).collect()
+    let prompts = texts.into_iter().map(chat_prompt).collect::<Result<_>>()?;
+    output::notes(tokenizer.notes());
+    Ok(prompts)
 }
 
 /// Returns the id of a stop token, which is given as an id or as text.
