@@ -24,7 +24,7 @@ pub(crate) struct Setting<'a> {
 }
 
 /// Parts of names of settings that can change what a model computes.
-const SUSPICIOUS: [&str; 42] = [
+const SUSPICIOUS: [&str; 43] = [
     "act_fn",
     "activation",
     "alibi",
@@ -56,6 +56,7 @@ const SUSPICIOUS: [&str; 42] = [
     "rope",
     "rotary",
     "router",
+    "scalar",
     "scale",
     "scaling",
     "share",
@@ -69,7 +70,7 @@ const SUSPICIOUS: [&str; 42] = [
     "window",
 ];
 
-/// Parts of names of settings that are off if they are 1.
+/// Parts of names of settings that are off if they are 1, unless they concern attention.
 const FACTORS: [&str; 7] = ["factor", "multiplier", "scale", "scaling", "pct", "percent", "temperature"];
 
 impl Setting<'_> {
@@ -103,7 +104,7 @@ impl Setting<'_> {
         let key = self.key.to_lowercase();
         off.contains(&self.value.to_lowercase().as_str())
             || self.has_value("0")
-            || FACTORS.iter().any(|part| key.contains(part)) && self.has_value("1")
+            || is_factor(&key) && self.has_value("1")
     }
 
     /// Returns whether the value is this text, or the same number.
@@ -126,6 +127,13 @@ impl Setting<'_> {
     }
 }
 
+/// Returns whether a name is that of a factor that multiplies by 1 if it is off. A scale of attention is off
+/// if it is the reciprocal root of the width of a head instead.
+fn is_factor(key: &str) -> bool {
+    let contains = |parts: &[&str]| parts.iter().any(|part| key.contains(part));
+    contains(&FACTORS) && !contains(&["attention", "attn", "softmax", "query"])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +153,8 @@ mod tests {
             ("use_hadamard", "true"),
             ("sliding_window_pattern", "4"),
             ("q_norm", "rms"),
+            ("attention_multiplier", "1.0"),
+            ("query_pre_attn_scalar", "256"),
         ] {
             let error = judge(key, value, None).unwrap_err();
             assert!(
