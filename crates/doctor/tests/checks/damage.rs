@@ -161,7 +161,7 @@ fn missing_misshapen_and_unread_tensors_are_named() {
     faults(&findings, &["tensors"]);
     says(only(&findings, "tensors", Severity::Fault), &[bias, "would run a different model"]);
 
-    let other = "model.layers.0.self_attn.q_proj.lora_a";
+    let other = "model.layers.0.self_attn.q_proj.weight_zero";
     let findings = damaged(|files| {
         files.tensors.insert(other.into(), Tensor::f32s(vec![256], &[0.5; 256]));
     });
