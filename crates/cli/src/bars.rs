@@ -68,9 +68,8 @@ impl Progress for Bars {
 
     fn note(&self, sentence: &str) {
         match self.bars().last() {
-            _ if !io::stderr().is_terminal() => {}
-            Some(bar) => bar.shown.suspend(|| eprintln!("{sentence}")),
-            None => eprintln!("{sentence}"),
+            Some(bar) if io::stderr().is_terminal() => bar.shown.suspend(|| eprintln!("note: {sentence}")),
+            _ => eprintln!("note: {sentence}"),
         }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// Opens the model, or makes one with random weights.
 fn load(arguments: &Arguments, request: &Request) -> Result<BenchModel> {
+    arguments.model.check_reading()?;
     match (&arguments.shape, arguments.model.model_arguments()) {
         (Some(name), None) => {
             let config = random_config(arguments, request, name)?;

@@ -97,6 +97,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     check_sampling(arguments)?;
     let policy = arguments.policy.as_deref();
     let policy = policy.map(|policy| checked_policy(policy, &arguments.budget, registry)).transpose()?;
+    arguments.calibration.check(policy.as_ref())?;
     let texts = prompts::texts(arguments)?;
     let mut loaded = arguments.model.open()?;
     loaded.model = loaded.model.with_lm_head(arguments.lm_head.precision())?;

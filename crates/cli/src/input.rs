@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use bitkv_checkpoint::Config;
+use bitkv_evict::{Need, Policy};
 use bitkv_lab::calibration::HeadFiles;
 use bitkv_record::{Split, Texts};
 
@@ -76,6 +77,30 @@ pub(crate) struct CalibrationArguments {
 }
 
 impl CalibrationArguments {
+    /// Checks that the policy reads each file that was named. `policy` is `None` if nothing is evicted.
+    ///
+    /// # Errors
+    /// When a file has no effect. The message names its option.
+    pub(crate) fn check(&self, policy: Option<&Policy>) -> Result<()> {
+        let files = [
+            (Need::Entropy, "--profile", &self.profile),
+            (Need::HeadScores, "--head-scores", &self.head_scores),
+            (Need::HeadPattern, "--head-pattern", &self.head_pattern),
+        ];
+        for (need, option, _) in files.into_iter().filter(|(.., file)| file.is_some()) {
+            let Some(policy) = policy else {
+                bail!("{option} has no effect without a policy: give --policy too, or leave it out");
+            };
+            ensure!(
+                policy.needs().contains(need),
+                "{option} has no effect, because {} does not read {}: leave it out, or use another policy",
+                policy.spec(),
+                need.name()
+            );
+        }
+        Ok(())
+    }
+
     /// Returns the files that were named.
     pub(crate) fn files(&self) -> HeadFiles {
         let CalibrationArguments { profile, head_scores, head_pattern } = self.clone();

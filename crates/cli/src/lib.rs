@@ -53,7 +53,7 @@ commands! {
     ///
     /// The claims concern memory, the classes of attention heads, and compression; each gets a verdict.
     /// Without `--model`, both built-in models are measured. The command runs the definition
-    /// `experiments/verify.toml`. An interrupted run resumes.
+    /// `experiments/verify.toml`. An interrupted run resumes. The exit code is 1 if a cell failed.
     Verify = verify(registry), "", [
         "bitkv verify" => "Verify the claims on both built-in models; the report is runs/verify/report.html.",
         "bitkv verify --model tiny-gqa --recalls 5 --out runs/verify-tiny-gqa" =>
@@ -142,8 +142,8 @@ commands! {
     /// Run the experiments of a definition: every policy at every budget on every text.
     ///
     /// Each context is prefilled once for all policies. The run folder gets the rows and a report, and an
-    /// interrupted run resumes. `--list` shows the definitions, and `--dry-run` estimates the time and the
-    /// memory.
+    /// interrupted run resumes. A cell that fails has its reason in its row, and the exit code is then 1.
+    /// `--list` shows the definitions, and `--dry-run` estimates the time and the memory.
     Run = run(registry), "FILE", [
         "bitkv run experiments/sinks.toml --dry-run" => "Check a definition and estimate what it costs.",
         "bitkv run head-entropies --out runs/head-entropies" =>

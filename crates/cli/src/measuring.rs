@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bitkv_lab::grid::{self, Estimate, Grid};
 use bitkv_report::{RecordedRun, Run, Table, files};
 
@@ -17,6 +17,8 @@ pub(crate) struct FinishedRun {
     /// The seconds of measuring.
     pub(crate) seconds: f64,
     pub(crate) folder: PathBuf,
+    /// A sentence for each part of a profile or a memory study that could not be measured.
+    pub(crate) failures: Vec<String>,
 }
 
 impl FinishedRun {
@@ -24,6 +26,33 @@ impl FinishedRun {
     pub(crate) fn rows(&self) -> usize {
         let run = self.recorded.run();
         run.rows.len() + run.heads.len() + run.memory.len()
+    }
+
+    /// Returns the number of cells that failed, and of other parts that could not be measured.
+    pub(crate) fn failed(&self) -> usize {
+        self.recorded.run().rows.iter().filter(|row| row.error.is_some()).count() + self.failures.len()
+    }
+
+    /// Returns an error if a part of the run failed, so that a script does not take the run for a complete
+    /// one. The error gives the first reason.
+    pub(crate) fn check_failures(&self) -> Result<()> {
+        let run = self.recorded.run();
+        let cells = run.rows.iter().filter_map(|row| {
+            let reason = row.error.as_ref()?;
+            Some(format!(
+                "{} of {} at budget {} on {}: {reason}",
+                row.policy, row.model, row.budget, row.text
+            ))
+        });
+        let first = cells.chain(self.failures.iter().cloned()).next();
+        first.map_or(Ok(()), |first| {
+            bail!(
+                "{} of {} rows failed, and the others are in {}; the first is {first}",
+                self.failed(),
+                self.rows() + self.failures.len(),
+                self.folder.display()
+            )
+        })
     }
 }
 
@@ -43,8 +72,9 @@ pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<FinishedRun> {
         folder: Some(&target),
     });
     let (resumed, seconds) = (measured.resumed, measured.manifest.seconds);
+    let failures = measured.failures.clone();
     let folder = measured.finish(&reports)?;
-    Ok(FinishedRun { recorded: RecordedRun::read(&folder)?, resumed, seconds, folder })
+    Ok(FinishedRun { recorded: RecordedRun::read(&folder)?, resumed, seconds, folder, failures })
 }
 
 /// Prints what a run would cost: rows, seconds, and memory.

@@ -1,6 +1,6 @@
 //! The arguments that name a model and say how to read it, for every command.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use bitkv_checkpoint::{Activation, Checkpoint, codec::i2s::Layout};
 use bitkv_models::{LoadedModel, Loading, Shape, Source};
 use clap::ValueEnum;
@@ -30,6 +30,19 @@ pub(crate) struct OptionalModel {
 }
 
 impl OptionalModel {
+    /// Checks that the options that say how to read a model come with a model.
+    ///
+    /// # Errors
+    /// When such an option has no effect. The message names it.
+    pub(crate) fn check_reading(&self) -> Result<()> {
+        let ReadingArguments { run_as, i2s_layout } = &self.reading;
+        let given = [("--as", run_as.is_some()), ("--i2s-layout", i2s_layout.is_some())];
+        let unused = given.into_iter().find(|(_, is_given)| *is_given && self.model.is_none());
+        unused.map_or(Ok(()), |(option, _)| {
+            bail!("{option} has no effect without a model: give --model too, or leave it out")
+        })
+    }
+
     /// Returns the arguments of the model; `None` if no model was given.
     pub(crate) fn model_arguments(&self) -> Option<ModelArguments> {
         self.model.clone().map(|model| ModelArguments { model, reading: self.reading.clone() })

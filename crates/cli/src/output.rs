@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use bitkv_record::one_line;
 use serde::Serialize;
 
@@ -25,6 +25,23 @@ pub(crate) fn text(text: &str) -> Result<()> {
 /// Writes a file, and replaces an existing one.
 pub(crate) fn file(path: &Path, bytes: &[u8]) -> Result<()> {
     bitkv_bytes::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Checks before long work that a file can be written where an option says.
+///
+/// # Errors
+/// When the folder of the file does not exist, or the path is a folder. The message names `option`.
+pub(crate) fn check_target(option: &str, path: Option<&Path>) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(
+        folder.is_dir(),
+        "{option} {}: there is no folder {}: make it first, or name another file",
+        path.display(),
+        folder.display()
+    );
+    ensure!(!path.is_dir(), "{option} {} is a folder: name a file", path.display());
+    Ok(())
 }
 
 /// Prints on standard error what was ignored.

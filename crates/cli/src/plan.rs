@@ -57,6 +57,9 @@ struct Planned {
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let policy = registry.policy(&arguments.policy)?;
     arguments.budget.check()?;
+    arguments.calibration.check(Some(&policy))?;
+    arguments.model.check_reading()?;
+    output::check_target("--export", arguments.export.as_deref())?;
     ensure!(
         !policy.needs().contains(Need::Future),
         "{} reads the attention of tokens that come after the context, which a plan does not have: use another policy",

@@ -85,6 +85,9 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let policy = registry.policy(&arguments.policy)?;
     let budget = budget::fraction(arguments.budget)?;
     check_needs_only_entropies(&policy)?;
+    output::check_target("--out", arguments.out.as_deref())?;
+    output::check_target("--out-published", arguments.out_published.as_deref())?;
+    output::check_target("--export", arguments.export.as_deref())?;
     let loaded = arguments.model.open()?;
     let (windows, hashes) = windows(arguments, &loaded)?;
     let entropies = measure(&loaded, &windows, "entropies", &BARS)?;
@@ -136,7 +139,9 @@ fn profile(
         ThresholdChoice::Printed => Thresholds::PRINTED,
     };
     let context = entropies.context;
-    Ok(Profile::new(&loaded.name, Some(context), texts, thresholds, &entropies.by_layer(context, queries))?)
+    let bits = entropies.by_layer(context, queries);
+    let profile = Profile::new(&loaded.name, Some(context), texts, thresholds, &bits)?;
+    Ok(profile.with_model_sha256(loaded.content()?))
 }
 
 /// Converts a profile to the published format.

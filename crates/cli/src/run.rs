@@ -45,16 +45,16 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
     let stem = path.file_stem().map(|stem| stem.to_owned()).unwrap_or_default();
     let folder = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
     let finished = measuring::run(&grid, &folder)?;
-    let run = finished.recorded.run();
-    let failed = run.rows.iter().filter(|row| row.error.is_some()).count();
+    let (run, failed) = (finished.recorded.run(), finished.failed());
     if arguments.json {
-        return output::json(&json!({
+        output::json(&json!({
             "run": finished.folder,
             "rows": finished.rows(),
             "resumed": finished.resumed,
             "failed": failed,
             "seconds": finished.seconds,
-        }));
+        }))?;
+        return finished.check_failures();
     }
     output::text(&render_terminal(&run))?;
     output::text(&format!(
@@ -63,7 +63,8 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         finished.resumed,
         finished.seconds,
         finished.folder.join("report.html").display()
-    ))
+    ))?;
+    finished.check_failures()
 }
 
 fn list(arguments: &Arguments) -> Result<()> {

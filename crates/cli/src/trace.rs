@@ -90,6 +90,7 @@ struct ModelInfo {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    output::check_target("--out", arguments.out.as_deref())?;
     let source = arguments.model.source()?;
     let checkpoint = model::checkpoint(&source)?;
     // With token ids, a tokenizer only shows the tokens, so one that cannot be used does not matter.

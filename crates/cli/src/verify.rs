@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bitkv_evict::Registry;
 use bitkv_lab::{
     grid::{Grid, GridOptions},
@@ -64,6 +64,12 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
+    // A number is added to the name of a finished run, but not to that of a file.
+    ensure!(
+        !arguments.out.is_file(),
+        "--out {} is a file: name a folder for the run",
+        arguments.out.display()
+    );
     let loading = arguments.reading.loading();
     let options = GridOptions { loading, progress: &BARS, ..GridOptions::default() };
     let changes = Changes {
@@ -92,8 +98,10 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         {
             document.extend(more);
         }
-        return output::json(&document);
+        output::json(&document)?;
+        return finished.check_failures();
     }
     output::text(&render_terminal(&run))?;
-    output::text(&format!("\nReport: {}\n", finished.folder.join("report.html").display()))
+    output::text(&format!("\nReport: {}\n", finished.folder.join("report.html").display()))?;
+    finished.check_failures()
 }

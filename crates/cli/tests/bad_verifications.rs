@@ -130,14 +130,23 @@ fn policies_and_budgets_that_are_unknown_or_given_twice() {
     }
 }
 
-/// Rows distinguish models by name, so equal names are refused before the first model is measured.
+/// A model that is given twice would only be measured twice.
 #[test]
-fn models_with_the_same_name() {
+fn a_model_that_is_given_twice() {
     let place = Place::new();
-    place.refuses(&verify(&["--model", MODEL, "--model", MODEL]), &["two models are named", MODEL]);
+    let twice = format!("--model {MODEL} is given twice: give it once");
+    place.refuses(&verify(&["--model", MODEL, "--model", MODEL]), &[&twice]);
     Copy::new(&place, &format!("other/{MODEL}"));
     let other = format!("other/{MODEL}");
-    place.refuses(&verify(&["--model", MODEL, "--model", &other]), &["two models are named", "rename"]);
+    let says = [MODEL, &other, "the same model", "give one of them"];
+    place.refuses(&verify(&["--model", MODEL, "--model", &other]), &says);
+}
+
+#[test]
+fn a_file_is_no_run_folder() {
+    let place = Place::new();
+    place.write("notes.txt", "mine");
+    place.refuses(&verify(&["--out", "notes.txt"]), &["--out notes.txt is a file", "name a folder"]);
 }
 
 /// If the second model cannot be loaded, the first one, which was already measured, leaves no run.

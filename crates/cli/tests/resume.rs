@@ -75,6 +75,31 @@ fn a_killed_run_resumes_and_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn a_poisoned_journal_resumes_and_ends_with_the_same_bytes() {
+    let place = Place::with_texts();
+    place.write("small.toml", long());
+    place.text(&["run", "small.toml", "--out", "runs/whole"]);
+    assert!(run_and_kill(&place, 40));
+    let text = fs::read_to_string(journal(&place)).unwrap();
+    let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let poison = lines[9].replacen(",0.", ",NaN,0.", 1);
+    lines[9] = &poison;
+    lines[20] = "\n";
+    fs::write(journal(&place), lines.concat()).unwrap();
+    let output = place.run(&["run", "small.toml", "--out", RUN]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    for line in
+        ["line 10: ", "line 21: the line is empty; the line is removed, and its row is measured again"]
+    {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert_eq!(said.lines().count(), 2, "{said}");
+    let rows = |run: &str| fs::read(place.path(run).join("rows.csv")).unwrap();
+    assert!(rows("runs/whole") == rows(RUN), "the rows differ");
+}
+
+#[test]
 fn an_unfinished_run_of_another_definition_is_left_alone() {
     let place = Place::with_texts();
     place.write("small.toml", long());

@@ -2,12 +2,12 @@
 //! entropies, head scores and head patterns. They are read from the files in [`HeadFiles`]. Entropies are
 //! measured if there is no file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bitkv_evict::{Need, Policy, Shape};
 use bitkv_models::{LoadedModel, suite};
 use bitkv_progress::Progress;
-use bitkv_record::{Profile, Queries, Text};
+use bitkv_record::{Profile, ProfiledModel, Queries, Text};
 
 use crate::{
     Error, Result,
@@ -48,9 +48,7 @@ impl HeadFiles {
         let mut calibration = self.read_head_scores(shape, policy)?;
         if policy.needs().contains(Need::Entropy) {
             let entropies = match &self.profile {
-                Some(file) => {
-                    Profile::from_file(file)?.entropies_of(file, &loaded.name, shape.all_query_heads())?
-                }
+                Some(file) => model_profile(file, loaded, progress)?.entropies().concat(),
                 None => measure_entropies(loaded, policy.spec(), progress)?,
             };
             calibration.insert(Need::Entropy, entropies);
@@ -101,6 +99,21 @@ impl HeadFiles {
         }
         Ok(calibration)
     }
+}
+
+/// Reads a profile and checks that it belongs to a model. If only the name binds it to the model, a note to
+/// `progress` says so.
+///
+/// # Errors
+/// Returns an error if the file is not a profile or belongs to another model.
+pub(crate) fn model_profile(file: &Path, loaded: &LoadedModel, progress: &dyn Progress) -> Result<Profile> {
+    let profile = Profile::from_file(file)?;
+    let (short_name, content) = (loaded.source().short_name(), loaded.content()?);
+    let heads = observation::shape(loaded, 1).all_query_heads();
+    let model = ProfiledModel { name: &loaded.name, short_name: &short_name, content: &content, heads };
+    profile.entropies_of(file, &model)?;
+    profile.binding_note(file).iter().for_each(|note| progress.note(note));
+    Ok(profile)
 }
 
 /// Returns the mean entropy of every head over the suite's calibration texts, in bits,

@@ -21,6 +21,7 @@
 //! Head entropies ([`ProfileJob`]) and memory tables ([`MemoryJob`]) of a definition are measured by the same
 //! run.
 
+mod base_rows;
 mod batch;
 mod code;
 mod estimate;
@@ -50,12 +51,20 @@ use bitkv_models::{LoadedModel, provenance};
 use bitkv_progress::{Progress, Work};
 use bitkv_record::{
     FileHash, GridRow, HeadRow, Journal, Manifest, MemoryRow, MetricGroup, ModelEntry, Queries, RecordError,
-    ResumableRun, Row, Text, TimingRow, sha256_of_parts,
+    ResumableRun, Row, Text, Texts, TimingRow, sha256_of_parts,
 };
 use rayon::prelude::*;
 use serde_json::json;
 
-use crate::{Result, context::Context, error::Place as _, observation::Calibration, profile, window::Window};
+use crate::{
+    Result,
+    context::Context,
+    error::{Place as _, ensure},
+    observation::Calibration,
+    profile,
+    window::Window,
+};
+use base_rows::BaseRows;
 pub use estimate::{Estimate, Estimates, estimate};
 use in_parallel::{SMALL_VOCABULARY, locked};
 pub use job::{Cell, Grid, GridOptions, Job, SeededPolicy};
@@ -79,6 +88,9 @@ pub struct MeasuredRun {
     pub memory: Vec<MemoryRow>,
     /// The number of rows that an earlier attempt measured, timings not counted.
     pub resumed: usize,
+    /// A sentence for each part of a profile or a memory study that could not be measured. Its rows are
+    /// missing; a cell that failed has a row with its error instead.
+    pub failures: Vec<String>,
     /// The record of what was run.
     pub manifest: Manifest,
     run: ResumableRun,
@@ -120,6 +132,15 @@ impl Journals {
         })
     }
 
+    /// Returns a sentence for each line of a journal that could not be read.
+    fn notes(&self) -> Vec<String> {
+        fn notes<R: Row>(journal: Option<&Mutex<Journal<R>>>) -> Vec<String> {
+            journal.map_or_else(Vec::new, |journal| locked(journal).notes().to_vec())
+        }
+        let rows = notes(Some(&self.rows));
+        [rows, notes(self.timings.as_ref()), notes(self.heads.as_ref()), notes(self.memory.as_ref())].concat()
+    }
+
     /// Returns the number of rows in all journals except the timings.
     fn row_count(&self) -> usize {
         let heads = self.heads.as_ref().map_or(0, |journal| locked(journal).rows().len());
@@ -142,15 +163,19 @@ fn open_journal<R: Row>(
 /// # Errors
 /// Returns an error if the run is already finished or another process is writing it, if its journal belongs
 /// to another definition, model, text or code, or if the self-check at budget 1 fails. The rows that were
-/// measured are kept for the next attempt.
+/// measured are kept for the next attempt. If a cell fails, its row has the reason.
 pub fn run(grid: &Grid, folder: &Path, progress: &dyn Progress) -> Result<MeasuredRun> {
     let (started, clock) = (SystemTime::now(), Instant::now());
     let run = ResumableRun::open(folder, &fingerprint(grid))?;
     let journals = Journals::open(&run, grid)?;
+    journals.notes().iter().for_each(|note| progress.note(note));
     let resumed = journals.row_count();
-    let memory_order = measure_missing(&grid.memory, journals.memory.as_ref(), memory::measure)?;
+    let mut failures = Vec::new();
+    let memory_order = measure_missing(&grid.memory, journals.memory.as_ref(), |job, rows| {
+        memory::measure(job, rows, &mut failures)
+    })?;
     let head_order = measure_missing(&grid.profiles, journals.heads.as_ref(), |job, rows| {
-        profiles::measure(job, rows, progress)
+        profiles::measure(job, rows, &mut failures, progress)
     })?;
     let mut order = Vec::new();
     for job in &grid.jobs {
@@ -171,7 +196,7 @@ pub fn run(grid: &Grid, folder: &Path, progress: &dyn Progress) -> Result<Measur
     let manifest = Manifest { files, ..manifest(grid, started, clock.elapsed().as_secs_f64()) };
     run.write_text("definition.toml", grid.definition.text())?;
     run.write_json("manifest.json", &manifest)?;
-    Ok(MeasuredRun { rows, timings, heads, memory, resumed, manifest, run })
+    Ok(MeasuredRun { rows, timings, heads, memory, resumed, failures, manifest, run })
 }
 
 /// Measures the missing rows of all `jobs`. Returns the keys of all their rows in order; empty if there is no
@@ -179,7 +204,7 @@ pub fn run(grid: &Grid, folder: &Path, progress: &dyn Progress) -> Result<Measur
 fn measure_missing<J, R: Row>(
     jobs: &[J],
     rows: Option<&Mutex<Journal<R>>>,
-    measure: impl Fn(&J, &Mutex<Journal<R>>) -> Result<Vec<String>>,
+    mut measure: impl FnMut(&J, &Mutex<Journal<R>>) -> Result<Vec<String>>,
 ) -> Result<Vec<String>> {
     let Some(rows) = rows else { return Ok(Vec::new()) };
     Ok(jobs.iter().map(|job| measure(job, rows)).collect::<Result<Vec<_>>>()?.concat())
@@ -245,13 +270,13 @@ fn measure_job(grid: &Grid, job: &Job, journals: &Journals, progress: &dyn Progr
         ((0..job.units.len()).filter(lacks_rows).collect(), measured)
     };
     if !unfinished.is_empty() {
-        let calibration = calibrate(job, progress)?;
+        let calibrated = calibrate(job, progress);
         let name = format!("{} {}", job.experiment.name, job.loaded.name);
         let work = Work::resumed(progress, &name, job.rows(), measured);
         let loaded: &LoadedModel = &job.loaded;
         let measure = |&unit: &usize| {
             let unit = &job.units[unit];
-            measure_unit(job, loaded, unit, keys.unit(unit), &calibration, journals, &work)
+            measure_unit(job, unit, keys.unit(unit), &calibrated, journals, &work)
                 .at(format!("{} on {}", job.experiment.name, unit.name))
         };
         if loaded.config().vocab_size <= SMALL_VOCABULARY {
@@ -264,13 +289,13 @@ fn measure_job(grid: &Grid, job: &Job, journals: &Journals, progress: &dyn Progr
     Ok(order.concat())
 }
 
-/// Prefills the context of a unit and measures the cells that are not yet measured.
+/// Prefills the context of a unit and measures the cells that are not yet measured. If the context cannot be
+/// read, all of them fail.
 fn measure_unit(
     job: &Job,
-    loaded: &LoadedModel,
     unit: &Unit,
     keys: UnitKeys,
-    calibration: &Calibration,
+    calibrated: &CalibratedHeads,
     journals: &Journals,
     work: &Work<'_>,
 ) -> Result<()> {
@@ -280,17 +305,49 @@ fn measure_unit(
             |cell: &Cell| unit.groups.iter().all(|group| rows.contains(&keys.row(job, cell, group)));
         job.cells_of(unit).filter(|cell| !is_measured(cell)).collect()
     };
-    // Repeating a context can fail although reading it succeeds. Only the policies that need the repetition
-    // then fail.
+    let rows = BaseRows { job, unit, keys };
+    let (context, unrepeatable) = match read_context(job, unit, &calibrated.numbers) {
+        Ok(read) => read,
+        Err(error) => {
+            let error = format!("the context cannot be read: {error}");
+            let mut failed = missing.iter().map(|cell| rows.failed(cell, &error));
+            return failed.try_for_each(|rows| append_new(journals, rows, None, work));
+        }
+    };
+    let view = context.observation().view();
+    let planner = Planner::new(&view);
+    let (context, planner, shared) = (&context, &planner, SharedResults::default());
+    let CalibratedHeads { numbers: calibration, failure } = calibrated;
+    let uncalibrated = failure.as_deref();
+    let measurer =
+        UnitMeasurer { job, unit, rows, context, planner, calibration, unrepeatable, uncalibrated, shared };
+    let size = batch::size(job, unit, context.cache().bytes());
+    for cells in batch::batches(&missing, size) {
+        for (rows, timing) in measurer.measure(cells)? {
+            append_new(journals, rows, timing, work)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the context of a unit, and observes what the job's policies need. If repeating the context fails
+/// although reading it succeeds, the second value is the reason. Only the policies that need the repetition
+/// then fail.
+fn read_context<'a>(
+    job: &'a Job,
+    unit: &Unit,
+    calibration: &Calibration,
+) -> Result<(Context<'a>, Option<String>)> {
+    let loaded: &LoadedModel = &job.loaded;
     let needs = &job.needs.without(&[Need::Reconstruction].into());
     let repeat = |context: &mut Context<'_>| context.repeat(&job.needs).err().map(|error| error.to_string());
-    let (context, unrepeatable) = match &unit.scored {
+    match &unit.scored {
         Scored::Text { continuation, .. } | Scored::Together { continuation, .. } => {
             let probes = measure::continuation_probes(job);
             let mut context =
                 Context::read(loaded, &unit.context, continuation, needs, calibration, &probes)?;
             let unrepeatable = repeat(&mut context);
-            (context, unrepeatable)
+            Ok((context, unrepeatable))
         }
         Scored::Questions(questions) => {
             let seen = [&unit.context[..], &unit.lookahead].concat();
@@ -303,20 +360,9 @@ fn measure_unit(
                 let asked: Vec<Vec<u32>> = questions.iter().map(|question| question.asked()).collect();
                 context.observe_future(&asked)?;
             }
-            (context, unrepeatable)
-        }
-    };
-    let view = context.observation().view();
-    let planner = Planner::new(&view);
-    let (context, planner, shared) = (&context, &planner, SharedResults::default());
-    let measurer = UnitMeasurer { job, unit, keys, context, planner, calibration, unrepeatable, shared };
-    let size = batch::size(job, unit, context.cache().bytes());
-    for cells in batch::batches(&missing, size) {
-        for (rows, timing) in measurer.measure(cells)? {
-            append_new(journals, rows, timing, work)?;
+            Ok((context, unrepeatable))
         }
     }
-    Ok(())
 }
 
 /// Appends the rows and the timing to the journals unless they are already there.
@@ -342,22 +388,46 @@ fn append_new(
     Ok(())
 }
 
+/// The entropies and scores of heads that the job's policies need.
+struct CalibratedHeads {
+    numbers: Calibration,
+    /// The reason why the entropies could not be measured. The cells that need them then fail.
+    failure: Option<String>,
+}
+
 /// Returns the entropies and scores of heads that the job's policies need. Entropies are measured if no file
 /// gives them.
-fn calibrate(job: &Job, progress: &dyn Progress) -> Result<Calibration> {
-    let mut calibration = Calibration::new();
+fn calibrate(job: &Job, progress: &dyn Progress) -> CalibratedHeads {
+    let (mut numbers, mut failure) = (Calibration::new(), None);
     if let Some((texts, tokens)) = &job.calibration.profiled {
-        let texts: Vec<&Text> = texts.all().iter().collect();
-        let windows = Window::all(&job.loaded, &texts, *tokens)?;
-        let work = format!("{} calibration", job.loaded.name);
-        let entropies = profile::measure(&job.loaded, &windows, &work, progress)?;
-        calibration.insert(Need::Entropy, entropies.mean(*tokens, Queries::Published));
+        match measured_entropies(job, texts, *tokens, progress) {
+            Ok(entropies) => {
+                numbers.insert(Need::Entropy, entropies);
+            }
+            Err(error) => failure = Some(format!("the entropies of heads cannot be measured: {error}")),
+        }
     }
     if let Some(entropy) = &job.calibration.entropy {
-        calibration.insert(Need::Entropy, entropy.clone());
+        numbers.insert(Need::Entropy, entropy.clone());
     }
     if let Some(scores) = &job.calibration.head_scores {
-        calibration.insert(Need::HeadScores, scores.clone());
+        numbers.insert(Need::HeadScores, scores.clone());
     }
-    Ok(calibration)
+    CalibratedHeads { numbers, failure }
+}
+
+/// Returns the mean entropy of every head over calibration texts, in bits, `[layers * query_heads]`.
+fn measured_entropies(job: &Job, texts: &Texts, tokens: usize, progress: &dyn Progress) -> Result<Vec<f64>> {
+    let texts: Vec<&Text> = texts.all().iter().collect();
+    let windows = Window::all(&job.loaded, &texts, tokens)?;
+    let work = format!("{} calibration", job.loaded.name);
+    let entropies =
+        profile::measure(&job.loaded, &windows, &work, progress)?.mean(tokens, Queries::Published);
+    ensure!(
+        Unfit,
+        entropies.iter().all(|bits| bits.is_finite()),
+        "an entropy is not finite: examine {} with `bitkv doctor`",
+        job.loaded.name
+    );
+    Ok(entropies)
 }

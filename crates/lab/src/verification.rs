@@ -112,7 +112,7 @@ fn check(
         ensure!(
             Definition,
             !changes.models[..i].contains(model),
-            "two models are named {model}: give each once, or rename one folder"
+            "--model {model} is given twice: give it once"
         );
     }
     let built_in = bitkv_models::built_in().into_iter().map(str::to_owned).collect();

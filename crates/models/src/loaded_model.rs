@@ -3,7 +3,7 @@
 use std::{sync::OnceLock, time::Instant};
 
 use bitkv_bitnet::{Config, Model};
-use bitkv_record::ModelEntry;
+use bitkv_record::{ModelEntry, sha256_of_parts};
 use bitkv_tokenizer::{Chat, Tokenizer};
 
 use crate::{Result, Source, padding, source::required};
@@ -22,6 +22,8 @@ pub struct LoadedModel {
     /// them.
     pub notes: Vec<String>,
     source: Source,
+    /// The entry of a manifest, which takes long to hash.
+    entry: OnceLock<ModelEntry>,
 }
 
 impl LoadedModel {
@@ -46,14 +48,14 @@ impl LoadedModel {
             found.as_ref().map_or(Ok(()), |tokenizer| padding::check(&checkpoint, tokenizer))?;
             let _ = tokenizer.set(found);
         }
-        let notes = checkpoint.notes().to_vec();
-        Ok(LoadedModel { name: source.name(), model, tokenizer, load_seconds, notes, source })
+        let (name, notes, entry) = (source.name(), checkpoint.notes().to_vec(), OnceLock::new());
+        Ok(LoadedModel { name, model, tokenizer, load_seconds, notes, source, entry })
     }
 
     /// Returns the model under another name, which every row then states.
     #[must_use]
     pub fn named(self, name: String) -> LoadedModel {
-        LoadedModel { name, ..self }
+        LoadedModel { name, entry: OnceLock::new(), ..self }
     }
 
     /// The configuration of the model.
@@ -66,12 +68,30 @@ impl LoadedModel {
         &self.source
     }
 
-    /// Returns the entry of a manifest that names the files of the model, with their hashes.
+    /// Returns the entry of a manifest that names the files of the model, with their hashes. The files are
+    /// hashed once.
     ///
     /// # Errors
     /// Returns an error if a file can no longer be read.
     pub fn entry(&self) -> Result<ModelEntry> {
-        self.source.entry()
+        if let Some(entry) = self.entry.get() {
+            return Ok(entry.clone());
+        }
+        let entry = ModelEntry { name: self.name.clone(), ..self.source.entry()? };
+        Ok(self.entry.get_or_init(|| entry).clone())
+    }
+
+    /// Returns a hash of everything that decides what the model computes for a text: its files, and how they
+    /// are read.
+    ///
+    /// # Errors
+    /// Returns an error if a file can no longer be read.
+    pub fn content(&self) -> Result<String> {
+        let content = self.entry()?.content();
+        Ok(match self.source.reading() {
+            reading if reading.is_empty() => content,
+            reading => sha256_of_parts([content, reading]),
+        })
     }
 
     /// Returns the chat template of the model.

@@ -16,12 +16,19 @@ use bitkv_record::{FileHash, ModelEntry};
 use bitkv_tokenizer::{Chat, Tokenizer};
 use include_dir::{Dir, include_dir};
 
-use crate::{Error, LoadedModel, Result, known::published_id, vocabulary};
+use crate::{Error, LoadedModel, Names, Result, known::published_id, vocabulary};
 
 static MODELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../models");
 
 /// The files of a built-in model.
 const BUILT_IN: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
+
+/// The files with tokens that a folder adds to its `tokenizer.model`. They are not read beside a
+/// `tokenizer.json`.
+const ADDED_TOKENS: [&str; 2] = ["added_tokens.json", "special_tokens_map.json"];
+
+/// The ending of the name of a GGUF file.
+pub(crate) const GGUF: &str = ".gguf";
 
 /// The token that ends every turn in the chat template of BitNet-b1.58-2B-4T.
 const TURN_END: &str = "<|eot_id|>";
@@ -95,8 +102,14 @@ impl Source {
     /// # Errors
     /// Fails as [`Source::find`] does.
     pub fn find_with(model: &str, loading: Loading, progress: &dyn Progress) -> Result<Source> {
-        let (place, name) = find(model, progress)?;
-        Ok(Source { place, name, asked: model.into(), loading })
+        let place = find(model, progress)?;
+        Ok(Source { place, name: Names::new(model).short().into(), asked: model.into(), loading })
+    }
+
+    /// Returns the same model under another name; see [`crate::distinct_names`].
+    #[must_use]
+    pub fn named(self, name: &str) -> Source {
+        Source { name: name.to_owned(), ..self }
     }
 
     /// The model's name in every row, with [`PLAIN_LLAMA_MARK`] if it runs as a plain Llama.
@@ -105,9 +118,33 @@ impl Source {
         format!("{}{mark}", self.name)
     }
 
-    /// Whether both sources are the same files, regardless of how they are read.
+    /// Whether both sources are the same files, regardless of how they are read and of how their path is
+    /// spelled.
     pub fn has_files_of(&self, other: &Source) -> bool {
-        self.place == other.place
+        match (&self.place, &other.place) {
+            (Place::BuiltIn(name), Place::BuiltIn(other)) => name == other,
+            (Place::Folder(path) | Place::Gguf(path), Place::Folder(other) | Place::Gguf(other)) => {
+                path == other
+                    || matches!((path.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b)
+            }
+            _ => false,
+        }
+    }
+
+    /// The name that the model has alone, with [`PLAIN_LLAMA_MARK`] if it runs as a plain Llama.
+    pub fn short_name(&self) -> String {
+        let source = Source { name: Names::new(&self.asked).short().into(), ..self.clone() };
+        source.name()
+    }
+
+    /// Returns the options that change what the files compute, as text; empty if there are no such options.
+    pub(crate) fn reading(&self) -> String {
+        let Loading { plain_llama, i2s_layout, activation, as_bitnet } = self.loading;
+        let form = plain_llama.then(|| PLAIN_LLAMA_MARK.to_owned());
+        let layout = i2s_layout.map(|layout| format!("{layout:?}"));
+        let activation = activation.map(|activation| format!("{activation:?}"));
+        let masters = as_bitnet.then(|| "masters".to_owned());
+        [form, layout, activation, masters].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     /// The name or path that the user gave.
@@ -270,22 +307,24 @@ pub fn tokenizer_options(config: &Config) -> bitkv_tokenizer::TokenizerOptions {
     bitkv_tokenizer::TokenizerOptions { bos: config.bos_token_id, vocab_size: config.vocab_size }
 }
 
-fn find(model: &str, progress: &dyn Progress) -> Result<(Place, String)> {
+fn find(model: &str, progress: &dyn Progress) -> Result<Place> {
     let path = Path::new(model);
     // A folder takes precedence over a built-in name that is given in another case.
     if let Some(name) = built_in_name(model).filter(|name| *name == model || !path.exists()) {
-        return Ok((Place::BuiltIn(name.into()), name.into()));
+        return Ok(Place::BuiltIn(name.into()));
     }
-    let name = path.file_name().map_or_else(|| model.to_string(), |n| n.to_string_lossy().into());
     if path.exists() && !path.is_dir() {
-        let Some(stem) = name.strip_suffix(".gguf") else {
-            return Err(Error::NotAModel { asked: model.into() });
+        let is_gguf = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(GGUF));
+        return if is_gguf {
+            // All parts of a split model have the place of the first.
+            Ok(Place::Gguf(split_gguf(path).map_or_else(|| path.into(), |(first, _)| first)))
+        } else {
+            Err(Error::NotAModel { asked: model.into() })
         };
-        return Ok(gguf_place(path, stem));
     }
     if path.is_dir() {
         check_folder(model, path)?;
-        return Ok((Place::Folder(path.into()), name));
+        return Ok(Place::Folder(path.into()));
     }
     // A name that looks like a path was meant as a path, not as a model of the hub.
     if !model.contains('/') || model.starts_with(['/', '.', '~']) {
@@ -298,19 +337,16 @@ fn find(model: &str, progress: &dyn Progress) -> Result<(Place, String)> {
     let id = ModelId::parse(model).map_err(|error| hub_error(model, error))?;
     let fetched = bitkv_hub::fetch(&id, &Settings::from_env()?, progress);
     let found = fetched.map_err(|error| hub_error(model, error))?;
-    let name = id.repository().rsplit('/').next().unwrap_or_default().to_string();
-    Ok(if found.is_file() { (Place::Gguf(found), name) } else { (Place::Folder(found), name) })
+    Ok(if found.is_file() { Place::Gguf(found) } else { Place::Folder(found) })
 }
 
-/// Returns the place and the name of a GGUF file. All parts of a split model have the place of the first.
-fn gguf_place(path: &Path, stem: &str) -> (Place, String) {
+/// Returns the first part and the name of a split GGUF model, if `path` is one of its parts.
+pub(crate) fn split_gguf(path: &Path) -> Option<(PathBuf, String)> {
     // Opening the checkpoint says what is wrong with a file that cannot be read.
     let parts = gguf::parts(path).unwrap_or_default();
-    let file_name = format!("{stem}.gguf");
-    match (parts.len(), bitkv_bytes::part_name(&file_name)) {
-        (2.., Some((name, ..))) => (Place::Gguf(parts[0].clone()), name.into()),
-        _ => (Place::Gguf(path.into()), stem.into()),
-    }
+    let file_name = path.file_name()?.to_str()?;
+    let (name, ..) = bitkv_bytes::part_name(file_name).filter(|_| parts.len() > 1)?;
+    Some((parts[0].clone(), name.into()))
 }
 
 /// Returns the error about a name that is neither a path here nor a model that the hub can give. The name may
@@ -410,16 +446,19 @@ fn embedded(name: &str, file: &str) -> Result<&'static [u8]> {
     MODELS.get_file(&path).map(|f| f.contents()).ok_or(Error::NotBuiltIn { file: path })
 }
 
-/// Returns the files of a folder that can affect results, sorted by name.
+/// Returns the files of a folder that can affect rows, sorted by name. A chat template cannot, because no row
+/// is measured on chats.
 fn model_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |source| Error::Read { path: folder.into(), source };
     let entries = std::fs::read_dir(folder).map_err(unreadable)?;
+    let reads_added = !folder.join("tokenizer.json").exists();
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let affects_results = ["config.json", "generation_config.json"].contains(&name.as_str())
             || name.starts_with("tokenizer")
+            || reads_added && ADDED_TOKENS.contains(&name.as_str())
             || name.ends_with(".safetensors")
             || name.ends_with(".safetensors.index.json");
         if affects_results && path.is_file() {

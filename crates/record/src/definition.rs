@@ -11,6 +11,7 @@ mod check;
 mod equivalence;
 mod experiment;
 mod keys;
+mod listed_model;
 mod memory;
 mod parts;
 mod profile;
@@ -24,6 +25,7 @@ pub(crate) use axis_value::AxisValue;
 pub use equivalence::Equivalence;
 pub(crate) use keys::Keys;
 use keys::Place;
+pub use listed_model::ListedModel;
 use std::path::{Path, PathBuf};
 
 /// The newest version of the format of definitions.
@@ -44,7 +46,7 @@ const REFUTED: &str = "refuted";
 ///
 /// [[experiment]]
 /// name = "wide-heads"                      # lower-case letters, digits, hyphens
-/// models = ["tiny-gqa"]                    # as --model takes them
+/// models = ["tiny-gqa"]                    # as --model takes them, or {name = "x", model = "A/m"}
 /// texts = "evaluation"                     # or a folder
 /// context = 896                            # tokens in the cache when it is compressed
 /// horizon = 127                            # tokens scored after that
@@ -98,8 +100,8 @@ pub struct Definition {
 pub struct Experiment {
     /// The name, unique in the file. It consists of lower-case letters, digits and hyphens.
     pub name: String,
-    /// The models, as `--model` takes them.
-    pub models: Vec<String>,
+    /// The models.
+    pub models: Vec<ListedModel>,
     /// The forms, times of eviction, positions and KV formats.
     pub axes: AxisLists,
     /// The texts to read.
@@ -144,8 +146,8 @@ pub struct Experiment {
 pub struct ProfileStudy {
     /// The name, unique in the file.
     pub name: String,
-    /// The models, as `--model` takes them.
-    pub models: Vec<String>,
+    /// The models.
+    pub models: Vec<ListedModel>,
     /// The forms in which the weights run. Default: `true`.
     pub forms: Vec<Form>,
     /// The texts to read.
@@ -163,8 +165,8 @@ pub struct ProfileStudy {
 pub struct MemoryStudy {
     /// The name, unique in the file.
     pub name: String,
-    /// The models, as `--model` takes them, or names of models whose configuration is known.
-    pub models: Vec<String>,
+    /// The models, or names of models whose configuration is known.
+    pub models: Vec<ListedModel>,
     /// The forms in which the weights run.
     pub forms: Vec<Form>,
     /// The context lengths in tokens. Lengths that a model cannot read are skipped.

@@ -79,6 +79,17 @@ pub enum RecordError {
         /// The model that is run.
         model: String,
     },
+    /// A profile belongs to a model with other files.
+    #[error(
+        "{} was measured with other files than {model} has: measure a profile of this model with `bitkv profile`",
+        .path.display()
+    )]
+    OtherContent {
+        /// The file.
+        path: PathBuf,
+        /// The model that is run.
+        model: String,
+    },
     /// A profile does not have as many heads as its model.
     #[error("{} has {found} heads, but {model} has {expected}: use a profile of this model", .path.display())]
     Heads {

@@ -249,7 +249,7 @@ pub(crate) fn check_hash(column: &'static str, text: &str) -> Result<(), RowErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::check;
+    use crate::check_row;
     use crate::{TaskKind, read_rows, write_rows};
 
     /// Returns a measured cell.
@@ -352,7 +352,7 @@ mod tests {
             (GridRow { error: Some(String::new()), ..failed(1) }, "not one line"),
         ];
         for (row, expected) in cases {
-            let reason = check(&row).unwrap_err().to_string();
+            let reason = check_row(&row).unwrap_err().to_string();
             assert!(reason.contains(expected), "{reason}");
         }
         let evicted_again = GridRow {
@@ -361,7 +361,7 @@ mod tests {
             ..row(1)
         };
         assert_eq!(
-            check(&evicted_again),
+            check_row(&evicted_again),
             Ok(()),
             "only one eviction after the prefill keeps exactly the entries asked for"
         );

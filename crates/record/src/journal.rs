@@ -15,8 +15,9 @@ const SYNC_EVERY: usize = 64;
 /// An append-only file of rows, with a fingerprint of what they were measured with.
 ///
 /// The first line has the format and the fingerprint, and the second line the columns. Every other line is
-/// one row, written in one call. Opening the file reads the rows back, and removes a last line that is
-/// incomplete or cannot be read. No row is in the file twice. See [`crate::ResumableRun::journal`].
+/// one row, written in one call. Opening the file reads the rows back, and removes lines that cannot be read,
+/// so that their rows are measured again; [`Journal::notes`] names them. No row is in the file twice. See
+/// [`crate::ResumableRun::journal`].
 #[derive(Debug)]
 pub struct Journal<R> {
     path: PathBuf,
@@ -29,6 +30,8 @@ pub struct Journal<R> {
     /// The index in `rows` of the row with each key.
     indices: HashMap<String, usize>,
     unsynced: usize,
+    /// A sentence for each line before the last one that was removed.
+    notes: Vec<String>,
 }
 
 impl<R: Row> Journal<R> {
@@ -51,27 +54,51 @@ impl<R: Row> Journal<R> {
         }
         let (rows, indices) = (Vec::new(), HashMap::new());
         let length = header.len() as u64;
-        let mut journal = Self { path, finished, file, length, rows, indices, unsynced: 0 };
-        journal.read_back(bytes.get(header.len()..).unwrap_or_default())?;
-        let length = journal.length;
-        journal.file.set_len(length).map_err(|source| journal.failed(source))?;
+        let notes = Vec::new();
+        let mut journal = Self { path, finished, file, length, rows, indices, unsynced: 0, notes };
+        let body = journal.read_back(bytes.get(header.len()..).unwrap_or_default());
+        if journal.notes.is_empty() {
+            let length = journal.length;
+            journal.file.set_len(length).map_err(|source| journal.failed(source))?;
+        } else {
+            journal.replace(&[header.as_bytes(), &body].concat())?;
+        }
         Ok(journal)
     }
 
-    /// Reads the lines after the header. A line that cannot be read is an error, unless it is the last: then
-    /// a crash interrupted it, and it is ignored.
-    fn read_back(&mut self, body: &[u8]) -> Result<(), RecordError> {
+    /// Reads the lines after the header, and returns those that can be read. A last line that cannot be read
+    /// was interrupted by a crash. Any other is named in the notes.
+    fn read_back(&mut self, body: &[u8]) -> Vec<u8> {
+        let (mut readable, mut number) = (Vec::new(), 2);
         let mut lines = body.split_inclusive(|byte| *byte == b'\n').peekable();
         while let Some(line) = lines.next() {
+            number += 1;
             match self.read_line(line) {
-                Ok(row) => self.take(row, line.len()),
-                Err(_) if lines.peek().is_none() => return Ok(()),
-                Err(reason) => {
-                    return Err(self.refuse(LineError::Damaged { reason: Box::new(reason) }));
+                Ok(row) => {
+                    self.take(row, line.len());
+                    readable.extend_from_slice(line);
                 }
+                Err(_) if lines.peek().is_none() => {}
+                Err(reason) => self.notes.push(format!(
+                    "'{}', line {number}: {reason}; the line is removed, and its row is measured again if it is missing",
+                    self.path.display()
+                )),
             }
         }
+        readable
+    }
+
+    /// Replaces the file, all at once, by these bytes.
+    fn replace(&mut self, bytes: &[u8]) -> Result<(), RecordError> {
+        bitkv_bytes::write(&self.path, bytes).map_err(|source| self.failed(source))?;
+        let file = OpenOptions::new().read(true).append(true).open(&self.path);
+        self.file = file.map_err(|source| self.failed(source))?;
         Ok(())
+    }
+
+    /// Returns a sentence for each line before the last one that could not be read and was removed.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Reads and checks one line with its line break.
@@ -85,7 +112,7 @@ impl<R: Row> Journal<R> {
 
     /// Checks that the values of a row are possible and that the row is not in the journal.
     fn check(&self, row: &R) -> Result<(), LineError> {
-        rows::check(row)?;
+        rows::check_row(row)?;
         match self.contains(&row.key()) {
             true => Err(LineError::Present { key: row.key() }),
             false => Ok(()),

@@ -56,7 +56,8 @@ pub use axes::{Axes, AxisLists};
 pub use column::{Column, Measure};
 pub use content_error::ContentError;
 pub use definition::{
-    CalibrationSettings, Definition, Equivalence, Experiment, GridTask, MemoryStudy, ProfileStudy, TextSource,
+    CalibrationSettings, Definition, Equivalence, Experiment, GridTask, ListedModel, MemoryStudy,
+    ProfileStudy, TextSource,
 };
 pub use definition_error::DefinitionError;
 pub use error::RecordError;
@@ -78,10 +79,11 @@ pub use names::{
 pub use plan_export::{PlanExport, ShareExport};
 pub use policy_text::{PolicyPart, PolicyText};
 pub use profile::{Profile, ProfileHead, ProfileSummary};
+pub use profile_file::ProfiledModel;
 pub use published_profile::{HeadKey, PublishedProfile, PublishedShape, PublishedStats, PublishedTypes};
 pub use resumable::ResumableRun;
 pub use row_error::RowError;
-pub use rows::{FORMAT, Row, has_rows, read_rows, read_rows_noting, write_rows};
+pub use rows::{FORMAT, Row, check_row, has_rows, read_rows, read_rows_noting, write_rows};
 pub use rule_name::RuleName;
 pub use scored_task::ScoredTask;
 pub use texts::{MANIFEST_FILE, Text, TextEntry, Texts, TextsError};

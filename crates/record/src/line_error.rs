@@ -45,8 +45,6 @@ pub enum LineError {
     Missing { missing: usize, all: usize, first: String },
     #[error("the row of {key} belongs to no cell of this run: delete the folder of the unfinished run")]
     Foreign { key: String },
-    #[error("{reason}: delete this line and all lines after it, or the folder of the unfinished run")]
-    Damaged { reason: Box<LineError> },
     #[error("{reason}: put the original file back, or run again")]
     Changed { reason: Box<LineError> },
 }

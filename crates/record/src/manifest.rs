@@ -1,6 +1,6 @@
 //! `manifest.json`: the provenance of a run.
 
-use crate::{ContentError, FORMAT, FileHash, RecordError, json, rows, timestamp};
+use crate::{ContentError, FORMAT, FileHash, RecordError, json, rows, sha256_of_parts, timestamp};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -76,6 +76,15 @@ pub struct ModelEntry {
     pub source: String,
     /// The files of the model.
     pub files: Vec<FileHash>,
+}
+
+impl ModelEntry {
+    /// Returns a hash of the files that decide what the model computes for a text: the weights, the
+    /// configuration and the tokenizer. Names of files do not matter.
+    pub fn content(&self) -> String {
+        let decides = |file: &&FileHash| file.name != "generation_config.json";
+        sha256_of_parts(self.files.iter().filter(decides).map(|file| file.sha256.as_str()))
+    }
 }
 
 json::document!(Manifest);

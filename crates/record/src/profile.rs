@@ -1,5 +1,6 @@
 //! The suite's format of entropy profiles: the attention entropy and the class of each query head of a model.
 
+use crate::manifest::is_sha256;
 use crate::{ClassCounts, ContentError, FileHash, HeadClass, RecordError, Thresholds, json};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,10 @@ pub(crate) const KIND: &str = "entropy profile";
 pub struct Profile {
     /// The name of the model.
     pub model: String,
+    /// A hash of the model's content, 64 lower-case hex digits; `None` if it is not known. Files of older
+    /// versions do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_sha256: Option<String>,
     /// The context length of the profile in tokens; `None` if it is not known.
     pub context: Option<usize>,
     /// The texts of the profile; empty if they are not known.
@@ -98,9 +103,16 @@ impl Profile {
         });
         let summary = ProfileSummary::from_entropies(&flat, &thresholds);
         let file = model.clone();
-        let profile = Self { model, context, texts, thresholds, heads: heads.collect(), summary };
+        let profile =
+            Self { model, model_sha256: None, context, texts, thresholds, heads: heads.collect(), summary };
         profile.check(&file)?;
         Ok(profile)
+    }
+
+    /// Returns the profile of a model with this hash of its content.
+    #[must_use]
+    pub fn with_model_sha256(self, content: String) -> Self {
+        Self { model_sha256: Some(content), ..self }
     }
 
     /// Parses a profile. `file` names the text in errors.
@@ -138,6 +150,9 @@ impl Profile {
     }
 
     fn check_values(&self) -> Result<(), ContentError> {
+        if let Some(sha256) = self.model_sha256.as_ref().filter(|text| !is_sha256(text)) {
+            return Err(ContentError::NotAHash { sha256: sha256.clone(), file: self.model.clone() });
+        }
         if !self.thresholds.are_ordered() {
             return Err(ContentError::Thresholds);
         }

@@ -16,6 +16,9 @@ pub struct PublishedProfile {
     pub format_version: u32,
     /// The name of the model.
     pub model: String,
+    /// A hash of the model's content, which only files that bitkv wrote have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_sha256: Option<String>,
     /// The number of layers.
     pub n_layer: usize,
     /// The number of query heads per layer.
@@ -102,6 +105,7 @@ impl PublishedProfile {
         let published = Self {
             format_version: 1,
             model: profile.model.clone(),
+            model_sha256: profile.model_sha256.clone(),
             n_layer: profile.layers(),
             n_head: profile.heads.len() / profile.layers().max(1),
             n_head_kv: shape.n_head_kv,
@@ -131,7 +135,8 @@ impl PublishedProfile {
         self.check(&self.model)?;
         let flat: Vec<f64> = self.head_entropies.values().copied().collect();
         let layers: Vec<Vec<f64>> = flat.chunks(self.n_head).map(<[f64]>::to_vec).collect();
-        Profile::new(&self.model, None, Vec::new(), Thresholds::CODE, &layers)
+        let profile = Profile::new(&self.model, None, Vec::new(), Thresholds::CODE, &layers)?;
+        Ok(Profile { model_sha256: self.model_sha256.clone(), ..profile })
     }
 
     /// Parses a published profile. `file` names the text in errors.

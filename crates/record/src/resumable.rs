@@ -72,8 +72,7 @@ impl ResumableRun {
     /// Opens or begins the journal whose rows will be in the file `name`, such as `rows.csv`.
     ///
     /// # Errors
-    /// Fails if the journal was begun with another fingerprint, a line before the last one is damaged, or the
-    /// journal cannot be read or written.
+    /// Fails if the journal was begun with another fingerprint, or cannot be read or written.
     pub fn journal<R: Row>(&self, name: &str) -> Result<Journal<R>, RecordError> {
         let path = self.path().join(JOURNALS).join(format!("{name}.journal"));
         Journal::open(path, self.path().join(name), &self.fingerprint)

@@ -53,7 +53,10 @@ pub(crate) fn header<R: Row>() -> String {
 }
 
 /// Checks that every value of a row is possible, and that the values do not contradict each other.
-pub(crate) fn check<R: Row>(row: &R) -> Result<(), RowError> {
+///
+/// # Errors
+/// Fails for the first value that cannot be written.
+pub fn check_row<R: Row>(row: &R) -> Result<(), RowError> {
     R::columns().iter().try_for_each(|column| column.check(row))?;
     row.check()
 }
@@ -247,7 +250,7 @@ fn compressed(path: &Path) -> PathBuf {
 fn check_all<'a, R: Row>(rows: impl Iterator<Item = (u64, &'a R)>) -> Result<(), (u64, LineError)> {
     let mut seen = HashMap::new();
     for (line, row) in rows {
-        if let Err(reason) = check(row) {
+        if let Err(reason) = check_row(row) {
             return Err((line, reason.into()));
         }
         if let Some(earlier) = seen.insert(row.key(), line) {

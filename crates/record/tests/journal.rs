@@ -124,23 +124,53 @@ fn a_journal_truncated_at_any_byte_ends_with_the_same_bytes() {
 }
 
 #[test]
-fn a_damaged_last_line_is_removed_and_an_earlier_one_is_an_error() {
+fn a_damaged_last_line_is_removed() {
     let root = tempfile::tempdir().unwrap();
     let mut bytes = begin(root.path(), cells());
     let last = bytes.iter().rposition(|byte| *byte == b',').unwrap();
-    let after = bytes[last..].to_vec();
     bytes[last - 3..].fill(0);
     bytes.extend_from_slice(b"\n");
     fs::write(journal_file(root.path()), &bytes).unwrap();
     let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
-    assert_eq!(run.journal::<Cell>("rows.csv").unwrap().rows(), &cells()[..3]);
-    drop(run);
+    let journal = run.journal::<Cell>("rows.csv").unwrap();
+    assert_eq!((journal.rows(), journal.notes().len()), (&cells()[..3], 0));
+}
 
-    bytes.extend_from_slice(&[b"2,k5,1,".as_slice(), &after].concat());
-    fs::write(journal_file(root.path()), &bytes).unwrap();
-    let run = ResumableRun::open(&root.path().join("run"), "f").unwrap();
-    let message = run.journal::<Cell>("rows.csv").unwrap_err().to_string();
-    assert!(message.contains("line 6") && message.contains("delete this line"), "{message}");
+#[test]
+fn earlier_lines_that_cannot_be_read_are_named_and_measured_again() {
+    let root = tempfile::tempdir().unwrap();
+    let expected = uninterrupted(&root.path().join("whole"));
+    let bytes = begin(root.path(), cells());
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    let checked = |line: &str| format!("{line},{:08x}\n", crc32fast::hash(line.as_bytes())).into_bytes();
+    // The third line of the file is the first row.
+    let poisons = [
+        (checked("2,k1,NaN,plain"), "NaN is not"),
+        (checked("2,k1,-1,plain"), "value = -1 is not between 0 and infinity"),
+        (b"2,k1,1,plain,00000000\n".to_vec(), "the checksum is '00000000'"),
+        (b"2,k1,\xff\n".to_vec(), "not UTF-8"),
+        (b"\n".to_vec(), "empty"),
+        (lines[3].to_vec(), "already in the journal"),
+    ];
+    for (poison, reason) in poisons {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("run");
+        begin(root.path(), Vec::new());
+        let poisoned = [lines[0], lines[1], lines[3], &poison, lines[4]].concat();
+        fs::write(journal_file(root.path()), poisoned).unwrap();
+        let run = ResumableRun::open(&folder, "f").unwrap();
+        let journal = run.journal::<Cell>("rows.csv").unwrap();
+        assert_eq!(journal.rows(), &cells()[1..3]);
+        let [note] = journal.notes() else { panic!("{:?}", journal.notes()) };
+        assert!(note.contains("line 4: ") && note.contains(reason), "{note}");
+        drop((run, journal));
+        // The next attempt finds no damage any more.
+        let run = ResumableRun::open(&folder, "f").unwrap();
+        assert_eq!(run.journal::<Cell>("rows.csv").unwrap().notes().len(), 0);
+        drop(run);
+        assert_eq!(resume(&folder), 2);
+        assert_eq!(fs::read(folder.join("rows.csv")).unwrap(), expected);
+    }
 }
 
 #[test]

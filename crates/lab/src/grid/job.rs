@@ -6,7 +6,8 @@ use bitkv_evict::{Need, Needs, Policy, Registry, Role};
 use bitkv_models::{LoadedModel, Loading};
 use bitkv_progress::{Progress, Silent};
 use bitkv_record::{
-    AskedBudget, Axes, AxisLists, Definition, Experiment, FileHash, Form, MetricGroup, ModelEntry, RuleName,
+    AskedBudget, Axes, AxisLists, Definition, Experiment, FileHash, Form, ListedModel, MetricGroup,
+    ModelEntry, RuleName,
 };
 
 use super::{
@@ -145,13 +146,14 @@ impl Grid {
             "experiment",
             &definition.experiments,
             |experiment| (&experiment.name, &experiment.models, &experiment.axes.form),
-            |job: &Job| &job.loaded.name,
-            |experiment, model, form| {
+            |job: &Job| (&job.loaded.name, Some(&job.loaded)),
+            |experiment, model: &ListedModel, form| {
                 // Policies are parsed first, so that a mistake in a name is found before models are loaded.
                 let policies = parse_policies(experiment, registry)?;
                 let loaded = models.open(model, form).at("models")?;
                 let rules = budget_rules(experiment, registry)?;
-                let mut job = make_job(experiment, form, loaded, policies, rules, &mut texts)?;
+                let mut job =
+                    make_job(experiment, form, loaded, policies, rules, &mut texts, options.progress)?;
                 if job.wants(MetricGroup::Form) && form != Form::True {
                     job.truth = Some(models.open(model, Form::True).at("models")?);
                 }
@@ -303,11 +305,12 @@ fn make_job(
     policies: Vec<SeededPolicy>,
     rules: BTreeMap<RuleName, Policy>,
     texts: &mut Vec<FileHash>,
+    notes: &dyn Progress,
 ) -> Result<Job> {
     let all: Vec<&Policy> = policies.iter().map(|seeded| &seeded.policy).chain(rules.values()).collect();
     let needs = all.iter().fold(Needs::default(), |needs, policy| needs.union(policy.needs()));
     let evaluated = read_texts(&experiment.texts)?;
-    let calibration = calibration_sources(experiment, &loaded, &all, &evaluated)?;
+    let calibration = calibration_sources(experiment, &loaded, &all, &evaluated, notes)?;
     texts.extend(evaluated.hashes());
     texts.extend(calibration.profiled.iter().flat_map(|(texts, _)| texts.hashes()));
     ensure!(

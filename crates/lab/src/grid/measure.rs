@@ -6,20 +6,18 @@ use std::{cell::OnceCell, time::Instant};
 use bitkv_bitnet::{Cache, Probes};
 use bitkv_evict::{Budget, Need, Needs, Plan, Planner, Policy, Role, Shape};
 use bitkv_record::{
-    Arithmetic, AskedBudget, Form, GridRow, KvFormat, MetricGroup, PolicyRole, Positions, TimingRow,
-    WeightKind, one_line,
+    AskedBudget, GridRow, KvFormat, MetricGroup, PolicyRole, Positions, RowError, TimingRow, check_row,
 };
 use bitkv_stats::argmax;
 use candle_core::Tensor;
 
 use super::{
+    base_rows::BaseRows,
     batch::{QUESTIONS_AT_ONCE, forward},
     evictor::{Evictor, store},
     free_running,
     job::{Cell, Job},
-    key,
-    key::UnitKeys,
-    output_error, storage,
+    key, output_error, storage,
     unit::{QuestionGroup, Scored, Unit},
 };
 use crate::{
@@ -29,20 +27,21 @@ use crate::{
     logits::borrow,
     metrics::{self, Comparison, Reference},
     observation::Calibration,
-    registry::recorded_role,
 };
 
 /// A unit whose context was read, with everything that its cells share.
 pub(super) struct UnitMeasurer<'a> {
     pub(super) job: &'a Job,
     pub(super) unit: &'a Unit,
-    pub(super) keys: UnitKeys,
+    pub(super) rows: BaseRows<'a>,
     /// The prefilled context of the unit.
     pub(super) context: &'a Context<'a>,
     pub(super) planner: &'a Planner<'a>,
     pub(super) calibration: &'a Calibration,
     /// The reason why the context could not be repeated, if a policy needs that and it failed.
     pub(super) unrepeatable: Option<String>,
+    /// The reason why the entropies of heads could not be measured, if a policy needs them and it failed.
+    pub(super) uncalibrated: Option<&'a str>,
     pub(super) shared: SharedResults<'a>,
 }
 
@@ -96,7 +95,7 @@ impl<'a> UnitMeasurer<'a> {
     /// Returns an error if nothing was evicted and yet a result changed. Then no number of the run can be
     /// trusted.
     pub(super) fn measure(&self, cells: &[&Cell]) -> Result<Vec<CellRows>> {
-        let measured = match (self.measure_batch(cells), cells) {
+        let mut measured = match (self.measure_batch(cells), cells) {
             (Ok(measured), _) => measured,
             (Err(error @ Error::SelfCheck { .. }), [_]) => return Err(error),
             (Err(error), [cell]) => vec![(self.failed_rows(cell, &format!("{error}")), None)],
@@ -106,7 +105,11 @@ impl<'a> UnitMeasurer<'a> {
                 return Ok(alone.collect::<Result<Vec<_>>>()?.concat());
             }
         };
-        for (cell, (rows, _)) in cells.iter().zip(&measured) {
+        for (cell, (rows, timing)) in cells.iter().zip(&mut measured) {
+            // A row with an impossible value, such as NaN, could not be written, and would end the run.
+            if let Err(reason) = rows.iter().try_for_each(check_row) {
+                (*rows, *timing) = (self.failed_rows(cell, &impossible(&reason)), None);
+            }
             rows.iter().try_for_each(|row| self.self_check(cell, row))?;
         }
         Ok(measured)
@@ -171,6 +174,11 @@ impl<'a> UnitMeasurer<'a> {
         let shape = self.context.shape();
         if let Some(reason) = &self.unrepeatable
             && self.policy(cell).needs().contains(Need::Reconstruction)
+        {
+            bail!(Unfit, "{reason}");
+        }
+        if let Some(reason) = self.uncalibrated
+            && self.policy(cell).needs().contains(Need::Entropy)
         {
             bail!(Unfit, "{reason}");
         }
@@ -351,7 +359,7 @@ impl<'a> UnitMeasurer<'a> {
                 }
             }
             let group_row = |group: &QuestionGroup| {
-                let mut row = self.group_row(cell, group, &row);
+                let mut row = self.rows.group_row(cell, group, &row);
                 record_answers(group, &right, plan, &mut row);
                 row
             };
@@ -432,55 +440,15 @@ impl<'a> UnitMeasurer<'a> {
         }
     }
 
-    /// Returns the row of a cell without results: what was run on which model and text.
+    /// Returns the row of a cell without results.
     fn base_row(&self, cell: &Cell) -> GridRow {
-        let (job, seeded, shape) = (self.job, &self.job.policies[cell.policy], self.context.shape());
-        let group = &self.unit.groups[0];
-        let policy = &seeded.policy;
-        GridRow {
-            key: self.keys.row(job, cell, group),
-            experiment: job.experiment.name.clone(),
-            model: job.loaded.name.clone(),
-            weights: Some(WeightKind::Ternary),
-            arithmetic: Some(if job.form == Form::True { Arithmetic::Int8 } else { Arithmetic::F32 }),
-            isa: Some(key::isa_class()),
-            policy: policy.spec().to_owned(),
-            written: seeded.written.clone(),
-            role: recorded_role(policy.role()),
-            oracle: policy.is_oracle(),
-            conserving: policy.conserves(),
-            guard: policy
-                .guard()
-                .map_or_else(String::new, |g| format!("sinks={} recent={}", g.sinks, g.recent)),
-            budget: cell.budget,
-            axes: cell.axes,
-            seed: seeded.seed,
-            task: self.unit.task,
-            text: self.unit.name.clone(),
-            register: self.unit.register.clone(),
-            context_tokens: shape.tokens,
-            full_entries: Some(shape.all_kv_heads() * shape.tokens),
-            full_bytes: Some(self.context.full_bytes()),
-            depth: group.depth,
-            ..GridRow::default()
-        }
+        GridRow { full_bytes: Some(self.context.full_bytes()), ..self.rows.row(cell) }
     }
 
     /// Returns the rows of a cell that failed.
     fn failed_rows(&self, cell: &Cell, error: &str) -> Vec<GridRow> {
-        let row = GridRow { error: Some(one_line(error)), ..self.base_row(cell) };
-        self.unit.groups.iter().map(|group| self.group_row(cell, group, &row)).collect()
-    }
-
-    /// Returns the row of one group of questions, made from the row that all groups of a cell share.
-    fn group_row(&self, cell: &Cell, group: &QuestionGroup, shared: &GridRow) -> GridRow {
-        GridRow {
-            key: self.keys.row(self.job, cell, group),
-            questions: group.questions.len(),
-            chance: group.chance,
-            depth: group.depth,
-            ..shared.clone()
-        }
+        let rows = self.rows.failed(cell, error).into_iter();
+        rows.map(|row| GridRow { full_bytes: Some(self.context.full_bytes()), ..row }).collect()
     }
 
     /// Returns whether the cell evicts nothing and quantises nothing.
@@ -499,6 +467,16 @@ impl<'a> UnitMeasurer<'a> {
         }
         let found = format!("has a KL of {:?} and an agreement of {:?}", row.kl_nats, row.agreement);
         Err(Error::SelfCheck { policy: row.policy.clone(), text: row.text.clone(), found })
+    }
+}
+
+/// Returns the sentence about a cell whose row has an impossible value.
+fn impossible(reason: &RowError) -> String {
+    match reason {
+        RowError::NotFinite { .. } | RowError::OutOfRange { .. } => format!(
+            "{reason}: a value overflows in this model, so examine it with `bitkv doctor` or `bitkv trace`"
+        ),
+        _ => format!("{reason}: the policy or its plan is defective"),
     }
 }
 

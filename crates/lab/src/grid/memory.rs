@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bitkv_models::{LoadedModel, Shape, published_shape};
-use bitkv_record::{Accounting, Form, Journal, MemoryRow, MemoryStudy, Row};
+use bitkv_record::{Accounting, Form, Journal, ListedModel, MemoryRow, MemoryStudy, Row};
 
 use super::{in_parallel::locked, loaded_models::LoadedModels, selection::Selection};
 use crate::{
@@ -33,18 +33,24 @@ pub(super) fn memory_jobs(
         "memory",
         &selection.definition.memory,
         |study| (&study.name, &study.models, &study.forms),
-        MemoryJob::model,
+        |job: &MemoryJob| (&job.shape.name, job.loaded.as_ref()),
         |study, model, form| checked_job(study, model, form, models).at("models"),
     )
 }
 
 fn checked_job(
     study: &MemoryStudy,
-    model: &str,
+    listed: &ListedModel,
     form: Form,
     models: &mut LoadedModels<'_>,
 ) -> Result<MemoryJob> {
+    let model = &listed.model;
     if let Some(shape) = published_shape(model)? {
+        ensure!(
+            Definition,
+            listed.name.is_none(),
+            "only the configuration of {model} is known, which keeps its name: remove name"
+        );
         ensure!(
             Definition,
             !study.accounting.contains(&Accounting::Measured),
@@ -54,7 +60,7 @@ fn checked_job(
         let shape = if form == Form::PlainLlama { shape.as_plain_llama() } else { shape };
         return Ok(MemoryJob { study: study.clone(), shape, loaded: None });
     }
-    let loaded = models.open(model, form)?;
+    let loaded = models.open(listed, form)?;
     let shape = Shape::new(&loaded);
     Ok(MemoryJob { study: study.clone(), shape, loaded: Some(loaded) })
 }
@@ -121,18 +127,29 @@ fn measured(loaded: &LoadedModel, context: usize) -> Result<MemoryRow> {
     Ok(memory::row_from_bytes(&loaded.name, Accounting::Measured, context, weights, kv, activations))
 }
 
-/// Measures the missing rows of a study. Returns the keys of all its rows in order.
+/// Measures the missing rows of a study. Returns the keys of all its rows in order. If the model fails at a
+/// context, the row is left out, and `failures` gets a sentence.
 ///
 /// # Errors
-/// Returns an error if the model fails or a context is empty or too long to count its bytes.
-pub(super) fn measure(job: &MemoryJob, rows: &Mutex<Journal<MemoryRow>>) -> Result<Vec<String>> {
+/// Returns an error if a row cannot be written.
+pub(super) fn measure(
+    job: &MemoryJob,
+    rows: &Mutex<Journal<MemoryRow>>,
+    failures: &mut Vec<String>,
+) -> Result<Vec<String>> {
     let mut order = Vec::new();
     for (context, accounting) in job.cells() {
         let (study, model) = (job.study.name.clone(), job.shape.name.clone());
         let key = MemoryRow { study, model, context, accounting, ..MemoryRow::default() }.key();
         if !locked(rows).contains(&key) {
-            let row = job.row(context, accounting)?;
-            locked(rows).append(row)?;
+            match job.row(context, accounting) {
+                Ok(row) => locked(rows).append(row)?,
+                Err(error) => {
+                    let (study, model) = (&job.study.name, &job.shape.name);
+                    failures.push(format!("{study}, {model} at {context} tokens, {accounting}: {error}"));
+                    continue;
+                }
+            }
         }
         order.push(key);
     }

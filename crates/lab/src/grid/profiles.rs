@@ -4,12 +4,14 @@ use std::sync::Mutex;
 
 use bitkv_models::LoadedModel;
 use bitkv_progress::{Progress, Silent, Work};
-use bitkv_record::{FileHash, Form, HeadRow, Journal, ProfileStudy, Row, Text, Texts};
+use bitkv_record::{
+    FileHash, Form, HeadRow, Journal, ListedModel, ProfileStudy, Row, Text, Texts, check_row,
+};
 
 use super::{in_parallel::locked, loaded_models::LoadedModels, selection::Selection, sources::read_texts};
 use crate::{
-    Result,
-    error::{Place as _, ensure},
+    Error, Result,
+    error::{Place as _, Refuse as _, ensure},
     profile::{self, Entropies},
     window::Window,
 };
@@ -69,7 +71,7 @@ pub(super) fn profile_jobs(
         "profile",
         &selection.definition.profiles,
         |study| (&study.name, &study.models, &study.forms),
-        ProfileJob::model,
+        |job: &ProfileJob| (&job.loaded.name, Some(&job.loaded)),
         |study, model, form| {
             let texts = read_texts(&study.texts)?;
             hashes.extend(texts.hashes());
@@ -80,7 +82,7 @@ pub(super) fn profile_jobs(
 
 fn checked_job(
     study: &ProfileStudy,
-    model: &str,
+    model: &ListedModel,
     form: Form,
     texts: Texts,
     models: &mut LoadedModels<'_>,
@@ -104,24 +106,34 @@ fn longest(study: &ProfileStudy) -> usize {
 }
 
 /// Measures the missing rows of a study. Returns the keys of all its rows in order. One pass over a text
-/// serves all lengths.
+/// serves all lengths. If the model fails on a text, its rows are left out, and `failures` gets a sentence.
 ///
 /// # Errors
-/// Returns an error if the model fails.
+/// Returns an error if a row cannot be written.
 pub(super) fn measure(
     job: &ProfileJob,
     rows: &Mutex<Journal<HeadRow>>,
+    failures: &mut Vec<String>,
     progress: &dyn Progress,
 ) -> Result<Vec<String>> {
     let windows = job.windows()?;
-    let order: Vec<Vec<String>> = windows.iter().map(|window| job.keys(window)).collect();
+    let mut order: Vec<Vec<String>> = windows.iter().map(|window| job.keys(window)).collect();
     let lacks_rows = |i: &usize| order[*i].iter().any(|key| !locked(rows).contains(key));
     let unfinished: Vec<usize> = (0..windows.len()).filter(lacks_rows).collect();
     let steps = Work::steps(progress, &format!("{} {}", job.study.name, job.loaded.name), unfinished.len());
     for i in unfinished {
-        let entropies = profile::measure(&job.loaded, &windows[i..=i], "", &Silent)?;
+        let measured = match job.measured_rows(&windows[i]) {
+            Ok(measured) => measured,
+            Err(error) => {
+                let (study, model) = (&job.study.name, &job.loaded.name);
+                failures.push(format!("{study}, {model} on {}: {error}", windows[i].name));
+                let journal = locked(rows);
+                order[i].retain(|key| journal.contains(key));
+                continue;
+            }
+        };
         let mut journal = locked(rows);
-        for row in job.text_rows(&windows[i], &entropies) {
+        for row in measured {
             if !journal.contains(&row.key()) {
                 journal.append(row)?;
             }
@@ -133,6 +145,16 @@ pub(super) fn measure(
 }
 
 impl ProfileJob {
+    /// Measures the rows of one text.
+    fn measured_rows(&self, window: &Window) -> Result<Vec<HeadRow>> {
+        let entropies = profile::measure(&self.loaded, std::slice::from_ref(window), "", &Silent)?;
+        let rows = self.text_rows(window, &entropies);
+        for row in &rows {
+            check_row(row).refuse(Error::Unfit, format!("layer {}, head {}", row.layer, row.head))?;
+        }
+        Ok(rows)
+    }
+
     /// Returns the rows of one text, in the order of lengths, layers and heads.
     fn text_rows(&self, window: &Window, entropies: &Entropies) -> Vec<HeadRow> {
         let config = self.loaded.config();

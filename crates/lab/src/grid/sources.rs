@@ -5,12 +5,12 @@ use std::path::Path;
 
 use bitkv_evict::{Need, Policy};
 use bitkv_models::{LoadedModel, suite};
-use bitkv_record::{
-    CalibrationSettings, Experiment, FileHash, Profile, Split, Text, TextSource, Texts, TextsError,
-};
+use bitkv_progress::Progress;
+use bitkv_record::{CalibrationSettings, Experiment, Split, Text, TextSource, Texts, TextsError};
 
 use crate::{
     Error, Result,
+    calibration::model_profile,
     error::{Place as _, Refuse as _, bail, ensure},
     head_scores,
     observation::shape,
@@ -54,7 +54,7 @@ pub(crate) fn in_folder(key: &str, folder: &Path, error: TextsError) -> Error {
     Error::At { place, source: Box::new(error.into()) }
 }
 
-/// Finds the calibration sources that `policies` need.
+/// Finds the calibration sources that `policies` need. Doubts about files are reported to `notes`.
 ///
 /// # Errors
 /// Returns an error if calibration and evaluation texts overlap, or if a file is missing or belongs to
@@ -64,6 +64,7 @@ pub(super) fn calibration_sources(
     loaded: &LoadedModel,
     policies: &[&Policy],
     evaluated: &Texts,
+    notes: &dyn Progress,
 ) -> Result<CalibrationSources> {
     let mut found =
         CalibrationSources { profiled: None, entropy: None, head_scores: None, fingerprint: String::new() };
@@ -96,10 +97,11 @@ pub(super) fn calibration_sources(
             head_scores
         }
         CalibrationSettings::File { profile, head_scores } => {
-            let (entropy, texts) = read_profile(loaded, profile)?;
+            let read = model_profile(profile, loaded, notes).at("calibration.profile")?;
+            let entropy = read.entropies().concat();
             let evaluated = evaluated.hashes();
             if let Some(text) =
-                texts.iter().find(|text| evaluated.iter().any(|other| other.sha256 == text.sha256))
+                read.texts.iter().find(|text| evaluated.iter().any(|other| other.sha256 == text.sha256))
             {
                 bail!(
                     Definition,
@@ -134,16 +136,4 @@ pub(super) fn calibration_sources(
 /// Returns the first policy with this need.
 fn first_with<'p>(policies: &[&'p Policy], need: Need) -> Option<&'p Policy> {
     policies.iter().copied().find(|policy| policy.needs().contains(need))
-}
-
-/// Returns the entropies of a profile of this model, `[layers * query_heads]`, and the texts that it was
-/// measured on.
-///
-/// # Errors
-/// Returns an error if the file is not a profile or belongs to another model.
-fn read_profile(loaded: &LoadedModel, file: &Path) -> Result<(Vec<f64>, Vec<FileHash>)> {
-    let profile = Profile::from_file(file).at("calibration.profile")?;
-    let heads = shape(loaded, 1).all_query_heads();
-    let entropies = profile.entropies_of(file, &loaded.name, heads).at("calibration.profile")?;
-    Ok((entropies, profile.texts))
 }

@@ -1,6 +1,7 @@
 //! Reads a section `[[experiment]]` of a definition.
 
 use super::keys::{Keys, Place, count, named, text};
+use super::listed_model::models;
 use super::{Experiment, check, equivalence, parts};
 use crate::{AxisLists, Equal, MetricGroup, RecordError};
 use toml::Table;
@@ -23,7 +24,7 @@ pub(super) fn read(table: Table, file: &Place) -> Result<Experiment, RecordError
     let name = keys.required("name", "\"scorers\"", text)?;
     let context = keys.required("context", "896", at_least_one)?;
     let experiment = Experiment {
-        models: keys.list("models", None, text)?,
+        models: models(&mut keys)?,
         axes: AxisLists::read(&mut keys)?,
         texts: parts::texts(&mut keys)?,
         context,

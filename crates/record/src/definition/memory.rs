@@ -2,6 +2,7 @@
 
 use super::MemoryStudy;
 use super::keys::{Keys, Place, count, named, text};
+use super::listed_model::models;
 use crate::{Accounting, Form, RecordError};
 use toml::Table;
 
@@ -12,7 +13,7 @@ pub(super) fn read(table: Table, file: &Place) -> Result<MemoryStudy, RecordErro
     let mut keys = Keys::named(table, &KEYS, "memory", file)?;
     Ok(MemoryStudy {
         name: keys.required("name", "\"memory\"", text)?,
-        models: keys.list("models", None, text)?,
+        models: models(&mut keys)?,
         forms: keys.list("forms", Some(vec![Form::True]), named)?,
         contexts: keys.list("contexts", None, |place, value| count(place, value, 1))?,
         accounting: keys.list("accounting", Some(vec![Accounting::Published, Accounting::Actual]), named)?,

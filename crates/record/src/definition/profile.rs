@@ -1,6 +1,7 @@
 //! Reads a section `[[profile]]` of a definition: the entropies of attention heads.
 
 use super::keys::{Keys, Place, count, named, text};
+use super::listed_model::models;
 use super::{ProfileStudy, TextSource, parts};
 use crate::{Form, RecordError};
 use toml::Table;
@@ -20,7 +21,7 @@ pub(super) fn read(table: Table, file: &Place) -> Result<ProfileStudy, RecordErr
     let texts = |place: &Place, value| parts::source(place, value, &words);
     Ok(ProfileStudy {
         name: keys.required("name", "\"entropy-by-length\"", text)?,
-        models: keys.list("models", None, text)?,
+        models: models(&mut keys)?,
         forms: keys.list("forms", Some(vec![Form::True]), named)?,
         texts: keys.required("texts", "\"evaluation\"", texts)?,
         lengths: keys.list("lengths", None, |place, value| count(place, value, SHORTEST))?,
