@@ -9,7 +9,7 @@ use bitkv_record::{GridRow, HeadRow, Manifest, Profile, read_rows};
 use support::{
     Place, count,
     grid::{RUN, definition, rows},
-    model::{Copy, MODEL, frozen},
+    model::{Copy, MODEL, frozen, size},
 };
 
 const MHA: &str = "first-mha";
@@ -188,6 +188,32 @@ fn a_profile_is_bound_to_the_content_of_its_model() {
     assert!(output.status.success() && said.starts_with("note: old.json has no hash of its model"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
     place.refuses(&plan("renamed", "old.json"), &["old.json is a profile of m, not of renamed"]);
+}
+
+#[test]
+fn head_scores_can_be_bound_to_the_content_of_their_model() {
+    let place = Place::new();
+    place.tokens("tokens.json", 48);
+    copy(&place, MODEL, "A/m");
+    let profile = ["profile", "--model", "A/m", "--tokens", "tokens.json", "--out", "p.json"];
+    let content = place.json(&profile)["model_sha256"].as_str().unwrap().to_owned();
+    let (layers, heads) = (size("num_hidden_layers"), size("num_attention_heads"));
+    let mut scores = serde_json::Map::new();
+    for i in 0..layers * heads {
+        scores.insert(format!("{}-{}", i / heads, i % heads), i.into());
+    }
+    let plan = ["plan", "--model", "A/m", "--tokens", "tokens.json", "--policy", "head-scores+recency"];
+    let plan = [&plan[..], &["--budget", "0.5", "--head-scores", "scores.json"]].concat();
+    for (sha256, note) in [(None, true), (Some(content), false)] {
+        scores.extend(sha256.map(|content| ("model_sha256".to_owned(), content.into())));
+        place.write("scores.json", serde_json::to_string(&scores).unwrap());
+        let output = place.run(&plan);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && said.contains("no hash of its model") == note, "{said}");
+    }
+    scores.insert("model_sha256".into(), "0".repeat(64).into());
+    place.write("scores.json", serde_json::to_string(&scores).unwrap());
+    place.refuses(&plan, &["scores.json has scores of other files than m has"]);
 }
 
 #[test]

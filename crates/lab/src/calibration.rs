@@ -46,6 +46,10 @@ impl HeadFiles {
     ) -> Result<Calibration> {
         let shape = observation::shape(loaded, 1);
         let mut calibration = self.read_head_scores(shape, policy)?;
+        let needed = [(Need::HeadScores, &self.head_scores), (Need::HeadPattern, &self.head_pattern)];
+        for (_, file) in needed.into_iter().filter(|(need, _)| policy.needs().contains(*need)) {
+            file.iter().try_for_each(|file| head_scores::check_model(file, loaded, progress))?;
+        }
         if policy.needs().contains(Need::Entropy) {
             let entropies = match &self.profile {
                 Some(file) => model_profile(file, loaded, progress)?.entropies().concat(),

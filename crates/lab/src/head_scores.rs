@@ -2,14 +2,21 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use bitkv_models::LoadedModel;
+use bitkv_progress::Progress;
+
 use crate::{
     Error, Result,
     error::{Place as _, Refuse as _, bail, ensure},
 };
 
+/// The key with the hash of the model's content.
+const MODEL: &str = "model_sha256";
+
 /// Reads one number per head, `[layers * heads]`. The file is a JSON array of rows, a JSON object from
 /// `"layer-head"` to a number or to a list of numbers whose mean is taken (HeadKV's files), or text with one
-/// line of numbers per layer (DuoAttention's `full_attention_heads.tsv`).
+/// line of numbers per layer (DuoAttention's `full_attention_heads.tsv`). An object may also have the key
+/// `model_sha256`; see [`check_model`].
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, has another format, or has another number of layers or heads.
@@ -44,6 +51,32 @@ pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
     }
 }
 
+/// Checks that the scores in a file belong to a model. An object may bind its scores to the content of a
+/// model with the key `model_sha256`, whose value a profile of `bitkv profile` shows. Without the key, a note
+/// to `notes` says that only the numbers of layers and heads were checked.
+///
+/// # Errors
+/// Returns an error if the file names the content of another model.
+pub fn check_model(path: &Path, loaded: &LoadedModel, notes: &dyn Progress) -> Result<()> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let Some(content) = document[MODEL].as_str() else {
+        notes.note(&format!(
+            "{} has no hash of its model, so only the numbers of layers and heads were checked",
+            path.display()
+        ));
+        return Ok(());
+    };
+    ensure!(
+        File,
+        content == loaded.content()?,
+        "{} has scores of other files than {} has: use scores of this model",
+        path.display(),
+        loaded.name
+    );
+    Ok(())
+}
+
 /// Parses one line of numbers per layer.
 fn parse_lines(text: &str) -> Result<Vec<Vec<f64>>> {
     let number =
@@ -62,8 +95,14 @@ enum Score {
 
 /// Parses a JSON object from `"layer-head"` to scores.
 fn parse_object(text: &str) -> Result<Vec<Vec<f64>>> {
-    let scores: BTreeMap<String, Score> = serde_json::from_str(text)
-        .refuse(Error::File, "expected an object of numbers or lists of numbers")?;
+    let expected = "expected an object of numbers or lists of numbers";
+    let mut object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(text).refuse(Error::File, expected)?;
+    if let Some(content) = object.remove(MODEL) {
+        ensure!(File, content.is_string(), "`{MODEL}` is {content}, not a hash in quotes");
+    }
+    let scores: BTreeMap<String, Score> =
+        serde_json::from_value(object.into()).refuse(Error::File, expected)?;
     let mut by_place = BTreeMap::new();
     for (key, score) in scores {
         let place =
@@ -104,6 +143,10 @@ mod tests {
         assert_eq!(read_text("[[0, 1], [0.5, 0.25]]").unwrap(), expected);
         assert_eq!(read_text("0\t1\n0.5\t0.25\n").unwrap(), expected);
         assert_eq!(
+            read_text(r#"{"model_sha256": "ab", "0-0": 0, "0-1": 1, "1-0": 0.5, "1-1": 0.25}"#).unwrap(),
+            expected
+        );
+        assert_eq!(
             read_text(r#"{"1-0": [0.25, 0.75], "0-0": 0, "1-1": 0.25, "0-1": [1.0]}"#).unwrap(),
             expected
         );
@@ -122,6 +165,7 @@ mod tests {
         assert!(error("[[0, 1]]").contains("has 1 layers of 2 heads, and the model has 2 of 2"));
         assert!(error("[[0, 1], [0, -1]]").contains("layer 1, head 1 is -1"));
         assert!(error(r#"{"a": 1}"#).contains("`a` is not LAYER-HEAD"));
+        assert!(error(r#"{"model_sha256": 1}"#).contains("`model_sha256` is 1, not a hash in quotes"));
         assert!(error(r#"{"0-1": 1}"#).contains("before 0-1 are missing"));
         assert!(
             error("0 1\n2 x")

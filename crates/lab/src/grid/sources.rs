@@ -127,6 +127,7 @@ pub(super) fn calibration_sources(
         let extent = shape(loaded, 1);
         let scores =
             head_scores::read(file, extent.layers, extent.query_heads).at("calibration.head-scores")?;
+        head_scores::check_model(file, loaded, notes).at("calibration.head-scores")?;
         found.fingerprint += &format!("{scores:?}");
         found.head_scores = Some(scores);
     }
