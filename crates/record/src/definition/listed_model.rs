@@ -15,6 +15,12 @@ pub struct ListedModel {
     pub name: Option<String>,
 }
 
+impl From<&str> for ListedModel {
+    fn from(model: &str) -> Self {
+        Self { model: model.to_owned(), name: None }
+    }
+}
+
 /// Reads the key `models`: a list of models as `--model` takes them, or of tables with a name too.
 pub(super) fn models(keys: &mut Keys) -> Result<Vec<ListedModel>, RecordError> {
     keys.list("models", None, listed)
