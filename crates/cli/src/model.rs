@@ -35,8 +35,12 @@ impl OptionalModel {
     /// # Errors
     /// When such an option has no effect. The message names it.
     pub(crate) fn check_reading(&self) -> Result<()> {
-        let ReadingArguments { run_as, i2s_layout } = &self.reading;
-        let given = [("--as", run_as.is_some()), ("--i2s-layout", i2s_layout.is_some())];
+        let ReadingArguments { run_as, activation, i2s_layout } = &self.reading;
+        let given = [
+            ("--as", run_as.is_some()),
+            ("--activation", activation.is_some()),
+            ("--i2s-layout", i2s_layout.is_some()),
+        ];
         let unused = given.into_iter().find(|(_, is_given)| *is_given && self.model.is_none());
         unused.map_or(Ok(()), |(option, _)| {
             bail!("{option} has no effect without a model: give --model too, or leave it out")
