@@ -58,7 +58,8 @@ pub fn read(path: &Path, layers: usize, heads: usize) -> Result<Vec<f64>> {
 /// # Errors
 /// Returns an error if the file names the content of another model.
 pub fn check_model(path: &Path, loaded: &LoadedModel, notes: &dyn Progress) -> Result<()> {
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let text =
+        bitkv_bytes::read_document(path).refuse(Error::File, format!("cannot read {}", path.display()))?;
     let document: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let Some(content) = document[MODEL].as_str() else {
         notes.note(&format!(
