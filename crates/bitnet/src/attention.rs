@@ -5,6 +5,8 @@ use bitkv_kernels::attention::{self, Batch, CachedHead, Statistics, Wanted, atte
 
 use crate::{
     KvCache, Result, Step,
+    error::Place,
+    finite::check_heads,
     linear::{Activations, Linear, forward_all},
     norm::RmsNorm,
     recorder::Recorder,
@@ -20,11 +22,18 @@ pub struct Sequence<'a> {
 }
 
 impl Sequence<'_> {
-    /// Returns what the attention kernel reads of one layer. The cache must already hold the new tokens.
-    fn kernel_sequence(&self, layer: usize, kv_heads: usize) -> attention::CachedSequence<'_> {
-        let head = |head| {
+    /// Returns what the attention kernel reads of one layer. The cache must already hold the new tokens. If
+    /// `rotated` is not empty, it has the keys of every KV head.
+    fn kernel_sequence<'k>(
+        &'k self,
+        layer: usize,
+        kv_heads: usize,
+        rotated: &'k [Vec<f32>],
+    ) -> attention::CachedSequence<'k> {
+        let head = |head: usize| {
             let view = self.cache.view(layer, head);
-            CachedHead { keys: view.keys, values: view.values, mask: view.mask }
+            let keys = rotated.get(head).map_or(view.keys, |keys| attention::Floats::F32(keys));
+            CachedHead { keys, values: view.values, mask: view.mask }
         };
         attention::CachedSequence { tokens: self.tokens.len(), heads: (0..kv_heads).map(head).collect() }
     }
@@ -91,7 +100,7 @@ impl Attention {
         sequences: &mut [Sequence<'_>],
         workspace: &mut Workspace,
         recorder: &mut Recorder<'_>,
-    ) {
+    ) -> Result<()> {
         let Workspace { q, k, v, attended, x: inner, out } = workspace;
         forward_all([(&self.q_proj, q), (&self.k_proj, k), (&self.v_proj, v)], x);
         recorder.record_step(Step::Q, q);
@@ -104,11 +113,14 @@ impl Attention {
         let (kv_width, mut first) = (self.kv_heads * self.head_dim, 0);
         for Sequence { tokens, cache } in sequences.iter_mut() {
             let kv = kv_width * first..kv_width * (first + tokens.len());
+            let query_width = self.heads * self.head_dim;
+            let queries = &q[query_width * first..query_width * (first + tokens.len())];
+            self.check(layer, queries, [&k[kv.clone()], &v[kv.clone()]], *cache)?;
             cache.append(layer, &k[kv.clone()], &v[kv]);
             first += tokens.len();
         }
         attended.resize(q.len(), 0.0);
-        let statistics = self.attend(q, layer, sequences, attended, recorder.wanted.as_ref());
+        let statistics = self.attend(q, layer, rotations, sequences, attended, recorder.wanted.as_ref());
         recorder.record_statistics(&statistics);
         recorder.record_step(Step::Attention, attended);
         recorder.record_attention_output(attended);
@@ -118,6 +130,17 @@ impl Attention {
         }
         forward_all([(&self.o_proj, out)], inner);
         recorder.record_step(Step::O, out);
+        Ok(())
+    }
+
+    /// Checks that the queries, keys and values of new tokens are finite, and that the cache can store the
+    /// keys and values.
+    fn check(&self, layer: usize, queries: &[f32], kv: [&[f32]; 2], cache: &dyn KvCache) -> Result<()> {
+        let (first, limit, [keys, values]) = (cache.tokens_seen(), cache.largest_number(), kv);
+        let [all, held] = [self.heads, self.kv_heads].map(|heads| [heads, self.head_dim]);
+        check_heads(queries, all, first, f32::MAX, |head| Place::Query { layer, head })?;
+        check_heads(keys, held, first, limit, |head| Place::Key { layer, head })?;
+        check_heads(values, held, first, limit, |head| Place::Value { layer, head })
     }
 
     /// Writes the attention output for the queries `q [tokens, heads, head_dim]` to `out`, which has the same
@@ -126,13 +149,18 @@ impl Attention {
         &self,
         q: &[f32],
         layer: usize,
+        rotations: &Rotations<'_>,
         sequences: &[Sequence<'_>],
         out: &mut [f32],
         wanted: Option<&Wanted>,
     ) -> Vec<Statistics> {
+        let rotated: Vec<_> = sequences.iter().map(|s| rotations.keys_in_cache(s.cache, layer)).collect();
+        let pairs = sequences.iter().zip(&rotated);
+        let with_keys: Vec<_> =
+            pairs.map(|(s, rotated)| s.kernel_sequence(layer, self.kv_heads, rotated)).collect();
         let batch = Batch {
             queries: q,
-            sequences: &sequences.iter().map(|s| s.kernel_sequence(layer, self.kv_heads)).collect::<Vec<_>>(),
+            sequences: &with_keys,
             group: self.heads / self.kv_heads,
             head_dim: self.head_dim,
             scale: 1.0 / (self.head_dim as f32).sqrt(),

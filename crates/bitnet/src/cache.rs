@@ -77,7 +77,8 @@ impl std::fmt::Display for CacheShape {
 #[derive(Clone, Copy, Debug)]
 pub struct CacheView<'a> {
     /// Keys after RoPE, `[tokens, head_dim]`. They are rotated to their original positions or, after
-    /// [`KvCache::rerotate`], to their new ones.
+    /// [`KvCache::rerotate`], to their new ones. Keys are not rotated if the cache
+    /// [has positions in the cache](KvCache::has_positions_in_cache).
     pub keys: Floats<'a>,
     /// Values, `[tokens, head_dim]`.
     pub values: Floats<'a>,
@@ -111,9 +112,24 @@ pub trait KvCache: Send + Sync {
         (0..shape.layers).flat_map(positions_in_layer).max().unwrap_or_default()
     }
 
+    /// Whether the cache stores keys before RoPE, so that attention reads every key at its index in the
+    /// cache; see [`Cache::with_positions_in_cache`].
+    fn has_positions_in_cache(&self) -> bool {
+        false
+    }
+
+    /// The bytes of the keys and values, without room to grow.
+    fn bytes(&self) -> usize;
+
+    /// Removes the newest tokens, as if they had never been appended. `tokens` is their number.
+    fn forget_newest(&mut self, tokens: usize);
+
     /// Appends new tokens at positions `tokens_seen() ..` to all KV heads of a layer. `keys` and `values` are
     /// `[tokens, kv_heads, head_dim]`.
     fn append(&mut self, layer: usize, keys: &[f32], values: &[f32]);
+
+    /// The largest magnitude of a key or a value that this cache can store without overflow.
+    fn largest_number(&self) -> f32;
 
     /// Reserves room for exactly this number of additional tokens in every KV head. The default does nothing.
     fn reserve(&mut self, _tokens: usize) {}
@@ -160,11 +176,15 @@ pub trait KvCache: Send + Sync {
     /// quantised again. `rope` must be the rotary angles of the model;
     /// [`Model::rerotate`](crate::Model::rerotate) passes them.
     ///
+    /// # Errors
+    /// Fails with [`Error::CacheOverflow`] if a rotated key is too large for the cache, which must then not
+    /// be used any more.
+    ///
     /// # Panics
     /// Panics if the heads of `rope` have another width than those of the cache.
-    fn rerotate(&mut self, rope: &Rope);
+    fn rerotate(&mut self, rope: &Rope) -> Result<()>;
 
-    /// Returns the keys of one KV head as f32, `[tokens, head_dim]`.
+    /// Returns the keys of one KV head as f32, `[tokens, head_dim]`, as they are stored.
     fn keys_f32(&self, layer: usize, head: usize) -> Vec<f32> {
         self.view(layer, head).keys.to_f32_vec()
     }

@@ -1,7 +1,37 @@
 //! The errors of this crate, each with a message of one sentence.
 
+use std::fmt;
+
 /// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// A result of a forward pass, as errors name it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(missing_docs, reason = "the fields are indices of a layer and of a head in it")]
+pub enum Place {
+    /// The query of a query head.
+    Query { layer: usize, head: usize },
+    /// The key of a KV head.
+    Key { layer: usize, head: usize },
+    /// The value of a KV head.
+    Value { layer: usize, head: usize },
+    /// The residual stream after a layer.
+    Hidden { layer: usize },
+    /// The logits.
+    Logits,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Query { layer, head } => write!(f, "query in layer {layer}, head {head}"),
+            Place::Key { layer, head } => write!(f, "key in layer {layer}, KV head {head}"),
+            Place::Value { layer, head } => write!(f, "value in layer {layer}, KV head {head}"),
+            Place::Hidden { layer } => write!(f, "hidden state after layer {layer}"),
+            Place::Logits => f.write_str("logits"),
+        }
+    }
+}
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +74,14 @@ pub enum Error {
     NotTernary { row: usize, column: usize },
     #[error("the trace has no tensors to write: make it with the detail `Tensors`")]
     NoTensors,
+    #[error(
+        "the {place} of the token at position {position} is {value}, which is not a finite number: the weights are damaged or too large, so examine the model with `bitkv doctor`"
+    )]
+    NotFinite { place: Place, position: usize, value: f32 },
+    #[error(
+        "the {place} of the token at position {position} has the value {value}, but this cache holds at most {limit}: store keys and values in f32 (`--kv f32`)"
+    )]
+    CacheOverflow { place: Place, position: usize, value: f32, limit: f32 },
     #[error("{0}")]
     Hook(Box<dyn std::error::Error + Send + Sync>),
     #[error(

@@ -9,8 +9,8 @@ use bitkv_kernels::elementwise::add;
 use candle_core::{Device, Tensor};
 
 use crate::{
-    Model, Output, Result, Sequence, Step, attention, linear::Activations, mlp, recorder::Recorder,
-    rotations::Rotations,
+    Model, Output, Result, Sequence, Step, attention, error::Place, finite::check_rows, linear::Activations,
+    mlp, recorder::Recorder, rotations::Rotations,
 };
 
 /// The number of tokens that run through the layers at once. A token of the 2B-4T model takes 45 kB of
@@ -54,9 +54,9 @@ impl Model {
         }
         // The whole pass runs on a thread of the pool: a pass starts many short parallel loops, and each
         // would otherwise have to enter the pool.
-        let hidden = rayon::scope(|_| self.run_blocks(sequences, &mut recorder, rows));
+        let hidden = rayon::scope(|_| self.run_blocks(sequences, &mut recorder, rows))?;
         let shape = (hidden.len() / self.config.hidden_size, self.config.hidden_size);
-        let probed = sequences.first().and_then(|s| recorder.finish(s.cache));
+        let probed = sequences.first().and_then(|s| recorder.finish(s.cache, &self.rope));
         Ok(Output { hidden: Tensor::from_vec(hidden, shape, &Device::Cpu)?, probed })
     }
 
@@ -66,7 +66,7 @@ impl Model {
         sequences: &mut [Sequence<'_>],
         recorder: &mut Recorder<'_>,
         rows: HiddenRows,
-    ) -> Vec<f32> {
+    ) -> Result<Vec<f32>> {
         let blocks = if recorder.allows_blocks() { BLOCK } else { usize::MAX };
         let blocks = split_into_blocks(sequences.iter().map(|s| s.tokens.len()), blocks);
         if blocks.len() > 1 {
@@ -76,7 +76,7 @@ impl Model {
         }
         let (mut workspace, mut hidden) = (Workspace::new(self.config.plain_llama), Vec::new());
         for (i, block) in blocks.iter().enumerate() {
-            let h = self.run_block(sequences, block, &mut workspace, recorder);
+            let h = self.run_block(sequences, block, &mut workspace, recorder)?;
             let wanted = match rows {
                 HiddenRows::Last if i + 1 < blocks.len() => continue,
                 HiddenRows::Last if !recorder.records_steps() => &h[h.len() - self.config.hidden_size..],
@@ -91,7 +91,7 @@ impl Model {
         if rows == HiddenRows::Last {
             hidden.drain(..hidden.len() - self.config.hidden_size);
         }
-        hidden
+        Ok(hidden)
     }
 
     /// Runs one block through all layers; returns the residual stream after the last layer,
@@ -102,7 +102,7 @@ impl Model {
         block: &[Piece],
         workspace: &mut Workspace,
         recorder: &mut Recorder<'_>,
-    ) -> Vec<f32> {
+    ) -> Result<Vec<f32>> {
         let pieces = &mut block_sequences(sequences, block);
         let rotations = Rotations::new(&self.rope, pieces);
         let tokens: Vec<u32> = pieces.iter().flat_map(|s| s.tokens).copied().collect();
@@ -111,13 +111,26 @@ impl Model {
         recorder.record_hidden(&h);
         for layer in 0..self.layers.len() {
             recorder.enter_layer(Some(layer));
-            self.run_layer(layer, &mut h, &rotations, pieces, workspace, recorder);
+            self.run_layer(layer, &mut h, &rotations, pieces, workspace, recorder)?;
+            self.check_hidden_states(layer, &h, pieces)?;
             recorder.record_step(Step::Output, &h);
             recorder.record_hidden(&h);
         }
         recorder.enter_layer(None);
         pieces.iter_mut().for_each(|piece| piece.cache.count_tokens(piece.tokens.len()));
-        h
+        Ok(h)
+    }
+
+    /// Checks that the residual stream `h [tokens, hidden]` after a layer is finite.
+    fn check_hidden_states(&self, layer: usize, h: &[f32], pieces: &[Sequence<'_>]) -> Result<()> {
+        let (width, mut rest) = (self.config.hidden_size, h);
+        for piece in pieces {
+            let (rows, later) = rest.split_at(piece.tokens.len() * width);
+            let first = piece.cache.tokens_seen();
+            check_rows(rows, width, |row| first + row, Place::Hidden { layer })?;
+            rest = later;
+        }
+        Ok(())
     }
 
     /// Runs the residual stream `h [tokens, hidden]` through one layer, in place.
@@ -129,11 +142,11 @@ impl Model {
         pieces: &mut [Sequence<'_>],
         workspace: &mut Workspace,
         recorder: &mut Recorder<'_>,
-    ) {
+    ) -> Result<()> {
         let (weights, Workspace { x, attention, mlp }) = (&self.layers[layer], workspace);
         x.fill_normed(h, &weights.input_norm, Step::InputNorm, recorder);
         let before = recorder.residual_before_attention(h);
-        weights.attention.forward(x, layer, rotations, pieces, attention, recorder);
+        weights.attention.forward(x, layer, rotations, pieces, attention, recorder)?;
         add(h, &attention.out);
         recorder.record_residual_similarity(before, h);
         recorder.record_step(Step::AttentionResidual, h);
@@ -144,6 +157,7 @@ impl Model {
             weights.mlp.forward(x, mlp, recorder);
             add(h, &mlp.out);
         }
+        Ok(())
     }
 }
 

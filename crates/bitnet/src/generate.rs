@@ -2,15 +2,16 @@
 //!
 //! [`generate`] continues one prompt, and [`generate_batch`] continues several at once. Both take
 //! [`GenerationOptions`] and return a [`Generated`] per prompt. An [`AfterPrefill`] hook may look at the
-//! probes of the prompt and evict from the cache before the first token is generated.
+//! probes of the prompt and evict from the cache before the first token is generated. The [`Hooks`] of a
+//! batch may also evict while tokens are generated.
 
 use std::time::Instant;
 
 use candle_core::Tensor;
 
 use crate::{
-    Error, KvCache, LmHeadError, LmHeadPrecision, LmHeadStats, Model, ProbeOutput, Probes, Result, Sampling,
-    Sequence, forward::HiddenRows, lm_head::ShortlistedLogits, sample::Sampler,
+    Error, KvCache, LmHeadError, LmHeadPrecision, LmHeadStats, Model, Place, ProbeOutput, Probes, Result,
+    Sampling, Sequence, forward::HiddenRows, lm_head::ShortlistedLogits, sample::Sampler,
 };
 
 /// The options of a generation.
@@ -56,14 +57,83 @@ pub struct Generated {
     pub lm_head: Option<LmHeadStats>,
 }
 
+/// The error of a hook.
+pub type HookError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A hook that is called after the prompt and before the first generated token. It receives the index of the
 /// prompt, the output of the probes, and the cache, from which it may evict.
 pub type AfterPrefill<'a> =
-    &'a mut dyn FnMut(
-        usize,
-        &ProbeOutput,
-        &mut dyn KvCache,
-    ) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
+    &'a mut dyn FnMut(usize, &ProbeOutput, &mut dyn KvCache) -> std::result::Result<(), HookError>;
+
+/// What a caller observes and changes while texts are generated. `text` is the index of a prompt.
+pub trait Hooks {
+    /// The probes that observe the prompts.
+    fn probes(&self) -> Option<&Probes> {
+        None
+    }
+
+    /// Returns the tokens that the text has before its prompt, because the cache was filled earlier. The
+    /// repetition penalty applies to them too.
+    fn earlier_tokens(&self, _text: usize) -> &[u32] {
+        &[]
+    }
+
+    /// Is called after a prompt and before its first generated token. The hook may evict from the cache.
+    ///
+    /// # Errors
+    /// Any error ends the generation of all texts.
+    fn after_prefill(
+        &mut self,
+        _text: usize,
+        _probed: ProbeOutput,
+        _cache: &mut dyn KvCache,
+    ) -> std::result::Result<(), HookError> {
+        Ok(())
+    }
+
+    /// Is called for each new token. The text ends if it returns false.
+    fn on_token(&mut self, _text: usize, _token: u32) -> bool {
+        true
+    }
+
+    /// Is called after a generated token was run through the model. The hook may evict from the cache.
+    ///
+    /// # Errors
+    /// Any error ends the generation of all texts.
+    fn after_step(
+        &mut self,
+        _text: usize,
+        _token: u32,
+        _cache: &mut dyn KvCache,
+    ) -> std::result::Result<(), HookError> {
+        Ok(())
+    }
+}
+
+/// The hooks of a single text.
+struct Callbacks<'p, 'h, 't> {
+    after_prefill: Option<(&'p Probes, AfterPrefill<'h>)>,
+    on_token: &'t mut dyn FnMut(u32) -> bool,
+}
+
+impl Hooks for Callbacks<'_, '_, '_> {
+    fn probes(&self) -> Option<&Probes> {
+        self.after_prefill.as_ref().map(|(probes, _)| *probes)
+    }
+
+    fn after_prefill(
+        &mut self,
+        text: usize,
+        probed: ProbeOutput,
+        cache: &mut dyn KvCache,
+    ) -> std::result::Result<(), HookError> {
+        self.after_prefill.as_mut().map_or(Ok(()), |(_, hook)| hook(text, &probed, cache))
+    }
+
+    fn on_token(&mut self, _: usize, token: u32) -> bool {
+        (self.on_token)(token)
+    }
+}
 
 /// Runs `prompt` and generates the tokens that follow.
 ///
@@ -83,16 +153,15 @@ pub fn generate(
     on_token: &mut dyn FnMut(u32) -> bool,
 ) -> Result<Generated> {
     let mut caches = [cache];
-    let mut runs = prefill_all(model, &[prompt], &mut caches, options, after_prefill)?;
-    let decode_seconds = decode(model, &mut runs, options, &mut |_, token| on_token(token))?;
-    Ok(runs.remove(0).finish(decode_seconds))
+    let mut hooks = Callbacks { after_prefill, on_token };
+    Ok(generate_batch(model, &[prompt], &mut caches, options, &mut hooks)?.remove(0))
 }
 
 /// Continues several prompts at once. Each decoding step reads the weights once for all texts.
 ///
-/// Each text equals the one that [`generate`] returns for its prompt. `on_token` also receives the index of
-/// the prompt; if it returns false, only that text ends. In each result, `prefill_seconds` is the time of its
-/// own prompt, and `decode_seconds` the time of decoding all texts.
+/// Each text equals the one that [`generate`] returns for its prompt. If [`Hooks::on_token`] returns false,
+/// only that text ends. In each result, `prefill_seconds` is the time of its own prompt, and `decode_seconds`
+/// the time of decoding all texts.
 ///
 /// # Errors
 /// Fails as [`generate`] does.
@@ -104,11 +173,10 @@ pub fn generate_batch(
     prompts: &[&[u32]],
     caches: &mut [&mut dyn KvCache],
     options: &GenerationOptions,
-    after_prefill: Option<(&Probes, AfterPrefill<'_>)>,
-    on_token: &mut dyn FnMut(usize, u32) -> bool,
+    hooks: &mut dyn Hooks,
 ) -> Result<Vec<Generated>> {
-    let mut runs = prefill_all(model, prompts, caches, options, after_prefill)?;
-    let decode_seconds = decode(model, &mut runs, options, on_token)?;
+    let mut runs = prefill_all(model, prompts, caches, options, hooks)?;
+    let decode_seconds = decode(model, &mut runs, options, hooks)?;
     Ok(runs.into_iter().map(|run| run.finish(decode_seconds)).collect())
 }
 
@@ -118,25 +186,23 @@ fn prefill_all<'a>(
     prompts: &[&[u32]],
     caches: &'a mut [&mut dyn KvCache],
     options: &GenerationOptions,
-    mut after_prefill: Option<(&Probes, AfterPrefill<'_>)>,
+    hooks: &mut dyn Hooks,
 ) -> Result<Vec<TextRun<'a>>> {
     assert_eq!(prompts.len(), caches.len(), "every prompt has a cache");
     let mut runs = Vec::new();
     for (i, (prompt, cache)) in prompts.iter().zip(caches).enumerate() {
-        let sampler = Sampler::new(options.sampling, options.repetition_penalty, prompt)?;
+        let context = hooks.earlier_tokens(i).iter().chain(*prompt);
+        let sampler = Sampler::new(options.sampling, options.repetition_penalty, context)?;
         let mut source = LogitSource::new(model, &sampler)?;
         let started = Instant::now();
-        let probes = after_prefill.as_ref().map(|(probes, _)| *probes);
-        let output = model.run_one(prompt, *cache, probes, HiddenRows::Last)?;
-        let logits = next_logits(model, &output.hidden, &mut [(&mut source, &sampler)])?.remove(0);
+        let output = model.run_one(prompt, *cache, hooks.probes(), HiddenRows::Last)?;
+        let last = cache.tokens_seen() - 1;
+        let logits = next_logits(model, &output.hidden, &mut [(&mut source, &sampler)], &[last])?.remove(0);
         let prefill_seconds = started.elapsed().as_secs_f64();
         if let LogitSource::Shortlist { stats, .. } = &mut source {
             stats.error = model.lm_head_error(&output.hidden.flatten_all()?.to_vec1::<f32>()?)?;
         }
-        let probed = output.probed;
-        if let (Some((_, hook)), Some(probed)) = (&mut after_prefill, probed) {
-            hook(i, &probed, *cache).map_err(Error::Hook)?;
-        }
+        hooks.after_prefill(i, output.probed.unwrap_or_default(), *cache).map_err(Error::Hook)?;
         let (tokens, stop) = (Vec::new(), StopReason::MaxTokens);
         runs.push(TextRun { cache: *cache, sampler, source, logits, tokens, stop, prefill_seconds });
     }
@@ -220,24 +286,38 @@ impl LogitSource {
 }
 
 /// Returns the logits of the next token of each text, `[texts][vocab]`, from the hidden states
-/// `[texts, hidden]`. All texts have the same model, so either all of them use a shortlist or none does.
+/// `[texts, hidden]`. `positions` are those of the last token of each text, for errors. All texts have the
+/// same model, so either all of them use a shortlist or none does.
 fn next_logits(
     model: &Model,
     hidden: &Tensor,
     texts: &mut [(&mut LogitSource, &Sampler)],
+    positions: &[usize],
 ) -> Result<Vec<Vec<f32>>> {
     let mut rows = Vec::new();
     for (text, (source, sampler)) in texts.iter_mut().enumerate() {
         let LogitSource::Shortlist { count, stats } = source else {
-            return Ok(model.logits(hidden)?.to_vec2()?);
+            return Ok(model.logits_after(hidden, positions)?.to_vec2()?);
         };
         let hidden: Vec<f32> = hidden.get(text)?.to_vec1()?;
         let ShortlistedLogits { logits, rescored } =
             model.lm_heads().shortlisted(&hidden, *count, &sampler.required_logits().1);
         stats.rescored += rescored;
+        check_shortlist(&logits, positions[text])?;
         rows.push(logits);
     }
     Ok(rows)
+}
+
+/// Checks the logits of a shortlist, in which all other tokens have minus infinity. `position` is that of the
+/// token before.
+fn check_shortlist(logits: &[f32], position: usize) -> Result<()> {
+    let invalid = |logit: &&f32| logit.is_nan() || **logit == f32::INFINITY;
+    let nothing = || logits.iter().all(|logit| !logit.is_finite()).then_some(&f32::NEG_INFINITY);
+    match logits.iter().find(invalid).or_else(nothing) {
+        Some(&value) => Err(Error::NotFinite { place: Place::Logits, position, value }),
+        None => Ok(()),
+    }
 }
 
 /// Decodes until every text has ended; returns the seconds that this took.
@@ -245,12 +325,12 @@ fn decode(
     model: &Model,
     runs: &mut [TextRun<'_>],
     options: &GenerationOptions,
-    on_token: &mut dyn FnMut(usize, u32) -> bool,
+    hooks: &mut dyn Hooks,
 ) -> Result<f64> {
     let (started, limit) = (Instant::now(), model.config().max_position_embeddings);
     let mut active: Vec<usize> = (0..runs.len()).collect();
     loop {
-        active.retain(|&i| runs[i].advance(options, limit, |token| on_token(i, token)));
+        active.retain(|&i| runs[i].advance(options, limit, |token| hooks.on_token(i, token)));
         if active.is_empty() {
             return Ok(started.elapsed().as_secs_f64());
         }
@@ -262,7 +342,13 @@ fn decode(
             sources.push((source, &*sampler));
             targets.push(run_logits);
         }
-        let rows = next_logits(model, &model.forward_batch(&mut sequences)?, &mut sources)?;
+        let hidden = model.forward_batch(&mut sequences)?;
+        let positions: Vec<usize> = sequences.iter().map(|s| s.cache.tokens_seen() - 1).collect();
+        let rows = next_logits(model, &hidden, &mut sources, &positions)?;
         targets.into_iter().zip(rows).for_each(|(targets, row)| *targets = row);
+        for &i in &active {
+            let TextRun { cache, tokens, .. } = &mut runs[i];
+            hooks.after_step(i, tokens[tokens.len() - 1], *cache).map_err(Error::Hook)?;
+        }
     }
 }

@@ -70,6 +70,7 @@ mod cache;
 pub mod custom_op;
 mod dense;
 mod error;
+mod finite;
 mod forward;
 mod generate;
 mod linear;
@@ -98,8 +99,10 @@ pub use bitkv_kernels::attention::Floats;
 #[cfg(feature = "masked-cache")]
 pub use cache::MaskedCache;
 pub use cache::{Cache, CachePrecision, CacheShape, CacheView, KvCache, Quantisation};
-pub use error::{Error, Result};
-pub use generate::{AfterPrefill, Generated, GenerationOptions, StopReason, generate, generate_batch};
+pub use error::{Error, Place, Result};
+pub use generate::{
+    AfterPrefill, Generated, GenerationOptions, HookError, Hooks, StopReason, generate, generate_batch,
+};
 pub use lm_head::{LmHeadError, LmHeadPrecision, LmHeadStats};
 pub use model::{Model, Output, WeightBytes};
 pub use moments::QueryMoments;

@@ -9,8 +9,8 @@ use candle_core::{Device, Tensor};
 
 use crate::{
     Cache, CachePrecision, CacheShape, Error, KvCache, ProbeOutput, Probes, Result, Sequence,
-    attention::Attention, dense::Matrix, forward::HiddenRows, lm_head::LmHeads, mlp::Mlp, norm::RmsNorm,
-    recorder::Recorder, rope::Rope,
+    attention::Attention, dense::Matrix, error::Place, finite::check_rows, forward::HiddenRows,
+    lm_head::LmHeads, mlp::Mlp, norm::RmsNorm, recorder::Recorder, rope::Rope,
 };
 
 /// The weights of one decoder layer.
@@ -152,8 +152,9 @@ impl Model {
     ///
     /// # Errors
     /// Fails if there are no tokens, a token is outside the vocabulary, the model has too few positions, a
-    /// window of `probes` is empty, or the cache has the shape of another model. An error leaves the cache
-    /// unchanged.
+    /// window of `probes` is empty, or the cache has the shape of another model. Such an error leaves the
+    /// cache unchanged. Also fails with [`Error::NotFinite`] or [`Error::CacheOverflow`] if a result is not
+    /// finite or a key or value is too large for the cache; then the cache must not be used any more.
     pub fn forward(
         &self,
         tokens: &[u32],
@@ -182,7 +183,7 @@ impl Model {
     /// They are bit-identical to running each sequence alone.
     ///
     /// # Errors
-    /// Fails as [`Model::forward`] does. An error leaves all caches unchanged.
+    /// Fails as [`Model::forward`] does.
     pub fn forward_batch(&self, sequences: &mut [Sequence<'_>]) -> Result<Tensor> {
         Ok(self.run(sequences, Recorder::new(None, 0, 0), HiddenRows::All)?.hidden)
     }
@@ -203,16 +204,25 @@ impl Model {
     /// measures by how much.
     ///
     /// # Errors
-    /// Fails if `hidden` has another width.
+    /// Fails if `hidden` has another width, or with [`Error::NotFinite`] if a logit is not finite. The
+    /// position in this error is the row of `hidden`.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let width = self.config.hidden_size;
+        self.logits_after(hidden, &[])
+    }
+
+    /// Does the same as [`Model::logits`]. Errors name the positions of the tokens, or the index of a row if
+    /// `positions` lacks it.
+    pub(crate) fn logits_after(&self, hidden: &Tensor, positions: &[usize]) -> Result<Tensor> {
+        let (width, vocab_size) = (self.config.hidden_size, self.config.vocab_size);
         if hidden.rank() != 2 || hidden.dim(1)? != width {
             return Err(Error::HiddenShape { found: hidden.dims().to_vec(), hidden_size: width });
         }
         let x: Vec<f32> = hidden.flatten_all()?.to_vec1()?;
         let LmHeads { exact, int8 } = self.lm_heads();
         let logits = int8.map_or_else(|| exact.multiply(&x), |int8| int8.multiply(&x));
-        Ok(Tensor::from_vec(logits, (hidden.dim(0)?, self.config.vocab_size), &Device::Cpu)?)
+        let position = |row: usize| positions.get(row).copied().unwrap_or(row);
+        check_rows(&logits, vocab_size, position, Place::Logits)?;
+        Ok(Tensor::from_vec(logits, (hidden.dim(0)?, vocab_size), &Device::Cpu)?)
     }
 
     /// Runs a prompt. Returns the logits after its last token, `[vocab]`, and what `probes` observed.
@@ -226,7 +236,8 @@ impl Model {
         probes: Option<&Probes>,
     ) -> Result<(Vec<f32>, Option<ProbeOutput>)> {
         let output = self.run_one(tokens, cache, probes, HiddenRows::Last)?;
-        Ok((self.logits(&output.hidden)?.flatten_all()?.to_vec1()?, output.probed))
+        let last = [cache.tokens_seen() - 1];
+        Ok((self.logits_after(&output.hidden, &last)?.flatten_all()?.to_vec1()?, output.probed))
     }
 
     /// Runs one token and returns the logits after it, `[vocab]`.
@@ -237,6 +248,12 @@ impl Model {
         Ok(self.prefill(&[token], cache, None)?.0)
     }
 
+    /// Returns what the probes `keys`, `values` and `positions` find in a cache, without running a token.
+    pub fn observe(&self, cache: &dyn KvCache, probes: &Probes) -> ProbeOutput {
+        let recorder = Recorder::new(Some(probes), cache.tokens_seen(), 0);
+        recorder.finish(cache, &self.rope).unwrap_or_default()
+    }
+
     /// Rotates the keys of every head of `cache` to rotary positions 0, 1, 2 ...; see [`KvCache::rerotate`].
     ///
     /// A cache that is evicted and rerotated from time to time never runs out of positions.
@@ -245,8 +262,7 @@ impl Model {
     /// Fails if the cache has the shape of another model.
     pub fn rerotate(&self, cache: &mut dyn KvCache) -> Result<()> {
         self.check_shape(cache)?;
-        cache.rerotate(&self.rope);
-        Ok(())
+        cache.rerotate(&self.rope)
     }
 
     /// Checks that the tokens can run on this cache.

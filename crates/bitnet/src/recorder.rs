@@ -3,7 +3,7 @@
 use bitkv_kernels::attention::{Statistics, Wanted};
 
 use crate::{
-    KvCache, ProbeOutput, Probes, StepNorms,
+    KvCache, ProbeOutput, Probes, Rope, StepNorms,
     moments::{QueryMoments, mean_cosine},
     steps::Step,
 };
@@ -152,14 +152,18 @@ impl<'a> Recorder<'a> {
     }
 
     /// Returns what was recorded, or `None` if there were no probes. `cache` is the cache of the sequence
-    /// after the pass.
-    pub(crate) fn finish(self, cache: &dyn KvCache) -> Option<ProbeOutput> {
+    /// after the pass, and `rope` has the rotary angles of the model.
+    pub(crate) fn finish(self, cache: &dyn KvCache, rope: &Rope) -> Option<ProbeOutput> {
         let probes = self.probes?;
         let shape = cache.shape();
         let heads = || (0..shape.layers).flat_map(|layer| (0..shape.kv_heads).map(move |head| (layer, head)));
+        let keys = |(layer, head)| match cache.has_positions_in_cache() {
+            true => rope.keys_in_cache(cache, layer, head),
+            false => cache.keys_f32(layer, head),
+        };
         let mut output = self.output;
         if probes.keys {
-            output.keys = heads().map(|(layer, head)| cache.keys_f32(layer, head)).collect();
+            output.keys = heads().map(keys).collect();
         }
         if probes.values {
             output.values = heads().map(|(layer, head)| cache.values_f32(layer, head)).collect();

@@ -146,6 +146,11 @@ impl Reference {
         &self.config
     }
 
+    /// The largest magnitude of a key or a value that its cache could store.
+    pub(crate) fn largest_kv_number(&self) -> f32 {
+        if self.kv_dtype == DType::F16 { half::f16::MAX.to_f32() } else { f32::MAX }
+    }
+
     /// The device on which the model computes.
     pub fn device(&self) -> &Device {
         self.lm_head.device()

@@ -1,19 +1,33 @@
 //! Rotary position embedding. Channel `j` of a head is rotated together with channel `j + head_dim / 2`.
 
-use std::ops::Range;
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bitkv_checkpoint::Config;
 use bitkv_kernels::elementwise::rotate;
 use rayon::prelude::*;
+
+use crate::KvCache;
 
 /// A parallel task rotates at least this many positions.
 const TASK_POSITIONS: usize = 16;
 
 /// The rotary angles of a model: at position `p`, pair `j` of channels is rotated by
 /// `p / theta^(2 j / head_dim)` radians.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Rope {
     frequencies: Vec<f32>,
+    /// The rotations of the first positions, as many as were asked for so far.
+    first: Arc<Mutex<Arc<Rotation>>>,
+}
+
+impl fmt::Debug for Rope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rope").field("frequencies", &self.frequencies).finish_non_exhaustive()
+    }
 }
 
 /// Cosines and sines of some positions, computed once for all layers.
@@ -28,9 +42,35 @@ pub(crate) struct Rotation {
 impl Rope {
     pub(crate) fn new(config: &Config) -> Self {
         let (theta, width) = (config.rope_theta as f32, config.head_dim);
-        Rope {
-            frequencies: (0..width / 2).map(|j| 1.0 / theta.powf((2 * j) as f32 / width as f32)).collect(),
+        Rope::from_frequencies(
+            (0..width / 2).map(|j| 1.0 / theta.powf((2 * j) as f32 / width as f32)).collect(),
+        )
+    }
+
+    fn from_frequencies(frequencies: Vec<f32>) -> Self {
+        let none = Rotation { cos: Vec::new(), sin: Vec::new(), half: frequencies.len() };
+        Rope { frequencies, first: Arc::new(Mutex::new(Arc::new(none))) }
+    }
+
+    /// Returns the rotation of positions 0, 1, 2 ..., at least `positions` of them. It is computed once.
+    pub(crate) fn first_positions(&self, positions: usize) -> Arc<Rotation> {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.cos.len() < positions * self.frequencies.len() {
+            *first = Arc::new(self.rotation(std::iter::once(0..positions.next_power_of_two())));
         }
+        first.clone()
+    }
+
+    /// Returns the keys of one KV head as attention reads them, `[tokens, head_dim]`. The cache must have
+    /// [positions in the cache](KvCache::has_positions_in_cache).
+    pub(crate) fn keys_in_cache(&self, cache: &dyn KvCache, layer: usize, head: usize) -> Vec<f32> {
+        let mut keys = cache.keys_f32(layer, head);
+        let rotation = self.first_positions(keys.len() / self.width());
+        for (position, key) in keys.chunks_exact_mut(self.width()).enumerate() {
+            let (cos, sin) = rotation.angles(position);
+            rotate(key, cos, sin);
+        }
+        keys
     }
 
     /// The width of a head.
@@ -107,7 +147,7 @@ mod tests {
 
     #[test]
     fn pairs_of_halves_are_rotated_by_position() {
-        let rope = Rope { frequencies: vec![1.0, 0.1] };
+        let rope = Rope::from_frequencies(vec![1.0, 0.1]);
         let mut x = [1.0, 2.0, 3.0, 4.0].repeat(4);
         rope.rotation(std::iter::once(5..7)).apply(&mut x, 2);
         for (i, row) in x.chunks(4).enumerate() {
@@ -125,13 +165,13 @@ mod tests {
     #[test]
     fn position_zero_changes_nothing() {
         let mut x = vec![1.0, -2.0];
-        Rope { frequencies: vec![1.0] }.rotation(std::iter::once(0..1)).apply(&mut x, 1);
+        Rope::from_frequencies(vec![1.0]).rotation(std::iter::once(0..1)).apply(&mut x, 1);
         assert_eq!(x, [1.0, -2.0]);
     }
 
     #[test]
     fn a_rerotated_key_equals_one_rotated_at_once() {
-        let rope = Rope { frequencies: vec![1.0, 0.3, 0.001] };
+        let rope = Rope::from_frequencies(vec![1.0, 0.3, 0.001]);
         let rerotation = rope.rerotation(2000);
         for (from, to) in [(1999, 0), (1999, 1203), (7, 6), (0, 0), (3, 40)] {
             let key = [0.3, -1.0, 2.0, 0.7, 0.1, -0.5];

@@ -72,9 +72,13 @@ impl Sampler {
     /// Returns a sampler for the tokens after `prompt`. `penalty` is the repetition penalty of CTRL (Keskar
     /// et al. 2019), as transformers applies it: a positive logit of a token that occurred before is divided
     /// by the penalty, a negative one is multiplied by it. 1 has no effect.
-    pub(crate) fn new(sampling: Sampling, penalty: f32, prompt: &[u32]) -> Result<Self> {
+    pub(crate) fn new<'a>(
+        sampling: Sampling,
+        penalty: f32,
+        prompt: impl IntoIterator<Item = &'a u32>,
+    ) -> Result<Self> {
         sampling.check(penalty)?;
-        let seen = prompt.iter().copied().collect();
+        let seen = prompt.into_iter().copied().collect();
         let seed = match sampling {
             Sampling::Greedy => 0,
             Sampling::Random { seed, .. } => seed,

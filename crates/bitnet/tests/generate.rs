@@ -3,7 +3,7 @@
 mod common;
 
 use bitkv_bitnet::{
-    Architecture, Config, Generated, GenerationOptions, KvCache, Model, Probes, Sampling, StopReason,
+    Architecture, Config, Generated, GenerationOptions, Hooks, KvCache, Model, Probes, Sampling, StopReason,
     generate, generate_batch,
 };
 use common::{BOTH, Random};
@@ -124,6 +124,16 @@ fn the_seed_determines_sampled_text() {
     assert_ne!(sampled(1), sampled(2));
 }
 
+/// Collects the tokens of each text, `[texts][tokens]`.
+struct Seen<'a>(&'a mut Vec<Vec<u32>>);
+
+impl Hooks for Seen<'_> {
+    fn on_token(&mut self, text: usize, token: u32) -> bool {
+        self.0[text].push(token);
+        true
+    }
+}
+
 #[test]
 fn a_batch_equals_each_prompt_alone() {
     let model = untied(Architecture::BitNet);
@@ -136,11 +146,7 @@ fn a_batch_equals_each_prompt_alone() {
     let mut borrowed: Vec<&mut dyn KvCache> = caches.iter_mut().map(|c| c as &mut dyn KvCache).collect();
     let slices: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
     let mut seen = vec![Vec::new(); 3];
-    let all = generate_batch(&model, &slices, &mut borrowed, &options, None, &mut |i, token| {
-        seen[i].push(token);
-        true
-    })
-    .unwrap();
+    let all = generate_batch(&model, &slices, &mut borrowed, &options, &mut Seen(&mut seen)).unwrap();
     for ((prompt, generated), seen) in prompts.iter().zip(&all).zip(&seen) {
         let alone = generate_alone(&model, prompt, &options);
         assert_eq!((&generated.tokens, generated.stop), (&alone.tokens, alone.stop));

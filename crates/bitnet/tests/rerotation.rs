@@ -251,3 +251,86 @@ fn a_cache_of_another_shape_is_an_error() {
     let error = common::model(BOTH[0], 5).rerotate(&mut cache).unwrap_err().to_string();
     assert!(error.contains("6 KV heads") && error.contains("2 KV heads"), "{error}");
 }
+
+/// A cache that keeps keys before RoPE holds the tokens of a first layer as a run of only those tokens would,
+/// and so predicts the same: the right logits come from a run of the kept tokens alone. Only models with one
+/// layer have such a run, because the keys of later layers depend on evicted tokens.
+#[test]
+fn streaming_with_positions_in_the_cache_equals_a_run_of_the_kept_tokens() {
+    for (architecture, seed) in BOTH.into_iter().flat_map(|a| (0..3).map(move |seed| (a, seed))) {
+        let config = bitkv_bitnet::Config { num_hidden_layers: 1, ..common::config(architecture) };
+        let model = common::load_masters(&config, &common::masters(&config, seed));
+        let mut random = Random(seed);
+        let mut cache = model.new_cache_with_precision(CachePrecision::F32).with_positions_in_cache();
+        let mut text = Vec::new();
+        // The model has 300 positions, and 1500 tokens run.
+        for step in 0..1500 {
+            let token = random.tokens(1, 61);
+            text.extend(&token);
+            let got = logits(&model, &token, &mut cache);
+            let held = cache.view(0, 0).positions.to_vec();
+            if step % 97 == 0 || step == 1499 {
+                let kept: Vec<u32> = held.iter().map(|p| text[*p as usize]).collect();
+                let mut fresh = model.new_cache_with_precision(CachePrecision::F32);
+                let direct = logits(&model, &kept, &mut fresh).pop().unwrap();
+                assert_eq!(got[0], direct, "{architecture:?} seed {seed} step {step}");
+            }
+            if held.len() == 48 {
+                let kept: Vec<u32> = held.iter().copied().take(4).chain(held[20..].iter().copied()).collect();
+                cache.keep(&|_, _| kept.clone()).unwrap();
+            }
+        }
+        assert_eq!((cache.tokens_seen(), cache.furthest_rotary_position() < 48), (1500, true));
+    }
+}
+
+/// In f16 and in codes, each key is rounded once, however often its position changes.
+#[test]
+fn keys_with_positions_in_the_cache_are_rounded_once() {
+    let model = common::model(BOTH[0], 4);
+    let mut random = Random(3);
+    let tokens = random.tokens(40, 61);
+    for quantisation in
+        [bitkv_bitnet::Quantisation::None, bitkv_bitnet::Quantisation::Int8, bitkv_bitnet::Quantisation::Int4]
+    {
+        let mut cache = model.new_cache().with_positions_in_cache();
+        cache.quantise(quantisation).unwrap();
+        logits(&model, &tokens, &mut cache);
+        let first = cache.keys_f32(1, 1)[..5 * 6].to_vec();
+        let width = cache.bytes() / 40;
+        for _ in 0..60 {
+            logits(&model, &random.tokens(8, 61), &mut cache);
+            let positions = cache.view(0, 0).positions.to_vec();
+            // The tokens 2, 3 and 4 move by one at the first eviction and then stay.
+            let kept: Vec<u32> =
+                positions.iter().copied().filter(|p| *p == 0 || (2..5).contains(p) || *p > 40).collect();
+            let kept: Vec<u32> = kept[..4].iter().copied().chain(kept[kept.len() - 8..].to_vec()).collect();
+            cache.keep(&|_, _| kept.clone()).unwrap();
+            model.rerotate(&mut cache).unwrap();
+            assert_eq!((cache.rotary_position(2, 0), cache.bytes()), (12, 12 * width));
+        }
+        assert_eq!(cache.keys_f32(1, 1)[..6], first[..6]);
+        assert_eq!(cache.keys_f32(1, 1)[6..4 * 6], first[2 * 6..]);
+    }
+}
+
+/// Tokens that are forgotten and read again give the same cache and the same logits.
+#[test]
+fn forgotten_tokens_can_be_read_again() {
+    let model = common::model(BOTH[0], 4);
+    let tokens = Random(3).tokens(40, 61);
+    let plain = model.new_cache();
+    for mut cache in [plain.clone(), plain.with_positions_in_cache()] {
+        logits(&model, &tokens[..30], &mut cache);
+        cache.keep(&|_, _| (0..4).chain(20..30).collect()).unwrap();
+        let mut alone = cache.clone();
+        let expected = logits(&model, &tokens[30..], &mut alone);
+        for token in &tokens[30..] {
+            logits(&model, &[*token], &mut cache);
+        }
+        cache.forget_newest(10);
+        assert_eq!((cache.tokens_seen(), cache.len(1, 1)), (30, 14));
+        assert_eq!(logits(&model, &tokens[30..], &mut cache), expected);
+        assert_eq!(cache.keys_f32(2, 1), alone.keys_f32(2, 1));
+    }
+}

@@ -1,5 +1,6 @@
 //! `bitkv generate`: text after a prompt, with an optional policy and budget.
 
+mod conversation;
 mod output;
 mod prompts;
 
@@ -9,16 +10,18 @@ use anyhow::{Result, anyhow, ensure};
 use bitkv_bitnet::{Error, GenerationOptions, Sampling};
 use bitkv_evict::{Need, Policy, Registry};
 use bitkv_lab::{
-    generation::{Eviction, Storage, generate},
+    generation::{Eviction, Session, Storage, check_repeatable},
     observation,
 };
 use bitkv_models::LoadedModel;
+use bitkv_record::{Positions, When};
+use clap::ValueEnum;
 
 use crate::{
     bars::BARS, budget::BudgetArguments, input::CalibrationArguments, kv::KvArgument,
     lm_head::LmHeadArgument, model::ModelArguments,
 };
-use output::TextOutput;
+use output::{Outcome, TextOutput};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -31,7 +34,8 @@ pub(crate) struct Arguments {
     /// A file with a JSON array of token ids as the prompt. Repeat the option for several prompts.
     #[arg(long, value_name = "FILE")]
     tokens: Vec<PathBuf>,
-    /// Put each prompt into the model's chat template as the message of the user.
+    /// Put each prompt into the model's chat template as the message of the user. Without --prompt, talk in
+    /// turns: each line of standard input is the next message, and all turns share one cache.
     #[arg(long, conflicts_with = "tokens")]
     chat: bool,
     /// The system message before the message of the user.
@@ -50,7 +54,8 @@ pub(crate) struct Arguments {
     /// Always choose the most likely token.
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p"])]
     greedy: bool,
-    /// Divide logits by this number: lower values make likely tokens likelier.
+    /// Divide logits by this number: lower values make likely tokens likelier. 0 always chooses the most
+    /// likely token.
     #[arg(long, default_value_t = 0.8, allow_negative_numbers = true)]
     temperature: f32,
     /// Choose among this number of the most likely tokens; 0 means all tokens.
@@ -73,16 +78,73 @@ pub(crate) struct Arguments {
     /// prompt.
     #[arg(long, value_enum, default_value_t = KvArgument::F16)]
     kv: KvArgument,
-    /// Policy that evicts from the cache after the prompt; see `bitkv list policies`.
+    /// Policy that evicts from the cache after each prompt; see `bitkv list policies`. A budget in tokens or
+    /// bytes is constant. A fraction refers to the first prompt: as many entries are kept later.
     #[arg(long, requires = "BudgetArguments")]
     policy: Option<String>,
     #[command(flatten)]
     budget: BudgetArguments,
+    /// Also evict down to the budget whenever this number of tokens was generated, as `when` of a definition
+    /// does.
+    #[arg(long, value_name = "TOKENS", requires = "policy", value_parser = at_least_one)]
+    every: Option<usize>,
+    /// Read each prompt in chunks of this number of tokens and evict after each.
+    #[arg(long, value_name = "TOKENS", requires = "policy", value_parser = at_least_one)]
+    prefill_chunk: Option<usize>,
+    /// The positions that keys have after an eviction: `original` are those in the text, and end with the
+    /// model's. `rerotated` are those in the cache, as in StreamingLLM: with --every, the text may be longer
+    /// than the model reads.
+    #[arg(long, value_enum, default_value_t = PositionsArgument::Original)]
+    positions: PositionsArgument,
     #[command(flatten)]
     calibration: CalibrationArguments,
     /// Print one JSON document on standard output, without streaming.
     #[arg(long)]
     json: bool,
+}
+
+/// The positions of keys after an eviction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum PositionsArgument {
+    Original,
+    Rerotated,
+}
+
+/// Parses a number of tokens that is not 0.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("give a number of tokens, at least 1".into()),
+    }
+}
+
+impl Arguments {
+    /// Whether the most likely token is always chosen.
+    fn is_greedy(&self) -> bool {
+        self.greedy || self.temperature == 0.0
+    }
+
+    /// Whether messages are read turn by turn from standard input.
+    fn is_conversation(&self) -> bool {
+        self.chat && self.prompt.is_empty()
+    }
+
+    /// Returns when entries are evicted, besides after each prompt.
+    fn when(&self) -> When {
+        When { prefill_chunk: self.prefill_chunk, every: self.every }
+    }
+
+    fn positions(&self) -> Positions {
+        match self.positions {
+            PositionsArgument::Original => Positions::Original,
+            PositionsArgument::Rerotated => Positions::Rerotated,
+        }
+    }
+
+    /// Whether a prompt may have more tokens than the model has positions.
+    fn reads_long_prompts(&self) -> bool {
+        self.prefill_chunk.is_some() && self.positions == PositionsArgument::Rerotated
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
@@ -91,37 +153,48 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         "a budget has no effect without a policy: give --policy too, such as uniform+window-attention"
     );
     ensure!(
-        arguments.lm_head == LmHeadArgument::Exact || arguments.greedy || arguments.top_k > 0,
+        arguments.policy.is_some() || arguments.positions == PositionsArgument::Original,
+        "--positions rerotated has no effect without a policy: give --policy too, such as streaming-llm"
+    );
+    ensure!(
+        arguments.lm_head == LmHeadArgument::Exact || arguments.is_greedy() || arguments.top_k > 0,
         "--lm-head int8 finds only the most likely tokens: give --greedy or --top-k with it, or leave it out"
     );
     check_sampling(arguments)?;
     let policy = arguments.policy.as_deref();
-    let policy = policy.map(|policy| checked_policy(policy, &arguments.budget, registry)).transpose()?;
+    let policy = policy.map(|policy| checked_policy(policy, arguments, registry)).transpose()?;
     arguments.calibration.check(policy.as_ref())?;
     let texts = prompts::texts(arguments)?;
     let mut loaded = arguments.model.open()?;
     loaded.model = loaded.model.with_lm_head(arguments.lm_head.precision())?;
-    let prompts = prompts::tokens(arguments, texts, &loaded)?;
     let options = options(arguments, &loaded)?;
     let eviction = match policy {
         Some(policy) => {
             let budget = arguments.budget.for_shape(observation::shape(&loaded, 1))?;
             let calibration = arguments.calibration.files().calibration(&loaded, &policy, &BARS)?;
-            Some(Eviction { policy, budget, calibration })
+            let (when, positions) = (arguments.when(), arguments.positions());
+            Some(Eviction { policy, budget, calibration, when, positions })
         }
         None => None,
     };
-    let mut output = TextOutput::new(&loaded, &prompts, arguments.json);
     let storage = Storage { precision: arguments.kv.precision(), quantisation: arguments.kv.quantisation() };
-    let on_token = &mut |i, id| output.token(i, id);
-    let outcome = generate(&loaded, prompts, storage, &options, eviction.as_ref(), on_token);
+    if arguments.is_conversation() {
+        let session = || Session::new(&loaded, 1, storage, eviction.as_ref());
+        return conversation::run(arguments, &loaded, &options, &session);
+    }
+    let prompts = prompts::tokens(arguments, texts, &loaded)?;
+    let mut session = Session::new(&loaded, prompts.len(), storage, eviction.as_ref());
+    let mut output = TextOutput::new(&loaded, prompts.len(), arguments.json)?;
+    let turn = session.generate(&prompts, &options, &mut |i, id| output.token(i, id));
     output.check()?;
-    output.finish(arguments, &outcome?)
+    output.finish(arguments, &Outcome { prompts, turn: turn?, session: &session })
 }
 
 /// Returns the random sampling that the options ask for if `--greedy` is not given.
 fn random_sampling(arguments: &Arguments) -> Sampling {
     let Arguments { temperature, top_k, top_p, seed, .. } = *arguments;
+    // A temperature of 0 is greedy, so this one is never used.
+    let temperature = if temperature == 0.0 { 1.0 } else { temperature };
     Sampling::Random { temperature, top_k, top_p, seed }
 }
 
@@ -131,7 +204,7 @@ fn check_sampling(arguments: &Arguments) -> Result<()> {
     let checked = random_sampling(arguments).check(arguments.repetition_penalty);
     checked.map_err(|error| match error {
         Error::Option { option: "temperature", value, .. } => anyhow!(
-            "--temperature is {value}, but must be a positive number: use --greedy to choose the most likely token"
+            "--temperature is {value}, but must be a positive number, or 0 to always choose the most likely token"
         ),
         Error::Option { option, value, reason } => {
             anyhow!("--{} is {value}, {reason}", option.replace('_', "-"))
@@ -141,9 +214,12 @@ fn check_sampling(arguments: &Arguments) -> Result<()> {
 }
 
 /// Returns the policy by its name, after checks that need no model.
-fn checked_policy(policy: &str, budget: &BudgetArguments, registry: &Registry) -> Result<Policy> {
+fn checked_policy(policy: &str, arguments: &Arguments, registry: &Registry) -> Result<Policy> {
     let policy = registry.policy(policy)?;
-    budget.check()?;
+    arguments.budget.check()?;
+    if arguments.when() != When::ONCE || arguments.is_conversation() {
+        check_repeatable(&policy)?;
+    }
     ensure!(
         !policy.needs().contains(Need::Future),
         "{} reads the attention of tokens that are not generated yet: use another policy",
@@ -153,7 +229,7 @@ fn checked_policy(policy: &str, budget: &BudgetArguments, registry: &Registry) -
 }
 
 fn options(arguments: &Arguments, loaded: &LoadedModel) -> Result<GenerationOptions> {
-    let sampling = if arguments.greedy { Sampling::Greedy } else { random_sampling(arguments) };
+    let sampling = if arguments.is_greedy() { Sampling::Greedy } else { random_sampling(arguments) };
     let mut stop = loaded.config().eos_token_ids.clone();
     for token in &arguments.stop {
         stop.push(prompts::stop(token, loaded)?);

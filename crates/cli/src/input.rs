@@ -13,6 +13,16 @@ use bitkv_record::{Split, Texts};
 /// # Errors
 /// When an id is outside the vocabulary, or there are more ids than the model has positions.
 pub(crate) fn tokens(path: &Path, model: &str, config: &Config) -> Result<Vec<u32>> {
+    let ids = tokens_of_any_length(path, model, config)?;
+    check_length(&path.display().to_string(), &ids, model, config)?;
+    Ok(ids)
+}
+
+/// Reads a JSON array of token ids as [`tokens`] does, but accepts any number of them.
+///
+/// # Errors
+/// When an id is outside the vocabulary.
+pub(crate) fn tokens_of_any_length(path: &Path, model: &str, config: &Config) -> Result<Vec<u32>> {
     let name = path.display();
     let text =
         bitkv_bytes::read_document(path).with_context(|| format!("cannot read the token file {name}"))?;
@@ -27,7 +37,6 @@ pub(crate) fn tokens(path: &Path, model: &str, config: &Config) -> Result<Vec<u3
             ids[index]
         );
     }
-    check_length(&name.to_string(), &ids, model, config)?;
     Ok(ids)
 }
 

@@ -91,12 +91,14 @@ commands! {
     /// Generate text, optionally with a policy that evicts from the KV cache.
     ///
     /// The text is streamed. Several prompts are generated in one batch, the prompt `-` is read from standard
-    /// input, and `--chat` puts the prompt into the chat template of the model.
+    /// input, and `--chat` puts the prompt into the chat template of the model, or reads turns from standard
+    /// input. With `--every` and `--positions rerotated`, a text may be longer than the model reads, in
+    /// constant memory.
     Generate = generate(registry), "--model M --prompt S", [
         "bitkv generate --model tiny-gqa --prompt \"The old house\" --max-tokens 40 --greedy" =>
             "Generate 40 tokens, each the most likely one.",
-        "bitkv generate --model tiny-gqa --prompt \"The old house at the end of the road\" --policy snapkv --budget 0.5" =>
-            "Keep only half of the prompt's cache entries, as SnapKV does.",
+        "bitkv generate --model tiny-gqa --prompt \"The old house\" --max-tokens 2000 --policy streaming-llm --budget-tokens 64 --every 16 --positions rerotated" =>
+            "Stream beyond the positions of the model, with 64 cache entries in every head.",
     ];
     /// Show the norms of every step of a forward pass and the most likely next tokens.
     ///

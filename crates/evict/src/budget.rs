@@ -107,6 +107,20 @@ impl Budget {
         }
     }
 
+    /// Returns the budget for repeated evictions while tokens are added to a cache of shape `whole`. A
+    /// fraction becomes the number of entries that it keeps of `whole`, so the cache does not grow with the
+    /// text.
+    /// Tokens, entries and a full budget stay as they are.
+    #[must_use]
+    pub fn fixed_for(self, whole: Shape) -> Budget {
+        match self.0 {
+            Amount::Fraction(_) | Amount::Removed(_) if !self.is_full() => {
+                Budget(Amount::Entries(self.total(whole)))
+            }
+            _ => self,
+        }
+    }
+
     /// Returns how many entries (one token of one KV head) all KV heads keep together.
     pub fn total(self, shape: Shape) -> usize {
         let heads = shape.all_kv_heads();
@@ -167,6 +181,17 @@ mod tests {
         assert_eq!((kept(1000, 0.9), kept(100, 0.8), kept(1000, 0.8)), (99, 19, 199));
         assert_eq!(Budget::ratio(0.9).unwrap().removed_fraction(SHAPE), 0.9);
         assert!(Budget::ratio(0.0).unwrap().is_full() && !Budget::ratio(0.1).unwrap().is_full());
+    }
+
+    #[test]
+    fn a_fixed_budget_does_not_grow_with_the_text() {
+        let long = Shape { tokens: 1000, ..SHAPE };
+        let half = Budget::fraction(0.5).unwrap();
+        assert_eq!((half.fixed_for(SHAPE).total(long), half.total(long)), (24, 3000));
+        assert_eq!(Budget::ratio(0.5).unwrap().fixed_for(SHAPE).total(long), 24);
+        for budget in [Budget::FULL, Budget::tokens(50).unwrap(), Budget::entries(70).unwrap()] {
+            assert_eq!(budget.fixed_for(SHAPE), budget);
+        }
     }
 
     #[test]

@@ -25,7 +25,6 @@ mod base_rows;
 mod batch;
 mod code;
 mod estimate;
-mod evictor;
 mod free_running;
 mod in_parallel;
 mod job;

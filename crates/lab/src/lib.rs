@@ -37,6 +37,7 @@
 pub mod calibration;
 pub mod context;
 mod error;
+mod evictor;
 pub mod generation;
 pub mod grid;
 pub mod head_scores;

@@ -1,7 +1,9 @@
 //! The cache of one KV head.
 
+use bitkv_kernels::elementwise::first_beyond;
+
 use super::{CachePrecision, Quantisation, buffer::Buffer};
-use crate::rope::Rerotation;
+use crate::{Place, Result, finite::beyond, rope::Rerotation};
 
 /// Keys, values and positions of one KV head.
 #[derive(Clone, Debug)]
@@ -88,7 +90,16 @@ impl HeadCache {
     /// Rotates the keys of `rows`, which are ascending, to rotary positions 0, 1, 2 ... `next` is the
     /// original position of the next token, which will be rotated to `rows.len()`. Returns the index in
     /// `rows` of the first key whose position changed, or `None` if no position changed.
-    pub(super) fn rerotate(&mut self, rows: &[usize], next: usize, rerotation: &Rerotation) -> Option<usize> {
+    ///
+    /// # Errors
+    /// Fails if a rotated key is larger than the limit that the cache can store. The error names the head.
+    pub(super) fn rerotate(
+        &mut self,
+        rows: &[usize],
+        next: usize,
+        rerotation: &Rerotation,
+        (limit, place): (f32, Place),
+    ) -> Result<Option<usize>> {
         let width = rerotation.width();
         assert_eq!(self.values.view().len(), self.len() * width, "the angles are for heads of this width");
         self.shift = next - rows.len();
@@ -96,15 +107,19 @@ impl HeadCache {
         // moves.
         let rotary = self.rotary.get_or_insert_with(|| self.positions.clone());
         // Positions ascend from at least 0, so the keys that stay come before those that move.
-        let first = (0..rows.len()).find(|&i| rotary[rows[i]] as usize != i)?;
+        let Some(first) = (0..rows.len()).find(|&i| rotary[rows[i]] as usize != i) else { return Ok(None) };
         let first_row = rows[first];
         let mut keys = self.keys.view().to_f32_vec().split_off(first_row * width);
         for (to, &row) in rows.iter().enumerate().skip(first) {
             rerotation.rotate_key(&mut keys[(row - first_row) * width..][..width], rotary[row] as usize, to);
             rotary[row] = to as u32;
         }
+        if let Some(at) = first_beyond(&keys, limit) {
+            let position = self.positions[first_row + at / width] as usize;
+            return Err(beyond(place, position, keys[at], limit));
+        }
         self.keys.replace_end(&keys);
-        Some(first)
+        Ok(Some(first))
     }
 
     pub(super) fn bytes(&self) -> usize {

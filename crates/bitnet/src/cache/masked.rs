@@ -110,6 +110,26 @@ impl KvCache for MaskedCache {
         }
     }
 
+    fn bytes(&self) -> usize {
+        self.full.bytes()
+    }
+
+    fn forget_newest(&mut self, tokens: usize) {
+        self.full.forget_newest(tokens);
+        let heads = self.shape().kv_heads;
+        for (i, mask) in self.masks.iter_mut().enumerate() {
+            mask.truncate(self.full.len(i / heads, i % heads));
+            self.coded[i] = self.coded[i].min(mask.iter().filter(|seen| **seen).count());
+        }
+    }
+
+    fn largest_number(&self) -> f32 {
+        match self.quantisation {
+            Quantisation::None => self.full.largest_number(),
+            _ => f16::MAX.to_f32(),
+        }
+    }
+
     fn count_tokens(&mut self, tokens: usize) {
         self.full.count_tokens(tokens);
     }
@@ -161,15 +181,16 @@ impl KvCache for MaskedCache {
         Ok(())
     }
 
-    fn rerotate(&mut self, rope: &Rope) {
+    fn rerotate(&mut self, rope: &Rope) -> Result<()> {
         let visible: Vec<_> = (0..self.masks.len()).map(|head| self.visible(head)).collect();
-        let first_moved = self.full.rerotate_rows(Some(&visible), rope);
-        let Some([key_layout, _]) = self.layouts() else { return };
+        let first_moved = self.full.rerotate_rows(Some(&visible), rope)?;
+        let Some([key_layout, _]) = self.layouts() else { return Ok(()) };
         let width = self.shape().head_dim;
         for (head, first) in first_moved.into_iter().enumerate() {
             if let Some(first) = first {
                 round_rows(&mut self.full.heads[head].keys, &visible[head], first, key_layout, width);
             }
         }
+        Ok(())
     }
 }

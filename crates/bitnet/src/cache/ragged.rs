@@ -1,9 +1,12 @@
 //! [`Cache`], the cache that evicts: each layer and KV head has a buffer of its own length.
 
+use bitkv_kernels::elementwise::first_beyond;
 use rayon::prelude::*;
 
-use super::{CachePrecision, CacheShape, CacheView, KvCache, Quantisation, head::HeadCache, kept_rows};
-use crate::{Result, Rope};
+use super::{
+    CachePrecision, CacheShape, CacheView, KvCache, Quantisation, buffer::Buffer, head::HeadCache, kept_rows,
+};
+use crate::{Place, Result, Rope, finite::beyond};
 
 /// A KV cache whose heads may hold different numbers of tokens.
 ///
@@ -15,6 +18,8 @@ pub struct Cache {
     pub(super) heads: Vec<HeadCache>,
     seen: usize,
     quantisation: Quantisation,
+    /// Whether keys are stored before RoPE.
+    unrotated: bool,
 }
 
 impl Cache {
@@ -26,7 +31,22 @@ impl Cache {
     /// Returns an empty cache of this precision.
     pub fn with_precision(shape: CacheShape, precision: CachePrecision) -> Self {
         let heads = vec![HeadCache::new(precision); shape.layers * shape.kv_heads];
-        Cache { shape, heads, seen: 0, quantisation: Quantisation::None }
+        Cache { shape, heads, seen: 0, quantisation: Quantisation::None, unrotated: false }
+    }
+
+    /// Returns this empty cache as one whose tokens always have their positions in the cache: 0, 1, 2 ... in
+    /// every head, after any evictions.
+    ///
+    /// Keys are stored before RoPE, and every pass rotates them to their present positions, as StreamingLLM
+    /// (arXiv 2309.17453, section 3.2) does. So a cache that is evicted from time to time never runs out of
+    /// positions, and no key is rounded more than once. The cache takes as many bytes as any other.
+    ///
+    /// # Panics
+    /// Panics if the cache is not empty.
+    #[must_use]
+    pub fn with_positions_in_cache(self) -> Cache {
+        assert!(self.is_empty() && self.seen == 0, "keys that are already rotated stay so");
+        Cache { unrotated: true, ..self }
     }
 
     /// The bytes of the keys and values: `4 * head_dim` per token, layer and KV head in f16. In a quantised
@@ -65,6 +85,23 @@ impl Cache {
         &self.heads[layer * self.shape.kv_heads + head]
     }
 
+    /// Checks that no key and no value is larger than `limit`.
+    fn check_numbers(&self, limit: f32) -> Result<()> {
+        let (heads, width) = (self.shape.kv_heads, self.shape.head_dim);
+        for (i, cache) in self.heads.iter().enumerate() {
+            let (layer, head) = (i / heads, i % heads);
+            let both =
+                [(&cache.keys, Place::Key { layer, head }), (&cache.values, Place::Value { layer, head })];
+            for (buffer, place) in both {
+                let Buffer::F32(numbers) = buffer else { continue };
+                if let Some(at) = first_beyond(numbers, limit) {
+                    return Err(beyond(place, cache.positions[at / width] as usize, numbers[at], limit));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// How keys and values are stored.
     pub fn quantisation(&self) -> Quantisation {
         self.quantisation
@@ -73,12 +110,19 @@ impl Cache {
     /// Rotates the keys in `rows`, `[layers * kv_heads][..]`, to rotary positions 0, 1, 2 ...; `None` means
     /// all keys. Returns for each head the index, within its entry of `rows`, of the first key whose position
     /// changed.
-    pub(super) fn rerotate_rows(&mut self, rows: Option<&[Vec<usize>]>, rope: &Rope) -> Vec<Option<usize>> {
+    pub(super) fn rerotate_rows(
+        &mut self,
+        rows: Option<&[Vec<usize>]>,
+        rope: &Rope,
+    ) -> Result<Vec<Option<usize>>> {
         let last = self.heads.iter().flat_map(HeadCache::rotary).max();
         let (rerotation, seen) = (rope.rerotation(last.map_or(0, |p| *p as usize + 1)), self.seen);
-        let rerotate_head = |(i, head): (usize, &mut HeadCache)| match rows {
-            Some(rows) => head.rerotate(&rows[i], seen, &rerotation),
-            None => head.rerotate(&(0..head.len()).collect::<Vec<_>>(), seen, &rerotation),
+        let (limit, heads) = (self.largest_number(), self.shape.kv_heads);
+        let rerotate_head = |(i, head): (usize, &mut HeadCache)| {
+            let all = || (0..head.len()).collect::<Vec<_>>();
+            let rows = rows.map_or_else(all, |rows| rows[i].clone());
+            let place = Place::Key { layer: i / heads, head: i % heads };
+            head.rerotate(&rows, seen, &rerotation, (limit, place))
         };
         self.heads.par_iter_mut().enumerate().map(rerotate_head).collect()
     }
@@ -94,7 +138,25 @@ impl KvCache for Cache {
     }
 
     fn rotary_position(&self, layer: usize, head: usize) -> usize {
-        self.head(layer, head).rotary_position(self.seen)
+        let head = self.head(layer, head);
+        if self.unrotated { head.len() } else { head.rotary_position(self.seen) }
+    }
+
+    fn has_positions_in_cache(&self) -> bool {
+        self.unrotated
+    }
+
+    fn bytes(&self) -> usize {
+        Cache::bytes(self)
+    }
+
+    fn forget_newest(&mut self, tokens: usize) {
+        let (width, first) = (self.shape.head_dim, (self.seen - tokens) as u32);
+        self.heads.par_iter_mut().for_each(|head| {
+            let rows: Vec<usize> = (0..head.positions.partition_point(|p| *p < first)).collect();
+            *head = head.gather(&rows, width);
+        });
+        self.seen -= tokens;
     }
 
     fn append(&mut self, layer: usize, keys: &[f32], values: &[f32]) {
@@ -104,6 +166,14 @@ impl KvCache for Cache {
             head.keys.extend(keys, stride, i * head_dim, head_dim);
             head.values.extend(values, stride, i * head_dim, head_dim);
             head.extend_positions(self.seen, keys.len() / stride);
+        }
+    }
+
+    fn largest_number(&self) -> f32 {
+        match self.heads.first().map(|head| &head.keys) {
+            Some(Buffer::F32(_)) => f32::MAX,
+            // Numbers are rounded to f16 before they are quantised.
+            _ => half::f16::MAX.to_f32(),
         }
     }
 
@@ -145,6 +215,9 @@ impl KvCache for Cache {
     fn quantise(&mut self, quantisation: Quantisation) -> Result<()> {
         quantisation.check()?;
         if quantisation != self.quantisation {
+            if quantisation != Quantisation::None {
+                self.check_numbers(half::f16::MAX.to_f32())?;
+            }
             let width = self.shape.head_dim;
             self.heads.par_iter_mut().for_each(|head| head.quantise(quantisation, width));
             self.quantisation = quantisation;
@@ -152,7 +225,8 @@ impl KvCache for Cache {
         Ok(())
     }
 
-    fn rerotate(&mut self, rope: &Rope) {
-        let _ = self.rerotate_rows(None, rope);
+    fn rerotate(&mut self, rope: &Rope) -> Result<()> {
+        // Keys that are not rotated yet have no position that could change.
+        if self.unrotated { Ok(()) } else { self.rerotate_rows(None, rope).map(|_| ()) }
     }
 }

@@ -4,13 +4,27 @@ use std::io::Write;
 
 use anyhow::{Context, Error, Result};
 use bitkv_bitnet::{Generated, StopReason};
-use bitkv_lab::generation::GenerationOutcome;
+use bitkv_lab::generation::{CacheHistory, DecodeWindow, Session, Turn};
 use bitkv_models::LoadedModel;
 use bitkv_tokenizer::TextStream;
 use serde_json::{Value, json};
 
 use super::Arguments;
 use crate::output;
+
+/// What was generated after all prompts.
+pub(super) struct Outcome<'a> {
+    /// The prompts, as they were given.
+    pub(super) prompts: Vec<Vec<u32>>,
+    pub(super) turn: Turn,
+    pub(super) session: &'a Session<'a>,
+}
+
+impl Outcome<'_> {
+    fn generated(&self) -> &[Generated] {
+        &self.turn.generated
+    }
+}
 
 /// Prints a single text while it is generated. Several texts, and JSON, are printed at the end.
 pub(super) struct TextOutput<'a> {
@@ -22,13 +36,14 @@ pub(super) struct TextOutput<'a> {
 }
 
 impl<'a> TextOutput<'a> {
-    pub(super) fn new(loaded: &'a LoadedModel, prompts: &[Vec<u32>], json: bool) -> Self {
-        let streamed = prompts.len() == 1 && !json;
+    pub(super) fn new(loaded: &'a LoadedModel, texts: usize, json: bool) -> Result<Self> {
+        let streamed = texts == 1 && !json;
         let stream = loaded.tokenizer_if_usable().filter(|_| streamed).map(|t| t.stream());
         // A text of a plain Llama must not be mistaken for a text of the model.
-        let marked = !json && loaded.config().plain_llama;
-        let failed = if marked { output::text(&format!("[{}]\n", loaded.name)).err() } else { None };
-        TextOutput { loaded, stream, failed }
+        if !json && loaded.config().plain_llama {
+            output::text(&format!("[{}]\n", loaded.name))?;
+        }
+        Ok(TextOutput { loaded, stream, failed: None })
     }
 
     /// Prints a new token. Returns false if it cannot be printed, which ends the generation.
@@ -44,7 +59,7 @@ impl<'a> TextOutput<'a> {
     }
 
     /// Prints what was not streamed: the texts or the JSON document, and a summary on standard error.
-    pub(super) fn finish(self, arguments: &Arguments, outcome: &GenerationOutcome) -> Result<()> {
+    pub(super) fn finish(self, arguments: &Arguments, outcome: &Outcome<'_>) -> Result<()> {
         if arguments.json {
             return output::json(&document(self.loaded, arguments, outcome)?);
         }
@@ -57,15 +72,15 @@ impl<'a> TextOutput<'a> {
     }
 }
 
-fn print(piece: &str) -> Result<()> {
+pub(super) fn print(piece: &str) -> Result<()> {
     output::text(piece).and_then(|()| std::io::stdout().flush().context("cannot write to standard output"))
 }
 
 /// Returns the finished texts. If there are several, each follows its number.
-fn texts(loaded: &LoadedModel, outcome: &GenerationOutcome) -> Result<String> {
+fn texts(loaded: &LoadedModel, outcome: &Outcome<'_>) -> Result<String> {
     let mut all = String::new();
-    for (i, made) in outcome.generated.iter().enumerate() {
-        if outcome.generated.len() > 1 {
+    for (i, made) in outcome.generated().iter().enumerate() {
+        if outcome.generated().len() > 1 {
             all += &format!("{}[{}]\n", if i > 0 { "\n" } else { "" }, i + 1);
         }
         all += &text(loaded, made)?.unwrap_or_else(|| format!("{:?}", made.tokens));
@@ -75,7 +90,7 @@ fn texts(loaded: &LoadedModel, outcome: &GenerationOutcome) -> Result<String> {
 }
 
 /// Decodes a text; `None` if the model has no tokenizer.
-fn text(loaded: &LoadedModel, made: &Generated) -> Result<Option<String>> {
+pub(super) fn text(loaded: &LoadedModel, made: &Generated) -> Result<Option<String>> {
     let Some(tokenizer) = loaded.tokenizer_if_usable() else { return Ok(None) };
     Ok(Some(tokenizer.decode(&made.tokens)?))
 }
@@ -90,14 +105,14 @@ struct Totals {
 }
 
 impl Totals {
-    fn new(outcome: &GenerationOutcome) -> Self {
+    fn new(outcome: &Outcome<'_>) -> Self {
         Totals {
             prompt_tokens: outcome.prompts.iter().map(Vec::len).sum(),
-            tokens: outcome.generated.iter().map(|m| m.tokens.len()).sum(),
-            prefill_seconds: outcome.generated.iter().map(|m| m.prefill_seconds).sum(),
+            tokens: outcome.generated().iter().map(|m| m.tokens.len()).sum(),
+            prefill_seconds: outcome.generated().iter().map(|m| m.prefill_seconds).sum(),
             // All texts are decoded in one batch, and each has the seconds of the whole batch.
-            decode_seconds: outcome.generated.first().map_or(0.0, |m| m.decode_seconds),
-            cache_bytes: outcome.caches.iter().map(|c| c.bytes()).sum(),
+            decode_seconds: outcome.generated().first().map_or(0.0, |m| m.decode_seconds),
+            cache_bytes: outcome.session.caches().iter().map(|c| c.bytes()).sum(),
         }
     }
 
@@ -106,7 +121,7 @@ impl Totals {
     }
 }
 
-fn summary(loaded: &LoadedModel, outcome: &GenerationOutcome) -> String {
+fn summary(loaded: &LoadedModel, outcome: &Outcome<'_>) -> String {
     let totals = Totals::new(outcome);
     let peak = bitkv_bytes::peak_resident_bytes().map_or(String::new(), |peak| {
         format!(
@@ -115,12 +130,13 @@ fn summary(loaded: &LoadedModel, outcome: &GenerationOutcome) -> String {
             mega(needed(loaded, outcome))
         )
     });
-    let full = match outcome.generated.iter().any(|made| made.stop == StopReason::ContextFull) {
+    let full = match outcome.generated().iter().any(|made| made.stop == StopReason::ContextFull) {
         true => format!(", stopped at the model's {} positions", loaded.config().max_position_embeddings),
         false => String::new(),
     };
+    let kept = outcome.session.histories().map(|history| eviction_note(&history)).collect::<Vec<_>>();
     format!(
-        "{}: loaded in {:.2} s, {} prompt tokens in {:.2} s, {} tokens in {:.2} s ({:.1} tokens/s), cache {} bytes{peak}{full}",
+        "{}: loaded in {:.2} s, {} prompt tokens in {:.2} s, {} tokens in {:.2} s ({:.1} tokens/s), cache {} bytes{}{peak}{full}",
         loaded.name,
         loaded.load_seconds,
         totals.prompt_tokens,
@@ -129,7 +145,22 @@ fn summary(loaded: &LoadedModel, outcome: &GenerationOutcome) -> String {
         totals.decode_seconds,
         totals.tokens_per_second(),
         totals.cache_bytes,
+        kept.concat(),
     )
+}
+
+/// Returns what eviction did to the cache of a text, as a part of a sentence; empty if it did nothing.
+pub(super) fn eviction_note(history: &CacheHistory) -> String {
+    let CacheHistory { kept_entries, evictions, most_bytes } = *history;
+    let times = if evictions == 1 { "once" } else { "times" };
+    match kept_entries {
+        None => String::new(),
+        Some(kept) if evictions == 1 => format!(", evicted {times}: kept {kept} entries"),
+        Some(kept) => format!(
+            ", evicted {evictions} {times}: the last eviction kept {kept} entries, and the cache never had more than \
+             {most_bytes} bytes"
+        ),
+    }
 }
 
 fn mega(bytes: u64) -> f64 {
@@ -138,13 +169,13 @@ fn mega(bytes: u64) -> f64 {
 
 /// Returns the bytes that the run needs: the weights in memory, the caches, and the activations of the
 /// longest prompt.
-fn needed(loaded: &LoadedModel, outcome: &GenerationOutcome) -> u64 {
+fn needed(loaded: &LoadedModel, outcome: &Outcome<'_>) -> u64 {
     let longest = outcome.prompts.iter().map(Vec::len).max().unwrap_or(0);
     let model = &loaded.model;
     (model.weight_bytes() + Totals::new(outcome).cache_bytes + model.activation_bytes(longest)) as u64
 }
 
-fn document(loaded: &LoadedModel, arguments: &Arguments, outcome: &GenerationOutcome) -> Result<Value> {
+fn document(loaded: &LoadedModel, arguments: &Arguments, outcome: &Outcome<'_>) -> Result<Value> {
     let totals = Totals::new(outcome);
     let mut document = json!({
         "model": loaded.name,
@@ -157,9 +188,13 @@ fn document(loaded: &LoadedModel, arguments: &Arguments, outcome: &GenerationOut
         "cache_bytes": totals.cache_bytes,
         "peak_rss_bytes": bitkv_bytes::peak_resident_bytes(),
         "needed_bytes": needed(loaded, outcome),
+        "every": arguments.every,
+        "prefill_chunk": arguments.prefill_chunk,
+        "positions": arguments.positions().to_string(),
+        "decode_windows": outcome.turn.windows.iter().map(window).collect::<Vec<_>>(),
     });
     let sequences =
-        (0..outcome.generated.len()).map(|i| sequence(loaded, outcome, i)).collect::<Result<Vec<_>>>()?;
+        (0..outcome.generated().len()).map(|i| sequence(loaded, outcome, i)).collect::<Result<Vec<_>>>()?;
     // The keys of a single text are at the top level of the document.
     match (&sequences[..], &mut document) {
         ([Value::Object(only)], Value::Object(all)) => all.extend(only.clone()),
@@ -169,17 +204,31 @@ fn document(loaded: &LoadedModel, arguments: &Arguments, outcome: &GenerationOut
 }
 
 /// Returns the JSON of the text with index `i`.
-fn sequence(loaded: &LoadedModel, outcome: &GenerationOutcome, i: usize) -> Result<Value> {
-    let made = &outcome.generated[i];
+fn sequence(loaded: &LoadedModel, outcome: &Outcome<'_>, i: usize) -> Result<Value> {
+    let (made, cache) = (&outcome.generated()[i], &outcome.session.caches()[i]);
+    let history = outcome.session.histories().nth(i).unwrap_or_default();
     Ok(json!({
         "prompt_tokens": outcome.prompts[i],
         "tokens": made.tokens,
         "text": text(loaded, made)?,
         "stop": stop(made.stop),
-        "kept_entries": outcome.kept_entries[i],
-        "cache_bytes": outcome.caches[i].bytes(),
+        "kept_entries": history.kept_entries,
+        "evictions": history.evictions,
+        "cache_bytes": cache.bytes(),
+        "most_cache_bytes": history.most_bytes.max(cache.bytes()),
         "head": head(loaded, made),
     }))
+}
+
+/// Returns the JSON of the speed of some consecutive tokens.
+fn window(window: &DecodeWindow) -> Value {
+    json!({
+        "tokens": window.tokens,
+        "seconds": window.seconds,
+        "tokens_per_second": window.tokens as f64 / window.seconds.max(1e-9),
+        "most_cache_bytes": window.most_cache_bytes,
+        "peak_rss_bytes": window.peak_rss_bytes,
+    })
 }
 
 /// Returns the format of the LM head. For `int8` also its largest and its RMS error after the prompt, as
@@ -197,7 +246,7 @@ fn head(loaded: &LoadedModel, made: &Generated) -> Value {
     }
 }
 
-fn stop(stop: StopReason) -> &'static str {
+pub(super) fn stop(stop: StopReason) -> &'static str {
     match stop {
         StopReason::Token(_) => "stop token",
         StopReason::MaxTokens => "max tokens",

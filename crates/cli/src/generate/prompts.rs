@@ -4,7 +4,7 @@ use std::{io::Read, path::PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use bitkv_models::LoadedModel;
-use bitkv_tokenizer::Message;
+use bitkv_tokenizer::{Chat, Message};
 
 use super::Arguments;
 use crate::{input, output};
@@ -13,8 +13,9 @@ use crate::{input, output};
 /// input, before a model is loaded.
 pub(super) fn texts(arguments: &Arguments) -> Result<Vec<String>> {
     ensure!(
-        !(arguments.prompt.is_empty() && arguments.tokens.is_empty()),
-        "there is no prompt: give --prompt TEXT, --prompt - for standard input, or --tokens FILE"
+        !(arguments.prompt.is_empty() && arguments.tokens.is_empty()) || arguments.is_conversation(),
+        "there is no prompt: give --prompt TEXT, --prompt - for standard input, --tokens FILE, or --chat to talk in \
+         turns"
     );
     let from_input = arguments.prompt.iter().filter(|prompt| *prompt == "-").count();
     ensure!(from_input <= 1, "standard input can be only one prompt: give --prompt - once");
@@ -39,23 +40,20 @@ pub(super) fn tokens(
     loaded: &LoadedModel,
 ) -> Result<Vec<Vec<u32>>> {
     if texts.is_empty() {
-        let read = |path: &PathBuf| input::tokens(path, &loaded.name, loaded.config());
+        let read = |path: &PathBuf| {
+            let tokens = input::tokens_of_any_length(path, &loaded.name, loaded.config())?;
+            checked_length(arguments, &path.display().to_string(), tokens, loaded)
+        };
         return arguments.tokens.iter().map(read).collect();
     }
     let tokenizer = loaded.tokenizer()?;
-    let checked = |tokens: Vec<u32>| {
-        input::check_length("--prompt", &tokens, &loaded.name, loaded.config())?;
-        Ok(tokens)
-    };
+    let checked = |tokens: Vec<u32>| checked_length(arguments, "--prompt", tokens, loaded);
     if !arguments.chat {
         let prompts = texts.iter().map(|text| checked(tokenizer.encode(text)?)).collect::<Result<_>>()?;
         output::notes(tokenizer.notes());
         return Ok(prompts);
     }
-    let chat = match &arguments.date {
-        Some(date) => loaded.chat()?.on_date(date).context("--date cannot be used")?,
-        None => loaded.chat()?,
-    };
+    let chat = chat(arguments, loaded)?;
     let chat_prompt = |text: String| {
         let system = arguments.system.iter().map(|system| Message::new("system", system.clone()));
         let messages: Vec<Message> = system.chain([Message::new("user", text)]).collect();
@@ -64,6 +62,33 @@ pub(super) fn tokens(
     let prompts = texts.into_iter().map(chat_prompt).collect::<Result<_>>()?;
     output::notes(tokenizer.notes());
     Ok(prompts)
+}
+
+/// Returns the chat template of the model, at the date of the arguments.
+pub(super) fn chat(arguments: &Arguments, loaded: &LoadedModel) -> Result<Chat> {
+    let chat = loaded.chat()?;
+    match &arguments.date {
+        Some(date) => chat.on_date(date).context("--date cannot be used"),
+        None => Ok(chat),
+    }
+}
+
+/// Returns the tokens of a prompt if the model can read them. `name` names the prompt in errors.
+pub(super) fn checked_length(
+    arguments: &Arguments,
+    name: &str,
+    tokens: Vec<u32>,
+    loaded: &LoadedModel,
+) -> Result<Vec<u32>> {
+    let longest = loaded.config().max_position_embeddings;
+    ensure!(
+        tokens.len() <= longest || arguments.reads_long_prompts(),
+        "{name} has {} tokens, but {} has only {longest} positions: shorten it, or read it in chunks with --policy, \
+         --positions rerotated and --prefill-chunk",
+        tokens.len(),
+        loaded.name
+    );
+    Ok(tokens)
 }
 
 /// Returns the id of a stop token, which is given as an id or as text.

@@ -1,11 +1,13 @@
 //! The operations between the matrix products of a forward pass: norms ([`Norm`]), the gate of the MLP
-//! ([`gate()`]), rotary positions ([`rotate()`]) and residuals ([`add`]).
+//! ([`gate()`]), rotary positions ([`rotate()`]), residuals ([`add`]) and a check of magnitudes
+//! ([`first_beyond`]).
 //!
 //! Each operation is one loop, which is compiled for every vector width and has a fixed order of summation.
 //! So all widths and any number of threads give the same bits. The fused forms, which quantise their result
 //! at once, give the same bits as an f32 result that is quantised afterwards.
 
 mod gate;
+mod limit;
 mod norm;
 mod rotate;
 
@@ -13,6 +15,7 @@ use rayon::prelude::*;
 
 pub use crate::activation::Gate;
 pub use gate::gate;
+pub use limit::first_beyond;
 pub use norm::Norm;
 pub use rotate::rotate;
 

@@ -32,8 +32,8 @@ mod neon;
 
 pub use pack::InvalidCode;
 pub use product::{Product, linear, linear_with, sums, sums_with};
-pub(crate) use quantized::to_int8;
 pub use quantized::{Quantized, QuantizedRow, quantize_activations};
+pub(crate) use quantized::{absmax, magnitude_bits, to_int8};
 
 use bitkv_bytes::Pages;
 

@@ -14,16 +14,17 @@ use candle_core::Tensor;
 use super::{
     base_rows::BaseRows,
     batch::{QUESTIONS_AT_ONCE, forward},
-    evictor::{Evictor, store},
     free_running,
     job::{Cell, Job},
-    key, output_error, storage,
+    key, output_error,
+    storage::{self, store},
     unit::{QuestionGroup, Scored, Unit},
 };
 use crate::{
     Error, Result,
     context::Context,
     error::{Refuse as _, bail},
+    evictor::Evictor,
     logits::borrow,
     metrics::{self, Comparison, Reference},
     observation::Calibration,
@@ -202,7 +203,7 @@ impl<'a> UnitMeasurer<'a> {
                 let plan_seconds = started.elapsed().as_secs_f64();
                 let mut evictor = evictor.with_observation(self.context.observation());
                 let cache = evictor.kept_copy(&plan, self.context.cache())?;
-                CompressedCache { cache, budget: fixed_entries(budget, shape)?, plan, evictor, plan_seconds }
+                CompressedCache { cache, budget: budget.fixed_for(shape), plan, evictor, plan_seconds }
             }
             Some(_) if !self.unit.lookahead.is_empty() => {
                 bail!(
@@ -502,12 +503,6 @@ fn record_answers(group: &QuestionGroup, right: &[bool], plan: &Plan, row: &mut 
     }
 }
 
-/// Returns the budget for repeated eviction: the number of entries that `budget` keeps of the whole context.
-/// This number stays the same while more tokens are read. A full budget stays full, so it never evicts.
-fn fixed_entries(budget: Budget, whole: Shape) -> Result<Budget> {
-    if budget.is_full() { Ok(budget) } else { Ok(Budget::entries(budget.total(whole))?) }
-}
-
 /// Reads a context in chunks and evicts after each, so that later chunks see only what earlier evictions
 /// kept. The cache never holds more than the budget of the whole context plus one chunk.
 fn chunked_prefill<'a>(
@@ -521,7 +516,7 @@ fn chunked_prefill<'a>(
     for part in tokens.chunks(chunk) {
         let (_, observation) = evictor.read(part, &mut cache)?;
         let started = Instant::now();
-        budget = fixed_entries(budget, Shape { tokens: tokens.len(), ..observation.shape() })?;
+        budget = budget.fixed_for(Shape { tokens: tokens.len(), ..observation.shape() });
         plan = Some(evictor.evict(&observation, budget, &mut cache)?);
         plan_seconds += started.elapsed().as_secs_f64();
     }

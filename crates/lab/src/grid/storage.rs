@@ -1,6 +1,6 @@
 //! Converts between cache entries and bytes, for each cache format.
 
-use bitkv_bitnet::Quantisation;
+use bitkv_bitnet::{Cache, KvCache, Quantisation};
 use bitkv_evict::{Budget, Shape};
 use bitkv_record::{AskedBudget, Equal, KvFormat};
 
@@ -58,6 +58,17 @@ fn fitting(bytes: u64, kv: KvFormat, shape: Shape) -> Result<Budget, bitkv_evict
     // quantised.
     let most = (1..=shape.tokens).rev().find(|&tokens| head_bytes(tokens) * heads as u64 <= bytes);
     Budget::entries(most.unwrap_or(1) * heads)
+}
+
+/// Quantises a cache to a format.
+///
+/// # Errors
+/// Returns an error if the cache refuses the quantisation, which the formats of definitions never cause.
+pub(crate) fn store(cache: &mut Cache, kv: KvFormat) -> crate::Result<()> {
+    match quantisation(kv) {
+        Some(quantisation) => Ok(cache.quantise(quantisation)?),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::task_rows;
 use crate::{
-    inference::ternary::{Quantized, QuantizedRow, to_int8},
+    inference::ternary::{Quantized, QuantizedRow, absmax, magnitude_bits, to_int8},
     simd::dispatch,
 };
 
@@ -94,20 +94,18 @@ dispatch! {
 /// sum of the integers.
 fn scale_quantised(x: &[f32], weight: &[f32], factor: f32, out: &mut [i8]) -> (f32, i32) {
     let (weight, out) = (&weight[..x.len()], &mut out[..x.len()]);
-    let mut largest = [0.0f32; 32];
+    let mut largest = [0u32; 32];
     let whole = x.len() / 32 * 32;
     for start in (0..whole).step_by(32) {
         let (x, w) = (&x[start..start + 32], &weight[start..start + 32]);
         for i in 0..32 {
-            let y = (w[i] * (x[i] * factor)).abs();
-            largest[i] = if y > largest[i] { y } else { largest[i] };
+            largest[i] = largest[i].max(magnitude_bits(w[i] * (x[i] * factor)));
         }
     }
     for i in whole..x.len() {
-        let y = (weight[i] * (x[i] * factor)).abs();
-        largest[i - whole] = if y > largest[i - whole] { y } else { largest[i - whole] };
+        largest[i - whole] = largest[i - whole].max(magnitude_bits(weight[i] * (x[i] * factor)));
     }
-    let absmax = largest.iter().fold(1e-5f32, |a, &b| if b > a { b } else { a });
+    let absmax = absmax(&largest);
     let scale = 127.0 / absmax;
     let mut sum = 0;
     for i in 0..x.len() {

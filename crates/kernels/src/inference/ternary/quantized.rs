@@ -145,6 +145,19 @@ pub(crate) fn to_int8(x: f32) -> i32 {
     ((x + MAGIC).to_bits() as i32 - MAGIC.to_bits() as i32).clamp(-128, 127)
 }
 
+/// Returns the bits of `|x|`. As integers they are in the order of the magnitudes, and NaN is the largest.
+#[inline(always)]
+pub(crate) fn magnitude_bits(x: f32) -> u32 {
+    x.to_bits() & (u32::MAX >> 1)
+}
+
+/// Returns the largest magnitude of a token, at least 1e-5, from the bits of running maxima. It is infinite
+/// or NaN if an activation is, so that the products of such a token are not finite either.
+#[inline(always)]
+pub(crate) fn absmax(largest: &[u32]) -> f32 {
+    f32::from_bits(largest.iter().fold(1e-5f32.to_bits(), |a, &b| a.max(b)))
+}
+
 dispatch! {
 /// Quantises one token's activations to int8:
 /// `q = clamp(round_half_even(x * 127 / max(max|x|, 1e-5)), -128, 127)`.
@@ -157,18 +170,17 @@ dispatch! {
 pub fn quantize_activations(row: &[f32], out: &mut [i8]) -> (f32, i32) {
     let out = &mut out[..row.len()];
     // There are many running maxima, so that no iteration waits for the result of the previous one.
-    let mut largest = [0.0f32; 32];
+    let mut largest = [0u32; 32];
     let chunks = row.chunks_exact(32);
     for (i, x) in chunks.remainder().iter().enumerate() {
-        largest[i] = x.abs();
+        largest[i] = magnitude_bits(*x);
     }
     for chunk in chunks {
         for i in 0..32 {
-            let x = chunk[i].abs();
-            largest[i] = if x > largest[i] { x } else { largest[i] };
+            largest[i] = largest[i].max(magnitude_bits(chunk[i]));
         }
     }
-    let absmax = largest.iter().fold(1e-5f32, |a, &b| if b > a { b } else { a });
+    let absmax = absmax(&largest);
     let scale = 127.0 / absmax;
     let mut sum = 0;
     for i in 0..row.len() {
@@ -201,6 +213,17 @@ mod tests {
         assert_eq!(out, [0; 3]);
         assert!(quantize_activations(&[1e-30, -1e-38, 0.0], &mut out).0 > 0.0);
         assert_eq!(out, [0; 3]);
+    }
+
+    #[test]
+    fn the_scale_of_a_token_shows_that_it_is_not_finite() {
+        for place in [0, 31, 32, 69] {
+            let (mut row, mut out) = ([1.0; 70], [0; 70]);
+            row[place] = f32::NAN;
+            assert!(quantize_activations(&row, &mut out).0.is_nan(), "{place}");
+            row[place] = f32::NEG_INFINITY;
+            assert_eq!(quantize_activations(&row, &mut out).0, f32::INFINITY, "{place}");
+        }
     }
 
     #[test]

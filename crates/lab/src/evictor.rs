@@ -1,19 +1,18 @@
 //! An [`Evictor`] applies one policy to one cache, once or repeatedly (chunked prefill, eviction while
 //! decoding).
 
-use bitkv_bitnet::{Cache, KvCache, Output, ProbeOutput, Probes};
+use bitkv_bitnet::{Cache, KvCache, Output, ProbeOutput};
 use bitkv_evict::{Budget, Need, Needs, Plan, Policy};
 use bitkv_models::LoadedModel;
-use bitkv_record::{KvFormat, Positions};
+use bitkv_record::Positions;
 
-use super::storage;
 use crate::{
     Error, Result,
     observation::{Calibration, OwnedObservation, probes_for},
 };
 
 /// Evicts from one cache by one policy, once or any number of times.
-pub(super) struct Evictor<'a> {
+pub(crate) struct Evictor<'a> {
     loaded: &'a LoadedModel,
     policy: &'a Policy,
     calibration: &'a Calibration,
@@ -26,7 +25,7 @@ pub(super) struct Evictor<'a> {
 
 impl<'a> Evictor<'a> {
     /// Returns an evictor for an empty cache.
-    pub(super) fn new(
+    pub(crate) fn new(
         loaded: &'a LoadedModel,
         policy: &'a Policy,
         calibration: &'a Calibration,
@@ -37,7 +36,7 @@ impl<'a> Evictor<'a> {
 
     /// Returns the evictor for a cache that was already read. `observation` was gathered in that pass.
     #[must_use]
-    pub(super) fn with_observation(mut self, observation: &OwnedObservation) -> Evictor<'a> {
+    pub(crate) fn with_observation(mut self, observation: &OwnedObservation) -> Evictor<'a> {
         if self.needs.contains(Need::Accumulated) {
             self.accumulated = observation.rows(Need::Accumulated).to_vec();
         }
@@ -48,14 +47,40 @@ impl<'a> Evictor<'a> {
     ///
     /// # Errors
     /// Returns an error if the model refuses the tokens.
-    pub(super) fn read(&mut self, tokens: &[u32], cache: &mut Cache) -> Result<(Output, OwnedObservation)> {
-        let probes = Probes { positions: true, ..probes_for(&self.needs) };
-        let mut output = self.loaded.model.forward(tokens, cache, Some(&probes))?;
-        let mut probed = output.probed.take().unwrap_or_default();
-        self.accumulate(&mut probed);
-        let seen = cache.tokens_seen();
-        let observation = OwnedObservation::gather(self.loaded, seen, probed, &self.needs, self.calibration);
+    pub(crate) fn read(
+        &mut self,
+        tokens: &[u32],
+        cache: &mut dyn KvCache,
+    ) -> Result<(Output, OwnedObservation)> {
+        let mut output = self.loaded.model.forward(tokens, cache, Some(&probes_for(&self.needs)))?;
+        let observation = self.observe(output.probed.take().unwrap_or_default(), cache.tokens_seen());
         Ok((output, observation))
+    }
+
+    /// Returns the observation of a pass after which the cache has seen `seen` tokens. `probed` is the output
+    /// of the probes that the policy needs.
+    pub(crate) fn observe(&mut self, mut probed: ProbeOutput, seen: usize) -> OwnedObservation {
+        self.accumulate(&mut probed);
+        OwnedObservation::gather(self.loaded, seen, probed, &self.needs, self.calibration)
+    }
+
+    /// Returns the observation of `tokens`, the newest tokens of the cache, which were run one by one. It is
+    /// the observation of [`Evictor::read`]: if the policy observes queries, the tokens are read again in one
+    /// pass.
+    ///
+    /// # Errors
+    /// Returns an error if the model refuses the tokens.
+    pub(crate) fn observe_newest(
+        &mut self,
+        tokens: &[u32],
+        cache: &mut dyn KvCache,
+    ) -> Result<OwnedObservation> {
+        if self.needs.iter().any(observes_queries) {
+            cache.forget_newest(tokens.len());
+            return Ok(self.read(tokens, cache)?.1);
+        }
+        let probed = self.loaded.model.observe(cache, &probes_for(&self.needs));
+        Ok(self.observe(probed, cache.tokens_seen()))
     }
 
     /// Adds the attention of earlier passes to that of this pass.
@@ -74,11 +99,11 @@ impl<'a> Evictor<'a> {
     ///
     /// # Errors
     /// Returns an error if the policy cannot plan such a cache.
-    pub(super) fn evict(
+    pub(crate) fn evict(
         &mut self,
         observation: &OwnedObservation,
         budget: Budget,
-        cache: &mut Cache,
+        cache: &mut dyn KvCache,
     ) -> Result<Plan> {
         let plan = self.policy.plan(&observation.view(), budget).map_err(|error| match error {
             // What the passes of this loop cannot observe is only known after a whole prefill.
@@ -96,7 +121,7 @@ impl<'a> Evictor<'a> {
     ///
     /// # Errors
     /// Returns an error if the plan does not fit this cache.
-    pub(super) fn keep(&mut self, plan: &Plan, cache: &mut Cache) -> Result<()> {
+    pub(crate) fn keep(&mut self, plan: &Plan, cache: &mut dyn KvCache) -> Result<()> {
         self.drop_accumulated(plan, cache);
         cache.keep(&kept_positions(plan, cache.tokens_seen()))?;
         self.rerotate_if_asked(cache)
@@ -106,7 +131,7 @@ impl<'a> Evictor<'a> {
     ///
     /// # Errors
     /// Returns an error if the plan does not fit this cache.
-    pub(super) fn kept_copy(&mut self, plan: &Plan, whole: &Cache) -> Result<Cache> {
+    pub(crate) fn kept_copy(&mut self, plan: &Plan, whole: &Cache) -> Result<Cache> {
         self.drop_accumulated(plan, whole);
         let mut cache = whole.kept_copy(&kept_positions(plan, whole.tokens_seen()))?;
         self.rerotate_if_asked(&mut cache)?;
@@ -114,7 +139,7 @@ impl<'a> Evictor<'a> {
     }
 
     /// Drops the accumulated attention of the tokens that the plan does not keep.
-    fn drop_accumulated(&mut self, plan: &Plan, cache: &Cache) {
+    fn drop_accumulated(&mut self, plan: &Plan, cache: &dyn KvCache) {
         let shape = plan.shape();
         for (query, row) in self.accumulated.iter_mut().enumerate() {
             let kv = query / shape.group();
@@ -129,12 +154,26 @@ impl<'a> Evictor<'a> {
     }
 
     /// Rotates the keys to consecutive positions if the cell asks for that.
-    fn rerotate_if_asked(&self, cache: &mut Cache) -> Result<()> {
+    fn rerotate_if_asked(&self, cache: &mut dyn KvCache) -> Result<()> {
         if self.positions == Positions::Rerotated {
             self.loaded.model.rerotate(cache)?;
         }
         Ok(())
     }
+}
+
+/// Returns whether a need is observed while queries run, and so is not found in the cache afterwards.
+fn observes_queries(need: Need) -> bool {
+    !matches!(
+        need,
+        Need::Keys
+            | Need::Values
+            | Need::OutputNorms
+            | Need::SubNormOutputNorms
+            | Need::Entropy
+            | Need::HeadScores
+            | Need::HeadPattern
+    )
 }
 
 /// Returns the positions that a plan keeps, by layer and KV head, among the first `seen` tokens.
@@ -144,13 +183,19 @@ fn kept_positions(plan: &Plan, seen: usize) -> impl Fn(usize, usize) -> Vec<u32>
     }
 }
 
-/// Quantises a cache to a format.
+/// Returns an error if a policy cannot evict more than once from the same cache, because it reads what only
+/// the prefill of a whole context shows, or what comes after it.
 ///
 /// # Errors
-/// Returns an error if the cache refuses the quantisation, which the formats of definitions never cause.
-pub(super) fn store(cache: &mut Cache, kv: KvFormat) -> Result<()> {
-    match storage::quantisation(kv) {
-        Some(quantisation) => Ok(cache.quantise(quantisation)?),
+/// The error names the policy.
+pub fn check_repeatable(policy: &Policy) -> Result<()> {
+    let needs = policy.needs();
+    match [Need::Reconstruction, Need::Future].into_iter().find(|need| needs.contains(*need)) {
         None => Ok(()),
+        Some(_) => Err(Error::Unfit(format!(
+            "{} cannot evict repeatedly, because it needs a second pass over the whole context: use another policy, \
+             such as streaming-llm",
+            policy.spec()
+        ))),
     }
 }
