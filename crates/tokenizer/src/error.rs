@@ -12,8 +12,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{} is {content}: {remedy}", path.display())]
-    Disguised { path: PathBuf, content: &'static str, remedy: &'static str },
     #[error("{file} is not valid JSON: {reason}; fix it or use the file that came with the weights")]
     Json { file: String, reason: String },
     #[error("{file} is not a usable tokenizer: {reason}; use the tokenizer that came with the weights")]

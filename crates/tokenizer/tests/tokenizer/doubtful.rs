@@ -107,11 +107,13 @@ fn files_that_are_no_tokenizers_are_named() {
     let utf_16: Vec<u8> =
         [0xFF, 0xFE].into_iter().chain("{}".encode_utf16().flat_map(u16::to_le_bytes)).collect();
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n";
-    let files: [(&[u8], &str); 4] = [
-        (pointer, "is a pointer of git-lfs"),
-        (b"<!DOCTYPE html><html></html>", "is a web page"),
-        (b"", "is empty"),
-        (&utf_16, "is text in UTF-16"),
+    let files: [(&[u8], &str); 6] = [
+        (pointer, "it is a git-lfs pointer, not the file itself: run `git lfs pull`"),
+        (b"<!DOCTYPE html><html></html>", "it is an HTML page"),
+        (b"", "it is empty: download it again"),
+        (&utf_16, "it is text in UTF-16: save it as UTF-8"),
+        (b"{\"error\": \"Repository not found\"}", "it is the error message of a server"),
+        (b"\x1F\x8B\x08\0\0\0\0\0\0\x03", "it is compressed with gzip: unpack it first"),
     ];
     for name in ["tokenizer.model", "tokenizer.json", "tokenizer_config.json"] {
         for (bytes, expected) in files {

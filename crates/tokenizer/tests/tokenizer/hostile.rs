@@ -98,7 +98,10 @@ fn truncated_sentencepiece_models_are_refused() {
         assert!(known.iter().any(|reason| error.contains(reason)), "{end}: {error}");
     }
     assert!(model_error(b"").contains("is empty"));
-    assert!(model_error(b"version https://git-lfs.github.com/spec/v1\n").contains("is a pointer of git-lfs"));
+    let pointer = b"version https://git-lfs.github.com/spec/v1\n";
+    assert!(
+        model_error(pointer).contains("it is a git-lfs pointer, not the file itself: run `git lfs pull`")
+    );
 }
 
 #[test]
