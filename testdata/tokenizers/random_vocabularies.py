@@ -9,8 +9,9 @@ Run it with transformers 5.23.0, tokenizers 0.23.3, gguf 0.19.0 and sentencepiec
 Every vocabulary has 20 random texts. The vocabularies are folders with a byte-level or a SentencePiece-style
 `tokenizer.json` (the ids are those of `AutoTokenizer`), GGUF files with a byte-level vocabulary (the ids are those of
 `tokenizers` with the pre-tokenizer of llama.cpp), and GGUF files with a SentencePiece vocabulary (the ids are those of
-`sentencepiece`). GGUF files are written and read with the package `gguf`. Scores are unique, because transformers and
-`sentencepiece` differ if pieces share a score; bitkv gives the ids of transformers then.
+`sentencepiece`). GGUF files are written and read with the package `gguf`. In half of the SentencePiece vocabularies,
+pieces share scores. transformers and `sentencepiece` differ then, and the ids are those of transformers, as it reads a
+GGUF file whose tokenizer puts a space before every text (phi3).
 """
 
 import argparse
@@ -29,6 +30,7 @@ import gguf
 from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2 as proto
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer
+from transformers.integrations.gguf import convert_gguf_tokenizer
 
 WORDS = """the then there these cache keys values token head entropy layer naïve Größe élève тепло там 世界 和平 again 1024 30
 78643200 don't we've it's SHE'LL a+b==c x<=y (a,b) --- ====== ... !!! 3.14 e\u0301 \u00e9 ﬁne Ⅷ ½ été Ünï ﷺ हिन्दी 한국어 İstanbul ß""".split()
@@ -289,14 +291,25 @@ def gguf_byte_level(r):
     return {"vocabulary": through_gguf(keys), "texts": some, "ids": [first + ids + last for ids in bare], "bare": bare}
 
 
+def shared_scores(vocabulary, prefix):
+    """Returns the tokenizer that transformers makes from a SentencePiece vocabulary whose pieces may share scores."""
+    from tokenizers import normalizers
+    keys = {"tokenizer_type": "llama", "tokens": vocabulary["tokens"], "scores": vocabulary["scores"], "token_type": vocabulary["token_types"]}
+    backend, _ = convert_gguf_tokenizer("phi3", keys)
+    if not prefix:
+        backend.normalizer = normalizers.Replace("\u0020", "▁")
+    return backend
+
+
 def gguf_sentencepiece(r):
     model = trained(r, ["▁"], None, 150 + r.randint(0, 120))
     pieces = [token for token in sorted(model["vocab"], key=model["vocab"].get) if token not in SPECIAL]
     made = ["".join(pair) for pair in model["merges"]]
     rank = {piece: at for at, piece in reversed(list(enumerate(made)))}
     prefix = chance(r, .8)
+    sharing = r.choice([1, 1, 1, 2, 3, 8])
     described = [("<s>", 0.0, 3), ("</s>", 0.0, 3), ("<unk>", 0.0, 2)] + [(f"<0x{b:02X}>", 0.0, 6) for b in range(256)]
-    described += [(piece, -1.0 - rank.get(piece, 1000 + at), 1) for at, piece in enumerate(pieces)]
+    described += [(piece, -1.0 - rank.get(piece, 1000 + at) // sharing, 1) for at, piece in enumerate(pieces)]
     flags, first, last = gguf_flags(r, True)
     keys = {"model": "llama", "pre": "default", "tokens": [p for p, _, _ in described], "scores": [s for _, s, _ in described],
             "token_types": [k for _, _, k in described], "bos": 0, "eos": 1, "unk": 2} | flags
@@ -313,9 +326,16 @@ def gguf_sentencepiece(r):
     processor = SentencePieceProcessor(model_proto=spm.SerializeToString())
     # sentencepiece does not find special tokens in a text, and writes the empty text without a prefix.
     some = [text for text in texts(r, []) if not any(token in text for token in SPECIAL)]
-    bare = [processor.encode(text) for text in some]
-    return {"vocabulary": through_gguf(keys), "texts": some, "ids": [first + ids + last for ids in bare], "bare": bare}
+    by_sentencepiece = bare = [processor.encode(text) for text in some]
+    vocabulary = through_gguf(keys)
+    if sharing > 1:
+        bare = [shared_scores(vocabulary, prefix).encode(text, add_special_tokens=False).ids for text in some]
+        DIFFERING[by_sentencepiece != bare] += 1
+    return {"vocabulary": vocabulary, "texts": some, "ids": [first + ids + last for ids in bare], "bare": bare}
 
+
+# How many vocabularies with shared scores have the ids of `sentencepiece`, and how many do not.
+DIFFERING = {False: 0, True: 0}
 
 KINDS = {"byte-level": lambda r: folder_case(r, byte_level), "sentencepiece-style": lambda r: folder_case(r, sentencepiece_style),
          "gguf byte-level": gguf_byte_level, "gguf sentencepiece": gguf_sentencepiece}
@@ -378,6 +398,7 @@ if __name__ == "__main__":
             cases = json.load(file)
     else:
         cases = make(arguments.count, arguments.seed)
+        print(f"{sum(DIFFERING.values())} vocabularies share scores; {DIFFERING[True]} of them have other ids in sentencepiece")
     if arguments.write:
         with open(arguments.write, "w", newline="") as out:
             out.write("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
