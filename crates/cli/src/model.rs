@@ -118,11 +118,11 @@ impl ModelArguments {
     }
 }
 
-/// Loads a model and prints the notes about its files.
+/// Loads a model and prints the notes about its files. Those about its tokenizer follow when it is read.
 pub(crate) fn loaded(source: &Source) -> Result<LoadedModel> {
     let loaded = source.open()?;
     output::notes(&loaded.notes);
-    Ok(loaded)
+    Ok(loaded.with_listener(&BARS))
 }
 
 /// Opens a checkpoint and prints the notes about its files.

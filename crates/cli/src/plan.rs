@@ -125,7 +125,6 @@ fn context_tokens(arguments: &Arguments, loaded: &LoadedModel) -> Result<Vec<u32
         (None, Some(path)) => {
             let tokenizer = loaded.tokenizer()?;
             let tokens = tokenizer.encode(&input::text(path)?)?;
-            output::notes(tokenizer.notes());
             input::check_length(&path.display().to_string(), &tokens, &loaded.name, loaded.config())?;
             Ok(tokens)
         }

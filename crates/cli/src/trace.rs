@@ -98,12 +98,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         (Err(_), None) => None,
         (tokenizer, _) => tokenizer?,
     };
+    output::notes(tokenizer.as_ref().map_or(&[], |tokenizer| tokenizer.notes()));
     let model = ModelInfo { name: source.name(), tokenizer };
     let tokens = match (&arguments.prompt, &arguments.tokens) {
         (Some(text), _) => {
             let tokenizer = required(model.tokenizer.as_ref(), &model.name)?;
             let tokens = tokenizer.encode(text)?;
-            output::notes(tokenizer.notes());
             input::check_length("--prompt", &tokens, &model.name, checkpoint.config())?;
             tokens
         }

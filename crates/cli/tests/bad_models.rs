@@ -177,13 +177,33 @@ fn a_tokenizer_of_another_model() {
         (added["id"], added["content"]) = (vocabulary.into(), "<one too many>".into());
         tokenizer["added_tokens"].as_array_mut().unwrap().push(added);
     });
-    // One token that no text contains gives a note.
+    // One token that no text contains gives one note, in every command that reads the tokenizer.
     let generate =
         |prompt: &'static str| ["generate", "--model", "broken", "--max-tokens", "1", "--prompt", prompt];
-    let noted = place.run(&generate("a few words"));
-    let said = String::from_utf8_lossy(&noted.stderr).into_owned();
-    assert!(noted.status.success() && said.contains("`<one too many>`"), "{said}");
-    place.refuses(&generate("a<one too many>"), &["`<one too many>`", "leave the token out"]);
+    place.write("text.txt", "a few words ".repeat(40));
+    place.tokens("tokens.json", 40);
+    let plan = ["--policy", "uniform+recency", "--budget", "8", "--text", "text.txt"];
+    for command in [
+        &generate("a few words")[..],
+        &["generate", "--model", "broken", "--max-tokens", "1", "--tokens", "tokens.json"],
+        &["profile", "--model", "broken", "--context", "64"],
+        &[&["plan", "--model", "broken"], &plan[..]].concat(),
+        &["trace", "--model", "broken", "--prompt", "a few words"],
+        &["trace", "--model", "broken", "--tokens", "tokens.json"],
+        &["convert", "broken", "broken.gguf", "--to", "i2_s"],
+    ] {
+        let noted = place.run(command);
+        let said = String::from_utf8_lossy(&noted.stderr).into_owned();
+        assert!(noted.status.success(), "{command:?}: {said}");
+        assert_eq!(said.matches("the token `<one too many>`").count(), 1, "{command:?}: {said}");
+    }
+    let refused = place.run(&generate("a<one too many>"));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let lines: Vec<&str> = said.lines().collect();
+    let [note, error] = lines[..] else { panic!("{said}") };
+    assert!(refused.status.code() == Some(1) && note.starts_with("note: "), "{said}");
+    assert!(error.starts_with("error: ") && error.contains("`<one too many>`"), "{said}");
+    assert!(error.contains("leave the token out"), "{said}");
     broken.change_json("tokenizer.json", |tokenizer| {
         let added = tokenizer["added_tokens"].as_array_mut().unwrap();
         let last = added.pop().unwrap();

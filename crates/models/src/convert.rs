@@ -11,7 +11,7 @@ use bitkv_progress::Progress;
 use bitkv_tokenizer::{Chat, Tokenizer};
 use serde_json::{Value, json};
 
-use crate::{Error, Result, Source, vocabulary};
+use crate::{Error, Result, Source, loaded_model::report_notes, vocabulary};
 
 /// The files of a model's folder, other than configuration and weights, that are copied unchanged.
 const COMPANIONS: [&str; 7] = [
@@ -48,7 +48,7 @@ pub fn write_packed(
     let unwritable = |source| Error::Write { path: out.into(), source };
     let write = || -> Result<u64> {
         let bytes = write_packed_folder(checkpoint, &draft, progress)?;
-        write_companions(source, checkpoint, &draft)?;
+        write_companions(source, checkpoint, &draft, progress)?;
         if out.is_dir() {
             fs::remove_dir(out).map_err(unwritable)?;
         }
@@ -75,7 +75,7 @@ pub fn write_gguf(
     progress: &dyn Progress,
 ) -> Result<u64> {
     refuse_plain_llama(checkpoint)?;
-    let vocabulary = gguf_vocabulary(source, checkpoint)?;
+    let vocabulary = gguf_vocabulary(source, checkpoint, progress)?;
     let name = &source.name();
     let options = WriteOptions { target, embedding: None, lossy, vocabulary: vocabulary.as_ref(), name };
     Ok(gguf::write(out, checkpoint, &options, progress)?)
@@ -90,11 +90,16 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Returns the vocabulary of the tokenizer as GGUF files store it; `None` if the model has no tokenizer.
-fn gguf_vocabulary(source: &Source, checkpoint: &Checkpoint) -> Result<Option<gguf::Vocabulary>> {
+fn gguf_vocabulary(
+    source: &Source,
+    checkpoint: &Checkpoint,
+    progress: &dyn Progress,
+) -> Result<Option<gguf::Vocabulary>> {
     if let Some(gguf) = checkpoint.gguf() {
         return Ok(if gguf.has_vocabulary() { Some(gguf.vocabulary()?) } else { None });
     }
     let Some(tokenizer) = source.tokenizer(checkpoint)? else { return Ok(None) };
+    report_notes(Some(&tokenizer), progress);
     let mut vocabulary =
         tokenizer.vocabulary().map_err(|source| Error::Vocabulary { source: Box::new(source) })?;
     let config = checkpoint.config();
@@ -112,7 +117,12 @@ fn gguf_vocabulary(source: &Source, checkpoint: &Checkpoint) -> Result<Option<gg
 
 /// Writes the tokenizer and the other [`COMPANIONS`] of a model. If the model is a folder, they are copied;
 /// otherwise they are made from the vocabulary of the GGUF file or from the built-in tokenizer.
-fn write_companions(source: &Source, checkpoint: &Checkpoint, out: &Path) -> Result<()> {
+fn write_companions(
+    source: &Source,
+    checkpoint: &Checkpoint,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
     if let Some(folder) = source.folder() {
         for name in COMPANIONS {
             let (from, to) = (folder.join(name), out.join(name));
@@ -123,6 +133,7 @@ fn write_companions(source: &Source, checkpoint: &Checkpoint, out: &Path) -> Res
         return Ok(());
     }
     let Some(tokenizer) = source.tokenizer(checkpoint)? else { return Ok(()) };
+    report_notes(Some(&tokenizer), progress);
     write_file(&out.join("tokenizer.json"), &tokenizer.to_json()?)?;
     let gguf = checkpoint.gguf().filter(|gguf| gguf.has_vocabulary());
     match gguf.map(gguf::Gguf::vocabulary).transpose()?.and_then(|vocabulary| vocabulary.chat_template) {

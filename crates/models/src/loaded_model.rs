@@ -3,6 +3,7 @@
 use std::{sync::OnceLock, time::Instant};
 
 use bitkv_bitnet::{Config, Model};
+use bitkv_progress::{Progress, Silent};
 use bitkv_record::{ModelEntry, sha256_of_parts};
 use bitkv_tokenizer::{Chat, Tokenizer};
 
@@ -21,6 +22,8 @@ pub struct LoadedModel {
     /// What a user should know about the files, in whole sentences without a full stop. The caller prints
     /// them.
     pub notes: Vec<String>,
+    /// The receiver of the tokenizer's notes.
+    listener: &'static dyn Progress,
     source: Source,
     /// The entry of a manifest, which takes long to hash.
     entry: OnceLock<ModelEntry>,
@@ -49,7 +52,14 @@ impl LoadedModel {
             let _ = tokenizer.set(found);
         }
         let (name, notes, entry) = (source.name(), checkpoint.notes().to_vec(), OnceLock::new());
-        Ok(LoadedModel { name, model, tokenizer, load_seconds, notes, source, entry })
+        Ok(LoadedModel { name, model, tokenizer, load_seconds, notes, listener: &Silent, source, entry })
+    }
+
+    /// Returns the model with a listener that gets the tokenizer's notes, once, when the tokenizer is read.
+    #[must_use]
+    pub fn with_listener(self, listener: &'static dyn Progress) -> LoadedModel {
+        report_notes(self.tokenizer.get().and_then(Option::as_ref), listener);
+        LoadedModel { listener, ..self }
     }
 
     /// Returns the model under another name, which every row then states.
@@ -121,6 +131,15 @@ impl LoadedModel {
             return Ok(tokenizer.as_ref());
         }
         let tokenizer = self.source.tokenizer(&self.source.checkpoint()?)?;
-        Ok(self.tokenizer.get_or_init(|| tokenizer).as_ref())
+        let tokenizer = self.tokenizer.get_or_init(|| {
+            report_notes(tokenizer.as_ref(), self.listener);
+            tokenizer
+        });
+        Ok(tokenizer.as_ref())
     }
+}
+
+/// Sends the notes of a tokenizer to a listener.
+pub(crate) fn report_notes(tokenizer: Option<&Tokenizer>, listener: &dyn Progress) {
+    tokenizer.iter().flat_map(|tokenizer| tokenizer.notes()).for_each(|note| listener.note(note));
 }

@@ -154,14 +154,18 @@ impl<'a> CheckedVocabulary<'a> {
             return Err(Error::tokenizer(self.file, "it has neither byte pieces nor an unknown token"));
         }
         let prefix = self.vocabulary.add_space_prefix.unwrap_or(true);
+        let spelling = Spelling::SentencePiece { strip: prefix };
+        let (merges, note) = self.merges_by_score()?;
+        let mut common = self.parts(spelling);
+        common.notes.extend(note);
         Ok(TokenizerParts {
-            merges: self.merges_by_score()?,
+            merges,
             unk_token: unknown.map(String::from),
             fuse_unk: true,
             byte_fallback,
             normalizer: Some(spaces(prefix)),
             scores: Some(self.vocabulary.scores.clone()),
-            ..self.parts(Spelling::SentencePiece { strip: prefix })
+            ..common
         })
     }
 
@@ -173,20 +177,29 @@ impl<'a> CheckedVocabulary<'a> {
     }
 
     /// Returns the merges in the order of the scores: all ways to make the piece with the best score come
-    /// first.
-    fn merges_by_score(&self) -> Result<Merges> {
+    /// first. A note says that pieces share a score.
+    fn merges_by_score(&self) -> Result<(Merges, Option<String>)> {
         let pieces = || self.tokens_of_type(&[TokenType::Normal]);
         let parts: Vocab = pieces().map(|(id, piece)| (piece.to_string(), id)).collect();
         let scored = |(id, piece)| (piece, self.vocabulary.scores[id as usize]);
         let merges = all_merges(pieces().map(scored), &parts, self.file)?;
-        let mut made = pieces().map(scored).filter(|(piece, _)| splits(piece, &parts).next().is_some());
-        let first = made.next();
-        let mut others = made.peekable();
-        if others.peek().is_some() && others.all(|(_, score)| first.is_some_and(|(_, same)| score == same)) {
+        let made = pieces().map(scored).filter(|(piece, _)| splits(piece, &parts).next().is_some());
+        let mut made: Vec<(&str, f32)> = made.collect();
+        made.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let mut shared = made.windows(2).filter(|pair| pair[0].1 == pair[1].1).peekable();
+        let example = shared.peek().map(|pair| format!("`{}` and `{}`", pair[0].0, pair[1].0));
+        if made.len() > 1 && shared.count() == made.len() - 1 {
             let reason = "its scores are all the same, so they do not say which pieces are merged first";
             return Err(Error::tokenizer(self.file, reason));
         }
-        Ok(merges)
+        let note = example.map(|example| {
+            format!(
+                "{}: pieces share a score, such as {example}; they are merged in the order of transformers, so \
+                 llama.cpp and sentencepiece may give other ids",
+                self.file
+            )
+        });
+        Ok((merges, note))
     }
 
     /// Returns the tokens before and after every text, by the rules of llama.cpp. A note says that a token

@@ -42,7 +42,6 @@ pub(super) fn run<'a>(
     let template = prompts::chat(arguments, loaded)?;
     let mut conversation =
         Conversation { loaded, template, messages, session: session(), read, pending: None };
-    crate::output::notes(loaded.tokenizer()?.notes());
     let input = std::io::stdin();
     let sign = input.is_terminal() && !arguments.json;
     let mut turns = Vec::new();

@@ -7,7 +7,7 @@ use bitkv_models::LoadedModel;
 use bitkv_tokenizer::{Chat, Message};
 
 use super::Arguments;
-use crate::{input, output};
+use crate::input;
 
 /// Returns the prompts as texts; empty if the prompts are token ids. The prompt `-` is read from standard
 /// input, before a model is loaded.
@@ -49,9 +49,7 @@ pub(super) fn tokens(
     let tokenizer = loaded.tokenizer()?;
     let checked = |tokens: Vec<u32>| checked_length(arguments, "--prompt", tokens, loaded);
     if !arguments.chat {
-        let prompts = texts.iter().map(|text| checked(tokenizer.encode(text)?)).collect::<Result<_>>()?;
-        output::notes(tokenizer.notes());
-        return Ok(prompts);
+        return texts.iter().map(|text| checked(tokenizer.encode(text)?)).collect();
     }
     let chat = chat(arguments, loaded)?;
     let chat_prompt = |text: String| {
@@ -59,9 +57,7 @@ pub(super) fn tokens(
         let messages: Vec<Message> = system.chain([Message::new("user", text)]).collect();
         checked(tokenizer.encode_bare(&chat.render(&messages, true)?)?)
     };
-    let prompts = texts.into_iter().map(chat_prompt).collect::<Result<_>>()?;
-    output::notes(tokenizer.notes());
-    Ok(prompts)
+    texts.into_iter().map(chat_prompt).collect()
 }
 
 /// Returns the chat template of the model, at the date of the arguments.

@@ -125,3 +125,25 @@ fn user_defined_pieces_are_never_split() {
         assert_eq!(tokenizer.decode(&ids).unwrap(), "=>the n");
     }
 }
+
+#[test]
+fn shared_scores_merge_in_the_order_of_transformers_with_a_note() {
+    let read = |scores: [f32; 2]| {
+        let [ab, ba] = scores;
+        let normal = ["▁", "a", "b"].map(|piece| (piece.to_string(), -9.0, TokenType::Normal));
+        let made = [("ab", ab), ("ba", ba), ("aba", -3.0)];
+        let made = made.map(|(piece, score)| (piece.to_string(), score, TokenType::Normal));
+        let special = ["<unk>", "<s>", "</s>"].map(|piece| (piece.to_string(), 0.0, TokenType::Control));
+        let mut pieces = [&special[..], &normal, &made].concat();
+        pieces[0].2 = TokenType::Unknown;
+        Tokenizer::from_vocabulary(vocabulary(&pieces), "x.gguf", &OPTIONS).unwrap()
+    };
+    // transformers 5.23 prefers `b ab`; sentencepiece and llama.cpp merge the leftmost pair, [3, 7, 5].
+    let shared = read([-1.0, -1.0]);
+    let [note] = shared.notes() else { panic!("{:?}", shared.notes()) };
+    assert!(note.starts_with("x.gguf: pieces share a score, such as `ab` and `ba`"), "{note}");
+    assert_eq!(shared.encode_bare("bab").unwrap(), [3, 5, 6]);
+    for distinct in [[-1.0, -2.0], [-2.0, -1.0]] {
+        assert!(read(distinct).notes().is_empty());
+    }
+}
