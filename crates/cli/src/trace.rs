@@ -98,7 +98,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         (Err(_), None) => None,
         (tokenizer, _) => tokenizer?,
     };
-    output::notes(tokenizer.as_ref().map_or(&[], |tokenizer| tokenizer.notes()));
+    if let Some(tokenizer) = &tokenizer {
+        output::notes(tokenizer.notes());
+    }
     let model = ModelInfo { name: source.name(), tokenizer };
     let tokens = match (&arguments.prompt, &arguments.tokens) {
         (Some(text), _) => {

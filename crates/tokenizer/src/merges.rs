@@ -13,7 +13,7 @@ const LONGEST: usize = 1024;
 /// Returns all pairs of `parts` that together make one of `tokens`, which are given with their scores. The
 /// pairs have the same order as in Hugging Face's converter: a pair with a better score comes first. If
 /// scores are equal, the pair with the longer left part comes first, then the one with the longer right part.
-/// llama.cpp and SentencePiece merge the leftmost pair of the text instead, which no list of merges expresses.
+/// llama.cpp and SentencePiece merge the leftmost pair instead, which no list of merges expresses.
 pub(crate) fn all_merges<'a>(
     tokens: impl Iterator<Item = (&'a str, f32)>,
     parts: &Vocab,
