@@ -182,7 +182,7 @@ fn a_tokenizer_of_another_model() {
         |prompt: &'static str| ["generate", "--model", "broken", "--max-tokens", "1", "--prompt", prompt];
     place.write("text.txt", "a few words ".repeat(40));
     place.tokens("tokens.json", 40);
-    let plan = ["--policy", "uniform+recency", "--budget", "8", "--text", "text.txt"];
+    let plan = ["--policy", "uniform+recency", "--budget", "0.5", "--text", "text.txt"];
     for command in [
         &generate("a few words")[..],
         &["generate", "--model", "broken", "--max-tokens", "1", "--tokens", "tokens.json"],
