@@ -18,8 +18,8 @@ use bitkv_record::{Positions, When};
 use clap::ValueEnum;
 
 use crate::{
-    bars::BARS, budget::BudgetArguments, input::CalibrationArguments, kv::KvArgument,
-    lm_head::LmHeadArgument, model::ModelArguments,
+    bars::BARS, budget::BudgetArguments, first_tokens::FirstArgument, input::CalibrationArguments,
+    kv::KvArgument, lm_head::LmHeadArgument, model::ModelArguments,
 };
 use output::{Outcome, TextOutput};
 
@@ -34,9 +34,11 @@ pub(crate) struct Arguments {
     /// A file with a JSON array of token ids as the prompt. Repeat the option for several prompts.
     #[arg(long, value_name = "FILE")]
     tokens: Vec<PathBuf>,
+    #[command(flatten)]
+    first: FirstArgument,
     /// Put each prompt into the model's chat template as the message of the user. Without --prompt, talk in
     /// turns: each line of standard input is the next message, and all turns share one cache.
-    #[arg(long, conflicts_with = "tokens")]
+    #[arg(long, conflicts_with_all = ["tokens", "first"])]
     chat: bool,
     /// The system message before the message of the user.
     #[arg(long, value_name = "TEXT", requires = "chat")]

@@ -8,21 +8,11 @@ use bitkv_evict::{Need, Policy};
 use bitkv_lab::calibration::HeadFiles;
 use bitkv_record::{Split, Texts};
 
-/// Reads a JSON array of token ids.
-///
-/// # Errors
-/// When an id is outside the vocabulary, or there are more ids than the model has positions.
-pub(crate) fn tokens(path: &Path, model: &str, config: &Config) -> Result<Vec<u32>> {
-    let ids = tokens_of_any_length(path, model, config)?;
-    check_length(&path.display().to_string(), &ids, model, config)?;
-    Ok(ids)
-}
-
-/// Reads a JSON array of token ids as [`tokens`] does, but accepts any number of them.
+/// Reads a JSON array of token ids, of any length.
 ///
 /// # Errors
 /// When an id is outside the vocabulary.
-pub(crate) fn tokens_of_any_length(path: &Path, model: &str, config: &Config) -> Result<Vec<u32>> {
+pub(crate) fn tokens(path: &Path, model: &str, config: &Config) -> Result<Vec<u32>> {
     let name = path.display();
     let text =
         bitkv_bytes::read_document(path).with_context(|| format!("cannot read the token file {name}"))?;
@@ -38,20 +28,6 @@ pub(crate) fn tokens_of_any_length(path: &Path, model: &str, config: &Config) ->
         );
     }
     Ok(ids)
-}
-
-/// Checks that the tokens of a text, which `name` names in messages, fit into the positions of the model.
-///
-/// # Errors
-/// When there are more tokens than positions.
-pub(crate) fn check_length(name: &str, tokens: &[u32], model: &str, config: &Config) -> Result<()> {
-    let longest = config.max_position_embeddings;
-    ensure!(
-        tokens.len() <= longest,
-        "{name} has {} tokens, but {model} has only {longest} positions: shorten it",
-        tokens.len()
-    );
-    Ok(())
 }
 
 /// Reads a UTF-8 text file.

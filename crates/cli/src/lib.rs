@@ -16,6 +16,7 @@ mod compare;
 mod convert;
 mod definitions;
 mod doctor;
+mod first_tokens;
 mod generate;
 mod input;
 mod inspect;

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use bitkv_lab::grid::{self, Estimate, Grid};
+use bitkv_lab::{
+    grid::{self, Estimate, Grid},
+    text_use::TextUse,
+};
 use bitkv_report::{RecordedRun, Run, Table, files};
 
 use crate::{bars::BARS, output};
@@ -80,6 +83,7 @@ pub(crate) fn run(grid: &Grid, folder: &Path) -> Result<FinishedRun> {
 /// Prints what a run would cost: rows, seconds, and memory.
 pub(crate) fn dry_run(grid: &Grid, as_json: bool) -> Result<()> {
     output::notes(&grid.notes);
+    output::notes(&TextUse::notes(&grid.text_uses()));
     let estimates = grid::estimate(grid)?;
     if as_json {
         return output::json(&estimates);

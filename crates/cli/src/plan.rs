@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::{
     bars::BARS,
     budget::BudgetArguments,
+    first_tokens::FirstArgument,
     input::{self, CalibrationArguments},
     model::{ModelArguments, OptionalModel},
     output,
@@ -23,7 +24,7 @@ pub(crate) struct Arguments {
     model: OptionalModel,
     /// A safetensors file of any model instead of --model and a context. It contains `q.{layer}`,
     /// `k.{layer}`, `v.{layer}` and the other tensors that the policy needs.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["tokens", "text", "model"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tokens", "text", "model", "first"])]
     tensors: Option<PathBuf>,
     /// The context as a file with a JSON array of token ids.
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
@@ -31,6 +32,8 @@ pub(crate) struct Arguments {
     /// The context as a text file in UTF-8.
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
+    #[command(flatten)]
+    first: FirstArgument,
     /// The policy: ALLOCATOR{options}+SCORER{options}, a rule, or a preset; see `bitkv list policies`.
     #[arg(long)]
     policy: String,
@@ -120,16 +123,16 @@ fn plan_model(arguments: &Arguments, model: &ModelArguments, policy: &Policy) ->
 }
 
 fn context_tokens(arguments: &Arguments, loaded: &LoadedModel) -> Result<Vec<u32>> {
-    match (&arguments.tokens, &arguments.text) {
-        (Some(path), _) => input::tokens(path, &loaded.name, loaded.config()),
+    let (path, tokens) = match (&arguments.tokens, &arguments.text) {
+        (Some(path), _) => (path, input::tokens(path, &loaded.name, loaded.config())?),
         (None, Some(path)) => {
             let tokenizer = loaded.tokenizer()?;
             let tokens = tokenizer.encode(&input::text(path)?)?;
-            input::check_length(&path.display().to_string(), &tokens, &loaded.name, loaded.config())?;
-            Ok(tokens)
+            (path, tokens)
         }
         (None, None) => bail!("there is no context: give --tokens FILE or --text FILE"),
-    }
+    };
+    arguments.first.shorten(&path.display().to_string(), tokens, &loaded.name, loaded.config(), "")
 }
 
 /// Returns the kept positions of every KV head, by layer, as JSON.

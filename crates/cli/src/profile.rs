@@ -1,13 +1,17 @@
 //! `bitkv profile`: the attention entropy and the class of every head.
 
-use std::path::PathBuf;
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use bitkv_evict::Registry;
 use bitkv_lab::{
     calibration::CALIBRATION_TOKENS,
     plan_export::{self, check_needs_only_entropies},
     profile::{Entropies, measure},
+    text_use::TextUse,
     window::Window,
 };
 use bitkv_models::{LoadedModel, suite};
@@ -15,7 +19,14 @@ use bitkv_record::{FileHash, Profile, PublishedProfile, PublishedShape, Queries,
 use bitkv_report::Table;
 use clap::ValueEnum;
 
-use crate::{bars::BARS, budget, input, model::ModelArguments, output};
+use crate::{
+    bars::BARS,
+    budget,
+    first_tokens::{check_length, take},
+    input,
+    model::ModelArguments,
+    output,
+};
 
 /// The queries whose entropies are averaged, of a context of n tokens.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -45,9 +56,10 @@ pub(crate) struct Arguments {
     /// A file with a JSON array of token ids to measure on, instead of texts.
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
-    /// Number of tokens that are read of each text.
-    #[arg(long, default_value_t = CALIBRATION_TOKENS)]
-    context: usize,
+    /// Number of first tokens that are read of each text, or of the file of --tokens [default: 512 of each text,
+    /// or as many as the model reads and the shortest text has; all of the file of --tokens].
+    #[arg(long)]
+    context: Option<NonZeroUsize>,
     /// The queries whose entropies are averaged.
     #[arg(long, alias = "rows", value_enum, default_value_t = QueryChoice::Published)]
     queries: QueryChoice,
@@ -111,17 +123,89 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
 /// Returns the token windows to measure on, and the hashes of the files they come from.
 fn windows(arguments: &Arguments, loaded: &LoadedModel) -> Result<(Vec<Window>, Vec<FileHash>)> {
     if let Some(path) = &arguments.tokens {
-        let tokens = input::tokens(path, &loaded.name, loaded.config())?;
-        ensure!(tokens.len() >= 2, "{} holds one token, but entropy needs two or more", path.display());
-        let window = Window { name: "tokens".into(), register: "tokens".into(), tokens };
-        return Ok((vec![window], vec![FileHash::from_file(path)?]));
+        return Ok((vec![token_window(path, arguments.context, loaded)?], vec![FileHash::from_file(path)?]));
     }
     let texts = match &arguments.texts {
         Some(folder) => input::texts(folder, Split::Calibration)?,
         None => suite::texts()?.only(Split::Calibration),
     };
-    let all: Vec<&Text> = texts.all().iter().collect();
-    Ok((Window::all(loaded, &all, arguments.context)?, texts.hashes()))
+    let windows = match arguments.context {
+        Some(context) => stated_windows(context.get(), texts.all(), loaded)?,
+        None => fitting_windows(texts.all(), loaded)?,
+    };
+    output::notes(&TextUse::notes(&[TextUse::new("profile", &loaded.name, "texts", &windows)]));
+    Ok((windows, texts.hashes()))
+}
+
+/// Returns the token ids of a file, or the first of them if a context is stated.
+fn token_window(path: &Path, context: Option<NonZeroUsize>, loaded: &LoadedModel) -> Result<Window> {
+    let name = path.display().to_string();
+    let all = input::tokens(path, &loaded.name, loaded.config())?;
+    let text_tokens = all.len();
+    ensure!(text_tokens >= 2, "{name} holds one token, but entropy needs two or more");
+    if let Some(context) = context.filter(|context| context.get() > text_tokens) {
+        bail!(
+            "{name} has {text_tokens} tokens and --context asks for {context}: give --context {text_tokens}"
+        );
+    }
+    let longest = loaded.config().max_position_embeddings;
+    let tokens = take(context, &name, all);
+    let remedy = format!(", or give --context N to use its first N tokens, at most {longest}");
+    check_length(&name, &tokens, &loaded.name, loaded.config(), &remedy)?;
+    Ok(Window { name: "tokens".into(), register: "tokens".into(), tokens, text_tokens })
+}
+
+/// Returns the first tokens of each text, as many as --context states.
+fn stated_windows(context: usize, texts: &[Text], loaded: &LoadedModel) -> Result<Vec<Window>> {
+    let positions = loaded.config().max_position_embeddings;
+    ensure!(
+        context <= positions,
+        "--context {context} is more than the {positions} positions of {}: give {positions} or fewer",
+        loaded.name
+    );
+    Ok(Window::all(loaded, &texts.iter().collect::<Vec<_>>(), context)?)
+}
+
+/// Returns the first tokens of each text: the usual number, or as many as the model reads and the shortest
+/// text has. A note says what limits them.
+fn fitting_windows(texts: &[Text], loaded: &LoadedModel) -> Result<Vec<Window>> {
+    let mut windows = texts.iter().map(|text| Window::whole(loaded, text)).collect::<Result<Vec<_>, _>>()?;
+    let positions = loaded.config().max_position_embeddings;
+    let most = CALIBRATION_TOKENS.min(positions);
+    let shortest = windows.iter().min_by_key(|window| window.text_tokens);
+    let context = shortest.map_or(most, |window| window.text_tokens.min(most));
+    if let Some(Window { name, text_tokens, .. }) = shortest.filter(|window| window.text_tokens < most) {
+        output::notes(&[format!(
+            "{context} tokens are read of each text instead of {most}, because {name} has only {text_tokens} tokens: add \
+             to it or leave it out for a longer context"
+        )]);
+    } else if most < CALIBRATION_TOKENS {
+        output::notes(&[format!(
+            "{context} tokens are read of each text instead of {CALIBRATION_TOKENS}, because {} has only {positions} \
+             positions: {}",
+            loaded.name,
+            lengths(&windows)
+        )]);
+    }
+    ensure!(context >= 2, "a text has {context} tokens, but entropy needs two or more: use longer texts");
+    windows.iter_mut().for_each(|window| window.tokens.truncate(context));
+    Ok(windows)
+}
+
+/// Returns the names and lengths of the first texts, and the number of the others.
+fn lengths(windows: &[Window]) -> String {
+    const NAMED: usize = 4;
+    let named =
+        windows.iter().take(NAMED).map(|window| format!("{} has {}", window.name, window.text_tokens));
+    let others = windows.len().saturating_sub(NAMED);
+    let more =
+        (others > 0).then(|| format!("{others} more texts have {} or more", shortest(&windows[NAMED..])));
+    named.chain(more).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the number of tokens of the shortest text.
+fn shortest(windows: &[Window]) -> usize {
+    windows.iter().map(|window| window.text_tokens).min().unwrap_or(0)
 }
 
 fn profile(

@@ -15,7 +15,7 @@ use bitkv_tokenizer::Tokenizer;
 use clap::ValueEnum;
 use serde_json::json;
 
-use crate::{input, kv::FloatArgument, model, model::ModelArguments, output};
+use crate::{first_tokens::FirstArgument, input, kv::FloatArgument, model, model::ModelArguments, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -27,6 +27,8 @@ pub(crate) struct Arguments {
     /// A file with a JSON array of token ids that the model reads.
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
+    #[command(flatten)]
+    first: FirstArgument,
     /// The implementation: `fast` computes on packed weights, and `reference` is slower and computes in f32
     /// in plain candle.
     #[arg(long, value_enum, default_value_t = EngineName::Fast)]
@@ -102,16 +104,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         output::notes(tokenizer.notes());
     }
     let model = ModelInfo { name: source.name(), tokenizer };
-    let tokens = match (&arguments.prompt, &arguments.tokens) {
+    let (name, tokens) = match (&arguments.prompt, &arguments.tokens) {
         (Some(text), _) => {
             let tokenizer = required(model.tokenizer.as_ref(), &model.name)?;
             let tokens = tokenizer.encode(text)?;
-            input::check_length("--prompt", &tokens, &model.name, checkpoint.config())?;
-            tokens
+            ("--prompt".to_owned(), tokens)
         }
-        (None, Some(path)) => input::tokens(path, &model.name, checkpoint.config())?,
+        (None, Some(path)) => {
+            (path.display().to_string(), input::tokens(path, &model.name, checkpoint.config())?)
+        }
         (None, None) => bail!("there is nothing to trace: give --prompt TEXT or --tokens FILE"),
     };
+    let tokens = arguments.first.shorten(&name, tokens, &model.name, checkpoint.config(), "")?;
     let trace = trace(&checkpoint, &tokens, arguments)?;
     let top = trace.top_k(arguments.top);
     let engine = arguments.engine.engine().name();

@@ -3,7 +3,8 @@
 use std::{any::TypeId, borrow::Cow, sync::Arc};
 
 use crate::{
-    Allocator, Budget, Division, Error, Head, Observation, Plan, Scorer, options::CommonOptions, select,
+    Allocator, Budget, Division, Error, Guard, Head, Observation, Plan, Scorer, options::CommonOptions,
+    select,
 };
 
 /// Identifies the scores of a policy: the type of its scorer, and the scorer's specification with every
@@ -50,10 +51,38 @@ impl Composed {
         scores: &[Vec<f32>],
         budget: Budget,
     ) -> Result<Plan, Error> {
-        let held: Vec<usize> = scores.iter().map(Vec::len).collect();
-        let total = budget.total(observation.shape).min(held.iter().sum());
-        if total == held.iter().sum() {
+        let total = total(observation, scores, budget);
+        let Some(heads) = self.ranked(observation, scores, total)? else {
             return Ok(Plan::from_kv_heads(observation.shape, total, all_positions(observation)));
+        };
+        let kept = heads.iter().enumerate().map(|(index, head)| head.kept(observation, index)).collect();
+        Ok(Plan::from_kv_heads(observation.shape, total, kept))
+    }
+
+    /// Returns for each KV head whether it ends in a tie in the plan for a budget, `[layers * kv_heads]`: the
+    /// worst entry that it keeps by its score and the best entry that it evicts have the same score.
+    pub(crate) fn ties(
+        &self,
+        observation: &Observation<'_>,
+        scores: &[Vec<f32>],
+        budget: Budget,
+    ) -> Result<Vec<bool>, Error> {
+        let heads = self.ranked(observation, scores, total(observation, scores, budget))?;
+        let ties = |heads: Vec<RankedHead>| heads.iter().map(RankedHead::ends_in_a_tie).collect();
+        Ok(heads.map_or_else(|| vec![false; scores.len()], ties))
+    }
+
+    /// Divides a budget of `total` entries among the KV heads and ranks the entries of each. Returns `None`
+    /// if everything is kept.
+    fn ranked(
+        &self,
+        observation: &Observation<'_>,
+        scores: &[Vec<f32>],
+        total: usize,
+    ) -> Result<Option<Vec<RankedHead>>, Error> {
+        let held: Vec<usize> = scores.iter().map(Vec::len).collect();
+        if total == held.iter().sum() {
+            return Ok(None);
         }
         let scores = self.promoted(observation, scores, total / held.len());
         let weights = self.allocator.weigh(&Division { observation, scores: &scores, total });
@@ -61,29 +90,24 @@ impl Composed {
             let (heads, tokens) = (held.len(), observation.shape.tokens);
             Error::Division { policy: self.spec.clone(), total, heads, tokens }
         })?;
-        let kept = counts.into_iter().enumerate();
-        let kept =
-            kept.map(|(index, count)| self.keep(observation, index, count, scores[index].clone())).collect();
-        Ok(Plan::from_kv_heads(observation.shape, total, kept))
+        let heads = counts.into_iter().enumerate();
+        let heads = heads.map(|(index, count)| self.rank(observation, index, count, scores[index].clone()));
+        Ok(Some(heads.collect()))
     }
 
-    /// Returns the positions that a KV head keeps with a share of `count` tokens.
-    fn keep(
+    /// Ranks the entries of a KV head with a share of `count` tokens.
+    fn rank(
         &self,
         observation: &Observation<'_>,
         index: usize,
         count: usize,
         mut scores: Vec<f32>,
-    ) -> Vec<u32> {
+    ) -> RankedHead {
         self.scorer.rerank(&self.head(observation, index), count, &mut scores);
         let guard = self.allocator.fit(self.common.guard, count);
         // Sinks that no longer fit the share must not win by their infinite score.
         scores.iter_mut().take(self.common.guard.sinks).skip(guard.sinks).for_each(|s| *s = f32::MIN);
-        let kept = select::best_with_guard(&scores, count, guard);
-        match observation.positions.get(index) {
-            Some(positions) => kept.iter().map(|&row| positions[row as usize]).collect(),
-            None => kept,
-        }
+        RankedHead { scores, count, guard }
     }
 
     /// Returns the scores with infinity for the rows that the scorer promotes in a head of `average` tokens.
@@ -107,6 +131,38 @@ impl Composed {
     fn head<'a>(&self, observation: &'a Observation<'a>, index: usize) -> Head<'a> {
         Head::new(observation, index, self.common.pool)
     }
+}
+
+/// The final scores of a KV head and its share of the budget.
+struct RankedHead {
+    /// The scores of the tokens that the head holds, `[held]`.
+    scores: Vec<f32>,
+    /// The number of tokens that the head keeps.
+    count: usize,
+    /// The part of the guard that the head keeps.
+    guard: Guard,
+}
+
+impl RankedHead {
+    /// Returns the positions that the KV head keeps, ascending. `index` counts the KV heads of all layers.
+    fn kept(&self, observation: &Observation<'_>, index: usize) -> Vec<u32> {
+        let kept = select::best_with_guard(&self.scores, self.count, self.guard);
+        match observation.positions.get(index) {
+            Some(positions) => kept.iter().map(|&row| positions[row as usize]).collect(),
+            None => kept,
+        }
+    }
+
+    /// Returns whether the worst kept and the best evicted entry have the same score. Entries that are kept
+    /// regardless of their scores do not count.
+    fn ends_in_a_tie(&self) -> bool {
+        select::has_tie(&self.scores, self.count, self.guard)
+    }
+}
+
+/// Returns the number of entries that a budget keeps, at most those that are held.
+fn total(observation: &Observation<'_>, scores: &[Vec<f32>], budget: Budget) -> usize {
+    budget.total(observation.shape).min(scores.iter().map(Vec::len).sum())
 }
 
 fn all_positions(observation: &Observation<'_>) -> Vec<Vec<u32>> {

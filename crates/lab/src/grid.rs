@@ -61,6 +61,7 @@ use crate::{
     error::{Place as _, ensure},
     observation::Calibration,
     profile,
+    text_use::TextUse,
     window::Window,
 };
 use base_rows::BaseRows;
@@ -167,7 +168,8 @@ pub fn run(grid: &Grid, folder: &Path, progress: &dyn Progress) -> Result<Measur
     let (started, clock) = (SystemTime::now(), Instant::now());
     let run = ResumableRun::open(folder, &fingerprint(grid))?;
     let journals = Journals::open(&run, grid)?;
-    journals.notes().iter().for_each(|note| progress.note(note));
+    let notes = [TextUse::notes(&grid.text_uses()), journals.notes()].concat();
+    notes.iter().for_each(|note| progress.note(note));
     let resumed = journals.row_count();
     let mut failures = Vec::new();
     let memory_order = measure_missing(&grid.memory, journals.memory.as_ref(), |job, rows| {
@@ -245,6 +247,7 @@ fn manifest(grid: &Grid, started: SystemTime, seconds: f64) -> Manifest {
         "definition": Path::new(grid.definition.file()).file_name().map(|name| name.to_string_lossy()),
         "definition_sha256": grid.definition.sha256(),
         "experiments": experiments,
+        "text_use": grid.text_uses(),
     });
     let serde_json::Value::Object(options) = options else { unreachable!("the literal is an object") };
     let seed = grid.jobs.first().and_then(|job| job.experiment.seeds.first()).copied().unwrap_or(0);

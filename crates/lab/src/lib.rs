@@ -51,6 +51,7 @@ pub mod reconstruction;
 mod registry;
 pub mod tasks;
 pub mod tensors;
+pub mod text_use;
 pub mod verification;
 pub mod window;
 

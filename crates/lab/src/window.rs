@@ -18,24 +18,37 @@ pub struct Window {
     pub register: String,
     /// The token ids.
     pub tokens: Vec<u32>,
+    /// The number of tokens of the whole text.
+    pub text_tokens: usize,
 }
 
 impl Window {
+    /// Returns all tokens of `text`.
+    ///
+    /// # Errors
+    /// Returns an error if the model has no tokenizer, or the tokenizer fails.
+    pub fn whole(loaded: &LoadedModel, text: &Text) -> Result<Window> {
+        let tokens = loaded.tokenizer().at("models")?.encode(&text.content).at(&text.entry.file)?;
+        let (name, register) = (text.entry.name.clone(), text.entry.register.clone());
+        Ok(Window { name, register, text_tokens: tokens.len(), tokens })
+    }
+
     /// Returns the first `length` tokens of `text`.
     ///
     /// # Errors
-    /// Returns an error if the text is shorter than `length` tokens or the model has no tokenizer.
+    /// Returns an error if the text is shorter than `length` tokens, the model has no tokenizer, or the
+    /// tokenizer fails.
     pub fn new(loaded: &LoadedModel, text: &Text, length: usize) -> Result<Window> {
-        let mut tokens = loaded.tokenizer()?.encode(&text.content)?;
+        let mut window = Window::whole(loaded, text)?;
         ensure!(
             Unfit,
-            tokens.len() >= length,
+            window.text_tokens >= length,
             "{} has {} tokens and {length} are needed: use a longer text or a shorter context",
             text.entry.file,
-            tokens.len()
+            window.text_tokens
         );
-        tokens.truncate(length);
-        Ok(Window { name: text.entry.name.clone(), register: text.entry.register.clone(), tokens })
+        window.tokens.truncate(length);
+        Ok(window)
     }
 
     /// Returns the first `length` tokens of each text.

@@ -18,6 +18,7 @@ fn windows(loaded: &LoadedModel, tokens: usize) -> Vec<Window> {
         name: format!("{index}"),
         register: String::new(),
         tokens: window(loaded, index, tokens),
+        text_tokens: tokens,
     };
     (0..3).map(window_of_text).collect()
 }

@@ -7,7 +7,7 @@ use bitkv_models::LoadedModel;
 use bitkv_tokenizer::{Chat, Message};
 
 use super::Arguments;
-use crate::input;
+use crate::{first_tokens::check_length, input};
 
 /// Returns the prompts as texts; empty if the prompts are token ids. The prompt `-` is read from standard
 /// input, before a model is loaded.
@@ -41,7 +41,7 @@ pub(super) fn tokens(
 ) -> Result<Vec<Vec<u32>>> {
     if texts.is_empty() {
         let read = |path: &PathBuf| {
-            let tokens = input::tokens_of_any_length(path, &loaded.name, loaded.config())?;
+            let tokens = input::tokens(path, &loaded.name, loaded.config())?;
             checked_length(arguments, &path.display().to_string(), tokens, loaded)
         };
         return arguments.tokens.iter().map(read).collect();
@@ -69,22 +69,23 @@ pub(super) fn chat(arguments: &Arguments, loaded: &LoadedModel) -> Result<Chat> 
     }
 }
 
-/// Returns the tokens of a prompt if the model can read them. `name` names the prompt in errors.
+/// Returns the tokens of a prompt, or the first of them, if the model can read them. `name` names the prompt in errors.
 pub(super) fn checked_length(
     arguments: &Arguments,
     name: &str,
     tokens: Vec<u32>,
     loaded: &LoadedModel,
 ) -> Result<Vec<u32>> {
-    let longest = loaded.config().max_position_embeddings;
-    ensure!(
-        tokens.len() <= longest || arguments.reads_long_prompts(),
-        "{name} has {} tokens, but {} has only {longest} positions: shorten it, or read it in chunks with --policy, \
-         --positions rerotated and --prefill-chunk",
-        tokens.len(),
-        loaded.name
-    );
-    Ok(tokens)
+    if arguments.reads_long_prompts() {
+        return Ok(arguments.first.take(name, tokens));
+    }
+    let (model, config) = (&loaded.name, loaded.config());
+    let chunks = ", or read it in chunks with --policy, --positions rerotated and --prefill-chunk";
+    if arguments.chat {
+        check_length(name, &tokens, model, config, chunks)?;
+        return Ok(tokens);
+    }
+    arguments.first.shorten(name, tokens, model, config, chunks)
 }
 
 /// Returns the id of a stop token, which is given as an id or as text.

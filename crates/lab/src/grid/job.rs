@@ -24,6 +24,7 @@ use crate::{
     error::{Place as _, bail, ensure},
     observation::shape,
     registry::role_of,
+    text_use::TextUse,
 };
 
 /// Options for reading a definition: which of its sections are run, and how its models are read.
@@ -86,6 +87,8 @@ pub struct Job {
     pub cells: Vec<Cell>,
     /// Where entropies and head scores come from.
     pub calibration: CalibrationSources,
+    /// How much of the evaluation texts is read; `None` if the experiment reads no texts.
+    pub text_use: Option<TextUse>,
 }
 
 /// A policy and its seed, which matters only if the policy is random.
@@ -183,6 +186,12 @@ impl Grid {
         let activation = activation.map(|activation| activation.name().to_owned());
         let masters = as_bitnet.then(|| "bitnet".to_owned());
         [layout, activation, masters].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Returns how much every study reads of its texts.
+    pub fn text_uses(&self) -> Vec<TextUse> {
+        let jobs = self.jobs.iter().flat_map(|job| [&job.text_use, &job.calibration.text_use]);
+        jobs.flatten().chain(self.profiles.iter().map(ProfileJob::text_use)).cloned().collect()
     }
 
     /// Returns the number of rows of a complete run, timings not counted.
@@ -319,7 +328,7 @@ fn make_job(
         "policies: a head pattern cannot be given in a definition: use duo{{by='measured'}}"
     );
     check_budgets(experiment, &loaded)?;
-    let units = units(experiment, &loaded, &evaluated)?;
+    let (units, text_use) = units(experiment, &loaded, &evaluated)?;
     let cells = cells(experiment, form, &policies);
     Ok(Job {
         experiment: experiment.clone(),
@@ -332,6 +341,7 @@ fn make_job(
         units,
         cells,
         calibration,
+        text_use,
     })
 }
 

@@ -13,6 +13,7 @@ use crate::{
     Error, Result,
     error::{Place as _, Refuse as _, ensure},
     profile::{self, Entropies},
+    text_use::TextUse,
     window::Window,
 };
 
@@ -22,6 +23,7 @@ pub struct ProfileJob {
     form: Form,
     loaded: std::sync::Arc<LoadedModel>,
     texts: Texts,
+    text_use: TextUse,
 }
 
 impl ProfileJob {
@@ -42,8 +44,12 @@ impl ProfileJob {
 
     /// Returns the tokens of every text, at the longest length.
     pub(super) fn windows(&self) -> Result<Vec<Window>> {
-        let all: Vec<&Text> = self.texts.all().iter().collect();
-        Window::all(&self.loaded, &all, longest(&self.study))
+        windows(&self.study, &self.loaded, &self.texts)
+    }
+
+    /// Returns how much of the texts is read at the longest length.
+    pub(super) fn text_use(&self) -> &TextUse {
+        &self.text_use
     }
 
     /// Returns the name of the study.
@@ -92,12 +98,17 @@ fn checked_job(
     ensure!(
         Definition,
         longest <= positions,
-        "lengths: {longest} tokens are more than the {positions} positions of {}: leave out the longest",
+        "lengths: {longest} tokens are more than the {positions} positions of {}: write {positions} or fewer",
         loaded.name
     );
-    let job = ProfileJob { study: study.clone(), form, loaded, texts };
-    job.windows().at("lengths: the longest is too long for the texts")?;
-    Ok(job)
+    let text_use = TextUse::new(&study.name, &loaded.name, "texts", &windows(study, &loaded, &texts)?);
+    Ok(ProfileJob { study: study.clone(), form, loaded, texts, text_use })
+}
+
+/// Returns the tokens of every text, at the longest length of a study.
+fn windows(study: &ProfileStudy, loaded: &LoadedModel, texts: &Texts) -> Result<Vec<Window>> {
+    let all: Vec<&Text> = texts.all().iter().collect();
+    Window::all(loaded, &all, longest(study)).at("lengths")
 }
 
 /// Returns the longest context of a study, in tokens.

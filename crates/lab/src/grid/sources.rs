@@ -14,11 +14,12 @@ use crate::{
     error::{Place as _, Refuse as _, bail, ensure},
     head_scores,
     observation::shape,
+    text_use::TextUse,
     window::Window,
 };
 
 /// Where the numbers about heads of a job come from. Only what the job's policies need is set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CalibrationSources {
     /// The texts whose entropies are to be measured, and the tokens to read of each.
     pub profiled: Option<(Texts, usize)>,
@@ -26,6 +27,8 @@ pub struct CalibrationSources {
     pub entropy: Option<Vec<f64>>,
     /// The scores of heads from a file, `[layers * query_heads]`.
     pub head_scores: Option<Vec<f64>>,
+    /// How much of the calibration texts is read; `None` if none is read.
+    pub text_use: Option<TextUse>,
     /// A text that identifies all of these; the keys of rows depend on it.
     pub fingerprint: String,
 }
@@ -66,8 +69,7 @@ pub(super) fn calibration_sources(
     evaluated: &Texts,
     notes: &dyn Progress,
 ) -> Result<CalibrationSources> {
-    let mut found =
-        CalibrationSources { profiled: None, entropy: None, head_scores: None, fingerprint: String::new() };
+    let mut found = CalibrationSources::default();
     let scores = match &experiment.calibration {
         CalibrationSettings::Texts { texts, tokens, head_scores } => {
             let profiled = match texts {
@@ -89,7 +91,9 @@ pub(super) fn calibration_sources(
                     "calibration.tokens = {tokens} is more than the {positions} positions of {}: write fewer",
                     loaded.name
                 );
-                Window::all(loaded, &all, *tokens).at("calibration.tokens")?;
+                let windows = Window::all(loaded, &all, *tokens).at("calibration.tokens")?;
+                let (study, role) = (&experiment.name, "calibration texts");
+                found.text_use = Some(TextUse::new(study, &loaded.name, role, &windows));
                 let hashes: Vec<String> = profiled.hashes().into_iter().map(|hash| hash.sha256).collect();
                 found.fingerprint = format!("{} tokens of {}", tokens, hashes.join(" "));
                 found.profiled = Some((profiled, *tokens));

@@ -7,6 +7,7 @@ use crate::{
     Result,
     error::{Place as _, ensure},
     tasks::{self, Question, Retrieval, Words},
+    text_use::TextUse,
     window::{Window, decoded_bytes},
 };
 
@@ -83,27 +84,49 @@ impl Scored {
     }
 }
 
-/// Returns all units of an experiment on a model.
+/// Returns all units of an experiment on a model, and how much of its texts is read.
 ///
 /// # Errors
 /// Returns an error if texts are too short, or the model has no tokenizer or too few positions.
-pub(super) fn units(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts) -> Result<Vec<Unit>> {
-    let mut all = Vec::new();
+pub(super) fn units(
+    experiment: &Experiment,
+    loaded: &LoadedModel,
+    texts: &Texts,
+) -> Result<(Vec<Unit>, Option<TextUse>)> {
+    let (mut all, mut text_use) = (Vec::new(), None);
     for task in &experiment.tasks {
-        all.extend(match task.task.kind {
-            TaskKind::Text => text_units(experiment, loaded, texts)?,
+        let units = match task.task.kind {
+            TaskKind::Text => {
+                let windows = text_windows(experiment, loaded, texts)?;
+                text_use = Some(TextUse::new(&experiment.name, &loaded.name, "texts", &windows));
+                text_units(experiment, loaded, windows)?
+            }
             _ => retrieval_units(experiment, loaded, task)?,
-        });
+        };
+        check_positions(&units, task, loaded)?;
+        all.extend(units);
     }
-    let longest = all.iter().map(Unit::longest).max().unwrap_or(0);
-    let positions = loaded.config().max_position_embeddings;
+    Ok((all, text_use))
+}
+
+/// Returns an error if a unit of a task takes more positions than the model has.
+fn check_positions(units: &[Unit], task: &GridTask, loaded: &LoadedModel) -> Result<()> {
+    let longest = units.iter().map(Unit::longest).max().unwrap_or(0);
+    let (positions, task) = (loaded.config().max_position_embeddings, task.task);
+    let name = &loaded.name;
+    ensure!(
+        Definition,
+        longest <= positions || task.kind != TaskKind::Text,
+        "the context and the scored tokens take {longest} positions, and {name} has {positions}: shorten context or \
+         horizon"
+    );
     ensure!(
         Definition,
         longest <= positions,
-        "the context and the scored tokens take {longest} positions, and {} has {positions}: shorten context or horizon",
-        loaded.name
+        "tasks: a context of `{task}` and its questions take {longest} positions, and {name} has {positions}: set a \
+         smaller number of tokens, as {{ kind = \"{task}\", tokens = N }}"
     );
-    Ok(all)
+    Ok(())
 }
 
 impl Unit {
@@ -129,10 +152,13 @@ impl Unit {
     }
 }
 
-fn text_units(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts) -> Result<Vec<Unit>> {
+/// Returns the tokens of every text that an experiment reads or scores.
+fn text_windows(experiment: &Experiment, loaded: &LoadedModel, texts: &Texts) -> Result<Vec<Window>> {
     let all: Vec<&Text> = texts.all().iter().collect();
-    let windows = Window::all(loaded, &all, experiment.context + experiment.horizon + 1)
-        .at("context and horizon are too long for the texts")?;
+    Window::all(loaded, &all, experiment.context + experiment.horizon + 1).at("texts")
+}
+
+fn text_units(experiment: &Experiment, loaded: &LoadedModel, windows: Vec<Window>) -> Result<Vec<Unit>> {
     let unit = |window: Window| {
         let (context, after) = window.tokens.split_at(experiment.context);
         let targets = after[1..].to_vec();
