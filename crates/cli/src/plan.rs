@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
-use bitkv_evict::{Budget, Need, Plan, Policy, Registry};
+use bitkv_evict::{Budget, Need, Observation, Plan, Planner, Policy, Registry};
 use bitkv_lab::{context::Context, plan_export, tensors::Tensors};
 use bitkv_models::LoadedModel;
 use bitkv_report::Table;
@@ -55,6 +55,18 @@ struct Planned {
     model: String,
     budget: Budget,
     plan: Plan,
+    /// The number of KV heads whose plan ends in a tie; `None` if the policy has no scores.
+    ties: Option<usize>,
+}
+
+impl Planned {
+    fn new(model: String, policy: &Policy, observation: &Observation<'_>, budget: Budget) -> Result<Planned> {
+        let planner = Planner::new(observation);
+        let plan = planner.plan(policy, budget)?;
+        let ties = planner.ties(policy, budget)?;
+        let ties = ties.map(|heads| heads.into_iter().filter(|ends_in_a_tie| *ends_in_a_tie).count());
+        Ok(Planned { model, budget, plan, ties })
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
@@ -73,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
         (None, Some(model)) => plan_model(arguments, &model, &policy)?,
         (None, None) => bail!("there is nothing to plan for: give --model M, or --tensors FILE"),
     };
-    let Planned { model, budget, plan } = &planned;
+    let Planned { model, budget, plan, ties } = &planned;
     if let Some(path) = &arguments.export {
         plan_export::positions(model, &policy, budget.kept_fraction(plan.shape()), plan).write(path)?;
     }
@@ -85,6 +97,7 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> Result<()> {
             "tokens": plan.shape().tokens,
             "asked_tokens": plan.asked(),
             "kept_entries": plan.total(),
+            "ties": ties,
             "layers": layers(plan),
         }));
     }
@@ -106,9 +119,8 @@ fn plan_tensors(arguments: &Arguments, path: &Path, policy: &Policy) -> Result<P
     let calibration = arguments.calibration.files().calibration_for_shape(tensors.shape(), policy)?;
     let observation = tensors.observation(&needs, calibration)?;
     let budget = arguments.budget.for_shape(tensors.shape())?;
-    let plan = policy.plan(&observation.view(), budget)?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    Ok(Planned { model: stem.unwrap_or_default(), budget, plan })
+    Planned::new(stem.unwrap_or_default(), policy, &observation.view(), budget)
 }
 
 /// Plans for a model and its context.
@@ -118,8 +130,7 @@ fn plan_model(arguments: &Arguments, model: &ModelArguments, policy: &Policy) ->
     let calibration = arguments.calibration.files().calibration(&loaded, policy, &BARS)?;
     let context = Context::observe(&loaded, &tokens, &policy.needs(), &calibration)?;
     let budget = arguments.budget.for_shape(context.shape())?;
-    let plan = policy.plan(&context.observation().view(), budget)?;
-    Ok(Planned { model: loaded.name.clone(), budget, plan })
+    Planned::new(loaded.name.clone(), policy, &context.observation().view(), budget)
 }
 
 fn context_tokens(arguments: &Arguments, loaded: &LoadedModel) -> Result<Vec<u32>> {
@@ -156,6 +167,13 @@ fn table(planned: &Planned, policy: &Policy) -> Table {
         shape.tokens
     );
     let mut table = Table::titled(caption, ">layer|>KV head|>kept|kept positions");
+    if let Some(ties) = planned.ties.filter(|ties| *ties > 0) {
+        let (heads, end) = (shape.all_kv_heads(), if ties == 1 { "ends" } else { "end" });
+        table.note(format!(
+            "{ties} of {heads} KV heads {end} in a tie: the last kept and the first evicted entry have the same score, \
+             so which entries are kept is decided by position."
+        ));
+    }
     for (layer, head) in (0..shape.layers).flat_map(|l| (0..shape.kv_heads).map(move |h| (l, h))) {
         let kept = plan.kept(layer, head);
         table.push(vec![layer.to_string(), head.to_string(), kept.len().to_string(), ranges(kept)]);

@@ -167,12 +167,16 @@ fn sampling() {
 fn texts_longer_than_the_model() {
     let place = Place::new();
     let (text, longest) = ("a ".repeat(size("max_position_embeddings") + 1), size("max_position_embeddings"));
-    let says = [&format!("tokens, but {MODEL} has only {longest} positions: shorten it")[..]];
+    let remedy = format!("shorten it, or give --first N to use its first N tokens, at most {longest}");
+    let says = [&format!("tokens, but {MODEL} has only {longest} positions: {remedy}")[..]];
     place.write("long.txt", &text);
     place.refuses(&[&on("plan")[..], &POLICY, &["--text", "long.txt"]].concat(), &["long.txt has", says[0]]);
     for command in ["generate", "trace"] {
         let arguments = [&on(command)[..], &["--prompt", &text]].concat();
         place.refuses(&arguments, &["--prompt has", says[0]]);
+        let more = (longest + 1).to_string();
+        let says = format!("--first {more} is more than the {longest} positions of {MODEL}: give --first N");
+        place.refuses(&[&arguments[..], &["--first", &more]].concat(), &[&says]);
     }
 }
 

@@ -16,17 +16,26 @@ fn talk(place: &Place, model: &str, more: &[&str]) -> Value {
     place.json(&[&["generate", "--model", model, "--greedy", "--max-tokens", "8"], more].concat())
 }
 
+/// Generates after a text without its first token: a rendered template gets no special tokens.
+fn bare(place: &Place, text: &str) -> Value {
+    let whole = talk(place, "talker", &["--prompt", text]);
+    let (first, rest) = list(&whole["prompt_tokens"]).split_first().unwrap();
+    assert_eq!(first, 0);
+    place.write("bare.json", serde_json::to_string(rest).unwrap());
+    talk(place, "talker", &["--tokens", "bare.json"])
+}
+
 #[test]
 fn chat() {
     let place = Place::new();
     let folder = Copy::new(&place, "talker");
     folder.with("tokenizer_config.json", json!({"chat_template": TEMPLATE}).to_string());
-    let rendered = talk(&place, "talker", &["--prompt", "user: hello there\nassistant:"]);
+    let rendered = bare(&place, "user: hello there\nassistant:");
     let chatted = talk(&place, "talker", &["--chat", "--prompt", "hello there"]);
     for key in ["prompt_tokens", "tokens", "text"] {
         assert_eq!(chatted[key], rendered[key], "{key}");
     }
-    let rendered = talk(&place, "talker", &["--prompt", "system: be brief\nuser: hello\nassistant:"]);
+    let rendered = bare(&place, "system: be brief\nuser: hello\nassistant:");
     let system = ["--chat", "--system", "be brief", "--prompt", "hello"];
     assert_eq!(talk(&place, "talker", &system)["prompt_tokens"], rendered["prompt_tokens"]);
     // A conversion to GGUF and back keeps the template.

@@ -2,11 +2,14 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use bitkv_evict::{Error, Policy};
+use safetensors::Dtype;
 use serde_json::Value;
 use support::{
     Place, count, list,
-    model::{Copy, MODEL, size},
+    model::{Copy, MODEL, Tensor, size},
     number,
 };
 
@@ -147,6 +150,46 @@ fn recency_keeps_the_ends() {
         "0.1",
     ]);
     assert!(text.contains("0-1, 47-49"), "{text}");
+}
+
+/// The norms of keys are whole numbers, so equal scores are known. `key-norm` keeps the lowest norms.
+#[test]
+fn ties_at_the_border_are_counted() {
+    let place = Place::new();
+    let norms: [[f32; 8]; 2] =
+        [[1.0, 2.0, 2.0, 2.0, 3.0, 4.0, 5.0, 6.0], [8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 2.0]];
+    let keys: Vec<u8> =
+        norms.concat().iter().flat_map(|norm| [*norm, 0.0]).flat_map(f32::to_le_bytes).collect();
+    let tensor = |heads| Tensor { dtype: Dtype::F32, shape: vec![heads, 8, 2], data: keys.clone() };
+    let tensors: BTreeMap<String, Tensor> = [("k.0".into(), tensor(2)), ("q.0".into(), tensor(2))].into();
+    place.write("keys.safetensors", safetensors::serialize(&tensors, None).unwrap());
+    let arguments = |policy, tokens| {
+        ["plan", "--tensors", "keys.safetensors", "--policy", policy, "--budget-tokens", tokens]
+    };
+    let unguarded = "uniform+key-norm{sinks=0,recent=0}";
+    for (policy, tokens, ties) in [
+        (unguarded, "1", 1),
+        (unguarded, "2", 1),
+        (unguarded, "3", 1),
+        (unguarded, "4", 0),
+        (unguarded, "8", 0),
+        // The guard keeps the first and the last token, and three others in which 2, 2 and 2 fill the first head.
+        ("uniform+key-norm{sinks=1,recent=1}", "4", 1),
+        ("uniform+key-norm{sinks=1,recent=1}", "5", 0),
+        ("uniform+recency{sinks=0,recent=0}", "3", 0),
+        ("uniform+random{sinks=0,recent=0}", "3", 0),
+        // A guard that does not fit the share gives no scores that could be equal.
+        ("uniform+recency{sinks=2,recent=6}", "4", 0),
+    ] {
+        let document = place.json(&arguments(policy, tokens));
+        assert_eq!(document["ties"], ties, "{policy} {tokens}: {document}");
+        let note = format!(
+            "{ties} of 2 KV heads ends in a tie: the last kept and the first evicted entry have the same"
+        );
+        let text = place.text(&arguments(policy, tokens)).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(text.contains(&note), ties > 0, "{text}");
+    }
+    assert!(place.json(&arguments("full", "8"))["ties"].is_null(), "a rule has no scores");
 }
 
 #[test]

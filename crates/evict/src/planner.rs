@@ -61,6 +61,23 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Returns for each KV head whether its plan ends in a tie, `[layers * kv_heads]`: the worst entry that it
+    /// keeps by its score and the best entry that it evicts have the same score, so their positions decide.
+    /// Entries that are kept regardless of their scores do not count. Returns `None` for a rule, which has no
+    /// scores.
+    ///
+    /// # Errors
+    /// Fails as [`Policy::plan`] does.
+    pub fn ties(&self, policy: &Policy, budget: Budget) -> Result<Option<Vec<bool>>, Error> {
+        self.check(policy)?;
+        match policy.choice() {
+            Choice::Composed(composed) => {
+                composed.ties(self.observation, &*self.scores(composed)?, budget).map(Some)
+            }
+            Choice::Rule(_) => Ok(None),
+        }
+    }
+
     fn plan_by_rule(&self, policy: &Policy, rule: &dyn Rule, budget: Budget) -> Result<Plan, Error> {
         let policy = policy.spec().to_owned();
         if !self.observation.is_whole() {

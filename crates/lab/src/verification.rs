@@ -123,13 +123,26 @@ fn check(
         ensure!(
             Definition,
             needed <= longest,
-            "{} reads {longest} tokens at most and the verification needs {needed}: lower --calibration-tokens, \
-             --context-tokens or --scored-tokens",
-            source.name()
+            "{} reads {longest} tokens at most and the verification needs {needed}: {}",
+            source.name(),
+            remedy(longest, recall)
         );
         bitkv_models::required(source.tokenizer(&checkpoint)?.as_ref(), &source.name())?;
     }
     Ok(())
+}
+
+/// Returns what to do about a model that reads only `longest` tokens, if retrieval needs `recall` tokens.
+fn remedy(longest: usize, recall: usize) -> String {
+    // The shortest context is followed by one scored token and its target.
+    let least = SHORTEST + 2;
+    if longest < least {
+        return format!(
+            "use a model that reads {least} tokens or more, or write a definition for `bitkv run`"
+        );
+    }
+    let retrieval = if longest < recall { "use --recalls 0, and " } else { "" };
+    format!("{retrieval}lower --calibration-tokens, --context-tokens or --scored-tokens")
 }
 
 /// Checks the folders of texts. Errors name the options, because the user has no file with the definition.

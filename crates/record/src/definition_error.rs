@@ -43,13 +43,15 @@ pub enum DefinitionError {
     )]
     NoAnswers,
     #[error(
-        "when: '{when}' has chunks of {chunk} tokens, so a context of {shortest} tokens is never divided: \
-         write a prefill-chunk below {shortest}, or \"once\""
+        "when: '{when}' has chunks of {chunk} tokens, so a context of {shortest} tokens of task '{task}' is never \
+         divided: write {}",
+        shorter_chunk(*.when, *.shortest)
     )]
-    LongChunk { when: When, chunk: usize, shortest: usize },
+    LongChunk { when: When, chunk: usize, shortest: usize, task: ScoredTask },
     #[error(
-        "when: '{when}' evicts after every {every} decoded tokens, but horizon = {horizon} is not longer: set `every` \
-         below {horizon}, or raise horizon"
+        "when: '{when}' evicts after every {every} decoded tokens, but horizon = {horizon} is not longer: {}raise \
+         horizon",
+        if *.horizon > 1 { format!("set `every` below {horizon}, or ") } else { String::new() }
     )]
     ShortHorizon { when: When, every: usize, horizon: usize },
     #[error("context + horizon is too large: write smaller numbers")]
@@ -83,6 +85,16 @@ pub enum DefinitionError {
         MetricGroup::Form
     )]
     FormWithoutFull,
+}
+
+/// Returns what to write instead of a time of eviction whose chunks are not shorter than a context: the same
+/// with half of the context, and without chunks.
+fn shorter_chunk(when: When, context: usize) -> String {
+    let whole = When { prefill_chunk: None, ..when };
+    match context / 2 {
+        0 => format!("\"{whole}\""),
+        half => format!("\"{}\" instead, or \"{whole}\"", When { prefill_chunk: Some(half), ..when }),
+    }
 }
 
 /// Returns what to write instead of a policy that is not in the list: the nearest name, or another of all

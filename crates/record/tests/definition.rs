@@ -243,7 +243,10 @@ fn impossible_values_are_refused() {
         (added("when = [\"never\"]"), "when: 'never' is not a time of eviction"),
         (added("when = [{}]"), "when has an empty table: write \"once\""),
         (added("when = [{evry = 3}]"), "no key 'when.evry': remove it, or write 'every'"),
-        (added("when = [{prefill-chunk = 896}]"), "never divided"),
+        (
+            added("when = [{prefill-chunk = 896}]"),
+            "so a context of 896 tokens of task 'text' is never divided: write \"chunked-448\" instead, or \"once\"",
+        ),
         (
             added("when = [{every = 127}]"),
             "horizon = 127 is not longer: set `every` below 127, or raise horizon",
@@ -394,4 +397,20 @@ fn an_experiment_must_list_its_controls() {
         message.ends_with("which needs the full cache, but policies does not list it: add \"full\""),
         "{message}"
     );
+}
+
+/// What the error proposes is accepted, also for the shortest contexts.
+#[test]
+fn proposed_chunks_are_accepted() {
+    for (context, when) in
+        [(96, "chunked"), (2, "chunked-2+decoding-8"), (1, "chunked"), (1, "chunked-1+decoding-8")]
+    {
+        let with = |when: &str| {
+            let added = format!("context = {context}\nwhen = [\"{when}\"]");
+            Definition::from_toml(&VALID.replace("context = 896", &added), "a.toml")
+        };
+        let error = with(when).unwrap_err().to_string();
+        let proposed = error.split_once("write \"").unwrap().1.split_once('"').unwrap().0;
+        with(proposed).unwrap_or_else(|refusal| panic!("{error}: {refusal}"));
+    }
 }

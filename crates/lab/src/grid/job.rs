@@ -7,7 +7,7 @@ use bitkv_models::{LoadedModel, Loading};
 use bitkv_progress::{Progress, Silent};
 use bitkv_record::{
     AskedBudget, Axes, AxisLists, Definition, Experiment, FileHash, Form, ListedModel, MetricGroup,
-    ModelEntry, RuleName,
+    ModelEntry, RuleName, When,
 };
 
 use super::{
@@ -167,7 +167,11 @@ impl Grid {
         let memory = memory_jobs(&selection, &mut models)?;
         texts.sort_by(|a: &FileHash, b| (&a.name, &a.sha256).cmp(&(&b.name, &b.sha256)));
         texts.dedup();
-        let (notes, models, loading) = (models.notes(), models.entries()?, options.loading);
+        let mut skipped: Vec<String> =
+            jobs.iter().filter_map(|job| skipped_note(&job.experiment, &job.policies)).collect();
+        skipped.dedup();
+        let notes = [models.notes(), skipped].concat();
+        let (models, loading) = (models.entries()?, options.loading);
         let code = code::code(registry);
         let grid = Grid { definition, jobs, profiles, memory, models, notes, texts, loading, code };
         ensure!(
@@ -330,6 +334,11 @@ fn make_job(
     check_budgets(experiment, &loaded)?;
     let (units, text_use) = units(experiment, &loaded, &evaluated)?;
     let cells = cells(experiment, form, &policies);
+    ensure!(
+        Definition,
+        !cells.is_empty(),
+        "policies: none of them can be measured with the values of when: add \"once\" to when, or name other policies"
+    );
     Ok(Job {
         experiment: experiment.clone(),
         form,
@@ -351,6 +360,9 @@ fn cells(experiment: &Experiment, form: Form, policies: &[SeededPolicy]) -> Vec<
     let mut cells = Vec::new();
     for axes in lists.product() {
         for (policy, seeded) in policies.iter().enumerate() {
+            if axes.when != When::ONCE && unrepeatable(&seeded.policy).is_some() {
+                continue;
+            }
             // The full cache is measured once, because it is the same at every budget.
             let full = [AskedBudget::FULL];
             let is_full = seeded.policy.role() == Role::Full;
@@ -374,6 +386,28 @@ fn cells(experiment: &Experiment, form: Form, policies: &[SeededPolicy]) -> Vec<
         }
     }
     cells
+}
+
+/// Returns the need of a policy that can be observed only if a cell evicts once; `None` if it has no such need.
+fn unrepeatable(policy: &Policy) -> Option<Need> {
+    [Need::Future, Need::Reconstruction].into_iter().find(|need| policy.needs().contains(*need))
+}
+
+/// Returns a sentence about the policies that are not measured at some times of eviction; `None` if all are.
+fn skipped_note(experiment: &Experiment, policies: &[SeededPolicy]) -> Option<String> {
+    let times = experiment.axes.when.iter().filter(|when| **when != When::ONCE);
+    let times: Vec<String> = times.map(When::to_string).collect();
+    let skipped = policies.iter().filter_map(|seeded| Some((&seeded.policy, unrepeatable(&seeded.policy)?)));
+    let reasons: Vec<String> =
+        skipped.map(|(policy, need)| format!("`{policy}` reads {}", need.name())).collect();
+    (!times.is_empty() && !reasons.is_empty()).then(|| {
+        format!(
+            "{}: {}, which is observed only if a cell evicts once, so there are no such cells with when = {}",
+            experiment.name,
+            reasons.join(" and "),
+            times.join(" and ")
+        )
+    })
 }
 
 /// Returns an error if a budget in bytes cannot hold one token of every KV head, or is more than the full

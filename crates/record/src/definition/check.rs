@@ -2,7 +2,7 @@
 
 use super::keys::Place;
 use super::{Equal, Experiment, MetricGroup};
-use crate::{AskedBudget, DefinitionError, Form, PolicyText, RecordError, TaskKind};
+use crate::{AskedBudget, DefinitionError, Form, PolicyText, RecordError, ScoredTask, TaskKind};
 
 /// Checks the version of the format. A definition without a version has the first format.
 pub(super) fn format(table: &toml::Table, known: usize) -> Result<(), DefinitionError> {
@@ -100,10 +100,12 @@ fn equivalence(experiment: &Experiment) -> Result<(), DefinitionError> {
 /// Checks that chunks are shorter than every context, and that eviction while decoding happens within the
 /// horizon.
 fn when(experiment: &Experiment) -> Result<(), DefinitionError> {
-    let shortest = experiment.tasks.iter().map(|task| task.tokens).min().unwrap_or(experiment.context);
+    let shortest = experiment.tasks.iter().min_by_key(|task| task.tokens);
+    let (shortest, task) =
+        shortest.map_or((experiment.context, ScoredTask::TEXT), |shortest| (shortest.tokens, shortest.task));
     for &when in &experiment.axes.when {
         if let Some(chunk) = when.prefill_chunk.filter(|chunk| *chunk >= shortest) {
-            return Err(DefinitionError::LongChunk { when, chunk, shortest });
+            return Err(DefinitionError::LongChunk { when, chunk, shortest, task });
         }
         let horizon = experiment.horizon;
         if let Some(every) = when.every.filter(|every| *every >= horizon) {

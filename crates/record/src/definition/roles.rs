@@ -2,14 +2,14 @@
 
 use super::keys::Place;
 use super::{Definition, Experiment};
-use crate::{DefinitionError, MetricGroup, PolicyRole, PolicyText, RecordError};
+use crate::{DefinitionError, MetricGroup, PolicyRole, PolicyText, RecordError, When};
 
 /// Returns the role of a policy specification, or `None` if the policy is unknown.
 type RoleOf<'r> = dyn Fn(&str) -> Option<PolicyRole> + 'r;
 
 impl Definition {
     /// Checks that every experiment lists its controls: the full cache, random choice with uniform budgets,
-    /// and an oracle. Experiments with `controls = false` are exempt. `role_of` returns the role of a policy
+    /// and an oracle if a cell evicts once. Experiments with `controls = false` are exempt. `role_of` returns the role of a policy
     /// specification.
     ///
     /// # Errors
@@ -36,10 +36,12 @@ fn controls(experiment: &Experiment, role_of: &RoleOf<'_>) -> Result<(), Definit
     let is_random = |(text, role): &(&String, PolicyRole)| {
         *role == PolicyRole::Control && PolicyText::new(text).is_random_choice()
     };
+    // An oracle reads the attention of later tokens, which is observed only if a cell evicts once.
+    let has_future = experiment.axes.when.contains(&When::ONCE);
     let controls = [
         (lacks(PolicyRole::Full), ("the full cache", "\"full\"")),
         (!known.iter().any(is_random), ("random choice with uniform budgets", "\"uniform+random\"")),
-        (lacks(PolicyRole::Oracle), ("an oracle", "\"uniform+oracle\"")),
+        (lacks(PolicyRole::Oracle) && has_future, ("an oracle", "\"uniform+oracle\"")),
     ];
     let lacking = controls.into_iter().filter(|(is_missing, _)| *is_missing).map(|(_, control)| control);
     let (lacking, examples): (Vec<_>, Vec<_>) = lacking.unzip();
