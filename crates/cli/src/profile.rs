@@ -56,8 +56,8 @@ pub(crate) struct Arguments {
     /// A file with a JSON array of token ids to measure on, instead of texts.
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
-    /// Number of first tokens that are read of each text, or of the file of --tokens [default: 512 of each text,
-    /// or as many as the model reads and the shortest text has; all of the file of --tokens].
+    /// Number of first tokens that are read of each text, or of the file of --tokens [default: 512 of each
+    /// text, or as many as the model reads and the shortest text has; all of the file of --tokens].
     #[arg(long)]
     context: Option<NonZeroUsize>,
     /// The queries whose entropies are averaged.

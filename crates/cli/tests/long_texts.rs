@@ -44,13 +44,13 @@ fn the_first_tokens_of_texts_and_token_files_are_used() {
         &["trace"],
         &["generate", "--max-tokens", "3", "--greedy"],
     ] {
-        let with = |input: &[&str]| noted(&place, &[command, &["--model", MODEL], input].concat());
-        let (due, notes) = with(&["--tokens", "first.json"]);
+        let noted_with = |input: &[&str]| noted(&place, &[command, &["--model", MODEL], input].concat());
+        let (due, notes) = noted_with(&["--tokens", "first.json"]);
         assert_eq!(notes, [""; 0]);
         let named = if command[0] == "plan" { ["--text", "long.txt"] } else { ["--prompt", &text] };
         let name = if command[0] == "plan" { "long.txt" } else { "--prompt" };
         for (input, name) in [(["--tokens", "all.json"], "all.json"), (named, name)] {
-            let (mut found, notes) = with(&[&input[..], &["--first", "20"]].concat());
+            let (mut found, notes) = noted_with(&[&input[..], &["--first", "20"]].concat());
             let mut due = due.clone();
             for document in [&mut found, &mut due] {
                 // Times differ between runs.
@@ -63,7 +63,7 @@ fn the_first_tokens_of_texts_and_token_files_are_used() {
             assert_eq!(notes, [format!("{name} has {} tokens: the first 20 are used", all.len())]);
         }
         // Shorter texts are used whole.
-        let (found, notes) = with(&["--tokens", "first.json", "--first", "21"]);
+        let (found, notes) = noted_with(&["--tokens", "first.json", "--first", "21"]);
         assert_eq!((&found["tokens"], &found["layers"]), (&due["tokens"], &due["layers"]));
         assert_eq!(notes, [""; 0]);
     }

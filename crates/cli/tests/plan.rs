@@ -173,7 +173,7 @@ fn ties_at_the_border_are_counted() {
         (unguarded, "3", 1),
         (unguarded, "4", 0),
         (unguarded, "8", 0),
-        // The guard keeps the first and the last token, and three others in which 2, 2 and 2 fill the first head.
+        // The guard keeps the first and the last token. Then 2, 2 and 2 compete in the first head.
         ("uniform+key-norm{sinks=1,recent=1}", "4", 1),
         ("uniform+key-norm{sinks=1,recent=1}", "5", 0),
         ("uniform+recency{sinks=0,recent=0}", "3", 0),

@@ -405,12 +405,12 @@ fn proposed_chunks_are_accepted() {
     for (context, when) in
         [(96, "chunked"), (2, "chunked-2+decoding-8"), (1, "chunked"), (1, "chunked-1+decoding-8")]
     {
-        let with = |when: &str| {
-            let added = format!("context = {context}\nwhen = [\"{when}\"]");
-            Definition::from_toml(&VALID.replace("context = 896", &added), "a.toml")
+        let parsed = |when: &str| {
+            let text = GOOD.replace("context = 896", &format!("context = {context}\nwhen = [\"{when}\"]"));
+            Definition::from_toml(&text.replace("[1.0, 0.5, \"64 tokens\", \"32 KiB\"]", "[1.0]"), "a.toml")
         };
-        let error = with(when).unwrap_err().to_string();
+        let error = parsed(when).unwrap_err().to_string();
         let proposed = error.split_once("write \"").unwrap().1.split_once('"').unwrap().0;
-        with(proposed).unwrap_or_else(|refusal| panic!("{error}: {refusal}"));
+        parsed(proposed).unwrap_or_else(|refusal| panic!("{error}: {refusal}"));
     }
 }

@@ -69,7 +69,8 @@ pub(super) fn chat(arguments: &Arguments, loaded: &LoadedModel) -> Result<Chat> 
     }
 }
 
-/// Returns the tokens of a prompt, or the first of them, if the model can read them. `name` names the prompt in errors.
+/// Returns the tokens of a prompt, or the first of them, if the model can read them.
+/// `name` names the prompt in errors.
 pub(super) fn checked_length(
     arguments: &Arguments,
     name: &str,

@@ -388,7 +388,8 @@ fn cells(experiment: &Experiment, form: Form, policies: &[SeededPolicy]) -> Vec<
     cells
 }
 
-/// Returns the need of a policy that can be observed only if a cell evicts once; `None` if it has no such need.
+/// Returns the need of a policy that can be observed only if a cell evicts once; `None` if it has no such
+/// need.
 fn unrepeatable(policy: &Policy) -> Option<Need> {
     [Need::Future, Need::Reconstruction].into_iter().find(|need| policy.needs().contains(*need))
 }

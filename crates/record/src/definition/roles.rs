@@ -9,8 +9,8 @@ type RoleOf<'r> = dyn Fn(&str) -> Option<PolicyRole> + 'r;
 
 impl Definition {
     /// Checks that every experiment lists its controls: the full cache, random choice with uniform budgets,
-    /// and an oracle if a cell evicts once. Experiments with `controls = false` are exempt. `role_of` returns the role of a policy
-    /// specification.
+    /// and an oracle if a cell evicts once. Experiments with `controls = false` are exempt. `role_of` returns
+    /// the role of a policy specification.
     ///
     /// # Errors
     /// Fails if a control is missing. The message names the experiment and the policies to add.
