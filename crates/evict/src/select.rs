@@ -34,8 +34,8 @@ pub fn best_with_guard(scores: &[f32], count: usize, guard: Guard) -> Vec<u32> {
 }
 
 /// Returns whether [`best_with_guard`] must choose between equal scores: the lowest score that it keeps and
-/// the highest that it evicts are the same. The guard does not count, and neither do scores that only say that
-/// a token is protected or gives up its place in the guard (infinity and the lowest number).
+/// the highest that it evicts are the same. The guard does not count, and neither do scores that only say
+/// that a token is protected or gives up its place in the guard (infinity and the lowest number).
 pub fn has_tie(scores: &[f32], count: usize, guard: Guard) -> bool {
     let tokens = scores.len();
     let Guard { sinks, recent } = guard.within(count);

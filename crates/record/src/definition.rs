@@ -134,8 +134,8 @@ pub struct Experiment {
     /// The differences within which the two policies of a pair, or two values of an axis, are equivalent.
     /// Default: equivalence is not tested.
     pub equivalence: Option<Equivalence>,
-    /// Whether the policies must include the full cache, random choice and an oracle. If this is false, the
-    /// analysis of the experiment must say why.
+    /// Whether the policies must include the full cache, random choice and, if a cell evicts once, an oracle.
+    /// If this is false, the analysis of the experiment must say why.
     pub controls: bool,
     /// Remarks on this experiment.
     pub analysis: Option<String>,
