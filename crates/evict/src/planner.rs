@@ -63,8 +63,8 @@ impl<'a> Planner<'a> {
 
     /// Returns for each KV head whether its plan ends in a tie, `[layers * kv_heads]`: the worst entry that
     /// it keeps by its score and the best entry that it evicts have the same score, so their positions
-    /// decide. Entries that are kept regardless of their scores do not count. Returns `None` for a rule, which
-    /// has no scores.
+    /// decide. Entries that are kept regardless of their scores do not count. Returns `None` for a rule,
+    /// which has no scores.
     ///
     /// # Errors
     /// Fails as [`Policy::plan`] does.
