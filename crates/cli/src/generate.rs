@@ -76,6 +76,9 @@ pub(crate) struct Arguments {
     /// option for several tokens.
     #[arg(long, value_name = "TOKEN")]
     stop: Vec<String>,
+    /// Do not end the text at the model's own stop tokens.
+    #[arg(long)]
+    ignore_eos: bool,
     /// Numeric format of the KV cache. The prompt is read in f16 or f32; fewer bits are used after the
     /// prompt.
     #[arg(long, value_enum, default_value_t = KvArgument::F16)]
@@ -232,7 +235,8 @@ fn checked_policy(policy: &str, arguments: &Arguments, registry: &Registry) -> R
 
 fn options(arguments: &Arguments, loaded: &LoadedModel) -> Result<GenerationOptions> {
     let sampling = if arguments.is_greedy() { Sampling::Greedy } else { random_sampling(arguments) };
-    let mut stop = loaded.config().eos_token_ids.clone();
+    let own = || loaded.config().eos_token_ids.clone();
+    let mut stop = if arguments.ignore_eos { Vec::new() } else { own() };
     for token in &arguments.stop {
         stop.push(prompts::stop(token, loaded)?);
     }

@@ -167,7 +167,7 @@ impl<'a> Session<'a> {
         };
         let mut generated =
             generate_batch(&self.loaded.model, &last_parts, &mut borrowed, options, &mut hooks)?;
-        let windows = hooks.pace.windows;
+        let windows = hooks.pace.finish();
         generated.iter_mut().zip(seconds).for_each(|(text, seconds)| text.prefill_seconds += seconds);
         Ok(Turn { generated, windows })
     }

@@ -20,7 +20,7 @@ pub struct DecodeWindow {
 
 /// Counts tokens and divides them into windows.
 pub(super) struct Pace {
-    pub(super) windows: Vec<DecodeWindow>,
+    windows: Vec<DecodeWindow>,
     started: Instant,
     tokens: usize,
     most_cache_bytes: usize,
@@ -41,14 +41,27 @@ impl Pace {
         self.tokens += 1;
         self.most_cache_bytes = self.most_cache_bytes.max(cache_bytes);
         if self.tokens == WINDOW_TOKENS {
-            let now = Instant::now();
-            self.windows.push(DecodeWindow {
-                tokens: self.tokens,
-                seconds: (now - self.started).as_secs_f64(),
-                most_cache_bytes: self.most_cache_bytes,
-                peak_rss_bytes: bitkv_bytes::peak_resident_bytes(),
-            });
-            (self.started, self.tokens, self.most_cache_bytes) = (now, 0, 0);
+            self.close_window();
         }
+    }
+
+    /// Returns the windows. The last one may have fewer tokens than the others.
+    pub(super) fn finish(mut self) -> Vec<DecodeWindow> {
+        if self.tokens > 0 {
+            self.close_window();
+        }
+        self.windows
+    }
+
+    /// Ends the current window and starts the next one.
+    fn close_window(&mut self) {
+        let now = Instant::now();
+        self.windows.push(DecodeWindow {
+            tokens: self.tokens,
+            seconds: (now - self.started).as_secs_f64(),
+            most_cache_bytes: self.most_cache_bytes,
+            peak_rss_bytes: bitkv_bytes::peak_resident_bytes(),
+        });
+        (self.started, self.tokens, self.most_cache_bytes) = (now, 0, 0);
     }
 }
