@@ -76,14 +76,14 @@ fn hidden_states_and_logits_must_be_finite() {
         ("model.layers.2.mlp.gate_proj.weight", Place::Hidden { layer: 2 }),
         ("lm_head.weight", Place::Logits),
     ] {
-        let model = scaled(tensor, 5e37);
+        let model = scaled(tensor, 3e38);
         let error = model.prefill(&tokens, &mut model.new_cache(), None).unwrap_err();
         assert!(
             matches!(error, Error::NotFinite { place: found, .. } if found == place),
             "{tensor}: {error}"
         );
         for precision in [LmHeadPrecision::Exact, LmHeadPrecision::Int8] {
-            let model = scaled(tensor, 5e37).with_lm_head(precision).unwrap();
+            let model = scaled(tensor, 3e38).with_lm_head(precision).unwrap();
             let options = GenerationOptions {
                 max_tokens: 4,
                 stop: vec![],

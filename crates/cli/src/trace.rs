@@ -95,6 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     output::check_target("--out", arguments.out.as_deref())?;
     let source = arguments.model.source()?;
     let checkpoint = model::checkpoint(&source)?;
+    source.check_padding(&checkpoint)?;
     // With token ids, a tokenizer only shows the tokens, so one that cannot be used does not matter.
     let tokenizer = match (source.tokenizer(&checkpoint), &arguments.prompt) {
         (Err(_), None) => None,

@@ -103,10 +103,13 @@ fn profiles() {
         &plan_with("shallow.json"),
         &["shallow.json", "a profile of shallow", MODEL, "use a profile of this model"],
     );
-    // A profile with the name of this model and another number of heads.
+    // A profile of another model under the name of this one.
     let named = std::fs::read_to_string(place.path("shallow.json")).unwrap().replace("shallow", MODEL);
     std::fs::write(place.path("named.json"), named).unwrap();
-    place.refuses(&plan_with("named.json"), &["named.json", "heads", MODEL, "use a profile of this model"]);
+    place.refuses(
+        &plan_with("named.json"),
+        &["named.json was measured with other files than", MODEL, "measure a profile of this model"],
+    );
     Copy::new(&place, "mute").without("tokenizer.json");
     let unprofiled = [&["plan", "--model", "mute"], &needy[..]].concat();
     place.refuses(&unprofiled, &["entropy+recency needs a profile of mute", "--profile"]);
@@ -122,7 +125,10 @@ fn profile_contexts_and_outputs() {
     place.refuses(&[&on("profile")[..], &["--context", "9999"]].concat(), &["9999", "longer text"]);
     place.tokens("tokens.json", 40);
     let nowhere = ["--tokens", "tokens.json", "--out", "nowhere/profile.json"];
-    place.refuses(&[&on("profile")[..], &nowhere].concat(), &["nowhere/profile.json", "cannot write"]);
+    place.refuses(
+        &[&on("profile")[..], &nowhere].concat(),
+        &["--out nowhere/profile.json", "there is no folder nowhere: make it first"],
+    );
 }
 
 #[test]
@@ -153,8 +159,8 @@ fn missing_and_unreadable_contexts() {
 fn sampling() {
     let place = Place::new();
     for (option, value, remedy) in [
-        ("--temperature", "-1", "must be a positive number: use --greedy"),
-        ("--temperature", "NaN", "must be a positive number: use --greedy"),
+        ("--temperature", "-1", "must be a positive number, or 0 to always choose"),
+        ("--temperature", "NaN", "must be a positive number, or 0 to always choose"),
         ("--top-p", "2", "must be above 0 and at most 1: use 1"),
         ("--repetition-penalty", "0", "must be a positive number: use 1"),
     ] {

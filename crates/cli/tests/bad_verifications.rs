@@ -146,7 +146,7 @@ fn a_model_that_is_given_twice() {
 fn a_file_is_no_run_folder() {
     let place = Place::new();
     place.write("notes.txt", "mine");
-    place.refuses(&verify(&["--out", "notes.txt"]), &["--out notes.txt is a file", "name a folder"]);
+    place.refuses(&["verify", "--out", "notes.txt"], &["--out notes.txt is a file", "name a folder"]);
 }
 
 /// If the second model cannot be loaded, the first one, which was already measured, leaves no run.

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use support::{Place, count, list, model::Copy};
 
-const TEMPLATE: &str = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}\
+const TEMPLATE: &str = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] | trim }}\n{% endfor %}\
                         {% if add_generation_prompt %}assistant:{% endif %}";
 
 fn talker(template: &str) -> Place {

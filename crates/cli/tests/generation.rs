@@ -47,7 +47,17 @@ fn several_prompts_are_each_as_if_alone() {
             let alone = place.json(&arguments(&[prompt], more));
             assert_eq!(
                 keys(sequence),
-                ["cache_bytes", "head", "kept_entries", "prompt_tokens", "stop", "text", "tokens"]
+                [
+                    "cache_bytes",
+                    "evictions",
+                    "head",
+                    "kept_entries",
+                    "most_cache_bytes",
+                    "prompt_tokens",
+                    "stop",
+                    "text",
+                    "tokens"
+                ]
             );
             for key in keys(sequence) {
                 assert_eq!(sequence[key], alone[key], "{key} of {prompt} with {more:?}");

@@ -71,7 +71,7 @@ fn files_that_users_name() {
         place.write("tokens.json", content);
         place.refuses(&["generate", "--model", MODEL, "--tokens", "tokens.json"], says);
     }
-    let policy = ["--policy", "recency", "--budget", "0.5"];
+    let policy = ["--policy", "uniform+recency", "--budget", "0.5"];
     for (content, says) in [MISPLACED[0], MISPLACED[5], MISPLACED[6]] {
         place.write("text.txt", content);
         place.refuses(&[&["plan", "--model", MODEL, "--text", "text.txt"], &policy[..]].concat(), says);

@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use bitkv_evict::{Error, Policy};
+use bitkv_evict::{Error, Need, Policy};
 use safetensors::Dtype;
 use serde_json::Value;
 use support::{
@@ -41,25 +41,17 @@ fn conserving(place: &Place) -> Vec<String> {
     pairs.filter(|pair| !matches!(Policy::parse(pair), Err(Error::Meaningless { .. }))).collect()
 }
 
-/// Makes a plan with a profile from a file, so that none is measured.
+/// Makes a plan with the files that the policy reads, so that no profile is measured.
 fn profiled(place: &Place, policy: &str, budget: &str) -> Value {
-    place.json(&[
-        "plan",
-        "--model",
-        MODEL,
-        "--tokens",
-        "tokens.json",
-        "--policy",
-        policy,
-        "--budget",
-        budget,
-        "--profile",
-        "profile.json",
-        "--head-scores",
-        "scores.json",
-        "--head-pattern",
-        "pattern.json",
-    ])
+    let needs = Policy::parse(policy).unwrap().needs();
+    let files = [
+        (Need::Entropy, ["--profile", "profile.json"]),
+        (Need::HeadScores, ["--head-scores", "scores.json"]),
+        (Need::HeadPattern, ["--head-pattern", "pattern.json"]),
+    ];
+    let read = files.into_iter().filter(|(need, _)| needs.contains(*need)).flat_map(|(_, file)| file);
+    let base = ["plan", "--model", MODEL, "--tokens", "tokens.json", "--policy", policy, "--budget", budget];
+    place.json(&base.into_iter().chain(read).collect::<Vec<_>>())
 }
 
 fn place_with_profile() -> Place {

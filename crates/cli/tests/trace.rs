@@ -266,7 +266,10 @@ fn the_tables() {
 fn impossible_requests_are_refused() {
     let place = place();
     place.refuses(&["trace", "--model", MODEL], &["nothing to trace", "--prompt", "--tokens"]);
-    place.refuses(&trace(&["--out", "no/where.safetensors"]), &["cannot write no/where.safetensors"]);
+    place.refuses(
+        &trace(&["--out", "no/where.safetensors"]),
+        &["--out no/where.safetensors", "there is no folder no: make it first"],
+    );
     let device = ["--engine", "reference", "--device", "cuda"];
     place.refuses(&trace(&device), &["device cuda cannot be used", "--features cuda", "cpu"]);
     place.refuses(&trace(&["--device", "metal"]), &["the fast path runs on the CPU", "--engine reference"]);

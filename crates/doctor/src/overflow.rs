@@ -3,19 +3,25 @@
 use bitkv_bitnet::{Step, StepNorms};
 
 use crate::{
-    Examination, Finding,
-    finding::{fault, fine, note, short},
+    Error, Examination, Finding,
+    finding::{fault, fine, note, short, warning},
+    run::TextRun,
 };
 
 const CHECK: &str = "f16-overflow";
 const FINITE: &str = "activations-finite";
+const CACHE: &str = "cache-overflow";
 
 /// The largest finite f16.
 const LARGEST: f32 = 65504.0;
 
 pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
-    let Ok(run) = &examination.run else { return Vec::new() };
-    let mut findings: Vec<Finding> = not_finite(&run.steps).into_iter().collect();
+    let run = match &examination.run {
+        Ok(run) => run,
+        Err(Error::BitNet(error @ bitkv_bitnet::Error::NotFinite { .. })) => return vec![not_finite(error)],
+        Err(_) => return Vec::new(),
+    };
+    let mut findings = Vec::from_iter(cache_overflow(run));
     let largest = |step: Step| {
         let steps = run.steps.iter().filter(move |norms| norms.step == step);
         steps.max_by(|a, b| a.largest.total_cmp(&b.largest))
@@ -43,10 +49,19 @@ pub(crate) fn check(examination: &Examination<'_>) -> Vec<Finding> {
     findings
 }
 
-fn not_finite(steps: &[StepNorms]) -> Option<Finding> {
-    let first = steps.iter().find(|norms| norms.not_finite > 0)?;
-    let found = format!("{} values are infinite or NaN; this is the first such step", first.not_finite);
+/// Returns the finding that an f16 cache cannot hold the keys or values of the text, if it cannot.
+fn cache_overflow(run: &TextRun) -> Option<Finding> {
+    let stored = |norms: &&StepNorms| matches!(norms.step, Step::K | Step::V) && norms.largest > LARGEST;
+    let first = run.steps.iter().find(stored)?;
+    let found = format!("keys or values reach {}; the largest f16 is {LARGEST}", short(first.largest.into()));
+    let means = "an f16 cache, which bitkv and other programs use, cannot hold them";
+    let judgement = warning(means, "store keys and values in f32, such as with `generate --kv f32`");
+    Some(Finding::new(CACHE, first.name(), found, judgement))
+}
+
+/// Returns the finding that a number is not finite.
+fn not_finite(error: &bitkv_bitnet::Error) -> Finding {
     let means = "a weight or a scale before this step is far too large, so f32 overflows";
     let remedy = "read the other findings about weights and scales, and download the model again";
-    Some(Finding::new(FINITE, first.name(), found, fault(means, remedy)))
+    Finding::new(FINITE, "the model on a text", error.to_string(), fault(means, remedy))
 }

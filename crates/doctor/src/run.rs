@@ -1,6 +1,6 @@
 //! Runs the model on the start of a calibration text of the suite.
 
-use bitkv_bitnet::{Model, Probes, StepNorms};
+use bitkv_bitnet::{CachePrecision, Model, Probes, StepNorms};
 use bitkv_checkpoint::Checkpoint;
 use bitkv_stats::nll_from_logits;
 use bitkv_tokenizer::Tokenizer;
@@ -48,7 +48,9 @@ impl TextRun {
         }
         let (read, targets) = (&tokens[..tokens.len() - 1], &tokens[1..]);
         let observe = Probes { steps: true, ..Probes::default() };
-        let output = model.forward(read, &mut model.new_cache(), Some(&observe))?;
+        // An f32 cache holds keys and values beyond f16, so that the other checks can be made.
+        let mut cache = model.new_cache_with_precision(CachePrecision::F32);
+        let output = model.forward(read, &mut cache, Some(&observe))?;
         let logits: Vec<Vec<f32>> = model.logits(&output.hidden)?.to_vec2()?;
         let bits = logits
             .iter()

@@ -37,6 +37,7 @@ pub fn write_packed(
     progress: &dyn Progress,
 ) -> Result<u64> {
     refuse_plain_llama(checkpoint)?;
+    source.check_padding(checkpoint)?;
     let taken = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) || out.is_file();
     if taken {
         return Err(Error::Exists { path: out.into() });
@@ -75,6 +76,7 @@ pub fn write_gguf(
     progress: &dyn Progress,
 ) -> Result<u64> {
     refuse_plain_llama(checkpoint)?;
+    source.check_padding(checkpoint)?;
     let vocabulary = gguf_vocabulary(source, checkpoint, progress)?;
     let name = &source.name();
     let options = WriteOptions { target, embedding: None, lossy, vocabulary: vocabulary.as_ref(), name };

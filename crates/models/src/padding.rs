@@ -3,10 +3,24 @@
 use bitkv_checkpoint::{Checkpoint, Error};
 use bitkv_tokenizer::Tokenizer;
 
-use crate::Result;
+use crate::{Result, Source};
 
 /// The largest fraction of the rows that may be zero although the tokenizer has tokens for them.
 const MAX_UNUSED: f64 = 0.01;
+
+impl Source {
+    /// Returns an error if the embedding ends with rows of zeros that belong to tokens, so that the download
+    /// was truncated. The tokenizer is read only if there are many such rows.
+    ///
+    /// # Errors
+    /// Also returns an error if the embedding cannot be read.
+    pub fn check_padding(&self, checkpoint: &Checkpoint) -> Result<()> {
+        match needs_tokenizer(checkpoint)?.then(|| self.tokenizer(checkpoint)) {
+            Some(Ok(Some(tokenizer))) => check(checkpoint, &tokenizer),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// Returns whether the embedding ends with so many rows of zeros that [`check`] may fail.
 pub(crate) fn needs_tokenizer(checkpoint: &Checkpoint) -> Result<bool> {

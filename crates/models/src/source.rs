@@ -392,7 +392,12 @@ fn missing_parts(folder: &Path) -> Option<String> {
     let index: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join(INDEX)).ok()?).ok()?;
     let listed: BTreeSet<&str> =
         index.get("weight_map")?.as_object()?.values().filter_map(serde_json::Value::as_str).collect();
-    let missing: Vec<&str> = listed.iter().copied().filter(|file| !folder.join(file).exists()).collect();
+    let missing: Vec<&str> = listed
+        .iter()
+        .copied()
+        // A name that is not plain is refused when the index is read.
+        .filter(|file| !file.contains(['/', '\\']) && !folder.join(file).exists())
+        .collect();
     let first = missing.first()?;
     let (missing, listed) = (missing.len(), listed.len());
     Some(format!(
@@ -431,12 +436,14 @@ fn foreign_weights(folder: &Path) -> Option<String> {
     let parts = names.iter().filter(|name| name.ends_with(".safetensors")).collect::<Vec<_>>();
     match parts[..] {
         [] => None,
-        [only] if !only.contains("-of-") => Some(format!(
+        [only] if !only.contains("-of-") && only != "model.safetensors" => Some(format!(
             "its only weights are {only}: rename that file to model.safetensors if it holds the model"
         )),
-        [first, ..] if names.iter().any(|name| name == "config.json") => Some(format!(
-            "it holds {first} but no model.safetensors.index.json, which says where each tensor is: download it too"
-        )),
+        [first, ..] if first.contains("-of-") && names.iter().any(|name| name == "config.json") => {
+            Some(format!(
+                "it holds {first} but no model.safetensors.index.json, which says where each tensor is: download it too"
+            ))
+        }
         _ => None,
     }
 }

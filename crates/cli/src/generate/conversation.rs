@@ -17,8 +17,9 @@ struct Conversation<'a> {
     template: Chat,
     messages: Vec<Message>,
     session: Session<'a>,
-    /// The text of everything that was read or generated.
+    /// The rendered conversation up to the last answer, and the last answer as it was generated.
     read: String,
+    answer: String,
     /// The last generated token, which was not run yet.
     pending: Option<u32>,
 }
@@ -38,10 +39,10 @@ pub(super) fn run<'a>(
     session: &dyn Fn() -> Session<'a>,
 ) -> Result<()> {
     let system = arguments.system.iter().map(|system| Message::new("system", system.clone()));
-    let (messages, read) = (system.collect(), String::new());
+    let (messages, read, answer) = (system.collect(), String::new(), String::new());
     let template = prompts::chat(arguments, loaded)?;
     let mut conversation =
-        Conversation { loaded, template, messages, session: session(), read, pending: None };
+        Conversation { loaded, template, messages, session: session(), read, answer, pending: None };
     let input = std::io::stdin();
     let sign = input.is_terminal() && !arguments.json;
     let mut turns = Vec::new();
@@ -112,7 +113,7 @@ impl<'a> Conversation<'a> {
             output::print(&(stream.finish()? + "\n"))?;
         }
         let text = output::text(self.loaded, &made)?.unwrap_or_default();
-        self.read = rendered + &text;
+        (self.read, self.answer) = (rendered, text.clone());
         // A token is run before the stop token after it is chosen.
         let is_run = matches!(made.stop, StopReason::Token(_));
         self.pending = made.tokens.last().copied().filter(|_| !is_run);
@@ -141,11 +142,25 @@ impl<'a> Conversation<'a> {
     /// Returns the tokens of the rendered conversation that were not read yet.
     fn next_prompt(&self, rendered: &str) -> Result<NextPrompt> {
         let tokenizer = self.loaded.tokenizer()?;
-        let Some(new) = rendered.strip_prefix(&self.read) else {
+        let Some(new) = self.unread(rendered)? else {
             return Ok(NextPrompt { tokens: tokenizer.encode_bare(rendered)?, again: true });
         };
-        let tokens = self.pending.into_iter().chain(tokenizer.encode_bare(new)?).collect();
+        let tokens = self.pending.into_iter().chain(tokenizer.encode_bare(&new)?).collect();
         Ok(NextPrompt { tokens, again: false })
+    }
+
+    /// Returns the part of the rendered conversation after the last answer; `None` if the template changes
+    /// what was read before the answer. A template may trim the answer, which stays in the cache as it was
+    /// generated.
+    fn unread(&self, rendered: &str) -> Result<Option<String>> {
+        if let Some(new) = rendered.strip_prefix(&*(self.read.clone() + &self.answer)) {
+            return Ok(Some(new.into()));
+        }
+        let earlier = &self.messages[..self.messages.len() - 1];
+        let (past, answer) = (self.template.render(earlier, false)?, self.answer.trim());
+        let Some(new) = rendered.strip_prefix(&past) else { return Ok(None) };
+        let found = past.rfind(answer).filter(|at| past[..*at].trim_end() == self.read.trim_end());
+        Ok(found.map(|at| past[at + answer.len()..].to_owned() + new))
     }
 }
 

@@ -210,5 +210,5 @@ fn values_beyond_f32_are_a_fault() {
     let findings = damaged(|files| {
         files.tensor("model.layers.2.mlp.up_proj.weight_scale").change(|scale| scale[0] = 1e38);
     });
-    says(only(&findings, "activations-finite", Severity::Fault), &["2.up", "f32 overflows"]);
+    says(only(&findings, "activations-finite", Severity::Fault), &["layer 2", "f32 overflows"]);
 }

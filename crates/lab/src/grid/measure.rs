@@ -443,13 +443,24 @@ impl<'a> UnitMeasurer<'a> {
 
     /// Returns the row of a cell without results.
     fn base_row(&self, cell: &Cell) -> GridRow {
-        GridRow { full_bytes: Some(self.context.full_bytes()), ..self.rows.row(cell) }
+        self.with_context(self.rows.row(cell))
+    }
+
+    /// Returns the row with the size of the context, which includes the questions that a policy may see.
+    fn with_context(&self, row: GridRow) -> GridRow {
+        let shape = self.context.shape();
+        GridRow {
+            context_tokens: shape.tokens,
+            full_entries: Some(shape.all_kv_heads() * shape.tokens),
+            full_bytes: Some(self.context.full_bytes()),
+            ..row
+        }
     }
 
     /// Returns the rows of a cell that failed.
     fn failed_rows(&self, cell: &Cell, error: &str) -> Vec<GridRow> {
         let rows = self.rows.failed(cell, error).into_iter();
-        rows.map(|row| GridRow { full_bytes: Some(self.context.full_bytes()), ..row }).collect()
+        rows.map(|row| self.with_context(row)).collect()
     }
 
     /// Returns whether the cell evicts nothing and quantises nothing.
