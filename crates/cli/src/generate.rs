@@ -235,8 +235,10 @@ fn checked_policy(policy: &str, arguments: &Arguments, registry: &Registry) -> R
 
 fn options(arguments: &Arguments, loaded: &LoadedModel) -> Result<GenerationOptions> {
     let sampling = if arguments.is_greedy() { Sampling::Greedy } else { random_sampling(arguments) };
-    let own = || loaded.config().eos_token_ids.clone();
-    let mut stop = if arguments.ignore_eos { Vec::new() } else { own() };
+    let mut stop = loaded.config().eos_token_ids.clone();
+    if arguments.ignore_eos {
+        stop.clear();
+    }
     for token in &arguments.stop {
         stop.push(prompts::stop(token, loaded)?);
     }

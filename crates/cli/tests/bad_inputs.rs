@@ -118,10 +118,7 @@ fn profiles() {
 #[test]
 fn profile_contexts_and_outputs() {
     let place = Place::new();
-    for context in ["0", "1"] {
-        place
-            .refuses(&[&on("profile")[..], &["--context", context]].concat(), &[context, "2 tokens or more"]);
-    }
+    place.refuses(&[&on("profile")[..], &["--context", "1"]].concat(), &["1", "2 tokens or more"]);
     place.refuses(&[&on("profile")[..], &["--context", "9999"]].concat(), &["9999", "longer text"]);
     place.tokens("tokens.json", 40);
     let nowhere = ["--tokens", "tokens.json", "--out", "nowhere/profile.json"];

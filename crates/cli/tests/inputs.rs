@@ -1,5 +1,6 @@
-//! Inputs that people report: every command runs on each, and exit codes, messages and tokens are compared with
-//! `testdata/inputs/expected.txt`. `testdata/inputs/make.py` makes the inputs; its first lines say how to add one.
+//! Inputs that people report: every command runs on each, and exit codes, messages and tokens are compared
+//! with `testdata/inputs/expected.txt`. `testdata/inputs/make.py` makes the inputs; its first lines say how
+//! to add one.
 
 mod support;
 
@@ -128,7 +129,8 @@ fn output(folder: &Path, arguments: &[String]) -> Output {
     output
 }
 
-/// Returns the exit code, the notes and errors, and the tokens, if the command prints a document that has some.
+/// Returns the exit code, the notes and errors, and the tokens, if the command prints a document that has
+/// some.
 fn summary(output: &Output) -> String {
     let mut lines = vec![output.status.code().map_or("killed".into(), |code| code.to_string())];
     let said = String::from_utf8_lossy(&output.stderr);
@@ -210,7 +212,7 @@ fn are_equal(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4)
 }
 
-/// Panics, aborts and endless commands are never right, whatever is expected.
+/// Panics, aborts and endless commands are never right, even if they are expected.
 fn assert_no_crash(case: &str, text: &str) {
     for crash in ["thread ", ": 101", ": killed", "panicked"] {
         assert!(!text.contains(crash), "{case} crashes:\n{text}");

@@ -142,7 +142,7 @@ fn a_missing_tokenizer_is_named_and_not_the_length_of_texts() {
     place.write("small.toml", definition(&[("first-gqa", "mute")]));
     place.write(
         "profile.toml",
-        "analysis = \"How?\"\n[[profile]]\nname = \"p\"\nmodels = [\"mute\"]\ntexts = \"texts\"\nlengths = [32]\n",
+        "analysis = \"How? Refuted if it fails.\"\n[[profile]]\nname = \"p\"\nmodels = [\"mute\"]\ntexts = \"texts\"\nlengths = [32]\n",
     );
     for file in ["small.toml", "profile.toml"] {
         place.refuses(&["run", file], &["mute", "tokenizer"]);
