@@ -567,8 +567,8 @@ def two_models():
 ONE = TWO.replace(b'["A/m", "B/m"]', b'["."]')
 LONG = ONE.replace(b"context = 24\n", b"")
 DEFINITION_CASES = [
-    case("two-models-of-one-name", "two folders of one name", two_models(), texts(), file("two.toml", TWO), commands=[["run", "two.toml", "--out", "out"]]),
-    case("hidden-files", "hidden files among the texts", texts(**{"._a.txt": b"\0\5\x16\7", ".DS_Store": b"\0\0\0\1Bud1"}), file("one.toml", ONE), commands=[["run", "one.toml", "--out", "out"]]),
+    case("two-models-of-one-name", "two folders of one name", two_models(), texts(), file("two.toml", TWO), commands=[["run", "two.toml", "--out", "out", "--json"]]),
+    case("hidden-files", "hidden files among the texts", texts(**{"._a.txt": b"\0\5\x16\7", ".DS_Store": b"\0\0\0\1Bud1"}), file("one.toml", ONE), commands=[["run", "one.toml", "--out", "out", "--json"]]),
     case("texts-too-long", "texts longer than the model reads", texts(**{"c.txt": (SENTENCE * 8).encode()}), commands=[["profile", "--model", ".", "--texts", "texts"], ["plan", "--model", ".", "--text", "texts/c.txt", "--policy", "uniform+recency", "--budget", "0.5"]]),
     case("texts-page", "a page of a web site among the texts", texts(**{"c.txt": b"\xff\xfe\0\0"}), commands=[["profile", "--model", ".", "--texts", "texts"]]),
 ]

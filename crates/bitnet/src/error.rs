@@ -79,7 +79,7 @@ pub enum Error {
     )]
     NotFinite { place: Place, position: usize, value: f32 },
     #[error(
-        "the {place} of the token at position {position} has the value {value}, but this cache holds at most {limit}: store keys and values in f32 (`--kv f32`)"
+        "the {place} of the token at position {position} has the value {value}, but this cache holds at most {limit}: `generate --kv f32` and `trace` store keys and values in f32"
     )]
     CacheOverflow { place: Place, position: usize, value: f32, limit: f32 },
     #[error("{0}")]

@@ -72,7 +72,7 @@ impl<'a> Planner<'a> {
         self.check(policy)?;
         match policy.choice() {
             Choice::Composed(composed) => {
-                composed.ties(self.observation, &*self.scores(composed)?, budget).map(Some)
+                composed.ties(self.observation, &self.scores(composed)?, budget).map(Some)
             }
             Choice::Rule(_) => Ok(None),
         }

@@ -39,7 +39,7 @@ pub enum Error {
     #[error("{model} was not trained for chat: give the prompt without --chat")]
     NoChat { model: String },
     #[error(
-        "{model} has no chat template: put a tokenizer_config.json that has one next to its weights, or leave out --chat"
+        "{model} has no chat template: put it into tokenizer_config.json or chat_template.jinja beside the weights (in a GGUF file, it is the key tokenizer.chat_template), or leave out --chat"
     )]
     NoChatTemplate { model: String },
     #[error(

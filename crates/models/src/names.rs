@@ -197,7 +197,7 @@ mod tests {
     fn a_model_alone_has_its_short_name() {
         let (_root, paths) = place(&["A/m", "models--org--tiny/snapshots/0123456789abcdef"], &["x.gguf"]);
         for (path, name) in paths.iter().zip(["m", "tiny", "x"]) {
-            assert_eq!(names(&[path.clone()]), [name]);
+            assert_eq!(names(std::slice::from_ref(path)), [name]);
             assert_eq!(names(&[path.clone(), path.clone()]), [name, name], "one place has one name");
         }
         assert_eq!(distinct(&["TINY-GQA", "org/tiny@v2"]), ["tiny-gqa", "tiny"]);

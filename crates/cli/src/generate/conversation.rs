@@ -106,7 +106,7 @@ impl<'a> Conversation<'a> {
             };
             printed.map_err(|error| failed = Some(error)).is_ok()
         };
-        let turn = self.session.generate(&[tokens.clone()], options, &mut |_, id| print(id));
+        let turn = self.session.generate(std::slice::from_ref(&tokens), options, &mut |_, id| print(id));
         failed.map_or(Ok(()), Err)?;
         let made = turn?.generated.remove(0);
         if !arguments.json {
